@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// A device: memory and a table of kernels. `reference` is the specification, every other device must
+// agree with it (tests/test_device.c runs each table against it).
+//
+// Kernels are void: whoever calls them has checked the shapes. They allocate nothing, keep no state,
+// and depend on shapes alone (the contract's rule 5).
+#ifndef CORE_DEVICE_DEVICE_H
+#define CORE_DEVICE_DEVICE_H
+
+#include "core/plan/lower.h"
+#include "core/plan/program.h"
+
+// One operand as a kernel sees it: C order, dimension 0 first.
+typedef struct {
+    void *data;           // 64-byte aligned; NULL when absent, or virtual inside a fused operation
+    int64_t shape[DIMS];  // capacity; shape[0] rows are allocated
+    int dims;
+    const int64_t *live;  // rows of dimension 0 in use now; NULL: all
+} Operand;
+
+static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live : o->shape[0]; }
+
+// One operation, bound to memory. Operands are in the order of KIND_LIST: outputs, then inputs.
+typedef struct KernelCall {
+    Kind kind;
+    Dtype dtype;            // of the arithmetic: f32 or f64
+    bool accumulate;        // add to the gradient outputs instead of overwriting them
+    int outputs, inputs;
+    const Operand *operand;
+    const int64_t *attr;    // kind_attribute_count(kind) of them
+    void *scratch;          // traits->scratch_bytes() bytes, 64-byte aligned
+    const struct KernelCall *members;  // of a fused operation, in order, with their own operands
+    int member_count;
+    Fusion fusion;
+} KernelCall;
+
+typedef void (*Kernel)(const KernelCall *call);
+
+typedef struct {
+    const char *name;
+    const DeviceTraits *traits;
+    Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
+    Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
+} Device;
+
+extern const Device device_reference;
+
+// The device of that name. ERR_USAGE lists the names; ERR_UNAVAILABLE says which package is missing.
+Status device_find(const Device **out, const char *name) MUST_USE;
+
+// Execute one bound operation.
+static inline void device_run(const Device *d, const KernelCall *c) {
+    Kernel k = c->kind == KIND_FUSED ? d->fused[c->fusion][c->dtype == DTYPE_F64]
+                                     : d->kernel[c->kind][c->dtype == DTYPE_F64];
+    k(c);
+}
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Building a program piece by piece. Every function that adds something writes its index to *out
+// (which may be NULL) and fails with ERR_MEMORY, or ERR_PLAN when what it is given cannot be.
+#ifndef CORE_PLAN_BUILD_H
+#define CORE_PLAN_BUILD_H
+
+#include "core/plan/program.h"
+
+Status program_add_name(Program *p, const char *name, int32_t *out) MUST_USE;  // interned: equal names share an index
+Status program_add_axis(Program *p, const char *name, int size, int *out) MUST_USE;  // stride: the product of the axes before it
+Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) MUST_USE;
+Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count, int *out) MUST_USE;
+Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, int *out) MUST_USE;
+Status program_add_plan(Program *p, const char *name, Plan **out) MUST_USE;
+
+typedef struct {
+    const char *name;
+    int64_t shape[DIMS];
+    int dims;
+    Dtype dtype;
+    Role role;
+    int64_t fan_in;
+    bool trainable;
+} LogicalSpec;
+Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) MUST_USE;
+
+// A local tensor. Its shape is the logical one unless shape[0] is given; everything it does not say
+// is replicated, of no shard, without extent.
+typedef struct {
+    const char *name;
+    int64_t shape[DIMS];
+    int logical;
+    int extent, alias;  // 1-based tensor index + 0 for none: see EXTENT below
+    int shard, micro_batch;
+    Dtype dtype;        // of the local piece
+    Role role;
+    uint8_t placement[AXES];
+} TensorSpec;
+// So that a zeroed spec means "no extent, no alias", both are given as index + 1.
+#define TENSOR_REF(index) ((index) + 1)
+Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) MUST_USE;
+
+// A scalar tensor of the host: dtype f64 or i64, `count` elements, written before each step.
+Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, int *out) MUST_USE;
+
+enum { OPERANDS = 16 };  // of a computation; a communication may have more
+
+// One operation and its work. Fields left zero: lane 0, no guard, no peer, phase setup.
+typedef struct {
+    const char *name, *layer;
+    Kind kind;
+    Phase phase;
+    Dtype dtype;
+    int lane;
+    int group;  // of a communication
+    int peer;
+    Algorithm algorithm;
+    Order order;
+    Reduce reduce;
+    int parts;                // 0 means 1
+    const int64_t *attrs;     // kind_attribute_count(kind) of them; attr_real() packs a double
+    const int32_t *outputs, *inputs;
+    int output_count, input_count;
+    int guard;                // TENSOR_REF, 0 for none
+    int shard, micro_batch;
+    int flags;                // OP_ACCUMULATE ...
+    int64_t flops;
+} OpSpec;
+int64_t attr_real(double value);
+
+// Append the operation to a plan; bytes, payload and cost key are computed from the operands. Work
+// that an operation of the program already does is shared.
+Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) MUST_USE;
+
+// Ask that `op` start only after `after` has ended (distance 0: in this step, 1: in the one before).
+Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) MUST_USE;
+
+// Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan order:
+// read after write, write after read, write after write, across micro-batches and into the previous
+// step for what outlives a step (parameters, optimiser state). Call it when a plan's ops are complete.
+Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
+
+// Rewrite a plan's operations: keep those for which keep[i] is not 0, in the order of `order` (a
+// permutation of the old indices, or NULL), with their explicit dependencies carried over.
+Status plan_select(Plan *plan, const int *order, const uint8_t *keep) MUST_USE;
+
+#endif

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// The vocabulary of a plan: kinds of work, element types, roles, placements. Each list is written
+// once; names and enums expand from it.
+#ifndef CORE_PLAN_KIND_H
+#define CORE_PLAN_KIND_H
+
+#include <stdint.h>
+
+// Who executes a kind of work: a kernel of the device, a communicator, or the host.
+typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
+
+// X(constant, name in files, class, attributes, operands: outputs <- inputs)
+// An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
+// absent, from the right. Letters as in TOUR.md: B rows, C/K input/output channels, H W height, width.
+#define KIND_LIST(X)                                                                                  \
+    X(LOAD, "load", HOST, "shard micro_batch",                                                        \
+      "x labels <- first_row")                                                                        \
+    X(CONV2D, "conv2d", COMPUTE, "kernel stride pad",                                                 \
+      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                               \
+    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, "kernel stride pad",                   \
+      "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")                                       \
+    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, "kernel stride pad",                 \
+      "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")                            \
+    X(LINEAR, "linear", COMPUTE, "",                                                                  \
+      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                       \
+    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, "",                                    \
+      "dx(B,C) <- dy(B,K) weight(K,C)")                                                               \
+    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, "",                                  \
+      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                                    \
+    X(RELU, "relu", COMPUTE, "", "y <- x")                                                            \
+    X(RELU_BACKWARD, "relu_backward", COMPUTE, "", "dx <- dy y")                                      \
+    X(MAX_POOL, "max_pool", COMPUTE, "kernel stride",                                                 \
+      "y(B,C,OH,OW) [index(B,C,OH,OW) u8] <- x(B,C,H,W)")                                             \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, "kernel stride",                               \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW)")                                                \
+    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, "",                                                    \
+      "loss(2) f64 [probability(B,C)] <- logits(B,C) labels(B) i32 inverse_count(1) f64")             \
+    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, "",                                  \
+      "dlogits(B,C) <- probability(B,C) labels(B) inverse_count(1)")                                  \
+    X(FOLD, "fold", COMPUTE, "", "sum <- x")                                                          \
+    X(SGD, "sgd", COMPUTE, "momentum:real weight_decay:real nesterov",                                \
+      "weight [velocity] <- gradient learning_rate(1) f64")                                           \
+    X(FUSED, "fused", COMPUTE, "fusion", "")                                                          \
+    X(ALL_REDUCE, "all_reduce", COMMUNICATION, "", "y... <- x...")                                    \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, "", "y <- x")                                  \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, "", "y <- x")                                          \
+    X(BROADCAST, "broadcast", COMMUNICATION, "", "x... <- x...")                                      \
+    X(REDUCE, "reduce", COMMUNICATION, "", "y... <- x...")                                            \
+    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, "", "y <- x")                                          \
+    X(SEND, "send", COMMUNICATION, "tag", "<- x...")                                                  \
+    X(RECEIVE, "receive", COMMUNICATION, "tag", "y... <-")                                            \
+    X(BARRIER, "barrier", COMMUNICATION, "", "<-")
+
+typedef enum {
+#define X(constant, name, class, attributes, operands) KIND_##constant,
+    KIND_LIST(X)
+#undef X
+        KIND_COUNT
+} Kind;
+
+// X(constant, name, bytes)
+#define DTYPE_LIST(X) \
+    X(F32, "f32", 4) X(F64, "f64", 8) X(I32, "i32", 4) X(I64, "i64", 8) X(U8, "u8", 1)
+typedef enum {
+#define X(constant, name, bytes) DTYPE_##constant,
+    DTYPE_LIST(X)
+#undef X
+        DTYPE_COUNT
+} Dtype;
+
+// What a tensor is for. It decides how long it lives and which class of memory it is billed to.
+#define ROLE_LIST(X)                                                                          \
+    X(PARAMETER, "parameter") X(GRADIENT, "gradient") X(OPTIMISER, "optimiser")               \
+    X(ACTIVATION, "activation") X(INPUT, "input") X(BUFFER, "buffer") X(SCALAR, "scalar")     \
+    X(SCRATCH, "scratch")
+typedef enum {
+#define X(constant, name) ROLE_##constant,
+    ROLE_LIST(X)
+#undef X
+        ROLE_COUNT
+} Role;
+
+// How a tensor's local piece relates to the logical tensor along one mesh axis.
+#define PLACEMENT_LIST(X)                                                                      \
+    X(REPLICATE, "R") X(SHARD_0, "S0") X(SHARD_1, "S1") X(SHARD_2, "S2") X(SHARD_3, "S3")      \
+    X(PARTIAL_SUM, "P+") X(PARTIAL_MAX, "Pmax")
+typedef enum {
+#define X(constant, name) PLACE_##constant,
+    PLACEMENT_LIST(X)
+#undef X
+        PLACE_COUNT
+} Placement;
+
+#define PHASE_LIST(X)                                                                        \
+    X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward") X(BACKWARD, "backward")        \
+    X(SYNC, "sync") X(UPDATE, "update") X(EVALUATE, "evaluate")
+typedef enum {
+#define X(constant, name) PHASE_##constant,
+    PHASE_LIST(X)
+#undef X
+        PHASE_COUNT
+} Phase;
+
+// Algorithm of a collective, and the order in which it adds (DESIGN, the contract's rule 4).
+#define ALGORITHM_LIST(X) X(DIRECT, "direct") X(CHAIN, "chain") X(RING, "ring")
+typedef enum {
+#define X(constant, name) ALGORITHM_##constant,
+    ALGORITHM_LIST(X)
+#undef X
+        ALGORITHM_COUNT
+} Algorithm;
+
+typedef enum { ORDER_RANK, ORDER_SCHEDULE } Order;
+
+typedef enum { REDUCE_SUM, REDUCE_MAX } Reduce;
+
+typedef enum { LANE_COMPUTE, LANE_COMMUNICATION, LANE_COPY, LANE_HOST } LaneKind;
+
+// data: reads what the other wrote, or writes what the other read or wrote; order: asked for by the
+// strategy; reuse: the two tensors share memory, found by lower().
+typedef enum { DEP_DATA, DEP_ORDER, DEP_REUSE } DepKind;
+
+const char *kind_name(Kind k);
+WorkClass kind_class(Kind k);
+const char *kind_attributes(Kind k);  // as in KIND_LIST
+const char *kind_operands(Kind k);
+const char *dtype_name(Dtype d);
+int64_t dtype_bytes(Dtype d);
+const char *role_name(Role r);
+const char *placement_name(Placement p);
+const char *phase_name(Phase p);
+const char *algorithm_name(Algorithm a);
+const char *lane_kind_name(LaneKind k);
+const char *dep_kind_name(DepKind k);
+
+// The value whose name is `name` (of `length` bytes), or -1.
+int kind_find(const char *name, int length);
+int dtype_find(const char *name, int length);
+int role_find(const char *name, int length);
+int placement_find(const char *name, int length);
+int phase_find(const char *name, int length);
+int algorithm_find(const char *name, int length);
+int lane_kind_find(const char *name, int length);
+
+// Number of attributes of a kind, the name of the i-th (its length in *length), and whether it is real.
+int kind_attribute_count(Kind k);
+const char *kind_attribute(Kind k, int i, int *length, int *real);
+
+#endif

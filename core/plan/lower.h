@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// From what a strategy asks for to what runs: fusion, scratch, memory layout.
+#ifndef CORE_PLAN_LOWER_H
+#define CORE_PLAN_LOWER_H
+
+#include "core/plan/program.h"
+
+// Chains of operations that a device executes as one kernel. A chain follows the first output of
+// each member; what only members read is never stored.
+#define FUSION_LIST(X)                                                                                 \
+    X(CONV2D_RELU_MAX_POOL, "conv2d+relu+max_pool")                                                    \
+    X(CONV2D_RELU, "conv2d+relu")                                                                      \
+    X(LINEAR_RELU, "linear+relu")                                                                      \
+    X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward_weight[+conv2d_backward_input]") \
+    X(CONV2D_BACKWARD, "conv2d_backward_weight+conv2d_backward_input")
+typedef enum {
+#define X(constant, name) FUSION_##constant,
+    FUSION_LIST(X)
+#undef X
+        FUSION_COUNT
+} Fusion;
+const char *fusion_name(Fusion f);
+
+// What lower() needs to know of a device; instances are in core/platform.
+typedef struct {
+    const char *name;
+    uint32_t fusions;  // bit f: the device has a kernel for Fusion f
+    // Bytes of scratch that one operation needs, a pure function of the work and its operands' shapes.
+    // `members` are the fused operations (or `op` itself, count 1).
+    int64_t (*scratch_bytes)(const Program *p, const Plan *plan, const Op *members, int count);
+} DeviceTraits;
+
+// Lower a checked program in place: fuse, add scratch, decide which tensors peers must address
+// (operands of communication), give every tensor an offset in its pool (64-byte aligned; transient
+// tensors share memory where their lives do not overlap), add DEP_REUSE dependencies that make the
+// layout safe under every interleaving of lanes, derive data dependencies, and set pool_bytes and
+// role_bytes. Pure: equal programs and traits give equal results.
+Status program_lower(Program *p, const DeviceTraits *traits) MUST_USE;
+
+#endif

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include HEADER
+int main(void) { return 0; }
