@@ -65,6 +65,7 @@ typedef struct {
     int shard, micro_batch;
     int flags;                // OP_ACCUMULATE ...
     int64_t flops;
+    uint64_t cost_key;        // 0: computed
 } OpSpec;
 int64_t attr_real(double value);
 
@@ -79,6 +80,9 @@ Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) M
 // read after write, write after read, write after write, across micro-batches and into the previous
 // step for what outlives a step (parameters, optimiser state). Call it when a plan's ops are complete.
 Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
+
+// The tensor whose memory a tensor views: itself, or what it is an alias of in the end.
+int program_root(const Program *p, int tensor);
 
 // Rewrite a plan's operations: keep those for which keep[i] is not 0, in the order of `order` (a
 // permutation of the old indices, or NULL), with their explicit dependencies carried over.

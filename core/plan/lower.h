@@ -11,7 +11,7 @@
     X(CONV2D_RELU_MAX_POOL, "conv2d+relu+max_pool")                                                    \
     X(CONV2D_RELU, "conv2d+relu")                                                                      \
     X(LINEAR_RELU, "linear+relu")                                                                      \
-    X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward_weight[+conv2d_backward_input]") \
+    X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward")                          \
     X(CONV2D_BACKWARD, "conv2d_backward_weight+conv2d_backward_input")
 typedef enum {
 #define X(constant, name) FUSION_##constant,

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include "core/plan/build.h"
+
+#include "core/base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Status program_add_name(Program *p, const char *name, int32_t *out) {
+    for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1) {
+        if (strcmp(p->names + at, name)) continue;
+        if (out) *out = at;
+        return OK;
+    }
+    int bytes = (int)strlen(name) + 1;
+    TRY(ARRAY_RESERVE(p->names, p->name_capacity, p->name_bytes + bytes));
+    memcpy(p->names + p->name_bytes, name, (size_t)bytes);
+    if (out) *out = p->name_bytes;
+    p->name_bytes += bytes;
+    return OK;
+}
+
+Status program_add_axis(Program *p, const char *name, int size, int *out) {
+    if (p->axis_count == AXES) FAIL(ERR_PLAN, "mesh axis %s: a mesh has at most %d axes", name, AXES);
+    if (size < 1) FAIL(ERR_PLAN, "mesh axis %s: size %d is not positive", name, size);
+    Axis *a = &p->axes[p->axis_count];
+    if (strlen(name) >= sizeof a->name) FAIL(ERR_PLAN, "mesh axis %s: the name is longer than %zu", name, sizeof a->name - 1);
+    *a = (Axis){.size = size, .stride = program_ranks(p)};
+    strcpy(a->name, name);
+    if (out) *out = p->axis_count;
+    p->axis_count++;
+    return OK;
+}
+
+static Status add_group(Program *p, const char *name, Group group, int *out) {
+    if (program_find_group(p, name) != NONE) FAIL(ERR_PLAN, "group %s is there twice", name);
+    TRY(program_add_name(p, name, &group.name));
+    TRY(ARRAY_RESERVE(p->groups, p->group_capacity, p->group_count + 1));
+    if (out) *out = p->group_count;
+    p->groups[p->group_count++] = group;
+    return OK;
+}
+
+Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) {
+    int size = 1;
+    for (int a = 0; a < AXES; a++) {
+        if (!(axes >> a & 1)) continue;
+        if (a >= p->axis_count) FAIL(ERR_PLAN, "group %s: the mesh has no axis %d", name, a);
+        size *= p->axes[a].size;
+    }
+    if (!axes) FAIL(ERR_PLAN, "group %s varies along no axis", name);
+    return add_group(p, name, (Group){.axes = axes, .size = size}, out);
+}
+
+Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count, int *out) {
+    if (count < 1) FAIL(ERR_PLAN, "group %s has no member", name);
+    TRY(ARRAY_RESERVE(p->members, p->member_capacity, p->member_count + count));
+    for (int i = 0; i < count; i++) {
+        if (ranks[i] < 0 || ranks[i] >= program_ranks(p))
+            FAIL(ERR_PLAN, "group %s: rank %d is not in a mesh of %d", name, ranks[i], program_ranks(p));
+        p->members[p->member_count + i] = ranks[i];
+    }
+    TRY(add_group(p, name, (Group){.size = count, .first = p->member_count}, out));
+    p->member_count += count;
+    return OK;
+}
+
+Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, int *out) {
+    if (program_find_lane(p, name) != NONE) FAIL(ERR_PLAN, "lane %s is there twice", name);
+    if (p->lane_count > UINT8_MAX) FAIL(ERR_PLAN, "lane %s: too many lanes", name);
+    Lane lane = {.kind = (uint8_t)kind, .group = group};
+    TRY(program_add_name(p, name, &lane.name));
+    TRY(ARRAY_RESERVE(p->lanes, p->lane_capacity, p->lane_count + 1));
+    if (out) *out = p->lane_count;
+    p->lanes[p->lane_count++] = lane;
+    return OK;
+}
+
+Status program_add_plan(Program *p, const char *name, Plan **out) {
+    if (p->plan_count == PLANS) FAIL(ERR_PLAN, "plan %s: a program has at most %d plans", name, PLANS);
+    if (program_find_plan(p, name) != NONE) FAIL(ERR_PLAN, "plan %s is there twice", name);
+    Plan *plan = &p->plans[p->plan_count];
+    *plan = (Plan){0};
+    TRY(program_add_name(p, name, &plan->name));
+    p->plan_count++;
+    if (out) *out = plan;
+    return OK;
+}
+
+Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
+    if (spec->dims < 1 || spec->dims > DIMS) FAIL(ERR_PLAN, "tensor %s: %d dimensions, not 1 to %d", spec->name, spec->dims, DIMS);
+    Logical l = {.tied_to = NONE, .fan_in = spec->fan_in, .dims = (uint8_t)spec->dims, .dtype = (uint8_t)spec->dtype,
+                 .role = (uint8_t)spec->role, .trainable = spec->trainable};
+    memcpy(l.shape, spec->shape, sizeof l.shape);
+    TRY(program_add_name(p, spec->name, &l.name));
+    TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, p->logical_count + 1));
+    if (out) *out = p->logical_count;
+    p->logicals[p->logical_count++] = l;
+    return OK;
+}
+
+Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
+    if (spec->logical < 0 || spec->logical >= p->logical_count) FAIL(ERR_PLAN, "tensor %s: no logical tensor %d", spec->name, spec->logical);
+    if (program_find_tensor(p, spec->name) != NONE) FAIL(ERR_PLAN, "tensor %s is there twice", spec->name);
+    const Logical *l = &p->logicals[spec->logical];
+    Tensor t = {.offset = NONE, .logical = spec->logical, .extent = spec->extent - 1, .alias = spec->alias - 1,
+                .shard = spec->shard, .micro_batch = spec->micro_batch, .dtype = (uint8_t)spec->dtype,
+                .role = (uint8_t)spec->role, .dims = l->dims};
+    memcpy(t.shape, spec->shape[0] ? spec->shape : l->shape, sizeof t.shape);
+    memcpy(t.placement, spec->placement, sizeof t.placement);
+    if (t.extent >= p->tensor_count || t.alias >= p->tensor_count) FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
+    t.bytes = dtype_bytes((Dtype)t.dtype);
+    for (int i = 0; i < t.dims; i++) {
+        if (t.shape[i] < 1 || t.bytes > INT64_MAX / 4 / t.shape[i])
+            FAIL(ERR_SHAPE, "tensor %s: dimension %d has size %lld", spec->name, i, (long long)t.shape[i]);
+        t.bytes *= t.shape[i];
+    }
+    TRY(program_add_name(p, spec->name, &t.name));
+    TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
+    if (out) *out = p->tensor_count;
+    p->tensors[p->tensor_count++] = t;
+    return OK;
+}
+
+Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, int *out) {
+    int logical;
+    TRY(program_add_logical(p, &(LogicalSpec){.name = name, .shape = {count}, .dims = 1, .dtype = dtype, .role = ROLE_SCALAR}, &logical));
+    return program_add_tensor(p, &(TensorSpec){.name = name, .logical = logical, .dtype = dtype, .role = ROLE_SCALAR}, out);
+}
+
+int64_t attr_real(double value) {
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint64_t mix(uint64_t hash, int64_t value) {
+    for (int i = 0; i < 8; i++) hash = (hash ^ ((uint64_t)value >> 8 * i & 0xff)) * 1099511628211u;
+    return hash;
+}
+
+// What an operation costs depends on its kind, type, attributes and the shapes of its operands.
+static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
+    uint64_t hash = mix(mix(14695981039346656037u, w->kind), w->dtype);
+    if (kind_class(spec->kind) == CLASS_COMMUNICATION) hash = mix(mix(mix(hash, w->algorithm), w->parts), w->group);
+    for (int i = 0; i < w->attr_count; i++) hash = mix(hash, spec->attrs[i]);
+    for (int i = 0; i < spec->output_count + spec->input_count; i++) {
+        const Tensor *t = &p->tensors[i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count]];
+        hash = mix(mix(hash, t->dtype), t->dims);
+        for (int d = 0; d < t->dims; d++) hash = mix(hash, t->shape[d]);
+    }
+    return hash;
+}
+
+static bool same_attrs(const Program *p, const Work *a, const OpSpec *spec) {
+    for (int i = 0; i < a->attr_count; i++)
+        if (p->attrs[a->attr_first + i] != spec->attrs[i]) return false;
+    return true;
+}
+
+// Work of equal name and content is shared.
+static int find_work(const Program *p, const Work *w, const OpSpec *spec) {
+    for (int i = 0; i < p->work_count; i++) {
+        Work other = p->works[i];
+        other.attr_first = w->attr_first;
+        if (!memcmp(&other, w, sizeof other) && same_attrs(p, &p->works[i], spec)) return i;
+    }
+    return NONE;
+}
+
+static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
+    memset(w, 0, sizeof *w);  // padding too: works are compared as bytes
+    w->layer = NONE;
+    TRY(program_add_name(p, spec->name, &w->name));
+    if (spec->layer && *spec->layer) TRY(program_add_name(p, spec->layer, &w->layer));
+    bool communication = kind_class(spec->kind) == CLASS_COMMUNICATION;
+    w->kind = (uint16_t)spec->kind;
+    w->phase = (uint8_t)spec->phase;
+    w->dtype = (uint8_t)spec->dtype;
+    w->group = communication ? spec->group : NONE;
+    w->peer = spec->peer;
+    w->algorithm = (uint8_t)spec->algorithm;
+    w->order = (uint8_t)spec->order;
+    w->reduce = (uint8_t)spec->reduce;
+    w->parts = (uint8_t)(spec->parts ? spec->parts : 1);
+    w->attr_count = kind_attribute_count(spec->kind);
+    w->flops = spec->flops;
+    for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
+    for (int i = 0; i < spec->output_count; i++) w->write_bytes += p->tensors[spec->outputs[i]].bytes;
+    // What one member contributes; an all-gather's contribution is its input, a receive has none.
+    if (communication) w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;
+    w->cost_key = spec->cost_key ? spec->cost_key : cost_key(p, w, spec);
+    return OK;
+}
+
+static Status check_spec(const Program *p, const OpSpec *spec) {
+    if (spec->lane < 0 || spec->lane >= p->lane_count) FAIL(ERR_PLAN, "operation %s: no lane %d", spec->name, spec->lane);
+    if (kind_class(spec->kind) == CLASS_COMMUNICATION && (spec->group < 0 || spec->group >= p->group_count))
+        FAIL(ERR_PLAN, "operation %s: no group %d", spec->name, spec->group);
+    if (spec->parts < 0 || spec->parts > UINT8_MAX) FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
+    if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX) FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
+    for (int i = 0; i < spec->output_count + spec->input_count; i++) {
+        int t = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
+        if (t < 0 || t >= p->tensor_count) FAIL(ERR_PLAN, "operation %s: operand %d does not exist", spec->name, i);
+    }
+    return OK;
+}
+
+Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
+    TRY(check_spec(p, spec));
+    Work w;
+    TRY(fill_work(p, spec, &w));
+    int work = find_work(p, &w, spec);
+    if (work == NONE) {
+        TRY(ARRAY_RESERVE(p->attrs, p->attr_capacity, p->attr_count + w.attr_count));
+        TRY(ARRAY_RESERVE(p->works, p->work_capacity, p->work_count + 1));
+        w.attr_first = p->attr_count;
+        for (int i = 0; i < w.attr_count; i++) p->attrs[p->attr_count++] = spec->attrs[i];
+        work = p->work_count;
+        p->works[p->work_count++] = w;
+    }
+    int operands = spec->output_count + spec->input_count;
+    TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands));
+    TRY(ARRAY_RESERVE(plan->ops, plan->op_capacity, plan->op_count + 1));
+    Op *op = &plan->ops[plan->op_count];
+    *op = (Op){.work = work, .operand_first = plan->operand_count, .dep_first = plan->dep_count, .guard = spec->guard - 1,
+               .shard = spec->shard, .micro_batch = spec->micro_batch, .outputs = (uint16_t)spec->output_count,
+               .inputs = (uint16_t)spec->input_count, .lane = (uint8_t)spec->lane, .flags = (uint8_t)spec->flags};
+    for (int i = 0; i < operands; i++)
+        plan->operands[plan->operand_count++] = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
+    if (out) *out = plan->op_count;
+    plan->op_count++;
+    return OK;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// Dependencies between the operations of a plan, and edits that keep them.
+#include "core/base/arena.h"
+#include "core/plan/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_dep(const Plan *plan, const Op *op, int after, int distance) {
+    for (int i = 0; i < op->dep_count; i++) {
+        const Dep *d = &plan->deps[op->dep_first + i];
+        if (d->op == after && d->distance == distance) return true;
+    }
+    return false;
+}
+
+Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
+    if (op < 0 || op >= plan->op_count || after < 0 || after >= plan->op_count)
+        FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after, plan->op_count);
+    if (has_dep(plan, &plan->ops[op], after, distance)) return OK;
+    TRY(ARRAY_RESERVE(plan->deps, plan->dep_capacity, plan->dep_count + 1));
+    int at = plan->ops[op].dep_first + plan->ops[op].dep_count;
+    memmove(&plan->deps[at + 1], &plan->deps[at], (size_t)(plan->dep_count - at) * sizeof(Dep));
+    plan->deps[at] = (Dep){.op = after, .kind = (uint8_t)kind, .distance = (uint8_t)distance};
+    plan->dep_count++;
+    plan->ops[op].dep_count++;
+    for (int i = 0; i < plan->op_count; i++)
+        if (i != op && plan->ops[i].dep_first >= at) plan->ops[i].dep_first++;
+    return OK;
+}
+
+// Who touched each tensor so far: its last writer, and its readers since then as a linked list
+// through `next` (one place per operand; a place belongs to operation `owner`).
+typedef struct {
+    int32_t *writer, *reader;  // per tensor, NONE
+    int32_t *next, *owner;     // per place
+    int places;
+} Touch;
+
+static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan) {
+    int places = 2 * plan->operand_count + plan->op_count;  // outputs that are added to and guards are read too
+    *t = (Touch){ARENA_NEW(a, int32_t, p->tensor_count), ARENA_NEW(a, int32_t, p->tensor_count),
+                 ARENA_NEW(a, int32_t, places), ARENA_NEW(a, int32_t, places), 0};
+    if (!t->writer || !t->reader || !t->next || !t->owner) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    for (int i = 0; i < p->tensor_count; i++) t->writer[i] = t->reader[i] = NONE;
+    return OK;
+}
+
+int program_root(const Program *p, int tensor) {
+    while (p->tensors[tensor].alias != NONE) tensor = p->tensors[tensor].alias;
+    return tensor;
+}
+
+static Status depend(Plan *plan, int op, int after, int distance) {
+    if (after == NONE || (after == op && distance == 0)) return OK;
+    return plan_add_dep(plan, op, after, DEP_DATA, distance);
+}
+
+static void note_read(Touch *t, int tensor, int op) {
+    t->next[t->places] = t->reader[tensor];
+    t->owner[t->places] = op;
+    t->reader[tensor] = t->places++;
+}
+
+// What operation i reads: its inputs, its guard, and the outputs that it adds to.
+static int reads(const Plan *plan, int i, int k) {
+    const Op *op = &plan->ops[i];
+    if (k < op->inputs) return op_inputs(plan, op)[k];
+    k -= op->inputs;
+    if (op->guard != NONE && k-- == 0) return op->guard;
+    if (op->flags & OP_ACCUMULATE && k < op->outputs) return op_outputs(plan, op)[k];
+    return NONE;
+}
+
+// One pass in plan order. With `distance` 1 the touches are those that a whole step left behind, and
+// only what outlives a step is followed, until this step writes it.
+static Status pass(const Program *p, Plan *plan, Touch *t, const Touch *before) {
+    for (int i = 0; i < plan->op_count; i++) {
+        for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++) {
+            tensor = program_root(p, tensor);
+            Role role = (Role)p->tensors[tensor].role;
+            bool first = before && t->writer[tensor] == NONE && (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
+            if (first) TRY(depend(plan, i, before->writer[tensor], 1));
+            if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
+            note_read(t, tensor, i);
+        }
+        for (int k = 0; k < plan->ops[i].outputs; k++) {
+            int tensor = program_root(p, op_outputs(plan, &plan->ops[i])[k]);
+            Role role = (Role)p->tensors[tensor].role;
+            bool first = before && t->writer[tensor] == NONE && (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
+            if (first) TRY(depend(plan, i, before->writer[tensor], 1));
+            for (int at = first ? before->reader[tensor] : NONE; at != NONE; at = before->next[at])
+                TRY(depend(plan, i, before->owner[at], 1));
+            for (int at = before ? NONE : t->reader[tensor]; at != NONE; at = t->next[at]) TRY(depend(plan, i, t->owner[at], 0));
+            if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
+            t->writer[tensor] = i;
+            t->reader[tensor] = NONE;
+        }
+    }
+    return OK;
+}
+
+static void remove_data_deps(Plan *plan) {
+    int kept = 0;
+    for (int i = 0; i < plan->op_count; i++) {
+        Op *op = &plan->ops[i];
+        int first = kept;
+        for (int d = 0; d < op->dep_count; d++)
+            if (plan->deps[op->dep_first + d].kind != DEP_DATA) plan->deps[kept++] = plan->deps[op->dep_first + d];
+        op->dep_first = first;
+        op->dep_count = (uint16_t)(kept - first);
+    }
+    plan->dep_count = kept;
+}
+
+// Dependencies of an operation lie together, in operation order: remove_data_deps() relies on it.
+static Status sort_deps(Plan *plan) {
+    if (!plan->dep_count) return OK;
+    Dep *sorted = malloc((size_t)plan->dep_count * sizeof *sorted);
+    if (!sorted) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    int count = 0;
+    for (int i = 0; i < plan->op_count; i++) {
+        Op *op = &plan->ops[i];
+        memcpy(&sorted[count], &plan->deps[op->dep_first], op->dep_count * sizeof *sorted);
+        op->dep_first = count;
+        count += op->dep_count;
+    }
+    memcpy(plan->deps, sorted, (size_t)count * sizeof *sorted);
+    plan->dep_count = count;
+    free(sorted);
+    return OK;
+}
+
+Status plan_derive_deps(const Program *p, Plan *plan) {
+    TRY(sort_deps(plan));
+    remove_data_deps(plan);
+    Arena scratch = {0};
+    Touch this_step, next_step;
+    Status s = touch_init(&this_step, &scratch, p, plan);
+    if (s == OK) s = touch_init(&next_step, &scratch, p, plan);
+    if (s == OK) s = pass(p, plan, &this_step, NULL);
+    if (s == OK) s = pass(p, plan, &next_step, &this_step);
+    arena_finish(&scratch);
+    return s;
+}
+
+Status plan_select(Plan *plan, const int *order, const uint8_t *keep) {
+    int count = 0, n = plan->op_count;
+    Op *ops = malloc(((size_t)n + 1) * sizeof *ops);
+    int *place = malloc(((size_t)n + 1) * sizeof *place);  // new index of an old operation
+    if (!ops || !place) {
+        free(ops);
+        free(place);
+        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    }
+    for (int i = 0; i < n; i++) place[i] = NONE;
+    for (int i = 0; i < n; i++) {
+        int old = order ? order[i] : i;
+        if (!keep[old]) continue;
+        place[old] = count;
+        ops[count++] = plan->ops[old];
+    }
+    for (int i = 0; i < count; i++) {  // dependencies on what is gone go too
+        int kept = 0;
+        for (int d = 0; d < ops[i].dep_count; d++) {
+            Dep dep = plan->deps[ops[i].dep_first + d];
+            if (place[dep.op] == NONE) continue;
+            dep.op = place[dep.op];
+            plan->deps[ops[i].dep_first + kept++] = dep;
+        }
+        ops[i].dep_count = (uint16_t)kept;
+    }
+    memcpy(plan->ops, ops, (size_t)count * sizeof *ops);
+    plan->op_count = count;
+    free(ops);
+    free(place);
+    return sort_deps(plan);
+}

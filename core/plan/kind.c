@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "core/plan/kind.h"
+
+#include <string.h>
+
+typedef struct {
+    const char *name, *attributes, *operands;
+    WorkClass class;
+} KindInfo;
+
+static const KindInfo kinds[] = {
+#define X(constant, name, class, attributes, operands) {name, attributes, operands, CLASS_##class},
+    KIND_LIST(X)
+#undef X
+};
+
+// Names of the other lists: one array each, in the order of its enum.
+static const char *const dtypes[] = {
+#define X(constant, name, bytes) name,
+    DTYPE_LIST(X)
+#undef X
+};
+static const uint8_t dtype_sizes[] = {
+#define X(constant, name, bytes) bytes,
+    DTYPE_LIST(X)
+#undef X
+};
+#define X(constant, name) name,
+static const char *const roles[] = {ROLE_LIST(X)};
+static const char *const placements[] = {PLACEMENT_LIST(X)};
+static const char *const phases[] = {PHASE_LIST(X)};
+static const char *const algorithms[] = {ALGORITHM_LIST(X)};
+#undef X
+static const char *const lane_kinds[] = {"compute", "communication", "copy", "host"};
+static const char *const dep_kinds[] = {"data", "order", "reuse"};
+
+const char *kind_name(Kind k) { return kinds[k].name; }
+WorkClass kind_class(Kind k) { return kinds[k].class; }
+const char *kind_attributes(Kind k) { return kinds[k].attributes; }
+const char *kind_operands(Kind k) { return kinds[k].operands; }
+const char *dtype_name(Dtype d) { return dtypes[d]; }
+int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
+const char *role_name(Role r) { return roles[r]; }
+const char *placement_name(Placement p) { return placements[p]; }
+const char *phase_name(Phase p) { return phases[p]; }
+const char *algorithm_name(Algorithm a) { return algorithms[a]; }
+const char *lane_kind_name(LaneKind k) { return lane_kinds[k]; }
+const char *dep_kind_name(DepKind k) { return dep_kinds[k]; }
+
+static int same(const char *candidate, const char *name, int length) {
+    return (int)strlen(candidate) == length && !memcmp(candidate, name, (size_t)length);
+}
+
+static int find(const char *const names[], int count, const char *name, int length) {
+    for (int i = 0; i < count; i++)
+        if (same(names[i], name, length)) return i;
+    return -1;
+}
+
+int kind_find(const char *name, int length) {
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (same(kinds[i].name, name, length)) return i;
+    return -1;
+}
+
+#define COUNT(array) (int)(sizeof(array) / sizeof *(array))
+int dtype_find(const char *name, int length) { return find(dtypes, COUNT(dtypes), name, length); }
+int role_find(const char *name, int length) { return find(roles, COUNT(roles), name, length); }
+int placement_find(const char *name, int length) { return find(placements, COUNT(placements), name, length); }
+int phase_find(const char *name, int length) { return find(phases, COUNT(phases), name, length); }
+int algorithm_find(const char *name, int length) { return find(algorithms, COUNT(algorithms), name, length); }
+int lane_kind_find(const char *name, int length) { return find(lane_kinds, COUNT(lane_kinds), name, length); }
+
+int kind_attribute_count(Kind k) {
+    const char *s = kinds[k].attributes;
+    int count = *s ? 1 : 0;
+    for (; *s; s++) count += *s == ' ';
+    return count;
+}
+
+const char *kind_attribute(Kind k, int i, int *length, int *real) {
+    const char *s = kinds[k].attributes;
+    for (; i > 0; i--) s = strchr(s, ' ') + 1;
+    size_t word = strcspn(s, " ");
+    size_t name = strcspn(s, " :");
+    *length = (int)name;
+    *real = name < word;
+    return s;
+}

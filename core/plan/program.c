@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "core/plan/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void plan_finish(Plan *plan) {
+    free(plan->ops);
+    free(plan->members);
+    free(plan->deps);
+    free(plan->operands);
+}
+
+void program_finish(Program *p) {
+    for (int i = 0; i < p->plan_count; i++) plan_finish(&p->plans[i]);
+    free(p->groups);
+    free(p->lanes);
+    free(p->logicals);
+    free(p->tensors);
+    free(p->works);
+    free(p->attrs);
+    free(p->members);
+    free(p->names);
+    *p = (Program){0};
+}
+
+const char *program_name(const Program *p, int32_t name) { return name == NONE ? "" : p->names + name; }
+
+const char *tensor_name(const Program *p, int32_t tensor) {
+    return tensor == NONE ? "" : program_name(p, p->tensors[tensor].name);
+}
+
+const char *op_name(const Program *p, const Op *op) { return program_name(p, p->works[op->work].name); }
+
+#define FIND(table)                                                            \
+    for (int i = 0; i < p->table##_count; i++)                                 \
+        if (!strcmp(program_name(p, p->table##s[i].name), name)) return i;     \
+    return NONE
+
+int program_find_tensor(const Program *p, const char *name) { FIND(tensor); }
+int program_find_group(const Program *p, const char *name) { FIND(group); }
+int program_find_lane(const Program *p, const char *name) { FIND(lane); }
+int program_find_plan(const Program *p, const char *name) { FIND(plan); }
+
+int64_t tensor_elements(const Tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->dims; i++) n *= t->shape[i];
+    return n;
+}
+
+int64_t work_attr(const Program *p, const Work *w, int i) { return p->attrs[w->attr_first + i]; }
+
+double work_real(const Program *p, const Work *w, int i) {
+    double value;
+    memcpy(&value, &p->attrs[w->attr_first + i], sizeof value);
+    return value;
+}
+
+int program_ranks(const Program *p) {
+    int ranks = 1;
+    for (int i = 0; i < p->axis_count; i++) ranks *= p->axes[i].size;
+    return ranks;
+}
+
+// Members of an axis group in rank order: every rank whose coordinates on the other axes are ours.
+void group_ranks(const Program *p, int group, int rank, int *ranks, int *position) {
+    const Group *g = &p->groups[group];
+    int count = 0;
+    *position = NONE;
+    for (int r = 0; g->axes && r < program_ranks(p); r++) {
+        bool member = true;
+        for (int a = 0; a < p->axis_count; a++) {
+            int stride = p->axes[a].stride, size = p->axes[a].size;
+            if (!(g->axes >> a & 1) && r / stride % size != rank / stride % size) member = false;
+        }
+        if (!member) continue;
+        if (r == rank) *position = count;
+        ranks[count++] = r;
+    }
+    for (int i = 0; !g->axes && i < g->size; i++) {
+        ranks[i] = p->members[g->first + i];
+        if (ranks[i] == rank) *position = i;
+    }
+}
+
+const char *memory_name(Memory m) {
+#define X(constant, name) name,
+    static const char *const names[] = {MEMORY_LIST(X)};
+#undef X
+    return names[m];
+}
+
+Memory role_memory(Role r) {
+    switch (r) {
+    case ROLE_PARAMETER: return MEMORY_PARAMETERS;
+    case ROLE_GRADIENT: return MEMORY_GRADIENTS;
+    case ROLE_OPTIMISER: return MEMORY_OPTIMISER;
+    case ROLE_ACTIVATION:
+    case ROLE_INPUT: return MEMORY_ACTIVATIONS;
+    case ROLE_BUFFER: return MEMORY_COMMUNICATION;
+    case ROLE_SCALAR:
+    case ROLE_SCRATCH:
+    case ROLE_COUNT: break;
+    }
+    return MEMORY_SCRATCH;
+}
+
+int64_t program_memory(const Program *p, Memory m) {
+    int64_t bytes = 0;
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        for (int role = 0; role < ROLE_COUNT; role++)
+            if (role_memory((Role)role) == m) bytes += p->role_bytes[pool][role];
+    return bytes;
+}
+
+// FNV-1a over 64-bit words: plain, and the same everywhere.
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    for (int i = 0; i < 8; i++) hash = (hash ^ (value >> 8 * i & 0xff)) * 1099511628211u;
+    return hash;
+}
+
+uint64_t program_fingerprint(const Program *p) {
+    uint64_t hash = 14695981039346656037u;
+    for (int a = 0; a < p->axis_count; a++) hash = mix(hash, (uint64_t)p->axes[a].size);
+    for (int i = 0; i < p->plan_count; i++) {
+        const Plan *plan = &p->plans[i];
+        hash = mix(hash, (uint64_t)i);
+        for (int k = 0; k < plan->op_count; k++) {
+            const Op *op = &plan->ops[k];
+            const Work *w = &p->works[op->work];
+            if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) continue;
+            const uint64_t facts[] = {w->kind, w->dtype, w->reduce, w->algorithm, w->order, w->parts, (uint64_t)w->group,
+                                      (uint64_t)w->peer, (uint64_t)w->payload_bytes, op->lane, op->outputs, op->inputs};
+            for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) hash = mix(hash, facts[f]);
+            // Peers address each other's operands at equal offsets, so those are part of the agreement.
+            for (int o = 0; o < op->outputs + op->inputs; o++)
+                hash = mix(hash, (uint64_t)p->tensors[op_outputs(plan, op)[o]].offset);
+        }
+    }
+    return hash;
+}
