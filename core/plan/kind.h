@@ -11,10 +11,12 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 
 // X(constant, name in files, class, attributes, operands: outputs <- inputs)
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
-// absent, from the right. Letters as in TOUR.md: B rows, C/K input/output channels, H W height, width.
+// absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in and
+// out, H W height and width, OH OW after a window; a small word is an attribute. An operand has the
+// operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 #define KIND_LIST(X)                                                                                  \
     X(LOAD, "load", HOST, "shard micro_batch",                                                        \
-      "x labels <- first_row")                                                                        \
+      "x labels(B):i32 <- first_row(1):i64")                                                                        \
     X(CONV2D, "conv2d", COMPUTE, "kernel stride pad",                                                 \
       "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                               \
     X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, "kernel stride pad",                   \
@@ -30,16 +32,16 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(RELU, "relu", COMPUTE, "", "y <- x")                                                            \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, "", "dx <- dy y")                                      \
     X(MAX_POOL, "max_pool", COMPUTE, "kernel stride",                                                 \
-      "y(B,C,OH,OW) [index(B,C,OH,OW) u8] <- x(B,C,H,W)")                                             \
+      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                             \
     X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, "kernel stride",                               \
-      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW)")                                                \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                                \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, "",                                                    \
-      "loss(2) f64 [probability(B,C)] <- logits(B,C) labels(B) i32 inverse_count(1) f64")             \
+      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")             \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, "",                                  \
-      "dlogits(B,C) <- probability(B,C) labels(B) inverse_count(1)")                                  \
+      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                                  \
     X(FOLD, "fold", COMPUTE, "", "sum <- x")                                                          \
     X(SGD, "sgd", COMPUTE, "momentum:real weight_decay:real nesterov",                                \
-      "weight [velocity] <- gradient learning_rate(1) f64")                                           \
+      "weight [velocity] <- gradient learning_rate(1):f64")                                           \
     X(FUSED, "fused", COMPUTE, "fusion", "")                                                          \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, "", "y... <- x...")                                    \
     X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, "", "y <- x")                                  \

@@ -4,6 +4,8 @@
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
 
+#include <stddef.h>
+
 // One scratch area serves all computation: operations of the compute lane run one after the other.
 static Status add_scratch(Program *p, const DeviceTraits *traits) {
     int64_t most = 0;
@@ -25,9 +27,9 @@ static Status add_scratch(Program *p, const DeviceTraits *traits) {
 }
 
 Status program_lower(Program *p, const DeviceTraits *traits) {
-    if (p->device != NONE && p->pool_bytes[POOL_LOCAL] + p->pool_bytes[POOL_SHARED] > 0)
-        FAIL(ERR_PLAN, "the program is already lowered, for %s", program_name(p, p->device));
+    if (p->lowered) FAIL(ERR_PLAN, "the program is already lowered, for %s", program_name(p, p->device));
     TRY(program_add_name(p, traits->name, &p->device));
+    p->lowered = true;
     for (int i = 0; i < p->plan_count; i++) {
         TRY(fuse_plan(p, &p->plans[i], traits->fusions));
         TRY(plan_derive_deps(p, &p->plans[i]));

@@ -114,7 +114,8 @@ typedef struct {
     int member_count, member_capacity, name_bytes, name_capacity;
     Plan plans[PLANS];
     int plan_count;
-    int32_t device;                             // name of the device it was lowered for, or NONE
+    bool lowered;                               // by lower(): what follows is set, and so are offsets and pools
+    int32_t device;                             // name of the device it was lowered for
     int64_t pool_bytes[POOL_COUNT];             // set by lower()
     int64_t role_bytes[POOL_COUNT][ROLE_COUNT];
 } Program;

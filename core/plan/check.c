@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "core/plan/check.h"
+
+#include "core/base/arena.h"
+#include "core/plan/build.h"
+#include "core/plan/check_internal.h"
+
+#include <string.h>
+
+#define PLACE "plan %s: %s: "
+#define PLACE_ARGS program_name(p, plan->name), op_name(p, op)
+
+// Scalars that no operation writes are the host's; parameters and optimiser state outlive a step.
+static bool ready_from_start(const Program *p, int tensor) {
+    Role r = (Role)p->tensors[tensor].role;
+    if (r == ROLE_PARAMETER || r == ROLE_OPTIMISER) return true;
+    if (r != ROLE_SCALAR) return false;
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++)
+            for (int o = 0; o < p->plans[k].ops[i].outputs; o++)
+                if (op_outputs(&p->plans[k], &p->plans[k].ops[i])[o] == tensor) return false;
+    return true;
+}
+
+static Status check_reads(const Program *p, const Plan *plan, const Op *op, const uint8_t *written) {
+    for (int i = 0; i < op->inputs; i++) {
+        int tensor = op_inputs(plan, op)[i];
+        int root = program_root(p, tensor);
+        if (!written[root] && !ready_from_start(p, root))
+            FAIL(ERR_PLAN, PLACE "reads %s before any operation wrote it", PLACE_ARGS, tensor_name(p, tensor));
+    }
+    for (int i = 0; i < op->outputs; i++) {
+        int root = program_root(p, op_outputs(plan, op)[i]);
+        Role r = (Role)p->tensors[root].role;
+        bool added_to = op->flags & OP_ACCUMULATE && (r == ROLE_GRADIENT || r == ROLE_SCALAR);
+        if (added_to && !written[root])
+            FAIL(ERR_PLAN, PLACE "adds to %s before any operation wrote it", PLACE_ARGS, tensor_name(p, root));
+    }
+    return OK;
+}
+
+// A guard that ranks could see differently would leave some of them waiting.
+static Status check_guard(const Program *p, const Plan *plan, const Op *op, const int32_t *writer) {
+    if (op->guard == NONE) return OK;
+    if (p->tensors[op->guard].role != ROLE_SCALAR)
+        FAIL(ERR_PLAN, PLACE "its guard %s is not a scalar", PLACE_ARGS, tensor_name(p, op->guard));
+    const Work *w = &p->works[op->work];
+    if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) return OK;
+    int by = writer[program_root(p, op->guard)];
+    const Work *source = by == NONE ? NULL : &p->works[plan->ops[by].work];
+    bool agreed = source && source->group == w->group &&
+                  (source->kind == KIND_ALL_REDUCE || source->kind == KIND_ALL_GATHER || source->kind == KIND_BROADCAST);
+    if (!agreed)
+        FAIL(ERR_PLAN, PLACE "its guard %s is not the result of a collective over group %s, so ranks could disagree",
+             PLACE_ARGS, tensor_name(p, op->guard), program_name(p, p->groups[w->group].name));
+    return OK;
+}
+
+static Status check_plan(const Program *p, const Plan *plan, Arena *scratch) {
+    uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
+    int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
+    uint8_t *state = ARENA_NEW(scratch, uint8_t, (p->tensor_count + 1) * AXES);
+    if (!written || !writer || !state) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    for (int t = 0; t < p->tensor_count; t++) {
+        writer[t] = NONE;
+        memcpy(&state[t * AXES], p->tensors[t].placement, AXES);
+    }
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        TRY(check_operands(p, plan, op));
+        TRY(check_reads(p, plan, op, written));
+        TRY(check_guard(p, plan, op, writer));
+        TRY(check_placements(p, plan, op, state));
+        for (int o = 0; o < op->outputs; o++) {
+            int root = program_root(p, op_outputs(plan, op)[o]);
+            written[root] = 1;
+            writer[root] = i;
+        }
+    }
+    return OK;
+}
+
+static Status check_program(const Program *p) {
+    Arena scratch = {0};
+    Status s = OK;
+    for (int k = 0; k < p->plan_count && s == OK; k++) s = check_plan(p, &p->plans[k], &scratch);
+    arena_finish(&scratch);
+    return s;
+}
+
+Status plan_check(const Program *const programs[], const uint8_t *program_of, int ranks) {
+    uint8_t checked[UINT8_MAX + 1] = {0};
+    for (int r = 0; r < ranks; r++) {
+        int class = program_of ? program_of[r] : 0;
+        const Program *p = programs[class];
+        if (program_ranks(p) != ranks) FAIL(ERR_PLAN, "the mesh has %d ranks, the run %d", program_ranks(p), ranks);
+        if (p->plan_count != programs[0]->plan_count)
+            FAIL(ERR_PLAN, "rank %d has %d plans, rank 0 has %d", r, p->plan_count, programs[0]->plan_count);
+        if (checked[class]++) continue;
+        TRY(check_program(p));
+    }
+    for (int k = 0; k < programs[0]->plan_count; k++) TRY(check_ranks(programs, program_of, ranks, k));
+    return OK;
+}

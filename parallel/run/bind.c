@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
+#include "parallel/run/executor_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *executor_data(const Executor *e, int tensor) {
+    const Tensor *t = &e->program->tensors[tensor];
+    return t->offset == NONE ? NULL : e->pools[t->pool] + t->offset;
+}
+
+static Operand bind_operand(const Executor *e, int tensor) {
+    const Tensor *t = &e->program->tensors[tensor];
+    Operand o = {.data = executor_data(e, tensor), .dims = t->dims};
+    memcpy(o.shape, t->shape, sizeof o.shape);
+    if (t->extent != NONE) o.live = executor_data(e, t->extent);
+    return o;
+}
+
+static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch, KernelCall *call) {
+    const Work *w = &e->program->works[op->work];
+    int count = op->outputs + op->inputs;
+    Operand *operands = ARENA_NEW(a, Operand, count + 1);
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
+    for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
+    *call = (KernelCall){.kind = (Kind)w->kind, .dtype = (Dtype)w->dtype, .accumulate = op->flags & OP_ACCUMULATE,
+                         .outputs = op->outputs, .inputs = op->inputs, .operand = operands,
+                         .attr = &e->program->attrs[w->attr_first], .scratch = scratch};
+    if (w->kind != KIND_FUSED) return OK;
+    KernelCall *members = ARENA_NEW(a, KernelCall, op->member_count);
+    if (!members) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
+    for (int i = 0; i < op->member_count; i++)
+        TRY(bind_call(e, a, plan, &plan->members[op->member_first + i], scratch, &members[i]));
+    call->members = members;
+    call->member_count = op->member_count;
+    call->fusion = (Fusion)work_attr(e->program, w, 0);
+    return OK;
+}
+
+// Neighbouring pieces without a gap are one segment.
+static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors, int count, CommSegment **out, int *segments) {
+    *out = ARENA_NEW(a, CommSegment, count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for binding a communication");
+    *segments = 0;
+    for (int i = 0; i < count; i++) {
+        const Tensor *t = &e->program->tensors[tensors[i]];
+        (*out)[(*segments)++] = (CommSegment){.offset = t->offset, .elements = tensor_elements(t)};
+    }
+    return OK;
+}
+
+static const CollectiveKind collective_of[KIND_COUNT] = {
+    [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
+    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST, [KIND_REDUCE] = COLLECTIVE_REDUCE,
+    [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL, [KIND_BARRIER] = COLLECTIVE_BARRIER,
+};
+static const ScheduleKind schedule_of[ALGORITHM_COUNT] = {
+    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT, [ALGORITHM_CHAIN] = SCHEDULE_CHAIN, [ALGORITHM_RING] = SCHEDULE_RING,
+};
+
+static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op, CommCall *call) {
+    const Program *p = e->program;
+    const Work *w = &p->works[op->work];
+    int size = p->groups[w->group].size, position;
+    int *ranks = ARENA_NEW(a, int, size);
+    CommSegment *input, *output;
+    int inputs, outputs;
+    if (!ranks) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(p, op));
+    group_ranks(p, w->group, e->rank, ranks, &position);
+    TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
+    TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
+    bool pair = w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
+    *call = (CommCall){.kind = collective_of[w->kind], .schedule = schedule_of[w->algorithm], .reduce = (Reduce)w->reduce,
+                       .dtype = (Dtype)w->dtype, .point_to_point = pair, .receive = w->kind == KIND_RECEIVE, .group = w->group,
+                       .lane = op->lane, .root = pair ? ((position + w->peer) % size + size) % size : w->peer,
+                       .tag = pair ? (int)work_attr(p, w, 0) : 0, .parts = w->parts,
+                       .segment_count = outputs, .input = input, .output = output,
+                       .ranks = ranks, .ranks_count = size, .position = position, .name = op_name(p, op)};
+    return OK;
+}
+
+static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {
+    const Work *w = &e->program->works[op->work];
+    *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]), .labels = bind_operand(e, op_outputs(plan, op)[1]),
+                       .f64 = w->dtype == DTYPE_F64, .evaluate = work_attr(e->program, w, 0) < 0};
+    return OK;
+}
+
+static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch, BoundOp *b) {
+    const Program *p = e->program;
+    b->class = kind_class((Kind)p->works[op->work].kind);
+    if (op->guard != NONE) {
+        b->guard = executor_data(e, op->guard);
+        b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;
+    }
+    switch (b->class) {
+    case CLASS_COMPUTE: return bind_call(e, a, plan, op, scratch, &b->call);
+    case CLASS_HOST:
+        b->first_row = executor_data(e, op_inputs(plan, op)[0]);
+        return bind_load(e, plan, op, &b->load);
+    case CLASS_COMMUNICATION: break;
+    }
+    if (!e->comm) FAIL(ERR_PLAN, "%s needs a communicator, and this run has one rank", op_name(p, op));
+    return bind_comm(e, a, plan, op, &b->comm);
+}
+
+static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, BoundPlan *b) {
+    int lanes = e->program->lane_count;
+    *b = (BoundPlan){.ops = ARENA_NEW(a, BoundOp, plan->op_count + 1), .done = ARENA_NEW(a, uint8_t, plan->op_count + 1),
+                     .lane_ops = ARENA_NEW(a, int32_t, plan->op_count + 1), .lane_first = ARENA_NEW(a, int32_t, lanes + 1)};
+    if (!b->ops || !b->done || !b->lane_ops || !b->lane_first) FAIL(ERR_MEMORY, "out of memory for binding a plan");
+    int count = 0;
+    for (int lane = 0; lane < lanes; lane++) {
+        b->lane_first[lane] = count;
+        for (int i = 0; i < plan->op_count; i++)
+            if (plan->ops[i].lane == lane) b->lane_ops[count++] = i;
+    }
+    b->lane_first[lanes] = count;
+    for (int i = 0; i < plan->op_count; i++) TRY(bind_op(e, a, plan, &plan->ops[i], scratch, &b->ops[i]));
+    return OK;
+}
+
+static void *scratch_of(const Executor *e) {
+    for (int t = 0; t < e->program->tensor_count; t++)
+        if (e->program->tensors[t].role == ROLE_SCRATCH) return executor_data(e, t);
+    return NULL;
+}
+
+static Status allocate(Executor *e) {
+    int64_t shared = e->comm ? 0 : e->program->pool_bytes[POOL_SHARED];
+    int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
+    if (bytes) {
+        e->local = aligned_alloc(64, (size_t)bytes);
+        if (!e->local) FAIL(ERR_MEMORY, "rank %d: no memory for %lld bytes of tensors; a smaller --batch needs less", e->rank, (long long)bytes);
+        memset(e->local, 0, (size_t)bytes);
+    }
+    e->pools[POOL_LOCAL] = e->local;
+    e->pools[POOL_SHARED] = e->comm ? e->comm->pool : (unsigned char *)e->local + local;
+    return OK;
+}
+
+Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device, Comm *comm, const ExecutorHooks *hooks) {
+    assert(p->lowered);
+    *e = (Executor){.program = p, .device = device, .comm = comm, .rank = rank, .plan = NONE};
+    if (hooks) e->hooks = *hooks;
+    TRY(allocate(e));
+    e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
+    e->lanes = ARENA_NEW(a, LaneState, p->lane_count);
+    if (!e->plans || !e->lanes) FAIL(ERR_MEMORY, "out of memory for binding a program");
+    for (int k = 0; k < p->plan_count; k++) TRY(bind_plan(e, a, &p->plans[k], scratch_of(e), &e->plans[k]));
+    return OK;
+}
+
+void executor_destroy(Executor *e) {
+    free(e->local);
+    *e = (Executor){0};
+}
+
+void executor_set_f64(Executor *e, int scalar, double value) { memcpy(executor_data(e, scalar), &value, sizeof value); }
+void executor_set_i64(Executor *e, int scalar, int64_t value) { memcpy(executor_data(e, scalar), &value, sizeof value); }

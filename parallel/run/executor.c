@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "parallel/run/executor.h"
+
+#include "core/base/clock.h"
+#include "parallel/run/executor_internal.h"
+
+#include <string.h>
+
+static const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
+
+static int leader(const Executor *e, int lane) {
+    const BoundPlan *b = &e->plans[e->plan];
+    int at = b->lane_first[lane] + e->lanes[lane].at;
+    return at < b->lane_first[lane + 1] ? b->lane_ops[at] : NONE;
+}
+
+static bool may_start(const Executor *e, int op) {
+    const Plan *plan = plan_of(e);
+    for (int d = 0; d < plan->ops[op].dep_count; d++) {
+        const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
+        if (dep->distance == 0 && !e->plans[e->plan].done[dep->op]) return false;  // steps do not overlap
+    }
+    return true;
+}
+
+static bool guarded_off(const BoundOp *b) {
+    if (!b->guard) return false;
+    if (b->guard_is_i64) return *(const int64_t *)b->guard == 0;
+    return *(const double *)b->guard == 0;
+}
+
+static Status finish(Executor *e, int lane, int op) {
+    if (e->hooks.after) TRY(e->hooks.after(e->hooks.context, e->rank, e->plan, op));
+    e->plans[e->plan].done[op] = 1;
+    e->lanes[lane].at++;
+    e->remaining--;
+    return OK;
+}
+
+static void record(Executor *e, int lane, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns, int64_t cpu_ns) {
+    if (!e->timeline) return;
+    timeline_add_span(e->timeline, &(Span){.start_ps = (start_ns - e->origin_ns) * 1000, .end_ps = (end_ns - e->origin_ns) * 1000,
+                                           .op = op, .step = (int32_t)e->step, .rank = e->rank, .wait_ns = (uint32_t)wait_ns,
+                                           .cpu_ns = (uint32_t)cpu_ns, .plan = (uint8_t)e->plan, .lane = (uint8_t)lane,
+                                           .source = SOURCE_MEASURED});
+}
+
+static void load(Executor *e, BoundOp *b) {
+    b->load.first_row = *b->first_row;
+    b->load.rows = operand_rows(&b->load.x);
+    e->hooks.load(e->hooks.context, &b->load);
+}
+
+// Run one operation of a compute or host lane to its end.
+static Status run(Executor *e, int lane, int op) {
+    BoundOp *b = &e->plans[e->plan].ops[op];
+    if (e->comm) comm_note_position(e->comm, e->plan, op, e->step);
+    if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
+    if (guarded_off(b)) return finish(e, lane, op);
+    bool timed = e->timeline != NULL;
+    int64_t start = timed ? clock_ns() : 0, cpu = timed ? clock_thread_cpu_ns() : 0;
+    if (b->class == CLASS_COMPUTE) device_run(e->device, &b->call);
+    else load(e, b);
+    if (timed) {
+        int64_t used = clock_thread_cpu_ns() - cpu;
+        record(e, lane, op, start, clock_ns(), 0, used);
+    }
+    return finish(e, lane, op);
+}
+
+// Do this rank's share of the operation in flight; CPU time counts where something moved.
+static Status progress(Executor *e, int lane, bool *moved) {
+    LaneState *l = &e->lanes[lane];
+    int op = leader(e, lane);
+    bool timed = e->timeline != NULL, done;
+    int64_t cpu = timed ? clock_thread_cpu_ns() : 0, round = l->request.round, stage = l->request.stage;
+    TRY(comm_test(e->comm, &l->request, &done));
+    bool advanced = done || l->request.round != round || l->request.stage != stage;
+    if (timed && advanced) l->cpu_ns += clock_thread_cpu_ns() - cpu;
+    if (advanced) *moved = true;
+    if (!done) return OK;
+    l->in_flight = false;
+    int64_t wait = l->request.arrival_ns > l->start_ns ? l->request.arrival_ns - l->start_ns : 0;
+    if (timed) record(e, lane, op, l->start_ns, clock_ns(), wait, l->cpu_ns);
+    return finish(e, lane, op);
+}
+
+static Status start(Executor *e, int lane, int op) {
+    LaneState *l = &e->lanes[lane];
+    BoundOp *b = &e->plans[e->plan].ops[op];
+    comm_note_position(e->comm, e->plan, op, e->step);
+    if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
+    if (guarded_off(b)) return finish(e, lane, op);
+    l->start_ns = clock_ns();
+    int64_t cpu = e->timeline ? clock_thread_cpu_ns() : 0;
+    TRY(comm_start(e->comm, &b->comm, &l->request));
+    l->cpu_ns = e->timeline ? clock_thread_cpu_ns() - cpu : 0;
+    l->in_flight = true;
+    return OK;
+}
+
+// Communication first: what is in flight moves on, what may start starts.
+static Status serve_communication(Executor *e, bool *moved) {
+    for (int lane = 0; lane < e->program->lane_count; lane++) {
+        if (e->program->lanes[lane].kind != LANE_COMMUNICATION) continue;
+        for (bool again = true; again;) {
+            int op = leader(e, lane);
+            again = false;
+            if (op == NONE) break;
+            if (!e->lanes[lane].in_flight && may_start(e, op)) {
+                TRY(start(e, lane, op));
+                *moved = true;
+            }
+            if (e->lanes[lane].in_flight) TRY(progress(e, lane, moved));
+            again = leader(e, lane) != op;
+        }
+    }
+    return OK;
+}
+
+// The first operation, in plan order, that leads a compute or host lane and may start.
+static int ready_work(const Executor *e, int *lane_of) {
+    int best = NONE;
+    for (int lane = 0; lane < e->program->lane_count; lane++) {
+        int op = e->program->lanes[lane].kind == LANE_COMMUNICATION ? NONE : leader(e, lane);
+        if (op == NONE || (best != NONE && best < op) || !may_start(e, op)) continue;
+        best = op;
+        *lane_of = lane;
+    }
+    return best;
+}
+
+Status executor_begin(Executor *e, int plan, int64_t step) {
+    e->plan = plan;
+    e->step = step;
+    e->remaining = plan_of(e)->op_count;
+    memset(e->plans[plan].done, 0, (size_t)e->remaining);
+    for (int lane = 0; lane < e->program->lane_count; lane++) e->lanes[lane].at = 0;
+    return OK;
+}
+
+Status executor_advance(Executor *e, bool *done, bool *moved) {
+    *moved = false;
+    for (;;) {
+        TRY(serve_communication(e, moved));
+        *done = e->remaining == 0;
+        int lane = 0, op = *done ? NONE : ready_work(e, &lane);
+        if (op == NONE) return OK;
+        TRY(run(e, lane, op));
+        *moved = true;
+    }
+}
+
+Status executor_idle(Executor *e) {
+    const CommRequest *waiting[COMM_LANES];
+    int count = 0;
+    for (int lane = 0; lane < e->program->lane_count && count < COMM_LANES; lane++)
+        if (e->lanes[lane].in_flight) waiting[count++] = &e->lanes[lane].request;
+    if (!count) FAIL(ERR_PLAN, "rank %d: nothing can run and nothing is in flight in plan %s", e->rank, program_name(e->program, plan_of(e)->name));
+    return comm_idle(e->comm, waiting, count);
+}
+
+Status executor_run(Executor *e, int plan, int64_t step) {
+    TRY(executor_begin(e, plan, step));
+    for (bool done = false, moved; !done;) {
+        TRY(executor_advance(e, &done, &moved));
+        if (!done && !moved) TRY(executor_idle(e));
+    }
+    return OK;
+}

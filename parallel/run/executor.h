@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The executor: a dispatch loop over a lowered program. It knows kinds, lanes and dependencies, and
+// no strategy. One executor is one rank; it runs in one thread.
+#ifndef PARALLEL_RUN_EXECUTOR_H
+#define PARALLEL_RUN_EXECUTOR_H
+
+#include "core/base/arena.h"
+#include "core/device/device.h"
+#include "core/record/timeline.h"
+#include "parallel/comm/comm.h"
+
+// A load: write rows [first_row, first_row + rows) of the epoch (or, evaluating, of the test set).
+typedef struct {
+    int64_t first_row, rows;
+    Operand x, labels;
+    bool f64, evaluate;
+} LoadCall;
+
+// What the host does for the plan, and what tests and recordings see. All may be NULL.
+typedef struct {
+    void *context;
+    void (*load)(void *context, const LoadCall *call);
+    void (*before)(void *context, int rank, int plan, int op);      // about to run or start
+    Status (*after)(void *context, int rank, int plan, int op);     // its outputs are complete
+} ExecutorHooks;
+
+typedef struct BoundPlan BoundPlan;
+typedef struct LaneState LaneState;
+
+typedef struct {
+    const Program *program;       // lowered; borrowed, as all pointers here
+    const Device *device;
+    Comm *comm;                   // NULL: the program has no communication
+    Timeline *timeline;           // NULL: no spans are recorded
+    ExecutorHooks hooks;
+    unsigned char *pools[POOL_COUNT];
+    BoundPlan *plans;             // in the arena, as the lanes
+    LaneState *lanes;
+    void *local;                  // owned: the local pool, and without a communicator the shared one
+    int rank, plan;               // plan: at work, or NONE
+    int remaining;                // operations of it that have not ended
+    int64_t step, origin_ns;      // origin: of the run, on the monotonic clock
+} Executor;
+
+// Bind every operation of the program to memory: pools are allocated (the shared one is the
+// communicator's), zeroed. Nothing is allocated later.
+Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device, Comm *comm,
+                       const ExecutorHooks *hooks) MUST_USE;
+void executor_destroy(Executor *e);  // safe on a zeroed executor
+
+// Memory of a tensor; NULL when lower() made it virtual.
+void *executor_data(const Executor *e, int tensor);
+void executor_set_f64(Executor *e, int scalar, double value);
+void executor_set_i64(Executor *e, int scalar, int64_t value);
+
+// Execute one plan: begin, then advance until *done. advance() runs what it can without waiting;
+// when it comes back without being done, idle() waits until a peer may have moved (the serial
+// communicator: it returns, and another rank's advance() must be called). *moved: something ran.
+Status executor_begin(Executor *e, int plan, int64_t step) MUST_USE;
+Status executor_advance(Executor *e, bool *done, bool *moved) MUST_USE;
+Status executor_idle(Executor *e) MUST_USE;
+Status executor_run(Executor *e, int plan, int64_t step) MUST_USE;  // all of it
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "parallel/strategy/strategy.h"
+
+#include "core/plan/build.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static Status fold(Program *p, Plan *plan, int compute, const Gradient *g, int shard) {
+    const Tensor *sum = &p->tensors[g->part[0]];
+    char name[160];
+    snprintf(name, sizeof name, "fold.%s", tensor_name(p, g->part[0]));
+    return plan_add_op(p, plan, &(OpSpec){.name = name, .kind = KIND_FOLD, .phase = PHASE_SYNC, .dtype = (Dtype)sum->dtype, .lane = compute,
+                                          .outputs = &g->part[0], .inputs = &g->part[shard], .output_count = 1, .input_count = 1,
+                                          .shard = shard, .flags = OP_ACCUMULATE, .flops = tensor_elements(sum)}, NULL);
+}
+
+static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
+    int compute = program_find_lane(p, "compute"), placed = 0;
+    if (compute == NONE) FAIL(ERR_PLAN, "the program has no lane \"compute\"");
+    int *after = NULL, capacity = 0;
+    const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
+    Status s = OK;
+    for (int r = 0; r < 2 && s == OK; r++) {
+        Gradient *g;
+        int count;
+        s = gradients_find(p, plan, roles[r], parts, a, &g, &count);
+        for (int shard = 1; shard < parts && s == OK; shard++)
+            for (int i = 0; i < count && s == OK; i++) {
+                s = array_reserve((void **)&after, &capacity, placed + 1, sizeof *after);
+                if (s == OK) s = fold(p, plan, compute, &g[i], shard);
+                if (s == OK) after[placed++] = g[i].ready[shard];
+            }
+    }
+    if (s == OK) s = plan_place_after(plan, after, placed, a);
+    free(after);
+    return s;
+}
+
+Status shards_apply(Program *p, const StrategyOptions *options) {
+    int k = program_find_plan(p, "step");
+    if (k == NONE) FAIL(ERR_PLAN, "the program has no plan \"step\"");
+    Arena scratch = {0};
+    Status s = options->local_shards > 1 ? fold_all(p, &p->plans[k], options->local_shards, &scratch) : OK;
+    arena_finish(&scratch);
+    return s == OK ? plan_derive_deps(p, &p->plans[k]) : s;
+}
