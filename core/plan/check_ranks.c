@@ -124,7 +124,7 @@ static Status advance(Walk *walk, int rank, bool *moved) {
     return OK;
 }
 
-// What a rank that is not through waits for, in words; at most `size` bytes.
+// What a rank that is not through waits for, in words; `out` is empty at first.
 static void explain(const Walk *walk, int rank, char *out, size_t size) {
     const Walker *w = &walk->walkers[rank];
     for (int lane = 0; lane < w->p->lane_count; lane++) {
@@ -133,9 +133,8 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
         const Work *work = work_of(w, op);
         int dep = missing_dep(w, op);
         if (dep != NONE) {
-            snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(w->p, op), op_name(w->p, &w->plan->ops[dep]));
-            if (w->plan->ops[dep].lane != lane) continue;
-            return;
+            if (!*out) snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(w->p, op), op_name(w->p, &w->plan->ops[dep]));
+            continue;  // a peer that does not come explains more
         }
         int position, other;
         if (work->kind == KIND_SEND || work->kind == KIND_RECEIVE) {

@@ -135,13 +135,21 @@ static void chain_name(const Chain *c, char *out, size_t size) {
     if (used < size) snprintf(out + used, size - used, ".%s", phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
 }
 
+static bool handed_on(const Chain *c, int tensor) {
+    for (int i = 0; i < c->count; i++)
+        if (reads(c->plan, c->ops[i], tensor)) return true;
+    return false;
+}
+
 // The chain's operands: what it leaves in memory, and what it takes from outside; each once.
 static void chain_operands(const Chain *c, int32_t *outputs, int *output_count, int32_t *inputs, int *input_count) {
     *output_count = *input_count = 0;
     for (int i = 0; i < c->count; i++) {
         const Op *op = &c->plan->ops[c->ops[i]];
-        for (int k = 0; k < op->outputs; k++)
-            if (touched_outside(c, op_outputs(c->plan, op)[k])) outputs[(*output_count)++] = op_outputs(c->plan, op)[k];
+        for (int k = 0; k < op->outputs; k++) {
+            int tensor = op_outputs(c->plan, op)[k];
+            if (!handed_on(c, tensor) || touched_outside(c, tensor)) outputs[(*output_count)++] = tensor;
+        }
     }
     for (int i = 0; i < c->count; i++) {
         const Op *op = &c->plan->ops[c->ops[i]];

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// Starting ranks and watching them. Processes are children of the launcher, which is no rank itself:
+// whoever is killed, somebody is left to say so and to end the rest.
+#include "parallel/run/train.h"
+
+#include "core/base/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SPANS_MOST = 4 << 20, GRACE_MS = 1000 };
+
+// One room for all results, which the launcher still sees when a rank is gone. Pages are taken when
+// they are first written.
+static Status create_shared(Training *t, const Job *job) {
+    int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + 2, ops = 1;
+    for (int i = 0; i < job->program.plan_count; i++)
+        if (job->program.plans[i].op_count > ops) ops = job->program.plans[i].op_count;
+    int64_t steps = turns < SPANS_MOST ? turns : SPANS_MOST, spans = !job->options.spans ? 0 : steps * ops < SPANS_MOST ? steps * ops : SPANS_MOST;
+    size_t per_rank = (size_t)steps * sizeof(StepRecord) + (size_t)spans * sizeof(Span) + (size_t)(job->epochs + 1) * sizeof(Evaluation);
+    int ranks = job->options.ranks;
+    t->shared_bytes = sizeof(RunShared) + (size_t)ranks * (sizeof(RankResult) + per_rank);
+    t->shared = mmap(NULL, t->shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->shared == MAP_FAILED) {
+        t->shared = NULL;
+        FAIL(ERR_MEMORY, "no memory for the records of %d ranks (%zu bytes)", ranks, t->shared_bytes);
+    }
+    RunShared *s = t->shared;
+    s->stop_before_step = INT64_MAX;
+    s->results = (RankResult *)(s + 1);
+    unsigned char *at = (unsigned char *)(s->results + ranks);
+    for (int r = 0; r < ranks; r++) {
+        Timeline *line = &s->results[r].timeline;
+        *line = (Timeline){.rank = r, .step_capacity = (int)steps, .span_capacity = (int)spans};
+        line->steps = (StepRecord *)at;
+        line->spans = (Span *)(line->steps + steps);
+        s->results[r].evaluations = (Evaluation *)(line->spans + spans);
+        at = (unsigned char *)(s->results[r].evaluations + job->epochs + 1);
+    }
+    return OK;
+}
+
+void train_finish(Training *t) {
+    if (t->shared) munmap(t->shared, t->shared_bytes);
+    *t = (Training){0};
+}
+
+// Ranks take the cores that this process may use in turn.
+static void pin(int rank) {
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 1) return;
+    int skip = rank % CPU_COUNT(&allowed);
+    for (int c = 0; c < CPU_SETSIZE; c++) {
+        if (!CPU_ISSET(c, &allowed) || skip-- > 0) continue;
+        CPU_ZERO(&one);
+        CPU_SET(c, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
+}
+
+// What every kind of rank does, from joining to its last byte. A failure is told to the peers.
+static Status one_rank(const Job *job, RunShared *shared, CommWorld *world, int rank, const RunHooks *hooks) {
+    Rank *r = calloc(1, sizeof *r);
+    if (!r) FAIL(ERR_MEMORY, "rank %d: out of memory", rank);
+    pin(rank);
+    Status s = rank_create(r, job, shared, world, rank, hooks);
+    if (s == OK) s = rank_run(r);
+    if (s != OK && world && r->comm.methods) comm_abandon(&r->comm, s, status_message());
+    rank_destroy(r);
+    free(r);
+    return s;
+}
+
+// The message of the rank that failed first.
+static Status first_failure(const CommWorld *world) {
+    int rank;
+    const char *text;
+    Status s = comm_world_failure(world, &rank, &text);
+    if (s != OK) FAIL(s, "%s", text);
+    return OK;
+}
+
+// --- processes
+
+typedef struct {
+    pid_t pids[COMM_RANKS];
+    int ranks, alive;
+    int64_t kill_at_ns;  // when those that are left are killed; 0: nobody failed yet
+    const Job *job;
+    CommWorld *world;
+    RunShared *shared;
+} Children;
+
+static void where(const Children *c, int rank, char *out, size_t size) {
+    int plan, op;
+    int64_t step;
+    comm_world_position(c->world, rank, &plan, &op, &step);
+    const Program *p = &c->job->program;
+    if (plan < 0 || plan >= p->plan_count || op < 0 || op >= p->plans[plan].op_count) snprintf(out, size, "before its first operation");
+    else snprintf(out, size, "at %s, step %lld", op_name(p, &p->plans[plan].ops[op]), (long long)step);
+}
+
+static void note_end(Children *c, pid_t pid, int status) {
+    int rank = 0;
+    while (rank < c->ranks && c->pids[rank] != pid) rank++;
+    if (rank == c->ranks) return;
+    c->pids[rank] = 0;
+    c->alive--;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    char place[160], text[320];
+    where(c, rank, place, sizeof place);
+    if (WIFSIGNALED(status))
+        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s) %s; the other ranks were stopped", rank, WTERMSIG(status),
+                 strsignal(WTERMSIG(status)), place);
+    else snprintf(text, sizeof text, "rank %d ended with status %d %s; the other ranks were stopped", rank, WEXITSTATUS(status), place);
+    comm_world_lost(c->world, rank, text);  // kept only when no rank failed before
+    if (!c->kill_at_ns) c->kill_at_ns = clock_ns() + GRACE_MS * INT64_C(1000000);
+}
+
+static void kill_rest(const Children *c) {
+    for (int r = 0; r < c->ranks; r++)
+        if (c->pids[r] > 0) kill(c->pids[r], SIGKILL);
+}
+
+// Wait for a child, a Ctrl-C or the deadline; SIGCHLD is blocked, so that none is missed in between.
+static void watch(Children *c) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    while (c->alive > 0) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid > 0) {
+            note_end(c, pid, status);
+            continue;
+        }
+        const volatile sig_atomic_t *interrupt = c->job->options.interrupt;
+        if (interrupt && *interrupt) c->shared->interrupts = *interrupt;
+        if ((interrupt && *interrupt > 1) || (c->kill_at_ns && clock_ns() > c->kill_at_ns)) kill_rest(c);
+        struct timespec soon = {0, 50 * 1000 * 1000};
+        sigtimedwait(&child, NULL, &soon);
+    }
+}
+
+static void start_child(Children *c, int rank, const RunHooks *hooks, const sigset_t *mask) {
+    pid_t parent = getpid(), pid = fork();
+    c->pids[rank] = pid;
+    if (pid > 0) c->alive++;
+    if (pid) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives the launcher
+    if (getppid() != parent) _exit(1);
+    signal(SIGINT, SIG_IGN);  // a terminal sends it to all; the launcher decides
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    Status s = one_rank(c->job, c->shared, c->world, rank, hooks);
+    fflush(NULL);
+    _exit(status_exit(s));
+}
+
+static Status run_processes(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
+    Children c = {.ranks = job->options.ranks, .job = job, .world = world, .shared = t->shared};
+    sigset_t child, before;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, &before);
+    fflush(NULL);  // or every child would write it again
+    for (int r = 0; r < c.ranks; r++) {
+        start_child(&c, r, hooks, &before);
+        if (c.pids[r] > 0) continue;
+        char text[160];
+        snprintf(text, sizeof text, "rank %d could not be started: %s", r, strerror(errno));
+        comm_world_lost(world, r, text);
+        c.kill_at_ns = clock_ns();
+        break;
+    }
+    watch(&c);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    t->interrupted = t->shared->results[0].interrupted || t->shared->interrupts > 0;
+    if (t->shared->interrupts > 1) return OK;  // killed because the user asked for it
+    return first_failure(world);
+}
+
+// --- threads
+
+typedef struct {
+    pthread_t thread;
+    const Job *job;
+    RunShared *shared;
+    CommWorld *world;
+    const RunHooks *hooks;
+    int rank;
+    bool started;
+} RankThread;
+
+static void *thread_main(void *argument) {
+    RankThread *t = argument;
+    if (one_rank(t->job, t->shared, t->world, t->rank, t->hooks) != OK) {}  // comm_abandon kept its message
+    return NULL;
+}
+
+static Status run_threads(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
+    RankThread threads[COMM_RANKS] = {0};
+    for (int r = 0; r < job->options.ranks; r++) {
+        threads[r] = (RankThread){.job = job, .shared = t->shared, .world = world, .hooks = hooks, .rank = r};
+        threads[r].started = pthread_create(&threads[r].thread, NULL, thread_main, &threads[r]) == 0;
+        if (!threads[r].started) comm_world_lost(world, r, "a thread could not be started; try --comm shm");
+    }
+    for (int r = 0; r < job->options.ranks; r++)
+        if (threads[r].started) pthread_join(threads[r].thread, NULL);
+    return first_failure(world);
+}
+
+// --- lockstep: all ranks in this thread
+
+static Status advance_all(Rank *ranks, int count, CommWorld *world) {
+    bool done[COMM_RANKS] = {false};
+    for (int left = count; left > 0;) {
+        bool any = false;
+        for (int r = 0; r < count; r++) {
+            bool moved;
+            if (done[r]) continue;
+            TRY(executor_advance(&ranks[r].executor, &done[r], &moved));
+            any = any || moved || done[r];
+            left -= done[r];
+        }
+        if (any) continue;
+        char text[STATUS_TEXT / 2];
+        comm_world_explain(world, text, sizeof text);
+        FAIL(ERR_PLAN, "deadlock in plan %s: %s", program_name(ranks[0].executor.program, ranks[0].executor.program->plans[ranks[0].executor.plan].name), text);
+    }
+    return OK;
+}
+
+static Status lockstep(Rank *ranks, int count, CommWorld *world) {
+    for (int r = 0; r < count; r++) TRY(comm_agree(&ranks[r].comm, program_fingerprint(&ranks[r].job->program)));
+    for (bool more = true; more;) {
+        for (int r = 0; r < count; r++) TRY(rank_begin_turn(&ranks[r], &more));
+        if (!more) break;
+        TRY(advance_all(ranks, count, world));
+        for (int r = 0; r < count; r++) TRY(rank_end_turn(&ranks[r]));
+    }
+    for (int r = 0; r < count; r++) TRY(rank_finish(&ranks[r]));
+    return OK;
+}
+
+static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
+    int count = job->options.ranks;
+    Rank *ranks = calloc((size_t)count, sizeof *ranks);
+    if (!ranks) FAIL(ERR_MEMORY, "out of memory for %d ranks", count);
+    Status s = OK;
+    for (int r = 0; r < count && s == OK; r++) s = rank_create(&ranks[r], job, t->shared, world, r, hooks);
+    if (s == OK) s = lockstep(ranks, count, world);
+    for (int r = 0; r < count; r++) rank_destroy(&ranks[r]);
+    free(ranks);
+    return s;
+}
+
+static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
+    CommWorld *world;
+    const JobOptions *o = &job->options;
+    TRY(comm_world_create(&world, o->comm, o->ranks, job->program.pool_bytes[POOL_SHARED], &o->comm_options));
+    Status s = OK;
+    switch (o->comm) {
+    case COMM_SERIAL: s = run_lockstep(t, job, world, hooks); break;
+    case COMM_THREAD: s = run_threads(t, job, world, hooks); break;
+    case COMM_SHM: s = run_processes(t, job, world, hooks); break;
+    case COMM_KINDS: break;
+    }
+    comm_world_destroy(world);
+    return s;
+}
+
+Status train_run(Training *out, const Job *job, const RunHooks *hooks) {
+    *out = (Training){0};
+    TRY(create_shared(out, job));
+    out->shared->origin_ns = clock_ns();
+    Status s = job->options.ranks > 1 ? run_world(out, job, hooks) : one_rank(job, out->shared, NULL, 0, hooks);
+    out->wall_ns = clock_ns() - out->shared->origin_ns;
+    out->interrupted = out->interrupted || out->shared->results[0].interrupted;
+    return s;
+}

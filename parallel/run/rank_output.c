@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What a rank leaves behind: its trace, recorded values, the checkpoint, its result.
+#include "core/base/file.h"
+#include "core/data/safetensors.h"
+#include "core/record/trace.h"
+#include "parallel/run/rank_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Status write_values(void *context, const char *path, const ValueEntry *entries, int count) {
+    SafetensorsEntry *out = calloc((size_t)count + 1, sizeof *out);
+    if (!out) FAIL(ERR_MEMORY, "out of memory for %d recorded values", count);
+    for (int i = 0; i < count; i++) {
+        out[i] = (SafetensorsEntry){.name = entries[i].key, .dtype = entries[i].dtype, .dims = entries[i].dims, .data = entries[i].data};
+        memcpy(out[i].shape, entries[i].shape, sizeof entries[i].shape);
+    }
+    Status s = safetensors_write(path, out, count, NULL, 0);
+    free(out);
+    return s;
+}
+
+static bool saved(const Program *p, int tensor) {
+    const Tensor *t = &p->tensors[tensor];
+    return (t->role == ROLE_PARAMETER || t->role == ROLE_OPTIMISER) && t->alias == NONE;
+}
+
+// Parameters under their logical names, optimiser state under its own.
+static Status save(const Rank *r, const char *path) {
+    const Program *p = &r->job->program;
+    SafetensorsEntry *out = calloc((size_t)p->tensor_count, sizeof *out);
+    if (!out) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    int count = 0;
+    for (int t = 0; t < p->tensor_count; t++) {
+        if (!saved(p, t)) continue;
+        const Tensor *tensor = &p->tensors[t];
+        out[count] = (SafetensorsEntry){.name = tensor_name(p, t), .dtype = (Dtype)tensor->dtype, .dims = tensor->dims,
+                                        .data = executor_data(&r->executor, t)};
+        memcpy(out[count++].shape, tensor->shape, sizeof tensor->shape);
+    }
+    char steps[32], seed[32];
+    snprintf(steps, sizeof steps, "%lld", (long long)r->turn.step);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->job->options.seed);
+    const SafetensorsText texts[] = {{"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
+    Status s = safetensors_write(path, out, count, texts, 4);
+    free(out);
+    return s;
+}
+
+static uint64_t parameters_hash(const Rank *r) {
+    const Program *p = &r->job->program;
+    uint64_t hash = 14695981039346656037u;
+    for (int t = 0; t < p->tensor_count; t++) {
+        if (p->tensors[t].role != ROLE_PARAMETER || p->tensors[t].alias != NONE) continue;
+        const unsigned char *bytes = executor_data(&r->executor, t);
+        for (int64_t i = 0; i < p->tensors[t].bytes; i++) hash = (hash ^ bytes[i]) * 1099511628211u;
+    }
+    return hash;
+}
+
+// Private resident memory of this process without the planned local pool.
+static int64_t unplanned(const Rank *r) {
+    FILE *f = fopen("/proc/self/status", "r");
+    long long kib = -1;
+    char line[256];
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "RssAnon: %lld", &kib) == 1) break;
+    if (f) fclose(f);
+    if (kib < 0) return NONE;
+    int64_t planned = r->job->program.pool_bytes[POOL_LOCAL] + (r->executor.comm ? 0 : r->job->program.pool_bytes[POOL_SHARED]);
+    int64_t left = kib * 1024 - planned;
+    return left > 0 ? left : 0;
+}
+
+static Status write_trace(const Rank *r) {
+    const JobOptions *o = &r->job->options;
+    char path[4096];
+    TRY(file_make_directory(o->trace));
+    TRY(trace_path(path, sizeof path, o->trace, r->comm.rank, o->compress_trace));
+    return trace_write(path, &o->info, r->shared->origin_ns, &r->job->program, &r->result->timeline);
+}
+
+Status rank_finish(Rank *r) {
+    const JobOptions *o = &r->job->options;
+    bool own_process = o->ranks == 1 || o->comm == COMM_SHM;
+    r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
+    r->result->parameters_hash = parameters_hash(r);
+    if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
+    if (o->trace) TRY(write_trace(r));
+    if (o->save && r->comm.rank == 0) TRY(save(r, o->save));
+    r->result->finished = true;
+    return OK;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The command line of `train`.
+#ifndef PROGRAMS_TRAIN_OPTIONS_H
+#define PROGRAMS_TRAIN_OPTIONS_H
+
+#include "core/base/option.h"
+#include "parallel/run/job.h"
+
+// Values as the table in train_options.c fills them.
+typedef struct {
+    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save, *bucket_kib;
+    int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
+    double learning_rate, momentum, weight_decay, test_fraction;
+    int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color;
+    bool no_overlap, nesterov, json, quiet, verbose, version;
+    IntList buckets;
+} TrainOptions;
+
+extern const OptionTable train_options;
+
+// The job that a parsed line asks for. Settings of the strategy go to `settings`, which info borrows.
+enum { TRAIN_SETTINGS = 8 };
+Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line, RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
+
+#endif
