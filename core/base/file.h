@@ -8,20 +8,26 @@
 #include <stdio.h>
 
 // Read a file, plain or gzip (by content), into the arena, with a terminator after *length bytes.
-// ERR_INPUT when it cannot be read: path and reason.
+// "-" is standard input. ERR_INPUT when it cannot be read: path and reason.
 Status file_read(char **out, size_t *length, Arena *a, const char *path) MUST_USE;
 
 // A file in the making: written beside its final name, moved there by file_commit(). A path that
-// ends in .gz is compressed.
+// ends in .gz is compressed; "-" is standard output; a pipe or device is written to directly.
 typedef struct {
-    FILE *stream;         // write here
+    FILE *stream;  // write here
     char path[4096], temporary[4200];
 } OutputFile;
 
-Status file_create(OutputFile *f, const char *path) MUST_USE;  // ERR_IO: path and reason
-Status file_commit(OutputFile *f) MUST_USE;                    // flush, check, rename; ERR_IO leaves nothing behind
-void file_discard(OutputFile *f);                              // give up: nothing remains. Safe after commit and on a zeroed file
+// ERR_IO: path and reason. A place that cannot be written to fails here, before the work is done.
+Status file_create(OutputFile *f, const char *path) MUST_USE;
 
-Status file_make_directory(const char *path) MUST_USE;         // and its parents; fine when it exists and is writable
+// Flush, check, give it its name. ERR_IO leaves nothing new behind.
+Status file_commit(OutputFile *f) MUST_USE;
+
+// Give up: nothing new remains. Safe after commit and on a zeroed file.
+void file_discard(OutputFile *f);
+
+// A directory and its parents; fine when it exists and is writable. ERR_IO: path and reason.
+Status file_make_directory(const char *path) MUST_USE;
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC 2011). A number depends on its key
-// and counter alone, never on what was drawn before, so that every device and every division of
-// work over ranks sees the same ones.
+// Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC 2011). A number depends on its
+// key and counter alone, never on what was drawn before, so that every device and every division
+// of work over ranks sees the same ones.
 #ifndef CORE_BASE_RNG_H
 #define CORE_BASE_RNG_H
 
@@ -11,20 +11,32 @@
 void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
 // What the numbers are for: keeps streams of one seed apart. New uses go at the end.
-typedef enum { RNG_INIT, RNG_SHUFFLE, RNG_SPLIT, RNG_DIGITS, RNG_DROPOUT, RNG_DELAY, RNG_TEST } RngUse;
+typedef enum {
+    RNG_INIT,
+    RNG_SHUFFLE,
+    RNG_SPLIT,
+    RNG_DIGITS,
+    RNG_DROPOUT,
+    RNG_DELAY,
+    RNG_TEST
+} RngUse;
 
-// A stream of numbers: (seed; use, a, b) names it, `index` counts within it.
+// A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word
+// i % 4 of the Philox block whose key is the seed, low word first, and whose counter is
+//     block, use + 256 (block >> 32), a, b      with block = i / 4, each modulo 2^32.
 typedef struct {
-    uint64_t seed, index;  // index: the next 32-bit number
+    uint64_t seed, index;  // index: the next 32-bit number; only drawing moves it
     uint32_t use, a, b;    // a, b: e.g. layer and step, or epoch
     uint32_t block[4];     // the four numbers around `index`
 } Rng;
 
 void rng_init(Rng *r, uint64_t seed, RngUse use, uint32_t a, uint32_t b);
-uint32_t rng_u32(Rng *r);                        // the next number
-uint32_t rng_below(Rng *r, uint32_t n);          // uniform in [0, n), unbiased; n >= 1
-float rng_float(Rng *r);                         // uniform in [0, 1): 24 bits, exact in f32
-uint32_t rng_at(const Rng *r, uint64_t index);   // the number at a place of the stream, without moving
-void rng_shuffle(Rng *r, int32_t *items, int64_t count);  // Fisher-Yates
+uint32_t rng_u32(Rng *r);                       // the next number
+uint32_t rng_below(Rng *r, uint32_t n);         // uniform in [0, n), unbiased; n >= 1
+float rng_float(Rng *r);                        // uniform in [0, 1): 24 bits, exact in f32
+uint32_t rng_at(const Rng *r, uint64_t index);  // the number at a place, without moving
+
+// Fisher-Yates, from the last item down; count < 2^32.
+void rng_shuffle(Rng *r, int32_t *items, int64_t count);
 
 #endif

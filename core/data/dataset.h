@@ -9,12 +9,12 @@
 
 // Images are bytes, row-major, one after the other; labels 0 … classes-1.
 typedef struct {
-    const uint8_t *images;   // in the arena: count * height * width
-    const uint8_t *labels;   // in the arena: count
+    const uint8_t *images;  // in the arena: count * height * width
+    const uint8_t *labels;  // in the arena: count
     int64_t count;
     int height, width, classes;
-    int64_t train_count;     // of data that come split, the first train_count are for training; 0: not split
-    const char *source;      // "digits:count=12000,seed=1", or the directory
+    int64_t train_count;  // of data that come split: the first so many train; 0: not split
+    const char *source;   // "digits:count=12000,seed=1", or the directory
 } Dataset;
 
 // Read a dataset: "digits[:count=,seed=]" (made here), a directory with the MNIST files (IDX, plain
@@ -22,12 +22,15 @@ typedef struct {
 // ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
 Status dataset_read(Dataset *out, Arena *a, const char *spec) MUST_USE;
 
-// Which rows train and which test: a seeded permutation with `test_fraction` for testing, unless the
-// data come split. Written to train[*train_count] and test[*test_count], in the arena.
+// Which rows train and which test, in the arena.
 typedef struct {
     int32_t *train, *test;
     int64_t train_count, test_count;
 } Split;
-Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction, uint64_t seed) MUST_USE;
+
+// A seeded permutation with `test_fraction` (rounded to whole rows) for testing, unless the data
+// come split. ERR_USAGE when none would be left for training.
+Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction,
+                     uint64_t seed) MUST_USE;
 
 #endif

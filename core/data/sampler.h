@@ -8,7 +8,12 @@
 
 #include <stdbool.h>
 
-typedef enum { TAIL_KEEP, TAIL_DROP, TAIL_PAD } Tail;  // the last, smaller batch: used, left out, or filled from the epoch's start
+// The last, smaller batch: used, left out, or filled from the epoch's start.
+typedef enum {
+    TAIL_KEEP,
+    TAIL_DROP,
+    TAIL_PAD,
+} Tail;
 
 typedef struct {
     const int32_t *rows;  // borrowed: the training rows
@@ -16,20 +21,24 @@ typedef struct {
     int64_t count, batch;
     uint64_t seed;
     Tail tail;
-    int64_t epoch;        // that `order` holds; -1: none yet
+    int64_t epoch;  // that `order` holds; -1: none yet
 } Sampler;
 
-Status sampler_init(Sampler *s, Arena *a, const int32_t *rows, int64_t count, int64_t batch, uint64_t seed, Tail tail) MUST_USE;
-int64_t sampler_batches(const Sampler *s);               // per epoch
-void sampler_epoch(Sampler *s, int64_t epoch);           // shuffle for an epoch; allocates nothing
-int64_t sampler_batch_rows(const Sampler *s, int64_t batch);  // rows of a batch of the epoch
-int32_t sampler_row(const Sampler *s, int64_t batch, int64_t i);  // dataset row of the i-th sample of a batch
+Status sampler_init(Sampler *s, Arena *a, const int32_t *rows, int64_t count, int64_t batch,
+                    uint64_t seed, Tail tail) MUST_USE;
+int64_t sampler_batches(const Sampler *s);      // per epoch
+void sampler_epoch(Sampler *s, int64_t epoch);  // shuffle for an epoch; allocates nothing
+int64_t sampler_batch_rows(const Sampler *s, int64_t batch);
 
-// Rows [*begin, *end) of a batch of `rows` rows that part `part` of `parts` takes: floor(part*rows/parts) …
+// Dataset row of the i-th sample of a batch.
+int32_t sampler_row(const Sampler *s, int64_t batch, int64_t i);
+
+// Rows [*begin, *end) of a batch that one of `parts` takes: from floor(part * rows / parts).
 void sampler_part(int64_t rows, int64_t part, int64_t parts, int64_t *begin, int64_t *end);
 
-// Write images [0, n) (n rows given by `rows`) as normalised pixels ((x/255) - 0.1307) / 0.3081 to x
-// (f32 or f64, n * height * width) and labels to y (int32). `dtype_f64` chooses the type of x.
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x, int32_t *y);
+// Write images [0, n) (n rows given by `rows`) as normalised pixels ((x/255) - 0.1307) / 0.3081 to
+// x (f32 or f64, n * height * width) and labels to y (int32). `dtype_f64` chooses the type of x.
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
+                    int32_t *y);
 
 #endif

@@ -36,7 +36,9 @@ Status model_read(Model *out, Arena *a, const char *spec) MUST_USE;
 Status model_parse(Model *out, Arena *a, const char *text, const char *source, const char *parameters) MUST_USE;
 
 int64_t model_parameters(const Model *m);                 // elements
-int64_t model_flops(const Model *m);                      // of a training step, per sample: 2 per multiply-add, forward + backward
+// Of a training step, per sample: 2 per multiply-add of conv2d and linear, in the forward pass, the
+// weights' gradients and (but for the first of these layers) the input's gradients; nothing else counts.
+int64_t model_flops(const Model *m);
 
 // SGD as PyTorch's: v = momentum v + (g + weight_decay w); w -= lr v (nesterov: w -= lr (g' + momentum v)).
 typedef struct {
@@ -60,8 +62,9 @@ typedef struct {
 // reading the gradient of local shard 0) and plan "evaluate" (load, forward, loss). Gradients are
 // PARTIAL_SUM along "data" and kept apart per local shard; joining them is a strategy's work.
 // Scalars: "learning_rate", "inverse_count" f64; per shard s and micro-batch m "first_row.s.m",
-// "rows.s.m" i64; "evaluate.first_row", "evaluate.rows". Losses: "loss.s" f64[2] (sum of losses over
-// the global batch size, correct answers), accumulated over micro-batches; "evaluate.loss".
+// "rows.s.m" i64; "evaluate.first_row", "evaluate.rows". Losses: "loss" (of local shard s >= 1
+// "loss/s") f64[2] (sum of losses over the global batch size, correct answers), accumulated over
+// micro-batches; "evaluate.loss".
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) MUST_USE;
 
 // Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element): the same on

@@ -12,6 +12,7 @@
 #include "core/plan/kind.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { AXES = 8, DIMS = 4, NONE = -1 };

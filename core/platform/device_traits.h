@@ -5,6 +5,9 @@
 
 #include "core/plan/lower.h"
 
+extern const DeviceTraits device_traits_reference;  // no fusion, no scratch
+extern const DeviceTraits device_traits_cpu;
+
 // The traits of "reference" or "cpu"; NULL for a name that is not a device.
 const DeviceTraits *device_traits(const char *name);
 

@@ -1,48 +1,87 @@
 // SPDX-License-Identifier: MIT
-// What happened: one span per operation, measured and simulated alike.
+// What happened: one span per operation, measured and simulated alike, and how the time of a step
+// is billed.
 #ifndef CORE_RECORD_TIMELINE_H
 #define CORE_RECORD_TIMELINE_H
 
 #include "core/base/status.h"
 #include "core/plan/program.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-typedef enum { SOURCE_MEASURED, SOURCE_REPLAYED, SOURCE_CALIBRATED, SOURCE_ROOFLINE } SpanSource;
+// Where the duration of a span comes from.
+#define SOURCE_LIST(X)          \
+    X(MEASURED, "measured")     \
+    X(REPLAYED, "replayed")     \
+    X(CALIBRATED, "calibrated") \
+    X(ROOFLINE, "roofline")
+typedef enum {
+#define X(constant, name) SOURCE_##constant,
+    SOURCE_LIST(X)
+#undef X
+        SOURCE_COUNT
+} SpanSource;
+const char *source_name(SpanSource s);
+int source_find(const char *name);  // -1: none of that name
 
+// One execution of an operation. start_ps <= end_ps.
 typedef struct {
-    int64_t start_ps, end_ps;   // since the run's origin
-    int32_t op, step, rank;     // op: index in the plan
-    uint32_t wait_ns, cpu_ns;   // wait: from the start until the last member arrived; cpu: CPU time of the thread
+    int64_t start_ps, end_ps;  // since the run's origin
+    int64_t wait_ns, cpu_ns;   // wait: from the start until the last member arrived; cpu: CPU time
+                               // of the thread, or of the device that computed
+    int32_t op, step, rank;    // op: index in the plan
     uint8_t plan, lane, source, flags;
 } Span;
 
 // One execution of a plan by a rank: from the end of the one before it to its own end.
 typedef struct {
     int64_t start_ps, end_ps;
+    double loss;  // of the global batch; NaN when the plan has none
     int32_t step, span_first, span_count;
-    int32_t epoch, rows;        // rows: of the global batch (0: no batch)
-    double loss;                // of the global batch
+    int32_t epoch, rows;  // rows: of the global batch that was trained on; 0: nothing was trained
     uint8_t plan;
+    bool complete;  // its spans were kept; otherwise span_count is 0
 } StepRecord;
 
-// A rank's record. Both arrays have fixed capacity, so that nothing is allocated while it runs; when
-// they are full the rest is counted in `dropped` and said aloud.
+// A rank's record. Both arrays have fixed capacity, so that nothing is allocated while it runs;
+// when one is full the rest is counted in `dropped` and said aloud. A Timeline may also be put
+// together on memory of the caller's, such as memory that ranks in other processes share.
 typedef struct {
-    Span *spans;          // owned, as steps
+    Span *spans;  // owned, as steps. Within a step in order of their end
     StepRecord *steps;
     int span_count, span_capacity, step_count, step_capacity;
-    int64_t dropped;      // steps that did not fit
+    int64_t dropped;  // steps whose spans (or even whose record) did not fit
     int32_t rank;
+    StepRecord open;  // between timeline_begin_step() and timeline_end_step()
 } Timeline;
 
 Status timeline_create(Timeline *t, int rank, int step_capacity, int span_capacity) MUST_USE;
-void timeline_destroy(Timeline *t);
+void timeline_destroy(Timeline *t);  // safe on a zeroed Timeline
 
-// How a step's time is billed: each instant to the first that applies (DESIGN, The simulator).
-#define BILL_LIST(X)                                                                          \
-    X(COMPUTE, "compute") X(CONTENDED, "contended") X(EXPOSED_COMM, "exposed_comm")           \
-    X(BUBBLE, "bubble") X(WAITING, "waiting") X(HOST, "host") X(IDLE, "idle")
+// Recording; the caller reads the clock. Nothing here allocates. begin returns the record, so that
+// the caller can set epoch, rows and loss before end.
+StepRecord *timeline_begin_step(Timeline *t, int plan, int step, int64_t start_ps);
+void timeline_add_span(Timeline *t, const Span *span);  // its plan, step and rank are set here
+void timeline_end_step(Timeline *t, int64_t end_ps);
+
+// How a step's time is billed: each instant to the first that applies.
+//   compute       a compute operation has the CPU or GPU
+//   contended     one was started but does not have it
+//   exposed_comm  a communication all of whose members have arrived is in progress
+//   bubble        blocked on a receive whose sender has not arrived
+//   waiting       blocked on another communication whose last member has not arrived
+//   host          work of the host, such as loading a batch
+//   idle          nothing
+// A compute span of duration D with CPU time c is compute for min(c, D) and contended for the rest.
+#define BILL_LIST(X)                \
+    X(COMPUTE, "compute")           \
+    X(CONTENDED, "contended")       \
+    X(EXPOSED_COMM, "exposed_comm") \
+    X(BUBBLE, "bubble")             \
+    X(WAITING, "waiting")           \
+    X(HOST, "host")                 \
+    X(IDLE, "idle")
 typedef enum {
 #define X(constant, name) BILL_##constant,
     BILL_LIST(X)
@@ -51,10 +90,12 @@ typedef enum {
 } Bill;
 const char *bill_name(Bill b);
 
-// Bill one step: ps per Bill, summing to end_ps - start_ps exactly. Spans are in order of their end.
-void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s, int64_t out_ps[BILL_COUNT]);
+// Bill one step: ps per Bill, summing to end_ps - start_ps exactly. What spans reach beyond the
+// step is cut off. No allocation; time in proportion to the spans of the step.
+void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s,
+                   int64_t out_ps[BILL_COUNT]);
 
-// Share (0 to 1) of a step that lies inside at least one span.
+// Share (0 to 1) of a step that lies inside at least one span; 1 for a step of no duration.
 double timeline_coverage(const Timeline *t, const StepRecord *s);
 
 #endif

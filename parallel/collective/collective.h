@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Schedules of collective communication as formulas: who passes which chunk to whom in which round.
+// Schedules of collective communication as formulas: who takes which chunk from whom in which round.
 // Communicators execute them, the simulator prices them, the viewer draws them. Nothing is stored: a
 // ring over a million ranks is a formula.
+//
+// Every member has an input and a result array, cut into the same chunks. All-reduce, broadcast and
+// reduce: both hold the whole array of `elements`. Reduce-scatter: the input does, the result is the
+// member's own chunk. All-gather: the other way round. All-to-all: the input holds a piece for every
+// member, the result a piece from every member.
 #ifndef PARALLEL_COLLECTIVE_COLLECTIVE_H
 #define PARALLEL_COLLECTIVE_COLLECTIVE_H
 
+#include "core/base/arena.h"
 #include "core/base/status.h"
 
 #include <stdbool.h>
@@ -16,8 +22,8 @@ typedef enum {
 } CollectiveKind;
 typedef enum { SCHEDULE_DIRECT, SCHEDULE_CHAIN, SCHEDULE_RING, SCHEDULE_COUNT } ScheduleKind;
 
-// A collective over `ranks` members and `elements` elements (of the whole array: every member's input
-// of an all-reduce, the gathered array of an all-gather, the input of a reduce-scatter or all-to-all).
+// A collective over `ranks` members and `elements` elements: of the whole array, or for an
+// all-to-all of one member's input.
 typedef struct {
     CollectiveKind kind;
     ScheduleKind schedule;
@@ -25,26 +31,45 @@ typedef struct {
     int64_t elements;
 } Collective;
 
-// One step: in `round`, `destination` takes chunk `chunk` from `source` and copies it over its own
-// or adds it. STEP_FOLD: the destination folds the chunk of *all* members in rank order (direct).
-typedef enum { STEP_COPY, STEP_REDUCE, STEP_FOLD } StepAction;
+// One step: in `round`, `destination` takes chunk `chunk` from the input or the result of `source`
+// and writes it to its own result (COPY) or adds it there (REDUCE). A source that is the destination
+// itself is local: nothing travels.
+//
+// A COPY and the REDUCEs of the same chunk that follow it in the same round are one fold: all of it
+// is read before the chunk is written, so that input and result may be the same memory in an
+// all-reduce, broadcast or reduce. A step never reads a result that is written in the same round:
+// whoever starts a round only has to wait until its sources have ended the rounds before.
+typedef enum { STEP_COPY, STEP_REDUCE } StepAction;
+typedef enum { FROM_INPUT, FROM_RESULT } StepOrigin;
 typedef struct {
-    int32_t round, source, destination;
-    int64_t chunk;
+    int64_t round, chunk;
+    int32_t source, destination;
     StepAction action;
+    StepOrigin from;
 } CollectiveStep;
 
 const char *collective_name(CollectiveKind k);
 const char *schedule_name(ScheduleKind s);
 int schedule_find(const char *name);  // or -1
 
-// Is this combination defined? ERR_USAGE names what is not.
+// Is this combination defined? ERR_USAGE names what is not. The functions below need it to be.
 Status collective_validate(const Collective *c) MUST_USE;
 
 int64_t collective_rounds(const Collective *c);
 int64_t collective_chunks(const Collective *c);
-// Chunk i holds elements [*begin, *begin + *count): sizes differ by at most one and may be 0.
+
+// Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most one
+// and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d, within its input.
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count);
+
+// Where a chunk begins in the input and in the result of a member that holds it there; -1 when the
+// result has no place for it: the partial sums of a reduce-scatter around a ring pass through
+// working memory of collective_work_elements() elements, where chunks lie as in the whole array.
+int64_t collective_input_place(const Collective *c, int64_t chunk);
+int64_t collective_result_place(const Collective *c, int rank, int64_t chunk);
+int64_t collective_work_elements(const Collective *c);
+int64_t collective_input_elements(const Collective *c, int rank);
+int64_t collective_result_elements(const Collective *c, int rank);
 
 // How many steps have `rank` as destination in `round`, and the i-th of them. Their order within a
 // round is the order in which they must be applied.
@@ -55,13 +80,19 @@ CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 
-// Execute the schedule on symbols instead of numbers and verify it: every contribution is reduced
-// exactly once into everything, in rank order where the schedule promises ORDER_RANK, and everyone
-// ends with everything it should. ERR_FAILED names the step. Materialises the schedule: for tests and
-// drawing, up to some hundred ranks.
-Status collective_check(const Collective *c) MUST_USE;
-
-// Does it add in rank order (((g0+g1)+g2)+…) in every element?
+// Does it add in rank order (((g0+g1)+g2)+…) in every element? Otherwise (a ring from 3 members) a
+// member that brings several inputs adds these first.
 bool collective_in_rank_order(const Collective *c);
+
+// All steps in the order of round, destination and application, in the arena: for checking and drawing.
+Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count, Arena *a) MUST_USE;
+
+// Execute a list of steps on symbols instead of numbers, with input and result apart and, where
+// allowed, in the same memory. Every contribution must be reduced exactly once into everything, in
+// rank order where promised, in one order everywhere; everyone must end with everything it should;
+// nobody may overwrite what a member that waits for its sources only may still be reading.
+// ERR_FAILED names the step. Up to some hundred ranks.
+Status collective_check_list(const Collective *c, const CollectiveStep *steps, int64_t count) MUST_USE;
+Status collective_check(const Collective *c) MUST_USE;  // of its own list
 
 #endif

@@ -14,31 +14,42 @@
 #include "parallel/collective/collective.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { COMM_RANKS = 64, COMM_LANES = 16 };
+enum {
+    COMM_RANKS = 64,
+    COMM_LANES = 16,
+    COMM_TAGS = 16,             // a tag is less
+    COMM_MESSAGE_SEGMENTS = 16  // most segments of a send
+};
 
-// A piece of the payload in this rank's shared pool. All members of a group lay out their pools
-// alike, so a peer's piece lies at the same offset of its own pool.
+// A piece of the payload in this rank's shared pool. The members of a collective lay out their pools
+// alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of uneven
+// shares the last segment differs in length.)
 typedef struct {
     int64_t offset, elements;  // offset: bytes into the shared pool
 } CommSegment;
 
 // One communication, prepared before the first step; borrowed by the communicator while in flight.
-// The payload is the concatenation of segments. Reductions fold `parts` inputs per member, part
-// after part: input segments are parts * segment_count, part-major; the result goes to `output`
-// (which may be the first part).
+// The payload is the concatenation of segments; what lies between them is not touched. Reductions
+// fold `parts` inputs a member, part after part: input segments are parts * segment_count,
+// part-major. The result goes to `output`; in an all-reduce, broadcast or reduce it may be the input
+// (with parts: the first), otherwise they are apart. A reduce leaves the outputs of others than the
+// root undefined.
 typedef struct {
     CollectiveKind kind;  // or, with point_to_point, a send or a receive
     ScheduleKind schedule;
     Reduce reduce;
     Dtype dtype;
     bool point_to_point, receive;
-    int group, lane;      // lane: index of the communication lane, < COMM_LANES
+    int group;            // index in the program; not used here
+    int lane;             // the same number at all members; one lane, one group
     int root;             // position in the group; of a point-to-point, the peer's position
-    int tag;
+    int tag;              // of a point-to-point: messages of one sender, receiver and tag arrive in order
     int parts, segment_count;
     const CommSegment *input, *output;
+    const CommSegment *work;  // collective_work_elements() of working memory, where the schedule asks for it
     const int *ranks;     // members of the group, in order
     int ranks_count, position;  // position: ours
     const char *name;     // of the operation, for messages
@@ -47,11 +58,14 @@ typedef struct {
 // State of a call in flight; written by the communicator.
 typedef struct {
     const CommCall *call;
-    uint64_t sequence;     // of this lane and group
-    int64_t round;
-    int64_t start_ns;      // when this rank arrived
-    int64_t arrival_ns;    // when the last member arrived, on the monotonic clock; 0 until known
-    int stage;
+    Collective what;         // of a collective
+    uint64_t sequence;       // of a collective: its number on this lane; else the number of the message
+    int64_t round;           // the next step of the schedule
+    int step, stage;
+    int64_t start_ns;        // when this rank arrived
+    int64_t arrival_ns;      // when the last member arrived, on the monotonic clock; 0 until known
+    const void *awaited;     // a peer's word; nothing goes on before it has reached
+    uint64_t awaited_value;  // this value. awaited NULL: it may go on now
 } CommRequest;
 
 typedef struct Comm Comm;
@@ -61,48 +75,56 @@ typedef struct {
     Status (*test)(Comm *c, CommRequest *r, bool *done);
     Status (*idle)(Comm *c, const CommRequest *const r[], int count);
     Status (*agree)(Comm *c, uint64_t value);
-    void (*abandon)(Comm *c, Status s, const char *message);
 } CommMethods;
 
+// One rank's end. It stays where comm_join() wrote it.
 struct Comm {
     const CommMethods *methods;
     int rank, ranks;
     void *pool;            // this rank's shared pool, borrowed
     struct CommWorld *world;
-    uint64_t sequence[COMM_LANES];
-    uint32_t doorbell;     // value last seen
+    uint64_t sequence[COMM_LANES];     // collectives started on each lane
+    CommRequest *pending[COMM_LANES];  // in flight, or NULL
+    uint64_t agreements;
 };
 
-// Announce the arrival at a communication. *r stays valid until it is done.
+// Can this call be executed? Everything that would fail or touch memory that is not its own fails here:
+// ERR_PLAN. To be called once, when a call is prepared; comm_start() relies on it.
+Status comm_check(const Comm *c, const CommCall *call) MUST_USE;
+
+// Announce the arrival at a communication. *r stays where it is until it is done.
 static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r) { return c->methods->start(c, call, r); }
 
 // Progress; *done says whether the operation is complete on this rank (its outputs valid, its inputs
 // free). ERR_PEER when a peer was lost or the time-out passed: the message names rank and operation.
 static inline MUST_USE Status comm_test(Comm *c, CommRequest *r, bool *done) { return c->methods->test(c, r, done); }
 
-// Wait (spin, then sleep) until one of the requests may have progressed. The serial communicator
-// returns at once: its caller runs another rank.
+// Wait (spin, then sleep) until one of the requests, each tested before, may go on, or some
+// milliseconds have passed. The serial communicator returns at once: its caller runs another rank.
 static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], int count) { return c->methods->idle(c, r, count); }
 
-// Compare a value over all ranks: ERR_PLAN, naming the first rank that differs, when it is not
-// everywhere equal. Blocks (in serial: the last caller decides).
+// Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it is
+// not everywhere equal. Blocks (in serial: the last caller decides).
 static inline MUST_USE Status comm_agree(Comm *c, uint64_t value) { return c->methods->agree(c, value); }
 
 // This rank gives up: its peers' operations fail with the message of the first rank that did.
-static inline void comm_abandon(Comm *c, Status s, const char *message) { c->methods->abandon(c, s, message); }
+void comm_abandon(Comm *c, Status s, const char *message);
 
 // How ranks wait and how long.
 typedef struct {
     int64_t timeout_ns;  // of one operation; 0: 30 s
     int64_t spin_ns;     // before sleeping; 0: 50 us when ranks fit the cores, else none
-    int cores;           // cores that the ranks share; 0: all of the machine
+    int cores;           // cores that the ranks share; 0: those this process may use
 } CommOptions;
 
-typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM } CommKind;
+typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM, COMM_KINDS } CommKind;
+const char *comm_kind_name(CommKind k);
+int comm_kind_find(const char *name);  // or -1
 
 // All ranks' shared pools and the control block they meet at. Created once by the launcher, before
 // threads or processes start; for shm the memory is mapped before fork(), so that a pool has one
-// address in every rank, and has no name from the start: nothing remains whoever is killed.
+// address in every rank, and has no name from the start: nothing remains whoever is killed. ERR_MEMORY
+// or ERR_IO says how much was asked for, how much is free and what to do.
 typedef struct CommWorld CommWorld;
 Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
                          const CommOptions *options) MUST_USE;
@@ -112,12 +134,16 @@ Status comm_join(Comm *out, CommWorld *w, int rank) MUST_USE;  // this rank's en
 // Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter, whose operations fail.
 void comm_world_lost(CommWorld *w, int rank, const char *message);
 
-// The first failure of any rank: its status (OK: none), rank and message.
+// The first failure of any rank: its status (OK: none), the rank at fault and the message.
 Status comm_world_failure(const CommWorld *w, int *rank, const char **message);
 
 // Where a rank is, for messages when it is lost: written by the executor before each operation
 // (plan and op index, step), read by the launcher.
 void comm_note_position(Comm *c, int plan, int op, int64_t step);
 void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step);
+
+// Serial only: what every rank waits for, "rank 0 waits at all_reduce bucket0 for rank 1; …", for a
+// caller that finds no rank able to go on.
+void comm_world_explain(const CommWorld *w, char *text, size_t size);
 
 #endif

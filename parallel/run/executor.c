@@ -40,8 +40,8 @@ static Status finish(Executor *e, int lane, int op) {
 static void record(Executor *e, int lane, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns, int64_t cpu_ns) {
     if (!e->timeline) return;
     timeline_add_span(e->timeline, &(Span){.start_ps = (start_ns - e->origin_ns) * 1000, .end_ps = (end_ns - e->origin_ns) * 1000,
-                                           .op = op, .step = (int32_t)e->step, .rank = e->rank, .wait_ns = (uint32_t)wait_ns,
-                                           .cpu_ns = (uint32_t)cpu_ns, .plan = (uint8_t)e->plan, .lane = (uint8_t)lane,
+                                           .op = op, .step = (int32_t)e->step, .rank = e->rank, .wait_ns = wait_ns,
+                                           .cpu_ns = cpu_ns, .plan = (uint8_t)e->plan, .lane = (uint8_t)lane,
                                            .source = SOURCE_MEASURED});
 }
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "core/base/clock.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum { SECOND_NS = 1000000000 };
+
+static int64_t read_ns(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * SECOND_NS + t.tv_nsec;
+}
+
+int64_t clock_ns(void) { return read_ns(CLOCK_MONOTONIC); }
+
+int64_t clock_thread_cpu_ns(void) { return read_ns(CLOCK_THREAD_CPUTIME_ID); }
+
+// Until an absolute time, so that signals do not lengthen the sleep.
+void clock_sleep_ns(int64_t ns) {
+    if (ns <= 0) return;
+    int64_t end = clock_ns() + ns;
+    struct timespec until = {.tv_sec = end / SECOND_NS, .tv_nsec = end % SECOND_NS};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#include "core/base/json.h"
+
+#include "core/base/file.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE = 256 };  // bytes of the longest place
+
+Status json_read_file(json_t **out, const char *path) {
+    Arena text = {0};
+    char *data;
+    size_t length;
+    json_error_t error;
+    json_t *value = NULL;
+    Status s = file_read(&data, &length, &text, path);
+    if (s == OK) value = json_loadb(data, length, JSON_REJECT_DUPLICATES, &error);
+    arena_finish(&text);
+    TRY(s);
+    if (!value && error.line < 0) FAIL(ERR_FORMAT, "%s: %s", path, error.text);
+    if (!value) FAIL(ERR_FORMAT, "%s:%d:%d: %s", path, error.line, error.column, error.text);
+    *out = value;
+    return OK;
+}
+
+// --- reading values
+
+// Walk `place` from root; NULL when a step is not there.
+static json_t *walk(const json_t *root, const char *place) {
+    const json_t *at = root;
+    const char *p = place;
+    while (*p && at) {
+        if (*p == '[') {
+            char *end;
+            at = json_array_get(at, strtoul(p + 1, &end, 10));
+            p = *end == ']' ? end + 1 : end;
+        } else {
+            char key[PLACE];
+            p += *p == '.';
+            size_t length = strcspn(p, ".[");
+            snprintf(key, sizeof key, "%.*s", (int)length, p);
+            at = json_object_get(at, key);
+            p += length;
+        }
+    }
+    return (json_t *)at;
+}
+
+json_t *json_find(const json_t *root, const char *at, ...) {
+    char place[PLACE];
+    va_list args;
+    va_start(args, at);
+    vsnprintf(place, sizeof place, at, args);
+    va_end(args);
+    return walk(root, place);
+}
+
+static const char *type_text(const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return "an object";
+    case JSON_ARRAY: return "an array";
+    case JSON_STRING: return "a string";
+    case JSON_INTEGER: return "a whole number";
+    case JSON_REAL: return "a number with a fraction";
+    case JSON_TRUE:
+    case JSON_FALSE: return "true or false";
+    case JSON_NULL: return "null";
+    }
+    return "?";
+}
+
+typedef enum { WANT_INT, WANT_REAL, WANT_BOOL, WANT_STRING, WANT_OBJECT, WANT_ARRAY } Want;
+
+static bool is_wanted(const json_t *value, Want want) {
+    switch (want) {
+    case WANT_INT: return json_is_integer(value);
+    case WANT_REAL: return json_is_number(value);
+    case WANT_BOOL: return json_is_boolean(value);
+    case WANT_STRING: return json_is_string(value);
+    case WANT_OBJECT: return json_is_object(value);
+    case WANT_ARRAY: return json_is_array(value);
+    }
+    return false;
+}
+
+static Status get(json_t **out, const json_t *root, Want want, const char *source, const char *at,
+                  va_list args) {
+    static const char *const texts[] = {"a whole number", "a number", "true or false",
+                                        "a string", "an object", "an array"};
+    char place[PLACE];
+    vsnprintf(place, sizeof place, at, args);
+    json_t *value = walk(root, place);
+    if (!value) FAIL(ERR_FORMAT, "%s: %s is missing: expected %s", source, place, texts[want]);
+    if (!is_wanted(value, want))
+        FAIL(ERR_FORMAT, "%s: %s: expected %s, found %s", source,
+             place[0] ? place : "the whole file", texts[want], type_text(value));
+    *out = value;
+    return OK;
+}
+
+// The six getters differ in the type they want and in how it is taken out.
+#define GETTER(name, type, want, take)                                                    \
+    Status name(type *out, const json_t *root, const char *source, const char *at, ...) { \
+        json_t *value = NULL;                                                             \
+        va_list args;                                                                     \
+        va_start(args, at);                                                               \
+        Status s = get(&value, root, want, source, at, args);                             \
+        va_end(args);                                                                     \
+        if (s == OK) *out = take(value);                                                  \
+        return s;                                                                         \
+    }
+GETTER(json_get_int, int64_t, WANT_INT, json_integer_value)
+GETTER(json_get_real, double, WANT_REAL, json_number_value)
+GETTER(json_get_bool, bool, WANT_BOOL, json_is_true)
+GETTER(json_get_string, const char *, WANT_STRING, json_string_value)
+GETTER(json_get_object, json_t *, WANT_OBJECT, )
+GETTER(json_get_array, json_t *, WANT_ARRAY, )
+
+// --- writing
+
+json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+static void write_real(FILE *f, double value) {
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    fputs(text, f);
+    if (!strpbrk(text, ".e")) fputs(".0", f);  // stays a real for the next reader
+}
+
+static void write_string(FILE *f, const char *s, size_t length) {
+    fputc('"', f);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            fprintf(f, "\\%c", c);
+        else if (c == '\n')
+            fputs("\\n", f);
+        else if (c < 0x20)
+            fprintf(f, "\\u%04x", c);
+        else
+            fputc(c, f);
+    }
+    fputc('"', f);
+}
+
+static bool is_plain(const json_t *value) {
+    return !json_is_object(value) && !json_is_array(value);
+}
+
+static void write_value(FILE *f, const json_t *value, int indent);
+
+static void write_array(FILE *f, const json_t *array, int indent) {
+    bool one_line = true;
+    size_t i;
+    json_t *item;
+    json_array_foreach(array, i, item) one_line = one_line && is_plain(item);
+    fputc('[', f);
+    json_array_foreach(array, i, item) {
+        if (i) fputs(one_line ? ", " : ",", f);
+        if (!one_line) fprintf(f, "\n%*s", indent + 2, "");
+        write_value(f, item, indent + 2);
+    }
+    if (!one_line) fprintf(f, "\n%*s", indent, "");
+    fputc(']', f);
+}
+
+static void write_object(FILE *f, json_t *object, int indent) {
+    const char *key, *separator = "";
+    json_t *item;
+    fputc('{', f);
+    json_object_foreach(object, key, item) {
+        fprintf(f, "%s\n%*s", separator, indent + 2, "");
+        write_string(f, key, strlen(key));
+        fputs(": ", f);
+        write_value(f, item, indent + 2);
+        separator = ",";
+    }
+    if (*separator) fprintf(f, "\n%*s", indent, "");
+    fputc('}', f);
+}
+
+static void write_value(FILE *f, const json_t *value, int indent) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: write_object(f, (json_t *)value, indent); return;
+    case JSON_ARRAY: write_array(f, value, indent); return;
+    case JSON_STRING: write_string(f, json_string_value(value), json_string_length(value)); return;
+    case JSON_INTEGER: fprintf(f, "%lld", (long long)json_integer_value(value)); return;
+    case JSON_REAL: write_real(f, json_real_value(value)); return;
+    case JSON_TRUE: fputs("true", f); return;
+    case JSON_FALSE: fputs("false", f); return;
+    case JSON_NULL: fputs("null", f); return;
+    }
+}
+
+void json_write(FILE *f, const json_t *value) {
+    write_value(f, value, 0);
+    fputc('\n', f);
+}
+
+Status json_write_file(const json_t *value, const char *path) {
+    OutputFile out;
+    TRY(file_create(&out, path));
+    json_write(out.stream, value);
+    return file_commit(&out);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// JSON through jansson, with errors that name the file and the place.
+#ifndef CORE_BASE_JSON_H
+#define CORE_BASE_JSON_H
+
+#include "core/base/status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+// Read a file, plain or gzip; "-" is standard input. The caller owns *out: json_decref(). ERR_INPUT
+// when it cannot be read, ERR_FORMAT "path:line:column: what" when it is not JSON or has a key
+// twice.
+Status json_read_file(json_t **out, const char *path) MUST_USE;
+
+// The value at a place below `root`, "strategy.ranks" or "loss[3].mean", printf-like; an empty
+// place is root itself. Keys with a dot or a bracket cannot be named so. `source` is the name of
+// the file for messages. ERR_FORMAT says what is missing there, or what was expected and found:
+//     run.json: strategy.ranks: expected a whole number, found a string
+// Strings and nodes are borrowed from root. *out is left alone on failure.
+Status json_get_int(int64_t *out, const json_t *root, const char *source, const char *at, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;
+Status json_get_real(double *out, const json_t *root, const char *source, const char *at, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;  // whole numbers too
+Status json_get_bool(bool *out, const json_t *root, const char *source, const char *at, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;
+Status json_get_string(const char **out, const json_t *root, const char *source, const char *at,
+                       ...) PRINTF_LIKE(4, 5) MUST_USE;
+Status json_get_object(json_t **out, const json_t *root, const char *source, const char *at, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;
+Status json_get_array(json_t **out, const json_t *root, const char *source, const char *at, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;
+
+// The value at a place, or NULL when there is none: for what may be left out.
+json_t *json_find(const json_t *root, const char *at, ...) PRINTF_LIKE(2, 3);
+
+// A number, or null when it is not finite (JSON has no NaN). A new reference, NULL without memory.
+json_t *json_number(double value);
+
+// Indented; arrays of plain values on one line; members in their order; numbers as the shortest
+// text that reads back equal.
+void json_write(FILE *f, const json_t *value);
+
+// The same as a file that appears complete or not at all, compressed when the name ends in .gz.
+Status json_write_file(const json_t *value, const char *path) MUST_USE;
+
+#endif

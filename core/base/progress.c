@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "core/base/progress.h"
+
+#include "core/base/terminal.h"
+#include "core/base/units.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { LINE = 512 };
+static const int64_t SECOND_NS = 1000000000, PAUSE_NS = 100000000;
+
+void progress_init(Progress *p, FILE *stream, const char *label, const char *unit, int64_t total,
+                   bool quiet, int64_t now_ns) {
+    *p = (Progress){.stream = stream,
+                    .label = label,
+                    .unit = unit,
+                    .total = total,
+                    .quiet = quiet,
+                    .terminal = terminal_smart(stream),
+                    .width = terminal_width(stream),
+                    .start_ns = now_ns,
+                    .last_ns = now_ns - PAUSE_NS};
+}
+
+// "1:02:03" or "2:03".
+static void print_time(char out[32], int64_t seconds) {
+    long long s = seconds;
+    if (s >= 3600)
+        snprintf(out, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 32, "%lld:%02lld", s / 60, s % 60);
+}
+
+static void append(char line[LINE], const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void append(char line[LINE], const char *fmt, ...) {
+    size_t used = strlen(line);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line + used, LINE - used, fmt, args);
+    va_end(args);
+}
+
+// "train  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
+static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
+                       const char *note) {
+    char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];
+    double seconds = (double)(now_ns - p->start_ns) / (double)SECOND_NS;
+    double per_s = seconds > 0 ? (double)done / seconds : 0;
+    line[0] = '\0';
+    append(line, "%s", p->label);
+    if (p->total) append(line, " %3d %% ·", (int)(100.0 * (double)done / (double)p->total));
+    append(line, " %s", units_print_count(count, done));
+    if (p->total) append(line, "/%s", units_print_count(total, p->total));
+    append(line, " %s", p->unit);
+    if (per_s >= 1) append(line, " · %s/s", units_print_count(rate, (int64_t)per_s));
+    if (per_s > 0 && done < p->total) {
+        print_time(left, (int64_t)((double)(p->total - done) / per_s + 0.5));
+        append(line, " · %s left", left);
+    }
+    if (*note) append(line, " · %s", note);
+}
+
+// Cut after `width` characters: a line that wraps could not be rewritten.
+static void cut(char *line, int width) {
+    for (; *line; line++)
+        if ((*line & 0xC0) != 0x80 && width-- == 0) break;
+    *line = '\0';
+}
+
+void progress_update(Progress *p, int64_t done, int64_t now_ns, const char *note) {
+    if (p->quiet) return;
+    int tenths = p->total ? (int)(10.0 * (double)done / (double)p->total) : 0;
+    bool reached_end =
+        tenths >= 10 && p->tenths < 10;  // shown at once, so that the last line is right
+    if (p->terminal ? now_ns - p->last_ns < PAUSE_NS && !reached_end : tenths <= p->tenths) return;
+    char line[LINE];
+    print_line(line, p, done, now_ns, note);
+    if (p->terminal) {
+        cut(line, p->width - 1);
+        fprintf(p->stream, "\r%s\033[K", line);
+    } else
+        fprintf(p->stream, "%s\n", line);
+    fflush(p->stream);
+    p->open = p->terminal;
+    p->tenths = tenths;
+    p->last_ns = now_ns;
+}
+
+void progress_clear(Progress *p) {
+    if (!p->open) return;
+    fputs("\r\033[K", p->stream);
+    fflush(p->stream);
+    p->open = false;
+}

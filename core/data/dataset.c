@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+#include "core/data/dataset.h"
+
+#include "core/base/nearest.h"
+#include "core/base/rng.h"
+#include "core/base/units.h"
+#include "core/data/digits.h"
+#include "core/data/idx.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CLASSES = 10 };  // of MNIST and the sets made in its image
+#define WHAT_TO_DO "use --data digits (made here), or fetch MNIST with tools/get-mnist"
+
+// --- digits made here: "digits[:count=N,seed=S]"
+
+static Status parse_digit_option(int64_t *count, int64_t *seed, const char *text, int length) {
+    char key[32], value[32] = "";
+    int name = (int)strcspn(text, "=,");
+    snprintf(key, sizeof key, "%.*s", name, text);
+    if (name < length) snprintf(value, sizeof value, "%.*s", length - name - 1, text + name + 1);
+    bool is_count = !strcmp(key, "count");
+    if (!is_count && strcmp(key, "seed")) {
+        Nearest n = {.word = key};
+        nearest_offer(&n, "count");
+        nearest_offer(&n, "seed");
+        FAIL(ERR_USAGE, "--data digits: unknown parameter '%s'%s%s; there are count=N and seed=S",
+             key, n.best ? ", did you mean " : "", n.best ? n.best : "");
+    }
+    if (units_parse_count(is_count ? count : seed, value) != OK)
+        FAIL(ERR_USAGE, "--data digits: %s: %s", key, status_message());
+    if (*count < 1 || *count > INT32_MAX)
+        FAIL(ERR_USAGE, "--data digits: count must be 1 to %d, not %s", INT32_MAX, value);
+    return OK;
+}
+
+static Status read_digits(Dataset *out, Arena *a, const char *parameters) {
+    int64_t count = DIGITS_COUNT, seed = DIGITS_SEED;
+    for (const char *p = parameters; *p;) {
+        int length = (int)strcspn(p, ",");
+        TRY(parse_digit_option(&count, &seed, p, length));
+        p += length + (p[length] == ',');
+    }
+    char source[64];
+    snprintf(source, sizeof source, "digits:count=%lld,seed=%lld", (long long)count,
+             (long long)seed);
+    TRY(digits_make(out, a, count, (uint64_t)seed));
+    out->source = arena_string(a, source);
+    if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
+    return OK;
+}
+
+// --- IDX files
+
+typedef struct {
+    char images[PATH_MAX], labels[PATH_MAX];
+} Pair;
+
+static bool is_file(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && !S_ISDIR(s.st_mode);
+}
+
+// The first spelling of "DIR/train-images-idx3-ubyte" that exists.
+static bool find_part(char out[PATH_MAX], const char *directory, const char *set, const char *what,
+                      int dims) {
+    static const char *const forms[] = {"%s/%s-%s-idx%d-ubyte", "%s/%s-%s-idx%d-ubyte.gz",
+                                        "%s/%s-%s.idx%d-ubyte", "%s/%s-%s.idx%d-ubyte.gz"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (snprintf(out, PATH_MAX, forms[i], directory, set, what, dims) < PATH_MAX &&
+            is_file(out))
+            return true;
+    return false;
+}
+
+// The files of a set ("train", "t10k") in a directory; *found is false when there are none.
+static Status find_pair(Pair *out, bool *found, const char *directory, const char *set) {
+    bool images = find_part(out->images, directory, set, "images", 3);
+    bool labels = find_part(out->labels, directory, set, "labels", 1);
+    if (images != labels)
+        FAIL(ERR_INPUT, "%s: expected %s-%s-idx%d-ubyte[.gz] beside %s, found no such file",
+             directory, set, images ? "labels" : "images", images ? 1 : 3,
+             images ? out->images : out->labels);
+    *found = images;
+    return OK;
+}
+
+// "images" to "labels", "idx3" to "idx1" in the last part of a path; false when it has no "images".
+static bool labels_name(char out[PATH_MAX], const char *images) {
+    snprintf(out, PATH_MAX, "%s", images);
+    char *base = strrchr(out, '/');
+    base = base ? base + 1 : out;
+    char *what = strstr(base, "images"), *dims = strstr(base, "idx3");
+    if (what) memcpy(what, "labels", 6);
+    if (dims) dims[3] = '1';
+    return what != NULL;
+}
+
+// The labels file beside an images file, packed or not.
+static Status find_labels(Pair *out, const char *images) {
+    if (snprintf(out->images, PATH_MAX, "%s", images) >= PATH_MAX || strlen(images) + 4 > PATH_MAX)
+        FAIL(ERR_INPUT, "%.80s...: %s", images, strerror(ENAMETOOLONG));
+    if (!labels_name(out->labels, images))
+        FAIL(ERR_INPUT,
+             "%s: expected a directory, or a file named like train-images-idx3-ubyte with its "
+             "labels beside it",
+             images);
+    if (is_file(out->labels)) return OK;
+    char *end = out->labels + strlen(out->labels);
+    if (end - out->labels > 3 && !strcmp(end - 3, ".gz"))
+        end[-3] = '\0';
+    else
+        strcpy(end, ".gz");
+    if (is_file(out->labels)) return OK;
+    labels_name(out->labels, images);
+    FAIL(ERR_INPUT, "%s: expected its labels in %s, found no such file", images, out->labels);
+}
+
+// Two sets that become one: training, then testing.
+static Status join(Dataset *out, Arena *a, const Pair *pairs, const Idx *train, const Idx *test) {
+    if (test->height != train->height || test->width != train->width)
+        FAIL(ERR_FORMAT, "%s: byte 8: expected images of %d x %d as in %s, found %d x %d",
+             pairs[1].images, train->height, train->width, pairs[0].images, test->height,
+             test->width);
+    int64_t count = train->count + test->count, size = (int64_t)train->height * train->width;
+    if (count > INT32_MAX)
+        FAIL(ERR_FORMAT, "%s: byte 4: expected at most %lld images beside those of %s, found %lld",
+             pairs[1].images, (long long)(INT32_MAX - train->count), pairs[0].images,
+             (long long)test->count);
+    uint8_t *images = ARENA_NEW(a, uint8_t, count * size), *labels = ARENA_NEW(a, uint8_t, count);
+    if (!images || !labels)
+        FAIL(ERR_MEMORY, "%s: out of memory for %lld images", out->source, (long long)count);
+    memcpy(images, train->images, (size_t)(train->count * size));
+    memcpy(images + train->count * size, test->images, (size_t)(test->count * size));
+    memcpy(labels, train->labels, (size_t)train->count);
+    memcpy(labels + train->count, test->labels, (size_t)test->count);
+    out->images = images;
+    out->labels = labels;
+    out->count = count;
+    out->train_count = train->count;
+    return OK;
+}
+
+// One pair, or two: then the first is for training.
+static Status read_pairs(Dataset *out, Arena *a, const Pair *pairs, int count, const char *source) {
+    Idx idx[2];
+    for (int i = 0; i < count; i++)
+        TRY(idx_read(&idx[i], a, pairs[i].images, pairs[i].labels, CLASSES));
+    *out = (Dataset){.images = idx[0].images,
+                     .labels = idx[0].labels,
+                     .count = idx[0].count,
+                     .height = idx[0].height,
+                     .width = idx[0].width,
+                     .classes = CLASSES,
+                     .source = arena_string(a, source)};
+    if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
+    return count == 2 ? join(out, a, pairs, &idx[0], &idx[1]) : OK;
+}
+
+Status dataset_read(Dataset *out, Arena *a, const char *spec) {
+    if (!strcmp(spec, "digits")) return read_digits(out, a, "");
+    if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7);
+    struct stat s;
+    if (stat(spec, &s) != 0) FAIL(ERR_INPUT, "%s: %s; %s", spec, strerror(errno), WHAT_TO_DO);
+    Pair pairs[2];
+    if (!S_ISDIR(s.st_mode)) {
+        TRY(find_labels(&pairs[0], spec));
+        return read_pairs(out, a, pairs, 1, spec);
+    }
+    int count = 0;
+    static const char *const sets[] = {"train", "t10k"};
+    for (int i = 0; i < 2; i++) {
+        bool found = false;
+        TRY(find_pair(&pairs[count], &found, spec, sets[i]));
+        count += found;
+    }
+    if (count == 0)
+        FAIL(ERR_INPUT,
+             "%s: expected train-images-idx3-ubyte[.gz] or t10k-images-idx3-ubyte[.gz] in it, "
+             "found neither; " WHAT_TO_DO,
+             spec);
+    return read_pairs(out, a, pairs, count, spec);
+}
+
+// --- training and testing rows
+
+Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction, uint64_t seed) {
+    if (!(test_fraction >= 0 && test_fraction < 1))
+        FAIL(ERR_USAGE, "--test-fraction must be at least 0 and below 1, not %g", test_fraction);
+    int64_t testing = d->train_count ? d->count - d->train_count
+                                     : (int64_t)((double)d->count * test_fraction + 0.5);
+    if (testing >= d->count)
+        FAIL(ERR_USAGE, "--test-fraction %g of %lld samples leaves none for training",
+             test_fraction, (long long)d->count);
+    int32_t *rows = ARENA_NEW(a, int32_t, d->count);
+    if (!rows) FAIL(ERR_MEMORY, "%s: out of memory for %lld rows", d->source, (long long)d->count);
+    for (int64_t i = 0; i < d->count; i++) rows[i] = (int32_t)i;
+    Rng r;
+    rng_init(&r, seed, RNG_SPLIT, 0, 0);
+    if (!d->train_count) rng_shuffle(&r, rows, d->count);
+    *out = (Split){.train = rows,
+                   .test = rows + d->count - testing,
+                   .train_count = d->count - testing,
+                   .test_count = testing};
+    return OK;
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "core/data/idx.h"
+
+#include "core/base/file.h"
+
+#include <string.h>
+
+typedef struct {
+    const char *path;
+    const uint8_t *bytes;
+    int64_t length;
+} File;
+
+static uint32_t word_at(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static const char *magic_name(uint32_t magic) {
+    if (magic == IDX_IMAGES) return " (IDX images)";
+    return magic == IDX_LABELS ? " (IDX labels)" : "";
+}
+
+// Read a file and check its header: the magic number, then sizes, the first of them a count.
+static Status open_file(File *f, int64_t *count, Arena *a, const char *path, uint32_t magic,
+                        int sizes) {
+    char *data;
+    size_t length;
+    TRY(file_read(&data, &length, a, path));
+    *f = (File){.path = path, .bytes = (const uint8_t *)data, .length = (int64_t)length};
+    if (f->length >= 4 && word_at(f->bytes) != magic)
+        FAIL(ERR_FORMAT, "%s: byte 0: expected magic 0x%08x%s, found 0x%08x%s", path, magic,
+             magic_name(magic), word_at(f->bytes), magic_name(word_at(f->bytes)));
+    int header = 4 * (1 + sizes);
+    if (f->length < header)
+        FAIL(ERR_FORMAT,
+             "%s: byte %lld: the file ends in its header: expected %d bytes, found %lld; fetch it "
+             "again",
+             path, (long long)f->length, header, (long long)f->length);
+    *count = word_at(f->bytes + 4);
+    if (*count < 1 || *count > INT32_MAX)
+        FAIL(ERR_FORMAT, "%s: byte 4: expected a count of 1 to %d, found %lld", path, INT32_MAX,
+             (long long)*count);
+    return OK;
+}
+
+// The file must end after `bytes`.
+static Status check_length(const File *f, int64_t bytes, const char *what) {
+    if (f->length < bytes)
+        FAIL(ERR_FORMAT,
+             "%s: byte %lld: the file ends too early: expected %lld bytes for %s, found %lld; "
+             "fetch it again",
+             f->path, (long long)f->length, (long long)bytes, what, (long long)f->length);
+    if (f->length > bytes)
+        FAIL(ERR_FORMAT,
+             "%s: byte %lld: expected the end of the file after %s, found %lld more bytes", f->path,
+             (long long)bytes, what, (long long)(f->length - bytes));
+    return OK;
+}
+
+static Status read_side(int *out, const File *f, int offset, const char *name) {
+    uint32_t side = word_at(f->bytes + offset);
+    if (side < 1 || side > IDX_SIDE)
+        FAIL(ERR_FORMAT, "%s: byte %d: expected a %s of 1 to %d pixels, found %u", f->path, offset,
+             name, IDX_SIDE, side);
+    *out = (int)side;
+    return OK;
+}
+
+static Status check_labels(const File *f, int64_t count, int classes) {
+    char what[64];
+    snprintf(what, sizeof what, "%lld labels", (long long)count);
+    TRY(check_length(f, 8 + count, what));
+    for (int64_t i = 8; i < f->length; i++)
+        if (f->bytes[i] >= classes)
+            FAIL(ERR_FORMAT, "%s: byte %lld: expected a label of 0 to %d, found %d", f->path,
+                 (long long)i, classes - 1, f->bytes[i]);
+    return OK;
+}
+
+Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path, int classes) {
+    File images, labels;
+    Idx idx;
+    int64_t label_count;
+    char what[96];
+    TRY(open_file(&images, &idx.count, a, images_path, IDX_IMAGES, 3));
+    TRY(read_side(&idx.height, &images, 8, "height"));
+    TRY(read_side(&idx.width, &images, 12, "width"));
+    snprintf(what, sizeof what, "%lld images of %d x %d", (long long)idx.count, idx.height,
+             idx.width);
+    TRY(check_length(&images, 16 + idx.count * idx.height * idx.width, what));
+    TRY(open_file(&labels, &label_count, a, labels_path, IDX_LABELS, 1));
+    TRY(check_labels(&labels, label_count, classes));
+    if (label_count != idx.count)
+        FAIL(ERR_FORMAT,
+             "%s: byte 4: expected %lld labels, as many as %s has images (its byte 4), found %lld",
+             labels_path, (long long)idx.count, images_path, (long long)label_count);
+    idx.images = images.bytes + 16;
+    idx.labels = labels.bytes + 8;
+    *out = idx;
+    return OK;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// IDX, the format of MNIST (yann.lecun.com/exdb/mnist): big-endian 32-bit magic number and sizes,
+// then bytes. Files are plain or gzip; offsets in messages count unpacked bytes.
+#ifndef CORE_DATA_IDX_H
+#define CORE_DATA_IDX_H
+
+#include "core/base/arena.h"
+
+#include <stdint.h>
+
+// Magic numbers: unsigned bytes in 3 dimensions or 1.
+enum { IDX_IMAGES = 0x00000803,
+       IDX_LABELS = 0x00000801 };
+enum { IDX_SIDE = 4096 };  // longest side of an image that is believed
+
+// A pair of files that belong together.
+typedef struct {
+    const uint8_t *images, *labels;  // in the arena: count * height * width, and count
+    int64_t count;                   // 1 … INT32_MAX
+    int height, width;
+} Idx;
+
+// Read images and their labels, which must lie below `classes`. ERR_INPUT when a file cannot be
+// read, ERR_FORMAT with file, byte offset, expected and found.
+Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path,
+                int classes) MUST_USE;
+
+#endif

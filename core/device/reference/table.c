@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#include "core/device/reference/reference.h"
+#include "core/platform/device_traits.h"
+
+const Device device_reference = {
+    .name = "reference",
+    .traits = &device_traits_reference,
+    .kernel = {
+#define X(kind, name) [KIND_##kind] = {reference_##name##_f32, reference_##name##_f64},
+        REFERENCE_KERNELS(X)
+#undef X
+    },
+};

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// The report of a run: what was run, how fast, where the time went, what was learned. Written as
+// JSON ("tandem.report.v1", docs/formats.md, "Reports"), Markdown or HTML, and read back for
+// comparison.
+#ifndef CORE_RECORD_REPORT_H
+#define CORE_RECORD_REPORT_H
+
+#include "core/base/arena.h"
+#include "core/record/run_info.h"
+#include "core/record/timeline.h"
+
+#include <stdio.h>
+
+// How a quantity varies from step to step.
+typedef struct {
+    double median, p10, p90, mean;
+} Spread;
+
+typedef struct {
+    int64_t planned[MEMORY_COUNT];
+    int64_t unplanned;  // what libraries took besides; NONE when it was not measured
+} MemoryUse;
+
+typedef struct {
+    int32_t epoch, step;  // after which it was made, counted from 0
+    int64_t samples;
+    double loss, accuracy;  // loss: mean per sample; accuracy: 0 to 1
+} Evaluation;
+
+typedef struct {
+    int32_t cores;
+    char cpu[96];  // model name; empty when unknown
+    double load;   // of the last minute, when it was read; NaN when unknown
+} MachineInfo;
+
+// Arrays are in the arena of whoever made it. Times are those of the training steps without the
+// first, the warm-up (unless it is the only one).
+typedef struct {
+    RunInfo run;
+    int32_t steps, epochs, warm_up_steps;
+    int32_t breakdown_steps;          // those of the breakdown: all ranks kept their spans
+    Spread samples_per_s;             // mean: all samples over all time
+    Spread step_ms;                   // of a step, the mean of its ranks' durations
+    double breakdown_ms[BILL_COUNT];  // mean over ranks and steps; the sum is step_ms.mean
+    double coverage;                  // share inside spans, of the rank with the least, or NaN
+    const MemoryUse *memory;          // per rank
+    const int64_t *comm_bytes;        // per rank: payload of its communication in a step (mean)
+    const double *loss;               // per step, of the global batch
+    const Evaluation *evaluations;
+    int32_t loss_count, evaluation_count;
+    uint64_t parameters_hash;  // of all parameters at the end; 0 when it was not made
+    double tracing_overhead;   // share of a step; NaN when it was not measured
+    double wall_s;             // of the whole run; NaN when it was not measured
+    MachineInfo machine;
+} Report;
+
+// The value below which share q (0 to 1) of `count` sorted values lies: linear between the two at
+// position q (count - 1), which is definition 7 of Hyndman and Fan (1996) and numpy's. NaN without
+// values.
+double quantile(const double *sorted, int count, double q);
+Spread spread_of(double *values, int count);  // sorts them; mean: arithmetic
+
+// Fill in what timelines know: everything but run, evaluations, tracing_overhead, wall_s, machine
+// and unplanned memory, which become empty or unknown. programs[r] and timelines[r]: of rank r; all
+// must have recorded the same steps. ERR_FAILED, ERR_MEMORY.
+Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
+                             const Timeline *const timelines[], int ranks) MUST_USE;
+
+// This machine, now.
+void machine_read(MachineInfo *m);
+
+double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
+
+// Write a report in the format that the name asks for: .json (or .json.gz), .md or .html. The file
+// appears when it is complete. ERR_USAGE for another name, ERR_IO.
+Status report_write(const Report *r, const char *path) MUST_USE;
+
+// The .json report on a stream, whose errors are the caller's. ERR_MEMORY.
+Status report_write_json(const Report *r, FILE *out) MUST_USE;
+
+// Read a .json report; unknown members are skipped. ERR_INPUT, ERR_FORMAT.
+Status report_read(Report *r, Arena *a, const char *path) MUST_USE;
+
+// The essential on a terminal: at most 16 lines of 80 columns.
+void report_print(const Report *r, FILE *out);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "core/record/run_info.h"
+
+#include "core/record/record_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *text_to_json(const char *s) {
+    json_t *value = json_string(s);
+    if (value) return value;
+    char *copy = strdup(s);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    value = copy ? json_string(copy) : NULL;
+    free(copy);
+    return value;
+}
+
+// Digits that a file may hold as a number: no leading zeros, no overflow.
+static bool is_whole_number(const char *text) {
+    const char *digits = text + (*text == '-');
+    size_t length = strspn(digits, "0123456789");
+    return length && length <= 18 && !digits[length] && (*digits != '0' || !strcmp(text, "0"));
+}
+
+static json_t *setting_to_json(const char *value) {
+    if (is_whole_number(value)) return json_integer(strtoll(value, NULL, 10));
+    if (!strcmp(value, "true")) return json_true();
+    if (!strcmp(value, "false")) return json_false();
+    return text_to_json(value);
+}
+
+Status run_info_to_json(json_t *object, const RunInfo *run) {
+    json_t *strategy = json_object(), *argv = json_array();
+    int failed = 0;
+    for (int i = 0; i < run->strategy_count; i++)
+        failed |= json_object_set_new(strategy, run->strategy[i].key,
+                                      setting_to_json(run->strategy[i].value));
+    for (int i = 0; i < run->argc; i++)
+        failed |= json_array_append_new(argv, text_to_json(run->argv[i]));
+    failed |= json_object_set_new(object, "kind", text_to_json(run->kind));
+    failed |= json_object_set_new(object, "model", text_to_json(run->model));
+    failed |= json_object_set_new(object, "strategy", strategy);
+    failed |= json_object_set_new(object, "ranks", json_integer(run->ranks));
+    failed |= json_object_set_new(object, "device", text_to_json(run->device));
+    failed |= json_object_set_new(object, "comm", text_to_json(run->comm));
+    failed |= json_object_set_new(object, "dtype", text_to_json(run->dtype));
+    failed |= json_object_set_new(object, "shards", json_integer(run->shards));
+    failed |= json_object_set_new(object, "batch", json_integer(run->batch));
+    failed |= json_object_set_new(object, "seed", json_integer(run->seed));
+    failed |= json_object_set_new(object, "argv", argv);
+    if (failed) FAIL(ERR_MEMORY, "no memory to describe the run");
+    return OK;
+}
+
+Status get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high, const char *source,
+                  const char *at) {
+    int64_t value;
+    TRY(json_get_int(&value, root, source, "%s", at));
+    if (value < low || value > high)
+        FAIL(ERR_FORMAT, "%s: %s: expected %lld to %lld, found %lld", source, at, (long long)low,
+             (long long)high, (long long)value);
+    *out = value;
+    return OK;
+}
+
+Status get_real_or_nan(double *out, const json_t *root, const char *source, const char *at) {
+    if (!json_is_null(json_find(root, "%s", at))) return json_get_real(out, root, source, "%s", at);
+    *out = (double)NAN;
+    return OK;
+}
+
+static Status copy_text(const char **out, Arena *a, const char *text, const char *source) {
+    *out = arena_string(a, text);
+    if (!*out) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    return OK;
+}
+
+static Status get_text(const char **out, Arena *a, const json_t *object, const char *source,
+                       const char *key) {
+    TRY(json_get_string(out, object, source, "%s", key));
+    return copy_text(out, a, *out, source);
+}
+
+static Status setting_from_json(RunSetting *out, Arena *a, const char *key, const json_t *value,
+                                const char *source) {
+    char number[24];
+    const char *text = NULL;
+    if (json_is_string(value)) text = json_string_value(value);
+    if (json_is_boolean(value)) text = json_is_true(value) ? "true" : "false";
+    if (json_is_integer(value)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        text = number;
+    }
+    if (!text)
+        FAIL(ERR_FORMAT, "%s: strategy.%s: expected a string, a whole number, true or false",
+             source, key);
+    TRY(copy_text(&out->key, a, key, source));
+    return copy_text(&out->value, a, text, source);
+}
+
+static Status lists_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
+    json_t *strategy, *list, *value;
+    const char *key;
+    TRY(json_get_object(&strategy, object, source, "strategy"));
+    TRY(json_get_array(&list, object, source, "argv"));
+    RunSetting *settings = ARENA_NEW(a, RunSetting, json_object_size(strategy));
+    const char **argv = ARENA_NEW(a, const char *, json_array_size(list));
+    if (!settings || !argv) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    out->strategy = settings;
+    out->argv = argv;
+    json_object_foreach(strategy, key, value)
+        TRY(setting_from_json(&settings[out->strategy_count++], a, key, value, source));
+    for (; out->argc < (int)json_array_size(list); out->argc++) {
+        const char *word;
+        TRY(json_get_string(&word, object, source, "argv[%d]", out->argc));
+        TRY(copy_text(&argv[out->argc], a, word, source));
+    }
+    return OK;
+}
+
+Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
+    *out = (RunInfo){0};
+    int64_t ranks, shards;
+    TRY(get_text(&out->kind, a, object, source, "kind"));
+    TRY(get_text(&out->model, a, object, source, "model"));
+    TRY(get_text(&out->device, a, object, source, "device"));
+    TRY(get_text(&out->comm, a, object, source, "comm"));
+    TRY(get_text(&out->dtype, a, object, source, "dtype"));
+    TRY(get_int_in(&ranks, object, 1, INT32_MAX, source, "ranks"));
+    TRY(get_int_in(&shards, object, 0, INT32_MAX, source, "shards"));
+    TRY(json_get_int(&out->batch, object, source, "batch"));
+    TRY(json_get_int(&out->seed, object, source, "seed"));
+    out->ranks = (int32_t)ranks;
+    out->shards = (int32_t)shards;
+    return lists_from_json(out, a, object, source);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// What was run: the same description stands in a trace and in a report.
+#ifndef CORE_RECORD_RUN_INFO_H
+#define CORE_RECORD_RUN_INFO_H
+
+#include <stdint.h>
+
+// One setting of the strategy, as it is written on a command line: {"dp", "2"}, {"overlap",
+// "true"}. Whole numbers and true, false keep that type in files.
+typedef struct {
+    const char *key, *value;
+} RunSetting;
+
+// Pointers are borrowed, or in the arena of whoever read it.
+typedef struct {
+    const char *kind;  // "train" or "sim"
+    const char *model, *device, *comm, *dtype;
+    int32_t ranks, shards;
+    int64_t batch, seed;  // batch: rows of the global batch
+    const RunSetting *strategy;
+    int32_t strategy_count, argc;
+    const char *const *argv;  // the command line, program included
+} RunInfo;
+
+#endif

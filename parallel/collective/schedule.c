@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// The schedules. Each is one function that knows, for every round t and member r, the steps of r.
+//
+// direct: everyone reads everyone's memory; rank order comes for free. What shared memory wants.
+// chain:  along a line 0, 1, … P-1, cut into pieces that follow each other; rank order.
+// ring:   Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
+//         workstations", 2009: P chunks go round, P-1 rounds adding up, P-1 rounds spreading out.
+#include "parallel/collective/collective.h"
+
+#include <assert.h>
+
+enum { PIECE = 8192 };  // elements of a pipelined piece: 32 KiB of f32, half of a first-level cache
+
+// The steps of member r in round t: returns how many there are; writes the i-th to *s unless s is
+// NULL (its action, origin, source and chunk).
+typedef int Schedule(const Collective *c, int64_t t, int r, int i, CollectiveStep *s);
+
+static void take(CollectiveStep *s, StepAction action, int source, StepOrigin from, int64_t chunk) {
+    if (!s) return;
+    s->action = action;
+    s->source = source;
+    s->from = from;
+    s->chunk = chunk;
+}
+
+// Member r adds up a chunk of all members' inputs, in rank order.
+static int fold_inputs(const Collective *c, int64_t chunk, int i, CollectiveStep *s) {
+    take(s, i == 0 ? STEP_COPY : STEP_REDUCE, i, FROM_INPUT, chunk);
+    return c->ranks;
+}
+
+static int direct_reduce_scatter(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    return fold_inputs(c, r, i, s);
+}
+
+static int direct_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    if (t == 0) return fold_inputs(c, r, i, s);
+    int other = (r + 1 + i) % c->ranks;  // starting beside ourselves, so that not all ask the same member first
+    take(s, STEP_COPY, other, FROM_RESULT, other);
+    return c->ranks - 1;
+}
+
+static int direct_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    return r == c->root ? fold_inputs(c, 0, i, s) : 0;
+}
+
+static int direct_all_gather(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int source = (r + i) % c->ranks;
+    take(s, STEP_COPY, source, FROM_INPUT, source);
+    return c->ranks;
+}
+
+static int direct_all_to_all(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int source = (r + i) % c->ranks;
+    take(s, STEP_COPY, source, FROM_INPUT, (int64_t)source * c->ranks + r);
+    return c->ranks;
+}
+
+static int direct_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    take(s, STEP_COPY, c->root, FROM_INPUT, 0);
+    return 1;
+}
+
+// Piece k is at member r in round k + r - 1: what came from below, then our own.
+static int chain_up(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int64_t piece = t - (r - 1);
+    if (r == 0 || piece < 0 || piece >= collective_chunks(c)) return 0;
+    if (i == 0) take(s, STEP_COPY, r - 1, r == 1 ? FROM_INPUT : FROM_RESULT, piece);
+    else take(s, STEP_REDUCE, r, FROM_INPUT, piece);
+    return 2;
+}
+
+// Pieces that are complete at the last member after round P-2 + k return, one member a round.
+static int chain_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int up = chain_up(c, t, r, i, i < 2 ? s : NULL);
+    int64_t piece = t - (c->ranks - 1) - (c->ranks - 2 - r);
+    if (r == c->ranks - 1 || piece < 0 || piece >= collective_chunks(c)) return up;
+    if (i == up) take(s, STEP_COPY, r + 1, FROM_RESULT, piece);
+    return up + 1;
+}
+
+// The last member ends with the sum; a root elsewhere fetches each piece in the round after.
+static int chain_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int up = chain_up(c, t, r, i, i < 2 ? s : NULL);
+    int64_t piece = t - (c->ranks - 1);
+    if (r != c->root || r == c->ranks - 1 || piece < 0 || piece >= collective_chunks(c)) return up;
+    if (i == up) take(s, STEP_COPY, c->ranks - 1, FROM_RESULT, piece);
+    return up + 1;
+}
+
+// Piece k reaches the member at `distance` from the root, over its neighbour, in round k + distance - 1.
+static int relay(const Collective *c, int64_t t, int r, int distance, int neighbour, CollectiveStep *s) {
+    int64_t piece = r == c->root ? t : t - (distance - 1);
+    if (piece < 0 || piece >= collective_chunks(c)) return 0;
+    bool first_hand = r == c->root || neighbour == c->root;
+    take(s, STEP_COPY, r == c->root ? r : neighbour, first_hand ? FROM_INPUT : FROM_RESULT, piece);
+    return 1;
+}
+
+static int chain_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    return r > c->root ? relay(c, t, r, r - c->root, r - 1, s) : relay(c, t, r, c->root - r, r + 1, s);
+}
+
+static int ring_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int P = c->ranks;
+    return relay(c, t, r, (r - c->root + P) % P, (r - 1 + P) % P, s);
+}
+
+// Chunk k starts at member k+1 and comes round to member k; each adds its own. Two members only
+// exchange inputs, and may do so in rank order.
+static int ring_reduce_scatter(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int P = c->ranks, before = (r + P - 1) % P;
+    int64_t chunk = (r + 2 * (int64_t)P - 2 - t) % P;
+    bool own_first = P == 2 && r == 0;
+    StepAction action = i == 0 ? STEP_COPY : STEP_REDUCE;
+    if ((i == 0) == own_first) take(s, action, r, FROM_INPUT, chunk);
+    else take(s, action, before, t == 0 ? FROM_INPUT : FROM_RESULT, chunk);
+    return 2;
+}
+
+// In round t the member before us passes on the chunk of the member t places before it.
+static int ring_spread(const Collective *c, int64_t t, int r, StepOrigin first, CollectiveStep *s) {
+    int P = c->ranks, before = (r + P - 1) % P;
+    take(s, STEP_COPY, before, t == 0 ? first : FROM_RESULT, (before + P - t) % P);
+    return 1;
+}
+
+static int ring_all_gather(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    if (t > 0 || i == 1) return ring_spread(c, t, r, FROM_INPUT, s) + (t == 0);
+    take(s, STEP_COPY, r, FROM_INPUT, r);
+    return 2;
+}
+
+static int ring_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    int half = c->ranks - 1;
+    return t < half ? ring_reduce_scatter(c, t, r, i, s) : ring_spread(c, t - half, r, FROM_RESULT, s);
+}
+
+static Schedule *const schedules[COLLECTIVE_COUNT][SCHEDULE_COUNT] = {
+    [COLLECTIVE_ALL_REDUCE] = {direct_all_reduce, chain_all_reduce, ring_all_reduce},
+    [COLLECTIVE_REDUCE_SCATTER] = {direct_reduce_scatter, NULL, ring_reduce_scatter},
+    [COLLECTIVE_ALL_GATHER] = {direct_all_gather, NULL, ring_all_gather},
+    [COLLECTIVE_BROADCAST] = {direct_broadcast, chain_broadcast, ring_broadcast},
+    [COLLECTIVE_REDUCE] = {direct_reduce, chain_reduce, NULL},
+    [COLLECTIVE_ALL_TO_ALL] = {direct_all_to_all, NULL, NULL},
+    [COLLECTIVE_BARRIER] = {direct_all_gather, NULL, NULL},  // of nothing: everyone has heard of everyone
+};
+
+// One member alone has no neighbours: whatever it asks for is the direct schedule.
+static ScheduleKind schedule_of(const Collective *c) { return c->ranks == 1 ? SCHEDULE_DIRECT : c->schedule; }
+
+Status collective_validate(const Collective *c) {
+    if ((unsigned)c->kind >= COLLECTIVE_COUNT || (unsigned)c->schedule >= SCHEDULE_COUNT)
+        FAIL(ERR_USAGE, "there is no collective %d with schedule %d", (int)c->kind, (int)c->schedule);
+    if (c->ranks < 1) FAIL(ERR_USAGE, "%s over %d ranks: there must be at least 1", collective_name(c->kind), c->ranks);
+    if (c->elements < 0 || (c->kind == COLLECTIVE_BARRIER && c->elements > 0))
+        FAIL(ERR_USAGE, "%s of %lld elements", collective_name(c->kind), (long long)c->elements);
+    if (c->root < 0 || c->root >= c->ranks)
+        FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root, c->ranks);
+    if (!schedules[c->kind][c->schedule])
+        FAIL(ERR_USAGE, "%s has no schedule %s; every collective has direct",
+             collective_name(c->kind), schedule_name(c->schedule));
+    return OK;
+}
+
+// One chunk a member where members end with different chunks; else what the schedule passes on whole.
+int64_t collective_chunks(const Collective *c) {
+    bool whole = c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
+    bool pipelined = schedule_of(c) == SCHEDULE_CHAIN || (whole && schedule_of(c) == SCHEDULE_RING);
+    if (pipelined) return c->elements <= PIECE ? 1 : (c->elements + PIECE - 1) / PIECE;
+    if (c->kind == COLLECTIVE_ALL_TO_ALL) return (int64_t)c->ranks * c->ranks;
+    return whole ? 1 : c->ranks;
+}
+
+static int64_t chain_rounds(const Collective *c) {
+    int64_t P = c->ranks, following = collective_chunks(c) - 1;  // pieces behind the first
+    switch (c->kind) {
+    case COLLECTIVE_ALL_REDUCE: return 2 * (P - 1) + following;
+    case COLLECTIVE_REDUCE: return P - 1 + (c->root != P - 1) + following;
+    default: return (c->root > P - 1 - c->root ? c->root : P - 1 - c->root) + following;
+    }
+}
+
+static int64_t ring_rounds(const Collective *c) {
+    int64_t once = c->ranks - 1;
+    switch (c->kind) {
+    case COLLECTIVE_ALL_REDUCE: return 2 * once;
+    case COLLECTIVE_BROADCAST: return once + collective_chunks(c) - 1;
+    default: return once;
+    }
+}
+
+int64_t collective_rounds(const Collective *c) {
+    switch (schedule_of(c)) {
+    case SCHEDULE_CHAIN: return chain_rounds(c);
+    case SCHEDULE_RING: return ring_rounds(c);
+    default: return c->kind == COLLECTIVE_ALL_REDUCE && c->ranks > 1 ? 2 : 1;
+    }
+}
+
+int collective_steps(const Collective *c, int64_t round, int rank) {
+    return schedules[c->kind][schedule_of(c)](c, round, rank, 0, NULL);
+}
+
+CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int i) {
+    CollectiveStep s = {.round = round, .destination = rank};
+    int count = schedules[c->kind][schedule_of(c)](c, round, rank, i, &s);
+    assert(i >= 0 && i < count);
+    (void)count;
+    return s;
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Adding up arrays, a block at a time: a block's sum stays in the first-level cache while one term
+// after the other joins it, so that every input is read once and every output written once. The
+// compiler vectorises the loops; elements are independent, so that this changes no bit.
+#include "parallel/comm/comm_internal.h"
+
+#include <string.h>
+
+enum { BLOCK = 4096 };  // bytes
+
+// A maximum keeps a NaN: a lost one would hide what went wrong.
+#define SUM(a, b) ((a) + (b))
+#define MAXIMUM(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
+
+// join_: out = a + b; onto_: out += a. Integers add as unsigned ones, which wrap around.
+#define LOOPS(name, T, OPERATION)                                                                \
+    static void join_##name(void *restrict out, const void *restrict a, const void *restrict b, int64_t n) { \
+        T *restrict y = out;                                                                     \
+        const T *restrict x = a, *restrict z = b;                                                \
+        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(x[i], z[i]);                            \
+    }                                                                                            \
+    static void onto_##name(void *restrict out, const void *restrict a, int64_t n) {             \
+        T *restrict y = out;                                                                     \
+        const T *restrict x = a;                                                                 \
+        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(y[i], x[i]);                            \
+    }
+LOOPS(sum_f32, float, SUM)
+LOOPS(sum_f64, double, SUM)
+LOOPS(sum_i32, uint32_t, SUM)
+LOOPS(sum_i64, uint64_t, SUM)
+LOOPS(max_f32, float, MAXIMUM)
+LOOPS(max_f64, double, MAXIMUM)
+LOOPS(max_i32, int32_t, MAXIMUM)
+LOOPS(max_i64, int64_t, MAXIMUM)
+
+typedef struct {
+    void (*join)(void *restrict out, const void *restrict a, const void *restrict b, int64_t n);
+    void (*onto)(void *restrict out, const void *restrict a, int64_t n);
+} Loops;
+
+static const Loops loops[DTYPE_COUNT][2] = {
+    [DTYPE_F32] = {{join_sum_f32, onto_sum_f32}, {join_max_f32, onto_max_f32}},
+    [DTYPE_F64] = {{join_sum_f64, onto_sum_f64}, {join_max_f64, onto_max_f64}},
+    [DTYPE_I32] = {{join_sum_i32, onto_sum_i32}, {join_max_i32, onto_max_i32}},
+    [DTYPE_I64] = {{join_sum_i64, onto_sum_i64}, {join_max_i64, onto_max_i64}},
+};
+
+// n elements of an array as contiguous memory: where they are, or collected in `buffer`.
+static const char *view(Array a, int64_t at, int64_t n, int64_t bytes, char *buffer) {
+    int64_t run;
+    const char *p = array_at(a, at, bytes, &run);
+    if (run >= n) return p;
+    for (int64_t done = 0; done < n; done += run) {
+        p = array_at(a, at + done, bytes, &run);
+        if (run > n - done) run = n - done;
+        memcpy(buffer + done * bytes, p, (size_t)(run * bytes));
+    }
+    return buffer;
+}
+
+static void store(Array a, int64_t at, int64_t n, int64_t bytes, const char *value) {
+    int64_t run;
+    for (int64_t done = 0; done < n; done += run) {
+        char *p = array_at(a, at + done, bytes, &run);
+        if (run > n - done) run = n - done;
+        if (p != value + done * bytes) memcpy(p, value + done * bytes, (size_t)(run * bytes));
+    }
+}
+
+// A sum in the making: its first term stays where it is until the second comes.
+typedef struct {
+    char *buffer;
+    const char *value;  // NULL: nothing yet
+} Sum;
+
+static void sum_add(Sum *s, const Loops *l, const char *x, int64_t n) {
+    if (!s->value) {
+        s->value = x;
+        return;
+    }
+    if (s->value == s->buffer) l->onto(s->buffer, x, n);
+    else l->join(s->buffer, s->value, x, n);
+    s->value = s->buffer;
+}
+
+static Sum fold_block(const Loops *l, bool parts_first, const Term terms[], int term_count, int64_t done,
+                      int64_t n, int64_t bytes, char buffers[3][BLOCK]) {
+    Sum all = {.buffer = buffers[0]}, own = {.buffer = buffers[1]};
+    for (int t = 0; t < term_count; t++) {
+        Sum *to = parts_first ? &own : &all;
+        for (int p = 0; p < terms[t].parts; p++) {
+            Array part = terms[t].array;
+            part.segments += p * part.count;
+            sum_add(to, l, view(part, terms[t].at + done, n, bytes, to->value ? buffers[2] : to->buffer), n);
+        }
+        if (!parts_first) continue;
+        if (!all.value) {  // the first term's sum is the sum so far; the buffers change places
+            Sum first = own;
+            own.buffer = all.buffer;
+            all = first;
+        } else {
+            sum_add(&all, l, own.value, n);
+        }
+        own.value = NULL;
+    }
+    return all;
+}
+
+void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int out_count,
+                const Term terms[], int term_count, int64_t count) {
+    _Alignas(64) char buffers[3][BLOCK];
+    int64_t bytes = dtype_bytes(d), most = BLOCK / bytes;
+    for (int64_t done = 0, n; done < count; done += n) {
+        n = count - done < most ? count - done : most;
+        Sum sum = fold_block(&loops[d][reduce], parts_first, terms, term_count, done, n, bytes, buffers);
+        for (int i = 0; i < out_count; i++) store(outs[i].array, outs[i].at + done, n, bytes, sum.value);
+    }
+}

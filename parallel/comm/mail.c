@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Messages between two ranks that see each other's memory. The sender leaves a note in its lane's
+// words: for whom, tag, number, and where the payload lies. The receiver looks through the sender's
+// lanes for the note it expects, copies, and marks it as taken.
+//
+// Both count their messages for each (peer, tag), so that the n-th receive takes the n-th send. A
+// sender overwrites a note only after it was taken, hence a note that bears our rank and the number
+// we expect stays as it is until we have taken it.
+#include "parallel/comm/comm_internal.h"
+
+uint32_t mail_number(Comm *c, const CommCall *call) {
+    RankWords *mine = rank_words(c, c->rank);
+    int peer = call->ranks[call->root];
+    return ++(call->receive ? mine->received : mine->sent)[peer][call->tag];
+}
+
+// Never 0, which is an empty note.
+static uint64_t address_of(int receiver, int tag, uint64_t number) {
+    return (uint64_t)(receiver + 1) << 48 | (uint64_t)tag << 32 | number;
+}
+
+void mail_post(Comm *c, CommRequest *r) {
+    const CommCall *call = r->call;
+    RankWords *mine = rank_words(c, c->rank);
+    LaneWords *note = &mine->lanes[call->lane];
+    int receiver = call->ranks[call->root];
+    uint64_t number = mail_number(c, call), post = atomic_load_explicit(&mine->posts, memory_order_relaxed) + 1;
+    note->post = r->sequence = post;
+    note->dtype = call->dtype;
+    note->start_ns = r->start_ns;
+    note->segment_count = call->segment_count;
+    for (int i = 0; i < call->segment_count; i++) note->segments[i] = call->input[i];
+    atomic_store(&note->address, address_of(receiver, call->tag, number));
+    atomic_store(&mine->posts, post);
+    world_ring(c->world, receiver);
+}
+
+static Status take(Comm *c, CommRequest *r, LaneWords *note, int sender) {
+    const CommCall *call = r->call;
+    int64_t elements = segments_elements(note->segments, note->segment_count);
+    TRY(message_disagree(c, call, sender, note->dtype, elements));
+    Term from = {{world_pool(c->world, sender), note->segments, note->segment_count}, 0, 1};
+    Term to = {{world_pool(c->world, c->rank), call->output, call->segment_count}, 0, 1};
+    fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
+    r->arrival_ns = note->start_ns > r->start_ns ? note->start_ns : r->start_ns;
+    note->taken_start_ns = r->start_ns;
+    atomic_store(&note->taken, note->post);
+    world_ring(c->world, sender);
+    return OK;
+}
+
+// If the note is not there, whoever posts the next message may bring it: `posts` is read first.
+static Status fetch(Comm *c, CommRequest *r, bool *done) {
+    int sender = r->call->ranks[r->call->root];
+    RankWords *theirs = rank_words(c, sender);
+    uint64_t posts = atomic_load(&theirs->posts), address = address_of(c->rank, r->call->tag, r->sequence);
+    for (int l = 0; l < COMM_LANES; l++) {
+        if (atomic_load(&theirs->lanes[l].address) != address) continue;
+        *done = true;
+        return take(c, r, &theirs->lanes[l], sender);
+    }
+    request_await(r, &theirs->posts, posts + 1);
+    return OK;
+}
+
+Status mail_advance(Comm *c, CommRequest *r, bool *done) {
+    if (r->call->receive) return fetch(c, r, done);
+    LaneWords *note = &rank_words(c, c->rank)->lanes[r->call->lane];
+    *done = request_await(r, &note->taken, r->sequence);
+    if (*done) r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
+    return OK;
+}

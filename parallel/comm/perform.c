@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Collectives between ranks that see each other's memory. Everyone pulls: a rank reads its peers'
+// pools and writes its own, round after round of the schedule, waiting before each step until its
+// source has arrived and ended the rounds before (see collective.h why that is enough).
+//
+// The direct all-reduce does both of its rounds at once: each rank adds up its chunk of all inputs
+// and stores the sum to every member's output. Nobody else touches that chunk, so that members need
+// to meet twice only, when all have arrived and when all have stored.
+#include "parallel/comm/comm_internal.h"
+
+enum { STAGE_RUN, STAGE_END };
+
+static bool pushes(const Collective *c) { return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT; }
+
+// Has a member arrived and ended `rounds` rounds? It must have brought the same call.
+static Status await_member(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
+    LaneWords *l = lane_words(c, r->call, member);
+    *there = request_await(r, &l->progress, (r->sequence << 32) + 1 + (uint64_t)rounds);
+    if (!*there) return OK;
+    uint64_t ours = lane_words(c, r->call, r->call->position)->arrival[r->sequence & 1].signature;
+    uint64_t theirs = l->arrival[r->sequence & 1].signature;
+    return ours == theirs ? OK : call_disagree(c, r->call, member, theirs);
+}
+
+// Tell the members how far we are, unless they know.
+static void publish(Comm *c, CommRequest *r, int64_t rounds) {
+    const CommCall *call = r->call;
+    LaneWords *mine = lane_words(c, call, call->position);
+    uint64_t value = (r->sequence << 32) + 1 + (uint64_t)rounds;
+    if (atomic_load_explicit(&mine->progress, memory_order_relaxed) == value) return;
+    atomic_store(&mine->progress, value);
+    for (int m = 0; m < call->ranks_count; m++)
+        if (m != call->position) world_ring(c->world, call->ranks[m]);
+}
+
+void collective_arrive(Comm *c, CommRequest *r) {
+    r->what = call_collective(r->call);
+    r->sequence = ++c->sequence[r->call->lane];
+    LaneWords *mine = lane_words(c, r->call, r->call->position);
+    mine->arrival[r->sequence & 1] = (Arrival){call_signature(r->call), r->start_ns};
+    publish(c, r, 0);
+}
+
+
+static Term input_term(const Comm *c, const CommRequest *r, int member, int64_t chunk) {
+    const CommCall *call = r->call;
+    Array input = {world_pool(c->world, call->ranks[member]), call->input, call->segment_count};
+    return (Term){input, collective_input_place(&r->what, chunk), call->parts};
+}
+
+// In the member's result, or in its working memory where the result has no place for the chunk.
+static Term result_term(const Comm *c, const CommRequest *r, int member, int64_t chunk) {
+    const CommCall *call = r->call;
+    int64_t count, at = collective_result_place(&r->what, member, chunk);
+    Array result = {world_pool(c->world, call->ranks[member]), call->output, call->segment_count};
+    if (at >= 0) return (Term){result, at, 1};
+    Array work = {result.pool, call->work, 1};
+    collective_chunk(&r->what, chunk, &at, &count);
+    return (Term){work, at, 1};
+}
+
+static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
+    const CommCall *call = r->call;
+    int64_t begin, count;
+    bool there;
+    for (; r->step < call->ranks_count; r->step++) {
+        TRY(await_member(c, r, r->step, 0, &there));
+        if (!there) return OK;
+    }
+    Term inputs[COMM_RANKS], outputs[COMM_RANKS];
+    for (int m = 0; m < call->ranks_count; m++) {
+        inputs[m] = input_term(c, r, m, call->position);
+        outputs[m] = result_term(c, r, m, call->position);
+    }
+    collective_chunk(&r->what, call->position, &begin, &count);
+    fold_terms(call->dtype, call->reduce, false, outputs, call->ranks_count, inputs, call->ranks_count, count);
+    *ended = true;
+    publish(c, r, 1);
+    return OK;
+}
+
+// One fold of the current round, steps r->step and what follows with STEP_REDUCE.
+static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
+    const CommCall *call = r->call;
+    Term terms[COMM_RANKS];
+    int count = 0;
+    int64_t chunk = -1, begin, elements;
+    for (int i = r->step; i < steps; i++) {
+        CollectiveStep s = collective_step(&r->what, r->round, call->position, i);
+        if (count > 0 && s.action == STEP_COPY) break;
+        TRY(await_member(c, r, s.source, r->round, there));
+        if (!*there) return OK;
+        chunk = s.chunk;
+        terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk) : result_term(c, r, s.source, chunk);
+    }
+    Term out = result_term(c, r, call->position, chunk);
+    collective_chunk(&r->what, chunk, &begin, &elements);
+    fold_terms(call->dtype, call->reduce, !collective_in_rank_order(&r->what), &out, 1, terms, count, elements);
+    r->step += count;
+    return OK;
+}
+
+// Go on with the rounds. Those in which this rank does nothing end at once.
+static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
+    int64_t rounds = collective_rounds(&r->what);
+    for (;;) {
+        int steps = 0;
+        while (r->round < rounds && (steps = collective_steps(&r->what, r->round, r->call->position)) == 0) r->round++;
+        publish(c, r, r->round);
+        *ended = r->round == rounds;
+        if (*ended) return OK;
+        while (r->step < steps) {
+            bool there;
+            TRY(pull_fold(c, r, steps, &there));
+            if (!there) return OK;
+        }
+        r->step = 0;
+        r->round++;
+    }
+}
+
+// When every member has ended its last round, nobody reads our inputs or writes our outputs any more.
+static Status meet_end(Comm *c, CommRequest *r, bool *done) {
+    int64_t rounds = pushes(&r->what) ? 1 : collective_rounds(&r->what);
+    bool there;
+    for (; r->step < r->call->ranks_count; r->step++) {
+        TRY(await_member(c, r, r->step, rounds, &there));
+        if (!there) return OK;
+        int64_t start = lane_words(c, r->call, r->step)->arrival[r->sequence & 1].start_ns;
+        if (r->arrival_ns < start) r->arrival_ns = start;
+    }
+    *done = true;
+    return OK;
+}
+
+Status collective_advance(Comm *c, CommRequest *r, bool *done) {
+    if (r->stage == STAGE_RUN) {
+        bool ended = false;
+        TRY(pushes(&r->what) ? push_chunk(c, r, &ended) : pull_rounds(c, r, &ended));
+        if (!ended) return OK;
+        r->stage = STAGE_END;
+        r->step = 0;
+    }
+    return meet_end(c, r, done);
+}

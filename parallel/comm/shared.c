@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// The communicator of ranks that see each other's memory, threads or processes: start, test, wait.
+#include "parallel/comm/comm_internal.h"
+
+#include "core/base/clock.h"
+
+#include <assert.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    YIELDS = 32,        // when ranks share cores: offers to run the others, before sleeping
+    PAUSES = 32,        // between two looks at the clock
+    NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes nobody
+};
+
+static Status shared_start(Comm *c, const CommCall *call, CommRequest *r) {
+    TRY(world_check(c->world));
+    assert(!c->pending[call->lane]);
+    *r = (CommRequest){.call = call, .start_ns = clock_ns()};
+    c->pending[call->lane] = r;
+    if (!call->point_to_point) collective_arrive(c, r);
+    else if (call->receive) r->sequence = mail_number(c, call);
+    else mail_post(c, r);
+    return OK;
+}
+
+// --- time-outs
+
+// Of the peers, those that have not arrived; if all have, those that have come least far.
+static uint64_t missing_members(Comm *c, const CommRequest *r, bool *arrived) {
+    const CommCall *call = r->call;
+    uint64_t set = 0, least = UINT64_MAX;
+    for (int m = 0; m < call->ranks_count; m++) {
+        uint64_t progress = atomic_load(&lane_words(c, call, m)->progress);
+        if (progress < r->sequence << 32) progress = 0;  // still elsewhere
+        if (m == call->position || progress > least) continue;
+        if (progress < least) set = 0;
+        least = progress;
+        set |= UINT64_C(1) << call->ranks[m];
+    }
+    *arrived = least != 0;
+    return set;
+}
+
+static Status time_out(Comm *c, uint64_t missing, const char *what) {
+    char text[STATUS_TEXT], ranks[RANKS_TEXT];
+    int first = 0;
+    while (!(missing >> first & 1)) first++;
+    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)", ranks_text(ranks, missing), what,
+             (double)c->world->timeout_ns / 1e9, c->rank);
+    world_fail(c->world, ERR_PEER, c->rank, first, text);
+    FAIL(ERR_PEER, "%s", text);
+}
+
+static Status check_time(Comm *c, const CommRequest *r) {
+    if (clock_ns() - r->start_ns <= c->world->timeout_ns) return OK;
+    const CommCall *call = r->call;
+    char name[CALL_TEXT], what[CALL_TEXT + 64];
+    bool arrived = false;
+    uint64_t missing;
+    if (call->point_to_point) missing = UINT64_C(1) << call->ranks[call->root];
+    else missing = missing_members(c, r, &arrived);
+    if (call->point_to_point) snprintf(what, sizeof what, "did not answer %s", call_text(name, call));
+    else snprintf(what, sizeof what, arrived ? "did not end %s" : "did not arrive at %s", call_text(name, call));
+    return time_out(c, missing, what);
+}
+
+static Status shared_test(Comm *c, CommRequest *r, bool *done) {
+    *done = false;
+    TRY(world_check(c->world));
+    r->awaited = NULL;
+    TRY(r->call->point_to_point ? mail_advance(c, r, done) : collective_advance(c, r, done));
+    if (!*done) return check_time(c, r);
+    c->pending[r->call->lane] = NULL;
+    return OK;
+}
+
+// --- waiting
+
+static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
+    if (atomic_load(&c->world->control->failure)) return true;
+    for (int i = 0; i < count; i++)
+        if (!r[i]->awaited || atomic_load((const _Atomic uint64_t *)r[i]->awaited) >= r[i]->awaited_value) return true;
+    return false;
+}
+
+static void pause_core(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool spin(const Comm *c, const CommRequest *const r[], int count) {
+    for (int64_t end = clock_ns() + c->world->spin_ns; clock_ns() < end;)
+        for (int i = 0; i < PAUSES; i++) {
+            if (may_go_on(c, r, count)) return true;
+            pause_core();
+        }
+    for (int i = 0; i < YIELDS && c->world->crowded; i++) {
+        if (may_go_on(c, r, count)) return true;
+        sched_yield();
+    }
+    return may_go_on(c, r, count);
+}
+
+// No wake-up is lost. All of the following are sequentially consistent, hence in one order. A peer
+// stores what we wait for (S), then reads `asleep` (A). We read `bell` (B), set `asleep` (F), then look
+// for what we wait for (L), then sleep if the bell is as in B. If A comes before F, then S before L: we
+// see it and do not sleep. Otherwise the peer sees the flag and rings after B: either the bell has
+// changed when the kernel compares it, or we sleep already and are woken.
+static Status shared_idle(Comm *c, const CommRequest *const r[], int count) {
+    if (spin(c, r, count)) return OK;
+    RankWords *mine = rank_words(c, c->rank);
+    uint32_t bell = atomic_load(&mine->bell);
+    atomic_store(&mine->asleep, 1);
+    struct timespec nap = {.tv_nsec = NAP_NS};
+    if (!may_go_on(c, r, count)) syscall(SYS_futex, &mine->bell, FUTEX_WAIT, bell, &nap, NULL, 0);
+    atomic_store(&mine->asleep, 0);
+    return OK;
+}
+
+// --- agreement
+
+static Status await_agreement(Comm *c, int rank, CommRequest *r) {
+    while (!request_await(r, &rank_words(c, rank)->agreements, c->agreements)) {
+        TRY(world_check(c->world));
+        if (clock_ns() - r->start_ns > c->world->timeout_ns)
+            return time_out(c, UINT64_C(1) << rank, "did not arrive at the comparison of plans");
+        TRY(shared_idle(c, &(const CommRequest *){r}, 1));
+    }
+    return OK;
+}
+
+static Status shared_agree(Comm *c, uint64_t value) {
+    CommRequest r = {.start_ns = clock_ns()};
+    RankWords *mine = rank_words(c, c->rank);
+    int place = (int)(++c->agreements & 1);
+    mine->agree_value[place] = value;
+    atomic_store(&mine->agreements, c->agreements);
+    for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
+    for (int m = 0; m < c->ranks; m++) TRY(await_agreement(c, m, &r));
+    for (int m = 1; m < c->ranks; m++) {
+        uint64_t theirs = rank_words(c, m)->agree_value[place], first = rank_words(c, 0)->agree_value[place];
+        if (theirs != first) return agree_fail(m, theirs, first);
+    }
+    return OK;
+}
+
+const CommMethods thread_methods = {"thread", shared_start, shared_test, shared_idle, shared_agree};
+const CommMethods shm_methods = {"shm", shared_start, shared_test, shared_idle, shared_agree};

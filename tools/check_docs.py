@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Fail when a document shows or names what is not there. Usage: check_docs.py [ROOT]
+
+Every ```c block of a .md is, line for line, in some source file; every local link leads to a file;
+and every path in `backticks` that begins with a folder of the repository, or ends like a source
+file, exists (`core/{base,plan}` and `lessons/*` are expanded).
+"""
+import itertools
+import pathlib
+import re
+import sys
+
+CODE = {'.c', '.h', '.cu', '.cuh'}
+SOURCE_ENDINGS = CODE | {'.py', '.md'}
+FENCE = re.compile(
+    r'^(?P<mark>```+|~~~+)[ \t]*(?P<language>\S*)[^\n]*\n(?P<body>.*?)^(?P=mark)[ \t]*$',
+    re.S | re.M)
+LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
+NAMED = re.compile(r'`([\w.*{},-]+(?:/[\w.*{},-]+)+/?)`')
+
+
+def is_outside(path, root):
+    """Not ours to check: hidden folders and build trees."""
+    parts = path.relative_to(root).parts[:-1]
+    return any(part.startswith('.') for part in parts) or \
+        any((root.joinpath(*parts[:i + 1]) / 'meson-private').is_dir() for i in range(len(parts)))
+
+
+def files(root, endings):
+    return sorted(p for p in root.rglob('*')
+                  if p.suffix in endings and p.is_file() and not is_outside(p, root))
+
+
+def squeeze(text):
+    return '\n'.join(line.strip() for line in text.splitlines() if line.strip()) + '\n'
+
+
+def expand(path):
+    """core/{base,plan} -> core/base, core/plan."""
+    pieces = [piece[1:-1].split(',') if piece.startswith('{') else [piece]
+              for piece in re.split(r'(\{[^{}]*\})', path)]
+    return [''.join(choice) for choice in itertools.product(*pieces)]
+
+
+def exists(folder, path):
+    path = path.rstrip('/')
+    return any(folder.glob(path)) if '*' in path else (folder / path).exists()
+
+
+def check_blocks(text, sources):
+    for block in FENCE.finditer(text):
+        body = squeeze(block['body'])
+        if block['language'] == 'c' and '\n' + body not in sources:
+            first = body.splitlines()[0]
+            yield block.start(), f'no source file has the block that begins "{first}"'
+
+
+def check_links(text, page):
+    for link in LINK.finditer(text):
+        target = link.group(1).split('#')[0]
+        remote = re.match(r'[a-z][a-z0-9+.-]*:', target)
+        if target and not remote and not exists(page.parent, target):
+            yield link.start(), f'the link leads to {target}, which does not exist'
+
+
+def check_named(text, page, root):
+    for named in NAMED.finditer(text):
+        for path in expand(named.group(1)):
+            top = path.split('/')[0]
+            ours = top not in ('.', '..', 'build') and (root / top).is_dir()
+            if not ours and (top == '..' or pathlib.PurePath(path).suffix not in SOURCE_ENDINGS):
+                continue
+            if not exists(root, path) and not exists(page.parent, path):
+                yield named.start(), f'{path} does not exist'
+
+
+def check(root):
+    bad = []
+    sources = ''.join('\n' + squeeze(p.read_text(encoding='utf-8')) for p in files(root, CODE))
+    for page in files(root, {'.md'}):
+        text = page.read_text(encoding='utf-8')
+        prose = FENCE.sub(lambda block: re.sub(r'[^\n]', ' ', block.group(0)), text)
+        found = [*check_blocks(text, sources), *check_links(prose, page),
+                 *check_named(prose, page, root)]
+        bad += [f'{page.relative_to(root).as_posix()}:{text.count(chr(10), 0, at) + 1}: {why}'
+                for at, why in sorted(found)]
+    return bad
+
+
+if __name__ == '__main__':
+    found = check(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else '.'))
+    print('\n'.join(found) or 'docs ok')
+    sys.exit(bool(found))

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Fail on an #include that the layers forbid. Usage: check_layers.py [ROOT]
+
+A folder may include itself and what stands beside it here; "sim/predict.h" is a single header.
+What ends in _internal.h belongs to its folder and to the tests. Includes start at the root.
+"""
+import pathlib
+import re
+import sys
+
+CORE = ['core/base', 'core/plan', 'core/record', 'core/platform', 'core/nn', 'core/data',
+        'core/device']
+PARALLEL = ['parallel/strategy', 'parallel/collective', 'parallel/comm', 'parallel/run']
+LIBRARIES = CORE + PARALLEL + ['sim', 'viz']
+
+MAY_INCLUDE = {
+    'core/base': [],
+    'core/plan': ['core/base'],
+    'core/record': ['core/base', 'core/plan'],
+    'core/platform': ['core/base', 'core/plan'],
+    'core/nn': ['core/base', 'core/plan'],
+    'core/data': ['core/base', 'core/plan', 'core/nn'],
+    'core/device': ['core/base', 'core/plan', 'core/platform'],
+    'parallel/strategy': ['core/base', 'core/plan', 'core/nn', 'core/platform',
+                          'parallel/collective'],
+    'parallel/collective': ['core/base'],
+    'parallel/comm': ['core/base', 'core/plan', 'core/device', 'parallel/collective'],
+    'parallel/run': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm'],
+    'sim': ['core/base', 'core/plan', 'core/record', 'core/platform', 'core/nn',
+            'parallel/strategy', 'parallel/collective'],
+    'viz': ['core/base', 'core/plan', 'core/record', 'core/platform', 'parallel/collective',
+            'sim/predict.h'],
+    'lessons': LIBRARIES,
+    'programs': LIBRARIES + ['lessons'],
+    'tests': LIBRARIES + ['lessons', 'programs', 'bench'],
+    'bench': LIBRARIES + ['tests'],
+}
+SOURCES = {'.c', '.h', '.cu', '.cuh', '.inc'}
+INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
+
+
+def folder_of(path):
+    """The row of the table that a path belongs to; its folder's name when there is none."""
+    parts = path.split('/')
+    pair = '/'.join(parts[:2])
+    if pair in MAY_INCLUDE:
+        return pair
+    return parts[0] if parts[0] in MAY_INCLUDE else '/'.join(parts[:-1][:2]) or path
+
+
+def complaint(path, included):
+    """Why `path` may not include `included`; None when it may."""
+    own, used = folder_of(path), folder_of(included)
+    if own not in MAY_INCLUDE:
+        return f'{own} is not among the folders of tools/check_layers.py'
+    if '/' not in included:
+        here = path.rsplit('/', 1)[0]
+        return f'"{included}" does not start at the root: write "{here}/{included}"'
+    if '..' in included.split('/'):
+        return f'"{included}" does not start at the root'
+    if own != used and used not in MAY_INCLUDE[own] and included not in MAY_INCLUDE[own]:
+        return f'{own} may not include {used}'
+    internal = included.rsplit('.', 1)[0].endswith('_internal')
+    if internal and own not in (used, 'tests'):
+        return f'{own} may not include {included}, which only {used} shares'
+    return None
+
+
+def check(root):
+    bad = []
+    tops = sorted({folder.split('/')[0] for folder in MAY_INCLUDE})
+    for path in sorted(p for top in tops for p in (root / top).rglob('*') if p.suffix in SOURCES):
+        name = path.relative_to(root).as_posix()
+        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+            used = INCLUDE.match(line)
+            why = used and complaint(name, used.group(1))
+            if why:
+                bad.append(f'{name}:{number}: {why}')
+    return bad
+
+
+if __name__ == '__main__':
+    found = check(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else '.'))
+    print('\n'.join(found) or 'layers ok')
+    sys.exit(bool(found))

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Fail on what clang-format leaves alone. Usage: check_style.py [ROOT]
+
+Lines of 100 columns, no tabs, no trailing space; files of 500 lines, headers of 130, functions of
+70; the licence first; header guards named after the path; libraries neither exit nor print; what is
+left to do names its issue.
+"""
+import pathlib
+import re
+import sys
+
+COLUMNS, FILE_LINES, HEADER_LINES, FUNCTION_LINES = 100, 500, 130, 70
+LIBRARIES = ('core', 'parallel', 'sim', 'viz')
+FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models')
+CODE = {'.c', '.h', '.cu', '.cuh'}
+TEXT = CODE | {'.py', '.sh', '.build', '.model'}
+LICENCE = '// SPDX-License-Identifier: MIT'
+
+LITERAL_OR_COMMENT = re.compile(
+    r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.S)
+ENDS = re.compile(r'\b(exit|abort|quick_exit)\s*\(')
+PRINTS = re.compile(r'\b(printf|vprintf|puts|putchar|perror)\s*\(|\b(stdout|stderr)\b')
+FLUSHES = re.compile(r'\bfflush\s*\(\s*(stdout|stderr)\s*\)')
+LOOSE = re.compile(r'\b(T[O]DO|F[I]XME|X[X]X)\b(?!\(#\d+\))')
+
+
+def blank(match):
+    """A literal or comment with its letters gone and its lines kept."""
+    return re.sub(r'[^\n]', ' ', match.group(0))
+
+
+def check_text(lines):
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS:
+            yield number, f'{len(line)} columns, the limit is {COLUMNS}'
+        if '\t' in line:
+            yield number, 'a tab'
+        if line != line.rstrip():
+            yield number, 'trailing space'
+        loose = LOOSE.search(line)
+        if loose:
+            yield number, f'a loose {loose.group(1)}: write {loose.group(1)}(#issue), or do it'
+
+
+def check_functions(code):
+    """A function runs from an unindented line with a parenthesis before its brace to the next '}'
+    in the first column; an initialiser has '=' there, a type no parenthesis."""
+    start, head = 0, ''
+    for number, line in enumerate(code, 1):
+        if re.match(r'\w', line):
+            start, head = number, ''
+        if start and '{' not in head:
+            head += line
+        if line.startswith('}') and start:
+            before = head.split('{')[0]
+            length = number - start + 1
+            if '(' in before and '=' not in before and length > FUNCTION_LINES:
+                yield start, f'a function of {length} lines, the limit is {FUNCTION_LINES}'
+            start = 0
+
+
+def check_library(code):
+    for number, line in enumerate(code, 1):
+        if ENDS.search(line):
+            yield number, 'a library never exits: return a Status'
+        if PRINTS.search(FLUSHES.sub('', line)):
+            yield number, 'a library never prints: write to a FILE * of the caller'
+
+
+def check_header(name, code, lines):
+    if len(lines) > HEADER_LINES:
+        yield len(lines), f'a header of {len(lines)} lines, the limit is {HEADER_LINES}'
+    guard = re.sub(r'\W', '_', name).upper()
+    directives = [line.strip() for line in code if line.startswith('#')]
+    if directives[:2] != [f'#ifndef {guard}', f'#define {guard}'] or directives[-1:] != ['#endif']:
+        yield 1, f'the header guard is not #ifndef {guard}, #define {guard}, …, #endif'
+
+
+def check_file(name, text):
+    lines = text.splitlines()
+    yield from check_text(lines)
+    suffix = pathlib.PurePath(name).suffix
+    if len(lines) > FILE_LINES:
+        yield len(lines), f'{len(lines)} lines, the limit is {FILE_LINES}'
+    if text and not text.endswith('\n'):
+        yield len(lines), 'no newline at the end'
+    if suffix not in CODE:
+        return
+    code = LITERAL_OR_COMMENT.sub(blank, text).splitlines()
+    if lines[:1] != [LICENCE]:
+        yield 1, f'the first line is not "{LICENCE}"'
+    yield from check_functions(code)
+    if suffix == '.h':
+        yield from check_header(name, code, lines)
+    if name.split('/')[0] in LIBRARIES:
+        yield from check_library(code)
+
+
+def check(root):
+    bad = []
+    paths = [p for folder in FOLDERS for p in (root / folder).rglob('*')] + list(root.glob('*'))
+    for path in sorted(p for p in paths if p.suffix in TEXT and p.is_file()):
+        name = path.relative_to(root).as_posix()
+        if name.startswith('tests/data/'):
+            continue
+        bad += [f'{name}:{number}: {why}'
+                for number, why in sorted(check_file(name, path.read_text(encoding='utf-8')))]
+    return bad
+
+
+if __name__ == '__main__':
+    found = check(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else '.'))
+    print('\n'.join(found) or 'style ok')
+    sys.exit(bool(found))
