@@ -34,14 +34,16 @@ static int fail(const TrainOptions *o, Status s) {
 }
 
 // Progress is rank 0's; in another process when ranks are processes.
-static void show(void *context, const Job *job, const StepRecord *step, const Evaluation *evaluation) {
+static void show(void *context, const Job *job, const StepRecord *step,
+                 const Evaluation *evaluation) {
     Progress *p = context;
     char note[64];
     if (evaluation) {
         progress_clear(p);
         if (!p->quiet)
-            fprintf(stderr, "epoch %d  step %d  loss %.4f  accuracy %.2f %%\n", evaluation->epoch + 1, evaluation->step,
-                    evaluation->loss, 100 * evaluation->accuracy);
+            fprintf(stderr, "epoch %d  step %d  loss %.4f  accuracy %.2f %%\n",
+                    evaluation->epoch + 1, evaluation->step, evaluation->loss,
+                    100 * evaluation->accuracy);
         return;
     }
     snprintf(note, sizeof note, "loss %.4f", step->loss);
@@ -104,9 +106,13 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
 
 static void suggest(const TrainOptions *o) {
     if (o->quiet || !terminal_is(stderr)) return;
-    if (o->trace) fprintf(stderr, "next: open %s/rank0.json in ui.perfetto.dev\n", o->trace);
-    else if (o->ranks == 1) fprintf(stderr, "next: train --ranks 2    the same between two processes\n");
-    else fprintf(stderr, "next: train --ranks %lld --trace run/    a timeline per rank\n", (long long)o->ranks);
+    if (o->trace)
+        fprintf(stderr, "next: open %s/rank0.json in ui.perfetto.dev\n", o->trace);
+    else if (o->ranks == 1)
+        fprintf(stderr, "next: train --ranks 2    the same between two processes\n");
+    else
+        fprintf(stderr, "next: train --ranks %lld --trace run/    a timeline per rank\n",
+                (long long)o->ranks);
 }
 
 static Status train(const TrainOptions *o, const JobOptions *options) {
@@ -115,7 +121,8 @@ static Status train(const TrainOptions *o, const JobOptions *options) {
     Progress progress;
     Status s = job_create(&job, options);
     if (s == OK) {
-        progress_init(&progress, stderr, "train", "samples", job.steps * job.options.batch, o->quiet, clock_ns());
+        progress_init(&progress, stderr, "train", "samples", job.steps * job.options.batch,
+                      o->quiet, clock_ns());
         const RunHooks hooks = {.context = &progress, .progress = show};
         s = train_run(&t, &job, &hooks);
         progress_clear(&progress);

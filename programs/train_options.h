@@ -18,8 +18,10 @@ typedef struct {
 
 extern const OptionTable train_options;
 
-// The job that a parsed line asks for. Settings of the strategy go to `settings`, which info borrows.
+// The job that a parsed line asks for. Settings of the strategy go to `settings`, which info
+// borrows.
 enum { TRAIN_SETTINGS = 8 };
-Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line, RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
+Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
+                         RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
 
 #endif

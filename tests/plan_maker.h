@@ -7,15 +7,23 @@
 #include "tests/testing.h"
 
 // A tensor of its own logical tensor; placement along axis 0.
-static inline int make_tensor(Program *p, const char *name, Role role, Placement place, int dims, const int64_t *shape, Dtype dtype) {
+static inline int make_tensor(Program *p, const char *name, Role role, Placement place, int dims,
+                              const int64_t *shape, Dtype dtype) {
     int logical, tensor;
     LogicalSpec l = {.name = name, .dims = dims, .dtype = dtype, .role = role};
     for (int i = 0; i < dims; i++) l.shape[i] = shape[i];
     ck_assert_ok(program_add_logical(p, &l, &logical));
-    ck_assert_ok(program_add_tensor(p, &(TensorSpec){.name = name, .logical = logical, .dtype = dtype, .role = role, .placement = {(uint8_t)place}}, &tensor));
+    ck_assert_ok(program_add_tensor(p,
+                                    &(TensorSpec){.name = name,
+                                                  .logical = logical,
+                                                  .dtype = dtype,
+                                                  .role = role,
+                                                  .placement = {(uint8_t)place}},
+                                    &tensor));
     return tensor;
 }
-#define SHAPE(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]) { __VA_ARGS__ }
 
 // "y = kind(x...)": outputs and inputs by name, separated by spaces.
 static inline int names_to_tensors(const Program *p, const char *names, int32_t *out) {
@@ -30,7 +38,8 @@ static inline int names_to_tensors(const Program *p, const char *names, int32_t 
     return count;
 }
 
-static inline int make_op(Program *p, Plan *plan, OpSpec spec, const char *outputs, const char *inputs) {
+static inline int make_op(Program *p, Plan *plan, OpSpec spec, const char *outputs,
+                          const char *inputs) {
     int32_t out[OPERANDS], in[OPERANDS];
     int64_t attrs[8] = {0};
     int op;
@@ -51,7 +60,8 @@ static inline bool depends(const Plan *plan, int op, int on, int distance) {
     return false;
 }
 
-// A two-rank program with lanes compute (0), host (1) and data (2, group "data"), and an empty plan "step".
+// A two-rank program with lanes compute (0), host (1) and data (2, group "data"), and an empty plan
+// "step".
 static inline Plan *make_program(Program *p, int ranks) {
     Plan *plan;
     int group;
@@ -78,12 +88,20 @@ static inline void make_linear(Program *p, Plan *plan) {
     ck_assert_ok(program_add_scalar(p, "inverse", DTYPE_F64, 1, NULL));
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
-    make_op(p, plan, (OpSpec){.name = "fc.forward", .kind = KIND_LINEAR, .phase = PHASE_FORWARD}, "y", "x w");
-    make_op(p, plan, (OpSpec){.name = "loss.forward", .kind = KIND_CROSS_ENTROPY}, "loss probability", "y labels inverse");
-    make_op(p, plan, (OpSpec){.name = "loss.backward", .kind = KIND_CROSS_ENTROPY_BACKWARD}, "dy", "probability labels inverse");
-    make_op(p, plan, (OpSpec){.name = "fc.backward", .kind = KIND_LINEAR_BACKWARD_WEIGHT, .phase = PHASE_BACKWARD}, "dw", "x dy");
+    make_op(p, plan, (OpSpec){.name = "fc.forward", .kind = KIND_LINEAR, .phase = PHASE_FORWARD},
+            "y", "x w");
+    make_op(p, plan, (OpSpec){.name = "loss.forward", .kind = KIND_CROSS_ENTROPY},
+            "loss probability", "y labels inverse");
+    make_op(p, plan, (OpSpec){.name = "loss.backward", .kind = KIND_CROSS_ENTROPY_BACKWARD}, "dy",
+            "probability labels inverse");
+    make_op(p, plan,
+            (OpSpec){.name = "fc.backward",
+                     .kind = KIND_LINEAR_BACKWARD_WEIGHT,
+                     .phase = PHASE_BACKWARD},
+            "dw", "x dy");
     make_op(p, plan, (OpSpec){.name = "bucket0", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
-    make_op(p, plan, (OpSpec){.name = "sgd.w", .kind = KIND_SGD, .phase = PHASE_UPDATE}, "w", "dw lr");
+    make_op(p, plan, (OpSpec){.name = "sgd.w", .kind = KIND_SGD, .phase = PHASE_UPDATE}, "w",
+            "dw lr");
     ck_assert_ok(plan_derive_deps(p, plan));
 }
 

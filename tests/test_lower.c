@@ -13,7 +13,8 @@ static int64_t some_scratch(const Program *p, const Plan *plan, const Op *member
 }
 
 static const DeviceTraits plain = {.name = "plain"};
-static const DeviceTraits fusing = {.name = "fusing", .fusions = ~0u, .scratch_bytes = some_scratch};
+static const DeviceTraits fusing = {
+    .name = "fusing", .fusions = ~0u, .scratch_bytes = some_scratch};
 
 static int find_op(const Program *p, const Plan *plan, const char *name) {
     for (int i = 0; i < plan->op_count; i++)
@@ -29,26 +30,75 @@ static Plan *make_conv(Program *p, bool other_reader) {
         Role role;
         int64_t shape[4];
         Dtype dtype;
-    } tensors[] = {{"x", ROLE_INPUT, {2, 1, 6, 6}, DTYPE_F32}, {"w", ROLE_PARAMETER, {3, 1, 3, 3}, DTYPE_F32},
-                   {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
-                   {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
-                   {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
-                   {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
+    } tensors[] = {{"x", ROLE_INPUT, {2, 1, 6, 6}, DTYPE_F32},
+                   {"w", ROLE_PARAMETER, {3, 1, 3, 3}, DTYPE_F32},
+                   {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+                   {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+                   {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+                   {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
+                   {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+                   {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+                   {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+                   {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
                    {"dx", ROLE_ACTIVATION, {2, 1, 6, 6}, DTYPE_F32}};
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
-        make_tensor(p, tensors[i].name, tensors[i].role, PLACE_REPLICATE, 4, tensors[i].shape, tensors[i].dtype);
+        make_tensor(p, tensors[i].name, tensors[i].role, PLACE_REPLICATE, 4, tensors[i].shape,
+                    tensors[i].dtype);
     make_tensor(p, "labels", ROLE_INPUT, PLACE_REPLICATE, SHAPE(2), DTYPE_I32);
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
     static const int64_t conv[] = {3, 1, 0}, pool[] = {2, 2};
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
-    make_op(p, plan, (OpSpec){.name = "conv.forward", .layer = "conv", .kind = KIND_CONV2D, .phase = PHASE_FORWARD, .attrs = conv, .flops = 10}, "z", "x w");
-    make_op(p, plan, (OpSpec){.name = "relu.forward", .layer = "relu", .kind = KIND_RELU, .phase = PHASE_FORWARD, .flops = 1}, "r", "z");
-    make_op(p, plan, (OpSpec){.name = "pool.forward", .layer = "pool", .kind = KIND_MAX_POOL, .phase = PHASE_FORWARD, .attrs = pool, .flops = 2}, "p index", "r");
+    make_op(p, plan,
+            (OpSpec){.name = "conv.forward",
+                     .layer = "conv",
+                     .kind = KIND_CONV2D,
+                     .phase = PHASE_FORWARD,
+                     .attrs = conv,
+                     .flops = 10},
+            "z", "x w");
+    make_op(p, plan,
+            (OpSpec){.name = "relu.forward",
+                     .layer = "relu",
+                     .kind = KIND_RELU,
+                     .phase = PHASE_FORWARD,
+                     .flops = 1},
+            "r", "z");
+    make_op(p, plan,
+            (OpSpec){.name = "pool.forward",
+                     .layer = "pool",
+                     .kind = KIND_MAX_POOL,
+                     .phase = PHASE_FORWARD,
+                     .attrs = pool,
+                     .flops = 2},
+            "p index", "r");
     make_op(p, plan, (OpSpec){.name = "top", .kind = KIND_RELU}, "dp", "p");
-    make_op(p, plan, (OpSpec){.name = "relu.backward", .layer = "relu", .kind = KIND_RELU_BACKWARD, .phase = PHASE_BACKWARD}, "dm", "dp p");
-    make_op(p, plan, (OpSpec){.name = "pool.backward", .layer = "pool", .kind = KIND_MAX_POOL_BACKWARD, .phase = PHASE_BACKWARD, .attrs = pool}, "dz", "dm index");
-    make_op(p, plan, (OpSpec){.name = "conv.backward_weight", .layer = "conv", .kind = KIND_CONV2D_BACKWARD_WEIGHT, .phase = PHASE_BACKWARD, .attrs = conv}, "dw", "x dz");
-    make_op(p, plan, (OpSpec){.name = "conv.backward_input", .layer = "conv", .kind = KIND_CONV2D_BACKWARD_INPUT, .phase = PHASE_BACKWARD, .attrs = conv}, "dx", "dz w");
+    make_op(p, plan,
+            (OpSpec){.name = "relu.backward",
+                     .layer = "relu",
+                     .kind = KIND_RELU_BACKWARD,
+                     .phase = PHASE_BACKWARD},
+            "dm", "dp p");
+    make_op(p, plan,
+            (OpSpec){.name = "pool.backward",
+                     .layer = "pool",
+                     .kind = KIND_MAX_POOL_BACKWARD,
+                     .phase = PHASE_BACKWARD,
+                     .attrs = pool},
+            "dz", "dm index");
+    make_op(p, plan,
+            (OpSpec){.name = "conv.backward_weight",
+                     .layer = "conv",
+                     .kind = KIND_CONV2D_BACKWARD_WEIGHT,
+                     .phase = PHASE_BACKWARD,
+                     .attrs = conv},
+            "dw", "x dz");
+    make_op(p, plan,
+            (OpSpec){.name = "conv.backward_input",
+                     .layer = "conv",
+                     .kind = KIND_CONV2D_BACKWARD_INPUT,
+                     .phase = PHASE_BACKWARD,
+                     .attrs = conv},
+            "dx", "dz w");
     if (other_reader) make_op(p, plan, (OpSpec){.name = "reader", .kind = KIND_RELU}, "r", "r");
     ck_assert_ok(plan_derive_deps(p, plan));
     return plan;
@@ -77,9 +127,13 @@ START_TEST(what_only_members_touch_gets_no_memory) {
     Program p = {0};
     make_conv(&p, false);
     ck_assert_ok(program_lower(&p, &fusing));
-    const char *const virtual[] = {"z", "r", "dm", "dz"}, *const stored[] = {"x", "w", "p", "index", "dp", "dw", "dx"};
-    for (int i = 0; i < 4; i++) ck_assert_int_eq(p.tensors[program_find_tensor(&p, virtual[i])].offset, NONE);
-    for (int i = 0; i < 7; i++) ck_assert_int_ne(p.tensors[program_find_tensor(&p, stored[i])].offset, NONE);
+    const char *const virtual[] = {"z", "r", "dm", "dz"}, *const stored[] = {"x",     "w",  "p",
+                                                                             "index", "dp", "dw",
+                                                                             "dx"};
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(p.tensors[program_find_tensor(&p, virtual[i])].offset, NONE);
+    for (int i = 0; i < 7; i++)
+        ck_assert_int_ne(p.tensors[program_find_tensor(&p, stored[i])].offset, NONE);
     program_finish(&p);
 }
 END_TEST
@@ -127,15 +181,16 @@ START_TEST(memory_is_aligned_and_shared_only_after_death) {
                     if (ta->offset == NONE || tb->offset == NONE || ta->pool != tb->pool) continue;
                     ck_assert_int_eq(ta->offset % 64, 0);
                     if (!lives(&p, plan, a, op) || !lives(&p, plan, b, op)) continue;
-                    ck_assert(ta->offset + ta->bytes <= tb->offset || tb->offset + tb->bytes <= ta->offset);
+                    ck_assert(ta->offset + ta->bytes <= tb->offset ||
+                              tb->offset + tb->bytes <= ta->offset);
                 }
         program_finish(&p);
     }
 }
 END_TEST
 
-// Activations unfused: z r (384 B each) p dp dm (96 -> 128) index (24 -> 64) dz (384) dx (288 -> 320).
-// z dies when r is made, so dz or dx can have its place: less than the sum of all.
+// Activations unfused: z r (384 B each) p dp dm (96 -> 128) index (24 -> 64) dz (384) dx (288 ->
+// 320). z dies when r is made, so dz or dx can have its place: less than the sum of all.
 START_TEST(transient_memory_is_reused) {
     Program p = {0};
     make_conv(&p, false);
@@ -183,13 +238,15 @@ START_TEST(memory_reuse_across_lanes_adds_a_dependency) {
     make_tensor(&p, "a", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(64), DTYPE_F32);
     make_tensor(&p, "b", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(64), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "make a", .kind = KIND_FOLD}, "a", "w");
-    int reduce_a = make_op(&p, plan, (OpSpec){.name = "reduce a", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
+    int reduce_a = make_op(
+        &p, plan, (OpSpec){.name = "reduce a", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
     int make_b = make_op(&p, plan, (OpSpec){.name = "make b", .kind = KIND_FOLD}, "b", "w");
     make_op(&p, plan, (OpSpec){.name = "reduce b", .kind = KIND_ALL_REDUCE, .lane = 2}, "b", "b");
     ck_assert_ok(plan_derive_deps(&p, plan));
     ck_assert(!depends(plan, make_b, reduce_a, 0));
     ck_assert_ok(program_lower(&p, &plain));
-    ck_assert_int_eq(p.tensors[program_find_tensor(&p, "a")].offset, p.tensors[program_find_tensor(&p, "b")].offset);
+    ck_assert_int_eq(p.tensors[program_find_tensor(&p, "a")].offset,
+                     p.tensors[program_find_tensor(&p, "b")].offset);
     ck_assert(depends(plan, make_b, reduce_a, 0));
     ck_assert(depends(plan, 0, 3, 1));  // and the next step's first for this step's last
     program_finish(&p);
@@ -210,12 +267,14 @@ START_TEST(lowering_is_pure) {
 }
 END_TEST
 
-// A gradient that is communicated between the halves of a backward: fused, they still come before it.
+// A gradient that is communicated between the halves of a backward: fused, they still come before
+// it.
 START_TEST(communication_between_members_follows_the_fused_operation) {
     Program p = {0};
     Plan *plan = make_conv(&p, false);
     make_op(&p, plan, (OpSpec){.name = "reduce", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
-    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 3, 4, 5, 6, 7, 9, 8}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 3, 4, 5, 6, 7, 9, 8},
+                             (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
     ck_assert_ok(plan_derive_deps(&p, plan));
     ck_assert_ok(program_lower(&p, &fusing));
     int back = find_op(&p, plan, "relu+pool+conv.backward"), reduce = find_op(&p, plan, "reduce");
@@ -226,8 +285,10 @@ START_TEST(communication_between_members_follows_the_fused_operation) {
 }
 END_TEST
 
-SUITE("lower", chains_become_fused_operations_that_list_their_members, what_only_members_touch_gets_no_memory,
-      a_chain_whose_result_is_read_elsewhere_is_left_alone, a_device_without_fusions_gets_none,
-      memory_is_aligned_and_shared_only_after_death, transient_memory_is_reused, scratch_is_the_largest_need,
-      what_is_communicated_lies_where_peers_can_address_it, memory_reuse_across_lanes_adds_a_dependency, lowering_is_pure,
+SUITE("lower", chains_become_fused_operations_that_list_their_members,
+      what_only_members_touch_gets_no_memory, a_chain_whose_result_is_read_elsewhere_is_left_alone,
+      a_device_without_fusions_gets_none, memory_is_aligned_and_shared_only_after_death,
+      transient_memory_is_reused, scratch_is_the_largest_need,
+      what_is_communicated_lies_where_peers_can_address_it,
+      memory_reuse_across_lanes_adds_a_dependency, lowering_is_pure,
       communication_between_members_follows_the_fused_operation)

@@ -32,7 +32,8 @@ START_TEST(a_group_may_be_an_explicit_list_of_ranks) {
     ck_assert_int_eq(ranks[0], 0);
     ck_assert_int_eq(ranks[1], 3);
     ck_assert_int_eq(position, 1);
-    ck_assert_fails(program_add_rank_list(&p, "bad", (int[]){4}, 1, NULL), ERR_PLAN, "rank 4 is not in a mesh of 4");
+    ck_assert_fails(program_add_rank_list(&p, "bad", (int[]){4}, 1, NULL), ERR_PLAN,
+                    "rank 4 is not in a mesh of 4");
     program_finish(&p);
 }
 END_TEST
@@ -41,11 +42,11 @@ START_TEST(dependencies_follow_from_what_is_read_and_written) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    ck_assert(depends(plan, 1, 0, 0));   // forward reads what load wrote
-    ck_assert(depends(plan, 5, 4, 0));   // the all-reduce reads the gradient
-    ck_assert(depends(plan, 6, 5, 0));   // the update reads the reduced one
-    ck_assert(depends(plan, 6, 1, 0));   // and writes what forward still read
-    ck_assert(depends(plan, 1, 6, 1));   // forward reads what the step before updated
+    ck_assert(depends(plan, 1, 0, 0));  // forward reads what load wrote
+    ck_assert(depends(plan, 5, 4, 0));  // the all-reduce reads the gradient
+    ck_assert(depends(plan, 6, 5, 0));  // the update reads the reduced one
+    ck_assert(depends(plan, 6, 1, 0));  // and writes what forward still read
+    ck_assert(depends(plan, 1, 6, 1));  // forward reads what the step before updated
     ck_assert(!depends(plan, 2, 0, 1));
     ck_assert(!depends(plan, 5, 3, 0));  // not what it does not touch
     program_finish(&p);
@@ -59,7 +60,8 @@ START_TEST(an_accumulating_operation_follows_the_one_before) {
     make_tensor(&p, "y", ROLE_GRADIENT, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
     int first = make_op(&p, plan, (OpSpec){.name = "first", .kind = KIND_RELU}, "y", "x");
     int read = make_op(&p, plan, (OpSpec){.name = "read", .kind = KIND_RELU}, "x", "y");
-    int add = make_op(&p, plan, (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE}, "y", "x");
+    int add = make_op(&p, plan, (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE},
+                      "y", "x");
     ck_assert_ok(plan_derive_deps(&p, plan));
     ck_assert(depends(plan, add, first, 0));
     ck_assert(depends(plan, add, read, 0));
@@ -70,10 +72,17 @@ END_TEST
 START_TEST(an_alias_is_the_same_memory) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    int x = make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3, 4), DTYPE_F32), logical, flat;
+    int x = make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3, 4), DTYPE_F32),
+        logical, flat;
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 12), DTYPE_F32);
-    ck_assert_ok(program_add_logical(&p, &(LogicalSpec){.name = "flat", .shape = {2, 12}, .dims = 2, .role = ROLE_ACTIVATION}, &logical));
-    ck_assert_ok(program_add_tensor(&p, &(TensorSpec){.name = "flat", .logical = logical, .alias = TENSOR_REF(x), .role = ROLE_ACTIVATION}, &flat));
+    ck_assert_ok(program_add_logical(
+        &p, &(LogicalSpec){.name = "flat", .shape = {2, 12}, .dims = 2, .role = ROLE_ACTIVATION},
+        &logical));
+    ck_assert_ok(program_add_tensor(
+        &p,
+        &(TensorSpec){
+            .name = "flat", .logical = logical, .alias = TENSOR_REF(x), .role = ROLE_ACTIVATION},
+        &flat));
     int write = make_op(&p, plan, (OpSpec){.name = "write", .kind = KIND_RELU}, "x", "x");
     int read = make_op(&p, plan, (OpSpec){.name = "read", .kind = KIND_RELU}, "y", "flat");
     ck_assert_ok(plan_derive_deps(&p, plan));
@@ -88,8 +97,10 @@ START_TEST(equal_work_is_shared_and_other_work_is_not) {
     make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
     make_tensor(&p, "wide", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(8), DTYPE_F32);
-    int a = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 0}, "y", "x");
-    int b = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 1}, "y", "x");
+    int a =
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 0}, "y", "x");
+    int b =
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 1}, "y", "x");
     int c = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "wide", "wide");
     ck_assert_int_eq(plan->ops[a].work, plan->ops[b].work);
     ck_assert_int_ne(plan->ops[a].work, plan->ops[c].work);
@@ -103,7 +114,8 @@ START_TEST(selecting_operations_keeps_explicit_dependencies) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
     make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    for (int i = 0; i < 3; i++) make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = i}, "x", "x");
+    for (int i = 0; i < 3; i++)
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = i}, "x", "x");
     ck_assert_ok(plan_add_dep(plan, 2, 0, DEP_ORDER, 0));
     ck_assert_ok(plan_add_dep(plan, 2, 1, DEP_ORDER, 1));
     ck_assert_ok(plan_select(plan, (int[]){1, 0, 2}, (uint8_t[]){1, 0, 1}));  // drop the second
@@ -144,8 +156,8 @@ START_TEST(names_of_kinds_and_attributes_are_found) {
 }
 END_TEST
 
-SUITE("plan", a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
-      dependencies_follow_from_what_is_read_and_written, an_accumulating_operation_follows_the_one_before,
-      an_alias_is_the_same_memory, equal_work_is_shared_and_other_work_is_not,
-      selecting_operations_keeps_explicit_dependencies, a_fingerprint_tells_communication_apart,
-      names_of_kinds_and_attributes_are_found)
+SUITE("plan", a_group_is_the_ranks_that_differ_along_its_axes,
+      a_group_may_be_an_explicit_list_of_ranks, dependencies_follow_from_what_is_read_and_written,
+      an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
+      equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,
+      a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found)

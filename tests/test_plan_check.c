@@ -56,7 +56,8 @@ START_TEST(reducing_twice_is_refused) {
     make_linear(&p, plan);
     make_op(&p, plan, (OpSpec){.name = "again", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
     ck_assert_ok(plan_derive_deps(&p, plan));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "again: dw is R along data: reducing what is not a partial result");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "again: dw is R along data: reducing what is not a partial result");
     program_finish(&p);
 }
 END_TEST
@@ -67,7 +68,8 @@ START_TEST(shapes_that_do_not_fit_are_named) {
     make_linear(&p, plan);
     make_tensor(&p, "narrow", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 5), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_LINEAR}, "y", "x narrow");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bad: operand narrow is f32 3x5, expected C = 4 in dimension 1");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "bad: operand narrow is f32 3x5, expected C = 4 in dimension 1");
     program_finish(&p);
 }
 END_TEST
@@ -81,7 +83,8 @@ START_TEST(a_wrong_type_or_lane_is_named) {
     ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bad: operand wide is f64 2x3, expected f32");
     plan->op_count--;
     make_op(&p, plan, (OpSpec){.name = "lost", .kind = KIND_RELU, .lane = 2}, "y", "y");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "lost: relu cannot run on the communication lane data");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "lost: relu cannot run on the communication lane data");
     program_finish(&p);
 }
 END_TEST
@@ -93,7 +96,8 @@ START_TEST(window_sizes_are_checked) {
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 2, 2, 3), DTYPE_F32);
     int64_t attrs[] = {2, 2};  // (6 - 2) / 2 + 1 = 3
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y", "x");
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
+                    "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
     program_finish(&p);
 }
 END_TEST
@@ -109,7 +113,8 @@ START_TEST(a_bias_may_not_be_added_to_a_partial_sum) {
     make_op(&p, plan, (OpSpec){.name = "row", .kind = KIND_LINEAR}, "y", "x w");
     ck_assert_ok(check_one(&p, 2));
     make_op(&p, plan, (OpSpec){.name = "biased", .kind = KIND_LINEAR}, "y", "x w b");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "biased: b is R along data: a bias added to a partial sum");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "biased: b is R along data: a bias added to a partial sum");
     program_finish(&p);
 }
 END_TEST
@@ -133,10 +138,20 @@ START_TEST(a_guard_on_communication_must_come_from_a_collective) {
     ck_assert_ok(program_add_scalar(&p, "found_nan", DTYPE_F64, 1, &guard));
     p.tensors[guard].placement[0] = PLACE_PARTIAL_MAX;
     plan->ops[5].guard = guard;
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bucket0: its guard found_nan is not the result of a collective over group data");
-    make_op(&p, plan, (OpSpec){.name = "agree", .kind = KIND_ALL_REDUCE, .lane = 2, .dtype = DTYPE_F64, .reduce = REDUCE_MAX}, "found_nan", "found_nan");
-    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 3, 4, 7, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "agree: reads found_nan before");  // it is now written by the plan
+    ck_assert_fails(
+        check_one(&p, 2), ERR_PLAN,
+        "bucket0: its guard found_nan is not the result of a collective over group data");
+    make_op(&p, plan,
+            (OpSpec){.name = "agree",
+                     .kind = KIND_ALL_REDUCE,
+                     .lane = 2,
+                     .dtype = DTYPE_F64,
+                     .reduce = REDUCE_MAX},
+            "found_nan", "found_nan");
+    ck_assert_ok(
+        plan_select(plan, (int[]){0, 1, 2, 3, 4, 7, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "agree: reads found_nan before");  // it is now written by the plan
     program_finish(&p);
 }
 END_TEST
@@ -156,11 +171,17 @@ START_TEST(members_must_issue_the_same_collectives) {
     Plan *plans[2];
     make_pair(p, plans);
     for (int i = 0; i < 2; i++) {
-        make_op(&p[i], plans[i], (OpSpec){.name = i ? "second" : "first", .kind = KIND_ALL_REDUCE, .lane = 2}, i ? "b" : "a", i ? "b" : "a");
-        make_op(&p[i], plans[i], (OpSpec){.name = i ? "first" : "second", .kind = KIND_ALL_REDUCE, .lane = 2}, i ? "a" : "b", i ? "a" : "b");
+        make_op(&p[i], plans[i],
+                (OpSpec){.name = i ? "second" : "first", .kind = KIND_ALL_REDUCE, .lane = 2},
+                i ? "b" : "a", i ? "b" : "a");
+        make_op(&p[i], plans[i],
+                (OpSpec){.name = i ? "first" : "second", .kind = KIND_ALL_REDUCE, .lane = 2},
+                i ? "a" : "b", i ? "a" : "b");
     }
     const Program *both[] = {&p[0], &p[1]};
-    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN, "rank 0 issues all_reduce first of 16 bytes where rank 1 issues all_reduce second of 32 bytes");
+    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
+                    "rank 0 issues all_reduce first of 16 bytes where rank 1 issues all_reduce "
+                    "second of 32 bytes");
     ck_assert_ok(plan_check(both, (uint8_t[]){0, 0}, 2));
     for (int i = 0; i < 2; i++) program_finish(&p[i]);
 }
@@ -172,7 +193,8 @@ START_TEST(a_member_that_never_comes_is_a_deadlock) {
     make_pair(p, plans);
     make_op(&p[0], plans[0], (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
     const Program *both[] = {&p[0], &p[1]};
-    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN, "deadlock: rank 0: sum waits for rank 1");
+    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
+                    "deadlock: rank 0: sum waits for rank 1");
     for (int i = 0; i < 2; i++) program_finish(&p[i]);
 }
 END_TEST
@@ -187,14 +209,22 @@ START_TEST(crossed_sends_and_receives_are_a_deadlock) {
             bool send_first = good && i;
             for (int k = 0; k < 2; k++) {
                 bool send = send_first == (k == 0);
-                make_op(&p[i], plans[i], (OpSpec){.name = send ? "to" : "from", .kind = send ? KIND_SEND : KIND_RECEIVE, .lane = 2, .peer = 1},
+                make_op(&p[i], plans[i],
+                        (OpSpec){.name = send ? "to" : "from",
+                                 .kind = send ? KIND_SEND : KIND_RECEIVE,
+                                 .lane = 2,
+                                 .peer = 1},
                         send ? "" : "b", send ? "a" : "");
             }
         }
         const Program *both[] = {&p[0], &p[1]};
         Status s = plan_check(both, (uint8_t[]){0, 1}, 2);
-        if (good) ck_assert_fails(s, ERR_PLAN, "bytes");  // 16 sent, 32 expected
-        else ck_assert_fails(s, ERR_PLAN, "deadlock: rank 0: from waits for rank 1; rank 1: from waits for rank 0");
+        if (good)
+            ck_assert_fails(s, ERR_PLAN, "bytes");  // 16 sent, 32 expected
+        else
+            ck_assert_fails(
+                s, ERR_PLAN,
+                "deadlock: rank 0: from waits for rank 1; rank 1: from waits for rank 0");
         for (int i = 0; i < 2; i++) program_finish(&p[i]);
     }
 }
@@ -204,7 +234,8 @@ START_TEST(a_cycle_of_dependencies_is_a_deadlock) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    ck_assert_ok(plan_add_dep(plan, 4, 5, DEP_ORDER, 0));  // the gradient waits for its own all-reduce
+    ck_assert_ok(
+        plan_add_dep(plan, 4, 5, DEP_ORDER, 0));  // the gradient waits for its own all-reduce
     ck_assert_fails(check_one(&p, 2), ERR_PLAN, "deadlock: rank 0: fc.backward waits for bucket0");
     program_finish(&p);
 }
@@ -218,8 +249,9 @@ START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
 }
 END_TEST
 
-SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by_who_needs_it, swapped_operations_are_found,
-      reducing_twice_is_refused, shapes_that_do_not_fit_are_named, a_wrong_type_or_lane_is_named, window_sizes_are_checked,
+SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by_who_needs_it,
+      swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
+      a_wrong_type_or_lane_is_named, window_sizes_are_checked,
       a_bias_may_not_be_added_to_a_partial_sum, a_nonlinear_function_of_a_partial_sum_is_refused,
       a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
       a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,

@@ -76,12 +76,15 @@ int test_shell(char *out, size_t size, const char *fmt, ...) {
     size_t used = fread(out, 1, size - 1, f);
     out[used] = '\0';
     char rest[4096];
-    while (fread(rest, 1, sizeof rest, f) > 0) {}
+    while (fread(rest, 1, sizeof rest, f) > 0) {
+    }
     int status = pclose(f);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f) { return remove(path); }
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f) {
+    return remove(path);
+}
 
 static void print_indented(const char *text) {
     printf("# ");
@@ -95,7 +98,8 @@ static void print_indented(const char *text) {
 // Run one case at a time, so that a line appears when its test has ended.
 int main(void) {
     skipped = mmap(NULL, SKIPPED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    made_directories = mmap(NULL, DIRECTORIES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    made_directories =
+        mmap(NULL, DIRECTORIES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (skipped == MAP_FAILED || made_directories == MAP_FAILED) return 99;
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_SILENT);

@@ -5,18 +5,18 @@
 
 // Every function that can fail returns a Status; OK is zero. The list is written once and expanded
 // into the enum here and the names in status.c.
-#define STATUS_LIST(X)                               \
-    X(OK, "ok")                                      \
-    X(ERR_USAGE, "command line is not usable")       \
-    X(ERR_SHAPE, "shapes do not agree")              \
-    X(ERR_PLAN, "plan is not executable")            \
-    X(ERR_FORMAT, "file is malformed")               \
-    X(ERR_INPUT, "input could not be read")          \
-    X(ERR_IO, "output could not be written")         \
-    X(ERR_MEMORY, "out of memory")                   \
-    X(ERR_UNAVAILABLE, "part not built in")          \
-    X(ERR_PEER, "a rank was lost or timed out")      \
-    X(ERR_INTERRUPTED, "interrupted")                \
+#define STATUS_LIST(X)                          \
+    X(OK, "ok")                                 \
+    X(ERR_USAGE, "command line is not usable")  \
+    X(ERR_SHAPE, "shapes do not agree")         \
+    X(ERR_PLAN, "plan is not executable")       \
+    X(ERR_FORMAT, "file is malformed")          \
+    X(ERR_INPUT, "input could not be read")     \
+    X(ERR_IO, "output could not be written")    \
+    X(ERR_MEMORY, "out of memory")              \
+    X(ERR_UNAVAILABLE, "part not built in")     \
+    X(ERR_PEER, "a rank was lost or timed out") \
+    X(ERR_INTERRUPTED, "interrupted")           \
     X(ERR_FAILED, "the run failed")
 
 typedef enum {
@@ -33,7 +33,8 @@ enum { STATUS_TEXT = 512 };  // bytes of the longest message kept, terminator in
 const char *status_name(Status s);  // "ERR_SHAPE"
 const char *status_text(Status s);  // "shapes do not agree"
 
-// The exit status that a program ends with (DESIGN: 0 done, 1 failed, 2 input, 4 rank lost, 130 interrupted).
+// The exit status that a program ends with (DESIGN: 0 done, 1 failed, 2 input, 4 rank lost, 130
+// interrupted).
 int status_exit(Status s);
 
 // What went wrong last in this thread, in words for a user: what, where, what to do. Empty when

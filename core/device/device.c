@@ -18,6 +18,7 @@ Status device_find(const Device **out, const char *name) {
     *out = &device_cpu;
     return OK;
 #else
-    FAIL(ERR_UNAVAILABLE, "the cpu device is not built in, because no BLAS was found: install libopenblas-dev and build again, or give --device reference");
+    FAIL(ERR_UNAVAILABLE, "the cpu device is not built in, because no BLAS was found: install "
+                          "libopenblas-dev and build again, or give --device reference");
 #endif
 }

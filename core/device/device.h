@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A device: memory and a table of kernels. `reference` is the specification, every other device must
-// agree with it (tests/test_device.c runs each table against it).
+// A device: memory and a table of kernels. `reference` is the specification, every other device
+// must agree with it (tests/test_device.c runs each table against it).
 //
-// Kernels are void: whoever calls them has checked the shapes. They allocate nothing, keep no state,
-// and depend on shapes alone (the contract's rule 5).
+// Kernels are void: whoever calls them has checked the shapes. They allocate nothing, keep no
+// state, and depend on shapes alone (the contract's rule 5).
 #ifndef CORE_DEVICE_DEVICE_H
 #define CORE_DEVICE_DEVICE_H
 
@@ -23,12 +23,12 @@ static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live
 // One operation, bound to memory. Operands are in the order of KIND_LIST: outputs, then inputs.
 typedef struct KernelCall {
     Kind kind;
-    Dtype dtype;            // of the arithmetic: f32 or f64
-    bool accumulate;        // add to the gradient outputs instead of overwriting them
+    Dtype dtype;      // of the arithmetic: f32 or f64
+    bool accumulate;  // add to the gradient outputs instead of overwriting them
     int outputs, inputs;
     const Operand *operand;
-    const int64_t *attr;    // kind_attribute_count(kind) of them
-    void *scratch;          // traits->scratch_bytes() bytes, 64-byte aligned
+    const int64_t *attr;               // kind_attribute_count(kind) of them
+    void *scratch;                     // traits->scratch_bytes() bytes, 64-byte aligned
     const struct KernelCall *members;  // of a fused operation, in order, with their own operands
     int member_count;
     Fusion fusion;
@@ -45,7 +45,8 @@ typedef struct {
 
 extern const Device device_reference;
 
-// The device of that name. ERR_USAGE lists the names; ERR_UNAVAILABLE says which package is missing.
+// The device of that name. ERR_USAGE lists the names; ERR_UNAVAILABLE says which package is
+// missing.
 Status device_find(const Device **out, const char *name) MUST_USE;
 
 // Execute one bound operation.

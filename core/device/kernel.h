@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: MIT
-// What kernels of every device use to read their call.
+// Reading a KernelCall: what the kernels of every device share.
 #ifndef CORE_DEVICE_KERNEL_H
 #define CORE_DEVICE_KERNEL_H
 
 #include "core/device/device.h"
 
+#include <string.h>
+
+// Output or input i of a call. The last ones may be absent: their data is NULL then.
 static inline const Operand *output(const KernelCall *c, int i) { return &c->operand[i]; }
-static inline const Operand *input(const KernelCall *c, int i) { return &c->operand[c->outputs + i]; }
+static inline const Operand *input(const KernelCall *c, int i) {
+    return &c->operand[c->outputs + i];
+}
+static inline void *output_data(const KernelCall *c, int i) {
+    return i < c->outputs ? output(c, i)->data : NULL;
+}
+static inline const void *input_data(const KernelCall *c, int i) {
+    return i < c->inputs ? input(c, i)->data : NULL;
+}
 
-// The data of an operand; NULL when the operand is absent.
-static inline void *output_data(const KernelCall *c, int i) { return i < c->outputs ? output(c, i)->data : NULL; }
-static inline void *input_data(const KernelCall *c, int i) { return i < c->inputs ? input(c, i)->data : NULL; }
+// Attribute i as the double that attr_real() packed.
+static inline double attr_as_real(const KernelCall *c, int i) {
+    double value;
+    memcpy(&value, &c->attr[i], sizeof value);
+    return value;
+}
 
-// Elements of an operand in use.
+// Elements in use: those of the live rows.
 static inline int64_t live_elements(const Operand *o) {
     int64_t n = operand_rows(o);
     for (int i = 1; i < o->dims; i++) n *= o->shape[i];
     return n;
-}
-
-// Element i of the attributes, a real.
-static inline double attr_as_real(const KernelCall *c, int i) {
-    double value;
-    __builtin_memcpy(&value, &c->attr[i], sizeof value);
-    return value;
 }
 
 #endif

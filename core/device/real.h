@@ -4,12 +4,16 @@
 #ifndef CORE_DEVICE_REAL_H
 #define CORE_DEVICE_REAL_H
 
+#include <math.h>
+
 #if REAL_IS_F64
 typedef double real;
 #define NAME(x) x##_f64
+static inline real real_exp(real x) { return exp(x); }
 #else
 typedef float real;
 #define NAME(x) x##_f32
+static inline real real_exp(real x) { return expf(x); }
 #endif
 
 #endif

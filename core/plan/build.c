@@ -21,10 +21,12 @@ Status program_add_name(Program *p, const char *name, int32_t *out) {
 }
 
 Status program_add_axis(Program *p, const char *name, int size, int *out) {
-    if (p->axis_count == AXES) FAIL(ERR_PLAN, "mesh axis %s: a mesh has at most %d axes", name, AXES);
+    if (p->axis_count == AXES)
+        FAIL(ERR_PLAN, "mesh axis %s: a mesh has at most %d axes", name, AXES);
     if (size < 1) FAIL(ERR_PLAN, "mesh axis %s: size %d is not positive", name, size);
     Axis *a = &p->axes[p->axis_count];
-    if (strlen(name) >= sizeof a->name) FAIL(ERR_PLAN, "mesh axis %s: the name is longer than %zu", name, sizeof a->name - 1);
+    if (strlen(name) >= sizeof a->name)
+        FAIL(ERR_PLAN, "mesh axis %s: the name is longer than %zu", name, sizeof a->name - 1);
     *a = (Axis){.size = size, .stride = program_ranks(p)};
     strcpy(a->name, name);
     if (out) *out = p->axis_count;
@@ -57,7 +59,8 @@ Status program_add_rank_list(Program *p, const char *name, const int *ranks, int
     TRY(ARRAY_RESERVE(p->members, p->member_capacity, p->member_count + count));
     for (int i = 0; i < count; i++) {
         if (ranks[i] < 0 || ranks[i] >= program_ranks(p))
-            FAIL(ERR_PLAN, "group %s: rank %d is not in a mesh of %d", name, ranks[i], program_ranks(p));
+            FAIL(ERR_PLAN, "group %s: rank %d is not in a mesh of %d", name, ranks[i],
+                 program_ranks(p));
         p->members[p->member_count + i] = ranks[i];
     }
     TRY(add_group(p, name, (Group){.size = count, .first = p->member_count}, out));
@@ -77,7 +80,8 @@ Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, 
 }
 
 Status program_add_plan(Program *p, const char *name, Plan **out) {
-    if (p->plan_count == PLANS) FAIL(ERR_PLAN, "plan %s: a program has at most %d plans", name, PLANS);
+    if (p->plan_count == PLANS)
+        FAIL(ERR_PLAN, "plan %s: a program has at most %d plans", name, PLANS);
     if (program_find_plan(p, name) != NONE) FAIL(ERR_PLAN, "plan %s is there twice", name);
     Plan *plan = &p->plans[p->plan_count];
     *plan = (Plan){0};
@@ -88,9 +92,14 @@ Status program_add_plan(Program *p, const char *name, Plan **out) {
 }
 
 Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
-    if (spec->dims < 1 || spec->dims > DIMS) FAIL(ERR_PLAN, "tensor %s: %d dimensions, not 1 to %d", spec->name, spec->dims, DIMS);
-    Logical l = {.tied_to = NONE, .fan_in = spec->fan_in, .dims = (uint8_t)spec->dims, .dtype = (uint8_t)spec->dtype,
-                 .role = (uint8_t)spec->role, .trainable = spec->trainable};
+    if (spec->dims < 1 || spec->dims > DIMS)
+        FAIL(ERR_PLAN, "tensor %s: %d dimensions, not 1 to %d", spec->name, spec->dims, DIMS);
+    Logical l = {.tied_to = NONE,
+                 .fan_in = spec->fan_in,
+                 .dims = (uint8_t)spec->dims,
+                 .dtype = (uint8_t)spec->dtype,
+                 .role = (uint8_t)spec->role,
+                 .trainable = spec->trainable};
     memcpy(l.shape, spec->shape, sizeof l.shape);
     TRY(program_add_name(p, spec->name, &l.name));
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, p->logical_count + 1));
@@ -100,19 +109,29 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
 }
 
 Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
-    if (spec->logical < 0 || spec->logical >= p->logical_count) FAIL(ERR_PLAN, "tensor %s: no logical tensor %d", spec->name, spec->logical);
-    if (program_find_tensor(p, spec->name) != NONE) FAIL(ERR_PLAN, "tensor %s is there twice", spec->name);
+    if (spec->logical < 0 || spec->logical >= p->logical_count)
+        FAIL(ERR_PLAN, "tensor %s: no logical tensor %d", spec->name, spec->logical);
+    if (program_find_tensor(p, spec->name) != NONE)
+        FAIL(ERR_PLAN, "tensor %s is there twice", spec->name);
     const Logical *l = &p->logicals[spec->logical];
-    Tensor t = {.offset = NONE, .logical = spec->logical, .extent = spec->extent - 1, .alias = spec->alias - 1,
-                .shard = spec->shard, .micro_batch = spec->micro_batch, .dtype = (uint8_t)spec->dtype,
-                .role = (uint8_t)spec->role, .dims = l->dims};
+    Tensor t = {.offset = NONE,
+                .logical = spec->logical,
+                .extent = spec->extent - 1,
+                .alias = spec->alias - 1,
+                .shard = spec->shard,
+                .micro_batch = spec->micro_batch,
+                .dtype = (uint8_t)spec->dtype,
+                .role = (uint8_t)spec->role,
+                .dims = l->dims};
     memcpy(t.shape, spec->shape[0] ? spec->shape : l->shape, sizeof t.shape);
     memcpy(t.placement, spec->placement, sizeof t.placement);
-    if (t.extent >= p->tensor_count || t.alias >= p->tensor_count) FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
+    if (t.extent >= p->tensor_count || t.alias >= p->tensor_count)
+        FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
     t.bytes = dtype_bytes((Dtype)t.dtype);
     for (int i = 0; i < t.dims; i++) {
         if (t.shape[i] < 1 || t.bytes > INT64_MAX / 4 / t.shape[i])
-            FAIL(ERR_SHAPE, "tensor %s: dimension %d has size %lld", spec->name, i, (long long)t.shape[i]);
+            FAIL(ERR_SHAPE, "tensor %s: dimension %d has size %lld", spec->name, i,
+                 (long long)t.shape[i]);
         t.bytes *= t.shape[i];
     }
     TRY(program_add_name(p, spec->name, &t.name));
@@ -124,8 +143,14 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
 
 Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, int *out) {
     int logical;
-    TRY(program_add_logical(p, &(LogicalSpec){.name = name, .shape = {count}, .dims = 1, .dtype = dtype, .role = ROLE_SCALAR}, &logical));
-    return program_add_tensor(p, &(TensorSpec){.name = name, .logical = logical, .dtype = dtype, .role = ROLE_SCALAR}, out);
+    TRY(program_add_logical(
+        p,
+        &(LogicalSpec){
+            .name = name, .shape = {count}, .dims = 1, .dtype = dtype, .role = ROLE_SCALAR},
+        &logical));
+    return program_add_tensor(
+        p, &(TensorSpec){.name = name, .logical = logical, .dtype = dtype, .role = ROLE_SCALAR},
+        out);
 }
 
 int64_t attr_real(double value) {
@@ -142,10 +167,13 @@ static uint64_t mix(uint64_t hash, int64_t value) {
 // What an operation costs depends on its kind, type, attributes and the shapes of its operands.
 static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
     uint64_t hash = mix(mix(14695981039346656037u, w->kind), w->dtype);
-    if (kind_class(spec->kind) == CLASS_COMMUNICATION) hash = mix(mix(mix(hash, w->algorithm), w->parts), w->group);
+    if (kind_class(spec->kind) == CLASS_COMMUNICATION)
+        hash = mix(mix(mix(hash, w->algorithm), w->parts), w->group);
     for (int i = 0; i < w->attr_count; i++) hash = mix(hash, spec->attrs[i]);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
-        const Tensor *t = &p->tensors[i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count]];
+        const Tensor *t =
+            &p->tensors[i < spec->output_count ? spec->outputs[i]
+                                               : spec->inputs[i - spec->output_count]];
         hash = mix(mix(hash, t->dtype), t->dims);
         for (int d = 0; d < t->dims; d++) hash = mix(hash, t->shape[d]);
     }
@@ -186,22 +214,29 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->attr_count = kind_attribute_count(spec->kind);
     w->flops = spec->flops;
     for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
-    for (int i = 0; i < spec->output_count; i++) w->write_bytes += p->tensors[spec->outputs[i]].bytes;
+    for (int i = 0; i < spec->output_count; i++)
+        w->write_bytes += p->tensors[spec->outputs[i]].bytes;
     // What one member contributes; an all-gather's contribution is its input, a receive has none.
-    if (communication) w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;
+    if (communication)
+        w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;
     w->cost_key = spec->cost_key ? spec->cost_key : cost_key(p, w, spec);
     return OK;
 }
 
 static Status check_spec(const Program *p, const OpSpec *spec) {
-    if (spec->lane < 0 || spec->lane >= p->lane_count) FAIL(ERR_PLAN, "operation %s: no lane %d", spec->name, spec->lane);
-    if (kind_class(spec->kind) == CLASS_COMMUNICATION && (spec->group < 0 || spec->group >= p->group_count))
+    if (spec->lane < 0 || spec->lane >= p->lane_count)
+        FAIL(ERR_PLAN, "operation %s: no lane %d", spec->name, spec->lane);
+    if (kind_class(spec->kind) == CLASS_COMMUNICATION &&
+        (spec->group < 0 || spec->group >= p->group_count))
         FAIL(ERR_PLAN, "operation %s: no group %d", spec->name, spec->group);
-    if (spec->parts < 0 || spec->parts > UINT8_MAX) FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
-    if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX) FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
+    if (spec->parts < 0 || spec->parts > UINT8_MAX)
+        FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
+    if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX)
+        FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         int t = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
-        if (t < 0 || t >= p->tensor_count) FAIL(ERR_PLAN, "operation %s: operand %d does not exist", spec->name, i);
+        if (t < 0 || t >= p->tensor_count)
+            FAIL(ERR_PLAN, "operation %s: operand %d does not exist", spec->name, i);
     }
     return OK;
 }
@@ -223,11 +258,19 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
     TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands));
     TRY(ARRAY_RESERVE(plan->ops, plan->op_capacity, plan->op_count + 1));
     Op *op = &plan->ops[plan->op_count];
-    *op = (Op){.work = work, .operand_first = plan->operand_count, .dep_first = plan->dep_count, .guard = spec->guard - 1,
-               .shard = spec->shard, .micro_batch = spec->micro_batch, .outputs = (uint16_t)spec->output_count,
-               .inputs = (uint16_t)spec->input_count, .lane = (uint8_t)spec->lane, .flags = (uint8_t)spec->flags};
+    *op = (Op){.work = work,
+               .operand_first = plan->operand_count,
+               .dep_first = plan->dep_count,
+               .guard = spec->guard - 1,
+               .shard = spec->shard,
+               .micro_batch = spec->micro_batch,
+               .outputs = (uint16_t)spec->output_count,
+               .inputs = (uint16_t)spec->input_count,
+               .lane = (uint8_t)spec->lane,
+               .flags = (uint8_t)spec->flags};
     for (int i = 0; i < operands; i++)
-        plan->operands[plan->operand_count++] = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
+        plan->operands[plan->operand_count++] =
+            i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
     if (out) *out = plan->op_count;
     plan->op_count++;
     return OK;

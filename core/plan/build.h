@@ -6,10 +6,13 @@
 
 #include "core/plan/program.h"
 
-Status program_add_name(Program *p, const char *name, int32_t *out) MUST_USE;  // interned: equal names share an index
-Status program_add_axis(Program *p, const char *name, int size, int *out) MUST_USE;  // stride: the product of the axes before it
+Status program_add_name(Program *p, const char *name,
+                        int32_t *out) MUST_USE;  // interned: equal names share an index
+Status program_add_axis(Program *p, const char *name, int size,
+                        int *out) MUST_USE;  // stride: the product of the axes before it
 Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) MUST_USE;
-Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count, int *out) MUST_USE;
+Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count,
+                             int *out) MUST_USE;
 Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, int *out) MUST_USE;
 Status program_add_plan(Program *p, const char *name, Plan **out) MUST_USE;
 
@@ -32,7 +35,7 @@ typedef struct {
     int logical;
     int extent, alias;  // 1-based tensor index + 0 for none: see EXTENT below
     int shard, micro_batch;
-    Dtype dtype;        // of the local piece
+    Dtype dtype;  // of the local piece
     Role role;
     uint8_t placement[AXES];
 } TensorSpec;
@@ -57,15 +60,15 @@ typedef struct {
     Algorithm algorithm;
     Order order;
     Reduce reduce;
-    int parts;                // 0 means 1
-    const int64_t *attrs;     // kind_attribute_count(kind) of them; attr_real() packs a double
+    int parts;             // 0 means 1
+    const int64_t *attrs;  // kind_attribute_count(kind) of them; attr_real() packs a double
     const int32_t *outputs, *inputs;
     int output_count, input_count;
-    int guard;                // TENSOR_REF, 0 for none
+    int guard;  // TENSOR_REF, 0 for none
     int shard, micro_batch;
-    int flags;                // OP_ACCUMULATE ...
+    int flags;  // OP_ACCUMULATE ...
     int64_t flops;
-    uint64_t cost_key;        // 0: computed
+    uint64_t cost_key;  // 0: computed
 } OpSpec;
 int64_t attr_real(double value);
 
@@ -73,12 +76,14 @@ int64_t attr_real(double value);
 // that an operation of the program already does is shared.
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) MUST_USE;
 
-// Ask that `op` start only after `after` has ended (distance 0: in this step, 1: in the one before).
+// Ask that `op` start only after `after` has ended (distance 0: in this step, 1: in the one
+// before).
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) MUST_USE;
 
 // Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan order:
 // read after write, write after read, write after write, across micro-batches and into the previous
-// step for what outlives a step (parameters, optimiser state). Call it when a plan's ops are complete.
+// step for what outlives a step (parameters, optimiser state). Call it when a plan's ops are
+// complete.
 Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
 
 // The tensor whose memory a tensor views: itself, or what it is an alias of in the end.

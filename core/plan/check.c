@@ -22,19 +22,22 @@ static bool ready_from_start(const Program *p, int tensor) {
     return true;
 }
 
-static Status check_reads(const Program *p, const Plan *plan, const Op *op, const uint8_t *written) {
+static Status check_reads(const Program *p, const Plan *plan, const Op *op,
+                          const uint8_t *written) {
     for (int i = 0; i < op->inputs; i++) {
         int tensor = op_inputs(plan, op)[i];
         int root = program_root(p, tensor);
         if (!written[root] && !ready_from_start(p, root))
-            FAIL(ERR_PLAN, PLACE "reads %s before any operation wrote it", PLACE_ARGS, tensor_name(p, tensor));
+            FAIL(ERR_PLAN, PLACE "reads %s before any operation wrote it", PLACE_ARGS,
+                 tensor_name(p, tensor));
     }
     for (int i = 0; i < op->outputs; i++) {
         int root = program_root(p, op_outputs(plan, op)[i]);
         Role r = (Role)p->tensors[root].role;
         bool added_to = op->flags & OP_ACCUMULATE && (r == ROLE_GRADIENT || r == ROLE_SCALAR);
         if (added_to && !written[root])
-            FAIL(ERR_PLAN, PLACE "adds to %s before any operation wrote it", PLACE_ARGS, tensor_name(p, root));
+            FAIL(ERR_PLAN, PLACE "adds to %s before any operation wrote it", PLACE_ARGS,
+                 tensor_name(p, root));
     }
     return OK;
 }
@@ -49,10 +52,14 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     int by = writer[program_root(p, op->guard)];
     const Work *source = by == NONE ? NULL : &p->works[plan->ops[by].work];
     bool agreed = source && source->group == w->group &&
-                  (source->kind == KIND_ALL_REDUCE || source->kind == KIND_ALL_GATHER || source->kind == KIND_BROADCAST);
+                  (source->kind == KIND_ALL_REDUCE || source->kind == KIND_ALL_GATHER ||
+                   source->kind == KIND_BROADCAST);
     if (!agreed)
-        FAIL(ERR_PLAN, PLACE "its guard %s is not the result of a collective over group %s, so ranks could disagree",
-             PLACE_ARGS, tensor_name(p, op->guard), program_name(p, p->groups[w->group].name));
+        FAIL(
+            ERR_PLAN,
+            PLACE
+            "its guard %s is not the result of a collective over group %s, so ranks could disagree",
+            PLACE_ARGS, tensor_name(p, op->guard), program_name(p, p->groups[w->group].name));
     return OK;
 }
 
@@ -93,12 +100,15 @@ Status plan_check(const Program *const programs[], const uint8_t *program_of, in
     for (int r = 0; r < ranks; r++) {
         int class = program_of ? program_of[r] : 0;
         const Program *p = programs[class];
-        if (program_ranks(p) != ranks) FAIL(ERR_PLAN, "the mesh has %d ranks, the run %d", program_ranks(p), ranks);
+        if (program_ranks(p) != ranks)
+            FAIL(ERR_PLAN, "the mesh has %d ranks, the run %d", program_ranks(p), ranks);
         if (p->plan_count != programs[0]->plan_count)
-            FAIL(ERR_PLAN, "rank %d has %d plans, rank 0 has %d", r, p->plan_count, programs[0]->plan_count);
+            FAIL(ERR_PLAN, "rank %d has %d plans, rank 0 has %d", r, p->plan_count,
+                 programs[0]->plan_count);
         if (checked[class]++) continue;
         TRY(check_program(p));
     }
-    for (int k = 0; k < programs[0]->plan_count; k++) TRY(check_ranks(programs, program_of, ranks, k));
+    for (int k = 0; k < programs[0]->plan_count; k++)
+        TRY(check_ranks(programs, program_of, ranks, k));
     return OK;
 }

@@ -6,13 +6,14 @@
 
 #include "core/plan/program.h"
 
-// Check the programs of all ranks: programs[program_of[r]] is what rank r executes (program_of NULL:
-// all execute programs[0]); all share one mesh of `ranks` ranks. Per program: indices in range, no
-// cycle, every operand written before it is read, shapes and placements agree with the kind (a bias
-// may not be added to a partial sum; an optimiser may not use a partial gradient), guards on
-// communication are results of a collective over that group. Across ranks: the members of a group
-// issue the same collectives in the same order, sends and receives pair, no deadlock (the plans are
-// executed without cost, lane by lane). ERR_PLAN, with the plan, the operation and the rank in the message.
+// Check the programs of all ranks: programs[program_of[r]] is what rank r executes (program_of
+// NULL: all execute programs[0]); all share one mesh of `ranks` ranks. Per program: indices in
+// range, no cycle, every operand written before it is read, shapes and placements agree with the
+// kind (a bias may not be added to a partial sum; an optimiser may not use a partial gradient),
+// guards on communication are results of a collective over that group. Across ranks: the members of
+// a group issue the same collectives in the same order, sends and receives pair, no deadlock (the
+// plans are executed without cost, lane by lane). ERR_PLAN, with the plan, the operation and the
+// rank in the message.
 Status plan_check(const Program *const programs[], const uint8_t *program_of, int ranks) MUST_USE;
 
 #endif

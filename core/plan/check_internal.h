@@ -8,10 +8,12 @@
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 
-// Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a collective changes it.
+// Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a collective
+// changes it.
 Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) MUST_USE;
 
 // Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.
-Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks, int k) MUST_USE;
+Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks,
+                   int k) MUST_USE;
 
 #endif

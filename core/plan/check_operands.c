@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shapes and types of operands, read off the patterns in KIND_LIST: "y(B,K,OH,OW) <- x(B,C,H,W)
-// weight(K,C,kernel,kernel) [bias(K)]". A capital letter takes the first size it meets and must meet
-// the same one everywhere; a small word is an attribute. Operands without sizes have one shape.
+// weight(K,C,kernel,kernel) [bias(K)]". A capital letter takes the first size it meets and must
+// meet the same one everywhere; a small word is an attribute. Operands without sizes have one
+// shape.
 #include "core/plan/check_internal.h"
 
 #include <ctype.h>
@@ -25,14 +26,16 @@ typedef struct {
 static void shape_text(const Tensor *t, char *out, size_t size) {
     size_t used = 0;
     for (int i = 0; i < t->dims && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "x" : "", (long long)t->shape[i]);
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "x" : "",
+                                 (long long)t->shape[i]);
 }
 
 static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
     char shape[80];
     shape_text(t, shape, sizeof shape);
-    FAIL(ERR_PLAN, "plan %s: %s: operand %s is %s %s, expected %s; %s is %s", program_name(m->p, m->plan->name), op_name(m->p, m->op),
-         program_name(m->p, t->name), dtype_name((Dtype)t->dtype), shape, expected, kind_name((Kind)m->work->kind),
+    FAIL(ERR_PLAN, "plan %s: %s: operand %s is %s %s, expected %s; %s is %s",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, t->name),
+         dtype_name((Dtype)t->dtype), shape, expected, kind_name((Kind)m->work->kind),
          kind_operands((Kind)m->work->kind));
 }
 
@@ -40,7 +43,8 @@ static int64_t attribute(const Match *m, const char *name) {
     for (int i = 0; i < m->work->attr_count; i++) {
         int n, real;
         const char *s = kind_attribute((Kind)m->work->kind, i, &n, &real);
-        if (n == (int)strlen(name) && !memcmp(s, name, (size_t)n)) return work_attr(m->p, m->work, i);
+        if (n == (int)strlen(name) && !memcmp(s, name, (size_t)n))
+            return work_attr(m->p, m->work, i);
     }
     return NONE;
 }
@@ -53,7 +57,9 @@ static int64_t size_of(const Match *m, const char *letter) {
 
 // One dimension of one operand against one word of its pattern.
 static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
-    int64_t want = isdigit((unsigned char)*word) ? atoll(word) : islower((unsigned char)*word) ? attribute(m, word) : size_of(m, word);
+    int64_t want = isdigit((unsigned char)*word)   ? atoll(word)
+                   : islower((unsigned char)*word) ? attribute(m, word)
+                                                   : size_of(m, word);
     if (want == NONE && m->count < LETTERS) {
         snprintf(m->letter[m->count], sizeof m->letter[0], "%s", word);
         m->size[m->count++] = t->shape[dim];
@@ -68,18 +74,21 @@ static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
 // One operand against "name(B,K):type"; the pattern is cut up.
 static Status match_operand(Match *m, const Tensor *t, char *pattern) {
     char *colon = strchr(pattern, ':');
-    Dtype dtype = colon ? (Dtype)dtype_find(colon + 1, (int)strlen(colon + 1)) : (Dtype)m->work->dtype;
+    Dtype dtype =
+        colon ? (Dtype)dtype_find(colon + 1, (int)strlen(colon + 1)) : (Dtype)m->work->dtype;
     if (t->dtype != dtype) return mismatch(m, t, dtype_name(dtype));
     char *open = strchr(pattern, '(');
     if (!open) {
         if (!m->plain) m->plain = t;
-        bool same = m->plain->dims == t->dims && !memcmp(m->plain->shape, t->shape, sizeof t->shape[0] * t->dims);
+        bool same = m->plain->dims == t->dims &&
+                    !memcmp(m->plain->shape, t->shape, sizeof t->shape[0] * t->dims);
         bool loads = m->work->kind == KIND_LOAD;  // an image has any shape
         return same || loads ? OK : mismatch(m, t, "the shape of the other operands");
     }
     int dim = 0;
     char *end;
-    for (char *word = strtok_r(open + 1, ",)", &end); word && *word != ':'; word = strtok_r(NULL, ",)", &end), dim++) {
+    for (char *word = strtok_r(open + 1, ",)", &end); word && *word != ':';
+         word = strtok_r(NULL, ",)", &end), dim++) {
         if (dim >= t->dims) return mismatch(m, t, "more dimensions");
         TRY(match_dim(m, t, dim, word));
     }
@@ -87,12 +96,14 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
 }
 
 static Status wrong_count(const Match *m, const char *what, int found) {
-    FAIL(ERR_PLAN, "plan %s: %s has %d %s; %s is %s", program_name(m->p, m->plan->name), op_name(m->p, m->op), found, what,
-         kind_name((Kind)m->work->kind), kind_operands((Kind)m->work->kind));
+    FAIL(ERR_PLAN, "plan %s: %s has %d %s; %s is %s", program_name(m->p, m->plan->name),
+         op_name(m->p, m->op), found, what, kind_name((Kind)m->work->kind),
+         kind_operands((Kind)m->work->kind));
 }
 
 // One side of the arrow.
-static Status match_side(Match *m, const int32_t *operands, int count, char *side, const char *what) {
+static Status match_side(Match *m, const int32_t *operands, int count, char *side,
+                         const char *what) {
     int i = 0;
     char *end;
     for (char *word = strtok_r(side, " ", &end); word; word = strtok_r(NULL, " ", &end)) {
@@ -111,15 +122,18 @@ static Status match_side(Match *m, const int32_t *operands, int count, char *sid
 
 // Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1.
 static Status match_window(const Match *m) {
-    int64_t kernel = attribute(m, "kernel"), stride = attribute(m, "stride"), pad = attribute(m, "pad");
+    int64_t kernel = attribute(m, "kernel"), stride = attribute(m, "stride"),
+            pad = attribute(m, "pad");
     if (kernel == NONE || stride == NONE) return OK;
     const char *const before[] = {"H", "W"}, *const after[] = {"OH", "OW"};
     for (int i = 0; i < 2; i++) {
         int64_t in = size_of(m, before[i]), out = size_of(m, after[i]);
         int64_t want = (in + 2 * (pad == NONE ? 0 : pad) - kernel) / (stride < 1 ? 1 : stride) + 1;
         if (stride < 1 || want != out)
-            FAIL(ERR_PLAN, "plan %s: %s: %s = %lld with kernel %lld, stride %lld gives %s = %lld, not %lld", program_name(m->p, m->plan->name),
-                 op_name(m->p, m->op), before[i], (long long)in, (long long)kernel, (long long)stride, after[i], (long long)want, (long long)out);
+            FAIL(ERR_PLAN,
+                 "plan %s: %s: %s = %lld with kernel %lld, stride %lld gives %s = %lld, not %lld",
+                 program_name(m->p, m->plan->name), op_name(m->p, m->op), before[i], (long long)in,
+                 (long long)kernel, (long long)stride, after[i], (long long)want, (long long)out);
     }
     return OK;
 }
@@ -134,14 +148,17 @@ static Status check_payload(const Match *m) {
         *(i < op->outputs ? &out : &in) += tensor_elements(t);
     }
     int64_t size = m->p->groups[m->work->group].size, want = in;
-    if (m->work->kind == KIND_ALL_REDUCE || m->work->kind == KIND_REDUCE) want = in / m->work->parts;
+    if (m->work->kind == KIND_ALL_REDUCE || m->work->kind == KIND_REDUCE)
+        want = in / m->work->parts;
     if (m->work->kind == KIND_ALL_GATHER) want = in * size;
     if (m->work->kind == KIND_REDUCE_SCATTER) want = in / m->work->parts / size;
     if (m->work->kind == KIND_SEND) want = 0;
     if (m->work->kind == KIND_RECEIVE) want = out;
     if (want != out)
-        FAIL(ERR_PLAN, "plan %s: %s: %s of %lld elements in %d part%s over %lld ranks writes %lld, not %lld", program_name(m->p, m->plan->name),
-             op_name(m->p, op), kind_name((Kind)m->work->kind), (long long)in, m->work->parts, m->work->parts == 1 ? "" : "s", (long long)size,
+        FAIL(ERR_PLAN,
+             "plan %s: %s: %s of %lld elements in %d part%s over %lld ranks writes %lld, not %lld",
+             program_name(m->p, m->plan->name), op_name(m->p, op), kind_name((Kind)m->work->kind),
+             (long long)in, m->work->parts, m->work->parts == 1 ? "" : "s", (long long)size,
              (long long)want, (long long)out);
     return OK;
 }
@@ -149,12 +166,17 @@ static Status check_payload(const Match *m) {
 Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     Match m = {.p = p, .plan = plan, .op = op, .work = &p->works[op->work]};
     Kind kind = (Kind)m.work->kind;
-    if (kind == KIND_FUSED) return OK;
+    if (kind == KIND_FUSED) {
+        for (int i = 0; i < op->member_count; i++)
+            TRY(check_operands(p, plan, &plan->members[op->member_first + i]));
+        return OK;
+    }
     bool communication = kind_class(kind) == CLASS_COMMUNICATION;
     LaneKind lane = (LaneKind)p->lanes[op->lane].kind;
     if (communication != (lane == LANE_COMMUNICATION))
-        FAIL(ERR_PLAN, "plan %s: %s: %s cannot run on the %s lane %s", program_name(p, plan->name), op_name(p, op), kind_name(kind),
-             lane_kind_name(lane), program_name(p, p->lanes[op->lane].name));
+        FAIL(ERR_PLAN, "plan %s: %s: %s cannot run on the %s lane %s", program_name(p, plan->name),
+             op_name(p, op), kind_name(kind), lane_kind_name(lane),
+             program_name(p, p->lanes[op->lane].name));
     if (communication) return check_payload(&m);
     char pattern[256], *inputs;
     snprintf(pattern, sizeof pattern, "%s", kind_operands(kind));

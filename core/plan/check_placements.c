@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Placements as types, one mesh axis at a time (GSPMD, Xu et al. 2021; DTensor): from how the inputs
-// of an operation lie along an axis follows how its outputs do, or that it may not be done.
+// Placements as types, one mesh axis at a time (GSPMD, Xu et al. 2021; DTensor): from how the
+// inputs of an operation lie along an axis follows how its outputs do, or that it may not be done.
 #include "core/plan/check_internal.h"
 
 #include <string.h>
@@ -15,14 +15,16 @@ typedef struct {
 } Along;
 
 static Placement input(const Along *a, int i) {
-    return i < a->op->inputs ? (Placement)a->state[op_inputs(a->plan, a->op)[i] * AXES + a->axis] : PLACE_REPLICATE;
+    return i < a->op->inputs ? (Placement)a->state[op_inputs(a->plan, a->op)[i] * AXES + a->axis]
+                             : PLACE_REPLICATE;
 }
 
 static bool partial(Placement p) { return p == PLACE_PARTIAL_SUM || p == PLACE_PARTIAL_MAX; }
 
 static Status refuse(const Along *a, int i, const char *why) {
-    FAIL(ERR_PLAN, "plan %s: %s: %s is %s along %s: %s", program_name(a->p, a->plan->name), op_name(a->p, a->op),
-         tensor_name(a->p, op_inputs(a->plan, a->op)[i]), placement_name(input(a, i)), a->p->axes[a->axis].name, why);
+    FAIL(ERR_PLAN, "plan %s: %s: %s is %s along %s: %s", program_name(a->p, a->plan->name),
+         op_name(a->p, a->op), tensor_name(a->p, op_inputs(a->plan, a->op)[i]),
+         placement_name(input(a, i)), a->p->axes[a->axis].name, why);
 }
 
 static Status expect(const Along *a, int output, Placement want) {
@@ -30,8 +32,9 @@ static Status expect(const Along *a, int output, Placement want) {
     int tensor = op_outputs(a->plan, a->op)[output];
     Placement declared = (Placement)a->p->tensors[tensor].placement[a->axis];
     if (declared != want)
-        FAIL(ERR_PLAN, "plan %s: %s: %s is declared %s along %s, but its inputs make it %s", program_name(a->p, a->plan->name),
-             op_name(a->p, a->op), tensor_name(a->p, tensor), placement_name(declared), a->p->axes[a->axis].name, placement_name(want));
+        FAIL(ERR_PLAN, "plan %s: %s: %s is declared %s along %s, but its inputs make it %s",
+             program_name(a->p, a->plan->name), op_name(a->p, a->op), tensor_name(a->p, tensor),
+             placement_name(declared), a->p->axes[a->axis].name, placement_name(want));
     a->state[tensor * AXES + a->axis] = (uint8_t)want;
     return OK;
 }
@@ -41,12 +44,20 @@ static Status contraction(const Along *a) {
     Placement x = input(a, 0), w = input(a, 1);
     Placement y = x;
     if (partial(x)) return refuse(a, 0, "reduce it first");
-    if (x == PLACE_SHARD_1 && w == PLACE_SHARD_1) y = PLACE_PARTIAL_SUM;
-    else if (x == PLACE_REPLICATE && w == PLACE_SHARD_0) y = PLACE_SHARD_1;
-    else if (w != PLACE_REPLICATE) return refuse(a, 1, "the input does not fit");
-    else if (x == PLACE_SHARD_1) return refuse(a, 0, "the weight is not cut alike");
-    if (a->op->inputs > 2 && y == PLACE_PARTIAL_SUM) return refuse(a, 2, "a bias added to a partial sum is added once per rank; add it after the reduction");
-    if (a->op->inputs > 2 && input(a, 2) != (w == PLACE_SHARD_0 ? PLACE_SHARD_0 : PLACE_REPLICATE)) return refuse(a, 2, "the weight is not cut alike");
+    if (x == PLACE_SHARD_1 && w == PLACE_SHARD_1)
+        y = PLACE_PARTIAL_SUM;
+    else if (x == PLACE_REPLICATE && w == PLACE_SHARD_0)
+        y = PLACE_SHARD_1;
+    else if (w != PLACE_REPLICATE)
+        return refuse(a, 1, "the input does not fit");
+    else if (x == PLACE_SHARD_1)
+        return refuse(a, 0, "the weight is not cut alike");
+    if (a->op->inputs > 2 && y == PLACE_PARTIAL_SUM)
+        return refuse(
+            a, 2,
+            "a bias added to a partial sum is added once per rank; add it after the reduction");
+    if (a->op->inputs > 2 && input(a, 2) != (w == PLACE_SHARD_0 ? PLACE_SHARD_0 : PLACE_REPLICATE))
+        return refuse(a, 2, "the weight is not cut alike");
     return expect(a, 0, y);
 }
 
@@ -56,7 +67,8 @@ static Status backward_input(const Along *a) {
     if (partial(dy)) return refuse(a, 0, "reduce it first");
     if (dy == PLACE_SHARD_1 && w == PLACE_SHARD_0) return expect(a, 0, PLACE_PARTIAL_SUM);
     if (dy == PLACE_REPLICATE && w == PLACE_SHARD_1) return expect(a, 0, PLACE_SHARD_1);
-    if (w != PLACE_REPLICATE || dy == PLACE_SHARD_1) return refuse(a, 1, "the gradient does not fit");
+    if (w != PLACE_REPLICATE || dy == PLACE_SHARD_1)
+        return refuse(a, 1, "the gradient does not fit");
     return expect(a, 0, dy);
 }
 
@@ -65,10 +77,14 @@ static Status backward_weight(const Along *a) {
     Placement x = input(a, 0), dy = input(a, 1), w;
     if (partial(x)) return refuse(a, 0, "reduce it first");
     if (partial(dy)) return refuse(a, 1, "reduce it first");
-    if (x == PLACE_SHARD_0 && dy == PLACE_SHARD_0) w = PLACE_PARTIAL_SUM;
-    else if (x == PLACE_REPLICATE) w = dy == PLACE_SHARD_1 ? PLACE_SHARD_0 : dy;
-    else if (x == PLACE_SHARD_1 && dy == PLACE_REPLICATE) w = PLACE_SHARD_1;
-    else return refuse(a, 1, "the input is not cut alike");
+    if (x == PLACE_SHARD_0 && dy == PLACE_SHARD_0)
+        w = PLACE_PARTIAL_SUM;
+    else if (x == PLACE_REPLICATE)
+        w = dy == PLACE_SHARD_1 ? PLACE_SHARD_0 : dy;
+    else if (x == PLACE_SHARD_1 && dy == PLACE_REPLICATE)
+        w = PLACE_SHARD_1;
+    else
+        return refuse(a, 1, "the input is not cut alike");
     TRY(expect(a, 0, w));
     return expect(a, 1, w == PLACE_SHARD_1 ? PLACE_REPLICATE : w);
 }
@@ -76,7 +92,8 @@ static Status backward_weight(const Along *a) {
 // Element by element: everything lies alike. Only a fold, which is a sum, may see partial sums.
 static Status elementwise(const Along *a, bool linear) {
     for (int i = 0; i < a->op->inputs; i++) {
-        if (partial(input(a, i)) && !linear) return refuse(a, i, "not a linear operation; reduce it first");
+        if (partial(input(a, i)) && !linear)
+            return refuse(a, i, "not a linear operation; reduce it first");
         if (input(a, i) != input(a, 0)) return refuse(a, i, "the operands do not lie alike");
     }
     for (int o = 0; o < a->op->outputs; o++) TRY(expect(a, o, input(a, 0)));
@@ -84,16 +101,19 @@ static Status elementwise(const Along *a, bool linear) {
 }
 
 static Status loss(const Along *a) {
-    if (partial(input(a, 0)) || input(a, 0) == PLACE_SHARD_1) return refuse(a, 0, "the softmax of a row needs the whole row");
+    if (partial(input(a, 0)) || input(a, 0) == PLACE_SHARD_1)
+        return refuse(a, 0, "the softmax of a row needs the whole row");
     if (input(a, 1) != input(a, 0)) return refuse(a, 1, "the logits do not lie alike");
-    if (a->p->works[a->op->work].kind == KIND_CROSS_ENTROPY_BACKWARD) return expect(a, 0, input(a, 0));
+    if (a->p->works[a->op->work].kind == KIND_CROSS_ENTROPY_BACKWARD)
+        return expect(a, 0, input(a, 0));
     TRY(expect(a, 0, input(a, 0) == PLACE_SHARD_0 ? PLACE_PARTIAL_SUM : PLACE_REPLICATE));
     return expect(a, 1, input(a, 0));
 }
 
 static Status update(const Along *a) {
     Placement weight = (Placement)a->p->tensors[op_outputs(a->plan, a->op)[0]].placement[a->axis];
-    if (partial(input(a, 0))) return refuse(a, 0, "each rank holds a part of the sum; all-reduce it first");
+    if (partial(input(a, 0)))
+        return refuse(a, 0, "each rank holds a part of the sum; all-reduce it first");
     if (input(a, 0) != weight) return refuse(a, 0, "the parameter does not lie alike");
     return OK;
 }
@@ -102,16 +122,21 @@ static Status update(const Along *a) {
 static Status collective(const Along *a) {
     const Work *w = &a->p->works[a->op->work];
     bool over = a->p->groups[w->group].axes >> a->axis & 1;
-    bool reduces = w->kind == KIND_ALL_REDUCE || w->kind == KIND_REDUCE || w->kind == KIND_REDUCE_SCATTER;
+    bool reduces =
+        w->kind == KIND_ALL_REDUCE || w->kind == KIND_REDUCE || w->kind == KIND_REDUCE_SCATTER;
     for (int i = 0; over && reduces && i < a->op->inputs; i++)
         if (input(a, i) != (w->reduce == REDUCE_MAX ? PLACE_PARTIAL_MAX : PLACE_PARTIAL_SUM))
-            return refuse(a, i, "reducing what is not a partial result would count it once per rank");
+            return refuse(a, i,
+                          "reducing what is not a partial result would count it once per rank");
     for (int o = 0; o < a->op->outputs; o++) {
         int tensor = op_outputs(a->plan, a->op)[o];
         uint8_t *now = &a->state[tensor * AXES + a->axis];
-        if (!over) *now = (uint8_t)input(a, o < a->op->inputs ? o : 0);
-        else if (w->kind == KIND_REDUCE_SCATTER || w->kind == KIND_ALL_TO_ALL) *now = a->p->tensors[tensor].placement[a->axis];
-        else *now = PLACE_REPLICATE;
+        if (!over)
+            *now = (uint8_t)input(a, o < a->op->inputs ? o : 0);
+        else if (w->kind == KIND_REDUCE_SCATTER || w->kind == KIND_ALL_TO_ALL)
+            *now = a->p->tensors[tensor].placement[a->axis];
+        else
+            *now = PLACE_REPLICATE;
     }
     return OK;
 }
@@ -141,7 +166,8 @@ static Status check_axis(const Along *a) {
 // their collectives are judged by their declared placements alone.
 Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) {
     if (p->works[op->work].kind == KIND_FUSED) {
-        for (int i = 0; i < op->member_count; i++) TRY(check_placements(p, plan, &plan->members[op->member_first + i], state));
+        for (int i = 0; i < op->member_count; i++)
+            TRY(check_placements(p, plan, &plan->members[op->member_first + i], state));
         return OK;
     }
     for (int axis = 0; axis < p->axis_count; axis++) {

@@ -11,8 +11,8 @@
 typedef struct {
     const Program *p;
     const Plan *plan;
-    uint8_t *done;     // per operation
-    int32_t *at;       // per lane: the operation that leads it, op_count when it is through
+    uint8_t *done;  // per operation
+    int32_t *at;    // per lane: the operation that leads it, op_count when it is through
 } Walker;
 
 typedef struct {
@@ -55,8 +55,9 @@ static int partner(const Walk *walk, int rank, const Work *work, int *position) 
 
 // Do two members mean the same collective?
 static bool same_collective(const Work *a, const Work *b) {
-    return a->kind == b->kind && a->payload_bytes == b->payload_bytes && a->dtype == b->dtype && a->reduce == b->reduce &&
-           a->algorithm == b->algorithm && a->order == b->order && (a->kind != KIND_BROADCAST || a->peer == b->peer);
+    return a->kind == b->kind && a->payload_bytes == b->payload_bytes && a->dtype == b->dtype &&
+           a->reduce == b->reduce && a->algorithm == b->algorithm && a->order == b->order &&
+           (a->kind != KIND_BROADCAST || a->peer == b->peer);
 }
 
 // The operation that leads the same lane at another rank, if it can start.
@@ -75,11 +76,14 @@ static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
     for (int k = 0; k < w->p->lane_count; k++) {
         const Op *op = arrived(walk, other, k);
         const Work *theirs = op ? work_of(w, op) : NULL;
-        if (!theirs || theirs->kind != KIND_RECEIVE || partner(walk, other, theirs, &position) != rank) continue;
+        if (!theirs || theirs->kind != KIND_RECEIVE ||
+            partner(walk, other, theirs, &position) != rank)
+            continue;
         if (work_attr(w->p, theirs, 0) != work_attr(walk->walkers[rank].p, mine, 0)) continue;
         if (theirs->payload_bytes != mine->payload_bytes)
-            FAIL(ERR_PLAN, "rank %d sends %lld bytes in %s, rank %d expects %lld in %s", rank, (long long)mine->payload_bytes,
-                 program_name(walk->walkers[rank].p, mine->name), other, (long long)theirs->payload_bytes, program_name(w->p, theirs->name));
+            FAIL(ERR_PLAN, "rank %d sends %lld bytes in %s, rank %d expects %lld in %s", rank,
+                 (long long)mine->payload_bytes, program_name(walk->walkers[rank].p, mine->name),
+                 other, (long long)theirs->payload_bytes, program_name(w->p, theirs->name));
         finish_leader(w, k);
         finish_leader(&walk->walkers[rank], lane);
         *moved = true;
@@ -99,9 +103,13 @@ static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
         if (!op) return OK;
         const Work *theirs = work_of(&walk->walkers[other], op);
         if (!same_collective(mine, theirs))
-            FAIL(ERR_PLAN, "plan %s: rank %d issues %s %s of %lld bytes where rank %d issues %s %s of %lld bytes",
-                 program_name(w->p, w->plan->name), rank, kind_name((Kind)mine->kind), program_name(w->p, mine->name), (long long)mine->payload_bytes,
-                 other, kind_name((Kind)theirs->kind), program_name(walk->walkers[other].p, theirs->name), (long long)theirs->payload_bytes);
+            FAIL(ERR_PLAN,
+                 "plan %s: rank %d issues %s %s of %lld bytes where rank %d issues %s %s of %lld "
+                 "bytes",
+                 program_name(w->p, w->plan->name), rank, kind_name((Kind)mine->kind),
+                 program_name(w->p, mine->name), (long long)mine->payload_bytes, other,
+                 kind_name((Kind)theirs->kind), program_name(walk->walkers[other].p, theirs->name),
+                 (long long)theirs->payload_bytes);
     }
     for (int m = 0; m < size; m++) finish_leader(&walk->walkers[walk->members[m]], lane);
     *moved = true;
@@ -114,8 +122,10 @@ static Status advance(Walk *walk, int rank, bool *moved) {
         const Op *op = arrived(walk, rank, lane);
         if (!op) continue;
         Kind kind = (Kind)work_of(w, op)->kind;
-        if (kind == KIND_SEND || kind == KIND_RECEIVE) TRY(try_pair(walk, rank, lane, moved));
-        else if (kind_class(kind) == CLASS_COMMUNICATION) TRY(try_collective(walk, rank, lane, moved));
+        if (kind == KIND_SEND || kind == KIND_RECEIVE)
+            TRY(try_pair(walk, rank, lane, moved));
+        else if (kind_class(kind) == CLASS_COMMUNICATION)
+            TRY(try_collective(walk, rank, lane, moved));
         else {
             finish_leader(w, lane);
             *moved = true;
@@ -133,7 +143,9 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
         const Work *work = work_of(w, op);
         int dep = missing_dep(w, op);
         if (dep != NONE) {
-            if (!*out) snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(w->p, op), op_name(w->p, &w->plan->ops[dep]));
+            if (!*out)
+                snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(w->p, op),
+                         op_name(w->p, &w->plan->ops[dep]));
             continue;  // a peer that does not come explains more
         }
         int position, other;
@@ -145,7 +157,8 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
         group_ranks(w->p, work->group, rank, walk->members, &position);
         for (int m = 0; m < w->p->groups[work->group].size; m++)
             if (!arrived(walk, walk->members[m], lane)) {
-                snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op), walk->members[m]);
+                snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op),
+                         walk->members[m]);
                 return;
             }
     }
@@ -157,22 +170,27 @@ static Status deadlock(const Walk *walk, const Plan *plan, const Program *p) {
     for (int r = 0; r < walk->ranks && used < sizeof text - 96; r++) {
         char line[128] = "";
         explain(walk, r, line, sizeof line);
-        if (*line) used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "; " : "", line);
+        if (*line)
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "; " : "", line);
     }
     FAIL(ERR_PLAN, "plan %s: deadlock: %s", program_name(p, plan->name), text);
 }
 
-static Status walk_init(Walk *walk, Arena *a, const Program *const programs[], const uint8_t *program_of, int k) {
+static Status walk_init(Walk *walk, Arena *a, const Program *const programs[],
+                        const uint8_t *program_of, int k) {
     walk->walkers = ARENA_NEW(a, Walker, walk->ranks);
     walk->members = ARENA_NEW(a, int, walk->ranks);
-    if (!walk->walkers || !walk->members) FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
+    if (!walk->walkers || !walk->members)
+        FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
     for (int r = 0; r < walk->ranks; r++) {
         Walker *w = &walk->walkers[r];
         w->p = programs[program_of ? program_of[r] : 0];
         w->plan = &w->p->plans[k];
         w->done = ARENA_NEW(a, uint8_t, w->plan->op_count + 1);
         w->at = ARENA_NEW(a, int32_t, w->p->lane_count + 1);
-        if (!w->done || !w->at) FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
+        if (!w->done || !w->at)
+            FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
         for (int lane = 0; lane < w->p->lane_count; lane++) w->at[lane] = next_on_lane(w, lane, 0);
     }
     return OK;
@@ -185,7 +203,8 @@ static Status walk_through(Walk *walk) {
     }
     for (int r = 0; r < walk->ranks; r++)
         for (int lane = 0; lane < walk->walkers[r].p->lane_count; lane++)
-            if (leader(&walk->walkers[r], lane)) return deadlock(walk, walk->walkers[r].plan, walk->walkers[r].p);
+            if (leader(&walk->walkers[r], lane))
+                return deadlock(walk, walk->walkers[r].plan, walk->walkers[r].p);
     return OK;
 }
 

@@ -16,7 +16,8 @@ static bool has_dep(const Plan *plan, const Op *op, int after, int distance) {
 
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
     if (op < 0 || op >= plan->op_count || after < 0 || after >= plan->op_count)
-        FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after, plan->op_count);
+        FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after,
+             plan->op_count);
     if (has_dep(plan, &plan->ops[op], after, distance)) return OK;
     TRY(ARRAY_RESERVE(plan->deps, plan->dep_capacity, plan->dep_count + 1));
     int at = plan->ops[op].dep_first + plan->ops[op].dep_count;
@@ -38,10 +39,12 @@ typedef struct {
 } Touch;
 
 static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan) {
-    int places = 2 * plan->operand_count + plan->op_count;  // outputs that are added to and guards are read too
+    int places = 2 * plan->operand_count +
+                 plan->op_count;  // outputs that are added to and guards are read too
     *t = (Touch){ARENA_NEW(a, int32_t, p->tensor_count), ARENA_NEW(a, int32_t, p->tensor_count),
                  ARENA_NEW(a, int32_t, places), ARENA_NEW(a, int32_t, places), 0};
-    if (!t->writer || !t->reader || !t->next || !t->owner) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    if (!t->writer || !t->reader || !t->next || !t->owner)
+        FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
     for (int i = 0; i < p->tensor_count; i++) t->writer[i] = t->reader[i] = NONE;
     return OK;
 }
@@ -72,14 +75,15 @@ static int reads(const Plan *plan, int i, int k) {
     return NONE;
 }
 
-// One pass in plan order. With `distance` 1 the touches are those that a whole step left behind, and
-// only what outlives a step is followed, until this step writes it.
+// One pass in plan order. With `distance` 1 the touches are those that a whole step left behind,
+// and only what outlives a step is followed, until this step writes it.
 static Status pass(const Program *p, Plan *plan, Touch *t, const Touch *before) {
     for (int i = 0; i < plan->op_count; i++) {
         for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++) {
             tensor = program_root(p, tensor);
             Role role = (Role)p->tensors[tensor].role;
-            bool first = before && t->writer[tensor] == NONE && (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
+            bool first = before && t->writer[tensor] == NONE &&
+                         (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
             if (first) TRY(depend(plan, i, before->writer[tensor], 1));
             if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
             note_read(t, tensor, i);
@@ -87,11 +91,13 @@ static Status pass(const Program *p, Plan *plan, Touch *t, const Touch *before) 
         for (int k = 0; k < plan->ops[i].outputs; k++) {
             int tensor = program_root(p, op_outputs(plan, &plan->ops[i])[k]);
             Role role = (Role)p->tensors[tensor].role;
-            bool first = before && t->writer[tensor] == NONE && (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
+            bool first = before && t->writer[tensor] == NONE &&
+                         (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
             if (first) TRY(depend(plan, i, before->writer[tensor], 1));
             for (int at = first ? before->reader[tensor] : NONE; at != NONE; at = before->next[at])
                 TRY(depend(plan, i, before->owner[at], 1));
-            for (int at = before ? NONE : t->reader[tensor]; at != NONE; at = t->next[at]) TRY(depend(plan, i, t->owner[at], 0));
+            for (int at = before ? NONE : t->reader[tensor]; at != NONE; at = t->next[at])
+                TRY(depend(plan, i, t->owner[at], 0));
             if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
             t->writer[tensor] = i;
             t->reader[tensor] = NONE;
@@ -106,7 +112,8 @@ static void remove_data_deps(Plan *plan) {
         Op *op = &plan->ops[i];
         int first = kept;
         for (int d = 0; d < op->dep_count; d++)
-            if (plan->deps[op->dep_first + d].kind != DEP_DATA) plan->deps[kept++] = plan->deps[op->dep_first + d];
+            if (plan->deps[op->dep_first + d].kind != DEP_DATA)
+                plan->deps[kept++] = plan->deps[op->dep_first + d];
         op->dep_first = first;
         op->dep_count = (uint16_t)(kept - first);
     }

@@ -2,9 +2,9 @@
 // Fusion: chains of operations that the device executes as one kernel.
 //
 // Members lie next to each other on one lane and belong to one micro-batch. Each reads the first
-// output of the one before it, or the same gradient (the two halves of a backward). A tensor that only
-// members touch is virtual: it gets no memory. Forward and backward never meet in one chain, so a
-// gradient is ready no later than its layer's backward.
+// output of the one before it, or the same gradient (the two halves of a backward). A tensor that
+// only members touch is virtual: it gets no memory. Forward and backward never meet in one chain,
+// so a gradient is ready no later than its layer's backward.
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
@@ -18,9 +18,15 @@ static const struct {
     Fusion fusion;
     uint8_t count;
     Kind kinds[CHAIN];
-} patterns[] = {  // longest first
-    {FUSION_POOLED_CONV2D_BACKWARD, 4, {KIND_RELU_BACKWARD, KIND_MAX_POOL_BACKWARD, KIND_CONV2D_BACKWARD_WEIGHT, KIND_CONV2D_BACKWARD_INPUT}},
-    {FUSION_POOLED_CONV2D_BACKWARD, 3, {KIND_RELU_BACKWARD, KIND_MAX_POOL_BACKWARD, KIND_CONV2D_BACKWARD_WEIGHT}},
+} patterns[] = {
+    // longest first
+    {FUSION_POOLED_CONV2D_BACKWARD,
+     4,
+     {KIND_RELU_BACKWARD, KIND_MAX_POOL_BACKWARD, KIND_CONV2D_BACKWARD_WEIGHT,
+      KIND_CONV2D_BACKWARD_INPUT}},
+    {FUSION_POOLED_CONV2D_BACKWARD,
+     3,
+     {KIND_RELU_BACKWARD, KIND_MAX_POOL_BACKWARD, KIND_CONV2D_BACKWARD_WEIGHT}},
     {FUSION_CONV2D_RELU_MAX_POOL, 3, {KIND_CONV2D, KIND_RELU, KIND_MAX_POOL}},
     {FUSION_CONV2D_RELU, 2, {KIND_CONV2D, KIND_RELU}},
     {FUSION_LINEAR_RELU, 2, {KIND_LINEAR, KIND_RELU}},
@@ -64,7 +70,9 @@ static bool touched_outside(const Chain *c, int tensor) {
     for (int k = 0; k < c->p->plan_count; k++) {
         const Plan *plan = &c->p->plans[k];
         for (int i = 0; i < plan->op_count; i++)
-            if (!(plan == c->plan && is_member(c, i)) && (reads(plan, i, tensor) || writes(plan, i, tensor))) return true;
+            if (!(plan == c->plan && is_member(c, i)) &&
+                (reads(plan, i, tensor) || writes(plan, i, tensor)))
+                return true;
     }
     for (int t = 0; t < c->p->tensor_count; t++)
         if (c->p->tensors[t].alias == tensor) return true;
@@ -77,14 +85,18 @@ static int next_on_lane(const Plan *plan, int op) {
     return NONE;
 }
 
-static Kind kind_of(const Chain *c, int op) { return (Kind)c->p->works[c->plan->ops[op].work].kind; }
+static Kind kind_of(const Chain *c, int op) {
+    return (Kind)c->p->works[c->plan->ops[op].work].kind;
+}
 
-// May `op` follow the chain? It works on the last member's result, and nothing between them feeds it.
+// May `op` follow the chain? It works on the last member's result, and nothing between them feeds
+// it.
 static bool follows(const Chain *c, int op) {
     int last = c->ops[c->count - 1];
     const Op *a = &c->plan->ops[last], *b = &c->plan->ops[op];
     if (a->shard != b->shard || a->micro_batch != b->micro_batch || b->guard != NONE) return false;
-    bool halves = kind_of(c, op) == KIND_CONV2D_BACKWARD_INPUT;  // reads the gradient that the weight's half read
+    bool halves = kind_of(c, op) ==
+                  KIND_CONV2D_BACKWARD_INPUT;  // reads the gradient that the weight's half read
     int link = halves ? op_inputs(c->plan, a)[1] : op_outputs(c->plan, a)[0];
     if (!reads(c->plan, op, link)) return false;
     for (int between = c->ops[0] + 1; between < op; between++) {
@@ -100,21 +112,25 @@ static bool follows(const Chain *c, int op) {
 // What one member hands to the next is stored nowhere, so nobody else may use it.
 static bool links_are_private(const Chain *c) {
     for (int i = 0; i + 1 < c->count; i++)
-        if (kind_of(c, c->ops[i]) != KIND_CONV2D_BACKWARD_WEIGHT && touched_outside(c, op_outputs(c->plan, &c->plan->ops[c->ops[i]])[0]))
+        if (kind_of(c, c->ops[i]) != KIND_CONV2D_BACKWARD_WEIGHT &&
+            touched_outside(c, op_outputs(c->plan, &c->plan->ops[c->ops[i]])[0]))
             return false;
     return true;
 }
 
 static bool match(Chain *c, uint32_t fusions, int first) {
     for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
-        if (!(fusions >> patterns[k].fusion & 1) || kind_of(c, first) != patterns[k].kinds[0]) continue;
+        if (!(fusions >> patterns[k].fusion & 1) || kind_of(c, first) != patterns[k].kinds[0])
+            continue;
         if (c->plan->ops[first].guard != NONE) continue;
         c->ops[0] = first;
         c->count = 1;
         c->fusion = patterns[k].fusion;
         while (c->count < patterns[k].count) {
             int next = next_on_lane(c->plan, c->ops[c->count - 1]);
-            if (next == NONE || kind_of(c, next) != patterns[k].kinds[c->count] || !follows(c, next)) break;
+            if (next == NONE || kind_of(c, next) != patterns[k].kinds[c->count] ||
+                !follows(c, next))
+                break;
             c->ops[c->count++] = next;
         }
         if (c->count == patterns[k].count && links_are_private(c)) return true;
@@ -128,11 +144,15 @@ static void chain_name(const Chain *c, char *out, size_t size) {
     const char *last = "";
     for (int i = 0; i < c->count; i++) {
         const Work *w = &c->p->works[c->plan->ops[c->ops[i]].work];
-        const char *layer = w->layer == NONE ? kind_name((Kind)w->kind) : program_name(c->p, w->layer);
-        if (strcmp(layer, last) && used < size) used += (size_t)snprintf(out + used, size - used, "%s%s", *last ? "+" : "", layer);
+        const char *layer =
+            w->layer == NONE ? kind_name((Kind)w->kind) : program_name(c->p, w->layer);
+        if (strcmp(layer, last) && used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", *last ? "+" : "", layer);
         last = layer;
     }
-    if (used < size) snprintf(out + used, size - used, ".%s", phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
+    if (used < size)
+        snprintf(out + used, size - used, ".%s",
+                 phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
 }
 
 static bool handed_on(const Chain *c, int tensor) {
@@ -142,13 +162,15 @@ static bool handed_on(const Chain *c, int tensor) {
 }
 
 // The chain's operands: what it leaves in memory, and what it takes from outside; each once.
-static void chain_operands(const Chain *c, int32_t *outputs, int *output_count, int32_t *inputs, int *input_count) {
+static void chain_operands(const Chain *c, int32_t *outputs, int *output_count, int32_t *inputs,
+                           int *input_count) {
     *output_count = *input_count = 0;
     for (int i = 0; i < c->count; i++) {
         const Op *op = &c->plan->ops[c->ops[i]];
         for (int k = 0; k < op->outputs; k++) {
             int tensor = op_outputs(c->plan, op)[k];
-            if (!handed_on(c, tensor) || touched_outside(c, tensor)) outputs[(*output_count)++] = tensor;
+            if (!handed_on(c, tensor) || touched_outside(c, tensor))
+                outputs[(*output_count)++] = tensor;
         }
     }
     for (int i = 0; i < c->count; i++) {
@@ -167,7 +189,8 @@ static int32_t chain_layer(const Chain *c) {
     for (int i = 0; i < c->count; i++) {
         const Work *w = &c->p->works[c->plan->ops[c->ops[i]].work];
         Kind k = (Kind)w->kind;
-        if (k == KIND_CONV2D || k == KIND_LINEAR || k == KIND_CONV2D_BACKWARD_WEIGHT) return w->layer;
+        if (k == KIND_CONV2D || k == KIND_LINEAR || k == KIND_CONV2D_BACKWARD_WEIGHT)
+            return w->layer;
     }
     return c->p->works[c->plan->ops[c->ops[0]].work].layer;
 }
@@ -178,7 +201,8 @@ static Status move_deps(Chain *c) {
     for (int i = 1; i < c->count; i++)
         for (int d = 0; d < c->plan->ops[c->ops[i]].dep_count; d++) {
             Dep dep = c->plan->deps[c->plan->ops[c->ops[i]].dep_first + d];
-            if (!is_member(c, dep.op)) TRY(plan_add_dep(c->plan, first, dep.op, (DepKind)dep.kind, dep.distance));
+            if (!is_member(c, dep.op))
+                TRY(plan_add_dep(c->plan, first, dep.op, (DepKind)dep.kind, dep.distance));
         }
     for (int d = 0; d < c->plan->dep_count; d++)
         if (is_member(c, c->plan->deps[d].op)) c->plan->deps[d].op = first;
@@ -212,11 +236,24 @@ static Status fuse_chain(Chain *c) {
     char layer_name[128];
     snprintf(layer_name, sizeof layer_name, "%s", program_name(p, layer));
     const Work *w = &p->works[first.work];
-    TRY(plan_add_op(p, plan, &(OpSpec){.name = name, .layer = layer_name, .kind = KIND_FUSED, .phase = (Phase)w->phase,
-                                       .dtype = (Dtype)w->dtype, .lane = first.lane, .attrs = &attr, .outputs = outputs, .inputs = inputs,
-                                       .output_count = output_count, .input_count = input_count, .shard = first.shard,
-                                       .micro_batch = first.micro_batch, .flags = flags, .flops = flops,
-                                       .cost_key = key}, NULL));
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = name,
+                              .layer = layer_name,
+                              .kind = KIND_FUSED,
+                              .phase = (Phase)w->phase,
+                              .dtype = (Dtype)w->dtype,
+                              .lane = first.lane,
+                              .attrs = &attr,
+                              .outputs = outputs,
+                              .inputs = inputs,
+                              .output_count = output_count,
+                              .input_count = input_count,
+                              .shard = first.shard,
+                              .micro_batch = first.micro_batch,
+                              .flags = flags,
+                              .flops = flops,
+                              .cost_key = key},
+                    NULL));
     Op fused = plan->ops[--plan->op_count];
     fused.dep_first = plan->ops[c->ops[0]].dep_first;
     fused.dep_count = plan->ops[c->ops[0]].dep_count;

@@ -66,10 +66,16 @@ int kind_find(const char *name, int length) {
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 int dtype_find(const char *name, int length) { return find(dtypes, COUNT(dtypes), name, length); }
 int role_find(const char *name, int length) { return find(roles, COUNT(roles), name, length); }
-int placement_find(const char *name, int length) { return find(placements, COUNT(placements), name, length); }
+int placement_find(const char *name, int length) {
+    return find(placements, COUNT(placements), name, length);
+}
 int phase_find(const char *name, int length) { return find(phases, COUNT(phases), name, length); }
-int algorithm_find(const char *name, int length) { return find(algorithms, COUNT(algorithms), name, length); }
-int lane_kind_find(const char *name, int length) { return find(lane_kinds, COUNT(lane_kinds), name, length); }
+int algorithm_find(const char *name, int length) {
+    return find(algorithms, COUNT(algorithms), name, length);
+}
+int lane_kind_find(const char *name, int length) {
+    return find(lane_kinds, COUNT(lane_kinds), name, length);
+}
 
 int kind_attribute_count(Kind k) {
     const char *s = kinds[k].attributes;

@@ -35,7 +35,8 @@ static void find_lives(const Program *p, Life *lives) {
     for (int t = 0; t < p->tensor_count; t++) {
         for (int k = 0; k < PLANS; k++) lives[t].first[k] = lives[t].last[k] = NONE;
         Role r = (Role)p->tensors[t].role;
-        lives[t].used = r == ROLE_SCALAR || r == ROLE_SCRATCH;  // the host and the kernels use these
+        lives[t].used =
+            r == ROLE_SCALAR || r == ROLE_SCRATCH;  // the host and the kernels use these
     }
     for (int k = 0; k < p->plan_count; k++) {
         const Plan *plan = &p->plans[k];
@@ -50,7 +51,9 @@ static void find_lives(const Program *p, Life *lives) {
 
 static bool lives_overlap(const Life *a, const Life *b) {
     for (int k = 0; k < PLANS; k++)
-        if (a->first[k] != NONE && b->first[k] != NONE && a->first[k] <= b->last[k] && b->first[k] <= a->last[k]) return true;
+        if (a->first[k] != NONE && b->first[k] != NONE && a->first[k] <= b->last[k] &&
+            b->first[k] <= a->last[k])
+            return true;
     return false;
 }
 
@@ -74,7 +77,8 @@ static int64_t first_fit(const Region *r, int tensor) {
         moved = false;
         for (int i = 0; i < r->count; i++) {
             const Tensor *other = &r->p->tensors[r->placed[i]];
-            bool together = keeps_its_place((Role)other->role) || lives_overlap(&r->lives[tensor], &r->lives[r->placed[i]]);
+            bool together = keeps_its_place((Role)other->role) ||
+                            lives_overlap(&r->lives[tensor], &r->lives[r->placed[i]]);
             if (!together || !memory_overlaps(&candidate, other)) continue;
             candidate.offset = other->offset + align_up(other->bytes);
             moved = true;
@@ -83,9 +87,11 @@ static int64_t first_fit(const Region *r, int tensor) {
     return candidate.offset;
 }
 
-static void sort_by_size(const Program *p, int32_t *tensors, int count) {  // stable: equal sizes stay in table order
+static void sort_by_size(const Program *p, int32_t *tensors,
+                         int count) {  // stable: equal sizes stay in table order
     for (int i = 1; i < count; i++)
-        for (int k = i; k > 0 && p->tensors[tensors[k]].bytes > p->tensors[tensors[k - 1]].bytes; k--) {
+        for (int k = i; k > 0 && p->tensors[tensors[k]].bytes > p->tensors[tensors[k - 1]].bytes;
+             k--) {
             int32_t t = tensors[k];
             tensors[k] = tensors[k - 1];
             tensors[k - 1] = t;
@@ -93,11 +99,13 @@ static void sort_by_size(const Program *p, int32_t *tensors, int count) {  // st
 }
 
 // Give the tensors of one role in one pool their offsets; the size of the region.
-static int64_t place_region(Program *p, const Life *lives, Pool pool, Role role, int32_t *members, int32_t *placed) {
+static int64_t place_region(Program *p, const Life *lives, Pool pool, Role role, int32_t *members,
+                            int32_t *placed) {
     int count = 0;
     for (int t = 0; t < p->tensor_count; t++) {
         Tensor *tensor = &p->tensors[t];
-        if (tensor->alias == NONE && lives[t].used && tensor->pool == pool && tensor->role == role) members[count++] = t;
+        if (tensor->alias == NONE && lives[t].used && tensor->pool == pool && tensor->role == role)
+            members[count++] = t;
     }
     int64_t end = 0;
     if (!keeps_its_place(role)) sort_by_size(p, members, count);
@@ -117,9 +125,11 @@ static bool op_touches(const Program *p, const Plan *plan, int op, int tensor) {
     return false;
 }
 
-// `later` takes memory over from `earlier`: its first operation waits for the last one, on each lane,
-// that touched `earlier` (one lane keeps plan order by itself), within the step or from the step before.
-static Status add_reuse(const Program *p, Plan *plan, const Life *earlier, int earlier_tensor, const Life *later, int k, int distance) {
+// `later` takes memory over from `earlier`: its first operation waits for the last one, on each
+// lane, that touched `earlier` (one lane keeps plan order by itself), within the step or from the
+// step before.
+static Status add_reuse(const Program *p, Plan *plan, const Life *earlier, int earlier_tensor,
+                        const Life *later, int k, int distance) {
     int first = later->first[k];
     for (int lane = 0; lane < p->lane_count; lane++) {
         if (lane == plan->ops[first].lane) continue;
@@ -136,7 +146,9 @@ static Status add_reuse_deps(Program *p, const Life *lives) {
     for (int a = 0; a < p->tensor_count; a++)
         for (int b = 0; b < p->tensor_count; b++) {
             const Tensor *ta = &p->tensors[a], *tb = &p->tensors[b];
-            if (a == b || ta->alias != NONE || tb->alias != NONE || !lives[a].used || !lives[b].used) continue;
+            if (a == b || ta->alias != NONE || tb->alias != NONE || !lives[a].used ||
+                !lives[b].used)
+                continue;
             if (keeps_its_place((Role)ta->role) || !memory_overlaps(ta, tb)) continue;
             for (int k = 0; k < p->plan_count; k++) {
                 if (lives[a].first[k] == NONE || lives[b].first[k] == NONE) continue;
@@ -153,7 +165,9 @@ static void add_region_offsets(Program *p, const Life *lives) {
         for (int role = 0; role < ROLE_COUNT; role++) {
             for (int t = 0; t < p->tensor_count; t++) {
                 Tensor *tensor = &p->tensors[t];
-                if (tensor->alias == NONE && lives[t].used && tensor->pool == pool && tensor->role == role) tensor->offset += base;
+                if (tensor->alias == NONE && lives[t].used && tensor->pool == pool &&
+                    tensor->role == role)
+                    tensor->offset += base;
             }
             base += p->role_bytes[pool][role];
         }
@@ -170,7 +184,8 @@ static void add_region_offsets(Program *p, const Life *lives) {
 Status lay_out(Program *p) {
     Arena scratch = {0};
     Life *lives = ARENA_NEW(&scratch, Life, p->tensor_count + 1);
-    int32_t *members = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1), *placed = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1);
+    int32_t *members = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1),
+            *placed = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1);
     if (!lives || !members || !placed) {
         arena_finish(&scratch);
         FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
@@ -182,7 +197,8 @@ Status lay_out(Program *p) {
     }
     for (int pool = 0; pool < POOL_COUNT; pool++)
         for (int role = 0; role < ROLE_COUNT; role++)
-            p->role_bytes[pool][role] = place_region(p, lives, (Pool)pool, (Role)role, members, placed);
+            p->role_bytes[pool][role] =
+                place_region(p, lives, (Pool)pool, (Role)role, members, placed);
     Status s = add_reuse_deps(p, lives);
     add_region_offsets(p, lives);
     arena_finish(&scratch);

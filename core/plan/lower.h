@@ -7,11 +7,11 @@
 
 // Chains of operations that a device executes as one kernel. A chain follows the first output of
 // each member; what only members read is never stored.
-#define FUSION_LIST(X)                                                                                 \
-    X(CONV2D_RELU_MAX_POOL, "conv2d+relu+max_pool")                                                    \
-    X(CONV2D_RELU, "conv2d+relu")                                                                      \
-    X(LINEAR_RELU, "linear+relu")                                                                      \
-    X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward")                          \
+#define FUSION_LIST(X)                                                           \
+    X(CONV2D_RELU_MAX_POOL, "conv2d+relu+max_pool")                              \
+    X(CONV2D_RELU, "conv2d+relu")                                                \
+    X(LINEAR_RELU, "linear+relu")                                                \
+    X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward") \
     X(CONV2D_BACKWARD, "conv2d_backward_weight+conv2d_backward_input")
 typedef enum {
 #define X(constant, name) FUSION_##constant,
@@ -25,8 +25,8 @@ const char *fusion_name(Fusion f);
 typedef struct {
     const char *name;
     uint32_t fusions;  // bit f: the device has a kernel for Fusion f
-    // Bytes of scratch that one operation needs, a pure function of the work and its operands' shapes.
-    // `members` are the fused operations (or `op` itself, count 1).
+    // Bytes of scratch that one operation needs, a pure function of the work and its operands'
+    // shapes. `members` are the fused operations (or `op` itself, count 1).
     int64_t (*scratch_bytes)(const Program *p, const Plan *plan, const Op *members, int count);
 } DeviceTraits;
 

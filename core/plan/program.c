@@ -24,17 +24,21 @@ void program_finish(Program *p) {
     *p = (Program){0};
 }
 
-const char *program_name(const Program *p, int32_t name) { return name == NONE ? "" : p->names + name; }
+const char *program_name(const Program *p, int32_t name) {
+    return name == NONE ? "" : p->names + name;
+}
 
 const char *tensor_name(const Program *p, int32_t tensor) {
     return tensor == NONE ? "" : program_name(p, p->tensors[tensor].name);
 }
 
-const char *op_name(const Program *p, const Op *op) { return program_name(p, p->works[op->work].name); }
+const char *op_name(const Program *p, const Op *op) {
+    return program_name(p, p->works[op->work].name);
+}
 
-#define FIND(table)                                                            \
-    for (int i = 0; i < p->table##_count; i++)                                 \
-        if (!strcmp(program_name(p, p->table##s[i].name), name)) return i;     \
+#define FIND(table)                                                        \
+    for (int i = 0; i < p->table##_count; i++)                             \
+        if (!strcmp(program_name(p, p->table##s[i].name), name)) return i; \
     return NONE
 
 int program_find_tensor(const Program *p, const char *name) { FIND(tensor); }
@@ -129,10 +133,21 @@ uint64_t program_fingerprint(const Program *p) {
             const Op *op = &plan->ops[k];
             const Work *w = &p->works[op->work];
             if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) continue;
-            const uint64_t facts[] = {w->kind, w->dtype, w->reduce, w->algorithm, w->order, w->parts, (uint64_t)w->group,
-                                      (uint64_t)w->peer, (uint64_t)w->payload_bytes, op->lane, op->outputs, op->inputs};
+            const uint64_t facts[] = {w->kind,
+                                      w->dtype,
+                                      w->reduce,
+                                      w->algorithm,
+                                      w->order,
+                                      w->parts,
+                                      (uint64_t)w->group,
+                                      (uint64_t)w->peer,
+                                      (uint64_t)w->payload_bytes,
+                                      op->lane,
+                                      op->outputs,
+                                      op->inputs};
             for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) hash = mix(hash, facts[f]);
-            // Peers address each other's operands at equal offsets, so those are part of the agreement.
+            // Peers address each other's operands at equal offsets, so those are part of the
+            // agreement.
             for (int o = 0; o < op->outputs + op->inputs; o++)
                 hash = mix(hash, (uint64_t)p->tensors[op_outputs(plan, op)[o]].offset);
         }

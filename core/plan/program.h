@@ -2,9 +2,10 @@
 // The step plan: what a rank does in a training step, as data.
 //
 // A Program is what a run does: tables of tensors, groups and lanes, and a few Plans over them (the
-// initial broadcast, the training step, evaluation). A Plan is a list of operations for one class of
-// ranks; it names peers by mesh axis and position in a group, never by absolute rank. Work says what
-// is done, Op says when. The trainer and the simulator both execute the program that lower() made.
+// initial broadcast, the training step, evaluation). A Plan is a list of operations for one class
+// of ranks; it names peers by mesh axis and position in a group, never by absolute rank. Work says
+// what is done, Op says when. The trainer and the simulator both execute the program that lower()
+// made.
 #ifndef CORE_PLAN_PROGRAM_H
 #define CORE_PLAN_PROGRAM_H
 
@@ -24,7 +25,8 @@ typedef struct {
 } Axis;
 
 // Ranks that communicate: those whose coordinates agree with ours on every axis but `axes`, in rank
-// order; or, with axes 0, the explicit list of absolute ranks at program.members[first .. first+size).
+// order; or, with axes 0, the explicit list of absolute ranks at program.members[first ..
+// first+size).
 typedef struct {
     int32_t name, size, first;
     uint16_t axes;  // bit i: members vary along axis i
@@ -40,19 +42,22 @@ typedef struct {
 typedef struct {
     int64_t shape[DIMS];
     int32_t name, tied_to;  // tied_to: the logical tensor whose storage this one uses, or NONE
-    int64_t fan_in;         // of an initialised parameter: U(-1/sqrt(fan_in), 1/sqrt(fan_in)); else 0
+    int64_t fan_in;  // of an initialised parameter: U(-1/sqrt(fan_in), 1/sqrt(fan_in)); else 0
     uint8_t dims, dtype, role, trainable;
 } Logical;
 
 // A rank's piece of a logical tensor. `shape` is its capacity; with an extent only the first
 // `extent` rows of dimension 0 are in use, a number that may change from step to step.
 typedef struct {
-    int64_t shape[DIMS], bytes, offset;  // offset: in its pool; set by lower(), NONE while unplaced or virtual
-    int64_t flat_begin, flat_end;        // range of elements of the logical tensor (ZeRO); both 0: by placement
-    int32_t name, logical, extent, alias;  // extent: scalar tensor or NONE; alias: tensor whose memory it views, or NONE
-    int32_t shard, micro_batch;          // which shard and micro-batch of this rank it belongs to
-    uint8_t placement[AXES];             // per mesh axis, Placement
-    uint8_t dtype, role, dims, pool;     // pool: Pool, set by lower()
+    int64_t shape[DIMS], bytes,
+        offset;  // offset: in its pool; set by lower(), NONE while unplaced or virtual
+    int64_t flat_begin,
+        flat_end;  // range of elements of the logical tensor (ZeRO); both 0: by placement
+    int32_t name, logical, extent,
+        alias;  // extent: scalar tensor or NONE; alias: tensor whose memory it views, or NONE
+    int32_t shard, micro_batch;       // which shard and micro-batch of this rank it belongs to
+    uint8_t placement[AXES];          // per mesh axis, Placement
+    uint8_t dtype, role, dims, pool;  // pool: Pool, set by lower()
 } Tensor;
 
 // Where a tensor lives: in memory of the rank's own, or in memory that its peers can address.
@@ -60,28 +65,31 @@ typedef enum { POOL_LOCAL, POOL_SHARED, POOL_COUNT } Pool;
 
 // What is done. Shared by all micro-batches that do the same.
 typedef struct {
-    int32_t name, layer;                 // layer: name of the layer it belongs to, or NONE
-    int32_t group, peer;                 // of a communication. peer: root's position in the group; of a send or
-                                         // receive, the distance along the group (+1: the next member)
-    int32_t attr_first, attr_count;      // program.attrs
+    int32_t name, layer;  // layer: name of the layer it belongs to, or NONE
+    int32_t group, peer;  // of a communication. peer: root's position in the group; of a send or
+                          // receive, the distance along the group (+1: the next member)
+    int32_t attr_first, attr_count;                         // program.attrs
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
-    uint64_t cost_key;                   // equal for work of equal kind, type and shapes
+    uint64_t cost_key;  // equal for work of equal kind, type and shapes
     uint16_t kind;
-    uint8_t phase, dtype, reduce, algorithm, order, parts;  // parts: inputs folded per output of a reduction (shards a rank)
+    uint8_t phase, dtype, reduce, algorithm, order,
+        parts;  // parts: inputs folded per output of a reduction (shards a rank)
 } Work;
 
 enum { OP_ACCUMULATE = 1, OP_RECOMPUTE = 2 };
 
 // When it is done. Operands are outputs, then inputs, at plan.operands[operand_first ..].
 typedef struct {
-    int32_t work, operand_first, dep_first, guard;  // guard: scalar tensor; the op is skipped while it is zero; or NONE
+    int32_t work, operand_first, dep_first,
+        guard;  // guard: scalar tensor; the op is skipped while it is zero; or NONE
     int32_t shard, micro_batch;
-    int32_t member_first, member_count;             // of a fused op: plan.members
+    int32_t member_first, member_count;  // of a fused op: plan.members
     uint16_t dep_count, outputs, inputs;
     uint8_t lane, flags;
 } Op;
 
-// Operation `op` of the same plan must have ended first: in this step (distance 0) or the one before (1).
+// Operation `op` of the same plan must have ended first: in this step (distance 0) or the one
+// before (1).
 typedef struct {
     int32_t op;
     uint8_t kind, distance;  // DepKind
@@ -89,8 +97,8 @@ typedef struct {
 
 typedef struct {
     int32_t name;
-    Op *ops;            // owned, as the arrays below
-    Op *members;        // operations that were fused; their operands are in `operands` too
+    Op *ops;      // owned, as the arrays below
+    Op *members;  // operations that were fused; their operands are in `operands` too
     Dep *deps;
     int32_t *operands;  // tensors
     int op_count, op_capacity, member_count, member_capacity;
@@ -115,9 +123,9 @@ typedef struct {
     int member_count, member_capacity, name_bytes, name_capacity;
     Plan plans[PLANS];
     int plan_count;
-    bool lowered;                               // by lower(): what follows is set, and so are offsets and pools
-    int32_t device;                             // name of the device it was lowered for
-    int64_t pool_bytes[POOL_COUNT];             // set by lower()
+    bool lowered;    // by lower(): what follows is set, and so are offsets and pools
+    int32_t device;  // name of the device it was lowered for
+    int64_t pool_bytes[POOL_COUNT];  // set by lower()
     int64_t role_bytes[POOL_COUNT][ROLE_COUNT];
 } Program;
 
@@ -125,7 +133,7 @@ void program_finish(Program *p);  // free what it owns; safe on a zeroed Program
 
 const char *program_name(const Program *p, int32_t name);  // "" for NONE
 const char *tensor_name(const Program *p, int32_t tensor);
-const char *op_name(const Program *p, const Op *op);        // the name of its work
+const char *op_name(const Program *p, const Op *op);  // the name of its work
 
 // The tensor, group, lane or plan of that name, or NONE.
 int program_find_tensor(const Program *p, const char *name);
@@ -135,8 +143,12 @@ int program_find_plan(const Program *p, const char *name);
 
 int64_t tensor_elements(const Tensor *t);  // at full extent
 
-static inline const int32_t *op_outputs(const Plan *plan, const Op *op) { return plan->operands + op->operand_first; }
-static inline const int32_t *op_inputs(const Plan *plan, const Op *op) { return op_outputs(plan, op) + op->outputs; }
+static inline const int32_t *op_outputs(const Plan *plan, const Op *op) {
+    return plan->operands + op->operand_first;
+}
+static inline const int32_t *op_inputs(const Plan *plan, const Op *op) {
+    return op_outputs(plan, op) + op->outputs;
+}
 
 // The i-th attribute of some work.
 int64_t work_attr(const Program *p, const Work *w, int i);
@@ -145,14 +157,16 @@ double work_real(const Program *p, const Work *w, int i);
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
 
-// A member of a group, as seen from `rank`: its members in order into ranks[size]; our position in *position.
+// A member of a group, as seen from `rank`: its members in order into ranks[size]; our position in
+// *position.
 void group_ranks(const Program *p, int group, int rank, int *ranks, int *position);
 
 // Bytes of a class of memory as reports name them: parameters, gradients, optimiser, activations
 // (with inputs), communication (buffers), scratch (with scalars).
-#define MEMORY_LIST(X)                                                                    \
-    X(PARAMETERS, "parameters") X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser")       \
-    X(ACTIVATIONS, "activations") X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
+#define MEMORY_LIST(X)                                                                \
+    X(PARAMETERS, "parameters")                                                       \
+    X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser") X(ACTIVATIONS, "activations") \
+        X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
 typedef enum {
 #define X(constant, name) MEMORY_##constant,
     MEMORY_LIST(X)
@@ -161,7 +175,8 @@ typedef enum {
 } Memory;
 const char *memory_name(Memory m);
 Memory role_memory(Role r);
-int64_t program_memory(const Program *p, Memory m);  // planned bytes of a lowered program, over both pools
+int64_t program_memory(const Program *p,
+                       Memory m);  // planned bytes of a lowered program, over both pools
 
 // A 64-bit hash of the communication that a program issues: kinds, groups, sizes, order. Ranks
 // compare it before their first step.

@@ -18,15 +18,21 @@ static Operand bind_operand(const Executor *e, int tensor) {
     return o;
 }
 
-static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch, KernelCall *call) {
+static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
+                        KernelCall *call) {
     const Work *w = &e->program->works[op->work];
     int count = op->outputs + op->inputs;
     Operand *operands = ARENA_NEW(a, Operand, count + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
     for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
-    *call = (KernelCall){.kind = (Kind)w->kind, .dtype = (Dtype)w->dtype, .accumulate = op->flags & OP_ACCUMULATE,
-                         .outputs = op->outputs, .inputs = op->inputs, .operand = operands,
-                         .attr = &e->program->attrs[w->attr_first], .scratch = scratch};
+    *call = (KernelCall){.kind = (Kind)w->kind,
+                         .dtype = (Dtype)w->dtype,
+                         .accumulate = op->flags & OP_ACCUMULATE,
+                         .outputs = op->outputs,
+                         .inputs = op->inputs,
+                         .operand = operands,
+                         .attr = &e->program->attrs[w->attr_first],
+                         .scratch = scratch};
     if (w->kind != KIND_FUSED) return OK;
     KernelCall *members = ARENA_NEW(a, KernelCall, op->member_count);
     if (!members) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
@@ -39,7 +45,8 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
 }
 
 // Neighbouring pieces without a gap are one segment.
-static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors, int count, CommSegment **out, int *segments) {
+static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors, int count,
+                            CommSegment **out, int *segments) {
     *out = ARENA_NEW(a, CommSegment, count + 1);
     if (!*out) FAIL(ERR_MEMORY, "out of memory for binding a communication");
     *segments = 0;
@@ -52,14 +59,18 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
 
 static const CollectiveKind collective_of[KIND_COUNT] = {
     [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
-    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST, [KIND_REDUCE] = COLLECTIVE_REDUCE,
-    [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL, [KIND_BARRIER] = COLLECTIVE_BARRIER,
+    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST,
+    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
+    [KIND_BARRIER] = COLLECTIVE_BARRIER,
 };
 static const ScheduleKind schedule_of[ALGORITHM_COUNT] = {
-    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT, [ALGORITHM_CHAIN] = SCHEDULE_CHAIN, [ALGORITHM_RING] = SCHEDULE_RING,
+    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT,
+    [ALGORITHM_CHAIN] = SCHEDULE_CHAIN,
+    [ALGORITHM_RING] = SCHEDULE_RING,
 };
 
-static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op, CommCall *call) {
+static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
+                        CommCall *call) {
     const Program *p = e->program;
     const Work *w = &p->works[op->work];
     int size = p->groups[w->group].size, position;
@@ -71,23 +82,38 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
     bool pair = w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
-    *call = (CommCall){.kind = collective_of[w->kind], .schedule = schedule_of[w->algorithm], .reduce = (Reduce)w->reduce,
-                       .dtype = (Dtype)w->dtype, .point_to_point = pair, .receive = w->kind == KIND_RECEIVE, .group = w->group,
-                       .lane = op->lane, .root = pair ? ((position + w->peer) % size + size) % size : w->peer,
-                       .tag = pair ? (int)work_attr(p, w, 0) : 0, .parts = w->parts,
-                       .segment_count = outputs, .input = input, .output = output,
-                       .ranks = ranks, .ranks_count = size, .position = position, .name = op_name(p, op)};
+    *call = (CommCall){.kind = collective_of[w->kind],
+                       .schedule = schedule_of[w->algorithm],
+                       .reduce = (Reduce)w->reduce,
+                       .dtype = (Dtype)w->dtype,
+                       .point_to_point = pair,
+                       .receive = w->kind == KIND_RECEIVE,
+                       .group = w->group,
+                       .lane = op->lane,
+                       .root = pair ? ((position + w->peer) % size + size) % size : w->peer,
+                       .tag = pair ? (int)work_attr(p, w, 0) : 0,
+                       .parts = w->parts,
+                       .segment_count = outputs,
+                       .input = input,
+                       .output = output,
+                       .ranks = ranks,
+                       .ranks_count = size,
+                       .position = position,
+                       .name = op_name(p, op)};
     return OK;
 }
 
 static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {
     const Work *w = &e->program->works[op->work];
-    *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]), .labels = bind_operand(e, op_outputs(plan, op)[1]),
-                       .f64 = w->dtype == DTYPE_F64, .evaluate = work_attr(e->program, w, 0) < 0};
+    *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]),
+                       .labels = bind_operand(e, op_outputs(plan, op)[1]),
+                       .f64 = w->dtype == DTYPE_F64,
+                       .evaluate = work_attr(e->program, w, 0) < 0};
     return OK;
 }
 
-static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch, BoundOp *b) {
+static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
+                      BoundOp *b) {
     const Program *p = e->program;
     b->class = kind_class((Kind)p->works[op->work].kind);
     if (op->guard != NONE) {
@@ -101,15 +127,19 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, voi
         return bind_load(e, plan, op, &b->load);
     case CLASS_COMMUNICATION: break;
     }
-    if (!e->comm) FAIL(ERR_PLAN, "%s needs a communicator, and this run has one rank", op_name(p, op));
+    if (!e->comm)
+        FAIL(ERR_PLAN, "%s needs a communicator, and this run has one rank", op_name(p, op));
     return bind_comm(e, a, plan, op, &b->comm);
 }
 
 static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, BoundPlan *b) {
     int lanes = e->program->lane_count;
-    *b = (BoundPlan){.ops = ARENA_NEW(a, BoundOp, plan->op_count + 1), .done = ARENA_NEW(a, uint8_t, plan->op_count + 1),
-                     .lane_ops = ARENA_NEW(a, int32_t, plan->op_count + 1), .lane_first = ARENA_NEW(a, int32_t, lanes + 1)};
-    if (!b->ops || !b->done || !b->lane_ops || !b->lane_first) FAIL(ERR_MEMORY, "out of memory for binding a plan");
+    *b = (BoundPlan){.ops = ARENA_NEW(a, BoundOp, plan->op_count + 1),
+                     .done = ARENA_NEW(a, uint8_t, plan->op_count + 1),
+                     .lane_ops = ARENA_NEW(a, int32_t, plan->op_count + 1),
+                     .lane_first = ARENA_NEW(a, int32_t, lanes + 1)};
+    if (!b->ops || !b->done || !b->lane_ops || !b->lane_first)
+        FAIL(ERR_MEMORY, "out of memory for binding a plan");
     int count = 0;
     for (int lane = 0; lane < lanes; lane++) {
         b->lane_first[lane] = count;
@@ -117,7 +147,8 @@ static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, 
             if (plan->ops[i].lane == lane) b->lane_ops[count++] = i;
     }
     b->lane_first[lanes] = count;
-    for (int i = 0; i < plan->op_count; i++) TRY(bind_op(e, a, plan, &plan->ops[i], scratch, &b->ops[i]));
+    for (int i = 0; i < plan->op_count; i++)
+        TRY(bind_op(e, a, plan, &plan->ops[i], scratch, &b->ops[i]));
     return OK;
 }
 
@@ -132,7 +163,10 @@ static Status allocate(Executor *e) {
     int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
     if (bytes) {
         e->local = aligned_alloc(64, (size_t)bytes);
-        if (!e->local) FAIL(ERR_MEMORY, "rank %d: no memory for %lld bytes of tensors; a smaller --batch needs less", e->rank, (long long)bytes);
+        if (!e->local)
+            FAIL(ERR_MEMORY,
+                 "rank %d: no memory for %lld bytes of tensors; a smaller --batch needs less",
+                 e->rank, (long long)bytes);
         memset(e->local, 0, (size_t)bytes);
     }
     e->pools[POOL_LOCAL] = e->local;
@@ -140,7 +174,8 @@ static Status allocate(Executor *e) {
     return OK;
 }
 
-Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device, Comm *comm, const ExecutorHooks *hooks) {
+Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device,
+                       Comm *comm, const ExecutorHooks *hooks) {
     assert(p->lowered);
     *e = (Executor){.program = p, .device = device, .comm = comm, .rank = rank, .plan = NONE};
     if (hooks) e->hooks = *hooks;
@@ -148,7 +183,8 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
     e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
     e->lanes = ARENA_NEW(a, LaneState, p->lane_count);
     if (!e->plans || !e->lanes) FAIL(ERR_MEMORY, "out of memory for binding a program");
-    for (int k = 0; k < p->plan_count; k++) TRY(bind_plan(e, a, &p->plans[k], scratch_of(e), &e->plans[k]));
+    for (int k = 0; k < p->plan_count; k++)
+        TRY(bind_plan(e, a, &p->plans[k], scratch_of(e), &e->plans[k]));
     return OK;
 }
 
@@ -157,5 +193,9 @@ void executor_destroy(Executor *e) {
     *e = (Executor){0};
 }
 
-void executor_set_f64(Executor *e, int scalar, double value) { memcpy(executor_data(e, scalar), &value, sizeof value); }
-void executor_set_i64(Executor *e, int scalar, int64_t value) { memcpy(executor_data(e, scalar), &value, sizeof value); }
+void executor_set_f64(Executor *e, int scalar, double value) {
+    memcpy(executor_data(e, scalar), &value, sizeof value);
+}
+void executor_set_i64(Executor *e, int scalar, int64_t value) {
+    memcpy(executor_data(e, scalar), &value, sizeof value);
+}

@@ -18,7 +18,8 @@ static bool may_start(const Executor *e, int op) {
     const Plan *plan = plan_of(e);
     for (int d = 0; d < plan->ops[op].dep_count; d++) {
         const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
-        if (dep->distance == 0 && !e->plans[e->plan].done[dep->op]) return false;  // steps do not overlap
+        if (dep->distance == 0 && !e->plans[e->plan].done[dep->op])
+            return false;  // steps do not overlap
     }
     return true;
 }
@@ -37,11 +38,18 @@ static Status finish(Executor *e, int lane, int op) {
     return OK;
 }
 
-static void record(Executor *e, int lane, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns, int64_t cpu_ns) {
+static void record(Executor *e, int lane, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns,
+                   int64_t cpu_ns) {
     if (!e->timeline) return;
-    timeline_add_span(e->timeline, &(Span){.start_ps = (start_ns - e->origin_ns) * 1000, .end_ps = (end_ns - e->origin_ns) * 1000,
-                                           .op = op, .step = (int32_t)e->step, .rank = e->rank, .wait_ns = wait_ns,
-                                           .cpu_ns = cpu_ns, .plan = (uint8_t)e->plan, .lane = (uint8_t)lane,
+    timeline_add_span(e->timeline, &(Span){.start_ps = (start_ns - e->origin_ns) * 1000,
+                                           .end_ps = (end_ns - e->origin_ns) * 1000,
+                                           .op = op,
+                                           .step = (int32_t)e->step,
+                                           .rank = e->rank,
+                                           .wait_ns = wait_ns,
+                                           .cpu_ns = cpu_ns,
+                                           .plan = (uint8_t)e->plan,
+                                           .lane = (uint8_t)lane,
                                            .source = SOURCE_MEASURED});
 }
 
@@ -59,8 +67,10 @@ static Status run(Executor *e, int lane, int op) {
     if (guarded_off(b)) return finish(e, lane, op);
     bool timed = e->timeline != NULL;
     int64_t start = timed ? clock_ns() : 0, cpu = timed ? clock_thread_cpu_ns() : 0;
-    if (b->class == CLASS_COMPUTE) device_run(e->device, &b->call);
-    else load(e, b);
+    if (b->class == CLASS_COMPUTE)
+        device_run(e->device, &b->call);
+    else
+        load(e, b);
     if (timed) {
         int64_t used = clock_thread_cpu_ns() - cpu;
         record(e, lane, op, start, clock_ns(), 0, used);
@@ -73,7 +83,8 @@ static Status progress(Executor *e, int lane, bool *moved) {
     LaneState *l = &e->lanes[lane];
     int op = leader(e, lane);
     bool timed = e->timeline != NULL, done;
-    int64_t cpu = timed ? clock_thread_cpu_ns() : 0, round = l->request.round, stage = l->request.stage;
+    int64_t cpu = timed ? clock_thread_cpu_ns() : 0, round = l->request.round,
+            stage = l->request.stage;
     TRY(comm_test(e->comm, &l->request, &done));
     bool advanced = done || l->request.round != round || l->request.stage != stage;
     if (timed && advanced) l->cpu_ns += clock_thread_cpu_ns() - cpu;
@@ -156,7 +167,9 @@ Status executor_idle(Executor *e) {
     int count = 0;
     for (int lane = 0; lane < e->program->lane_count && count < COMM_LANES; lane++)
         if (e->lanes[lane].in_flight) waiting[count++] = &e->lanes[lane].request;
-    if (!count) FAIL(ERR_PLAN, "rank %d: nothing can run and nothing is in flight in plan %s", e->rank, program_name(e->program, plan_of(e)->name));
+    if (!count)
+        FAIL(ERR_PLAN, "rank %d: nothing can run and nothing is in flight in plan %s", e->rank,
+             program_name(e->program, plan_of(e)->name));
     return comm_idle(e->comm, waiting, count);
 }
 

@@ -20,32 +20,32 @@ typedef struct {
 typedef struct {
     void *context;
     void (*load)(void *context, const LoadCall *call);
-    void (*before)(void *context, int rank, int plan, int op);      // about to run or start
-    Status (*after)(void *context, int rank, int plan, int op);     // its outputs are complete
+    void (*before)(void *context, int rank, int plan, int op);   // about to run or start
+    Status (*after)(void *context, int rank, int plan, int op);  // its outputs are complete
 } ExecutorHooks;
 
 typedef struct BoundPlan BoundPlan;
 typedef struct LaneState LaneState;
 
 typedef struct {
-    const Program *program;       // lowered; borrowed, as all pointers here
+    const Program *program;  // lowered; borrowed, as all pointers here
     const Device *device;
-    Comm *comm;                   // NULL: the program has no communication
-    Timeline *timeline;           // NULL: no spans are recorded
+    Comm *comm;          // NULL: the program has no communication
+    Timeline *timeline;  // NULL: no spans are recorded
     ExecutorHooks hooks;
     unsigned char *pools[POOL_COUNT];
-    BoundPlan *plans;             // in the arena, as the lanes
+    BoundPlan *plans;  // in the arena, as the lanes
     LaneState *lanes;
-    void *local;                  // owned: the local pool, and without a communicator the shared one
-    int rank, plan;               // plan: at work, or NONE
-    int remaining;                // operations of it that have not ended
-    int64_t step, origin_ns;      // origin: of the run, on the monotonic clock
+    void *local;              // owned: the local pool, and without a communicator the shared one
+    int rank, plan;           // plan: at work, or NONE
+    int remaining;            // operations of it that have not ended
+    int64_t step, origin_ns;  // origin: of the run, on the monotonic clock
 } Executor;
 
 // Bind every operation of the program to memory: pools are allocated (the shared one is the
 // communicator's), zeroed. Nothing is allocated later.
-Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device, Comm *comm,
-                       const ExecutorHooks *hooks) MUST_USE;
+Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device,
+                       Comm *comm, const ExecutorHooks *hooks) MUST_USE;
 void executor_destroy(Executor *e);  // safe on a zeroed executor
 
 // Memory of a tensor; NULL when lower() made it virtual.

@@ -29,7 +29,7 @@ struct BoundPlan {
 
 // Where a lane is; a communication lane has at most one operation in flight.
 struct LaneState {
-    int32_t at;           // index into lane_ops
+    int32_t at;  // index into lane_ops
     bool in_flight;
     CommRequest request;
     int64_t start_ns, cpu_ns;

@@ -12,31 +12,49 @@ static int shards_of(const JobOptions *o) { return o->shards ? o->shards : o->ra
 
 static Status check_numbers(const JobOptions *o) {
     int shards = shards_of(o);
-    if (o->ranks < 1 || o->ranks > COMM_RANKS) FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", o->ranks, COMM_RANKS);
+    if (o->ranks < 1 || o->ranks > COMM_RANKS)
+        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", o->ranks, COMM_RANKS);
     if (shards % o->ranks)
-        FAIL(ERR_USAGE, "--shards %d is not a multiple of the %d data-parallel ranks; try --shards %d", shards, o->ranks, (shards / o->ranks + 1) * o->ranks);
+        FAIL(ERR_USAGE,
+             "--shards %d is not a multiple of the %d data-parallel ranks; try --shards %d", shards,
+             o->ranks, (shards / o->ranks + 1) * o->ranks);
     if (o->batch < shards)
-        FAIL(ERR_USAGE, "--batch %lld has fewer rows than the %d shards; every shard needs one: give --batch %d or more", (long long)o->batch, shards, shards);
+        FAIL(ERR_USAGE,
+             "--batch %lld has fewer rows than the %d shards; every shard needs one: give --batch "
+             "%d or more",
+             (long long)o->batch, shards, shards);
     if (o->batch / shards < o->micro_batches)
-        FAIL(ERR_USAGE, "--accumulate %d: a shard of --batch %lld over %d shards has only %lld rows", o->micro_batches, (long long)o->batch, shards,
-             (long long)(o->batch / shards));
+        FAIL(ERR_USAGE,
+             "--accumulate %d: a shard of --batch %lld over %d shards has only %lld rows",
+             o->micro_batches, (long long)o->batch, shards, (long long)(o->batch / shards));
     return OK;
 }
 
 // The last batch of an epoch may be smaller; it too must give every shard, and micro-batch, a row.
 static Status check_tail(const JobOptions *o, const Sampler *s) {
-    int64_t last = sampler_batch_rows(s, sampler_batches(s) - 1), least = (int64_t)shards_of(o) * o->micro_batches;
+    int64_t last = sampler_batch_rows(s, sampler_batches(s) - 1),
+            least = (int64_t)shards_of(o) * o->micro_batches;
     if (last < least)
-        FAIL(ERR_USAGE, "the last batch of an epoch has %lld rows (%lld in batches of %lld), fewer than the %lld that %d shards of %d micro-batches need; "
-             "add --tail drop or --tail pad", (long long)last, (long long)s->count, (long long)o->batch, (long long)least, shards_of(o), o->micro_batches);
+        FAIL(ERR_USAGE,
+             "the last batch of an epoch has %lld rows (%lld in batches of %lld), fewer than the "
+             "%lld that %d shards of %d micro-batches need; "
+             "add --tail drop or --tail pad",
+             (long long)last, (long long)s->count, (long long)o->batch, (long long)least,
+             shards_of(o), o->micro_batches);
     return OK;
 }
 
 Status job_program(Program *out, const JobOptions *o, const Model *model) {
     StrategyOptions strategy = o->strategy;
     strategy.local_shards = shards_of(o) / o->ranks;
-    StepSpec spec = {.dtype = o->dtype, .batch = o->batch, .shards = shards_of(o), .local_shards = strategy.local_shards,
-                     .micro_batches = o->micro_batches, .evaluation_rows = EVALUATION_ROWS, .sgd = o->sgd, .data_axis_size = o->ranks};
+    StepSpec spec = {.dtype = o->dtype,
+                     .batch = o->batch,
+                     .shards = shards_of(o),
+                     .local_shards = strategy.local_shards,
+                     .micro_batches = o->micro_batches,
+                     .evaluation_rows = EVALUATION_ROWS,
+                     .sgd = o->sgd,
+                     .data_axis_size = o->ranks};
     TRY(model_emit(out, model, &spec));
     return o->ranks == 1 ? shards_apply(out, &strategy) : ddp_apply(out, &strategy);
 }
@@ -48,8 +66,11 @@ static Status read_program(Job *job) {
     size_t length;
     TRY(file_read(&text, &length, &job->arena, o->plan_file));
     TRY(program_parse(&job->program, text, length, o->plan_file));
+    if (job->program.lowered)
+        FAIL(ERR_USAGE, "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step", o->plan_file);
     if (program_ranks(&job->program) != o->ranks)
-        FAIL(ERR_USAGE, "%s is a plan for %d ranks, --ranks is %d", o->plan_file, program_ranks(&job->program), o->ranks);
+        FAIL(ERR_USAGE, "%s is a plan for %d ranks, --ranks is %d", o->plan_file,
+             program_ranks(&job->program), o->ranks);
     return OK;
 }
 
@@ -61,20 +82,25 @@ static Status read_inputs(Job *job) {
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
     for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
     if (pixels != image)
-        FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld", job->model.name, (long long)pixels,
-             job->data.source, job->data.height, job->data.width, (long long)image);
+        FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld",
+             job->model.name, (long long)pixels, job->data.source, job->data.height,
+             job->data.width, (long long)image);
     if (job->data.classes > job->model.classes)
-        FAIL(ERR_SHAPE, "model %s tells %lld classes apart, %s has %d", job->model.name, (long long)job->model.classes, job->data.source, job->data.classes);
+        FAIL(ERR_SHAPE, "model %s tells %lld classes apart, %s has %d", job->model.name,
+             (long long)job->model.classes, job->data.source, job->data.classes);
     return dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->seed);
 }
 
 static Status plan_run(Job *job) {
     const JobOptions *o = &job->options;
     Sampler s;
-    TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->batch, o->seed, o->tail));
+    TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->batch, o->seed,
+                     o->tail));
     job->batches = sampler_batches(&s);
     if (job->batches < 1)
-        FAIL(ERR_USAGE, "%lld training samples make no batch of %lld with --tail drop; give a smaller --batch", (long long)job->split.train_count, (long long)o->batch);
+        FAIL(ERR_USAGE,
+             "%lld training samples make no batch of %lld with --tail drop; give a smaller --batch",
+             (long long)job->split.train_count, (long long)o->batch);
     TRY(check_tail(o, &s));
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
@@ -90,10 +116,8 @@ Status job_create(Job *job, const JobOptions *options) {
     TRY(plan_run(job));
     TRY(read_program(job));
     const Program *programs[] = {&job->program};
-    if (!job->program.lowered) {
-        TRY(plan_check(programs, NULL, options->ranks));
-        TRY(program_lower(&job->program, job->device->traits));
-    }
+    TRY(plan_check(programs, NULL, options->ranks));
+    TRY(program_lower(&job->program, job->device->traits));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");
     job->plan_step = program_find_plan(&job->program, "step");
     job->plan_evaluate = program_find_plan(&job->program, "evaluate");

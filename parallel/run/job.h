@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A job: everything that is decided before the first rank starts. The launcher makes it once; ranks,
-// threads or processes, only read it.
+// A job: everything that is decided before the first rank starts. The launcher makes it once;
+// ranks, threads or processes, only read it.
 #ifndef PARALLEL_RUN_JOB_H
 #define PARALLEL_RUN_JOB_H
 
@@ -13,29 +13,31 @@
 
 #include <signal.h>
 
-enum { EVALUATION_ROWS = 256 };  // of one chunk: fixed, so that a result does not depend on the ranks
+enum {
+    EVALUATION_ROWS = 256
+};  // of one chunk: fixed, so that a result does not depend on the ranks
 
 // As on the command line; strings are borrowed.
 typedef struct {
     const char *model, *data, *device;
-    const char *plan_file;           // execute this program instead of the strategy's; NULL
+    const char *plan_file;  // execute this program instead of the strategy's; NULL
     Dtype dtype;
-    int ranks, shards;               // shards 0: as many as ranks
+    int ranks, shards;  // shards 0: as many as ranks
     int micro_batches;
-    int64_t batch, epochs, steps;    // steps > 0: stop after so many, whatever the epochs
+    int64_t batch, epochs, steps;  // steps > 0: stop after so many, whatever the epochs
     double learning_rate, test_fraction;
     Sgd sgd;
     uint64_t seed;
     Tail tail;
-    StrategyOptions strategy;        // local_shards is set here
+    StrategyOptions strategy;  // local_shards is set here
     CommKind comm;
     CommOptions comm_options;
-    bool spans;                      // record one span per operation
-    const char *record;              // directory for recorded values, or NULL
+    bool spans;          // record one span per operation
+    const char *record;  // directory for recorded values, or NULL
     int record_first, record_last;
-    const char *trace, *save;        // directory; file; or NULL
+    const char *trace, *save;  // directory; file; or NULL
     bool compress_trace;
-    RunInfo info;                    // for traces: argv and settings
+    RunInfo info;                            // for traces: argv and settings
     const volatile sig_atomic_t *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;
 
@@ -45,16 +47,16 @@ typedef struct {
     Model model;
     Dataset data;
     Split split;
-    Program program;                 // lowered
+    Program program;  // lowered
     const Device *device;
-    int64_t batches;                 // per epoch
-    int64_t steps, epochs;           // of the whole run
-    int64_t evaluation_turns;        // executions of "evaluate" per evaluation
+    int64_t batches;                               // per epoch
+    int64_t steps, epochs;                         // of the whole run
+    int64_t evaluation_turns;                      // executions of "evaluate" per evaluation
     int plan_broadcast, plan_step, plan_evaluate;  // NONE when the program has none
 } Job;
 
-// Read model and data, build the program, apply the strategy, check and lower it. ERR_USAGE says which
-// numbers do not fit and what to try.
+// Read model and data, build the program, apply the strategy, check and lower it. ERR_USAGE says
+// which numbers do not fit and what to try.
 Status job_create(Job *job, const JobOptions *options) MUST_USE;
 void job_destroy(Job *job);  // safe on a zeroed job
 
@@ -64,10 +66,10 @@ Status job_program(Program *out, const JobOptions *options, const Model *model) 
 // One execution of a plan: the next in the order in which a run repeats its plans.
 typedef struct {
     int plan;
-    int64_t step;    // training steps before this turn
+    int64_t step;  // training steps before this turn
     int64_t epoch;
-    int64_t batch;   // of the epoch
-    int64_t chunk;   // evaluating: which round of chunks; else NONE
+    int64_t batch;  // of the epoch
+    int64_t chunk;  // evaluating: which round of chunks; else NONE
 } Turn;
 
 // The turn that comes after *t (a zeroed Turn with plan NONE: before the first). False at the end.

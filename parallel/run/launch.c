@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Starting ranks and watching them. Processes are children of the launcher, which is no rank itself:
-// whoever is killed, somebody is left to say so and to end the rest.
+// Starting ranks and watching them. Processes are children of the launcher, which is no rank
+// itself: whoever is killed, somebody is left to say so and to end the rest.
 #include "parallel/run/train.h"
 
 #include "core/base/clock.h"
@@ -24,14 +24,20 @@ static Status create_shared(Training *t, const Job *job) {
     int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + 2, ops = 1;
     for (int i = 0; i < job->program.plan_count; i++)
         if (job->program.plans[i].op_count > ops) ops = job->program.plans[i].op_count;
-    int64_t steps = turns < SPANS_MOST ? turns : SPANS_MOST, spans = !job->options.spans ? 0 : steps * ops < SPANS_MOST ? steps * ops : SPANS_MOST;
-    size_t per_rank = (size_t)steps * sizeof(StepRecord) + (size_t)spans * sizeof(Span) + (size_t)(job->epochs + 1) * sizeof(Evaluation);
+    int64_t steps = turns < SPANS_MOST ? turns : SPANS_MOST, spans = !job->options.spans ? 0
+                                                                     : steps * ops < SPANS_MOST
+                                                                         ? steps * ops
+                                                                         : SPANS_MOST;
+    size_t per_rank = (size_t)steps * sizeof(StepRecord) + (size_t)spans * sizeof(Span) +
+                      (size_t)(job->epochs + 1) * sizeof(Evaluation);
     int ranks = job->options.ranks;
     t->shared_bytes = sizeof(RunShared) + (size_t)ranks * (sizeof(RankResult) + per_rank);
-    t->shared = mmap(NULL, t->shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    t->shared = mmap(NULL, t->shared_bytes, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (t->shared == MAP_FAILED) {
         t->shared = NULL;
-        FAIL(ERR_MEMORY, "no memory for the records of %d ranks (%zu bytes)", ranks, t->shared_bytes);
+        FAIL(ERR_MEMORY, "no memory for the records of %d ranks (%zu bytes)", ranks,
+             t->shared_bytes);
     }
     RunShared *s = t->shared;
     s->stop_before_step = INT64_MAX;
@@ -68,7 +74,8 @@ static void pin(int rank) {
 }
 
 // What every kind of rank does, from joining to its last byte. A failure is told to the peers.
-static Status one_rank(const Job *job, RunShared *shared, CommWorld *world, int rank, const RunHooks *hooks) {
+static Status one_rank(const Job *job, RunShared *shared, CommWorld *world, int rank,
+                       const RunHooks *hooks) {
     Rank *r = calloc(1, sizeof *r);
     if (!r) FAIL(ERR_MEMORY, "rank %d: out of memory", rank);
     pin(rank);
@@ -105,8 +112,11 @@ static void where(const Children *c, int rank, char *out, size_t size) {
     int64_t step;
     comm_world_position(c->world, rank, &plan, &op, &step);
     const Program *p = &c->job->program;
-    if (plan < 0 || plan >= p->plan_count || op < 0 || op >= p->plans[plan].op_count) snprintf(out, size, "before its first operation");
-    else snprintf(out, size, "at %s, step %lld", op_name(p, &p->plans[plan].ops[op]), (long long)step);
+    if (plan < 0 || plan >= p->plan_count || op < 0 || op >= p->plans[plan].op_count)
+        snprintf(out, size, "before its first operation");
+    else
+        snprintf(out, size, "at %s, step %lld", op_name(p, &p->plans[plan].ops[op]),
+                 (long long)step);
 }
 
 static void note_end(Children *c, pid_t pid, int status) {
@@ -119,9 +129,12 @@ static void note_end(Children *c, pid_t pid, int status) {
     char place[160], text[320];
     where(c, rank, place, sizeof place);
     if (WIFSIGNALED(status))
-        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s) %s; the other ranks were stopped", rank, WTERMSIG(status),
-                 strsignal(WTERMSIG(status)), place);
-    else snprintf(text, sizeof text, "rank %d ended with status %d %s; the other ranks were stopped", rank, WEXITSTATUS(status), place);
+        snprintf(text, sizeof text,
+                 "rank %d was lost: killed by signal %d (%s) %s; the other ranks were stopped",
+                 rank, WTERMSIG(status), strsignal(WTERMSIG(status)), place);
+    else
+        snprintf(text, sizeof text, "rank %d ended with status %d %s; the other ranks were stopped",
+                 rank, WEXITSTATUS(status), place);
     comm_world_lost(c->world, rank, text);  // kept only when no rank failed before
     if (!c->kill_at_ns) c->kill_at_ns = clock_ns() + GRACE_MS * INT64_C(1000000);
 }
@@ -131,7 +144,8 @@ static void kill_rest(const Children *c) {
         if (c->pids[r] > 0) kill(c->pids[r], SIGKILL);
 }
 
-// Wait for a child, a Ctrl-C or the deadline; SIGCHLD is blocked, so that none is missed in between.
+// Wait for a child, a Ctrl-C or the deadline; SIGCHLD is blocked, so that none is missed in
+// between.
 static void watch(Children *c) {
     sigset_t child;
     sigemptyset(&child);
@@ -145,7 +159,8 @@ static void watch(Children *c) {
         }
         const volatile sig_atomic_t *interrupt = c->job->options.interrupt;
         if (interrupt && *interrupt) c->shared->interrupts = *interrupt;
-        if ((interrupt && *interrupt > 1) || (c->kill_at_ns && clock_ns() > c->kill_at_ns)) kill_rest(c);
+        if ((interrupt && *interrupt > 1) || (c->kill_at_ns && clock_ns() > c->kill_at_ns))
+            kill_rest(c);
         struct timespec soon = {0, 50 * 1000 * 1000};
         sigtimedwait(&child, NULL, &soon);
     }
@@ -202,16 +217,20 @@ typedef struct {
 
 static void *thread_main(void *argument) {
     RankThread *t = argument;
-    if (one_rank(t->job, t->shared, t->world, t->rank, t->hooks) != OK) {}  // comm_abandon kept its message
+    if (one_rank(t->job, t->shared, t->world, t->rank, t->hooks) != OK) {
+    }  // comm_abandon kept its message
     return NULL;
 }
 
 static Status run_threads(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
     RankThread threads[COMM_RANKS] = {0};
     for (int r = 0; r < job->options.ranks; r++) {
-        threads[r] = (RankThread){.job = job, .shared = t->shared, .world = world, .hooks = hooks, .rank = r};
-        threads[r].started = pthread_create(&threads[r].thread, NULL, thread_main, &threads[r]) == 0;
-        if (!threads[r].started) comm_world_lost(world, r, "a thread could not be started; try --comm shm");
+        threads[r] = (RankThread){
+            .job = job, .shared = t->shared, .world = world, .hooks = hooks, .rank = r};
+        threads[r].started =
+            pthread_create(&threads[r].thread, NULL, thread_main, &threads[r]) == 0;
+        if (!threads[r].started)
+            comm_world_lost(world, r, "a thread could not be started; try --comm shm");
     }
     for (int r = 0; r < job->options.ranks; r++)
         if (threads[r].started) pthread_join(threads[r].thread, NULL);
@@ -234,13 +253,17 @@ static Status advance_all(Rank *ranks, int count, CommWorld *world) {
         if (any) continue;
         char text[STATUS_TEXT / 2];
         comm_world_explain(world, text, sizeof text);
-        FAIL(ERR_PLAN, "deadlock in plan %s: %s", program_name(ranks[0].executor.program, ranks[0].executor.program->plans[ranks[0].executor.plan].name), text);
+        FAIL(ERR_PLAN, "deadlock in plan %s: %s",
+             program_name(ranks[0].executor.program,
+                          ranks[0].executor.program->plans[ranks[0].executor.plan].name),
+             text);
     }
     return OK;
 }
 
 static Status lockstep(Rank *ranks, int count, CommWorld *world) {
-    for (int r = 0; r < count; r++) TRY(comm_agree(&ranks[r].comm, program_fingerprint(&ranks[r].job->program)));
+    for (int r = 0; r < count; r++)
+        TRY(comm_agree(&ranks[r].comm, program_fingerprint(&ranks[r].job->program)));
     for (bool more = true; more;) {
         for (int r = 0; r < count; r++) TRY(rank_begin_turn(&ranks[r], &more));
         if (!more) break;
@@ -256,7 +279,8 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
     Rank *ranks = calloc((size_t)count, sizeof *ranks);
     if (!ranks) FAIL(ERR_MEMORY, "out of memory for %d ranks", count);
     Status s = OK;
-    for (int r = 0; r < count && s == OK; r++) s = rank_create(&ranks[r], job, t->shared, world, r, hooks);
+    for (int r = 0; r < count && s == OK; r++)
+        s = rank_create(&ranks[r], job, t->shared, world, r, hooks);
     if (s == OK) s = lockstep(ranks, count, world);
     for (int r = 0; r < count; r++) rank_destroy(&ranks[r]);
     free(ranks);
@@ -266,7 +290,8 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
 static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     CommWorld *world;
     const JobOptions *o = &job->options;
-    TRY(comm_world_create(&world, o->comm, o->ranks, job->program.pool_bytes[POOL_SHARED], &o->comm_options));
+    TRY(comm_world_create(&world, o->comm, o->ranks, job->program.pool_bytes[POOL_SHARED],
+                          &o->comm_options));
     Status s = OK;
     switch (o->comm) {
     case COMM_SERIAL: s = run_lockstep(t, job, world, hooks); break;
@@ -282,7 +307,8 @@ Status train_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
     TRY(create_shared(out, job));
     out->shared->origin_ns = clock_ns();
-    Status s = job->options.ranks > 1 ? run_world(out, job, hooks) : one_rank(job, out->shared, NULL, 0, hooks);
+    Status s = job->options.ranks > 1 ? run_world(out, job, hooks)
+                                      : one_rank(job, out->shared, NULL, 0, hooks);
     out->wall_ns = clock_ns() - out->shared->origin_ns;
     out->interrupted = out->interrupted || out->shared->results[0].interrupted;
     return s;

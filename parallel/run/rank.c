@@ -14,9 +14,11 @@ static bool in_batch(const Rank *r) { return r->turn.plan == r->job->plan_step; 
 static void load(void *context, const LoadCall *call) {
     Rank *r = context;
     const int32_t *rows = r->rows;
-    if (call->evaluate) rows = r->job->split.test + call->first_row;
+    if (call->evaluate)
+        rows = r->job->split.test + call->first_row;
     else
-        for (int64_t i = 0; i < call->rows; i++) r->rows[i] = sampler_row(&r->sampler, r->turn.batch, call->first_row + i);
+        for (int64_t i = 0; i < call->rows; i++)
+            r->rows[i] = sampler_row(&r->sampler, r->turn.batch, call->first_row + i);
     dataset_gather(&r->job->data, rows, call->rows, call->f64, call->x.data, call->labels.data);
 }
 
@@ -37,8 +39,9 @@ static Status after(void *context, int rank, int plan, int op) {
         int64_t shape[DIMS];
         memcpy(shape, t->shape, sizeof shape);
         if (t->extent != NONE) shape[0] = *(const int64_t *)executor_data(&r->executor, t->extent);
-        TRY(values_add(&r->values, program_name(p, what->name), op_name(p, &what->ops[op]), tensor_name(p, tensor), (Dtype)t->dtype, t->dims,
-                       shape, executor_data(&r->executor, tensor)));
+        TRY(values_add(&r->values, program_name(p, what->name), op_name(p, &what->ops[op]),
+                       tensor_name(p, tensor), (Dtype)t->dtype, t->dims, shape,
+                       executor_data(&r->executor, tensor)));
     }
     return OK;
 }
@@ -51,29 +54,39 @@ static int scalar(const Rank *r, const char *format, int shard, int micro_batch)
 
 static Status find_scalars(Rank *r) {
     int shards = local_shards(r->job), cells = shards * r->job->options.micro_batches;
-    int64_t most = r->job->options.batch > EVALUATION_ROWS ? r->job->options.batch : EVALUATION_ROWS;
+    int64_t most =
+        r->job->options.batch > EVALUATION_ROWS ? r->job->options.batch : EVALUATION_ROWS;
     r->first_row = ARENA_NEW(&r->arena, int, cells);
     r->live_rows = ARENA_NEW(&r->arena, int, cells);
     r->rows = ARENA_NEW(&r->arena, int32_t, most);
-    if (!r->first_row || !r->live_rows || !r->rows) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    if (!r->first_row || !r->live_rows || !r->rows)
+        FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
     for (int i = 0; i < cells; i++) {
         int s = i / r->job->options.micro_batches, m = i % r->job->options.micro_batches;
         r->first_row[i] = scalar(r, "first_row.%d.%d", s, m);
         r->live_rows[i] = scalar(r, "rows.%d.%d", s, m);
         if (r->first_row[i] == NONE || r->live_rows[i] == NONE)
-            FAIL(ERR_PLAN, "the plan has no scalars first_row.%d.%d and rows.%d.%d; does it fit --shards and --accumulate?", s, m, s, m);
+            FAIL(ERR_PLAN,
+                 "the plan has no scalars first_row.%d.%d and rows.%d.%d; does it fit --shards and "
+                 "--accumulate?",
+                 s, m, s, m);
     }
     const Program *p = &r->job->program;
     const struct {
         const char *name;
         int *at;
         bool needed;
-    } names[] = {{"learning_rate", &r->learning_rate, true}, {"inverse_count", &r->inverse_count, true},
-                 {"evaluate.first_row", &r->evaluate_first_row, true}, {"evaluate.rows", &r->evaluate_rows, true},
-                 {"loss", &r->loss, false}, {"evaluate.loss", &r->evaluate_loss, false}, {"evaluate.gathered", &r->evaluate_gathered, false}};
+    } names[] = {{"learning_rate", &r->learning_rate, true},
+                 {"inverse_count", &r->inverse_count, true},
+                 {"evaluate.first_row", &r->evaluate_first_row, true},
+                 {"evaluate.rows", &r->evaluate_rows, true},
+                 {"loss", &r->loss, false},
+                 {"evaluate.loss", &r->evaluate_loss, false},
+                 {"evaluate.gathered", &r->evaluate_gathered, false}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         *names[i].at = program_find_tensor(p, names[i].name);
-        if (*names[i].at == NONE && names[i].needed) FAIL(ERR_PLAN, "the plan has no scalar %s", names[i].name);
+        if (*names[i].at == NONE && names[i].needed)
+            FAIL(ERR_PLAN, "the plan has no scalar %s", names[i].name);
     }
     return OK;
 }
@@ -83,28 +96,40 @@ static void initialise(Rank *r) {
     const Program *p = &r->job->program;
     for (int t = 0; t < p->tensor_count && r->comm.rank == 0; t++)
         if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
-            model_initialise(p, p->tensors[t].logical, r->job->options.seed, (Dtype)p->tensors[t].dtype, executor_data(&r->executor, t));
+            model_initialise(p, p->tensors[t].logical, r->job->options.seed,
+                             (Dtype)p->tensors[t].dtype, executor_data(&r->executor, t));
 }
 
 static Status create_values(Rank *r) {
     const JobOptions *o = &r->job->options;
     if (!o->record) return OK;
-    return values_create(&r->values, &(ValueOptions){.directory = o->record, .rank = r->comm.rank, .first_step = o->record_first,
-                                                     .last_step = o->record_last, .write = write_values});
+    return values_create(&r->values, &(ValueOptions){.directory = o->record,
+                                                     .rank = r->comm.rank,
+                                                     .first_step = o->record_first,
+                                                     .last_step = o->record_last,
+                                                     .write = write_values});
 }
 
-Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank, const RunHooks *hooks) {
-    *r = (Rank){.job = job, .shared = shared, .result = &shared->results[rank], .turn = {.plan = NONE, .chunk = NONE}};
+Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank,
+                   const RunHooks *hooks) {
+    *r = (Rank){.job = job,
+                .shared = shared,
+                .result = &shared->results[rank],
+                .turn = {.plan = NONE, .chunk = NONE}};
     if (hooks) r->hooks = *hooks;
     r->comm.rank = rank;
     if (world) TRY(comm_join(&r->comm, world, rank));
-    const ExecutorHooks executor_hooks = {.context = r, .load = load, .before = r->hooks.before ? before : NULL,
+    const ExecutorHooks executor_hooks = {.context = r,
+                                          .load = load,
+                                          .before = r->hooks.before ? before : NULL,
                                           .after = job->options.record ? after : NULL};
-    TRY(executor_create(&r->executor, &r->arena, &job->program, rank, job->device, world ? &r->comm : NULL, &executor_hooks));
+    TRY(executor_create(&r->executor, &r->arena, &job->program, rank, job->device,
+                        world ? &r->comm : NULL, &executor_hooks));
     r->executor.origin_ns = shared->origin_ns;
     if (job->options.spans) r->executor.timeline = &r->result->timeline;
     const Split *split = &job->split;
-    TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count, job->options.batch, job->options.seed, job->options.tail));
+    TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count, job->options.batch,
+                     job->options.seed, job->options.tail));
     TRY(find_scalars(r));
     TRY(create_values(r));
     initialise(r);
@@ -138,7 +163,8 @@ static int64_t set_batch(Rank *r) {
 }
 
 static void set_chunk(Rank *r) {
-    int64_t first = (r->turn.chunk * r->job->options.ranks + r->comm.rank) * EVALUATION_ROWS, left = r->job->split.test_count - first;
+    int64_t first = (r->turn.chunk * r->job->options.ranks + r->comm.rank) * EVALUATION_ROWS,
+            left = r->job->split.test_count - first;
     int64_t rows = left < 0 ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
     executor_set_i64(&r->executor, r->evaluate_first_row, rows ? first : 0);
     executor_set_i64(&r->executor, r->evaluate_rows, rows);
@@ -151,7 +177,8 @@ static bool stops_here(Rank *r) {
     RunShared *s = r->shared;
     const volatile sig_atomic_t *interrupt = r->job->options.interrupt;
     bool asked = s->interrupts > 0 || (interrupt && *interrupt);
-    if (r->comm.rank == 0 && asked && s->stop_before_step == INT64_MAX) s->stop_before_step = r->turn.step + 1;
+    if (r->comm.rank == 0 && asked && s->stop_before_step == INT64_MAX)
+        s->stop_before_step = r->turn.step + 1;
     return s->stop_before_step <= r->turn.step;
 }
 
@@ -169,15 +196,18 @@ Status rank_begin_turn(Rank *r, bool *more) {
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
     record->loss = NAN;
-    if (in_batch(r)) record->rows = (int32_t)set_batch(r);
-    else if (r->turn.plan == r->job->plan_evaluate) set_chunk(r);
+    if (in_batch(r))
+        record->rows = (int32_t)set_batch(r);
+    else if (r->turn.plan == r->job->plan_evaluate)
+        set_chunk(r);
     return executor_begin(&r->executor, r->turn.plan, r->turn.step);
 }
 
 // Results of this turn's chunks, one pair a rank, added in the order of the chunks.
 static void add_chunks(Rank *r) {
     bool gathered = r->evaluate_gathered != NONE;
-    const double *pairs = executor_data(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss);
+    const double *pairs =
+        executor_data(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss);
     int count = gathered ? r->job->options.ranks : 1;
     if (r->turn.chunk == 0) r->evaluation_loss = r->evaluation_correct = 0;
     for (int i = 0; i < count; i++) {
@@ -189,7 +219,10 @@ static void add_chunks(Rank *r) {
 static const Evaluation *end_evaluation(Rank *r) {
     Evaluation *e = &r->result->evaluations[r->result->evaluation_count++];
     int64_t samples = r->job->split.test_count;
-    *e = (Evaluation){.epoch = (int32_t)r->turn.epoch, .step = (int32_t)r->turn.step, .samples = samples, .loss = r->evaluation_loss,
+    *e = (Evaluation){.epoch = (int32_t)r->turn.epoch,
+                      .step = (int32_t)r->turn.step,
+                      .samples = samples,
+                      .loss = r->evaluation_loss,
                       .accuracy = r->evaluation_correct / (double)samples};
     return e;
 }
@@ -199,10 +232,12 @@ Status rank_end_turn(Rank *r) {
     const Evaluation *evaluation = NULL;
     if (in_batch(r)) {
         if (r->loss != NONE) t->open.loss = *(const double *)executor_data(&r->executor, r->loss);
-        if (values_wants(&r->values, (int)r->turn.step)) TRY(values_finish_step(&r->values, (int)r->turn.step));
+        if (values_wants(&r->values, (int)r->turn.step))
+            TRY(values_finish_step(&r->values, (int)r->turn.step));
         if (!isfinite(t->open.loss) && r->loss != NONE)
-            FAIL(ERR_FAILED, "the loss is %g in step %lld: training diverged; a smaller --lr than %g may help", t->open.loss, (long long)r->turn.step,
-                 r->job->options.learning_rate);
+            FAIL(ERR_FAILED,
+                 "the loss is %g in step %lld: training diverged; a smaller --lr than %g may help",
+                 t->open.loss, (long long)r->turn.step, r->job->options.learning_rate);
     } else if (r->turn.plan == r->job->plan_evaluate) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
@@ -210,7 +245,8 @@ Status rank_end_turn(Rank *r) {
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
     r->turns++;
-    if (r->comm.rank == 0 && r->hooks.progress && (in_batch(r) || evaluation)) r->hooks.progress(r->hooks.context, r->job, &record, evaluation);
+    if (r->comm.rank == 0 && r->hooks.progress && (in_batch(r) || evaluation))
+        r->hooks.progress(r->hooks.context, r->job, &record, evaluation);
     return OK;
 }
 

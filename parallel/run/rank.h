@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One rank of a job: it prepares each turn, leaves the executing to the executor, and keeps results.
+// One rank of a job: it prepares each turn, leaves the executing to the executor, and keeps
+// results.
 #ifndef PARALLEL_RUN_RANK_H
 #define PARALLEL_RUN_RANK_H
 
@@ -12,24 +13,25 @@
 
 // What a rank hands back. It lies in memory that the launcher sees, whatever the rank is.
 typedef struct {
-    Timeline timeline;          // its arrays too
-    Evaluation *evaluations;    // job->epochs + 1 of them
+    Timeline timeline;        // its arrays too
+    Evaluation *evaluations;  // job->epochs + 1 of them
     int evaluation_count;
-    int64_t unplanned_bytes;    // private memory besides the planned; NONE: ranks share a process
-    uint64_t parameters_hash;   // FNV-1a of all parameters, in table order
+    int64_t unplanned_bytes;   // private memory besides the planned; NONE: ranks share a process
+    uint64_t parameters_hash;  // FNV-1a of all parameters, in table order
     bool interrupted, finished;
 } RankResult;
 
 // What all ranks of a job share besides the communicator.
 typedef struct {
-    int64_t origin_ns;                  // of the run's clock
-    _Atomic int64_t stop_before_step;   // agreed end after Ctrl-C: rank 0 writes it one step ahead
-    _Atomic int interrupts;             // Ctrl-C seen by the launcher
-    RankResult *results;                // one per rank
+    int64_t origin_ns;                 // of the run's clock
+    _Atomic int64_t stop_before_step;  // agreed end after Ctrl-C: rank 0 writes it one step ahead
+    _Atomic int interrupts;            // Ctrl-C seen by the launcher
+    RankResult *results;               // one per rank
 } RunShared;
 
 // Called by rank 0 after each training step and each evaluation (evaluation NULL: a step).
-typedef void (*ProgressCall)(void *context, const Job *job, const StepRecord *step, const Evaluation *evaluation);
+typedef void (*ProgressCall)(void *context, const Job *job, const StepRecord *step,
+                             const Evaluation *evaluation);
 
 // Hooks of tests: run around every operation of every rank.
 typedef struct {
@@ -51,8 +53,8 @@ typedef struct {
     ValueRecorder values;
     Arena arena;
     Turn turn;
-    int32_t *rows;              // of one load, in the arena
-    int *first_row, *live_rows; // scalars per local shard and micro-batch, in the arena
+    int32_t *rows;               // of one load, in the arena
+    int *first_row, *live_rows;  // scalars per local shard and micro-batch, in the arena
     int learning_rate, inverse_count, evaluate_first_row, evaluate_rows;  // scalars
     int loss, evaluate_loss, evaluate_gathered;  // scalars that the plans write, or NONE
     double evaluation_loss, evaluation_correct;
@@ -61,10 +63,12 @@ typedef struct {
 
 // Bind the program, initialise parameters (rank 0: from the seed; the others receive them), compare
 // fingerprints. `world` NULL: the only rank.
-Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank, const RunHooks *hooks) MUST_USE;
+Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank,
+                   const RunHooks *hooks) MUST_USE;
 void rank_destroy(Rank *r);  // safe on a zeroed rank
 
-// The next turn: set its scalars and begin it; *more is false after the last, or when Ctrl-C ended the run.
+// The next turn: set its scalars and begin it; *more is false after the last, or when Ctrl-C ended
+// the run.
 Status rank_begin_turn(Rank *r, bool *more) MUST_USE;
 Status rank_end_turn(Rank *r) MUST_USE;
 

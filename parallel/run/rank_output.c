@@ -13,7 +13,10 @@ Status write_values(void *context, const char *path, const ValueEntry *entries, 
     SafetensorsEntry *out = calloc((size_t)count + 1, sizeof *out);
     if (!out) FAIL(ERR_MEMORY, "out of memory for %d recorded values", count);
     for (int i = 0; i < count; i++) {
-        out[i] = (SafetensorsEntry){.name = entries[i].key, .dtype = entries[i].dtype, .dims = entries[i].dims, .data = entries[i].data};
+        out[i] = (SafetensorsEntry){.name = entries[i].key,
+                                    .dtype = entries[i].dtype,
+                                    .dims = entries[i].dims,
+                                    .data = entries[i].data};
         memcpy(out[i].shape, entries[i].shape, sizeof entries[i].shape);
     }
     Status s = safetensors_write(path, out, count, NULL, 0);
@@ -35,14 +38,17 @@ static Status save(const Rank *r, const char *path) {
     for (int t = 0; t < p->tensor_count; t++) {
         if (!saved(p, t)) continue;
         const Tensor *tensor = &p->tensors[t];
-        out[count] = (SafetensorsEntry){.name = tensor_name(p, t), .dtype = (Dtype)tensor->dtype, .dims = tensor->dims,
+        out[count] = (SafetensorsEntry){.name = tensor_name(p, t),
+                                        .dtype = (Dtype)tensor->dtype,
+                                        .dims = tensor->dims,
                                         .data = executor_data(&r->executor, t)};
         memcpy(out[count++].shape, tensor->shape, sizeof tensor->shape);
     }
     char steps[32], seed[32];
     snprintf(steps, sizeof steps, "%lld", (long long)r->turn.step);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->job->options.seed);
-    const SafetensorsText texts[] = {{"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
+    const SafetensorsText texts[] = {
+        {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
     Status s = safetensors_write(path, out, count, texts, 4);
     free(out);
     return s;
@@ -68,7 +74,8 @@ static int64_t unplanned(const Rank *r) {
         if (sscanf(line, "RssAnon: %lld", &kib) == 1) break;
     if (f) fclose(f);
     if (kib < 0) return NONE;
-    int64_t planned = r->job->program.pool_bytes[POOL_LOCAL] + (r->executor.comm ? 0 : r->job->program.pool_bytes[POOL_SHARED]);
+    int64_t planned = r->job->program.pool_bytes[POOL_LOCAL] +
+                      (r->executor.comm ? 0 : r->job->program.pool_bytes[POOL_SHARED]);
     int64_t left = kib * 1024 - planned;
     return left > 0 ? left : 0;
 }
@@ -78,7 +85,8 @@ static Status write_trace(const Rank *r) {
     char path[4096];
     TRY(file_make_directory(o->trace));
     TRY(trace_path(path, sizeof path, o->trace, r->comm.rank, o->compress_trace));
-    return trace_write(path, &o->info, r->shared->origin_ns, &r->job->program, &r->result->timeline);
+    return trace_write(path, &o->info, r->shared->origin_ns, &r->job->program,
+                       &r->result->timeline);
 }
 
 Status rank_finish(Rank *r) {

@@ -6,7 +6,7 @@
 #include "parallel/run/rank.h"
 
 typedef struct {
-    RunShared *shared;     // owned, mapped: results of every rank
+    RunShared *shared;  // owned, mapped: results of every rank
     size_t shared_bytes;
     int64_t wall_ns;
     bool interrupted;

@@ -14,7 +14,7 @@ typedef struct {
     const StrategyOptions *options;
     Arena *arena;
     int group, lane;
-    int *after;    // per added operation of the plan at work: the operation it goes behind
+    int *after;  // per added operation of the plan at work: the operation it goes behind
     int added, capacity;
 } Ddp;
 
@@ -39,23 +39,35 @@ static void sort_by_readiness(Gradient *g, int count, int parts) {
 }
 
 // One all-reduce over gradients[0 .. count): inputs part after part, results into the first part.
-static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradient *g, int count, Algorithm algorithm, int after) {
+static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradient *g, int count,
+                             Algorithm algorithm, int after) {
     int parts = d->options->local_shards;
     int32_t *operands = ARENA_NEW(d->arena, int32_t, count * parts);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", count);
     for (int s = 0; s < parts; s++)
         for (int i = 0; i < count; i++) operands[s * count + i] = g[i].part[s];
     TRY(ARRAY_RESERVE(d->after, d->capacity, d->added + 1));
-    TRY(plan_add_op(d->p, plan, &(OpSpec){.name = name, .kind = KIND_ALL_REDUCE, .phase = PHASE_SYNC,
-                                          .dtype = (Dtype)d->p->tensors[g[0].part[0]].dtype, .lane = d->lane, .group = d->group,
-                                          .algorithm = algorithm, .order = algorithm == ALGORITHM_RING ? ORDER_SCHEDULE : ORDER_RANK,
-                                          .parts = parts, .outputs = operands, .inputs = operands, .output_count = count,
-                                          .input_count = count * parts}, NULL));
+    TRY(plan_add_op(d->p, plan,
+                    &(OpSpec){.name = name,
+                              .kind = KIND_ALL_REDUCE,
+                              .phase = PHASE_SYNC,
+                              .dtype = (Dtype)d->p->tensors[g[0].part[0]].dtype,
+                              .lane = d->lane,
+                              .group = d->group,
+                              .algorithm = algorithm,
+                              .order = algorithm == ALGORITHM_RING ? ORDER_SCHEDULE : ORDER_RANK,
+                              .parts = parts,
+                              .outputs = operands,
+                              .inputs = operands,
+                              .output_count = count,
+                              .input_count = count * parts},
+                    NULL));
     d->after[d->added++] = after;
     return OK;
 }
 
-// A bucket closes once it has passed its cap, so it may exceed it; what is left over is the last one.
+// A bucket closes once it has passed its cap, so it may exceed it; what is left over is the last
+// one.
 static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int last_backward) {
     int64_t cap = d->options->first_bucket_bytes, bytes = 0;
     int first = 0, buckets = 0, after = NONE, parts = d->options->local_shards;
@@ -65,7 +77,8 @@ static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int 
         if (bytes < cap && i + 1 < count) continue;
         char name[32];
         snprintf(name, sizeof name, "bucket%d", buckets++);
-        TRY(add_all_reduce(d, plan, name, &g[first], i + 1 - first, d->options->algorithm, d->options->no_overlap ? last_backward : after));
+        TRY(add_all_reduce(d, plan, name, &g[first], i + 1 - first, d->options->algorithm,
+                           d->options->no_overlap ? last_backward : after));
         cap = d->options->bucket_bytes;
         bytes = 0;
         first = i + 1;
@@ -80,7 +93,8 @@ static int last_backward_op(const Program *p, const Plan *plan) {
     return last;
 }
 
-// Without overlap nothing is communicated before the backward's end, and nothing is updated before the last bucket's.
+// Without overlap nothing is communicated before the backward's end, and nothing is updated before
+// the last bucket's.
 static Status separate_phases(const Program *p, Plan *plan) {
     int backward = last_backward_op(p, plan), last = NONE;
     for (int i = 0; i < plan->op_count; i++) {
@@ -88,7 +102,8 @@ static Status separate_phases(const Program *p, Plan *plan) {
         bool communication = kind_class((Kind)w->kind) == CLASS_COMMUNICATION;
         if (communication) TRY(plan_add_dep(plan, i, backward, DEP_ORDER, 0));
         if (communication) last = i;
-        if (w->phase == PHASE_UPDATE && last != NONE) TRY(plan_add_dep(plan, i, last, DEP_ORDER, 0));
+        if (w->phase == PHASE_UPDATE && last != NONE)
+            TRY(plan_add_dep(plan, i, last, DEP_ORDER, 0));
     }
     return OK;
 }
@@ -99,7 +114,8 @@ static Status transform_step(Ddp *d, Plan *plan) {
     d->added = 0;
     TRY(gradients_find(d->p, plan, ROLE_SCALAR, parts, d->arena, &g, &count));
     for (int i = 0; i < count; i++)
-        TRY(add_all_reduce(d, plan, "all_reduce.loss", &g[i], 1, ALGORITHM_DIRECT, d->options->no_overlap ? backward : ready(&g[i], parts)));
+        TRY(add_all_reduce(d, plan, "all_reduce.loss", &g[i], 1, ALGORITHM_DIRECT,
+                           d->options->no_overlap ? backward : ready(&g[i], parts)));
     TRY(gradients_find(d->p, plan, ROLE_GRADIENT, parts, d->arena, &g, &count));
     sort_by_readiness(g, count, parts);
     TRY(add_buckets(d, plan, g, count, backward));
@@ -118,9 +134,18 @@ static Status add_broadcast(Ddp *d) {
         if (p->tensors[t].role == ROLE_PARAMETER) parameters[count++] = t;
     if (!count) return OK;
     TRY(program_add_plan(p, "broadcast", &plan));
-    TRY(plan_add_op(p, plan, &(OpSpec){.name = "broadcast.parameters", .kind = KIND_BROADCAST, .phase = PHASE_SETUP,
-                                       .dtype = (Dtype)p->tensors[parameters[0]].dtype, .lane = d->lane, .group = d->group,
-                                       .outputs = parameters, .inputs = parameters, .output_count = count, .input_count = count}, NULL));
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = "broadcast.parameters",
+                              .kind = KIND_BROADCAST,
+                              .phase = PHASE_SETUP,
+                              .dtype = (Dtype)p->tensors[parameters[0]].dtype,
+                              .lane = d->lane,
+                              .group = d->group,
+                              .outputs = parameters,
+                              .inputs = parameters,
+                              .output_count = count,
+                              .input_count = count},
+                    NULL));
     return plan_derive_deps(p, plan);
 }
 
@@ -130,10 +155,21 @@ static Status transform_evaluation(Ddp *d, int k) {
     Plan *plan = &p->plans[k];
     int32_t loss = program_find_tensor(p, "evaluate.loss"), gathered;
     if (loss == NONE) FAIL(ERR_PLAN, "the plan \"evaluate\" has no tensor \"evaluate.loss\"");
-    TRY(program_add_scalar(p, "evaluate.gathered", DTYPE_F64, p->groups[d->group].size * (int)tensor_elements(&p->tensors[loss]), &gathered));
-    TRY(plan_add_op(p, plan, &(OpSpec){.name = "all_gather.evaluation", .kind = KIND_ALL_GATHER, .phase = PHASE_EVALUATE, .dtype = DTYPE_F64,
-                                       .lane = d->lane, .group = d->group, .outputs = &gathered, .inputs = &loss, .output_count = 1,
-                                       .input_count = 1}, NULL));
+    TRY(program_add_scalar(p, "evaluate.gathered", DTYPE_F64,
+                           p->groups[d->group].size * (int)tensor_elements(&p->tensors[loss]),
+                           &gathered));
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = "all_gather.evaluation",
+                              .kind = KIND_ALL_GATHER,
+                              .phase = PHASE_EVALUATE,
+                              .dtype = DTYPE_F64,
+                              .lane = d->lane,
+                              .group = d->group,
+                              .outputs = &gathered,
+                              .inputs = &loss,
+                              .output_count = 1,
+                              .input_count = 1},
+                    NULL));
     return plan_derive_deps(p, plan);
 }
 
@@ -142,7 +178,9 @@ static Status find_group(Ddp *d) {
     int axis = NONE;
     for (int a = 0; a < p->axis_count; a++)
         if (!strcmp(p->axes[a].name, "data")) axis = a;
-    if (axis == NONE || p->axes[axis].size < 2) FAIL(ERR_PLAN, "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
+    if (axis == NONE || p->axes[axis].size < 2)
+        FAIL(ERR_PLAN,
+             "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
     d->group = program_find_group(p, "data");
     if (d->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << axis), &d->group));
     return program_add_lane(p, "data", LANE_COMMUNICATION, d->group, &d->lane);

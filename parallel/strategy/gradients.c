@@ -16,24 +16,29 @@ static Status find_parts(const Program *p, const Plan *plan, int first, int part
     for (int s = 1; s < parts; s++) {
         out->part[s] = NONE;
         for (int t = 0; t < p->tensor_count; t++)
-            if (p->tensors[t].logical == p->tensors[first].logical && p->tensors[t].shard == s) out->part[s] = t;
+            if (p->tensors[t].logical == p->tensors[first].logical && p->tensors[t].shard == s)
+                out->part[s] = t;
         if (out->part[s] == NONE)
             FAIL(ERR_PLAN, "%s has no piece of local shard %d", tensor_name(p, first), s);
         out->ready[s] = last_writer(plan, out->part[s]);
     }
     for (int s = 0; s < parts; s++)
-        if (out->ready[s] == NONE) FAIL(ERR_PLAN, "%s is never computed", tensor_name(p, out->part[s]));
+        if (out->ready[s] == NONE)
+            FAIL(ERR_PLAN, "%s is never computed", tensor_name(p, out->part[s]));
     return OK;
 }
 
-Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a, Gradient **out, int *count) {
-    if (parts < 1 || parts > PARTS) FAIL(ERR_PLAN, "%d shards on one rank; at most %d", parts, PARTS);
+Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
+                      Gradient **out, int *count) {
+    if (parts < 1 || parts > PARTS)
+        FAIL(ERR_PLAN, "%d shards on one rank; at most %d", parts, PARTS);
     *count = 0;
     *out = ARENA_NEW(a, Gradient, p->tensor_count + 1);
     if (!*out) FAIL(ERR_MEMORY, "out of memory for %d gradients", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        bool partial = tensor->placement[0] == PLACE_PARTIAL_SUM && tensor->role == role && tensor->shard == 0;
+        bool partial =
+            tensor->placement[0] == PLACE_PARTIAL_SUM && tensor->role == role && tensor->shard == 0;
         if (!partial || last_writer(plan, t) == NONE) continue;
         TRY(find_parts(p, plan, t, parts, &(*out)[*count]));
         (*count)++;

@@ -11,9 +11,20 @@ static Status fold(Program *p, Plan *plan, int compute, const Gradient *g, int s
     const Tensor *sum = &p->tensors[g->part[0]];
     char name[160];
     snprintf(name, sizeof name, "fold.%s", tensor_name(p, g->part[0]));
-    return plan_add_op(p, plan, &(OpSpec){.name = name, .kind = KIND_FOLD, .phase = PHASE_SYNC, .dtype = (Dtype)sum->dtype, .lane = compute,
-                                          .outputs = &g->part[0], .inputs = &g->part[shard], .output_count = 1, .input_count = 1,
-                                          .shard = shard, .flags = OP_ACCUMULATE, .flops = tensor_elements(sum)}, NULL);
+    return plan_add_op(p, plan,
+                       &(OpSpec){.name = name,
+                                 .kind = KIND_FOLD,
+                                 .phase = PHASE_SYNC,
+                                 .dtype = (Dtype)sum->dtype,
+                                 .lane = compute,
+                                 .outputs = &g->part[0],
+                                 .inputs = &g->part[shard],
+                                 .output_count = 1,
+                                 .input_count = 1,
+                                 .shard = shard,
+                                 .flags = OP_ACCUMULATE,
+                                 .flops = tensor_elements(sum)},
+                       NULL);
 }
 
 static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
@@ -42,7 +53,8 @@ Status shards_apply(Program *p, const StrategyOptions *options) {
     int k = program_find_plan(p, "step");
     if (k == NONE) FAIL(ERR_PLAN, "the program has no plan \"step\"");
     Arena scratch = {0};
-    Status s = options->local_shards > 1 ? fold_all(p, &p->plans[k], options->local_shards, &scratch) : OK;
+    Status s =
+        options->local_shards > 1 ? fold_all(p, &p->plans[k], options->local_shards, &scratch) : OK;
     arena_finish(&scratch);
     return s == OK ? plan_derive_deps(p, &p->plans[k]) : s;
 }

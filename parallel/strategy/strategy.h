@@ -8,20 +8,21 @@
 #include "core/plan/program.h"
 
 typedef struct {
-    int local_shards;              // shards that each rank computes, one after the other
-    int64_t first_bucket_bytes;    // cap of the first gradient bucket
-    int64_t bucket_bytes;          // cap of the others
-    bool no_overlap;               // communicate only when the whole backward is done
-    Algorithm algorithm;           // of the gradients' all-reduce
+    int local_shards;            // shards that each rank computes, one after the other
+    int64_t first_bucket_bytes;  // cap of the first gradient bucket
+    int64_t bucket_bytes;        // cap of the others
+    bool no_overlap;             // communicate only when the whole backward is done
+    Algorithm algorithm;         // of the gradients' all-reduce
 } StrategyOptions;
 
 // One rank with local_shards shards: a plain loop. Gradients are folded in shard order,
-// ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel strategy must equal.
+// ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel strategy
+// must equal.
 Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // Distributed data parallel (Li et al., PyTorch Distributed, VLDB 2020): gradients in the order in
-// which they become ready are gathered into buckets; a bucket closes once it has passed its cap, and
-// is all-reduced on the communication lane "data" while the backward goes on. Adds the plan
+// which they become ready are gathered into buckets; a bucket closes once it has passed its cap,
+// and is all-reduced on the communication lane "data" while the backward goes on. Adds the plan
 // "broadcast" (rank 0's parameters to all), the all-reduce of the loss and, to "evaluate", an
 // all-gather of each rank's result into "evaluate.gathered" (ranks, 2). ERR_PLAN when the mesh axis
 // "data" has one rank.

@@ -15,7 +15,8 @@ typedef struct {
 } Gradient;
 
 // The partial sums of a role that a plan computes, in table order, into the arena.
-Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a, Gradient **out, int *count) MUST_USE;
+Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
+                      Gradient **out, int *count) MUST_USE;
 
 // Move the last `placed` operations of a plan: the k-th goes right behind operation after[k].
 Status plan_place_after(Plan *plan, const int *after, int placed, Arena *a) MUST_USE;

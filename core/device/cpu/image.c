@@ -44,7 +44,8 @@ VECTOR void NAME(cpu_image_to_columns)(const Conv *s, const real *x) {
                     }
                     const real *from = &x[(c * s->H + h) * s->W + v - s->pad];
                     for (int64_t j = 0; j < first; j++) to[j] = 0;
-                    if (s->stride == 1) copy_row(to + first, from + first, end - first);
+                    if (s->stride == 1)
+                        copy_row(to + first, from + first, end - first);
                     else
                         for (int64_t j = first; j < end; j++) to[j] = from[j * s->stride];
                     for (int64_t j = end; j < s->OW; j++) to[j] = 0;
@@ -64,7 +65,8 @@ VECTOR void NAME(cpu_columns_to_image)(const Conv *s, real *x) {
                     int64_t h = i * s->stride + u - s->pad;
                     if (h < 0 || h >= s->H) continue;
                     real *to = &x[(c * s->H + h) * s->W + v - s->pad];
-                    if (s->stride == 1) add_row(to + first, from + first, end - first);
+                    if (s->stride == 1)
+                        add_row(to + first, from + first, end - first);
                     else
                         for (int64_t j = first; j < end; j++) to[j * s->stride] += from[j];
                 }
@@ -76,7 +78,8 @@ static inline bool beats(real b, real a) { return b > a || (b != b && a == a); }
 static inline real rectified(real x, bool relu) { return relu && x <= 0 ? 0 : x; }
 
 // Windows of 2 x 2 that do not overlap, one row of them.
-static inline void pool_pair(const real *restrict top, const real *restrict bottom, bool relu, int64_t n, real *restrict y, uint8_t *restrict index) {
+static inline void pool_pair(const real *restrict top, const real *restrict bottom, bool relu,
+                             int64_t n, real *restrict y, uint8_t *restrict index) {
     for (int64_t j = 0; j < n; j++) {
         real a = rectified(top[2 * j], relu), b = rectified(top[2 * j + 1], relu);
         real c = rectified(bottom[2 * j], relu), d = rectified(bottom[2 * j + 1], relu);
@@ -88,7 +91,8 @@ static inline void pool_pair(const real *restrict top, const real *restrict bott
     }
 }
 
-static void pool_windows(const Pool *p, bool relu, int64_t W, const real *plane, int64_t i, real *y, uint8_t *index) {
+static void pool_windows(const Pool *p, bool relu, int64_t W, const real *plane, int64_t i, real *y,
+                         uint8_t *index) {
     for (int64_t j = 0; j < p->OW; j++) {
         const real *window = &plane[i * p->stride * W + j * p->stride];
         real best = rectified(window[0], relu);
@@ -105,18 +109,24 @@ static void pool_windows(const Pool *p, bool relu, int64_t W, const real *plane,
     }
 }
 
-VECTOR void NAME(cpu_pool_image)(const Pool *p, bool relu, int64_t K, int64_t H, int64_t W, const real *z, real *y, uint8_t *index) {
+VECTOR void NAME(cpu_pool_image)(const Pool *p, bool relu, int64_t K, int64_t H, int64_t W,
+                                 const real *z, real *y, uint8_t *index) {
     bool pairs = p->kernel == 2 && p->stride == 2 && index;
     for (int64_t k = 0; k < K; k++)
         for (int64_t i = 0; i < p->OH; i++) {
             int64_t o = (k * p->OH + i) * p->OW;
             const real *plane = &z[k * H * W];
-            if (pairs) pool_pair(&plane[2 * i * W], &plane[(2 * i + 1) * W], relu, p->OW, &y[o], &index[o]);
-            else pool_windows(p, relu, W, plane, i, &y[o], index ? &index[o] : NULL);
+            if (pairs)
+                pool_pair(&plane[2 * i * W], &plane[(2 * i + 1) * W], relu, p->OW, &y[o],
+                          &index[o]);
+            else
+                pool_windows(p, relu, W, plane, i, &y[o], index ? &index[o] : NULL);
         }
 }
 
-static inline void unpool_pair(const real *restrict dy, const real *restrict y, const uint8_t *restrict index, int64_t n, real *restrict top, real *restrict bottom) {
+static inline void unpool_pair(const real *restrict dy, const real *restrict y,
+                               const uint8_t *restrict index, int64_t n, real *restrict top,
+                               real *restrict bottom) {
     for (int64_t j = 0; j < n; j++) {
         real g = y && !(y[j] > 0) ? 0 : dy[j];
         top[2 * j] = index[j] == 0 ? g : 0;
@@ -126,20 +136,24 @@ static inline void unpool_pair(const real *restrict dy, const real *restrict y, 
     }
 }
 
-VECTOR void NAME(cpu_unpool_image)(const Pool *p, int64_t K, int64_t H, int64_t W, const real *dy, const real *y, const uint8_t *index, real *dz) {
+VECTOR void NAME(cpu_unpool_image)(const Pool *p, int64_t K, int64_t H, int64_t W, const real *dy,
+                                   const real *y, const uint8_t *index, real *dz) {
     bool pairs = p->kernel == 2 && p->stride == 2;
-    if (!pairs || 2 * p->OH < H || 2 * p->OW < W) memset(dz, 0, (size_t)(K * H * W) * sizeof(real));  // what no window covers
+    if (!pairs || 2 * p->OH < H || 2 * p->OW < W)
+        memset(dz, 0, (size_t)(K * H * W) * sizeof(real));  // what no window covers
     for (int64_t k = 0; k < K; k++)
         for (int64_t i = 0; i < p->OH; i++) {
             int64_t o = (k * p->OH + i) * p->OW;
             real *plane = &dz[k * H * W];
             if (pairs) {
-                unpool_pair(&dy[o], y ? &y[o] : NULL, &index[o], p->OW, &plane[2 * i * W], &plane[(2 * i + 1) * W]);
+                unpool_pair(&dy[o], y ? &y[o] : NULL, &index[o], p->OW, &plane[2 * i * W],
+                            &plane[(2 * i + 1) * W]);
                 continue;
             }
             for (int64_t j = 0; j < p->OW; j++) {
                 int64_t u = index[o + j] / p->kernel, v = index[o + j] % p->kernel;
-                plane[(i * p->stride + u) * W + j * p->stride + v] += y && !(y[o + j] > 0) ? 0 : dy[o + j];
+                plane[(i * p->stride + u) * W + j * p->stride + v] +=
+                    y && !(y[o + j] > 0) ? 0 : dy[o + j];
             }
         }
 }
@@ -157,7 +171,8 @@ VECTOR void NAME(cpu_add_row_sums)(int64_t rows, int64_t n, const real *x, real 
 }
 
 VECTOR void NAME(cpu_deliver)(int64_t n, const real *x, real *out, bool accumulate) {
-    if (!accumulate) memcpy(out, x, (size_t)n * sizeof(real));
+    if (!accumulate)
+        memcpy(out, x, (size_t)n * sizeof(real));
     else
         for (int64_t i = 0; i < n; i++) out[i] += x[i];
 }

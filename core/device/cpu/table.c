@@ -9,14 +9,16 @@ void cpu_prepare(void) { openblas_set_num_threads(1); }
 const Device device_cpu = {
     .name = "cpu",
     .traits = &device_traits_cpu,
-    .kernel = {
+    .kernel =
+        {
 #define X(kind, name) [KIND_##kind] = {cpu_##name##_f32, cpu_##name##_f64},
-        CPU_KERNELS(X)
+            CPU_KERNELS(X)
 #undef X
-    },
-    .fused = {
+        },
+    .fused =
+        {
 #define X(fusion, name) [FUSION_##fusion] = {cpu_##name##_f32, cpu_##name##_f64},
-        CPU_FUSIONS(X)
+            CPU_FUSIONS(X)
 #undef X
-    },
+        },
 };

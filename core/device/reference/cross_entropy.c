@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: MIT
-// Softmax and cross-entropy of logits z (B,C) with labels t (B):
-//   p[b,c] = exp(z[b,c] - m) / sum_k exp(z[b,k] - m),  m = max_k z[b,k]
-//   loss_b = -log p[b,t] = log sum_k exp(z[b,k] - m) - (z[b,t] - m),  dL/dz = (p - onehot(t)) / samples
-// The sum over rows is f64, in blocks of 4,096 rows folded in order (the contract's rule 6), times the
-// inverse of the global batch size. The second element counts rows whose first largest logit is the label.
+// Softmax and cross-entropy of the logits z (B,C) with labels t (B):
+//   p[b,c] = exp(z[b,c] - m[b]) / sum[b]    m[b] = max_c z[b,c]    sum[b] = sum_c exp(z[b,c] -
+//   m[b]) loss   = sum_b -log p[b,t] / count      -log p[b,t] = log sum[b] - (z[b,t] - m[b])
+//   dz[b,c] = (p[b,c] - (c == t ? 1 : 0)) / count
+// Subtracting the maximum changes nothing but keeps exp below 1, and the logarithm is taken of a
+// sum between 1 and C, never of a p that may have vanished: right for logits of any size. `count`
+// is the number of samples of the global batch, divided by once and here (the contract's rule 2).
+//
+// The loss is summed in f64, in blocks of 4,096 rows folded in order (rule 6). Its second element
+// counts the rows that are right: those whose label is where the largest logit is, the first of
+// equals.
+#include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
 
-#include <math.h>
+#include <assert.h>
 
 enum { BLOCK = 4096 };
 
-static real largest(const real *z, int64_t C, int64_t *where) {
-    *where = 0;
+static int64_t largest(const real *z, int64_t C) {
+    int64_t best = 0;
     for (int64_t c = 1; c < C; c++)
-        if (z[c] > z[*where]) *where = c;
-    return z[*where];
+        if (z[c] > z[best]) best = c;
+    return best;
 }
 
-static real exponential(real x) { return sizeof(real) == sizeof(float) ? (real)expf((float)x) : (real)exp((double)x); }
-
-// The loss of one row; its probabilities to p, unless NULL.
-static double row(const real *z, int64_t C, int32_t label, real *p, int *correct) {
-    int64_t where;
-    real max = largest(z, C, &where), sum = 0;
-    for (int64_t c = 0; c < C; c++) {
-        real e = exponential(z[c] - max);
-        if (p) p[c] = e;
-        sum += e;
-    }
-    for (int64_t c = 0; c < C && p; c++) p[c] /= sum;
-    *correct = where == label;
-    return log((double)sum) - (double)(z[label] - max);
+// The softmax of one row to p, unless NULL; returns the logarithm of its sum.
+static double softmax(real *p, const real *z, real max, int64_t C) {
+    real sum = 0;
+    for (int64_t c = 0; c < C; c++) sum += real_exp(z[c] - max);
+    for (int64_t c = 0; p && c < C; c++) p[c] = real_exp(z[c] - max) / sum;
+    return log((double)sum);
 }
 
 void NAME(reference_cross_entropy)(const KernelCall *call) {
@@ -41,26 +40,34 @@ void NAME(reference_cross_entropy)(const KernelCall *call) {
     const int32_t *labels = input_data(call, 1);
     const double *inverse_count = input_data(call, 2);
     int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1];
-    double total = 0, correct = 0;
+    double total = 0, right = 0;
     for (int64_t first = 0; first < B; first += BLOCK) {
         double block = 0;
         for (int64_t b = first; b < B && b < first + BLOCK; b++) {
-            int hit;
-            block += row(&logits[b * C], C, labels[b], probability ? &probability[b * C] : NULL, &hit);
-            correct += hit;
+            assert(labels[b] >= 0 && labels[b] < C);
+            const real *z = &logits[b * C];
+            int64_t best = largest(z, C);
+            double log_sum = softmax(probability ? &probability[b * C] : NULL, z, z[best], C);
+            block += log_sum - (double)(z[labels[b]] - z[best]);
+            right += best == labels[b];
         }
         total += block;
     }
-    loss[0] = (call->accumulate ? loss[0] : 0) + total * *inverse_count;
-    loss[1] = (call->accumulate ? loss[1] : 0) + correct;
+    total *= *inverse_count;
+    loss[0] = call->accumulate ? loss[0] + total : total;
+    loss[1] = call->accumulate ? loss[1] + right : right;
 }
 
 void NAME(reference_cross_entropy_backward)(const KernelCall *call) {
     real *dlogits = output_data(call, 0);
     const real *probability = input_data(call, 0);
     const int32_t *labels = input_data(call, 1);
-    real inverse = (real) * (const double *)input_data(call, 2);
+    const double *inverse_count = input_data(call, 2);
     int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1];
+    real inverse = (real)*inverse_count;
     for (int64_t b = 0; b < B; b++)
-        for (int64_t c = 0; c < C; c++) dlogits[b * C + c] = (probability[b * C + c] - (c == labels[b] ? 1 : 0)) * inverse;
+        for (int64_t c = 0; c < C; c++) {
+            real target = c == labels[b] ? 1 : 0;
+            dlogits[b * C + c] = (probability[b * C + c] - target) * inverse;
+        }
 }

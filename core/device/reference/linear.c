@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// y[b,k] = bias[k] + sum_c x[b,c] weight[k,c], and its gradients:
-//   dx[b,c] = sum_k dy[b,k] weight[k,c]    dweight[k,c] = sum_b dy[b,k] x[b,c]    dbias[k] = sum_b dy[b,k]
+// The linear layer: a row of x is a sample, a row of weight an output (y = x weight^T + bias).
+//   y[b,k] = bias[k] + sum_c x[b,c] weight[k,c]
+//   dx[b,c] = sum_k dy[b,k] weight[k,c]    dweight[k,c] = sum_b dy[b,k] x[b,c]    dbias[k] = sum_b
+//   dy[b,k]
+#include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
 
 void NAME(reference_linear)(const KernelCall *call) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0), *weight = input_data(call, 1), *bias = input_data(call, 2);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1], K = output(call, 0)->shape[1];
+    int64_t B = operand_rows(input(call, 0));
+    int64_t C = input(call, 0)->shape[1], K = output(call, 0)->shape[1];
     for (int64_t b = 0; b < B; b++)
         for (int64_t k = 0; k < K; k++) {
             real sum = bias ? bias[k] : 0;
@@ -19,7 +23,8 @@ void NAME(reference_linear)(const KernelCall *call) {
 void NAME(reference_linear_backward_input)(const KernelCall *call) {
     real *dx = output_data(call, 0);
     const real *dy = input_data(call, 0), *weight = input_data(call, 1);
-    int64_t B = operand_rows(output(call, 0)), C = output(call, 0)->shape[1], K = input(call, 0)->shape[1];
+    int64_t B = operand_rows(output(call, 0));
+    int64_t C = output(call, 0)->shape[1], K = input(call, 0)->shape[1];
     for (int64_t b = 0; b < B; b++)
         for (int64_t c = 0; c < C; c++) {
             real sum = 0;
@@ -31,15 +36,17 @@ void NAME(reference_linear_backward_input)(const KernelCall *call) {
 void NAME(reference_linear_backward_weight)(const KernelCall *call) {
     real *dweight = output_data(call, 0), *dbias = output_data(call, 1);
     const real *x = input_data(call, 0), *dy = input_data(call, 1);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1], K = input(call, 1)->shape[1];
-    for (int64_t k = 0; k < K; k++) {
+    int64_t B = operand_rows(input(call, 0));
+    int64_t C = input(call, 0)->shape[1], K = input(call, 1)->shape[1];
+    for (int64_t k = 0; k < K; k++)
         for (int64_t c = 0; c < C; c++) {
-            real sum = 0;
+            real sum = 0, *to = &dweight[k * C + c];
             for (int64_t b = 0; b < B; b++) sum += dy[b * K + k] * x[b * C + c];
-            dweight[k * C + c] = call->accumulate ? dweight[k * C + c] + sum : sum;
+            *to = call->accumulate ? *to + sum : sum;
         }
+    for (int64_t k = 0; dbias && k < K; k++) {
         real sum = 0;
         for (int64_t b = 0; b < B; b++) sum += dy[b * K + k];
-        if (dbias) dbias[k] = call->accumulate ? dbias[k] + sum : sum;
+        dbias[k] = call->accumulate ? dbias[k] + sum : sum;
     }
 }

@@ -1,31 +1,53 @@
 // SPDX-License-Identifier: MIT
-// The largest value of each window, and where in the window it was, row by row (the first of equals;
-// a NaN counts as largest). The gradient goes there and nowhere else; overlapping windows add up.
+// The largest value of each window, and where in the window it is, counted row by row:
+//   y[b,c,i,j] = max_{u,v} x[b, c, i s + u, j s + v]    index[b,c,i,j] = u kernel + v of that
+//   maximum
+// Of equals the first is taken, a NaN counts as largest. The gradient goes to the maximum alone;
+// where windows overlap, an x that is the maximum of several gets the sum of their gradients.
+#include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
+
+// A channel of a row is a plane by itself, P of them in all.
+typedef struct {
+    int64_t P, H, W, OH, OW, kernel, stride;
+} Sizes;
+
+static Sizes sizes_of(const KernelCall *call, const Operand *x, const Operand *y) {
+    return (Sizes){.P = operand_rows(x) * x->shape[1],
+                   .H = x->shape[2],
+                   .W = x->shape[3],
+                   .OH = y->shape[2],
+                   .OW = y->shape[3],
+                   .kernel = call->attr[0],
+                   .stride = call->attr[1]};
+}
+
+static int64_t x_at(const Sizes *s, int64_t p, int64_t i, int64_t j, int64_t u, int64_t v) {
+    return (p * s->H + i * s->stride + u) * s->W + j * s->stride + v;
+}
+
+static int larger(real a, real b) { return a > b || (isnan(a) && !isnan(b)); }
 
 void NAME(reference_max_pool)(const KernelCall *call) {
     real *y = output_data(call, 0);
     uint8_t *index = output_data(call, 1);
     const real *x = input_data(call, 0);
-    const Operand *in = input(call, 0), *out = output(call, 0);
-    int64_t H = in->shape[2], W = in->shape[3], OH = out->shape[2], OW = out->shape[3];
-    int64_t planes = operand_rows(in) * in->shape[1], kernel = call->attr[0], stride = call->attr[1];
-    for (int64_t p = 0; p < planes; p++)
-        for (int64_t i = 0; i < OH; i++)
-            for (int64_t j = 0; j < OW; j++) {
-                const real *window = &x[(p * H + i * stride) * W + j * stride];
-                real best = window[0];
-                int64_t where = 0;
-                for (int64_t u = 0; u < kernel; u++)
-                    for (int64_t v = 0; v < kernel; v++) {
-                        real value = window[u * W + v];
-                        if (!(value > best || (value != value && best == best))) continue;
-                        best = value;
-                        where = u * kernel + v;
+    const Sizes s = sizes_of(call, input(call, 0), output(call, 0));
+    for (int64_t p = 0; p < s.P; p++)
+        for (int64_t i = 0; i < s.OH; i++)
+            for (int64_t j = 0; j < s.OW; j++) {
+                int64_t at = (p * s.OH + i) * s.OW + j, best = 0;
+                real max = x[x_at(&s, p, i, j, 0, 0)];
+                for (int64_t u = 0; u < s.kernel; u++)
+                    for (int64_t v = 0; v < s.kernel; v++) {
+                        real value = x[x_at(&s, p, i, j, u, v)];
+                        if (!larger(value, max)) continue;
+                        max = value;
+                        best = u * s.kernel + v;
                     }
-                y[(p * OH + i) * OW + j] = best;
-                if (index) index[(p * OH + i) * OW + j] = (uint8_t)where;
+                y[at] = max;
+                if (index) index[at] = (uint8_t)best;
             }
 }
 
@@ -33,14 +55,12 @@ void NAME(reference_max_pool_backward)(const KernelCall *call) {
     real *dx = output_data(call, 0);
     const real *dy = input_data(call, 0);
     const uint8_t *index = input_data(call, 1);
-    const Operand *wide = output(call, 0), *narrow = input(call, 0);
-    int64_t H = wide->shape[2], W = wide->shape[3], OH = narrow->shape[2], OW = narrow->shape[3];
-    int64_t planes = operand_rows(wide) * wide->shape[1], kernel = call->attr[0], stride = call->attr[1];
-    for (int64_t e = 0; e < planes * H * W; e++) dx[e] = 0;
-    for (int64_t p = 0; p < planes; p++)
-        for (int64_t i = 0; i < OH; i++)
-            for (int64_t j = 0; j < OW; j++) {
-                int64_t o = (p * OH + i) * OW + j, u = index[o] / kernel, v = index[o] % kernel;
-                dx[(p * H + i * stride + u) * W + j * stride + v] += dy[o];
+    const Sizes s = sizes_of(call, output(call, 0), input(call, 0));
+    for (int64_t e = 0; e < s.P * s.H * s.W; e++) dx[e] = 0;
+    for (int64_t p = 0; p < s.P; p++)
+        for (int64_t i = 0; i < s.OH; i++)
+            for (int64_t j = 0; j < s.OW; j++) {
+                int64_t at = (p * s.OH + i) * s.OW + j;
+                dx[x_at(&s, p, i, j, index[at] / s.kernel, index[at] % s.kernel)] += dy[at];
             }
 }

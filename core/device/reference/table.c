@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "core/device/reference/reference.h"
+
 #include "core/platform/device_traits.h"
 
 const Device device_reference = {
     .name = "reference",
     .traits = &device_traits_reference,
-    .kernel = {
+    .kernel =
+        {
 #define X(kind, name) [KIND_##kind] = {reference_##name##_f32, reference_##name##_f64},
-        REFERENCE_KERNELS(X)
+            REFERENCE_KERNELS(X)
 #undef X
-    },
+        },
 };
