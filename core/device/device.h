@@ -24,7 +24,7 @@ static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live
 typedef struct KernelCall {
     Kind kind;
     Dtype dtype;      // of the arithmetic: f32 or f64
-    bool accumulate;  // add to the gradient outputs instead of overwriting them
+    bool accumulate;  // add to dweight, dbias, loss or sum instead of overwriting them
     int outputs, inputs;
     const Operand *operand;
     const int64_t *attr;               // kind_attribute_count(kind) of them

@@ -1,38 +1,45 @@
 // SPDX-License-Identifier: MIT
-// The cpu device: what the reference device computes, faster. Convolutions go image by image, so that
-// the unfolded image, the result and its pooling stay in the first caches; matrix products are BLAS's.
-// Where nothing is to be gained the table holds the reference's own kernels.
+// The fast device for CPUs: convolution as matrix products (BLAS) on one image at a time, so that its
+// columns stay in the cache, with ReLU and pooling applied before they leave it. One thread; results
+// depend on shapes and on the instruction set alone.
 #ifndef CORE_DEVICE_CPU_CPU_H
 #define CORE_DEVICE_CPU_CPU_H
 
-#include "core/device/reference/reference.h"
+#include "core/device/kernel.h"
 
-#define CPU_KERNELS(X)                                     \
-    X(CONV2D, conv2d)                                      \
-    X(CONV2D_BACKWARD_INPUT, conv2d_backward_input)        \
-    X(CONV2D_BACKWARD_WEIGHT, conv2d_backward_weight)      \
-    X(LINEAR, linear)                                      \
-    X(LINEAR_BACKWARD_INPUT, linear_backward_input)        \
-    X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight)      \
-    X(RELU, relu)                                          \
-    X(RELU_BACKWARD, relu_backward)                        \
-    X(MAX_POOL, max_pool)                                  \
-    X(MAX_POOL_BACKWARD, max_pool_backward)                \
-    X(FOLD, fold)                                          \
+extern const Device device_cpu;
+
+// Tell the BLAS to use one thread. Call it before ranks start.
+void cpu_prepare(void);
+
+#define CPU_KERNELS(X)                                \
+    X(CONV2D, conv2d)                                 \
+    X(CONV2D_BACKWARD_INPUT, conv2d_backward_input)   \
+    X(CONV2D_BACKWARD_WEIGHT, conv2d_backward_weight) \
+    X(LINEAR, linear)                                 \
+    X(LINEAR_BACKWARD_INPUT, linear_backward_input)   \
+    X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight) \
+    X(RELU, relu)                                     \
+    X(RELU_BACKWARD, relu_backward)                   \
+    X(MAX_POOL, max_pool)                             \
+    X(MAX_POOL_BACKWARD, max_pool_backward)           \
+    X(CROSS_ENTROPY, cross_entropy)                   \
+    X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward) \
+    X(FOLD, fold)                                     \
     X(SGD, sgd)
 
-#define CPU_FUSED_KERNELS(X)                               \
-    X(CONV2D_RELU_MAX_POOL, conv2d_relu_max_pool)          \
-    X(CONV2D_RELU, conv2d_relu)                            \
-    X(LINEAR_RELU, linear_relu)                            \
-    X(POOLED_CONV2D_BACKWARD, pooled_conv2d_backward)      \
+#define CPU_FUSIONS(X)                                \
+    X(CONV2D_RELU_MAX_POOL, conv2d_relu_max_pool)     \
+    X(CONV2D_RELU, conv2d_relu)                       \
+    X(LINEAR_RELU, linear_relu)                       \
+    X(POOLED_CONV2D_BACKWARD, pooled_conv2d_backward) \
     X(CONV2D_BACKWARD, conv2d_backward)
 
-#define X(kind, name)                           \
+#define X(constant, name)                       \
     void cpu_##name##_f32(const KernelCall *c); \
     void cpu_##name##_f64(const KernelCall *c);
 CPU_KERNELS(X)
-CPU_FUSED_KERNELS(X)
+CPU_FUSIONS(X)
 #undef X
 
 #endif

@@ -1,62 +1,64 @@
 // SPDX-License-Identifier: MIT
-// One element at a time, in loops that compilers turn into vectors.
-#include "core/device/cpu/cpu.h"
-#include "core/device/cpu/rows.h"
+// Operations element by element, and those on small tensors. The loss is the reference's: it is a
+// thousandth of a step, and the same bits on both devices for the same logits are worth more.
+#include "core/device/cpu/cpu_internal.h"
+#include "core/device/reference/reference.h"
 
-#include <string.h>
-
-void NAME(cpu_relu)(const KernelCall *call) {
-    real *y = output_data(call, 0);
-    const real *x = input_data(call, 0);
+VECTOR void NAME(cpu_relu)(const KernelCall *call) {
+    real *restrict y = output_data(call, 0);
+    const real *restrict x = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
-    for (int64_t i = 0; i < n; i++) y[i] = NAME(relu_of)(x[i]);
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : x[i];
 }
 
-void NAME(cpu_relu_backward)(const KernelCall *call) {
+VECTOR void NAME(cpu_relu_backward)(const KernelCall *call) {
     real *dx = output_data(call, 0);
     const real *dy = input_data(call, 0), *y = input_data(call, 1);
     int64_t n = live_elements(input(call, 0));
     for (int64_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-void NAME(cpu_fold)(const KernelCall *call) {
-    real *sum = output_data(call, 0);
-    const real *x = input_data(call, 0);
+VECTOR void NAME(cpu_fold)(const KernelCall *call) {
+    real *restrict sum = output_data(call, 0);
+    const real *restrict x = input_data(call, 0);
     int64_t n = live_elements(output(call, 0));
     for (int64_t i = 0; i < n; i++) sum[i] += x[i];
 }
 
-typedef struct {
-    real lr, momentum, decay;
-    bool nesterov;
-} Sgd;
-
-// Without decay the weight must not enter, infinite as it may be.
-static inline real decayed(const Sgd *s, real gradient, real weight) {
-    return s->decay != 0 ? gradient + s->decay * weight : gradient;
-}
-
-static void descend(real *restrict weight, const real *restrict gradient, int64_t n, Sgd s) {
-    for (int64_t i = 0; i < n; i++) weight[i] -= s.lr * decayed(&s, gradient[i], weight[i]);
-}
-
-static void descend_momentum(real *restrict weight, real *restrict velocity, const real *restrict gradient, int64_t n, Sgd s) {
+VECTOR void NAME(cpu_sgd)(const KernelCall *call) {
+    real *restrict weight = output_data(call, 0), *restrict velocity = output_data(call, 1);
+    const real *restrict gradient = input_data(call, 0);
+    real lr = (real) * (const double *)input_data(call, 1);
+    real momentum = (real)attr_as_real(call, 0), decay = (real)attr_as_real(call, 1);
+    int64_t n = live_elements(output(call, 0));
+    bool nesterov = call->attr[2];
+    if (!velocity) {
+        for (int64_t i = 0; i < n; i++) weight[i] -= lr * (decay != 0 ? gradient[i] + decay * weight[i] : gradient[i]);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
-        real g = decayed(&s, gradient[i], weight[i]), v = s.momentum * velocity[i] + g;
+        real g = decay != 0 ? gradient[i] + decay * weight[i] : gradient[i];
+        real v = momentum * velocity[i] + g;
         velocity[i] = v;
-        weight[i] -= s.lr * (s.nesterov ? g + s.momentum * v : v);
+        weight[i] -= lr * (nesterov ? g + momentum * v : v);
     }
 }
 
-void NAME(cpu_sgd)(const KernelCall *call) {
-    real *velocity = output_data(call, 1);
-    double attributes[2];  // stored as bits
-    memcpy(attributes, call->attr, sizeof attributes);
-    Sgd s = {.lr = (real) * (const double *)input_data(call, 1), .momentum = (real)attributes[0],
-             .decay = (real)attributes[1], .nesterov = call->attr[2] != 0};
-    int64_t n = live_elements(output(call, 0));
-    if (velocity)
-        descend_momentum(output_data(call, 0), velocity, input_data(call, 0), n, s);
-    else
-        descend(output_data(call, 0), input_data(call, 0), n, s);
+void NAME(cpu_max_pool)(const KernelCall *call) {
+    const Operand *x = input(call, 0), *y = output(call, 0);
+    const Pool p = {y->shape[2], y->shape[3], call->attr[0], call->attr[1]};
+    NAME(cpu_pool_image)
+    (&p, false, operand_rows(x) * x->shape[1], x->shape[2], x->shape[3], x->data, y->data, output_data(call, 1));
 }
+
+void NAME(cpu_max_pool_backward)(const KernelCall *call) {
+    const Operand *dx = output(call, 0), *dy = input(call, 0);
+    const Pool p = {dy->shape[2], dy->shape[3], call->attr[0], call->attr[1]};
+    NAME(cpu_unpool_image)
+    (&p, operand_rows(dx) * dx->shape[1], dx->shape[2], dx->shape[3], dy->data, NULL, input_data(call, 1), dx->data);
+}
+
+void NAME(cpu_cross_entropy)(const KernelCall *call) { NAME(reference_cross_entropy)
+                                                       (call); }
+void NAME(cpu_cross_entropy_backward)(const KernelCall *call) { NAME(reference_cross_entropy_backward)
+                                                                (call); }

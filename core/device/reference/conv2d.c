@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Convolution (cross-correlation, as in every deep-learning library; Goodfellow, Bengio, Courville,
-// "Deep Learning", equations 9.6 and 9.11 to 9.13). With stride s and pad p:
+// "Deep Learning", section 9.5). With stride s and pad p:
 //   y[b,k,i,j] = bias[k] + sum_{c,u,v} x[b, c, i s + u - p, j s + v - p] weight[k,c,u,v]
-// where x is zero outside its borders. Every x that meets a weight in some y carries a gradient
-// back:
+// where x is zero outside its borders. Each x and weight that met in some y gets a gradient there:
 //   dx[b,c,h,w]      = sum of dy[b,k,i,j] weight[k,c,u,v] where i s + u - p = h, j s + v - p = w
 //   dweight[k,c,u,v] = sum_{b,i,j} dy[b,k,i,j] x[b, c, i s + u - p, j s + v - p]
 //   dbias[k]         = sum_{b,i,j} dy[b,k,i,j]
