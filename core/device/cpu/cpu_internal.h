@@ -15,6 +15,7 @@
 #else
 #define VECTOR
 #endif
+#define ALWAYS_INLINE inline __attribute__((always_inline))  // into each of those versions
 
 // c (m,n) = op(a) (m,k) op(b) (k,n) + beta c; row-major, with row lengths lda, ldb, ldc.
 static inline void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,

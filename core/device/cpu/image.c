@@ -5,14 +5,14 @@
 #include <string.h>
 
 // Rows are short: blocks of a size the compiler knows are several times faster than memcpy().
-static inline void copy_row(real *restrict to, const real *restrict from, int64_t n) {
+static ALWAYS_INLINE void copy_row(real *restrict to, const real *restrict from, int64_t n) {
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) memcpy(to + i, from + i, 8 * sizeof(real));
     for (; i + 4 <= n; i += 4) memcpy(to + i, from + i, 4 * sizeof(real));
     for (; i < n; i++) to[i] = from[i];
 }
 
-static inline void add_row(real *restrict to, const real *restrict from, int64_t n) {
+static ALWAYS_INLINE void add_row(real *restrict to, const real *restrict from, int64_t n) {
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
         for (int k = 0; k < 8; k++) to[i + k] += from[i + k];
@@ -29,8 +29,35 @@ static void inside(const Conv *s, int64_t v, int64_t *first, int64_t *end) {
     if (*end < *first) *end = *first;
 }
 
+// Without padding and in steps of one every row of columns is a piece of a row of the image.
+static bool is_plain(const Conv *s) { return s->stride == 1 && s->pad == 0; }
+
+static ALWAYS_INLINE void plain_to_columns(const Conv *s, const real *x) {
+    real *restrict to = s->col;
+    for (int64_t c = 0; c < s->C; c++)
+        for (int64_t u = 0; u < s->kernel; u++)
+            for (int64_t v = 0; v < s->kernel; v++) {
+                const real *restrict from = &x[(c * s->H + u) * s->W + v];
+                for (int64_t i = 0; i < s->OH; i++, to += s->OW, from += s->W) copy_row(to, from, s->OW);
+            }
+}
+
+static ALWAYS_INLINE void plain_to_image(const Conv *s, real *x) {
+    const real *restrict from = s->col;
+    for (int64_t c = 0; c < s->C; c++)
+        for (int64_t u = 0; u < s->kernel; u++)
+            for (int64_t v = 0; v < s->kernel; v++) {
+                real *restrict to = &x[(c * s->H + u) * s->W + v];
+                for (int64_t i = 0; i < s->OH; i++, from += s->OW, to += s->W) add_row(to, from, s->OW);
+            }
+}
+
 VECTOR void NAME(cpu_image_to_columns)(const Conv *s, const real *x) {
     real *to = s->col;
+    if (is_plain(s)) {
+        plain_to_columns(s, x);
+        return;
+    }
     for (int64_t c = 0; c < s->C; c++)
         for (int64_t u = 0; u < s->kernel; u++)
             for (int64_t v = 0; v < s->kernel; v++) {
@@ -56,6 +83,10 @@ VECTOR void NAME(cpu_image_to_columns)(const Conv *s, const real *x) {
 VECTOR void NAME(cpu_columns_to_image)(const Conv *s, real *x) {
     const real *from = s->col;
     memset(x, 0, (size_t)(s->C * s->H * s->W) * sizeof(real));
+    if (is_plain(s)) {
+        plain_to_image(s, x);
+        return;
+    }
     for (int64_t c = 0; c < s->C; c++)
         for (int64_t u = 0; u < s->kernel; u++)
             for (int64_t v = 0; v < s->kernel; v++) {
@@ -71,91 +102,6 @@ VECTOR void NAME(cpu_columns_to_image)(const Conv *s, real *x) {
                         for (int64_t j = first; j < end; j++) to[j * s->stride] += from[j];
                 }
             }
-}
-
-// The candidate b replaces a: it is larger, or it is a NaN and a is none.
-static inline bool beats(real b, real a) { return b > a || (b != b && a == a); }
-static inline real rectified(real x, bool relu) { return relu && x <= 0 ? 0 : x; }
-
-// Windows of 2 x 2 that do not overlap, one row of them.
-static inline void pool_pair(const real *restrict top, const real *restrict bottom, bool relu,
-                             int64_t n, real *restrict y, uint8_t *restrict index) {
-    for (int64_t j = 0; j < n; j++) {
-        real a = rectified(top[2 * j], relu), b = rectified(top[2 * j + 1], relu);
-        real c = rectified(bottom[2 * j], relu), d = rectified(bottom[2 * j + 1], relu);
-        bool right = beats(b, a), low_right = beats(d, c);
-        real high = right ? b : a, low = low_right ? d : c;
-        bool below = beats(low, high);
-        y[j] = below ? low : high;
-        index[j] = (uint8_t)(below ? 2 + low_right : right);
-    }
-}
-
-static void pool_windows(const Pool *p, bool relu, int64_t W, const real *plane, int64_t i, real *y,
-                         uint8_t *index) {
-    for (int64_t j = 0; j < p->OW; j++) {
-        const real *window = &plane[i * p->stride * W + j * p->stride];
-        real best = rectified(window[0], relu);
-        int64_t where = 0;
-        for (int64_t u = 0; u < p->kernel; u++)
-            for (int64_t v = 0; v < p->kernel; v++) {
-                real value = rectified(window[u * W + v], relu);
-                if (!beats(value, best)) continue;
-                best = value;
-                where = u * p->kernel + v;
-            }
-        y[j] = best;
-        if (index) index[j] = (uint8_t)where;
-    }
-}
-
-VECTOR void NAME(cpu_pool_image)(const Pool *p, bool relu, int64_t K, int64_t H, int64_t W,
-                                 const real *z, real *y, uint8_t *index) {
-    bool pairs = p->kernel == 2 && p->stride == 2 && index;
-    for (int64_t k = 0; k < K; k++)
-        for (int64_t i = 0; i < p->OH; i++) {
-            int64_t o = (k * p->OH + i) * p->OW;
-            const real *plane = &z[k * H * W];
-            if (pairs)
-                pool_pair(&plane[2 * i * W], &plane[(2 * i + 1) * W], relu, p->OW, &y[o],
-                          &index[o]);
-            else
-                pool_windows(p, relu, W, plane, i, &y[o], index ? &index[o] : NULL);
-        }
-}
-
-static inline void unpool_pair(const real *restrict dy, const real *restrict y,
-                               const uint8_t *restrict index, int64_t n, real *restrict top,
-                               real *restrict bottom) {
-    for (int64_t j = 0; j < n; j++) {
-        real g = y && !(y[j] > 0) ? 0 : dy[j];
-        top[2 * j] = index[j] == 0 ? g : 0;
-        top[2 * j + 1] = index[j] == 1 ? g : 0;
-        bottom[2 * j] = index[j] == 2 ? g : 0;
-        bottom[2 * j + 1] = index[j] == 3 ? g : 0;
-    }
-}
-
-VECTOR void NAME(cpu_unpool_image)(const Pool *p, int64_t K, int64_t H, int64_t W, const real *dy,
-                                   const real *y, const uint8_t *index, real *dz) {
-    bool pairs = p->kernel == 2 && p->stride == 2;
-    if (!pairs || 2 * p->OH < H || 2 * p->OW < W)
-        memset(dz, 0, (size_t)(K * H * W) * sizeof(real));  // what no window covers
-    for (int64_t k = 0; k < K; k++)
-        for (int64_t i = 0; i < p->OH; i++) {
-            int64_t o = (k * p->OH + i) * p->OW;
-            real *plane = &dz[k * H * W];
-            if (pairs) {
-                unpool_pair(&dy[o], y ? &y[o] : NULL, &index[o], p->OW, &plane[2 * i * W],
-                            &plane[(2 * i + 1) * W]);
-                continue;
-            }
-            for (int64_t j = 0; j < p->OW; j++) {
-                int64_t u = index[o + j] / p->kernel, v = index[o + j] % p->kernel;
-                plane[(i * p->stride + u) * W + j * p->stride + v] +=
-                    y && !(y[o + j] > 0) ? 0 : dy[o + j];
-            }
-        }
 }
 
 VECTOR void NAME(cpu_add_row_sums)(int64_t rows, int64_t n, const real *x, real *sums) {
@@ -178,5 +124,5 @@ VECTOR void NAME(cpu_deliver)(int64_t n, const real *x, real *out, bool accumula
 }
 
 VECTOR void NAME(cpu_relu_inplace)(int64_t n, real *x) {
-    for (int64_t i = 0; i < n; i++) x[i] = rectified(x[i], true);
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] <= 0 ? 0 : x[i];
 }

@@ -14,7 +14,7 @@ void NAME(reference_sgd)(const KernelCall *call) {
     const real *gradient = input_data(call, 0);
     const double *learning_rate = input_data(call, 1);
     real lr = (real)*learning_rate;
-    real momentum = (real)attr_as_real(call, 0), decay = (real)attribute_real(call, 1);
+    real momentum = (real)attr_as_real(call, 0), decay = (real)attr_as_real(call, 1);
     int64_t n = live_elements(output(call, 0)), nesterov = call->attr[2];
     for (int64_t e = 0; e < n; e++) {
         real g = gradient[e];
