@@ -88,7 +88,7 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     r->evaluation_count = t->shared->results[0].evaluation_count;
     r->wall_s = (double)t->wall_ns * 1e-9;
     r->parameters_hash = t->shared->results[0].parameters_hash;
-    machine_read(&r->machine);
+    machine_info_read(&r->machine);
     return OK;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/device_case.h"
 
+#include "tests/allocations.h"
+
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +71,17 @@ int case_tensor(Case *c, const char *name, Dtype dtype, Fill fill, int dims, con
     int t = make_tensor(&c->p, name, ROLE_ACTIVATION, PLACE_REPLICATE, dims, full, dtype);
     ck_assert_int_lt(t, CASE_TENSORS);
     if (by_row) c->p.tensors[t].extent = program_find_tensor(&c->p, "rows");
-    if (fill == FILL_OUTPUT) return t;
-    int64_t n = case_elements(c, t);
-    c->before[t] = ARENA_NEW(&c->arena, double, n + 1);
+    if (fill != FILL_OUTPUT) case_fill(c, t, fill);
+    return t;
+}
+
+void case_fill(Case *c, int tensor, Fill fill) {
+    int64_t n = case_elements(c, tensor);
+    if (!c->before[tensor]) c->before[tensor] = ARENA_NEW(&c->arena, double, n + 1);
     for (int64_t e = 0; e < n; e++) {
         double value = draw(c, fill);
-        c->before[t][e] = dtype == DTYPE_F32 ? (double)(float)value : value;
+        c->before[tensor][e] = c->dtype == DTYPE_F32 ? (double)(float)value : value;
     }
-    return t;
 }
 
 void case_set(Case *c, int tensor, const double *values) {
@@ -195,7 +200,7 @@ static void check_piece(const Case *c, int tensor, Piece *piece) {
     free(piece->copy);
 }
 
-static KernelCall bind(const Case *c, const Piece *pieces, const Op *op, Operand *operands,
+static KernelCall bind_op(const Case *c, const Piece *pieces, const Op *op, Operand *operands,
                        CaseRun how) {
     const Work *w = &c->p.works[op->work];
     for (int i = 0; i < op->outputs + op->inputs; i++) {
@@ -216,12 +221,12 @@ static KernelCall bind(const Case *c, const Piece *pieces, const Op *op, Operand
 
 static void run_op(const Case *c, const Piece *pieces, const Op *op, const Device *d, CaseRun how) {
     Operand operands[OPERANDS], of_member[4][OPERANDS];
-    KernelCall members[4], call = bind(c, pieces, op, operands, how);
+    KernelCall members[4], call = bind_op(c, pieces, op, operands, how);
     for (int t = 0; t < c->p.tensor_count; t++)
         if (c->p.tensors[t].role == ROLE_SCRATCH) call.scratch = pieces[t].data;
     for (int i = 0; i < op->member_count; i++) {
         const Op *member = &c->plan->members[op->member_first + i];
-        members[i] = bind(c, pieces, member, of_member[i], how);
+        members[i] = bind_op(c, pieces, member, of_member[i], how);
         members[i].scratch = call.scratch;
     }
     call.members = members;
@@ -238,7 +243,9 @@ Values case_run(Case *c, const Device *d, CaseRun how) {
         pieces[t] = (Piece){0};
         if (is_operand(c, t) && program_root(&c->p, t) == t) make_piece(c, t, how, &pieces[t]);
     }
+    int allocated = allocations();
     for (int i = 0; i < c->plan->op_count; i++) run_op(c, pieces, &c->plan->ops[i], d, how);
+    if (allocations() != allocated) ck_abort_msg("%s: a kernel of %s allocated", c->text, d->name);
     for (int t = 0; t < c->p.tensor_count; t++) {
         if (!pieces[t].block) continue;
         values.of[t] = ARENA_NEW(&c->arena, double, case_elements(c, t) + 1);

@@ -16,6 +16,10 @@
 #include "core/base/arena.h"
 #include "core/base/rng.h"
 #include "core/device/device.h"
+
+#include <stdio.h>
+#include <string.h>
+
 #include "tests/plan_maker.h"
 
 typedef enum {
@@ -60,6 +64,7 @@ void case_init(Case *c, Dtype dtype, int64_t capacity, int64_t rows);
 void case_finish(Case *c);
 
 int case_tensor(Case *c, const char *name, Dtype dtype, Fill fill, int dims, const int64_t *shape);
+void case_fill(Case *c, int tensor, Fill fill);
 void case_set(Case *c, int tensor, const double *values);  // all live elements
 void case_op(Case *c, Kind kind, bool accumulate, const int64_t *attrs, const char *outputs,
              const char *inputs);

@@ -6,6 +6,9 @@
 #include "core/plan/build.h"
 #include "tests/testing.h"
 
+#include <stdio.h>
+#include <string.h>
+
 // A tensor of its own logical tensor; placement along axis 0.
 static inline int make_tensor(Program *p, const char *name, Role role, Placement place, int dims,
                               const int64_t *shape, Dtype dtype) {

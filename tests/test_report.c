@@ -479,7 +479,7 @@ END_TEST
 
 START_TEST(this_machine_has_cores) {
     MachineInfo m;
-    machine_read(&m);
+    machine_info_read(&m);
     ck_assert_int_ge(m.cores, 1);
     ck_assert(isnan(m.load) || m.load >= 0);
     ck_assert_ptr_null(strchr(m.cpu, '\n'));

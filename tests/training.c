@@ -70,6 +70,7 @@ typedef struct {
 static void watch_ready(void *context, Executor *e) {
     Watch *w = context;
     w->executors[e->rank] = e;
+    if (w->probe->ready) w->probe->ready(w->probe->context, e);
 }
 
 static void watch_before(void *context, int rank, int plan, int op) {

@@ -14,7 +14,8 @@ JobOptions training_options(void);
 typedef struct {
     void *context;
     void (*edit)(void *context, Job *job);  // before the ranks start
-    // At every operation of every rank, in that rank's process.
+    // In the process of each rank: before the first turn, at every operation, after the last turn.
+    void (*ready)(void *context, Executor *e);
     void (*before)(void *context, Executor *e, int plan, int op);
     void (*finished)(void *context, Executor *e);
 } TrainingProbe;

@@ -88,8 +88,8 @@ static bool is_wanted(const json_t *value, Want want) {
 
 static Status get(json_t **out, const json_t *root, Want want, const char *source, const char *at,
                   va_list args) {
-    static const char *const texts[] = {"a whole number", "a number", "true or false",
-                                        "a string", "an object", "an array"};
+    static const char *const texts[] = {"a whole number", "a number",  "true or false",
+                                        "a string",       "an object", "an array"};
     char place[PLACE];
     vsnprintf(place, sizeof place, at, args);
     json_t *value = walk(root, place);

@@ -23,21 +23,21 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum {          // its field in the program's struct
-    OPTION_HEADING,     // none: `help` is the title of the group of options that follows in --help
-    OPTION_FLAG,        // bool
-    OPTION_INT,         // int64_t: "12", "-3", "10k"
-    OPTION_REAL,        // double
-    OPTION_STRING,      // const char *, borrowed from the command line; NULL when not given
-    OPTION_CHOICE,      // int: which of the words of `value`, from 0
-    OPTION_SIZE,        // int64_t, bytes
-    OPTION_DURATION,    // int64_t, picoseconds
-    OPTION_LIST,        // IntList
+typedef enum {        // its field in the program's struct
+    OPTION_HEADING,   // none: `help` is the title of the group of options that follows in --help
+    OPTION_FLAG,      // bool
+    OPTION_INT,       // int64_t: "12", "-3", "10k"
+    OPTION_REAL,      // double
+    OPTION_STRING,    // const char *, borrowed from the command line; NULL when not given
+    OPTION_CHOICE,    // int: which of the words of `value`, from 0
+    OPTION_SIZE,      // int64_t, bytes
+    OPTION_DURATION,  // int64_t, picoseconds
+    OPTION_LIST,      // IntList
 } OptionKind;
 
 typedef struct {
-    const char *name;     // "ranks" for --ranks
-    char letter;          // 'q' for -q; 0: none
+    const char *name;  // "ranks" for --ranks
+    char letter;       // 'q' for -q; 0: none
     OptionKind kind;
     size_t at;            // offset of its value
     const char *value;    // the value's name in the help, "N"; of a choice its words, "f32|f64"
@@ -72,7 +72,7 @@ typedef struct {
     OptionHelp help;         // -h or --help was reached: print it and end; the rest was not read
     const char **arguments;  // in the arena; the words are borrowed
     int argument_count;
-    bool *given;             // in the arena, per option: it was on the command line
+    bool *given;  // in the arena, per option: it was on the command line
 } OptionLine;
 
 // Parse argv[1] … into `values`, which gets the table's defaults first. Options may stand anywhere,

@@ -22,6 +22,7 @@ typedef struct {
 #define TERA INT64_C(1000000000000)
 
 // The first PRINTED units of a table are those that are printed, ascending; the rest is only read.
+// clang-format off
 static const Unit SIZES[] = {
     {"B", 1, 1}, {"KiB", KIB, 1}, {"MiB", MIB, 1}, {"GiB", GIB, 1}, {"TiB", TIB, 1},
     {"kB", KILO, 1}, {"KB", KILO, 1}, {"MB", MEGA, 1}, {"GB", GIGA, 1}, {"TB", TERA, 1},
@@ -38,6 +39,7 @@ static const Unit BANDWIDTHS[] = {
 static const Unit COUNTS[] = {
     {"", 1, 1}, {"k", KILO, 1}, {"M", MEGA, 1}, {"G", GIGA, 1}, {"T", TERA, 1},
     {"K", KILO, 1}, {0}};
+// clang-format on
 enum { PRINTED = 5 };
 
 static const char SIZE_FORMS[] =

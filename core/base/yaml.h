@@ -14,7 +14,7 @@
 typedef enum { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING } YamlKind;
 
 typedef struct YamlNode YamlNode;
-struct YamlNode {              // everything in the arena
+struct YamlNode {  // everything in the arena
     YamlKind kind;
     bool quoted;               // a scalar in quotes or a block: text, whatever it looks like
     int line, column;          // where it begins, from 1

@@ -192,7 +192,7 @@ Status yaml_get_bandwidth(int64_t *bytes_per_s, const YamlNode *n) {
 // meaning.
 static bool is_safe(const char *text) {
     static const char *const reserved[] = {"true", "false", "yes", "no", "on",
-                                           "off", "null", "y", "n"};
+                                           "off",  "null",  "y",   "n"};
     if (!isalpha((unsigned char)*text) && *text != '/') return false;
     for (const char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("_./+-", *p)) return false;

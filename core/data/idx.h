@@ -9,8 +9,7 @@
 #include <stdint.h>
 
 // Magic numbers: unsigned bytes in 3 dimensions or 1.
-enum { IDX_IMAGES = 0x00000803,
-       IDX_LABELS = 0x00000801 };
+enum { IDX_IMAGES = 0x00000803, IDX_LABELS = 0x00000801 };
 enum { IDX_SIDE = 4096 };  // longest side of an image that is believed
 
 // A pair of files that belong together.

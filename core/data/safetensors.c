@@ -17,11 +17,8 @@ static const char METADATA[] = "__metadata__";
 
 // Their names for our types.
 static const char *const dtypes[DTYPE_COUNT] = {
-    [DTYPE_F32] = "F32",
-    [DTYPE_F64] = "F64",
-    [DTYPE_I32] = "I32",
-    [DTYPE_I64] = "I64",
-    [DTYPE_U8] = "U8",
+    [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_I32] = "I32",
+    [DTYPE_I64] = "I64", [DTYPE_U8] = "U8",
 };
 
 int64_t safetensors_bytes(const SafetensorsEntry *e) {

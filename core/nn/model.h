@@ -6,26 +6,33 @@
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 
-typedef enum { LAYER_CONV2D, LAYER_LINEAR, LAYER_RELU, LAYER_MAX_POOL, LAYER_FLATTEN, LAYER_COUNT } LayerKind;
+typedef enum {
+    LAYER_CONV2D,
+    LAYER_LINEAR,
+    LAYER_RELU,
+    LAYER_MAX_POOL,
+    LAYER_FLATTEN,
+    LAYER_COUNT
+} LayerKind;
 
 typedef struct {
     LayerKind kind;
-    const char *name;            // in the arena: "conv1"; unnamed layers are named after their kind and place
-    int line;                    // of the model file
-    int64_t in[DIMS], out[DIMS]; // shapes of one sample, without the batch dimension: dims-1 entries used
-    int in_dims, out_dims;       // without the batch
-    int64_t kernel, stride, pad; // of conv2d, max_pool
+    const char *name;  // in the arena: "conv1"; where none is given, after kind and place
+    int line;          // of the model file
+    int64_t in[DIMS], out[DIMS];  // shapes of one sample
+    int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
+    int64_t kernel, stride, pad;  // of conv2d, max_pool
     bool bias;
 } Layer;
 
 // Loss: cross-entropy on the logits of the last layer.
 typedef struct {
-    const char *name;            // "net"
-    const char *source;          // file it came from, or "built-in"
-    int64_t input[DIMS];         // shape of one sample
+    const char *name;     // "net"
+    const char *source;   // file it came from, or "built-in"
+    int64_t input[DIMS];  // shape of one sample
     int input_dims;
     int64_t classes;
-    Layer *layers;               // in the arena
+    Layer *layers;  // in the arena
     int layer_count;
 } Model;
 
@@ -33,14 +40,18 @@ typedef struct {
 // docs/formats.md, "Model files". ERR_FORMAT / ERR_SHAPE with file, line, layer and both shapes;
 // ERR_USAGE for an unknown name, with the nearest one.
 Status model_read(Model *out, Arena *a, const char *spec) MUST_USE;
-Status model_parse(Model *out, Arena *a, const char *text, const char *source, const char *parameters) MUST_USE;
+Status model_parse(Model *out, Arena *a, const char *text, const char *source,
+                   const char *parameters) MUST_USE;
 
-int64_t model_parameters(const Model *m);                 // elements
+int64_t model_parameters(const Model *m);  // elements
+
 // Of a training step, per sample: 2 per multiply-add of conv2d and linear, in the forward pass, the
-// weights' gradients and (but for the first of these layers) the input's gradients; nothing else counts.
+// weights' gradients and (but for the first of these layers) the input's gradients; nothing else
+// counts.
 int64_t model_flops(const Model *m);
 
-// SGD as PyTorch's: v = momentum v + (g + weight_decay w); w -= lr v (nesterov: w -= lr (g' + momentum v)).
+// SGD as PyTorch's: g' = g + weight_decay w; v = momentum v + g'; w -= lr v, or with nesterov
+// w -= lr (g' + momentum v).
 typedef struct {
     double momentum, weight_decay;
     bool nesterov;
@@ -48,13 +59,13 @@ typedef struct {
 
 // How one rank's part of a step is cut.
 typedef struct {
-    Dtype dtype;                 // f32 or f64
-    int64_t batch;               // rows of the global batch
-    int shards, local_shards;    // of the whole run, and of this rank
-    int micro_batches;           // per shard
-    int64_t evaluation_rows;     // rows of one evaluation chunk
+    Dtype dtype;               // f32 or f64
+    int64_t batch;             // rows of the global batch
+    int shards, local_shards;  // of the whole run, and of this rank
+    int micro_batches;         // per shard
+    int64_t evaluation_rows;   // rows of one evaluation chunk
     Sgd sgd;
-    int data_axis_size;          // ranks along the axis "data"
+    int data_axis_size;  // ranks along the axis "data"
 } StepSpec;
 
 // Build the untransformed program of one rank: mesh axis "data", lanes "compute" and "host", plan
@@ -67,8 +78,9 @@ typedef struct {
 // micro-batches; "evaluate.loss".
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) MUST_USE;
 
-// Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element): the same on
-// every device. `data`: the elements of the whole logical tensor, f32 or f64 (rounded once from f32's value).
+// Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element): the
+// same on every device. `data`: the elements of the whole logical tensor; f64 gets the values that
+// f32 has.
 void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data);
 
 #endif

@@ -99,8 +99,7 @@ static Status check_sizes(const Model *m, const Layer *l) {
     for (int i = 0; i < l->out_dims && fits; i++)
         fits = !__builtin_mul_overflow(out, l->out[i], &out) && out <= ELEMENTS_MAX;
     for (int i = 0; i < 3 && fits && layer_has_parameters(l); i++) {
-        int64_t factor = i == 0 ? l->in[0] : l->kind == LAYER_CONV2D ? l->kernel
-                                                                     : 1;
+        int64_t factor = i == 0 ? l->in[0] : l->kind == LAYER_CONV2D ? l->kernel : 1;
         fits = !__builtin_mul_overflow(weights, factor, &weights) && weights <= ELEMENTS_MAX;
     }
     fits = fits && (!layer_has_parameters(l) || out <= MULTIPLY_ADDS_MAX / layer_fan_in(l));

@@ -11,47 +11,49 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 
 // X(constant, name in files, class, attributes, operands: outputs <- inputs)
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
-// absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in and
-// out, H W height and width, OH OW after a window; a small word is an attribute. An operand has the
-// operation's type unless `:type` follows. plan_check() compares operands with these patterns.
-#define KIND_LIST(X)                                                                                  \
-    X(LOAD, "load", HOST, "shard micro_batch",                                                        \
-      "x labels(B):i32 <- first_row(1):i64")                                                                        \
-    X(CONV2D, "conv2d", COMPUTE, "kernel stride pad",                                                 \
-      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                               \
-    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, "kernel stride pad",                   \
-      "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")                                       \
-    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, "kernel stride pad",                 \
-      "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")                            \
-    X(LINEAR, "linear", COMPUTE, "",                                                                  \
-      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                       \
-    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, "",                                    \
-      "dx(B,C) <- dy(B,K) weight(K,C)")                                                               \
-    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, "",                                  \
-      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                                    \
-    X(RELU, "relu", COMPUTE, "", "y <- x")                                                            \
-    X(RELU_BACKWARD, "relu_backward", COMPUTE, "", "dx <- dy y")                                      \
-    X(MAX_POOL, "max_pool", COMPUTE, "kernel stride",                                                 \
-      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                             \
-    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, "kernel stride",                               \
-      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                                \
-    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, "",                                                    \
-      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")             \
-    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, "",                                  \
-      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                                  \
-    X(FOLD, "fold", COMPUTE, "", "sum <- x")                                                          \
-    X(SGD, "sgd", COMPUTE, "momentum:real weight_decay:real nesterov",                                \
-      "weight [velocity] <- gradient learning_rate(1):f64")                                           \
-    X(FUSED, "fused", COMPUTE, "fusion", "")                                                          \
-    X(ALL_REDUCE, "all_reduce", COMMUNICATION, "", "y... <- x...")                                    \
-    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, "", "y <- x")                                  \
-    X(ALL_GATHER, "all_gather", COMMUNICATION, "", "y <- x")                                          \
-    X(BROADCAST, "broadcast", COMMUNICATION, "", "x... <- x...")                                      \
-    X(REDUCE, "reduce", COMMUNICATION, "", "y... <- x...")                                            \
-    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, "", "y <- x")                                          \
-    X(SEND, "send", COMMUNICATION, "tag", "<- x...")                                                  \
-    X(RECEIVE, "receive", COMMUNICATION, "tag", "y... <-")                                            \
+// absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
+// and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
+// the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
+// clang-format off
+#define KIND_LIST(X)                                                                      \
+    X(LOAD, "load", HOST, "shard micro_batch",                                            \
+      "x labels(B):i32 <- first_row(1):i64")                                              \
+    X(CONV2D, "conv2d", COMPUTE, "kernel stride pad",                                     \
+      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                   \
+    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, "kernel stride pad",       \
+      "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")                           \
+    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, "kernel stride pad",     \
+      "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")                \
+    X(LINEAR, "linear", COMPUTE, "",                                                      \
+      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                           \
+    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, "",                        \
+      "dx(B,C) <- dy(B,K) weight(K,C)")                                                   \
+    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, "",                      \
+      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                        \
+    X(RELU, "relu", COMPUTE, "", "y <- x")                                                \
+    X(RELU_BACKWARD, "relu_backward", COMPUTE, "", "dx <- dy y")                          \
+    X(MAX_POOL, "max_pool", COMPUTE, "kernel stride",                                     \
+      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                 \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, "kernel stride",                   \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                 \
+    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, "",                                        \
+      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64") \
+    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, "",                      \
+      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")              \
+    X(FOLD, "fold", COMPUTE, "", "sum <- x")                                              \
+    X(SGD, "sgd", COMPUTE, "momentum:real weight_decay:real nesterov",                    \
+      "weight [velocity] <- gradient learning_rate(1):f64")                               \
+    X(FUSED, "fused", COMPUTE, "fusion", "")                                              \
+    X(ALL_REDUCE, "all_reduce", COMMUNICATION, "", "y... <- x...")                        \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, "", "y <- x")                      \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, "", "y <- x")                              \
+    X(BROADCAST, "broadcast", COMMUNICATION, "", "x... <- x...")                          \
+    X(REDUCE, "reduce", COMMUNICATION, "", "y... <- x...")                                \
+    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, "", "y <- x")                              \
+    X(SEND, "send", COMMUNICATION, "tag", "<- x...")                                      \
+    X(RECEIVE, "receive", COMMUNICATION, "tag", "y... <-")                                \
     X(BARRIER, "barrier", COMMUNICATION, "", "<-")
+// clang-format on
 
 typedef enum {
 #define X(constant, name, class, attributes, operands) KIND_##constant,
@@ -71,10 +73,12 @@ typedef enum {
 } Dtype;
 
 // What a tensor is for. It decides how long it lives and which class of memory it is billed to.
-#define ROLE_LIST(X)                                                                          \
-    X(PARAMETER, "parameter") X(GRADIENT, "gradient") X(OPTIMISER, "optimiser")               \
-    X(ACTIVATION, "activation") X(INPUT, "input") X(BUFFER, "buffer") X(SCALAR, "scalar")     \
+// clang-format off
+#define ROLE_LIST(X)                                                                      \
+    X(PARAMETER, "parameter") X(GRADIENT, "gradient") X(OPTIMISER, "optimiser")           \
+    X(ACTIVATION, "activation") X(INPUT, "input") X(BUFFER, "buffer") X(SCALAR, "scalar") \
     X(SCRATCH, "scratch")
+// clang-format on
 typedef enum {
 #define X(constant, name) ROLE_##constant,
     ROLE_LIST(X)
@@ -83,9 +87,11 @@ typedef enum {
 } Role;
 
 // How a tensor's local piece relates to the logical tensor along one mesh axis.
-#define PLACEMENT_LIST(X)                                                                      \
-    X(REPLICATE, "R") X(SHARD_0, "S0") X(SHARD_1, "S1") X(SHARD_2, "S2") X(SHARD_3, "S3")      \
+// clang-format off
+#define PLACEMENT_LIST(X)                                                                 \
+    X(REPLICATE, "R") X(SHARD_0, "S0") X(SHARD_1, "S1") X(SHARD_2, "S2") X(SHARD_3, "S3") \
     X(PARTIAL_SUM, "P+") X(PARTIAL_MAX, "Pmax")
+// clang-format on
 typedef enum {
 #define X(constant, name) PLACE_##constant,
     PLACEMENT_LIST(X)
@@ -93,9 +99,11 @@ typedef enum {
         PLACE_COUNT
 } Placement;
 
-#define PHASE_LIST(X)                                                                        \
-    X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward") X(BACKWARD, "backward")        \
+// clang-format off
+#define PHASE_LIST(X)                                                                 \
+    X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward") X(BACKWARD, "backward") \
     X(SYNC, "sync") X(UPDATE, "update") X(EVALUATE, "evaluate")
+// clang-format on
 typedef enum {
 #define X(constant, name) PHASE_##constant,
     PHASE_LIST(X)
@@ -144,7 +152,8 @@ int phase_find(const char *name, int length);
 int algorithm_find(const char *name, int length);
 int lane_kind_find(const char *name, int length);
 
-// Number of attributes of a kind, the name of the i-th (its length in *length), and whether it is real.
+// Number of attributes of a kind, the name of the i-th (its length in *length), and whether it is
+// real.
 int kind_attribute_count(Kind k);
 const char *kind_attribute(Kind k, int i, int *length, int *real);
 

@@ -49,15 +49,16 @@ typedef struct {
 // A rank's piece of a logical tensor. `shape` is its capacity; with an extent only the first
 // `extent` rows of dimension 0 are in use, a number that may change from step to step.
 typedef struct {
-    int64_t shape[DIMS], bytes,
-        offset;  // offset: in its pool; set by lower(), NONE while unplaced or virtual
-    int64_t flat_begin,
-        flat_end;  // range of elements of the logical tensor (ZeRO); both 0: by placement
-    int32_t name, logical, extent,
-        alias;  // extent: scalar tensor or NONE; alias: tensor whose memory it views, or NONE
-    int32_t shard, micro_batch;       // which shard and micro-batch of this rank it belongs to
-    uint8_t placement[AXES];          // per mesh axis, Placement
-    uint8_t dtype, role, dims, pool;  // pool: Pool, set by lower()
+    int64_t shape[DIMS], bytes;
+    int64_t offset;                // in its pool; set by lower(), NONE while unplaced or virtual
+    int64_t flat_begin, flat_end;  // elements of the logical tensor (ZeRO); both 0: by placement
+    int32_t name, logical;
+    int32_t extent;              // scalar tensor or NONE
+    int32_t alias;               // tensor whose memory it views, or NONE
+    int32_t shard, micro_batch;  // which shard and micro-batch of this rank it belongs to
+    uint8_t placement[AXES];     // per mesh axis, Placement
+    uint8_t dtype, role, dims;
+    uint8_t pool;  // Pool, set by lower()
 } Tensor;
 
 // Where a tensor lives: in memory of the rank's own, or in memory that its peers can address.
@@ -72,16 +73,16 @@ typedef struct {
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
     uint64_t cost_key;  // equal for work of equal kind, type and shapes
     uint16_t kind;
-    uint8_t phase, dtype, reduce, algorithm, order,
-        parts;  // parts: inputs folded per output of a reduction (shards a rank)
+    uint8_t phase, dtype, reduce, algorithm, order;
+    uint8_t parts;  // inputs folded per output of a reduction (shards a rank)
 } Work;
 
 enum { OP_ACCUMULATE = 1, OP_RECOMPUTE = 2 };
 
 // When it is done. Operands are outputs, then inputs, at plan.operands[operand_first ..].
 typedef struct {
-    int32_t work, operand_first, dep_first,
-        guard;  // guard: scalar tensor; the op is skipped while it is zero; or NONE
+    int32_t work, operand_first, dep_first;
+    int32_t guard;  // scalar tensor; the op is skipped while it is zero; or NONE
     int32_t shard, micro_batch;
     int32_t member_first, member_count;  // of a fused op: plan.members
     uint16_t dep_count, outputs, inputs;
@@ -157,16 +158,16 @@ double work_real(const Program *p, const Work *w, int i);
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
 
-// A member of a group, as seen from `rank`: its members in order into ranks[size]; our position in
-// *position.
+// A group as seen from `rank`: its members in order into ranks[size], our position in *position.
 void group_ranks(const Program *p, int group, int rank, int *ranks, int *position);
 
 // Bytes of a class of memory as reports name them: parameters, gradients, optimiser, activations
 // (with inputs), communication (buffers), scratch (with scalars).
-#define MEMORY_LIST(X)                                                                \
-    X(PARAMETERS, "parameters")                                                       \
-    X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser") X(ACTIVATIONS, "activations") \
-        X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
+// clang-format off
+#define MEMORY_LIST(X)                                                                       \
+    X(PARAMETERS, "parameters") X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser")          \
+    X(ACTIVATIONS, "activations") X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
+// clang-format on
 typedef enum {
 #define X(constant, name) MEMORY_##constant,
     MEMORY_LIST(X)
@@ -175,8 +176,9 @@ typedef enum {
 } Memory;
 const char *memory_name(Memory m);
 Memory role_memory(Role r);
-int64_t program_memory(const Program *p,
-                       Memory m);  // planned bytes of a lowered program, over both pools
+
+// Planned bytes of a lowered program, over both pools.
+int64_t program_memory(const Program *p, Memory m);
 
 // A 64-bit hash of the communication that a program issues: kinds, groups, sizes, order. Ranks
 // compare it before their first step.

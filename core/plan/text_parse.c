@@ -182,8 +182,8 @@ static Status read_slice(const Reader *r, char *value, TensorSpec *s) {
 
 static Status read_tensor_key(const Reader *r, const char *key, char *value, TensorSpec *s,
                               Place *place) {
-    static const char *const keys[] = {"of", "place", "extent", "alias", "slice",
-                                       "flat", "pool", "offset", NULL};
+    static const char *const keys[] = {"of",   "place", "extent", "alias", "slice",
+                                       "flat", "pool",  "offset", NULL};
     if (!strcmp(key, "of")) return reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
     if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
@@ -290,14 +290,9 @@ static Status read_lines(Reader *r) {
         const char *word;
         Status (*read)(Reader *r);
     } lines[] = {
-        {"device", read_device},
-        {"pool", read_pool},
-        {"mesh", read_mesh},
-        {"group", read_group},
-        {"lane", read_lane},
-        {"logical", read_logical},
-        {"tensor", read_tensor},
-        {"plan", read_plan},
+        {"device", read_device}, {"pool", read_pool}, {"mesh", read_mesh},
+        {"group", read_group},   {"lane", read_lane}, {"logical", read_logical},
+        {"tensor", read_tensor}, {"plan", read_plan},
     };
     enum { COUNT = sizeof lines / sizeof *lines };
     bool found;

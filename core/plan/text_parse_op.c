@@ -93,12 +93,8 @@ static Status read_named_key(const Reader *r, Line *l, const char *key, const ch
         const char *key;
         Named what;
     } keys[] = {
-        {"phase", NAMED_PHASE},
-        {"dtype", NAMED_DTYPE},
-        {"group", NAMED_GROUP},
-        {"algorithm", NAMED_ALGORITHM},
-        {"order", NAMED_ORDER},
-        {"reduce", NAMED_REDUCE},
+        {"phase", NAMED_PHASE},         {"dtype", NAMED_DTYPE}, {"group", NAMED_GROUP},
+        {"algorithm", NAMED_ALGORITHM}, {"order", NAMED_ORDER}, {"reduce", NAMED_REDUCE},
         {"guard", NAMED_TENSOR},
     };
     *known = false;
@@ -129,8 +125,8 @@ static void apply_names(const Reader *r, Line *l) {
 
 static Status read_op_key(const Reader *r, Line *l, const char *key, char *value) {
     static const char *const keys[] = {"phase", "dtype", "group", "algorithm", "order", "reduce",
-                                       "guard", "layer", "peer", "parts", "flags", "flops",
-                                       "slice", "cost", "after", "reuse", NULL};
+                                       "guard", "layer", "peer",  "parts",     "flags", "flops",
+                                       "slice", "cost",  "after", "reuse",     NULL};
     bool known;
     OpSpec *s = &l->spec;
     TRY(read_attribute(r, l, key, value, &known));

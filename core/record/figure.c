@@ -20,10 +20,8 @@ static void end_svg(FILE *out) { fputs("</svg>\n", out); }
 
 // One bar a line, all from zero.
 void figure_breakdown(const Report *r, FILE *out) {
-    enum { WIDTH = 640,
-           LEFT = 110 };
-    enum { ROW = 22,
-           BAR = 430 };
+    enum { WIDTH = 640, LEFT = 110 };
+    enum { ROW = 22, BAR = 430 };
     double most = 0;
     for (int b = 0; b < BILL_COUNT; b++) most = fmax(most, r->breakdown_ms[b]);
     begin_svg(out, WIDTH, BILL_COUNT * ROW + 4, "Where a step goes");

@@ -205,7 +205,7 @@ static void read_cpu_name(char *out, size_t size) {
     fclose(f);
 }
 
-void machine_read(MachineInfo *m) {
+void machine_info_read(MachineInfo *m) {
     *m = (MachineInfo){.cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN), .load = (double)NAN};
     read_cpu_name(m->cpu, sizeof m->cpu);
     if (getloadavg(&m->load, 1) != 1) m->load = (double)NAN;

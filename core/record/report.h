@@ -67,7 +67,7 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
                              const Timeline *const timelines[], int ranks) MUST_USE;
 
 // This machine, now.
-void machine_read(MachineInfo *m);
+void machine_info_read(MachineInfo *m);
 
 double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
 

@@ -17,9 +17,7 @@ typedef struct {
 
 static void write_escaped(const Document *d, const char *s) {
     for (; *s; s++) {
-        const char *html = *s == '<' ? "&lt;" : *s == '>' ? "&gt;"
-                                            : *s == '&'   ? "&amp;"
-                                                          : NULL;
+        const char *html = *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '&' ? "&amp;" : NULL;
         if (d->html && html)
             fputs(html, d->out);
         else if (!d->html && strchr("|\\`*_<[", *s))
@@ -78,9 +76,7 @@ enum { CELL = 64 };
 
 static void write_number(const Document *d, double value) {
     char text[CELL];
-    int decimals = value >= 1000 ? 0 : value >= 100 ? 1
-                                   : value >= 10    ? 2
-                                                    : 4;
+    int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 4;
     if (isfinite(value)) snprintf(text, sizeof text, "%.*f", decimals, value);
     write_cell(d, false, isfinite(value) ? text : "–");
 }

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BYTES = 512,
-       PATH_BYTES = 4096 };
+enum { KEY_BYTES = 512, PATH_BYTES = 4096 };
 
 Status values_create(ValueRecorder *r, const ValueOptions *options) {
     *r = (ValueRecorder){.options = *options};

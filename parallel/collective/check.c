@@ -10,18 +10,18 @@
 #include <string.h>
 
 typedef struct {
-    int64_t written;     // round of the last write, -1: what the member brought
-    int32_t terms;       // how many contributions
-    int32_t *term;       // [ranks]: whose, in order of addition
-    int64_t *read;       // [ranks]: the last round in which that member read it, -1: none
+    int64_t written;  // round of the last write, -1: what the member brought
+    int32_t terms;    // how many contributions
+    int32_t *term;    // [ranks]: whose, in order of addition
+    int64_t *read;    // [ranks]: the last round in which that member read it, -1: none
 } Chunk;
 
 typedef struct {
     const Collective *c;
     Arena *arena;
-    bool in_place;         // input and result share memory
+    bool in_place;  // input and result share memory
     int64_t chunks;
-    Chunk **held;          // [origin][member][chunk], made when first touched
+    Chunk **held;            // [origin][member][chunk], made when first touched
     int64_t *known, *ended;  // [member][member]: now, and at the end of the previous round
 } Symbols;
 
@@ -33,11 +33,13 @@ static Status chunk_of(Chunk **out, Symbols *s, StepOrigin from, int member, int
         Chunk *k = ARENA_NEW(s->arena, Chunk, 1);
         if (k) k->term = ARENA_NEW(s->arena, int32_t, P);
         if (k) k->read = ARENA_NEW(s->arena, int64_t, P);
-        if (!k || !k->term || !k->read) FAIL(ERR_MEMORY, "no memory to check a schedule of %d ranks", P);
+        if (!k || !k->term || !k->read)
+            FAIL(ERR_MEMORY, "no memory to check a schedule of %d ranks", P);
         for (int m = 0; m < P; m++) k->read[m] = -1;
         k->written = -1;
         bool holds = from == FROM_INPUT;
-        if (s->c->kind == COLLECTIVE_ALL_GATHER || s->c->kind == COLLECTIVE_BARRIER) holds &= index == member;
+        if (s->c->kind == COLLECTIVE_ALL_GATHER || s->c->kind == COLLECTIVE_BARRIER)
+            holds &= index == member;
         if (s->c->kind == COLLECTIVE_ALL_TO_ALL) holds &= index / P == member;
         if (holds) k->term[k->terms++] = member;
         *place = k;
@@ -47,19 +49,26 @@ static Status chunk_of(Chunk **out, Symbols *s, StepOrigin from, int member, int
 }
 
 #define FAIL_STEP(s, fmt, ...)                                                                   \
-    FAIL(ERR_FAILED, "%s of %lld elements over %d ranks, %s: round %lld, rank %d, chunk %lld from rank %d: " fmt, \
-         collective_name(c->kind), (long long)c->elements, c->ranks, schedule_name(c->schedule),  \
+    FAIL(ERR_FAILED,                                                                             \
+         "%s of %lld elements over %d ranks, %s: round %lld, rank %d, chunk %lld from rank "     \
+         "%d: " fmt,                                                                             \
+         collective_name(c->kind), (long long)c->elements, c->ranks, schedule_name(c->schedule), \
          (long long)(s)->round, (s)->destination, (long long)(s)->chunk, (s)->source, __VA_ARGS__)
 
-static Status check_step(const Collective *c, const CollectiveStep *s, const CollectiveStep *before) {
-    if (s->source < 0 || s->source >= c->ranks || s->destination < 0 || s->destination >= c->ranks ||
-        s->chunk < 0 || s->chunk >= collective_chunks(c) || s->round < 0 || s->round >= collective_rounds(c))
+static Status check_step(const Collective *c, const CollectiveStep *s,
+                         const CollectiveStep *before) {
+    if (s->source < 0 || s->source >= c->ranks || s->destination < 0 ||
+        s->destination >= c->ranks || s->chunk < 0 || s->chunk >= collective_chunks(c) ||
+        s->round < 0 || s->round >= collective_rounds(c))
         FAIL_STEP(s, "outside of the schedule (%lld chunks, %lld rounds)",
                   (long long)collective_chunks(c), (long long)collective_rounds(c));
-    if (before && (s->round < before->round || (s->round == before->round && s->destination < before->destination)))
-        FAIL_STEP(s, "listed after round %lld of rank %d", (long long)before->round, before->destination);
-    if (s->action == STEP_REDUCE && (!before || before->round != s->round ||
-                                     before->destination != s->destination || before->chunk != s->chunk))
+    if (before && (s->round < before->round ||
+                   (s->round == before->round && s->destination < before->destination)))
+        FAIL_STEP(s, "listed after round %lld of rank %d", (long long)before->round,
+                  before->destination);
+    if (s->action == STEP_REDUCE &&
+        (!before || before->round != s->round || before->destination != s->destination ||
+         before->chunk != s->chunk))
         FAIL_STEP(s, "%s", "adds to nothing: no copy of the chunk precedes it");
     return OK;
 }
@@ -74,7 +83,8 @@ static Status read_term(Symbols *y, const CollectiveStep *s, int32_t *term, int3
         FAIL_STEP(s, "%s", "reads what is written in the same round");
     for (int i = 0; i < k->terms; i++) {
         for (int j = 0; j < *terms; j++)
-            if (term[j] == k->term[i]) FAIL_STEP(s, "adds the contribution of rank %d twice", term[j]);
+            if (term[j] == k->term[i])
+                FAIL_STEP(s, "adds the contribution of rank %d twice", term[j]);
         term[(*terms)++] = k->term[i];
     }
     k->read[s->destination] = s->round;
@@ -88,7 +98,8 @@ static Status write_fold(Symbols *y, const CollectiveStep *s, const int32_t *ter
     TRY(chunk_of(&k, y, FROM_RESULT, me, s->chunk));
     for (int m = 0; m < P; m++)
         if (m != me && k->read[m] >= y->known[(int64_t)me * P + m])
-            FAIL_STEP(s, "overwrites what rank %d may still be reading for round %lld", m, (long long)k->read[m]);
+            FAIL_STEP(s, "overwrites what rank %d may still be reading for round %lld", m,
+                      (long long)k->read[m]);
     memcpy(k->term, term, (size_t)terms * sizeof *term);
     k->terms = terms;
     k->written = s->round;
@@ -96,12 +107,14 @@ static Status write_fold(Symbols *y, const CollectiveStep *s, const int32_t *ter
 }
 
 // The steps [first, end) are those of one member in one round.
-static Status run_round(Symbols *y, const CollectiveStep *steps, int64_t first, int64_t end, int32_t *term) {
+static Status run_round(Symbols *y, const CollectiveStep *steps, int64_t first, int64_t end,
+                        int32_t *term) {
     int P = y->c->ranks, me = steps[first].destination;
     int64_t *known = y->known + (int64_t)me * P;
     for (int64_t i = first; i < end; i++)  // wait for the sources
         for (int m = 0; m < P && steps[i].source != me; m++) {
-            int64_t theirs = m == steps[i].source ? steps[i].round : y->ended[(int64_t)steps[i].source * P + m];
+            int64_t theirs =
+                m == steps[i].source ? steps[i].round : y->ended[(int64_t)steps[i].source * P + m];
             if (known[m] < theirs) known[m] = theirs;
         }
     for (int64_t i = first; i < end;) {
@@ -117,7 +130,8 @@ static Status run_round(Symbols *y, const CollectiveStep *steps, int64_t first, 
     return OK;
 }
 
-// What member `rank` must hold of a chunk in the end: nothing, one contribution (*whose) or all (-1).
+// What member `rank` must hold of a chunk in the end: nothing, one contribution (*whose) or all
+// (-1).
 static bool must_hold(const Collective *c, int rank, int64_t chunk, int *whose) {
     *whose = -1;
     switch (c->kind) {
@@ -141,7 +155,8 @@ static Status check_end(Symbols *y) {
         for (int r = 0; r < c->ranks; r++) {
             int whose;
             if (!must_hold(c, r, i, &whose)) continue;
-            CollectiveStep end = {.round = collective_rounds(c), .destination = r, .source = r, .chunk = i};
+            CollectiveStep end = {
+                .round = collective_rounds(c), .destination = r, .source = r, .chunk = i};
             TRY(chunk_of(&k, y, FROM_RESULT, r, i));
             if (whose >= 0 && (k->terms != 1 || k->term[0] != whose))
                 FAIL_STEP(&end, "ends without the data of rank %d", whose);
@@ -157,18 +172,23 @@ static Status check_end(Symbols *y) {
     return OK;
 }
 
-static Status check_symbols(const Collective *c, const CollectiveStep *steps, int64_t count, bool in_place, Arena *a) {
+static Status check_symbols(const Collective *c, const CollectiveStep *steps, int64_t count,
+                            bool in_place, Arena *a) {
     size_t P = (size_t)c->ranks;
     Symbols y = {.c = c, .arena = a, .in_place = in_place, .chunks = collective_chunks(c)};
     y.held = ARENA_NEW(a, Chunk *, 2 * P * (size_t)y.chunks);
     y.known = ARENA_NEW(a, int64_t, P * P);
     y.ended = ARENA_NEW(a, int64_t, P * P);
     int32_t *term = ARENA_NEW(a, int32_t, P);
-    if (!y.held || !y.known || !y.ended || !term) FAIL(ERR_MEMORY, "no memory to check a schedule of %d ranks", c->ranks);
+    if (!y.held || !y.known || !y.ended || !term)
+        FAIL(ERR_MEMORY, "no memory to check a schedule of %d ranks", c->ranks);
     for (int64_t i = 0, end; i < count; i = end) {
-        if (i > 0 && steps[i].round > steps[i - 1].round) memcpy(y.ended, y.known, P * P * sizeof *y.known);
+        if (i > 0 && steps[i].round > steps[i - 1].round)
+            memcpy(y.ended, y.known, P * P * sizeof *y.known);
         for (end = i; end < count; end++) {
-            if (steps[end].round != steps[i].round || steps[end].destination != steps[i].destination) break;
+            if (steps[end].round != steps[i].round ||
+                steps[end].destination != steps[i].destination)
+                break;
             TRY(check_step(c, &steps[end], end > 0 ? &steps[end - 1] : NULL));
         }
         TRY(run_round(&y, steps, i, end, term));
@@ -178,7 +198,8 @@ static Status check_symbols(const Collective *c, const CollectiveStep *steps, in
 
 Status collective_check_list(const Collective *c, const CollectiveStep *steps, int64_t count) {
     TRY(collective_validate(c));
-    bool may_share = c->kind == COLLECTIVE_ALL_REDUCE || c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
+    bool may_share = c->kind == COLLECTIVE_ALL_REDUCE || c->kind == COLLECTIVE_BROADCAST ||
+                     c->kind == COLLECTIVE_REDUCE;
     for (int in_place = 0; in_place <= may_share; in_place++) {
         Arena a = {0};
         Status s = check_symbols(c, steps, count, in_place, &a);
@@ -194,11 +215,13 @@ Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count
     for (int64_t t = 0; t < collective_rounds(c); t++)
         for (int r = 0; r < c->ranks; r++) total += collective_steps(c, t, r);
     *out = ARENA_NEW(a, CollectiveStep, total);
-    if (!*out && total > 0) FAIL(ERR_MEMORY, "no memory for a list of %lld steps", (long long)total);
+    if (!*out && total > 0)
+        FAIL(ERR_MEMORY, "no memory for a list of %lld steps", (long long)total);
     *count = 0;
     for (int64_t t = 0; t < collective_rounds(c); t++)
         for (int r = 0; r < c->ranks; r++)
-            for (int i = 0; i < collective_steps(c, t, r); i++) (*out)[(*count)++] = collective_step(c, t, r, i);
+            for (int i = 0; i < collective_steps(c, t, r); i++)
+                (*out)[(*count)++] = collective_step(c, t, r, i);
     return OK;
 }
 

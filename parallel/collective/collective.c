@@ -7,14 +7,18 @@
 static const char *const collective_names[COLLECTIVE_COUNT] = {
     [COLLECTIVE_ALL_REDUCE] = "all_reduce", [COLLECTIVE_REDUCE_SCATTER] = "reduce_scatter",
     [COLLECTIVE_ALL_GATHER] = "all_gather", [COLLECTIVE_BROADCAST] = "broadcast",
-    [COLLECTIVE_REDUCE] = "reduce", [COLLECTIVE_ALL_TO_ALL] = "all_to_all",
+    [COLLECTIVE_REDUCE] = "reduce",         [COLLECTIVE_ALL_TO_ALL] = "all_to_all",
     [COLLECTIVE_BARRIER] = "barrier",
 };
 static const char *const schedule_names[SCHEDULE_COUNT] = {
-    [SCHEDULE_DIRECT] = "direct", [SCHEDULE_CHAIN] = "chain", [SCHEDULE_RING] = "ring",
+    [SCHEDULE_DIRECT] = "direct",
+    [SCHEDULE_CHAIN] = "chain",
+    [SCHEDULE_RING] = "ring",
 };
 
-const char *collective_name(CollectiveKind k) { return k < COLLECTIVE_COUNT ? collective_names[k] : "?"; }
+const char *collective_name(CollectiveKind k) {
+    return k < COLLECTIVE_COUNT ? collective_names[k] : "?";
+}
 const char *schedule_name(ScheduleKind s) { return s < SCHEDULE_COUNT ? schedule_names[s] : "?"; }
 
 int schedule_find(const char *name) {
@@ -59,7 +63,8 @@ int64_t collective_result_place(const Collective *c, int rank, int64_t chunk) {
 
 // With two members the ring's only round goes from input to result.
 int64_t collective_work_elements(const Collective *c) {
-    bool passes = c->kind == COLLECTIVE_REDUCE_SCATTER && c->schedule == SCHEDULE_RING && c->ranks > 2;
+    bool passes =
+        c->kind == COLLECTIVE_REDUCE_SCATTER && c->schedule == SCHEDULE_RING && c->ranks > 2;
     return passes ? c->elements : 0;
 }
 
@@ -83,10 +88,13 @@ static int64_t elements_per_rank(const Collective *c) {
     int64_t n = c->elements, P = c->ranks, largest = (n + P - 1) / P;
     switch (c->kind) {
     case COLLECTIVE_ALL_REDUCE:
-        if (c->schedule == SCHEDULE_DIRECT) return n + (P - 2) * largest;      // P-1 times its own chunk, then the others
-        if (c->schedule == SCHEDULE_CHAIN) return P == 2 ? n : 2 * n;          // inner members: once on each way
-        return 2 * n - cut(n, P, 2);                                           // all but one chunk on each way round
-    case COLLECTIVE_REDUCE_SCATTER: return c->schedule == SCHEDULE_DIRECT ? (P - 1) * largest : n - n / P;
+        if (c->schedule == SCHEDULE_DIRECT)
+            return n + (P - 2) * largest;  // P-1 times its own chunk, then the others
+        if (c->schedule == SCHEDULE_CHAIN)
+            return P == 2 ? n : 2 * n;  // inner members: once on each way
+        return 2 * n - cut(n, P, 2);    // all but one chunk on each way round
+    case COLLECTIVE_REDUCE_SCATTER:
+        return c->schedule == SCHEDULE_DIRECT ? (P - 1) * largest : n - n / P;
     case COLLECTIVE_ALL_GATHER: return n - n / P;
     case COLLECTIVE_BROADCAST: return n;
     case COLLECTIVE_REDUCE:
@@ -107,6 +115,7 @@ int64_t collective_bytes_total(const Collective *c, int64_t element_bytes) {
     if (c->ranks == 1) return 0;
     int64_t trips = c->ranks - 1;  // how often the whole array travels
     if (c->kind == COLLECTIVE_ALL_REDUCE) trips *= 2;
-    if (c->kind == COLLECTIVE_REDUCE && c->schedule == SCHEDULE_CHAIN && c->root != c->ranks - 1) trips++;
+    if (c->kind == COLLECTIVE_REDUCE && c->schedule == SCHEDULE_CHAIN && c->root != c->ranks - 1)
+        trips++;
     return c->kind == COLLECTIVE_BARRIER ? 0 : trips * c->elements * element_bytes;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Schedules of collective communication as formulas: who takes which chunk from whom in which round.
-// Communicators execute them, the simulator prices them, the viewer draws them. Nothing is stored: a
-// ring over a million ranks is a formula.
+// Schedules of collective communication as formulas: who takes which chunk from whom in which
+// round. Communicators execute them, the simulator prices them, the viewer draws them. Nothing is
+// stored: a ring over a million ranks is a formula.
 //
 // Every member has an input and a result array, cut into the same chunks. All-reduce, broadcast and
-// reduce: both hold the whole array of `elements`. Reduce-scatter: the input does, the result is the
-// member's own chunk. All-gather: the other way round. All-to-all: the input holds a piece for every
-// member, the result a piece from every member.
+// reduce: both hold the whole array of `elements`. Reduce-scatter: the input does, the result is
+// the member's own chunk. All-gather: the other way round. All-to-all: the input holds a piece for
+// every member, the result a piece from every member.
 #ifndef PARALLEL_COLLECTIVE_COLLECTIVE_H
 #define PARALLEL_COLLECTIVE_COLLECTIVE_H
 
@@ -17,8 +17,14 @@
 #include <stdint.h>
 
 typedef enum {
-    COLLECTIVE_ALL_REDUCE, COLLECTIVE_REDUCE_SCATTER, COLLECTIVE_ALL_GATHER, COLLECTIVE_BROADCAST,
-    COLLECTIVE_REDUCE, COLLECTIVE_ALL_TO_ALL, COLLECTIVE_BARRIER, COLLECTIVE_COUNT
+    COLLECTIVE_ALL_REDUCE,
+    COLLECTIVE_REDUCE_SCATTER,
+    COLLECTIVE_ALL_GATHER,
+    COLLECTIVE_BROADCAST,
+    COLLECTIVE_REDUCE,
+    COLLECTIVE_ALL_TO_ALL,
+    COLLECTIVE_BARRIER,
+    COLLECTIVE_COUNT
 } CollectiveKind;
 typedef enum { SCHEDULE_DIRECT, SCHEDULE_CHAIN, SCHEDULE_RING, SCHEDULE_COUNT } ScheduleKind;
 
@@ -27,13 +33,13 @@ typedef enum { SCHEDULE_DIRECT, SCHEDULE_CHAIN, SCHEDULE_RING, SCHEDULE_COUNT } 
 typedef struct {
     CollectiveKind kind;
     ScheduleKind schedule;
-    int ranks, root;   // root: of a broadcast or reduce
+    int ranks, root;  // root: of a broadcast or reduce
     int64_t elements;
 } Collective;
 
 // One step: in `round`, `destination` takes chunk `chunk` from the input or the result of `source`
-// and writes it to its own result (COPY) or adds it there (REDUCE). A source that is the destination
-// itself is local: nothing travels.
+// and writes it to its own result (COPY) or adds it there (REDUCE). A source that is the
+// destination itself is local: nothing travels.
 //
 // A COPY and the REDUCEs of the same chunk that follow it in the same round are one fold: all of it
 // is read before the chunk is written, so that input and result may be the same memory in an
@@ -59,7 +65,8 @@ int64_t collective_rounds(const Collective *c);
 int64_t collective_chunks(const Collective *c);
 
 // Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most one
-// and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d, within its input.
+// and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d, within its
+// input.
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count);
 
 // Where a chunk begins in the input and in the result of a member that holds it there; -1 when the
@@ -76,7 +83,8 @@ int64_t collective_result_elements(const Collective *c, int rank);
 int collective_steps(const Collective *c, int64_t round, int rank);
 CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int i);
 
-// Bytes that the busiest member receives, and all members together, for elements of `element_bytes`.
+// Bytes that the busiest member receives, and all members together, for elements of
+// `element_bytes`.
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 
@@ -84,15 +92,18 @@ int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 // member that brings several inputs adds these first.
 bool collective_in_rank_order(const Collective *c);
 
-// All steps in the order of round, destination and application, in the arena: for checking and drawing.
-Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count, Arena *a) MUST_USE;
+// All steps in the order of round, destination and application, in the arena: for checking and
+// drawing.
+Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count,
+                       Arena *a) MUST_USE;
 
 // Execute a list of steps on symbols instead of numbers, with input and result apart and, where
 // allowed, in the same memory. Every contribution must be reduced exactly once into everything, in
 // rank order where promised, in one order everywhere; everyone must end with everything it should;
 // nobody may overwrite what a member that waits for its sources only may still be reading.
 // ERR_FAILED names the step. Up to some hundred ranks.
-Status collective_check_list(const Collective *c, const CollectiveStep *steps, int64_t count) MUST_USE;
+Status collective_check_list(const Collective *c, const CollectiveStep *steps,
+                             int64_t count) MUST_USE;
 Status collective_check(const Collective *c) MUST_USE;  // of its own list
 
 #endif

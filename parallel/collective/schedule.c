@@ -35,7 +35,8 @@ static int direct_reduce_scatter(const Collective *c, int64_t t, int r, int i, C
 
 static int direct_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
     if (t == 0) return fold_inputs(c, r, i, s);
-    int other = (r + 1 + i) % c->ranks;  // starting beside ourselves, so that not all ask the same member first
+    int other = (r + 1 + i) %
+                c->ranks;  // starting beside ourselves, so that not all ask the same member first
     take(s, STEP_COPY, other, FROM_RESULT, other);
     return c->ranks - 1;
 }
@@ -65,8 +66,10 @@ static int direct_broadcast(const Collective *c, int64_t t, int r, int i, Collec
 static int chain_up(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
     int64_t piece = t - (r - 1);
     if (r == 0 || piece < 0 || piece >= collective_chunks(c)) return 0;
-    if (i == 0) take(s, STEP_COPY, r - 1, r == 1 ? FROM_INPUT : FROM_RESULT, piece);
-    else take(s, STEP_REDUCE, r, FROM_INPUT, piece);
+    if (i == 0)
+        take(s, STEP_COPY, r - 1, r == 1 ? FROM_INPUT : FROM_RESULT, piece);
+    else
+        take(s, STEP_REDUCE, r, FROM_INPUT, piece);
     return 2;
 }
 
@@ -88,8 +91,10 @@ static int chain_reduce(const Collective *c, int64_t t, int r, int i, Collective
     return up + 1;
 }
 
-// Piece k reaches the member at `distance` from the root, over its neighbour, in round k + distance - 1.
-static int relay(const Collective *c, int64_t t, int r, int distance, int neighbour, CollectiveStep *s) {
+// Piece k reaches the member at `distance` from the root, over its neighbour, in round k + distance
+// - 1.
+static int relay(const Collective *c, int64_t t, int r, int distance, int neighbour,
+                 CollectiveStep *s) {
     int64_t piece = r == c->root ? t : t - (distance - 1);
     if (piece < 0 || piece >= collective_chunks(c)) return 0;
     bool first_hand = r == c->root || neighbour == c->root;
@@ -98,7 +103,8 @@ static int relay(const Collective *c, int64_t t, int r, int distance, int neighb
 }
 
 static int chain_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
-    return r > c->root ? relay(c, t, r, r - c->root, r - 1, s) : relay(c, t, r, c->root - r, r + 1, s);
+    return r > c->root ? relay(c, t, r, r - c->root, r - 1, s)
+                       : relay(c, t, r, c->root - r, r + 1, s);
 }
 
 static int ring_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
@@ -113,8 +119,10 @@ static int ring_reduce_scatter(const Collective *c, int64_t t, int r, int i, Col
     int64_t chunk = (r + 2 * (int64_t)P - 2 - t) % P;
     bool own_first = P == 2 && r == 0;
     StepAction action = i == 0 ? STEP_COPY : STEP_REDUCE;
-    if ((i == 0) == own_first) take(s, action, r, FROM_INPUT, chunk);
-    else take(s, action, before, t == 0 ? FROM_INPUT : FROM_RESULT, chunk);
+    if ((i == 0) == own_first)
+        take(s, action, r, FROM_INPUT, chunk);
+    else
+        take(s, action, before, t == 0 ? FROM_INPUT : FROM_RESULT, chunk);
     return 2;
 }
 
@@ -133,7 +141,8 @@ static int ring_all_gather(const Collective *c, int64_t t, int r, int i, Collect
 
 static int ring_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
     int half = c->ranks - 1;
-    return t < half ? ring_reduce_scatter(c, t, r, i, s) : ring_spread(c, t - half, r, FROM_RESULT, s);
+    return t < half ? ring_reduce_scatter(c, t, r, i, s)
+                    : ring_spread(c, t - half, r, FROM_RESULT, s);
 }
 
 static Schedule *const schedules[COLLECTIVE_COUNT][SCHEDULE_COUNT] = {
@@ -143,27 +152,35 @@ static Schedule *const schedules[COLLECTIVE_COUNT][SCHEDULE_COUNT] = {
     [COLLECTIVE_BROADCAST] = {direct_broadcast, chain_broadcast, ring_broadcast},
     [COLLECTIVE_REDUCE] = {direct_reduce, chain_reduce, NULL},
     [COLLECTIVE_ALL_TO_ALL] = {direct_all_to_all, NULL, NULL},
-    [COLLECTIVE_BARRIER] = {direct_all_gather, NULL, NULL},  // of nothing: everyone has heard of everyone
+    [COLLECTIVE_BARRIER] = {direct_all_gather, NULL,
+                            NULL},  // of nothing: everyone has heard of everyone
 };
 
 // One member alone has no neighbours: whatever it asks for is the direct schedule.
-static ScheduleKind schedule_of(const Collective *c) { return c->ranks == 1 ? SCHEDULE_DIRECT : c->schedule; }
+static ScheduleKind schedule_of(const Collective *c) {
+    return c->ranks == 1 ? SCHEDULE_DIRECT : c->schedule;
+}
 
 Status collective_validate(const Collective *c) {
     if ((unsigned)c->kind >= COLLECTIVE_COUNT || (unsigned)c->schedule >= SCHEDULE_COUNT)
-        FAIL(ERR_USAGE, "there is no collective %d with schedule %d", (int)c->kind, (int)c->schedule);
-    if (c->ranks < 1) FAIL(ERR_USAGE, "%s over %d ranks: there must be at least 1", collective_name(c->kind), c->ranks);
+        FAIL(ERR_USAGE, "there is no collective %d with schedule %d", (int)c->kind,
+             (int)c->schedule);
+    if (c->ranks < 1)
+        FAIL(ERR_USAGE, "%s over %d ranks: there must be at least 1", collective_name(c->kind),
+             c->ranks);
     if (c->elements < 0 || (c->kind == COLLECTIVE_BARRIER && c->elements > 0))
         FAIL(ERR_USAGE, "%s of %lld elements", collective_name(c->kind), (long long)c->elements);
     if (c->root < 0 || c->root >= c->ranks)
-        FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root, c->ranks);
+        FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root,
+             c->ranks);
     if (!schedules[c->kind][c->schedule])
         FAIL(ERR_USAGE, "%s has no schedule %s; every collective has direct",
              collective_name(c->kind), schedule_name(c->schedule));
     return OK;
 }
 
-// One chunk a member where members end with different chunks; else what the schedule passes on whole.
+// One chunk a member where members end with different chunks; else what the schedule passes on
+// whole.
 int64_t collective_chunks(const Collective *c) {
     bool whole = c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
     bool pipelined = schedule_of(c) == SCHEDULE_CHAIN || (whole && schedule_of(c) == SCHEDULE_RING);

@@ -23,6 +23,7 @@ enum {
     COMM_TAGS = 16,             // a tag is less
     COMM_MESSAGE_SEGMENTS = 16  // most segments of a send
 };
+#define COMM_TIMEOUT_NS INT64_C(30000000000)
 
 // A piece of the payload in this rank's shared pool. The members of a collective lay out their pools
 // alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of uneven
@@ -63,6 +64,8 @@ typedef struct {
     int64_t round;           // the next step of the schedule
     int step, stage;
     int64_t start_ns;        // when this rank arrived
+    int64_t looked_ns;       // when it last looked whether to go on
+    int64_t waited_ns;       // for how long it has done so
     int64_t arrival_ns;      // when the last member arrived, on the monotonic clock; 0 until known
     const void *awaited;     // a peer's word; nothing goes on before it has reached
     uint64_t awaited_value;  // this value. awaited NULL: it may go on now
@@ -112,7 +115,7 @@ void comm_abandon(Comm *c, Status s, const char *message);
 
 // How ranks wait and how long.
 typedef struct {
-    int64_t timeout_ns;  // of one operation; 0: 30 s
+    int64_t timeout_ns;  // of one operation; 0: COMM_TIMEOUT_NS
     int64_t spin_ns;     // before sleeping; 0: 50 us when ranks fit the cores, else none
     int cores;           // cores that the ranks share; 0: those this process may use
 } CommOptions;
@@ -139,6 +142,7 @@ Status comm_world_failure(const CommWorld *w, int *rank, const char **message);
 
 // Where a rank is, for messages when it is lost: written by the executor before each operation
 // (plan and op index, step), read by the launcher.
+// Plan NONE: before the first operation (step 0), or after the last.
 void comm_note_position(Comm *c, int plan, int op, int64_t step);
 void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step);
 

@@ -96,7 +96,7 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     w->kind = kind;
     w->ranks = ranks;
     w->crowded = ranks > cores;
-    w->timeout_ns = options && options->timeout_ns > 0 ? options->timeout_ns : INT64_C(30000000000);
+    w->timeout_ns = options && options->timeout_ns > 0 ? options->timeout_ns : COMM_TIMEOUT_NS;
     w->spin_ns = options && options->spin_ns > 0 ? options->spin_ns : w->crowded ? 0 : 50000;
     w->pool_bytes = pool_bytes;
     w->pool_stride = whole_pages(pool_bytes);
@@ -108,6 +108,7 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     }
     w->control = w->memory;
     w->pools = (char *)w->memory + control_bytes;
+    for (int r = 0; r < ranks; r++) atomic_init(&w->control->ranks[r].at_plan, NONE);
     *out = w;
     return OK;
 }

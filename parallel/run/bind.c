@@ -44,7 +44,7 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
     return OK;
 }
 
-// Neighbouring pieces without a gap are one segment.
+// The payload: the operands one after the other, each where it lies in the pool.
 static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors, int count,
                             CommSegment **out, int *segments) {
     *out = ARENA_NEW(a, CommSegment, count + 1);
@@ -81,7 +81,7 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     group_ranks(p, w->group, e->rank, ranks, &position);
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
-    bool pair = w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
+    bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
     *call = (CommCall){.kind = collective_of[w->kind],
                        .schedule = schedule_of[w->algorithm],
                        .reduce = (Reduce)w->reduce,
@@ -93,14 +93,14 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
                        .root = pair ? ((position + w->peer) % size + size) % size : w->peer,
                        .tag = pair ? (int)work_attr(p, w, 0) : 0,
                        .parts = w->parts,
-                       .segment_count = outputs,
+                       .segment_count = send ? inputs : outputs,
                        .input = input,
                        .output = output,
                        .ranks = ranks,
                        .ranks_count = size,
                        .position = position,
                        .name = op_name(p, op)};
-    return OK;
+    return comm_check(e->comm, call);
 }
 
 static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "parallel/run/job.h"
 
-#include "core/base/file.h"
 #include "core/plan/check.h"
-#include "core/plan/text.h"
 #include "core/platform/device_traits.h"
+#include "parallel/run/plan_file.h"
 
 #include <string.h>
 
@@ -59,26 +58,18 @@ Status job_program(Program *out, const JobOptions *o, const Model *model) {
     return o->ranks == 1 ? shards_apply(out, &strategy) : ddp_apply(out, &strategy);
 }
 
-static Status read_program(Job *job) {
-    const JobOptions *o = &job->options;
-    if (!o->plan_file) return job_program(&job->program, o, &job->model);
-    char *text;
-    size_t length;
-    TRY(file_read(&text, &length, &job->arena, o->plan_file));
-    TRY(program_parse(&job->program, text, length, o->plan_file));
-    if (job->program.lowered)
-        FAIL(ERR_USAGE, "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step", o->plan_file);
-    if (program_ranks(&job->program) != o->ranks)
-        FAIL(ERR_USAGE, "%s is a plan for %d ranks, --ranks is %d", o->plan_file,
-             program_ranks(&job->program), o->ranks);
-    return OK;
+// Say which option named the file that a message is about.
+static Status name_option(Status s, const char *option) {
+    if (s == ERR_INPUT || s == ERR_FORMAT || s == ERR_SHAPE)
+        FAIL(s, "%s %s", option, status_message());
+    return s;
 }
 
 static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
     TRY(device_find(&job->device, o->device));
-    TRY(model_read(&job->model, &job->arena, o->model));
-    TRY(dataset_read(&job->data, &job->arena, o->data));
+    TRY(name_option(model_read(&job->model, &job->arena, o->model), "--model"));
+    TRY(name_option(dataset_read(&job->data, &job->arena, o->data), "--data"));
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
     for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
     if (pixels != image)
@@ -114,9 +105,11 @@ Status job_create(Job *job, const JobOptions *options) {
     TRY(check_numbers(options));
     TRY(read_inputs(job));
     TRY(plan_run(job));
-    TRY(read_program(job));
+    TRY(options->plan_file ? name_option(plan_file_read(job), "--plan")
+                           : job_program(&job->program, options, &job->model));
     const Program *programs[] = {&job->program};
     TRY(plan_check(programs, NULL, options->ranks));
+    if (options->plan_file) TRY(plan_file_check(job));
     TRY(program_lower(&job->program, job->device->traits));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");
     job->plan_step = program_find_plan(&job->program, "step");

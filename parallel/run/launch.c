@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SPANS_MOST = 4 << 20, GRACE_MS = 1000 };
+enum { SPANS_MOST = 4 << 20 };
+static const int64_t GRACE_NS = 1000000000,  // for the other ranks to end by themselves
+    LOOK_NS = 50000000;                      // between two looks at the ranks, when none ends
 
 // One room for all results, which the launcher still sees when a rank is gone. Pages are taken when
 // they are first written.
@@ -99,81 +101,119 @@ static Status first_failure(const CommWorld *world) {
 // --- processes
 
 typedef struct {
-    pid_t pids[COMM_RANKS];
+    pid_t pids[COMM_RANKS];  // 0: ended
+    int stopped_by[COMM_RANKS];       // the signal that a rank is stopped by; 0: it runs
+    int64_t stopped_ns[COMM_RANKS];   // for how long
     int ranks, alive;
+    int64_t looked_ns;   // when the launcher last looked
     int64_t kill_at_ns;  // when those that are left are killed; 0: nobody failed yet
     const Job *job;
     CommWorld *world;
     RunShared *shared;
 } Children;
 
+// "at bucket0, step 12".
 static void where(const Children *c, int rank, char *out, size_t size) {
     int plan, op;
     int64_t step;
     comm_world_position(c->world, rank, &plan, &op, &step);
     const Program *p = &c->job->program;
-    if (plan < 0 || plan >= p->plan_count || op < 0 || op >= p->plans[plan].op_count)
-        snprintf(out, size, "before its first operation");
+    if (plan == NONE)
+        snprintf(out, size, step ? "while it wrote its results" : "before its first operation");
     else
-        snprintf(out, size, "at %s, step %lld", op_name(p, &p->plans[plan].ops[op]),
-                 (long long)step);
+        snprintf(out, size, "at %s of plan %s, step %lld", op_name(p, &p->plans[plan].ops[op]),
+                 program_name(p, p->plans[plan].name), (long long)step);
 }
 
-static void note_end(Children *c, pid_t pid, int status) {
-    int rank = 0;
-    while (rank < c->ranks && c->pids[rank] != pid) rank++;
-    if (rank == c->ranks) return;
+// A rank can take no further part. The message is kept only when no rank failed before.
+static void lose(Children *c, int rank, const char *message) {
+    comm_world_lost(c->world, rank, message);
+    if (!c->kill_at_ns) c->kill_at_ns = clock_ns() + GRACE_NS;
+}
+
+static void note_end(Children *c, int rank, int status) {
     c->pids[rank] = 0;
+    c->stopped_by[rank] = 0;
     c->alive--;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     char place[160], text[320];
     where(c, rank, place, sizeof place);
     if (WIFSIGNALED(status))
-        snprintf(text, sizeof text,
-                 "rank %d was lost: killed by signal %d (%s) %s; the other ranks were stopped",
-                 rank, WTERMSIG(status), strsignal(WTERMSIG(status)), place);
+        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s) %s", rank,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)), place);
     else
-        snprintf(text, sizeof text, "rank %d ended with status %d %s; the other ranks were stopped",
-                 rank, WEXITSTATUS(status), place);
-    comm_world_lost(c->world, rank, text);  // kept only when no rank failed before
-    if (!c->kill_at_ns) c->kill_at_ns = clock_ns() + GRACE_MS * INT64_C(1000000);
+        snprintf(text, sizeof text, "rank %d was lost: it ended with status %d %s", rank,
+                 WEXITSTATUS(status), place);
+    lose(c, rank, text);
 }
 
-static void kill_rest(const Children *c) {
-    for (int r = 0; r < c->ranks; r++)
-        if (c->pids[r] > 0) kill(c->pids[r], SIGKILL);
+// Whether a rank ended, was stopped or went on.
+static bool hear(Children *c) {
+    bool any = false;
+    for (int r = 0; r < c->ranks; r++) {
+        int status;
+        if (!c->pids[r] ||
+            waitpid(c->pids[r], &status, WNOHANG | WUNTRACED | WCONTINUED) != c->pids[r])
+            continue;
+        any = true;
+        c->stopped_ns[r] = 0;
+        c->stopped_by[r] = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
+        if (WIFEXITED(status) || WIFSIGNALED(status)) note_end(c, r, status);
+    }
+    return any;
 }
 
-// Wait for a child, a Ctrl-C or the deadline; SIGCHLD is blocked, so that none is missed in
-// between.
+// A rank that is stopped may have no peer that waits for it, or peers that are stopped too: then
+// only the launcher can tell that it stays away. Time in which the launcher was stopped itself
+// (Ctrl-Z stops all) does not count.
+static void time_stopped(Children *c) {
+    int64_t now = clock_ns(), passed = now - c->looked_ns,
+            most = c->job->options.comm_options.timeout_ns;
+    if (!most) most = COMM_TIMEOUT_NS;
+    c->looked_ns = now;
+    for (int r = 0; r < c->ranks; r++) {
+        if (!c->stopped_by[r]) continue;
+        c->stopped_ns[r] += passed < 2 * LOOK_NS ? passed : 2 * LOOK_NS;
+        if (c->stopped_ns[r] <= most) continue;
+        char place[160], text[320];
+        where(c, r, place, sizeof place);
+        snprintf(text, sizeof text, "rank %d was stopped for more than %g s by signal %d (%s) %s",
+                 r, (double)most * 1e-9, c->stopped_by[r], strsignal(c->stopped_by[r]), place);
+        lose(c, r, text);
+    }
+}
+
+// SIGCHLD is blocked, so that none is missed between looking and waiting. Who is stopped does not
+// end by itself; SIGKILL ends it all the same.
 static void watch(Children *c) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
+    c->looked_ns = clock_ns();
     while (c->alive > 0) {
-        int status;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
-        if (pid > 0) {
-            note_end(c, pid, status);
-            continue;
-        }
+        if (hear(c)) continue;
+        time_stopped(c);
         const volatile sig_atomic_t *interrupt = c->job->options.interrupt;
-        if (interrupt && *interrupt) c->shared->interrupts = *interrupt;
-        if ((interrupt && *interrupt > 1) || (c->kill_at_ns && clock_ns() > c->kill_at_ns))
-            kill_rest(c);
-        struct timespec soon = {0, 50 * 1000 * 1000};
+        if (interrupt && *interrupt) c->shared->interrupted = true;
+        for (int r = 0; r < c->ranks && c->kill_at_ns && clock_ns() > c->kill_at_ns; r++)
+            if (c->pids[r] > 0) kill(c->pids[r], SIGKILL);
+        struct timespec soon = {.tv_nsec = LOOK_NS};
         sigtimedwait(&child, NULL, &soon);
     }
 }
 
 static void start_child(Children *c, int rank, const RunHooks *hooks, const sigset_t *mask) {
     pid_t parent = getpid(), pid = fork();
-    c->pids[rank] = pid;
+    c->pids[rank] = pid > 0 ? pid : 0;
     if (pid > 0) c->alive++;
     if (pid) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives the launcher
     if (getppid() != parent) _exit(1);
+    char name[16];  // what the kernel keeps: as ps and top show it
+    snprintf(name, sizeof name, "train-rank%d", rank);
+    prctl(PR_SET_NAME, name);
     signal(SIGINT, SIG_IGN);  // a terminal sends it to all; the launcher decides
+    signal(SIGTERM, SIG_IGN);
     sigprocmask(SIG_SETMASK, mask, NULL);
     Status s = one_rank(c->job, c->shared, c->world, rank, hooks);
     fflush(NULL);
@@ -192,14 +232,11 @@ static Status run_processes(Training *t, const Job *job, CommWorld *world, const
         if (c.pids[r] > 0) continue;
         char text[160];
         snprintf(text, sizeof text, "rank %d could not be started: %s", r, strerror(errno));
-        comm_world_lost(world, r, text);
-        c.kill_at_ns = clock_ns();
+        lose(&c, r, text);
         break;
     }
     watch(&c);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    t->interrupted = t->shared->results[0].interrupted || t->shared->interrupts > 0;
-    if (t->shared->interrupts > 1) return OK;  // killed because the user asked for it
     return first_failure(world);
 }
 
@@ -303,13 +340,21 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     return s;
 }
 
+// The only rank runs in the caller's thread, which afterwards may use the cores it had before.
+static Status run_alone(Training *t, const Job *job, const RunHooks *hooks) {
+    cpu_set_t before;
+    bool known = !sched_getaffinity(0, sizeof before, &before);
+    Status s = one_rank(job, t->shared, NULL, 0, hooks);
+    if (known) sched_setaffinity(0, sizeof before, &before);
+    return s;
+}
+
 Status train_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
     TRY(create_shared(out, job));
     out->shared->origin_ns = clock_ns();
-    Status s = job->options.ranks > 1 ? run_world(out, job, hooks)
-                                      : one_rank(job, out->shared, NULL, 0, hooks);
+    Status s = job->options.ranks > 1 ? run_world(out, job, hooks) : run_alone(out, job, hooks);
     out->wall_ns = clock_ns() - out->shared->origin_ns;
-    out->interrupted = out->interrupted || out->shared->results[0].interrupted;
+    out->interrupted = out->shared->results[0].interrupted;
     return s;
 }

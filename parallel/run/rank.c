@@ -176,7 +176,7 @@ static void set_chunk(Rank *r) {
 static bool stops_here(Rank *r) {
     RunShared *s = r->shared;
     const volatile sig_atomic_t *interrupt = r->job->options.interrupt;
-    bool asked = s->interrupts > 0 || (interrupt && *interrupt);
+    bool asked = s->interrupted || (interrupt && *interrupt);
     if (r->comm.rank == 0 && asked && s->stop_before_step == INT64_MAX)
         s->stop_before_step = r->turn.step + 1;
     return s->stop_before_step <= r->turn.step;

@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     int64_t origin_ns;                 // of the run's clock
     _Atomic int64_t stop_before_step;  // agreed end after Ctrl-C: rank 0 writes it one step ahead
-    _Atomic int interrupts;            // Ctrl-C seen by the launcher
+    _Atomic bool interrupted;          // Ctrl-C seen by the launcher
     RankResult *results;               // one per rank
 } RunShared;
 

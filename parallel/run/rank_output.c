@@ -95,6 +95,7 @@ Status rank_finish(Rank *r) {
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
     r->result->parameters_hash = parameters_hash(r);
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
+    if (r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step);
     if (o->trace) TRY(write_trace(r));
     if (o->save && r->comm.rank == 0) TRY(save(r, o->save));
     r->result->finished = true;

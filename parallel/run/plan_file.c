@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// A plan from a file. Sizes, types and counts in it are what it was printed with; a run whose
+// options say otherwise would write past a tensor's end, or train on a part of each batch.
+#include "parallel/run/plan_file.h"
+
+#include "core/base/file.h"
+#include "core/plan/text.h"
+
+#include <string.h>
+
+enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
+
+static int local_shards(const JobOptions *o) { return (o->shards ? o->shards : o->ranks) / o->ranks; }
+
+// Rows that the largest part of a batch has, when it is cut as sampler_part() does, twice.
+static int64_t rows_needed(const JobOptions *o) {
+    int64_t shards = (int64_t)local_shards(o) * o->ranks, shard = (o->batch + shards - 1) / shards;
+    return (shard + o->micro_batches - 1) / o->micro_batches;
+}
+
+static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t micro_batch) {
+    const JobOptions *o = &job->options;
+    if (shard < local_shards(o) && micro_batch < o->micro_batches) return OK;
+    FAIL(ERR_USAGE,
+         "%s: %s is of shard %lld, micro-batch %lld of a rank, but this run has %d of %d; give the "
+         "--shards and --accumulate that the plan was printed with",
+         o->plan_file, name, (long long)shard, (long long)micro_batch, local_shards(o),
+         o->micro_batches);
+}
+
+static Status check_load(const Job *job, const Plan *plan, const Op *op) {
+    const Program *p = &job->program;
+    const JobOptions *o = &job->options;
+    const Work *w = &p->works[op->work];
+    const Tensor *x = &p->tensors[op_outputs(plan, op)[0]];
+    int64_t shard = work_attr(p, w, LOAD_SHARD), image = (int64_t)job->data.height * job->data.width;
+    int64_t rows = shard < 0 ? EVALUATION_ROWS : rows_needed(o);
+    TRY(check_cut(job, op_name(p, op), shard, work_attr(p, w, LOAD_MICRO_BATCH)));
+    for (int i = 0; i < op->outputs; i++) {
+        const Tensor *t = &p->tensors[op_outputs(plan, op)[i]];
+        if (t->extent == NONE)
+            FAIL(ERR_USAGE, "%s: %s, which %s writes, has no extent for the rows of a batch",
+                 o->plan_file, program_name(p, t->name), op_name(p, op));
+        if (t->shape[0] < rows)
+            FAIL(ERR_USAGE,
+                 "%s: %s has room for %lld rows, this run brings %lld; give the --batch that the "
+                 "plan was printed with, or less",
+                 o->plan_file, program_name(p, t->name), (long long)t->shape[0], (long long)rows);
+    }
+    if (tensor_elements(x) / x->shape[0] != image)
+        FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%d = %lld",
+             o->plan_file, program_name(p, x->name), (long long)(tensor_elements(x) / x->shape[0]),
+             job->data.source, job->data.height, job->data.width, (long long)image);
+    return OK;
+}
+
+static Status check_classes(const Job *job, const Plan *plan, const Op *op) {
+    const Program *p = &job->program;
+    const Tensor *logits = &p->tensors[op_inputs(plan, op)[0]];
+    if (logits->shape[1] >= job->data.classes) return OK;
+    FAIL(ERR_USAGE, "%s: %s tells %lld classes apart, %s has %d", job->options.plan_file,
+         op_name(p, op), (long long)logits->shape[1], job->data.source, job->data.classes);
+}
+
+static Status check_plan(const Job *job, const Plan *plan) {
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        Kind kind = (Kind)job->program.works[op->work].kind;
+        if (kind == KIND_LOAD) TRY(check_load(job, plan, op));
+        if (kind == KIND_CROSS_ENTROPY) TRY(check_classes(job, plan, op));
+    }
+    return OK;
+}
+
+static bool same_parameter(const Program *p, const Logical *a, const Program *q, const Logical *b) {
+    return b->role == ROLE_PARAMETER && a->dims == b->dims &&
+           !strcmp(program_name(p, a->name), program_name(q, b->name)) &&
+           !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
+}
+
+// The model names the run in its report and checkpoint, so that the plan must train that one.
+static Status check_parameters(const Job *job, const Program *model) {
+    const Program *p = &job->program;
+    const JobOptions *o = &job->options;
+    for (int i = 0; i < p->logical_count; i++) {
+        const Logical *l = &p->logicals[i];
+        if (l->role != ROLE_PARAMETER) continue;
+        int j = 0;
+        while (j < model->logical_count && !same_parameter(p, l, model, &model->logicals[j])) j++;
+        if (j == model->logical_count)
+            FAIL(ERR_USAGE,
+                 "%s: model %s has no parameter %s of this shape; give the --model that the plan "
+                 "was printed for",
+                 o->plan_file, job->model.name, program_name(p, l->name));
+        if (l->dtype != o->dtype)
+            FAIL(ERR_USAGE, "%s: parameter %s is %s; give --dtype %s", o->plan_file,
+                 program_name(p, l->name), dtype_name((Dtype)l->dtype),
+                 dtype_name((Dtype)l->dtype));
+    }
+    return OK;
+}
+
+Status plan_file_read(Job *job) {
+    const JobOptions *o = &job->options;
+    Program *p = &job->program;
+    char *text;
+    size_t length;
+    TRY(file_read(&text, &length, &job->arena, o->plan_file));
+    TRY(program_parse(p, text, length, o->plan_file));
+    if (p->lowered)
+        FAIL(ERR_USAGE,
+             "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step",
+             o->plan_file);
+    if (program_ranks(p) != o->ranks)
+        FAIL(ERR_USAGE, "%s is a plan for %d rank%s, this run has %d; give --ranks %d",
+             o->plan_file, program_ranks(p), program_ranks(p) == 1 ? "" : "s", o->ranks,
+             program_ranks(p));
+    return OK;
+}
+
+Status plan_file_check(const Job *job) {
+    for (int k = 0; k < job->program.plan_count; k++)
+        TRY(check_plan(job, &job->program.plans[k]));
+    Program model = {0};
+    Status s = job_program(&model, &job->options, &job->model);
+    if (s == OK) s = check_parameters(job, &model);
+    program_finish(&model);
+    return s;
+}
