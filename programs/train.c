@@ -9,26 +9,40 @@
 #include "programs/train_options.h"
 #include "programs/version.h"
 
-#include <math.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupts;  // a signal handler has nothing else to write to
+// A signal handler has nothing else to write to.
+static volatile sig_atomic_t interrupts;
 
-static void on_interrupt(int signal_number) { interrupts++; }
+// The first asks the ranks to stop, the second does not wait for them: they die with this process.
+static void on_interrupt(int signal_number) {
+    static const char text[] = "\ntrain: stopping after this step; Ctrl-C again stops at once\n";
+    if (interrupts++) _exit(status_exit(ERR_INTERRUPTED));
+    bool line_is_open = isatty(STDERR_FILENO);  // the progress line, and the terminal's ^C
+    if (write(STDERR_FILENO, text + !line_is_open, sizeof text - 1 - !line_is_open) < 0) {
+    }  // nobody is there to be told
+}
 
+// Whoever started us with a signal ignored (nohup, a shell's background job) wants it so.
 static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 2; i++) {
+        struct sigaction action = {.sa_handler = on_interrupt}, before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
 }
 
 static int fail(const TrainOptions *o, Status s) {
+    bool color = terminal_color(stderr, (TerminalColor)o->color);
     fflush(stdout);
-    fprintf(stderr, "train: %s\n", status_message());
+    fprintf(stderr, "%strain:%s %s\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "",
+            status_message());
     if (o->verbose) fprintf(stderr, "train: %s, seen at %s\n", status_name(s), status_place());
     return status_exit(s);
 }
@@ -93,13 +107,12 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
 }
 
 static Status report(const TrainOptions *o, const Job *job, const Training *t) {
-    if (t->shared->results[0].timeline.step_count == 0 || job->steps == 0) return OK;
     Arena a = {0};
     Report r;
     Status s = make_report(&r, &a, job, t);
     if (s == OK && o->report) s = report_write(&r, o->report);
     if (s == OK && o->json) s = report_write_json(&r, stdout);
-    if (s == OK && !o->json) report_print(&r, stdout);
+    if (s == OK && !o->json) report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
     arena_finish(&a);
     return s;
 }
@@ -120,50 +133,62 @@ static Status train(const TrainOptions *o, const JobOptions *options) {
     Training t = {0};
     Progress progress;
     Status s = job_create(&job, options);
+    if (s == OK) s = train_check_outputs(o);
     if (s == OK) {
         progress_init(&progress, stderr, "train", "samples", job.steps * job.options.batch,
                       o->quiet, clock_ns());
         const RunHooks hooks = {.context = &progress, .progress = show};
         s = train_run(&t, &job, &hooks);
+        progress.open = progress.terminal && !o->quiet;  // by rank 0, if that was another process
         progress_clear(&progress);
     }
     if (s == OK) s = report(o, &job, &t);
-    if (s == OK && t.interrupted) {
-        fprintf(stderr, "train: interrupted; what was done so far is kept\n");
-        s = ERR_INTERRUPTED;
-    } else if (s == OK)
-        suggest(o);
+    if (s == OK && !t.interrupted) suggest(o);
+    if (s == OK && t.interrupted)
+        s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
+                        "interrupted after step %lld of %lld; what was done is kept",
+                        (long long)t.shared->stop_before_step, (long long)job.steps);
     train_finish(&t);
     job_destroy(&job);
     return s;
 }
 
-int main(int argc, char *argv[]) {
-    Arena arena = {0};
-    TrainOptions o = {0};
+// A full disk shows when the last of it is written.
+static Status flush_output(void) {
+    errno = 0;
+    if (fflush(stdout) || ferror(stdout))
+        FAIL(ERR_IO, "standard output could not be written: %s", strerror(errno ? errno : EIO));
+    return OK;
+}
+
+static Status run(TrainOptions *o, Arena *a, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
     RunSetting settings[TRAIN_SETTINGS];
-    Status s = option_parse(&line, &o, &arena, &train_options, argc, argv);
-    if (s == OK && line.help != HELP_NONE) {
+    TRY(option_parse(&line, o, a, &train_options, argc, argv));
+    if (line.help != HELP_NONE) {
         option_print_help(stdout, &train_options, line.help);
-        arena_finish(&arena);
-        return 0;
+        return OK;
     }
-    if (s == OK && o.version) {
+    if (o->version) {
         version_print("train", stdout);
-        arena_finish(&arena);
-        return 0;
+        return OK;
     }
-    if (s == OK) s = train_job_options(&job, &o, &line, settings, &arena);
-    if (s == OK) {
-        catch_interrupts();
-        job.interrupt = &interrupts;
-        job.info.argc = argc;
-        job.info.argv = (const char *const *)argv;
-        s = o.print_plan ? print_plan(&job, o.print_plan == 2) : train(&o, &job);
-    }
-    int status = s == OK || s == ERR_INTERRUPTED ? status_exit(s) : fail(&o, s);
+    TRY(train_job_options(&job, o, &line, settings, a));
+    catch_interrupts();
+    job.interrupt = &interrupts;
+    job.info.argc = argc;
+    job.info.argv = (const char *const *)argv;
+    if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
+    return train(o, &job);
+}
+
+int main(int argc, char *argv[]) {
+    Arena arena = {0};
+    TrainOptions o = {0};
+    Status s = run(&o, &arena, argc, argv);
+    if (s == OK) s = flush_output();
+    int status = s == OK ? 0 : fail(&o, s);
     arena_finish(&arena);
     return status;
 }

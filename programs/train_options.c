@@ -3,12 +3,12 @@
 
 #include "core/base/file.h"
 #include "core/base/terminal.h"
+#include "core/record/trace.h"
 #include "core/record/values.h"
 
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define AT(field) .at = offsetof(TrainOptions, field)
 
@@ -266,63 +266,71 @@ const OptionTable train_options = {
     .example_count = sizeof examples / sizeof *examples,
 };
 
-// Find out before the first step, not after the last, that a result cannot be written.
+// --- outputs
+
+// Say which option named the path that a message is about.
+static Status name_option(Status s, const char *option) {
+    if (s != OK) FAIL(s, "%s %s", option, status_message());
+    return OK;
+}
+
 static Status check_writable(const char *path) {
-    if (!path) return OK;
     OutputFile probe = {0};
     TRY(file_create(&probe, path));
     file_discard(&probe);
     return OK;
 }
 
-static Status check_report_name(const char *path) {
-    if (!path) return OK;
-    const char *const endings[] = {".json", ".json.gz", ".md", ".html"};
-    for (int i = 0; i < 4; i++) {
-        size_t n = strlen(endings[i]), all = strlen(path);
-        if (all > n && !strcmp(path + all - n, endings[i])) return OK;
+static Status check_traces(const char *directory, int64_t ranks) {
+    TRY(file_make_directory(directory));
+    for (int r = 0; r < ranks; r++) {
+        char path[4096];
+        TRY(trace_path(path, sizeof path, directory, r, false));
+        TRY(check_writable(path));
     }
+    return OK;
+}
+
+Status train_check_outputs(const TrainOptions *o) {
+    if (o->report) TRY(name_option(check_writable(o->report), "--report"));
+    if (o->save) TRY(name_option(check_writable(o->save), "--save"));
+    if (o->trace) TRY(name_option(check_traces(o->trace, o->ranks), "--trace"));
+    if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
+    return OK;
+}
+
+// --- what a line asks for
+
+static bool ends_in(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n > m && !strcmp(s + n - m, end);
+}
+
+static Status check_report_name(const char *path) {
+    static const char *const endings[] = {".json", ".json.gz", ".md", ".html"};
+    for (int i = 0; i < 4; i++)
+        if (ends_in(path, endings[i])) return OK;
     FAIL(ERR_USAGE, "--report %s: the name must end in .json, .md or .html", path);
 }
 
-static Status check_outputs(const TrainOptions *o) {
-    TRY(check_report_name(o->report));
-    TRY(check_writable(o->report));
-    TRY(check_writable(o->save));
-    if (o->trace) TRY(file_make_directory(o->trace));
-    if (o->record) TRY(file_make_directory(o->record));
+// What a plan states cannot be asked for besides it.
+static Status check_plan_options(const TrainOptions *o, const OptionLine *line) {
+    static const char *const stated[] = {"optimizer", "momentum", "nesterov", "weight-decay",
+                                         "all-reduce", "bucket-kib", "no-overlap"};
+    for (size_t i = 0; i < sizeof stated / sizeof *stated; i++)
+        if (option_given(line, stated[i]))
+            FAIL(ERR_USAGE,
+                 "--%s is stated in the plan %s; change it there, or print another with "
+                 "--print-plan step",
+                 stated[i], o->plan);
+    if (o->print_plan == PRINT_PLAN_STEP)
+        FAIL(ERR_USAGE, "--print-plan step prints what a strategy makes, %s is that already; give "
+                        "--print-plan lowered",
+             o->plan);
     return OK;
 }
 
-static Status fill_settings(JobOptions *out, const TrainOptions *o, RunSetting *settings,
-                            Arena *a) {
-    static const char *const algorithms[] = {"direct", "chain", "ring"};
-    int n = 0;
-    char *buckets = arena_push(a, 64), *dp = arena_push(a, 16), *accumulate = arena_push(a, 24);
-    if (!buckets || !dp || !accumulate) FAIL(ERR_MEMORY, "out of memory");
-    snprintf(buckets, 64, "%lld,%lld", (long long)o->buckets.items[0],
-             (long long)o->buckets.items[1]);
-    snprintf(dp, 16, "%lld", (long long)o->ranks);
-    snprintf(accumulate, 24, "%lld", (long long)o->accumulate);
-    settings[n++] = (RunSetting){"name", o->ranks > 1 ? "ddp" : "single"};
-    settings[n++] = (RunSetting){"dp", dp};
-    settings[n++] = (RunSetting){"accumulate", accumulate};
-    if (o->ranks > 1) {
-        settings[n++] = (RunSetting){"all_reduce", algorithms[o->all_reduce]};
-        settings[n++] = (RunSetting){"bucket_kib", buckets};
-        settings[n++] = (RunSetting){"overlap", o->no_overlap ? "false" : "true"};
-    }
-    out->info.strategy = settings;
-    out->info.strategy_count = n;
-    return OK;
-}
-
-Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
-                         RunSetting settings[TRAIN_SETTINGS], Arena *a) {
-    static const char *const devices[] = {"reference", "cpu"},
-                             *const comms[] = {"serial", "thread", "shm"},
-                             *const dtypes[] = {"f32", "f64"};
-    static const CommKind comm_kinds[] = {COMM_SERIAL, COMM_THREAD, COMM_SHM};
+static Status check_line(const TrainOptions *o, const OptionLine *line) {
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
         o->batch != o->batch_per_rank * o->ranks)
         FAIL(ERR_USAGE,
@@ -333,18 +341,64 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
     if (o->nesterov && o->momentum == 0) FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
-    TRY(check_outputs(o));
-    int64_t batch = o->batch_per_rank ? o->batch_per_rank * o->ranks : o->batch;
+    if (option_given(line, "record-steps") && !o->record)
+        FAIL(ERR_USAGE, "--record-steps says which steps --record DIR keeps; give both");
+    if (o->report) TRY(check_report_name(o->report));
+    return o->plan ? check_plan_options(o, line) : OK;
+}
+
+// The words of --device, --comm, --dtype and --all-reduce, in the order of the table.
+static const char *const devices[] = {"reference", "cpu"};
+static const CommKind comms[] = {COMM_SERIAL, COMM_THREAD, COMM_SHM};
+static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64};
+static const Algorithm algorithms[] = {ALGORITHM_DIRECT, ALGORITHM_CHAIN, ALGORITHM_RING};
+
+static Status print_setting(const char **out, Arena *a, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static Status print_setting(const char **out, Arena *a, const char *fmt, ...) {
+    char text[64];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    *out = arena_string(a, text);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory");
+    return OK;
+}
+
+static Status fill_settings(RunInfo *info, const TrainOptions *o, RunSetting *settings, Arena *a) {
+    const char *buckets, *dp, *accumulate;
+    TRY(print_setting(&buckets, a, "%lld,%lld", (long long)o->buckets.items[0],
+                      (long long)o->buckets.items[1]));
+    TRY(print_setting(&dp, a, "%lld", (long long)o->ranks));
+    TRY(print_setting(&accumulate, a, "%lld", (long long)o->accumulate));
+    int n = 0;
+    settings[n++] = (RunSetting){"name", o->plan ? "plan" : o->ranks > 1 ? "ddp" : "single"};
+    settings[n++] = (RunSetting){"dp", dp};
+    settings[n++] = (RunSetting){"accumulate", accumulate};
+    if (o->plan) settings[n++] = (RunSetting){"plan", o->plan};
+    if (o->ranks > 1 && !o->plan) {
+        settings[n++] = (RunSetting){"all_reduce", algorithm_name(algorithms[o->all_reduce])};
+        settings[n++] = (RunSetting){"bucket_kib", buckets};
+        settings[n++] = (RunSetting){"overlap", o->no_overlap ? "false" : "true"};
+    }
+    info->strategy = settings;
+    info->strategy_count = n;
+    return OK;
+}
+
+Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
+                         RunSetting settings[TRAIN_SETTINGS], Arena *a) {
+    TRY(check_line(o, line));
     *out = (JobOptions){
         .model = o->model,
         .data = o->data,
         .device = devices[o->device],
         .plan_file = o->plan,
-        .dtype = o->dtype ? DTYPE_F64 : DTYPE_F32,
+        .dtype = dtypes[o->dtype],
         .ranks = (int)o->ranks,
         .shards = (int)o->shards,
         .micro_batches = (int)o->accumulate,
-        .batch = batch,
+        .batch = o->batch_per_rank ? o->batch_per_rank * o->ranks : o->batch,
         .epochs = o->epochs,
         .steps = o->steps,
         .learning_rate = o->learning_rate,
@@ -352,25 +406,25 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
         .sgd = {.momentum = o->momentum, .weight_decay = o->weight_decay, .nesterov = o->nesterov},
         .seed = (uint64_t)o->seed,
         .tail = (Tail)o->tail,
-        .comm = comm_kinds[o->comm],
+        .strategy = {.first_bucket_bytes = o->buckets.items[0] * 1024,
+                     .bucket_bytes = o->buckets.items[1] * 1024,
+                     .no_overlap = o->no_overlap,
+                     .algorithm = algorithms[o->all_reduce]},
+        .comm = comms[o->comm],
         .comm_options = {.timeout_ns = o->timeout_ps / 1000},
         .spans = true,
         .record = o->record,
         .trace = o->trace,
         .save = o->save};
-    out->strategy = (StrategyOptions){.first_bucket_bytes = o->buckets.items[0] * 1024,
-                                      .bucket_bytes = o->buckets.items[1] * 1024,
-                                      .no_overlap = o->no_overlap,
-                                      .algorithm = (Algorithm)o->all_reduce};
     if (o->record) TRY(values_parse_steps(&out->record_first, &out->record_last, o->record_steps));
     out->info = (RunInfo){.kind = "train",
                           .model = o->model,
                           .device = out->device,
-                          .comm = o->ranks > 1 ? comms[o->comm] : "none",
-                          .dtype = dtypes[o->dtype],
+                          .comm = o->ranks > 1 ? comm_kind_name(out->comm) : "none",
+                          .dtype = dtype_name(out->dtype),
                           .ranks = out->ranks,
                           .shards = (int32_t)(o->shards ? o->shards : o->ranks),
-                          .batch = batch,
+                          .batch = out->batch,
                           .seed = o->seed};
-    return fill_settings(out, o, settings, a);
+    return fill_settings(&out->info, o, settings, a);
 }

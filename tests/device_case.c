@@ -12,8 +12,8 @@ enum { GUARD = 64, CANARY = 0xff };  // bytes; as a number 0xffff... is a NaN, s
 // A tensor's memory: canary, data, canary; and a copy of all that from before the run.
 typedef struct {
     unsigned char *block, *copy, *data;
-    size_t size;                 // of block
-    int64_t bytes, live_bytes;   // of data
+    size_t size;                // of block
+    int64_t bytes, live_bytes;  // of data
     Dtype dtype;
 } Piece;
 
@@ -47,8 +47,9 @@ static double edge(Case *c) {
     bool f32 = c->dtype == DTYPE_F32;
     double huge = f32 ? 1e15 : 1e150;  // sums of products of two still have room
     double denormal = f32 ? 1e-41 : 1e-310, least = f32 ? 0x1p-149 : 0x1p-1074;
-    const double values[] = {0, -0.0, 1, -1, huge, -huge, denormal, -denormal,
-                             least, 1e-20, -1e-20, f32 ? (double)FLT_MIN : DBL_MIN};
+    const double values[] = {0,     -0.0,  1,        -1,
+                             huge,  -huge, denormal, -denormal,
+                             least, 1e-20, -1e-20,   f32 ? (double)FLT_MIN : DBL_MIN};
     uint32_t count = sizeof values / sizeof *values, pick = rng_below(&c->rng, count + 3);
     return pick < count ? values[pick] : 2 * (double)rng_float(&c->rng) - 1;
 }
@@ -115,7 +116,8 @@ int64_t case_elements(const Case *c, int tensor) {
 bool case_is_output(const Case *c, int tensor) {
     for (int i = 0; i < c->plan->op_count; i++)
         for (int k = 0; k < c->plan->ops[i].outputs; k++)
-            if (program_root(&c->p, op_outputs(c->plan, &c->plan->ops[i])[k]) == tensor) return true;
+            if (program_root(&c->p, op_outputs(c->plan, &c->plan->ops[i])[k]) == tensor)
+                return true;
     return false;
 }
 
@@ -201,7 +203,7 @@ static void check_piece(const Case *c, int tensor, Piece *piece) {
 }
 
 static KernelCall bind_op(const Case *c, const Piece *pieces, const Op *op, Operand *operands,
-                       CaseRun how) {
+                          CaseRun how) {
     const Work *w = &c->p.works[op->work];
     for (int i = 0; i < op->outputs + op->inputs; i++) {
         int tensor = op_outputs(c->plan, op)[i];

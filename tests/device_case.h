@@ -3,13 +3,15 @@
 //
 // A Case is a small program and what its tensors hold beforehand, as doubles. case_run() gives each
 // tensor memory of its own between canaries, runs the operations and returns what the tensors hold.
-// It fails the test when a kernel touched anything but the live rows of its outputs and its scratch.
+// It fails the test when a kernel touched anything but the live rows of its outputs and its
+// scratch.
 //
 // How far may two correct results be apart? A sum of n products, in any order, with or without FMA,
-// differs from the exact one by at most gamma(n) M, gamma(n) = n u / (1 - n u), u half the spacing of
-// numbers at 1, M the sum of the absolute values of the terms (Higham, "Accuracy and Stability of
-// Numerical Algorithms", section 3.1), plus half the smallest number per product that underflows. So
-// two of them differ by twice that. M is what the reference computes in f64 from absolute values.
+// differs from the exact one by at most gamma(n) M, gamma(n) = n u / (1 - n u), u half the spacing
+// of numbers at 1, M the sum of the absolute values of the terms (Higham, "Accuracy and Stability
+// of Numerical Algorithms", section 3.1), plus half the smallest number per product that
+// underflows. So two of them differ by twice that. M is what the reference computes in f64 from
+// absolute values.
 #ifndef TESTS_DEVICE_CASE_H
 #define TESTS_DEVICE_CASE_H
 
@@ -38,12 +40,12 @@ enum { ROWS = 0, CASE_TENSORS = 128, DEVICES = 2 };  // ROWS: as shape[0], the r
 typedef struct {
     Program p;
     Plan *plan;
-    Dtype dtype;                      // of the arithmetic
-    int64_t capacity, rows;           // rows there are, and in use
-    double *before[CASE_TENSORS];     // in the arena; NULL: junk
+    Dtype dtype;                   // of the arithmetic
+    int64_t capacity, rows;        // rows there are, and in use
+    double *before[CASE_TENSORS];  // in the arena; NULL: junk
     Magnitude magnitude[CASE_TENSORS];
-    int64_t terms;                    // n of the largest sum; 0: results are exact
-    char text[256];                   // for messages
+    int64_t terms;   // n of the largest sum; 0: results are exact
+    char text[256];  // for messages
     Rng rng;
     Arena arena;
 } Case;
@@ -53,8 +55,8 @@ typedef struct {
 } Values;
 
 typedef struct {
-    unsigned char junk;   // fills outputs and scratch beforehand
-    bool magnitude;       // compute M: f64 arithmetic on absolute values
+    unsigned char junk;  // fills outputs and scratch beforehand
+    bool magnitude;      // compute M: f64 arithmetic on absolute values
 } CaseRun;
 
 // The devices of this build; their number.
@@ -73,7 +75,8 @@ bool case_is_output(const Case *c, int tensor);    // an operation writes it, an
 
 Values case_run(Case *c, const Device *d, CaseRun how);
 
-// Elements of one tensor within the bound above, bit for bit equal when c->terms is 0 or it is not real.
+// Elements of one tensor within the bound above, bit for bit equal when c->terms is 0 or it is not
+// real.
 void case_compare(const Case *c, int tensor, const Values *got, const Values *want,
                   const Values *magnitude);
 void case_compare_bits(const Case *c, int tensor, const Values *got, const Values *want);

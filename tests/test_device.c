@@ -67,7 +67,8 @@ static void conv2d_plain(Case *c, const Device *d) {
 static void conv2d_padded(Case *c, const Device *d) {
     convolve(c, 2, 1);
     Values got = run_lowered(c, d);
-    // The windows begin at -1 and 1: 1·4 + 10, 2·3 + 3·4 + 10, 4·2 + 7·4 + 10, 5 + 12 + 24 + 36 + 10.
+    // The windows begin at -1 and 1: 1·4 + 10, 2·3 + 3·4 + 10, 4·2 + 7·4 + 10, 5 + 12 + 24 + 36
+    // + 10.
     EXPECT(c, &got, "y", 14, 28, 46, 87);
 }
 
@@ -87,7 +88,8 @@ static void conv2d_gradients(Case *c, const Device *d) {
     case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, false, (int64_t[]){2, 1, 0}, "dweight dbias", "x dy");
     case_op(c, KIND_CONV2D_BACKWARD_INPUT, false, (int64_t[]){2, 1, 0}, "dx", "dy weight");
     Values got = run_lowered(c, d);
-    EXPECT(c, &got, "dweight", 37, 47, 67, 77);  // x seen through dy: 1·1 + 2·2 + 4·3 + 5·4 = 37, ...
+    EXPECT(c, &got, "dweight", 37, 47, 67,
+           77);  // x seen through dy: 1·1 + 2·2 + 4·3 + 5·4 = 37, ...
     EXPECT(c, &got, "dbias", 10);
     // dy times weight, each product at the sum of the places: 1·1, 1·2 + 2·1, 2·2; 1·3 + 3·1,
     // 1·4 + 2·3 + 3·2 + 4·1, 2·4 + 4·2; 3·3, 3·4 + 4·3, 4·4.
@@ -136,7 +138,8 @@ START_TEST(relu_keeps_what_is_positive_and_a_nan) { by_hand(1, relu); }
 END_TEST
 
 static void pool(Case *c, int64_t kernel, int64_t stride) {
-    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 4, 4), 1, 5, 2, 0, 5, 3, 2, 1, -1, -2, 7, 7, -3, -1, 7, 7);
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 4, 4), 1, 5, 2, 0, 5, 3, 2, 1, -1, -2, 7, 7, -3, -1, 7,
+           7);
     TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, 2, 3, 4);
     OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
     OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 2, 2));
@@ -158,8 +161,8 @@ static void pool_apart(Case *c, const Device *d) {
     EXPECT(c, &got, "dx", 0, 1, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0);
 }
 
-// Windows of 3 at distance 1: in all four the first 7 is x[2,2], which is at place (2,2), (2,1), (1,2)
-// and (1,1) of them.
+// Windows of 3 at distance 1: in all four the first 7 is x[2,2], which is at place (2,2), (2,1),
+// (1,2) and (1,1) of them.
 static void pool_overlapping(Case *c, const Device *d) {
     pool(c, 3, 1);
     Values got = run_lowered(c, d);
@@ -199,8 +202,8 @@ static void losses(Case *c, int64_t classes, const double *logits, const double 
             "probability labels inverse_count");
 }
 
-// exp(0) : exp(0) = 1 : 1 and exp(0) : exp(log 3) = 1 : 3. The first row is a draw: its label, 0, is
-// the first of the largest, so it is right; the second is wrong.
+// exp(0) : exp(0) = 1 : 1 and exp(0) : exp(log 3) = 1 : 3. The first row is a draw: its label, 0,
+// is the first of the largest, so it is right; the second is wrong.
 static void loss_of_two_rows(Case *c, const Device *d) {
     const double logits[] = {0, 0, 0, log(3)}, labels[] = {0, 0};
     losses(c, 2, logits, labels, 0.5, false);
@@ -215,7 +218,8 @@ static void loss_of_two_rows(Case *c, const Device *d) {
     }
 }
 
-// exp(1000) has no number, exp(-2000) is 0: -log p is 0 for the large logit, 2000 for the small one.
+// exp(1000) has no number, exp(-2000) is 0: -log p is 0 for the large logit, 2000 for the small
+// one.
 static void loss_of_large_logits(Case *c, const Device *d) {
     const double logits[] = {1000, -1000, 0, 1000, -1000, 0}, labels[] = {0, 1};
     losses(c, 3, logits, labels, 0.25, false);
@@ -231,12 +235,13 @@ START_TEST(cross_entropy_by_hand) {
 }
 END_TEST
 
-// Row 0 costs 2^53, where numbers are 2 apart, all others log 2. Blocks of 4,096 in order: the rest of
-// the first block is lost bit by bit (log 2 < 1); the second block sums to 4096 log 2 = 2839.13, so
-// that the total becomes 2^53 + 2840; the three rows left are 2.08, which makes it 2842. A plain sum
-// would stay at 2^53.
+// Row 0 costs 2^53, where numbers are 2 apart, all others log 2. Blocks of 4,096 in order: the rest
+// of the first block is lost bit by bit (log 2 < 1); the second block sums to 4096 log 2 = 2839.13,
+// so that the total becomes 2^53 + 2840; the three rows left are 2.08, which makes it 2842. A plain
+// sum would stay at 2^53.
 static void loss_in_blocks(Case *c, const Device *d) {
-    double *logits = ARENA_NEW(&c->arena, double, 2 * c->rows), *labels = ARENA_NEW(&c->arena, double, c->rows);
+    double *logits = ARENA_NEW(&c->arena, double, 2 * c->rows),
+           *labels = ARENA_NEW(&c->arena, double, c->rows);
     logits[1] = 0x1p53;
     losses(c, 2, logits, labels, 1, false);
     Values got = run_lowered(c, d);
@@ -246,8 +251,8 @@ static void loss_in_blocks(Case *c, const Device *d) {
 START_TEST(the_loss_is_summed_in_blocks_of_4096_rows) { by_hand(2 * 4096 + 3, loss_in_blocks); }
 END_TEST
 
-// Two rows contribute 1 each to what already holds the number from which on numbers are 2 apart: one
-// after the other both are lost, their sum is not.
+// Two rows contribute 1 each to what already holds the number from which on numbers are 2 apart:
+// one after the other both are lost, their sum is not.
 static void add_once(Case *c, const Device *d) {
     double large = REAL(c) == DTYPE_F32 ? 0x1p24 : 0x1p53;
     TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1), 1, 1);
@@ -260,7 +265,8 @@ static void add_once(Case *c, const Device *d) {
     losses(c, 2, logits, labels, 0x1p-10, true);
     case_set(c, program_find_tensor(&c->p, "loss"), (const double[]){0x1p53, 5});
     case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, true, NULL, "dw db", "x x");
-    case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, true, (int64_t[]){1, 1, 0}, "conv.dw conv.db", "image image");
+    case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, true, (int64_t[]){1, 1, 0}, "conv.dw conv.db",
+            "image image");
     Values got = run_lowered(c, d);
     EXPECT(c, &got, "dw", large + 2);
     EXPECT(c, &got, "db", large + 2);
@@ -280,12 +286,15 @@ static void sgd_steps(Case *c, const Device *d, double momentum, double decay, b
     TENSOR(c, "velocity", REAL(c), SHAPE(1), 0);
     TENSOR(c, "gradient", REAL(c), SHAPE(1), 0.5);
     TENSOR(c, "rate", DTYPE_F64, SHAPE(1), 0.5);
-    case_op(c, KIND_SGD, false, attrs, momentum != 0 ? "weight velocity" : "weight", "gradient rate");
+    case_op(c, KIND_SGD, false, attrs, momentum != 0 ? "weight velocity" : "weight",
+            "gradient rate");
     for (int step = 0; step < 2; step++) {
         Values got = run_lowered(c, d);
         expect(c, &got, "weight", &weights[step]);
-        case_set(c, program_find_tensor(&c->p, "weight"), got.of[program_find_tensor(&c->p, "weight")]);
-        case_set(c, program_find_tensor(&c->p, "velocity"), got.of[program_find_tensor(&c->p, "velocity")]);
+        case_set(c, program_find_tensor(&c->p, "weight"),
+                 got.of[program_find_tensor(&c->p, "weight")]);
+        case_set(c, program_find_tensor(&c->p, "velocity"),
+                 got.of[program_find_tensor(&c->p, "velocity")]);
     }
 }
 
@@ -361,7 +370,8 @@ START_TEST(tables_have_every_kernel_that_is_promised) {
             }
         for (int f = 0; f < FUSION_COUNT; f++)
             for (int type = 0; type < 2; type++)
-                ck_assert_msg((devices[d]->fused[f][type] != NULL) == (devices[d]->traits->fusions >> f & 1),
+                ck_assert_msg((devices[d]->fused[f][type] != NULL) ==
+                                  (devices[d]->traits->fusions >> f & 1),
                               "%s %s", devices[d]->name, fusion_name((Fusion)f));
     }
 }

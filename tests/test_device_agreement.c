@@ -1,166 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every device does what the reference does, over swept sizes: within the bound of device_case.h for
-// random and extreme numbers, exactly for small integers; and twice the same whatever was in its
-// scratch, its outputs and its address before (the contract's rule 5).
-#include "tests/device_case.h"
-
-typedef struct {
-    Dtype dtype;
-    Fill fill;
-    int64_t capacity, rows;              // B, and how many of them are in use
-    int64_t C, H, W, K;                  // in, height, width, out
-    int64_t kernel, stride, pad;         // of the convolution, or of the pooling alone
-    int64_t pool, pool_stride;           // of the pooling after a convolution
-    bool accumulate, bias, index;
-} Sizes;
-
-typedef void (*Build)(Case *c, const Sizes *s);
-
-static int64_t after_window(int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
-    return (size + 2 * pad - kernel) / stride + 1;
-}
-static int64_t conv_height(const Sizes *s) { return after_window(s->H, s->kernel, s->stride, s->pad); }
-static int64_t conv_width(const Sizes *s) { return after_window(s->W, s->kernel, s->stride, s->pad); }
-static int64_t pool_height(const Sizes *s) { return after_window(conv_height(s), s->pool, s->pool_stride, 0); }
-static int64_t pool_width(const Sizes *s) { return after_window(conv_width(s), s->pool, s->pool_stride, 0); }
+// Every device does what the reference does, over swept sizes: within the bound of device_case.h
+// for random and extreme numbers, exactly for small integers; and twice the same whatever was in
+// its scratch, its outputs and its address before (the contract's rule 5).
+#include "tests/device_agree.h"
 
 // A gradient of parameters holds something to add to, or junk.
 static Fill gradient(const Sizes *s) { return s->accumulate ? s->fill : FILL_OUTPUT; }
 static void at_least(Case *c, int64_t terms) {
     if (c->terms < terms) c->terms = terms;
-}
-
-// --- one device against the reference
-
-// An index may point to another place than the reference's when the values there are so close that
-// their order depends on rounding. `of` is the tensor whose maximum it is, in planes of H x W.
-static void compare_index(const Case *c, const Sizes *s, int index, int of, const Values *got,
-                          const Values *want, const Values *magnitude) {
-    int64_t H = conv_height(s), W = conv_width(s), OH = pool_height(s), OW = pool_width(s);
-    double u = s->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53, n = (double)c->terms, gamma = n * u / (1 - n * u);
-    for (int64_t i = 0; i < case_elements(c, index); i++) {
-        int64_t plane = i / (OH * OW), row = i / OW % OH * s->pool_stride, column = i % OW * s->pool_stride;
-        int64_t at[2] = {(int64_t)got->of[index][i], (int64_t)want->of[index][i]};
-        if (at[0] >= s->pool * s->pool)
-            ck_abort_msg("%s: index[%lld] is %lld", c->text, (long long)i, (long long)at[0]);
-        double value[2], most = 0;
-        for (int k = 0; k < 2; k++) {
-            int64_t e = (plane * H + row + at[k] / s->pool) * W + column + at[k] % s->pool;
-            value[k] = want->of[of][e];
-            most += 2 * gamma * magnitude->of[of][e];
-        }
-        if (!(value[1] - value[0] <= most))
-            ck_abort_msg("%s: index[%lld] is %lld with %.9g, not %lld with %.9g", c->text, (long long)i,
-                         (long long)at[0], value[0], (long long)at[1], value[1]);
-    }
-}
-
-static void agree(const Device *d, Build build, const Sizes *s, int fusion) {
-    Case c;
-    case_init(&c, s->dtype, s->capacity, s->rows);
-    build(&c, s);
-    snprintf(c.text, sizeof c.text,
-             "%s %s: %s, fill %d, %lld of %lld rows, C %lld H %lld W %lld K %lld kernel %lld stride %lld "
-             "pad %lld pool %lld/%lld%s%s",
-             d->name, dtype_name(s->dtype), op_name(&c.p, &c.plan->ops[0]), s->fill, (long long)s->rows,
-             (long long)s->capacity, (long long)s->C, (long long)s->H, (long long)s->W, (long long)s->K,
-             (long long)s->kernel, (long long)s->stride, (long long)s->pad, (long long)s->pool,
-             (long long)s->pool_stride, s->accumulate ? " accumulate" : "", s->bias ? " bias" : "");
-    if (s->fill == FILL_INTEGER) c.terms = 0;
-    Values want = case_run(&c, &device_reference, (CaseRun){.junk = 0xff}), magnitude = want;
-    if (c.terms) magnitude = case_run(&c, &device_reference, (CaseRun){.junk = 0xff, .magnitude = true});
-    ck_assert_ok(program_lower(&c.p, d->traits));
-    if (fusion != NONE && d->traits->fusions >> fusion & 1) {
-        ck_assert_int_eq(c.plan->op_count, 1);
-        ck_assert_int_eq(work_attr(&c.p, &c.p.works[c.plan->ops[0].work], 0), fusion);
-    }
-    Values got = case_run(&c, d, (CaseRun){.junk = 0xff}), again = case_run(&c, d, (CaseRun){.junk = 0x40});
-    int index = program_find_tensor(&c.p, "index"), of = program_find_tensor(&c.p, "relu");
-    for (int t = 0; t < c.p.tensor_count; t++) {
-        if (!case_is_output(&c, t)) continue;
-        if (t == index && of != NONE && c.terms)
-            compare_index(&c, s, index, of, &got, &want, &magnitude);
-        else
-            case_compare(&c, t, &got, &want, &magnitude);
-        case_compare_bits(&c, t, &again, &got);
-    }
-    case_finish(&c);
-}
-
-// --- what is swept
-
-enum { SWEPT_ROWS = 7 };
-static const struct {
-    int64_t rows, capacity;
-} swept_rows[SWEPT_ROWS] = {{1, 1}, {2, 2}, {3, 4}, {5, 5}, {0, 2}, {64, 64}, {61, 64}};
-
-// Every combination of rows, kernel, stride and padding, on every device in both types; the other
-// sizes are drawn, and the kinds of numbers take turns.
-static void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride) {
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    Rng rng;
-    rng_init(&rng, 11, RNG_TEST, (uint32_t)fusion, (uint32_t)pool);
-    int turn = 0;
-    for (int i = 0; i < SWEPT_ROWS * 3 * 2 * 3; i++) {
-        Sizes s = {.rows = swept_rows[i % SWEPT_ROWS].rows,
-                   .capacity = swept_rows[i % SWEPT_ROWS].capacity,
-                   .kernel = 1 + 2 * (i / SWEPT_ROWS % 3),
-                   .stride = 1 + i / SWEPT_ROWS / 3 % 2,
-                   .pad = i / SWEPT_ROWS / 6,
-                   .pool = pool,
-                   .pool_stride = pool_stride};
-        bool many = s.capacity > 5;
-        s.C = 1 + rng_below(&rng, many ? 3 : 7);
-        s.K = 1 + rng_below(&rng, many ? 5 : 9);
-        int64_t least = (pool - 1) * s.stride + s.kernel;  // for one pooling window
-        s.H = least + rng_below(&rng, many ? 4 : 9);
-        s.W = least + rng_below(&rng, many ? 4 : 9);
-        s.bias = rng_below(&rng, 2);
-        s.index = rng_below(&rng, 2);
-        s.accumulate = rng_below(&rng, 2);
-        s.fill = (Fill)(FILL_RANDOM + turn++ % 3);
-        for (int k = 0; k < count; k++)
-            for (int type = 0; type < 2; type++) {
-                s.dtype = type ? DTYPE_F64 : DTYPE_F32;
-                agree(devices[k], build, &s, fusion);
-            }
-    }
-}
-
-// The article's convolutions, 28 x 28 and 12 x 12.
-static void sweep_net(Build build, int fusion) {
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int i = 0; i < 2 * 3 * count; i++) {
-        Sizes s = {.dtype = i % 2 ? DTYPE_F64 : DTYPE_F32, .fill = (Fill)(FILL_RANDOM + i / 2 % 3),
-                   .capacity = 3, .rows = 2, .C = 1, .H = 28, .W = 28, .K = 20, .kernel = 5, .stride = 1,
-                   .pool = 2, .pool_stride = 2, .bias = true, .index = true, .accumulate = i % 2};
-        agree(devices[i / 6], build, &s, fusion);
-        s.C = 20;
-        s.H = s.W = 12;
-        agree(devices[i / 6], build, &s, fusion);
-    }
-}
-
-static void sweep_vectors(Build build, int fusion) {
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    static const int64_t widths[] = {1, 3, 17, 50, 320};
-    for (int i = 0; i < SWEPT_ROWS * 5 * 4; i++) {
-        Sizes s = {.rows = swept_rows[i % SWEPT_ROWS].rows,
-                   .capacity = swept_rows[i % SWEPT_ROWS].capacity,
-                   .C = widths[i / SWEPT_ROWS % 5],
-                   .K = widths[i / SWEPT_ROWS / 5],
-                   .bias = i % 3,
-                   .accumulate = i % 2,
-                   .fill = (Fill)(FILL_RANDOM + i % 3)};
-        for (int k = 0; k < count; k++)
-            for (int type = 0; type < 2; type++) {
-                s.dtype = type ? DTYPE_F64 : DTYPE_F32;
-                agree(devices[k], build, &s, fusion);
-            }
-    }
 }
 
 // --- convolution
@@ -232,9 +79,11 @@ static void build_conv2d_relu(Case *c, const Sizes *s) {
 
 static void build_conv2d_relu_max_pool(Case *c, const Sizes *s) {
     build_conv2d_relu(c, s);
-    case_tensor(c, "pooled", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->K, pool_height(s), pool_width(s)));
+    case_tensor(c, "pooled", s->dtype, FILL_OUTPUT,
+                SHAPE(ROWS, s->K, pool_height(s), pool_width(s)));
     if (s->index)
-        case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, SHAPE(ROWS, s->K, pool_height(s), pool_width(s)));
+        case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT,
+                    SHAPE(ROWS, s->K, pool_height(s), pool_width(s)));
     case_op(c, KIND_MAX_POOL, false, &s->pool, s->index ? "pooled index" : "pooled", "relu");
 }
 
@@ -329,7 +178,8 @@ static void build_linear_backward(Case *c, const Sizes *s) {
     case_tensor(c, "dx", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C));
     case_tensor(c, "dweight", s->dtype, gradient(s), SHAPE(s->K, s->C));
     if (s->bias) case_tensor(c, "dbias", s->dtype, gradient(s), SHAPE(s->K));
-    case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, s->accumulate, NULL, s->bias ? "dweight dbias" : "dweight", "x dy");
+    case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, s->accumulate, NULL,
+            s->bias ? "dweight dbias" : "dweight", "x dy");
     case_op(c, KIND_LINEAR_BACKWARD_INPUT, false, NULL, "dx", "dy weight");
     at_least(c, s->rows + 1);
     at_least(c, s->K);
@@ -360,7 +210,8 @@ static void build_fold(Case *c, const Sizes *s) {
 }
 
 static void build_sgd(Case *c, const Sizes *s) {
-    const int64_t attrs[] = {attr_real(s->accumulate ? 0.9 : 0.5), attr_real(s->K % 2 ? 0.25 : 0), s->C % 2};
+    const int64_t attrs[] = {attr_real(s->accumulate ? 0.9 : 0.5), attr_real(s->K % 2 ? 0.25 : 0),
+                             s->C % 2};
     case_tensor(c, "weight", s->dtype, s->fill, SHAPE(s->C, s->K));
     if (s->bias) case_tensor(c, "velocity", s->dtype, s->fill, SHAPE(s->C, s->K));
     case_tensor(c, "gradient", s->dtype, s->fill, SHAPE(s->C, s->K));
@@ -383,10 +234,15 @@ START_TEST(updates_agree) {
     int count = case_devices(devices);
     for (int i = 0; i < 128 * count; i++) {
         static const int64_t widths[] = {1, 3, 64, 1001};
-        Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32, .fill = i & 2 ? FILL_EDGE : FILL_RANDOM,
-                   .capacity = 1, .rows = 1, .bias = i & 4, .accumulate = i & 8, .C = 2 + (i >> 4 & 1),
+        Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
+                   .fill = i & 2 ? FILL_EDGE : FILL_RANDOM,
+                   .capacity = 1,
+                   .rows = 1,
+                   .bias = i & 4,
+                   .accumulate = i & 8,
+                   .C = 2 + (i >> 4 & 1),
                    .K = widths[i >> 5 & 3]};
-        agree(devices[i / 128], build_sgd, &s, NONE);
+        device_agree(devices[i / 128], build_sgd, &s, NONE);
     }
 }
 END_TEST
@@ -416,27 +272,32 @@ START_TEST(pooling_agrees) {
     static const int64_t windows[][2] = {{2, 2}, {3, 2}, {1, 1}, {3, 1}, {2, 3}, {5, 3}, {16, 16}};
     for (int w = 0; w < 7; w++)
         for (int i = 0; i < SWEPT_ROWS * 3 * 2 * 2 * count; i++) {
-            Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32, .index = i & 2,
-                       .rows = swept_rows[i / 4 % SWEPT_ROWS].rows,
-                       .capacity = swept_rows[i / 4 % SWEPT_ROWS].capacity,
+            Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
+                       .index = i & 2,
+                       .rows = swept_rows[i / 4 % SWEPT_ROWS][0],
+                       .capacity = swept_rows[i / 4 % SWEPT_ROWS][1],
                        .fill = (Fill)(FILL_RANDOM + i / 4 / SWEPT_ROWS % 3),
-                       .C = 1 + i % 3, .kernel = windows[w][0], .stride = windows[w][1]};
+                       .C = 1 + i % 3,
+                       .kernel = windows[w][0],
+                       .stride = windows[w][1]};
             s.H = s.kernel + i % 4 * s.stride;
             s.W = s.kernel + i % 5 * s.stride + i % 2;  // odd: a column that no window covers
-            agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool, &s, NONE);
-            agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool_backward, &s, NONE);
+            device_agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool, &s, NONE);
+            device_agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool_backward, &s, NONE);
         }
 }
 END_TEST
 
 // --- the loss
 
-// exp() differs by at most 4 u between two libraries (each within 2 units in the last place), a sum of
-// C of them by C u more on each side, a quotient by u: `relative` of a probability. The logarithm makes
-// the sum's relative error an absolute one; the other part of a row's loss is one rounded difference
-// of logits; the f64 sum over rows rounds by less than 2^-50 of the whole.
-static void compare_loss(const Case *c, const Values *got, const Values *want, double inverse_count) {
-    double u = c->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53, least = c->dtype == DTYPE_F32 ? 0x1p-149 : 0x1p-1074;
+// exp() differs by at most 4 u between two libraries (each within 2 units in the last place), a sum
+// of C of them by C u more on each side, a quotient by u: `relative` of a probability. The
+// logarithm makes the sum's relative error an absolute one; the other part of a row's loss is one
+// rounded difference of logits; the f64 sum over rows rounds by less than 2^-50 of the whole.
+static void compare_loss(const Case *c, const Values *got, const Values *want,
+                         double inverse_count) {
+    double u = c->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53,
+           least = c->dtype == DTYPE_F32 ? 0x1p-149 : 0x1p-1074;
     int p = program_find_tensor(&c->p, "probability"), loss = program_find_tensor(&c->p, "loss");
     int64_t C = c->p.tensors[p].shape[1];
     double relative = 2 * (double)(C + 6) * u, most = 0;
@@ -454,7 +315,8 @@ static void compare_loss(const Case *c, const Values *got, const Values *want, d
     }
     if (!(fabs(got->of[loss][0] - want->of[loss][0]) <= most * inverse_count + 0x1p-50))
         ck_abort_msg("%s: loss %.17g, not %.17g", c->text, got->of[loss][0], want->of[loss][0]);
-    if (got->of[loss][1] != want->of[loss][1]) ck_abort_msg("%s: %g rows right", c->text, got->of[loss][1]);
+    if (got->of[loss][1] != want->of[loss][1])
+        ck_abort_msg("%s: %g rows right", c->text, got->of[loss][1]);
 }
 
 static int add_labels(Case *c, int64_t classes) {
@@ -472,8 +334,9 @@ static void add_inverse_count(Case *c, double value) {
 static void agree_on_loss(const Device *d, const Sizes *s, double scale) {
     Case c;
     case_init(&c, s->dtype, s->capacity, s->rows);
-    snprintf(c.text, sizeof c.text, "%s %s: cross_entropy, %lld of %lld rows, C %lld, logits to %g", d->name,
-             dtype_name(s->dtype), (long long)s->rows, (long long)s->capacity, (long long)s->C, scale);
+    snprintf(c.text, sizeof c.text, "%s %s: cross_entropy, %lld of %lld rows, C %lld, logits to %g",
+             d->name, dtype_name(s->dtype), (long long)s->rows, (long long)s->capacity,
+             (long long)s->C, scale);
     int logits = case_tensor(&c, "logits", s->dtype, FILL_RANDOM, SHAPE(ROWS, s->C));
     for (int64_t i = 0; i < case_elements(&c, logits); i++)
         c.before[logits][i] = (double)(float)(c.before[logits][i] * scale);
@@ -482,17 +345,20 @@ static void agree_on_loss(const Device *d, const Sizes *s, double scale) {
     int loss = case_tensor(&c, "loss", DTYPE_F64, FILL_OUTPUT, SHAPE(2));
     if (s->accumulate) case_set(&c, loss, (const double[]){0.5, 3});
     int p = case_tensor(&c, "probability", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C));
-    case_op(&c, KIND_CROSS_ENTROPY, s->accumulate, NULL, "loss probability", "logits labels inverse_count");
+    case_op(&c, KIND_CROSS_ENTROPY, s->accumulate, NULL, "loss probability",
+            "logits labels inverse_count");
     Values want = case_run(&c, &device_reference, (CaseRun){.junk = 0xff});
     ck_assert_ok(program_lower(&c.p, d->traits));
-    Values got = case_run(&c, d, (CaseRun){.junk = 0xff}), again = case_run(&c, d, (CaseRun){.junk = 0x40});
+    Values got = case_run(&c, d, (CaseRun){.junk = 0xff}),
+           again = case_run(&c, d, (CaseRun){.junk = 0x40});
     compare_loss(&c, &got, &want, 1.0 / 64);
     case_compare_bits(&c, loss, &again, &got);
     case_compare_bits(&c, p, &again, &got);
     case_finish(&c);
 }
 
-// dlogits = (p - onehot) / count; its terms add up with p and 1/count negated: (-p - onehot) (-1/count).
+// dlogits = (p - onehot) / count; its terms add up with p and 1/count negated: (-p - onehot)
+// (-1/count).
 static void build_cross_entropy_backward(Case *c, const Sizes *s) {
     int p = case_tensor(c, "probability", s->dtype, FILL_RANDOM, SHAPE(ROWS, s->C));
     for (int64_t i = 0; i < case_elements(c, p); i++) c->before[p][i] = fabs(c->before[p][i]);
@@ -500,7 +366,8 @@ static void build_cross_entropy_backward(Case *c, const Sizes *s) {
     add_labels(c, s->C);
     add_inverse_count(c, 1.0 / 3);
     case_tensor(c, "dlogits", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C));
-    case_op(c, KIND_CROSS_ENTROPY_BACKWARD, false, NULL, "dlogits", "probability labels inverse_count");
+    case_op(c, KIND_CROSS_ENTROPY_BACKWARD, false, NULL, "dlogits",
+            "probability labels inverse_count");
     at_least(c, 4);
 }
 
@@ -509,13 +376,16 @@ START_TEST(losses_agree) {
     int count = case_devices(devices);
     static const int64_t classes[] = {1, 2, 3, 10, 101};
     for (int i = 0; i < SWEPT_ROWS * 5 * 2 * 2 * count; i++) {
-        Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32, .fill = FILL_RANDOM, .accumulate = i & 2,
-                   .rows = swept_rows[i / 4 % SWEPT_ROWS].rows,
-                   .capacity = swept_rows[i / 4 % SWEPT_ROWS].capacity, .C = classes[i / 4 / SWEPT_ROWS % 5]};
+        Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
+                   .fill = FILL_RANDOM,
+                   .accumulate = i & 2,
+                   .rows = swept_rows[i / 4 % SWEPT_ROWS][0],
+                   .capacity = swept_rows[i / 4 % SWEPT_ROWS][1],
+                   .C = classes[i / 4 / SWEPT_ROWS % 5]};
         const Device *d = devices[i / (20 * SWEPT_ROWS)];
         agree_on_loss(d, &s, 4);
         agree_on_loss(d, &s, 1000);
-        agree(d, build_cross_entropy_backward, &s, NONE);
+        device_agree(d, build_cross_entropy_backward, &s, NONE);
     }
 }
 END_TEST
@@ -527,15 +397,28 @@ START_TEST(what_ran_before_changes_nothing) {
     const Device *devices[DEVICES];
     int count = case_devices(devices);
     for (int d = 0; d < count; d++) {
-        Sizes s = {.dtype = DTYPE_F32, .fill = FILL_RANDOM, .capacity = 4, .rows = 3, .C = 5, .H = 12, .W = 11,
-                   .K = 7, .kernel = 3, .stride = 1, .pad = 1, .pool = 2, .pool_stride = 2, .bias = true};
+        Sizes s = {.dtype = DTYPE_F32,
+                   .fill = FILL_RANDOM,
+                   .capacity = 4,
+                   .rows = 3,
+                   .C = 5,
+                   .H = 12,
+                   .W = 11,
+                   .K = 7,
+                   .kernel = 3,
+                   .stride = 1,
+                   .pad = 1,
+                   .pool = 2,
+                   .pool_stride = 2,
+                   .bias = true};
         Case c;
         case_init(&c, s.dtype, s.capacity, s.rows);
         build_pooled_backward(&c, &s);
         ck_assert_ok(program_lower(&c.p, devices[d]->traits));
         Values first = case_run(&c, devices[d], (CaseRun){.junk = 0x40});
-        Sizes other = {.dtype = DTYPE_F64, .fill = FILL_EDGE, .capacity = 61, .rows = 61, .C = 33, .K = 17};
-        agree(devices[d], build_linear, &other, NONE);
+        Sizes other = {
+            .dtype = DTYPE_F64, .fill = FILL_EDGE, .capacity = 61, .rows = 61, .C = 33, .K = 17};
+        device_agree(devices[d], build_linear, &other, NONE);
         Values then = case_run(&c, devices[d], (CaseRun){.junk = 0x40});
         for (int t = 0; t < c.p.tensor_count; t++)
             if (case_is_output(&c, t)) case_compare_bits(&c, t, &then, &first);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every layer's gradient, and a whole network's, against central differences in f64, on every device.
+// Every layer's gradient, and a whole network's, against central differences in f64, on every
+// device.
 //
-// For L = sum of dy[i] y[i] the backward of a layer must give dL/dx = (L(x + h) - L(x - h)) / 2h. The
-// difference is off by h²/6 times the third derivative, and by the rounding of L, about 1e-16 of what it
-// is added up from, over h. The sum of both is least near the cube root of 3·2^-53, 7e-6: h = 2^-17,
-// which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So TOLERANCE leaves room for sums
-// of hundreds of terms, while a term that is missing or misplaced is off by far more.
+// For L = sum of dy[i] y[i] the backward of a layer must give dL/dx = (L(x + h) - L(x - h)) / 2h.
+// The difference is off by h²/6 times the third derivative, and by the rounding of L, about 1e-16
+// of what it is added up from, over h. The sum of both is least near the cube root of 3·2^-53,
+// 7e-6: h = 2^-17, which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So TOLERANCE
+// leaves room for sums of hundreds of terms, while a term that is missing or misplaced is off by
+// far more.
 #include "core/nn/model.h"
 #include "tests/device_case.h"
 
@@ -25,12 +27,14 @@ static bool relu_is_smooth(const Case *c, int x, const Values *v) {
     return true;
 }
 
-// The two largest of each window are apart; or it is all zeros left by a ReLU, which has no gradient.
+// The two largest of each window are apart; or it is all zeros left by a ReLU, which has no
+// gradient.
 static bool pool_is_smooth(const Case *c, int y, int x, const int64_t *attr, const Values *v) {
     const Tensor *in = &c->p.tensors[x], *out = &c->p.tensors[y];
     int64_t W = in->shape[3], plane = in->shape[2] * W, OW = out->shape[3];
     for (int64_t i = 0; i < case_elements(c, y); i++) {
-        int64_t p = i / OW / out->shape[2], row = i / OW % out->shape[2] * attr[1], column = i % OW * attr[1];
+        int64_t p = i / OW / out->shape[2], row = i / OW % out->shape[2] * attr[1],
+                column = i % OW * attr[1];
         int near = 0;
         for (int64_t u = 0; u < attr[0]; u++)
             for (int64_t k = 0; k < attr[0]; k++)
@@ -45,9 +49,11 @@ static bool is_smooth(Case *c) {
     for (int i = 0; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
         const Work *w = &c->p.works[op->work];
-        int y = program_root(&c->p, op_outputs(c->plan, op)[0]), x = program_root(&c->p, op_inputs(c->plan, op)[0]);
+        int y = program_root(&c->p, op_outputs(c->plan, op)[0]),
+            x = program_root(&c->p, op_inputs(c->plan, op)[0]);
         if (w->kind == KIND_RELU && !relu_is_smooth(c, x, &v)) return false;
-        if (w->kind == KIND_MAX_POOL && !pool_is_smooth(c, y, x, &c->p.attrs[w->attr_first], &v)) return false;
+        if (w->kind == KIND_MAX_POOL && !pool_is_smooth(c, y, x, &c->p.attrs[w->attr_first], &v))
+            return false;
     }
     return true;
 }
@@ -55,14 +61,16 @@ static bool is_smooth(Case *c) {
 // --- the check
 
 // How much L = sum of weights[i] y[i] changes when x moves from one place to the other.
-static double difference(const Case *c, int y, const double *weights, const Values *from, const Values *to) {
+static double difference(const Case *c, int y, const double *weights, const Values *from,
+                         const Values *to) {
     double sum = 0;
-    for (int64_t i = 0; i < case_elements(c, y); i++) sum += weights[i] * (to->of[y][i] - from->of[y][i]);
+    for (int64_t i = 0; i < case_elements(c, y); i++)
+        sum += weights[i] * (to->of[y][i] - from->of[y][i]);
     return sum;
 }
 
-static void check_gradient(Case *c, const Device *d, const char *x_name, const char *dx_name, const char *y_name,
-                           const double *weights) {
+static void check_gradient(Case *c, const Device *d, const char *x_name, const char *dx_name,
+                           const char *y_name, const double *weights) {
     int x = tensor(c, x_name), dx = tensor(c, dx_name), y = tensor(c, y_name);
     int64_t n = case_elements(c, x);
     Values analytic = case_run(c, d, (CaseRun){.junk = 0xff});
@@ -80,8 +88,8 @@ static void check_gradient(Case *c, const Device *d, const char *x_name, const c
     ck_assert_msg(largest > 0, "%s %s: %s has no gradient", d->name, c->text, x_name);
     for (int64_t i = 0; i < n; i++)
         if (!(fabs(analytic.of[dx][i] - numeric[i]) <= TOLERANCE * largest))
-            ck_abort_msg("%s %s: d%s[%lld] is %.15g, the difference gives %.15g", d->name, c->text, x_name,
-                         (long long)i, analytic.of[dx][i], numeric[i]);
+            ck_abort_msg("%s %s: d%s[%lld] is %.15g, the difference gives %.15g", d->name, c->text,
+                         x_name, (long long)i, analytic.of[dx][i], numeric[i]);
 }
 
 typedef struct {
@@ -103,8 +111,9 @@ static void check_layer(Build build, const Sizes *s, const Pair *pairs) {
             case_init(&c, DTYPE_F64, s->rows + 1, s->rows);
             rng_init(&c.rng, seed, RNG_TEST, 1, 1);
             build(&c, s);
-            snprintf(c.text, sizeof c.text, "%s, kernel %lld, stride %lld, pad %lld", op_name(&c.p, &c.plan->ops[0]),
-                     (long long)s->kernel, (long long)s->stride, (long long)s->pad);
+            snprintf(c.text, sizeof c.text, "%s, kernel %lld, stride %lld, pad %lld",
+                     op_name(&c.p, &c.plan->ops[0]), (long long)s->kernel, (long long)s->stride,
+                     (long long)s->pad);
             bool smooth = is_smooth(&c);
             ck_assert_ok(program_lower(&c.p, devices[d]->traits));
             for (const Pair *p = pairs; smooth && p->x; p++)
@@ -123,8 +132,12 @@ static int64_t after_window(int64_t size, int64_t kernel, int64_t stride, int64_
 static const Pair weighted[] = {{"x", "dx"}, {"weight", "dweight"}, {"bias", "dbias"}, {0}};
 static const Pair plain[] = {{"x", "dx"}, {0}};
 
-static int64_t conv_height(const Sizes *s) { return after_window(s->H, s->kernel, s->stride, s->pad); }
-static int64_t conv_width(const Sizes *s) { return after_window(s->W, s->kernel, s->stride, s->pad); }
+static int64_t conv_height(const Sizes *s) {
+    return after_window(s->H, s->kernel, s->stride, s->pad);
+}
+static int64_t conv_width(const Sizes *s) {
+    return after_window(s->W, s->kernel, s->stride, s->pad);
+}
 
 static void conv2d_tensors(Case *c, const Sizes *s) {
     case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C, s->H, s->W));
@@ -153,7 +166,14 @@ START_TEST(gradients_of_conv2d) {
     for (int64_t kernel = 1; kernel <= 3; kernel++)
         for (int64_t stride = 1; stride <= 2; stride++)
             for (int64_t pad = 0; pad <= 2; pad++) {
-                Sizes s = {.rows = 2, .C = 2, .H = 5, .W = 4, .K = 3, .kernel = kernel, .stride = stride, .pad = pad};
+                Sizes s = {.rows = 2,
+                           .C = 2,
+                           .H = 5,
+                           .W = 4,
+                           .K = 3,
+                           .kernel = kernel,
+                           .stride = stride,
+                           .pad = pad};
                 check_layer(build_conv2d, &s, weighted);
             }
 }
@@ -181,7 +201,16 @@ static void build_pooled_conv2d(Case *c, const Sizes *s) {
 }
 
 START_TEST(gradients_of_conv2d_relu_and_max_pool) {
-    Sizes s = {.rows = 2, .C = 2, .H = 7, .W = 6, .K = 3, .kernel = 3, .stride = 1, .pad = 1, .pool = 2, .pool_stride = 2};
+    Sizes s = {.rows = 2,
+               .C = 2,
+               .H = 7,
+               .W = 6,
+               .K = 3,
+               .kernel = 3,
+               .stride = 1,
+               .pad = 1,
+               .pool = 2,
+               .pool_stride = 2};
     check_layer(build_pooled_conv2d, &s, weighted);
     s.pool = 3;  // windows overlap
     check_layer(build_pooled_conv2d, &s, weighted);
@@ -236,9 +265,11 @@ static void build_max_pool(Case *c, const Sizes *s) {
 }
 
 START_TEST(gradients_of_max_pool) {
-    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {3, 1}, {2, 3}};  // apart, overlapping, with gaps
+    static const int64_t windows[][2] = {
+        {2, 2}, {3, 2}, {3, 1}, {2, 3}};  // apart, overlapping, with gaps
     for (int i = 0; i < 4; i++) {
-        Sizes s = {.rows = 2, .C = 2, .H = 7, .W = 6, .pool = windows[i][0], .pool_stride = windows[i][1]};
+        Sizes s = {
+            .rows = 2, .C = 2, .H = 7, .W = 6, .pool = windows[i][0], .pool_stride = windows[i][1]};
         check_layer(build_max_pool, &s, plain);
     }
 }
@@ -249,7 +280,8 @@ static void build_cross_entropy(Case *c, const Sizes *s) {
     case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
     int labels = case_tensor(c, "labels", DTYPE_I32, FILL_INTEGER, SHAPE(ROWS));
     for (int64_t i = 0; i < s->rows; i++) c->before[labels][i] = rng_below(&c->rng, (uint32_t)s->C);
-    case_set(c, case_tensor(c, "inverse_count", DTYPE_F64, FILL_OUTPUT, SHAPE(1)), (const double[]){0.2});
+    case_set(c, case_tensor(c, "inverse_count", DTYPE_F64, FILL_OUTPUT, SHAPE(1)),
+             (const double[]){0.2});
     case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, SHAPE(2));
     case_set(c, case_tensor(c, "dy", DTYPE_F64, FILL_OUTPUT, SHAPE(2)), (const double[]){1, 0});
     case_tensor(c, "probability", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
@@ -282,15 +314,22 @@ static const char *const network = "model small\n"
                                    "relu\n"
                                    "linear fc2 out=3\n";
 
-static void set_scalar(Case *c, const char *name, double value) { case_set(c, tensor(c, name), &value); }
+static void set_scalar(Case *c, const char *name, double value) {
+    case_set(c, tensor(c, name), &value);
+}
 
 static void init_network(Case *c, uint32_t seed) {
     Model model;
     *c = (Case){.dtype = DTYPE_F64, .text = "network"};
     rng_init(&c->rng, seed, RNG_TEST, 2, 2);
     ck_assert_ok(model_parse(&model, &c->arena, network, "network", ""));
-    StepSpec spec = {.dtype = DTYPE_F64, .batch = 5, .shards = 1, .local_shards = 1, .micro_batches = 2,
-                     .evaluation_rows = 1, .data_axis_size = 1};
+    StepSpec spec = {.dtype = DTYPE_F64,
+                     .batch = 5,
+                     .shards = 1,
+                     .local_shards = 1,
+                     .micro_batches = 2,
+                     .evaluation_rows = 1,
+                     .data_axis_size = 1};
     ck_assert_ok(model_emit(&c->p, &model, &spec));
     c->plan = &c->p.plans[program_find_plan(&c->p, "step")];
     set_scalar(c, "inverse_count", 1.0 / 5);
@@ -308,11 +347,17 @@ static void init_network(Case *c, uint32_t seed) {
 }
 
 START_TEST(gradients_of_a_network) {
-    static const Pair pairs[] = {{"c1.weight", "c1.weight.grad"}, {"c1.bias", "c1.bias.grad"},
-                                 {"c2.weight", "c2.weight.grad"}, {"c2.bias", "c2.bias.grad"},
-                                 {"c3.weight", "c3.weight.grad"}, {"c3.bias", "c3.bias.grad"},
-                                 {"fc1.weight", "fc1.weight.grad"}, {"fc1.bias", "fc1.bias.grad"},
-                                 {"fc2.weight", "fc2.weight.grad"}, {"fc2.bias", "fc2.bias.grad"}, {0}};
+    static const Pair pairs[] = {{"c1.weight", "c1.weight.grad"},
+                                 {"c1.bias", "c1.bias.grad"},
+                                 {"c2.weight", "c2.weight.grad"},
+                                 {"c2.bias", "c2.bias.grad"},
+                                 {"c3.weight", "c3.weight.grad"},
+                                 {"c3.bias", "c3.bias.grad"},
+                                 {"fc1.weight", "fc1.weight.grad"},
+                                 {"fc1.bias", "fc1.bias.grad"},
+                                 {"fc2.weight", "fc2.weight.grad"},
+                                 {"fc2.bias", "fc2.bias.grad"},
+                                 {0}};
     const Device *devices[DEVICES];
     int count = case_devices(devices);
     for (int d = 0; d < count; d++)
@@ -330,5 +375,6 @@ START_TEST(gradients_of_a_network) {
 }
 END_TEST
 
-SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool, gradients_of_linear,
-              gradients_of_relu, gradients_of_max_pool, gradients_of_cross_entropy, gradients_of_a_network)
+SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
+              gradients_of_linear, gradients_of_relu, gradients_of_max_pool,
+              gradients_of_cross_entropy, gradients_of_a_network)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Would the comparisons of test_contract.c see a mistake? Each test makes one, in the lowered
 // program or in what a rank feeds it, and must find other parameters, losses or evaluations than
-// one rank's, or an error. Without the mistake the same run must agree.
+// one rank's. Without the mistake the same run must agree.
 #include "core/plan/build.h"
 #include "core/plan/check.h"
 #include "tests/testing.h"
@@ -15,19 +15,22 @@ typedef struct {
     void (*edit)(Job *job);                       // of the lowered program
     void (*before)(Executor *e, int plan, int op);
     const char *refused;  // what plan_check says of the edited program; NULL: it may not see it
-    int ranks, shards, micro_batches;             // 0: 3 ranks, as many shards, 1 micro-batch
+    int ranks, shards, micro_batches;  // 0: 3 ranks, as many shards, 1 micro-batch
+    bool hidden;  // in lockstep ranks run on until they need a peer, which hides this race
 } Mutation;
 
 static bool is_step(const Executor *e, int plan) {
     return plan == program_find_plan(e->program, "step");
 }
 
-// The last rank comes late to every step, so that who does not wait for it shows.
+// The last rank is late at every gradient, so that who does not wait for it shows.
 static void run_late(void *context, Executor *e, int plan, int op) {
     const Mutation *m = context;
-    if (op == 0 && is_step(e, plan) && e->rank == e->comm->ranks - 1)
-        nanosleep(&(struct timespec){0, 1000 * 1000}, NULL);
-    if (m && m->before && is_step(e, plan)) m->before(e, plan, op);
+    if (!is_step(e, plan)) return;
+    const Work *w = &e->program->works[e->program->plans[plan].ops[op].work];
+    if (w->phase == PHASE_BACKWARD && e->rank == e->comm->ranks - 1)
+        nanosleep(&(struct timespec){0, 500 * 1000}, NULL);
+    if (m && m->before) m->before(e, plan, op);
 }
 
 static void edit(void *context, Job *job) {
@@ -41,6 +44,7 @@ static void edit(void *context, Job *job) {
 
 static void check_seen(const Mutation *m) {
     Outcome oracle, good, bad;
+    const TrainingProbe mutated = {.context = (void *)m, .edit = edit, .before = run_late};
     JobOptions o = training_options();
     o.micro_batches = m->micro_batches ? m->micro_batches : 1;
     o.shards = m->shards ? m->shards : m->ranks ? m->ranks : 3;
@@ -53,9 +57,8 @@ static void check_seen(const Mutation *m) {
         const char *d = outcome_difference(&oracle, &good);
         ck_assert_msg(!d, "without the mutation: %s", d ? d : "");
         outcome_finish(&good);
-        if (training_run(&bad, &o,
-                         &(TrainingProbe){.context = (void *)m, .edit = edit, .before = run_late}) != OK)
-            continue;
+        if (comm == COMM_SERIAL && m->hidden) continue;
+        ck_assert_ok(training_run(&bad, &o, &mutated));
         ck_assert_msg(outcome_difference(&oracle, &bad), "unseen with --comm %s", comm_kind_name(o.comm));
         outcome_finish(&bad);
     }
@@ -93,7 +96,7 @@ static void drop_deps(Plan *plan, int op, int only) {
 
 static void update_without_waiting(Job *job) {
     Plan *step = step_of(job);
-    drop_deps(step, find_op(&job->program, step, "sgd.fc2.bias"),
+    drop_deps(step, find_op(&job->program, step, "sgd.fc2.weight"),
               find_op(&job->program, step, "bucket0"));
 }
 START_TEST(an_update_that_does_not_wait_for_its_bucket_is_seen) {
@@ -105,14 +108,14 @@ static void reduce_without_waiting(Job *job) {
     drop_deps(step_of(job), find_op(&job->program, step_of(job), "bucket0"), NONE);
 }
 START_TEST(a_bucket_that_does_not_wait_for_the_backward_is_seen) {
-    check_seen(&(Mutation){.edit = reduce_without_waiting});
+    check_seen(&(Mutation){.edit = reduce_without_waiting, .hidden = true});
 }
 END_TEST
 
 static void skip_bucket(Job *job) { remove_op(&job->program, step_of(job), "bucket1"); }
 START_TEST(a_bucket_left_out_is_seen) {
     check_seen(&(Mutation){.edit = skip_bucket,
-                           .refused = "sgd.fc1.weight: fc1.weight.grad is P+ along data"});
+                           .refused = "sgd.conv.weight: conv.weight.grad is P+ along data"});
 }
 END_TEST
 
@@ -287,12 +290,12 @@ START_TEST(a_partial_batch_divided_by_a_full_one_is_seen) {
 }
 END_TEST
 
-// One rank, one operation, one bit: the last of the mantissa of one gradient, in one step.
+// One rank, one step: a bit of one gradient a bucket. (The last bit of all could be rounded away.)
 static void flip_bit(Executor *e, int plan, int op) {
     if (e->rank != 1 || e->step != 7 || kind_of(e, plan, op) != KIND_ALL_REDUCE) return;
     int gradient = op_outputs(&e->program->plans[plan], &e->program->plans[plan].ops[op])[0];
     if (e->program->tensors[gradient].role == ROLE_GRADIENT)
-        *(unsigned char *)executor_data(e, gradient) ^= 1;
+        ((unsigned char *)executor_data(e, gradient))[1] ^= 1;
 }
 START_TEST(one_wrong_bit_is_seen) { check_seen(&(Mutation){.before = flip_bit}); }
 END_TEST

@@ -379,7 +379,7 @@ START_TEST(the_summary_fits_a_terminal) {
     ((MemoryUse *)r.memory)[1].planned[0]++;
     r.run.model = "a model whose name is very long:layers=12345,hidden=123456,heads=1234,more=5";
     FILE *f = fmemopen(text, sizeof text, "w");
-    report_print(&r, f);
+    report_print(&r, f, false);
     fclose(f);
     int lines = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
@@ -396,12 +396,12 @@ START_TEST(the_summary_says_the_essential) {
     char text[4096] = "";
     make(&r, &a);
     FILE *f = fmemopen(text, sizeof text, "w");
-    report_print(&r, f);
+    report_print(&r, f, false);
     fclose(f);
     const char *const parts[] = {
         "net on 2 ranks (cpu, f32, shm), batch 8", "2.0000 at the first step, 1.0000 at the last",
         "93.75 % of 100", "1333 (median", "5.000 ms (median; 3.400 to 5.800), mean 4.667",
-        "compute          2.000 ms   42.9 %  #############\n", "communicates 800B a step"};
+        "compute          2.000 ms   42.9 %  #############\n", "sends 800B a step"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(text, parts[i]) != NULL, "\"%s\" is missing in\n%s", parts[i], text);
     ck_assert_ptr_null(strstr(text, "bubble"));  // takes no time

@@ -3,16 +3,22 @@
 """Fail on what clang-format leaves alone. Usage: check_style.py [ROOT]
 
 Lines of 100 columns, no tabs, no trailing space; files of 500 lines, headers of 130, functions of
-70; the licence first; header guards named after the path; libraries neither exit nor print; what is
-left to do names its issue.
+70 (lines of tables in them do not count); the licence first; header guards named after the path;
+libraries neither exit nor print; what is left to do names its issue.
 """
 import pathlib
 import re
 import sys
 
 COLUMNS, FILE_LINES, HEADER_LINES, FUNCTION_LINES = 100, 500, 130, 70
+# Files that may be longer, and why a reader accepts it.
+LONGER = {
+    'core/plan/kind.h': 'one line per kind of work: the vocabulary is looked up in one place',
+    'core/plan/program.h': 'the types of a plan refer to each other and are read together',
+    'parallel/comm/comm.h': 'the interface that every communicator implements, in one piece',
+}
 LIBRARIES = ('core', 'parallel', 'sim', 'viz')
-FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models')
+FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models', '.ci')
 CODE = {'.c', '.h', '.cu', '.cuh'}
 TEXT = CODE | {'.py', '.sh', '.build', '.model'}
 LICENCE = '// SPDX-License-Identifier: MIT'
@@ -45,16 +51,22 @@ def check_text(lines):
 
 def check_functions(code):
     """A function runs from an unindented line with a parenthesis before its brace to the next '}'
-    in the first column; an initialiser has '=' there, a type no parenthesis."""
-    start, head = 0, ''
+    in the first column; an initialiser has '=' there, a type no parenthesis. A table in it runs
+    from a line that ends in "= {" to one that ends in "};"."""
+    start, head, table, tables = 0, '', 0, 0
     for number, line in enumerate(code, 1):
         if re.match(r'\w', line):
-            start, head = number, ''
+            start, head, tables = number, '', 0
         if start and '{' not in head:
             head += line
+        if line.rstrip().endswith('= {'):
+            table = number
+        if table and line.rstrip().endswith('};'):
+            tables += number - table
+            table = 0
         if line.startswith('}') and start:
             before = head.split('{')[0]
-            length = number - start + 1
+            length = number - start + 1 - tables
             if '(' in before and '=' not in before and length > FUNCTION_LINES:
                 yield start, f'a function of {length} lines, the limit is {FUNCTION_LINES}'
             start = 0
@@ -69,7 +81,7 @@ def check_library(code):
 
 
 def check_header(name, code, lines):
-    if len(lines) > HEADER_LINES:
+    if len(lines) > HEADER_LINES and name not in LONGER:
         yield len(lines), f'a header of {len(lines)} lines, the limit is {HEADER_LINES}'
     guard = re.sub(r'\W', '_', name).upper()
     directives = [line.strip() for line in code if line.startswith('#')]
@@ -81,7 +93,7 @@ def check_file(name, text):
     lines = text.splitlines()
     yield from check_text(lines)
     suffix = pathlib.PurePath(name).suffix
-    if len(lines) > FILE_LINES:
+    if len(lines) > FILE_LINES and name not in LONGER:
         yield len(lines), f'{len(lines)} lines, the limit is {FILE_LINES}'
     if text and not text.endswith('\n'):
         yield len(lines), 'no newline at the end'
@@ -97,10 +109,16 @@ def check_file(name, text):
         yield from check_library(code)
 
 
+def is_ours(path):
+    """Text by its ending, or a script without one."""
+    return path.is_file() and (path.suffix in TEXT or
+                               not path.suffix and path.read_bytes()[:2] == b'#!')
+
+
 def check(root):
     bad = []
     paths = [p for folder in FOLDERS for p in (root / folder).rglob('*')] + list(root.glob('*'))
-    for path in sorted(p for p in paths if p.suffix in TEXT and p.is_file()):
+    for path in sorted(p for p in paths if is_ours(p)):
         name = path.relative_to(root).as_posix()
         if name.startswith('tests/data/'):
             continue

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Turn text files into a C table of (name, text), so that programs need no files to run.
 
-usage: embed.py HEADER OUT.c FILE...
+usage: embed.py HEADER TABLE OUT.c FILE...
 
-HEADER declares `BuiltinModel` and `builtin_models`; a file's name in the table is its stem.
+HEADER declares `const EmbeddedFile TABLE[]` and `TABLE_count`; a file's name in the table is its stem.
 """
 import pathlib
 import sys
@@ -21,14 +21,14 @@ def c_string(text):
 
 
 def main():
-    header, out, *files = sys.argv[1:]
+    header, table, out, *files = sys.argv[1:]
     with open(out, 'w', encoding='ascii') as f:
         f.write(f'// Made by tools/embed.py; edit the files it was made from.\n#include "{header}"\n\n')
-        f.write('const BuiltinModel builtin_models[] = {\n')
+        f.write(f'const EmbeddedFile {table}[] = {{\n')
         for name in files:
             path = pathlib.Path(name)
             f.write(f'    {{"{path.stem}",\n     {c_string(path.read_text(encoding="utf-8"))}}},\n')
-        f.write(f'}};\nconst int builtin_model_count = {len(files)};\n')
+        f.write(f'}};\nconst int {table}_count = {len(files)};\n')
 
 
 main()

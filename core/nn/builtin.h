@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The model files that are part of the library: models/*.model, made into a table by
-// tools/embed.py.
+// The files in models/.
 #ifndef CORE_NN_BUILTIN_H
 #define CORE_NN_BUILTIN_H
 
-typedef struct {
-    const char *name, *text;
-} BuiltinModel;
+#include "core/base/embedded.h"
 
-extern const BuiltinModel builtin_models[];
-extern const int builtin_model_count;
+extern const EmbeddedFile builtin_models[];
+extern const int builtin_models_count;
 
 #endif

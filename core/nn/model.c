@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const BuiltinModel *builtin_find(const char *name, size_t length) {
-    for (int i = 0; i < builtin_model_count; i++) {
+static const EmbeddedFile *builtin_find(const char *name, size_t length) {
+    for (int i = 0; i < builtin_models_count; i++) {
         const char *s = builtin_models[i].name;
         if (strlen(s) == length && !memcmp(s, name, length)) return &builtin_models[i];
     }
@@ -30,7 +30,7 @@ static Status read_file(Model *out, Arena *a, const char *path, const char *para
 static Status unknown_model(const char *name) {
     char list[256] = "", did_you_mean[64] = "";
     Nearest near = {.word = name};
-    for (int i = 0; i < builtin_model_count; i++) {
+    for (int i = 0; i < builtin_models_count; i++) {
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", builtin_models[i].name);
         nearest_offer(&near, builtin_models[i].name);
@@ -45,7 +45,7 @@ Status model_read(Model *out, Arena *a, const char *spec) {
         return read_file(out, a, spec, "");
     size_t length = strcspn(spec, ":");
     const char *parameters = spec[length] ? spec + length + 1 : "";
-    const BuiltinModel *b = builtin_find(spec, length);
+    const EmbeddedFile *b = builtin_find(spec, length);
     if (b) {
         char source[128];
         snprintf(source, sizeof source, "built-in %s.model", b->name);

@@ -81,7 +81,7 @@ Status report_write_json(const Report *r, FILE *out) MUST_USE;
 // Read a .json report; unknown members are skipped. ERR_INPUT, ERR_FORMAT.
 Status report_read(Report *r, Arena *a, const char *path) MUST_USE;
 
-// The essential on a terminal: at most 16 lines of 80 columns.
-void report_print(const Report *r, FILE *out);
+// The essential on a terminal: at most 16 lines of 80 columns; with colour or without.
+void report_print(const Report *r, FILE *out, bool color);
 
 #endif

@@ -15,12 +15,15 @@ static int64_t planned_bytes(const MemoryUse *m) {
 
 enum { TERMINAL = 80 };
 
-static void print_title(const Report *r, FILE *out) {
-    char line[TERMINAL + 1];
-    snprintf(line, sizeof line, "%s on %d rank%s (%s, %s, %s), batch %lld, seed %lld, %d steps",
-             r->run.model, r->run.ranks, r->run.ranks == 1 ? "" : "s", r->run.device, r->run.dtype,
-             r->run.comm, (long long)r->run.batch, (long long)r->run.seed, r->steps);
-    fprintf(out, "%s\n", line);
+static void print_title(const Report *r, FILE *out, bool color) {
+    char rest[TERMINAL];
+    const RunInfo *run = &r->run;
+    snprintf(rest, sizeof rest, " on %d rank%s (%s, %s%s%s), batch %lld, seed %lld, %d step%s",
+             run->ranks, run->ranks == 1 ? "" : "s", run->device, run->dtype,
+             run->ranks > 1 ? ", " : "", run->ranks > 1 ? run->comm : "", (long long)run->batch,
+             (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
+    fprintf(out, "%s%.*s%s%s\n", color ? "\033[1m" : "", TERMINAL - (int)strlen(rest), run->model,
+            rest, color ? "\033[0m" : "");
 }
 
 static void print_learning(const Report *r, FILE *out) {
@@ -47,8 +50,23 @@ static void print_speed(const Report *r, FILE *out) {
             step->p10, step->p90, step->mean, r->breakdown_steps ? ", of which" : "");
 }
 
+// Green: work; yellow: work that waits for a processor; red: waiting for others.
+static const char *bill_color(Bill b) {
+    switch (b) {
+    case BILL_COMPUTE: return "\033[32m";
+    case BILL_CONTENDED: return "\033[33m";
+    case BILL_EXPOSED_COMM:
+    case BILL_BUBBLE:
+    case BILL_WAITING: return "\033[31m";
+    case BILL_HOST:
+    case BILL_IDLE:
+    case BILL_COUNT: break;
+    }
+    return "\033[2m";
+}
+
 // Only what takes time; a bar of 30 columns is the whole step.
-static void print_breakdown(const Report *r, FILE *out) {
+static void print_breakdown(const Report *r, FILE *out, bool color) {
     enum { BAR = 30 };
     static const char bar[] = "##############################";
     double total = 0;
@@ -56,8 +74,9 @@ static void print_breakdown(const Report *r, FILE *out) {
     for (int b = 0; b < BILL_COUNT; b++) {
         double share = r->breakdown_ms[b] / total;
         if (!(share >= 0.0005)) continue;
-        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %.*s\n", bill_name((Bill)b), r->breakdown_ms[b],
-                share * 100, (int)lround(share * BAR), bar);
+        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %s%.*s%s\n", bill_name((Bill)b),
+                r->breakdown_ms[b], share * 100, color ? bill_color((Bill)b) : "",
+                (int)lround(share * BAR), bar, color ? "\033[0m" : "");
     }
 }
 
@@ -71,18 +90,18 @@ static void print_memory(const Report *r, FILE *out) {
             most);
     if (m->unplanned != NONE) fprintf(out, ", %s besides", units_print_size(text, m->unplanned));
     if (r->comm_bytes[most])
-        fprintf(out, "; communicates %s a step", units_print_size(text, r->comm_bytes[most]));
+        fprintf(out, "; sends %s a step", units_print_size(text, r->comm_bytes[most]));
     fputc('\n', out);
     for (int i = 0; i < MEMORY_COUNT; i++)
         fprintf(out, "%s%s %s%s", i % 3 ? ", " : "             ", memory_name((Memory)i),
                 units_print_size(text, m->planned[i]), i % 3 == 2 ? "\n" : "");
 }
 
-void report_print(const Report *r, FILE *out) {
-    print_title(r, out);
+void report_print(const Report *r, FILE *out, bool color) {
+    print_title(r, out, color);
     print_learning(r, out);
     print_speed(r, out);
-    print_breakdown(r, out);
+    print_breakdown(r, out, color);
     print_memory(r, out);
     print_hash(r, out);
 }

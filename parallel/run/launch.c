@@ -112,7 +112,7 @@ typedef struct {
     RunShared *shared;
 } Children;
 
-// "at bucket0, step 12".
+// "at bucket0, step 12", "at fc1.forward of evaluate, step 160".
 static void where(const Children *c, int rank, char *out, size_t size) {
     int plan, op;
     int64_t step;
@@ -121,8 +121,10 @@ static void where(const Children *c, int rank, char *out, size_t size) {
     if (plan == NONE)
         snprintf(out, size, step ? "while it wrote its results" : "before its first operation");
     else
-        snprintf(out, size, "at %s of plan %s, step %lld", op_name(p, &p->plans[plan].ops[op]),
-                 program_name(p, p->plans[plan].name), (long long)step);
+        snprintf(out, size, "at %s%s%s, step %lld", op_name(p, &p->plans[plan].ops[op]),
+                 plan == c->job->plan_step ? "" : " of ",
+                 plan == c->job->plan_step ? "" : program_name(p, p->plans[plan].name),
+                 (long long)step);
 }
 
 // A rank can take no further part. The message is kept only when no rank failed before.
@@ -139,10 +141,10 @@ static void note_end(Children *c, int rank, int status) {
     char place[160], text[320];
     where(c, rank, place, sizeof place);
     if (WIFSIGNALED(status))
-        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s) %s", rank,
+        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s), %s", rank,
                  WTERMSIG(status), strsignal(WTERMSIG(status)), place);
     else
-        snprintf(text, sizeof text, "rank %d was lost: it ended with status %d %s", rank,
+        snprintf(text, sizeof text, "rank %d was lost: it ended with status %d, %s", rank,
                  WEXITSTATUS(status), place);
     lose(c, rank, text);
 }
@@ -177,8 +179,8 @@ static void time_stopped(Children *c) {
         if (c->stopped_ns[r] <= most) continue;
         char place[160], text[320];
         where(c, r, place, sizeof place);
-        snprintf(text, sizeof text, "rank %d was stopped for more than %g s by signal %d (%s) %s",
-                 r, (double)most * 1e-9, c->stopped_by[r], strsignal(c->stopped_by[r]), place);
+        snprintf(text, sizeof text, "rank %d was stopped by signal %d for more than %g s, %s", r,
+                 c->stopped_by[r], (double)most * 1e-9, place);
         lose(c, r, text);
     }
 }

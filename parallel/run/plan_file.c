@@ -43,8 +43,8 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
                  o->plan_file, program_name(p, t->name), op_name(p, op));
         if (t->shape[0] < rows)
             FAIL(ERR_USAGE,
-                 "%s: %s has room for %lld rows, this run brings %lld; give the --batch that the "
-                 "plan was printed with, or less",
+                 "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards "
+                 "and --accumulate that the plan was printed with",
                  o->plan_file, program_name(p, t->name), (long long)t->shape[0], (long long)rows);
     }
     if (tensor_elements(x) / x->shape[0] != image)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "core/platform/machine.h"
+
+#include "core/base/file.h"
+#include "core/base/nearest.h"
+#include "core/base/units.h"
+#include "core/base/yaml.h"
+#include "core/platform/machine_builtin.h"
+
+#include <string.h>
+
+#define VERSION "machine 1"
+
+static Status get_count(int64_t *out, const YamlNode *n) {
+    const char *text;
+    if (!n) return OK;
+    TRY(yaml_get_string(&text, n));
+    if (units_parse_count(out, text) != OK) YAML_FAIL(n, "%s", status_message());
+    return OK;
+}
+
+static Status get_permille(int32_t *out, const YamlNode *n, double most) {
+    double share = 1;
+    TRY(yaml_get_real(&share, n, 1e-3, most));
+    *out = (int32_t)(share * 1000 + 0.5);
+    return OK;
+}
+
+static Status get_link(LinkModel *out, const YamlNode *n) {
+    if (!n) return OK;
+    TRY(yaml_check_keys(n, "bandwidth latency", ""));
+    TRY(yaml_get_bandwidth(&out->bytes_per_s, yaml_find(n, "bandwidth")));
+    TRY(yaml_get_duration(&out->latency_ps, yaml_find(n, "latency")));
+    if (out->bytes_per_s < 1) YAML_FAIL(n, "a link needs a bandwidth above 0");
+    return OK;
+}
+
+static Status get_flops(DeviceModel *d, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "f32", "f64"));
+    TRY(get_count(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
+    return get_count(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64"));
+}
+
+static Status get_device(DeviceModel *d, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
+    TRY(yaml_get_string(&d->name, yaml_find(n, "name")));
+    TRY(get_flops(d, yaml_find(n, "flops")));
+    TRY(yaml_get_size(&d->memory_bytes, yaml_find(n, "memory")));
+    TRY(yaml_get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
+    TRY(yaml_get_duration(&d->launch_ps, yaml_find(n, "launch")));
+    d->flops_permille = d->memory_permille = 1000;
+    const YamlNode *reached = yaml_find(n, "reached");
+    if (!reached) return OK;
+    TRY(yaml_check_keys(reached, "", "flops memory"));
+    TRY(get_permille(&d->flops_permille, yaml_find(reached, "flops"), 1));
+    return get_permille(&d->memory_permille, yaml_find(reached, "memory"), 1);
+}
+
+static Status get_host(HostModel *h, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "cores fold_bandwidth", "dispatch spin poll wake wake_same_core switch corun"));
+    int64_t cores = 1;
+    TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
+    h->cores = (int32_t)cores;
+    TRY(yaml_get_bandwidth(&h->fold_bytes_per_s, yaml_find(n, "fold_bandwidth")));
+    const struct {
+        const char *key;
+        int64_t *at;
+    } times[] = {{"dispatch", &h->dispatch_ps}, {"spin", &h->spin_ps}, {"poll", &h->poll_ps}, {"wake", &h->wake_ps},
+                 {"wake_same_core", &h->wake_same_core_ps}, {"switch", &h->switch_ps}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        TRY(yaml_get_duration(times[i].at, yaml_find(n, times[i].key)));
+    h->corun_permille = 1000;
+    return get_permille(&h->corun_permille, yaml_find(n, "corun"), 100);
+}
+
+static Status get_machine(Machine *m, const YamlNode *n) {
+    const char *version;
+    TRY(yaml_expect(n, YAML_MAPPING));
+    TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host"));
+    TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
+    if (strcmp(version, VERSION))
+        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%s\"", VERSION, version);
+    TRY(yaml_get_string(&m->name, yaml_find(n, "name")));
+    TRY(get_device(&m->device, yaml_find(n, "device")));
+    const YamlNode *host = yaml_find(n, "host");
+    m->is_host = host != NULL;
+    if (m->is_host) TRY(get_host(&m->host, host));
+    int64_t nodes = 1, devices = m->is_host ? m->host.cores : 0;
+    TRY(yaml_get_int(&nodes, yaml_find(n, "nodes"), 1, 1 << 20));
+    TRY(yaml_get_int(&devices, yaml_find(n, "devices"), 1, 1024));
+    m->nodes = (int32_t)nodes;
+    m->devices_per_node = (int32_t)devices;
+    TRY(get_link(&m->link, yaml_find(n, "link")));
+    TRY(get_link(&m->rail, yaml_find(n, "rail")));
+    if (devices < 1) YAML_FAIL(n, "a machine has a host, or a number of devices a node");
+    if (!m->is_host && devices > 1 && !m->link.bytes_per_s) YAML_FAIL(n, "%lld devices a node need a link", (long long)devices);
+    if (nodes > 1 && !m->rail.bytes_per_s) YAML_FAIL(n, "%lld nodes need a rail", (long long)nodes);
+    return OK;
+}
+
+static const EmbeddedFile *find_builtin(const char *name, Nearest *nearest) {
+    const EmbeddedFile *found = NULL;
+    for (int i = 0; i < builtin_machines_count; i++) {
+        nearest_offer(nearest, builtin_machines[i].name);
+        if (!strcmp(builtin_machines[i].name, name)) found = &builtin_machines[i];
+    }
+    return found;
+}
+
+Status machine_read(Machine *out, Arena *a, const char *spec) {
+    *out = (Machine){.source = spec};
+    const YamlNode *root;
+    Nearest nearest = {.word = spec};
+    const EmbeddedFile *builtin = find_builtin(spec, &nearest);
+    if (!builtin && !strchr(spec, '/') && !strchr(spec, '.'))
+        FAIL(ERR_USAGE, "no machine \"%s\"%s%s%s; built in are dgx-a100, dgx-h100, dgx-v100, laptop; a file is a path that ends in .yaml",
+             spec, nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "", nearest.best ? "?)" : "");
+    if (builtin) {
+        out->source = "built-in";
+        TRY(yaml_parse(&root, a, builtin->text, strlen(builtin->text), builtin->name));
+    } else
+        TRY(yaml_read_file(&root, a, spec));
+    return get_machine(out, root);
+}
+
+int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }
+
+static void put_link(FILE *f, const char *key, const LinkModel *l) {
+    if (l->bytes_per_s)
+        fprintf(f, "%s: {bandwidth: %lldB/s, latency: %lldps}\n", key, (long long)l->bytes_per_s, (long long)l->latency_ps);
+}
+
+static void put_host(FILE *f, const HostModel *h) {
+    fprintf(f, "host:\n  cores: %d\n  fold_bandwidth: %lldB/s\n  corun: %d.%03d\n", h->cores, (long long)h->fold_bytes_per_s,
+            h->corun_permille / 1000, h->corun_permille % 1000);
+    fprintf(f, "  dispatch: %lldps\n  spin: %lldps\n  poll: %lldps\n", (long long)h->dispatch_ps, (long long)h->spin_ps, (long long)h->poll_ps);
+    fprintf(f, "  wake: %lldps\n  wake_same_core: %lldps\n  switch: %lldps\n", (long long)h->wake_ps, (long long)h->wake_same_core_ps,
+            (long long)h->switch_ps);
+}
+
+Status machine_write(const Machine *m, const char *path) {
+    OutputFile f = {0};
+    TRY(file_create(&f, path));
+    const DeviceModel *d = &m->device;
+    fprintf(f.stream, "tandem: " VERSION "\nname: ");
+    yaml_write_string(f.stream, m->name);
+    fprintf(f.stream, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
+    yaml_write_string(f.stream, d->name);
+    fprintf(f.stream, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32], (long long)d->flops_per_s[DTYPE_F64]);
+    fprintf(f.stream, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n", (long long)d->memory_bytes,
+            (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
+    fprintf(f.stream, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000, d->flops_permille % 1000,
+            d->memory_permille / 1000, d->memory_permille % 1000);
+    put_link(f.stream, "link", &m->link);
+    put_link(f.stream, "rail", &m->rail);
+    if (m->is_host) put_host(f.stream, &m->host);
+    return file_commit(&f);
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// The files in machines/.
+#ifndef CORE_PLATFORM_MACHINE_BUILTIN_H
+#define CORE_PLATFORM_MACHINE_BUILTIN_H
+
+#include "core/base/embedded.h"
+
+extern const EmbeddedFile builtin_machines[];
+extern const int builtin_machines_count;
+
+#endif

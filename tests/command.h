@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Running a program of the build tree as a user would: a shell command in a directory of its own,
+// watched from outside. Everything it starts stays in one process group, so that nothing can be
+// left behind unseen.
+#ifndef TESTS_COMMAND_H
+#define TESTS_COMMAND_H
+
+#include "tests/testing.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { COMMAND_RANKS = 8 };
+
+typedef struct {
+    char directory[64];  // where it runs; new and empty
+    pid_t pid;           // the program's: the shell is replaced by it; leader of the process group
+    int terminal;        // the other end of its terminal, or -1
+    int status;          // when it has ended: exit status, or 128 + signal
+    double seconds;      // that it took
+    char *out, *err;     // what it printed, owned; on a terminal all of it is in `out`
+    double started_s;
+} Command;
+
+// Start `words`, "train --ranks 2 …", with the build tree in front of the PATH. On a terminal of 80
+// columns and 24 lines if that is wanted.
+void command_start(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void command_start_on_terminal(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// Wait for its end. The test fails when it takes more than `seconds`, or when a process is left.
+void command_wait(Command *c, double seconds);
+void command_finish(Command *c);  // forget it, and kill what is left; safe on a zeroed one
+
+// Both, with two minutes; the status.
+int command_run(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// A file in its directory: the path, valid until the next call; whether it exists.
+const char *command_path(const Command *c, const char *name);
+bool command_wrote(const Command *c, const char *name);
+
+// Processes that are ranks: pids[r] is rank r's, 0 when it has none. How many there are.
+int command_ranks(const Command *c, pid_t pids[COMMAND_RANKS]);
+
+// Files in its directory, at any depth, whose names end in `end`.
+int command_count_files(const Command *c, const char *end);
+
+// The 16 digits of "weights … (hash of all parameters)" in its output, or NULL. Owned by c.
+const char *command_weights(const Command *c);
+
+double seconds_now(void);
+void sleep_seconds(double s);
+
+#endif
