@@ -24,7 +24,8 @@ static bool counts(const Timeline *t, int step, int plan) {
     const StepRecord *s = &t->steps[step];
     if (s->plan != plan || !s->complete) return false;
     int others = 0;
-    for (int i = 0; i < t->step_count; i++) others += t->steps[i].plan == plan && t->steps[i].complete;
+    for (int i = 0; i < t->step_count; i++)
+        others += t->steps[i].plan == plan && t->steps[i].complete;
     for (int i = 0; i < step; i++)
         if (t->steps[i].plan == plan && t->steps[i].complete) return true;
     return others == 1;
@@ -44,7 +45,8 @@ static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
         for (int k = 0; k < step->span_count; k++) {
             const Span *span = &s->timeline->spans[step->span_first + k];
             if (span->op != op) continue;
-            s->values[count++] = cpu_time ? (double)span->cpu_ns * 1000 : (double)(span->end_ps - span->start_ps);
+            s->values[count++] =
+                cpu_time ? (double)span->cpu_ns * 1000 : (double)(span->end_ps - span->start_ps);
             break;
         }
     }
@@ -83,7 +85,8 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) {
             if (counts(t, i, k)) steps[s.step_count++] = i;
         take_plan(c, &s, k, cpu_time);
         int ops = c->program->plans[k].op_count;
-        if (s.step_count > longest && ops) {  // the plan that ran most often says what dispatching costs
+        if (s.step_count > longest &&
+            ops) {  // the plan that ran most often says what dispatching costs
             longest = s.step_count;
             c->dispatch_ps = median_gap(&s) / ops;
         }
@@ -102,7 +105,8 @@ void costs_share(Costs *c, const Costs *from) {
             for (int m = 0; m < from->program->plan_count && !c->ops[k][i].known; m++)
                 for (int n = 0; n < from->program->plans[m].op_count; n++) {
                     const Op *other = &from->program->plans[m].ops[n];
-                    if (from->program->works[other->work].cost_key != key || !from->ops[m][n].known) continue;
+                    if (from->program->works[other->work].cost_key != key || !from->ops[m][n].known)
+                        continue;
                     c->ops[k][i] = from->ops[m][n];
                     break;
                 }
@@ -112,7 +116,8 @@ void costs_share(Costs *c, const Costs *from) {
 
 // amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
 static int64_t time_at(int64_t amount, int64_t per_s, int permille) {
-    __int128 ps = (__int128)amount * PS_PER_S * 1000, rate = (__int128)per_s * (permille ? permille : 1000);
+    __int128 ps = (__int128)amount * PS_PER_S * 1000,
+             rate = (__int128)per_s * (permille ? permille : 1000);
     return rate > 0 ? (int64_t)((ps + rate - 1) / rate) : 0;
 }
 
@@ -123,8 +128,10 @@ void costs_from_roofline(Costs *c, const DeviceModel *d) {
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || is_communication(c->program, op)) continue;
             int64_t compute = time_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
-            int64_t memory = time_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
-            c->ops[k][i] = (OpCost){(compute > memory ? compute : memory) + d->launch_ps, SOURCE_ROOFLINE, true};
+            int64_t memory =
+                time_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
+            c->ops[k][i] = (OpCost){(compute > memory ? compute : memory) + d->launch_ps,
+                                    SOURCE_ROOFLINE, true};
         }
 }
 
@@ -137,7 +144,8 @@ void costs_from_host(Costs *c, const HostModel *h) {
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || !is_communication(c->program, op)) continue;
             int64_t bytes = w->payload_bytes * (w->parts + 1);
-            c->ops[k][i] = (OpCost){time_at(bytes, h->fold_bytes_per_s, 1000), SOURCE_CALIBRATED, true};
+            c->ops[k][i] =
+                (OpCost){time_at(bytes, h->fold_bytes_per_s, 1000), SOURCE_CALIBRATED, true};
         }
 }
 
@@ -145,7 +153,9 @@ Status costs_complete(const Costs *c, int plan) {
     const Plan *p = &c->program->plans[plan];
     for (int i = 0; i < p->op_count; i++)
         if (!c->ops[plan][i].known)
-            FAIL(ERR_FAILED, "nothing is known about the cost of %s in plan %s: it is not in the trace, and the machine has no rate for it",
+            FAIL(ERR_FAILED,
+                 "nothing is known about the cost of %s in plan %s: it is not in the trace, and "
+                 "the machine has no rate for it",
                  op_name(c->program, &p->ops[i]), program_name(c->program, p->name));
     return OK;
 }

@@ -141,24 +141,30 @@ static void read_output(const Command *c, const char *name, char *text) {
     fclose(f);
 }
 
-// Orphans that were killed a moment ago may not have been collected yet: who is dead is not left.
-static bool group_is_empty(pid_t group) {
-    if (kill(-group, 0) != 0) return true;
+// The processes of a group that live. Orphans that were killed a moment ago may not have been
+// collected yet: who is dead is not left.
+static int group_members(pid_t group, pid_t pids[], int most) {
+    int count = 0;
     DIR *d = opendir("/proc");
-    bool empty = true;
-    for (struct dirent *e; d && empty && (e = readdir(d));) {
-        char name[64], line[512], state = 'Z';
-        int of = 0;
+    for (struct dirent *e; d && count < most && (e = readdir(d));) {
+        char name[64], line[512], state;
+        int of;
         snprintf(name, sizeof name, "/proc/%.20s/stat", e->d_name);
         FILE *f = isdigit((unsigned char)e->d_name[0]) ? fopen(name, "r") : NULL;
         if (!f) continue;
         const char *rest = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
-        if (rest && sscanf(rest, ") %c %*d %d", &state, &of) == 2 && of == group)
-            empty = state == 'Z' || state == 'X';
+        if (rest && sscanf(rest, ") %c %*d %d", &state, &of) == 2 && of == group && state != 'Z' &&
+            state != 'X')
+            pids[count++] = (pid_t)atoi(e->d_name);
         fclose(f);
     }
     if (d) closedir(d);
-    return empty;
+    return count;
+}
+
+static bool group_is_empty(pid_t group) {
+    pid_t one;
+    return kill(-group, 0) != 0 || group_members(group, &one, 1) == 0;
 }
 
 void command_wait(Command *c, double seconds) {
@@ -177,6 +183,8 @@ void command_wait(Command *c, double seconds) {
     c->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (c->terminal < 0) read_output(c, ".out", c->out);
     if (c->terminal < 0) read_output(c, ".err", c->err);
+    const char *weights = strstr(c->out, "  weights    ");
+    if (weights) snprintf(c->weights, sizeof c->weights, "%s", weights + strlen("  weights    "));
     for (int i = 0; i < 500 && !group_is_empty(c->pid); i++) sleep_seconds(0.002);
     if (!group_is_empty(c->pid)) {
         kill(-c->pid, SIGKILL);
@@ -194,24 +202,21 @@ void command_finish(Command *c) {
 // --- looking at it
 
 int command_ranks(const Command *c, pid_t pids[COMMAND_RANKS]) {
-    char name[64], text[64];
-    int count = 0, rank;
-    pid_t pid;
+    pid_t members[4 * COMMAND_RANKS];
+    int found = 0, rank, count = group_members(c->pid, members, 4 * COMMAND_RANKS);
     memset(pids, 0, sizeof *pids * COMMAND_RANKS);
-    snprintf(name, sizeof name, "/proc/%d/task/%d/children", (int)c->pid, (int)c->pid);
-    FILE *f = fopen(name, "r");
-    while (f && fscanf(f, "%d", &pid) == 1) {
-        snprintf(name, sizeof name, "/proc/%d/comm", (int)pid);
-        FILE *comm = fopen(name, "r");
-        if (comm && fgets(text, sizeof text, comm) && sscanf(text, "train-rank%d", &rank) == 1 &&
+    for (int i = 0; i < count; i++) {
+        char name[64], text[64];
+        snprintf(name, sizeof name, "/proc/%d/comm", (int)members[i]);
+        FILE *f = fopen(name, "r");
+        if (f && fgets(text, sizeof text, f) && sscanf(text, "train-rank%d", &rank) == 1 &&
             rank < COMMAND_RANKS) {
-            pids[rank] = pid;
-            count++;
+            pids[rank] = members[i];
+            found++;
         }
-        if (comm) fclose(comm);
+        if (f) fclose(f);
     }
-    if (f) fclose(f);
-    return count;
+    return found;
 }
 
 static int count_files(const char *directory, const char *end) {
@@ -233,9 +238,4 @@ static int count_files(const char *directory, const char *end) {
 
 int command_count_files(const Command *c, const char *end) {
     return count_files(c->directory, end);
-}
-
-const char *command_weights(const Command *c) {
-    const char *at = strstr(c->out, "weights    ");
-    return at ? strndup(at + strlen("weights    "), 16) : NULL;
 }

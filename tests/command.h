@@ -20,6 +20,7 @@ typedef struct {
     int status;          // when it has ended: exit status, or 128 + signal
     double seconds;      // that it took
     char *out, *err;     // what it printed, owned; on a terminal all of it is in `out`
+    char weights[17];    // the hash of all parameters that it printed, 16 digits, or ""
     double started_s;
 } Command;
 
@@ -44,9 +45,6 @@ int command_ranks(const Command *c, pid_t pids[COMMAND_RANKS]);
 
 // Files in its directory, at any depth, whose names end in `end`.
 int command_count_files(const Command *c, const char *end);
-
-// The 16 digits of "weights … (hash of all parameters)" in its output, or NULL. Owned by c.
-const char *command_weights(const Command *c);
 
 double seconds_now(void);
 void sleep_seconds(double s);

@@ -45,7 +45,7 @@ void device_agree(const Device *d, Build build, const Sizes *s, int fusion) {
     case_init(&c, s->dtype, s->capacity, s->rows);
     build(&c, s);
     describe(&c, d, s);
-    if (s->fill == FILL_INTEGER) c.terms = 0;
+    if (s->fill == FILL_INTEGER || s->fill == FILL_NAN) c.terms = 0;
     Values want = case_run(&c, &device_reference, (CaseRun){.junk = 0xff}), magnitude = want;
     if (c.terms)
         magnitude = case_run(&c, &device_reference, (CaseRun){.junk = 0xff, .magnitude = true});

@@ -54,11 +54,19 @@ static double edge(Case *c) {
     return pick < count ? values[pick] : 2 * (double)rng_float(&c->rng) - 1;
 }
 
+static double integer(Case *c) { return (double)rng_below(&c->rng, 9) - 4; }
+
+static double no_number(Case *c) {
+    static const double values[] = {NAN, -NAN, INFINITY, -INFINITY, -0.0};
+    return rng_below(&c->rng, 20) ? integer(c) : values[rng_below(&c->rng, 5)];
+}
+
 static double draw(Case *c, Fill fill) {
     switch (fill) {
     case FILL_RANDOM: return 2 * (double)rng_float(&c->rng) - 1;
-    case FILL_INTEGER: return (double)rng_below(&c->rng, 9) - 4;
+    case FILL_INTEGER: return integer(c);
     case FILL_EDGE: return edge(c);
+    case FILL_NAN: return no_number(c);
     case FILL_OUTPUT:
     case FILL_COUNT: break;
     }

@@ -29,6 +29,7 @@ typedef enum {
     FILL_RANDOM,   // uniform in [-1, 1)
     FILL_INTEGER,  // -4 ... 4: sums are exact in any order, maxima are often equal
     FILL_EDGE,     // zeros of both signs, denormals, tiny and huge numbers
+    FILL_NAN,      // integers, some infinities, some that are none
     FILL_COUNT
 } Fill;
 

@@ -26,7 +26,7 @@ static void add_weight(Case *c, const Sizes *s, const char *name, const char *bi
 
 static void build_conv2d(Case *c, const Sizes *s) {
     conv_operands(c, s, s->fill, FILL_OUTPUT, "y");
-    add_weight(c, s, "weight", "bias", s->fill);
+    add_weight(c, s, "weight", "bias", s->fill == FILL_NAN ? FILL_INTEGER : s->fill);
     case_op(c, KIND_CONV2D, false, conv_attrs(s), "y", s->bias ? "x weight bias" : "x weight");
     at_least(c, s->C * s->kernel * s->kernel + 1);
 }
@@ -288,6 +288,35 @@ START_TEST(pooling_agrees) {
 }
 END_TEST
 
+// A NaN in the data is a NaN in the results, in vectors and in what is left over of them.
+START_TEST(nans_and_infinities_pass) {
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int i = 0; i < 2 * 20 * count; i++) {
+        Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
+                   .fill = FILL_NAN,
+                   .capacity = 3,
+                   .rows = 2,
+                   .C = 2,
+                   .H = 12,
+                   .W = 9 + i / 2 % 20,
+                   .K = 3,
+                   .kernel = 2,
+                   .stride = 2,
+                   .pool = 2,
+                   .pool_stride = 2,
+                   .index = true};
+        const Device *d = devices[i / 40];
+        device_agree(d, build_max_pool, &s, NONE);
+        s.C = s.W;
+        device_agree(d, build_relu, &s, NONE);
+        s.C = 1;
+        s.kernel = s.stride = 1;
+        device_agree(d, build_conv2d_relu_max_pool, &s, FUSION_CONV2D_RELU_MAX_POOL);
+    }
+}
+END_TEST
+
 // --- the loss
 
 // exp() differs by at most 4 u between two libraries (each within 2 units in the last place), a sum
@@ -431,5 +460,5 @@ SUITE_SECONDS("device agreement", 240, convolutions_agree, gradients_of_a_convol
               gradients_of_a_convolutions_weights_agree, convolution_and_relu_agree,
               convolution_relu_and_pooling_agree, both_gradients_of_a_convolution_agree,
               gradients_of_a_pooled_convolution_agree, linear_layers_agree,
-              element_by_element_operations_agree, updates_agree, pooling_agrees, losses_agree,
-              what_ran_before_changes_nothing)
+              element_by_element_operations_agree, updates_agree, pooling_agrees,
+              nans_and_infinities_pass, losses_agree, what_ran_before_changes_nothing)

@@ -67,13 +67,17 @@ static void refuse(const char *text, const char *message) {
 #define DEVICE "device: {name: d, flops: {f32: 1T}, memory: 1GB, memory_bandwidth: 1GB/s}\n"
 
 START_TEST(what_is_wrong_is_named_with_its_place) {
-    refuse("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE, "m.yaml:1:9: expected \"machine 1\", found \"machine 2\"");
+    refuse("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE,
+           "m.yaml:1:9: expected \"machine 1\", found \"machine 2\"");
     refuse("tandem: machine 1\nname: x\ndevises: 1\n" DEVICE, "devises");
     refuse("tandem: machine 1\nname: x\ndevices: 2\n" DEVICE, "2 devices a node need a link");
     refuse("tandem: machine 1\nname: x\nnodes: 2\ndevices: 1\n" DEVICE, "2 nodes need a rail");
-    refuse("tandem: machine 1\nname: x\n" DEVICE, "a machine has a host, or a number of devices a node");
+    refuse("tandem: machine 1\nname: x\n" DEVICE,
+           "a machine has a host, or a number of devices a node");
     refuse("tandem: machine 1\nname: x\ndevices: -1\n" DEVICE, "m.yaml:3:10");
-    refuse("tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10Gb/s, latency: 1us}\n" DEVICE, "m.yaml:4:19");
+    refuse(
+        "tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10Gb/s, latency: 1us}\n" DEVICE,
+        "m.yaml:4:19");
     refuse("tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10GB/s}\n" DEVICE, "latency");
 }
 END_TEST

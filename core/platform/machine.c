@@ -57,7 +57,8 @@ static Status get_device(DeviceModel *d, const YamlNode *n) {
 }
 
 static Status get_host(HostModel *h, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "cores fold_bandwidth", "dispatch spin poll wake wake_same_core switch corun"));
+    TRY(yaml_check_keys(n, "cores fold_bandwidth",
+                        "dispatch spin poll wake wake_same_core switch corun"));
     int64_t cores = 1;
     TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
     h->cores = (int32_t)cores;
@@ -65,8 +66,12 @@ static Status get_host(HostModel *h, const YamlNode *n) {
     const struct {
         const char *key;
         int64_t *at;
-    } times[] = {{"dispatch", &h->dispatch_ps}, {"spin", &h->spin_ps}, {"poll", &h->poll_ps}, {"wake", &h->wake_ps},
-                 {"wake_same_core", &h->wake_same_core_ps}, {"switch", &h->switch_ps}};
+    } times[] = {{"dispatch", &h->dispatch_ps},
+                 {"spin", &h->spin_ps},
+                 {"poll", &h->poll_ps},
+                 {"wake", &h->wake_ps},
+                 {"wake_same_core", &h->wake_same_core_ps},
+                 {"switch", &h->switch_ps}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         TRY(yaml_get_duration(times[i].at, yaml_find(n, times[i].key)));
     h->corun_permille = 1000;
@@ -93,7 +98,8 @@ static Status get_machine(Machine *m, const YamlNode *n) {
     TRY(get_link(&m->link, yaml_find(n, "link")));
     TRY(get_link(&m->rail, yaml_find(n, "rail")));
     if (devices < 1) YAML_FAIL(n, "a machine has a host, or a number of devices a node");
-    if (!m->is_host && devices > 1 && !m->link.bytes_per_s) YAML_FAIL(n, "%lld devices a node need a link", (long long)devices);
+    if (!m->is_host && devices > 1 && !m->link.bytes_per_s)
+        YAML_FAIL(n, "%lld devices a node need a link", (long long)devices);
     if (nodes > 1 && !m->rail.bytes_per_s) YAML_FAIL(n, "%lld nodes need a rail", (long long)nodes);
     return OK;
 }
@@ -113,8 +119,11 @@ Status machine_read(Machine *out, Arena *a, const char *spec) {
     Nearest nearest = {.word = spec};
     const EmbeddedFile *builtin = find_builtin(spec, &nearest);
     if (!builtin && !strchr(spec, '/') && !strchr(spec, '.'))
-        FAIL(ERR_USAGE, "no machine \"%s\"%s%s%s; built in are dgx-a100, dgx-h100, dgx-v100, laptop; a file is a path that ends in .yaml",
-             spec, nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "", nearest.best ? "?)" : "");
+        FAIL(ERR_USAGE,
+             "no machine \"%s\"%s%s%s; built in are dgx-a100, dgx-h100, dgx-v100, laptop; a file "
+             "is a path that ends in .yaml",
+             spec, nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "",
+             nearest.best ? "?)" : "");
     if (builtin) {
         out->source = "built-in";
         TRY(yaml_parse(&root, a, builtin->text, strlen(builtin->text), builtin->name));
@@ -127,15 +136,17 @@ int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }
 
 static void put_link(FILE *f, const char *key, const LinkModel *l) {
     if (l->bytes_per_s)
-        fprintf(f, "%s: {bandwidth: %lldB/s, latency: %lldps}\n", key, (long long)l->bytes_per_s, (long long)l->latency_ps);
+        fprintf(f, "%s: {bandwidth: %lldB/s, latency: %lldps}\n", key, (long long)l->bytes_per_s,
+                (long long)l->latency_ps);
 }
 
 static void put_host(FILE *f, const HostModel *h) {
-    fprintf(f, "host:\n  cores: %d\n  fold_bandwidth: %lldB/s\n  corun: %d.%03d\n", h->cores, (long long)h->fold_bytes_per_s,
-            h->corun_permille / 1000, h->corun_permille % 1000);
-    fprintf(f, "  dispatch: %lldps\n  spin: %lldps\n  poll: %lldps\n", (long long)h->dispatch_ps, (long long)h->spin_ps, (long long)h->poll_ps);
-    fprintf(f, "  wake: %lldps\n  wake_same_core: %lldps\n  switch: %lldps\n", (long long)h->wake_ps, (long long)h->wake_same_core_ps,
-            (long long)h->switch_ps);
+    fprintf(f, "host:\n  cores: %d\n  fold_bandwidth: %lldB/s\n  corun: %d.%03d\n", h->cores,
+            (long long)h->fold_bytes_per_s, h->corun_permille / 1000, h->corun_permille % 1000);
+    fprintf(f, "  dispatch: %lldps\n  spin: %lldps\n  poll: %lldps\n", (long long)h->dispatch_ps,
+            (long long)h->spin_ps, (long long)h->poll_ps);
+    fprintf(f, "  wake: %lldps\n  wake_same_core: %lldps\n  switch: %lldps\n",
+            (long long)h->wake_ps, (long long)h->wake_same_core_ps, (long long)h->switch_ps);
 }
 
 Status machine_write(const Machine *m, const char *path) {
@@ -146,11 +157,12 @@ Status machine_write(const Machine *m, const char *path) {
     yaml_write_string(f.stream, m->name);
     fprintf(f.stream, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
     yaml_write_string(f.stream, d->name);
-    fprintf(f.stream, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32], (long long)d->flops_per_s[DTYPE_F64]);
-    fprintf(f.stream, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n", (long long)d->memory_bytes,
-            (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
-    fprintf(f.stream, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000, d->flops_permille % 1000,
-            d->memory_permille / 1000, d->memory_permille % 1000);
+    fprintf(f.stream, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
+            (long long)d->flops_per_s[DTYPE_F64]);
+    fprintf(f.stream, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n",
+            (long long)d->memory_bytes, (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
+    fprintf(f.stream, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000,
+            d->flops_permille % 1000, d->memory_permille / 1000, d->memory_permille % 1000);
     put_link(f.stream, "link", &m->link);
     put_link(f.stream, "rail", &m->rail);
     if (m->is_host) put_host(f.stream, &m->host);

@@ -19,34 +19,35 @@ typedef struct {
     const char *name;
     int64_t flops_per_s[DTYPE_COUNT];  // peak; 0: the device does not compute in this type
     int64_t memory_bytes_per_s, memory_bytes;
-    int64_t launch_ps;                 // from one operation's end to the next one's start
+    int64_t launch_ps;                        // from one operation's end to the next one's start
     int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach
 } DeviceModel;
 
 // How ranks that are processes or threads of one host compute, wait and exchange.
 typedef struct {
     int32_t cores;
-    int64_t dispatch_ps;               // the executor's own time per operation
-    int64_t spin_ps;                   // how long a waiting rank spins before it sleeps
-    int64_t poll_ps;                   // from a peer's store until a spinning rank has seen it
-    int64_t wake_ps, wake_same_core_ps;  // the same for a sleeping rank on another core, on the same one
-    int64_t switch_ps;                 // of a core from one rank to another
-    int64_t fold_bytes_per_s;          // bytes read and written by a rank that adds up peers' memory
-    int32_t corun_permille;            // CPU time with the other cores busy, relative to alone
+    int64_t dispatch_ps;  // the executor's own time per operation
+    int64_t spin_ps;      // how long a waiting rank spins before it sleeps
+    int64_t poll_ps;      // from a peer's store until a spinning rank has seen it
+    int64_t wake_ps,
+        wake_same_core_ps;     // the same for a sleeping rank on another core, on the same one
+    int64_t switch_ps;         // of a core from one rank to another
+    int64_t fold_bytes_per_s;  // bytes read and written by a rank that adds up peers' memory
+    int32_t corun_permille;    // CPU time with the other cores busy, relative to alone
 } HostModel;
 
 typedef struct {
-    const char *name, *source;         // source: the file, or "built-in"
-    bool is_host;                      // ranks share the cores of `host`; else each has a device
+    const char *name, *source;  // source: the file, or "built-in"
+    bool is_host;               // ranks share the cores of `host`; else each has a device
     int32_t nodes, devices_per_node;
     DeviceModel device;
-    LinkModel link;                    // between a device and its node's switch
-    LinkModel rail;                    // between a device and the network of nodes
+    LinkModel link;  // between a device and its node's switch
+    LinkModel rail;  // between a device and the network of nodes
     HostModel host;
 } Machine;
 
-// Read a machine: a built-in name (dgx-a100, dgx-h100, dgx-v100, laptop) or a YAML file. ERR_USAGE for an
-// unknown name, with the nearest; ERR_FORMAT with file, line, column, expected, found.
+// Read a machine: a built-in name (dgx-a100, dgx-h100, dgx-v100, laptop) or a YAML file. ERR_USAGE
+// for an unknown name, with the nearest; ERR_FORMAT with file, line, column, expected, found.
 Status machine_read(Machine *out, Arena *a, const char *spec) MUST_USE;
 
 // Write a machine file that reads back equal.

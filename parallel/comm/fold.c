@@ -63,7 +63,19 @@ static void store(Array a, int64_t at, int64_t n, int64_t bytes, const char *val
     for (int64_t done = 0; done < n; done += run) {
         char *p = array_at(a, at + done, bytes, &run);
         if (run > n - done) run = n - done;
-        if (p != value + done * bytes) memcpy(p, value + done * bytes, (size_t)(run * bytes));
+        memcpy(p, value + done * bytes, (size_t)(run * bytes));
+    }
+}
+
+// Where both are the same memory nothing is written: a peer may be reading it.
+static void copy(const Term *out, const Term *term, int64_t count, int64_t bytes) {
+    int64_t run, room;
+    for (int64_t done = 0; done < count; done += run) {
+        const char *from = array_at(term->array, term->at + done, bytes, &run);
+        char *to = array_at(out->array, out->at + done, bytes, &room);
+        if (run > room) run = room;
+        if (run > count - done) run = count - done;
+        if (to != from) memcpy(to, from, (size_t)(run * bytes));
     }
 }
 
@@ -110,6 +122,10 @@ void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int
                 const Term terms[], int term_count, int64_t count) {
     _Alignas(64) char buffers[3][BLOCK];
     int64_t bytes = dtype_bytes(d), most = BLOCK / bytes;
+    if (term_count == 1 && terms->parts == 1) {
+        for (int i = 0; i < out_count; i++) copy(&outs[i], terms, count, bytes);
+        return;
+    }
     for (int64_t done = 0, n; done < count; done += n) {
         n = count - done < most ? count - done : most;
         Sum sum = fold_block(&loops[d][reduce], parts_first, terms, term_count, done, n, bytes, buffers);

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "sim/network.h"
+
+#include "core/base/arena.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { FLOW_BEGINS, FLOW_ENDS };
+
+#define CARRIED_PER_BYTE INT64_C(1000000000000)
+
+static Status handle(void *context, Event event);
+static Status settle(void *context);
+
+Status network_init(Network *n, Engine *e) {
+    *n = (Network){.engine = e, .spare = -1};
+    return engine_add_actor(e, &n->actor, n, handle, settle);
+}
+
+void network_finish(Network *n) {
+    free(n->links);
+    free(n->flows);
+    free(n->changed);
+    free(n->part_links);
+    free(n->part_flows);
+    *n = (Network){0};
+}
+
+Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t latency_ps) {
+    if (bytes_per_s < 1 || latency_ps < 0)
+        FAIL(ERR_USAGE, "a link of %lld bytes/s and %lld ps: it needs at least 1 byte/s and 0 ps",
+             (long long)bytes_per_s, (long long)latency_ps);
+    int need = n->link_count + 1;
+    TRY(ARRAY_RESERVE(n->links, n->link_capacity, need));
+    TRY(ARRAY_RESERVE(n->changed, n->changed_capacity, need));
+    TRY(ARRAY_RESERVE(n->part_links, n->part_link_capacity, need));
+    n->links[n->link_count] =
+        (Link){.bytes_per_s = bytes_per_s, .latency_ps = latency_ps, .first = -1};
+    *link = n->link_count++;
+    return OK;
+}
+
+static Status take_flow(Network *n, int32_t *flow) {
+    *flow = n->spare;
+    if (n->spare >= 0) {
+        n->spare = n->flows[n->spare].next[0];
+        return OK;
+    }
+    TRY(ARRAY_RESERVE(n->flows, n->flow_capacity, n->flow_count + 1));
+    TRY(ARRAY_RESERVE(n->part_flows, n->part_flow_capacity, n->flow_count + 1));
+    *flow = n->flow_count++;
+    return OK;
+}
+
+Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
+    assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_LINKS);
+    int32_t flow;
+    int64_t latency_ps = 0;
+    for (int h = 0; h < path->hops; h++) latency_ps += n->links[path->links[h]].latency_ps;
+    TRY(take_flow(n, &flow));
+    Flow *f = &n->flows[flow];
+    f->left = path->hops ? (Carried)bytes * CARRIED_PER_BYTE : 0;
+    f->rate = 0;
+    f->done = done;
+    f->path = *path;
+    f->visited = false;
+    Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
+    return engine_push(n->engine, &f->event, latency_ps, begins);
+}
+
+static void mark_changed(Network *n, int32_t link) {
+    if (n->links[link].changed) return;
+    n->links[link].changed = true;
+    n->changed[n->changed_count++] = link;
+    engine_settle(n->engine, n->actor);
+}
+
+static void occupy(Network *n, int32_t flow) {
+    Flow *f = &n->flows[flow];
+    for (int h = 0; h < f->path.hops; h++) {
+        Link *l = &n->links[f->path.links[h]];
+        int32_t here = flow * PATH_LINKS + h;
+        if (l->first >= 0)
+            n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
+        f->next[h] = l->first;
+        f->previous[h] = -1;
+        l->first = here;
+        l->flows++;
+        mark_changed(n, f->path.links[h]);
+    }
+}
+
+static void vacate(Network *n, int32_t flow) {
+    Flow *f = &n->flows[flow];
+    for (int h = 0; h < f->path.hops; h++) {
+        Link *l = &n->links[f->path.links[h]];
+        int32_t next = f->next[h], previous = f->previous[h];
+        if (next >= 0) n->flows[next / PATH_LINKS].previous[next % PATH_LINKS] = previous;
+        if (previous >= 0)
+            n->flows[previous / PATH_LINKS].next[previous % PATH_LINKS] = next;
+        else
+            l->first = next;
+        if (--l->flows > 0) mark_changed(n, f->path.links[h]);
+    }
+}
+
+static Status handle(void *context, Event event) {
+    Network *n = context;
+    Flow *f = &n->flows[event.a];
+    if (event.kind == FLOW_BEGINS) {
+        f->since_ps = n->engine->now_ps;
+        f->event = 0;
+        occupy(n, event.a);
+        return OK;
+    }
+    Event done = f->done;
+    if (f->rate) vacate(n, event.a);
+    f->next[0] = n->spare;
+    n->spare = event.a;
+    n->messages++;
+    return engine_deliver(n->engine, done);
+}
+
+// From now on the flow has another rate: what it has carried so far, and when it will end.
+static Status set_rate(Network *n, int32_t flow, int64_t rate) {
+    Flow *f = &n->flows[flow];
+    if (f->rate == rate) return OK;
+    f->left -= (Carried)f->rate * (Carried)(n->engine->now_ps - f->since_ps);
+    f->since_ps = n->engine->now_ps;
+    f->rate = rate;
+    Carried ps = (f->left + (Carried)rate - 1) / (Carried)rate;
+    int64_t delay_ps = ps < INT64_MAX ? (int64_t)ps : INT64_MAX;
+    if (f->event) return engine_move(n->engine, f->event, delay_ps);
+    Event ends = {.actor = n->actor, .kind = FLOW_ENDS, .a = flow};
+    return engine_push(n->engine, &f->event, delay_ps, ends);
+}
+
+// Is this the only flow on every link of its path? It is then as fast as the slowest of them.
+static bool is_alone(const Network *n, const Flow *f, int64_t *rate) {
+    *rate = INT64_MAX;
+    for (int h = 0; h < f->path.hops; h++) {
+        const Link *l = &n->links[f->path.links[h]];
+        if (l->flows > 1) return false;
+        if (l->bytes_per_s < *rate) *rate = l->bytes_per_s;
+    }
+    return true;
+}
+
+static void visit_link(Network *n, int32_t link) {
+    Link *l = &n->links[link];
+    if (l->visited) return;
+    l->visited = true;
+    l->free = l->bytes_per_s;
+    l->unfrozen = l->flows;
+    n->part_links[n->part_link_count++] = link;
+}
+
+// All links and flows that are connected with a link.
+static void find_part(Network *n, int32_t link) {
+    n->part_link_count = n->part_flow_count = 0;
+    visit_link(n, link);
+    for (int i = 0; i < n->part_link_count; i++) {
+        int32_t at = n->links[n->part_links[i]].first;
+        for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+            Flow *f = &n->flows[at / PATH_LINKS];
+            if (f->visited) continue;
+            f->visited = true;
+            f->share = 0;
+            n->part_flows[n->part_flow_count++] = at / PATH_LINKS;
+            for (int h = 0; h < f->path.hops; h++) visit_link(n, f->path.links[h]);
+        }
+    }
+}
+
+static void freeze_flows(Network *n, const Link *full, int64_t level) {
+    int32_t at = full->first;
+    for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+        Flow *f = &n->flows[at / PATH_LINKS];
+        if (f->share) continue;
+        f->share = level;
+        for (int h = 0; h < f->path.hops; h++) {
+            n->links[f->path.links[h]].free -= level;
+            n->links[f->path.links[h]].unfrozen--;
+        }
+    }
+}
+
+// Raise the rates of all flows of the part together; whenever a link is full, its flows stay there.
+// A share is at least 1: a link whose flows were fewer than its bytes/s keeps that property, because
+// nobody froze above the share that it had to offer.
+static Status fill(Network *n) {
+    int32_t *links = n->part_links;
+    for (int i = 0; i < n->part_link_count; i++) {
+        const Link *l = &n->links[links[i]];
+        if (l->flows > l->bytes_per_s)
+            FAIL(ERR_FAILED, "a link of %lld bytes/s carries %d messages at once: less than 1 byte/s "
+                 "each; give it more", (long long)l->bytes_per_s, l->flows);
+    }
+    for (int open = n->part_link_count; open > 0;) {
+        int still_open = 0;
+        int64_t level = INT64_MAX;
+        for (int i = 0; i < open; i++) {
+            Link *l = &n->links[links[i]];
+            if (l->unfrozen == 0) continue;
+            l->share = l->free / l->unfrozen;
+            if (l->share < level) level = l->share;
+            links[still_open++] = links[i];
+        }
+        open = still_open;
+        for (int i = 0; i < open; i++)
+            if (n->links[links[i]].share == level) freeze_flows(n, &n->links[links[i]], level);
+    }
+    return OK;
+}
+
+static Status solve(Network *n, int32_t link) {
+    find_part(n, link);
+    for (int i = 0; i < n->part_link_count; i++) n->links[n->part_links[i]].visited = false;
+    TRY(fill(n));
+    for (int i = 0; i < n->part_flow_count; i++) {
+        int32_t flow = n->part_flows[i];
+        n->flows[flow].visited = false;
+        TRY(set_rate(n, flow, n->flows[flow].share));
+    }
+    return OK;
+}
+
+static Status settle(void *context) {
+    Network *n = context;
+    for (int i = 0; i < n->changed_count; i++) {
+        Link *l = &n->links[n->changed[i]];
+        if (!l->changed) continue;
+        l->changed = false;
+    }
+    return OK;
+}
