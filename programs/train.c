@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // train: parse the command line, make the job, run it, report.
+#include "parallel/run/train.h"
 #include "core/base/clock.h"
 #include "core/base/progress.h"
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
-#include "parallel/run/train.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
 
@@ -112,7 +112,8 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     Status s = make_report(&r, &a, job, t);
     if (s == OK && o->report) s = report_write(&r, o->report);
     if (s == OK && o->json) s = report_write_json(&r, stdout);
-    if (s == OK && !o->json) report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
+    if (s == OK && !o->json)
+        report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
     arena_finish(&a);
     return s;
 }

@@ -315,7 +315,7 @@ static Status check_report_name(const char *path) {
 
 // What a plan states cannot be asked for besides it.
 static Status check_plan_options(const TrainOptions *o, const OptionLine *line) {
-    static const char *const stated[] = {"optimizer", "momentum", "nesterov", "weight-decay",
+    static const char *const stated[] = {"optimizer",  "momentum",   "nesterov",  "weight-decay",
                                          "all-reduce", "bucket-kib", "no-overlap"};
     for (size_t i = 0; i < sizeof stated / sizeof *stated; i++)
         if (option_given(line, stated[i]))
@@ -324,8 +324,9 @@ static Status check_plan_options(const TrainOptions *o, const OptionLine *line) 
                  "--print-plan step",
                  stated[i], o->plan);
     if (o->print_plan == PRINT_PLAN_STEP)
-        FAIL(ERR_USAGE, "--print-plan step prints what a strategy makes, %s is that already; give "
-                        "--print-plan lowered",
+        FAIL(ERR_USAGE,
+             "--print-plan step prints what a strategy makes, %s is that already; give "
+             "--print-plan lowered",
              o->plan);
     return OK;
 }

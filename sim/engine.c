@@ -2,13 +2,16 @@
 #include "sim/engine.h"
 
 #include "core/base/arena.h"
+#include "core/base/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+enum { DIGIT_BITS = 6, DIGITS = 1 << DIGIT_BITS };
+
 Status engine_init(Engine *e) {
     *e = (Engine){0};
-    TRY(ARRAY_RESERVE(e->nodes, e->node_capacity, 4 * ENGINE_LISTS));
+    TRY(ARRAY_RESERVE(e->nodes, e->node_capacity, 2 * ENGINE_LISTS));
     for (int k = 0; k < ENGINE_LISTS; k++) e->nodes[k] = (EventNode){.next = k, .previous = k};
     e->node_count = ENGINE_LISTS;
     return OK;
@@ -30,11 +33,12 @@ Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *
     return OK;
 }
 
-// List 0 holds the events of now; list k those whose highest bit that differs from now is bit k-1.
-// An event stays right where it is as long as now moves within the lists below.
+// The place of the highest digit in which a time differs from now, and the digit. Nothing that is at
+// another digit of this place, or at a higher place, has to move when now becomes that time.
 static int list_of(const Engine *e, int64_t time_ps) {
-    uint64_t differs = (uint64_t)(time_ps ^ e->now_ps);
-    return differs ? 64 - __builtin_clzll(differs) : 0;
+    uint64_t differs = (uint64_t)(time_ps ^ e->now_ps) | 1;
+    int place = (63 - __builtin_clzll(differs)) / DIGIT_BITS;
+    return place * DIGITS + (int)(time_ps >> (place * DIGIT_BITS)) % DIGITS;
 }
 
 static void append(Engine *e, EventId id) {
@@ -43,14 +47,15 @@ static void append(Engine *e, EventId id) {
     e->nodes[id].previous = last;
     e->nodes[last].next = id;
     e->nodes[head].previous = id;
-    e->waiting |= UINT64_C(1) << head;
+    e->waiting[head / DIGITS] |= UINT64_C(1) << head % DIGITS;
 }
 
 static void unlink_node(Engine *e, EventId id) {
     int next = e->nodes[id].next, previous = e->nodes[id].previous;
     e->nodes[previous].next = next;
     e->nodes[next].previous = previous;
-    if (next == previous && next < ENGINE_LISTS) e->waiting &= ~(UINT64_C(1) << next);
+    if (next == previous && next < ENGINE_LISTS)
+        e->waiting[next / DIGITS] &= ~(UINT64_C(1) << next % DIGITS);
 }
 
 static void release(Engine *e, EventId id) {
@@ -58,18 +63,16 @@ static void release(Engine *e, EventId id) {
     e->spare = id;
 }
 
-static Status time_after(const Engine *e, int64_t *time_ps, int64_t delay_ps) {
+static Status check_delay(const Engine *e, int64_t delay_ps) {
     assert(delay_ps >= 0);
     if (delay_ps > INT64_MAX - e->now_ps)
         FAIL(ERR_FAILED, "simulated time ends after 106 days: an event would come %lld s later",
-             (long long)(delay_ps / 1000000000000));
-    *time_ps = e->now_ps + delay_ps;
+             (long long)(delay_ps / PS_PER_S));
     return OK;
 }
 
 Status engine_push(Engine *e, EventId *id, int64_t delay_ps, Event event) {
-    int64_t time_ps;
-    TRY(time_after(e, &time_ps, delay_ps));
+    TRY(check_delay(e, delay_ps));
     EventId i = e->spare;
     if (i) {
         e->spare = e->nodes[i].next;
@@ -77,7 +80,7 @@ Status engine_push(Engine *e, EventId *id, int64_t delay_ps, Event event) {
         TRY(ARRAY_RESERVE(e->nodes, e->node_capacity, e->node_count + 1));
         i = e->node_count++;
     }
-    e->nodes[i].time_ps = time_ps;
+    e->nodes[i].time_ps = e->now_ps + delay_ps;
     e->nodes[i].event = event;
     append(e, i);
     if (id) *id = i;
@@ -85,10 +88,9 @@ Status engine_push(Engine *e, EventId *id, int64_t delay_ps, Event event) {
 }
 
 Status engine_move(Engine *e, EventId id, int64_t delay_ps) {
-    int64_t time_ps;
-    TRY(time_after(e, &time_ps, delay_ps));
+    TRY(check_delay(e, delay_ps));
     unlink_node(e, id);
-    e->nodes[id].time_ps = time_ps;
+    e->nodes[id].time_ps = e->now_ps + delay_ps;
     append(e, id);
     return OK;
 }
@@ -106,8 +108,8 @@ void engine_settle(Engine *e, int16_t actor) { e->unsettled |= UINT32_C(1) << ac
 
 static Status run_instant(Engine *e) {
     for (;;) {
-        while (e->waiting & 1) {
-            EventId id = e->nodes[0].next;
+        EventId id;
+        while ((id = e->nodes[list_of(e, e->now_ps)].next) >= ENGINE_LISTS) {
             Event event = e->nodes[id].event;  // a copy: the handler may make the array grow
             unlink_node(e, id);
             release(e, id);
@@ -121,24 +123,37 @@ static Status run_instant(Engine *e) {
     }
 }
 
-// Go to the time of the next event, if it is not after `last_ps`. The earliest is in the lowest list
-// in use; all of that list now belongs into lower ones.
-static int advance(Engine *e, int64_t last_ps) {
-    if (!e->waiting) return 0;
-    int head = __builtin_ctzll(e->waiting);
-    int64_t least = INT64_MAX;
-    for (int i = e->nodes[head].next; i != head; i = e->nodes[i].next)
-        if (e->nodes[i].time_ps < least) least = e->nodes[i].time_ps;
-    if (least > last_ps) return 0;
-    e->now_ps = least;
-    int next = e->nodes[head].next;
-    e->nodes[head].next = e->nodes[head].previous = head;
-    e->waiting &= e->waiting - 1;
-    for (int i = next; i != head; i = next) {
+// The list that holds the earliest events, and their time: false if there are none. At the lowest
+// place, a list holds events of one time.
+static bool find_earliest(const Engine *e, int *list, int64_t *time_ps) {
+    int place = 0;
+    while (place < ENGINE_PLACES && !e->waiting[place]) place++;
+    if (place == ENGINE_PLACES) return false;
+    int head = place * DIGITS + __builtin_ctzll(e->waiting[place]), i = e->nodes[head].next;
+    *list = head;
+    *time_ps = e->nodes[i].time_ps;
+    if (place == 0) return true;
+    while ((i = e->nodes[i].next) != head)
+        if (e->nodes[i].time_ps < *time_ps) *time_ps = e->nodes[i].time_ps;
+    return true;
+}
+
+// Go to the time of the next event, if it is not after `last_ps`; what shares its list now differs at
+// a lower place.
+static bool advance(Engine *e, int64_t last_ps) {
+    int list;
+    int64_t time_ps;
+    if (!find_earliest(e, &list, &time_ps) || time_ps > last_ps) return false;
+    e->now_ps = time_ps;
+    if (list < DIGITS) return true;
+    int next = e->nodes[list].next;
+    e->nodes[list].next = e->nodes[list].previous = list;
+    e->waiting[list / DIGITS] &= ~(UINT64_C(1) << list % DIGITS);
+    for (int i = next; i != list; i = next) {
         next = e->nodes[i].next;
         append(e, i);
     }
-    return 1;
+    return true;
 }
 
 Status engine_run_until(Engine *e, int64_t time_ps) {

@@ -8,15 +8,16 @@
 // and settled again, before time goes on.
 //
 // The queue is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
-// problem", 1990). Time never runs backwards, so an event can wait in the list of the highest bit in
-// which its time differs from now. Only when the lists below are used up does a list get sorted, by
-// one bit more: inserting, moving and cancelling cost the same at any number of events. Lists keep
+// problem", 1990). Time never runs backwards, so an event can wait in a list for the highest digit, to
+// base 64, in which its time differs from now. Only when all before it are used up is a list sorted, by
+// the digits below: inserting, moving and cancelling cost the same at any number of events. Lists keep
 // their order, and events of one time are always in one list: that is the sequence number.
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 
 #include "core/base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // What `kind`, `a` and `b` mean is the actor's business.
@@ -37,7 +38,7 @@ typedef struct {
     Event event;
 } EventNode;
 
-enum { ENGINE_LISTS = 64, ENGINE_ACTORS = 32 };
+enum { ENGINE_PLACES = 11, ENGINE_LISTS = ENGINE_PLACES * 64, ENGINE_ACTORS = 32 };
 
 typedef struct {
     int64_t now_ps;
@@ -45,7 +46,7 @@ typedef struct {
     EventNode *nodes;     // owned; the first ENGINE_LISTS are the heads of the lists
     int node_count, node_capacity;
     EventId spare;        // first of the unused nodes, linked by `next`; 0: none
-    uint64_t waiting;     // bit k: list k is not empty
+    uint64_t waiting[ENGINE_PLACES];  // bit d: the list of digit d at this place is not empty
     uint32_t unsettled;   // bit k: actor k wants to settle this instant
     int actor_count;
     struct {

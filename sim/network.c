@@ -216,12 +216,13 @@ static Status fill(Network *n) {
 
 static Status solve(Network *n, int32_t link) {
     find_part(n, link);
-    for (int i = 0; i < n->part_link_count; i++) n->links[n->part_links[i]].visited = false;
+    for (int i = 0; i < n->part_link_count; i++)
+        n->links[n->part_links[i]].visited = n->links[n->part_links[i]].changed = false;
     TRY(fill(n));
     for (int i = 0; i < n->part_flow_count; i++) {
-        int32_t flow = n->part_flows[i];
-        n->flows[flow].visited = false;
-        TRY(set_rate(n, flow, n->flows[flow].share));
+        Flow *f = &n->flows[n->part_flows[i]];
+        f->visited = false;
+        TRY(set_rate(n, n->part_flows[i], f->share));
     }
     return OK;
 }
@@ -230,8 +231,15 @@ static Status settle(void *context) {
     Network *n = context;
     for (int i = 0; i < n->changed_count; i++) {
         Link *l = &n->links[n->changed[i]];
-        if (!l->changed) continue;
+        int64_t rate;
+        if (!l->changed) continue;  // solved together with one before
         l->changed = false;
+        if (l->flows == 0) continue;
+        if (is_alone(n, &n->flows[l->first / PATH_LINKS], &rate))
+            TRY(set_rate(n, l->first / PATH_LINKS, rate));
+        else
+            TRY(solve(n, n->changed[i]));
     }
+    n->changed_count = 0;
     return OK;
 }

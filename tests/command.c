@@ -60,7 +60,7 @@ static void redirect(const char *path, int flags, int fd) {
 
 // The child: what a shell that starts a job would do.
 static void become(const Command *c, const char *terminal, const char *words) {
-    char path[PATH_MAX + 4096], line[WORDS + 8];
+    char path[PATH_MAX + 4096];
     if (terminal)
         setsid();
     else
@@ -77,8 +77,7 @@ static void become(const Command *c, const char *terminal, const char *words) {
     setenv("PATH", path, 1);
     if (terminal) setenv("TERM", "xterm", 0);
     unsetenv("COLUMNS");
-    snprintf(line, sizeof line, "exec %s", words);
-    execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+    execl("/bin/sh", "sh", "-c", words, (char *)NULL);
     _exit(126);
 }
 
@@ -96,28 +95,27 @@ static void start(Command *c, bool on_terminal, const char *words) {
     if (!on_terminal) setpgid(c->pid, c->pid);  // whoever comes first
 }
 
-#define PRINT_WORDS(words)                                        \
-    va_list args;                                                 \
-    va_start(args, fmt);                                          \
-    int printed = vsnprintf(words, sizeof words, fmt, args);      \
-    va_end(args);                                                 \
-    ck_assert_msg(printed < WORDS, "a command of %d bytes", printed)
+// The words as the shell gets them, after `prefix`.
+#define PRINT_WORDS(words, prefix)                                                        \
+    char words[WORDS] = prefix;                                                           \
+    va_list args;                                                                         \
+    va_start(args, fmt);                                                                  \
+    int printed = vsnprintf(words + sizeof prefix - 1, WORDS - sizeof prefix, fmt, args); \
+    va_end(args);                                                                         \
+    ck_assert_msg(printed < WORDS - (int)sizeof prefix, "a command of %d bytes", printed)
 
 void command_start(Command *c, const char *fmt, ...) {
-    char words[WORDS];
-    PRINT_WORDS(words);
+    PRINT_WORDS(words, "exec ");
     start(c, false, words);
 }
 
 void command_start_on_terminal(Command *c, const char *fmt, ...) {
-    char words[WORDS];
-    PRINT_WORDS(words);
+    PRINT_WORDS(words, "exec ");
     start(c, true, words);
 }
 
 int command_run(Command *c, const char *fmt, ...) {
-    char words[WORDS];
-    PRINT_WORDS(words);
+    PRINT_WORDS(words, "");
     start(c, false, words);
     command_wait(c, 120);
     return c->status;

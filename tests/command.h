@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Running a program of the build tree as a user would: a shell command in a directory of its own,
+// Running a program of the build tree as a user would: from a shell, in a directory of its own,
 // watched from outside. Everything it starts stays in one process group, so that nothing can be
 // left behind unseen.
 #ifndef TESTS_COMMAND_H
@@ -15,7 +15,7 @@ enum { COMMAND_RANKS = 8 };
 
 typedef struct {
     char directory[64];  // where it runs; new and empty
-    pid_t pid;           // the program's: the shell is replaced by it; leader of the process group
+    pid_t pid;           // of the program (of command_run(): of the shell); leader of the group
     int terminal;        // the other end of its terminal, or -1
     int status;          // when it has ended: exit status, or 128 + signal
     double seconds;      // that it took
@@ -33,7 +33,7 @@ void command_start_on_terminal(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 
 void command_wait(Command *c, double seconds);
 void command_finish(Command *c);  // forget it, and kill what is left; safe on a zeroed one
 
-// Both, with two minutes; the status.
+// Run a line of shell, commands joined by && perhaps, for two minutes at most; the status.
 int command_run(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // A file in its directory: the path, valid until the next call; whether it exists.

@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-// --- values of either type
+// --- values of any type
 
 static void read_values(double *to, const void *from, int64_t n, Dtype dtype) {
+    ck_assert(dtype == DTYPE_F64 || dtype == DTYPE_F32 || dtype == DTYPE_U8);
     for (int64_t i = 0; i < n; i++)
-        to[i] = dtype == DTYPE_F64 ? ((const double *)from)[i] : (double)((const float *)from)[i];
+        to[i] = dtype == DTYPE_F64   ? ((const double *)from)[i]
+                : dtype == DTYPE_F32 ? (double)((const float *)from)[i]
+                                     : ((const uint8_t *)from)[i];
 }
 
 static void write_value(void *to, int64_t i, double value, Dtype dtype) {

@@ -3,7 +3,7 @@
 """Fail on an #include that the layers forbid. Usage: check_layers.py [ROOT]
 
 A folder may include itself and what stands beside it here; "sim/predict.h" is a single header.
-What ends in _internal.h belongs to its folder and to the tests. Includes start at the root.
+What ends in _internal.h belongs to its folder, to tests and bench. Includes start at the root.
 """
 import pathlib
 import re
@@ -62,7 +62,7 @@ def complaint(path, included):
     if own != used and used not in MAY_INCLUDE[own] and included not in MAY_INCLUDE[own]:
         return f'{own} may not include {used}'
     internal = included.rsplit('.', 1)[0].endswith('_internal')
-    if internal and own not in (used, 'tests'):
+    if internal and own not in (used, 'tests', 'bench'):
         return f'{own} may not include {included}, which only {used} shares'
     return None
 

@@ -22,6 +22,8 @@ def c_string(text):
 
 def main():
     header, table, out, *files = sys.argv[1:]
+    if not out.endswith('.c'):
+        sys.exit(f'embed.py: {out} is no C file to write')
     with open(out, 'w', encoding='ascii') as f:
         f.write(f'// Made by tools/embed.py; edit the files it was made from.\n#include "{header}"\n\n')
         f.write(f'const EmbeddedFile {table}[] = {{\n')

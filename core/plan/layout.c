@@ -34,9 +34,8 @@ static void touch(Life *l, int plan, int op, bool communication) {
 static void find_lives(const Program *p, Life *lives) {
     for (int t = 0; t < p->tensor_count; t++) {
         for (int k = 0; k < PLANS; k++) lives[t].first[k] = lives[t].last[k] = NONE;
-        Role r = (Role)p->tensors[t].role;
-        lives[t].used =
-            r == ROLE_SCALAR || r == ROLE_SCRATCH;  // the host and the kernels use these
+        // The host and the kernels use these; and an edited plan may leave a parameter alone.
+        lives[t].used = keeps_its_place((Role)p->tensors[t].role);
     }
     for (int k = 0; k < p->plan_count; k++) {
         const Plan *plan = &p->plans[k];

@@ -3,9 +3,9 @@
 // and shm (ranks are threads or processes that see each other's memory) implement it.
 //
 // A rank is one thread. Operations are asynchronous: comm_start() announces that the rank has
-// arrived, comm_test() does this rank's share of the work as far as its peers allow and says whether
-// the operation is complete, comm_idle() waits until that may have changed. A lane carries one
-// operation at a time, in order.
+// arrived, comm_test() does this rank's share of the work as far as its peers allow and says
+// whether the operation is complete, comm_idle() waits until that may have changed. A lane carries
+// one operation at a time, in order.
 #ifndef PARALLEL_COMM_COMM_H
 #define PARALLEL_COMM_COMM_H
 
@@ -25,9 +25,9 @@ enum {
 };
 #define COMM_TIMEOUT_NS INT64_C(30000000000)
 
-// A piece of the payload in this rank's shared pool. The members of a collective lay out their pools
-// alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of uneven
-// shares the last segment differs in length.)
+// A piece of the payload in this rank's shared pool. The members of a collective lay out their
+// pools alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of
+// uneven shares the last segment differs in length.)
 typedef struct {
     int64_t offset, elements;  // offset: bytes into the shared pool
 } CommSegment;
@@ -35,33 +35,34 @@ typedef struct {
 // One communication, prepared before the first step; borrowed by the communicator while in flight.
 // The payload is the concatenation of segments; what lies between them is not touched. Reductions
 // fold `parts` inputs a member, part after part: input segments are parts * segment_count,
-// part-major. The result goes to `output`; in an all-reduce, broadcast or reduce it may be the input
-// (with parts: the first), otherwise they are apart. A reduce leaves the outputs of others than the
-// root undefined.
+// part-major. The result goes to `output`; in an all-reduce, broadcast or reduce it may be the
+// input (with parts: the first), otherwise they are apart. A reduce leaves the outputs of others
+// than the root undefined.
 typedef struct {
     CollectiveKind kind;  // or, with point_to_point, a send or a receive
     ScheduleKind schedule;
     Reduce reduce;
     Dtype dtype;
     bool point_to_point, receive;
-    int group;            // index in the program; not used here
-    int lane;             // the same number at all members; one lane, one group
-    int root;             // position in the group; of a point-to-point, the peer's position
-    int tag;              // of a point-to-point: messages of one sender, receiver and tag arrive in order
+    int group;  // index in the program; not used here
+    int lane;   // the same number at all members; one lane, one group
+    int root;   // position in the group; of a point-to-point, the peer's position
+    int tag;    // of a point-to-point: messages of one sender, receiver and tag arrive in order
     int parts, segment_count;
     const CommSegment *input, *output;
-    const CommSegment *work;  // collective_work_elements() of working memory, where the schedule asks for it
-    const int *ranks;     // members of the group, in order
+    const CommSegment
+        *work;  // collective_work_elements() of working memory, where the schedule asks for it
+    const int *ranks;           // members of the group, in order
     int ranks_count, position;  // position: ours
-    const char *name;     // of the operation, for messages
+    const char *name;           // of the operation, for messages
 } CommCall;
 
 // State of a call in flight; written by the communicator.
 typedef struct {
     const CommCall *call;
-    Collective what;         // of a collective
-    uint64_t sequence;       // of a collective: its number on this lane; else the number of the message
-    int64_t round;           // the next step of the schedule
+    Collective what;    // of a collective
+    uint64_t sequence;  // of a collective: its number on this lane; else the number of the message
+    int64_t round;      // the next step of the schedule
     int step, stage;
     int64_t start_ns;        // when this rank arrived
     int64_t looked_ns;       // when it last looked whether to go on
@@ -84,31 +85,40 @@ typedef struct {
 struct Comm {
     const CommMethods *methods;
     int rank, ranks;
-    void *pool;            // this rank's shared pool, borrowed
+    void *pool;  // this rank's shared pool, borrowed
     struct CommWorld *world;
     uint64_t sequence[COMM_LANES];     // collectives started on each lane
     CommRequest *pending[COMM_LANES];  // in flight, or NULL
     uint64_t agreements;
 };
 
-// Can this call be executed? Everything that would fail or touch memory that is not its own fails here:
-// ERR_PLAN. To be called once, when a call is prepared; comm_start() relies on it.
+// Can this call be executed? Everything that would fail or touch memory that is not its own fails
+// here: ERR_PLAN. To be called once, when a call is prepared; comm_start() relies on it.
 Status comm_check(const Comm *c, const CommCall *call) MUST_USE;
 
 // Announce the arrival at a communication. *r stays where it is until it is done.
-static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r) { return c->methods->start(c, call, r); }
+static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r) {
+    return c->methods->start(c, call, r);
+}
 
-// Progress; *done says whether the operation is complete on this rank (its outputs valid, its inputs
-// free). ERR_PEER when a peer was lost or the time-out passed: the message names rank and operation.
-static inline MUST_USE Status comm_test(Comm *c, CommRequest *r, bool *done) { return c->methods->test(c, r, done); }
+// Progress; *done says whether the operation is complete on this rank (its outputs valid, its
+// inputs free). ERR_PEER when a peer was lost or the time-out passed: the message names rank and
+// operation.
+static inline MUST_USE Status comm_test(Comm *c, CommRequest *r, bool *done) {
+    return c->methods->test(c, r, done);
+}
 
 // Wait (spin, then sleep) until one of the requests, each tested before, may go on, or some
 // milliseconds have passed. The serial communicator returns at once: its caller runs another rank.
-static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], int count) { return c->methods->idle(c, r, count); }
+static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], int count) {
+    return c->methods->idle(c, r, count);
+}
 
-// Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it is
-// not everywhere equal. Blocks (in serial: the last caller decides).
-static inline MUST_USE Status comm_agree(Comm *c, uint64_t value) { return c->methods->agree(c, value); }
+// Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it
+// is not everywhere equal. Blocks (in serial: the last caller decides).
+static inline MUST_USE Status comm_agree(Comm *c, uint64_t value) {
+    return c->methods->agree(c, value);
+}
 
 // This rank gives up: its peers' operations fail with the message of the first rank that did.
 void comm_abandon(Comm *c, Status s, const char *message);
@@ -126,15 +136,16 @@ int comm_kind_find(const char *name);  // or -1
 
 // All ranks' shared pools and the control block they meet at. Created once by the launcher, before
 // threads or processes start; for shm the memory is mapped before fork(), so that a pool has one
-// address in every rank, and has no name from the start: nothing remains whoever is killed. ERR_MEMORY
-// or ERR_IO says how much was asked for, how much is free and what to do.
+// address in every rank, and has no name from the start: nothing remains whoever is killed.
+// ERR_MEMORY or ERR_IO says how much was asked for, how much is free and what to do.
 typedef struct CommWorld CommWorld;
 Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
                          const CommOptions *options) MUST_USE;
-void comm_world_destroy(CommWorld *w);  // safe on NULL
+void comm_world_destroy(CommWorld *w);                         // safe on NULL
 Status comm_join(Comm *out, CommWorld *w, int rank) MUST_USE;  // this rank's end
 
-// Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter, whose operations fail.
+// Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter, whose operations
+// fail.
 void comm_world_lost(CommWorld *w, int rank, const char *message);
 
 // The first failure of any rank: its status (OK: none), the rank at fault and the message.

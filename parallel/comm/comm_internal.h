@@ -7,8 +7,9 @@
 
 #include <stdatomic.h>
 
-// --- the control block. Words that several ranks poll have cache lines of their own. A comment names
-// who writes; everyone may read. Plain fields are published by the atomic word named beside them.
+// --- the control block. Words that several ranks poll have cache lines of their own. A comment
+// names who writes; everyone may read. Plain fields are published by the atomic word named beside
+// them.
 
 // What a member brings to a collective.
 typedef struct {
@@ -19,28 +20,29 @@ typedef struct {
 typedef struct {
     // The rank's own. Its collective's number << 32, plus 1 for having arrived, plus rounds ended.
     _Alignas(64) _Atomic uint64_t progress;
-    // Published by `progress`. Of even and odd numbers: a member that starts the next collective must
-    // not overwrite what its peers still read of this one. (They have ended it when the next one ends.)
+    // Published by `progress`. Of even and odd numbers: a member that starts the next collective
+    // must not overwrite what its peers still read of this one. (They have ended it when the next
+    // one ends.)
     Arrival arrival[2];
 
     // A message that waits to be fetched. The sender's own, but for `taken` and `taken_start_ns`.
     _Alignas(64) _Atomic uint64_t address;  // mail.c: whom it is for, tag and number
-    uint64_t post;                          // published by `address`, as the following: the sender's how manyth
+    uint64_t post;  // published by `address`, as the following: the sender's how manyth
     Dtype dtype;
     int segment_count;
     int64_t start_ns;
     CommSegment segments[COMM_MESSAGE_SEGMENTS];
-    _Alignas(64) _Atomic uint64_t taken;    // the receiver's: the last post that was fetched
-    int64_t taken_start_ns;                 // published by `taken`
+    _Alignas(64) _Atomic uint64_t taken;  // the receiver's: the last post that was fetched
+    int64_t taken_start_ns;               // published by `taken`
 } LaneWords;
 
 typedef struct {
-    _Alignas(64) _Atomic uint32_t bell;      // a futex: counts how often peers woke this rank
-    _Atomic uint32_t asleep;                 // the rank's own
-    _Alignas(64) _Atomic uint64_t posts;     // the rank's own: messages sent
-    _Atomic uint64_t agreements;             // the rank's own
-    uint64_t agree_value[2];                 // published by `agreements`; even and odd, as above
-    _Alignas(64) _Atomic int64_t at_step;    // the rank's own: its position
+    _Alignas(64) _Atomic uint32_t bell;    // a futex: counts how often peers woke this rank
+    _Atomic uint32_t asleep;               // the rank's own
+    _Alignas(64) _Atomic uint64_t posts;   // the rank's own: messages sent
+    _Atomic uint64_t agreements;           // the rank's own
+    uint64_t agree_value[2];               // published by `agreements`; even and odd, as above
+    _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
     _Atomic int32_t at_plan, at_op;
     uint32_t sent[COMM_RANKS][COMM_TAGS], received[COMM_RANKS][COMM_TAGS];  // seen by the rank only
     LaneWords lanes[COMM_LANES];
@@ -57,14 +59,14 @@ typedef struct {
 struct CommWorld {
     CommKind kind;
     int ranks;
-    bool crowded;              // more ranks than cores: nobody spins
+    bool crowded;  // more ranks than cores: nobody spins
     int64_t timeout_ns, spin_ns;
     int64_t pool_bytes, pool_stride;
-    char *pools;               // rank r's begins at r * pool_stride; page-aligned, in `memory`
-    Control *control;          // in `memory`
-    void *memory;              // owned mapping
+    char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`
+    Control *control;  // in `memory`
+    void *memory;      // owned mapping
     size_t memory_bytes;
-    Comm *ends[COMM_RANKS];    // serial: who has joined
+    Comm *ends[COMM_RANKS];  // serial: who has joined
     uint64_t agree_value[COMM_RANKS];
 };
 
@@ -78,7 +80,9 @@ Status world_check(const CommWorld *w);  // ERR_PEER with the recorded message, 
 // Wake a rank if it sleeps: to be called after the (sequentially consistent) store it may wait for.
 void world_ring(CommWorld *w, int rank);
 
-static inline RankWords *rank_words(const Comm *c, int rank) { return &c->world->control->ranks[rank]; }
+static inline RankWords *rank_words(const Comm *c, int rank) {
+    return &c->world->control->ranks[rank];
+}
 static inline LaneWords *lane_words(const Comm *c, const CommCall *call, int position) {
     return &rank_words(c, call->ranks[position])->lanes[call->lane];
 }
@@ -89,10 +93,12 @@ static inline LaneWords *lane_words(const Comm *c, const CommCall *call, int pos
 enum { CALL_TEXT = 160 };
 const char *call_text(char out[CALL_TEXT], const CommCall *call);
 
-Collective call_collective(const CommCall *call);      // what the schedule needs to know of it
-uint64_t call_signature(const CommCall *call);         // what members must agree in
-Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t theirs);  // tells everyone; ERR_PLAN
-Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype, int64_t elements);  // OK if they agree; as above
+Collective call_collective(const CommCall *call);  // what the schedule needs to know of it
+uint64_t call_signature(const CommCall *call);     // what members must agree in
+Status call_disagree(Comm *c, const CommCall *call, int position,
+                     uint64_t theirs);  // tells everyone; ERR_PLAN
+Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
+                        int64_t elements);                     // OK if they agree; as above
 Status agree_fail(int rank, uint64_t theirs, uint64_t first);  // rank differs from rank 0; ERR_PLAN
 int64_t segments_elements(const CommSegment *s, int count);
 
@@ -100,8 +106,8 @@ int64_t segments_elements(const CommSegment *s, int count);
 enum { RANKS_TEXT = 280 };
 const char *ranks_text(char out[RANKS_TEXT], uint64_t set);
 
-// A segmented array in some rank's pool, described by our own segments. Where shares differ, a peer's
-// last segment may be longer than ours (all-gather): the last one has no end here.
+// A segmented array in some rank's pool, described by our own segments. Where shares differ, a
+// peer's last segment may be longer than ours (all-gather): the last one has no end here.
 typedef struct {
     char *pool;
     const CommSegment *segments;
@@ -111,7 +117,9 @@ typedef struct {
 // The address of an element, and how many elements lie there side by side.
 char *array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run);
 
-static inline char *world_pool(const CommWorld *w, int rank) { return w->pools + rank * w->pool_stride; }
+static inline char *world_pool(const CommWorld *w, int rank) {
+    return w->pools + rank * w->pool_stride;
+}
 
 // --- the shared engine (thread and shm)
 

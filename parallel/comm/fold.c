@@ -13,16 +13,17 @@ enum { BLOCK = 4096 };  // bytes
 #define MAXIMUM(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
 
 // join_: out = a + b; onto_: out += a. Integers add as unsigned ones, which wrap around.
-#define LOOPS(name, T, OPERATION)                                                                \
-    static void join_##name(void *restrict out, const void *restrict a, const void *restrict b, int64_t n) { \
-        T *restrict y = out;                                                                     \
-        const T *restrict x = a, *restrict z = b;                                                \
-        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(x[i], z[i]);                            \
-    }                                                                                            \
-    static void onto_##name(void *restrict out, const void *restrict a, int64_t n) {             \
-        T *restrict y = out;                                                                     \
-        const T *restrict x = a;                                                                 \
-        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(y[i], x[i]);                            \
+#define LOOPS(name, T, OPERATION)                                                               \
+    static void join_##name(void *restrict out, const void *restrict a, const void *restrict b, \
+                            int64_t n) {                                                        \
+        T *restrict y = out;                                                                    \
+        const T *restrict x = a, *restrict z = b;                                               \
+        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(x[i], z[i]);                           \
+    }                                                                                           \
+    static void onto_##name(void *restrict out, const void *restrict a, int64_t n) {            \
+        T *restrict y = out;                                                                    \
+        const T *restrict x = a;                                                                \
+        for (int64_t i = 0; i < n; i++) y[i] = OPERATION(y[i], x[i]);                           \
     }
 LOOPS(sum_f32, float, SUM)
 LOOPS(sum_f64, double, SUM)
@@ -90,20 +91,24 @@ static void sum_add(Sum *s, const Loops *l, const char *x, int64_t n) {
         s->value = x;
         return;
     }
-    if (s->value == s->buffer) l->onto(s->buffer, x, n);
-    else l->join(s->buffer, s->value, x, n);
+    if (s->value == s->buffer)
+        l->onto(s->buffer, x, n);
+    else
+        l->join(s->buffer, s->value, x, n);
     s->value = s->buffer;
 }
 
-static Sum fold_block(const Loops *l, bool parts_first, const Term terms[], int term_count, int64_t done,
-                      int64_t n, int64_t bytes, char buffers[3][BLOCK]) {
+static Sum fold_block(const Loops *l, bool parts_first, const Term terms[], int term_count,
+                      int64_t done, int64_t n, int64_t bytes, char buffers[3][BLOCK]) {
     Sum all = {.buffer = buffers[0]}, own = {.buffer = buffers[1]};
     for (int t = 0; t < term_count; t++) {
         Sum *to = parts_first ? &own : &all;
         for (int p = 0; p < terms[t].parts; p++) {
             Array part = terms[t].array;
             part.segments += p * part.count;
-            sum_add(to, l, view(part, terms[t].at + done, n, bytes, to->value ? buffers[2] : to->buffer), n);
+            sum_add(to, l,
+                    view(part, terms[t].at + done, n, bytes, to->value ? buffers[2] : to->buffer),
+                    n);
         }
         if (!parts_first) continue;
         if (!all.value) {  // the first term's sum is the sum so far; the buffers change places
@@ -128,7 +133,9 @@ void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int
     }
     for (int64_t done = 0, n; done < count; done += n) {
         n = count - done < most ? count - done : most;
-        Sum sum = fold_block(&loops[d][reduce], parts_first, terms, term_count, done, n, bytes, buffers);
-        for (int i = 0; i < out_count; i++) store(outs[i].array, outs[i].at + done, n, bytes, sum.value);
+        Sum sum =
+            fold_block(&loops[d][reduce], parts_first, terms, term_count, done, n, bytes, buffers);
+        for (int i = 0; i < out_count; i++)
+            store(outs[i].array, outs[i].at + done, n, bytes, sum.value);
     }
 }

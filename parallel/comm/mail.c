@@ -24,7 +24,8 @@ void mail_post(Comm *c, CommRequest *r) {
     RankWords *mine = rank_words(c, c->rank);
     LaneWords *note = &mine->lanes[call->lane];
     int receiver = call->ranks[call->root];
-    uint64_t number = mail_number(c, call), post = atomic_load_explicit(&mine->posts, memory_order_relaxed) + 1;
+    uint64_t number = mail_number(c, call),
+             post = atomic_load_explicit(&mine->posts, memory_order_relaxed) + 1;
     note->post = r->sequence = post;
     note->dtype = call->dtype;
     note->start_ns = r->start_ns;
@@ -53,7 +54,8 @@ static Status take(Comm *c, CommRequest *r, LaneWords *note, int sender) {
 static Status fetch(Comm *c, CommRequest *r, bool *done) {
     int sender = r->call->ranks[r->call->root];
     RankWords *theirs = rank_words(c, sender);
-    uint64_t posts = atomic_load(&theirs->posts), address = address_of(c->rank, r->call->tag, r->sequence);
+    uint64_t posts = atomic_load(&theirs->posts),
+             address = address_of(c->rank, r->call->tag, r->sequence);
     for (int l = 0; l < COMM_LANES; l++) {
         if (atomic_load(&theirs->lanes[l].address) != address) continue;
         *done = true;
@@ -67,6 +69,7 @@ Status mail_advance(Comm *c, CommRequest *r, bool *done) {
     if (r->call->receive) return fetch(c, r, done);
     LaneWords *note = &rank_words(c, c->rank)->lanes[r->call->lane];
     *done = request_await(r, &note->taken, r->sequence);
-    if (*done) r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
+    if (*done)
+        r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
     return OK;
 }

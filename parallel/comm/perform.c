@@ -10,7 +10,9 @@
 
 enum { STAGE_RUN, STAGE_END };
 
-static bool pushes(const Collective *c) { return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT; }
+static bool pushes(const Collective *c) {
+    return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT;
+}
 
 // Has a member arrived and ended `rounds` rounds? It must have brought the same call.
 static Status await_member(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
@@ -40,7 +42,6 @@ void collective_arrive(Comm *c, CommRequest *r) {
     mine->arrival[r->sequence & 1] = (Arrival){call_signature(r->call), r->start_ns};
     publish(c, r, 0);
 }
-
 
 static Term input_term(const Comm *c, const CommRequest *r, int member, int64_t chunk) {
     const CommCall *call = r->call;
@@ -73,7 +74,8 @@ static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
         outputs[m] = result_term(c, r, m, call->position);
     }
     collective_chunk(&r->what, call->position, &begin, &count);
-    fold_terms(call->dtype, call->reduce, false, outputs, call->ranks_count, inputs, call->ranks_count, count);
+    fold_terms(call->dtype, call->reduce, false, outputs, call->ranks_count, inputs,
+               call->ranks_count, count);
     *ended = true;
     publish(c, r, 1);
     return OK;
@@ -91,11 +93,13 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
         TRY(await_member(c, r, s.source, r->round, there));
         if (!*there) return OK;
         chunk = s.chunk;
-        terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk) : result_term(c, r, s.source, chunk);
+        terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk)
+                                              : result_term(c, r, s.source, chunk);
     }
     Term out = result_term(c, r, call->position, chunk);
     collective_chunk(&r->what, chunk, &begin, &elements);
-    fold_terms(call->dtype, call->reduce, !collective_in_rank_order(&r->what), &out, 1, terms, count, elements);
+    fold_terms(call->dtype, call->reduce, !collective_in_rank_order(&r->what), &out, 1, terms,
+               count, elements);
     r->step += count;
     return OK;
 }
@@ -105,7 +109,9 @@ static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
     int64_t rounds = collective_rounds(&r->what);
     for (;;) {
         int steps = 0;
-        while (r->round < rounds && (steps = collective_steps(&r->what, r->round, r->call->position)) == 0) r->round++;
+        while (r->round < rounds &&
+               (steps = collective_steps(&r->what, r->round, r->call->position)) == 0)
+            r->round++;
         publish(c, r, r->round);
         *ended = r->round == rounds;
         if (*ended) return OK;
@@ -119,7 +125,8 @@ static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
     }
 }
 
-// When every member has ended its last round, nobody reads our inputs or writes our outputs any more.
+// When every member has ended its last round, nobody reads our inputs or writes our outputs any
+// more.
 static Status meet_end(Comm *c, CommRequest *r, bool *done) {
     int64_t rounds = pushes(&r->what) ? 1 : collective_rounds(&r->what);
     bool there;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// All ranks in one thread: the specification of every communicator. A collective happens when its last
-// member arrives, element by element; nothing here is shared with the engine that is compared with it.
+// All ranks in one thread: the specification of every communicator. A collective happens when its
+// last member arrives, element by element; nothing here is shared with the engine that is compared
+// with it.
 #include "parallel/comm/comm_internal.h"
 
 #include "core/base/clock.h"
@@ -19,10 +20,20 @@ typedef union {
 static Value add(Dtype d, Reduce reduce, Value a, Value b) {
     bool max = reduce == REDUCE_MAX;
     switch (d) {
-    case DTYPE_F32: a.f32 = max ? (a.f32 > b.f32 || a.f32 != a.f32 ? a.f32 : b.f32) : a.f32 + b.f32; break;
-    case DTYPE_F64: a.f64 = max ? (a.f64 > b.f64 || a.f64 != a.f64 ? a.f64 : b.f64) : a.f64 + b.f64; break;
-    case DTYPE_I32: a.i32 = max ? (a.i32 > b.i32 ? a.i32 : b.i32) : (int32_t)((uint32_t)a.i32 + (uint32_t)b.i32); break;
-    case DTYPE_I64: a.i64 = max ? (a.i64 > b.i64 ? a.i64 : b.i64) : (int64_t)((uint64_t)a.i64 + (uint64_t)b.i64); break;
+    case DTYPE_F32:
+        a.f32 = max ? (a.f32 > b.f32 || a.f32 != a.f32 ? a.f32 : b.f32) : a.f32 + b.f32;
+        break;
+    case DTYPE_F64:
+        a.f64 = max ? (a.f64 > b.f64 || a.f64 != a.f64 ? a.f64 : b.f64) : a.f64 + b.f64;
+        break;
+    case DTYPE_I32:
+        a.i32 =
+            max ? (a.i32 > b.i32 ? a.i32 : b.i32) : (int32_t)((uint32_t)a.i32 + (uint32_t)b.i32);
+        break;
+    case DTYPE_I64:
+        a.i64 =
+            max ? (a.i64 > b.i64 ? a.i64 : b.i64) : (int64_t)((uint64_t)a.i64 + (uint64_t)b.i64);
+        break;
     case DTYPE_U8:
     case DTYPE_COUNT: assert(0);
     }
@@ -33,7 +44,8 @@ static Value add(Dtype d, Reduce reduce, Value a, Value b) {
 
 static char *element(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e) {
     while (e >= segments->elements) e -= (segments++)->elements;
-    return world_pool(w, call->ranks[call->position]) + segments->offset + e * dtype_bytes(call->dtype);
+    return world_pool(w, call->ranks[call->position]) + segments->offset +
+           e * dtype_bytes(call->dtype);
 }
 
 static Value load(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e) {
@@ -42,7 +54,8 @@ static Value load(CommWorld *w, const CommCall *call, const CommSegment *segment
     return v;
 }
 
-static void save(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e, Value v) {
+static void save(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e,
+                 Value v) {
     memcpy(element(w, call, segments, e), &v, (size_t)dtype_bytes(call->dtype));
 }
 
@@ -55,38 +68,48 @@ static Value fold(CommWorld *w, Calls calls, int64_t e) {
     Value sum = load(w, calls[0], calls[0]->input, e);
     for (int m = 0; m < calls[0]->ranks_count; m++)
         for (int p = m == 0; p < calls[m]->parts; p++)
-            sum = add(calls[m]->dtype, calls[m]->reduce, sum, load(w, calls[m], calls[m]->input + p * calls[m]->segment_count, e));
+            sum = add(calls[m]->dtype, calls[m]->reduce, sum,
+                      load(w, calls[m], calls[m]->input + p * calls[m]->segment_count, e));
     return sum;
 }
 
-static void copy(CommWorld *w, const CommCall *to, int64_t to_at, const CommCall *from, int64_t from_at, int64_t count) {
-    for (int64_t e = 0; e < count; e++) save(w, to, to->output, to_at + e, load(w, from, from->input, from_at + e));
+static void copy(CommWorld *w, const CommCall *to, int64_t to_at, const CommCall *from,
+                 int64_t from_at, int64_t count) {
+    for (int64_t e = 0; e < count; e++)
+        save(w, to, to->output, to_at + e, load(w, from, from->input, from_at + e));
 }
 
 // Chunk by chunk of a schedule with one chunk a member, as its definition says.
 static void perform_plainly(CommWorld *w, Calls calls, const Collective *c) {
-    Collective shares = {.kind = c->kind == COLLECTIVE_ALL_TO_ALL ? COLLECTIVE_ALL_TO_ALL : COLLECTIVE_ALL_GATHER,
-                         .ranks = c->ranks, .elements = c->elements};
+    Collective shares = {.kind = c->kind == COLLECTIVE_ALL_TO_ALL ? COLLECTIVE_ALL_TO_ALL
+                                                                  : COLLECTIVE_ALL_GATHER,
+                         .ranks = c->ranks,
+                         .elements = c->elements};
     for (int m = 0; m < c->ranks; m++) {
         int64_t begin, count;
         collective_chunk(&shares, m, &begin, &count);
         for (int64_t e = begin; e < begin + count; e++) {
-            if (c->kind == COLLECTIVE_REDUCE_SCATTER) save(w, calls[m], calls[m]->output, e - begin, fold(w, calls, e));
-            if (c->kind == COLLECTIVE_REDUCE) save(w, calls[c->root], calls[c->root]->output, e, fold(w, calls, e));
+            if (c->kind == COLLECTIVE_REDUCE_SCATTER)
+                save(w, calls[m], calls[m]->output, e - begin, fold(w, calls, e));
+            if (c->kind == COLLECTIVE_REDUCE)
+                save(w, calls[c->root], calls[c->root]->output, e, fold(w, calls, e));
             if (c->kind != COLLECTIVE_ALL_REDUCE) continue;
             Value sum = fold(w, calls, e);
             for (int r = 0; r < c->ranks; r++) save(w, calls[r], calls[r]->output, e, sum);
         }
         for (int r = 0; r < c->ranks; r++) {
             if (c->kind == COLLECTIVE_ALL_GATHER) copy(w, calls[r], begin, calls[m], 0, count);
-            if (c->kind == COLLECTIVE_BROADCAST) copy(w, calls[r], begin, calls[c->root], begin, count);
-            if (c->kind == COLLECTIVE_ALL_TO_ALL) copy(w, calls[m], r * count, calls[r], begin, count);
+            if (c->kind == COLLECTIVE_BROADCAST)
+                copy(w, calls[r], begin, calls[c->root], begin, count);
+            if (c->kind == COLLECTIVE_ALL_TO_ALL)
+                copy(w, calls[m], r * count, calls[r], begin, count);
         }
     }
 }
 
 // Where a step of a schedule reads, or (FROM_RESULT of the destination) writes.
-static Value step_value(CommWorld *w, const CommCall *call, const Collective *c, CollectiveStep s, int64_t e) {
+static Value step_value(CommWorld *w, const CommCall *call, const Collective *c, CollectiveStep s,
+                        int64_t e) {
     if (s.from == FROM_RESULT) {
         int64_t begin, count, at = collective_result_place(c, s.source, s.chunk);
         collective_chunk(c, s.chunk, &begin, &count);
@@ -95,7 +118,8 @@ static Value step_value(CommWorld *w, const CommCall *call, const Collective *c,
     int64_t at = collective_input_place(c, s.chunk) + e;
     Value sum = load(w, call, call->input, at);
     for (int p = 1; p < call->parts; p++)
-        sum = add(call->dtype, call->reduce, sum, load(w, call, call->input + p * call->segment_count, at));
+        sum = add(call->dtype, call->reduce, sum,
+                  load(w, call, call->input + p * call->segment_count, at));
     return sum;
 }
 
@@ -110,8 +134,11 @@ static void perform_schedule(CommWorld *w, Calls calls, const Collective *c) {
             assert(steps <= 2);
             for (int64_t e = 0; e < count; e++) {
                 Value v = step_value(w, calls[first.source], c, first, e);
-                if (steps == 2) v = add(calls[r]->dtype, calls[r]->reduce, v, step_value(w, calls[r], c, collective_step(c, t, r, 1), e));
-                save(w, calls[r], at < 0 ? calls[r]->work : calls[r]->output, at < 0 ? begin + e : at + e, v);
+                if (steps == 2)
+                    v = add(calls[r]->dtype, calls[r]->reduce, v,
+                            step_value(w, calls[r], c, collective_step(c, t, r, 1), e));
+                save(w, calls[r], at < 0 ? calls[r]->work : calls[r]->output,
+                     at < 0 ? begin + e : at + e, v);
             }
         }
 }
@@ -147,24 +174,30 @@ static Status meet(Comm *c, CommRequest *r) {
     if (missing(w, r)) return OK;
     for (int m = 0; m < call->ranks_count; m++) {
         calls[m] = pending_of(w, call->ranks[m], call->lane)->call;
-        if (call_signature(calls[m]) != call_signature(call)) return call_disagree(c, call, m, call_signature(calls[m]));
+        if (call_signature(calls[m]) != call_signature(call))
+            return call_disagree(c, call, m, call_signature(calls[m]));
     }
-    if (collective_in_rank_order(&r->what) || call->kind == COLLECTIVE_ALL_GATHER || call->kind == COLLECTIVE_BROADCAST)
+    if (collective_in_rank_order(&r->what) || call->kind == COLLECTIVE_ALL_GATHER ||
+        call->kind == COLLECTIVE_BROADCAST)
         perform_plainly(w, calls, &r->what);
-    else perform_schedule(w, calls, &r->what);
-    for (int m = 0; m < call->ranks_count; m++) finish(w, pending_of(w, call->ranks[m], call->lane), r->start_ns);
+    else
+        perform_schedule(w, calls, &r->what);
+    for (int m = 0; m < call->ranks_count; m++)
+        finish(w, pending_of(w, call->ranks[m], call->lane), r->start_ns);
     return OK;
 }
 
 static bool matches(const CommRequest *a, const CommRequest *b) {
     const CommCall *x = a->call, *y = b->call;
-    return y->point_to_point && x->receive != y->receive && x->tag == y->tag && a->sequence == b->sequence &&
-           x->ranks[x->root] == y->ranks[y->position] && y->ranks[y->root] == x->ranks[x->position];
+    return y->point_to_point && x->receive != y->receive && x->tag == y->tag &&
+           a->sequence == b->sequence && x->ranks[x->root] == y->ranks[y->position] &&
+           y->ranks[y->root] == x->ranks[x->position];
 }
 
 static Status hand_over(Comm *c, CommRequest *send, CommRequest *receive, int64_t now_ns) {
     int64_t elements = segments_elements(send->call->input, send->call->segment_count);
-    TRY(message_disagree(c, receive->call, send->call->ranks[send->call->position], send->call->dtype, elements));
+    TRY(message_disagree(c, receive->call, send->call->ranks[send->call->position],
+                         send->call->dtype, elements));
     copy(c->world, receive->call, 0, send->call, 0, elements);
     finish(c->world, send, now_ns);
     finish(c->world, receive, now_ns);
@@ -175,7 +208,8 @@ static Status match(Comm *c, CommRequest *r) {
     for (int l = 0; l < COMM_LANES; l++) {
         CommRequest *other = pending_of(c->world, r->call->ranks[r->call->root], l);
         if (!other || !matches(r, other)) continue;
-        return hand_over(c, r->call->receive ? other : r, r->call->receive ? r : other, r->start_ns);
+        return hand_over(c, r->call->receive ? other : r, r->call->receive ? r : other,
+                         r->start_ns);
     }
     return OK;
 }
@@ -205,7 +239,8 @@ static Status serial_agree(Comm *c, uint64_t value) {
     for (int m = 0; m < w->ranks; m++)
         if (!w->ends[m] || w->ends[m]->agreements < c->agreements) return OK;
     for (int m = 1; m < w->ranks; m++)
-        if (w->agree_value[m] != w->agree_value[0]) return agree_fail(m, w->agree_value[m], w->agree_value[0]);
+        if (w->agree_value[m] != w->agree_value[0])
+            return agree_fail(m, w->agree_value[m], w->agree_value[0]);
     return OK;
 }
 
@@ -217,8 +252,9 @@ void comm_world_explain(const CommWorld *w, char *text, size_t size) {
         for (int l = 0; l < COMM_LANES; l++) {
             const CommRequest *r = pending_of(w, m, l);
             if (!r || used >= size) continue;
-            int n = snprintf(text + used, size - used, "%srank %d waits at %s for %s", used ? "; " : "", m,
-                             call_text(name, r->call), ranks_text(ranks, missing(w, r)));
+            int n =
+                snprintf(text + used, size - used, "%srank %d waits at %s for %s", used ? "; " : "",
+                         m, call_text(name, r->call), ranks_text(ranks, missing(w, r)));
             used += n > 0 ? (size_t)n : 0;
         }
 }

@@ -15,7 +15,8 @@
 enum {
     YIELDS = 32,        // when ranks share cores: offers to run the others, before sleeping
     PAUSES = 32,        // between two looks at the clock
-    NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes nobody
+    NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes
+                        // nobody
     GAP_NS = 5 * NAP_NS,  // longest time between two looks that counts as waiting
 };
 
@@ -25,9 +26,12 @@ static Status shared_start(Comm *c, const CommCall *call, CommRequest *r) {
     *r = (CommRequest){.call = call, .start_ns = clock_ns()};
     r->looked_ns = r->start_ns;
     c->pending[call->lane] = r;
-    if (!call->point_to_point) collective_arrive(c, r);
-    else if (call->receive) r->sequence = mail_number(c, call);
-    else mail_post(c, r);
+    if (!call->point_to_point)
+        collective_arrive(c, r);
+    else if (call->receive)
+        r->sequence = mail_number(c, call);
+    else
+        mail_post(c, r);
     return OK;
 }
 
@@ -53,8 +57,8 @@ static Status time_out(Comm *c, uint64_t missing, const char *what) {
     char text[STATUS_TEXT], ranks[RANKS_TEXT];
     int first = 0;
     while (!(missing >> first & 1)) first++;
-    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)", ranks_text(ranks, missing), what,
-             (double)c->world->timeout_ns / 1e9, c->rank);
+    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)", ranks_text(ranks, missing),
+             what, (double)c->world->timeout_ns / 1e9, c->rank);
     world_fail(c->world, ERR_PEER, c->rank, first, text);
     FAIL(ERR_PEER, "%s", text);
 }
@@ -73,10 +77,15 @@ static Status check_time(Comm *c, CommRequest *r) {
     char name[CALL_TEXT], what[CALL_TEXT + 64];
     bool arrived = false;
     uint64_t missing;
-    if (call->point_to_point) missing = UINT64_C(1) << call->ranks[call->root];
-    else missing = missing_members(c, r, &arrived);
-    if (call->point_to_point) snprintf(what, sizeof what, "did not answer %s", call_text(name, call));
-    else snprintf(what, sizeof what, arrived ? "did not end %s" : "did not arrive at %s", call_text(name, call));
+    if (call->point_to_point)
+        missing = UINT64_C(1) << call->ranks[call->root];
+    else
+        missing = missing_members(c, r, &arrived);
+    if (call->point_to_point)
+        snprintf(what, sizeof what, "did not answer %s", call_text(name, call));
+    else
+        snprintf(what, sizeof what, arrived ? "did not end %s" : "did not arrive at %s",
+                 call_text(name, call));
     return time_out(c, missing, what);
 }
 
@@ -95,7 +104,9 @@ static Status shared_test(Comm *c, CommRequest *r, bool *done) {
 static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
     if (atomic_load(&c->world->control->failure)) return true;
     for (int i = 0; i < count; i++)
-        if (!r[i]->awaited || atomic_load((const _Atomic uint64_t *)r[i]->awaited) >= r[i]->awaited_value) return true;
+        if (!r[i]->awaited ||
+            atomic_load((const _Atomic uint64_t *)r[i]->awaited) >= r[i]->awaited_value)
+            return true;
     return false;
 }
 
@@ -121,10 +132,10 @@ static bool spin(const Comm *c, const CommRequest *const r[], int count) {
 }
 
 // No wake-up is lost. All of the following are sequentially consistent, hence in one order. A peer
-// stores what we wait for (S), then reads `asleep` (A). We read `bell` (B), set `asleep` (F), then look
-// for what we wait for (L), then sleep if the bell is as in B. If A comes before F, then S before L: we
-// see it and do not sleep. Otherwise the peer sees the flag and rings after B: either the bell has
-// changed when the kernel compares it, or we sleep already and are woken.
+// stores what we wait for (S), then reads `asleep` (A). We read `bell` (B), set `asleep` (F), then
+// look for what we wait for (L), then sleep if the bell is as in B. If A comes before F, then S
+// before L: we see it and do not sleep. Otherwise the peer sees the flag and rings after B: either
+// the bell has changed when the kernel compares it, or we sleep already and are woken.
 static Status shared_idle(Comm *c, const CommRequest *const r[], int count) {
     if (spin(c, r, count)) return OK;
     RankWords *mine = rank_words(c, c->rank);
@@ -157,7 +168,8 @@ static Status shared_agree(Comm *c, uint64_t value) {
     for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
     for (int m = 0; m < c->ranks; m++) TRY(await_agreement(c, m, &r));
     for (int m = 1; m < c->ranks; m++) {
-        uint64_t theirs = rank_words(c, m)->agree_value[place], first = rank_words(c, 0)->agree_value[place];
+        uint64_t theirs = rank_words(c, m)->agree_value[place],
+                 first = rank_words(c, 0)->agree_value[place];
         if (theirs != first) return agree_fail(m, theirs, first);
     }
     return OK;

@@ -38,13 +38,15 @@ int comm_kind_find(const char *name) {
 
 // --- memory
 
-// An open file without a name, its pages reserved: there is never a name that could remain, and a lack
-// of room is an error now instead of a SIGBUS later.
+// An open file without a name, its pages reserved: there is never a name that could remain, and a
+// lack of room is an error now instead of a SIGBUS later.
 static Status open_nameless(int *out, int64_t bytes) {
     char need[UNITS_TEXT], free[UNITS_TEXT];
     int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        FAIL(ERR_IO, "cannot create %s of shared memory in /dev/shm: %s; mount a tmpfs there or use --comm thread",
+        FAIL(ERR_IO,
+             "cannot create %s of shared memory in /dev/shm: %s; mount a tmpfs there or use --comm "
+             "thread",
              units_print_size(need, bytes), strerror(errno));
     int error;
     do error = posix_fallocate(fd, 0, bytes);
@@ -53,9 +55,13 @@ static Status open_nameless(int *out, int64_t bytes) {
         struct statfs s = {0};
         int known = fstatfs(fd, &s);
         close(fd);
-        FAIL(ERR_MEMORY, "no room in shared memory: the ranks need %s, /dev/shm has %s free (%s); enlarge it (mount -o remount,size=… /dev/shm), "
-                         "use fewer ranks or --comm thread",
-             units_print_size(need, bytes), known == 0 ? units_print_size(free, (int64_t)s.f_bavail * s.f_bsize) : "?", strerror(error));
+        FAIL(ERR_MEMORY,
+             "no room in shared memory: the ranks need %s, /dev/shm has %s free (%s); enlarge it "
+             "(mount -o remount,size=… /dev/shm), "
+             "use fewer ranks or --comm thread",
+             units_print_size(need, bytes),
+             known == 0 ? units_print_size(free, (int64_t)s.f_bavail * s.f_bsize) : "?",
+             strerror(error));
     }
     *out = fd;
     return OK;
@@ -72,7 +78,8 @@ static Status map_memory(CommWorld *w) {
     int error = errno;
     if (fd >= 0) close(fd);
     if (memory == MAP_FAILED)
-        FAIL(ERR_MEMORY, "no memory for %d ranks: %s are needed (%s)", w->ranks, units_print_size(need, (int64_t)w->memory_bytes), strerror(error));
+        FAIL(ERR_MEMORY, "no memory for %d ranks: %s are needed (%s)", w->ranks,
+             units_print_size(need, (int64_t)w->memory_bytes), strerror(error));
     w->memory = memory;
     return OK;
 }
@@ -81,13 +88,18 @@ static int64_t whole_pages(int64_t bytes) { return (bytes + PAGE - 1) / PAGE * P
 
 static int usable_cores(void) {
     cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                       : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes, const CommOptions *options) {
+Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
+                         const CommOptions *options) {
     *out = NULL;
-    if (ranks < 1 || ranks > COMM_RANKS) FAIL(ERR_USAGE, "%d ranks: --comm %s takes 1 to %d", ranks, comm_kind_name(kind), COMM_RANKS);
-    int64_t control_bytes = whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(RankWords));
+    if (ranks < 1 || ranks > COMM_RANKS)
+        FAIL(ERR_USAGE, "%d ranks: --comm %s takes 1 to %d", ranks, comm_kind_name(kind),
+             COMM_RANKS);
+    int64_t control_bytes =
+        whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(RankWords));
     if (pool_bytes < 0 || pool_bytes > (INT64_MAX / 2 - control_bytes) / ranks)
         FAIL(ERR_MEMORY, "no memory for %d pools of %lld bytes", ranks, (long long)pool_bytes);
     CommWorld *w = calloc(1, sizeof *w);
@@ -121,7 +133,11 @@ void comm_world_destroy(CommWorld *w) {
 
 Status comm_join(Comm *out, CommWorld *w, int rank) {
     if (rank < 0 || rank >= w->ranks) FAIL(ERR_USAGE, "rank %d is not one of %d", rank, w->ranks);
-    *out = (Comm){.methods = kinds[w->kind].methods, .rank = rank, .ranks = w->ranks, .pool = world_pool(w, rank), .world = w};
+    *out = (Comm){.methods = kinds[w->kind].methods,
+                  .rank = rank,
+                  .ranks = w->ranks,
+                  .pool = world_pool(w, rank),
+                  .world = w};
     if (w->kind == COMM_SERIAL) w->ends[rank] = out;
     return OK;
 }
@@ -153,8 +169,12 @@ Status world_check(const CommWorld *w) {
     FAIL(ERR_PEER, "%s", w->control->message);
 }
 
-void comm_abandon(Comm *c, Status s, const char *message) { world_fail(c->world, s, c->rank, c->rank, message); }
-void comm_world_lost(CommWorld *w, int rank, const char *message) { world_fail(w, ERR_PEER, rank, rank, message); }
+void comm_abandon(Comm *c, Status s, const char *message) {
+    world_fail(c->world, s, c->rank, c->rank, message);
+}
+void comm_world_lost(CommWorld *w, int rank, const char *message) {
+    world_fail(w, ERR_PEER, rank, rank, message);
+}
 
 Status comm_world_failure(const CommWorld *w, int *rank, const char **message) {
     if (atomic_load(&w->control->failure) != WRITTEN) return OK;

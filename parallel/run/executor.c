@@ -30,11 +30,15 @@ static bool guarded_off(const BoundOp *b) {
     return *(const double *)b->guard == 0;
 }
 
-static Status finish(Executor *e, int lane, int op) {
-    if (e->hooks.after) TRY(e->hooks.after(e->hooks.context, e->rank, e->plan, op));
+static void leave(Executor *e, int lane, int op) {
     e->plans[e->plan].done[op] = 1;
     e->lanes[lane].at++;
     e->remaining--;
+}
+
+static Status finish(Executor *e, int lane, int op) {
+    if (e->hooks.after) TRY(e->hooks.after(e->hooks.context, e->rank, e->plan, op));
+    leave(e, lane, op);
     return OK;
 }
 
@@ -63,8 +67,11 @@ static void load(Executor *e, BoundOp *b) {
 static Status run(Executor *e, int lane, int op) {
     BoundOp *b = &e->plans[e->plan].ops[op];
     if (e->comm) comm_note_position(e->comm, e->plan, op, e->step);
+    if (guarded_off(b)) {
+        leave(e, lane, op);
+        return OK;
+    }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
-    if (guarded_off(b)) return finish(e, lane, op);
     bool timed = e->timeline != NULL;
     int64_t start = timed ? clock_ns() : 0, cpu = timed ? clock_thread_cpu_ns() : 0;
     if (b->class == CLASS_COMPUTE)
@@ -100,8 +107,11 @@ static Status start(Executor *e, int lane, int op) {
     LaneState *l = &e->lanes[lane];
     BoundOp *b = &e->plans[e->plan].ops[op];
     comm_note_position(e->comm, e->plan, op, e->step);
+    if (guarded_off(b)) {
+        leave(e, lane, op);
+        return OK;
+    }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
-    if (guarded_off(b)) return finish(e, lane, op);
     l->start_ns = clock_ns();
     int64_t cpu = e->timeline ? clock_thread_cpu_ns() : 0;
     TRY(comm_start(e->comm, &b->comm, &l->request));

@@ -16,7 +16,8 @@ typedef struct {
     bool f64, evaluate;
 } LoadCall;
 
-// What the host does for the plan, and what tests and recordings see. All may be NULL.
+// What the host does for the plan, and what tests and recordings see. All may be NULL. Operations
+// that their guard skips are not seen.
 typedef struct {
     void *context;
     void (*load)(void *context, const LoadCall *call);

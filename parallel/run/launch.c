@@ -61,7 +61,8 @@ void train_finish(Training *t) {
     *t = (Training){0};
 }
 
-// Ranks take the cores that this process may use in turn.
+// Ranks take the cores that this process may use in turn. A rank alone is not pinned: it would share
+// a core with every other such run while the others idle.
 static void pin(int rank) {
     cpu_set_t allowed, one;
     if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 1) return;
@@ -80,7 +81,7 @@ static Status one_rank(const Job *job, RunShared *shared, CommWorld *world, int 
                        const RunHooks *hooks) {
     Rank *r = calloc(1, sizeof *r);
     if (!r) FAIL(ERR_MEMORY, "rank %d: out of memory", rank);
-    pin(rank);
+    if (world) pin(rank);
     Status s = rank_create(r, job, shared, world, rank, hooks);
     if (s == OK) s = rank_run(r);
     if (s != OK && world && r->comm.methods) comm_abandon(&r->comm, s, status_message());
@@ -342,20 +343,12 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     return s;
 }
 
-// The only rank runs in the caller's thread, which afterwards may use the cores it had before.
-static Status run_alone(Training *t, const Job *job, const RunHooks *hooks) {
-    cpu_set_t before;
-    bool known = !sched_getaffinity(0, sizeof before, &before);
-    Status s = one_rank(job, t->shared, NULL, 0, hooks);
-    if (known) sched_setaffinity(0, sizeof before, &before);
-    return s;
-}
-
 Status train_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
     TRY(create_shared(out, job));
     out->shared->origin_ns = clock_ns();
-    Status s = job->options.ranks > 1 ? run_world(out, job, hooks) : run_alone(out, job, hooks);
+    Status s = job->options.ranks > 1 ? run_world(out, job, hooks)
+                                      : one_rank(job, out->shared, NULL, 0, hooks);
     out->wall_ns = clock_ns() - out->shared->origin_ns;
     out->interrupted = out->shared->results[0].interrupted;
     return s;

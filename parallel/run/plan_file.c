@@ -10,7 +10,9 @@
 
 enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
 
-static int local_shards(const JobOptions *o) { return (o->shards ? o->shards : o->ranks) / o->ranks; }
+static int local_shards(const JobOptions *o) {
+    return (o->shards ? o->shards : o->ranks) / o->ranks;
+}
 
 // Rows that the largest part of a batch has, when it is cut as sampler_part() does, twice.
 static int64_t rows_needed(const JobOptions *o) {
@@ -33,7 +35,8 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
     const JobOptions *o = &job->options;
     const Work *w = &p->works[op->work];
     const Tensor *x = &p->tensors[op_outputs(plan, op)[0]];
-    int64_t shard = work_attr(p, w, LOAD_SHARD), image = (int64_t)job->data.height * job->data.width;
+    int64_t shard = work_attr(p, w, LOAD_SHARD),
+            image = (int64_t)job->data.height * job->data.width;
     int64_t rows = shard < 0 ? EVALUATION_ROWS : rows_needed(o);
     TRY(check_cut(job, op_name(p, op), shard, work_attr(p, w, LOAD_MICRO_BATCH)));
     for (int i = 0; i < op->outputs; i++) {
@@ -119,8 +122,7 @@ Status plan_file_read(Job *job) {
 }
 
 Status plan_file_check(const Job *job) {
-    for (int k = 0; k < job->program.plan_count; k++)
-        TRY(check_plan(job, &job->program.plans[k]));
+    for (int k = 0; k < job->program.plan_count; k++) TRY(check_plan(job, &job->program.plans[k]));
     Program model = {0};
     Status s = job_program(&model, &job->options, &job->model);
     if (s == OK) s = check_parameters(job, &model);

@@ -4,8 +4,8 @@
 
 #include "parallel/run/job.h"
 
-// Read the job's plan file into job->program. ERR_INPUT, ERR_FORMAT; ERR_USAGE when it is lowered or
-// of another number of ranks.
+// Read the job's plan file into job->program. ERR_INPUT, ERR_FORMAT; ERR_USAGE when it is lowered
+// or of another number of ranks.
 Status plan_file_read(Job *job) MUST_USE;
 
 // What plan_check(), which must have passed, cannot know: whether it fits the command line, the

@@ -18,11 +18,9 @@ VECTOR void NAME(cpu_relu_backward)(const KernelCall *call) {
     for (int64_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-VECTOR void NAME(cpu_fold)(const KernelCall *call) {
-    real *restrict sum = output_data(call, 0);
-    const real *restrict x = input_data(call, 0);
-    int64_t n = live_elements(output(call, 0));
-    for (int64_t i = 0; i < n; i++) sum[i] += x[i];
+void NAME(cpu_fold)(const KernelCall *call) {
+    NAME(cpu_deliver)
+    (live_elements(output(call, 0)), input_data(call, 0), output_data(call, 0), call->accumulate);
 }
 
 VECTOR void NAME(cpu_sgd)(const KernelCall *call) {

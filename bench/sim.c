@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// sim: completed messages per second of wall time for an all-reduce that is simulated message by
+// message, and the memory it takes; and events per second of the engine alone, with so many pending.
+#include "core/base/clock.h"
+#include "core/base/option.h"
+#include "core/base/rng.h"
+#include "core/base/table.h"
+#include "sim/transfer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+typedef struct {
+    IntList ranks, pending;
+    int64_t bytes, per_node, rounds, messages, events;
+    int schedule;
+    bool one_node;
+} BenchOptions;
+
+#define AT(field) .at = offsetof(BenchOptions, field)
+static const Option options[] = {
+    {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,…", .initial = "64,512,4096", .brief = true, .help = "members of the all-reduce, on so many devices"},
+    {.name = "bytes", .kind = OPTION_SIZE, AT(bytes), .value = "SIZE", .initial = "100MB", .brief = true, .help = "all-reduced, in elements of 4 bytes"},
+    {.name = "schedule", .kind = OPTION_CHOICE, AT(schedule), .value = "direct|chain|ring", .initial = "ring", .brief = true, .help = "of the all-reduce"},
+    {.name = "per-node", .kind = OPTION_INT, AT(per_node), .value = "N", .initial = "8", .min = 1, .max = 1e6, .brief = true, .help = "devices of a node"},
+    {.name = "rounds", .kind = OPTION_INT, AT(rounds), .value = "N", .initial = "5", .min = 1, .max = 1e4, .brief = true, .help = "measurements of each"},
+    {.name = "messages", .kind = OPTION_INT, AT(messages), .value = "N", .initial = "2M", .min = 1, .max = 1e12, .brief = true, .help = "at least so many in a measurement"},
+    {.name = "pending", .kind = OPTION_LIST, AT(pending), .value = "N,…", .initial = "1k,64k,1M", .brief = true, .help = "events pending while the engine alone is measured"},
+    {.name = "events", .kind = OPTION_INT, AT(events), .value = "N", .initial = "5M", .min = 1, .max = 1e12, .brief = true, .help = "in a measurement of the engine"},
+};
+static const OptionTable option_table = {
+    .program = "sim",
+    .summary = "messages per second of simulated all-reduces",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+};
+
+// On the CPU clock of the thread, which other processes disturb little.
+static double seconds_since(int64_t start_ns) {
+    return (double)(clock_thread_cpu_ns() - start_ns) / 1e9;
+}
+
+static double peak_mib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static Status ignore(void *context, Event event) { return OK; }
+
+// Links of 300 GB/s within nodes and 25 GB/s between them, as in a machine of eight A100 a node.
+typedef struct {
+    Engine engine;
+    Network network;
+    Topology topology;
+    Transfers transfers;
+    TransferCall call;
+} World;
+
+static Status world_init(World *w, const BenchOptions *o, int ranks) {
+    TopologyOptions topology = {
+        .nodes = (int32_t)((ranks + o->per_node - 1) / o->per_node),
+        .devices_per_node = (int32_t)o->per_node,
+        .link = {300 * INT64_C(1000000000), PS_PER_US},
+        .rail = {25 * INT64_C(1000000000), 5 * PS_PER_US},
+    };
+    *w = (World){0};
+    TRY(engine_init(&w->engine));
+    TRY(network_init(&w->network, &w->engine));
+    TRY(topology_init(&w->topology, &w->network, &topology));
+    TRY(transfers_init(&w->transfers, &w->engine, &w->network, &w->topology));
+    w->call = (TransferCall){.what = {COLLECTIVE_ALL_REDUCE, (ScheduleKind)o->schedule, ranks, 0, o->bytes / 4},
+                             .element_bytes = 4};
+    return engine_add_actor(&w->engine, &w->call.done.actor, w, ignore, NULL);
+}
+
+static void world_finish(World *w) {
+    transfers_finish(&w->transfers);
+    network_finish(&w->network);
+    engine_finish(&w->engine);
+}
+
+static Status all_reduce(World *w) {
+    int32_t id;
+    TRY(transfer_begin(&w->transfers, &id, &w->call));
+    for (int r = 0; r < w->call.what.ranks; r++) TRY(transfer_arrive(&w->transfers, id, r, 0));
+    return engine_run(&w->engine);
+}
+
+static Status measure_all_reduce(Table *t, World *w, const BenchOptions *o, double *seconds) {
+    int64_t repeats = 0, messages = 0;
+    for (int64_t round = 0; round < o->rounds; round++) {
+        int64_t start = clock_thread_cpu_ns(), before = w->network.messages;
+        for (repeats = 0, messages = 0; messages < o->messages; repeats++) {
+            TRY(all_reduce(w));
+            messages = w->network.messages - before;
+        }
+        seconds[round] = seconds_since(start);
+    }
+    qsort(seconds, (size_t)o->rounds, sizeof *seconds, ascending);
+    table_cell(t, "%d", w->call.what.ranks);
+    table_cell(t, "%lld", (long long)(messages / repeats));
+    table_cell(t, "%lld", (long long)repeats);
+    table_cell(t, "%.2f", seconds[o->rounds / 2]);
+    table_cell(t, "%.2f", (double)messages / seconds[o->rounds / 2] / 1e6);
+    table_cell(t, "%.2f", (double)messages / seconds[o->rounds - 1] / 1e6);
+    table_cell(t, "%.2f", (double)messages / seconds[0] / 1e6);
+    table_cell(t, "%.1f", peak_mib());
+    return OK;
+}
+
+static Status bench_all_reduces(const BenchOptions *o, double *seconds, Arena *a) {
+    static const TableColumn columns[] = {
+        {"ranks", true}, {"messages", true}, {"times", true}, {"s", true}, {"M messages/s", true},
+        {"least", true}, {"most", true}, {"peak MiB", true}};
+    Table t;
+    table_init(&t, a, columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < o->ranks.count; i++) {
+        World w;
+        Status s = world_init(&w, o, (int)o->ranks.items[i]);
+        if (s == OK) s = measure_all_reduce(&t, &w, o, seconds);
+        world_finish(&w);
+        if (s != OK) return s;
+    }
+    return table_print(stdout, &t, TABLE_TEXT);
+}
+
+// The hold model (Jones, CACM 1986): each event that comes out puts one in, at a random delay.
+typedef struct {
+    Engine engine;
+    Rng rng;
+    int64_t left;
+    int16_t actor;
+} Hold;
+
+static Status hold(void *context, Event event) {
+    Hold *h = context;
+    if (h->left-- <= 0) return OK;
+    return engine_push(&h->engine, NULL, rng_u32(&h->rng), event);
+}
+
+static Status measure_engine(double *seconds, int64_t pending, int64_t events) {
+    Hold h = {.left = events};
+    rng_init(&h.rng, 1, RNG_TEST, 0, 0);
+    Status s = engine_init(&h.engine);
+    if (s == OK) s = engine_add_actor(&h.engine, &h.actor, &h, hold, NULL);
+    for (int64_t i = 0; i < pending && s == OK; i++)
+        s = engine_push(&h.engine, NULL, rng_u32(&h.rng), (Event){.actor = h.actor});
+    int64_t start = clock_thread_cpu_ns();
+    if (s == OK) s = engine_run(&h.engine);
+    *seconds = seconds_since(start);
+    engine_finish(&h.engine);
+    return s;
+}
+
+static Status bench_engine(const BenchOptions *o, double *seconds, Arena *a) {
+    static const TableColumn columns[] = {
+        {"pending", true}, {"M events/s", true}, {"least", true}, {"most", true}};
+    Table t;
+    table_init(&t, a, columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < o->pending.count; i++) {
+        double events = (double)(o->events + o->pending.items[i]);
+        for (int64_t r = 0; r < o->rounds; r++)
+            TRY(measure_engine(&seconds[r], o->pending.items[i], o->events));
+        qsort(seconds, (size_t)o->rounds, sizeof *seconds, ascending);
+        table_cell(&t, "%lld", (long long)o->pending.items[i]);
+        table_cell(&t, "%.1f", events / seconds[o->rounds / 2] / 1e6);
+        table_cell(&t, "%.1f", events / seconds[o->rounds - 1] / 1e6);
+        table_cell(&t, "%.1f", events / seconds[0] / 1e6);
+    }
+    return table_print(stdout, &t, TABLE_TEXT);
+}
+
+static Status bench(const BenchOptions *o, Arena *a) {
+    double *seconds = ARENA_NEW(a, double, o->rounds);
+    if (!seconds) FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
+    TRY(bench_all_reduces(o, seconds, a));
+    printf("\n");
+    TRY(bench_engine(o, seconds, a));
+    printf("\nmedian, least and most of %lld measurements; times: all-reduces in one measurement\n",
+           (long long)o->rounds);
+    return OK;
+}
+
+int main(int argc, char *argv[]) {
+    Arena arena = {0};
+    BenchOptions o = {0};
+    OptionLine line;
+    Status s = option_parse(&line, &o, &arena, &option_table, argc, argv);
+    if (s == OK && line.help != HELP_NONE)
+        option_print_help(stdout, &option_table, line.help);
+    else if (s == OK)
+        s = bench(&o, &arena);
+    if (s != OK) fprintf(stderr, "sim: %s\n", status_message());
+    arena_finish(&arena);
+    return status_exit(s);
+}

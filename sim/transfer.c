@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "sim/transfer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { MEMBER_ARRIVES, MESSAGE_ARRIVES, MEMBER_HAS_ADDED };
+
+static Status handle(void *context, Event event);
+
+Status transfers_init(Transfers *t, Engine *e, Network *n, const Topology *topology) {
+    *t = (Transfers){.engine = e, .network = n, .topology = topology, .spare = -1};
+    return engine_add_actor(e, &t->actor, t, handle, NULL);
+}
+
+void transfers_finish(Transfers *t) {
+    for (int i = 0; i < t->count; i++) free(t->items[i].members);
+    free(t->items);
+    *t = (Transfers){0};
+}
+
+static Status validate(const Transfers *t, const TransferCall *call) {
+    const Collective *c = &call->what;
+    TRY(collective_validate(c));
+    int devices = topology_devices(t->topology);
+    for (int i = 0; i < c->ranks; i++) {
+        int device = call->devices ? call->devices[i] : i;
+        if (device < 0 || device >= devices)
+            FAIL(ERR_USAGE, "%s: member %d is on device %d of %d", collective_name(c->kind), i, device,
+                 devices);
+    }
+    if (call->element_bytes < 1 || c->elements > INT64_MAX / call->element_bytes / c->ranks)
+        FAIL(ERR_USAGE, "%s of %lld elements of %lld bytes over %d ranks",
+             collective_name(c->kind), (long long)c->elements, (long long)call->element_bytes,
+             c->ranks);
+    return OK;
+}
+
+Status transfer_begin(Transfers *t, int32_t *id, const TransferCall *call) {
+    TRY(validate(t, call));
+    int32_t i = t->spare >= 0 ? t->spare : t->count;
+    if (i == t->count) {
+        TRY(ARRAY_RESERVE(t->items, t->capacity, i + 1));
+        t->items[i] = (Transfer){.spare = -1};
+        t->count++;
+    }
+    Transfer *x = &t->items[i];
+    TRY(ARRAY_RESERVE(x->members, x->member_capacity, call->what.ranks));
+    t->spare = x->spare;
+    x->call = *call;
+    x->rounds = collective_rounds(&call->what);
+    x->left = call->what.ranks;
+    for (int m = 0; m < x->left; m++)
+        x->members[m] = (TransferMember){.round = -1, .first_waiter = -1, .next_waiter = -1};
+    *id = i;
+    return OK;
+}
+
+// Have the sources of the member's round ended the rounds before? If not it waits for one of them.
+static bool sources_ready(Transfer *x, int member) {
+    const Collective *c = &x->call.what;
+    TransferMember *m = &x->members[member];
+    int steps = collective_steps(c, m->round, member);
+    for (; m->next_step < steps; m->next_step++) {
+        int source = collective_step(c, m->round, member, m->next_step).source;
+        if (x->members[source].round >= m->round) continue;
+        m->next_waiter = x->members[source].first_waiter;
+        x->members[source].first_waiter = member;
+        return false;
+    }
+    return true;
+}
+
+static Status start_round(Transfers *t, int32_t id, int member) {
+    const Transfer *x = &t->items[id];
+    const TransferCall *call = &x->call;
+    TransferMember *m = &x->members[member];
+    int steps = m->next_step;
+    m->messages = 0;
+    m->added_bytes = 0;
+    for (int i = 0; i < steps; i++) {
+        CollectiveStep s = collective_step(&call->what, m->round, member, i);
+        int64_t begin, count;
+        collective_chunk(&call->what, s.chunk, &begin, &count);
+        if (s.action == STEP_REDUCE) m->added_bytes += count * call->element_bytes;
+        if (s.source == member) continue;
+        const int32_t *devices = call->devices;
+        Path path = topology_path(t->topology, devices ? devices[s.source] : s.source,
+                                  devices ? devices[member] : member);
+        m->messages++;
+        TRY(network_start(t->network, &path, count * call->element_bytes,
+                          (Event){t->actor, MESSAGE_ARRIVES, id, member}));
+    }
+    return OK;
+}
+
+static Status end_member(Transfers *t, int32_t id, int member) {
+    Event done = t->items[id].call.done;
+    done.b = member;
+    TRY(engine_deliver(t->engine, done));
+    Transfer *x = &t->items[id];
+    if (--x->left > 0) return OK;
+    x->spare = t->spare;
+    t->spare = id;
+    return OK;
+}
+
+static Status go_on(Transfers *t, int32_t id, int member);
+
+// Those that waited for this member look again. They go no further than to wait or to start a round
+// with at least its message, so this goes no deeper.
+static Status wake_waiters(Transfers *t, int32_t id, int member) {
+    int32_t waiter = t->items[id].members[member].first_waiter;
+    t->items[id].members[member].first_waiter = -1;
+    while (waiter >= 0) {
+        int32_t next = t->items[id].members[waiter].next_waiter;
+        TRY(go_on(t, id, waiter));
+        waiter = next;
+    }
+    return OK;
+}
+
+static Status end_round(Transfers *t, int32_t id, int member) {
+    TransferMember *m = &t->items[id].members[member];
+    m->round++;
+    m->next_step = 0;
+    return wake_waiters(t, id, member);
+}
+
+// All messages of the round are there. *ended: nothing remains to be added.
+static Status add_up(Transfers *t, int32_t id, int member, bool *ended) {
+    const Transfer *x = &t->items[id];
+    int64_t bytes = x->members[member].added_bytes, rate = x->call.add_bytes_per_s;
+    *ended = bytes == 0 || rate == 0;
+    if (*ended) return end_round(t, id, member);
+    Carried ps = ((Carried)bytes * 1000000000000 + (Carried)rate - 1) / (Carried)rate;
+    return engine_push(t->engine, NULL, ps < INT64_MAX ? (int64_t)ps : INT64_MAX,
+                       (Event){t->actor, MEMBER_HAS_ADDED, id, member});
+}
+
+// As far as the member gets without time passing.
+static Status go_on(Transfers *t, int32_t id, int member) {
+    bool ended = true;
+    while (ended) {
+        Transfer *x = &t->items[id];
+        if (x->members[member].round == x->rounds) return end_member(t, id, member);
+        if (!sources_ready(x, member)) return OK;
+        TRY(start_round(t, id, member));
+        if (x->members[member].messages > 0) return OK;
+        TRY(add_up(t, id, member, &ended));
+    }
+    return OK;
+}
+
+static Status handle(void *context, Event event) {
+    Transfers *t = context;
+    int32_t id = event.a;
+    int member = (int)event.b;
+    TransferMember *m = &t->items[id].members[member];
+    bool ended = true;
+    switch (event.kind) {
+    case MEMBER_ARRIVES:
+        m->round = 0;
+        TRY(wake_waiters(t, id, member));
+        break;
+    case MESSAGE_ARRIVES:
+        if (--m->messages > 0) return OK;
+        TRY(add_up(t, id, member, &ended));
+        break;
+    case MEMBER_HAS_ADDED: TRY(end_round(t, id, member)); break;
+    }
+    return ended ? go_on(t, id, member) : OK;
+}
+
+Status transfer_arrive(Transfers *t, int32_t id, int member, int64_t delay_ps) {
+    return engine_push(t->engine, NULL, delay_ps,
+                       (Event){t->actor, MEMBER_ARRIVES, id, member});
+}
