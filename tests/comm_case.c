@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MANY = 20011 };  // three pieces of a pipeline
-
 typedef union {
     float f32;
     double f64;
@@ -135,7 +133,7 @@ static bool expected(const Case *t, int r, int64_t e, Value *v) {
 }
 
 void case_draw(Case *t, int i, int ranks, uint32_t salt) {
-    const int64_t sizes[] = {0, 1, 2, ranks - 1, ranks, ranks + 1, 1000, MANY};
+    const int64_t sizes[] = {0, 1, 2, ranks - 1, ranks, ranks + 1, 1000, CASE_MANY};
     static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64, DTYPE_U8};
     uint32_t h = case_hash(salt, (uint32_t)i, (uint32_t)ranks, 1);
     *t = (Case){.kind = defined[i / 16].kind,

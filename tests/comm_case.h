@@ -6,7 +6,13 @@
 
 #include "parallel/comm/comm.h"
 
-enum { CASE_RANKS = 7, CASE_PARTS = 3, CASE_SEGMENTS = 3, CASE_POOL = 1 << 20, CASE_LANES = 4 };
+enum {
+    CASE_RANKS = 7,
+    CASE_PARTS = 3,
+    CASE_SEGMENTS = 3,
+    CASE_LANES = 4,
+    CASE_MANY = 20011  // elements: three pieces of a pipeline
+};
 
 typedef struct {
     CollectiveKind kind;

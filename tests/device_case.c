@@ -57,8 +57,8 @@ static double edge(Case *c) {
 static double integer(Case *c) { return (double)rng_below(&c->rng, 9) - 4; }
 
 static double no_number(Case *c) {
-    static const double values[] = {(double)NAN, -(double)NAN, (double)INFINITY,
-                                    -(double)INFINITY, -0.0};
+    static const double values[] = {(double)NAN, -(double)NAN, (double)INFINITY, -(double)INFINITY,
+                                    -0.0};
     return rng_below(&c->rng, 20) ? integer(c) : values[rng_below(&c->rng, 5)];
 }
 

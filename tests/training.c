@@ -28,6 +28,11 @@ JobOptions training_options(void) {
         .seed = 1,
         .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768},
         .comm = COMM_SERIAL,
+        .info = {.kind = "train",  // for traces
+                 .model = "small",
+                 .device = "cpu",
+                 .comm = "serial",
+                 .dtype = "f32"},
     };
 }
 

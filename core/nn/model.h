@@ -57,6 +57,9 @@ typedef struct {
     bool nesterov;
 } Sgd;
 
+// Rows of one evaluation chunk: fixed, so that a result does not depend on the ranks.
+enum { EVALUATION_ROWS = 256 };
+
 // How one rank's part of a step is cut.
 typedef struct {
     Dtype dtype;               // f32 or f64

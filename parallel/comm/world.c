@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The memory that ranks share, and what is known of their failures and positions.
-#include "parallel/comm/comm_internal.h"
+#include "parallel/comm/world_internal.h"
 
 #include "core/base/units.h"
 

@@ -44,18 +44,14 @@ static Status check_tail(const JobOptions *o, const Sampler *s) {
 }
 
 Status job_program(Program *out, const JobOptions *o, const Model *model) {
-    StrategyOptions strategy = o->strategy;
-    strategy.local_shards = shards_of(o) / o->ranks;
-    StepSpec spec = {.dtype = o->dtype,
-                     .batch = o->batch,
-                     .shards = shards_of(o),
-                     .local_shards = strategy.local_shards,
-                     .micro_batches = o->micro_batches,
-                     .evaluation_rows = EVALUATION_ROWS,
-                     .sgd = o->sgd,
-                     .data_axis_size = o->ranks};
-    TRY(model_emit(out, model, &spec));
-    return o->ranks == 1 ? shards_apply(out, &strategy) : ddp_apply(out, &strategy);
+    const StepSpec spec = {.dtype = o->dtype,
+                           .batch = o->batch,
+                           .shards = shards_of(o),
+                           .micro_batches = o->micro_batches,
+                           .evaluation_rows = EVALUATION_ROWS,
+                           .sgd = o->sgd,
+                           .data_axis_size = o->ranks};
+    return strategy_program(out, model, &spec, &o->strategy);
 }
 
 // Say which option named the file that a message is about.

@@ -13,10 +13,6 @@
 
 #include <signal.h>
 
-enum {
-    EVALUATION_ROWS = 256
-};  // of one chunk: fixed, so that a result does not depend on the ranks
-
 // As on the command line; strings are borrowed.
 typedef struct {
     const char *model, *data, *device;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The memory that ranks meet at: a control block, then every rank's pool.
+#ifndef PARALLEL_COMM_WORLD_INTERNAL_H
+#define PARALLEL_COMM_WORLD_INTERNAL_H
+
+#include "parallel/comm/comm.h"
+
+#include <stdatomic.h>
+
+// Words that several ranks poll have cache lines of their own. A comment
+// names who writes; everyone may read. Plain fields are published by the atomic word named beside
+// them.
+
+// What a member brings to a collective.
+typedef struct {
+    uint64_t signature;  // call_signature(): must be equal at all members
+    int64_t start_ns;
+} Arrival;
+
+typedef struct {
+    // The rank's own. Its collective's number << 32, plus 1 for having arrived, plus rounds ended.
+    _Alignas(64) _Atomic uint64_t progress;
+    // Published by `progress`. Of even and odd numbers: a member that starts the next collective
+    // must not overwrite what its peers still read of this one. (They have ended it when the next
+    // one ends.)
+    Arrival arrival[2];
+
+    // A message that waits to be fetched. The sender's own, but for `taken` and `taken_start_ns`.
+    _Alignas(64) _Atomic uint64_t address;  // mail.c: whom it is for, tag and number
+    uint64_t post;  // published by `address`, as the following: the sender's how manyth
+    Dtype dtype;
+    int segment_count;
+    int64_t start_ns;
+    CommSegment segments[COMM_MESSAGE_SEGMENTS];
+    _Alignas(64) _Atomic uint64_t taken;  // the receiver's: the last post that was fetched
+    int64_t taken_start_ns;               // published by `taken`
+} LaneWords;
+
+typedef struct {
+    _Alignas(64) _Atomic uint32_t bell;    // a futex: counts how often peers woke this rank
+    _Atomic uint32_t asleep;               // the rank's own
+    _Alignas(64) _Atomic uint64_t posts;   // the rank's own: messages sent
+    _Atomic uint64_t agreements;           // the rank's own
+    uint64_t agree_value[2];               // published by `agreements`; even and odd, as above
+    _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
+    _Atomic int32_t at_plan, at_op;
+    uint32_t sent[COMM_RANKS][COMM_TAGS], received[COMM_RANKS][COMM_TAGS];  // seen by the rank only
+    LaneWords lanes[COMM_LANES];
+} RankWords;
+
+typedef struct {
+    _Alignas(64) _Atomic uint32_t failure;  // 0, WRITING + the rank that writes, or WRITTEN
+    Status status;                          // published by `failure`, as the following
+    int rank;
+    char message[STATUS_TEXT];
+    RankWords ranks[];
+} Control;
+
+struct CommWorld {
+    CommKind kind;
+    int ranks;
+    bool crowded;  // more ranks than cores: nobody spins
+    int64_t timeout_ns, spin_ns;
+    int64_t pool_bytes, pool_stride;
+    char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`
+    Control *control;  // in `memory`
+    void *memory;      // owned mapping
+    size_t memory_bytes;
+    Comm *ends[COMM_RANKS];  // serial: who has joined
+    uint64_t agree_value[COMM_RANKS];
+};
+
+extern const CommMethods serial_methods, thread_methods, shm_methods;
+
+// Record a failure of `rank` unless there is one, and wake everyone. writer: the rank that reports;
+// whoever reports a rank that is gone does so in its stead, and completes what it half wrote.
+void world_fail(CommWorld *w, Status s, int writer, int rank, const char *message);
+Status world_check(const CommWorld *w);  // ERR_PEER with the recorded message, or OK
+
+// Wake a rank if it sleeps: to be called after the (sequentially consistent) store it may wait for.
+void world_ring(CommWorld *w, int rank);
+
+static inline RankWords *rank_words(const Comm *c, int rank) {
+    return &c->world->control->ranks[rank];
+}
+static inline LaneWords *lane_words(const Comm *c, const CommCall *call, int position) {
+    return &rank_words(c, call->ranks[position])->lanes[call->lane];
+}
+static inline char *world_pool(const CommWorld *w, int rank) {
+    return w->pools + rank * w->pool_stride;
+}
+
+#endif
