@@ -72,7 +72,7 @@ static Status print_plan(const JobOptions *options, bool lowered) {
     if (s == OK && lowered) s = program_print(&job.program, stdout);
     if (s == OK && !lowered) {
         Program p = {0};
-        s = job_program(&p, options, &job.model);
+        s = job_program(&p, &job.options, &job.model);
         if (s == OK) s = program_print(&p, stdout);
         program_finish(&p);
     }

@@ -417,7 +417,9 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
         .record = o->record,
         .trace = o->trace,
         .save = o->save};
-    if (o->record) TRY(values_parse_steps(&out->record_first, &out->record_last, o->record_steps));
+    if (o->record)
+        TRY(name_option(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
+                        "--record-steps:"));
     out->info = (RunInfo){.kind = "train",
                           .model = o->model,
                           .device = out->device,

@@ -38,7 +38,7 @@ Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *
 static int list_of(const Engine *e, int64_t time_ps) {
     uint64_t differs = (uint64_t)(time_ps ^ e->now_ps) | 1;
     int place = (63 - __builtin_clzll(differs)) / DIGIT_BITS;
-    return place * DIGITS + (int)(time_ps >> (place * DIGIT_BITS)) % DIGITS;
+    return place * DIGITS + (int)(time_ps >> place * DIGIT_BITS & (DIGITS - 1));
 }
 
 static void append(Engine *e, EventId id) {

@@ -224,11 +224,12 @@ static int count_files(const char *directory, const char *end) {
         char path[PATH_MAX];
         struct stat s;
         size_t n = strlen(e->d_name), m = strlen(end);
-        snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
-        count += n >= m && !strcmp(e->d_name + n - m, end);
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && lstat(path, &s) == 0 &&
-            S_ISDIR(s.st_mode))
+        snprintf(path, sizeof path, "%.2000s/%.255s", directory, e->d_name);
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || lstat(path, &s) != 0) continue;
+        if (S_ISDIR(s.st_mode))
             count += count_files(path, end);
+        else if (strcmp(e->d_name, ".out") && strcmp(e->d_name, ".err"))
+            count += n >= m && !strcmp(e->d_name + n - m, end);
     }
     if (d) closedir(d);
     return count;

@@ -43,7 +43,7 @@ bool command_wrote(const Command *c, const char *name);
 // Processes that are ranks: pids[r] is rank r's, 0 when it has none. How many there are.
 int command_ranks(const Command *c, pid_t pids[COMMAND_RANKS]);
 
-// Files in its directory, at any depth, whose names end in `end`.
+// Files that it wrote in its directory, at any depth, whose names end in `end`.
 int command_count_files(const Command *c, const char *end);
 
 double seconds_now(void);

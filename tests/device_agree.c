@@ -102,12 +102,12 @@ void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride) {
                    .pool = pool,
                    .pool_stride = pool_stride};
         bool many = s.capacity > 5;
-        s.C = 1 + rng_below(&rng, many ? 3 : 7);
-        s.K = 1 + rng_below(&rng, many ? 5 : 9);
+        s.C = 1 + rng_below(&rng, many ? 2 : 7);
+        s.K = 1 + rng_below(&rng, many ? 3 : 9);
         // The smallest image has one pooling window.
         int64_t least = at_least_1((pool - 1) * s.stride + s.kernel - 2 * s.pad);
-        s.H = least + rng_below(&rng, many ? 4 : 9);
-        s.W = least + rng_below(&rng, many ? 4 : 9);
+        s.H = least + rng_below(&rng, many ? 3 : 9);
+        s.W = least + rng_below(&rng, many ? 3 : 9);
         draw_flags(&s, &rng);
         agree_everywhere(build, &s, fusion);
     }

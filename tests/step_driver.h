@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Training steps on data and weights that a test gives: model, strategy, plan_check, lower, executor,
-// as `train` has them, without its files. All ranks run in this thread (the serial communicator).
-// What fails, fails the test.
+// Training steps on data and weights that a test gives: model, strategy, plan_check, lower,
+// executor, as `train` has them, without its files. All ranks run in this thread (the serial
+// communicator). What fails, fails the test.
 #ifndef TESTS_STEP_DRIVER_H
 #define TESTS_STEP_DRIVER_H
 
@@ -15,8 +15,8 @@ typedef struct {
     const char *model, *device;
     Dtype dtype;
     int ranks, shards, micro_batches;  // 0: one rank, as many shards as ranks, one micro-batch
-    int64_t batch;                     // rows of the global batch; step i takes batch i of the samples,
-    const float *x;                    // and after the last the first again
+    int64_t batch;   // rows of the global batch; step i takes batch i of the samples,
+    const float *x;  // and after the last the first again
     const int32_t *labels;
     int64_t samples;
     double learning_rate;
@@ -49,8 +49,8 @@ typedef struct {
 void step_driver_init(StepDriver *d, const StepOptions *options);
 void step_driver_finish(StepDriver *d);
 
-// Elements of all parameters, and all of them in table order (the order of the layers, weight before
-// bias). Set on rank 0 and brought to the others by the plan "broadcast".
+// Elements of all parameters, and all of them in table order (the order of the layers, weight
+// before bias). Set on rank 0 and brought to the others by the plan "broadcast".
 int64_t step_driver_parameter_count(const StepDriver *d);
 void step_driver_set_parameters(StepDriver *d, const double *values);
 void step_driver_get_parameters(const StepDriver *d, int rank, double *values);

@@ -88,6 +88,8 @@ START_TEST(calls_that_cannot_be_executed_are_refused) {
                      .ranks_count = 3,
                      .name = "x"};
     ck_assert_ok(comm_check(&c, &good));
+    CommCall bare = {.kind = COLLECTIVE_BARRIER, .parts = 1, .ranks = ranks, .ranks_count = 3};
+    ck_assert_ok(comm_check(&c, &bare));
 #define REFUSE(text, ...)                                      \
     do {                                                       \
         CommCall bad = good;                                   \
@@ -110,6 +112,7 @@ START_TEST(calls_that_cannot_be_executed_are_refused) {
     REFUSE("output 0 and input 1 overlap at offset 64",
            bad.output = ((const CommSegment[]){{64, 10}, {0, 10}}));
     REFUSE("outputs 0 and 1 overlap", bad.output = ((const CommSegment[]){{256, 10}, {292, 10}}));
+    REFUSE("it has no input", bad.input = NULL);
     REFUSE("cannot fold 1 parts of u8", bad.dtype = DTYPE_U8);
     REFUSE("cannot fold 2 parts of f32", bad.kind = COLLECTIVE_BROADCAST, bad.parts = 2);
     REFUSE("reduce has no schedule ring", bad.kind = COLLECTIVE_REDUCE,
@@ -137,6 +140,13 @@ static void frugal_body(Comm *c, void *context, char *failure) {
         if (comm_check(c, &s.call) || job_call(c, &s.call, &r))
             snprintf(failure, STATUS_TEXT, "%s", status_message());
     }
+    CommCall barrier = {.kind = COLLECTIVE_BARRIER,
+                        .parts = 1,
+                        .ranks = ranks,
+                        .ranks_count = 2,
+                        .position = c->rank};
+    CommRequest r;
+    if (job_call(c, &barrier, &r)) snprintf(failure, STATUS_TEXT, "%s", status_message());
     if (job_call(c, message(&m, c, !c->rank, c->rank, 0, 3, 0, 10), &m.request))
         snprintf(failure, STATUS_TEXT, "%s", status_message());
     if (comm_agree(c, 1)) snprintf(failure, STATUS_TEXT, "%s", status_message());

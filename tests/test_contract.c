@@ -200,6 +200,33 @@ START_TEST(shards_may_lie_on_any_number_of_ranks) {
 }
 END_TEST
 
+// 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each has a second turn.
+START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
+    Outcome oracle;
+    JobOptions o = training_options();
+    o.data = "digits:count=1000";
+    o.test_fraction = 0.7;
+    o.shards = 12;
+    o.steps = 7;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    const RankResult *result = &oracle.training.shared->results[0];
+    ck_assert_int_eq(result->evaluation_count, 2);  // after 5 steps of 300 samples, and after 7
+    for (int i = 0; i < 2; i++) {
+        double right = result->evaluations[i].accuracy * 700;
+        ck_assert_int_eq(result->evaluations[i].samples, 700);
+        ck_assert_close(right, round(right), 1e-9);
+        ck_assert(right > 0 && result->evaluations[i].loss > 0.1);
+    }
+    for (int ranks = 2; ranks <= 4; ranks++)
+        for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
+            o.ranks = ranks;
+            o.comm = (CommKind)comm;
+            assert_equals(&oracle, &o, (uint64_t)comm);
+        }
+    outcome_finish(&oracle);
+}
+END_TEST
+
 // --- ring
 
 START_TEST(a_ring_gives_the_same_bits_through_every_communicator) {
@@ -377,6 +404,7 @@ SUITE_SECONDS("contract", 120, delays_change_nothing_on_one_rank,
               another_number_of_shards_gives_other_bits,
               the_net_ends_with_the_same_bits_on_any_number_of_ranks,
               shards_may_lie_on_any_number_of_ranks,
+              an_evaluation_counts_every_sample_once_on_any_number_of_ranks,
               a_ring_gives_the_same_bits_through_every_communicator,
               a_ring_lies_within_rounding_of_the_fold,
               two_runs_of_one_command_write_the_same_bytes,

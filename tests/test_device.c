@@ -189,6 +189,43 @@ START_TEST(pooling_takes_the_first_of_the_largest) {
 }
 END_TEST
 
+// Of relu and max_pool, a model's plan does the backward of relu first, on the pooled values
+// (core/nn/emit.c). The other order, that of the chain rule, must give the same bits.
+static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
+    int64_t H = attrs[0] + 2 * attrs[1],
+            OH = 3;  // three windows each way, and a row that none covers
+    case_tensor(c, "x", REAL(c), fill, SHAPE(ROWS, 2, H + 1, H));
+    case_tensor(c, "dy", REAL(c), fill, SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "relu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "kept", REAL(c), SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "drelu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "dx_by_the_chain_rule", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    case_op(c, KIND_RELU, false, NULL, "relu", "x");
+    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "relu");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "kept", "dy y");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "kept index");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "drelu", "dy index");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx_by_the_chain_rule", "drelu relu");
+    Values got = case_run(c, &device_reference, (CaseRun){.junk = 0xff});
+    int dx = program_find_tensor(&c->p, "dx"),
+        chain = program_find_tensor(&c->p, "dx_by_the_chain_rule");
+    ck_assert_mem_eq(got.of[dx], got.of[chain], (size_t)case_elements(c, dx) * sizeof(double));
+}
+
+START_TEST(relus_and_poolings_backward_may_change_places) {
+    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {3, 1}, {2, 3}};
+    for (int i = 0; i < 2 * 4 * (FILL_COUNT - FILL_RANDOM); i++) {
+        Case c;
+        case_init(&c, dtypes[i % 2], 8, 7);
+        exchange_backwards(&c, (Fill)(FILL_RANDOM + i / 8), windows[i / 2 % 4]);
+        case_finish(&c);
+    }
+}
+END_TEST
+
 static void losses(Case *c, int64_t classes, const double *logits, const double *labels,
                    double inverse_count, bool accumulate) {
     case_set(c, case_tensor(c, "logits", REAL(c), FILL_OUTPUT, SHAPE(ROWS, classes)), logits);
@@ -380,7 +417,7 @@ END_TEST
 
 SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_linear_layer_by_hand,
       relu_keeps_what_is_positive_and_a_nan, pooling_takes_the_first_of_the_largest,
-      cross_entropy_by_hand, the_loss_is_summed_in_blocks_of_4096_rows,
-      a_micro_batch_is_summed_before_it_is_added, sgd_is_pytorchs,
-      a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
+      relus_and_poolings_backward_may_change_places, cross_entropy_by_hand,
+      the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
+      sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
       tables_have_every_kernel_that_is_promised)

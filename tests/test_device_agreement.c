@@ -96,6 +96,7 @@ END_TEST
 START_TEST(convolution_relu_and_pooling_agree) {
     sweep_windows(build_conv2d_relu_max_pool, FUSION_CONV2D_RELU_MAX_POOL, 2, 2);
     sweep_windows(build_conv2d_relu_max_pool, FUSION_CONV2D_RELU_MAX_POOL, 3, 2);
+    sweep_windows(build_conv2d_relu_max_pool, FUSION_CONV2D_RELU_MAX_POOL, 3, 1);
     sweep_net(build_conv2d_relu_max_pool, FUSION_CONV2D_RELU_MAX_POOL);
 }
 END_TEST
@@ -150,6 +151,7 @@ START_TEST(gradients_of_a_pooled_convolution_agree) {
     sweep_windows(build_pooled_backward_weight, FUSION_POOLED_CONV2D_BACKWARD, 2, 2);
     sweep_windows(build_pooled_backward, FUSION_POOLED_CONV2D_BACKWARD, 2, 2);
     sweep_windows(build_pooled_backward, FUSION_POOLED_CONV2D_BACKWARD, 3, 2);
+    sweep_windows(build_pooled_backward, FUSION_POOLED_CONV2D_BACKWARD, 3, 1);
     sweep_net(build_pooled_backward, FUSION_POOLED_CONV2D_BACKWARD);
 }
 END_TEST

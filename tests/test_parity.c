@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Twenty steps of the article's network beside PyTorch's numbers (tests/data/parity/README.md).
 //
-// b is always PyTorch's f64 value. In f64, "within 1e-12 relative" means |a - b| <= 1e-12 max(1, |b|)
-// for losses, logits and weights, and |a - b| <= 1e-12 max|g| for gradients, the maximum over a
-// parameter's own gradient. In f32 losses, logits and weights keep to |a - b| <= 1e-5 + 1.3e-6 |b|
-// (what torch.testing allows) and gradients to 5e-6 max|g| (the contract's rule 7), or to PyTorch's
-// own largest distance between f32 and f64 where that is more.
+// b is always PyTorch's f64 value. In f64, "within 1e-12 relative" means |a - b| <= 1e-12 max(1,
+// |b|) for losses, logits and weights, and |a - b| <= 1e-12 max|g| for gradients, the maximum over
+// a parameter's own gradient. In f32 losses, logits and weights keep to |a - b| <= 1e-5 + 1.3e-6
+// |b| (what torch.testing allows) and gradients to 5e-6 max|g| (the contract's rule 7), or to
+// PyTorch's own largest distance between f32 and f64 where that is more.
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "tests/step_driver.h"
@@ -96,8 +96,8 @@ typedef struct {
     const char *name, *device;
     StepOptions options;
     double losses[STEPS];
-    double distance, gradient_distance;    // PyTorch's largest, between f32 and f64
-    const char *weights, *weights_f32;     // files; f32 only of several processes, else NULL
+    double distance, gradient_distance;  // PyTorch's largest, between f32 and f64
+    const char *weights, *weights_f32;   // files; f32 only of several processes, else NULL
 } Case;
 
 static const char cases_file[] = "tests/data/parity/cases.json";
@@ -139,7 +139,8 @@ static StepOptions read_options(const json_t *root, const char *name) {
 static Case read_case(const json_t *root, const char *name) {
     Case c = {.name = name, .options = read_options(root, name)};
     c.distance = real_of(root, name, "f32_f64_distance");
-    ck_assert_ok(json_get_real(&c.gradient_distance, root, cases_file, "gradient_f32_f64_distance"));
+    ck_assert_ok(
+        json_get_real(&c.gradient_distance, root, cases_file, "gradient_f32_f64_distance"));
     ck_assert_ok(json_get_string(&c.weights, root, cases_file, "cases.%s.weights_f64", name));
     c.weights_f32 = json_string_value(json_find(root, "cases.%s.weights_f32", name));
     for (int i = 0; i < STEPS; i++)
@@ -172,9 +173,10 @@ static double compare(const char *what, const Case *c, const double *got, const 
     for (int64_t i = 0; i < count; i++) {
         double off = fabs(got[i] - want[i]);
         double most = fmax(bound.least, bound.absolute + bound.relative * fabs(want[i]));
-        ck_assert_msg(off <= most, "%s on %s in %s, %s[%d]: %.17g, PyTorch has %.17g, off by %g > %g",
-                      c->name, c->device, dtype_name(c->options.dtype), what, (int)i, got[i], want[i],
-                      off, most);
+        ck_assert_msg(off <= most,
+                      "%s on %s in %s, %s[%d]: %.17g, PyTorch has %.17g, off by %g > %g", c->name,
+                      c->device, dtype_name(c->options.dtype), what, (int)i, got[i], want[i], off,
+                      most);
         worst = fmax(worst, off);
     }
     return worst;
@@ -232,7 +234,8 @@ static const double *read_wide(const char *name) {
 static double compare_weights(const Case *c, const StepDriver *d) {
     Dtype dtype = c->options.dtype;
     Bound bound = bound_of(dtype, c->distance);
-    double *got = ARENA_NEW(&arena, double, PARAMETERS), *other = ARENA_NEW(&arena, double, PARAMETERS);
+    double *got = ARENA_NEW(&arena, double, PARAMETERS),
+           *other = ARENA_NEW(&arena, double, PARAMETERS);
     step_driver_get_parameters(d, 0, got);
     for (int r = 1; r < c->options.ranks; r++) {
         step_driver_get_parameters(d, r, other);
@@ -257,8 +260,10 @@ static void run_case(Case *c, const char *device, Dtype dtype) {
     }
     double loss = compare("loss", c, losses, c->losses, STEPS, bound_of(dtype, 0));
     double weight = compare_weights(c, &d);
-    fprintf(stderr, "# %s on %s in %s: off by %.2g in a loss, %.2g max|g| in a gradient, %.2g in a weight\n",
-            c->name, device, dtype_name(dtype), loss, gradient, weight);
+    fprintf(
+        stderr,
+        "# %s on %s in %s: off by %.2g in a loss, %.2g max|g| in a gradient, %.2g in a weight\n",
+        c->name, device, dtype_name(dtype), loss, gradient, weight);
     step_driver_finish(&d);
 }
 
@@ -267,13 +272,13 @@ static bool is_built(const char *device) {
     return device_find(&found, device) == OK;
 }
 
-#define FOLLOWS_PYTORCH(test, name, device)                \
-    START_TEST(test) {                                     \
+#define FOLLOWS_PYTORCH(test, name, device)                  \
+    START_TEST(test) {                                       \
         if (!is_built(device)) SKIP("no %s device", device); \
-        Case c = read_case(read_cases(), name);            \
-        run_case(&c, device, DTYPE_F64);                   \
-        run_case(&c, device, DTYPE_F32);                   \
-    }                                                      \
+        Case c = read_case(read_cases(), name);              \
+        run_case(&c, device, DTYPE_F64);                     \
+        run_case(&c, device, DTYPE_F32);                     \
+    }                                                        \
     END_TEST
 
 FOLLOWS_PYTORCH(plain_sgd_on_reference, "sgd_plain", "reference")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whole runs: the memory they take, the plans that a person edited, the spans they record.
 #include "core/plan/text.h"
-#include "parallel/comm/comm_internal.h"
+#include "parallel/comm/world_internal.h"
 #include "tests/allocations.h"
 #include "tests/testing.h"
 #include "tests/training.h"

@@ -3,8 +3,9 @@
 """Fail when a document shows or names what is not there. Usage: check_docs.py [ROOT]
 
 Every ```c block of a .md is, line for line, in some source file; every local link leads to a file;
-and every path in `backticks` that begins with a folder of the repository, or ends like a source
-file, exists (`core/{base,plan}` and `lessons/*` are expanded).
+every path in `backticks` that begins with a folder of the repository, or ends like a source file,
+exists (`core/{base,plan}` and `lessons/*` are expanded), and every `function()` is in some source
+file. tools/run_commands.py runs the commands.
 """
 import itertools
 import pathlib
@@ -17,6 +18,7 @@ FENCE = re.compile(
     r'^(?P<mark>```+|~~~+)[ \t]*(?P<language>\S*)[^\n]*\n(?P<body>.*?)^(?P=mark)[ \t]*$',
     re.S | re.M)
 LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
+FUNCTION = re.compile(r'`(\w+)\(\)`')
 NAMED = re.compile(r'`([\w.*{},-]+(?:/[\w.*{},-]+)+/?)`')
 
 
@@ -75,6 +77,12 @@ def check_named(text, page, root):
                 yield named.start(), f'{path} does not exist'
 
 
+def check_functions(text, sources):
+    for function in FUNCTION.finditer(text):
+        if not re.search(rf'\b{function.group(1)}\(', sources):
+            yield function.start(), f'no source file has {function.group(1)}()'
+
+
 def check(root):
     bad = []
     sources = ''.join('\n' + squeeze(p.read_text(encoding='utf-8')) for p in files(root, CODE))
@@ -82,7 +90,7 @@ def check(root):
         text = page.read_text(encoding='utf-8')
         prose = FENCE.sub(lambda block: re.sub(r'[^\n]', ' ', block.group(0)), text)
         found = [*check_blocks(text, sources), *check_links(prose, page),
-                 *check_named(prose, page, root)]
+                 *check_named(prose, page, root), *check_functions(prose, sources)]
         bad += [f'{page.relative_to(root).as_posix()}:{text.count(chr(10), 0, at) + 1}: {why}'
                 for at, why in sorted(found)]
     return bad

@@ -4,8 +4,8 @@
 
 Reads BUILD/meson-logs/testlog.json, where `meson test` keeps what each program printed. A program
 that speaks TAP counts test by test; any other counts as one. One that crashed, ran out of time or
-failed without naming a test counts as one failure more, and so does a build without a log: it was
-not built. BUILD=WHY was left out for that reason and counts as one skipped. The last line is
+failed without naming a test counts as one failure more, and so does a build without a log: it
+failed. BUILD=WHY was left out for that reason and counts as one skipped. The last line is
 `N passed, M failed, K skipped`; exit status 1 when something failed or nothing passed.
 """
 import json
@@ -91,7 +91,7 @@ def main(builds):
             continue
         log = pathlib.Path(build) / 'meson-logs' / 'testlog.json'
         if not log.is_file():
-            count.fail(f'{build}: not built, or not tested')
+            count.fail(f'{build}: no test was run, see above')
             continue
         for line in log.read_text(encoding='utf-8', errors='replace').splitlines():
             count_program(count, build, json.loads(line))

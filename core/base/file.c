@@ -123,6 +123,7 @@ static int open_temporary(OutputFile *f) {
 
 Status file_create(OutputFile *f, const char *path) {
     *f = (OutputFile){0};
+    if (!*path) FAIL(ERR_IO, "the name of a file is empty; give one");
     if (strlen(path) >= sizeof f->path) FAIL(ERR_IO, "%.80s...: %s", path, strerror(ENAMETOOLONG));
     int fd;
     if (is_standard(path)) {

@@ -118,7 +118,10 @@ Status option_set(const Option *o, void *values, const char *text) {
     case OPTION_FLAG: *(bool *)field = strcmp(text, "yes") == 0; return OK;
     case OPTION_INT: return set_int(field, o, text);
     case OPTION_REAL: return set_real(field, o, text);
-    case OPTION_STRING: *(const char **)field = text; return OK;
+    case OPTION_STRING:
+        if (!*text) FAIL(ERR_USAGE, "the value is empty: give %s", o->value);
+        *(const char **)field = text;
+        return OK;
     case OPTION_CHOICE: return set_choice(field, o, text);
     case OPTION_SIZE:
     case OPTION_DURATION: return set_quantity(field, o, text);

@@ -6,7 +6,7 @@
 
 int64_t segments_elements(const CommSegment *s, int count) {
     int64_t sum = 0;
-    for (int i = 0; i < count; i++) sum += s[i].elements;
+    for (int i = 0; s && i < count; i++) sum += s[i].elements;
     return sum;
 }
 
@@ -198,8 +198,9 @@ Status comm_check(const Comm *c, const CommCall *call) {
         FAIL(ERR_PLAN, "%s: cannot fold %d parts of %s", call_text(name, call), call->parts,
              dtype_name(call->dtype));
     for (int p = 0; p < call->parts; p++)
-        TRY(check_segments(c, call, call->input + p * call->segment_count, call->segment_count,
-                           collective_input_elements(&what, call->position), "input"));
+        TRY(check_segments(c, call, call->input ? call->input + p * call->segment_count : NULL,
+                           call->segment_count, collective_input_elements(&what, call->position),
+                           "input"));
     TRY(check_segments(c, call, call->output, call->segment_count,
                        collective_result_elements(&what, call->position), "output"));
     if (collective_work_elements(&what) > 0)

@@ -13,11 +13,13 @@ const char *call_text(char out[CALL_TEXT], const CommCall *call);
 
 Collective call_collective(const CommCall *call);  // what the schedule needs to know of it
 uint64_t call_signature(const CommCall *call);     // what members must agree in
-Status call_disagree(Comm *c, const CommCall *call, int position,
-                     uint64_t theirs);  // tells everyone; ERR_PLAN
+
+// What members find when they meet, recorded for everyone: ERR_PLAN. message_disagree(): OK if not.
+Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t theirs);
 Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
-                        int64_t elements);                     // OK if they agree; as above
-Status agree_fail(int rank, uint64_t theirs, uint64_t first);  // rank differs from rank 0; ERR_PLAN
+                        int64_t elements);
+Status agree_fail(int rank, uint64_t theirs, uint64_t first);  // `rank` differs from rank 0
+
 int64_t segments_elements(const CommSegment *s, int count);
 
 // "rank 1", "ranks 1, 3": the ranks whose bit is set.

@@ -7,9 +7,8 @@
 
 #include <stdatomic.h>
 
-// Words that several ranks poll have cache lines of their own. A comment
-// names who writes; everyone may read. Plain fields are published by the atomic word named beside
-// them.
+// Words that several ranks poll have cache lines of their own. A comment names who writes; everyone
+// may read. Plain fields are published by the atomic word named beside them.
 
 // What a member brings to a collective.
 typedef struct {
@@ -27,7 +26,7 @@ typedef struct {
 
     // A message that waits to be fetched. The sender's own, but for `taken` and `taken_start_ns`.
     _Alignas(64) _Atomic uint64_t address;  // mail.c: whom it is for, tag and number
-    uint64_t post;  // published by `address`, as the following: the sender's how manyth
+    uint64_t post;  // published by `address`, as the following: counts the sender's messages
     Dtype dtype;
     int segment_count;
     int64_t start_ns;
@@ -59,7 +58,7 @@ typedef struct {
 struct CommWorld {
     CommKind kind;
     int ranks;
-    bool crowded;  // more ranks than cores: nobody spins
+    bool crowded;  // more ranks than cores: they yield to each other before they sleep
     int64_t timeout_ns, spin_ns;
     int64_t pool_bytes, pool_stride;
     char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`

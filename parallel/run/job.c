@@ -79,8 +79,10 @@ static Status read_inputs(Job *job) {
 }
 
 static Status plan_run(Job *job) {
-    const JobOptions *o = &job->options;
+    JobOptions *o = &job->options;
     Sampler s;
+    // A batch takes what there is; memory for more rows would never be used.
+    if (o->tail == TAIL_KEEP && o->batch > job->split.train_count) o->batch = job->split.train_count;
     TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->batch, o->seed,
                      o->tail));
     job->batches = sampler_batches(&s);
@@ -102,7 +104,7 @@ Status job_create(Job *job, const JobOptions *options) {
     TRY(read_inputs(job));
     TRY(plan_run(job));
     TRY(options->plan_file ? name_option(plan_file_read(job), "--plan")
-                           : job_program(&job->program, options, &job->model));
+                           : job_program(&job->program, &job->options, &job->model));
     const Program *programs[] = {&job->program};
     TRY(plan_check(programs, NULL, options->ranks));
     if (options->plan_file) TRY(plan_file_check(job));

@@ -61,8 +61,8 @@ void train_finish(Training *t) {
     *t = (Training){0};
 }
 
-// Ranks take the cores that this process may use in turn. A rank alone is not pinned: it would share
-// a core with every other such run while the others idle.
+// Ranks take the cores that this process may use in turn. A rank alone is not pinned: it would
+// share a core with every other such run while the others idle.
 static void pin(int rank) {
     cpu_set_t allowed, one;
     if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 1) return;
@@ -102,9 +102,9 @@ static Status first_failure(const CommWorld *world) {
 // --- processes
 
 typedef struct {
-    pid_t pids[COMM_RANKS];  // 0: ended
-    int stopped_by[COMM_RANKS];       // the signal that a rank is stopped by; 0: it runs
-    int64_t stopped_ns[COMM_RANKS];   // for how long
+    pid_t pids[COMM_RANKS];          // 0: ended
+    int stopped_by[COMM_RANKS];      // the signal that a rank is stopped by; 0: it runs
+    int64_t stopped_ns[COMM_RANKS];  // for how long
     int ranks, alive;
     int64_t looked_ns;   // when the launcher last looked
     int64_t kill_at_ns;  // when those that are left are killed; 0: nobody failed yet
@@ -226,10 +226,12 @@ static void start_child(Children *c, int rank, const RunHooks *hooks, const sigs
 static Status run_processes(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
     Children c = {.ranks = job->options.ranks, .job = job, .world = world, .shared = t->shared};
     sigset_t child, before;
+    struct sigaction usual = {.sa_handler = SIG_DFL}, inherited;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, &before);
-    fflush(NULL);  // or every child would write it again
+    sigaction(SIGCHLD, &usual, &inherited);  // were it ignored, no end would be told
+    fflush(NULL);                            // or every child would write it again
     for (int r = 0; r < c.ranks; r++) {
         start_child(&c, r, hooks, &before);
         if (c.pids[r] > 0) continue;
@@ -239,6 +241,7 @@ static Status run_processes(Training *t, const Job *job, CommWorld *world, const
         break;
     }
     watch(&c);
+    sigaction(SIGCHLD, &inherited, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return first_failure(world);
 }

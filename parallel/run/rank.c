@@ -236,8 +236,8 @@ Status rank_end_turn(Rank *r) {
             TRY(values_finish_step(&r->values, (int)r->turn.step));
         if (!isfinite(t->open.loss) && r->loss != NONE)
             FAIL(ERR_FAILED,
-                 "the loss is %g in step %lld: training diverged; a smaller --lr than %g may help",
-                 t->open.loss, (long long)r->turn.step, r->job->options.learning_rate);
+                 "the loss is %s in step %lld: training diverged; a smaller --lr than %g may help",
+                 isnan(t->open.loss) ? "not a number" : "infinite", (long long)r->turn.step, r->job->options.learning_rate);
     } else if (r->turn.plan == r->job->plan_evaluate) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
