@@ -196,17 +196,21 @@ static void make_piece(const Case *c, int tensor, CaseRun how, Piece *piece) {
     memcpy(piece->copy, piece->block, piece->size);
 }
 
+static void check_bytes(const Case *c, int tensor, const Piece *piece, size_t begin, size_t end) {
+    if (!memcmp(piece->block + begin, piece->copy + begin, end - begin)) return;
+    while (piece->block[begin] == piece->copy[begin]) begin++;
+    ck_abort_msg("%s: byte %lld of %s was written; it has %lld, of which %lld in use", c->text,
+                 (long long)(begin - (size_t)(piece->data - piece->block)),
+                 tensor_name(&c->p, tensor), (long long)piece->bytes, (long long)piece->live_bytes);
+}
+
 // Nothing but the live rows of outputs and the scratch may have changed.
-static void check_piece(const Case *c, int tensor, Piece *piece) {
-    bool scratch = c->p.tensors[tensor].role == ROLE_SCRATCH;
+static void check_piece(const Case *c, int tensor, const Piece *piece) {
     size_t begin = (size_t)(piece->data - piece->block), end = begin;
     if (case_is_output(c, tensor)) end += (size_t)piece->live_bytes;
-    if (scratch) end += (size_t)piece->bytes;
-    for (size_t i = 0; i < piece->size; i++)
-        if ((i < begin || i >= end) && piece->block[i] != piece->copy[i])
-            ck_abort_msg("%s: byte %lld of %s was written; it has %lld, of which %lld in use",
-                         c->text, (long long)i - (long long)begin, tensor_name(&c->p, tensor),
-                         (long long)piece->bytes, (long long)piece->live_bytes);
+    if (c->p.tensors[tensor].role == ROLE_SCRATCH) end += (size_t)piece->bytes;
+    check_bytes(c, tensor, piece, 0, begin);
+    check_bytes(c, tensor, piece, end, piece->size);
     free(piece->block);
     free(piece->copy);
 }
@@ -259,8 +263,9 @@ Values case_run(Case *c, const Device *d, CaseRun how) {
     if (allocations() != allocated) ck_abort_msg("%s: a kernel of %s allocated", c->text, d->name);
     for (int t = 0; t < c->p.tensor_count; t++) {
         if (!pieces[t].block) continue;
-        values.of[t] = ARENA_NEW(&c->arena, double, case_elements(c, t) + 1);
-        for (int64_t i = 0; i < case_elements(c, t); i++) values.of[t][i] = get(&pieces[t], i);
+        int64_t n = case_elements(c, t);
+        values.of[t] = ARENA_NEW(&c->arena, double, n + 1);
+        for (int64_t i = 0; i < n; i++) values.of[t][i] = get(&pieces[t], i);
         check_piece(c, t, &pieces[t]);
     }
     return values;
@@ -273,7 +278,8 @@ void case_compare(const Case *c, int tensor, const Values *got, const Values *wa
     bool f32 = c->dtype == DTYPE_F32, real = c->p.tensors[tensor].dtype == c->dtype;
     double n = real ? (double)c->terms : 0, u = f32 ? 0x1p-24 : 0x1p-53;
     double gamma = n * u / (1 - n * u), least = f32 ? 0x1p-149 : 0x1p-1074;
-    for (int64_t i = 0; i < case_elements(c, tensor); i++) {
+    int64_t count = case_elements(c, tensor);
+    for (int64_t i = 0; i < count; i++) {
         double a = got->of[tensor][i], b = want->of[tensor][i];
         double most = n > 0 ? 2 * gamma * magnitude->of[tensor][i] + n * least : 0;
         if (a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= most) continue;

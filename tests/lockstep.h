@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A hand-made program at work: checked, lowered, and executed by one rank, or by two that advance in
-// turn in this thread. What fails, fails the test.
+// A hand-made program at work: checked, lowered, and executed by one rank, or by two that advance
+// in turn in this thread. What fails, fails the test.
 #ifndef TESTS_LOCKSTEP_H
 #define TESTS_LOCKSTEP_H
 

@@ -24,8 +24,8 @@ static void assert_equals(const Outcome *oracle, const JobOptions *o, uint64_t d
              o->ranks, comm_kind_name(o->comm), (int)o->strategy.algorithm,
              (long long)o->strategy.first_bucket_bytes, (long long)o->strategy.bucket_bytes,
              (unsigned long long)delays);
-    ck_assert_ok(training_run(&got, o,
-                              &(TrainingProbe){.context = &delays, .before = training_delay}));
+    ck_assert_ok(
+        training_run(&got, o, &(TrainingProbe){.context = &delays, .before = training_delay}));
     assert_same(oracle, &got, what);
     outcome_finish(&got);
 }
@@ -200,7 +200,8 @@ START_TEST(shards_may_lie_on_any_number_of_ranks) {
 }
 END_TEST
 
-// 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each has a second turn.
+// 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each has a second
+// turn.
 START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
     Outcome oracle;
     JobOptions o = training_options();
@@ -384,7 +385,8 @@ static void other_program(void *context, Executor *e) {
     Program *p = (Program *)e->program;  // this process's own copy
     Plan *step = &p->plans[program_find_plan(p, "step")];
     for (int i = 0; i < step->op_count; i++)
-        if (!strcmp(op_name(p, &step->ops[i]), "bucket0")) p->works[step->ops[i].work].payload_bytes += 4;
+        if (!strcmp(op_name(p, &step->ops[i]), "bucket0"))
+            p->works[step->ops[i].work].payload_bytes += 4;
 }
 
 START_TEST(ranks_with_another_program_are_refused_before_the_first_step) {
@@ -400,12 +402,10 @@ END_TEST
 SUITE_SECONDS("contract", 120, delays_change_nothing_on_one_rank,
               two_ranks_equal_one_rank_with_two_shards,
               three_ranks_equal_one_rank_with_three_shards,
-              four_ranks_equal_one_rank_with_four_shards,
-              another_number_of_shards_gives_other_bits,
+              four_ranks_equal_one_rank_with_four_shards, another_number_of_shards_gives_other_bits,
               the_net_ends_with_the_same_bits_on_any_number_of_ranks,
               shards_may_lie_on_any_number_of_ranks,
               an_evaluation_counts_every_sample_once_on_any_number_of_ranks,
               a_ring_gives_the_same_bits_through_every_communicator,
-              a_ring_lies_within_rounding_of_the_fold,
-              two_runs_of_one_command_write_the_same_bytes,
+              a_ring_lies_within_rounding_of_the_fold, two_runs_of_one_command_write_the_same_bytes,
               ranks_with_another_program_are_refused_before_the_first_step)

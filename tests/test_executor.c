@@ -30,9 +30,10 @@ static void check_guard(Dtype dtype) {
     make_pair(p, "y", PLACE_REPLICATE);
     ck_assert_ok(program_add_scalar(p, "go", dtype, 1, &go));
     make_fold(p, plan, "copy", 0, "y", "x");
-    make_op(p, plan,
-            (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE, .guard = TENSOR_REF(go)},
-            "y", "x");
+    make_op(
+        p, plan,
+        (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE, .guard = TENSOR_REF(go)},
+        "y", "x");
     ck_assert_ok(plan_derive_deps(p, plan));
     lockstep_start(&m, &device_reference, &lockstep_plain, NULL);
     Timeline t;
@@ -106,13 +107,11 @@ END_TEST
 static void make_rows(Program *p, const char *name, int64_t rows, Dtype dtype, Role role, int dims,
                       int extent, int micro_batch) {
     int logical;
-    ck_assert_ok(program_add_logical(p,
-                                     &(LogicalSpec){.name = name,
-                                                    .shape = {rows, 2},
-                                                    .dims = dims,
-                                                    .dtype = dtype,
-                                                    .role = role},
-                                     &logical));
+    ck_assert_ok(program_add_logical(
+        p,
+        &(LogicalSpec){
+            .name = name, .shape = {rows, 2}, .dims = dims, .dtype = dtype, .role = role},
+        &logical));
     ck_assert_ok(program_add_tensor(p,
                                     &(TensorSpec){.name = name,
                                                   .logical = logical,
@@ -184,12 +183,11 @@ START_TEST(micro_batches_load_their_own_rows_and_accumulate) {
                          .attrs = (int64_t[]){k == 2 ? -1 : 0, k},
                          .micro_batch = k},
                 both, from);
-        make_op(p, plan,
-                (OpSpec){.name = "add",
-                         .kind = KIND_FOLD,
-                         .flags = k ? OP_ACCUMULATE : 0,
-                         .micro_batch = k},
-                "sum", x);
+        make_op(
+            p, plan,
+            (OpSpec){
+                .name = "add", .kind = KIND_FOLD, .flags = k ? OP_ACCUMULATE : 0, .micro_batch = k},
+            "sum", x);
     }
     ck_assert_ok(plan_derive_deps(p, plan));
     lockstep_start(&m, &device_reference, &lockstep_plain, load_numbers);
@@ -210,7 +208,8 @@ START_TEST(micro_batches_load_their_own_rows_and_accumulate) {
         ck_assert_exact(lockstep_floats(&m, 0, "sum")[3], 1125);
         ck_assert_int_eq(((int32_t *)lockstep_data(&m, 0, "labels1"))[0], 7);
         // The first in plan order that may start: loads do not run ahead.
-        ck_assert_str_eq(m.log, "+load -load +add -add +load -load +add -add +load -load +add -add ");
+        ck_assert_str_eq(m.log,
+                         "+load -load +add -add +load -load +add -add +load -load +add -add ");
     }
     lockstep_stop(&m);
 }
@@ -279,7 +278,8 @@ START_TEST(a_message_goes_to_the_next_rank_and_comes_from_the_one_before) {
     Plan *plan = make_program(p, 2);
     int lane;
     int64_t tag = 3;
-    ck_assert_ok(program_add_lane(p, "back", LANE_COMMUNICATION, program_find_group(p, "data"), &lane));
+    ck_assert_ok(
+        program_add_lane(p, "back", LANE_COMMUNICATION, program_find_group(p, "data"), &lane));
     make_pair(p, "x", PLACE_REPLICATE);
     make_pair(p, "more", PLACE_REPLICATE);
     make_pair(p, "y", PLACE_REPLICATE);
@@ -287,9 +287,10 @@ START_TEST(a_message_goes_to_the_next_rank_and_comes_from_the_one_before) {
     make_op(p, plan,
             (OpSpec){.name = "send", .kind = KIND_SEND, .lane = 2, .peer = 1, .attrs = &tag}, "",
             "x more");
-    make_op(p, plan,
-            (OpSpec){.name = "receive", .kind = KIND_RECEIVE, .lane = lane, .peer = -1, .attrs = &tag},
-            "y more.y", "");
+    make_op(
+        p, plan,
+        (OpSpec){.name = "receive", .kind = KIND_RECEIVE, .lane = lane, .peer = -1, .attrs = &tag},
+        "y more.y", "");
     ck_assert_ok(plan_derive_deps(p, plan));
     lockstep_start(&m, &device_reference, &lockstep_plain, NULL);
     for (int r = 0; r < 2; r++) {
@@ -381,15 +382,18 @@ START_TEST(a_fused_operation_gets_its_members_and_scratch) {
         make_tensor(p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
         make_tensor(p, "z", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
         make_tensor(p, "kept", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
-        make_op(p, plan, (OpSpec){.name = "linear", .layer = "fc", .kind = KIND_LINEAR}, "y", "x w b");
+        make_op(p, plan, (OpSpec){.name = "linear", .layer = "fc", .kind = KIND_LINEAR}, "y",
+                "x w b");
         make_op(p, plan, (OpSpec){.name = "relu", .layer = "relu", .kind = KIND_RELU}, "z", "y");
         make_fold(p, plan, "keep", 0, "kept", "z");
         ck_assert_ok(plan_derive_deps(p, plan));
-        lockstep_start(&m, fused ? &device : &device_reference, fused ? &fusing : &lockstep_plain, NULL);
+        lockstep_start(&m, fused ? &device : &device_reference, fused ? &fusing : &lockstep_plain,
+                       NULL);
         ck_assert_int_eq(plan->op_count, fused ? 2 : 3);
         ck_assert((lockstep_data(&m, 0, "y") == NULL) == fused);
         for (int i = 0; i < 8; i++) lockstep_floats(&m, 0, "x")[i] = (float)(i - 3);
-        for (int i = 0; i < 12; i++) lockstep_floats(&m, 0, "w")[i] = (float)(i * i % 7 - 3) * 0.25f;
+        for (int i = 0; i < 12; i++)
+            lockstep_floats(&m, 0, "w")[i] = (float)(i * i % 7 - 3) * 0.25f;
         for (int i = 0; i < 3; i++) lockstep_floats(&m, 0, "b")[i] = (float)i;
         lockstep_step(&m, 0);
         memcpy(results[fused], lockstep_floats(&m, 0, "kept"), sizeof results[0]);
@@ -416,14 +420,13 @@ START_TEST(what_cannot_be_bound_is_an_error_when_it_is_made) {
     Lockstep m = {.logged = 0};
     make_bucket(&m);
     Executor e;
-    ck_assert_fails(
-        executor_create(&e, &m.arena, &m.program, 0, &device_reference, NULL, NULL), ERR_PLAN,
-        "bucket needs a communicator");
+    ck_assert_fails(executor_create(&e, &m.arena, &m.program, 0, &device_reference, NULL, NULL),
+                    ERR_PLAN, "bucket needs a communicator");
     executor_destroy(&e);
     m.program.tensors[program_find_tensor(&m.program, "x")].offset = 1 << 20;
     ck_assert_fails(
-        executor_create(&e, &m.arena, &m.program, 0, &device_reference, &m.comms[0], NULL), ERR_PLAN,
-        "bucket: input of 2 elements at offset 1048576 is not inside the pool");
+        executor_create(&e, &m.arena, &m.program, 0, &device_reference, &m.comms[0], NULL),
+        ERR_PLAN, "bucket: input of 2 elements at offset 1048576 is not inside the pool");
     executor_destroy(&e);
     executor_destroy(&e);
     lockstep_stop(&m);
@@ -446,7 +449,9 @@ START_TEST(operations_that_wait_for_each_other_are_an_error) {
 }
 END_TEST
 
-static Status refuse(void *context, int rank, int plan, int op) { FAIL(ERR_IO, "the disk is full"); }
+static Status refuse(void *context, int rank, int plan, int op) {
+    FAIL(ERR_IO, "the disk is full");
+}
 
 START_TEST(a_hook_that_fails_ends_the_step) {
     Lockstep m = {.logged = 0};

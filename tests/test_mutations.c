@@ -12,7 +12,7 @@
 #include <time.h>
 
 typedef struct {
-    void (*edit)(Job *job);                       // of the lowered program
+    void (*edit)(Job *job);  // of the lowered program
     void (*before)(Executor *e, int plan, int op);
     const char *refused;  // what plan_check says of the edited program; NULL: it may not see it
     int ranks, shards, micro_batches;  // 0: 3 ranks, as many shards, 1 micro-batch
@@ -39,7 +39,8 @@ static void edit(void *context, Job *job) {
     ck_assert_ok(plan_check(programs, NULL, job->options.ranks));
     if (!m->edit) return;
     m->edit(job);
-    if (m->refused) ck_assert_fails(plan_check(programs, NULL, job->options.ranks), ERR_PLAN, m->refused);
+    if (m->refused)
+        ck_assert_fails(plan_check(programs, NULL, job->options.ranks), ERR_PLAN, m->refused);
 }
 
 static void check_seen(const Mutation *m) {
@@ -59,7 +60,8 @@ static void check_seen(const Mutation *m) {
         outcome_finish(&good);
         if (comm == COMM_SERIAL && m->hidden) continue;
         ck_assert_ok(training_run(&bad, &o, &mutated));
-        ck_assert_msg(outcome_difference(&oracle, &bad), "unseen with --comm %s", comm_kind_name(o.comm));
+        ck_assert_msg(outcome_difference(&oracle, &bad), "unseen with --comm %s",
+                      comm_kind_name(o.comm));
         outcome_finish(&bad);
     }
     outcome_finish(&oracle);
@@ -195,7 +197,9 @@ static int scalar(const Executor *e, const char *name, int shard, int micro_batc
     return tensor;
 }
 
-static int64_t get(const Executor *e, int tensor) { return *(const int64_t *)executor_data(e, tensor); }
+static int64_t get(const Executor *e, int tensor) {
+    return *(const int64_t *)executor_data(e, tensor);
+}
 
 // Rows [first, first + rows) of the batch for a shard and micro-batch.
 static void set_rows(Executor *e, int shard, int micro_batch, int64_t first, int64_t rows) {
@@ -246,7 +250,8 @@ END_TEST
 static void swap_cells(Executor *e, int shard, int micro_batch) {
     int64_t first[] = {get(e, scalar(e, "first_row", 0, 0)),
                        get(e, scalar(e, "first_row", shard, micro_batch))};
-    int64_t rows[] = {get(e, scalar(e, "rows", 0, 0)), get(e, scalar(e, "rows", shard, micro_batch))};
+    int64_t rows[] = {get(e, scalar(e, "rows", 0, 0)),
+                      get(e, scalar(e, "rows", shard, micro_batch))};
     set_rows(e, 0, 0, first[1], rows[1]);
     set_rows(e, shard, micro_batch, first[0], rows[0]);
 }

@@ -107,7 +107,7 @@ static void evaluate(Net *n, const double *direction, int64_t first, int64_t cou
 static double third_derivative(const Point *left, const Point *right) {
     double range = 0;
     for (int b = 0; b < ROWS_OF_NET; b++) {
-        double low = INFINITY, high = -INFINITY;
+        double low = HUGE_VAL, high = -HUGE_VAL;
         for (int c = b * CLASSES; c < (b + 1) * CLASSES; c++) {
             double v = (right->logits[c] - left->logits[c]) / (2 * H);
             low = fmin(low, v);

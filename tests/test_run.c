@@ -86,8 +86,8 @@ START_TEST(planned_bytes_are_allocated_bytes) {
         o.micro_batches = k & 16 ? 3 : 1;
         o.comm = k & 1 ? COMM_SERIAL : COMM_THREAD;
         o.steps = 1;
-        ck_assert_ok(training_run(&run, &o,
-                                  &(TrainingProbe){.context = &checked, .finished = check_allocated}));
+        ck_assert_ok(training_run(
+            &run, &o, &(TrainingProbe){.context = &checked, .finished = check_allocated}));
         outcome_finish(&run);
     }
     ck_assert_int_eq(checked, 32);  // two ranks in 16 of them
@@ -141,8 +141,8 @@ START_TEST(nothing_is_allocated_after_the_first_step) {
         o.micro_batches = k & 1 ? 3 : 1;
         o.spans = k != 23;
         memset(counts, 0, sizeof *counts);
-        ck_assert_ok(training_run(&run, &o,
-                                  &(TrainingProbe){.context = counts, .before = count_allocations}));
+        ck_assert_ok(training_run(
+            &run, &o, &(TrainingProbe){.context = counts, .before = count_allocations}));
         for (int r = 0; r < o.ranks; r++) {
             ck_assert_int_gt(counts->ranks[r].baseline, 0);
             ck_assert_int_eq(counts->ranks[r].steps, 19);  // and the evaluation after step 20
@@ -332,7 +332,8 @@ START_TEST(an_edit_that_cannot_run_is_refused_with_the_operation_at_fault) {
     JobOptions o = two_ranks();
     print_plan(&o, text);
     replace_line(text, "bucket1", "");
-    ck_assert_fails(run_plan(&run, &o, text), ERR_PLAN, "sgd.conv.weight: conv.weight.grad is P+ along data");
+    ck_assert_fails(run_plan(&run, &o, text), ERR_PLAN,
+                    "sgd.conv.weight: conv.weight.grad is P+ along data");
     print_plan(&o, text);
     swap_lines(text, "fc1.forward", "relu2.forward");
     ck_assert_fails(run_plan(&run, &o, text), ERR_PLAN,
@@ -383,8 +384,8 @@ START_TEST(spans_cover_97_percent_of_a_step_of_the_net) {
 }
 END_TEST
 
-// Each operation once, inside its step, after what it depends on, and after the one before it on its
-// lane; a collective ends nowhere before it has begun everywhere.
+// Each operation once, inside its step, after what it depends on, and after the one before it on
+// its lane; a collective ends nowhere before it has begun everywhere.
 static void check_step_spans(const Outcome *run, int rank, const StepRecord *s) {
     enum { OPS = 256 };
     const Span *of[OPS] = {0}, *last[16] = {0};
@@ -487,8 +488,9 @@ END_TEST
 
 SUITE("run", planned_bytes_are_allocated_bytes,
       the_planned_bytes_of_a_small_network_are_those_of_its_tensors,
-      nothing_is_allocated_after_the_first_step, a_run_in_this_process_leaves_its_cores_as_they_were,
-      a_printed_plan_runs_as_it_did, a_bucket_split_in_two_gives_the_same_bits_and_one_more_span,
+      nothing_is_allocated_after_the_first_step,
+      a_run_in_this_process_leaves_its_cores_as_they_were, a_printed_plan_runs_as_it_did,
+      a_bucket_split_in_two_gives_the_same_bits_and_one_more_span,
       swapped_operations_run_in_their_new_order,
       a_parameter_whose_update_was_removed_keeps_its_initial_value,
       an_edit_that_cannot_run_is_refused_with_the_operation_at_fault,

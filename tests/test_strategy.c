@@ -49,8 +49,7 @@ static bool is_communication(const Op *op) {
     return kind_class((Kind)work(op)->kind) == CLASS_COMMUNICATION;
 }
 static bool is_bucket(const Op *op) {
-    return is_communication(op) &&
-           program.tensors[op_outputs(step, op)[0]].role == ROLE_GRADIENT;
+    return is_communication(op) && program.tensors[op_outputs(step, op)[0]].role == ROLE_GRADIENT;
 }
 
 static int find_op(const Plan *plan, const char *name) {
@@ -103,7 +102,8 @@ START_TEST(a_bucket_closes_once_it_has_passed_its_cap) {
     for (int i = 0, n = 0; i < step->op_count; i++)
         if (is_bucket(&step->ops[i])) in_order[n++] = op_outputs(step, &step->ops[i])[0];
     for (int c = 0; c < CAPS * CAPS; c++) {
-        StrategyOptions o = {1, .first_bucket_bytes = caps[c / CAPS], .bucket_bytes = caps[c % CAPS]};
+        StrategyOptions o = {1, .first_bucket_bytes = caps[c / CAPS],
+                             .bucket_bytes = caps[c % CAPS]};
         make(2, 1, &o);
         int64_t cap = o.first_bucket_bytes;
         int seen = 0;
@@ -147,8 +147,9 @@ END_TEST
 
 START_TEST(an_update_waits_for_the_bucket_of_its_gradient) {
     static const char *const waits[][2] = {
-        {"sgd.fc2.bias", "bucket0"},     {"sgd.fc2.weight", "bucket0"},  {"sgd.fc1.bias", "bucket0"},
-        {"sgd.fc1.weight", "bucket0"},   {"sgd.conv2.bias", "bucket1"},  {"sgd.conv2.weight", "bucket1"},
+        {"sgd.fc2.bias", "bucket0"},     {"sgd.fc2.weight", "bucket0"},
+        {"sgd.fc1.bias", "bucket0"},     {"sgd.fc1.weight", "bucket0"},
+        {"sgd.conv2.bias", "bucket1"},   {"sgd.conv2.weight", "bucket1"},
         {"sgd.conv1.weight", "bucket2"}, {"sgd.conv1.bias", "bucket2"}};
     make(3, 1, &defaults);
     for (int i = 0; i < 8; i++)
@@ -289,7 +290,8 @@ START_TEST(the_work_of_the_model_stays_in_its_order) {
             const Op *op = &step->ops[i];
             char name[64];
             if (is_communication(op) || work(op)->kind == KIND_FOLD) continue;
-            snprintf(name, sizeof name, "%s %d.%d", op_name(&program, op), op->shard, op->micro_batch);
+            snprintf(name, sizeof name, "%s %d.%d", op_name(&program, op), op->shard,
+                     op->micro_batch);
             ck_assert_str_eq(name, before[at++]);
         }
         ck_assert_int_eq(at, count);

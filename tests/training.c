@@ -88,7 +88,8 @@ static void watch_finished(void *context, Executor *e) {
     StateWalk s = STATE_WALK(e->program);
     unsigned char *mine = w->out->state + e->rank * w->out->state_bytes;
     while (state_next(&s))
-        memcpy(mine + s.at, executor_data(e, s.tensor), (size_t)e->program->tensors[s.tensor].bytes);
+        memcpy(mine + s.at, executor_data(e, s.tensor),
+               (size_t)e->program->tensors[s.tensor].bytes);
     if (w->probe->finished) w->probe->finished(w->probe->context, e);
 }
 
@@ -100,8 +101,8 @@ static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *
     TRY(job_create(&out->job, options));
     if (probe->edit) probe->edit(probe->context, &out->job);
     out->state_bytes = state_bytes(&out->job.program);
-    void *room = mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                      -1, 0);
+    void *room =
+        mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for the state of the ranks");
     out->state = room;
     Watch w = {.probe = probe, .out = out};
@@ -184,8 +185,7 @@ static const char *compare_losses(const Outcome *a, const Outcome *b, int rank) 
 }
 
 static const char *compare_evaluations(const Outcome *a, const Outcome *b, int rank) {
-    const RankResult *x = &a->training.shared->results[0],
-                     *y = &b->training.shared->results[rank];
+    const RankResult *x = &a->training.shared->results[0], *y = &b->training.shared->results[rank];
     if (x->evaluation_count != y->evaluation_count) return "the numbers of evaluations differ";
     for (int i = 0; i < x->evaluation_count; i++) {
         const Evaluation *e = &x->evaluations[i], *f = &y->evaluations[i];

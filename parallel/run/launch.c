@@ -212,7 +212,7 @@ static void start_child(Children *c, int rank, const RunHooks *hooks, const sigs
     if (pid) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives the launcher
     if (getppid() != parent) _exit(1);
-    char name[16];  // what the kernel keeps: as ps and top show it
+    char name[32];  // as ps and top show it; the kernel keeps 15 bytes
     snprintf(name, sizeof name, "train-rank%d", rank);
     prctl(PR_SET_NAME, name);
     signal(SIGINT, SIG_IGN);  // a terminal sends it to all; the launcher decides

@@ -195,7 +195,7 @@ Status rank_begin_turn(Rank *r, bool *more) {
     int64_t start = t->step_count ? t->steps[t->step_count - 1].end_ps : now_ps(r);
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
-    record->loss = NAN;
+    record->loss = (double)NAN;
     if (in_batch(r))
         record->rows = (int32_t)set_batch(r);
     else if (r->turn.plan == r->job->plan_evaluate)
