@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // sim: completed messages per second of wall time for an all-reduce that is simulated message by
-// message, and the memory it takes; and events per second of the engine alone, with so many pending.
+// message, and the memory it takes; and events per second of the engine alone, with so many
+// pending.
 #include "core/base/clock.h"
 #include "core/base/option.h"
 #include "core/base/rng.h"
@@ -20,14 +21,70 @@ typedef struct {
 
 #define AT(field) .at = offsetof(BenchOptions, field)
 static const Option options[] = {
-    {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,…", .initial = "64,512,4096", .brief = true, .help = "members of the all-reduce, on so many devices"},
-    {.name = "bytes", .kind = OPTION_SIZE, AT(bytes), .value = "SIZE", .initial = "100MB", .brief = true, .help = "all-reduced, in elements of 4 bytes"},
-    {.name = "schedule", .kind = OPTION_CHOICE, AT(schedule), .value = "direct|chain|ring", .initial = "ring", .brief = true, .help = "of the all-reduce"},
-    {.name = "per-node", .kind = OPTION_INT, AT(per_node), .value = "N", .initial = "8", .min = 1, .max = 1e6, .brief = true, .help = "devices of a node"},
-    {.name = "rounds", .kind = OPTION_INT, AT(rounds), .value = "N", .initial = "5", .min = 1, .max = 1e4, .brief = true, .help = "measurements of each"},
-    {.name = "messages", .kind = OPTION_INT, AT(messages), .value = "N", .initial = "2M", .min = 1, .max = 1e12, .brief = true, .help = "at least so many in a measurement"},
-    {.name = "pending", .kind = OPTION_LIST, AT(pending), .value = "N,…", .initial = "1k,64k,1M", .brief = true, .help = "events pending while the engine alone is measured"},
-    {.name = "events", .kind = OPTION_INT, AT(events), .value = "N", .initial = "5M", .min = 1, .max = 1e12, .brief = true, .help = "in a measurement of the engine"},
+    {.name = "ranks",
+     .kind = OPTION_LIST,
+     AT(ranks),
+     .value = "N,…",
+     .initial = "64,512,4096",
+     .brief = true,
+     .help = "members of the all-reduce, on so many devices"},
+    {.name = "bytes",
+     .kind = OPTION_SIZE,
+     AT(bytes),
+     .value = "SIZE",
+     .initial = "100MB",
+     .brief = true,
+     .help = "all-reduced, in elements of 4 bytes"},
+    {.name = "schedule",
+     .kind = OPTION_CHOICE,
+     AT(schedule),
+     .value = "direct|chain|ring",
+     .initial = "ring",
+     .brief = true,
+     .help = "of the all-reduce"},
+    {.name = "per-node",
+     .kind = OPTION_INT,
+     AT(per_node),
+     .value = "N",
+     .initial = "8",
+     .min = 1,
+     .max = 1e6,
+     .brief = true,
+     .help = "devices of a node"},
+    {.name = "rounds",
+     .kind = OPTION_INT,
+     AT(rounds),
+     .value = "N",
+     .initial = "5",
+     .min = 1,
+     .max = 1e4,
+     .brief = true,
+     .help = "measurements of each"},
+    {.name = "messages",
+     .kind = OPTION_INT,
+     AT(messages),
+     .value = "N",
+     .initial = "2M",
+     .min = 1,
+     .max = 1e12,
+     .brief = true,
+     .help = "at least so many in a measurement"},
+    {.name = "pending",
+     .kind = OPTION_LIST,
+     AT(pending),
+     .value = "N,…",
+     .initial = "1k,64k,1M",
+     .brief = true,
+     .help = "events pending while the engine alone is measured"},
+    {.name = "events",
+     .kind = OPTION_INT,
+     AT(events),
+     .value = "N",
+     .initial = "5M",
+     .min = 1,
+     .max = 1e12,
+     .brief = true,
+     .help = "in a measurement of the engine"},
 };
 static const OptionTable option_table = {
     .program = "sim",
@@ -75,8 +132,9 @@ static Status world_init(World *w, const BenchOptions *o, int ranks) {
     TRY(network_init(&w->network, &w->engine));
     TRY(topology_init(&w->topology, &w->network, &topology));
     TRY(transfers_init(&w->transfers, &w->engine, &w->network, &w->topology));
-    w->call = (TransferCall){.what = {COLLECTIVE_ALL_REDUCE, (ScheduleKind)o->schedule, ranks, 0, o->bytes / 4},
-                             .element_bytes = 4};
+    w->call = (TransferCall){
+        .what = {COLLECTIVE_ALL_REDUCE, (ScheduleKind)o->schedule, ranks, 0, o->bytes / 4},
+        .element_bytes = 4};
     return engine_add_actor(&w->engine, &w->call.done.actor, w, ignore, NULL);
 }
 
@@ -116,9 +174,9 @@ static Status measure_all_reduce(Table *t, World *w, const BenchOptions *o, doub
 }
 
 static Status bench_all_reduces(const BenchOptions *o, double *seconds, Arena *a) {
-    static const TableColumn columns[] = {
-        {"ranks", true}, {"messages", true}, {"times", true}, {"s", true}, {"M messages/s", true},
-        {"least", true}, {"most", true}, {"peak MiB", true}};
+    static const TableColumn columns[] = {{"ranks", true}, {"messages", true},     {"times", true},
+                                          {"s", true},     {"M messages/s", true}, {"least", true},
+                                          {"most", true},  {"peak MiB", true}};
     Table t;
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int i = 0; i < o->ranks.count; i++) {

@@ -33,8 +33,8 @@ Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *
     return OK;
 }
 
-// The place of the highest digit in which a time differs from now, and the digit. Nothing that is at
-// another digit of this place, or at a higher place, has to move when now becomes that time.
+// The place of the highest digit in which a time differs from now, and the digit. Nothing that is
+// at another digit of this place, or at a higher place, has to move when now becomes that time.
 static int list_of(const Engine *e, int64_t time_ps) {
     uint64_t differs = (uint64_t)(time_ps ^ e->now_ps) | 1;
     int place = (63 - __builtin_clzll(differs)) / DIGIT_BITS;
@@ -138,8 +138,8 @@ static bool find_earliest(const Engine *e, int *list, int64_t *time_ps) {
     return true;
 }
 
-// Go to the time of the next event, if it is not after `last_ps`; what shares its list now differs at
-// a lower place.
+// Go to the time of the next event, if it is not after `last_ps`; what shares its list now differs
+// at a lower place.
 static bool advance(Engine *e, int64_t last_ps) {
     int list;
     int64_t time_ps;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Discrete events in integer picoseconds. Events come out by time, those of one time in the order in
-// which they went in: a sequence of insertions has one outcome, on any machine.
+// Discrete events in integer picoseconds. Events come out by time, those of one time in the order
+// in which they went in: a sequence of insertions has one outcome, on any machine.
 //
-// What happens belongs to actors: the network, the cores of a host, the lanes of ranks. An event is a
-// few integers for one of them. What depends on everything that happens at an instant (the shares of
-// a link) is settled once all its events are applied; what that adds to the same instant is applied
-// and settled again, before time goes on.
+// What happens belongs to actors: the network, the cores of a host, the lanes of ranks. An event is
+// a few integers for one of them. What depends on everything that happens at an instant (the shares
+// of a link) is settled once all its events are applied; what that adds to the same instant is
+// applied and settled again, before time goes on.
 //
-// The queue is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
-// problem", 1990). Time never runs backwards, so an event can wait in a list for the highest digit, to
-// base 64, in which its time differs from now. Only when all before it are used up is a list sorted, by
-// the digits below: inserting, moving and cancelling cost the same at any number of events. Lists keep
-// their order, and events of one time are always in one list: that is the sequence number.
+// The queue is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest
+// path problem", 1990). Time never runs backwards, so an event can wait in a list for the highest
+// digit, to base 64, in which its time differs from now. Only when all before it are used up is a
+// list sorted, by the digits below: inserting, moving and cancelling cost the same at any number of
+// events. Lists keep their order, and events of one time are always in one list: that is the
+// sequence number.
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 
@@ -45,9 +46,9 @@ typedef struct {
     int64_t event_count;  // that have come out
     EventNode *nodes;     // owned; the first ENGINE_LISTS are the heads of the lists
     int node_count, node_capacity;
-    EventId spare;        // first of the unused nodes, linked by `next`; 0: none
+    EventId spare;                    // first of the unused nodes, linked by `next`; 0: none
     uint64_t waiting[ENGINE_PLACES];  // bit d: the list of digit d at this place is not empty
-    uint32_t unsettled;   // bit k: actor k wants to settle this instant
+    uint32_t unsettled;               // bit k: actor k wants to settle this instant
     int actor_count;
     struct {
         void *context;
@@ -64,8 +65,8 @@ void engine_finish(Engine *e);
 Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *handle,
                         SettleHandler *settle) MUST_USE;
 
-// An event `delay_ps` (not negative) from now; at no delay it comes after those of this instant that
-// are there already. *id may be NULL. ERR_FAILED past the end of time, 2^63 ps or 106 days.
+// An event `delay_ps` (not negative) from now; at no delay it comes after those of this instant
+// that are there already. *id may be NULL. ERR_FAILED past the end of time, 2^63 ps or 106 days.
 Status engine_push(Engine *e, EventId *id, int64_t delay_ps, Event event) MUST_USE;
 
 // Let it come `delay_ps` from now instead, as if it had been inserted now.

@@ -2,13 +2,12 @@
 #include "sim/network.h"
 
 #include "core/base/arena.h"
+#include "core/base/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { FLOW_BEGINS, FLOW_ENDS };
-
-#define CARRIED_PER_BYTE INT64_C(1000000000000)
 
 static Status handle(void *context, Event event);
 static Status settle(void *context);
@@ -60,7 +59,7 @@ Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     for (int h = 0; h < path->hops; h++) latency_ps += n->links[path->links[h]].latency_ps;
     TRY(take_flow(n, &flow));
     Flow *f = &n->flows[flow];
-    f->left = path->hops ? (Carried)bytes * CARRIED_PER_BYTE : 0;
+    f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;
     f->rate = 0;
     f->done = done;
     f->path = *path;
@@ -81,8 +80,7 @@ static void occupy(Network *n, int32_t flow) {
     for (int h = 0; h < f->path.hops; h++) {
         Link *l = &n->links[f->path.links[h]];
         int32_t here = flow * PATH_LINKS + h;
-        if (l->first >= 0)
-            n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
+        if (l->first >= 0) n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
         f->next[h] = l->first;
         f->previous[h] = -1;
         l->first = here;
@@ -122,6 +120,16 @@ static Status handle(void *context, Event event) {
     return engine_deliver(n->engine, done);
 }
 
+Status carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) {
+    Carried time = (left + (Carried)bytes_per_s - 1) / (Carried)bytes_per_s;
+    if (time > INT64_MAX)
+        FAIL(ERR_FAILED,
+             "simulated time ends after 106 days: %lld bytes would take longer at %lld bytes/s",
+             (long long)(left / PS_PER_S), (long long)bytes_per_s);
+    *ps = (int64_t)time;
+    return OK;
+}
+
 // From now on the flow has another rate: what it has carried so far, and when it will end.
 static Status set_rate(Network *n, int32_t flow, int64_t rate) {
     Flow *f = &n->flows[flow];
@@ -129,8 +137,8 @@ static Status set_rate(Network *n, int32_t flow, int64_t rate) {
     f->left -= (Carried)f->rate * (Carried)(n->engine->now_ps - f->since_ps);
     f->since_ps = n->engine->now_ps;
     f->rate = rate;
-    Carried ps = (f->left + (Carried)rate - 1) / (Carried)rate;
-    int64_t delay_ps = ps < INT64_MAX ? (int64_t)ps : INT64_MAX;
+    int64_t delay_ps = 0;
+    TRY(carried_time(&delay_ps, f->left, rate));
     if (f->event) return engine_move(n->engine, f->event, delay_ps);
     Event ends = {.actor = n->actor, .kind = FLOW_ENDS, .a = flow};
     return engine_push(n->engine, &f->event, delay_ps, ends);
@@ -187,15 +195,17 @@ static void freeze_flows(Network *n, const Link *full, int64_t level) {
 }
 
 // Raise the rates of all flows of the part together; whenever a link is full, its flows stay there.
-// A share is at least 1: a link whose flows were fewer than its bytes/s keeps that property, because
-// nobody froze above the share that it had to offer.
+// A share is at least 1: a link whose flows were fewer than its bytes/s keeps that property,
+// because nobody froze above the share that it had to offer.
 static Status fill(Network *n) {
     int32_t *links = n->part_links;
     for (int i = 0; i < n->part_link_count; i++) {
         const Link *l = &n->links[links[i]];
         if (l->flows > l->bytes_per_s)
-            FAIL(ERR_FAILED, "a link of %lld bytes/s carries %d messages at once: less than 1 byte/s "
-                 "each; give it more", (long long)l->bytes_per_s, l->flows);
+            FAIL(ERR_FAILED,
+                 "a link of %lld bytes/s carries %d messages at once: less than 1 byte/s "
+                 "each; give it more",
+                 (long long)l->bytes_per_s, l->flows);
     }
     for (int open = n->part_link_count; open > 0;) {
         int still_open = 0;

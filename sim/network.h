@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Messages as flows over links that share them fairly. A message pays the latency of its path first,
-// without occupying it; then its bytes flow over all links of the path at one rate.
+// Messages as flows over links that share them fairly. A message pays the latency of its path
+// first, without occupying it; then its bytes flow over all links of the path at one rate.
 //
 // Rates are max-min fair: nobody can get more without taking from someone who has no more than he.
-// They are found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2), in whole
-// bytes per second: of a link's capacity less than one byte/s for each of its flows stays unused. The
-// links that fill at the same level freeze together, so that rates do not depend on numbering. Only
-// flows that are connected through shared links to one that came or went are looked at.
+// They are found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2), in
+// whole bytes per second: of a link's capacity less than one byte/s for each of its flows stays
+// unused. The links that fill at the same level freeze together, so that rates do not depend on
+// numbering. Only flows that are connected through shared links to one that came or went are looked
+// at.
 //
-// Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond): what is
-// left is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
+// Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond): what
+// is left is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
 #ifndef SIM_NETWORK_H
 #define SIM_NETWORK_H
 
@@ -36,12 +37,15 @@ typedef struct {
 
 typedef unsigned __int128 Carried;  // bytes x 10^12
 
+// How long it takes at a rate, rounded up. ERR_FAILED for more than 2^63 ps, or 106 days.
+Status carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
+
 typedef struct {
-    Carried left;                    // at since_ps
-    int64_t rate, since_ps;          // bytes/s; 0: it pays its latency, or came in this instant
-    int64_t share;                   // while shares are solved: the new rate, 0: not frozen
+    Carried left;            // at since_ps
+    int64_t rate, since_ps;  // bytes/s; 0: it pays its latency, or came in this instant
+    int64_t share;           // while shares are solved: the new rate, 0: not frozen
     Event done;
-    EventId event;                   // of the end of its latency, then of its end
+    EventId event;  // of the end of its latency, then of its end
     Path path;
     int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link: 4 * flow + hop, or -1
     bool visited;
@@ -50,26 +54,27 @@ typedef struct {
 typedef struct {
     Engine *engine;  // borrowed
     int16_t actor;
-    Link *links;     // owned, like all arrays below
+    Link *links;  // owned, like all arrays below
     Flow *flows;
-    int32_t *changed;         // links whose flows came or went in this instant
+    int32_t *changed;                  // links whose flows came or went in this instant
     int32_t *part_links, *part_flows;  // while shares are solved: what is connected
     int link_count, link_capacity, changed_count, changed_capacity;
     int flow_count, flow_capacity, part_link_count, part_link_capacity, part_flow_count;
     int part_flow_capacity;
-    int32_t spare;            // first of the unused flows, linked by next[0]; -1: none
-    int64_t messages;         // that have arrived
+    int32_t spare;     // first of the unused flows, linked by next[0]; -1: none
+    int64_t messages;  // that have arrived
 } Network;
 
 Status network_init(Network *n, Engine *e) MUST_USE;
 void network_finish(Network *n);
 
 // One direction of a link, at least 1 byte/s.
-Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t latency_ps) MUST_USE;
+Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
+                        int64_t latency_ps) MUST_USE;
 
-// A message leaves now; `done` is delivered when all of it has arrived. Nothing is kept of it then. A
-// message of no bytes takes the latency only. ERR_FAILED, when shares are solved, if a link has less
-// than 1 byte/s for each of its flows.
+// A message leaves now; `done` is delivered when all of it has arrived. Nothing is kept of it then.
+// A message of no bytes takes the latency only. ERR_FAILED, when shares are solved, if a link has
+// less than 1 byte/s for each of its flows.
 Status network_start(Network *n, const Path *path, int64_t bytes, Event done) MUST_USE;
 
 #endif

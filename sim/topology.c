@@ -31,8 +31,9 @@ Path topology_path(const Topology *t, int source, int destination) {
     if (source == destination) return (Path){.hops = 0};
     if (from == to) return (Path){.links = {up, down}, .hops = 2};
     if (!t->shared_rail)
-        return (Path){.links = {t->first_rail + 2 * source + UP, t->first_rail + 2 * destination + DOWN},
-                      .hops = 2};
+        return (Path){
+            .links = {t->first_rail + 2 * source + UP, t->first_rail + 2 * destination + DOWN},
+            .hops = 2};
     return (Path){.links = {up, t->first_rail + 2 * from + UP, t->first_rail + 2 * to + DOWN, down},
                   .hops = 4};
 }

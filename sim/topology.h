@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Nodes of devices as links of a network. Every device has a link up to the switch of its node and one
-// down from it; switches and the fabric between nodes never fill. Where a node's traffic leaves it,
-// each device has a rail of its own, or all of a node share one. Nothing is looked up: a link's number
-// is a formula.
+// Nodes of devices as links of a network. Every device has a link up to the switch of its node and
+// one down from it; switches and the fabric between nodes never fill. Where a node's traffic leaves
+// it, each device has a rail of its own, or all of a node share one. Nothing is looked up: a link's
+// number is a formula.
 #ifndef SIM_TOPOLOGY_H
 #define SIM_TOPOLOGY_H
 
@@ -27,8 +27,8 @@ Status topology_init(Topology *t, Network *n, const TopologyOptions *o) MUST_USE
 
 int topology_devices(const Topology *t);
 
-// From device to device, numbered node by node. Within a node: up, down. Between nodes: the rails of
-// both devices; or, where a node shares one, up, both rails, down. To itself: no links.
+// From device to device, numbered node by node. Within a node: up, down. Between nodes: the rails
+// of both devices; or, where a node shares one, up, both rails, down. To itself: no links.
 Path topology_path(const Topology *t, int source, int destination);
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sim/transfer.h"
 
+#include "core/base/units.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -26,13 +28,12 @@ static Status validate(const Transfers *t, const TransferCall *call) {
     for (int i = 0; i < c->ranks; i++) {
         int device = call->devices ? call->devices[i] : i;
         if (device < 0 || device >= devices)
-            FAIL(ERR_USAGE, "%s: member %d is on device %d of %d", collective_name(c->kind), i, device,
-                 devices);
+            FAIL(ERR_USAGE, "%s: member %d is on device %d of %d", collective_name(c->kind), i,
+                 device, devices);
     }
     if (call->element_bytes < 1 || c->elements > INT64_MAX / call->element_bytes / c->ranks)
-        FAIL(ERR_USAGE, "%s of %lld elements of %lld bytes over %d ranks",
-             collective_name(c->kind), (long long)c->elements, (long long)call->element_bytes,
-             c->ranks);
+        FAIL(ERR_USAGE, "%s of %lld elements of %lld bytes over %d ranks", collective_name(c->kind),
+             (long long)c->elements, (long long)call->element_bytes, c->ranks);
     return OK;
 }
 
@@ -133,9 +134,9 @@ static Status add_up(Transfers *t, int32_t id, int member, bool *ended) {
     int64_t bytes = x->members[member].added_bytes, rate = x->call.add_bytes_per_s;
     *ended = bytes == 0 || rate == 0;
     if (*ended) return end_round(t, id, member);
-    Carried ps = ((Carried)bytes * 1000000000000 + (Carried)rate - 1) / (Carried)rate;
-    return engine_push(t->engine, NULL, ps < INT64_MAX ? (int64_t)ps : INT64_MAX,
-                       (Event){t->actor, MEMBER_HAS_ADDED, id, member});
+    int64_t delay_ps = 0;
+    TRY(carried_time(&delay_ps, (Carried)bytes * PS_PER_S, rate));
+    return engine_push(t->engine, NULL, delay_ps, (Event){t->actor, MEMBER_HAS_ADDED, id, member});
 }
 
 // As far as the member gets without time passing.
@@ -173,6 +174,5 @@ static Status handle(void *context, Event event) {
 }
 
 Status transfer_arrive(Transfers *t, int32_t id, int member, int64_t delay_ps) {
-    return engine_push(t->engine, NULL, delay_ps,
-                       (Event){t->actor, MEMBER_ARRIVES, id, member});
+    return engine_push(t->engine, NULL, delay_ps, (Event){t->actor, MEMBER_ARRIVES, id, member});
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Collectives on a network, message by message, by their schedules (parallel/collective/collective.h).
-// A member goes through the rounds in order: it starts a round when the sources of its steps have
-// ended the rounds before; all its messages then travel at once; when the last has arrived, it adds up
-// what is to be added and has ended the round. Steps within a device cost nothing but the adding, and
-// a round in which a member does nothing ends at once.
+// Collectives on a network, message by message, by their schedules
+// (parallel/collective/collective.h). A member goes through the rounds in order: it starts a round
+// when the sources of its steps have ended the rounds before; all its messages then travel at once;
+// when the last has arrived, it adds up what is to be added and has ended the round. Steps within a
+// device cost nothing but the adding, and a round in which a member does nothing ends at once.
 //
-// Any number of collectives may be under way. Nothing is allocated for one of at most as many members
-// as a finished one had.
+// Any number of collectives may be under way. Nothing is allocated for one of at most as many
+// members as a finished one had.
 #ifndef SIM_TRANSFER_H
 #define SIM_TRANSFER_H
 
@@ -16,9 +16,10 @@
 typedef struct {
     Collective what;
     int64_t element_bytes;
-    const int32_t *devices;   // [what.ranks] where the members are; borrowed. NULL: member i on device i
+    const int32_t
+        *devices;  // [what.ranks] where the members are; borrowed. NULL: member i on device i
     int64_t add_bytes_per_s;  // at which a member adds a chunk to another; 0: in no time
-    Event done;               // delivered when a member has ended its last round, `b` being the member
+    Event done;  // delivered when a member has ended its last round, `b` being the member
 } TransferCall;
 
 typedef struct {
@@ -33,19 +34,19 @@ typedef struct {
 typedef struct {
     TransferCall call;
     int64_t rounds;
-    TransferMember *members;  // owned
+    TransferMember *members;    // owned
     int member_capacity, left;  // left: members that have not ended
     int32_t spare;
 } Transfer;
 
 typedef struct {
-    Engine *engine;            // borrowed, like network and topology
+    Engine *engine;  // borrowed, like network and topology
     Network *network;
     const Topology *topology;
     int16_t actor;
-    Transfer *items;           // owned
+    Transfer *items;  // owned
     int count, capacity;
-    int32_t spare;             // first of the finished ones, linked by `spare`; -1: none
+    int32_t spare;  // first of the finished ones, linked by `spare`; -1: none
 } Transfers;
 
 Status transfers_init(Transfers *t, Engine *e, Network *n, const Topology *topology) MUST_USE;

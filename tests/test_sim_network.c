@@ -204,20 +204,26 @@ START_TEST(what_cannot_be_simulated_is_an_error) {
 }
 END_TEST
 
+// Check's assertions allocate, so that nothing is asserted while it is counted.
+static Status ignore(void *context, Event event) { return OK; }
+
 START_TEST(nothing_is_kept_of_a_message_that_has_arrived) {
     World *w = world_create();
-    int32_t link = add_link(w, GB, 100);
+    Path path = path1(add_link(w, GB, 100));
+    Event done = {.a = 0};
+    ck_assert_ok(engine_add_actor(&w->engine, &done.actor, w, ignore, NULL));
     for (int round = 0; round < 4; round++) {
-        int before = allocations();
-        w->count = w->arrived_count = 0;
-        w->network.messages = 0;
-        int64_t now = w->engine.now_ps;
-        for (int i = 0; i < MESSAGES; i++) send(w, path1(link), 100 + i, now + i / 3 * 1000);
-        run(w);
-        if (round > 0) ck_assert_int_eq(allocations(), before);
-        ck_assert_int_eq(w->network.links[link].flows, 0);
+        int before = allocations(), failed = 0;
+        for (int i = 0; i < MESSAGES; i++)
+            failed += network_start(&w->network, &path, 100 + i, done) != OK;
+        failed += engine_run(&w->engine) != OK;
+        int after = allocations();
+        ck_assert_int_eq(failed, 0);
+        ck_assert_int_eq(w->network.messages, (round + 1) * MESSAGES);
+        ck_assert_int_eq(w->network.flow_count, MESSAGES);
+        ck_assert_int_eq(w->network.links[0].flows, 0);
+        if (round > 0) ck_assert_int_eq(after, before);
     }
-    ck_assert_int_le(w->network.flow_count, MESSAGES);
     world_destroy(w);
 }
 END_TEST
@@ -276,9 +282,12 @@ static void ends_by_definition(const World *w, int64_t end_ps[MESSAGES]) {
         for (int l = 0; l < water.links; l++) water.capacity[l] = w->network.links[l].bytes_per_s;
         for (int i = 0; i < w->count; i++) {
             if (end_ps[i] >= 0) continue;
-            if (begin_ps[i] <= now && left[i] == 0) end_ps[i] = now;
-            else if (begin_ps[i] > now && begin_ps[i] < next) next = begin_ps[i];
-            else if (begin_ps[i] <= now) which[water.flows] = i, water.paths[water.flows++] = &w->paths[i];
+            if (begin_ps[i] <= now && left[i] == 0)
+                end_ps[i] = now;
+            else if (begin_ps[i] > now && begin_ps[i] < next)
+                next = begin_ps[i];
+            else if (begin_ps[i] <= now)
+                which[water.flows] = i, water.paths[water.flows++] = &w->paths[i];
         }
         water_rise(&water);
         for (int f = 0; f < water.flows; f++) {
@@ -309,8 +318,8 @@ static World *random_world(uint32_t seed, int messages) {
         Path p = {.hops = 1 + (int32_t)rng_below(&r, (uint32_t)(links < 4 ? links : 4))};
         memcpy(p.links, order, sizeof p.links);
         // Often at the same instant, and often for a whole number of seconds.
-        int64_t start_ps = rng_below(&r, 2) ? rng_below(&r, 20) * PS_PER_S
-                                            : rng_u32(&r) * INT64_C(5000);
+        int64_t start_ps =
+            rng_below(&r, 2) ? rng_below(&r, 20) * PS_PER_S : rng_u32(&r) * INT64_C(5000);
         send(w, p, rng_below(&r, 4) ? rng_below(&r, 200) : rng_below(&r, 5) * 60, start_ps);
     }
     return w;
@@ -323,8 +332,8 @@ START_TEST(every_message_ends_when_the_definition_says) {
         ends_by_definition(w, want);
         run(w);
         for (int i = 0; i < w->count; i++)
-            ck_assert_msg(w->end_ps[i] == want[i], "seed %u, message %d ends at %lld, not %lld", seed, i,
-                          (long long)w->end_ps[i], (long long)want[i]);
+            ck_assert_msg(w->end_ps[i] == want[i], "seed %u, message %d ends at %lld, not %lld",
+                          seed, i, (long long)w->end_ps[i], (long long)want[i]);
         world_destroy(w);
     }
 }
@@ -336,7 +345,8 @@ static void check_rates(const World *w) {
     int64_t used[8] = {0}, most[8] = {0};
     const Network *n = &w->network;
     for (int l = 0; l < n->link_count; l++) {
-        for (int32_t at = n->links[l].first; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+        for (int32_t at = n->links[l].first; at >= 0;
+             at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
             int64_t rate = n->flows[at / PATH_LINKS].rate;
             ck_assert_int_gt(rate, 0);
             used[l] += rate;
@@ -345,7 +355,8 @@ static void check_rates(const World *w) {
         ck_assert_int_le(used[l], n->links[l].bytes_per_s);
     }
     for (int l = 0; l < n->link_count; l++) {
-        for (int32_t at = n->links[l].first; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+        for (int32_t at = n->links[l].first; at >= 0;
+             at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
             const Flow *f = &n->flows[at / PATH_LINKS];
             bool stopped = false;
             for (int h = 0; h < f->path.hops; h++) {
@@ -396,7 +407,7 @@ END_TEST
 
 START_TEST(messages_arrive_in_the_same_order_twice) {
     for (uint32_t seed = 1; seed <= 20; seed++) {
-        World *w = random_world(seed, 100), *again = random_world(seed, 100);
+        World *w = random_world(seed, 30), *again = random_world(seed, 30);
         run(w);
         run(again);
         ck_assert_mem_eq(w->arrived, again->arrived, sizeof w->arrived);
@@ -416,13 +427,14 @@ static void ck_assert_path(Path p, int hops, int a, int b, int c, int d) {
 START_TEST(devices_meet_at_their_switch_and_nodes_over_rails) {
     World *w = world_create();
     Topology t;
-    TopologyOptions o = {.nodes = 3, .devices_per_node = 2, .link = {300 * GB, 1}, .rail = {25 * GB, 2}};
+    TopologyOptions o = {
+        .nodes = 3, .devices_per_node = 2, .link = {300 * GB, 1}, .rail = {25 * GB, 2}};
     ck_assert_ok(topology_init(&t, &w->network, &o));
     ck_assert_int_eq(topology_devices(&t), 6);
     ck_assert_int_eq(w->network.link_count, 24);  // up and down, link and rail, of 6 devices
     ck_assert_path(topology_path(&t, 3, 3), 0, 0, 0, 0, 0);
-    ck_assert_path(topology_path(&t, 2, 3), 2, 4, 7, 0, 0);             // up of 2, down of 3
-    ck_assert_path(topology_path(&t, 0, 5), 2, 12, 12 + 11, 0, 0);      // rail up of 0, rail down of 5
+    ck_assert_path(topology_path(&t, 2, 3), 2, 4, 7, 0, 0);         // up of 2, down of 3
+    ck_assert_path(topology_path(&t, 0, 5), 2, 12, 12 + 11, 0, 0);  // rail up of 0, rail down of 5
     ck_assert_int_eq(w->network.links[4].bytes_per_s, 300 * GB);
     ck_assert_int_eq(w->network.links[23].bytes_per_s, 25 * GB);
     ck_assert_int_eq(w->network.links[23].latency_ps, 2);
@@ -458,6 +470,7 @@ SUITE("sim_network", a_message_takes_its_latency_and_its_bytes,
       who_comes_as_another_goes_shares_nothing_with_him,
       the_largest_message_arrives_in_the_last_picosecond, what_cannot_be_simulated_is_an_error,
       nothing_is_kept_of_a_message_that_has_arrived, every_message_ends_when_the_definition_says,
-      rates_are_max_min_fair_at_every_instant, numbering_links_and_messages_otherwise_changes_nothing,
+      rates_are_max_min_fair_at_every_instant,
+      numbering_links_and_messages_otherwise_changes_nothing,
       messages_arrive_in_the_same_order_twice, devices_meet_at_their_switch_and_nodes_over_rails,
       a_topology_of_no_or_too_many_devices_is_refused)

@@ -28,7 +28,12 @@ static void setup(Setup *s, int ranks, int cores) {
     memset(s, 0, sizeof *s);
     s->ranks = ranks;
     s->plan = make_program(&s->p, ranks);
-    s->host = (HostModel){.cores = cores, .spin_ps = 1000, .poll_ps = 10, .wake_ps = 500, .wake_same_core_ps = 50, .corun_permille = 1000};
+    s->host = (HostModel){.cores = cores,
+                          .spin_ps = 1000,
+                          .poll_ps = 10,
+                          .wake_ps = 500,
+                          .wake_same_core_ps = 50,
+                          .corun_permille = 1000};
     make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
     make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
 }
@@ -44,10 +49,13 @@ static void prepare(Setup *s) {
     }
 }
 
-static void cost(Setup *s, int rank, int op, int64_t ps) { s->costs[rank].ops[0][op] = (OpCost){ps, SOURCE_REPLAYED, true}; }
+static void cost(Setup *s, int rank, int op, int64_t ps) {
+    s->costs[rank].ops[0][op] = (OpCost){ps, SOURCE_REPLAYED, true};
+}
 
 static Status simulate(Setup *s) {
-    const SimulateOptions o = {.program = &s->p, .costs = s->cost_of, .host = &s->host, .ranks = s->ranks};
+    const SimulateOptions o = {
+        .program = &s->p, .costs = s->cost_of, .host = &s->host, .ranks = s->ranks};
     return simulate_host(s->line_of, &o);
 }
 
@@ -62,7 +70,9 @@ static void finish(Setup *s) {
 START_TEST(operations_of_one_rank_follow_each_other) {
     Setup s;
     setup(&s, 1, 1);
-    for (int i = 0; i < 3; i++) make_op(&s.p, s.plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .micro_batch = i}, "g", "w");
+    for (int i = 0; i < 3; i++)
+        make_op(&s.p, s.plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .micro_batch = i}, "g",
+                "w");
     prepare(&s);
     for (int i = 0; i < 3; i++) cost(&s, 0, i, 100 * (i + 1));
     s.costs[0].dispatch_ps = 7;
@@ -106,12 +116,14 @@ START_TEST(who_ends_leaves_its_share_to_the_others) {
 END_TEST
 
 static void make_reduced(Setup *s) {
-    make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .phase = PHASE_BACKWARD}, "g", "w");
-    make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g", "g");
+    make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .phase = PHASE_BACKWARD},
+            "g", "w");
+    make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g",
+            "g");
 }
 
-// Rank 0 has its gradient at 100 and waits; rank 1 at 400, which rank 0, spinning, sees 10 later. Shares
-// take 30: rank 1 from 400 to 430, rank 0 from 410 to 440; rank 1 sees that at 450.
+// Rank 0 has its gradient at 100 and waits; rank 1 at 400, which rank 0, spinning, sees 10 later.
+// Shares take 30: rank 1 from 400 to 430, rank 0 from 410 to 440; rank 1 sees that at 450.
 START_TEST(an_all_reduce_waits_for_its_last_member) {
     Setup s;
     setup(&s, 2, 2);
@@ -150,10 +162,11 @@ START_TEST(communication_moves_on_between_operations_only) {
     make_tensor(&s.p, "h", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
     make_op(&s.p, s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
     prepare(&s);
-    for (int r = 0; r < 2; r++) cost(&s, r, 0, r ? 120 : 100), cost(&s, r, 1, 30), cost(&s, r, 2, 500);
+    for (int r = 0; r < 2; r++)
+        cost(&s, r, 0, r ? 120 : 100), cost(&s, r, 1, 30), cost(&s, r, 2, 500);
     ck_assert_ok(simulate(&s));
-    // Rank 0 computes until 600, then does its share: 630. Rank 1 comes at 120, does its share at once
-    // (150), computes until 650 and finds everything done.
+    // Rank 0 computes until 600, then does its share: 630. Rank 1 comes at 120, does its share at
+    // once (150), computes until 650 and finds everything done.
     ck_assert_int_eq(end_of(&s, 0), 630);
     ck_assert_int_eq(end_of(&s, 1), 650);
     finish(&s);
@@ -183,6 +196,7 @@ START_TEST(a_deadlock_names_who_waits_where) {
 }
 END_TEST
 
-SUITE("simulate", operations_of_one_rank_follow_each_other, three_ranks_share_two_cores, who_ends_leaves_its_share_to_the_others,
-      an_all_reduce_waits_for_its_last_member, a_rank_that_waits_long_has_to_be_woken,
-      communication_moves_on_between_operations_only, an_unknown_cost_is_named, a_deadlock_names_who_waits_where)
+SUITE("simulate", operations_of_one_rank_follow_each_other, three_ranks_share_two_cores,
+      who_ends_leaves_its_share_to_the_others, an_all_reduce_waits_for_its_last_member,
+      a_rank_that_waits_long_has_to_be_woken, communication_moves_on_between_operations_only,
+      an_unknown_cost_is_named, a_deadlock_names_who_waits_where)
