@@ -22,12 +22,52 @@ typedef struct {
 
 #define AT(field) .at = offsetof(BenchOptions, field)
 static const Option options[] = {
-    {.name = "model", .kind = OPTION_STRING, AT(model), .value = "NAME|FILE", .initial = "net", .brief = true, .help = "built-in model or model file"},
-    {.name = "device", .kind = OPTION_STRING, AT(device), .value = "NAME", .initial = "cpu", .brief = true, .help = "reference or cpu"},
-    {.name = "dtype", .kind = OPTION_CHOICE, AT(dtype), .value = "f32|f64", .initial = "f32", .brief = true, .help = "type of the arithmetic"},
-    {.name = "batch", .kind = OPTION_INT, AT(batch), .value = "B", .initial = "64", .min = 1, .max = 1e6, .brief = true, .help = "samples a step"},
-    {.name = "rounds", .kind = OPTION_INT, AT(rounds), .value = "N", .initial = "15", .min = 1, .max = 1e4, .brief = true, .help = "measurements of every operation"},
-    {.name = "repeat", .kind = OPTION_DURATION, AT(repeat_ps), .value = "TIME", .initial = "2ms", .brief = true, .help = "how long an operation is repeated per measurement"},
+    {.name = "model",
+     .kind = OPTION_STRING,
+     AT(model),
+     .value = "NAME|FILE",
+     .initial = "net",
+     .brief = true,
+     .help = "built-in model or model file"},
+    {.name = "device",
+     .kind = OPTION_STRING,
+     AT(device),
+     .value = "NAME",
+     .initial = "cpu",
+     .brief = true,
+     .help = "reference or cpu"},
+    {.name = "dtype",
+     .kind = OPTION_CHOICE,
+     AT(dtype),
+     .value = "f32|f64",
+     .initial = "f32",
+     .brief = true,
+     .help = "type of the arithmetic"},
+    {.name = "batch",
+     .kind = OPTION_INT,
+     AT(batch),
+     .value = "B",
+     .initial = "64",
+     .min = 1,
+     .max = 1e6,
+     .brief = true,
+     .help = "samples a step"},
+    {.name = "rounds",
+     .kind = OPTION_INT,
+     AT(rounds),
+     .value = "N",
+     .initial = "15",
+     .min = 1,
+     .max = 1e4,
+     .brief = true,
+     .help = "measurements of every operation"},
+    {.name = "repeat",
+     .kind = OPTION_DURATION,
+     AT(repeat_ps),
+     .value = "TIME",
+     .initial = "2ms",
+     .brief = true,
+     .help = "how long an operation is repeated per measurement"},
 };
 static const OptionTable option_table = {
     .program = "kernels",
@@ -57,15 +97,18 @@ static void load(void *context, const LoadCall *call) {
     for (int i = 1; i < call->x.dims; i++) sample *= call->x.shape[i];
     for (int64_t i = 0; i < call->rows * sample; i++) {
         if (b->options->dtype)
-            ((double *)call->x.data)[i] = rng_float(&r) * 2.0f - 1.0f;
+            ((double *)call->x.data)[i] = (double)rng_float(&r) * 2 - 1;
         else
-            ((float *)call->x.data)[i] = rng_float(&r) * 2.0f - 1.0f;
+            ((float *)call->x.data)[i] = (double)rng_float(&r) * 2 - 1;
     }
-    for (int64_t i = 0; i < call->rows; i++) ((int32_t *)call->labels.data)[i] = (int32_t)rng_below(&r, 10);
+    for (int64_t i = 0; i < call->rows; i++)
+        ((int32_t *)call->labels.data)[i] = (int32_t)rng_below(&r, 10);
     b->load_ns += clock_thread_cpu_ns() - start;
 }
 
-static bool is_timed(const Bench *b, int op) { return b->executor.plans[b->plan].ops[op].class == CLASS_COMPUTE; }
+static bool is_timed(const Bench *b, int op) {
+    return b->executor.plans[b->plan].ops[op].class == CLASS_COMPUTE;
+}
 
 static void before(void *context, int rank, int plan, int op) {
     Bench *b = context;
@@ -87,7 +130,8 @@ static void set_scalars(Bench *b) {
         const char *name = tensor_name(&b->program, t);
         if (b->program.tensors[t].role != ROLE_SCALAR || !executor_data(&b->executor, t)) continue;
         if (!strncmp(name, "rows.", 5)) executor_set_i64(&b->executor, t, b->options->batch);
-        if (!strcmp(name, "inverse_count")) executor_set_f64(&b->executor, t, 1.0 / (double)b->options->batch);
+        if (!strcmp(name, "inverse_count"))
+            executor_set_f64(&b->executor, t, 1.0 / (double)b->options->batch);
     }
 }
 
@@ -95,7 +139,8 @@ static void initialise(Bench *b) {
     for (int t = 0; t < b->program.tensor_count; t++) {
         const Tensor *tensor = &b->program.tensors[t];
         if (tensor->role != ROLE_PARAMETER || tensor->logical == NONE) continue;
-        model_initialise(&b->program, tensor->logical, 1, (Dtype)tensor->dtype, executor_data(&b->executor, t));
+        model_initialise(&b->program, tensor->logical, 1, (Dtype)tensor->dtype,
+                         executor_data(&b->executor, t));
     }
 }
 
@@ -103,7 +148,11 @@ static Status make(Bench *b, Arena *a) {
     const BenchOptions *o = b->options;
     const Device *device;
     Model model;
-    JobOptions job = {.ranks = 1, .micro_batches = 1, .batch = o->batch, .dtype = o->dtype ? DTYPE_F64 : DTYPE_F32, .sgd = {.momentum = 0.9}};
+    JobOptions job = {.ranks = 1,
+                      .micro_batches = 1,
+                      .batch = o->batch,
+                      .dtype = o->dtype ? DTYPE_F64 : DTYPE_F32,
+                      .sgd = {.momentum = 0.9}};
     TRY(device_find(&device, o->device));
     TRY(model_read(&model, a, o->model));
     TRY(job_program(&b->program, &job, &model));
@@ -111,10 +160,12 @@ static Status make(Bench *b, Arena *a) {
     TRY(plan_check(programs, NULL, 1));
     TRY(program_lower(&b->program, device->traits));
     b->plan = program_find_plan(&b->program, "step");
-    TRY(executor_create(&b->executor, a, &b->program, 0, device, NULL, &(ExecutorHooks){.context = b, .load = load, .before = before}));
+    TRY(executor_create(&b->executor, a, &b->program, 0, device, NULL,
+                        &(ExecutorHooks){.context = b, .load = load, .before = before}));
     b->op_ns = ARENA_NEW(a, double, b->program.plans[b->plan].op_count * o->rounds);
     b->step_ns = ARENA_NEW(a, double, o->rounds);
-    if (!b->op_ns || !b->step_ns) FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
+    if (!b->op_ns || !b->step_ns)
+        FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
     initialise(b);
     set_scalars(b);
     return OK;
@@ -164,7 +215,9 @@ static double add_row(Table *t, const Bench *b, const char *name, double *ns, in
 }
 
 static Status print(Bench *b, Arena *a) {
-    static const TableColumn columns[] = {{"operation", false}, {"us", true}, {"least", true}, {"most", true}, {"us/sample", true}, {"GFLOP/s", true}};
+    static const TableColumn columns[] = {{"operation", false}, {"us", true},
+                                          {"least", true},      {"most", true},
+                                          {"us/sample", true},  {"GFLOP/s", true}};
     const Plan *plan = &b->program.plans[b->plan];
     Table t;
     double sum = 0;
@@ -173,14 +226,17 @@ static Status print(Bench *b, Arena *a) {
     for (int op = 0; op < plan->op_count; op++) {
         if (!is_timed(b, op)) continue;
         const Work *w = &b->program.works[plan->ops[op].work];
-        sum += add_row(&t, b, op_name(&b->program, &plan->ops[op]), &b->op_ns[op * b->options->rounds], w->flops);
+        sum += add_row(&t, b, op_name(&b->program, &plan->ops[op]),
+                       &b->op_ns[op * b->options->rounds], w->flops);
         flops += w->flops;
     }
     double step = add_row(&t, b, "whole step", b->step_ns, flops);
     TRY(table_print(stdout, &t, TABLE_TEXT));
     double batch = (double)b->options->batch;
-    printf("\nsum of operations %.2f us a sample, %.0f samples/s; whole steps %.2f us, %.0f samples/s (medians of %lld)\n",
-           sum / 1e3 / batch, batch / sum * 1e9, step / 1e3 / batch, batch / step * 1e9, (long long)b->options->rounds);
+    printf("\nsum of operations %.2f us a sample, %.0f samples/s; whole steps %.2f us, %.0f "
+           "samples/s (medians of %lld)\n",
+           sum / 1e3 / batch, batch / sum * 1e9, step / 1e3 / batch, batch / step * 1e9,
+           (long long)b->options->rounds);
     return OK;
 }
 

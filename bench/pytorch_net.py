@@ -36,7 +36,9 @@ def measure(tuned, ranks, seconds, batch):
     if tuned:
         net = net.to(memory_format=torch.channels_last)
         xs = [x.to(memory_format=torch.channels_last) for x in xs]
-    model = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True) if ranks > 1 else net
+    model = net
+    if ranks > 1:
+        model = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True)
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
     def step(i):
@@ -57,7 +59,8 @@ def measure(tuned, ranks, seconds, batch):
         begin = time.perf_counter()
         step(i)
         times.append(time.perf_counter() - begin)
-    return {'batch': batch, 'samples_per_s': ranks * batch / statistics.median(times), 'steps': steps}
+    rate = ranks * batch / statistics.median(times)
+    return {'batch': batch, 'samples_per_s': rate, 'steps': steps}
 
 
 def work(rank, tuned, ranks, seconds, batches, port):
@@ -75,7 +78,8 @@ def work(rank, tuned, ranks, seconds, batches, port):
 
 
 if __name__ == '__main__':
-    kind, ranks, seconds, batches = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), [int(b) for b in sys.argv[4:]]
+    kind, ranks, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    batches = [int(b) for b in sys.argv[4:]]
     arguments = (kind == 'tuned', ranks, seconds, batches, 20000 + os.getpid() % 20000)
     if ranks > 1:
         torch.multiprocessing.spawn(work, arguments, nprocs=ranks)

@@ -11,10 +11,21 @@ enum { ROUNDS_MOST = 100 };
 
 // Median duration of a step, in microseconds; 0 when the run failed.
 static double median_step(bool spans, int64_t steps, int ranks) {
-    const JobOptions options = {.model = "net", .data = "digits:count=4000", .device = "cpu", .ranks = ranks,
-                                .micro_batches = 1, .batch = 64 * ranks, .steps = steps, .epochs = 1,
-                                .learning_rate = 0.01, .test_fraction = 0.15, .sgd = {.momentum = 0.9},
-                                .seed = 1, .tail = TAIL_DROP, .comm = COMM_SHM, .spans = spans,
+    const JobOptions options = {.model = "net",
+                                .data = "digits:count=4000",
+                                .device = "cpu",
+                                .ranks = ranks,
+                                .micro_batches = 1,
+                                .batch = 64 * ranks,
+                                .steps = steps,
+                                .epochs = 1,
+                                .learning_rate = 0.01,
+                                .test_fraction = 0.15,
+                                .sgd = {.momentum = 0.9},
+                                .seed = 1,
+                                .tail = TAIL_DROP,
+                                .comm = COMM_SHM,
+                                .spans = spans,
                                 .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768}};
     Job job;
     Training t = {0};
@@ -54,8 +65,10 @@ int main(int argc, char *argv[]) {
         cost[i] = 100 * (with[i] / without[i] - 1);
     }
     Spread a = spread_of(with, rounds), b = spread_of(without, rounds), c = spread_of(cost, rounds);
-    printf("%d ranks, %d rounds of %lld steps, median step per run\n", ranks, rounds, (long long)steps);
-    printf("spans recorded      %9.1f us  (%.1f to %.1f in 8 of 10 rounds)\n", a.median, a.p10, a.p90);
+    printf("%d ranks, %d rounds of %lld steps, median step per run\n", ranks, rounds,
+           (long long)steps);
+    printf("spans recorded      %9.1f us  (%.1f to %.1f in 8 of 10 rounds)\n", a.median, a.p10,
+           a.p90);
     printf("no spans            %9.1f us  (%.1f to %.1f)\n", b.median, b.p10, b.p90);
     printf("recording costs     %+8.2f %%   (%+.2f to %+.2f)\n", c.median, c.p10, c.p90);
     return 0;

@@ -27,8 +27,9 @@ void network_finish(Network *n) {
 }
 
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t latency_ps) {
-    if (bytes_per_s < 1 || latency_ps < 0)
-        FAIL(ERR_USAGE, "a link of %lld bytes/s and %lld ps: it needs at least 1 byte/s and 0 ps",
+    if (bytes_per_s < 1 || latency_ps < 0 || latency_ps > INT64_MAX / PATH_LINKS)
+        FAIL(ERR_USAGE,
+             "a link of %lld bytes/s and %lld ps: give at least 1 byte/s, and 0 ps to 26 days",
              (long long)bytes_per_s, (long long)latency_ps);
     int need = n->link_count + 1;
     TRY(ARRAY_RESERVE(n->links, n->link_capacity, need));

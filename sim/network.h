@@ -68,7 +68,7 @@ typedef struct {
 Status network_init(Network *n, Engine *e) MUST_USE;
 void network_finish(Network *n);
 
-// One direction of a link, at least 1 byte/s.
+// One direction of a link: at least 1 byte/s, and 0 ps to 26 days.
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
                         int64_t latency_ps) MUST_USE;
 

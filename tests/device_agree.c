@@ -46,16 +46,16 @@ void device_agree(const Device *d, Build build, const Sizes *s, int fusion) {
     build(&c, s);
     describe(&c, d, s);
     if (s->fill == FILL_INTEGER || s->fill == FILL_NAN) c.terms = 0;
-    Values want = case_run(&c, &device_reference, (CaseRun){.junk = 0xff}), magnitude = want;
+    Values want = case_run(&c, &device_reference, (CaseRun){.junk = JUNK_NAN}), magnitude = want;
     if (c.terms)
-        magnitude = case_run(&c, &device_reference, (CaseRun){.junk = 0xff, .magnitude = true});
+        magnitude = case_run(&c, &device_reference, (CaseRun){.junk = JUNK_NAN, .magnitude = true});
     ck_assert_ok(program_lower(&c.p, d->traits));
     if (fusion != NONE && d->traits->fusions >> fusion & 1) {
         ck_assert_int_eq(c.plan->op_count, 1);
         ck_assert_int_eq(work_attr(&c.p, &c.p.works[c.plan->ops[0].work], 0), fusion);
     }
-    Values got = case_run(&c, d, (CaseRun){.junk = 0xff}),
-           again = case_run(&c, d, (CaseRun){.junk = 0x40});
+    Values got = case_run(&c, d, (CaseRun){.junk = JUNK_NAN}),
+           again = case_run(&c, d, (CaseRun){.junk = JUNK_NUMBER});
     int index = program_find_tensor(&c.p, "index"), of = program_find_tensor(&c.p, "relu");
     for (int t = 0; t < c.p.tensor_count; t++) {
         if (!case_is_output(&c, t)) continue;

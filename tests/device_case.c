@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 64, CANARY = 0xff };  // bytes; as a number 0xffff... is a NaN, so reading it shows
+enum { GUARD = 64 };  // bytes of canary on each side
 
 // A tensor's memory: canary, data, canary; and a copy of all that from before the run.
 typedef struct {
@@ -173,6 +173,12 @@ static double magnitude_of(const Case *c, int tensor, double value) {
     return value;
 }
 
+// What is around the data and in outputs. With NaNs, reading what is not ours shows in the results;
+// with numbers that differ from tensor to tensor, writing does, whatever is done to them.
+static int junk_of(int tensor, CaseRun how) {
+    return how.junk == JUNK_NAN ? JUNK_NAN : how.junk ^ (tensor & 7);
+}
+
 static void make_piece(const Case *c, int tensor, CaseRun how, Piece *piece) {
     const Tensor *t = &c->p.tensors[tensor];
     *piece = (Piece){.dtype = (Dtype)t->dtype};
@@ -180,15 +186,14 @@ static void make_piece(const Case *c, int tensor, CaseRun how, Piece *piece) {
     int64_t size = dtype_bytes(piece->dtype), live = case_elements(c, tensor);
     piece->bytes = tensor_elements(t) * size;
     piece->live_bytes = live * size;
-    // Runs with other junk begin at another multiple of 64 bytes.
-    size_t before = GUARD + (how.junk & 1 ? 64 : 0);
+    // Aligned to 128 bytes or only to 64.
+    size_t before = GUARD + (how.junk == JUNK_NAN ? 64 : 0);
     piece->size = (before + (size_t)piece->bytes + 2 * GUARD - 1) / GUARD * GUARD;
     piece->block = aligned_alloc(128, (piece->size + 127) / 128 * 128);
     piece->copy = malloc(piece->size);
     ck_assert(piece->block && piece->copy);
     piece->data = piece->block + before;
-    memset(piece->block, CANARY, piece->size);
-    if (!c->before[tensor]) memset(piece->data, how.junk, (size_t)piece->bytes);
+    memset(piece->block, junk_of(tensor, how), piece->size);
     for (int64_t i = 0; c->before[tensor] && i < live; i++) {
         double value = c->before[tensor][i];
         put(piece, i, how.magnitude ? magnitude_of(c, tensor, value) : value);

@@ -55,9 +55,13 @@ typedef struct {
     double *of[CASE_TENSORS];  // live elements; NULL for what has no memory
 } Values;
 
+// Bytes that fill canaries, outputs and scratch beforehand: 0xffff... is a NaN, 0xc0c0... a number
+// below 0.
+typedef enum { JUNK_NAN = 0xff, JUNK_NUMBER = 0xc0 } Junk;
+
 typedef struct {
-    unsigned char junk;  // fills outputs and scratch beforehand
-    bool magnitude;      // compute M: f64 arithmetic on absolute values
+    Junk junk;
+    bool magnitude;  // compute M: f64 arithmetic on absolute values
 } CaseRun;
 
 // The devices of this build; their number.

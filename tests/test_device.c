@@ -44,7 +44,7 @@ static void expect(const Case *c, const Values *got, const char *name, const dou
 
 static Values run_lowered(Case *c, const Device *d) {
     if (!c->p.lowered) ck_assert_ok(program_lower(&c->p, d->traits));
-    return case_run(c, d, (CaseRun){.junk = 0xff});
+    return case_run(c, d, (CaseRun){.junk = JUNK_NAN});
 }
 
 // x = 1 2 3   weight = 1 2   bias = 10
@@ -209,7 +209,7 @@ static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
     case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "kept index");
     case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "drelu", "dy index");
     case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx_by_the_chain_rule", "drelu relu");
-    Values got = case_run(c, &device_reference, (CaseRun){.junk = 0xff});
+    Values got = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
     int dx = program_find_tensor(&c->p, "dx"),
         chain = program_find_tensor(&c->p, "dx_by_the_chain_rule");
     ck_assert_mem_eq(got.of[dx], got.of[chain], (size_t)case_elements(c, dx) * sizeof(double));

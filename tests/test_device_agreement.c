@@ -378,10 +378,10 @@ static void agree_on_loss(const Device *d, const Sizes *s, double scale) {
     int p = case_tensor(&c, "probability", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C));
     case_op(&c, KIND_CROSS_ENTROPY, s->accumulate, NULL, "loss probability",
             "logits labels inverse_count");
-    Values want = case_run(&c, &device_reference, (CaseRun){.junk = 0xff});
+    Values want = case_run(&c, &device_reference, (CaseRun){.junk = JUNK_NAN});
     ck_assert_ok(program_lower(&c.p, d->traits));
-    Values got = case_run(&c, d, (CaseRun){.junk = 0xff}),
-           again = case_run(&c, d, (CaseRun){.junk = 0x40});
+    Values got = case_run(&c, d, (CaseRun){.junk = JUNK_NAN}),
+           again = case_run(&c, d, (CaseRun){.junk = JUNK_NUMBER});
     compare_loss(&c, &got, &want, 1.0 / 64);
     case_compare_bits(&c, loss, &again, &got);
     case_compare_bits(&c, p, &again, &got);
@@ -446,11 +446,11 @@ START_TEST(what_ran_before_changes_nothing) {
         case_init(&c, s.dtype, s.capacity, s.rows);
         build_pooled_backward(&c, &s);
         ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-        Values first = case_run(&c, devices[d], (CaseRun){.junk = 0x40});
+        Values first = case_run(&c, devices[d], (CaseRun){.junk = JUNK_NUMBER});
         Sizes other = {
             .dtype = DTYPE_F64, .fill = FILL_EDGE, .capacity = 61, .rows = 61, .C = 33, .K = 17};
         device_agree(devices[d], build_linear, &other, NONE);
-        Values then = case_run(&c, devices[d], (CaseRun){.junk = 0x40});
+        Values then = case_run(&c, devices[d], (CaseRun){.junk = JUNK_NUMBER});
         for (int t = 0; t < c.p.tensor_count; t++)
             if (case_is_output(&c, t)) case_compare_bits(&c, t, &then, &first);
         case_finish(&c);

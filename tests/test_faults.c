@@ -157,7 +157,7 @@ START_TEST(an_interrupted_run_ends_after_a_step) {
 }
 END_TEST
 
-#define WHOLE "--model linear --data digits:count=300 --seed 5 --steps 4000"
+#define WHOLE "--model linear --data digits:count=300 --seed 5 --steps 2500"
 
 // The weights that a run of so many ranks ends with when nobody disturbs it.
 static void undisturbed(char weights[17], int ranks) {

@@ -45,7 +45,7 @@ static bool pool_is_smooth(const Case *c, int y, int x, const int64_t *attr, con
 }
 
 static bool is_smooth(Case *c) {
-    Values v = case_run(c, &device_reference, (CaseRun){.junk = 0xff});
+    Values v = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
     for (int i = 0; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
         const Work *w = &c->p.works[op->work];
@@ -73,14 +73,14 @@ static void check_gradient(Case *c, const Device *d, const char *x_name, const c
                            const char *y_name, const double *weights) {
     int x = tensor(c, x_name), dx = tensor(c, dx_name), y = tensor(c, y_name);
     int64_t n = case_elements(c, x);
-    Values analytic = case_run(c, d, (CaseRun){.junk = 0xff});
+    Values analytic = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
     double *numeric = ARENA_NEW(&c->arena, double, n + 1), largest = 0;
     for (int64_t i = 0; i < n; i++) {
         double at = c->before[x][i];
         c->before[x][i] = at - step;
-        Values left = case_run(c, d, (CaseRun){.junk = 0xff});
+        Values left = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
         c->before[x][i] = at + step;
-        Values right = case_run(c, d, (CaseRun){.junk = 0xff});
+        Values right = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
         c->before[x][i] = at;
         numeric[i] = difference(c, y, weights, &left, &right) / (2 * step);
         largest = fmax(largest, fabs(numeric[i]));

@@ -74,7 +74,8 @@ START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --trase run", "did you mean --trace?");
     refuse("sim --trace nowhere", "nowhere");
     refuse("mkdir run && echo '{' > run/rank0.json && sim --trace run", "run/rank0.json");
-    refuse(RECORD "--ranks 2 --trace run > log && rm run/rank1.json && sim --trace run", "run/rank1.json: there is no such file");
+    refuse(RECORD "--ranks 2 --trace run > log && rm run/rank1.json && sim --trace run",
+           "run/rank1.json: there is no such file");
     refuse(RECORD "--trace run > log && sim --trace run --ranks 2 --platform laptob",
            "did you mean laptop?");
     refuse(RECORD "--trace run > log && sim --trace run --ranks 2 --platform dgx-a100",

@@ -227,8 +227,8 @@ typedef struct {
 // Delays of every magnitude, and many equal ones.
 static int64_t random_delay(Random *r) {
     int bits = (int)rng_below(&r->rng, 40);
-    int64_t delay_ps = rng_u32(&r->rng) | (int64_t)rng_u32(&r->rng) << 32;
-    return bits < 8 ? bits * 1000 : delay_ps & ((INT64_C(1) << bits) - 1);
+    uint64_t random = rng_u32(&r->rng) | (uint64_t)rng_u32(&r->rng) << 32;
+    return bits < 8 ? bits * 1000 : (int64_t)(random & ((UINT64_C(1) << bits) - 1));
 }
 
 static void random_push(Random *r) {

@@ -190,6 +190,7 @@ START_TEST(what_cannot_be_simulated_is_an_error) {
     int32_t link;
     ck_assert_fails(network_add_link(&w->network, &link, 0, 0), ERR_USAGE, "0 bytes/s");
     ck_assert_fails(network_add_link(&w->network, &link, 1, -1), ERR_USAGE, "-1 ps");
+    ck_assert_fails(network_add_link(&w->network, &link, 1, INT64_MAX), ERR_USAGE, "26 days");
     link = add_link(w, 1, 0);
     send(w, path1(link), 1, 0);
     send(w, path1(link), 1, 0);

@@ -4,7 +4,8 @@
 
 usage: embed.py HEADER TABLE OUT.c FILE...
 
-HEADER declares `const EmbeddedFile TABLE[]` and `TABLE_count`; a file's name in the table is its stem.
+HEADER declares `const EmbeddedFile TABLE[]` and `TABLE_count`; a file's name in the table is its
+stem.
 """
 import pathlib
 import sys
@@ -25,7 +26,8 @@ def main():
     if not out.endswith('.c'):
         sys.exit(f'embed.py: {out} is no C file to write')
     with open(out, 'w', encoding='ascii') as f:
-        f.write(f'// Made by tools/embed.py; edit the files it was made from.\n#include "{header}"\n\n')
+        f.write('// Made by tools/embed.py; edit the files it was made from.\n')
+        f.write(f'#include "{header}"\n\n')
         f.write(f'const EmbeddedFile {table}[] = {{\n')
         for name in files:
             path = pathlib.Path(name)

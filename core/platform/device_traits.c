@@ -1,50 +1,51 @@
 // SPDX-License-Identifier: MIT
 #include "core/platform/device_traits.h"
 
+#include "core/platform/cpu_scratch.h"
+
 #include <stddef.h>
 #include <string.h>
 
 const DeviceTraits device_traits_reference = {.name = "reference"};
 
-static int64_t align_up(int64_t elements, Dtype dtype) {
-    int64_t bytes = elements * dtype_bytes(dtype);
-    return (bytes + 63) / 64 * 64;
-}
-
-// One image at a time: its columns (C kernel², OH OW), its layer output or the gradient of that (K,
-// OH OW), and the weight and bias gradients of the micro-batch. core/device/cpu/conv2d.h cuts it up
-// the same way.
-static int64_t conv_scratch(const Tensor *x, const Tensor *y, int64_t kernel, Dtype dtype) {
-    int64_t columns = x->shape[1] * kernel * kernel, positions = y->shape[2] * y->shape[3],
-            K = y->shape[1];
-    return align_up(columns * positions, dtype) + align_up(K * positions, dtype) +
-           align_up(K * columns, dtype) + align_up(K, dtype);
-}
-
-static int64_t scratch_of(const Program *p, const Plan *plan, const Op *op) {
+// Of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
+static int64_t conv_bytes(const Program *p, const Plan *plan, const Op *op, int x, int y) {
     const Work *w = &p->works[op->work];
-    const Tensor *t[4] = {0};
-    for (int i = 0; i < op->outputs + op->inputs && i < 4; i++)
-        t[i] = &p->tensors[op_outputs(plan, op)[i]];
-    const Tensor *first_input = t[op->outputs < 4 ? op->outputs : 3];
-    Dtype dtype = (Dtype)w->dtype;
+    const Tensor *wide = &p->tensors[op_outputs(plan, op)[x]],
+                 *narrow = &p->tensors[op_outputs(plan, op)[y]];
+    return conv_scratch(wide->shape[1], narrow->shape[1], narrow->shape[2], narrow->shape[3],
+                        work_attr(p, w, 0), work_attr(p, w, 1), dtype_bytes((Dtype)w->dtype))
+        .end;
+}
+
+static int64_t pool_bytes(const Program *p, const Work *w, int32_t plane) {
+    const Tensor *t = &p->tensors[plane];
+    return pool_scratch(0, t->shape[2] * t->shape[3], dtype_bytes((Dtype)w->dtype)).end;
+}
+
+static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
+    const Work *w = &p->works[op->work];
+    const int32_t *output = op_outputs(plan, op), *input = op_inputs(plan, op);
+    const Tensor *dweight = &p->tensors[output[0]];
+    int first = op->outputs;
     switch ((Kind)w->kind) {
-    case KIND_CONV2D: return conv_scratch(first_input, t[0], work_attr(p, w, 0), dtype);
-    case KIND_CONV2D_BACKWARD_INPUT:
-        return conv_scratch(t[0], first_input, work_attr(p, w, 0), dtype);
-    case KIND_CONV2D_BACKWARD_WEIGHT:
-        return conv_scratch(first_input, &p->tensors[op_inputs(plan, op)[1]], work_attr(p, w, 0),
-                            dtype);
+    case KIND_CONV2D: return conv_bytes(p, plan, op, first, 0);
+    case KIND_CONV2D_BACKWARD_INPUT: return conv_bytes(p, plan, op, 0, first);
+    case KIND_CONV2D_BACKWARD_WEIGHT: return conv_bytes(p, plan, op, first, first + 1);
+    case KIND_MAX_POOL: return pool_bytes(p, w, input[0]);
+    case KIND_MAX_POOL_BACKWARD: return pool_bytes(p, w, output[0]);
     case KIND_LINEAR_BACKWARD_WEIGHT:
-        return align_up(tensor_elements(t[0]), dtype) + align_up(t[0]->shape[0], dtype);
+        return linear_scratch(dweight->shape[1], dweight->shape[0], dtype_bytes((Dtype)w->dtype))
+            .end;
     default: return 0;
     }
 }
 
+// A fused operation uses the layout of the largest among its members.
 static int64_t cpu_scratch(const Program *p, const Plan *plan, const Op *members, int count) {
     int64_t most = 0;
     for (int i = 0; i < count; i++) {
-        int64_t bytes = scratch_of(p, plan, &members[i]);
+        int64_t bytes = op_bytes(p, plan, &members[i]);
         if (bytes > most) most = bytes;
     }
     return most;

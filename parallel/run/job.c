@@ -82,7 +82,8 @@ static Status plan_run(Job *job) {
     JobOptions *o = &job->options;
     Sampler s;
     // A batch takes what there is; memory for more rows would never be used.
-    if (o->tail == TAIL_KEEP && o->batch > job->split.train_count) o->batch = job->split.train_count;
+    if (o->tail == TAIL_KEEP && o->batch > job->split.train_count)
+        o->batch = job->split.train_count;
     TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->batch, o->seed,
                      o->tail));
     job->batches = sampler_batches(&s);

@@ -186,8 +186,14 @@ static void time_stopped(Children *c) {
     }
 }
 
-// SIGCHLD is blocked, so that none is missed between looking and waiting. Who is stopped does not
-// end by itself; SIGKILL ends it all the same.
+// A rank failed: the others end by themselves, but not those that are stopped.
+static void kill_rest(const Children *c) {
+    bool late = clock_ns() > c->kill_at_ns;
+    for (int r = 0; r < c->ranks; r++)
+        if (c->pids[r] && (late || c->stopped_by[r])) kill(c->pids[r], SIGKILL);
+}
+
+// SIGCHLD is blocked, so that none is missed between looking and waiting.
 static void watch(Children *c) {
     sigset_t child;
     sigemptyset(&child);
@@ -198,8 +204,7 @@ static void watch(Children *c) {
         time_stopped(c);
         const volatile sig_atomic_t *interrupt = c->job->options.interrupt;
         if (interrupt && *interrupt) c->shared->interrupted = true;
-        for (int r = 0; r < c->ranks && c->kill_at_ns && clock_ns() > c->kill_at_ns; r++)
-            if (c->pids[r] > 0) kill(c->pids[r], SIGKILL);
+        if (c->kill_at_ns) kill_rest(c);
         struct timespec soon = {.tv_nsec = LOOK_NS};
         sigtimedwait(&child, NULL, &soon);
     }

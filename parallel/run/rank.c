@@ -237,7 +237,8 @@ Status rank_end_turn(Rank *r) {
         if (!isfinite(t->open.loss) && r->loss != NONE)
             FAIL(ERR_FAILED,
                  "the loss is %s in step %lld: training diverged; a smaller --lr than %g may help",
-                 isnan(t->open.loss) ? "not a number" : "infinite", (long long)r->turn.step, r->job->options.learning_rate);
+                 isnan(t->open.loss) ? "not a number" : "infinite", (long long)r->turn.step,
+                 r->job->options.learning_rate);
     } else if (r->turn.plan == r->job->plan_evaluate) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);

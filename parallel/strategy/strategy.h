@@ -16,10 +16,11 @@ typedef struct {
     Algorithm algorithm;         // of the gradients' all-reduce
 } StrategyOptions;
 
-// The program of one rank of a data-parallel run: the model's work, cut as `spec` says, and the strategy that
-// its number of ranks asks for. spec.local_shards and options->local_shards follow from the shards and ranks.
-// What train and sim print as the plan of a step.
-Status strategy_program(Program *out, const Model *m, const StepSpec *spec, const StrategyOptions *options) MUST_USE;
+// The program of one rank of a data-parallel run: the model's work, cut as `spec` says, and the
+// strategy that its number of ranks asks for. spec.local_shards and options->local_shards follow
+// from the shards and ranks. What train and sim print as the plan of a step.
+Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
+                        const StrategyOptions *options) MUST_USE;
 
 // One rank with local_shards shards: a plain loop. Gradients are folded in shard order,
 // ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel strategy

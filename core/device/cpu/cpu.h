@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The fast device for CPUs: convolution as matrix products (BLAS) on one image at a time, so that its
-// columns stay in the cache, with ReLU and pooling applied before they leave it. One thread; results
-// depend on shapes and on the instruction set alone.
+// The fast device for CPUs: convolution as matrix products (BLAS) on one image at a time, so that
+// its columns stay in the cache, with ReLU and pooling applied before they leave it. One thread;
+// results depend on shapes and on the instruction set that BLAS dispatches to.
 #ifndef CORE_DEVICE_CPU_CPU_H
 #define CORE_DEVICE_CPU_CPU_H
 

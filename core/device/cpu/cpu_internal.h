@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What the kernels of the cpu device share; included once per type (core/device/real.h).
+//
+// Matrix products are BLAS's. All other loops are written so that compilers turn them into vectors
+// of whatever the target has: contiguous, without branches, loads before what they depend on.
 #ifndef CORE_DEVICE_CPU_CPU_INTERNAL_H
 #define CORE_DEVICE_CPU_CPU_INTERNAL_H
 
 #include "core/device/cpu/cpu.h"
 #include "core/device/real.h"
+#include "core/platform/cpu_scratch.h"
 
 #include <cblas.h>
-
-// Loops over elements are compiled for several instruction sets, of which the machine's best is
-// taken. They multiply and add separately, so the bits do not depend on which.
-#if CPU_CLONES
-#define VECTOR __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define VECTOR
-#endif
-#define ALWAYS_INLINE inline __attribute__((always_inline))  // into each of those versions
 
 // c (m,n) = op(a) (m,k) op(b) (k,n) + beta c; row-major, with row lengths lda, ldb, ldc.
 static inline void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
@@ -31,41 +26,86 @@ static inline void multiply(bool transpose_a, bool transpose_b, int64_t m, int64
          (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
-// Sizes of one convolution, and its piece of scratch for one image.
+static inline void *scratch_at(const KernelCall *call, int64_t offset) {
+    return (unsigned char *)call->scratch + offset;
+}
+
+// Sizes of one convolution.
 typedef struct {
-    int64_t B, C, H, W, K, OH, OW, kernel, stride, pad;
-    int64_t columns, positions;  // C kernel², OH OW
-    real *col;                   // (columns, positions)
-    real *z;                     // (K, positions): the layer's output, or the gradient of it
-    real *dweight, *dbias;       // of the micro-batch: (K, columns), (K)
-} NAME(Conv);
-#define Conv NAME(Conv)
+    int64_t B, C, H, W, K, OH, OW, kernel, stride, pad, P;  // P = OH OW
+    ConvScratch scratch;
+} Conv;
 
-// Pooling that this image is followed by.
+// x (B,C,H,W) and y (B,K,OH,OW), or their gradients, are what the call convolves.
+static inline Conv conv_of(const KernelCall *call, const Operand *x, const Operand *y) {
+    Conv s = {operand_rows(x), x->shape[1], x->shape[2],   x->shape[3],   y->shape[1],
+              y->shape[2],     y->shape[3], call->attr[0], call->attr[1], call->attr[2]};
+    s.P = s.OH * s.OW;
+    s.scratch = conv_scratch(s.C, s.K, s.OH, s.OW, s.kernel, s.stride, sizeof(real));
+    return s;
+}
+
+// The unfolded image, see cpu_scratch.h: row (c,u,v), or (c,v) by kernel row, column (i,j) holds
+// x[c, i stride + u - pad, j stride + v - pad], zero outside. And its transpose: x[...] = the sum
+// of what was unfolded from it.
+void NAME(cpu_unfold)(const Conv *s, const real *x, real *columns);
+void NAME(cpu_fold_back)(const Conv *s, const real *columns, real *x);
+
+// The weight as the products read it: itself, or by kernel row, packed into scratch.
+const real *NAME(cpu_pack_weight)(const Conv *s, const real *weight, real *packed);
+
+// out (K,C,kernel,kernel) = the weight gradient in the order of its scratch, or out + that.
+void NAME(cpu_deliver_weight)(const Conv *s, const real *dweight, bool accumulate, real *out);
+
+// Pooling planes (H,W) to (OH,OW).
 typedef struct {
-    int64_t OH, OW, kernel, stride;
-} NAME(Pool);
-#define Pool NAME(Pool)
+    int64_t H, W, OH, OW, kernel, stride;
+    real *value, *gated;  // scratch, as in cpu_scratch.h
+    void *place, *out;
+} Pooling;
 
-// col[(c,u,v), (i,j)] = x[c, i stride + u - pad, j stride + v - pad], zero outside; and its
-// transpose: x[...] += col[...], over x set to zero first.
-void NAME(cpu_image_to_columns)(const Conv *v, const real *x);
-void NAME(cpu_columns_to_image)(const Conv *v, real *x);
+// The sizes are those of `pooling`, a call or a member of one, which pools wide (B,C,H,W) to narrow
+// (B,C,OH,OW); the scratch is the call's.
+static inline Pooling pool_of(const KernelCall *call, const KernelCall *pooling,
+                              const Operand *wide, const Operand *narrow, PoolScratch at) {
+    return (Pooling){.H = wide->shape[2],
+                     .W = wide->shape[3],
+                     .OH = narrow->shape[2],
+                     .OW = narrow->shape[3],
+                     .kernel = pooling->attr[0],
+                     .stride = pooling->attr[1],
+                     .value = scratch_at(call, at.value),
+                     .gated = scratch_at(call, at.gated),
+                     .place = scratch_at(call, at.place),
+                     .out = scratch_at(call, at.out)};
+}
 
-// y (K, OH, OW) = the largest of each window of z (K, H, W), after ReLU when asked; index as in the
-// reference, may be NULL.
-void NAME(cpu_pool_image)(const Pool *p, bool relu, int64_t K, int64_t H, int64_t W, const real *z,
-                          real *y, uint8_t *index);
-// dz (K, H, W): dy (K, OH, OW) where the index points, zero elsewhere; dy counts as 0 where y <= 0,
-// unless y is NULL.
-void NAME(cpu_unpool_image)(const Pool *p, int64_t K, int64_t H, int64_t W, const real *dy,
-                            const real *y, const uint8_t *index, real *dz);
+// y (planes,OH,OW) = the largest of each window of x (planes,H,W); index as in the reference, or
+// NULL. The second: of relu(x + bias), bias (planes) or NULL, which takes the place of x.
+void NAME(cpu_pool_planes)(const Pooling *p, int64_t planes, const real *x, real *y,
+                           uint8_t *index);
+void NAME(cpu_relu_pool_planes)(const Pooling *p, int64_t planes, const real *bias, real *x,
+                                real *y, uint8_t *index);
 
-// sums[k] += the sum of row k of x (rows, n): eight running sums by index, then those in order.
+// dx (planes,H,W): dy (planes,OH,OW) where the index points, zero elsewhere; dy counts as 0 where
+// y <= 0, unless y is NULL.
+void NAME(cpu_unpool_planes)(const Pooling *p, int64_t planes, const real *dy, const real *y,
+                             const uint8_t *index, real *dx);
+
+static inline void finish_row(int64_t n, real bias, bool relu, real *x) {
+    if (relu)
+        for (int64_t i = 0; i < n; i++) x[i] = x[i] + bias <= 0 ? 0 : x[i] + bias;
+    else
+        for (int64_t i = 0; i < n; i++) x[i] += bias;
+}
+
+// Rows of n: x[r] += bias[r] (NULL: 0), and when asked ReLU.
+void NAME(cpu_finish_rows)(int64_t rows, int64_t n, const real *bias, bool relu, real *x);
+
+// sums[k] += the sum of row k of x (rows, n): sixteen running sums by index, then those in order.
 void NAME(cpu_add_row_sums)(int64_t rows, int64_t n, const real *x, real *sums);
 
-// out[i] = accumulate ? out[i] + x[i] : x[i]
-void NAME(cpu_deliver)(int64_t n, const real *x, real *out, bool accumulate);
-void NAME(cpu_relu_inplace)(int64_t n, real *x);
+// out (n) = x, or out + x.
+void NAME(cpu_deliver)(int64_t n, const real *x, bool accumulate, real *out);
 
 #endif

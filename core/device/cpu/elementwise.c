@@ -4,14 +4,14 @@
 #include "core/device/cpu/cpu_internal.h"
 #include "core/device/reference/reference.h"
 
-VECTOR void NAME(cpu_relu)(const KernelCall *call) {
+void NAME(cpu_relu)(const KernelCall *call) {
     real *restrict y = output_data(call, 0);
     const real *restrict x = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
     for (int64_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : x[i];
 }
 
-VECTOR void NAME(cpu_relu_backward)(const KernelCall *call) {
+void NAME(cpu_relu_backward)(const KernelCall *call) {
     real *dx = output_data(call, 0);
     const real *dy = input_data(call, 0), *y = input_data(call, 1);
     int64_t n = live_elements(input(call, 0));
@@ -20,10 +20,10 @@ VECTOR void NAME(cpu_relu_backward)(const KernelCall *call) {
 
 void NAME(cpu_fold)(const KernelCall *call) {
     NAME(cpu_deliver)
-    (live_elements(output(call, 0)), input_data(call, 0), output_data(call, 0), call->accumulate);
+    (live_elements(output(call, 0)), input_data(call, 0), call->accumulate, output_data(call, 0));
 }
 
-VECTOR void NAME(cpu_sgd)(const KernelCall *call) {
+void NAME(cpu_sgd)(const KernelCall *call) {
     real *restrict weight = output_data(call, 0), *restrict velocity = output_data(call, 1);
     const real *restrict gradient = input_data(call, 0);
     real lr = (real) * (const double *)input_data(call, 1);
@@ -31,7 +31,8 @@ VECTOR void NAME(cpu_sgd)(const KernelCall *call) {
     int64_t n = live_elements(output(call, 0));
     bool nesterov = call->attr[2];
     if (!velocity) {
-        for (int64_t i = 0; i < n; i++) weight[i] -= lr * (decay != 0 ? gradient[i] + decay * weight[i] : gradient[i]);
+        for (int64_t i = 0; i < n; i++)
+            weight[i] -= lr * (decay != 0 ? gradient[i] + decay * weight[i] : gradient[i]);
         return;
     }
     for (int64_t i = 0; i < n; i++) {
@@ -44,19 +45,25 @@ VECTOR void NAME(cpu_sgd)(const KernelCall *call) {
 
 void NAME(cpu_max_pool)(const KernelCall *call) {
     const Operand *x = input(call, 0), *y = output(call, 0);
-    const Pool p = {y->shape[2], y->shape[3], call->attr[0], call->attr[1]};
-    NAME(cpu_pool_image)
-    (&p, false, operand_rows(x) * x->shape[1], x->shape[2], x->shape[3], x->data, y->data, output_data(call, 1));
+    const PoolScratch scratch = pool_scratch(0, x->shape[2] * x->shape[3], sizeof(real));
+    const Pooling p = pool_of(call, call, x, y, scratch);
+    NAME(cpu_pool_planes)
+    (&p, operand_rows(x) * x->shape[1], x->data, y->data, output_data(call, 1));
 }
 
 void NAME(cpu_max_pool_backward)(const KernelCall *call) {
     const Operand *dx = output(call, 0), *dy = input(call, 0);
-    const Pool p = {dy->shape[2], dy->shape[3], call->attr[0], call->attr[1]};
-    NAME(cpu_unpool_image)
-    (&p, operand_rows(dx) * dx->shape[1], dx->shape[2], dx->shape[3], dy->data, NULL, input_data(call, 1), dx->data);
+    const PoolScratch scratch = pool_scratch(0, dx->shape[2] * dx->shape[3], sizeof(real));
+    const Pooling p = pool_of(call, call, dx, dy, scratch);
+    NAME(cpu_unpool_planes)
+    (&p, operand_rows(dx) * dx->shape[1], dy->data, NULL, input_data(call, 1), dx->data);
 }
 
-void NAME(cpu_cross_entropy)(const KernelCall *call) { NAME(reference_cross_entropy)
-                                                       (call); }
-void NAME(cpu_cross_entropy_backward)(const KernelCall *call) { NAME(reference_cross_entropy_backward)
-                                                                (call); }
+void NAME(cpu_cross_entropy)(const KernelCall *call) {
+    NAME(reference_cross_entropy)
+    (call);
+}
+void NAME(cpu_cross_entropy_backward)(const KernelCall *call) {
+    NAME(reference_cross_entropy_backward)
+    (call);
+}

@@ -1,126 +1,158 @@
 // SPDX-License-Identifier: MIT
-// Pooling of one image, with ReLU before it. Windows of 2 x 2 that do not overlap, the usual ones, go
-// by eight and by four; everything else window by window. Both give the same bits.
+// Max-pooling plane by plane. Windows of 2 x 2 that tile the plane, the common case, take passes
+// that all vectorise: the larger of two rows, the larger of two columns of those, and places
+// narrowed to bytes; and back.
 #include "core/device/cpu/cpu_internal.h"
-#include "core/device/cpu/vector.h"
+
+#include <string.h>
+
+// A position as wide as a value, so that both take the same vectors.
+#if REAL_IS_F64
+typedef int64_t Place;
+#else
+typedef int32_t Place;
+#endif
+
+static bool tiles(const Pooling *p) {
+    return p->kernel == 2 && p->stride == 2 && p->H == 2 * p->OH && p->W == 2 * p->OW;
+}
 
 // The candidate b replaces a: it is larger, or it is a NaN and a is none.
-static inline bool beats(real b, real a) { return b > a || (b != b && a == a); }
-static inline real rectified(real x, bool relu) { return relu && x <= 0 ? 0 : x; }
+static inline bool beats(real b, real a) { return !(b <= a) & (a == a); }
 
-static ALWAYS_INLINE void pool_window(const real *window, int64_t W, int64_t kernel, bool relu, real *y, uint8_t *index) {
-    real best = rectified(window[0], relu);
+// Of the rows 2i and 2i + 1: value and place (0 or 2) of the larger in every column.
+static inline void pool_rows(real *restrict value, Place *restrict place, const real *restrict x,
+                             int64_t W) {
+    for (int64_t j = 0; j < W; j++) {
+        real a = x[j], b = x[W + j];
+        bool below = beats(b, a);
+        value[j] = below ? b : a;
+        place[j] = below ? 2 : 0;
+    }
+}
+
+// Of the columns 2j and 2j + 1 of those. Of equals the upper one is the first, else the left one.
+static inline void pool_columns(real *restrict y, Place *restrict out, const real *restrict value,
+                                const Place *restrict place, int64_t n) {
+    for (int64_t o = 0; o < n; o++) {
+        real a = value[2 * o], b = value[2 * o + 1];
+        Place left = place[2 * o], right = place[2 * o + 1];
+        bool same = (a == b) | ((a != a) & (b != b));
+        bool take = beats(b, a) | (same & (right < left));
+        y[o] = take ? b : a;
+        out[o] = take ? right + 1 : left;
+    }
+}
+
+static inline void pool_tiles(const Pooling *p, const real *x, real *y, uint8_t *restrict index) {
+    real *value = p->value;
+    Place *place = p->place, *out = p->out;
+    for (int64_t i = 0; i < p->OH; i++)
+        pool_rows(value + i * p->W, place + i * p->W, x + 2 * i * p->W, p->W);
+    pool_columns(y, out, value, place, p->OH * p->OW);
+    for (int64_t o = 0; o < p->OH * p->OW && index; o++) index[o] = (uint8_t)out[o];
+}
+
+static inline real pool_window(const Pooling *p, const real *window, uint8_t *index) {
+    real best = window[0];
     int64_t where = 0;
-    for (int64_t u = 0; u < kernel; u++)
-        for (int64_t v = 0; v < kernel; v++) {
-            real value = rectified(window[u * W + v], relu);
+    for (int64_t u = 0; u < p->kernel; u++)
+        for (int64_t v = 0; v < p->kernel; v++) {
+            real value = window[u * p->W + v];
             if (!beats(value, best)) continue;
             best = value;
-            where = u * kernel + v;
+            where = u * p->kernel + v;
         }
-    *y = best;
     if (index) *index = (uint8_t)where;
+    return best;
 }
 
-// N windows side by side: their four corners a b / c d as vectors, then the first largest of each.
-#define POOL_PAIRS(N)                                                                                \
-    static ALWAYS_INLINE void pool_pairs_##N(const real *top, const real *bottom, bool relu, real *y,      \
-                                      uint8_t *index) {                                              \
-        Real##N row[4], best;                                                                        \
-        memcpy(&row[0], top, sizeof row[0] * 2);                                                     \
-        memcpy(&row[2], bottom, sizeof row[0] * 2);                                                  \
-        Real##N corner[4] = {__builtin_shufflevector(row[0], row[1], EVEN##N),                       \
-                             __builtin_shufflevector(row[0], row[1], ODD##N),                        \
-                             __builtin_shufflevector(row[2], row[3], EVEN##N),                       \
-                             __builtin_shufflevector(row[2], row[3], ODD##N)};                       \
-        Lane##N where = {0};                                                                         \
-        for (int k = 0; k < 4; k++)                                                                  \
-            if (relu) corner[k] = (Real##N)((Lane##N)corner[k] & ~(corner[k] <= 0));                 \
-        best = corner[0];                                                                            \
-        for (int k = 1; k < 4; k++) {                                                                \
-            Lane##N wins = (corner[k] > best) | ((corner[k] != corner[k]) & (best == best));         \
-            best = (Real##N)((wins & (Lane##N)corner[k]) | (~wins & (Lane##N)best));                 \
-            where = (wins & k) | (~wins & where);                                                    \
-        }                                                                                            \
-        memcpy(y, &best, sizeof best);                                                               \
-        Byte##N narrow = __builtin_convertvector(where, Byte##N);                                    \
-        if (index) memcpy(index, &narrow, sizeof narrow);                                            \
+static inline void pool_windows(const Pooling *p, const real *x, real *y, uint8_t *index) {
+    for (int64_t i = 0; i < p->OH; i++)
+        for (int64_t j = 0; j < p->OW; j++)
+            y[i * p->OW + j] = pool_window(p, &x[(i * p->W + j) * p->stride],
+                                           index ? &index[i * p->OW + j] : NULL);
+}
+
+static inline void pool_plane(const Pooling *p, const real *x, real *y, uint8_t *index) {
+    if (tiles(p))
+        pool_tiles(p, x, y, index);
+    else
+        pool_windows(p, x, y, index);
+}
+
+void NAME(cpu_pool_planes)(const Pooling *p, int64_t planes, const real *x, real *y,
+                           uint8_t *index) {
+    int64_t P = p->OH * p->OW;
+    for (int64_t k = 0; k < planes; k++)
+        pool_plane(p, x + k * p->H * p->W, y + k * P, index ? index + k * P : NULL);
+}
+
+void NAME(cpu_relu_pool_planes)(const Pooling *p, int64_t planes, const real *bias, real *x,
+                                real *y, uint8_t *index) {
+    int64_t P = p->OH * p->OW;
+    for (int64_t k = 0; k < planes; k++, x += p->H * p->W) {
+        finish_row(p->H * p->W, bias ? bias[k] : 0, true, x);
+        pool_plane(p, x, y + k * P, index ? index + k * P : NULL);
     }
-POOL_PAIRS(8)
-POOL_PAIRS(4)
-
-static ALWAYS_INLINE void pool_row(const real *top, const real *bottom, bool relu, int64_t n, real *y, uint8_t *index) {
-    int64_t j = 0;
-    for (; j + 8 <= n; j += 8) pool_pairs_8(top + 2 * j, bottom + 2 * j, relu, y + j, index ? index + j : NULL);
-    for (; j + 4 <= n; j += 4) pool_pairs_4(top + 2 * j, bottom + 2 * j, relu, y + j, index ? index + j : NULL);
-    for (; j < n; j++) pool_window(top + 2 * j, bottom - top, 2, relu, y + j, index ? index + j : NULL);
 }
 
-VECTOR void NAME(cpu_pool_image)(const Pool *p, bool relu, int64_t K, int64_t H, int64_t W, const real *z,
-                                 real *y, uint8_t *index) {
-    bool pairs = p->kernel == 2 && p->stride == 2;
-    for (int64_t k = 0; k < K; k++)
-        for (int64_t i = 0; i < p->OH; i++) {
-            int64_t o = (k * p->OH + i) * p->OW;
-            const real *row = &z[(k * H + i * p->stride) * W];
-            uint8_t *where = index ? &index[o] : NULL;
-            if (pairs) pool_row(row, row + W, relu, p->OW, &y[o], where);
-            else
-                for (int64_t j = 0; j < p->OW; j++)
-                    pool_window(&row[j * p->stride], W, p->kernel, relu, &y[o + j], where ? &where[j] : NULL);
+// Every gradient twice, and beside it where its window's largest lies relative to this column: 0 in
+// the upper row, 2 in the lower one.
+static inline void unpool_columns(real *restrict gradient, Place *restrict place,
+                                  const real *restrict dy, const Place *restrict at, int64_t n) {
+    for (int64_t o = 0; o < n; o++) {
+        gradient[2 * o] = dy[o];
+        gradient[2 * o + 1] = dy[o];
+        place[2 * o] = at[o];
+        place[2 * o + 1] = at[o] - 1;
+    }
+}
+
+static inline void unpool_rows(real *restrict dx, const real *restrict gradient,
+                               const Place *restrict place, int64_t W) {
+    for (int64_t j = 0; j < W; j++) {
+        real g = gradient[j];
+        dx[j] = place[j] == 0 ? g : 0;
+        dx[W + j] = place[j] == 2 ? g : 0;
+    }
+}
+
+static inline void unpool_tiles(const Pooling *p, const real *restrict dy, const real *restrict y,
+                                const uint8_t *restrict index, real *dx) {
+    real *restrict gradient = p->value, *restrict gated = p->gated;
+    Place *restrict place = p->place, *restrict at = p->out;
+    int64_t P = p->OH * p->OW;
+    for (int64_t o = 0; o < P; o++) at[o] = index[o];
+    if (y)
+        for (int64_t o = 0; o < P; o++) {
+            real g = dy[o];
+            gated[o] = y[o] > 0 ? g : 0;
+        }
+    unpool_columns(gradient, place, y ? gated : dy, at, P);
+    for (int64_t i = 0; i < p->OH; i++)
+        unpool_rows(dx + 2 * i * p->W, gradient + i * p->W, place + i * p->W, p->W);
+}
+
+static inline void unpool_windows(const Pooling *p, const real *dy, const real *y,
+                                  const uint8_t *index, real *dx) {
+    memset(dx, 0, (size_t)(p->H * p->W) * sizeof(real));
+    for (int64_t i = 0; i < p->OH; i++)
+        for (int64_t j = 0; j < p->OW; j++) {
+            int64_t o = i * p->OW + j, u = index[o] / p->kernel, v = index[o] % p->kernel;
+            dx[(i * p->stride + u) * p->W + j * p->stride + v] += y && !(y[o] > 0) ? 0 : dy[o];
         }
 }
 
-// N windows: the gradient where y > 0 goes to the corner that the index names, zero to the others.
-#define UNPOOL_PAIRS(N)                                                                              \
-    static ALWAYS_INLINE void unpool_pairs_##N(const real *dy, const real *y, const uint8_t *index,        \
-                                        real *top, real *bottom) {                                   \
-        Real##N g, value, corner[4];                                                                 \
-        Byte##N narrow;                                                                              \
-        memcpy(&g, dy, sizeof g);                                                                    \
-        memcpy(&narrow, index, sizeof narrow);                                                       \
-        Lane##N where = __builtin_convertvector(narrow, Lane##N), bits = (Lane##N)g;                 \
-        if (y) {                                                                                     \
-            memcpy(&value, y, sizeof value);                                                         \
-            bits &= value > 0;                                                                       \
-        }                                                                                            \
-        for (int k = 0; k < 4; k++) corner[k] = (Real##N)(bits & (where == k));                      \
-        Real##N row[4] = {__builtin_shufflevector(corner[0], corner[1], LOW##N),                     \
-                          __builtin_shufflevector(corner[0], corner[1], HIGH##N),                    \
-                          __builtin_shufflevector(corner[2], corner[3], LOW##N),                     \
-                          __builtin_shufflevector(corner[2], corner[3], HIGH##N)};                   \
-        memcpy(top, &row[0], sizeof row[0] * 2);                                                     \
-        memcpy(bottom, &row[2], sizeof row[0] * 2);                                                  \
+void NAME(cpu_unpool_planes)(const Pooling *p, int64_t planes, const real *dy, const real *y,
+                             const uint8_t *index, real *dx) {
+    int64_t P = p->OH * p->OW;
+    bool tile = tiles(p);
+    for (int64_t k = 0; k < planes; k++) {
+        const real *mask = y ? y + k * P : NULL;
+        if (tile)
+            unpool_tiles(p, dy + k * P, mask, index + k * P, dx + k * p->H * p->W);
+        else
+            unpool_windows(p, dy + k * P, mask, index + k * P, dx + k * p->H * p->W);
     }
-UNPOOL_PAIRS(8)
-UNPOOL_PAIRS(4)
-
-static ALWAYS_INLINE void unpool_row(const real *dy, const real *y, const uint8_t *index, int64_t n, real *top, real *bottom) {
-    int64_t j = 0;
-    for (; j + 8 <= n; j += 8) unpool_pairs_8(dy + j, y ? y + j : NULL, index + j, top + 2 * j, bottom + 2 * j);
-    for (; j + 4 <= n; j += 4) unpool_pairs_4(dy + j, y ? y + j : NULL, index + j, top + 2 * j, bottom + 2 * j);
-    for (; j < n; j++) {
-        real g = y && !(y[j] > 0) ? 0 : dy[j];
-        for (int k = 0; k < 4; k++) (k < 2 ? top : bottom)[2 * j + k % 2] = index[j] == k ? g : 0;
-    }
-}
-
-VECTOR void NAME(cpu_unpool_image)(const Pool *p, int64_t K, int64_t H, int64_t W, const real *dy, const real *y,
-                                   const uint8_t *index, real *dz) {
-    bool pairs = p->kernel == 2 && p->stride == 2;
-    bool covered = pairs && 2 * p->OH == H && 2 * p->OW == W;
-    if (!covered) memset(dz, 0, (size_t)(K * H * W) * sizeof(real));
-    for (int64_t k = 0; k < K; k++)
-        for (int64_t i = 0; i < p->OH; i++) {
-            int64_t o = (k * p->OH + i) * p->OW;
-            real *row = &dz[(k * H + i * p->stride) * W];
-            if (pairs) {
-                unpool_row(&dy[o], y ? &y[o] : NULL, &index[o], p->OW, row, row + W);
-                continue;
-            }
-            for (int64_t j = 0; j < p->OW; j++) {
-                int64_t u = index[o + j] / p->kernel, v = index[o + j] % p->kernel;
-                row[u * W + j * p->stride + v] += y && !(y[o + j] > 0) ? 0 : dy[o + j];
-            }
-        }
 }
