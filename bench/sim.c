@@ -16,7 +16,6 @@ typedef struct {
     IntList ranks, pending;
     int64_t bytes, per_node, rounds, messages, events;
     int schedule;
-    bool one_node;
 } BenchOptions;
 
 #define AT(field) .at = offsetof(BenchOptions, field)

@@ -14,7 +14,7 @@
 // --- reading
 
 static double median_step_ms(const Timeline *t, int plan) {
-    double *ms = malloc(((size_t)t->step_count + 1) * sizeof *ms), median = NAN;
+    double *ms = malloc(((size_t)t->step_count + 1) * sizeof *ms), median = (double)NAN;
     int count = 0, seen = 0;
     for (int i = 0; ms && i < t->step_count; i++) {
         const StepRecord *s = &t->steps[i];
@@ -150,7 +150,7 @@ static Status simulate_step(Prediction *out, Arena *a, const Step *step, Timelin
     for (int r = 0; r < step->ranks; r++) {
         programs[r] = step->program;
         lines[r].steps[0].rows = (int32_t)step->batch;
-        lines[r].steps[0].loss = NAN;
+        lines[r].steps[0].loss = (double)NAN;
         if (lines[r].steps[0].end_ps > out->step_ps) out->step_ps = lines[r].steps[0].end_ps;
     }
     return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,

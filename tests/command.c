@@ -65,7 +65,8 @@ static void become(const Command *c, const char *terminal, const char *words) {
         setsid();
     else
         setpgid(0, 0);
-    for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -23,6 +23,7 @@ static int find_op(const Program *p, const Plan *plan, const char *name) {
 }
 
 // x -> conv -> relu -> pool, and back: what model_emit() makes of a convolutional layer.
+// clang-format off: one operation a line or two
 static Plan *make_conv(Program *p, bool other_reader) {
     Plan *plan = make_program(p, 1);
     static const struct {
@@ -30,17 +31,14 @@ static Plan *make_conv(Program *p, bool other_reader) {
         Role role;
         int64_t shape[4];
         Dtype dtype;
-    } tensors[] = {{"x", ROLE_INPUT, {2, 1, 6, 6}, DTYPE_F32},
-                   {"w", ROLE_PARAMETER, {3, 1, 3, 3}, DTYPE_F32},
-                   {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
-                   {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
-                   {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
-                   {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
-                   {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
-                   {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
-                   {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
-                   {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
-                   {"dx", ROLE_ACTIVATION, {2, 1, 6, 6}, DTYPE_F32}};
+    } tensors[] = {
+        {"x", ROLE_INPUT, {2, 1, 6, 6}, DTYPE_F32}, {"w", ROLE_PARAMETER, {3, 1, 3, 3}, DTYPE_F32},
+        {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+        {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
+        {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+        {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
+        {"dx", ROLE_ACTIVATION, {2, 1, 6, 6}, DTYPE_F32},
+    };
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
         make_tensor(p, tensors[i].name, tensors[i].role, PLACE_REPLICATE, 4, tensors[i].shape,
                     tensors[i].dtype);
@@ -48,61 +46,26 @@ static Plan *make_conv(Program *p, bool other_reader) {
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
     static const int64_t conv[] = {3, 1, 0}, pool[] = {2, 2};
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
-    make_op(p, plan,
-            (OpSpec){.name = "conv.forward",
-                     .layer = "conv",
-                     .kind = KIND_CONV2D,
-                     .phase = PHASE_FORWARD,
-                     .attrs = conv,
-                     .flops = 10},
-            "z", "x w");
-    make_op(p, plan,
-            (OpSpec){.name = "relu.forward",
-                     .layer = "relu",
-                     .kind = KIND_RELU,
-                     .phase = PHASE_FORWARD,
-                     .flops = 1},
-            "r", "z");
-    make_op(p, plan,
-            (OpSpec){.name = "pool.forward",
-                     .layer = "pool",
-                     .kind = KIND_MAX_POOL,
-                     .phase = PHASE_FORWARD,
-                     .attrs = pool,
-                     .flops = 2},
-            "p index", "r");
+    make_op(p, plan, (OpSpec){.name = "conv.forward", .layer = "conv", .kind = KIND_CONV2D,
+            .phase = PHASE_FORWARD, .attrs = conv, .flops = 10}, "z", "x w");
+    make_op(p, plan, (OpSpec){.name = "relu.forward", .layer = "relu", .kind = KIND_RELU, .phase =
+            PHASE_FORWARD, .flops = 1}, "r", "z");
+    make_op(p, plan, (OpSpec){.name = "pool.forward", .layer = "pool", .kind = KIND_MAX_POOL,
+            .phase = PHASE_FORWARD, .attrs = pool, .flops = 2}, "p index", "r");
     make_op(p, plan, (OpSpec){.name = "top", .kind = KIND_RELU}, "dp", "p");
-    make_op(p, plan,
-            (OpSpec){.name = "relu.backward",
-                     .layer = "relu",
-                     .kind = KIND_RELU_BACKWARD,
-                     .phase = PHASE_BACKWARD},
-            "dm", "dp p");
-    make_op(p, plan,
-            (OpSpec){.name = "pool.backward",
-                     .layer = "pool",
-                     .kind = KIND_MAX_POOL_BACKWARD,
-                     .phase = PHASE_BACKWARD,
-                     .attrs = pool},
-            "dz", "dm index");
-    make_op(p, plan,
-            (OpSpec){.name = "conv.backward_weight",
-                     .layer = "conv",
-                     .kind = KIND_CONV2D_BACKWARD_WEIGHT,
-                     .phase = PHASE_BACKWARD,
-                     .attrs = conv},
-            "dw", "x dz");
-    make_op(p, plan,
-            (OpSpec){.name = "conv.backward_input",
-                     .layer = "conv",
-                     .kind = KIND_CONV2D_BACKWARD_INPUT,
-                     .phase = PHASE_BACKWARD,
-                     .attrs = conv},
-            "dx", "dz w");
+    make_op(p, plan, (OpSpec){.name = "relu.backward", .layer = "relu", .kind =
+            KIND_RELU_BACKWARD, .phase = PHASE_BACKWARD}, "dm", "dp p");
+    make_op(p, plan, (OpSpec){.name = "pool.backward", .layer = "pool", .kind =
+            KIND_MAX_POOL_BACKWARD, .phase = PHASE_BACKWARD, .attrs = pool}, "dz", "dm index");
+    make_op(p, plan, (OpSpec){.name = "conv.backward_weight", .layer = "conv", .kind =
+            KIND_CONV2D_BACKWARD_WEIGHT, .phase = PHASE_BACKWARD, .attrs = conv}, "dw", "x dz");
+    make_op(p, plan, (OpSpec){.name = "conv.backward_input", .layer = "conv", .kind =
+            KIND_CONV2D_BACKWARD_INPUT, .phase = PHASE_BACKWARD, .attrs = conv}, "dx", "dz w");
     if (other_reader) make_op(p, plan, (OpSpec){.name = "reader", .kind = KIND_RELU}, "r", "r");
     ck_assert_ok(plan_derive_deps(p, plan));
     return plan;
 }
+// clang-format on
 
 START_TEST(chains_become_fused_operations_that_list_their_members) {
     Program p = {0};

@@ -200,6 +200,7 @@ static int add_op(Program *p, Plan *plan, OpSpec s) {
 }
 
 // A program that uses everything a program can hold; no one would want to run it.
+// clang-format off: one operation a line or two
 static void build_everything(Program *p) {
     *p = (Program){0};
     int both, pair, compute, line, copy, guard, x, y, w;
@@ -212,110 +213,48 @@ static void build_everything(Program *p) {
     ck_assert_ok(program_add_lane(p, "line", LANE_COMMUNICATION, pair, &line));
     ck_assert_ok(program_add_lane(p, "copy", LANE_COPY, NONE, &copy));
     ck_assert_ok(program_add_scalar(p, "guard", DTYPE_I64, 1, &guard));
-    x = add_tensor(
-        p,
-        (TensorSpec){.name = "x",
-                     .placement = {PLACE_SHARD_0, PLACE_PARTIAL_MAX},
-                     .extent = TENSOR_REF(guard),
-                     .shard = 1,
-                     .micro_batch = 2},
-        (LogicalSpec){.shape = {6, 4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION});
-    y = add_tensor(
-        p, (TensorSpec){.name = "y", .alias = TENSOR_REF(x), .shape = {3, 4}},
-        (LogicalSpec){.shape = {6, 4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_BUFFER});
-    w = add_tensor(
-        p, (TensorSpec){.name = "w", .placement = {PLACE_REPLICATE, PLACE_SHARD_1}},
-        (LogicalSpec){
-            .shape = {7}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_PARAMETER, .fan_in = 9});
+    x = add_tensor(p, (TensorSpec){.name = "x", .placement = {PLACE_SHARD_0, PLACE_PARTIAL_MAX},
+            .extent = TENSOR_REF(guard), .shard = 1, .micro_batch = 2}, (LogicalSpec){.shape = {6,
+            4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION});
+    y = add_tensor(p, (TensorSpec){.name = "y", .alias = TENSOR_REF(x), .shape = {3, 4}},
+            (LogicalSpec){.shape = {6, 4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_BUFFER});
+    w = add_tensor(p, (TensorSpec){.name = "w", .placement = {PLACE_REPLICATE, PLACE_SHARD_1}},
+            (LogicalSpec){.shape = {7}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_PARAMETER,
+            .fan_in = 9});
     p->logicals[p->tensors[w].logical].tied_to = 1;
     p->tensors[w].flat_begin = 4096;
     p->tensors[w].flat_end = 8192;
     ck_assert_ok(program_add_plan(p, "everything", &plan));
     int32_t xs[] = {x}, ys[] = {y}, ws[] = {w, w}, gs[] = {w, guard};
     int64_t sgd[] = {attr_real(1.0 / 3), attr_real(5e-324), 1}, tag[] = {-7};
-    int first = add_op(p, plan,
-                       (OpSpec){.name = "copy",
-                                .kind = KIND_RELU,
-                                .dtype = DTYPE_F64,
-                                .lane = copy,
-                                .outputs = ys,
-                                .inputs = xs,
-                                .output_count = 1,
-                                .input_count = 1,
-                                .flags = OP_ACCUMULATE | OP_RECOMPUTE});
-    add_op(p, plan,
-           (OpSpec){.name = "copy",
-                    .kind = KIND_RELU,
-                    .dtype = DTYPE_F32,
-                    .lane = copy,
-                    .outputs = ys,
-                    .inputs = xs,
-                    .output_count = 1,
-                    .input_count = 1,
-                    .shard = 1,
-                    .micro_batch = 2,
-                    .flops = 123456789012345});
-    int twin = add_op(p, plan,
-                      (OpSpec){.name = "copy",
-                               .kind = KIND_RELU,
-                               .dtype = DTYPE_F32,
-                               .lane = copy,
-                               .outputs = ys,
-                               .inputs = xs,
-                               .output_count = 1,
-                               .input_count = 1,
-                               .shard = 1,
-                               .micro_batch = 2});
-    int send = add_op(p, plan,
-                      (OpSpec){.name = "send",
-                               .kind = KIND_SEND,
-                               .dtype = DTYPE_F64,
-                               .lane = line,
-                               .group = pair,
-                               .peer = -1,
-                               .attrs = tag,
-                               .inputs = ys,
-                               .input_count = 1,
-                               .guard = TENSOR_REF(guard),
-                               .phase = PHASE_SYNC});
-    add_op(p, plan,
-           (OpSpec){.name = "maximum",
-                    .kind = KIND_ALL_REDUCE,
-                    .dtype = DTYPE_F64,
-                    .lane = line,
-                    .group = both,
-                    .outputs = ys,
-                    .inputs = ws,
-                    .output_count = 1,
-                    .input_count = 2,
-                    .parts = 2,
-                    .reduce = REDUCE_MAX,
-                    .algorithm = ALGORITHM_RING,
-                    .order = ORDER_SCHEDULE});
-    add_op(p, plan,
-           (OpSpec){.name = "barrier",
-                    .kind = KIND_BARRIER,
-                    .dtype = DTYPE_F32,
-                    .lane = line,
-                    .group = pair});
-    int update = add_op(p, plan,
-                        (OpSpec){.name = "update",
-                                 .layer = "fc",
-                                 .kind = KIND_SGD,
-                                 .dtype = DTYPE_F64,
-                                 .lane = compute,
-                                 .attrs = sgd,
-                                 .outputs = ws,
-                                 .inputs = gs,
-                                 .output_count = 1,
-                                 .input_count = 2,
-                                 .phase = PHASE_UPDATE});
+    int first = add_op(p, plan, (OpSpec){.name = "copy", .kind = KIND_RELU, .dtype = DTYPE_F64,
+            .lane = copy, .outputs = ys, .inputs = xs, .output_count = 1, .input_count = 1, .flags
+            = OP_ACCUMULATE | OP_RECOMPUTE});
+    add_op(p, plan, (OpSpec){.name = "copy", .kind = KIND_RELU, .dtype = DTYPE_F32, .lane = copy,
+            .outputs = ys, .inputs = xs, .output_count = 1, .input_count = 1, .shard = 1,
+            .micro_batch = 2, .flops = 123456789012345});
+    int twin = add_op(p, plan, (OpSpec){.name = "copy", .kind = KIND_RELU, .dtype = DTYPE_F32,
+            .lane = copy, .outputs = ys, .inputs = xs, .output_count = 1, .input_count = 1, .shard
+            = 1, .micro_batch = 2});
+    int send = add_op(p, plan, (OpSpec){.name = "send", .kind = KIND_SEND, .dtype = DTYPE_F64,
+            .lane = line, .group = pair, .peer = -1, .attrs = tag, .inputs = ys, .input_count = 1,
+            .guard = TENSOR_REF(guard), .phase = PHASE_SYNC});
+    add_op(p, plan, (OpSpec){.name = "maximum", .kind = KIND_ALL_REDUCE, .dtype = DTYPE_F64, .lane
+            = line, .group = both, .outputs = ys, .inputs = ws, .output_count = 1, .input_count =
+            2, .parts = 2, .reduce = REDUCE_MAX, .algorithm = ALGORITHM_RING, .order =
+            ORDER_SCHEDULE});
+    add_op(p, plan, (OpSpec){.name = "barrier", .kind = KIND_BARRIER, .dtype = DTYPE_F32, .lane =
+            line, .group = pair});
+    int update = add_op(p, plan, (OpSpec){.name = "update", .layer = "fc", .kind = KIND_SGD,
+            .dtype = DTYPE_F64, .lane = compute, .attrs = sgd, .outputs = ws, .inputs = gs,
+            .output_count = 1, .input_count = 2, .phase = PHASE_UPDATE});
     ck_assert_ok(plan_add_dep(plan, update, send, DEP_ORDER, 0));
     ck_assert_ok(plan_add_dep(plan, update, twin, DEP_ORDER, 1));
     ck_assert_ok(plan_add_dep(plan, update, first, DEP_ORDER, 0));
     ck_assert_ok(plan_derive_deps(p, plan));
     ck_assert_ok(program_add_plan(p, "empty", NULL));
 }
+// clang-format on
 
 START_TEST(every_field_of_a_program_survives) {
     Program p;

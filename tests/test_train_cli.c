@@ -373,6 +373,18 @@ START_TEST(ctrl_c_on_a_terminal_ends_all_ranks_after_a_step) {
 }
 END_TEST
 
+START_TEST(a_message_does_not_stand_in_the_line_of_progress) {
+    pid_t ranks[COMMAND_RANKS];
+    start_long("--ranks 2 --color never", true);
+    command_ranks(&it, ranks);
+    kill(ranks[1], SIGKILL);
+    command_wait(&it, 20);
+    ck_assert_int_eq(it.status, 4);
+    ck_assert_msg(strstr(it.out, "\r\033[Ktrain: rank 1 was lost"), "%s", it.out);
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(a_second_ctrl_c_ends_at_once) {
     static const char *const comms[] = {"shm", "thread"};
     for (int i = 0; i < 2; i++) {
@@ -465,6 +477,7 @@ SUITE_SECONDS(
     every_rank_leaves_a_trace, saved_weights_can_be_read, chosen_steps_are_recorded,
     a_printed_plan_trains_to_the_same_weights, printing_a_plan_trains_nothing_and_writes_nothing,
     an_interrupted_run_keeps_what_was_done, ctrl_c_on_a_terminal_ends_all_ranks_after_a_step,
-    a_second_ctrl_c_ends_at_once, who_was_started_with_interrupts_ignored_goes_on,
+    a_message_does_not_stand_in_the_line_of_progress, a_second_ctrl_c_ends_at_once,
+    who_was_started_with_interrupts_ignored_goes_on,
     two_ranks_compute_what_one_with_two_shards_does, digits_tell_a_linear_model_from_the_net,
     mnist_is_learned_by_one_rank_and_by_two_to_the_same_bits)
