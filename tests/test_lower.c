@@ -33,10 +33,14 @@ static Plan *make_conv(Program *p, bool other_reader) {
         Dtype dtype;
     } tensors[] = {
         {"x", ROLE_INPUT, {2, 1, 6, 6}, DTYPE_F32}, {"w", ROLE_PARAMETER, {3, 1, 3, 3}, DTYPE_F32},
-        {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
-        {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
-        {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32}, {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
-        {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32}, {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
+        {"z", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+        {"r", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+        {"p", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+        {"index", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_U8},
+        {"dp", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+        {"dm", ROLE_ACTIVATION, {2, 3, 2, 2}, DTYPE_F32},
+        {"dz", ROLE_ACTIVATION, {2, 3, 4, 4}, DTYPE_F32},
+        {"dw", ROLE_GRADIENT, {3, 1, 3, 3}, DTYPE_F32},
         {"dx", ROLE_ACTIVATION, {2, 1, 6, 6}, DTYPE_F32},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
