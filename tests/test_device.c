@@ -133,6 +133,8 @@ static void relu(Case *c, const Device *d) {
     Values got = run_lowered(c, d);
     EXPECT(c, &got, "y", 0, 0, 0, 2, none, infinite);
     EXPECT(c, &got, "dx", 0, 0, 0, 4, 0, 6);
+    const double *y = got.of[program_find_tensor(&c->p, "y")];
+    ck_assert_msg(!signbit(y[0]) && !signbit(y[1]), "%s: relu left a zero its sign", c->text);
 }
 
 START_TEST(relu_keeps_what_is_positive_and_a_nan) { by_hand(1, relu); }

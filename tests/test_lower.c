@@ -23,7 +23,7 @@ static int find_op(const Program *p, const Plan *plan, const char *name) {
 }
 
 // x -> conv -> relu -> pool, and back: what model_emit() makes of a convolutional layer.
-// clang-format off: one operation a line or two
+// clang-format off
 static Plan *make_conv(Program *p, bool other_reader) {
     Plan *plan = make_program(p, 1);
     static const struct {

@@ -18,6 +18,7 @@ typedef struct {
 enum { DTYPE_F64 = 1 };
 
 #define AT(field) offsetof(Values, field)
+// clang-format off
 static const Option OPTIONS[] = {
     {.kind = OPTION_HEADING, .help = "Work"},
     {.name = "ranks", .kind = OPTION_INT, .at = AT(ranks), .value = "N", .initial = "1",
@@ -45,6 +46,7 @@ static const Option OPTIONS[] = {
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .at = AT(quiet), .brief = true,
      .help = "no progress"},
 };
+// clang-format on
 static const OptionExample EXAMPLES[] = {
     {"train --ranks 2 --data digits", "two processes, digits made on the spot"},
     {"train --dtype f64 file",
@@ -177,7 +179,7 @@ START_TEST(a_missing_value_is_not_the_next_option) {
     ck_assert_ok(PARSE(&l, &v, "--data", "-", "--seed", "-5"));
     ck_assert_str_eq(v.data, "-");
     ck_assert_int_eq(v.seed, -5);
-    ck_assert_ok(PARSE(&l, &v, "--ranks=64"));  // a bound is allowed itself
+    ck_assert_ok(PARSE(&l, &v, "--ranks=64"));                        // a bound is allowed itself
     REFUSES("--data: the value is empty: give DIR|FILE", "--data=");  // a variable that is not set
 }
 END_TEST

@@ -200,7 +200,7 @@ static int add_op(Program *p, Plan *plan, OpSpec s) {
 }
 
 // A program that uses everything a program can hold; no one would want to run it.
-// clang-format off: one operation a line or two
+// clang-format off
 static void build_everything(Program *p) {
     *p = (Program){0};
     int both, pair, compute, line, copy, guard, x, y, w;

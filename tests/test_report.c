@@ -6,11 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Plans: 0 a step with an all-reduce of 1000 bytes, 1 the last step of an epoch with one of 400
-// bytes, 2 an evaluation.
-enum { COMPUTE,
-       ALL_REDUCE,
-       LOAD };
+// Plans: 0 a step that all-reduces 1000 bytes, 1 an epoch's last with 400, 2 an evaluation.
+enum { COMPUTE, ALL_REDUCE, LOAD };
 static Work works[] = {{.kind = KIND_LINEAR},
                        {.kind = KIND_ALL_REDUCE, .payload_bytes = 1000},
                        {.kind = KIND_LOAD},
@@ -287,13 +284,15 @@ START_TEST(a_json_report_has_its_members_in_order_and_their_types) {
     Report r;
     make(&r, &a);
     const char *text = written(&a, &r, "r.json"), *at = text;
+    // clang-format off
     const char *const parts[] = {
         "\"schema\": \"tandem.report.v1\"", "\"kind\": \"train\"", "\"model\": \"net\"",
         "\"dp\": 2", "\"bucket_kib\": \"4,32\"", "\"overlap\": true", "\"tag\": \"007\"",
-        "\"ranks\": 2", "\"samples_per_s\"", "\"step_ms\"", "\"p90\": 5.8",
-        "\"breakdown_ms\"", "\"compute\": 2.0", "\"memory_bytes\"", "\"parameters\": 100",
-        "\"unplanned\": null", "\"comm_bytes\": [800, 800]", "\"loss\": [2.0, 1.5, 1.25, 1.0]",
-        "\"accuracy\": 0.9375", "\"tracing_overhead\": null", "\"machine\""};
+        "\"ranks\": 2", "\"samples_per_s\"", "\"step_ms\"", "\"p90\": 5.8", "\"breakdown_ms\"",
+        "\"compute\": 2.0", "\"memory_bytes\"", "\"parameters\": 100", "\"unplanned\": null",
+        "\"comm_bytes\": [800, 800]", "\"loss\": [2.0, 1.5, 1.25, 1.0]", "\"accuracy\": 0.9375",
+        "\"tracing_overhead\": null", "\"machine\""};
+    // clang-format on
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         at = strstr(at, parts[i]);
         ck_assert_msg(at != NULL, "%s is missing or out of order in\n%s", parts[i], text);
@@ -384,8 +383,7 @@ START_TEST(the_summary_fits_a_terminal) {
     int lines = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
         ck_assert_msg(strlen(line) <= 80, "%zu columns: %s", strlen(line), line);
-    ck_assert_int_le(lines, 16);
-    ck_assert_int_ge(lines, 15);
+    ck_assert_msg(lines == 15 || lines == 16, "%d lines", lines);
     arena_finish(&a);
 }
 END_TEST
@@ -398,10 +396,12 @@ START_TEST(the_summary_says_the_essential) {
     FILE *f = fmemopen(text, sizeof text, "w");
     report_print(&r, f, false);
     fclose(f);
+    // clang-format off
     const char *const parts[] = {
         "net on 2 ranks (cpu, f32, shm), batch 8", "2.0000 at the first step, 1.0000 at the last",
         "93.75 % of 100", "1333 (median", "5.000 ms (median; 3.400 to 5.800), mean 4.667",
         "compute          2.000 ms   42.9 %  #############\n", "sends 800B a step"};
+    // clang-format on
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(text, parts[i]) != NULL, "\"%s\" is missing in\n%s", parts[i], text);
     ck_assert_ptr_null(strstr(text, "bubble"));  // takes no time

@@ -285,5 +285,4 @@ SUITE("safetensors", what_was_written_is_read, the_file_is_laid_out_as_the_forma
       a_file_without_tensors_is_read, what_cannot_be_written_is_told_and_leaves_no_file,
       a_missing_file_is_told, a_header_that_is_cut_or_no_json_is_told, metadata_must_be_text,
       a_tensor_that_cannot_be_is_told_by_name, tensors_must_fill_the_file_without_overlap_or_hole,
-      every_beginning_of_a_file_is_refused,
-      data_at_an_odd_place_are_aligned_in_memory)
+      every_beginning_of_a_file_is_refused, data_at_an_odd_place_are_aligned_in_memory)

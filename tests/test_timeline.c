@@ -5,12 +5,7 @@
 #include "tests/testing.h"
 
 // A plan with one operation of each class that is billed differently; the index is the operation.
-enum { COMPUTE,
-       SECOND_COMPUTE,
-       ALL_REDUCE,
-       RECEIVE,
-       LOAD,
-       OPS };
+enum { COMPUTE, SECOND_COMPUTE, ALL_REDUCE, RECEIVE, LOAD, OPS };
 static Work works[OPS] = {{.kind = KIND_LINEAR},
                           {.kind = KIND_SGD},
                           {.kind = KIND_ALL_REDUCE},
@@ -140,9 +135,7 @@ START_TEST(a_step_that_does_not_fit_is_dropped_whole_and_counted) {
     for (int step = 0; step < 5; step++) {  // 2 spans, 4 (2 too many), 1 (would fit), 1, 1
         StepRecord *s = timeline_begin_step(&t, 0, step, step * 1000);
         s->loss = step;
-        for (int i = 0; i < (step == 0 ? 2 : step == 1 ? 4
-                                                       : 1);
-             i++)
+        for (int i = 0; i < (step == 0 ? 2 : step == 1 ? 4 : 1); i++)
             add(&t, COMPUTE, step, step + 1, 0, 0);
         timeline_end_step(&t, (step + 1) * 1000);
     }

@@ -11,15 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANE_RING = 1,
-       LANES = 3 };  // compute, data, host
+enum { LANE_RING = 1, LANES = 3 };  // compute, data, host
 
 static int tensor(Program *p, const char *name, Role role) {
     int logical, t;
     LogicalSpec whole = {.name = name, .shape = {4, 8}, .dims = 2, .role = role};
     ck_assert_ok(program_add_logical(p, &whole, &logical));
-    ck_assert_ok(program_add_tensor(
-        p, &(TensorSpec){.name = name, .logical = logical, .role = role}, &t));
+    ck_assert_ok(
+        program_add_tensor(p, &(TensorSpec){.name = name, .logical = logical, .role = role}, &t));
     return t;
 }
 

@@ -104,9 +104,9 @@ START_TEST(counts_are_exact) {
 END_TEST
 
 START_TEST(what_is_not_a_quantity_is_refused_and_leaves_the_value_alone) {
-    static const char *const bad[] = {"", " ", "x", "-5", "+5", ".",
-                                      "5 ", "5  KiB", " 5", "5KiBs", "5kib", "1.2.3",
-                                      "0x10", "1e3", "5Mb", "٣"};
+    static const char *const bad[] = {"",     " ",      "x",   "-5",    "+5",   ".",
+                                      "5 ",   "5  KiB", " 5",  "5KiBs", "5kib", "1.2.3",
+                                      "0x10", "1e3",    "5Mb", "٣"};
     int64_t x = 77;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_fails(units_parse_size(&x, bad[i]), ERR_USAGE,

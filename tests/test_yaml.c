@@ -251,10 +251,12 @@ START_TEST(every_cut_of_a_document_is_read_or_refused) {
 END_TEST
 
 START_TEST(text_is_written_so_that_it_reads_back_as_the_same_text) {
+    // clang-format off
     static const char *const texts[] = {
         "plain", "with space", "true", "No", "12", "1e5", "", "a: b", "- x", "#", "~", "null", "n",
         "/path/to_it.json", "it's", "say \"x\"", "back\\slash", "line\nbreak\ttab", "µ 你", "{x}",
         "x:", "\x7f\x01", ".inf"};
+    // clang-format on
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *text;
         size_t size;

@@ -38,8 +38,11 @@ def commands(root):
 
 def shortened(command):
     """`train` for a few steps: what is shown is that the command line works."""
-    words = re.sub(r'\s--(epochs|steps)\s+\S+', '', command)
-    return re.sub(r'^build/train\b', f'build/train --steps {STEPS}', words)
+    program, *words = command.split(' ', 1)
+    if program != 'build/train':
+        return command
+    rest = re.sub(r'(^|\s)--(epochs|steps)\s+\S+', '', ' '.join(words)).strip()
+    return f'{program} --steps {STEPS} {rest}'.rstrip()
 
 
 def run(command, directory):

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The tools that keep rules, on small trees that break them. Usage: test_rules.py TOOLS
+
+Speaks TAP.
+"""
+import contextlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, sys.argv[1])
+import check_docs    # noqa: E402
+import check_layers  # noqa: E402
+import check_style   # noqa: E402
+import count_tests   # noqa: E402
+import run_commands  # noqa: E402
+
+LICENCE = '// SPDX-License-Identifier: MIT\n'
+
+
+def tree(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding='utf-8')
+    return root
+
+
+def an_include_against_the_layers_is_named(root):
+    tree(root, {'core/base/a.c': '#include "core/plan/plan.h"\n#include "core/base/a.h"\n',
+                'core/nn/b.c': '#include "core/plan/x_internal.h"\n#include "b.h"\n'})
+    assert check_layers.check(root) == [
+        'core/base/a.c:1: core/base may not include core/plan',
+        'core/nn/b.c:1: core/nn may not include core/plan/x_internal.h, '
+        'which only core/plan shares',
+        'core/nn/b.c:2: "b.h" does not start at the root: write "core/nn/b.h"']
+
+
+def what_breaks_the_style_is_named(root):
+    body = '    x();\n' * 69
+    tree(root, {'core/base/a.c': f'int f(int a) {{\n{body}}}\n',
+                'core/base/b.c': LICENCE + '\tputs("x"); \n' + 'x' * 101 + '\n',
+                'core/base/c.h': LICENCE + '#ifndef C_H\n#define C_H\n#endif\n',
+                'programs/d.c': LICENCE + 'int main(void) { puts("fine"); }\n'})
+    found = '\n'.join(check_style.check(root))
+    for line in ('core/base/a.c:1: a function of 71 lines',
+                 'core/base/a.c:1: the first line is not',
+                 'core/base/b.c:2: a tab', 'core/base/b.c:2: trailing space',
+                 'core/base/b.c:2: a library never prints', 'core/base/b.c:3: 101 columns',
+                 'core/base/c.h:1: the header guard is not #ifndef CORE_BASE_C_H'):
+        assert line in found, line
+    assert 'programs/d.c' not in found
+
+
+def tables_do_not_make_a_function_long(root):
+    table = '    static const int t[] = {\n' + '        1,\n' * 80 + '    };\n'
+    tree(root, {'core/base/a.c': LICENCE + f'int f(int a) {{\n{table}    return t[a];\n}}\n'})
+    assert check_style.check(root) == []
+
+
+def documents_that_show_what_is_not_there_are_named(root):
+    tree(root, {'core/base/a.c': 'int real(void) {\n    return 1;\n}\n',
+                'A.md': '[here](B.md) `core/base/b.c` `real()` `made_up()` `core/base/a.c`\n'
+                        '```c\nint real(void) {\n    return 1;\n```\n```c\nint other;\n```\n'})
+    assert check_docs.check(root) == [
+        'A.md:1: the link leads to B.md, which does not exist',
+        'A.md:1: core/base/b.c does not exist',
+        'A.md:1: no source file has made_up()',
+        'A.md:6: no source file has the block that begins "int other;"']
+
+
+def commands_of_documents_are_run(root):
+    tree(root, {'A.md': '```sh\nbuild/good   # why\nbuild/bad\nmake install\n```\n```\nnone\n```\n',
+                'b/good': '#!/bin/sh\n', 'b/bad': '#!/bin/sh\necho no >&2; exit 3\n'})
+    for name in ('good', 'bad'):
+        (root / 'b' / name).chmod(0o755)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run_commands.main(root, root / 'b')
+    assert out.getvalue().splitlines()[:5] == [
+        '1..3', 'ok 1 - A.md: build/good', 'not ok 2 - A.md: build/bad', '# status 3', '# no']
+    assert 'not ok 3 - A.md: make install' in out.getvalue()
+
+
+def training_in_documents_is_cut_short(root):
+    assert run_commands.shortened('build/train --epochs 5 --ranks 2') == \
+        'build/train --steps 5 --ranks 2'
+    assert run_commands.shortened('build/train') == 'build/train --steps 5'
+    assert run_commands.shortened('build/sim --steps 7') == 'build/sim --steps 7'
+
+
+def single_tests_are_counted(root):
+    programs = [
+        ('four', '1..4\nok 1 - a\nnot ok 2 - b\n# why\nok 3 - c # SKIP x\nok 4\n', 'ERROR', 1),
+        ('crashed', '', 'ERROR', -11), ('half', '1..3\nok 1 - a\n', 'ERROR', -6),
+        ('slow', '', 'TIMEOUT', -15), ('rule', 'rule ok\n', 'OK', 0), ('broken', '', 'FAIL', 1),
+        ('elsewhere', '1..0 # SKIP no GPU\n', 'SKIP', 0),
+        ('leaks', '1..1\nok 1 - a\n', 'ERROR', 23)]
+    log = ''.join(json.dumps({'name': name, 'stdout': out, 'result': result, 'returncode': status})
+                  + '\n' for name, out, result, status in programs)
+    tree(root, {'build/meson-logs/testlog.json': log})
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert count_tests.main([str(root / 'build'), str(root / 'none'), 'left=out'])
+    # Passed: a, 4, half's a, rule, leaks' a. Failed: b, crashed, half, slow, broken, leaks, none.
+    # Skipped: c, elsewhere, left.
+    assert out.getvalue().splitlines()[-1] == '5 passed, 7 failed, 3 skipped', out.getvalue()
+
+
+TESTS = [an_include_against_the_layers_is_named, what_breaks_the_style_is_named,
+         tables_do_not_make_a_function_long, documents_that_show_what_is_not_there_are_named,
+         commands_of_documents_are_run, training_in_documents_is_cut_short,
+         single_tests_are_counted]
+
+
+def main():
+    failed = False
+    print(f'1..{len(TESTS)}')
+    for number, test in enumerate(TESTS, 1):
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                test(pathlib.Path(directory))
+                print(f'ok {number} - {test.__name__}')
+            except AssertionError as error:
+                failed = True
+                print(f'not ok {number} - {test.__name__}\n# {error!r}')
+    return failed
+
+
+if __name__ == '__main__':
+    sys.exit(main())
