@@ -323,7 +323,7 @@ START_TEST(logits_before_the_first_step) {
 }
 END_TEST
 
-SUITE_SECONDS("parity", 240, inputs_and_initial_weights_come_from_their_recipe,
+SUITE_SECONDS("parity", 120, inputs_and_initial_weights_come_from_their_recipe,
               logits_before_the_first_step, plain_sgd_on_reference, plain_sgd_on_cpu,
               momentum_on_reference, momentum_on_cpu, nesterov_momentum_on_reference,
               nesterov_momentum_on_cpu, weight_decay_on_reference, weight_decay_on_cpu,
