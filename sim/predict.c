@@ -140,13 +140,9 @@ static Status simulate_step(Prediction *out, Arena *a, const Step *step, Timelin
     const Program **programs = ARENA_NEW(a, const Program *, step->ranks);
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", step->ranks);
     TRY(create_timelines(lines, pointers, step));
-    const SimulateOptions o = {.program = step->program,
-                               .costs = step->costs,
-                               .host = step->host,
-                               .plan = step->plan,
-                               .ranks = step->ranks,
-                               .corun = step->corun};
-    TRY(simulate_host(pointers, &o));
+    const SimulateOptions o = {
+        .program = step->program, .costs = step->costs, .plan = step->plan, .ranks = step->ranks};
+    TRY(simulate_host(pointers, &o, step->host, step->corun));
     for (int r = 0; r < step->ranks; r++) {
         programs[r] = step->program;
         lines[r].steps[0].rows = (int32_t)step->batch;

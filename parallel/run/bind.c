@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "parallel/run/executor_internal.h"
+#include "parallel/strategy/collective_work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,18 +58,6 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
     return OK;
 }
 
-static const CollectiveKind collective_of[KIND_COUNT] = {
-    [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
-    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST,
-    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
-    [KIND_BARRIER] = COLLECTIVE_BARRIER,
-};
-static const ScheduleKind schedule_of[ALGORITHM_COUNT] = {
-    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT,
-    [ALGORITHM_CHAIN] = SCHEDULE_CHAIN,
-    [ALGORITHM_RING] = SCHEDULE_RING,
-};
-
 static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
                         CommCall *call) {
     const Program *p = e->program;
@@ -82,8 +71,9 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
     bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
-    *call = (CommCall){.kind = collective_of[w->kind],
-                       .schedule = schedule_of[w->algorithm],
+    Collective what = collective_of_work(p, w);
+    *call = (CommCall){.kind = what.kind,
+                       .schedule = what.schedule,
                        .reduce = (Reduce)w->reduce,
                        .dtype = (Dtype)w->dtype,
                        .point_to_point = pair,
