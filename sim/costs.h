@@ -35,12 +35,19 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) MUST_USE;
 void costs_share(Costs *c, const Costs *from);
 
 // For operations still unknown: flops and bytes against the peaks of a device, whichever takes
-// longer, plus its launch time (Williams et al., Roofline, 2009).
-void costs_from_roofline(Costs *c, const DeviceModel *d);
+// longer, plus its launch time (Williams et al., Roofline, 2009). ERR_USAGE: it has no peak for a
+// type that the program computes in.
+Status costs_from_roofline(Costs *c, const DeviceModel *d) MUST_USE;
 
 // For communication still unknown, in the memory of a host: a rank's share of the bytes that its
 // schedule reads and writes, at the host's rate.
 void costs_from_host(Costs *c, const HostModel *h);
+
+// Communication has its time from the network: nothing of the rank's own.
+void costs_of_network(Costs *c);
+
+// All costs times so many thousandths, rounded down.
+void costs_dilate(Costs *c, int64_t thousandths);
 
 // Is every operation of a plan known? ERR_FAILED names the first that is not.
 Status costs_complete(const Costs *c, int plan) MUST_USE;
