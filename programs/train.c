@@ -80,6 +80,16 @@ static Status print_plan(const JobOptions *options, bool lowered) {
     return s;
 }
 
+// When rank 0 began its first training step; empty when it began none. What is known of it is the
+// monotonic clock, which is compared with the time of day now.
+static void set_started(Report *r, const RunShared *shared) {
+    const Timeline *t = &shared->results[0].timeline;
+    for (int i = 0; i < t->step_count && !*r->started; i++) {
+        int64_t began_ns = shared->origin_ns + t->steps[i].start_ps / 1000;
+        if (t->steps[i].rows) clock_print_utc(r->started, clock_utc_ns() - (clock_ns() - began_ns));
+    }
+}
+
 // The report of a finished run; arrays are in the arena.
 static Status make_report(Report *r, Arena *a, const Job *job, const Training *t) {
     int ranks = job->options.ranks;
@@ -100,6 +110,7 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     r->run = job->options.info;
     r->evaluations = t->shared->results[0].evaluations;
     r->evaluation_count = t->shared->results[0].evaluation_count;
+    set_started(r, t->shared);
     r->wall_s = (double)t->wall_ns * 1e-9;
     r->parameters_hash = t->shared->results[0].parameters_hash;
     machine_info_read(&r->machine);

@@ -270,6 +270,17 @@ START_TEST(the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not) {
 }
 END_TEST
 
+START_TEST(the_time_of_day_is_printed_in_utc_with_milliseconds) {
+    char text[CLOCK_TEXT];
+    // 951782400: 2000-02-29, a leap day, 00:00:00 UTC.
+    ck_assert_str_eq(clock_print_utc(text, INT64_C(951782399) * 1000000000 + 999999999),
+                     "2000-02-28T23:59:59.999Z");
+    ck_assert_str_eq(clock_print_utc(text, INT64_C(951782400) * 1000000000 + 7000000),
+                     "2000-02-29T00:00:00.007Z");
+    ck_assert(clock_utc_ns() > INT64_C(1700000000) * 1000000000);
+}
+END_TEST
+
 SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content_whatever_its_name,
       standard_input_is_a_dash, what_cannot_be_read_is_named_with_the_reason,
       cut_or_damaged_gzip_is_an_error, a_file_appears_under_its_name_when_it_is_complete,
@@ -278,4 +289,5 @@ SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content
       a_link_stays_a_link_to_the_new_contents, a_device_is_written_to_and_not_replaced,
       standard_output_is_a_dash, an_unwritable_place_fails_at_once_and_says_why,
       a_full_disk_is_an_error_of_commit, directories_are_made_with_their_parents,
-      the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not)
+      the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not,
+      the_time_of_day_is_printed_in_utc_with_milliseconds)

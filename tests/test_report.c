@@ -1,112 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/file.h"
-#include "core/record/report.h"
-#include "tests/testing.h"
+#include "tests/report_sample.h"
 
 #include <stdio.h>
 #include <string.h>
-
-// Plans: 0 a step that all-reduces 1000 bytes, 1 an epoch's last with 400, 2 an evaluation.
-enum { COMPUTE, ALL_REDUCE, LOAD };
-static Work works[] = {{.kind = KIND_LINEAR},
-                       {.kind = KIND_ALL_REDUCE, .payload_bytes = 1000},
-                       {.kind = KIND_LOAD},
-                       {.kind = KIND_ALL_REDUCE, .payload_bytes = 400}};
-static Op step_ops[] = {{.work = 0}, {.work = 1}, {.work = 2}};
-static Op last_ops[] = {{.work = 0}, {.work = 3}, {.work = 2}};
-static const Program program = {
-    .works = works,
-    .work_count = 4,
-    .plans = {{.ops = step_ops, .op_count = 3},
-              {.ops = last_ops, .op_count = 3},
-              {.ops = step_ops, .op_count = 1}},
-    .plan_count = 3,
-    .role_bytes = {
-        [POOL_LOCAL] = {[ROLE_PARAMETER] = 100, [ROLE_ACTIVATION] = 3000, [ROLE_INPUT] = 7},
-        [POOL_SHARED] = {[ROLE_GRADIENT] = 100, [ROLE_SCALAR] = 8}}};
-
-static const int64_t MS = 1000000000;  // in ps
-
-static void span(Timeline *t, int op, int start_ms, int end_ms, int wait_ms, int cpu_ms) {
-    timeline_add_span(t, &(Span){.op = op,
-                                 .start_ps = start_ms * MS,
-                                 .end_ps = end_ms * MS,
-                                 .wait_ns = wait_ms * 1000000,
-                                 .cpu_ns = cpu_ms * 1000000});
-}
-
-static void begin(Timeline *t, int plan, int step, int epoch, int rows, double loss, int start_ms) {
-    StepRecord *s = timeline_begin_step(t, plan, step, start_ms * MS);
-    s->epoch = epoch;
-    s->rows = rows;
-    if (rows) s->loss = loss;
-}
-
-// Two ranks, four steps with an evaluation between the second and the third. In milliseconds:
-//            step 0   step 1   evaluation   step 2   step 3
-//   rank 0   0-10     10-14    14-25        25-31    31-33
-//   rank 1   0-10     10-16    16-25        25-31    31-35
-static void record(Timeline *zero, Timeline *one) {
-    ck_assert_ok(timeline_create(zero, 0, 5, 20));
-    ck_assert_ok(timeline_create(one, 1, 5, 20));
-    begin(zero, 0, 0, 0, 8, 2, 0);
-    span(zero, COMPUTE, 0, 10, 0, 10);
-    timeline_end_step(zero, 10 * MS);
-    begin(zero, 0, 1, 0, 8, 1.5, 10);
-    span(zero, COMPUTE, 10, 12, 0, 2);     // compute 2
-    span(zero, ALL_REDUCE, 12, 14, 1, 0);  // waiting 1, exposed 1
-    timeline_end_step(zero, 14 * MS);
-    begin(zero, 2, 1, 0, 0, 0, 14);
-    span(zero, COMPUTE, 14, 25, 0, 11);
-    timeline_end_step(zero, 25 * MS);
-    begin(zero, 0, 2, 1, 8, 1.25, 25);
-    span(zero, COMPUTE, 25, 30, 0, 4);  // compute 4, contended 1; then idle 1
-    timeline_end_step(zero, 31 * MS);
-    begin(zero, 1, 3, 1, 4, 1, 31);
-    span(zero, LOAD, 31, 33, 0, 2);  // host 2
-    timeline_end_step(zero, 33 * MS);
-
-    begin(one, 0, 0, 0, 8, 2, 0);
-    timeline_end_step(one, 10 * MS);
-    begin(one, 0, 1, 0, 8, 1.5, 10);
-    span(one, COMPUTE, 10, 16, 0, 6);  // compute 6
-    timeline_end_step(one, 16 * MS);
-    begin(one, 2, 1, 0, 0, 0, 16);
-    timeline_end_step(one, 25 * MS);
-    begin(one, 0, 2, 1, 8, 1.25, 25);
-    span(one, ALL_REDUCE, 25, 31, 0, 0);  // exposed 6
-    timeline_end_step(one, 31 * MS);
-    begin(one, 1, 3, 1, 4, 1, 31);
-    timeline_end_step(one, 35 * MS);  // idle 4
-}
-
-static const RunSetting settings[] = {
-    {"dp", "2"}, {"bucket_kib", "4,32"}, {"overlap", "true"}, {"tag", "007"}};
-static const char *const command[] = {"train", "--data", "a <b> & \"c\" | d"};
-
-static void make(Report *r, Arena *a) {
-    Timeline zero, one;
-    record(&zero, &one);
-    ck_assert_ok(report_from_timelines(r, a, (const Program *const[]){&program, &program},
-                                       (const Timeline *const[]){&zero, &one}, 2));
-    timeline_destroy(&zero);
-    timeline_destroy(&one);
-    static const Evaluation evaluations[] = {{0, 1, 100, 1.75, 0.5}, {1, 3, 100, 0.1, 0.9375}};
-    r->run = (RunInfo){.kind = "train", .model = "net", .device = "cpu", .comm = "shm"};
-    r->run.dtype = "f32";
-    r->run.ranks = r->run.shards = 2;
-    r->run.batch = 8;
-    r->run.seed = 9007199254740993;  // 2^53 + 1: no double holds it
-    r->run.strategy = settings;
-    r->run.strategy_count = 4;
-    r->run.argv = command;
-    r->run.argc = 3;
-    r->evaluations = evaluations;
-    r->evaluation_count = 2;
-    r->wall_s = 0.1;
-    r->parameters_hash = 0x0fedcba987654321;
-    r->machine = (MachineInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
-}
 
 START_TEST(quantiles_are_interpolated_between_the_two_values_around_them) {
     const double v[] = {1, 2, 4, 8};
@@ -265,6 +162,7 @@ START_TEST(a_json_report_is_read_back_bit_for_bit) {
     ck_assert_mem_eq(&back.evaluations[1], &r.evaluations[1], sizeof(Evaluation));
     ck_assert(back.coverage == r.coverage && isnan(back.tracing_overhead) && back.wall_s == 0.1);
     ck_assert_str_eq(back.machine.cpu, "A processor");
+    ck_assert_str_eq(back.started, "2026-01-31T12:00:00.250Z");
     ck_assert(back.parameters_hash == 0x0fedcba987654321);
     arena_finish(&a);
 }
@@ -289,9 +187,11 @@ START_TEST(a_json_report_has_its_members_in_order_and_their_types) {
         "\"schema\": \"tandem.report.v1\"", "\"kind\": \"train\"", "\"model\": \"net\"",
         "\"dp\": 2", "\"bucket_kib\": \"4,32\"", "\"overlap\": true", "\"tag\": \"007\"",
         "\"ranks\": 2", "\"samples_per_s\"", "\"step_ms\"", "\"p90\": 5.8", "\"breakdown_ms\"",
-        "\"compute\": 2.0", "\"memory_bytes\"", "\"parameters\": 100", "\"unplanned\": null",
+        "\"compute\": 2.0", "\"phases_ms\"", "\"operations\"", "\"memory_bytes\"",
+        "\"parameters\": 100", "\"unplanned\": null",
         "\"comm_bytes\": [800, 800]", "\"loss\": [2.0, 1.5, 1.25, 1.0]", "\"accuracy\": 0.9375",
-        "\"tracing_overhead\": null", "\"machine\""};
+        "\"tracing_overhead\": null", "\"started\": \"2026-01-31T12:00:00.250Z\"", "\"wall_s\"",
+        "\"machine\""};
     // clang-format on
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         at = strstr(at, parts[i]);
@@ -438,6 +338,7 @@ START_TEST(a_damaged_report_is_refused_with_the_place) {
         {"\"gradients\": 100", "\"gradients\": 1.5", "memory_bytes[0].gradients"},
         {"0fedcba987654321", "0fedcba98765432", "parameters_hash: expected 16 hexadecimal digits"},
         {"\"overlap\": true", "\"overlap\": [1]", "strategy.overlap"},
+        {"\"started\": \"2026", "\"started\": 7, \"no\": \"", "started: expected a string"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_changed(path, good, cases[i].from, cases[i].to);

@@ -210,8 +210,13 @@ static Report read_report(Arena *a, const char *name) {
 
 START_TEST(reports_are_written_as_json_markdown_and_html) {
     Arena a = {0};
+    char before[CLOCK_TEXT], after[CLOCK_TEXT];
+    clock_print_utc(before, clock_utc_ns());
     ck_success(command_run(&it, "train -q --report run.json " SMALL));
+    clock_print_utc(after, clock_utc_ns());
     Report r = read_report(&a, "run.json");
+    ck_assert(strcmp(before, r.started) < 0 && strcmp(r.started, after) < 0);
+    ck_assert_str_eq(r.operations[0].name, "load");
     ck_assert_int_eq(r.steps, 6);
     ck_assert_int_eq(r.evaluation_count, 2);
     ck_assert_str_eq(r.run.strategy[0].value, "single");

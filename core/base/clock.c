@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 enum { SECOND_NS = 1000000000 };
@@ -23,4 +24,15 @@ void clock_sleep_ns(int64_t ns) {
     struct timespec until = {.tv_sec = end / SECOND_NS, .tv_nsec = end % SECOND_NS};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
+}
+
+int64_t clock_utc_ns(void) { return read_ns(CLOCK_REALTIME); }
+
+char *clock_print_utc(char out[CLOCK_TEXT], int64_t utc_ns) {
+    time_t seconds = (time_t)(utc_ns / SECOND_NS);
+    struct tm t;
+    char day[24] = "";
+    if (gmtime_r(&seconds, &t)) strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &t);
+    snprintf(out, CLOCK_TEXT, "%s.%03dZ", day, (int)(utc_ns % SECOND_NS / 1000000));
+    return out;
 }

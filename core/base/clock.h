@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The two clocks of the program, in nanoseconds.
+// Clocks, in nanoseconds.
 #ifndef CORE_BASE_CLOCK_H
 #define CORE_BASE_CLOCK_H
 
@@ -8,5 +8,11 @@
 int64_t clock_ns(void);             // monotonic; one time line for all processes of a machine
 int64_t clock_thread_cpu_ns(void);  // CPU time of this thread
 void clock_sleep_ns(int64_t ns);
+
+// The time of day, since 1970 in UTC, which somebody may set; and as text in milliseconds,
+// "2026-01-31T12:00:00.000Z" (ISO 8601), which is returned.
+int64_t clock_utc_ns(void);
+enum { CLOCK_TEXT = 32 };
+char *clock_print_utc(char out[CLOCK_TEXT], int64_t utc_ns);
 
 #endif

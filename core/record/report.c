@@ -149,6 +149,18 @@ static void add_breakdown(Report *r, const Steps *s) {
         r->breakdown_ms[b] = total_ps[b] * 1e-9 / ((double)s->ranks * r->breakdown_steps);
 }
 
+static Status add_operations(Report *r, Arena *a, const Steps *s) {
+    Arena scratch = {0};
+    int *records = ARENA_NEW(&scratch, int, s->count), count = 0;
+    if (!records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
+    for (int i = s->first; i < s->count; i++)
+        if (is_complete(s, i)) records[count++] = s->records[i];
+    const MeasuredSteps measured = {s->programs, s->timelines, s->ranks, records, count};
+    Status status = report_add_operations(r, a, &measured);
+    arena_finish(&scratch);
+    return status;
+}
+
 static int64_t plan_payload(const Program *p, const Plan *plan) {
     int64_t bytes = 0;
     for (int i = 0; i < plan->op_count; i++) bytes += p->works[plan->ops[i].work].payload_bytes;
@@ -185,6 +197,7 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
     TRY(add_losses(r, a, &s));
     TRY(add_speed(r, &s));
     add_breakdown(r, &s);
+    TRY(add_operations(r, a, &s));
     return add_bytes(r, a, &s);
 }
 

@@ -6,6 +6,7 @@
 #define CORE_RECORD_REPORT_H
 
 #include "core/base/arena.h"
+#include "core/base/clock.h"
 #include "core/record/run_info.h"
 #include "core/record/timeline.h"
 
@@ -33,23 +34,38 @@ typedef struct {
     double load;   // of the last minute, when it was read; NaN when unknown
 } MachineInfo;
 
+// An operation of the training step, over the steps of the breakdown. Times are the mean over the
+// ranks that execute it of each rank's median (or p10, p90, mean). Texts are in the arena.
+typedef struct {
+    const char *name, *kind, *phase, *lane;
+    int32_t shard, micro_batch;  // of its rank
+    int32_t ranks;               // that execute it
+    double executions;           // in a step, mean; less than 1 when a guard skips it
+    Spread duration_ms;
+    double wait_ms, cpu_ms;  // wait: until the last member arrived; cpu: of the thread or device
+    double start_ms;         // since the step began
+} OperationTimes;
+
 // Arrays are in the arena of whoever made it. Times are those of the training steps without the
 // first, the warm-up (unless it is the only one).
 typedef struct {
     RunInfo run;
     int32_t steps, epochs, warm_up_steps;
-    int32_t breakdown_steps;          // those of the breakdown: all ranks kept their spans
-    Spread samples_per_s;             // mean: all samples over all time
-    Spread step_ms;                   // of a step, the mean of its ranks' durations
-    double breakdown_ms[BILL_COUNT];  // mean over ranks and steps; the sum is step_ms.mean
-    double coverage;                  // share inside spans, of the rank with the least, or NaN
-    const MemoryUse *memory;          // per rank
-    const int64_t *comm_bytes;        // per rank: payload of its communication in a step (mean)
-    const double *loss;               // per step, of the global batch
+    int32_t breakdown_steps;           // those of the breakdown: all ranks kept their spans
+    Spread samples_per_s;              // mean: all samples over all time
+    Spread step_ms;                    // of a step, the mean of its ranks' durations
+    double breakdown_ms[BILL_COUNT];   // mean over ranks and steps; the sum is step_ms.mean
+    const OperationTimes *operations;  // in the order of the plan that most of the steps executed
+    int32_t operation_count;           // 0: no spans were kept
+    double coverage;                   // share inside spans, of the rank with the least, or NaN
+    const MemoryUse *memory;           // per rank
+    const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
+    const double *loss;                // per step, of the global batch
     const Evaluation *evaluations;
     int32_t loss_count, evaluation_count;
     uint64_t parameters_hash;  // of all parameters at the end; 0 when it was not made
     double tracing_overhead;   // share of a step; NaN when it was not measured
+    char started[CLOCK_TEXT];  // when the first step began, "2026-01-31T12:00:00.000Z", or empty
     double wall_s;             // of the whole run; NaN when it was not measured
     MachineInfo machine;
 } Report;
@@ -60,11 +76,15 @@ typedef struct {
 double quantile(const double *sorted, int count, double q);
 Spread spread_of(double *values, int count);  // sorts them; mean: arithmetic
 
-// Fill in what timelines know: everything but run, evaluations, tracing_overhead, wall_s, machine
-// and unplanned memory, which become empty or unknown. programs[r] and timelines[r]: of rank r; all
-// must have recorded the same steps. ERR_FAILED, ERR_MEMORY.
+// Fill in what timelines know: everything but run, evaluations, tracing_overhead, started, wall_s,
+// machine and unplanned memory, which become empty or unknown. programs[r] and timelines[r]: of
+// rank r; all must have recorded the same steps. ERR_FAILED, ERR_MEMORY.
 Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
                              const Timeline *const timelines[], int ranks) MUST_USE;
+
+// What the operations of a phase ("forward") take in a step, mean over ranks: the sum of their
+// medians. Lanes overlap: phases may sum to more than a step. NaN when none is executed.
+double report_phase_ms(const Report *r, const char *phase);
 
 // This machine, now.
 void machine_info_read(MachineInfo *m);

@@ -142,6 +142,7 @@ static void write_facts(const Document *d, const Report *r) {
     snprintf(text, sizeof text, "%d cores, %s, load %.2f", r->machine.cores, r->machine.cpu,
              r->machine.load);
     if (r->machine.cores) write_fact(d, "machine", text);
+    if (*r->started) write_fact(d, "first step", r->started);
     snprintf(text, sizeof text, "%.1f s", r->wall_s);
     if (isfinite(r->wall_s)) write_fact(d, "wall time", text);
     snprintf(text, sizeof text, "%016" PRIx64, r->parameters_hash);
@@ -195,6 +196,57 @@ static void write_breakdown(const Document *d, const Report *r) {
         r->breakdown_steps, r->coverage * 100);
     if (isfinite(r->tracing_overhead))
         write_paragraph(d, "Recording them takes %.2f %% of a step.", r->tracing_overhead * 100);
+}
+
+enum { OPERATIONS_SHOWN = 10 };
+
+static double step_share(const OperationTimes *o) { return o->executions * o->duration_ms.median; }
+
+// The next in decreasing order of time, equal ones in the order of the plan; after NONE the first.
+static int next_operation(const Report *r, int after) {
+    int best = NONE;
+    for (int i = 0; i < r->operation_count; i++) {
+        double ms = step_share(&r->operations[i]);
+        double limit = after == NONE ? (double)INFINITY : step_share(&r->operations[after]);
+        bool follows = ms < limit || (ms == limit && i > after);  // not one without a time: NaN
+        if (follows && (best == NONE || ms > step_share(&r->operations[best]))) best = i;
+    }
+    return best;
+}
+
+static void write_operation(const Document *d, const OperationTimes *o) {
+    char name[256];
+    snprintf(name, sizeof name, o->shard || o->micro_batch ? "%s /%d.%d" : "%s", o->name, o->shard,
+             o->micro_batch);
+    begin_row(d);
+    write_cell(d, false, name);
+    write_cell(d, false, o->phase);
+    write_cell(d, false, o->lane);
+    write_number(d, o->duration_ms.median);
+    write_number(d, o->duration_ms.p10);
+    write_number(d, o->duration_ms.p90);
+    write_number(d, o->wait_ms);
+    write_number(d, o->cpu_ms);
+    write_number(d, o->start_ms);
+    end_row(d);
+}
+
+static void write_operations(const Document *d, const Report *r) {
+    if (!r->operation_count) return;
+    write_section(d, "The longest operations");
+    begin_table(d, 9,
+                (const char *const[]){"", "phase", "lane", "median, ms", "p10", "p90", "wait",
+                                      "CPU", "start"});
+    int shown = 0;
+    for (int i = next_operation(r, NONE); i != NONE && shown < OPERATIONS_SHOWN;
+         i = next_operation(r, i), shown++)
+        write_operation(d, &r->operations[i]);
+    end_table(d);
+    write_paragraph(d,
+                    "%d of %d operations of a step; medians over its executions on a rank, mean "
+                    "over ranks. Wait: until the last member of a communication arrived. Start: "
+                    "since the step began.",
+                    shown, r->operation_count);
 }
 
 enum { RANKS_SHOWN = 16 };
@@ -275,6 +327,7 @@ void report_write_document(const Report *r, FILE *out, bool html) {
     write_learning(&d, r);
     write_speed(&d, r);
     write_breakdown(&d, r);
+    write_operations(&d, r);
     write_memory(&d, r);
     fputs(html ? "</body>\n</html>\n" : "", out);
 }

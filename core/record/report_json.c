@@ -3,6 +3,7 @@
 #include "core/record/report_internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,39 @@ static int set_breakdown(json_t *report, const Report *r) {
     for (int b = 0; b < BILL_COUNT; b++)
         failed |= json_object_set_new(out, bill_name((Bill)b), json_number(r->breakdown_ms[b]));
     return failed | json_object_set_new(report, "breakdown_ms", out);
+}
+
+static json_t *operation_to_json(const OperationTimes *o) {
+    json_t *out = json_object();
+    int failed = json_object_set_new(out, "name", text_to_json(o->name));
+    failed |= json_object_set_new(out, "kind", text_to_json(o->kind));
+    failed |= json_object_set_new(out, "phase", text_to_json(o->phase));
+    failed |= json_object_set_new(out, "lane", text_to_json(o->lane));
+    failed |= json_object_set_new(out, "shard", json_integer(o->shard));
+    failed |= json_object_set_new(out, "micro_batch", json_integer(o->micro_batch));
+    failed |= json_object_set_new(out, "ranks", json_integer(o->ranks));
+    failed |= json_object_set_new(out, "executions", json_number(o->executions));
+    failed |= json_object_set_new(out, "duration_ms", spread_to_json(&o->duration_ms));
+    failed |= json_object_set_new(out, "wait_ms", json_number(o->wait_ms));
+    failed |= json_object_set_new(out, "cpu_ms", json_number(o->cpu_ms));
+    failed |= json_object_set_new(out, "start_ms", json_number(o->start_ms));
+    if (!failed) return out;
+    json_decref(out);
+    return NULL;
+}
+
+static int set_operations(json_t *report, const Report *r) {
+    json_t *operations = json_array(), *phases = json_object();
+    int failed = 0;
+    for (int p = 0; p < PHASE_COUNT; p++) {
+        double ms = report_phase_ms(r, phase_name((Phase)p));
+        if (!isnan(ms))
+            failed |= json_object_set_new(phases, phase_name((Phase)p), json_number(ms));
+    }
+    for (int i = 0; i < r->operation_count; i++)
+        failed |= json_array_append_new(operations, operation_to_json(&r->operations[i]));
+    failed |= json_object_set_new(report, "phases_ms", phases);
+    return failed | json_object_set_new(report, "operations", operations);
 }
 
 static int set_bytes(json_t *report, const Report *r) {
@@ -79,6 +113,8 @@ static int set_circumstances(json_t *report, const Report *r) {
     failed |= json_object_set_new(machine, "cpu", text_to_json(r->machine.cpu));
     failed |= json_object_set_new(machine, "load", json_number(r->machine.load));
     failed |= json_object_set_new(report, "tracing_overhead", json_number(r->tracing_overhead));
+    failed |=
+        json_object_set_new(report, "started", *r->started ? json_string(r->started) : json_null());
     failed |= json_object_set_new(report, "wall_s", json_number(r->wall_s));
     return failed | json_object_set_new(report, "machine", machine);
 }
@@ -94,6 +130,7 @@ static Status to_json(json_t *out, const Report *r) {
     failed |= json_object_set_new(out, "breakdown_steps", json_integer(r->breakdown_steps));
     failed |= set_breakdown(out, r);
     failed |= json_object_set_new(out, "coverage", json_number(r->coverage));
+    failed |= set_operations(out, r);
     failed |= set_bytes(out, r);
     failed |= set_learning(out, r);
     failed |= set_circumstances(out, r);
@@ -131,6 +168,51 @@ static Status get_speed(Report *r, const json_t *root, const char *source) {
         TRY(get_real_or_nan(&r->breakdown_ms[b], root, source, at));
     }
     return get_real_or_nan(&r->coverage, root, source, "coverage");
+}
+
+static Status get_text(const char **out, Arena *a, const json_t *item, const char *source,
+                       const char *at) {
+    const char *text;
+    TRY(json_get_string(&text, item, source, "%s", at));
+    *out = arena_string(a, text);
+    if (!*out) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    return OK;
+}
+
+static Status get_operation(OperationTimes *out, Arena *a, const json_t *item, const char *source) {
+    static const char *const counts[] = {"shard", "micro_batch", "ranks"};
+    int32_t *const fields[] = {&out->shard, &out->micro_batch, &out->ranks};
+    TRY(get_text(&out->name, a, item, source, "name"));
+    TRY(get_text(&out->kind, a, item, source, "kind"));
+    TRY(get_text(&out->phase, a, item, source, "phase"));
+    TRY(get_text(&out->lane, a, item, source, "lane"));
+    for (int i = 0; i < 3; i++) {
+        int64_t count;
+        TRY(get_int_in(&count, item, 0, INT32_MAX, source, counts[i]));
+        *fields[i] = (int32_t)count;
+    }
+    TRY(get_real_or_nan(&out->executions, item, source, "executions"));
+    TRY(get_spread(&out->duration_ms, item, source, "duration_ms"));
+    TRY(get_real_or_nan(&out->wait_ms, item, source, "wait_ms"));
+    TRY(get_real_or_nan(&out->cpu_ms, item, source, "cpu_ms"));
+    return get_real_or_nan(&out->start_ms, item, source, "start_ms");
+}
+
+// Older reports have no operations.
+static Status get_operations(Report *r, Arena *a, const json_t *root, const char *source) {
+    json_t *list;
+    if (!json_find(root, "operations")) return OK;
+    TRY(json_get_array(&list, root, source, "operations"));
+    OperationTimes *operations = ARENA_NEW(a, OperationTimes, json_array_size(list));
+    if (!operations) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    r->operations = operations;
+    for (; r->operation_count < (int)json_array_size(list); r->operation_count++) {
+        char place[STATUS_TEXT];
+        snprintf(place, sizeof place, "%s: operations[%d]", source, r->operation_count);
+        TRY(get_operation(&operations[r->operation_count], a,
+                          json_array_get(list, (size_t)r->operation_count), place));
+    }
+    return OK;
 }
 
 static Status get_memory(MemoryUse *out, const json_t *root, const char *source, int rank) {
@@ -211,11 +293,21 @@ static Status get_hash(uint64_t *out, const json_t *root, const char *source) {
     return OK;
 }
 
+static Status get_started(Report *r, const json_t *root, const char *source) {
+    const char *started;
+    const json_t *member = json_find(root, "started");
+    if (!member || json_is_null(member)) return OK;
+    TRY(json_get_string(&started, root, source, "started"));
+    snprintf(r->started, sizeof r->started, "%s", started);
+    return OK;
+}
+
 static Status get_circumstances(Report *r, const json_t *root, const char *source) {
     const char *cpu;
     int64_t cores;
     TRY(get_hash(&r->parameters_hash, root, source));
     TRY(get_real_or_nan(&r->tracing_overhead, root, source, "tracing_overhead"));
+    TRY(get_started(r, root, source));
     TRY(get_real_or_nan(&r->wall_s, root, source, "wall_s"));
     TRY(get_int_in(&cores, root, 0, INT32_MAX, source, "machine.cores"));
     TRY(json_get_string(&cpu, root, source, "machine.cpu"));
@@ -244,6 +336,7 @@ static Status from_json(Report *r, Arena *a, const json_t *root, const char *sou
     TRY(run_info_from_json(&r->run, a, root, source));
     TRY(get_counts(r, root, source));
     TRY(get_speed(r, root, source));
+    TRY(get_operations(r, a, root, source));
     TRY(get_bytes(r, a, root, source));
     TRY(get_losses(r, a, root, source));
     TRY(get_evaluations(r, a, root, source));
