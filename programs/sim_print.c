@@ -31,11 +31,11 @@ static void fill_row(Table *t, const Sweep *s, int i, const Bill *shown, int bil
     double ranks = (double)p->report.run.ranks / s->rows[0].report.run.ranks;
     table_cell(t, "%d", p->report.run.ranks);
     table_cell(t, "%lld", (long long)p->report.run.batch);
-    table_cell(t, "%.4g", p->step_ms);
+    table_cell(t, "%#.4g", p->step_ms);
     table_cell(t, "%.0f", rate);
     table_cell(t, "%.2fx", rate / base);
     table_cell(t, "%.0f%%", 100 * rate / base / ranks);
-    for (int k = 0; k < bills; k++) table_cell(t, "%.4g", p->report.breakdown_ms[shown[k]]);
+    for (int k = 0; k < bills; k++) table_cell(t, "%#.4g", p->report.breakdown_ms[shown[k]]);
 }
 
 static Status print_table(const Sweep *s, const SimOptions *o, Arena *a) {
