@@ -2,6 +2,7 @@
 #include "sim/costs.h"
 
 #include "core/base/units.h"
+#include "core/platform/device_model.h"
 #include "core/record/report.h"
 
 #include <stdlib.h>
@@ -114,25 +115,21 @@ void costs_share(Costs *c, const Costs *from) {
     if (!c->dispatch_ps) c->dispatch_ps = from->dispatch_ps;
 }
 
-// amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
-static int64_t time_at(int64_t amount, int64_t per_s, int permille) {
-    __int128 ps = (__int128)amount * PS_PER_S * 1000,
-             rate = (__int128)per_s * (permille ? permille : 1000);
-    return rate > 0 ? (int64_t)((ps + rate - 1) / rate) : 0;
-}
-
 void costs_from_roofline(Costs *c, const DeviceModel *d) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || is_communication(c->program, op)) continue;
-            int64_t compute = time_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
-            int64_t memory =
-                time_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
-            c->ops[k][i] = (OpCost){(compute > memory ? compute : memory) + d->launch_ps,
-                                    SOURCE_ROOFLINE, true};
+            if (!device_model_knows(d, w)) continue;
+            c->ops[k][i] = (OpCost){device_model_ps(d, w), SOURCE_ROOFLINE, true};
         }
+}
+
+// amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
+static int64_t time_at(int64_t amount, int64_t per_s) {
+    __int128 ps = (__int128)amount * PS_PER_S;
+    return per_s > 0 ? (int64_t)((ps + per_s - 1) / per_s) : 0;
 }
 
 // Directly in shared memory a rank reads its slice of every member's parts and writes it to every
@@ -145,7 +142,7 @@ void costs_from_host(Costs *c, const HostModel *h) {
             if (c->ops[k][i].known || !is_communication(c->program, op)) continue;
             int64_t bytes = w->payload_bytes * (w->parts + 1);
             c->ops[k][i] =
-                (OpCost){time_at(bytes, h->fold_bytes_per_s, 1000), SOURCE_CALIBRATED, true};
+                (OpCost){time_at(bytes, h->fold_bytes_per_s), SOURCE_CALIBRATED, true};
         }
 }
 

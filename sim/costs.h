@@ -34,8 +34,7 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) MUST_USE;
 // For operations still unknown: computations of another program with the same cost key.
 void costs_share(Costs *c, const Costs *from);
 
-// For operations still unknown: flops and bytes against the peaks of a device, whichever takes
-// longer, plus its launch time (Williams et al., Roofline, 2009).
+// For operations still unknown: device_model_ps(). What the device has no rate for stays unknown.
 void costs_from_roofline(Costs *c, const DeviceModel *d);
 
 // For communication still unknown, in the memory of a host: a rank's share of the bytes that its
