@@ -13,6 +13,8 @@
 
 #include "core/base/clock.h"
 
+enum { SPIN_NS = 50000 };  // a sleep ends so much too late
+
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t start_of(const Executor *e, int lane, int op) {
@@ -112,6 +114,8 @@ Status modelled_idle(Executor *e) {
         FAIL(ERR_PLAN, "rank %d: nothing can run and nothing is in flight in plan %s", e->rank,
              program_name(e->program, plan_of(e)->name));
     if (e->comm) return comm_idle(e->comm, waiting, count, until_ns);
-    clock_sleep_ns(until_ns - clock_ns());
+    clock_sleep_ns(until_ns - clock_ns() - SPIN_NS);
+    while (clock_ns() < until_ns) {
+    }
     return OK;
 }
