@@ -10,6 +10,7 @@
 #include "programs/version.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
                     100 * evaluation->accuracy);
         return;
     }
-    snprintf(note, sizeof note, "loss %.4f", step->loss);
+    snprintf(note, sizeof note, isnan(step->loss) ? "" : "loss %.4f", step->loss);
     int64_t samples = (step->step + 1) * job->options.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }

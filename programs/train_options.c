@@ -3,6 +3,8 @@
 
 #include "core/base/file.h"
 #include "core/base/terminal.h"
+#include "core/platform/device_model.h"
+#include "core/platform/device_traits.h"
 #include "core/record/trace.h"
 #include "core/record/values.h"
 
@@ -56,8 +58,9 @@ static const Option options[] = {
      .help = "pieces of a batch whose gradients are summed in order; as many as ranks"},
     {.name = "accumulate", .kind = OPTION_INT, AT(accumulate), .value = "N", .initial = "1",
      .min = 1, .max = 4096, .help = "micro-batches of a shard before gradients are synchronised"},
-    {.name = "device", .kind = OPTION_CHOICE, AT(device), .value = "reference|cpu",
-     .initial = "cpu", .brief = true, .help = "whose kernels compute"},
+    {.name = "device", .kind = OPTION_STRING, AT(device), .value = "NAME", .initial = "cpu",
+     .brief = true,
+     .help = "reference or cpu, whose kernels compute; timed:PLATFORM waits, as a model says"},
     {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .value = "serial|thread|shm",
      .initial = "shm", .brief = true, .help = "ranks in lockstep, as threads, or as processes"},
     {.name = "all-reduce", .kind = OPTION_CHOICE, AT(all_reduce), .value = "direct|chain|ring",
@@ -67,6 +70,10 @@ static const Option options[] = {
      .help = "gradient buckets close once they have passed so many KiB"},
     {.name = "no-overlap", .kind = OPTION_FLAG, AT(no_overlap),
      .help = "communicate only after the whole backward"},
+    {.name = "link", .kind = OPTION_STRING, AT(link), .value = "BANDWIDTH,LATENCY",
+     .help = "emulate such a link of each rank to one switch: 1GB/s,50us"},
+    {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .value = "K", .initial = "1", .min = 1e-3,
+     .max = 1e6, .help = "slow what is modelled, computation and links, by this factor"},
     {.name = "timeout", .kind = OPTION_DURATION, AT(timeout_ps), .value = "TIME", .initial = "30",
      .bare_ps = PS_PER_S, .min = 1e9, .max = 3.6e15, .help = "how long a rank waits for its peers"},
     {.name = "plan", .kind = OPTION_STRING, AT(plan), .value = "FILE",
@@ -178,6 +185,22 @@ static Status check_plan_options(const TrainOptions *o, const OptionLine *line) 
     return OK;
 }
 
+// What a device that computes nothing cannot give, and what only a modelled one can.
+static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
+    bool timed = device_platform(o->device) != NULL;
+    if (timed && (o->save || o->record))
+        FAIL(ERR_USAGE, "--device %s computes nothing that --%s could keep; leave it out", o->device,
+             o->save ? "save" : "record");
+    if (option_given(line, "dilate") && !timed && !o->link)
+        FAIL(ERR_USAGE,
+             "--dilate slows what is modelled; give it with --device timed:PLATFORM or --link");
+    if ((timed || o->link) && o->ranks > 1 && o->comm == COMM_SERIAL)
+        FAIL(ERR_USAGE, "--comm serial performs a communication at once, without a link: "
+                        "%s needs --comm thread or shm",
+             o->link ? "--link" : "a timed device");
+    return OK;
+}
+
 static Status check_line(const TrainOptions *o, const OptionLine *line) {
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
         o->batch != o->batch_per_rank * o->ranks)
@@ -192,11 +215,11 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
     if (option_given(line, "record-steps") && !o->record)
         FAIL(ERR_USAGE, "--record-steps says which steps --record DIR keeps; give both");
     if (o->report) TRY(check_report_name(o->report));
+    TRY(check_modelled(o, line));
     return o->plan ? check_plan_options(o, line) : OK;
 }
 
-// The words of --device, --comm, --dtype and --all-reduce, in the order of the table.
-static const char *const devices[] = {"reference", "cpu"};
+// The words of --comm, --dtype and --all-reduce, in the order of the table.
 static const CommKind comms[] = {COMM_SERIAL, COMM_THREAD, COMM_SHM};
 static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64};
 static const Algorithm algorithms[] = {ALGORITHM_DIRECT, ALGORITHM_CHAIN, ALGORITHM_RING};
@@ -213,8 +236,10 @@ static Status print_setting(const char **out, Arena *a, const char *fmt, ...) {
     return OK;
 }
 
-static Status fill_settings(RunInfo *info, const TrainOptions *o, RunSetting *settings, Arena *a) {
-    const char *buckets, *dp, *accumulate;
+static Status fill_settings(RunInfo *info, const TrainOptions *o, const OptionLine *line,
+                            RunSetting *settings, Arena *a) {
+    const char *buckets, *dp, *accumulate, *dilate;
+    TRY(print_setting(&dilate, a, "%g", o->dilate));
     TRY(print_setting(&buckets, a, "%lld,%lld", (long long)o->buckets.items[0],
                       (long long)o->buckets.items[1]));
     TRY(print_setting(&dp, a, "%lld", (long long)o->ranks));
@@ -229,6 +254,8 @@ static Status fill_settings(RunInfo *info, const TrainOptions *o, RunSetting *se
         settings[n++] = (RunSetting){"bucket_kib", buckets};
         settings[n++] = (RunSetting){"overlap", o->no_overlap ? "false" : "true"};
     }
+    if (o->link) settings[n++] = (RunSetting){"link", o->link};
+    if (option_given(line, "dilate")) settings[n++] = (RunSetting){"dilate", dilate};
     info->strategy = settings;
     info->strategy_count = n;
     return OK;
@@ -240,7 +267,8 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
     *out = (JobOptions){
         .model = o->model,
         .data = o->data,
-        .device = devices[o->device],
+        .device = o->device,
+        .dilate_permille = (int64_t)(o->dilate * 1000 + 0.5),
         .plan_file = o->plan,
         .dtype = dtypes[o->dtype],
         .ranks = (int)o->ranks,
@@ -264,6 +292,7 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
         .record = o->record,
         .trace = o->trace,
         .save = o->save};
+    if (o->link) TRY(name_option(link_parse(&out->link, o->link), "--link:"));
     if (o->record)
         TRY(name_option(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
                         "--record-steps:"));
@@ -276,5 +305,5 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                           .shards = (int32_t)(o->shards ? o->shards : o->ranks),
                           .batch = out->batch,
                           .seed = o->seed};
-    return fill_settings(&out->info, o, settings, a);
+    return fill_settings(&out->info, o, line, settings, a);
 }

@@ -8,10 +8,10 @@
 
 // Values as the table in train_options.c fills them.
 typedef struct {
-    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save;
+    const char *model, *data, *device, *link, *plan, *trace, *record, *record_steps, *report, *save;
     int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
-    double learning_rate, momentum, weight_decay, test_fraction;
-    int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color;
+    double dilate, learning_rate, momentum, weight_decay, test_fraction;
+    int dtype, comm, all_reduce, optimizer, tail, print_plan, color;
     bool no_overlap, nesterov, json, quiet, verbose, version;
     IntList buckets;
 } TrainOptions;
@@ -22,7 +22,7 @@ extern const OptionTable train_options;
 
 // The job that a parsed line asks for. Settings of the strategy go to `settings`, which info
 // borrows. ERR_USAGE when options contradict each other.
-enum { TRAIN_SETTINGS = 8 };
+enum { TRAIN_SETTINGS = 10 };
 Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
                          RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
 

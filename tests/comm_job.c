@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/comm_job.h"
 
+#include "core/base/clock.h"
 #include "tests/testing.h"
 
 #include <stdio.h>
@@ -72,12 +73,12 @@ Status job_complete(Comm *c, CommRequest *r) {
         bool done;
         TRY(comm_test(c, r, &done));
         if (done) return OK;
-        TRY(comm_idle(c, &(const CommRequest *){r}, 1));
+        TRY(comm_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
 }
 
 Status job_call(Comm *c, const CommCall *call, CommRequest *r) {
-    TRY(comm_start(c, call, r));
+    TRY(comm_start(c, call, r, clock_ns()));
     return job_complete(c, r);
 }
 

@@ -30,7 +30,7 @@ static void sweep_body(Comm *c, void *context, char *failure) {
         delay(s, c->rank, i, 0);
         part_prepare(&x, &t, c->rank, c->pool);
         Status status = comm_check(c, &x.call);
-        if (status == OK) status = comm_start(c, &x.call, &x.request);
+        if (status == OK) status = comm_start(c, &x.call, &x.request, clock_ns());
         delay(s, c->rank, i, 1);
         if (status == OK) status = job_complete(c, &x.request);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
@@ -53,7 +53,7 @@ static void sweep_serial(Sweep *s) {
             int r = (k * (i % 2 ? 1 : s->ranks - 1) + i) % s->ranks;
             if (s->ranks == 1) r = 0;
             ck_assert_ok(comm_check(&c[r], &x[r].call));
-            ck_assert_ok(comm_start(&c[r], &x[r].call, &x[r].request));
+            ck_assert_ok(comm_start(&c[r], &x[r].call, &x[r].request, clock_ns()));
             ck_assert_ok(comm_test(&c[r], &x[r].request, &x[r].done));
             ck_assert_int_eq(x[r].done, k == s->ranks - 1);
         }
@@ -124,7 +124,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
         }
         Status status = OK;
         for (int l = 0; l < CASE_LANES && status == OK; l++)
-            status = comm_start(c, &x[l].call, &x[l].request);
+            status = comm_start(c, &x[l].call, &x[l].request, clock_ns());
         for (int left = CASE_LANES; left > 0 && status == OK;) {
             const CommRequest *waiting[CASE_LANES];
             int count = 0;
@@ -137,7 +137,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
                 else
                     waiting[count++] = &x[l].request;
             }
-            if (count && status == OK) status = comm_idle(c, waiting, count);
+            if (count && status == OK) status = comm_idle(c, waiting, count, INT64_MAX);
         }
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         for (int l = 0; l < CASE_LANES; l++)

@@ -94,6 +94,7 @@ static Status find_scalars(Rank *r) {
 // Rank 0 alone knows the initial values; the broadcast brings them to the others.
 static void initialise(Rank *r) {
     const Program *p = &r->job->program;
+    if (r->job->device->model) return;  // values mean nothing, and need no memory
     for (int t = 0; t < p->tensor_count && r->comm.rank == 0; t++)
         if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
             model_initialise(p, p->tensors[t].logical, r->job->options.seed,
@@ -230,7 +231,9 @@ static const Evaluation *end_evaluation(Rank *r) {
 Status rank_end_turn(Rank *r) {
     Timeline *t = &r->result->timeline;
     const Evaluation *evaluation = NULL;
-    if (in_batch(r)) {
+    if (r->job->device->model) {
+        // Nothing was computed: there is no loss.
+    } else if (in_batch(r)) {
         if (r->loss != NONE) t->open.loss = *(const double *)executor_data(&r->executor, r->loss);
         if (values_wants(&r->values, (int)r->turn.step))
             TRY(values_finish_step(&r->values, (int)r->turn.step));
