@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Of one operation, so that what is computed from its bytes cannot overflow.
+static const int64_t OPERAND_BYTES_MAX = (int64_t)1 << 56;
+
 Status program_add_name(Program *p, const char *name, int32_t *out) {
     for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1) {
         if (strcmp(p->names + at, name)) continue;
@@ -24,6 +27,8 @@ Status program_add_axis(Program *p, const char *name, int size, int *out) {
     if (p->axis_count == AXES)
         FAIL(ERR_PLAN, "mesh axis %s: a mesh has at most %d axes", name, AXES);
     if (size < 1) FAIL(ERR_PLAN, "mesh axis %s: size %d is not positive", name, size);
+    for (int a = 0; a < p->axis_count; a++)
+        if (!strcmp(p->axes[a].name, name)) FAIL(ERR_PLAN, "mesh axis %s is there twice", name);
     Axis *a = &p->axes[p->axis_count];
     if (strlen(name) >= sizeof a->name)
         FAIL(ERR_PLAN, "mesh axis %s: the name is longer than %zu", name, sizeof a->name - 1);
@@ -54,8 +59,27 @@ Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) 
     return add_group(p, name, (Group){.axes = axes, .size = size}, out);
 }
 
+static int by_value(const void *left, const void *right) {
+    int a = *(const int *)left, b = *(const int *)right;
+    return (a > b) - (a < b);
+}
+
+// No member twice: a group must fit into as many places as there are ranks.
+static Status check_distinct(const char *name, const int *ranks, int count) {
+    int *sorted = malloc((size_t)count * sizeof *sorted), twice = NONE;
+    if (!sorted) FAIL(ERR_MEMORY, "out of memory for group %s", name);
+    memcpy(sorted, ranks, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_value);
+    for (int i = 1; i < count; i++)
+        if (sorted[i] == sorted[i - 1]) twice = sorted[i];
+    free(sorted);
+    if (twice != NONE) FAIL(ERR_PLAN, "group %s has rank %d twice", name, twice);
+    return OK;
+}
+
 Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count, int *out) {
     if (count < 1) FAIL(ERR_PLAN, "group %s has no member", name);
+    TRY(check_distinct(name, ranks, count));
     TRY(ARRAY_RESERVE(p->members, p->member_capacity, p->member_count + count));
     for (int i = 0; i < count; i++) {
         if (ranks[i] < 0 || ranks[i] >= program_ranks(p))
@@ -233,10 +257,15 @@ static Status check_spec(const Program *p, const OpSpec *spec) {
         FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
     if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX)
         FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
+    int64_t bytes = 0;
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         int t = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
         if (t < 0 || t >= p->tensor_count)
             FAIL(ERR_PLAN, "operation %s: operand %d does not exist", spec->name, i);
+        if (p->tensors[t].bytes > OPERAND_BYTES_MAX - bytes)
+            FAIL(ERR_PLAN, "operation %s: its operands have more than %lld bytes", spec->name,
+                 (long long)OPERAND_BYTES_MAX);
+        bytes += p->tensors[t].bytes;
     }
     return OK;
 }

@@ -249,6 +249,9 @@ static Status read_device(Reader *r) {
 static Status read_pool(Reader *r) {
     int pool;
     TRY(expect_words(r, 2, "pool NAME ROLE=BYTES ..."));
+    if (!r->p->lowered || r->p->tensor_count)
+        FAIL_LINE("expected the pools of a lowered plan between its %s and its tensors",
+                  "\"device NAME\"");
     TRY(reader_find(r, NAMED_POOL, r->words[1], &pool));
     for (int i = 2; i < r->word_count; i++) {
         char *key, *value;

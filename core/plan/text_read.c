@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,8 @@ const char *reader_quote(const char *word, char out[64]) {
 }
 
 // --- names
+
+enum { NAME_MAX_BYTES = 128 };  // so that a message has room for two
 
 static const char *const what_named[] = {
     [NAMED_KIND] = "a kind of work",
@@ -130,6 +133,9 @@ Status reader_find(const Reader *r, Named what, const char *word, int *out) {
 
 Status reader_name(const Reader *r, const char *what, const char *word) {
     char quoted[64];
+    if (strlen(word) > NAME_MAX_BYTES)
+        FAIL_LINE("the name of %s has %zu letters, at most %d: %s...", what, strlen(word),
+                  NAME_MAX_BYTES, reader_quote(word, quoted));
     if (text_is_name(word)) return OK;
     FAIL_LINE("expected the name of %s (letters, digits and _ . / + : -), found \"%s\"", what,
               reader_quote(word, quoted));
@@ -166,7 +172,7 @@ Status reader_int(const Reader *r, const char *what, const char *word, int least
 Status reader_real(const Reader *r, const char *what, const char *word, double *out) {
     char *end, quoted[64];
     *out = strtod(word, &end);
-    if (end == word || *end)
+    if (end == word || *end || !isfinite(*out))
         FAIL_LINE("%s: expected a number, found \"%s\"", what, reader_quote(word, quoted));
     return OK;
 }

@@ -15,8 +15,34 @@ static Status get_count(int64_t *out, const YamlNode *n) {
     const char *text;
     if (!n) return OK;
     TRY(yaml_get_string(&text, n));
-    if (units_parse_count(out, text) != OK) YAML_FAIL(n, "%s", status_message());
+    if (units_parse_count(out, text) != OK) YAML_FAIL(n, "%s: %s", n->key, status_message());
     return OK;
+}
+
+// A rate far from any real one is a forgotten unit, or overflows what is computed from it.
+static Status check_rate(const YamlNode *n, int64_t found, int64_t least, int64_t most,
+                         const char *bounds) {
+    if (!n || (found >= least && found <= most)) return OK;
+    YAML_FAIL(n, "%s: expected %s, found %s", n->key, bounds, n->text);
+}
+
+static Status get_bandwidth(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_bandwidth(out, n));
+    return check_rate(n, *out, 1, INT64_C(1000000000000000), "1B/s to 1000TB/s");
+}
+
+static Status get_duration(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_duration(out, n));
+    return check_rate(n, *out, 0, 3600 * PS_PER_S, "at most 1h");
+}
+
+// Bytes are not taken for granted: "memory: 40" would be 40 bytes.
+static Status get_memory(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_size(out, n));
+    if (!n->text[strspn(n->text, "0123456789.")])
+        YAML_FAIL(n, "%s: %s has no unit: write %sGB, or %sB for bytes", n->key, n->text, n->text,
+                  n->text);
+    return check_rate(n, *out, 1, INT64_C(1000000000000000), "1B to 1000TB");
 }
 
 static Status get_permille(int32_t *out, const YamlNode *n, double most) {
@@ -29,25 +55,29 @@ static Status get_permille(int32_t *out, const YamlNode *n, double most) {
 static Status get_link(LinkModel *out, const YamlNode *n) {
     if (!n) return OK;
     TRY(yaml_check_keys(n, "bandwidth latency", ""));
-    TRY(yaml_get_bandwidth(&out->bytes_per_s, yaml_find(n, "bandwidth")));
-    TRY(yaml_get_duration(&out->latency_ps, yaml_find(n, "latency")));
-    if (out->bytes_per_s < 1) YAML_FAIL(n, "a link needs a bandwidth above 0");
-    return OK;
+    TRY(get_bandwidth(&out->bytes_per_s, yaml_find(n, "bandwidth")));
+    return get_duration(&out->latency_ps, yaml_find(n, "latency"));
+}
+
+// A number of operations has no unit, so that a forgotten T shows only in its size.
+static Status get_flops_per_s(int64_t *out, const YamlNode *n) {
+    TRY(get_count(out, n));
+    return check_rate(n, *out, 1000000, INT64_C(1000000000000000000), "1M to 1000000T a second");
 }
 
 static Status get_flops(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "f32", "f64"));
-    TRY(get_count(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
-    return get_count(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64"));
+    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
+    return get_flops_per_s(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64"));
 }
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
     TRY(yaml_get_string(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
-    TRY(yaml_get_size(&d->memory_bytes, yaml_find(n, "memory")));
-    TRY(yaml_get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
-    TRY(yaml_get_duration(&d->launch_ps, yaml_find(n, "launch")));
+    TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
+    TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
+    TRY(get_duration(&d->launch_ps, yaml_find(n, "launch")));
     d->flops_permille = d->memory_permille = 1000;
     const YamlNode *reached = yaml_find(n, "reached");
     if (!reached) return OK;
@@ -62,7 +92,7 @@ static Status get_host(HostModel *h, const YamlNode *n) {
     int64_t cores = 1;
     TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
     h->cores = (int32_t)cores;
-    TRY(yaml_get_bandwidth(&h->fold_bytes_per_s, yaml_find(n, "fold_bandwidth")));
+    TRY(get_bandwidth(&h->fold_bytes_per_s, yaml_find(n, "fold_bandwidth")));
     const struct {
         const char *key;
         int64_t *at;
@@ -73,7 +103,7 @@ static Status get_host(HostModel *h, const YamlNode *n) {
                  {"wake_same_core", &h->wake_same_core_ps},
                  {"switch", &h->switch_ps}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-        TRY(yaml_get_duration(times[i].at, yaml_find(n, times[i].key)));
+        TRY(get_duration(times[i].at, yaml_find(n, times[i].key)));
     h->corun_permille = 1000;
     return get_permille(&h->corun_permille, yaml_find(n, "corun"), 100);
 }
@@ -84,7 +114,7 @@ static Status get_machine(Machine *m, const YamlNode *n) {
     TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host"));
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
     if (strcmp(version, VERSION))
-        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%s\"", VERSION, version);
+        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", VERSION, version);
     TRY(yaml_get_string(&m->name, yaml_find(n, "name")));
     TRY(get_device(&m->device, yaml_find(n, "device")));
     const YamlNode *host = yaml_find(n, "host");
@@ -97,10 +127,19 @@ static Status get_machine(Machine *m, const YamlNode *n) {
     m->devices_per_node = (int32_t)devices;
     TRY(get_link(&m->link, yaml_find(n, "link")));
     TRY(get_link(&m->rail, yaml_find(n, "rail")));
-    if (devices < 1) YAML_FAIL(n, "a machine has a host, or a number of devices a node");
+    if (devices < 1)
+        YAML_FAIL(n, "expected a host, or the number of devices of a node, found neither: add "
+                     "\"devices: 8\"");
     if (!m->is_host && devices > 1 && !m->link.bytes_per_s)
-        YAML_FAIL(n, "%lld devices a node need a link", (long long)devices);
-    if (nodes > 1 && !m->rail.bytes_per_s) YAML_FAIL(n, "%lld nodes need a rail", (long long)nodes);
+        YAML_FAIL(n,
+                  "%lld devices a node need a link to reach each other: add \"link: "
+                  "{bandwidth: 25GB/s, latency: 1us}\"",
+                  (long long)devices);
+    if (nodes > 1 && !m->rail.bytes_per_s)
+        YAML_FAIL(n,
+                  "%lld nodes need a rail to reach each other: add \"rail: {bandwidth: 25GB/s, "
+                  "latency: 2us}\"",
+                  (long long)nodes);
     return OK;
 }
 
@@ -132,6 +171,13 @@ Status machine_read(Machine *out, Arena *a, const char *spec) {
     return get_machine(out, root);
 }
 
+Status machine_parse(Machine *out, Arena *a, const char *text, size_t length, const char *name) {
+    const YamlNode *root;
+    *out = (Machine){.source = name};
+    TRY(yaml_parse(&root, a, text, length, name));
+    return get_machine(out, root);
+}
+
 int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }
 
 static void put_link(FILE *f, const char *key, const LinkModel *l) {
@@ -149,22 +195,26 @@ static void put_host(FILE *f, const HostModel *h) {
             (long long)h->wake_ps, (long long)h->wake_same_core_ps, (long long)h->switch_ps);
 }
 
+void machine_print(const Machine *m, FILE *f) {
+    const DeviceModel *d = &m->device;
+    fprintf(f, "tandem: " VERSION "\nname: ");
+    yaml_write_string(f, m->name);
+    fprintf(f, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
+    yaml_write_string(f, d->name);
+    fprintf(f, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
+            (long long)d->flops_per_s[DTYPE_F64]);
+    fprintf(f, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n",
+            (long long)d->memory_bytes, (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
+    fprintf(f, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000,
+            d->flops_permille % 1000, d->memory_permille / 1000, d->memory_permille % 1000);
+    put_link(f, "link", &m->link);
+    put_link(f, "rail", &m->rail);
+    if (m->is_host) put_host(f, &m->host);
+}
+
 Status machine_write(const Machine *m, const char *path) {
     OutputFile f = {0};
     TRY(file_create(&f, path));
-    const DeviceModel *d = &m->device;
-    fprintf(f.stream, "tandem: " VERSION "\nname: ");
-    yaml_write_string(f.stream, m->name);
-    fprintf(f.stream, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
-    yaml_write_string(f.stream, d->name);
-    fprintf(f.stream, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
-            (long long)d->flops_per_s[DTYPE_F64]);
-    fprintf(f.stream, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n",
-            (long long)d->memory_bytes, (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
-    fprintf(f.stream, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000,
-            d->flops_permille % 1000, d->memory_permille / 1000, d->memory_permille % 1000);
-    put_link(f.stream, "link", &m->link);
-    put_link(f.stream, "rail", &m->rail);
-    if (m->is_host) put_host(f.stream, &m->host);
+    machine_print(m, f.stream);
     return file_commit(&f);
 }

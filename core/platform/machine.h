@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 // One direction of a link.
 typedef struct {
@@ -50,8 +51,14 @@ typedef struct {
 // for an unknown name, with the nearest; ERR_FORMAT with file, line, column, expected, found.
 Status machine_read(Machine *out, Arena *a, const char *spec) MUST_USE;
 
+// Read a machine file from memory; `name` is its name in messages, and borrowed.
+Status machine_parse(Machine *out, Arena *a, const char *text, size_t length,
+                     const char *name) MUST_USE;
+
 // Write a machine file that reads back equal.
 Status machine_write(const Machine *m, const char *path) MUST_USE;
+void machine_print(const Machine *m,
+                   FILE *f);  // the same on a stream, whose errors are the caller's
 
 int machine_devices(const Machine *m);  // in all
 

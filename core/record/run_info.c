@@ -59,6 +59,9 @@ Status get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high, c
                   const char *at) {
     int64_t value;
     TRY(json_get_int(&value, root, source, "%s", at));
+    if (value < low && high == INT64_MAX)
+        FAIL(ERR_FORMAT, "%s: %s: expected at least %lld, found %lld", source, at, (long long)low,
+             (long long)value);
     if (value < low || value > high)
         FAIL(ERR_FORMAT, "%s: %s: expected %lld to %lld, found %lld", source, at, (long long)low,
              (long long)high, (long long)value);
@@ -95,7 +98,7 @@ static Status setting_from_json(RunSetting *out, Arena *a, const char *key, cons
         text = number;
     }
     if (!text)
-        FAIL(ERR_FORMAT, "%s: strategy.%s: expected a string, a whole number, true or false",
+        FAIL(ERR_FORMAT, "%s: strategy.%.60s: expected a string, a whole number, true or false",
              source, key);
     TRY(copy_text(&out->key, a, key, source));
     return copy_text(&out->value, a, text, source);
