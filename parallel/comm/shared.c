@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 enum {
-    YIELDS = 32,        // when ranks share cores: offers to run the others, before sleeping
     PAUSES = 32,        // between two looks at the clock
     NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes
                         // nobody
@@ -110,21 +109,13 @@ static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
     return false;
 }
 
-static void pause_core(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static bool spin(const Comm *c, const CommRequest *const r[], int count) {
     for (int64_t end = clock_ns() + c->world->spin_ns; clock_ns() < end;)
         for (int i = 0; i < PAUSES; i++) {
             if (may_go_on(c, r, count)) return true;
-            pause_core();
+            clock_pause();
         }
-    for (int i = 0; i < YIELDS && c->world->crowded; i++) {
+    for (int i = 0; i < COMM_YIELDS && c->world->crowded; i++) {
         if (may_go_on(c, r, count)) return true;
         sched_yield();
     }
