@@ -30,6 +30,8 @@ enum {
     COMM_MESSAGE_SEGMENTS = 16  // most segments of a send
 };
 #define COMM_TIMEOUT_NS INT64_C(30000000000)
+#define COMM_SPIN_NS INT64_C(50000)  // before sleeping, when ranks fit the cores
+enum { COMM_YIELDS = 32 };  // before sleeping, when ranks share cores: offers to the others
 
 // A piece of the payload in this rank's shared pool. The members of a collective lay out their
 // pools alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of
@@ -138,7 +140,7 @@ void comm_abandon(Comm *c, Status s, const char *message);
 // How ranks wait and how long.
 typedef struct {
     int64_t timeout_ns;  // of one operation; 0: COMM_TIMEOUT_NS
-    int64_t spin_ns;     // before sleeping; 0: 50 us when ranks fit the cores, else none
+    int64_t spin_ns;     // before sleeping; 0: COMM_SPIN_NS when ranks fit the cores, else none
     int cores;           // cores that the ranks share; 0: those this process may use
     StarLink link;       // to emulate; bytes_per_s 0: none. Not in serial: ERR_USAGE
 } CommOptions;
@@ -169,6 +171,10 @@ Status comm_world_failure(const CommWorld *w, int *rank, const char **message);
 // Plan NONE: before the first operation (step 0), or after the last.
 void comm_note_position(Comm *c, int plan, int op, int64_t step);
 void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step);
+
+// A rank's share of a direct all-reduce of two, for whoever wants to time it: `count` elements of
+// its own array and of its peer's both become their sum.
+void comm_fold_pair(Dtype d, void *own, void *peer, int64_t count);
 
 // Serial only: what every rank waits for, "rank 0 waits at all_reduce bucket0 for rank 1; …", for a
 // caller that finds no rank able to go on.

@@ -15,7 +15,6 @@
 static const int64_t SECOND_NS = 1000000000;
 
 enum {
-    YIELDS = 32,        // when ranks share cores: offers to run the others, before sleeping
     PAUSES = 32,        // between two looks at the clock
     NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes
                         // nobody
@@ -123,9 +122,9 @@ static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
 
 // What there is to wait for, besides peers' failures.
 typedef struct {
-    int64_t until_ns;   // the clock, or INT64_MAX
-    int peers;          // requests that wait for a peer's word
-    const void *word;   // of the last of them
+    int64_t until_ns;  // the clock, or INT64_MAX
+    int peers;         // requests that wait for a peer's word
+    const void *word;  // of the last of them
 } Awaited;
 
 static Awaited awaited_by(const CommRequest *const r[], int count, int64_t until_ns) {
@@ -140,24 +139,16 @@ static Awaited awaited_by(const CommRequest *const r[], int count, int64_t until
     return a;
 }
 
-static void pause_core(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static bool spin(const Comm *c, const CommRequest *const r[], int count, int64_t until_ns) {
     int64_t end = clock_ns() + c->world->spin_ns;
     if (end > until_ns) end = until_ns;
     while (clock_ns() < end)
         for (int i = 0; i < PAUSES; i++) {
             if (may_go_on(c, r, count)) return true;
-            pause_core();
+            clock_pause();
         }
     bool yields = c->world->crowded && !c->world->links;
-    for (int i = 0; i < YIELDS && yields; i++) {
+    for (int i = 0; i < COMM_YIELDS && yields; i++) {
         if (may_go_on(c, r, count)) return true;
         sched_yield();
     }

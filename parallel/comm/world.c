@@ -114,7 +114,7 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     w->ranks = ranks;
     w->crowded = ranks > cores;
     w->timeout_ns = options && options->timeout_ns > 0 ? options->timeout_ns : COMM_TIMEOUT_NS;
-    w->spin_ns = options && options->spin_ns > 0 ? options->spin_ns : w->crowded ? 0 : 50000;
+    w->spin_ns = options && options->spin_ns > 0 ? options->spin_ns : w->crowded ? 0 : COMM_SPIN_NS;
     w->pool_bytes = pool_bytes;
     w->pool_stride = whole_pages(pool_bytes);
     w->memory_bytes = (size_t)(control_bytes + ranks * w->pool_stride);

@@ -145,23 +145,39 @@ static Status plan_run(Job *job) {
     return OK;
 }
 
-Status job_create(Job *job, const JobOptions *options) {
-    *job = (Job){.options = *options};
-    TRY(check_numbers(options));
-    TRY(read_inputs(job));
+// Everything after reading.
+static Status finish_job(Job *job) {
+    const JobOptions *o = &job->options;
     TRY(plan_run(job));
-    TRY(options->plan_file ? name_option(plan_file_read(job), "--plan")
-                           : job_program(&job->program, &job->options, &job->model));
+    TRY(o->plan_file ? name_option(plan_file_read(job), "--plan")
+                     : job_program(&job->program, o, &job->model));
     const Program *programs[] = {&job->program};
-    TRY(plan_check(programs, NULL, options->ranks));
-    if (options->plan_file) TRY(plan_file_check(job));
+    TRY(plan_check(programs, NULL, o->ranks));
+    if (o->plan_file) TRY(plan_file_check(job));
     TRY(program_lower(&job->program, job->device->traits));
     if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");
     job->plan_step = program_find_plan(&job->program, "step");
     job->plan_evaluate = program_find_plan(&job->program, "evaluate");
-    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", options->plan_file);
+    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->plan_file);
     return OK;
+}
+
+Status job_create(Job *job, const JobOptions *options) {
+    *job = (Job){.options = *options};
+    TRY(check_numbers(options));
+    TRY(read_inputs(job));
+    return finish_job(job);
+}
+
+Status job_derive(Job *job, const Job *base, const JobOptions *options) {
+    *job = (Job){.options = *options,
+                 .model = base->model,
+                 .data = base->data,
+                 .split = base->split,
+                 .device = base->device};
+    TRY(check_numbers(options));
+    return finish_job(job);
 }
 
 void job_destroy(Job *job) {

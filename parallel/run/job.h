@@ -59,6 +59,10 @@ typedef struct {
 Status job_create(Job *job, const JobOptions *options) MUST_USE;
 void job_destroy(Job *job);  // safe on a zeroed job
 
+// A job on the same model and data with other numbers (batch, ranks, shards, tail, …); it borrows
+// from `base`, which must outlive it. Errors as above.
+Status job_derive(Job *job, const Job *base, const JobOptions *options) MUST_USE;
+
 // The program before lowering, as --print-plan shows it: what job_create() starts from.
 Status job_program(Program *out, const JobOptions *options, const Model *model) MUST_USE;
 

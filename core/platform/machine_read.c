@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define VERSION "machine 1"
-
 static Status get_count(int64_t *out, const YamlNode *n) {
     const char *text;
     if (!n) return OK;
@@ -88,7 +86,7 @@ static Status get_device(DeviceModel *d, const YamlNode *n) {
 
 static Status get_host(HostModel *h, const YamlNode *n) {
     TRY(yaml_check_keys(n, "cores fold_bandwidth",
-                        "dispatch spin poll wake wake_same_core switch corun"));
+                        "dispatch spin poll wake wake_same_core switch yield turn corun"));
     int64_t cores = 1;
     TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
     h->cores = (int32_t)cores;
@@ -101,20 +99,23 @@ static Status get_host(HostModel *h, const YamlNode *n) {
                  {"poll", &h->poll_ps},
                  {"wake", &h->wake_ps},
                  {"wake_same_core", &h->wake_same_core_ps},
-                 {"switch", &h->switch_ps}};
+                 {"switch", &h->switch_ps},
+                 {"yield", &h->yield_ps},
+                 {"turn", &h->turn_ps}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         TRY(get_duration(times[i].at, yaml_find(n, times[i].key)));
     h->corun_permille = 1000;
     return get_permille(&h->corun_permille, yaml_find(n, "corun"), 100);
 }
 
-static Status get_machine(Machine *m, const YamlNode *n) {
+static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     const char *version;
     TRY(yaml_expect(n, YAML_MAPPING));
-    TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host"));
+    TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host calibration"));
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
-    if (strcmp(version, VERSION))
-        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", VERSION, version);
+    if (strcmp(version, MACHINE_VERSION))
+        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
+                  version);
     TRY(yaml_get_string(&m->name, yaml_find(n, "name")));
     TRY(get_device(&m->device, yaml_find(n, "device")));
     const YamlNode *host = yaml_find(n, "host");
@@ -140,7 +141,9 @@ static Status get_machine(Machine *m, const YamlNode *n) {
                   "%lld nodes need a rail to reach each other: add \"rail: {bandwidth: 25GB/s, "
                   "latency: 2us}\"",
                   (long long)nodes);
-    return OK;
+    const YamlNode *calibration = yaml_find(n, "calibration");
+    m->is_calibrated = calibration != NULL;
+    return calibration ? calibration_read(&m->calibration, a, calibration) : OK;
 }
 
 static const EmbeddedFile *find_builtin(const char *name, Nearest *nearest) {
@@ -168,53 +171,14 @@ Status machine_read(Machine *out, Arena *a, const char *spec) {
         TRY(yaml_parse(&root, a, builtin->text, strlen(builtin->text), builtin->name));
     } else
         TRY(yaml_read_file(&root, a, spec));
-    return get_machine(out, root);
+    return get_machine(out, a, root);
 }
 
 Status machine_parse(Machine *out, Arena *a, const char *text, size_t length, const char *name) {
     const YamlNode *root;
     *out = (Machine){.source = name};
     TRY(yaml_parse(&root, a, text, length, name));
-    return get_machine(out, root);
+    return get_machine(out, a, root);
 }
 
 int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }
-
-static void put_link(FILE *f, const char *key, const LinkModel *l) {
-    if (l->bytes_per_s)
-        fprintf(f, "%s: {bandwidth: %lldB/s, latency: %lldps}\n", key, (long long)l->bytes_per_s,
-                (long long)l->latency_ps);
-}
-
-static void put_host(FILE *f, const HostModel *h) {
-    fprintf(f, "host:\n  cores: %d\n  fold_bandwidth: %lldB/s\n  corun: %d.%03d\n", h->cores,
-            (long long)h->fold_bytes_per_s, h->corun_permille / 1000, h->corun_permille % 1000);
-    fprintf(f, "  dispatch: %lldps\n  spin: %lldps\n  poll: %lldps\n", (long long)h->dispatch_ps,
-            (long long)h->spin_ps, (long long)h->poll_ps);
-    fprintf(f, "  wake: %lldps\n  wake_same_core: %lldps\n  switch: %lldps\n",
-            (long long)h->wake_ps, (long long)h->wake_same_core_ps, (long long)h->switch_ps);
-}
-
-void machine_print(const Machine *m, FILE *f) {
-    const DeviceModel *d = &m->device;
-    fprintf(f, "tandem: " VERSION "\nname: ");
-    yaml_write_string(f, m->name);
-    fprintf(f, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
-    yaml_write_string(f, d->name);
-    fprintf(f, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
-            (long long)d->flops_per_s[DTYPE_F64]);
-    fprintf(f, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n",
-            (long long)d->memory_bytes, (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
-    fprintf(f, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000,
-            d->flops_permille % 1000, d->memory_permille / 1000, d->memory_permille % 1000);
-    put_link(f, "link", &m->link);
-    put_link(f, "rail", &m->rail);
-    if (m->is_host) put_host(f, &m->host);
-}
-
-Status machine_write(const Machine *m, const char *path) {
-    OutputFile f = {0};
-    TRY(file_create(&f, path));
-    machine_print(m, f.stream);
-    return file_commit(&f);
-}
