@@ -17,7 +17,6 @@ typedef struct {
     const Costs *const *costs;
     const HostModel *host;  // or
     const TopologyOptions *topology;
-    bool corun;
     int plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -41,13 +40,8 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
         return mix_link(mix_link(hash, &t->link), &t->rail);
     }
     const HostModel *h = run->host;
-    const int64_t facts[] = {h->cores,
-                             h->dispatch_ps,
-                             h->spin_ps,
-                             h->poll_ps,
-                             h->wake_ps,
-                             h->wake_same_core_ps,
-                             run->corun ? h->corun_permille : 1000};
+    const int64_t facts[] = {h->cores,   h->spin_ps,           h->poll_ps,
+                             h->wake_ps, h->wake_same_core_ps, h->yield_ps};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) hash = mix(hash, (uint64_t)facts[i]);
     return hash;
 }
@@ -63,7 +57,8 @@ static Status hash_inputs(uint64_t *out, const Run *run) {
     for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
     free(text);
     for (int r = 0; r < run->ranks; r++) {
-        hash = mix(hash, (uint64_t)run->costs[r]->dispatch_ps);
+        hash =
+            mix(mix(hash, (uint64_t)run->costs[r]->dispatch_ps), (uint64_t)run->costs[r]->turn_ps);
         for (int i = 0; i < run->program->plans[run->plan].op_count; i++)
             hash = mix(hash, (uint64_t)run->costs[r]->ops[run->plan][i].ps);
         if (r + 1 < run->ranks && run->costs[r] == run->costs[r + 1]) break;  // one for all
@@ -90,7 +85,7 @@ static Status simulate(Timeline *const lines[], const Run *run) {
                                .ranks = run->ranks,
                                .steps = run->steps};
     if (run->topology) return simulate_devices(lines, &o, run->topology);
-    return simulate_host(lines, &o, run->host, run->corun);
+    return simulate_host(lines, &o, run->host);
 }
 
 static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
@@ -151,7 +146,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
     if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
     for (int k = 0; k < r->ranks; k++) costs[k] = &r->costs[k];
-    HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX, .corun_permille = 1000};
+    HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX};
     if (r->has_machine && r->machine.is_host) {
         host.poll_ps = r->machine.host.poll_ps;
         if (r->ranks > r->machine.host.cores) host = r->machine.host;
@@ -224,11 +219,15 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
              "the machine %s has devices, and --ranks are processes that share a host's cores; "
              "give --gpus, or a machine file with a host",
              s->machine->name);
+    const HostModel *host = &s->machine->host;
+    const Calibration *calibration = s->machine->is_calibrated ? &s->machine->calibration : NULL;
+    bool alone = !s->recording || s->recording->ranks == 1;  // was it measured alone?
     if (s->recording) costs_share(costs, &s->recording->costs[0]);
+    if (calibration) costs_from_calibration(costs, calibration);
     TRY(costs_from_roofline(costs, &s->machine->device));
-    costs_from_host(costs, &s->machine->host);
-    run->host = &s->machine->host;
-    run->corun = !s->recording || s->recording->ranks == 1;
+    if (alone && run->ranks > 1 && host->cores > 1) costs_corun(costs, host, calibration);
+    costs_from_host(costs, host, calibration);
+    run->host = host;
     return execute(out, a, run, job);
 }
 

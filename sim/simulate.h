@@ -20,10 +20,9 @@ typedef struct {
 } SimulateOptions;
 
 // Ranks are pinned to the cores of `host` in turn. A core is shared by the ranks on it that have
-// work (processor sharing). With `corun`, computation is multiplied by the host's co-run factor
-// while several cores have ranks.
+// work (processor sharing).
 Status simulate_host(Timeline *const timelines[], const SimulateOptions *options,
-                     const HostModel *host, bool corun) MUST_USE;
+                     const HostModel *host) MUST_USE;
 
 // Rank r has device r of `topology`, alone.
 Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,

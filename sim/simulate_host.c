@@ -42,7 +42,6 @@ typedef struct {
 typedef struct {
     const SimulateOptions *o;
     const HostModel *host;
-    bool corun;
     Timeline *const *timelines;
     Engine engine;
     LaneOrder order;
@@ -113,15 +112,12 @@ static int64_t cost_of(const Simulation *s, int rank, int op) {
     return s->o->costs[rank]->ops[s->o->plan][op].ps;
 }
 
+// What the executor does before an operation; and before the first of a step, what it does for the
+// whole step.
 static int64_t dispatch_of(const Simulation *s, int rank) {
-    int64_t measured = s->o->costs[rank]->dispatch_ps;
-    return measured ? measured : s->host->dispatch_ps;
-}
-
-static int64_t demand_of(const Simulation *s, int rank, int op) {
-    int64_t ps = cost_of(s, rank, op);
-    bool busy = s->corun && s->o->ranks > 1 && s->host->cores > 1;
-    return busy ? (int64_t)((__int128)ps * s->host->corun_permille / 1000) : ps;
+    const SimRank *r = &s->ranks[rank];
+    bool first = r->progress.left == s->order.plan->op_count;
+    return s->o->costs[rank]->dispatch_ps + (first ? s->o->costs[rank]->turn_ps : 0);
 }
 
 static void record(Simulation *s, int rank, int op, int64_t start_ps, int64_t wait_ps,
@@ -223,7 +219,8 @@ static Status tell(Simulation *s, int rank, int other) {
     const HostModel *h = s->host;
     SimRank *r = &s->ranks[other];
     if (r->doing != WAITING || other == rank) return OK;
-    bool spins = !crowded(s) && s->engine.now_ps - r->since_ps <= h->spin_ps;
+    int64_t patience = crowded(s) ? h->yield_ps : h->spin_ps;
+    bool spins = s->engine.now_ps - r->since_ps <= patience;
     int64_t delay = spins                                   ? h->poll_ps
                     : core_of(s, other) == core_of(s, rank) ? h->wake_same_core_ps
                                                             : h->wake_ps;
@@ -372,7 +369,7 @@ static Status proceed(Simulation *s, int rank) {
     int op = progress_ready_work(&r->progress);
     if (op != NONE)
         return occupy(s, rank, DOING_WORK, op, s->order.plan->ops[op].lane,
-                      demand_of(s, rank, op) + dispatch_of(s, rank));
+                      cost_of(s, rank, op) + dispatch_of(s, rank));
     r->doing = WAITING;
     r->since_ps = s->engine.now_ps;
     return OK;
@@ -391,7 +388,7 @@ static Status conclude(Simulation *s, int rank) {
         return proceed(s, rank);
     }
     int64_t start = r->since_ps + dispatch_of(s, rank), now = s->engine.now_ps;
-    record(s, rank, op, start < now ? start : now, 0, demand_of(s, rank, op));
+    record(s, rank, op, start < now ? start : now, 0, cost_of(s, rank, op));
     progress_finish(&r->progress, op);
     return proceed(s, rank);
 }
@@ -485,9 +482,9 @@ static Status run(Simulation *s, Arena *a) {
 }
 
 Status simulate_host(Timeline *const timelines[], const SimulateOptions *options,
-                     const HostModel *host, bool corun) {
+                     const HostModel *host) {
     Arena scratch = {0};
-    Simulation s = {.o = options, .host = host, .corun = corun, .timelines = timelines};
+    Simulation s = {.o = options, .host = host, .timelines = timelines};
     Status status = run(&s, &scratch);
     engine_finish(&s.engine);
     arena_finish(&scratch);
