@@ -8,11 +8,11 @@
 
 // Values as the table in train_options.c fills them.
 typedef struct {
-    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save;
+    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save, *log;
     int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
     double learning_rate, momentum, weight_decay, test_fraction;
-    int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color;
-    bool no_overlap, nesterov, json, quiet, verbose, version;
+    int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color, verbose;
+    bool no_overlap, nesterov, json, csv, plain, quiet, version;
     IntList buckets;
 } TrainOptions;
 

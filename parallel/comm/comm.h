@@ -130,6 +130,9 @@ typedef struct {
     int cores;           // cores that the ranks share; 0: those this process may use
 } CommOptions;
 
+// What they come to for so many ranks: every 0 is filled in, but that of a spin that is none.
+CommOptions comm_options_resolve(const CommOptions *options, int ranks);
+
 typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM, COMM_KINDS } CommKind;
 const char *comm_kind_name(CommKind k);
 int comm_kind_find(const char *name);  // or -1
