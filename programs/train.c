@@ -2,10 +2,11 @@
 // train: parse the command line, make the job, run it, report.
 #include "parallel/run/train.h"
 #include "core/base/clock.h"
-#include "core/base/progress.h"
+#include "core/base/log.h"
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
+#include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
 
@@ -39,26 +40,32 @@ static void catch_interrupts(void) {
     }
 }
 
-static int fail(const TrainOptions *o, Status s) {
-    bool color = terminal_color(stderr, (TerminalColor)o->color);
+static int fail(Log *l, Status s) {
+    char message[STATUS_TEXT];
+    snprintf(message, sizeof message, "%s", status_message());
     fflush(stdout);
-    fprintf(stderr, "%strain:%s %s\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "",
-            status_message());
-    if (o->verbose) fprintf(stderr, "train: %s, seen at %s\n", status_name(s), status_place());
+    log_say(l, LOG_ERROR, "%s", message);
+    log_say(l, LOG_DETAIL, "  %s, seen at %s", status_name(s), status_place());
     return status_exit(s);
 }
+
+typedef struct {
+    Log *log;
+    Progress progress;
+    const Training *training;
+} Show;
 
 // Progress is rank 0's; in another process when ranks are processes.
 static void show(void *context, const Job *job, const StepRecord *step,
                  const Evaluation *evaluation) {
-    Progress *p = context;
+    Show *s = context;
+    Progress *p = &s->progress;
     char note[64];
     if (evaluation) {
-        progress_clear(p);
-        if (!p->quiet)
-            fprintf(stderr, "epoch %d  step %d  loss %.4f  accuracy %.2f %%\n",
-                    evaluation->epoch + 1, evaluation->step, evaluation->loss,
-                    100 * evaluation->accuracy);
+        log_say(s->log, LOG_NOTE, "epoch %d  step %d  loss %.4f  accuracy %.2f %%",
+                evaluation->epoch + 1, evaluation->step, evaluation->loss,
+                100 * evaluation->accuracy);
+        train_explain_busy(s->log, job, s->training->shared);
         return;
     }
     snprintf(note, sizeof note, isnan(step->loss) ? "" : "loss %.4f", step->loss);
@@ -124,39 +131,52 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     Status s = make_report(&r, &a, job, t);
     if (s == OK && o->report) s = report_write(&r, o->report);
     if (s == OK && o->json) s = report_write_json(&r, stdout);
-    if (s == OK && !o->json)
+    if (s == OK && o->csv) report_write_csv(&r, stdout);
+    if (s == OK && o->plain) report_write_plain(&r, stdout);
+    if (s == OK && !o->json && !o->csv && !o->plain)
         report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
     arena_finish(&a);
     return s;
 }
 
-static void suggest(const TrainOptions *o) {
-    if (o->quiet || !terminal_is(stderr)) return;
+static void suggest(Log *l, const TrainOptions *o) {
+    if (!terminal_is(stderr)) return;
     if (o->trace)
-        fprintf(stderr, "next: open %s/rank0.json in ui.perfetto.dev\n", o->trace);
+        log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
+                o->trace, o->trace);
     else if (o->ranks == 1)
-        fprintf(stderr, "next: train --ranks 2    the same between two processes\n");
+        log_say(l, LOG_NOTE, "next: train --ranks 2    the same between two processes");
     else
-        fprintf(stderr, "next: train --ranks %lld --trace run/    a timeline per rank\n",
+        log_say(l, LOG_NOTE, "next: train --ranks %lld --trace run/    a timeline per rank",
                 (long long)o->ranks);
 }
 
-static Status train(const TrainOptions *o, const JobOptions *options) {
+static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l) {
+    Show context = {.log = l, .training = t};
+    Progress *p = &context.progress;
+    progress_init(p, stderr, "train", "samples", job->steps * job->options.batch, o->quiet,
+                  clock_ns());
+    p->tenth = log_progress;
+    p->context = l;
+    l->progress = p;
+    train_explain_job(l, job);
+    const RunHooks hooks = {.context = &context, .progress = show};
+    Status s = train_run(t, job, &hooks);
+    p->open = p->terminal && !o->quiet;  // by rank 0, if that was another process
+    progress_clear(p);
+    l->progress = NULL;
+    if (s == OK) train_explain_ranks(l, job, t->shared);
+    return s;
+}
+
+static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Job job;
     Training t = {0};
-    Progress progress;
     Status s = job_create(&job, options);
     if (s == OK) s = train_check_outputs(o);
-    if (s == OK) {
-        progress_init(&progress, stderr, "train", "samples", job.steps * job.options.batch,
-                      o->quiet, clock_ns());
-        const RunHooks hooks = {.context = &progress, .progress = show};
-        s = train_run(&t, &job, &hooks);
-        progress.open = progress.terminal && !o->quiet;  // by rank 0, if that was another process
-        progress_clear(&progress);
-    }
+    if (s == OK) s = run_job(&t, o, &job, l);
     if (s == OK) s = report(o, &job, &t);
-    if (s == OK && !t.interrupted) suggest(o);
+    if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
                         "interrupted after step %lld of %lld; what was done is kept",
@@ -174,34 +194,49 @@ static Status flush_output(void) {
     return OK;
 }
 
-static Status run(TrainOptions *o, Arena *a, int argc, char *argv[]) {
+// A log begins with what was asked for.
+static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
+    char command[800] = "";
+    TRY(log_open(l, path));
+    for (int i = 1; i < argc; i++) {
+        size_t used = strlen(command);
+        snprintf(command + used, sizeof command - used, " %s", argv[i]);
+    }
+    log_keep(l, LOG_NOTE, "train%s, version %s", command, version_text());
+    return OK;
+}
+
+static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
     RunSetting settings[TRAIN_SETTINGS];
-    TRY(option_parse(&line, o, a, &train_options, argc, argv));
-    if (line.help != HELP_NONE) {
-        option_print_help(stdout, &train_options, line.help);
-        return OK;
-    }
+    Status s = option_parse(&line, o, a, &train_options, argc, argv);
+    log_init(l, "train", stderr, o->quiet, o->verbose,
+             terminal_color(stderr, (TerminalColor)o->color));
+    TRY(s);
+    if (line.help != HELP_NONE) return option_show_help(&line, stdout);
     if (o->version) {
         version_print("train", stdout);
         return OK;
     }
+    if (o->log) TRY(open_log(l, o->log, argc, argv));
     TRY(train_job_options(&job, o, &line, settings, a));
     catch_interrupts();
     job.interrupt = &interrupts;
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
-    return train(o, &job);
+    return train(o, &job, l);
 }
 
 int main(int argc, char *argv[]) {
     Arena arena = {0};
     TrainOptions o = {0};
-    Status s = run(&o, &arena, argc, argv);
+    Log l = {0};
+    Status s = run(&o, &arena, &l, argc, argv);
     if (s == OK) s = flush_output();
-    int status = s == OK ? 0 : fail(&o, s);
+    int status = s == OK ? 0 : fail(&l, s);
+    if (log_close(&l) != OK) status = fail(&l, ERR_IO);
     arena_finish(&arena);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "core/platform/device_traits.h"
 #include "core/record/trace.h"
 #include "core/record/values.h"
+#include "programs/train_help.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 // clang-format off
 static const Option options[] = {
-    {.kind = OPTION_HEADING, .help = "What is trained"},
+    {.kind = OPTION_HEADING, .name = "training", .help = "What is trained"},
     {.name = "model", .kind = OPTION_STRING, AT(model), .value = "NAME|FILE", .initial = "net",
      .brief = true, .help = "net, mlp[:hidden=,layers=], linear, or a model file"},
     {.name = "data", .kind = OPTION_STRING, AT(data), .value = "DIR|FILE|digits",
@@ -30,7 +31,7 @@ static const Option options[] = {
     {.name = "seed", .kind = OPTION_INT, AT(seed), .value = "N", .initial = "1", .min = 0,
      .max = 4294967295.0, .brief = true, .help = "of initial weights, order of samples and split"},
 
-    {.kind = OPTION_HEADING, .help = "How long, and by which rule"},
+    {.kind = OPTION_HEADING, .name = "rule", .help = "How long, and by which rule"},
     {.name = "epochs", .kind = OPTION_INT, AT(epochs), .value = "N", .initial = "5", .min = 1,
      .max = 1e6, .brief = true, .help = "passes over the training samples"},
     {.name = "steps", .kind = OPTION_INT, AT(steps), .value = "N", .min = 1, .max = 1e9,
@@ -51,7 +52,7 @@ static const Option options[] = {
     {.name = "weight-decay", .kind = OPTION_REAL, AT(weight_decay), .value = "X", .initial = "0",
      .min = 0, .max = 1e3, .help = "L2 penalty, added to the gradient"},
 
-    {.kind = OPTION_HEADING, .help = "On how many, and how"},
+    {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},
     {.name = "ranks", .kind = OPTION_INT, AT(ranks), .value = "N", .initial = "1", .min = 1,
      .max = COMM_RANKS, .brief = true, .help = "ranks, data parallel (DDP from 2)"},
     {.name = "shards", .kind = OPTION_INT, AT(shards), .value = "S", .min = 1, .max = 4096,
@@ -79,7 +80,7 @@ static const Option options[] = {
     {.name = "plan", .kind = OPTION_STRING, AT(plan), .value = "FILE",
      .help = "execute this plan (see --print-plan)"},
 
-    {.kind = OPTION_HEADING, .help = "What is shown and kept"},
+    {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = "no|step|lowered",
      .initial = "no", .help = "print the plan, as --plan reads it, or as it runs; do not train"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
@@ -93,9 +94,16 @@ static const Option options[] = {
     {.name = "save", .kind = OPTION_STRING, AT(save), .value = "FILE",
      .help = "write parameters and optimiser state (safetensors)"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the report as JSON"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no progress"},
-    {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, AT(verbose),
-     .help = "say where in the source an error arose"},
+    {.name = "csv", .kind = OPTION_FLAG, AT(csv),
+     .help = "print the main figures as CSV: names, then values"},
+    {.name = "plain", .kind = OPTION_FLAG, AT(plain),
+     .help = "print the main figures, a line each: name, value, unit"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .brief = true,
+     .help = "no progress, no notes"},
+    {.name = "verbose", .letter = 'v', .kind = OPTION_COUNT, AT(verbose), .brief = true,
+     .help = "say what was decided; twice: in detail"},
+    {.name = "log", .kind = OPTION_STRING, AT(log), .value = "FILE",
+     .help = "append progress and messages, with the time, to this file"},
     {.name = "color", .kind = OPTION_CHOICE, AT(color), .value = TERMINAL_COLOR_WORDS,
      .initial = "auto", .help = "colours on a terminal"},
     {.name = "version", .kind = OPTION_FLAG, AT(version), .help = "version and parts built in"},
@@ -118,6 +126,8 @@ const OptionTable train_options = {
     .option_count = sizeof options / sizeof *options,
     .examples = examples,
     .example_count = sizeof examples / sizeof *examples,
+    .details = train_details,
+    .detail_count = TRAIN_DETAILS,
 };
 
 // --- outputs
@@ -214,6 +224,8 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)
         FAIL(ERR_USAGE, "--record-steps says which steps --record DIR keeps; give both");
+    if (o->json + o->csv + o->plain > 1)
+        FAIL(ERR_USAGE, "--json, --csv and --plain say how to print the report; give one");
     if (o->report) TRY(check_report_name(o->report));
     TRY(check_modelled(o, line));
     return o->plan ? check_plan_options(o, line) : OK;

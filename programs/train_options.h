@@ -9,10 +9,11 @@
 // Values as the table in train_options.c fills them.
 typedef struct {
     const char *model, *data, *device, *link, *plan, *trace, *record, *record_steps, *report, *save;
+    const char *log;
     int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
     double dilate, learning_rate, momentum, weight_decay, test_fraction;
-    int dtype, comm, all_reduce, optimizer, tail, print_plan, color;
-    bool no_overlap, nesterov, json, quiet, verbose, version;
+    int dtype, comm, all_reduce, optimizer, tail, print_plan, color, verbose;
+    bool no_overlap, nesterov, json, csv, plain, quiet, version;
     IntList buckets;
 } TrainOptions;
 

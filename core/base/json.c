@@ -123,14 +123,18 @@ GETTER(json_get_array, json_t *, WANT_ARRAY, )
 
 json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-static void write_real(FILE *f, double value) {
-    char text[40];
+char *json_print_number(char out[JSON_NUMBER], double value) {
     for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+        snprintf(out, JSON_NUMBER, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
     }
-    fputs(text, f);
-    if (!strpbrk(text, ".e")) fputs(".0", f);  // stays a real for the next reader
+    if (!strpbrk(out, ".e")) strcat(out, ".0");  // stays a real for the next reader
+    return out;
+}
+
+static void write_real(FILE *f, double value) {
+    char text[JSON_NUMBER];
+    fputs(json_print_number(text, value), f);
 }
 
 static void write_string(FILE *f, const char *s, size_t length) {

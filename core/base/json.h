@@ -39,6 +39,10 @@ json_t *json_find(const json_t *root, const char *at, ...) PRINTF_LIKE(2, 3);
 // A number, or null when it is not finite (JSON has no NaN). A new reference, NULL without memory.
 json_t *json_number(double value);
 
+// A finite number as the shortest text that reads back equal, "0.1", "2.0"; returned.
+enum { JSON_NUMBER = 40 };
+char *json_print_number(char out[JSON_NUMBER], double value);
+
 // Indented; arrays of plain values on one line; members in their order; numbers as the shortest
 // text that reads back equal.
 void json_write(FILE *f, const json_t *value);

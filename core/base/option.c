@@ -21,7 +21,8 @@ size_t option_field_bytes(const Option *o) {
     case OPTION_DURATION: return sizeof(int64_t);
     case OPTION_REAL: return sizeof(double);
     case OPTION_STRING: return sizeof(const char *);
-    case OPTION_CHOICE: return sizeof(int);
+    case OPTION_CHOICE:
+    case OPTION_COUNT: return sizeof(int);
     case OPTION_LIST: return sizeof(IntList);
     }
     return 0;
@@ -116,6 +117,7 @@ Status option_set(const Option *o, void *values, const char *text) {
     switch (o->kind) {
     case OPTION_HEADING: return OK;
     case OPTION_FLAG: *(bool *)field = strcmp(text, "yes") == 0; return OK;
+    case OPTION_COUNT: ++*(int *)field; return OK;
     case OPTION_INT: return set_int(field, o, text);
     case OPTION_REAL: return set_real(field, o, text);
     case OPTION_STRING:
@@ -145,11 +147,19 @@ typedef struct {
     OptionLine *line;
     void *values;
     char *const *next, *const *end;  // words not read yet
+    bool only_arguments;             // after "--"
 } Reader;
 
-static const Option *find_option(const OptionTable *t, const char *name, size_t length) {
+const Option *option_find(const OptionTable *t, const char *name, size_t length) {
     for (const Option *o = t->options; o < t->options + t->option_count; o++)
-        if (o->name && strncmp(o->name, name, length) == 0 && !o->name[length]) return o;
+        if (o->kind != OPTION_HEADING && strncmp(o->name, name, length) == 0 && !o->name[length])
+            return o;
+    return NULL;
+}
+
+const Option *option_find_letter(const OptionTable *t, char letter) {
+    for (const Option *o = t->options; o < t->options + t->option_count; o++)
+        if (o->letter && o->letter == letter) return o;
     return NULL;
 }
 
@@ -161,7 +171,7 @@ static bool is_option(const char *word) {
 static void offer_names(Nearest *near, const OptionTable *t) {
     nearest_offer(near, "help");
     for (int i = 0; i < t->option_count; i++)
-        if (t->options[i].name) nearest_offer(near, t->options[i].name);
+        if (t->options[i].kind != OPTION_HEADING) nearest_offer(near, t->options[i].name);
 }
 
 // The message for a word that is no option, with the nearest that is; of "--no-overlay" the nearest
@@ -176,7 +186,7 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
     if (!near.best && strncmp(name, "no-", 3) == 0) {
         near.word = name + 3;
         offer_names(&near, t);
-        const Option *o = near.best ? find_option(t, near.best, strlen(near.best)) : NULL;
+        const Option *o = near.best ? option_find(t, near.best, strlen(near.best)) : NULL;
         if (o && o->no) no = "no-";
     }
     if (!near.best) FAIL(ERR_USAGE, "%s %.80s (--help lists the options)", what, word);
@@ -191,41 +201,57 @@ static Status read_value(Reader *r, const Option *o, const char *value, const ch
     return OK;
 }
 
+static bool takes_value(const Option *o) {
+    return o->kind != OPTION_FLAG && o->kind != OPTION_COUNT;
+}
+
+// --help, --help TOPIC, --help=TOPIC.
+static Status read_help(Reader *r, const char *topic) {
+    if (!topic && r->next < r->end && (*r->next)[0] != '-') topic = *r->next++;
+    r->line->help = topic ? HELP_TOPIC : HELP_FULL;
+    r->line->topic = topic;
+    return OK;
+}
+
 // A word that begins with "--".
 static Status read_long(Reader *r, const char *word) {
     const OptionTable *t = r->line->table;
     const char *name = word + 2;
     size_t length = strcspn(name, "=");
     const char *value = name[length] ? name + length + 1 : NULL;
-    if (length == 4 && strncmp(name, "help", 4) == 0 && !value) {
-        r->line->help = HELP_FULL;
-        return OK;
-    }
-    const Option *o = find_option(t, name, length);
+    if (length == 4 && strncmp(name, "help", 4) == 0) return read_help(r, value);
+    const Option *o = option_find(t, name, length);
     bool no = !o && strncmp(name, "no-", 3) == 0;
-    if (no) o = find_option(t, name + 3, length - 3);
+    if (no) o = option_find(t, name + 3, length - 3);
     if (!o || (no && !o->no)) return fail_unknown(t, "unknown option", word);
     r->line->given[o - t->options] = true;
     char spelling[128];
     snprintf(spelling, sizeof spelling, "--%.*s", (int)length, name);
-    if (o->kind != OPTION_FLAG) return read_value(r, o, value, spelling);
+    if (takes_value(o)) return read_value(r, o, value, spelling);
     if (value) FAIL(ERR_USAGE, "%s takes no value: give %s alone", spelling, spelling);
     return option_set(o, r->values, no ? "no" : "yes");
 }
 
-// A word of one dash and one letter.
+// A word of one dash: letters of flags, the last perhaps of an option with its value.
 static Status read_short(Reader *r, const char *word) {
     const OptionTable *t = r->line->table;
-    if (strcmp(word, "-h") == 0) {
-        r->line->help = HELP_BRIEF;
-        return OK;
+    for (const char *c = word + 1; *c; c++) {  // all are known, or none counts
+        const Option *o = option_find_letter(t, *c);
+        if (!o && *c != 'h') return fail_unknown(t, "unknown option", word);
+        if (o && takes_value(o)) break;
     }
-    const Option *o = t->options, *end = t->options + t->option_count;
-    while (o < end && (!o->letter || o->letter != word[1])) o++;
-    if (o == end || word[2]) return fail_unknown(t, "unknown option", word);
-    r->line->given[o - t->options] = true;
-    if (o->kind != OPTION_FLAG) return read_value(r, o, NULL, word);
-    return option_set(o, r->values, "yes");
+    for (const char *c = word + 1; *c; c++) {
+        if (*c == 'h') {
+            r->line->help = HELP_BRIEF;
+            return OK;
+        }
+        const Option *o = option_find_letter(t, *c);
+        r->line->given[o - t->options] = true;
+        if (takes_value(o))
+            return read_value(r, o, c[1] ? c + 1 : NULL, (const char[]){'-', *c, '\0'});
+        TRY(option_set(o, r->values, "yes"));
+    }
+    return OK;
 }
 
 static Status read_argument(Reader *r, const char *word) {
@@ -239,6 +265,14 @@ static Status read_argument(Reader *r, const char *word) {
     return OK;
 }
 
+static Status read_word(Reader *r) {
+    const char *word = *r->next++;
+    if (r->only_arguments || word[0] != '-' || !word[1]) return read_argument(r, word);
+    if (strcmp(word, "--") != 0) return word[1] == '-' ? read_long(r, word) : read_short(r, word);
+    r->only_arguments = true;
+    return OK;
+}
+
 Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *t, int argc,
                     char *const argv[]) {
     int words = argc > 1 ? argc - 1 : 0;
@@ -248,23 +282,22 @@ Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *
     if (!out->given || !out->arguments) FAIL(ERR_MEMORY, "out of memory");
     TRY(set_defaults(t, values));
     Reader r = {.line = out, .values = values, .next = argv + 1, .end = argv + 1 + words};
-    bool options = true;
+    Status first = OK;
+    char message[STATUS_TEXT];
     while (r.next < r.end && !out->help) {
-        const char *word = *r.next++;
-        if (!options || word[0] != '-' || !word[1])
-            TRY(read_argument(&r, word));
-        else if (strcmp(word, "--") == 0)
-            options = false;
-        else
-            TRY(word[1] == '-' ? read_long(&r, word) : read_short(&r, word));
+        Status s = read_word(&r);
+        if (s == OK || first != OK) continue;
+        first = s;
+        snprintf(message, sizeof message, "%s", status_message());
     }
+    if (first != OK) FAIL(first, "%s", message);
     if (!out->help && out->argument_count < t->arguments_min)
         FAIL(ERR_USAGE, "%s missing: give %s %s", t->arguments, t->program, t->arguments);
     return OK;
 }
 
 bool option_given(const OptionLine *l, const char *name) {
-    const Option *o = find_option(l->table, name, strlen(name));
+    const Option *o = option_find(l->table, name, strlen(name));
     assert(o);
     return o && l->given[o - l->table->options];
 }

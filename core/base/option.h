@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Option tables: one table per program says what can be given on its command line. The table drives
-// parsing, -h, --help, the nearest suggestion for a mistyped name or value, and the test that runs
-// every example.
+// parsing, -h, --help, --help TOPIC, the nearest suggestion for a mistyped name or value, and the
+// test that runs every example.
 //
 // Values go into a struct of the program's own, at the offset that the table states:
 //
@@ -24,8 +24,10 @@
 #include <stdio.h>
 
 typedef enum {        // its field in the program's struct
-    OPTION_HEADING,   // none: `help` is the title of the group of options that follows in --help
+    OPTION_HEADING,   // none: `help` is the title of the group of options that follows in --help,
+                      // `name` what --help shows it under, NULL: nothing
     OPTION_FLAG,      // bool
+    OPTION_COUNT,     // int: how often it was given, -vv twice
     OPTION_INT,       // int64_t: "12", "-3", "10k"
     OPTION_REAL,      // double
     OPTION_STRING,    // const char *, borrowed from the command line; NULL when not given
@@ -54,38 +56,57 @@ typedef struct {
     const char *shows;    // one line
 } OptionExample;
 
+// What --help TOPIC says besides.
+typedef struct {
+    const char *topic;  // the name of an option or a group
+    const char *text;   // sentences; "\n" begins a paragraph
+} OptionDetail;
+
 typedef struct {
     const char *program, *summary;
     const Option *options;
     int option_count;
     const OptionExample *examples;
     int example_count;
+    const OptionDetail *details;  // those of other tables' options are passed over
+    int detail_count;
     const char *arguments;  // what words without a dash are, "PATH..."; NULL: there are none
     int arguments_min, arguments_max;
 } OptionTable;
 
-typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL } OptionHelp;
+typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL, HELP_TOPIC } OptionHelp;
 
 // What was on the command line besides the values.
 typedef struct {
     const OptionTable *table;
-    OptionHelp help;         // -h or --help was reached: print it and end; the rest was not read
+    OptionHelp help;         // -h or --help was reached: show it and end; the rest was not read
+    const char *topic;       // of HELP_TOPIC, borrowed
     const char **arguments;  // in the arena; the words are borrowed
     int argument_count;
     bool *given;  // in the arena, per option: it was on the command line
 } OptionLine;
 
 // Parse argv[1] … into `values`, which gets the table's defaults first. Options may stand anywhere,
-// as --name VALUE, --name=VALUE, -n VALUE; "--" ends them; of one given twice the last counts.
-// ERR_USAGE: one line that says what is wrong and what to give.
+// as --name VALUE, --name=VALUE, -n VALUE, -nVALUE, and flags as -qv; "--" ends them; of one given
+// twice the last counts. ERR_USAGE: one line that says what is wrong first, and what to give. The
+// words after it are read all the same, so that what they say of colours and verbosity holds.
 Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *t, int argc,
                     char *const argv[]) MUST_USE;
 
 // Whether --name was on the command line. The name must be in the table.
 bool option_given(const OptionLine *l, const char *name);
 
-// -h: at most 24 lines. --help: examples first, then all options by group. 80 columns.
+// Show the help that was asked for; what is longer than the terminal through a pager
+// (core/base/pager.h). ERR_USAGE for a topic that is not known, with the nearest.
+Status option_show_help(const OptionLine *l, FILE *out) MUST_USE;
+
+// -h: at most 24 lines. --help: examples first, then all options by group, exit statuses. 80
+// columns.
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which);
+
+// All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, the
+// "examples" or the exit "status". ERR_USAGE as above.
+Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) MUST_USE;
 
 // For tests: the table's own mistakes (names twice, defaults that do not parse, -h too long, …).
 Status option_check(const OptionTable *t) MUST_USE;

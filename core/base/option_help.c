@@ -2,20 +2,20 @@
 #include "core/base/option.h"
 
 #include "core/base/option_internal.h"
+#include "core/base/pager.h"
 #include "core/base/terminal.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 80, BRIEF_LINES = 24, HELP_COLUMN = 30, TEXT = 512 };
+enum { COLUMNS = 80, HELP_COLUMN = 30, TEXT = 512 };
 
 // "--ranks N", "-q, --quiet", "--[no-]overlap".
 static void print_spelling(char out[TEXT], const Option *o) {
     int n = o->letter ? snprintf(out, TEXT, "-%c, ", o->letter) : 0;
     n += snprintf(out + n, TEXT - (size_t)n, "--%s%s", o->no ? "[no-]" : "", o->name);
-    if (o->kind != OPTION_FLAG) snprintf(out + n, TEXT - (size_t)n, " %s", o->value);
+    if (o->value) snprintf(out + n, TEXT - (size_t)n, " %s", o->value);
 }
 
 // "ranks to start (1 to 64, default 1)"; -h leaves the bounds out.
@@ -32,7 +32,7 @@ static void print_meaning(char out[TEXT], const Option *o, OptionHelp which) {
 }
 
 // Words of `text` from `column` on, as many a line as fit; the cursor stands at `at`.
-static void print_wrapped(FILE *f, const char *text, int at, int column) {
+void option_print_wrapped(FILE *f, const char *text, int at, int column) {
     if (at >= column) {
         fputc('\n', f);
         at = 0;
@@ -57,12 +57,23 @@ static void print_wrapped(FILE *f, const char *text, int at, int column) {
     fputc('\n', f);
 }
 
-static void print_option(FILE *f, const Option *o, OptionHelp which) {
+void option_print(FILE *f, const Option *o, OptionHelp which) {
     char spelling[TEXT], meaning[TEXT];
     print_spelling(spelling, o);
     print_meaning(meaning, o, which);
     fprintf(f, "  %s", spelling);
-    print_wrapped(f, meaning, 2 + terminal_text_width(spelling), HELP_COLUMN);
+    option_print_wrapped(f, meaning, 2 + terminal_text_width(spelling), HELP_COLUMN);
+}
+
+void option_print_example(FILE *f, const OptionExample *e) {
+    fprintf(f, "  %s\n", e->command);
+    option_print_wrapped(f, e->shows, 0, 6);
+}
+
+void option_print_exits(FILE *f) {
+    fputs("Exit status:\n", f);
+    for (const StatusExit *e = status_exits(); e->meaning; e++)
+        fprintf(f, "  %-4d%s\n", e->exit, e->meaning);
 }
 
 static void print_head(FILE *f, const OptionTable *t) {
@@ -77,26 +88,41 @@ static void print_brief(FILE *f, const OptionTable *t) {
         fprintf(f, "%s%s\n", i ? "         " : "Example: ", t->examples[i].command);
     fputc('\n', f);
     for (int i = 0; i < t->option_count; i++)
-        if (t->options[i].brief) print_option(f, &t->options[i], HELP_BRIEF);
-    fprintf(f, "  %-*sall options, and examples\n", HELP_COLUMN - 2, "--help");
+        if (t->options[i].brief) option_print(f, &t->options[i], HELP_BRIEF);
+    fprintf(f, "  %-*sall options, and examples; --help NAME: more on one\n", HELP_COLUMN - 2,
+            "--help");
+}
+
+static void print_topics(FILE *f, const OptionTable *t) {
+    char text[TEXT] = "more on one option, or on";
+    for (int i = 0; i < t->option_count; i++) {
+        const Option *o = &t->options[i];
+        size_t used = strlen(text);
+        if (o->kind == OPTION_HEADING && o->name)
+            snprintf(text + used, sizeof text - used, " %s,", o->name);
+    }
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, " examples or status");
+    fprintf(f, "  --help TOPIC");
+    option_print_wrapped(f, text, 14, HELP_COLUMN);
 }
 
 static void print_full(FILE *f, const OptionTable *t) {
     print_head(f, t);
     if (t->example_count) fputs("\nExamples:\n", f);
-    for (int i = 0; i < t->example_count; i++) {
-        fprintf(f, "  %s\n", t->examples[i].command);
-        print_wrapped(f, t->examples[i].shows, 0, 6);
-    }
+    for (int i = 0; i < t->example_count; i++) option_print_example(f, &t->examples[i]);
     if (t->option_count && t->options[0].kind != OPTION_HEADING) fputs("\nOptions:\n", f);
     for (int i = 0; i < t->option_count; i++) {
         if (t->options[i].kind == OPTION_HEADING)
             fprintf(f, "\n%s:\n", t->options[i].help);
         else
-            print_option(f, &t->options[i], HELP_FULL);
+            option_print(f, &t->options[i], HELP_FULL);
     }
+    fputc('\n', f);
+    option_print_exits(f);
     fprintf(f, "\nHelp:\n  %-*sthe most used options\n", HELP_COLUMN - 2, "-h");
     fprintf(f, "  %-*sall options, and examples\n", HELP_COLUMN - 2, "--help");
+    print_topics(f, t);
 }
 
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which) {
@@ -104,77 +130,20 @@ void option_print_help(FILE *f, const OptionTable *t, OptionHelp which) {
     if (which == HELP_FULL) print_full(f, t);
 }
 
-// --- the table's own mistakes
-
-// Whether two options share a spelling, the negative ones included.
-static bool same_name(const Option *a, const Option *b) {
-    if (strcmp(a->name, b->name) == 0) return true;
-    if (a->no && strncmp(b->name, "no-", 3) == 0) return strcmp(a->name, b->name + 3) == 0;
-    if (b->no && strncmp(a->name, "no-", 3) == 0) return strcmp(b->name, a->name + 3) == 0;
-    return false;
-}
-
-static Status check_option(const OptionTable *t, const Option *o, void *values) {
-    if (!o->help || !*o->help)
-        FAIL(ERR_USAGE, "option table of %s: an entry has no help", t->program);
-    if (o->help[strlen(o->help) - 1] == '.')
-        FAIL(ERR_USAGE, "option table of %s: the help \"%s\" ends in a full stop", t->program,
-             o->help);
-    if (o->kind == OPTION_HEADING) return OK;
-    if (!o->name || !*o->name || strcmp(o->name, "help") == 0)
-        FAIL(ERR_USAGE, "option table of %s: \"%s\" cannot be a name", t->program,
-             o->name ? o->name : "");
-    for (const Option *other = t->options; other < o; other++) {
-        if (other->kind == OPTION_HEADING) continue;
-        if (same_name(other, o) || (o->letter && other->letter == o->letter))
-            FAIL(ERR_USAGE, "option table of %s: --%s or its letter is there twice", t->program,
-                 o->name);
-    }
-    if (o->letter && (!isalpha((unsigned char)o->letter) || o->letter == 'h'))
-        FAIL(ERR_USAGE, "option table of %s: --%s cannot have that letter", t->program, o->name);
-    if (o->kind != OPTION_FLAG && (!o->value || !*o->value))
-        FAIL(ERR_USAGE, "option table of %s: the value of --%s has no name", t->program, o->name);
-    if (o->no && o->kind != OPTION_FLAG)
-        FAIL(ERR_USAGE, "option table of %s: --no-%s is for flags only", t->program, o->name);
-    if (o->kind == OPTION_FLAG && o->initial && (strcmp(o->initial, "yes") != 0 || !o->no))
-        FAIL(ERR_USAGE, "option table of %s: --%s cannot be turned off", t->program, o->name);
-    if (o->initial && option_set(o, values, o->initial) != OK)
-        FAIL(ERR_USAGE, "option table of %s: default of --%s: %s", t->program, o->name,
-             status_message());
+static Status print_any(FILE *f, const OptionLine *l) {
+    if (l->help == HELP_TOPIC) return option_print_topic(f, l->table, l->topic);
+    option_print_help(f, l->table, l->help);
     return OK;
 }
 
-static Status check_layout(const OptionTable *t) {
+Status option_show_help(const OptionLine *l, FILE *out) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
     if (!f) FAIL(ERR_MEMORY, "out of memory");
-    print_brief(f, t);
-    fclose(f);
-    int lines = 0;
-    for (const char *p = text; *p; p++) lines += *p == '\n';
+    Status s = print_any(f, l);
+    if (fclose(f) != 0 && s == OK) s = status_fail(ERR_MEMORY, __FILE__, __LINE__, "out of memory");
+    if (s == OK) pager_print(text, out);
     free(text);
-    if (lines > BRIEF_LINES)
-        FAIL(ERR_USAGE, "option table of %s: -h has %d lines, the limit is %d", t->program, lines,
-             BRIEF_LINES);
-    return OK;
-}
-
-Status option_check(const OptionTable *t) {
-    size_t bytes = 0;
-    for (const Option *o = t->options; o < t->options + t->option_count; o++)
-        if (o->at + option_field_bytes(o) > bytes) bytes = o->at + option_field_bytes(o);
-    void *values = calloc(1, bytes ? bytes : 1);
-    if (!values) FAIL(ERR_MEMORY, "out of memory");
-    Status s = OK;
-    for (int i = 0; i < t->option_count && s == OK; i++)
-        s = check_option(t, &t->options[i], values);
-    free(values);
-    TRY(s);
-    size_t length = strlen(t->program);
-    for (int i = 0; i < t->example_count; i++)
-        if (strncmp(t->examples[i].command, t->program, length) != 0)
-            FAIL(ERR_USAGE, "option table of %s: the example \"%s\" runs something else",
-                 t->program, t->examples[i].command);
-    return check_layout(t);
+    return s;
 }

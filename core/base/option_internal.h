@@ -9,6 +9,17 @@
 // option's name.
 Status option_set(const Option *o, void *values, const char *text) MUST_USE;
 
+// The option of that name (of `length` bytes), of that letter; NULL: none.
+const Option *option_find(const OptionTable *t, const char *name, size_t length);
+const Option *option_find_letter(const OptionTable *t, char letter);
+
+// Parts of help: an option with its meaning; an example; words from `column` on, the cursor being
+// at `at`.
+void option_print(FILE *f, const Option *o, OptionHelp which);
+void option_print_example(FILE *f, const OptionExample *e);
+void option_print_wrapped(FILE *f, const char *text, int at, int column);
+void option_print_exits(FILE *f);
+
 // Bytes of the field.
 size_t option_field_bytes(const Option *o);
 

@@ -41,19 +41,33 @@ static void append(char line[LINE], const char *fmt, ...) {
     va_end(args);
 }
 
-// "train  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
-static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
-                       const char *note) {
-    char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];
+static void append_bar(char line[LINE], const Progress *p, int64_t done) {
+    static const char full[] = "##########", empty[] = "----------";
+    int tenths = (int)(10.0 * (double)done / (double)p->total);
+    tenths = tenths < 0 ? 0 : tenths > 10 ? 10 : tenths;
+    append(line, " [%.*s%.*s]", tenths, full, 10 - tenths, empty);
+}
+
+// What was measured so far; before that, what is expected.
+static double items_per_s(const Progress *p, int64_t done, int64_t now_ns) {
     double seconds = (double)(now_ns - p->start_ns) / (double)SECOND_NS;
-    double per_s = seconds > 0 ? (double)done / seconds : 0;
+    if (done > 0 && seconds > 0) return (double)done / seconds;
+    return p->expected_ns_per_item > 0 ? (double)SECOND_NS / p->expected_ns_per_item : 0;
+}
+
+// "train [####------]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
+static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
+                       const char *note, bool bar) {
+    char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];
+    double per_s = items_per_s(p, done, now_ns);
     line[0] = '\0';
     append(line, "%s", p->label);
+    if (p->total && bar) append_bar(line, p, done);
     if (p->total) append(line, " %3d %% ·", (int)(100.0 * (double)done / (double)p->total));
     append(line, " %s", units_print_count(count, done));
     if (p->total) append(line, "/%s", units_print_count(total, p->total));
     append(line, " %s", p->unit);
-    if (per_s >= 1) append(line, " · %s/s", units_print_count(rate, (int64_t)per_s));
+    if (per_s >= 1 && done > 0) append(line, " · %s/s", units_print_count(rate, (int64_t)per_s));
     if (per_s > 0 && done < p->total) {
         print_time(left, (int64_t)((double)(p->total - done) / per_s + 0.5));
         append(line, " · %s left", left);
@@ -68,14 +82,9 @@ static void cut(char *line, int width) {
     *line = '\0';
 }
 
-void progress_update(Progress *p, int64_t done, int64_t now_ns, const char *note) {
-    if (p->quiet) return;
-    int tenths = p->total ? (int)(10.0 * (double)done / (double)p->total) : 0;
-    bool reached_end =
-        tenths >= 10 && p->tenths < 10;  // shown at once, so that the last line is right
-    if (p->terminal ? now_ns - p->last_ns < PAUSE_NS && !reached_end : tenths <= p->tenths) return;
+static void show(Progress *p, int64_t done, int64_t now_ns, const char *note) {
     char line[LINE];
-    print_line(line, p, done, now_ns, note);
+    print_line(line, p, done, now_ns, note, p->terminal);
     if (p->terminal) {
         cut(line, p->width - 1);
         fprintf(p->stream, "\r%s\033[K", line);
@@ -83,8 +92,21 @@ void progress_update(Progress *p, int64_t done, int64_t now_ns, const char *note
         fprintf(p->stream, "%s\n", line);
     fflush(p->stream);
     p->open = p->terminal;
-    p->tenths = tenths;
     p->last_ns = now_ns;
+}
+
+void progress_update(Progress *p, int64_t done, int64_t now_ns, const char *note) {
+    int tenths = p->total ? (int)(10.0 * (double)done / (double)p->total) : 0;
+    bool next_tenth = tenths > p->tenths;
+    bool reached_end = next_tenth && tenths >= 10;  // shown at once, so that the last line is right
+    bool due = p->terminal ? now_ns - p->last_ns >= PAUSE_NS || reached_end : next_tenth;
+    if (due && !p->quiet) show(p, done, now_ns, note);
+    if (!next_tenth) return;
+    p->tenths = tenths;
+    if (!p->tenth) return;
+    char line[LINE];
+    print_line(line, p, done, now_ns, note, false);
+    p->tenth(p->context, line);
 }
 
 void progress_clear(Progress *p) {

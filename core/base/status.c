@@ -46,6 +46,16 @@ int status_exit(Status s) {
     return 1;
 }
 
+const StatusExit *status_exits(void) {
+    static const StatusExit exits[] = {{0, "done"},
+                                       {1, "the run failed, or a result could not be written"},
+                                       {2, "command line, input, or a part that is not built in"},
+                                       {4, "a rank was lost or timed out"},
+                                       {130, "interrupted; what was done is kept"},
+                                       {0, NULL}};
+    return exits;
+}
+
 // Length of the printable UTF-8 character at s; 0 where there is none: control characters, bytes
 // that are not UTF-8, a character that is cut off.
 static int printable(const unsigned char *s) {

@@ -33,9 +33,15 @@ enum { STATUS_TEXT = 512 };  // bytes of the longest message kept, terminator in
 const char *status_name(Status s);  // "ERR_SHAPE"
 const char *status_text(Status s);  // "shapes do not agree"
 
-// The exit status that a program ends with (DESIGN: 0 done, 1 failed, 2 input, 4 rank lost, 130
-// interrupted).
+// The exit status that a program ends with.
 int status_exit(Status s);
+
+// All of them, with what they tell a user; the last has a NULL meaning.
+typedef struct {
+    int exit;
+    const char *meaning;
+} StatusExit;
+const StatusExit *status_exits(void);
 
 // What went wrong last in this thread, in words for a user: what, where, what to do; one line of
 // printable UTF-8, with '?' for what is not. Empty when nothing failed yet.

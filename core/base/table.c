@@ -64,13 +64,17 @@ static void print_line(FILE *f, const Table *t, const int *widths, const TableRo
     fputc('\n', f);
 }
 
+void table_write_csv(FILE *f, const char *text) {
+    bool quote = strpbrk(text, ",\"\r\n") != NULL;
+    if (quote) fputc('"', f);
+    for (; *text; text++) fprintf(f, "%s%c", *text == '"' ? "\"" : "", *text);
+    if (quote) fputc('"', f);
+}
+
 static void print_csv(FILE *f, const Table *t, const TableRow *row) {
     for (int i = 0; i < t->column_count; i++) {
-        const char *text = cell_text(row, i);
-        bool quote = strpbrk(text, ",\"\r\n") != NULL;
-        fprintf(f, "%s%s", i ? "," : "", quote ? "\"" : "");
-        for (; *text; text++) fprintf(f, "%s%c", *text == '"' ? "\"" : "", *text);
-        if (quote) fputc('"', f);
+        if (i) fputc(',', f);
+        table_write_csv(f, cell_text(row, i));
     }
     fputc('\n', f);
 }

@@ -33,6 +33,9 @@ void table_cell(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 typedef enum { TABLE_TEXT, TABLE_CSV } TableForm;
 
+// A cell of CSV (RFC 4180), in quotes when it needs them.
+void table_write_csv(FILE *f, const char *text);
+
 // TEXT: heads, then rows, columns two spaces apart, no trailing space. CSV: RFC 4180 with plain
 // newlines. A row that was not finished ends in empty cells. ERR_MEMORY when cells were lost.
 Status table_print(FILE *f, const Table *t, TableForm form) MUST_USE;

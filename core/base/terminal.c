@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/terminal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WIDTH_DEFAULT = 80, WIDTH_LEAST = 20, WIDTH_MOST = 1000 };
+enum { WIDTH_DEFAULT = 80, WIDTH_LEAST = 20, WIDTH_MOST = 1000, HEIGHT_DEFAULT = 24 };
 
 static bool is_set(const char *variable) {
     const char *value = getenv(variable);
@@ -37,6 +38,14 @@ int terminal_width(FILE *f) {
     if (columns <= 0) return WIDTH_DEFAULT;
     if (columns < WIDTH_LEAST) return WIDTH_LEAST;
     return columns > WIDTH_MOST ? WIDTH_MOST : (int)columns;
+}
+
+int terminal_height(FILE *f) {
+    long lines = is_set("LINES") ? strtol(getenv("LINES"), NULL, 10) : 0;
+    struct winsize size;
+    if (lines <= 0 && terminal_is(f) && ioctl(fileno(f), TIOCGWINSZ, &size) == 0)
+        lines = size.ws_row;
+    return lines > 0 && lines < INT_MAX ? (int)lines : HEIGHT_DEFAULT;
 }
 
 int terminal_text_width(const char *text) {

@@ -21,6 +21,9 @@ bool terminal_color(FILE *f, TerminalColor wanted);
 // Columns: COLUMNS when it is a number, else what the terminal says, else 80.
 int terminal_width(FILE *f);
 
+// Lines: LINES when it is a number, else what the terminal says, else 24.
+int terminal_height(FILE *f);
+
 // Columns that UTF-8 text takes, each character one.
 int terminal_text_width(const char *text);
 

@@ -101,6 +101,12 @@ Status report_write(const Report *r, const char *path) MUST_USE;
 // The .json report on a stream, whose errors are the caller's. ERR_MEMORY.
 Status report_write_json(const Report *r, FILE *out) MUST_USE;
 
+// The main figures under names that stay ("step_ms", units included): CSV of two lines, names and
+// values, empty when unknown; or a line "NAME VALUE UNIT" each, "-" when unknown. Format:
+// docs/formats.md, "Summaries". Errors are the stream's.
+void report_write_csv(const Report *r, FILE *out);
+void report_write_plain(const Report *r, FILE *out);
+
 // Read a .json report; unknown members are skipped. ERR_INPUT, ERR_FORMAT.
 Status report_read(Report *r, Arena *a, const char *path) MUST_USE;
 

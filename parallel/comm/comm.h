@@ -145,6 +145,9 @@ typedef struct {
     StarLink link;       // to emulate; bytes_per_s 0: none. Not in serial: ERR_USAGE
 } CommOptions;
 
+// What they come to for so many ranks: every 0 is filled in, but that of a spin that is none.
+CommOptions comm_options_resolve(const CommOptions *options, int ranks);
+
 typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM, COMM_KINDS } CommKind;
 const char *comm_kind_name(CommKind k);
 int comm_kind_find(const char *name);  // or -1

@@ -92,6 +92,14 @@ static int usable_cores(void) {
                                                        : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+CommOptions comm_options_resolve(const CommOptions *options, int ranks) {
+    CommOptions o = options ? *options : (CommOptions){0};
+    if (o.cores <= 0) o.cores = usable_cores();
+    if (o.timeout_ns <= 0) o.timeout_ns = COMM_TIMEOUT_NS;
+    if (o.spin_ns <= 0) o.spin_ns = ranks > o.cores ? 0 : COMM_SPIN_NS;
+    return o;
+}
+
 Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
                          const CommOptions *options) {
     *out = NULL;
@@ -109,12 +117,12 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
         FAIL(ERR_MEMORY, "no memory for %d pools of %lld bytes", ranks, (long long)pool_bytes);
     CommWorld *w = calloc(1, sizeof *w);
     if (!w) FAIL(ERR_MEMORY, "no memory for a communicator");
-    int cores = options && options->cores > 0 ? options->cores : usable_cores();
+    const CommOptions how = comm_options_resolve(options, ranks);
     w->kind = kind;
     w->ranks = ranks;
-    w->crowded = ranks > cores;
-    w->timeout_ns = options && options->timeout_ns > 0 ? options->timeout_ns : COMM_TIMEOUT_NS;
-    w->spin_ns = options && options->spin_ns > 0 ? options->spin_ns : w->crowded ? 0 : COMM_SPIN_NS;
+    w->crowded = ranks > how.cores;
+    w->timeout_ns = how.timeout_ns;
+    w->spin_ns = how.spin_ns;
     w->pool_bytes = pool_bytes;
     w->pool_stride = whole_pages(pool_bytes);
     w->memory_bytes = (size_t)(control_bytes + ranks * w->pool_stride);

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "programs/train_explain.h"
+
+#include "core/base/units.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { LINE = 400 };
+
+static void append(char line[LINE], const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void append(char line[LINE], const char *fmt, ...) {
+    size_t used = strlen(line);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line + used, LINE - used, fmt, args);
+    va_end(args);
+}
+
+static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
+
+// --- before
+
+static void explain_work(Log *l, const Job *job) {
+    char parameters[UNITS_TEXT], flops[UNITS_TEXT];
+    const Model *m = &job->model;
+    log_say(l, LOG_DETAIL, "  model    %s (%s): %s parameters, %sflop a sample", m->name, m->source,
+            units_print_count(parameters, model_parameters(m)),
+            units_print_count(flops, model_flops(m)));
+    log_say(l, LOG_DETAIL, "  data     %s: %lld samples to train on, %lld held out",
+            job->data.source, (long long)job->split.train_count, (long long)job->split.test_count);
+    log_say(l, LOG_DETAIL, "  steps    %lld, %lld an epoch; batch %lld, seed %llu",
+            (long long)job->steps, (long long)job->batches, (long long)job->options.batch,
+            (unsigned long long)job->options.seed);
+}
+
+static void explain_ranks(Log *l, const Job *job) {
+    const JobOptions *o = &job->options;
+    const CommOptions how = comm_options_resolve(&o->comm_options, o->ranks);
+    char spin[UNITS_TEXT], timeout[UNITS_TEXT];
+    static const char *const kinds[] = {"in lockstep in one thread", "as threads", "as processes"};
+    if (o->ranks == 1) {
+        log_say(l, LOG_DETAIL, "  ranks    1, not pinned to a core; device %s", o->device);
+        return;
+    }
+    bool lockstep = o->comm == COMM_SERIAL;
+    log_say(l, LOG_DETAIL, "  ranks    %d %s%s; device %s", o->ranks, kinds[o->comm],
+            lockstep ? "" : ", pinned to cores in turn", o->device);
+    if (lockstep) return;
+    units_print_duration(spin, how.spin_ns * PS_PER_NS);
+    units_print_duration(timeout, how.timeout_ns * PS_PER_NS);
+    log_say(l, LOG_DETAIL, "  cores    %d for %d ranks%s", how.cores, o->ranks,
+            o->ranks > how.cores ? ": they take turns, and times are not those of more cores" : "");
+    log_say(l, LOG_DETAIL, "  waiting  %s%s, then sleep; a peer is lost after %s",
+            how.spin_ns ? "spin for " : "yield the core", how.spin_ns ? spin : "", timeout);
+}
+
+static bool is_bucket(const Program *p, const Op *op) {
+    return p->works[op->work].kind == KIND_ALL_REDUCE;
+}
+
+static void explain_buckets(Log *l, const Job *job) {
+    const Program *p = &job->program;
+    const Plan *plan = &p->plans[job->plan_step];
+    char line[LINE] = "", size[UNITS_TEXT];
+    int count = 0;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Work *w = &p->works[plan->ops[i].work];
+        if (!is_bucket(p, &plan->ops[i])) continue;
+        if (count++ < 8)
+            append(line, "%s%s %s", count > 1 ? ", " : "", program_name(p, w->name),
+                   units_print_size(size, w->payload_bytes));
+        else if (count == 9)
+            append(line, ", ...");
+    }
+    if (count) log_say(l, LOG_DETAIL, "  sums     %s", line);
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        const Work *w = &p->works[op->work];
+        if (!is_bucket(p, op)) continue;
+        log_say(l, LOG_MORE, "  %s: %d tensor%s, %s, algorithm %s", program_name(p, w->name),
+                op->outputs, plural(op->outputs), units_print_size(size, w->payload_bytes),
+                algorithm_name((Algorithm)w->algorithm));
+    }
+}
+
+static void explain_plans(Log *l, const Job *job) {
+    const Program *p = &job->program;
+    char bytes[UNITS_TEXT];
+    for (int i = 0; i < p->plan_count; i++)
+        log_say(l, LOG_MORE, "  plan %s: %d operation%s, %d dependencies",
+                program_name(p, p->plans[i].name), p->plans[i].op_count,
+                plural(p->plans[i].op_count), p->plans[i].dep_count);
+    log_say(l, LOG_MORE, "  %d tensors; a rank's own pool takes %s", p->tensor_count,
+            units_print_size(bytes, p->pool_bytes[POOL_LOCAL]));
+    log_say(l, LOG_MORE, "  the pool that its peers see takes %s",
+            units_print_size(bytes, p->pool_bytes[POOL_SHARED]));
+    for (int m = 0; m < MEMORY_COUNT; m++)
+        if (program_memory(p, (Memory)m))
+            log_say(l, LOG_MORE, "    %-13s %s", memory_name((Memory)m),
+                    units_print_size(bytes, program_memory(p, (Memory)m)));
+}
+
+void train_explain_job(Log *l, const Job *job) {
+    if (!log_wants(l, LOG_DETAIL)) return;
+    explain_work(l, job);
+    explain_ranks(l, job);
+    explain_buckets(l, job);
+    if (log_wants(l, LOG_MORE)) explain_plans(l, job);
+}
+
+// --- what the ranks did
+
+typedef struct {
+    double ms[BILL_COUNT], total_ms;
+    int steps;
+} Use;
+
+// Of the records first .. last of a rank, those of training steps.
+static Use use_of(const Job *job, const Timeline *t, int first, int last) {
+    Use u = {0};
+    for (int i = first; i <= last; i++) {
+        const StepRecord *s = &t->steps[i];
+        int64_t bill[BILL_COUNT];
+        if (!s->rows || !s->complete) continue;
+        timeline_bill(&job->program, t, s, bill);
+        for (int b = 0; b < BILL_COUNT; b++) u.ms[b] += (double)bill[b] * 1e-9;
+        u.total_ms += (double)(s->end_ps - s->start_ps) * 1e-9;
+        u.steps++;
+    }
+    return u;
+}
+
+// The first record of a training step from `i` on; the count when there is none.
+static int next_training(const Timeline *t, int i) {
+    while (i < t->step_count && !t->steps[i].rows) i++;
+    return i;
+}
+
+void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
+    for (int r = 0; r < job->options.ranks && log_wants(l, LOG_DETAIL); r++) {
+        const Timeline *t = &shared->results[r].timeline;
+        Use u = use_of(job, t, next_training(t, 0) + 1, t->step_count - 1);
+        char line[LINE] = "";
+        if (!u.steps) continue;
+        for (int b = 0; b < BILL_COUNT; b++)
+            if (u.ms[b] / u.steps >= 0.0005)
+                append(line, "  %s %.3f", bill_name((Bill)b), u.ms[b] / u.steps);
+        log_say(l, LOG_DETAIL, "  rank %-3d %.3f ms:%s", r, u.total_ms / u.steps, line);
+    }
+}
+
+void train_explain_busy(Log *l, const Job *job, const RunShared *shared) {
+    enum { SHOWN = 16 };
+    const Timeline *zero = &shared->results[0].timeline;
+    int ranks = job->options.ranks, last = zero->step_count - 1, first;
+    if (ranks == 1 || !log_wants(l, LOG_DETAIL)) return;
+    while (last >= 0 && !zero->steps[last].rows) last--;
+    for (first = last; first > 0 && zero->steps[first - 1].rows;) first--;
+    char line[LINE] = "";
+    for (int r = 0; r < ranks && r < SHOWN && last >= 0; r++) {
+        Use u = use_of(job, &shared->results[r].timeline, first, last);
+        if (!u.steps) return;
+        append(line, " %.0f", 100 * (u.ms[BILL_COMPUTE] + u.ms[BILL_HOST]) / u.total_ms);
+    }
+    if (*line)
+        log_say(l, LOG_DETAIL, "  ranks compute for%s %% of the time%s", line,
+                ranks > SHOWN ? " (the first 16)" : "");
+}
