@@ -63,6 +63,9 @@ typedef struct {
     {.name = "plan", .kind = OPTION_STRING, JOB_AT(T, plan), .value = "FILE",                     \
      .help = "execute this plan (see --print-plan)"}
 
+// The words of --print-plan.
+enum { PRINT_PLAN_NO, PRINT_PLAN_STEP, PRINT_PLAN_LOWERED };
+
 // What cannot be asked for together, but for what depends on the ranks. ERR_USAGE.
 Status job_values_check(const JobValues *v, const OptionLine *line) MUST_USE;
 

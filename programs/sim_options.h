@@ -15,8 +15,6 @@ typedef struct {
     bool point, json, csv, plain, preview, require_plot, quiet, verbose, version, no_view;
 } SimOptions;
 
-enum { PRINT_PLAN_NO, PRINT_PLAN_STEP, PRINT_PLAN_LOWERED };  // SimOptions.print_plan
-
 extern const OptionTable sim_options;
 
 #endif

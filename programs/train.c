@@ -209,7 +209,7 @@ static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
 static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
-    RunSetting settings[TRAIN_SETTINGS];
+    RunSetting settings[JOB_SETTINGS];
     Status s = option_parse(&line, o, a, &train_options, argc, argv);
     log_init(l, "train", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
