@@ -196,13 +196,13 @@ static Status flush_output(void) {
 
 // A log begins with what was asked for.
 static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
-    char command[800] = "";
+    char command[800] = "", version[VERSION_TEXT];
     TRY(log_open(l, path));
     for (int i = 1; i < argc; i++) {
         size_t used = strlen(command);
         snprintf(command + used, sizeof command - used, " %s", argv[i]);
     }
-    log_keep(l, LOG_NOTE, "train%s, version %s", command, version_text());
+    log_keep(l, LOG_NOTE, "train%s, version %s", command, version_text(version));
     return OK;
 }
 

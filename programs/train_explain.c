@@ -73,7 +73,8 @@ static void explain_buckets(Log *l, const Job *job) {
         else if (count == 9)
             append(line, ", ...");
     }
-    if (count) log_say(l, LOG_DETAIL, "  sums     %s", line);
+    if (count && job->options.strategy.no_overlap) append(line, "; after the backward pass");
+    if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         const Work *w = &p->works[op->work];
@@ -88,9 +89,8 @@ static void explain_plans(Log *l, const Job *job) {
     const Program *p = &job->program;
     char bytes[UNITS_TEXT];
     for (int i = 0; i < p->plan_count; i++)
-        log_say(l, LOG_MORE, "  plan %s: %d operation%s, %d dependencies",
-                program_name(p, p->plans[i].name), p->plans[i].op_count,
-                plural(p->plans[i].op_count), p->plans[i].dep_count);
+        log_say(l, LOG_MORE, "  plan %s: %d operation%s", program_name(p, p->plans[i].name),
+                p->plans[i].op_count, plural(p->plans[i].op_count));
     log_say(l, LOG_MORE, "  %d tensors; a rank's own pool takes %s", p->tensor_count,
             units_print_size(bytes, p->pool_bytes[POOL_LOCAL]));
     log_say(l, LOG_MORE, "  the pool that its peers see takes %s",
@@ -138,15 +138,26 @@ static int next_training(const Timeline *t, int i) {
 }
 
 void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
-    for (int r = 0; r < job->options.ranks && log_wants(l, LOG_DETAIL); r++) {
+    int ranks = log_wants(l, LOG_DETAIL) ? job->options.ranks : 0;
+    bool shown[BILL_COUNT] = {false};
+    char head[LINE] = "            step";
+    Use uses[COMM_RANKS];
+    for (int r = 0; r < ranks; r++) {
         const Timeline *t = &shared->results[r].timeline;
-        Use u = use_of(job, t, next_training(t, 0) + 1, t->step_count - 1);
+        uses[r] = use_of(job, t, next_training(t, 0) + 1, t->step_count - 1);
+        for (int b = 0; b < BILL_COUNT; b++) shown[b] = shown[b] || uses[r].ms[b] > 0;
+    }
+    for (int b = 0; b < BILL_COUNT; b++)
+        if (shown[b]) append(head, "  %*s", (int)strlen(bill_name((Bill)b)), bill_name((Bill)b));
+    if (ranks && uses[0].steps) log_say(l, LOG_DETAIL, "%s  ms", head);
+    for (int r = 0; r < ranks && uses[0].steps; r++) {
         char line[LINE] = "";
-        if (!u.steps) continue;
+        append(line, "  rank %-2d %7.3f", r, uses[r].total_ms / uses[r].steps);
         for (int b = 0; b < BILL_COUNT; b++)
-            if (u.ms[b] / u.steps >= 0.0005)
-                append(line, "  %s %.3f", bill_name((Bill)b), u.ms[b] / u.steps);
-        log_say(l, LOG_DETAIL, "  rank %-3d %.3f ms:%s", r, u.total_ms / u.steps, line);
+            if (shown[b])
+                append(line, "  %*.3f", (int)strlen(bill_name((Bill)b)),
+                       uses[r].ms[b] / uses[r].steps);
+        log_say(l, LOG_DETAIL, "%s", line);
     }
 }
 

@@ -1,85 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/base/option.h"
-#include "tests/testing.h"
-
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-typedef struct {
-    int64_t ranks, seed, bucket_bytes, timeout_ps;
-    double rate;
-    const char *data;
-    int dtype;
-    bool overlap, quiet;
-    IntList sweep;
-} Values;
-
-enum { DTYPE_F64 = 1 };
-
-#define AT(field) offsetof(Values, field)
-// clang-format off
-static const Option OPTIONS[] = {
-    {.kind = OPTION_HEADING, .help = "Work"},
-    {.name = "ranks", .kind = OPTION_INT, .at = AT(ranks), .value = "N", .initial = "1",
-     .min = 1, .max = 64, .brief = true, .help = "ranks to start"},
-    {.name = "data", .kind = OPTION_STRING, .at = AT(data), .value = "DIR|FILE",
-     .initial = "digits", .brief = true, .help = "what to train on"},
-    {.name = "lr", .kind = OPTION_REAL, .at = AT(rate), .value = "X", .initial = "0.01",
-     .min = 0, .max = HUGE_VAL, .help = "learning rate"},
-    {.name = "dtype", .kind = OPTION_CHOICE, .at = AT(dtype), .value = "f32|f64|bf16",
-     .initial = "f32",
-     .help = "type of parameters and gradients, which is also the type that activations and "
-             "messages have"},
-    {.name = "seed", .kind = OPTION_INT, .at = AT(seed), .value = "N",
-     .help = "of every random number"},
-    {.kind = OPTION_HEADING, .help = "Communication"},
-    {.name = "bucket", .kind = OPTION_SIZE, .at = AT(bucket_bytes), .value = "SIZE",
-     .initial = "32KiB", .min = 1024, .max = 1 << 30, .help = "cap of a bucket"},
-    {.name = "timeout", .kind = OPTION_DURATION, .at = AT(timeout_ps), .value = "TIME",
-     .initial = "30", .bare_ps = PS_PER_S,
-     .help = "a rank is lost after this (a bare number is seconds)"},
-    {.name = "overlap", .kind = OPTION_FLAG, .at = AT(overlap), .initial = "yes", .no = true,
-     .help = "communicate during the backward pass"},
-    {.name = "sweep", .kind = OPTION_LIST, .at = AT(sweep), .value = "N,N..N",
-     .min = 1, .max = HUGE_VAL, .help = "rank counts to try"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .at = AT(quiet), .brief = true,
-     .help = "no progress"},
-};
-// clang-format on
-static const OptionExample EXAMPLES[] = {
-    {"train --ranks 2 --data digits", "two processes, digits made on the spot"},
-    {"train --dtype f64 file",
-     "double precision, with a description so long that it has to go on in a second line of text"},
-    {"train --no-overlap", "communication after the backward pass"},
-};
-#define COUNT(array) ((int)(sizeof array / sizeof *array))
-static const OptionTable TABLE = {.program = "train",
-                                  .summary = "train a network",
-                                  .options = OPTIONS,
-                                  .option_count = COUNT(OPTIONS),
-                                  .examples = EXAMPLES,
-                                  .example_count = COUNT(EXAMPLES),
-                                  .arguments = "PATH...",
-                                  .arguments_max = 2};
-
-static Arena arena;  // given up with the process of the test
-
-// Parse the words, at most 15, after the program's name.
-static Status parse_with(OptionLine *line, Values *v, const OptionTable *t,
-                         const char *const *words) {
-    char *argv[16] = {(char *)"train"};
-    int argc = 1;
-    for (; *words; words++) argv[argc++] = (char *)*words;
-    return option_parse(line, v, &arena, t, argc, argv);
-}
-#define PARSE(line, v, ...) parse_with(line, v, &TABLE, (const char *const[]){__VA_ARGS__, NULL})
-#define REFUSES(part, ...)                                              \
-    do {                                                                \
-        OptionLine l_;                                                  \
-        Values v_;                                                      \
-        ck_assert_fails(PARSE(&l_, &v_, __VA_ARGS__), ERR_USAGE, part); \
-    } while (0)
+#include "tests/option_sample.h"
 
 START_TEST(without_words_the_values_are_the_defaults_of_the_table) {
     OptionLine l;
@@ -161,6 +81,8 @@ START_TEST(unknown_options_are_named_with_the_nearest) {
     REFUSES("unknown option -ranks (did you mean --ranks?)", "-ranks");
     REFUSES("unknown option --hlep (did you mean --help?)", "--hlep");
     REFUSES("unknown option --xylophone (--help lists the options)", "--xylophone");
+    REFUSES("unknown option -quiet (did you mean --quiet?)", "-quiet");
+    REFUSES("unknown option -verbose (did you mean --verbose?)", "-verbose");
     REFUSES("unknown option -qx (--help lists the options)", "-qx");
     REFUSES("unknown option -x (--help lists the options)", "-x");
     REFUSES("unknown option --=3 (--help lists the options)", "--=3");
@@ -227,6 +149,58 @@ START_TEST(arguments_are_counted) {
 }
 END_TEST
 
+START_TEST(letters_stand_together_the_last_with_its_value) {
+    OptionLine l;
+    Values v;
+    ck_assert_ok(PARSE(&l, &v, "-v"));
+    ck_assert(v.verbose == 1 && option_given(&l, "verbose"));
+    ck_assert_ok(PARSE(&l, &v, "-vv", "--verbose", "-qv"));
+    ck_assert(v.verbose == 4 && v.quiet);
+    ck_assert_ok(PARSE(&l, &v, "-qj8"));
+    ck_assert(v.quiet && v.jobs == 8 && option_given(&l, "jobs"));
+    ck_assert_ok(PARSE(&l, &v, "-j", "9", "file"));
+    ck_assert(v.jobs == 9 && l.argument_count == 1);
+    ck_assert_ok(PARSE(&l, &v, "-vh", "--nonsense"));
+    ck_assert(v.verbose == 1 && l.help == HELP_BRIEF);
+    REFUSES("-j needs a value: give -j N", "-qj");
+    REFUSES("-j: \"x\" is not a count", "-vjx");
+    REFUSES("--verbose takes no value", "--verbose=2");
+}
+END_TEST
+
+START_TEST(what_follows_a_mistake_is_read_and_the_first_mistake_told) {
+    OptionLine l;
+    Values v;
+    ck_assert_fails(
+        PARSE(&l, &v, "--rank", "2", "-vv", "--jobs", "x", "--dtype=f64", "a", "b", "c"), ERR_USAGE,
+        "unknown option --rank (did you mean --ranks?)");
+    ck_assert(v.verbose == 2 && v.dtype == DTYPE_F64);
+}
+END_TEST
+
+START_TEST(help_takes_a_topic) {
+    static const struct {
+        const char *words[3], *topic;
+    } cases[] = {{{"--help", "ranks"}, "ranks"},
+                 {{"--help=talk", "--nonsense"}, "talk"},
+                 {{"--help", "--ranks", "2"}, "--ranks"},
+                 {{"--help", "-v"}, "-v"},
+                 {{"--help", "--no-overlap"}, "--no-overlap"},
+                 {{"--help", "--nonsense"}, NULL},
+                 {{"--help", "-"}, NULL},
+                 {{"-v", "--help"}, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        OptionLine l;
+        Values v;
+        ck_assert_ok(parse_with(
+            &l, &v, &TABLE,
+            (const char *const[]){cases[i].words[0], cases[i].words[1], cases[i].words[2], NULL}));
+        ck_assert_int_eq(l.help, cases[i].topic ? HELP_TOPIC : HELP_FULL);
+        ck_assert(cases[i].topic ? !strcmp(l.topic, cases[i].topic) : !l.topic);
+    }
+}
+END_TEST
+
 START_TEST(help_ends_the_reading) {
     OptionLine l;
     Values v;
@@ -239,128 +213,12 @@ START_TEST(help_ends_the_reading) {
 }
 END_TEST
 
-// The text is valid until the next call.
-static const char *help_text(OptionHelp which) {
-    static char *text;
-    size_t size;
-    free(text);
-    FILE *f = open_memstream(&text, &size);
-    option_print_help(f, &TABLE, which);
-    fclose(f);
-    return text;
-}
-
-START_TEST(brief_help_shows_the_options_marked_brief) {
-    ck_assert_str_eq(help_text(HELP_BRIEF),
-                     "train: train a network\n"
-                     "Usage: train [OPTION...] PATH...\n"
-                     "Example: train --ranks 2 --data digits\n"
-                     "         train --dtype f64 file\n"
-                     "\n"
-                     "  --ranks N                   ranks to start (default 1)\n"
-                     "  --data DIR|FILE             what to train on (default digits)\n"
-                     "  -q, --quiet                 no progress\n"
-                     "  --help                      all options, and examples\n");
-}
-END_TEST
-
-START_TEST(full_help_has_examples_first_and_options_in_groups) {
-    ck_assert_str_eq(
-        help_text(HELP_FULL),
-        "train: train a network\n"
-        "Usage: train [OPTION...] PATH...\n"
-        "\n"
-        "Examples:\n"
-        "  train --ranks 2 --data digits\n"
-        "      two processes, digits made on the spot\n"
-        "  train --dtype f64 file\n"
-        "      double precision, with a description so long that it has to go on in a\n"
-        "      second line of text\n"
-        "  train --no-overlap\n"
-        "      communication after the backward pass\n"
-        "\n"
-        "Work:\n"
-        "  --ranks N                   ranks to start (1 to 64, default 1)\n"
-        "  --data DIR|FILE             what to train on (default digits)\n"
-        "  --lr X                      learning rate (default 0.01)\n"
-        "  --dtype f32|f64|bf16        type of parameters and gradients, which is also\n"
-        "                              the type that activations and messages have\n"
-        "                              (default f32)\n"
-        "  --seed N                    of every random number\n"
-        "\n"
-        "Communication:\n"
-        "  --bucket SIZE               cap of a bucket (1KiB to 1GiB, default 32KiB)\n"
-        "  --timeout TIME              a rank is lost after this (a bare number is\n"
-        "                              seconds) (default 30)\n"
-        "  --[no-]overlap              communicate during the backward pass (default yes)\n"
-        "  --sweep N,N..N              rank counts to try\n"
-        "  -q, --quiet                 no progress\n"
-        "\n"
-        "Help:\n"
-        "  -h                          the most used options\n"
-        "  --help                      all options, and examples\n");
-}
-END_TEST
-
-// A table of one option, or of 30 brief ones, that option_check() must find fault with.
-static void check_finds(Option o, const char *part) {
-    Option two[2] = {OPTIONS[1], o};
-    OptionTable t = {.program = "train", .summary = "x", .options = two, .option_count = 2};
-    ck_assert_fails(option_check(&t), ERR_USAGE, part);
-}
-
-START_TEST(a_table_with_mistakes_is_found_out) {
-    ck_assert_ok(option_check(&TABLE));
-    check_finds((Option){.name = "ranks", .kind = OPTION_FLAG, .help = "x"},
-                "--ranks or its letter is there twice");
-    check_finds((Option){.name = "", .kind = OPTION_FLAG, .help = "x"}, "\"\" cannot be a name");
-    check_finds((Option){.name = "help", .kind = OPTION_FLAG, .help = "x"},
-                "\"help\" cannot be a name");
-    check_finds((Option){.name = "x", .kind = OPTION_FLAG}, "no help");
-    check_finds((Option){.name = "x", .kind = OPTION_FLAG, .help = "Stop."}, "ends in a full stop");
-    check_finds((Option){.name = "x", .kind = OPTION_FLAG, .letter = 'h', .help = "x"},
-                "--x cannot have that letter");
-    check_finds((Option){.name = "x", .kind = OPTION_INT, .help = "x"},
-                "the value of --x has no name");
-    check_finds(
-        (Option){.name = "x", .kind = OPTION_INT, .value = "N", .initial = "y", .help = "x"},
-        "default of --x: \"y\"");
-    check_finds((Option){.name = "x", .kind = OPTION_FLAG, .initial = "yes", .help = "x"},
-                "--x cannot be turned off");
-    check_finds((Option){.name = "x", .kind = OPTION_INT, .value = "N", .no = true, .help = "x"},
-                "--no-x is for flags");
-    Option both[2] = {{.name = "no-x", .kind = OPTION_FLAG, .help = "x"},
-                      {.name = "x", .kind = OPTION_FLAG, .no = true, .help = "x"}};
-    OptionTable t = {.program = "train", .summary = "x", .options = both, .option_count = 2};
-    ck_assert_fails(option_check(&t), ERR_USAGE, "--x or its letter is there twice");
-    both[1].no = false;
-    ck_assert_ok(option_check(&t));
-    t = TABLE;
-    t.program = "sim";
-    ck_assert_fails(option_check(&t), ERR_USAGE, "runs something else");
-}
-END_TEST
-
-START_TEST(brief_help_has_at_most_24_lines) {
-    Option many[30];
-    char names[30][8];
-    for (int i = 0; i < 30; i++) {
-        snprintf(names[i], sizeof names[i], "x%d", i);
-        many[i] = (Option){.name = names[i], .kind = OPTION_FLAG, .brief = true, .help = "x"};
-    }
-    // Two lines of head, an empty one, the options, --help.
-    OptionTable t = {.program = "train", .summary = "x", .options = many, .option_count = 20};
-    ck_assert_ok(option_check(&t));
-    t.option_count = 21;
-    ck_assert_fails(option_check(&t), ERR_USAGE, "-h has 25 lines, the limit is 24");
-}
-END_TEST
-
 SUITE("option", without_words_the_values_are_the_defaults_of_the_table,
       values_come_in_the_next_word_or_after_an_equals_sign,
       options_and_arguments_mix_and_two_dashes_end_the_options,
       of_an_option_given_twice_the_last_counts, no_turns_off_only_what_the_table_says,
       unknown_options_are_named_with_the_nearest, a_missing_value_is_not_the_next_option,
-      bad_values_are_named_with_what_is_accepted, arguments_are_counted, help_ends_the_reading,
-      brief_help_shows_the_options_marked_brief, full_help_has_examples_first_and_options_in_groups,
-      a_table_with_mistakes_is_found_out, brief_help_has_at_most_24_lines)
+      bad_values_are_named_with_what_is_accepted, arguments_are_counted,
+      letters_stand_together_the_last_with_its_value,
+      what_follows_a_mistake_is_read_and_the_first_mistake_told, help_takes_a_topic,
+      help_ends_the_reading)

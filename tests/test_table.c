@@ -106,7 +106,8 @@ START_TEST(a_line_tells_share_count_rate_and_time_left) {
     Progress p = on_terminal(f, 4000);
     progress_update(&p, 1000, START_NS + 1000 * MS, "loss 0.31");
     fclose(f);
-    ck_assert_str_eq(text, "\rtrain  25 % · 1k/4k samples · 1k/s · 0:03 left · loss 0.31\033[K");
+    ck_assert_str_eq(
+        text, "\rtrain [##--------]  25 % · 1k/4k samples · 1k/s · 0:03 left · loss 0.31\033[K");
     free(text);
 }
 END_TEST
@@ -136,7 +137,7 @@ START_TEST(a_terminal_is_rewritten_at_most_ten_times_a_second) {
     fclose(f);
     ck_assert_int_eq(count_char(text, '\r'), 11);
     ck_assert_int_eq(count_char(text, '\n'), 0);
-    ck_assert_ptr_nonnull(strstr(text, "\rtrain 100 % · 1k/1k samples · 1k/s\033[K"));
+    ck_assert_ptr_nonnull(strstr(text, "\rtrain [##########] 100 % · 1k/1k samples · 1k/s\033[K"));
     free(text);
 }
 END_TEST
@@ -144,10 +145,10 @@ END_TEST
 START_TEST(a_line_is_cut_to_the_width_between_characters) {
     FILE *f = memory();
     Progress p = on_terminal(f, 4000);
-    p.width = 14;
+    p.width = 27;
     progress_update(&p, 1000, START_NS + 1000 * MS, "");
     fclose(f);
-    ck_assert_str_eq(text, "\rtrain  25 % ·\033[K");
+    ck_assert_str_eq(text, "\rtrain [##--------]  25 % ·\033[K");
     free(text);
 }
 END_TEST
@@ -177,6 +178,50 @@ START_TEST(a_log_gets_a_line_for_every_tenth) {
     ck_assert_int_eq(count_char(text, '\r'), 0);
     // 25 of 250 at one a second: 225 s left.
     ck_assert_int_eq(strncmp(text, "train  10 % · 25/250 steps · 1/s · 3:45 left\n", 47), 0);
+    free(text);
+}
+END_TEST
+
+static char tenths[4096];
+
+static void add_tenth(void *context, const char *line) {
+    size_t used = strlen(tenths);
+    snprintf(tenths + used, sizeof tenths - used, "%s%s\n", (const char *)context, line);
+}
+
+// Whatever the stream is and gets.
+START_TEST(tenths_are_told_apart_from_the_stream) {
+    for (int i = 0; i < 3; i++) {
+        FILE *f = memory();
+        Progress p = on_terminal(f, 100);
+        p.terminal = i != 1;
+        p.quiet = i == 2;
+        p.tenth = add_tenth;
+        p.context = (void *)"> ";
+        tenths[0] = '\0';
+        for (int k = 1; k <= 35; k++) progress_update(&p, k, START_NS + (int64_t)k * 10 * MS, "x");
+        fclose(f);
+        ck_assert_str_eq(tenths, "> train  10 % · 10/100 samples · 100/s · 0:01 left · x\n"
+                                 "> train  20 % · 20/100 samples · 100/s · 0:01 left · x\n"
+                                 "> train  30 % · 30/100 samples · 100/s · 0:01 left · x\n");
+        ck_assert_int_eq(*text != '\0', i != 2);
+        free(text);
+    }
+}
+END_TEST
+
+// 4000 at 2 ms each are 8 s; but 1000 took 1 s, so that 3000 take 3 s more.
+START_TEST(what_is_expected_counts_until_something_was_measured) {
+    FILE *f = memory();
+    Progress p = on_terminal(f, 4000);
+    p.expected_ns_per_item = 2 * MS;
+    progress_update(&p, 0, START_NS, "");
+    progress_update(&p, 0, START_NS + 500 * MS, "");
+    progress_update(&p, 1000, START_NS + 1000 * MS, "");
+    fclose(f);
+    ck_assert_str_eq(text, "\rtrain [----------]   0 % · 0/4k samples · 0:08 left\033[K"
+                           "\rtrain [----------]   0 % · 0/4k samples · 0:08 left\033[K"
+                           "\rtrain [##--------]  25 % · 1k/4k samples · 1k/s · 0:03 left\033[K");
     free(text);
 }
 END_TEST
@@ -267,6 +312,7 @@ SUITE("table", columns_are_aligned_and_numbers_on_the_right, csv_quotes_what_nee
       a_line_tells_share_count_rate_and_time_left, a_line_without_a_total_tells_count_and_rate,
       a_terminal_is_rewritten_at_most_ten_times_a_second,
       a_line_is_cut_to_the_width_between_characters, clearing_leaves_the_line_free_once,
-      a_log_gets_a_line_for_every_tenth, long_waits_are_told_in_hours, quiet_is_silent,
-      colour_follows_the_option_then_the_environment_then_the_terminal,
+      a_log_gets_a_line_for_every_tenth, tenths_are_told_apart_from_the_stream,
+      what_is_expected_counts_until_something_was_measured, long_waits_are_told_in_hours,
+      quiet_is_silent, colour_follows_the_option_then_the_environment_then_the_terminal,
       the_width_is_of_columns_else_of_the_terminal_else_80)

@@ -207,7 +207,8 @@ static bool takes_value(const Option *o) {
 
 // --help, --help TOPIC, --help=TOPIC.
 static Status read_help(Reader *r, const char *topic) {
-    if (!topic && r->next < r->end && (*r->next)[0] != '-') topic = *r->next++;
+    const char *next = r->next < r->end ? *r->next : "";
+    if (!topic && *next && (*next != '-' || option_find_topic(r->line->table, next))) topic = next;
     r->line->help = topic ? HELP_TOPIC : HELP_FULL;
     r->line->topic = topic;
     return OK;

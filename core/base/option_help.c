@@ -73,7 +73,7 @@ void option_print_example(FILE *f, const OptionExample *e) {
 void option_print_exits(FILE *f) {
     fputs("Exit status:\n", f);
     for (const StatusExit *e = status_exits(); e->meaning; e++)
-        fprintf(f, "  %-4d%s\n", e->exit, e->meaning);
+        fprintf(f, "  %-5d%s\n", e->exit, e->meaning);
 }
 
 static void print_head(FILE *f, const OptionTable *t) {

@@ -13,6 +13,9 @@ Status option_set(const Option *o, void *values, const char *text) MUST_USE;
 const Option *option_find(const OptionTable *t, const char *name, size_t length);
 const Option *option_find_letter(const OptionTable *t, char letter);
 
+// The option that --help TOPIC names, as "ranks", "--ranks", "no-overlap", "q" or "-q".
+const Option *option_find_topic(const OptionTable *t, const char *topic);
+
 // Parts of help: an option with its meaning; an example; words from `column` on, the cursor being
 // at `at`.
 void option_print(FILE *f, const Option *o, OptionHelp which);

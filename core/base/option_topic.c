@@ -26,53 +26,56 @@ static void print_detail(FILE *f, const OptionTable *t, const char *name) {
     }
 }
 
-// "1 to 64", "at least 1", or nothing.
-static void print_range(char out[TEXT], const Option *o) {
-    char min[UNITS_TEXT], max[UNITS_TEXT];
+// ", at least 1", ", at most 64"; nothing for both, which the option's line says.
+static void print_bound(char out[TEXT], const Option *o) {
+    char bound[UNITS_TEXT];
     out[0] = '\0';
-    if (!option_has_bounds(o)) return;
-    option_print_bound(min, o, o->min);
-    option_print_bound(max, o, o->max);
-    if (isinf(o->max))
-        snprintf(out, TEXT, ", at least %s", min);
-    else if (isinf(o->min))
-        snprintf(out, TEXT, ", at most %s", max);
-    else
-        snprintf(out, TEXT, ", %s to %s", min, max);
+    if (option_has_bounds(o) && isinf(o->max))
+        snprintf(out, TEXT, ", at least %s", option_print_bound(bound, o, o->min));
+    else if (option_has_bounds(o) && isinf(o->min))
+        snprintf(out, TEXT, ", at most %s", option_print_bound(bound, o, o->max));
 }
 
-// What can be written for the value.
+// "a time; 250ms, 2min, or a number of seconds"
+static void print_duration_form(char out[TEXT], const Option *o, const char *bound) {
+    char unit[UNITS_TEXT], bare[TEXT] = "";
+    if (o->bare_ps == PS_PER_S)
+        snprintf(bare, sizeof bare, ", or a number of seconds");
+    else if (o->bare_ps)
+        snprintf(bare, sizeof bare, ", or a number that counts %s",
+                 units_print_duration(unit, o->bare_ps));
+    snprintf(out, TEXT, "%s: a time%s; 250ms, 2min%.80s.", o->value, bound, bare);
+}
+
+// What can be written for the value; nothing when the option's line says it.
 static void print_form(char out[TEXT], const Option *o) {
-    char range[TEXT], bare[UNITS_TEXT];
-    print_range(range, o);
+    char bound[TEXT];
+    print_bound(bound, o);
+    out[0] = '\0';
     switch (o->kind) {
     case OPTION_HEADING:
-    case OPTION_FLAG:
-        snprintf(out, TEXT, o->no ? "--no-%s turns it off." : "Takes no value.", o->name);
-        return;
-    case OPTION_COUNT: snprintf(out, TEXT, "May be repeated."); return;
-    case OPTION_INT:
-        snprintf(out, TEXT, "%s: a whole number%s; 10k is 10,000.", o->value, range);
-        return;
-    case OPTION_REAL: snprintf(out, TEXT, "%s: a number%s.", o->value, range); return;
-    case OPTION_SIZE:
-        snprintf(out, TEXT, "%s: a size%s; 64KiB, 1.5MB, or a number of bytes.", o->value, range);
-        return;
-    case OPTION_DURATION:
-        snprintf(out, TEXT, "%s: a time%s; 250ms, 2min", o->value, range);
-        if (o->bare_ps)
-            snprintf(out + strlen(out), TEXT - strlen(out), ", or a number that counts %s",
-                     units_print_duration(bare, o->bare_ps));
-        snprintf(out + strlen(out), TEXT - strlen(out), ".");
-        return;
-    case OPTION_LIST:
-        snprintf(out, TEXT, "%s: whole numbers%s, between commas; 4..64 is 4,8,16,32,64.", o->value,
-                 range);
-        return;
     case OPTION_STRING:
-    case OPTION_CHOICE: break;
+    case OPTION_CHOICE: return;
+    case OPTION_FLAG:
+        if (o->no) snprintf(out, TEXT, "--no-%s turns it off.", o->name);
+        return;
+    case OPTION_COUNT:
+        if (o->letter) snprintf(out, TEXT, "Twice is -%c%c.", o->letter, o->letter);
+        return;
+    case OPTION_INT:
+        snprintf(out, TEXT, "%s: a whole number%.80s; 10k is 10,000.", o->value, bound);
+        return;
+    case OPTION_REAL: snprintf(out, TEXT, "%s: a number%.80s.", o->value, bound); return;
+    case OPTION_SIZE:
+        snprintf(out, TEXT, "%s: a size%.80s; 64KiB, 1.5MB, or a number of bytes.", o->value,
+                 bound);
+        return;
+    case OPTION_DURATION: print_duration_form(out, o, bound); return;
+    case OPTION_LIST:
+        snprintf(out, TEXT, "%s: whole numbers%.80s, between commas; 4..64 is 4,8,16,32,64.",
+                 o->value, bound);
+        return;
     }
-    out[0] = '\0';
 }
 
 static void print_option(FILE *f, const OptionTable *t, const Option *o) {
@@ -118,8 +121,7 @@ static void print_group(FILE *f, const OptionTable *t, const Option *heading) {
     }
 }
 
-// What begins with a dash is an option; else names of options go before those of groups.
-static const Option *find_topic(const OptionTable *t, const char *topic) {
+const Option *option_find_topic(const OptionTable *t, const char *topic) {
     const char *name = topic + strspn(topic, "-");
     const Option *o = option_find(t, name, strlen(name));
     if (!o && strncmp(name, "no-", 3) == 0) o = option_find(t, name + 3, strlen(name + 3));
@@ -138,7 +140,7 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
 }
 
 Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
-    const Option *o = find_topic(t, topic), *group = find_group(t, topic);
+    const Option *o = option_find_topic(t, topic), *group = find_group(t, topic);
     if (o) {
         print_option(f, t, o);
         print_examples(f, t, o);
