@@ -68,6 +68,12 @@ CommWorld *job_world(CommKind kind, int ranks, int64_t timeout_ms) {
     return w;
 }
 
+CommWorld *job_linked_world(CommKind kind, int ranks, int64_t pool_bytes, const StarLink *link) {
+    CommWorld *w;
+    ck_assert_ok(comm_world_create(&w, kind, ranks, pool_bytes, &(CommOptions){.link = *link}));
+    return w;
+}
+
 Status job_complete(Comm *c, CommRequest *r) {
     for (;;) {
         bool done;

@@ -67,6 +67,18 @@ static void sweep_serial(Sweep *s) {
     comm_world_destroy(w);
 }
 
+// Where a link is emulated, what it does with the data.
+static const StarLink fast = {INT64_C(100000000000), 1000000, 1000};
+
+static void sweep_linked(CommKind kind, int delays, uint32_t salt) {
+    for (int ranks = 1; ranks <= JOB_RANKS; ranks += ranks < 3 ? 1 : 4) {
+        Sweep s = {.ranks = ranks, .delays = delays, .salt = salt};
+        CommWorld *w = job_linked_world(kind, ranks, JOB_POOL, &fast);
+        job_run(w, kind, ranks, sweep_body, &s);
+        comm_world_destroy(w);
+    }
+}
+
 static void sweep(CommKind kind, int delays, uint32_t salt) {
     static const int ranks[] = {1, 2, 3, 4, 7};
     for (int i = 0; i < 5; i++) {
@@ -103,6 +115,12 @@ START_TEST(delays_change_nothing_between_threads) { sweep(COMM_THREAD, 1, 3); }
 END_TEST
 
 START_TEST(delays_change_nothing_between_processes) { sweep(COMM_SHM, 1, 4); }
+END_TEST
+
+START_TEST(an_emulated_link_changes_no_result) {
+    sweep_linked(COMM_THREAD, 1, 5);
+    sweep_linked(COMM_SHM, 0, 6);
+}
 END_TEST
 
 // --- lanes, groups, order
@@ -148,11 +166,13 @@ static void lanes_body(Comm *c, void *context, char *failure) {
 
 START_TEST(several_lanes_are_in_flight_at_once) {
     for (int ranks = 2; ranks <= 4; ranks++)
-        for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
-            CommWorld *w = job_world(kind, ranks, 0);
-            job_run(w, kind, ranks, lanes_body, NULL);
-            comm_world_destroy(w);
-        }
+        for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++)
+            for (int linked = 0; linked < 2; linked++) {
+                CommWorld *w = linked ? job_linked_world(kind, ranks, JOB_POOL, &fast)
+                                      : job_world(kind, ranks, 0);
+                job_run(w, kind, ranks, lanes_body, NULL);
+                comm_world_destroy(w);
+            }
 }
 END_TEST
 
@@ -265,6 +285,6 @@ END_TEST
 SUITE_SECONDS("comm", 120, every_collective_is_right_in_serial,
               every_collective_is_right_between_threads,
               every_collective_is_right_between_processes, delays_change_nothing_between_threads,
-              delays_change_nothing_between_processes, several_lanes_are_in_flight_at_once,
-              groups_on_one_lane_do_not_meet, the_last_arrival_is_known_to_all, sleepers_are_woken,
-              a_maximum_keeps_a_nan)
+              delays_change_nothing_between_processes, an_emulated_link_changes_no_result,
+              several_lanes_are_in_flight_at_once, groups_on_one_lane_do_not_meet,
+              the_last_arrival_is_known_to_all, sleepers_are_woken, a_maximum_keeps_a_nan)
