@@ -3,6 +3,7 @@
 
 #include "core/base/file.h"
 #include "core/base/nearest.h"
+#include "core/base/printable.h"
 #include "core/base/units.h"
 #include "core/base/yaml.h"
 #include "core/platform/machine_builtin.h"
@@ -10,6 +11,14 @@
 #include <string.h>
 
 #define VERSION "machine 1"
+
+// A name is printed in tables and on terminals.
+static Status get_name(const char **out, const YamlNode *n) {
+    TRY(yaml_get_string(out, n));
+    if (!printable(*out) || strlen(*out) > 64)
+        YAML_FAIL(n, "%s: expected a name of at most 64 letters, found \"%.60s\"", n->key, *out);
+    return OK;
+}
 
 static Status get_count(int64_t *out, const YamlNode *n) {
     const char *text;
@@ -73,7 +82,7 @@ static Status get_flops(DeviceModel *d, const YamlNode *n) {
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
-    TRY(yaml_get_string(&d->name, yaml_find(n, "name")));
+    TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
     TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
@@ -115,7 +124,7 @@ static Status get_machine(Machine *m, const YamlNode *n) {
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
     if (strcmp(version, VERSION))
         YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", VERSION, version);
-    TRY(yaml_get_string(&m->name, yaml_find(n, "name")));
+    TRY(get_name(&m->name, yaml_find(n, "name")));
     TRY(get_device(&m->device, yaml_find(n, "device")));
     const YamlNode *host = yaml_find(n, "host");
     m->is_host = host != NULL;
@@ -201,8 +210,9 @@ void machine_print(const Machine *m, FILE *f) {
     yaml_write_string(f, m->name);
     fprintf(f, "\nnodes: %d\ndevices: %d\ndevice:\n  name: ", m->nodes, m->devices_per_node);
     yaml_write_string(f, d->name);
-    fprintf(f, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
-            (long long)d->flops_per_s[DTYPE_F64]);
+    fprintf(f, "\n  flops: {f32: %lld", (long long)d->flops_per_s[DTYPE_F32]);
+    if (d->flops_per_s[DTYPE_F64]) fprintf(f, ", f64: %lld", (long long)d->flops_per_s[DTYPE_F64]);
+    fprintf(f, "}\n");
     fprintf(f, "  memory: %lldB\n  memory_bandwidth: %lldB/s\n  launch: %lldps\n",
             (long long)d->memory_bytes, (long long)d->memory_bytes_per_s, (long long)d->launch_ps);
     fprintf(f, "  reached: {flops: %d.%03d, memory: %d.%03d}\n", d->flops_permille / 1000,
