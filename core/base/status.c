@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/status.h"
 
+#include "core/base/printable.h"
+
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 static _Thread_local char message[STATUS_TEXT];
@@ -56,30 +57,6 @@ const StatusExit *status_exits(void) {
     return exits;
 }
 
-// Length of the printable UTF-8 character at s; 0 where there is none: control characters, bytes
-// that are not UTF-8, a character that is cut off.
-static int printable(const unsigned char *s) {
-    if (s[0] < 0x80) return s[0] >= 0x20 && s[0] != 0x7f;
-    int length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
-    for (int i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    bool control = s[0] == 0xc2 && s[1] < 0xa0, overlong = s[0] == 0xe0 && s[1] < 0xa0;
-    bool surrogate = s[0] == 0xed && s[1] >= 0xa0;
-    bool beyond = (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90);
-    return control || overlong || surrogate || beyond ? 0 : length;
-}
-
-// A message quotes files and command lines, and a terminal obeys what it is sent: one line of
-// printable text, whatever the arguments were.
-static void make_printable(char *text) {
-    for (unsigned char *c = (unsigned char *)text; *c;) {
-        int length = printable(c);
-        if (length == 0) *c = '?';
-        c += length ? length : 1;
-    }
-}
-
 const char *status_message(void) { return message; }
 const char *status_place(void) { return place; }
 
@@ -90,7 +67,7 @@ Status status_fail(Status s, const char *file, int line, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    make_printable(text);
+    printable_make(text);  // a message quotes files and command lines
     snprintf(message, sizeof message, "%s", text);
     return s;
 }

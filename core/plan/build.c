@@ -8,6 +8,7 @@
 
 // Of one operation, so that what is computed from its bytes cannot overflow.
 static const int64_t OPERAND_BYTES_MAX = (int64_t)1 << 56;
+static const int64_t PROGRAM_BYTES_MAX = (int64_t)1 << 57;  // of all tensors
 
 Status program_add_name(Program *p, const char *name, int32_t *out) {
     for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1) {
@@ -158,6 +159,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
                  (long long)t.shape[i]);
         t.bytes *= t.shape[i];
     }
+    if (t.bytes > PROGRAM_BYTES_MAX - p->tensor_bytes)
+        FAIL(ERR_SHAPE, "tensor %s: the tensors of a program have more than %lld bytes", spec->name,
+             (long long)PROGRAM_BYTES_MAX);
+    p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
     if (out) *out = p->tensor_count;

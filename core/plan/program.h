@@ -122,6 +122,7 @@ typedef struct {
     int group_count, group_capacity, lane_count, lane_capacity, logical_count, logical_capacity;
     int tensor_count, tensor_capacity, work_count, work_capacity, attr_count, attr_capacity;
     int member_count, member_capacity, name_bytes, name_capacity;
+    int64_t tensor_bytes;  // of all tensors
     Plan plans[PLANS];
     int plan_count;
     bool lowered;    // by lower(): what follows is set, and so are offsets and pools

@@ -11,6 +11,7 @@
 
 enum { RANKS_MAX = 1 << 30 };
 static const int64_t ELEMENTS_MAX = (int64_t)1 << 44;  // of a tensor: sums of bytes cannot overflow
+static const int64_t POOL_BYTES_MAX = (int64_t)1 << 58;  // of one role in a pool
 
 static Status expect_words(const Reader *r, int least, const char *form) {
     if (r->word_count >= least) return OK;
@@ -260,7 +261,7 @@ static Status read_pool(Reader *r) {
         TRY(reader_find(r, NAMED_ROLE, key, &role));
         int64_t *bytes = &r->p->role_bytes[pool][role];
         r->p->pool_bytes[pool] -= *bytes;
-        TRY(reader_number(r, key, value, 0, ELEMENTS_MAX, bytes));
+        TRY(reader_number(r, key, value, 0, POOL_BYTES_MAX, bytes));
         r->p->pool_bytes[pool] += *bytes;
     }
     return OK;

@@ -3,11 +3,20 @@
 
 #include "core/base/file.h"
 #include "core/base/nearest.h"
+#include "core/base/printable.h"
 #include "core/base/units.h"
 #include "core/base/yaml.h"
 #include "core/platform/machine_builtin.h"
 
 #include <string.h>
+
+// A name is printed in tables and on terminals.
+static Status get_name(const char **out, const YamlNode *n) {
+    TRY(yaml_get_string(out, n));
+    if (!printable(*out) || strlen(*out) > 64)
+        YAML_FAIL(n, "%s: expected a name of at most 64 letters, found \"%.60s\"", n->key, *out);
+    return OK;
+}
 
 static Status get_count(int64_t *out, const YamlNode *n) {
     const char *text;
@@ -71,7 +80,7 @@ static Status get_flops(DeviceModel *d, const YamlNode *n) {
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
-    TRY(yaml_get_string(&d->name, yaml_find(n, "name")));
+    TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
     TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
@@ -116,7 +125,7 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     if (strcmp(version, MACHINE_VERSION))
         YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
                   version);
-    TRY(yaml_get_string(&m->name, yaml_find(n, "name")));
+    TRY(get_name(&m->name, yaml_find(n, "name")));
     TRY(get_device(&m->device, yaml_find(n, "device")));
     const YamlNode *host = yaml_find(n, "host");
     m->is_host = host != NULL;

@@ -4,6 +4,7 @@
 #include "core/record/trace.h"
 
 #include "core/base/file.h"
+#include "core/base/printable.h"
 #include "core/plan/check.h"
 #include "core/plan/text.h"
 #include "core/record/trace_internal.h"
@@ -32,6 +33,12 @@ static Status check_schema(const TraceReader *r, const json_t *section) {
          r->place, schema);
 }
 
+// What a program will print.
+static Status check_word(const TraceReader *r, const char *key, const char *word) {
+    if (printable(word) && strlen(word) < STATUS_TEXT) return OK;
+    FAIL(ERR_FORMAT, "%s: %s: expected a name, found \"%.60s\"", r->place, key, word);
+}
+
 static Status read_run(TraceReader *r, const json_t *section) {
     RunInfo *run = &r->trace->run;
     int64_t checked;
@@ -39,6 +46,10 @@ static Status read_run(TraceReader *r, const json_t *section) {
     TRY(get_int_in(&checked, section, 1, RANKS_MAX, r->place, "ranks"));
     TRY(get_int_in(&checked, section, 0, SHARDS_MAX, r->place, "shards"));
     TRY(get_int_in(&checked, section, 0, INT32_MAX, r->place, "batch"));
+    TRY(check_word(r, "kind", run->kind));
+    TRY(check_word(r, "model", run->model));
+    TRY(check_word(r, "device", run->device));
+    TRY(check_word(r, "comm", run->comm));
     if (strcmp(run->dtype, "f32") && strcmp(run->dtype, "f64"))
         FAIL(ERR_FORMAT, "%s: dtype: expected f32 or f64, found \"%.60s\"", r->place, run->dtype);
     return OK;

@@ -81,21 +81,22 @@ static int by_record_and_end(const void *left, const void *right) {
 
 // Of a step that is complete every operation has a span, unless a guard may have skipped it; of
 // another none has. `line[op]` is where this step's span of the operation is, 0 for none.
-static Status check_step(const TraceReader *r, int record, const Event *events, int *line) {
+static Status check_step(const TraceReader *r, int record, int *line) {
     const StepRecord *s = &r->trace->timeline.steps[record];
     const Program *p = &r->trace->program;
     const Plan *plan = &p->plans[s->plan];
     memset(line, 0, (size_t)plan->op_count * sizeof *line);
     for (int i = 0; i < s->span_count; i++) {
-        int op = events[i].span.op;
+        const Event *e = &r->events[s->span_first + i];
+        int op = e->span.op;
         if (!s->complete)
             FAIL(ERR_FORMAT, "%s:%d: a span of row %d of steps, which is not complete", r->name,
-                 events[i].line, record);
+                 e->line, record);
         if (line[op])
             FAIL(ERR_FORMAT,
                  "%s:%d: a second span of %s in row %d of steps; the first is in line %d", r->name,
-                 events[i].line, op_name(p, &plan->ops[op]), record, line[op]);
-        line[op] = events[i].line;
+                 e->line, op_name(p, &plan->ops[op]), record, line[op]);
+        line[op] = e->line;
     }
     for (int op = 0; s->complete && op < plan->op_count; op++)
         if (!line[op] && plan->ops[op].guard == NONE)
@@ -110,12 +111,11 @@ static Status place_and_check(TraceReader *r, int *line) {
     Timeline *t = &r->trace->timeline;
     for (int i = 0; i < t->step_count; i++) {
         StepRecord *s = &t->steps[i];
-        const Event *events = r->events + t->span_count;
         s->span_first = t->span_count;
         for (; t->span_count < r->count && r->events[t->span_count].record == i; t->span_count++)
             t->spans[t->span_count] = r->events[t->span_count].span;
         s->span_count = t->span_count - s->span_first;
-        TRY(check_step(r, i, events, line));
+        TRY(check_step(r, i, line));
     }
     return OK;
 }
