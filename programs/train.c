@@ -6,6 +6,7 @@
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
+#include "programs/train_calibrate.h"
 #include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
@@ -176,6 +177,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
     if (s == OK) s = report(o, &job, &t);
+    if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
@@ -226,7 +228,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
-    return train(o, &job, l);
+    return o->calibrate ? train_calibrate(o, &job) : train(o, &job, l);
 }
 
 int main(int argc, char *argv[]) {

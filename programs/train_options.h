@@ -10,10 +10,12 @@
 typedef struct {
     JobValues job;
     const char *data, *device, *link, *trace, *record, *record_steps, *report, *save, *log;
+    const char *calibrate;
     int64_t ranks, epochs, steps, timeout_ps;
     double dilate, learning_rate, test_fraction;
     int comm, tail, print_plan, color, verbose;
     bool json, csv, plain, quiet, version;
+    IntList calibrate_rows;
 } TrainOptions;
 
 extern const OptionTable train_options;
@@ -22,6 +24,9 @@ extern const OptionTable train_options;
 // borrows. ERR_USAGE when options contradict each other.
 Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
                          RunSetting settings[JOB_SETTINGS], Arena *a) MUST_USE;
+
+// The machine file of a directory of traces. ERR_USAGE when the name is too long.
+Status train_machine_path(char *out, size_t size, const char *directory) MUST_USE;
 
 // Find out before the first step, not after the last, that a result cannot be written. Makes the
 // directories that are asked for. ERR_IO.
