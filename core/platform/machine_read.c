@@ -72,10 +72,14 @@ static Status get_flops_per_s(int64_t *out, const YamlNode *n) {
     return check_rate(n, *out, 1000000, INT64_C(1000000000000000000), "1M to 1000000T a second");
 }
 
+// A type that is left out is one in which the device does not compute.
 static Status get_flops(DeviceModel *d, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "f32", "f64"));
+    TRY(yaml_check_keys(n, "", "f32 f64"));
     TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
-    return get_flops_per_s(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64"));
+    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64")));
+    if (!d->flops_per_s[DTYPE_F32] && !d->flops_per_s[DTYPE_F64])
+        YAML_FAIL(n, "flops: expected f32, f64 or both, found neither");
+    return OK;
 }
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {

@@ -21,8 +21,13 @@ static void put_device(FILE *f, const DeviceModel *d) {
     char text[UNITS_TEXT];
     fputs("device:\n  name: ", f);
     yaml_write_string(f, d->name);
-    fprintf(f, "\n  flops: {f32: %lld, f64: %lld}\n", (long long)d->flops_per_s[DTYPE_F32],
-            (long long)d->flops_per_s[DTYPE_F64]);
+    fputs("\n  flops: {", f);
+    const Dtype types[] = {DTYPE_F32, DTYPE_F64};
+    for (int i = 0, any = 0; i < 2; i++)
+        if (d->flops_per_s[types[i]])
+            fprintf(f, "%s%s: %lld", any++ ? ", " : "", dtype_name(types[i]),
+                    (long long)d->flops_per_s[types[i]]);
+    fputs("}\n", f);
     fprintf(f, "  memory: %s\n", units_exact_size(text, d->memory_bytes));
     fprintf(f, "  memory_bandwidth: %s\n", units_exact_bandwidth(text, d->memory_bytes_per_s));
     fprintf(f, "  launch: %s\n", units_exact_duration(text, d->launch_ps));
