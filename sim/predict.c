@@ -50,7 +50,7 @@ Status recording_read(Recording *r, Arena *a, const char *path) {
     else if (r->plan == NONE)
         s = status_fail(ERR_FORMAT, __FILE__, __LINE__,
                         "%s: the recorded program has no plan \"step\"", path);
-    else
+    else if ((s = trace_check_one_program(r->traces, r->ranks, path)) == OK)
         s = read_costs(r, a);
     if (s != OK) recording_finish(r);
     return s;
