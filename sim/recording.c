@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "sim/recording.h"
 
-#include "core/plan/check.h"
-#include "core/plan/text.h"
 #include "core/record/report.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 // Milliseconds of the recorded executions of a plan, the first left out unless it is the only one.
@@ -65,40 +62,6 @@ static Status read_machine(Recording *r, Arena *a, const char *path) {
     return machine_read(&r->machine, a, file);
 }
 
-static Status print_program(char **out, size_t *size, const Program *p) {
-    FILE *f = open_memstream(out, size);
-    if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
-    Status s = program_print(p, f);
-    if (fclose(f) && s == OK) FAIL(ERR_MEMORY, "out of memory for a program");
-    return s;
-}
-
-// One program is simulated on all ranks, so all must have executed the same.
-static Status compare_programs(const Recording *r) {
-    char *first = NULL, *text = NULL;
-    size_t first_size, size;
-    Status s = print_program(&first, &first_size, &r->traces[0].program);
-    for (int k = 1; k < r->ranks && s == OK; k++) {
-        s = print_program(&text, &size, &r->traces[k].program);
-        bool same = s == OK && size == first_size && !memcmp(first, text, size);
-        free(text);
-        text = NULL;
-        if (s == OK && !same)
-            s = status_fail(ERR_FORMAT, __FILE__, __LINE__,
-                            "rank %d recorded another program than rank 0: traces of two runs are "
-                            "mixed",
-                            k);
-    }
-    free(first);
-    return s;
-}
-
-// What is simulated is what was recorded: a program that could not have run is refused.
-static Status check(const Recording *r) {
-    TRY(compare_programs(r));
-    return plan_check((const Program *const[]){&r->traces[0].program}, NULL, r->ranks);
-}
-
 static Status read_all(Recording *r, Arena *a, const char *path) {
     const RunInfo *run = &r->traces[0].run;
     if (run->ranks != r->ranks)
@@ -110,7 +73,7 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
     if (program_ranks(&r->traces[0].program) != r->ranks)
         FAIL(ERR_FORMAT, "%s: the recorded program is of %d ranks, the run of %d", path,
              program_ranks(&r->traces[0].program), r->ranks);
-    TRY(check(r));
+    TRY(trace_check_one_program(r->traces, r->ranks, path));
     TRY(read_machine(r, a, path));
     TRY(measure_steps(r));
     return read_costs(r, a);

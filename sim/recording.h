@@ -18,7 +18,7 @@ typedef struct {
     Machine machine;  // DIR/machine.yaml, when it is there
 } Recording;
 
-// Read a directory of traces, all ranks, and check that their program can be executed. ERR_INPUT,
+// Read a directory of traces, all ranks, which must have executed one program. ERR_INPUT,
 // ERR_FORMAT, ERR_PLAN.
 Status recording_read(Recording *r, Arena *a, const char *path) MUST_USE;
 void recording_finish(Recording *r);  // safe on a zeroed Recording

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { DEVICES_MAX = 1 << 30 };
+
 // A name is printed in tables and on terminals.
 static Status get_name(const char **out, const YamlNode *n) {
     TRY(yaml_get_string(out, n));
@@ -136,7 +138,10 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     if (m->is_host) TRY(get_host(&m->host, host));
     int64_t nodes = 1, devices = m->is_host ? m->host.cores : 0;
     TRY(yaml_get_int(&nodes, yaml_find(n, "nodes"), 1, 1 << 20));
-    TRY(yaml_get_int(&devices, yaml_find(n, "devices"), 1, 1024));
+    TRY(yaml_get_int(&devices, yaml_find(n, "devices"), 1, 4096));
+    if (nodes * devices > DEVICES_MAX)
+        YAML_FAIL(n, "%lld nodes of %lld devices: expected at most %d devices", (long long)nodes,
+                  (long long)devices, DEVICES_MAX);
     m->nodes = (int32_t)nodes;
     m->devices_per_node = (int32_t)devices;
     TRY(get_link(&m->link, yaml_find(n, "link")));

@@ -12,27 +12,26 @@ static Status find_plan(uint8_t *out, const TraceReader *r, const json_t *root, 
     TRY(json_get_string(&name, root, r->place, "%s", at));
     int plan = program_find_plan(&r->trace->program, name);
     if (plan == NONE)
-        FAIL(ERR_FORMAT, "%s: steps.%s: there is no plan \"%.60s\" in the program", r->place, at,
-             name);
+        FAIL(ERR_FORMAT, "%s: %s: there is no plan \"%.60s\" in the program", r->place, at, name);
     *out = (uint8_t)plan;
     return OK;
 }
 
 // A row begins when the one before it has ended, or later.
-static Status read_step(StepRecord *out, const TraceReader *r, const json_t *steps, int i,
+static Status read_step(StepRecord *out, const TraceReader *r, const json_t *section, int i,
                         int64_t before_ps) {
     char at[32];
-#define AT(column) (snprintf(at, sizeof at, column "[%d]", i), at)
+#define AT(column) (snprintf(at, sizeof at, "steps." column "[%d]", i), at)
     int64_t step, epoch, rows;
     *out = (StepRecord){0};
-    TRY(find_plan(&out->plan, r, steps, AT("plan")));
-    TRY(get_int_in(&step, steps, 0, INT32_MAX, r->place, AT("step")));
-    TRY(get_int_in(&epoch, steps, INT32_MIN, INT32_MAX, r->place, AT("epoch")));
-    TRY(get_int_in(&rows, steps, 0, INT32_MAX, r->place, AT("rows")));
-    TRY(get_int_in(&out->start_ps, steps, before_ps, TIMELINE_LAST_PS, r->place, AT("start_ps")));
-    TRY(get_int_in(&out->end_ps, steps, out->start_ps, TIMELINE_LAST_PS, r->place, AT("end_ps")));
-    TRY(json_get_bool(&out->complete, steps, r->place, "complete[%d]", i));
-    TRY(get_real_or_nan(&out->loss, steps, r->place, AT("loss")));
+    TRY(find_plan(&out->plan, r, section, AT("plan")));
+    TRY(get_int_in(&step, section, 0, INT32_MAX, r->place, AT("step")));
+    TRY(get_int_in(&epoch, section, INT32_MIN, INT32_MAX, r->place, AT("epoch")));
+    TRY(get_int_in(&rows, section, 0, INT32_MAX, r->place, AT("rows")));
+    TRY(get_int_in(&out->start_ps, section, before_ps, TIMELINE_LAST_PS, r->place, AT("start_ps")));
+    TRY(get_int_in(&out->end_ps, section, out->start_ps, TIMELINE_LAST_PS, r->place, AT("end_ps")));
+    TRY(json_get_bool(&out->complete, section, r->place, "steps.complete[%d]", i));
+    TRY(get_real_or_nan(&out->loss, section, r->place, AT("loss")));
 #undef AT
     out->step = (int32_t)step;
     out->epoch = (int32_t)epoch;
@@ -40,12 +39,12 @@ static Status read_step(StepRecord *out, const TraceReader *r, const json_t *ste
     return OK;
 }
 
-static Status check_columns(const TraceReader *r, const json_t *steps, int *rows) {
+static Status check_columns(const TraceReader *r, const json_t *section, int *rows) {
     static const char *const columns[] = {"step",  "plan", "start_ps", "end_ps",
                                           "epoch", "rows", "complete", "loss"};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         json_t *column;
-        TRY(json_get_array(&column, steps, r->place, "%s", columns[i]));
+        TRY(json_get_array(&column, section, r->place, "steps.%s", columns[i]));
         int count = (int)json_array_size(column);
         if (i == 0) *rows = count;
         if (count != *rows)
@@ -59,12 +58,12 @@ Status read_steps(TraceReader *r, const json_t *section, int rank) {
     json_t *steps;
     int count = 0;
     TRY(json_get_object(&steps, section, r->place, "steps"));
-    TRY(check_columns(r, steps, &count));
+    TRY(check_columns(r, section, &count));
     Timeline *t = &r->trace->timeline;
     TRY(timeline_create(t, rank, count, 0));
     for (int64_t before_ps = 0; t->step_count < count; t->step_count++) {
         StepRecord *s = &t->steps[t->step_count];
-        TRY(read_step(s, r, steps, t->step_count, before_ps));
+        TRY(read_step(s, r, section, t->step_count, before_ps));
         before_ps = s->end_ps;
     }
     return OK;

@@ -55,6 +55,8 @@ Status walk_value(TraceReader *r, json_t **out) {
     line += error.line > 0 ? error.line - 1 : 0;
     if (json_error_code(&error) == json_error_premature_end_of_input)
         FAIL(ERR_FORMAT, "%s:%d: the file ends within a value: it was cut off" MEND, r->name, line);
+    if (json_error_code(&error) == json_error_invalid_utf8)
+        FAIL(ERR_FORMAT, "%s:%d: text that is not UTF-8: %s" MEND, r->name, line, error.text);
     FAIL(ERR_FORMAT, "%s:%d: not JSON: %s" MEND, r->name, line, error.text);
 }
 

@@ -53,6 +53,50 @@ static void lower_and_check(Program *p, const char *device) {
     REQUIRE(s == OK, "lowered: %s", status_message());
 }
 
+// --- one step
+
+static void replay(Arena *a, const Recording *r) {
+    Prediction p;
+    Status s = predict_replay(&p, a, r);
+    bool refused = s == ERR_FAILED || s == ERR_FORMAT;
+    REQUIRE(s == OK || refused, "%s: %s", status_name(s), status_message());
+    REQUIRE(s != OK || p.step_ms >= 0, "a step of %g ms", p.step_ms);
+}
+
+// The same trace for every rank. Costs are those recorded; without a record, a machine's.
+static void simulate(const Trace *t, int plan, const Machine *machine) {
+    Arena a = {0};
+    Recording r = {.ranks = t->run.ranks, .plan = plan};
+    r.traces = ARENA_NEW(&a, Trace, r.ranks);
+    r.costs = ARENA_NEW(&a, Costs, r.ranks);
+    for (int k = 0; k < r.ranks; k++) {
+        r.traces[k] = *t;
+        Status s = costs_init(&r.costs[k], &a, &t->program);
+        if (s == OK && !machine) s = costs_from_timeline(&r.costs[k], &t->timeline, false);
+        REQUIRE(s == OK, "%s", status_message());
+        if (machine) s = costs_from_roofline(&r.costs[k], &machine->device);
+        REQUIRE(s == OK, "%s", status_message());
+        if (machine) costs_from_host(&r.costs[k], &machine->host, NULL);
+    }
+    replay(&a, &r);
+    arena_finish(&a);
+}
+
+static void simulate_plan(const Program *p) {
+    Arena a = {0};
+    Machine laptop;
+    Trace t = {.program = *p,
+               .run = {.model = "fuzz",
+                       .device = "cpu",
+                       .dtype = "f32",
+                       .ranks = program_ranks(p),
+                       .batch = 64}};
+    Status s = machine_read(&laptop, &a, "laptop");
+    REQUIRE(s == OK, "%s", status_message());
+    for (int k = 0; k < p->plan_count; k++) simulate(&t, k, &laptop);
+    arena_finish(&a);
+}
+
 static void run_plan(const char *text, size_t size, const char *device) {
     Program p;
     Status s = program_parse(&p, text, size, NAME);
@@ -61,28 +105,13 @@ static void run_plan(const char *text, size_t size, const char *device) {
         return;
     }
     check_round_trip(&p);
-    if (check_together(&p) == OK && !p.lowered) lower_and_check(&p, device);
+    s = check_together(&p);
+    if (s == OK && !p.lowered) lower_and_check(&p, device);
+    if (s == OK && program_ranks(&p) <= RANKS) simulate_plan(&p);
     program_finish(&p);
 }
 
 // --- traces
-
-static void simulate(Arena *a, Trace *t, int plan) {
-    Recording r = {.ranks = t->run.ranks, .plan = plan};
-    r.traces = ARENA_NEW(a, Trace, r.ranks);
-    r.costs = ARENA_NEW(a, Costs, r.ranks);
-    for (int k = 0; k < r.ranks; k++) {
-        r.traces[k] = *t;
-        Status s = costs_init(&r.costs[k], a, &t->program);
-        if (s == OK) s = costs_from_timeline(&r.costs[k], &t->timeline, false);
-        REQUIRE(s == OK, "%s", status_message());
-    }
-    Prediction p;
-    Status s = predict_replay(&p, a, &r);
-    bool refused = s == ERR_FAILED || s == ERR_FORMAT;
-    REQUIRE(s == OK || refused, "%s: %s", status_name(s), status_message());
-    REQUIRE(s != OK || p.step_ms >= 0, "a step of %g ms", p.step_ms);
-}
 
 // Every instant of a recorded step is billed once.
 static void check_bills(const Trace *t) {
@@ -107,7 +136,7 @@ static void run_trace(const char *text, size_t size) {
         check_round_trip(&t.program);
         check_bills(&t);
         if (plan != NONE && t.run.ranks <= RANKS && check_together(&t.program) == OK)
-            simulate(&a, &t, plan);
+            simulate(&t, plan, NULL);
     } else
         require_refusal(s, NAME);
     trace_finish(&t);
