@@ -80,8 +80,12 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
 }
 
 Status recording_read(Recording *r, Arena *a, const char *path) {
+    Trace *traces;
+    int ranks;
     *r = (Recording){0};
-    TRY(trace_read_all(&r->traces, &r->ranks, a, path));
+    TRY(trace_read_all(&traces, &ranks, a, path));
+    r->traces = traces;
+    r->ranks = ranks;
     Status s = read_all(r, a, path);
     if (s != OK) recording_finish(r);
     return s;
