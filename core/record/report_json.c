@@ -91,7 +91,7 @@ static int set_circumstances(json_t *report, const Report *r) {
     json_t *machine = json_object();
     int failed = json_object_set_new(report, "parameters_hash", hash_to_json(r->parameters_hash));
     failed |= json_object_set_new(machine, "cores", json_integer(r->machine.cores));
-    failed |= json_object_set_new(machine, "cpu", text_to_json(r->machine.cpu));
+    failed |= json_object_set_new(machine, "cpu", json_text(r->machine.cpu));
     failed |= json_object_set_new(machine, "load", json_number(r->machine.load));
     failed |= json_object_set_new(report, "tracing_overhead", json_number(r->tracing_overhead));
     failed |= json_object_set_new(report, "wall_s", json_number(r->wall_s));
