@@ -139,6 +139,8 @@ static Status write_figure(Figure *f, const Breakdown *b) {
     write_block(f, b, &b->simulated, false);
     figure_set(f, "MEASURED", b->measured.count > 0);
     figure_set(f, "SIMULATED", b->simulated.count > 0);
+    figure_set_names(f, "SERIES", b->measured.count ? "measured" : NULL,
+                     b->simulated.count ? "simulated" : NULL);
     figure_set(f, "TALLEST", b->tallest_ms);
     // A bar alone stays a bar.
     figure_set(f, "XMIN", b->sizes < 3 ? -1.0 : -0.6);

@@ -73,6 +73,12 @@ void figure_set_text(Figure *f, const char *name, const char *fmt, ...) {
     putc('\n', f->settings.stream);
 }
 
+void figure_set_names(Figure *f, const char *name, const char *first, const char *second) {
+    const bool both = first && second;
+    fprintf(f->settings.stream, "array %s[%d] = ['%s'%s%s%s]\n", name, 1 + both,
+            first ? first : second, both ? ", '" : "", both ? second : "", both ? "'" : "");
+}
+
 // Where the line that begins at `text` ends: at a space, after at most `columns` characters.
 static size_t line_end(const char *text, size_t columns) {
     size_t end = 0, characters = 0;
@@ -86,7 +92,7 @@ static size_t line_end(const char *text, size_t columns) {
 
 // The caption as lines that fit under the picture.
 static void write_caption(FILE *out, const char *text, int width) {
-    size_t columns = (size_t)(width / 5.5);
+    size_t columns = (size_t)((width - 24) / 6.0);
     int lines = 0;
     for (const char *at = text; *at; lines++) {
         at += line_end(at, columns);
@@ -126,6 +132,7 @@ Status figure_open(Figure *f, const char *columns) {
     TRY(words_open(&f->caption));
     snprintf(path, sizeof path, "%s/%s.dat", f->directory, f->name);
     TRY(file_create(&f->data, path));
+    figure_set_text(f, "MODEL", "%s", f->run->run.model);
     write_head(f, columns);
     return OK;
 }
@@ -228,21 +235,34 @@ static Status draw(const Figure *f, bool *drawn) {
     return forgive(f, s);
 }
 
+// Whether a line has more than spaces and escape sequences.
+static bool is_visible(const char *line, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        if (line[i] == '\033')
+            i += strcspn(line + i, "m");
+        else if (line[i] != ' ')
+            return true;
+    }
+    return false;
+}
+
 // Lines without the spaces that gnuplot fills them with, none empty at either end.
-static void print_trimmed(FILE *out, const char *text, int most) {
+static void print_trimmed(FILE *out, const char *text, int most, bool color) {
     int empty = 0, printed = 0;
     for (const char *at = text; *at && printed < most;) {
         size_t length = strcspn(at, "\n\f"), end = length;
         while (end && at[end - 1] == ' ') end--;
-        if (end == 0) empty++;
-        for (; end && printed && empty; empty--, printed++) putc('\n', out);
-        if (end) {
+        if (!is_visible(at, end)) {
+            empty += printed > 0;
+        } else {
+            for (; empty && printed < most - 1; empty--, printed++) putc('\n', out);
+            fprintf(out, "%.*s\n", (int)end, at);
             empty = 0;
             printed++;
-            fprintf(out, "%.*s\n", (int)end, at);
         }
         at += length + (at[length] != '\0');
     }
+    if (color) fputs("\033[0m", out);
 }
 
 static Status show(const Figure *f) {
@@ -253,7 +273,7 @@ static Status show(const Figure *f) {
     snprintf(settings, sizeof settings, "TERM=\"dumb\"; COLUMNS=%d; ROWS=%d; ANSI=\"%s\"", width,
              ROWS - 1, f->options->preview_color ? "ansi256" : "mono");
     Status s = gnuplot_run(&text, said, f->arena, f->directory, settings, script);
-    if (s == OK) print_trimmed(f->options->preview, text, ROWS);
+    if (s == OK) print_trimmed(f->options->preview, text, ROWS, f->options->preview_color);
     return forgive(f, s);
 }
 

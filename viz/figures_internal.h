@@ -47,6 +47,9 @@ void figure_block(Figure *f, const char *name);
 void figure_set(Figure *f, const char *name, double value);
 void figure_set_text(Figure *f, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+// A list of one or both words; at least one is not NULL.
+void figure_set_names(Figure *f, const char *name, const char *first, const char *second);
+
 // Put all in place, when `s` is OK: files, picture, preview when that is wanted of this figure. The
 // script's body is made of `parts`, NULL after the last: names of viz/*.gp, or lines of gnuplot.
 // However it ends, nothing unfinished remains. `s`, or what else went wrong.
@@ -100,6 +103,7 @@ void say_run(FILE *out, const Report *run, const Series *a, const Series *b);
 void say_scaling(FILE *out, const Series *a, const Series *b);  // "weak scaling: 64 samples a rank"
 void say_machine(FILE *out, const Report *run);                 // "AMD EPYC, 2 cores"
 void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
+void say_bars(FILE *out, const Series *measured, const Series *simulated);  // what they reach over
 void say_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
 json_t *size_facts(const Series *measured, const Series *simulated);
 

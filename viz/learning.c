@@ -13,7 +13,7 @@ typedef struct {
     double epoch_samples[FIGURE_RUNS];  // of one epoch; NaN: unknown
     int count, longest;                 // longest: steps
     int window, every;                  // steps of the running mean; of one that is drawn
-    bool has[AXIS_COUNT], evaluated;
+    bool has[AXIS_COUNT], evaluated;    // evaluated: a run more than once
     double least_accuracy;
 } Learning;
 
@@ -56,7 +56,7 @@ static void gather(Learning *l, const FigureOptions *o, FigureNotes *notes) {
             l->has[axis] &= isfinite(position(l, run, axis, r->loss_count));
         for (int k = 0; k < r->evaluation_count; k++)
             l->least_accuracy = fmin(l->least_accuracy, r->evaluations[k].accuracy);
-        l->evaluated |= r->evaluation_count > 0;
+        l->evaluated |= r->evaluation_count > 1;
     }
     if (left_out)
         figure_note(notes, "learning shows the first %d runs; %d more are left out", FIGURE_RUNS,
@@ -127,18 +127,52 @@ static void write_names(Figure *f, const Learning *l) {
     fputs("]\n", out);
 }
 
-static void write_axes(Figure *f, const Learning *l) {
+// The smallest 1, 2 or 5 times a power of ten that leaves at most five ticks.
+static double tick_of(double most) {
+    double power = pow(10, floor(log10(most / 5)));
+    static const double steps[] = {1, 2, 5};
+    for (int i = 0; i < 3; i++)
+        if (most / 5 <= steps[i] * power) return steps[i] * power;
+    return 10 * power;
+}
+
+typedef struct {
+    double scale, most;  // most: of all runs, in units of `scale`
+    const char *label;
+} TimeAxis;
+
+static TimeAxis axis_of(const Learning *l, int axis) {
     static const char *const labels[AXIS_COUNT] = {"steps", "samples", "epochs", "seconds"};
+    static const char *const thousands[AXIS_COUNT] = {"thousand steps", "thousand samples",
+                                                      "thousand epochs", "thousand seconds"};
+    double most = 0;
+    for (int run = 0; run < l->count; run++)
+        most = fmax(most, position(l, run, axis, l->reports[run]->loss_count));
+    if (most >= 5000) return (TimeAxis){1000, most / 1000, thousands[axis]};
+    return (TimeAxis){1, most > 0 ? most : 1, labels[axis]};
+}
+
+// One list per property, an item for each axis that all runs have.
+static void write_axes(Figure *f, const Learning *l) {
     FILE *out = f->settings.stream;
+    static const char *const names[] = {"AXIS", "AXIS_SCALE", "AXIS_MOST", "AXIS_TICK",
+                                        "AXIS_LABEL"};
     int count = 0;
     for (int axis = 0; axis < AXIS_COUNT; axis++) count += l->has[axis];
-    fprintf(out, "array AXIS[%d] = [", count);
-    for (int axis = 0, n = 0; axis < AXIS_COUNT; axis++)
-        if (l->has[axis]) fprintf(out, n++ ? ", %d" : "%d", axis + 2);  // columns
-    fprintf(out, "]\narray AXIS_LABEL[%d] = [", count);
-    for (int axis = 0, n = 0; axis < AXIS_COUNT; axis++)
-        if (l->has[axis]) fprintf(out, "%s\"%s\"", n++ ? ", " : "", labels[axis]);
-    fputs("]\n", out);
+    for (int list = 0; list < 5; list++) {
+        fprintf(out, "array %s[%d] = [", names[list], count);
+        for (int axis = 0, n = 0; axis < AXIS_COUNT; axis++) {
+            if (!l->has[axis]) continue;
+            const TimeAxis a = axis_of(l, axis);
+            const double values[] = {axis + 2, a.scale, a.most, tick_of(a.most)};  // 2: its column
+            fputs(n++ ? ", " : "", out);
+            if (list < 4)
+                fprintf(out, "%.6g", values[list]);
+            else
+                fprintf(out, "\"%s\"", a.label);
+        }
+        fputs("]\n", out);
+    }
 }
 
 static void write_caption(Figure *f, const Learning *l) {

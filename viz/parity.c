@@ -84,7 +84,7 @@ static void write_block(Figure *f, const Parity *p, const char *name, bool known
 }
 
 static void write_rows(Figure *f, const Parity *p, double most) {
-    if (p->known) write_block(f, p, "seen", true);
+    if (p->known) write_block(f, p, "known", true);
     if (p->known < p->count) write_block(f, p, "held out", false);
     figure_block(f, "diagonal");
     for (int i = 0; i < 2; i++)
@@ -95,7 +95,8 @@ static void write_caption(Figure *f, const Parity *p) {
     FILE *out = f->caption.stream;
     say_series(out, f->options, &p->measured, true);
     say_series(out, f->options, &p->simulated, false);
-    fprintf(out, "Measured medians; %s. ", series_interval(&p->measured));
+    fprintf(out, "Dotted: equal; shaded: within 10 %%; measured medians; bars: %s. ",
+            series_interval(&p->measured));
     fprintf(out, "Base: %d rank%s measured, %.0f samples/s (%.4g ms a step). ",
             p->measured.points[0].ranks, p->measured.points[0].ranks == 1 ? "" : "s",
             p->measured.points[0].rate, p->measured.points[0].step_ms);
@@ -140,10 +141,8 @@ static Status write_figure(Figure *f, const Parity *p) {
     write_rows(f, p, most);
     figure_set(f, "SCALE", readable_scale(most, &unit));
     figure_set_text(f, "UNIT", "%s", unit);
-    figure_set_text(f, "MODEL", "%s", f->run->run.model);
     figure_set(f, "MOST", most);
-    figure_set(f, "SEEN", p->known > 0);
-    figure_set(f, "HELD_OUT", p->known < p->count);
+    figure_set_names(f, "SETS", p->known ? "known" : NULL, p->known < p->count ? "held out" : NULL);
     figure_set(f, "SIZES", p->count);
     figure_set(f, "ERROR_MOST", 5 * ceil(errors * 1.1 / 5));
     write_caption(f, p);

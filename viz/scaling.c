@@ -108,21 +108,25 @@ static void write_ticks(Figure *f, const Scale *s) {
 
 enum { LINEAR_RANKS = 16 };  // more are drawn on logarithmic axes
 
+// Halfway between the last world size whose ranks have a core each and the next; 0: none is larger.
+static double shade_from(int cores, int most, bool logarithmic) {
+    if (cores <= 0 || cores >= most) return 0;
+    return logarithmic ? sqrt((double)cores * (cores + 1)) : cores + 0.5;
+}
+
 static void write_settings(Figure *f, const Scale *s) {
     const char *unit;
     bool logarithmic = s->most > LINEAR_RANKS;
-    int from = f->options->oversubscribed_from;
     double most = fmax(s->top_rate, s->most * base_rate(s));
     figure_set(f, "SCALE", readable_scale(most, &unit));
     figure_set_text(f, "UNIT", "%s", unit);
     figure_set(f, "LOG", logarithmic);
-    figure_set(f, "MEASURED", s->measured.count > 0);
-    figure_set(f, "SIMULATED", s->simulated.count > 0);
+    figure_set_names(f, "SERIES", s->measured.count ? "measured" : NULL,
+                     s->simulated.count ? "simulated" : NULL);
     figure_set(f, "XMIN", logarithmic ? s->least / 1.2 : s->least - 0.05 * s->most);
     figure_set(f, "XMAX", s->most * (logarithmic ? 1.2 : 1.05));
     figure_set(f, "YMAX", 20 * ceil(fmax(s->top_efficiency, 100) * 1.05 / 20));
-    figure_set(f, "SHADE_FROM",
-               from > 0 && from < s->most ? from + (s->most > 8 * from ? 0 : 0.5) : 0);
+    figure_set(f, "SHADE_FROM", shade_from(f->options->oversubscribed_from, s->most, logarithmic));
     write_ticks(f, s);
 }
 
@@ -130,11 +134,13 @@ static void write_caption(Figure *f, const Scale *s) {
     FILE *out = f->caption.stream;
     if (s->measured.count) say_series(out, f->options, &s->measured, true);
     if (s->simulated.count) say_series(out, f->options, &s->simulated, false);
-    fprintf(out, "Points: medians; %s; faint: single runs. ",
-            series_interval(s->base_is_measured ? &s->measured : &s->simulated));
+    fputs("Points: medians; ", out);
+    say_bars(out, &s->measured, &s->simulated);
+    fputs("; faint beside them: single runs. ", out);
     fprintf(out,
             "Base: %d rank%s %s, %.0f samples/s (%.4g ms a step). Ideal: the base's samples/s "
-            "per rank, times ranks.",
+            "per rank, times ranks; "
+            "efficiency: share of the ideal.",
             s->base->ranks, s->base->ranks == 1 ? "" : "s",
             s->base_is_measured ? "measured" : "simulated", s->base->rate, s->base->step_ms);
     if (f->options->oversubscribed_from > 0 && f->options->oversubscribed_from < s->most)
@@ -172,20 +178,22 @@ static Status write_figure(Figure *f, const Scale *s, const char *what) {
     return add_facts(f, s);
 }
 
-static const char between[] = "do for [i = 1:|CAPTION|] { unset label 100 + i }\n"
-                              "unset object 1\nunset label 1\nunset logscale\nset ytics auto";
+// Of the picture with both: the left half, and the right one.
+static const char left_half[] = "if (!DUMB) { set multiplot; set rmargin at screen 0.48 }";
+static const char right_half[] = "if (!DUMB) {\n"
+                                 "    do for [i = 1:|CAPTION|] { unset label 100 + i }\n"
+                                 "    LEFT = 0.5 + LEFT\n"
+                                 "    set lmargin at screen LEFT\n"
+                                 "    set rmargin at screen RIGHT\n"
+                                 "}\n"
+                                 "unset logscale\n"
+                                 "TITLE = 'Efficiency'";
 
 static Status draw_all(Figure *f, const Scale *s) {
     static const char *const throughput[] = {"throughput", NULL};
     static const char *const efficient[] = {"efficiency", NULL};
     static const char *const both[] = {
-        "if (!DUMB) { set multiplot layout 1,2 margins screen 64.0 / WIDTH, 0.98, BOTTOM, TOP \\\n"
-        "    spacing screen 80.0 / WIDTH }",
-        "throughput",
-        between,
-        "efficiency",
-        "if (!DUMB) { unset multiplot }",
-        NULL};
+        left_half, "throughput", right_half, "efficiency", "if (!DUMB) { unset multiplot }", NULL};
     const Figure empty = *f;
     f->name = "throughput";
     TRY(figure_close(f, write_figure(f, s, "Throughput"), throughput, true));
@@ -196,7 +204,7 @@ static Status draw_all(Figure *f, const Scale *s) {
     *f = empty;
     f->name = "scaling";
     f->width = 1080;
-    return figure_close(f, write_figure(f, s, "Scaling"), both, false);
+    return figure_close(f, write_figure(f, s, "Throughput"), both, false);
 }
 
 Status figures_scaling(const FigureOptions *o, FigureNotes *notes) {

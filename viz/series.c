@@ -125,8 +125,8 @@ const char *series_interval(const Series *s) {
         many |= s->points[i].repeats >= BOOTSTRAP_LEAST;
     }
     if (one + some + many > 1)
-        return "bars: of one run 8 of 10 steps; of several the range, from 5 runs on the 95 % "
+        return "of one run 8 of 10 steps; of several the range, from 5 runs on the 95 % "
                "bootstrap interval, of their medians";
-    if (many) return "bars: 95 % bootstrap interval of the median of runs";
-    return some ? "bars: range of the runs' medians" : "bars: 8 of 10 steps";
+    if (many) return "95 % bootstrap interval of the median of runs";
+    return some ? "range of the runs' medians" : "8 of 10 steps";
 }

@@ -124,11 +124,19 @@ void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measure
         fprintf(out, "%s, ", s->points[s->count - 1].reports[0]->run.comm);
     fputs("ranks ", out);
     say_sizes(out, s, &(Series){0});
-    fputs(", ", out);
+    fputs("; ", out);
     say_repeats(out, s);
-    fputs(", ", out);
+    fputs("; ", out);
     say_steps(out, s);
     fprintf(out, ". ");
+}
+
+void say_bars(FILE *out, const Series *measured, const Series *simulated) {
+    const char *left = series_interval(measured), *right = series_interval(simulated);
+    if (!simulated->count || !measured->count || !strcmp(left, right))
+        fprintf(out, "bars: %s", measured->count ? left : right);
+    else
+        fprintf(out, "bars: %s (simulated: %s)", left, right);
 }
 
 static int set_point(json_t *size, const char *key, const SizePoint *p) {
