@@ -8,6 +8,7 @@
 #include "core/record/report.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
+#include "viz/figures.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -106,6 +107,25 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     return OK;
 }
 
+// Figures of this run. What could not be drawn is told on standard error.
+static Status draw(const TrainOptions *o, const Report *r) {
+    const FigureOptions figures = {.directory = o->plot,
+                                   .measured = {&r, 1},
+                                   .argv = r->run.argv,
+                                   .argc = r->run.argc,
+                                   .require = o->require_plot,
+                                   .preview = o->preview ? stdout : NULL,
+                                   .preview_width = terminal_width(stdout),
+                                   .preview_color =
+                                       terminal_color(stdout, (TerminalColor)o->color)};
+    FigureNotes notes = {0};
+    Status s = OK;
+    if (o->plot || o->preview) s = figures_learning(&figures, &notes);
+    if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
+    for (int i = 0; i < notes.count; i++) fprintf(stderr, "train: %s\n", notes.lines[i]);
+    return s;
+}
+
 static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     Arena a = {0};
     Report r;
@@ -114,13 +134,16 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     if (s == OK && o->json) s = report_write_json(&r, stdout);
     if (s == OK && !o->json)
         report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
+    if (s == OK) s = draw(o, &r);
     arena_finish(&a);
     return s;
 }
 
 static void suggest(const TrainOptions *o) {
     if (o->quiet || !terminal_is(stderr)) return;
-    if (o->trace)
+    if (o->plot)
+        fprintf(stderr, "next: open %s/learning.svg in a browser\n", o->plot);
+    else if (o->trace)
         fprintf(stderr, "next: open %s/rank0.json in ui.perfetto.dev\n", o->trace);
     else if (o->ranks == 1)
         fprintf(stderr, "next: train --ranks 2    the same between two processes\n");

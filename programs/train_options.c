@@ -5,6 +5,7 @@
 #include "core/base/terminal.h"
 #include "core/record/trace.h"
 #include "core/record/values.h"
+#include "viz/figures.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,6 +80,12 @@ static const Option options[] = {
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
      .help = "write a timeline per rank, which Perfetto opens"},
+    {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
+     .help = "draw how it learned and where a step goes, with gnuplot"},
+    {.name = "preview", .kind = OPTION_FLAG, AT(preview),
+     .help = "draw the loss in the terminal, with gnuplot"},
+    {.name = "require-plot", .kind = OPTION_FLAG, AT(require_plot),
+     .help = "fail where --plot or --preview cannot draw, such as without gnuplot"},
     {.name = "record", .kind = OPTION_STRING, AT(record), .value = "DIR",
      .help = "write activations, gradients and chunks of some steps"},
     {.name = "record-steps", .kind = OPTION_STRING, AT(record_steps), .value = "A:B",
@@ -143,6 +150,8 @@ Status train_check_outputs(const TrainOptions *o) {
     if (o->save) TRY(name_option(check_writable(o->save), "--save"));
     if (o->trace) TRY(name_option(check_traces(o->trace, o->ranks), "--trace"));
     if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
+    if (o->plot) TRY(name_option(file_make_directory(o->plot), "--plot"));
+    if (o->require_plot) TRY(name_option(figures_find_gnuplot(), "--require-plot:"));
     return OK;
 }
 
@@ -191,6 +200,11 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)
         FAIL(ERR_USAGE, "--record-steps says which steps --record DIR keeps; give both");
+    if (o->require_plot && !o->plot && !o->preview)
+        FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
+    if (o->preview && o->json)
+        FAIL(ERR_USAGE,
+             "--preview and --json both write to standard output; give one, or --report FILE.json");
     if (o->report) TRY(check_report_name(o->report));
     return o->plan ? check_plan_options(o, line) : OK;
 }

@@ -8,11 +8,11 @@
 
 // Values as the table in train_options.c fills them.
 typedef struct {
-    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save;
+    const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save, *plot;
     int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
     double learning_rate, momentum, weight_decay, test_fraction;
     int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color;
-    bool no_overlap, nesterov, json, quiet, verbose, version;
+    bool no_overlap, nesterov, preview, require_plot, json, quiet, verbose, version;
     IntList buckets;
 } TrainOptions;
 
@@ -27,7 +27,8 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                          RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
 
 // Find out before the first step, not after the last, that a result cannot be written. Makes the
-// directories that are asked for. ERR_IO.
+// directories that are asked for. ERR_IO; ERR_UNAVAILABLE: a picture is required that nothing here
+// can draw.
 Status train_check_outputs(const TrainOptions *o) MUST_USE;
 
 #endif

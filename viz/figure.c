@@ -208,7 +208,7 @@ static Status write_facts(Figure *f, bool drawn) {
 // Missing and failing gnuplot are notes unless the caller requires it.
 static Status forgive(const Figure *f, Status s) {
     if ((s != ERR_UNAVAILABLE && s != ERR_FAILED) || f->options->require) return s;
-    if (s == ERR_UNAVAILABLE)
+    if (s == ERR_UNAVAILABLE && f->options->directory)
         figure_note(f->notes, "%s; data and scripts were written", status_message());
     else
         figure_note(f->notes, "%s", status_message());
@@ -231,6 +231,7 @@ static Status draw(const Figure *f, bool *drawn) {
         s = status_fail(ERR_IO, __FILE__, __LINE__, "%s: %s", path, strerror(errno));
     *drawn = s == OK;
     if (s != OK) unlink(temporary);
+    if (s != OK) unlink(path);  // a picture of before would belie the data beside it
     if (s == OK && *said) figure_note(f->notes, "%s: gnuplot: %s", script, said);
     return forgive(f, s);
 }
