@@ -10,6 +10,7 @@
 #include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
+#include "viz/figures.h"
 
 #include <errno.h>
 #include <math.h>
@@ -126,7 +127,26 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     return OK;
 }
 
-static Status report(const TrainOptions *o, const Job *job, const Training *t) {
+// Figures of this run. What could not be drawn is told on standard error.
+static Status draw(const TrainOptions *o, const Report *r, Log *l) {
+    const FigureOptions figures = {.directory = o->plot,
+                                   .measured = {&r, 1},
+                                   .argv = r->run.argv,
+                                   .argc = r->run.argc,
+                                   .require = o->require_plot,
+                                   .preview = o->preview ? stdout : NULL,
+                                   .preview_width = terminal_width(stdout),
+                                   .preview_color =
+                                       terminal_color(stdout, (TerminalColor)o->color)};
+    FigureNotes notes = {0};
+    Status s = OK;
+    if (o->plot || o->preview) s = figures_learning(&figures, &notes);
+    if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
+    for (int i = 0; i < notes.count; i++) log_say(l, LOG_NOTE, "%s", notes.lines[i]);
+    return s;
+}
+
+static Status report(const TrainOptions *o, const Job *job, const Training *t, Log *l) {
     Arena a = {0};
     Report r;
     Status s = make_report(&r, &a, job, t);
@@ -136,13 +156,16 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     if (s == OK && o->plain) report_write_plain(&r, stdout);
     if (s == OK && !o->json && !o->csv && !o->plain)
         report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
+    if (s == OK) s = draw(o, &r, l);
     arena_finish(&a);
     return s;
 }
 
 static void suggest(Log *l, const TrainOptions *o) {
     if (!terminal_is(stderr)) return;
-    if (o->trace)
+    if (o->plot)
+        log_say(l, LOG_NOTE, "next: open %s/learning.svg in a browser", o->plot);
+    else if (o->trace)
         log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
                 o->trace, o->trace);
     else if (o->ranks == 1)
@@ -176,7 +199,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Status s = job_create(&job, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
-    if (s == OK) s = report(o, &job, &t);
+    if (s == OK) s = report(o, &job, &t, l);
     if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)

@@ -9,6 +9,7 @@
 #include "core/record/values.h"
 #include "parallel/run/calibrate.h"
 #include "programs/train_help.h"
+#include "viz/figures.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,12 @@ static const Option options[] = {
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
      .help = "write a timeline per rank, which Perfetto opens"},
+    {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
+     .help = "draw how it learned and where a step goes, with gnuplot"},
+    {.name = "preview", .kind = OPTION_FLAG, AT(preview),
+     .help = "draw the loss in the terminal, with gnuplot"},
+    {.name = "require-plot", .kind = OPTION_FLAG, AT(require_plot),
+     .help = "fail where --plot or --preview cannot draw, such as without gnuplot"},
     {.name = "record", .kind = OPTION_STRING, AT(record), .value = "DIR",
      .help = "write activations, gradients and chunks of some steps"},
     {.name = "record-steps", .kind = OPTION_STRING, AT(record_steps), .value = "A:B",
@@ -153,6 +160,8 @@ Status train_check_outputs(const TrainOptions *o) {
     if (o->save) TRY(name_option(check_writable(o->save), "--save"));
     if (o->trace) TRY(name_option(check_traces(o->trace, o->ranks), "--trace"));
     if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
+    if (o->plot) TRY(name_option(file_make_directory(o->plot), "--plot"));
+    if (o->require_plot) TRY(name_option(figures_find_gnuplot(), "--require-plot:"));
     return OK;
 }
 
@@ -228,6 +237,12 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--record-steps says which steps --record DIR keeps; give both");
     if (o->json + o->csv + o->plain > 1)
         FAIL(ERR_USAGE, "--json, --csv and --plain say how to print the report; give one");
+    if (o->require_plot && !o->plot && !o->preview)
+        FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
+    if (o->preview && (o->json || o->csv || o->plain))
+        FAIL(ERR_USAGE,
+             "--preview writes to standard output, as --json, --csv and --plain do; give one, or "
+             "--report FILE.json");
     if (o->report) TRY(check_report_name(o->report));
     return check_modelled(o, line);
 }

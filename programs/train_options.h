@@ -10,11 +10,11 @@
 typedef struct {
     JobValues job;
     const char *data, *device, *link, *trace, *record, *record_steps, *report, *save, *log;
-    const char *calibrate;
+    const char *calibrate, *plot;
     int64_t ranks, epochs, steps, timeout_ps;
     double dilate, learning_rate, test_fraction;
     int comm, tail, print_plan, color, verbose;
-    bool json, csv, plain, quiet, version;
+    bool preview, require_plot, json, csv, plain, quiet, version;
     IntList calibrate_rows;
 } TrainOptions;
 
@@ -29,7 +29,8 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
 Status train_machine_path(char *out, size_t size, const char *directory) MUST_USE;
 
 // Find out before the first step, not after the last, that a result cannot be written. Makes the
-// directories that are asked for. ERR_IO.
+// directories that are asked for. ERR_IO; ERR_UNAVAILABLE: a picture is required that nothing here
+// can draw.
 Status train_check_outputs(const TrainOptions *o) MUST_USE;
 
 #endif

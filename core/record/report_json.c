@@ -30,10 +30,10 @@ static int set_breakdown(json_t *report, const Report *r) {
 
 static json_t *operation_to_json(const OperationTimes *o) {
     json_t *out = json_object();
-    int failed = json_object_set_new(out, "name", text_to_json(o->name));
-    failed |= json_object_set_new(out, "kind", text_to_json(o->kind));
-    failed |= json_object_set_new(out, "phase", text_to_json(o->phase));
-    failed |= json_object_set_new(out, "lane", text_to_json(o->lane));
+    int failed = json_object_set_new(out, "name", json_text(o->name));
+    failed |= json_object_set_new(out, "kind", json_text(o->kind));
+    failed |= json_object_set_new(out, "phase", json_text(o->phase));
+    failed |= json_object_set_new(out, "lane", json_text(o->lane));
     failed |= json_object_set_new(out, "shard", json_integer(o->shard));
     failed |= json_object_set_new(out, "micro_batch", json_integer(o->micro_batch));
     failed |= json_object_set_new(out, "ranks", json_integer(o->ranks));
@@ -125,7 +125,7 @@ static int set_circumstances(json_t *report, const Report *r) {
     json_t *machine = json_object();
     int failed = json_object_set_new(report, "parameters_hash", hash_to_json(r->parameters_hash));
     failed |= json_object_set_new(machine, "cores", json_integer(r->machine.cores));
-    failed |= json_object_set_new(machine, "cpu", text_to_json(r->machine.cpu));
+    failed |= json_object_set_new(machine, "cpu", json_text(r->machine.cpu));
     failed |= json_object_set_new(machine, "load", json_number(r->machine.load));
     failed |= json_object_set_new(report, "tracing_overhead", json_number(r->tracing_overhead));
     failed |=
