@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // sim: parse the command line, read what was recorded, simulate, compare, print.
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/platform/device_model.h"
 #include "programs/sim_print.h"
 #include "programs/version.h"
 #include "sim/ledger.h"
+#include "viz/figures.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,6 +22,7 @@ typedef struct {
     const SimOptions *o;
     const OptionLine *line;
     Arena *arena;
+    Log *log;
     int argc;
     const char *const *argv;
     Recording recording;
@@ -33,12 +36,10 @@ typedef struct {
     int measured_count;
 } Sim;
 
-static int fail(const SimOptions *o, Status s) {
-    bool color = terminal_color(stderr, (TerminalColor)o->color);
+static int fail(Log *l, Status s) {
     fflush(stdout);
-    fprintf(stderr, "%ssim:%s %s\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "",
-            status_message());
-    if (o->verbose) fprintf(stderr, "sim: %s, seen at %s\n", status_name(s), status_place());
+    log_say(l, LOG_ERROR, "%s", status_message());
+    log_say(l, LOG_DETAIL, "%s, seen at %s", status_name(s), status_place());
     return status_exit(s);
 }
 
@@ -52,6 +53,8 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
     if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
         FAIL(ERR_USAGE, "--batch is of all ranks, --batch-per-rank of each; give one of the two");
+    if (o->require_plot && !o->plot && !o->preview)
+        FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)
         FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
     if (o->point && o->gpus.count != 1)
@@ -279,16 +282,61 @@ static Status show(const Sim *s, const Prediction *rows, int count) {
     return s->o->report ? write_report(s->o->report, rows, count) : OK;
 }
 
+// --- figures
+
+static const int *sizes_known(const Sim *s, int *count) {
+    *count = s->recorded;
+    return &s->recording.ranks;
+}
+
+static ReportList list_reports(const Sim *s, const Prediction *rows, int count) {
+    const Report **list = ARENA_NEW(s->arena, const Report *, count + 1);
+    for (int i = 0; list && i < count; i++) list[i] = &rows[i].report;
+    return (ReportList){list, list ? count : 0};
+}
+
+static ReportList list_measured(const Sim *s) {
+    const Report **list = ARENA_NEW(s->arena, const Report *, s->measured_count + 1);
+    for (int i = 0; list && i < s->measured_count; i++) list[i] = &s->measured[i];
+    return (ReportList){list, list ? s->measured_count : 0};
+}
+
+static Status draw(const Sim *s, const Prediction *rows, int count) {
+    const SimOptions *o = s->o;
+    if (!o->plot && !o->preview) return OK;
+    bool host = !s->replay && !s->setting.devices;
+    FigureOptions f = {.directory = o->plot,
+                       .measured = list_measured(s),
+                       .simulated = list_reports(s, rows, count),
+                       .platform = s->replay ? NULL : s->machine.name,
+                       .oversubscribed_from = host ? s->machine.host.cores : 0,
+                       .argv = s->argv,
+                       .argc = s->argc,
+                       .require = o->require_plot,
+                       .preview = o->preview ? stdout : NULL,
+                       .preview_width = terminal_width(stdout),
+                       .preview_color = terminal_color(stdout, (TerminalColor)o->color)};
+    f.known_ranks = sizes_known(s, &f.known_count);
+    FigureNotes notes = {0};
+    Status status = figures_scaling(&f, &notes);
+    f.preview = NULL;
+    if (status == OK && o->plot && s->measured_count) status = figures_parity(&f, &notes);
+    if (status == OK && o->plot) status = figures_breakdown(&f, &notes);
+    for (int i = 0; i < notes.count; i++) log_say(s->log, LOG_NOTE, "%s", notes.lines[i]);
+    return status;
+}
+
 static void suggest(const Sim *s) {
-    if (s->o->quiet || (s->argc > 1 && !terminal_is(stderr))) return;
-    if (s->argc == 1)
-        fprintf(stderr, "next: sim --gpus 1,2,4..64 --batch 4096    strong scaling over nodes\n"
-                        "      sim --gpus 8 --all-reduce ring       another algorithm\n"
-                        "      train --ranks 2 --trace run/         record a run; then sim --trace "
-                        "run/\n");
-    else if (s->replay)
-        fprintf(stderr, "next: sim --trace %s --ranks 1,2,4    other numbers of ranks\n",
+    if (!terminal_is(stderr) && s->argc > 1) return;
+    if (s->argc == 1) {
+        log_say(s->log, LOG_NOTE, "next: sim --gpus 1,2,4..64 --batch 4096    strong scaling");
+        log_say(s->log, LOG_NOTE, "next: train --ranks 2 --trace run/         record a run");
+        log_say(s->log, LOG_NOTE, "next: sim --trace run/                     simulate that run");
+    } else if (s->replay)
+        log_say(s->log, LOG_NOTE, "next: sim --trace %s --ranks 1,2,4    other numbers of ranks",
                 s->o->trace);
+    else if (!s->o->plot)
+        log_say(s->log, LOG_NOTE, "next: the same with --plot plots/ --preview    figures");
 }
 
 static Status simulate(Sim *s) {
@@ -302,6 +350,7 @@ static Status simulate(Sim *s) {
         TRY(predict_all(s, rows));
     }
     TRY(show(s, rows, s->sizes.count));
+    TRY(draw(s, rows, s->sizes.count));
     suggest(s);
     return OK;
 }
@@ -317,8 +366,6 @@ static Status run(Sim *s) {
     TRY(make_job(s));
     TRY(choose_sizes(s));
     if (s->o->print_plan) return print_plan(s);
-    if (!s->sizes.count)
-        FAIL(ERR_USAGE, "say what to simulate: --gpus 8, --ranks 1,2,4, or --trace DIR");
     return simulate(s);
 }
 
@@ -330,23 +377,38 @@ static Status flush_output(void) {
     return OK;
 }
 
+static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *argv[]) {
+    Status s = option_parse(line, o, sim->arena, &sim_options, argc, argv);
+    log_init(sim->log, "sim", stderr, o->quiet, o->verbose,
+             terminal_color(stderr, (TerminalColor)o->color));
+    TRY(s);
+    bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;
+    if (!what) o->gpus = (IntList){{8}, 1};  // something to look at
+    if (line->help != HELP_NONE) return option_show_help(line, stdout);
+    if (o->version) {
+        version_print("sim", stdout);
+        return OK;
+    }
+    if (o->log) TRY(log_open(sim->log, o->log));
+    return run(sim);
+}
+
 int main(int argc, char *argv[]) {
     Arena arena = {0};
+    Log log = {0};
     SimOptions o = {0};
     OptionLine line;
-    Sim sim = {
-        .o = &o, .line = &line, .arena = &arena, .argc = argc, .argv = (const char *const *)argv};
-    Status s = option_parse(&line, &o, &arena, &sim_options, argc, argv);
-    if (argc == 1) o.gpus = (IntList){{8}, 1};  // something to look at
-    if (s == OK && line.help != HELP_NONE)
-        option_print_help(stdout, &sim_options, line.help);
-    else if (s == OK && o.version)
-        version_print("sim", stdout);
-    else if (s == OK)
-        s = run(&sim);
+    Sim sim = {.o = &o,
+               .line = &line,
+               .arena = &arena,
+               .log = &log,
+               .argc = argc,
+               .argv = (const char *const *)argv};
+    Status s = start(&sim, &o, &line, argc, argv);
     recording_finish(&sim.recording);
     if (s == OK) s = flush_output();
-    int status = s == OK ? 0 : fail(&o, s);
+    int status = s == OK ? 0 : fail(&log, s);
+    if (log_close(&log) != OK) status = fail(&log, ERR_IO);
     arena_finish(&arena);
     return status;
 }

@@ -7,7 +7,7 @@
 
 // clang-format off
 static const Option options[] = {
-    {.kind = OPTION_HEADING, .help = "On what"},
+    {.kind = OPTION_HEADING, .name = "machine", .help = "On what"},
     {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .value = "N,N..", .min = 1, .max = 1 << 20,
      .brief = true, .help = "so many devices; one number: it and the powers of two below"},
     {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 4096,
@@ -20,7 +20,7 @@ static const Option options[] = {
     {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .value = "K", .initial = "1", .min = 1e-3,
      .max = 1e6, .help = "make computation and links so much slower"},
 
-    {.kind = OPTION_HEADING, .help = "What is simulated"},
+    {.kind = OPTION_HEADING, .name = "job", .help = "What is simulated"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
      .help = "the run that train --trace DIR recorded: its job, and what its operations cost"},
     JOB_ROW_MODEL(SimOptions),
@@ -32,7 +32,7 @@ static const Option options[] = {
     JOB_ROWS_STRATEGY(SimOptions),
     JOB_ROW_PLAN(SimOptions),
 
-    {.kind = OPTION_HEADING, .help = "What is shown and kept"},
+    {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "compare", .kind = OPTION_STRING, AT(compare), .value = "FILE,..", .brief = true,
      .help = "measured beside simulated: reports of train --report FILE.json"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = "no|step|lowered",
@@ -50,8 +50,10 @@ static const Option options[] = {
     {.name = "csv", .kind = OPTION_FLAG, AT(csv), .help = "print the table as CSV"},
     {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "print a line \"name value\" each"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no notes"},
-    {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, AT(verbose),
-     .help = "say more, and where in the source an error arose"},
+    {.name = "verbose", .letter = 'v', .kind = OPTION_COUNT, AT(verbose),
+     .help = "compare every operation; say where in the source an error arose"},
+    {.name = "log", .kind = OPTION_STRING, AT(log), .value = "FILE",
+     .help = "append messages, with the time, to this file"},
     {.name = "color", .kind = OPTION_CHOICE, AT(color), .value = TERMINAL_COLOR_WORDS,
      .initial = "auto", .help = "colours on a terminal"},
     {.name = "no-view", .kind = OPTION_FLAG, AT(no_view),
@@ -70,7 +72,7 @@ static const OptionExample examples[] = {
 
 const OptionTable sim_options = {
     .program = "sim",
-    .summary = "Simulate distributed training: a recorded run, or one on machines you do not have.",
+    .summary = "Simulate distributed training, as recorded or on other machines.",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .examples = examples,

@@ -11,8 +11,8 @@ typedef struct {
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
     double dilate;
     IntList ranks, gpus;
-    int print_plan, color;
-    bool point, json, csv, plain, preview, require_plot, quiet, verbose, version, no_view;
+    int print_plan, color, verbose;
+    bool point, json, csv, plain, preview, require_plot, quiet, version, no_view;
 } SimOptions;
 
 extern const OptionTable sim_options;
