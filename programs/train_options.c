@@ -189,14 +189,15 @@ static Status check_plan_options(const TrainOptions *o, const OptionLine *line) 
 static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
     bool timed = device_platform(o->device) != NULL;
     if (timed && (o->save || o->record))
-        FAIL(ERR_USAGE, "--device %s computes nothing that --%s could keep; leave it out", o->device,
-             o->save ? "save" : "record");
+        FAIL(ERR_USAGE, "--device %s computes nothing that --%s could keep; leave it out",
+             o->device, o->save ? "save" : "record");
     if (option_given(line, "dilate") && !timed && !o->link)
         FAIL(ERR_USAGE,
              "--dilate slows what is modelled; give it with --device timed:PLATFORM or --link");
     if ((timed || o->link) && o->ranks > 1 && o->comm == COMM_SERIAL)
-        FAIL(ERR_USAGE, "--comm serial performs a communication at once, without a link: "
-                        "%s needs --comm thread or shm",
+        FAIL(ERR_USAGE,
+             "--comm serial performs a communication at once, without a link: "
+             "%s needs --comm thread or shm",
              o->link ? "--link" : "a timed device");
     return OK;
 }

@@ -141,8 +141,7 @@ void costs_from_host(Costs *c, const HostModel *h) {
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || !is_communication(c->program, op)) continue;
             int64_t bytes = w->payload_bytes * (w->parts + 1);
-            c->ops[k][i] =
-                (OpCost){time_at(bytes, h->fold_bytes_per_s), SOURCE_CALIBRATED, true};
+            c->ops[k][i] = (OpCost){time_at(bytes, h->fold_bytes_per_s), SOURCE_CALIBRATED, true};
         }
 }
 

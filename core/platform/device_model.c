@@ -64,7 +64,8 @@ Status link_parse(LinkModel *out, const char *text) {
     snprintf(bandwidth, sizeof bandwidth, "%.*s", (int)(comma - text), text);
     TRY(units_parse_bandwidth(&link.bytes_per_s, bandwidth));
     TRY(units_parse_duration(&link.latency_ps, comma + 1, 0));
-    if (link.bytes_per_s < 1) FAIL(ERR_USAGE, "a link needs a bandwidth above 0, not %s", bandwidth);
+    if (link.bytes_per_s < 1)
+        FAIL(ERR_USAGE, "a link needs a bandwidth above 0, not %s", bandwidth);
     *out = link;
     return OK;
 }

@@ -5,8 +5,8 @@
 #ifndef CORE_PLATFORM_DEVICE_MODEL_H
 #define CORE_PLATFORM_DEVICE_MODEL_H
 
-#include "core/platform/machine.h"
 #include "core/plan/program.h"
+#include "core/platform/machine.h"
 
 // Picoseconds for `w` at its full extent, computation and host work alike: its flops against the
 // peak of its type, its bytes read and written against the memory's rate, each at the share of it

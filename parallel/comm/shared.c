@@ -123,9 +123,9 @@ static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
 
 // What there is to wait for, besides peers' failures.
 typedef struct {
-    int64_t until_ns;   // the clock, or INT64_MAX
-    int peers;          // requests that wait for a peer's word
-    const void *word;   // of the last of them
+    int64_t until_ns;  // the clock, or INT64_MAX
+    int peers;         // requests that wait for a peer's word
+    const void *word;  // of the last of them
 } Awaited;
 
 static Awaited awaited_by(const CommRequest *const r[], int count, int64_t until_ns) {
