@@ -14,34 +14,45 @@ static double samples_per_s(const Prediction *p) {
     return (double)p->report.run.batch / p->step_ms * 1e3;
 }
 
-// Bills that take time in some row have a column.
+// Bills of at least 1 % of some row's step have a column; what others take is together in one.
 static int shown_bills(const Sweep *s, Bill shown[BILL_COUNT]) {
     int count = 0;
     for (int b = 0; b < BILL_COUNT; b++) {
         bool any = false;
-        for (int i = 0; i < s->count; i++) any |= s->rows[i].report.breakdown_ms[b] >= 5e-7;
+        for (int i = 0; i < s->count; i++)
+            any |= s->rows[i].report.breakdown_ms[b] >= 0.01 * s->rows[i].step_ms;
         if (any) shown[count++] = (Bill)b;
     }
     return count;
 }
 
-static void fill_row(Table *t, const Sweep *s, int i, const Bill *shown, int bills) {
+static double other_ms(const Prediction *p, const Bill *shown, int bills) {
+    double rest = 0;
+    for (int b = 0; b < BILL_COUNT; b++) rest += p->report.breakdown_ms[b];
+    for (int k = 0; k < bills; k++) rest -= p->report.breakdown_ms[shown[k]];
+    return rest > 0 ? rest : 0;
+}
+
+static void ms_cell(Table *t, double ms, bool csv) { table_cell(t, csv ? "%.9g" : "%#.3g", ms); }
+
+static void fill_row(Table *t, const Sweep *s, int i, const Bill *shown, int bills, bool csv) {
     const Prediction *p = &s->rows[i];
     double rate = samples_per_s(p), base = samples_per_s(&s->rows[0]);
     double ranks = (double)p->report.run.ranks / s->rows[0].report.run.ranks;
     table_cell(t, "%d", p->report.run.ranks);
     table_cell(t, "%lld", (long long)p->report.run.batch);
-    table_cell(t, "%#.4g", p->step_ms);
-    table_cell(t, "%.0f", rate);
-    table_cell(t, "%.2fx", rate / base);
-    table_cell(t, "%.0f%%", 100 * rate / base / ranks);
-    for (int k = 0; k < bills; k++) table_cell(t, "%#.4g", p->report.breakdown_ms[shown[k]]);
+    table_cell(t, csv ? "%.9g" : "%#.4g", p->step_ms);
+    table_cell(t, csv ? "%.9g" : "%.0f", rate);
+    table_cell(t, csv ? "%.9g" : "%.2fx", rate / base);
+    table_cell(t, csv ? "%.9g" : "%.0f%%", (csv ? 1 : 100) * rate / base / ranks);
+    for (int k = 0; k < bills; k++) ms_cell(t, p->report.breakdown_ms[shown[k]], csv);
+    if (!csv) ms_cell(t, other_ms(p, shown, bills), false);
 }
 
 static Status print_table(const Sweep *s, const SimOptions *o, Arena *a) {
     Bill shown[BILL_COUNT];
     int bills = shown_bills(s, shown);
-    TableColumn columns[FIXED_COLUMNS + BILL_COUNT] = {
+    TableColumn columns[FIXED_COLUMNS + BILL_COUNT + 1] = {
         {o->csv                ? "ranks"
          : s->setting->devices ? "gpus"
                                : "ranks",
@@ -51,16 +62,24 @@ static Status print_table(const Sweep *s, const SimOptions *o, Arena *a) {
         {o->csv ? "samples_per_s" : "samples/s", true},
         {o->csv ? "speed_up" : "speed-up", true},
         {o->csv ? "efficiency" : "eff.", true}};
+    char names[BILL_COUNT][32];
     if (o->csv)
-        for (bills = 0; bills < BILL_COUNT; bills++) shown[bills] = (Bill)bills;
+        for (bills = 0; bills < BILL_COUNT; bills++) {
+            shown[bills] = (Bill)bills;
+            snprintf(names[bills], sizeof names[bills], "%s_ms", bill_name((Bill)bills));
+        }
     for (int k = 0; k < bills; k++) {
         const char *name = bill_name(shown[k]);
         bool exposed = shown[k] == BILL_EXPOSED_COMM && !o->csv;
-        columns[FIXED_COLUMNS + k] = (TableColumn){exposed ? "exposed" : name, true};
+        columns[FIXED_COLUMNS + k] = (TableColumn){exposed  ? "exposed"
+                                                   : o->csv ? names[k]
+                                                            : name,
+                                                   true};
     }
+    columns[FIXED_COLUMNS + bills] = (TableColumn){"other", true};
     Table table;
-    table_init(&table, a, columns, FIXED_COLUMNS + bills);
-    for (int i = 0; i < s->count; i++) fill_row(&table, s, i, shown, bills);
+    table_init(&table, a, columns, FIXED_COLUMNS + bills + !o->csv);
+    for (int i = 0; i < s->count; i++) fill_row(&table, s, i, shown, bills, o->csv);
     return table_print(stdout, &table, o->csv ? TABLE_CSV : TABLE_TEXT);
 }
 

@@ -81,9 +81,12 @@ START_TEST(serial_messages_arrive_in_order) {
         message(&in[i], &c[1], 0, true, i, tags[i], 4096 * i, 9);
         write_message(&c[0], &out[i], 1000 * i);
     }
-    for (int i = 0; i < 2; i++) ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
-    for (int i = 0; i < 4; i++) ck_assert_ok(comm_start(&c[1], &in[i].call, &in[i].request, clock_ns()));
-    for (int i = 2; i < 4; i++) ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
+    for (int i = 0; i < 2; i++)
+        ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
+    for (int i = 0; i < 4; i++)
+        ck_assert_ok(comm_start(&c[1], &in[i].call, &in[i].request, clock_ns()));
+    for (int i = 2; i < 4; i++)
+        ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
     for (int i = 0; i < 4; i++) {
         ck_assert_ok(comm_test(&c[1], &in[i].request, &done));
         ck_assert(done);

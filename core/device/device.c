@@ -15,7 +15,8 @@ static Status fail_unknown(const char *name) {
     nearest_offer(&nearest, "cpu");
     nearest_offer(&nearest, "timed");
     if (!strcmp(name, "timed"))
-        FAIL(ERR_USAGE, "device \"timed\" needs a machine: timed:laptop, timed:dgx-a100, or a file");
+        FAIL(ERR_USAGE,
+             "device \"timed\" needs a machine: timed:laptop, timed:dgx-a100, or a file");
     FAIL(ERR_USAGE, "no device \"%s\"%s%s%s; there are reference, cpu and timed:PLATFORM", name,
          nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "",
          nearest.best ? "?)" : "");

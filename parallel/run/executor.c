@@ -96,8 +96,7 @@ static Status progress(Executor *e, int lane, bool *moved) {
     if (!done) return OK;
     l->in_flight = false;
     int64_t wait = l->request.arrival_ns > l->start_ns ? l->request.arrival_ns - l->start_ns : 0;
-    if (timed)
-        record_span(e, lane, op, (SpanTimes){l->start_ns, clock_ns(), wait, l->cpu_ns});
+    if (timed) record_span(e, lane, op, (SpanTimes){l->start_ns, clock_ns(), wait, l->cpu_ns});
     return finish(e, lane, op);
 }
 

@@ -43,10 +43,10 @@ struct LaneState {
 
 static inline const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
 
-int leader(const Executor *e, int lane);             // the operation to start next, or NONE
-bool may_start(const Executor *e, int op);           // have its dependencies ended?
-bool guarded_off(const BoundOp *b);                  // is its guard zero?
-void leave(Executor *e, int lane, int op);           // it has ended, or is skipped
+int leader(const Executor *e, int lane);                // the operation to start next, or NONE
+bool may_start(const Executor *e, int op);              // have its dependencies ended?
+bool guarded_off(const BoundOp *b);                     // is its guard zero?
+void leave(Executor *e, int lane, int op);              // it has ended, or is skipped
 Status finish(Executor *e, int lane, int op) MUST_USE;  // it has ended: tell, and leave
 typedef struct {
     int64_t start_ns, end_ns, wait_ns, cpu_ns;  // start and end: on the monotonic clock

@@ -16,7 +16,7 @@
 // As on the command line; strings are borrowed.
 typedef struct {
     const char *model, *data;
-    const char *device;  // "reference", "cpu", or "timed:PLATFORM" (machine_read())
+    const char *device;       // "reference", "cpu", or "timed:PLATFORM" (machine_read())
     int64_t dilate_permille;  // how much slower what is modelled runs, in thousandths; 0: 1000
     LinkModel link;  // to emulate between ranks; bytes_per_s 0: on a timed device its platform's
     const char *plan_file;  // execute this program instead of the strategy's; NULL
@@ -31,8 +31,8 @@ typedef struct {
     StrategyOptions strategy;  // local_shards is set here
     CommKind comm;
     CommOptions comm_options;  // its link is set here
-    bool spans;          // record one span per operation
-    const char *record;  // directory for recorded values, or NULL
+    bool spans;                // record one span per operation
+    const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;
     const char *trace, *save;  // directory; file; or NULL
     bool compress_trace;

@@ -148,7 +148,8 @@ void rank_destroy(Rank *r) {
 // Rows of the batch for each shard of this rank, and of each shard for each micro-batch.
 static int64_t set_batch(Rank *r) {
     const JobOptions *o = &r->job->options;
-    if (!r->job->device->model) sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
+    if (!r->job->device->model)
+        sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
     int64_t rows = sampler_batch_rows(&r->sampler, r->turn.batch);
     int shards = local_shards(r->job);
     for (int i = 0; i < shards * o->micro_batches; i++) {
