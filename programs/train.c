@@ -222,7 +222,8 @@ static Status flush_output(void) {
 // A log begins with what was asked for.
 static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
     char command[800] = "", version[VERSION_TEXT];
-    TRY(log_open(l, path));
+    Status s = log_open(l, path);
+    if (s != OK) FAIL(s, "--log %s", status_message());
     for (int i = 1; i < argc; i++) {
         size_t used = strlen(command);
         snprintf(command + used, sizeof command - used, " %s", argv[i]);

@@ -5,7 +5,7 @@
 
 #include "core/base/option.h"
 
-enum { TRAIN_DETAILS = 25 };
+enum { TRAIN_DETAILS = 33 };
 extern const OptionDetail train_details[TRAIN_DETAILS];
 
 #endif

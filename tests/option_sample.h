@@ -66,7 +66,8 @@ static const OptionDetail DETAILS[] = {
     {"bucket",
      "Gradients wait in a bucket until it is full, or until the last of them has come, and "
      "then travel together.\nSmall ones start early."},
-    {"of another table", "Not shown."},
+    {"ranks", NULL, "world-size gpus n"},
+    {"of another table", "Not shown.", "elsewhere"},
 };
 #define COUNT(array) ((int)(sizeof array / sizeof *array))
 static const OptionTable TABLE = {.program = "train",

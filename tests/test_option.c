@@ -80,6 +80,10 @@ START_TEST(unknown_options_are_named_with_the_nearest) {
     REFUSES("unknown option --rnaks=2 (did you mean --ranks?)", "--rnaks=2");
     REFUSES("unknown option -ranks (did you mean --ranks?)", "-ranks");
     REFUSES("unknown option --hlep (did you mean --help?)", "--hlep");
+    REFUSES("unknown option --gpus (did you mean --ranks?)", "--gpus", "4");
+    REFUSES("unknown option -n (did you mean --ranks?)", "-n", "4");
+    REFUSES("unknown option --gpu-count (--help lists the options)", "--gpu-count");
+    REFUSES("unknown option --elsewhere (--help lists the options)", "--elsewhere");
     REFUSES("unknown option --xylophone (--help lists the options)", "--xylophone");
     REFUSES("unknown option -quiet (did you mean --quiet?)", "-quiet");
     REFUSES("unknown option -verbose (did you mean --verbose?)", "-verbose");
@@ -101,6 +105,8 @@ START_TEST(a_missing_value_is_not_the_next_option) {
     ck_assert_ok(PARSE(&l, &v, "--data", "-", "--seed", "-5"));
     ck_assert_str_eq(v.data, "-");
     ck_assert_int_eq(v.seed, -5);
+    ck_assert_ok(PARSE(&l, &v, "--lr", "15%"));
+    ck_assert(v.rate == 0.15);
     ck_assert_ok(PARSE(&l, &v, "--ranks=64"));                        // a bound is allowed itself
     REFUSES("--data: the value is empty: give DIR|FILE", "--data=");  // a variable that is not set
 }
@@ -112,7 +118,10 @@ START_TEST(bad_values_are_named_with_what_is_accepted) {
     REFUSES("--ranks: -1 is too small: give 1 to 64", "--ranks", "-1");
     REFUSES("--ranks: \"two\" is not a count: give a whole number", "--ranks", "two");
     REFUSES("--ranks: \"1.5\" is not a count", "--ranks", "1.5");
-    REFUSES("--ranks: \"\" is not a count", "--ranks=");
+    REFUSES("--ranks: the value is empty: give N", "--ranks=");
+    REFUSES("--ranks: \"99999999999999999999\" is too large", "--ranks=99999999999999999999");
+    REFUSES("--lr: \"%\" is not a number", "--lr", "%");
+    REFUSES("--lr: \"1%%\" is not a number", "--lr", "1%%");
     REFUSES("--lr: \"fast\" is not a number: give one such as 0.01", "--lr", "fast");
     REFUSES("--lr: \"1x\" is not a number", "--lr", "1x");
     REFUSES("--lr: \"nan\" is not a number", "--lr", "nan");
@@ -142,6 +151,8 @@ START_TEST(arguments_are_counted) {
                     "unexpected argument ranks (did you mean --ranks?)");
     ck_assert_fails(parse_with(&l, &v, &t, (const char *const[]){"-", NULL}), ERR_USAGE,
                     "unexpected argument -");
+    ck_assert_fails(parse_with(&l, &v, &t, (const char *const[]){"", NULL}), ERR_USAGE,
+                    "unexpected argument \"\" (--help");
     t = TABLE;
     t.arguments_max = 0;
     ck_assert_ok(parse_with(&l, &v, &t, (const char *const[]){"a", "b", "c", NULL}));

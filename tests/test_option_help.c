@@ -141,6 +141,7 @@ START_TEST(unknown_topics_are_named_with_the_nearest) {
                     "no help on rnaks (did you mean --help ranks?)");
     ck_assert_fails(topic(&text, "--tlak"), ERR_USAGE, "(did you mean --help talk?)");
     ck_assert_fails(topic(&text, "exmples"), ERR_USAGE, "(did you mean --help examples?)");
+    ck_assert_fails(topic(&text, "gpus"), ERR_USAGE, "(did you mean --help ranks?)");
     ck_assert_fails(topic(&text, "xylophone"), ERR_USAGE,
                     "(--help alone lists options and topics)");
     ck_assert_fails(topic(&text, ""), ERR_USAGE, "no help on");

@@ -95,18 +95,30 @@ START_TEST(counts_are_exact) {
     ck_assert_int_eq(count_of("64M"), 64000000);
     ck_assert_int_eq(count_of("10k"), 10000);
     ck_assert_int_eq(count_of("1.5k"), 1500);
+    ck_assert_int_eq(count_of("1e6"), 1000000);
+    ck_assert_int_eq(count_of("2.5E3"), 2500);
+    ck_assert_int_eq(count_of("1.25e1k"), 12500);
+    ck_assert_int_eq(count_of("0e99"), 0);
+    ck_assert_int_eq(count_of("999999999999999999"), INT64_C(999999999999999999));
     ck_assert_int_eq(count_of("123456789"), 123456789);
     int64_t x;
     ck_assert_fails(units_parse_count(&x, "1.5"), ERR_USAGE,
                     "\"1.5\" is not a count: give a whole number");
     ck_assert_fails(units_parse_count(&x, "1.2345k"), ERR_USAGE, "is not a count");
+    ck_assert_fails(units_parse_count(&x, "1.25e1"), ERR_USAGE, "is not a count");
+    ck_assert_fails(units_parse_count(&x, "1e"), ERR_USAGE, "is not a count");
+    ck_assert_fails(units_parse_count(&x, "1e-3"), ERR_USAGE, "is not a count");
+    ck_assert_fails(units_parse_count(&x, "1e18"), ERR_USAGE, "\"1e18\" is too large for a count");
+    ck_assert_fails(units_parse_count(&x, "1e999"), ERR_USAGE, "is too large");
+    ck_assert_fails(units_parse_count(&x, "99999999999999999999"), ERR_USAGE, "is too large");
+    ck_assert_fails(units_parse_count(&x, "99999999999999999999x"), ERR_USAGE, "is not a count");
 }
 END_TEST
 
 START_TEST(what_is_not_a_quantity_is_refused_and_leaves_the_value_alone) {
     static const char *const bad[] = {"",     " ",      "x",   "-5",    "+5",   ".",
                                       "5 ",   "5  KiB", " 5",  "5KiBs", "5kib", "1.2.3",
-                                      "0x10", "1e3",    "5Mb", "٣"};
+                                      "0x10", "1e-3",   "5Mb", "٣"};
     int64_t x = 77;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_fails(units_parse_size(&x, bad[i]), ERR_USAGE,
@@ -124,7 +136,7 @@ START_TEST(what_does_not_fit_is_refused) {
     ck_assert_fails(units_parse_duration(&x, "2563h", 0), ERR_USAGE, "too large for a duration");
     ck_assert_int_eq(duration_of("2562h", 0), 2562 * 3600 * PS_PER_S);
     ck_assert_fails(units_parse_size(&x, "999999999999999999TB"), ERR_USAGE, "too large");
-    ck_assert_fails(units_parse_size(&x, "9999999999999999999"), ERR_USAGE, "is not a size");
+    ck_assert_fails(units_parse_size(&x, "9999999999999999999"), ERR_USAGE, "too large");
     ck_assert_fails(units_parse_duration(&x, "0.4ps", 0), ERR_USAGE,
                     "\"0.4ps\" is too small for a duration");
     ck_assert_int_eq(x, 77);

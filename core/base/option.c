@@ -62,8 +62,12 @@ static Status set_int(int64_t *out, const Option *o, const char *text) {
 static Status set_real(double *out, const Option *o, const char *text) {
     char *end;
     double value = strtod(text, &end);
+    if (*end == '%' && end > text) {
+        value /= 100;
+        end++;
+    }
     if (end == text || *end || !isfinite(value) || isspace((unsigned char)*text))
-        FAIL(ERR_USAGE, "\"%.60s\" is not a number: give one such as 0.01 or 1e-2", text);
+        FAIL(ERR_USAGE, "\"%.60s\" is not a number: give one such as 0.01, 1e-2 or 1%%", text);
     TRY(check_bounds(o, value, text));
     *out = value;
     return OK;
@@ -120,10 +124,7 @@ Status option_set(const Option *o, void *values, const char *text) {
     case OPTION_COUNT: ++*(int *)field; return OK;
     case OPTION_INT: return set_int(field, o, text);
     case OPTION_REAL: return set_real(field, o, text);
-    case OPTION_STRING:
-        if (!*text) FAIL(ERR_USAGE, "the value is empty: give %s", o->value);
-        *(const char **)field = text;
-        return OK;
+    case OPTION_STRING: *(const char **)field = text; return OK;
     case OPTION_CHOICE: return set_choice(field, o, text);
     case OPTION_SIZE:
     case OPTION_DURATION: return set_quantity(field, o, text);
@@ -189,6 +190,8 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
         const Option *o = near.best ? option_find(t, near.best, strlen(near.best)) : NULL;
         if (o && o->no) no = "no-";
     }
+    if (!near.best) near.best = option_named_otherwise(t, name);
+    if (!*word) word = "\"\"";
     if (!near.best) FAIL(ERR_USAGE, "%s %.80s (--help lists the options)", what, word);
     FAIL(ERR_USAGE, "%s %.80s (did you mean --%s%s?)", what, word, no, near.best);
 }
@@ -196,6 +199,7 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
 static Status read_value(Reader *r, const Option *o, const char *value, const char *spelling) {
     if (!value && r->next < r->end && !is_option(*r->next)) value = *r->next++;
     if (!value) FAIL(ERR_USAGE, "%s needs a value: give %s %s", spelling, spelling, o->value);
+    if (!*value) FAIL(ERR_USAGE, "%s: the value is empty: give %s", spelling, o->value);
     if (option_set(o, r->values, value) != OK)
         FAIL(ERR_USAGE, "%s: %s", spelling, status_message());
     return OK;

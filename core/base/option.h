@@ -58,8 +58,10 @@ typedef struct {
 
 // What --help TOPIC says besides.
 typedef struct {
-    const char *topic;  // the name of an option or a group
-    const char *text;   // sentences; "\n" begins a paragraph
+    const char *topic;   // the name of an option or a group
+    const char *text;    // sentences; "\n" begins a paragraph; NULL: none
+    const char *others;  // words that other programs have for it, which are no options here but
+                         // lead to it: "gpus np"; NULL: none
 } OptionDetail;
 
 typedef struct {

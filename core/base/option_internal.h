@@ -16,6 +16,9 @@ const Option *option_find_letter(const OptionTable *t, char letter);
 // The option that --help TOPIC names, as "ranks", "--ranks", "no-overlap", "q" or "-q".
 const Option *option_find_topic(const OptionTable *t, const char *topic);
 
+// The name of the option for which others use this word; NULL: none.
+const char *option_named_otherwise(const OptionTable *t, const char *word);
+
 // Parts of help: an option with its meaning; an example; words from `column` on, the cursor being
 // at `at`.
 void option_print(FILE *f, const Option *o, OptionHelp which);

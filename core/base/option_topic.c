@@ -14,6 +14,18 @@ static const char *detail_of(const OptionTable *t, const char *name) {
     return NULL;
 }
 
+const char *option_named_otherwise(const OptionTable *t, const char *word) {
+    size_t length = strlen(word);
+    for (int i = 0; i < t->detail_count && length; i++) {
+        const OptionDetail *d = &t->details[i];
+        if (!d->others || !option_find(t, d->topic, strlen(d->topic))) continue;
+        for (const char *at = d->others; (at = strstr(at, word)); at += length)
+            if ((at == d->others || at[-1] == ' ') && (!at[length] || at[length] == ' '))
+                return d->topic;
+    }
+    return NULL;
+}
+
 // Paragraphs.
 static void print_detail(FILE *f, const OptionTable *t, const char *name) {
     const char *text = detail_of(t, name);
@@ -135,6 +147,7 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
         if (t->options[i].name) nearest_offer(&near, t->options[i].name);
     nearest_offer(&near, "examples");
     nearest_offer(&near, "status");
+    if (!near.best) near.best = option_named_otherwise(t, near.word);
     if (near.best) FAIL(ERR_USAGE, "no help on %.80s (did you mean --help %s?)", topic, near.best);
     FAIL(ERR_USAGE, "no help on %.80s (--help alone lists options and topics)", topic);
 }

@@ -41,6 +41,7 @@ static const Unit COUNTS[] = {
     {"K", KILO, 1}, {0}};
 // clang-format on
 enum { PRINTED = 5 };
+static const int64_t LARGEST = INT64_C(1000000000000000000);  // 18 digits are below
 
 static const char SIZE_FORMS[] =
     "bytes, or a number with KiB, MiB, GiB, TiB, kB, MB, GB or TB, such as 64KiB";
@@ -55,7 +56,24 @@ typedef struct {
     int64_t digits;    // the number without its point
     int64_t fraction;  // 10 to the power of the digits after the point
     const char *unit;  // what follows
+    bool huge;         // too large to be kept; digits and fraction mean nothing
 } Number;
+
+// "e6", as people write large counts; `text` is behind the e.
+static const char *exponent_parse(Number *n, const char *text) {
+    int power = 0;
+    for (; isdigit((unsigned char)*text); text++)
+        if (power < 100) power = power * 10 + (*text - '0');
+    for (; power > 0 && n->digits; power--) {
+        if (n->fraction > 1)
+            n->fraction /= 10;
+        else if (n->digits < LARGEST / 10)
+            n->digits *= 10;
+        else
+            n->huge = true;
+    }
+    return text;
+}
 
 // At most 18 digits, so that `digits` cannot overflow.
 static bool number_parse(Number *n, const char *text) {
@@ -68,10 +86,16 @@ static bool number_parse(Number *n, const char *text) {
             continue;
         }
         if (!isdigit((unsigned char)*text)) break;
-        if (++count > 18) return false;
+        if (++count > 18) {
+            if (point) return false;
+            n->huge = true;
+            continue;
+        }
         n->digits = n->digits * 10 + (*text - '0');
         if (point) n->fraction *= 10;
     }
+    if (count && (*text == 'e' || *text == 'E') && isdigit((unsigned char)text[1]))
+        text = exponent_parse(n, text + 1);
     if (count && *text == ' ' && text[1]) text++;
     n->unit = text;
     return count > 0;
@@ -89,6 +113,7 @@ static Status quantity_parse(int64_t *out, const char *text, const char *what, c
         return OK;
     }
     if (!u->name) FAIL(ERR_USAGE, "\"%.60s\" is not a %s: give %s", text, what, forms);
+    if (n.huge) FAIL(ERR_USAGE, "\"%.60s\" is too large for a %s", text, what);
     Wide value = (Wide)n.digits * (Wide)u->scale, divisor = (Wide)n.fraction * (Wide)u->divisor;
     if (whole && value % divisor)
         FAIL(ERR_USAGE, "\"%.60s\" is not a %s: give %s", text, what, forms);

@@ -15,8 +15,8 @@
 #define PS_PER_MS INT64_C(1000000000)
 #define PS_PER_S INT64_C(1000000000000)
 
-// Parsing. A number with an optional fraction, at most one space, a unit; never negative. ERR_USAGE
-// says what was found and which forms are accepted, and leaves *out alone.
+// Parsing. A number with an optional fraction, or as 1e6, at most one space, a unit; never
+// negative. ERR_USAGE says what was found and which forms are accepted, and leaves *out alone.
 
 // Bytes: B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024), or nothing for bytes.
 Status units_parse_size(int64_t *bytes, const char *text) MUST_USE;
