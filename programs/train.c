@@ -6,6 +6,7 @@
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
+#include "parallel/run/calibrate.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
 
@@ -129,6 +130,57 @@ static void suggest(const TrainOptions *o) {
                 (long long)o->ranks);
 }
 
+// --- calibration
+
+static void show_part(void *context, int done, int total, const char *part) {
+    Progress *p = context;
+    p->total = total;
+    progress_update(p, done, clock_ns(), part);
+}
+
+// What a simulator wants to know of the host, beside the traces.
+static Status describe_host(const TrainOptions *o, const Job *job) {
+    Arena a = {0};
+    Machine m;
+    char path[4096];
+    Status s = train_machine_path(path, sizeof path, o->trace);
+    if (s == OK) s = calibrate(&m, &a, job, &(CalibrateOptions){.quick = true});
+    if (s == OK) s = machine_write(&m, path);
+    arena_finish(&a);
+    return s;
+}
+
+static Status measure_host(Machine *m, Arena *a, const TrainOptions *o, const Job *job) {
+    Progress p;
+    CalibrateOptions c = {
+        .row_count = o->calibrate_rows.count, .context = &p, .progress = show_part};
+    for (int i = 0; i < c.row_count; i++) c.rows[i] = o->calibrate_rows.items[i];
+    progress_init(&p, stderr, "calibrate", "parts", 0, o->quiet, clock_ns());
+    Status s = calibrate(m, a, job, &c);
+    progress_clear(&p);
+    return s;
+}
+
+static Status calibrate_host(const TrainOptions *o, const JobOptions *options) {
+    Job job;
+    Machine m;
+    Arena a = {0};
+    Status s = job_create(&job, options);
+    if (s == OK) s = train_check_outputs(o);
+    if (s == OK) s = measure_host(&m, &a, o, &job);
+    if (s == OK) s = machine_write(&m, o->calibrate);
+    if (s == OK) {
+        printf("%s\n%s on %s, %s, %lld rows a rank\n\n", m.name, m.calibration.model,
+               m.calibration.device, m.calibration.dtype, (long long)m.calibration.rows);
+        s = calibration_print(stdout, &m.calibration);
+    }
+    if (s == OK && !o->quiet && terminal_is(stderr))
+        fprintf(stderr, "next: sim --trace run/ --platform %s --ranks 8\n", o->calibrate);
+    arena_finish(&a);
+    job_destroy(&job);
+    return s;
+}
+
 static Status train(const TrainOptions *o, const JobOptions *options) {
     Job job;
     Training t = {0};
@@ -144,6 +196,7 @@ static Status train(const TrainOptions *o, const JobOptions *options) {
         progress_clear(&progress);
     }
     if (s == OK) s = report(o, &job, &t);
+    if (s == OK && !t.interrupted && o->trace) s = describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(o);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
@@ -181,7 +234,7 @@ static Status run(TrainOptions *o, Arena *a, int argc, char *argv[]) {
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
-    return train(o, &job);
+    return o->calibrate ? calibrate_host(o, &job) : train(o, &job);
 }
 
 int main(int argc, char *argv[]) {

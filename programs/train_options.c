@@ -5,6 +5,7 @@
 #include "core/base/terminal.h"
 #include "core/record/trace.h"
 #include "core/record/values.h"
+#include "parallel/run/calibrate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,6 +86,11 @@ static const Option options[] = {
      .initial = "0:0", .help = "which steps, both included"},
     {.name = "save", .kind = OPTION_STRING, AT(save), .value = "FILE",
      .help = "write parameters and optimiser state (safetensors)"},
+    {.name = "calibrate", .kind = OPTION_STRING, AT(calibrate), .value = "FILE",
+     .help = "measure this host for sim, write it as a machine (.yaml); do not train"},
+    {.name = "calibrate-rows", .kind = OPTION_LIST, AT(calibrate_rows), .value = "B,...",
+     .min = 1, .max = 1e7,
+     .help = "rows a rank to measure operations at, instead of the batch and 1/2, 1/4 of it"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the report as JSON"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no progress"},
     {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, AT(verbose),
@@ -102,6 +108,7 @@ static const OptionExample examples[] = {
     {"train --ranks 2 --steps 50 --trace run/", "one timeline per rank, for Perfetto"},
     {"train --ranks 2 --print-plan step", "what each rank will do in a step"},
     {"train --ranks 1 --shards 2 --steps 50", "bit for bit what two ranks compute"},
+    {"train --model linear --calibrate machine.yaml", "what this host can do, for sim --platform"},
 };
 
 const OptionTable train_options = {
@@ -135,10 +142,19 @@ static Status check_traces(const char *directory, int64_t ranks) {
         TRY(trace_path(path, sizeof path, directory, r, false));
         TRY(check_writable(path));
     }
+    char machine[4096];
+    TRY(train_machine_path(machine, sizeof machine, directory));
+    return check_writable(machine);
+}
+
+Status train_machine_path(char *out, size_t size, const char *directory) {
+    int length = snprintf(out, size, "%s/machine.yaml", directory);
+    if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "the path is too long");
     return OK;
 }
 
 Status train_check_outputs(const TrainOptions *o) {
+    if (o->calibrate) TRY(name_option(check_writable(o->calibrate), "--calibrate"));
     if (o->report) TRY(name_option(check_writable(o->report), "--report"));
     if (o->save) TRY(name_option(check_writable(o->save), "--save"));
     if (o->trace) TRY(name_option(check_traces(o->trace, o->ranks), "--trace"));
@@ -178,7 +194,28 @@ static Status check_plan_options(const TrainOptions *o, const OptionLine *line) 
     return OK;
 }
 
+// What belongs to training cannot be asked for besides a calibration.
+static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
+    static const char *const others[] = {"epochs", "steps",  "plan",         "print-plan", "report",
+                                         "trace",  "record", "record-steps", "save",       "json"};
+    if (!o->calibrate) {
+        if (option_given(line, "calibrate-rows"))
+            FAIL(ERR_USAGE, "--calibrate-rows says what --calibrate FILE measures; give both");
+        return OK;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (option_given(line, others[i]))
+            FAIL(ERR_USAGE, "--calibrate measures and does not train: leave out --%s", others[i]);
+    if (!ends_in(o->calibrate, ".yaml") && !ends_in(o->calibrate, ".yml"))
+        FAIL(ERR_USAGE, "--calibrate %s: the name of a machine file must end in .yaml",
+             o->calibrate);
+    if (o->calibrate_rows.count > CALIBRATE_ROWS)
+        FAIL(ERR_USAGE, "--calibrate-rows takes at most %d numbers", CALIBRATE_ROWS);
+    return OK;
+}
+
 static Status check_line(const TrainOptions *o, const OptionLine *line) {
+    TRY(check_calibration(o, line));
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
         o->batch != o->batch_per_rank * o->ranks)
         FAIL(ERR_USAGE,

@@ -9,11 +9,12 @@
 // Values as the table in train_options.c fills them.
 typedef struct {
     const char *model, *data, *plan, *trace, *record, *record_steps, *report, *save;
+    const char *calibrate;
     int64_t ranks, shards, accumulate, batch, batch_per_rank, epochs, steps, seed, timeout_ps;
     double learning_rate, momentum, weight_decay, test_fraction;
     int device, dtype, comm, all_reduce, optimizer, tail, print_plan, color;
     bool no_overlap, nesterov, json, quiet, verbose, version;
-    IntList buckets;
+    IntList buckets, calibrate_rows;
 } TrainOptions;
 
 enum { PRINT_PLAN_NO, PRINT_PLAN_STEP, PRINT_PLAN_LOWERED };  // TrainOptions.print_plan
@@ -25,6 +26,9 @@ extern const OptionTable train_options;
 enum { TRAIN_SETTINGS = 8 };
 Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
                          RunSetting settings[TRAIN_SETTINGS], Arena *a) MUST_USE;
+
+// The machine file of a directory of traces. ERR_USAGE when the name is too long.
+Status train_machine_path(char *out, size_t size, const char *directory) MUST_USE;
 
 // Find out before the first step, not after the last, that a result cannot be written. Makes the
 // directories that are asked for. ERR_IO.

@@ -48,10 +48,11 @@ static void bench_finish(Bench *b) {
 
 static void choose_rows(CalibrateOptions *o, const Job *job) {
     int64_t rows = calibrate_job_rows(job);
-    bool cut = !o->quick && !job->options.plan_file;
+    int64_t least = calibrate_least_rows(job);
     if (o->row_count) return;
-    for (int parts = 1; parts <= (cut ? 4 : 1); parts *= 2)
-        if (rows % parts == 0) o->rows[o->row_count++] = rows / parts;
+    o->rows[o->row_count++] = rows;
+    for (int parts = 2; parts <= 4 && !o->quick && !job->options.plan_file; parts *= 2)
+        if (rows % parts == 0 && rows / parts >= least) o->rows[o->row_count++] = rows / parts;
 }
 
 static Status measure_parts(Bench *b) {

@@ -80,7 +80,7 @@ Status calibrate_memory(Bench *b) MUST_USE;
 Status calibrate_step(Bench *b, int64_t rows) MUST_USE;  // the first time also the step as a whole
 bool calibrate_has_step(const Bench *b);  // a plan from a file for several ranks has none for one
 
-// Rows of a rank's batch in the job; shards of them.
-int64_t calibrate_job_rows(const Job *job);
+int64_t calibrate_job_rows(const Job *job);    // of a rank's batch
+int64_t calibrate_least_rows(const Job *job);  // one for each shard and micro-batch of a rank
 
 #endif

@@ -44,15 +44,19 @@ int64_t calibrate_job_rows(const Job *job) {
     return (o->batch + shards - 1) / shards * local_shards(job);
 }
 
+int64_t calibrate_least_rows(const Job *job) {
+    return (int64_t)local_shards(job) * job->options.micro_batches;
+}
+
 bool calibrate_has_step(const Bench *b) {
     return !b->job->options.plan_file || b->job->options.ranks == 1;
 }
 
 // One rank with the job's shards per rank. Its weights stay as they are, so that it can go on for
-// ever; every batch is full.
+// ever; every batch is full. *derived: it is to be destroyed, whatever comes back.
 static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     JobOptions o = from->options;
-    *derived = !o.plan_file && (o.ranks > 1 || rows != o.batch);
+    bool other = !o.plan_file && (o.ranks > 1 || rows != o.batch);
     o.shards = local_shards(from);
     o.ranks = 1;
     o.batch = rows;
@@ -60,7 +64,11 @@ static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     o.learning_rate = 0;
     o.record = o.trace = o.save = NULL;
     o.interrupt = NULL;
-    if (*derived) {
+    if (rows < calibrate_least_rows(from))
+        FAIL(ERR_USAGE, "%lld rows a rank are fewer than its %lld shards and micro-batches",
+             (long long)rows, (long long)calibrate_least_rows(from));
+    if (other) {
+        *derived = true;
         TRY(job_derive(out, from, &o));
     } else {
         *out = *from;
@@ -362,8 +370,8 @@ static Status measure(Bench *b, const Job *job, int64_t rows) {
 }
 
 Status calibrate_step(Bench *b, int64_t rows) {
-    Job job;
-    bool derived;
+    Job job = {0};
+    bool derived = false;
     TRY(bench_check(b));
     Status s = make_job(&job, b->job, rows, &derived);
     if (s == OK) s = measure(b, &job, rows);
