@@ -78,6 +78,7 @@ Status calibrate_waiting(Bench *b) MUST_USE;
 Status calibrate_collective(Bench *b) MUST_USE;
 Status calibrate_memory(Bench *b) MUST_USE;
 Status calibrate_step(Bench *b, int64_t rows) MUST_USE;  // the first time also the step as a whole
+Status calibrate_dispatch(Bench *b, const Job *one_rank) MUST_USE;
 bool calibrate_has_step(const Bench *b);  // a plan from a file for several ranks has none for one
 
 int64_t calibrate_job_rows(const Job *job);    // of a rank's batch
