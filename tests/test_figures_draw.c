@@ -13,9 +13,8 @@
 
 static FigureCase it;
 
-#define NEEDS_GNUPLOT()             \
-    if (!figure_case_has_gnuplot()) \
-    SKIP("gnuplot is not installed; the package gnuplot-nox brings it")
+#define NEEDS_GNUPLOT() \
+    if (!figure_case_has_gnuplot()) SKIP("%s", status_message())
 
 static void measure_and_simulate(void) {
     figure_case_init(&it, true);
@@ -65,7 +64,8 @@ START_TEST(throughput_shows_every_run_and_a_median_for_each_size) {
     for (int i = 0; i < 7; i++)
         ck_assert_msg(count("throughput.svg", labels[i]) == 1, "%s", labels[i]);
     ck_assert_int_eq(count("efficiency.svg", "xlink:href='#gpPt6' transform"), 7);
-    ck_assert_int_eq(count("scaling.svg", "xlink:href='#gpPt6' transform"), 14);  // both beside each other
+    ck_assert_int_eq(count("scaling.svg", "xlink:href='#gpPt6' transform"),
+                     14);  // both beside each other
     ck_assert_int_eq(count("scaling.svg", ">efficiency (%)<"), 1);
     ck_assert_int_eq(count("scaling.svg", ">Measured: A processor"), 1);  // one caption
     figure_case_finish(&it);
