@@ -86,9 +86,9 @@ static void write_series(Figure *f, const Scale *s, const Series *series, const 
 // Two points would make the line, but not where the axes are logarithmic and cut it.
 static void write_ideal(Figure *f, const Scale *s) {
     figure_block(f, "ideal");
-    double most = s->most * 1.02;
-    for (double ranks = s->least; ranks < most; ranks *= 2)
-        fprintf(f->data.stream, "ideal\t%.6g\t%.10g\t\t\t100\t\t\t\n", ranks, ranks * base_rate(s));
+    for (int64_t ranks = s->least; ranks < s->most; ranks *= 2)
+        fprintf(f->data.stream, "ideal\t%lld\t%.10g\t\t\t100\t\t\t\n", (long long)ranks,
+                (double)ranks * base_rate(s));
     fprintf(f->data.stream, "ideal\t%d\t%.10g\t\t\t100\t\t\t\n", s->most, s->most * base_rate(s));
 }
 

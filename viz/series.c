@@ -37,11 +37,17 @@ static int by_ranks(const void *left, const void *right) {
     return (a->ranks > b->ranks) - (a->ranks < b->ranks);
 }
 
-static Status check_model(const Report *first, const Report *r) {
-    if (strcmp(first->run.model, r->run.model))
-        FAIL(ERR_USAGE,
-             "reports of the models %s and %s cannot share a figure; give those of one model",
-             first->run.model, r->run.model);
+// What a figure says of one report must hold for all.
+static Status check_alike(const Report *first, const Report *r, FigureNotes *notes) {
+    const char *const words[][3] = {{"models", first->run.model, r->run.model},
+                                    {"devices", first->run.device, r->run.device},
+                                    {"types", first->run.dtype, r->run.dtype}};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(words[i][1], words[i][2]))
+            FAIL(ERR_USAGE, "reports of the %s %s and %s cannot share a figure; give those of one",
+                 words[i][0], words[i][1], words[i][2]);
+    if (strcmp(first->machine.cpu, r->machine.cpu) || first->machine.cores != r->machine.cores)
+        figure_note(notes, "reports are of several machines; captions name the first only");
     return OK;
 }
 
@@ -94,7 +100,7 @@ Status series_make(Series *s, Arena *a, const ReportList *list, FigureNotes *not
     if (!s->points) FAIL(ERR_MEMORY, "no memory for %d reports", list->count);
     for (int i = 0; i < list->count; i++) {
         const Report *r = list->reports[i];
-        TRY(check_model(list->reports[0], r));
+        TRY(check_alike(list->reports[0], r, notes));
         if (!has_speed(r)) {
             figure_note(notes, "a report of %d rank%s has no speed and is left out", r->run.ranks,
                         r->run.ranks == 1 ? "" : "s");
