@@ -345,6 +345,32 @@ START_TEST(a_plan_that_is_none_is_refused) {
 }
 END_TEST
 
+// What the run itself fills and reads must be as large as it takes it to be.
+START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "step " SMALL);
+    command_run(
+        &it,
+        "cd %s && sed 's/^tensor evaluate.rows  *i64 1/tensor evaluate.rows i64 2/' p > rows && "
+        "sed 's/^logical loss /logical extra f32 4x4 parameter\\n&/; "
+        "s/^tensor loss /tensor extra f32 2x4 parameter\\n&/' p > half && "
+        "sed 's/^tensor loss .*/&\\ntensor evaluate.gathered f64 1 scalar of=loss/' p > few && "
+        "sed 's/ phase=input/& after=load/' p > cycle",
+        dir);
+    ck_assert_int_eq(it.status, 0);
+    command_finish(&it);
+    refused(2, PARTS("its extent evaluate.rows is not a scalar of one i64"),
+            "--plan %s/rows " SMALL, dir);
+    refused(2, PARTS("half: parameter extra is not all of its logical tensor extra"),
+            "--plan %s/half " SMALL, dir);
+    refused(2, PARTS("few: evaluate.gathered has 1 elements of f64, expected 2 of f64"),
+            "--plan %s/few " SMALL, dir);
+    refused(2, PARTS("plan step: a cycle of 1 operation: load waits for load"),
+            "--plan %s/cycle " SMALL, dir);
+}
+END_TEST
+
 START_TEST(an_edit_that_breaks_a_plan_is_named) {
     char dir[64];
     snprintf(dir, sizeof dir, "%s", test_directory());
@@ -462,6 +488,7 @@ SUITE_SECONDS("train: bad input", 120, unknown_options_get_a_suggestion,
               damaged_gzip_data_are_told, models_whose_shapes_do_not_fit_are_told_by_line_and_layer,
               malformed_models_are_told_by_line, a_plan_for_another_run_is_refused,
               a_plan_that_is_none_is_refused, an_edit_that_breaks_a_plan_is_named,
+              an_edit_that_shrinks_what_the_run_fills_is_named,
               outputs_that_cannot_be_written_are_found_before_training,
               a_read_only_directory_is_told,
               one_trace_that_cannot_be_written_is_found_before_training,

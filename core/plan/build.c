@@ -6,23 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ALIASES_MAX = 16 };  // one after the other
+
 // Of one operation, so that what is computed from its bytes cannot overflow.
 static const int64_t OPERAND_BYTES_MAX = (int64_t)1 << 56;
 static const int64_t PROGRAM_BYTES_MAX = (int64_t)1 << 57;  // of all tensors
-
-Status program_add_name(Program *p, const char *name, int32_t *out) {
-    for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1) {
-        if (strcmp(p->names + at, name)) continue;
-        if (out) *out = at;
-        return OK;
-    }
-    int bytes = (int)strlen(name) + 1;
-    TRY(ARRAY_RESERVE(p->names, p->name_capacity, p->name_bytes + bytes));
-    memcpy(p->names + p->name_bytes, name, (size_t)bytes);
-    if (out) *out = p->name_bytes;
-    p->name_bytes += bytes;
-    return OK;
-}
 
 Status program_add_axis(Program *p, const char *name, int size, int *out) {
     if (p->axis_count == AXES)
@@ -128,6 +116,7 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
     memcpy(l.shape, spec->shape, sizeof l.shape);
     TRY(program_add_name(p, spec->name, &l.name));
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, p->logical_count + 1));
+    if (p->named[l.name].logical == NONE) p->named[l.name].logical = p->logical_count;
     if (out) *out = p->logical_count;
     p->logicals[p->logical_count++] = l;
     return OK;
@@ -152,6 +141,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     memcpy(t.placement, spec->placement, sizeof t.placement);
     if (t.extent >= p->tensor_count || t.alias >= p->tensor_count)
         FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
+    int depth = 0;
+    for (int32_t at = t.alias; at != NONE; at = p->tensors[at].alias)
+        if (++depth > ALIASES_MAX)
+            FAIL(ERR_PLAN, "tensor %s: more than %d aliases of aliases", spec->name, ALIASES_MAX);
     t.bytes = dtype_bytes((Dtype)t.dtype);
     for (int i = 0; i < t.dims; i++) {
         if (t.shape[i] < 1 || t.bytes > INT64_MAX / 4 / t.shape[i])
@@ -165,6 +158,7 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
+    p->named[t.name].tensor = p->tensor_count;
     if (out) *out = p->tensor_count;
     p->tensors[p->tensor_count++] = t;
     return OK;
@@ -218,6 +212,7 @@ static bool same_attrs(const Program *p, const Work *a, const OpSpec *spec) {
 // Work of equal name and content is shared.
 static int find_work(const Program *p, const Work *w, const OpSpec *spec) {
     for (int i = 0; i < p->work_count; i++) {
+        if (p->works[i].name != w->name) continue;
         Work other = p->works[i];
         other.attr_first = w->attr_first;
         if (!memcmp(&other, w, sizeof other) && same_attrs(p, &p->works[i], spec)) return i;

@@ -106,18 +106,12 @@ static Status read_typed(Reader *r, const char *what, int *dtype, int64_t shape[
     return reader_find(r, NAMED_ROLE, r->words[4], role);
 }
 
-static int find_logical(const Program *p, const char *name) {
-    for (int i = 0; i < p->logical_count; i++)
-        if (!strcmp(program_name(p, p->logicals[i].name), name)) return i;
-    return NONE;
-}
-
 static Status read_logical(Reader *r) {
     static const char *const keys[] = {"fan_in", "trainable", "tied_to", NULL};
     LogicalSpec s = {0};
     int dtype, role, tied_to = NONE, trainable, index;
     TRY(read_typed(r, "logical", &dtype, s.shape, &s.dims, &role));
-    if (find_logical(r->p, r->words[1]) != NONE)
+    if (program_find_logical(r->p, r->words[1]) != NONE)
         FAIL_LINE("logical tensor %s is there twice", r->words[1]);
     trainable = role == ROLE_PARAMETER;
     for (int i = 5; i < r->word_count; i++) {

@@ -322,10 +322,11 @@ static Status unknown_target(const Reader *r, const Target *t) {
 
 static Status find_target(const Reader *r, const Target *t, int *out) {
     int matches = 0, first = NONE;
+    int32_t name = program_find_name(r->p, t->name);
     for (int i = 0; i < r->plan->op_count; i++) {
         const Op *op = &r->plan->ops[i];
         if (t->sliced && (op->shard != t->slice[0] || op->micro_batch != t->slice[1])) continue;
-        if (strcmp(op_name(r->p, op), t->name)) continue;
+        if (r->p->works[op->work].name != name) continue;
         if (first == NONE) first = i;
         if (t->place != NONE && matches == t->place) {
             *out = i;

@@ -113,13 +113,25 @@ static const char *name_at(const Program *p, Named what, int i) {
     return NULL;
 }
 
-Status reader_find(const Reader *r, Named what, const char *word, int *out) {
+static bool find_named(const Program *p, Named what, const char *word, int *out) {
     const char *name;
-    for (int i = 0; (name = name_at(r->p, what, i)); i++) {
+    if (what == NAMED_TENSOR || what == NAMED_LOGICAL) {
+        int found =
+            what == NAMED_TENSOR ? program_find_tensor(p, word) : program_find_logical(p, word);
+        if (found != NONE) *out = found;
+        return found != NONE;
+    }
+    for (int i = 0; (name = name_at(p, what, i)); i++) {
         if (strcmp(name, word)) continue;
         *out = i;
-        return OK;
+        return true;
     }
+    return false;
+}
+
+Status reader_find(const Reader *r, Named what, const char *word, int *out) {
+    const char *name;
+    if (find_named(r->p, what, word, out)) return OK;
     Nearest near = {.word = word};
     for (int i = 0; (name = name_at(r->p, what, i)); i++) nearest_offer(&near, name);
     char quoted[64];
