@@ -121,8 +121,7 @@ static bool is_replay(const Sim *s) {
     if (!s->recorded) return false;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         if (given(s, changes[i])) return false;
-    const IntList *ranks = &s->o->ranks;
-    return !ranks->count || (ranks->count == 1 && ranks->items[0] == s->recording.ranks);
+    return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
 }
 
 // --gpus N: N and the powers of two below it, at most the last ROWS.

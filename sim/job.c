@@ -55,7 +55,7 @@ Status sim_job_recorded(SimJob *out, const RunInfo *run, const Program *program)
                     .plan_file = setting(run, "plan"),
                     .dtype = (Dtype)dtype,
                     .ranks = run->ranks,
-                    .shards = run->shards,
+                    .shards = run->shards == run->ranks ? 0 : run->shards,
                     .micro_batches = (int)micro_batches,
                     .batch = run->batch,
                     .seed = run->seed,
@@ -77,8 +77,6 @@ Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch
                  (long long)job->batch, job->ranks);
         out->batch = job->batch / job->ranks * ranks;
     }
-    if (job->shards && ranks != job->ranks)
-        out->shards = job->shards % job->ranks ? 0 : job->shards / job->ranks * ranks;
     out->ranks = ranks;
     int shards = shards_of(out);
     if (shards % ranks)

@@ -26,8 +26,8 @@ typedef struct {
 // understood.
 Status sim_job_recorded(SimJob *out, const RunInfo *run, const Program *program) MUST_USE;
 
-// The same on other ranks: with the batch per rank kept (weak scaling), or the global batch
-// (strong). ERR_USAGE, with what to try, for numbers that do not fit.
+// The same on other ranks, with as many shards: with the batch per rank kept (weak scaling), or the
+// global batch (strong). ERR_USAGE, with what to try, for numbers that do not fit.
 Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch) MUST_USE;
 
 // Its program, before lowering: what train --print-plan step prints for the same options. From a

@@ -89,7 +89,7 @@ static void print_brief(FILE *f, const OptionTable *t) {
     fputc('\n', f);
     for (int i = 0; i < t->option_count; i++)
         if (t->options[i].brief) option_print(f, &t->options[i], HELP_BRIEF);
-    fprintf(f, "  %-*sall options, and examples; --help NAME: more on one\n", HELP_COLUMN - 2,
+    fprintf(f, "  %-*sall options, examples; --help NAME: more on one\n", HELP_COLUMN - 2,
             "--help");
 }
 
