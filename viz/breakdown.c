@@ -4,8 +4,6 @@
 #include "viz/figures_internal.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <string.h>
 
 // What a reader meets in the key, in the order of BILL_LIST.
 static const char *const category_names[BILL_COUNT] = {
@@ -150,15 +148,7 @@ static Status write_figure(Figure *f, const Breakdown *b) {
     figure_set(f, "XMIN", b->sizes < 3 ? -1.0 : -0.6);
     figure_set(f, "XMAX", b->sizes < 3 ? b->sizes : b->sizes - 0.4);
     write_lists(f, b);
-    Words scaling = {0};
-    scaling.stream = open_memstream(&scaling.text, &scaling.length);
-    if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
-    say_scaling(scaling.stream, &b->measured, &b->simulated);
-    bool failed = fclose(scaling.stream) != 0;
-    if (!failed)
-        figure_set_text(f, "TITLE", "Where a step goes: %s, %s", f->run->run.model, scaling.text);
-    free(scaling.text);
-    if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
+    TRY(figure_set_title(f, "Where a step goes:", &b->measured, &b->simulated));
     write_caption(f, b);
     return add_facts(f, b);
 }
