@@ -23,8 +23,7 @@ START_TEST(brief_help_shows_the_options_marked_brief) {
         "  --ranks N                   ranks to start (default 1)\n"
         "  --data DIR|FILE             what to train on (default digits)\n"
         "  -q, --quiet                 no progress\n"
-        "  --help                      all options, and examples; --help NAME: more on "
-        "one\n");
+        "  --help                      all options, examples; --help NAME: more on one\n");
 }
 END_TEST
 

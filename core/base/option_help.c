@@ -89,7 +89,7 @@ static void print_brief(FILE *f, const OptionTable *t) {
     fputc('\n', f);
     for (int i = 0; i < t->option_count; i++)
         if (t->options[i].brief) option_print(f, &t->options[i], HELP_BRIEF);
-    fprintf(f, "  %-*sall options, and examples; --help NAME: more on one\n", HELP_COLUMN - 2,
+    fprintf(f, "  %-*sall options, examples; --help NAME: more on one\n", HELP_COLUMN - 2,
             "--help");
 }
 
@@ -126,8 +126,10 @@ static void print_full(FILE *f, const OptionTable *t) {
 }
 
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which) {
-    if (which == HELP_BRIEF) print_brief(f, t);
-    if (which == HELP_FULL) print_full(f, t);
+    if (which == HELP_BRIEF)
+        print_brief(f, t);
+    else
+        print_full(f, t);
 }
 
 static Status print_any(FILE *f, const OptionLine *l) {
