@@ -26,10 +26,11 @@ static volatile sig_atomic_t interrupts;
 // The first asks the ranks to stop, the second does not wait for them: they die with this process.
 static void on_interrupt(int signal_number) {
     static const char text[] = "\ntrain: stopping after this step; Ctrl-C again stops at once\n";
-    if (interrupts++) _exit(status_exit(ERR_INTERRUPTED));
     bool line_is_open = isatty(STDERR_FILENO);  // the progress line, and the terminal's ^C
-    if (write(STDERR_FILENO, text + !line_is_open, sizeof text - 1 - !line_is_open) < 0) {
+    size_t from = line_is_open ? 0 : 1, to = interrupts ? 1 : sizeof text - 1;
+    if (to > from && write(STDERR_FILENO, text + from, to - from) < 0) {
     }  // nobody is there to be told
+    if (interrupts++) _exit(status_exit(ERR_INTERRUPTED));
 }
 
 // Whoever started us with a signal ignored (nohup, a shell's background job) wants it so.
@@ -168,9 +169,10 @@ static void suggest(Log *l, const TrainOptions *o) {
     else if (o->trace)
         log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
                 o->trace, o->trace);
-    else if (o->ranks == 1)
+    else if (o->ranks == 1) {
         log_say(l, LOG_NOTE, "next: train --ranks 2    the same between two processes");
-    else
+        log_say(l, LOG_NOTE, "      train --help       what else can be asked for");
+    } else
         log_say(l, LOG_NOTE, "next: train --ranks %lld --trace run/    a timeline per rank",
                 (long long)o->ranks);
 }

@@ -1,93 +1,12 @@
 // SPDX-License-Identifier: MIT
 // `train` as a user meets it: run as a program, seen from outside.
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/data/safetensors.h"
-#include "core/record/report.h"
 #include "core/record/trace.h"
-#include "programs/train_options.h"
-#include "tests/command.h"
+#include "tests/train_command.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-
-// A run of well under a second: 255 training samples, so that an epoch has 4 batches of 64, 64, 64
-// and 63.
-#define SMALL "--model linear --data digits:count=300 --steps 6"
-
-static Command it, other;
-
-static void ck_success(int status) {
-    ck_assert_msg(status == 0, "exit status %d: %s", status, it.err);
-}
-
-static int count(const char *text, const char *part) {
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) n++;
-    return n;
-}
-
-// Every line of a text has at most 80 columns; how many lines it has.
-static int check_width(const char *text) {
-    int lines = 0, columns = 0;
-    for (const char *at = text; *at; at++) {
-        if (*at == '\n') {
-            ck_assert_msg(columns <= 80, "line %d has %d columns in\n%s", lines + 1, columns, text);
-            lines++;
-            columns = 0;
-        } else
-            columns += (*at & 0xC0) != 0x80;  // bytes that continue a character take none
-    }
-    return lines;
-}
-
-// --- help
-
-START_TEST(the_option_table_has_no_mistakes) { ck_assert_ok(option_check(&train_options)); }
-END_TEST
-
-START_TEST(every_example_of_the_help_runs) {
-    for (int i = 0; i < train_options.example_count; i++) {
-        ck_success(command_run(&it, "%s", train_options.examples[i].command));
-        ck_assert_msg(*it.out, "%s prints nothing", train_options.examples[i].command);
-        command_finish(&it);
-    }
-}
-END_TEST
-
-START_TEST(the_brief_help_fits_a_screen) {
-    ck_success(command_run(&it, "train -h"));
-    ck_assert_int_le(check_width(it.out), 24);
-    ck_assert_str_eq(it.err, "");
-    command_finish(&it);
-}
-END_TEST
-
-START_TEST(the_full_help_names_every_option_once) {
-    ck_success(command_run(&it, "train --help"));
-    check_width(it.out);
-    for (int i = 0; i < train_options.option_count; i++) {
-        const Option *o = &train_options.options[i];
-        char spelling[64];
-        if (o->kind == OPTION_HEADING) continue;
-        if (o->letter)
-            snprintf(spelling, sizeof spelling, "\n  -%c, --%s ", o->letter, o->name);
-        else
-            snprintf(spelling, sizeof spelling, "\n  --%s ", o->name);
-        ck_assert_msg(count(it.out, spelling) == 1, "--%s in\n%s", o->name, it.out);
-    }
-    command_finish(&it);
-}
-END_TEST
-
-START_TEST(the_version_says_what_is_built_in) {
-    ck_success(command_run(&it, "train --version"));
-    ck_assert_msg(strncmp(it.out, "train (Tandem) ", 15) == 0, "%s", it.out);
-    ck_assert(strstr(it.out, "\nparts: +blas") || strstr(it.out, "\nparts: -blas"));
-    ck_assert_int_eq(check_width(it.out), 2);
-    command_finish(&it);
-}
-END_TEST
+static Command other;
 
 // --- where output goes
 
@@ -114,6 +33,63 @@ START_TEST(quiet_says_nothing_on_stderr) {
         ck_assert(*it.out);
         command_finish(&it);
     }
+}
+END_TEST
+
+START_TEST(verbosity_is_counted) {
+    ck_success(command_run(&it, "train -v --ranks 2 " SMALL));
+    ck_assert(strstr(it.err, "  model    linear (built-in): 7.85k parameters"));
+    ck_assert(
+        strstr(it.err, "  data     digits:count=300,seed=1: 255 samples to train on, 45 held"));
+    ck_assert(strstr(it.err, "  ranks    2 as processes, pinned to cores in turn; device cpu\n"));
+    ck_assert(strstr(it.err, "\n  cores    ") && strstr(it.err, "\n  waiting  "));
+    ck_assert(strstr(it.err, "\n  buckets  "));
+    ck_assert_int_eq(count(it.err, "\n  ranks compute for "), 2);  // at each evaluation
+    ck_assert(strstr(it.err, "\n  rank 0 ") && strstr(it.err, "\n  rank 1 "));
+    ck_assert(!strstr(it.err, "plan step"));
+    command_finish(&it);
+    ck_success(command_run(&it, "train -vv --ranks 2 --no-overlap " SMALL));
+    ck_assert(strstr(it.err, "\n  plan step: ") && strstr(it.err, "\n    activations "));
+    ck_assert(strstr(it.err, "; after the backward pass\n"));
+    check_width(it.err);
+    command_finish(&it);
+    command_run(&it, "train -v --plan missing");
+    ck_assert(strstr(it.err, "train: --plan missing: No such file"));
+    ck_assert(strstr(it.err, "\n  ERR_INPUT, seen at "));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_log_keeps_what_was_said_and_progress) {
+    Arena a = {0};
+    char *text;
+    size_t length;
+    ck_success(command_run(&it, "train -q --color always --log l.txt --ranks 2 " SMALL));
+    ck_assert_str_eq(it.err, "");
+    ck_assert_ok(file_read(&text, &length, &a, command_path(&it, "l.txt")));
+    ck_assert_msg(
+        strncmp(text + 24, " note     train -q --color always --log l.txt --ranks 2 ", 56) == 0,
+        "%s", text);
+    ck_assert_int_eq(count(text, " progress train 100 % "), 1);
+    ck_assert_int_eq(count(text, " note     epoch 1  step 4 "), 1);
+    ck_assert(!strchr(text, '\033'));
+    command_finish(&it);
+    ck_assert_int_eq(
+        command_run(&it, "train -q --log l.txt --ranks 0 ; train --log l.txt --plan x"), 2);
+    ck_assert_ok(file_read(&text, &length, &a, command_path(&it, "l.txt")));
+    ck_assert_int_eq(count(text, " error    --plan x: No such file"), 1);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train -q --log /no/such/l.txt " SMALL), 1);
+    ck_assert(strstr(it.err, "train: --log /no/such/l.txt: it cannot be written: No such file"));
+    command_finish(&it);
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(options_after_a_mistake_hold_for_its_message) {
+    command_run(&it, "train --rnaks 2 --color always");
+    ck_assert_int_eq(count(it.err, "\033[1;31mtrain:\033[0m unknown option --rnaks"), 1);
+    command_finish(&it);
 }
 END_TEST
 
@@ -202,11 +178,23 @@ START_TEST(json_on_stdout_is_the_report) {
 }
 END_TEST
 
-static Report read_report(Arena *a, const char *name) {
-    Report r;
-    ck_assert_ok(report_read(&r, a, command_path(&it, name)));
-    return r;
+// The forms themselves are tested to the byte in test_report_plain.c.
+START_TEST(csv_and_plain_on_stdout_are_the_main_figures) {
+    ck_success(command_run(&it, "train -q --csv --seed 3 --ranks 2 " SMALL));
+    ck_assert_int_eq(strncmp(it.out, "schema,kind,model,", 18), 0);
+    ck_assert_int_eq(count(it.out, "\n"), 2);
+    ck_assert(strstr(it.out, "\ntandem.summary.v1,train,linear,\"name=ddp dp=2 "));
+    command_finish(&it);
+    ck_success(command_run(&it, "train -q --plain --color always --seed 3 " SMALL));
+    ck_assert_int_eq(strncmp(it.out, "schema tandem.summary.v1\nkind train\n", 36), 0);
+    ck_assert(strstr(it.out, "\nseed 3\n") && strstr(it.out, " ms\n"));
+    ck_assert(!strchr(it.out, '\033'));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train --csv --json " SMALL), 2);
+    ck_assert(strstr(it.err, "--json, --csv and --plain say how to print the report; give one"));
+    command_finish(&it);
 }
+END_TEST
 
 START_TEST(reports_are_written_as_json_markdown_and_html) {
     Arena a = {0};
@@ -315,114 +303,6 @@ START_TEST(printing_a_plan_trains_nothing_and_writes_nothing) {
 }
 END_TEST
 
-// --- interruption
-
-static bool rank0_lives(void) {
-    pid_t ranks[COMMAND_RANKS];
-    return command_ranks(&it, ranks) > 0;
-}
-
-// Start a run that would take hours, and let it make some steps: it says so.
-static void start_long(const char *options, bool terminal) {
-    char words[512];
-    snprintf(words, sizeof words,
-             "train --model linear --data digits:count=300 --steps 20000000 %s", options);
-    if (terminal)
-        command_start_on_terminal(&it, "%s", words);
-    else
-        command_start(&it, "%s", words);
-    while (strstr(options, "--ranks") && !strstr(options, "--comm") && !rank0_lives())
-        sleep_seconds(0.01);
-    sleep_seconds(0.5);
-}
-
-static void check_partial_report(void) {
-    Arena a = {0};
-    Report r = read_report(&a, "run.json");
-    ck_assert_int_gt(r.steps, 0);
-    ck_assert_int_lt(r.steps, 20000000);
-    ck_assert_int_eq(r.loss_count, r.steps);
-    arena_finish(&a);
-}
-
-START_TEST(an_interrupted_run_keeps_what_was_done) {
-    static const char *const ranks[] = {"", "--ranks 3", "--ranks 2 --comm thread",
-                                        "--ranks 2 --comm serial"};
-    static const int signals[] = {SIGINT, SIGTERM, SIGTERM, SIGINT};
-    for (int i = 0; i < 4; i++) {
-        char options[128];
-        snprintf(options, sizeof options, "%s --report run.json --save w.safetensors", ranks[i]);
-        start_long(options, false);
-        kill(it.pid, signals[i]);
-        command_wait(&it, 20);
-        ck_assert_msg(it.status == 130, "%s: %d: %s", ranks[i], it.status, it.err);
-        ck_assert(strstr(it.out, "linear on "));
-        ck_assert(strstr(it.err, "train: stopping after this step; Ctrl-C again stops at once\n"));
-        ck_assert_int_eq(count(it.err, "train: interrupted after step "), 1);
-        check_partial_report();
-        ck_assert(command_wrote(&it, "w.safetensors"));
-        ck_assert_int_eq(command_count_files(&it, ".partial"), 0);
-        command_finish(&it);
-    }
-}
-END_TEST
-
-// A terminal sends the signal to every process of the job.
-START_TEST(ctrl_c_on_a_terminal_ends_all_ranks_after_a_step) {
-    start_long("--ranks 2 --report run.json", true);
-    ck_assert_int_eq(write(it.terminal, "\003", 1), 1);
-    command_wait(&it, 20);
-    ck_assert_msg(it.status == 130, "%d: %s", it.status, it.out);
-    check_partial_report();
-    command_finish(&it);
-}
-END_TEST
-
-START_TEST(a_message_does_not_stand_in_the_line_of_progress) {
-    pid_t ranks[COMMAND_RANKS];
-    start_long("--ranks 2 --color never", true);
-    command_ranks(&it, ranks);
-    kill(ranks[1], SIGKILL);
-    command_wait(&it, 20);
-    ck_assert_int_eq(it.status, 4);
-    ck_assert_msg(strstr(it.out, "\r\033[Ktrain: rank 1 was lost"), "%s", it.out);
-    command_finish(&it);
-}
-END_TEST
-
-START_TEST(a_second_ctrl_c_ends_at_once) {
-    static const char *const comms[] = {"shm", "thread"};
-    for (int i = 0; i < 2; i++) {
-        pid_t ranks[COMMAND_RANKS];
-        char options[64];
-        snprintf(options, sizeof options, "--ranks 2 --timeout 60%s%s", i ? " --comm " : "",
-                 i ? comms[i] : "");
-        start_long(options, false);
-        command_ranks(&it, ranks);
-        if (i == 0) kill(ranks[1], SIGSTOP);  // now it cannot stop after a step
-        if (i == 1) kill(it.pid, SIGSTOP);    // both signals arrive at once
-        kill(it.pid, SIGINT);
-        sleep_seconds(0.2);
-        kill(it.pid, i == 0 ? SIGINT : SIGTERM);
-        kill(it.pid, SIGCONT);
-        command_wait(&it, 10);
-        ck_assert_msg(it.status == 130, "%d: %s", it.status, it.err);
-        ck_assert(!strstr(it.err, "interrupted after"));
-        command_finish(&it);
-    }
-}
-END_TEST
-
-START_TEST(who_was_started_with_interrupts_ignored_goes_on) {
-    command_start(&it, "sh -c 'trap \"\" INT; exec train --model linear --steps 2000'");
-    sleep_seconds(0.6);
-    kill(it.pid, SIGINT);
-    command_wait(&it, 60);
-    ck_assert_msg(it.status == 0, "%d: %s", it.status, it.err);
-    command_finish(&it);
-}
-END_TEST
-
 // --- what is learned
 
 START_TEST(two_ranks_compute_what_one_with_two_shards_does) {
@@ -472,17 +352,13 @@ START_TEST(mnist_is_learned_by_one_rank_and_by_two_to_the_same_bits) {
 END_TEST
 
 SUITE_SECONDS(
-    "train: the command line", 240, the_option_table_has_no_mistakes,
-    every_example_of_the_help_runs, the_brief_help_fits_a_screen,
-    the_full_help_names_every_option_once, the_version_says_what_is_built_in,
-    results_go_to_stdout_and_talk_to_stderr, quiet_says_nothing_on_stderr,
-    files_and_pipes_get_no_colour_unless_asked, a_terminal_gets_colour_and_one_line_of_progress,
-    no_color_and_dumb_terminals_get_no_escapes, a_full_disk_is_an_error,
-    json_on_stdout_is_the_report, reports_are_written_as_json_markdown_and_html,
+    "train_cli", 240, results_go_to_stdout_and_talk_to_stderr, quiet_says_nothing_on_stderr,
+    verbosity_is_counted, a_log_keeps_what_was_said_and_progress,
+    options_after_a_mistake_hold_for_its_message, files_and_pipes_get_no_colour_unless_asked,
+    a_terminal_gets_colour_and_one_line_of_progress, no_color_and_dumb_terminals_get_no_escapes,
+    a_full_disk_is_an_error, json_on_stdout_is_the_report,
+    csv_and_plain_on_stdout_are_the_main_figures, reports_are_written_as_json_markdown_and_html,
     every_rank_leaves_a_trace, saved_weights_can_be_read, chosen_steps_are_recorded,
     a_printed_plan_trains_to_the_same_weights, printing_a_plan_trains_nothing_and_writes_nothing,
-    an_interrupted_run_keeps_what_was_done, ctrl_c_on_a_terminal_ends_all_ranks_after_a_step,
-    a_message_does_not_stand_in_the_line_of_progress, a_second_ctrl_c_ends_at_once,
-    who_was_started_with_interrupts_ignored_goes_on,
     two_ranks_compute_what_one_with_two_shards_does, digits_tell_a_linear_model_from_the_net,
     mnist_is_learned_by_one_rank_and_by_two_to_the_same_bits)

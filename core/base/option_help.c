@@ -126,8 +126,10 @@ static void print_full(FILE *f, const OptionTable *t) {
 }
 
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which) {
-    if (which == HELP_BRIEF) print_brief(f, t);
-    if (which == HELP_FULL) print_full(f, t);
+    if (which == HELP_BRIEF)
+        print_brief(f, t);
+    else
+        print_full(f, t);
 }
 
 static Status print_any(FILE *f, const OptionLine *l) {
