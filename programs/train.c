@@ -52,7 +52,7 @@ static int fail(const TrainOptions *o, Status s) {
 static void show(void *context, const Job *job, const StepRecord *step,
                  const Evaluation *evaluation) {
     Progress *p = context;
-    char note[64];
+    char note[64] = "";  // of a loss there is nothing to say where nothing is computed
     if (evaluation) {
         progress_clear(p);
         if (!p->quiet)
@@ -61,7 +61,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
                     100 * evaluation->accuracy);
         return;
     }
-    snprintf(note, sizeof note, isnan(step->loss) ? "" : "loss %.4f", step->loss);
+    if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
     int64_t samples = (step->step + 1) * job->options.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
