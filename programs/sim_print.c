@@ -129,6 +129,13 @@ static void print_title(const Sweep *s) {
                s->setting->machine->host.cores, (long long)s->job->seed);
 }
 
+// How far a prediction can be trusted at all.
+static void print_noise(const Recording *r) {
+    const double most = 0.05;
+    printf("recorded steps: 8 of 10 within %.1f %% of their median%s\n", 100 * r->spread,
+           r->spread > most ? ": MACHINE TOO NOISY for a prediction within 10 %" : "");
+}
+
 // Where the costs of computation come from; and whether it would fit.
 static void print_sources(const Sweep *s) {
     const Prediction *p = &s->rows[s->count - 1];
@@ -144,6 +151,7 @@ static void print_sources(const Sweep *s) {
         printf(" of %s%s", units_print_size(have, room),
                p->memory_bytes > room ? ": DOES NOT FIT" : "");
     putchar('\n');
+    if (s->setting->recording) print_noise(s->setting->recording);
 }
 
 Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) {
