@@ -1,113 +1,413 @@
 // SPDX-License-Identifier: MIT
-// sim: parse the command line, read the recording, simulate, print.
-#include "core/base/table.h"
+// sim: parse the command line, read what was recorded, simulate, compare, print.
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/terminal.h"
 #include "core/plan/text.h"
-#include "programs/sim_options.h"
+#include "core/platform/device_model.h"
+#include "programs/sim_print.h"
 #include "programs/version.h"
-#include "sim/predict.h"
+#include "sim/ledger.h"
+#include "viz/figures.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-static int fail(const SimOptions *o, Status s) {
+enum { ROWS = 8 };  // that --gpus N prints at most
+
+// One invocation.
+typedef struct {
+    const SimOptions *o;
+    const OptionLine *line;
+    Arena *arena;
+    Log *log;
+    int argc;
+    const char *const *argv;
+    Recording recording;
+    bool recorded;
+    Machine machine;
+    SimSetting setting;
+    SimJob job;     // on its own number of ranks
+    IntList sizes;  // numbers of ranks to simulate
+    bool replay, strong;
+    const Report *measured;  // to compare with
+    int measured_count;
+} Sim;
+
+static int fail(Log *l, Status s) {
     fflush(stdout);
-    fprintf(stderr, "sim: %s\n", status_message());
-    if (o->verbose) fprintf(stderr, "sim: %s, seen at %s\n", status_name(s), status_place());
+    log_say(l, LOG_ERROR, "%s", status_message());
+    log_say(l, LOG_DETAIL, "%s, seen at %s", status_name(s), status_place());
     return status_exit(s);
 }
 
-static Status print_plan(const SimOptions *o, Arena *a, const Recording *r) {
+static bool given(const Sim *s, const char *name) { return option_given(s->line, name); }
+
+// --- what is asked for
+
+static Status check_line(const SimOptions *o, const OptionLine *line) {
+    TRY(job_values_check(&o->job, line));
+    if (o->gpus.count && o->ranks.count)
+        FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
+    if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
+        FAIL(ERR_USAGE, "--batch is of all ranks, --batch-per-rank of each; give one of the two");
+    if (o->require_plot && !o->plot && !o->preview)
+        FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
+    if (o->json + o->csv + o->plain > 1)
+        FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
+    if (o->point && o->gpus.count != 1)
+        FAIL(ERR_USAGE, "--point simulates just the one number that --gpus names");
+    return OK;
+}
+
+static Status read_reports(Sim *s) {
+    enum { REPORTS = 64 };
+    if (!s->o->compare) return OK;
+    Report *reports = ARENA_NEW(s->arena, Report, REPORTS);
+    char *names = arena_string(s->arena, s->o->compare), *end;
+    if (!reports || !names) FAIL(ERR_MEMORY, "out of memory for reports");
+    for (char *name = strtok_r(names, ",", &end); name; name = strtok_r(NULL, ",", &end)) {
+        if (s->measured_count == REPORTS)
+            FAIL(ERR_USAGE, "--compare takes at most %d reports", REPORTS);
+        TRY(report_read(&reports[s->measured_count++], s->arena, name));
+    }
+    s->measured = reports;
+    return OK;
+}
+
+// Options that were given change the recorded job; without a recording all of them make it.
+static Status make_job(Sim *s) {
+    const JobValues *v = &s->o->job;
+    SimJob plain = {.model = v->model,
+                    .device = s->o->gpus.count ? "timed" : "cpu",
+                    .plan_file = v->plan,
+                    .dtype = job_dtype(v),
+                    .ranks = 1,
+                    .shards = (int)v->shards,
+                    .micro_batches = (int)v->accumulate,
+                    .batch = v->batch_per_rank ? v->batch_per_rank : v->batch,
+                    .seed = v->seed,
+                    .sgd = job_sgd(v),
+                    .strategy = job_strategy(v)};
+    s->job = plain;
+    if (!s->recorded) return OK;
+    const Trace *t = &s->recording.traces[0];
+    TRY(sim_job_recorded(&s->job, &t->run, &t->program));
+    if (s->o->gpus.count) s->job.device = "timed";
+    if (given(s, "model")) s->job.model = plain.model;
+    if (given(s, "plan")) s->job.plan_file = plain.plan_file;
+    if (given(s, "dtype")) s->job.dtype = plain.dtype;
+    if (given(s, "accumulate")) s->job.micro_batches = plain.micro_batches;
+    if (given(s, "shards")) s->job.shards = plain.shards;
+    if (given(s, "all-reduce")) s->job.strategy.algorithm = plain.strategy.algorithm;
+    if (given(s, "no-overlap")) s->job.strategy.no_overlap = true;
+    if (given(s, "bucket-kib")) {
+        s->job.strategy.first_bucket_bytes = plain.strategy.first_bucket_bytes;
+        s->job.strategy.bucket_bytes = plain.strategy.bucket_bytes;
+    }
+    if (given(s, "momentum") || given(s, "nesterov") || given(s, "weight-decay"))
+        s->job.sgd = plain.sgd;
+    return OK;
+}
+
+// Is nothing asked for but the recorded run itself?
+static bool is_replay(const Sim *s) {
+    static const char *const changes[] = {
+        "gpus",           "platform",   "link",       "dilate",     "model",      "batch",
+        "batch-per-rank", "dtype",      "optimizer",  "momentum",   "nesterov",   "weight-decay",
+        "shards",         "accumulate", "all-reduce", "bucket-kib", "no-overlap", "plan"};
+    if (!s->recorded) return false;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        if (given(s, changes[i])) return false;
+    return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
+}
+
+// --gpus N: N and the powers of two below it, at most the last ROWS.
+static IntList sweep_of(const Sim *s) {
+    const SimOptions *o = s->o;
+    IntList list = o->gpus.count ? o->gpus : o->ranks;
+    if (o->gpus.count != 1 || o->point || o->job.plan) return list;
+    int64_t most = o->gpus.items[0];
+    list.count = 0;
+    for (int64_t n = 1; n < most; n *= 2) list.items[list.count++] = n;
+    list.items[list.count++] = most;
+    int extra = list.count > ROWS ? list.count - ROWS : 0;
+    for (int i = 0; i < list.count - extra; i++) list.items[i] = list.items[i + extra];
+    list.count -= extra;
+    return list;
+}
+
+static Status choose_sizes(Sim *s) {
+    s->sizes = sweep_of(s);
+    for (int i = 0; i < s->measured_count && !s->o->gpus.count && !s->o->ranks.count; i++) {
+        bool known = false;
+        for (int k = 0; k < s->sizes.count; k++)
+            known |= s->sizes.items[k] == s->measured[i].run.ranks;
+        if (!known && s->sizes.count < UNITS_LIST)
+            s->sizes.items[s->sizes.count++] = s->measured[i].run.ranks;
+    }
+    if (!s->sizes.count && s->recorded) s->sizes = (IntList){{s->recording.ranks}, 1};
+    // A global batch that is given, or train's default without devices, stays the same.
+    bool train_like = !s->recorded && !s->setting.devices && !given(s, "batch-per-rank");
+    s->strong = given(s, "batch") || train_like;
+    return OK;
+}
+
+static Status choose_machine(Sim *s) {
+    const SimOptions *o = s->o;
+    const char *name = o->platform ? o->platform : s->setting.devices ? "dgx-a100" : "laptop";
+    bool own = !o->platform && !s->setting.devices && s->recording.has_machine;
+    if (own)
+        s->machine = s->recording.machine;
+    else if (!o->platform && s->recorded && !s->setting.devices)
+        FAIL(ERR_USAGE,
+             "%s holds no machine.yaml that describes the host; give --platform FILE, which train "
+             "--calibrate FILE makes",
+             o->trace);
+    else
+        TRY(machine_read(&s->machine, s->arena, name));
+    if (o->link) TRY(link_parse(&s->setting.link, o->link));
+    s->setting.machine = &s->machine;
+    s->setting.recording = s->recorded ? &s->recording : NULL;
+    s->setting.dilation = (int64_t)llround(o->dilate * 1000);
+    return OK;
+}
+
+// --- doing it
+
+// The job on `ranks`, by the options' word for the batch, or keeping the batch per rank.
+static Status job_on(SimJob *out, const Sim *s, int ranks) {
+    const JobValues *v = &s->o->job;
+    SimJob base = s->job;
+    if (given(s, "batch-per-rank")) base.batch = v->batch_per_rank * base.ranks;
+    if (given(s, "batch")) base.batch = v->batch;
+    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, JOB_SETTINGS);
+    if (!settings) FAIL(ERR_MEMORY, "out of memory");
+    TRY(sim_job_resize(out, &base, ranks, s->strong));
+    if (s->recorded) return OK;
+    out->settings = settings;
+    return job_settings(settings, &out->setting_count, s->arena, v, ranks);
+}
+
+static Status print_plan(const Sim *s) {
     Program p = {0};
-    const RunInfo *run = &r->traces[0].run;
-    int ranks = o->ranks.count ? (int)o->ranks.items[o->ranks.count - 1] : r->ranks;
-    Status s = predict_program(&p, a, run, &r->traces[0].program, ranks);
-    if (s == OK) s = program_print(&p, stdout);
+    SimJob job;
+    int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
+    TRY(job_on(&job, s, ranks));
+    Status status = s->o->print_plan == PRINT_PLAN_LOWERED ? sim_job_lowered(&p, s->arena, &job)
+                                                           : sim_job_program(&p, s->arena, &job);
+    if (status == OK) status = program_print(&p, stdout);
     program_finish(&p);
+    return status;
+}
+
+static Status keep(const Sim *s, const Prediction *p) {
+    if (!strcmp(s->o->predictions, "none")) return OK;
+    return ledger_append(s->o->predictions, p, s->machine.name, s->argc, s->argv);
+}
+
+static Status predict_all(Sim *s, Prediction *rows) {
+    for (int i = 0; i < s->sizes.count; i++) {
+        SimJob job;
+        TRY(job_on(&job, s, (int)s->sizes.items[i]));
+        TRY(predict_job(&rows[i], s->arena, &job, &s->setting));
+        rows[i].report.run.argc = s->argc;
+        rows[i].report.run.argv = s->argv;
+        TRY(keep(s, &rows[i]));
+    }
+    return OK;
+}
+
+static const Prediction *row_of(const Prediction *rows, int count, int ranks) {
+    for (int i = 0; i < count; i++)
+        if (rows[i].report.run.ranks == ranks) return &rows[i];
+    return NULL;
+}
+
+static Status compare_all(const Sim *s, const Prediction *rows, int count) {
+    Comparison *c = ARENA_NEW(s->arena, Comparison, s->measured_count + 1);
+    char(*made)[CLOCK_TEXT] = arena_push(s->arena, (size_t)(s->measured_count + 1) * CLOCK_TEXT);
+    if (!c || !made) FAIL(ERR_MEMORY, "out of memory for comparisons");
+    for (int i = 0; i < s->measured_count; i++) {
+        const Prediction *p = row_of(rows, count, s->measured[i].run.ranks);
+        if (!p)
+            FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them",
+                 s->measured[i].run.ranks);
+        TRY(compare_reports(&c[i], s->arena, &s->measured[i], &p->report));
+        if (!p->replay) TRY(ledger_find(made[i], s->o->predictions, p->inputs));
+    }
+    if (!s->measured_count || s->o->json || s->o->csv || s->o->plain) return OK;
+    return print_comparisons(c, (const char(*)[CLOCK_TEXT])made, s->measured_count, s->o, s->arena);
+}
+
+// A sweep is a list of reports.
+static Status write_json(const Prediction *rows, int count, FILE *out) {
+    if (count == 1) return report_write_json(&rows[0].report, out);
+    for (int i = 0; i < count; i++) {
+        fputs(i ? ",\n" : "[\n", out);
+        TRY(report_write_json(&rows[i].report, out));
+    }
+    fputs("]\n", out);
+    return OK;
+}
+
+static bool ends_in(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n > m && !strcmp(s + n - m, end);
+}
+
+static Status write_report(const char *path, const Prediction *rows, int count) {
+    if (count == 1 || !ends_in(path, ".json")) return report_write(&rows[count - 1].report, path);
+    OutputFile f = {0};
+    TRY(file_create(&f, path));
+    Status s = write_json(rows, count, f.stream);
+    if (s == OK) return file_commit(&f);
+    file_discard(&f);
     return s;
 }
 
-static void print_replay(const Prediction *p, const Recording *r) {
-    double simulated = (double)p->step_ps * 1e-9;
-    printf("replay of %s on %d rank%s, batch %lld  [simulated from the median of each operation]\n",
-           r->traces[0].run.model, r->ranks, r->ranks == 1 ? "" : "s",
-           (long long)r->traces[0].run.batch);
-    printf("  step       %8.3f ms simulated  %8.3f ms measured (median)  %+.2f %%\n", simulated,
-           r->step_ms, 100 * (simulated / r->step_ms - 1));
-    for (int b = 0; b < BILL_COUNT; b++)
-        if (p->report.breakdown_ms[b] > 0)
-            printf("    %-12s %8.3f ms\n", bill_name((Bill)b), p->report.breakdown_ms[b]);
-}
-
-static Status print_predictions(Prediction *p, const SimOptions *o, Arena *a, const Recording *r,
-                                const Machine *m) {
-    static const TableColumn columns[] = {
-        {"ranks", true},        {"batch", true},      {"step ms", true},    {"samples/s", true},
-        {"speed-up", true},     {"efficiency", true}, {"compute ms", true}, {"contended", true},
-        {"exposed comm", true}, {"waiting", true}};
-    Table table;
-    table_init(&table, a, columns, sizeof columns / sizeof *columns);
-    double base = 0;
-    for (int i = 0; i < o->ranks.count; i++) {
-        TRY(predict_ranks(p, a, r, &m->host, (int)o->ranks.items[i]));
-        const double *ms = p->report.breakdown_ms;
-        double seconds = (double)p->step_ps * 1e-12, rate = (double)p->report.run.batch / seconds,
-               per_rank = rate / p->report.run.ranks;
-        if (i == 0) base = per_rank;
-        table_cell(&table, "%d", p->report.run.ranks);
-        table_cell(&table, "%lld", (long long)p->report.run.batch);
-        table_cell(&table, "%.3f", seconds * 1e3);
-        table_cell(&table, "%.0f", rate);
-        table_cell(&table, "%.2fx", rate / base);
-        table_cell(&table, "%.0f %%", 100 * per_rank / base);
-        const Bill shown[] = {BILL_COMPUTE, BILL_CONTENDED, BILL_EXPOSED_COMM, BILL_WAITING};
-        for (int k = 0; k < 4; k++) table_cell(&table, "%.3f", ms[shown[k]]);
+static Status show(const Sim *s, const Prediction *rows, int count) {
+    if (s->o->json)
+        TRY(write_json(rows, count, stdout));
+    else if (s->replay && !s->o->csv && !s->o->plain)
+        print_replay(&rows[0], &s->recording);
+    else {
+        const Sweep sweep = {rows, count, &s->setting, &s->job, s->strong};
+        TRY(print_sweep(&sweep, s->o, s->arena));
     }
-    printf("%s, weak scaling: %lld samples a rank, on %d cores of %s  [simulated]\n",
-           r->traces[0].run.model, (long long)(r->traces[0].run.batch / r->ranks), m->host.cores,
-           m->name);
-    return table_print(stdout, &table, TABLE_TEXT);
+    TRY(compare_all(s, rows, count));
+    return s->o->report ? write_report(s->o->report, rows, count) : OK;
 }
 
-static Status simulate(const SimOptions *o, Arena *a, const Recording *r) {
-    Prediction p = {0};
-    if (!o->ranks.count) {
-        TRY(predict_replay(&p, a, r));
-        if (!o->json) print_replay(&p, r);
-    } else {
-        Machine machine;
-        TRY(machine_read(&machine, a, o->platform));
-        if (!machine.is_host)
-            FAIL(ERR_USAGE,
-                 "--platform %s has devices, and --ranks are processes on a host; give a machine "
-                 "file with a host",
-                 o->platform);
-        TRY(print_predictions(&p, o, a, r, &machine));
+// --- figures
+
+static const int *sizes_known(const Sim *s, int *count) {
+    *count = s->recorded;
+    return &s->recording.ranks;
+}
+
+static ReportList list_reports(const Sim *s, const Prediction *rows, int count) {
+    const Report **list = ARENA_NEW(s->arena, const Report *, count + 1);
+    for (int i = 0; list && i < count; i++) list[i] = &rows[i].report;
+    return (ReportList){list, list ? count : 0};
+}
+
+static ReportList list_measured(const Sim *s) {
+    const Report **list = ARENA_NEW(s->arena, const Report *, s->measured_count + 1);
+    for (int i = 0; list && i < s->measured_count; i++) list[i] = &s->measured[i];
+    return (ReportList){list, list ? s->measured_count : 0};
+}
+
+static Status draw(const Sim *s, const Prediction *rows, int count) {
+    const SimOptions *o = s->o;
+    if (!o->plot && !o->preview) return OK;
+    bool host = !s->replay && !s->setting.devices;
+    FigureOptions f = {.directory = o->plot,
+                       .measured = list_measured(s),
+                       .simulated = list_reports(s, rows, count),
+                       .platform = s->replay ? NULL : s->machine.name,
+                       .oversubscribed_from = host ? s->machine.host.cores : 0,
+                       .argv = s->argv,
+                       .argc = s->argc,
+                       .require = o->require_plot,
+                       .preview = o->preview ? stdout : NULL,
+                       .preview_width = terminal_width(stdout),
+                       .preview_color = terminal_color(stdout, (TerminalColor)o->color)};
+    f.known_ranks = sizes_known(s, &f.known_count);
+    FigureNotes notes = {0};
+    Status status = figures_scaling(&f, &notes);
+    f.preview = NULL;
+    if (status == OK && o->plot && s->measured_count) status = figures_parity(&f, &notes);
+    if (status == OK && o->plot) status = figures_breakdown(&f, &notes);
+    for (int i = 0; i < notes.count; i++) log_say(s->log, LOG_NOTE, "%s", notes.lines[i]);
+    return status;
+}
+
+static void suggest(const Sim *s) {
+    if (!terminal_is(stderr) && s->argc > 1) return;
+    if (s->argc == 1) {
+        log_say(s->log, LOG_NOTE, "next: sim --gpus 1,2,4..64 --batch 4096    strong scaling");
+        log_say(s->log, LOG_NOTE, "next: train --ranks 2 --trace run/         record a run");
+        log_say(s->log, LOG_NOTE, "next: sim --trace run/                     simulate that run");
+    } else if (s->replay)
+        log_say(s->log, LOG_NOTE, "next: sim --trace %s --ranks 1,2,4    other numbers of ranks",
+                s->o->trace);
+    else if (!s->o->plot)
+        log_say(s->log, LOG_NOTE, "next: the same with --plot plots/ --preview    figures");
+}
+
+static Status simulate(Sim *s) {
+    Prediction *rows = ARENA_NEW(s->arena, Prediction, s->sizes.count + 1);
+    if (!rows) FAIL(ERR_MEMORY, "out of memory");
+    s->replay = is_replay(s);
+    if (s->replay)
+        TRY(predict_replay(&rows[0], s->arena, &s->recording));
+    else {
+        TRY(choose_machine(s));
+        TRY(predict_all(s, rows));
     }
-    machine_info_read(&p.report.machine);
-    if (o->report) TRY(report_write(&p.report, o->report));
-    return o->json ? report_write_json(&p.report, stdout) : OK;
+    TRY(show(s, rows, s->sizes.count));
+    TRY(draw(s, rows, s->sizes.count));
+    suggest(s);
+    return OK;
 }
 
-static Status run(const SimOptions *o, Arena *a) {
-    Recording r;
-    if (!o->trace) FAIL(ERR_USAGE, "give --trace DIR, a run that train --trace DIR recorded");
-    TRY(recording_read(&r, a, o->trace));
-    Status s = o->print_plan ? print_plan(o, a, &r) : simulate(o, a, &r);
-    recording_finish(&r);
-    return s;
+static Status run(Sim *s) {
+    TRY(check_line(s->o, s->line));
+    if (s->o->trace) {
+        TRY(recording_read(&s->recording, s->arena, s->o->trace));
+        s->recorded = true;
+    }
+    s->setting.devices = s->o->gpus.count > 0;
+    TRY(read_reports(s));
+    TRY(make_job(s));
+    TRY(choose_sizes(s));
+    if (s->o->print_plan) return print_plan(s);
+    return simulate(s);
+}
+
+// A full disk shows when the last of it is written.
+static Status flush_output(void) {
+    errno = 0;
+    if (fflush(stdout) || ferror(stdout))
+        FAIL(ERR_IO, "standard output could not be written: %s", strerror(errno ? errno : EIO));
+    return OK;
+}
+
+static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *argv[]) {
+    Status s = option_parse(line, o, sim->arena, &sim_options, argc, argv);
+    log_init(sim->log, "sim", stderr, o->quiet, o->verbose,
+             terminal_color(stderr, (TerminalColor)o->color));
+    TRY(s);
+    bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;
+    if (!what) o->gpus = (IntList){{8}, 1};  // something to look at
+    if (line->help != HELP_NONE) return option_show_help(line, stdout);
+    if (o->version) {
+        version_print("sim", stdout);
+        return OK;
+    }
+    if (o->log) TRY(log_open(sim->log, o->log));
+    return run(sim);
 }
 
 int main(int argc, char *argv[]) {
     Arena arena = {0};
+    Log log = {0};
     SimOptions o = {0};
     OptionLine line;
-    Status s = option_parse(&line, &o, &arena, &sim_options, argc, argv);
-    if (s == OK && line.help != HELP_NONE)
-        option_print_help(stdout, &sim_options, line.help);
-    else if (s == OK && o.version)
-        version_print("sim", stdout);
-    else if (s == OK)
-        s = run(&o, &arena);
-    int status = s == OK ? 0 : fail(&o, s);
+    Sim sim = {.o = &o,
+               .line = &line,
+               .arena = &arena,
+               .log = &log,
+               .argc = argc,
+               .argv = (const char *const *)argv};
+    Status s = start(&sim, &o, &line, argc, argv);
+    recording_finish(&sim.recording);
+    if (s == OK) s = flush_output();
+    int status = s == OK ? 0 : fail(&log, s);
+    if (log_close(&log) != OK) status = fail(&log, ERR_IO);
     arena_finish(&arena);
     return status;
 }

@@ -1,41 +1,78 @@
 // SPDX-License-Identifier: MIT
 #include "programs/sim_options.h"
 
+#include "core/base/terminal.h"
+
 #define AT(field) .at = offsetof(SimOptions, field)
 
 // clang-format off
 static const Option options[] = {
-    {.kind = OPTION_HEADING, .help = "What is simulated"},
-    {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
-     .help = "a recorded run: what train --trace DIR wrote"},
-    {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 64,
-     .brief = true, .help = "predict these numbers of ranks; without it the run is replayed"},
-    {.name = "platform", .kind = OPTION_STRING, AT(platform), .value = "NAME|FILE",
-     .initial = "laptop", .brief = true,
-     .help = "the host that the ranks of a prediction share: laptop, or a machine file"},
+    {.kind = OPTION_HEADING, .name = "machine", .help = "On what"},
+    {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .value = "N,N..", .min = 1, .max = 1 << 20,
+     .brief = true, .help = "so many devices; one number: it and the powers of two below"},
+    {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 4096,
+     .brief = true, .help = "so many ranks that share the cores of a host"},
+    {.name = "point", .kind = OPTION_FLAG, AT(point), .help = "just the number that --gpus names"},
+    {.name = "platform", .kind = OPTION_STRING, AT(platform), .value = "NAME|FILE", .brief = true,
+     .help = "dgx-a100, dgx-h100, dgx-v100, laptop, or a machine file"},
+    {.name = "link", .kind = OPTION_STRING, AT(link), .value = "BW,LATENCY",
+     .help = "one link a device to a switch, such as 1GB/s,50us, instead of the platform's"},
+    {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .value = "K", .initial = "1", .min = 1e-3,
+     .max = 1e6, .help = "make computation and links so much slower"},
 
-    {.kind = OPTION_HEADING, .help = "What is shown and kept"},
-    {.name = "print-plan", .kind = OPTION_FLAG, AT(print_plan),
-     .help = "print the plan for the last of --ranks, as train does; do not simulate"},
+    {.kind = OPTION_HEADING, .name = "job", .help = "What is simulated"},
+    {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
+     .help = "the run that train --trace DIR recorded: its job, and what its operations cost"},
+    JOB_ROW_MODEL(SimOptions),
+    JOB_ROWS_BATCH(SimOptions),
+    JOB_ROWS_TYPE_SEED(SimOptions),
+    JOB_ROW_OPTIMIZER(SimOptions),
+    JOB_ROWS_SGD(SimOptions),
+    JOB_ROWS_SHARDS(SimOptions),
+    JOB_ROWS_STRATEGY(SimOptions),
+    JOB_ROW_PLAN(SimOptions),
+
+    {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
+    {.name = "compare", .kind = OPTION_STRING, AT(compare), .value = "FILE,..", .brief = true,
+     .help = "measured beside simulated: reports of train --report FILE.json"},
+    {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = "no|step|lowered",
+     .initial = "no", .help = "print the plan, as --plan reads it, or as it runs; do not simulate"},
+    {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
+     .help = "write figures: data, gnuplot script and picture of each"},
+    {.name = "preview", .kind = OPTION_FLAG, AT(preview), .help = "a figure on the terminal"},
+    {.name = "require-plot", .kind = OPTION_FLAG, AT(require_plot),
+     .help = "fail when gnuplot is missing"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
-     .help = "write the last one's report: .json, .md or .html"},
-    {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the last one's report as JSON"},
+     .help = "write the reports (.json), or the last one's (.md, .html)"},
+    {.name = "predictions", .kind = OPTION_STRING, AT(predictions), .value = "FILE",
+     .initial = "predictions.jsonl", .help = "where every prediction is appended; none: nowhere"},
+    {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the reports as JSON"},
+    {.name = "csv", .kind = OPTION_FLAG, AT(csv), .help = "print the table as CSV"},
+    {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "print a line \"name value\" each"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no notes"},
+    {.name = "verbose", .letter = 'v', .kind = OPTION_COUNT, AT(verbose),
+     .help = "compare every operation; say where in the source an error arose"},
+    {.name = "log", .kind = OPTION_STRING, AT(log), .value = "FILE",
+     .help = "append messages, with the time, to this file"},
+    {.name = "color", .kind = OPTION_CHOICE, AT(color), .value = TERMINAL_COLOR_WORDS,
+     .initial = "auto", .help = "colours on a terminal"},
     {.name = "no-view", .kind = OPTION_FLAG, AT(no_view),
      .help = "open no window (there is none yet)"},
-    {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, AT(verbose),
-     .help = "say where in the source an error arose"},
     {.name = "version", .kind = OPTION_FLAG, AT(version), .help = "version and parts built in"},
 };
 // clang-format on
 
 static const OptionExample examples[] = {
+    {"sim --gpus 8", "the article's network on 1 to 8 A100"},
+    {"sim --gpus 1,2,4..64 --platform dgx-h100 --batch 4096", "strong scaling over nodes"},
     {"sim --trace run/", "replay a recorded run: simulated beside measured"},
-    {"sim --trace run/ --ranks 1,2,4", "the same job on other numbers of ranks"},
+    {"sim --trace run/ --ranks 1,2,4", "the same job on other numbers of ranks of this host"},
+    {"sim --gpus 4 --print-plan step", "what each of four devices would do in a step"},
 };
 
 const OptionTable sim_options = {
     .program = "sim",
-    .summary = "Simulate a recorded training run, on the ranks that were recorded or on others.",
+    .summary = "Simulate distributed training, as recorded or on other machines.",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .examples = examples,

@@ -6,11 +6,14 @@
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
+#include "programs/train_calibrate.h"
 #include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
+#include "viz/figures.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +71,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }
-    snprintf(note, sizeof note, "loss %.4f", step->loss);
+    snprintf(note, sizeof note, isnan(step->loss) ? "" : "loss %.4f", step->loss);
     int64_t samples = (step->step + 1) * job->options.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
@@ -125,7 +128,26 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     return OK;
 }
 
-static Status report(const TrainOptions *o, const Job *job, const Training *t) {
+// Figures of this run. What could not be drawn is told on standard error.
+static Status draw(const TrainOptions *o, const Report *r, Log *l) {
+    const FigureOptions figures = {.directory = o->plot,
+                                   .measured = {&r, 1},
+                                   .argv = r->run.argv,
+                                   .argc = r->run.argc,
+                                   .require = o->require_plot,
+                                   .preview = o->preview ? stdout : NULL,
+                                   .preview_width = terminal_width(stdout),
+                                   .preview_color =
+                                       terminal_color(stdout, (TerminalColor)o->color)};
+    FigureNotes notes = {0};
+    Status s = OK;
+    if (o->plot || o->preview) s = figures_learning(&figures, &notes);
+    if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
+    for (int i = 0; i < notes.count; i++) log_say(l, LOG_NOTE, "%s", notes.lines[i]);
+    return s;
+}
+
+static Status report(const TrainOptions *o, const Job *job, const Training *t, Log *l) {
     Arena a = {0};
     Report r;
     Status s = make_report(&r, &a, job, t);
@@ -135,13 +157,16 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t) {
     if (s == OK && o->plain) report_write_plain(&r, stdout);
     if (s == OK && !o->json && !o->csv && !o->plain)
         report_print(&r, stdout, terminal_color(stdout, (TerminalColor)o->color));
+    if (s == OK) s = draw(o, &r, l);
     arena_finish(&a);
     return s;
 }
 
 static void suggest(Log *l, const TrainOptions *o) {
     if (!terminal_is(stderr)) return;
-    if (o->trace)
+    if (o->plot)
+        log_say(l, LOG_NOTE, "next: open %s/learning.svg in a browser", o->plot);
+    else if (o->trace)
         log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
                 o->trace, o->trace);
     else if (o->ranks == 1) {
@@ -176,7 +201,8 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Status s = job_create(&job, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
-    if (s == OK) s = report(o, &job, &t);
+    if (s == OK) s = report(o, &job, &t, l);
+    if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
@@ -211,7 +237,7 @@ static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
 static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
-    RunSetting settings[TRAIN_SETTINGS];
+    RunSetting settings[JOB_SETTINGS];
     Status s = option_parse(&line, o, a, &train_options, argc, argv);
     log_init(l, "train", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
@@ -228,7 +254,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
-    return train(o, &job, l);
+    return o->calibrate ? train_calibrate(o, &job) : train(o, &job, l);
 }
 
 int main(int argc, char *argv[]) {

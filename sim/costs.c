@@ -2,6 +2,7 @@
 #include "sim/costs.h"
 
 #include "core/base/units.h"
+#include "core/platform/device_model.h"
 #include "core/record/report.h"
 
 #include <stdlib.h>
@@ -53,13 +54,24 @@ static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
     return count ? (int64_t)spread_of(s->values, count).median : NONE;
 }
 
-static int64_t median_gap(const Samples *s) {
-    for (int i = 0; i < s->step_count; i++) {
-        const StepRecord *step = &s->timeline->steps[s->steps[i]];
-        double duration = (double)(step->end_ps - step->start_ps);
-        s->values[i] = duration * (1 - timeline_coverage(s->timeline, step));
+// Time outside of spans: at the beginning of a step, and in the rest of it.
+static void median_gaps(const Samples *s, int64_t *turn_ps, int64_t *rest_ps) {
+    const Timeline *t = s->timeline;
+    for (int part = 0; part < 2; part++) {
+        for (int i = 0; i < s->step_count; i++) {
+            const StepRecord *step = &t->steps[s->steps[i]];
+            double duration = (double)(step->end_ps - step->start_ps);
+            int64_t first = step->end_ps;
+            for (int k = 0; k < step->span_count; k++)
+                if (t->spans[step->span_first + k].start_ps < first)
+                    first = t->spans[step->span_first + k].start_ps;
+            double turn = first > step->start_ps ? (double)(first - step->start_ps) : 0;
+            double gap = duration * (1 - timeline_coverage(t, step)) - turn;
+            s->values[i] = part == 0 ? turn : gap > 0 ? gap : 0;
+        }
+        *(part == 0 ? turn_ps : rest_ps) =
+            s->step_count ? (int64_t)spread_of(s->values, s->step_count).median : 0;
     }
-    return s->step_count ? (int64_t)spread_of(s->values, s->step_count).median : 0;
 }
 
 static void take_plan(Costs *c, const Samples *s, int plan, bool cpu_time) {
@@ -87,8 +99,10 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) {
         int ops = c->program->plans[k].op_count;
         if (s.step_count > longest &&
             ops) {  // the plan that ran most often says what dispatching costs
+            int64_t rest_ps;
             longest = s.step_count;
-            c->dispatch_ps = median_gap(&s) / ops;
+            median_gaps(&s, &c->turn_ps, &rest_ps);
+            c->dispatch_ps = rest_ps / ops;
         }
     }
     free(steps);
@@ -112,41 +126,99 @@ void costs_share(Costs *c, const Costs *from) {
                 }
         }
     if (!c->dispatch_ps) c->dispatch_ps = from->dispatch_ps;
+    if (!c->turn_ps) c->turn_ps = from->turn_ps;
 }
 
-// amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
-static int64_t time_at(int64_t amount, int64_t per_s, int permille) {
-    __int128 ps = (__int128)amount * PS_PER_S * 1000,
-             rate = (__int128)per_s * (permille ? permille : 1000);
-    return rate > 0 ? (int64_t)((ps + rate - 1) / rate) : 0;
+void costs_from_calibration(Costs *c, const Calibration *m) {
+    for (int k = 0; k < c->program->plan_count; k++)
+        for (int i = 0; i < c->program->plans[k].op_count; i++) {
+            const Work *w = &c->program->works[c->program->plans[k].ops[i].work];
+            const OperationTime *t = calibration_find(m, w->cost_key);
+            if (!c->ops[k][i].known && t && t->solo_ps.known)
+                c->ops[k][i] = (OpCost){t->solo_ps.median, SOURCE_CALIBRATED, true};
+        }
 }
 
-void costs_from_roofline(Costs *c, const DeviceModel *d) {
+void costs_corun(Costs *c, const HostModel *h, const Calibration *m) {
+    for (int k = 0; k < c->program->plan_count; k++)
+        for (int i = 0; i < c->program->plans[k].op_count; i++) {
+            const Op *op = &c->program->plans[k].ops[i];
+            if (is_communication(c->program, op)) continue;
+            const OperationTime *t =
+                m ? calibration_find(m, c->program->works[op->work].cost_key) : NULL;
+            bool both = t && t->solo_ps.known && t->corun_ps.known && t->solo_ps.median > 0;
+            __int128 ps = c->ops[k][i].ps;
+            ps = both ? ps * t->corun_ps.median / t->solo_ps.median : ps * h->corun_permille / 1000;
+            c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
+        }
+}
+
+Status costs_from_roofline(Costs *c, const DeviceModel *d) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || is_communication(c->program, op)) continue;
-            int64_t compute = time_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
-            int64_t memory =
-                time_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
-            c->ops[k][i] = (OpCost){(compute > memory ? compute : memory) + d->launch_ps,
-                                    SOURCE_ROOFLINE, true};
+            if (!device_model_knows(d, w)) return device_model_check(d, c->program);
+            c->ops[k][i] = (OpCost){device_model_ps(d, w), SOURCE_ROOFLINE, true};
+        }
+    return OK;
+}
+
+void costs_of_network(Costs *c) {
+    for (int k = 0; k < c->program->plan_count; k++)
+        for (int i = 0; i < c->program->plans[k].op_count; i++)
+            if (is_communication(c->program, &c->program->plans[k].ops[i]))
+                c->ops[k][i] = (OpCost){0, SOURCE_ROOFLINE, true};
+}
+
+void costs_dilate(Costs *c, int64_t thousandths) {
+    for (int k = 0; k < c->program->plan_count; k++)
+        for (int i = 0; i < c->program->plans[k].op_count; i++) {
+            __int128 ps = (__int128)c->ops[k][i].ps * thousandths / 1000;
+            c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
         }
 }
 
-// Directly in shared memory a rank reads its slice of every member's parts and writes it to every
+// amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
+static int64_t time_at(int64_t amount, int64_t per_s) {
+    __int128 ps = (__int128)amount * PS_PER_S;
+    return per_s > 0 ? (int64_t)((ps + per_s - 1) / per_s) : 0;
+}
+
+// The rate for pieces of a size: linear between the two sizes around it.
+static int64_t rate_at(const MemoryRate *rates, int count, int64_t bytes) {
+    int i = 0;
+    while (i < count && rates[i].bytes < bytes) i++;
+    if (i == 0) return rates[0].peer.median;
+    if (i == count) return rates[count - 1].peer.median;
+    const MemoryRate *a = &rates[i - 1], *b = &rates[i];
+    __int128 rise = (__int128)(b->peer.median - a->peer.median) * (bytes - a->bytes);
+    return a->peer.median + (int64_t)(rise / (b->bytes - a->bytes));
+}
+
+// Directly in shared memory a rank reads its piece of every member's parts and writes it to every
 // member; along a chain or around a ring about as much goes through every rank.
-void costs_from_host(Costs *c, const HostModel *h) {
+static int64_t share_ps(const Program *p, const Work *w, const HostModel *h, const Calibration *m) {
+    int64_t bytes = w->payload_bytes * (w->parts + 1);
+    bool table = m && m->reduce_count && m->reduce[0].peer.known;
+    int64_t rate =
+        table ? rate_at(m->reduce, m->reduce_count, w->payload_bytes / p->groups[w->group].size)
+              : h->fold_bytes_per_s;
+    int64_t fixed = m && m->collective_ps.known ? m->collective_ps.median : h->dispatch_ps;
+    return fixed + time_at(bytes, rate);
+}
+
+void costs_from_host(Costs *c, const HostModel *h, const Calibration *m) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
             const Work *w = &c->program->works[op->work];
             if (c->ops[k][i].known || !is_communication(c->program, op)) continue;
-            int64_t bytes = w->payload_bytes * (w->parts + 1);
-            c->ops[k][i] =
-                (OpCost){time_at(bytes, h->fold_bytes_per_s, 1000), SOURCE_CALIBRATED, true};
+            c->ops[k][i] = (OpCost){share_ps(c->program, w, h, m), SOURCE_CALIBRATED, true};
         }
+    if (!c->dispatch_ps) c->dispatch_ps = h->dispatch_ps;
+    if (!c->turn_ps) c->turn_ps = h->turn_ps;
 }
 
 Status costs_complete(const Costs *c, int plan) {

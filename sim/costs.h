@@ -20,6 +20,7 @@ typedef struct {
     const Program *program;  // borrowed
     OpCost *ops[PLANS];      // per plan, per operation, in the arena
     int64_t dispatch_ps;     // the executor's own time per operation
+    int64_t turn_ps;         // what a rank does per step besides
 } Costs;
 
 Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;
@@ -27,20 +28,36 @@ Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;
 // From a recorded timeline of the same program: the median of each operation over the recorded
 // executions of its plan but the first (the warm-up, unless it is the only one). Computations and
 // host work: their duration, or with `cpu_time` (ranks shared cores) the CPU time of the thread;
-// communication: the CPU time of the rank's share. Start times are not read. dispatch_ps: the
-// median step's time outside all spans, per operation.
+// communication: the CPU time of the rank's share. Start times are not read, but for how long a
+// step takes until its first span begins (turn_ps) and what of it lies outside all spans
+// otherwise, per operation (dispatch_ps), in the median step.
 Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) MUST_USE;
 
 // For operations still unknown: computations of another program with the same cost key.
 void costs_share(Costs *c, const Costs *from);
 
 // For operations still unknown: flops and bytes against the peaks of a device, whichever takes
-// longer, plus its launch time (Williams et al., Roofline, 2009).
-void costs_from_roofline(Costs *c, const DeviceModel *d);
+// longer, plus its launch time (Williams et al., Roofline, 2009). ERR_USAGE: it has no peak for a
+// type that the program computes in.
+Status costs_from_roofline(Costs *c, const DeviceModel *d) MUST_USE;
 
-// For communication still unknown, in the memory of a host: a rank's share of the bytes that its
-// schedule reads and writes, at the host's rate.
-void costs_from_host(Costs *c, const HostModel *h);
+// For operations still unknown: what was measured alone under the same cost key.
+void costs_from_calibration(Costs *c, const Calibration *m);
+
+// Computation takes longer while other cores work: as much as was measured of the same cost key
+// (calibration; NULL: none), else by the host's factor.
+void costs_corun(Costs *c, const HostModel *h, const Calibration *m);
+
+// For communication still unknown, in the memory of a host: a fixed time, and a rank's share of the
+// bytes that its schedule reads and writes, at the calibrated rate for pieces of that size, else at
+// the host's (calibration NULL).
+void costs_from_host(Costs *c, const HostModel *h, const Calibration *m);
+
+// Communication has its time from the network: nothing of the rank's own.
+void costs_of_network(Costs *c);
+
+// All costs times so many thousandths, rounded down.
+void costs_dilate(Costs *c, int64_t thousandths);
 
 // Is every operation of a plan known? ERR_FAILED names the first that is not.
 Status costs_complete(const Costs *c, int plan) MUST_USE;

@@ -2,171 +2,142 @@
 #include "sim/predict.h"
 
 #include "core/base/units.h"
-#include "core/plan/check.h"
-#include "core/platform/device_traits.h"
-#include "parallel/strategy/strategy.h"
+#include "core/plan/text.h"
+#include "sim/simulate.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-// --- reading
+enum { STEPS = 3 };  // simulated: the first begins on all ranks at once, the last is what repeats
 
-static double median_step_ms(const Timeline *t, int plan) {
-    double *ms = malloc(((size_t)t->step_count + 1) * sizeof *ms), median = (double)NAN;
-    int count = 0, seen = 0;
-    for (int i = 0; ms && i < t->step_count; i++) {
-        const StepRecord *s = &t->steps[i];
-        if (s->plan != plan || !s->complete || seen++ == 0) continue;
-        ms[count++] = (double)(s->end_ps - s->start_ps) * 1e-9;
-    }
-    if (count) median = spread_of(ms, count).median;
-    free(ms);
-    return median;
+// One run of the simulator.
+typedef struct {
+    const Program *program;
+    const Costs *const *costs;
+    const HostModel *host;  // or
+    const TopologyOptions *topology;
+    int plan, ranks, steps;
+    int64_t batch;
+} Run;
+
+// --- what a prediction depends on
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    for (int i = 0; i < 8; i++) hash = (hash ^ (value >> 8 * i & 0xff)) * 1099511628211u;
+    return hash;
 }
 
-static Status read_costs(Recording *r, Arena *a) {
-    r->costs = ARENA_NEW(a, Costs, r->ranks);
-    if (!r->costs) FAIL(ERR_MEMORY, "out of memory for the costs of %d ranks", r->ranks);
-    r->step_ms = 0;
-    for (int k = 0; k < r->ranks; k++) {
-        TRY(costs_init(&r->costs[k], a, &r->traces[k].program));
-        TRY(costs_from_timeline(&r->costs[k], &r->traces[k].timeline, false));
-        r->step_ms += median_step_ms(&r->traces[k].timeline, r->plan) / r->ranks;
-    }
-    return OK;
+static uint64_t mix_link(uint64_t hash, const LinkModel *l) {
+    return mix(mix(hash, (uint64_t)l->bytes_per_s), (uint64_t)l->latency_ps);
 }
 
-Status recording_read(Recording *r, Arena *a, const char *path) {
-    *r = (Recording){0};
-    TRY(trace_read_all(&r->traces, &r->ranks, a, path));
-    r->plan = program_find_plan(&r->traces[0].program, "step");
-    Status s = OK;
-    if (r->traces[0].run.ranks != r->ranks)
-        s = status_fail(ERR_INPUT, __FILE__, __LINE__,
-                        "%s has the traces of %d of %d ranks; a simulation needs all", path,
-                        r->ranks, r->traces[0].run.ranks);
-    else if (r->plan == NONE)
-        s = status_fail(ERR_FORMAT, __FILE__, __LINE__,
-                        "%s: the recorded program has no plan \"step\"", path);
-    else
-        s = read_costs(r, a);
-    if (s != OK) recording_finish(r);
+static uint64_t mix_place(uint64_t hash, const Run *run) {
+    if (run->topology) {
+        const TopologyOptions *t = run->topology;
+        hash =
+            mix(mix(mix(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node), t->shared_rail);
+        return mix_link(mix_link(hash, &t->link), &t->rail);
+    }
+    const HostModel *h = run->host;
+    const int64_t facts[] = {h->cores,   h->spin_ps,           h->poll_ps,
+                             h->wake_ps, h->wake_same_core_ps, h->yield_ps};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) hash = mix(hash, (uint64_t)facts[i]);
+    return hash;
+}
+
+static Status hash_inputs(uint64_t *out, const Run *run) {
+    char *text = NULL;
+    size_t size = 0;
+    uint64_t hash = 14695981039346656037u;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
+    Status s = program_print(run->program, f);
+    fclose(f);
+    for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+    free(text);
+    for (int r = 0; r < run->ranks; r++) {
+        hash =
+            mix(mix(hash, (uint64_t)run->costs[r]->dispatch_ps), (uint64_t)run->costs[r]->turn_ps);
+        for (int i = 0; i < run->program->plans[run->plan].op_count; i++)
+            hash = mix(hash, (uint64_t)run->costs[r]->ops[run->plan][i].ps);
+        if (r + 1 < run->ranks && run->costs[r] == run->costs[r + 1]) break;  // one for all
+    }
+    *out = mix(mix_place(hash, run), (uint64_t)run->steps);
     return s;
-}
-
-void recording_finish(Recording *r) {
-    for (int k = 0; k < r->ranks; k++) trace_finish(&r->traces[k]);
-    *r = (Recording){0};
-}
-
-// --- the program of the job on other ranks
-
-static const char *setting(const RunInfo *run, const char *key) {
-    for (int i = 0; i < run->strategy_count; i++)
-        if (!strcmp(run->strategy[i].key, key)) return run->strategy[i].value;
-    return NULL;
-}
-
-// What a run of one rank does not say of its strategy is as train's defaults.
-static Status read_strategy(StrategyOptions *out, const RunInfo *run) {
-    IntList caps = {.items = {4, 32}, .count = 2};
-    const char *buckets = setting(run, "bucket_kib"), *algorithm = setting(run, "all_reduce"),
-               *overlap = setting(run, "overlap");
-    if (buckets) TRY(units_parse_list(&caps, buckets));
-    int found = algorithm ? algorithm_find(algorithm, (int)strlen(algorithm)) : ALGORITHM_DIRECT;
-    if (caps.count != 2 || found < 0)
-        FAIL(ERR_FORMAT, "the trace's strategy has bucket_kib %s and all_reduce %s", buckets,
-             algorithm);
-    *out = (StrategyOptions){.first_bucket_bytes = caps.items[0] * 1024,
-                             .bucket_bytes = caps.items[1] * 1024,
-                             .no_overlap = overlap && !strcmp(overlap, "false"),
-                             .algorithm = (Algorithm)found};
-    return OK;
-}
-
-static Sgd read_sgd(const Program *p) {
-    for (int w = 0; w < p->work_count; w++)
-        if (p->works[w].kind == KIND_SGD)
-            return (Sgd){work_real(p, &p->works[w], 0), work_real(p, &p->works[w], 1),
-                         work_attr(p, &p->works[w], 2) != 0};
-    return (Sgd){0};
-}
-
-Status predict_program(Program *out, Arena *a, const RunInfo *run, const Program *recorded,
-                       int ranks) {
-    if (run->batch % run->ranks)
-        FAIL(ERR_USAGE,
-             "the recorded batch of %lld is uneven over %d ranks, so there is no batch per rank to "
-             "keep",
-             (long long)run->batch, run->ranks);
-    Model model;
-    StrategyOptions strategy;
-    const char *accumulate = setting(run, "accumulate");
-    TRY(model_read(&model, a, run->model));
-    TRY(read_strategy(&strategy, run));
-    const StepSpec spec = {.dtype = (Dtype)dtype_find(run->dtype, (int)strlen(run->dtype)),
-                           .batch = run->batch / run->ranks * ranks,
-                           .shards = run->shards / run->ranks * ranks,
-                           .micro_batches = accumulate ? atoi(accumulate) : 1,
-                           .evaluation_rows = EVALUATION_ROWS,
-                           .sgd = read_sgd(recorded),
-                           .data_axis_size = ranks};
-    return strategy_program(out, &model, &spec, &strategy);
 }
 
 // --- simulating
 
-typedef struct {
-    const Program *program;
-    const Costs *const *costs;
-    const HostModel *host;
-    int plan, ranks;
-    int64_t batch;
-    bool corun;
-} Step;
-
-static Status create_timelines(Timeline *lines, Timeline **pointers, const Step *step) {
-    for (int r = 0; r < step->ranks; r++) {
-        TRY(timeline_create(&lines[r], r, 1, step->program->plans[step->plan].op_count + 1));
+static Status create_timelines(Timeline *lines, Timeline **pointers, const Run *run) {
+    for (int r = 0; r < run->ranks; r++) {
+        int spans = run->steps * run->program->plans[run->plan].op_count + 1;
+        TRY(timeline_create(&lines[r], r, run->steps, spans));
         pointers[r] = &lines[r];
     }
     return OK;
 }
 
-static Status simulate_step(Prediction *out, Arena *a, const Step *step, Timeline *lines) {
-    Timeline **pointers = ARENA_NEW(a, Timeline *, step->ranks);
-    const Program **programs = ARENA_NEW(a, const Program *, step->ranks);
-    if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", step->ranks);
-    TRY(create_timelines(lines, pointers, step));
-    const SimulateOptions o = {.program = step->program,
-                               .costs = step->costs,
-                               .host = step->host,
-                               .plan = step->plan,
-                               .ranks = step->ranks,
-                               .corun = step->corun};
-    TRY(simulate_host(pointers, &o));
-    for (int r = 0; r < step->ranks; r++) {
-        programs[r] = step->program;
-        lines[r].steps[0].rows = (int32_t)step->batch;
-        lines[r].steps[0].loss = (double)NAN;
-        if (lines[r].steps[0].end_ps > out->step_ps) out->step_ps = lines[r].steps[0].end_ps;
-    }
-    return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
-                                 step->ranks);
+static Status simulate(Timeline *const lines[], const Run *run) {
+    const SimulateOptions o = {.program = run->program,
+                               .costs = run->costs,
+                               .plan = run->plan,
+                               .ranks = run->ranks,
+                               .steps = run->steps};
+    if (run->topology) return simulate_devices(lines, &o, run->topology);
+    return simulate_host(lines, &o, run->host);
 }
 
-static Status simulate(Prediction *out, Arena *a, const Step *step, const RunInfo *run) {
-    Timeline *lines = ARENA_NEW(a, Timeline, step->ranks);
-    if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", step->ranks);
-    Status s = simulate_step(out, a, step, lines);
-    for (int r = 0; r < step->ranks; r++) timeline_destroy(&lines[r]);
-    out->report.run = *run;
-    out->report.run.kind = "sim";
-    out->report.run.ranks = step->ranks;
-    out->report.run.shards = run->shards / run->ranks * step->ranks;
-    out->report.run.batch = step->batch;
+static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
+    Timeline **pointers = ARENA_NEW(a, Timeline *, run->ranks);
+    const Program **programs = ARENA_NEW(a, const Program *, run->ranks);
+    if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
+    TRY(create_timelines(lines, pointers, run));
+    TRY(simulate(pointers, run));
+    out->step_ms = 0;
+    for (int r = 0; r < run->ranks; r++) {
+        programs[r] = run->program;
+        for (int i = 0; i < run->steps; i++) {
+            lines[r].steps[i].rows = (int32_t)run->batch;
+            lines[r].steps[i].loss = (double)NAN;
+        }
+        const StepRecord *last = &lines[r].steps[run->steps - 1];
+        out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 / run->ranks;
+    }
+    return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
+                                 run->ranks);
+}
+
+static void count_sources(Prediction *out, const Run *run) {
+    const Plan *plan = &run->program->plans[run->plan];
+    for (int i = 0; i < plan->op_count; i++) {
+        bool communicates =
+            kind_class((Kind)run->program->works[plan->ops[i].work].kind) == CLASS_COMMUNICATION;
+        if (!communicates) out->operations[run->costs[0]->ops[run->plan][i].source]++;
+    }
+    for (int m = 0; m < MEMORY_COUNT; m++)
+        out->memory_bytes += program_memory(run->program, (Memory)m);
+}
+
+static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) {
+    Timeline *lines = ARENA_NEW(a, Timeline, run->ranks);
+    if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
+    TRY(hash_inputs(&out->inputs, run));
+    count_sources(out, run);
+    Status s = run_steps(out, a, run, lines);
+    for (int r = 0; r < run->ranks; r++) timeline_destroy(&lines[r]);
+    out->report.loss_count = 0;  // nothing was learned
+    out->report.run = (RunInfo){.kind = "sim",
+                                .model = job->model,
+                                .device = job->device,
+                                .comm = run->topology ? "network" : "shm",
+                                .dtype = dtype_name(job->dtype),
+                                .ranks = run->ranks,
+                                .shards = job->shards ? job->shards : job->ranks,
+                                .batch = job->batch,
+                                .seed = job->seed,
+                                .strategy = job->settings,
+                                .strategy_count = job->setting_count};
     return s;
 }
 
@@ -175,53 +146,117 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
     if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
     for (int k = 0; k < r->ranks; k++) costs[k] = &r->costs[k];
-    const HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX, .corun_permille = 1000};
-    const RunInfo *run = &r->traces[0].run;
-    return simulate(out, a,
-                    &(Step){.program = &r->traces[0].program,
-                            .costs = costs,
-                            .host = &host,
-                            .plan = r->plan,
-                            .ranks = r->ranks,
-                            .batch = run->batch},
-                    run);
+    HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX};
+    if (r->has_machine && r->machine.is_host) {
+        host.poll_ps = r->machine.host.poll_ps;
+        if (r->ranks > r->machine.host.cores) host = r->machine.host;
+    }
+    SimJob job;
+    TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
+    return execute(out, a,
+                   &(Run){.program = &r->traces[0].program,
+                          .costs = costs,
+                          .host = &host,
+                          .plan = r->plan,
+                          .ranks = r->ranks,
+                          .steps = 1,
+                          .batch = job.batch},
+                   &job);
 }
 
-static Status lower_for(Program *p, const RunInfo *run, int ranks) {
-    const DeviceTraits *traits = device_traits(run->device);
-    if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", run->device);
-    TRY(plan_check((const Program *const[]){p}, NULL, ranks));
-    return program_lower(p, traits);
+// --- predicting
+
+// Nodes of the machine's kind, as many as the ranks need; or with a link given, one switch.
+static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) {
+    const Machine *m = s->machine;
+    *t = (TopologyOptions){.nodes = 1, .devices_per_node = ranks, .link = s->link};
+    t->link.latency_ps /= 2;  // of each of the two hops
+    if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
+    if (s->link.bytes_per_s || ranks == 1) return OK;
+    int per_node = m->devices_per_node;
+    *t = (TopologyOptions){.nodes = (ranks + per_node - 1) / per_node,
+                           .devices_per_node = per_node,
+                           .link = m->link,
+                           .rail = m->rail};
+    if (per_node > 1 && !m->link.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "the machine %s has no link between its devices; give one, --link 25GB/s,1us",
+             m->name);
+    if (per_node == 1) t->link = m->rail;
+    if (t->nodes > 1 && !m->rail.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
+             "--link 25GB/s,1us",
+             ranks, t->nodes, m->name, per_node);
+    return OK;
 }
 
-static Status predict_with(Prediction *out, Arena *a, const Recording *r, const HostModel *host,
-                           int ranks, Program *p) {
-    const RunInfo *run = &r->traces[0].run;
+static void dilate_link(LinkModel *l, int64_t thousandths) {
+    l->latency_ps = (int64_t)((__int128)l->latency_ps * thousandths / 1000);
+    int64_t rate = (int64_t)((__int128)l->bytes_per_s * 1000 / thousandths);
+    l->bytes_per_s = l->bytes_per_s && rate < 1 ? 1 : rate;
+}
+
+static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
+                              const SimSetting *s, Costs *costs) {
+    TopologyOptions topology;
+    TRY(place_devices(&topology, s, run->ranks));
+    TRY(costs_from_roofline(costs, &s->machine->device));
+    costs_of_network(costs);
+    if (s->dilation && s->dilation != 1000) {
+        costs_dilate(costs, s->dilation);
+        dilate_link(&topology.link, s->dilation);
+        dilate_link(&topology.rail, s->dilation);
+    }
+    run->topology = &topology;
+    return execute(out, a, run, job);
+}
+
+static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *job,
+                           const SimSetting *s, Costs *costs) {
+    if (!s->machine->is_host)
+        FAIL(ERR_USAGE,
+             "the machine %s has devices, and --ranks are processes that share a host's cores; "
+             "give --gpus, or a machine file with a host",
+             s->machine->name);
+    const HostModel *host = &s->machine->host;
+    const Calibration *calibration = s->machine->is_calibrated ? &s->machine->calibration : NULL;
+    bool alone = !s->recording || s->recording->ranks == 1;  // was it measured alone?
+    if (s->recording) costs_share(costs, &s->recording->costs[0]);
+    if (calibration) costs_from_calibration(costs, calibration);
+    TRY(costs_from_roofline(costs, &s->machine->device));
+    if (alone && run->ranks > 1 && host->cores > 1) costs_corun(costs, host, calibration);
+    costs_from_host(costs, host, calibration);
+    run->host = host;
+    return execute(out, a, run, job);
+}
+
+static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s,
+                           Program *p) {
     Costs known;
-    const Costs **costs = ARENA_NEW(a, const Costs *, ranks);
-    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", ranks);
-    TRY(predict_program(p, a, run, &r->traces[0].program, ranks));
-    TRY(lower_for(p, run, ranks));
+    const Costs **costs = ARENA_NEW(a, const Costs *, job->ranks);
+    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->ranks);
+    TRY(sim_job_lowered(p, a, job));
     TRY(costs_init(&known, a, p));
-    costs_share(&known, &r->costs[0]);
-    costs_from_host(&known, host);
-    for (int k = 0; k < ranks; k++) costs[k] = &known;
-    return simulate(out, a,
-                    &(Step){.program = p,
-                            .costs = costs,
-                            .host = host,
-                            .plan = program_find_plan(p, "step"),
-                            .ranks = ranks,
-                            .batch = run->batch / run->ranks * ranks,
-                            .corun = ranks > r->ranks},
-                    run);
+    for (int k = 0; k < job->ranks; k++) costs[k] = &known;
+    Run run = {.program = p,
+               .costs = costs,
+               .plan = program_find_plan(p, "step"),
+               .ranks = job->ranks,
+               .steps = STEPS,
+               .batch = job->batch};
+    return s->devices ? predict_devices(out, a, &run, job, s, &known)
+                      : predict_host(out, a, &run, job, s, &known);
 }
 
-Status predict_ranks(Prediction *out, Arena *a, const Recording *r, const HostModel *host,
-                     int ranks) {
+Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s) {
     *out = (Prediction){0};
     Program p = {0};
-    Status s = predict_with(out, a, r, host, ranks, &p);
+    Status status = predict_with(out, a, job, s, &p);
     program_finish(&p);
-    return s;
+    if (status != OK) return status;
+    out->report.machine.cores = s->devices ? job->ranks : s->machine->host.cores;
+    snprintf(out->report.machine.cpu, sizeof out->report.machine.cpu, "%s%s%s", s->machine->name,
+             s->devices ? ": " : "", s->devices ? s->machine->device.name : "");
+    return OK;
 }

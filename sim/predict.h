@@ -1,45 +1,40 @@
 // SPDX-License-Identifier: MIT
-// The simulator's facade: from recorded traces to one simulated step, of the recorded run (a
-// replay) or of the same job on other numbers of ranks (a prediction).
+// The simulator's facade: what a job would take on a machine (a prediction), or what a recorded run
+// takes when its operations are put together again (a replay).
 #ifndef SIM_PREDICT_H
 #define SIM_PREDICT_H
 
-#include "core/nn/model.h"
 #include "core/record/report.h"
-#include "core/record/trace.h"
-#include "sim/simulate.h"
+#include "sim/job.h"
+#include "sim/recording.h"
+#include "sim/topology.h"
 
-// The recorded run.
+// Where it runs.
 typedef struct {
-    Trace *traces;  // one per rank, in the arena; finish with recording_finish()
-    int ranks;
-    Costs *costs;    // per rank, in the arena
-    int plan;        // the training step's
-    double step_ms;  // median of the recorded steps without the first, mean over ranks
-} Recording;
+    const Machine *machine;
+    const Recording *recording;  // whose costs are known; NULL: none
+    bool devices;      // every rank has a device of the machine; else ranks share the host's cores
+    LinkModel link;    // with a bandwidth: one link a rank, to a switch, instead of the machine's
+    int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
+} SimSetting;
 
-// Read a directory of traces, all ranks. ERR_INPUT, ERR_FORMAT.
-Status recording_read(Recording *r, Arena *a, const char *path) MUST_USE;
-void recording_finish(Recording *r);  // safe on a zeroed Recording
-
-// One simulated step. `report.run` borrows from the recording.
+// One simulated run of a few steps. `report.run` borrows from the job.
 typedef struct {
     Report report;
     bool replay;
-    int64_t step_ps;  // of the slowest rank
+    double step_ms;                // of the last step
+    int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
+    uint64_t inputs;               // hash of all that it depends on
+    int64_t memory_bytes;          // planned on a rank
 } Prediction;
 
 // Replay: the median of each operation, ordered by dependencies alone, every rank with a core of
-// its own.
+// its own (or the recorded machine's, where ranks outnumber cores).
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) MUST_USE;
 
-// The recorded job on `ranks` ranks of a host, at the recorded batch per rank: computations cost
-// what operations of the same cost key did; communication what the host's rates say.
-Status predict_ranks(Prediction *out, Arena *a, const Recording *r, const HostModel *host,
-                     int ranks) MUST_USE;
-
-// The program of that job, before lowering: what train --print-plan prints for the same numbers.
-Status predict_program(Program *out, Arena *a, const RunInfo *run, const Program *recorded,
-                       int ranks) MUST_USE;
+// The job on that machine. What an operation costs: as recorded under the same cost key; else as
+// calibrated under that key; else by the device's peaks. Communication: as the machine's rates, or
+// its links, say. ERR_USAGE, ERR_PLAN.
+Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s) MUST_USE;
 
 #endif

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Executes one plan on every rank of a host: discrete events in integer picoseconds. A rank is one
-// thread that does what the executor does (parallel/run/executor.c): serve communication, run what
-// is ready, else wait. Ranks share cores (processor sharing); a waiting rank spins, then sleeps.
+// Executes one plan on every rank of a machine: discrete events in integer picoseconds.
+//
+// On a host a rank is one thread that does what the executor does (parallel/run/executor.c): serve
+// communication, run what is ready, else wait. Ranks share cores; a waiting rank spins, then
+// sleeps. On devices every lane of a rank works by itself, and collectives are messages on a
+// network.
 #ifndef SIM_SIMULATE_H
 #define SIM_SIMULATE_H
 
 #include "core/record/timeline.h"
 #include "sim/costs.h"
+#include "sim/topology.h"
 
 typedef struct {
     const Program *program;     // lowered; of all ranks
     const Costs *const *costs;  // per rank
-    const HostModel *host;
     int plan, ranks;
-    bool corun;  // multiply computation by the host's co-run factor when several cores work
+    int steps;  // executions of the plan, one after the other; 0: one
 } SimulateOptions;
 
-// Append one execution of the plan, beginning at 0, to the timeline of each rank. ERR_FAILED, with
+// Ranks are pinned to the cores of `host` in turn. A core is shared by the ranks on it that have
+// work (processor sharing).
+Status simulate_host(Timeline *const timelines[], const SimulateOptions *options,
+                     const HostModel *host) MUST_USE;
+
+// Rank r has device r of `topology`, alone.
+Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,
+                        const TopologyOptions *topology) MUST_USE;
+
+// Both append the executions to the timeline of each rank, the first from 0 on. ERR_FAILED, with
 // who waits for whom on which operation, when the ranks cannot go on.
-Status simulate_host(Timeline *const timelines[], const SimulateOptions *options) MUST_USE;
 
 #endif

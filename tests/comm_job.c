@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/comm_job.h"
 
+#include "core/base/clock.h"
 #include "tests/testing.h"
 
 #include <stdio.h>
@@ -67,17 +68,23 @@ CommWorld *job_world(CommKind kind, int ranks, int64_t timeout_ms) {
     return w;
 }
 
+CommWorld *job_linked_world(CommKind kind, int ranks, int64_t pool_bytes, const StarLink *link) {
+    CommWorld *w;
+    ck_assert_ok(comm_world_create(&w, kind, ranks, pool_bytes, &(CommOptions){.link = *link}));
+    return w;
+}
+
 Status job_complete(Comm *c, CommRequest *r) {
     for (;;) {
         bool done;
         TRY(comm_test(c, r, &done));
         if (done) return OK;
-        TRY(comm_idle(c, &(const CommRequest *){r}, 1));
+        TRY(comm_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
 }
 
 Status job_call(Comm *c, const CommCall *call, CommRequest *r) {
-    TRY(comm_start(c, call, r));
+    TRY(comm_start(c, call, r, clock_ns()));
     return job_complete(c, r);
 }
 

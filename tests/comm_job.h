@@ -33,6 +33,7 @@ struct Job {
 
 void *job_memory(size_t size);                                       // that processes share
 CommWorld *job_world(CommKind kind, int ranks, int64_t timeout_ms);  // of pools of JOB_POOL bytes
+CommWorld *job_linked_world(CommKind kind, int ranks, int64_t pool_bytes, const StarLink *link);
 void job_start(Job *job, CommWorld *w, CommKind kind, int ranks, JobBody *body, void *context);
 void job_join(Job *job);
 void job_run(CommWorld *w, CommKind kind, int ranks, JobBody *body, void *context);  // both

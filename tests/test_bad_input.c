@@ -70,7 +70,10 @@ START_TEST(unknown_options_get_a_suggestion) {
     refused(2, PARTS("unknown option --zero-bubble", "--help lists the options"), "--zero-bubble");
     refused(2, PARTS("unexpected argument run/", "--help"), "run/");
     refused(2, PARTS("--comm", "\"thraed\"", "did you mean thread?"), "--comm thraed");
-    refused(2, PARTS("--device", "\"tpu\" is not one of reference, cpu"), "--device tpu");
+    refused(2, PARTS("no device \"tpu\"", "reference, cpu and timed:PLATFORM"), "--device tpu");
+    refused(2, PARTS("no device \"refrence\"", "did you mean reference?"), "--device refrence");
+    refused(2, PARTS("\"timed\" needs a machine", "timed:laptop"), "--device timed");
+    refused(2, PARTS("no machine \"laptp\"", "did you mean laptop?"), "--device timed:laptp");
     refused(2, PARTS("no model \"nett\"", "did you mean net?"), "--model nett");
     refused(2, PARTS("--ranks needs a value"), "--ranks");
 }
@@ -104,6 +107,26 @@ START_TEST(contradictions_are_refused) {
     refused(2, PARTS("--record-steps", "5:1"), "--record x --record-steps 5:1");
     refused(2, PARTS("--report run.txt", ".json, .md or .html"), "--report run.txt");
     refused(2, PARTS("--save: the value is empty: give FILE"), "--save=");
+}
+END_TEST
+
+START_TEST(what_a_timed_device_and_a_link_cannot_do_is_said) {
+    refused(2, PARTS("timed:laptop computes nothing that --save could keep"),
+            "--device timed:laptop --save x");
+    refused(2, PARTS("timed:laptop computes nothing that --record could keep"),
+            "--device timed:laptop --record x");
+    refused(2, PARTS("--dilate slows what is modelled", "timed:PLATFORM or --link"), "--dilate 2");
+    refused(2, PARTS("--dilate: 0 is too small"), "--dilate 0 --device timed:laptop");
+    refused(2, PARTS("--link:", "\"fast\" is not a link", "1GB/s,50us"), "--link fast");
+    refused(2, PARTS("--link:", "\"1GB\" is not a bandwidth"), "--link 1GB,50us");
+    refused(2, PARTS("--comm serial", "--link needs --comm thread or shm"),
+            "--ranks 2 --comm serial --link 1GB/s,50us");
+    refused(2, PARTS("--comm serial", "a timed device needs --comm thread or shm"),
+            "--ranks 2 --comm serial --device timed:dgx-a100");
+    refused(2, PARTS("laptop has no link between devices, which 2 ranks need", "--link"),
+            "--ranks 2 --device timed:laptop");
+    refused(2, PARTS("dgx-a100 has 1 node(s) of 8 devices", "16 ranks", "--link"),
+            "--ranks 16 --device timed:dgx-a100");
 }
 END_TEST
 
@@ -322,6 +345,32 @@ START_TEST(a_plan_that_is_none_is_refused) {
 }
 END_TEST
 
+// What the run itself fills and reads must be as large as it takes it to be.
+START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "step " SMALL);
+    command_run(
+        &it,
+        "cd %s && sed 's/^tensor evaluate.rows  *i64 1/tensor evaluate.rows i64 2/' p > rows && "
+        "sed 's/^logical loss /logical extra f32 4x4 parameter\\n&/; "
+        "s/^tensor loss /tensor extra f32 2x4 parameter\\n&/' p > half && "
+        "sed 's/^tensor loss .*/&\\ntensor evaluate.gathered f64 1 scalar of=loss/' p > few && "
+        "sed 's/ phase=input/& after=load/' p > cycle",
+        dir);
+    ck_assert_int_eq(it.status, 0);
+    command_finish(&it);
+    refused(2, PARTS("its extent evaluate.rows is not a scalar of one i64"),
+            "--plan %s/rows " SMALL, dir);
+    refused(2, PARTS("half: parameter extra is not all of its logical tensor extra"),
+            "--plan %s/half " SMALL, dir);
+    refused(2, PARTS("few: evaluate.gathered has 1 elements of f64, expected 2 of f64"),
+            "--plan %s/few " SMALL, dir);
+    refused(2, PARTS("plan step: a cycle of 1 operation: load waits for load"),
+            "--plan %s/cycle " SMALL, dir);
+}
+END_TEST
+
 START_TEST(an_edit_that_breaks_a_plan_is_named) {
     char dir[64];
     snprintf(dir, sizeof dir, "%s", test_directory());
@@ -433,12 +482,13 @@ END_TEST
 
 SUITE_SECONDS("train: bad input", 120, unknown_options_get_a_suggestion,
               numbers_out_of_bounds_are_named_with_the_bounds, contradictions_are_refused,
-              every_shard_needs_a_row, a_device_that_is_not_built_in_says_what_brings_it,
-              data_in_order_are_taken, missing_data_say_where_to_get_them,
-              damaged_data_are_told_by_file_and_offset, damaged_gzip_data_are_told,
-              models_whose_shapes_do_not_fit_are_told_by_line_and_layer,
+              what_a_timed_device_and_a_link_cannot_do_is_said, every_shard_needs_a_row,
+              a_device_that_is_not_built_in_says_what_brings_it, data_in_order_are_taken,
+              missing_data_say_where_to_get_them, damaged_data_are_told_by_file_and_offset,
+              damaged_gzip_data_are_told, models_whose_shapes_do_not_fit_are_told_by_line_and_layer,
               malformed_models_are_told_by_line, a_plan_for_another_run_is_refused,
               a_plan_that_is_none_is_refused, an_edit_that_breaks_a_plan_is_named,
+              an_edit_that_shrinks_what_the_run_fills_is_named,
               outputs_that_cannot_be_written_are_found_before_training,
               a_read_only_directory_is_told,
               one_trace_that_cannot_be_written_is_found_before_training,

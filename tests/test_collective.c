@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "parallel/collective/collective.h"
+#include "parallel/collective/star.h"
 #include "tests/testing.h"
 
 #include <string.h>
@@ -369,6 +369,53 @@ START_TEST(what_is_not_defined_is_named) {
 }
 END_TEST
 
+// Against a walk over all steps.
+START_TEST(the_step_between_two_members_is_found) {
+    for (int i = 0; i < DEFINED; i++)
+        for (int ranks = 1; ranks <= 17; ranks++) {
+            Collective c = make(i, ranks, ranks / 3, 2 * PIECE + 5);
+            for (int64_t t = 0; t < collective_rounds(&c); t++)
+                for (int d = 0; d < ranks; d++) {
+                    int found = 0, remote = 0;
+                    CollectiveStep s, walked;
+                    for (int source = 0; source < ranks; source++) {
+                        if (!collective_step_from(&c, t, source, d, &s)) continue;
+                        found++;
+                        ck_assert_int_eq(s.source, source);
+                        ck_assert_int_eq(s.destination, d);
+                    }
+                    for (int k = 0; k < collective_steps(&c, t, d); k++) {
+                        walked = collective_step(&c, t, d, k);
+                        if (walked.source == d) continue;
+                        remote++;
+                        ck_assert(collective_step_from(&c, t, walked.source, d, &s));
+                        ck_assert_int_eq(s.chunk, walked.chunk);
+                    }
+                    ck_assert_int_eq(found, remote);
+                }
+        }
+}
+END_TEST
+
+// 1 GB/s is a byte a nanosecond; 3 GB/s a third of one, rounded up. Slower by 2.5: 2.5 and 5/6.
+START_TEST(a_link_takes_its_latency_and_the_time_of_its_bytes) {
+    StarLink l = {1000000000, 50000000, 1000};
+    ck_assert_int_eq(star_latency_ns(&l), 50000);
+    ck_assert_int_eq(star_bytes_ns(&l, 0), 0);
+    ck_assert_int_eq(star_bytes_ns(&l, 12345), 12345);
+    l = (StarLink){3000000000, 1500, 1000};
+    ck_assert_int_eq(star_latency_ns(&l), 2);
+    ck_assert_int_eq(star_bytes_ns(&l, 1), 1);
+    ck_assert_int_eq(star_bytes_ns(&l, 3000), 1000);
+    ck_assert_int_eq(star_bytes_ns(&l, 3001), 1001);
+    l.dilate_permille = 2500;
+    ck_assert_int_eq(star_latency_ns(&l), 4);
+    ck_assert_int_eq(star_bytes_ns(&l, 6), 5);
+    ck_assert_int_eq(star_bytes_ns(&l, 7), 6);
+    ck_assert_int_eq(star_bytes_ns(&(StarLink){1, 0, 1000}, INT64_MAX), INT64_MAX);
+}
+END_TEST
+
 SUITE("collective", every_schedule_is_right_for_1_to_64_ranks, every_root_is_right,
       every_element_count_is_right, chunks_cover_the_array_and_differ_by_one_at_most,
       byte_formulas_equal_the_sum_over_all_steps, costs_are_those_of_the_textbook,
@@ -378,4 +425,5 @@ SUITE("collective", every_schedule_is_right_for_1_to_64_ranks, every_root_is_rig
       the_checker_sees_another_chunk, the_checker_sees_input_and_result_mistaken,
       the_checker_sees_a_read_in_the_round_of_the_write, the_checker_sees_the_wrong_order,
       the_checker_sees_what_in_place_would_destroy,
-      the_checker_sees_an_overwrite_that_did_not_wait_for_a_reader, what_is_not_defined_is_named)
+      the_checker_sees_an_overwrite_that_did_not_wait_for_a_reader, what_is_not_defined_is_named,
+      the_step_between_two_members_is_found, a_link_takes_its_latency_and_the_time_of_its_bytes)

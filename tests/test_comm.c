@@ -30,7 +30,7 @@ static void sweep_body(Comm *c, void *context, char *failure) {
         delay(s, c->rank, i, 0);
         part_prepare(&x, &t, c->rank, c->pool);
         Status status = comm_check(c, &x.call);
-        if (status == OK) status = comm_start(c, &x.call, &x.request);
+        if (status == OK) status = comm_start(c, &x.call, &x.request, clock_ns());
         delay(s, c->rank, i, 1);
         if (status == OK) status = job_complete(c, &x.request);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
@@ -53,7 +53,7 @@ static void sweep_serial(Sweep *s) {
             int r = (k * (i % 2 ? 1 : s->ranks - 1) + i) % s->ranks;
             if (s->ranks == 1) r = 0;
             ck_assert_ok(comm_check(&c[r], &x[r].call));
-            ck_assert_ok(comm_start(&c[r], &x[r].call, &x[r].request));
+            ck_assert_ok(comm_start(&c[r], &x[r].call, &x[r].request, clock_ns()));
             ck_assert_ok(comm_test(&c[r], &x[r].request, &x[r].done));
             ck_assert_int_eq(x[r].done, k == s->ranks - 1);
         }
@@ -65,6 +65,18 @@ static void sweep_serial(Sweep *s) {
         }
     }
     comm_world_destroy(w);
+}
+
+// Where a link is emulated, what it does with the data.
+static const StarLink fast = {INT64_C(100000000000), 1000000, 1000};
+
+static void sweep_linked(CommKind kind, int delays, uint32_t salt) {
+    for (int ranks = 1; ranks <= JOB_RANKS; ranks += ranks < 3 ? 1 : 4) {
+        Sweep s = {.ranks = ranks, .delays = delays, .salt = salt};
+        CommWorld *w = job_linked_world(kind, ranks, JOB_POOL, &fast);
+        job_run(w, kind, ranks, sweep_body, &s);
+        comm_world_destroy(w);
+    }
 }
 
 static void sweep(CommKind kind, int delays, uint32_t salt) {
@@ -105,6 +117,12 @@ END_TEST
 START_TEST(delays_change_nothing_between_processes) { sweep(COMM_SHM, 1, 4); }
 END_TEST
 
+START_TEST(an_emulated_link_changes_no_result) {
+    sweep_linked(COMM_THREAD, 1, 5);
+    sweep_linked(COMM_SHM, 0, 6);
+}
+END_TEST
+
 // --- lanes, groups, order
 
 // Four collectives in flight on four lanes, in an order of testing that differs between ranks.
@@ -124,7 +142,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
         }
         Status status = OK;
         for (int l = 0; l < CASE_LANES && status == OK; l++)
-            status = comm_start(c, &x[l].call, &x[l].request);
+            status = comm_start(c, &x[l].call, &x[l].request, clock_ns());
         for (int left = CASE_LANES; left > 0 && status == OK;) {
             const CommRequest *waiting[CASE_LANES];
             int count = 0;
@@ -137,7 +155,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
                 else
                     waiting[count++] = &x[l].request;
             }
-            if (count && status == OK) status = comm_idle(c, waiting, count);
+            if (count && status == OK) status = comm_idle(c, waiting, count, INT64_MAX);
         }
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         for (int l = 0; l < CASE_LANES; l++)
@@ -148,11 +166,13 @@ static void lanes_body(Comm *c, void *context, char *failure) {
 
 START_TEST(several_lanes_are_in_flight_at_once) {
     for (int ranks = 2; ranks <= 4; ranks++)
-        for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
-            CommWorld *w = job_world(kind, ranks, 0);
-            job_run(w, kind, ranks, lanes_body, NULL);
-            comm_world_destroy(w);
-        }
+        for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++)
+            for (int linked = 0; linked < 2; linked++) {
+                CommWorld *w = linked ? job_linked_world(kind, ranks, JOB_POOL, &fast)
+                                      : job_world(kind, ranks, 0);
+                job_run(w, kind, ranks, lanes_body, NULL);
+                comm_world_destroy(w);
+            }
 }
 END_TEST
 
@@ -265,6 +285,6 @@ END_TEST
 SUITE_SECONDS("comm", 120, every_collective_is_right_in_serial,
               every_collective_is_right_between_threads,
               every_collective_is_right_between_processes, delays_change_nothing_between_threads,
-              delays_change_nothing_between_processes, several_lanes_are_in_flight_at_once,
-              groups_on_one_lane_do_not_meet, the_last_arrival_is_known_to_all, sleepers_are_woken,
-              a_maximum_keeps_a_nan)
+              delays_change_nothing_between_processes, an_emulated_link_changes_no_result,
+              several_lanes_are_in_flight_at_once, groups_on_one_lane_do_not_meet,
+              the_last_arrival_is_known_to_all, sleepers_are_woken, a_maximum_keeps_a_nan)

@@ -196,7 +196,7 @@ START_TEST(the_serial_communicator_says_who_waits_for_whom) {
         ck_assert_ok(comm_join(&c[i], w, i));
         scalar_call(&s[i], ranks, 3, i, i == 2 ? "bucket1" : "bucket0");
         s[i].call.lane = i == 2;
-        if (i != 1) ck_assert_ok(comm_start(&c[i], &s[i].call, &r[i]));
+        if (i != 1) ck_assert_ok(comm_start(&c[i], &s[i].call, &r[i], clock_ns()));
     }
     comm_world_explain(w, text, sizeof text);
     ck_assert_str_eq(text, "rank 0 waits at all_reduce bucket0 for ranks 1, 2; rank 2 waits at "

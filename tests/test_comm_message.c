@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/base/clock.h"
 #include "tests/comm_job.h"
 #include "tests/testing.h"
 
@@ -15,8 +16,8 @@ static void shift_body(Comm *c, void *context, char *failure) {
         write_message(c, &out, 10000 * c->rank + i);
         Status s = comm_check(c, &out.call);
         if (s == OK) s = comm_check(c, &in.call);
-        if (s == OK) s = comm_start(c, &out.call, &out.request);
-        if (s == OK) s = comm_start(c, &in.call, &in.request);
+        if (s == OK) s = comm_start(c, &out.call, &out.request, clock_ns());
+        if (s == OK) s = comm_start(c, &in.call, &in.request, clock_ns());
         if (s == OK) s = job_complete(c, &in.request);
         if (s == OK) s = job_complete(c, &out.request);
         if (s != OK)
@@ -39,7 +40,7 @@ static void order_body(Comm *c, void *context, char *failure) {
             message(&m[i], c, !c->rank, c->rank == 1, c->rank == 0 ? lanes[i] : i, tags[i],
                     4096 * i, 9);
             if (c->rank == 0) write_message(c, &m[i], 1000 * i + round);
-            s = comm_start(c, &m[i].call, &m[i].request);
+            s = comm_start(c, &m[i].call, &m[i].request, clock_ns());
         }
         for (int i = 3; i >= 0 && s == OK; i--) s = job_complete(c, &m[i].request);
         if (s != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
@@ -80,9 +81,12 @@ START_TEST(serial_messages_arrive_in_order) {
         message(&in[i], &c[1], 0, true, i, tags[i], 4096 * i, 9);
         write_message(&c[0], &out[i], 1000 * i);
     }
-    for (int i = 0; i < 2; i++) ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request));
-    for (int i = 0; i < 4; i++) ck_assert_ok(comm_start(&c[1], &in[i].call, &in[i].request));
-    for (int i = 2; i < 4; i++) ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request));
+    for (int i = 0; i < 2; i++)
+        ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
+    for (int i = 0; i < 4; i++)
+        ck_assert_ok(comm_start(&c[1], &in[i].call, &in[i].request, clock_ns()));
+    for (int i = 2; i < 4; i++)
+        ck_assert_ok(comm_start(&c[0], &out[i].call, &out[i].request, clock_ns()));
     for (int i = 0; i < 4; i++) {
         ck_assert_ok(comm_test(&c[1], &in[i].request, &done));
         ck_assert(done);

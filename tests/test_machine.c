@@ -73,7 +73,7 @@ START_TEST(what_is_wrong_is_named_with_its_place) {
     refuse("tandem: machine 1\nname: x\ndevices: 2\n" DEVICE, "2 devices a node need a link");
     refuse("tandem: machine 1\nname: x\nnodes: 2\ndevices: 1\n" DEVICE, "2 nodes need a rail");
     refuse("tandem: machine 1\nname: x\n" DEVICE,
-           "a machine has a host, or a number of devices a node");
+           "expected a host, or the number of devices of a node, found neither");
     refuse("tandem: machine 1\nname: x\ndevices: -1\n" DEVICE, "m.yaml:3:10");
     refuse(
         "tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10Gb/s, latency: 1us}\n" DEVICE,

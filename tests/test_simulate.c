@@ -28,12 +28,8 @@ static void setup(Setup *s, int ranks, int cores) {
     memset(s, 0, sizeof *s);
     s->ranks = ranks;
     s->plan = make_program(&s->p, ranks);
-    s->host = (HostModel){.cores = cores,
-                          .spin_ps = 1000,
-                          .poll_ps = 10,
-                          .wake_ps = 500,
-                          .wake_same_core_ps = 50,
-                          .corun_permille = 1000};
+    s->host = (HostModel){
+        .cores = cores, .spin_ps = 1000, .poll_ps = 10, .wake_ps = 500, .wake_same_core_ps = 50};
     make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
     make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
 }
@@ -54,9 +50,8 @@ static void cost(Setup *s, int rank, int op, int64_t ps) {
 }
 
 static Status simulate(Setup *s) {
-    const SimulateOptions o = {
-        .program = &s->p, .costs = s->cost_of, .host = &s->host, .ranks = s->ranks};
-    return simulate_host(s->line_of, &o);
+    const SimulateOptions o = {.program = &s->p, .costs = s->cost_of, .ranks = s->ranks};
+    return simulate_host(s->line_of, &o, &s->host);
 }
 
 static int64_t end_of(const Setup *s, int rank) { return s->lines[rank].steps[0].end_ps; }
@@ -191,7 +186,7 @@ START_TEST(a_deadlock_names_who_waits_where) {
     prepare(&s);
     for (int i = 0; i < 2; i++) cost(&s, 0, i, 10);
     ck_assert_ok(plan_add_dep(s.plan, 0, 1, DEP_ORDER, 0));
-    ck_assert_fails(simulate(&s), ERR_FAILED, "deadlock: rank 0 has not begun first");
+    ck_assert_fails(simulate(&s), ERR_FAILED, "deadlock: rank 0 cannot begin first before second");
     finish(&s);
 }
 END_TEST

@@ -252,6 +252,28 @@ START_TEST(the_nearest_word_has_the_fewest_letters_wrong) {
 }
 END_TEST
 
+START_TEST(exact_printing_loses_no_digit) {
+    static const int64_t values[] = {0,       1,       999,    1000,       1001,
+                                     1234567, 1000500, 262144, 1536 << 10, 999999999999999999};
+    char text[UNITS_TEXT];
+    ck_assert_str_eq(units_exact_duration(text, 1234567), "1.234567us");
+    ck_assert_str_eq(units_exact_duration(text, 1000500), "1.0005us");
+    ck_assert_str_eq(units_exact_duration(text, 5 * PS_PER_MS), "5ms");
+    ck_assert_str_eq(units_exact_bandwidth(text, 2039000000001), "2.039000000001TB/s");
+    ck_assert_str_eq(units_exact_size(text, 1536 << 10), "1536KiB");
+    ck_assert_str_eq(units_exact_size(text, 1025), "1025B");
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        int64_t back = -1;
+        ck_assert_ok(units_parse_duration(&back, units_exact_duration(text, values[i]), 0));
+        ck_assert_int_eq(back, values[i]);
+        ck_assert_ok(units_parse_bandwidth(&back, units_exact_bandwidth(text, values[i])));
+        ck_assert_int_eq(back, values[i]);
+        ck_assert_ok(units_parse_size(&back, units_exact_size(text, values[i])));
+        ck_assert_int_eq(back, values[i]);
+    }
+}
+END_TEST
+
 SUITE("units", sizes_have_binary_and_decimal_units,
       text_between_two_whole_numbers_is_rounded_to_the_nearest,
       durations_are_picoseconds_and_a_bare_number_is_what_the_caller_says,
@@ -260,4 +282,5 @@ SUITE("units", sizes_have_binary_and_decimal_units,
       what_is_not_a_quantity_is_refused_and_leaves_the_value_alone, what_does_not_fit_is_refused,
       lists_take_counts_and_doublings, lists_that_are_none_are_refused,
       printing_keeps_three_significant_digits, rounding_up_into_the_next_unit_uses_that_unit,
-      what_is_printed_parses_again_to_three_digits, the_nearest_word_has_the_fewest_letters_wrong)
+      what_is_printed_parses_again_to_three_digits, the_nearest_word_has_the_fewest_letters_wrong,
+      exact_printing_loses_no_digit)

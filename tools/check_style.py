@@ -20,7 +20,7 @@ LONGER = {
 LIBRARIES = ('core', 'parallel', 'sim', 'viz')
 FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models', '.ci')
 CODE = {'.c', '.h', '.cu', '.cuh'}
-TEXT = CODE | {'.py', '.sh', '.build', '.model'}
+TEXT = CODE | {'.py', '.sh', '.build', '.model', '.gp'}
 LICENCE = '// SPDX-License-Identifier: MIT'
 
 LITERAL_OR_COMMENT = re.compile(

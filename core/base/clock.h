@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Clocks, in nanoseconds.
+// Clocks, in nanoseconds, and waiting.
 #ifndef CORE_BASE_CLOCK_H
 #define CORE_BASE_CLOCK_H
 
@@ -14,5 +14,14 @@ void clock_sleep_ns(int64_t ns);
 int64_t clock_utc_ns(void);
 enum { CLOCK_TEXT = 32 };
 char *clock_print_utc(char out[CLOCK_TEXT], int64_t utc_ns);
+
+// Between two looks of a thread that spins: its core has something better to do meanwhile.
+static inline void clock_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 #endif

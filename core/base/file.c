@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/file.h"
 
+#include "core/base/units.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,15 +15,23 @@
 
 enum { CHUNK = 1 << 20 };  // bytes asked of zlib at once
 
+// A packed file can claim a thousand times its size, and a device never ends.
+static const size_t FILE_MOST_BYTES = (size_t)2 << 30;
+
 static bool is_standard(const char *path) { return strcmp(path, "-") == 0; }
 
 // --- reading
 
 // Everything that is left in z, on the heap: *data is the caller's even when this fails.
-static Status read_all(char **data, size_t *length, gzFile z, const char *name) {
+static Status read_all(char **data, size_t *length, gzFile z, size_t most, const char *name) {
     size_t capacity = 0;
     *length = 0;
     for (;;) {
+        if (*length > most) {
+            char size[UNITS_TEXT];
+            FAIL(ERR_INPUT, "%s: more than %s%s; a file of this kind is smaller", name,
+                 units_print_size(size, (int64_t)most), gzdirect(z) ? "" : " when unpacked");
+        }
         if (capacity - *length < CHUNK) {
             capacity = capacity ? 2 * capacity : 2 * CHUNK;
             char *grown = realloc(*data, capacity);
@@ -46,17 +56,30 @@ static Status read_all(char **data, size_t *length, gzFile z, const char *name) 
     }
 }
 
+static Status check_kind(int fd, const char *name) {
+    struct stat at;
+    if (fstat(fd, &at) == 0 && S_ISDIR(at.st_mode))
+        FAIL(ERR_INPUT, "%s: %s; give the name of a file", name, strerror(EISDIR));
+    return OK;
+}
+
 Status file_read(char **out, size_t *length, Arena *a, const char *path) {
+    return file_read_most(out, length, a, FILE_MOST_BYTES, path);
+}
+
+Status file_read_most(char **out, size_t *length, Arena *a, size_t most, const char *path) {
     const char *name = is_standard(path) ? "standard input" : path;
     int fd = is_standard(path) ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) FAIL(ERR_INPUT, "%s: %s", name, strerror(errno));
-    gzFile z = gzdopen(fd, "rb");
+    Status s = check_kind(fd, name);
+    gzFile z = s == OK ? gzdopen(fd, "rb") : NULL;
     if (!z) {
         close(fd);
+        TRY(s);
         FAIL(ERR_MEMORY, "%s: out of memory", name);
     }
     char *data = NULL;
-    Status s = read_all(&data, length, z, name);
+    s = read_all(&data, length, z, most, name);
     gzclose(z);
     if (s == OK) *out = arena_string_n(a, data, *length);
     free(data);

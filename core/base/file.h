@@ -8,8 +8,10 @@
 #include <stdio.h>
 
 // Read a file, plain or gzip (by content), into the arena, with a terminator after *length bytes.
-// "-" is standard input. ERR_INPUT when it cannot be read: path and reason.
+// "-" is standard input. ERR_INPUT when it cannot be read: path and reason; also for more than 2
+// GiB after unpacking, or for more than `most` bytes.
 Status file_read(char **out, size_t *length, Arena *a, const char *path) MUST_USE;
+Status file_read_most(char **out, size_t *length, Arena *a, size_t most, const char *path) MUST_USE;
 
 // A file in the making: written beside its final name, moved there by file_commit(). A path that
 // ends in .gz is compressed; "-" is standard output; a pipe or device is written to directly.

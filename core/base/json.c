@@ -121,6 +121,17 @@ GETTER(json_get_array, json_t *, WANT_ARRAY, )
 
 // --- writing
 
+json_t *json_text(const char *s) {
+    json_t *value = json_string(s);
+    if (value) return value;
+    char *copy = strdup(s);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    value = copy ? json_string(copy) : NULL;
+    free(copy);
+    return value;
+}
+
 json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 char *json_print_number(char out[JSON_NUMBER], double value) {

@@ -36,6 +36,10 @@ Status json_get_array(json_t **out, const json_t *root, const char *source, cons
 // The value at a place, or NULL when there is none: for what may be left out.
 json_t *json_find(const json_t *root, const char *at, ...) PRINTF_LIKE(2, 3);
 
+// A string; bytes that are not UTF-8, which JSON cannot hold, become '?'. A new reference, NULL
+// without memory.
+json_t *json_text(const char *s);
+
 // A number, or null when it is not finite (JSON has no NaN). A new reference, NULL without memory.
 json_t *json_number(double value);
 

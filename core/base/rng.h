@@ -18,7 +18,8 @@ typedef enum {
     RNG_DIGITS,
     RNG_DROPOUT,
     RNG_DELAY,
-    RNG_TEST
+    RNG_TEST,
+    RNG_BOOTSTRAP
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/status.h"
 
+#include "core/base/printable.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -65,6 +67,7 @@ Status status_fail(Status s, const char *file, int line, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    printable_make(text);  // a message quotes files and command lines
     snprintf(message, sizeof message, "%s", text);
     return s;
 }

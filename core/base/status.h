@@ -43,8 +43,8 @@ typedef struct {
 } StatusExit;
 const StatusExit *status_exits(void);
 
-// What went wrong last in this thread, in words for a user: what, where, what to do. Empty when
-// nothing failed yet.
+// What went wrong last in this thread, in words for a user: what, where, what to do; one line of
+// printable UTF-8, with '?' for what is not. Empty when nothing failed yet.
 const char *status_message(void);
 
 // The place in our source that first saw it: "core/nn/model.c:41".

@@ -247,3 +247,29 @@ char *units_print_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s) {
 char *units_print_count(char out[UNITS_TEXT], int64_t count) {
     return units_print(out, COUNTS, count);
 }
+
+// In the largest unit of which it is at least one; `whole`: of which it is a multiple.
+static char *exact_print(char out[UNITS_TEXT], const Unit *units, int64_t value, bool whole) {
+    int i = 0;
+    for (int k = 1; k < PRINTED; k++)
+        if (value >= units[k].scale && !(whole && value % units[k].scale)) i = k;
+    int64_t rest = value % units[i].scale;
+    char fraction[UNITS_TEXT] = "";
+    int digits = 0;
+    for (int64_t s = units[i].scale; s > 1 && rest; s /= 10) digits++;
+    for (; rest && rest % 10 == 0; rest /= 10) digits--;
+    if (rest) snprintf(fraction, sizeof fraction, ".%0*lld", digits, (long long)rest);
+    snprintf(out, UNITS_TEXT, "%lld%s%s", (long long)(value / units[i].scale), fraction,
+             units[i].name);
+    return out;
+}
+
+char *units_exact_size(char out[UNITS_TEXT], int64_t bytes) {
+    return exact_print(out, SIZES, bytes, true);
+}
+char *units_exact_duration(char out[UNITS_TEXT], int64_t ps) {
+    return exact_print(out, DURATIONS, ps, false);
+}
+char *units_exact_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s) {
+    return exact_print(out, BANDWIDTHS, bytes_per_s, false);
+}

@@ -49,4 +49,9 @@ char *units_print_duration(char out[UNITS_TEXT], int64_t ps);
 char *units_print_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s);
 char *units_print_count(char out[UNITS_TEXT], int64_t count);
 
+// The same for files: every digit, "1.234567us", so that it reads back equal. From 0 to 10^18 - 1.
+char *units_exact_size(char out[UNITS_TEXT], int64_t bytes);
+char *units_exact_duration(char out[UNITS_TEXT], int64_t ps);
+char *units_exact_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s);
+
 #endif

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { DEPTH = 64 };  // of collections in collections: the reader recurses
+enum { DEPTH = 64 };                 // of collections in collections: the reader recurses
+enum { YAML_MOST_BYTES = 1 << 20 };  // of a file: people write them
 
 typedef struct {
     yaml_parser_t yaml;
@@ -164,6 +165,6 @@ Status yaml_parse(const YamlNode **out, Arena *a, const char *text, size_t lengt
 Status yaml_read_file(const YamlNode **out, Arena *a, const char *path) {
     char *text;
     size_t length;
-    TRY(file_read(&text, &length, a, path));
+    TRY(file_read_most(&text, &length, a, YAML_MOST_BYTES, path));
     return yaml_parse(out, a, text, length, path);
 }

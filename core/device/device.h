@@ -9,6 +9,7 @@
 
 #include "core/plan/lower.h"
 #include "core/plan/program.h"
+#include "core/platform/machine.h"
 
 // One operand as a kernel sees it: C order, dimension 0 first.
 typedef struct {
@@ -41,12 +42,16 @@ typedef struct {
     const DeviceTraits *traits;
     Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
     Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
+    // A described device (core/device/timed): its kernels compute nothing, and operations last as
+    // long as the model says, slowed down by dilate_permille thousandths.
+    const DeviceModel *model;  // borrowed; NULL: the device computes
+    int64_t dilate_permille;
 } Device;
 
 extern const Device device_reference;
 
-// The device of that name. ERR_USAGE lists the names; ERR_UNAVAILABLE says which package is
-// missing.
+// The device of that name that computes. ERR_USAGE lists the names, with the nearest;
+// ERR_UNAVAILABLE says which package is missing.
 Status device_find(const Device **out, const char *name) MUST_USE;
 
 // Execute one bound operation.

@@ -38,12 +38,6 @@ static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 // --- tensors
 
-static int find_logical(const Program *p, const char *name) {
-    for (int i = 0; i < p->logical_count; i++)
-        if (!strcmp(program_name(p, p->logicals[i].name), name)) return i;
-    return NONE;
-}
-
 // A tensor of logical tensor `name`, which is made when it is the first.
 static Status add_tensor(Emitter *e, const char *name, const char *suffix, const LogicalSpec *whole,
                          const TensorSpec *piece, int32_t *out) {
@@ -51,7 +45,7 @@ static Status add_tensor(Emitter *e, const char *name, const char *suffix, const
     snprintf(local, sizeof local, "%s%s", name, suffix);
     LogicalSpec l = *whole;
     TensorSpec t = *piece;
-    t.logical = find_logical(e->p, name);
+    t.logical = program_find_logical(e->p, name);
     l.name = name;
     if (t.logical == NONE) TRY(program_add_logical(e->p, &l, &t.logical));
     t.name = local;

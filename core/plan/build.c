@@ -6,24 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-Status program_add_name(Program *p, const char *name, int32_t *out) {
-    for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1) {
-        if (strcmp(p->names + at, name)) continue;
-        if (out) *out = at;
-        return OK;
-    }
-    int bytes = (int)strlen(name) + 1;
-    TRY(ARRAY_RESERVE(p->names, p->name_capacity, p->name_bytes + bytes));
-    memcpy(p->names + p->name_bytes, name, (size_t)bytes);
-    if (out) *out = p->name_bytes;
-    p->name_bytes += bytes;
-    return OK;
-}
+enum { ALIASES_MAX = 16 };  // one after the other
+
+// Of one operation, so that what is computed from its bytes cannot overflow.
+static const int64_t OPERAND_BYTES_MAX = (int64_t)1 << 56;
+static const int64_t PROGRAM_BYTES_MAX = (int64_t)1 << 57;  // of all tensors
 
 Status program_add_axis(Program *p, const char *name, int size, int *out) {
     if (p->axis_count == AXES)
         FAIL(ERR_PLAN, "mesh axis %s: a mesh has at most %d axes", name, AXES);
     if (size < 1) FAIL(ERR_PLAN, "mesh axis %s: size %d is not positive", name, size);
+    for (int a = 0; a < p->axis_count; a++)
+        if (!strcmp(p->axes[a].name, name)) FAIL(ERR_PLAN, "mesh axis %s is there twice", name);
     Axis *a = &p->axes[p->axis_count];
     if (strlen(name) >= sizeof a->name)
         FAIL(ERR_PLAN, "mesh axis %s: the name is longer than %zu", name, sizeof a->name - 1);
@@ -54,8 +48,27 @@ Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) 
     return add_group(p, name, (Group){.axes = axes, .size = size}, out);
 }
 
+static int by_value(const void *left, const void *right) {
+    int a = *(const int *)left, b = *(const int *)right;
+    return (a > b) - (a < b);
+}
+
+// No member twice: a group must fit into as many places as there are ranks.
+static Status check_distinct(const char *name, const int *ranks, int count) {
+    int *sorted = malloc((size_t)count * sizeof *sorted), twice = NONE;
+    if (!sorted) FAIL(ERR_MEMORY, "out of memory for group %s", name);
+    memcpy(sorted, ranks, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_value);
+    for (int i = 1; i < count; i++)
+        if (sorted[i] == sorted[i - 1]) twice = sorted[i];
+    free(sorted);
+    if (twice != NONE) FAIL(ERR_PLAN, "group %s has rank %d twice", name, twice);
+    return OK;
+}
+
 Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count, int *out) {
     if (count < 1) FAIL(ERR_PLAN, "group %s has no member", name);
+    TRY(check_distinct(name, ranks, count));
     TRY(ARRAY_RESERVE(p->members, p->member_capacity, p->member_count + count));
     for (int i = 0; i < count; i++) {
         if (ranks[i] < 0 || ranks[i] >= program_ranks(p))
@@ -103,6 +116,7 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
     memcpy(l.shape, spec->shape, sizeof l.shape);
     TRY(program_add_name(p, spec->name, &l.name));
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, p->logical_count + 1));
+    if (p->named[l.name].logical == NONE) p->named[l.name].logical = p->logical_count;
     if (out) *out = p->logical_count;
     p->logicals[p->logical_count++] = l;
     return OK;
@@ -127,6 +141,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     memcpy(t.placement, spec->placement, sizeof t.placement);
     if (t.extent >= p->tensor_count || t.alias >= p->tensor_count)
         FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
+    int depth = 0;
+    for (int32_t at = t.alias; at != NONE; at = p->tensors[at].alias)
+        if (++depth > ALIASES_MAX)
+            FAIL(ERR_PLAN, "tensor %s: more than %d aliases of aliases", spec->name, ALIASES_MAX);
     t.bytes = dtype_bytes((Dtype)t.dtype);
     for (int i = 0; i < t.dims; i++) {
         if (t.shape[i] < 1 || t.bytes > INT64_MAX / 4 / t.shape[i])
@@ -134,8 +152,13 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
                  (long long)t.shape[i]);
         t.bytes *= t.shape[i];
     }
+    if (t.bytes > PROGRAM_BYTES_MAX - p->tensor_bytes)
+        FAIL(ERR_SHAPE, "tensor %s: the tensors of a program have more than %lld bytes", spec->name,
+             (long long)PROGRAM_BYTES_MAX);
+    p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
+    p->named[t.name].tensor = p->tensor_count;
     if (out) *out = p->tensor_count;
     p->tensors[p->tensor_count++] = t;
     return OK;
@@ -189,6 +212,7 @@ static bool same_attrs(const Program *p, const Work *a, const OpSpec *spec) {
 // Work of equal name and content is shared.
 static int find_work(const Program *p, const Work *w, const OpSpec *spec) {
     for (int i = 0; i < p->work_count; i++) {
+        if (p->works[i].name != w->name) continue;
         Work other = p->works[i];
         other.attr_first = w->attr_first;
         if (!memcmp(&other, w, sizeof other) && same_attrs(p, &p->works[i], spec)) return i;
@@ -233,10 +257,15 @@ static Status check_spec(const Program *p, const OpSpec *spec) {
         FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
     if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX)
         FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
+    int64_t bytes = 0;
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         int t = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
         if (t < 0 || t >= p->tensor_count)
             FAIL(ERR_PLAN, "operation %s: operand %d does not exist", spec->name, i);
+        if (p->tensors[t].bytes > OPERAND_BYTES_MAX - bytes)
+            FAIL(ERR_PLAN, "operation %s: its operands have more than %lld bytes", spec->name,
+                 (long long)OPERAND_BYTES_MAX);
+        bytes += p->tensors[t].bytes;
     }
     return OK;
 }

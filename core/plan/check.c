@@ -45,8 +45,12 @@ static Status check_reads(const Program *p, const Plan *plan, const Op *op,
 // A guard that ranks could see differently would leave some of them waiting.
 static Status check_guard(const Program *p, const Plan *plan, const Op *op, const int32_t *writer) {
     if (op->guard == NONE) return OK;
-    if (p->tensors[op->guard].role != ROLE_SCALAR)
+    const Tensor *guard = &p->tensors[op->guard];
+    if (guard->role != ROLE_SCALAR)
         FAIL(ERR_PLAN, PLACE "its guard %s is not a scalar", PLACE_ARGS, tensor_name(p, op->guard));
+    if (guard->dtype != DTYPE_I64 && guard->dtype != DTYPE_F64)
+        FAIL(ERR_PLAN, PLACE "its guard %s is %s, expected i64 or f64", PLACE_ARGS,
+             tensor_name(p, op->guard), dtype_name((Dtype)guard->dtype));
     const Work *w = &p->works[op->work];
     if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) return OK;
     int by = writer[program_root(p, op->guard)];
@@ -68,6 +72,7 @@ static Status check_plan(const Program *p, const Plan *plan, Arena *scratch) {
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     uint8_t *state = ARENA_NEW(scratch, uint8_t, (p->tensor_count + 1) * AXES);
     if (!written || !writer || !state) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    TRY(check_order(p, plan, scratch));
     for (int t = 0; t < p->tensor_count; t++) {
         writer[t] = NONE;
         memcpy(&state[t * AXES], p->tensors[t].placement, AXES);
@@ -87,9 +92,21 @@ static Status check_plan(const Program *p, const Plan *plan, Arena *scratch) {
     return OK;
 }
 
-static Status check_program(const Program *p) {
+// An extent is a number of rows.
+static Status check_extents(const Program *p) {
+    for (int t = 0; t < p->tensor_count; t++) {
+        if (p->tensors[t].extent == NONE) continue;
+        const Tensor *e = &p->tensors[p->tensors[t].extent];
+        if (e->role != ROLE_SCALAR || e->dtype != DTYPE_I64 || tensor_elements(e) != 1)
+            FAIL(ERR_PLAN, "tensor %s: its extent %s is not a scalar of one i64", tensor_name(p, t),
+                 program_name(p, e->name));
+    }
+    return OK;
+}
+
+Status program_check(const Program *p) {
     Arena scratch = {0};
-    Status s = OK;
+    Status s = check_extents(p);
     for (int k = 0; k < p->plan_count && s == OK; k++) s = check_plan(p, &p->plans[k], &scratch);
     arena_finish(&scratch);
     return s;
@@ -106,7 +123,7 @@ Status plan_check(const Program *const programs[], const uint8_t *program_of, in
             FAIL(ERR_PLAN, "rank %d has %d plans, rank 0 has %d", r, p->plan_count,
                  programs[0]->plan_count);
         if (checked[class]++) continue;
-        TRY(check_program(p));
+        TRY(program_check(p));
     }
     for (int k = 0; k < programs[0]->plan_count; k++)
         TRY(check_ranks(programs, program_of, ranks, k));

@@ -16,4 +16,7 @@
 // rank in the message.
 Status plan_check(const Program *const programs[], const uint8_t *program_of, int ranks) MUST_USE;
 
+// What plan_check() finds in one program alone, whatever the other ranks execute. ERR_PLAN.
+Status program_check(const Program *p) MUST_USE;
+
 #endif

@@ -3,7 +3,11 @@
 #ifndef CORE_PLAN_CHECK_INTERNAL_H
 #define CORE_PLAN_CHECK_INTERNAL_H
 
+#include "core/base/arena.h"
 #include "core/plan/check.h"
+
+// Is there no cycle of dependencies and places on lanes?
+Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
 
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;

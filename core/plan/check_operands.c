@@ -120,16 +120,40 @@ static Status match_side(Match *m, const int32_t *operands, int count, char *sid
     return i == count ? OK : wrong_count(m, what, count);
 }
 
-// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1.
+enum { WINDOW_MAX = 1 << 20 };  // of kernel, stride and pad
+
+static Status check_attribute(const Match *m, const char *name, int64_t least, int64_t most) {
+    for (int i = 0; i < m->work->attr_count; i++) {
+        int n, real;
+        const char *s = kind_attribute((Kind)m->work->kind, i, &n, &real);
+        if (n != (int)strlen(name) || memcmp(s, name, (size_t)n)) continue;
+        int64_t value = work_attr(m->p, m->work, i);
+        if (value < least || value > most)
+            FAIL(ERR_PLAN, "plan %s: %s: %s is %lld, expected %lld to %lld",
+                 program_name(m->p, m->plan->name), op_name(m->p, m->op), name, (long long)value,
+                 (long long)least, (long long)most);
+    }
+    return OK;
+}
+
+static bool writes_index(const Match *m) {
+    return m->work->kind == KIND_MAX_POOL_BACKWARD ||
+           (m->work->kind == KIND_MAX_POOL && m->op->outputs > 1);
+}
+
+// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1. An index is one byte.
 static Status match_window(const Match *m) {
+    TRY(check_attribute(m, "kernel", 1, writes_index(m) ? 16 : WINDOW_MAX));
+    TRY(check_attribute(m, "stride", 1, WINDOW_MAX));
+    TRY(check_attribute(m, "pad", 0, WINDOW_MAX));
     int64_t kernel = attribute(m, "kernel"), stride = attribute(m, "stride"),
             pad = attribute(m, "pad");
     if (kernel == NONE || stride == NONE) return OK;
     const char *const before[] = {"H", "W"}, *const after[] = {"OH", "OW"};
     for (int i = 0; i < 2; i++) {
         int64_t in = size_of(m, before[i]), out = size_of(m, after[i]);
-        int64_t want = (in + 2 * (pad == NONE ? 0 : pad) - kernel) / (stride < 1 ? 1 : stride) + 1;
-        if (stride < 1 || want != out)
+        int64_t room = in + 2 * (pad == NONE ? 0 : pad) - kernel, want = room / stride + 1;
+        if (room < 0 || want != out)
             FAIL(ERR_PLAN,
                  "plan %s: %s: %s = %lld with kernel %lld, stride %lld gives %s = %lld, not %lld",
                  program_name(m->p, m->plan->name), op_name(m->p, m->op), before[i], (long long)in,
@@ -150,7 +174,7 @@ static Status check_payload(const Match *m) {
     int64_t size = m->p->groups[m->work->group].size, want = in;
     if (m->work->kind == KIND_ALL_REDUCE || m->work->kind == KIND_REDUCE)
         want = in / m->work->parts;
-    if (m->work->kind == KIND_ALL_GATHER) want = in * size;
+    if (m->work->kind == KIND_ALL_GATHER && __builtin_mul_overflow(in, size, &want)) want = NONE;
     if (m->work->kind == KIND_REDUCE_SCATTER) want = in / m->work->parts / size;
     if (m->work->kind == KIND_SEND) want = 0;
     if (m->work->kind == KIND_RECEIVE) want = out;
@@ -166,17 +190,17 @@ static Status check_payload(const Match *m) {
 Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     Match m = {.p = p, .plan = plan, .op = op, .work = &p->works[op->work]};
     Kind kind = (Kind)m.work->kind;
-    if (kind == KIND_FUSED) {
-        for (int i = 0; i < op->member_count; i++)
-            TRY(check_operands(p, plan, &plan->members[op->member_first + i]));
-        return OK;
-    }
     bool communication = kind_class(kind) == CLASS_COMMUNICATION;
     LaneKind lane = (LaneKind)p->lanes[op->lane].kind;
     if (communication != (lane == LANE_COMMUNICATION))
         FAIL(ERR_PLAN, "plan %s: %s: %s cannot run on the %s lane %s", program_name(p, plan->name),
              op_name(p, op), kind_name(kind), lane_kind_name(lane),
              program_name(p, p->lanes[op->lane].name));
+    if (kind == KIND_FUSED) {
+        for (int i = 0; i < op->member_count; i++)
+            TRY(check_operands(p, plan, &plan->members[op->member_first + i]));
+        return OK;
+    }
     if (communication) return check_payload(&m);
     char pattern[256], *inputs;
     snprintf(pattern, sizeof pattern, "%s", kind_operands(kind));

@@ -50,7 +50,8 @@ static int partner(const Walk *walk, int rank, const Work *work, int *position) 
     const Walker *w = &walk->walkers[rank];
     int size = w->p->groups[work->group].size;
     group_ranks(w->p, work->group, rank, walk->members, position);
-    return walk->members[((*position + work->peer) % size + size) % size];
+    int64_t across = ((int64_t)*position + work->peer) % size;
+    return walk->members[across < 0 ? across + size : across];
 }
 
 // Do two members mean the same collective?
@@ -116,12 +117,22 @@ static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
     return OK;
 }
 
+static Status check_member(Walk *walk, int rank, const Op *op) {
+    const Walker *w = &walk->walkers[rank];
+    int position, group = work_of(w, op)->group;
+    group_ranks(w->p, group, rank, walk->members, &position);
+    if (position != NONE) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s", program_name(w->p, w->plan->name),
+         op_name(w->p, op), rank, program_name(w->p, w->p->groups[group].name));
+}
+
 static Status advance(Walk *walk, int rank, bool *moved) {
     Walker *w = &walk->walkers[rank];
     for (int lane = 0; lane < w->p->lane_count; lane++) {
         const Op *op = arrived(walk, rank, lane);
         if (!op) continue;
         Kind kind = (Kind)work_of(w, op)->kind;
+        if (kind_class(kind) == CLASS_COMMUNICATION) TRY(check_member(walk, rank, op));
         if (kind == KIND_SEND || kind == KIND_RECEIVE)
             TRY(try_pair(walk, rank, lane, moved));
         else if (kind_class(kind) == CLASS_COMMUNICATION)

@@ -19,6 +19,8 @@ Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
         FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after,
              plan->op_count);
     if (has_dep(plan, &plan->ops[op], after, distance)) return OK;
+    if (plan->ops[op].dep_count == UINT16_MAX)
+        FAIL(ERR_PLAN, "operation %d depends on more than %d others", op, UINT16_MAX);
     TRY(ARRAY_RESERVE(plan->deps, plan->dep_capacity, plan->dep_count + 1));
     int at = plan->ops[op].dep_first + plan->ops[op].dep_count;
     memmove(&plan->deps[at + 1], &plan->deps[at], (size_t)(plan->dep_count - at) * sizeof(Dep));

@@ -21,6 +21,8 @@ void program_finish(Program *p) {
     free(p->attrs);
     free(p->members);
     free(p->names);
+    free(p->named);
+    free(p->name_slots);
     *p = (Program){0};
 }
 
@@ -41,7 +43,6 @@ const char *op_name(const Program *p, const Op *op) {
         if (!strcmp(program_name(p, p->table##s[i].name), name)) return i; \
     return NONE
 
-int program_find_tensor(const Program *p, const char *name) { FIND(tensor); }
 int program_find_group(const Program *p, const char *name) { FIND(group); }
 int program_find_lane(const Program *p, const char *name) { FIND(lane); }
 int program_find_plan(const Program *p, const char *name) { FIND(plan); }

@@ -108,6 +108,11 @@ typedef struct {
 
 enum { PLANS = 8 };
 
+// What a name is the name of; NONE: of no such thing. Of several the first.
+typedef struct {
+    int32_t tensor, logical;
+} NamedThing;
+
 typedef struct {
     Axis axes[AXES];
     int axis_count;
@@ -116,12 +121,16 @@ typedef struct {
     Logical *logicals;
     Tensor *tensors;
     Work *works;
-    int64_t *attrs;    // integers, or the bits of a double
-    int32_t *members;  // absolute ranks of explicit groups
-    char *names;       // every name, terminated
+    int64_t *attrs;       // integers, or the bits of a double
+    int32_t *members;     // absolute ranks of explicit groups
+    char *names;          // every name once, terminated
+    NamedThing *named;    // [name_bytes], at the place where the name begins
+    int32_t *name_slots;  // [name_slot_count] hash table of names (names.c)
     int group_count, group_capacity, lane_count, lane_capacity, logical_count, logical_capacity;
     int tensor_count, tensor_capacity, work_count, work_capacity, attr_count, attr_capacity;
     int member_count, member_capacity, name_bytes, name_capacity;
+    int name_count, named_capacity, name_slot_count, name_slot_capacity;
+    int64_t tensor_bytes;  // of all tensors
     Plan plans[PLANS];
     int plan_count;
     bool lowered;    // by lower(): what follows is set, and so are offsets and pools
@@ -136,8 +145,10 @@ const char *program_name(const Program *p, int32_t name);  // "" for NONE
 const char *tensor_name(const Program *p, int32_t tensor);
 const char *op_name(const Program *p, const Op *op);  // the name of its work
 
-// The tensor, group, lane or plan of that name, or NONE.
+// The tensor, logical tensor, group, lane or plan of that name, or NONE; the place of the name.
 int program_find_tensor(const Program *p, const char *name);
+int program_find_logical(const Program *p, const char *name);
+int32_t program_find_name(const Program *p, const char *name);
 int program_find_group(const Program *p, const char *name);
 int program_find_lane(const Program *p, const char *name);
 int program_find_plan(const Program *p, const char *name);

@@ -11,6 +11,7 @@
 
 enum { RANKS_MAX = 1 << 30 };
 static const int64_t ELEMENTS_MAX = (int64_t)1 << 44;  // of a tensor: sums of bytes cannot overflow
+static const int64_t POOL_BYTES_MAX = (int64_t)1 << 58;  // of one role in a pool
 
 static Status expect_words(const Reader *r, int least, const char *form) {
     if (r->word_count >= least) return OK;
@@ -105,18 +106,12 @@ static Status read_typed(Reader *r, const char *what, int *dtype, int64_t shape[
     return reader_find(r, NAMED_ROLE, r->words[4], role);
 }
 
-static int find_logical(const Program *p, const char *name) {
-    for (int i = 0; i < p->logical_count; i++)
-        if (!strcmp(program_name(p, p->logicals[i].name), name)) return i;
-    return NONE;
-}
-
 static Status read_logical(Reader *r) {
     static const char *const keys[] = {"fan_in", "trainable", "tied_to", NULL};
     LogicalSpec s = {0};
     int dtype, role, tied_to = NONE, trainable, index;
     TRY(read_typed(r, "logical", &dtype, s.shape, &s.dims, &role));
-    if (find_logical(r->p, r->words[1]) != NONE)
+    if (program_find_logical(r->p, r->words[1]) != NONE)
         FAIL_LINE("logical tensor %s is there twice", r->words[1]);
     trainable = role == ROLE_PARAMETER;
     for (int i = 5; i < r->word_count; i++) {
@@ -249,6 +244,9 @@ static Status read_device(Reader *r) {
 static Status read_pool(Reader *r) {
     int pool;
     TRY(expect_words(r, 2, "pool NAME ROLE=BYTES ..."));
+    if (!r->p->lowered || r->p->tensor_count)
+        FAIL_LINE("expected the pools of a lowered plan between its %s and its tensors",
+                  "\"device NAME\"");
     TRY(reader_find(r, NAMED_POOL, r->words[1], &pool));
     for (int i = 2; i < r->word_count; i++) {
         char *key, *value;
@@ -257,7 +255,7 @@ static Status read_pool(Reader *r) {
         TRY(reader_find(r, NAMED_ROLE, key, &role));
         int64_t *bytes = &r->p->role_bytes[pool][role];
         r->p->pool_bytes[pool] -= *bytes;
-        TRY(reader_number(r, key, value, 0, ELEMENTS_MAX, bytes));
+        TRY(reader_number(r, key, value, 0, POOL_BYTES_MAX, bytes));
         r->p->pool_bytes[pool] += *bytes;
     }
     return OK;

@@ -79,7 +79,7 @@ static Status read_slice(const Reader *r, char *value, OpSpec *s) {
 static Status read_cost(const Reader *r, const char *value, Line *l) {
     char *end, quoted[64];
     l->spec.cost_key = strtoull(value, &end, 16);
-    if (strlen(value) != 16 || *end)
+    if (strspn(value, "0123456789abcdef") != 16 || *end)
         FAIL_LINE("cost: expected 16 hexadecimal digits, found \"%s\"",
                   reader_quote(value, quoted));
     l->cost_given = true;
@@ -256,6 +256,9 @@ static Status read_op(Reader *r) {
     Line l;
     int index;
     TRY(read_line(r, 0, NULL, &l));
+    if (l.spec.kind == KIND_FUSED && !r->p->lowered)
+        FAIL_LINE("%s: only a lowered plan has fused operations; write the members themselves",
+                  l.spec.name);
     if ((l.spec.kind == KIND_FUSED) != l.cost_given)
         FAIL_LINE("%s: fused operations, and only those, have a cost=", l.spec.name);
     TRY_LINE(plan_add_op(r->p, r->plan, &l.spec, &index));
@@ -319,10 +322,11 @@ static Status unknown_target(const Reader *r, const Target *t) {
 
 static Status find_target(const Reader *r, const Target *t, int *out) {
     int matches = 0, first = NONE;
+    int32_t name = program_find_name(r->p, t->name);
     for (int i = 0; i < r->plan->op_count; i++) {
         const Op *op = &r->plan->ops[i];
         if (t->sliced && (op->shard != t->slice[0] || op->micro_batch != t->slice[1])) continue;
-        if (strcmp(op_name(r->p, op), t->name)) continue;
+        if (r->p->works[op->work].name != name) continue;
         if (first == NONE) first = i;
         if (t->place != NONE && matches == t->place) {
             *out = i;

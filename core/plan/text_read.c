@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,8 @@ const char *reader_quote(const char *word, char out[64]) {
 
 // --- names
 
+enum { NAME_MAX_BYTES = 128 };  // so that a message has room for two
+
 static const char *const what_named[] = {
     [NAMED_KIND] = "a kind of work",
     [NAMED_DTYPE] = "an element type",
@@ -110,13 +113,25 @@ static const char *name_at(const Program *p, Named what, int i) {
     return NULL;
 }
 
-Status reader_find(const Reader *r, Named what, const char *word, int *out) {
+static bool find_named(const Program *p, Named what, const char *word, int *out) {
     const char *name;
-    for (int i = 0; (name = name_at(r->p, what, i)); i++) {
+    if (what == NAMED_TENSOR || what == NAMED_LOGICAL) {
+        int found =
+            what == NAMED_TENSOR ? program_find_tensor(p, word) : program_find_logical(p, word);
+        if (found != NONE) *out = found;
+        return found != NONE;
+    }
+    for (int i = 0; (name = name_at(p, what, i)); i++) {
         if (strcmp(name, word)) continue;
         *out = i;
-        return OK;
+        return true;
     }
+    return false;
+}
+
+Status reader_find(const Reader *r, Named what, const char *word, int *out) {
+    const char *name;
+    if (find_named(r->p, what, word, out)) return OK;
     Nearest near = {.word = word};
     for (int i = 0; (name = name_at(r->p, what, i)); i++) nearest_offer(&near, name);
     char quoted[64];
@@ -130,6 +145,9 @@ Status reader_find(const Reader *r, Named what, const char *word, int *out) {
 
 Status reader_name(const Reader *r, const char *what, const char *word) {
     char quoted[64];
+    if (strlen(word) > NAME_MAX_BYTES)
+        FAIL_LINE("the name of %s has %zu letters, at most %d: %s...", what, strlen(word),
+                  NAME_MAX_BYTES, reader_quote(word, quoted));
     if (text_is_name(word)) return OK;
     FAIL_LINE("expected the name of %s (letters, digits and _ . / + : -), found \"%s\"", what,
               reader_quote(word, quoted));
@@ -166,7 +184,7 @@ Status reader_int(const Reader *r, const char *what, const char *word, int least
 Status reader_real(const Reader *r, const char *what, const char *word, double *out) {
     char *end, quoted[64];
     *out = strtod(word, &end);
-    if (end == word || *end)
+    if (end == word || *end || !isfinite(*out))
         FAIL_LINE("%s: expected a number, found \"%s\"", what, reader_quote(word, quoted));
     return OK;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 const DeviceTraits device_traits_reference = {.name = "reference"};
+const DeviceTraits device_traits_timed = {.name = "timed"};
 
 // Of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
 static int64_t conv_bytes(const Program *p, const Plan *plan, const Op *op, int x, int y) {
@@ -59,8 +60,15 @@ const DeviceTraits device_traits_cpu = {
     .scratch_bytes = cpu_scratch,
 };
 
+const char *device_platform(const char *name) {
+    static const char prefix[] = "timed:";
+    return strncmp(name, prefix, sizeof prefix - 1) ? NULL : name + sizeof prefix - 1;
+}
+
 const DeviceTraits *device_traits(const char *name) {
-    const DeviceTraits *const all[] = {&device_traits_reference, &device_traits_cpu};
+    const DeviceTraits *const all[] = {&device_traits_reference, &device_traits_cpu,
+                                       &device_traits_timed};
+    if (device_platform(name)) return &device_traits_timed;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];
     return NULL;

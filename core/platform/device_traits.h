@@ -7,8 +7,14 @@
 
 extern const DeviceTraits device_traits_reference;  // no fusion, no scratch
 extern const DeviceTraits device_traits_cpu;
+extern const DeviceTraits
+    device_traits_timed;  // as reference: its operations are those of the plan
 
-// The traits of "reference" or "cpu"; NULL for a name that is not a device.
+// PLATFORM of a device's name "timed:PLATFORM", whose computation is modelled; NULL for another
+// name.
+const char *device_platform(const char *name);
+
+// The traits of "reference", "cpu", "timed" or "timed:PLATFORM"; NULL for a name that is no device.
 const DeviceTraits *device_traits(const char *name);
 
 #endif

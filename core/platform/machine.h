@@ -6,9 +6,13 @@
 
 #include "core/base/arena.h"
 #include "core/plan/kind.h"
+#include "core/platform/calibration.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#define MACHINE_VERSION "machine 1"  // what a file says after "tandem:"
 
 // One direction of a link.
 typedef struct {
@@ -32,6 +36,9 @@ typedef struct {
     int64_t wake_ps,
         wake_same_core_ps;     // the same for a sleeping rank on another core, on the same one
     int64_t switch_ps;         // of a core from one rank to another
+    int64_t yield_ps;          // how long a rank offers its core to others before it sleeps, when
+                               // ranks share cores and nobody takes it; it does not spin then
+    int64_t turn_ps;           // what a rank does per step besides its plan
     int64_t fold_bytes_per_s;  // bytes read and written by a rank that adds up peers' memory
     int32_t corun_permille;    // CPU time with the other cores busy, relative to alone
 } HostModel;
@@ -44,14 +51,22 @@ typedef struct {
     LinkModel link;  // between a device and its node's switch
     LinkModel rail;  // between a device and the network of nodes
     HostModel host;
+    bool is_calibrated;       // the file has a section `calibration`
+    Calibration calibration;  // what was measured; else all 0
 } Machine;
 
 // Read a machine: a built-in name (dgx-a100, dgx-h100, dgx-v100, laptop) or a YAML file. ERR_USAGE
 // for an unknown name, with the nearest; ERR_FORMAT with file, line, column, expected, found.
 Status machine_read(Machine *out, Arena *a, const char *spec) MUST_USE;
 
+// Read a machine file from memory; `name` is its name in messages, and borrowed.
+Status machine_parse(Machine *out, Arena *a, const char *text, size_t length,
+                     const char *name) MUST_USE;
+
 // Write a machine file that reads back equal.
 Status machine_write(const Machine *m, const char *path) MUST_USE;
+void machine_print(const Machine *m,
+                   FILE *f);  // the same on a stream, whose errors are the caller's
 
 int machine_devices(const Machine *m);  // in all
 

@@ -7,10 +7,6 @@
 #include "core/base/json.h"
 #include "core/record/run_info.h"
 
-// A string value; bytes that are not UTF-8, which JSON cannot hold, become '?'. NULL without
-// memory.
-json_t *text_to_json(const char *s);
-
 // The members of a trace's section, or of a report, that say what was run. ERR_MEMORY.
 Status run_info_to_json(json_t *object, const RunInfo *run) MUST_USE;
 Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object,

@@ -61,6 +61,9 @@ typedef struct {
     const MemoryUse *memory;           // per rank
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per step, of the global batch
+    const double *step_end_s;          // per step of loss: on rank 0, since the first's start; NULL
+                                       // when unknown. Evaluations between steps are in it
+    const int64_t *step_samples;       // per step of loss: rows trained on so far; NULL: unknown
     const Evaluation *evaluations;
     int32_t loss_count, evaluation_count;
     uint64_t parameters_hash;  // of all parameters at the end; 0 when it was not made

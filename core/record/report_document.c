@@ -287,7 +287,7 @@ static void write_learning(const Document *d, const Report *r) {
         }
         end_table(d);
     }
-    if (!r->loss_count) return;
+    if (!r->loss_count || !isfinite(r->loss[0])) return;
     write_paragraph(d, "Training loss: %.4f at the first step, %.4f at the last.", r->loss[0],
                     r->loss[r->loss_count - 1]);
     if (d->html) figure_loss(r, d->out);

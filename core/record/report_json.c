@@ -30,10 +30,10 @@ static int set_breakdown(json_t *report, const Report *r) {
 
 static json_t *operation_to_json(const OperationTimes *o) {
     json_t *out = json_object();
-    int failed = json_object_set_new(out, "name", text_to_json(o->name));
-    failed |= json_object_set_new(out, "kind", text_to_json(o->kind));
-    failed |= json_object_set_new(out, "phase", text_to_json(o->phase));
-    failed |= json_object_set_new(out, "lane", text_to_json(o->lane));
+    int failed = json_object_set_new(out, "name", json_text(o->name));
+    failed |= json_object_set_new(out, "kind", json_text(o->kind));
+    failed |= json_object_set_new(out, "phase", json_text(o->phase));
+    failed |= json_object_set_new(out, "lane", json_text(o->lane));
     failed |= json_object_set_new(out, "shard", json_integer(o->shard));
     failed |= json_object_set_new(out, "micro_batch", json_integer(o->micro_batch));
     failed |= json_object_set_new(out, "ranks", json_integer(o->ranks));
@@ -79,6 +79,20 @@ static int set_bytes(json_t *report, const Report *r) {
     return failed | json_object_set_new(report, "comm_bytes", comm);
 }
 
+static int set_step_ends(json_t *report, const Report *r) {
+    json_t *end_s = json_array(), *samples = json_array();
+    int failed = 0;
+    for (int i = 0; i < r->loss_count && r->step_end_s; i++)
+        failed |= json_array_append_new(end_s, json_number(r->step_end_s[i]));
+    for (int i = 0; i < r->loss_count && r->step_samples; i++)
+        failed |= json_array_append_new(samples, json_integer(r->step_samples[i]));
+    failed |= json_object_set_new(report, "step_end_s", r->step_end_s ? end_s : json_null());
+    failed |= json_object_set_new(report, "step_samples", r->step_samples ? samples : json_null());
+    if (!r->step_end_s) json_decref(end_s);
+    if (!r->step_samples) json_decref(samples);
+    return failed;
+}
+
 static int set_learning(json_t *report, const Report *r) {
     json_t *loss = json_array(), *evaluations = json_array();
     int failed = 0;
@@ -95,6 +109,7 @@ static int set_learning(json_t *report, const Report *r) {
         failed |= json_array_append_new(evaluations, out);
     }
     failed |= json_object_set_new(report, "loss", loss);
+    failed |= set_step_ends(report, r);
     failed |= json_object_set_new(report, "accuracy", json_number(report_accuracy(r)));
     return failed | json_object_set_new(report, "evaluations", evaluations);
 }
@@ -110,7 +125,7 @@ static int set_circumstances(json_t *report, const Report *r) {
     json_t *machine = json_object();
     int failed = json_object_set_new(report, "parameters_hash", hash_to_json(r->parameters_hash));
     failed |= json_object_set_new(machine, "cores", json_integer(r->machine.cores));
-    failed |= json_object_set_new(machine, "cpu", text_to_json(r->machine.cpu));
+    failed |= json_object_set_new(machine, "cpu", json_text(r->machine.cpu));
     failed |= json_object_set_new(machine, "load", json_number(r->machine.load));
     failed |= json_object_set_new(report, "tracing_overhead", json_number(r->tracing_overhead));
     failed |=
@@ -256,6 +271,38 @@ static Status get_losses(Report *r, Arena *a, const json_t *root, const char *so
     return OK;
 }
 
+// An optional list of as many items as there are losses: whether it is there.
+static Status find_per_step(bool *found, const Report *r, const json_t *root, const char *source,
+                            const char *key) {
+    json_t *list = json_find(root, "%s", key);
+    *found = list && !json_is_null(list);
+    if (!*found) return OK;
+    TRY(json_get_array(&list, root, source, "%s", key));
+    if (json_array_size(list) != (size_t)r->loss_count)
+        FAIL(ERR_FORMAT, "%s: %s: expected one item for each of %d losses, found %zu", source, key,
+             r->loss_count, json_array_size(list));
+    return OK;
+}
+
+static Status get_step_ends(Report *r, Arena *a, const json_t *root, const char *source) {
+    bool times, counts;
+    TRY(find_per_step(&times, r, root, source, "step_end_s"));
+    TRY(find_per_step(&counts, r, root, source, "step_samples"));
+    double *end_s = times ? ARENA_NEW(a, double, r->loss_count) : NULL;
+    int64_t *samples = counts ? ARENA_NEW(a, int64_t, r->loss_count) : NULL;
+    if ((times && !end_s) || (counts && !samples))
+        FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    for (int i = 0; i < r->loss_count; i++) {
+        char at[32];
+        snprintf(at, sizeof at, "step_end_s[%d]", i);
+        if (times) TRY(get_real_or_nan(&end_s[i], root, source, at));
+        if (counts) TRY(json_get_int(&samples[i], root, source, "step_samples[%d]", i));
+    }
+    r->step_end_s = end_s;
+    r->step_samples = samples;
+    return OK;
+}
+
 static Status get_evaluation(Evaluation *out, const json_t *item, const char *source) {
     int64_t epoch, step;
     TRY(get_int_in(&epoch, item, INT32_MIN, INT32_MAX, source, "epoch"));
@@ -339,6 +386,7 @@ static Status from_json(Report *r, Arena *a, const json_t *root, const char *sou
     TRY(get_operations(r, a, root, source));
     TRY(get_bytes(r, a, root, source));
     TRY(get_losses(r, a, root, source));
+    TRY(get_step_ends(r, a, root, source));
     TRY(get_evaluations(r, a, root, source));
     return get_circumstances(r, root, source);
 }

@@ -27,7 +27,7 @@ static void print_title(const Report *r, FILE *out, bool color) {
 }
 
 static void print_learning(const Report *r, FILE *out) {
-    if (r->loss_count)
+    if (r->loss_count && isfinite(r->loss[0]))
         fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0],
                 r->loss[r->loss_count - 1]);
     if (!r->evaluation_count) return;

@@ -7,17 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *text_to_json(const char *s) {
-    json_t *value = json_string(s);
-    if (value) return value;
-    char *copy = strdup(s);
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    value = copy ? json_string(copy) : NULL;
-    free(copy);
-    return value;
-}
-
 // Digits that a file may hold as a number: no leading zeros, no overflow.
 static bool is_whole_number(const char *text) {
     const char *digits = text + (*text == '-');
@@ -29,7 +18,7 @@ static json_t *setting_to_json(const char *value) {
     if (is_whole_number(value)) return json_integer(strtoll(value, NULL, 10));
     if (!strcmp(value, "true")) return json_true();
     if (!strcmp(value, "false")) return json_false();
-    return text_to_json(value);
+    return json_text(value);
 }
 
 Status run_info_to_json(json_t *object, const RunInfo *run) {
@@ -39,14 +28,14 @@ Status run_info_to_json(json_t *object, const RunInfo *run) {
         failed |= json_object_set_new(strategy, run->strategy[i].key,
                                       setting_to_json(run->strategy[i].value));
     for (int i = 0; i < run->argc; i++)
-        failed |= json_array_append_new(argv, text_to_json(run->argv[i]));
-    failed |= json_object_set_new(object, "kind", text_to_json(run->kind));
-    failed |= json_object_set_new(object, "model", text_to_json(run->model));
+        failed |= json_array_append_new(argv, json_text(run->argv[i]));
+    failed |= json_object_set_new(object, "kind", json_text(run->kind));
+    failed |= json_object_set_new(object, "model", json_text(run->model));
     failed |= json_object_set_new(object, "strategy", strategy);
     failed |= json_object_set_new(object, "ranks", json_integer(run->ranks));
-    failed |= json_object_set_new(object, "device", text_to_json(run->device));
-    failed |= json_object_set_new(object, "comm", text_to_json(run->comm));
-    failed |= json_object_set_new(object, "dtype", text_to_json(run->dtype));
+    failed |= json_object_set_new(object, "device", json_text(run->device));
+    failed |= json_object_set_new(object, "comm", json_text(run->comm));
+    failed |= json_object_set_new(object, "dtype", json_text(run->dtype));
     failed |= json_object_set_new(object, "shards", json_integer(run->shards));
     failed |= json_object_set_new(object, "batch", json_integer(run->batch));
     failed |= json_object_set_new(object, "seed", json_integer(run->seed));
@@ -59,6 +48,9 @@ Status get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high, c
                   const char *at) {
     int64_t value;
     TRY(json_get_int(&value, root, source, "%s", at));
+    if (value < low && high == INT64_MAX)
+        FAIL(ERR_FORMAT, "%s: %s: expected at least %lld, found %lld", source, at, (long long)low,
+             (long long)value);
     if (value < low || value > high)
         FAIL(ERR_FORMAT, "%s: %s: expected %lld to %lld, found %lld", source, at, (long long)low,
              (long long)high, (long long)value);
@@ -95,7 +87,7 @@ static Status setting_from_json(RunSetting *out, Arena *a, const char *key, cons
         text = number;
     }
     if (!text)
-        FAIL(ERR_FORMAT, "%s: strategy.%s: expected a string, a whole number, true or false",
+        FAIL(ERR_FORMAT, "%s: strategy.%.60s: expected a string, a whole number, true or false",
              source, key);
     TRY(copy_text(&out->key, a, key, source));
     return copy_text(&out->value, a, text, source);

@@ -25,6 +25,9 @@ typedef enum {
 const char *source_name(SpanSource s);
 int source_find(const char *name);  // -1: none of that name
 
+// The latest time that a record may hold, 50 days: sums of two times do not overflow.
+#define TIMELINE_LAST_PS (INT64_C(50) * 86400 * 1000000000000)
+
 // One execution of an operation. start_ps <= end_ps.
 typedef struct {
     int64_t start_ps, end_ps;  // since the run's origin

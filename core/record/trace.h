@@ -12,10 +12,12 @@
 
 // One rank's trace, as read.
 typedef struct {
-    RunInfo run;        // in the arena
-    Program program;    // owned
-    Timeline timeline;  // owned
-    int64_t origin_ns;  // what the machine's monotonic clock said at 0 ps
+    RunInfo run;               // in the arena
+    Program program;           // owned
+    Timeline timeline;         // owned
+    int64_t origin_ns;         // what the machine's monotonic clock said at 0 ps
+    const char *program_text;  // as in the file; in the arena
+    int32_t like;              // of trace_read_all(): the first rank that executed the same program
 } Trace;
 
 // "DIR/rank<N>.json", or ".json.gz" when compressed. ERR_IO when the name is too long.
@@ -28,14 +30,24 @@ Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, cons
                    const Timeline *t) MUST_USE;
 
 // Read one trace file, plain or compressed, its members and events in any order; events of other
-// kinds are skipped. ERR_INPUT, or ERR_FORMAT with file, line, what was expected and what was
-// found. On failure *out is zeroed.
+// kinds are skipped. What is read can be relied on: the program passed program_check(); steps
+// follow each other from 0 to TIMELINE_LAST_PS; spans lie in their step, a complete step has one of
+// each operation (which a guard may have skipped), another step none. ERR_INPUT, or ERR_FORMAT with
+// file, line, what was expected and what was found. On failure *out is zeroed.
 Status trace_read(Trace *out, Arena *a, const char *path) MUST_USE;
+
+// The same from memory, unpacked; `name` is that of the file in messages.
+Status trace_parse(Trace *out, Arena *a, const char *text, size_t length,
+                   const char *name) MUST_USE;
 void trace_finish(Trace *t);  // safe on a zeroed Trace
 
 // Read the traces of a directory, one for every rank, in the order of ranks; or of one file, that
-// rank's alone. *out is in the arena; finish each. As above, and when a rank is missing or traces
-// of two runs are mixed. On failure nothing needs to be finished.
+// rank's alone. *out is in the arena; finish each. As above, and when a rank is missing, when
+// traces of two runs are mixed, or when plan_check() finds that the programs cannot be executed
+// together. On failure nothing needs to be finished.
 Status trace_read_all(Trace **out, int *count, Arena *a, const char *path) MUST_USE;
+
+// ERR_FORMAT when the ranks executed different programs.
+Status trace_check_one_program(const Trace *traces, int count, const char *path) MUST_USE;
 
 #endif

@@ -26,7 +26,7 @@ static Status program_to_json(json_t **out, const Program *p) {
     FILE *memory = open_memstream(&text, &length);
     if (!memory) FAIL(ERR_MEMORY, "no memory to print the program");
     Status s = program_print(p, memory);
-    if (fclose(memory) == 0 && s == OK) *out = text_to_json(text);
+    if (fclose(memory) == 0 && s == OK) *out = json_text(text);
     free(text);
     TRY(s);
     if (!*out) FAIL(ERR_MEMORY, "no memory to print the program");
@@ -47,7 +47,7 @@ static int add_steps(json_t *section, const Program *p, const Timeline *t) {
         failed |= json_object_set_new(steps, name, column); \
     } while (0)
     COLUMN("step", json_integer(s->step));
-    COLUMN("plan", text_to_json(program_name(p, p->plans[s->plan].name)));
+    COLUMN("plan", json_text(program_name(p, p->plans[s->plan].name)));
     COLUMN("start_ps", json_integer(s->start_ps));
     COLUMN("end_ps", json_integer(s->end_ps));
     COLUMN("epoch", json_integer(s->epoch));
@@ -82,7 +82,7 @@ typedef struct {
 } Quoted;
 
 static Status quote(const char **out, Arena *a, const char *name) {
-    json_t *value = text_to_json(name);
+    json_t *value = json_text(name);
     char *text = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
     *out = text ? arena_string(a, text) : NULL;
     free(text);

@@ -6,12 +6,18 @@
 // arrived, comm_test() does this rank's share of the work as far as its peers allow and says
 // whether the operation is complete, comm_idle() waits until that may have changed. A lane carries
 // one operation at a time, in order.
+//
+// With an emulated link (CommOptions.link) data move as they always do, but an operation is
+// complete only when the clock has reached the moment at which such links would have brought the
+// last of it. These moments follow from the times at which the members arrive, and from each other:
+// an operation may be said to have started at a time that has passed, and whoever is late loses
+// nothing.
 #ifndef PARALLEL_COMM_COMM_H
 #define PARALLEL_COMM_COMM_H
 
 #include "core/base/status.h"
 #include "core/plan/program.h"
-#include "parallel/collective/collective.h"
+#include "parallel/collective/star.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +30,8 @@ enum {
     COMM_MESSAGE_SEGMENTS = 16  // most segments of a send
 };
 #define COMM_TIMEOUT_NS INT64_C(30000000000)
+#define COMM_SPIN_NS INT64_C(50000)  // before sleeping, when ranks fit the cores
+enum { COMM_YIELDS = 32 };  // before sleeping, when ranks share cores: offers to the others
 
 // A piece of the payload in this rank's shared pool. The members of a collective lay out their
 // pools alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of
@@ -64,20 +72,22 @@ typedef struct {
     uint64_t sequence;  // of a collective: its number on this lane; else the number of the message
     int64_t round;      // the next step of the schedule
     int step, stage;
-    int64_t start_ns;        // when this rank arrived
+    int64_t start_ns;        // when this rank arrived, or says that it did
     int64_t looked_ns;       // when it last looked whether to go on
     int64_t waited_ns;       // for how long it has done so
     int64_t arrival_ns;      // when the last member arrived, on the monotonic clock; 0 until known
     const void *awaited;     // a peer's word; nothing goes on before it has reached
     uint64_t awaited_value;  // this value. awaited NULL: it may go on now
+    bool complete;           // all of it has been done, and at most the clock is awaited
+    int64_t end_ns;          // on an emulated link, once complete: when it ends here. Else 0
 } CommRequest;
 
 typedef struct Comm Comm;
 typedef struct {
     const char *name;
-    Status (*start)(Comm *c, const CommCall *call, CommRequest *r);
+    Status (*start)(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns);
     Status (*test)(Comm *c, CommRequest *r, bool *done);
-    Status (*idle)(Comm *c, const CommRequest *const r[], int count);
+    Status (*idle)(Comm *c, const CommRequest *const r[], int count, int64_t until_ns);
     Status (*agree)(Comm *c, uint64_t value);
 } CommMethods;
 
@@ -96,9 +106,11 @@ struct Comm {
 // here: ERR_PLAN. To be called once, when a call is prepared; comm_start() relies on it.
 Status comm_check(const Comm *c, const CommCall *call) MUST_USE;
 
-// Announce the arrival at a communication. *r stays where it is until it is done.
-static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r) {
-    return c->methods->start(c, call, r);
+// Announce the arrival at a communication, at start_ns on the monotonic clock: now, or, where times
+// are modelled, a moment that may have passed. *r stays where it is until it is done.
+static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r,
+                                         int64_t start_ns) {
+    return c->methods->start(c, call, r, start_ns);
 }
 
 // Progress; *done says whether the operation is complete on this rank (its outputs valid, its
@@ -108,10 +120,12 @@ static inline MUST_USE Status comm_test(Comm *c, CommRequest *r, bool *done) {
     return c->methods->test(c, r, done);
 }
 
-// Wait (spin, then sleep) until one of the requests, each tested before, may go on, or some
-// milliseconds have passed. The serial communicator returns at once: its caller runs another rank.
-static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], int count) {
-    return c->methods->idle(c, r, count);
+// Wait (spin, then sleep) until one of the requests, each tested before, may go on, the clock has
+// reached until_ns (INT64_MAX: does not matter), a rank has failed, or some milliseconds have
+// passed. The serial communicator returns at once: its caller runs another rank.
+static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], int count,
+                                        int64_t until_ns) {
+    return c->methods->idle(c, r, count, until_ns);
 }
 
 // Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it
@@ -126,8 +140,9 @@ void comm_abandon(Comm *c, Status s, const char *message);
 // How ranks wait and how long.
 typedef struct {
     int64_t timeout_ns;  // of one operation; 0: COMM_TIMEOUT_NS
-    int64_t spin_ns;     // before sleeping; 0: 50 us when ranks fit the cores, else none
+    int64_t spin_ns;     // before sleeping; 0: COMM_SPIN_NS when ranks fit the cores, else none
     int cores;           // cores that the ranks share; 0: those this process may use
+    StarLink link;       // to emulate; bytes_per_s 0: none. Not in serial: ERR_USAGE
 } CommOptions;
 
 // What they come to for so many ranks: every 0 is filled in, but that of a spin that is none.
@@ -159,6 +174,10 @@ Status comm_world_failure(const CommWorld *w, int *rank, const char **message);
 // Plan NONE: before the first operation (step 0), or after the last.
 void comm_note_position(Comm *c, int plan, int op, int64_t step);
 void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step);
+
+// A rank's share of a direct all-reduce of two, for whoever wants to time it: `count` elements of
+// its own array and of its peer's both become their sum.
+void comm_fold_pair(Dtype d, void *own, void *peer, int64_t count);
 
 // Serial only: what every rank waits for, "rank 0 waits at all_reduce bucket0 for rank 1; …", for a
 // caller that finds no rank able to go on.

@@ -53,6 +53,15 @@ void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int
 
 void collective_arrive(Comm *c, CommRequest *r);
 Status collective_advance(Comm *c, CommRequest *r, bool *done);
+// Has a member arrived and ended `rounds` rounds? It must have brought the same call.
+Status collective_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there);
+// What remains of the current round, of so many steps; *ended when nothing does.
+Status collective_pull(Comm *c, CommRequest *r, int steps, bool *ended);
+
+// The same on an emulated link (link.c), and when a message of a pair ends that both have started.
+void link_arrive(Comm *c, CommRequest *r);
+Status link_advance(Comm *c, CommRequest *r, bool *done);
+void link_message(const Comm *c, CommRequest *r);
 uint32_t mail_number(Comm *c, const CommCall *call);  // of the next message with this peer and tag
 void mail_post(Comm *c, CommRequest *r);
 Status mail_advance(Comm *c, CommRequest *r, bool *done);

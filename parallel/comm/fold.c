@@ -139,3 +139,9 @@ void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int
             store(outs[i].array, outs[i].at + done, n, bytes, sum.value);
     }
 }
+
+void comm_fold_pair(Dtype d, void *own, void *peer, int64_t count) {
+    const CommSegment all = {0, count};
+    const Term terms[2] = {{{own, &all, 1}, 0, 1}, {{peer, &all, 1}, 0, 1}};
+    fold_terms(d, REDUCE_SUM, false, terms, 2, terms, 2, count);
+}

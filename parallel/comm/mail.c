@@ -44,6 +44,7 @@ static Status take(Comm *c, CommRequest *r, LaneWords *note, int sender) {
     Term to = {{world_pool(c->world, c->rank), call->output, call->segment_count}, 0, 1};
     fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
     r->arrival_ns = note->start_ns > r->start_ns ? note->start_ns : r->start_ns;
+    link_message(c, r);
     note->taken_start_ns = r->start_ns;
     atomic_store(&note->taken, note->post);
     world_ring(c->world, sender);
@@ -69,7 +70,8 @@ Status mail_advance(Comm *c, CommRequest *r, bool *done) {
     if (r->call->receive) return fetch(c, r, done);
     LaneWords *note = &rank_words(c, c->rank)->lanes[r->call->lane];
     *done = request_await(r, &note->taken, r->sequence);
-    if (*done)
-        r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
+    if (!*done) return OK;
+    r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
+    link_message(c, r);
     return OK;
 }

@@ -14,8 +14,7 @@ static bool pushes(const Collective *c) {
     return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT;
 }
 
-// Has a member arrived and ended `rounds` rounds? It must have brought the same call.
-static Status await_member(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
+Status collective_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
     LaneWords *l = lane_words(c, r->call, member);
     *there = request_await(r, &l->progress, (r->sequence << 32) + 1 + (uint64_t)rounds);
     if (!*there) return OK;
@@ -65,7 +64,7 @@ static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
     int64_t begin, count;
     bool there;
     for (; r->step < call->ranks_count; r->step++) {
-        TRY(await_member(c, r, r->step, 0, &there));
+        TRY(collective_await(c, r, r->step, 0, &there));
         if (!there) return OK;
     }
     Term inputs[COMM_RANKS], outputs[COMM_RANKS];
@@ -90,7 +89,7 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     for (int i = r->step; i < steps; i++) {
         CollectiveStep s = collective_step(&r->what, r->round, call->position, i);
         if (count > 0 && s.action == STEP_COPY) break;
-        TRY(await_member(c, r, s.source, r->round, there));
+        TRY(collective_await(c, r, s.source, r->round, there));
         if (!*there) return OK;
         chunk = s.chunk;
         terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk)
@@ -101,6 +100,17 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     fold_terms(call->dtype, call->reduce, !collective_in_rank_order(&r->what), &out, 1, terms,
                count, elements);
     r->step += count;
+    return OK;
+}
+
+Status collective_pull(Comm *c, CommRequest *r, int steps, bool *ended) {
+    for (*ended = false; r->step < steps;) {
+        bool there;
+        TRY(pull_fold(c, r, steps, &there));
+        if (!there) return OK;
+    }
+    *ended = true;
+    r->step = 0;
     return OK;
 }
 
@@ -115,12 +125,8 @@ static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
         publish(c, r, r->round);
         *ended = r->round == rounds;
         if (*ended) return OK;
-        while (r->step < steps) {
-            bool there;
-            TRY(pull_fold(c, r, steps, &there));
-            if (!there) return OK;
-        }
-        r->step = 0;
+        TRY(collective_pull(c, r, steps, ended));
+        if (!*ended) return OK;
         r->round++;
     }
 }
@@ -131,7 +137,7 @@ static Status meet_end(Comm *c, CommRequest *r, bool *done) {
     int64_t rounds = pushes(&r->what) ? 1 : collective_rounds(&r->what);
     bool there;
     for (; r->step < r->call->ranks_count; r->step++) {
-        TRY(await_member(c, r, r->step, rounds, &there));
+        TRY(collective_await(c, r, r->step, rounds, &there));
         if (!there) return OK;
         int64_t start = lane_words(c, r->call, r->step)->arrival[r->sequence & 1].start_ns;
         if (r->arrival_ns < start) r->arrival_ns = start;

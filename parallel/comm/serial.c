@@ -4,8 +4,6 @@
 // with it.
 #include "parallel/comm/comm_internal.h"
 
-#include "core/base/clock.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,10 +212,10 @@ static Status match(Comm *c, CommRequest *r) {
     return OK;
 }
 
-static Status serial_start(Comm *c, const CommCall *call, CommRequest *r) {
+static Status serial_start(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns) {
     TRY(world_check(c->world));
     assert(!c->pending[call->lane]);
-    *r = (CommRequest){.call = call, .start_ns = clock_ns()};
+    *r = (CommRequest){.call = call, .start_ns = start_ns};
     c->pending[call->lane] = r;
     r->sequence = call->point_to_point ? mail_number(c, call) : ++c->sequence[call->lane];
     if (call->point_to_point) return match(c, r);
@@ -230,7 +228,9 @@ static Status serial_test(Comm *c, CommRequest *r, bool *done) {
     return *done ? OK : world_check(c->world);
 }
 
-static Status serial_idle(Comm *c, const CommRequest *const r[], int count) { return OK; }
+static Status serial_idle(Comm *c, const CommRequest *const r[], int count, int64_t until_ns) {
+    return OK;
+}
 
 static Status serial_agree(Comm *c, uint64_t value) {
     CommWorld *w = c->world;

@@ -12,22 +12,23 @@
 #include <time.h>
 #include <unistd.h>
 
+static const int64_t SECOND_NS = 1000000000;
+
 enum {
-    YIELDS = 32,        // when ranks share cores: offers to run the others, before sleeping
     PAUSES = 32,        // between two looks at the clock
     NAP_NS = 20000000,  // longest sleep: a rank that is killed between its store and its ring wakes
                         // nobody
     GAP_NS = 5 * NAP_NS,  // longest time between two looks that counts as waiting
 };
 
-static Status shared_start(Comm *c, const CommCall *call, CommRequest *r) {
+static Status shared_start(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns) {
     TRY(world_check(c->world));
     assert(!c->pending[call->lane]);
-    *r = (CommRequest){.call = call, .start_ns = clock_ns()};
-    r->looked_ns = r->start_ns;
+    *r = (CommRequest){.call = call, .start_ns = start_ns};
+    r->looked_ns = c->world->links ? clock_ns() : start_ns;
     c->pending[call->lane] = r;
     if (!call->point_to_point)
-        collective_arrive(c, r);
+        c->world->links ? link_arrive(c, r) : collective_arrive(c, r);
     else if (call->receive)
         r->sequence = mail_number(c, call);
     else
@@ -89,12 +90,20 @@ static Status check_time(Comm *c, CommRequest *r) {
     return time_out(c, missing, what);
 }
 
+static Status advance(Comm *c, CommRequest *r) {
+    if (r->call->point_to_point) return mail_advance(c, r, &r->complete);
+    return c->world->links ? link_advance(c, r, &r->complete)
+                           : collective_advance(c, r, &r->complete);
+}
+
 static Status shared_test(Comm *c, CommRequest *r, bool *done) {
     *done = false;
     TRY(world_check(c->world));
     r->awaited = NULL;
-    TRY(r->call->point_to_point ? mail_advance(c, r, done) : collective_advance(c, r, done));
-    if (!*done) return check_time(c, r);
+    if (!r->complete) TRY(advance(c, r));
+    if (!r->complete) return check_time(c, r);
+    if (r->end_ns && clock_ns() < r->end_ns) return OK;
+    *done = true;
     c->pending[r->call->lane] = NULL;
     return OK;
 }
@@ -104,27 +113,42 @@ static Status shared_test(Comm *c, CommRequest *r, bool *done) {
 static bool may_go_on(const Comm *c, const CommRequest *const r[], int count) {
     if (atomic_load(&c->world->control->failure)) return true;
     for (int i = 0; i < count; i++)
-        if (!r[i]->awaited ||
-            atomic_load((const _Atomic uint64_t *)r[i]->awaited) >= r[i]->awaited_value)
+        if (!r[i]->complete &&
+            (!r[i]->awaited ||
+             atomic_load((const _Atomic uint64_t *)r[i]->awaited) >= r[i]->awaited_value))
             return true;
     return false;
 }
 
-static void pause_core(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+// What there is to wait for, besides peers' failures.
+typedef struct {
+    int64_t until_ns;  // the clock, or INT64_MAX
+    int peers;         // requests that wait for a peer's word
+    const void *word;  // of the last of them
+} Awaited;
+
+static Awaited awaited_by(const CommRequest *const r[], int count, int64_t until_ns) {
+    Awaited a = {.until_ns = until_ns};
+    for (int i = 0; i < count; i++) {
+        if (!r[i]->complete) {
+            a.peers++;
+            a.word = r[i]->awaited;
+        } else if (r[i]->end_ns < a.until_ns)
+            a.until_ns = r[i]->end_ns;
+    }
+    return a;
 }
 
-static bool spin(const Comm *c, const CommRequest *const r[], int count) {
-    for (int64_t end = clock_ns() + c->world->spin_ns; clock_ns() < end;)
+static bool spin(const Comm *c, const CommRequest *const r[], int count, int64_t until_ns) {
+    int64_t end = clock_ns() + c->world->spin_ns;
+    if (end > until_ns) end = until_ns;
+    while (clock_ns() < end)
         for (int i = 0; i < PAUSES; i++) {
             if (may_go_on(c, r, count)) return true;
-            pause_core();
+            clock_pause();
         }
-    for (int i = 0; i < YIELDS && c->world->crowded; i++) {
+    bool yields = c->world->crowded && !c->world->links;
+    for (int i = 0; i < COMM_YIELDS && yields; i++) {
         if (may_go_on(c, r, count)) return true;
         sched_yield();
     }
@@ -136,15 +160,34 @@ static bool spin(const Comm *c, const CommRequest *const r[], int count) {
 // look for what we wait for (L), then sleep if the bell is as in B. If A comes before F, then S
 // before L: we see it and do not sleep. Otherwise the peer sees the flag and rings after B: either
 // the bell has changed when the kernel compares it, or we sleep already and are woken.
-static Status shared_idle(Comm *c, const CommRequest *const r[], int count) {
-    if (spin(c, r, count)) return OK;
+static void sleep_on_bell(Comm *c, const CommRequest *const r[], int count, int64_t nap_ns) {
     RankWords *mine = rank_words(c, c->rank);
     uint32_t bell = atomic_load(&mine->bell);
     atomic_store(&mine->asleep, 1);
-    struct timespec nap = {.tv_nsec = NAP_NS};
+    struct timespec nap = {.tv_sec = nap_ns / SECOND_NS, .tv_nsec = nap_ns % SECOND_NS};
     if (!may_go_on(c, r, count)) syscall(SYS_futex, &mine->bell, FUTEX_WAIT, bell, &nap, NULL, 0);
     atomic_store(&mine->asleep, 0);
-    return OK;
+}
+
+// Where links are emulated many ranks share few cores: a rank says which word it sleeps for (its
+// own bell: none), so that it is not woken for another, and it sleeps until the time is near.
+static Status shared_idle(Comm *c, const CommRequest *const r[], int count, int64_t until_ns) {
+    Awaited a = awaited_by(r, count, until_ns);
+    int64_t spin_ns = c->world->spin_ns, nap_ns = NAP_NS;
+    bool far = a.until_ns != INT64_MAX && a.until_ns - clock_ns() > spin_ns;
+    if (!(far && a.peers == 0) && spin(c, r, count, a.until_ns)) return OK;
+    if (a.until_ns != INT64_MAX) {
+        int64_t left_ns = a.until_ns - spin_ns - clock_ns();
+        if (left_ns <= 0) return OK;
+        if (a.peers == 0 || left_ns < nap_ns) nap_ns = left_ns;
+    }
+    if (c->world->links) {
+        RankWords *mine = rank_words(c, c->rank);
+        const void *word = a.peers ? a.word : &mine->bell;
+        atomic_store(&mine->awaits, a.peers > 1 ? 0 : (uintptr_t)word);
+    }
+    sleep_on_bell(c, r, count, nap_ns);
+    return count ? OK : world_check(c->world);  // requests are tested, and say it then
 }
 
 // --- agreement
@@ -154,7 +197,7 @@ static Status await_agreement(Comm *c, int rank, CommRequest *r) {
         TRY(world_check(c->world));
         if (waited_long(c, r))
             return time_out(c, UINT64_C(1) << rank, "did not arrive at the comparison of plans");
-        TRY(shared_idle(c, &(const CommRequest *){r}, 1));
+        TRY(shared_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
     return OK;
 }

@@ -17,7 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, WRITING = 1, WRITTEN = UINT16_MAX, SPIN_NS = 50000 };
+enum { PAGE = 4096, WRITING = 1, WRITTEN = UINT16_MAX };
 
 static const struct {
     const char *name;
@@ -96,7 +96,7 @@ CommOptions comm_options_resolve(const CommOptions *options, int ranks) {
     CommOptions o = options ? *options : (CommOptions){0};
     if (o.cores <= 0) o.cores = usable_cores();
     if (o.timeout_ns <= 0) o.timeout_ns = COMM_TIMEOUT_NS;
-    if (o.spin_ns <= 0) o.spin_ns = ranks > o.cores ? 0 : SPIN_NS;
+    if (o.spin_ns <= 0) o.spin_ns = ranks > o.cores ? 0 : COMM_SPIN_NS;
     return o;
 }
 
@@ -106,8 +106,13 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     if (ranks < 1 || ranks > COMM_RANKS)
         FAIL(ERR_USAGE, "%d ranks: --comm %s takes 1 to %d", ranks, comm_kind_name(kind),
              COMM_RANKS);
-    int64_t control_bytes =
-        whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(RankWords));
+    bool linked = options && options->link.bytes_per_s > 0;
+    if (linked && kind == COMM_SERIAL)
+        FAIL(ERR_USAGE, "--comm serial performs a communication at once, without a link: an "
+                        "emulated one needs --comm thread or shm");
+    int64_t link_at = whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(RankWords));
+    int64_t link_bytes = linked ? ranks * COMM_LANES * (int64_t)sizeof(LinkWords) : 0;
+    int64_t control_bytes = link_at + whole_pages(link_bytes);
     if (pool_bytes < 0 || pool_bytes > (INT64_MAX / 2 - control_bytes) / ranks)
         FAIL(ERR_MEMORY, "no memory for %d pools of %lld bytes", ranks, (long long)pool_bytes);
     CommWorld *w = calloc(1, sizeof *w);
@@ -127,6 +132,8 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
         return s;
     }
     w->control = w->memory;
+    w->links = linked ? (LinkWords *)((char *)w->memory + link_at) : NULL;
+    if (linked) w->link = options->link;
     w->pools = (char *)w->memory + control_bytes;
     for (int r = 0; r < ranks; r++) atomic_init(&w->control->ranks[r].at_plan, NONE);
     *out = w;
@@ -159,6 +166,15 @@ void world_ring(CommWorld *w, int rank) {
     if (!atomic_load(&words->asleep)) return;
     atomic_fetch_add(&words->bell, 1);
     syscall(SYS_futex, &words->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+// The hint is written before `asleep`. If it names another word than the one just stored, the rank
+// does not wait for that, or will look at it before it sleeps for it.
+void world_ring_for(CommWorld *w, int rank, const void *word) {
+    RankWords *words = &w->control->ranks[rank];
+    if (!atomic_load(&words->asleep)) return;
+    uintptr_t only = atomic_load(&words->awaits);
+    if (only == 0 || only == (uintptr_t)word) world_ring(w, rank);
 }
 
 void world_fail(CommWorld *w, Status s, int writer, int rank, const char *message) {

@@ -38,6 +38,7 @@ typedef struct {
 typedef struct {
     _Alignas(64) _Atomic uint32_t bell;    // a futex: counts how often peers woke this rank
     _Atomic uint32_t asleep;               // the rank's own
+    _Atomic uintptr_t awaits;              // the rank's own: the one word it sleeps for; 0: any
     _Alignas(64) _Atomic uint64_t posts;   // the rank's own: messages sent
     _Atomic uint64_t agreements;           // the rank's own
     uint64_t agree_value[2];               // published by `agreements`; even and odd, as above
@@ -46,6 +47,21 @@ typedef struct {
     uint32_t sent[COMM_RANKS][COMM_TAGS], received[COMM_RANKS][COMM_TAGS];  // seen by the rank only
     LaneWords lanes[COMM_LANES];
 } RankWords;
+
+// On an emulated link, per rank and lane. What a member says when it has ended so many rounds of a
+// collective, none to begin with.
+typedef struct {
+    int64_t end_ns;      // when that was, in the model
+    int64_t sent_bytes;  // by it to others in the round that follows
+} LinkRound;
+
+enum { LINK_WINDOW = 64 };  // by how many rounds a member may be ahead, and as many again
+typedef struct {
+    // Of the first member of a group: how many have arrived at its collectives and ended them.
+    _Alignas(64) _Atomic uint64_t met;
+    // The rank's own, published by `progress`: of `e` ended rounds at e mod 2 LINK_WINDOW.
+    _Alignas(64) LinkRound rounds[2 * LINK_WINDOW];
+} LinkWords;
 
 typedef struct {
     _Alignas(64) _Atomic uint32_t failure;  // 0, WRITING + the rank that writes, or WRITTEN
@@ -63,6 +79,8 @@ struct CommWorld {
     int64_t pool_bytes, pool_stride;
     char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`
     Control *control;  // in `memory`
+    StarLink link;
+    LinkWords *links;  // in `memory`, [rank][lane]; NULL: no link is emulated
     void *memory;      // owned mapping
     size_t memory_bytes;
     Comm *ends[COMM_RANKS];  // serial: who has joined
@@ -78,6 +96,7 @@ Status world_check(const CommWorld *w);  // ERR_PEER with the recorded message, 
 
 // Wake a rank if it sleeps: to be called after the (sequentially consistent) store it may wait for.
 void world_ring(CommWorld *w, int rank);
+void world_ring_for(CommWorld *w, int rank, const void *word);  // unless it waits for another one
 
 static inline RankWords *rank_words(const Comm *c, int rank) {
     return &c->world->control->ranks[rank];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
+#include "core/platform/device_model.h"
 #include "parallel/run/executor_internal.h"
+#include "parallel/strategy/collective_work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,18 +59,6 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
     return OK;
 }
 
-static const CollectiveKind collective_of[KIND_COUNT] = {
-    [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
-    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST,
-    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
-    [KIND_BARRIER] = COLLECTIVE_BARRIER,
-};
-static const ScheduleKind schedule_of[ALGORITHM_COUNT] = {
-    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT,
-    [ALGORITHM_CHAIN] = SCHEDULE_CHAIN,
-    [ALGORITHM_RING] = SCHEDULE_RING,
-};
-
 static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
                         CommCall *call) {
     const Program *p = e->program;
@@ -82,8 +72,9 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
     bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
-    *call = (CommCall){.kind = collective_of[w->kind],
-                       .schedule = schedule_of[w->algorithm],
+    Collective what = collective_of_work(p, w);
+    *call = (CommCall){.kind = what.kind,
+                       .schedule = what.schedule,
                        .reduce = (Reduce)w->reduce,
                        .dtype = (Dtype)w->dtype,
                        .point_to_point = pair,
@@ -112,10 +103,17 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
     return OK;
 }
 
+// Host work is modelled as computation is.
+static int64_t modelled_ns(const Device *d, const Work *w) {
+    if (!d->model || kind_class((Kind)w->kind) == CLASS_COMMUNICATION) return 0;
+    return dilated_ns(device_model_ps(d->model, w), d->dilate_permille);
+}
+
 static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
                       BoundOp *b) {
     const Program *p = e->program;
     b->class = kind_class((Kind)p->works[op->work].kind);
+    b->modelled_ns = modelled_ns(e->device, &p->works[op->work]);
     if (op->guard != NONE) {
         b->guard = executor_data(e, op->guard);
         b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;
@@ -136,9 +134,10 @@ static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, 
     int lanes = e->program->lane_count;
     *b = (BoundPlan){.ops = ARENA_NEW(a, BoundOp, plan->op_count + 1),
                      .done = ARENA_NEW(a, uint8_t, plan->op_count + 1),
+                     .end_ns = ARENA_NEW(a, int64_t, plan->op_count + 1),
                      .lane_ops = ARENA_NEW(a, int32_t, plan->op_count + 1),
                      .lane_first = ARENA_NEW(a, int32_t, lanes + 1)};
-    if (!b->ops || !b->done || !b->lane_ops || !b->lane_first)
+    if (!b->ops || !b->done || !b->end_ns || !b->lane_ops || !b->lane_first)
         FAIL(ERR_MEMORY, "out of memory for binding a plan");
     int count = 0;
     for (int lane = 0; lane < lanes; lane++) {
@@ -161,13 +160,14 @@ static void *scratch_of(const Executor *e) {
 static Status allocate(Executor *e) {
     int64_t shared = e->comm ? 0 : e->program->pool_bytes[POOL_SHARED];
     int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
+    bool untouched = e->device->model;  // nothing is computed: calloc() leaves the pages unused
     if (bytes) {
-        e->local = aligned_alloc(64, (size_t)bytes);
+        e->local = untouched ? calloc(1, (size_t)bytes) : aligned_alloc(64, (size_t)bytes);
         if (!e->local)
             FAIL(ERR_MEMORY,
                  "rank %d: no memory for %lld bytes of tensors; a smaller --batch needs less",
                  e->rank, (long long)bytes);
-        memset(e->local, 0, (size_t)bytes);
+        if (!untouched) memset(e->local, 0, (size_t)bytes);
     }
     e->pools[POOL_LOCAL] = e->local;
     e->pools[POOL_SHARED] = e->comm ? e->comm->pool : (unsigned char *)e->local + local;
@@ -179,6 +179,7 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
     assert(p->lowered);
     *e = (Executor){.program = p, .device = device, .comm = comm, .rank = rank, .plan = NONE};
     if (hooks) e->hooks = *hooks;
+    if (device->model) TRY(device_model_check(device->model, p));
     TRY(allocate(e));
     e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
     e->lanes = ARENA_NEW(a, LaneState, p->lane_count);

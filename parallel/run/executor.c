@@ -6,15 +6,13 @@
 
 #include <string.h>
 
-static const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
-
-static int leader(const Executor *e, int lane) {
+int leader(const Executor *e, int lane) {
     const BoundPlan *b = &e->plans[e->plan];
     int at = b->lane_first[lane] + e->lanes[lane].at;
     return at < b->lane_first[lane + 1] ? b->lane_ops[at] : NONE;
 }
 
-static bool may_start(const Executor *e, int op) {
+bool may_start(const Executor *e, int op) {
     const Plan *plan = plan_of(e);
     for (int d = 0; d < plan->ops[op].dep_count; d++) {
         const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
@@ -24,34 +22,33 @@ static bool may_start(const Executor *e, int op) {
     return true;
 }
 
-static bool guarded_off(const BoundOp *b) {
+bool guarded_off(const BoundOp *b) {
     if (!b->guard) return false;
     if (b->guard_is_i64) return *(const int64_t *)b->guard == 0;
     return *(const double *)b->guard == 0;
 }
 
-static void leave(Executor *e, int lane, int op) {
+void leave(Executor *e, int lane, int op) {
     e->plans[e->plan].done[op] = 1;
     e->lanes[lane].at++;
     e->remaining--;
 }
 
-static Status finish(Executor *e, int lane, int op) {
+Status finish(Executor *e, int lane, int op) {
     if (e->hooks.after) TRY(e->hooks.after(e->hooks.context, e->rank, e->plan, op));
     leave(e, lane, op);
     return OK;
 }
 
-static void record(Executor *e, int lane, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns,
-                   int64_t cpu_ns) {
+void record_span(Executor *e, int lane, int op, SpanTimes t) {
     if (!e->timeline) return;
-    timeline_add_span(e->timeline, &(Span){.start_ps = (start_ns - e->origin_ns) * 1000,
-                                           .end_ps = (end_ns - e->origin_ns) * 1000,
+    timeline_add_span(e->timeline, &(Span){.start_ps = (t.start_ns - e->origin_ns) * 1000,
+                                           .end_ps = (t.end_ns - e->origin_ns) * 1000,
                                            .op = op,
                                            .step = (int32_t)e->step,
                                            .rank = e->rank,
-                                           .wait_ns = wait_ns,
-                                           .cpu_ns = cpu_ns,
+                                           .wait_ns = t.wait_ns,
+                                           .cpu_ns = t.cpu_ns,
                                            .plan = (uint8_t)e->plan,
                                            .lane = (uint8_t)lane,
                                            .source = SOURCE_MEASURED});
@@ -80,7 +77,7 @@ static Status run(Executor *e, int lane, int op) {
         load(e, b);
     if (timed) {
         int64_t used = clock_thread_cpu_ns() - cpu;
-        record(e, lane, op, start, clock_ns(), 0, used);
+        record_span(e, lane, op, (SpanTimes){start, clock_ns(), 0, used});
     }
     return finish(e, lane, op);
 }
@@ -99,7 +96,7 @@ static Status progress(Executor *e, int lane, bool *moved) {
     if (!done) return OK;
     l->in_flight = false;
     int64_t wait = l->request.arrival_ns > l->start_ns ? l->request.arrival_ns - l->start_ns : 0;
-    if (timed) record(e, lane, op, l->start_ns, clock_ns(), wait, l->cpu_ns);
+    if (timed) record_span(e, lane, op, (SpanTimes){l->start_ns, clock_ns(), wait, l->cpu_ns});
     return finish(e, lane, op);
 }
 
@@ -114,7 +111,7 @@ static Status start(Executor *e, int lane, int op) {
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
     l->start_ns = clock_ns();
     int64_t cpu = e->timeline ? clock_thread_cpu_ns() : 0;
-    TRY(comm_start(e->comm, &b->comm, &l->request));
+    TRY(comm_start(e->comm, &b->comm, &l->request, l->start_ns));
     l->cpu_ns = e->timeline ? clock_thread_cpu_ns() - cpu : 0;
     l->in_flight = true;
     return OK;
@@ -155,6 +152,7 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
     e->plan = plan;
     e->step = step;
     e->remaining = plan_of(e)->op_count;
+    e->begin_ns = clock_ns();
     memset(e->plans[plan].done, 0, (size_t)e->remaining);
     for (int lane = 0; lane < e->program->lane_count; lane++) e->lanes[lane].at = 0;
     return OK;
@@ -162,6 +160,7 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
 
 Status executor_advance(Executor *e, bool *done, bool *moved) {
     *moved = false;
+    if (e->device->model) return modelled_advance(e, done, moved);
     for (;;) {
         TRY(serve_communication(e, moved));
         *done = e->remaining == 0;
@@ -175,12 +174,13 @@ Status executor_advance(Executor *e, bool *done, bool *moved) {
 Status executor_idle(Executor *e) {
     const CommRequest *waiting[COMM_LANES];
     int count = 0;
+    if (e->device->model) return modelled_idle(e);
     for (int lane = 0; lane < e->program->lane_count && count < COMM_LANES; lane++)
         if (e->lanes[lane].in_flight) waiting[count++] = &e->lanes[lane].request;
     if (!count)
         FAIL(ERR_PLAN, "rank %d: nothing can run and nothing is in flight in plan %s", e->rank,
              program_name(e->program, plan_of(e)->name));
-    return comm_idle(e->comm, waiting, count);
+    return comm_idle(e->comm, waiting, count, INT64_MAX);
 }
 
 Status executor_run(Executor *e, int plan, int64_t step) {

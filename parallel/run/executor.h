@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The executor: a dispatch loop over a lowered program. It knows kinds, lanes and dependencies, and
 // no strategy. One executor is one rank; it runs in one thread.
+//
+// On a device that is only described (device->model) operations are not run but waited for: all
+// lanes work at once, and times follow from each other as they do on a GPU that is kept supplied
+// with work. executor_modelled.c has the rules.
 #ifndef PARALLEL_RUN_EXECUTOR_H
 #define PARALLEL_RUN_EXECUTOR_H
 
@@ -41,10 +45,12 @@ typedef struct {
     int rank, plan;           // plan: at work, or NONE
     int remaining;            // operations of it that have not ended
     int64_t step, origin_ns;  // origin: of the run, on the monotonic clock
+    int64_t begin_ns;         // when the plan began, on the monotonic clock
 } Executor;
 
 // Bind every operation of the program to memory: pools are allocated (the shared one is the
-// communicator's), zeroed. Nothing is allocated later.
+// communicator's), zeroed. Nothing is allocated later. ERR_USAGE: a modelled device has no rate for
+// an operation.
 Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device,
                        Comm *comm, const ExecutorHooks *hooks) MUST_USE;
 void executor_destroy(Executor *e);  // safe on a zeroed executor

@@ -13,6 +13,7 @@ typedef struct {
     bool guard_is_i64;
     const void *guard;         // the scalar, or NULL
     const int64_t *first_row;  // of a load
+    int64_t modelled_ns;       // on a modelled device: how long it takes there
     union {
         KernelCall call;
         CommCall comm;
@@ -23,16 +24,38 @@ typedef struct {
 struct BoundPlan {
     BoundOp *ops;
     uint8_t *done;
+    int64_t *end_ns;      // on a modelled device, when each operation ended
     int32_t *lane_ops;    // operations lane by lane, in plan order
     int32_t *lane_first;  // of each lane, and the end of the last
 };
 
-// Where a lane is; a communication lane has at most one operation in flight.
+// Where a lane is; a communication lane, or one of a modelled device, has at most one operation in
+// flight.
 struct LaneState {
     int32_t at;  // index into lane_ops
     bool in_flight;
     CommRequest request;
     int64_t start_ns, cpu_ns;
+    int64_t end_ns;  // on a modelled device: of the operation in flight, else of the last one
 };
+
+// --- executor.c, for executor_modelled.c
+
+static inline const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
+
+int leader(const Executor *e, int lane);                // the operation to start next, or NONE
+bool may_start(const Executor *e, int op);              // have its dependencies ended?
+bool guarded_off(const BoundOp *b);                     // is its guard zero?
+void leave(Executor *e, int lane, int op);              // it has ended, or is skipped
+Status finish(Executor *e, int lane, int op) MUST_USE;  // it has ended: tell, and leave
+typedef struct {
+    int64_t start_ns, end_ns, wait_ns, cpu_ns;  // start and end: on the monotonic clock
+} SpanTimes;
+void record_span(Executor *e, int lane, int op, SpanTimes t);
+
+// --- executor_modelled.c, as executor_advance() and executor_idle()
+
+Status modelled_advance(Executor *e, bool *done, bool *moved) MUST_USE;
+Status modelled_idle(Executor *e) MUST_USE;
 
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "parallel/run/job.h"
 
+#include "core/device/timed/timed.h"
 #include "core/plan/check.h"
+#include "core/platform/device_model.h"
 #include "core/platform/device_traits.h"
 #include "parallel/run/plan_file.h"
 
@@ -61,9 +63,53 @@ static Status name_option(Status s, const char *option) {
     return s;
 }
 
+// --- the device, and the links between ranks
+
+static int64_t dilate_of(const JobOptions *o) {
+    return o->dilate_permille ? o->dilate_permille : 1000;
+}
+
+// A message passes two links of a machine: from a device to the switch, and on to another.
+static Status link_of_machine(LinkModel *out, const JobOptions *o, const Machine *m) {
+    if (!m->link.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "--device %s: %s has no link between devices, which %d ranks need: add --link such as "
+             "1GB/s,50us",
+             o->device, m->name, o->ranks);
+    if (m->nodes > 1 || machine_devices(m) < o->ranks)
+        FAIL(
+            ERR_USAGE,
+            "--device %s: %s has %d node(s) of %d devices; %d ranks on one switch need --link such "
+            "as 25GB/s,5us",
+            o->device, m->name, m->nodes, m->devices_per_node, o->ranks);
+    *out = (LinkModel){m->link.bytes_per_s, 2 * m->link.latency_ps};
+    return OK;
+}
+
+static Status create_timed(Job *job, const char *platform) {
+    JobOptions *o = &job->options;
+    Machine *machine = ARENA_NEW(&job->arena, Machine, 1);
+    Device *device = ARENA_NEW(&job->arena, Device, 1);
+    if (!machine || !device) FAIL(ERR_MEMORY, "out of memory for a machine");
+    TRY(name_option(machine_read(machine, &job->arena, platform), "--device"));
+    if (o->ranks > 1 && !o->link.bytes_per_s) TRY(link_of_machine(&o->link, o, machine));
+    device_timed_init(device, &machine->device, dilate_of(o));
+    job->device = device;
+    return OK;
+}
+
+static Status find_device(Job *job) {
+    JobOptions *o = &job->options;
+    const char *platform = device_platform(o->device);
+    TRY(platform ? create_timed(job, platform)
+                 : name_option(device_find(&job->device, o->device), "--device"));
+    o->comm_options.link = (StarLink){o->link.bytes_per_s, o->link.latency_ps, dilate_of(o)};
+    return OK;
+}
+
 static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
-    TRY(device_find(&job->device, o->device));
+    TRY(find_device(job));
     TRY(name_option(model_read(&job->model, &job->arena, o->model), "--model"));
     TRY(name_option(dataset_read(&job->data, &job->arena, o->data), "--data"));
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
@@ -95,7 +141,26 @@ static Status plan_run(Job *job) {
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
     int64_t chunk = (int64_t)EVALUATION_ROWS * o->ranks;
+    if (job->device->model) return OK;  // nothing is learned that could be evaluated
     job->evaluation_turns = (job->split.test_count + chunk - 1) / chunk;
+    return OK;
+}
+
+// Everything after reading.
+static Status finish_job(Job *job) {
+    const JobOptions *o = &job->options;
+    TRY(plan_run(job));
+    TRY(o->plan_file ? name_option(plan_file_read(job), "--plan")
+                     : job_program(&job->program, o, &job->model));
+    const Program *programs[] = {&job->program};
+    TRY(plan_check(programs, NULL, o->ranks));
+    if (o->plan_file) TRY(plan_file_check(job));
+    TRY(program_lower(&job->program, job->device->traits));
+    if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
+    job->plan_broadcast = program_find_plan(&job->program, "broadcast");
+    job->plan_step = program_find_plan(&job->program, "step");
+    job->plan_evaluate = program_find_plan(&job->program, "evaluate");
+    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->plan_file);
     return OK;
 }
 
@@ -103,18 +168,17 @@ Status job_create(Job *job, const JobOptions *options) {
     *job = (Job){.options = *options};
     TRY(check_numbers(options));
     TRY(read_inputs(job));
-    TRY(plan_run(job));
-    TRY(options->plan_file ? name_option(plan_file_read(job), "--plan")
-                           : job_program(&job->program, &job->options, &job->model));
-    const Program *programs[] = {&job->program};
-    TRY(plan_check(programs, NULL, options->ranks));
-    if (options->plan_file) TRY(plan_file_check(job));
-    TRY(program_lower(&job->program, job->device->traits));
-    job->plan_broadcast = program_find_plan(&job->program, "broadcast");
-    job->plan_step = program_find_plan(&job->program, "step");
-    job->plan_evaluate = program_find_plan(&job->program, "evaluate");
-    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", options->plan_file);
-    return OK;
+    return finish_job(job);
+}
+
+Status job_derive(Job *job, const Job *base, const JobOptions *options) {
+    *job = (Job){.options = *options,
+                 .model = base->model,
+                 .data = base->data,
+                 .split = base->split,
+                 .device = base->device};
+    TRY(check_numbers(options));
+    return finish_job(job);
 }
 
 void job_destroy(Job *job) {

@@ -15,7 +15,10 @@
 
 // As on the command line; strings are borrowed.
 typedef struct {
-    const char *model, *data, *device;
+    const char *model, *data;
+    const char *device;       // "reference", "cpu", or "timed:PLATFORM" (machine_read())
+    int64_t dilate_permille;  // how much slower what is modelled runs, in thousandths; 0: 1000
+    LinkModel link;  // to emulate between ranks; bytes_per_s 0: on a timed device its platform's
     const char *plan_file;  // execute this program instead of the strategy's; NULL
     Dtype dtype;
     int ranks, shards;  // shards 0: as many as ranks
@@ -27,9 +30,9 @@ typedef struct {
     Tail tail;
     StrategyOptions strategy;  // local_shards is set here
     CommKind comm;
-    CommOptions comm_options;
-    bool spans;          // record one span per operation
-    const char *record;  // directory for recorded values, or NULL
+    CommOptions comm_options;  // its link is set here
+    bool spans;                // record one span per operation
+    const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;
     const char *trace, *save;  // directory; file; or NULL
     bool compress_trace;
@@ -55,6 +58,10 @@ typedef struct {
 // which numbers do not fit and what to try.
 Status job_create(Job *job, const JobOptions *options) MUST_USE;
 void job_destroy(Job *job);  // safe on a zeroed job
+
+// A job on the same model and data with other numbers (batch, ranks, shards, tail, …); it borrows
+// from `base`, which must outlive it. Errors as above.
+Status job_derive(Job *job, const Job *base, const JobOptions *options) MUST_USE;
 
 // The program before lowering, as --print-plan shows it: what job_create() starts from.
 Status job_program(Program *out, const JobOptions *options, const Model *model) MUST_USE;

@@ -4,15 +4,14 @@
 #include "parallel/run/train.h"
 
 #include "core/base/clock.h"
+#include "parallel/run/process.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,16 +63,8 @@ void train_finish(Training *t) {
 // Ranks take the cores that this process may use in turn. A rank alone is not pinned: it would
 // share a core with every other such run while the others idle.
 static void pin(int rank) {
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 1) return;
-    int skip = rank % CPU_COUNT(&allowed);
-    for (int c = 0; c < CPU_SETSIZE; c++) {
-        if (!CPU_ISSET(c, &allowed) || skip-- > 0) continue;
-        CPU_ZERO(&one);
-        CPU_SET(c, &one);
-        sched_setaffinity(0, sizeof one, &one);
-        return;
-    }
+    cpu_set_t allowed;
+    if (process_cores(&allowed)) process_pin(&allowed, rank);
 }
 
 // What every kind of rank does, from joining to its last byte. A failure is told to the peers.
@@ -211,17 +202,12 @@ static void watch(Children *c) {
 }
 
 static void start_child(Children *c, int rank, const RunHooks *hooks, const sigset_t *mask) {
-    pid_t parent = getpid(), pid = fork();
+    char name[32];
+    snprintf(name, sizeof name, "train-rank%d", rank);
+    pid_t pid = process_fork(name);
     c->pids[rank] = pid > 0 ? pid : 0;
     if (pid > 0) c->alive++;
     if (pid) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives the launcher
-    if (getppid() != parent) _exit(1);
-    char name[32];  // as ps and top show it; the kernel keeps 15 bytes
-    snprintf(name, sizeof name, "train-rank%d", rank);
-    prctl(PR_SET_NAME, name);
-    signal(SIGINT, SIG_IGN);  // a terminal sends it to all; the launcher decides
-    signal(SIGTERM, SIG_IGN);
     sigprocmask(SIG_SETMASK, mask, NULL);
     Status s = one_rank(c->job, c->shared, c->world, rank, hooks);
     fflush(NULL);

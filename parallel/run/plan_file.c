@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/plan/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
@@ -121,8 +122,53 @@ Status plan_file_read(Job *job) {
     return OK;
 }
 
+// Initial values fill a parameter; the run writes and reads scalars by their names.
+static Status check_whole(const Job *job) {
+    const Program *p = &job->program;
+    for (int i = 0; i < p->tensor_count; i++) {
+        const Tensor *t = &p->tensors[i];
+        const Logical *l = &p->logicals[t->logical];
+        if (t->role != ROLE_PARAMETER) continue;
+        if (l->role != ROLE_PARAMETER || t->dtype != l->dtype ||
+            memcmp(t->shape, l->shape, sizeof t->shape[0] * t->dims))
+            FAIL(ERR_USAGE, "%s: parameter %s is not all of its logical tensor %s",
+                 job->options.plan_file, program_name(p, t->name), program_name(p, l->name));
+    }
+    return OK;
+}
+
+static Status check_scalar(const Job *job, const char *name, Dtype dtype, int64_t elements) {
+    int index = program_find_tensor(&job->program, name);
+    const Tensor *t = index == NONE ? NULL : &job->program.tensors[index];
+    if (!t || (t->dtype == dtype && tensor_elements(t) == elements)) return OK;
+    FAIL(ERR_USAGE, "%s: %s has %lld elements of %s, expected %lld of %s", job->options.plan_file,
+         name, (long long)tensor_elements(t), dtype_name((Dtype)t->dtype), (long long)elements,
+         dtype_name(dtype));
+}
+
+static Status check_scalars(const Job *job) {
+    TRY(check_scalar(job, "learning_rate", DTYPE_F64, 1));
+    TRY(check_scalar(job, "inverse_count", DTYPE_F64, 1));
+    TRY(check_scalar(job, "evaluate.first_row", DTYPE_I64, 1));
+    TRY(check_scalar(job, "evaluate.rows", DTYPE_I64, 1));
+    TRY(check_scalar(job, "loss", DTYPE_F64, 2));
+    TRY(check_scalar(job, "evaluate.loss", DTYPE_F64, 2));
+    TRY(check_scalar(job, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.ranks));
+    for (int s = 0; s < local_shards(&job->options); s++)
+        for (int m = 0; m < job->options.micro_batches; m++) {
+            char name[48];
+            snprintf(name, sizeof name, "first_row.%d.%d", s, m);
+            TRY(check_scalar(job, name, DTYPE_I64, 1));
+            snprintf(name, sizeof name, "rows.%d.%d", s, m);
+            TRY(check_scalar(job, name, DTYPE_I64, 1));
+        }
+    return OK;
+}
+
 Status plan_file_check(const Job *job) {
     for (int k = 0; k < job->program.plan_count; k++) TRY(check_plan(job, &job->program.plans[k]));
+    TRY(check_whole(job));
+    TRY(check_scalars(job));
     Program model = {0};
     Status s = job_program(&model, &job->options, &job->model);
     if (s == OK) s = check_parameters(job, &model);

@@ -94,6 +94,7 @@ static Status find_scalars(Rank *r) {
 // Rank 0 alone knows the initial values; the broadcast brings them to the others.
 static void initialise(Rank *r) {
     const Program *p = &r->job->program;
+    if (r->job->device->model) return;  // values mean nothing, and need no memory
     for (int t = 0; t < p->tensor_count && r->comm.rank == 0; t++)
         if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
             model_initialise(p, p->tensors[t].logical, r->job->options.seed,
@@ -147,7 +148,8 @@ void rank_destroy(Rank *r) {
 // Rows of the batch for each shard of this rank, and of each shard for each micro-batch.
 static int64_t set_batch(Rank *r) {
     const JobOptions *o = &r->job->options;
-    sampler_epoch(&r->sampler, r->turn.epoch);
+    if (!r->job->device->model)
+        sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
     int64_t rows = sampler_batch_rows(&r->sampler, r->turn.batch);
     int shards = local_shards(r->job);
     for (int i = 0; i < shards * o->micro_batches; i++) {
@@ -230,7 +232,9 @@ static const Evaluation *end_evaluation(Rank *r) {
 Status rank_end_turn(Rank *r) {
     Timeline *t = &r->result->timeline;
     const Evaluation *evaluation = NULL;
-    if (in_batch(r)) {
+    if (r->job->device->model) {
+        // Nothing was computed: there is no loss.
+    } else if (in_batch(r)) {
         if (r->loss != NONE) t->open.loss = *(const double *)executor_data(&r->executor, r->loss);
         if (values_wants(&r->values, (int)r->turn.step))
             TRY(values_finish_step(&r->values, (int)r->turn.step));

@@ -17,7 +17,7 @@ typedef struct {
     Evaluation *evaluations;  // job->epochs + 1 of them
     int evaluation_count;
     int64_t unplanned_bytes;   // private memory besides the planned; NONE: ranks share a process
-    uint64_t parameters_hash;  // FNV-1a of all parameters, in table order
+    uint64_t parameters_hash;  // FNV-1a of all parameters, in table order; 0: nothing was computed
     bool interrupted, finished;
 } RankResult;
 

@@ -93,7 +93,7 @@ Status rank_finish(Rank *r) {
     const JobOptions *o = &r->job->options;
     bool own_process = o->ranks == 1 || o->comm == COMM_SHM;
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
-    r->result->parameters_hash = parameters_hash(r);
+    if (!r->job->device->model) r->result->parameters_hash = parameters_hash(r);
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
     if (r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step);
     if (o->trace) TRY(write_trace(r));

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// What a terminal may be sent of text that others wrote: it obeys control characters.
+#ifndef CORE_BASE_PRINTABLE_H
+#define CORE_BASE_PRINTABLE_H
+
+#include <stdbool.h>
+
+// Bytes of the printable UTF-8 character at s; 0 where there is none: the end, a control character,
+// what is not UTF-8 or cut off.
+int printable_length(const char *s);
+
+bool printable(const char *text);  // all of it
+
+// Put '?' in the place of every byte that is not.
+void printable_make(char *text);
+
+#endif

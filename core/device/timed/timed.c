@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#include "core/device/timed/timed.h"
+
+#include "core/platform/device_traits.h"
+
+static void nothing(const KernelCall *call) {}
+
+void device_timed_init(Device *out, const DeviceModel *model, int64_t dilate_permille) {
+    *out = (Device){.name = "timed",
+                    .traits = &device_traits_timed,
+                    .model = model,
+                    .dilate_permille = dilate_permille};
+    for (int k = 0; k < KIND_COUNT; k++)
+        if (kind_class((Kind)k) == CLASS_COMPUTE) out->kernel[k][0] = out->kernel[k][1] = nothing;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#ifndef CORE_PLATFORM_CALIBRATION_INTERNAL_H
+#define CORE_PLATFORM_CALIBRATION_INTERNAL_H
+
+// X(field of Calibration, key, for people): the durations that are measured once.
+// clang-format off
+#define CALIBRATION_TIMES(X)                                                 \
+    X(step_ps, "step", "step of one rank")                                   \
+    X(turn_ps, "turn", "of it, besides the plan")                            \
+    X(dispatch_ps, "dispatch", "executor, per operation")                    \
+    X(span_ps, "span", "recording a span")                                   \
+    X(clock_ps, "clock", "reading the clock")                                \
+    X(cpu_clock_ps, "cpu_clock", "reading the CPU clock")                    \
+    X(ping_ps, "ping", "store seen by a spinning core")                      \
+    X(wake_ps, "wake", "waking a sleeper, other core")                       \
+    X(wake_same_core_ps, "wake_same_core", "waking a sleeper, same core")    \
+    X(switch_ps, "switch", "switch from rank to rank")                       \
+    X(yield_ps, "yield", "yielding to nobody")                               \
+    X(collective_ps, "collective", "all-reduce of two numbers")
+// clang-format on
+
+#endif

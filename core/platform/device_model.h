@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// How long a described device takes for a piece of work: the roofline (Williams, Waterman and
+// Patterson, "Roofline", 2009), in whole picoseconds. The simulator prices operations by it, and a
+// timed device waits it out.
+#ifndef CORE_PLATFORM_DEVICE_MODEL_H
+#define CORE_PLATFORM_DEVICE_MODEL_H
+
+#include "core/plan/program.h"
+#include "core/platform/machine.h"
+
+// Picoseconds for `w` at its full extent, computation and host work alike: its flops against the
+// peak of its type, its bytes read and written against the memory's rate, each at the share of it
+// that kernels reach and rounded up; the longer of the two, plus launch_ps. INT64_MAX when it is
+// longer than fits; device_model_knows(d, w) must hold.
+int64_t device_model_ps(const DeviceModel *d, const Work *w);
+
+// Has the device a rate for all that the work needs?
+bool device_model_knows(const DeviceModel *d, const Work *w);
+
+// Does the device know all computation and host work of a program? ERR_USAGE names the first that
+// it does not.
+Status device_model_check(const DeviceModel *d, const Program *p) MUST_USE;
+
+// Nanoseconds for picoseconds of a model that runs slower by `dilate_permille` thousandths (1000:
+// as it is), rounded up.
+int64_t dilated_ns(int64_t ps, int64_t dilate_permille);
+
+// "1GB/s,50us": a bandwidth and a latency. ERR_USAGE says what was found and what is accepted.
+Status link_parse(LinkModel *out, const char *text) MUST_USE;
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "core/platform/machine.h"
+
+#include "core/base/file.h"
+#include "core/base/nearest.h"
+#include "core/base/printable.h"
+#include "core/base/units.h"
+#include "core/base/yaml.h"
+#include "core/platform/machine_builtin.h"
+
+#include <string.h>
+
+enum { DEVICES_MAX = 1 << 30 };
+
+// A name is printed in tables and on terminals.
+static Status get_name(const char **out, const YamlNode *n) {
+    TRY(yaml_get_string(out, n));
+    if (!printable(*out) || strlen(*out) > 64)
+        YAML_FAIL(n, "%s: expected a name of at most 64 letters, found \"%.60s\"", n->key, *out);
+    return OK;
+}
+
+static Status get_count(int64_t *out, const YamlNode *n) {
+    const char *text;
+    if (!n) return OK;
+    TRY(yaml_get_string(&text, n));
+    if (units_parse_count(out, text) != OK) YAML_FAIL(n, "%s: %s", n->key, status_message());
+    return OK;
+}
+
+// A rate far from any real one is a forgotten unit, or overflows what is computed from it.
+static Status check_rate(const YamlNode *n, int64_t found, int64_t least, int64_t most,
+                         const char *bounds) {
+    if (!n || (found >= least && found <= most)) return OK;
+    YAML_FAIL(n, "%s: expected %s, found %s", n->key, bounds, n->text);
+}
+
+static Status get_bandwidth(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_bandwidth(out, n));
+    return check_rate(n, *out, 1, INT64_C(1000000000000000), "1B/s to 1000TB/s");
+}
+
+static Status get_duration(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_duration(out, n));
+    return check_rate(n, *out, 0, 3600 * PS_PER_S, "at most 1h");
+}
+
+// Bytes are not taken for granted: "memory: 40" would be 40 bytes.
+static Status get_memory(int64_t *out, const YamlNode *n) {
+    TRY(yaml_get_size(out, n));
+    if (!n->text[strspn(n->text, "0123456789.")])
+        YAML_FAIL(n, "%s: %s has no unit: write %sGB, or %sB for bytes", n->key, n->text, n->text,
+                  n->text);
+    return check_rate(n, *out, 1, INT64_C(1000000000000000), "1B to 1000TB");
+}
+
+static Status get_permille(int32_t *out, const YamlNode *n, double most) {
+    double share = 1;
+    TRY(yaml_get_real(&share, n, 1e-3, most));
+    *out = (int32_t)(share * 1000 + 0.5);
+    return OK;
+}
+
+static Status get_link(LinkModel *out, const YamlNode *n) {
+    if (!n) return OK;
+    TRY(yaml_check_keys(n, "bandwidth latency", ""));
+    TRY(get_bandwidth(&out->bytes_per_s, yaml_find(n, "bandwidth")));
+    return get_duration(&out->latency_ps, yaml_find(n, "latency"));
+}
+
+// A number of operations has no unit, so that a forgotten T shows only in its size.
+static Status get_flops_per_s(int64_t *out, const YamlNode *n) {
+    TRY(get_count(out, n));
+    return check_rate(n, *out, 1000000, INT64_C(1000000000000000000), "1M to 1000000T a second");
+}
+
+// A type that is left out is one in which the device does not compute.
+static Status get_flops(DeviceModel *d, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "", "f32 f64"));
+    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
+    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64")));
+    if (!d->flops_per_s[DTYPE_F32] && !d->flops_per_s[DTYPE_F64])
+        YAML_FAIL(n, "flops: expected f32, f64 or both, found neither");
+    return OK;
+}
+
+static Status get_device(DeviceModel *d, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
+    TRY(get_name(&d->name, yaml_find(n, "name")));
+    TRY(get_flops(d, yaml_find(n, "flops")));
+    TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
+    TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
+    TRY(get_duration(&d->launch_ps, yaml_find(n, "launch")));
+    d->flops_permille = d->memory_permille = 1000;
+    const YamlNode *reached = yaml_find(n, "reached");
+    if (!reached) return OK;
+    TRY(yaml_check_keys(reached, "", "flops memory"));
+    TRY(get_permille(&d->flops_permille, yaml_find(reached, "flops"), 1));
+    return get_permille(&d->memory_permille, yaml_find(reached, "memory"), 1);
+}
+
+static Status get_host(HostModel *h, const YamlNode *n) {
+    TRY(yaml_check_keys(n, "cores fold_bandwidth",
+                        "dispatch spin poll wake wake_same_core switch yield turn corun"));
+    int64_t cores = 1;
+    TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
+    h->cores = (int32_t)cores;
+    TRY(get_bandwidth(&h->fold_bytes_per_s, yaml_find(n, "fold_bandwidth")));
+    const struct {
+        const char *key;
+        int64_t *at;
+    } times[] = {{"dispatch", &h->dispatch_ps},
+                 {"spin", &h->spin_ps},
+                 {"poll", &h->poll_ps},
+                 {"wake", &h->wake_ps},
+                 {"wake_same_core", &h->wake_same_core_ps},
+                 {"switch", &h->switch_ps},
+                 {"yield", &h->yield_ps},
+                 {"turn", &h->turn_ps}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        TRY(get_duration(times[i].at, yaml_find(n, times[i].key)));
+    h->corun_permille = 1000;
+    return get_permille(&h->corun_permille, yaml_find(n, "corun"), 100);
+}
+
+static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
+    const char *version;
+    TRY(yaml_expect(n, YAML_MAPPING));
+    TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host calibration"));
+    TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
+    if (strcmp(version, MACHINE_VERSION))
+        YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
+                  version);
+    TRY(get_name(&m->name, yaml_find(n, "name")));
+    TRY(get_device(&m->device, yaml_find(n, "device")));
+    const YamlNode *host = yaml_find(n, "host");
+    m->is_host = host != NULL;
+    if (m->is_host) TRY(get_host(&m->host, host));
+    int64_t nodes = 1, devices = m->is_host ? m->host.cores : 0;
+    TRY(yaml_get_int(&nodes, yaml_find(n, "nodes"), 1, 1 << 20));
+    TRY(yaml_get_int(&devices, yaml_find(n, "devices"), 1, 4096));
+    if (nodes * devices > DEVICES_MAX)
+        YAML_FAIL(n, "%lld nodes of %lld devices: expected at most %d devices", (long long)nodes,
+                  (long long)devices, DEVICES_MAX);
+    m->nodes = (int32_t)nodes;
+    m->devices_per_node = (int32_t)devices;
+    TRY(get_link(&m->link, yaml_find(n, "link")));
+    TRY(get_link(&m->rail, yaml_find(n, "rail")));
+    if (devices < 1)
+        YAML_FAIL(n, "expected a host, or the number of devices of a node, found neither: add "
+                     "\"devices: 8\"");
+    if (!m->is_host && devices > 1 && !m->link.bytes_per_s)
+        YAML_FAIL(n,
+                  "%lld devices a node need a link to reach each other: add \"link: "
+                  "{bandwidth: 25GB/s, latency: 1us}\"",
+                  (long long)devices);
+    if (nodes > 1 && !m->rail.bytes_per_s)
+        YAML_FAIL(n,
+                  "%lld nodes need a rail to reach each other: add \"rail: {bandwidth: 25GB/s, "
+                  "latency: 2us}\"",
+                  (long long)nodes);
+    const YamlNode *calibration = yaml_find(n, "calibration");
+    m->is_calibrated = calibration != NULL;
+    return calibration ? calibration_read(&m->calibration, a, calibration) : OK;
+}
+
+static const EmbeddedFile *find_builtin(const char *name, Nearest *nearest) {
+    const EmbeddedFile *found = NULL;
+    for (int i = 0; i < builtin_machines_count; i++) {
+        nearest_offer(nearest, builtin_machines[i].name);
+        if (!strcmp(builtin_machines[i].name, name)) found = &builtin_machines[i];
+    }
+    return found;
+}
+
+Status machine_read(Machine *out, Arena *a, const char *spec) {
+    *out = (Machine){.source = spec};
+    const YamlNode *root;
+    Nearest nearest = {.word = spec};
+    const EmbeddedFile *builtin = find_builtin(spec, &nearest);
+    if (!builtin && !strchr(spec, '/') && !strchr(spec, '.'))
+        FAIL(ERR_USAGE,
+             "no machine \"%s\"%s%s%s; built in are dgx-a100, dgx-h100, dgx-v100, laptop; a file "
+             "is a path that ends in .yaml",
+             spec, nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "",
+             nearest.best ? "?)" : "");
+    if (builtin) {
+        out->source = "built-in";
+        TRY(yaml_parse(&root, a, builtin->text, strlen(builtin->text), builtin->name));
+    } else
+        TRY(yaml_read_file(&root, a, spec));
+    return get_machine(out, a, root);
+}
+
+Status machine_parse(Machine *out, Arena *a, const char *text, size_t length, const char *name) {
+    const YamlNode *root;
+    *out = (Machine){.source = name};
+    TRY(yaml_parse(&root, a, text, length, name));
+    return get_machine(out, a, root);
+}
+
+int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }

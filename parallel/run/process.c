@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include "parallel/run/process.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+int process_cores(cpu_set_t *out) {
+    return sched_getaffinity(0, sizeof *out, out) == 0 ? CPU_COUNT(out) : 0;
+}
+
+void process_pin(const cpu_set_t *cores, int turn) {
+    cpu_set_t one;
+    if (CPU_COUNT(cores) < 1) return;
+    int skip = turn % CPU_COUNT(cores);
+    for (int c = 0; c < CPU_SETSIZE; c++) {
+        if (!CPU_ISSET(c, cores) || skip-- > 0) continue;
+        CPU_ZERO(&one);
+        CPU_SET(c, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
+}
+
+void process_unpin(const cpu_set_t *cores) { sched_setaffinity(0, sizeof *cores, cores); }
+
+pid_t process_fork(const char *name) {
+    pid_t parent = getpid(), pid = fork();
+    if (pid) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    prctl(PR_SET_NAME, name);  // the kernel keeps 15 bytes
+    signal(SIGINT, SIG_IGN);   // a terminal sends it to all; the parent decides
+    signal(SIGTERM, SIG_IGN);
+    return 0;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "parallel/strategy/collective_work.h"
+
+static const CollectiveKind kinds[KIND_COUNT] = {
+    [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
+    [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST,
+    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
+    [KIND_BARRIER] = COLLECTIVE_BARRIER,
+};
+static const ScheduleKind schedules[ALGORITHM_COUNT] = {
+    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT,
+    [ALGORITHM_CHAIN] = SCHEDULE_CHAIN,
+    [ALGORITHM_RING] = SCHEDULE_RING,
+};
+
+Collective collective_of_work(const Program *p, const Work *w) {
+    int64_t bytes = w->kind == KIND_ALL_GATHER ? w->write_bytes : w->payload_bytes;
+    return (Collective){.kind = kinds[w->kind],
+                        .schedule = schedules[w->algorithm],
+                        .ranks = p->groups[w->group].size,
+                        .root = w->peer,
+                        .elements = bytes / dtype_bytes((Dtype)w->dtype)};
+}

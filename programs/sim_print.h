@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What sim shows.
+#ifndef PROGRAMS_SIM_PRINT_H
+#define PROGRAMS_SIM_PRINT_H
+
+#include "programs/sim_options.h"
+#include "sim/compare.h"
+#include "sim/predict.h"
+
+// The predictions for several numbers of ranks, the first of which is the base of speed-up.
+typedef struct {
+    const Prediction *rows;
+    int count;
+    const SimSetting *setting;
+    const SimJob *job;  // of the last
+    bool strong;        // the global batch is the same in all rows
+} Sweep;
+
+Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) MUST_USE;
+
+void print_replay(const Prediction *p, const Recording *r);
+
+// One or several comparisons; made[i]: when the prediction stood in the ledger, or empty.
+Status print_comparisons(const Comparison *c, const char (*made)[CLOCK_TEXT], int count,
+                         const SimOptions *o, Arena *a) MUST_USE;
+
+#endif

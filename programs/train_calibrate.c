@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "programs/train_calibrate.h"
+
+#include "core/base/clock.h"
+#include "core/base/progress.h"
+#include "core/base/terminal.h"
+#include "core/platform/device_traits.h"
+#include "parallel/run/calibrate.h"
+
+#include <stdio.h>
+
+static void show_part(void *context, int done, int total, const char *part) {
+    Progress *p = context;
+    p->total = total;
+    progress_update(p, done, clock_ns(), part);
+}
+
+// What a simulator wants to know of the host, beside the traces.
+Status train_describe_host(const TrainOptions *o, const Job *job) {
+    Arena a = {0};
+    Machine m;
+    char path[4096];
+    Status s = train_machine_path(path, sizeof path, o->trace);
+    const char *platform = device_platform(job->options.device);
+    if (s == OK)
+        s = platform ? machine_read(&m, &a, platform)
+                     : calibrate(&m, &a, job, &(CalibrateOptions){.quick = true});
+    if (s == OK) s = machine_write(&m, path);
+    arena_finish(&a);
+    return s;
+}
+
+static Status measure_host(Machine *m, Arena *a, const TrainOptions *o, const Job *job) {
+    Progress p;
+    CalibrateOptions c = {
+        .row_count = o->calibrate_rows.count, .context = &p, .progress = show_part};
+    for (int i = 0; i < c.row_count; i++) c.rows[i] = o->calibrate_rows.items[i];
+    progress_init(&p, stderr, "calibrate", "parts", 0, o->quiet, clock_ns());
+    Status s = calibrate(m, a, job, &c);
+    progress_clear(&p);
+    return s;
+}
+
+Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
+    Job job;
+    Machine m;
+    Arena a = {0};
+    Status s = job_create(&job, options);
+    if (s == OK) s = train_check_outputs(o);
+    if (s == OK) s = measure_host(&m, &a, o, &job);
+    if (s == OK) s = machine_write(&m, o->calibrate);
+    if (s == OK) {
+        printf("%s\n%s on %s, %s, %lld rows a rank\n\n", m.name, m.calibration.model,
+               m.calibration.device, m.calibration.dtype, (long long)m.calibration.rows);
+        s = calibration_print(stdout, &m.calibration);
+    }
+    if (s == OK && !o->quiet && terminal_is(stderr))
+        fprintf(stderr, "next: sim --trace run/ --platform %s --ranks 8\n", o->calibrate);
+    arena_finish(&a);
+    job_destroy(&job);
+    return s;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "sim/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+
+Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) {
+    *o = (LaneOrder){.program = p, .plan = &p->plans[plan]};
+    o->first = ARENA_NEW(a, int32_t, p->lane_count + 1);
+    o->next = ARENA_NEW(a, int32_t, o->plan->op_count + 1);
+    if (!o->first || !o->next) FAIL(ERR_MEMORY, "out of memory for simulating a plan");
+    for (int lane = 0; lane < p->lane_count; lane++) o->first[lane] = NONE;
+    for (int op = o->plan->op_count - 1; op >= 0; op--) {
+        int lane = o->plan->ops[op].lane;
+        o->next[op] = o->first[lane];
+        o->first[lane] = op;
+    }
+    return OK;
+}
+
+Status progress_init_rank(RankProgress *r, Arena *a, const LaneOrder *o) {
+    *r = (RankProgress){.order = o};
+    r->done = ARENA_NEW(a, uint8_t, o->plan->op_count + 1);
+    r->at = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
+    if (!r->done || !r->at) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
+    progress_begin(r);
+    return OK;
+}
+
+void progress_begin(RankProgress *r) {
+    r->left = r->order->plan->op_count;
+    memset(r->done, 0, (size_t)r->left);
+    memcpy(r->at, r->order->first, (size_t)r->order->program->lane_count * sizeof *r->at);
+}
+
+static const Dep *first_missing(const RankProgress *r, int op) {
+    const Plan *plan = r->order->plan;
+    for (int d = 0; d < plan->ops[op].dep_count; d++) {
+        const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
+        if (dep->distance == 0 && !r->done[dep->op]) return dep;
+    }
+    return NULL;
+}
+
+bool progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
+
+void progress_finish(RankProgress *r, int op) {
+    r->done[op] = 1;
+    r->at[r->order->plan->ops[op].lane] = r->order->next[op];
+    r->left--;
+}
+
+int progress_ready_work(const RankProgress *r) {
+    int best = NONE;
+    const Program *p = r->order->program;
+    for (int lane = 0; lane < p->lane_count; lane++) {
+        int op = p->lanes[lane].kind == LANE_COMMUNICATION ? NONE : r->at[lane];
+        if (op != NONE && (best == NONE || op < best) && progress_may_start(r, op)) best = op;
+    }
+    return best;
+}
+
+size_t progress_explain(const RankProgress *r, int rank, const bool started[], char *text,
+                        size_t size, size_t used) {
+    const Program *p = r->order->program;
+    const Plan *plan = r->order->plan;
+    for (int lane = 0; lane < p->lane_count && used + 1 < size; lane++) {
+        int op = r->at[lane];
+        if (op == NONE || started[lane]) continue;
+        const Dep *dep = first_missing(r, op);
+        int n = snprintf(text + used, size - used, "%srank %d cannot begin %s%s%s",
+                         used ? "; " : "", rank, op_name(p, &plan->ops[op]), dep ? " before " : "",
+                         dep ? op_name(p, &plan->ops[dep->op]) : "");
+        used = used + (size_t)n < size ? used + (size_t)n : size - 1;
+    }
+    return used;
+}

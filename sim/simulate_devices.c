@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+// Ranks with a device of their own. Every lane works by itself: an operation starts when those it
+// depends on and the one before it on its lane have ended. A collective's messages travel over the
+// network by its schedule, each member from its arrival on, and a member is through when it has
+// ended its own last round; a message between two ranks leaves when both have come to it.
+#include "core/base/arena.h"
+#include "parallel/strategy/collective_work.h"
+#include "sim/progress.h"
+#include "sim/simulate.h"
+#include "sim/transfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What a lane is at.
+typedef struct {
+    bool busy;
+    int64_t start_ps;
+    int32_t meeting;  // of a collective
+    int32_t number;   // of a message: the how manieth with this peer and tag
+    bool under_way;   // a message that both ends have come to
+    int64_t arrival_ps;
+} Activity;
+
+typedef struct {
+    RankProgress progress;
+    Activity *lanes;
+    int32_t *begun;    // per lane: collectives begun
+    int32_t *numbers;  // per peer and tag: messages sent and received
+    int step;
+    bool ended;
+} DeviceRank;
+
+// One collective of one group, from its first member's arrival to its last member's end.
+typedef struct {
+    int32_t leader, lane, begun;  // of which rank 0 of the group, and the how manieth on that lane
+    int32_t next;                 // of the same leader and lane, or of the unused ones; or NONE
+    int32_t transfer, arrived, left;
+    int64_t arrival_ps;  // of the last member
+    int32_t *ranks;      // owned: the members
+} Meeting;
+
+typedef struct {
+    const SimulateOptions *o;
+    Timeline *const *timelines;
+    Engine engine;
+    Network network;
+    Topology topology;
+    Transfers transfers;
+    LaneOrder order;
+    DeviceRank *ranks;
+    int32_t *meeting_of;  // per leader and lane: the first of its meetings, or NONE
+    Meeting *meetings;    // owned
+    int meeting_count, meeting_capacity;
+    int32_t spare;
+    int *members;  // room for a group
+    int16_t actor;
+} Simulation;
+
+enum { WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
+enum { TAGS = 16 };
+
+static const Work *work_of(const Simulation *s, int op) {
+    return &s->o->program->works[s->order.plan->ops[op].work];
+}
+static int lanes_of(const Simulation *s) { return s->o->program->lane_count; }
+static bool is_send(const Work *w) { return w->kind == KIND_SEND; }
+static bool is_message(const Work *w) { return is_send(w) || w->kind == KIND_RECEIVE; }
+
+static void record(Simulation *s, int rank, int op, const Activity *a, int64_t arrival_ps) {
+    const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
+    int64_t now = s->engine.now_ps, wait = arrival_ps > a->start_ps ? arrival_ps - a->start_ps : 0;
+    bool computes = kind_class((Kind)work_of(s, op)->kind) == CLASS_COMPUTE;
+    timeline_add_span(s->timelines[rank],
+                      &(Span){.start_ps = a->start_ps,
+                              .end_ps = now,
+                              .op = op,
+                              .lane = s->order.plan->ops[op].lane,
+                              .wait_ns = wait / 1000,
+                              .cpu_ns = computes ? (now - a->start_ps + 999) / 1000 : 0,
+                              .source = cost->source});
+}
+
+static Status advance(Simulation *s, int rank);
+
+static Status end_operation(Simulation *s, int rank, int lane, int64_t arrival_ps) {
+    DeviceRank *r = &s->ranks[rank];
+    int op = r->progress.at[lane];
+    record(s, rank, op, &r->lanes[lane], arrival_ps);
+    r->lanes[lane] = (Activity){0};
+    progress_finish(&r->progress, op);
+    return advance(s, rank);
+}
+
+// --- collectives
+
+static Status new_meeting(Simulation *s, int32_t *out, int leader, int lane, int begun, int size) {
+    int32_t i = s->spare;
+    if (i == NONE) {
+        TRY(ARRAY_RESERVE(s->meetings, s->meeting_capacity, s->meeting_count + 1));
+        i = s->meeting_count++;
+        s->meetings[i] = (Meeting){.ranks = calloc((size_t)s->o->ranks, sizeof(int32_t))};
+        if (!s->meetings[i].ranks) FAIL(ERR_MEMORY, "out of memory for a collective");
+    } else
+        s->spare = s->meetings[i].next;
+    int32_t *first = &s->meeting_of[leader * lanes_of(s) + lane];
+    s->meetings[i] = (Meeting){.leader = leader,
+                               .lane = lane,
+                               .begun = begun,
+                               .next = *first,
+                               .left = size,
+                               .ranks = s->meetings[i].ranks};
+    for (int m = 0; m < size; m++) s->meetings[i].ranks[m] = s->members[m];
+    *first = i;
+    *out = i;
+    return OK;
+}
+
+static int32_t find_meeting(const Simulation *s, int leader, int lane, int begun) {
+    int32_t i = s->meeting_of[leader * lanes_of(s) + lane];
+    while (i != NONE && s->meetings[i].begun != begun) i = s->meetings[i].next;
+    return i;
+}
+
+static void free_meeting(Simulation *s, int32_t i) {
+    Meeting *m = &s->meetings[i];
+    int32_t *link = &s->meeting_of[m->leader * lanes_of(s) + m->lane];
+    while (*link != i) link = &s->meetings[*link].next;
+    *link = m->next;
+    m->next = s->spare;
+    s->spare = i;
+}
+
+// The number of a collective on its lane is the same at all members: they issue the same ones in
+// the same order.
+static Status arrive(Simulation *s, int rank, int op, int lane) {
+    const Work *w = work_of(s, op);
+    DeviceRank *r = &s->ranks[rank];
+    int position, size = s->o->program->groups[w->group].size;
+    group_ranks(s->o->program, w->group, rank, s->members, &position);
+    int leader = s->members[0], begun = ++r->begun[lane];
+    int32_t i = find_meeting(s, leader, lane, begun);
+    if (i == NONE) {
+        TRY(new_meeting(s, &i, leader, lane, begun, size));
+        const TransferCall call = {.what = collective_of_work(s->o->program, w),
+                                   .element_bytes = dtype_bytes((Dtype)w->dtype),
+                                   .devices = s->meetings[i].ranks,
+                                   .done = {s->actor, COLLECTIVE_ENDS, i, 0}};
+        TRY(transfer_begin(&s->transfers, &s->meetings[i].transfer, &call));
+    }
+    r->lanes[lane].meeting = i;
+    s->meetings[i].arrived++;
+    s->meetings[i].arrival_ps = s->engine.now_ps;
+    return transfer_arrive(&s->transfers, s->meetings[i].transfer, position, 0);
+}
+
+static Status end_collective(Simulation *s, int32_t i, int member) {
+    Meeting *m = &s->meetings[i];
+    int rank = m->ranks[member], lane = m->lane;
+    int64_t arrival = m->arrival_ps;
+    if (--m->left == 0) free_meeting(s, i);
+    return end_operation(s, rank, lane, arrival);
+}
+
+// --- messages
+
+static int peer_of(Simulation *s, int rank, int op) {
+    const Work *w = work_of(s, op);
+    int position, size = s->o->program->groups[w->group].size;
+    group_ranks(s->o->program, w->group, rank, s->members, &position);
+    return s->members[((position + w->peer) % size + size) % size];
+}
+
+// The lane on which the peer waits for this message; NONE: it has not come to it.
+static int find_other_end(Simulation *s, int rank, int op, int32_t number, int *peer) {
+    const Program *p = s->o->program;
+    const Work *w = work_of(s, op);
+    *peer = peer_of(s, rank, op);
+    const DeviceRank *other = &s->ranks[*peer];
+    for (int lane = 0; lane < lanes_of(s); lane++) {
+        int theirs = other->progress.at[lane];
+        const Activity *a = &other->lanes[lane];
+        if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
+        const Work *v = work_of(s, theirs);
+        if (is_message(v) && is_send(v) != is_send(w) && work_attr(p, v, 0) == work_attr(p, w, 0) &&
+            peer_of(s, *peer, theirs) == rank)
+            return lane;
+    }
+    return NONE;
+}
+
+static Status meet_peer(Simulation *s, int rank, int op, int lane) {
+    const Work *w = work_of(s, op);
+    DeviceRank *r = &s->ranks[rank];
+    int peer = peer_of(s, rank, op);
+    int64_t tag = work_attr(s->o->program, w, 0) % TAGS;
+    Activity *mine = &r->lanes[lane];
+    mine->number = ++r->numbers[((int64_t)peer * TAGS + tag) * 2 + is_send(w)];
+    int their_lane = find_other_end(s, rank, op, mine->number, &peer);
+    if (their_lane == NONE) return OK;
+    Activity *theirs = &s->ranks[peer].lanes[their_lane];
+    mine->under_way = theirs->under_way = true;
+    mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
+    Path path = is_send(w) ? topology_path(&s->topology, rank, peer)
+                           : topology_path(&s->topology, peer, rank);
+    int64_t ends = ((int64_t)rank * lanes_of(s) + lane) << 32 | (peer * lanes_of(s) + their_lane);
+    return network_start(&s->network, &path, w->payload_bytes,
+                         (Event){s->actor, MESSAGE_ENDS, 0, ends});
+}
+
+static Status end_of_message(Simulation *s, int64_t end) {
+    int rank = (int)(end / lanes_of(s)), lane = (int)(end % lanes_of(s));
+    return end_operation(s, rank, lane, s->ranks[rank].lanes[lane].arrival_ps);
+}
+
+// --- a rank
+
+static Status start(Simulation *s, int rank, int op, int lane) {
+    s->ranks[rank].lanes[lane] = (Activity){.busy = true, .start_ps = s->engine.now_ps};
+    const Work *w = work_of(s, op);
+    if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION)
+        return is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
+    return engine_push(&s->engine, NULL, s->o->costs[rank]->ops[s->o->plan][op].ps,
+                       (Event){s->actor, WORK_ENDS, rank, lane});
+}
+
+// Start what may start; with nothing left the step ends, and the next one begins.
+static Status advance(Simulation *s, int rank) {
+    DeviceRank *r = &s->ranks[rank];
+    while (!r->progress.left) {
+        timeline_end_step(s->timelines[rank], s->engine.now_ps);
+        r->ended = ++r->step >= (s->o->steps ? s->o->steps : 1);
+        if (r->ended) return OK;
+        timeline_begin_step(s->timelines[rank], s->o->plan, r->step, s->engine.now_ps);
+        progress_begin(&r->progress);
+    }
+    for (int lane = 0; lane < lanes_of(s); lane++) {
+        int op = r->progress.at[lane];
+        if (op != NONE && !r->lanes[lane].busy && progress_may_start(&r->progress, op))
+            TRY(start(s, rank, op, lane));
+    }
+    return OK;
+}
+
+static Status handle(void *context, Event e) {
+    Simulation *s = context;
+    switch (e.kind) {
+    case WORK_ENDS: return end_operation(s, e.a, (int)e.b, 0);
+    case COLLECTIVE_ENDS: return end_collective(s, e.a, (int)e.b);
+    case MESSAGE_ENDS: TRY(end_of_message(s, e.b >> 32)); return end_of_message(s, e.b & INT32_MAX);
+    default: return OK;
+    }
+}
+
+// --- the whole
+
+static size_t explain_wait(Simulation *s, int rank, int lane, char *text, size_t size,
+                           size_t used) {
+    DeviceRank *r = &s->ranks[rank];
+    int op = r->progress.at[lane];
+    const Work *w = work_of(s, op);
+    int n = snprintf(text + used, size - used, "%srank %d waits at %s for", used ? "; " : "", rank,
+                     op_name(s->o->program, &s->order.plan->ops[op]));
+    used = used + (size_t)n < size ? used + (size_t)n : size - 1;
+    int peer = is_message(w) ? peer_of(s, rank, op) : NONE, position;
+    if (peer == NONE) group_ranks(s->o->program, w->group, rank, s->members, &position);
+    int count = peer == NONE ? s->o->program->groups[w->group].size : 1;
+    for (int m = 0; m < count && used + 16 < size; m++) {
+        int other = peer == NONE ? s->members[m] : peer;
+        bool there = peer == NONE && s->ranks[other].begun[lane] >= r->begun[lane];
+        if (!there) used += (size_t)snprintf(text + used, size - used, " rank %d", other);
+    }
+    return used;
+}
+
+static Status deadlock(Simulation *s, Arena *a) {
+    char text[STATUS_TEXT] = "";
+    size_t used = 0, room = sizeof text - 32;
+    bool *started = ARENA_NEW(a, bool, lanes_of(s) + 1);
+    if (!started) FAIL(ERR_MEMORY, "out of memory");
+    for (int k = 0; k < s->o->ranks && used + 64 < room; k++) {
+        for (int lane = 0; lane < lanes_of(s); lane++) {
+            started[lane] = s->ranks[k].lanes[lane].busy;
+            if (started[lane] && used + 64 < room)
+                used = explain_wait(s, k, lane, text, room, used);
+        }
+        used = progress_explain(&s->ranks[k].progress, k, started, text, room, used);
+    }
+    FAIL(ERR_FAILED, "deadlock: %s", text);
+}
+
+static Status init_rank(Simulation *s, Arena *a, int rank) {
+    DeviceRank *r = &s->ranks[rank];
+    TRY(costs_complete(s->o->costs[rank], s->o->plan));
+    TRY(progress_init_rank(&r->progress, a, &s->order));
+    r->lanes = ARENA_NEW(a, Activity, lanes_of(s) + 1);
+    r->begun = ARENA_NEW(a, int32_t, lanes_of(s) + 1);
+    bool messages = false;
+    for (int i = 0; i < s->order.plan->op_count; i++) messages |= is_message(work_of(s, i));
+    if (messages) r->numbers = ARENA_NEW(a, int32_t, (int64_t)s->o->ranks * TAGS * 2);
+    if (!r->lanes || !r->begun || (messages && !r->numbers))
+        FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
+    timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
+    return OK;
+}
+
+static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
+    TRY(engine_init(&s->engine));
+    TRY(engine_add_actor(&s->engine, &s->actor, s, handle, NULL));
+    TRY(network_init(&s->network, &s->engine));
+    TRY(topology_init(&s->topology, &s->network, topology));
+    TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
+    TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
+    int slots = s->o->ranks * lanes_of(s);
+    s->ranks = ARENA_NEW(a, DeviceRank, s->o->ranks);
+    s->members = ARENA_NEW(a, int, s->o->ranks);
+    s->meeting_of = ARENA_NEW(a, int32_t, slots + 1);
+    if (!s->ranks || !s->members || !s->meeting_of)
+        FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
+    for (int i = 0; i < slots; i++) s->meeting_of[i] = NONE;
+    for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));
+    return OK;
+}
+
+static Status run(Simulation *s, Arena *a, const TopologyOptions *topology) {
+    if (topology->nodes * topology->devices_per_node < s->o->ranks)
+        FAIL(ERR_USAGE, "%d ranks need a device each, and the machine has %d", s->o->ranks,
+             topology->nodes * topology->devices_per_node);
+    TRY(init(s, a, topology));
+    for (int r = 0; r < s->o->ranks; r++) TRY(advance(s, r));
+    TRY(engine_run(&s->engine));
+    for (int r = 0; r < s->o->ranks; r++)
+        if (!s->ranks[r].ended) return deadlock(s, a);
+    return OK;
+}
+
+static void finish(Simulation *s) {
+    transfers_finish(&s->transfers);
+    network_finish(&s->network);
+    engine_finish(&s->engine);
+    for (int i = 0; i < s->meeting_count; i++) free(s->meetings[i].ranks);
+    free(s->meetings);
+}
+
+Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,
+                        const TopologyOptions *topology) {
+    Arena scratch = {0};
+    Simulation s = {.o = options, .timelines = timelines, .spare = NONE};
+    Status status = run(&s, &scratch, topology);
+    finish(&s);
+    arena_finish(&scratch);
+    return status;
+}

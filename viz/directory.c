@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// The place where figures are kept, and what lies there beside them.
+#include "viz/figures_internal.h"
+#include "viz/gnuplot.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+Status figure_enter_directory(FigureDirectory *d, const FigureOptions *o) {
+    *d = (FigureDirectory){.temporary = !o->directory};
+    if (!d->temporary) {
+        if (strlen(o->directory) >= sizeof d->path)
+            FAIL(ERR_IO, "%.80s...: %s", o->directory, strerror(ENAMETOOLONG));
+        strcpy(d->path, o->directory);
+        return file_make_directory(d->path);
+    }
+    const char *top = getenv("TMPDIR");
+    snprintf(d->path, sizeof d->path, "%s/tandem-figures-XXXXXX", top && *top ? top : "/tmp");
+    if (!mkdtemp(d->path)) {
+        d->temporary = false;
+        FAIL(ERR_IO, "%s: %s", d->path, strerror(errno));
+    }
+    return OK;
+}
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f) {
+    return remove(path);
+}
+
+void figure_leave_directory(const FigureDirectory *d) {
+    if (d->temporary) nftw(d->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static Status write_unless_there(const char *directory, const char *name, const char *part) {
+    OutputFile f = {0};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    if (access(path, F_OK) == 0) return OK;  // somebody's own, or ours of before
+    for (int i = 0; i < figure_files_count; i++)
+        if (!strcmp(figure_files[i].name, part)) {
+            TRY(file_create(&f, path));
+            fputs(figure_files[i].text, f.stream);
+            return file_commit(&f);
+        }
+    FAIL(ERR_IO, "%s: this program lacks the file", path);
+}
+
+Status figure_write_shared(const char *directory) {
+    TRY(write_unless_there(directory, "style.gp", "style"));
+    return write_unless_there(directory, "Makefile", "figures");
+}
+
+Status figures_find_gnuplot(void) {
+    Arena a = {0};
+    char said[STATUS_TEXT];
+    Status s = gnuplot_run(NULL, said, &a, NULL, "", "/dev/null");
+    arena_finish(&a);
+    return s;
+}

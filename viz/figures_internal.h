@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// What the figures share: their files, the reports of a world size put together, captions.
+#ifndef VIZ_FIGURES_INTERNAL_H
+#define VIZ_FIGURES_INTERNAL_H
+
+#include "core/base/embedded.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "viz/figures.h"
+
+// style.gp, figures.mk and the bodies of the scripts (viz/*.gp).
+extern const EmbeddedFile figure_files[];
+extern const int figure_files_count;
+
+void figure_note(FigureNotes *n, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// --- the files of a figure
+
+// Text that grows; in memory of its own.
+typedef struct {
+    FILE *stream;
+    char *text;
+    size_t length;
+} Words;
+
+// A figure in the making. Fill in the first group, figure_open(), write the rest, figure_close().
+typedef struct {
+    const FigureOptions *options;
+    FigureNotes *notes;
+    Arena *arena;
+    const char *name, *directory;  // directory: that of the options, or a temporary one
+    const Report *run;             // whose machine and model the head of the data names
+    int width, height;             // pixels
+
+    OutputFile data;  // rows, tabs between columns; a block begins with figure_block()
+    Words settings;   // variables of the script, as gnuplot assigns them
+    Words caption;    // sentences
+    json_t *facts;    // owned: the .json, without what every figure has
+    int blocks;
+} Figure;
+
+// `columns`: names with units, tabs between them. ERR_IO, ERR_MEMORY.
+Status figure_open(Figure *f, const char *columns) MUST_USE;
+void figure_block(Figure *f, const char *name);
+
+// A variable of the script; text is quoted so that nothing in it is special.
+void figure_set(Figure *f, const char *name, double value);
+void figure_set_text(Figure *f, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+// A list of one or both words; at least one is not NULL.
+void figure_set_names(Figure *f, const char *name, const char *first, const char *second);
+
+// Put all in place, when `s` is OK: files, picture, preview when that is wanted of this figure. The
+// script's body is made of `parts`, NULL after the last: names of viz/*.gp, or lines of gnuplot.
+// However it ends, nothing unfinished remains. `s`, or what else went wrong.
+Status figure_close(Figure *f, Status s, const char *const parts[], bool preview) MUST_USE;
+
+// A place to work in: the directory of the options, or a new temporary one. figure_leave_directory
+// removes the latter.
+typedef struct {
+    char path[4096];
+    bool temporary;
+} FigureDirectory;
+Status figure_enter_directory(FigureDirectory *d, const FigureOptions *o) MUST_USE;
+void figure_leave_directory(const FigureDirectory *d);
+
+// style.gp and the Makefile, where there are none. ERR_IO.
+Status figure_write_shared(const char *directory) MUST_USE;
+
+// --- reports, by world size
+
+typedef struct {
+    int ranks, repeats;
+    const Report **reports;                     // of this size, in the order given
+    double rate, low, high;                     // samples/s: median, and an interval around it
+    double step_ms;                             // median
+    double breakdown_ms[BILL_COUNT], total_ms;  // means over steps with spans; total: their sum
+    int breakdown_steps;
+} SizePoint;
+
+// Ascending by world size; in the arena.
+typedef struct {
+    SizePoint *points;
+    int count, most_repeats;
+} Series;
+
+// Reports that trained nothing are left out, with a note. ERR_USAGE: of several models.
+Status series_make(Series *s, Arena *a, const ReportList *list, FigureNotes *notes) MUST_USE;
+const SizePoint *series_at(const Series *s, int ranks);  // NULL: none of that size
+
+// The interval that `low` and `high` are, in words: by how often the sizes were run.
+const char *series_interval(const Series *s);
+
+// 95 % bootstrap interval of the median (percentile method; Efron, Annals of Statistics 7, 1979):
+// the same for the same values. They get sorted. ERR_MEMORY.
+Status bootstrap_median(double *low, double *high, double *values, int count) MUST_USE;
+
+// --- words
+
+// What was run: "net, cpu, f32, shm, ranks 1, 2, 4, weak scaling: 64 samples a rank". Sizes and
+// scaling are those of both series.
+void say_run(FILE *out, const Report *run, const Series *a, const Series *b);
+void say_scaling(FILE *out, const Series *a, const Series *b);  // "weak scaling: 64 samples a rank"
+void say_machine(FILE *out, const Report *run);                 // "AMD EPYC, 2 cores"
+void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
+void say_bars(FILE *out, const Series *measured, const Series *simulated);  // what they reach over
+void say_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
+json_t *size_facts(const Series *measured, const Series *simulated);
+
+// Where larger numbers are easier to read in thousands or millions: 1, 1e3, 1e6, and the unit.
+double readable_scale(double most, const char **unit);
+
+#endif

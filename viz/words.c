@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// What captions, heads of data files and .json files say of runs.
+#include "viz/figures_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+void say_command(FILE *out, const char *const *argv, int argc) {
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+                                                 "WXYZ0123456789-_./=:,+@%")];
+        if (i) putc(' ', out);
+        if (!plain) putc('\'', out);
+        for (const char *c = word; *c; c++) {
+            if (*c == '\'')
+                fputs("'\\''", out);
+            else
+                putc((unsigned char)*c < ' ' ? '?' : *c, out);  // a line stays one line
+        }
+        if (!plain) putc('\'', out);
+    }
+}
+
+static void say_size(FILE *out, int ranks, bool first) {
+    fprintf(out, first ? "%d" : ", %d", ranks);
+}
+
+// The world sizes of both series, ascending, each once.
+static void say_sizes(FILE *out, const Series *a, const Series *b) {
+    int i = 0, k = 0;
+    while (i < a->count || k < b->count) {
+        bool first = i + k == 0;
+        int left = i < a->count ? a->points[i].ranks : INT32_MAX;
+        int right = k < b->count ? b->points[k].ranks : INT32_MAX;
+        say_size(out, left < right ? left : right, first);
+        i += left <= right;
+        k += right <= left;
+    }
+}
+
+typedef struct {
+    int64_t batch, per_rank;  // NONE: differs
+    int sizes, lowest, highest;
+} Scaling;
+
+static void add_scaling(Scaling *c, const Series *s) {
+    for (int i = 0; i < s->count; i++)
+        for (int k = 0; k < s->points[i].repeats; k++) {
+            const Report *r = s->points[i].reports[k];
+            int64_t per_rank = r->run.batch % r->run.ranks ? NONE : r->run.batch / r->run.ranks;
+            if (c->sizes++ == 0)
+                *c = (Scaling){r->run.batch, per_rank, 1, r->run.ranks, r->run.ranks};
+            if (r->run.batch != c->batch) c->batch = NONE;
+            if (per_rank != c->per_rank) c->per_rank = NONE;
+            if (r->run.ranks < c->lowest) c->lowest = r->run.ranks;
+            if (r->run.ranks > c->highest) c->highest = r->run.ranks;
+        }
+}
+
+void say_scaling(FILE *out, const Series *a, const Series *b) {
+    Scaling c = {0};
+    add_scaling(&c, a);
+    add_scaling(&c, b);
+    if (c.lowest == c.highest && c.batch != NONE)
+        fprintf(out, "batch %lld", (long long)c.batch);
+    else if (c.per_rank != NONE)
+        fprintf(out, "weak scaling, %lld samples a rank", (long long)c.per_rank);
+    else if (c.batch != NONE)
+        fprintf(out, "strong scaling, batch %lld", (long long)c.batch);
+    else
+        fputs("batches that differ", out);
+}
+
+void say_machine(FILE *out, const Report *r) {
+    fprintf(out, "%s", *r->machine.cpu ? r->machine.cpu : "processor unknown");
+    if (r->machine.cores > 0)
+        fprintf(out, ", %d core%s", r->machine.cores, r->machine.cores == 1 ? "" : "s");
+}
+
+void say_run(FILE *out, const Report *r, const Series *a, const Series *b) {
+    fprintf(out, "%s, %s, %s, ranks ", r->run.model, r->run.device, r->run.dtype);
+    say_sizes(out, a, b);
+    fputs(", ", out);
+    say_scaling(out, a, b);
+    fprintf(out, ", seed %lld", (long long)r->run.seed);
+}
+
+static void say_repeats(FILE *out, const Series *s) {
+    int least = s->most_repeats;
+    for (int i = 0; i < s->count; i++)
+        if (s->points[i].repeats < least) least = s->points[i].repeats;
+    if (least == s->most_repeats)
+        fprintf(out, "%d run%s a size", least, least == 1 ? "" : "s");
+    else
+        fprintf(out, "%d to %d runs a size", least, s->most_repeats);
+}
+
+static void say_steps(FILE *out, const Series *s) {
+    int least = INT32_MAX, most = 0;
+    for (int i = 0; i < s->count; i++)
+        for (int k = 0; k < s->points[i].repeats; k++) {
+            const Report *r = s->points[i].reports[k];
+            int steps = r->steps - r->warm_up_steps;
+            if (steps < least) least = steps;
+            if (steps > most) most = steps;
+        }
+    if (least == most)
+        fprintf(out, "%d step%s each", most, most == 1 ? "" : "s");
+    else
+        fprintf(out, "%d to %d steps each", least, most);
+}
+
+void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured) {
+    const Report *r = s->points[0].reports[0];
+    fprintf(out, measured ? "Measured: " : "Simulated: ");
+    if (!measured && o->platform) fprintf(out, "machine %s, ", o->platform);
+    if (measured) {
+        say_machine(out, r);
+        fputs(", ", out);
+    }
+    fprintf(out, "%s, %s, ", r->run.device, r->run.dtype);
+    if (strcmp(s->points[s->count - 1].reports[0]->run.comm, "none"))
+        fprintf(out, "%s, ", s->points[s->count - 1].reports[0]->run.comm);
+    fputs("ranks ", out);
+    say_sizes(out, s, &(Series){0});
+    fputs("; ", out);
+    say_repeats(out, s);
+    fputs("; ", out);
+    say_steps(out, s);
+    fprintf(out, ". ");
+}
+
+void say_bars(FILE *out, const Series *measured, const Series *simulated) {
+    const char *left = series_interval(measured), *right = series_interval(simulated);
+    if (!simulated->count || !measured->count || !strcmp(left, right))
+        fprintf(out, "bars: %s", measured->count ? left : right);
+    else
+        fprintf(out, "bars: %s (simulated: %s)", left, right);
+}
+
+static int set_point(json_t *size, const char *key, const SizePoint *p) {
+    if (!p) return 0;
+    json_t *out = json_object();
+    int failed = json_object_set_new(out, "repeats", json_integer(p->repeats));
+    failed |= json_object_set_new(out, "samples_per_s", json_number(p->rate));
+    failed |= json_object_set_new(out, "low", json_number(p->low));
+    failed |= json_object_set_new(out, "high", json_number(p->high));
+    failed |= json_object_set_new(out, "step_ms", json_number(p->step_ms));
+    return failed | json_object_set_new(size, key, out);
+}
+
+json_t *size_facts(const Series *measured, const Series *simulated) {
+    json_t *list = json_array();
+    int i = 0, k = 0, failed = 0;
+    while (i < measured->count || k < simulated->count) {
+        int left = i < measured->count ? measured->points[i].ranks : INT32_MAX;
+        int right = k < simulated->count ? simulated->points[k].ranks : INT32_MAX;
+        json_t *size = json_object();
+        failed |= json_object_set_new(size, "ranks", json_integer(left < right ? left : right));
+        failed |= set_point(size, "measured", left <= right ? &measured->points[i] : NULL);
+        failed |= set_point(size, "simulated", right <= left ? &simulated->points[k] : NULL);
+        failed |= json_array_append_new(list, size);
+        i += left <= right;
+        k += right <= left;
+    }
+    if (!failed) return list;
+    json_decref(list);
+    return NULL;
+}
+
+double readable_scale(double most, const char **unit) {
+    *unit = most >= 2e6 ? "million samples/s" : most >= 2e3 ? "thousand samples/s" : "samples/s";
+    return most >= 2e6 ? 1e6 : most >= 2e3 ? 1e3 : 1;
+}
