@@ -242,8 +242,8 @@ START_TEST(cyclic_dependencies_are_named) {
 }
 END_TEST
 
-// Two operations on one lane, the first after the second.
-START_TEST(a_cycle_through_a_lane_is_named) {
+// Both write y, so that the second follows the first whatever else is said.
+START_TEST(a_cycle_against_the_order_of_writes_is_named) {
     refused_edit_of_both(RELU "\\n",
                          RELU " after=other\\n  other relu @compute y <- x phase=forward\\n",
                          PARTS("a cycle of 2 operations", "relu1 waits for other waits for relu1"));
@@ -394,7 +394,7 @@ SUITE_SECONDS("sim: bad traces", 120, the_run_in_order_is_simulated,
               ranks_that_executed_different_programs_are_refused,
               a_trace_that_is_cut_anywhere_is_refused,
               a_packed_trace_that_is_cut_anywhere_is_refused, a_run_with_a_file_cut_off_is_refused,
-              cyclic_dependencies_are_named, a_cycle_through_a_lane_is_named,
+              cyclic_dependencies_are_named, a_cycle_against_the_order_of_writes_is_named,
               a_program_that_cannot_be_executed_is_refused, times_that_cannot_be_are_refused,
               spans_outside_of_their_step_are_refused, counts_that_do_not_fit_are_refused,
               a_complete_step_has_one_span_of_each_operation, what_a_file_claims_takes_no_memory,
