@@ -30,7 +30,7 @@ static double other_ms(const Prediction *p, const Bill *shown, int bills) {
     double rest = 0;
     for (int b = 0; b < BILL_COUNT; b++) rest += p->report.breakdown_ms[b];
     for (int k = 0; k < bills; k++) rest -= p->report.breakdown_ms[shown[k]];
-    return rest > 0 ? rest : 0;
+    return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
 }
 
 static void ms_cell(Table *t, double ms, bool csv) { table_cell(t, csv ? "%.9g" : "%#.3g", ms); }
@@ -129,6 +129,13 @@ static void print_title(const Sweep *s) {
                s->setting->machine->host.cores, (long long)s->job->seed);
 }
 
+// How far a prediction can be trusted at all.
+static void print_noise(const Recording *r) {
+    const double most = 0.05;
+    printf("recorded steps: 8 of 10 within %.1f %% of their median%s\n", 100 * r->spread,
+           r->spread > most ? ": MACHINE TOO NOISY for a prediction within 10 %" : "");
+}
+
 // Where the costs of computation come from; and whether it would fit.
 static void print_sources(const Sweep *s) {
     const Prediction *p = &s->rows[s->count - 1];
@@ -144,6 +151,7 @@ static void print_sources(const Sweep *s) {
         printf(" of %s%s", units_print_size(have, room),
                p->memory_bytes > room ? ": DOES NOT FIT" : "");
     putchar('\n');
+    if (s->setting->recording && !s->setting->devices) print_noise(s->setting->recording);
 }
 
 Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) {

@@ -63,7 +63,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
                  const Evaluation *evaluation) {
     Show *s = context;
     Progress *p = &s->progress;
-    char note[64];
+    char note[64] = "";  // of a loss there is nothing to say where nothing is computed
     if (evaluation) {
         log_say(s->log, LOG_NOTE, "epoch %d  step %d  loss %.4f  accuracy %.2f %%",
                 evaluation->epoch + 1, evaluation->step, evaluation->loss,
@@ -71,7 +71,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }
-    snprintf(note, sizeof note, isnan(step->loss) ? "" : "loss %.4f", step->loss);
+    if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
     int64_t samples = (step->step + 1) * job->options.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }

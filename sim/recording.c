@@ -30,14 +30,15 @@ static Status measure_steps(Recording *r) {
         double *ms = malloc(((size_t)t->step_count + 1) * sizeof *ms);
         if (!ms) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", t->step_count);
         r->steps = collect_steps(t, r->plan, ms);
-        double median = spread_of(ms, r->steps).median;
+        Spread steps = spread_of(ms, r->steps);
         free(ms);
         if (!r->steps)
             FAIL(ERR_FORMAT,
                  "the trace of rank %d has no complete training step; record one with --steps 2 "
                  "or more",
                  k);
-        r->step_ms += median / r->ranks;
+        r->step_ms += steps.median / r->ranks;
+        if (k == 0) r->spread = (steps.p90 - steps.p10) / steps.median;
     }
     return OK;
 }

@@ -14,6 +14,7 @@ typedef struct {
     int plan;        // the training step's
     double step_ms;  // median of the recorded steps without the first, mean over ranks
     int steps;       // recorded, without the first
+    double spread;   // of rank 0's steps: what the middle 80 % of them span, over their median
     bool has_machine;
     Machine machine;  // DIR/machine.yaml, when it is there
 } Recording;

@@ -163,7 +163,7 @@ START_TEST(values_of_another_type_are_refused) {
     host("tandem: machine 1", "tandem: machine 2", PARTS("m.yaml:1:9: expected \"machine 1\""));
     refused("- 1\n- 2\n", PARTS("m.yaml:1:1", "expected a mapping, found a list"));
     refused("hello\n", PARTS("m.yaml:1:1", "expected a mapping, found \"hello\""));
-    host("name: two-cores", "name: \"\\x1b[2J\"", PARTS("expected a name", "\"?[2J\""));
+    host("name: two-cores", "name: \"\\x1b[2J\"", PARTS("expected a printable name", "\"?[2J\""));
 }
 END_TEST
 

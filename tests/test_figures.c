@@ -358,6 +358,9 @@ START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
     ((Report *)it.measured[1])->run.model = "net";
     ((Report *)it.measured[1])->run.device = "reference";
     ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_USAGE, "devices cpu and reference");
+    ((Report *)it.measured[1])->run.model = "mlp";
+    for (int i = 0; i < 2; i++) figure_case_learn(&it, (Report *)it.measured[i], 4);
+    ck_assert_fails(figures_learning(&it.options, &it.notes), ERR_USAGE, "models net and mlp");
     ck_assert_int_eq(count_files(), 0);
     figure_case_finish(&it);
 }

@@ -108,6 +108,26 @@ START_TEST(what_cannot_be_read_is_named_with_the_reason) {
 }
 END_TEST
 
+START_TEST(a_file_of_more_than_was_asked_for_is_refused) {
+    Arena a = {0};
+    char *data, *zeros = calloc(1, 4000001);
+    size_t length;
+    memset(zeros, ' ', 4000000);
+    write_output(here("bomb.gz"), zeros);
+    write_output(here("large"), zeros);
+    ck_assert_fails(file_read_most(&data, &length, &a, 2000000, here("bomb.gz")), ERR_INPUT,
+                    "bomb.gz: more than 1.91MiB when unpacked");
+    ck_assert_fails(file_read_most(&data, &length, &a, 3999999, here("large")), ERR_INPUT,
+                    "large: more than 3.81MiB; a file");
+    ck_assert_fails(file_read_most(&data, &length, &a, 1 << 20, "/dev/zero"), ERR_INPUT,
+                    "/dev/zero: more than 1MiB");
+    ck_assert_ok(file_read_most(&data, &length, &a, 4000000, here("bomb.gz")));
+    ck_assert_uint_eq(length, 4000000);
+    free(zeros);
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(cut_or_damaged_gzip_is_an_error) {
     Arena a = {0};
     char *data;
@@ -283,7 +303,8 @@ END_TEST
 
 SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content_whatever_its_name,
       standard_input_is_a_dash, what_cannot_be_read_is_named_with_the_reason,
-      cut_or_damaged_gzip_is_an_error, a_file_appears_under_its_name_when_it_is_complete,
+      a_file_of_more_than_was_asked_for_is_refused, cut_or_damaged_gzip_is_an_error,
+      a_file_appears_under_its_name_when_it_is_complete,
       a_discarded_file_leaves_the_old_one_and_nothing_else,
       compressed_output_is_the_same_bytes_each_time, two_files_of_one_name_can_be_in_the_making,
       a_link_stays_a_link_to_the_new_contents, a_device_is_written_to_and_not_replaced,

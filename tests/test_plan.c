@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/plan_maker.h"
@@ -34,6 +35,48 @@ START_TEST(a_group_may_be_an_explicit_list_of_ranks) {
     ck_assert_int_eq(position, 1);
     ck_assert_fails(program_add_rank_list(&p, "bad", (int[]){4}, 1, NULL), ERR_PLAN,
                     "rank 4 is not in a mesh of 4");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(thousands_of_names_are_told_apart) {
+    Program p = {0};
+    char name[16];
+    int32_t at, again;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        ck_assert_int_eq(program_find_name(&p, name), NONE);
+        make_tensor(&p, name, ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_F64);
+    }
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        ck_assert_int_eq(program_find_tensor(&p, name), i);
+        ck_assert_int_eq(program_find_logical(&p, name), i);
+        at = program_find_name(&p, name);
+        ck_assert_ok(program_add_name(&p, name, &again));
+        ck_assert_int_eq(at, again);
+    }
+    ck_assert_int_eq(program_find_tensor(&p, "t5000"), NONE);
+    program_finish(&p);
+}
+END_TEST
+
+// A count of dependencies has 16 bits.
+START_TEST(more_dependencies_than_can_be_counted_are_refused) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "o", .kind = KIND_RELU}, "b", "a");
+    plan->ops[0].dep_count = UINT16_MAX - 1;  // as if it had them: the last one fits
+    plan->deps = calloc(UINT16_MAX + 2, sizeof *plan->deps);
+    plan->dep_count = UINT16_MAX - 1;
+    plan->dep_capacity = UINT16_MAX + 2;
+    ck_assert_ok(plan_add_dep(plan, 0, 0, DEP_ORDER, 1));
+    plan->deps[0].distance = 2;
+    ck_assert_int_eq(plan->ops[0].dep_count, UINT16_MAX);
+    plan->deps[UINT16_MAX - 1].distance = 2;
+    ck_assert_fails(plan_add_dep(plan, 0, 0, DEP_ORDER, 1), ERR_PLAN, "more than 65535 others");
     program_finish(&p);
 }
 END_TEST
@@ -156,8 +199,9 @@ START_TEST(names_of_kinds_and_attributes_are_found) {
 }
 END_TEST
 
-SUITE("plan", a_group_is_the_ranks_that_differ_along_its_axes,
-      a_group_may_be_an_explicit_list_of_ranks, dependencies_follow_from_what_is_read_and_written,
+SUITE("plan", thousands_of_names_are_told_apart, more_dependencies_than_can_be_counted_are_refused,
+      a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
+      dependencies_follow_from_what_is_read_and_written,
       an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
       equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,
       a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found)

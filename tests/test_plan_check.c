@@ -180,8 +180,8 @@ START_TEST(members_must_issue_the_same_collectives) {
     }
     const Program *both[] = {&p[0], &p[1]};
     ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
-                    "rank 0 issues all_reduce first of 16 bytes where rank 1 issues all_reduce "
-                    "second of 32 bytes");
+                    "rank 0 issues all_reduce first (direct, 16 bytes) where rank 1 issues "
+                    "all_reduce second (direct, 32 bytes)");
     ck_assert_ok(plan_check(both, (uint8_t[]){0, 0}, 2));
     for (int i = 0; i < 2; i++) program_finish(&p[i]);
 }
@@ -243,6 +243,59 @@ START_TEST(a_cycle_of_dependencies_is_told_operation_by_operation) {
 }
 END_TEST
 
+// Two operations on one lane; the first waits for the second. Without a wait there is no cycle.
+START_TEST(a_cycle_may_go_through_a_lane) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU}, "b", "a");
+    make_op(&p, plan, (OpSpec){.name = "two", .kind = KIND_RELU}, "b", "a");
+    ck_assert_ok(program_check(&p));
+    ck_assert_ok(plan_add_dep(plan, 0, 1, DEP_ORDER, 1));
+    ck_assert_ok(program_check(&p));  // the step before has ended
+    ck_assert_ok(plan_add_dep(plan, 0, 1, DEP_ORDER, 0));
+    ck_assert_fails(program_check(&p), ERR_PLAN, "one waits for two waits for one");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(extents_and_guards_must_be_numbers) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    int32_t pair = make_tensor(&p, "pair", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(2), DTYPE_I64);
+    int32_t byte = make_tensor(&p, "byte", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_U8);
+    int32_t b = make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU, .guard = TENSOR_REF(byte)}, "b",
+            "a");
+    ck_assert_fails(program_check(&p), ERR_PLAN, "its guard byte is u8, expected i64 or f64");
+    p.tensors[b].extent = pair;
+    ck_assert_fails(program_check(&p), ERR_PLAN, "its extent pair is not a scalar of one i64");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(an_index_of_a_byte_bounds_the_window_of_a_pool) {
+    const int64_t kernels[] = {0, -1, 16, 17};
+    for (int i = 0; i < 4; i++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 1);
+        int64_t attrs[] = {kernels[i], 1}, out = 20 - (kernels[i] - 1);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 1, 20, 20), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_F32);
+        make_tensor(&p, "n", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_U8);
+        make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y n",
+                "x");
+        if (kernels[i] == 16)
+            ck_assert_ok(program_check(&p));
+        else
+            ck_assert_fails(program_check(&p), ERR_PLAN, "expected 1 to 16");
+        program_finish(&p);
+    }
+}
+END_TEST
+
 START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
     Program p = {0};
     make_linear(&p, make_program(&p, 2));
@@ -257,4 +310,6 @@ SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by
       a_bias_may_not_be_added_to_a_partial_sum, a_nonlinear_function_of_a_partial_sum_is_refused,
       a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
       a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,
-      a_cycle_of_dependencies_is_told_operation_by_operation, the_mesh_must_have_the_ranks_of_the_run)
+      a_cycle_of_dependencies_is_told_operation_by_operation, a_cycle_may_go_through_a_lane,
+      extents_and_guards_must_be_numbers, an_index_of_a_byte_bounds_the_window_of_a_pool,
+      the_mesh_must_have_the_ranks_of_the_run)

@@ -323,7 +323,7 @@ START_TEST(a_trace_of_another_program_is_recognised) {
     f = fopen(path, "w");
     fputs("hello", f);
     fclose(f);
-    ck_assert_fails(trace_read(&back, &a, path), ERR_FORMAT, "kineto.json:1: expected '{'");
+    ck_assert_fails(trace_read(&back, &a, path), ERR_FORMAT, "kineto.json:1: not a trace");
     ck_assert_fails(trace_read(&back, &a, "/no/such/file.json"), ERR_INPUT, "/no/such/file.json");
     arena_finish(&a);
 }

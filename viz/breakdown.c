@@ -4,8 +4,6 @@
 #include "viz/figures_internal.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <string.h>
 
 // What a reader meets in the key, in the order of BILL_LIST.
 static const char *const category_names[BILL_COUNT] = {
@@ -17,7 +15,8 @@ typedef struct {
     int ranks[SIZES_MOST], sizes;  // ascending: the groups of bars
     double tallest_ms;
     bool shown[BILL_COUNT];
-    bool dropped;  // some steps had no room for their spans
+    bool left_out;  // there were more sizes
+    bool dropped;   // some steps had no room for their spans
 } Breakdown;
 
 // Of one list: reports that kept spans.
@@ -38,7 +37,10 @@ static void add_group(Breakdown *b, int ranks) {
     int at = b->sizes;
     for (int i = 0; i < b->sizes; i++)
         if (b->ranks[i] == ranks) return;
-    if (b->sizes == SIZES_MOST) return;
+    if (b->sizes == SIZES_MOST) {
+        b->left_out = true;
+        return;
+    }
     for (; at > 0 && b->ranks[at - 1] > ranks; at--) b->ranks[at] = b->ranks[at - 1];
     b->ranks[at] = ranks;
     b->sizes++;
@@ -66,8 +68,8 @@ static Status gather(Breakdown *b, Arena *a, const FigureOptions *o, FigureNotes
     TRY(series_make(&b->simulated, a, &simulated, notes));
     add_series(b, &b->measured);
     add_series(b, &b->simulated);
-    if (b->measured.count + b->simulated.count > 2 * SIZES_MOST || b->sizes == SIZES_MOST)
-        figure_note(notes, "breakdown shows %d world sizes only", SIZES_MOST);
+    if (b->left_out)
+        figure_note(notes, "breakdown shows %d world sizes, and leaves others out", SIZES_MOST);
     return OK;
 }
 
@@ -146,15 +148,7 @@ static Status write_figure(Figure *f, const Breakdown *b) {
     figure_set(f, "XMIN", b->sizes < 3 ? -1.0 : -0.6);
     figure_set(f, "XMAX", b->sizes < 3 ? b->sizes : b->sizes - 0.4);
     write_lists(f, b);
-    Words scaling = {0};
-    scaling.stream = open_memstream(&scaling.text, &scaling.length);
-    if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
-    say_scaling(scaling.stream, &b->measured, &b->simulated);
-    bool failed = fclose(scaling.stream) != 0;
-    if (!failed)
-        figure_set_text(f, "TITLE", "Where a step goes: %s, %s", f->run->run.model, scaling.text);
-    free(scaling.text);
-    if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
+    TRY(figure_set_title(f, "Where a step goes:", &b->measured, &b->simulated));
     write_caption(f, b);
     return add_facts(f, b);
 }

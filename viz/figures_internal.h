@@ -97,11 +97,11 @@ Status bootstrap_median(double *low, double *high, double *values, int count) MU
 
 // --- words
 
-// What was run: "net, cpu, f32, shm, ranks 1, 2, 4, weak scaling: 64 samples a rank". Sizes and
-// scaling are those of both series.
-void say_run(FILE *out, const Report *run, const Series *a, const Series *b);
-void say_scaling(FILE *out, const Series *a, const Series *b);  // "weak scaling: 64 samples a rank"
-void say_machine(FILE *out, const Report *run);                 // "AMD EPYC, 2 cores"
+// TITLE: "Throughput of net, weak scaling, 64 samples a rank", of all reports of both series;
+// `what` are its first words. ERR_MEMORY.
+Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) MUST_USE;
+
+void say_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
 void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
 void say_bars(FILE *out, const Series *measured, const Series *simulated);  // what they reach over
 void say_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it

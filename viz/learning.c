@@ -38,7 +38,7 @@ static double position(const Learning *l, int run, int axis, int steps) {
     }
 }
 
-static void gather(Learning *l, const FigureOptions *o, FigureNotes *notes) {
+static Status gather(Learning *l, const FigureOptions *o, FigureNotes *notes) {
     *l = (Learning){.has = {true, true, true, true}, .least_accuracy = 1};
     int left_out = 0;
     for (int i = 0; i < o->measured.count; i++) {
@@ -49,6 +49,10 @@ static void gather(Learning *l, const FigureOptions *o, FigureNotes *notes) {
             continue;
         }
         int run = l->count++;
+        if (strcmp(l->reports[0] ? l->reports[0]->run.model : r->run.model, r->run.model))
+            FAIL(ERR_USAGE,
+                 "reports of the models %s and %s cannot share a figure; give those of one",
+                 l->reports[0]->run.model, r->run.model);
         l->reports[run] = r;
         l->epoch_samples[run] = samples_of_epoch(r);
         if (r->loss_count > l->longest) l->longest = r->loss_count;
@@ -63,6 +67,7 @@ static void gather(Learning *l, const FigureOptions *o, FigureNotes *notes) {
                     left_out);
     l->window = l->longest > 80 ? l->longest / 40 : 1;
     l->every = 1 + (l->longest - 1) / 1500;
+    return OK;
 }
 
 static void note_missing(const Learning *l, FigureNotes *notes) {
@@ -244,11 +249,10 @@ Status figures_learning(const FigureOptions *o, FigureNotes *notes) {
     Arena a = {0};
     Learning l;
     FigureDirectory d;
-    Status s = OK;
-    gather(&l, o, notes);
-    if (!l.count)
+    Status s = gather(&l, o, notes);
+    if (s == OK && !l.count)
         figure_note(notes, "learning is not drawn: no report of training has losses");
-    else if ((s = figure_enter_directory(&d, o)) == OK) {
+    else if (s == OK && (s = figure_enter_directory(&d, o)) == OK) {
         Figure f = {.options = o, .notes = notes, .arena = &a, .directory = d.path};
         note_missing(&l, notes);
         f.run = l.reports[0];

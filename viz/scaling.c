@@ -161,15 +161,8 @@ static Status add_facts(Figure *f, const Scale *s) {
 }
 
 static Status write_figure(Figure *f, const Scale *s, const char *what) {
-    Words scaling = {0};
     TRY(figure_open(f, columns));
-    scaling.stream = open_memstream(&scaling.text, &scaling.length);
-    if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
-    say_scaling(scaling.stream, &s->measured, &s->simulated);
-    bool failed = fclose(scaling.stream) != 0;
-    if (!failed) figure_set_text(f, "TITLE", "%s of %s, %s", what, s->run->run.model, scaling.text);
-    free(scaling.text);
-    if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
+    TRY(figure_set_title(f, what, &s->measured, &s->simulated));
     write_series(f, s, &s->measured, "measured");
     write_series(f, s, &s->simulated, "simulated");
     write_ideal(f, s);
@@ -196,15 +189,15 @@ static Status draw_all(Figure *f, const Scale *s) {
         left_half, "throughput", right_half, "efficiency", "if (!DUMB) { unset multiplot }", NULL};
     const Figure empty = *f;
     f->name = "throughput";
-    TRY(figure_close(f, write_figure(f, s, "Throughput"), throughput, true));
+    TRY(figure_close(f, write_figure(f, s, "Throughput of"), throughput, true));
     if (!f->options->directory) return OK;
     *f = empty;
     f->name = "efficiency";
-    TRY(figure_close(f, write_figure(f, s, "Efficiency"), efficient, false));
+    TRY(figure_close(f, write_figure(f, s, "Efficiency of"), efficient, false));
     *f = empty;
     f->name = "scaling";
     f->width = 1080;
-    return figure_close(f, write_figure(f, s, "Throughput"), both, false);
+    return figure_close(f, write_figure(f, s, "Throughput of"), both, false);
 }
 
 Status figures_scaling(const FigureOptions *o, FigureNotes *notes) {

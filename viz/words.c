@@ -2,7 +2,7 @@
 // What captions, heads of data files and .json files say of runs.
 #include "viz/figures_internal.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 void say_command(FILE *out, const char *const *argv, int argc) {
@@ -58,7 +58,7 @@ static void add_scaling(Scaling *c, const Series *s) {
         }
 }
 
-void say_scaling(FILE *out, const Series *a, const Series *b) {
+static void say_scaling(FILE *out, const Series *a, const Series *b) {
     Scaling c = {0};
     add_scaling(&c, a);
     add_scaling(&c, b);
@@ -78,12 +78,16 @@ void say_machine(FILE *out, const Report *r) {
         fprintf(out, ", %d core%s", r->machine.cores, r->machine.cores == 1 ? "" : "s");
 }
 
-void say_run(FILE *out, const Report *r, const Series *a, const Series *b) {
-    fprintf(out, "%s, %s, %s, ranks ", r->run.model, r->run.device, r->run.dtype);
-    say_sizes(out, a, b);
-    fputs(", ", out);
-    say_scaling(out, a, b);
-    fprintf(out, ", seed %lld", (long long)r->run.seed);
+Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) {
+    Words scaling = {0};
+    scaling.stream = open_memstream(&scaling.text, &scaling.length);
+    if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
+    say_scaling(scaling.stream, a, b);
+    bool failed = fclose(scaling.stream) != 0;
+    if (!failed) figure_set_text(f, "TITLE", "%s %s, %s", what, f->run->run.model, scaling.text);
+    free(scaling.text);
+    if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
+    return OK;
 }
 
 static void say_repeats(FILE *out, const Series *s) {

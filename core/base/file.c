@@ -47,8 +47,9 @@ static Status read_all(char **data, size_t *length, gzFile z, size_t most, const
         const char *what = gzerror(z, &error);
         if (error == Z_ERRNO) FAIL(ERR_INPUT, "%s: %s", name, strerror(errno));
         if (error == Z_BUF_ERROR)
-            FAIL(ERR_INPUT, "%s: the compressed data end too early, after %zu bytes unpacked", name,
-                 *length);
+            FAIL(ERR_INPUT,
+                 "%s: the compressed data end too early, after %zu bytes unpacked; copy it again",
+                 name, *length);
         if (error != Z_OK)
             FAIL(ERR_INPUT, "%s: damaged gzip data after %zu bytes unpacked: %s", name, *length,
                  what);

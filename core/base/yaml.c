@@ -26,8 +26,8 @@ static Status advance(Parser *p) {
     if (y->error == YAML_READER_ERROR)
         FAIL(ERR_FORMAT, "%s: byte %zu: %s; the file must be UTF-8 text", p->source,
              y->problem_offset, y->problem);
-    FAIL(ERR_FORMAT, "%s:%zu:%zu: %s", p->source, y->problem_mark.line + 1,
-         y->problem_mark.column + 1, y->problem);
+    FAIL(ERR_FORMAT, "%s:%zu:%zu: %s; check its spaces and quotes", p->source,
+         y->problem_mark.line + 1, y->problem_mark.column + 1, y->problem);
 }
 
 // A failure at the current event.

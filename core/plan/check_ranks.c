@@ -105,12 +105,13 @@ static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
         const Work *theirs = work_of(&walk->walkers[other], op);
         if (!same_collective(mine, theirs))
             FAIL(ERR_PLAN,
-                 "plan %s: rank %d issues %s %s of %lld bytes where rank %d issues %s %s of %lld "
-                 "bytes",
+                 "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "
+                 "%lld bytes)",
                  program_name(w->p, w->plan->name), rank, kind_name((Kind)mine->kind),
-                 program_name(w->p, mine->name), (long long)mine->payload_bytes, other,
-                 kind_name((Kind)theirs->kind), program_name(walk->walkers[other].p, theirs->name),
-                 (long long)theirs->payload_bytes);
+                 program_name(w->p, mine->name), algorithm_name((Algorithm)mine->algorithm),
+                 (long long)mine->payload_bytes, other, kind_name((Kind)theirs->kind),
+                 program_name(walk->walkers[other].p, theirs->name),
+                 algorithm_name((Algorithm)theirs->algorithm), (long long)theirs->payload_bytes);
     }
     for (int m = 0; m < size; m++) finish_leader(&walk->walkers[walk->members[m]], lane);
     *moved = true;

@@ -370,5 +370,6 @@ Status reader_plan(Reader *r) {
     int line = r->line;
     TRY(resolve_references(r));
     r->line = line;
-    return plan_derive_deps(r->p, r->plan);
+    TRY_LINE(plan_derive_deps(r->p, r->plan));
+    return OK;
 }

@@ -16,7 +16,8 @@ enum { DEVICES_MAX = 1 << 30 };
 static Status get_name(const char **out, const YamlNode *n) {
     TRY(yaml_get_string(out, n));
     if (!printable(*out) || strlen(*out) > 64)
-        YAML_FAIL(n, "%s: expected a name of at most 64 letters, found \"%.60s\"", n->key, *out);
+        YAML_FAIL(n, "%s: expected a printable name of at most 64 bytes, found \"%.60s\"", n->key,
+                  *out);
     return OK;
 }
 

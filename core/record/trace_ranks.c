@@ -3,6 +3,7 @@
 #include "core/plan/check.h"
 #include "core/record/trace.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,8 @@ static Status read_rank(Trace *out, Arena *a, const char *directory, int rank) {
 
 static Status differ(const char *directory, int rank, const char *what, const char *first,
                      const char *found) {
-    FAIL(ERR_FORMAT, "%s: rank %d has %s %.40s, rank 0 has %.40s: " MIXED, directory, rank, what,
-         found, first);
+    FAIL(ERR_FORMAT, "%s: %s is %.40s in the trace of rank 0, %.40s in that of rank %d: " MIXED,
+         directory, what, first, found, rank);
 }
 
 static Status check_numbers(const char *directory, int rank, const Trace *first, const Trace *t) {
@@ -156,7 +157,10 @@ static Status read_directory(Trace **out, int *count, Arena *a, const char *dire
 Status trace_read_all(Trace **out, int *count, Arena *a, const char *path) {
     struct stat st;
     *count = 0;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return read_directory(out, count, a, path);
+    bool there = stat(path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) return read_directory(out, count, a, path);
+    if (!there && strcmp(path, "-"))
+        FAIL(ERR_INPUT, "%s: %s; give a directory that train --trace wrote", path, strerror(errno));
     *out = ARENA_NEW(a, Trace, 1);
     if (!*out) FAIL(ERR_MEMORY, "%s: no memory to read it", path);
     TRY(trace_read(*out, a, path));

@@ -150,13 +150,13 @@ static Status check_row(const TraceReader *r, const json_t *event, const StepRec
     if (json_find(event, "args.step")) {
         TRY(json_get_int(&number, event, r->place, "args.step"));
         if (number != step->step)
-            FAIL(ERR_FORMAT, "%s: args.step: its row of steps is of step %d, found %lld", r->place,
-                 step->step, (long long)number);
+            FAIL(ERR_FORMAT, "%s: args.step: expected %d, as its row of steps has, found %lld",
+                 r->place, step->step, (long long)number);
     }
     if (json_find(event, "args.plan")) {
         TRY(json_get_string(&plan, event, r->place, "args.plan"));
         if (strcmp(plan, want))
-            FAIL(ERR_FORMAT, "%s: args.plan: its row of steps is of plan %s, found \"%.60s\"",
+            FAIL(ERR_FORMAT, "%s: args.plan: expected %s, as its row of steps has, found \"%.60s\"",
                  r->place, want, plan);
     }
     return OK;
@@ -222,7 +222,13 @@ static Status not_tandem(const TraceReader *r) {
 }
 
 static Status read_text(TraceReader *r) {
-    if (walk_peek(r) == '[') return not_tandem(r);
+    char first = walk_peek(r);
+    if (r->at == r->end)
+        FAIL(ERR_FORMAT, "%s: the file is empty; copy it again, or record it again", r->name);
+    if (first == '[') return not_tandem(r);
+    if (first != '{')
+        FAIL(ERR_FORMAT, "%s:%d: not a trace, which begins with '{'; give what train --trace wrote",
+             r->name, walk_line(r));
     TRY(walk_object(r, read_member));
     if (!r->known) return not_tandem(r);
     if (!r->walked)

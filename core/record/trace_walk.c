@@ -24,7 +24,6 @@ int walk_line(TraceReader *r) {
 }
 
 Status walk_unexpected(TraceReader *r, const char *expected) {
-    if (r->begin == r->end) FAIL(ERR_FORMAT, "%s: the file is empty" MEND, r->name);
     int line = walk_line(r);
     if (r->at >= r->end)
         FAIL(ERR_FORMAT, "%s:%d: expected %s, found the end of the file: it was cut off" MEND,

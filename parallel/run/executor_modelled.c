@@ -57,6 +57,7 @@ static Status end(Executor *e, int lane, int op, bool *ended) {
         if (!*ended) return OK;
         l->end_ns = l->request.end_ns ? l->request.end_ns : clock_ns();
         arrival_ns = later(arrival_ns, l->request.arrival_ns);
+        if (arrival_ns > l->end_ns) arrival_ns = l->end_ns;  // who sends may be through before
     } else
         *ended = clock_ns() >= l->end_ns;
     if (!*ended) return OK;
