@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What `train --help TOPIC` says besides the option table's lines.
+// What `train --help TOPIC` says besides the option table's lines; job_help.h has the rest.
 #ifndef PROGRAMS_TRAIN_HELP_H
 #define PROGRAMS_TRAIN_HELP_H
 
 #include "core/base/option.h"
 
-enum { TRAIN_DETAILS = 33 };
+enum { TRAIN_DETAILS = 19 };
 extern const OptionDetail train_details[TRAIN_DETAILS];
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/record/trace.h"
 #include "core/record/values.h"
 #include "parallel/run/calibrate.h"
+#include "programs/job_help.h"
 #include "programs/train_help.h"
 #include "viz/figures.h"
 
@@ -66,7 +67,7 @@ static const Option options[] = {
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
      .help = "write a timeline per rank, which Perfetto opens"},
-    {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
+    {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR",
      .help = "draw how it learned and where a step goes, with gnuplot"},
     {.name = "preview", .kind = OPTION_FLAG, AT(preview),
      .help = "draw the loss in the terminal, with gnuplot"},
@@ -119,6 +120,8 @@ const OptionTable train_options = {
     .example_count = sizeof examples / sizeof *examples,
     .details = train_details,
     .detail_count = TRAIN_DETAILS,
+    .shared_details = job_details,
+    .shared_detail_count = JOB_DETAILS,
 };
 
 // --- outputs

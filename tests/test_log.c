@@ -118,7 +118,7 @@ START_TEST(a_message_clears_the_line_of_progress) {
     log_say(&l, LOG_DETAIL, "not shown");
     log_say(&l, LOG_NOTE, "epoch 1");
     fclose(f);
-    ck_assert_str_eq(text, "\rtrain [#####-----]  50 % · 5/10 steps · 5/s · 0:01 left\033[K"
+    ck_assert_str_eq(text, "\rtrain [###---]  50 % · 5/10 steps · 5/s · 0:01 left\033[K"
                            "\r\033[Kepoch 1\n");
 }
 END_TEST

@@ -134,6 +134,22 @@ START_TEST(a_topic_is_a_group_the_examples_or_the_exit_status) {
 }
 END_TEST
 
+START_TEST(a_table_s_own_details_go_before_shared_ones) {
+    const OptionDetail shared[] = {{"bucket", "Another text.", "chunk"}, {"lr", "How fast."}};
+    OptionTable t = TABLE;
+    char text[2048] = "";
+    t.shared_details = shared;
+    t.shared_detail_count = 2;
+    FILE *f = fmemopen(text, sizeof text, "w");
+    ck_assert_ok(option_print_topic(f, &t, "lr"));
+    ck_assert_ok(option_print_topic(f, &t, "bucket"));
+    fclose(f);
+    ck_assert(strstr(text, "How fast.") && strstr(text, "Small ones start early."));
+    ck_assert(!strstr(text, "Another text."));
+    ck_assert_fails(option_print_topic(stdout, &t, "chunk"), ERR_USAGE, "--help bucket?");
+}
+END_TEST
+
 START_TEST(unknown_topics_are_named_with_the_nearest) {
     const char *text;
     ck_assert_fails(topic(&text, "rnaks"), ERR_USAGE,
@@ -222,6 +238,7 @@ END_TEST
 SUITE("option_help", brief_help_shows_the_options_marked_brief,
       full_help_has_examples_first_and_options_in_groups,
       a_topic_is_an_option_with_all_there_is_to_say,
-      a_topic_is_a_group_the_examples_or_the_exit_status, unknown_topics_are_named_with_the_nearest,
+      a_topic_is_a_group_the_examples_or_the_exit_status,
+      a_table_s_own_details_go_before_shared_ones, unknown_topics_are_named_with_the_nearest,
       every_exit_status_has_its_meaning, a_table_with_mistakes_is_found_out,
       brief_help_has_at_most_24_lines)

@@ -39,13 +39,18 @@ START_TEST(the_full_help_names_every_option_once) {
 }
 END_TEST
 
-// A detail of an option that the table does not have would never be shown.
-START_TEST(details_are_of_options_that_exist_and_fit_a_screen) {
-    for (int i = 0; i < train_options.detail_count; i++) {
-        ck_success(command_run(&it, "train --help %s", train_options.details[i].topic));
+static void check_details(const OptionDetail *details, int count) {
+    for (int i = 0; i < count; i++) {
+        ck_success(command_run(&it, "train --help %s", details[i].topic));
         check_width(it.out);
         command_finish(&it);
     }
+}
+
+// A detail of an option that the table does not have would never be shown.
+START_TEST(details_are_of_options_that_exist_and_fit_a_screen) {
+    check_details(train_options.details, train_options.detail_count);
+    check_details(train_options.shared_details, train_options.shared_detail_count);
 }
 END_TEST
 

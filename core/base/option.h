@@ -70,8 +70,8 @@ typedef struct {
     int option_count;
     const OptionExample *examples;
     int example_count;
-    const OptionDetail *details;  // those of other tables' options are passed over
-    int detail_count;
+    const OptionDetail *details, *shared_details;  // shared: with other programs, whose options are
+    int detail_count, shared_detail_count;         // passed over; looked at last
     const char *arguments;  // what words without a dash are, "PATH..."; NULL: there are none
     int arguments_min, arguments_max;
 } OptionTable;

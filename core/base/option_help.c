@@ -145,7 +145,8 @@ Status option_show_help(const OptionLine *l, FILE *out) {
     if (!f) FAIL(ERR_MEMORY, "out of memory");
     Status s = print_any(f, l);
     if (fclose(f) != 0 && s == OK) s = status_fail(ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-    if (s == OK) pager_print(text, out);
+    if (s == OK && l->help == HELP_BRIEF) fputs(text, out);  // it fits
+    if (s == OK && l->help != HELP_BRIEF) pager_print(text, out);
     free(text);
     return s;
 }

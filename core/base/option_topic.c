@@ -8,16 +8,22 @@
 
 enum { INDENT = 6, TEXT = 512 };
 
+static int detail_count(const OptionTable *t) { return t->detail_count + t->shared_detail_count; }
+
+static const OptionDetail *detail_at(const OptionTable *t, int i) {
+    return i < t->detail_count ? &t->details[i] : &t->shared_details[i - t->detail_count];
+}
+
 static const char *detail_of(const OptionTable *t, const char *name) {
-    for (int i = 0; i < t->detail_count; i++)
-        if (!strcmp(t->details[i].topic, name)) return t->details[i].text;
+    for (int i = 0; i < detail_count(t); i++)
+        if (!strcmp(detail_at(t, i)->topic, name)) return detail_at(t, i)->text;
     return NULL;
 }
 
 const char *option_named_otherwise(const OptionTable *t, const char *word) {
     size_t length = strlen(word);
-    for (int i = 0; i < t->detail_count && length; i++) {
-        const OptionDetail *d = &t->details[i];
+    for (int i = 0; i < detail_count(t) && length; i++) {
+        const OptionDetail *d = detail_at(t, i);
         if (!d->others || !option_find(t, d->topic, strlen(d->topic))) continue;
         for (const char *at = d->others; (at = strstr(at, word)); at += length)
             if ((at == d->others || at[-1] == ' ') && (!at[length] || at[length] == ' '))

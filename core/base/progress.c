@@ -41,11 +41,13 @@ static void append(char line[LINE], const char *fmt, ...) {
     va_end(args);
 }
 
+// Short, so that with counts, rate, time left and a loss a line fits 80 columns.
 static void append_bar(char line[LINE], const Progress *p, int64_t done) {
-    static const char full[] = "##########", empty[] = "----------";
-    int tenths = (int)(10.0 * (double)done / (double)p->total);
-    tenths = tenths < 0 ? 0 : tenths > 10 ? 10 : tenths;
-    append(line, " [%.*s%.*s]", tenths, full, 10 - tenths, empty);
+    enum { CELLS = 6 };
+    static const char full[] = "######", empty[] = "------";
+    int cells = (int)((double)CELLS * (double)done / (double)p->total);
+    cells = cells < 0 ? 0 : cells > CELLS ? CELLS : cells;
+    append(line, " [%.*s%.*s]", cells, full, CELLS - cells, empty);
 }
 
 // What was measured so far; before that, what is expected.
@@ -55,7 +57,7 @@ static double items_per_s(const Progress *p, int64_t done, int64_t now_ns) {
     return p->expected_ns_per_item > 0 ? (double)SECOND_NS / p->expected_ns_per_item : 0;
 }
 
-// "train [####------]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
+// "train [##----]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
 static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
                        const char *note, bool bar) {
     char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "programs/job_help.h"
+
+const OptionDetail job_details[JOB_DETAILS] = {
+    {"model", "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
+              "(mlp:hidden=256,layers=3); linear is softmax regression. A file describes a network "
+              "of your own: docs/formats.md, \"Model files\"."},
+    {"dtype", "f64 starts from the weights that f32 has.", "precision type"},
+    {"seed",
+     "Two runs with the same options and seed give the same bits, whatever the ranks. The seed is "
+     "printed, and it is in every report and trace.",
+     "random-seed rng-seed"},
+    {"batch",
+     "A batch may be uneven over ranks and shards: each takes its part, and gradients are divided "
+     "by the rows of the whole batch once.",
+     "batch-size bs global-batch-size"},
+    {"batch-per-rank", "The global batch is this times the ranks: the batch of weak scaling.",
+     "local-batch-size per-device-batch-size micro-batch-size"},
+    {"shards", "The sum of gradients, and with it every bit of the result, depends on the shards, "
+               "not on the ranks: --ranks 2 equals --ranks 1 --shards 2."},
+    {"accumulate", "Micro-batches are added in order. Activations are needed for one at a time.",
+     "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
+    {"optimizer", NULL, "optim"},
+    {"weight-decay", NULL, "wd"},
+    {"all-reduce",
+     "direct: each rank adds up its slice of everybody's gradients. chain: sums pass from rank to "
+     "rank. ring: the bandwidth-optimal ring, whose order of addition differs from 3 ranks on, and "
+     "so do the last bits.",
+     "allreduce algorithm algo"},
+    {"bucket-kib",
+     "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
+     "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own.",
+     "bucket-cap-mb bucket-size"},
+    {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
+                   "worth is the difference."},
+    {"plan", "Runs what --print-plan step printed, edited or not; - is standard input. Options "
+             "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
+    {"print-plan",
+     "step: what the strategy made, which --plan reads. lowered: what runs, with fused operations "
+     "and the place of every tensor.",
+     "dry-run explain"},
+    {"report",
+     "What was run, how fast, where the time went, how long each operation takes, what was "
+     "learned. .json.gz is compressed. docs/formats.md, \"Reports\".",
+     "output out o"},
+    {"csv", "The names carry the units and stay the same; new ones are added at the end. Append a "
+            "run to a table with: ... --csv | tail -n 1 >> runs.csv"},
+    {"log",
+     "Lines begin with the time in UTC. They are not cut, have no colours, and are kept with -q "
+     "too.",
+     "log-file"},
+    {"version", NULL, "V"},
+    {"quiet", NULL, "silent"},
+};

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// What --help TOPIC says of the options that train and sim share.
+#ifndef PROGRAMS_JOB_HELP_H
+#define PROGRAMS_JOB_HELP_H
+
+#include "core/base/option.h"
+
+enum { JOB_DETAILS = 19 };
+extern const OptionDetail job_details[JOB_DETAILS];
+
+#endif
