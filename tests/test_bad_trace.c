@@ -299,6 +299,16 @@ START_TEST(spans_outside_of_their_step_are_refused) {
 }
 END_TEST
 
+// Both operations take 49 days: at once that is possible, one after the other it is not.
+START_TEST(durations_whose_sum_overflows_are_refused) {
+    make_run();
+    edit(1, "9007199254740995, 9007199255040993]", "9007199254740995, 4300000000000000000]");
+    edit(1, "9007199254740995,9007199254940993]", "9007199254740995,4242600000000000000]");
+    edit(1, "9007199254741002,9007199255040993]", "9007199254741002,4242600000000000000]");
+    refused(PARTS("rank1.json:", "the spans of row 2 of steps take more than 50 days together"));
+}
+END_TEST
+
 // --- counts
 
 START_TEST(counts_that_do_not_fit_are_refused) {
@@ -316,6 +326,10 @@ START_TEST(counts_that_do_not_fit_are_refused) {
     refused_edit("\"rank\": 1", "\"rank\": 2", PARTS("rank: expected 0 to 1, found 2"));
     refused_edit("\"rank\": 1", "\"rank\": -1", PARTS("rank: expected 0 to 1, found -1"));
     refused_edit("\"shards\": 2", "\"shards\": -2", PARTS("shards", "found -2"));
+    refused_edit("\"batch\": 64", "\"batch\": 2000000000", PARTS("batch: expected 0 to 16777216"));
+    refused_edit("\"shards\": 2", "\"shards\": 4096",
+                 PARTS("shards 4096 and strategy.accumulate 1 are 2048 parts", "2 operations"));
+    refused_edit("\"dp\": 2", "\"accumulate\": 1000000", PARTS("are 1000000 parts of a step"));
     refused_edit("\"dropped\": 5", "\"dropped\": -5", PARTS("dropped: expected at least 0"));
 }
 END_TEST
@@ -396,6 +410,7 @@ SUITE_SECONDS("sim: bad traces", 120, the_run_in_order_is_simulated,
               a_packed_trace_that_is_cut_anywhere_is_refused, a_run_with_a_file_cut_off_is_refused,
               cyclic_dependencies_are_named, a_cycle_against_the_order_of_writes_is_named,
               a_program_that_cannot_be_executed_is_refused, times_that_cannot_be_are_refused,
-              spans_outside_of_their_step_are_refused, counts_that_do_not_fit_are_refused,
-              a_complete_step_has_one_span_of_each_operation, what_a_file_claims_takes_no_memory,
-              files_that_are_no_traces_are_recognised, damaged_json_is_refused_with_its_line)
+              spans_outside_of_their_step_are_refused, durations_whose_sum_overflows_are_refused,
+              counts_that_do_not_fit_are_refused, a_complete_step_has_one_span_of_each_operation,
+              what_a_file_claims_takes_no_memory, files_that_are_no_traces_are_recognised,
+              damaged_json_is_refused_with_its_line)

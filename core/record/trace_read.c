@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS_MAX = 1 << 20, RANKS_MAX = 1 << 30 };
+enum { SHARDS_MAX = 1 << 20, RANKS_MAX = 1 << 30, BATCH_MAX = 1 << 24 };
 enum { PROGRAM_BYTES_MAX = 64 << 20 };
 
 void trace_finish(Trace *t) {
@@ -45,7 +45,7 @@ static Status read_run(TraceReader *r, const json_t *section) {
     TRY(run_info_from_json(run, r->arena, section, r->place));
     TRY(get_int_in(&checked, section, 1, RANKS_MAX, r->place, "ranks"));
     TRY(get_int_in(&checked, section, 0, SHARDS_MAX, r->place, "shards"));
-    TRY(get_int_in(&checked, section, 0, INT32_MAX, r->place, "batch"));
+    TRY(get_int_in(&checked, section, 0, BATCH_MAX, r->place, "batch"));
     TRY(check_word(r, "kind", run->kind));
     TRY(check_word(r, "model", run->model));
     TRY(check_word(r, "device", run->device));
@@ -53,6 +53,25 @@ static Status read_run(TraceReader *r, const json_t *section) {
     if (strcmp(run->dtype, "f32") && strcmp(run->dtype, "f64"))
         FAIL(ERR_FORMAT, "%s: dtype: expected f32 or f64, found \"%.60s\"", r->place, run->dtype);
     return OK;
+}
+
+// Every micro-batch of every shard is at least one operation, so that who emits this program again
+// for another number of ranks makes one as large, not as large as these numbers are.
+static Status check_cut(const TraceReader *r, const json_t *section) {
+    const RunInfo *run = &r->trace->run;
+    const Program *p = &r->trace->program;
+    int64_t accumulate = 1, most = 0;
+    if (json_find(section, "strategy.accumulate"))
+        TRY(get_int_in(&accumulate, section, 1, INT32_MAX, r->place, "strategy.accumulate"));
+    for (int k = 0; k < p->plan_count; k++)
+        if (p->plans[k].op_count > most) most = p->plans[k].op_count;
+    int64_t parts = run->shards / run->ranks * accumulate;
+    if (parts <= most) return OK;
+    FAIL(ERR_FORMAT,
+         "%s: shards %d and strategy.accumulate %lld are %lld parts of a step on each of %d ranks, "
+         "but the program has only %lld operations",
+         r->place, run->shards, (long long)accumulate, (long long)parts, run->ranks,
+         (long long)most);
 }
 
 // The program is checked as it is before it runs: whoever has a trace may execute it.
@@ -88,6 +107,7 @@ static Status read_section(TraceReader *r, const json_t *section) {
     TRY(get_int_in(&dropped, section, 0, INT64_MAX, r->place, "dropped"));
     TRY(json_get_int(&r->trace->origin_ns, section, r->place, "clock.origin_ns"));
     TRY(read_program(r, section));
+    TRY(check_cut(r, section));
     TRY(read_steps(r, section, (int)rank));
     r->trace->timeline.dropped = dropped;
     r->known = true;

@@ -84,6 +84,7 @@ static Status check_step(const TraceReader *r, int record, int *line) {
     const StepRecord *s = &r->trace->timeline.steps[record];
     const Program *p = &r->trace->program;
     const Plan *plan = &p->plans[s->plan];
+    int64_t sum_ps = 0;
     memset(line, 0, (size_t)plan->op_count * sizeof *line);
     for (int i = 0; i < s->span_count; i++) {
         const Event *e = &r->events[s->span_first + i];
@@ -96,6 +97,11 @@ static Status check_step(const TraceReader *r, int record, int *line) {
                  "%s:%d: a second span of %s in row %d of steps; the first is in line %d", r->name,
                  e->line, op_name(p, &plan->ops[op]), record, line[op]);
         line[op] = e->line;
+        int64_t ps = e->span.end_ps - e->span.start_ps;
+        if (ps > TIMELINE_LAST_PS - sum_ps)
+            FAIL(ERR_FORMAT, "%s:%d: the spans of row %d of steps take more than 50 days together",
+                 r->name, e->line, record);
+        sum_ps += ps;
     }
     for (int op = 0; s->complete && op < plan->op_count; op++)
         if (!line[op] && plan->ops[op].guard == NONE)
