@@ -2,6 +2,7 @@
 #include "programs/sim_options.h"
 
 #include "core/base/terminal.h"
+#include "programs/job_help.h"
 
 #define AT(field) .at = offsetof(SimOptions, field)
 
@@ -62,6 +63,37 @@ static const Option options[] = {
 };
 // clang-format on
 
+static const OptionDetail details[] = {
+    {.topic = "gpus",
+     .text = "Each rank has a device of its own. One number stands for itself and the powers of two "
+             "below (--point: itself alone); more than a platform has are more of its nodes. The "
+             "batch per device stays the same (weak scaling) unless --batch is given (strong)."},
+    {.topic = "ranks",
+     .text = "Processes that share the cores of a host, as train --ranks starts them. With --trace "
+             "their operations cost what was recorded; else what the platform's calibration or "
+             "its peaks say."},
+    {.topic = "platform",
+     .text = "Without it: with --gpus dgx-a100; with --trace DIR/machine.yaml, which train --trace "
+             "left there; else laptop. train --calibrate FILE describes this host. "
+             "docs/formats.md, \"Machine files\"."},
+    {.topic = "link",
+     .text = "All devices hang on one switch. A message takes LATENCY and its bytes at BW, shared "
+             "with others on the way. The same option of train emulates such links."},
+    {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
+    {.topic = "trace",
+     .text = "Alone, the recorded run is put together again from the median of each operation (a "
+             "replay). With other ranks, a platform, or an option of the job it is a prediction."},
+    {.topic = "compare",
+     .text = "The simulated and the measured step, and what their difference is made of: causes, "
+             "phases, operations (-v: all). Says whether the prediction was there before the run."},
+    {.topic = "predictions",
+     .text = "One line of JSON for each number of ranks, with a hash of everything it depends on. "
+             "docs/formats.md, \"Predictions\"."},
+    {.topic = "plot",
+     .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
+             "numbers of ranks or more; gnuplot draws the pictures. docs/formats.md, \"Figures\"."},
+};
+
 static const OptionExample examples[] = {
     {"sim --gpus 8", "the article's network on 1 to 8 A100"},
     {"sim --gpus 1,2,4..64 --platform dgx-h100 --batch 4096", "strong scaling over nodes"},
@@ -77,4 +109,8 @@ const OptionTable sim_options = {
     .option_count = sizeof options / sizeof *options,
     .examples = examples,
     .example_count = sizeof examples / sizeof *examples,
+    .details = details,
+    .detail_count = sizeof details / sizeof *details,
+    .shared_details = job_details,
+    .shared_detail_count = JOB_DETAILS,
 };
