@@ -65,9 +65,10 @@ static const Option options[] = {
 
 static const OptionDetail details[] = {
     {.topic = "gpus",
-     .text = "Each rank has a device of its own. One number stands for itself and the powers of two "
-             "below (--point: itself alone); more than a platform has are more of its nodes. The "
-             "batch per device stays the same (weak scaling) unless --batch is given (strong)."},
+     .text =
+         "Each rank has a device of its own. One number stands for itself and the powers of two "
+         "below (--point: itself alone); more than a platform has are more of its nodes. The "
+         "batch per device stays the same (weak scaling) unless --batch is given (strong)."},
     {.topic = "ranks",
      .text = "Processes that share the cores of a host, as train --ranks starts them. With --trace "
              "their operations cost what was recorded; else what the platform's calibration or "

@@ -39,6 +39,13 @@ typedef struct {
     double *values;  // room for step_count
 } Samples;
 
+// A rank that has a device does nothing itself for a communication, which lasts from the last
+// member's arrival.
+static double share_of(const Span *span) {
+    double since_arrival = (double)(span->end_ps - span->start_ps - span->wait_ns * 1000);
+    return span->cpu_ns ? (double)span->cpu_ns * 1000 : since_arrival > 0 ? since_arrival : 0;
+}
+
 static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
     int count = 0;
     for (int i = 0; i < s->step_count; i++) {
@@ -47,7 +54,7 @@ static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
             const Span *span = &s->timeline->spans[step->span_first + k];
             if (span->op != op) continue;
             s->values[count++] =
-                cpu_time ? (double)span->cpu_ns * 1000 : (double)(span->end_ps - span->start_ps);
+                cpu_time ? share_of(span) : (double)(span->end_ps - span->start_ps);
             break;
         }
     }
