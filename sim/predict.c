@@ -3,6 +3,7 @@
 
 #include "core/base/units.h"
 #include "core/plan/text.h"
+#include "core/platform/device_traits.h"
 #include "sim/simulate.h"
 
 #include <math.h>
@@ -15,8 +16,8 @@ enum { STEPS = 3 };  // simulated: the first begins on all ranks at once, the la
 typedef struct {
     const Program *program;
     const Costs *const *costs;
-    const HostModel *host;  // or
-    const TopologyOptions *topology;
+    const HostModel *host;            // NULL: ranks have devices,
+    const TopologyOptions *topology;  // on this network, or without one
     int plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -39,6 +40,7 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
             mix(mix(mix(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node), t->shared_rail);
         return mix_link(mix_link(hash, &t->link), &t->rail);
     }
+    if (!run->host) return hash;
     const HostModel *h = run->host;
     const int64_t facts[] = {h->cores,   h->spin_ps,           h->poll_ps,
                              h->wake_ps, h->wake_same_core_ps, h->yield_ps};
@@ -84,8 +86,8 @@ static Status simulate(Timeline *const lines[], const Run *run) {
                                .plan = run->plan,
                                .ranks = run->ranks,
                                .steps = run->steps};
-    if (run->topology) return simulate_devices(lines, &o, run->topology);
-    return simulate_host(lines, &o, run->host);
+    if (run->host) return simulate_host(lines, &o, run->host);
+    return simulate_devices(lines, &o, run->topology);
 }
 
 static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
@@ -130,7 +132,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     out->report.run = (RunInfo){.kind = "sim",
                                 .model = job->model,
                                 .device = job->device,
-                                .comm = run->topology ? "network" : "shm",
+                                .comm = run->host ? "shm" : "network",
                                 .dtype = dtype_name(job->dtype),
                                 .ranks = run->ranks,
                                 .shards = job->shards ? job->shards : job->ranks,
@@ -153,10 +155,11 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     }
     SimJob job;
     TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
+    bool timed = device_platform(job.device) != NULL;
     return execute(out, a,
                    &(Run){.program = &r->traces[0].program,
                           .costs = costs,
-                          .host = &host,
+                          .host = timed ? NULL : &host,
                           .plan = r->plan,
                           .ranks = r->ranks,
                           .steps = 1,

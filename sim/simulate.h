@@ -24,7 +24,8 @@ typedef struct {
 Status simulate_host(Timeline *const timelines[], const SimulateOptions *options,
                      const HostModel *host) MUST_USE;
 
-// Rank r has device r of `topology`, alone.
+// Rank r has device r of `topology`, alone. `topology` NULL: a communication takes its cost from
+// the arrival of its last member on, as it was recorded.
 Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,
                         const TopologyOptions *topology) MUST_USE;
 

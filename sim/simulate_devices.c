@@ -44,6 +44,7 @@ typedef struct {
 typedef struct {
     const SimulateOptions *o;
     Timeline *const *timelines;
+    const TopologyOptions *network_of;  // NULL: communication takes its cost
     Engine engine;
     Network network;
     Topology topology;
@@ -132,6 +133,18 @@ static void free_meeting(Simulation *s, int32_t i) {
     s->spare = i;
 }
 
+static int64_t cost_of(const Simulation *s, int rank, int op) {
+    return s->o->costs[rank]->ops[s->o->plan][op].ps;
+}
+
+// All members have arrived, and the collective takes each what was recorded.
+static Status end_as_recorded(Simulation *s, int op, int32_t i) {
+    for (int m = 0; m < s->meetings[i].left; m++)
+        TRY(engine_push(&s->engine, NULL, cost_of(s, s->meetings[i].ranks[m], op),
+                        (Event){s->actor, COLLECTIVE_ENDS, i, m}));
+    return OK;
+}
+
 // The number of a collective on its lane is the same at all members: they issue the same ones in
 // the same order.
 static Status arrive(Simulation *s, int rank, int op, int lane) {
@@ -141,17 +154,19 @@ static Status arrive(Simulation *s, int rank, int op, int lane) {
     group_ranks(s->o->program, w->group, rank, s->members, &position);
     int leader = s->members[0], begun = ++r->begun[lane];
     int32_t i = find_meeting(s, leader, lane, begun);
-    if (i == NONE) {
-        TRY(new_meeting(s, &i, leader, lane, begun, size));
+    bool first = i == NONE;
+    if (first) TRY(new_meeting(s, &i, leader, lane, begun, size));
+    r->lanes[lane].meeting = i;
+    s->meetings[i].arrived++;
+    s->meetings[i].arrival_ps = s->engine.now_ps;
+    if (!s->network_of) return s->meetings[i].arrived == size ? end_as_recorded(s, op, i) : OK;
+    if (first) {
         const TransferCall call = {.what = collective_of_work(s->o->program, w),
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
                                    .devices = s->meetings[i].ranks,
                                    .done = {s->actor, COLLECTIVE_ENDS, i, 0}};
         TRY(transfer_begin(&s->transfers, &s->meetings[i].transfer, &call));
     }
-    r->lanes[lane].meeting = i;
-    s->meetings[i].arrived++;
-    s->meetings[i].arrival_ps = s->engine.now_ps;
     return transfer_arrive(&s->transfers, s->meetings[i].transfer, position, 0);
 }
 
@@ -202,11 +217,12 @@ static Status meet_peer(Simulation *s, int rank, int op, int lane) {
     Activity *theirs = &s->ranks[peer].lanes[their_lane];
     mine->under_way = theirs->under_way = true;
     mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
+    int64_t ends = ((int64_t)rank * lanes_of(s) + lane) << 32 | (peer * lanes_of(s) + their_lane);
+    const Event event = {s->actor, MESSAGE_ENDS, 0, ends};
+    if (!s->network_of) return engine_push(&s->engine, NULL, cost_of(s, rank, op), event);
     Path path = is_send(w) ? topology_path(&s->topology, rank, peer)
                            : topology_path(&s->topology, peer, rank);
-    int64_t ends = ((int64_t)rank * lanes_of(s) + lane) << 32 | (peer * lanes_of(s) + their_lane);
-    return network_start(&s->network, &path, w->payload_bytes,
-                         (Event){s->actor, MESSAGE_ENDS, 0, ends});
+    return network_start(&s->network, &path, w->payload_bytes, event);
 }
 
 static Status end_of_message(Simulation *s, int64_t end) {
@@ -221,7 +237,7 @@ static Status start(Simulation *s, int rank, int op, int lane) {
     const Work *w = work_of(s, op);
     if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION)
         return is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
-    return engine_push(&s->engine, NULL, s->o->costs[rank]->ops[s->o->plan][op].ps,
+    return engine_push(&s->engine, NULL, cost_of(s, rank, op),
                        (Event){s->actor, WORK_ENDS, rank, lane});
 }
 
@@ -309,7 +325,7 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     TRY(engine_init(&s->engine));
     TRY(engine_add_actor(&s->engine, &s->actor, s, handle, NULL));
     TRY(network_init(&s->network, &s->engine));
-    TRY(topology_init(&s->topology, &s->network, topology));
+    if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
     TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
     int slots = s->o->ranks * lanes_of(s);
@@ -324,7 +340,7 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
 }
 
 static Status run(Simulation *s, Arena *a, const TopologyOptions *topology) {
-    if (topology->nodes * topology->devices_per_node < s->o->ranks)
+    if (topology && topology->nodes * topology->devices_per_node < s->o->ranks)
         FAIL(ERR_USAGE, "%d ranks need a device each, and the machine has %d", s->o->ranks,
              topology->nodes * topology->devices_per_node);
     TRY(init(s, a, topology));
@@ -346,7 +362,7 @@ static void finish(Simulation *s) {
 Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,
                         const TopologyOptions *topology) {
     Arena scratch = {0};
-    Simulation s = {.o = options, .timelines = timelines, .spare = NONE};
+    Simulation s = {.o = options, .timelines = timelines, .network_of = topology, .spare = NONE};
     Status status = run(&s, &scratch, topology);
     finish(&s);
     arena_finish(&scratch);

@@ -187,6 +187,23 @@ START_TEST(a_message_leaves_when_both_ends_have_come) {
 }
 END_TEST
 
+// As recorded: 100 and 150 ps from the arrival of the last member, at 3000, whatever the network.
+START_TEST(without_a_network_communication_takes_what_was_recorded) {
+    Setup s;
+    setup(&s, 2);
+    make_reduced(&s, ALGORITHM_RING);
+    prepare(&s);
+    cost(&s, 0, 0, 2000), cost(&s, 0, 1, 100);
+    cost(&s, 1, 0, 3000), cost(&s, 1, 1, 150);
+    const SimulateOptions o = {.program = &s.p, .costs = s.cost_of, .ranks = 2};
+    ck_assert_ok(simulate_devices(s.line_of, &o, NULL));
+    ck_assert_int_eq(end_of(&s, 0), 3100);
+    ck_assert_int_eq(end_of(&s, 1), 3150);
+    ck_assert_int_eq(span_of(&s, 0, 1)->wait_ns, 1);
+    finish(&s);
+}
+END_TEST
+
 START_TEST(steps_follow_each_other_and_take_the_same) {
     Setup s;
     setup(&s, 4);
@@ -237,5 +254,6 @@ END_TEST
 SUITE("simulate_devices", an_all_reduce_takes_what_its_closed_form_says,
       communication_and_computation_overlap, waiting_ends_when_the_last_member_arrives,
       a_ring_over_nodes_is_paced_by_the_rails, a_message_leaves_when_both_ends_have_come,
+      without_a_network_communication_takes_what_was_recorded,
       steps_follow_each_other_and_take_the_same, a_deadlock_says_who_waits_for_whom,
       too_few_devices_are_an_error)
