@@ -5,12 +5,12 @@
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/platform/device_model.h"
+#include "programs/ending.h"
 #include "programs/sim_print.h"
 #include "programs/version.h"
 #include "sim/ledger.h"
 #include "viz/figures.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,13 +35,6 @@ typedef struct {
     const Report *measured;  // to compare with
     int measured_count;
 } Sim;
-
-static int fail(Log *l, Status s) {
-    fflush(stdout);
-    log_say(l, LOG_ERROR, "%s", status_message());
-    log_say(l, LOG_DETAIL, "%s, seen at %s", status_name(s), status_place());
-    return status_exit(s);
-}
 
 static bool given(const Sim *s, const char *name) { return option_given(s->line, name); }
 
@@ -368,14 +361,6 @@ static Status run(Sim *s) {
     return simulate(s);
 }
 
-// A full disk shows when the last of it is written.
-static Status flush_output(void) {
-    errno = 0;
-    if (fflush(stdout) || ferror(stdout))
-        FAIL(ERR_IO, "standard output could not be written: %s", strerror(errno ? errno : EIO));
-    return OK;
-}
-
 static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *argv[]) {
     Status s = option_parse(line, o, sim->arena, &sim_options, argc, argv);
     log_init(sim->log, "sim", stderr, o->quiet, o->verbose,
@@ -405,9 +390,7 @@ int main(int argc, char *argv[]) {
                .argv = (const char *const *)argv};
     Status s = start(&sim, &o, &line, argc, argv);
     recording_finish(&sim.recording);
-    if (s == OK) s = flush_output();
-    int status = s == OK ? 0 : fail(&log, s);
-    if (log_close(&log) != OK) status = fail(&log, ERR_IO);
+    int status = ending_status(&log, s);
     arena_finish(&arena);
     return status;
 }

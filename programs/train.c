@@ -6,13 +6,13 @@
 #include "core/base/terminal.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
+#include "programs/ending.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
 #include "viz/figures.h"
 
-#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,15 +41,6 @@ static void catch_interrupts(void) {
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
     }
-}
-
-static int fail(Log *l, Status s) {
-    char message[STATUS_TEXT];
-    snprintf(message, sizeof message, "%s", status_message());
-    fflush(stdout);
-    log_say(l, LOG_ERROR, "%s", message);
-    log_say(l, LOG_DETAIL, "  %s, seen at %s", status_name(s), status_place());
-    return status_exit(s);
 }
 
 typedef struct {
@@ -213,14 +204,6 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     return s;
 }
 
-// A full disk shows when the last of it is written.
-static Status flush_output(void) {
-    errno = 0;
-    if (fflush(stdout) || ferror(stdout))
-        FAIL(ERR_IO, "standard output could not be written: %s", strerror(errno ? errno : EIO));
-    return OK;
-}
-
 // A log begins with what was asked for.
 static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
     char command[800] = "", version[VERSION_TEXT];
@@ -262,9 +245,7 @@ int main(int argc, char *argv[]) {
     TrainOptions o = {0};
     Log l = {0};
     Status s = run(&o, &arena, &l, argc, argv);
-    if (s == OK) s = flush_output();
-    int status = s == OK ? 0 : fail(&l, s);
-    if (log_close(&l) != OK) status = fail(&l, ERR_IO);
+    int status = ending_status(&l, s);
     arena_finish(&arena);
     return status;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/progress.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,18 +61,43 @@ int progress_ready_work(const RankProgress *r) {
     return best;
 }
 
-size_t progress_explain(const RankProgress *r, int rank, const bool started[], char *text,
-                        size_t size, size_t used) {
+// A message in the making; what does not fit is left out.
+typedef struct {
+    char text[STATUS_TEXT - 32];
+    size_t used;
+} Message;
+
+static void add(Message *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void add(Message *m, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(m->text + m->used, sizeof m->text - m->used, fmt, args);
+    va_end(args);
+    m->used = m->used + (size_t)n < sizeof m->text ? m->used + (size_t)n : sizeof m->text - 1;
+}
+
+static void explain_lane(Message *m, const Standstill *s, int rank, int lane) {
+    const RankProgress *r = s->progress(s->context, rank);
     const Program *p = r->order->program;
-    const Plan *plan = r->order->plan;
-    for (int lane = 0; lane < p->lane_count && used + 1 < size; lane++) {
-        int op = r->at[lane];
-        if (op == NONE || started[lane]) continue;
-        const Dep *dep = first_missing(r, op);
-        int n = snprintf(text + used, size - used, "%srank %d cannot begin %s%s%s",
-                         used ? "; " : "", rank, op_name(p, &plan->ops[op]), dep ? " before " : "",
-                         dep ? op_name(p, &plan->ops[dep->op]) : "");
-        used = used + (size_t)n < size ? used + (size_t)n : size - 1;
+    const Op *ops = r->order->plan->ops;
+    int op = r->at[lane];
+    if (op == NONE) return;
+    add(m, "%srank %d ", m->used ? "; " : "", rank);
+    if (s->started(s->context, rank, lane)) {
+        add(m, "waits at %s for", op_name(p, &ops[op]));
+        int count = s->missing(s->context, rank, lane, s->out);
+        for (int i = 0; i < count; i++) add(m, " rank %d", s->out[i]);
+        return;
     }
-    return used;
+    const Dep *dep = first_missing(r, op);
+    add(m, "cannot begin %s", op_name(p, &ops[op]));
+    if (dep) add(m, " before %s", op_name(p, &ops[dep->op]));
+}
+
+Status progress_deadlock(const Standstill *s) {
+    Message m = {.used = 0};
+    for (int rank = 0; rank < s->ranks; rank++)
+        for (int lane = 0; lane < s->progress(s->context, rank)->order->program->lane_count; lane++)
+            explain_lane(&m, s, rank, lane);
+    FAIL(ERR_FAILED, "deadlock: %s", m.text);
 }

@@ -35,10 +35,18 @@ void progress_finish(RankProgress *r, int op);
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
 int progress_ready_work(const RankProgress *r);
 
-// What the rank cannot go on with, appended to `text` of `size` bytes: for each lane whose leader
-// was not started, the operation and the first that it waits for. `started[lane]`: the leader was
-// (then its peers are missing, which the caller explains). Returns the new length.
-size_t progress_explain(const RankProgress *r, int rank, const bool started[], char *text,
-                        size_t size, size_t used);
+// Why a simulation came to a stop: what its ranks are at. `started`: the leader of the lane was
+// started; `missing`: the ranks it waits for then, into `out` (room for all ranks), and how many.
+typedef struct {
+    void *context;
+    int ranks;
+    int *out;
+    const RankProgress *(*progress)(void *context, int rank);
+    bool (*started)(void *context, int rank, int lane);
+    int (*missing)(void *context, int rank, int lane, int *out);
+} Standstill;
+
+// ERR_FAILED: who waits for whom on which operation, as far as a message has room.
+Status progress_deadlock(const Standstill *s);
 
 #endif

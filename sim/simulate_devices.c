@@ -5,13 +5,12 @@
 // ended its own last round; a message between two ranks leaves when both have come to it.
 #include "core/base/arena.h"
 #include "parallel/strategy/collective_work.h"
+#include "sim/members.h"
 #include "sim/progress.h"
 #include "sim/simulate.h"
 #include "sim/transfer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 // What a lane is at.
 typedef struct {
@@ -60,14 +59,17 @@ typedef struct {
 } Simulation;
 
 enum { WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
-enum { TAGS = 16 };
 
 static const Work *work_of(const Simulation *s, int op) {
     return &s->o->program->works[s->order.plan->ops[op].work];
 }
 static int lanes_of(const Simulation *s) { return s->o->program->lane_count; }
-static bool is_send(const Work *w) { return w->kind == KIND_SEND; }
-static bool is_message(const Work *w) { return is_send(w) || w->kind == KIND_RECEIVE; }
+
+static Members members_of(Simulation *s, int rank, int op) {
+    Members m = {.ranks = s->members};
+    members_find(&m, s->o->program, work_of(s, op), rank);
+    return m;
+}
 
 static void record(Simulation *s, int rank, int op, const Activity *a, int64_t arrival_ps) {
     const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
@@ -96,7 +98,7 @@ static Status end_operation(Simulation *s, int rank, int lane, int64_t arrival_p
 
 // --- collectives
 
-static Status new_meeting(Simulation *s, int32_t *out, int leader, int lane, int begun, int size) {
+static Status new_meeting(Simulation *s, int32_t *out, const Members *m, int lane, int begun) {
     int32_t i = s->spare;
     if (i == NONE) {
         TRY(ARRAY_RESERVE(s->meetings, s->meeting_capacity, s->meeting_count + 1));
@@ -105,14 +107,14 @@ static Status new_meeting(Simulation *s, int32_t *out, int leader, int lane, int
         if (!s->meetings[i].ranks) FAIL(ERR_MEMORY, "out of memory for a collective");
     } else
         s->spare = s->meetings[i].next;
-    int32_t *first = &s->meeting_of[leader * lanes_of(s) + lane];
-    s->meetings[i] = (Meeting){.leader = leader,
+    int32_t *first = &s->meeting_of[m->ranks[0] * lanes_of(s) + lane];
+    s->meetings[i] = (Meeting){.leader = m->ranks[0],
                                .lane = lane,
                                .begun = begun,
                                .next = *first,
-                               .left = size,
+                               .left = m->count,
                                .ranks = s->meetings[i].ranks};
-    for (int m = 0; m < size; m++) s->meetings[i].ranks[m] = s->members[m];
+    for (int k = 0; k < m->count; k++) s->meetings[i].ranks[k] = m->ranks[k];
     *first = i;
     *out = i;
     return OK;
@@ -150,16 +152,15 @@ static Status end_as_recorded(Simulation *s, int op, int32_t i) {
 static Status arrive(Simulation *s, int rank, int op, int lane) {
     const Work *w = work_of(s, op);
     DeviceRank *r = &s->ranks[rank];
-    int position, size = s->o->program->groups[w->group].size;
-    group_ranks(s->o->program, w->group, rank, s->members, &position);
-    int leader = s->members[0], begun = ++r->begun[lane];
-    int32_t i = find_meeting(s, leader, lane, begun);
+    Members m = members_of(s, rank, op);
+    int begun = ++r->begun[lane];
+    int32_t i = find_meeting(s, m.ranks[0], lane, begun);
     bool first = i == NONE;
-    if (first) TRY(new_meeting(s, &i, leader, lane, begun, size));
+    if (first) TRY(new_meeting(s, &i, &m, lane, begun));
     r->lanes[lane].meeting = i;
     s->meetings[i].arrived++;
     s->meetings[i].arrival_ps = s->engine.now_ps;
-    if (!s->network_of) return s->meetings[i].arrived == size ? end_as_recorded(s, op, i) : OK;
+    if (!s->network_of) return s->meetings[i].arrived == m.count ? end_as_recorded(s, op, i) : OK;
     if (first) {
         const TransferCall call = {.what = collective_of_work(s->o->program, w),
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
@@ -167,7 +168,7 @@ static Status arrive(Simulation *s, int rank, int op, int lane) {
                                    .done = {s->actor, COLLECTIVE_ENDS, i, 0}};
         TRY(transfer_begin(&s->transfers, &s->meetings[i].transfer, &call));
     }
-    return transfer_arrive(&s->transfers, s->meetings[i].transfer, position, 0);
+    return transfer_arrive(&s->transfers, s->meetings[i].transfer, m.position, 0);
 }
 
 static Status end_collective(Simulation *s, int32_t i, int member) {
@@ -180,26 +181,15 @@ static Status end_collective(Simulation *s, int32_t i, int member) {
 
 // --- messages
 
-static int peer_of(Simulation *s, int rank, int op) {
-    const Work *w = work_of(s, op);
-    int position, size = s->o->program->groups[w->group].size;
-    group_ranks(s->o->program, w->group, rank, s->members, &position);
-    return s->members[((position + w->peer) % size + size) % size];
-}
-
 // The lane on which the peer waits for this message; NONE: it has not come to it.
-static int find_other_end(Simulation *s, int rank, int op, int32_t number, int *peer) {
-    const Program *p = s->o->program;
-    const Work *w = work_of(s, op);
-    *peer = peer_of(s, rank, op);
-    const DeviceRank *other = &s->ranks[*peer];
+static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t number) {
+    const DeviceRank *other = &s->ranks[peer];
     for (int lane = 0; lane < lanes_of(s); lane++) {
         int theirs = other->progress.at[lane];
         const Activity *a = &other->lanes[lane];
         if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
-        const Work *v = work_of(s, theirs);
-        if (is_message(v) && is_send(v) != is_send(w) && work_attr(p, v, 0) == work_attr(p, w, 0) &&
-            peer_of(s, *peer, theirs) == rank)
+        if (work_is_other_end(s->o->program, work_of(s, op), work_of(s, theirs)) &&
+            members_of(s, peer, theirs).peer == rank)
             return lane;
     }
     return NONE;
@@ -208,11 +198,10 @@ static int find_other_end(Simulation *s, int rank, int op, int32_t number, int *
 static Status meet_peer(Simulation *s, int rank, int op, int lane) {
     const Work *w = work_of(s, op);
     DeviceRank *r = &s->ranks[rank];
-    int peer = peer_of(s, rank, op);
-    int64_t tag = work_attr(s->o->program, w, 0) % TAGS;
+    int peer = members_of(s, rank, op).peer;
     Activity *mine = &r->lanes[lane];
-    mine->number = ++r->numbers[((int64_t)peer * TAGS + tag) * 2 + is_send(w)];
-    int their_lane = find_other_end(s, rank, op, mine->number, &peer);
+    mine->number = ++r->numbers[message_count_at(s->o->program, w, peer)];
+    int their_lane = find_other_end(s, rank, op, peer, mine->number);
     if (their_lane == NONE) return OK;
     Activity *theirs = &s->ranks[peer].lanes[their_lane];
     mine->under_way = theirs->under_way = true;
@@ -220,8 +209,8 @@ static Status meet_peer(Simulation *s, int rank, int op, int lane) {
     int64_t ends = ((int64_t)rank * lanes_of(s) + lane) << 32 | (peer * lanes_of(s) + their_lane);
     const Event event = {s->actor, MESSAGE_ENDS, 0, ends};
     if (!s->network_of) return engine_push(&s->engine, NULL, cost_of(s, rank, op), event);
-    Path path = is_send(w) ? topology_path(&s->topology, rank, peer)
-                           : topology_path(&s->topology, peer, rank);
+    Path path = work_is_send(w) ? topology_path(&s->topology, rank, peer)
+                                : topology_path(&s->topology, peer, rank);
     return network_start(&s->network, &path, w->payload_bytes, event);
 }
 
@@ -236,7 +225,7 @@ static Status start(Simulation *s, int rank, int op, int lane) {
     s->ranks[rank].lanes[lane] = (Activity){.busy = true, .start_ps = s->engine.now_ps};
     const Work *w = work_of(s, op);
     if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION)
-        return is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
+        return work_is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
     return engine_push(&s->engine, NULL, cost_of(s, rank, op),
                        (Event){s->actor, WORK_ENDS, rank, lane});
 }
@@ -271,39 +260,31 @@ static Status handle(void *context, Event e) {
 
 // --- the whole
 
-static size_t explain_wait(Simulation *s, int rank, int lane, char *text, size_t size,
-                           size_t used) {
-    DeviceRank *r = &s->ranks[rank];
-    int op = r->progress.at[lane];
-    const Work *w = work_of(s, op);
-    int n = snprintf(text + used, size - used, "%srank %d waits at %s for", used ? "; " : "", rank,
-                     op_name(s->o->program, &s->order.plan->ops[op]));
-    used = used + (size_t)n < size ? used + (size_t)n : size - 1;
-    int peer = is_message(w) ? peer_of(s, rank, op) : NONE, position;
-    if (peer == NONE) group_ranks(s->o->program, w->group, rank, s->members, &position);
-    int count = peer == NONE ? s->o->program->groups[w->group].size : 1;
-    for (int m = 0; m < count && used + 16 < size; m++) {
-        int other = peer == NONE ? s->members[m] : peer;
-        bool there = peer == NONE && s->ranks[other].begun[lane] >= r->begun[lane];
-        if (!there) used += (size_t)snprintf(text + used, size - used, " rank %d", other);
-    }
-    return used;
+static const RankProgress *progress_of(void *context, int rank) {
+    return &((Simulation *)context)->ranks[rank].progress;
+}
+
+static bool is_started(void *context, int rank, int lane) {
+    return ((Simulation *)context)->ranks[rank].lanes[lane].busy;
+}
+
+// Those that have not come to the collective; of a message the other end.
+static int find_missing(void *context, int rank, int lane, int *out) {
+    Simulation *s = context;
+    const DeviceRank *r = &s->ranks[rank];
+    Members m = members_of(s, rank, r->progress.at[lane]);
+    int count = 0;
+    if (m.peer != NONE) out[count++] = m.peer;
+    for (int i = 0; i < m.count && m.peer == NONE; i++)
+        if (s->ranks[m.ranks[i]].begun[lane] < r->begun[lane]) out[count++] = m.ranks[i];
+    return count;
 }
 
 static Status deadlock(Simulation *s, Arena *a) {
-    char text[STATUS_TEXT] = "";
-    size_t used = 0, room = sizeof text - 32;
-    bool *started = ARENA_NEW(a, bool, lanes_of(s) + 1);
-    if (!started) FAIL(ERR_MEMORY, "out of memory");
-    for (int k = 0; k < s->o->ranks && used + 64 < room; k++) {
-        for (int lane = 0; lane < lanes_of(s); lane++) {
-            started[lane] = s->ranks[k].lanes[lane].busy;
-            if (started[lane] && used + 64 < room)
-                used = explain_wait(s, k, lane, text, room, used);
-        }
-        used = progress_explain(&s->ranks[k].progress, k, started, text, room, used);
-    }
-    FAIL(ERR_FAILED, "deadlock: %s", text);
+    const Standstill still = {s,           s->o->ranks, ARENA_NEW(a, int, s->o->ranks),
+                              progress_of, is_started,  find_missing};
+    if (!still.out) FAIL(ERR_MEMORY, "out of memory");
+    return progress_deadlock(&still);
 }
 
 static Status init_rank(Simulation *s, Arena *a, int rank) {
@@ -313,8 +294,8 @@ static Status init_rank(Simulation *s, Arena *a, int rank) {
     r->lanes = ARENA_NEW(a, Activity, lanes_of(s) + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes_of(s) + 1);
     bool messages = false;
-    for (int i = 0; i < s->order.plan->op_count; i++) messages |= is_message(work_of(s, i));
-    if (messages) r->numbers = ARENA_NEW(a, int32_t, (int64_t)s->o->ranks * TAGS * 2);
+    for (int i = 0; i < s->order.plan->op_count; i++) messages |= work_is_message(work_of(s, i));
+    if (messages) r->numbers = ARENA_NEW(a, int32_t, (int64_t)s->o->ranks * MESSAGE_COUNTS);
     if (!r->lanes || !r->begun || (messages && !r->numbers))
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);

@@ -6,11 +6,9 @@
 #include "core/base/arena.h"
 #include "parallel/strategy/collective_work.h"
 #include "sim/engine.h"
+#include "sim/members.h"
 #include "sim/progress.h"
 #include "sim/simulate.h"
-
-#include <stdio.h>
-#include <string.h>
 
 // What a rank's thread does.
 typedef enum { DOING_NOTHING, DOING_WORK, DOING_SHARE, WAITING, WAKING, ENDED } Doing;
@@ -134,41 +132,24 @@ static void record(Simulation *s, int rank, int op, int64_t start_ps, int64_t wa
 
 // --- communication
 
-static int members_of(Simulation *s, int rank, int op) {
-    int position, group = work_of(s, op)->group;
-    group_ranks(s->o->program, group, rank, s->members, &position);
-    return s->o->program->groups[group].size;
-}
-
-static int position_of(Simulation *s, int rank, int op) {
-    int position;
-    group_ranks(s->o->program, work_of(s, op)->group, rank, s->members, &position);
-    return position;
-}
-
-static bool is_send(const Work *w) { return w->kind == KIND_SEND; }
-static bool is_message(const Work *w) { return is_send(w) || w->kind == KIND_RECEIVE; }
-
-// The rank at the other end of a message.
-static int peer_of(Simulation *s, int rank, int op) {
-    int size = members_of(s, rank, op), position = position_of(s, rank, op);
-    return s->members[((position + work_of(s, op)->peer) % size + size) % size];
+static Members members_of(Simulation *s, int rank, int op) {
+    Members m = {.ranks = s->members};
+    members_find(&m, s->o->program, work_of(s, op), rank);
+    return m;
 }
 
 // The flight of the message's other end: the same tag and number, in flight on any lane. NULL: not
 // there yet.
 static Flight *other_end(Simulation *s, int rank, int op, const Flight *f) {
-    const Work *w = work_of(s, op);
-    int peer = peer_of(s, rank, op);
+    int peer = members_of(s, rank, op).peer;
     SimRank *other = &s->ranks[peer];
     for (int lane = 0; lane < s->o->program->lane_count; lane++) {
         int theirs = other->progress.at[lane];
-        if (theirs == NONE || !other->flights[lane].in_flight) continue;
-        const Work *v = work_of(s, theirs);
-        if (is_message(v) && is_send(v) != is_send(w) &&
-            work_attr(s->o->program, v, 0) == work_attr(s->o->program, w, 0) &&
-            other->flights[lane].number == f->number && peer_of(s, peer, theirs) == rank)
-            return &other->flights[lane];
+        Flight *g = &other->flights[lane];
+        if (theirs == NONE || !g->in_flight || g->number != f->number) continue;
+        if (work_is_other_end(s->o->program, work_of(s, op), work_of(s, theirs)) &&
+            members_of(s, peer, theirs).peer == rank)
+            return g;
     }
     return NULL;
 }
@@ -194,23 +175,18 @@ static int64_t count_shares(const Collective *c, int64_t rounds, int member) {
     return shares;
 }
 
-static int32_t *number_of(const Simulation *s, SimRank *r, int peer, const Work *w) {
-    enum { TAGS = 16 };
-    int64_t tag = work_attr(s->o->program, w, 0) % TAGS;
-    return &r->numbers[((int64_t)peer * TAGS + tag) * 2 + is_send(w)];
-}
-
 // The communication begins on this rank. A send has done its share when its note is left.
 static Flight begin_flight(Simulation *s, int rank, int op) {
     const Work *w = work_of(s, op);
     Flight f = {.in_flight = true, .start_ps = s->engine.now_ps, .rounds = 1, .shares = 1};
-    if (is_message(w)) {
-        f.number = ++*number_of(s, &s->ranks[rank], peer_of(s, rank, op), w);
+    if (work_is_message(w)) {
+        int at = message_count_at(s->o->program, w, members_of(s, rank, op).peer);
+        f.number = ++s->ranks[rank].numbers[at];
         return f;
     }
     f.what = collective_of_work(s->o->program, w);
     f.rounds = pushes(&f.what) ? 1 : collective_rounds(&f.what);
-    f.shares = count_shares(&f.what, f.rounds, position_of(s, rank, op));
+    f.shares = count_shares(&f.what, f.rounds, members_of(s, rank, op).position);
     return f;
 }
 
@@ -229,8 +205,8 @@ static Status tell(Simulation *s, int rank, int other) {
 }
 
 static Status tell_members(Simulation *s, int rank, int op) {
-    int count = members_of(s, rank, op);
-    for (int m = 0; m < count; m++) TRY(tell(s, rank, s->members[m]));
+    Members m = members_of(s, rank, op);
+    for (int i = 0; i < m.count; i++) TRY(tell(s, rank, m.ranks[i]));
     return OK;
 }
 
@@ -240,16 +216,16 @@ static Status arrive(Simulation *s, int rank, int lane) {
     int op = r->progress.at[lane];
     r->begun[lane]++;
     r->flights[lane] = begin_flight(s, rank, op);
-    if (is_message(work_of(s, op))) {
+    if (work_is_message(work_of(s, op))) {
         Flight *f = &r->flights[lane], *other = other_end(s, rank, op, f);
         f->arrival_ps = s->engine.now_ps;
         if (other) other->arrival_ps = s->engine.now_ps;
-        return tell(s, rank, peer_of(s, rank, op));
+        return tell(s, rank, members_of(s, rank, op).peer);
     }
-    int count = members_of(s, rank, op);
-    for (int m = 0; m < count; m++)
-        if (rounds_of(&s->ranks[s->members[m]], lane, r->begun[lane]) >= 0)
-            s->ranks[s->members[m]].flights[lane].arrival_ps = s->engine.now_ps;
+    Members m = members_of(s, rank, op);
+    for (int i = 0; i < m.count; i++)
+        if (rounds_of(&s->ranks[m.ranks[i]], lane, r->begun[lane]) >= 0)
+            s->ranks[m.ranks[i]].flights[lane].arrival_ps = s->engine.now_ps;
     return tell_members(s, rank, op);
 }
 
@@ -259,18 +235,18 @@ static bool round_is_ready(Simulation *s, int rank, int lane) {
     const Flight *f = &r->flights[lane];
     int op = r->progress.at[lane], begun = r->begun[lane];
     const Work *w = work_of(s, op);
-    if (is_send(w)) return true;
-    if (is_message(w)) {
+    if (work_is_send(w)) return true;
+    if (work_is_message(w)) {
         const Flight *sender = other_end(s, rank, op, f);
         return sender && sender->round == 1;
     }
-    int count = members_of(s, rank, op), me = position_of(s, rank, op);
-    for (int m = 0; m < count && pushes(&f->what); m++)
-        if (rounds_of(&s->ranks[s->members[m]], lane, begun) < 0) return false;
+    Members m = members_of(s, rank, op);
+    for (int i = 0; i < m.count && pushes(&f->what); i++)
+        if (rounds_of(&s->ranks[m.ranks[i]], lane, begun) < 0) return false;
     if (pushes(&f->what)) return true;
-    int steps = collective_steps(&f->what, f->round, me);
+    int steps = collective_steps(&f->what, f->round, m.position);
     for (int i = 0; i < steps; i++) {
-        int source = s->members[collective_step(&f->what, f->round, me, i).source];
+        int source = m.ranks[collective_step(&f->what, f->round, m.position, i).source];
         if (rounds_of(&s->ranks[source], lane, begun) < f->round) return false;
     }
     return true;
@@ -279,8 +255,8 @@ static bool round_is_ready(Simulation *s, int rank, int lane) {
 static bool has_share(Simulation *s, int rank, int lane) {
     const Flight *f = &s->ranks[rank].flights[lane];
     int op = s->ranks[rank].progress.at[lane];
-    return is_message(work_of(s, op)) || pushes(&f->what) ||
-           collective_steps(&f->what, f->round, position_of(s, rank, op)) > 0;
+    return work_is_message(work_of(s, op)) || pushes(&f->what) ||
+           collective_steps(&f->what, f->round, members_of(s, rank, op).position) > 0;
 }
 
 // Nobody reads what is ours or writes to it any more.
@@ -288,10 +264,10 @@ static bool is_through(Simulation *s, int rank, int lane) {
     SimRank *r = &s->ranks[rank];
     int op = r->progress.at[lane];
     const Work *w = work_of(s, op);
-    if (is_message(w)) return !is_send(w) || r->flights[lane].taken;
-    int count = members_of(s, rank, op);
-    for (int m = 0; m < count; m++)
-        if (rounds_of(&s->ranks[s->members[m]], lane, r->begun[lane]) < r->flights[lane].rounds)
+    if (work_is_message(w)) return !work_is_send(w) || r->flights[lane].taken;
+    Members m = members_of(s, rank, op);
+    for (int i = 0; i < m.count; i++)
+        if (rounds_of(&s->ranks[m.ranks[i]], lane, r->begun[lane]) < r->flights[lane].rounds)
             return false;
     return true;
 }
@@ -304,10 +280,10 @@ static int64_t share_cost(const Simulation *s, int rank, int op, const Flight *f
 
 static Status end_round(Simulation *s, int rank, int op, Flight *f) {
     f->round++;
-    if (!is_message(work_of(s, op))) return tell_members(s, rank, op);
-    Flight *other = is_send(work_of(s, op)) ? NULL : other_end(s, rank, op, f);
+    if (!work_is_message(work_of(s, op))) return tell_members(s, rank, op);
+    Flight *other = work_is_send(work_of(s, op)) ? NULL : other_end(s, rank, op, f);
     if (other) other->taken = true;
-    return tell(s, rank, peer_of(s, rank, op));
+    return tell(s, rank, members_of(s, rank, op).peer);
 }
 
 static void end_flight(Simulation *s, int rank, int lane) {
@@ -411,52 +387,43 @@ static Status handle(void *context, Event e) {
 
 // --- the whole
 
-// Members of the flight's group that have come least far.
-static size_t explain_flight(Simulation *s, int rank, int lane, char *text, size_t size,
-                             size_t used) {
-    SimRank *r = &s->ranks[rank];
-    int op = r->progress.at[lane];
-    int n = snprintf(text + used, size - used, "%srank %d waits at %s for", used ? "; " : "", rank,
-                     op_name(s->o->program, &s->order.plan->ops[op]));
-    used = used + (size_t)n < size ? used + (size_t)n : size - 1;
-    bool message = is_message(work_of(s, op));
-    int count = message ? 1 : members_of(s, rank, op), peer = message ? peer_of(s, rank, op) : 0;
-    for (int m = 0; m < count && used + 16 < size; m++) {
-        int other = message ? peer : s->members[m];
-        if (!message &&
-            rounds_of(&s->ranks[other], lane, r->begun[lane]) >= r->flights[lane].rounds)
-            continue;
-        if (other != rank) used += (size_t)snprintf(text + used, size - used, " rank %d", other);
+static const RankProgress *progress_of(void *context, int rank) {
+    return &((Simulation *)context)->ranks[rank].progress;
+}
+
+static bool is_started(void *context, int rank, int lane) {
+    return ((Simulation *)context)->ranks[rank].flights[lane].in_flight;
+}
+
+// Those that have not ended all rounds; of a message the other end.
+static int find_missing(void *context, int rank, int lane, int *out) {
+    Simulation *s = context;
+    const SimRank *r = &s->ranks[rank];
+    Members m = members_of(s, rank, r->progress.at[lane]);
+    int count = 0;
+    if (m.peer != NONE) out[count++] = m.peer;
+    for (int i = 0; i < m.count && m.peer == NONE; i++) {
+        int64_t rounds = rounds_of(&s->ranks[m.ranks[i]], lane, r->begun[lane]);
+        if (m.ranks[i] != rank && rounds < r->flights[lane].rounds) out[count++] = m.ranks[i];
     }
-    return used;
+    return count;
 }
 
 static Status deadlock(Simulation *s, Arena *a) {
-    char text[STATUS_TEXT] = "";
-    size_t used = 0, room = sizeof text - 32;
-    int lanes = s->o->program->lane_count;
-    bool *started = ARENA_NEW(a, bool, lanes + 1);
-    if (!started) FAIL(ERR_MEMORY, "out of memory");
-    for (int k = 0; k < s->o->ranks && used + 64 < room; k++) {
-        for (int lane = 0; lane < lanes; lane++) {
-            started[lane] = s->ranks[k].flights[lane].in_flight;
-            if (started[lane] && used + 64 < room)
-                used = explain_flight(s, k, lane, text, room, used);
-        }
-        used = progress_explain(&s->ranks[k].progress, k, started, text, room, used);
-    }
-    FAIL(ERR_FAILED, "deadlock: %s", text);
+    const Standstill still = {s,           s->o->ranks, ARENA_NEW(a, int, s->o->ranks),
+                              progress_of, is_started,  find_missing};
+    if (!still.out) FAIL(ERR_MEMORY, "out of memory");
+    return progress_deadlock(&still);
 }
 
 static Status init_rank(Simulation *s, Arena *a, int rank) {
-    enum { TAGS_TIMES_TWO = 32 };
     SimRank *r = &s->ranks[rank];
     int lanes = s->o->program->lane_count;
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
     TRY(progress_init_rank(&r->progress, a, &s->order));
     r->flights = ARENA_NEW(a, Flight, lanes + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes + 1);
-    r->numbers = ARENA_NEW(a, int32_t, s->o->ranks * TAGS_TIMES_TWO);
+    r->numbers = ARENA_NEW(a, int32_t, s->o->ranks * MESSAGE_COUNTS);
     if (!r->flights || !r->begun || !r->numbers)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);

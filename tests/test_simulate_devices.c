@@ -233,8 +233,9 @@ START_TEST(a_deadlock_says_who_waits_for_whom) {
     for (int r = 0; r < 2; r++) cost(&s, r, 1, 10);
     ck_assert_ok(plan_add_dep(s.plan, 1, 0, DEP_ORDER, 0));
     ck_assert_fails(simulate(&s), ERR_FAILED,
-                    "deadlock: rank 0 waits at give for rank 1; rank 0 cannot begin later before "
-                    "give; rank 1 waits at give for rank 0");
+                    "deadlock: rank 0 cannot begin later before give; rank 0 waits at give for "
+                    "rank 1; rank 1 cannot begin later before give; rank 1 waits at give for "
+                    "rank 0");
     finish(&s);
 }
 END_TEST

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// How programs end: what they must have written, what they say when something failed.
+#ifndef PROGRAMS_ENDING_H
+#define PROGRAMS_ENDING_H
+
+#include "core/base/log.h"
+
+// Standard output, of which a full disk shows when the last of it is written. ERR_IO.
+Status ending_flush(void) MUST_USE;
+
+// Say what went wrong last, with -v also where; the exit status.
+int ending_fail(Log *l, Status s);
+
+// Close the log too; the exit status of a run that ended with `s`.
+int ending_status(Log *l, Status s);
+
+#endif

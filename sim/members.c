@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "sim/members.h"
+
+void members_find(Members *m, const Program *p, const Work *w, int rank) {
+    group_ranks(p, w->group, rank, m->ranks, &m->position);
+    m->count = p->groups[w->group].size;
+    m->peer = work_is_message(w)
+                  ? m->ranks[((m->position + w->peer) % m->count + m->count) % m->count]
+                  : NONE;
+}
+
+bool work_is_other_end(const Program *p, const Work *a, const Work *b) {
+    return work_is_message(a) && work_is_message(b) && a->kind != b->kind &&
+           work_attr(p, a, 0) == work_attr(p, b, 0);
+}
+
+int message_count_at(const Program *p, const Work *w, int peer) {
+    return peer * MESSAGE_COUNTS + (int)(work_attr(p, w, 0) % MESSAGE_TAGS) * 2 + work_is_send(w);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Who takes part in a communication, as seen from a rank.
+#ifndef SIM_MEMBERS_H
+#define SIM_MEMBERS_H
+
+#include "core/plan/program.h"
+
+typedef struct {
+    int *ranks;  // of the group, in order; borrowed, room for all ranks
+    int count, position;
+    int peer;  // of a send or receive: the rank at the other end; else NONE
+} Members;
+
+// Fill in what follows from the work; `ranks` is where it goes.
+void members_find(Members *m, const Program *p, const Work *w, int rank);
+
+static inline bool work_is_send(const Work *w) { return w->kind == KIND_SEND; }
+static inline bool work_is_message(const Work *w) {
+    return w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
+}
+
+// Do the two ends belong to one message, but for its number: a send and a receive with one tag?
+bool work_is_other_end(const Program *p, const Work *a, const Work *b);
+
+// Messages to and from each peer are counted by tag: the place of a count among
+// MESSAGE_COUNTS * ranks of them.
+enum { MESSAGE_TAGS = 16, MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
+int message_count_at(const Program *p, const Work *w, int peer);
+
+#endif
