@@ -303,17 +303,19 @@ static bool ends_in_one_of(const char *text, size_t length, const char *const wo
     return false;
 }
 
+static void check_beginnings(const char *text, const char *const ends[]) {
+    for (size_t length = 0; length <= strlen(text); length++)
+        ck_assert_msg((parse(text, length) == OK) == ends_in_one_of(text, length, ends),
+                      "%zu bytes: ...%.20s", length, &text[length > 20 ? length - 20 : 0]);
+}
+
 // YAML has no end: where everything that must be there is, what follows may be left out, and a
 // beginning is a machine by itself. These are all: whole values, and beginnings of the last number.
 START_TEST(a_beginning_is_a_machine_only_where_a_value_has_ended) {
     static const char *const of_host[] = {"8GB/s", "corun: 1.1", "corun: 1.", "corun: 1", NULL};
     static const char *const of_nodes[] = {"latency: 2us}", NULL};
-    for (size_t length = 0; length <= strlen(HOST); length++)
-        ck_assert_msg((parse(HOST, length) == OK) == ends_in_one_of(HOST, length, of_host),
-                      "%zu bytes: ...%.20s", length, HOST + (length > 20 ? length - 20 : 0));
-    for (size_t length = 0; length <= strlen(NODES); length++)
-        ck_assert_msg((parse(NODES, length) == OK) == ends_in_one_of(NODES, length, of_nodes),
-                      "%zu bytes: ...%.20s", length, NODES + (length > 20 ? length - 20 : 0));
+    check_beginnings(HOST, of_host);
+    check_beginnings(NODES, of_nodes);
 }
 END_TEST
 
