@@ -8,7 +8,7 @@
 #include <string.h>
 
 static Op op = {.work = 0};
-static Work work = {.kind = KIND_LINEAR};
+static Work work = {.kind = KIND_LINEAR, .name = NONE};
 static const Program program = {
     .works = &work, .work_count = 1, .plans = {{.ops = &op, .op_count = 1}}, .plan_count = 1};
 static const int64_t MS = 1000000000;  // in ps
