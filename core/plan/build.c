@@ -284,7 +284,8 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
         p->works[p->work_count++] = w;
     }
     int operands = spec->output_count + spec->input_count;
-    TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands));
+    // One more, so that there is an array for operations without any too.
+    TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands + 1));
     TRY(ARRAY_RESERVE(plan->ops, plan->op_capacity, plan->op_count + 1));
     Op *op = &plan->ops[plan->op_count];
     *op = (Op){.work = work,

@@ -157,6 +157,7 @@ static Status read_op_key(const Reader *r, Line *l, const char *key, char *value
 // "OUTPUT ... <- INPUT ...", from word *i to the first key.
 static Status read_operands(Reader *r, int *i, OpSpec *s) {
     bool arrow = false;
+    TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, 1));  // there is an array without any too
     r->operand_count = 0;
     s->output_count = 0;
     for (; *i < r->word_count && !strchr(r->words[*i], '='); (*i)++) {
