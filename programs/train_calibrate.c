@@ -50,7 +50,7 @@ Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
     if (s == OK) s = measure_host(&m, &a, o, &job);
     if (s == OK) s = machine_write(&m, o->calibrate);
     if (s == OK) {
-        printf("%s\n%s on %s, %s, %lld rows a rank\n\n", m.name, m.calibration.model,
+        printf("%s\n%s on %s, %s, %lld rows a rank\n", m.name, m.calibration.model,
                m.calibration.device, m.calibration.dtype, (long long)m.calibration.rows);
         s = calibration_print(stdout, &m.calibration);
     }

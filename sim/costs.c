@@ -146,16 +146,18 @@ void costs_from_calibration(Costs *c, const Calibration *m) {
         }
 }
 
-void costs_corun(Costs *c, const HostModel *h, const Calibration *m) {
+void costs_corun(Costs *c, const HostModel *h, const Calibration *m, bool crowded) {
+    int32_t permille = crowded ? h->crowd_permille : h->corun_permille;
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
             if (is_communication(c->program, op)) continue;
             const OperationTime *t =
                 m ? calibration_find(m, c->program->works[op->work].cost_key) : NULL;
-            bool both = t && t->solo_ps.known && t->corun_ps.known && t->solo_ps.median > 0;
+            const Measured *busy = !t ? NULL : crowded ? &t->crowd_ps : &t->corun_ps;
+            bool both = t && t->solo_ps.known && busy->known && t->solo_ps.median > 0;
             __int128 ps = c->ops[k][i].ps;
-            ps = both ? ps * t->corun_ps.median / t->solo_ps.median : ps * h->corun_permille / 1000;
+            ps = both ? ps * busy->median / t->solo_ps.median : ps * permille / 1000;
             c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
         }
 }

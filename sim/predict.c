@@ -228,7 +228,9 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
     if (s->recording) costs_share(costs, &s->recording->costs[0]);
     if (calibration) costs_from_calibration(costs, calibration);
     TRY(costs_from_roofline(costs, &s->machine->device));
-    if (alone && run->ranks > 1 && host->cores > 1) costs_corun(costs, host, calibration);
+    bool crowded = run->ranks > host->cores;
+    if (alone && run->ranks > 1 && (crowded || host->cores > 1))
+        costs_corun(costs, host, calibration, crowded);
     costs_from_host(costs, host, calibration);
     run->host = host;
     return execute(out, a, run, job);

@@ -22,7 +22,7 @@ static Command it;
 
 static OperationTime operations[] = {
     {0xdeadbeef00000001, "conv1+relu1.forward", 64, 36864000, 1124384, SPREAD(646210000),
-     SPREAD(INT64_C(999999999999990000))},
+     SPREAD(INT64_C(999999999999990000)), SPREAD(671050000)},
     {3, "load: all", 16, 0, 1, {0, 0, 0, true}, {0}},
 };
 static MemoryRate copies[] = {{4096, SPREAD(273066666667), SPREAD(7)},
@@ -41,7 +41,7 @@ static Machine sample_machine(void) {
                             .flops_permille = 632,
                             .memory_permille = 1000},
                  .host = {2, 9091, 50000000, 24741, 12182500, 3054500, 1168910, 12527616, 110500,
-                          83912932138, 1128},
+                          83912932138, 1128, 1301},
                  .is_calibrated = true};
     m.calibration = (Calibration){.model = "mlp:hidden=64",
                                   .device = "cpu",
@@ -111,6 +111,7 @@ static void ck_same_calibration(const Calibration *a, const Calibration *b) {
         ck_assert_str_eq(x->name, y->name);
         ck_same(&x->solo_ps, &y->solo_ps);
         ck_same(&x->corun_ps, &y->corun_ps);
+        ck_same(&x->crowd_ps, &y->crowd_ps);
     }
 }
 
@@ -300,6 +301,7 @@ static void ck_operations(const Calibration *c, const Job *job, bool corun) {
         ck_assert(o->flops == w->flops && o->bytes == w->read_bytes + w->write_bytes);
         ck_measured(&o->solo_ps, 0, o->name);
         if (corun) ck_measured(&o->corun_ps, 0, o->name);
+        if (corun) ck_measured(&o->crowd_ps, 0, o->name);
         ck_assert_int_eq(o->rows, c->rows);
         sum += o->solo_ps.median;
     }

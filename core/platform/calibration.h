@@ -24,6 +24,7 @@ typedef struct {
     int64_t rows;       // of the rank's batch, in the step that it was measured in
     int64_t flops, bytes;
     Measured solo_ps, corun_ps;  // the other cores idle; all of them busy with the same step
+    Measured crowd_ps;           // that, and a second rank of the same step on this core
 } OperationTime;
 
 // Bytes read and written per second. `own`: memory that this core wrote last; `peer`: memory that

@@ -42,6 +42,7 @@ static void put_operation(FILE *f, const OperationTime *o) {
             o->rows, o->flops, o->bytes);
     put_measured(f, "      ", "solo", &o->solo_ps, units_exact_duration);
     put_measured(f, "      ", "corun", &o->corun_ps, units_exact_duration);
+    put_measured(f, "      ", "crowd", &o->crowd_ps, units_exact_duration);
 }
 
 void calibration_write(FILE *f, const Calibration *c) {
@@ -82,27 +83,31 @@ static void rate_rows(Table *t, const MemoryRate *rates, int count) {
     row(t, "adding up a peer's", &rates[i].peer, units_print_bandwidth);
 }
 
+static void sum_row(Table *t, const char *name, int64_t sum_ps, bool known) {
+    char text[UNITS_TEXT];
+    if (!sum_ps || !known) return;
+    table_cell(t, "%s", name);
+    table_cell(t, "%s", units_print_duration(text, sum_ps));
+    table_cell(t, "%s", "");
+    table_cell(t, "%s", "");
+}
+
 // Sums over the operations of the job's own rows: intervals do not add up.
 static void sum_rows(Table *t, const Calibration *c) {
-    int64_t solo = 0, corun = 0;
-    bool all = true;
-    char text[UNITS_TEXT];
+    int64_t solo = 0, corun = 0, crowd = 0;
+    bool beside = true, among = true;
     for (int i = 0; i < c->operation_count; i++) {
-        if (c->operations[i].rows != c->rows) continue;
-        solo += c->operations[i].solo_ps.median;
-        corun += c->operations[i].corun_ps.median;
-        all = all && c->operations[i].corun_ps.known;
+        const OperationTime *o = &c->operations[i];
+        if (o->rows != c->rows) continue;
+        solo += o->solo_ps.median;
+        corun += o->corun_ps.median;
+        crowd += o->crowd_ps.median;
+        beside = beside && o->corun_ps.known;
+        among = among && o->crowd_ps.known;
     }
-    if (!solo) return;
-    table_cell(t, "operations, each once");
-    table_cell(t, "%s", units_print_duration(text, solo));
-    table_cell(t, "%s", "");
-    table_cell(t, "%s", "");
-    if (!all) return;
-    table_cell(t, "with the other cores busy");
-    table_cell(t, "%s", units_print_duration(text, corun));
-    table_cell(t, "%s", "");
-    table_cell(t, "%s", "");
+    sum_row(t, "operations, each once", solo, true);
+    sum_row(t, "with the other cores busy", corun, beside);
+    sum_row(t, "and a second rank on this core", crowd, among);
 }
 
 Status calibration_print(FILE *f, const Calibration *c) {

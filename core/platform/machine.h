@@ -41,6 +41,7 @@ typedef struct {
     int64_t turn_ps;           // what a rank does per step besides its plan
     int64_t fold_bytes_per_s;  // bytes read and written by a rank that adds up peers' memory
     int32_t corun_permille;    // CPU time with the other cores busy, relative to alone
+    int32_t crowd_permille;    // the same when ranks share cores besides
 } HostModel;
 
 typedef struct {

@@ -54,6 +54,7 @@ static void put_host(FILE *f, const HostModel *h) {
         fprintf(f, "  %s: %s\n", times[i].key, units_exact_duration(text, times[i].ps));
     fprintf(f, "  fold_bandwidth: %s\n", units_exact_bandwidth(text, h->fold_bytes_per_s));
     put_permille(f, "  corun: ", h->corun_permille);
+    if (h->crowd_permille) put_permille(f, "\n  crowd: ", h->crowd_permille);
     fputc('\n', f);
 }
 

@@ -6,6 +6,7 @@
 #include "parallel/run/process.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -104,26 +105,33 @@ static const MemoryRate *rate_at(const MemoryRate *rates, int count, int64_t byt
     return &rates[i];
 }
 
+// The sum of a time of all operations that have it, over the sum of their times alone.
+static int32_t permille_of(const Calibration *c, size_t field) {
+    int64_t solo = 0, sum = 0;
+    for (int i = 0; i < c->operation_count; i++) {
+        const Measured *m = (const Measured *)((const char *)&c->operations[i] + field);
+        if (!m->known) continue;
+        solo += c->operations[i].solo_ps.median;
+        sum += m->median;
+    }
+    return solo ? (int32_t)lround(1000 * (double)sum / (double)solo) : 1000;
+}
+
 static HostModel host_of(const Calibration *c, int cores) {
     const MemoryRate *fold = rate_at(c->reduce, c->reduce_count, TYPICAL_SLICE);
-    int64_t solo = 0, corun = 0;
-    for (int i = 0; i < c->operation_count; i++) {
-        if (!c->operations[i].corun_ps.known) continue;
-        solo += c->operations[i].solo_ps.median;
-        corun += c->operations[i].corun_ps.median;
-    }
-    return (HostModel){
-        .cores = cores,
-        .dispatch_ps = c->dispatch_ps.median,
-        .turn_ps = c->turn_ps.median,
-        .spin_ps = COMM_SPIN_NS * 1000,
-        .poll_ps = c->ping_ps.median,
-        .wake_ps = c->wake_ps.known ? c->wake_ps.median : c->wake_same_core_ps.median,
-        .wake_same_core_ps = c->wake_same_core_ps.median,
-        .switch_ps = c->switch_ps.median,
-        .yield_ps = COMM_YIELDS * c->yield_ps.median,
-        .fold_bytes_per_s = fold->peer.known ? fold->peer.median : fold->own.median,
-        .corun_permille = solo ? (int32_t)lround(1000 * (double)corun / (double)solo) : 1000};
+    return (HostModel){.cores = cores,
+                       .dispatch_ps = c->dispatch_ps.median,
+                       .turn_ps = c->turn_ps.median,
+                       .spin_ps = COMM_SPIN_NS * 1000,
+                       .poll_ps = c->ping_ps.median,
+                       .wake_ps =
+                           c->wake_ps.known ? c->wake_ps.median : c->wake_same_core_ps.median,
+                       .wake_same_core_ps = c->wake_same_core_ps.median,
+                       .switch_ps = c->switch_ps.median,
+                       .yield_ps = COMM_YIELDS * c->yield_ps.median,
+                       .fold_bytes_per_s = fold->peer.known ? fold->peer.median : fold->own.median,
+                       .corun_permille = permille_of(c, offsetof(OperationTime, corun_ps)),
+                       .crowd_permille = permille_of(c, offsetof(OperationTime, crowd_ps))};
 }
 
 // The best rate of an operation is the peak, the rate of all of them together what is reached.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The operations of a training step, alone and beside others: one rank executes the step again and
-// again, with spans and without, while peers on the other cores sleep or do the same.
+// again, with spans and without, while peers on the other cores, and one on its own, sleep or do
+// the same.
 #include "parallel/run/calibrate_internal.h"
 
 #include "core/base/clock.h"
@@ -10,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-// How the time is spent: rounds of three segments, with spans, without, with spans and peers.
+// How the time is spent: rounds of segments with spans, without, with spans beside peers, and among
+// them, which takes twice as long.
 typedef struct {
     int rounds;
     int64_t segment_ns, budget_ns;
     int64_t brief_ns;  // a step that takes longer is taken as it was first seen; 0: none is
 } Pace;
-static const Pace full_pace = {12, 60000000, 4000000000, 0},
-                  quick_pace = {4, 20000000, 350000000, 80000000};
+static const Pace full_pace = {12, 60000000, 5000000000, 0},
+                  quick_pace = {4, 20000000, 500000000, 80000000};
 
 // A rank that repeats the step.
 typedef struct {
@@ -29,11 +31,10 @@ typedef struct {
 
 typedef struct {
     Stepper stepper;
-    Timeline solo, corun;
+    Timeline solo, corun, crowd;
     Samples step, turn;  // ns
-    Peer *peers;         // in the arena; peer i on core i + 1
+    Peer *peers;         // in the arena; peer i on core i: the first on our own
     int peer_count;
-    uint64_t ask;
 } StepBench;
 
 // --- the job of one rank
@@ -138,7 +139,7 @@ static Status segment(StepBench *sb, const Bench *b, Timeline *line, int64_t ns)
 
 // --- peers, each with memory of its own
 
-// Odd numbers: step until there is another; even ones: sleep.
+// Odd numbers: step until there is another; even ones (0 at first): sleep.
 static Status repeat_steps(PeerWords *w, const Bench *b, const void *context) {
     Stepper s = {0};
     int64_t step_ns, turn_ns;
@@ -152,22 +153,27 @@ static Status repeat_steps(PeerWords *w, const Bench *b, const void *context) {
     return status;
 }
 
-static Status tell_peers(StepBench *sb) {
-    sb->ask++;
-    for (int i = 0; i < sb->peer_count; i++) peer_ask(&sb->peers[i], sb->ask);
-    for (int i = 0; i < sb->peer_count; i++) TRY(peer_await(&sb->peers[i], sb->ask, false));
+// Peers from `first` to `end`: those that sleep are to step, those that step to sleep. That on our
+// own core answers when we leave it.
+static Status tell_peers(StepBench *sb, int first, int end) {
+    for (int i = first; i < end; i++)
+        peer_ask(&sb->peers[i], atomic_load(&sb->peers[i].words->ask) + 1);
+    for (int i = first; i < end; i++) {
+        Peer *p = &sb->peers[i];
+        TRY(peer_await(p, atomic_load(&p->words->ask), i == 0));
+    }
     return OK;
 }
 
 static Status start_peers(StepBench *sb, const Bench *b) {
-    int count = b->core_count - 1;
-    sb->peers = ARENA_NEW(b->arena, Peer, count + 1);
+    int count = b->core_count;
+    sb->peers = ARENA_NEW(b->arena, Peer, count);
     if (!sb->peers) FAIL(ERR_MEMORY, "out of memory for %d peers", count);
     for (; sb->peer_count < count; sb->peer_count++)
-        TRY(peer_start(&sb->peers[sb->peer_count], b, sb->peer_count + 1, repeat_steps,
+        TRY(peer_start(&sb->peers[sb->peer_count], b, sb->peer_count, repeat_steps,
                        sb->stepper.job));
-    TRY(tell_peers(sb));  // their first step
-    return tell_peers(sb);
+    TRY(tell_peers(sb, 0, count));  // their first step
+    return tell_peers(sb, 0, count);
 }
 
 static Status stop_peers(StepBench *sb) {
@@ -185,10 +191,11 @@ static Status stop_peers(StepBench *sb) {
 static Status one_round(StepBench *sb, const Bench *b, int64_t ns) {
     TRY(segment(sb, b, &sb->solo, ns));
     TRY(segment(sb, b, NULL, ns));
-    if (!sb->peer_count) return OK;
-    TRY(tell_peers(sb));
-    TRY(segment(sb, b, &sb->corun, ns));
-    return tell_peers(sb);
+    TRY(tell_peers(sb, 1, sb->peer_count));
+    if (sb->peer_count > 1) TRY(segment(sb, b, &sb->corun, ns));
+    TRY(tell_peers(sb, 0, 1));
+    TRY(segment(sb, b, &sb->crowd, 2 * ns));
+    return tell_peers(sb, 0, sb->peer_count);
 }
 
 // Room for the steps that a pace allows, each of which takes `step_ns` or more.
@@ -199,6 +206,7 @@ static Status make_room(StepBench *sb, const Bench *b, const Pace *pace, int64_t
     int spans = (int)steps * job->program.plans[job->plan_step].op_count;
     TRY(timeline_create(&sb->solo, 0, (int)steps, spans));
     TRY(timeline_create(&sb->corun, 0, (int)steps, spans));
+    TRY(timeline_create(&sb->crowd, 0, (int)steps, spans));
     TRY(samples_init(&sb->step, b->arena, (int)steps));
     return samples_init(&sb->turn, b->arena, (int)steps);
 }
@@ -268,6 +276,7 @@ static Status add_operation(Bench *b, const StepBench *sb, const Op *op, int64_t
     if (!t.name) FAIL(ERR_MEMORY, "out of memory for an operation's name");
     TRY(time_of(&t.solo_ps, b, sb, &sb->solo, w->cost_key));
     TRY(time_of(&t.corun_ps, b, sb, &sb->corun, w->cost_key));
+    TRY(time_of(&t.crowd_ps, b, sb, &sb->crowd, w->cost_key));
     if (t.solo_ps.known) b->out->operations[b->out->operation_count++] = t;
     return OK;
 }
@@ -300,6 +309,7 @@ static Status measure(Bench *b, const Job *job, int64_t rows) {
     }
     timeline_destroy(&sb.solo);
     timeline_destroy(&sb.corun);
+    timeline_destroy(&sb.crowd);
     stepper_destroy(&sb.stepper);
     return s;
 }
