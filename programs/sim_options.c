@@ -9,7 +9,7 @@
 // clang-format off
 static const Option options[] = {
     {.kind = OPTION_HEADING, .name = "machine", .help = "On what"},
-    {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .value = "N,N..", .min = 1, .max = 1 << 20,
+    {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .value = "N,N..", .min = 1, .max = 4096,
      .brief = true, .help = "so many devices; one number: it and the powers of two below"},
     {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 4096,
      .brief = true, .help = "so many ranks that share the cores of a host"},
