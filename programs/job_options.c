@@ -51,22 +51,21 @@ static Status print_setting(const char **out, Arena *a, const char *fmt, ...) {
     return OK;
 }
 
-Status job_settings(RunSetting out[JOB_SETTINGS], int *count, Arena *a, const JobValues *v,
-                    int ranks) {
+Status job_settings(RunSetting out[JOB_SETTINGS], int *count, Arena *a, const JobSettings *s) {
     const char *buckets, *dp, *accumulate;
-    TRY(print_setting(&buckets, a, "%lld,%lld", (long long)v->buckets.items[0],
-                      (long long)v->buckets.items[1]));
-    TRY(print_setting(&dp, a, "%d", ranks));
-    TRY(print_setting(&accumulate, a, "%lld", (long long)v->accumulate));
+    TRY(print_setting(&buckets, a, "%lld,%lld", (long long)s->strategy->first_bucket_bytes / 1024,
+                      (long long)s->strategy->bucket_bytes / 1024));
+    TRY(print_setting(&dp, a, "%d", s->ranks));
+    TRY(print_setting(&accumulate, a, "%lld", (long long)s->micro_batches));
     int n = 0;
-    out[n++] = (RunSetting){"name", v->plan ? "plan" : ranks > 1 ? "ddp" : "single"};
+    out[n++] = (RunSetting){"name", s->plan ? "plan" : s->ranks > 1 ? "ddp" : "single"};
     out[n++] = (RunSetting){"dp", dp};
     out[n++] = (RunSetting){"accumulate", accumulate};
-    if (v->plan) out[n++] = (RunSetting){"plan", v->plan};
-    if (ranks > 1 && !v->plan) {
-        out[n++] = (RunSetting){"all_reduce", algorithm_name(algorithms[v->all_reduce])};
+    if (s->plan) out[n++] = (RunSetting){"plan", s->plan};
+    if (s->ranks > 1 && !s->plan) {
+        out[n++] = (RunSetting){"all_reduce", algorithm_name(s->strategy->algorithm)};
         out[n++] = (RunSetting){"bucket_kib", buckets};
-        out[n++] = (RunSetting){"overlap", v->no_overlap ? "false" : "true"};
+        out[n++] = (RunSetting){"overlap", s->strategy->no_overlap ? "false" : "true"};
     }
     *count = n;
     return OK;

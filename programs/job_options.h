@@ -122,9 +122,16 @@ Dtype job_dtype(const JobValues *v);
 Sgd job_sgd(const JobValues *v);
 StrategyOptions job_strategy(const JobValues *v);
 
-// The settings of the strategy, as traces and reports keep them; in the arena.
+// The settings of the strategy, as traces and reports keep them; texts are in the arena, `plan`
+// (a file, or NULL) is borrowed. There is room for two more.
 enum { JOB_SETTINGS = 12 };
-Status job_settings(RunSetting out[JOB_SETTINGS], int *count, Arena *a, const JobValues *v,
-                    int ranks) MUST_USE;
+typedef struct {
+    int ranks;
+    int64_t micro_batches;
+    const char *plan;
+    const StrategyOptions *strategy;
+} JobSettings;
+Status job_settings(RunSetting out[JOB_SETTINGS], int *count, Arena *a,
+                    const JobSettings *s) MUST_USE;
 
 #endif

@@ -50,6 +50,10 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)
         FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
+    bool linked = option_given(line, "link") || option_given(line, "dilate");
+    if (linked && !o->gpus.count)
+        FAIL(ERR_USAGE,
+             "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
     if (o->point && o->gpus.count != 1)
         FAIL(ERR_USAGE, "--point simulates just the one number that --gpus names");
     return OK;
@@ -132,7 +136,7 @@ static IntList sweep_of(const Sim *s) {
     return list;
 }
 
-static Status choose_sizes(Sim *s) {
+static void choose_sizes(Sim *s) {
     s->sizes = sweep_of(s);
     for (int i = 0; i < s->measured_count && !s->o->gpus.count && !s->o->ranks.count; i++) {
         bool known = false;
@@ -145,7 +149,6 @@ static Status choose_sizes(Sim *s) {
     // A global batch that is given, or train's default without devices, stays the same.
     bool train_like = !s->recorded && !s->setting.devices && !given(s, "batch-per-rank");
     s->strong = given(s, "batch") || train_like;
-    return OK;
 }
 
 static Status choose_machine(Sim *s) {
@@ -179,9 +182,12 @@ static Status job_on(SimJob *out, const Sim *s, int ranks) {
     RunSetting *settings = ARENA_NEW(s->arena, RunSetting, JOB_SETTINGS);
     if (!settings) FAIL(ERR_MEMORY, "out of memory");
     TRY(sim_job_resize(out, &base, ranks, s->strong));
-    if (s->recorded) return OK;
     out->settings = settings;
-    return job_settings(settings, &out->setting_count, s->arena, v, ranks);
+    out->setting_count = 0;
+    const JobSettings what = {ranks, out->micro_batches, out->plan_file, &out->strategy};
+    TRY(job_settings(settings, &out->setting_count, s->arena, &what));
+    if (s->o->link) settings[out->setting_count++] = (RunSetting){"link", s->o->link};
+    return OK;
 }
 
 static Status print_plan(const Sim *s) {
@@ -252,7 +258,8 @@ static bool ends_in(const char *s, const char *end) {
 }
 
 static Status write_report(const char *path, const Prediction *rows, int count) {
-    if (count == 1 || !ends_in(path, ".json")) return report_write(&rows[count - 1].report, path);
+    bool json = ends_in(path, ".json") || ends_in(path, ".json.gz");
+    if (count == 1 || !json) return report_write(&rows[count - 1].report, path);
     OutputFile f = {0};
     TRY(file_create(&f, path));
     Status s = write_json(rows, count, f.stream);
@@ -356,7 +363,7 @@ static Status run(Sim *s) {
     s->setting.devices = s->o->gpus.count > 0;
     TRY(read_reports(s));
     TRY(make_job(s));
-    TRY(choose_sizes(s));
+    choose_sizes(s);
     if (s->o->print_plan) return print_plan(s);
     return simulate(s);
 }

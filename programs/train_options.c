@@ -259,7 +259,9 @@ static Status fill_settings(RunInfo *info, const TrainOptions *o, const OptionLi
     snprintf(text, sizeof text, "%g", o->dilate);
     const char *dilate = arena_string(a, text);
     if (!dilate) FAIL(ERR_MEMORY, "out of memory");
-    TRY(job_settings(settings, &info->strategy_count, a, &o->job, (int)o->ranks));
+    const StrategyOptions strategy = job_strategy(&o->job);
+    const JobSettings what = {(int)o->ranks, o->job.accumulate, o->job.plan, &strategy};
+    TRY(job_settings(settings, &info->strategy_count, a, &what));
     if (o->link) settings[info->strategy_count++] = (RunSetting){"link", o->link};
     if (option_given(line, "dilate"))
         settings[info->strategy_count++] = (RunSetting){"dilate", dilate};

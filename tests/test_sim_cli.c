@@ -63,6 +63,24 @@ START_TEST(a_recorded_run_is_replayed) {
 }
 END_TEST
 
+// The recorded run again is a replay; with another model, or machine, it is a prediction.
+START_TEST(whatever_changes_the_recorded_run_makes_a_prediction) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD
+                                 "--trace run > log && sim --trace run --ranks 1 && "
+                                 "sim --trace run --model mlp:hidden=64 && "
+                                 "sim --trace run --platform laptop && sim --trace run --batch 32"),
+                     0);
+    const char *first = strstr(c.out, "replay of linear");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_null(strstr(first + 1, "replay of"));
+    expect(&c, "mlp:hidden=64  batch 64");
+    expect(&c, "laptop: 4 cores");
+    expect(&c, "linear  batch 32");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(one_number_of_gpus_stands_for_the_powers_of_two_below) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 6 --csv"), 0);
@@ -234,6 +252,8 @@ START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --gpus 100 --batch 64", "--batch");
     refuse("sim --gpus 8 --platform laptop", "has no link between its devices");
     refuse("sim --gpus 2 --link 1Gb/s,1us", "Gb/s");
+    refuse("sim --ranks 2 --link 1GB/s,1us", "give --gpus");
+    refuse(RECORD "--trace run > log && sim --trace run --dilate 2", "give --gpus");
     refuse("sim --gpus 2 --model nett", "did you mean net?");
     refuse("sim --gpus 2 --compare nowhere.json", "nowhere.json");
 }
@@ -242,7 +262,8 @@ END_TEST
 SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
               without_words_there_is_something_to_see_and_to_do_next,
               every_example_of_the_help_runs, the_brief_help_fits_a_screen,
-              a_recorded_run_is_replayed, one_number_of_gpus_stands_for_the_powers_of_two_below,
+              a_recorded_run_is_replayed, whatever_changes_the_recorded_run_makes_a_prediction,
+              one_number_of_gpus_stands_for_the_powers_of_two_below,
               a_prediction_is_known_to_the_last_digit,
               every_prediction_is_kept_with_a_hash_of_its_inputs,
               what_was_predicted_before_the_run_is_told_from_what_was_not,
