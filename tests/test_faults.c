@@ -285,9 +285,10 @@ END_TEST
 START_TEST(a_rank_lost_while_evaluating_is_named_so) {
     Round r = {.ranks = 2, .victim = 1};
     command_start(&it,
-                  "train -q --ranks 2 --steps 1 --test-fraction 0.9 --data digits:count=20000");
+                  "train -q --ranks 2 --model mlp --steps 1 --test-fraction 0.9 --data "
+                  "digits:count=20000");
     await_ranks(&r);
-    sleep_seconds(0.3);
+    sleep_seconds(0.4);  // the step takes less, the evaluation some seconds
     kill(r.pids[1], SIGKILL);
     command_wait(&it, HANG_S);
     check_lost(&r);
