@@ -66,7 +66,7 @@ const char *reader_quote(const char *word, char out[64]) {
 
 // --- names
 
-enum { NAME_MAX_BYTES = 128 };  // so that a message has room for two
+enum { NAME_MAX_BYTES = 255 };  // lowering joins names and cuts them to this length
 
 static const char *const what_named[] = {
     [NAMED_KIND] = "a kind of work",
