@@ -8,6 +8,7 @@
 #include "core/record/report.h"
 #include "programs/ending.h"
 #include "programs/train_calibrate.h"
+#include "programs/train_expect.h"
 #include "programs/train_explain.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
@@ -173,10 +174,12 @@ static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l
     Progress *p = &context.progress;
     progress_init(p, stderr, "train", "samples", job->steps * job->options.batch, o->quiet,
                   clock_ns());
+    p->expected_ns_per_item = train_expected_ns(job);
     p->tenth = log_progress;
     p->context = l;
     l->progress = p;
     train_explain_job(l, job);
+    if (p->expected_ns_per_item > 0) progress_update(p, 0, clock_ns(), "expected");
     const RunHooks hooks = {.context = &context, .progress = show};
     Status s = train_run(t, job, &hooks);
     p->open = p->terminal && !o->quiet;  // by rank 0, if that was another process

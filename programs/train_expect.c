@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "programs/train_expect.h"
+
+#include "core/platform/device_traits.h"
+#include "sim/predict.h"
+
+static Status predict(Prediction *out, Arena *a, const Job *job, const char *platform) {
+    const JobOptions *o = &job->options;
+    Machine machine;
+    TRY(machine_read(&machine, a, platform));
+    const SimJob what = {.model = o->model,
+                         .device = o->device,
+                         .plan_file = o->plan_file,
+                         .dtype = o->dtype,
+                         .ranks = o->ranks,
+                         .shards = o->shards,
+                         .micro_batches = o->micro_batches,
+                         .batch = o->batch,
+                         .sgd = o->sgd,
+                         .strategy = o->strategy};
+    const SimSetting where = {
+        .machine = &machine, .devices = true, .link = o->link, .dilation = o->dilate_permille};
+    return predict_job(out, a, &what, &where);
+}
+
+double train_expected_ns(const Job *job) {
+    const char *platform = device_platform(job->options.device);
+    if (!platform) return 0;
+    Arena a = {0};
+    Prediction p;
+    bool known = predict(&p, &a, job, platform) == OK;
+    arena_finish(&a);
+    return known ? p.step_ms * 1e6 / (double)job->options.batch : 0;
+}
