@@ -19,98 +19,53 @@ typedef struct {
 } JobValues;
 
 // Rows of an option table whose values lie in the field `job` of T.
+// clang-format off
 #define JOB_AT(T, field) .at = offsetof(T, job.field)
-#define JOB_ROW_MODEL(T)                                                                \
-    {                                                                                   \
-        .name = "model", .kind = OPTION_STRING, JOB_AT(T, model), .value = "NAME|FILE", \
-        .initial = "net", .brief = true,                                                \
-        .help = "net, mlp[:hidden=,layers=], linear, or a model file"                   \
-    }
-#define JOB_ROWS_TYPE_SEED(T)                                                              \
-    {.name = "dtype",                                                                      \
-     .kind = OPTION_CHOICE,                                                                \
-     JOB_AT(T, dtype),                                                                     \
-     .value = "f32|f64",                                                                   \
-     .initial = "f32",                                                                     \
-     .help = "type of the arithmetic"},                                                    \
-    {                                                                                      \
-        .name = "seed", .kind = OPTION_INT, JOB_AT(T, seed), .value = "N", .initial = "1", \
-        .min = 0, .max = 4294967295.0, .brief = true,                                      \
-        .help = "of initial weights, order of samples and split"                           \
-    }
-#define JOB_ROWS_BATCH(T)                                                                      \
-    {.name = "batch",                                                                          \
-     .kind = OPTION_INT,                                                                       \
-     JOB_AT(T, batch),                                                                         \
-     .value = "B",                                                                             \
-     .initial = "64",                                                                          \
-     .min = 1,                                                                                 \
-     .max = 1e7,                                                                               \
-     .brief = true,                                                                            \
-     .help = "rows of the global batch"},                                                      \
-    {                                                                                          \
-        .name = "batch-per-rank", .kind = OPTION_INT, JOB_AT(T, batch_per_rank), .value = "B", \
-        .min = 1, .max = 1e7, .help = "the same, given per rank"                               \
-    }
-#define JOB_ROW_OPTIMIZER(T)                                                              \
-    {                                                                                     \
-        .name = "optimizer", .kind = OPTION_CHOICE, JOB_AT(T, optimizer), .value = "sgd", \
-        .initial = "sgd", .help = "update rule"                                           \
-    }
-#define JOB_ROWS_SGD(T)                                                                     \
-    {.name = "momentum",                                                                    \
-     .kind = OPTION_REAL,                                                                   \
-     JOB_AT(T, momentum),                                                                   \
-     .value = "X",                                                                          \
-     .initial = "0.9",                                                                      \
-     .min = 0,                                                                              \
-     .max = 1,                                                                              \
-     .help = "momentum of SGD"},                                                            \
-        {.name = "nesterov",                                                                \
-         .kind = OPTION_FLAG,                                                               \
-         JOB_AT(T, nesterov),                                                               \
-         .help = "Nesterov's momentum"},                                                    \
-    {                                                                                       \
-        .name = "weight-decay", .kind = OPTION_REAL, JOB_AT(T, weight_decay), .value = "X", \
-        .initial = "0", .min = 0, .max = 1e3, .help = "L2 penalty, added to the gradient"   \
-    }
-#define JOB_ROWS_SHARDS(T)                                                               \
-    {.name = "shards",                                                                   \
-     .kind = OPTION_INT,                                                                 \
-     JOB_AT(T, shards),                                                                  \
-     .value = "S",                                                                       \
-     .min = 1,                                                                           \
-     .max = 4096,                                                                        \
+#define JOB_ROW_MODEL(T) \
+    {.name = "model", .kind = OPTION_STRING, JOB_AT(T, model), .value = "NAME|FILE", \
+     .initial = "net", .brief = true, \
+     .help = "net, mlp[:hidden=,layers=], linear, or a model file"}
+#define JOB_ROWS_TYPE_SEED(T) \
+    {.name = "dtype", .kind = OPTION_CHOICE, JOB_AT(T, dtype), .value = "f32|f64", \
+     .initial = "f32", .help = "type of the arithmetic"}, \
+    {.name = "seed", .kind = OPTION_INT, JOB_AT(T, seed), .value = "N", .initial = "1", \
+     .min = 0, .max = 4294967295.0, .brief = true, \
+     .help = "of initial weights, order of samples and split"}
+#define JOB_ROWS_BATCH(T) \
+    {.name = "batch", .kind = OPTION_INT, JOB_AT(T, batch), .value = "B", .initial = "64", \
+     .min = 1, .max = 1e7, .brief = true, .help = "rows of the global batch"}, \
+    {.name = "batch-per-rank", .kind = OPTION_INT, JOB_AT(T, batch_per_rank), .value = "B", \
+     .min = 1, .max = 1e7, .help = "the same, given per rank"}
+#define JOB_ROW_OPTIMIZER(T) \
+    {.name = "optimizer", .kind = OPTION_CHOICE, JOB_AT(T, optimizer), .value = "sgd", \
+     .initial = "sgd", .help = "update rule"}
+#define JOB_ROWS_SGD(T) \
+    {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, momentum), .value = "X", \
+     .initial = "0.9", .min = 0, .max = 1, .help = "momentum of SGD"}, \
+    {.name = "nesterov", .kind = OPTION_FLAG, JOB_AT(T, nesterov), \
+     .help = "Nesterov's momentum"}, \
+    {.name = "weight-decay", .kind = OPTION_REAL, JOB_AT(T, weight_decay), .value = "X", \
+     .initial = "0", .min = 0, .max = 1e3, .help = "L2 penalty, added to the gradient"}
+#define JOB_ROWS_SHARDS(T) \
+    {.name = "shards", .kind = OPTION_INT, JOB_AT(T, shards), .value = "S", .min = 1, \
+     .max = 4096, \
      .help = "pieces of a batch whose gradients are summed in order; as many as ranks"}, \
-    {                                                                                    \
-        .name = "accumulate", .kind = OPTION_INT, JOB_AT(T, accumulate), .value = "N",   \
-        .initial = "1", .min = 1, .max = 4096,                                           \
-        .help = "micro-batches of a shard before gradients are synchronised"             \
-    }
-#define JOB_ROWS_STRATEGY(T)                                                  \
-    {.name = "all-reduce",                                                    \
-     .kind = OPTION_CHOICE,                                                   \
-     JOB_AT(T, all_reduce),                                                   \
-     .value = "direct|chain|ring",                                            \
-     .initial = "direct",                                                     \
-     .help = "algorithm; direct and chain add in rank order"},                \
-        {.name = "bucket-kib",                                                \
-         .kind = OPTION_LIST,                                                 \
-         JOB_AT(T, buckets),                                                  \
-         .value = "FIRST,CAP",                                                \
-         .initial = "4,32",                                                   \
-         .min = 0,                                                            \
-         .max = 1e9,                                                          \
-         .help = "gradient buckets close once they have passed so many KiB"}, \
-    {                                                                         \
-        .name = "no-overlap", .kind = OPTION_FLAG, JOB_AT(T, no_overlap),     \
-        .help = "communicate only after the whole backward"                   \
-    }
-#define JOB_ROW_PLAN(T)                                                          \
-    {                                                                            \
-        .name = "plan", .kind = OPTION_STRING, JOB_AT(T, plan), .value = "FILE", \
-        .help = "execute this plan (see --print-plan)"                           \
-    }
+    {.name = "accumulate", .kind = OPTION_INT, JOB_AT(T, accumulate), .value = "N", \
+     .initial = "1", .min = 1, .max = 4096, \
+     .help = "micro-batches of a shard before gradients are synchronised"}
+#define JOB_ROWS_STRATEGY(T) \
+    {.name = "all-reduce", .kind = OPTION_CHOICE, JOB_AT(T, all_reduce), \
+     .value = "direct|chain|ring", .initial = "direct", \
+     .help = "algorithm; direct and chain add in rank order"}, \
+    {.name = "bucket-kib", .kind = OPTION_LIST, JOB_AT(T, buckets), .value = "FIRST,CAP", \
+     .initial = "4,32", .min = 0, .max = 1e9, \
+     .help = "gradient buckets close once they have passed so many KiB"}, \
+    {.name = "no-overlap", .kind = OPTION_FLAG, JOB_AT(T, no_overlap), \
+     .help = "communicate only after the whole backward"}
+#define JOB_ROW_PLAN(T) \
+    {.name = "plan", .kind = OPTION_STRING, JOB_AT(T, plan), .value = "FILE", \
+     .help = "execute this plan (see --print-plan)"}
+// clang-format on
 
 // The words of --print-plan.
 enum { PRINT_PLAN_NO, PRINT_PLAN_STEP, PRINT_PLAN_LOWERED };
