@@ -20,16 +20,18 @@ static bool is_communication(const Program *p, const Op *op) {
     return kind_class((Kind)p->works[op->work].kind) == CLASS_COMMUNICATION;
 }
 
-// Every recorded execution of a plan but the first.
-static bool counts(const Timeline *t, int step, int plan) {
-    const StepRecord *s = &t->steps[step];
-    if (s->plan != plan || !s->complete) return false;
-    int others = 0;
-    for (int i = 0; i < t->step_count; i++)
-        others += t->steps[i].plan == plan && t->steps[i].complete;
-    for (int i = 0; i < step; i++)
-        if (t->steps[i].plan == plan && t->steps[i].complete) return true;
-    return others == 1;
+// Every recorded execution of a plan but the first, unless that is the only one.
+static int collect_steps(const Timeline *t, int plan, int *steps) {
+    int count = 0, first = NONE;
+    for (int i = 0; i < t->step_count; i++) {
+        if (t->steps[i].plan != plan || !t->steps[i].complete) continue;
+        if (first == NONE)
+            first = i;
+        else
+            steps[count++] = i;
+    }
+    if (count == 0 && first != NONE) steps[count++] = first;
+    return count;
 }
 
 typedef struct {
@@ -99,9 +101,7 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) {
     }
     int64_t longest = 0;
     for (int k = 0; k < c->program->plan_count; k++) {
-        Samples s = {t, steps, 0, values};
-        for (int i = 0; i < t->step_count; i++)
-            if (counts(t, i, k)) steps[s.step_count++] = i;
+        Samples s = {t, steps, collect_steps(t, k, steps), values};
         take_plan(c, &s, k, cpu_time);
         int ops = c->program->plans[k].op_count;
         if (s.step_count > longest &&
