@@ -33,66 +33,75 @@ static double other_ms(const Prediction *p, const Bill *shown, int bills) {
     return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
 }
 
-static void ms_cell(Table *t, double ms, bool csv) { table_cell(t, csv ? "%.9g" : "%#.3g", ms); }
-
-static void fill_row(Table *t, const Sweep *s, int i, const Bill *shown, int bills, bool csv) {
-    const Prediction *p = &s->rows[i];
-    double rate = samples_per_s(p), base = samples_per_s(&s->rows[0]);
-    double ranks = (double)p->report.run.ranks / s->rows[0].report.run.ranks;
-    table_cell(t, "%d", p->report.run.ranks);
-    table_cell(t, "%lld", (long long)p->report.run.batch);
-    table_cell(t, csv ? "%.9g" : "%#.4g", p->step_ms);
-    table_cell(t, csv ? "%.9g" : "%.0f", rate);
-    table_cell(t, csv ? "%.9g" : "%.2fx", rate / base);
-    table_cell(t, csv ? "%.9g" : "%.0f%%", (csv ? 1 : 100) * rate / base / ranks);
-    for (int k = 0; k < bills; k++) ms_cell(t, p->report.breakdown_ms[shown[k]], csv);
-    if (!csv) ms_cell(t, other_ms(p, shown, bills), false);
+static double speed_up(const Sweep *s, int i) {
+    return samples_per_s(&s->rows[i]) / samples_per_s(&s->rows[0]);
 }
 
-static Status print_table(const Sweep *s, const SimOptions *o, Arena *a) {
+static double efficiency(const Sweep *s, int i) {
+    return speed_up(s, i) * s->rows[0].report.run.ranks / s->rows[i].report.run.ranks;
+}
+
+static void fill_row(Table *t, const Sweep *s, int i, const Bill *shown, int bills) {
+    const Prediction *p = &s->rows[i];
+    table_cell(t, "%d", p->report.run.ranks);
+    table_cell(t, "%lld", (long long)p->report.run.batch);
+    table_cell(t, "%#.4g", p->step_ms);
+    table_cell(t, "%.0f", samples_per_s(p));
+    table_cell(t, "%.2fx", speed_up(s, i));
+    table_cell(t, "%.0f%%", 100 * efficiency(s, i));
+    for (int k = 0; k < bills; k++) table_cell(t, "%#.3g", p->report.breakdown_ms[shown[k]]);
+    table_cell(t, "%#.3g", other_ms(p, shown, bills));
+}
+
+static Status print_table(const Sweep *s, Arena *a) {
     Bill shown[BILL_COUNT];
     int bills = shown_bills(s, shown);
     TableColumn columns[FIXED_COLUMNS + BILL_COUNT + 1] = {
-        {o->csv                ? "ranks"
-         : s->setting->devices ? "gpus"
-                               : "ranks",
-         true},
+        {s->setting->devices ? "gpus" : "ranks", true},
         {"batch", true},
-        {o->csv ? "step_ms" : "step ms", true},
-        {o->csv ? "samples_per_s" : "samples/s", true},
-        {o->csv ? "speed_up" : "speed-up", true},
-        {o->csv ? "efficiency" : "eff.", true}};
-    char names[BILL_COUNT][32];
-    if (o->csv)
-        for (bills = 0; bills < BILL_COUNT; bills++) {
-            shown[bills] = (Bill)bills;
-            snprintf(names[bills], sizeof names[bills], "%s_ms", bill_name((Bill)bills));
-        }
+        {"step ms", true},
+        {"samples/s", true},
+        {"speed-up", true},
+        {"eff.", true}};
     for (int k = 0; k < bills; k++) {
-        const char *name = bill_name(shown[k]);
-        bool exposed = shown[k] == BILL_EXPOSED_COMM && !o->csv;
-        columns[FIXED_COLUMNS + k] = (TableColumn){exposed  ? "exposed"
-                                                   : o->csv ? names[k]
-                                                            : name,
-                                                   true};
+        const char *name = shown[k] == BILL_EXPOSED_COMM ? "exposed" : bill_name(shown[k]);
+        columns[FIXED_COLUMNS + k] = (TableColumn){name, true};
     }
     columns[FIXED_COLUMNS + bills] = (TableColumn){"other", true};
     Table table;
-    table_init(&table, a, columns, FIXED_COLUMNS + bills + !o->csv);
-    for (int i = 0; i < s->count; i++) fill_row(&table, s, i, shown, bills, o->csv);
-    return table_print(stdout, &table, o->csv ? TABLE_CSV : TABLE_TEXT);
+    table_init(&table, a, columns, FIXED_COLUMNS + bills + 1);
+    for (int i = 0; i < s->count; i++) fill_row(&table, s, i, shown, bills);
+    return table_print(stdout, &table, TABLE_TEXT);
+}
+
+// Names stay what they are and where they are (docs/formats.md, "Summaries").
+#define SWEEP_SCHEMA "tandem.sweep.v1"
+
+static void print_csv(const Sweep *s) {
+    printf("schema,ranks,batch,step_ms,samples_per_s,speed_up,efficiency");
+    for (int b = 0; b < BILL_COUNT; b++) printf(",%s_ms", bill_name((Bill)b));
+    for (int i = 0; i < s->count; i++) {
+        const Prediction *p = &s->rows[i];
+        printf("\n" SWEEP_SCHEMA ",%d,%lld,%.9g,%.9g,%.9g,%.9g", p->report.run.ranks,
+               (long long)p->report.run.batch, p->step_ms, samples_per_s(p), speed_up(s, i),
+               efficiency(s, i));
+        for (int b = 0; b < BILL_COUNT; b++) printf(",%.9g", p->report.breakdown_ms[b]);
+    }
+    putchar('\n');
 }
 
 static void print_plain(const Sweep *s) {
+    printf("schema " SWEEP_SCHEMA "\n");
     for (int i = 0; i < s->count; i++) {
         const Prediction *p = &s->rows[i];
         int n = p->report.run.ranks;
         printf("ranks.%d.batch %lld\n", n, (long long)p->report.run.batch);
-        printf("ranks.%d.step_ms %.9g\n", n, p->step_ms);
+        printf("ranks.%d.step_ms %.9g ms\n", n, p->step_ms);
         printf("ranks.%d.samples_per_s %.9g\n", n, samples_per_s(p));
-        printf("ranks.%d.speed_up %.9g\n", n, samples_per_s(p) / samples_per_s(&s->rows[0]));
+        printf("ranks.%d.speed_up %.9g\n", n, speed_up(s, i));
+        printf("ranks.%d.efficiency %.9g\n", n, efficiency(s, i));
         for (int b = 0; b < BILL_COUNT; b++)
-            printf("ranks.%d.%s_ms %.9g\n", n, bill_name((Bill)b), p->report.breakdown_ms[b]);
+            printf("ranks.%d.%s_ms %.9g ms\n", n, bill_name((Bill)b), p->report.breakdown_ms[b]);
     }
 }
 
@@ -155,13 +164,12 @@ static void print_sources(const Sweep *s) {
 }
 
 Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) {
-    if (o->plain) {
-        print_plain(s);
+    if (o->plain || o->csv) {
+        o->plain ? print_plain(s) : print_csv(s);
         return OK;
     }
-    if (o->csv) return print_table(s, o, a);
     print_title(s);
-    TRY(print_table(s, o, a));
+    TRY(print_table(s, a));
     if (s->count > 1)
         printf("times in ms; speed-up and efficiency against %d %s%s at %.4g ms a step\n",
                s->rows[0].report.run.ranks, s->setting->devices ? "device" : "rank",

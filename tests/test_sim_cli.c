@@ -84,18 +84,18 @@ END_TEST
 START_TEST(one_number_of_gpus_stands_for_the_powers_of_two_below) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 6 --csv"), 0);
-    ck_assert_ptr_nonnull(strstr(c.out, "\n1,64,"));
-    ck_assert_ptr_nonnull(strstr(c.out, "\n2,128,"));
-    ck_assert_ptr_nonnull(strstr(c.out, "\n4,256,"));
-    ck_assert_ptr_nonnull(strstr(c.out, "\n6,384,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,1,64,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,2,128,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,4,256,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,6,384,"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 6 --point --csv"), 0);
-    ck_assert_ptr_nonnull(strstr(c.out, "\n6,384,"));
-    ck_assert_ptr_null(strstr(c.out, "\n1,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,6,384,"));
+    ck_assert_ptr_null(strstr(c.out, "\ntandem.sweep.v1,1,"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 2,3 --batch 96 --csv"), 0);
-    ck_assert_ptr_nonnull(strstr(c.out, "\n2,96,"));
-    ck_assert_ptr_nonnull(strstr(c.out, "\n3,96,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,2,96,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,3,96,"));
     command_finish(&c);
 }
 END_TEST
@@ -105,7 +105,7 @@ START_TEST(a_prediction_is_known_to_the_last_digit) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --all-reduce ring --bucket-kib 64,256 --plain"),
                      0);
-    expect(&c, "ranks.1.step_ms 0.195053716\n");
+    expect(&c, "schema tandem.sweep.v1\nranks.1.batch 64\nranks.1.step_ms 0.195053716 ms\n");
     expect(&c, "ranks.8.batch 512\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 > a && sim --gpus 8 > b && cmp a b"), 0);
@@ -196,7 +196,8 @@ START_TEST(an_edited_plan_is_simulated) {
                         "sim --gpus 4 --plan q --link 1MB/s,1us --plain | grep step_ms"),
         0);
     double direct, ring;
-    ck_assert_int_eq(sscanf(c.out, "ranks.4.step_ms %lf ranks.4.step_ms %lf", &direct, &ring), 2);
+    ck_assert_int_eq(sscanf(c.out, "ranks.4.step_ms %lf ms ranks.4.step_ms %lf", &direct, &ring),
+                     2);
     ck_assert(direct > 100 && ring > direct);  // 108 KB over 1 MB/s; a ring has more latencies
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --print-plan step > p && "
