@@ -21,11 +21,16 @@ static Status read_strategy(StrategyOptions *out, const RunInfo *run) {
     IntList caps = {.items = {4, 32}, .count = 2};
     const char *buckets = setting(run, "bucket_kib"), *algorithm = setting(run, "all_reduce"),
                *overlap = setting(run, "overlap");
-    if (buckets) TRY(units_parse_list(&caps, buckets));
-    int found = algorithm ? algorithm_find(algorithm, (int)strlen(algorithm)) : ALGORITHM_DIRECT;
-    if (caps.count != 2 || found < 0 || caps.items[0] > INT64_MAX / 1024 ||
+    bool listed = !buckets || units_parse_list(&caps, buckets) == OK;
+    if (!listed || caps.count != 2 || caps.items[0] > INT64_MAX / 1024 ||
         caps.items[1] > INT64_MAX / 1024)
-        FAIL(ERR_FORMAT, "the trace's strategy has bucket_kib %s and all_reduce %s", buckets,
+        FAIL(ERR_FORMAT,
+             "the trace's strategy has bucket_kib \"%.60s\": expected two numbers such as 4,32",
+             buckets);
+    int found = algorithm ? algorithm_find(algorithm, (int)strlen(algorithm)) : ALGORITHM_DIRECT;
+    if (found < 0)
+        FAIL(ERR_FORMAT,
+             "the trace's strategy has all_reduce \"%.60s\": expected direct, chain or ring",
              algorithm);
     *out = (StrategyOptions){.first_bucket_bytes = caps.items[0] * 1024,
                              .bucket_bytes = caps.items[1] * 1024,

@@ -18,7 +18,9 @@ static void check_machine(const Machine *m) {
     REQUIRE(machine_devices(m) >= 1, "%d devices", machine_devices(m));
     REQUIRE(m->nodes == 1 || m->rail.bytes_per_s > 0, "%d nodes", m->nodes);
     REQUIRE(m->is_host || m->devices_per_node == 1 || m->link.bytes_per_s > 0, "no link");
-    REQUIRE(m->device.flops_per_s[DTYPE_F32] > 0 && m->device.memory_bytes_per_s > 0, "no rate");
+    const int64_t *flops = m->device.flops_per_s;
+    REQUIRE(flops[DTYPE_F32] > 0 || flops[DTYPE_F64] > 0, "no rate");
+    REQUIRE(m->device.memory_bytes_per_s > 0, "no rate");
     REQUIRE(!m->is_host || (m->host.cores > 0 && m->host.fold_bytes_per_s > 0), "no host");
 }
 
