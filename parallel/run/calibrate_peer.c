@@ -97,8 +97,8 @@ void peer_ask(Peer *p, uint64_t ask) {
 Status peer_await(Peer *p, uint64_t answer, bool yield) {
     enum { TURNS = 1 << 14 };  // between two longer looks
     int64_t since_ns = 0;
-    for (int i = 1; atomic_load(&p->words->answer) != answer; i++) {
-        if (yield)
+    for (uint32_t i = 1; atomic_load(&p->words->answer) != answer; i++) {
+        if (yield || since_ns)  // a peer this late may want for a core
             sched_yield();
         else
             clock_pause();
