@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "programs/train_explain.h"
 
+#include "core/base/text.h"
 #include "core/base/units.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 enum { LINE = 400 };
-
-static void append(char line[LINE], const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void append(char line[LINE], const char *fmt, ...) {
-    size_t used = strlen(line);
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line + used, LINE - used, fmt, args);
-    va_end(args);
-}
 
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
@@ -68,12 +59,13 @@ static void explain_buckets(Log *l, const Job *job) {
         const Work *w = &p->works[plan->ops[i].work];
         if (!is_bucket(p, &plan->ops[i])) continue;
         if (count++ < 8)
-            append(line, "%s%s %s", count > 1 ? ", " : "", program_name(p, w->name),
-                   units_print_size(size, w->payload_bytes));
+            text_append(line, LINE, "%s%s %s", count > 1 ? ", " : "", program_name(p, w->name),
+                        units_print_size(size, w->payload_bytes));
         else if (count == 9)
-            append(line, ", ...");
+            text_append(line, LINE, ", ...");
     }
-    if (count && job->options.strategy.no_overlap) append(line, "; after the backward pass");
+    if (count && job->options.strategy.no_overlap)
+        text_append(line, LINE, "; after the backward pass");
     if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
@@ -148,15 +140,16 @@ void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
         for (int b = 0; b < BILL_COUNT; b++) shown[b] = shown[b] || uses[r].ms[b] > 0;
     }
     for (int b = 0; b < BILL_COUNT; b++)
-        if (shown[b]) append(head, "  %*s", (int)strlen(bill_name((Bill)b)), bill_name((Bill)b));
+        if (shown[b])
+            text_append(head, LINE, "  %*s", (int)strlen(bill_name((Bill)b)), bill_name((Bill)b));
     if (ranks && uses[0].steps) log_say(l, LOG_DETAIL, "%s  ms", head);
     for (int r = 0; r < ranks && uses[0].steps; r++) {
         char line[LINE] = "";
-        append(line, "  rank %-2d %7.3f", r, uses[r].total_ms / uses[r].steps);
+        text_append(line, LINE, "  rank %-2d %7.3f", r, uses[r].total_ms / uses[r].steps);
         for (int b = 0; b < BILL_COUNT; b++)
             if (shown[b])
-                append(line, "  %*.3f", (int)strlen(bill_name((Bill)b)),
-                       uses[r].ms[b] / uses[r].steps);
+                text_append(line, LINE, "  %*.3f", (int)strlen(bill_name((Bill)b)),
+                            uses[r].ms[b] / uses[r].steps);
         log_say(l, LOG_DETAIL, "%s", line);
     }
 }
@@ -172,7 +165,7 @@ void train_explain_busy(Log *l, const Job *job, const RunShared *shared) {
     for (int r = 0; r < ranks && r < SHOWN && last >= 0; r++) {
         Use u = use_of(job, &shared->results[r].timeline, first, last);
         if (!u.steps) return;
-        append(line, " %.0f", 100 * (u.ms[BILL_COMPUTE] + u.ms[BILL_HOST]) / u.total_ms);
+        text_append(line, LINE, " %.0f", 100 * (u.ms[BILL_COMPUTE] + u.ms[BILL_HOST]) / u.total_ms);
     }
     if (*line)
         log_say(l, LOG_DETAIL, "  ranks compute for%s %% of the time%s", line,

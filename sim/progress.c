@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "sim/progress.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include "core/base/text.h"
+
 #include <string.h>
 
 Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) {
@@ -61,43 +61,34 @@ int progress_ready_work(const RankProgress *r) {
     return best;
 }
 
-// A message in the making; what does not fit is left out.
-typedef struct {
-    char text[STATUS_TEXT - 32];
-    size_t used;
-} Message;
+enum { EXPLANATION = STATUS_TEXT - 32 };
 
-static void add(Message *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void add(Message *m, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(m->text + m->used, sizeof m->text - m->used, fmt, args);
-    va_end(args);
-    m->used = m->used + (size_t)n < sizeof m->text ? m->used + (size_t)n : sizeof m->text - 1;
-}
-
-static void explain_lane(Message *m, const Standstill *s, int rank, int lane) {
+// `missing`: room for all ranks.
+static void explain_lane(char text[EXPLANATION], const Standstill *s, int rank, int lane,
+                         int *missing) {
     const RankProgress *r = s->progress(s->context, rank);
     const Program *p = r->order->program;
     const Op *ops = r->order->plan->ops;
     int op = r->at[lane];
     if (op == NONE) return;
-    add(m, "%srank %d ", m->used ? "; " : "", rank);
+    text_append(text, EXPLANATION, "%srank %d ", *text ? "; " : "", rank);
     if (s->started(s->context, rank, lane)) {
-        add(m, "waits at %s for", op_name(p, &ops[op]));
-        int count = s->missing(s->context, rank, lane, s->out);
-        for (int i = 0; i < count; i++) add(m, " rank %d", s->out[i]);
+        text_append(text, EXPLANATION, "waits at %s for", op_name(p, &ops[op]));
+        int count = s->missing(s->context, rank, lane, missing);
+        for (int i = 0; i < count; i++) text_append(text, EXPLANATION, " rank %d", missing[i]);
         return;
     }
     const Dep *dep = first_missing(r, op);
-    add(m, "cannot begin %s", op_name(p, &ops[op]));
-    if (dep) add(m, " before %s", op_name(p, &ops[dep->op]));
+    text_append(text, EXPLANATION, "cannot begin %s", op_name(p, &ops[op]));
+    if (dep) text_append(text, EXPLANATION, " before %s", op_name(p, &ops[dep->op]));
 }
 
-Status progress_deadlock(const Standstill *s) {
-    Message m = {.used = 0};
+Status progress_deadlock(const Standstill *s, Arena *a) {
+    char text[EXPLANATION] = "";
+    int *missing = ARENA_NEW(a, int, s->ranks);
+    if (!missing) FAIL(ERR_MEMORY, "out of memory");
     for (int rank = 0; rank < s->ranks; rank++)
         for (int lane = 0; lane < s->progress(s->context, rank)->order->program->lane_count; lane++)
-            explain_lane(&m, s, rank, lane);
-    FAIL(ERR_FAILED, "deadlock: %s", m.text);
+            explain_lane(text, s, rank, lane, missing);
+    FAIL(ERR_FAILED, "deadlock: %s", text);
 }

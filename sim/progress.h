@@ -40,13 +40,13 @@ int progress_ready_work(const RankProgress *r);
 typedef struct {
     void *context;
     int ranks;
-    int *out;
     const RankProgress *(*progress)(void *context, int rank);
     bool (*started)(void *context, int rank, int lane);
     int (*missing)(void *context, int rank, int lane, int *out);
 } Standstill;
 
-// ERR_FAILED: who waits for whom on which operation, as far as a message has room.
-Status progress_deadlock(const Standstill *s);
+// ERR_FAILED: who waits for whom on which operation, as far as a message has room. The arena is for
+// scratch.
+Status progress_deadlock(const Standstill *s, Arena *a);
 
 #endif

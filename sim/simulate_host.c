@@ -410,10 +410,8 @@ static int find_missing(void *context, int rank, int lane, int *out) {
 }
 
 static Status deadlock(Simulation *s, Arena *a) {
-    const Standstill still = {s,           s->o->ranks, ARENA_NEW(a, int, s->o->ranks),
-                              progress_of, is_started,  find_missing};
-    if (!still.out) FAIL(ERR_MEMORY, "out of memory");
-    return progress_deadlock(&still);
+    const Standstill still = {s, s->o->ranks, progress_of, is_started, find_missing};
+    return progress_deadlock(&still, a);
 }
 
 static Status init_rank(Simulation *s, Arena *a, int rank) {

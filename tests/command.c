@@ -239,3 +239,27 @@ static int count_files(const char *directory, const char *end) {
 int command_count_files(const Command *c, const char *end) {
     return count_files(c->directory, end);
 }
+
+// --- what it says of input that it cannot use
+
+void command_said(const char *text, const char *const parts[]) {
+    for (; *parts; parts++)
+        ck_assert_msg(strstr(text, *parts) != NULL, "\"%s\" is missing in %s", *parts, text);
+}
+
+void command_one_line(const char *text, const char *program) {
+    size_t length = strlen(text), name = strlen(program);
+    ck_assert_msg(!strncmp(text, program, name) && !strncmp(text + name, ": ", 2), "%s", text);
+    ck_assert_msg(strchr(text, '\n') == text + length - 1, "not one line:\n%s", text);
+    ck_assert_msg(length < 400, "%zu bytes: %s", length, text);
+    for (const char *c = text; c[1]; c++)
+        ck_assert_msg((unsigned char)*c >= 0x20 && *c != 0x7f, "control characters: %s", text);
+}
+
+void command_refused(Command *c, const char *program, const char *const parts[]) {
+    ck_assert_msg(c->status == 2, "exit status %d: %s%s", c->status, c->out, c->err);
+    command_one_line(c->err, program);
+    command_said(c->err, parts);
+    ck_assert_str_eq(c->out, "");
+    command_finish(c);
+}

@@ -46,6 +46,16 @@ int command_ranks(const Command *c, pid_t pids[COMMAND_RANKS]);
 // Files that it wrote in its directory, at any depth, whose names end in `end`.
 int command_count_files(const Command *c, const char *end);
 
+// It was refused: exit status 2, nothing on stdout, one line of `program` of fewer than 400 bytes
+// on stderr, without control characters, with all these PARTS. Forgets the command.
+void command_refused(Command *c, const char *program, const char *const parts[]);
+#define PARTS(...) \
+    (const char *const[]) { __VA_ARGS__, NULL }
+
+// The halves of it: the text is such a line; it has all the parts.
+void command_one_line(const char *text, const char *program);
+void command_said(const char *text, const char *const parts[]);
+
 double seconds_now(void);
 void sleep_seconds(double s);
 

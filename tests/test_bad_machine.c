@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS(...) \
-    (const char *const[]) { __VA_ARGS__, NULL }
-
 // A host of two cores, and nodes of devices; every key is there.
 #define DEVICE                        \
     "device:\n"                       \
@@ -56,27 +53,13 @@ static void make_run(void) {
     }
 }
 
-static void check_refused(const char *const parts[]) {
-    const char *text = it.err;
-    ck_assert_msg(it.status == 2, "exit status %d: %s%s", it.status, it.out, text);
-    ck_assert_msg(strncmp(text, "sim: ", 5) == 0, "%s", text);
-    ck_assert_msg(strchr(text, '\n') == text + strlen(text) - 1, "not one line:\n%s", text);
-    ck_assert_msg(strlen(text) < 400, "%zu bytes: %s", strlen(text), text);
-    for (const char *c = text; c[1]; c++)
-        ck_assert_msg((unsigned char)*c >= 0x20 && *c != 0x7f, "control characters: %s", text);
-    for (; *parts; parts++)
-        ck_assert_msg(strstr(text, *parts) != NULL, "\"%s\" is missing in %s", *parts, text);
-    ck_assert_str_eq(it.out, "");
-    command_finish(&it);
-}
-
 static void refused_bytes(const void *bytes, size_t size, const char *const parts[]) {
     char path[128];
     make_run();
     snprintf(path, sizeof path, "%s/m.yaml", directory);
     write_bytes(path, bytes, size);
     command_run(&it, "sim --trace %s --ranks 2 --platform %s", directory, path);
-    check_refused(parts);
+    command_refused(&it, "sim", parts);
 }
 
 static void refused(const char *text, const char *const parts[]) {
@@ -258,16 +241,16 @@ START_TEST(files_that_are_no_machines_are_recognised) {
                   10, PARTS("m.yaml"));
     make_run();
     command_run(&it, "sim --trace %s --ranks 2 --platform %s/.", directory, directory);
-    check_refused(PARTS("/.: Is a directory"));
+    command_refused(&it, "sim", PARTS("/.: Is a directory"));
     command_run(&it, "sim --trace %s --ranks 2 --platform ./none.yaml", directory);
-    check_refused(PARTS("./none.yaml: No such file"));
+    command_refused(&it, "sim", PARTS("./none.yaml: No such file"));
     command_run(&it,
                 "head -c 20000000 /dev/zero | gzip > m.yaml && "
                 "sim --trace %s --ranks 2 --platform m.yaml; s=$?; rm m.yaml; exit $s",
                 directory);
-    check_refused(PARTS("m.yaml: more than 1MiB when unpacked"));
+    command_refused(&it, "sim", PARTS("m.yaml: more than 1MiB when unpacked"));
     command_run(&it, "sim --trace %s --ranks 2 --platform ./m.yaml < /dev/zero", directory);
-    check_refused(PARTS("./m.yaml: No such file"));
+    command_refused(&it, "sim", PARTS("./m.yaml: No such file"));
 }
 END_TEST
 

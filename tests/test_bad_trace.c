@@ -12,9 +12,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define PARTS(...) \
-    (const char *const[]) { __VA_ARGS__, NULL }
-
 static Arena arena;
 static char run_directory[64];
 static Command it;
@@ -43,26 +40,9 @@ static void edit(int rank, const char *from, const char *to) {
     write_bytes(file_of(rank), text, strlen(text));
 }
 
-static void check_line(const char *text) {
-    ck_assert_msg(strncmp(text, "sim: ", 5) == 0, "%s", text);
-    ck_assert_msg(strchr(text, '\n') == text + strlen(text) - 1, "not one line:\n%s", text);
-    ck_assert_msg(strlen(text) < 400, "%zu bytes: %s", strlen(text), text);
-    for (const char *c = text; c[1]; c++)
-        ck_assert_msg((unsigned char)*c >= 0x20 && *c != 0x7f, "control characters: %s", text);
-}
-
-static void check_refused(const char *const parts[]) {
-    ck_assert_msg(it.status == 2, "exit status %d: %s%s", it.status, it.out, it.err);
-    check_line(it.err);
-    for (; *parts; parts++)
-        ck_assert_msg(strstr(it.err, *parts) != NULL, "\"%s\" is missing in %s", *parts, it.err);
-    ck_assert_str_eq(it.out, "");
-    command_finish(&it);
-}
-
 static void refused(const char *const parts[]) {
     command_run(&it, "sim --trace %s", run_directory);
-    check_refused(parts);
+    command_refused(&it, "sim", parts);
 }
 
 // One edit of rank 1's trace, or of both.
@@ -113,7 +93,7 @@ START_TEST(a_missing_rank_is_named) {
     ck_assert_int_eq(unlink(file_of(0)), 0);
     refused(PARTS("rank0.json: there is no such file"));
     command_run(&it, "sim --trace %s", file_of(1));
-    check_refused(PARTS("rank1.json", "1 of 2 ranks"));
+    command_refused(&it, "sim", PARTS("rank1.json", "1 of 2 ranks"));
     make_run();
     small_trace_write(file_of(1), 0, SMALL_RANKS);
     refused(PARTS("rank1.json: expected the trace of rank 1, found that of rank 0"));
@@ -141,7 +121,7 @@ START_TEST(traces_of_two_runs_are_told_by_what_differs) {
     refused(PARTS("ranks is 2 in the trace of rank 0, 3 in", "mixed"));
     make_run();
     command_run(&it, "gzip -k %s && sim --trace %s", file_of(1), run_directory);
-    check_refused(PARTS("rank1.json: there is a .gz beside it"));
+    command_refused(&it, "sim", PARTS("rank1.json: there is a .gz beside it"));
 }
 END_TEST
 
@@ -216,7 +196,7 @@ START_TEST(a_run_with_a_file_cut_off_is_refused) {
                 "cd %s && gzip rank1.json && head -c 300 rank1.json.gz > x && "
                 "mv x rank1.json.gz && sim --trace .",
                 run_directory);
-    check_refused(PARTS("./rank1.json.gz: the compressed data end too early"));
+    command_refused(&it, "sim", PARTS("./rank1.json.gz: the compressed data end too early"));
 }
 END_TEST
 
@@ -378,9 +358,9 @@ START_TEST(files_that_are_no_traces_are_recognised) {
     refused_bytes("hello", 5, PARTS("rank1.json:1: not a trace"));
     make_run();
     command_run(&it, "rm %s && mkdir %s && sim --trace %s", file_of(1), file_of(1), run_directory);
-    check_refused(PARTS("rank1.json: Is a directory"));
+    command_refused(&it, "sim", PARTS("rank1.json: Is a directory"));
     command_run(&it, "sim --trace nowhere");
-    check_refused(PARTS("nowhere: No such file", "train --trace"));
+    command_refused(&it, "sim", PARTS("nowhere: No such file", "train --trace"));
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 #include "parallel/run/calibrate.h"
 #include "parallel/run/process.h"
 #include "tests/command.h"
+#include "tests/machine_case.h"
 #include "tests/training.h"
 
 #include <errno.h>
@@ -178,61 +179,57 @@ END_TEST
 #define OPERATION "key: 0000000000000001, name: a, rows: 1, flops: 0, bytes: 0"
 #define TIME "{median: 1us, low: 1us, high: 1us}"
 
-static void refuse(const char *text, const char *message) {
-    Arena a = {0};
-    Machine m;
-    char path[128];
-    snprintf(path, sizeof path, "%s/m.yaml", test_directory());
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-    ck_assert_fails(machine_read(&m, &a, path), ERR_FORMAT, message);
-    arena_finish(&a);
-}
-
 START_TEST(what_is_wrong_in_a_calibration_is_named_with_its_place) {
-    refuse(HEAD "  - 3\n", "m.yaml:6:3: \"calibration\": expected a mapping, found a list");
-    refuse(HEAD JOB "  stepp: " TIME "\n",
-           "m.yaml:11:3: unknown key \"stepp\" (did you mean step?)");
-    refuse(HEAD "  model: net\n", "the key \"device\" is missing here");
-    refuse(HEAD JOB "  step: 3us\n", "\"step\": expected a mapping, found \"3us\"");
-    refuse(HEAD JOB "  step: {median: 3us, low: 1us}\n",
-           "m.yaml:11:9: the key \"high\" is missing");
-    refuse(HEAD JOB "  step: {median: 3us, low: 4us, high: 5us}\n",
-           "m.yaml:11:9: \"step\": expected low <= median <= high, found 4us, 3us, 5us");
-    refuse(HEAD JOB "  step: {median: 3us, low: 2us, high: 1us}\n", "found 2us, 3us, 1us");
-    refuse(HEAD JOB "  step: {median: -3us, low: 2us, high: 1us}\n",
-           "m.yaml:11:18: median: \"-3us\" is not a duration");
-    refuse(HEAD JOB "  step: {median: 3, low: 2us, high: 4us}\n",
-           "median: \"3\" is not a duration");
-    refuse(HEAD JOB "  step: {median: 99999999h, low: 2us, high: 4us}\n", "too large");
-    refuse(HEAD JOB "  copy: {}\n", "m.yaml:11:9: \"copy\": expected a list, found a mapping");
-    refuse(HEAD JOB "  copy: [{bytes: 0, own: " TIME "}]\n",
-           "m.yaml:11:18: \"bytes\": expected more than 0, found 0");
-    refuse(HEAD JOB "  copy: [{bytes: 1KiB, own: " TIME "}]\n", "\"1us\" is not a bandwidth");
-    refuse(HEAD JOB "  copy: [{bytes: 1KiB, own: {median: 1B/s, low: 0B/s, high: 1B/s}}]\n",
-           "\"own\": expected more than 0, found 0B/s");
-    refuse(HEAD JOB "  reduce: [{bytes: 2, own: {median: 1B/s, low: 1B/s, high: 1B/s}},\n"
-                    "           {bytes: 2, own: {median: 1B/s, low: 1B/s, high: 1B/s}}]\n",
-           "m.yaml:12:20: \"bytes\": expected a larger size than the one before, found 2");
-    refuse(HEAD JOB "  operations: [{key: 12, name: a, rows: 1, flops: 0, bytes: 0, solo: " TIME
+    machine_refused(HEAD "  - 3\n",
+                    "m.yaml:6:3: \"calibration\": expected a mapping, found a list");
+    machine_refused(HEAD JOB "  stepp: " TIME "\n",
+                    "m.yaml:11:3: unknown key \"stepp\" (did you mean step?)");
+    machine_refused(HEAD "  model: net\n", "the key \"device\" is missing here");
+    machine_refused(HEAD JOB "  step: 3us\n", "\"step\": expected a mapping, found \"3us\"");
+    machine_refused(HEAD JOB "  step: {median: 3us, low: 1us}\n",
+                    "m.yaml:11:9: the key \"high\" is missing");
+    machine_refused(HEAD JOB "  step: {median: 3us, low: 4us, high: 5us}\n",
+                    "m.yaml:11:9: \"step\": expected low <= median <= high, found 4us, 3us, 5us");
+    machine_refused(HEAD JOB "  step: {median: 3us, low: 2us, high: 1us}\n", "found 2us, 3us, 1us");
+    machine_refused(HEAD JOB "  step: {median: -3us, low: 2us, high: 1us}\n",
+                    "m.yaml:11:18: median: \"-3us\" is not a duration");
+    machine_refused(HEAD JOB "  step: {median: 3, low: 2us, high: 4us}\n",
+                    "median: \"3\" is not a duration");
+    machine_refused(HEAD JOB "  step: {median: 99999999h, low: 2us, high: 4us}\n", "too large");
+    machine_refused(HEAD JOB "  copy: {}\n",
+                    "m.yaml:11:9: \"copy\": expected a list, found a mapping");
+    machine_refused(HEAD JOB "  copy: [{bytes: 0, own: " TIME "}]\n",
+                    "m.yaml:11:18: \"bytes\": expected more than 0, found 0");
+    machine_refused(HEAD JOB "  copy: [{bytes: 1KiB, own: " TIME "}]\n",
+                    "\"1us\" is not a bandwidth");
+    machine_refused(HEAD JOB
+                    "  copy: [{bytes: 1KiB, own: {median: 1B/s, low: 0B/s, high: 1B/s}}]\n",
+                    "\"own\": expected more than 0, found 0B/s");
+    machine_refused(HEAD JOB "  reduce: [{bytes: 2, own: {median: 1B/s, low: 1B/s, high: 1B/s}},\n"
+                             "           {bytes: 2, own: {median: 1B/s, low: 1B/s, high: 1B/s}}]\n",
+                    "m.yaml:12:20: \"bytes\": expected a larger size than the one before, found 2");
+    machine_refused(HEAD JOB
+                    "  operations: [{key: 12, name: a, rows: 1, flops: 0, bytes: 0, solo: " TIME
                     "}]\n",
-           "\"key\": expected 16 hexadecimal digits, found \"12\"");
-    refuse(HEAD JOB "  operations: [{key: 000000000000000g, name: a, rows: 1, flops: 0, bytes: 0,"
+                    "\"key\": expected 16 hexadecimal digits, found \"12\"");
+    machine_refused(HEAD JOB
+                    "  operations: [{key: 000000000000000g, name: a, rows: 1, flops: 0, bytes: 0,"
                     " solo: " TIME "}]\n",
-           "expected 16 hexadecimal digits");
-    refuse(HEAD JOB "  operations: [{" OPERATION "}]\n", "the key \"solo\" is missing here");
-    refuse(HEAD JOB "  operations: [{" OPERATION ", solo: " TIME "}, {" OPERATION ", solo: " TIME
-                    "}]\n",
-           "\"key\": 0000000000000001 occurs twice");
-    refuse(HEAD JOB "  operations:\n    - {key: 0000000000000001, name: a, rows: 0, flops: 0, "
+                    "expected 16 hexadecimal digits");
+    machine_refused(HEAD JOB "  operations: [{" OPERATION "}]\n",
+                    "the key \"solo\" is missing here");
+    machine_refused(HEAD JOB "  operations: [{" OPERATION ", solo: " TIME "}, {" OPERATION
+                             ", solo: " TIME "}]\n",
+                    "\"key\": 0000000000000001 occurs twice");
+    machine_refused(HEAD JOB
+                    "  operations:\n    - {key: 0000000000000001, name: a, rows: 0, flops: 0, "
                     "bytes: 0, solo: " TIME "}\n",
-           "\"rows\": expected a whole number of at least 1, found \"0\"");
-    refuse(HEAD JOB "  operations:\n    - {key: 0000000000000001, name: a, rows: 1, flops: -1, "
+                    "\"rows\": expected a whole number of at least 1, found \"0\"");
+    machine_refused(HEAD JOB
+                    "  operations:\n    - {key: 0000000000000001, name: a, rows: 1, flops: -1, "
                     "bytes: 0, solo: " TIME "}\n",
-           "\"flops\": expected a whole number of at least 0, found \"-1\"");
-    refuse(HEAD JOB "  quick: 1\n", "\"quick\": expected true or false, found \"1\"");
+                    "\"flops\": expected a whole number of at least 0, found \"-1\"");
+    machine_refused(HEAD JOB "  quick: 1\n", "\"quick\": expected true or false, found \"1\"");
 }
 END_TEST
 

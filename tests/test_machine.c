@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/testing.h"
+#include "tests/machine_case.h"
 
 START_TEST(every_built_in_machine_reads_and_writes_back_equal) {
     const char *const names[] = {"dgx-a100", "dgx-h100", "dgx-v100", "laptop"};
@@ -51,34 +51,24 @@ START_TEST(figures_have_their_units) {
 }
 END_TEST
 
-static void refuse(const char *text, const char *message) {
-    Arena a = {0};
-    Machine m;
-    char path[128];
-    snprintf(path, sizeof path, "%s/m.yaml", test_directory());
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-    ck_assert_fails(machine_read(&m, &a, path), ERR_FORMAT, message);
-    arena_finish(&a);
-}
-
 #define DEVICE "device: {name: d, flops: {f32: 1T}, memory: 1GB, memory_bandwidth: 1GB/s}\n"
 
 START_TEST(what_is_wrong_is_named_with_its_place) {
-    refuse("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE,
-           "m.yaml:1:9: expected \"machine 1\", found \"machine 2\"");
-    refuse("tandem: machine 1\nname: x\ndevises: 1\n" DEVICE, "devises");
-    refuse("tandem: machine 1\nname: x\ndevices: 2\n" DEVICE, "2 devices a node need a link");
-    refuse("tandem: machine 1\nname: x\nnodes: 2\ndevices: 1\n" DEVICE, "2 nodes need a rail");
-    refuse("tandem: machine 1\nname: x\n" DEVICE,
-           "expected a host, or the number of devices of a node, found neither");
-    refuse("tandem: machine 1\nname: x\ndevices: -1\n" DEVICE, "m.yaml:3:10");
-    refuse(
+    machine_refused("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE,
+                    "m.yaml:1:9: expected \"machine 1\", found \"machine 2\"");
+    machine_refused("tandem: machine 1\nname: x\ndevises: 1\n" DEVICE, "devises");
+    machine_refused("tandem: machine 1\nname: x\ndevices: 2\n" DEVICE,
+                    "2 devices a node need a link");
+    machine_refused("tandem: machine 1\nname: x\nnodes: 2\ndevices: 1\n" DEVICE,
+                    "2 nodes need a rail");
+    machine_refused("tandem: machine 1\nname: x\n" DEVICE,
+                    "expected a host, or the number of devices of a node, found neither");
+    machine_refused("tandem: machine 1\nname: x\ndevices: -1\n" DEVICE, "m.yaml:3:10");
+    machine_refused(
         "tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10Gb/s, latency: 1us}\n" DEVICE,
         "m.yaml:4:19");
-    refuse("tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10GB/s}\n" DEVICE, "latency");
+    machine_refused("tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10GB/s}\n" DEVICE,
+                    "latency");
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/file.h"
 #include "tests/report_sample.h"
+#include "tests/report_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,20 +169,11 @@ START_TEST(a_json_report_is_read_back_bit_for_bit) {
 }
 END_TEST
 
-static char *written(Arena *a, const Report *r, const char *name) {
-    char path[128], *text;
-    size_t length;
-    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
-    ck_assert_ok(report_write(r, path));
-    ck_assert_ok(file_read(&text, &length, a, path));
-    return text;
-}
-
 START_TEST(a_json_report_has_its_members_in_order_and_their_types) {
     Arena a = {0};
     Report r;
     make(&r, &a);
-    const char *text = written(&a, &r, "r.json"), *at = text;
+    const char *text = report_text(&a, &r, "r.json"), *at = text;
     // clang-format off
     const char *const parts[] = {
         "\"schema\": \"tandem.report.v1\"", "\"kind\": \"train\"", "\"model\": \"net\"",
@@ -211,7 +203,7 @@ START_TEST(documents_show_the_same_facts) {
     Arena a = {0};
     Report r;
     make(&r, &a);
-    const char *md = written(&a, &r, "r.md"), *html = written(&a, &r, "r.html");
+    const char *md = report_text(&a, &r, "r.md"), *html = report_text(&a, &r, "r.html");
     ck_assert_ptr_nonnull(strstr(md, "# Training net on 2 ranks\n"));
     ck_assert_ptr_nonnull(strstr(md, "| step, ms | 5.0000 | 3.4000 | 5.8000 | 4.6667 |"));
     ck_assert_ptr_nonnull(strstr(md, "| compute | 2.0000 | 42.86 % |"));  // 2 of 14/3
@@ -239,7 +231,7 @@ START_TEST(a_report_of_nothing_is_written_in_every_format) {
     r.run = (RunInfo){
         .kind = "sim", .model = "m", .device = "d", .comm = "c", .dtype = "f32", .ranks = 1};
     const char *const names[] = {"r.json", "r.md", "r.html"};
-    for (int i = 0; i < 3; i++) ck_assert_ptr_null(strstr(written(&a, &r, names[i]), "nan"));
+    for (int i = 0; i < 3; i++) ck_assert_ptr_null(strstr(report_text(&a, &r, names[i]), "nan"));
     timeline_destroy(&t);
     arena_finish(&a);
 }
@@ -255,7 +247,7 @@ START_TEST(a_long_loss_curve_keeps_its_extremes_and_breaks_at_what_is_not_finite
     loss[10050] = (double)NAN;  // column 100
     r.loss = loss;
     r.loss_count = 28000;
-    const char *html = written(&a, &r, "r.html");
+    const char *html = report_text(&a, &r, "r.html");
     // The axis is 0 to 8, upper edge at y = 10, lower at 210: 8 is y 10, 1 is y 185, 1.07 is y
     // 183.25.
     ck_assert_ptr_nonnull(strstr(html, "M61.0 185.0V10.0M"));
@@ -322,7 +314,7 @@ START_TEST(a_damaged_report_is_refused_with_the_place) {
     Arena a = {0};
     Report r;
     make(&r, &a);
-    const char *good = written(&a, &r, "r.json");
+    const char *good = report_text(&a, &r, "r.json");
     char path[128];
     snprintf(path, sizeof path, "%s/bad.json", test_directory());
     static const struct {

@@ -3,6 +3,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/record/report.h"
+#include "tests/report_text.h"
 #include "tests/testing.h"
 
 #include <stdio.h>
@@ -180,15 +181,6 @@ START_TEST(quantiles_of_many_steps_are_those_of_the_sorted_durations) {
 }
 END_TEST
 
-static char *written(Arena *a, const Report *r, const char *name) {
-    char path[128], *text;
-    size_t length;
-    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
-    ck_assert_ok(report_write(r, path));
-    ck_assert_ok(file_read(&text, &length, a, path));
-    return text;
-}
-
 START_TEST(operations_are_read_back) {
     Arena a = {0};
     Report r, back;
@@ -228,7 +220,7 @@ START_TEST(damaged_operations_are_refused_with_the_place) {
     Report r;
     char path[128];
     make(&r, &a);
-    const char *good = written(&a, &r, "r.json");
+    const char *good = report_text(&a, &r, "r.json");
     snprintf(path, sizeof path, "%s/bad.json", test_directory());
     static const struct {
         const char *from, *to, *message;
@@ -269,7 +261,7 @@ START_TEST(documents_show_the_ten_longest_operations_longest_first) {
                                    .duration_ms.median = ms[i]};
     r.operations = many;
     r.operation_count = 12;
-    const char *at = written(&a, &r, "r.md");
+    const char *at = report_text(&a, &r, "r.md");
     static const char *const order[] = {"e", "b", "c", "j", "i", "h", "f", "g", "a", "l"};
     for (int i = 0; i < 10; i++) {
         char row[16];
@@ -280,7 +272,7 @@ START_TEST(documents_show_the_ten_longest_operations_longest_first) {
     ck_assert_ptr_null(strstr(at, "\n| k |"));
     ck_assert_ptr_nonnull(strstr(at, "\n10 of 12 operations"));
     make(&r, &a);
-    at = written(&a, &r, "r.html");
+    at = report_text(&a, &r, "r.html");
     ck_assert_ptr_nonnull(strstr(at, "<td>fc</td><td>forward</td><td>compute</td><td>25.00</td>"));
     ck_assert_ptr_nonnull(strstr(at, "<td>fc /0.1</td>"));
     ck_assert_ptr_nonnull(strstr(at, "<p>2 of 3 operations"));  // the third was never executed

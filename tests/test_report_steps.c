@@ -2,6 +2,7 @@
 // What a report says of single steps: when each ended and how many samples it had seen.
 #include "core/base/file.h"
 #include "core/record/report.h"
+#include "tests/report_text.h"
 #include "tests/testing.h"
 
 #include <stdio.h>
@@ -45,11 +46,7 @@ static const char *path_of(const char *name) {
 
 // The report as a file, its first `from` changed to `to`, read back.
 static Status reread(Report *back, Arena *a, const Report *r, const char *from, const char *to) {
-    char path[128], *text;
-    size_t length;
-    strcpy(path, path_of("r.json"));
-    ck_assert_ok(report_write(r, path));
-    ck_assert_ok(file_read(&text, &length, a, path));
+    const char *text = report_text(a, r, "r.json"), *path = path_of("r.json");
     const char *at = strstr(text, from);
     ck_assert_msg(at != NULL, "no %s in\n%s", from, text);
     FILE *f = fopen(path, "w");

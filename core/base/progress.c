@@ -2,9 +2,9 @@
 #include "core/base/progress.h"
 
 #include "core/base/terminal.h"
+#include "core/base/text.h"
 #include "core/base/units.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 enum { LINE = 512 };
@@ -32,22 +32,13 @@ static void print_time(char out[32], int64_t seconds) {
         snprintf(out, 32, "%lld:%02lld", s / 60, s % 60);
 }
 
-static void append(char line[LINE], const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void append(char line[LINE], const char *fmt, ...) {
-    size_t used = strlen(line);
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line + used, LINE - used, fmt, args);
-    va_end(args);
-}
-
 // Short, so that with counts, rate, time left and a loss a line fits 80 columns.
 static void append_bar(char line[LINE], const Progress *p, int64_t done) {
     enum { CELLS = 6 };
     static const char full[] = "######", empty[] = "------";
     int cells = (int)((double)CELLS * (double)done / (double)p->total);
     cells = cells < 0 ? 0 : cells > CELLS ? CELLS : cells;
-    append(line, " [%.*s%.*s]", cells, full, CELLS - cells, empty);
+    text_append(line, LINE, " [%.*s%.*s]", cells, full, CELLS - cells, empty);
 }
 
 // What was measured so far; before that, what is expected.
@@ -63,18 +54,20 @@ static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t
     char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];
     double per_s = items_per_s(p, done, now_ns);
     line[0] = '\0';
-    append(line, "%s", p->label);
+    text_append(line, LINE, "%s", p->label);
     if (p->total && bar) append_bar(line, p, done);
-    if (p->total) append(line, " %3d %% ·", (int)(100.0 * (double)done / (double)p->total));
-    append(line, " %s", units_print_count(count, done));
-    if (p->total) append(line, "/%s", units_print_count(total, p->total));
-    append(line, " %s", p->unit);
-    if (per_s >= 1 && done > 0) append(line, " · %s/s", units_print_count(rate, (int64_t)per_s));
+    if (p->total)
+        text_append(line, LINE, " %3d %% ·", (int)(100.0 * (double)done / (double)p->total));
+    text_append(line, LINE, " %s", units_print_count(count, done));
+    if (p->total) text_append(line, LINE, "/%s", units_print_count(total, p->total));
+    text_append(line, LINE, " %s", p->unit);
+    if (per_s >= 1 && done > 0)
+        text_append(line, LINE, " · %s/s", units_print_count(rate, (int64_t)per_s));
     if (per_s > 0 && done < p->total) {
         print_time(left, (int64_t)((double)(p->total - done) / per_s + 0.5));
-        append(line, " · %s left", left);
+        text_append(line, LINE, " · %s left", left);
     }
-    if (*note) append(line, " · %s", note);
+    if (*note) text_append(line, LINE, " · %s", note);
 }
 
 // Cut after `width` characters: a line that wraps could not be rewritten.

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Text put together piece by piece, in a buffer of fixed size.
+#ifndef CORE_BASE_TEXT_H
+#define CORE_BASE_TEXT_H
+
+#include <stddef.h>
+
+#include "core/base/status.h"
+
+// Add to the string in text[size]; what does not fit is left out, and the end stays terminated.
+void text_append(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+#endif
