@@ -1,28 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "sim/simulate.h"
-
-#include "core/plan/lower.h"
+#include "tests/simulate_case.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "tests/plan_maker.h"
-
-enum { RANKS_MOST = 4 };
-
-// Ranks that all execute one plan, with costs given by hand.
-typedef struct {
-    Program p;
-    Plan *plan;
-    Arena arena;
-    Costs costs[RANKS_MOST];
-    const Costs *cost_of[RANKS_MOST];
-    Timeline lines[RANKS_MOST], *line_of[RANKS_MOST];
-    HostModel host;
-    int ranks;
-} Setup;
-
-static const DeviceTraits plain = {.name = "plain"};
 
 static void setup(Setup *s, int ranks, int cores) {
     memset(s, 0, sizeof *s);
@@ -34,32 +14,9 @@ static void setup(Setup *s, int ranks, int cores) {
     make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
 }
 
-static void prepare(Setup *s) {
-    ck_assert_ok(plan_derive_deps(&s->p, s->plan));
-    ck_assert_ok(program_lower(&s->p, &plain));
-    for (int r = 0; r < s->ranks; r++) {
-        ck_assert_ok(costs_init(&s->costs[r], &s->arena, &s->p));
-        ck_assert_ok(timeline_create(&s->lines[r], r, 4, 64));
-        s->cost_of[r] = &s->costs[r];
-        s->line_of[r] = &s->lines[r];
-    }
-}
-
-static void cost(Setup *s, int rank, int op, int64_t ps) {
-    s->costs[rank].ops[0][op] = (OpCost){ps, SOURCE_REPLAYED, true};
-}
-
 static Status simulate(Setup *s) {
     const SimulateOptions o = {.program = &s->p, .costs = s->cost_of, .ranks = s->ranks};
     return simulate_host(s->line_of, &o, &s->host);
-}
-
-static int64_t end_of(const Setup *s, int rank) { return s->lines[rank].steps[0].end_ps; }
-
-static void finish(Setup *s) {
-    for (int r = 0; r < s->ranks; r++) timeline_destroy(&s->lines[r]);
-    program_finish(&s->p);
-    arena_finish(&s->arena);
 }
 
 START_TEST(operations_of_one_rank_follow_each_other) {

@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Ranks with devices of their own: by hand, to the picosecond. Links carry 1 byte a nanosecond and
 // have 10 ps a hop, so that a message of b bytes within a node takes 1000 b + 20 ps.
-#include "sim/simulate.h"
+#include "tests/simulate_case.h"
 
-#include "core/plan/lower.h"
-#include "tests/plan_maker.h"
-
-enum { RANKS_MOST = 8 };
-
-typedef struct {
-    Program p;
-    Plan *plan;
-    Arena arena;
-    Costs costs[RANKS_MOST];
-    const Costs *cost_of[RANKS_MOST];
-    Timeline lines[RANKS_MOST], *line_of[RANKS_MOST];
-    TopologyOptions topology;
-    int ranks, steps;
-} Setup;
-
-static const DeviceTraits plain = {.name = "plain"};
+#include <string.h>
 
 static void setup(Setup *s, int ranks) {
     memset(s, 0, sizeof *s);
@@ -34,20 +18,9 @@ static void setup(Setup *s, int ranks) {
     make_tensor(&s->p, "h", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(16), DTYPE_F32);
 }
 
-static void prepare(Setup *s) {
-    ck_assert_ok(plan_derive_deps(&s->p, s->plan));
-    ck_assert_ok(program_lower(&s->p, &plain));
-    for (int r = 0; r < s->ranks; r++) {
-        ck_assert_ok(costs_init(&s->costs[r], &s->arena, &s->p));
-        costs_of_network(&s->costs[r]);
-        ck_assert_ok(timeline_create(&s->lines[r], r, 8, 256));
-        s->cost_of[r] = &s->costs[r];
-        s->line_of[r] = &s->lines[r];
-    }
-}
-
-static void cost(Setup *s, int rank, int op, int64_t ps) {
-    s->costs[rank].ops[0][op] = (OpCost){ps, SOURCE_ROOFLINE, true};
+static void prepare_devices(Setup *s) {
+    prepare(s);
+    for (int r = 0; r < s->ranks; r++) costs_of_network(&s->costs[r]);
 }
 
 static Status simulate(Setup *s) {
@@ -56,21 +29,11 @@ static Status simulate(Setup *s) {
     return simulate_devices(s->line_of, &o, &s->topology);
 }
 
-static int64_t end_of(const Setup *s, int rank) {
-    return s->lines[rank].steps[s->lines[rank].step_count - 1].end_ps;
-}
-
 static const Span *span_of(const Setup *s, int rank, int op) {
     for (int i = 0; i < s->lines[rank].span_count; i++)
         if (s->lines[rank].spans[i].op == op) return &s->lines[rank].spans[i];
     ck_abort_msg("rank %d has no span of operation %d", rank, op);
     return NULL;
-}
-
-static void finish(Setup *s) {
-    for (int r = 0; r < s->ranks; r++) timeline_destroy(&s->lines[r]);
-    program_finish(&s->p);
-    arena_finish(&s->arena);
 }
 
 static void make_reduced(Setup *s, Algorithm algorithm) {
@@ -89,7 +52,7 @@ static int64_t all_reduce_of(int ranks, Algorithm algorithm) {
     Setup s;
     setup(&s, ranks);
     make_reduced(&s, algorithm);
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < ranks; r++) cost(&s, r, 0, 500);
     ck_assert_ok(simulate(&s));
     const Span *span = span_of(&s, 0, 1);
@@ -120,7 +83,7 @@ START_TEST(communication_and_computation_overlap) {
         setup(&s, 4);
         make_reduced(&s, ALGORITHM_RING);
         make_op(&s.p, s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
-        prepare(&s);
+        prepare_devices(&s);
         for (int r = 0; r < 4; r++) cost(&s, r, 0, 500), cost(&s, r, 2, more);
         ck_assert_ok(simulate(&s));
         ck_assert_int_eq(span_of(&s, 0, 2)->start_ps, 500);
@@ -135,7 +98,7 @@ START_TEST(waiting_ends_when_the_last_member_arrives) {
     Setup s;
     setup(&s, 2);
     make_reduced(&s, ALGORITHM_RING);
-    prepare(&s);
+    prepare_devices(&s);
     cost(&s, 0, 0, 2000);
     cost(&s, 1, 0, 3000);
     ck_assert_ok(simulate(&s));
@@ -155,7 +118,7 @@ START_TEST(a_ring_over_nodes_is_paced_by_the_rails) {
     s.topology.nodes = s.topology.devices_per_node = 2;
     s.topology.rail = (LinkModel){.bytes_per_s = 500000000, .latency_ps = 100};
     make_reduced(&s, ALGORITHM_RING);
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < 4; r++) cost(&s, r, 0, 0);
     ck_assert_ok(simulate(&s));
     ck_assert_int_eq(end_of(&s, 0), 6 * (200 + 32000));
@@ -175,7 +138,7 @@ START_TEST(a_message_leaves_when_both_ends_have_come) {
             "g");
     make_op(&s.p, s.plan, (OpSpec){.name = "take", .kind = KIND_RECEIVE, .lane = 3, .peer = -1},
             "h", "");
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < 3; r++) cost(&s, r, 0, 1000 * (r + 1));
     ck_assert_ok(simulate(&s));
     for (int r = 0; r < 3; r++) {  // the receives are there from the beginning
@@ -192,7 +155,7 @@ START_TEST(without_a_network_communication_takes_what_was_recorded) {
     Setup s;
     setup(&s, 2);
     make_reduced(&s, ALGORITHM_RING);
-    prepare(&s);
+    prepare_devices(&s);
     cost(&s, 0, 0, 2000), cost(&s, 0, 1, 100);
     cost(&s, 1, 0, 3000), cost(&s, 1, 1, 150);
     const SimulateOptions o = {.program = &s.p, .costs = s.cost_of, .ranks = 2};
@@ -209,7 +172,7 @@ START_TEST(steps_follow_each_other_and_take_the_same) {
     setup(&s, 4);
     s.steps = 3;
     make_reduced(&s, ALGORITHM_RING);
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < 4; r++) cost(&s, r, 0, 500);
     ck_assert_ok(simulate(&s));
     ck_assert_int_eq(s.lines[2].step_count, 3);
@@ -229,7 +192,7 @@ START_TEST(a_deadlock_says_who_waits_for_whom) {
     make_op(&s.p, s.plan, (OpSpec){.name = "give", .kind = KIND_SEND, .lane = 2, .peer = 1}, "",
             "w");
     make_op(&s.p, s.plan, (OpSpec){.name = "later", .kind = KIND_FOLD}, "g", "w");
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < 2; r++) cost(&s, r, 1, 10);
     ck_assert_ok(plan_add_dep(s.plan, 1, 0, DEP_ORDER, 0));
     ck_assert_fails(simulate(&s), ERR_FAILED,
@@ -245,7 +208,7 @@ START_TEST(too_few_devices_are_an_error) {
     setup(&s, 4);
     s.topology.devices_per_node = 3;
     make_reduced(&s, ALGORITHM_RING);
-    prepare(&s);
+    prepare_devices(&s);
     for (int r = 0; r < 4; r++) cost(&s, r, 0, 1);
     ck_assert_fails(simulate(&s), ERR_USAGE, "4 ranks need a device each, and the machine has 3");
     finish(&s);
