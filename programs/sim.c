@@ -202,8 +202,10 @@ static Status print_plan(const Sim *s) {
     return status;
 }
 
+static bool keeps(const Sim *s) { return strcmp(s->o->predictions, "none") != 0; }
+
 static Status keep(const Sim *s, const Prediction *p) {
-    if (!strcmp(s->o->predictions, "none")) return OK;
+    if (!keeps(s)) return OK;
     return ledger_append(s->o->predictions, p, s->machine.name, s->argc, s->argv);
 }
 
@@ -235,7 +237,7 @@ static Status compare_all(const Sim *s, const Prediction *rows, int count) {
             FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them",
                  s->measured[i].run.ranks);
         TRY(compare_reports(&c[i], s->arena, &s->measured[i], &p->report));
-        if (!p->replay) TRY(ledger_find(made[i], s->o->predictions, p->inputs));
+        if (!p->replay && keeps(s)) TRY(ledger_find(made[i], s->o->predictions, p->inputs));
     }
     if (!s->measured_count || s->o->json || s->o->csv || s->o->plain) return OK;
     return print_comparisons(c, (const char(*)[CLOCK_TEXT])made, s->measured_count, s->o, s->arena);
@@ -288,16 +290,13 @@ static const int *sizes_known(const Sim *s, int *count) {
     return &s->recording.ranks;
 }
 
-static ReportList list_reports(const Sim *s, const Prediction *rows, int count) {
+// Of the predictions, or of the measured reports.
+static Status list_reports(ReportList *out, const Sim *s, const Prediction *rows, int count) {
     const Report **list = ARENA_NEW(s->arena, const Report *, count + 1);
-    for (int i = 0; list && i < count; i++) list[i] = &rows[i].report;
-    return (ReportList){list, list ? count : 0};
-}
-
-static ReportList list_measured(const Sim *s) {
-    const Report **list = ARENA_NEW(s->arena, const Report *, s->measured_count + 1);
-    for (int i = 0; list && i < s->measured_count; i++) list[i] = &s->measured[i];
-    return (ReportList){list, list ? s->measured_count : 0};
+    if (!list) FAIL(ERR_MEMORY, "out of memory for a list of %d reports", count);
+    for (int i = 0; i < count; i++) list[i] = rows ? &rows[i].report : &s->measured[i];
+    *out = (ReportList){list, count};
+    return OK;
 }
 
 static Status draw(const Sim *s, const Prediction *rows, int count) {
@@ -305,8 +304,6 @@ static Status draw(const Sim *s, const Prediction *rows, int count) {
     if (!o->plot && !o->preview) return OK;
     bool host = !s->replay && !s->setting.devices;
     FigureOptions f = {.directory = o->plot,
-                       .measured = list_measured(s),
-                       .simulated = list_reports(s, rows, count),
                        .platform = s->replay ? NULL : s->machine.name,
                        .oversubscribed_from = host ? s->machine.host.cores : 0,
                        .argv = s->argv,
@@ -316,6 +313,8 @@ static Status draw(const Sim *s, const Prediction *rows, int count) {
                        .preview_width = terminal_width(stdout),
                        .preview_color = terminal_color(stdout, (TerminalColor)o->color)};
     f.known_ranks = sizes_known(s, &f.known_count);
+    TRY(list_reports(&f.measured, s, NULL, s->measured_count));
+    TRY(list_reports(&f.simulated, s, rows, count));
     FigureNotes notes = {0};
     Status status = figures_scaling(&f, &notes);
     f.preview = NULL;

@@ -22,9 +22,9 @@ static json_t *make_line(const Prediction *p, const char *platform, int argc,
     json_t *words = json_array();
     int failed = !words;
     for (int i = 0; i < argc && !failed; i++)
-        failed |= json_array_append_new(words, json_string(argv[i]));
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:o}", "schema",
-                             SCHEMA, "made", made, "inputs", inputs, "model", run->model,
+        failed |= json_array_append_new(words, json_text(argv[i]));
+    json_t *line = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:I, s:f, s:f, s:o}", "schema",
+                             SCHEMA, "made", made, "inputs", inputs, "model", json_text(run->model),
                              "platform", platform, "device", run->device, "ranks", run->ranks,
                              "batch", (json_int_t)run->batch, "step_ms", p->step_ms,
                              "samples_per_s", (double)run->batch / p->step_ms * 1e3, "argv", words);
@@ -90,13 +90,17 @@ Status ledger_find(char made[CLOCK_TEXT], const char *path, uint64_t inputs) {
     made[0] = '\0';
     snprintf(wanted, sizeof wanted, "%016" PRIx64, inputs);
     FILE *f = fopen(path, "r");
-    if (!f) return OK;
+    if (!f && errno == ENOENT) return OK;
+    if (!f) FAIL(ERR_IO, "%s: %s; where the predictions are kept", path, strerror(errno));
     Status s = OK;
     for (int line = 1; s == OK && getline(&text, &size, f) > 0; line++) {
         snprintf(place, sizeof place, "%s:%d", path, line);
         if (strspn(text, " \t\n") < strlen(text)) s = read_line(made, text, place, wanted);
     }
+    int error = ferror(f) ? errno : 0;
     free(text);
     fclose(f);
-    return s;
+    TRY(s);
+    if (error) FAIL(ERR_IO, "%s: %s; where the predictions are kept", path, strerror(error));
+    return OK;
 }

@@ -12,7 +12,8 @@ Status ledger_append(const char *path, const Prediction *p, const char *platform
                      const char *const argv[]) MUST_USE;
 
 // When a prediction of these inputs first stood in the file, UTC in ISO 8601 as CLOCK_TEXT holds
-// it; empty when it does not, or when there is no file. ERR_FORMAT for a line that is none.
+// it; empty when it does not, or when there is no file. ERR_FORMAT for a line that is none, ERR_IO
+// when it cannot be read.
 Status ledger_find(char made[CLOCK_TEXT], const char *path, uint64_t inputs) MUST_USE;
 
 #endif

@@ -75,6 +75,19 @@ START_TEST(a_line_that_is_no_prediction_is_named) {
 }
 END_TEST
 
+START_TEST(words_that_are_not_utf8_are_kept_without_them) {
+    char made[CLOCK_TEXT];
+    static const char *const argv[] = {"sim", "--trace", "caf\xe9"};
+    Prediction p = prediction(5);
+    p.report.run.model = "caf\xe9.model";
+    make_path();
+    ck_assert_ok(ledger_append(path, &p, "dgx-a100", 3, argv));
+    ck_assert_ok(ledger_find(made, path, 5));
+    ck_assert_str_ne(made, "");
+    unlink(path);
+}
+END_TEST
+
 START_TEST(no_file_holds_nothing_and_no_place_is_an_error) {
     char made[CLOCK_TEXT] = "x";
     Prediction p = prediction(1);
@@ -82,8 +95,10 @@ START_TEST(no_file_holds_nothing_and_no_place_is_an_error) {
     ck_assert_str_eq(made, "");
     ck_assert_fails(ledger_append("/nowhere/predictions.jsonl", &p, "x", 3, p.report.run.argv),
                     ERR_IO, "give --predictions FILE or none");
+    ck_assert_fails(ledger_find(made, "/", 1), ERR_IO, "/: Is a directory");
 }
 END_TEST
 
 SUITE("ledger", what_is_appended_is_found_by_its_inputs, of_equal_predictions_the_first_counts,
-      a_line_that_is_no_prediction_is_named, no_file_holds_nothing_and_no_place_is_an_error)
+      words_that_are_not_utf8_are_kept_without_them, a_line_that_is_no_prediction_is_named,
+      no_file_holds_nothing_and_no_place_is_an_error)

@@ -79,12 +79,15 @@ static Status summarise(SizePoint *p) {
     const Spread *only = &p->reports[0]->samples_per_s;
     double *rates = ARENA_NEW(&scratch, double, p->repeats);
     double *steps = ARENA_NEW(&scratch, double, p->repeats);
-    Status s = OK;
-    if (!rates || !steps) FAIL(ERR_MEMORY, "no memory for %d reports", p->repeats);
+    if (!rates || !steps) {
+        arena_finish(&scratch);
+        FAIL(ERR_MEMORY, "no memory for %d reports", p->repeats);
+    }
     for (int i = 0; i < p->repeats; i++) {
         rates[i] = p->reports[i]->samples_per_s.median;
         steps[i] = p->reports[i]->step_ms.median;
     }
+    Status s = OK;
     p->rate = spread_of(rates, p->repeats).median;
     p->step_ms = spread_of(steps, p->repeats).median;
     p->low = p->repeats == 1 ? only->p10 : rates[0];
