@@ -20,8 +20,7 @@ static bool is_communication(const Program *p, const Op *op) {
     return kind_class((Kind)p->works[op->work].kind) == CLASS_COMMUNICATION;
 }
 
-// Every recorded execution of a plan but the first, unless that is the only one.
-static int collect_steps(const Timeline *t, int plan, int *steps) {
+int costs_steps(const Timeline *t, int plan, int *steps) {
     int count = 0, first = NONE;
     for (int i = 0; i < t->step_count; i++) {
         if (t->steps[i].plan != plan || !t->steps[i].complete) continue;
@@ -101,7 +100,7 @@ Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) {
     }
     int64_t longest = 0;
     for (int k = 0; k < c->program->plan_count; k++) {
-        Samples s = {t, steps, collect_steps(t, k, steps), values};
+        Samples s = {t, steps, costs_steps(t, k, steps), values};
         take_plan(c, &s, k, cpu_time);
         int ops = c->program->plans[k].op_count;
         if (s.step_count > longest &&

@@ -25,13 +25,16 @@ typedef struct {
 
 Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;
 
-// From a recorded timeline of the same program: the median of each operation over the recorded
-// executions of its plan but the first (the warm-up, unless it is the only one). Computations and
-// host work: their duration, or with `cpu_time` (ranks shared cores) the CPU time of the thread;
-// communication: the CPU time of the rank's share, or on a device what it takes from the last
-// arrival. Start times are not read, but for how long a
-// step takes until its first span begins (turn_ps) and what of it lies outside all spans
-// otherwise, per operation (dispatch_ps), in the median step.
+// The recorded steps that count for a plan: its complete executions but the first (the warm-up,
+// unless it is the only one). Their rows go to `steps`, room for all of the timeline; how many.
+int costs_steps(const Timeline *t, int plan, int *steps);
+
+// From a recorded timeline of the same program: the median of each operation over costs_steps().
+// Computations and host work: their duration, or with `cpu_time` (ranks shared cores) the CPU time
+// of the thread; communication: the CPU time of the rank's share, or on a device what it takes from
+// the last arrival. Start times are not read, but for how long a step takes until its first span
+// begins (turn_ps) and what of it lies outside all spans otherwise, per operation (dispatch_ps), in
+// the median step.
 Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) MUST_USE;
 
 // For operations still unknown: computations of another program with the same cost key.

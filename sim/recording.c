@@ -5,40 +5,26 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-// Milliseconds of the recorded executions of a plan, the first left out unless it is the only one.
-static int collect_steps(const Timeline *t, int plan, double *ms) {
-    int count = 0, first = 0;
-    for (int i = 0; i < t->step_count; i++) {
-        const StepRecord *s = &t->steps[i];
-        if (s->plan != plan || !s->complete) continue;
-        double took = (double)(s->end_ps - s->start_ps) * 1e-9;
-        if (first++ == 0)
-            ms[0] = took;
-        else
-            ms[count++] = took;
-    }
-    return first == 1 ? 1 : count;
-}
-
-static Status measure_steps(Recording *r) {
+static Status measure_steps(Recording *r, Arena *a) {
     r->step_ms = 0;
     for (int k = 0; k < r->ranks; k++) {
         const Timeline *t = &r->traces[k].timeline;
-        double *ms = malloc(((size_t)t->step_count + 1) * sizeof *ms);
-        if (!ms) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", t->step_count);
-        r->steps = collect_steps(t, r->plan, ms);
-        Spread steps = spread_of(ms, r->steps);
-        free(ms);
+        int *steps = ARENA_NEW(a, int, t->step_count + 1);
+        double *ms = ARENA_NEW(a, double, t->step_count + 1);
+        if (!steps || !ms) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", t->step_count);
+        r->steps = costs_steps(t, r->plan, steps);
         if (!r->steps)
             FAIL(ERR_FORMAT,
                  "the trace of rank %d has no complete training step; record one with --steps 2 "
                  "or more",
                  k);
-        r->step_ms += steps.median / r->ranks;
-        if (k == 0) r->spread = (steps.p90 - steps.p10) / steps.median;
+        for (int i = 0; i < r->steps; i++)
+            ms[i] = (double)(t->steps[steps[i]].end_ps - t->steps[steps[i]].start_ps) * 1e-9;
+        Spread spread = spread_of(ms, r->steps);
+        r->step_ms += spread.median / r->ranks;
+        if (k == 0) r->spread = (spread.p90 - spread.p10) / spread.median;
     }
     return OK;
 }
@@ -76,7 +62,7 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
              program_ranks(&r->traces[0].program), r->ranks);
     TRY(trace_check_one_program(r->traces, r->ranks, path));
     TRY(read_machine(r, a, path));
-    TRY(measure_steps(r));
+    TRY(measure_steps(r, a));
     return read_costs(r, a);
 }
 
