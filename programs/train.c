@@ -4,6 +4,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/terminal.h"
+#include "core/base/text.h"
 #include "core/plan/text.h"
 #include "core/record/report.h"
 #include "programs/ending.h"
@@ -212,10 +213,7 @@ static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
     char command[800] = "", version[VERSION_TEXT];
     Status s = log_open(l, path);
     if (s != OK) FAIL(s, "--log %s", status_message());
-    for (int i = 1; i < argc; i++) {
-        size_t used = strlen(command);
-        snprintf(command + used, sizeof command - used, " %s", argv[i]);
-    }
+    for (int i = 1; i < argc; i++) text_append(command, sizeof command, " %s", argv[i]);
     log_keep(l, LOG_NOTE, "train%s, version %s", command, version_text(version));
     return OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Throughput and efficiency against ranks. Efficiency is samples/s per rank over those of the base,
 // the smallest world size measured (or simulated, when none was measured).
+#include "core/base/text.h"
 #include "viz/figures_internal.h"
 
 #include <math.h>
@@ -96,13 +97,11 @@ static void write_ideal(Figure *f, const Scale *s) {
 
 static void write_ticks(Figure *f, const Scale *s) {
     char text[1024] = "";
-    size_t used = 0;
     const Series *both[] = {&s->measured, &s->simulated};
     for (int m = 0; m < 2; m++)
-        for (int i = 0; i < both[m]->count && used < sizeof text - 16; i++)
+        for (int i = 0; i < both[m]->count && strlen(text) < sizeof text - 16; i++)
             if (m == 0 || !series_at(&s->measured, both[m]->points[i].ranks))
-                used += (size_t)snprintf(text + used, sizeof text - used, used ? ", %d" : "%d",
-                                         both[m]->points[i].ranks);
+                text_append(text, sizeof text, *text ? ", %d" : "%d", both[m]->points[i].ranks);
     figure_set_text(f, "XTICS", "%s", text);
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/option_internal.h"
 #include "core/base/pager.h"
 #include "core/base/terminal.h"
+#include "core/base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -97,12 +98,9 @@ static void print_topics(FILE *f, const OptionTable *t) {
     char text[TEXT] = "more on one option, or on";
     for (int i = 0; i < t->option_count; i++) {
         const Option *o = &t->options[i];
-        size_t used = strlen(text);
-        if (o->kind == OPTION_HEADING && o->name)
-            snprintf(text + used, sizeof text - used, " %s,", o->name);
+        if (o->kind == OPTION_HEADING && o->name) text_append(text, sizeof text, " %s,", o->name);
     }
-    size_t used = strlen(text);
-    snprintf(text + used, sizeof text - used, " examples or status");
+    text_append(text, sizeof text, " examples or status");
     fprintf(f, "  --help TOPIC");
     option_print_wrapped(f, text, 14, HELP_COLUMN);
 }

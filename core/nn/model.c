@@ -3,6 +3,7 @@
 
 #include "core/base/file.h"
 #include "core/base/nearest.h"
+#include "core/base/text.h"
 #include "core/nn/builtin.h"
 #include "core/nn/model_internal.h"
 
@@ -31,8 +32,7 @@ static Status unknown_model(const char *name) {
     char list[256] = "", did_you_mean[64] = "";
     Nearest near = {.word = name};
     for (int i = 0; i < builtin_models_count; i++) {
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", builtin_models[i].name);
+        text_append(list, sizeof list, "%s%s", i ? ", " : "", builtin_models[i].name);
         nearest_offer(&near, builtin_models[i].name);
     }
     if (near.best) snprintf(did_you_mean, sizeof did_you_mean, " (did you mean %s?)", near.best);

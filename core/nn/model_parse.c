@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Model files, line by line: docs/formats.md, "Model files".
 #include "core/base/nearest.h"
+#include "core/base/text.h"
 #include "core/nn/model_internal.h"
 
 #include <ctype.h>
@@ -207,8 +208,7 @@ static Status check_given(const Reader *r) {
             const Parameter *other = &r->parameters[k];
             if (!other->known) continue;
             nearest_offer(&near, other->name);
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", other->name);
+            text_append(list, sizeof list, "%s%s", *list ? ", " : "", other->name);
         }
         FAIL(ERR_USAGE, "%s: no parameter %s%s; it has %s", r->source, p->name,
              suggestion(&near, near_text), *list ? list : "none");

@@ -3,6 +3,7 @@
 // weight(K,C,kernel,kernel) [bias(K)]". A capital letter takes the first size it meets and must
 // meet the same one everywhere; a small word is an attribute. Operands without sizes have one
 // shape.
+#include "core/base/text.h"
 #include "core/plan/check_internal.h"
 
 #include <ctype.h>
@@ -24,10 +25,9 @@ typedef struct {
 } Match;
 
 static void shape_text(const Tensor *t, char *out, size_t size) {
-    size_t used = 0;
-    for (int i = 0; i < t->dims && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "x" : "",
-                                 (long long)t->shape[i]);
+    *out = '\0';
+    for (int i = 0; i < t->dims; i++)
+        text_append(out, size, "%s%lld", i ? "x" : "", (long long)t->shape[i]);
 }
 
 static Status mismatch(const Match *m, const Tensor *t, const char *expected) {

@@ -3,6 +3,7 @@
 // depends on and after the one before it on its lane. A depth-first search over these edges meets
 // an operation that it has not left yet exactly when there is a cycle (Tarjan 1972).
 #include "core/base/arena.h"
+#include "core/base/text.h"
 #include "core/plan/check_internal.h"
 
 #include <stdio.h>
@@ -56,13 +57,12 @@ static bool find_cycle(Search *s, int root, int *from) {
 
 static Status explain(const Program *p, const Search *s, int from) {
     char text[STATUS_TEXT] = "";
-    size_t used = 0;
     int length = s->depth - from, shown = length < SHOWN ? length : SHOWN;
-    for (int i = 0; i <= shown && used < sizeof text; i++) {
+    for (int i = 0; i <= shown; i++) {
         bool last = i == shown && length > shown;
         int op = s->path[from + i % length];
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.60s", i ? " waits for " : "",
-                                 last ? "..." : op_name(p, &s->plan->ops[op]));
+        text_append(text, sizeof text, "%s%.60s", i ? " waits for " : "",
+                    last ? "..." : op_name(p, &s->plan->ops[op]));
     }
     FAIL(ERR_PLAN, "plan %s: a cycle of %d operation%s: %s; see their order on lanes and after=",
          program_name(p, s->plan->name), length, length == 1 ? "" : "s", text);

@@ -3,6 +3,7 @@
 // depends on is done and it leads its lane; a communication when all its members stand at it. What
 // cannot go on is a deadlock, and who waits for whom is the message.
 #include "core/base/arena.h"
+#include "core/base/text.h"
 #include "core/plan/check_internal.h"
 
 #include <stdio.h>
@@ -178,13 +179,10 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
 
 static Status deadlock(const Walk *walk, const Plan *plan, const Program *p) {
     char text[STATUS_TEXT] = "";
-    size_t used = 0;
-    for (int r = 0; r < walk->ranks && used < sizeof text - 96; r++) {
+    for (int r = 0; r < walk->ranks && strlen(text) < sizeof text - 96; r++) {
         char line[128] = "";
         explain(walk, r, line, sizeof line);
-        if (*line)
-            used +=
-                (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "; " : "", line);
+        if (*line) text_append(text, sizeof text, "%s%s", *text ? "; " : "", line);
     }
     FAIL(ERR_PLAN, "plan %s: deadlock: %s", program_name(p, plan->name), text);
 }

@@ -6,6 +6,7 @@
 // only members touch is virtual: it gets no memory. Forward and backward never meet in one chain,
 // so a gradient is ready no later than its layer's backward.
 #include "core/base/arena.h"
+#include "core/base/text.h"
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
 
@@ -140,19 +141,17 @@ static bool match(Chain *c, uint32_t fusions, int first) {
 
 // "conv1+relu1+pool1.forward": the layers in order, each once, and the phase.
 static void chain_name(const Chain *c, char *out, size_t size) {
-    size_t used = 0;
     const char *last = "";
+    *out = '\0';
     for (int i = 0; i < c->count; i++) {
         const Work *w = &c->p->works[c->plan->ops[c->ops[i]].work];
         const char *layer =
             w->layer == NONE ? kind_name((Kind)w->kind) : program_name(c->p, w->layer);
-        if (strcmp(layer, last) && used < size)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", *last ? "+" : "", layer);
+        if (strcmp(layer, last)) text_append(out, size, "%s%s", *last ? "+" : "", layer);
         last = layer;
     }
-    if (used < size)
-        snprintf(out + used, size - used, ".%s",
-                 phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
+    text_append(out, size, ".%s",
+                phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
 }
 
 static bool handed_on(const Chain *c, int tensor) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A report as a document: one text, written as Markdown or as HTML.
+#include "core/base/text.h"
 #include "core/base/units.h"
 #include "core/record/report_internal.h"
 
@@ -114,19 +115,13 @@ static void write_number_fact(const Document *d, const char *name, int64_t value
     end_row(d);
 }
 
-// Words joined by blanks, cut to fit.
-static void join(char *out, size_t size, const char *word) {
-    size_t used = strlen(out);
-    snprintf(out + used, size - used, "%s%s", used ? " " : "", word);
-}
-
 static void write_facts(const Document *d, const Report *r) {
     char command[2048] = "", strategy[512] = "", text[256];
-    for (int i = 0; i < r->run.argc; i++) join(command, sizeof command, r->run.argv[i]);
-    for (int i = 0; i < r->run.strategy_count; i++) {
-        snprintf(text, sizeof text, "%s=%s", r->run.strategy[i].key, r->run.strategy[i].value);
-        join(strategy, sizeof strategy, text);
-    }
+    for (int i = 0; i < r->run.argc; i++)
+        text_append(command, sizeof command, "%s%s", i ? " " : "", r->run.argv[i]);
+    for (int i = 0; i < r->run.strategy_count; i++)
+        text_append(strategy, sizeof strategy, "%s%s=%s", i ? " " : "", r->run.strategy[i].key,
+                    r->run.strategy[i].value);
     fputs(d->html ? "<table class=\"facts\">\n" : "|  |  |\n|---|---|\n", d->out);
     write_fact(d, "model", r->run.model);
     write_fact(d, "strategy", strategy);

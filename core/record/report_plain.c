@@ -2,6 +2,7 @@
 // A report's main figures under names that stay: a row of CSV, or a line each.
 #include "core/base/json.h"
 #include "core/base/table.h"
+#include "core/base/text.h"
 #include "core/record/report.h"
 
 #include <inttypes.h>
@@ -59,17 +60,12 @@ static void write_spread(Writer *w, const char *name, const Spread *s, const cha
     write_real(w, full, s->mean, unit);
 }
 
-// Words joined by blanks, cut to fit.
-static void append(char *out, size_t size, const char *a, const char *b, const char *c) {
-    size_t used = strlen(out);
-    snprintf(out + used, size - used, "%s%s%s%s", used ? " " : "", a, b, c);
-}
-
 static void write_run(Writer *w, const Report *r) {
     const RunInfo *run = &r->run;
     char strategy[512] = "";
     for (int i = 0; i < run->strategy_count; i++)
-        append(strategy, sizeof strategy, run->strategy[i].key, "=", run->strategy[i].value);
+        text_append(strategy, sizeof strategy, "%s%s=%s", i ? " " : "", run->strategy[i].key,
+                    run->strategy[i].value);
     write_text(w, "schema", "tandem.summary.v1");
     write_text(w, "kind", run->kind);
     write_text(w, "model", run->model);
@@ -125,7 +121,8 @@ static void write_learning(Writer *w, const Report *r) {
 
 static void write_circumstances(Writer *w, const Report *r) {
     char command[2048] = "";
-    for (int i = 0; i < r->run.argc; i++) append(command, sizeof command, r->run.argv[i], "", "");
+    for (int i = 0; i < r->run.argc; i++)
+        text_append(command, sizeof command, "%s%s", i ? " " : "", r->run.argv[i]);
     write_text(w, "started", r->started);
     write_real(w, "wall_s", r->wall_s, "s");
     write_count(w, "cores", r->machine.cores ? r->machine.cores : NONE, "");

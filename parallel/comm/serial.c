@@ -2,6 +2,7 @@
 // All ranks in one thread: the specification of every communicator. A collective happens when its
 // last member arrives, element by element; nothing here is shared with the engine that is compared
 // with it.
+#include "core/base/text.h"
 #include "parallel/comm/comm_internal.h"
 
 #include <assert.h>
@@ -246,16 +247,13 @@ static Status serial_agree(Comm *c, uint64_t value) {
 
 void comm_world_explain(const CommWorld *w, char *text, size_t size) {
     char name[CALL_TEXT], ranks[RANKS_TEXT];
-    size_t used = 0;
     if (size) text[0] = '\0';
     for (int m = 0; m < w->ranks; m++)
         for (int l = 0; l < COMM_LANES; l++) {
             const CommRequest *r = pending_of(w, m, l);
-            if (!r || used >= size) continue;
-            int n =
-                snprintf(text + used, size - used, "%srank %d waits at %s for %s", used ? "; " : "",
-                         m, call_text(name, r->call), ranks_text(ranks, missing(w, r)));
-            used += n > 0 ? (size_t)n : 0;
+            if (!r || !size) continue;
+            text_append(text, size, "%srank %d waits at %s for %s", *text ? "; " : "", m,
+                        call_text(name, r->call), ranks_text(ranks, missing(w, r)));
         }
 }
 
