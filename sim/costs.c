@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "sim/costs.h"
 
-#include "core/base/units.h"
 #include "core/platform/device_model.h"
 #include "core/record/report.h"
 
@@ -188,12 +187,6 @@ void costs_dilate(Costs *c, int64_t thousandths) {
         }
 }
 
-// amount / rate seconds in picoseconds, rounded up; rates are of a real machine, far from 0.
-static int64_t time_at(int64_t amount, int64_t per_s) {
-    __int128 ps = (__int128)amount * PS_PER_S;
-    return per_s > 0 ? (int64_t)((ps + per_s - 1) / per_s) : 0;
-}
-
 // The rate for pieces of a size: linear between the two sizes around it.
 static int64_t rate_at(const MemoryRate *rates, int count, int64_t bytes) {
     int i = 0;
@@ -208,13 +201,14 @@ static int64_t rate_at(const MemoryRate *rates, int count, int64_t bytes) {
 // Directly in shared memory a rank reads its piece of every member's parts and writes it to every
 // member; along a chain or around a ring about as much goes through every rank.
 static int64_t share_ps(const Program *p, const Work *w, const HostModel *h, const Calibration *m) {
-    int64_t bytes = w->payload_bytes * (w->parts + 1);
+    __int128 bytes = (__int128)w->payload_bytes * (w->parts + 1);
     bool table = m && m->reduce_count && m->reduce[0].peer.known;
     int64_t rate =
         table ? rate_at(m->reduce, m->reduce_count, w->payload_bytes / p->groups[w->group].size)
               : h->fold_bytes_per_s;
     int64_t fixed = m && m->collective_ps.known ? m->collective_ps.median : h->dispatch_ps;
-    return fixed + time_at(bytes, rate);
+    int64_t moving = rate_ps(bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, rate, 1000);
+    return moving > INT64_MAX - fixed ? INT64_MAX : fixed + moving;
 }
 
 void costs_from_host(Costs *c, const HostModel *h, const Calibration *m) {

@@ -118,6 +118,11 @@ static int64_t dispatch_of(const Simulation *s, int rank) {
     return s->o->costs[rank]->dispatch_ps + (first ? s->o->costs[rank]->turn_ps : 0);
 }
 
+static int64_t demand_of(const Simulation *s, int rank, int op) {
+    int64_t cost_ps = cost_of(s, rank, op), dispatch_ps = dispatch_of(s, rank);
+    return cost_ps > INT64_MAX - dispatch_ps ? INT64_MAX : cost_ps + dispatch_ps;
+}
+
 static void record(Simulation *s, int rank, int op, int64_t start_ps, int64_t wait_ps,
                    int64_t cpu_ps) {
     timeline_add_span(s->timelines[rank],
@@ -344,8 +349,7 @@ static Status proceed(Simulation *s, int rank) {
     if (!r->progress.left) return end_step(s, rank);
     int op = progress_ready_work(&r->progress);
     if (op != NONE)
-        return occupy(s, rank, DOING_WORK, op, s->order.plan->ops[op].lane,
-                      cost_of(s, rank, op) + dispatch_of(s, rank));
+        return occupy(s, rank, DOING_WORK, op, s->order.plan->ops[op].lane, demand_of(s, rank, op));
     r->doing = WAITING;
     r->since_ps = s->engine.now_ps;
     return OK;

@@ -120,6 +120,10 @@ START_TEST(a_share_of_an_all_reduce_has_the_rate_of_its_size) {
     s.costs.ops[0][BUCKET].known = false;
     costs_from_host(&s.costs, &h, NULL);
     ck_assert_int_eq(cost(&s, BUCKET)->ps, 50 + 1000000);
+    s.costs.ops[0][BUCKET].known = false;
+    s.p.works[s.plan->ops[BUCKET].work].payload_bytes = INT64_C(1) << 57;
+    costs_from_host(&s.costs, &(HostModel){.fold_bytes_per_s = 1, .dispatch_ps = 50}, NULL);
+    ck_assert_int_eq(cost(&s, BUCKET)->ps, INT64_MAX);
     finish(&s);
 }
 END_TEST

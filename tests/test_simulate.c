@@ -148,7 +148,21 @@ START_TEST(a_deadlock_names_who_waits_where) {
 }
 END_TEST
 
+START_TEST(time_that_does_not_end_is_refused) {
+    Setup s;
+    setup(&s, 1, 1);
+    for (int i = 0; i < 2; i++)
+        make_op(&s.p, s.plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .micro_batch = i}, "g",
+                "w");
+    prepare(&s);
+    for (int i = 0; i < 2; i++) cost(&s, 0, i, INT64_MAX);
+    s.costs[0].dispatch_ps = 7;
+    ck_assert_fails(simulate(&s), ERR_FAILED, "106 days");
+    finish(&s);
+}
+END_TEST
+
 SUITE("simulate", operations_of_one_rank_follow_each_other, three_ranks_share_two_cores,
       who_ends_leaves_its_share_to_the_others, an_all_reduce_waits_for_its_last_member,
       a_rank_that_waits_long_has_to_be_woken, communication_moves_on_between_operations_only,
-      an_unknown_cost_is_named, a_deadlock_names_who_waits_where)
+      an_unknown_cost_is_named, a_deadlock_names_who_waits_where, time_that_does_not_end_is_refused)

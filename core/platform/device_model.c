@@ -12,16 +12,15 @@ static int64_t divide_up(__int128 numerator, __int128 denominator) {
     return quotient > INT64_MAX ? INT64_MAX : (int64_t)quotient;
 }
 
-// amount / (per_s * permille / 1000) seconds in picoseconds, rounded up.
-static int64_t time_at(int64_t amount, int64_t per_s, int32_t permille) {
+int64_t rate_ps(int64_t amount, int64_t per_s, int32_t permille) {
     if (amount == 0) return 0;
     return divide_up((__int128)amount * PS_PER_S * 1000, (__int128)per_s * permille);
 }
 
 int64_t device_model_ps(const DeviceModel *d, const Work *w) {
-    int64_t compute = time_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
+    int64_t compute = rate_ps(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
     int64_t memory =
-        time_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
+        rate_ps(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
     int64_t longer = compute > memory ? compute : memory;
     return longer > INT64_MAX - d->launch_ps ? INT64_MAX : longer + d->launch_ps;
 }

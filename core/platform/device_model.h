@@ -14,6 +14,10 @@
 // longer than fits; device_model_knows(d, w) must hold.
 int64_t device_model_ps(const DeviceModel *d, const Work *w);
 
+// Picoseconds for an amount at permille thousandths of a rate above 0, rounded up; INT64_MAX when
+// it is longer than fits.
+int64_t rate_ps(int64_t amount, int64_t per_s, int32_t permille);
+
 // Has the device a rate for all that the work needs?
 bool device_model_knows(const DeviceModel *d, const Work *w);
 
