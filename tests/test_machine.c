@@ -19,12 +19,8 @@ START_TEST(every_built_in_machine_reads_and_writes_back_equal) {
         snprintf(path, sizeof path, "%s/machine.yaml", test_directory());
         ck_assert_ok(machine_write(&m, path));
         ck_assert_ok(machine_read(&again, &a, path));
-        ck_assert_str_eq(again.name, m.name);
-        ck_assert_str_eq(again.device.name, m.device.name);
-        again.name = m.name;
-        again.source = m.source;
-        again.device.name = m.device.name;
-        ck_assert_mem_eq(&again, &m, sizeof m);
+        machine_same(&again, &m);
+        ck_assert(!again.is_calibrated);
         arena_finish(&a);
     }
 }
