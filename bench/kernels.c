@@ -4,9 +4,9 @@
 // clock of the thread, which other processes disturb little. The last line is whole steps, nothing
 // repeated: caches are then as cold as in a run.
 #include "core/base/clock.h"
-#include "core/base/option.h"
 #include "core/base/rng.h"
 #include "core/base/table.h"
+#include "core/cli/option.h"
 #include "core/plan/check.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/run/job.h"

@@ -3,9 +3,9 @@
 // message, and the memory it takes; and events per second of the engine alone, with so many
 // pending.
 #include "core/base/clock.h"
-#include "core/base/option.h"
 #include "core/base/rng.h"
 #include "core/base/table.h"
+#include "core/cli/option.h"
 #include "sim/transfer.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What recording a span per operation costs: the same training with and without, in turn.
 // usage: tracing [ROUNDS [STEPS [RANKS]]]
-#include "core/record/report.h"
-#include "parallel/run/train.h"
+#include "core/report/report.h"
+#include "parallel/run/launch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef PROGRAMS_ENDING_H
 #define PROGRAMS_ENDING_H
 
-#include "core/base/log.h"
+#include "core/cli/log.h"
 
 // Standard output, of which a full disk shows when the last of it is written. ERR_IO.
 Status ending_flush(void) MUST_USE;

@@ -3,7 +3,7 @@
 #ifndef PROGRAMS_JOB_HELP_H
 #define PROGRAMS_JOB_HELP_H
 
-#include "core/base/option.h"
+#include "core/cli/option.h"
 
 enum { JOB_DETAILS = 19 };
 extern const OptionDetail job_details[JOB_DETAILS];

@@ -4,7 +4,7 @@
 #ifndef PROGRAMS_JOB_OPTIONS_H
 #define PROGRAMS_JOB_OPTIONS_H
 
-#include "core/base/option.h"
+#include "core/cli/option.h"
 #include "core/record/run_info.h"
 #include "parallel/strategy/strategy.h"
 

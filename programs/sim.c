@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // sim: parse the command line, read what was recorded, simulate, compare, print.
 #include "core/base/file.h"
-#include "core/base/log.h"
-#include "core/base/terminal.h"
-#include "core/plan/text.h"
+#include "core/cli/log.h"
+#include "core/cli/terminal.h"
+#include "core/plan_text/plan_text.h"
 #include "core/platform/device_model.h"
 #include "programs/ending.h"
 #include "programs/sim_print.h"

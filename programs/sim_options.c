@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "programs/sim_options.h"
 
-#include "core/base/terminal.h"
+#include "core/cli/terminal.h"
 #include "programs/job_help.h"
 
 #define AT(field) .at = offsetof(SimOptions, field)

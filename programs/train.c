@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // train: parse the command line, make the job, run it, report.
-#include "parallel/run/train.h"
 #include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/terminal.h"
 #include "core/base/text.h"
-#include "core/plan/text.h"
-#include "core/record/report.h"
+#include "core/cli/log.h"
+#include "core/cli/terminal.h"
+#include "core/plan_text/plan_text.h"
+#include "core/report/report.h"
+#include "parallel/run/launch.h"
 #include "programs/ending.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"

@@ -2,10 +2,10 @@
 #include "programs/train_calibrate.h"
 
 #include "core/base/clock.h"
-#include "core/base/progress.h"
-#include "core/base/terminal.h"
+#include "core/cli/progress.h"
+#include "core/cli/terminal.h"
 #include "core/platform/device_traits.h"
-#include "parallel/run/calibrate.h"
+#include "parallel/calibrate/calibrate.h"
 
 #include <stdio.h>
 

@@ -3,8 +3,8 @@
 #ifndef PROGRAMS_TRAIN_EXPLAIN_H
 #define PROGRAMS_TRAIN_EXPLAIN_H
 
-#include "core/base/log.h"
-#include "parallel/run/train.h"
+#include "core/cli/log.h"
+#include "parallel/run/launch.h"
 
 // What was decided before the first step: model, data, ranks and cores, waiting, buckets; in detail
 // also plans and memory.

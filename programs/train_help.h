@@ -3,7 +3,7 @@
 #ifndef PROGRAMS_TRAIN_HELP_H
 #define PROGRAMS_TRAIN_HELP_H
 
-#include "core/base/option.h"
+#include "core/cli/option.h"
 
 enum { TRAIN_DETAILS = 19 };
 extern const OptionDetail train_details[TRAIN_DETAILS];

@@ -3,7 +3,7 @@
 #ifndef SIM_COMPARE_H
 #define SIM_COMPARE_H
 
-#include "core/record/report.h"
+#include "core/report/report.h"
 
 typedef struct {
     const char *name, *phase;

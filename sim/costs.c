@@ -2,7 +2,7 @@
 #include "sim/costs.h"
 
 #include "core/platform/device_model.h"
-#include "core/record/report.h"
+#include "core/report/report.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 #include "core/base/file.h"
 #include "core/base/units.h"
 #include "core/plan/check.h"
-#include "core/plan/text.h"
+#include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "sim/predict.h"
 
 #include "core/base/units.h"
-#include "core/plan/text.h"
+#include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
 #include "sim/simulate.h"
 

@@ -4,7 +4,7 @@
 #ifndef SIM_PREDICT_H
 #define SIM_PREDICT_H
 
-#include "core/record/report.h"
+#include "core/report/report.h"
 #include "sim/job.h"
 #include "sim/recording.h"
 #include "sim/topology.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/recording.h"
 
-#include "core/record/report.h"
+#include "core/report/report.h"
 
 #include <math.h>
 #include <stdio.h>

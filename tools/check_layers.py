@@ -9,15 +9,19 @@ import pathlib
 import re
 import sys
 
-CORE = ['core/base', 'core/plan', 'core/record', 'core/platform', 'core/nn', 'core/data',
-        'core/device']
-PARALLEL = ['parallel/strategy', 'parallel/collective', 'parallel/comm', 'parallel/run']
+CORE = ['core/base', 'core/cli', 'core/plan', 'core/plan_text', 'core/record', 'core/report',
+        'core/platform', 'core/nn', 'core/data', 'core/device']
+PARALLEL = ['parallel/strategy', 'parallel/collective', 'parallel/comm', 'parallel/run',
+            'parallel/calibrate']
 LIBRARIES = CORE + PARALLEL + ['sim', 'viz']
 
 MAY_INCLUDE = {
     'core/base': [],
     'core/plan': ['core/base'],
-    'core/record': ['core/base', 'core/plan'],
+    'core/cli': ['core/base'],
+    'core/plan_text': ['core/base', 'core/plan'],
+    'core/record': ['core/base', 'core/plan', 'core/plan_text'],
+    'core/report': ['core/base', 'core/plan', 'core/record'],
     'core/platform': ['core/base', 'core/plan'],
     'core/nn': ['core/base', 'core/plan'],
     'core/data': ['core/base', 'core/plan', 'core/nn'],
@@ -27,10 +31,12 @@ MAY_INCLUDE = {
     'parallel/collective': ['core/base'],
     'parallel/comm': ['core/base', 'core/plan', 'core/device', 'parallel/collective'],
     'parallel/run': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm'],
-    'sim': ['core/base', 'core/plan', 'core/record', 'core/platform', 'core/nn',
-            'parallel/strategy', 'parallel/collective'],
-    'viz': ['core/base', 'core/plan', 'core/record', 'core/platform', 'parallel/collective',
-            'sim/predict.h'],
+    'parallel/calibrate': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm',
+                                  'parallel/run'],
+    'sim': ['core/base', 'core/plan', 'core/plan_text', 'core/record', 'core/report',
+            'core/platform', 'core/nn', 'parallel/strategy', 'parallel/collective'],
+    'viz': ['core/base', 'core/plan', 'core/record', 'core/report', 'core/platform',
+            'parallel/collective', 'sim/predict.h'],
     'lessons': LIBRARIES,
     'programs': LIBRARIES + ['lessons'],
     'tests': LIBRARIES + ['lessons', 'programs', 'bench'],

@@ -9,7 +9,7 @@
 #ifndef VIZ_FIGURES_H
 #define VIZ_FIGURES_H
 
-#include "core/record/report.h"
+#include "core/report/report.h"
 
 #include <stdbool.h>
 #include <stdio.h>

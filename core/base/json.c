@@ -119,6 +119,26 @@ GETTER(json_get_string, const char *, WANT_STRING, json_string_value)
 GETTER(json_get_object, json_t *, WANT_OBJECT, )
 GETTER(json_get_array, json_t *, WANT_ARRAY, )
 
+Status json_get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high,
+                       const char *source, const char *at) {
+    int64_t value;
+    TRY(json_get_int(&value, root, source, "%s", at));
+    if (value < low && high == INT64_MAX)
+        FAIL(ERR_FORMAT, "%s: %s: expected at least %lld, found %lld", source, at, (long long)low,
+             (long long)value);
+    if (value < low || value > high)
+        FAIL(ERR_FORMAT, "%s: %s: expected %lld to %lld, found %lld", source, at, (long long)low,
+             (long long)high, (long long)value);
+    *out = value;
+    return OK;
+}
+
+Status json_get_real_or_nan(double *out, const json_t *root, const char *source, const char *at) {
+    if (!json_is_null(json_find(root, "%s", at))) return json_get_real(out, root, source, "%s", at);
+    *out = (double)NAN;
+    return OK;
+}
+
 // --- writing
 
 json_t *json_text(const char *s) {

@@ -33,6 +33,14 @@ Status json_get_object(json_t **out, const json_t *root, const char *source, con
 Status json_get_array(json_t **out, const json_t *root, const char *source, const char *at, ...)
     PRINTF_LIKE(4, 5) MUST_USE;
 
+// A whole number, with ERR_FORMAT also for one outside low .. high.
+Status json_get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high,
+                       const char *source, const char *at) MUST_USE;
+
+// A number; NaN for null, which is how json_number() writes it.
+Status json_get_real_or_nan(double *out, const json_t *root, const char *source,
+                            const char *at) MUST_USE;
+
 // The value at a place, or NULL when there is none: for what may be left out.
 json_t *json_find(const json_t *root, const char *at, ...) PRINTF_LIKE(2, 3);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/table.h"
 
-#include "core/base/terminal.h"
+#include "core/base/text.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static void print_line(FILE *f, const Table *t, const int *widths, const TableRo
     int owed = 0;
     for (int i = 0; i < t->column_count; i++) {
         const char *text = cell_text(row, i);
-        int width = terminal_text_width(text), pad = widths[i] - width;
+        int width = text_width(text), pad = widths[i] - width;
         if (t->columns[i].number) owed += pad;
         if (width) {
             fprintf(f, "%*s%s", owed, "", text);
@@ -87,7 +87,7 @@ Status table_print(FILE *f, const Table *t, TableForm form) {
     for (int i = 0; i < t->column_count; i++) heads.cells[i] = t->columns[i].head;
     for (const TableRow *row = &heads; row; row = row->next)
         for (int i = 0; i < t->column_count; i++)
-            widths[i] = larger(widths[i], terminal_text_width(cell_text(row, i)));
+            widths[i] = larger(widths[i], text_width(cell_text(row, i)));
     for (const TableRow *row = &heads; row; row = row->next) {
         if (form == TABLE_CSV)
             print_csv(f, t, row);

@@ -12,3 +12,9 @@ void text_append(char *text, size_t size, const char *fmt, ...) {
     vsnprintf(text + used, size - used, fmt, args);
     va_end(args);
 }
+
+int text_width(const char *text) {
+    int width = 0;
+    for (; *text; text++) width += (*text & 0xC0) != 0x80;  // bytes that continue a character
+    return width;
+}

@@ -10,4 +10,7 @@
 // Add to the string in text[size]; what does not fit is left out, and the end stays terminated.
 void text_append(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+// Columns that UTF-8 text takes, each character one.
+int text_width(const char *text);
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A device: memory and a table of kernels. `reference` is the specification, every other device
-// must agree with it (tests/test_device.c runs each table against it).
+// must agree with it (tests/core/device/test_device.c runs each table against it).
 //
 // Kernels are void: whoever calls them has checked the shapes. They allocate nothing, keep no
 // state, and depend on shapes alone (the contract's rule 5).

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/record/run_info.h"
 
-#include "core/record/record_internal.h"
-
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,26 +39,6 @@ Status run_info_to_json(json_t *object, const RunInfo *run) {
     failed |= json_object_set_new(object, "seed", json_integer(run->seed));
     failed |= json_object_set_new(object, "argv", argv);
     if (failed) FAIL(ERR_MEMORY, "no memory to describe the run");
-    return OK;
-}
-
-Status get_int_in(int64_t *out, const json_t *root, int64_t low, int64_t high, const char *source,
-                  const char *at) {
-    int64_t value;
-    TRY(json_get_int(&value, root, source, "%s", at));
-    if (value < low && high == INT64_MAX)
-        FAIL(ERR_FORMAT, "%s: %s: expected at least %lld, found %lld", source, at, (long long)low,
-             (long long)value);
-    if (value < low || value > high)
-        FAIL(ERR_FORMAT, "%s: %s: expected %lld to %lld, found %lld", source, at, (long long)low,
-             (long long)high, (long long)value);
-    *out = value;
-    return OK;
-}
-
-Status get_real_or_nan(double *out, const json_t *root, const char *source, const char *at) {
-    if (!json_is_null(json_find(root, "%s", at))) return json_get_real(out, root, source, "%s", at);
-    *out = (double)NAN;
     return OK;
 }
 
@@ -121,8 +99,8 @@ Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const ch
     TRY(get_text(&out->device, a, object, source, "device"));
     TRY(get_text(&out->comm, a, object, source, "comm"));
     TRY(get_text(&out->dtype, a, object, source, "dtype"));
-    TRY(get_int_in(&ranks, object, 1, INT32_MAX, source, "ranks"));
-    TRY(get_int_in(&shards, object, 0, INT32_MAX, source, "shards"));
+    TRY(json_get_int_in(&ranks, object, 1, INT32_MAX, source, "ranks"));
+    TRY(json_get_int_in(&shards, object, 0, INT32_MAX, source, "shards"));
     TRY(json_get_int(&out->batch, object, source, "batch"));
     TRY(json_get_int(&out->seed, object, source, "seed"));
     out->ranks = (int32_t)ranks;

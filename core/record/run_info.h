@@ -3,6 +3,9 @@
 #ifndef CORE_RECORD_RUN_INFO_H
 #define CORE_RECORD_RUN_INFO_H
 
+#include "core/base/arena.h"
+#include "core/base/json.h"
+
 #include <stdint.h>
 
 // One setting of the strategy, as it is written on a command line: {"dp", "2"}, {"overlap",
@@ -21,5 +24,10 @@ typedef struct {
     int32_t strategy_count, argc;
     const char *const *argv;  // the command line, program included
 } RunInfo;
+
+// The members of a trace's section, or of a report, that say what was run. ERR_MEMORY.
+Status run_info_to_json(json_t *object, const RunInfo *run) MUST_USE;
+Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object,
+                          const char *source) MUST_USE;
 
 #endif

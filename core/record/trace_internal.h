@@ -3,7 +3,6 @@
 #ifndef CORE_RECORD_TRACE_INTERNAL_H
 #define CORE_RECORD_TRACE_INTERNAL_H
 
-#include "core/record/record_internal.h"
 #include "core/record/trace.h"
 
 #include <stdbool.h>

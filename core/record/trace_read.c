@@ -6,7 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/printable.h"
 #include "core/plan/check.h"
-#include "core/plan/text.h"
+#include "core/plan_text/plan_text.h"
 #include "core/record/trace_internal.h"
 
 #include <stdlib.h>
@@ -43,9 +43,9 @@ static Status read_run(TraceReader *r, const json_t *section) {
     RunInfo *run = &r->trace->run;
     int64_t checked;
     TRY(run_info_from_json(run, r->arena, section, r->place));
-    TRY(get_int_in(&checked, section, 1, RANKS_MAX, r->place, "ranks"));
-    TRY(get_int_in(&checked, section, 0, SHARDS_MAX, r->place, "shards"));
-    TRY(get_int_in(&checked, section, 0, BATCH_MAX, r->place, "batch"));
+    TRY(json_get_int_in(&checked, section, 1, RANKS_MAX, r->place, "ranks"));
+    TRY(json_get_int_in(&checked, section, 0, SHARDS_MAX, r->place, "shards"));
+    TRY(json_get_int_in(&checked, section, 0, BATCH_MAX, r->place, "batch"));
     TRY(check_word(r, "kind", run->kind));
     TRY(check_word(r, "model", run->model));
     TRY(check_word(r, "device", run->device));
@@ -62,7 +62,7 @@ static Status check_cut(const TraceReader *r, const json_t *section) {
     const Program *p = &r->trace->program;
     int64_t accumulate = 1, most = 0;
     if (json_find(section, "strategy.accumulate"))
-        TRY(get_int_in(&accumulate, section, 1, INT32_MAX, r->place, "strategy.accumulate"));
+        TRY(json_get_int_in(&accumulate, section, 1, INT32_MAX, r->place, "strategy.accumulate"));
     for (int k = 0; k < p->plan_count; k++)
         if (p->plans[k].op_count > most) most = p->plans[k].op_count;
     int64_t parts = run->shards / run->ranks * accumulate;
@@ -103,8 +103,8 @@ static Status read_section(TraceReader *r, const json_t *section) {
         FAIL(ERR_FORMAT, "%s: expected the \"tandem\" section, an object", r->place);
     TRY(check_schema(r, section));
     TRY(read_run(r, section));
-    TRY(get_int_in(&rank, section, 0, r->trace->run.ranks - 1, r->place, "rank"));
-    TRY(get_int_in(&dropped, section, 0, INT64_MAX, r->place, "dropped"));
+    TRY(json_get_int_in(&rank, section, 0, r->trace->run.ranks - 1, r->place, "rank"));
+    TRY(json_get_int_in(&dropped, section, 0, INT64_MAX, r->place, "dropped"));
     TRY(json_get_int(&r->trace->origin_ns, section, r->place, "clock.origin_ns"));
     TRY(read_program(r, section));
     TRY(check_cut(r, section));
@@ -119,7 +119,7 @@ static Status read_section(TraceReader *r, const json_t *section) {
 static Status get_optional(int64_t *out, const TraceReader *r, const json_t *event, int64_t high,
                            const char *at) {
     *out = 0;
-    return json_find(event, "%s", at) ? get_int_in(out, event, 0, high, r->place, at) : OK;
+    return json_find(event, "%s", at) ? json_get_int_in(out, event, 0, high, r->place, at) : OK;
 }
 
 static Status read_source(uint8_t *out, const TraceReader *r, const json_t *event) {
@@ -146,8 +146,8 @@ static Status read_op(Span *out, const TraceReader *r, const json_t *event) {
     if (!plan->op_count)
         FAIL(ERR_FORMAT, "%s: args.op: plan %s has no operation", r->place,
              program_name(p, plan->name));
-    TRY(get_int_in(&op, event, 0, plan->op_count - 1, r->place, "args.op"));
-    TRY(get_int_in(&lane, event, 0, p->lane_count - 1, r->place, "tid"));
+    TRY(json_get_int_in(&op, event, 0, plan->op_count - 1, r->place, "args.op"));
+    TRY(json_get_int_in(&lane, event, 0, p->lane_count - 1, r->place, "tid"));
     TRY(json_get_string(&name, event, r->place, "name"));
     if (strcmp(name, op_name(p, &plan->ops[op])))
         FAIL(ERR_FORMAT,
@@ -188,8 +188,8 @@ static Status read_span(Span *out, const TraceReader *r, const json_t *event,
     *out = (Span){.rank = r->trace->timeline.rank, .step = step->step, .plan = step->plan};
     TRY(check_row(r, event, step));
     TRY(read_op(out, r, event));
-    TRY(get_int_in(&out->start_ps, event, first, last, r->place, "args.ps[0]"));
-    TRY(get_int_in(&out->end_ps, event, out->start_ps, last, r->place, "args.ps[1]"));
+    TRY(json_get_int_in(&out->start_ps, event, first, last, r->place, "args.ps[0]"));
+    TRY(json_get_int_in(&out->end_ps, event, out->start_ps, last, r->place, "args.ps[1]"));
     int64_t longest_ns = (out->end_ps - out->start_ps + 999) / 1000;
     TRY(get_optional(&out->wait_ns, r, event, longest_ns, "args.wait_ns"));
     TRY(get_optional(&out->cpu_ns, r, event, TIMELINE_LAST_PS / 1000, "args.cpu_ns"));
@@ -207,7 +207,7 @@ static Status read_event(TraceReader *r, const json_t *event) {
     int64_t record;
     const Timeline *t = &r->trace->timeline;
     if (!t->step_count) FAIL(ERR_FORMAT, "%s: a span, but \"steps\" has no rows", r->place);
-    TRY(get_int_in(&record, event, 0, t->step_count - 1, r->place, "args.record"));
+    TRY(json_get_int_in(&record, event, 0, t->step_count - 1, r->place, "args.record"));
     TRY(ARRAY_RESERVE(r->events, r->capacity, r->count + 1));
     Event *e = &r->events[r->count];
     TRY(read_span(&e->span, r, event, &t->steps[record]));

@@ -25,13 +25,15 @@ static Status read_step(StepRecord *out, const TraceReader *r, const json_t *sec
     int64_t step, epoch, rows;
     *out = (StepRecord){0};
     TRY(find_plan(&out->plan, r, section, AT("plan")));
-    TRY(get_int_in(&step, section, 0, INT32_MAX, r->place, AT("step")));
-    TRY(get_int_in(&epoch, section, INT32_MIN, INT32_MAX, r->place, AT("epoch")));
-    TRY(get_int_in(&rows, section, 0, INT32_MAX, r->place, AT("rows")));
-    TRY(get_int_in(&out->start_ps, section, before_ps, TIMELINE_LAST_PS, r->place, AT("start_ps")));
-    TRY(get_int_in(&out->end_ps, section, out->start_ps, TIMELINE_LAST_PS, r->place, AT("end_ps")));
+    TRY(json_get_int_in(&step, section, 0, INT32_MAX, r->place, AT("step")));
+    TRY(json_get_int_in(&epoch, section, INT32_MIN, INT32_MAX, r->place, AT("epoch")));
+    TRY(json_get_int_in(&rows, section, 0, INT32_MAX, r->place, AT("rows")));
+    TRY(json_get_int_in(&out->start_ps, section, before_ps, TIMELINE_LAST_PS, r->place,
+                        AT("start_ps")));
+    TRY(json_get_int_in(&out->end_ps, section, out->start_ps, TIMELINE_LAST_PS, r->place,
+                        AT("end_ps")));
     TRY(json_get_bool(&out->complete, section, r->place, "steps.complete[%d]", i));
-    TRY(get_real_or_nan(&out->loss, section, r->place, AT("loss")));
+    TRY(json_get_real_or_nan(&out->loss, section, r->place, AT("loss")));
 #undef AT
     out->step = (int32_t)step;
     out->epoch = (int32_t)epoch;

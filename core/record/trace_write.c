@@ -4,8 +4,7 @@
 #include "core/record/trace.h"
 
 #include "core/base/file.h"
-#include "core/plan/text.h"
-#include "core/record/record_internal.h"
+#include "core/plan_text/plan_text.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -40,6 +40,11 @@ typedef struct {
     const volatile sig_atomic_t *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;
 
+// How many shards each rank computes, one after the other.
+static inline int job_local_shards(const JobOptions *o) {
+    return (o->shards ? o->shards : o->ranks) / o->ranks;
+}
+
 typedef struct {
     JobOptions options;
     Arena arena;

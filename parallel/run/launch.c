@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Starting ranks and watching them. Processes are children of the launcher, which is no rank
 // itself: whoever is killed, somebody is left to say so and to end the rest.
-#include "parallel/run/train.h"
+#include "parallel/run/launch.h"
 
 #include "core/base/clock.h"
 #include "parallel/run/process.h"

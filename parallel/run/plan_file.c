@@ -4,30 +4,27 @@
 #include "parallel/run/plan_file.h"
 
 #include "core/base/file.h"
-#include "core/plan/text.h"
+#include "core/plan_text/plan_text.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
 
-static int local_shards(const JobOptions *o) {
-    return (o->shards ? o->shards : o->ranks) / o->ranks;
-}
-
 // Rows that the largest part of a batch has, when it is cut as sampler_part() does, twice.
 static int64_t rows_needed(const JobOptions *o) {
-    int64_t shards = (int64_t)local_shards(o) * o->ranks, shard = (o->batch + shards - 1) / shards;
+    int64_t shards = (int64_t)job_local_shards(o) * o->ranks,
+            shard = (o->batch + shards - 1) / shards;
     return (shard + o->micro_batches - 1) / o->micro_batches;
 }
 
 static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t micro_batch) {
     const JobOptions *o = &job->options;
-    if (shard < local_shards(o) && micro_batch < o->micro_batches) return OK;
+    if (shard < job_local_shards(o) && micro_batch < o->micro_batches) return OK;
     FAIL(ERR_USAGE,
          "%s: %s is of shard %lld, micro-batch %lld of a rank, but this run has %d of %d; give the "
          "--shards and --accumulate that the plan was printed with",
-         o->plan_file, name, (long long)shard, (long long)micro_batch, local_shards(o),
+         o->plan_file, name, (long long)shard, (long long)micro_batch, job_local_shards(o),
          o->micro_batches);
 }
 
@@ -154,7 +151,7 @@ static Status check_scalars(const Job *job) {
     TRY(check_scalar(job, "loss", DTYPE_F64, 2));
     TRY(check_scalar(job, "evaluate.loss", DTYPE_F64, 2));
     TRY(check_scalar(job, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.ranks));
-    for (int s = 0; s < local_shards(&job->options); s++)
+    for (int s = 0; s < job_local_shards(&job->options); s++)
         for (int m = 0; m < job->options.micro_batches; m++) {
             char name[48];
             snprintf(name, sizeof name, "first_row.%d.%d", s, m);

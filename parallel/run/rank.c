@@ -53,7 +53,7 @@ static int scalar(const Rank *r, const char *format, int shard, int micro_batch)
 }
 
 static Status find_scalars(Rank *r) {
-    int shards = local_shards(r->job), cells = shards * r->job->options.micro_batches;
+    int shards = job_local_shards(&r->job->options), cells = shards * r->job->options.micro_batches;
     int64_t most =
         r->job->options.batch > EVALUATION_ROWS ? r->job->options.batch : EVALUATION_ROWS;
     r->first_row = ARENA_NEW(&r->arena, int, cells);
@@ -151,7 +151,7 @@ static int64_t set_batch(Rank *r) {
     if (!r->job->device->model)
         sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
     int64_t rows = sampler_batch_rows(&r->sampler, r->turn.batch);
-    int shards = local_shards(r->job);
+    int shards = job_local_shards(&r->job->options);
     for (int i = 0; i < shards * o->micro_batches; i++) {
         int64_t shard = r->comm.rank * shards + i / o->micro_batches, begin, end, from, to;
         sampler_part(rows, shard, (int64_t)shards * o->ranks, &begin, &end);

@@ -4,8 +4,8 @@
 #ifndef PARALLEL_RUN_RANK_H
 #define PARALLEL_RUN_RANK_H
 
-#include "core/record/report.h"
 #include "core/record/values.h"
+#include "core/report/report.h"
 #include "parallel/run/executor.h"
 #include "parallel/run/job.h"
 

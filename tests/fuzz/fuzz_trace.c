@@ -4,7 +4,7 @@
 // simulated.
 #include "core/plan/check.h"
 #include "core/plan/lower.h"
-#include "core/plan/text.h"
+#include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
 #include "sim/predict.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT
+#include "core/cli/option.h"
+
+#include "core/base/nearest.h"
+#include "core/cli/option_internal.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- values
+
+size_t option_field_bytes(const Option *o) {
+    switch (o->kind) {
+    case OPTION_HEADING: return 0;
+    case OPTION_FLAG: return sizeof(bool);
+    case OPTION_INT:
+    case OPTION_SIZE:
+    case OPTION_DURATION: return sizeof(int64_t);
+    case OPTION_REAL: return sizeof(double);
+    case OPTION_STRING: return sizeof(const char *);
+    case OPTION_CHOICE:
+    case OPTION_COUNT: return sizeof(int);
+    case OPTION_LIST: return sizeof(IntList);
+    }
+    return 0;
+}
+
+char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound) {
+    if (o->kind == OPTION_SIZE) return units_print_size(out, (int64_t)bound);
+    if (o->kind == OPTION_DURATION) return units_print_duration(out, (int64_t)bound);
+    snprintf(out, UNITS_TEXT, "%.15g", bound);
+    return out;
+}
+
+static Status check_bounds(const Option *o, double value, const char *text) {
+    if (!option_has_bounds(o) || (value >= o->min && value <= o->max)) return OK;
+    char min[UNITS_TEXT], max[UNITS_TEXT];
+    const char *what = value < o->min ? "small" : "large";
+    if (isinf(o->max))
+        FAIL(ERR_USAGE, "%.60s is too %s: give at least %s", text, what,
+             option_print_bound(min, o, o->min));
+    if (isinf(o->min))
+        FAIL(ERR_USAGE, "%.60s is too %s: give at most %s", text, what,
+             option_print_bound(max, o, o->max));
+    FAIL(ERR_USAGE, "%.60s is too %s: give %s to %s", text, what,
+         option_print_bound(min, o, o->min), option_print_bound(max, o, o->max));
+}
+
+static Status set_int(int64_t *out, const Option *o, const char *text) {
+    int64_t value = 0;
+    bool negative = text[0] == '-' && isdigit((unsigned char)text[1]);
+    TRY(units_parse_count(&value, text + negative));
+    if (negative) value = -value;
+    TRY(check_bounds(o, (double)value, text));
+    *out = value;
+    return OK;
+}
+
+static Status set_real(double *out, const Option *o, const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (*end == '%' && end > text) {
+        value /= 100;
+        end++;
+    }
+    if (end == text || *end || !isfinite(value) || isspace((unsigned char)*text))
+        FAIL(ERR_USAGE, "\"%.60s\" is not a number: give one such as 0.01, 1e-2 or 1%%", text);
+    TRY(check_bounds(o, value, text));
+    *out = value;
+    return OK;
+}
+
+static Status set_choice(int *out, const Option *o, const char *text) {
+    char words[256];
+    snprintf(words, sizeof words, "%s", o->value);
+    Nearest near = {.word = text};
+    char *rest = words;
+    for (int i = 0; rest; i++) {
+        const char *word = strsep(&rest, "|");
+        if (strcmp(word, text) == 0) {
+            *out = i;
+            return OK;
+        }
+        nearest_offer(&near, word);
+    }
+    char list[512] = "";
+    for (size_t i = 0, n = 0; o->value[i] && n + 3 < sizeof list; i++) {
+        list[n++] = o->value[i] == '|' ? ',' : o->value[i];
+        if (o->value[i] == '|') list[n++] = ' ';
+    }
+    if (!near.best) FAIL(ERR_USAGE, "\"%.60s\" is not one of %s", text, list);
+    FAIL(ERR_USAGE, "\"%.60s\" is not one of %s (did you mean %s?)", text, list, near.best);
+}
+
+static Status set_list(IntList *out, const Option *o, const char *text) {
+    IntList list;
+    TRY(units_parse_list(&list, text));
+    for (int i = 0; i < list.count; i++) {
+        char item[UNITS_TEXT];
+        snprintf(item, sizeof item, "%lld", (long long)list.items[i]);
+        TRY(check_bounds(o, (double)list.items[i], item));
+    }
+    *out = list;
+    return OK;
+}
+
+static Status set_quantity(int64_t *out, const Option *o, const char *text) {
+    int64_t value;
+    TRY(o->kind == OPTION_SIZE ? units_parse_size(&value, text)
+                               : units_parse_duration(&value, text, o->bare_ps));
+    TRY(check_bounds(o, (double)value, text));
+    *out = value;
+    return OK;
+}
+
+Status option_set(const Option *o, void *values, const char *text) {
+    void *field = (char *)values + o->at;
+    switch (o->kind) {
+    case OPTION_HEADING: return OK;
+    case OPTION_FLAG: *(bool *)field = strcmp(text, "yes") == 0; return OK;
+    case OPTION_COUNT: ++*(int *)field; return OK;
+    case OPTION_INT: return set_int(field, o, text);
+    case OPTION_REAL: return set_real(field, o, text);
+    case OPTION_STRING: *(const char **)field = text; return OK;
+    case OPTION_CHOICE: return set_choice(field, o, text);
+    case OPTION_SIZE:
+    case OPTION_DURATION: return set_quantity(field, o, text);
+    case OPTION_LIST: return set_list(field, o, text);
+    }
+    return OK;
+}
+
+static Status set_defaults(const OptionTable *t, void *values) {
+    for (const Option *o = t->options; o < t->options + t->option_count; o++) {
+        memset((char *)values + o->at, 0, option_field_bytes(o));
+        if (o->initial && option_set(o, values, o->initial) != OK)
+            FAIL(ERR_USAGE, "default of --%s: %s", o->name, status_message());
+    }
+    return OK;
+}
+
+// --- the command line
+
+typedef struct {
+    OptionLine *line;
+    void *values;
+    char *const *next, *const *end;  // words not read yet
+    bool only_arguments;             // after "--"
+} Reader;
+
+const Option *option_find(const OptionTable *t, const char *name, size_t length) {
+    for (const Option *o = t->options; o < t->options + t->option_count; o++)
+        if (o->kind != OPTION_HEADING && strncmp(o->name, name, length) == 0 && !o->name[length])
+            return o;
+    return NULL;
+}
+
+const Option *option_find_letter(const OptionTable *t, char letter) {
+    for (const Option *o = t->options; o < t->options + t->option_count; o++)
+        if (o->letter && o->letter == letter) return o;
+    return NULL;
+}
+
+// Anything that begins with a dash and is neither "-" (standard input) nor a negative number.
+static bool is_option(const char *word) {
+    return word[0] == '-' && word[1] && word[1] != '.' && !isdigit((unsigned char)word[1]);
+}
+
+static void offer_names(Nearest *near, const OptionTable *t) {
+    nearest_offer(near, "help");
+    for (int i = 0; i < t->option_count; i++)
+        if (t->options[i].kind != OPTION_HEADING) nearest_offer(near, t->options[i].name);
+}
+
+// The message for a word that is no option, with the nearest that is; of "--no-overlay" the nearest
+// may be the negative of an option.
+static Status fail_unknown(const OptionTable *t, const char *what, const char *word) {
+    char name[128];
+    const char *start = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
+    Nearest near = {.word = name};
+    offer_names(&near, t);
+    const char *no = "";
+    if (!near.best && strncmp(name, "no-", 3) == 0) {
+        near.word = name + 3;
+        offer_names(&near, t);
+        const Option *o = near.best ? option_find(t, near.best, strlen(near.best)) : NULL;
+        if (o && o->no) no = "no-";
+    }
+    if (!near.best) near.best = option_named_otherwise(t, name);
+    if (!*word) word = "\"\"";
+    if (!near.best) FAIL(ERR_USAGE, "%s %.80s (--help lists the options)", what, word);
+    FAIL(ERR_USAGE, "%s %.80s (did you mean --%s%s?)", what, word, no, near.best);
+}
+
+static Status read_value(Reader *r, const Option *o, const char *value, const char *spelling) {
+    if (!value && r->next < r->end && !is_option(*r->next)) value = *r->next++;
+    if (!value) FAIL(ERR_USAGE, "%s needs a value: give %s %s", spelling, spelling, o->value);
+    if (!*value) FAIL(ERR_USAGE, "%s: the value is empty: give %s", spelling, o->value);
+    if (option_set(o, r->values, value) != OK)
+        FAIL(ERR_USAGE, "%s: %s", spelling, status_message());
+    return OK;
+}
+
+static bool takes_value(const Option *o) {
+    return o->kind != OPTION_FLAG && o->kind != OPTION_COUNT;
+}
+
+// --help, --help TOPIC, --help=TOPIC.
+static Status read_help(Reader *r, const char *topic) {
+    const char *next = r->next < r->end ? *r->next : "";
+    if (!topic && *next && (*next != '-' || option_find_topic(r->line->table, next))) topic = next;
+    r->line->help = topic ? HELP_TOPIC : HELP_FULL;
+    r->line->topic = topic;
+    return OK;
+}
+
+// A word that begins with "--".
+static Status read_long(Reader *r, const char *word) {
+    const OptionTable *t = r->line->table;
+    const char *name = word + 2;
+    size_t length = strcspn(name, "=");
+    const char *value = name[length] ? name + length + 1 : NULL;
+    if (length == 4 && strncmp(name, "help", 4) == 0) return read_help(r, value);
+    const Option *o = option_find(t, name, length);
+    bool no = !o && strncmp(name, "no-", 3) == 0;
+    if (no) o = option_find(t, name + 3, length - 3);
+    if (!o || (no && !o->no)) return fail_unknown(t, "unknown option", word);
+    r->line->given[o - t->options] = true;
+    char spelling[128];
+    snprintf(spelling, sizeof spelling, "--%.*s", (int)length, name);
+    if (takes_value(o)) return read_value(r, o, value, spelling);
+    if (value) FAIL(ERR_USAGE, "%s takes no value: give %s alone", spelling, spelling);
+    return option_set(o, r->values, no ? "no" : "yes");
+}
+
+// A word of one dash: letters of flags, the last perhaps of an option with its value.
+static Status read_short(Reader *r, const char *word) {
+    const OptionTable *t = r->line->table;
+    for (const char *c = word + 1; *c; c++) {  // all are known, or none counts
+        const Option *o = option_find_letter(t, *c);
+        if (!o && *c != 'h') return fail_unknown(t, "unknown option", word);
+        if (o && takes_value(o)) break;
+    }
+    for (const char *c = word + 1; *c; c++) {
+        if (*c == 'h') {
+            r->line->help = HELP_BRIEF;
+            return OK;
+        }
+        const Option *o = option_find_letter(t, *c);
+        r->line->given[o - t->options] = true;
+        if (takes_value(o))
+            return read_value(r, o, c[1] ? c + 1 : NULL, (const char[]){'-', *c, '\0'});
+        TRY(option_set(o, r->values, "yes"));
+    }
+    return OK;
+}
+
+static Status read_argument(Reader *r, const char *word) {
+    OptionLine *l = r->line;
+    const OptionTable *t = l->table;
+    if (!t->arguments) return fail_unknown(t, "unexpected argument", word);
+    if (t->arguments_max && l->argument_count == t->arguments_max)
+        FAIL(ERR_USAGE, "unexpected argument %.80s: give at most %d (%s)", word, t->arguments_max,
+             t->arguments);
+    l->arguments[l->argument_count++] = word;
+    return OK;
+}
+
+static Status read_word(Reader *r) {
+    const char *word = *r->next++;
+    if (r->only_arguments || word[0] != '-' || !word[1]) return read_argument(r, word);
+    if (strcmp(word, "--") != 0) return word[1] == '-' ? read_long(r, word) : read_short(r, word);
+    r->only_arguments = true;
+    return OK;
+}
+
+Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *t, int argc,
+                    char *const argv[]) {
+    int words = argc > 1 ? argc - 1 : 0;
+    *out = (OptionLine){.table = t};
+    out->given = ARENA_NEW(a, bool, t->option_count);
+    out->arguments = ARENA_NEW(a, const char *, words);
+    if (!out->given || !out->arguments) FAIL(ERR_MEMORY, "out of memory");
+    TRY(set_defaults(t, values));
+    Reader r = {.line = out, .values = values, .next = argv + 1, .end = argv + 1 + words};
+    Status first = OK;
+    char message[STATUS_TEXT];
+    while (r.next < r.end && !out->help) {
+        Status s = read_word(&r);
+        if (s == OK || first != OK) continue;
+        first = s;
+        snprintf(message, sizeof message, "%s", status_message());
+    }
+    if (first != OK) FAIL(first, "%s", message);
+    if (!out->help && out->argument_count < t->arguments_min)
+        FAIL(ERR_USAGE, "%s missing: give %s %s", t->arguments, t->program, t->arguments);
+    return OK;
+}
+
+bool option_given(const OptionLine *l, const char *name) {
+    const Option *o = option_find(l->table, name, strlen(name));
+    assert(o);
+    return o && l->given[o - l->table->options];
+}

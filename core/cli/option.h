@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Option tables: one table per program says what can be given on its command line. The table drives
+// parsing, -h, --help, --help TOPIC, the nearest suggestion for a mistyped name or value, and the
+// test that runs every example.
+//
+// Values go into a struct of the program's own, at the offset that the table states:
+//
+//     typedef struct { int64_t ranks; bool overlap; const char *data; int dtype; } TrainOptions;
+//     static const Option OPTIONS[] = {
+//         {.name = "ranks", .kind = OPTION_INT, .at = offsetof(TrainOptions, ranks), .value = "N",
+//          .initial = "1", .min = 1, .max = 64, .brief = true, .help = "ranks to start"},
+//         …
+//
+// Messages do not begin with the program's name; the program prints it before every message.
+#ifndef CORE_CLI_OPTION_H
+#define CORE_CLI_OPTION_H
+
+#include "core/base/arena.h"
+#include "core/base/units.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum {        // its field in the program's struct
+    OPTION_HEADING,   // none: `help` is the title of the group of options that follows in --help,
+                      // `name` what --help shows it under, NULL: nothing
+    OPTION_FLAG,      // bool
+    OPTION_COUNT,     // int: how often it was given, -vv twice
+    OPTION_INT,       // int64_t: "12", "-3", "10k"
+    OPTION_REAL,      // double
+    OPTION_STRING,    // const char *, borrowed from the command line; NULL when not given
+    OPTION_CHOICE,    // int: which of the words of `value`, from 0
+    OPTION_SIZE,      // int64_t, bytes
+    OPTION_DURATION,  // int64_t, picoseconds
+    OPTION_LIST,      // IntList
+} OptionKind;
+
+typedef struct {
+    const char *name;  // "ranks" for --ranks
+    char letter;       // 'q' for -q; 0: none
+    OptionKind kind;
+    size_t at;            // offset of its value
+    const char *value;    // the value's name in the help, "N"; of a choice its words, "f32|f64"
+    const char *initial;  // the default as it would be typed ("yes" for a flag that is on); NULL: 0
+    double min, max;      // of numbers; both 0: no bounds; HUGE_VAL: none on that side
+    int64_t bare_ps;      // of a duration: what a number without a unit counts
+    bool no;              // --no-NAME turns the flag off
+    bool brief;           // shown by -h
+    const char *help;     // one line, no full stop
+} Option;
+
+typedef struct {
+    const char *command;  // as typed: "train --ranks 2"
+    const char *shows;    // one line
+} OptionExample;
+
+// What --help TOPIC says besides.
+typedef struct {
+    const char *topic;   // the name of an option or a group
+    const char *text;    // sentences; "\n" begins a paragraph; NULL: none
+    const char *others;  // words that other programs have for it, which are no options here but
+                         // lead to it: "gpus np"; NULL: none
+} OptionDetail;
+
+typedef struct {
+    const char *program, *summary;
+    const Option *options;
+    int option_count;
+    const OptionExample *examples;
+    int example_count;
+    const OptionDetail *details, *shared_details;  // shared: with other programs, whose options are
+    int detail_count, shared_detail_count;         // passed over; looked at last
+    const char *arguments;  // what words without a dash are, "PATH..."; NULL: there are none
+    int arguments_min, arguments_max;
+} OptionTable;
+
+typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL, HELP_TOPIC } OptionHelp;
+
+// What was on the command line besides the values.
+typedef struct {
+    const OptionTable *table;
+    OptionHelp help;         // -h or --help was reached: show it and end; the rest was not read
+    const char *topic;       // of HELP_TOPIC, borrowed
+    const char **arguments;  // in the arena; the words are borrowed
+    int argument_count;
+    bool *given;  // in the arena, per option: it was on the command line
+} OptionLine;
+
+// Parse argv[1] … into `values`, which gets the table's defaults first. Options may stand anywhere,
+// as --name VALUE, --name=VALUE, -n VALUE, -nVALUE, and flags as -qv; "--" ends them; of one given
+// twice the last counts. ERR_USAGE: one line that says what is wrong first, and what to give. The
+// words after it are read all the same, so that what they say of colours and verbosity holds.
+Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *t, int argc,
+                    char *const argv[]) MUST_USE;
+
+// Whether --name was on the command line. The name must be in the table.
+bool option_given(const OptionLine *l, const char *name);
+
+// Show the help that was asked for; what is longer than the terminal through a pager
+// (core/cli/pager.h). ERR_USAGE for a topic that is not known, with the nearest.
+Status option_show_help(const OptionLine *l, FILE *out) MUST_USE;
+
+// -h: at most 24 lines. --help: examples first, then all options by group, exit statuses. 80
+// columns.
+void option_print_help(FILE *f, const OptionTable *t, OptionHelp which);
+
+// All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, the
+// "examples" or the exit "status". ERR_USAGE as above.
+Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) MUST_USE;
+
+// For tests: the table's own mistakes (names twice, defaults that do not parse, -h too long, …).
+Status option_check(const OptionTable *t) MUST_USE;
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What parsing and help share.
+#ifndef CORE_CLI_OPTION_INTERNAL_H
+#define CORE_CLI_OPTION_INTERNAL_H
+
+#include "core/cli/option.h"
+
+// Parse a value into the option's field. ERR_USAGE says what is wrong with `text`, without the
+// option's name.
+Status option_set(const Option *o, void *values, const char *text) MUST_USE;
+
+// The option of that name (of `length` bytes), of that letter; NULL: none.
+const Option *option_find(const OptionTable *t, const char *name, size_t length);
+const Option *option_find_letter(const OptionTable *t, char letter);
+
+// The option that --help TOPIC names, as "ranks", "--ranks", "no-overlap", "q" or "-q".
+const Option *option_find_topic(const OptionTable *t, const char *topic);
+
+// The name of the option for which others use this word; NULL: none.
+const char *option_named_otherwise(const OptionTable *t, const char *word);
+
+// Parts of help: an option with its meaning; an example; words from `column` on, the cursor being
+// at `at`.
+void option_print(FILE *f, const Option *o, OptionHelp which);
+void option_print_example(FILE *f, const OptionExample *e);
+void option_print_wrapped(FILE *f, const char *text, int at, int column);
+void option_print_exits(FILE *f);
+
+// Bytes of the field.
+size_t option_field_bytes(const Option *o);
+
+// A bound as a person would type it.
+char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound);
+
+static inline bool option_has_bounds(const Option *o) { return o->min != 0 || o->max != 0; }
+
+#endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What printing and parsing of plans share, and the reader that parsing is built on.
+#ifndef CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
+#define CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
+
+#include "core/plan/program.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TEXT_HEADER "tandem plan 1"
+
+// The closed lists that kind.h has no names for, ended by NULL; in the order of their enums.
+extern const char *const text_orders[], *const text_reduces[], *const text_flags[],
+                                                                   *const text_pools[];
+
+// Can the name stand in a plan file? Letters, digits and _ . / + : - after a first letter, digit or
+// _.
+bool text_is_name(const char *name);
+
+// The type of arithmetic that an operation has unless it says otherwise: that of its first operand
+// in f32 or f64, inputs first; f32 without any.
+Dtype text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
+                         const int32_t *inputs, int input_count);
+
+// An `after=` or `reuse=` whose operations may still follow: resolved when the plan is complete.
+typedef struct {
+    int32_t op, line;
+    DepKind kind;
+    char *names;  // in the reader's buffer
+} Reference;
+
+typedef struct {
+    Program *p;
+    const char *source;  // names the text in messages
+    char *cursor;        // what follows the current line; in a buffer that reader_open() made
+    int line;
+    char **words;  // of the current line; owned, as the arrays below
+    int word_count, word_capacity;
+    bool held;  // the current line is still to be read
+
+    Plan *plan;  // being read
+    Reference *references;
+    int reference_count, reference_capacity;
+    int32_t *operands;  // of the current operation: outputs, then inputs
+    int operand_count, operand_capacity;
+    int32_t *lines;  // of the plan's operations
+    int line_capacity;
+    char *buffer;
+} Reader;
+
+// Every failure says where: "edited.plan:12: ...".
+#define FAIL_LINE(fmt, ...) FAIL(ERR_FORMAT, "%s:%d: " fmt, r->source, r->line, __VA_ARGS__)
+
+// The same for a failure of what the line asks for.
+#define TRY_LINE(call)                                            \
+    do {                                                          \
+        Status line_status = (call);                              \
+        if (line_status == ERR_MEMORY) return line_status;        \
+        if (line_status != OK) FAIL_LINE("%s", status_message()); \
+    } while (0)
+
+Status reader_open(Reader *r, Program *p, const char *text, size_t length,
+                   const char *source) MUST_USE;
+void reader_finish(Reader *r);
+
+// Cut the next line that has words into words; *found is false at the end.
+Status reader_next(Reader *r, bool *found) MUST_USE;
+
+// What can be named in a plan file: the closed lists, and what the file itself has named so far.
+typedef enum {
+    NAMED_KIND,
+    NAMED_DTYPE,
+    NAMED_ROLE,
+    NAMED_PLACEMENT,
+    NAMED_PHASE,
+    NAMED_ALGORITHM,
+    NAMED_ORDER,
+    NAMED_REDUCE,
+    NAMED_FLAG,
+    NAMED_POOL,
+    NAMED_LANE_KIND,
+    NAMED_FUSION,
+    NAMED_AXIS,
+    NAMED_GROUP,
+    NAMED_LANE,
+    NAMED_LOGICAL,
+    NAMED_TENSOR,
+    NAMED_COUNT
+} Named;
+
+// The index that a word names; the nearest name is suggested when there is none.
+Status reader_find(const Reader *r, Named what, const char *word, int *out) MUST_USE;
+
+Status reader_name(const Reader *r, const char *what,
+                   const char *word) MUST_USE;  // may it be a name?
+Status reader_number(const Reader *r, const char *what, const char *word, int64_t least,
+                     int64_t most, int64_t *out) MUST_USE;
+Status reader_int(const Reader *r, const char *what, const char *word, int least, int most,
+                  int *out) MUST_USE;
+Status reader_real(const Reader *r, const char *what, const char *word, double *out) MUST_USE;
+
+// Two numbers with a separator between them: "0.1", "0:4096". Cuts the word.
+Status reader_pair(const Reader *r, const char *what, char *word, char separator,
+                   int64_t out[2]) MUST_USE;
+
+// Cut "key=value" in two. A line must not give a key twice: words before `i` from `first` on are
+// keys.
+Status reader_key(const Reader *r, int first, int i, char **key, char **value) MUST_USE;
+
+// The failure for a key that the line cannot have; `known` ends with NULL.
+Status reader_unknown_key(const Reader *r, const char *key, const char *const known[]) MUST_USE;
+
+// What a user would see of a word from a file: at most 60 bytes, printable. Text valid until the
+// next call with the same buffer.
+const char *reader_quote(const char *word, char out[64]);
+
+// Read the operations that follow "plan NAME"; leaves the reader at the next "plan" or at the end.
+Status reader_plan(Reader *r) MUST_USE;
+
+#endif

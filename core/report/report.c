@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "core/report/report.h"
+
+#include "core/base/file.h"
+#include "core/report/report_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int by_value(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+double quantile(const double *sorted, int count, double q) {
+    if (count == 0) return (double)NAN;
+    double position = q * (count - 1);
+    int below = (int)position;
+    if (below + 1 >= count) return sorted[count - 1];
+    return sorted[below] + (position - below) * (sorted[below + 1] - sorted[below]);
+}
+
+Spread spread_of(double *values, int count) {
+    double sum = 0;
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    for (int i = 0; i < count; i++) sum += values[i];
+    return (Spread){quantile(values, count, 0.5), quantile(values, count, 0.1),
+                    quantile(values, count, 0.9), count ? sum / count : (double)NAN};
+}
+
+// --- from timelines
+
+// The records of training steps, as indices that are the same on all ranks.
+typedef struct {
+    const Program *const *programs;
+    const Timeline *const *timelines;
+    int ranks;
+    int *records, count;  // in the arena
+    int first;            // the first that is measured: those before it are warm-up
+} Steps;
+
+static const StepRecord *record_of(const Steps *s, int rank, int i) {
+    return &s->timelines[rank]->steps[s->records[i]];
+}
+
+static Status check_records(const Steps *s) {
+    const Timeline *zero = s->timelines[0];
+    for (int rank = 1; rank < s->ranks; rank++) {
+        const Timeline *t = s->timelines[rank];
+        if (t->step_count != zero->step_count)
+            FAIL(ERR_FAILED, "rank %d recorded %d steps, rank 0 %d: no report can be made of them",
+                 rank, t->step_count, zero->step_count);
+        for (int i = 0; i < t->step_count; i++)
+            if (t->steps[i].step != zero->steps[i].step || t->steps[i].rows != zero->steps[i].rows)
+                FAIL(ERR_FAILED,
+                     "rank %d's record %d is of step %d with %d rows, rank 0's of step %d with %d: "
+                     "no report can be made of them",
+                     rank, i, t->steps[i].step, t->steps[i].rows, zero->steps[i].step,
+                     zero->steps[i].rows);
+    }
+    return OK;
+}
+
+static Status find_steps(Steps *s, Arena *a) {
+    const Timeline *t = s->timelines[0];
+    TRY(check_records(s));
+    s->records = ARENA_NEW(a, int, t->step_count);
+    if (!s->records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", t->step_count);
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].rows > 0) s->records[s->count++] = i;
+    s->first = s->count > 1 ? 1 : 0;
+    return OK;
+}
+
+static Status add_losses(Report *r, Arena *a, const Steps *s) {
+    double *loss = ARENA_NEW(a, double, s->count), *end_s = ARENA_NEW(a, double, s->count);
+    int64_t *samples = ARENA_NEW(a, int64_t, s->count), rows = 0;
+    if (!loss || !end_s || !samples)
+        FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
+    for (int i = 0; i < s->count; i++) {
+        const StepRecord *record = record_of(s, 0, i);
+        loss[i] = record->loss;
+        end_s[i] = (double)(record->end_ps - record_of(s, 0, 0)->start_ps) * 1e-12;
+        samples[i] = rows += record->rows;
+        if (i == 0 || record->epoch != record_of(s, 0, i - 1)->epoch) r->epochs++;
+    }
+    r->loss = loss;
+    r->step_end_s = end_s;
+    r->step_samples = samples;
+    r->loss_count = r->steps = s->count;
+    r->warm_up_steps = s->first;
+    return OK;
+}
+
+static double step_s(const Steps *s, int i) {
+    double sum = 0;
+    for (int rank = 0; rank < s->ranks; rank++) {
+        const StepRecord *record = record_of(s, rank, i);
+        sum += (double)(record->end_ps - record->start_ps);
+    }
+    return sum / s->ranks * 1e-12;
+}
+
+static Status add_speed(Report *r, const Steps *s) {
+    Arena scratch = {0};
+    int count = s->count - s->first;
+    double *ms = ARENA_NEW(&scratch, double, count), *rates = ARENA_NEW(&scratch, double, count);
+    double rows = 0, seconds = 0;
+    if (!ms || !rates) {
+        arena_finish(&scratch);
+        FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
+    }
+    for (int i = 0; i < count; i++) {
+        double took = step_s(s, s->first + i);
+        int step_rows = record_of(s, 0, s->first + i)->rows;
+        ms[i] = took * 1e3;
+        rates[i] = step_rows / took;
+        rows += step_rows;
+        seconds += took;
+    }
+    r->step_ms = spread_of(ms, count);
+    r->samples_per_s = spread_of(rates, count);
+    r->samples_per_s.mean = rows / seconds;
+    arena_finish(&scratch);
+    return OK;
+}
+
+static bool is_complete(const Steps *s, int i) {
+    for (int rank = 0; rank < s->ranks; rank++)
+        if (!record_of(s, rank, i)->complete) return false;
+    return true;
+}
+
+static void add_breakdown(Report *r, const Steps *s) {
+    double total_ps[BILL_COUNT] = {0};
+    for (int i = s->first; i < s->count; i++) r->breakdown_steps += is_complete(s, i);
+    r->coverage = (double)NAN;
+    for (int rank = 0; rank < s->ranks && r->breakdown_steps; rank++) {
+        double idle_ps = 0, all_ps = 0;
+        for (int i = s->first; i < s->count; i++) {
+            const StepRecord *record = record_of(s, rank, i);
+            int64_t bill[BILL_COUNT];
+            if (!is_complete(s, i)) continue;
+            timeline_bill(s->programs[rank], s->timelines[rank], record, bill);
+            for (int b = 0; b < BILL_COUNT; b++) total_ps[b] += (double)bill[b];
+            idle_ps += (double)bill[BILL_IDLE];
+            all_ps += (double)(record->end_ps - record->start_ps);
+        }
+        r->coverage =
+            fmin(r->coverage, all_ps > 0 ? 1 - idle_ps / all_ps : 1);  // fmin ignores a NaN
+    }
+    for (int b = 0; b < BILL_COUNT && r->breakdown_steps; b++)
+        r->breakdown_ms[b] = total_ps[b] * 1e-9 / ((double)s->ranks * r->breakdown_steps);
+}
+
+static Status add_operations(Report *r, Arena *a, const Steps *s) {
+    Arena scratch = {0};
+    int *records = ARENA_NEW(&scratch, int, s->count), count = 0;
+    if (!records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
+    for (int i = s->first; i < s->count; i++)
+        if (is_complete(s, i)) records[count++] = s->records[i];
+    const MeasuredSteps measured = {s->programs, s->timelines, s->ranks, records, count};
+    Status status = report_add_operations(r, a, &measured);
+    arena_finish(&scratch);
+    return status;
+}
+
+static int64_t plan_payload(const Program *p, const Plan *plan) {
+    int64_t bytes = 0;
+    for (int i = 0; i < plan->op_count; i++) bytes += p->works[plan->ops[i].work].payload_bytes;
+    return bytes;
+}
+
+static Status add_bytes(Report *r, Arena *a, const Steps *s) {
+    MemoryUse *memory = ARENA_NEW(a, MemoryUse, s->ranks);
+    int64_t *comm_bytes = ARENA_NEW(a, int64_t, s->ranks);
+    if (!memory || !comm_bytes) FAIL(ERR_MEMORY, "no memory for a report of %d ranks", s->ranks);
+    for (int rank = 0; rank < s->ranks; rank++) {
+        const Program *p = s->programs[rank];
+        int64_t payload[PLANS], sum = 0;
+        for (int m = 0; m < MEMORY_COUNT; m++)
+            memory[rank].planned[m] = program_memory(p, (Memory)m);
+        memory[rank].unplanned = NONE;
+        for (int i = 0; i < p->plan_count; i++) payload[i] = plan_payload(p, &p->plans[i]);
+        for (int i = s->first; i < s->count; i++) sum += payload[record_of(s, rank, i)->plan];
+        if (s->count) comm_bytes[rank] = sum / (s->count - s->first);
+    }
+    r->memory = memory;
+    r->comm_bytes = comm_bytes;
+    return OK;
+}
+
+Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
+                             const Timeline *const timelines[], int ranks) {
+    *r = (Report){.run.ranks = ranks,
+                  .tracing_overhead = (double)NAN,
+                  .wall_s = (double)NAN,
+                  .machine.load = (double)NAN};
+    Steps s = {.programs = programs, .timelines = timelines, .ranks = ranks};
+    TRY(find_steps(&s, a));
+    TRY(add_losses(r, a, &s));
+    TRY(add_speed(r, &s));
+    add_breakdown(r, &s);
+    TRY(add_operations(r, a, &s));
+    return add_bytes(r, a, &s);
+}
+
+// --- the rest
+
+// The first "model name" of /proc/cpuinfo; nothing on a system or processor that has none.
+static void read_cpu_name(char *out, size_t size) {
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f) return;
+    while (fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon) continue;
+        snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
+        out[strcspn(out, "\n")] = '\0';
+        break;
+    }
+    fclose(f);
+}
+
+void machine_info_read(MachineInfo *m) {
+    *m = (MachineInfo){.cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN), .load = (double)NAN};
+    read_cpu_name(m->cpu, sizeof m->cpu);
+    if (getloadavg(&m->load, 1) != 1) m->load = (double)NAN;
+}
+
+double report_accuracy(const Report *r) {
+    return r->evaluation_count ? r->evaluations[r->evaluation_count - 1].accuracy : (double)NAN;
+}
+
+static bool ends_in(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+Status report_write(const Report *r, const char *path) {
+    bool json = ends_in(path, ".json") || ends_in(path, ".json.gz"), html = ends_in(path, ".html");
+    if (!json && !html && !ends_in(path, ".md"))
+        FAIL(ERR_USAGE, "%s: the name of a report ends in .json, .md or .html", path);
+    OutputFile f = {0};
+    Status s = OK;
+    TRY(file_create(&f, path));
+    if (json)
+        s = report_write_json(r, f.stream);
+    else
+        report_write_document(r, f.stream, html);
+    if (s == OK) return file_commit(&f);
+    file_discard(&f);
+    return s;
+}

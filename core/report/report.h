@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// The report of a run: what was run, how fast, where the time went, what was learned. Written as
+// JSON ("tandem.report.v1", docs/formats.md, "Reports"), Markdown or HTML, and read back for
+// comparison.
+#ifndef CORE_REPORT_REPORT_H
+#define CORE_REPORT_REPORT_H
+
+#include "core/base/arena.h"
+#include "core/base/clock.h"
+#include "core/record/run_info.h"
+#include "core/record/timeline.h"
+
+#include <stdio.h>
+
+// How a quantity varies from step to step.
+typedef struct {
+    double median, p10, p90, mean;
+} Spread;
+
+typedef struct {
+    int64_t planned[MEMORY_COUNT];
+    int64_t unplanned;  // what libraries took besides; NONE when it was not measured
+} MemoryUse;
+
+typedef struct {
+    int32_t epoch, step;  // after which it was made, counted from 0
+    int64_t samples;
+    double loss, accuracy;  // loss: mean per sample; accuracy: 0 to 1
+} Evaluation;
+
+typedef struct {
+    int32_t cores;
+    char cpu[96];  // model name; empty when unknown
+    double load;   // of the last minute, when it was read; NaN when unknown
+} MachineInfo;
+
+// An operation of the training step, over the steps of the breakdown. Times are the mean over the
+// ranks that execute it of each rank's median (or p10, p90, mean). Texts are in the arena.
+typedef struct {
+    const char *name, *kind, *phase, *lane;
+    int32_t shard, micro_batch;  // of its rank
+    int32_t ranks;               // that execute it
+    double executions;           // in a step, mean; less than 1 when a guard skips it
+    Spread duration_ms;
+    double wait_ms, cpu_ms;  // wait: until the last member arrived; cpu: of the thread or device
+    double start_ms;         // since the step began
+} OperationTimes;
+
+// Arrays are in the arena of whoever made it. Times are those of the training steps without the
+// first, the warm-up (unless it is the only one).
+typedef struct {
+    RunInfo run;
+    int32_t steps, epochs, warm_up_steps;
+    int32_t breakdown_steps;           // those of the breakdown: all ranks kept their spans
+    Spread samples_per_s;              // mean: all samples over all time
+    Spread step_ms;                    // of a step, the mean of its ranks' durations
+    double breakdown_ms[BILL_COUNT];   // mean over ranks and steps; the sum is step_ms.mean
+    const OperationTimes *operations;  // in the order of the plan that most of the steps executed
+    int32_t operation_count;           // 0: no spans were kept
+    double coverage;                   // share inside spans, of the rank with the least, or NaN
+    const MemoryUse *memory;           // per rank
+    const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
+    const double *loss;                // per step, of the global batch
+    const double *step_end_s;          // per step of loss: on rank 0, since the first's start; NULL
+                                       // when unknown. Evaluations between steps are in it
+    const int64_t *step_samples;       // per step of loss: rows trained on so far; NULL: unknown
+    const Evaluation *evaluations;
+    int32_t loss_count, evaluation_count;
+    uint64_t parameters_hash;  // of all parameters at the end; 0 when it was not made
+    double tracing_overhead;   // share of a step; NaN when it was not measured
+    char started[CLOCK_TEXT];  // when the first step began, "2026-01-31T12:00:00.000Z", or empty
+    double wall_s;             // of the whole run; NaN when it was not measured
+    MachineInfo machine;
+} Report;
+
+// The value below which share q (0 to 1) of `count` sorted values lies: linear between the two at
+// position q (count - 1), which is definition 7 of Hyndman and Fan (1996) and numpy's. NaN without
+// values.
+double quantile(const double *sorted, int count, double q);
+Spread spread_of(double *values, int count);  // sorts them; mean: arithmetic
+
+// Fill in what timelines know: everything but run, evaluations, tracing_overhead, started, wall_s,
+// machine and unplanned memory, which become empty or unknown. programs[r] and timelines[r]: of
+// rank r; all must have recorded the same steps. ERR_FAILED, ERR_MEMORY.
+Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
+                             const Timeline *const timelines[], int ranks) MUST_USE;
+
+// What the operations of a phase ("forward") take in a step, mean over ranks: the sum of their
+// medians. Lanes overlap: phases may sum to more than a step. NaN when none is executed.
+double report_phase_ms(const Report *r, const char *phase);
+
+// This machine, now.
+void machine_info_read(MachineInfo *m);
+
+double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
+
+// Write a report in the format that the name asks for: .json (or .json.gz), .md or .html. The file
+// appears when it is complete. ERR_USAGE for another name, ERR_IO.
+Status report_write(const Report *r, const char *path) MUST_USE;
+
+// The .json report on a stream, whose errors are the caller's. ERR_MEMORY.
+Status report_write_json(const Report *r, FILE *out) MUST_USE;
+
+// The main figures under names that stay ("step_ms", units included): CSV of two lines, names and
+// values, empty when unknown; or a line "NAME VALUE UNIT" each, "-" when unknown. Format:
+// docs/formats.md, "Summaries". Errors are the stream's.
+void report_write_csv(const Report *r, FILE *out);
+void report_write_plain(const Report *r, FILE *out);
+
+// Read a .json report; unknown members are skipped. ERR_INPUT, ERR_FORMAT.
+Status report_read(Report *r, Arena *a, const char *path) MUST_USE;
+
+// The essential on a terminal: at most 16 lines of 80 columns; with colour or without.
+void report_print(const Report *r, FILE *out, bool color);
+
+#endif

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// How long each operation of the training step takes: the table by which two runs of one plan,
+// measured or simulated, are compared.
+#include "core/report/report_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- quantiles without sorting
+
+static void swap(double *a, double *b) {
+    double t = *a;
+    *a = *b;
+    *b = t;
+}
+
+// Put the k-th smallest of values[0 .. count) at its place, smaller ones before it, larger ones
+// behind (Hoare, "Algorithm 65: Find", 1961).
+static void select_kth(double *values, int count, int k) {
+    int low = 0, high = count - 1;
+    while (low < high) {
+        double pivot = values[low + (high - low) / 2];
+        int i = low, j = high;
+        while (i <= j) {
+            while (values[i] < pivot) i++;
+            while (values[j] > pivot) j--;
+            if (i <= j) swap(&values[i++], &values[j--]);
+        }
+        if (k <= j)
+            high = j;
+        else if (k >= i)
+            low = i;
+        else
+            return;
+    }
+}
+
+// quantile() of values in any order, which it reorders.
+static double quantile_of(double *values, int count, double q) {
+    if (count == 0) return (double)NAN;
+    int below = (int)(q * (count - 1));
+    select_kth(values, count, below);
+    if (below + 1 < count) select_kth(values + below + 1, count - below - 1, 0);
+    double pair[2] = {values[below], below + 1 < count ? values[below + 1] : values[below]};
+    double position = q * (count - 1) - below;
+    return pair[0] + position * (pair[1] - pair[0]);
+}
+
+// --- rows
+
+// The rows that a rank's operations belong to; kept while ranks have the same program.
+typedef struct {
+    OperationTimes *rows;  // in the arena of the report, like their texts
+    int count, capacity;
+    int *row_of;  // per operation of `program`
+    const Program *program;
+    int plan;
+} Rows;
+
+static bool is_row_of(const OperationTimes *row, const Program *p, const Op *op) {
+    return row->shard == op->shard && row->micro_batch == op->micro_batch &&
+           !strcmp(row->name, op_name(p, op));
+}
+
+static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
+    const Work *w = &p->works[op->work];
+    const char *lane = p->lane_count ? program_name(p, p->lanes[op->lane].name) : "";
+    OperationTimes *row = &rows->rows[rows->count++];
+    *row = (OperationTimes){.name = arena_string(a, op_name(p, op)),
+                            .kind = kind_name((Kind)w->kind),
+                            .phase = phase_name((Phase)w->phase),
+                            .lane = arena_string(a, lane),
+                            .shard = op->shard,
+                            .micro_batch = op->micro_batch};
+    if (!row->name || !row->lane) FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    return OK;
+}
+
+// A program that is not the last rank's: its operations are those of the same name, shard and
+// micro-batch, the K-th the K-th of these; what other ranks do not have is a row of its own.
+static Status match_rows(Rows *rows, Arena *a, const Program *p) {
+    const Plan *plan = &p->plans[rows->plan];
+    int known = rows->count;
+    bool *taken = ARENA_NEW(a, bool, known);
+    OperationTimes *more = ARENA_NEW(a, OperationTimes, known + plan->op_count);
+    int *row_of = ARENA_NEW(a, int, plan->op_count);
+    if (!taken || !more || !row_of) FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    if (known) memcpy(more, rows->rows, (size_t)known * sizeof *more);
+    rows->rows = more;
+    for (int i = 0; i < plan->op_count; i++) {
+        int row = 0;
+        while (row < known && (taken[row] || !is_row_of(&more[row], p, &plan->ops[i]))) row++;
+        if (row < known) taken[row] = true;
+        row_of[i] = row < known ? row : rows->count;
+        if (row == known) TRY(add_row(rows, a, p, &plan->ops[i]));
+    }
+    rows->row_of = row_of;
+    rows->program = p;
+    return OK;
+}
+
+// Whether two plans have the same operations in the same order, as those of most ranks do.
+static bool same_operations(const Program *a, const Program *b, int plan) {
+    if (a == b) return true;
+    if (!a || a->plans[plan].op_count != b->plans[plan].op_count) return false;
+    for (int i = 0; i < a->plans[plan].op_count; i++) {
+        const Op *left = &a->plans[plan].ops[i], *right = &b->plans[plan].ops[i];
+        if (left->shard != right->shard || left->micro_batch != right->micro_batch ||
+            strcmp(op_name(a, left), op_name(b, right)) != 0)
+            return false;
+    }
+    return true;
+}
+
+// --- the spans of a rank, by operation
+
+typedef struct {
+    const Timeline *timeline;
+    int steps;             // that were measured
+    int *first;            // operation i has the spans first[i] .. first[i + 1)
+    int *spans, *records;  // per span: its index, and that of its step
+    double *values;        // room for the spans of one operation
+} ByOperation;
+
+// Room for `ops` operations and `spans` spans, in the arena.
+static Status make_room(ByOperation *b, Arena *a, int ops, int spans) {
+    b->first = ARENA_NEW(a, int, ops + 2);
+    b->spans = ARENA_NEW(a, int, spans);
+    b->records = ARENA_NEW(a, int, spans);
+    b->values = ARENA_NEW(a, double, spans);
+    if (!b->first || !b->spans || !b->records || !b->values)
+        FAIL(ERR_MEMORY, "no memory for the times of %d operations", spans);
+    return OK;
+}
+
+static Status sort_by_operation(ByOperation *b, Arena *a, const MeasuredSteps *m, int rank,
+                                int plan) {
+    const Timeline *t = b->timeline = m->timelines[rank];
+    int ops = m->programs[rank]->plans[plan].op_count, spans = 0;
+    for (int i = 0; i < m->count; i++)
+        if (t->steps[m->records[i]].plan == plan) {
+            spans += t->steps[m->records[i]].span_count;
+            b->steps++;
+        }
+    TRY(make_room(b, a, ops, spans));
+    int *next = b->first + 1;  // while spans are put in, one further: where the next one goes
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < m->count; i++) {
+            const StepRecord *s = &t->steps[m->records[i]];
+            for (int k = 0; s->plan == plan && k < s->span_count; k++) {
+                int op = t->spans[s->span_first + k].op;
+                if (pass == 0 && op + 1 < ops) next[op + 1]++;
+                if (pass == 0) continue;
+                b->spans[next[op]] = s->span_first + k;
+                b->records[next[op]++] = m->records[i];
+            }
+        }
+        for (int op = 1; pass == 0 && op < ops; op++) next[op] += next[op - 1];
+    }
+    return OK;
+}
+
+typedef enum { DURATION, WAIT, CPU, START } Quantity;
+
+static double value_ms(const Span *span, const StepRecord *step, Quantity q) {
+    switch (q) {
+    case DURATION: return (double)(span->end_ps - span->start_ps) * 1e-9;
+    case WAIT: return (double)span->wait_ns * 1e-6;
+    case CPU: return (double)span->cpu_ns * 1e-6;
+    case START: return (double)(span->start_ps - step->start_ps) * 1e-9;
+    }
+    return 0;
+}
+
+// The values of an operation; how many there are.
+static int gather(const ByOperation *b, int op, Quantity q) {
+    int count = b->first[op + 1] - b->first[op];
+    for (int i = 0; i < count; i++) {
+        int at = b->first[op] + i;
+        b->values[i] =
+            value_ms(&b->timeline->spans[b->spans[at]], &b->timeline->steps[b->records[at]], q);
+    }
+    return count;
+}
+
+// Add what this rank's executions of an operation say.
+static void add_times(OperationTimes *row, const ByOperation *b, int op) {
+    int count = gather(b, op, DURATION);
+    if (!count) return;
+    double sum = 0;
+    for (int i = 0; i < count; i++) sum += b->values[i];
+    row->ranks++;
+    row->executions += (double)count / b->steps;
+    row->duration_ms.mean += sum / count;
+    row->duration_ms.median += quantile_of(b->values, count, 0.5);
+    row->duration_ms.p10 += quantile_of(b->values, count, 0.1);
+    row->duration_ms.p90 += quantile_of(b->values, count, 0.9);
+    row->wait_ms += quantile_of(b->values, gather(b, op, WAIT), 0.5);
+    row->cpu_ms += quantile_of(b->values, gather(b, op, CPU), 0.5);
+    row->start_ms += quantile_of(b->values, gather(b, op, START), 0.5);
+}
+
+static void divide_by_ranks(OperationTimes *row) {
+    double *const sums[] = {&row->executions,       &row->duration_ms.median,
+                            &row->duration_ms.p10,  &row->duration_ms.p90,
+                            &row->duration_ms.mean, &row->wait_ms,
+                            &row->cpu_ms,           &row->start_ms};
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        *sums[i] = row->ranks ? *sums[i] / row->ranks : i ? (double)NAN : 0;
+}
+
+// The plan of most of the measured steps; of equals the first.
+static int most_used_plan(const MeasuredSteps *m) {
+    int uses[PLANS] = {0}, most = 0;
+    for (int i = 0; i < m->count; i++) uses[m->timelines[0]->steps[m->records[i]].plan]++;
+    for (int k = 1; k < PLANS; k++)
+        if (uses[k] > uses[most]) most = k;
+    return most;
+}
+
+static Status add_rank(Rows *rows, Arena *a, const MeasuredSteps *m, int rank) {
+    Arena scratch = {0};
+    ByOperation b = {0};
+    const Program *p = m->programs[rank];
+    if (!same_operations(rows->program, p, rows->plan)) TRY(match_rows(rows, a, p));
+    Status s = sort_by_operation(&b, &scratch, m, rank, rows->plan);
+    for (int i = 0; s == OK && i < p->plans[rows->plan].op_count; i++)
+        add_times(&rows->rows[rows->row_of[i]], &b, i);
+    arena_finish(&scratch);
+    return s;
+}
+
+Status report_add_operations(Report *r, Arena *a, const MeasuredSteps *m) {
+    Rows rows = {.plan = most_used_plan(m)};
+    if (!m->count) return OK;
+    for (int rank = 0; rank < m->ranks; rank++) TRY(add_rank(&rows, a, m, rank));
+    for (int i = 0; i < rows.count; i++) divide_by_ranks(&rows.rows[i]);
+    r->operations = rows.rows;
+    r->operation_count = rows.count;
+    return OK;
+}
+
+double report_phase_ms(const Report *r, const char *phase) {
+    double sum = (double)NAN;
+    for (int i = 0; i < r->operation_count; i++) {
+        const OperationTimes *o = &r->operations[i];
+        if (strcmp(o->phase, phase) != 0 || !(o->executions > 0)) continue;
+        double ms = o->executions * o->duration_ms.median * o->ranks / r->run.ranks;
+        sum = isnan(sum) ? ms : sum + ms;
+    }
+    return sum;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The report on a terminal: what a person wants to know when a run has ended.
+#include "core/base/units.h"
+#include "core/report/report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static int64_t planned_bytes(const MemoryUse *m) {
+    int64_t sum = 0;
+    for (int i = 0; i < MEMORY_COUNT; i++) sum += m->planned[i];
+    return sum;
+}
+
+enum { TERMINAL = 80 };
+
+static void print_title(const Report *r, FILE *out, bool color) {
+    char rest[TERMINAL];
+    const RunInfo *run = &r->run;
+    snprintf(rest, sizeof rest, " on %d rank%s (%s, %s%s%s), batch %lld, seed %lld, %d step%s",
+             run->ranks, run->ranks == 1 ? "" : "s", run->device, run->dtype,
+             run->ranks > 1 ? ", " : "", run->ranks > 1 ? run->comm : "", (long long)run->batch,
+             (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
+    fprintf(out, "%s%.*s%s%s\n", color ? "\033[1m" : "", TERMINAL - (int)strlen(rest), run->model,
+            rest, color ? "\033[0m" : "");
+}
+
+static void print_learning(const Report *r, FILE *out) {
+    if (r->loss_count && isfinite(r->loss[0]))
+        fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0],
+                r->loss[r->loss_count - 1]);
+    if (!r->evaluation_count) return;
+    const Evaluation *e = &r->evaluations[r->evaluation_count - 1];
+    fprintf(out, "  accuracy   %.2f %% of %lld held-out samples after step %d\n", e->accuracy * 100,
+            (long long)e->samples, e->step);
+}
+
+static void print_hash(const Report *r, FILE *out) {
+    if (r->parameters_hash)
+        fprintf(out, "  weights    %016" PRIx64 " (hash of all parameters)\n", r->parameters_hash);
+}
+
+static void print_speed(const Report *r, FILE *out) {
+    if (!r->steps) return;
+    const Spread *rate = &r->samples_per_s, *step = &r->step_ms;
+    fprintf(out, "  samples/s  %.0f (median; %.0f to %.0f in 8 of 10 steps)\n", rate->median,
+            rate->p10, rate->p90);
+    fprintf(out, "  step       %.3f ms (median; %.3f to %.3f), mean %.3f%s\n", step->median,
+            step->p10, step->p90, step->mean, r->breakdown_steps ? ", of which" : "");
+}
+
+// Green: work; yellow: work that waits for a processor; red: waiting for others.
+static const char *bill_color(Bill b) {
+    switch (b) {
+    case BILL_COMPUTE: return "\033[32m";
+    case BILL_CONTENDED: return "\033[33m";
+    case BILL_EXPOSED_COMM:
+    case BILL_BUBBLE:
+    case BILL_WAITING: return "\033[31m";
+    case BILL_HOST:
+    case BILL_IDLE:
+    case BILL_COUNT: break;
+    }
+    return "\033[2m";
+}
+
+// Only what takes time; a bar of 30 columns is the whole step.
+static void print_breakdown(const Report *r, FILE *out, bool color) {
+    enum { BAR = 30 };
+    static const char bar[] = "##############################";
+    double total = 0;
+    for (int b = 0; b < BILL_COUNT; b++) total += r->breakdown_ms[b];
+    for (int b = 0; b < BILL_COUNT; b++) {
+        double share = r->breakdown_ms[b] / total;
+        if (!(share >= 0.0005)) continue;
+        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %s%.*s%s\n", bill_name((Bill)b),
+                r->breakdown_ms[b], share * 100, color ? bill_color((Bill)b) : "",
+                (int)lround(share * BAR), bar, color ? "\033[0m" : "");
+    }
+}
+
+static void print_memory(const Report *r, FILE *out) {
+    char text[UNITS_TEXT];
+    int most = 0;
+    for (int rank = 1; rank < r->run.ranks; rank++)
+        if (planned_bytes(&r->memory[rank]) > planned_bytes(&r->memory[most])) most = rank;
+    const MemoryUse *m = &r->memory[most];
+    fprintf(out, "  memory     %s planned on rank %d", units_print_size(text, planned_bytes(m)),
+            most);
+    if (m->unplanned != NONE) fprintf(out, ", %s besides", units_print_size(text, m->unplanned));
+    if (r->comm_bytes[most])
+        fprintf(out, "; sends %s a step", units_print_size(text, r->comm_bytes[most]));
+    fputc('\n', out);
+    for (int i = 0; i < MEMORY_COUNT; i++)
+        fprintf(out, "%s%s %s%s", i % 3 ? ", " : "             ", memory_name((Memory)i),
+                units_print_size(text, m->planned[i]), i % 3 == 2 ? "\n" : "");
+}
+
+void report_print(const Report *r, FILE *out, bool color) {
+    print_title(r, out, color);
+    print_learning(r, out);
+    print_speed(r, out);
+    print_breakdown(r, out, color);
+    print_memory(r, out);
+    print_hash(r, out);
+}

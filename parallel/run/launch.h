@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Training a job: start its ranks, watch them, gather what they did.
+#ifndef PARALLEL_RUN_LAUNCH_H
+#define PARALLEL_RUN_LAUNCH_H
+
+#include "parallel/run/rank.h"
+
+typedef struct {
+    RunShared *shared;  // owned, mapped: results of every rank
+    size_t shared_bytes;
+    int64_t wall_ns;
+    bool interrupted;
+} Training;
+
+// Run all ranks to the end. However it ends, nothing is left running and no shared memory remains.
+// ERR_PEER: a rank was lost or timed out, in one message; ERR_INTERRUPTED never: see `interrupted`.
+Status train_run(Training *out, const Job *job, const RunHooks *hooks) MUST_USE;
+void train_finish(Training *t);  // safe on a zeroed Training
+
+#endif

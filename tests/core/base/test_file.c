@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "tests/support/testing.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char directory[1024];
+
+// A path in a directory of this test's own; several may be in use at once.
+static const char *here(const char *name) {
+    static char paths[8][2048];
+    static int next;
+    if (!directory[0]) snprintf(directory, sizeof directory, "%s", test_directory());
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static int files_here(void) {
+    here("");
+    DIR *d = opendir(directory);
+    ck_assert_ptr_nonnull(d);
+    int count = 0;
+    for (struct dirent *e; (e = readdir(d));) count += e->d_name[0] != '.';
+    closedir(d);
+    return count;
+}
+
+static void write_plain(const char *path, const void *data, size_t size) {
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(data, 1, size, f), size);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void write_output(const char *path, const char *text) {
+    OutputFile f;
+    ck_assert_ok(file_create(&f, path));
+    fputs(text, f.stream);
+    ck_assert_ok(file_commit(&f));
+}
+
+// The file's text through file_read(); the memory is given up with the process of the test.
+static char *read_text(const char *path) {
+    static Arena a;
+    char *text;
+    size_t length;
+    ck_assert_ok(file_read(&text, &length, &a, path));
+    ck_assert_uint_eq(strlen(text), length);
+    return text;
+}
+
+// --- reading
+
+START_TEST(a_file_is_read_whole_and_terminated) {
+    Arena a = {0};
+    char *data;
+    size_t length;
+    write_plain(here("x"), "one\0two", 7);
+    ck_assert_ok(file_read(&data, &length, &a, here("x")));
+    ck_assert_uint_eq(length, 7);
+    ck_assert_mem_eq(data, "one\0two", 8);
+    write_plain(here("empty"), "", 0);
+    ck_assert_ok(file_read(&data, &length, &a, here("empty")));
+    ck_assert_uint_eq(length, 0);
+    ck_assert_int_eq(data[0], 0);
+    arena_finish(&a);
+}
+END_TEST
+
+// 5 MB: more than the reader asks for at once, and more than it begins with.
+START_TEST(gzip_is_recognised_by_content_whatever_its_name) {
+    enum { N = 5000000 };
+    char *text = malloc(N + 1);
+    for (int i = 0; i < N; i++) text[i] = (char)('a' + i % 23);
+    text[N] = '\0';
+    write_output(here("big.gz"), text);
+    struct stat at;
+    ck_assert_int_eq(stat(here("big.gz"), &at), 0);
+    ck_assert_int_lt(at.st_size, N / 10);
+    ck_assert_int_eq(rename(here("big.gz"), here("big")), 0);
+    ck_assert_str_eq(read_text(here("big")), text);
+    free(text);
+}
+END_TEST
+
+START_TEST(standard_input_is_a_dash) {
+    write_plain(here("in"), "from a pipe", 11);
+    int fd = open(here("in"), O_RDONLY);
+    ck_assert_int_eq(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+    ck_assert_str_eq(read_text("-"), "from a pipe");
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_is_named_with_the_reason) {
+    Arena a = {0};
+    char *data;
+    size_t length;
+    ck_assert_fails(file_read(&data, &length, &a, here("none")), ERR_INPUT, "/none: No such file");
+    ck_assert_fails(file_read(&data, &length, &a, directory), ERR_INPUT, "Is a directory");
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(a_file_of_more_than_was_asked_for_is_refused) {
+    Arena a = {0};
+    char *data, *zeros = calloc(1, 4000001);
+    size_t length;
+    memset(zeros, ' ', 4000000);
+    write_output(here("bomb.gz"), zeros);
+    write_output(here("large"), zeros);
+    ck_assert_fails(file_read_most(&data, &length, &a, 2000000, here("bomb.gz")), ERR_INPUT,
+                    "bomb.gz: more than 1.91MiB when unpacked");
+    ck_assert_fails(file_read_most(&data, &length, &a, 3999999, here("large")), ERR_INPUT,
+                    "large: more than 3.81MiB; a file");
+    ck_assert_fails(file_read_most(&data, &length, &a, 1 << 20, "/dev/zero"), ERR_INPUT,
+                    "/dev/zero: more than 1MiB");
+    ck_assert_ok(file_read_most(&data, &length, &a, 4000000, here("bomb.gz")));
+    ck_assert_uint_eq(length, 4000000);
+    free(zeros);
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(cut_or_damaged_gzip_is_an_error) {
+    Arena a = {0};
+    char *data;
+    size_t length;
+    write_output(here("x.gz"), "abcdefghijklmnopqrstuvwxyz, and again: abcdefghijklmnopqrstuvwxyz");
+    unsigned char bytes[256];
+    FILE *f = fopen(here("x.gz"), "rb");
+    size_t size = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    write_plain(here("cut.gz"), bytes, size - 4);
+    ck_assert_fails(file_read(&data, &length, &a, here("cut.gz")), ERR_INPUT,
+                    "cut.gz: the compressed data end too early");
+    bytes[size - 8] ^= 1;  // the checksum
+    write_plain(here("bad.gz"), bytes, size);
+    ck_assert_fails(file_read(&data, &length, &a, here("bad.gz")), ERR_INPUT,
+                    "bad.gz: damaged gzip data");
+    arena_finish(&a);
+}
+END_TEST
+
+// --- writing
+
+START_TEST(a_file_appears_under_its_name_when_it_is_complete) {
+    OutputFile f;
+    ck_assert_ok(file_create(&f, here("out")));
+    fputs("half", f.stream);
+    fflush(f.stream);
+    ck_assert_int_ne(access(here("out"), F_OK), 0);
+    ck_assert_ok(file_commit(&f));
+    ck_assert_str_eq(read_text(here("out")), "half");
+    ck_assert_int_eq(files_here(), 1);
+    file_discard(&f);
+    ck_assert_int_eq(files_here(), 1);
+}
+END_TEST
+
+START_TEST(a_discarded_file_leaves_the_old_one_and_nothing_else) {
+    write_output(here("out"), "old");
+    OutputFile f;
+    ck_assert_ok(file_create(&f, here("out")));
+    fputs("new", f.stream);
+    file_discard(&f);
+    file_discard(&f);
+    ck_assert_str_eq(read_text(here("out")), "old");
+    ck_assert_int_eq(files_here(), 1);
+    OutputFile zero = {0};
+    file_discard(&zero);
+}
+END_TEST
+
+START_TEST(compressed_output_is_the_same_bytes_each_time) {
+    write_output(here("a.gz"), "the same text");
+    write_output(here("b.gz"), "the same text");
+    char a[256] = "", b[256] = "";
+    FILE *f = fopen(here("a.gz"), "rb"), *g = fopen(here("b.gz"), "rb");
+    size_t n = fread(a, 1, sizeof a, f), m = fread(b, 1, sizeof b, g);
+    fclose(f);
+    fclose(g);
+    ck_assert_uint_eq(n, m);
+    ck_assert_mem_eq(a, b, n);
+    ck_assert_mem_eq(a, "\x1f\x8b", 2);
+}
+END_TEST
+
+START_TEST(two_files_of_one_name_can_be_in_the_making) {
+    OutputFile f, g;
+    ck_assert_ok(file_create(&f, here("out")));
+    ck_assert_ok(file_create(&g, here("out")));
+    fputs("first", f.stream);
+    fputs("second", g.stream);
+    ck_assert_ok(file_commit(&f));
+    ck_assert_str_eq(read_text(here("out")), "first");
+    ck_assert_ok(file_commit(&g));
+    ck_assert_str_eq(read_text(here("out")), "second");
+}
+END_TEST
+
+START_TEST(a_link_stays_a_link_to_the_new_contents) {
+    write_output(here("real"), "old");
+    ck_assert_int_eq(symlink("real", here("link")), 0);
+    write_output(here("link"), "new");
+    ck_assert_str_eq(read_text(here("real")), "new");
+    struct stat at;
+    ck_assert_int_eq(lstat(here("link"), &at), 0);
+    ck_assert(S_ISLNK(at.st_mode));
+}
+END_TEST
+
+START_TEST(a_device_is_written_to_and_not_replaced) {
+    write_output("/dev/null", "gone");
+    struct stat at;
+    ck_assert_int_eq(stat("/dev/null", &at), 0);
+    ck_assert(S_ISCHR(at.st_mode));
+}
+END_TEST
+
+START_TEST(standard_output_is_a_dash) {
+    int fd = open(here("captured"), O_WRONLY | O_CREAT, 0666);
+    ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+    printf("first ");
+    write_output("-", "second");
+    ck_assert_str_eq(read_text(here("captured")), "first second");
+}
+END_TEST
+
+START_TEST(an_unwritable_place_fails_at_once_and_says_why) {
+    OutputFile f;
+    write_plain(here("file"), "x", 1);
+    ck_assert_fails(file_create(&f, here("none/x")), ERR_IO, "none/x: No such file or directory");
+    ck_assert_fails(file_create(&f, here("file/x")), ERR_IO, "file/x: Not a directory");
+    ck_assert_fails(file_create(&f, directory), ERR_IO, "Is a directory; give the name of a file");
+    ck_assert_fails(file_create(&f, "/proc/tandem"), ERR_IO, "/proc/tandem");
+    char longest[6000];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    ck_assert_fails(file_create(&f, longest), ERR_IO, "File name too long");
+    ck_assert_int_eq(files_here(), 1);
+}
+END_TEST
+
+// /dev/full takes nothing: as a disk that has no room left.
+START_TEST(a_full_disk_is_an_error_of_commit) {
+    OutputFile f;
+    ck_assert_ok(file_create(&f, "/dev/full"));
+    fputs("text", f.stream);
+    ck_assert_fails(file_commit(&f), ERR_IO,
+                    "/dev/full: could not be written: No space left on device");
+    ck_assert_int_eq(symlink("/dev/full", here("full.gz")), 0);
+    ck_assert_ok(file_create(&f, here("full.gz")));
+    fputs("text", f.stream);
+    ck_assert_fails(file_commit(&f), ERR_IO,
+                    "full.gz: could not be written: No space left on device");
+}
+END_TEST
+
+START_TEST(directories_are_made_with_their_parents) {
+    ck_assert_ok(file_make_directory(here("a/b/c")));
+    ck_assert_ok(file_make_directory(here("a/b/c/")));
+    ck_assert_int_eq(access(here("a/b/c"), W_OK), 0);
+    write_plain(here("file"), "x", 1);
+    ck_assert_fails(file_make_directory(here("file")), ERR_IO, "file: Not a directory");
+    ck_assert_fails(file_make_directory(here("file/x")), ERR_IO, "file: Not a directory");
+    ck_assert_fails(file_make_directory("/proc/tandem"), ERR_IO,
+                    "/proc/tandem: cannot make the directory");
+    ck_assert_fails(file_make_directory(""), ERR_IO, "empty");
+}
+END_TEST
+
+// --- clocks
+
+START_TEST(the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not) {
+    int64_t wall = clock_ns(), cpu = clock_thread_cpu_ns();
+    clock_sleep_ns(20 * 1000 * 1000);
+    clock_sleep_ns(0);
+    clock_sleep_ns(-5);
+    int64_t slept = clock_ns() - wall, used = clock_thread_cpu_ns() - cpu;
+    ck_assert_int_ge(slept, 20 * 1000 * 1000);
+    ck_assert_int_ge(used, 0);
+    ck_assert_int_lt(used, slept);
+}
+END_TEST
+
+START_TEST(the_time_of_day_is_printed_in_utc_with_milliseconds) {
+    char text[CLOCK_TEXT];
+    // 951782400: 2000-02-29, a leap day, 00:00:00 UTC.
+    ck_assert_str_eq(clock_print_utc(text, INT64_C(951782399) * 1000000000 + 999999999),
+                     "2000-02-28T23:59:59.999Z");
+    ck_assert_str_eq(clock_print_utc(text, INT64_C(951782400) * 1000000000 + 7000000),
+                     "2000-02-29T00:00:00.007Z");
+    ck_assert(clock_utc_ns() > INT64_C(1700000000) * 1000000000);
+}
+END_TEST
+
+SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content_whatever_its_name,
+      standard_input_is_a_dash, what_cannot_be_read_is_named_with_the_reason,
+      a_file_of_more_than_was_asked_for_is_refused, cut_or_damaged_gzip_is_an_error,
+      a_file_appears_under_its_name_when_it_is_complete,
+      a_discarded_file_leaves_the_old_one_and_nothing_else,
+      compressed_output_is_the_same_bytes_each_time, two_files_of_one_name_can_be_in_the_making,
+      a_link_stays_a_link_to_the_new_contents, a_device_is_written_to_and_not_replaced,
+      standard_output_is_a_dash, an_unwritable_place_fails_at_once_and_says_why,
+      a_full_disk_is_an_error_of_commit, directories_are_made_with_their_parents,
+      the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not,
+      the_time_of_day_is_printed_in_utc_with_milliseconds)

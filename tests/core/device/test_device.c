@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: MIT
+// Every device against numbers worked out by hand, and against the reference over swept sizes.
+#include "core/device/device.h"
+
+#include "core/plan/lower.h"
+#include "tests/support/device_case.h"
+
+#include <string.h>
+
+static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64};
+static const double none = (double)NAN, infinite = (double)INFINITY;
+
+// --- by hand: the same numbers, exactly, from every device in both types
+
+typedef void (*HandTest)(Case *c, const Device *d);
+
+static void by_hand(int64_t rows, HandTest test) {
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++)
+        for (int k = 0; k < 2; k++) {
+            Case c;
+            case_init(&c, dtypes[k], rows, rows);
+            snprintf(c.text, sizeof c.text, "%s %s", devices[d]->name, dtype_name(dtypes[k]));
+            test(&c, devices[d]);
+            case_finish(&c);
+        }
+}
+
+#define TENSOR(c, name, dtype, shape, ...) \
+    case_set(c, case_tensor(c, name, dtype, FILL_OUTPUT, shape), (const double[]){__VA_ARGS__})
+#define OUTPUT(c, name, dtype, shape) case_tensor(c, name, dtype, FILL_OUTPUT, shape)
+#define REAL(c) (c)->dtype
+
+static void expect(const Case *c, const Values *got, const char *name, const double *want) {
+    int t = program_find_tensor(&c->p, name);
+    for (int64_t i = 0; i < case_elements(c, t); i++) {
+        double g = got->of[t][i];
+        if (g == want[i] || (isnan(g) && isnan(want[i]))) continue;
+        ck_abort_msg("%s: %s[%lld] is %.17g, not %.17g", c->text, name, (long long)i, g, want[i]);
+    }
+}
+#define EXPECT(c, got, name, ...) expect(c, got, name, (const double[]){__VA_ARGS__})
+
+static Values run_lowered(Case *c, const Device *d) {
+    if (!c->p.lowered) ck_assert_ok(program_lower(&c->p, d->traits));
+    return case_run(c, d, (CaseRun){.junk = JUNK_NAN});
+}
+
+// x = 1 2 3   weight = 1 2   bias = 10
+//     4 5 6            3 4
+//     7 8 9
+static void convolve(Case *c, int64_t stride, int64_t pad) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    TENSOR(c, "weight", REAL(c), SHAPE(1, 1, 2, 2), 1, 2, 3, 4);
+    TENSOR(c, "bias", REAL(c), SHAPE(1), 10);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
+    case_op(c, KIND_CONV2D, false, (int64_t[]){2, stride, pad}, "y", "x weight bias");
+}
+
+static void conv2d_plain(Case *c, const Device *d) {
+    convolve(c, 1, 0);
+    Values got = run_lowered(c, d);
+    // 1·1 + 2·2 + 4·3 + 5·4 + 10 = 47, 2 + 6 + 15 + 24 + 10 = 57, 4 + 10 + 21 + 32 + 10 = 77, ...
+    EXPECT(c, &got, "y", 47, 57, 77, 87);
+}
+
+static void conv2d_padded(Case *c, const Device *d) {
+    convolve(c, 2, 1);
+    Values got = run_lowered(c, d);
+    // The windows begin at -1 and 1: 1·4 + 10, 2·3 + 3·4 + 10, 4·2 + 7·4 + 10, 5 + 12 + 24 + 36
+    // + 10.
+    EXPECT(c, &got, "y", 14, 28, 46, 87);
+}
+
+START_TEST(a_convolution_by_hand) {
+    by_hand(1, conv2d_plain);
+    by_hand(1, conv2d_padded);
+}
+END_TEST
+
+static void conv2d_gradients(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    TENSOR(c, "weight", REAL(c), SHAPE(1, 1, 2, 2), 1, 2, 3, 4);
+    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, 2, 3, 4);
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 1, 3, 3));
+    OUTPUT(c, "dweight", REAL(c), SHAPE(1, 1, 2, 2));
+    OUTPUT(c, "dbias", REAL(c), SHAPE(1));
+    case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, false, (int64_t[]){2, 1, 0}, "dweight dbias", "x dy");
+    case_op(c, KIND_CONV2D_BACKWARD_INPUT, false, (int64_t[]){2, 1, 0}, "dx", "dy weight");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "dweight", 37, 47, 67,
+           77);  // x seen through dy: 1·1 + 2·2 + 4·3 + 5·4 = 37, ...
+    EXPECT(c, &got, "dbias", 10);
+    // dy times weight, each product at the sum of the places: 1·1, 1·2 + 2·1, 2·2; 1·3 + 3·1,
+    // 1·4 + 2·3 + 3·2 + 4·1, 2·4 + 4·2; 3·3, 3·4 + 4·3, 4·4.
+    EXPECT(c, &got, "dx", 1, 4, 4, 6, 20, 16, 9, 24, 16);
+}
+
+START_TEST(gradients_of_a_convolution_by_hand) { by_hand(1, conv2d_gradients); }
+END_TEST
+
+static void linear(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 2), 1, 2, 3, 4);
+    TENSOR(c, "weight", REAL(c), SHAPE(3, 2), 1, 0, 0, 1, 1, 1);
+    TENSOR(c, "bias", REAL(c), SHAPE(3), 10, 20, 30);
+    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 3), 1, 2, 3, 4, 5, 6);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 3));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 2));
+    OUTPUT(c, "dweight", REAL(c), SHAPE(3, 2));
+    OUTPUT(c, "dbias", REAL(c), SHAPE(3));
+    case_op(c, KIND_LINEAR, false, NULL, "y", "x weight bias");
+    case_op(c, KIND_LINEAR_BACKWARD_INPUT, false, NULL, "dx", "dy weight");
+    case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, false, NULL, "dweight dbias", "x dy");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 11, 22, 33, 13, 24, 37);
+    EXPECT(c, &got, "dx", 1 + 3, 2 + 3, 4 + 6, 5 + 6);
+    // dy transposed times x: 1·1 + 4·3, 1·2 + 4·4, 2·1 + 5·3, ...
+    EXPECT(c, &got, "dweight", 13, 18, 17, 24, 21, 30);
+    EXPECT(c, &got, "dbias", 5, 7, 9);
+}
+
+START_TEST(a_linear_layer_by_hand) { by_hand(2, linear); }
+END_TEST
+
+static void relu(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 6), -1, -0.0, 0, 2, none, infinite);
+    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 6), 1, 2, 3, 4, 5, 6);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 6));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 6));
+    case_op(c, KIND_RELU, false, NULL, "y", "x");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx", "dy y");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 0, 0, 0, 2, none, infinite);
+    EXPECT(c, &got, "dx", 0, 0, 0, 4, 0, 6);
+    const double *y = got.of[program_find_tensor(&c->p, "y")];
+    ck_assert_msg(!signbit(y[0]) && !signbit(y[1]), "%s: relu left a zero its sign", c->text);
+}
+
+START_TEST(relu_keeps_what_is_positive_and_a_nan) { by_hand(1, relu); }
+END_TEST
+
+static void pool(Case *c, int64_t kernel, int64_t stride) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 4, 4), 1, 5, 2, 0, 5, 3, 2, 1, -1, -2, 7, 7, -3, -1, 7,
+           7);
+    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, 2, 3, 4);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 2, 2));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 1, 4, 4));
+    const int64_t attrs[] = {kernel, stride};
+    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "x");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "dy index");
+}
+
+// x =  1  5 | 2 0
+//      5  3 | 2 1
+//     -1 -2 | 7 7
+//     -3 -1 | 7 7
+static void pool_apart(Case *c, const Device *d) {
+    pool(c, 2, 2);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 5, 2, -1, 7);
+    EXPECT(c, &got, "index", 1, 0, 0, 0);
+    EXPECT(c, &got, "dx", 0, 1, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0);
+}
+
+// Windows of 3 at distance 1: in all four the first 7 is x[2,2], which is at place (2,2), (2,1),
+// (1,2) and (1,1) of them.
+static void pool_overlapping(Case *c, const Device *d) {
+    pool(c, 3, 1);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 7, 7, 7, 7);
+    EXPECT(c, &got, "index", 8, 7, 5, 4);
+    EXPECT(c, &got, "dx", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 + 2 + 3 + 4, 0, 0, 0, 0, 0);
+}
+
+static void pool_nan(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, none, 3, none);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 1, 1));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 1, 1));
+    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2}, "y index", "x");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", none);
+    EXPECT(c, &got, "index", 1);
+}
+
+START_TEST(pooling_takes_the_first_of_the_largest) {
+    by_hand(1, pool_apart);
+    by_hand(1, pool_overlapping);
+    by_hand(1, pool_nan);
+}
+END_TEST
+
+// Of relu and max_pool, a model's plan does the backward of relu first, on the pooled values
+// (core/nn/emit.c). The other order, that of the chain rule, must give the same bits.
+static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
+    int64_t H = attrs[0] + 2 * attrs[1],
+            OH = 3;  // three windows each way, and a row that none covers
+    case_tensor(c, "x", REAL(c), fill, SHAPE(ROWS, 2, H + 1, H));
+    case_tensor(c, "dy", REAL(c), fill, SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "relu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "kept", REAL(c), SHAPE(ROWS, 2, OH, OH));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "drelu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    OUTPUT(c, "dx_by_the_chain_rule", REAL(c), SHAPE(ROWS, 2, H + 1, H));
+    case_op(c, KIND_RELU, false, NULL, "relu", "x");
+    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "relu");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "kept", "dy y");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "kept index");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "drelu", "dy index");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx_by_the_chain_rule", "drelu relu");
+    Values got = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
+    int dx = program_find_tensor(&c->p, "dx"),
+        chain = program_find_tensor(&c->p, "dx_by_the_chain_rule");
+    ck_assert_mem_eq(got.of[dx], got.of[chain], (size_t)case_elements(c, dx) * sizeof(double));
+}
+
+START_TEST(relus_and_poolings_backward_may_change_places) {
+    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {3, 1}, {2, 3}};
+    for (int i = 0; i < 2 * 4 * (FILL_COUNT - FILL_RANDOM); i++) {
+        Case c;
+        case_init(&c, dtypes[i % 2], 8, 7);
+        exchange_backwards(&c, (Fill)(FILL_RANDOM + i / 8), windows[i / 2 % 4]);
+        case_finish(&c);
+    }
+}
+END_TEST
+
+static void losses(Case *c, int64_t classes, const double *logits, const double *labels,
+                   double inverse_count, bool accumulate) {
+    case_set(c, case_tensor(c, "logits", REAL(c), FILL_OUTPUT, SHAPE(ROWS, classes)), logits);
+    case_set(c, case_tensor(c, "labels", DTYPE_I32, FILL_OUTPUT, SHAPE(ROWS)), labels);
+    TENSOR(c, "inverse_count", DTYPE_F64, SHAPE(1), inverse_count);
+    OUTPUT(c, "loss", DTYPE_F64, SHAPE(2));
+    OUTPUT(c, "probability", REAL(c), SHAPE(ROWS, classes));
+    OUTPUT(c, "dlogits", REAL(c), SHAPE(ROWS, classes));
+    case_op(c, KIND_CROSS_ENTROPY, accumulate, NULL, "loss probability",
+            "logits labels inverse_count");
+    case_op(c, KIND_CROSS_ENTROPY_BACKWARD, false, NULL, "dlogits",
+            "probability labels inverse_count");
+}
+
+// exp(0) : exp(0) = 1 : 1 and exp(0) : exp(log 3) = 1 : 3. The first row is a draw: its label, 0,
+// is the first of the largest, so it is right; the second is wrong.
+static void loss_of_two_rows(Case *c, const Device *d) {
+    const double logits[] = {0, 0, 0, log(3)}, labels[] = {0, 0};
+    losses(c, 2, logits, labels, 0.5, false);
+    Values got = run_lowered(c, d);
+    const double *loss = got.of[program_find_tensor(&c->p, "loss")];
+    ck_assert_close(loss[0], 0.5 * (log(2) + log(4)), 1e-7);
+    ck_assert_close(loss[1], 1, 0);
+    const double p[] = {0.5, 0.5, 0.25, 0.75}, dz[] = {-0.25, 0.25, -0.375, 0.375};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_close(got.of[program_find_tensor(&c->p, "probability")][i], p[i], 1e-7);
+        ck_assert_close(got.of[program_find_tensor(&c->p, "dlogits")][i], dz[i], 1e-7);
+    }
+}
+
+// exp(1000) has no number, exp(-2000) is 0: -log p is 0 for the large logit, 2000 for the small
+// one.
+static void loss_of_large_logits(Case *c, const Device *d) {
+    const double logits[] = {1000, -1000, 0, 1000, -1000, 0}, labels[] = {0, 1};
+    losses(c, 3, logits, labels, 0.25, false);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "loss", 500, 1);
+    EXPECT(c, &got, "probability", 1, 0, 0, 1, 0, 0);
+    EXPECT(c, &got, "dlogits", 0, 0, 0, 0.25, -0.25, 0);
+}
+
+START_TEST(cross_entropy_by_hand) {
+    by_hand(2, loss_of_two_rows);
+    by_hand(2, loss_of_large_logits);
+}
+END_TEST
+
+// Row 0 costs 2^53, where numbers are 2 apart, all others log 2. Blocks of 4,096 in order: the rest
+// of the first block is lost bit by bit (log 2 < 1); the second block sums to 4096 log 2 = 2839.13,
+// so that the total becomes 2^53 + 2840; the three rows left are 2.08, which makes it 2842. A plain
+// sum would stay at 2^53.
+static void loss_in_blocks(Case *c, const Device *d) {
+    double *logits = ARENA_NEW(&c->arena, double, 2 * c->rows),
+           *labels = ARENA_NEW(&c->arena, double, c->rows);
+    logits[1] = 0x1p53;
+    losses(c, 2, logits, labels, 1, false);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "loss", 0x1p53 + 2842, (double)(c->rows - 1));
+}
+
+START_TEST(the_loss_is_summed_in_blocks_of_4096_rows) { by_hand(2 * 4096 + 3, loss_in_blocks); }
+END_TEST
+
+// Two rows contribute 1 each to what already holds the number from which on numbers are 2 apart:
+// one after the other both are lost, their sum is not.
+static void add_once(Case *c, const Device *d) {
+    double large = REAL(c) == DTYPE_F32 ? 0x1p24 : 0x1p53;
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1), 1, 1);
+    TENSOR(c, "image", REAL(c), SHAPE(ROWS, 1, 1, 1), 1, 1);
+    TENSOR(c, "dw", REAL(c), SHAPE(1, 1), large);
+    TENSOR(c, "db", REAL(c), SHAPE(1), large);
+    TENSOR(c, "conv.dw", REAL(c), SHAPE(1, 1, 1, 1), large);
+    TENSOR(c, "conv.db", REAL(c), SHAPE(1), large);
+    const double logits[] = {0, 1024, 0, 1024}, labels[] = {0, 0};  // each costs 1024
+    losses(c, 2, logits, labels, 0x1p-10, true);
+    case_set(c, program_find_tensor(&c->p, "loss"), (const double[]){0x1p53, 5});
+    case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, true, NULL, "dw db", "x x");
+    case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, true, (int64_t[]){1, 1, 0}, "conv.dw conv.db",
+            "image image");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "dw", large + 2);
+    EXPECT(c, &got, "db", large + 2);
+    EXPECT(c, &got, "conv.dw", large + 2);
+    EXPECT(c, &got, "conv.db", large + 2);
+    EXPECT(c, &got, "loss", 0x1p53 + 2, 5);
+}
+
+START_TEST(a_micro_batch_is_summed_before_it_is_added) { by_hand(2, add_once); }
+END_TEST
+
+// Two steps with gradient 1/2 from weight 1 and velocity 0, at learning rate 1/2.
+static void sgd_steps(Case *c, const Device *d, double momentum, double decay, bool nesterov,
+                      const double *weights) {
+    const int64_t attrs[] = {attr_real(momentum), attr_real(decay), nesterov};
+    TENSOR(c, "weight", REAL(c), SHAPE(1), 1);
+    TENSOR(c, "velocity", REAL(c), SHAPE(1), 0);
+    TENSOR(c, "gradient", REAL(c), SHAPE(1), 0.5);
+    TENSOR(c, "rate", DTYPE_F64, SHAPE(1), 0.5);
+    case_op(c, KIND_SGD, false, attrs, momentum != 0 ? "weight velocity" : "weight",
+            "gradient rate");
+    for (int step = 0; step < 2; step++) {
+        Values got = run_lowered(c, d);
+        expect(c, &got, "weight", &weights[step]);
+        case_set(c, program_find_tensor(&c->p, "weight"),
+                 got.of[program_find_tensor(&c->p, "weight")]);
+        case_set(c, program_find_tensor(&c->p, "velocity"),
+                 got.of[program_find_tensor(&c->p, "velocity")]);
+    }
+}
+
+// 1 - 1/2·1/2 = 0.75, then 0.5
+static void sgd_plain(Case *c, const Device *d) {
+    sgd_steps(c, d, 0, 0, false, (const double[]){0.75, 0.5});
+}
+// g = 0.5 + 0.25·1 = 0.75: 0.625; g = 0.5 + 0.25·0.625 = 0.65625: 0.625 - 0.328125
+static void sgd_decay(Case *c, const Device *d) {
+    sgd_steps(c, d, 0, 0.25, false, (const double[]){0.625, 0.296875});
+}
+// v = 0.5: 0.75; v = 0.25 + 0.5 = 0.75: 0.375
+static void sgd_momentum(Case *c, const Device *d) {
+    sgd_steps(c, d, 0.5, 0, false, (const double[]){0.75, 0.375});
+}
+// v = 0.5, 0.5 + 0.25 = 0.75: 0.625; v = 0.75, 0.5 + 0.375 = 0.875: 0.625 - 0.4375
+static void sgd_nesterov(Case *c, const Device *d) {
+    sgd_steps(c, d, 0.5, 0, true, (const double[]){0.625, 0.1875});
+}
+// g = 0.75 = v, 0.75 + 0.375 = 1.125: 0.4375; g = 0.5 + 0.109375 = 0.609375, v = 0.375 + 0.609375 =
+// 0.984375, 0.609375 + 0.4921875 = 1.1015625: 0.4375 - 0.55078125
+static void sgd_all(Case *c, const Device *d) {
+    sgd_steps(c, d, 0.5, 0.25, true, (const double[]){0.4375, -0.11328125});
+}
+
+START_TEST(sgd_is_pytorchs) {
+    by_hand(1, sgd_plain);
+    by_hand(1, sgd_decay);
+    by_hand(1, sgd_momentum);
+    by_hand(1, sgd_nesterov);
+    by_hand(1, sgd_all);
+}
+END_TEST
+
+static void fold(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(3), 1, 2, 3);
+    TENSOR(c, "sum", REAL(c), SHAPE(3), 10, 20, 30);
+    OUTPUT(c, "first", REAL(c), SHAPE(3));
+    case_op(c, KIND_FOLD, true, NULL, "sum", "x");
+    case_op(c, KIND_FOLD, false, NULL, "first", "x");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "sum", 11, 22, 33);
+    EXPECT(c, &got, "first", 1, 2, 3);
+}
+
+START_TEST(a_fold_writes_the_first_and_adds_the_others) { by_hand(1, fold); }
+END_TEST
+
+// --- devices by name
+
+START_TEST(a_device_is_found_by_name) {
+    const Device *d = NULL;
+    ck_assert_ok(device_find(&d, "reference"));
+    ck_assert_ptr_eq(d, &device_reference);
+    ck_assert_fails(device_find(&d, "gpu"), ERR_USAGE, "reference");
+    Status s = device_find(&d, "cpu");
+    if (s == OK)
+        ck_assert_str_eq(d->name, "cpu");
+    else
+        ck_assert_fails(s, ERR_UNAVAILABLE, "libopenblas-dev");
+}
+END_TEST
+
+START_TEST(tables_have_every_kernel_that_is_promised) {
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++) {
+        for (int k = 0; k < KIND_COUNT; k++)
+            for (int type = 0; type < 2; type++) {
+                bool wanted = kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED;
+                ck_assert_msg((devices[d]->kernel[k][type] != NULL) == wanted, "%s %s",
+                              devices[d]->name, kind_name((Kind)k));
+            }
+        for (int f = 0; f < FUSION_COUNT; f++)
+            for (int type = 0; type < 2; type++)
+                ck_assert_msg((devices[d]->fused[f][type] != NULL) ==
+                                  (devices[d]->traits->fusions >> f & 1),
+                              "%s %s", devices[d]->name, fusion_name((Fusion)f));
+    }
+}
+END_TEST
+
+SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_linear_layer_by_hand,
+      relu_keeps_what_is_positive_and_a_nan, pooling_takes_the_first_of_the_largest,
+      relus_and_poolings_backward_may_change_places, cross_entropy_by_hand,
+      the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
+      sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
+      tables_have_every_kernel_that_is_promised)

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: MIT
+// Every layer's gradient, and a whole network's, against central differences in f64, on every
+// device.
+//
+// For L = sum of dy[i] y[i] the backward of a layer must give dL/dx = (L(x + h) - L(x - h)) / 2h.
+// The difference is off by h²/6 times the third derivative, and by the rounding of L, about 1e-16
+// of what it is added up from, over h. The sum of both is least near the cube root of 3·2^-53,
+// 7e-6: h = 2^-17, which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So TOLERANCE
+// leaves room for sums of hundreds of terms, while a term that is missing or misplaced is off by
+// far more.
+#include "core/nn/model.h"
+#include "tests/support/device_case.h"
+
+static const double step = 0x1p-17, TOLERANCE = 1e-8, MARGIN = 1e-4;
+
+static int tensor(const Case *c, const char *name) {
+    int t = program_find_tensor(&c->p, name);
+    ck_assert_msg(t != NONE, "no tensor %s", name);
+    return t;
+}
+
+// --- away from the kinks, where there is no gradient
+
+static bool relu_is_smooth(const Case *c, int x, const Values *v) {
+    for (int64_t i = 0; i < case_elements(c, x); i++)
+        if (fabs(v->of[x][i]) < MARGIN) return false;
+    return true;
+}
+
+// The two largest of each window are apart; or it is all zeros left by a ReLU, which has no
+// gradient.
+static bool pool_is_smooth(const Case *c, int y, int x, const int64_t *attr, const Values *v) {
+    const Tensor *in = &c->p.tensors[x], *out = &c->p.tensors[y];
+    int64_t W = in->shape[3], plane = in->shape[2] * W, OW = out->shape[3];
+    for (int64_t i = 0; i < case_elements(c, y); i++) {
+        int64_t p = i / OW / out->shape[2], row = i / OW % out->shape[2] * attr[1],
+                column = i % OW * attr[1];
+        int near = 0;
+        for (int64_t u = 0; u < attr[0]; u++)
+            for (int64_t k = 0; k < attr[0]; k++)
+                near += v->of[x][p * plane + (row + u) * W + column + k] > v->of[y][i] - MARGIN;
+        if (near > 1 && v->of[y][i] != 0) return false;
+    }
+    return true;
+}
+
+static bool is_smooth(Case *c) {
+    Values v = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
+    for (int i = 0; i < c->plan->op_count; i++) {
+        const Op *op = &c->plan->ops[i];
+        const Work *w = &c->p.works[op->work];
+        int y = program_root(&c->p, op_outputs(c->plan, op)[0]),
+            x = program_root(&c->p, op_inputs(c->plan, op)[0]);
+        if (w->kind == KIND_RELU && !relu_is_smooth(c, x, &v)) return false;
+        if (w->kind == KIND_MAX_POOL && !pool_is_smooth(c, y, x, &c->p.attrs[w->attr_first], &v))
+            return false;
+    }
+    return true;
+}
+
+// --- the check
+
+// How much L = sum of weights[i] y[i] changes when x moves from one place to the other.
+static double difference(const Case *c, int y, const double *weights, const Values *from,
+                         const Values *to) {
+    double sum = 0;
+    for (int64_t i = 0; i < case_elements(c, y); i++)
+        sum += weights[i] * (to->of[y][i] - from->of[y][i]);
+    return sum;
+}
+
+static void check_gradient(Case *c, const Device *d, const char *x_name, const char *dx_name,
+                           const char *y_name, const double *weights) {
+    int x = tensor(c, x_name), dx = tensor(c, dx_name), y = tensor(c, y_name);
+    int64_t n = case_elements(c, x);
+    Values analytic = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
+    double *numeric = ARENA_NEW(&c->arena, double, n + 1), largest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double at = c->before[x][i];
+        c->before[x][i] = at - step;
+        Values left = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
+        c->before[x][i] = at + step;
+        Values right = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
+        c->before[x][i] = at;
+        numeric[i] = difference(c, y, weights, &left, &right) / (2 * step);
+        largest = fmax(largest, fabs(numeric[i]));
+    }
+    ck_assert_msg(largest > 0, "%s %s: %s has no gradient", d->name, c->text, x_name);
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(analytic.of[dx][i] - numeric[i]) <= TOLERANCE * largest))
+            ck_abort_msg("%s %s: d%s[%lld] is %.15g, the difference gives %.15g", d->name, c->text,
+                         x_name, (long long)i, analytic.of[dx][i], numeric[i]);
+}
+
+typedef struct {
+    int64_t rows, C, H, W, K, kernel, stride, pad, pool, pool_stride;
+} Sizes;
+typedef void (*Build)(Case *c, const Sizes *s);
+typedef struct {
+    const char *x, *dx;
+} Pair;
+
+// Each of the pairs, up to one without name; y and dy are what the case calls so.
+static void check_layer(Build build, const Sizes *s, const Pair *pairs) {
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++)
+        for (uint32_t seed = 0;; seed++) {
+            ck_assert_uint_lt(seed, 20);
+            Case c;
+            case_init(&c, DTYPE_F64, s->rows + 1, s->rows);
+            rng_init(&c.rng, seed, RNG_TEST, 1, 1);
+            build(&c, s);
+            snprintf(c.text, sizeof c.text, "%s, kernel %lld, stride %lld, pad %lld",
+                     op_name(&c.p, &c.plan->ops[0]), (long long)s->kernel, (long long)s->stride,
+                     (long long)s->pad);
+            bool smooth = is_smooth(&c);
+            ck_assert_ok(program_lower(&c.p, devices[d]->traits));
+            for (const Pair *p = pairs; smooth && p->x; p++)
+                check_gradient(&c, devices[d], p->x, p->dx, "y", c.before[tensor(&c, "dy")]);
+            case_finish(&c);
+            if (smooth) break;
+        }
+}
+
+// --- layers
+
+static int64_t after_window(int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
+    return (size + 2 * pad - kernel) / stride + 1;
+}
+
+static const Pair weighted[] = {{"x", "dx"}, {"weight", "dweight"}, {"bias", "dbias"}, {0}};
+static const Pair plain[] = {{"x", "dx"}, {0}};
+
+static int64_t conv_height(const Sizes *s) {
+    return after_window(s->H, s->kernel, s->stride, s->pad);
+}
+static int64_t conv_width(const Sizes *s) {
+    return after_window(s->W, s->kernel, s->stride, s->pad);
+}
+
+static void conv2d_tensors(Case *c, const Sizes *s) {
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C, s->H, s->W));
+    case_tensor(c, "weight", DTYPE_F64, FILL_RANDOM, SHAPE(s->K, s->C, s->kernel, s->kernel));
+    case_tensor(c, "bias", DTYPE_F64, FILL_RANDOM, SHAPE(s->K));
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C, s->H, s->W));
+    case_tensor(c, "dweight", DTYPE_F64, FILL_OUTPUT, SHAPE(s->K, s->C, s->kernel, s->kernel));
+    case_tensor(c, "dbias", DTYPE_F64, FILL_OUTPUT, SHAPE(s->K));
+}
+
+static void conv2d_backward_ops(Case *c, const Sizes *s, const char *x_dy, const char *dy_weight) {
+    case_op(c, KIND_CONV2D_BACKWARD_WEIGHT, false, &s->kernel, "dweight dbias", x_dy);
+    case_op(c, KIND_CONV2D_BACKWARD_INPUT, false, &s->kernel, "dx", dy_weight);
+}
+
+static void build_conv2d(Case *c, const Sizes *s) {
+    const int64_t shape[] = {ROWS, s->K, conv_height(s), conv_width(s)};
+    conv2d_tensors(c, s);
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, 4, shape);
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, 4, shape);
+    case_op(c, KIND_CONV2D, false, &s->kernel, "y", "x weight bias");
+    conv2d_backward_ops(c, s, "x dy", "dy weight");
+}
+
+START_TEST(gradients_of_conv2d) {
+    for (int64_t kernel = 1; kernel <= 3; kernel++)
+        for (int64_t stride = 1; stride <= 2; stride++)
+            for (int64_t pad = 0; pad <= 2; pad++) {
+                Sizes s = {.rows = 2,
+                           .C = 2,
+                           .H = 5,
+                           .W = 4,
+                           .K = 3,
+                           .kernel = kernel,
+                           .stride = stride,
+                           .pad = pad};
+                check_layer(build_conv2d, &s, weighted);
+            }
+}
+END_TEST
+
+// ReLU's backward works on the pooled values, as in the plans that models emit.
+static void build_pooled_conv2d(Case *c, const Sizes *s) {
+    const int64_t wide[] = {ROWS, s->K, conv_height(s), conv_width(s)};
+    const int64_t narrow[] = {ROWS, s->K, after_window(wide[2], s->pool, s->pool_stride, 0),
+                              after_window(wide[3], s->pool, s->pool_stride, 0)};
+    conv2d_tensors(c, s);
+    case_tensor(c, "z", DTYPE_F64, FILL_OUTPUT, 4, wide);
+    case_tensor(c, "relu", DTYPE_F64, FILL_OUTPUT, 4, wide);
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, 4, narrow);
+    case_tensor(c, "kept", DTYPE_F64, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "dz", DTYPE_F64, FILL_OUTPUT, 4, wide);
+    case_op(c, KIND_CONV2D, false, &s->kernel, "z", "x weight bias");
+    case_op(c, KIND_RELU, false, NULL, "relu", "z");
+    case_op(c, KIND_MAX_POOL, false, &s->pool, "y index", "relu");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "kept", "dy y");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, &s->pool, "dz", "kept index");
+    conv2d_backward_ops(c, s, "x dz", "dz weight");
+}
+
+START_TEST(gradients_of_conv2d_relu_and_max_pool) {
+    Sizes s = {.rows = 2,
+               .C = 2,
+               .H = 7,
+               .W = 6,
+               .K = 3,
+               .kernel = 3,
+               .stride = 1,
+               .pad = 1,
+               .pool = 2,
+               .pool_stride = 2};
+    check_layer(build_pooled_conv2d, &s, weighted);
+    s.pool = 3;  // windows overlap
+    check_layer(build_pooled_conv2d, &s, weighted);
+    s.stride = 2;
+    s.pool = s.pool_stride = 2;
+    check_layer(build_pooled_conv2d, &s, weighted);
+}
+END_TEST
+
+static void build_linear(Case *c, const Sizes *s) {
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    case_tensor(c, "weight", DTYPE_F64, FILL_RANDOM, SHAPE(s->K, s->C));
+    case_tensor(c, "bias", DTYPE_F64, FILL_RANDOM, SHAPE(s->K));
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->K));
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->K));
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_tensor(c, "dweight", DTYPE_F64, FILL_OUTPUT, SHAPE(s->K, s->C));
+    case_tensor(c, "dbias", DTYPE_F64, FILL_OUTPUT, SHAPE(s->K));
+    case_op(c, KIND_LINEAR, false, NULL, "y", "x weight bias");
+    case_op(c, KIND_LINEAR_BACKWARD_INPUT, false, NULL, "dx", "dy weight");
+    case_op(c, KIND_LINEAR_BACKWARD_WEIGHT, false, NULL, "dweight dbias", "x dy");
+}
+
+START_TEST(gradients_of_linear) {
+    check_layer(build_linear, &(Sizes){.rows = 3, .C = 5, .K = 4}, weighted);
+    check_layer(build_linear, &(Sizes){.rows = 1, .C = 1, .K = 7}, weighted);
+}
+END_TEST
+
+static void build_relu(Case *c, const Sizes *s) {
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_op(c, KIND_RELU, false, NULL, "y", "x");
+    case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx", "dy y");
+}
+
+START_TEST(gradients_of_relu) { check_layer(build_relu, &(Sizes){.rows = 3, .C = 9}, plain); }
+END_TEST
+
+static void build_max_pool(Case *c, const Sizes *s) {
+    const int64_t narrow[] = {ROWS, s->C, after_window(s->H, s->pool, s->pool_stride, 0),
+                              after_window(s->W, s->pool, s->pool_stride, 0)};
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C, s->H, s->W));
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, 4, narrow);
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C, s->H, s->W));
+    case_op(c, KIND_MAX_POOL, false, &s->pool, "y index", "x");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, &s->pool, "dx", "dy index");
+}
+
+START_TEST(gradients_of_max_pool) {
+    static const int64_t windows[][2] = {
+        {2, 2}, {3, 2}, {3, 1}, {2, 3}};  // apart, overlapping, with gaps
+    for (int i = 0; i < 4; i++) {
+        Sizes s = {
+            .rows = 2, .C = 2, .H = 7, .W = 6, .pool = windows[i][0], .pool_stride = windows[i][1]};
+        check_layer(build_max_pool, &s, plain);
+    }
+}
+END_TEST
+
+// The loss is the first of its two results: L = 1 loss[0] + 0 loss[1].
+static void build_cross_entropy(Case *c, const Sizes *s) {
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    int labels = case_tensor(c, "labels", DTYPE_I32, FILL_INTEGER, SHAPE(ROWS));
+    for (int64_t i = 0; i < s->rows; i++) c->before[labels][i] = rng_below(&c->rng, (uint32_t)s->C);
+    case_set(c, case_tensor(c, "inverse_count", DTYPE_F64, FILL_OUTPUT, SHAPE(1)),
+             (const double[]){0.2});
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, SHAPE(2));
+    case_set(c, case_tensor(c, "dy", DTYPE_F64, FILL_OUTPUT, SHAPE(2)), (const double[]){1, 0});
+    case_tensor(c, "probability", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_op(c, KIND_CROSS_ENTROPY, false, NULL, "y probability", "x labels inverse_count");
+    case_op(c, KIND_CROSS_ENTROPY_BACKWARD, false, NULL, "dx", "probability labels inverse_count");
+}
+
+START_TEST(gradients_of_cross_entropy) {
+    check_layer(build_cross_entropy, &(Sizes){.rows = 5, .C = 10}, plain);
+    check_layer(build_cross_entropy, &(Sizes){.rows = 1, .C = 2}, plain);
+}
+END_TEST
+
+// --- a network
+
+// Every layer, with and without its usual neighbours; two micro-batches, of three rows and of two.
+static const char *const network = "model small\n"
+                                   "input 2 9 8\n"
+                                   "classes 3\n"
+                                   "conv2d c1 out=3 kernel=3 pad=1\n"
+                                   "relu\n"
+                                   "max_pool kernel=2\n"
+                                   "conv2d c2 out=4 kernel=3 pad=1\n"
+                                   "max_pool kernel=2\n"
+                                   "conv2d c3 out=3 kernel=2\n"
+                                   "relu\n"
+                                   "flatten\n"
+                                   "linear fc1 out=5\n"
+                                   "relu\n"
+                                   "linear fc2 out=3\n";
+
+static void set_scalar(Case *c, const char *name, double value) {
+    case_set(c, tensor(c, name), &value);
+}
+
+static void init_network(Case *c, uint32_t seed) {
+    Model model;
+    *c = (Case){.dtype = DTYPE_F64, .text = "network"};
+    rng_init(&c->rng, seed, RNG_TEST, 2, 2);
+    ck_assert_ok(model_parse(&model, &c->arena, network, "network", ""));
+    StepSpec spec = {.dtype = DTYPE_F64,
+                     .batch = 5,
+                     .shards = 1,
+                     .local_shards = 1,
+                     .micro_batches = 2,
+                     .evaluation_rows = 1,
+                     .data_axis_size = 1};
+    ck_assert_ok(model_emit(&c->p, &model, &spec));
+    c->plan = &c->p.plans[program_find_plan(&c->p, "step")];
+    set_scalar(c, "inverse_count", 1.0 / 5);
+    set_scalar(c, "learning_rate", 0);  // the updates leave the weights alone
+    set_scalar(c, "rows.0.0", 3);
+    set_scalar(c, "rows.0.1", 2);
+    set_scalar(c, "evaluate.rows", 1);
+    for (int t = 0; t < c->p.tensor_count; t++) {
+        const Tensor *e = &c->p.tensors[t];
+        if (e->role != ROLE_PARAMETER && e->role != ROLE_INPUT) continue;
+        case_fill(c, t, FILL_RANDOM);
+        for (int64_t i = 0; e->dtype == DTYPE_I32 && i < case_elements(c, t); i++)
+            c->before[t][i] = rng_below(&c->rng, 3);
+    }
+}
+
+START_TEST(gradients_of_a_network) {
+    static const Pair pairs[] = {{"c1.weight", "c1.weight.grad"},
+                                 {"c1.bias", "c1.bias.grad"},
+                                 {"c2.weight", "c2.weight.grad"},
+                                 {"c2.bias", "c2.bias.grad"},
+                                 {"c3.weight", "c3.weight.grad"},
+                                 {"c3.bias", "c3.bias.grad"},
+                                 {"fc1.weight", "fc1.weight.grad"},
+                                 {"fc1.bias", "fc1.bias.grad"},
+                                 {"fc2.weight", "fc2.weight.grad"},
+                                 {"fc2.bias", "fc2.bias.grad"},
+                                 {0}};
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++)
+        for (uint32_t seed = 0;; seed++) {
+            ck_assert_uint_lt(seed, 50);
+            Case c;
+            init_network(&c, seed);
+            bool smooth = is_smooth(&c);
+            ck_assert_ok(program_lower(&c.p, devices[d]->traits));
+            for (const Pair *p = pairs; smooth && p->x; p++)
+                check_gradient(&c, devices[d], p->x, p->dx, "loss", (const double[]){1, 0});
+            case_finish(&c);
+            if (smooth) break;
+        }
+}
+END_TEST
+
+SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
+              gradients_of_linear, gradients_of_relu, gradients_of_max_pool,
+              gradients_of_cross_entropy, gradients_of_a_network)

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+#include "core/nn/model.h"
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static Arena arena;
+static Model model;
+
+static const Model *read_model(const char *spec) {
+    ck_assert_ok(model_read(&model, &arena, spec));
+    return &model;
+}
+
+static Status parse(const char *text, const char *parameters) {
+    return model_parse(&model, &arena, text, "x.model", parameters);
+}
+
+#define HEAD "model x\ninput 1 28 28\nclasses 10\n"  // layers begin in line 4
+
+static void assert_layer(int i, const char *name, int dims, int64_t c, int64_t h, int64_t w) {
+    const Layer *l = &model.layers[i];
+    ck_assert_str_eq(l->name, name);
+    ck_assert_int_eq(l->out_dims, dims);
+    ck_assert_int_eq(l->out[0], c);
+    if (dims == 3) {
+        ck_assert_int_eq(l->out[1], h);
+        ck_assert_int_eq(l->out[2], w);
+    }
+}
+
+// --- shapes, parameters, flops
+
+START_TEST(the_net_has_the_shapes_of_the_article) {
+    const Model *m = read_model("net");
+    ck_assert_str_eq(m->name, "net");
+    ck_assert_str_eq(m->source, "built-in");
+    ck_assert_int_eq(m->layer_count, 10);
+    assert_layer(0, "conv1", 3, 20, 24, 24);  // 28 - 5 + 1
+    assert_layer(1, "relu1", 3, 20, 24, 24);
+    assert_layer(2, "pool1", 3, 20, 12, 12);
+    assert_layer(3, "conv2", 3, 20, 8, 8);  // 12 - 5 + 1
+    assert_layer(4, "relu2", 3, 20, 8, 8);
+    assert_layer(5, "pool2", 3, 20, 4, 4);
+    assert_layer(6, "flatten1", 1, 320, 0, 0);
+    assert_layer(7, "fc1", 1, 50, 0, 0);
+    assert_layer(8, "relu3", 1, 50, 0, 0);
+    assert_layer(9, "fc2", 1, 10, 0, 0);
+    ck_assert_int_eq(m->layers[3].in[1], 12);
+    ck_assert_int_eq(m->layers[2].stride, 2);
+}
+END_TEST
+
+// conv1 20·25 + 20 = 520, conv2 20·500 + 20 = 10,020, fc1 50·320 + 50 = 16,050, fc2 10·50 + 10 =
+// 510.
+START_TEST(the_net_has_27100_parameters) {
+    ck_assert_int_eq(model_parameters(read_model("net")), 520 + 10020 + 16050 + 510);
+    ck_assert_int_eq(model_parameters(&model), 27100);
+}
+END_TEST
+
+// Multiply-adds of the forward pass: conv1 20·24·24·25 = 288,000, conv2 20·8·8·500 = 640,000, fc1
+// 16,000, fc2 500. Each is done three times (forward, weights' gradients, input's gradients), but
+// conv1 twice: 2·288,000 + 3·656,500 = 2,545,500; 2 flops each.
+START_TEST(a_step_of_the_net_takes_5_09_megaflops_per_sample) {
+    ck_assert_int_eq(model_flops(read_model("net")), 5091000);
+}
+END_TEST
+
+// linear: 784·10 + 10, forward and weights' gradients. mlp: 784·2048 + 2048, 2048·2048 + 2048,
+// 2048·10 + 10; 2·(2·784·2048 + 3·2048·2048 + 3·20,480) flops. With hidden=256, layers=3: 784·256 +
+// 256 + 2·(256·256 + 256) + 2,570.
+START_TEST(the_other_built_in_models_have_the_expected_sizes) {
+    ck_assert_int_eq(model_parameters(read_model("linear")), 7850);
+    ck_assert_int_eq(model_flops(&model), 2 * 2 * 7840);
+    ck_assert_int_eq(model_parameters(read_model("mlp")), 1607680 + 4196352 + 20490);
+    ck_assert_int_eq(model_flops(&model), 31711232);
+    ck_assert_int_eq(model_parameters(read_model("mlp:hidden=256,layers=3")), 335114);
+    assert_layer(0, "flatten1", 1, 784, 0, 0);
+    assert_layer(1, "fc1", 1, 256, 0, 0);
+    assert_layer(3, "fc2", 1, 256, 0, 0);
+    assert_layer(5, "fc3", 1, 256, 0, 0);
+    assert_layer(6, "relu3", 1, 256, 0, 0);
+    assert_layer(7, "logits", 1, 10, 0, 0);
+}
+END_TEST
+
+// (28 + 2·1 - 3)/2 + 1 = 14 rounded down; (14 - 3)/2 + 1 = 6.
+START_TEST(strides_and_padding_count_whole_windows) {
+    ck_assert_ok(
+        parse(HEAD "conv2d out=3 kernel=3 stride=2 pad=1 bias=false\nmax_pool kernel=3 stride=2\n"
+                   "flatten\nlinear out=10 bias=false\n",
+              ""));
+    assert_layer(0, "conv1", 3, 3, 14, 14);
+    assert_layer(1, "pool1", 3, 3, 6, 6);
+    assert_layer(3, "fc1", 1, 10, 0, 0);
+    ck_assert_int_eq(model_parameters(&model), 3 * 9 + 10 * 108);
+}
+END_TEST
+
+START_TEST(unnamed_layers_are_numbered_past_the_names_that_are_taken) {
+    ck_assert_ok(parse(
+        HEAD "flatten\nrelu\nlinear relu2 out=10\nrelu\nrepeat 2\nlinear a1 out=10\nend\n", ""));
+    assert_layer(1, "relu1", 1, 784, 0, 0);
+    assert_layer(2, "relu2", 1, 10, 0, 0);
+    assert_layer(3, "relu3", 1, 10, 0, 0);
+    assert_layer(4, "a1_1", 1, 10, 0, 0);  // a number after a digit is set apart
+    assert_layer(5, "a1_2", 1, 10, 0, 0);
+}
+END_TEST
+
+START_TEST(comments_blank_lines_and_windows_line_ends_are_read) {
+    ck_assert_ok(parse(
+        "# a model\n\nmodel x # its name\r\ninput 784\r\nclasses 10\r\n\tlinear out=10\r\n", ""));
+    assert_layer(0, "fc1", 1, 10, 0, 0);
+    ck_assert_int_eq(model.layers[0].line, 6);
+}
+END_TEST
+
+// --- errors
+
+START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
+    static const struct {
+        const char *layers, *message;
+    } cases[] = {
+        {"conv2d conv2 out=20 kernel=9\nmax_pool kernel=5\nlinear fc1 out=10\n",
+         "x.model:6: linear fc1: needs a vector, but pool1 gives 20×4×4 (add flatten before it)"},
+        {"linear fc1 out=10\n",
+         "x.model:4: linear fc1: needs a vector, but the input is 1×28×28 (add flatten before it)"},
+        {"flatten\nlinear fc1 out=50\nconv2d out=3 kernel=3\n",
+         "x.model:6: conv2d conv1: needs channels×height×width, but fc1 gives 50"},
+        {"max_pool kernel=14\nconv2d c out=3 kernel=5\n",
+         "x.model:5: conv2d c: the kernel of 5×5 is larger than its input: pool1 gives 1×2×2"},
+        {"conv2d c out=3 kernel=31 pad=1\n",
+         "x.model:4: conv2d c: the kernel of 31×31 is larger than its input: the input is 1×28×28, "
+         "padded to 30×30"},
+        {"flatten\nlinear fc2 out=11\n", "x.model:5: linear fc2: the last layer gives 11, but "
+                                         "classes is 10: it must give one logit per class"},
+        {"conv2d out=10 kernel=5\n", "x.model:4: conv2d conv1: the last layer gives 10×24×24, but "
+                                     "classes is 10: it must give one logit per class"},
+        {"conv2d out=1000000000 kernel=1 pad=1000000\n",
+         "x.model:4: conv2d conv1: too large: its output is 1000000000×2000028×2000028"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HEAD "%s", cases[i].layers);
+        ck_assert_fails(parse(text, ""), ERR_SHAPE, cases[i].message);
+    }
+}
+END_TEST
+
+START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "x.model: expected \"model NAME\", found nothing"},
+        {"input 784\n", "x.model:1: expected \"model NAME\", found \"input\""},
+        {"model\n", "x.model:1: expected \"model NAME\", found 1 words"},
+        {"model a.b\n", "x.model:1: model: expected a name of letters"},
+        {HEAD, "x.model: no layers"},
+        {HEAD "flatten\n", "x.model: no layer has parameters"},
+        {"model x\nclasses 10\nlinear out=10\n", "x.model: no line \"input SIZE ...\""},
+        {"model x\ninput 784\nlinear out=10\n", "x.model: no line \"classes NUMBER\""},
+        {HEAD "input 3\n", "x.model:4: input is there twice"},
+        {HEAD "classes 3\n", "x.model:4: classes is there twice"},
+        {"model x\ninput 1 2 3 4\n",
+         "x.model:2: expected \"input SIZE ...\" with 1 to 3 sizes, found 4"},
+        {"model x\ninput 1 0 3\n",
+         "x.model:2: input: expected a whole number from 1 to 1000000000, found \"0\""},
+        {"model x\ninput 1000000 100000\n",
+         "x.model:2: the input is larger than 1000000000 elements"},
+        {HEAD "conv2 out=3\n", "x.model:4: no layer \"conv2\" (did you mean conv2d?)"},
+        {HEAD "softmax\n", "x.model:4: no layer \"softmax\""},
+        {HEAD "conv2d out=3 kernal=5\n",
+         "x.model:4: conv2d: no attribute kernal (did you mean kernel?)"},
+        {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel"},
+        {HEAD "conv2d out=3\n", "x.model:4: conv2d: kernel= is missing"},
+        {HEAD "linear\n", "x.model:4: linear: out= is missing"},
+        {HEAD "linear out=5x\n",
+         "x.model:4: out: expected a whole number from 1 to 1000000000, found \"5x\""},
+        {HEAD "linear out=-5\n", "x.model:4: out: expected a whole number"},
+        {HEAD "linear out=\n", "x.model:4: out: expected a whole number"},
+        {HEAD "linear out=99999999999999999999\n", "x.model:4: out: expected a whole number"},
+        {HEAD "linear out=5 out=6\n", "x.model:4: linear: out is given twice"},
+        {HEAD "linear out=5 bias=maybe\n",
+         "x.model:4: bias: expected true or false, found \"maybe\""},
+        {HEAD "linear fc1 out\n", "x.model:4: linear: expected attribute=value, found \"out\""},
+        {HEAD "linear 1fc out=3\n", "x.model:4: linear: expected a name of letters, digits, _ and "
+                                    "- (at most 31), found \"1fc\""},
+        {HEAD "linear evaluate out=3\n",
+         "x.model:4: linear: the name evaluate is taken by the program itself"},
+        {HEAD "flatten f\nrelu f\n",
+         "x.model:5: relu f: the name is taken by the flatten of line 4"},
+        {HEAD "linear out=$hidden\n", "x.model:4: out: no parameter hidden"},
+        {"model x\nparameter hidden 5\nlinear out=$hiden\n",
+         "x.model:3: out: no parameter hiden (did you mean hidden?)"},
+        {"model x\nparameter n 0\nlinear out=$n\n", "x.model:3: out: $n is 0, not at least 1"},
+        {"model x\nparameter n 1\nparameter n 1\n", "x.model:3: parameter n is there twice"},
+        {"model x\nparameter n\n", "x.model:2: expected \"parameter NAME VALUE\", found 2 words"},
+        {HEAD "repeat 2\nflatten\n", "x.model:4: repeat without an end"},
+        {HEAD "end\n", "x.model:4: end without a repeat before it"},
+        {HEAD "repeat 1000000000\n# nothing\nend\n", "x.model:6: nothing to repeat since line 4"},
+        {HEAD "repeat 5000\nrelu\nend\n", "x.model:5: more than 4096 layers"},
+        {HEAD "repeat 2\nrepeat 2\n",
+         "x.model:5: only layers may stand between repeat and end, found \"repeat\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(parse(cases[i].text, ""), ERR_FORMAT, cases[i].message);
+}
+END_TEST
+
+START_TEST(parameters_that_the_file_does_not_know_are_refused) {
+    ck_assert_fails(
+        model_read(&model, &arena, "mlp:hiden=3"), ERR_USAGE,
+        "built-in mlp.model: no parameter hiden (did you mean hidden?); it has hidden, layers");
+    ck_assert_fails(model_read(&model, &arena, "net:hidden=3"), ERR_USAGE,
+                    "no parameter hidden; it has none");
+    ck_assert_fails(model_read(&model, &arena, "mlp:hidden"), ERR_USAGE,
+                    "expected NAME=NUMBER, found \"hidden\"");
+    ck_assert_fails(model_read(&model, &arena, "mlp:hidden=x,layers=2"), ERR_USAGE,
+                    "expected NAME=NUMBER, found \"hidden=x\"");
+    ck_assert_fails(model_read(&model, &arena, "mlp:layers=1,layers=2"), ERR_USAGE,
+                    "layers is given twice");
+    ck_assert_fails(model_read(&model, &arena, "mlp:layers=0"), ERR_FORMAT,
+                    "built-in mlp.model:9: repeat: $layers is 0, not at least 1");
+}
+END_TEST
+
+START_TEST(a_model_is_a_built_in_name_or_a_file) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/mine.model", test_directory());
+    FILE *f = fopen(path, "wb");
+    fputs("model mine\nparameter n 5\ninput 3\nclasses 2\nlinear a out=$n\nlinear b out=2\n", f);
+    fclose(f);
+    ck_assert_int_eq(model_parameters(read_model(path)), 4 * 5 + 6 * 2);
+    ck_assert_str_eq(model.source, path);
+    strcat(path, ":n=7");
+    ck_assert_int_eq(model_parameters(read_model(path)), 4 * 7 + 8 * 2);
+    ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
+                    "no model \"nett\" (did you mean net?); give the path of a model file, or one "
+                    "of net, mlp, linear");
+    ck_assert_fails(model_read(&model, &arena, "nowhere/none.model"), ERR_INPUT,
+                    "nowhere/none.model: No such file");
+    path[strlen(path) - 4] = 0;
+    f = fopen(path, "wb");
+    fwrite("model x\0\n", 1, 9, f);
+    fclose(f);
+    ck_assert_fails(model_read(&model, &arena, path), ERR_FORMAT, "byte 7 is zero");
+}
+END_TEST
+
+SUITE("model", the_net_has_the_shapes_of_the_article, the_net_has_27100_parameters,
+      a_step_of_the_net_takes_5_09_megaflops_per_sample,
+      the_other_built_in_models_have_the_expected_sizes, strides_and_padding_count_whole_windows,
+      unnamed_layers_are_numbered_past_the_names_that_are_taken,
+      comments_blank_lines_and_windows_line_ends_are_read,
+      shapes_that_do_not_fit_are_errors_with_both_shapes,
+      what_a_model_file_cannot_say_is_an_error_with_its_line,
+      parameters_that_the_file_does_not_know_are_refused, a_model_is_a_built_in_name_or_a_file)

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/plan_maker.h"
+
+START_TEST(a_group_is_the_ranks_that_differ_along_its_axes) {
+    Program p = {0};
+    int data, model, ranks[6], position;
+    ck_assert_ok(program_add_axis(&p, "tensor", 2, NULL));  // stride 1
+    ck_assert_ok(program_add_axis(&p, "data", 3, NULL));    // stride 2: rank = tensor + 2 data
+    ck_assert_ok(program_add_group(&p, "data", 1 << 1, &data));
+    ck_assert_ok(program_add_group(&p, "all", 3, &model));
+    group_ranks(&p, data, 3, ranks, &position);  // tensor 1, data 1: members 1, 3, 5
+    ck_assert_int_eq(ranks[0], 1);
+    ck_assert_int_eq(ranks[1], 3);
+    ck_assert_int_eq(ranks[2], 5);
+    ck_assert_int_eq(position, 1);
+    group_ranks(&p, model, 4, ranks, &position);
+    ck_assert_int_eq(p.groups[model].size, 6);
+    ck_assert_int_eq(position, 4);
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_group_may_be_an_explicit_list_of_ranks) {
+    Program p = {0};
+    int group, ranks[2], position;
+    ck_assert_ok(program_add_axis(&p, "data", 4, NULL));
+    ck_assert_ok(program_add_rank_list(&p, "ends", (int[]){0, 3}, 2, &group));
+    group_ranks(&p, group, 3, ranks, &position);
+    ck_assert_int_eq(ranks[0], 0);
+    ck_assert_int_eq(ranks[1], 3);
+    ck_assert_int_eq(position, 1);
+    ck_assert_fails(program_add_rank_list(&p, "bad", (int[]){4}, 1, NULL), ERR_PLAN,
+                    "rank 4 is not in a mesh of 4");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(thousands_of_names_are_told_apart) {
+    Program p = {0};
+    char name[16];
+    int32_t at, again;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        ck_assert_int_eq(program_find_name(&p, name), NONE);
+        make_tensor(&p, name, ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_F64);
+    }
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        ck_assert_int_eq(program_find_tensor(&p, name), i);
+        ck_assert_int_eq(program_find_logical(&p, name), i);
+        at = program_find_name(&p, name);
+        ck_assert_ok(program_add_name(&p, name, &again));
+        ck_assert_int_eq(at, again);
+    }
+    ck_assert_int_eq(program_find_tensor(&p, "t5000"), NONE);
+    program_finish(&p);
+}
+END_TEST
+
+// A count of dependencies has 16 bits.
+START_TEST(more_dependencies_than_can_be_counted_are_refused) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "o", .kind = KIND_RELU}, "b", "a");
+    plan->ops[0].dep_count = UINT16_MAX - 1;  // as if it had them: the last one fits
+    plan->deps = calloc(UINT16_MAX + 2, sizeof *plan->deps);
+    plan->dep_count = UINT16_MAX - 1;
+    plan->dep_capacity = UINT16_MAX + 2;
+    ck_assert_ok(plan_add_dep(plan, 0, 0, DEP_ORDER, 1));
+    plan->deps[0].distance = 2;
+    ck_assert_int_eq(plan->ops[0].dep_count, UINT16_MAX);
+    plan->deps[UINT16_MAX - 1].distance = 2;
+    ck_assert_fails(plan_add_dep(plan, 0, 0, DEP_ORDER, 1), ERR_PLAN, "more than 65535 others");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(dependencies_follow_from_what_is_read_and_written) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    ck_assert(depends(plan, 1, 0, 0));  // forward reads what load wrote
+    ck_assert(depends(plan, 5, 4, 0));  // the all-reduce reads the gradient
+    ck_assert(depends(plan, 6, 5, 0));  // the update reads the reduced one
+    ck_assert(depends(plan, 6, 1, 0));  // and writes what forward still read
+    ck_assert(depends(plan, 1, 6, 1));  // forward reads what the step before updated
+    ck_assert(!depends(plan, 2, 0, 1));
+    ck_assert(!depends(plan, 5, 3, 0));  // not what it does not touch
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(an_accumulating_operation_follows_the_one_before) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_GRADIENT, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_GRADIENT, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    int first = make_op(&p, plan, (OpSpec){.name = "first", .kind = KIND_RELU}, "y", "x");
+    int read = make_op(&p, plan, (OpSpec){.name = "read", .kind = KIND_RELU}, "x", "y");
+    int add = make_op(&p, plan, (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE},
+                      "y", "x");
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert(depends(plan, add, first, 0));
+    ck_assert(depends(plan, add, read, 0));
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(an_alias_is_the_same_memory) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    int x = make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3, 4), DTYPE_F32),
+        logical, flat;
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 12), DTYPE_F32);
+    ck_assert_ok(program_add_logical(
+        &p, &(LogicalSpec){.name = "flat", .shape = {2, 12}, .dims = 2, .role = ROLE_ACTIVATION},
+        &logical));
+    ck_assert_ok(program_add_tensor(
+        &p,
+        &(TensorSpec){
+            .name = "flat", .logical = logical, .alias = TENSOR_REF(x), .role = ROLE_ACTIVATION},
+        &flat));
+    int write = make_op(&p, plan, (OpSpec){.name = "write", .kind = KIND_RELU}, "x", "x");
+    int read = make_op(&p, plan, (OpSpec){.name = "read", .kind = KIND_RELU}, "y", "flat");
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert(depends(plan, read, write, 0));
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(equal_work_is_shared_and_other_work_is_not) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(8), DTYPE_F32);
+    int a =
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 0}, "y", "x");
+    int b =
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 1}, "y", "x");
+    int c = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "wide", "wide");
+    ck_assert_int_eq(plan->ops[a].work, plan->ops[b].work);
+    ck_assert_int_ne(plan->ops[a].work, plan->ops[c].work);
+    ck_assert(p.works[plan->ops[a].work].cost_key != p.works[plan->ops[c].work].cost_key);
+    ck_assert_int_eq(p.works[plan->ops[a].work].read_bytes, 16);
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(selecting_operations_keeps_explicit_dependencies) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    for (int i = 0; i < 3; i++)
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = i}, "x", "x");
+    ck_assert_ok(plan_add_dep(plan, 2, 0, DEP_ORDER, 0));
+    ck_assert_ok(plan_add_dep(plan, 2, 1, DEP_ORDER, 1));
+    ck_assert_ok(plan_select(plan, (int[]){1, 0, 2}, (uint8_t[]){1, 0, 1}));  // drop the second
+    ck_assert_int_eq(plan->op_count, 2);
+    ck_assert(depends(plan, 1, 0, 0));
+    ck_assert_int_eq(plan->ops[1].dep_count, 1);
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_fingerprint_tells_communication_apart) {
+    Program a = {0}, b = {0};
+    Plan *pa = make_program(&a, 2), *pb = make_program(&b, 2);
+    make_linear(&a, pa);
+    make_linear(&b, pb);
+    ck_assert_uint_eq(program_fingerprint(&a), program_fingerprint(&b));
+    b.works[pb->ops[5].work].algorithm = ALGORITHM_RING;
+    ck_assert(program_fingerprint(&a) != program_fingerprint(&b));
+    b.works[pb->ops[5].work].algorithm = ALGORITHM_DIRECT;
+    b.works[pb->ops[1].work].flops = 7;  // computation may differ
+    ck_assert_uint_eq(program_fingerprint(&a), program_fingerprint(&b));
+    program_finish(&a);
+    program_finish(&b);
+}
+END_TEST
+
+START_TEST(names_of_kinds_and_attributes_are_found) {
+    int length, real;
+    ck_assert_int_eq(kind_find("max_pool", 8), KIND_MAX_POOL);
+    ck_assert_int_eq(kind_find("max_poo", 7), -1);
+    ck_assert_int_eq(kind_attribute_count(KIND_CONV2D), 3);
+    ck_assert_int_eq(kind_attribute_count(KIND_RELU), 0);
+    const char *s = kind_attribute(KIND_SGD, 1, &length, &real);
+    ck_assert_int_eq(length, (int)strlen("weight_decay"));
+    ck_assert(!strncmp(s, "weight_decay", (size_t)length) && real);
+    kind_attribute(KIND_SGD, 2, &length, &real);
+    ck_assert_int_eq(real, 0);
+}
+END_TEST
+
+SUITE("plan", thousands_of_names_are_told_apart, more_dependencies_than_can_be_counted_are_refused,
+      a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
+      dependencies_follow_from_what_is_read_and_written,
+      an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
+      equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,
+      a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found)

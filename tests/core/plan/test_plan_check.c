@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+#include "core/plan/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/plan_maker.h"
+
+static Status check_one(const Program *p, int ranks) {
+    const Program *programs[] = {p};
+    return plan_check(programs, NULL, ranks);
+}
+
+START_TEST(a_data_parallel_step_passes) {
+    Program p = {0};
+    make_linear(&p, make_program(&p, 2));
+    ck_assert_ok(check_one(&p, 2));
+    program_finish(&p);
+}
+END_TEST
+
+// Remove one operation of the linear step and see what is said.
+static void without(int removed, const char *message) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    uint8_t keep[] = {1, 1, 1, 1, 1, 1, 1};
+    keep[removed] = 0;
+    ck_assert_ok(plan_select(plan, NULL, keep));
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, message);
+    program_finish(&p);
+}
+
+START_TEST(a_missing_operation_is_named_by_who_needs_it) {
+    without(0, "fc.forward: reads x before any operation wrote it");
+    without(3, "fc.backward: reads dy before any operation wrote it");
+    without(5, "sgd.w: dw is P+ along data: each rank holds a part of the sum");
+}
+END_TEST
+
+START_TEST(swapped_operations_are_found) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 4, 3, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "plan step: fc.backward: reads dy");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(reducing_twice_is_refused) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    make_op(&p, plan, (OpSpec){.name = "again", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "again: dw is R along data: reducing what is not a partial result");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(shapes_that_do_not_fit_are_named) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    make_tensor(&p, "narrow", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 5), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_LINEAR}, "y", "x narrow");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "bad: operand narrow is f32 3x5, expected C = 4 in dimension 1");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_wrong_type_or_lane_is_named) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACE_SHARD_0, SHAPE(2, 3), DTYPE_F64);
+    make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_RELU}, "wide", "y");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bad: operand wide is f64 2x3, expected f32");
+    plan->op_count--;
+    make_op(&p, plan, (OpSpec){.name = "lost", .kind = KIND_RELU, .lane = 2}, "y", "y");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "lost: relu cannot run on the communication lane data");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(window_sizes_are_checked) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 2, 6, 6), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 2, 2, 3), DTYPE_F32);
+    int64_t attrs[] = {2, 2};  // (6 - 2) / 2 + 1 = 3
+    make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y", "x");
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
+                    "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
+    program_finish(&p);
+}
+END_TEST
+
+// Row-parallel linear: x cut along its columns, the weight too, so every rank holds a partial sum.
+START_TEST(a_bias_may_not_be_added_to_a_partial_sum) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(2, 4), DTYPE_F32);
+    make_tensor(&p, "w", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(3, 4), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(2, 3), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "row", .kind = KIND_LINEAR}, "y", "x w");
+    ck_assert_ok(check_one(&p, 2));
+    make_op(&p, plan, (OpSpec){.name = "biased", .kind = KIND_LINEAR}, "y", "x w b");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "biased: b is R along data: a bias added to a partial sum");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_nonlinear_function_of_a_partial_sum_is_refused) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "act", .kind = KIND_RELU}, "y", "x");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "act: x is P+ along data: not a linear operation");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_guard_on_communication_must_come_from_a_collective) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    int guard;
+    ck_assert_ok(program_add_scalar(&p, "found_nan", DTYPE_F64, 1, &guard));
+    p.tensors[guard].placement[0] = PLACE_PARTIAL_MAX;
+    plan->ops[5].guard = guard;
+    ck_assert_fails(
+        check_one(&p, 2), ERR_PLAN,
+        "bucket0: its guard found_nan is not the result of a collective over group data");
+    make_op(&p, plan,
+            (OpSpec){.name = "agree",
+                     .kind = KIND_ALL_REDUCE,
+                     .lane = 2,
+                     .dtype = DTYPE_F64,
+                     .reduce = REDUCE_MAX},
+            "found_nan", "found_nan");
+    ck_assert_ok(
+        plan_select(plan, (int[]){0, 1, 2, 3, 4, 7, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "agree: reads found_nan before");  // it is now written by the plan
+    program_finish(&p);
+}
+END_TEST
+
+// Two classes of ranks that disagree about what comes next.
+static void make_pair(Program p[2], Plan *plans[2]) {
+    memset(p, 0, 2 * sizeof *p);
+    for (int i = 0; i < 2; i++) {
+        plans[i] = make_program(&p[i], 2);
+        make_tensor(&p[i], "a", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+        make_tensor(&p[i], "b", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(8), DTYPE_F32);
+    }
+}
+
+START_TEST(members_must_issue_the_same_collectives) {
+    Program p[2];
+    Plan *plans[2];
+    make_pair(p, plans);
+    for (int i = 0; i < 2; i++) {
+        make_op(&p[i], plans[i],
+                (OpSpec){.name = i ? "second" : "first", .kind = KIND_ALL_REDUCE, .lane = 2},
+                i ? "b" : "a", i ? "b" : "a");
+        make_op(&p[i], plans[i],
+                (OpSpec){.name = i ? "first" : "second", .kind = KIND_ALL_REDUCE, .lane = 2},
+                i ? "a" : "b", i ? "a" : "b");
+    }
+    const Program *both[] = {&p[0], &p[1]};
+    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
+                    "rank 0 issues all_reduce first (direct, 16 bytes) where rank 1 issues "
+                    "all_reduce second (direct, 32 bytes)");
+    ck_assert_ok(plan_check(both, (uint8_t[]){0, 0}, 2));
+    for (int i = 0; i < 2; i++) program_finish(&p[i]);
+}
+END_TEST
+
+START_TEST(a_member_that_never_comes_is_a_deadlock) {
+    Program p[2];
+    Plan *plans[2];
+    make_pair(p, plans);
+    make_op(&p[0], plans[0], (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
+    const Program *both[] = {&p[0], &p[1]};
+    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
+                    "deadlock: rank 0: sum waits for rank 1");
+    for (int i = 0; i < 2; i++) program_finish(&p[i]);
+}
+END_TEST
+
+// Both receive before they send: nobody ever sends. Exchanged in one of them, it works.
+START_TEST(crossed_sends_and_receives_are_a_deadlock) {
+    for (int good = 0; good < 2; good++) {
+        Program p[2];
+        Plan *plans[2];
+        make_pair(p, plans);
+        for (int i = 0; i < 2; i++) {
+            bool send_first = good && i;
+            for (int k = 0; k < 2; k++) {
+                bool send = send_first == (k == 0);
+                make_op(&p[i], plans[i],
+                        (OpSpec){.name = send ? "to" : "from",
+                                 .kind = send ? KIND_SEND : KIND_RECEIVE,
+                                 .lane = 2,
+                                 .peer = 1},
+                        send ? "" : "b", send ? "a" : "");
+            }
+        }
+        const Program *both[] = {&p[0], &p[1]};
+        Status s = plan_check(both, (uint8_t[]){0, 1}, 2);
+        if (good)
+            ck_assert_fails(s, ERR_PLAN, "bytes");  // 16 sent, 32 expected
+        else
+            ck_assert_fails(
+                s, ERR_PLAN,
+                "deadlock: rank 0: from waits for rank 1; rank 1: from waits for rank 0");
+        for (int i = 0; i < 2; i++) program_finish(&p[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_cycle_of_dependencies_is_told_operation_by_operation) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    ck_assert_ok(
+        plan_add_dep(plan, 4, 5, DEP_ORDER, 0));  // the gradient waits for its own all-reduce
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "plan step: a cycle of 2 operations: fc.backward waits for bucket0 waits for "
+                    "fc.backward;");
+    program_finish(&p);
+}
+END_TEST
+
+// Two operations on one lane; the first waits for the second. Without a wait there is no cycle.
+START_TEST(a_cycle_may_go_through_a_lane) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU}, "b", "a");
+    make_op(&p, plan, (OpSpec){.name = "two", .kind = KIND_RELU}, "b", "a");
+    ck_assert_ok(program_check(&p));
+    ck_assert_ok(plan_add_dep(plan, 0, 1, DEP_ORDER, 1));
+    ck_assert_ok(program_check(&p));  // the step before has ended
+    ck_assert_ok(plan_add_dep(plan, 0, 1, DEP_ORDER, 0));
+    ck_assert_fails(program_check(&p), ERR_PLAN, "one waits for two waits for one");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(extents_and_guards_must_be_numbers) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    int32_t pair = make_tensor(&p, "pair", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(2), DTYPE_I64);
+    int32_t byte = make_tensor(&p, "byte", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_U8);
+    int32_t b = make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU, .guard = TENSOR_REF(byte)}, "b",
+            "a");
+    ck_assert_fails(program_check(&p), ERR_PLAN, "its guard byte is u8, expected i64 or f64");
+    p.tensors[b].extent = pair;
+    ck_assert_fails(program_check(&p), ERR_PLAN, "its extent pair is not a scalar of one i64");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(an_index_of_a_byte_bounds_the_window_of_a_pool) {
+    const int64_t kernels[] = {0, -1, 16, 17};
+    for (int i = 0; i < 4; i++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 1);
+        int64_t attrs[] = {kernels[i], 1}, out = 20 - (kernels[i] - 1);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 1, 20, 20), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_F32);
+        make_tensor(&p, "n", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_U8);
+        make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y n",
+                "x");
+        if (kernels[i] == 16)
+            ck_assert_ok(program_check(&p));
+        else
+            ck_assert_fails(program_check(&p), ERR_PLAN, "expected 1 to 16");
+        program_finish(&p);
+    }
+}
+END_TEST
+
+START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
+    Program p = {0};
+    make_linear(&p, make_program(&p, 2));
+    ck_assert_fails(check_one(&p, 3), ERR_PLAN, "the mesh has 2 ranks, the run 3");
+    program_finish(&p);
+}
+END_TEST
+
+SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by_who_needs_it,
+      swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
+      a_wrong_type_or_lane_is_named, window_sizes_are_checked,
+      a_bias_may_not_be_added_to_a_partial_sum, a_nonlinear_function_of_a_partial_sum_is_refused,
+      a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
+      a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,
+      a_cycle_of_dependencies_is_told_operation_by_operation, a_cycle_may_go_through_a_lane,
+      extents_and_guards_must_be_numbers, an_index_of_a_byte_bounds_the_window_of_a_pool,
+      the_mesh_must_have_the_ranks_of_the_run)

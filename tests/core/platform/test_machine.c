@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "core/platform/machine.h"
+
+#include "core/base/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/machine_case.h"
+
+START_TEST(every_built_in_machine_reads_and_writes_back_equal) {
+    const char *const names[] = {"dgx-a100", "dgx-h100", "dgx-v100", "laptop"};
+    for (int i = 0; i < 4; i++) {
+        Arena a = {0};
+        Machine m, again;
+        char path[128];
+        ck_assert_ok(machine_read(&m, &a, names[i]));
+        ck_assert_str_eq(m.name, names[i]);
+        snprintf(path, sizeof path, "%s/machine.yaml", test_directory());
+        ck_assert_ok(machine_write(&m, path));
+        ck_assert_ok(machine_read(&again, &a, path));
+        machine_same(&again, &m);
+        ck_assert(!again.is_calibrated);
+        arena_finish(&a);
+    }
+}
+END_TEST
+
+START_TEST(figures_have_their_units) {
+    Arena a = {0};
+    Machine m;
+    ck_assert_ok(machine_read(&m, &a, "dgx-a100"));
+    ck_assert_int_eq(machine_devices(&m), 8);
+    ck_assert_int_eq(m.device.flops_per_s[DTYPE_F32], INT64_C(19500000000000));
+    ck_assert_int_eq(m.device.memory_bytes_per_s, INT64_C(2039000000000));
+    ck_assert_int_eq(m.link.bytes_per_s, INT64_C(300000000000));
+    ck_assert_int_eq(m.link.latency_ps, 300000);
+    ck_assert_int_eq(m.rail.bytes_per_s, INT64_C(25000000000));  // 200 Gbit/s
+    ck_assert_int_eq(m.device.flops_permille, 700);
+    ck_assert(!m.is_host);
+    ck_assert_ok(machine_read(&m, &a, "laptop"));
+    ck_assert(m.is_host);
+    ck_assert_int_eq(m.host.cores, 4);
+    ck_assert_int_eq(m.host.corun_permille, 1100);
+    ck_assert_int_eq(m.host.wake_ps, 30 * PS_PER_US);
+    arena_finish(&a);
+}
+END_TEST
+
+#define DEVICE "device: {name: d, flops: {f32: 1T}, memory: 1GB, memory_bandwidth: 1GB/s}\n"
+
+START_TEST(what_is_wrong_is_named_with_its_place) {
+    machine_refused("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE,
+                    "m.yaml:1:9: expected \"machine 1\", found \"machine 2\"");
+    machine_refused("tandem: machine 1\nname: x\ndevises: 1\n" DEVICE, "devises");
+    machine_refused("tandem: machine 1\nname: x\ndevices: 2\n" DEVICE,
+                    "2 devices a node need a link");
+    machine_refused("tandem: machine 1\nname: x\nnodes: 2\ndevices: 1\n" DEVICE,
+                    "2 nodes need a rail");
+    machine_refused("tandem: machine 1\nname: x\n" DEVICE,
+                    "expected a host, or the number of devices of a node, found neither");
+    machine_refused("tandem: machine 1\nname: x\ndevices: -1\n" DEVICE, "m.yaml:3:10");
+    machine_refused(
+        "tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10Gb/s, latency: 1us}\n" DEVICE,
+        "m.yaml:4:19");
+    machine_refused("tandem: machine 1\nname: x\ndevices: 2\nlink: {bandwidth: 10GB/s}\n" DEVICE,
+                    "latency");
+}
+END_TEST
+
+START_TEST(an_unknown_machine_is_told_the_nearest) {
+    Arena a = {0};
+    Machine m;
+    ck_assert_fails(machine_read(&m, &a, "dgx-a10"), ERR_USAGE, "did you mean dgx-a100?");
+    ck_assert_fails(machine_read(&m, &a, "./nowhere.yaml"), ERR_INPUT, "nowhere.yaml");
+    arena_finish(&a);
+}
+END_TEST
+
+SUITE("machine", every_built_in_machine_reads_and_writes_back_equal, figures_have_their_units,
+      what_is_wrong_is_named_with_its_place, an_unknown_machine_is_told_the_nearest)

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include "core/base/clock.h"
+#include "tests/support/comm_job.h"
+#include "tests/support/testing.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+typedef struct {
+    unsigned absent;  // bit r: rank r takes part in `rounds` all-reduces only
+    int rounds;
+    const char *says;  // what the others must be told
+} Accident;
+
+static void accident_body(Comm *c, void *context, char *failure) {
+    const Accident *a = context;
+    int ranks[JOB_RANKS];
+    Scalar s;
+    CommRequest r;
+    for (int i = 0; i < c->ranks; i++) ranks[i] = i;
+    scalar_call(&s, ranks, c->ranks, c->rank, "bucket0");
+    Status status = OK;
+    for (int i = 0; status == OK && i < 1000000; i++) {
+        if (a->absent >> c->rank & 1 && i == a->rounds) return;
+        status = job_call(c, &s.call, &r);
+    }
+    if (status != ERR_PEER || !strstr(status_message(), a->says))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
+                 status_message());
+}
+
+static void desert(unsigned absent, int rounds, const char *says) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        CommWorld *w = job_world(kind, 4, 200);
+        Accident a = {.absent = absent, .rounds = rounds, .says = says};
+        job_run(w, kind, 4, accident_body, &a);
+        int rank = -1;
+        const char *text = NULL;
+        ck_assert_int_eq(comm_world_failure(w, &rank, &text), ERR_PEER);
+        ck_assert_int_eq(rank, 1);
+        ck_assert_ptr_nonnull(strstr(text, says));
+        comm_world_destroy(w);
+    }
+}
+
+START_TEST(a_rank_that_never_arrives_is_named) {
+    desert(1 << 1, 0, "rank 1 did not arrive at all_reduce bucket0 within 0.2 s (rank ");
+}
+END_TEST
+
+START_TEST(all_ranks_that_do_not_arrive_are_named) {
+    desert(1 << 1 | 1 << 3, 3,
+           "ranks 1, 3 did not arrive at all_reduce bucket0 within 0.2 s (rank ");
+}
+END_TEST
+
+// Rank 2 of 3 is killed or stopped in the middle of a million all-reduces. lost: somebody watches
+// and says so, long before the time-out.
+static void strike(int signal, bool lost) {
+    CommWorld *w = job_world(COMM_SHM, 3, lost ? 600000 : 300);
+    Accident a = {.says = lost ? "rank 2 was killed" : "rank 2 did not "};
+    Job job;
+    job_start(&job, w, COMM_SHM, 3, accident_body, &a);
+    const pid_t pids[] = {job.rank[0].pid, job.rank[1].pid, job.rank[2].pid};
+    clock_sleep_ns(20000000);
+    ck_assert_int_eq(kill(pids[2], signal), 0);
+    if (lost) {
+        ck_assert_int_eq(waitpid(pids[2], NULL, 0), pids[2]);
+        comm_world_lost(w, 2, "rank 2 was killed");
+    }
+    for (int r = 0; r < 2; r++) ck_assert_int_eq(waitpid(pids[r], NULL, 0), pids[r]);
+    for (int r = 0; r < 2; r++)
+        ck_assert_msg(!job.failures[r][0], "rank %d: %s", r, job.failures[r]);
+    int rank = -1;
+    const char *text = NULL;
+    ck_assert_int_eq(comm_world_failure(w, &rank, &text), ERR_PEER);
+    ck_assert_int_eq(rank, 2);
+    if (!lost) {
+        kill(pids[2], SIGKILL);
+        waitpid(pids[2], NULL, 0);
+    }
+    comm_world_destroy(w);
+}
+
+START_TEST(a_killed_process_ends_the_others_after_the_time_out) { strike(SIGKILL, false); }
+END_TEST
+START_TEST(a_stopped_process_ends_the_others_after_the_time_out) { strike(SIGSTOP, false); }
+END_TEST
+START_TEST(a_lost_process_ends_the_others_at_once) { strike(SIGKILL, true); }
+END_TEST
+
+static void abandon_body(Comm *c, void *context, char *failure) {
+    const int ranks[] = {0, 1};
+    Scalar s;
+    CommRequest r;
+    if (c->rank == 1) {
+        clock_sleep_ns(5000000);
+        comm_abandon(c, ERR_FAILED, "loss is not a number at step 3");
+        comm_abandon(c, ERR_IO, "a second thought");
+        return;
+    }
+    Status status = job_call(c, scalar_call(&s, ranks, 2, 0, "x"), &r);
+    if (status != ERR_PEER || strcmp(status_message(), "loss is not a number at step 3"))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
+                 status_message());
+}
+
+START_TEST(the_first_rank_that_gives_up_is_heard_by_all) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        CommWorld *w = job_world(kind, 2, 0);
+        job_run(w, kind, 2, abandon_body, NULL);
+        int rank = -1;
+        const char *text = NULL;
+        ck_assert_int_eq(comm_world_failure(w, &rank, &text), ERR_FAILED);
+        ck_assert_int_eq(rank, 1);
+        ck_assert_str_eq(text, "loss is not a number at step 3");
+        comm_world_destroy(w);
+    }
+}
+END_TEST
+
+static void disagree_body(Comm *c, void *context, char *failure) {
+    Status first = comm_agree(c, 5), second = comm_agree(c, c->rank == 2 ? 7 : 6);
+    if (first != OK || second != ERR_PLAN ||
+        !strstr(status_message(), "rank 2 would communicate otherwise than rank 0"))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(second),
+                 status_message());
+}
+
+START_TEST(fingerprints_that_differ_are_an_error_naming_the_rank) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        CommWorld *w = job_world(kind, 4, 0);
+        job_run(w, kind, 4, disagree_body, NULL);
+        comm_world_destroy(w);
+    }
+    CommWorld *w = job_world(COMM_SERIAL, 3, 0);
+    Comm c[3];
+    for (int r = 0; r < 3; r++) ck_assert_ok(comm_join(&c[r], w, r));
+    for (int r = 0; r < 3; r++) ck_assert_ok(comm_agree(&c[r], 5));
+    for (int r = 0; r < 2; r++) ck_assert_ok(comm_agree(&c[r], 6));
+    ck_assert_fails(comm_agree(&c[2], 7), ERR_PLAN,
+                    "rank 2 would communicate otherwise than rank 0");
+    comm_world_destroy(w);
+}
+END_TEST
+
+static void absent_body(Comm *c, void *context, char *failure) {
+    if (c->rank == 1) return;
+    if (comm_agree(c, 1) != ERR_PEER ||
+        !strstr(status_message(), "rank 1 did not arrive at the comparison of plans within 0.2 s"))
+        snprintf(failure, STATUS_TEXT, "unexpected: \"%s\"", status_message());
+}
+
+START_TEST(an_agreement_with_nobody_times_out) {
+    CommWorld *w = job_world(COMM_THREAD, 2, 200);
+    job_run(w, COMM_THREAD, 2, absent_body, NULL);
+    comm_world_destroy(w);
+}
+END_TEST
+
+static void mismatch_body(Comm *c, void *context, char *failure) {
+    const int ranks[] = {0, 1};
+    Scalar s;
+    CommRequest r;
+    scalar_call(&s, ranks, 2, c->rank, "bucket0");
+    if (c->rank) s.call.kind = COLLECTIVE_BROADCAST;
+    Status status = job_call(c, &s.call, &r);
+    if (status == OK ||
+        !strstr(status_message(), "brings all_reduce (direct, 1 part(s) of 1 f64, root 0)") ||
+        !strstr(status_message(), "brings broadcast (direct, 1 part(s) of 1 f64, root 0)"))
+        snprintf(failure, STATUS_TEXT, "unexpected: \"%s\"", status_message());
+}
+
+START_TEST(different_collectives_on_one_lane_are_an_error) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        CommWorld *w = job_world(kind, 2, 0);
+        job_run(w, kind, 2, mismatch_body, NULL);
+        int rank;
+        const char *text;
+        ck_assert_int_eq(comm_world_failure(w, &rank, &text), ERR_PLAN);
+        comm_world_destroy(w);
+    }
+}
+END_TEST
+
+START_TEST(the_serial_communicator_says_who_waits_for_whom) {
+    const int ranks[] = {0, 1, 2};
+    CommWorld *w = job_world(COMM_SERIAL, 3, 0);
+    Comm c[3];
+    Scalar s[3];
+    CommRequest r[3];
+    char text[512];
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ok(comm_join(&c[i], w, i));
+        scalar_call(&s[i], ranks, 3, i, i == 2 ? "bucket1" : "bucket0");
+        s[i].call.lane = i == 2;
+        if (i != 1) ck_assert_ok(comm_start(&c[i], &s[i].call, &r[i], clock_ns()));
+    }
+    comm_world_explain(w, text, sizeof text);
+    ck_assert_str_eq(text, "rank 0 waits at all_reduce bucket0 for ranks 1, 2; rank 2 waits at "
+                           "all_reduce bucket1 for ranks 0, 1");
+    comm_world_explain(w, text, 10);
+    ck_assert_str_eq(text, "rank 0 wa");
+    comm_world_destroy(w);
+}
+END_TEST
+
+SUITE("comm_fault", a_rank_that_never_arrives_is_named, all_ranks_that_do_not_arrive_are_named,
+      a_killed_process_ends_the_others_after_the_time_out,
+      a_stopped_process_ends_the_others_after_the_time_out, a_lost_process_ends_the_others_at_once,
+      the_first_rank_that_gives_up_is_heard_by_all,
+      fingerprints_that_differ_are_an_error_naming_the_rank, an_agreement_with_nobody_times_out,
+      different_collectives_on_one_lane_are_an_error,
+      the_serial_communicator_says_who_waits_for_whom)

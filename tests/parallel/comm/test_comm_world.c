@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/allocations.h"
+#include "tests/support/comm_job.h"
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+START_TEST(positions_are_read_by_whoever_watches) {
+    CommWorld *w = job_world(COMM_SHM, 2, 0);
+    Comm c;
+    int plan, op;
+    int64_t step;
+    ck_assert_ok(comm_join(&c, w, 1));
+    comm_note_position(&c, 1, 17, 123456789012);
+    comm_world_position(w, 1, &plan, &op, &step);
+    ck_assert_int_eq(plan, 1);
+    ck_assert_int_eq(op, 17);
+    ck_assert_int_eq(step, 123456789012);
+    comm_world_destroy(w);
+}
+END_TEST
+
+START_TEST(no_room_in_shared_memory_is_an_error_with_figures) {
+    struct statfs fs;
+    if (statfs("/dev/shm", &fs) || fs.f_blocks == 0) SKIP("/dev/shm has no limit");
+    CommWorld *w;
+    int64_t room = (int64_t)fs.f_blocks * fs.f_bsize;
+    ck_assert_fails(comm_world_create(&w, COMM_SHM, 2, room, NULL), ERR_MEMORY,
+                    "no room in shared memory: the ranks need ");
+    ck_assert_ptr_nonnull(strstr(status_message(), "/dev/shm has "));
+    ck_assert_ptr_nonnull(strstr(status_message(), "enlarge it"));
+    ck_assert_ptr_null(w);
+}
+END_TEST
+
+START_TEST(shared_memory_never_has_a_name) {
+    CommWorld *w = job_world(COMM_SHM, 2, 0);
+    char line[512];
+    int maps = 0;
+    FILE *f = fopen("/proc/self/maps", "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        if (!strstr(line, "/dev/shm/")) continue;
+        maps++;
+        ck_assert_msg(strstr(line, "(deleted)") != NULL, "%s", line);
+    }
+    fclose(f);
+    ck_assert_int_eq(maps, 1);
+    comm_world_destroy(w);
+}
+END_TEST
+
+START_TEST(pools_are_aligned_and_apart) {
+    CommWorld *w;
+    Comm a, b;
+    ck_assert_ok(comm_world_create(&w, COMM_THREAD, 2, 100, NULL));
+    ck_assert_ok(comm_join(&a, w, 0));
+    ck_assert_ok(comm_join(&b, w, 1));
+    ck_assert_uint_eq((uintptr_t)a.pool % 4096 + (uintptr_t)b.pool % 4096, 0);
+    ck_assert_int_ge((char *)b.pool - (char *)a.pool, 100);
+    ck_assert_fails(comm_join(&a, w, 2), ERR_USAGE, "rank 2 is not one of 2");
+    comm_world_destroy(w);
+    ck_assert_fails(comm_world_create(&w, COMM_THREAD, 65, 100, NULL), ERR_USAGE,
+                    "65 ranks: --comm thread takes 1 to 64");
+    ck_assert_fails(comm_world_create(&w, COMM_THREAD, 64, INT64_MAX / 64, NULL), ERR_MEMORY,
+                    "no memory");
+    ck_assert_int_eq(comm_kind_find("shm"), COMM_SHM);
+    ck_assert_int_eq(comm_kind_find("carrier pigeon"), -1);
+    comm_world_destroy(NULL);
+}
+END_TEST
+
+// One line per thing that comm_check() must refuse.
+START_TEST(calls_that_cannot_be_executed_are_refused) {
+    const int ranks[] = {0, 1, 2};
+    CommWorld *w = job_world(COMM_SERIAL, 3, 0);
+    Comm c;
+    CommSegment in[2] = {{0, 10}, {64, 10}}, out[2] = {{256, 10}, {320, 10}};
+    ck_assert_ok(comm_join(&c, w, 0));
+    CommCall good = {.kind = COLLECTIVE_ALL_REDUCE,
+                     .parts = 1,
+                     .segment_count = 2,
+                     .input = in,
+                     .output = out,
+                     .ranks = ranks,
+                     .ranks_count = 3,
+                     .name = "x"};
+    ck_assert_ok(comm_check(&c, &good));
+    CommCall bare = {.kind = COLLECTIVE_BARRIER, .parts = 1, .ranks = ranks, .ranks_count = 3};
+    ck_assert_ok(comm_check(&c, &bare));
+#define REFUSE(text, ...)                                      \
+    do {                                                       \
+        CommCall bad = good;                                   \
+        __VA_ARGS__;                                           \
+        ck_assert_fails(comm_check(&c, &bad), ERR_PLAN, text); \
+    } while (0)
+    REFUSE("all_reduce x: lane 16; there are 16", bad.lane = 16);
+    REFUSE("rank 0 is not member 1", bad.position = 1);
+    REFUSE("member 3 is not one of 3", bad.root = 3);
+    REFUSE("rank 9 of its group", bad.ranks = (const int[]){0, 9, 1});
+    REFUSE("0 parts", bad.parts = 0);
+    REFUSE("not inside the pool",
+           bad.output = ((const CommSegment[]){{256, 10}, {JOB_POOL - 36, 10}}));
+    REFUSE("not inside the pool", bad.output = ((const CommSegment[]){{256, 10}, {-8, 10}}));
+    REFUSE("not aligned", bad.output = ((const CommSegment[]){{256, 10}, {322, 10}}));
+    REFUSE("its input has 20 elements, not 19",
+           bad.output = ((const CommSegment[]){{256, 10}, {320, 9}}));
+    REFUSE("output 1 and input 0 overlap at offset 36",
+           bad.output = ((const CommSegment[]){{256, 10}, {36, 10}}));
+    REFUSE("output 0 and input 1 overlap at offset 64",
+           bad.output = ((const CommSegment[]){{64, 10}, {0, 10}}));
+    REFUSE("outputs 0 and 1 overlap", bad.output = ((const CommSegment[]){{256, 10}, {292, 10}}));
+    REFUSE("it has no input", bad.input = NULL);
+    REFUSE("cannot fold 1 parts of u8", bad.dtype = DTYPE_U8);
+    REFUSE("cannot fold 2 parts of f32", bad.kind = COLLECTIVE_BROADCAST, bad.parts = 2);
+    REFUSE("reduce has no schedule ring", bad.kind = COLLECTIVE_REDUCE,
+           bad.schedule = SCHEDULE_RING);
+    REFUSE("its output has 20 elements, not 6", bad.kind = COLLECTIVE_REDUCE_SCATTER);
+    CommSegment sixth[2] = {{256, 3}, {320, 3}};
+    REFUSE("it has no working memory", bad.kind = COLLECTIVE_REDUCE_SCATTER,
+           bad.schedule = SCHEDULE_RING, bad.output = sixth);
+    REFUSE("send x: tag 16; tags are 0 to 15", bad.point_to_point = true, bad.root = 1,
+           bad.tag = 16);
+    REFUSE("rank 0 is its own peer", bad.point_to_point = true);
+    comm_world_destroy(w);
+}
+END_TEST
+
+// Everything but comm_world_create() is free of allocations.
+static void frugal_body(Comm *c, void *context, char *failure) {
+    const int ranks[] = {0, 1};
+    Message m;
+    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+        Scalar s;
+        CommRequest r;
+        scalar_call(&s, ranks, 2, c->rank, "x");
+        s.call.schedule = (ScheduleKind)schedule;
+        if (comm_check(c, &s.call) || job_call(c, &s.call, &r))
+            snprintf(failure, STATUS_TEXT, "%s", status_message());
+    }
+    CommCall barrier = {.kind = COLLECTIVE_BARRIER,
+                        .parts = 1,
+                        .ranks = ranks,
+                        .ranks_count = 2,
+                        .position = c->rank};
+    CommRequest r;
+    if (job_call(c, &barrier, &r)) snprintf(failure, STATUS_TEXT, "%s", status_message());
+    if (job_call(c, message(&m, c, !c->rank, c->rank, 0, 3, 0, 10), &m.request))
+        snprintf(failure, STATUS_TEXT, "%s", status_message());
+    if (comm_agree(c, 1)) snprintf(failure, STATUS_TEXT, "%s", status_message());
+}
+
+static void counting_body(Comm *c, void *context, char *failure) {
+    frugal_body(c, context, failure);  // whatever the C library does once
+    if (comm_agree(c, 2)) snprintf(failure, STATUS_TEXT, "%s", status_message());
+    int before = allocations();
+    for (int i = 0; i < 100; i++) frugal_body(c, context, failure);
+    if (allocations() != before)
+        snprintf(failure, STATUS_TEXT, "%d allocations", allocations() - before);
+}
+
+START_TEST(communication_allocates_nothing) {
+    CommWorld *w = job_world(COMM_SHM, 2, 0);
+    job_run(w, COMM_SHM, 2, counting_body, NULL);
+    comm_world_destroy(w);
+}
+END_TEST
+
+SUITE("comm_world", positions_are_read_by_whoever_watches,
+      no_room_in_shared_memory_is_an_error_with_figures, shared_memory_never_has_a_name,
+      pools_are_aligned_and_apart, calls_that_cannot_be_executed_are_refused,
+      communication_allocates_nothing)

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// The program sim, run as a user would, on runs recorded just before.
+#include "programs/sim_options.h"
+#include "tests/support/command.h"
+
+#include <string.h>
+
+#define RECORD "train -q --device reference --model linear --data digits:count=2000 --steps 12 "
+
+static void expect(const Command *c, const char *text) {
+    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
+}
+
+START_TEST(the_option_table_is_sound) { ck_assert_ok(option_check(&sim_options)); }
+END_TEST
+
+START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim"), 0);
+    expect(&c, "net  batch 64 a device (weak scaling)");
+    expect(&c, "dgx-a100");
+    ck_assert_ptr_nonnull(strstr(c.err, "next: sim --gpus"));
+    ck_assert_ptr_nonnull(strstr(c.err, "next: train"));
+    ck_assert_ptr_nonnull(strstr(c.err, "next: sim --trace"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(every_example_of_the_help_runs) {
+    for (int i = 0; i < sim_options.example_count; i++) {
+        Command c = {0};
+        ck_assert_msg(
+            command_run(&c, RECORD "--trace run > log && %s", sim_options.examples[i].command) == 0,
+            "%s: %s", sim_options.examples[i].command, c.err);
+        ck_assert_int_gt((int)strlen(c.out), 0);
+        command_finish(&c);
+    }
+}
+END_TEST
+
+START_TEST(the_brief_help_fits_a_screen) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim -h"), 0);
+    int lines = 0, column = 0;
+    for (const char *t = c.out; *t; t++) {
+        column = *t == '\n' ? 0 : column + 1;
+        lines += *t == '\n';
+        ck_assert_int_le(column, 80);
+    }
+    ck_assert_int_le(lines, 24);
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_recorded_run_is_replayed) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD "--ranks 2 --trace run > log && sim --trace run"), 0);
+    expect(&c, "replay of linear on 2 ranks, batch 64, seed 1");
+    expect(&c, "ms simulated");
+    expect(&c, "ms recorded (median)");
+    ck_assert(!command_wrote(&c, "predictions.jsonl"));  // nothing was predicted
+    command_finish(&c);
+}
+END_TEST
+
+// The recorded run again is a replay; with another model, or machine, it is a prediction.
+START_TEST(whatever_changes_the_recorded_run_makes_a_prediction) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD
+                                 "--trace run > log && sim --trace run --ranks 1 && "
+                                 "sim --trace run --model mlp:hidden=64 && "
+                                 "sim --trace run --platform laptop && sim --trace run --batch 32"),
+                     0);
+    const char *first = strstr(c.out, "replay of linear");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_null(strstr(first + 1, "replay of"));
+    expect(&c, "mlp:hidden=64  batch 64");
+    expect(&c, "laptop: 4 cores");
+    expect(&c, "linear  batch 32");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(one_number_of_gpus_stands_for_the_powers_of_two_below) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 6 --csv"), 0);
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,1,64,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,2,128,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,4,256,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,6,384,"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 6 --point --csv"), 0);
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,6,384,"));
+    ck_assert_ptr_null(strstr(c.out, "\ntandem.sweep.v1,1,"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2,3 --batch 96 --csv"), 0);
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,2,96,"));
+    ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,3,96,"));
+    command_finish(&c);
+}
+END_TEST
+
+// The same bytes from gcc and clang (.ci/run runs this in both builds), and from run to run.
+START_TEST(a_prediction_is_known_to_the_last_digit) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --all-reduce ring --bucket-kib 64,256 --plain"),
+                     0);
+    expect(&c, "schema tandem.sweep.v1\nranks.1.batch 64\nranks.1.step_ms 0.195053716 ms\n");
+    expect(&c, "ranks.8.batch 512\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 > a && sim --gpus 8 > b && cmp a b"), 0);
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(every_prediction_is_kept_with_a_hash_of_its_inputs) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --gpus 2 > log && sim --gpus 2 >> log && sim --gpus 2 "
+                                 "--batch 100 >> log && cat predictions.jsonl | "
+                                 "sed 's/.*\"inputs\":\"\\([0-9a-f]*\\)\".*\"ranks\":\\([0-9]*\\)"
+                                 ".*/\\2 \\1/' | sort | uniq -c | awk '{print $1, $2}' | sort"),
+                     0);
+    ck_assert_str_eq(c.out, "1 1\n1 2\n2 1\n2 2\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --predictions none"), 0);
+    ck_assert(!command_wrote(&c, "predictions.jsonl"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(what_was_predicted_before_the_run_is_told_from_what_was_not) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD
+                                 "--trace run > log && sim --trace run --ranks 2 > log && " RECORD
+                                 "--ranks 2 --batch 128 --report two.json > log && "
+                                 "sim --trace run --compare two.json && rm predictions.jsonl && "
+                                 "sim --trace run --compare two.json"),
+                     0);
+    expect(&c, "2 ranks, batch 128: step ");
+    expect(&c, ", before the run began");
+    expect(&c, ", AFTER the run began");
+    expect(&c, "exposed_comm");
+    expect(&c, "step (median)");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(other_numbers_of_ranks_are_predicted_and_the_same_each_time) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD "--trace run > log && "
+                                            "sim --trace run --ranks 1,2,4 > a && "
+                                            "sim --trace run --ranks 1,2,4 > b && "
+                                            "cmp a b && cat a"),
+                     0);
+    expect(&c, "batch 64 a rank (weak scaling)");
+    expect(&c, "1.00x");
+    expect(&c, "256");  // the batch of four ranks
+    command_finish(&c);
+}
+END_TEST
+
+static void same_plan(const char *arguments) {
+    Command c = {0};
+    ck_assert_msg(command_run(&c, "train %s > a && sim %s > b && cmp a b", arguments, arguments) ==
+                      0,
+                  "%s: %s", arguments, c.err);
+    command_finish(&c);
+}
+
+START_TEST(the_plan_is_the_one_that_train_prints) {
+    same_plan("--ranks 1 --print-plan step");
+    same_plan("--ranks 2 --print-plan step");
+    same_plan("--ranks 3 --print-plan step --model mlp:hidden=32 --batch 99 --momentum 0.5 "
+              "--weight-decay 0.01 --nesterov");
+    same_plan("--ranks 2 --print-plan step --shards 4 --accumulate 2 --bucket-kib 1,2 --no-overlap "
+              "--all-reduce ring --dtype f64");
+    same_plan("--ranks 4 --print-plan lowered --batch-per-rank 16 --all-reduce chain");
+    Command c = {0};
+    ck_assert_int_eq(
+        command_run(&c,
+                    RECORD "--trace run > log && sim --trace run --ranks 2 --print-plan step > a "
+                           "&& " RECORD "--ranks 2 --batch 128 --print-plan step > b && cmp a b"),
+        0);
+    command_finish(&c);
+}
+END_TEST
+
+// Without its second bucket an edited plan needs less time for communication.
+START_TEST(an_edited_plan_is_simulated) {
+    Command c = {0};
+    ck_assert_int_eq(
+        command_run(&c, "sim --gpus 4 --point --print-plan step --bucket-kib 64,256 > p && "
+                        "sim --gpus 4 --plan p --link 1MB/s,1us --plain | grep step_ms && "
+                        "sed 's/algorithm=direct/algorithm=ring/' p > q && "
+                        "sim --gpus 4 --plan q --link 1MB/s,1us --plain | grep step_ms"),
+        0);
+    double direct, ring;
+    ck_assert_int_eq(sscanf(c.out, "ranks.4.step_ms %lf ms ranks.4.step_ms %lf", &direct, &ring),
+                     2);
+    ck_assert(direct > 100 && ring > direct);  // 108 KB over 1 MB/s; a ring has more latencies
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --print-plan step > p && "
+                                     "sim --gpus 2 --plan p"),
+                     2);
+    ck_assert_ptr_nonnull(strstr(c.err, "is for 4 ranks, not for 2"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_report_is_written_and_printed) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 RECORD "--trace run > log && sim --trace run --report sim.json "
+                                        "--json | head -c 400"),
+                     0);
+    expect(&c, "\"kind\": \"sim\"");
+    ck_assert(command_wrote(&c, "sim.json"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --json | head -c 1 && sim --gpus 2 --report "
+                                     "s.json > log && head -c 1 s.json"),
+                     0);
+    ck_assert_str_eq(c.out, "[[");  // a sweep is a list
+    command_finish(&c);
+}
+END_TEST
+
+static void refuse(const char *line, const char *message) {
+    Command c = {0};
+    ck_assert_msg(command_run(&c, "%s", line) == 2, "%s: %s", line, c.out);
+    ck_assert_msg(!strncmp(c.err, "sim: ", 5) && strstr(c.err, message), "\"%s\" lacks \"%s\"",
+                  c.err, message);
+    ck_assert_ptr_eq(strchr(c.err, '\n'), c.err + strlen(c.err) - 1);  // one line
+    command_finish(&c);
+}
+
+START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
+    refuse("sim --trase run", "did you mean --trace?");
+    refuse("sim --gpu 8", "did you mean --gpus?");
+    refuse("sim --trace nowhere", "nowhere");
+    refuse("mkdir run && echo '{' > run/rank0.json && sim --trace run", "run/rank0.json");
+    refuse(RECORD "--ranks 2 --trace run > log && rm run/rank1.json && sim --trace run",
+           "run/rank1.json: there is no such file");
+    refuse(RECORD "--trace run > log && sim --trace run --ranks 2 --platform laptob",
+           "did you mean laptop?");
+    refuse(RECORD "--trace run > log && sim --trace run --ranks 2 --platform dgx-a100",
+           "a machine file with a host");
+    refuse(RECORD "--trace run > log && rm run/machine.yaml && sim --trace run --ranks 2",
+           "run holds no machine.yaml");
+    refuse("sim --ranks 0", "--ranks");
+    refuse("sim --gpus 2 --ranks 2", "give one of the two");
+    refuse("sim --gpus 2 --json --csv", "give one");
+    refuse("sim --gpus 100 --batch 64", "--batch");
+    refuse("sim --gpus 8 --platform laptop", "has no link between its devices");
+    refuse("sim --gpus 2 --link 1Gb/s,1us", "Gb/s");
+    refuse("sim --ranks 2 --link 1GB/s,1us", "give --gpus");
+    refuse(RECORD "--trace run > log && sim --trace run --dilate 2", "give --gpus");
+    refuse("sim --gpus 2 --model nett", "did you mean net?");
+    refuse("sim --gpus 2 --compare nowhere.json", "nowhere.json");
+}
+END_TEST
+
+SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
+              without_words_there_is_something_to_see_and_to_do_next,
+              every_example_of_the_help_runs, the_brief_help_fits_a_screen,
+              a_recorded_run_is_replayed, whatever_changes_the_recorded_run_makes_a_prediction,
+              one_number_of_gpus_stands_for_the_powers_of_two_below,
+              a_prediction_is_known_to_the_last_digit,
+              every_prediction_is_kept_with_a_hash_of_its_inputs,
+              what_was_predicted_before_the_run_is_told_from_what_was_not,
+              other_numbers_of_ranks_are_predicted_and_the_same_each_time,
+              the_plan_is_the_one_that_train_prints, an_edited_plan_is_simulated,
+              a_report_is_written_and_printed, what_cannot_be_simulated_is_refused_in_one_line)

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "sim/compare.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/support/testing.h"
+
+static Report report(const char *kind, double step_ms) {
+    return (Report){.run = {.kind = kind, .model = "net", .dtype = "f32", .ranks = 2, .batch = 128},
+                    .step_ms = {step_ms, step_ms, step_ms, step_ms}};
+}
+
+static OperationTimes operation(const char *name, int micro_batch, double ms) {
+    return (OperationTimes){.name = name,
+                            .kind = "linear",
+                            .phase = "forward",
+                            .lane = "compute",
+                            .micro_batch = micro_batch,
+                            .ranks = 2,
+                            .executions = 1,
+                            .duration_ms = {ms, ms, ms, ms}};
+}
+
+// Measured: mean 10.5 (8 compute + 2.5 exposed), median 10. Simulated: 9 (8.5 + 0.5). The
+// difference of the medians, -1, is what the bills differ, +0.5 and -2, and the noise of 0.5.
+START_TEST(the_difference_is_billed_without_a_rest) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 9);
+    measured.step_ms.mean = 10.5;
+    measured.breakdown_ms[BILL_COMPUTE] = 8;
+    measured.breakdown_ms[BILL_EXPOSED_COMM] = 2.5;
+    simulated.breakdown_ms[BILL_COMPUTE] = 8.5;
+    simulated.breakdown_ms[BILL_EXPOSED_COMM] = 0.5;
+    ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
+    ck_assert_close(c.error, -0.1, 1e-12);
+    ck_assert_close(c.difference_ms, -1, 1e-12);
+    ck_assert_close(c.noise_ms, 0.5, 1e-12);
+    double bills = 0;
+    for (int b = 0; b < BILL_COUNT; b++) bills += c.bills[b].simulated_ms - c.bills[b].measured_ms;
+    ck_assert_close(bills + c.noise_ms, c.difference_ms, 1e-12);
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(operations_meet_by_name_and_part_the_furthest_first) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 10);
+    const OperationTimes m[] = {operation("a", 0, 1), operation("a", 1, 2),
+                                operation("only", 0, 3)};
+    const OperationTimes s[] = {operation("a", 1, 2.5), operation("a", 0, 1.1),
+                                operation("other", 0, 0.2)};
+    measured.operations = m;
+    simulated.operations = s;
+    measured.operation_count = simulated.operation_count = 3;
+    ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
+    ck_assert_int_eq(c.operation_count, 4);
+    ck_assert_str_eq(c.operations[0].name, "only");
+    ck_assert(isnan(c.operations[0].simulated_ms));
+    ck_assert_int_eq(c.operations[1].micro_batch, 1);
+    ck_assert_close(c.operations[1].simulated_ms, 2.5, 0);
+    ck_assert_str_eq(c.operations[2].name, "other");
+    ck_assert(isnan(c.operations[2].measured_ms));
+    ck_assert_close(c.operations[3].measured_ms, 1, 0);
+    ck_assert_int_eq(c.phase_count, 1);
+    ck_assert_close(c.phases[0].measured_ms, 6, 1e-12);
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(reports_of_other_jobs_are_refused) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 10);
+    measured.run.kind = "sim";
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE, "of kind \"sim\"");
+    measured.run.kind = "train";
+    measured.run.model = "mlp";
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE, "of model mlp");
+    measured.run.model = "net";
+    measured.run.batch = 64;
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE,
+                    "give --ranks 2 and --batch-per-rank 32");
+    arena_finish(&a);
+}
+END_TEST
+
+SUITE("compare", the_difference_is_billed_without_a_rest,
+      operations_meet_by_name_and_part_the_furthest_first, reports_of_other_jobs_are_refused)

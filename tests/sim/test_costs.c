@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// What operations cost, from what a machine says: by hand.
+#include "sim/costs.h"
+
+#include "core/plan/lower.h"
+#include "tests/support/plan_maker.h"
+
+typedef struct {
+    Program p;
+    Plan *plan;
+    Arena arena;
+    Costs costs;
+} Setup;
+
+static const DeviceTraits plain = {.name = "plain"};
+
+enum { WORK, BUCKET };  // operations of the plan
+
+// A fold of 1000 f32 and their all-reduce between two ranks.
+static void setup(Setup *s) {
+    memset(s, 0, sizeof *s);
+    s->plan = make_program(&s->p, 2);
+    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(1000), DTYPE_F32);
+    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1000), DTYPE_F32);
+    make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .flops = 1000}, "g", "w");
+    make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g",
+            "g");
+    ck_assert_ok(plan_derive_deps(&s->p, s->plan));
+    ck_assert_ok(program_lower(&s->p, &plain));
+    ck_assert_ok(costs_init(&s->costs, &s->arena, &s->p));
+}
+
+static void finish(Setup *s) {
+    program_finish(&s->p);
+    arena_finish(&s->arena);
+}
+
+static const OpCost *cost(const Setup *s, int op) { return &s->costs.ops[0][op]; }
+
+static Measured known(int64_t median) { return (Measured){median, median, median, true}; }
+
+static OperationTime operation(const Setup *s) {
+    return (OperationTime){.cost_key = s->p.works[s->plan->ops[WORK].work].cost_key,
+                           .solo_ps = known(500),
+                           .corun_ps = known(550),
+                           .crowd_ps = known(600)};
+}
+
+// 8000 bytes at 4 GB/s are 2 us, 1000 flops at 1 G/s are 1 us; and 3 us for the launch.
+START_TEST(without_measurements_the_peaks_of_the_device_count) {
+    Setup s;
+    setup(&s);
+    DeviceModel d = {.flops_per_s = {[DTYPE_F32] = 1000000000},
+                     .memory_bytes_per_s = 4000000000,
+                     .launch_ps = 3000000,
+                     .flops_permille = 1000,
+                     .memory_permille = 1000};
+    ck_assert_ok(costs_from_roofline(&s.costs, &d));
+    ck_assert_int_eq(cost(&s, WORK)->ps, 5000000);
+    ck_assert_int_eq(cost(&s, WORK)->source, SOURCE_ROOFLINE);
+    ck_assert(!cost(&s, BUCKET)->known);
+    costs_dilate(&s.costs, 2500);
+    ck_assert_int_eq(cost(&s, WORK)->ps, 12500000);
+    s.costs.ops[0][WORK].known = false;
+    d.flops_per_s[DTYPE_F32] = 0;
+    ck_assert_fails(costs_from_roofline(&s.costs, &d), ERR_USAGE, "has no rate for work");
+    finish(&s);
+}
+END_TEST
+
+START_TEST(what_was_calibrated_counts_before_the_peaks_and_after_the_record) {
+    Setup s;
+    setup(&s);
+    OperationTime t = operation(&s);
+    const Calibration m = {.operations = &t, .operation_count = 1};
+    costs_from_calibration(&s.costs, &m);
+    ck_assert_int_eq(cost(&s, WORK)->ps, 500);
+    ck_assert_int_eq(cost(&s, WORK)->source, SOURCE_CALIBRATED);
+    s.costs.ops[0][WORK] = (OpCost){700, SOURCE_REPLAYED, true};
+    costs_from_calibration(&s.costs, &m);
+    ck_assert_int_eq(cost(&s, WORK)->ps, 700);
+    finish(&s);
+}
+END_TEST
+
+// A recorded 1000 ps become 1100 beside a busy core and 1200 where ranks share one; of an operation
+// that was not calibrated 1050 and 1300, by the host's factors.
+START_TEST(busy_and_crowded_cores_cost_what_was_measured) {
+    for (int calibrated = 0; calibrated < 2; calibrated++)
+        for (int crowded = 0; crowded < 2; crowded++) {
+            Setup s;
+            setup(&s);
+            OperationTime t = operation(&s);
+            const Calibration m = {.operations = &t, .operation_count = 1};
+            const HostModel h = {.corun_permille = 1050, .crowd_permille = 1300};
+            s.costs.ops[0][WORK] = (OpCost){1000, SOURCE_REPLAYED, true};
+            s.costs.ops[0][BUCKET] = (OpCost){1000, SOURCE_REPLAYED, true};
+            costs_corun(&s.costs, &h, calibrated ? &m : NULL, crowded);
+            const int64_t want[2][2] = {{1050, 1300}, {1100, 1200}};
+            ck_assert_int_eq(cost(&s, WORK)->ps, want[calibrated][crowded]);
+            ck_assert_int_eq(cost(&s, BUCKET)->ps, 1000);
+            finish(&s);
+        }
+}
+END_TEST
+
+// 4000 bytes, of which a rank adds up 2000: it reads them twice and writes them twice, 8000 in all.
+// At 3 GB/s, half way between the rates for 1000 and 3000 bytes, that is 2,666,667 ps.
+START_TEST(a_share_of_an_all_reduce_has_the_rate_of_its_size) {
+    Setup s;
+    setup(&s);
+    MemoryRate rates[] = {{.bytes = 1000, .peer = known(2000000000)},
+                          {.bytes = 3000, .peer = known(4000000000)}};
+    const Calibration m = {.reduce = rates, .reduce_count = 2, .collective_ps = known(900)};
+    const HostModel h = {.fold_bytes_per_s = 8000000000, .dispatch_ps = 50, .turn_ps = 60};
+    costs_from_host(&s.costs, &h, &m);
+    ck_assert_int_eq(cost(&s, BUCKET)->ps, 900 + 2666667);
+    ck_assert_int_eq(s.costs.dispatch_ps, 50);
+    ck_assert_int_eq(s.costs.turn_ps, 60);
+    s.costs.ops[0][BUCKET].known = false;
+    costs_from_host(&s.costs, &h, NULL);
+    ck_assert_int_eq(cost(&s, BUCKET)->ps, 50 + 1000000);
+    s.costs.ops[0][BUCKET].known = false;
+    s.p.works[s.plan->ops[BUCKET].work].payload_bytes = INT64_C(1) << 57;
+    costs_from_host(&s.costs, &(HostModel){.fold_bytes_per_s = 1, .dispatch_ps = 50}, NULL);
+    ck_assert_int_eq(cost(&s, BUCKET)->ps, INT64_MAX);
+    finish(&s);
+}
+END_TEST
+
+SUITE("costs", without_measurements_the_peaks_of_the_device_count,
+      what_was_calibrated_counts_before_the_peaks_and_after_the_record,
+      busy_and_crowded_cores_cost_what_was_measured,
+      a_share_of_an_all_reduce_has_the_rate_of_its_size)

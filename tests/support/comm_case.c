@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/comm_case.h"
+
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef union {
+    float f32;
+    double f64;
+    int32_t i32;
+    int64_t i64;
+    uint8_t u8;
+} Value;
+
+static const struct {
+    CollectiveKind kind;
+    ScheduleKind schedule;
+} defined[] = {
+    {COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT},   {COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN},
+    {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING},     {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_DIRECT},
+    {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_RING}, {COLLECTIVE_ALL_GATHER, SCHEDULE_DIRECT},
+    {COLLECTIVE_ALL_GATHER, SCHEDULE_RING},     {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT},
+    {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN},     {COLLECTIVE_BROADCAST, SCHEDULE_RING},
+    {COLLECTIVE_REDUCE, SCHEDULE_DIRECT},       {COLLECTIVE_REDUCE, SCHEDULE_CHAIN},
+    {COLLECTIVE_ALL_TO_ALL, SCHEDULE_DIRECT},   {COLLECTIVE_BARRIER, SCHEDULE_DIRECT},
+};
+_Static_assert(sizeof defined / sizeof *defined * 8 * 2 == CASES, "sizes of comm_case.h");
+
+static bool reduces(const Case *t) {
+    return t->kind == COLLECTIVE_ALL_REDUCE || t->kind == COLLECTIVE_REDUCE_SCATTER ||
+           t->kind == COLLECTIVE_REDUCE;
+}
+
+// Member r's share of n elements is [begin(r), begin(r + 1)).
+static int64_t begin(const Case *t, int r) { return r * t->elements / t->ranks; }
+static int64_t share(const Case *t, int r) { return begin(t, r + 1) - begin(t, r); }
+
+static int64_t input_elements(const Case *t, int r) {
+    return t->kind == COLLECTIVE_ALL_GATHER ? share(t, r) : t->elements;
+}
+static int64_t output_elements(const Case *t, int r) {
+    if (t->kind == COLLECTIVE_REDUCE_SCATTER) return share(t, r);
+    return t->kind == COLLECTIVE_ALL_TO_ALL ? share(t, r) * t->ranks : t->elements;
+}
+
+uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    uint64_t x = (uint64_t)a * 0x9E3779B97F4A7C15 + (uint64_t)b * 0xBF58476D1CE4E5B9 +
+                 (uint64_t)c * 0x94D049BB133111EB + d;
+    x = (x ^ x >> 32) * 0xD6E8FEB86659FD93;
+    x = (x ^ x >> 32) * 0xD6E8FEB86659FD93;
+    return (uint32_t)(x >> 32);
+}
+
+// What member r brings as element e of part p: of very different sizes, so that the order of a sum
+// shows.
+static Value brought(const Case *t, int r, int p, int64_t e) {
+    uint32_t h = case_hash(t->seed, (uint32_t)r, (uint32_t)p, (uint32_t)e);
+    double real = ldexp((double)(h % 200001) - 100000, (int)(h >> 20 & 15) - 8);  // exact in f32
+    Value v = {0};
+    switch (t->dtype) {
+    case DTYPE_F32: v.f32 = (float)real; break;
+    case DTYPE_F64: v.f64 = real / 3; break;
+    case DTYPE_I32: v.i32 = (int32_t)h; break;
+    case DTYPE_I64: v.i64 = (int64_t)((uint64_t)h << 32 | ~h); break;
+    default: v.u8 = (uint8_t)h;
+    }
+    return v;
+}
+
+static Value join(const Case *t, Value a, Value b) {
+    bool max = t->reduce == REDUCE_MAX;
+    switch (t->dtype) {
+    case DTYPE_F32: a.f32 = max ? fmaxf(a.f32, b.f32) : a.f32 + b.f32; break;
+    case DTYPE_F64: a.f64 = max ? fmax(a.f64, b.f64) : a.f64 + b.f64; break;
+    case DTYPE_I32:
+        a.i32 =
+            max ? (a.i32 < b.i32 ? b.i32 : a.i32) : (int32_t)((uint32_t)a.i32 + (uint32_t)b.i32);
+        break;
+    default:
+        a.i64 =
+            max ? (a.i64 < b.i64 ? b.i64 : a.i64) : (int64_t)((uint64_t)a.i64 + (uint64_t)b.i64);
+    }
+    return a;
+}
+
+// ((g0+g1)+g2)+… over members, a member's parts in order.
+static Value fold(const Case *t, int64_t e) {
+    Value sum = brought(t, 0, 0, e);
+    for (int r = 0; r < t->ranks; r++)
+        for (int p = r == 0; p < t->parts; p++) sum = join(t, sum, brought(t, r, p, e));
+    return sum;
+}
+
+static Value parts_of(const Case *t, int r, int64_t e) {
+    Value sum = brought(t, r, 0, e);
+    for (int p = 1; p < t->parts; p++) sum = join(t, sum, brought(t, r, p, e));
+    return sum;
+}
+
+// The ring: chunk c starts at member c+1 and collects one member after the other until member c.
+static Value ring(const Case *t, int64_t e) {
+    int c = 0;
+    while (e >= begin(t, c + 1)) c++;
+    Value sum = parts_of(t, (c + 1) % t->ranks, e);
+    for (int i = 2; i <= t->ranks; i++) sum = join(t, sum, parts_of(t, (c + i) % t->ranks, e));
+    return sum;
+}
+
+static Value reduced(const Case *t, int64_t e) {
+    return t->schedule == SCHEDULE_RING && t->ranks > 2 ? ring(t, e) : fold(t, e);
+}
+
+// What member r must have as element e of its output; false when anything may be there.
+static bool expected(const Case *t, int r, int64_t e, Value *v) {
+    int s = 0;
+    switch (t->kind) {
+    case COLLECTIVE_ALL_REDUCE: *v = reduced(t, e); return true;
+    case COLLECTIVE_REDUCE_SCATTER: *v = reduced(t, begin(t, r) + e); return true;
+    case COLLECTIVE_REDUCE: *v = reduced(t, e); return r == t->root;
+    case COLLECTIVE_BROADCAST: *v = brought(t, t->root, 0, e); return true;
+    case COLLECTIVE_ALL_GATHER:
+        while (e >= begin(t, s + 1)) s++;
+        *v = brought(t, s, 0, e - begin(t, s));
+        return true;
+    case COLLECTIVE_ALL_TO_ALL:
+        *v = brought(t, (int)(e / share(t, r)), 0, begin(t, r) + e % share(t, r));
+        return true;
+    default: return false;
+    }
+}
+
+void case_draw(Case *t, int i, int ranks, uint32_t salt) {
+    const int64_t sizes[] = {0, 1, 2, ranks - 1, ranks, ranks + 1, 1000, CASE_MANY};
+    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64, DTYPE_U8};
+    uint32_t h = case_hash(salt, (uint32_t)i, (uint32_t)ranks, 1);
+    *t = (Case){.kind = defined[i / 16].kind,
+                .schedule = defined[i / 16].schedule,
+                .ranks = ranks,
+                .elements = sizes[i % 8],
+                .seed = h,
+                .root = (int)(h % (uint32_t)ranks),
+                .segments = 1 + (int)(h >> 3 & 3) % CASE_SEGMENTS,
+                .lane = (int)(h >> 5 & 3)};
+    t->dtype = dtypes[(h >> 7) % (reduces(t) ? 4 : 5)];
+    t->parts = reduces(t) ? 1 + (int)(h >> 13 & 3) % CASE_PARTS : 1;
+    t->reduce = h >> 15 & 1 && h >> 16 & 1 ? REDUCE_MAX : REDUCE_SUM;
+    bool may = t->kind == COLLECTIVE_ALL_REDUCE || t->kind == COLLECTIVE_BROADCAST ||
+               t->kind == COLLECTIVE_REDUCE;
+    t->in_place = may && h >> 17 & 1;
+    if (t->kind == COLLECTIVE_BARRIER) t->elements = 0;
+}
+
+// Cut `own` elements into segments with gaps between; offsets must not depend on the member, hence
+// all but the last have the size that the smallest share allows, and the last has room for the
+// largest.
+static void lay_out(Part *x, CommSegment *s, int64_t own, int64_t least, int64_t most) {
+    int64_t bytes = dtype_bytes(x->t.dtype), each = least / x->t.segments;
+    for (int i = 0; i < x->t.segments; i++) {
+        bool last = i == x->t.segments - 1;
+        s[i] = (CommSegment){x->end + 8 * (i + 1), last ? own - each * i : each};
+        x->end = s[i].offset + ((last ? most - each * i : each) * bytes + 7) / 8 * 8;
+    }
+}
+
+static char *element(void *pool, const CommSegment *s, int64_t e, int64_t bytes) {
+    while (e >= s->elements) e -= (s++)->elements;
+    return (char *)pool + s->offset + e * bytes;
+}
+
+void part_prepare(Part *x, const Case *t, int rank, char *pool) {
+    *x = (Part){.t = *t, .rank = rank, .end = t->base};
+    for (int r = 0; r < t->ranks; r++) x->members[r] = r;
+    int64_t n = t->elements, P = t->ranks, bytes = dtype_bytes(t->dtype);
+    bool gather = t->kind == COLLECTIVE_ALL_GATHER, scatter = t->kind == COLLECTIVE_REDUCE_SCATTER,
+         all = t->kind == COLLECTIVE_ALL_TO_ALL;
+    int64_t least = n / P, most = (n + P - 1) / P;
+    for (int p = 0; p < t->parts; p++)
+        lay_out(x, x->input + p * t->segments, input_elements(t, rank), gather ? least : n,
+                gather ? most : n);
+    if (t->in_place)
+        memcpy(x->output, x->input, sizeof x->output);
+    else
+        lay_out(x, x->output, output_elements(t, rank),
+                scatter ? least
+                : all   ? least * P
+                        : n,
+                scatter ? most
+                : all   ? most * P
+                        : n);
+    x->work = (CommSegment){x->end + 8, n};
+    x->end += n * bytes / 8 * 8 + 32;
+    x->call = (CommCall){.kind = t->kind,
+                         .schedule = t->schedule,
+                         .reduce = t->reduce,
+                         .dtype = t->dtype,
+                         .lane = t->lane,
+                         .root = t->root,
+                         .parts = t->parts,
+                         .segment_count = t->segments,
+                         .input = x->input,
+                         .output = x->output,
+                         .work = &x->work,
+                         .ranks = x->members,
+                         .ranks_count = t->ranks,
+                         .position = rank,
+                         .name = "case"};
+    memset(pool + t->base, 0xA5, (size_t)(x->end - t->base));
+    for (int p = 0; p < t->parts; p++)
+        for (int64_t e = 0; e < input_elements(t, rank); e++) {
+            Value v = brought(t, rank, p, e);
+            memcpy(element(pool, x->input + p * t->segments, e, bytes), &v, (size_t)bytes);
+        }
+    x->before = malloc((size_t)(x->end - t->base));
+    memcpy(x->before, pool + t->base, (size_t)(x->end - t->base));
+}
+
+static void describe(char *out, size_t size, const Part *x, const char *what, int64_t where) {
+    const Case *t = &x->t;
+    snprintf(out, size,
+             "%s %s, rank %d of %d, root %d, %d parts of %lld %s in %d segments%s%s: %s at %lld",
+             collective_name(t->kind), schedule_name(t->schedule), x->rank, t->ranks, t->root,
+             t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments,
+             t->in_place ? ", in place" : "", t->reduce == REDUCE_MAX ? ", maximum" : "", what,
+             (long long)where);
+}
+
+// |ring - fold| <= 2(P-1) 2^-24 sum |g|: rule 4 of the contract on numbers; 2^-53 for f64.
+static bool within_bound(const Case *t, int64_t e, Value got) {
+    double unit = t->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53, size = 0;
+    int terms = t->ranks * t->parts;
+    for (int r = 0; r < t->ranks; r++)
+        for (int p = 0; p < t->parts; p++)
+            size += fabs(t->dtype == DTYPE_F32 ? (double)brought(t, r, p, e).f32
+                                               : brought(t, r, p, e).f64);
+    Value want = fold(t, e);
+    double distance =
+        t->dtype == DTYPE_F32 ? fabs((double)got.f32 - (double)want.f32) : fabs(got.f64 - want.f64);
+    return distance <= 2 * (terms - 1) * unit * size;
+}
+
+// Compare the pool with what it was, the expected output in it. Frees what prepare() took. True if
+// right.
+bool part_verify(Part *x, const char *pool, char *out, size_t size) {
+    const Case *t = &x->t;
+    int64_t bytes = dtype_bytes(t->dtype), length = x->end - t->base;
+    char *image = x->before - t->base;
+    bool right = true;
+    for (int64_t e = 0; e < output_elements(t, x->rank) && right; e++) {
+        Value v = {0};
+        char *at = element(image, x->output, e, bytes);
+        const char *got = pool + (at - image);
+        if (!expected(t, x->rank, e, &v)) memcpy(&v, got, (size_t)bytes);
+        memcpy(at, &v, (size_t)bytes);
+        if (memcmp(at, got, (size_t)bytes) != 0)
+            describe(out, size, x, "wrong element", e), right = false;
+        bool real = t->dtype == DTYPE_F32 || t->dtype == DTYPE_F64;
+        if (right && t->kind == COLLECTIVE_ALL_REDUCE && real && t->reduce == REDUCE_SUM &&
+            !within_bound(t, e, v))
+            describe(out, size, x, "outside of the bound", e), right = false;
+    }
+    if (t->kind == COLLECTIVE_REDUCE_SCATTER && t->schedule == SCHEDULE_RING)
+        memcpy(image + x->work.offset, pool + x->work.offset, (size_t)(t->elements * bytes));
+    for (int64_t i = 0; i < length && right; i++)
+        if (x->before[i] != pool[t->base + i])
+            describe(out, size, x, "changed byte", i), right = false;
+    free(x->before);
+    return right;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/figure_case.h"
+
+#include "core/base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const command[] = {"train", "--model", "it's"};
+
+void figure_case_init(FigureCase *c, bool gnuplot) {
+    *c = (FigureCase){0};
+    snprintf(c->directory, sizeof c->directory, "%s/it's \"here\"", test_directory());
+    c->options = (FigureOptions){.directory = c->directory, .argv = command, .argc = 3};
+    c->options.measured.reports = c->measured;
+    c->options.simulated.reports = c->simulated;
+    if (!gnuplot) setenv("PATH", test_directory(), 1);
+}
+
+void figure_case_finish(FigureCase *c) { arena_finish(&c->arena); }
+
+static Report *make(FigureCase *c, int ranks, double rate) {
+    Report *r = ARENA_NEW(&c->arena, Report, 1);
+    r->run = (RunInfo){.kind = "train", .model = "net", .device = "cpu", .dtype = "f32"};
+    r->run.comm = ranks > 1 ? "shm" : "none";
+    r->run.ranks = r->run.shards = ranks;
+    r->run.batch = 64 * ranks;
+    r->run.seed = 7;
+    r->steps = 11;
+    r->warm_up_steps = 1;
+    r->samples_per_s = (Spread){rate, rate, rate, rate};
+    r->step_ms = (Spread){1, 1, 1, 1};
+    r->breakdown_steps = 10;
+    r->breakdown_ms[BILL_COMPUTE] = r->breakdown_ms[BILL_WAITING] = 0.5;
+    r->machine = (MachineInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
+    return r;
+}
+
+Report *figure_case_measure(FigureCase *c, int ranks, double rate, double p10, double p90) {
+    Report *r = make(c, ranks, rate);
+    r->samples_per_s.p10 = p10;
+    r->samples_per_s.p90 = p90;
+    ck_assert_int_lt(c->options.measured.count, CASE_REPORTS);
+    c->measured[c->options.measured.count++] = r;
+    return r;
+}
+
+Report *figure_case_simulate(FigureCase *c, int ranks, double rate) {
+    Report *r = make(c, ranks, rate);
+    r->run.kind = "sim";
+    ck_assert_int_lt(c->options.simulated.count, CASE_REPORTS);
+    c->simulated[c->options.simulated.count++] = r;
+    return r;
+}
+
+void figure_case_learn(FigureCase *c, Report *r, int steps) {
+    double *loss = ARENA_NEW(&c->arena, double, steps),
+           *end_s = ARENA_NEW(&c->arena, double, steps);
+    int64_t *samples = ARENA_NEW(&c->arena, int64_t, steps);
+    Evaluation *e = ARENA_NEW(&c->arena, Evaluation, 2);
+    for (int i = 0; i < steps; i++) {
+        loss[i] = 2.0 / (i + 1);
+        end_s[i] = 0.01 * (i + 1);
+        samples[i] = 64 * (i + 1);
+    }
+    e[0] = (Evaluation){0, steps / 2, 100, 0.5, 0.75};
+    e[1] = (Evaluation){1, steps, 100, 0.25, 0.875};
+    r->loss = loss;
+    r->step_end_s = end_s;
+    r->step_samples = samples;
+    r->loss_count = r->steps = steps;
+    r->evaluations = e;
+    r->evaluation_count = r->epochs = 2;
+}
+
+char *figure_case_file(FigureCase *c, const char *name) {
+    char path[256], *text;
+    size_t length;
+    snprintf(path, sizeof path, "%s/%s", c->directory, name);
+    if (access(path, F_OK)) return NULL;
+    ck_assert_ok(file_read(&text, &length, &c->arena, path));
+    return text;
+}
+
+int figure_case_count(const char *text, const char *part) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) n++;
+    return n;
+}
+
+const char *figure_case_program(const char *name, const char *line) {
+    static char directory[64];
+    char path[256], search[4096];
+    strcpy(directory, test_directory());
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "w");
+    fprintf(f, "#!/bin/sh\n%s\n", line);
+    fclose(f);
+    chmod(path, 0755);
+    snprintf(search, sizeof search, "%s:%s", directory, getenv("PATH"));
+    setenv("PATH", search, 1);
+    return directory;
+}
+
+bool figure_case_has_gnuplot(void) { return figures_find_gnuplot() == OK; }

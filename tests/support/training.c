@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/training.h"
+
+#include "core/base/rng.h"
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+JobOptions training_options(void) {
+    static char model[4096];
+    const char *path = test_source("tests/data/small.model");
+    snprintf(model, sizeof model, "%s", path ? path : "tests/data/small.model");
+    return (JobOptions){
+        .model = model,
+        .data = "digits:count=200",
+        .device = "cpu",
+        .dtype = DTYPE_F32,
+        .ranks = 1,
+        .micro_batches = 1,
+        .batch = 61,
+        .steps = 20,
+        .learning_rate = 0.05,
+        .test_fraction = 0.15,
+        .sgd = {.momentum = 0.9},
+        .seed = 1,
+        .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768},
+        .comm = COMM_SERIAL,
+        .info = {.kind = "train",  // for traces
+                 .model = "small",
+                 .device = "cpu",
+                 .comm = "serial",
+                 .dtype = "f32"},
+    };
+}
+
+static bool kept(const Program *p, int tensor, Role role) {
+    return p->tensors[tensor].role == role && p->tensors[tensor].alias == NONE;
+}
+
+// Tensors in the order of a rank's state. False after the last; *at: where it begins.
+typedef struct {
+    const Program *p;
+    int tensor, part;
+    int64_t at;
+} StateWalk;
+
+static bool state_next(StateWalk *w) {
+    static const Role roles[] = {ROLE_PARAMETER, ROLE_OPTIMISER};
+    if (w->tensor != NONE) w->at += w->p->tensors[w->tensor].bytes;
+    for (; w->part < 2; w->part++, w->tensor = NONE)
+        while (++w->tensor < w->p->tensor_count)
+            if (kept(w->p, w->tensor, roles[w->part])) return true;
+    return false;
+}
+#define STATE_WALK(program) ((StateWalk){.p = (program), .tensor = NONE})
+
+static int64_t state_bytes(const Program *p) {
+    StateWalk w = STATE_WALK(p);
+    while (state_next(&w)) {
+    }
+    return w.at;
+}
+
+// --- running
+
+typedef struct {
+    const TrainingProbe *probe;
+    Outcome *out;
+    Executor *executors[COMM_RANKS];
+} Watch;
+
+static void watch_ready(void *context, Executor *e) {
+    Watch *w = context;
+    w->executors[e->rank] = e;
+    if (w->probe->ready) w->probe->ready(w->probe->context, e);
+}
+
+static void watch_before(void *context, int rank, int plan, int op) {
+    Watch *w = context;
+    w->probe->before(w->probe->context, w->executors[rank], plan, op);
+}
+
+static void watch_finished(void *context, Executor *e) {
+    Watch *w = context;
+    StateWalk s = STATE_WALK(e->program);
+    unsigned char *mine = w->out->state + e->rank * w->out->state_bytes;
+    while (state_next(&s))
+        memcpy(mine + s.at, executor_data(e, s.tensor),
+               (size_t)e->program->tensors[s.tensor].bytes);
+    if (w->probe->finished) w->probe->finished(w->probe->context, e);
+}
+
+static size_t mapped_bytes(const Outcome *o) {
+    return (size_t)(o->state_bytes * o->job.options.ranks);
+}
+
+static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
+    TRY(job_create(&out->job, options));
+    if (probe->edit) probe->edit(probe->context, &out->job);
+    out->state_bytes = state_bytes(&out->job.program);
+    void *room =
+        mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for the state of the ranks");
+    out->state = room;
+    Watch w = {.probe = probe, .out = out};
+    const RunHooks hooks = {.context = &w,
+                            .ready = watch_ready,
+                            .before = probe->before ? watch_before : NULL,
+                            .finished = watch_finished};
+    return train_run(&out->training, &out->job, &hooks);
+}
+
+Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
+    *out = (Outcome){0};
+    Status s = run(out, options, probe ? probe : &(TrainingProbe){0});
+    if (s != OK) outcome_finish(out);
+    return s;
+}
+
+void outcome_finish(Outcome *o) {
+    if (o->state) munmap(o->state, mapped_bytes(o));
+    train_finish(&o->training);
+    job_destroy(&o->job);
+    *o = (Outcome){0};
+}
+
+void training_delay(void *context, Executor *e, int plan, int op) {
+    Rng r;
+    rng_init(&r, *(const uint64_t *)context, RNG_DELAY, (uint32_t)e->rank, (uint32_t)e->step);
+    uint32_t x = rng_at(&r, (uint64_t)plan * 4096 + (uint64_t)op);
+    if (x % 16) return;
+    nanosleep(&(struct timespec){0, (x >> 4) % 300001}, NULL);
+}
+
+// --- comparing
+
+const void *outcome_tensor(const Outcome *o, int rank, const char *name) {
+    StateWalk w = STATE_WALK(&o->job.program);
+    while (state_next(&w))
+        if (!strcmp(tensor_name(w.p, w.tensor), name))
+            return o->state + rank * o->state_bytes + w.at;
+    return NULL;
+}
+
+static char difference[512];
+
+static const char *compare_states(const Outcome *a, int rank_a, const Outcome *b, int rank_b) {
+    StateWalk w = STATE_WALK(&a->job.program);
+    const unsigned char *x = a->state + rank_a * a->state_bytes,
+                        *y = b->state + rank_b * b->state_bytes;
+    while (state_next(&w))
+        for (int64_t i = 0; i < w.p->tensors[w.tensor].bytes; i++) {
+            if (x[w.at + i] == y[w.at + i]) continue;
+            snprintf(difference, sizeof difference,
+                     "%s differs in byte %lld: rank %d of %d and rank %d of %d",
+                     tensor_name(w.p, w.tensor), (long long)i, rank_a, a->job.options.ranks, rank_b,
+                     b->job.options.ranks);
+            return difference;
+        }
+    return NULL;
+}
+
+// The k-th training step of a rank, or NULL.
+static const StepRecord *trained_step(const Outcome *o, int rank, int k) {
+    const Timeline *t = &o->training.shared->results[rank].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && k-- == 0) return &t->steps[i];
+    return NULL;
+}
+
+static bool same_bits(double a, double b) { return !memcmp(&a, &b, sizeof a); }
+
+static const char *compare_losses(const Outcome *a, const Outcome *b, int rank) {
+    for (int k = 0; k < a->job.steps; k++) {
+        const StepRecord *x = trained_step(a, 0, k), *y = trained_step(b, rank, k);
+        if (x && y && same_bits(x->loss, y->loss) && x->rows == y->rows) continue;
+        snprintf(difference, sizeof difference, "step %d: loss %.17g and, on rank %d, %.17g", k,
+                 x ? x->loss : (double)NAN, rank, y ? y->loss : (double)NAN);
+        return difference;
+    }
+    return NULL;
+}
+
+static const char *compare_evaluations(const Outcome *a, const Outcome *b, int rank) {
+    const RankResult *x = &a->training.shared->results[0], *y = &b->training.shared->results[rank];
+    if (x->evaluation_count != y->evaluation_count) return "the numbers of evaluations differ";
+    for (int i = 0; i < x->evaluation_count; i++) {
+        const Evaluation *e = &x->evaluations[i], *f = &y->evaluations[i];
+        if (same_bits(e->loss, f->loss) && same_bits(e->accuracy, f->accuracy) &&
+            e->samples == f->samples && e->step == f->step)
+            continue;
+        snprintf(difference, sizeof difference,
+                 "evaluation %d: loss %.17g and, on rank %d, %.17g; accuracy %g and %g", i, e->loss,
+                 rank, f->loss, e->accuracy, f->accuracy);
+        return difference;
+    }
+    return NULL;
+}
+
+const char *outcome_difference(const Outcome *a, const Outcome *b) {
+    if (a->state_bytes != b->state_bytes || a->job.steps != b->job.steps)
+        return "the runs have parameters or steps of different number";
+    const char *d = NULL;
+    for (int r = 1; r < a->job.options.ranks && !d; r++) d = compare_states(a, 0, a, r);
+    for (int r = 0; r < b->job.options.ranks && !d; r++) {
+        d = compare_states(a, 0, b, r);
+        if (!d) d = compare_losses(a, b, r);
+        if (!d) d = compare_evaluations(a, b, r);
+    }
+    return d;
+}
