@@ -144,18 +144,19 @@ void costs_from_calibration(Costs *c, const Calibration *m) {
         }
 }
 
-void costs_corun(Costs *c, const HostModel *h, const Calibration *m, bool crowded) {
-    int32_t permille = crowded ? h->crowd_permille : h->corun_permille;
+void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool oversubscribed) {
+    int32_t permille = oversubscribed ? h->oversubscribed_permille : h->co_run_permille;
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
             if (is_communication(c->program, op)) continue;
             const OperationTime *t =
                 m ? calibration_find(m, c->program->works[op->work].cost_key) : NULL;
-            const Measured *busy = !t ? NULL : crowded ? &t->crowd_ps : &t->corun_ps;
-            bool both = t && t->solo_ps.known && busy->known && t->solo_ps.median > 0;
+            Measured busy = {0};
+            if (t) busy = oversubscribed ? t->oversubscribed_ps : t->co_run_ps;
+            bool both = t && t->solo_ps.known && busy.known && t->solo_ps.median > 0;
             __int128 ps = c->ops[k][i].ps;
-            ps = both ? ps * busy->median / t->solo_ps.median : ps * permille / 1000;
+            ps = both ? ps * busy.median / t->solo_ps.median : ps * permille / 1000;
             c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
         }
 }

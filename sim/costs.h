@@ -48,10 +48,10 @@ Status costs_from_roofline(Costs *c, const DeviceModel *d) MUST_USE;
 // For operations still unknown: what was measured alone under the same cost key.
 void costs_from_calibration(Costs *c, const Calibration *m);
 
-// Computation takes longer while other cores work, and more so where ranks take turns on a core
-// (crowded): as much as was measured of the same cost key (calibration; NULL: none), else by the
-// host's factor.
-void costs_corun(Costs *c, const HostModel *h, const Calibration *m, bool crowded);
+// Makes computation slower, as it is while other cores work, and more so where there are more ranks
+// than cores (oversubscribed): by what the calibration (NULL: none) measured for the same cost key,
+// else by the host's factor.
+void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool oversubscribed);
 
 // For communication still unknown, in the memory of a host: a fixed time, and a rank's share of the
 // bytes that its schedule reads and writes, at the calibrated rate for pieces of that size, else at

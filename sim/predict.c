@@ -228,9 +228,9 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
     if (s->recording) costs_share(costs, &s->recording->costs[0]);
     if (calibration) costs_from_calibration(costs, calibration);
     TRY(costs_from_roofline(costs, &s->machine->device));
-    bool crowded = run->ranks > host->cores;
-    if (alone && run->ranks > 1 && (crowded || host->cores > 1))
-        costs_corun(costs, host, calibration, crowded);
+    bool oversubscribed = run->ranks > host->cores;
+    if (alone && run->ranks > 1 && (oversubscribed || host->cores > 1))
+        costs_co_run(costs, host, calibration, oversubscribed);
     costs_from_host(costs, host, calibration);
     run->host = host;
     return execute(out, a, run, job);

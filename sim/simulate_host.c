@@ -54,7 +54,7 @@ enum { EVENT_CORE, EVENT_WAKE };
 
 static int core_of(const Simulation *s, int rank) { return rank % s->host->cores; }
 static bool runs(const SimRank *r) { return r->doing == DOING_WORK || r->doing == DOING_SHARE; }
-static bool crowded(const Simulation *s) { return s->o->ranks > s->host->cores; }
+static bool oversubscribed(const Simulation *s) { return s->o->ranks > s->host->cores; }
 
 // --- cores: processor sharing
 
@@ -200,7 +200,7 @@ static Status tell(Simulation *s, int rank, int other) {
     const HostModel *h = s->host;
     SimRank *r = &s->ranks[other];
     if (r->doing != WAITING || other == rank) return OK;
-    int64_t patience = crowded(s) ? h->yield_ps : h->spin_ps;
+    int64_t patience = oversubscribed(s) ? h->yield_ps : h->spin_ps;
     bool spins = s->engine.now_ps - r->since_ps <= patience;
     int64_t delay = spins                                   ? h->poll_ps
                     : core_of(s, other) == core_of(s, rank) ? h->wake_same_core_ps

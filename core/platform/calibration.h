@@ -23,8 +23,8 @@ typedef struct {
     const char *name;   // of an operation with that key
     int64_t rows;       // of the rank's batch, in the step that it was measured in
     int64_t flops, bytes;
-    Measured solo_ps, corun_ps;  // the other cores idle; all of them busy with the same step
-    Measured crowd_ps;           // that, and a second rank of the same step on this core
+    Measured solo_ps, co_run_ps;  // the other cores idle; all of them busy with the same step
+    Measured oversubscribed_ps;   // that, and a second rank of the same step on this core
 } OperationTime;
 
 // Bytes read and written per second. `own`: memory that this core wrote last; `peer`: memory that

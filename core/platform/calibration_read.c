@@ -72,15 +72,15 @@ static Status get_key(uint64_t *out, const YamlNode *n) {
 }
 
 static Status get_operation(OperationTime *o, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "key name rows flops bytes solo", "corun crowd"));
+    TRY(yaml_check_keys(n, "key name rows flops bytes solo", "co_run oversubscribed"));
     TRY(get_key(&o->cost_key, yaml_find(n, "key")));
     TRY(yaml_get_string(&o->name, yaml_find(n, "name")));
     TRY(yaml_get_int(&o->rows, yaml_find(n, "rows"), 1, INT64_MAX));
     TRY(yaml_get_int(&o->flops, yaml_find(n, "flops"), 0, INT64_MAX));
     TRY(yaml_get_size(&o->bytes, yaml_find(n, "bytes")));
     TRY(get_time(&o->solo_ps, yaml_find(n, "solo")));
-    TRY(get_time(&o->corun_ps, yaml_find(n, "corun")));
-    return get_time(&o->crowd_ps, yaml_find(n, "crowd"));
+    TRY(get_time(&o->co_run_ps, yaml_find(n, "co_run")));
+    return get_time(&o->oversubscribed_ps, yaml_find(n, "oversubscribed"));
 }
 
 static Status get_operations(Calibration *c, Arena *a, const YamlNode *n) {

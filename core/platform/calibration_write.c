@@ -41,8 +41,8 @@ static void put_operation(FILE *f, const OperationTime *o) {
     fprintf(f, "      rows: %" PRId64 "\n      flops: %" PRId64 "\n      bytes: %" PRId64 "\n",
             o->rows, o->flops, o->bytes);
     put_measured(f, "      ", "solo", &o->solo_ps, units_exact_duration);
-    put_measured(f, "      ", "corun", &o->corun_ps, units_exact_duration);
-    put_measured(f, "      ", "crowd", &o->crowd_ps, units_exact_duration);
+    put_measured(f, "      ", "co_run", &o->co_run_ps, units_exact_duration);
+    put_measured(f, "      ", "oversubscribed", &o->oversubscribed_ps, units_exact_duration);
 }
 
 void calibration_write(FILE *f, const Calibration *c) {
@@ -94,20 +94,20 @@ static void sum_row(Table *t, const char *name, int64_t sum_ps, bool known) {
 
 // Sums over the operations of the job's own rows: intervals do not add up.
 static void sum_rows(Table *t, const Calibration *c) {
-    int64_t solo = 0, corun = 0, crowd = 0;
-    bool beside = true, among = true;
+    int64_t solo = 0, co_run = 0, oversubscribed = 0;
+    bool co_run_known = true, oversubscribed_known = true;
     for (int i = 0; i < c->operation_count; i++) {
         const OperationTime *o = &c->operations[i];
         if (o->rows != c->rows) continue;
         solo += o->solo_ps.median;
-        corun += o->corun_ps.median;
-        crowd += o->crowd_ps.median;
-        beside = beside && o->corun_ps.known;
-        among = among && o->crowd_ps.known;
+        co_run += o->co_run_ps.median;
+        oversubscribed += o->oversubscribed_ps.median;
+        co_run_known = co_run_known && o->co_run_ps.known;
+        oversubscribed_known = oversubscribed_known && o->oversubscribed_ps.known;
     }
     sum_row(t, "operations, each once", solo, true);
-    sum_row(t, "with the other cores busy", corun, beside);
-    sum_row(t, "and a second rank on this core", crowd, among);
+    sum_row(t, "with the other cores busy", co_run, co_run_known);
+    sum_row(t, "and a second rank on this core", oversubscribed, oversubscribed_known);
 }
 
 Status calibration_print(FILE *f, const Calibration *c) {

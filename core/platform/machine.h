@@ -40,8 +40,8 @@ typedef struct {
                                // ranks share cores and nobody takes it; it does not spin then
     int64_t turn_ps;           // what a rank does per step besides its plan
     int64_t fold_bytes_per_s;  // bytes read and written by a rank that adds up peers' memory
-    int32_t corun_permille;    // CPU time with the other cores busy, relative to alone
-    int32_t crowd_permille;    // the same when ranks share cores besides
+    int32_t co_run_permille;   // CPU time with the other cores busy, relative to alone
+    int32_t oversubscribed_permille;  // the same with more ranks than cores
 } HostModel;
 
 typedef struct {

@@ -101,8 +101,9 @@ static Status get_device(DeviceModel *d, const YamlNode *n) {
 }
 
 static Status get_host(HostModel *h, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "cores fold_bandwidth",
-                        "dispatch spin poll wake wake_same_core switch yield turn corun crowd"));
+    TRY(yaml_check_keys(
+        n, "cores fold_bandwidth",
+        "dispatch spin poll wake wake_same_core switch yield turn co_run oversubscribed"));
     int64_t cores = 1;
     TRY(yaml_get_int(&cores, yaml_find(n, "cores"), 1, 4096));
     h->cores = (int32_t)cores;
@@ -120,11 +121,11 @@ static Status get_host(HostModel *h, const YamlNode *n) {
                  {"turn", &h->turn_ps}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         TRY(get_duration(times[i].at, yaml_find(n, times[i].key)));
-    h->corun_permille = 1000;
-    TRY(get_permille(&h->corun_permille, yaml_find(n, "corun"), 100));
-    h->crowd_permille = h->corun_permille;
-    const YamlNode *crowd = yaml_find(n, "crowd");
-    return crowd ? get_permille(&h->crowd_permille, crowd, 100) : OK;
+    h->co_run_permille = 1000;
+    TRY(get_permille(&h->co_run_permille, yaml_find(n, "co_run"), 100));
+    h->oversubscribed_permille = h->co_run_permille;
+    const YamlNode *oversubscribed = yaml_find(n, "oversubscribed");
+    return oversubscribed ? get_permille(&h->oversubscribed_permille, oversubscribed, 100) : OK;
 }
 
 static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {

@@ -53,8 +53,9 @@ static void put_host(FILE *f, const HostModel *h) {
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         fprintf(f, "  %s: %s\n", times[i].key, units_exact_duration(text, times[i].ps));
     fprintf(f, "  fold_bandwidth: %s\n", units_exact_bandwidth(text, h->fold_bytes_per_s));
-    put_permille(f, "  corun: ", h->corun_permille);
-    if (h->crowd_permille) put_permille(f, "\n  crowd: ", h->crowd_permille);
+    put_permille(f, "  co_run: ", h->co_run_permille);
+    if (h->oversubscribed_permille)
+        put_permille(f, "\n  oversubscribed: ", h->oversubscribed_permille);
     fputc('\n', f);
 }
 

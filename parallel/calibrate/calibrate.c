@@ -119,19 +119,19 @@ static int32_t permille_of(const Calibration *c, size_t field) {
 
 static HostModel host_of(const Calibration *c, int cores) {
     const MemoryRate *fold = rate_at(c->reduce, c->reduce_count, TYPICAL_SLICE);
-    return (HostModel){.cores = cores,
-                       .dispatch_ps = c->dispatch_ps.median,
-                       .turn_ps = c->turn_ps.median,
-                       .spin_ps = COMM_SPIN_NS * 1000,
-                       .poll_ps = c->ping_ps.median,
-                       .wake_ps =
-                           c->wake_ps.known ? c->wake_ps.median : c->wake_same_core_ps.median,
-                       .wake_same_core_ps = c->wake_same_core_ps.median,
-                       .switch_ps = c->switch_ps.median,
-                       .yield_ps = COMM_YIELDS * c->yield_ps.median,
-                       .fold_bytes_per_s = fold->peer.known ? fold->peer.median : fold->own.median,
-                       .corun_permille = permille_of(c, offsetof(OperationTime, corun_ps)),
-                       .crowd_permille = permille_of(c, offsetof(OperationTime, crowd_ps))};
+    return (HostModel){
+        .cores = cores,
+        .dispatch_ps = c->dispatch_ps.median,
+        .turn_ps = c->turn_ps.median,
+        .spin_ps = COMM_SPIN_NS * 1000,
+        .poll_ps = c->ping_ps.median,
+        .wake_ps = c->wake_ps.known ? c->wake_ps.median : c->wake_same_core_ps.median,
+        .wake_same_core_ps = c->wake_same_core_ps.median,
+        .switch_ps = c->switch_ps.median,
+        .yield_ps = COMM_YIELDS * c->yield_ps.median,
+        .fold_bytes_per_s = fold->peer.known ? fold->peer.median : fold->own.median,
+        .co_run_permille = permille_of(c, offsetof(OperationTime, co_run_ps)),
+        .oversubscribed_permille = permille_of(c, offsetof(OperationTime, oversubscribed_ps))};
 }
 
 // The best rate of an operation is the peak, the rate of all of them together what is reached.

@@ -31,7 +31,7 @@ typedef struct {
 
 typedef struct {
     Stepper stepper;
-    Timeline solo, corun, crowd;
+    Timeline solo, co_run, oversubscribed;
     Samples step, turn;  // ns
     Peer *peers;         // in the arena; peer i on core i: the first on our own
     int peer_count;
@@ -192,9 +192,9 @@ static Status one_round(StepBench *sb, const Bench *b, int64_t ns) {
     TRY(segment(sb, b, &sb->solo, ns));
     TRY(segment(sb, b, NULL, ns));
     TRY(tell_peers(sb, 1, sb->peer_count));
-    if (sb->peer_count > 1) TRY(segment(sb, b, &sb->corun, ns));
+    if (sb->peer_count > 1) TRY(segment(sb, b, &sb->co_run, ns));
     TRY(tell_peers(sb, 0, 1));
-    TRY(segment(sb, b, &sb->crowd, 2 * ns));
+    TRY(segment(sb, b, &sb->oversubscribed, 2 * ns));
     return tell_peers(sb, 0, sb->peer_count);
 }
 
@@ -205,8 +205,8 @@ static Status make_room(StepBench *sb, const Bench *b, const Pace *pace, int64_t
     if (steps > most) steps = most;
     int spans = (int)steps * job->program.plans[job->plan_step].op_count;
     TRY(timeline_create(&sb->solo, 0, (int)steps, spans));
-    TRY(timeline_create(&sb->corun, 0, (int)steps, spans));
-    TRY(timeline_create(&sb->crowd, 0, (int)steps, spans));
+    TRY(timeline_create(&sb->co_run, 0, (int)steps, spans));
+    TRY(timeline_create(&sb->oversubscribed, 0, (int)steps, spans));
     TRY(samples_init(&sb->step, b->arena, (int)steps));
     return samples_init(&sb->turn, b->arena, (int)steps);
 }
@@ -275,8 +275,8 @@ static Status add_operation(Bench *b, const StepBench *sb, const Op *op, int64_t
                        .bytes = w->read_bytes + w->write_bytes};
     if (!t.name) FAIL(ERR_MEMORY, "out of memory for an operation's name");
     TRY(time_of(&t.solo_ps, b, sb, &sb->solo, w->cost_key));
-    TRY(time_of(&t.corun_ps, b, sb, &sb->corun, w->cost_key));
-    TRY(time_of(&t.crowd_ps, b, sb, &sb->crowd, w->cost_key));
+    TRY(time_of(&t.co_run_ps, b, sb, &sb->co_run, w->cost_key));
+    TRY(time_of(&t.oversubscribed_ps, b, sb, &sb->oversubscribed, w->cost_key));
     if (t.solo_ps.known) b->out->operations[b->out->operation_count++] = t;
     return OK;
 }
@@ -308,8 +308,8 @@ static Status measure(Bench *b, const Job *job, int64_t rows) {
         s = calibrate_dispatch(b, job);
     }
     timeline_destroy(&sb.solo);
-    timeline_destroy(&sb.corun);
-    timeline_destroy(&sb.crowd);
+    timeline_destroy(&sb.co_run);
+    timeline_destroy(&sb.oversubscribed);
     stepper_destroy(&sb.stepper);
     return s;
 }

@@ -147,7 +147,7 @@ static bool spin(const Comm *c, const CommRequest *const r[], int count, int64_t
             if (may_go_on(c, r, count)) return true;
             clock_pause();
         }
-    bool yields = c->world->crowded && !c->world->links;
+    bool yields = c->world->oversubscribed && !c->world->links;
     for (int i = 0; i < COMM_YIELDS && yields; i++) {
         if (may_go_on(c, r, count)) return true;
         sched_yield();

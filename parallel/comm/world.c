@@ -120,7 +120,7 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     const CommOptions how = comm_options_resolve(options, ranks);
     w->kind = kind;
     w->ranks = ranks;
-    w->crowded = ranks > how.cores;
+    w->oversubscribed = ranks > how.cores;
     w->timeout_ns = how.timeout_ns;
     w->spin_ns = how.spin_ns;
     w->pool_bytes = pool_bytes;

@@ -74,7 +74,7 @@ typedef struct {
 struct CommWorld {
     CommKind kind;
     int ranks;
-    bool crowded;  // more ranks than cores: they yield to each other before they sleep
+    bool oversubscribed;  // more ranks than cores: they yield to each other before they sleep
     int64_t timeout_ns, spin_ns;
     int64_t pool_bytes, pool_stride;
     char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`

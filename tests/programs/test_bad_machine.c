@@ -30,7 +30,7 @@
     "  wake_same_core: 3us\n"            \
     "  switch: 2us\n"                    \
     "  fold_bandwidth: 8GB/s\n"          \
-    "  corun: 1.1\n"
+    "  co_run: 1.1\n"
 #define NODES                                                         \
     "tandem: machine 1\n"                                             \
     "name: nodes\n"                                                   \
@@ -140,7 +140,7 @@ START_TEST(values_of_another_type_are_refused) {
     host("name: two-cores", "name: {a: b}", PARTS("\"name\": expected text, found a mapping"));
     host("flops: {f32: 60G, f64: 30G}", "flops: 60G", PARTS("\"flops\": expected a mapping"));
     host("f32: 60G", "f32: fast", PARTS("f32: ", "\"fast\" is not a count"));
-    host("corun: 1.1", "corun: nan", PARTS("\"corun\": expected a number", "\"nan\""));
+    host("co_run: 1.1", "co_run: nan", PARTS("\"co_run\": expected a number", "\"nan\""));
     host("  memory: 4GB", "  memory: [4GB]",
          PARTS("\"memory\": expected a single value, found a list"));
     host("tandem: machine 1", "tandem: machine 2", PARTS("m.yaml:1:9: expected \"machine 1\""));
@@ -169,8 +169,8 @@ START_TEST(numbers_out_of_bounds_are_refused) {
     host("spin: 50us", "spin: -50us", PARTS("\"-50us\" is not a duration"));
     host("spin: 50us", "spin: 2h", PARTS("spin: expected at most 1h, found 2h"));
     host("spin: 50us", "spin: 9999999h", PARTS("too large for a duration"));
-    host("corun: 1.1", "corun: 0", PARTS("corun", "found \"0\""));
-    host("corun: 1.1", "corun: -1", PARTS("found \"-1\""));
+    host("co_run: 1.1", "co_run: 0", PARTS("co_run", "found \"0\""));
+    host("co_run: 1.1", "co_run: -1", PARTS("found \"-1\""));
     host("reached: {flops: 0.7", "reached: {flops: 1.7", PARTS("from 0.001 to 1, found \"1.7\""));
     nodes("nodes: 2", "nodes: 0", PARTS("found \"0\""));
     nodes("devices: 4", "devices: 1000000", PARTS("from 1 to 4096"));
@@ -295,7 +295,7 @@ static void check_beginnings(const char *text, const char *const ends[]) {
 // YAML has no end: where everything that must be there is, what follows may be left out, and a
 // beginning is a machine by itself. These are all: whole values, and beginnings of the last number.
 START_TEST(a_beginning_is_a_machine_only_where_a_value_has_ended) {
-    static const char *const of_host[] = {"8GB/s", "corun: 1.1", "corun: 1.", "corun: 1", NULL};
+    static const char *const of_host[] = {"8GB/s", "co_run: 1.1", "co_run: 1.", "co_run: 1", NULL};
     static const char *const of_nodes[] = {"latency: 2us}", NULL};
     check_beginnings(HOST, of_host);
     check_beginnings(NODES, of_nodes);

@@ -42,8 +42,8 @@ static Measured known(int64_t median) { return (Measured){median, median, median
 static OperationTime operation(const Setup *s) {
     return (OperationTime){.cost_key = s->p.works[s->plan->ops[WORK].work].cost_key,
                            .solo_ps = known(500),
-                           .corun_ps = known(550),
-                           .crowd_ps = known(600)};
+                           .co_run_ps = known(550),
+                           .oversubscribed_ps = known(600)};
 }
 
 // 8000 bytes at 4 GB/s are 2 us, 1000 flops at 1 G/s are 1 us; and 3 us for the launch.
@@ -85,19 +85,19 @@ END_TEST
 
 // A recorded 1000 ps become 1100 beside a busy core and 1200 where ranks share one; of an operation
 // that was not calibrated 1050 and 1300, by the host's factors.
-START_TEST(busy_and_crowded_cores_cost_what_was_measured) {
+START_TEST(busy_and_oversubscribed_cores_cost_what_was_measured) {
     for (int calibrated = 0; calibrated < 2; calibrated++)
-        for (int crowded = 0; crowded < 2; crowded++) {
+        for (int oversubscribed = 0; oversubscribed < 2; oversubscribed++) {
             Setup s;
             setup(&s);
             OperationTime t = operation(&s);
             const Calibration m = {.operations = &t, .operation_count = 1};
-            const HostModel h = {.corun_permille = 1050, .crowd_permille = 1300};
+            const HostModel h = {.co_run_permille = 1050, .oversubscribed_permille = 1300};
             s.costs.ops[0][WORK] = (OpCost){1000, SOURCE_REPLAYED, true};
             s.costs.ops[0][BUCKET] = (OpCost){1000, SOURCE_REPLAYED, true};
-            costs_corun(&s.costs, &h, calibrated ? &m : NULL, crowded);
+            costs_co_run(&s.costs, &h, calibrated ? &m : NULL, oversubscribed);
             const int64_t want[2][2] = {{1050, 1300}, {1100, 1200}};
-            ck_assert_int_eq(cost(&s, WORK)->ps, want[calibrated][crowded]);
+            ck_assert_int_eq(cost(&s, WORK)->ps, want[calibrated][oversubscribed]);
             ck_assert_int_eq(cost(&s, BUCKET)->ps, 1000);
             finish(&s);
         }
@@ -130,5 +130,5 @@ END_TEST
 
 SUITE("costs", without_measurements_the_peaks_of_the_device_count,
       what_was_calibrated_counts_before_the_peaks_and_after_the_record,
-      busy_and_crowded_cores_cost_what_was_measured,
+      busy_and_oversubscribed_cores_cost_what_was_measured,
       a_share_of_an_all_reduce_has_the_rate_of_its_size)

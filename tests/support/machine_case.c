@@ -38,8 +38,8 @@ static void same_host(const HostModel *a, const HostModel *b) {
     ck_assert_int_eq(a->yield_ps, b->yield_ps);
     ck_assert_int_eq(a->turn_ps, b->turn_ps);
     ck_assert_int_eq(a->fold_bytes_per_s, b->fold_bytes_per_s);
-    ck_assert_int_eq(a->corun_permille, b->corun_permille);
-    ck_assert_int_eq(a->crowd_permille, b->crowd_permille);
+    ck_assert_int_eq(a->co_run_permille, b->co_run_permille);
+    ck_assert_int_eq(a->oversubscribed_permille, b->oversubscribed_permille);
 }
 
 void machine_same(const Machine *a, const Machine *b) {

@@ -41,7 +41,7 @@ START_TEST(figures_have_their_units) {
     ck_assert_ok(machine_read(&m, &a, "laptop"));
     ck_assert(m.is_host);
     ck_assert_int_eq(m.host.cores, 4);
-    ck_assert_int_eq(m.host.corun_permille, 1100);
+    ck_assert_int_eq(m.host.co_run_permille, 1100);
     ck_assert_int_eq(m.host.wake_ps, 30 * PS_PER_US);
     arena_finish(&a);
 }

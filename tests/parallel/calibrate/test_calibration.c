@@ -111,8 +111,8 @@ static void ck_same_calibration(const Calibration *a, const Calibration *b) {
         ck_assert_int_eq(x->bytes, y->bytes);
         ck_assert_str_eq(x->name, y->name);
         ck_same(&x->solo_ps, &y->solo_ps);
-        ck_same(&x->corun_ps, &y->corun_ps);
-        ck_same(&x->crowd_ps, &y->crowd_ps);
+        ck_same(&x->co_run_ps, &y->co_run_ps);
+        ck_same(&x->oversubscribed_ps, &y->oversubscribed_ps);
     }
 }
 
@@ -273,11 +273,11 @@ static void ck_plausible(const Machine *m) {
     ck_assert(m->is_host && m->host.cores == cores() && m->host.fold_bytes_per_s > 0);
     ck_assert_int_gt(m->device.flops_per_s[DTYPE_F32], 0);
     ck_assert_int_gt(m->device.memory_bytes, 0);
-    ck_assert(m->host.corun_permille > 0 && m->device.flops_permille > 0);
+    ck_assert(m->host.co_run_permille > 0 && m->device.flops_permille > 0);
 }
 
 // Every operation of the step that a rank executes itself was measured; nothing else was.
-static void ck_operations(const Calibration *c, const Job *job, bool corun) {
+static void ck_operations(const Calibration *c, const Job *job, bool co_run) {
     const Plan *plan = &job->program.plans[job->plan_step];
     int64_t sum = 0;
     int known = 0;
@@ -291,8 +291,8 @@ static void ck_operations(const Calibration *c, const Job *job, bool corun) {
         ck_assert_msg(o != NULL, "%s was not measured", op_name(&job->program, &plan->ops[i]));
         ck_assert(o->flops == w->flops && o->bytes == w->read_bytes + w->write_bytes);
         ck_measured(&o->solo_ps, 0, o->name);
-        if (corun) ck_measured(&o->corun_ps, 0, o->name);
-        if (corun) ck_measured(&o->crowd_ps, 0, o->name);
+        if (co_run) ck_measured(&o->co_run_ps, 0, o->name);
+        if (co_run) ck_measured(&o->oversubscribed_ps, 0, o->name);
         ck_assert_int_eq(o->rows, c->rows);
         sum += o->solo_ps.median;
     }
