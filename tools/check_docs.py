@@ -4,8 +4,10 @@
 
 Every ```c block of a .md is, line for line, in some source file; every local link leads to a file;
 every path in `backticks` that begins with a folder of the repository, or ends like a source file,
-exists (`core/{base,plan}` and `lessons/*` are expanded), and every `function()` is in some source
-file. tools/run_commands.py runs the commands.
+exists (`core/{base,plan}` and `lessons/*` are expanded), and every `function()` and every `name` of
+four words or more (a test) is in some source file: in the file itself where it follows one, as in
+`core/nn/emit.c`: `model_emit()`, `layer()`. A source that cites `docs/contract.md, 4` cites an
+existing document, with a heading "4." in it. tools/run_commands.py runs the commands.
 """
 import itertools
 import pathlib
@@ -19,6 +21,11 @@ FENCE = re.compile(
     re.S | re.M)
 LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
 FUNCTION = re.compile(r'`(\w+)\(\)`')
+SENTENCE = re.compile(r'`([a-z0-9]+(?:_[a-z0-9]+){3,})`')
+IN_FILE = re.compile(r'`([\w./-]+\.(?:c|h|cu|py))`:((?:,?\s*`\w+(?:\(\))?`)+)')
+# A document in a source, with a number or without; a comment may break between the two.
+CITATION = re.compile(r'\bdocs/([\w-]+\.md)(?:,(?:\s|//|#)*(\d+)\b)?')
+CITING = CODE | {'.py', '.gp', '.build', '.model'}
 NAMED = re.compile(r'`([\w.*{},-]+(?:/[\w.*{},-]+)+/?)`')
 
 
@@ -83,6 +90,37 @@ def check_functions(text, sources):
             yield function.start(), f'no source file has {function.group(1)}()'
 
 
+def check_sentences(text, sources):
+    for name in SENTENCE.finditer(text):
+        if not re.search(rf'\b{name.group(1)}\b', sources):
+            yield name.start(), f'no source file has {name.group(1)}'
+
+
+def check_in_file(text, root):
+    """Names behind a file are in that file."""
+    for named in IN_FILE.finditer(text):
+        path = root / named.group(1)
+        code = path.read_text(encoding='utf-8') if path.is_file() else ''
+        for name in re.findall(r'`(\w+)', named.group(2)):
+            if code and not re.search(rf'\b{name}\b', code):
+                yield named.start(), f'{named.group(1)} has no {name}'
+
+
+def check_citations(text, root):
+    """What sources cite: a document of docs/, and the number of a heading in it."""
+    for cited in CITATION.finditer(text):
+        page, number = root / 'docs' / cited.group(1), cited.group(2)
+        if not page.is_file():
+            yield cited.start(), f'docs/{cited.group(1)} does not exist'
+        elif number and not re.search(rf'^#+ {number}\. ', page.read_text(encoding='utf-8'), re.M):
+            yield cited.start(), f'docs/{cited.group(1)} has no heading "{number}."'
+
+
+def located(path, root, text, found):
+    name = path.relative_to(root).as_posix()
+    return [f'{name}:{text.count(chr(10), 0, at) + 1}: {why}' for at, why in sorted(found)]
+
+
 def check(root):
     bad = []
     sources = ''.join('\n' + squeeze(p.read_text(encoding='utf-8')) for p in files(root, CODE))
@@ -90,9 +128,12 @@ def check(root):
         text = page.read_text(encoding='utf-8')
         prose = FENCE.sub(lambda block: re.sub(r'[^\n]', ' ', block.group(0)), text)
         found = [*check_blocks(text, sources), *check_links(prose, page),
-                 *check_named(prose, page, root), *check_functions(prose, sources)]
-        bad += [f'{page.relative_to(root).as_posix()}:{text.count(chr(10), 0, at) + 1}: {why}'
-                for at, why in sorted(found)]
+                 *check_named(prose, page, root), *check_functions(prose, sources),
+                 *check_sentences(prose, sources), *check_in_file(prose, root)]
+        bad += located(page, root, text, found)
+    for path in files(root, CITING):
+        text = path.read_text(encoding='utf-8')
+        bad += located(path, root, text, check_citations(text, root))
     return bad
 
 

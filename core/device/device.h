@@ -3,7 +3,7 @@
 // must agree with it (tests/core/device/test_device.c runs each table against it).
 //
 // Kernels are void: whoever calls them has checked the shapes. They allocate nothing, keep no
-// state, and depend on shapes alone (the contract's rule 5).
+// state, and depend on shapes alone (docs/contract.md, 5).
 #ifndef CORE_DEVICE_DEVICE_H
 #define CORE_DEVICE_DEVICE_H
 

@@ -111,7 +111,7 @@ typedef enum {
         PHASE_COUNT
 } Phase;
 
-// Algorithm of a collective, and the order in which it adds (DESIGN, the contract's rule 4).
+// Algorithm of a collective, and the order in which it adds (docs/contract.md, 4).
 #define ALGORITHM_LIST(X) X(DIRECT, "direct") X(CHAIN, "chain") X(RING, "ring")
 typedef enum {
 #define X(constant, name) ALGORITHM_##constant,

@@ -62,7 +62,7 @@ static void save(CommWorld *w, const CommCall *call, const CommSegment *segments
 
 typedef const CommCall *const Calls[];
 
-// The fold of the contract: ((g0+g1)+g2)+…, a member's parts in order.
+// The left fold ((g0+g1)+g2)+…, a member's parts in order (docs/contract.md, 3).
 static Value fold(CommWorld *w, Calls calls, int64_t e) {
     Value sum = load(w, calls[0], calls[0]->input, e);
     for (int m = 0; m < calls[0]->ranks_count; m++)

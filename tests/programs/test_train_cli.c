@@ -323,7 +323,7 @@ static double accuracy(const char *name) {
     return x;
 }
 
-// DESIGN's promise for the digits: hard enough to tell a linear model from the net.
+// The built-in digits are hard enough to tell a linear model from the net.
 START_TEST(digits_tell_a_linear_model_from_the_net) {
     ck_success(command_run(&it, "train -q --model linear --epochs 5 --report run.json"));
     ck_assert_msg(accuracy("run.json") < 0.93, "linear: %g", accuracy("run.json"));

@@ -72,6 +72,21 @@ def documents_that_show_what_is_not_there_are_named(root):
         'A.md:6: no source file has the block that begins "int other;"']
 
 
+def citations_and_names_that_lead_nowhere_are_named(root):
+    none = 'docs/' + 'none.md'
+    cites = f'// (docs/contract.md, 1), docs/contract.md,\n// 2, and {none}\n'
+    tree(root, {'core/base/a.c': cites + 'START_TEST(a_test_that_is_there) {\n',
+                'core/base/b.c': 'int other(void);\n',
+                'docs/contract.md': '# Law\n\n## 1. One\n\n'
+                                    '`a_test_that_is_there` `a_test_that_is_not`\n'
+                                    '`core/base/a.c`: `a_test_that_is_there`, `other()`\n'})
+    assert check_docs.check(root) == [
+        'docs/contract.md:5: no source file has a_test_that_is_not',
+        'docs/contract.md:6: core/base/a.c has no other',
+        'core/base/a.c:1: docs/contract.md has no heading "2."',
+        f'core/base/a.c:2: {none} does not exist']
+
+
 def commands_of_documents_are_run(root):
     tree(root, {'A.md': '```sh\nbuild/good   # why\nbuild/bad\nmake install\n```\n```\nnone\n```\n',
                 'b/good': '#!/bin/sh\n', 'b/bad': '#!/bin/sh\necho no >&2; exit 3\n'})
@@ -112,8 +127,8 @@ def single_tests_are_counted(root):
 
 TESTS = [an_include_against_the_layers_is_named, what_breaks_the_style_is_named,
          tables_do_not_make_a_function_long, documents_that_show_what_is_not_there_are_named,
-         commands_of_documents_are_run, training_in_documents_is_cut_short,
-         single_tests_are_counted]
+         citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
+         training_in_documents_is_cut_short, single_tests_are_counted]
 
 
 def main():

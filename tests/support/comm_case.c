@@ -227,7 +227,7 @@ static void describe(char *out, size_t size, const Part *x, const char *what, in
              (long long)where);
 }
 
-// |ring - fold| <= 2(P-1) 2^-24 sum |g|: rule 4 of the contract on numbers; 2^-53 for f64.
+// |ring - fold| <= 2(P-1) 2^-24 sum |g|: docs/contract.md, 4; 2^-53 for f64.
 static bool within_bound(const Case *t, int64_t e, Value got) {
     double unit = t->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53, size = 0;
     int terms = t->ranks * t->parts;

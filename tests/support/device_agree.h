@@ -47,7 +47,7 @@ extern const int64_t swept_rows[SWEPT_ROWS][2];
 
 // Every combination of rows, kernel 1, 3, 5, stride 1, 2 and padding 0, 1, 2; the rest is drawn.
 void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride);
-// The article's convolutions, of 28 x 28 and 12 x 12.
+// The convolutions of models/net.model, of 28 x 28 and 12 x 12.
 void sweep_net(Build build, int fusion);
 // Every combination of rows, C and K; the rest is drawn.
 void sweep_vectors(Build build, int fusion);

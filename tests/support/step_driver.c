@@ -136,7 +136,7 @@ static int scalar(const StepDriver *d, const char *format, int shard, int micro_
     return tensor;
 }
 
-// The contract's rule 2: shard s of S takes rows sB/S ..., its micro-batches share them alike.
+// Shard s of S takes rows sB/S ... (docs/contract.md, 2); its micro-batches share them alike.
 static void set_scalars(StepDriver *d, int rank) {
     const StepOptions *o = &d->options;
     Executor *e = &d->executors[rank];

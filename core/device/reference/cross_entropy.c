@@ -5,11 +5,11 @@
 //   dz[b,c] = (p[b,c] - (c == t ? 1 : 0)) / count
 // Subtracting the maximum changes nothing but keeps exp below 1, and the logarithm is taken of a
 // sum between 1 and C, never of a p that may have vanished: right for logits of any size. `count`
-// is the number of samples of the global batch, divided by once and here (the contract's rule 2).
+// is the number of samples of the global batch, divided by once and here (docs/contract.md, 2).
 //
-// The loss is summed in f64, in blocks of 4,096 rows folded in order (rule 6). Its second element
-// counts the rows that are right: those whose label is where the largest logit is, the first of
-// equals.
+// The loss is summed in f64, in blocks of 4,096 rows folded in order (docs/contract.md, 6). Its
+// second element counts the rows that are right: those whose label is where the largest logit is,
+// the first of equals.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every device does what the reference does, over swept sizes: within the bound of device_case.h
 // for random and extreme numbers, exactly for small integers; and twice the same whatever was in
-// its scratch, its outputs and its address before (the contract's rule 5).
+// its scratch, its outputs and its address before (docs/contract.md, 5).
 #include "tests/support/device_agree.h"
 
 // A gradient of parameters holds something to add to, or junk.

@@ -32,7 +32,7 @@ static void assert_layer(int i, const char *name, int dims, int64_t c, int64_t h
 
 // --- shapes, parameters, flops
 
-START_TEST(the_net_has_the_shapes_of_the_article) {
+START_TEST(the_net_has_the_shapes_of_its_layers) {
     const Model *m = read_model("net");
     ck_assert_str_eq(m->name, "net");
     ck_assert_str_eq(m->source, "built-in");
@@ -250,7 +250,7 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
 }
 END_TEST
 
-SUITE("model", the_net_has_the_shapes_of_the_article, the_net_has_27100_parameters,
+SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameters,
       a_step_of_the_net_takes_5_09_megaflops_per_sample,
       the_other_built_in_models_have_the_expected_sizes, strides_and_padding_count_whole_windows,
       unnamed_layers_are_numbered_past_the_names_that_are_taken,

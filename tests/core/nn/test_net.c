@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The article's network as the executor runs it, fused and with memory that is used again: its
-// gradient against central differences in f64, on every device.
+// models/net.model as the executor runs it, fused and with memory that is used again: its gradient
+// against central differences in f64, on every device.
 //
 // How far may (L(w + h d) - L(w - h d)) / 2h be from the derivative along d? As long as no ReLU and
 // no maximum changes sides, which is looked at, the logits z are linear in h when d moves one

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Twenty steps of the article's network beside PyTorch's numbers (tests/data/parity/README.md).
+// Twenty steps of models/net.model beside PyTorch's numbers (tests/data/parity/README.md).
 //
 // b is always PyTorch's f64 value. In f64, "within 1e-12 relative" means |a - b| <= 1e-12 max(1,
 // |b|) for losses, logits and weights, and |a - b| <= 1e-12 max|g| for gradients, the maximum over
 // a parameter's own gradient. In f32 losses, logits and weights keep to |a - b| <= 1e-5 + 1.3e-6
-// |b| (what torch.testing allows) and gradients to 5e-6 max|g| (the contract's rule 7), or to
+// |b| (what torch.testing allows) and gradients to 5e-6 max|g| (docs/contract.md, 7), or to
 // PyTorch's own largest distance between f32 and f64 where that is more.
 #include "core/base/file.h"
 #include "core/base/json.h"

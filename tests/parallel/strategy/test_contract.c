@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The contract on numbers, rule 7, for data parallelism: what P ranks compute is, bit for bit, what
-// one rank computes with P shards, however they communicate and whoever is late.
+// Data parallelism by docs/contract.md, 7: P ranks compute, bit for bit, what one rank computes
+// with P shards, however they communicate and whoever is late.
 #include "core/base/rng.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"

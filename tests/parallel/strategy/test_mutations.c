@@ -207,7 +207,7 @@ static void set_rows(Executor *e, int shard, int micro_batch, int64_t first, int
     executor_set_i64(e, scalar(e, "rows", shard, micro_batch), rows);
 }
 
-// Rows of one of three ranks, as the contract's rule 2 has them; the last batch of an epoch has 48.
+// Rows of one of three ranks, by docs/contract.md, 2; the last batch of an epoch has 48.
 static void set_rows_of(Executor *e, int rank) {
     int64_t rows = e->step % 3 == 2 ? 48 : 61, begin = rank * rows / 3;
     set_rows(e, 0, 0, begin, (rank + 1) * rows / 3 - begin);
