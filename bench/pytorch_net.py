@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Training steps of the article's network in PyTorch, for bench/train.
+"""Training steps of the built-in network (net) in PyTorch, for bench/train.
 
 usage: pytorch_net.py plain|tuned RANKS SECONDS BATCH...     prints one JSON object per batch size
 

@@ -96,7 +96,7 @@ static const OptionDetail details[] = {
 };
 
 static const OptionExample examples[] = {
-    {"sim --gpus 8", "the article's network on 1 to 8 A100"},
+    {"sim --gpus 8", "a small convolutional network on 1 to 8 A100"},
     {"sim --gpus 1,2,4..64 --platform dgx-h100 --batch 4096", "strong scaling over nodes"},
     {"sim --trace run/", "replay a recorded run: simulated beside measured"},
     {"sim --trace run/ --ranks 1,2,4", "the same job on other numbers of ranks of this host"},

@@ -102,7 +102,7 @@ static const Option options[] = {
 // clang-format on
 
 static const OptionExample examples[] = {
-    {"train --steps 50", "the article's network on Tandem's digits"},
+    {"train --steps 50", "a small convolutional network on built-in digits"},
     {"train --ranks 2 --steps 50 --report run.json",
      "distributed data parallel between two processes"},
     {"train --ranks 2 --steps 50 --trace run/", "one timeline per rank, for Perfetto"},
