@@ -29,10 +29,10 @@ static inline PoolScratch pool_scratch(int64_t start, int64_t P, int64_t size) {
     return s;
 }
 
-// One image of a convolution from C to K channels, as products of matrices. Pixels are unfolded
-// either over a kernel's rows and columns, or, with stride 1 and enough channels for a product to
-// be deep, over its columns only: row u of the kernel then reads the same matrix from offset u OW
-// on.
+// One image of a convolution from C to K channels, as products of matrices. im2col copies each
+// pixel once per kernel position (u,v); or, with stride 1 and enough channels for deep products,
+// once per kernel column v only ("by row"): the product of kernel row u then reads the same matrix,
+// starting at offset u OW.
 typedef struct {
     bool by_row;
     int64_t products;  // kernel by row, else 1

@@ -6,7 +6,7 @@
 // z (K,P) of one image x, without bias.
 static void convolve(const Conv *s, const real *weight, const real *x, real *columns, real *z) {
     const ConvScratch *m = &s->scratch;
-    NAME(cpu_unfold)(s, x, columns);
+    NAME(cpu_im2col)(s, x, columns);
     for (int64_t u = 0; u < m->products; u++)
         multiply(false, false, s->K, s->P, m->depth, weight + u * s->K * m->depth, m->depth,
                  columns + u * s->OW, m->width, u ? 1 : 0, z, s->P);

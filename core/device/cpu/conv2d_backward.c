@@ -25,7 +25,7 @@ static void transpose(int64_t rows, int64_t columns, const real *restrict x, rea
 static void weight_image(const Backward *w, const real *x, const real *dz) {
     const Conv *s = &w->s;
     const ConvScratch *m = &s->scratch;
-    NAME(cpu_unfold)(s, x, w->columns);
+    NAME(cpu_im2col)(s, x, w->columns);
     NAME(cpu_add_row_sums)(s->K, s->P, dz, w->dbias);
     if (!m->by_row) {
         multiply(false, true, s->K, m->depth, s->P, dz, s->P, w->columns, m->width, 1, w->dweight,
@@ -45,7 +45,7 @@ static void input_image(const Backward *w, const real *dz, real *dx) {
     for (int64_t u = 0; u < m->products; u++)
         multiply(true, false, m->depth, s->P, s->K, w->weight + u * s->K * m->depth, m->depth, dz,
                  s->P, m->by_row ? 1 : 0, w->columns + u * s->OW, m->width);
-    NAME(cpu_fold_back)(s, w->columns, dx);
+    NAME(cpu_col2im)(s, w->columns, dx);
 }
 
 static void backward_image(const Backward *w, int64_t b, const real *dz) {

@@ -45,11 +45,12 @@ static inline Conv conv_of(const KernelCall *call, const Operand *x, const Opera
     return s;
 }
 
-// The unfolded image, see cpu_scratch.h: row (c,u,v), or (c,v) by kernel row, column (i,j) holds
-// x[c, i stride + u - pad, j stride + v - pad], zero outside. And its transpose: x[...] = the sum
-// of what was unfolded from it.
-void NAME(cpu_unfold)(const Conv *s, const real *x, real *columns);
-void NAME(cpu_fold_back)(const Conv *s, const real *columns, real *x);
+// im2col writes the image x (C,H,W) as the matrix `columns` (layout: core/platform/cpu_scratch.h):
+//   columns[(c,u,v)][(i,j)] = x[c, i stride + u - pad, j stride + v - pad], zero outside the image
+// By kernel row the rows are (c,v) only. col2im is its transpose: every x becomes the sum of the
+// elements of `columns` that im2col copies from it.
+void NAME(cpu_im2col)(const Conv *s, const real *x, real *columns);
+void NAME(cpu_col2im)(const Conv *s, const real *columns, real *x);
 
 // The weight as the products read it: itself, or by kernel row, packed into scratch.
 const real *NAME(cpu_pack_weight)(const Conv *s, const real *weight, real *packed);

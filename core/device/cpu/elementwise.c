@@ -19,8 +19,8 @@ void NAME(cpu_relu_backward)(const KernelCall *call) {
 }
 
 void NAME(cpu_fold)(const KernelCall *call) {
-    NAME(cpu_deliver)
-    (live_elements(output(call, 0)), input_data(call, 0), call->accumulate, output_data(call, 0));
+    int64_t n = live_elements(output(call, 0));
+    NAME(cpu_deliver)(n, input_data(call, 0), call->accumulate, output_data(call, 0));
 }
 
 void NAME(cpu_sgd)(const KernelCall *call) {
@@ -47,23 +47,20 @@ void NAME(cpu_max_pool)(const KernelCall *call) {
     const Operand *x = input(call, 0), *y = output(call, 0);
     const PoolScratch scratch = pool_scratch(0, x->shape[2] * x->shape[3], sizeof(real));
     const Pooling p = pool_of(call, call, x, y, scratch);
-    NAME(cpu_pool_planes)
-    (&p, operand_rows(x) * x->shape[1], x->data, y->data, output_data(call, 1));
+    int64_t planes = operand_rows(x) * x->shape[1];
+    NAME(cpu_pool_planes)(&p, planes, x->data, y->data, output_data(call, 1));
 }
 
 void NAME(cpu_max_pool_backward)(const KernelCall *call) {
     const Operand *dx = output(call, 0), *dy = input(call, 0);
     const PoolScratch scratch = pool_scratch(0, dx->shape[2] * dx->shape[3], sizeof(real));
     const Pooling p = pool_of(call, call, dx, dy, scratch);
-    NAME(cpu_unpool_planes)
-    (&p, operand_rows(dx) * dx->shape[1], dy->data, NULL, input_data(call, 1), dx->data);
+    int64_t planes = operand_rows(dx) * dx->shape[1];
+    NAME(cpu_unpool_planes)(&p, planes, dy->data, NULL, input_data(call, 1), dx->data);
 }
 
-void NAME(cpu_cross_entropy)(const KernelCall *call) {
-    NAME(reference_cross_entropy)
-    (call);
-}
+void NAME(cpu_cross_entropy)(const KernelCall *call) { NAME(reference_cross_entropy)(call); }
+
 void NAME(cpu_cross_entropy_backward)(const KernelCall *call) {
-    NAME(reference_cross_entropy_backward)
-    (call);
+    NAME(reference_cross_entropy_backward)(call);
 }

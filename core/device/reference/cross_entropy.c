@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Softmax and cross-entropy of the logits z (B,C) with labels t (B):
-//   p[b,c] = exp(z[b,c] - m[b]) / sum[b]    m[b] = max_c z[b,c]    sum[b] = sum_c exp(z[b,c] -
-//   m[b]) loss   = sum_b -log p[b,t] / count      -log p[b,t] = log sum[b] - (z[b,t] - m[b])
-//   dz[b,c] = (p[b,c] - (c == t ? 1 : 0)) / count
-// Subtracting the maximum changes nothing but keeps exp below 1, and the logarithm is taken of a
-// sum between 1 and C, never of a p that may have vanished: right for logits of any size. `count`
-// is the number of samples of the global batch, divided by once and here (docs/contract.md, 2).
+// Softmax and cross-entropy of the logits z (B,C) with labels t (B). Forward:
+//   m[b]    = max_c z[b,c]
+//   sum[b]  = sum_c exp(z[b,c] - m[b])
+//   p[b,c]  = exp(z[b,c] - m[b]) / sum[b]
+//   loss    = sum_b -log p[b,t[b]] / count      -log p[b,t[b]] = log sum[b] - (z[b,t[b]] - m[b])
+// Backward:
+//   dz[b,c] = (p[b,c] - (c == t[b] ? 1 : 0)) / count
+//
+// Subtracting the maximum changes no p but keeps exp at most 1, and the logarithm is taken of a sum
+// between 1 and C, never of a p that may have vanished: right for logits of any size. `count`, the
+// number of samples of the global batch, divides once, and here (docs/contract.md, 2).
 //
 // The loss is summed in f64, in blocks of 4,096 rows folded in order (docs/contract.md, 6). Its
-// second element counts the rows that are right: those whose label is where the largest logit is,
-// the first of equals.
+// second element counts the correct predictions: rows whose label is the index of the largest
+// logit, the first one when several are equal.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The linear layer: a row of x is a sample, a row of weight an output (y = x weight^T + bias).
-//   y[b,k] = bias[k] + sum_c x[b,c] weight[k,c]
-//   dx[b,c] = sum_k dy[b,k] weight[k,c]    dweight[k,c] = sum_b dy[b,k] x[b,c]    dbias[k] = sum_b
-//   dy[b,k]
+// The linear layer, y = x weight^T + bias: a row of x is a sample, a row of weight an output.
+//   y[b,k]       = bias[k] + sum_c x[b,c] weight[k,c]
+//   dx[b,c]      = sum_k dy[b,k] weight[k,c]
+//   dweight[k,c] = sum_b dy[b,k] x[b,c]
+//   dbias[k]     = sum_b dy[b,k]
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The largest value of each window, and where in the window it is, counted row by row:
-//   y[b,c,i,j] = max_{u,v} x[b, c, i s + u, j s + v]    index[b,c,i,j] = u kernel + v of that
-//   maximum
-// Of equals the first is taken, a NaN counts as largest. The gradient goes to the maximum alone;
-// where windows overlap, an x that is the maximum of several gets the sum of their gradients.
+// The largest value of each window, and its position in the window, counted row by row:
+//   y[b,c,i,j]     = max_{u,v} x[b, c, i s + u, j s + v]        s: the stride
+//   index[b,c,i,j] = u kernel + v, where u, v is the first position of that maximum
+//   dx[b,c,h,w]    = the sum of dy[b,c,i,j] over the windows whose maximum is at (h,w)
+// A NaN counts as largest. The gradient goes to the maximum alone.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A convolution's image and weight as the matrices that its products read, and back.
+// im2col and col2im: a convolution's image as the matrix that its products read, and back; and the
+// order of the weight that goes with it. Read cpu_im2col() first.
 #include "core/device/cpu/cpu_internal.h"
 
 #include <string.h>
@@ -33,8 +34,8 @@ static void inside(int64_t offset, int64_t stride, int64_t size, int64_t outputs
     if (*end < *first) *end = *first;
 }
 
-// One row of columns: `rows` rows of OW pixels, from pixel (u - pad, v - pad) of a plane on.
-static inline void unfold_row(const Conv *s, const real *plane, int64_t u, int64_t v, int64_t rows,
+// One row of `columns`: `rows` rows of OW pixels, starting at pixel (u - pad, v - pad) of a plane.
+static inline void im2col_row(const Conv *s, const real *plane, int64_t u, int64_t v, int64_t rows,
                               real *columns) {
     const real *from = plane + (u - s->pad) * s->W + v - s->pad;
     const int64_t W = s->W, OW = s->OW;
@@ -50,8 +51,8 @@ static inline void unfold_row(const Conv *s, const real *plane, int64_t u, int64
         for (int64_t j = first; j < end; j++) columns[i * OW + j] = from[(i * W + j) * s->stride];
 }
 
-static inline void fold_row(const Conv *s, const real *columns, int64_t u, int64_t v, int64_t rows,
-                            real *plane) {
+static inline void col2im_row(const Conv *s, const real *columns, int64_t u, int64_t v,
+                              int64_t rows, real *plane) {
     real *to = plane + (u - s->pad) * s->W + v - s->pad;
     const int64_t W = s->W, OW = s->OW, stride = s->stride;
     int64_t first, end, top, bottom;
@@ -65,21 +66,21 @@ static inline void fold_row(const Conv *s, const real *columns, int64_t u, int64
     }
 }
 
-void NAME(cpu_unfold)(const Conv *s, const real *x, real *columns) {
+void NAME(cpu_im2col)(const Conv *s, const real *x, real *columns) {
     const ConvScratch *m = &s->scratch;
     for (int64_t c = 0; c < s->C; c++, x += s->H * s->W)
         for (int64_t u = 0; u < (m->by_row ? 1 : s->kernel); u++)
             for (int64_t v = 0; v < s->kernel; v++, columns += m->width)
-                unfold_row(s, x, u, v, m->rows, columns);
+                im2col_row(s, x, u, v, m->rows, columns);
 }
 
-void NAME(cpu_fold_back)(const Conv *s, const real *columns, real *x) {
+void NAME(cpu_col2im)(const Conv *s, const real *columns, real *x) {
     const ConvScratch *m = &s->scratch;
     memset(x, 0, (size_t)(s->C * s->H * s->W) * sizeof(real));
     for (int64_t c = 0; c < s->C; c++, x += s->H * s->W)
         for (int64_t u = 0; u < (m->by_row ? 1 : s->kernel); u++)
             for (int64_t v = 0; v < s->kernel; v++, columns += m->width)
-                fold_row(s, columns, u, v, m->rows, x);
+                col2im_row(s, columns, u, v, m->rows, x);
 }
 
 const real *NAME(cpu_pack_weight)(const Conv *s, const real *weight, real *packed) {
