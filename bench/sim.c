@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// sim: completed messages per second of wall time for an all-reduce that is simulated message by
-// message, and the memory it takes; and events per second of the engine alone, with so many
-// pending.
+// sim: completed messages per second of wall time for an all-reduce that is simulated
+// message by message, and the memory it takes; and events per second of the engine alone,
+// with so many pending.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/base/table.h"

@@ -31,7 +31,7 @@ static double median_step(bool spans, int64_t steps, int ranks) {
     Training t = {0};
     double median = 0;
     Status s = job_create(&job, &options);
-    if (s == OK) s = train_run(&t, &job, NULL);
+    if (s == OK) s = launch_run(&t, &job, NULL);
     double *us = calloc((size_t)steps, sizeof *us);
     if (s == OK && us) {
         const Timeline *line = &t.shared->results[0].timeline;
@@ -39,11 +39,11 @@ static double median_step(bool spans, int64_t steps, int ranks) {
         for (int i = 0; i < line->step_count; i++)
             if (line->steps[i].rows && line->steps[i].step)
                 us[count++] = (double)(line->steps[i].end_ps - line->steps[i].start_ps) * 1e-6;
-        median = spread_of(us, count).median;
+        median = statistics_spread(us, count).median;
     } else
         fprintf(stderr, "tracing: %s\n", status_message());
     free(us);
-    train_finish(&t);
+    launch_finish(&t);
     job_destroy(&job);
     return median;
 }
@@ -64,7 +64,8 @@ int main(int argc, char *argv[]) {
         if (with[i] <= 0 || without[i] <= 0) return 1;
         cost[i] = 100 * (with[i] / without[i] - 1);
     }
-    Spread a = spread_of(with, rounds), b = spread_of(without, rounds), c = spread_of(cost, rounds);
+    Spread a = statistics_spread(with, rounds), b = statistics_spread(without, rounds),
+           c = statistics_spread(cost, rounds);
     printf("%d ranks, %d rounds of %lld steps, median step per run\n", ranks, rounds,
            (long long)steps);
     printf("spans recorded      %9.1f us  (%.1f to %.1f in 8 of 10 rounds)\n", a.median, a.p10,

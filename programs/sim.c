@@ -197,7 +197,7 @@ static Status print_plan(const Sim *s) {
     TRY(job_on(&job, s, ranks));
     Status status = s->o->print_plan == PRINT_PLAN_LOWERED ? sim_job_lowered(&p, s->arena, &job)
                                                            : sim_job_program(&p, s->arena, &job);
-    if (status == OK) status = program_print(&p, stdout);
+    if (status == OK) status = plan_text_print(&p, stdout);
     program_finish(&p);
     return status;
 }

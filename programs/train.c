@@ -73,11 +73,11 @@ static Status print_plan(const JobOptions *options, bool lowered) {
     Job job;
     JobOptions plain = *options;
     Status s = job_create(&job, &plain);
-    if (s == OK && lowered) s = program_print(&job.program, stdout);
+    if (s == OK && lowered) s = plan_text_print(&job.program, stdout);
     if (s == OK && !lowered) {
         Program p = {0};
         s = job_program(&p, &job.options, &job.model);
-        if (s == OK) s = program_print(&p, stdout);
+        if (s == OK) s = plan_text_print(&p, stdout);
         program_finish(&p);
     }
     job_destroy(&job);
@@ -182,7 +182,7 @@ static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l
     train_explain_job(l, job);
     if (p->expected_ns_per_item > 0) progress_update(p, 0, clock_ns(), "expected");
     const RunHooks hooks = {.context = &context, .progress = show};
-    Status s = train_run(t, job, &hooks);
+    Status s = launch_run(t, job, &hooks);
     p->open = p->terminal && !o->quiet;  // by rank 0, if that was another process
     progress_clear(p);
     l->progress = NULL;
@@ -203,7 +203,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
                         "interrupted after step %lld of %lld; what was done is kept",
                         (long long)t.shared->stop_before_step, (long long)job.steps);
-    train_finish(&t);
+    launch_finish(&t);
     job_destroy(&job);
     return s;
 }

@@ -19,7 +19,7 @@ static Status predict(Prediction *out, Arena *a, const Job *job, const char *pla
                          .sgd = o->sgd,
                          .strategy = o->strategy};
     const SimSetting where = {
-        .machine = &machine, .devices = true, .link = o->link, .dilation = o->dilate_permille};
+        .machine = &machine, .devices = true, .link = o->link, .dilation = o->slowdown_permille};
     return predict_job(out, a, &what, &where);
 }
 

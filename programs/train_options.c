@@ -276,7 +276,7 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
     *out = (JobOptions){.model = job->model,
                         .data = o->data,
                         .device = o->device,
-                        .dilate_permille = (int64_t)(o->dilate * 1000 + 0.5),
+                        .slowdown_permille = (int64_t)(o->dilate * 1000 + 0.5),
                         .plan_file = job->plan,
                         .dtype = job_dtype(job),
                         .ranks = (int)o->ranks,

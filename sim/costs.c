@@ -58,7 +58,7 @@ static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
             break;
         }
     }
-    return count ? (int64_t)spread_of(s->values, count).median : NONE;
+    return count ? (int64_t)statistics_spread(s->values, count).median : NONE;
 }
 
 // Time outside of spans: at the beginning of a step, and in the rest of it.
@@ -77,7 +77,7 @@ static void median_gaps(const Samples *s, int64_t *turn_ps, int64_t *rest_ps) {
             s->values[i] = part == 0 ? turn : gap > 0 ? gap : 0;
         }
         *(part == 0 ? turn_ps : rest_ps) =
-            s->step_count ? (int64_t)spread_of(s->values, s->step_count).median : 0;
+            s->step_count ? (int64_t)statistics_spread(s->values, s->step_count).median : 0;
     }
 }
 
@@ -180,7 +180,7 @@ void costs_of_network(Costs *c) {
                 c->ops[k][i] = (OpCost){0, SOURCE_ROOFLINE, true};
 }
 
-void costs_dilate(Costs *c, int64_t thousandths) {
+void costs_slow_down(Costs *c, int64_t thousandths) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             __int128 ps = (__int128)c->ops[k][i].ps * thousandths / 1000;

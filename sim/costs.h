@@ -62,7 +62,7 @@ void costs_from_host(Costs *c, const HostModel *h, const Calibration *m);
 void costs_of_network(Costs *c);
 
 // All costs times so many thousandths, rounded down.
-void costs_dilate(Costs *c, int64_t thousandths);
+void costs_slow_down(Costs *c, int64_t thousandths);
 
 // Is every operation of a plan known? ERR_FAILED names the first that is not.
 Status costs_complete(const Costs *c, int plan) MUST_USE;

@@ -2,6 +2,7 @@
 #include "sim/engine.h"
 
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/base/units.h"
 
 #include <assert.h>

@@ -8,11 +8,11 @@
 // applied and settled again, before time goes on.
 //
 // The queue is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest
-// path problem", 1990). Time never runs backwards, so an event can wait in a list for the highest
-// digit, to base 64, in which its time differs from now. Only when all before it are used up is a
-// list sorted, by the digits below: inserting, moving and cancelling cost the same at any number of
-// events. Lists keep their order, and events of one time are always in one list: that is the
-// sequence number.
+// path problem", 1990). Time never runs backwards, so an event can wait in a list for the
+// highest digit, to base 64, in which its time differs from now. Only when all before it are
+// used up is a list sorted, by the digits below: inserting, moving and cancelling cost the same
+// at any number of events. Lists keep their order, and events of one time are always in one
+// list: that is the sequence number.
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 

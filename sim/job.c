@@ -100,7 +100,7 @@ static Status read_plan(Program *out, Arena *a, const SimJob *job) {
     char *text;
     size_t length;
     TRY(file_read(&text, &length, a, job->plan_file));
-    TRY(program_parse(out, text, length, job->plan_file));
+    TRY(plan_text_parse(out, text, length, job->plan_file));
     if (out->lowered)
         FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan step",
              job->plan_file);

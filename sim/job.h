@@ -22,8 +22,8 @@ typedef struct {
     int setting_count;
 } SimJob;
 
-// The job that was recorded, on its number of ranks. ERR_FORMAT when the trace's strategy cannot be
-// understood.
+// The job that was recorded, on its number of ranks. ERR_FORMAT when the trace's strategy
+// cannot be understood.
 Status sim_job_recorded(SimJob *out, const RunInfo *run, const Program *program) MUST_USE;
 
 // The same on other ranks, with as many shards: with the batch per rank kept (weak scaling), or the

@@ -9,11 +9,11 @@ void members_find(Members *m, const Program *p, const Work *w, int rank) {
                   : NONE;
 }
 
-bool work_is_other_end(const Program *p, const Work *a, const Work *b) {
+bool members_are_ends(const Program *p, const Work *a, const Work *b) {
     return work_is_message(a) && work_is_message(b) && a->kind != b->kind &&
            work_attr(p, a, 0) == work_attr(p, b, 0);
 }
 
-int message_count_at(const Program *p, const Work *w, int peer) {
+int members_message_count_at(const Program *p, const Work *w, int peer) {
     return peer * MESSAGE_COUNTS + (int)(work_attr(p, w, 0) % MESSAGE_TAGS) * 2 + work_is_send(w);
 }

@@ -20,11 +20,11 @@ static inline bool work_is_message(const Work *w) {
 }
 
 // Do the two ends belong to one message, but for its number: a send and a receive with one tag?
-bool work_is_other_end(const Program *p, const Work *a, const Work *b);
+bool members_are_ends(const Program *p, const Work *a, const Work *b);
 
 // Messages to and from each peer are counted by tag: the place of a count among
 // MESSAGE_COUNTS * ranks of them.
 enum { MESSAGE_TAGS = 16, MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
-int message_count_at(const Program *p, const Work *w, int peer);
+int members_message_count_at(const Program *p, const Work *w, int peer);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sim/network.h"
 
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/base/units.h"
 
 #include <assert.h>
@@ -121,7 +122,7 @@ static Status handle(void *context, Event event) {
     return engine_deliver(n->engine, done);
 }
 
-Status carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) {
+Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) {
     Carried time = (left + (Carried)bytes_per_s - 1) / (Carried)bytes_per_s;
     if (time > INT64_MAX)
         FAIL(ERR_FAILED,
@@ -139,7 +140,7 @@ static Status set_rate(Network *n, int32_t flow, int64_t rate) {
     f->since_ps = n->engine->now_ps;
     f->rate = rate;
     int64_t delay_ps = 0;
-    TRY(carried_time(&delay_ps, f->left, rate));
+    TRY(network_carried_time(&delay_ps, f->left, rate));
     if (f->event) return engine_move(n->engine, f->event, delay_ps);
     Event ends = {.actor = n->actor, .kind = FLOW_ENDS, .a = flow};
     return engine_push(n->engine, &f->event, delay_ps, ends);

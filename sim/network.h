@@ -2,12 +2,12 @@
 // Messages as flows over links that share them fairly. A message pays the latency of its path
 // first, without occupying it; then its bytes flow over all links of the path at one rate.
 //
-// Rates are max-min fair: nobody can get more without taking from someone who has no more than he.
-// They are found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2), in
-// whole bytes per second: of a link's capacity less than one byte/s for each of its flows stays
-// unused. The links that fill at the same level freeze together, so that rates do not depend on
-// numbering. Only flows that are connected through shared links to one that came or went are looked
-// at.
+// Rates are max-min fair: nobody can get more without taking from someone who has no more than
+// he. They are found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2),
+// in whole bytes per second: of a link's capacity less than one byte/s for each of its flows
+// stays unused. The links that fill at the same level freeze together, so that rates do not
+// depend on numbering. Only flows that are connected through shared links to one that came or
+// went are looked at.
 //
 // Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond): what
 // is left is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
@@ -38,7 +38,7 @@ typedef struct {
 typedef unsigned __int128 Carried;  // bytes x 10^12
 
 // How long it takes at a rate, rounded up. ERR_FAILED for more than 2^63 ps, or 106 days.
-Status carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
+Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
 
 typedef struct {
     Carried left;            // at since_ps

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/predict.h"
 
+#include "core/base/hash.h"
 #include "core/base/units.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
@@ -24,48 +25,44 @@ typedef struct {
 
 // --- what a prediction depends on
 
-static uint64_t mix(uint64_t hash, uint64_t value) {
-    for (int i = 0; i < 8; i++) hash = (hash ^ (value >> 8 * i & 0xff)) * 1099511628211u;
-    return hash;
-}
-
 static uint64_t mix_link(uint64_t hash, const LinkModel *l) {
-    return mix(mix(hash, (uint64_t)l->bytes_per_s), (uint64_t)l->latency_ps);
+    return hash_u64(hash_u64(hash, (uint64_t)l->bytes_per_s), (uint64_t)l->latency_ps);
 }
 
 static uint64_t mix_place(uint64_t hash, const Run *run) {
     if (run->topology) {
         const TopologyOptions *t = run->topology;
-        hash =
-            mix(mix(mix(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node), t->shared_rail);
+        hash = hash_u64(hash_u64(hash_u64(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node),
+                        t->shared_rail);
         return mix_link(mix_link(hash, &t->link), &t->rail);
     }
     if (!run->host) return hash;
     const HostModel *h = run->host;
     const int64_t facts[] = {h->cores,   h->spin_ps,           h->poll_ps,
                              h->wake_ps, h->wake_same_core_ps, h->yield_ps};
-    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) hash = mix(hash, (uint64_t)facts[i]);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        hash = hash_u64(hash, (uint64_t)facts[i]);
     return hash;
 }
 
 static Status hash_inputs(uint64_t *out, const Run *run) {
     char *text = NULL;
     size_t size = 0;
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = HASH_START;
     FILE *f = open_memstream(&text, &size);
     if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
-    Status s = program_print(run->program, f);
+    Status s = plan_text_print(run->program, f);
     fclose(f);
-    for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+    hash = hash_bytes(hash, text, size);
     free(text);
     for (int r = 0; r < run->ranks; r++) {
-        hash =
-            mix(mix(hash, (uint64_t)run->costs[r]->dispatch_ps), (uint64_t)run->costs[r]->turn_ps);
+        hash = hash_u64(hash_u64(hash, (uint64_t)run->costs[r]->dispatch_ps),
+                        (uint64_t)run->costs[r]->turn_ps);
         for (int i = 0; i < run->program->plans[run->plan].op_count; i++)
-            hash = mix(hash, (uint64_t)run->costs[r]->ops[run->plan][i].ps);
+            hash = hash_u64(hash, (uint64_t)run->costs[r]->ops[run->plan][i].ps);
         if (r + 1 < run->ranks && run->costs[r] == run->costs[r + 1]) break;  // one for all
     }
-    *out = mix(mix_place(hash, run), (uint64_t)run->steps);
+    *out = hash_u64(mix_place(hash, run), (uint64_t)run->steps);
     return s;
 }
 
@@ -194,7 +191,7 @@ static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) 
     return OK;
 }
 
-static void dilate_link(LinkModel *l, int64_t thousandths) {
+static void slow_down_link(LinkModel *l, int64_t thousandths) {
     l->latency_ps = (int64_t)((__int128)l->latency_ps * thousandths / 1000);
     int64_t rate = (int64_t)((__int128)l->bytes_per_s * 1000 / thousandths);
     l->bytes_per_s = l->bytes_per_s && rate < 1 ? 1 : rate;
@@ -207,9 +204,9 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     TRY(costs_from_roofline(costs, &s->machine->device));
     costs_of_network(costs);
     if (s->dilation && s->dilation != 1000) {
-        costs_dilate(costs, s->dilation);
-        dilate_link(&topology.link, s->dilation);
-        dilate_link(&topology.rail, s->dilation);
+        costs_slow_down(costs, s->dilation);
+        slow_down_link(&topology.link, s->dilation);
+        slow_down_link(&topology.rail, s->dilation);
     }
     run->topology = &topology;
     return execute(out, a, run, job);

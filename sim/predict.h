@@ -28,9 +28,9 @@ typedef struct {
     int64_t memory_bytes;          // planned on a rank
 } Prediction;
 
-// Replay: the median of each operation, ordered by dependencies alone, every rank with a core of
-// its own (or the recorded machine's, where ranks outnumber cores), or of a timed run with a
-// device.
+// Replay: the median of each operation, ordered by dependencies alone, every rank with a
+// core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed
+// run with a device.
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) MUST_USE;
 
 // The job on that machine. What an operation costs: as recorded under the same cost key; else as

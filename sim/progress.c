@@ -64,7 +64,7 @@ int progress_ready_work(const RankProgress *r) {
 enum { EXPLANATION = STATUS_TEXT - 32 };
 
 // `missing`: room for all ranks.
-static void explain_lane(char text[EXPLANATION], const Standstill *s, int rank, int lane,
+static void explain_lane(char text[EXPLANATION], const DeadlockReport *s, int rank, int lane,
                          int *missing) {
     const RankProgress *r = s->progress(s->context, rank);
     const Program *p = r->order->program;
@@ -83,7 +83,7 @@ static void explain_lane(char text[EXPLANATION], const Standstill *s, int rank, 
     if (dep) text_append(text, EXPLANATION, " before %s", op_name(p, &ops[dep->op]));
 }
 
-Status progress_deadlock(const Standstill *s, Arena *a) {
+Status progress_deadlock(const DeadlockReport *s, Arena *a) {
     char text[EXPLANATION] = "";
     int *missing = ARENA_NEW(a, int, s->ranks);
     if (!missing) FAIL(ERR_MEMORY, "out of memory");

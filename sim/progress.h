@@ -43,10 +43,10 @@ typedef struct {
     const RankProgress *(*progress)(void *context, int rank);
     bool (*started)(void *context, int rank, int lane);
     int (*missing)(void *context, int rank, int lane, int *out);
-} Standstill;
+} DeadlockReport;
 
-// ERR_FAILED: who waits for whom on which operation, as far as a message has room. The arena is for
-// scratch.
-Status progress_deadlock(const Standstill *s, Arena *a);
+// ERR_FAILED: who waits for whom on which operation, as far as a message has room. The
+// arena is for scratch.
+Status progress_deadlock(const DeadlockReport *s, Arena *a);
 
 #endif

@@ -22,7 +22,7 @@ static Status measure_steps(Recording *r, Arena *a) {
                  k);
         for (int i = 0; i < r->steps; i++)
             ms[i] = (double)(t->steps[steps[i]].end_ps - t->steps[steps[i]].start_ps) * 1e-9;
-        Spread spread = spread_of(ms, r->steps);
+        Spread spread = statistics_spread(ms, r->steps);
         r->step_ms += spread.median / r->ranks;
         if (k == 0) r->spread = (spread.p90 - spread.p10) / spread.median;
     }

@@ -4,6 +4,7 @@
 // network by its schedule, each member from its arrival on, and a member is through when it has
 // ended its own last round; a message between two ranks leaves when both have come to it.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "parallel/strategy/collective_work.h"
 #include "sim/members.h"
 #include "sim/progress.h"
@@ -16,7 +17,7 @@
 typedef struct {
     bool busy;
     int64_t start_ps;
-    int32_t meeting;  // of a collective
+    int32_t pending;  // of a collective
     int32_t number;   // of a message: the how manieth with this peer and tag
     bool under_way;   // a message that both ends have come to
     int64_t arrival_ps;
@@ -38,7 +39,7 @@ typedef struct {
     int32_t transfer, arrived, left;
     int64_t arrival_ps;  // of the last member
     int32_t *ranks;      // owned: the members
-} Meeting;
+} PendingCollective;
 
 typedef struct {
     const SimulateOptions *o;
@@ -50,9 +51,9 @@ typedef struct {
     Transfers transfers;
     LaneOrder order;
     DeviceRank *ranks;
-    int32_t *meeting_of;  // per leader and lane: the first of its meetings, or NONE
-    Meeting *meetings;    // owned
-    int meeting_count, meeting_capacity;
+    int32_t *pending_of;         // per leader and lane: the first of its pending, or NONE
+    PendingCollective *pending;  // owned
+    int pending_count, pending_capacity;
     int32_t spare;
     int *members;  // room for a group
     int16_t actor;
@@ -98,38 +99,38 @@ static Status end_operation(Simulation *s, int rank, int lane, int64_t arrival_p
 
 // --- collectives
 
-static Status new_meeting(Simulation *s, int32_t *out, const Members *m, int lane, int begun) {
+static Status new_pending(Simulation *s, int32_t *out, const Members *m, int lane, int begun) {
     int32_t i = s->spare;
     if (i == NONE) {
-        TRY(ARRAY_RESERVE(s->meetings, s->meeting_capacity, s->meeting_count + 1));
-        i = s->meeting_count++;
-        s->meetings[i] = (Meeting){.ranks = calloc((size_t)s->o->ranks, sizeof(int32_t))};
-        if (!s->meetings[i].ranks) FAIL(ERR_MEMORY, "out of memory for a collective");
+        TRY(ARRAY_RESERVE(s->pending, s->pending_capacity, s->pending_count + 1));
+        i = s->pending_count++;
+        s->pending[i] = (PendingCollective){.ranks = calloc((size_t)s->o->ranks, sizeof(int32_t))};
+        if (!s->pending[i].ranks) FAIL(ERR_MEMORY, "out of memory for a collective");
     } else
-        s->spare = s->meetings[i].next;
-    int32_t *first = &s->meeting_of[m->ranks[0] * lanes_of(s) + lane];
-    s->meetings[i] = (Meeting){.leader = m->ranks[0],
-                               .lane = lane,
-                               .begun = begun,
-                               .next = *first,
-                               .left = m->count,
-                               .ranks = s->meetings[i].ranks};
-    for (int k = 0; k < m->count; k++) s->meetings[i].ranks[k] = m->ranks[k];
+        s->spare = s->pending[i].next;
+    int32_t *first = &s->pending_of[m->ranks[0] * lanes_of(s) + lane];
+    s->pending[i] = (PendingCollective){.leader = m->ranks[0],
+                                        .lane = lane,
+                                        .begun = begun,
+                                        .next = *first,
+                                        .left = m->count,
+                                        .ranks = s->pending[i].ranks};
+    for (int k = 0; k < m->count; k++) s->pending[i].ranks[k] = m->ranks[k];
     *first = i;
     *out = i;
     return OK;
 }
 
-static int32_t find_meeting(const Simulation *s, int leader, int lane, int begun) {
-    int32_t i = s->meeting_of[leader * lanes_of(s) + lane];
-    while (i != NONE && s->meetings[i].begun != begun) i = s->meetings[i].next;
+static int32_t find_pending(const Simulation *s, int leader, int lane, int begun) {
+    int32_t i = s->pending_of[leader * lanes_of(s) + lane];
+    while (i != NONE && s->pending[i].begun != begun) i = s->pending[i].next;
     return i;
 }
 
-static void free_meeting(Simulation *s, int32_t i) {
-    Meeting *m = &s->meetings[i];
-    int32_t *link = &s->meeting_of[m->leader * lanes_of(s) + m->lane];
-    while (*link != i) link = &s->meetings[*link].next;
+static void free_pending(Simulation *s, int32_t i) {
+    PendingCollective *m = &s->pending[i];
+    int32_t *link = &s->pending_of[m->leader * lanes_of(s) + m->lane];
+    while (*link != i) link = &s->pending[*link].next;
     *link = m->next;
     m->next = s->spare;
     s->spare = i;
@@ -141,8 +142,8 @@ static int64_t cost_of(const Simulation *s, int rank, int op) {
 
 // All members have arrived, and the collective takes each what was recorded.
 static Status end_as_recorded(Simulation *s, int op, int32_t i) {
-    for (int m = 0; m < s->meetings[i].left; m++)
-        TRY(engine_push(&s->engine, NULL, cost_of(s, s->meetings[i].ranks[m], op),
+    for (int m = 0; m < s->pending[i].left; m++)
+        TRY(engine_push(&s->engine, NULL, cost_of(s, s->pending[i].ranks[m], op),
                         (Event){s->actor, COLLECTIVE_ENDS, i, m}));
     return OK;
 }
@@ -154,28 +155,28 @@ static Status arrive(Simulation *s, int rank, int op, int lane) {
     DeviceRank *r = &s->ranks[rank];
     Members m = members_of(s, rank, op);
     int begun = ++r->begun[lane];
-    int32_t i = find_meeting(s, m.ranks[0], lane, begun);
+    int32_t i = find_pending(s, m.ranks[0], lane, begun);
     bool first = i == NONE;
-    if (first) TRY(new_meeting(s, &i, &m, lane, begun));
-    r->lanes[lane].meeting = i;
-    s->meetings[i].arrived++;
-    s->meetings[i].arrival_ps = s->engine.now_ps;
-    if (!s->network_of) return s->meetings[i].arrived == m.count ? end_as_recorded(s, op, i) : OK;
+    if (first) TRY(new_pending(s, &i, &m, lane, begun));
+    r->lanes[lane].pending = i;
+    s->pending[i].arrived++;
+    s->pending[i].arrival_ps = s->engine.now_ps;
+    if (!s->network_of) return s->pending[i].arrived == m.count ? end_as_recorded(s, op, i) : OK;
     if (first) {
-        const TransferCall call = {.what = collective_of_work(s->o->program, w),
+        const TransferCall call = {.what = collective_work_collective(s->o->program, w),
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
-                                   .devices = s->meetings[i].ranks,
+                                   .devices = s->pending[i].ranks,
                                    .done = {s->actor, COLLECTIVE_ENDS, i, 0}};
-        TRY(transfer_begin(&s->transfers, &s->meetings[i].transfer, &call));
+        TRY(transfer_begin(&s->transfers, &s->pending[i].transfer, &call));
     }
-    return transfer_arrive(&s->transfers, s->meetings[i].transfer, m.position, 0);
+    return transfer_arrive(&s->transfers, s->pending[i].transfer, m.position, 0);
 }
 
 static Status end_collective(Simulation *s, int32_t i, int member) {
-    Meeting *m = &s->meetings[i];
+    PendingCollective *m = &s->pending[i];
     int rank = m->ranks[member], lane = m->lane;
     int64_t arrival = m->arrival_ps;
-    if (--m->left == 0) free_meeting(s, i);
+    if (--m->left == 0) free_pending(s, i);
     return end_operation(s, rank, lane, arrival);
 }
 
@@ -188,7 +189,7 @@ static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t num
         int theirs = other->progress.at[lane];
         const Activity *a = &other->lanes[lane];
         if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
-        if (work_is_other_end(s->o->program, work_of(s, op), work_of(s, theirs)) &&
+        if (members_are_ends(s->o->program, work_of(s, op), work_of(s, theirs)) &&
             members_of(s, peer, theirs).peer == rank)
             return lane;
     }
@@ -200,7 +201,7 @@ static Status meet_peer(Simulation *s, int rank, int op, int lane) {
     DeviceRank *r = &s->ranks[rank];
     int peer = members_of(s, rank, op).peer;
     Activity *mine = &r->lanes[lane];
-    mine->number = ++r->numbers[message_count_at(s->o->program, w, peer)];
+    mine->number = ++r->numbers[members_message_count_at(s->o->program, w, peer)];
     int their_lane = find_other_end(s, rank, op, peer, mine->number);
     if (their_lane == NONE) return OK;
     Activity *theirs = &s->ranks[peer].lanes[their_lane];
@@ -281,7 +282,7 @@ static int find_missing(void *context, int rank, int lane, int *out) {
 }
 
 static Status deadlock(Simulation *s, Arena *a) {
-    const Standstill still = {s, s->o->ranks, progress_of, is_started, find_missing};
+    const DeadlockReport still = {s, s->o->ranks, progress_of, is_started, find_missing};
     return progress_deadlock(&still, a);
 }
 
@@ -310,10 +311,10 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     int slots = s->o->ranks * lanes_of(s);
     s->ranks = ARENA_NEW(a, DeviceRank, s->o->ranks);
     s->members = ARENA_NEW(a, int, s->o->ranks);
-    s->meeting_of = ARENA_NEW(a, int32_t, slots + 1);
-    if (!s->ranks || !s->members || !s->meeting_of)
+    s->pending_of = ARENA_NEW(a, int32_t, slots + 1);
+    if (!s->ranks || !s->members || !s->pending_of)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
-    for (int i = 0; i < slots; i++) s->meeting_of[i] = NONE;
+    for (int i = 0; i < slots; i++) s->pending_of[i] = NONE;
     for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));
     return OK;
 }
@@ -334,8 +335,8 @@ static void finish(Simulation *s) {
     transfers_finish(&s->transfers);
     network_finish(&s->network);
     engine_finish(&s->engine);
-    for (int i = 0; i < s->meeting_count; i++) free(s->meetings[i].ranks);
-    free(s->meetings);
+    for (int i = 0; i < s->pending_count; i++) free(s->pending[i].ranks);
+    free(s->pending);
 }
 
 Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,

@@ -110,8 +110,8 @@ static int64_t cost_of(const Simulation *s, int rank, int op) {
     return s->o->costs[rank]->ops[s->o->plan][op].ps;
 }
 
-// What the executor does before an operation; and before the first of a step, what it does for the
-// whole step.
+// What the executor does before an operation; and before the first of a step, what it does
+// for the whole step.
 static int64_t dispatch_of(const Simulation *s, int rank) {
     const SimRank *r = &s->ranks[rank];
     bool first = r->progress.left == s->order.plan->op_count;
@@ -143,8 +143,8 @@ static Members members_of(Simulation *s, int rank, int op) {
     return m;
 }
 
-// The flight of the message's other end: the same tag and number, in flight on any lane. NULL: not
-// there yet.
+// The flight of the message's other end: the same tag and number, in flight on any lane.
+// NULL: not there yet.
 static Flight *other_end(Simulation *s, int rank, int op, const Flight *f) {
     int peer = members_of(s, rank, op).peer;
     SimRank *other = &s->ranks[peer];
@@ -152,7 +152,7 @@ static Flight *other_end(Simulation *s, int rank, int op, const Flight *f) {
         int theirs = other->progress.at[lane];
         Flight *g = &other->flights[lane];
         if (theirs == NONE || !g->in_flight || g->number != f->number) continue;
-        if (work_is_other_end(s->o->program, work_of(s, op), work_of(s, theirs)) &&
+        if (members_are_ends(s->o->program, work_of(s, op), work_of(s, theirs)) &&
             members_of(s, peer, theirs).peer == rank)
             return g;
     }
@@ -185,11 +185,11 @@ static Flight begin_flight(Simulation *s, int rank, int op) {
     const Work *w = work_of(s, op);
     Flight f = {.in_flight = true, .start_ps = s->engine.now_ps, .rounds = 1, .shares = 1};
     if (work_is_message(w)) {
-        int at = message_count_at(s->o->program, w, members_of(s, rank, op).peer);
+        int at = members_message_count_at(s->o->program, w, members_of(s, rank, op).peer);
         f.number = ++s->ranks[rank].numbers[at];
         return f;
     }
-    f.what = collective_of_work(s->o->program, w);
+    f.what = collective_work_collective(s->o->program, w);
     f.rounds = pushes(&f.what) ? 1 : collective_rounds(&f.what);
     f.shares = count_shares(&f.what, f.rounds, members_of(s, rank, op).position);
     return f;
@@ -414,7 +414,7 @@ static int find_missing(void *context, int rank, int lane, int *out) {
 }
 
 static Status deadlock(Simulation *s, Arena *a) {
-    const Standstill still = {s, s->o->ranks, progress_of, is_started, find_missing};
+    const DeadlockReport still = {s, s->o->ranks, progress_of, is_started, find_missing};
     return progress_deadlock(&still, a);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/transfer.h"
 
+#include "core/base/array.h"
 #include "core/base/units.h"
 
 #include <assert.h>
@@ -135,7 +136,7 @@ static Status add_up(Transfers *t, int32_t id, int member, bool *ended) {
     *ended = bytes == 0 || rate == 0;
     if (*ended) return end_round(t, id, member);
     int64_t delay_ps = 0;
-    TRY(carried_time(&delay_ps, (Carried)bytes * PS_PER_S, rate));
+    TRY(network_carried_time(&delay_ps, (Carried)bytes * PS_PER_S, rate));
     return engine_push(t->engine, NULL, delay_ps, (Event){t->actor, MEMBER_HAS_ADDED, id, member});
 }
 

@@ -106,8 +106,8 @@ static void write_caption(Figure *f, const Breakdown *b) {
     FILE *out = f->caption.stream;
     const Series *first = b->measured.count ? &b->measured : &b->simulated;
     const SizePoint *base = &first->points[0];
-    if (b->measured.count) say_series(out, f->options, &b->measured, true);
-    if (b->simulated.count) say_series(out, f->options, &b->simulated, false);
+    if (b->measured.count) caption_series(out, f->options, &b->measured, true);
+    if (b->simulated.count) caption_series(out, f->options, &b->simulated, false);
     fprintf(out,
             "Mean over ranks and steps%s; a bar sums to the mean step. Base: %d rank%s, %.4g ms "
             "a step. ",
@@ -129,7 +129,8 @@ static Status add_facts(Figure *f, const Breakdown *b) {
                                   json_string(b->measured.count ? "measured" : "simulated"));
     failed |= json_object_set_new(base, "step_ms", json_number(first->points[0].total_ms));
     failed |= json_object_set_new(f->facts, "base", base);
-    failed |= json_object_set_new(f->facts, "sizes", size_facts(&b->measured, &b->simulated));
+    failed |=
+        json_object_set_new(f->facts, "sizes", series_size_facts(&b->measured, &b->simulated));
     if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
     return OK;
 }

@@ -27,23 +27,23 @@ void figure_note(FigureNotes *n, const char *fmt, ...) {
 
 // --- words that grow
 
-static Status words_open(Words *w) {
+static Status words_open(TextBuffer *w) {
     w->stream = open_memstream(&w->text, &w->length);
     if (!w->stream) FAIL(ERR_MEMORY, "no memory for a figure");
     return OK;
 }
 
-static Status words_close(Words *w) {
+static Status words_close(TextBuffer *w) {
     bool failed = w->stream && (ferror(w->stream) || fclose(w->stream));
     w->stream = NULL;
     if (failed || !w->text) FAIL(ERR_MEMORY, "no memory for a figure");
     return OK;
 }
 
-static void words_finish(Words *w) {
+static void words_finish(TextBuffer *w) {
     if (w->stream) fclose(w->stream);
     free(w->text);
-    *w = (Words){0};
+    *w = (TextBuffer){0};
 }
 
 // --- the script's variables
@@ -115,11 +115,11 @@ static void write_head(Figure *f, const char *columns) {
     FILE *out = f->data.stream;
     const Report *r = f->run;
     fputs("# command\t", out);
-    say_command(out, f->options->argv, f->options->argc);
+    caption_command(out, f->options->argv, f->options->argc);
     fprintf(out, "\n# run\t%s, %s, %s, seed %lld", r->run.model, r->run.device, r->run.dtype,
             (long long)r->run.seed);
     fputs("\n# machine\t", out);
-    say_machine(out, r);
+    caption_machine(out, r);
     if (f->options->platform) fprintf(out, "; simulated: %s", f->options->platform);
     fprintf(out, "\n# columns with units\n# %s\n", columns);
 }

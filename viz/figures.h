@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Figures from reports, drawn by gnuplot (https://gnuplot.info), which runs as a program:
-// throughput and efficiency against ranks, simulated against measured, where a step goes, how a
-// network learns.
+// throughput and efficiency against ranks, simulated against measured, where a step goes, how
+// a network learns.
 //
 // A figure is four files: its data (NAME.dat), the script that draws them (NAME.gp), the picture
 // (NAME.svg) and where all of it comes from (NAME.json); docs/formats.md, "Figures". Data and

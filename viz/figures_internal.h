@@ -21,7 +21,7 @@ typedef struct {
     FILE *stream;
     char *text;
     size_t length;
-} Words;
+} TextBuffer;
 
 // A figure in the making. Fill in the first group, figure_open(), write the rest, figure_close().
 typedef struct {
@@ -32,10 +32,10 @@ typedef struct {
     const Report *run;             // whose machine and model the head of the data names
     int width, height;             // pixels
 
-    OutputFile data;  // rows, tabs between columns; a block begins with figure_block()
-    Words settings;   // variables of the script, as gnuplot assigns them
-    Words caption;    // sentences
-    json_t *facts;    // owned: the .json, without what every figure has
+    OutputFile data;      // rows, tabs between columns; a block begins with figure_block()
+    TextBuffer settings;  // variables of the script, as gnuplot assigns them
+    TextBuffer caption;   // sentences
+    json_t *facts;        // owned: the .json, without what every figure has
     int blocks;
 } Figure;
 
@@ -93,7 +93,7 @@ const char *series_interval(const Series *s);
 
 // 95 % bootstrap interval of the median (percentile method; Efron, Annals of Statistics 7, 1979):
 // the same for the same values. They get sorted. ERR_MEMORY.
-Status bootstrap_median(double *low, double *high, double *values, int count) MUST_USE;
+Status series_bootstrap_median(double *low, double *high, double *values, int count) MUST_USE;
 
 // --- words
 
@@ -101,13 +101,14 @@ Status bootstrap_median(double *low, double *high, double *values, int count) MU
 // `what` are its first words. ERR_MEMORY.
 Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) MUST_USE;
 
-void say_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
-void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
-void say_bars(FILE *out, const Series *measured, const Series *simulated);  // what they reach over
-void say_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
-json_t *size_facts(const Series *measured, const Series *simulated);
+void caption_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
+void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
+void caption_bars(FILE *out, const Series *measured,
+                  const Series *simulated);                          // what they reach over
+void caption_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
+json_t *series_size_facts(const Series *measured, const Series *simulated);
 
 // Where larger numbers are easier to read in thousands or millions: 1, 1e3, 1e6, and the unit.
-double readable_scale(double most, const char **unit);
+double figure_readable_scale(double most, const char **unit);
 
 #endif

@@ -184,7 +184,7 @@ static void write_caption(Figure *f, const Learning *l) {
     FILE *out = f->caption.stream;
     const Report *r = l->reports[0];
     fputs("Measured: ", out);
-    say_machine(out, r);
+    caption_machine(out, r);
     fprintf(out, ", %s, %s, %d run%s. ", r->run.device, r->run.dtype, l->count,
             l->count == 1 ? "" : "s");
     if (l->window > 1)

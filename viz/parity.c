@@ -93,8 +93,8 @@ static void write_rows(Figure *f, const Parity *p, double most) {
 
 static void write_caption(Figure *f, const Parity *p) {
     FILE *out = f->caption.stream;
-    say_series(out, f->options, &p->measured, true);
-    say_series(out, f->options, &p->simulated, false);
+    caption_series(out, f->options, &p->measured, true);
+    caption_series(out, f->options, &p->simulated, false);
     fprintf(out, "Dotted: equal; shaded: within 10 %%; measured medians; bars: %s. ",
             series_interval(&p->measured));
     fprintf(out, "Base: %d rank%s measured, %.0f samples/s (%.4g ms a step). ",
@@ -123,7 +123,8 @@ static Status add_facts(Figure *f, const Parity *p) {
         failed |= json_array_append_new(errors, item);
     }
     failed |= json_object_set_new(f->facts, "base", base);
-    failed |= json_object_set_new(f->facts, "sizes", size_facts(&p->measured, &p->simulated));
+    failed |=
+        json_object_set_new(f->facts, "sizes", series_size_facts(&p->measured, &p->simulated));
     failed |= json_object_set_new(f->facts, "errors", errors);
     failed |= json_object_set_new(f->facts, "mean_absolute_error_percent", json_number(p->mape));
     failed |= json_object_set_new(f->facts, "worst_error_percent", json_number(p->worst->error));
@@ -139,7 +140,7 @@ static Status write_figure(Figure *f, const Parity *p) {
     for (int i = 0; i < p->count; i++)
         errors = fmax(errors, fmax(fabs(p->pairs[i].low), fabs(p->pairs[i].high)));
     write_rows(f, p, most);
-    figure_set(f, "SCALE", readable_scale(most, &unit));
+    figure_set(f, "SCALE", figure_readable_scale(most, &unit));
     figure_set_text(f, "UNIT", "%s", unit);
     figure_set(f, "MOST", most);
     figure_set_names(f, "SETS", p->known ? "known" : NULL, p->known < p->count ? "held out" : NULL);

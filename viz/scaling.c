@@ -117,7 +117,7 @@ static void write_settings(Figure *f, const Scale *s) {
     const char *unit;
     bool logarithmic = s->most > LINEAR_RANKS;
     double most = fmax(s->top_rate, s->most * base_rate(s));
-    figure_set(f, "SCALE", readable_scale(most, &unit));
+    figure_set(f, "SCALE", figure_readable_scale(most, &unit));
     figure_set_text(f, "UNIT", "%s", unit);
     figure_set(f, "LOG", logarithmic);
     figure_set_names(f, "SERIES", s->measured.count ? "measured" : NULL,
@@ -131,10 +131,10 @@ static void write_settings(Figure *f, const Scale *s) {
 
 static void write_caption(Figure *f, const Scale *s) {
     FILE *out = f->caption.stream;
-    if (s->measured.count) say_series(out, f->options, &s->measured, true);
-    if (s->simulated.count) say_series(out, f->options, &s->simulated, false);
+    if (s->measured.count) caption_series(out, f->options, &s->measured, true);
+    if (s->simulated.count) caption_series(out, f->options, &s->simulated, false);
     fputs("Points: medians; ", out);
-    say_bars(out, &s->measured, &s->simulated);
+    caption_bars(out, &s->measured, &s->simulated);
     fputs("; faint beside them: single runs. ", out);
     fprintf(out,
             "Base: %d rank%s %s, %.0f samples/s (%.4g ms a step). Ideal: the base's samples/s "
@@ -154,7 +154,8 @@ static Status add_facts(Figure *f, const Scale *s) {
     failed |= json_object_set_new(base, "samples_per_s", json_number(s->base->rate));
     failed |= json_object_set_new(base, "step_ms", json_number(s->base->step_ms));
     failed |= json_object_set_new(f->facts, "base", base);
-    failed |= json_object_set_new(f->facts, "sizes", size_facts(&s->measured, &s->simulated));
+    failed |=
+        json_object_set_new(f->facts, "sizes", series_size_facts(&s->measured, &s->simulated));
     if (failed) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
     return OK;
 }

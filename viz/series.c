@@ -10,7 +10,7 @@
 
 enum { BOOTSTRAP_LEAST = 5, RESAMPLES = 2000 };
 
-Status bootstrap_median(double *low, double *high, double *values, int count) {
+Status series_bootstrap_median(double *low, double *high, double *values, int count) {
     Arena scratch = {0};
     Rng rng;
     double *medians = ARENA_NEW(&scratch, double, RESAMPLES);
@@ -19,15 +19,15 @@ Status bootstrap_median(double *low, double *high, double *values, int count) {
         arena_finish(&scratch);
         FAIL(ERR_MEMORY, "no memory for an interval of %d values", count);
     }
-    spread_of(values, count);  // sorted: the order in which they came must not matter
+    statistics_spread(values, count);  // sorted: the order in which they came must not matter
     rng_init(&rng, 1, RNG_BOOTSTRAP, (uint32_t)count, 0);
     for (int i = 0; i < RESAMPLES; i++) {
         for (int k = 0; k < count; k++) sample[k] = values[rng_below(&rng, (uint32_t)count)];
-        medians[i] = spread_of(sample, count).median;
+        medians[i] = statistics_spread(sample, count).median;
     }
-    spread_of(medians, RESAMPLES);
-    *low = quantile(medians, RESAMPLES, 0.025);
-    *high = quantile(medians, RESAMPLES, 0.975);
+    statistics_spread(medians, RESAMPLES);
+    *low = statistics_quantile(medians, RESAMPLES, 0.025);
+    *high = statistics_quantile(medians, RESAMPLES, 0.975);
     arena_finish(&scratch);
     return OK;
 }
@@ -88,11 +88,12 @@ static Status summarise(SizePoint *p) {
         steps[i] = p->reports[i]->step_ms.median;
     }
     Status s = OK;
-    p->rate = spread_of(rates, p->repeats).median;
-    p->step_ms = spread_of(steps, p->repeats).median;
+    p->rate = statistics_spread(rates, p->repeats).median;
+    p->step_ms = statistics_spread(steps, p->repeats).median;
     p->low = p->repeats == 1 ? only->p10 : rates[0];
     p->high = p->repeats == 1 ? only->p90 : rates[p->repeats - 1];
-    if (p->repeats >= BOOTSTRAP_LEAST) s = bootstrap_median(&p->low, &p->high, rates, p->repeats);
+    if (p->repeats >= BOOTSTRAP_LEAST)
+        s = series_bootstrap_median(&p->low, &p->high, rates, p->repeats);
     arena_finish(&scratch);
     add_breakdown(p);
     return s;

@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// Read a file, plain or gzip; "-" is standard input. The caller owns *out: json_decref(). ERR_INPUT
-// when it cannot be read, ERR_FORMAT "path:line:column: what" when it is not JSON or has a key
-// twice.
+// Read a file, plain or gzip; "-" is standard input. The caller owns *out: json_decref().
+// ERR_INPUT when it cannot be read, ERR_FORMAT "path:line:column: what" when it is not JSON
+// or has a key twice.
 Status json_read_file(json_t **out, const char *path) MUST_USE;
 
 // The value at a place below `root`, "strategy.ranks" or "loss[3].mean", printf-like; an empty
@@ -44,8 +44,8 @@ Status json_get_real_or_nan(double *out, const json_t *root, const char *source,
 // The value at a place, or NULL when there is none: for what may be left out.
 json_t *json_find(const json_t *root, const char *at, ...) PRINTF_LIKE(2, 3);
 
-// A string; bytes that are not UTF-8, which JSON cannot hold, become '?'. A new reference, NULL
-// without memory.
+// A string; bytes that are not UTF-8, which JSON cannot hold, become '?'. A new reference,
+// NULL without memory.
 json_t *json_text(const char *s);
 
 // A number, or null when it is not finite (JSON has no NaN). A new reference, NULL without memory.

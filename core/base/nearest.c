@@ -8,8 +8,8 @@ enum { LETTERS = 64 };  // longer words are not mistyped names
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-// Row by row of the matrix "first i letters of a against first j letters of b"; a swap looks back
-// two rows.
+// Row by row of the matrix "first i letters of a against first j letters of b"; a swap
+// looks back two rows.
 static int edit_distance(const char *a, int n, const char *b, int m) {
     int rows[3][LETTERS + 1];
     for (int j = 0; j <= m; j++) rows[0][j] = j;

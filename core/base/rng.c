@@ -8,7 +8,7 @@ enum { ROUNDS = 10 };
 static const uint32_t MULTIPLY[2] = {0xD2511F53u, 0xCD9E8D57u};
 static const uint32_t BUMP[2] = {0x9E3779B9u, 0xBB67AE85u};
 
-void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
+void rng_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
     uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
     uint32_t k[2] = {key[0], key[1]};
     for (int round = 0; round < ROUNDS; round++) {
@@ -27,7 +27,7 @@ static void block_at(uint32_t out[4], const Rng *r, uint64_t index) {
     const uint32_t counter[4] = {(uint32_t)block, r->use | (uint32_t)(block >> 32) << 8, r->a,
                                  r->b};
     const uint32_t key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
-    philox4x32(out, counter, key);
+    rng_philox4x32(out, counter, key);
 }
 
 void rng_init(Rng *r, uint64_t seed, RngUse use, uint32_t a, uint32_t b) {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 // Ten rounds of Philox: 128 counter bits under a 64-bit key give 128 random bits.
-void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+void rng_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
 // What the numbers are for: keeps streams of one seed apart. New uses go at the end.
 typedef enum {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// YAML documents as small trees, through libyaml, with errors that name file, line and column. The
-// part of YAML that people write by hand: mappings, sequences, scalars, one document; no anchors,
-// no tags.
+// YAML documents as small trees, through libyaml, with errors that name file, line and column.
+// The part of YAML that people write by hand: mappings, sequences, scalars, one document; no
+// anchors, no tags.
 #ifndef CORE_BASE_YAML_H
 #define CORE_BASE_YAML_H
 

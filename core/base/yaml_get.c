@@ -188,8 +188,8 @@ Status yaml_get_bandwidth(int64_t *bytes_per_s, const YamlNode *n) {
 
 // --- writing
 
-// A word that no reader takes for anything but text: letters first, nothing that YAML gives a
-// meaning.
+// A word that no reader takes for anything but text: letters first, nothing that
+// YAML gives a meaning.
 static bool is_safe(const char *text) {
     static const char *const reserved[] = {"true", "false", "yes", "no", "on",
                                            "off",  "null",  "y",   "n"};

@@ -102,8 +102,8 @@ bool option_given(const OptionLine *l, const char *name);
 // (core/cli/pager.h). ERR_USAGE for a topic that is not known, with the nearest.
 Status option_show_help(const OptionLine *l, FILE *out) MUST_USE;
 
-// -h: at most 24 lines. --help: examples first, then all options by group, exit statuses. 80
-// columns.
+// -h: at most 24 lines. --help: examples first, then all options by group, exit
+// statuses. 80 columns.
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which);
 
 // All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, the

@@ -5,8 +5,8 @@
 
 #include "core/cli/option.h"
 
-// Parse a value into the option's field. ERR_USAGE says what is wrong with `text`, without the
-// option's name.
+// Parse a value into the option's field. ERR_USAGE says what is wrong with `text`, without
+// the option's name.
 Status option_set(const Option *o, void *values, const char *text) MUST_USE;
 
 // The option of that name (of `length` bytes), of that letter; NULL: none.
@@ -19,8 +19,8 @@ const Option *option_find_topic(const OptionTable *t, const char *topic);
 // The name of the option for which others use this word; NULL: none.
 const char *option_named_otherwise(const OptionTable *t, const char *word);
 
-// Parts of help: an option with its meaning; an example; words from `column` on, the cursor being
-// at `at`.
+// Parts of help: an option with its meaning; an example; words from `column` on, the
+// cursor being at `at`.
 void option_print(FILE *f, const Option *o, OptionHelp which);
 void option_print_example(FILE *f, const OptionExample *e);
 void option_print_wrapped(FILE *f, const char *text, int at, int column);

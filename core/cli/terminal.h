@@ -13,9 +13,9 @@ typedef enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } TerminalColor;
 bool terminal_is(FILE *f);     // a person may be watching
 bool terminal_smart(FILE *f);  // and lines can be rewritten: TERM is there and not "dumb"
 
-// Whether to write colours there. AUTO asks, in this order, NO_COLOR (set and not empty: no),
-// CLICOLOR_FORCE (set, not empty, not 0: yes), the stream (not a terminal: no), TERM (dumb or
-// missing: no).
+// Whether to write colours there. AUTO asks, in this order, NO_COLOR (set and not empty:
+// no), CLICOLOR_FORCE (set, not empty, not 0: yes), the stream (not a terminal: no), TERM
+// (dumb or missing: no).
 bool terminal_color(FILE *f, TerminalColor wanted);
 
 // Columns: COLUMNS when it is a number, else what the terminal says, else 80.

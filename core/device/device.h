@@ -43,9 +43,9 @@ typedef struct {
     Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
     Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
     // A described device (core/device/timed): its kernels compute nothing, and operations last as
-    // long as the model says, slowed down by dilate_permille thousandths.
+    // long as the model says, slowed down by slowdown_permille thousandths.
     const DeviceModel *model;  // borrowed; NULL: the device computes
-    int64_t dilate_permille;
+    int64_t slowdown_permille;
 } Device;
 
 extern const Device device_reference;

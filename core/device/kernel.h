@@ -19,7 +19,7 @@ static inline const void *input_data(const KernelCall *c, int i) {
     return i < c->inputs ? input(c, i)->data : NULL;
 }
 
-// Attribute i as the double that attr_real() packed.
+// Attribute i as the double that build_attr_real() packed.
 static inline double attr_as_real(const KernelCall *c, int i) {
     double value;
     memcpy(&value, &c->attr[i], sizeof value);

@@ -278,11 +278,11 @@ static Status emit_weighted_backward(Emitter *e, int i) {
                         TENSORS(t->dy, t->parameter[0]));
 }
 
-// relu, max_pool: the backward of the pair at (i-1, i). Usually the pool hands each gradient to the
-// place that was the maximum, and relu then drops those whose value is not positive. But that value
-// is the pool's output: dropping first, on the pooled values, gives the same bits (a place gets the
-// sum of the same gradients or of none) for a quarter of the work at 2×2, without reading relu's
-// output.
+// relu, max_pool: the backward of the pair at (i-1, i). Usually the pool hands each gradient to
+// the place that was the maximum, and relu then drops those whose value is not positive. But that
+// value is the pool's output: dropping first, on the pooled values, gives the same bits (a place
+// gets the sum of the same gradients or of none) for a quarter of the work at 2×2, without
+// reading relu's output.
 static Status emit_pooled_relu_backward(Emitter *e, int i) {
     const Layer *pool = &e->m->layers[i], *relu = pool - 1;
     LayerTensors *t = &e->layers[i];
@@ -354,7 +354,8 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
 // Last layer first: the order in which gradients become ready.
 static Status emit_updates(Emitter *e) {
     const Sgd *sgd = &e->spec->sgd;
-    const int64_t attrs[] = {attr_real(sgd->momentum), attr_real(sgd->weight_decay), sgd->nesterov};
+    const int64_t attrs[] = {build_attr_real(sgd->momentum), build_attr_real(sgd->weight_decay),
+                             sgd->nesterov};
     e->shard = e->micro_batch = 0;
     for (int i = e->m->layer_count - 1; i >= 0; i--) {
         const LayerTensors *t = &e->layers[i];

@@ -45,9 +45,9 @@ Status model_parse(Model *out, Arena *a, const char *text, const char *source,
 
 int64_t model_parameters(const Model *m);  // elements
 
-// Of a training step, per sample: 2 per multiply-add of conv2d and linear, in the forward pass, the
-// weights' gradients and (but for the first of these layers) the input's gradients; nothing else
-// counts.
+// Of a training step, per sample: 2 per multiply-add of conv2d and linear, in the forward
+// pass, the weights' gradients and (but for the first of these layers) the input's gradients;
+// nothing else counts.
 int64_t model_flops(const Model *m);
 
 // SGD as PyTorch's: g' = g + weight_decay w; v = momentum v + g'; w -= lr v, or with nesterov
@@ -81,9 +81,9 @@ typedef struct {
 // micro-batches; "evaluate.loss".
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) MUST_USE;
 
-// Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element): the
-// same on every device. `data`: the elements of the whole logical tensor; f64 gets the values that
-// f32 has.
+// Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element):
+// the same on every device. `data`: the elements of the whole logical tensor; f64 gets the
+// values that f32 has.
 void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data);
 
 #endif

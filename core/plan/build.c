@@ -2,6 +2,8 @@
 #include "core/plan/build.h"
 
 #include "core/base/arena.h"
+#include "core/base/array.h"
+#include "core/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -176,29 +178,24 @@ Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, 
         out);
 }
 
-int64_t attr_real(double value) {
+int64_t build_attr_real(double value) {
     int64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-static uint64_t mix(uint64_t hash, int64_t value) {
-    for (int i = 0; i < 8; i++) hash = (hash ^ ((uint64_t)value >> 8 * i & 0xff)) * 1099511628211u;
-    return hash;
-}
-
 // What an operation costs depends on its kind, type, attributes and the shapes of its operands.
 static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
-    uint64_t hash = mix(mix(14695981039346656037u, w->kind), w->dtype);
+    uint64_t hash = hash_u64(hash_u64(HASH_START, w->kind), w->dtype);
     if (kind_class(spec->kind) == CLASS_COMMUNICATION)
-        hash = mix(mix(mix(hash, w->algorithm), w->parts), w->group);
-    for (int i = 0; i < w->attr_count; i++) hash = mix(hash, spec->attrs[i]);
+        hash = hash_u64(hash_u64(hash_u64(hash, w->algorithm), w->parts), w->group);
+    for (int i = 0; i < w->attr_count; i++) hash = hash_u64(hash, (uint64_t)spec->attrs[i]);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         const Tensor *t =
             &p->tensors[i < spec->output_count ? spec->outputs[i]
                                                : spec->inputs[i - spec->output_count]];
-        hash = mix(mix(hash, t->dtype), t->dims);
-        for (int d = 0; d < t->dims; d++) hash = mix(hash, t->shape[d]);
+        hash = hash_u64(hash_u64(hash, t->dtype), t->dims);
+        for (int d = 0; d < t->dims; d++) hash = hash_u64(hash, (uint64_t)t->shape[d]);
     }
     return hash;
 }

@@ -61,7 +61,7 @@ typedef struct {
     Order order;
     Reduce reduce;
     int parts;             // 0 means 1
-    const int64_t *attrs;  // kind_attribute_count(kind) of them; attr_real() packs a double
+    const int64_t *attrs;  // kind_attribute_count(kind) of them; build_attr_real() packs a double
     const int32_t *outputs, *inputs;
     int output_count, input_count;
     int guard;  // TENSOR_REF, 0 for none
@@ -70,20 +70,20 @@ typedef struct {
     int64_t flops;
     uint64_t cost_key;  // 0: computed
 } OpSpec;
-int64_t attr_real(double value);
+int64_t build_attr_real(double value);
 
 // Append the operation to a plan; bytes, payload and cost key are computed from the operands. Work
 // that an operation of the program already does is shared.
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) MUST_USE;
 
-// Ask that `op` start only after `after` has ended (distance 0: in this step, 1: in the one
-// before).
+// Ask that `op` start only after `after` has ended (distance 0: in this step, 1:
+// in the one before).
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) MUST_USE;
 
-// Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan order:
-// read after write, write after read, write after write, across micro-batches and into the previous
-// step for what outlives a step (parameters, optimiser state). Call it when a plan's ops are
-// complete.
+// Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan
+// order: read after write, write after read, write after write, across micro-batches and into
+// the previous step for what outlives a step (parameters, optimiser state). Call it when a
+// plan's ops are complete.
 Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
 
 // The tensor whose memory a tensor views: itself, or what it is an alias of in the end.

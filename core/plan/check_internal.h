@@ -12,8 +12,8 @@ Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 
-// Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a collective
-// changes it.
+// Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a
+// collective changes it.
 Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) MUST_USE;
 
 // Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Shapes and types of operands, read off the patterns in KIND_LIST: "y(B,K,OH,OW) <- x(B,C,H,W)
-// weight(K,C,kernel,kernel) [bias(K)]". A capital letter takes the first size it meets and must
-// meet the same one everywhere; a small word is an attribute. Operands without sizes have one
-// shape.
+// Shapes and types of operands, read off the patterns in KIND_LIST: "y(B,K,OH,OW) <-
+// x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]". A capital letter takes the first size it
+// meets and must meet the same one everywhere; a small word is an attribute. Operands without
+// sizes have one shape.
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
 

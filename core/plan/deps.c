@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dependencies between the operations of a plan, and edits that keep them.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/plan/build.h"
 
 #include <stdlib.h>

@@ -6,6 +6,8 @@
 // only members touch is virtual: it gets no memory. Forward and backward never meet in one chain,
 // so a gradient is ready no later than its layer's backward.
 #include "core/base/arena.h"
+#include "core/base/array.h"
+#include "core/base/hash.h"
 #include "core/base/text.h"
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
@@ -90,8 +92,8 @@ static Kind kind_of(const Chain *c, int op) {
     return (Kind)c->p->works[c->plan->ops[op].work].kind;
 }
 
-// May `op` follow the chain? It works on the last member's result, and nothing between them feeds
-// it.
+// May `op` follow the chain? It works on the last member's result, and nothing
+// between them feeds it.
 static bool follows(const Chain *c, int op) {
     int last = c->ops[c->count - 1];
     const Op *a = &c->plan->ops[last], *b = &c->plan->ops[op];
@@ -219,7 +221,7 @@ static Status fuse_chain(Chain *c) {
     TRY(move_deps(c));
     Op first = plan->ops[c->ops[0]];
     int64_t flops = 0, attr = c->fusion;
-    uint64_t key = 14695981039346656037u;
+    uint64_t key = HASH_START;
     uint8_t flags = 0;
     TRY(ARRAY_RESERVE(plan->members, plan->member_capacity, plan->member_count + c->count));
     int member_first = plan->member_count;
@@ -228,7 +230,7 @@ static Status fuse_chain(Chain *c) {
         member.dep_count = 0;
         plan->members[plan->member_count++] = member;
         flops += p->works[member.work].flops;
-        key = key * 1099511628211u ^ p->works[member.work].cost_key;
+        key = hash_u64(key, p->works[member.work].cost_key);
         flags |= member.flags;
     }
     int32_t layer = chain_layer(c);

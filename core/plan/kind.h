@@ -152,8 +152,8 @@ int phase_find(const char *name, int length);
 int algorithm_find(const char *name, int length);
 int lane_kind_find(const char *name, int length);
 
-// Number of attributes of a kind, the name of the i-th (its length in *length), and whether it is
-// real.
+// Number of attributes of a kind, the name of the i-th (its length in *length), and
+// whether it is real.
 int kind_attribute_count(Kind k);
 const char *kind_attribute(Kind k, int i, int *length, int *real);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Memory layout. Each role has a region in each pool. Parameters, optimiser state, scalars and
-// scratch keep their place for the whole run. Gradients, activations, inputs and buffers live from
-// their first operation to their last and share memory when their lives, in plan order, do not
-// overlap; operations on different lanes do not follow plan order by themselves, so sharing adds
-// dependencies.
+// scratch keep their place for the whole run. Gradients, activations, inputs and buffers live
+// from their first operation to their last and share memory when their lives, in plan order,
+// do not overlap; operations on different lanes do not follow plan order by themselves, so
+// sharing adds dependencies.
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
@@ -124,9 +124,9 @@ static bool op_touches(const Program *p, const Plan *plan, int op, int tensor) {
     return false;
 }
 
-// `later` takes memory over from `earlier`: its first operation waits for the last one, on each
-// lane, that touched `earlier` (one lane keeps plan order by itself), within the step or from the
-// step before.
+// `later` takes memory over from `earlier`: its first operation waits for the last one, on
+// each lane, that touched `earlier` (one lane keeps plan order by itself), within the step or
+// from the step before.
 static Status add_reuse(const Program *p, Plan *plan, const Life *earlier, int earlier_tensor,
                         const Life *later, int k, int distance) {
     int first = later->first[k];
@@ -180,7 +180,7 @@ static void add_region_offsets(Program *p, const Life *lives) {
     }
 }
 
-Status lay_out(Program *p) {
+Status layout_tensors(Program *p) {
     Arena scratch = {0};
     Life *lives = ARENA_NEW(&scratch, Life, p->tensor_count + 1);
     int32_t *members = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1),

@@ -47,5 +47,5 @@ Status program_lower(Program *p, const DeviceTraits *traits) {
         TRY(plan_derive_deps(p, &p->plans[i]));
     }
     TRY(add_scratch(p, traits));
-    return lay_out(p);
+    return layout_tensors(p);
 }

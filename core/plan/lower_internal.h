@@ -9,6 +9,6 @@
 Status fuse_plan(Program *p, Plan *plan, uint32_t fusions) MUST_USE;
 
 // Decide pools and offsets, add reuse dependencies, set pool_bytes and role_bytes.
-Status lay_out(Program *p) MUST_USE;
+Status layout_tensors(Program *p) MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 // algorithm L) finds where a name lies, and an array beside the names which tensor it names. A plan
 // file of a megabyte names tens of thousands of things.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/plan/build.h"
 
 #include <string.h>

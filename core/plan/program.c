@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/plan/program.h"
 
+#include "core/base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,18 +120,12 @@ int64_t program_memory(const Program *p, Memory m) {
     return bytes;
 }
 
-// FNV-1a over 64-bit words: plain, and the same everywhere.
-static uint64_t mix(uint64_t hash, uint64_t value) {
-    for (int i = 0; i < 8; i++) hash = (hash ^ (value >> 8 * i & 0xff)) * 1099511628211u;
-    return hash;
-}
-
 uint64_t program_fingerprint(const Program *p) {
-    uint64_t hash = 14695981039346656037u;
-    for (int a = 0; a < p->axis_count; a++) hash = mix(hash, (uint64_t)p->axes[a].size);
+    uint64_t hash = HASH_START;
+    for (int a = 0; a < p->axis_count; a++) hash = hash_u64(hash, (uint64_t)p->axes[a].size);
     for (int i = 0; i < p->plan_count; i++) {
         const Plan *plan = &p->plans[i];
-        hash = mix(hash, (uint64_t)i);
+        hash = hash_u64(hash, (uint64_t)i);
         for (int k = 0; k < plan->op_count; k++) {
             const Op *op = &plan->ops[k];
             const Work *w = &p->works[op->work];
@@ -146,11 +142,12 @@ uint64_t program_fingerprint(const Program *p) {
                                       op->lane,
                                       op->outputs,
                                       op->inputs};
-            for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) hash = mix(hash, facts[f]);
-            // Peers address each other's operands at equal offsets, so those are part of the
-            // agreement.
+            for (size_t f = 0; f < sizeof facts / sizeof *facts; f++)
+                hash = hash_u64(hash, facts[f]);
+            // Peers address each other's operands at equal offsets, so those are part
+            // of the agreement.
             for (int o = 0; o < op->outputs + op->inputs; o++)
-                hash = mix(hash, (uint64_t)p->tensors[op_outputs(plan, op)[o]].offset);
+                hash = hash_u64(hash, (uint64_t)p->tensors[op_outputs(plan, op)[o]].offset);
         }
     }
     return hash;

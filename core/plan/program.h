@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The step plan: what a rank does in a training step, as data.
 //
-// A Program is what a run does: tables of tensors, groups and lanes, and a few Plans over them (the
-// initial broadcast, the training step, evaluation). A Plan is a list of operations for one class
-// of ranks; it names peers by mesh axis and position in a group, never by absolute rank. Work says
-// what is done, Op says when. The trainer and the simulator both execute the program that lower()
-// made.
+// A Program is what a run does: tables of tensors, groups and lanes, and a few Plans over them
+// (the initial broadcast, the training step, evaluation). A Plan is a list of operations for one
+// class of ranks; it names peers by mesh axis and position in a group, never by absolute rank.
+// Work says what is done, Op says when. The trainer and the simulator both execute the program
+// that lower() made.
 #ifndef CORE_PLAN_PROGRAM_H
 #define CORE_PLAN_PROGRAM_H
 
@@ -24,9 +24,9 @@ typedef struct {
     int32_t size, stride;
 } Axis;
 
-// Ranks that communicate: those whose coordinates agree with ours on every axis but `axes`, in rank
-// order; or, with axes 0, the explicit list of absolute ranks at program.members[first ..
-// first+size).
+// Ranks that communicate: those whose coordinates agree with ours on every axis but `axes`,
+// in rank order; or, with axes 0, the explicit list of absolute ranks at
+// program.members[first .. first+size).
 typedef struct {
     int32_t name, size, first;
     uint16_t axes;  // bit i: members vary along axis i
@@ -89,8 +89,8 @@ typedef struct {
     uint8_t lane, flags;
 } Op;
 
-// Operation `op` of the same plan must have ended first: in this step (distance 0) or the one
-// before (1).
+// Operation `op` of the same plan must have ended first: in this step (distance 0) or
+// the one before (1).
 typedef struct {
     int32_t op;
     uint8_t kind, distance;  // DepKind

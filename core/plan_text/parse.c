@@ -2,6 +2,7 @@
 // Reading programs: the lines before the plans. Everything is named before it is used, so one pass
 // is enough; operations are read in text_parse_op.c.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/plan/build.h"
 #include "core/plan_text/plan_text.h"
 #include "core/plan_text/plan_text_internal.h"
@@ -201,7 +202,7 @@ static Status check_place(const Reader *r, const Tensor *t) {
     if (t->offset % 64 || t->bytes > room || t->offset > room - t->bytes)
         FAIL_LINE("%s: %" PRId64 " bytes at offset %" PRId64 " do not fit the %s pool of %" PRId64
                   " bytes in steps of 64",
-                  name, t->bytes, t->offset, text_pools[t->pool], room);
+                  name, t->bytes, t->offset, plan_text_pools[t->pool], room);
     return OK;
 }
 
@@ -308,7 +309,7 @@ static Status read_lines(Reader *r) {
     }
 }
 
-Status program_parse(Program *p, const char *text, size_t length, const char *source) {
+Status plan_text_parse(Program *p, const char *text, size_t length, const char *source) {
     *p = (Program){0};
     Reader r;
     Status s = reader_open(&r, p, text, length, source);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading programs: the operations of a plan.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/base/nearest.h"
 #include "core/plan/build.h"
 #include "core/plan_text/plan_text_internal.h"
@@ -39,7 +40,7 @@ static Status read_attribute(const Reader *r, Line *l, const char *key, const ch
             l->attrs[i] = fusion;
         } else if (real) {
             TRY(reader_real(r, key, value, &number));
-            l->attrs[i] = attr_real(number);
+            l->attrs[i] = build_attr_real(number);
         } else
             TRY(reader_number(r, key, value, INT64_MIN, INT64_MAX, &l->attrs[i]));
     }
@@ -120,7 +121,8 @@ static void apply_names(const Reader *r, Line *l) {
     if (s->group == NONE && r->p->lane_count) s->group = r->p->lanes[s->lane].group;
     s->dtype = (Dtype)named[NAMED_DTYPE];
     if (named[NAMED_DTYPE] == NONE)
-        s->dtype = text_default_dtype(r->p, s->outputs, s->output_count, s->inputs, s->input_count);
+        s->dtype =
+            plan_text_default_dtype(r->p, s->outputs, s->output_count, s->inputs, s->input_count);
 }
 
 static Status read_op_key(const Reader *r, Line *l, const char *key, char *value) {

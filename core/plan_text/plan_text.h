@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
-// Write the program. Data dependencies follow from the operands and are not written; explicit ones
-// are. A lowered program is written with offsets, members of fused operations and reuse
-// dependencies.
-Status program_print(const Program *p, FILE *out) MUST_USE;
+// Write the program. Data dependencies follow from the operands and are not written;
+// explicit ones are. A lowered program is written with offsets, members of fused operations
+// and reuse dependencies.
+Status plan_text_print(const Program *p, FILE *out) MUST_USE;
 
-// Read what program_print wrote, or an edited version of it. `source` names the text in messages.
+// Read what plan_text_print wrote, or an edited version of it. `source` names the text in messages.
 // Data dependencies are derived. ERR_FORMAT with source, line, what was expected and what was
 // found. On failure *p is zeroed.
-Status program_parse(Program *p, const char *text, size_t length, const char *source) MUST_USE;
+Status plan_text_parse(Program *p, const char *text, size_t length, const char *source) MUST_USE;
 
 #endif

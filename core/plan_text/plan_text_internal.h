@@ -11,17 +11,17 @@
 #define TEXT_HEADER "tandem plan 1"
 
 // The closed lists that kind.h has no names for, ended by NULL; in the order of their enums.
-extern const char *const text_orders[], *const text_reduces[], *const text_flags[],
-                                                                   *const text_pools[];
+extern const char *const plan_text_orders[], *const plan_text_reduces[],
+                                                 *const plan_text_flags[], *const plan_text_pools[];
 
-// Can the name stand in a plan file? Letters, digits and _ . / + : - after a first letter, digit or
-// _.
-bool text_is_name(const char *name);
+// Can the name stand in a plan file? Letters, digits and _ . / + : - after a first
+// letter, digit or _.
+bool plan_text_is_name(const char *name);
 
 // The type of arithmetic that an operation has unless it says otherwise: that of its first operand
 // in f32 or f64, inputs first; f32 without any.
-Dtype text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
-                         const int32_t *inputs, int input_count);
+Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
+                              const int32_t *inputs, int input_count);
 
 // An `after=` or `reuse=` whose operations may still follow: resolved when the plan is complete.
 typedef struct {
@@ -104,8 +104,8 @@ Status reader_real(const Reader *r, const char *what, const char *word, double *
 Status reader_pair(const Reader *r, const char *what, char *word, char separator,
                    int64_t out[2]) MUST_USE;
 
-// Cut "key=value" in two. A line must not give a key twice: words before `i` from `first` on are
-// keys.
+// Cut "key=value" in two. A line must not give a key twice: words before `i` from
+// `first` on are keys.
 Status reader_key(const Reader *r, int first, int i, char **key, char **value) MUST_USE;
 
 // The failure for a key that the line cannot have; `known` ends with NULL.

@@ -13,19 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const text_orders[] = {"rank", "schedule", NULL};
-const char *const text_reduces[] = {"sum", "max", NULL};
-const char *const text_flags[] = {"accumulate", "recompute", NULL};
-const char *const text_pools[] = {"local", "shared", NULL};
+const char *const plan_text_orders[] = {"rank", "schedule", NULL};
+const char *const plan_text_reduces[] = {"sum", "max", NULL};
+const char *const plan_text_flags[] = {"accumulate", "recompute", NULL};
+const char *const plan_text_pools[] = {"local", "shared", NULL};
 
-bool text_is_name(const char *name) {
+bool plan_text_is_name(const char *name) {
     if (!isalnum((unsigned char)*name) && *name != '_') return false;
     while (isalnum((unsigned char)*name) || (*name && strchr("_./+:-", *name))) name++;
     return !*name;
 }
 
-Dtype text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
-                         const int32_t *inputs, int input_count) {
+Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
+                              const int32_t *inputs, int input_count) {
     for (int i = 0; i < input_count + output_count; i++) {
         const Tensor *t = &p->tensors[i < input_count ? inputs[i] : outputs[i - input_count]];
         if (t->dtype == DTYPE_F32 || t->dtype == DTYPE_F64) return (Dtype)t->dtype;
@@ -63,7 +63,7 @@ static void print_head(const Printer *w) {
     fprintf(w->out, TEXT_HEADER "\n");
     if (p->lowered) fprintf(w->out, "device %s\n", program_name(p, p->device));
     for (int pool = 0; p->lowered && pool < POOL_COUNT; pool++) {
-        fprintf(w->out, "pool %-6s", text_pools[pool]);
+        fprintf(w->out, "pool %-6s", plan_text_pools[pool]);
         for (int r = 0; r < ROLE_COUNT; r++)
             if (p->role_bytes[pool][r])
                 fprintf(w->out, "  %s=%" PRId64, role_name((Role)r), p->role_bytes[pool][r]);
@@ -146,7 +146,7 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     if (t->shard || t->micro_batch) fprintf(w->out, "  slice=%d.%d", t->shard, t->micro_batch);
     if (t->flat_begin || t->flat_end)
         fprintf(w->out, "  flat=%" PRId64 ":%" PRId64, t->flat_begin, t->flat_end);
-    if (t->pool != POOL_LOCAL) fprintf(w->out, "  pool=%s", text_pools[t->pool]);
+    if (t->pool != POOL_LOCAL) fprintf(w->out, "  pool=%s", plan_text_pools[t->pool]);
     if (t->offset != NONE) fprintf(w->out, "  offset=%" PRId64, t->offset);
     fprintf(w->out, "\n");
 }
@@ -192,8 +192,8 @@ static void print_attributes(const Printer *w, const Work *work) {
 static void print_communication(const Printer *w, const Work *work) {
     fprintf(w->out, "  group=%s", program_name(w->p, w->p->groups[work->group].name));
     fprintf(w->out, " algorithm=%s order=%s", algorithm_name((Algorithm)work->algorithm),
-            text_orders[work->order]);
-    if (work->reduce != REDUCE_SUM) fprintf(w->out, " reduce=%s", text_reduces[work->reduce]);
+            plan_text_orders[work->order]);
+    if (work->reduce != REDUCE_SUM) fprintf(w->out, " reduce=%s", plan_text_reduces[work->reduce]);
     if (work->parts != 1) fprintf(w->out, " parts=%d", work->parts);
 }
 
@@ -215,13 +215,13 @@ static void print_work(const Printer *w, const Plan *plan, const Op *op) {
     if (work->peer) fprintf(w->out, "  peer=%d", work->peer);
     fprintf(w->out, "  phase=%s", phase_name((Phase)work->phase));
     if (work->layer != NONE) fprintf(w->out, " layer=%s", program_name(p, work->layer));
-    if (work->dtype !=
-        text_default_dtype(p, op_outputs(plan, op), op->outputs, op_inputs(plan, op), op->inputs))
+    if (work->dtype != plan_text_default_dtype(p, op_outputs(plan, op), op->outputs,
+                                               op_inputs(plan, op), op->inputs))
         fprintf(w->out, " dtype=%s", dtype_name((Dtype)work->dtype));
     const char *separator = " flags=";
-    for (int f = 0; text_flags[f]; f++) {
+    for (int f = 0; plan_text_flags[f]; f++) {
         if (!(op->flags >> f & 1)) continue;
-        fprintf(w->out, "%s%s", separator, text_flags[f]);
+        fprintf(w->out, "%s%s", separator, plan_text_flags[f]);
         separator = ",";
     }
     if (work->flops) fprintf(w->out, " flops=%" PRId64, work->flops);
@@ -322,7 +322,7 @@ static Status print_plan(Printer *w, const Plan *plan) {
 
 static Status check_names(const Program *p) {
     for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1)
-        if (!text_is_name(p->names + at))
+        if (!plan_text_is_name(p->names + at))
             FAIL(ERR_PLAN,
                  "the name \"%.60s\" cannot stand in a plan file: letters, digits and _ . / + : - "
                  "only",
@@ -346,7 +346,7 @@ static Status print_program(Printer *w) {
     return OK;
 }
 
-Status program_print(const Program *p, FILE *out) {
+Status plan_text_print(const Program *p, FILE *out) {
     Printer w = {.p = p, .out = out};
     Status s = print_program(&w);
     arena_finish(&w.arena);

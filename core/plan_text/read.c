@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lines, words, names and numbers of plan files.
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/base/nearest.h"
 #include "core/plan/lower.h"
 #include "core/plan_text/plan_text_internal.h"
@@ -97,10 +98,10 @@ static const char *name_at(const Program *p, Named what, int i) {
     case NAMED_PLACEMENT: return i < PLACE_COUNT ? placement_name((Placement)i) : NULL;
     case NAMED_PHASE: return i < PHASE_COUNT ? phase_name((Phase)i) : NULL;
     case NAMED_ALGORITHM: return i < ALGORITHM_COUNT ? algorithm_name((Algorithm)i) : NULL;
-    case NAMED_ORDER: return text_orders[i];
-    case NAMED_REDUCE: return text_reduces[i];
-    case NAMED_FLAG: return text_flags[i];
-    case NAMED_POOL: return text_pools[i];
+    case NAMED_ORDER: return plan_text_orders[i];
+    case NAMED_REDUCE: return plan_text_reduces[i];
+    case NAMED_FLAG: return plan_text_flags[i];
+    case NAMED_POOL: return plan_text_pools[i];
     case NAMED_LANE_KIND: return i <= LANE_HOST ? lane_kind_name((LaneKind)i) : NULL;
     case NAMED_FUSION: return i < FUSION_COUNT ? fusion_name((Fusion)i) : NULL;
     case NAMED_AXIS: return i < p->axis_count ? p->axes[i].name : NULL;
@@ -148,7 +149,7 @@ Status reader_name(const Reader *r, const char *what, const char *word) {
     if (strlen(word) > NAME_MAX_BYTES)
         FAIL_LINE("the name of %s has %zu letters, at most %d: %s...", what, strlen(word),
                   NAME_MAX_BYTES, reader_quote(word, quoted));
-    if (text_is_name(word)) return OK;
+    if (plan_text_is_name(word)) return OK;
     FAIL_LINE("expected the name of %s (letters, digits and _ . / + : -), found \"%s\"", what,
               reader_quote(word, quoted));
 }

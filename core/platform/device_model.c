@@ -50,8 +50,8 @@ Status device_model_check(const DeviceModel *d, const Program *p) {
     return OK;
 }
 
-int64_t dilated_ns(int64_t ps, int64_t dilate_permille) {
-    return divide_up((__int128)ps * dilate_permille, PS_PER_NS * 1000);
+int64_t dilated_ns(int64_t ps, int64_t slowdown_permille) {
+    return divide_up((__int128)ps * slowdown_permille, PS_PER_NS * 1000);
 }
 
 Status link_parse(LinkModel *out, const char *text) {

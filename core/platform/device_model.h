@@ -25,9 +25,9 @@ bool device_model_knows(const DeviceModel *d, const Work *w);
 // it does not.
 Status device_model_check(const DeviceModel *d, const Program *p) MUST_USE;
 
-// Nanoseconds for picoseconds of a model that runs slower by `dilate_permille` thousandths (1000:
+// Nanoseconds for picoseconds of a model that runs slower by `slowdown_permille` thousandths (1000:
 // as it is), rounded up.
-int64_t dilated_ns(int64_t ps, int64_t dilate_permille);
+int64_t dilated_ns(int64_t ps, int64_t slowdown_permille);
 
 // "1GB/s,50us": a bandwidth and a latency. ERR_USAGE says what was found and what is accepted.
 Status link_parse(LinkModel *out, const char *text) MUST_USE;

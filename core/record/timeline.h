@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What happened: one span per operation, measured and simulated alike, and how the time of a step
-// is billed.
+// What happened: one span per operation, measured and simulated alike, and how the time of
+// a step is billed.
 #ifndef CORE_RECORD_TIMELINE_H
 #define CORE_RECORD_TIMELINE_H
 

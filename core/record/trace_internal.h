@@ -18,7 +18,7 @@ typedef struct {
     Arena *arena;                  // of the caller
     const char *name;              // of the file
     const char *begin, *at, *end;  // the text
-    const char *counted;           // up to where lines are counted, for walk_line()
+    const char *counted;           // up to where lines are counted, for trace_walk_line()
     int line;                      // there; 0: not yet
     Event *events;                 // owned
     int count, capacity;
@@ -30,30 +30,32 @@ typedef struct {
 
 // --- trace_walk.c: the text, value by value
 
-char walk_peek(TraceReader *r);  // the next byte that is not space; '\0' at the end
-int walk_line(TraceReader *r);   // that the reader is in, from 1
+char trace_walk_peek(TraceReader *r);  // the next byte that is not space; '\0' at the end
+int trace_walk_line(TraceReader *r);   // that the reader is in, from 1
 
 // ERR_FORMAT: expected that, found what is at hand.
-Status walk_unexpected(TraceReader *r, const char *expected) MUST_USE;
+Status trace_walk_unexpected(TraceReader *r, const char *expected) MUST_USE;
 
 // Pass over one byte, which must be `c`.
-Status walk_expect(TraceReader *r, char c, const char *what) MUST_USE;
+Status trace_walk_expect(TraceReader *r, char c, const char *what) MUST_USE;
 
 // The value at hand, owned by the caller; r->place is where it begins.
-Status walk_value(TraceReader *r, json_t **out) MUST_USE;
+Status trace_walk_value(TraceReader *r, json_t **out) MUST_USE;
 
 // "{name: value, ...}" up to the end of the text: `member` is called with the reader at each value.
-Status walk_object(TraceReader *r, Status (*member)(TraceReader *r, const char *name)) MUST_USE;
+Status trace_walk_object(TraceReader *r,
+                         Status (*member)(TraceReader *r, const char *name)) MUST_USE;
 
 // "[value, ...]": `item` is called with each value; NULL passes over them.
-Status walk_array(TraceReader *r, Status (*item)(TraceReader *r, const json_t *value)) MUST_USE;
+Status trace_walk_array(TraceReader *r,
+                        Status (*item)(TraceReader *r, const json_t *value)) MUST_USE;
 
 // --- trace_spans.c
 
 // The table "steps" of a section. Rows in the order of time, without holes in any column.
-Status read_steps(TraceReader *r, const json_t *section, int rank) MUST_USE;
+Status trace_read_steps(TraceReader *r, const json_t *section, int rank) MUST_USE;
 
 // Sort the events into the steps of the timeline, and see that each step has its spans, once.
-Status place_spans(TraceReader *r) MUST_USE;
+Status trace_place_spans(TraceReader *r) MUST_USE;
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The traces of all ranks of a run, and whether they are of one run.
+#include "core/base/array.h"
 #include "core/plan/check.h"
 #include "core/record/trace.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// One rank's trace. Events before the "tandem" section, which says what they mean, are left for a
-// second walk.
+// One rank's trace. Events before the "tandem" section, which says what they mean, are left
+// for a second walk.
 #include "core/record/trace.h"
 
+#include "core/base/array.h"
 #include "core/base/file.h"
 #include "core/base/printable.h"
 #include "core/plan/check.h"
@@ -85,7 +86,7 @@ static Status read_program(TraceReader *r, const json_t *section) {
         FAIL(ERR_FORMAT, "%s: program: %zu bytes, expected at most %d", r->place, length,
              PROGRAM_BYTES_MAX);
     snprintf(place, sizeof place, "%s, program", r->name);
-    TRY(program_parse(p, text, length, place));
+    TRY(plan_text_parse(p, text, length, place));
     if (program_ranks(p) != r->trace->run.ranks)
         FAIL(ERR_FORMAT, "%s: the run has %d ranks, the mesh of its program %d", r->place,
              r->trace->run.ranks, program_ranks(p));
@@ -108,7 +109,7 @@ static Status read_section(TraceReader *r, const json_t *section) {
     TRY(json_get_int(&r->trace->origin_ns, section, r->place, "clock.origin_ns"));
     TRY(read_program(r, section));
     TRY(check_cut(r, section));
-    TRY(read_steps(r, section, (int)rank));
+    TRY(trace_read_steps(r, section, (int)rank));
     r->trace->timeline.dropped = dropped;
     r->known = true;
     return OK;
@@ -220,15 +221,16 @@ static Status read_event(TraceReader *r, const json_t *event) {
 // --- the file
 
 static Status read_member(TraceReader *r, const char *name) {
-    walk_peek(r);
+    trace_walk_peek(r);
     if (!strcmp(name, "traceEvents")) {
-        if (r->walked) return walk_unexpected(r, "one list \"traceEvents\", here is a second");
+        if (r->walked)
+            return trace_walk_unexpected(r, "one list \"traceEvents\", here is a second");
         r->walked = true;
         r->later = r->known ? NULL : r->at;
-        return walk_array(r, r->known ? read_event : NULL);
+        return trace_walk_array(r, r->known ? read_event : NULL);
     }
     json_t *value;
-    TRY(walk_value(r, &value));
+    TRY(trace_walk_value(r, &value));
     Status s = strcmp(name, "tandem") ? OK : read_section(r, value);
     json_decref(value);
     return s;
@@ -242,22 +244,22 @@ static Status not_tandem(const TraceReader *r) {
 }
 
 static Status read_text(TraceReader *r) {
-    char first = walk_peek(r);
+    char first = trace_walk_peek(r);
     if (r->at == r->end)
         FAIL(ERR_FORMAT, "%s: the file is empty; copy it again, or record it again", r->name);
     if (first == '[') return not_tandem(r);
     if (first != '{')
         FAIL(ERR_FORMAT, "%s:%d: not a trace, which begins with '{'; give what train --trace wrote",
-             r->name, walk_line(r));
-    TRY(walk_object(r, read_member));
+             r->name, trace_walk_line(r));
+    TRY(trace_walk_object(r, read_member));
     if (!r->known) return not_tandem(r);
     if (!r->walked)
         FAIL(ERR_FORMAT, "%s: the list \"traceEvents\" is missing; record it again", r->name);
     if (r->later) {
         r->at = r->later;
-        TRY(walk_array(r, read_event));
+        TRY(trace_walk_array(r, read_event));
     }
-    return place_spans(r);
+    return trace_place_spans(r);
 }
 
 Status trace_parse(Trace *out, Arena *a, const char *text, size_t length, const char *name) {

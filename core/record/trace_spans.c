@@ -2,6 +2,7 @@
 // The rows of "steps", and the spans in them.
 #include "core/record/trace_internal.h"
 
+#include "core/base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static Status check_columns(const TraceReader *r, const json_t *section, int *ro
     return OK;
 }
 
-Status read_steps(TraceReader *r, const json_t *section, int rank) {
+Status trace_read_steps(TraceReader *r, const json_t *section, int rank) {
     json_t *steps;
     int count = 0;
     TRY(json_get_object(&steps, section, r->place, "steps"));
@@ -127,7 +128,7 @@ static Status place_and_check(TraceReader *r, int *line) {
     return OK;
 }
 
-Status place_spans(TraceReader *r) {
+Status trace_place_spans(TraceReader *r) {
     Timeline *t = &r->trace->timeline;
     const Program *p = &r->trace->program;
     int most = 1;

@@ -8,13 +8,13 @@
 
 #define MEND "; the file is damaged: copy it again, or record it again"
 
-char walk_peek(TraceReader *r) {
+char trace_walk_peek(TraceReader *r) {
     while (r->at < r->end && isspace((unsigned char)*r->at)) r->at++;
     return r->at < r->end ? *r->at : '\0';
 }
 
 // Lines are counted on from the last place that was asked for, so that asking often costs nothing.
-int walk_line(TraceReader *r) {
+int trace_walk_line(TraceReader *r) {
     if (r->at < r->counted || r->line == 0) {
         r->counted = r->begin;
         r->line = 1;
@@ -23,8 +23,8 @@ int walk_line(TraceReader *r) {
     return r->line;
 }
 
-Status walk_unexpected(TraceReader *r, const char *expected) {
-    int line = walk_line(r);
+Status trace_walk_unexpected(TraceReader *r, const char *expected) {
+    int line = trace_walk_line(r);
     if (r->at >= r->end)
         FAIL(ERR_FORMAT, "%s:%d: expected %s, found the end of the file: it was cut off" MEND,
              r->name, line, expected);
@@ -34,17 +34,17 @@ Status walk_unexpected(TraceReader *r, const char *expected) {
     FAIL(ERR_FORMAT, "%s:%d: expected %s, found byte 0x%02x" MEND, r->name, line, expected, c);
 }
 
-Status walk_expect(TraceReader *r, char c, const char *what) {
-    if (walk_peek(r) != c) return walk_unexpected(r, what);
+Status trace_walk_expect(TraceReader *r, char c, const char *what) {
+    if (trace_walk_peek(r) != c) return trace_walk_unexpected(r, what);
     r->at++;
     return OK;
 }
 
-Status walk_value(TraceReader *r, json_t **out) {
+Status trace_walk_value(TraceReader *r, json_t **out) {
     const size_t flags = JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
     json_error_t error;
-    if (walk_peek(r) == '\0') return walk_unexpected(r, "a value");
-    int line = walk_line(r);
+    if (trace_walk_peek(r) == '\0') return trace_walk_unexpected(r, "a value");
+    int line = trace_walk_line(r);
     snprintf(r->place, sizeof r->place, "%s:%d", r->name, line);
     *out = json_loadb(r->at, (size_t)(r->end - r->at), flags, &error);
     if (*out) {
@@ -60,38 +60,40 @@ Status walk_value(TraceReader *r, json_t **out) {
 }
 
 static Status walk_key(TraceReader *r, json_t **out) {
-    if (walk_peek(r) != '"') return walk_unexpected(r, "the name of a member");
-    TRY(walk_value(r, out));
-    Status s = walk_expect(r, ':', "':'");
+    if (trace_walk_peek(r) != '"') return trace_walk_unexpected(r, "the name of a member");
+    TRY(trace_walk_value(r, out));
+    Status s = trace_walk_expect(r, ':', "':'");
     if (s != OK) json_decref(*out);
     return s;
 }
 
-Status walk_object(TraceReader *r, Status (*member)(TraceReader *r, const char *name)) {
-    TRY(walk_expect(r, '{', "'{', as a trace begins"));
-    for (bool more = walk_peek(r) != '}'; more;) {
+Status trace_walk_object(TraceReader *r, Status (*member)(TraceReader *r, const char *name)) {
+    TRY(trace_walk_expect(r, '{', "'{', as a trace begins"));
+    for (bool more = trace_walk_peek(r) != '}'; more;) {
         json_t *key;
         TRY(walk_key(r, &key));
         Status s = member(r, json_string_value(key));
         json_decref(key);
         TRY(s);
-        more = walk_peek(r) == ',';
+        more = trace_walk_peek(r) == ',';
         r->at += more;
     }
-    TRY(walk_expect(r, '}', "',' or '}'"));
-    return walk_peek(r) == '\0' && r->at == r->end ? OK : walk_unexpected(r, "the end of the file");
+    TRY(trace_walk_expect(r, '}', "',' or '}'"));
+    return trace_walk_peek(r) == '\0' && r->at == r->end
+               ? OK
+               : trace_walk_unexpected(r, "the end of the file");
 }
 
-Status walk_array(TraceReader *r, Status (*item)(TraceReader *r, const json_t *value)) {
-    TRY(walk_expect(r, '[', "a list"));
-    for (bool more = walk_peek(r) != ']'; more;) {
+Status trace_walk_array(TraceReader *r, Status (*item)(TraceReader *r, const json_t *value)) {
+    TRY(trace_walk_expect(r, '[', "a list"));
+    for (bool more = trace_walk_peek(r) != ']'; more;) {
         json_t *value;
-        TRY(walk_value(r, &value));
+        TRY(trace_walk_value(r, &value));
         Status s = item ? item(r, value) : OK;
         json_decref(value);
         TRY(s);
-        more = walk_peek(r) == ',';
+        more = trace_walk_peek(r) == ',';
         r->at += more;
     }
-    return walk_expect(r, ']', "',' or ']'");
+    return trace_walk_expect(r, ']', "',' or ']'");
 }

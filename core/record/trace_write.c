@@ -24,7 +24,7 @@ static Status program_to_json(json_t **out, const Program *p) {
     size_t length = 0;
     FILE *memory = open_memstream(&text, &length);
     if (!memory) FAIL(ERR_MEMORY, "no memory to print the program");
-    Status s = program_print(p, memory);
+    Status s = plan_text_print(p, memory);
     if (fclose(memory) == 0 && s == OK) *out = json_text(text);
     free(text);
     TRY(s);

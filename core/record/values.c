@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/record/values.h"
 
+#include "core/base/array.h"
 #include "core/base/file.h"
 
 #include <errno.h>

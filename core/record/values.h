@@ -55,8 +55,8 @@ Status values_add(ValueRecorder *r, const char *plan, const char *op, const char
 // Write what was added as the values of `step`, and forget it. Without any there is no file.
 Status values_finish_step(ValueRecorder *r, int step) MUST_USE;
 
-// The steps of --record-steps: "A:B" (both included), "A" (one step), ":B", "A:" (open ends).
-// ERR_USAGE.
+// The steps of --record-steps: "A:B" (both included), "A" (one step), ":B", "A:"
+// (open ends). ERR_USAGE.
 Status values_parse_steps(int *first, int *last, const char *text) MUST_USE;
 
 #endif

@@ -9,27 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int by_value(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-double quantile(const double *sorted, int count, double q) {
-    if (count == 0) return (double)NAN;
-    double position = q * (count - 1);
-    int below = (int)position;
-    if (below + 1 >= count) return sorted[count - 1];
-    return sorted[below] + (position - below) * (sorted[below + 1] - sorted[below]);
-}
-
-Spread spread_of(double *values, int count) {
-    double sum = 0;
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    for (int i = 0; i < count; i++) sum += values[i];
-    return (Spread){quantile(values, count, 0.5), quantile(values, count, 0.1),
-                    quantile(values, count, 0.9), count ? sum / count : (double)NAN};
-}
-
 // --- from timelines
 
 // The records of training steps, as indices that are the same on all ranks.
@@ -120,8 +99,8 @@ static Status add_speed(Report *r, const Steps *s) {
         rows += step_rows;
         seconds += took;
     }
-    r->step_ms = spread_of(ms, count);
-    r->samples_per_s = spread_of(rates, count);
+    r->step_ms = statistics_spread(ms, count);
+    r->samples_per_s = statistics_spread(rates, count);
     r->samples_per_s.mean = rows / seconds;
     arena_finish(&scratch);
     return OK;

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The report of a run: what was run, how fast, where the time went, what was learned. Written as
-// JSON ("tandem.report.v1", docs/formats.md, "Reports"), Markdown or HTML, and read back for
-// comparison.
+// The report of a run: what was run, how fast, where the time went, what was learned.
+// Written as JSON ("tandem.report.v1", docs/formats.md, "Reports"), Markdown or HTML, and
+// read back for comparison.
 #ifndef CORE_REPORT_REPORT_H
 #define CORE_REPORT_REPORT_H
 
 #include "core/base/arena.h"
 #include "core/base/clock.h"
+#include "core/base/statistics.h"
 #include "core/record/run_info.h"
 #include "core/record/timeline.h"
 
 #include <stdio.h>
-
-// How a quantity varies from step to step.
-typedef struct {
-    double median, p10, p90, mean;
-} Spread;
 
 typedef struct {
     int64_t planned[MEMORY_COUNT];
@@ -72,12 +68,6 @@ typedef struct {
     double wall_s;             // of the whole run; NaN when it was not measured
     MachineInfo machine;
 } Report;
-
-// The value below which share q (0 to 1) of `count` sorted values lies: linear between the two at
-// position q (count - 1), which is definition 7 of Hyndman and Fan (1996) and numpy's. NaN without
-// values.
-double quantile(const double *sorted, int count, double q);
-Spread spread_of(double *values, int count);  // sorts them; mean: arithmetic
 
 // Fill in what timelines know: everything but run, evaluations, tracing_overhead, started, wall_s,
 // machine and unplanned memory, which become empty or unknown. programs[r] and timelines[r]: of

@@ -183,7 +183,7 @@ static void write_breakdown(const Document *d, const Report *r) {
         end_row(d);
     }
     end_table(d);
-    if (d->html) figure_breakdown(r, d->out);
+    if (d->html) report_svg_breakdown(r, d->out);
     write_paragraph(
         d,
         "Mean over ranks and %d steps; each instant is billed to the first line that applies. "
@@ -285,7 +285,7 @@ static void write_learning(const Document *d, const Report *r) {
     if (!r->loss_count || !isfinite(r->loss[0])) return;
     write_paragraph(d, "Training loss: %.4f at the first step, %.4f at the last.", r->loss[0],
                     r->loss[r->loss_count - 1]);
-    if (d->html) figure_loss(r, d->out);
+    if (d->html) report_svg_loss(r, d->out);
 }
 
 static const char page_head[] =

@@ -22,7 +22,7 @@ Status report_add_operations(Report *r, Arena *a, const MeasuredSteps *m) MUST_U
 void report_write_document(const Report *r, FILE *out, bool html);
 
 // The figures, as SVG elements that are legible without colours.
-void figure_breakdown(const Report *r, FILE *out);
-void figure_loss(const Report *r, FILE *out);
+void report_svg_breakdown(const Report *r, FILE *out);
+void report_svg_loss(const Report *r, FILE *out);
 
 #endif

@@ -36,7 +36,7 @@ static void select_kth(double *values, int count, int k) {
     }
 }
 
-// quantile() of values in any order, which it reorders.
+// statistics_quantile() of values in any order, which it reorders.
 static double quantile_of(double *values, int count, double q) {
     if (count == 0) return (double)NAN;
     int below = (int)(q * (count - 1));

@@ -19,7 +19,7 @@ static void begin_svg(FILE *out, int width, int height, const char *label) {
 static void end_svg(FILE *out) { fputs("</svg>\n", out); }
 
 // One bar a line, all from zero.
-void figure_breakdown(const Report *r, FILE *out) {
+void report_svg_breakdown(const Report *r, FILE *out) {
     enum { WIDTH = 640, LEFT = 110 };
     enum { ROW = 22, BAR = 430 };
     double most = 0;
@@ -118,7 +118,7 @@ static void plot_curve(const Curve *c, FILE *out) {
     fputs("\"/>\n", out);
 }
 
-void figure_loss(const Report *r, FILE *out) {
+void report_svg_loss(const Report *r, FILE *out) {
     Curve c = {.columns = r->loss_count < PLOT_COLUMNS ? r->loss_count : PLOT_COLUMNS};
     double highest = 0;
     for (int i = 0; i < c.columns; i++) {

@@ -21,7 +21,7 @@ typedef struct {
     _Alignas(64) _Atomic uint32_t bell;    // a futex; ours
     _Atomic uint32_t asleep;               // the peer's
     char message[STATUS_TEXT];             // the peer's, when it failed
-} PeerWords;
+} SharedPeer;
 
 typedef struct {
     const Job *job;  // borrowed, as options
@@ -30,8 +30,8 @@ typedef struct {
     Calibration *out;
     cpu_set_t cores;
     int core_count;
-    PeerWords *words;  // one per core, shared with peers
-    char *memory[2];   // buffers of buffer_bytes, shared with peers
+    SharedPeer *words;  // one per core, shared with peers
+    char *memory[2];    // buffers of buffer_bytes, shared with peers
     size_t words_bytes, buffer_bytes;
     int64_t clock_empty_ns;  // between two readings of a clock with nothing between them
     int64_t cpu_empty_ns;
@@ -54,11 +54,11 @@ Measured samples_measured(Samples *s, double scale);
 // A child process on a core, which does `main` until words->stop is set.
 typedef struct {
     pid_t pid;
-    PeerWords *words;
+    SharedPeer *words;
     const Bench *bench;
 } Peer;
 
-typedef Status (*PeerMain)(PeerWords *words, const Bench *b, const void *context);
+typedef Status (*PeerMain)(SharedPeer *words, const Bench *b, const void *context);
 // turn: counts cores; this thread is on core 0.
 Status peer_start(Peer *p, const Bench *b, int turn, PeerMain main, const void *context) MUST_USE;
 Status peer_stop(Peer *p) MUST_USE;  // safe on a zeroed Peer
@@ -69,8 +69,8 @@ void peer_ask(Peer *p, uint64_t ask);
 Status peer_await(Peer *p, uint64_t answer, bool yield) MUST_USE;
 
 // The peer's side: the next number that is not `seen`, or `seen` when it is to stop.
-uint64_t peer_next(PeerWords *w, uint64_t seen);         // spins
-uint64_t peer_next_asleep(PeerWords *w, uint64_t seen);  // sleeps; sets woke_ns
+uint64_t peer_next(SharedPeer *w, uint64_t seen);         // spins
+uint64_t peer_next_asleep(SharedPeer *w, uint64_t seen);  // sleeps; sets woke_ns
 
 // The parts.
 Status calibrate_clocks(Bench *b) MUST_USE;  // first: the others subtract what clocks cost

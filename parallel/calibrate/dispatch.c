@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The executor's own time, and what recording adds to it: the plan of the step with kernels that do
-// nothing.
+// The executor's own time, and what recording adds to it: the plan of the step with
+// kernels that do nothing.
 #include "parallel/calibrate/calibrate_internal.h"
 
 #include "core/base/clock.h"

@@ -46,14 +46,14 @@ Status calibrate_clocks(Bench *b) {
 
 // --- waiting
 
-static Status echo(PeerWords *w, const Bench *b, const void *context) {
+static Status echo(SharedPeer *w, const Bench *b, const void *context) {
     for (uint64_t seen = 0, next; (next = peer_next(w, seen)) != seen; seen = next)
         atomic_store(&w->answer, next);
     return OK;
 }
 
 // On our core: whoever waits offers it to the other.
-static Status echo_in_turn(PeerWords *w, const Bench *b, const void *context) {
+static Status echo_in_turn(SharedPeer *w, const Bench *b, const void *context) {
     for (uint64_t seen = 0; !atomic_load(&w->stop);) {
         while (atomic_load(&w->ask) == seen && !atomic_load(&w->stop)) sched_yield();
         seen = atomic_load(&w->ask);
@@ -62,7 +62,7 @@ static Status echo_in_turn(PeerWords *w, const Bench *b, const void *context) {
     return OK;
 }
 
-static Status echo_asleep(PeerWords *w, const Bench *b, const void *context) {
+static Status echo_asleep(SharedPeer *w, const Bench *b, const void *context) {
     for (uint64_t seen = 0, next; (next = peer_next_asleep(w, seen)) != seen; seen = next)
         atomic_store(&w->answer, next);
     return OK;
@@ -149,8 +149,8 @@ typedef struct {
     int64_t empty_ns;
 } Reducing;
 
-// As the executor counts it (parallel/run/executor.c): what arriving takes, and testing where
-// something moved.
+// As the executor counts it (parallel/run/executor.c): what arriving takes, and testing
+// where something moved.
 static Status reduce_once(Comm *c, const CommCall *call, const Reducing *how) {
     CommRequest r;
     const CommRequest *waiting = &r;
@@ -190,7 +190,7 @@ static Status reduce_often(const Reducing *how, int rank) {
     return OK;
 }
 
-static Status reducing_peer(PeerWords *w, const Bench *b, const void *context) {
+static Status reducing_peer(SharedPeer *w, const Bench *b, const void *context) {
     return reduce_often(context, 1);
 }
 

@@ -31,7 +31,7 @@ static void own_work(const Bench *b, Task t, int64_t bytes) {
 }
 
 // Writes its buffer when asked with an odd number; then, with the next, does its half.
-static Status write_and_fold(PeerWords *w, const Bench *b, const void *context) {
+static Status write_and_fold(SharedPeer *w, const Bench *b, const void *context) {
     for (uint64_t seen = 0, next; (next = peer_next(w, seen)) != seen; seen = next) {
         if (next & 1)
             memset(b->memory[1], 0, (size_t)(2 * w->bytes));

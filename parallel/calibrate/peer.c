@@ -44,13 +44,13 @@ static int64_t whole(double x) { return x > 0 ? llround(x) : 0; }
 
 Measured samples_measured(Samples *s, double scale) {
     if (!s->count) return (Measured){0};
-    Spread x = spread_of(s->values, s->count);
+    Spread x = statistics_spread(s->values, s->count);
     return (Measured){whole(x.median * scale), whole(x.p10 * scale), whole(x.p90 * scale), true};
 }
 
 // --- our side
 
-static void ring(PeerWords *w) {
+static void ring(SharedPeer *w) {
     atomic_fetch_add(&w->bell, 1);
     syscall(SYS_futex, &w->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
@@ -129,13 +129,13 @@ Status peer_stop(Peer *p) {
 
 // --- the peer's side
 
-uint64_t peer_next(PeerWords *w, uint64_t seen) {
+uint64_t peer_next(SharedPeer *w, uint64_t seen) {
     while (atomic_load(&w->ask) == seen && !atomic_load(&w->stop)) clock_pause();
     return atomic_load(&w->ask);
 }
 
 // As a rank sleeps (parallel/comm/shared.c), with the argument there that no wake-up is lost.
-uint64_t peer_next_asleep(PeerWords *w, uint64_t seen) {
+uint64_t peer_next_asleep(SharedPeer *w, uint64_t seen) {
     while (atomic_load(&w->ask) == seen && !atomic_load(&w->stop)) {
         struct timespec nap = {.tv_nsec = NAP_NS};
         uint32_t bell = atomic_load(&w->bell);

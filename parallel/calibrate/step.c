@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The operations of a training step, alone and beside others: one rank executes the step again and
-// again, with spans and without, while peers on the other cores, and one on its own, sleep or do
-// the same.
+// The operations of a training step, alone and beside others: one rank executes the step
+// again and again, with spans and without, while peers on the other cores, and one on its
+// own, sleep or do the same.
 #include "parallel/calibrate/calibrate_internal.h"
 
 #include "core/base/clock.h"
@@ -140,7 +140,7 @@ static Status segment(StepBench *sb, const Bench *b, Timeline *line, int64_t ns)
 // --- peers, each with memory of its own
 
 // Odd numbers: step until there is another; even ones (0 at first): sleep.
-static Status repeat_steps(PeerWords *w, const Bench *b, const void *context) {
+static Status repeat_steps(SharedPeer *w, const Bench *b, const void *context) {
     Stepper s = {0};
     int64_t step_ns, turn_ns;
     Status status = stepper_create(&s, context);

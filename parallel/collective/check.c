@@ -130,8 +130,8 @@ static Status run_round(Symbols *y, const CollectiveStep *steps, int64_t first, 
     return OK;
 }
 
-// What member `rank` must hold of a chunk in the end: nothing, one contribution (*whose) or all
-// (-1).
+// What member `rank` must hold of a chunk in the end: nothing, one contribution
+// (*whose) or all (-1).
 static bool must_hold(const Collective *c, int rank, int64_t chunk, int *whose) {
     *whose = -1;
     switch (c->kind) {

@@ -64,9 +64,9 @@ Status collective_validate(const Collective *c) MUST_USE;
 int64_t collective_rounds(const Collective *c);
 int64_t collective_chunks(const Collective *c);
 
-// Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most one
-// and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d, within its
-// input.
+// Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most
+// one and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d,
+// within its input.
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count);
 
 // Where a chunk begins in the input and in the result of a member that holds it there; -1 when the
@@ -83,8 +83,8 @@ int64_t collective_result_elements(const Collective *c, int rank);
 int collective_steps(const Collective *c, int64_t round, int rank);
 CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int i);
 
-// Bytes that the busiest member receives, and all members together, for elements of
-// `element_bytes`.
+// Bytes that the busiest member receives, and all members together, for
+// elements of `element_bytes`.
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 
@@ -92,8 +92,8 @@ int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 // member that brings several inputs adds these first.
 bool collective_in_rank_order(const Collective *c);
 
-// All steps in the order of round, destination and application, in the arena: for checking and
-// drawing.
+// All steps in the order of round, destination and application, in the arena: for
+// checking and drawing.
 Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count,
                        Arena *a) MUST_USE;
 

@@ -179,8 +179,8 @@ Status collective_validate(const Collective *c) {
     return OK;
 }
 
-// One chunk a member where members end with different chunks; else what the schedule passes on
-// whole.
+// One chunk a member where members end with different chunks; else what the
+// schedule passes on whole.
 int64_t collective_chunks(const Collective *c) {
     bool whole = c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
     bool pipelined = schedule_of(c) == SCHEDULE_CHAIN || (whole && schedule_of(c) == SCHEDULE_RING);

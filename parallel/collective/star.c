@@ -8,11 +8,11 @@ static int64_t divide_up(__int128 numerator, __int128 denominator) {
 }
 
 int64_t star_latency_ns(const StarLink *l) {
-    return divide_up((__int128)l->latency_ps * l->dilate_permille, 1000 * 1000);
+    return divide_up((__int128)l->latency_ps * l->slowdown_permille, 1000 * 1000);
 }
 
 int64_t star_bytes_ns(const StarLink *l, int64_t bytes) {
-    return divide_up((__int128)bytes * 1000000000 * l->dilate_permille,
+    return divide_up((__int128)bytes * 1000000000 * l->slowdown_permille,
                      (__int128)l->bytes_per_s * 1000);
 }
 

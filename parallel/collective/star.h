@@ -15,7 +15,7 @@
 
 typedef struct {
     int64_t bytes_per_s, latency_ps;
-    int64_t dilate_permille;  // how much slower than that it is, in thousandths (1000: not)
+    int64_t slowdown_permille;  // how much slower than that it is, in thousandths (1000: not)
 } StarLink;
 
 // Nanoseconds, each rounded up: until a message without bytes is there, and what its bytes add.

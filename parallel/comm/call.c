@@ -4,13 +4,13 @@
 
 #include <stdio.h>
 
-int64_t segments_elements(const CommSegment *s, int count) {
+int64_t call_segments_elements(const CommSegment *s, int count) {
     int64_t sum = 0;
     for (int i = 0; s && i < count; i++) sum += s[i].elements;
     return sum;
 }
 
-char *array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run) {
+char *call_array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run) {
     const CommSegment *s = a.segments, *last = s + a.count - 1;
     while (s < last && element >= s->elements) element -= (s++)->elements;
     *run = (s == last ? INT64_MAX : s->elements) - element;
@@ -27,7 +27,7 @@ const char *call_text(char out[CALL_TEXT], const CommCall *call) {
     return out;
 }
 
-const char *ranks_text(char out[RANKS_TEXT], uint64_t set) {
+const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set) {
     int used = snprintf(out, RANKS_TEXT, set & (set - 1) ? "ranks" : "rank"), written = 0;
     for (int r = 0; r < COMM_RANKS; r++)
         if (set >> r & 1)
@@ -38,8 +38,8 @@ const char *ranks_text(char out[RANKS_TEXT], uint64_t set) {
 
 // The whole array is the longer of the two; of an all-to-all the input says it.
 Collective call_collective(const CommCall *call) {
-    int64_t input = segments_elements(call->input, call->segment_count);
-    int64_t output = segments_elements(call->output, call->segment_count);
+    int64_t input = call_segments_elements(call->input, call->segment_count);
+    int64_t output = call_segments_elements(call->output, call->segment_count);
     bool in = call->kind == COLLECTIVE_REDUCE_SCATTER || call->kind == COLLECTIVE_ALL_TO_ALL;
     return (Collective){.kind = call->kind,
                         .schedule = call->schedule,
@@ -79,10 +79,10 @@ Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t their
     FAIL(ERR_PLAN, "%s", text);
 }
 
-Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
-                        int64_t elements) {
+Status call_message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
+                             int64_t elements) {
     char name[CALL_TEXT], text[STATUS_TEXT];
-    int64_t here = segments_elements(receive->output, receive->segment_count);
+    int64_t here = call_segments_elements(receive->output, receive->segment_count);
     if (here == elements && receive->dtype == dtype) return OK;
     snprintf(text, sizeof text, "%s: rank %d sends %lld %s with tag %d, rank %d receives %lld %s",
              call_text(name, receive), sender, (long long)elements, dtype_name(dtype), receive->tag,
@@ -91,7 +91,7 @@ Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtyp
     FAIL(ERR_PLAN, "%s", text);
 }
 
-Status agree_fail(int rank, uint64_t theirs, uint64_t first) {
+Status call_agree_fail(int rank, uint64_t theirs, uint64_t first) {
     FAIL(ERR_PLAN,
          "rank %d would communicate otherwise than rank 0 (%016llx, not %016llx): all ranks must "
          "run one program, model and strategy",

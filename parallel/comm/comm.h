@@ -8,10 +8,10 @@
 // one operation at a time, in order.
 //
 // With an emulated link (CommOptions.link) data move as they always do, but an operation is
-// complete only when the clock has reached the moment at which such links would have brought the
-// last of it. These moments follow from the times at which the members arrive, and from each other:
-// an operation may be said to have started at a time that has passed, and whoever is late loses
-// nothing.
+// complete only when the clock has reached the moment at which such links would have brought
+// the last of it. These moments follow from the times at which the members arrive, and from
+// each other: an operation may be said to have started at a time that has passed, and whoever
+// is late loses nothing.
 #ifndef PARALLEL_COMM_COMM_H
 #define PARALLEL_COMM_COMM_H
 
@@ -113,9 +113,9 @@ static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequ
     return c->methods->start(c, call, r, start_ns);
 }
 
-// Progress; *done says whether the operation is complete on this rank (its outputs valid, its
-// inputs free). ERR_PEER when a peer was lost or the time-out passed: the message names rank and
-// operation.
+// Progress; *done says whether the operation is complete on this rank (its outputs valid,
+// its inputs free). ERR_PEER when a peer was lost or the time-out passed: the message names
+// rank and operation.
 static inline MUST_USE Status comm_test(Comm *c, CommRequest *r, bool *done) {
     return c->methods->test(c, r, done);
 }
@@ -162,8 +162,8 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
 void comm_world_destroy(CommWorld *w);                         // safe on NULL
 Status comm_join(Comm *out, CommWorld *w, int rank) MUST_USE;  // this rank's end
 
-// Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter, whose operations
-// fail.
+// Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter,
+// whose operations fail.
 void comm_world_lost(CommWorld *w, int rank, const char *message);
 
 // The first failure of any rank: its status (OK: none), the rank at fault and the message.

@@ -14,17 +14,18 @@ const char *call_text(char out[CALL_TEXT], const CommCall *call);
 Collective call_collective(const CommCall *call);  // what the schedule needs to know of it
 uint64_t call_signature(const CommCall *call);     // what members must agree in
 
-// What members find when they meet, recorded for everyone: ERR_PLAN. message_disagree(): OK if not.
+// What members find when they meet, recorded for everyone: ERR_PLAN.
+// call_message_disagree(): OK if not.
 Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t theirs);
-Status message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
-                        int64_t elements);
-Status agree_fail(int rank, uint64_t theirs, uint64_t first);  // `rank` differs from rank 0
+Status call_message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
+                             int64_t elements);
+Status call_agree_fail(int rank, uint64_t theirs, uint64_t first);  // `rank` differs from rank 0
 
-int64_t segments_elements(const CommSegment *s, int count);
+int64_t call_segments_elements(const CommSegment *s, int count);
 
 // "rank 1", "ranks 1, 3": the ranks whose bit is set.
 enum { RANKS_TEXT = 280 };
-const char *ranks_text(char out[RANKS_TEXT], uint64_t set);
+const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set);
 
 // A segmented array in some rank's pool, described by our own segments. Where shares differ, a
 // peer's last segment may be longer than ours (all-gather): the last one has no end here.
@@ -35,7 +36,7 @@ typedef struct {
 } Array;
 
 // The address of an element, and how many elements lie there side by side.
-char *array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run);
+char *call_array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run);
 
 // --- the shared engine (thread and shm)
 
@@ -51,20 +52,20 @@ typedef struct {
 void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int out_count,
                 const Term terms[], int term_count, int64_t count);
 
-void collective_arrive(Comm *c, CommRequest *r);
-Status collective_advance(Comm *c, CommRequest *r, bool *done);
+void perform_arrive(Comm *c, CommRequest *r);
+Status perform_advance(Comm *c, CommRequest *r, bool *done);
 // Has a member arrived and ended `rounds` rounds? It must have brought the same call.
-Status collective_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there);
+Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there);
 // What remains of the current round, of so many steps; *ended when nothing does.
-Status collective_pull(Comm *c, CommRequest *r, int steps, bool *ended);
+Status perform_pull(Comm *c, CommRequest *r, int steps, bool *ended);
 
 // The same on an emulated link (link.c), and when a message of a pair ends that both have started.
 void link_arrive(Comm *c, CommRequest *r);
 Status link_advance(Comm *c, CommRequest *r, bool *done);
 void link_message(const Comm *c, CommRequest *r);
-uint32_t mail_number(Comm *c, const CommCall *call);  // of the next message with this peer and tag
-void mail_post(Comm *c, CommRequest *r);
-Status mail_advance(Comm *c, CommRequest *r, bool *done);
+uint32_t p2p_number(Comm *c, const CommCall *call);  // of the next message with this peer and tag
+void p2p_post(Comm *c, CommRequest *r);
+Status p2p_advance(Comm *c, CommRequest *r, bool *done);
 
 // Has a peer's word reached a value? If not, that is what the request waits for.
 static inline bool request_await(CommRequest *r, const _Atomic uint64_t *word, uint64_t value) {

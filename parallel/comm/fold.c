@@ -49,10 +49,10 @@ static const Loops loops[DTYPE_COUNT][2] = {
 // n elements of an array as contiguous memory: where they are, or collected in `buffer`.
 static const char *view(Array a, int64_t at, int64_t n, int64_t bytes, char *buffer) {
     int64_t run;
-    const char *p = array_at(a, at, bytes, &run);
+    const char *p = call_array_at(a, at, bytes, &run);
     if (run >= n) return p;
     for (int64_t done = 0; done < n; done += run) {
-        p = array_at(a, at + done, bytes, &run);
+        p = call_array_at(a, at + done, bytes, &run);
         if (run > n - done) run = n - done;
         memcpy(buffer + done * bytes, p, (size_t)(run * bytes));
     }
@@ -62,7 +62,7 @@ static const char *view(Array a, int64_t at, int64_t n, int64_t bytes, char *buf
 static void store(Array a, int64_t at, int64_t n, int64_t bytes, const char *value) {
     int64_t run;
     for (int64_t done = 0; done < n; done += run) {
-        char *p = array_at(a, at + done, bytes, &run);
+        char *p = call_array_at(a, at + done, bytes, &run);
         if (run > n - done) run = n - done;
         memcpy(p, value + done * bytes, (size_t)(run * bytes));
     }
@@ -72,8 +72,8 @@ static void store(Array a, int64_t at, int64_t n, int64_t bytes, const char *val
 static void copy(const Term *out, const Term *term, int64_t count, int64_t bytes) {
     int64_t run, room;
     for (int64_t done = 0; done < count; done += run) {
-        const char *from = array_at(term->array, term->at + done, bytes, &run);
-        char *to = array_at(out->array, out->at + done, bytes, &room);
+        const char *from = call_array_at(term->array, term->at + done, bytes, &run);
+        char *to = call_array_at(out->array, out->at + done, bytes, &room);
         if (run > room) run = room;
         if (run > count - done) run = count - done;
         if (to != from) memcpy(to, from, (size_t)(run * bytes));

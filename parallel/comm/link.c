@@ -12,7 +12,7 @@
 
 enum { STAGE_GATHER, STAGE_RUN, STAGE_MEET };
 
-static LinkWords *link_words(const Comm *c, const CommCall *call, int position) {
+static SharedLink *shared_link(const Comm *c, const CommCall *call, int position) {
     return &c->world->links[call->ranks[position] * COMM_LANES + call->lane];
 }
 
@@ -24,14 +24,14 @@ static uint64_t met_when(const CommRequest *r, bool ended) {
 }
 
 static void meet(Comm *c, const CommRequest *r, bool ended) {
-    _Atomic uint64_t *met = &link_words(c, r->call, 0)->met;
+    _Atomic uint64_t *met = &shared_link(c, r->call, 0)->met;
     if (atomic_fetch_add(met, 1) + 1 != met_when(r, ended)) return;
     for (int m = 0; m < r->call->ranks_count; m++)
         if (m != r->call->position) world_ring_for(c->world, r->call->ranks[m], met);
 }
 
 static bool all_met(Comm *c, CommRequest *r, bool ended) {
-    return request_await(r, &link_words(c, r->call, 0)->met, met_when(r, ended));
+    return request_await(r, &shared_link(c, r->call, 0)->met, met_when(r, ended));
 }
 
 // --- rounds
@@ -55,10 +55,10 @@ static int64_t sent_bytes(const CommRequest *r, int64_t round, uint64_t *takers)
 // who takes something in the next round, and at a border of the window everyone.
 static void publish(Comm *c, CommRequest *r, int64_t ended) {
     const CommCall *call = r->call;
-    LaneWords *mine = lane_words(c, call, call->position);
+    SharedLane *mine = shared_lane(c, call, call->position);
     uint64_t takers = 0;
     int64_t bytes = ended < collective_rounds(&r->what) ? sent_bytes(r, ended, &takers) : 0;
-    link_words(c, call, call->position)->rounds[ended % (2 * LINK_WINDOW)] =
+    shared_link(c, call, call->position)->rounds[ended % (2 * LINK_WINDOW)] =
         (LinkRound){r->end_ns, bytes};
     atomic_store(&mine->progress, (r->sequence << 32) + 1 + (uint64_t)ended);
     if (ended % LINK_WINDOW == 0) takers = UINT64_MAX;
@@ -74,7 +74,7 @@ static Status window_open(Comm *c, CommRequest *r, bool *open) {
     *open = true;
     if (ended % LINK_WINDOW) return OK;
     for (int m = 0; m < r->call->ranks_count && *open; m++)
-        TRY(collective_await(c, r, m, ended - LINK_WINDOW, open));
+        TRY(perform_await(c, r, m, ended - LINK_WINDOW, open));
     return OK;
 }
 
@@ -87,7 +87,7 @@ static int64_t round_end_ns(const Comm *c, const CommRequest *r, int steps) {
         CollectiveStep s = collective_step(&r->what, r->round, call->position, i);
         if (s.source == call->position) continue;
         const LinkRound *theirs =
-            &link_words(c, call, s.source)->rounds[r->round % (2 * LINK_WINDOW)];
+            &shared_link(c, call, s.source)->rounds[r->round % (2 * LINK_WINDOW)];
         if (theirs->end_ns > start_ns) start_ns = theirs->end_ns;
         if (theirs->sent_bytes > busiest) busiest = theirs->sent_bytes;
         collective_chunk(&r->what, s.chunk, &begin, &count);
@@ -104,7 +104,7 @@ static Status run_rounds(Comm *c, CommRequest *r, bool *ended) {
     for (; r->round < rounds; r->round++) {
         int steps = collective_steps(&r->what, r->round, r->call->position);
         TRY(window_open(c, r, ended));
-        if (*ended) TRY(collective_pull(c, r, steps, ended));
+        if (*ended) TRY(perform_pull(c, r, steps, ended));
         if (!*ended) return OK;
         r->end_ns = round_end_ns(c, r, steps);
         publish(c, r, r->round + 1);
@@ -119,7 +119,7 @@ void link_arrive(Comm *c, CommRequest *r) {
     r->what = call_collective(r->call);
     r->sequence = ++c->sequence[r->call->lane];
     r->end_ns = r->start_ns;
-    LaneWords *mine = lane_words(c, r->call, r->call->position);
+    SharedLane *mine = shared_lane(c, r->call, r->call->position);
     mine->arrival[r->sequence & 1] = (Arrival){call_signature(r->call), r->start_ns};
     publish(c, r, 0);
     meet(c, r, false);
@@ -128,13 +128,13 @@ void link_arrive(Comm *c, CommRequest *r) {
 // All have arrived; have all brought the same call?
 static Status check_members(Comm *c, CommRequest *r) {
     bool there;
-    for (int m = 0; m < r->call->ranks_count; m++) TRY(collective_await(c, r, m, 0, &there));
+    for (int m = 0; m < r->call->ranks_count; m++) TRY(perform_await(c, r, m, 0, &there));
     return OK;
 }
 
 static void note_arrival(const Comm *c, CommRequest *r) {
     for (int m = 0; m < r->call->ranks_count; m++) {
-        int64_t start_ns = lane_words(c, r->call, m)->arrival[r->sequence & 1].start_ns;
+        int64_t start_ns = shared_lane(c, r->call, m)->arrival[r->sequence & 1].start_ns;
         if (r->arrival_ns < start_ns) r->arrival_ns = start_ns;
     }
 }
@@ -163,7 +163,7 @@ void link_message(const Comm *c, CommRequest *r) {
     const CommCall *call = r->call;
     if (!c->world->links) return;
     int64_t elements =
-        segments_elements(call->receive ? call->output : call->input, call->segment_count);
+        call_segments_elements(call->receive ? call->output : call->input, call->segment_count);
     r->end_ns = r->arrival_ns + star_latency_ns(&c->world->link) +
                 star_bytes_ns(&c->world->link, elements * dtype_bytes(call->dtype));
 }

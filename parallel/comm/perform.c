@@ -14,11 +14,11 @@ static bool pushes(const Collective *c) {
     return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT;
 }
 
-Status collective_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
-    LaneWords *l = lane_words(c, r->call, member);
+Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
+    SharedLane *l = shared_lane(c, r->call, member);
     *there = request_await(r, &l->progress, (r->sequence << 32) + 1 + (uint64_t)rounds);
     if (!*there) return OK;
-    uint64_t ours = lane_words(c, r->call, r->call->position)->arrival[r->sequence & 1].signature;
+    uint64_t ours = shared_lane(c, r->call, r->call->position)->arrival[r->sequence & 1].signature;
     uint64_t theirs = l->arrival[r->sequence & 1].signature;
     return ours == theirs ? OK : call_disagree(c, r->call, member, theirs);
 }
@@ -26,7 +26,7 @@ Status collective_await(Comm *c, CommRequest *r, int member, int64_t rounds, boo
 // Tell the members how far we are, unless they know.
 static void publish(Comm *c, CommRequest *r, int64_t rounds) {
     const CommCall *call = r->call;
-    LaneWords *mine = lane_words(c, call, call->position);
+    SharedLane *mine = shared_lane(c, call, call->position);
     uint64_t value = (r->sequence << 32) + 1 + (uint64_t)rounds;
     if (atomic_load_explicit(&mine->progress, memory_order_relaxed) == value) return;
     atomic_store(&mine->progress, value);
@@ -34,10 +34,10 @@ static void publish(Comm *c, CommRequest *r, int64_t rounds) {
         if (m != call->position) world_ring(c->world, call->ranks[m]);
 }
 
-void collective_arrive(Comm *c, CommRequest *r) {
+void perform_arrive(Comm *c, CommRequest *r) {
     r->what = call_collective(r->call);
     r->sequence = ++c->sequence[r->call->lane];
-    LaneWords *mine = lane_words(c, r->call, r->call->position);
+    SharedLane *mine = shared_lane(c, r->call, r->call->position);
     mine->arrival[r->sequence & 1] = (Arrival){call_signature(r->call), r->start_ns};
     publish(c, r, 0);
 }
@@ -64,7 +64,7 @@ static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
     int64_t begin, count;
     bool there;
     for (; r->step < call->ranks_count; r->step++) {
-        TRY(collective_await(c, r, r->step, 0, &there));
+        TRY(perform_await(c, r, r->step, 0, &there));
         if (!there) return OK;
     }
     Term inputs[COMM_RANKS], outputs[COMM_RANKS];
@@ -89,7 +89,7 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     for (int i = r->step; i < steps; i++) {
         CollectiveStep s = collective_step(&r->what, r->round, call->position, i);
         if (count > 0 && s.action == STEP_COPY) break;
-        TRY(collective_await(c, r, s.source, r->round, there));
+        TRY(perform_await(c, r, s.source, r->round, there));
         if (!*there) return OK;
         chunk = s.chunk;
         terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk)
@@ -103,7 +103,7 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     return OK;
 }
 
-Status collective_pull(Comm *c, CommRequest *r, int steps, bool *ended) {
+Status perform_pull(Comm *c, CommRequest *r, int steps, bool *ended) {
     for (*ended = false; r->step < steps;) {
         bool there;
         TRY(pull_fold(c, r, steps, &there));
@@ -125,28 +125,28 @@ static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
         publish(c, r, r->round);
         *ended = r->round == rounds;
         if (*ended) return OK;
-        TRY(collective_pull(c, r, steps, ended));
+        TRY(perform_pull(c, r, steps, ended));
         if (!*ended) return OK;
         r->round++;
     }
 }
 
-// When every member has ended its last round, nobody reads our inputs or writes our outputs any
-// more.
+// When every member has ended its last round, nobody reads our inputs or writes our
+// outputs any more.
 static Status meet_end(Comm *c, CommRequest *r, bool *done) {
     int64_t rounds = pushes(&r->what) ? 1 : collective_rounds(&r->what);
     bool there;
     for (; r->step < r->call->ranks_count; r->step++) {
-        TRY(collective_await(c, r, r->step, rounds, &there));
+        TRY(perform_await(c, r, r->step, rounds, &there));
         if (!there) return OK;
-        int64_t start = lane_words(c, r->call, r->step)->arrival[r->sequence & 1].start_ns;
+        int64_t start = shared_lane(c, r->call, r->step)->arrival[r->sequence & 1].start_ns;
         if (r->arrival_ns < start) r->arrival_ns = start;
     }
     *done = true;
     return OK;
 }
 
-Status collective_advance(Comm *c, CommRequest *r, bool *done) {
+Status perform_advance(Comm *c, CommRequest *r, bool *done) {
     if (r->stage == STAGE_RUN) {
         bool ended = false;
         TRY(pushes(&r->what) ? push_chunk(c, r, &ended) : pull_rounds(c, r, &ended));

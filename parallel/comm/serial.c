@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // All ranks in one thread: the specification of every communicator. A collective happens when its
-// last member arrives, element by element; nothing here is shared with the engine that is compared
-// with it.
+// last member arrives, element by element; nothing here is shared with the engine that is
+// compared with it.
 #include "core/base/text.h"
 #include "parallel/comm/comm_internal.h"
 
@@ -194,9 +194,9 @@ static bool matches(const CommRequest *a, const CommRequest *b) {
 }
 
 static Status hand_over(Comm *c, CommRequest *send, CommRequest *receive, int64_t now_ns) {
-    int64_t elements = segments_elements(send->call->input, send->call->segment_count);
-    TRY(message_disagree(c, receive->call, send->call->ranks[send->call->position],
-                         send->call->dtype, elements));
+    int64_t elements = call_segments_elements(send->call->input, send->call->segment_count);
+    TRY(call_message_disagree(c, receive->call, send->call->ranks[send->call->position],
+                              send->call->dtype, elements));
     copy(c->world, receive->call, 0, send->call, 0, elements);
     finish(c->world, send, now_ns);
     finish(c->world, receive, now_ns);
@@ -218,7 +218,7 @@ static Status serial_start(Comm *c, const CommCall *call, CommRequest *r, int64_
     assert(!c->pending[call->lane]);
     *r = (CommRequest){.call = call, .start_ns = start_ns};
     c->pending[call->lane] = r;
-    r->sequence = call->point_to_point ? mail_number(c, call) : ++c->sequence[call->lane];
+    r->sequence = call->point_to_point ? p2p_number(c, call) : ++c->sequence[call->lane];
     if (call->point_to_point) return match(c, r);
     r->what = call_collective(call);
     return meet(c, r);
@@ -241,7 +241,7 @@ static Status serial_agree(Comm *c, uint64_t value) {
         if (!w->ends[m] || w->ends[m]->agreements < c->agreements) return OK;
     for (int m = 1; m < w->ranks; m++)
         if (w->agree_value[m] != w->agree_value[0])
-            return agree_fail(m, w->agree_value[m], w->agree_value[0]);
+            return call_agree_fail(m, w->agree_value[m], w->agree_value[0]);
     return OK;
 }
 
@@ -253,8 +253,9 @@ void comm_world_explain(const CommWorld *w, char *text, size_t size) {
             const CommRequest *r = pending_of(w, m, l);
             if (!r || !size) continue;
             text_append(text, size, "%srank %d waits at %s for %s", *text ? "; " : "", m,
-                        call_text(name, r->call), ranks_text(ranks, missing(w, r)));
+                        call_text(name, r->call), call_ranks_text(ranks, missing(w, r)));
         }
 }
 
-const CommMethods serial_methods = {"serial", serial_start, serial_test, serial_idle, serial_agree};
+const CommMethods comm_serial_methods = {"serial", serial_start, serial_test, serial_idle,
+                                         serial_agree};

@@ -28,11 +28,11 @@ static Status shared_start(Comm *c, const CommCall *call, CommRequest *r, int64_
     r->looked_ns = c->world->links ? clock_ns() : start_ns;
     c->pending[call->lane] = r;
     if (!call->point_to_point)
-        c->world->links ? link_arrive(c, r) : collective_arrive(c, r);
+        c->world->links ? link_arrive(c, r) : perform_arrive(c, r);
     else if (call->receive)
-        r->sequence = mail_number(c, call);
+        r->sequence = p2p_number(c, call);
     else
-        mail_post(c, r);
+        p2p_post(c, r);
     return OK;
 }
 
@@ -43,7 +43,7 @@ static uint64_t missing_members(Comm *c, const CommRequest *r, bool *arrived) {
     const CommCall *call = r->call;
     uint64_t set = 0, least = UINT64_MAX;
     for (int m = 0; m < call->ranks_count; m++) {
-        uint64_t progress = atomic_load(&lane_words(c, call, m)->progress);
+        uint64_t progress = atomic_load(&shared_lane(c, call, m)->progress);
         if (progress < r->sequence << 32) progress = 0;  // still elsewhere
         if (m == call->position || progress > least) continue;
         if (progress < least) set = 0;
@@ -58,8 +58,8 @@ static Status time_out(Comm *c, uint64_t missing, const char *what) {
     char text[STATUS_TEXT], ranks[RANKS_TEXT];
     int first = 0;
     while (!(missing >> first & 1)) first++;
-    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)", ranks_text(ranks, missing),
-             what, (double)c->world->timeout_ns / 1e9, c->rank);
+    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)",
+             call_ranks_text(ranks, missing), what, (double)c->world->timeout_ns / 1e9, c->rank);
     world_fail(c->world, ERR_PEER, c->rank, first, text);
     FAIL(ERR_PEER, "%s", text);
 }
@@ -91,9 +91,8 @@ static Status check_time(Comm *c, CommRequest *r) {
 }
 
 static Status advance(Comm *c, CommRequest *r) {
-    if (r->call->point_to_point) return mail_advance(c, r, &r->complete);
-    return c->world->links ? link_advance(c, r, &r->complete)
-                           : collective_advance(c, r, &r->complete);
+    if (r->call->point_to_point) return p2p_advance(c, r, &r->complete);
+    return c->world->links ? link_advance(c, r, &r->complete) : perform_advance(c, r, &r->complete);
 }
 
 static Status shared_test(Comm *c, CommRequest *r, bool *done) {
@@ -161,7 +160,7 @@ static bool spin(const Comm *c, const CommRequest *const r[], int count, int64_t
 // before L: we see it and do not sleep. Otherwise the peer sees the flag and rings after B: either
 // the bell has changed when the kernel compares it, or we sleep already and are woken.
 static void sleep_on_bell(Comm *c, const CommRequest *const r[], int count, int64_t nap_ns) {
-    RankWords *mine = rank_words(c, c->rank);
+    SharedRank *mine = shared_rank(c, c->rank);
     uint32_t bell = atomic_load(&mine->bell);
     atomic_store(&mine->asleep, 1);
     struct timespec nap = {.tv_sec = nap_ns / SECOND_NS, .tv_nsec = nap_ns % SECOND_NS};
@@ -182,7 +181,7 @@ static Status shared_idle(Comm *c, const CommRequest *const r[], int count, int6
         if (a.peers == 0 || left_ns < nap_ns) nap_ns = left_ns;
     }
     if (c->world->links) {
-        RankWords *mine = rank_words(c, c->rank);
+        SharedRank *mine = shared_rank(c, c->rank);
         const void *word = a.peers ? a.word : &mine->bell;
         atomic_store(&mine->awaits, a.peers > 1 ? 0 : (uintptr_t)word);
     }
@@ -193,7 +192,7 @@ static Status shared_idle(Comm *c, const CommRequest *const r[], int count, int6
 // --- agreement
 
 static Status await_agreement(Comm *c, int rank, CommRequest *r) {
-    while (!request_await(r, &rank_words(c, rank)->agreements, c->agreements)) {
+    while (!request_await(r, &shared_rank(c, rank)->agreements, c->agreements)) {
         TRY(world_check(c->world));
         if (waited_long(c, r))
             return time_out(c, UINT64_C(1) << rank, "did not arrive at the comparison of plans");
@@ -204,19 +203,20 @@ static Status await_agreement(Comm *c, int rank, CommRequest *r) {
 
 static Status shared_agree(Comm *c, uint64_t value) {
     CommRequest r = {.looked_ns = clock_ns()};
-    RankWords *mine = rank_words(c, c->rank);
+    SharedRank *mine = shared_rank(c, c->rank);
     int place = (int)(++c->agreements & 1);
     mine->agree_value[place] = value;
     atomic_store(&mine->agreements, c->agreements);
     for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
     for (int m = 0; m < c->ranks; m++) TRY(await_agreement(c, m, &r));
     for (int m = 1; m < c->ranks; m++) {
-        uint64_t theirs = rank_words(c, m)->agree_value[place],
-                 first = rank_words(c, 0)->agree_value[place];
-        if (theirs != first) return agree_fail(m, theirs, first);
+        uint64_t theirs = shared_rank(c, m)->agree_value[place],
+                 first = shared_rank(c, 0)->agree_value[place];
+        if (theirs != first) return call_agree_fail(m, theirs, first);
     }
     return OK;
 }
 
-const CommMethods thread_methods = {"thread", shared_start, shared_test, shared_idle, shared_agree};
-const CommMethods shm_methods = {"shm", shared_start, shared_test, shared_idle, shared_agree};
+const CommMethods comm_thread_methods = {"thread", shared_start, shared_test, shared_idle,
+                                         shared_agree};
+const CommMethods comm_shm_methods = {"shm", shared_start, shared_test, shared_idle, shared_agree};

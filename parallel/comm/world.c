@@ -23,9 +23,9 @@ static const struct {
     const char *name;
     const CommMethods *methods;
 } kinds[COMM_KINDS] = {
-    [COMM_SERIAL] = {"serial", &serial_methods},
-    [COMM_THREAD] = {"thread", &thread_methods},
-    [COMM_SHM] = {"shm", &shm_methods},
+    [COMM_SERIAL] = {"serial", &comm_serial_methods},
+    [COMM_THREAD] = {"thread", &comm_thread_methods},
+    [COMM_SHM] = {"shm", &comm_shm_methods},
 };
 
 const char *comm_kind_name(CommKind k) { return k < COMM_KINDS ? kinds[k].name : "?"; }
@@ -110,8 +110,8 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     if (linked && kind == COMM_SERIAL)
         FAIL(ERR_USAGE, "--comm serial performs a communication at once, without a link: an "
                         "emulated one needs --comm thread or shm");
-    int64_t link_at = whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(RankWords));
-    int64_t link_bytes = linked ? ranks * COMM_LANES * (int64_t)sizeof(LinkWords) : 0;
+    int64_t link_at = whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(SharedRank));
+    int64_t link_bytes = linked ? ranks * COMM_LANES * (int64_t)sizeof(SharedLink) : 0;
     int64_t control_bytes = link_at + whole_pages(link_bytes);
     if (pool_bytes < 0 || pool_bytes > (INT64_MAX / 2 - control_bytes) / ranks)
         FAIL(ERR_MEMORY, "no memory for %d pools of %lld bytes", ranks, (long long)pool_bytes);
@@ -132,7 +132,7 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
         return s;
     }
     w->control = w->memory;
-    w->links = linked ? (LinkWords *)((char *)w->memory + link_at) : NULL;
+    w->links = linked ? (SharedLink *)((char *)w->memory + link_at) : NULL;
     if (linked) w->link = options->link;
     w->pools = (char *)w->memory + control_bytes;
     for (int r = 0; r < ranks; r++) atomic_init(&w->control->ranks[r].at_plan, NONE);
@@ -162,7 +162,7 @@ Status comm_join(Comm *out, CommWorld *w, int rank) {
 // `asleep` is read after the store that a rank may wait for, both sequentially consistent; shared.c
 // shows that then no wake-up is lost. A futex without the private flag works between processes.
 void world_ring(CommWorld *w, int rank) {
-    RankWords *words = &w->control->ranks[rank];
+    SharedRank *words = &w->control->ranks[rank];
     if (!atomic_load(&words->asleep)) return;
     atomic_fetch_add(&words->bell, 1);
     syscall(SYS_futex, &words->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
@@ -171,7 +171,7 @@ void world_ring(CommWorld *w, int rank) {
 // The hint is written before `asleep`. If it names another word than the one just stored, the rank
 // does not wait for that, or will look at it before it sleeps for it.
 void world_ring_for(CommWorld *w, int rank, const void *word) {
-    RankWords *words = &w->control->ranks[rank];
+    SharedRank *words = &w->control->ranks[rank];
     if (!atomic_load(&words->asleep)) return;
     uintptr_t only = atomic_load(&words->awaits);
     if (only == 0 || only == (uintptr_t)word) world_ring(w, rank);
@@ -210,14 +210,14 @@ Status comm_world_failure(const CommWorld *w, int *rank, const char **message) {
 // --- positions: for messages only, so that the three words need not belong together
 
 void comm_note_position(Comm *c, int plan, int op, int64_t step) {
-    RankWords *words = rank_words(c, c->rank);
+    SharedRank *words = shared_rank(c, c->rank);
     atomic_store_explicit(&words->at_plan, plan, memory_order_relaxed);
     atomic_store_explicit(&words->at_op, op, memory_order_relaxed);
     atomic_store_explicit(&words->at_step, step, memory_order_relaxed);
 }
 
 void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step) {
-    const RankWords *words = &w->control->ranks[rank];
+    const SharedRank *words = &w->control->ranks[rank];
     *plan = atomic_load_explicit(&words->at_plan, memory_order_relaxed);
     *op = atomic_load_explicit(&words->at_op, memory_order_relaxed);
     *step = atomic_load_explicit(&words->at_step, memory_order_relaxed);

@@ -19,9 +19,9 @@ typedef struct {
 typedef struct {
     // The rank's own. Its collective's number << 32, plus 1 for having arrived, plus rounds ended.
     _Alignas(64) _Atomic uint64_t progress;
-    // Published by `progress`. Of even and odd numbers: a member that starts the next collective
-    // must not overwrite what its peers still read of this one. (They have ended it when the next
-    // one ends.)
+    // Published by `progress`. Of even and odd numbers: a member that starts the next
+    // collective must not overwrite what its peers still read of this one. (They have ended it
+    // when the next one ends.)
     Arrival arrival[2];
 
     // A message that waits to be fetched. The sender's own, but for `taken` and `taken_start_ns`.
@@ -33,7 +33,7 @@ typedef struct {
     CommSegment segments[COMM_MESSAGE_SEGMENTS];
     _Alignas(64) _Atomic uint64_t taken;  // the receiver's: the last post that was fetched
     int64_t taken_start_ns;               // published by `taken`
-} LaneWords;
+} SharedLane;
 
 typedef struct {
     _Alignas(64) _Atomic uint32_t bell;    // a futex: counts how often peers woke this rank
@@ -45,8 +45,8 @@ typedef struct {
     _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
     _Atomic int32_t at_plan, at_op;
     uint32_t sent[COMM_RANKS][COMM_TAGS], received[COMM_RANKS][COMM_TAGS];  // seen by the rank only
-    LaneWords lanes[COMM_LANES];
-} RankWords;
+    SharedLane lanes[COMM_LANES];
+} SharedRank;
 
 // On an emulated link, per rank and lane. What a member says when it has ended so many rounds of a
 // collective, none to begin with.
@@ -61,14 +61,14 @@ typedef struct {
     _Alignas(64) _Atomic uint64_t met;
     // The rank's own, published by `progress`: of `e` ended rounds at e mod 2 LINK_WINDOW.
     _Alignas(64) LinkRound rounds[2 * LINK_WINDOW];
-} LinkWords;
+} SharedLink;
 
 typedef struct {
     _Alignas(64) _Atomic uint32_t failure;  // 0, WRITING + the rank that writes, or WRITTEN
     Status status;                          // published by `failure`, as the following
     int rank;
     char message[STATUS_TEXT];
-    RankWords ranks[];
+    SharedRank ranks[];
 } Control;
 
 struct CommWorld {
@@ -80,14 +80,14 @@ struct CommWorld {
     char *pools;       // rank r's begins at r * pool_stride; page-aligned, in `memory`
     Control *control;  // in `memory`
     StarLink link;
-    LinkWords *links;  // in `memory`, [rank][lane]; NULL: no link is emulated
-    void *memory;      // owned mapping
+    SharedLink *links;  // in `memory`, [rank][lane]; NULL: no link is emulated
+    void *memory;       // owned mapping
     size_t memory_bytes;
     Comm *ends[COMM_RANKS];  // serial: who has joined
     uint64_t agree_value[COMM_RANKS];
 };
 
-extern const CommMethods serial_methods, thread_methods, shm_methods;
+extern const CommMethods comm_serial_methods, comm_thread_methods, comm_shm_methods;
 
 // Record a failure of `rank` unless there is one, and wake everyone. writer: the rank that reports;
 // whoever reports a rank that is gone does so in its stead, and completes what it half wrote.
@@ -98,11 +98,11 @@ Status world_check(const CommWorld *w);  // ERR_PEER with the recorded message, 
 void world_ring(CommWorld *w, int rank);
 void world_ring_for(CommWorld *w, int rank, const void *word);  // unless it waits for another one
 
-static inline RankWords *rank_words(const Comm *c, int rank) {
+static inline SharedRank *shared_rank(const Comm *c, int rank) {
     return &c->world->control->ranks[rank];
 }
-static inline LaneWords *lane_words(const Comm *c, const CommCall *call, int position) {
-    return &rank_words(c, call->ranks[position])->lanes[call->lane];
+static inline SharedLane *shared_lane(const Comm *c, const CommCall *call, int position) {
+    return &shared_rank(c, call->ranks[position])->lanes[call->lane];
 }
 static inline char *world_pool(const CommWorld *w, int rank) {
     return w->pools + rank * w->pool_stride;

@@ -72,7 +72,7 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
     bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
-    Collective what = collective_of_work(p, w);
+    Collective what = collective_work_collective(p, w);
     *call = (CommCall){.kind = what.kind,
                        .schedule = what.schedule,
                        .reduce = (Reduce)w->reduce,
@@ -106,7 +106,7 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
 // Host work is modelled as computation is.
 static int64_t modelled_ns(const Device *d, const Work *w) {
     if (!d->model || kind_class((Kind)w->kind) == CLASS_COMMUNICATION) return 0;
-    return dilated_ns(device_model_ps(d->model, w), d->dilate_permille);
+    return dilated_ns(device_model_ps(d->model, w), d->slowdown_permille);
 }
 
 static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,

@@ -6,13 +6,13 @@
 
 #include <string.h>
 
-int leader(const Executor *e, int lane) {
+int executor_leader(const Executor *e, int lane) {
     const BoundPlan *b = &e->plans[e->plan];
     int at = b->lane_first[lane] + e->lanes[lane].at;
     return at < b->lane_first[lane + 1] ? b->lane_ops[at] : NONE;
 }
 
-bool may_start(const Executor *e, int op) {
+bool executor_may_start(const Executor *e, int op) {
     const Plan *plan = plan_of(e);
     for (int d = 0; d < plan->ops[op].dep_count; d++) {
         const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
@@ -22,25 +22,25 @@ bool may_start(const Executor *e, int op) {
     return true;
 }
 
-bool guarded_off(const BoundOp *b) {
+bool executor_guarded_off(const BoundOp *b) {
     if (!b->guard) return false;
     if (b->guard_is_i64) return *(const int64_t *)b->guard == 0;
     return *(const double *)b->guard == 0;
 }
 
-void leave(Executor *e, int lane, int op) {
+void executor_leave(Executor *e, int lane, int op) {
     e->plans[e->plan].done[op] = 1;
     e->lanes[lane].at++;
     e->remaining--;
 }
 
-Status finish(Executor *e, int lane, int op) {
+Status executor_end_op(Executor *e, int lane, int op) {
     if (e->hooks.after) TRY(e->hooks.after(e->hooks.context, e->rank, e->plan, op));
-    leave(e, lane, op);
+    executor_leave(e, lane, op);
     return OK;
 }
 
-void record_span(Executor *e, int lane, int op, SpanTimes t) {
+void executor_record_span(Executor *e, int lane, int op, SpanTimes t) {
     if (!e->timeline) return;
     timeline_add_span(e->timeline, &(Span){.start_ps = (t.start_ns - e->origin_ns) * 1000,
                                            .end_ps = (t.end_ns - e->origin_ns) * 1000,
@@ -64,8 +64,8 @@ static void load(Executor *e, BoundOp *b) {
 static Status run(Executor *e, int lane, int op) {
     BoundOp *b = &e->plans[e->plan].ops[op];
     if (e->comm) comm_note_position(e->comm, e->plan, op, e->step);
-    if (guarded_off(b)) {
-        leave(e, lane, op);
+    if (executor_guarded_off(b)) {
+        executor_leave(e, lane, op);
         return OK;
     }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
@@ -77,15 +77,15 @@ static Status run(Executor *e, int lane, int op) {
         load(e, b);
     if (timed) {
         int64_t used = clock_thread_cpu_ns() - cpu;
-        record_span(e, lane, op, (SpanTimes){start, clock_ns(), 0, used});
+        executor_record_span(e, lane, op, (SpanTimes){start, clock_ns(), 0, used});
     }
-    return finish(e, lane, op);
+    return executor_end_op(e, lane, op);
 }
 
 // Do this rank's share of the operation in flight; CPU time counts where something moved.
 static Status progress(Executor *e, int lane, bool *moved) {
     LaneState *l = &e->lanes[lane];
-    int op = leader(e, lane);
+    int op = executor_leader(e, lane);
     bool timed = e->timeline != NULL, done;
     int64_t cpu = timed ? clock_thread_cpu_ns() : 0, round = l->request.round,
             stage = l->request.stage;
@@ -96,16 +96,17 @@ static Status progress(Executor *e, int lane, bool *moved) {
     if (!done) return OK;
     l->in_flight = false;
     int64_t wait = l->request.arrival_ns > l->start_ns ? l->request.arrival_ns - l->start_ns : 0;
-    if (timed) record_span(e, lane, op, (SpanTimes){l->start_ns, clock_ns(), wait, l->cpu_ns});
-    return finish(e, lane, op);
+    if (timed)
+        executor_record_span(e, lane, op, (SpanTimes){l->start_ns, clock_ns(), wait, l->cpu_ns});
+    return executor_end_op(e, lane, op);
 }
 
 static Status start(Executor *e, int lane, int op) {
     LaneState *l = &e->lanes[lane];
     BoundOp *b = &e->plans[e->plan].ops[op];
     comm_note_position(e->comm, e->plan, op, e->step);
-    if (guarded_off(b)) {
-        leave(e, lane, op);
+    if (executor_guarded_off(b)) {
+        executor_leave(e, lane, op);
         return OK;
     }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
@@ -122,15 +123,15 @@ static Status serve_communication(Executor *e, bool *moved) {
     for (int lane = 0; lane < e->program->lane_count; lane++) {
         if (e->program->lanes[lane].kind != LANE_COMMUNICATION) continue;
         for (bool again = true; again;) {
-            int op = leader(e, lane);
+            int op = executor_leader(e, lane);
             again = false;
             if (op == NONE) break;
-            if (!e->lanes[lane].in_flight && may_start(e, op)) {
+            if (!e->lanes[lane].in_flight && executor_may_start(e, op)) {
                 TRY(start(e, lane, op));
                 *moved = true;
             }
             if (e->lanes[lane].in_flight) TRY(progress(e, lane, moved));
-            again = leader(e, lane) != op;
+            again = executor_leader(e, lane) != op;
         }
     }
     return OK;
@@ -140,8 +141,9 @@ static Status serve_communication(Executor *e, bool *moved) {
 static int ready_work(const Executor *e, int *lane_of) {
     int best = NONE;
     for (int lane = 0; lane < e->program->lane_count; lane++) {
-        int op = e->program->lanes[lane].kind == LANE_COMMUNICATION ? NONE : leader(e, lane);
-        if (op == NONE || (best != NONE && best < op) || !may_start(e, op)) continue;
+        int op =
+            e->program->lanes[lane].kind == LANE_COMMUNICATION ? NONE : executor_leader(e, lane);
+        if (op == NONE || (best != NONE && best < op) || !executor_may_start(e, op)) continue;
         best = op;
         *lane_of = lane;
     }
@@ -160,7 +162,7 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
 
 Status executor_advance(Executor *e, bool *done, bool *moved) {
     *moved = false;
-    if (e->device->model) return modelled_advance(e, done, moved);
+    if (e->device->model) return executor_modelled_advance(e, done, moved);
     for (;;) {
         TRY(serve_communication(e, moved));
         *done = e->remaining == 0;
@@ -174,7 +176,7 @@ Status executor_advance(Executor *e, bool *done, bool *moved) {
 Status executor_idle(Executor *e) {
     const CommRequest *waiting[COMM_LANES];
     int count = 0;
-    if (e->device->model) return modelled_idle(e);
+    if (e->device->model) return executor_modelled_idle(e);
     for (int lane = 0; lane < e->program->lane_count && count < COMM_LANES; lane++)
         if (e->lanes[lane].in_flight) waiting[count++] = &e->lanes[lane].request;
     if (!count)

@@ -49,8 +49,8 @@ typedef struct {
 } Executor;
 
 // Bind every operation of the program to memory: pools are allocated (the shared one is the
-// communicator's), zeroed. Nothing is allocated later. ERR_USAGE: a modelled device has no rate for
-// an operation.
+// communicator's), zeroed. Nothing is allocated later. ERR_USAGE: a modelled device has no rate
+// for an operation.
 Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const Device *device,
                        Comm *comm, const ExecutorHooks *hooks) MUST_USE;
 void executor_destroy(Executor *e);  // safe on a zeroed executor

@@ -29,8 +29,8 @@ struct BoundPlan {
     int32_t *lane_first;  // of each lane, and the end of the last
 };
 
-// Where a lane is; a communication lane, or one of a modelled device, has at most one operation in
-// flight.
+// Where a lane is; a communication lane, or one of a modelled device, has at most one
+// operation in flight.
 struct LaneState {
     int32_t at;  // index into lane_ops
     bool in_flight;
@@ -43,19 +43,19 @@ struct LaneState {
 
 static inline const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
 
-int leader(const Executor *e, int lane);                // the operation to start next, or NONE
-bool may_start(const Executor *e, int op);              // have its dependencies ended?
-bool guarded_off(const BoundOp *b);                     // is its guard zero?
-void leave(Executor *e, int lane, int op);              // it has ended, or is skipped
-Status finish(Executor *e, int lane, int op) MUST_USE;  // it has ended: tell, and leave
+int executor_leader(const Executor *e, int lane);    // the operation to start next, or NONE
+bool executor_may_start(const Executor *e, int op);  // have its dependencies ended?
+bool executor_guarded_off(const BoundOp *b);         // is its guard zero?
+void executor_leave(Executor *e, int lane, int op);  // it has ended, or is skipped
+Status executor_end_op(Executor *e, int lane, int op) MUST_USE;  // it has ended: tell, and leave
 typedef struct {
     int64_t start_ns, end_ns, wait_ns, cpu_ns;  // start and end: on the monotonic clock
 } SpanTimes;
-void record_span(Executor *e, int lane, int op, SpanTimes t);
+void executor_record_span(Executor *e, int lane, int op, SpanTimes t);
 
 // --- executor_modelled.c, as executor_advance() and executor_idle()
 
-Status modelled_advance(Executor *e, bool *done, bool *moved) MUST_USE;
-Status modelled_idle(Executor *e) MUST_USE;
+Status executor_modelled_advance(Executor *e, bool *done, bool *moved) MUST_USE;
+Status executor_modelled_idle(Executor *e) MUST_USE;
 
 #endif

@@ -33,9 +33,9 @@ static Status start(Executor *e, int lane, int op) {
     BoundOp *b = &e->plans[e->plan].ops[op];
     l->start_ns = l->end_ns = start_of(e, lane, op);
     if (e->comm) comm_note_position(e->comm, e->plan, op, e->step);
-    if (guarded_off(b)) {
+    if (executor_guarded_off(b)) {
         e->plans[e->plan].end_ns[op] = l->end_ns;
-        leave(e, lane, op);
+        executor_leave(e, lane, op);
         return OK;
     }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
@@ -63,20 +63,20 @@ static Status end(Executor *e, int lane, int op, bool *ended) {
     if (!*ended) return OK;
     l->in_flight = false;
     e->plans[e->plan].end_ns[op] = l->end_ns;
-    record_span(e, lane, op,
-                (SpanTimes){.start_ns = l->start_ns,
-                            .end_ns = l->end_ns,
-                            .wait_ns = arrival_ns - l->start_ns,
-                            .cpu_ns = communicates ? 0 : l->end_ns - l->start_ns});
-    return finish(e, lane, op);
+    executor_record_span(e, lane, op,
+                         (SpanTimes){.start_ns = l->start_ns,
+                                     .end_ns = l->end_ns,
+                                     .wait_ns = arrival_ns - l->start_ns,
+                                     .cpu_ns = communicates ? 0 : l->end_ns - l->start_ns});
+    return executor_end_op(e, lane, op);
 }
 
 // As far as the lane gets now.
 static Status advance_lane(Executor *e, int lane, bool *moved) {
-    for (int op; (op = leader(e, lane)) != NONE; *moved = true) {
+    for (int op; (op = executor_leader(e, lane)) != NONE; *moved = true) {
         bool ended = false;
         if (!e->lanes[lane].in_flight) {
-            if (!may_start(e, op)) return OK;
+            if (!executor_may_start(e, op)) return OK;
             TRY(start(e, lane, op));
             if (!e->lanes[lane].in_flight) continue;  // skipped
         }
@@ -87,7 +87,7 @@ static Status advance_lane(Executor *e, int lane, bool *moved) {
 }
 
 // What ends on one lane may start something on another, hence again.
-Status modelled_advance(Executor *e, bool *done, bool *moved) {
+Status executor_modelled_advance(Executor *e, bool *done, bool *moved) {
     for (bool again = true; again;) {
         again = false;
         for (int lane = 0; lane < e->program->lane_count; lane++)
@@ -99,7 +99,7 @@ Status modelled_advance(Executor *e, bool *done, bool *moved) {
 }
 
 // One wait for peers and for the clock.
-Status modelled_idle(Executor *e) {
+Status executor_modelled_idle(Executor *e) {
     const CommRequest *waiting[COMM_LANES];
     int count = 0;
     int64_t until_ns = INT64_MAX;

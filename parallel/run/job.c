@@ -65,8 +65,8 @@ static Status name_option(Status s, const char *option) {
 
 // --- the device, and the links between ranks
 
-static int64_t dilate_of(const JobOptions *o) {
-    return o->dilate_permille ? o->dilate_permille : 1000;
+static int64_t slowdown_of(const JobOptions *o) {
+    return o->slowdown_permille ? o->slowdown_permille : 1000;
 }
 
 // A message passes two links of a machine: from a device to the switch, and on to another.
@@ -93,7 +93,7 @@ static Status create_timed(Job *job, const char *platform) {
     if (!machine || !device) FAIL(ERR_MEMORY, "out of memory for a machine");
     TRY(name_option(machine_read(machine, &job->arena, platform), "--device"));
     if (o->ranks > 1 && !o->link.bytes_per_s) TRY(link_of_machine(&o->link, o, machine));
-    device_timed_init(device, &machine->device, dilate_of(o));
+    device_timed_init(device, &machine->device, slowdown_of(o));
     job->device = device;
     return OK;
 }
@@ -103,7 +103,7 @@ static Status find_device(Job *job) {
     const char *platform = device_platform(o->device);
     TRY(platform ? create_timed(job, platform)
                  : name_option(device_find(&job->device, o->device), "--device"));
-    o->comm_options.link = (StarLink){o->link.bytes_per_s, o->link.latency_ps, dilate_of(o)};
+    o->comm_options.link = (StarLink){o->link.bytes_per_s, o->link.latency_ps, slowdown_of(o)};
     return OK;
 }
 

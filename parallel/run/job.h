@@ -16,8 +16,8 @@
 // As on the command line; strings are borrowed.
 typedef struct {
     const char *model, *data;
-    const char *device;       // "reference", "cpu", or "timed:PLATFORM" (machine_read())
-    int64_t dilate_permille;  // how much slower what is modelled runs, in thousandths; 0: 1000
+    const char *device;         // "reference", "cpu", or "timed:PLATFORM" (machine_read())
+    int64_t slowdown_permille;  // how much slower what is modelled runs, in thousandths; 0: 1000
     LinkModel link;  // to emulate between ranks; bytes_per_s 0: on a timed device its platform's
     const char *plan_file;  // execute this program instead of the strategy's; NULL
     Dtype dtype;

@@ -55,7 +55,7 @@ static Status create_shared(Training *t, const Job *job) {
     return OK;
 }
 
-void train_finish(Training *t) {
+void launch_finish(Training *t) {
     if (t->shared) munmap(t->shared, t->shared_bytes);
     *t = (Training){0};
 }
@@ -337,7 +337,7 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     return s;
 }
 
-Status train_run(Training *out, const Job *job, const RunHooks *hooks) {
+Status launch_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
     TRY(create_shared(out, job));
     out->shared->origin_ns = clock_ns();

@@ -14,7 +14,7 @@ typedef struct {
 
 // Run all ranks to the end. However it ends, nothing is left running and no shared memory remains.
 // ERR_PEER: a rank was lost or timed out, in one message; ERR_INTERRUPTED never: see `interrupted`.
-Status train_run(Training *out, const Job *job, const RunHooks *hooks) MUST_USE;
-void train_finish(Training *t);  // safe on a zeroed Training
+Status launch_run(Training *out, const Job *job, const RunHooks *hooks) MUST_USE;
+void launch_finish(Training *t);  // safe on a zeroed Training
 
 #endif

@@ -107,7 +107,7 @@ Status plan_file_read(Job *job) {
     char *text;
     size_t length;
     TRY(file_read(&text, &length, &job->arena, o->plan_file));
-    TRY(program_parse(p, text, length, o->plan_file));
+    TRY(plan_text_parse(p, text, length, o->plan_file));
     if (p->lowered)
         FAIL(ERR_USAGE,
              "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step",

@@ -108,7 +108,7 @@ static Status create_values(Rank *r) {
                                                      .rank = r->comm.rank,
                                                      .first_step = o->record_first,
                                                      .last_step = o->record_last,
-                                                     .write = write_values});
+                                                     .write = rank_write_values});
 }
 
 Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One rank of a job: it prepares each turn, leaves the executing to the executor, and keeps
-// results.
+// One rank of a job: it prepares each turn, leaves the executing to the executor,
+// and keeps results.
 #ifndef PARALLEL_RUN_RANK_H
 #define PARALLEL_RUN_RANK_H
 
@@ -67,8 +67,8 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
                    const RunHooks *hooks) MUST_USE;
 void rank_destroy(Rank *r);  // safe on a zeroed rank
 
-// The next turn: set its scalars and begin it; *more is false after the last, or when Ctrl-C ended
-// the run.
+// The next turn: set its scalars and begin it; *more is false after the last, or when
+// Ctrl-C ended the run.
 Status rank_begin_turn(Rank *r, bool *more) MUST_USE;
 Status rank_end_turn(Rank *r) MUST_USE;
 

@@ -5,6 +5,7 @@
 #include "parallel/run/rank.h"
 
 // A ValueWriter over core/data's safetensors.
-Status write_values(void *context, const char *path, const ValueEntry *entries, int count) MUST_USE;
+Status rank_write_values(void *context, const char *path, const ValueEntry *entries,
+                         int count) MUST_USE;
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a rank leaves behind: its trace, recorded values, the checkpoint, its result.
 #include "core/base/file.h"
+#include "core/base/hash.h"
 #include "core/data/safetensors.h"
 #include "core/record/trace.h"
 #include "parallel/run/rank_internal.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-Status write_values(void *context, const char *path, const ValueEntry *entries, int count) {
+Status rank_write_values(void *context, const char *path, const ValueEntry *entries, int count) {
     SafetensorsEntry *out = calloc((size_t)count + 1, sizeof *out);
     if (!out) FAIL(ERR_MEMORY, "out of memory for %d recorded values", count);
     for (int i = 0; i < count; i++) {
@@ -56,11 +57,10 @@ static Status save(const Rank *r, const char *path) {
 
 static uint64_t parameters_hash(const Rank *r) {
     const Program *p = &r->job->program;
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = HASH_START;
     for (int t = 0; t < p->tensor_count; t++) {
         if (p->tensors[t].role != ROLE_PARAMETER || p->tensors[t].alias != NONE) continue;
-        const unsigned char *bytes = executor_data(&r->executor, t);
-        for (int64_t i = 0; i < p->tensors[t].bytes; i++) hash = (hash ^ bytes[i]) * 1099511628211u;
+        hash = hash_bytes(hash, executor_data(&r->executor, t), (size_t)p->tensors[t].bytes);
     }
     return hash;
 }

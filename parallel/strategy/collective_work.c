@@ -13,7 +13,7 @@ static const ScheduleKind schedules[ALGORITHM_COUNT] = {
     [ALGORITHM_RING] = SCHEDULE_RING,
 };
 
-Collective collective_of_work(const Program *p, const Work *w) {
+Collective collective_work_collective(const Program *p, const Work *w) {
     int64_t bytes = w->kind == KIND_ALL_GATHER ? w->write_bytes : w->payload_bytes;
     return (Collective){.kind = kinds[w->kind],
                         .schedule = schedules[w->algorithm],

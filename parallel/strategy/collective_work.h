@@ -7,8 +7,8 @@
 #include "core/plan/program.h"
 #include "parallel/collective/collective.h"
 
-// Of a communication that is not a send or receive: its kind, schedule, members and elements of
-// work->dtype.
-Collective collective_of_work(const Program *p, const Work *w);
+// Of a communication that is not a send or receive: its kind, schedule, members and
+// elements of work->dtype.
+Collective collective_work_collective(const Program *p, const Work *w);
 
 #endif

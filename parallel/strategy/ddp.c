@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "parallel/strategy/strategy.h"
 
+#include "core/base/array.h"
 #include "core/plan/build.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -66,8 +67,8 @@ static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradien
     return OK;
 }
 
-// A bucket closes once it has passed its cap, so it may exceed it; what is left over is the last
-// one.
+// A bucket closes once it has passed its cap, so it may exceed it; what is left
+// over is the last one.
 static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int last_backward) {
     int64_t cap = d->options->first_bucket_bytes, bytes = 0;
     int first = 0, buckets = 0, after = NONE, parts = d->options->local_shards;
@@ -119,7 +120,7 @@ static Status transform_step(Ddp *d, Plan *plan) {
     TRY(gradients_find(d->p, plan, ROLE_GRADIENT, parts, d->arena, &g, &count));
     sort_by_readiness(g, count, parts);
     TRY(add_buckets(d, plan, g, count, backward));
-    TRY(plan_place_after(plan, d->after, d->added, d->arena));
+    TRY(strategy_place_after(plan, d->after, d->added, d->arena));
     if (d->options->no_overlap) TRY(separate_phases(d->p, plan));
     return plan_derive_deps(d->p, plan);
 }

@@ -46,7 +46,7 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
     return OK;
 }
 
-Status plan_place_after(Plan *plan, const int *after, int placed, Arena *a) {
+Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) {
     int n = plan->op_count, old = n - placed, count = 0;
     int *order = ARENA_NEW(a, int, n + 1);
     uint8_t *keep = ARENA_NEW(a, uint8_t, n + 1);

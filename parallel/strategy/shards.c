@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "parallel/strategy/strategy.h"
 
+#include "core/base/array.h"
 #include "core/plan/build.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -44,7 +45,7 @@ static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
                 if (s == OK) after[placed++] = g[i].ready[shard];
             }
     }
-    if (s == OK) s = plan_place_after(plan, after, placed, a);
+    if (s == OK) s = strategy_place_after(plan, after, placed, a);
     free(after);
     return s;
 }

@@ -23,8 +23,8 @@ Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
                         const StrategyOptions *options) MUST_USE;
 
 // One rank with local_shards shards: a plain loop. Gradients are folded in shard order,
-// ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel strategy
-// must equal.
+// ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel
+// strategy must equal.
 Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // Distributed data parallel (Li et al., PyTorch Distributed, VLDB 2020): gradients in the order in

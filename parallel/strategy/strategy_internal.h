@@ -19,6 +19,6 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
                       Gradient **out, int *count) MUST_USE;
 
 // Move the last `placed` operations of a plan: the k-th goes right behind operation after[k].
-Status plan_place_after(Plan *plan, const int *after, int placed, Arena *a) MUST_USE;
+Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) MUST_USE;
 
 #endif

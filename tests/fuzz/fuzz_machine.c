@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Machine files: any bytes are refused in one line, or make a machine that is written and read back
-// equal.
+// Machine files: any bytes are refused in one line, or make a machine that is written
+// and read back equal.
 #include "core/platform/machine.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Traces and plan files. Any bytes are refused in one line, or what was read goes the way that
-// `sim --trace` and `train --plan` would send it: checked, printed and read again, lowered,
-// simulated.
+// Traces and plan files. Any bytes are refused in one line, or what was read goes the way that `sim
+// --trace` and `train --plan` would send it: checked, printed and read again, lowered, simulated.
 #include "core/plan/check.h"
 #include "core/plan/lower.h"
 #include "core/plan_text/plan_text.h"
@@ -18,7 +17,7 @@ enum { RANKS = 4 };  // a run of more is checked, but not simulated
 static char *printed(const Program *p, size_t *length) {
     char *text = NULL;
     FILE *f = open_memstream(&text, length);
-    Status s = program_print(p, f);
+    Status s = plan_text_print(p, f);
     fclose(f);
     REQUIRE(s == OK, "%s", status_message());
     return text;
@@ -29,7 +28,7 @@ static void check_round_trip(const Program *p) {
     size_t length, second_length;
     Program again;
     char *text = printed(p, &length);
-    Status s = program_parse(&again, text, length, NAME);
+    Status s = plan_text_parse(&again, text, length, NAME);
     REQUIRE(s == OK, "%s\n%s", status_message(), text);
     char *second = printed(&again, &second_length);
     REQUIRE(!strcmp(text, second), "%s\n%s", text, second);
@@ -99,7 +98,7 @@ static void simulate_plan(const Program *p) {
 
 static void run_plan(const char *text, size_t size, const char *device) {
     Program p;
-    Status s = program_parse(&p, text, size, NAME);
+    Status s = plan_text_parse(&p, text, size, NAME);
     if (s != OK) {
         require_refusal(s, NAME);
         return;

@@ -17,8 +17,8 @@
 // A hundred rounds.
 enum { KILLS = 40, STOPS = 24, LOST_LAUNCHERS = 12, INTERRUPTS = 12, STARVES = 12 };
 
-// A hang, not slowness: every wait here is for something that happens within two seconds on an
-// idle machine.
+// A hang, not slowness: every wait here is for something that happens within two seconds
+// on an idle machine.
 static const double HANG_S = 30;
 
 // Steps of 0.1 ms, with an evaluation after every fourth.
@@ -34,8 +34,8 @@ static double shared_used(void) {
 
 static void note_shared(void) { shared_used_before = shared_used(); }
 
-// Is some process, of whomever, using memory of /dev/shm? Ours are gone: command_wait() has seen to
-// it.
+// Is some process, of whomever, using memory of /dev/shm? Ours are gone:
+// command_wait() has seen to it.
 static bool others_use_shared(void) {
     DIR *d = opendir("/proc");
     bool found = false;
@@ -313,8 +313,8 @@ static int writer(const Round *r) {
     return -1;
 }
 
-// Start a run and stop a rank while it writes its trace. False when it had written it before the
-// signal came.
+// Start a run and stop a rank while it writes its trace. False when it had written it
+// before the signal came.
 static bool stop_writer(Round *r) {
     *r = (Round){.ranks = 2};
     command_start(&it, "train -q --ranks 2 --timeout 300ms --trace t --model linear "

@@ -59,7 +59,7 @@ START_TEST(without_measurements_the_peaks_of_the_device_count) {
     ck_assert_int_eq(cost(&s, WORK)->ps, 5000000);
     ck_assert_int_eq(cost(&s, WORK)->source, SOURCE_ROOFLINE);
     ck_assert(!cost(&s, BUCKET)->known);
-    costs_dilate(&s.costs, 2500);
+    costs_slow_down(&s.costs, 2500);
     ck_assert_int_eq(cost(&s, WORK)->ps, 12500000);
     s.costs.ops[0][WORK].known = false;
     d.flops_per_s[DTYPE_F32] = 0;

@@ -248,9 +248,9 @@ END_TEST
 
 START_TEST(members_of_one_collective_may_be_in_the_next) {
     World *w = world_of(3);
-    // A chain broadcast of 1000 B from 0, then another of it by those that have ended: member 0
-    // ends the first at 0, and sends the second along with the first: both to member 1 at half
-    // rate.
+    // A chain broadcast of 1000 B from 0, then another of it by those that have ended:
+    // member 0 ends the first at 0, and sends the second along with the first: both to
+    // member 1 at half rate.
     Collective chain = {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN, 3, 0, 250};
     begin(w, call_of(w, 0, chain), NULL);
     begin(w, call_of(w, 1, chain), NULL);

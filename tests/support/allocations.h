@@ -8,8 +8,8 @@
 // How many times this process has asked for memory so far.
 int allocations(void);
 
-// How many bytes were asked for when one of the latest aligned_alloc() calls returned p; 0: none
-// did.
+// How many bytes were asked for when one of the latest aligned_alloc() calls
+// returned p; 0: none did.
 size_t allocation_bytes(const void *p);
 
 #endif

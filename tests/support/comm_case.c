@@ -54,8 +54,8 @@ uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     return (uint32_t)(x >> 32);
 }
 
-// What member r brings as element e of part p: of very different sizes, so that the order of a sum
-// shows.
+// What member r brings as element e of part p: of very different sizes, so that the
+// order of a sum shows.
 static Value brought(const Case *t, int r, int p, int64_t e) {
     uint32_t h = case_hash(t->seed, (uint32_t)r, (uint32_t)p, (uint32_t)e);
     double real = ldexp((double)(h % 200001) - 100000, (int)(h >> 20 & 15) - 8);  // exact in f32
@@ -153,10 +153,10 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
     if (t->kind == COLLECTIVE_BARRIER) t->elements = 0;
 }
 
-// Cut `own` elements into segments with gaps between; offsets must not depend on the member, hence
-// all but the last have the size that the smallest share allows, and the last has room for the
-// largest.
-static void lay_out(Part *x, CommSegment *s, int64_t own, int64_t least, int64_t most) {
+// Cut `own` elements into segments with gaps between; offsets must not depend on the
+// member, hence all but the last have the size that the smallest share allows, and the last
+// has room for the largest.
+static void layout_tensors(Part *x, CommSegment *s, int64_t own, int64_t least, int64_t most) {
     int64_t bytes = dtype_bytes(x->t.dtype), each = least / x->t.segments;
     for (int i = 0; i < x->t.segments; i++) {
         bool last = i == x->t.segments - 1;
@@ -178,18 +178,18 @@ void part_prepare(Part *x, const Case *t, int rank, char *pool) {
          all = t->kind == COLLECTIVE_ALL_TO_ALL;
     int64_t least = n / P, most = (n + P - 1) / P;
     for (int p = 0; p < t->parts; p++)
-        lay_out(x, x->input + p * t->segments, input_elements(t, rank), gather ? least : n,
-                gather ? most : n);
+        layout_tensors(x, x->input + p * t->segments, input_elements(t, rank), gather ? least : n,
+                       gather ? most : n);
     if (t->in_place)
         memcpy(x->output, x->input, sizeof x->output);
     else
-        lay_out(x, x->output, output_elements(t, rank),
-                scatter ? least
-                : all   ? least * P
-                        : n,
-                scatter ? most
-                : all   ? most * P
-                        : n);
+        layout_tensors(x, x->output, output_elements(t, rank),
+                       scatter ? least
+                       : all   ? least * P
+                               : n,
+                       scatter ? most
+                       : all   ? most * P
+                               : n);
     x->work = (CommSegment){x->end + 8, n};
     x->end += n * bytes / 8 * 8 + 32;
     x->call = (CommCall){.kind = t->kind,
@@ -241,8 +241,8 @@ static bool within_bound(const Case *t, int64_t e, Value got) {
     return distance <= 2 * (terms - 1) * unit * size;
 }
 
-// Compare the pool with what it was, the expected output in it. Frees what prepare() took. True if
-// right.
+// Compare the pool with what it was, the expected output in it. Frees what prepare()
+// took. True if right.
 bool part_verify(Part *x, const char *pool, char *out, size_t size) {
     const Case *t = &x->t;
     int64_t bytes = dtype_bytes(t->dtype), length = x->end - t->base;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One device against the reference, over swept sizes. A test describes a few operations as a
-// function that builds them for given sizes; a sweep builds and compares them for every device of
-// this build.
+// function that builds them for given sizes; a sweep builds and compares them for every
+// device of this build.
 #ifndef TESTS_SUPPORT_DEVICE_AGREE_H
 #define TESTS_SUPPORT_DEVICE_AGREE_H
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // A few operations run on a device in guarded memory, without an executor.
 //
-// A Case is a small program and what its tensors hold beforehand, as doubles. case_run() gives each
-// tensor memory of its own between canaries, runs the operations and returns what the tensors hold.
-// It fails the test when a kernel touched anything but the live rows of its outputs and its
-// scratch.
+// A Case is a small program and what its tensors hold beforehand, as doubles. case_run() gives
+// each tensor memory of its own between canaries, runs the operations and returns what the
+// tensors hold. It fails the test when a kernel touched anything but the live rows of its
+// outputs and its scratch.
 //
-// How far may two correct results be apart? A sum of n products, in any order, with or without FMA,
-// differs from the exact one by at most gamma(n) M, gamma(n) = n u / (1 - n u), u half the spacing
-// of numbers at 1, M the sum of the absolute values of the terms (Higham, "Accuracy and Stability
-// of Numerical Algorithms", section 3.1), plus half the smallest number per product that
-// underflows. So two of them differ by twice that. M is what the reference computes in f64 from
-// absolute values.
+// How far may two correct results be apart? A sum of n products, in any order, with or without
+// FMA, differs from the exact one by at most gamma(n) M, gamma(n) = n u / (1 - n u), u half the
+// spacing of numbers at 1, M the sum of the absolute values of the terms (Higham, "Accuracy and
+// Stability of Numerical Algorithms", section 3.1), plus half the smallest number per product
+// that underflows. So two of them differ by twice that. M is what the reference computes in f64
+// from absolute values.
 #ifndef TESTS_SUPPORT_DEVICE_CASE_H
 #define TESTS_SUPPORT_DEVICE_CASE_H
 
@@ -55,8 +55,8 @@ typedef struct {
     double *of[CASE_TENSORS];  // live elements; NULL for what has no memory
 } Values;
 
-// Bytes that fill canaries, outputs and scratch beforehand: 0xffff... is a NaN, 0xc0c0... a number
-// below 0.
+// Bytes that fill canaries, outputs and scratch beforehand: 0xffff... is a NaN, 0xc0c0...
+// a number below 0.
 typedef enum { JUNK_NAN = 0xff, JUNK_NUMBER = 0xc0 } Junk;
 
 typedef struct {
@@ -80,8 +80,8 @@ bool case_is_output(const Case *c, int tensor);    // an operation writes it, an
 
 Values case_run(Case *c, const Device *d, CaseRun how);
 
-// Elements of one tensor within the bound above, bit for bit equal when c->terms is 0 or it is not
-// real.
+// Elements of one tensor within the bound above, bit for bit equal when c->terms is 0
+// or it is not real.
 void case_compare(const Case *c, int tensor, const Values *got, const Values *want,
                   const Values *magnitude);
 void case_compare_bits(const Case *c, int tensor, const Values *got, const Values *want);

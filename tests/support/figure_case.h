@@ -20,9 +20,9 @@ typedef struct {
 void figure_case_init(FigureCase *c, bool gnuplot);
 void figure_case_finish(FigureCase *c);
 
-// A report of `net` with 64 samples a rank: samples/s with the 10th and 90th percentile, ten steps,
-// a step of one millisecond that is compute to the half, the rest waiting. Added to a list; may be
-// changed.
+// A report of `net` with 64 samples a rank: samples/s with the 10th and 90th percentile, ten
+// steps, a step of one millisecond that is compute to the half, the rest waiting. Added to a
+// list; may be changed.
 Report *figure_case_measure(FigureCase *c, int ranks, double rate, double p10, double p90);
 Report *figure_case_simulate(FigureCase *c, int ranks, double rate);
 

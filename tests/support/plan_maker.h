@@ -63,8 +63,8 @@ static inline bool depends(const Plan *plan, int op, int on, int distance) {
     return false;
 }
 
-// A two-rank program with lanes compute (0), host (1) and data (2, group "data"), and an empty plan
-// "step".
+// A two-rank program with lanes compute (0), host (1) and data (2, group "data"), and an
+// empty plan "step".
 static inline Plan *make_program(Program *p, int ranks) {
     Plan *plan;
     int group;

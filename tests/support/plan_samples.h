@@ -16,13 +16,13 @@ __attribute__((noinline, unused)) static char *print(const Program *p) {
     char *text = NULL;
     size_t length = 0;
     FILE *f = open_memstream(&text, &length);
-    ck_assert_ok(program_print(p, f));
+    ck_assert_ok(plan_text_print(p, f));
     fclose(f);
     return text;
 }
 
 static inline Status parse(Program *p, const char *text) {
-    return program_parse(p, text, strlen(text), "x.plan");
+    return plan_text_parse(p, text, strlen(text), "x.plan");
 }
 
 // A text with the first `from` replaced; the caller frees it.

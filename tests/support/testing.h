@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every test program shares. Tests are Check's; main() in testing.c prints TAP, one line a
-// test.
+// What every test program shares. Tests are Check's; main() in testing.c prints
+// TAP, one line a test.
 #ifndef TESTS_SUPPORT_TESTING_H
 #define TESTS_SUPPORT_TESTING_H
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// A run of well under a second: 255 training samples, so that an epoch has 4 batches of 64, 64, 64
-// and 63.
+// A run of well under a second: 255 training samples, so that an epoch has 4 batches of
+// 64, 64, 64 and 63.
 #define SMALL "--model linear --data digits:count=300 --steps 6"
 
 static Command it;

@@ -110,7 +110,7 @@ static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *
                             .ready = watch_ready,
                             .before = probe->before ? watch_before : NULL,
                             .finished = watch_finished};
-    return train_run(&out->training, &out->job, &hooks);
+    return launch_run(&out->training, &out->job, &hooks);
 }
 
 Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
@@ -122,7 +122,7 @@ Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe
 
 void outcome_finish(Outcome *o) {
     if (o->state) munmap(o->state, mapped_bytes(o));
-    train_finish(&o->training);
+    launch_finish(&o->training);
     job_destroy(&o->job);
     *o = (Outcome){0};
 }

@@ -386,11 +386,11 @@ START_TEST(five_repeats_get_a_bootstrap_interval) {
     // 0.001, and one of the two least with 0.030.
     double five[] = {3, 1, 2, 5, 4}, again[] = {5, 4, 3, 2, 1}, low, high, low2, high2;
     double nine[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-    ck_assert_ok(bootstrap_median(&low, &high, five, 5));
+    ck_assert_ok(series_bootstrap_median(&low, &high, five, 5));
     ck_assert(low == 1 && high == 5);
-    ck_assert_ok(bootstrap_median(&low2, &high2, again, 5));
+    ck_assert_ok(series_bootstrap_median(&low2, &high2, again, 5));
     ck_assert(low2 == low && high2 == high);
-    ck_assert_ok(bootstrap_median(&low, &high, nine, 9));
+    ck_assert_ok(series_bootstrap_median(&low, &high, nine, 9));
     ck_assert(low == 2 && high == 8);
     figure_case_init(&it, false);
     for (int i = 0; i < 9; i++) figure_case_measure(&it, 1, 1000 + i, 900, 1100);

@@ -2,11 +2,11 @@
 // The reference device: plain loops, the specification of every kernel.
 //
 // Letters: B rows in use, C channels in, K channels out, H W height and width, OH OW after a
-// window. All tensors are in C order. Arithmetic is in the operands' type and in the order written:
-// a sum runs over its indices as the loops are nested, and a parameter's gradient is the sum of
-// each row by itself, folded over the rows, then written over what was there or added to it once
-// (the left fold over micro-batches of docs/contract.md, 3). Rows beyond those in use are never
-// touched.
+// window. All tensors are in C order. Arithmetic is in the operands' type and in the order
+// written: a sum runs over its indices as the loops are nested, and a parameter's gradient is
+// the sum of each row by itself, folded over the rows, then written over what was there or added
+// to it once (the left fold over micro-batches of docs/contract.md, 3). Rows beyond those in use
+// are never touched.
 #ifndef CORE_DEVICE_REFERENCE_REFERENCE_H
 #define CORE_DEVICE_REFERENCE_REFERENCE_H
 

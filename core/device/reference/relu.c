@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // y = max(x, 0), where a NaN stays one so that it is not hidden, and -0 becomes 0.
-// dx = dy where y > 0, else 0: at the kink, where there is no gradient, it is 0 as everywhere left
-// of it.
+// dx = dy where y > 0, else 0: at the kink, where there is no gradient, it is 0 as
+// everywhere left of it.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"

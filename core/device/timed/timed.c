@@ -5,11 +5,11 @@
 
 static void nothing(const KernelCall *call) {}
 
-void device_timed_init(Device *out, const DeviceModel *model, int64_t dilate_permille) {
+void device_timed_init(Device *out, const DeviceModel *model, int64_t slowdown_permille) {
     *out = (Device){.name = "timed",
                     .traits = &device_traits_timed,
                     .model = model,
-                    .dilate_permille = dilate_permille};
+                    .slowdown_permille = slowdown_permille};
     for (int k = 0; k < KIND_COUNT; k++)
         if (kind_class((Kind)k) == CLASS_COMPUTE) out->kernel[k][0] = out->kernel[k][1] = nothing;
 }

@@ -6,8 +6,8 @@
 
 #include "core/device/device.h"
 
-// A device on the caller's memory; the model is borrowed. dilate_permille: how much slower than the
-// model it runs, in thousandths (1000: as fast).
-void device_timed_init(Device *out, const DeviceModel *model, int64_t dilate_permille);
+// A device on the caller's memory; the model is borrowed. slowdown_permille: how much slower than
+// the model it runs, in thousandths (1000: as fast).
+void device_timed_init(Device *out, const DeviceModel *model, int64_t slowdown_permille);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "tests/support/testing.h"
 
 #include <limits.h>

@@ -8,11 +8,11 @@
 static void check_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
                          uint32_t k1, const uint32_t want[4]) {
     uint32_t out[4];
-    philox4x32(out, (const uint32_t[]){c0, c1, c2, c3}, (const uint32_t[]){k0, k1});
+    rng_philox4x32(out, (const uint32_t[]){c0, c1, c2, c3}, (const uint32_t[]){k0, k1});
     for (int i = 0; i < 4; i++) ck_assert_uint_eq(out[i], want[i]);
 }
 
-// The three lines "philox4x32 10" of kat_vectors in Random123, the authors' library.
+// The three lines "rng_philox4x32 10" of kat_vectors in Random123, the authors' library.
 START_TEST(philox_gives_the_published_known_answers) {
     const uint32_t f = 0xFFFFFFFFu;
     check_philox(0, 0, 0, 0, 0, 0,
@@ -29,12 +29,12 @@ START_TEST(a_number_is_the_word_of_the_block_that_seed_use_and_index_name) {
     Rng r;
     uint32_t out[4];
     rng_init(&r, 0x1122334455667788, RNG_SHUFFLE, 7, 9);
-    philox4x32(out, (const uint32_t[]){5, RNG_SHUFFLE, 7, 9},
-               (const uint32_t[]){0x55667788, 0x11223344});
+    rng_philox4x32(out, (const uint32_t[]){5, RNG_SHUFFLE, 7, 9},
+                   (const uint32_t[]){0x55667788, 0x11223344});
     ck_assert_uint_eq(rng_at(&r, 23), out[3]);
     // Block 2^32 + 5: what does not fit the first word stands above the use.
-    philox4x32(out, (const uint32_t[]){5, RNG_SHUFFLE | 1 << 8, 7, 9},
-               (const uint32_t[]){0x55667788, 0x11223344});
+    rng_philox4x32(out, (const uint32_t[]){5, RNG_SHUFFLE | 1 << 8, 7, 9},
+                   (const uint32_t[]){0x55667788, 0x11223344});
     ck_assert_uint_eq(rng_at(&r, (UINT64_C(4) << 32) + 22), out[2]);
 }
 END_TEST

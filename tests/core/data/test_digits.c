@@ -8,8 +8,8 @@
 
 enum { PIXELS = DIGITS_SIDE * DIGITS_SIDE };
 
-// The number was computed by Python's zlib from images made by gcc -O0, gcc -O3 and clang
-// -ffast-math.
+// The number was computed by Python's zlib from images made by gcc -O0, gcc -O3
+// and clang -ffast-math.
 START_TEST(the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere) {
     Arena a = {0};
     Dataset d;

@@ -27,8 +27,8 @@ static size_t put_word(uint8_t *p, uint32_t word) {
     return 4;
 }
 
-// Write the first `length` bytes of a file made of big-endian words and bytes counting up from
-// `first`.
+// Write the first `length` bytes of a file made of big-endian words and bytes
+// counting up from `first`.
 static void write_file(const char *name, const uint32_t *words, int word_count, int first,
                        size_t length) {
     uint8_t bytes[BIG];

@@ -258,8 +258,8 @@ static void loss_of_two_rows(Case *c, const Device *d) {
     }
 }
 
-// exp(1000) has no number, exp(-2000) is 0: -log p is 0 for the large logit, 2000 for the small
-// one.
+// exp(1000) has no number, exp(-2000) is 0: -log p is 0 for the large logit, 2000
+// for the small one.
 static void loss_of_large_logits(Case *c, const Device *d) {
     const double logits[] = {1000, -1000, 0, 1000, -1000, 0}, labels[] = {0, 1};
     losses(c, 3, logits, labels, 0.25, false);
@@ -321,7 +321,7 @@ END_TEST
 // Two steps with gradient 1/2 from weight 1 and velocity 0, at learning rate 1/2.
 static void sgd_steps(Case *c, const Device *d, double momentum, double decay, bool nesterov,
                       const double *weights) {
-    const int64_t attrs[] = {attr_real(momentum), attr_real(decay), nesterov};
+    const int64_t attrs[] = {build_attr_real(momentum), build_attr_real(decay), nesterov};
     TENSOR(c, "weight", REAL(c), SHAPE(1), 1);
     TENSOR(c, "velocity", REAL(c), SHAPE(1), 0);
     TENSOR(c, "gradient", REAL(c), SHAPE(1), 0.5);

@@ -212,8 +212,8 @@ static void build_fold(Case *c, const Sizes *s) {
 }
 
 static void build_sgd(Case *c, const Sizes *s) {
-    const int64_t attrs[] = {attr_real(s->accumulate ? 0.9 : 0.5), attr_real(s->K % 2 ? 0.25 : 0),
-                             s->C % 2};
+    const int64_t attrs[] = {build_attr_real(s->accumulate ? 0.9 : 0.5),
+                             build_attr_real(s->K % 2 ? 0.25 : 0), s->C % 2};
     case_tensor(c, "weight", s->dtype, s->fill, SHAPE(s->C, s->K));
     if (s->bias) case_tensor(c, "velocity", s->dtype, s->fill, SHAPE(s->C, s->K));
     case_tensor(c, "gradient", s->dtype, s->fill, SHAPE(s->C, s->K));
@@ -388,8 +388,8 @@ static void agree_on_loss(const Device *d, const Sizes *s, double scale) {
     case_finish(&c);
 }
 
-// dlogits = (p - onehot) / count; its terms add up with p and 1/count negated: (-p - onehot)
-// (-1/count).
+// dlogits = (p - onehot) / count; its terms add up with p and 1/count negated: (-p
+// - onehot) (-1/count).
 static void build_cross_entropy_backward(Case *c, const Sizes *s) {
     int p = case_tensor(c, "probability", s->dtype, FILL_RANDOM, SHAPE(ROWS, s->C));
     for (int64_t i = 0; i < case_elements(c, p); i++) c->before[p][i] = fabs(c->before[p][i]);

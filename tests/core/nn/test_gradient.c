@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every layer's gradient, and a whole network's, against central differences in f64, on every
-// device.
+// Every layer's gradient, and a whole network's, against central differences in
+// f64, on every device.
 //
 // For L = sum of dy[i] y[i] the backward of a layer must give dL/dx = (L(x + h) - L(x - h)) / 2h.
 // The difference is off by h²/6 times the third derivative, and by the rounding of L, about 1e-16
 // of what it is added up from, over h. The sum of both is least near the cube root of 3·2^-53,
-// 7e-6: h = 2^-17, which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So TOLERANCE
-// leaves room for sums of hundreds of terms, while a term that is missing or misplaced is off by
-// far more.
+// 7e-6: h = 2^-17, which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So
+// TOLERANCE leaves room for sums of hundreds of terms, while a term that is missing or misplaced
+// is off by far more.
 #include "core/nn/model.h"
 #include "tests/support/device_case.h"
 
@@ -27,8 +27,8 @@ static bool relu_is_smooth(const Case *c, int x, const Values *v) {
     return true;
 }
 
-// The two largest of each window are apart; or it is all zeros left by a ReLU, which has no
-// gradient.
+// The two largest of each window are apart; or it is all zeros left by a ReLU,
+// which has no gradient.
 static bool pool_is_smooth(const Case *c, int y, int x, const int64_t *attr, const Values *v) {
     const Tensor *in = &c->p.tensors[x], *out = &c->p.tensors[y];
     int64_t W = in->shape[3], plane = in->shape[2] * W, OW = out->shape[3];

@@ -52,8 +52,8 @@ START_TEST(the_net_has_the_shapes_of_its_layers) {
 }
 END_TEST
 
-// conv1 20·25 + 20 = 520, conv2 20·500 + 20 = 10,020, fc1 50·320 + 50 = 16,050, fc2 10·50 + 10 =
-// 510.
+// conv1 20·25 + 20 = 520, conv2 20·500 + 20 = 10,020, fc1 50·320 + 50 = 16,050, fc2
+// 10·50 + 10 = 510.
 START_TEST(the_net_has_27100_parameters) {
     ck_assert_int_eq(model_parameters(read_model("net")), 520 + 10020 + 16050 + 510);
     ck_assert_int_eq(model_parameters(&model), 27100);

@@ -2,14 +2,15 @@
 // models/net.model as the executor runs it, fused and with memory that is used again: its gradient
 // against central differences in f64, on every device.
 //
-// How far may (L(w + h d) - L(w - h d)) / 2h be from the derivative along d? As long as no ReLU and
-// no maximum changes sides, which is looked at, the logits z are linear in h when d moves one
-// tensor only. The third derivative of a row's loss is then the third cumulant of v = dz/dh under
-// the softmax, at most R³ / (6 √3) with R the range of v (reached by two values with p = 1/2 ± 1/(2
-// √3)). So truncation is at most h²/6 · 0.0963 R³, and R is seen in the logits. Rounding: L is near
-// log 10 = 2.3, where numbers are 2^-51 apart, and comes from logits below 1 with errors of some
-// 2^-53: both values together are allowed four such distances to either side (measured: at most
-// 2^-50).
+// How far may (L(w + h d) - L(w - h d)) / 2h be from the derivative along d? As long as no ReLU
+// and no maximum changes sides, which is looked at, the logits z are linear in h when d moves
+// one tensor only. The third derivative of a row's loss is then the third cumulant of v = dz/dh
+// under the softmax, at most R³ / (6 √3) with R the range of v (reached by two values with p =
+// 1/2 ± 1/(2 √3)). So truncation is at most h²/6 · 0.0963 R³, and R is seen in the logits.
+// Rounding: L is near log 10 = 2.3, where numbers are 2^-51 apart, and comes from logits below 1
+// with errors of some 2^-53: both values together are allowed four such distances to either side
+// (measured: at most 2^-50).
+#include "core/base/hash.h"
 #include "core/base/rng.h"
 #include "tests/support/step_driver.h"
 #include "tests/support/testing.h"
@@ -79,15 +80,14 @@ static void init_net(Net *n, const char *device) {
     ck_assert_int_eq(i, n->count);
 }
 
-// FNV-1a over the places of the maxima, and over which values are positive.
+// A hash of the places of the maxima, and of which values are positive.
 static uint64_t side_of(const StepDriver *d) {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = HASH_START;
     for (int k = PARAMETERS; k < PARAMETERS + KINKS; k++) {
         const Watched *w = &d->watched[k];
         bool index = d->program.tensors[w->tensor].dtype == DTYPE_U8;
         for (int64_t i = 0; i < w->elements; i++) {
-            hash ^= index ? (uint64_t)w->values[i] : w->values[i] > 0;
-            hash *= 1099511628211u;
+            hash = hash_u64(hash, index ? (uint64_t)w->values[i] : w->values[i] > 0);
         }
     }
     return hash;

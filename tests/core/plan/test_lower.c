@@ -234,8 +234,8 @@ START_TEST(lowering_is_pure) {
 }
 END_TEST
 
-// A gradient that is communicated between the halves of a backward: fused, they still come before
-// it.
+// A gradient that is communicated between the halves of a backward: fused, they
+// still come before it.
 START_TEST(communication_between_members_follows_the_fused_operation) {
     Program p = {0};
     Plan *plan = make_conv(&p, false);

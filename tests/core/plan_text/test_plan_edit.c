@@ -238,7 +238,7 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
     }
     ck_assert_fails(parse(&program, ""), ERR_FORMAT,
                     "x.plan: expected \"tandem plan 1\", found nothing");
-    ck_assert_fails(program_parse(&program, "tandem\0", 7, "x.plan"), ERR_FORMAT,
+    ck_assert_fails(plan_text_parse(&program, "tandem\0", 7, "x.plan"), ERR_FORMAT,
                     "x.plan: a zero byte");
 }
 END_TEST

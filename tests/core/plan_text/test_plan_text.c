@@ -226,7 +226,7 @@ static void build_everything(Program *p) {
     p->tensors[w].flat_end = 8192;
     ck_assert_ok(program_add_plan(p, "everything", &plan));
     int32_t xs[] = {x}, ys[] = {y}, ws[] = {w, w}, gs[] = {w, guard};
-    int64_t sgd[] = {attr_real(1.0 / 3), attr_real(5e-324), 1}, tag[] = {-7};
+    int64_t sgd[] = {build_attr_real(1.0 / 3), build_attr_real(5e-324), 1}, tag[] = {-7};
     int first = add_op(p, plan, (OpSpec){.name = "copy", .kind = KIND_RELU, .dtype = DTYPE_F64,
             .lane = copy, .outputs = ys, .inputs = xs, .output_count = 1, .input_count = 1, .flags
             = OP_ACCUMULATE | OP_RECOMPUTE});
@@ -281,7 +281,7 @@ START_TEST(names_that_the_format_cannot_hold_are_not_printed) {
     Program p = {0};
     ck_assert_ok(program_add_scalar(&p, "two words", DTYPE_F64, 1, NULL));
     FILE *f = tmpfile();
-    ck_assert_fails(program_print(&p, f), ERR_PLAN,
+    ck_assert_fails(plan_text_print(&p, f), ERR_PLAN,
                     "the name \"two words\" cannot stand in a plan file");
     fclose(f);
     program_finish(&p);
@@ -293,7 +293,7 @@ START_TEST(a_full_disk_is_an_error) {
     ck_assert_ptr_nonnull(f);
     setvbuf(f, NULL, _IONBF, 0);
     ck_assert_ok(parse(&program, small));
-    ck_assert_fails(program_print(&program, f), ERR_IO, "could not be written");
+    ck_assert_fails(plan_text_print(&program, f), ERR_IO, "could not be written");
     fclose(f);
 }
 END_TEST
@@ -367,7 +367,7 @@ END_TEST
 // Whatever is read from a damaged text can be printed, and is then read again as the same.
 static void try_damaged(const char *text, size_t length) {
     Program p;
-    if (program_parse(&p, text, length, "x.plan") != OK) {
+    if (plan_text_parse(&p, text, length, "x.plan") != OK) {
         ck_assert_int_eq(p.name_bytes, 0);
         return;
     }

@@ -43,9 +43,9 @@ START_TEST(a_step_is_billed_to_the_first_cause_that_applies) {
     add(&t, ALL_REDUCE, 30, 80, 30, 0);
     add(&t, RECEIVE, 70, 95, 20, 0);
     timeline_end_step(&t, 100 * 1000);
-    // 0..10 host, 10..40 compute 25 + contended 5, 40..60 waiting, 60..80 all-reduce in progress
-    // (70..80 also a bubble, which comes later), 80..90 bubble, 90..95 receive in progress, 95..100
-    // idle.
+    // 0..10 host, 10..40 compute 25 + contended 5, 40..60 waiting, 60..80 all-reduce in
+    // progress (70..80 also a bubble, which comes later), 80..90 bubble, 90..95 receive in
+    // progress, 95..100 idle.
     check_bill(&t, 0, (int64_t[BILL_COUNT]){25, 5, 20 + 5, 10, 20, 10, 5});
     ck_assert_close(timeline_coverage(&t, &t.steps[0]), 0.95, 1e-15);
     timeline_destroy(&t);
@@ -167,8 +167,8 @@ START_TEST(recording_and_billing_allocate_nothing) {
 }
 END_TEST
 
-// What is running during nanosecond `x`, straight from the definition: the first bill that any span
-// asks for.
+// What is running during nanosecond `x`, straight from the definition: the first bill that
+// any span asks for.
 static Bill bill_of_instant(const Timeline *t, const StepRecord *s, int x) {
     int best = BILL_IDLE;
     int64_t contended = 0;

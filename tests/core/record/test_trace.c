@@ -29,7 +29,7 @@ static char *printed(const Program *p) {
     char *text;
     size_t length;
     FILE *f = open_memstream(&text, &length);
-    ck_assert_ok(program_print(p, f));
+    ck_assert_ok(plan_text_print(p, f));
     fclose(f);
     return text;
 }

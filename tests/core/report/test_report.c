@@ -8,15 +8,15 @@
 
 START_TEST(quantiles_are_interpolated_between_the_two_values_around_them) {
     const double v[] = {1, 2, 4, 8};
-    ck_assert_close(quantile(v, 4, 0), 1, 0);
-    ck_assert_close(quantile(v, 4, 1), 8, 0);
-    ck_assert_close(quantile(v, 4, 0.5), 3, 0);        // position 1.5: between 2 and 4
-    ck_assert_close(quantile(v, 4, 0.1), 1.3, 1e-15);  // position 0.3
-    ck_assert_close(quantile(v, 4, 0.9), 6.8, 1e-14);  // position 2.7: 4 + 0.7 * 4
-    ck_assert_close(quantile(v, 1, 0.9), 1, 0);
-    ck_assert(isnan(quantile(v, 0, 0.5)));
+    ck_assert_close(statistics_quantile(v, 4, 0), 1, 0);
+    ck_assert_close(statistics_quantile(v, 4, 1), 8, 0);
+    ck_assert_close(statistics_quantile(v, 4, 0.5), 3, 0);        // position 1.5: between 2 and 4
+    ck_assert_close(statistics_quantile(v, 4, 0.1), 1.3, 1e-15);  // position 0.3
+    ck_assert_close(statistics_quantile(v, 4, 0.9), 6.8, 1e-14);  // position 2.7: 4 + 0.7 * 4
+    ck_assert_close(statistics_quantile(v, 1, 0.9), 1, 0);
+    ck_assert(isnan(statistics_quantile(v, 0, 0.5)));
     double shuffled[] = {8, 1, 4, 2};
-    Spread s = spread_of(shuffled, 4);
+    Spread s = statistics_spread(shuffled, 4);
     ck_assert_close(s.median, 3, 0);
     ck_assert_close(s.mean, 3.75, 0);
 }
@@ -248,8 +248,8 @@ START_TEST(a_long_loss_curve_keeps_its_extremes_and_breaks_at_what_is_not_finite
     r.loss = loss;
     r.loss_count = 28000;
     const char *html = report_text(&a, &r, "r.html");
-    // The axis is 0 to 8, upper edge at y = 10, lower at 210: 8 is y 10, 1 is y 185, 1.07 is y
-    // 183.25.
+    // The axis is 0 to 8, upper edge at y = 10, lower at 210: 8 is y 10, 1 is y 185,
+    // 1.07 is y 183.25.
     ck_assert_ptr_nonnull(strstr(html, "M61.0 185.0V10.0M"));
     ck_assert_ptr_nonnull(strstr(html, "M61.0 183.2L63.0 185.0L"));
     ck_assert_ptr_nonnull(strstr(html, "L259.0 185.0M263.0 185.0L"));  // nothing at 261

@@ -170,7 +170,7 @@ START_TEST(quantiles_of_many_steps_are_those_of_the_sorted_durations) {
         }
         ck_assert_ok(report_from_timelines(&r, &a, (const Program *const[]){&p},
                                            (const Timeline *const[]){&t}, 1));
-        Spread want = spread_of(ms, count), got = r.operations[0].duration_ms;
+        Spread want = statistics_spread(ms, count), got = r.operations[0].duration_ms;
         ck_assert_close(got.median, want.median, 1e-9);
         ck_assert_close(got.p10, want.p10, 1e-9);
         ck_assert_close(got.p90, want.p90, 1e-9);

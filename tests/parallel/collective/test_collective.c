@@ -408,7 +408,7 @@ START_TEST(a_link_takes_its_latency_and_the_time_of_its_bytes) {
     ck_assert_int_eq(star_bytes_ns(&l, 1), 1);
     ck_assert_int_eq(star_bytes_ns(&l, 3000), 1000);
     ck_assert_int_eq(star_bytes_ns(&l, 3001), 1001);
-    l.dilate_permille = 2500;
+    l.slowdown_permille = 2500;
     ck_assert_int_eq(star_latency_ns(&l), 4);
     ck_assert_int_eq(star_bytes_ns(&l, 6), 5);
     ck_assert_int_eq(star_bytes_ns(&l, 7), 6);

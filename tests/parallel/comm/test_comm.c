@@ -176,8 +176,8 @@ START_TEST(several_lanes_are_in_flight_at_once) {
 }
 END_TEST
 
-// Even and odd ranks each by themselves, on one lane; the two groups do different numbers of
-// rounds.
+// Even and odd ranks each by themselves, on one lane; the two groups do different
+// numbers of rounds.
 static void groups_body(Comm *c, void *context, char *failure) {
     const int members[2][2] = {{0, 2}, {3, 1}};  // position 0 is rank 3: an order of its own
     int odd = c->rank & 1, position = members[odd][1] == c->rank;

@@ -82,7 +82,7 @@ static JobOptions timed_options(int ranks, CommKind comm, Algorithm algorithm) {
     ck_assert_int_eq(fclose(f), 0);
     JobOptions o = training_options();
     o.device = device;
-    o.dilate_permille = 2500;
+    o.slowdown_permille = 2500;
     o.ranks = ranks;
     o.comm = comm;
     o.steps = 6;

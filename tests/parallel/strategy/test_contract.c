@@ -200,8 +200,8 @@ START_TEST(shards_may_lie_on_any_number_of_ranks) {
 }
 END_TEST
 
-// 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each has a second
-// turn.
+// 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each
+// has a second turn.
 START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
     Outcome oracle;
     JobOptions o = training_options();

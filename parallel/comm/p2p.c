@@ -8,8 +8,8 @@
 // we expect stays as it is until we have taken it.
 #include "parallel/comm/comm_internal.h"
 
-uint32_t mail_number(Comm *c, const CommCall *call) {
-    RankWords *mine = rank_words(c, c->rank);
+uint32_t p2p_number(Comm *c, const CommCall *call) {
+    SharedRank *mine = shared_rank(c, c->rank);
     int peer = call->ranks[call->root];
     return ++(call->receive ? mine->received : mine->sent)[peer][call->tag];
 }
@@ -19,12 +19,12 @@ static uint64_t address_of(int receiver, int tag, uint64_t number) {
     return (uint64_t)(receiver + 1) << 48 | (uint64_t)tag << 32 | number;
 }
 
-void mail_post(Comm *c, CommRequest *r) {
+void p2p_post(Comm *c, CommRequest *r) {
     const CommCall *call = r->call;
-    RankWords *mine = rank_words(c, c->rank);
-    LaneWords *note = &mine->lanes[call->lane];
+    SharedRank *mine = shared_rank(c, c->rank);
+    SharedLane *note = &mine->lanes[call->lane];
     int receiver = call->ranks[call->root];
-    uint64_t number = mail_number(c, call),
+    uint64_t number = p2p_number(c, call),
              post = atomic_load_explicit(&mine->posts, memory_order_relaxed) + 1;
     note->post = r->sequence = post;
     note->dtype = call->dtype;
@@ -36,10 +36,10 @@ void mail_post(Comm *c, CommRequest *r) {
     world_ring(c->world, receiver);
 }
 
-static Status take(Comm *c, CommRequest *r, LaneWords *note, int sender) {
+static Status take(Comm *c, CommRequest *r, SharedLane *note, int sender) {
     const CommCall *call = r->call;
-    int64_t elements = segments_elements(note->segments, note->segment_count);
-    TRY(message_disagree(c, call, sender, note->dtype, elements));
+    int64_t elements = call_segments_elements(note->segments, note->segment_count);
+    TRY(call_message_disagree(c, call, sender, note->dtype, elements));
     Term from = {{world_pool(c->world, sender), note->segments, note->segment_count}, 0, 1};
     Term to = {{world_pool(c->world, c->rank), call->output, call->segment_count}, 0, 1};
     fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
@@ -54,7 +54,7 @@ static Status take(Comm *c, CommRequest *r, LaneWords *note, int sender) {
 // If the note is not there, whoever posts the next message may bring it: `posts` is read first.
 static Status fetch(Comm *c, CommRequest *r, bool *done) {
     int sender = r->call->ranks[r->call->root];
-    RankWords *theirs = rank_words(c, sender);
+    SharedRank *theirs = shared_rank(c, sender);
     uint64_t posts = atomic_load(&theirs->posts),
              address = address_of(c->rank, r->call->tag, r->sequence);
     for (int l = 0; l < COMM_LANES; l++) {
@@ -66,9 +66,9 @@ static Status fetch(Comm *c, CommRequest *r, bool *done) {
     return OK;
 }
 
-Status mail_advance(Comm *c, CommRequest *r, bool *done) {
+Status p2p_advance(Comm *c, CommRequest *r, bool *done) {
     if (r->call->receive) return fetch(c, r, done);
-    LaneWords *note = &rank_words(c, c->rank)->lanes[r->call->lane];
+    SharedLane *note = &shared_rank(c, c->rank)->lanes[r->call->lane];
     *done = request_await(r, &note->taken, r->sequence);
     if (!*done) return OK;
     r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;

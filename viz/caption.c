@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void say_command(FILE *out, const char *const *argv, int argc) {
+void caption_command(FILE *out, const char *const *argv, int argc) {
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
@@ -72,14 +72,14 @@ static void say_scaling(FILE *out, const Series *a, const Series *b) {
         fputs("batches that differ", out);
 }
 
-void say_machine(FILE *out, const Report *r) {
+void caption_machine(FILE *out, const Report *r) {
     fprintf(out, "%s", *r->machine.cpu ? r->machine.cpu : "processor unknown");
     if (r->machine.cores > 0)
         fprintf(out, ", %d core%s", r->machine.cores, r->machine.cores == 1 ? "" : "s");
 }
 
 Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) {
-    Words scaling = {0};
+    TextBuffer scaling = {0};
     scaling.stream = open_memstream(&scaling.text, &scaling.length);
     if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
     say_scaling(scaling.stream, a, b);
@@ -115,12 +115,12 @@ static void say_steps(FILE *out, const Series *s) {
         fprintf(out, "%d to %d steps each", least, most);
 }
 
-void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measured) {
+void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool measured) {
     const Report *r = s->points[0].reports[0];
     fprintf(out, measured ? "Measured: " : "Simulated: ");
     if (!measured && o->platform) fprintf(out, "machine %s, ", o->platform);
     if (measured) {
-        say_machine(out, r);
+        caption_machine(out, r);
         fputs(", ", out);
     }
     fprintf(out, "%s, %s, ", r->run.device, r->run.dtype);
@@ -135,7 +135,7 @@ void say_series(FILE *out, const FigureOptions *o, const Series *s, bool measure
     fprintf(out, ". ");
 }
 
-void say_bars(FILE *out, const Series *measured, const Series *simulated) {
+void caption_bars(FILE *out, const Series *measured, const Series *simulated) {
     const char *left = series_interval(measured), *right = series_interval(simulated);
     if (!simulated->count || !measured->count || !strcmp(left, right))
         fprintf(out, "bars: %s", measured->count ? left : right);
@@ -154,7 +154,7 @@ static int set_point(json_t *size, const char *key, const SizePoint *p) {
     return failed | json_object_set_new(size, key, out);
 }
 
-json_t *size_facts(const Series *measured, const Series *simulated) {
+json_t *series_size_facts(const Series *measured, const Series *simulated) {
     json_t *list = json_array();
     int i = 0, k = 0, failed = 0;
     while (i < measured->count || k < simulated->count) {
@@ -173,7 +173,7 @@ json_t *size_facts(const Series *measured, const Series *simulated) {
     return NULL;
 }
 
-double readable_scale(double most, const char **unit) {
+double figure_readable_scale(double most, const char **unit) {
     *unit = most >= 2e6 ? "million samples/s" : most >= 2e3 ? "thousand samples/s" : "samples/s";
     return most >= 2e6 ? 1e6 : most >= 2e3 ? 1e3 : 1;
 }

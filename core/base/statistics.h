@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Order statistics of measurements.
+#ifndef CORE_BASE_STATISTICS_H
+#define CORE_BASE_STATISTICS_H
+
+// How a quantity varies, say from step to step. NaN without values.
+typedef struct {
+    double median, p10, p90, mean;
+} Spread;
+
+// The value below which share q (0 to 1) of `count` sorted values lies: linear between the
+// two at position q (count - 1), which is definition 7 of Hyndman and Fan (1996) and numpy's.
+// NaN without values.
+double statistics_quantile(const double *sorted, int count, double q);
+
+// Sorts the values; the mean is arithmetic.
+Spread statistics_spread(double *values, int count);
+
+#endif
