@@ -164,7 +164,7 @@ static Status choose_machine(Sim *s) {
              o->trace);
     else
         TRY(machine_read(&s->machine, s->arena, name));
-    if (o->link) TRY(link_parse(&s->setting.link, o->link));
+    if (o->link) TRY(link_model_parse(&s->setting.link, o->link));
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
     s->setting.dilation = (int64_t)llround(o->dilate * 1000);

@@ -24,7 +24,7 @@ static Status predict(Prediction *out, Arena *a, const Job *job, const char *pla
 }
 
 double train_expected_ns(const Job *job) {
-    const char *platform = device_platform(job->options.device);
+    const char *platform = device_traits_platform(job->options.device);
     if (!platform) return 0;
     Arena a = {0};
     Prediction p;

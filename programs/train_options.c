@@ -184,7 +184,7 @@ static Status check_report_name(const char *path) {
 
 // What a device that computes nothing cannot give, and what only a modelled one can.
 static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
-    bool timed = device_platform(o->device) != NULL;
+    bool timed = device_traits_platform(o->device) != NULL;
     if (timed && (o->save || o->record))
         FAIL(ERR_USAGE, "--device %s computes nothing that --%s could keep; leave it out",
              o->device, o->save ? "save" : "record");
@@ -297,7 +297,7 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .record = o->record,
                         .trace = o->trace,
                         .save = o->save};
-    if (o->link) TRY(name_option(link_parse(&out->link, o->link), "--link:"));
+    if (o->link) TRY(name_option(link_model_parse(&out->link, o->link), "--link:"));
     if (o->record)
         TRY(name_option(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
                         "--record-steps:"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/costs.h"
 
+#include "core/base/units.h"
 #include "core/platform/device_model.h"
 #include "core/report/report.h"
 
@@ -208,7 +209,7 @@ static int64_t share_ps(const Program *p, const Work *w, const HostModel *h, con
         table ? rate_at(m->reduce, m->reduce_count, w->payload_bytes / p->groups[w->group].size)
               : h->fold_bytes_per_s;
     int64_t fixed = m && m->collective_ps.known ? m->collective_ps.median : h->dispatch_ps;
-    int64_t moving = rate_ps(bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, rate, 1000);
+    int64_t moving = units_ps_at(bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, rate, 1000);
     return moving > INT64_MAX - fixed ? INT64_MAX : fixed + moving;
 }
 

@@ -152,7 +152,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     }
     SimJob job;
     TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
-    bool timed = device_platform(job.device) != NULL;
+    bool timed = device_traits_platform(job.device) != NULL;
     return execute(out, a,
                    &(Run){.program = &r->traces[0].program,
                           .costs = costs,

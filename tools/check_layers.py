@@ -4,6 +4,7 @@
 
 A folder may include itself and what stands beside it here; "sim/predict.h" is a single header.
 What ends in _internal.h belongs to its folder, to tests and bench. Includes start at the root.
+A parser stays behind what it reads: no header that others include shows it.
 """
 import pathlib
 import re
@@ -42,6 +43,7 @@ MAY_INCLUDE = {
     'tests': LIBRARIES + ['lessons', 'programs', 'bench'],
     'bench': LIBRARIES + ['tests'],
 }
+BEHIND = ['core/base/yaml.h']
 SOURCES = {'.c', '.h', '.cu', '.cuh', '.inc'}
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 
@@ -67,6 +69,9 @@ def complaint(path, included):
         return f'"{included}" does not start at the root'
     if own != used and used not in MAY_INCLUDE[own] and included not in MAY_INCLUDE[own]:
         return f'{own} may not include {used}'
+    if included in BEHIND and path.endswith('.h') and not path.endswith('_internal.h'):
+        return f'{included} stays out of headers that others include; declare this in an ' \
+               '_internal.h'
     internal = included.rsplit('.', 1)[0].endswith('_internal')
     if internal and own not in (used, 'tests', 'bench'):
         return f'{own} may not include {included}, which only {used} shares'

@@ -273,3 +273,13 @@ char *units_exact_duration(char out[UNITS_TEXT], int64_t ps) {
 char *units_exact_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s) {
     return exact_print(out, BANDWIDTHS, bytes_per_s, false);
 }
+
+int64_t units_divide_up(__int128 numerator, __int128 denominator) {
+    __int128 quotient = numerator / denominator + (numerator % denominator != 0);
+    return quotient > INT64_MAX ? INT64_MAX : (int64_t)quotient;
+}
+
+int64_t units_ps_at(int64_t amount, int64_t per_s, int32_t permille) {
+    if (amount == 0) return 0;
+    return units_divide_up((__int128)amount * PS_PER_S * 1000, (__int128)per_s * permille);
+}

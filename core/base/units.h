@@ -42,6 +42,13 @@ typedef struct {
 // Counts between commas; "4..64" stands for doubling from 4 until 64: 4,8,16,32,64.
 Status units_parse_list(IntList *out, const char *text) MUST_USE;
 
+// numerator / denominator, rounded up, or INT64_MAX where that is less. Neither is negative.
+int64_t units_divide_up(__int128 numerator, __int128 denominator);
+
+// Picoseconds for an amount at permille thousandths of a rate above 0, rounded up; INT64_MAX when
+// it is longer than fits.
+int64_t units_ps_at(int64_t amount, int64_t per_s, int32_t permille);
+
 // Printing, into `out`, which is returned: "64KiB", "1.5ms", "25GB/s", "10k".
 enum { UNITS_TEXT = 32 };
 char *units_print_size(char out[UNITS_TEXT], int64_t bytes);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From a network to the untransformed program of one rank: what a strategy then splits and orders.
+#include "core/base/units.h"
 #include "core/nn/model_internal.h"
 
 #include <stdio.h>
@@ -33,8 +34,6 @@ typedef struct {
     char suffix[32];           // of its tensors: "/0.1", or "" when there is only one
     int32_t x, labels, live_rows, first_row, loss, probability;
 } Emitter;
-
-static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 // --- tensors
 
@@ -340,7 +339,7 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     e->shard = shard;
     e->micro_batch = micro_batch;
     e->whole_rows = spec->batch;
-    e->rows = divide_up(divide_up(spec->batch, spec->shards), spec->micro_batches);
+    e->rows = units_divide_up(units_divide_up(spec->batch, spec->shards), spec->micro_batches);
     e->suffix[0] = 0;
     if (spec->local_shards > 1 || spec->micro_batches > 1)
         snprintf(e->suffix, sizeof e->suffix, "/%d.%d", shard, micro_batch);

@@ -5,7 +5,6 @@
 #define CORE_PLATFORM_CALIBRATION_H
 
 #include "core/base/arena.h"
-#include "core/base/yaml.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,9 +60,6 @@ typedef struct {
     Measured yield_ps;           // sched_yield() when nobody else wants the core
     Measured collective_ps;      // CPU time of a rank of two for an all-reduce of two numbers
 } Calibration;
-
-// Read the section; `n` is its mapping. ERR_FORMAT with file, line, column, expected, found.
-Status calibration_read(Calibration *out, Arena *a, const YamlNode *n) MUST_USE;
 
 // Write it, so that it reads back equal. Errors are those of the stream.
 void calibration_write(FILE *f, const Calibration *c);

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
+// The calibration's reader, for the machine file's, and the keys that reader and writer share.
 #ifndef CORE_PLATFORM_CALIBRATION_INTERNAL_H
 #define CORE_PLATFORM_CALIBRATION_INTERNAL_H
+
+#include "core/base/yaml.h"
+#include "core/platform/calibration.h"
+
+// Read the section; `n` is its mapping. ERR_FORMAT with file, line, column, expected, found.
+Status calibration_read(Calibration *out, Arena *a, const YamlNode *n) MUST_USE;
 
 // X(field of Calibration, key, for people): the durations that are measured once.
 // clang-format off

@@ -14,10 +14,6 @@
 // longer than fits; device_model_knows(d, w) must hold.
 int64_t device_model_ps(const DeviceModel *d, const Work *w);
 
-// Picoseconds for an amount at permille thousandths of a rate above 0, rounded up; INT64_MAX when
-// it is longer than fits.
-int64_t rate_ps(int64_t amount, int64_t per_s, int32_t permille);
-
 // Has the device a rate for all that the work needs?
 bool device_model_knows(const DeviceModel *d, const Work *w);
 
@@ -27,9 +23,6 @@ Status device_model_check(const DeviceModel *d, const Program *p) MUST_USE;
 
 // Nanoseconds for picoseconds of a model that runs slower by `slowdown_permille` thousandths (1000:
 // as it is), rounded up.
-int64_t dilated_ns(int64_t ps, int64_t slowdown_permille);
-
-// "1GB/s,50us": a bandwidth and a latency. ERR_USAGE says what was found and what is accepted.
-Status link_parse(LinkModel *out, const char *text) MUST_USE;
+int64_t device_model_slowed_ns(int64_t ps, int64_t slowdown_permille);
 
 #endif

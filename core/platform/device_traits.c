@@ -60,7 +60,7 @@ const DeviceTraits device_traits_cpu = {
     .scratch_bytes = cpu_scratch,
 };
 
-const char *device_platform(const char *name) {
+const char *device_traits_platform(const char *name) {
     static const char prefix[] = "timed:";
     return strncmp(name, prefix, sizeof prefix - 1) ? NULL : name + sizeof prefix - 1;
 }
@@ -68,7 +68,7 @@ const char *device_platform(const char *name) {
 const DeviceTraits *device_traits(const char *name) {
     const DeviceTraits *const all[] = {&device_traits_reference, &device_traits_cpu,
                                        &device_traits_timed};
-    if (device_platform(name)) return &device_traits_timed;
+    if (device_traits_platform(name)) return &device_traits_timed;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];
     return NULL;

@@ -10,9 +10,9 @@ extern const DeviceTraits device_traits_cpu;
 extern const DeviceTraits
     device_traits_timed;  // as reference: its operations are those of the plan
 
-// PLATFORM of a device's name "timed:PLATFORM", whose computation is modelled; NULL
-// for another name.
-const char *device_platform(const char *name);
+// PLATFORM of a device's name "timed:PLATFORM", whose computation is modelled; NULL for another
+// name.
+const char *device_traits_platform(const char *name);
 
 // The traits of "reference", "cpu", "timed" or "timed:PLATFORM"; NULL for a name that is no device.
 const DeviceTraits *device_traits(const char *name);

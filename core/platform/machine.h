@@ -19,6 +19,9 @@ typedef struct {
     int64_t bytes_per_s, latency_ps;
 } LinkModel;
 
+// "1GB/s,50us": a bandwidth and a latency. ERR_USAGE says what was found and what is accepted.
+Status link_model_parse(LinkModel *out, const char *text) MUST_USE;
+
 typedef struct {
     const char *name;
     int64_t flops_per_s[DTYPE_COUNT];  // peak; 0: the device does not compute in this type

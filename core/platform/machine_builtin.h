@@ -5,7 +5,7 @@
 
 #include "core/base/embedded.h"
 
-extern const EmbeddedFile builtin_machines[];
-extern const int builtin_machines_count;
+extern const EmbeddedFile machine_builtins[];
+extern const int machine_builtins_count;
 
 #endif

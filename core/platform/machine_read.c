@@ -6,6 +6,7 @@
 #include "core/base/printable.h"
 #include "core/base/units.h"
 #include "core/base/yaml.h"
+#include "core/platform/calibration_internal.h"
 #include "core/platform/machine_builtin.h"
 
 #include <string.h>
@@ -59,6 +60,21 @@ static Status get_permille(int32_t *out, const YamlNode *n, double most) {
     double share = 1;
     TRY(yaml_get_real(&share, n, 1e-3, most));
     *out = (int32_t)(share * 1000 + 0.5);
+    return OK;
+}
+
+Status link_model_parse(LinkModel *out, const char *text) {
+    char bandwidth[64];
+    const char *comma = strchr(text, ',');
+    LinkModel link;
+    if (!comma || comma - text >= (int)sizeof bandwidth)
+        FAIL(ERR_USAGE, "\"%s\" is not a link: give BANDWIDTH,LATENCY such as 1GB/s,50us", text);
+    snprintf(bandwidth, sizeof bandwidth, "%.*s", (int)(comma - text), text);
+    TRY(units_parse_bandwidth(&link.bytes_per_s, bandwidth));
+    TRY(units_parse_duration(&link.latency_ps, comma + 1, 0));
+    if (link.bytes_per_s < 1)
+        FAIL(ERR_USAGE, "a link needs a bandwidth above 0, not %s", bandwidth);
+    *out = link;
     return OK;
 }
 
@@ -171,9 +187,9 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
 
 static const EmbeddedFile *find_builtin(const char *name, Nearest *nearest) {
     const EmbeddedFile *found = NULL;
-    for (int i = 0; i < builtin_machines_count; i++) {
-        nearest_offer(nearest, builtin_machines[i].name);
-        if (!strcmp(builtin_machines[i].name, name)) found = &builtin_machines[i];
+    for (int i = 0; i < machine_builtins_count; i++) {
+        nearest_offer(nearest, machine_builtins[i].name);
+        if (!strcmp(machine_builtins[i].name, name)) found = &machine_builtins[i];
     }
     return found;
 }

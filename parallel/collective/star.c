@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "parallel/collective/star.h"
 
-// numerator / denominator, rounded up, or INT64_MAX where that is less.
-static int64_t divide_up(__int128 numerator, __int128 denominator) {
-    __int128 quotient = (numerator + denominator - 1) / denominator;
-    return quotient > INT64_MAX ? INT64_MAX : (int64_t)quotient;
-}
+#include "core/base/units.h"
 
 int64_t star_latency_ns(const StarLink *l) {
-    return divide_up((__int128)l->latency_ps * l->slowdown_permille, 1000 * 1000);
+    return units_divide_up((__int128)l->latency_ps * l->slowdown_permille, 1000 * 1000);
 }
 
 int64_t star_bytes_ns(const StarLink *l, int64_t bytes) {
-    return divide_up((__int128)bytes * 1000000000 * l->slowdown_permille,
-                     (__int128)l->bytes_per_s * 1000);
+    return units_divide_up((__int128)bytes * 1000000000 * l->slowdown_permille,
+                           (__int128)l->bytes_per_s * 1000);
 }
 
 // Where a member has a step for every source, these go up by one around the group; so the place of

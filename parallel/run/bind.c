@@ -106,7 +106,7 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
 // Host work is modelled as computation is.
 static int64_t modelled_ns(const Device *d, const Work *w) {
     if (!d->model || kind_class((Kind)w->kind) == CLASS_COMMUNICATION) return 0;
-    return dilated_ns(device_model_ps(d->model, w), d->slowdown_permille);
+    return device_model_slowed_ns(device_model_ps(d->model, w), d->slowdown_permille);
 }
 
 static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,

@@ -100,7 +100,7 @@ static Status create_timed(Job *job, const char *platform) {
 
 static Status find_device(Job *job) {
     JobOptions *o = &job->options;
-    const char *platform = device_platform(o->device);
+    const char *platform = device_traits_platform(o->device);
     TRY(platform ? create_timed(job, platform)
                  : name_option(device_find(&job->device, o->device), "--device"));
     o->comm_options.link = (StarLink){o->link.bytes_per_s, o->link.latency_ps, slowdown_of(o)};

@@ -31,12 +31,16 @@ def tree(root, files):
 
 def an_include_against_the_layers_is_named(root):
     tree(root, {'core/base/a.c': '#include "core/plan/plan.h"\n#include "core/base/a.h"\n',
-                'core/nn/b.c': '#include "core/plan/x_internal.h"\n#include "b.h"\n'})
+                'core/nn/b.c': '#include "core/plan/x_internal.h"\n#include "b.h"\n',
+                'core/platform/c.h': '#include "core/base/yaml.h"\n',
+                'core/platform/c_internal.h': '#include "core/base/yaml.h"\n'})
     assert check_layers.check(root) == [
         'core/base/a.c:1: core/base may not include core/plan',
         'core/nn/b.c:1: core/nn may not include core/plan/x_internal.h, '
         'which only core/plan shares',
-        'core/nn/b.c:2: "b.h" does not start at the root: write "core/nn/b.h"']
+        'core/nn/b.c:2: "b.h" does not start at the root: write "core/nn/b.h"',
+        'core/platform/c.h:1: core/base/yaml.h stays out of headers that others include; '
+        'declare this in an _internal.h']
 
 
 def what_breaks_the_style_is_named(root):

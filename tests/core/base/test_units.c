@@ -274,6 +274,28 @@ START_TEST(exact_printing_loses_no_digit) {
 }
 END_TEST
 
+START_TEST(divisions_are_rounded_up_and_stop_at_the_largest_number) {
+    ck_assert_int_eq(units_divide_up(0, 7), 0);
+    ck_assert_int_eq(units_divide_up(14, 7), 2);
+    ck_assert_int_eq(units_divide_up(15, 7), 3);
+    ck_assert_int_eq(units_divide_up(INT64_MAX, 1), INT64_MAX);
+    ck_assert_int_eq(units_divide_up((__int128)INT64_MAX * 3 + 1, 3), INT64_MAX);
+    // The largest numerator there is: adding to it before dividing would overflow.
+    const __int128 largest = (__int128)(((unsigned __int128)1 << 127) - 1);
+    ck_assert_int_eq(units_divide_up(largest, largest), 1);
+    ck_assert_int_eq(units_divide_up(largest, largest - 1), 2);
+}
+END_TEST
+
+START_TEST(an_amount_at_a_share_of_a_rate_takes_whole_picoseconds) {
+    ck_assert_int_eq(units_ps_at(0, 1, 1), 0);
+    ck_assert_int_eq(units_ps_at(1000, 1000000000, 1000), PS_PER_US);
+    ck_assert_int_eq(units_ps_at(1000, 1000000000, 500), 2 * PS_PER_US);
+    ck_assert_int_eq(units_ps_at(1, 42000000000, 1000), 24);  // 23.8
+    ck_assert_int_eq(units_ps_at(INT64_MAX, 1, 1), INT64_MAX);
+}
+END_TEST
+
 SUITE("units", sizes_have_binary_and_decimal_units,
       text_between_two_whole_numbers_is_rounded_to_the_nearest,
       durations_are_picoseconds_and_a_bare_number_is_what_the_caller_says,
@@ -283,4 +305,5 @@ SUITE("units", sizes_have_binary_and_decimal_units,
       lists_take_counts_and_doublings, lists_that_are_none_are_refused,
       printing_keeps_three_significant_digits, rounding_up_into_the_next_unit_uses_that_unit,
       what_is_printed_parses_again_to_three_digits, the_nearest_word_has_the_fewest_letters_wrong,
-      exact_printing_loses_no_digit)
+      exact_printing_loses_no_digit, divisions_are_rounded_up_and_stop_at_the_largest_number,
+      an_amount_at_a_share_of_a_rate_takes_whole_picoseconds)

@@ -44,25 +44,25 @@ START_TEST(a_device_takes_the_longer_of_flops_and_bytes_and_its_launch) {
 END_TEST
 
 START_TEST(dilated_times_are_rounded_up_to_nanoseconds) {
-    ck_assert_int_eq(dilated_ns(0, 1000), 0);
-    ck_assert_int_eq(dilated_ns(13946667, 1000), 13947);
-    ck_assert_int_eq(dilated_ns(13946667, 20000), 278934);  // 278,933.34
-    ck_assert_int_eq(dilated_ns(13946667, 1), 14);
-    ck_assert_int_eq(dilated_ns(2000, 2500), 5);
+    ck_assert_int_eq(device_model_slowed_ns(0, 1000), 0);
+    ck_assert_int_eq(device_model_slowed_ns(13946667, 1000), 13947);
+    ck_assert_int_eq(device_model_slowed_ns(13946667, 20000), 278934);  // 278,933.34
+    ck_assert_int_eq(device_model_slowed_ns(13946667, 1), 14);
+    ck_assert_int_eq(device_model_slowed_ns(2000, 2500), 5);
 }
 END_TEST
 
 START_TEST(a_link_is_a_bandwidth_and_a_latency) {
     LinkModel l;
-    ck_assert_ok(link_parse(&l, "1GB/s,50us"));
+    ck_assert_ok(link_model_parse(&l, "1GB/s,50us"));
     ck_assert_int_eq(l.bytes_per_s, 1000000000);
     ck_assert_int_eq(l.latency_ps, 50000000);
-    ck_assert_ok(link_parse(&l, "200Gbit/s,0"));
+    ck_assert_ok(link_model_parse(&l, "200Gbit/s,0"));
     ck_assert_int_eq(l.bytes_per_s, 25000000000);
-    ck_assert_fails(link_parse(&l, "1GB/s"), ERR_USAGE, "BANDWIDTH,LATENCY");
-    ck_assert_fails(link_parse(&l, "1GB,50us"), ERR_USAGE, "\"1GB\" is not a bandwidth");
-    ck_assert_fails(link_parse(&l, "1GB/s,50"), ERR_USAGE, "50");
-    ck_assert_fails(link_parse(&l, "0B/s,50us"), ERR_USAGE, "above 0");
+    ck_assert_fails(link_model_parse(&l, "1GB/s"), ERR_USAGE, "BANDWIDTH,LATENCY");
+    ck_assert_fails(link_model_parse(&l, "1GB,50us"), ERR_USAGE, "\"1GB\" is not a bandwidth");
+    ck_assert_fails(link_model_parse(&l, "1GB/s,50"), ERR_USAGE, "50");
+    ck_assert_fails(link_model_parse(&l, "0B/s,50us"), ERR_USAGE, "above 0");
 }
 END_TEST
 
