@@ -40,8 +40,8 @@ typedef struct {
     double *values;  // room for step_count
 } Samples;
 
-// A rank that has a device does nothing itself for a communication, which lasts from the last
-// member's arrival.
+// A rank that has a device does nothing itself for a communication,
+// which lasts from the last member's arrival.
 static double share_of(const Span *span) {
     double since_arrival = (double)(span->end_ps - span->start_ps - span->wait_ns * 1000);
     return span->cpu_ns ? (double)span->cpu_ns * 1000 : since_arrival > 0 ? since_arrival : 0;

@@ -4,7 +4,9 @@
 
 Lines of 100 columns, no tabs, no trailing space; files of 500 lines, headers of 130, functions of
 70 (lines of tables in them do not count); the licence first; header guards named after the path;
-libraries neither exit nor print; what is left to do names its issue.
+libraries neither exit nor print; what is left to do names its issue; no comment ends in one or two
+words that wrapping left alone on the last line (lines of formulas, three spaces in, are laid out
+by hand and not looked at).
 """
 import pathlib
 import re
@@ -28,6 +30,8 @@ LITERAL_OR_COMMENT = re.compile(
 ENDS = re.compile(r'\b(exit|abort|quick_exit)\s*\(')
 PRINTS = re.compile(r'\b(printf|vprintf|puts|putchar|perror)\s*\(|\b(stdout|stderr)\b')
 FLUSHES = re.compile(r'\bfflush\s*\(\s*(stdout|stderr)\s*\)')
+COMMENT = re.compile(r'\s*// (\S.*)$')
+ORPHAN_WORDS, ORPHAN_LETTERS = 2, 20
 LOOSE = re.compile(r'\b(T[O]DO|F[I]XME|X[X]X)\b(?!\(#\d+\))')
 
 
@@ -47,6 +51,18 @@ def check_text(lines):
         loose = LOOSE.search(line)
         if loose:
             yield number, f'a loose {loose.group(1)}: write {loose.group(1)}(#issue), or do it'
+
+
+def check_comments(lines):
+    """The last line of a paragraph, behind one in which its first word had no room."""
+    comments = [COMMENT.match(line) for line in lines] + [None]
+    for number, (before, last, after) in enumerate(zip(comments, comments[1:], comments[2:]), 2):
+        if not before or not last or after or last.group(1).startswith('clang-format'):
+            continue
+        words = last.group(1).split()
+        full = len(before.group(0)) + 1 + len(words[0]) > COLUMNS
+        if full and len(words) <= ORPHAN_WORDS and len(last.group(1)) <= ORPHAN_LETTERS:
+            yield number, f'"{last.group(1)}" alone on the last line: break the one before earlier'
 
 
 def check_functions(code):
@@ -102,6 +118,7 @@ def check_file(name, text):
     code = LITERAL_OR_COMMENT.sub(blank, text).splitlines()
     if lines[:1] != [LICENCE]:
         yield 1, f'the first line is not "{LICENCE}"'
+    yield from check_comments(lines)
     yield from check_functions(code)
     if suffix == '.h':
         yield from check_header(name, code, lines)

@@ -10,8 +10,8 @@ extern const DeviceTraits device_traits_cpu;
 extern const DeviceTraits
     device_traits_timed;  // as reference: its operations are those of the plan
 
-// PLATFORM of a device's name "timed:PLATFORM", whose computation is modelled; NULL for another
-// name.
+// PLATFORM of a device's name "timed:PLATFORM",
+// whose computation is modelled; NULL for another name.
 const char *device_traits_platform(const char *name);
 
 // The traits of "reference", "cpu", "timed" or "timed:PLATFORM"; NULL for a name that is no device.

@@ -24,8 +24,8 @@ typedef struct {
 Status trace_path(char *out, size_t size, const char *directory, int rank,
                   bool compressed) MUST_USE;
 
-// Write a rank's trace; the file appears when it is complete. A path that ends in .gz is
-// compressed. ERR_IO.
+// Write a rank's trace; the file appears when it is complete.
+// A path that ends in .gz is compressed. ERR_IO.
 Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const Program *p,
                    const Timeline *t) MUST_USE;
 

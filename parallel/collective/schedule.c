@@ -91,8 +91,8 @@ static int chain_reduce(const Collective *c, int64_t t, int r, int i, Collective
     return up + 1;
 }
 
-// Piece k reaches the member at `distance` from the root, over its neighbour, in round k + distance
-// - 1.
+// Piece k reaches the member at `distance` from the root, over its neighbour,
+// in round k + distance - 1.
 static int relay(const Collective *c, int64_t t, int r, int distance, int neighbour,
                  CollectiveStep *s) {
     int64_t piece = r == c->root ? t : t - (distance - 1);

@@ -65,6 +65,17 @@ def tables_do_not_make_a_function_long(root):
     assert check_style.check(root) == []
 
 
+def a_comment_whose_last_word_stands_alone_is_refused(root):
+    full, formula = '// ' + 'x' * 94, '//   ' + 'x' * 94
+    last = [f'{full}\n// alone.', f'{full}\n// two words.', f'{full}\n// of these three',
+            f'{full[:80]}\n// short', f'{full}\n// clang-format off', f'{formula}\n// = 1',
+            f'{full}\n//   - 1']
+    tree(root, {'core/base/a.c': LICENCE + '\nint x;\n'.join(last) + '\n'})
+    assert check_style.check(root) == [
+        'core/base/a.c:3: "alone." alone on the last line: break the one before earlier',
+        'core/base/a.c:6: "two words." alone on the last line: break the one before earlier']
+
+
 def documents_that_show_what_is_not_there_are_named(root):
     tree(root, {'core/base/a.c': 'int real(void) {\n    return 1;\n}\n',
                 'A.md': '[here](B.md) `core/base/b.c` `real()` `made_up()` `core/base/a.c`\n'
@@ -130,7 +141,8 @@ def single_tests_are_counted(root):
 
 
 TESTS = [an_include_against_the_layers_is_named, what_breaks_the_style_is_named,
-         tables_do_not_make_a_function_long, documents_that_show_what_is_not_there_are_named,
+         tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
+         documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
          training_in_documents_is_cut_short, single_tests_are_counted]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What figures write without gnuplot: data, scripts, provenance, notes. Pictures are tested in
-// test_figures_draw.c.
+// What figures write without gnuplot: data, scripts, provenance, notes.
+// Pictures are tested in test_figures_draw.c.
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "tests/support/figure_case.h"
