@@ -153,7 +153,8 @@ static void print_sources(const Sweep *s) {
     printf("computation: ");
     for (int k = 0, any = 0; k < SOURCE_COUNT; k++)
         if (p->operations[k])
-            any += printf("%s%d %s", any ? ", " : "", p->operations[k], source_name((SpanSource)k));
+            any += printf("%s%d %s", any ? ", " : "", p->operations[k],
+                          span_source_name((SpanSource)k));
     printf(" operations; %s planned a %s", units_print_size(need, p->memory_bytes),
            s->setting->devices ? "device" : "rank");
     if (s->setting->devices)

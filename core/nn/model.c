@@ -65,7 +65,7 @@ const char *layer_kind_name(LayerKind k) {
     return names[k];
 }
 
-int64_t shape_elements(const int64_t *shape, int dims) {
+int64_t model_shape_elements(const int64_t *shape, int dims) {
     int64_t n = 1;
     for (int i = 0; i < dims; i++) n *= shape[i];
     return n;
@@ -77,7 +77,7 @@ int64_t layer_fan_in(const Layer *l) {
 
 int64_t layer_flops(const Layer *l) {
     if (!layer_has_parameters(l)) return 0;
-    return 2 * shape_elements(l->out, l->out_dims) * layer_fan_in(l);
+    return 2 * model_shape_elements(l->out, l->out_dims) * layer_fan_in(l);
 }
 
 int model_first_trained(const Model *m) {

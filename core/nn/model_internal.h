@@ -22,7 +22,7 @@ int64_t layer_flops(const Layer *l);
 // The first layer with parameters: gradients stop there, for the input needs none.
 int model_first_trained(const Model *m);
 
-int64_t shape_elements(const int64_t *shape, int dims);
+int64_t model_shape_elements(const int64_t *shape, int dims);
 
 // Number the layers that have no name, then give every layer its shapes. ERR_SHAPE and ERR_FORMAT
 // name the line, the layer and both shapes.

@@ -123,7 +123,7 @@ static Status infer_layer(const Model *m, Layer *l) {
         return OK;
     }
     case LAYER_FLATTEN:
-        l->out[0] = shape_elements(l->in, l->in_dims);
+        l->out[0] = model_shape_elements(l->in, l->in_dims);
         l->out_dims = 1;
         return OK;
     case LAYER_RELU:

@@ -17,10 +17,10 @@ static const char *const bill_names[] = {
 #undef X
 };
 
-const char *source_name(SpanSource s) { return source_names[s]; }
+const char *span_source_name(SpanSource s) { return source_names[s]; }
 const char *bill_name(Bill b) { return bill_names[b]; }
 
-int source_find(const char *name) {
+int span_source_find(const char *name) {
     for (int i = 0; i < SOURCE_COUNT; i++)
         if (!strcmp(name, source_names[i])) return i;
     return -1;

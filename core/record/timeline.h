@@ -22,8 +22,8 @@ typedef enum {
 #undef X
         SOURCE_COUNT
 } SpanSource;
-const char *source_name(SpanSource s);
-int source_find(const char *name);  // -1: none of that name
+const char *span_source_name(SpanSource s);
+int span_source_find(const char *name);  // -1: none of that name
 
 // The latest time that a record may hold, 50 days: sums of two times do not overflow.
 #define TIMELINE_LAST_PS (INT64_C(50) * 86400 * 1000000000000)

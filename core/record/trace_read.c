@@ -128,7 +128,7 @@ static Status read_source(uint8_t *out, const TraceReader *r, const json_t *even
     *out = SOURCE_MEASURED;
     if (!json_find(event, "args.source")) return OK;
     TRY(json_get_string(&name, event, r->place, "args.source"));
-    int source = source_find(name);
+    int source = span_source_find(name);
     if (source < 0)
         FAIL(ERR_FORMAT,
              "%s: args.source: expected measured, replayed, calibrated or roofline, found "

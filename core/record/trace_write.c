@@ -162,7 +162,7 @@ static void write_span(FILE *out, const Quoted *q, const Program *p, const Span 
     if (s->cpu_ns) fprintf(out, ",\"cpu_ns\":%" PRId64, s->cpu_ns);
     if (w->payload_bytes) fprintf(out, ",\"bytes\":%" PRId64, w->payload_bytes);
     if (s->source != SOURCE_MEASURED)
-        fprintf(out, ",\"source\":\"%s\"", source_name((SpanSource)s->source));
+        fprintf(out, ",\"source\":\"%s\"", span_source_name((SpanSource)s->source));
     if (s->flags) fprintf(out, ",\"flags\":%d", s->flags);
     fputs("}}", out);
 }

@@ -8,15 +8,23 @@ import contextlib
 import io
 import json
 import pathlib
+import shutil
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, sys.argv[1])
-import check_docs    # noqa: E402
-import check_layers  # noqa: E402
-import check_style   # noqa: E402
-import count_tests   # noqa: E402
-import run_commands  # noqa: E402
+import check_docs     # noqa: E402
+import check_layers   # noqa: E402
+import check_style    # noqa: E402
+import check_symbols  # noqa: E402
+import count_tests    # noqa: E402
+import run_commands   # noqa: E402
+
+
+class Skip(Exception):
+    """Why a test cannot be made here."""
+
 
 LICENCE = '// SPDX-License-Identifier: MIT\n'
 
@@ -63,6 +71,27 @@ def tables_do_not_make_a_function_long(root):
     table = '    static const int t[] = {\n' + '        1,\n' * 80 + '    };\n'
     tree(root, {'core/base/a.c': LICENCE + f'int f(int a) {{\n{table}    return t[a];\n}}\n'})
     assert check_style.check(root) == []
+
+
+def a_symbol_without_its_noun_is_named(root):
+    if not shutil.which('nm') or not shutil.which('cc'):
+        raise Skip('no nm or no cc')
+    tree(root, {
+        'core/plan/good.h': 'typedef enum { ONE } LinkKind;\ntypedef struct {\n} BigSum;\n',
+        'core/plan/good.c': 'int good_a, goods_b, plan_c, core_d, link_e, big_sum_f, goody;\n'
+                            'static int hidden;\nint *used(void) { return &hidden; }\n',
+        'core/plan/other_internal.h': 'struct Pair;\n', 'b/keep': '',
+        'core/plan/other.c': 'int other_a, others_b, pair_c, sum_d;\n',
+        'programs/p.c': 'int anything;\n'})
+    sources = ['core/plan/good.c', 'core/plan/other.c', 'programs/p.c']
+    for number, name in enumerate(sources):
+        subprocess.run(['cc', '-c', root / name, '-o', root / f'b/{number}.o'], check=True)
+    (root / 'b/compile_commands.json').write_text(json.dumps(
+        [{'file': f'../{name}', 'output': f'{i}.o'} for i, name in enumerate(sources)]))
+    found = [line.split(' has no noun')[0] for lines in
+             check_symbols.check(root, root / 'b').values() for line in lines]
+    assert found == ['core/plan/good.c: goody()', 'core/plan/good.c: used()',
+                     'core/plan/other.c: sum_d()'], found
 
 
 def a_comment_whose_last_word_stands_alone_is_refused(root):
@@ -142,6 +171,7 @@ def single_tests_are_counted(root):
 
 TESTS = [an_include_against_the_layers_is_named, what_breaks_the_style_is_named,
          tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
+         a_symbol_without_its_noun_is_named,
          documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
          training_in_documents_is_cut_short, single_tests_are_counted]
@@ -155,6 +185,8 @@ def main():
             try:
                 test(pathlib.Path(directory))
                 print(f'ok {number} - {test.__name__}')
+            except Skip as why:
+                print(f'ok {number} - {test.__name__} # SKIP {why}')
             except AssertionError as error:
                 failed = True
                 print(f'not ok {number} - {test.__name__}\n# {error!r}')

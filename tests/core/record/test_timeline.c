@@ -226,9 +226,9 @@ END_TEST
 
 START_TEST(names_of_sources_and_bills_are_those_of_the_files) {
     ck_assert_str_eq(bill_name(BILL_EXPOSED_COMM), "exposed_comm");
-    ck_assert_str_eq(source_name(SOURCE_CALIBRATED), "calibrated");
-    ck_assert_int_eq(source_find("roofline"), SOURCE_ROOFLINE);
-    ck_assert_int_eq(source_find("guessed"), -1);
+    ck_assert_str_eq(span_source_name(SOURCE_CALIBRATED), "calibrated");
+    ck_assert_int_eq(span_source_find("roofline"), SOURCE_ROOFLINE);
+    ck_assert_int_eq(span_source_find("guessed"), -1);
 }
 END_TEST
 
