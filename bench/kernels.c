@@ -193,7 +193,7 @@ static Status print(Bench *b, Arena *a) {
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int op = 0; op < plan->op_count; op++) {
         if (!is_timed(b, op)) continue;
-        const Work *w = &b->program.works[plan->ops[op].work];
+        const Work *w = op_work(&b->program, &plan->ops[op]);
         sum += add_row(&t, b, op_name(&b->program, &plan->ops[op]),
                        &b->op_ns[op * b->options->rounds], w->flops);
         flops += w->flops;

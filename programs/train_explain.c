@@ -46,9 +46,7 @@ static void explain_ranks(Log *l, const Job *job) {
             how.spin_ns ? "spin for " : "yield the core", how.spin_ns ? spin : "", timeout);
 }
 
-static bool is_bucket(const Program *p, const Op *op) {
-    return p->works[op->work].kind == KIND_ALL_REDUCE;
-}
+static bool is_bucket(const Program *p, const Op *op) { return op_kind(p, op) == KIND_ALL_REDUCE; }
 
 static void explain_buckets(Log *l, const Job *job) {
     const Program *p = &job->program;
@@ -56,7 +54,7 @@ static void explain_buckets(Log *l, const Job *job) {
     char line[LINE] = "", size[UNITS_TEXT];
     int count = 0;
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = &p->works[plan->ops[i].work];
+        const Work *w = op_work(p, &plan->ops[i]);
         if (!is_bucket(p, &plan->ops[i])) continue;
         if (count++ < 8)
             text_append(line, LINE, "%s%s %s", count > 1 ? ", " : "", program_name(p, w->name),
@@ -69,7 +67,7 @@ static void explain_buckets(Log *l, const Job *job) {
     if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        const Work *w = &p->works[op->work];
+        const Work *w = op_work(p, op);
         if (!is_bucket(p, op)) continue;
         log_say(l, LOG_MORE, "  %s: %d tensor%s, %s, algorithm %s", program_name(p, w->name),
                 op->outputs, plural(op->outputs), units_print_size(size, w->payload_bytes),

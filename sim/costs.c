@@ -16,10 +16,6 @@ Status costs_init(Costs *c, Arena *a, const Program *p) {
     return OK;
 }
 
-static bool is_communication(const Program *p, const Op *op) {
-    return kind_class((Kind)p->works[op->work].kind) == CLASS_COMMUNICATION;
-}
-
 int costs_steps(const Timeline *t, int plan, int *steps) {
     int count = 0, first = NONE;
     for (int i = 0; i < t->step_count; i++) {
@@ -85,7 +81,7 @@ static void median_gaps(const Samples *s, int64_t *turn_ps, int64_t *rest_ps) {
 static void take_plan(Costs *c, const Samples *s, int plan, bool cpu_time) {
     const Plan *p = &c->program->plans[plan];
     for (int i = 0; i < p->op_count; i++) {
-        int64_t ps = median_of_op(s, i, cpu_time || is_communication(c->program, &p->ops[i]));
+        int64_t ps = median_of_op(s, i, cpu_time || op_communicates(c->program, &p->ops[i]));
         if (ps != NONE) c->ops[plan][i] = (OpCost){ps, SOURCE_REPLAYED, true};
     }
 }
@@ -120,12 +116,12 @@ void costs_share(Costs *c, const Costs *from) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
-            uint64_t key = c->program->works[op->work].cost_key;
-            if (c->ops[k][i].known || is_communication(c->program, op)) continue;
+            uint64_t key = op_work(c->program, op)->cost_key;
+            if (c->ops[k][i].known || op_communicates(c->program, op)) continue;
             for (int m = 0; m < from->program->plan_count && !c->ops[k][i].known; m++)
                 for (int n = 0; n < from->program->plans[m].op_count; n++) {
                     const Op *other = &from->program->plans[m].ops[n];
-                    if (from->program->works[other->work].cost_key != key || !from->ops[m][n].known)
+                    if (op_work(from->program, other)->cost_key != key || !from->ops[m][n].known)
                         continue;
                     c->ops[k][i] = from->ops[m][n];
                     break;
@@ -138,7 +134,7 @@ void costs_share(Costs *c, const Costs *from) {
 void costs_from_calibration(Costs *c, const Calibration *m) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
-            const Work *w = &c->program->works[c->program->plans[k].ops[i].work];
+            const Work *w = op_work(c->program, &c->program->plans[k].ops[i]);
             const OperationTime *t = calibration_find(m, w->cost_key);
             if (!c->ops[k][i].known && t && t->solo_ps.known)
                 c->ops[k][i] = (OpCost){t->solo_ps.median, SOURCE_CALIBRATED, true};
@@ -150,9 +146,9 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
-            if (is_communication(c->program, op)) continue;
+            if (op_communicates(c->program, op)) continue;
             const OperationTime *t =
-                m ? calibration_find(m, c->program->works[op->work].cost_key) : NULL;
+                m ? calibration_find(m, op_work(c->program, op)->cost_key) : NULL;
             Measured busy = {0};
             if (t) busy = oversubscribed ? t->oversubscribed_ps : t->co_run_ps;
             bool both = t && t->solo_ps.known && busy.known && t->solo_ps.median > 0;
@@ -166,8 +162,8 @@ Status costs_from_roofline(Costs *c, const DeviceModel *d) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
-            const Work *w = &c->program->works[op->work];
-            if (c->ops[k][i].known || is_communication(c->program, op)) continue;
+            const Work *w = op_work(c->program, op);
+            if (c->ops[k][i].known || op_communicates(c->program, op)) continue;
             if (!device_model_knows(d, w)) return device_model_check(d, c->program);
             c->ops[k][i] = (OpCost){device_model_ps(d, w), SOURCE_ROOFLINE, true};
         }
@@ -177,7 +173,7 @@ Status costs_from_roofline(Costs *c, const DeviceModel *d) {
 void costs_of_network(Costs *c) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++)
-            if (is_communication(c->program, &c->program->plans[k].ops[i]))
+            if (op_communicates(c->program, &c->program->plans[k].ops[i]))
                 c->ops[k][i] = (OpCost){0, SOURCE_ROOFLINE, true};
 }
 
@@ -217,8 +213,8 @@ void costs_from_host(Costs *c, const HostModel *h, const Calibration *m) {
     for (int k = 0; k < c->program->plan_count; k++)
         for (int i = 0; i < c->program->plans[k].op_count; i++) {
             const Op *op = &c->program->plans[k].ops[i];
-            const Work *w = &c->program->works[op->work];
-            if (c->ops[k][i].known || !is_communication(c->program, op)) continue;
+            const Work *w = op_work(c->program, op);
+            if (c->ops[k][i].known || !op_communicates(c->program, op)) continue;
             c->ops[k][i] = (OpCost){share_ps(c->program, w, h, m), SOURCE_CALIBRATED, true};
         }
     if (!c->dispatch_ps) c->dispatch_ps = h->dispatch_ps;

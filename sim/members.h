@@ -14,11 +14,6 @@ typedef struct {
 // Fill in what follows from the work; `ranks` is where it goes.
 void members_find(Members *m, const Program *p, const Work *w, int rank);
 
-static inline bool work_is_send(const Work *w) { return w->kind == KIND_SEND; }
-static inline bool work_is_message(const Work *w) {
-    return w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
-}
-
 // Do the two ends belong to one message, but for its number: a send and a receive with one tag?
 bool members_are_ends(const Program *p, const Work *a, const Work *b);
 

@@ -110,8 +110,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
 static void count_sources(Prediction *out, const Run *run) {
     const Plan *plan = &run->program->plans[run->plan];
     for (int i = 0; i < plan->op_count; i++) {
-        bool communicates =
-            kind_class((Kind)run->program->works[plan->ops[i].work].kind) == CLASS_COMMUNICATION;
+        bool communicates = op_communicates(run->program, &plan->ops[i]);
         if (!communicates) out->operations[run->costs[0]->ops[run->plan][i].source]++;
     }
     for (int m = 0; m < MEMORY_COUNT; m++)

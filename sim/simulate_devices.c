@@ -62,7 +62,7 @@ typedef struct {
 enum { WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
 
 static const Work *work_of(const Simulation *s, int op) {
-    return &s->o->program->works[s->order.plan->ops[op].work];
+    return op_work(s->o->program, &s->order.plan->ops[op]);
 }
 static int lanes_of(const Simulation *s) { return s->o->program->lane_count; }
 
@@ -225,7 +225,7 @@ static Status end_of_message(Simulation *s, int64_t end) {
 static Status start(Simulation *s, int rank, int op, int lane) {
     s->ranks[rank].lanes[lane] = (Activity){.busy = true, .start_ps = s->engine.now_ps};
     const Work *w = work_of(s, op);
-    if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION)
+    if (work_communicates(w))
         return work_is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
     return engine_push(&s->engine, NULL, cost_of(s, rank, op),
                        (Event){s->actor, WORK_ENDS, rank, lane});

@@ -103,7 +103,7 @@ static Status occupy(Simulation *s, int rank, Doing what, int op, int lane, int6
 // --- operations and what they cost
 
 static const Work *work_of(const Simulation *s, int op) {
-    return &s->o->program->works[s->order.plan->ops[op].work];
+    return op_work(s->o->program, &s->order.plan->ops[op]);
 }
 
 static int64_t cost_of(const Simulation *s, int rank, int op) {

@@ -187,7 +187,7 @@ int64_t build_attr_real(double value) {
 // What an operation costs depends on its kind, type, attributes and the shapes of its operands.
 static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
     uint64_t hash = hash_u64(hash_u64(HASH_START, w->kind), w->dtype);
-    if (kind_class(spec->kind) == CLASS_COMMUNICATION)
+    if (kind_communicates(spec->kind))
         hash = hash_u64(hash_u64(hash_u64(hash, w->algorithm), w->parts), w->group);
     for (int i = 0; i < w->attr_count; i++) hash = hash_u64(hash, (uint64_t)spec->attrs[i]);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
@@ -222,7 +222,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->layer = NONE;
     TRY(program_add_name(p, spec->name, &w->name));
     if (spec->layer && *spec->layer) TRY(program_add_name(p, spec->layer, &w->layer));
-    bool communication = kind_class(spec->kind) == CLASS_COMMUNICATION;
+    bool communication = kind_communicates(spec->kind);
     w->kind = (uint16_t)spec->kind;
     w->phase = (uint8_t)spec->phase;
     w->dtype = (uint8_t)spec->dtype;
@@ -247,8 +247,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
 static Status check_spec(const Program *p, const OpSpec *spec) {
     if (spec->lane < 0 || spec->lane >= p->lane_count)
         FAIL(ERR_PLAN, "operation %s: no lane %d", spec->name, spec->lane);
-    if (kind_class(spec->kind) == CLASS_COMMUNICATION &&
-        (spec->group < 0 || spec->group >= p->group_count))
+    if (kind_communicates(spec->kind) && (spec->group < 0 || spec->group >= p->group_count))
         FAIL(ERR_PLAN, "operation %s: no group %d", spec->name, spec->group);
     if (spec->parts < 0 || spec->parts > UINT8_MAX)
         FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);

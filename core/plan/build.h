@@ -86,9 +86,6 @@ Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) M
 // plan's ops are complete.
 Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
 
-// The tensor whose memory a tensor views: itself, or what it is an alias of in the end.
-int program_root(const Program *p, int tensor);
-
 // Rewrite a plan's operations: keep those for which keep[i] is not 0, in the order of `order` (a
 // permutation of the old indices, or NULL), with their explicit dependencies carried over.
 Status plan_select(Plan *plan, const int *order, const uint8_t *keep) MUST_USE;

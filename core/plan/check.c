@@ -51,10 +51,10 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     if (guard->dtype != DTYPE_I64 && guard->dtype != DTYPE_F64)
         FAIL(ERR_PLAN, PLACE "its guard %s is %s, expected i64 or f64", PLACE_ARGS,
              tensor_name(p, op->guard), dtype_name((Dtype)guard->dtype));
-    const Work *w = &p->works[op->work];
-    if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) return OK;
+    const Work *w = op_work(p, op);
+    if (!work_communicates(w)) return OK;
     int by = writer[program_root(p, op->guard)];
-    const Work *source = by == NONE ? NULL : &p->works[plan->ops[by].work];
+    const Work *source = by == NONE ? NULL : op_work(p, &plan->ops[by]);
     bool agreed = source && source->group == w->group &&
                   (source->kind == KIND_ALL_REDUCE || source->kind == KIND_ALL_GATHER ||
                    source->kind == KIND_BROADCAST);

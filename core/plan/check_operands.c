@@ -35,14 +35,14 @@ static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
     shape_text(t, shape, sizeof shape);
     FAIL(ERR_PLAN, "plan %s: %s: operand %s is %s %s, expected %s; %s is %s",
          program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, t->name),
-         dtype_name((Dtype)t->dtype), shape, expected, kind_name((Kind)m->work->kind),
-         kind_operands((Kind)m->work->kind));
+         dtype_name((Dtype)t->dtype), shape, expected, kind_name(work_kind(m->work)),
+         kind_operands(work_kind(m->work)));
 }
 
 static int64_t attribute(const Match *m, const char *name) {
     for (int i = 0; i < m->work->attr_count; i++) {
         int n, real;
-        const char *s = kind_attribute((Kind)m->work->kind, i, &n, &real);
+        const char *s = kind_attribute(work_kind(m->work), i, &n, &real);
         if (n == (int)strlen(name) && !memcmp(s, name, (size_t)n))
             return work_attr(m->p, m->work, i);
     }
@@ -97,8 +97,8 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
 
 static Status wrong_count(const Match *m, const char *what, int found) {
     FAIL(ERR_PLAN, "plan %s: %s has %d %s; %s is %s", program_name(m->p, m->plan->name),
-         op_name(m->p, m->op), found, what, kind_name((Kind)m->work->kind),
-         kind_operands((Kind)m->work->kind));
+         op_name(m->p, m->op), found, what, kind_name(work_kind(m->work)),
+         kind_operands(work_kind(m->work)));
 }
 
 // One side of the arrow.
@@ -125,7 +125,7 @@ enum { WINDOW_MAX = 1 << 20 };  // of kernel, stride and pad
 static Status check_attribute(const Match *m, const char *name, int64_t least, int64_t most) {
     for (int i = 0; i < m->work->attr_count; i++) {
         int n, real;
-        const char *s = kind_attribute((Kind)m->work->kind, i, &n, &real);
+        const char *s = kind_attribute(work_kind(m->work), i, &n, &real);
         if (n != (int)strlen(name) || memcmp(s, name, (size_t)n)) continue;
         int64_t value = work_attr(m->p, m->work, i);
         if (value < least || value > most)
@@ -181,16 +181,16 @@ static Status check_payload(const Match *m) {
     if (want != out)
         FAIL(ERR_PLAN,
              "plan %s: %s: %s of %lld elements in %d part%s over %lld ranks writes %lld, not %lld",
-             program_name(m->p, m->plan->name), op_name(m->p, op), kind_name((Kind)m->work->kind),
+             program_name(m->p, m->plan->name), op_name(m->p, op), kind_name(work_kind(m->work)),
              (long long)in, m->work->parts, m->work->parts == 1 ? "" : "s", (long long)size,
              (long long)want, (long long)out);
     return OK;
 }
 
 Status check_operands(const Program *p, const Plan *plan, const Op *op) {
-    Match m = {.p = p, .plan = plan, .op = op, .work = &p->works[op->work]};
-    Kind kind = (Kind)m.work->kind;
-    bool communication = kind_class(kind) == CLASS_COMMUNICATION;
+    Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
+    Kind kind = work_kind(m.work);
+    bool communication = kind_communicates(kind);
     LaneKind lane = (LaneKind)p->lanes[op->lane].kind;
     if (communication != (lane == LANE_COMMUNICATION))
         FAIL(ERR_PLAN, "plan %s: %s: %s cannot run on the %s lane %s", program_name(p, plan->name),

@@ -104,8 +104,7 @@ static Status loss(const Along *a) {
     if (partial(input(a, 0)) || input(a, 0) == PLACE_SHARD_1)
         return refuse(a, 0, "the softmax of a row needs the whole row");
     if (input(a, 1) != input(a, 0)) return refuse(a, 1, "the logits do not lie alike");
-    if (a->p->works[a->op->work].kind == KIND_CROSS_ENTROPY_BACKWARD)
-        return expect(a, 0, input(a, 0));
+    if (op_kind(a->p, a->op) == KIND_CROSS_ENTROPY_BACKWARD) return expect(a, 0, input(a, 0));
     TRY(expect(a, 0, input(a, 0) == PLACE_SHARD_0 ? PLACE_PARTIAL_SUM : PLACE_REPLICATE));
     return expect(a, 1, input(a, 0));
 }
@@ -120,7 +119,7 @@ static Status update(const Along *a) {
 
 // What a collective over this axis makes of its payload.
 static Status collective(const Along *a) {
-    const Work *w = &a->p->works[a->op->work];
+    const Work *w = op_work(a->p, a->op);
     bool over = a->p->groups[w->group].axes >> a->axis & 1;
     bool reduces =
         w->kind == KIND_ALL_REDUCE || w->kind == KIND_REDUCE || w->kind == KIND_REDUCE_SCATTER;
@@ -142,7 +141,7 @@ static Status collective(const Along *a) {
 }
 
 static Status check_axis(const Along *a) {
-    Kind k = (Kind)a->p->works[a->op->work].kind;
+    Kind k = op_kind(a->p, a->op);
     switch (k) {
     case KIND_CONV2D:
     case KIND_LINEAR: return contraction(a);
@@ -158,14 +157,14 @@ static Status check_axis(const Along *a) {
     case KIND_CROSS_ENTROPY:
     case KIND_CROSS_ENTROPY_BACKWARD: return loss(a);
     case KIND_SGD: return update(a);
-    default: return kind_class(k) == CLASS_COMMUNICATION ? collective(a) : OK;
+    default: return kind_communicates(k) ? collective(a) : OK;
     }
 }
 
 // Along an axis of one rank every placement is the same thing. Explicit rank lists have no axis:
 // their collectives are judged by their declared placements alone.
 Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) {
-    if (p->works[op->work].kind == KIND_FUSED) {
+    if (op_kind(p, op) == KIND_FUSED) {
         for (int i = 0; i < op->member_count; i++)
             TRY(check_placements(p, plan, &plan->members[op->member_first + i], state));
         return OK;

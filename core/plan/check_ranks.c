@@ -44,8 +44,6 @@ static void finish_leader(Walker *w, int lane) {
     w->at[lane] = next_on_lane(w, lane, w->at[lane] + 1);
 }
 
-static const Work *work_of(const Walker *w, const Op *op) { return &w->p->works[op->work]; }
-
 // The member across: of a send or receive, `peer` places along the group.
 static int partner(const Walk *walk, int rank, const Work *work, int *position) {
     const Walker *w = &walk->walkers[rank];
@@ -70,14 +68,14 @@ static const Op *arrived(const Walk *walk, int rank, int lane) {
 }
 
 static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
-    const Work *mine = work_of(&walk->walkers[rank], leader(&walk->walkers[rank], lane));
+    const Work *mine = op_work(walk->walkers[rank].p, leader(&walk->walkers[rank], lane));
     int position;
     int other = partner(walk, rank, mine, &position);
     Walker *w = &walk->walkers[other];
     if (mine->kind != KIND_SEND) return OK;
     for (int k = 0; k < w->p->lane_count; k++) {
         const Op *op = arrived(walk, other, k);
-        const Work *theirs = op ? work_of(w, op) : NULL;
+        const Work *theirs = op ? op_work(w->p, op) : NULL;
         if (!theirs || theirs->kind != KIND_RECEIVE ||
             partner(walk, other, theirs, &position) != rank)
             continue;
@@ -96,14 +94,14 @@ static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
 
 static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
     const Walker *w = &walk->walkers[rank];
-    const Work *mine = work_of(w, leader(w, lane));
+    const Work *mine = op_work(w->p, leader(w, lane));
     int position, size = w->p->groups[mine->group].size;
     group_ranks(w->p, mine->group, rank, walk->members, &position);
     for (int m = 0; m < size; m++) {
         int other = walk->members[m];
         const Op *op = arrived(walk, other, lane);
         if (!op) return OK;
-        const Work *theirs = work_of(&walk->walkers[other], op);
+        const Work *theirs = op_work(walk->walkers[other].p, op);
         if (!same_collective(mine, theirs))
             FAIL(ERR_PLAN,
                  "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "
@@ -121,7 +119,7 @@ static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
 
 static Status check_member(Walk *walk, int rank, const Op *op) {
     const Walker *w = &walk->walkers[rank];
-    int position, group = work_of(w, op)->group;
+    int position, group = op_work(w->p, op)->group;
     group_ranks(w->p, group, rank, walk->members, &position);
     if (position != NONE) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s", program_name(w->p, w->plan->name),
@@ -133,11 +131,11 @@ static Status advance(Walk *walk, int rank, bool *moved) {
     for (int lane = 0; lane < w->p->lane_count; lane++) {
         const Op *op = arrived(walk, rank, lane);
         if (!op) continue;
-        Kind kind = (Kind)work_of(w, op)->kind;
-        if (kind_class(kind) == CLASS_COMMUNICATION) TRY(check_member(walk, rank, op));
+        Kind kind = op_kind(w->p, op);
+        if (kind_communicates(kind)) TRY(check_member(walk, rank, op));
         if (kind == KIND_SEND || kind == KIND_RECEIVE)
             TRY(try_pair(walk, rank, lane, moved));
-        else if (kind_class(kind) == CLASS_COMMUNICATION)
+        else if (kind_communicates(kind))
             TRY(try_collective(walk, rank, lane, moved));
         else {
             finish_leader(w, lane);
@@ -153,7 +151,7 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
     for (int lane = 0; lane < w->p->lane_count; lane++) {
         const Op *op = leader(w, lane);
         if (!op) continue;
-        const Work *work = work_of(w, op);
+        const Work *work = op_work(w->p, op);
         int dep = missing_dep(w, op);
         if (dep != NONE) {
             if (!*out)

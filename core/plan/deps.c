@@ -52,11 +52,6 @@ static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan)
     return OK;
 }
 
-int program_root(const Program *p, int tensor) {
-    while (p->tensors[tensor].alias != NONE) tensor = p->tensors[tensor].alias;
-    return tensor;
-}
-
 static Status depend(Plan *plan, int op, int after, int distance) {
     if (after == NONE || (after == op && distance == 0)) return OK;
     return plan_add_dep(plan, op, after, DEP_DATA, distance);

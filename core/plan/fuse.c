@@ -88,9 +88,7 @@ static int next_on_lane(const Plan *plan, int op) {
     return NONE;
 }
 
-static Kind kind_of(const Chain *c, int op) {
-    return (Kind)c->p->works[c->plan->ops[op].work].kind;
-}
+static Kind kind_of(const Chain *c, int op) { return op_kind(c->p, &c->plan->ops[op]); }
 
 // May `op` follow the chain? It works on the last member's result, and nothing
 // between them feeds it.
@@ -146,14 +144,14 @@ static void chain_name(const Chain *c, char *out, size_t size) {
     const char *last = "";
     *out = '\0';
     for (int i = 0; i < c->count; i++) {
-        const Work *w = &c->p->works[c->plan->ops[c->ops[i]].work];
+        const Work *w = op_work(c->p, &c->plan->ops[c->ops[i]]);
         const char *layer =
-            w->layer == NONE ? kind_name((Kind)w->kind) : program_name(c->p, w->layer);
+            w->layer == NONE ? kind_name(work_kind(w)) : program_name(c->p, w->layer);
         if (strcmp(layer, last)) text_append(out, size, "%s%s", *last ? "+" : "", layer);
         last = layer;
     }
     text_append(out, size, ".%s",
-                phase_name((Phase)c->p->works[c->plan->ops[c->ops[0]].work].phase));
+                phase_name((Phase)op_work(c->p, &c->plan->ops[c->ops[0]])->phase));
 }
 
 static bool handed_on(const Chain *c, int tensor) {
@@ -188,12 +186,12 @@ static void chain_operands(const Chain *c, int32_t *outputs, int *output_count, 
 
 static int32_t chain_layer(const Chain *c) {
     for (int i = 0; i < c->count; i++) {
-        const Work *w = &c->p->works[c->plan->ops[c->ops[i]].work];
-        Kind k = (Kind)w->kind;
+        const Work *w = op_work(c->p, &c->plan->ops[c->ops[i]]);
+        Kind k = work_kind(w);
         if (k == KIND_CONV2D || k == KIND_LINEAR || k == KIND_CONV2D_BACKWARD_WEIGHT)
             return w->layer;
     }
-    return c->p->works[c->plan->ops[c->ops[0]].work].layer;
+    return op_work(c->p, &c->plan->ops[c->ops[0]])->layer;
 }
 
 // Explicit dependencies of members become the chain's; those on members point to it.
@@ -229,14 +227,14 @@ static Status fuse_chain(Chain *c) {
         Op member = plan->ops[c->ops[i]];
         member.dep_count = 0;
         plan->members[plan->member_count++] = member;
-        flops += p->works[member.work].flops;
-        key = hash_u64(key, p->works[member.work].cost_key);
+        flops += op_work(p, &member)->flops;
+        key = hash_u64(key, op_work(p, &member)->cost_key);
         flags |= member.flags;
     }
     int32_t layer = chain_layer(c);
     char layer_name[128];
     snprintf(layer_name, sizeof layer_name, "%s", program_name(p, layer));
-    const Work *w = &p->works[first.work];
+    const Work *w = op_work(p, &first);
     TRY(plan_add_op(p, plan,
                     &(OpSpec){.name = name,
                               .layer = layer_name,

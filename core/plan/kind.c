@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The lists of kind.h as tables: from a value to its name and back.
 #include "core/plan/kind.h"
 
 #include <string.h>
@@ -36,6 +37,7 @@ static const char *const dep_kinds[] = {"data", "order", "reuse"};
 
 const char *kind_name(Kind k) { return kinds[k].name; }
 WorkClass kind_class(Kind k) { return kinds[k].class; }
+bool kind_communicates(Kind k) { return kinds[k].class == CLASS_COMMUNICATION; }
 const char *kind_attributes(Kind k) { return kinds[k].attributes; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }

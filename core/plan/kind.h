@@ -4,6 +4,7 @@
 #ifndef CORE_PLAN_KIND_H
 #define CORE_PLAN_KIND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Who executes a kind of work: a kernel of the device, a communicator, or the host.
@@ -132,6 +133,7 @@ typedef enum { DEP_DATA, DEP_ORDER, DEP_REUSE } DepKind;
 
 const char *kind_name(Kind k);
 WorkClass kind_class(Kind k);
+bool kind_communicates(Kind k);       // its class is CLASS_COMMUNICATION
 const char *kind_attributes(Kind k);  // as in KIND_LIST
 const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);

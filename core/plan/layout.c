@@ -41,7 +41,7 @@ static void find_lives(const Program *p, Life *lives) {
         const Plan *plan = &p->plans[k];
         for (int i = 0; i < plan->op_count; i++) {
             const Op *op = &plan->ops[i];
-            bool communication = kind_class((Kind)p->works[op->work].kind) == CLASS_COMMUNICATION;
+            bool communication = op_communicates(p, op);
             for (int o = 0; o < op->outputs + op->inputs; o++)
                 touch(&lives[program_root(p, op_outputs(plan, op)[o])], k, i, communication);
         }

@@ -13,9 +13,7 @@ static Status add_scratch(Program *p, const DeviceTraits *traits) {
         const Plan *plan = &p->plans[k];
         for (int i = 0; i < plan->op_count; i++) {
             const Op *op = &plan->ops[i];
-            if (kind_class((Kind)p->works[op->work].kind) != CLASS_COMPUTE ||
-                !traits->scratch_bytes)
-                continue;
+            if (kind_class(op_kind(p, op)) != CLASS_COMPUTE || !traits->scratch_bytes) continue;
             int64_t bytes = op->member_count
                                 ? traits->scratch_bytes(p, plan, &plan->members[op->member_first],
                                                         op->member_count)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Questions about a program: names, groups as a rank sees them, planned bytes, its fingerprint.
 #include "core/plan/program.h"
 
 #include "core/base/hash.h"
@@ -37,7 +38,7 @@ const char *tensor_name(const Program *p, int32_t tensor) {
 }
 
 const char *op_name(const Program *p, const Op *op) {
-    return program_name(p, p->works[op->work].name);
+    return program_name(p, op_work(p, op)->name);
 }
 
 #define FIND(table)                                                        \
@@ -53,6 +54,11 @@ int64_t tensor_elements(const Tensor *t) {
     int64_t n = 1;
     for (int i = 0; i < t->dims; i++) n *= t->shape[i];
     return n;
+}
+
+int program_root(const Program *p, int tensor) {
+    while (p->tensors[tensor].alias != NONE) tensor = p->tensors[tensor].alias;
+    return tensor;
 }
 
 int64_t work_attr(const Program *p, const Work *w, int i) { return p->attrs[w->attr_first + i]; }
@@ -128,8 +134,8 @@ uint64_t program_fingerprint(const Program *p) {
         hash = hash_u64(hash, (uint64_t)i);
         for (int k = 0; k < plan->op_count; k++) {
             const Op *op = &plan->ops[k];
-            const Work *w = &p->works[op->work];
-            if (kind_class((Kind)w->kind) != CLASS_COMMUNICATION) continue;
+            const Work *w = op_work(p, op);
+            if (!work_communicates(w)) continue;
             const uint64_t facts[] = {w->kind,
                                       w->dtype,
                                       w->reduce,

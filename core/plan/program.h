@@ -155,11 +155,28 @@ int program_find_plan(const Program *p, const char *name);
 
 int64_t tensor_elements(const Tensor *t);  // at full extent
 
+// The tensor whose memory a tensor views: itself, or the end of its chain of aliases.
+int program_root(const Program *p, int tensor);
+
 static inline const int32_t *op_outputs(const Plan *plan, const Op *op) {
     return plan->operands + op->operand_first;
 }
 static inline const int32_t *op_inputs(const Plan *plan, const Op *op) {
     return op_outputs(plan, op) + op->outputs;
+}
+
+// The work of an operation of this program, and what is most often asked of it.
+static inline const Work *op_work(const Program *p, const Op *op) { return &p->works[op->work]; }
+static inline Kind work_kind(const Work *w) { return (Kind)w->kind; }
+static inline Kind op_kind(const Program *p, const Op *op) { return work_kind(op_work(p, op)); }
+static inline bool work_communicates(const Work *w) { return kind_communicates(work_kind(w)); }
+static inline bool op_communicates(const Program *p, const Op *op) {
+    return work_communicates(op_work(p, op));
+}
+
+static inline bool work_is_send(const Work *w) { return w->kind == KIND_SEND; }
+static inline bool work_is_message(const Work *w) {
+    return w->kind == KIND_SEND || w->kind == KIND_RECEIVE;
 }
 
 // The i-th attribute of some work.

@@ -210,8 +210,7 @@ static Status read_line(Reader *r, int i, const Op *fused, Line *l) {
         TRY(read_op_key(r, l, key, value));
     }
     apply_names(r, l);
-    if (kind_class(s->kind) == CLASS_COMMUNICATION && s->group == NONE)
-        FAIL_LINE("%s: group= is missing", s->name);
+    if (kind_communicates(s->kind) && s->group == NONE) FAIL_LINE("%s: group= is missing", s->name);
     return check_attributes(r, l);
 }
 
@@ -329,7 +328,7 @@ static Status find_target(const Reader *r, const Target *t, int *out) {
     for (int i = 0; i < r->plan->op_count; i++) {
         const Op *op = &r->plan->ops[i];
         if (t->sliced && (op->shard != t->slice[0] || op->micro_batch != t->slice[1])) continue;
-        if (r->p->works[op->work].name != name) continue;
+        if (op_work(r->p, op)->name != name) continue;
         if (first == NONE) first = i;
         if (t->place != NONE && matches == t->place) {
             *out = i;

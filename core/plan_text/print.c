@@ -175,7 +175,7 @@ static void print_real(FILE *out, double value) {
 }
 
 static void print_attributes(const Printer *w, const Work *work) {
-    Kind k = (Kind)work->kind;
+    Kind k = work_kind(work);
     for (int i = 0; i < work->attr_count; i++) {
         int length, real;
         const char *name = kind_attribute(k, i, &length, &real);
@@ -208,10 +208,10 @@ static void print_operands(const Printer *w, const Plan *plan, const Op *op) {
 // What operations and members of fused ones have alike, from the operands on.
 static void print_work(const Printer *w, const Plan *plan, const Op *op) {
     const Program *p = w->p;
-    const Work *work = &p->works[op->work];
+    const Work *work = op_work(p, op);
     print_operands(w, plan, op);
     print_attributes(w, work);
-    if (kind_class((Kind)work->kind) == CLASS_COMMUNICATION) print_communication(w, work);
+    if (work_communicates(work)) print_communication(w, work);
     if (work->peer) fprintf(w->out, "  peer=%d", work->peer);
     fprintf(w->out, "  phase=%s", phase_name((Phase)work->phase));
     if (work->layer != NONE) fprintf(w->out, " layer=%s", program_name(p, work->layer));
@@ -229,7 +229,7 @@ static void print_work(const Printer *w, const Plan *plan, const Op *op) {
 }
 
 static bool is_alone(const Printer *w, const Op *op) {
-    return w->name_uses[w->p->works[op->work].name] < 2;
+    return w->name_uses[op_work(w->p, op)->name] < 2;
 }
 
 // An operation as dependencies name it: its name; with [shard.micro_batch] when others have that
@@ -238,11 +238,11 @@ static void print_reference(const Printer *w, const Plan *plan, int index) {
     const Op *op = &plan->ops[index];
     fprintf(w->out, "%s", op_name(w->p, op));
     if (is_alone(w, op)) return;
-    int32_t name = w->p->works[op->work].name;
+    int32_t name = op_work(w->p, op)->name;
     int twins = 0, place = 0;
     for (int i = 0; i < plan->op_count; i++) {
         const Op *other = &plan->ops[i];
-        if (w->p->works[other->work].name != name || other->shard != op->shard ||
+        if (op_work(w->p, other)->name != name || other->shard != op->shard ||
             other->micro_batch != op->micro_batch)
             continue;
         if (i < index) place++;
@@ -283,8 +283,7 @@ typedef struct {
 static Status print_op(Printer *w, const Plan *plan, const Op *op, const Widths *widths) {
     const Program *p = w->p;
     fprintf(w->out, "  %-*s  %-*s @%-*s ", widths->name, op_name(p, op), widths->kind,
-            kind_name((Kind)p->works[op->work].kind), widths->lane,
-            program_name(p, p->lanes[op->lane].name));
+            kind_name(op_kind(p, op)), widths->lane, program_name(p, p->lanes[op->lane].name));
     print_work(w, plan, op);
     if (op->shard || op->micro_batch || !is_alone(w, op))
         fprintf(w->out, " slice=%d.%d", op->shard, op->micro_batch);
@@ -296,8 +295,7 @@ static Status print_op(Printer *w, const Plan *plan, const Op *op, const Widths 
     fprintf(w->out, "\n");
     for (int i = 0; i < op->member_count; i++) {
         const Op *member = &plan->members[op->member_first + i];
-        fprintf(w->out, "    + %s %s ", op_name(p, member),
-                kind_name((Kind)p->works[member->work].kind));
+        fprintf(w->out, "    + %s %s ", op_name(p, member), kind_name(op_kind(p, member)));
         print_work(w, plan, member);
         fprintf(w->out, "\n");
     }
@@ -310,9 +308,9 @@ static Status print_plan(Printer *w, const Plan *plan) {
     memset(w->name_uses, 0, (size_t)p->name_bytes * sizeof *w->name_uses);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        w->name_uses[p->works[op->work].name]++;
+        w->name_uses[op_work(p, op)->name]++;
         widen(&widths.name, op_name(p, op));
-        widen(&widths.kind, kind_name((Kind)p->works[op->work].kind));
+        widen(&widths.kind, kind_name(op_kind(p, op)));
         widen(&widths.lane, program_name(p, p->lanes[op->lane].name));
     }
     fprintf(w->out, "\nplan %s\n", program_name(p, plan->name));

@@ -20,8 +20,8 @@ bool device_model_knows(const DeviceModel *d, const Work *w) {
 
 static Status check_plan(const DeviceModel *d, const Program *p, const Plan *plan) {
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = &p->works[plan->ops[i].work];
-        if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION || device_model_knows(d, w)) continue;
+        const Work *w = op_work(p, &plan->ops[i]);
+        if (work_communicates(w) || device_model_knows(d, w)) continue;
         FAIL(ERR_USAGE,
              "the machine's device %s has no rate for %s, which is %s: describe one that computes "
              "in %s (docs/formats.md, \"Machine files\"), or give another --dtype",

@@ -11,7 +11,7 @@ const DeviceTraits device_traits_timed = {.name = "timed"};
 
 // Of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
 static int64_t conv_bytes(const Program *p, const Plan *plan, const Op *op, int x, int y) {
-    const Work *w = &p->works[op->work];
+    const Work *w = op_work(p, op);
     const Tensor *wide = &p->tensors[op_outputs(plan, op)[x]],
                  *narrow = &p->tensors[op_outputs(plan, op)[y]];
     return conv_scratch(wide->shape[1], narrow->shape[1], narrow->shape[2], narrow->shape[3],
@@ -25,11 +25,11 @@ static int64_t pool_bytes(const Program *p, const Work *w, int32_t plane) {
 }
 
 static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
-    const Work *w = &p->works[op->work];
+    const Work *w = op_work(p, op);
     const int32_t *output = op_outputs(plan, op), *input = op_inputs(plan, op);
     const Tensor *dweight = &p->tensors[output[0]];
     int first = op->outputs;
-    switch ((Kind)w->kind) {
+    switch (work_kind(w)) {
     case KIND_CONV2D: return conv_bytes(p, plan, op, first, 0);
     case KIND_CONV2D_BACKWARD_INPUT: return conv_bytes(p, plan, op, 0, first);
     case KIND_CONV2D_BACKWARD_WEIGHT: return conv_bytes(p, plan, op, first, first + 1);

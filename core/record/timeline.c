@@ -88,7 +88,7 @@ void timeline_end_step(Timeline *t, int64_t end_ps) {
 // The instant from which a span is billed to level `b` or one before it; it stays so until its end.
 static int64_t billed_from(const Work *w, const Span *span, Bill b) {
     int64_t arrival = min64(span->end_ps, span->start_ps + span->wait_ns * 1000);
-    switch (kind_class((Kind)w->kind)) {
+    switch (kind_class(work_kind(w))) {
     case CLASS_COMPUTE:
         if (b >= BILL_CONTENDED) return span->start_ps;
         return max64(span->start_ps, span->end_ps - span->cpu_ns * 1000);
@@ -123,7 +123,7 @@ void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s,
     for (int b = 0; b < BILL_IDLE; b++) level[b] = (Union){.frontier = s->end_ps};
     for (int i = s->span_count - 1; i >= 0; i--) {
         const Span *span = &t->spans[s->span_first + i];
-        const Work *w = &p->works[plan->ops[span->op].work];
+        const Work *w = op_work(p, &plan->ops[span->op]);
         for (int b = 0; b < BILL_IDLE; b++)
             union_add(&level[b], max64(s->start_ps, billed_from(w, span, (Bill)b)), span->end_ps);
     }

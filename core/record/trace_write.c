@@ -156,7 +156,7 @@ static void write_span(FILE *out, const Quoted *q, const Program *p, const Span 
     fprintf(out,
             "\"name\":%s,\"cat\":\"%s\",\"args\":{\"step\":%d,\"plan\":%s,\"record\":%d,\"op\":%d",
             q->works[work], phase_name((Phase)w->phase), s->step, q->plans[s->plan], record, s->op);
-    fprintf(out, ",\"kind\":\"%s\",\"ps\":[%" PRId64 ",%" PRId64 "]", kind_name((Kind)w->kind),
+    fprintf(out, ",\"kind\":\"%s\",\"ps\":[%" PRId64 ",%" PRId64 "]", kind_name(work_kind(w)),
             s->start_ps, s->end_ps);
     if (s->wait_ns) fprintf(out, ",\"wait_ns\":%" PRId64, s->wait_ns);
     if (s->cpu_ns) fprintf(out, ",\"cpu_ns\":%" PRId64, s->cpu_ns);

@@ -148,7 +148,7 @@ static Status add_operations(Report *r, Arena *a, const Steps *s) {
 
 static int64_t plan_payload(const Program *p, const Plan *plan) {
     int64_t bytes = 0;
-    for (int i = 0; i < plan->op_count; i++) bytes += p->works[plan->ops[i].work].payload_bytes;
+    for (int i = 0; i < plan->op_count; i++) bytes += op_work(p, &plan->ops[i])->payload_bytes;
     return bytes;
 }
 

@@ -64,11 +64,11 @@ static bool is_row_of(const OperationTimes *row, const Program *p, const Op *op)
 }
 
 static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
-    const Work *w = &p->works[op->work];
+    const Work *w = op_work(p, op);
     const char *lane = p->lane_count ? program_name(p, p->lanes[op->lane].name) : "";
     OperationTimes *row = &rows->rows[rows->count++];
     *row = (OperationTimes){.name = arena_string(a, op_name(p, op)),
-                            .kind = kind_name((Kind)w->kind),
+                            .kind = kind_name(work_kind(w)),
                             .phase = phase_name((Phase)w->phase),
                             .lane = arena_string(a, lane),
                             .shard = op->shard,

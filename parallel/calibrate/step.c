@@ -256,7 +256,7 @@ static Status time_of(Measured *out, const Bench *b, const StepBench *sb, const 
     Samples s;
     Status status = samples_init(&s, &scratch, line->span_count);
     for (int i = 0; i < line->span_count && status == OK; i++)
-        if (p->works[plan->ops[line->spans[i].op].work].cost_key == key)
+        if (op_work(p, &plan->ops[line->spans[i].op])->cost_key == key)
             samples_add(&s, (double)(line->spans[i].cpu_ns - b->cpu_empty_ns));
     if (status == OK) *out = samples_measured(&s, 1000);
     arena_finish(&scratch);
@@ -265,8 +265,8 @@ static Status time_of(Measured *out, const Bench *b, const StepBench *sb, const 
 
 static Status add_operation(Bench *b, const StepBench *sb, const Op *op, int64_t rows) {
     const Program *p = &sb->stepper.job->program;
-    const Work *w = &p->works[op->work];
-    if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION) return OK;
+    const Work *w = op_work(p, op);
+    if (work_communicates(w)) return OK;
     if (calibration_find(b->out, w->cost_key)) return OK;
     OperationTime t = {.cost_key = w->cost_key,
                        .name = arena_string(b->arena, op_name(p, op)),

@@ -22,12 +22,12 @@ static Operand bind_operand(const Executor *e, int tensor) {
 
 static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
                         KernelCall *call) {
-    const Work *w = &e->program->works[op->work];
+    const Work *w = op_work(e->program, op);
     int count = op->outputs + op->inputs;
     Operand *operands = ARENA_NEW(a, Operand, count + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
     for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
-    *call = (KernelCall){.kind = (Kind)w->kind,
+    *call = (KernelCall){.kind = work_kind(w),
                          .dtype = (Dtype)w->dtype,
                          .accumulate = op->flags & OP_ACCUMULATE,
                          .outputs = op->outputs,
@@ -62,7 +62,7 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
 static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
                         CommCall *call) {
     const Program *p = e->program;
-    const Work *w = &p->works[op->work];
+    const Work *w = op_work(p, op);
     int size = p->groups[w->group].size, position;
     int *ranks = ARENA_NEW(a, int, size);
     CommSegment *input, *output;
@@ -95,7 +95,7 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
 }
 
 static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {
-    const Work *w = &e->program->works[op->work];
+    const Work *w = op_work(e->program, op);
     *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]),
                        .labels = bind_operand(e, op_outputs(plan, op)[1]),
                        .f64 = w->dtype == DTYPE_F64,
@@ -105,15 +105,15 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
 
 // Host work is modelled as computation is.
 static int64_t modelled_ns(const Device *d, const Work *w) {
-    if (!d->model || kind_class((Kind)w->kind) == CLASS_COMMUNICATION) return 0;
+    if (!d->model || work_communicates(w)) return 0;
     return device_model_slowed_ns(device_model_ps(d->model, w), d->slowdown_permille);
 }
 
 static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
                       BoundOp *b) {
     const Program *p = e->program;
-    b->class = kind_class((Kind)p->works[op->work].kind);
-    b->modelled_ns = modelled_ns(e->device, &p->works[op->work]);
+    b->class = kind_class(op_kind(p, op));
+    b->modelled_ns = modelled_ns(e->device, op_work(p, op));
     if (op->guard != NONE) {
         b->guard = executor_data(e, op->guard);
         b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;

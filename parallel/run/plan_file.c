@@ -31,7 +31,7 @@ static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t
 static Status check_load(const Job *job, const Plan *plan, const Op *op) {
     const Program *p = &job->program;
     const JobOptions *o = &job->options;
-    const Work *w = &p->works[op->work];
+    const Work *w = op_work(p, op);
     const Tensor *x = &p->tensors[op_outputs(plan, op)[0]];
     int64_t shard = work_attr(p, w, LOAD_SHARD),
             image = (int64_t)job->data.height * job->data.width;
@@ -66,7 +66,7 @@ static Status check_classes(const Job *job, const Plan *plan, const Op *op) {
 static Status check_plan(const Job *job, const Plan *plan) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        Kind kind = (Kind)job->program.works[op->work].kind;
+        Kind kind = op_kind(&job->program, op);
         if (kind == KIND_LOAD) TRY(check_load(job, plan, op));
         if (kind == KIND_CROSS_ENTROPY) TRY(check_classes(job, plan, op));
     }

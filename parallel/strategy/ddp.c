@@ -90,7 +90,7 @@ static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int 
 static int last_backward_op(const Program *p, const Plan *plan) {
     int last = NONE;
     for (int i = 0; i < plan->op_count; i++)
-        if (p->works[plan->ops[i].work].phase == PHASE_BACKWARD) last = i;
+        if (op_work(p, &plan->ops[i])->phase == PHASE_BACKWARD) last = i;
     return last;
 }
 
@@ -99,8 +99,8 @@ static int last_backward_op(const Program *p, const Plan *plan) {
 static Status separate_phases(const Program *p, Plan *plan) {
     int backward = last_backward_op(p, plan), last = NONE;
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = &p->works[plan->ops[i].work];
-        bool communication = kind_class((Kind)w->kind) == CLASS_COMMUNICATION;
+        const Work *w = op_work(p, &plan->ops[i]);
+        bool communication = work_communicates(w);
         if (communication) TRY(plan_add_dep(plan, i, backward, DEP_ORDER, 0));
         if (communication) last = i;
         if (w->phase == PHASE_UPDATE && last != NONE)

@@ -40,7 +40,7 @@ static const OpCost *cost(const Setup *s, int op) { return &s->costs.ops[0][op];
 static Measured known(int64_t median) { return (Measured){median, median, median, true}; }
 
 static OperationTime operation(const Setup *s) {
-    return (OperationTime){.cost_key = s->p.works[s->plan->ops[WORK].work].cost_key,
+    return (OperationTime){.cost_key = op_work(&s->p, &s->plan->ops[WORK])->cost_key,
                            .solo_ps = known(500),
                            .co_run_ps = known(550),
                            .oversubscribed_ps = known(600)};

@@ -52,7 +52,7 @@ void device_agree(const Device *d, Build build, const Sizes *s, int fusion) {
     ck_assert_ok(program_lower(&c.p, d->traits));
     if (fusion != NONE && d->traits->fusions >> fusion & 1) {
         ck_assert_int_eq(c.plan->op_count, 1);
-        ck_assert_int_eq(work_attr(&c.p, &c.p.works[c.plan->ops[0].work], 0), fusion);
+        ck_assert_int_eq(work_attr(&c.p, op_work(&c.p, &c.plan->ops[0]), 0), fusion);
     }
     Values got = case_run(&c, d, (CaseRun){.junk = JUNK_NAN}),
            again = case_run(&c, d, (CaseRun){.junk = JUNK_NUMBER});

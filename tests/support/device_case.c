@@ -222,7 +222,7 @@ static void check_piece(const Case *c, int tensor, const Piece *piece) {
 
 static KernelCall bind_op(const Case *c, const Piece *pieces, const Op *op, Operand *operands,
                           CaseRun how) {
-    const Work *w = &c->p.works[op->work];
+    const Work *w = op_work(&c->p, op);
     for (int i = 0; i < op->outputs + op->inputs; i++) {
         int tensor = op_outputs(c->plan, op)[i];
         const Tensor *t = &c->p.tensors[tensor];
@@ -230,7 +230,7 @@ static KernelCall bind_op(const Case *c, const Piece *pieces, const Op *op, Oper
         memcpy(operands[i].shape, t->shape, sizeof t->shape);
         if (t->extent != NONE) operands[i].live = (const int64_t *)(void *)pieces[t->extent].data;
     }
-    return (KernelCall){.kind = (Kind)w->kind,
+    return (KernelCall){.kind = work_kind(w),
                         .dtype = how.magnitude ? DTYPE_F64 : (Dtype)w->dtype,
                         .accumulate = op->flags & OP_ACCUMULATE,
                         .outputs = op->outputs,

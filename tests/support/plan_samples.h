@@ -113,7 +113,7 @@ static inline const char *names(const Plan *plan) {
 }
 
 static inline const Work *work_of(const Plan *plan, int op) {
-    return &program.works[plan->ops[op].work];
+    return op_work(&program, &plan->ops[op]);
 }
 
 #endif

@@ -97,7 +97,7 @@ END_TEST
 
 static int64_t plan_flops(const Plan *plan) {
     int64_t sum = 0;
-    for (int i = 0; i < plan->op_count; i++) sum += program.works[plan->ops[i].work].flops;
+    for (int i = 0; i < plan->op_count; i++) sum += op_work(&program, &plan->ops[i])->flops;
     return sum;
 }
 
@@ -195,7 +195,7 @@ START_TEST(micro_batches_share_their_work) {
     const Plan *plan = emit("net", &step);
     ck_assert_int_eq(program.work_count, works + 7);  // each of the eight loads is its own
     const Op *load = &plan->ops[24 * 7];              // a pass has 24 operations
-    const Work *w = &program.works[load->work];
+    const Work *w = op_work(&program, load);
     ck_assert_int_eq(w->kind, KIND_LOAD);
     ck_assert_int_eq(work_attr(&program, w, 0), 1);
     ck_assert_int_eq(work_attr(&program, w, 1), 3);
@@ -211,7 +211,7 @@ START_TEST(without_momentum_there_is_no_velocity) {
     const Plan *plan = emit("linear", &step);
     ck_assert_int_eq(program_find_tensor(&program, "fc.weight.velocity"), NONE);
     const Op *update = &plan->ops[plan->op_count - 1];
-    const Work *w = &program.works[update->work];
+    const Work *w = op_work(&program, update);
     ck_assert_int_eq(update->outputs, 1);
     ck_assert(work_real(&program, w, 0) == 0 && work_real(&program, w, 1) == 0.25 &&
               work_attr(&program, w, 2) == 0);

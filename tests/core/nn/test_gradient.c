@@ -48,7 +48,7 @@ static bool is_smooth(Case *c) {
     Values v = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
     for (int i = 0; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
-        const Work *w = &c->p.works[op->work];
+        const Work *w = op_work(&c->p, op);
         int y = program_root(&c->p, op_outputs(c->plan, op)[0]),
             x = program_root(&c->p, op_inputs(c->plan, op)[0]);
         if (w->kind == KIND_RELU && !relu_is_smooth(c, x, &v)) return false;

@@ -79,7 +79,7 @@ START_TEST(chains_become_fused_operations_that_list_their_members) {
     const Op *forward = &plan->ops[find_op(&p, plan, "conv+relu+pool.forward")];
     ck_assert_int_eq(forward->member_count, 3);
     ck_assert_str_eq(op_name(&p, &plan->members[forward->member_first + 1]), "relu.forward");
-    ck_assert_int_eq(p.works[forward->work].flops, 13);
+    ck_assert_int_eq(op_work(&p, forward)->flops, 13);
     ck_assert_int_eq(forward->outputs, 2);  // p and the index
     ck_assert_int_eq(forward->inputs, 2);   // x and w
     int back = find_op(&p, plan, "relu+pool+conv.backward");

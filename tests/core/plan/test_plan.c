@@ -147,8 +147,8 @@ START_TEST(equal_work_is_shared_and_other_work_is_not) {
     int c = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "wide", "wide");
     ck_assert_int_eq(plan->ops[a].work, plan->ops[b].work);
     ck_assert_int_ne(plan->ops[a].work, plan->ops[c].work);
-    ck_assert(p.works[plan->ops[a].work].cost_key != p.works[plan->ops[c].work].cost_key);
-    ck_assert_int_eq(p.works[plan->ops[a].work].read_bytes, 16);
+    ck_assert(op_work(&p, &plan->ops[a])->cost_key != op_work(&p, &plan->ops[c])->cost_key);
+    ck_assert_int_eq(op_work(&p, &plan->ops[a])->read_bytes, 16);
     program_finish(&p);
 }
 END_TEST

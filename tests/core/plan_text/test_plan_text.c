@@ -126,7 +126,7 @@ static void assert_same_tables(const Program *p, const Program *q) {
 
 static void assert_same_op(const Program *p, const Plan *m, const Op *a, const Program *q,
                            const Plan *n, const Op *b) {
-    Work v = p->works[a->work], w = q->works[b->work];
+    Work v = *op_work(p, a), w = *op_work(q, b);
     assert_same_name(p, v.name, q, w.name);
     assert_same_name(p, v.layer, q, w.layer);
     for (int i = 0; i < v.attr_count; i++) ck_assert(work_attr(p, &v, i) == work_attr(q, &w, i));

@@ -282,9 +282,9 @@ static void ck_operations(const Calibration *c, const Job *job, bool co_run) {
     int64_t sum = 0;
     int known = 0;
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = &job->program.works[plan->ops[i].work];
+        const Work *w = op_work(&job->program, &plan->ops[i]);
         const OperationTime *o = calibration_find(c, w->cost_key);
-        if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION) {
+        if (work_communicates(w)) {
             ck_assert_ptr_null(o);
             continue;
         }
@@ -298,7 +298,7 @@ static void ck_operations(const Calibration *c, const Job *job, bool co_run) {
     }
     for (int k = 0; k < c->operation_count; k++)
         for (int i = 0; i < plan->op_count; i++)
-            if (job->program.works[plan->ops[i].work].cost_key == c->operations[k].cost_key) {
+            if (op_work(&job->program, &plan->ops[i])->cost_key == c->operations[k].cost_key) {
                 known++;
                 break;
             }
@@ -346,8 +346,8 @@ START_TEST(of_several_ranks_it_measures_what_each_of_them_does) {
     ck_assert_int_eq(m.calibration.rows, 22);
     const Plan *plan = &job.program.plans[job.plan_step];
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = &job.program.works[plan->ops[i].work];
-        bool ours = kind_class((Kind)w->kind) != CLASS_COMMUNICATION;
+        const Work *w = op_work(&job.program, &plan->ops[i]);
+        bool ours = !work_communicates(w);
         ck_assert_int_eq(calibration_find(&m.calibration, w->cost_key) != NULL, ours);
     }
     job_destroy(&job);

@@ -160,7 +160,7 @@ static void check_starts(const Step *s, int rank) {
 }
 
 static void check_work(const Step *s, int rank, int op) {
-    const Work *w = &s->program->works[s->plan->ops[op].work];
+    const Work *w = op_work(s->program, &s->plan->ops[op]);
     const Span *span = s->spans[rank][op];
     int64_t ns = expected_work_ns(w);
     ck_assert_int_eq(span->end_ps - span->start_ps, ns * 1000);
@@ -216,7 +216,7 @@ static void expect_ring(int64_t *end_ns, const int64_t *start_ns, int64_t n, int
 }
 
 static void check_all_reduce(const Step *s, int op) {
-    const Work *w = &s->program->works[s->plan->ops[op].work];
+    const Work *w = op_work(s->program, &s->plan->ops[op]);
     int64_t start_ns[RANKS], end_ns[RANKS], last_ns = 0, n = elements_of(s, op);
     for (int r = 0; r < s->ranks; r++) {
         start_ns[r] = s->spans[r][op]->start_ps / 1000;
@@ -246,8 +246,8 @@ static void check_run(int ranks, CommKind comm, Algorithm algorithm) {
         find_step(&s, &out, i);
         for (int r = 0; r < ranks; r++) check_starts(&s, r);
         for (int op = 0; op < s.plan->op_count; op++) {
-            const Work *w = &s.program->works[s.plan->ops[op].work];
-            if (kind_class((Kind)w->kind) == CLASS_COMMUNICATION) {
+            const Work *w = op_work(s.program, &s.plan->ops[op]);
+            if (work_communicates(w)) {
                 ck_assert_int_eq(w->kind, KIND_ALL_REDUCE);
                 check_all_reduce(&s, op);
             } else
@@ -266,7 +266,7 @@ START_TEST(a_step_of_one_rank_is_the_sum_of_its_operations) {
         int64_t sum_ns = 0;
         find_step(&s, &out, i);
         for (int op = 0; op < s.plan->op_count; op++)
-            sum_ns += expected_work_ns(&s.program->works[s.plan->ops[op].work]);
+            sum_ns += expected_work_ns(op_work(s.program, &s.plan->ops[op]));
         const Span *last = s.spans[0][s.plan->op_count - 1];
         ck_assert_int_eq(last->end_ps - s.spans[0][0]->start_ps, sum_ns * 1000);
         ck_assert_int_ge(s.record[0]->end_ps - s.record[0]->start_ps, sum_ns * 1000);

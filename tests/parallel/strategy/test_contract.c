@@ -258,8 +258,7 @@ typedef struct {
 
 static const Op *update_of(const Plan *plan, const Program *p, int gradient) {
     for (int i = 0; i < plan->op_count; i++)
-        if (p->works[plan->ops[i].work].kind == KIND_SGD &&
-            op_inputs(plan, &plan->ops[i])[0] == gradient)
+        if (op_kind(p, &plan->ops[i]) == KIND_SGD && op_inputs(plan, &plan->ops[i])[0] == gradient)
             return &plan->ops[i];
     return NULL;
 }
@@ -288,7 +287,7 @@ static void collect_gradients(void *context, Executor *e, int k, int op) {
     const Program *p = e->program;
     const Plan *plan = &p->plans[k];
     const Op *o = &plan->ops[op];
-    Kind kind = (Kind)p->works[o->work].kind;
+    Kind kind = op_kind(p, o);
     if (e->rank > 0 || (kind != KIND_SGD && kind != KIND_FOLD)) return;
     int gradient = kind == KIND_SGD ? op_inputs(plan, o)[0] : op_outputs(plan, o)[0];
     if (p->tensors[gradient].role != ROLE_GRADIENT) return;  // a fold of losses

@@ -27,7 +27,7 @@ static bool is_step(const Executor *e, int plan) {
 static void run_late(void *context, Executor *e, int plan, int op) {
     const Mutation *m = context;
     if (!is_step(e, plan)) return;
-    const Work *w = &e->program->works[e->program->plans[plan].ops[op].work];
+    const Work *w = op_work(e->program, &e->program->plans[plan].ops[op]);
     if (w->phase == PHASE_BACKWARD && e->rank == e->comm->ranks - 1)
         nanosleep(&(struct timespec){0, 500 * 1000}, NULL);
     if (m && m->before) m->before(e, plan, op);
@@ -186,7 +186,7 @@ END_TEST
 // --- what a rank feeds
 
 static Kind kind_of(const Executor *e, int plan, int op) {
-    return (Kind)e->program->works[e->program->plans[plan].ops[op].work].kind;
+    return op_kind(e->program, &e->program->plans[plan].ops[op]);
 }
 
 static int scalar(const Executor *e, const char *name, int shard, int micro_batch) {

@@ -44,9 +44,9 @@ static void make(int ranks, int micro_batches, const StrategyOptions *o) {
     step = plan_of("step");
 }
 
-static const Work *work(const Op *op) { return &program.works[op->work]; }
+static const Work *work(const Op *op) { return op_work(&program, op); }
 static bool is_communication(const Op *op) {
-    return kind_class((Kind)work(op)->kind) == CLASS_COMMUNICATION;
+    return work_communicates(work(op));
 }
 static bool is_bucket(const Op *op) {
     return is_communication(op) && program.tensors[op_outputs(step, op)[0]].role == ROLE_GRADIENT;
