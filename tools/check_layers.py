@@ -4,6 +4,7 @@
 
 A folder may include itself and what stands beside it here; "sim/predict.h" is a single header.
 What ends in _internal.h belongs to its folder, to tests and bench. Includes start at the root.
+Headers of SDL, CUDA, NCCL and MPI are for the files that wrap them, and leak nowhere else.
 A parser stays behind what it reads: no header that others include shows it.
 """
 import pathlib
@@ -14,7 +15,9 @@ CORE = ['core/base', 'core/cli', 'core/plan', 'core/plan_text', 'core/record', '
         'core/platform', 'core/nn', 'core/data', 'core/device']
 PARALLEL = ['parallel/strategy', 'parallel/collective', 'parallel/comm', 'parallel/run',
             'parallel/calibrate']
-LIBRARIES = CORE + PARALLEL + ['sim', 'viz']
+LIBRARIES = CORE + PARALLEL + ['sim', 'sim/import', 'viz', 'viz/scene', 'viz/backend']
+SCENE = ['core/base', 'core/plan', 'core/record', 'core/report', 'core/platform',
+         'parallel/collective', 'sim/predict.h']
 
 MAY_INCLUDE = {
     'core/base': [],
@@ -35,17 +38,29 @@ MAY_INCLUDE = {
     'parallel/calibrate': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm',
                                   'parallel/run'],
     'sim': ['core/base', 'core/plan', 'core/plan_text', 'core/record', 'core/report',
-            'core/platform', 'core/nn', 'parallel/strategy', 'parallel/collective'],
-    'viz': ['core/base', 'core/plan', 'core/record', 'core/report', 'core/platform',
-            'parallel/collective', 'sim/predict.h'],
-    'lessons': LIBRARIES,
-    'programs': LIBRARIES + ['lessons'],
-    'tests': LIBRARIES + ['lessons', 'programs', 'bench'],
+            'core/platform', 'core/nn', 'parallel/strategy', 'parallel/collective', 'sim/import'],
+    'sim/import': ['core/base', 'core/plan', 'core/plan_text', 'core/record'],
+    'viz': SCENE + ['viz/scene', 'viz/backend'],
+    'viz/scene': SCENE,
+    'viz/backend': SCENE + ['viz/scene'],
+    'lessons': LIBRARIES + ['lessons/engine'],
+    'lessons/engine': [folder for folder in LIBRARIES if folder != 'viz/backend'],
+    'programs': LIBRARIES + ['lessons', 'lessons/engine'],
+    'tests': LIBRARIES + ['lessons', 'lessons/engine', 'programs', 'bench'],
     'bench': LIBRARIES + ['tests'],
 }
 BEHIND = ['core/base/yaml.h']
 SOURCES = {'.c', '.h', '.cu', '.cuh', '.inc'}
-INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
+INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
+# Headers of others, and the files that may see them.
+WRAPPED = [
+    ('SDL', re.compile(r'(SDL\d?/)?SDL\w*\.h'), 'viz/backend/sdl'),
+    ('CUDA', re.compile(r'(cuda|cublas|cudnn|curand|cusolver|cusparse|nvrtc|nvml|nvToolsExt'
+                        r'|nvtx3/|cooperative_groups|cub/|cutlass/|thrust/)[\w/.]*'),
+     'core/device/cuda/'),
+    ('NCCL', re.compile(r'nccl\w*\.h'), 'parallel/comm/nccl'),
+    ('MPI', re.compile(r'(open|mpich/)?mpi\w*\.h'), 'parallel/comm/mpi'),
+]
 
 
 def folder_of(path):
@@ -78,6 +93,14 @@ def complaint(path, included):
     return None
 
 
+def leak(path, included):
+    """Whose header `included` is when it is not for `path` to see."""
+    for whose, headers, allowed in WRAPPED:
+        if headers.fullmatch(included) and not path.startswith(allowed):
+            return f'<{included}> is for {allowed}* alone: what is of {whose} leaks nowhere else'
+    return None
+
+
 def check(root):
     bad = []
     tops = sorted({folder.split('/')[0] for folder in MAY_INCLUDE})
@@ -85,7 +108,10 @@ def check(root):
         name = path.relative_to(root).as_posix()
         for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
             used = INCLUDE.match(line)
-            why = used and complaint(name, used.group(1))
+            if not used:
+                continue
+            mark, header = used.groups()
+            why = leak(name, header) or (complaint(name, header) if mark == '"' else None)
             if why:
                 bad.append(f'{name}:{number}: {why}')
     return bad

@@ -51,6 +51,41 @@ def an_include_against_the_layers_is_named(root):
         'declare this in an _internal.h']
 
 
+def headers_of_others_are_for_their_wrapper_alone(root):
+    tree(root, {'viz/backend/sdl.c': '#include <SDL2/SDL.h>\n#include "viz/scene/draw.h"\n',
+                'viz/backend/png.c': '#include <SDL2/SDL_ttf.h>\n#include <png.h>\n',
+                'core/device/cuda/table.cu': '#include <cuda_runtime.h>\n#include <nccl.h>\n',
+                'core/device/cpu/table.c': '# include "cublas_v2.h"\n',
+                'parallel/comm/nccl.c': '#include <nccl.h>\n#include <mpi.h>\n',
+                'parallel/comm/mpi.c': '#include <mpi.h>\n',
+                'programs/train.c': '#include <SDL.h>\n#include <stdio.h>\n'})
+    assert check_layers.check(root) == [
+        'core/device/cpu/table.c:1: <cublas_v2.h> is for core/device/cuda/* alone: '
+        'what is of CUDA leaks nowhere else',
+        'core/device/cuda/table.cu:2: <nccl.h> is for parallel/comm/nccl* alone: '
+        'what is of NCCL leaks nowhere else',
+        'parallel/comm/nccl.c:2: <mpi.h> is for parallel/comm/mpi* alone: '
+        'what is of MPI leaks nowhere else',
+        'programs/train.c:1: <SDL.h> is for viz/backend/sdl* alone: '
+        'what is of SDL leaks nowhere else',
+        'viz/backend/png.c:1: <SDL2/SDL_ttf.h> is for viz/backend/sdl* alone: '
+        'what is of SDL leaks nowhere else']
+
+
+def a_scene_sees_no_back_end_and_an_import_no_simulator(root):
+    tree(root, {'viz/scene/a.c': '#include "viz/backend/svg.h"\n#include "core/report/report.h"\n',
+                'lessons/engine/b.c': '#include "viz/backend/ansi.h"\n#include "viz/scene/a.h"\n',
+                'sim/import/c.c': '#include "core/plan_text/plan_text.h"\n#include "sim/job.h"\n'
+                                  '#include "core/report/report.h"\n#include "core/nn/model.h"\n',
+                'sim/job.c': '#include "sim/import/c.h"\n'})
+    assert check_layers.check(root) == [
+        'lessons/engine/b.c:1: lessons/engine may not include viz/backend',
+        'sim/import/c.c:2: sim/import may not include sim',
+        'sim/import/c.c:3: sim/import may not include core/report',
+        'sim/import/c.c:4: sim/import may not include core/nn',
+        'viz/scene/a.c:1: viz/scene may not include viz/backend']
+
+
 def what_breaks_the_style_is_named(root):
     body = '    x();\n' * 69
     tree(root, {'core/base/a.c': f'int f(int a) {{\n{body}}}\n',
@@ -169,10 +204,10 @@ def single_tests_are_counted(root):
     assert out.getvalue().splitlines()[-1] == '5 passed, 7 failed, 3 skipped', out.getvalue()
 
 
-TESTS = [an_include_against_the_layers_is_named, what_breaks_the_style_is_named,
+TESTS = [an_include_against_the_layers_is_named, headers_of_others_are_for_their_wrapper_alone,
+         a_scene_sees_no_back_end_and_an_import_no_simulator, what_breaks_the_style_is_named,
          tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
-         a_symbol_without_its_noun_is_named,
-         documents_that_show_what_is_not_there_are_named,
+         a_symbol_without_its_noun_is_named, documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
          training_in_documents_is_cut_short, single_tests_are_counted]
 
