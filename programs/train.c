@@ -72,6 +72,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
 static Status print_plan(const JobOptions *options, bool lowered) {
     Job job;
     JobOptions plain = *options;
+    plain.plan_only = true;
     Status s = job_create(&job, &plain);
     if (s == OK && lowered) s = plan_text_print(&job.program, stdout);
     if (s == OK && !lowered) {

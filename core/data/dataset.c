@@ -40,7 +40,7 @@ static Status parse_digit_option(int64_t *count, int64_t *seed, const char *text
     return OK;
 }
 
-static Status read_digits(Dataset *out, Arena *a, const char *parameters) {
+static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool draw) {
     int64_t count = DIGITS_COUNT, seed = DIGITS_SEED;
     for (const char *p = parameters; *p;) {
         int length = (int)strcspn(p, ",");
@@ -50,7 +50,10 @@ static Status read_digits(Dataset *out, Arena *a, const char *parameters) {
     char source[64];
     snprintf(source, sizeof source, "digits:count=%lld,seed=%lld", (long long)count,
              (long long)seed);
-    TRY(digits_make(out, a, count, (uint64_t)seed));
+    if (draw)
+        TRY(digits_make(out, a, count, (uint64_t)seed));
+    else
+        *out = digits_describe(count);
     out->source = arena_string(a, source);
     if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
     return OK;
@@ -163,9 +166,9 @@ static Status read_pairs(Dataset *out, Arena *a, const Pair *pairs, int count, c
     return count == 2 ? join(out, a, pairs, &idx[0], &idx[1]) : OK;
 }
 
-Status dataset_read(Dataset *out, Arena *a, const char *spec) {
-    if (!strcmp(spec, "digits")) return read_digits(out, a, "");
-    if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7);
+static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw) {
+    if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw);
+    if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7, draw);
     struct stat s;
     if (stat(spec, &s) != 0) FAIL(ERR_INPUT, "%s: %s; %s", spec, strerror(errno), WHAT_TO_DO);
     Pair pairs[2];
@@ -186,6 +189,14 @@ Status dataset_read(Dataset *out, Arena *a, const char *spec) {
              "found neither; " WHAT_TO_DO,
              spec);
     return read_pairs(out, a, pairs, count, spec);
+}
+
+Status dataset_read(Dataset *out, Arena *a, const char *spec) {
+    return read_dataset(out, a, spec, true);
+}
+
+Status dataset_describe(Dataset *out, Arena *a, const char *spec) {
+    return read_dataset(out, a, spec, false);
 }
 
 // --- training and testing rows

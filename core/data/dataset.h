@@ -22,6 +22,10 @@ typedef struct {
 // ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
 Status dataset_read(Dataset *out, Arena *a, const char *spec) MUST_USE;
 
+// The same for who needs no pixels (a plan, a timed run): digits are not drawn, and have no images
+// and labels (NULL). Files are read, and refused, as above.
+Status dataset_describe(Dataset *out, Arena *a, const char *spec) MUST_USE;
+
 // Which rows train and which test, in the arena.
 typedef struct {
     int32_t *train, *test;

@@ -274,6 +274,10 @@ void digits_draw(uint8_t *image, uint64_t seed, uint32_t index) {
     ink(image, near, &hand, &r, reach);
 }
 
+Dataset digits_describe(int64_t count) {
+    return (Dataset){.count = count, .height = SIDE, .width = SIDE, .classes = DIGITS_CLASSES};
+}
+
 Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) {
     uint8_t *images = ARENA_NEW(a, uint8_t, count * PIXELS), *labels = ARENA_NEW(a, uint8_t, count);
     if (!images || !labels)
@@ -282,11 +286,8 @@ Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) {
         digits_draw(images + i * PIXELS, seed, (uint32_t)i);
         labels[i] = digits_label((uint32_t)i);
     }
-    *out = (Dataset){.images = images,
-                     .labels = labels,
-                     .count = count,
-                     .height = SIDE,
-                     .width = SIDE,
-                     .classes = DIGITS_CLASSES};
+    *out = digits_describe(count);
+    out->images = images;
+    out->labels = labels;
     return OK;
 }

@@ -14,6 +14,9 @@ enum { DIGITS_SEED = 1 };       // likewise
 // `count` digits of a seed, in the arena; 1 <= count <= INT32_MAX. The caller sets out->source.
 Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) MUST_USE;
 
+// The same without images and labels (NULL): what is known before any is drawn.
+Dataset digits_describe(int64_t count);
+
 // Sample `index` of a seed, DIGITS_SIDE^2 bytes, 0 background to 255 ink. It shows the digit
 // digits_label(index) and depends on nothing else.
 void digits_draw(uint8_t *image, uint64_t seed, uint32_t index);

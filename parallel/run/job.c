@@ -111,7 +111,9 @@ static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
     TRY(find_device(job));
     TRY(name_option(model_read(&job->model, &job->arena, o->model), "--model"));
-    TRY(name_option(dataset_read(&job->data, &job->arena, o->data), "--data"));
+    bool draw = !o->plan_only && !job->device->model;  // a timed device loads nothing
+    TRY(name_option((draw ? dataset_read : dataset_describe)(&job->data, &job->arena, o->data),
+                    "--data"));
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
     for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
     if (pixels != image)

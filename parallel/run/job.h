@@ -31,6 +31,7 @@ typedef struct {
     StrategyOptions strategy;  // local_shards is set here
     CommKind comm;
     CommOptions comm_options;  // its link is set here
+    bool plan_only;            // the program is all that is wanted of the job: no data are made
     bool spans;                // record one span per operation
     const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;

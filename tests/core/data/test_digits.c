@@ -113,6 +113,26 @@ START_TEST(a_specification_names_count_and_seed) {
 }
 END_TEST
 
+// A billion images would not fit; described, they take no time and no memory.
+START_TEST(described_digits_have_a_size_and_no_pixels) {
+    Arena a = {0};
+    Dataset d, made;
+    ck_assert_ok(dataset_describe(&d, &a, "digits:count=2G"));
+    ck_assert_int_eq(d.count, 2000000000);
+    ck_assert_ok(dataset_describe(&d, &a, "digits:count=20,seed=3"));
+    ck_assert_ok(dataset_read(&made, &a, "digits:count=20,seed=3"));
+    ck_assert_ptr_null(d.images);
+    ck_assert_ptr_null(d.labels);
+    ck_assert_int_eq(d.count, made.count);
+    ck_assert_int_eq(d.height, made.height);
+    ck_assert_int_eq(d.width, made.width);
+    ck_assert_int_eq(d.classes, made.classes);
+    ck_assert_str_eq(d.source, made.source);
+    ck_assert_fails(dataset_describe(&d, &a, "digits:count=0"), ERR_USAGE, "count must be 1");
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_wrong_specification_is_told) {
     Arena a = {0};
     Dataset d;
@@ -131,4 +151,5 @@ END_TEST
 SUITE("digits", the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere,
       a_sample_depends_on_seed_and_index_alone, every_class_is_equally_frequent,
       every_image_shows_a_stroke_on_a_dark_ground, labels_belong_to_their_images,
-      a_specification_names_count_and_seed, a_wrong_specification_is_told)
+      a_specification_names_count_and_seed, described_digits_have_a_size_and_no_pixels,
+      a_wrong_specification_is_told)
