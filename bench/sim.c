@@ -15,7 +15,7 @@
 typedef struct {
     IntList ranks, pending;
     int64_t bytes, per_node, rounds, messages, events;
-    int schedule;
+    int algorithm;
 } BenchOptions;
 
 #define AT(field) .at = offsetof(BenchOptions, field)
@@ -34,13 +34,13 @@ static const Option options[] = {
      .initial = "100MB",
      .brief = true,
      .help = "all-reduced, in elements of 4 bytes"},
-    {.name = "schedule",
+    {.name = "all-reduce",
      .kind = OPTION_CHOICE,
-     AT(schedule),
-     .value = "direct|chain|ring",
+     AT(algorithm),
+     .value = ALGORITHM_WORDS,
      .initial = "ring",
      .brief = true,
-     .help = "of the all-reduce"},
+     .help = "its algorithm"},
     {.name = "per-node",
      .kind = OPTION_INT,
      AT(per_node),
@@ -132,7 +132,7 @@ static Status world_init(World *w, const BenchOptions *o, int ranks) {
     TRY(topology_init(&w->topology, &w->network, &topology));
     TRY(transfers_init(&w->transfers, &w->engine, &w->network, &w->topology));
     w->call = (TransferCall){
-        .what = {COLLECTIVE_ALL_REDUCE, (ScheduleKind)o->schedule, ranks, 0, o->bytes / 4},
+        .what = {COLLECTIVE_ALL_REDUCE, (Algorithm)o->algorithm, ranks, 0, o->bytes / 4},
         .element_bytes = 4};
     return engine_add_actor(&w->engine, &w->call.done.actor, w, ignore, NULL);
 }

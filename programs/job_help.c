@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "programs/job_help.h"
 
+#include "core/plan/kind.h"
+
 const OptionDetail job_details[JOB_DETAILS] = {
     {"model", "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
               "(mlp:hidden=256,layers=3); linear is softmax regression. A file describes a network "
@@ -22,11 +24,7 @@ const OptionDetail job_details[JOB_DETAILS] = {
      "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
     {"optimizer", NULL, "optim"},
     {"weight-decay", NULL, "wd"},
-    {"all-reduce",
-     "direct: each rank adds up its slice of everybody's gradients. chain: sums pass from rank to "
-     "rank. ring: the bandwidth-optimal ring, whose order of addition differs from 3 ranks on, and "
-     "so do the last bits.",
-     "allreduce algorithm algo"},
+    {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
      "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own.",

@@ -4,9 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-// The words of --dtype and --all-reduce, in the order of their rows.
+// The words of --dtype, in the order of its row.
 static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64};
-static const Algorithm algorithms[] = {ALGORITHM_DIRECT, ALGORITHM_CHAIN, ALGORITHM_RING};
 
 // What a plan states cannot be asked for besides it.
 static Status check_plan(const JobValues *v, const OptionLine *line) {
@@ -36,7 +35,7 @@ StrategyOptions job_strategy(const JobValues *v) {
     return (StrategyOptions){.first_bucket_bytes = v->buckets.items[0] * 1024,
                              .bucket_bytes = v->buckets.items[1] * 1024,
                              .no_overlap = v->no_overlap,
-                             .algorithm = algorithms[v->all_reduce]};
+                             .algorithm = (Algorithm)v->all_reduce};
 }
 
 static Status print_setting(const char **out, Arena *a, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -55,8 +55,8 @@ typedef struct {
      .help = "micro-batches of a shard before gradients are synchronised"}
 #define JOB_ROWS_STRATEGY(T) \
     {.name = "all-reduce", .kind = OPTION_CHOICE, JOB_AT(T, all_reduce), \
-     .value = "direct|chain|ring", .initial = "direct", \
-     .help = "algorithm; direct and chain add in rank order"}, \
+     .value = ALGORITHM_WORDS, .initial = "direct", \
+     .help = "algorithm that sums the gradients of all ranks"}, \
     {.name = "bucket-kib", .kind = OPTION_LIST, JOB_AT(T, buckets), .value = "FIRST,CAP", \
      .initial = "4,32", .min = 0, .max = 1e9, \
      .help = "gradient buckets close once they have passed so many KiB"}, \

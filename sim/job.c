@@ -29,9 +29,8 @@ static Status read_strategy(StrategyOptions *out, const RunInfo *run) {
              buckets);
     int found = algorithm ? algorithm_find(algorithm, (int)strlen(algorithm)) : ALGORITHM_DIRECT;
     if (found < 0)
-        FAIL(ERR_FORMAT,
-             "the trace's strategy has all_reduce \"%.60s\": expected direct, chain or ring",
-             algorithm);
+        FAIL(ERR_FORMAT, "the trace's strategy has all_reduce \"%.60s\": expected %s", algorithm,
+             ALGORITHM_WORDS);
     *out = (StrategyOptions){.first_bucket_bytes = caps.items[0] * 1024,
                              .bucket_bytes = caps.items[1] * 1024,
                              .no_overlap = overlap && !strcmp(overlap, "false"),

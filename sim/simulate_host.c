@@ -169,7 +169,7 @@ static int64_t rounds_of(const SimRank *r, int lane, int32_t begun) {
 
 // The direct all-reduce does both of its rounds at once (parallel/comm/perform.c).
 static bool pushes(const Collective *c) {
-    return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT;
+    return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
 }
 
 // Rounds in which the member has something to do.

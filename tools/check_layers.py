@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     'core/device': ['core/base', 'core/plan', 'core/platform'],
     'parallel/strategy': ['core/base', 'core/plan', 'core/nn', 'core/platform',
                           'parallel/collective'],
-    'parallel/collective': ['core/base'],
+    'parallel/collective': ['core/base', 'core/plan'],
     'parallel/comm': ['core/base', 'core/plan', 'core/device', 'parallel/collective'],
     'parallel/run': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm'],
     'parallel/calibrate': CORE + ['parallel/strategy', 'parallel/collective', 'parallel/comm',

@@ -30,7 +30,12 @@ static const uint8_t dtype_sizes[] = {
 static const char *const roles[] = {ROLE_LIST(X)};
 static const char *const placements[] = {PLACEMENT_LIST(X)};
 static const char *const phases[] = {PHASE_LIST(X)};
+#undef X
+#define X(constant, name, order, text) name,
 static const char *const algorithms[] = {ALGORITHM_LIST(X)};
+#undef X
+#define X(constant, name, order, text) ORDER_##order,
+static const Order algorithm_orders[] = {ALGORITHM_LIST(X)};
 #undef X
 static const char *const lane_kinds[] = {"compute", "communication", "copy", "host"};
 static const char *const dep_kinds[] = {"data", "order", "reuse"};
@@ -45,7 +50,8 @@ int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
 const char *role_name(Role r) { return roles[r]; }
 const char *placement_name(Placement p) { return placements[p]; }
 const char *phase_name(Phase p) { return phases[p]; }
-const char *algorithm_name(Algorithm a) { return algorithms[a]; }
+const char *algorithm_name(Algorithm a) { return a < ALGORITHM_COUNT ? algorithms[a] : "?"; }
+Order algorithm_order(Algorithm a) { return algorithm_orders[a]; }
 const char *lane_kind_name(LaneKind k) { return lane_kinds[k]; }
 const char *dep_kind_name(DepKind k) { return dep_kinds[k]; }
 

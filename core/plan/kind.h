@@ -112,16 +112,31 @@ typedef enum {
         PHASE_COUNT
 } Phase;
 
-// Algorithm of a collective, and the order in which it adds (docs/contract.md, 4).
-#define ALGORITHM_LIST(X) X(DIRECT, "direct") X(CHAIN, "chain") X(RING, "ring")
+// The order in which a collective adds contributions (docs/contract.md, 4): that of the ranks, or
+// whatever its schedule makes of it.
+typedef enum { ORDER_RANK, ORDER_SCHEDULE } Order;
+
+// Algorithms of collectives: X(constant, name in files and options, order of addition, what it
+// does, for --help). parallel/collective/schedule.c says which collective has which.
+// clang-format off
+#define ALGORITHM_LIST(X)                                                                       \
+    X(DIRECT, "direct", RANK, "each rank adds up its slice of everybody's data.")               \
+    X(CHAIN, "chain", RANK, "sums pass from rank to rank, in pieces.")                          \
+    X(RING, "ring", SCHEDULE, "the bandwidth-optimal ring, whose order of addition differs "    \
+                              "from 3 ranks on, and so do the last bits.")
+// clang-format on
 typedef enum {
-#define X(constant, name) ALGORITHM_##constant,
+#define X(constant, name, order, text) ALGORITHM_##constant,
     ALGORITHM_LIST(X)
 #undef X
         ALGORITHM_COUNT
 } Algorithm;
 
-typedef enum { ORDER_RANK, ORDER_SCHEDULE } Order;
+// "direct|chain|ring": the words of an option, in the order of the enum; and a sentence on each.
+#define ALGORITHM_WORD(constant, name, order, text) "|" name
+#define ALGORITHM_SENTENCE(constant, name, order, text) " " name ": " text
+#define ALGORITHM_WORDS (&ALGORITHM_LIST(ALGORITHM_WORD)[1])
+#define ALGORITHM_HELP (&ALGORITHM_LIST(ALGORITHM_SENTENCE)[1])
 
 typedef enum { REDUCE_SUM, REDUCE_MAX } Reduce;
 
@@ -141,7 +156,8 @@ int64_t dtype_bytes(Dtype d);
 const char *role_name(Role r);
 const char *placement_name(Placement p);
 const char *phase_name(Phase p);
-const char *algorithm_name(Algorithm a);
+const char *algorithm_name(Algorithm a);  // "?" for none of the list
+Order algorithm_order(Algorithm a);
 const char *lane_kind_name(LaneKind k);
 const char *dep_kind_name(DepKind k);
 

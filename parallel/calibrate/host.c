@@ -173,7 +173,7 @@ static Status reduce_often(const Reducing *how, int rank) {
     static const int ranks[] = {0, 1};
     const CommSegment both = {0, NUMBERS};
     const CommCall call = {.kind = COLLECTIVE_ALL_REDUCE,
-                           .schedule = SCHEDULE_DIRECT,
+                           .algorithm = ALGORITHM_DIRECT,
                            .dtype = DTYPE_F64,
                            .parts = 1,
                            .segment_count = 1,

@@ -48,11 +48,11 @@ static Status chunk_of(Chunk **out, Symbols *s, StepOrigin from, int member, int
     return OK;
 }
 
-#define FAIL_STEP(s, fmt, ...)                                                                   \
-    FAIL(ERR_FAILED,                                                                             \
-         "%s of %lld elements over %d ranks, %s: round %lld, rank %d, chunk %lld from rank "     \
-         "%d: " fmt,                                                                             \
-         collective_name(c->kind), (long long)c->elements, c->ranks, schedule_name(c->schedule), \
+#define FAIL_STEP(s, fmt, ...)                                                                     \
+    FAIL(ERR_FAILED,                                                                               \
+         "%s of %lld elements over %d ranks, %s: round %lld, rank %d, chunk %lld from rank "       \
+         "%d: " fmt,                                                                               \
+         collective_name(c->kind), (long long)c->elements, c->ranks, algorithm_name(c->algorithm), \
          (long long)(s)->round, (s)->destination, (long long)(s)->chunk, (s)->source, __VA_ARGS__)
 
 static Status check_step(const Collective *c, const CollectiveStep *s,

@@ -2,29 +2,15 @@
 // What holds for every schedule: names, chunks and where they lie, bytes.
 #include "parallel/collective/collective.h"
 
-#include <string.h>
-
 static const char *const collective_names[COLLECTIVE_COUNT] = {
     [COLLECTIVE_ALL_REDUCE] = "all_reduce", [COLLECTIVE_REDUCE_SCATTER] = "reduce_scatter",
     [COLLECTIVE_ALL_GATHER] = "all_gather", [COLLECTIVE_BROADCAST] = "broadcast",
     [COLLECTIVE_REDUCE] = "reduce",         [COLLECTIVE_ALL_TO_ALL] = "all_to_all",
     [COLLECTIVE_BARRIER] = "barrier",
 };
-static const char *const schedule_names[SCHEDULE_COUNT] = {
-    [SCHEDULE_DIRECT] = "direct",
-    [SCHEDULE_CHAIN] = "chain",
-    [SCHEDULE_RING] = "ring",
-};
 
 const char *collective_name(CollectiveKind k) {
     return k < COLLECTIVE_COUNT ? collective_names[k] : "?";
-}
-const char *schedule_name(ScheduleKind s) { return s < SCHEDULE_COUNT ? schedule_names[s] : "?"; }
-
-int schedule_find(const char *name) {
-    for (int s = 0; s < SCHEDULE_COUNT; s++)
-        if (!strcmp(schedule_names[s], name)) return s;
-    return -1;
 }
 
 // Where part i of n elements in `parts` begins: floor(i * n / parts), without the overflow.
@@ -64,7 +50,7 @@ int64_t collective_result_place(const Collective *c, int rank, int64_t chunk) {
 // With two members the ring's only round goes from input to result.
 int64_t collective_work_elements(const Collective *c) {
     bool passes =
-        c->kind == COLLECTIVE_REDUCE_SCATTER && c->schedule == SCHEDULE_RING && c->ranks > 2;
+        c->kind == COLLECTIVE_REDUCE_SCATTER && c->algorithm == ALGORITHM_RING && c->ranks > 2;
     return passes ? c->elements : 0;
 }
 
@@ -79,7 +65,7 @@ int64_t collective_result_elements(const Collective *c, int rank) {
 }
 
 bool collective_in_rank_order(const Collective *c) {
-    return c->schedule != SCHEDULE_RING || c->ranks <= 2;
+    return algorithm_order(c->algorithm) == ORDER_RANK || c->ranks <= 2;
 }
 
 // The largest chunk is ceil(n/P), the smallest floor(n/P), and the smallest two neighbours together
@@ -88,17 +74,17 @@ static int64_t elements_per_rank(const Collective *c) {
     int64_t n = c->elements, P = c->ranks, largest = (n + P - 1) / P;
     switch (c->kind) {
     case COLLECTIVE_ALL_REDUCE:
-        if (c->schedule == SCHEDULE_DIRECT)
+        if (c->algorithm == ALGORITHM_DIRECT)
             return n + (P - 2) * largest;  // P-1 times its own chunk, then the others
-        if (c->schedule == SCHEDULE_CHAIN)
+        if (c->algorithm == ALGORITHM_CHAIN)
             return P == 2 ? n : 2 * n;  // inner members: once on each way
         return 2 * n - cut(n, P, 2);    // all but one chunk on each way round
     case COLLECTIVE_REDUCE_SCATTER:
-        return c->schedule == SCHEDULE_DIRECT ? (P - 1) * largest : n - n / P;
+        return c->algorithm == ALGORITHM_DIRECT ? (P - 1) * largest : n - n / P;
     case COLLECTIVE_ALL_GATHER: return n - n / P;
     case COLLECTIVE_BROADCAST: return n;
     case COLLECTIVE_REDUCE:
-        if (c->schedule == SCHEDULE_DIRECT) return (P - 1) * n;
+        if (c->algorithm == ALGORITHM_DIRECT) return (P - 1) * n;
         return c->root == 0 || c->root == P - 1 ? n : 2 * n;
     case COLLECTIVE_ALL_TO_ALL: return (P - 1) * largest;
     case COLLECTIVE_BARRIER:
@@ -115,7 +101,7 @@ int64_t collective_bytes_total(const Collective *c, int64_t element_bytes) {
     if (c->ranks == 1) return 0;
     int64_t trips = c->ranks - 1;  // how often the whole array travels
     if (c->kind == COLLECTIVE_ALL_REDUCE) trips *= 2;
-    if (c->kind == COLLECTIVE_REDUCE && c->schedule == SCHEDULE_CHAIN && c->root != c->ranks - 1)
+    if (c->kind == COLLECTIVE_REDUCE && c->algorithm == ALGORITHM_CHAIN && c->root != c->ranks - 1)
         trips++;
     return c->kind == COLLECTIVE_BARRIER ? 0 : trips * c->elements * element_bytes;
 }

@@ -12,6 +12,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/status.h"
+#include "core/plan/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,13 +27,12 @@ typedef enum {
     COLLECTIVE_BARRIER,
     COLLECTIVE_COUNT
 } CollectiveKind;
-typedef enum { SCHEDULE_DIRECT, SCHEDULE_CHAIN, SCHEDULE_RING, SCHEDULE_COUNT } ScheduleKind;
 
 // A collective over `ranks` members and `elements` elements: of the whole array, or for an
 // all-to-all of one member's input.
 typedef struct {
     CollectiveKind kind;
-    ScheduleKind schedule;
+    Algorithm algorithm;
     int ranks, root;  // root: of a broadcast or reduce
     int64_t elements;
 } Collective;
@@ -55,8 +55,6 @@ typedef struct {
 } CollectiveStep;
 
 const char *collective_name(CollectiveKind k);
-const char *schedule_name(ScheduleKind s);
-int schedule_find(const char *name);  // or -1
 
 // Is this combination defined? ERR_USAGE names what is not. The functions below need it to be.
 Status collective_validate(const Collective *c) MUST_USE;

@@ -145,26 +145,33 @@ static int ring_all_reduce(const Collective *c, int64_t t, int r, int i, Collect
                     : ring_spread(c, t - half, r, FROM_RESULT, s);
 }
 
-static Schedule *const schedules[COLLECTIVE_COUNT][SCHEDULE_COUNT] = {
-    [COLLECTIVE_ALL_REDUCE] = {direct_all_reduce, chain_all_reduce, ring_all_reduce},
-    [COLLECTIVE_REDUCE_SCATTER] = {direct_reduce_scatter, NULL, ring_reduce_scatter},
-    [COLLECTIVE_ALL_GATHER] = {direct_all_gather, NULL, ring_all_gather},
-    [COLLECTIVE_BROADCAST] = {direct_broadcast, chain_broadcast, ring_broadcast},
-    [COLLECTIVE_REDUCE] = {direct_reduce, chain_reduce, NULL},
-    [COLLECTIVE_ALL_TO_ALL] = {direct_all_to_all, NULL, NULL},
-    [COLLECTIVE_BARRIER] = {direct_all_gather, NULL,
-                            NULL},  // of nothing: everyone has heard of everyone
+// Which collective has which algorithm; NULL: it has not.
+static Schedule *const schedules[COLLECTIVE_COUNT][ALGORITHM_COUNT] = {
+    [COLLECTIVE_ALL_REDUCE] = {[ALGORITHM_DIRECT] = direct_all_reduce,
+                               [ALGORITHM_CHAIN] = chain_all_reduce,
+                               [ALGORITHM_RING] = ring_all_reduce},
+    [COLLECTIVE_REDUCE_SCATTER] =
+        {[ALGORITHM_DIRECT] = direct_reduce_scatter, [ALGORITHM_RING] = ring_reduce_scatter},
+    [COLLECTIVE_ALL_GATHER] =
+        {[ALGORITHM_DIRECT] = direct_all_gather, [ALGORITHM_RING] = ring_all_gather},
+    [COLLECTIVE_BROADCAST] = {[ALGORITHM_DIRECT] = direct_broadcast,
+                              [ALGORITHM_CHAIN] = chain_broadcast,
+                              [ALGORITHM_RING] = ring_broadcast},
+    [COLLECTIVE_REDUCE] = {[ALGORITHM_DIRECT] = direct_reduce, [ALGORITHM_CHAIN] = chain_reduce},
+    [COLLECTIVE_ALL_TO_ALL] = {[ALGORITHM_DIRECT] = direct_all_to_all},
+    // An all-gather of nothing: everyone has heard of everyone.
+    [COLLECTIVE_BARRIER] = {[ALGORITHM_DIRECT] = direct_all_gather},
 };
 
 // One member alone has no neighbours: whatever it asks for is the direct schedule.
-static ScheduleKind schedule_of(const Collective *c) {
-    return c->ranks == 1 ? SCHEDULE_DIRECT : c->schedule;
+static Algorithm algorithm_of(const Collective *c) {
+    return c->ranks == 1 ? ALGORITHM_DIRECT : c->algorithm;
 }
 
 Status collective_validate(const Collective *c) {
-    if ((unsigned)c->kind >= COLLECTIVE_COUNT || (unsigned)c->schedule >= SCHEDULE_COUNT)
+    if ((unsigned)c->kind >= COLLECTIVE_COUNT || (unsigned)c->algorithm >= ALGORITHM_COUNT)
         FAIL(ERR_USAGE, "there is no collective %d with schedule %d", (int)c->kind,
-             (int)c->schedule);
+             (int)c->algorithm);
     if (c->ranks < 1)
         FAIL(ERR_USAGE, "%s over %d ranks: there must be at least 1", collective_name(c->kind),
              c->ranks);
@@ -173,9 +180,9 @@ Status collective_validate(const Collective *c) {
     if (c->root < 0 || c->root >= c->ranks)
         FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root,
              c->ranks);
-    if (!schedules[c->kind][c->schedule])
+    if (!schedules[c->kind][c->algorithm])
         FAIL(ERR_USAGE, "%s has no schedule %s; every collective has direct",
-             collective_name(c->kind), schedule_name(c->schedule));
+             collective_name(c->kind), algorithm_name(c->algorithm));
     return OK;
 }
 
@@ -183,7 +190,8 @@ Status collective_validate(const Collective *c) {
 // schedule passes on whole.
 int64_t collective_chunks(const Collective *c) {
     bool whole = c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
-    bool pipelined = schedule_of(c) == SCHEDULE_CHAIN || (whole && schedule_of(c) == SCHEDULE_RING);
+    bool pipelined =
+        algorithm_of(c) == ALGORITHM_CHAIN || (whole && algorithm_of(c) == ALGORITHM_RING);
     if (pipelined) return c->elements <= PIECE ? 1 : (c->elements + PIECE - 1) / PIECE;
     if (c->kind == COLLECTIVE_ALL_TO_ALL) return (int64_t)c->ranks * c->ranks;
     return whole ? 1 : c->ranks;
@@ -208,20 +216,20 @@ static int64_t ring_rounds(const Collective *c) {
 }
 
 int64_t collective_rounds(const Collective *c) {
-    switch (schedule_of(c)) {
-    case SCHEDULE_CHAIN: return chain_rounds(c);
-    case SCHEDULE_RING: return ring_rounds(c);
+    switch (algorithm_of(c)) {
+    case ALGORITHM_CHAIN: return chain_rounds(c);
+    case ALGORITHM_RING: return ring_rounds(c);
     default: return c->kind == COLLECTIVE_ALL_REDUCE && c->ranks > 1 ? 2 : 1;
     }
 }
 
 int collective_steps(const Collective *c, int64_t round, int rank) {
-    return schedules[c->kind][schedule_of(c)](c, round, rank, 0, NULL);
+    return schedules[c->kind][algorithm_of(c)](c, round, rank, 0, NULL);
 }
 
 CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int i) {
     CollectiveStep s = {.round = round, .destination = rank};
-    int count = schedules[c->kind][schedule_of(c)](c, round, rank, i, &s);
+    int count = schedules[c->kind][algorithm_of(c)](c, round, rank, i, &s);
     assert(i >= 0 && i < count);
     (void)count;
     return s;

@@ -42,7 +42,7 @@ Collective call_collective(const CommCall *call) {
     int64_t output = call_segments_elements(call->output, call->segment_count);
     bool in = call->kind == COLLECTIVE_REDUCE_SCATTER || call->kind == COLLECTIVE_ALL_TO_ALL;
     return (Collective){.kind = call->kind,
-                        .schedule = call->schedule,
+                        .algorithm = call->algorithm,
                         .ranks = call->ranks_count,
                         .root = call->root,
                         .elements = in ? input : output};
@@ -51,7 +51,7 @@ Collective call_collective(const CommCall *call) {
 // From the high bits: kind 4, schedule 4, reduce 2, type 4, parts 10, root 6, elements 34.
 uint64_t call_signature(const CommCall *call) {
     uint64_t s = (uint64_t)call->kind;
-    s = s << 4 | (uint64_t)call->schedule;
+    s = s << 4 | (uint64_t)call->algorithm;
     s = s << 2 | (uint64_t)call->reduce;
     s = s << 4 | (uint64_t)call->dtype;
     s = s << 10 | (uint64_t)(call->parts & 1023);
@@ -62,7 +62,7 @@ uint64_t call_signature(const CommCall *call) {
 static void signature_text(char *out, size_t size, uint64_t s) {
     const char *kind = collective_name((CollectiveKind)(s >> 60));
     snprintf(out, size, "%s (%s, %d part(s) of %llu %s, root %d%s)", kind,
-             schedule_name((ScheduleKind)(s >> 56 & 15)), (int)(s >> 40 & 1023),
+             algorithm_name((Algorithm)(s >> 56 & 15)), (int)(s >> 40 & 1023),
              (unsigned long long)(s & ((UINT64_C(1) << 34) - 1)), dtype_name((Dtype)(s >> 50 & 15)),
              (int)(s >> 34 & 63), (s >> 54 & 3) == REDUCE_MAX ? ", maximum" : "");
 }

@@ -48,7 +48,7 @@ typedef struct {
 // than the root undefined.
 typedef struct {
     CollectiveKind kind;  // or, with point_to_point, a send or a receive
-    ScheduleKind schedule;
+    Algorithm algorithm;
     Reduce reduce;
     Dtype dtype;
     bool point_to_point, receive;

@@ -11,7 +11,7 @@
 enum { STAGE_RUN, STAGE_END };
 
 static bool pushes(const Collective *c) {
-    return c->kind == COLLECTIVE_ALL_REDUCE && c->schedule == SCHEDULE_DIRECT;
+    return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
 }
 
 Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {

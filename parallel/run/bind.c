@@ -74,7 +74,7 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
     bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
     Collective what = collective_work_collective(p, w);
     *call = (CommCall){.kind = what.kind,
-                       .schedule = what.schedule,
+                       .algorithm = what.algorithm,
                        .reduce = (Reduce)w->reduce,
                        .dtype = (Dtype)w->dtype,
                        .point_to_point = pair,

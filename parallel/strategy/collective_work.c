@@ -7,16 +7,11 @@ static const CollectiveKind kinds[KIND_COUNT] = {
     [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
     [KIND_BARRIER] = COLLECTIVE_BARRIER,
 };
-static const ScheduleKind schedules[ALGORITHM_COUNT] = {
-    [ALGORITHM_DIRECT] = SCHEDULE_DIRECT,
-    [ALGORITHM_CHAIN] = SCHEDULE_CHAIN,
-    [ALGORITHM_RING] = SCHEDULE_RING,
-};
 
 Collective collective_work_collective(const Program *p, const Work *w) {
     int64_t bytes = w->kind == KIND_ALL_GATHER ? w->write_bytes : w->payload_bytes;
     return (Collective){.kind = kinds[w->kind],
-                        .schedule = schedules[w->algorithm],
+                        .algorithm = (Algorithm)w->algorithm,
                         .ranks = p->groups[w->group].size,
                         .root = w->peer,
                         .elements = bytes / dtype_bytes((Dtype)w->dtype)};

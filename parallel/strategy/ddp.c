@@ -56,7 +56,7 @@ static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradien
                               .lane = d->lane,
                               .group = d->group,
                               .algorithm = algorithm,
-                              .order = algorithm == ALGORITHM_RING ? ORDER_SCHEDULE : ORDER_RANK,
+                              .order = algorithm_order(algorithm),
                               .parts = parts,
                               .outputs = operands,
                               .inputs = operands,

@@ -89,16 +89,16 @@ static void ck_assert_all_end(const int64_t *end_ps, int ranks, int64_t want_ps)
 START_TEST(a_ring_all_reduce_takes_2_times_ranks_less_1_rounds) {
     int64_t end_ps[MEMBERS];
     // 1000 floats over 4: chunks of 1000 B. 6 rounds of 1 us + 1000 B / 1 GB/s.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 4, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 4, 12000000);
     // 64 x 37 floats over 64: 126 rounds of 1 us + 148 ns.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 64, 0, INT64_C(64) * 37},
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 64, 0, INT64_C(64) * 37},
               0);
     ck_assert_all_end(end_ps, 64, 126 * INT64_C(1148000));
     // Its halves.
-    run_alone(end_ps, (Collective){COLLECTIVE_REDUCE_SCATTER, SCHEDULE_RING, 4, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_REDUCE_SCATTER, ALGORITHM_RING, 4, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 4, 6000000);
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_GATHER, SCHEDULE_RING, 4, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_GATHER, ALGORITHM_RING, 4, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 4, 6000000);
 }
 END_TEST
@@ -106,7 +106,7 @@ END_TEST
 START_TEST(adding_takes_time_in_the_first_half_of_a_ring) {
     int64_t end_ps[MEMBERS];
     // As above, and in 3 of 6 rounds 1000 B are added at 0.6 GB/s: 1,666,666.7 ps, rounded up.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 4, 0, 1000}, 600000000);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 1000}, 600000000);
     ck_assert_all_end(end_ps, 4, 12000000 + 3 * 1666667);
 }
 END_TEST
@@ -115,15 +115,15 @@ START_TEST(a_direct_all_reduce_shares_every_link_among_the_others) {
     int64_t end_ps[MEMBERS];
     // 3 messages of 1000 B into each member and out of each: 333,333,333 B/s, 3,000,000.003 ps.
     // Two rounds of 1 us + 3,000,001 ps.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT, 4, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 4, 8000002);
     // In the first round every member adds 3 times 1000 B, at 1 GB/s.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT, 4, 0, 1000}, GB);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 1000}, GB);
     ck_assert_all_end(end_ps, 4, 8000002 + 3000000);
     // 5 members, 4 messages: 250,000,000 B/s divides 800 B exactly: 3.2 us.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_GATHER, SCHEDULE_DIRECT, 5, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT, 5, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 5, 4200000);
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_TO_ALL, SCHEDULE_DIRECT, 5, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT, 5, 0, 1000}, 0);
     ck_assert_all_end(end_ps, 5, 4200000);
 }
 END_TEST
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(a_direct_broadcast_shares_the_link_of_its_root) {
     int64_t end_ps[MEMBERS];
     // 4 messages of 4000 B out of member 2, which has nothing to wait for.
-    run_alone(end_ps, (Collective){COLLECTIVE_BROADCAST, SCHEDULE_DIRECT, 5, 2, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_BROADCAST, ALGORITHM_DIRECT, 5, 2, 1000}, 0);
     for (int r = 0; r < 5; r++) ck_assert_int_eq(end_ps[r], r == 2 ? 0 : 17000000);
 }
 END_TEST
@@ -140,28 +140,28 @@ START_TEST(the_pieces_of_a_chain_follow_each_other) {
     int64_t end_ps[MEMBERS];
     // 3 pieces of 32,768 B. A round is 1 us + 32,768 ns; member r has the last after r + 2 rounds.
     const int64_t round_ps = 33768000;
-    run_alone(end_ps, (Collective){COLLECTIVE_BROADCAST, SCHEDULE_CHAIN, 4, 0, 3 * PIECE}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_BROADCAST, ALGORITHM_CHAIN, 4, 0, 3 * PIECE}, 0);
     ck_assert_int_eq(end_ps[0], 0);
     for (int r = 1; r < 4; r++) ck_assert_int_eq(end_ps[r], (r + 2) * round_ps);
     // Up and down again between two, where the links of the two ways are apart: piece k goes up in
     // round k and down in round k + 1.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN, 2, 0, 3 * PIECE}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN, 2, 0, 3 * PIECE}, 0);
     ck_assert_int_eq(end_ps[1], 3 * round_ps);
     ck_assert_int_eq(end_ps[0], 4 * round_ps);
     // One piece of 4000 B along 5 members and back: 8 rounds of 5 us. Who is r places from the end
     // where it turns has it after 4 + r of them.
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN, 5, 0, 1000}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN, 5, 0, 1000}, 0);
     for (int r = 0; r < 5; r++) ck_assert_int_eq(end_ps[r], (8 - r) * INT64_C(5000000));
 }
 END_TEST
 
 START_TEST(one_member_and_no_elements_need_no_time_but_latency) {
     int64_t end_ps[MEMBERS];
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 1, 0, 1000}, GB);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 1, 0, 1000}, GB);
     ck_assert_all_end(end_ps, 1, 0);
-    run_alone(end_ps, (Collective){COLLECTIVE_BARRIER, SCHEDULE_DIRECT, 7, 0, 0}, 0);
+    run_alone(end_ps, (Collective){COLLECTIVE_BARRIER, ALGORITHM_DIRECT, 7, 0, 0}, 0);
     ck_assert_all_end(end_ps, 7, 1000000);
-    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 3, 0, 0}, GB);
+    run_alone(end_ps, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 3, 0, 0}, GB);
     ck_assert_all_end(end_ps, 3, 4000000);
 }
 END_TEST
@@ -207,7 +207,8 @@ START_TEST(a_ring_with_uneven_chunks_starts_and_links_follows_its_recurrence) {
         for (int r = 0; r < P; r++)
             start_ps[r] = rng_below(&rng, 3) ? rng_below(&rng, 50000000) : 0;
         TransferCall call = call_of(
-            w, 0, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, P, 0, rng_below(&rng, 20000)});
+            w, 0,
+            (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, P, 0, rng_below(&rng, 20000)});
         if (seed % 2) call.devices = devices;
         call.add_bytes_per_s = 2 * GB;
         begin(w, call, start_ps);
@@ -225,7 +226,7 @@ START_TEST(who_waits_for_one_source_waits_for_the_last) {
     World *w = world_of(3);
     // Direct: all messages of a round start together, here 5 us after the first arrival. Each of
     // the two into a member has half of 1 GB/s: 1 us + 1200 B / 0.5 GB/s.
-    begin(w, call_of(w, 0, (Collective){COLLECTIVE_ALL_GATHER, SCHEDULE_DIRECT, 3, 0, 900}),
+    begin(w, call_of(w, 0, (Collective){COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT, 3, 0, 900}),
           (int64_t[]){2000000, 0, 5000000});
     ck_assert_ok(engine_run(&w->engine));
     ck_assert_all_end(w->end_ps[0], 3, 5000000 + 1000000 + 2400000);
@@ -236,7 +237,7 @@ END_TEST
 START_TEST(several_collectives_share_the_links) {
     World *w = world_of(4);
     // Two rings at once: every message has half of 1 GB/s, a round takes 3 us.
-    Collective ring = {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 4, 0, 1000};
+    Collective ring = {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 1000};
     begin(w, call_of(w, 0, ring), NULL);
     begin(w, call_of(w, 1, ring), NULL);
     ck_assert_ok(engine_run(&w->engine));
@@ -251,7 +252,7 @@ START_TEST(members_of_one_collective_may_be_in_the_next) {
     // A chain broadcast of 1000 B from 0, then another of it by those that have ended:
     // member 0 ends the first at 0, and sends the second along with the first: both to
     // member 1 at half rate.
-    Collective chain = {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN, 3, 0, 250};
+    Collective chain = {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN, 3, 0, 250};
     begin(w, call_of(w, 0, chain), NULL);
     begin(w, call_of(w, 1, chain), NULL);
     ck_assert_ok(engine_run(&w->engine));
@@ -267,10 +268,10 @@ START_TEST(everyone_ends_after_all_messages_of_the_schedule) {
     Rng rng;
     rng_init(&rng, 5, RNG_TEST, 0, 0);
     for (int kind = 0; kind < COLLECTIVE_COUNT; kind++)
-        for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++)
+        for (int schedule = 0; schedule < ALGORITHM_COUNT; schedule++)
             for (int ranks = 1; ranks <= 9; ranks++) {
                 int64_t elements = kind == COLLECTIVE_BARRIER ? 0 : rng_below(&rng, 4 * PIECE);
-                Collective c = {(CollectiveKind)kind, (ScheduleKind)schedule, ranks,
+                Collective c = {(CollectiveKind)kind, (Algorithm)schedule, ranks,
                                 (int)rng_below(&rng, (uint32_t)ranks), elements};
                 if (collective_validate(&c) != OK) continue;
                 Arena a = {0};
@@ -303,7 +304,7 @@ static Status ignore(void *context, Event event) { return OK; }
 START_TEST(the_next_collective_allocates_nothing) {
     World *w = world_of(16);
     TransferCall call =
-        call_of(w, 0, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 16, 0, 1000});
+        call_of(w, 0, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 16, 0, 1000});
     ck_assert_ok(engine_add_actor(&w->engine, &call.done.actor, w, ignore, NULL));
     for (int round = 0; round < 3; round++) {
         int before = allocations(), failed = 0;
@@ -331,7 +332,7 @@ START_TEST(the_same_happens_twice) {
         for (int task = 0; task < TASKS; task++) {
             int64_t start_ps[MEMBERS];
             for (int r = 0; r < 16; r++) start_ps[r] = (task * 31 + r * 17) % 23 * INT64_C(100000);
-            Collective c = {COLLECTIVE_ALL_REDUCE, (ScheduleKind)(task % SCHEDULE_COUNT), 16, 0,
+            Collective c = {COLLECTIVE_ALL_REDUCE, (Algorithm)(task % ALGORITHM_COUNT), 16, 0,
                             10000 + task};
             begin(w, call_of(w, task, c), start_ps);
         }
@@ -352,12 +353,12 @@ START_TEST(what_makes_no_sense_is_refused) {
     World *w = world_of(4);
     int32_t id;
     TransferCall call =
-        call_of(w, 0, (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 5, 0, 1000});
+        call_of(w, 0, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 5, 0, 1000});
     ck_assert_fails(transfer_begin(&w->transfers, &id, &call), ERR_USAGE,
                     "member 4 is on device 4 of 4");
-    call.what = (Collective){COLLECTIVE_ALL_TO_ALL, SCHEDULE_RING, 4, 0, 1000};
+    call.what = (Collective){COLLECTIVE_ALL_TO_ALL, ALGORITHM_RING, 4, 0, 1000};
     ck_assert_fails(transfer_begin(&w->transfers, &id, &call), ERR_USAGE, "has no schedule ring");
-    call.what = (Collective){COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 4, 0, INT64_MAX / 4};
+    call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, INT64_MAX / 4};
     ck_assert_fails(transfer_begin(&w->transfers, &id, &call), ERR_USAGE, "elements of 4 bytes");
     call.devices = (const int32_t[]){0, 1, -2, 3};
     ck_assert_fails(transfer_begin(&w->transfers, &id, &call), ERR_USAGE, "device -2");

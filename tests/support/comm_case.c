@@ -17,15 +17,15 @@ typedef union {
 
 static const struct {
     CollectiveKind kind;
-    ScheduleKind schedule;
+    Algorithm algorithm;
 } defined[] = {
-    {COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT},   {COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN},
-    {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING},     {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_DIRECT},
-    {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_RING}, {COLLECTIVE_ALL_GATHER, SCHEDULE_DIRECT},
-    {COLLECTIVE_ALL_GATHER, SCHEDULE_RING},     {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT},
-    {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN},     {COLLECTIVE_BROADCAST, SCHEDULE_RING},
-    {COLLECTIVE_REDUCE, SCHEDULE_DIRECT},       {COLLECTIVE_REDUCE, SCHEDULE_CHAIN},
-    {COLLECTIVE_ALL_TO_ALL, SCHEDULE_DIRECT},   {COLLECTIVE_BARRIER, SCHEDULE_DIRECT},
+    {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT},   {COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN},
+    {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING},     {COLLECTIVE_REDUCE_SCATTER, ALGORITHM_DIRECT},
+    {COLLECTIVE_REDUCE_SCATTER, ALGORITHM_RING}, {COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT},
+    {COLLECTIVE_ALL_GATHER, ALGORITHM_RING},     {COLLECTIVE_BROADCAST, ALGORITHM_DIRECT},
+    {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN},     {COLLECTIVE_BROADCAST, ALGORITHM_RING},
+    {COLLECTIVE_REDUCE, ALGORITHM_DIRECT},       {COLLECTIVE_REDUCE, ALGORITHM_CHAIN},
+    {COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT},   {COLLECTIVE_BARRIER, ALGORITHM_DIRECT},
 };
 _Static_assert(sizeof defined / sizeof *defined * 8 * 2 == CASES, "sizes of comm_case.h");
 
@@ -110,7 +110,7 @@ static Value ring(const Case *t, int64_t e) {
 }
 
 static Value reduced(const Case *t, int64_t e) {
-    return t->schedule == SCHEDULE_RING && t->ranks > 2 ? ring(t, e) : fold(t, e);
+    return t->algorithm == ALGORITHM_RING && t->ranks > 2 ? ring(t, e) : fold(t, e);
 }
 
 // What member r must have as element e of its output; false when anything may be there.
@@ -137,7 +137,7 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
     static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64, DTYPE_U8};
     uint32_t h = case_hash(salt, (uint32_t)i, (uint32_t)ranks, 1);
     *t = (Case){.kind = defined[i / 16].kind,
-                .schedule = defined[i / 16].schedule,
+                .algorithm = defined[i / 16].algorithm,
                 .ranks = ranks,
                 .elements = sizes[i % 8],
                 .seed = h,
@@ -193,7 +193,7 @@ void part_prepare(Part *x, const Case *t, int rank, char *pool) {
     x->work = (CommSegment){x->end + 8, n};
     x->end += n * bytes / 8 * 8 + 32;
     x->call = (CommCall){.kind = t->kind,
-                         .schedule = t->schedule,
+                         .algorithm = t->algorithm,
                          .reduce = t->reduce,
                          .dtype = t->dtype,
                          .lane = t->lane,
@@ -221,7 +221,7 @@ static void describe(char *out, size_t size, const Part *x, const char *what, in
     const Case *t = &x->t;
     snprintf(out, size,
              "%s %s, rank %d of %d, root %d, %d parts of %lld %s in %d segments%s%s: %s at %lld",
-             collective_name(t->kind), schedule_name(t->schedule), x->rank, t->ranks, t->root,
+             collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
              t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments,
              t->in_place ? ", in place" : "", t->reduce == REDUCE_MAX ? ", maximum" : "", what,
              (long long)where);
@@ -261,7 +261,7 @@ bool part_verify(Part *x, const char *pool, char *out, size_t size) {
             !within_bound(t, e, v))
             describe(out, size, x, "outside of the bound", e), right = false;
     }
-    if (t->kind == COLLECTIVE_REDUCE_SCATTER && t->schedule == SCHEDULE_RING)
+    if (t->kind == COLLECTIVE_REDUCE_SCATTER && t->algorithm == ALGORITHM_RING)
         memcpy(image + x->work.offset, pool + x->work.offset, (size_t)(t->elements * bytes));
     for (int64_t i = 0; i < length && right; i++)
         if (x->before[i] != pool[t->base + i])

@@ -16,7 +16,7 @@ enum {
 
 typedef struct {
     CollectiveKind kind;
-    ScheduleKind schedule;
+    Algorithm algorithm;
     Dtype dtype;
     Reduce reduce;
     int ranks, root, parts, segments, lane;

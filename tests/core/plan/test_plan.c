@@ -199,9 +199,27 @@ START_TEST(names_of_kinds_and_attributes_are_found) {
 }
 END_TEST
 
+START_TEST(the_words_of_algorithms_are_those_of_the_list) {
+    char words[256] = "";
+    for (int k = 0; k < ALGORITHM_COUNT; k++) {
+        const char *name = algorithm_name((Algorithm)k);
+        size_t used = strlen(words);
+        snprintf(words + used, sizeof words - used, "%s%s", k ? "|" : "", name);
+        ck_assert_int_eq(algorithm_find(name, (int)strlen(name)), k);
+        ck_assert_ptr_nonnull(strstr(ALGORITHM_HELP, name));
+    }
+    ck_assert_str_eq(words, ALGORITHM_WORDS);
+    ck_assert_int_eq(algorithm_find("tree", 4), -1);
+    ck_assert_str_eq(algorithm_name((Algorithm)15), "?");  // a damaged signature's
+    ck_assert_int_eq(algorithm_order(ALGORITHM_CHAIN), ORDER_RANK);
+    ck_assert_int_eq(algorithm_order(ALGORITHM_RING), ORDER_SCHEDULE);
+}
+END_TEST
+
 SUITE("plan", thousands_of_names_are_told_apart, more_dependencies_than_can_be_counted_are_refused,
       a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
       dependencies_follow_from_what_is_read_and_written,
       an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
       equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,
-      a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found)
+      a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found,
+      the_words_of_algorithms_are_those_of_the_list)

@@ -6,21 +6,21 @@
 
 static const struct {
     CollectiveKind kind;
-    ScheduleKind schedule;
+    Algorithm algorithm;
 } defined[] = {
-    {COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT},   {COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN},
-    {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING},     {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_DIRECT},
-    {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_RING}, {COLLECTIVE_ALL_GATHER, SCHEDULE_DIRECT},
-    {COLLECTIVE_ALL_GATHER, SCHEDULE_RING},     {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT},
-    {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN},     {COLLECTIVE_BROADCAST, SCHEDULE_RING},
-    {COLLECTIVE_REDUCE, SCHEDULE_DIRECT},       {COLLECTIVE_REDUCE, SCHEDULE_CHAIN},
-    {COLLECTIVE_ALL_TO_ALL, SCHEDULE_DIRECT},   {COLLECTIVE_BARRIER, SCHEDULE_DIRECT},
+    {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT},   {COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN},
+    {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING},     {COLLECTIVE_REDUCE_SCATTER, ALGORITHM_DIRECT},
+    {COLLECTIVE_REDUCE_SCATTER, ALGORITHM_RING}, {COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT},
+    {COLLECTIVE_ALL_GATHER, ALGORITHM_RING},     {COLLECTIVE_BROADCAST, ALGORITHM_DIRECT},
+    {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN},     {COLLECTIVE_BROADCAST, ALGORITHM_RING},
+    {COLLECTIVE_REDUCE, ALGORITHM_DIRECT},       {COLLECTIVE_REDUCE, ALGORITHM_CHAIN},
+    {COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT},   {COLLECTIVE_BARRIER, ALGORITHM_DIRECT},
 };
 enum { DEFINED = sizeof defined / sizeof *defined, MAX_RANKS = 64, PIECE = 8192 };
 
 static Collective make(int i, int ranks, int root, int64_t elements) {
     bool barrier = defined[i].kind == COLLECTIVE_BARRIER;  // moves nothing
-    return (Collective){defined[i].kind, defined[i].schedule, ranks, root, barrier ? 0 : elements};
+    return (Collective){defined[i].kind, defined[i].algorithm, ranks, root, barrier ? 0 : elements};
 }
 
 // Around the number of ranks, and several pieces of a pipeline.
@@ -130,22 +130,22 @@ END_TEST
 START_TEST(costs_are_those_of_the_textbook) {
     for (int64_t P = 2; P <= MAX_RANKS; P++) {
         int64_t n = 3 * PIECE * P;  // elements of 4 bytes
-        Collective ring = {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, (int)P, 0, n};
+        Collective ring = {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, (int)P, 0, n};
         ck_assert_int_eq(collective_rounds(&ring), 2 * (P - 1));
         ck_assert_int_eq(collective_bytes_per_rank(&ring, 4), 2 * (P - 1) * (n / P) * 4);
-        Collective direct = {COLLECTIVE_ALL_REDUCE, SCHEDULE_DIRECT, (int)P, 0, n};
+        Collective direct = {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, (int)P, 0, n};
         ck_assert_int_eq(collective_rounds(&direct), 2);
         ck_assert_int_eq(collective_bytes_per_rank(&direct, 4), 2 * (P - 1) * (n / P) * 4);
-        Collective chain = {COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN, (int)P, 0, n};
+        Collective chain = {COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN, (int)P, 0, n};
         ck_assert_int_eq(collective_chunks(&chain), 3 * P);
         ck_assert_int_eq(collective_rounds(&chain), 2 * (P - 1) + 3 * P - 1);
-        Collective scatter = {COLLECTIVE_REDUCE_SCATTER, SCHEDULE_RING, (int)P, 0, n};
+        Collective scatter = {COLLECTIVE_REDUCE_SCATTER, ALGORITHM_RING, (int)P, 0, n};
         ck_assert_int_eq(collective_rounds(&scatter), P - 1);
         ck_assert_int_eq(collective_bytes_per_rank(&scatter, 4), (P - 1) * (n / P) * 4);
-        Collective gather = {COLLECTIVE_ALL_GATHER, SCHEDULE_RING, (int)P, 0, n};
+        Collective gather = {COLLECTIVE_ALL_GATHER, ALGORITHM_RING, (int)P, 0, n};
         ck_assert_int_eq(collective_rounds(&gather), P - 1);
         ck_assert_int_eq(collective_bytes_per_rank(&gather, 4), (P - 1) * (n / P) * 4);
-        Collective relay = {COLLECTIVE_BROADCAST, SCHEDULE_RING, (int)P, 1, n};
+        Collective relay = {COLLECTIVE_BROADCAST, ALGORITHM_RING, (int)P, 1, n};
         ck_assert_int_eq(collective_rounds(&relay), P - 1 + 3 * P - 1);
         ck_assert_int_eq(collective_bytes_per_rank(&relay, 4), 4 * n);
     }
@@ -153,7 +153,7 @@ START_TEST(costs_are_those_of_the_textbook) {
 END_TEST
 
 START_TEST(a_ring_over_a_million_ranks_is_a_formula) {
-    Collective c = {COLLECTIVE_ALL_REDUCE, SCHEDULE_RING, 1000000, 0, (int64_t)1 << 40};
+    Collective c = {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 1000000, 0, (int64_t)1 << 40};
     ck_assert_int_eq(collective_rounds(&c), 1999998);
     // Round 5, rank 3: chunk 3 - 2 - 5 = -4, that is 999996, from rank 2; then its own.
     ck_assert_int_eq(collective_steps(&c, 5, 3), 2);
@@ -228,7 +228,7 @@ static int64_t step_count(const Collective *c) {
 #define ck_assert_caught(c, steps, count, i)                                 \
     ck_assert_msg(collective_check_list(&c, steps, count) == ERR_FAILED,     \
                   "%s %s over %d ranks, step %lld", collective_name(c.kind), \
-                  schedule_name(c.schedule), c.ranks, (long long)(i))
+                  algorithm_name(c.algorithm), c.ranks, (long long)(i))
 
 START_TEST(the_checker_sees_a_step_left_out) {
     EACH_MUTATED(c, i) {
@@ -296,7 +296,7 @@ END_TEST
 // A chain over 3 members where each step of the way up is a round too early: rank 2 would read what
 // rank 1 writes at the same time.
 START_TEST(the_checker_sees_a_read_in_the_round_of_the_write) {
-    Collective c = {COLLECTIVE_REDUCE, SCHEDULE_CHAIN, 3, 2, 10};
+    Collective c = {COLLECTIVE_REDUCE, ALGORITHM_CHAIN, 3, 2, 10};
     Arena a = {0};
     CollectiveStep *steps;
     int64_t count = list_without(&c, -1, &steps, &a);
@@ -311,7 +311,7 @@ END_TEST
 
 // Rank order 1 + 0 + 2 is a sum as well, but not the promised one.
 START_TEST(the_checker_sees_the_wrong_order) {
-    Collective c = {COLLECTIVE_REDUCE, SCHEDULE_DIRECT, 3, 0, 10};
+    Collective c = {COLLECTIVE_REDUCE, ALGORITHM_DIRECT, 3, 0, 10};
     Arena a = {0};
     CollectiveStep *steps;
     int64_t count = list_without(&c, -1, &steps, &a);
@@ -326,7 +326,7 @@ END_TEST
 // All-reduce by gathering: in round 0 everyone folds everything. With input and result in one
 // memory rank 0 destroys what rank 1 still reads.
 START_TEST(the_checker_sees_what_in_place_would_destroy) {
-    Collective c = {COLLECTIVE_ALL_REDUCE, SCHEDULE_CHAIN, 2, 0, 10};
+    Collective c = {COLLECTIVE_ALL_REDUCE, ALGORITHM_CHAIN, 2, 0, 10};
     CollectiveStep steps[4];
     for (int i = 0; i < 4; i++)
         steps[i] = (CollectiveStep){.round = 0,
@@ -343,7 +343,7 @@ END_TEST
 // Rank 2 folds all inputs in round 0. In round 1 rank 0 takes something from rank 1, over its own
 // input, without having heard from rank 2.
 START_TEST(the_checker_sees_an_overwrite_that_did_not_wait_for_a_reader) {
-    Collective c = {COLLECTIVE_REDUCE, SCHEDULE_CHAIN, 3, 2, 10};
+    Collective c = {COLLECTIVE_REDUCE, ALGORITHM_CHAIN, 3, 2, 10};
     CollectiveStep steps[4] = {{.round = 1, .destination = 0, .source = 1}};
     steps[3] = steps[0];
     for (int i = 0; i < 3; i++)
@@ -356,16 +356,14 @@ START_TEST(the_checker_sees_an_overwrite_that_did_not_wait_for_a_reader) {
 END_TEST
 
 START_TEST(what_is_not_defined_is_named) {
-    Collective none = {COLLECTIVE_REDUCE, SCHEDULE_RING, 4, 0, 10};
+    Collective none = {COLLECTIVE_REDUCE, ALGORITHM_RING, 4, 0, 10};
     ck_assert_fails(collective_validate(&none), ERR_USAGE, "reduce has no schedule ring");
-    Collective root = {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT, 4, 4, 10};
+    Collective root = {COLLECTIVE_BROADCAST, ALGORITHM_DIRECT, 4, 4, 10};
     ck_assert_fails(collective_validate(&root), ERR_USAGE, "root 4 is not one of 4 ranks");
-    Collective negative = {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT, 4, 0, -1};
+    Collective negative = {COLLECTIVE_BROADCAST, ALGORITHM_DIRECT, 4, 0, -1};
     ck_assert_fails(collective_validate(&negative), ERR_USAGE, "-1 elements");
-    Collective empty = {COLLECTIVE_BROADCAST, SCHEDULE_DIRECT, 0, 0, 1};
+    Collective empty = {COLLECTIVE_BROADCAST, ALGORITHM_DIRECT, 0, 0, 1};
     ck_assert_fails(collective_validate(&empty), ERR_USAGE, "0 ranks");
-    ck_assert_int_eq(schedule_find("chain"), SCHEDULE_CHAIN);
-    ck_assert_int_eq(schedule_find("tree"), -1);
 }
 END_TEST
 

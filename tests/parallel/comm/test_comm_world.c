@@ -116,11 +116,11 @@ START_TEST(calls_that_cannot_be_executed_are_refused) {
     REFUSE("cannot fold 1 parts of u8", bad.dtype = DTYPE_U8);
     REFUSE("cannot fold 2 parts of f32", bad.kind = COLLECTIVE_BROADCAST, bad.parts = 2);
     REFUSE("reduce has no schedule ring", bad.kind = COLLECTIVE_REDUCE,
-           bad.schedule = SCHEDULE_RING);
+           bad.algorithm = ALGORITHM_RING);
     REFUSE("its output has 20 elements, not 6", bad.kind = COLLECTIVE_REDUCE_SCATTER);
     CommSegment sixth[2] = {{256, 3}, {320, 3}};
     REFUSE("it has no working memory", bad.kind = COLLECTIVE_REDUCE_SCATTER,
-           bad.schedule = SCHEDULE_RING, bad.output = sixth);
+           bad.algorithm = ALGORITHM_RING, bad.output = sixth);
     REFUSE("send x: tag 16; tags are 0 to 15", bad.point_to_point = true, bad.root = 1,
            bad.tag = 16);
     REFUSE("rank 0 is its own peer", bad.point_to_point = true);
@@ -132,11 +132,11 @@ END_TEST
 static void frugal_body(Comm *c, void *context, char *failure) {
     const int ranks[] = {0, 1};
     Message m;
-    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+    for (int schedule = 0; schedule < ALGORITHM_COUNT; schedule++) {
         Scalar s;
         CommRequest r;
         scalar_call(&s, ranks, 2, c->rank, "x");
-        s.call.schedule = (ScheduleKind)schedule;
+        s.call.algorithm = (Algorithm)schedule;
         if (comm_check(c, &s.call) || job_call(c, &s.call, &r))
             snprintf(failure, STATUS_TEXT, "%s", status_message());
     }

@@ -95,7 +95,7 @@ static void check_case(const Sweep *s, int i) {
     Case t;
     int64_t start_ns[JOB_RANKS], end_ns[JOB_RANKS], last_ns = 0;
     case_draw(&t, i, s->ranks, 7);
-    Collective c = {t.kind, t.schedule, s->ranks, t.root, t.elements};
+    Collective c = {t.kind, t.algorithm, s->ranks, t.root, t.elements};
     for (int r = 0; r < s->ranks; r++) {
         start_ns[r] = drawn_start_ns(s, i, r);
         if (start_ns[r] > last_ns) last_ns = start_ns[r];
@@ -104,7 +104,7 @@ static void check_case(const Sweep *s, int i) {
     for (int r = 0; r < s->ranks; r++) {
         ck_assert_msg(s->end_ns[i][r] == end_ns[r],
                       "%s %s of %lld, %d ranks: rank %d ends after %lld ns, not %lld",
-                      schedule_name(t.schedule), collective_name(t.kind), (long long)t.elements,
+                      algorithm_name(t.algorithm), collective_name(t.kind), (long long)t.elements,
                       s->ranks, r, (long long)(s->end_ns[i][r] - start_ns[r]),
                       (long long)(end_ns[r] - start_ns[r]));
         ck_assert_int_eq(s->arrival_ns[i][r], last_ns);
@@ -140,7 +140,7 @@ static void pipeline_body(Comm *c, void *context, char *failure) {
     const int ranks[] = {0, 1, 2};
     const CommSegment whole = {0, PIECES * PIECE};
     const CommCall call = {.kind = COLLECTIVE_BROADCAST,
-                           .schedule = SCHEDULE_CHAIN,
+                           .algorithm = ALGORITHM_CHAIN,
                            .dtype = DTYPE_F32,
                            .parts = 1,
                            .segment_count = 1,
@@ -168,7 +168,7 @@ START_TEST(a_long_pipeline_keeps_its_moments) {
         CommWorld *w = job_linked_world(kind, MEMBERS, PIECES * PIECE * 4, &slow);
         p->origin_ns = clock_ns();
         job_run(w, kind, MEMBERS, pipeline_body, p);
-        const Collective c = {COLLECTIVE_BROADCAST, SCHEDULE_CHAIN, MEMBERS, 0, PIECES * PIECE};
+        const Collective c = {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN, MEMBERS, 0, PIECES * PIECE};
         int64_t start_ns[MEMBERS], end_ns[MEMBERS];
         for (int r = 0; r < MEMBERS; r++) start_ns[r] = p->origin_ns + 1000 * r;
         expected_ends(&c, 4, start_ns, end_ns);
