@@ -7,6 +7,7 @@ Speaks TAP.
 import contextlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, sys.argv[1])
+import check_commits  # noqa: E402
 import check_docs     # noqa: E402
 import check_layers   # noqa: E402
 import check_style    # noqa: E402
@@ -166,6 +168,72 @@ def citations_and_names_that_lead_nowhere_are_named(root):
         f'core/base/a.c:2: {none} does not exist']
 
 
+def commit(root, message, files):
+    tree(root, files)
+    who = {f'GIT_{role}_{part}': 'x'
+           for role in ('AUTHOR', 'COMMITTER') for part in ('NAME', 'EMAIL')}
+    for words in (['add', '-A'], ['commit', '-q', '--allow-empty', '--cleanup=whitespace',
+                                  '-m', message]):
+        subprocess.run(['git', '-c', 'commit.gpgsign=false', '-C', root, *words], check=True,
+                       env=os.environ | who | {'GIT_CONFIG_GLOBAL': os.devnull})
+
+
+def messages_without_a_reason_are_named(root):
+    if not shutil.which('git'):
+        raise Skip('no git')
+    subprocess.run(['git', 'init', '-q', root], check=True, stderr=subprocess.DEVNULL)
+    commit(root, 'Whatever came before', {'a': ''})
+    base = subprocess.run(['git', '-C', root, 'rev-parse', 'HEAD'], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    lines = '1\n2\n3\n'
+    for number, message in enumerate([
+            'core/base: what it does now\n\nBecause.', 'core/{base,plan}, sim: what\n\nBecause.',
+            'core: ' + 'x' * 66 + '\n\nBecause.', 'core: ' + 'x' * 67 + '\n\nBecause.',
+            'What it does\n\nBecause.', 'core: six lines without a reason',
+            'core: six\n\nSigned-off-by: x', 'core: WIP\n\nBecause.',
+            'core: x\n\nWork in progress.', 'fixup! core: x\n\nBecause.',
+            'core: x\nat once\n\nBecause.']):
+        commit(root, message, {f'{number}.c': lines * 2})
+    commit(root, 'core: five lines without a reason', {'a.c': lines + '4\n5\n'})
+    commit(root, 'docs: many lines', {'docs/a.svg': lines * 9, 'A.md': lines * 9})
+    commit(root, 'docs: many lines and a source', {'A.md': lines, 'b.c': lines})
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert check_commits.main(root, base)
+    printed = out.getvalue().splitlines()
+    assert printed[0] == '1..14'
+    assert [line for line in printed if line[0] == '#'] == [
+        '# the subject has 73 columns, the limit is 72',
+        '# the subject is not "folder: what it does now"', '# no body: say why',
+        '# no body: say why', '# is in progress: finish it, or split off what is finished',
+        '# is in progress: finish it, or split off what is finished',
+        '# is to be squashed into another', '# no empty line after the subject',
+        '# no body: say why'], printed
+    assert [line.split()[2] for line in printed if line.startswith('not')] == \
+        ['4', '5', '6', '7', '8', '9', '10', '11', '14'], printed
+
+
+def without_the_base_commits_are_skipped(root):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert not check_commits.main(root)
+    assert out.getvalue().startswith('1..0 # SKIP '), out.getvalue()
+
+
+def a_commit_is_described_or_left_out(root):
+    def described(**more):
+        return subprocess.run([pathlib.Path(sys.argv[1]) / 'describe_commit', root], check=True,
+                              capture_output=True, text=True, env=os.environ | more).stdout
+    assert described(GIT_CEILING_DIRECTORIES=str(root.parent)) == '\n'
+    if not shutil.which('git'):
+        raise Skip('no git')
+    subprocess.run(['git', 'init', '-q', root], check=True, stderr=subprocess.DEVNULL)
+    commit(root, 'core: a', {'a': ''})
+    assert len(described().strip()) == 12
+    assert described(GIT_TEST_ASSUME_DIFFERENT_OWNER='1') == '\n'  # "dubious ownership"
+    assert described(PATH='/nowhere') == '\n'
+
+
 def commands_of_documents_are_run(root):
     tree(root, {'A.md': '```sh\nbuild/good   # why\nbuild/bad\nmake install\n```\n```\nnone\n```\n',
                 'b/good': '#!/bin/sh\n', 'b/bad': '#!/bin/sh\necho no >&2; exit 3\n'})
@@ -209,7 +277,9 @@ TESTS = [an_include_against_the_layers_is_named, headers_of_others_are_for_their
          tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
          a_symbol_without_its_noun_is_named, documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
-         training_in_documents_is_cut_short, single_tests_are_counted]
+         training_in_documents_is_cut_short, single_tests_are_counted,
+         messages_without_a_reason_are_named, without_the_base_commits_are_skipped,
+         a_commit_is_described_or_left_out]
 
 
 def main():
