@@ -61,6 +61,7 @@ Status calibrate_dispatch(Bench *b, const Job *job) {
     const Device empty = empty_device(job->device);
     const ExecutorHooks hooks = {.load = no_load};
     Status s = executor_create(&e, &scratch, &job->program, 0, &empty, NULL, &hooks);
+    e.cpu_of_each = true;  // recording costs what it does beside a trace
     if (s == OK) s = timeline_create(&line, 0, 1, job->program.plans[job->plan_step].op_count);
     if (s == OK) s = measure_dispatch(b, job, &e, &line);
     timeline_destroy(&line);

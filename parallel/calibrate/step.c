@@ -90,6 +90,7 @@ static Status stepper_create(Stepper *s, const Job *job) {
         (RunShared){.origin_ns = clock_ns(), .stop_before_step = INT64_MAX, .results = &s->result};
     TRY(rank_create(s->rank, job, &s->shared, NULL, 0, NULL));
     s->rank->executor.timeline = NULL;
+    s->rank->executor.cpu_of_each = true;
     return OK;
 }
 

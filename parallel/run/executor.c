@@ -54,6 +54,43 @@ void executor_record_span(Executor *e, int lane, int op, SpanTimes t) {
                                            .source = SOURCE_MEASURED});
 }
 
+// --- CPU time
+
+// The clock that a span's cpu_ns is read from.
+static int64_t busy_ns(const Executor *e) {
+    return e->cpu_of_each ? clock_thread_cpu_ns() : clock_ns();
+}
+
+// A reading of the thread's CPU clock is a system call, as long as the short operations of a small
+// batch. So, unless each operation's is wanted, the clock is read when the first operation after a
+// wait begins and when the next wait does, and meanwhile operations count as busy all the time.
+static void begin_stretch(Executor *e) {
+    if (!e->timeline || e->cpu_of_each || e->stretch_ns) return;
+    e->stretch_span = e->timeline->span_count;
+    e->stretch_cpu_ns = clock_thread_cpu_ns();
+    e->stretch_ns = clock_ns();
+}
+
+// The thread did not have the CPU for all of the stretch: what it lost is taken from its operations
+// in proportion to their durations, so that it is billed as contended.
+static void settle(Executor *e) {
+    if (!e->stretch_ns) return;
+    int64_t lost = clock_ns() - e->stretch_ns - (clock_thread_cpu_ns() - e->stretch_cpu_ns);
+    int64_t total = 0;
+    Timeline *t = e->timeline;
+    e->stretch_ns = 0;
+    for (int i = e->stretch_span; lost > 0 && i < t->span_count; i++)
+        if (e->plans[e->plan].ops[t->spans[i].op].class != CLASS_COMMUNICATION)
+            total += t->spans[i].cpu_ns;
+    if (lost > total) lost = total;
+    for (int i = e->stretch_span; lost > 0 && i < t->span_count; i++)
+        if (e->plans[e->plan].ops[t->spans[i].op].class != CLASS_COMMUNICATION)
+            t->spans[i].cpu_ns -=
+                (int64_t)((double)lost * (double)t->spans[i].cpu_ns / (double)total);
+}
+
+// --- operations
+
 static void load(Executor *e, BoundOp *b) {
     b->load.first_row = *b->first_row;
     b->load.rows = operand_rows(&b->load.x);
@@ -70,14 +107,15 @@ static Status run(Executor *e, int lane, int op) {
     }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
     bool timed = e->timeline != NULL;
-    int64_t start = timed ? clock_ns() : 0, cpu = timed ? clock_thread_cpu_ns() : 0;
+    begin_stretch(e);
+    int64_t start = timed ? clock_ns() : 0, busy = timed && e->cpu_of_each ? busy_ns(e) : start;
     if (b->class == CLASS_COMPUTE)
         device_run(e->device, &b->call);
     else
         load(e, b);
     if (timed) {
-        int64_t used = clock_thread_cpu_ns() - cpu;
-        executor_record_span(e, lane, op, (SpanTimes){start, clock_ns(), 0, used});
+        int64_t used = busy_ns(e) - busy, end = e->cpu_of_each ? clock_ns() : start + used;
+        executor_record_span(e, lane, op, (SpanTimes){start, end, 0, used});
     }
     return executor_end_op(e, lane, op);
 }
@@ -87,11 +125,10 @@ static Status progress(Executor *e, int lane, bool *moved) {
     LaneState *l = &e->lanes[lane];
     int op = executor_leader(e, lane);
     bool timed = e->timeline != NULL, done;
-    int64_t cpu = timed ? clock_thread_cpu_ns() : 0, round = l->request.round,
-            stage = l->request.stage;
+    int64_t busy = timed ? busy_ns(e) : 0, round = l->request.round, stage = l->request.stage;
     TRY(comm_test(e->comm, &l->request, &done));
     bool advanced = done || l->request.round != round || l->request.stage != stage;
-    if (timed && advanced) l->cpu_ns += clock_thread_cpu_ns() - cpu;
+    if (timed && advanced) l->cpu_ns += busy_ns(e) - busy;
     if (advanced) *moved = true;
     if (!done) return OK;
     l->in_flight = false;
@@ -111,9 +148,9 @@ static Status start(Executor *e, int lane, int op) {
     }
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
     l->start_ns = clock_ns();
-    int64_t cpu = e->timeline ? clock_thread_cpu_ns() : 0;
+    int64_t busy = e->timeline ? busy_ns(e) : 0;
     TRY(comm_start(e->comm, &b->comm, &l->request, l->start_ns));
-    l->cpu_ns = e->timeline ? clock_thread_cpu_ns() - cpu : 0;
+    l->cpu_ns = e->timeline ? busy_ns(e) - busy : 0;
     l->in_flight = true;
     return OK;
 }
@@ -154,6 +191,7 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
     e->plan = plan;
     e->step = step;
     e->remaining = plan_of(e)->op_count;
+    e->stretch_ns = 0;
     e->begin_ns = clock_ns();
     memset(e->plans[plan].done, 0, (size_t)e->remaining);
     for (int lane = 0; lane < e->program->lane_count; lane++) e->lanes[lane].at = 0;
@@ -167,10 +205,12 @@ Status executor_advance(Executor *e, bool *done, bool *moved) {
         TRY(serve_communication(e, moved));
         *done = e->remaining == 0;
         int lane = 0, op = *done ? NONE : ready_work(e, &lane);
-        if (op == NONE) return OK;
+        if (op == NONE) break;
         TRY(run(e, lane, op));
         *moved = true;
     }
+    settle(e);
+    return OK;
 }
 
 Status executor_idle(Executor *e) {

@@ -37,6 +37,10 @@ typedef struct {
     const Device *device;
     Comm *comm;          // NULL: the program has no communication
     Timeline *timeline;  // NULL: no spans are recorded
+    // Read the thread's CPU clock around every operation, for the cost of each by itself: traces
+    // and calibration want it. Else it is read around what runs without a wait in between, which is
+    // as exact for a step and much cheaper; see settle() in executor.c.
+    bool cpu_of_each;
     ExecutorHooks hooks;
     unsigned char *pools[POOL_COUNT];
     BoundPlan *plans;  // in the arena, as the lanes
@@ -46,6 +50,10 @@ typedef struct {
     int remaining;            // operations of it that have not ended
     int64_t step, origin_ns;  // origin: of the run, on the monotonic clock
     int64_t begin_ns;         // when the plan began, on the monotonic clock
+    // What runs now without a wait: both clocks when its first operation began, and the span of
+    // that one; stretch_ns 0: nothing has run since the last wait.
+    int64_t stretch_ns, stretch_cpu_ns;
+    int stretch_span;
 } Executor;
 
 // Bind every operation of the program to memory: pools are allocated (the shared one is the

@@ -128,6 +128,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
                         world ? &r->comm : NULL, &executor_hooks));
     r->executor.origin_ns = shared->origin_ns;
     if (job->options.spans) r->executor.timeline = &r->result->timeline;
+    r->executor.cpu_of_each = job->options.trace || job->options.record;
     const Split *split = &job->split;
     TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count, job->options.batch,
                      job->options.seed, job->options.tail));

@@ -378,6 +378,22 @@ START_TEST(a_rank_that_is_killed_while_all_wait_for_the_clock_ends_the_run) {
 }
 END_TEST
 
+START_TEST(no_digit_is_drawn_for_a_plan_or_a_timed_run) {
+    Job job;
+    JobOptions o = training_options();
+    const char *device = o.device;
+    for (int k = 0; k < 3; k++) {
+        o.plan_only = k == 1;
+        o.device = k == 2 ? "timed:laptop" : device;
+        ck_assert_ok(job_create(&job, &o));
+        ck_assert(!job.data.images == (k > 0));
+        ck_assert_int_eq(job.data.count, 200);
+        ck_assert_int_eq(job.split.train_count, 170);
+        job_destroy(&job);
+    }
+}
+END_TEST
+
 SUITE_SECONDS("timed", 120, a_device_takes_the_longer_of_flops_and_bytes_and_its_launch,
               dilated_times_are_rounded_up_to_nanoseconds, a_link_is_a_bandwidth_and_a_latency,
               a_step_of_one_rank_is_the_sum_of_its_operations,
@@ -386,4 +402,5 @@ SUITE_SECONDS("timed", 120, a_device_takes_the_longer_of_flops_and_bytes_and_its
               every_span_follows_from_the_model_with_rings,
               nothing_is_learned_and_nothing_is_said_of_it, a_type_without_a_rate_is_refused,
               an_emulated_link_changes_no_bit_of_a_training, sixty_four_ranks_run,
-              a_rank_that_is_killed_while_all_wait_for_the_clock_ends_the_run)
+              a_rank_that_is_killed_while_all_wait_for_the_clock_ends_the_run,
+              no_digit_is_drawn_for_a_plan_or_a_timed_run)
