@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
+// Finds out where a data set lies and reads it; idx.c reads the files, digits.c draws.
 #include "core/data/dataset.h"
 
 #include "core/base/nearest.h"
 #include "core/base/rng.h"
+#include "core/base/text.h"
 #include "core/base/units.h"
 #include "core/data/digits.h"
 #include "core/data/idx.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -15,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CLASSES = 10 };  // of MNIST and the sets made in its image
 #define WHAT_TO_DO "use --data digits (made here), or fetch MNIST with tools/get-mnist"
 
 // --- digits made here: "digits[:count=N,seed=S]"
@@ -63,36 +65,90 @@ static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool d
 
 typedef struct {
     char images[PATH_MAX], labels[PATH_MAX];
-} Pair;
+} Pair;  // of files
 
 static bool is_file(const char *path) {
     struct stat s;
     return stat(path, &s) == 0 && !S_ISDIR(s.st_mode);
 }
 
-// The first spelling of "DIR/train-images-idx3-ubyte" that exists.
-static bool find_part(char out[PATH_MAX], const char *directory, const char *set, const char *what,
+// The first spelling of STEM"train-images-idx3-ubyte" that exists; STEM is "DIR/", or for a set of
+// EMNIST "DIR/emnist-letters-".
+static bool find_part(char out[PATH_MAX], const char *stem, const char *set, const char *what,
                       int dims) {
-    static const char *const forms[] = {"%s/%s-%s-idx%d-ubyte", "%s/%s-%s-idx%d-ubyte.gz",
-                                        "%s/%s-%s.idx%d-ubyte", "%s/%s-%s.idx%d-ubyte.gz"};
+    static const char *const forms[] = {"%s%s-%s-idx%d-ubyte", "%s%s-%s-idx%d-ubyte.gz",
+                                        "%s%s-%s.idx%d-ubyte", "%s%s-%s.idx%d-ubyte.gz"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (snprintf(out, PATH_MAX, forms[i], directory, set, what, dims) < PATH_MAX &&
-            is_file(out))
+        if (snprintf(out, PATH_MAX, forms[i], stem, set, what, dims) < PATH_MAX && is_file(out))
             return true;
     return false;
 }
 
-// The files of a set ("train", "t10k") in a directory; *found is false when there are none.
-static Status find_pair(Pair *out, bool *found, const char *directory, const char *set) {
-    bool images = find_part(out->images, directory, set, "images", 3);
-    bool labels = find_part(out->labels, directory, set, "labels", 1);
+// The files of a set ("train", "t10k"); *found is false when there are none.
+static Status find_pair(Pair *out, bool *found, const char *stem, const char *set) {
+    bool images = find_part(out->images, stem, set, "images", 3);
+    bool labels = find_part(out->labels, stem, set, "labels", 1);
     if (images != labels)
-        FAIL(ERR_INPUT, "%s: expected %s-%s-idx%d-ubyte[.gz] beside %s, found no such file",
-             directory, set, images ? "labels" : "images", images ? 1 : 3,
-             images ? out->images : out->labels);
+        FAIL(ERR_INPUT, "%s%s-%s-idx%d-ubyte[.gz]: expected it beside %s, found no such file", stem,
+             set, images ? "labels" : "images", images ? 1 : 3, images ? out->images : out->labels);
     *found = images;
     return OK;
 }
+
+// The training pair, then the testing pair, which MNIST calls t10k and EMNIST test.
+static Status find_pairs(Pair pairs[2], int *count, const char *stem) {
+    static const char *const sets[] = {"train", "t10k", "test"};
+    *count = 0;
+    for (int i = 0; i < 3 && *count < 2; i++) {
+        bool found = false;
+        TRY(find_pair(&pairs[*count], &found, stem, sets[i]));
+        *count += found;
+    }
+    return OK;
+}
+
+// --- a directory with sets whose files have a name before "train": EMNIST's
+
+enum { PREFIXES = 16, PREFIX = 64 };
+typedef struct {
+    char names[PREFIXES][PREFIX];  // sorted: "emnist-digits", "emnist-letters"
+    int count;
+} Prefixes;
+
+// Bytes of what stands before "-train-images-idx3-ubyte" and its kin; 0: it is no such name.
+static size_t prefix_length(const char *name) {
+    static const char *const middles[] = {"-train-images", "-t10k-images", "-test-images"};
+    for (int i = 0; i < 3; i++) {
+        const char *at = strstr(name, middles[i]);
+        const char *end = at ? at + strlen(middles[i]) : "";
+        if (!at || (*end != '-' && *end != '.')) continue;
+        if (!strcmp(end + 1, "idx3-ubyte") || !strcmp(end + 1, "idx3-ubyte.gz"))
+            return (size_t)(at - name);
+    }
+    return 0;
+}
+
+static void add_prefix(Prefixes *p, const char *name, size_t length) {
+    char prefix[PREFIX];
+    if (length == 0 || length >= PREFIX || p->count == PREFIXES) return;
+    snprintf(prefix, sizeof prefix, "%.*s", (int)length, name);
+    int at = 0;
+    while (at < p->count && strcmp(p->names[at], prefix) < 0) at++;
+    if (at < p->count && !strcmp(p->names[at], prefix)) return;
+    memmove(p->names[at + 1], p->names[at], (size_t)(p->count - at) * PREFIX);
+    memcpy(p->names[at], prefix, PREFIX);
+    p->count++;
+}
+
+static void find_prefixes(Prefixes *out, const char *directory) {
+    *out = (Prefixes){.count = 0};
+    DIR *d = opendir(directory);
+    for (struct dirent *e; d && (e = readdir(d));)
+        add_prefix(out, e->d_name, prefix_length(e->d_name));
+    if (d) closedir(d);
+}
+
+// --- a file of images
 
 // "images" to "labels", "idx3" to "idx1" in the last part of a path; false when it has no "images".
 static bool labels_name(char out[PATH_MAX], const char *images) {
@@ -152,43 +208,66 @@ static Status join(Dataset *out, Arena *a, const Pair *pairs, const Idx *train, 
 
 // One pair, or two: then the first is for training.
 static Status read_pairs(Dataset *out, Arena *a, const Pair *pairs, int count, const char *source) {
-    Idx idx[2];
-    for (int i = 0; i < count; i++)
-        TRY(idx_read(&idx[i], a, pairs[i].images, pairs[i].labels, CLASSES));
+    Idx idx[2] = {0};
+    for (int i = 0; i < count; i++) TRY(idx_read(&idx[i], a, pairs[i].images, pairs[i].labels));
     *out = (Dataset){.images = idx[0].images,
                      .labels = idx[0].labels,
                      .count = idx[0].count,
                      .height = idx[0].height,
                      .width = idx[0].width,
-                     .classes = CLASSES,
                      .source = arena_string(a, source)};
     if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
+    for (int i = 0; i < count; i++) {
+        out->labels_path[i] = arena_string(a, pairs[i].labels);
+        if (!out->labels_path[i]) FAIL(ERR_MEMORY, "%s: out of memory", source);
+    }
     return count == 2 ? join(out, a, pairs, &idx[0], &idx[1]) : OK;
+}
+
+// The only set of a directory: the files of MNIST, or one whose names have something before them.
+static Status read_directory(Dataset *out, Arena *a, const char *directory) {
+    char stem[PATH_MAX + PREFIX + 2], list[400] = "";
+    Pair pairs[2];
+    int count;
+    snprintf(stem, sizeof stem, "%s/", directory);
+    TRY(find_pairs(pairs, &count, stem));
+    if (count) return read_pairs(out, a, pairs, count, directory);
+    Prefixes prefixes;
+    find_prefixes(&prefixes, directory);
+    if (!prefixes.count)
+        FAIL(ERR_INPUT,
+             "%s: expected train-images-idx3-ubyte[.gz] or t10k-images-idx3-ubyte[.gz] in it, "
+             "found neither; " WHAT_TO_DO,
+             directory);
+    for (int i = 0; i < prefixes.count; i++)
+        text_append(list, sizeof list, "%s%s", i ? ", " : "", prefixes.names[i]);
+    if (prefixes.count > 1)
+        FAIL(ERR_INPUT, "%s: found %d data sets in it; give one of them, as in --data %s/%s: %s",
+             directory, prefixes.count, directory, prefixes.names[0], list);
+    snprintf(stem, sizeof stem, "%s/%s-", directory, prefixes.names[0]);
+    TRY(find_pairs(pairs, &count, stem));
+    return read_pairs(out, a, pairs, count, directory);
+}
+
+// What is neither a file nor a directory may be the first part of the files' names.
+static Status read_named(Dataset *out, Arena *a, const char *name, int error) {
+    char stem[PATH_MAX + 1];
+    Pair pairs[2];
+    int count = 0;
+    if (snprintf(stem, sizeof stem, "%s-", name) < PATH_MAX) TRY(find_pairs(pairs, &count, stem));
+    if (!count) FAIL(ERR_INPUT, "%s: %s; %s", name, strerror(error), WHAT_TO_DO);
+    return read_pairs(out, a, pairs, count, name);
 }
 
 static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw) {
     if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw);
     if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7, draw);
     struct stat s;
-    if (stat(spec, &s) != 0) FAIL(ERR_INPUT, "%s: %s; %s", spec, strerror(errno), WHAT_TO_DO);
-    Pair pairs[2];
-    if (!S_ISDIR(s.st_mode)) {
-        TRY(find_labels(&pairs[0], spec));
-        return read_pairs(out, a, pairs, 1, spec);
-    }
-    int count = 0;
-    static const char *const sets[] = {"train", "t10k"};
-    for (int i = 0; i < 2; i++) {
-        bool found = false;
-        TRY(find_pair(&pairs[count], &found, spec, sets[i]));
-        count += found;
-    }
-    if (count == 0)
-        FAIL(ERR_INPUT,
-             "%s: expected train-images-idx3-ubyte[.gz] or t10k-images-idx3-ubyte[.gz] in it, "
-             "found neither; " WHAT_TO_DO,
-             spec);
-    return read_pairs(out, a, pairs, count, spec);
+    if (stat(spec, &s) != 0) return read_named(out, a, spec, errno);
+    if (S_ISDIR(s.st_mode)) return read_directory(out, a, spec);
+    Pair pair;
+    TRY(find_labels(&pair, spec));
+    return read_pairs(out, a, &pair, 1, spec);
 }
 
 Status dataset_read(Dataset *out, Arena *a, const char *spec) {
@@ -197,6 +276,29 @@ Status dataset_read(Dataset *out, Arena *a, const char *spec) {
 
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) {
     return read_dataset(out, a, spec, false);
+}
+
+// Digits that are only described have no labels in memory, but known ones.
+static int label_of(const Dataset *d, int64_t i) {
+    return d->labels ? d->labels[i] : digits_label((uint32_t)i);
+}
+
+Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) {
+    bool all = d->labels || d->count < DIGITS_CLASSES;  // digits repeat after their classes
+    for (int64_t i = 0; i < (all ? d->count : DIGITS_CLASSES); i++) {
+        if (label_of(d, i) < classes) continue;
+        bool second = d->train_count && i >= d->train_count;
+        const char *path = d->labels_path[second];
+        if (!path)
+            FAIL(ERR_SHAPE, "%s tells %lld classes apart, sample %lld of %s has the label %d", who,
+                 (long long)classes, (long long)i, d->source, label_of(d, i));
+        int64_t offset = idx_label_offset(second ? i - d->train_count : i);
+        FAIL(ERR_SHAPE,
+             "%s: byte %lld: expected a label of 0 to %lld (%s tells %lld classes apart), found %d",
+             path, (long long)offset, (long long)classes - 1, who, (long long)classes,
+             d->labels[i]);
+    }
+    return OK;
 }
 
 // --- training and testing rows

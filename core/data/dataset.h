@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Labelled images in memory, and where they come from.
+//
+//     Dataset data;
+//     Split split;
+//     TRY(dataset_read(&data, &arena, "data/mnist"));
+//     TRY(dataset_check_labels(&data, model.classes, "model net"));
+//     TRY(dataset_split(&split, &arena, &data, 0.15, seed));
 #ifndef CORE_DATA_DATASET_H
 #define CORE_DATA_DATASET_H
 
@@ -7,24 +13,31 @@
 
 #include <stdint.h>
 
-// Images are bytes, row-major, one after the other; labels 0 … classes-1.
+// Images are bytes, row-major, one after the other; labels are 0 … 255.
 typedef struct {
     const uint8_t *images;  // in the arena: count * height * width
     const uint8_t *labels;  // in the arena: count
     int64_t count;
-    int height, width, classes;
-    int64_t train_count;  // of data that come split: the first so many train; 0: not split
-    const char *source;   // "digits:count=12000,seed=1", or the directory
+    int height, width;
+    int64_t train_count;         // of data that come split: the first so many train; 0: not split
+    const char *source;          // "digits:count=12000,seed=1", or the directory
+    const char *labels_path[2];  // in the arena: the files of the labels (the second one those of
+                                 // the samples that test); NULL where there is none
 } Dataset;
 
-// Read a dataset: "digits[:count=,seed=]" (made here), a directory with the MNIST files (IDX, plain
-// or .gz: train-images-idx3-ubyte … and/or t10k-…), or an images file beside its labels file.
-// ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
+// Read a dataset: "digits[:count=,seed=]" (made here), a directory with files named like those of
+// MNIST or EMNIST (IDX, plain or .gz), such a directory and the first part of the names of one of
+// its sets ("data/emnist-letters"), or an images file beside its labels file: docs/formats.md,
+// "Data sets". ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
 Status dataset_read(Dataset *out, Arena *a, const char *spec) MUST_USE;
 
 // The same for who needs no pixels (a plan, a timed run): digits are not drawn, and have no images
 // and labels (NULL). Files are read, and refused, as above.
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) MUST_USE;
+
+// Labels must lie below the classes that a model, `who` in messages, tells apart. ERR_SHAPE with
+// the file and the byte of the first that does not.
+Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) MUST_USE;
 
 // Which rows train and which test, in the arena.
 typedef struct {

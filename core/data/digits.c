@@ -275,7 +275,7 @@ void digits_draw(uint8_t *image, uint64_t seed, uint32_t index) {
 }
 
 Dataset digits_describe(int64_t count) {
-    return (Dataset){.count = count, .height = SIDE, .width = SIDE, .classes = DIGITS_CLASSES};
+    return (Dataset){.count = count, .height = SIDE, .width = SIDE};
 }
 
 Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) {

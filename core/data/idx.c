@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
+// Reads a pair of IDX files whole and checks every size; idx.h says what the format is.
 #include "core/data/idx.h"
 
 #include "core/base/file.h"
 
 #include <string.h>
+
+enum { GZIP = 0x1f8b };  // the first two bytes of gzip data
 
 typedef struct {
     const char *path;
@@ -20,6 +23,26 @@ static const char *magic_name(uint32_t magic) {
     return magic == IDX_LABELS ? " (IDX labels)" : "";
 }
 
+// Names two things that people save under the name of a data set: the error page of a web server,
+// and an archive that was packed once more than its name says.
+static Status check_magic(const File *f, uint32_t magic) {
+    uint32_t found = word_at(f->bytes);
+    if (found == magic) return OK;
+    if (f->bytes[0] == '<')
+        FAIL(
+            ERR_FORMAT,
+            "%s: byte 0: expected magic 0x%08x%s, found a web page (it begins with '<'): fetch the "
+            "file again",
+            f->path, magic, magic_name(magic));
+    if (found >> 16 == GZIP)
+        FAIL(ERR_FORMAT,
+             "%s: byte 0: expected magic 0x%08x%s, found gzip data within gzip data: the file is "
+             "packed twice, unpack it once with gunzip",
+             f->path, magic, magic_name(magic));
+    FAIL(ERR_FORMAT, "%s: byte 0: expected magic 0x%08x%s, found 0x%08x%s", f->path, magic,
+         magic_name(magic), found, magic_name(found));
+}
+
 // Read a file and check its header: the magic number, then sizes, the first of them a count.
 static Status open_file(File *f, int64_t *count, Arena *a, const char *path, uint32_t magic,
                         int sizes) {
@@ -27,9 +50,7 @@ static Status open_file(File *f, int64_t *count, Arena *a, const char *path, uin
     size_t length;
     TRY(file_read(&data, &length, a, path));
     *f = (File){.path = path, .bytes = (const uint8_t *)data, .length = (int64_t)length};
-    if (f->length >= 4 && word_at(f->bytes) != magic)
-        FAIL(ERR_FORMAT, "%s: byte 0: expected magic 0x%08x%s, found 0x%08x%s", path, magic,
-             magic_name(magic), word_at(f->bytes), magic_name(word_at(f->bytes)));
+    if (f->length >= 4) TRY(check_magic(f, magic));
     int header = 4 * (1 + sizes);
     if (f->length < header)
         FAIL(ERR_FORMAT,
@@ -66,18 +87,7 @@ static Status read_side(int *out, const File *f, int offset, const char *name) {
     return OK;
 }
 
-static Status check_labels(const File *f, int64_t count, int classes) {
-    char what[64];
-    snprintf(what, sizeof what, "%lld labels", (long long)count);
-    TRY(check_length(f, 8 + count, what));
-    for (int64_t i = 8; i < f->length; i++)
-        if (f->bytes[i] >= classes)
-            FAIL(ERR_FORMAT, "%s: byte %lld: expected a label of 0 to %d, found %d", f->path,
-                 (long long)i, classes - 1, f->bytes[i]);
-    return OK;
-}
-
-Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path, int classes) {
+Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path) {
     File images, labels;
     Idx idx;
     int64_t label_count;
@@ -89,13 +99,14 @@ Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_
              idx.width);
     TRY(check_length(&images, 16 + idx.count * idx.height * idx.width, what));
     TRY(open_file(&labels, &label_count, a, labels_path, IDX_LABELS, 1));
-    TRY(check_labels(&labels, label_count, classes));
+    snprintf(what, sizeof what, "%lld labels", (long long)label_count);
+    TRY(check_length(&labels, idx_label_offset(label_count), what));
     if (label_count != idx.count)
         FAIL(ERR_FORMAT,
              "%s: byte 4: expected %lld labels, as many as %s has images (its byte 4), found %lld",
              labels_path, (long long)idx.count, images_path, (long long)label_count);
     idx.images = images.bytes + 16;
-    idx.labels = labels.bytes + 8;
+    idx.labels = labels.bytes + idx_label_offset(0);
     *out = idx;
     return OK;
 }

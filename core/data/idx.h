@@ -14,14 +14,16 @@ enum { IDX_SIDE = 4096 };  // longest side of an image that is believed
 
 // A pair of files that belong together.
 typedef struct {
-    const uint8_t *images, *labels;  // in the arena: count * height * width, and count
+    const uint8_t *images, *labels;  // in the arena: count * height * width, and count (0 … 255)
     int64_t count;                   // 1 … INT32_MAX
     int height, width;
 } Idx;
 
-// Read images and their labels, which must lie below `classes`. ERR_INPUT when a file cannot be
-// read, ERR_FORMAT with file, byte offset, expected and found.
-Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path,
-                int classes) MUST_USE;
+// Read images and their labels. ERR_INPUT when a file cannot be read, ERR_FORMAT with file, byte
+// offset, expected and found.
+Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path) MUST_USE;
+
+// Where the label of image i lies in the unpacked labels file.
+static inline int64_t idx_label_offset(int64_t i) { return 8 + i; }
 
 #endif

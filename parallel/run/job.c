@@ -120,9 +120,9 @@ static Status read_inputs(Job *job) {
         FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld",
              job->model.name, (long long)pixels, job->data.source, job->data.height,
              job->data.width, (long long)image);
-    if (job->data.classes > job->model.classes)
-        FAIL(ERR_SHAPE, "model %s tells %lld classes apart, %s has %d", job->model.name,
-             (long long)job->model.classes, job->data.source, job->data.classes);
+    char who[64];
+    snprintf(who, sizeof who, "model %s", job->model.name);
+    TRY(name_option(dataset_check_labels(&job->data, job->model.classes, who), "--data"));
     return dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->seed);
 }
 

@@ -58,9 +58,9 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
 static Status check_classes(const Job *job, const Plan *plan, const Op *op) {
     const Program *p = &job->program;
     const Tensor *logits = &p->tensors[op_inputs(plan, op)[0]];
-    if (logits->shape[1] >= job->data.classes) return OK;
-    FAIL(ERR_USAGE, "%s: %s tells %lld classes apart, %s has %d", job->options.plan_file,
-         op_name(p, op), (long long)logits->shape[1], job->data.source, job->data.classes);
+    char who[256];
+    snprintf(who, sizeof who, "%.100s: %.100s", job->options.plan_file, op_name(p, op));
+    return dataset_check_labels(&job->data, logits->shape[1], who);
 }
 
 static Status check_plan(const Job *job, const Plan *plan) {

@@ -48,7 +48,7 @@ START_TEST(every_class_is_equally_frequent) {
     for (int c = 0; c < DIGITS_CLASSES; c++) ck_assert_int_eq(count[c], 100);
     ck_assert_int_eq(d.count, 1000);
     ck_assert_int_eq(d.height * 100 + d.width, 2828);
-    ck_assert_int_eq(d.classes, 10);
+    ck_assert_ok(dataset_check_labels(&d, 10, "ten classes"));
     ck_assert_int_eq(d.train_count, 0);
     arena_finish(&a);
 }
@@ -126,7 +126,13 @@ START_TEST(described_digits_have_a_size_and_no_pixels) {
     ck_assert_int_eq(d.count, made.count);
     ck_assert_int_eq(d.height, made.height);
     ck_assert_int_eq(d.width, made.width);
-    ck_assert_int_eq(d.classes, made.classes);
+    for (int described = 0; described < 2; described++) {
+        const Dataset *either = described ? &d : &made;
+        ck_assert_ok(dataset_check_labels(either, 10, "model x"));
+        ck_assert_fails(dataset_check_labels(either, 7, "model x"), ERR_SHAPE,
+                        "model x tells 7 classes apart, sample 7 of digits:count=20,seed=3 has "
+                        "the label 7");
+    }
     ck_assert_str_eq(d.source, made.source);
     ck_assert_fails(dataset_describe(&d, &a, "digits:count=0"), ERR_USAGE, "count must be 1");
     arena_finish(&a);

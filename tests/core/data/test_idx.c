@@ -54,7 +54,7 @@ static void write_labels(const char *name, uint32_t count, int first) {
 static Status read_i_l(void) {
     Arena a = {0};
     Idx idx;
-    Status s = idx_read(&idx, &a, in("i"), in("l"), 10);
+    Status s = idx_read(&idx, &a, in("i"), in("l"));
     arena_finish(&a);
     return s;
 }
@@ -75,7 +75,7 @@ START_TEST(images_and_labels_are_read_plain_and_packed) {
     for (int packed = 0; packed < 2; packed++) {
         Arena a = {0};
         Idx idx;
-        ck_assert_ok(idx_read(&idx, &a, in(packed ? "i.gz" : "i"), in(packed ? "l.gz" : "l"), 10));
+        ck_assert_ok(idx_read(&idx, &a, in(packed ? "i.gz" : "i"), in(packed ? "l.gz" : "l")));
         ck_assert_int_eq(idx.count * 100 + idx.height * 10 + idx.width, 323);
         for (int i = 0; i < 18; i++) ck_assert_int_eq(idx.images[i], 100 + i);
         for (int i = 0; i < 3; i++) ck_assert_int_eq(idx.labels[i], 7 + i);
@@ -93,6 +93,12 @@ START_TEST(a_wrong_magic_number_is_told) {
     write_images("i", 3, 0);
     write_file("l", (uint32_t[]){0x89504e47, 3}, 2, 0, 11);
     ck_assert_rejects("l", "byte 0: expected magic 0x00000801 (IDX labels), found 0x89504e47");
+    write_file("l", (uint32_t[]){0x3c21444f, 3}, 2, 0, 11);  // "<!DO"
+    ck_assert_rejects("l", "found a web page (it begins with '<'): fetch the file again");
+    write_labels("l.gz", 3, 0);
+    char out[200];
+    ck_assert_int_eq(test_shell(out, sizeof out, "gzip -c %s > %s", in("l.gz"), in("l")), 0);
+    ck_assert_rejects("l", "the file is packed twice, unpack it once with gunzip");
 }
 END_TEST
 
@@ -146,11 +152,24 @@ START_TEST(counts_that_differ_are_told_with_both_files) {
 }
 END_TEST
 
-START_TEST(a_label_out_of_range_is_told_with_its_place) {
+START_TEST(a_label_beyond_the_classes_is_told_with_its_place) {
     setup();
-    write_images("i", 4, 0);
-    write_labels("l", 4, 8);  // 8 9 10 11: the third, at 8 + 2
-    ck_assert_rejects("l", "byte 10: expected a label of 0 to 9, found 10");
+    Arena a = {0};
+    Dataset d;
+    write_images("train-images-idx3-ubyte", 4, 0);
+    write_labels("train-labels-idx1-ubyte", 4, 8);  // 8 9 10 11: the third, at 8 + 2
+    ck_assert_ok(dataset_read(&d, &a, directory));
+    ck_assert_fails(dataset_check_labels(&d, 10, "model x"), ERR_SHAPE,
+                    "train-labels-idx1-ubyte: byte 10: expected a label of 0 to 9 (model x "
+                    "tells 10 classes apart), found 10");
+    ck_assert_ok(dataset_check_labels(&d, 12, "model x"));
+    write_images("t10k-images-idx3-ubyte", 2, 0);
+    write_labels("t10k-labels-idx1-ubyte", 2, 254);  // up to 255
+    ck_assert_ok(dataset_read(&d, &a, directory));
+    ck_assert_fails(dataset_check_labels(&d, 255, "model x"), ERR_SHAPE,
+                    "t10k-labels-idx1-ubyte: byte 9: expected a label of 0 to 254");
+    ck_assert_ok(dataset_check_labels(&d, 256, "model x"));
+    arena_finish(&a);
 }
 END_TEST
 
@@ -185,7 +204,7 @@ START_TEST(a_directory_with_both_sets_is_split_data) {
     ck_assert_ok(dataset_read(&d, &a, directory));
     ck_assert_int_eq(d.count, 5);
     ck_assert_int_eq(d.train_count, 3);
-    ck_assert_int_eq(d.classes, 10);
+    ck_assert_ok(dataset_check_labels(&d, 7, "seven classes"));
     ck_assert_str_eq(d.source, directory);
     ck_assert_mem_eq(d.labels, ((uint8_t[]){0, 1, 2, 5, 6}), 5);
     for (int i = 0; i < 18; i++) ck_assert_int_eq(d.images[i], 10 + i);
@@ -215,6 +234,40 @@ START_TEST(a_directory_with_one_set_is_not_split) {
         ck_assert_int_eq(d.train_count, 0);
         arena_finish(&a);
     }
+}
+END_TEST
+
+static void write_set(const char *prefix, const char *set, uint32_t count) {
+    char images[80], labels[80];
+    snprintf(images, sizeof images, "%s%s-images-idx3-ubyte", prefix, set);
+    snprintf(labels, sizeof labels, "%s%s-labels-idx1-ubyte.gz", prefix, set);
+    write_images(images, count, 0);
+    write_labels(labels, count, 1);
+}
+
+// EMNIST: one directory with six sets, whose second half is called test.
+START_TEST(a_set_with_a_name_before_train_is_found) {
+    setup();
+    Arena a = {0};
+    Dataset d;
+    write_set("emnist-letters-", "train", 4);
+    write_set("emnist-letters-", "test", 2);
+    ck_assert_ok(dataset_read(&d, &a, directory));
+    ck_assert_int_eq(d.count * 10 + d.train_count, 64);
+    write_set("emnist-digits-", "train", 3);
+    ck_assert_fails(dataset_read(&d, &a, directory), ERR_INPUT,
+                    "found 2 data sets in it; give one of them, as in --data ");
+    ck_assert_fails(dataset_read(&d, &a, directory), ERR_INPUT,
+                    "/emnist-digits: emnist-digits, emnist-letters");
+    ck_assert_ok(dataset_read(&d, &a, in("emnist-letters")));
+    ck_assert_int_eq(d.count * 10 + d.train_count, 64);
+    ck_assert_str_eq(d.source, in("emnist-letters"));
+    ck_assert_ok(dataset_read(&d, &a, in("emnist-digits")));
+    ck_assert_int_eq(d.count * 10 + d.train_count, 30);
+    write_set("", "t10k", 5);  // MNIST's own names come first
+    ck_assert_ok(dataset_read(&d, &a, directory));
+    ck_assert_int_eq(d.count, 5);
+    arena_finish(&a);
 }
 END_TEST
 
@@ -249,7 +302,7 @@ START_TEST(what_is_missing_is_told_with_what_to_do) {
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_INPUT, "tools/get-mnist");
     write_labels("train-labels-idx1-ubyte", 2, 0);
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_INPUT,
-                    "expected train-images-idx3-ubyte[.gz] beside ");
+                    "train-images-idx3-ubyte[.gz]: expected it beside ");
     write_images("x-images-idx3-ubyte", 2, 0);
     ck_assert_fails(dataset_read(&d, &a, in("x-images-idx3-ubyte")), ERR_INPUT,
                     "x-labels-idx1-ubyte, found no such file");
@@ -358,10 +411,10 @@ END_TEST
 SUITE("idx", images_and_labels_are_read_plain_and_packed, a_wrong_magic_number_is_told,
       a_file_that_ends_in_its_header_is_told, a_file_that_ends_in_its_body_is_told,
       bytes_after_the_end_are_told, counts_that_differ_are_told_with_both_files,
-      a_label_out_of_range_is_told_with_its_place, sizes_that_cannot_be_are_told,
+      a_label_beyond_the_classes_is_told_with_its_place, sizes_that_cannot_be_are_told,
       a_directory_with_both_sets_is_split_data, a_directory_with_one_set_is_not_split,
-      an_images_file_brings_the_labels_beside_it, what_is_missing_is_told_with_what_to_do,
-      sets_of_different_sizes_are_told_with_both_files, the_test_set_of_mnist_is_read,
-      get_mnist_keeps_only_what_has_the_right_checksum,
+      a_set_with_a_name_before_train_is_found, an_images_file_brings_the_labels_beside_it,
+      what_is_missing_is_told_with_what_to_do, sets_of_different_sizes_are_told_with_both_files,
+      the_test_set_of_mnist_is_read, get_mnist_keeps_only_what_has_the_right_checksum,
       get_mnist_removes_a_damaged_file_and_takes_the_next_mirror,
       get_mnist_ends_with_zero_when_all_is_there)

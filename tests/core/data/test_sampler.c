@@ -163,7 +163,6 @@ static Dataset numbered_images(Arena *a, int64_t count) {
                      .count = count,
                      .height = 8,
                      .width = 32,
-                     .classes = 10,
                      .source = "test"};
 }
 

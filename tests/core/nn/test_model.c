@@ -83,6 +83,11 @@ START_TEST(the_other_built_in_models_have_the_expected_sizes) {
     assert_layer(5, "fc3", 1, 256, 0, 0);
     assert_layer(6, "relu3", 1, 256, 0, 0);
     assert_layer(7, "logits", 1, 10, 0, 0);
+    read_model("net:classes=27");
+    ck_assert_int_eq(model.classes, 27);
+    assert_layer(9, "fc2", 1, 27, 0, 0);
+    ck_assert_int_eq(read_model("linear:classes=3")->classes, 3);
+    ck_assert_int_eq(read_model("mlp:classes=200")->classes, 200);
 }
 END_TEST
 
@@ -211,11 +216,13 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
 END_TEST
 
 START_TEST(parameters_that_the_file_does_not_know_are_refused) {
-    ck_assert_fails(
-        model_read(&model, &arena, "mlp:hiden=3"), ERR_USAGE,
-        "built-in mlp.model: no parameter hiden (did you mean hidden?); it has hidden, layers");
+    ck_assert_fails(model_read(&model, &arena, "mlp:hiden=3"), ERR_USAGE,
+                    "built-in mlp.model: no parameter hiden (did you mean hidden?); it has hidden, "
+                    "layers, classes");
     ck_assert_fails(model_read(&model, &arena, "net:hidden=3"), ERR_USAGE,
-                    "no parameter hidden; it has none");
+                    "no parameter hidden; it has classes");
+    ck_assert_fails(parse(HEAD "flatten\nlinear out=10\n", "n=3"), ERR_USAGE,
+                    "x.model: no parameter n; it has none");
     ck_assert_fails(model_read(&model, &arena, "mlp:hidden"), ERR_USAGE,
                     "expected NAME=NUMBER, found \"hidden\"");
     ck_assert_fails(model_read(&model, &arena, "mlp:hidden=x,layers=2"), ERR_USAGE,
@@ -223,7 +230,7 @@ START_TEST(parameters_that_the_file_does_not_know_are_refused) {
     ck_assert_fails(model_read(&model, &arena, "mlp:layers=1,layers=2"), ERR_USAGE,
                     "layers is given twice");
     ck_assert_fails(model_read(&model, &arena, "mlp:layers=0"), ERR_FORMAT,
-                    "built-in mlp.model:9: repeat: $layers is 0, not at least 1");
+                    "built-in mlp.model:10: repeat: $layers is 0, not at least 1");
 }
 END_TEST
 
