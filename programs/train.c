@@ -113,12 +113,13 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     }
     r->memory = memory;
     r->run = job->options.info;
+    r->run.disturbed = t->shared->results[0].disturbed;
     r->evaluations = t->shared->results[0].evaluations;
     r->evaluation_count = t->shared->results[0].evaluation_count;
     set_started(r, t->shared);
     r->wall_s = (double)t->wall_ns * 1e-9;
     r->parameters_hash = t->shared->results[0].parameters_hash;
-    machine_info_read(&r->machine);
+    host_info_read(&r->machine);
     return OK;
 }
 
@@ -154,6 +155,14 @@ static Status report(const TrainOptions *o, const Job *job, const Training *t, L
     if (s == OK) s = draw(o, &r, l);
     arena_finish(&a);
     return s;
+}
+
+static void tell_disturbed(Log *l, const RunShared *shared) {
+    const HostUse *u = &shared->results[0].disturbed;
+    char text[HOST_USE_TEXT];
+    if (host_use_disturbs(u))
+        log_say(l, LOG_NOTE, "disturbed: %s meanwhile; times are not this machine's alone",
+                host_use_print(text, u));
 }
 
 static void suggest(Log *l, const TrainOptions *o) {
@@ -198,6 +207,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
     if (s == OK) s = report(o, &job, &t, l);
+    if (s == OK) tell_disturbed(l, t.shared);
     if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)

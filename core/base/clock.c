@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// POSIX clocks as whole nanoseconds.
 #include "core/base/clock.h"
 
 #include <errno.h>
@@ -16,6 +17,13 @@ static int64_t read_ns(clockid_t clock) {
 int64_t clock_ns(void) { return read_ns(CLOCK_MONOTONIC); }
 
 int64_t clock_thread_cpu_ns(void) { return read_ns(CLOCK_THREAD_CPUTIME_ID); }
+
+int64_t clock_process_cpu_ns(pid_t process) {
+    clockid_t clock;
+    struct timespec t;
+    if (clock_getcpuclockid(process, &clock) || clock_gettime(clock, &t)) return -1;
+    return (int64_t)t.tv_sec * SECOND_NS + t.tv_nsec;
+}
 
 // Until an absolute time, so that signals do not lengthen the sleep.
 void clock_sleep_ns(int64_t ns) {

@@ -4,9 +4,13 @@
 #define CORE_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 int64_t clock_ns(void);             // monotonic; one time line for all processes of a machine
 int64_t clock_thread_cpu_ns(void);  // CPU time of this thread
+
+// CPU time of a process, all its threads; 0: this one. -1 when there is no such process.
+int64_t clock_process_cpu_ns(pid_t process);
 void clock_sleep_ns(int64_t ns);
 
 // The time of day, since 1970 in UTC, which somebody may set; and as text in milliseconds,

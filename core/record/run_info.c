@@ -19,6 +19,19 @@ static json_t *setting_to_json(const char *value) {
     return json_text(value);
 }
 
+static json_t *use_to_json(const HostUse *u) {
+    if (u->seconds <= 0) return json_null();
+    json_t *out = json_object();
+    int failed = json_object_set_new(out, "others_cores", json_number(u->others_cores));
+    failed |= json_object_set_new(out, "steal_cores", json_number(u->steal_cores));
+    failed |= json_object_set_new(out, "cores", json_integer(u->cores));
+    failed |= json_object_set_new(out, "threads", json_integer(u->threads));
+    failed |= json_object_set_new(out, "seconds", json_number(u->seconds));
+    if (!failed) return out;
+    json_decref(out);
+    return NULL;
+}
+
 Status run_info_to_json(json_t *object, const RunInfo *run) {
     json_t *strategy = json_object(), *argv = json_array();
     int failed = 0;
@@ -38,6 +51,7 @@ Status run_info_to_json(json_t *object, const RunInfo *run) {
     failed |= json_object_set_new(object, "batch", json_integer(run->batch));
     failed |= json_object_set_new(object, "seed", json_integer(run->seed));
     failed |= json_object_set_new(object, "argv", argv);
+    failed |= json_object_set_new(object, "disturbed", use_to_json(&run->disturbed));
     if (failed) FAIL(ERR_MEMORY, "no memory to describe the run");
     return OK;
 }
@@ -91,6 +105,31 @@ static Status lists_from_json(RunInfo *out, Arena *a, const json_t *object, cons
     return OK;
 }
 
+// What others write is believed no further than it can be true.
+static Status get_cores(double *out, const json_t *object, int cores, const char *source,
+                        const char *at) {
+    TRY(json_get_real(out, object, source, "%s", at));
+    if (*out >= 0 && *out <= cores) return OK;
+    FAIL(ERR_FORMAT, "%s: %s: expected 0 to %d cores, found %g", source, at, cores, *out);
+}
+
+// Older files do not have it.
+static Status use_from_json(HostUse *out, const json_t *object, const char *source) {
+    const json_t *use = json_find(object, "disturbed");
+    int64_t cores, threads;
+    if (!use || json_is_null(use)) return OK;
+    TRY(json_get_int_in(&cores, object, 1, INT32_MAX, source, "disturbed.cores"));
+    TRY(json_get_int_in(&threads, object, 1, INT32_MAX, source, "disturbed.threads"));
+    TRY(json_get_real(&out->seconds, object, source, "disturbed.seconds"));
+    if (!(out->seconds > 0))
+        FAIL(ERR_FORMAT, "%s: disturbed.seconds: expected more than 0, found %g", source,
+             out->seconds);
+    out->cores = (int32_t)cores;
+    out->threads = (int32_t)threads;
+    TRY(get_cores(&out->others_cores, object, out->cores, source, "disturbed.others_cores"));
+    return get_cores(&out->steal_cores, object, out->cores, source, "disturbed.steal_cores");
+}
+
 Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
     *out = (RunInfo){0};
     int64_t ranks, shards;
@@ -105,5 +144,6 @@ Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const ch
     TRY(json_get_int(&out->seed, object, source, "seed"));
     out->ranks = (int32_t)ranks;
     out->shards = (int32_t)shards;
+    TRY(use_from_json(&out->disturbed, object, source));
     return lists_from_json(out, a, object, source);
 }

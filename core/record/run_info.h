@@ -4,6 +4,7 @@
 #define CORE_RECORD_RUN_INFO_H
 
 #include "core/base/arena.h"
+#include "core/base/host.h"
 #include "core/base/json.h"
 
 #include <stdint.h>
@@ -23,6 +24,7 @@ typedef struct {
     const RunSetting *strategy;
     int32_t strategy_count, argc;
     const char *const *argv;  // the command line, program included
+    HostUse disturbed;        // who else used the cores meanwhile; seconds 0: unknown
 } RunInfo;
 
 // The members of a trace's section, or of a report, that say what was run. ERR_MEMORY.

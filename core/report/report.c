@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 // --- from timelines
 
@@ -187,27 +186,6 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
 }
 
 // --- the rest
-
-// The first "model name" of /proc/cpuinfo; nothing on a system or processor that has none.
-static void read_cpu_name(char *out, size_t size) {
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    if (!f) return;
-    while (fgets(line, sizeof line, f)) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) || !colon) continue;
-        snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
-        out[strcspn(out, "\n")] = '\0';
-        break;
-    }
-    fclose(f);
-}
-
-void machine_info_read(MachineInfo *m) {
-    *m = (MachineInfo){.cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN), .load = (double)NAN};
-    read_cpu_name(m->cpu, sizeof m->cpu);
-    if (getloadavg(&m->load, 1) != 1) m->load = (double)NAN;
-}
 
 double report_accuracy(const Report *r) {
     return r->evaluation_count ? r->evaluations[r->evaluation_count - 1].accuracy : (double)NAN;

@@ -7,6 +7,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/clock.h"
+#include "core/base/host.h"
 #include "core/base/statistics.h"
 #include "core/record/run_info.h"
 #include "core/record/timeline.h"
@@ -23,12 +24,6 @@ typedef struct {
     int64_t samples;
     double loss, accuracy;  // loss: mean per sample; accuracy: 0 to 1
 } Evaluation;
-
-typedef struct {
-    int32_t cores;
-    char cpu[96];  // model name; empty when unknown
-    double load;   // of the last minute, when it was read; NaN when unknown
-} MachineInfo;
 
 // An operation of the training step, over the steps of the breakdown. Times are the mean over the
 // ranks that execute it of each rank's median (or p10, p90, mean). Texts are in the arena.
@@ -66,7 +61,7 @@ typedef struct {
     double tracing_overhead;   // share of a step; NaN when it was not measured
     char started[CLOCK_TEXT];  // when the first step began, "2026-01-31T12:00:00.000Z", or empty
     double wall_s;             // of the whole run; NaN when it was not measured
-    MachineInfo machine;
+    HostInfo machine;
 } Report;
 
 // Fill in what timelines know: everything but run, evaluations, tracing_overhead, started, wall_s,
@@ -78,9 +73,6 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
 // What the operations of a phase ("forward") take in a step, mean over ranks: the sum of their
 // medians. Lanes overlap: phases may sum to more than a step. NaN when none is executed.
 double report_phase_ms(const Report *r, const char *phase);
-
-// This machine, now.
-void machine_info_read(MachineInfo *m);
 
 double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
 

@@ -2,7 +2,7 @@
 #include "parallel/calibrate/calibrate.h"
 #include "parallel/calibrate/calibrate_internal.h"
 
-#include "core/report/report.h"
+#include "core/base/host.h"
 #include "parallel/run/process.h"
 
 #include <math.h>
@@ -78,11 +78,11 @@ static Status measure_parts(Bench *b) {
 
 static Status describe_job(Calibration *c, Arena *a, const Bench *b) {
     const JobOptions *o = &b->job->options;
-    MachineInfo info;
+    HostInfo info;
     char when[32];
     time_t now = time(NULL);
     struct tm utc;
-    machine_info_read(&info);
+    host_info_read(&info);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     c->model = arena_string(a, o->model);

@@ -337,9 +337,24 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     return s;
 }
 
+// The cores that ranks are pinned to, or may choose among, and how many of them they use at once.
+static void note_cores(RunShared *s, const JobOptions *o) {
+    bool pinned = o->ranks > 1 && o->comm != COMM_SERIAL;
+    int count = process_cores(&s->cores);
+    s->threads = 1;
+    if (!pinned || count < 1) return;
+    s->threads = o->ranks < count ? o->ranks : count;
+    for (int core = CPU_SETSIZE - 1; count > s->threads; core--) {
+        if (!CPU_ISSET((size_t)core, &s->cores)) continue;
+        CPU_CLR((size_t)core, &s->cores);
+        count--;
+    }
+}
+
 Status launch_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
     TRY(create_shared(out, job));
+    note_cores(out->shared, &job->options);
     out->shared->origin_ns = clock_ns();
     Status s = job->options.ranks > 1 ? run_world(out, job, hooks)
                                       : one_rank(job, out->shared, NULL, 0, hooks);

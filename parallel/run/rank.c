@@ -135,6 +135,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     TRY(find_scalars(r));
     TRY(create_values(r));
     initialise(r);
+    disturbance_begin(r);
     if (r->hooks.ready) r->hooks.ready(r->hooks.context, &r->executor);
     return OK;
 }
@@ -248,6 +249,7 @@ Status rank_end_turn(Rank *r) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
     }
+    if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
     r->turns++;

@@ -19,6 +19,11 @@ typedef struct {
     int64_t unplanned_bytes;   // private memory besides the planned; NONE: ranks share a process
     uint64_t parameters_hash;  // FNV-1a of all parameters, in table order; 0: nothing was computed
     bool interrupted, finished;
+    HostUse disturbed;  // as this rank saw it
+    // The process of this rank, and its CPU time when the window of `disturbed` began and while it
+    // lasted (0: it lasts), for peers in other processes.
+    _Atomic pid_t process;
+    _Atomic int64_t window_begin_cpu_ns, window_cpu_ns;
 } RankResult;
 
 // What all ranks of a job share besides the communicator.
@@ -26,6 +31,8 @@ typedef struct {
     int64_t origin_ns;                 // of the run's clock
     _Atomic int64_t stop_before_step;  // agreed end after Ctrl-C: rank 0 writes it one step ahead
     _Atomic bool interrupted;          // Ctrl-C seen by the launcher
+    cpu_set_t cores;                   // that the ranks may use
+    int threads;                       // of the run, that compute at once
     RankResult *results;               // one per rank
 } RunShared;
 
@@ -59,6 +66,7 @@ typedef struct {
     int loss, evaluate_loss, evaluate_gathered;  // scalars that the plans write, or NONE
     double evaluation_loss, evaluation_correct;
     int64_t turns;
+    HostSample window;  // when the window of `disturbed` began
 } Rank;
 
 // Bind the program, initialise parameters (rank 0: from the seed; the others receive them), compare

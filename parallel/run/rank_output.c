@@ -85,12 +85,14 @@ static Status write_trace(const Rank *r) {
     char path[4096];
     TRY(file_make_directory(o->trace));
     TRY(trace_path(path, sizeof path, o->trace, r->comm.rank, o->compress_trace));
-    return trace_write(path, &o->info, r->shared->origin_ns, &r->job->program,
-                       &r->result->timeline);
+    RunInfo info = o->info;
+    info.disturbed = r->result->disturbed;
+    return trace_write(path, &info, r->shared->origin_ns, &r->job->program, &r->result->timeline);
 }
 
 Status rank_finish(Rank *r) {
     const JobOptions *o = &r->job->options;
+    disturbance_end(r);
     bool own_process = o->ranks == 1 || o->comm == COMM_SHM;
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
     if (!r->job->device->model) r->result->parameters_hash = parameters_hash(r);

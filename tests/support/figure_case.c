@@ -35,7 +35,7 @@ static Report *make(FigureCase *c, int ranks, double rate) {
     r->step_ms = (Spread){1, 1, 1, 1};
     r->breakdown_steps = 10;
     r->breakdown_ms[BILL_COMPUTE] = r->breakdown_ms[BILL_WAITING] = 0.5;
-    r->machine = (MachineInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
+    r->machine = (HostInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
     return r;
 }
 

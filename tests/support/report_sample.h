@@ -113,12 +113,13 @@ static inline void make(Report *r, Arena *a) {
     r->run.strategy_count = 4;
     r->run.argv = command;
     r->run.argc = 3;
+    r->run.disturbed = (HostUse){2, 2, 12.5, 0.634, 0.02};
     r->evaluations = evaluations;
     r->evaluation_count = 2;
     r->wall_s = 0.1;
     snprintf(r->started, sizeof r->started, "2026-01-31T12:00:00.250Z");
     r->parameters_hash = 0x0fedcba987654321;
-    r->machine = (MachineInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
+    r->machine = (HostInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
 }
 
 #endif
