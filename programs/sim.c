@@ -227,9 +227,18 @@ static const Prediction *row_of(const Prediction *rows, int count, int ranks) {
     return NULL;
 }
 
+static void tell_skipped_lines(const Sim *s, const LedgerEntry *made) {
+    int i = 0;
+    while (i < s->measured_count && !made[i].skipped) i++;
+    if (i == s->measured_count) return;
+    log_say(s->log, LOG_NOTE, "%s:%d: this is no prediction (cut off?); %d line%s skipped",
+            s->o->predictions, made[i].first_skipped_line, made[i].skipped,
+            made[i].skipped == 1 ? "" : "s");
+}
+
 static Status compare_all(const Sim *s, const Prediction *rows, int count) {
     Comparison *c = ARENA_NEW(s->arena, Comparison, s->measured_count + 1);
-    char(*made)[CLOCK_TEXT] = arena_push(s->arena, (size_t)(s->measured_count + 1) * CLOCK_TEXT);
+    LedgerEntry *made = ARENA_NEW(s->arena, LedgerEntry, s->measured_count + 1);
     if (!c || !made) FAIL(ERR_MEMORY, "out of memory for comparisons");
     for (int i = 0; i < s->measured_count; i++) {
         const Prediction *p = row_of(rows, count, s->measured[i].run.ranks);
@@ -237,10 +246,11 @@ static Status compare_all(const Sim *s, const Prediction *rows, int count) {
             FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them",
                  s->measured[i].run.ranks);
         TRY(compare_reports(&c[i], s->arena, &s->measured[i], &p->report));
-        if (!p->replay && keeps(s)) TRY(ledger_find(made[i], s->o->predictions, p->inputs));
+        if (!p->replay && keeps(s)) TRY(ledger_find(&made[i], s->o->predictions, p->inputs));
     }
+    tell_skipped_lines(s, made);
     if (!s->measured_count || s->o->json || s->o->csv || s->o->plain) return OK;
-    return print_comparisons(c, (const char(*)[CLOCK_TEXT])made, s->measured_count, s->o, s->arena);
+    return print_comparisons(c, made, s->measured_count, s->o, s->arena);
 }
 
 // A sweep is a list of reports.

@@ -261,7 +261,7 @@ static void print_when(const Comparison *c, const char *made) {
                strcmp(made, started) < 0 ? "before" : "AFTER", started);
 }
 
-Status print_comparisons(const Comparison *c, const char (*made)[CLOCK_TEXT], int count,
+Status print_comparisons(const Comparison *c, const LedgerEntry *made, int count,
                          const SimOptions *o, Arena *a) {
     for (int i = 0; i < count; i++) {
         const Spread *m = &c[i].measured->step_ms;
@@ -270,7 +270,7 @@ Status print_comparisons(const Comparison *c, const char (*made)[CLOCK_TEXT], in
                c[i].measured->run.ranks, c[i].measured->run.ranks == 1 ? "" : "s",
                (long long)c[i].measured->run.batch, m->median, m->p10, m->p90,
                c[i].simulated->step_ms.median, 100 * c[i].error);
-        print_when(&c[i], made[i]);
+        print_when(&c[i], made[i].made);
         if (count == 1 || o->verbose) TRY(print_details(a, &c[i], o->verbose));
     }
     return OK;

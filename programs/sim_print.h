@@ -5,6 +5,7 @@
 
 #include "programs/sim_options.h"
 #include "sim/compare.h"
+#include "sim/ledger.h"
 #include "sim/predict.h"
 
 // The predictions for several numbers of ranks, the first of which is the base of speed-up.
@@ -20,8 +21,8 @@ Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) MUST_USE;
 
 void print_replay(const Prediction *p, const Recording *r);
 
-// One or several comparisons; made[i]: when the prediction stood in the ledger, or empty.
-Status print_comparisons(const Comparison *c, const char (*made)[CLOCK_TEXT], int count,
+// One or several comparisons; made[i]: what the ledger says of its prediction.
+Status print_comparisons(const Comparison *c, const LedgerEntry *made, int count,
                          const SimOptions *o, Arena *a) MUST_USE;
 
 #endif

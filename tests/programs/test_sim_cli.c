@@ -140,6 +140,14 @@ START_TEST(what_was_predicted_before_the_run_is_told_from_what_was_not) {
     expect(&c, "2 ranks, batch 128: step ");
     expect(&c, ", before the run began");
     expect(&c, ", AFTER the run began");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, RECORD
+                                 "--ranks 2 --trace run --report two.json > log && "
+                                 "printf '{\"sch' > predictions.jsonl && "
+                                 "sim --trace run --ranks 2 --model linear --compare two.json"),
+                     0);
+    expect(&c, ", AFTER the run began");
+    ck_assert_ptr_nonnull(strstr(c.err, "predictions.jsonl:1: this is no prediction (cut off?)"));
     expect(&c, "exposed_comm");
     expect(&c, "step (median)");
     command_finish(&c);
