@@ -28,10 +28,10 @@ void network_finish(Network *n) {
 }
 
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t latency_ps) {
+    char rate[UNITS_TEXT], latency[UNITS_TEXT];
     if (bytes_per_s < 1 || latency_ps < 0 || latency_ps > INT64_MAX / PATH_LINKS)
-        FAIL(ERR_USAGE,
-             "a link of %lld bytes/s and %lld ps: give at least 1 byte/s, and 0 ps to 26 days",
-             (long long)bytes_per_s, (long long)latency_ps);
+        FAIL(ERR_USAGE, "a link of %s and %s: give at least 1 byte/s, and 0 ps to 26 days",
+             units_print_bandwidth(rate, bytes_per_s), units_print_duration(latency, latency_ps));
     int need = n->link_count + 1;
     TRY(ARRAY_RESERVE(n->links, n->link_capacity, need));
     TRY(ARRAY_RESERVE(n->changed, n->changed_capacity, need));

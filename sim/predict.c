@@ -190,10 +190,13 @@ static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) 
     return OK;
 }
 
+// A latency that becomes longer than time can tell is refused when the link is added.
 static void slow_down_link(LinkModel *l, int64_t thousandths) {
-    l->latency_ps = (int64_t)((__int128)l->latency_ps * thousandths / 1000);
-    int64_t rate = (int64_t)((__int128)l->bytes_per_s * 1000 / thousandths);
-    l->bytes_per_s = l->bytes_per_s && rate < 1 ? 1 : rate;
+    __int128 latency_ps = (__int128)l->latency_ps * thousandths / 1000;
+    __int128 rate = (__int128)l->bytes_per_s * 1000 / thousandths;
+    l->latency_ps = latency_ps > INT64_MAX ? INT64_MAX : (int64_t)latency_ps;
+    if (!l->bytes_per_s) return;
+    l->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
 }
 
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
@@ -237,6 +240,9 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
     Costs known;
     const Costs **costs = ARENA_NEW(a, const Costs *, job->ranks);
     if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->ranks);
+    if (job->batch > INT32_MAX)
+        FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
+             (long long)job->batch, INT32_MAX);
     TRY(sim_job_lowered(p, a, job));
     TRY(costs_init(&known, a, p));
     for (int k = 0; k < job->ranks; k++) costs[k] = &known;

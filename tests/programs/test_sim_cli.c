@@ -263,6 +263,10 @@ START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --gpus 2 --link 1Gb/s,1us", "Gb/s");
     refuse("sim --ranks 2 --link 1GB/s,1us", "give --gpus");
     refuse(RECORD "--trace run > log && sim --trace run --dilate 2", "give --gpus");
+    // 1 h times 10,000 and 5,000: more than 2^63 ps, on both sides of twice as much.
+    refuse("sim --gpus 2 --link 1GB/s,1h --dilate 10248.192", "to 26 days");
+    refuse("sim --gpus 2 --link 1GB/s,1h --dilate 5124.096", "to 26 days");
+    refuse("sim --gpus 512 --point --batch-per-rank 10000000", "5120000000 rows");
     refuse("sim --gpus 2 --model nett", "did you mean net?");
     refuse("sim --gpus 2 --compare nowhere.json", "nowhere.json");
 }
