@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Pairs the operations of two reports by name, shard and micro-batch, and sorts them by how far
+// apart they are. Read compare_reports() first.
 #include "sim/compare.h"
 
 #include <math.h>

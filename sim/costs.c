@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Each function fills in what is still unknown, so the order in which sim/predict.c calls them is
+// the order of preference: recorded, calibrated, roofline.
 #include "sim/costs.h"
 
 #include "core/base/units.h"

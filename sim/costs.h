@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every operation of a program costs on its own: CPU time of a computation, or of a rank's
-// share of a communication. Where the number comes from is kept beside it.
+// The cost of every operation of a program on its own: CPU time of a computation, or of a rank's
+// share of a communication. Beside the number stands where it comes from.
 #ifndef SIM_COSTS_H
 #define SIM_COSTS_H
 
@@ -20,7 +20,7 @@ typedef struct {
     const Program *program;  // borrowed
     OpCost *ops[PLANS];      // per plan, per operation, in the arena
     int64_t dispatch_ps;     // the executor's own time per operation
-    int64_t turn_ps;         // what a rank does per step besides
+    int64_t turn_ps;         // a rank's own time per step, before its first operation
 } Costs;
 
 Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;
@@ -37,7 +37,7 @@ int costs_steps(const Timeline *t, int plan, int *steps);
 // the median step.
 Status costs_from_timeline(Costs *c, const Timeline *t, bool cpu_time) MUST_USE;
 
-// For operations still unknown: computations of another program with the same cost key.
+// For operations still unknown: the cost of a computation of another program with the same key.
 void costs_share(Costs *c, const Costs *from);
 
 // For operations still unknown: flops and bytes against the peaks of a device, whichever takes
@@ -45,7 +45,7 @@ void costs_share(Costs *c, const Costs *from);
 // type that the program computes in.
 Status costs_from_roofline(Costs *c, const DeviceModel *d) MUST_USE;
 
-// For operations still unknown: what was measured alone under the same cost key.
+// For operations still unknown: the calibrated time under the same cost key, measured alone.
 void costs_from_calibration(Costs *c, const Calibration *m);
 
 // Makes computation slower, as it is while other cores work, and more so where there are more ranks
@@ -58,7 +58,7 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
 // the host's (calibration NULL).
 void costs_from_host(Costs *c, const HostModel *h, const Calibration *m);
 
-// Communication has its time from the network: nothing of the rank's own.
+// Communication takes its time from the network, and none of the rank's own.
 void costs_of_network(Costs *c);
 
 // All costs times so many thousandths, rounded down.

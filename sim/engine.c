@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The radix heap of sim/engine.h. Read list_of() first: which list an event waits in follows from
+// its time and now alone; advance() moves a list's events closer when now reaches its digit.
 #include "sim/engine.h"
 
 #include "core/base/arena.h"

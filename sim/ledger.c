@@ -127,7 +127,7 @@ static Status read_line(LedgerEntry *out, const char *text, const char *path, in
 
 enum { LONGEST_LINE = 4 << 20 };  // a command line is at most 2 MiB here
 
-// A line without its end into text[LONGEST_LINE]; *whole: it had room. False at the end of the file.
+// A line without its end into text[LONGEST_LINE]; *whole: it had room. False at the file's end.
 static bool next_line(FILE *f, char *text, bool *whole) {
     size_t length = 0;
     int c;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Ranks of a group and ends of a message, as the plan names them: by position, never by number.
 #include "sim/members.h"
 
 void members_find(Members *m, const Program *p, const Work *w, int rank) {

@@ -11,14 +11,14 @@ typedef struct {
     int peer;  // of a send or receive: the rank at the other end; else NONE
 } Members;
 
-// Fill in what follows from the work; `ranks` is where it goes.
+// Fill in all but `ranks`, where the members go, from the work.
 void members_find(Members *m, const Program *p, const Work *w, int rank);
 
-// Do the two ends belong to one message, but for its number: a send and a receive with one tag?
+// Are they a send and a receive with one tag: with equal sequence numbers, ends of one message?
 bool members_are_ends(const Program *p, const Work *a, const Work *b);
 
-// Messages to and from each peer are counted by tag: the place of a count among
-// MESSAGE_COUNTS * ranks of them.
+// Messages to and from each peer are counted by tag, which gives them their sequence numbers: the
+// place of a count among MESSAGE_COUNTS * ranks of them.
 enum { MESSAGE_TAGS = 16, MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
 int members_message_count_at(const Program *p, const Work *w, int peer);
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Progressive filling (sim/network.h), from settle() downwards: find_part() collects what is
+// connected to a link that changed, fill() finds the rates, set_rate() moves the ends of flows.
 #include "sim/network.h"
 
 #include "core/base/arena.h"

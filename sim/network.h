@@ -2,15 +2,23 @@
 // Messages as flows over links that share them fairly. A message pays the latency of its path
 // first, without occupying it; then its bytes flow over all links of the path at one rate.
 //
-// Rates are max-min fair: nobody can get more without taking from someone who has no more than
-// he. They are found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2),
-// in whole bytes per second: of a link's capacity less than one byte/s for each of its flows
-// stays unused. The links that fill at the same level freeze together, so that rates do not
-// depend on numbering. Only flows that are connected through shared links to one that came or
-// went are looked at.
+// Rates are max-min fair: no flow can get more without taking from one that has no more. They are
+// found by progressive filling (Bertsekas, Gallager, "Data networks", 1992, 6.5.2): raise the rate
+// of all flows together; when a link is full, its flows keep their rate, the others go on rising.
 //
-// Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond): what
-// is left is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
+//   Link A carries 1 GB/s, link B 3 GB/s. Flow 1 uses A, flow 2 uses A and B, flow 3 uses B.
+//
+//   level 0.5 GB/s   A is full: flows 1 and 2 keep 0.5 GB/s
+//   level 2.5 GB/s   B is full (0.5 of flow 2, and 2.5): flow 3 keeps 2.5 GB/s
+//
+//   Two flows of 1000 B and 3000 B that share A alone get 0.5 GB/s each. After 2 us the first has
+//   ended; 2000 B of the second are left, now at 1 GB/s, and it ends after 4 us.
+//
+// Rates are whole bytes per second: of a link's capacity less than one byte/s for each of its flows
+// stays unused. Links that fill at the same level freeze together, so that rates do not depend on
+// numbering. Only flows connected through shared links to one that came or went are looked
+// at. Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond):
+// the rest is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
 #ifndef SIM_NETWORK_H
 #define SIM_NETWORK_H
 
@@ -27,7 +35,7 @@ typedef struct {
 
 typedef struct {
     int64_t bytes_per_s, latency_ps;
-    int32_t first;     // of its flows: 4 * flow + hop, or -1
+    int32_t first;     // flow on it: 4 * flow + hop, or -1
     int32_t flows;     // that share it now
     bool changed;      // among network->changed
     bool visited;      // while shares are solved

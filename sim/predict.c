@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Builds what the simulator needs (program, costs, host or topology), runs it, and makes a report
+// of the timelines. Read predict_job() first.
 #include "sim/predict.h"
 
 #include "core/base/hash.h"

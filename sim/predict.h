@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The simulator's facade: what a job would take on a machine (a prediction), or what a recorded run
-// takes when its operations are put together again (a replay).
+// The simulator's facade: how long a step of a job would take on a machine (a prediction), or of a
+// recorded run when its operations are put together again (a replay).
+//
+//     Machine machine;
+//     Prediction p;
+//     TRY(machine_read(&machine, arena, "dgx-h100"));
+//     const SimJob job = {.model = "net", .device = "timed", .ranks = 8, .micro_batches = 1, ...};
+//     TRY(predict_job(&p, arena, &job, &(SimSetting){.machine = &machine, .devices = true}));
+//     printf("%.3f ms, %.3f of them exposed communication\n", p.step_ms,
+//            p.report.breakdown_ms[BILL_EXPOSED_COMM]);
 #ifndef SIM_PREDICT_H
 #define SIM_PREDICT_H
 
@@ -9,10 +17,10 @@
 #include "sim/recording.h"
 #include "sim/topology.h"
 
-// Where it runs.
+// The machine, and how ranks use it.
 typedef struct {
     const Machine *machine;
-    const Recording *recording;  // whose costs are known; NULL: none
+    const Recording *recording;  // of a run whose costs are known; NULL: none
     bool devices;      // every rank has a device of the machine; else ranks share the host's cores
     LinkModel link;    // with a bandwidth: one link a rank, to a switch, instead of the machine's
     int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
@@ -24,7 +32,7 @@ typedef struct {
     bool replay;
     double step_ms;                // of the last step
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
-    uint64_t inputs;               // hash of all that it depends on
+    uint64_t inputs;               // hash of all that the prediction depends on
     int64_t memory_bytes;          // planned on a rank
 } Prediction;
 

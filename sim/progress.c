@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The rules of the executor about what may start, without the executor: see sim/progress.h.
 #include "sim/progress.h"
 
 #include "core/base/text.h"

@@ -35,8 +35,9 @@ void progress_finish(RankProgress *r, int op);
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
 int progress_ready_work(const RankProgress *r);
 
-// Why a simulation came to a stop: what its ranks are at. `started`: the leader of the lane was
-// started; `missing`: the ranks it waits for then, into `out` (room for all ranks), and how many.
+// Why a simulation came to a stop, for the message: how far each rank is; whether the operation
+// that leads a lane has started; and if so, for which ranks it waits, into `out` (room for all),
+// and how many they are.
 typedef struct {
     void *context;
     int ranks;

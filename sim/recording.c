@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Reads all traces of a run, checks that they are of one run, and takes medians of their steps.
 #include "sim/recording.h"
 
 #include "core/report/report.h"

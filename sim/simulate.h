@@ -2,7 +2,7 @@
 // Executes one plan on every rank of a machine: discrete events in integer picoseconds.
 //
 // On a host a rank is one thread that does what the executor does (parallel/run/executor.c):
-// serve communication, run what is ready, else wait. Ranks share cores; a waiting rank
+// go on with communication, run what is ready, else wait. Ranks share cores; a waiting rank
 // spins, then sleeps. On devices every lane of a rank works by itself, and collectives are
 // messages on a network.
 #ifndef SIM_SIMULATE_H

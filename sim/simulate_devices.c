@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Ranks with a device of their own. Every lane works by itself: an operation starts when those it
 // depends on and the one before it on its lane have ended. A collective's messages travel over the
-// network by its schedule, each member from its arrival on, and a member is through when it has
+// network by its schedule, each member from its arrival on, and for a member it ends when it has
 // ended its own last round; a message between two ranks leaves when both have come to it.
+// Read advance() first, then arrive() for collectives and meet_peer() for messages.
 #include "core/base/arena.h"
 #include "core/base/array.h"
 #include "parallel/strategy/collective_work.h"
@@ -13,13 +14,13 @@
 
 #include <stdlib.h>
 
-// What a lane is at.
+// What a lane is doing.
 typedef struct {
     bool busy;
     int64_t start_ps;
     int32_t pending;  // of a collective
-    int32_t number;   // of a message: the how manieth with this peer and tag
-    bool under_way;   // a message that both ends have come to
+    int32_t number;   // of a message: its sequence number among those with this peer and tag
+    bool under_way;   // of a message: both ends have come to it
     int64_t arrival_ps;
 } Activity;
 
@@ -34,7 +35,7 @@ typedef struct {
 
 // One collective of one group, from its first member's arrival to its last member's end.
 typedef struct {
-    int32_t leader, lane, begun;  // of which rank 0 of the group, and the how manieth on that lane
+    int32_t leader, lane, begun;  // member 0 of the group, its lane, the sequence number there
     int32_t next;                 // of the same leader and lane, or of the unused ones; or NONE
     int32_t transfer, arrived, left;
     int64_t arrival_ps;  // of the last member
@@ -140,7 +141,7 @@ static int64_t cost_of(const Simulation *s, int rank, int op) {
     return s->o->costs[rank]->ops[s->o->plan][op].ps;
 }
 
-// All members have arrived, and the collective takes each what was recorded.
+// All members have arrived; from now on the collective takes each as long as was recorded.
 static Status end_as_recorded(Simulation *s, int op, int32_t i) {
     for (int m = 0; m < s->pending[i].left; m++)
         TRY(engine_push(&s->engine, NULL, cost_of(s, s->pending[i].ranks[m], op),
@@ -148,8 +149,8 @@ static Status end_as_recorded(Simulation *s, int op, int32_t i) {
     return OK;
 }
 
-// The number of a collective on its lane is the same at all members: they issue the same ones in
-// the same order.
+// A rank comes to a collective, whose sequence number on the lane is the same at all members: they
+// issue the same collectives in the same order.
 static Status arrive(Simulation *s, int rank, int op, int lane) {
     const Work *w = work_of(s, op);
     DeviceRank *r = &s->ranks[rank];
@@ -182,7 +183,7 @@ static Status end_collective(Simulation *s, int32_t i, int member) {
 
 // --- messages
 
-// The lane on which the peer waits for this message; NONE: it has not come to it.
+// The lane on which the peer waits for this message; NONE: the peer has not come to it.
 static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t number) {
     const DeviceRank *other = &s->ranks[peer];
     for (int lane = 0; lane < lanes_of(s); lane++) {
@@ -259,7 +260,7 @@ static Status handle(void *context, Event e) {
     }
 }
 
-// --- the whole
+// --- the simulation
 
 static const RankProgress *progress_of(void *context, int rank) {
     return &((Simulation *)context)->ranks[rank].progress;
@@ -269,7 +270,7 @@ static bool is_started(void *context, int rank, int lane) {
     return ((Simulation *)context)->ranks[rank].lanes[lane].busy;
 }
 
-// Those that have not come to the collective; of a message the other end.
+// The ranks that the lane waits for: members that have not arrived, or a message's other end.
 static int find_missing(void *context, int rank, int lane, int *out) {
     Simulation *s = context;
     const DeviceRank *r = &s->ranks[rank];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Links are numbered by formula: device d has link 2d up and 2d + 1 down, rails likewise.
 #include "sim/topology.h"
 
 enum { UP, DOWN };

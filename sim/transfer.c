@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A member's walk through the rounds of a schedule is go_on(); events only bring it back there.
 #include "sim/transfer.h"
 
 #include "core/base/array.h"

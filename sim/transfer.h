@@ -23,7 +23,7 @@ typedef struct {
 } TransferCall;
 
 typedef struct {
-    int64_t round;         // it is in, so many it has ended; -1: it has not arrived
+    int64_t round;         // that it is in, which is how many it has ended; -1: not arrived
     int64_t added_bytes;   // in this round
     int32_t messages;      // that it still expects in this round
     int32_t next_step;     // the first step of the round whose source is not known to be there
