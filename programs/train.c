@@ -24,12 +24,17 @@
 
 // A signal handler has nothing else to write to.
 static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t drawing;  // training is over, gnuplot is at work
 
 // The first asks the ranks to stop, the second does not wait for them: they die with this process.
 static void on_interrupt(int signal_number) {
-    static const char text[] = "\ntrain: stopping after this step; Ctrl-C again stops at once\n";
+    static const char training[] =
+        "\ntrain: stopping after this step; Ctrl-C again stops at once\n";
+    static const char trained[] = "\ntrain: stopping the drawing; Ctrl-C again stops at once\n";
+    const char *text = drawing ? trained : training;
     bool line_is_open = isatty(STDERR_FILENO);  // the progress line, and the terminal's ^C
-    size_t from = line_is_open ? 0 : 1, to = interrupts ? 1 : sizeof text - 1;
+    size_t length = drawing ? sizeof trained - 1 : sizeof training - 1;
+    size_t from = line_is_open ? 0 : 1, to = interrupts ? 1 : length;
     if (to > from && write(STDERR_FILENO, text + from, to - from) < 0) {
     }  // nobody is there to be told
     if (interrupts++) _exit(status_exit(ERR_INTERRUPTED));
@@ -123,22 +128,34 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     return OK;
 }
 
-// Figures of this run. What could not be drawn is told on standard error.
+// How many interrupts there were when drawing began: those that came before it do not stop it.
+static sig_atomic_t interrupts_before;
+
+static bool interrupted(void) { return interrupts > interrupts_before; }
+
+// Figures of this run. What could not be drawn is reported on standard error.
 static Status draw(const TrainOptions *o, const Report *r, Log *l) {
     const FigureOptions figures = {.directory = o->plot,
                                    .measured = {&r, 1},
                                    .argv = r->run.argv,
                                    .argc = r->run.argc,
                                    .require = o->require_plot,
+                                   .interrupted = interrupted,
                                    .preview = o->preview ? stdout : NULL,
                                    .preview_width = terminal_width(stdout),
                                    .preview_color =
                                        terminal_color(stdout, (TerminalColor)o->color)};
     FigureNotes notes = {0};
     Status s = OK;
+    interrupts_before = interrupts;
+    drawing = true;
     if (o->plot || o->preview) s = figures_learning(&figures, &notes);
     if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
+    drawing = false;
     for (int i = 0; i < notes.count; i++) log_say(l, LOG_NOTE, "%s", notes.lines[i]);
+    if (s == OK && notes.interrupted)
+        s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
+                        "interrupted while drawing; data and scripts of the figures are kept");
     return s;
 }
 

@@ -56,7 +56,8 @@ Status figure_write_shared(const char *directory) {
 Status figures_find_gnuplot(void) {
     Arena a = {0};
     char said[STATUS_TEXT];
-    Status s = gnuplot_run(NULL, said, &a, NULL, "", "/dev/null");
+    GnuplotWatch watch = {.seconds = 10};
+    Status s = gnuplot_run(NULL, said, &a, NULL, "", "/dev/null", &watch);
     arena_finish(&a);
     return s;
 }

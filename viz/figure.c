@@ -25,22 +25,22 @@ void figure_note(FigureNotes *n, const char *fmt, ...) {
         snprintf(n->lines[FIGURE_NOTES - 1], STATUS_TEXT, "and %d more", ++n->left_out + 1);
 }
 
-// --- words that grow
+// --- text that grows
 
-static Status words_open(TextBuffer *w) {
+static Status text_buffer_open(TextBuffer *w) {
     w->stream = open_memstream(&w->text, &w->length);
     if (!w->stream) FAIL(ERR_MEMORY, "no memory for a figure");
     return OK;
 }
 
-static Status words_close(TextBuffer *w) {
+static Status text_buffer_close(TextBuffer *w) {
     bool failed = w->stream && (ferror(w->stream) || fclose(w->stream));
     w->stream = NULL;
     if (failed || !w->text) FAIL(ERR_MEMORY, "no memory for a figure");
     return OK;
 }
 
-static void words_finish(TextBuffer *w) {
+static void text_buffer_finish(TextBuffer *w) {
     if (w->stream) fclose(w->stream);
     free(w->text);
     *w = (TextBuffer){0};
@@ -128,8 +128,8 @@ Status figure_open(Figure *f, const char *columns) {
     char path[4200];
     f->facts = json_object();
     if (!f->facts) FAIL(ERR_MEMORY, "no memory for a figure");
-    TRY(words_open(&f->settings));
-    TRY(words_open(&f->caption));
+    TRY(text_buffer_open(&f->settings));
+    TRY(text_buffer_open(&f->caption));
     snprintf(path, sizeof path, "%s/%s.dat", f->directory, f->name);
     TRY(file_create(&f->data, path));
     figure_set_text(f, "MODEL", "%s", f->run->run.model);
@@ -205,14 +205,34 @@ static Status write_facts(Figure *f, bool drawn) {
     return s;
 }
 
-// Missing and failing gnuplot are notes unless the caller requires it.
+// Missing and failing gnuplot are notes unless the caller requires it. An interrupt is always a
+// note, because what follows is still written.
 static Status forgive(const Figure *f, Status s) {
-    if ((s != ERR_UNAVAILABLE && s != ERR_FAILED) || f->options->require) return s;
+    bool interrupted = s == ERR_INTERRUPTED;
+    f->notes->interrupted |= interrupted;
+    if (s != ERR_UNAVAILABLE && s != ERR_FAILED && !interrupted) return s;
+    if (f->options->require && !interrupted) return s;
     if (s == ERR_UNAVAILABLE && f->options->directory)
         figure_note(f->notes, "%s; data and scripts were written", status_message());
     else
         figure_note(f->notes, "%s", status_message());
     return OK;
+}
+
+// gnuplot in the directory of the figure, unless it hung or was interrupted before.
+static Status run_gnuplot(char **out, char *said, const Figure *f, const char *settings,
+                          const char *script) {
+    GnuplotWatch watch = {.seconds = f->options->gnuplot_seconds,
+                          .interrupted = f->options->interrupted};
+    *said = '\0';
+    if (f->notes->interrupted)
+        FAIL(ERR_INTERRUPTED, "%s: not drawn: interrupted; data and script were written", script);
+    if (f->notes->hung)
+        FAIL(ERR_FAILED, "%s: not drawn: gnuplot hung before; data and script were written",
+             script);
+    Status s = gnuplot_run(out, said, f->arena, f->directory, settings, script, &watch);
+    f->notes->hung |= watch.hung;
+    return s;
 }
 
 static Status draw(const Figure *f, bool *drawn) {
@@ -223,7 +243,7 @@ static Status draw(const Figure *f, bool *drawn) {
              (int)getpid());
     snprintf(temporary, sizeof temporary, "%s/.%s.svg.%d", f->directory, f->name, (int)getpid());
     snprintf(path, sizeof path, "%s/%s.svg", f->directory, f->name);
-    Status s = gnuplot_run(NULL, said, f->arena, f->directory, settings, script);
+    Status s = run_gnuplot(NULL, said, f, settings, script);
     if (s == OK && (stat(temporary, &made) != 0 || made.st_size == 0))
         s = status_fail(ERR_FAILED, __FILE__, __LINE__, "%s: gnuplot drew nothing%s%s", script,
                         *said ? ": " : "", said);
@@ -273,15 +293,15 @@ static Status show(const Figure *f) {
     snprintf(script, sizeof script, "%s.gp", f->name);
     snprintf(settings, sizeof settings, "TERM=\"dumb\"; COLUMNS=%d; ROWS=%d; ANSI=\"%s\"", width,
              ROWS - 1, f->options->preview_color ? "ansi256" : "mono");
-    Status s = gnuplot_run(&text, said, f->arena, f->directory, settings, script);
+    Status s = run_gnuplot(&text, said, f, settings, script);
     if (s == OK) print_trimmed(f->options->preview, text, ROWS, f->options->preview_color);
     return forgive(f, s);
 }
 
 static Status finish(Figure *f, const char *const parts[], bool preview) {
     bool drawn = false;
-    TRY(words_close(&f->settings));
-    TRY(words_close(&f->caption));
+    TRY(text_buffer_close(&f->settings));
+    TRY(text_buffer_close(&f->caption));
     TRY(file_commit(&f->data));
     TRY(write_script(f, parts));
     TRY(figure_write_shared(f->directory));
@@ -298,8 +318,8 @@ static Status finish(Figure *f, const char *const parts[], bool preview) {
 Status figure_close(Figure *f, Status s, const char *const parts[], bool preview) {
     if (s == OK) s = finish(f, parts, preview);
     file_discard(&f->data);
-    words_finish(&f->settings);
-    words_finish(&f->caption);
+    text_buffer_finish(&f->settings);
+    text_buffer_finish(&f->caption);
     json_decref(f->facts);
     f->facts = NULL;
     return s;

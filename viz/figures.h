@@ -43,6 +43,8 @@ typedef struct {
     char lines[FIGURE_NOTES][STATUS_TEXT];  // the last says how many more there were
     int count, left_out;
     int written, drawn;  // figures whose data and script, whose picture was written
+    bool interrupted;    // no picture is drawn any more; data and scripts still are
+    bool hung;           // gnuplot took too long once, and is not started again
 } FigureNotes;
 
 // Each writes the figures for which there are data; a note says which are not written, and why.

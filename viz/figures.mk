@@ -5,6 +5,14 @@ GNUPLOT ?= gnuplot
 FORMAT ?= svg
 STYLE ?= style.gp
 
+# gnuplot starts with the terminal that GNUTERM names, and fails where it was built without it.
+unexport GNUTERM
+
+ifeq ($(wildcard $(STYLE)),)
+$(error STYLE=$(STYLE): there is no such file in $(CURDIR); give the name of one, or leave STYLE \
+out for style.gp)
+endif
+
 FIGURES := $(patsubst %.dat,%,$(wildcard *.dat))
 
 all: $(addprefix draw-,$(FIGURES))

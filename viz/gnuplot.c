@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+// Runs gnuplot with posix_spawn(), so that nothing in a name is ever read by a shell, and looks at
+// it every few milliseconds until it ends, takes too long or an interrupt comes.
 #include "viz/gnuplot.h"
+
+#include "core/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +17,16 @@
 
 extern char **environ;
 
-// The environment with numbers as in C and text in UTF-8, which scripts are written in.
+// The environment with numbers as in C and text in UTF-8, which scripts are written in. GNUTERM is
+// left out: gnuplot opens that terminal before it reads a script, and fails where it has none.
 static char **environment(Arena *a) {
     int count = 0, kept = 0;
     while (environ[count]) count++;
     char **copy = ARENA_NEW(a, char *, count + 2);
     if (!copy) return NULL;
     for (int i = 0; i < count; i++)
-        if (strncmp(environ[i], "LC_ALL=", 7)) copy[kept++] = environ[i];
+        if (strncmp(environ[i], "LC_ALL=", 7) && strncmp(environ[i], "GNUTERM=", 8))
+            copy[kept++] = environ[i];
     copy[kept] = arena_string(a, "LC_ALL=C.UTF-8");
     return copy[kept] ? copy : NULL;
 }
@@ -83,9 +89,37 @@ static Status judge(int status, const char *said, const char *script) {
          *said ? ": " : "", said);
 }
 
+static bool is_interrupted(const GnuplotWatch *w) { return w->interrupted && w->interrupted(); }
+
+// Wait for the end of gnuplot; when the time is up, or an interrupt comes, kill it first.
+static Status wait_for(int *status, pid_t pid, GnuplotWatch *w, const char *script) {
+    const int seconds = w->seconds ? w->seconds : GNUPLOT_SECONDS;
+    const int64_t last_ns = clock_ns() + seconds * INT64_C(1000000000);
+    bool stopped = false;
+    for (;;) {
+        pid_t ended = waitpid(pid, status, w->hung || stopped ? 0 : WNOHANG);
+        if (ended == pid) break;
+        if (ended < 0 && errno != EINTR)
+            FAIL(ERR_IO, "%s: gnuplot was lost: %s", script, strerror(errno));
+        stopped = stopped || is_interrupted(w);
+        w->hung = w->hung || (!stopped && clock_ns() > last_ns);
+        if (w->hung || stopped)
+            kill(pid, SIGKILL);
+        else
+            clock_sleep_ns(2000000);
+    }
+    // Ctrl-C on a terminal reaches gnuplot as well as this process.
+    if (stopped || (*status != 0 && is_interrupted(w)))
+        FAIL(ERR_INTERRUPTED, "%s: interrupted while gnuplot was drawing", script);
+    if (w->hung)
+        FAIL(ERR_FAILED, "%s: gnuplot did not end within %d second%s and was stopped", script,
+             seconds, seconds == 1 ? "" : "s");
+    return OK;
+}
+
 static Status run(char **out, char *said, Arena *a, const Streams *s, char *const argv[],
-                  const char *directory, const char *script) {
-    pid_t pid, ended;
+                  const char *directory, const char *script, GnuplotWatch *watch) {
+    pid_t pid;
     int status;
     char *text, *printed, **envp = environment(a);
     if (!envp) FAIL(ERR_MEMORY, "no memory to start gnuplot");
@@ -94,9 +128,7 @@ static Status run(char **out, char *said, Arena *a, const Streams *s, char *cons
         FAIL(ERR_UNAVAILABLE,
              "there is no gnuplot to draw with; the package gnuplot-nox brings it");
     if (error) FAIL(ERR_UNAVAILABLE, "gnuplot cannot be run: %s", strerror(error));
-    do ended = waitpid(pid, &status, 0);
-    while (ended < 0 && errno == EINTR);
-    if (ended < 0) FAIL(ERR_IO, "%s: gnuplot was lost: %s", script, strerror(errno));
+    TRY(wait_for(&status, pid, watch, script));
     TRY(contents(&text, a, s->error));
     TRY(contents(&printed, a, s->out));
     if (out) *out = printed;
@@ -105,7 +137,7 @@ static Status run(char **out, char *said, Arena *a, const Streams *s, char *cons
 }
 
 Status gnuplot_run(char **out, char *said, Arena *a, const char *directory, const char *settings,
-                   const char *script) {
+                   const char *script, GnuplotWatch *watch) {
     Streams s = {memfd_create("gnuplot-out", MFD_CLOEXEC),
                  memfd_create("gnuplot-err", MFD_CLOEXEC)};
     Status status = OK;
@@ -118,7 +150,7 @@ Status gnuplot_run(char **out, char *said, Arena *a, const char *directory, cons
     else if (!argv[3] || !argv[4])
         status = status_fail(ERR_MEMORY, __FILE__, __LINE__, "no memory to start gnuplot");
     else
-        status = run(out, said, a, &s, argv, directory, script);
+        status = run(out, said, a, &s, argv, directory, script, watch);
     if (s.out >= 0) close(s.out);
     if (s.error >= 0) close(s.error);
     return status;

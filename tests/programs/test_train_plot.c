@@ -55,6 +55,25 @@ START_TEST(without_gnuplot_training_succeeds_with_a_note) {
 }
 END_TEST
 
+// Status 130, like every interrupt; the report and the data are there.
+START_TEST(an_interrupt_while_gnuplot_hangs_keeps_everything_but_the_pictures) {
+    run("mkdir bin && printf '#!/bin/sh\ntouch started; exec sleep 1000\n' > bin/gnuplot && chmod "
+        "+x "
+        "bin/gnuplot && { PATH=$PWD/bin:$PATH timeout -k 60 50 train --plot plots --report "
+        "r.json " SMALL " & } && n=0 && until [ -e plots/started ] || [ $n = 400 ]; do sleep 0.1; "
+                        "n=$((n + 1)); done "
+        "&& kill -TERM $! && wait $!",
+        130);
+    ck_assert_ptr_nonnull(
+        strstr(it.err, "train: stopping the drawing; Ctrl-C again stops at once"));
+    ck_assert_ptr_nonnull(strstr(it.err, "data and scripts of the figures are kept"));
+    ck_assert(command_wrote(&it, "r.json") && command_wrote(&it, "plots/learning.dat") &&
+              command_wrote(&it, "plots/breakdown.gp") &&
+              !command_wrote(&it, "plots/learning.svg"));
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(a_required_plot_fails_before_the_training) {
     run("mkdir none && PATH=${PATH%%:*}:$PWD/none train --plot plots --require-plot " SMALL, 2);
     ck_assert_str_eq(it.out, "");
@@ -79,5 +98,6 @@ END_TEST
 
 SUITE("train_plot", a_plot_is_two_figures_with_what_they_are_made_of,
       a_preview_follows_the_summary_and_leaves_no_file,
-      without_gnuplot_training_succeeds_with_a_note, a_required_plot_fails_before_the_training,
-      lines_that_contradict_themselves_are_refused)
+      without_gnuplot_training_succeeds_with_a_note,
+      an_interrupt_while_gnuplot_hangs_keeps_everything_but_the_pictures,
+      a_required_plot_fails_before_the_training, lines_that_contradict_themselves_are_refused)

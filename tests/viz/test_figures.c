@@ -335,6 +335,43 @@ START_TEST(a_gnuplot_that_fails_is_told_with_the_script) {
 }
 END_TEST
 
+START_TEST(a_gnuplot_that_hangs_is_stopped_and_not_started_again) {
+    measure_and_simulate();
+    setenv("PATH", "/usr/bin:/bin", 1);
+    figure_case_program("gnuplot", "echo started >> starts\nexec sleep 1000");
+    it.options.gnuplot_seconds = 1;
+    ck_assert_ok(figures_scaling(&it.options, &it.notes));
+    ck_assert(it.notes.hung && it.notes.written == 3 && it.notes.drawn == 0);
+    note_has("throughput.gp: gnuplot did not end within 1 second and was stopped");
+    note_has("scaling.gp: not drawn: gnuplot hung before; data and script were written");
+    ck_assert_str_eq(figure_case_file(&it, "starts"), "started\n");
+    ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "scaling.json"), "\"picture\": null"));
+    FigureNotes fresh = {0};
+    it.options.require = true;
+    ck_assert_fails(figures_parity(&it.options, &fresh), ERR_FAILED, "did not end within");
+    figure_case_finish(&it);
+}
+END_TEST
+
+static int looks;
+static bool interrupted_at_the_third_look(void) { return ++looks >= 3; }
+
+START_TEST(an_interrupt_ends_gnuplot_and_keeps_data_and_scripts) {
+    measure_and_simulate();
+    setenv("PATH", "/usr/bin:/bin", 1);
+    figure_case_program("gnuplot", "exec sleep 1000");
+    it.options.interrupted = interrupted_at_the_third_look;
+    it.options.require = true;  // an interrupt is not a failure of gnuplot
+    ck_assert_ok(figures_scaling(&it.options, &it.notes));
+    ck_assert_ok(figures_breakdown(&it.options, &it.notes));
+    ck_assert(it.notes.interrupted && it.notes.written == 4 && it.notes.drawn == 0);
+    note_has("throughput.gp: interrupted while gnuplot was drawing");
+    note_has("breakdown.gp: not drawn: interrupted; data and script were written");
+    ck_assert_int_eq(count_files(), 4 * 3 + 2);
+    figure_case_finish(&it);
+}
+END_TEST
+
 START_TEST(gnuplot_gets_the_script_in_its_directory_and_the_numbers_of_c) {
     measure_and_simulate();
     setenv("PATH", "/usr/bin:/bin", 1);
@@ -413,6 +450,8 @@ SUITE("figures", scaling_data_are_medians_with_intervals_and_every_run,
       figures_without_data_are_not_written_and_say_why,
       without_gnuplot_data_and_scripts_are_written_with_a_note,
       a_gnuplot_that_fails_is_told_with_the_script,
+      a_gnuplot_that_hangs_is_stopped_and_not_started_again,
+      an_interrupt_ends_gnuplot_and_keeps_data_and_scripts,
       gnuplot_gets_the_script_in_its_directory_and_the_numbers_of_c,
       reports_that_differ_in_what_the_caption_says_are_refused,
       a_style_and_a_makefile_that_are_there_are_kept, five_repeats_get_a_bootstrap_interval)
