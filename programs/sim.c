@@ -315,6 +315,7 @@ static Status draw(const Sim *s, const Prediction *rows, int count) {
     bool host = !s->replay && !s->setting.devices;
     FigureOptions f = {.directory = o->plot,
                        .platform = s->replay ? NULL : s->machine.name,
+                       .devices = s->setting.devices,
                        .oversubscribed_from = host ? s->machine.host.cores : 0,
                        .argv = s->argv,
                        .argc = s->argc,

@@ -85,7 +85,7 @@ static Status compare_phases(Comparison *c, Arena *a) {
 Status compare_reports(Comparison *out, Arena *a, const Report *measured, const Report *simulated) {
     TRY(check_jobs(measured, simulated));
     *out = (Comparison){.measured = measured, .simulated = simulated};
-    out->error = simulated->step_ms.median / measured->step_ms.median - 1;
+    out->error = report_error(simulated->step_ms.median, measured->step_ms.median);
     out->difference_ms = simulated->step_ms.median - measured->step_ms.median;
     out->noise_ms = measured->step_ms.mean - measured->step_ms.median;
     for (int b = 0; b < BILL_COUNT; b++)

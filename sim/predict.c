@@ -264,7 +264,7 @@ Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSettin
     Status status = predict_with(out, a, job, s, &p);
     program_finish(&p);
     if (status != OK) return status;
-    out->report.machine.cores = s->devices ? job->ranks : s->machine->host.cores;
+    out->report.machine.cores = s->devices ? 0 : s->machine->host.cores;
     snprintf(out->report.machine.cpu, sizeof out->report.machine.cpu, "%s%s%s", s->machine->name,
              s->devices ? ": " : "", s->devices ? s->machine->device.name : "");
     return OK;

@@ -108,13 +108,12 @@ static void write_caption(Figure *f, const Breakdown *b) {
     const SizePoint *base = &first->points[0];
     if (b->measured.count) caption_series(out, f->options, &b->measured, true);
     if (b->simulated.count) caption_series(out, f->options, &b->simulated, false);
-    fprintf(out,
-            "Mean over ranks and steps%s; a bar sums to the mean step. Base: %d rank%s, %.4g ms "
-            "a step. ",
-            b->dropped ? " whose spans were kept" : "", base->ranks, base->ranks == 1 ? "" : "s",
-            base->total_ms);
+    fprintf(out, "Mean over %ss and steps%s; a bar sums to the mean step. Base: ",
+            caption_rank(f->options), b->dropped ? " whose spans were kept" : "");
+    caption_ranks(out, f->options, base->ranks);
+    fprintf(out, ", %.4g ms a step. ", base->total_ms);
     fputs(
-        "Rule: an instant of a rank is billed to the first that applies: compute (an operation "
+        "Rule: an instant of a rank belongs to the first that applies: compute (an operation "
         "has the processor); contended (one was started but has it not); exposed comm (all members "
         "have arrived); bubble (blocked on a receive); waiting (a member has not arrived); host; "
         "idle.",

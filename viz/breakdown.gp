@@ -1,7 +1,7 @@
 # Where a step goes: stacked bars from zero, measured filled, simulated hatched beside it.
 HALF = 0.17
 bottom(n) = n == 1 ? 0 : (sum [k = 1:n - 1] column(3 + k))
-XLABEL = "ranks"
+XLABEL = RANKS
 YLABEL = "mean time of a step (ms)"
 eval SHOW_NAMES
 set xrange [XMIN:XMAX]

@@ -58,23 +58,31 @@ static void add_scaling(Scaling *c, const Series *s) {
         }
 }
 
-static void say_scaling(FILE *out, const Series *a, const Series *b) {
+static void say_scaling(FILE *out, const FigureOptions *o, const Series *a, const Series *b) {
     Scaling c = {0};
     add_scaling(&c, a);
     add_scaling(&c, b);
     if (c.lowest == c.highest && c.batch != NONE)
         fprintf(out, "batch %lld", (long long)c.batch);
     else if (c.per_rank != NONE)
-        fprintf(out, "weak scaling, %lld samples a rank", (long long)c.per_rank);
+        fprintf(out, "weak scaling, %lld sample%s a %s", (long long)c.per_rank,
+                c.per_rank == 1 ? "" : "s", caption_rank(o));
     else if (c.batch != NONE)
         fprintf(out, "strong scaling, batch %lld", (long long)c.batch);
     else
         fputs("batches that differ", out);
 }
 
+const char *caption_rank(const FigureOptions *o) { return o->devices ? "GPU" : "rank"; }
+
+void caption_ranks(FILE *out, const FigureOptions *o, int count) {
+    fprintf(out, "%d %s%s", count, caption_rank(o), count == 1 ? "" : "s");
+}
+
+// The cores of a simulated machine are in its description.
 void caption_machine(FILE *out, const Report *r) {
     fprintf(out, "%s", *r->machine.cpu ? r->machine.cpu : "processor unknown");
-    if (r->machine.cores > 0)
+    if (r->machine.cores > 0 && strcmp(r->run.kind, "sim") != 0)
         fprintf(out, ", %d core%s", r->machine.cores, r->machine.cores == 1 ? "" : "s");
 }
 
@@ -82,7 +90,7 @@ Status figure_set_title(Figure *f, const char *what, const Series *a, const Seri
     TextBuffer scaling = {0};
     scaling.stream = open_memstream(&scaling.text, &scaling.length);
     if (!scaling.stream) FAIL(ERR_MEMORY, "no memory for the figure %s", f->name);
-    say_scaling(scaling.stream, a, b);
+    say_scaling(scaling.stream, f->options, a, b);
     bool failed = fclose(scaling.stream) != 0;
     if (!failed) figure_set_text(f, "TITLE", "%s %s, %s", what, f->run->run.model, scaling.text);
     free(scaling.text);
@@ -117,39 +125,43 @@ static void say_steps(FILE *out, const Series *s) {
 
 void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool measured) {
     const Report *r = s->points[0].reports[0];
-    fprintf(out, measured ? "Measured: " : "Simulated: ");
-    if (!measured && o->platform) fprintf(out, "machine %s, ", o->platform);
+    const char *comm = s->points[s->count - 1].reports[0]->run.comm;
+    bool described = !measured && o->devices;  // by the platform: no device or communicator runs
+    fputs(measured ? "Measured: " : "Simulated: ", out);
+    if (!measured && o->platform) fprintf(out, "%s, ", o->platform);
     if (measured) {
         caption_machine(out, r);
         fputs(", ", out);
     }
-    fprintf(out, "%s, %s, ", r->run.device, r->run.dtype);
-    if (strcmp(s->points[s->count - 1].reports[0]->run.comm, "none"))
-        fprintf(out, "%s, ", s->points[s->count - 1].reports[0]->run.comm);
-    fputs("ranks ", out);
+    if (!described) fprintf(out, "%s, ", r->run.device);
+    fprintf(out, "%s, ", r->run.dtype);
+    if (!described && strcmp(comm, "none")) fprintf(out, "%s, ", comm);
+    fprintf(out, "%ss ", caption_rank(o));
     say_sizes(out, s, &(Series){0});
-    fputs("; ", out);
-    say_repeats(out, s);
-    fputs("; ", out);
-    say_steps(out, s);
-    fprintf(out, ". ");
+    if (measured) {
+        fputs("; ", out);
+        say_repeats(out, s);
+        fputs("; ", out);
+        say_steps(out, s);
+    }
+    fputs(". ", out);
 }
 
-void caption_bars(FILE *out, const Series *measured, const Series *simulated) {
-    const char *left = series_interval(measured), *right = series_interval(simulated);
-    if (!simulated->count || !measured->count || !strcmp(left, right))
-        fprintf(out, "bars: %s", measured->count ? left : right);
-    else
-        fprintf(out, "bars: %s (simulated: %s)", left, right);
+void caption_bars(FILE *out, const Series *measured) {
+    if (measured->count) fputs("Points: medians", out);
+    if (measured->has_intervals) fprintf(out, "; bars: %s", series_interval(measured));
+    if (measured->most_repeats > 1) fputs("; faint beside them: single runs", out);
+    if (measured->count) fputs(". ", out);
 }
 
 static int set_point(json_t *size, const char *key, const SizePoint *p) {
     if (!p) return 0;
     json_t *out = json_object();
-    int failed = json_object_set_new(out, "repeats", json_integer(p->repeats));
+    bool measured = strcmp(key, "measured") == 0;  // repeats and intervals are of measurements
+    int failed = measured ? json_object_set_new(out, "repeats", json_integer(p->repeats)) : 0;
     failed |= json_object_set_new(out, "samples_per_s", json_number(p->rate));
-    failed |= json_object_set_new(out, "low", json_number(p->low));
-    failed |= json_object_set_new(out, "high", json_number(p->high));
+    if (measured) failed |= json_object_set_new(out, "low", json_number(p->low));
+    if (measured) failed |= json_object_set_new(out, "high", json_number(p->high));
     failed |= json_object_set_new(out, "step_ms", json_number(p->step_ms));
     return failed | json_object_set_new(size, key, out);
 }

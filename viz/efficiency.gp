@@ -1,5 +1,5 @@
 # Efficiency against ranks, always on a linear axis from zero.
-XLABEL = "ranks".(LOG ? " (log scale)" : "")
+XLABEL = RANKS.(LOG ? " (log scale)" : "")
 YLABEL = "efficiency (%)"
 eval SHOW_NAMES
 if (LOG) { set logscale x 2 }
@@ -17,13 +17,13 @@ lines = "plot DATA index 'ideal' using 2:6 with lines ls 3 title 'ideal'"
 do for [i = 1:|SERIES|] {
     name = SERIES[i]
     style = name eq "measured" ? 1 : 2
-    if (DUMB) {
-        lines = lines.sprintf(", DATA index '%s' using 2:6 with linespoints", name)
-    } else {
-        lines = lines.sprintf(", DATA index 'runs %s' using (beside($2)):6", name).\
-            sprintf(" with points ls %d notitle", style + 3).\
-            sprintf(", DATA index '%s' using 2:6:7:8 with yerrorlines", name)
+    bars = name eq "measured" ? INTERVALS : 0
+    if (!DUMB && name eq "measured" && REPEATS > 1) {
+        lines = lines.", DATA index 'runs measured' using (beside($2)):6".\
+            " with points ls 4 notitle"
     }
+    lines = lines.sprintf(", DATA index '%s' using 2:6", name).\
+        (!DUMB && bars ? ":7:8 with yerrorlines" : " with linespoints")
     lines = lines.sprintf(" ls %d title '%s'", style, name)
 }
 eval lines

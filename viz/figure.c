@@ -120,7 +120,8 @@ static void write_head(Figure *f, const char *columns) {
             (long long)r->run.seed);
     fputs("\n# machine\t", out);
     caption_machine(out, r);
-    if (f->options->platform) fprintf(out, "; simulated: %s", f->options->platform);
+    if (f->options->platform && strcmp(r->run.kind, "sim") != 0)
+        fprintf(out, "; simulated: %s", f->options->platform);
     fprintf(out, "\n# columns with units\n# %s\n", columns);
 }
 
@@ -133,6 +134,7 @@ Status figure_open(Figure *f, const char *columns) {
     snprintf(path, sizeof path, "%s/%s.dat", f->directory, f->name);
     TRY(file_create(&f->data, path));
     figure_set_text(f, "MODEL", "%s", f->run->run.model);
+    figure_set_text(f, "RANKS", "%ss", caption_rank(f->options));
     write_head(f, columns);
     return OK;
 }

@@ -25,14 +25,17 @@ typedef struct {
     ReportList measured;    // of one model; several of one world size are repeats
     ReportList simulated;
     const char *platform;     // what the simulated machine is called; NULL: not said
+    bool devices;             // each rank is a device of its own: figures say GPUs, not ranks
     int oversubscribed_from;  // more ranks than this share cores: shaded; 0: none do
     const int *known_ranks;   // world sizes whose measurements went into the simulation; all others
     int known_count;          // are held out
     const char *const *argv;  // the command, for provenance
     int argc;
-    bool require;   // gnuplot missing: ERR_UNAVAILABLE, failing: ERR_FAILED; else both are notes
-    FILE *preview;  // gets the main figure as text, at most 24 lines; NULL: none
-    int preview_width;  // columns; 0: 80
+    bool require;  // gnuplot missing: ERR_UNAVAILABLE, failing: ERR_FAILED; else both are notes
+    int gnuplot_seconds;        // how long gnuplot may take for a picture; 0: GNUPLOT_SECONDS
+    bool (*interrupted)(void);  // asked while gnuplot runs: true ends it; NULL: never
+    FILE *preview;              // gets the main figure as text, at most 24 lines; NULL: none
+    int preview_width;          // columns; 0: 80
     bool preview_color;
 } FigureOptions;
 

@@ -73,7 +73,7 @@ typedef struct {
     int ranks, repeats;
     const Report **reports;                     // of this size, in the order given
     double rate, low, high;                     // samples/s: median, and an interval around it
-    double step_ms;                             // median
+    double step_ms, step_low, step_high;        // the same of the step, in ms
     double breakdown_ms[BILL_COUNT], total_ms;  // means over steps with spans; total: their sum
     int breakdown_steps;
 } SizePoint;
@@ -82,13 +82,15 @@ typedef struct {
 typedef struct {
     SizePoint *points;
     int count, most_repeats;
+    bool has_intervals;  // of a point: measured in several steps or runs; simulated ones have none
 } Series;
 
 // Reports that trained nothing are left out, with a note. ERR_USAGE: of several models.
 Status series_make(Series *s, Arena *a, const ReportList *list, FigureNotes *notes) MUST_USE;
 const SizePoint *series_at(const Series *s, int ranks);  // NULL: none of that size
 
-// The interval that `low` and `high` are, in words: by how often the sizes were run.
+// The interval that `low` and `high` are, in words: by how often the sizes were run. "" where no
+// point has one.
 const char *series_interval(const Series *s);
 
 // 95 % bootstrap interval of the median (percentile method; Efron, Annals of Statistics 7, 1979):
@@ -102,9 +104,10 @@ Status series_bootstrap_median(double *low, double *high, double *values, int co
 Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) MUST_USE;
 
 void caption_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
+const char *caption_rank(const FigureOptions *o);    // "rank" or "GPU", to which an s is added
+void caption_ranks(FILE *out, const FigureOptions *o, int count);  // "1 rank", "8 GPUs"
 void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
-void caption_bars(FILE *out, const Series *measured,
-                  const Series *simulated);                          // what they reach over
+void caption_bars(FILE *out, const Series *measured);  // what points are, and bars reach over
 void caption_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
 json_t *series_size_facts(const Series *measured, const Series *simulated);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Simulated against measured throughput, for every world size that has both: how far the points lie
-// from the diagonal is what the simulator is worth.
+// Simulated against measured step time, for every world size that has both: how far the points lie
+// from the diagonal is what the simulator is worth. Errors are report_error()'s, of the step time,
+// as in the text of `sim --compare`.
 #include "viz/figures_internal.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ typedef struct {
     Series measured, simulated;
     Pair *pairs;
     int count, known, judged;  // judged: pairs of `mape` and `worst`: held out, or all if none is
-    double mape, top;          // in %; samples/s
+    double mape, top;          // in %; ms
     const Pair *worst;
 } Parity;
 
@@ -26,8 +27,8 @@ static bool is_known(const FigureOptions *o, int ranks) {
     return false;
 }
 
-static double percent_off(double simulated, double measured) {
-    return 100 * (simulated / measured - 1);
+static double percent_off(double simulated_ms, double measured_ms) {
+    return 100 * report_error(simulated_ms, measured_ms);
 }
 
 static void pair_up(Parity *p, const FigureOptions *o) {
@@ -38,11 +39,11 @@ static void pair_up(Parity *p, const FigureOptions *o) {
         *pair = (Pair){m,
                        s,
                        is_known(o, m->ranks),
-                       percent_off(s->rate, m->rate),
-                       percent_off(s->rate, m->high),
-                       percent_off(s->rate, m->low)};
+                       percent_off(s->step_ms, m->step_ms),
+                       percent_off(s->step_ms, m->step_high),
+                       percent_off(s->step_ms, m->step_low)};
         p->known += pair->known;
-        p->top = fmax(p->top, fmax(s->rate, m->high));
+        p->top = fmax(p->top, fmax(s->step_ms, m->step_high));
     }
 }
 
@@ -78,8 +79,8 @@ static void write_block(Figure *f, const Parity *p, const char *name, bool known
         const Pair *c = &p->pairs[i];
         if (c->known == known)
             fprintf(f->data.stream, "%d\t%d\t%.10g\t%.10g\t%.10g\t%.10g\t%.4g\t%.4g\t%.4g\t%s\n", i,
-                    c->measured->ranks, c->measured->rate, c->measured->low, c->measured->high,
-                    c->simulated->rate, c->error, c->low, c->high, name);
+                    c->measured->ranks, c->measured->step_ms, c->measured->step_low,
+                    c->measured->step_high, c->simulated->step_ms, c->error, c->low, c->high, name);
     }
 }
 
@@ -95,16 +96,19 @@ static void write_caption(Figure *f, const Parity *p) {
     FILE *out = f->caption.stream;
     caption_series(out, f->options, &p->measured, true);
     caption_series(out, f->options, &p->simulated, false);
-    fprintf(out, "Dotted: equal; shaded: within 10 %%; measured medians; bars: %s. ",
-            series_interval(&p->measured));
-    fprintf(out, "Base: %d rank%s measured, %.0f samples/s (%.4g ms a step). ",
-            p->measured.points[0].ranks, p->measured.points[0].ranks == 1 ? "" : "s",
-            p->measured.points[0].rate, p->measured.points[0].step_ms);
+    fputs("Dotted: equal; shaded: within 10 %. ", out);
+    caption_bars(out, &p->measured);
+    fputs("Base: ", out);
+    caption_ranks(out, f->options, p->measured.points[0].ranks);
+    fprintf(out, " measured, %.0f samples/s (%.4g ms a step). ", p->measured.points[0].rate,
+            p->measured.points[0].step_ms);
     fprintf(out,
-            "Mean absolute error of the %d %sworld size%s: %.1f %%; worst: %+.1f %% at %d "
-            "rank%s.",
+            "Error: of the step time, simulated / measured - 1. Mean absolute error of the %d "
+            "%sworld size%s: %.1f %%; worst: %+.1f %% at ",
             p->judged, p->known == p->count ? "" : "held-out ", p->judged == 1 ? "" : "s", p->mape,
-            p->worst->error, p->worst->measured->ranks, p->worst->measured->ranks == 1 ? "" : "s");
+            p->worst->error);
+    caption_ranks(out, f->options, p->worst->measured->ranks);
+    fputs(".", out);
     if (p->known) fprintf(out, " Known to the simulation, and not held out: %d.", p->known);
 }
 
@@ -133,15 +137,12 @@ static Status add_facts(Figure *f, const Parity *p) {
 }
 
 static Status write_figure(Figure *f, const Parity *p) {
-    const char *unit;
     double most = 1.08 * p->top, errors = 12;
-    TRY(figure_open(f, "position\tranks\tmeasured (samples/s)\tlow (samples/s)\thigh (samples/s)\t"
-                       "simulated (samples/s)\terror (%)\tlow (%)\thigh (%)\tset"));
+    TRY(figure_open(f, "position\tranks\tmeasured step (ms)\tlow (ms)\thigh (ms)\t"
+                       "simulated step (ms)\terror of the step time (%)\tlow (%)\thigh (%)\tset"));
     for (int i = 0; i < p->count; i++)
         errors = fmax(errors, fmax(fabs(p->pairs[i].low), fabs(p->pairs[i].high)));
     write_rows(f, p, most);
-    figure_set(f, "SCALE", figure_readable_scale(most, &unit));
-    figure_set_text(f, "UNIT", "%s", unit);
     figure_set(f, "MOST", most);
     figure_set_names(f, "SETS", p->known ? "known" : NULL, p->known < p->count ? "held out" : NULL);
     figure_set(f, "SIZES", p->count);

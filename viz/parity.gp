@@ -1,25 +1,23 @@
-# Simulated against measured throughput, and the signed error of each world size.
+# Simulated against measured step time, and the signed error of each world size.
 if (!DUMB) {
     set multiplot
     set rmargin at screen 0.47
 }
-TITLE = "Simulated against measured: ".MODEL
-XLABEL = "measured (".UNIT.")"
-YLABEL = "simulated (".UNIT.")"
+TITLE = "Step time of ".MODEL.", simulated against measured"
+XLABEL = "measured step (ms)"
+YLABEL = "simulated step (ms)"
 eval SHOW_NAMES
-most = MOST / SCALE
-set xrange [0:most]
-set yrange [0:most]
+set xrange [0:MOST]
+set yrange [0:MOST]
 if (!DUMB) {
-    set object 1 polygon from 0, 0 to most, 0.9 * most to most, most to most / 1.1, most to 0, 0 \
+    set object 1 polygon from 0, 0 to MOST, 0.9 * MOST to MOST, MOST to MOST / 1.1, MOST to 0, 0 \
         behind fc rgb SHADE fs solid noborder
 }
-rate(k) = column(k) / SCALE
-lines = "plot DATA index 'diagonal' using (rate(3)):(rate(6)) with lines ls 3 notitle"
+lines = "plot DATA index 'diagonal' using 3:6 with lines ls 3 notitle"
 do for [i = 1:|SETS|] {
     style = SETS[i] eq "known" ? 6 : 2
-    set_data = sprintf(", DATA index '%s' using (rate(3)):(rate(6))", SETS[i])
-    lines = lines.set_data.(DUMB ? "" : ":(rate(4)):(rate(5))").\
+    set_data = sprintf(", DATA index '%s' using 3:6", SETS[i])
+    lines = lines.set_data.(DUMB ? "" : ":4:5").\
         (DUMB ? " with points" : " with xerrorbars").\
         sprintf(" ls %d dt 1 title '%s'", style, SETS[i])
     if (!DUMB) {
@@ -33,8 +31,8 @@ if (!DUMB) {
     LEFT = 0.47 + 84.0 / WIDTH
     set lmargin at screen LEFT
     set rmargin at screen RIGHT
-    TITLE = "Error of the simulation"
-    XLABEL = "ranks"
+    TITLE = "Error of the simulated step time"
+    XLABEL = RANKS
     YLABEL = "simulated / measured - 1 (%)"
     eval SHOW_NAMES
     set xrange [-0.6:SIZES - 0.4]

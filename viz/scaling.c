@@ -66,22 +66,32 @@ static void write_row(const Figure *f, const Scale *s, const char *series, int r
             efficiency(s, ranks, high), runs);
 }
 
-static void write_series(Figure *f, const Scale *s, const Series *series, const char *name) {
-    char runs[32];
+static void write_measured(Figure *f, const Scale *s) {
+    const Series *series = &s->measured;
     if (!series->count) return;
-    figure_block(f, name);
+    figure_block(f, "measured");
     for (int i = 0; i < series->count; i++) {
         const SizePoint *p = &series->points[i];
-        write_row(f, s, name, p->ranks, p->rate, p->low, p->high, p->repeats);
+        write_row(f, s, "measured", p->ranks, p->rate, p->low, p->high, p->repeats);
     }
-    snprintf(runs, sizeof runs, "runs %s", name);
-    figure_block(f, runs);
+    figure_block(f, "runs measured");
     for (int i = 0; i < series->count; i++)
         for (int k = 0; k < series->points[i].repeats; k++) {
             const Spread *spread = &series->points[i].reports[k]->samples_per_s;
-            write_row(f, s, runs, series->points[i].ranks, spread->median, spread->p10, spread->p90,
-                      1);
+            write_row(f, s, "runs measured", series->points[i].ranks, spread->median, spread->p10,
+                      spread->p90, 1);
         }
+}
+
+// A simulation has neither runs nor an interval.
+static void write_simulated(Figure *f, const Scale *s) {
+    if (!s->simulated.count) return;
+    figure_block(f, "simulated");
+    for (int i = 0; i < s->simulated.count; i++) {
+        const SizePoint *p = &s->simulated.points[i];
+        fprintf(f->data.stream, "simulated\t%d\t%.10g\t\t\t%.6g\t\t\t\n", p->ranks, p->rate,
+                efficiency(s, p->ranks, p->rate));
+    }
 }
 
 // Two points would make the line, but not where the axes are logarithmic and cut it.
@@ -122,6 +132,8 @@ static void write_settings(Figure *f, const Scale *s) {
     figure_set(f, "LOG", logarithmic);
     figure_set_names(f, "SERIES", s->measured.count ? "measured" : NULL,
                      s->simulated.count ? "simulated" : NULL);
+    figure_set(f, "INTERVALS", s->measured.has_intervals);
+    figure_set(f, "REPEATS", s->measured.most_repeats);
     figure_set(f, "XMIN", logarithmic ? s->least / 1.2 : s->least - 0.05 * s->most);
     figure_set(f, "XMAX", s->most * (logarithmic ? 1.2 : 1.05));
     figure_set(f, "YMAX", 20 * ceil(fmax(s->top_efficiency, 100) * 1.05 / 20));
@@ -133,17 +145,20 @@ static void write_caption(Figure *f, const Scale *s) {
     FILE *out = f->caption.stream;
     if (s->measured.count) caption_series(out, f->options, &s->measured, true);
     if (s->simulated.count) caption_series(out, f->options, &s->simulated, false);
-    fputs("Points: medians; ", out);
-    caption_bars(out, &s->measured, &s->simulated);
-    fputs("; faint beside them: single runs. ", out);
+    caption_bars(out, &s->measured);
+    const char *rank = caption_rank(f->options);
+    fputs("Base: ", out);
+    caption_ranks(out, f->options, s->base->ranks);
     fprintf(out,
-            "Base: %d rank%s %s, %.0f samples/s (%.4g ms a step). Ideal: the base's samples/s "
-            "per rank, times ranks; "
+            " %s, %.0f samples/s (%.4g ms a step). Ideal: the base's samples/s per %s, times %ss; "
             "efficiency: share of the ideal.",
-            s->base->ranks, s->base->ranks == 1 ? "" : "s",
-            s->base_is_measured ? "measured" : "simulated", s->base->rate, s->base->step_ms);
-    if (f->options->oversubscribed_from > 0 && f->options->oversubscribed_from < s->most)
-        fprintf(out, " Shaded: more than %d ranks share cores.", f->options->oversubscribed_from);
+            s->base_is_measured ? "measured" : "simulated", s->base->rate, s->base->step_ms, rank,
+            rank);
+    if (f->options->oversubscribed_from > 0 && f->options->oversubscribed_from < s->most) {
+        fputs(" Shaded: more than ", out);
+        caption_ranks(out, f->options, f->options->oversubscribed_from);
+        fputs(" share cores.", out);
+    }
 }
 
 static Status add_facts(Figure *f, const Scale *s) {
@@ -163,8 +178,8 @@ static Status add_facts(Figure *f, const Scale *s) {
 static Status write_figure(Figure *f, const Scale *s, const char *what) {
     TRY(figure_open(f, columns));
     TRY(figure_set_title(f, what, &s->measured, &s->simulated));
-    write_series(f, s, &s->measured, "measured");
-    write_series(f, s, &s->simulated, "simulated");
+    write_measured(f, s);
+    write_simulated(f, s);
     write_ideal(f, s);
     write_settings(f, s);
     write_caption(f, s);

@@ -46,7 +46,9 @@ static Status check_alike(const Report *first, const Report *r, FigureNotes *not
         if (strcmp(words[i][1], words[i][2]))
             FAIL(ERR_USAGE, "reports of the %s %s and %s cannot share a figure; give those of one",
                  words[i][0], words[i][1], words[i][2]);
-    if (strcmp(first->machine.cpu, r->machine.cpu) || first->machine.cores != r->machine.cores)
+    bool simulated = !strcmp(r->run.kind, "sim");  // whose ranks may be devices, not cores
+    if (strcmp(first->machine.cpu, r->machine.cpu) ||
+        (!simulated && first->machine.cores != r->machine.cores))
         figure_note(notes, "reports are of several machines; captions name the first only");
     return OK;
 }
@@ -74,9 +76,27 @@ static void add_breakdown(SizePoint *p) {
     for (int b = 0; b < BILL_COUNT; b++) p->total_ms += p->breakdown_ms[b];
 }
 
+static int measured_steps(const Report *r) { return r->steps - r->warm_up_steps; }
+
+// Whether there is anything to take an interval of: what is simulated comes out the same every time
+// that it is run.
+static bool has_interval(const SizePoint *p) {
+    if (!strcmp(p->reports[0]->run.kind, "sim")) return false;
+    return p->repeats > 1 || measured_steps(p->reports[0]) > 1;
+}
+
+// The median of runs in `values`, which get sorted, and an interval: of one run that of its steps.
+static Status summarise_values(double *median, double *low, double *high, double *values, int count,
+                               const Spread *only) {
+    *median = statistics_spread(values, count).median;
+    *low = count == 1 ? only->p10 : values[0];
+    *high = count == 1 ? only->p90 : values[count - 1];
+    return count < BOOTSTRAP_LEAST ? OK : series_bootstrap_median(low, high, values, count);
+}
+
 static Status summarise(SizePoint *p) {
     Arena scratch = {0};
-    const Spread *only = &p->reports[0]->samples_per_s;
+    const Report *only = p->reports[0];
     double *rates = ARENA_NEW(&scratch, double, p->repeats);
     double *steps = ARENA_NEW(&scratch, double, p->repeats);
     if (!rates || !steps) {
@@ -87,13 +107,15 @@ static Status summarise(SizePoint *p) {
         rates[i] = p->reports[i]->samples_per_s.median;
         steps[i] = p->reports[i]->step_ms.median;
     }
-    Status s = OK;
-    p->rate = statistics_spread(rates, p->repeats).median;
-    p->step_ms = statistics_spread(steps, p->repeats).median;
-    p->low = p->repeats == 1 ? only->p10 : rates[0];
-    p->high = p->repeats == 1 ? only->p90 : rates[p->repeats - 1];
-    if (p->repeats >= BOOTSTRAP_LEAST)
-        s = series_bootstrap_median(&p->low, &p->high, rates, p->repeats);
+    Status s =
+        summarise_values(&p->rate, &p->low, &p->high, rates, p->repeats, &only->samples_per_s);
+    if (s == OK)
+        s = summarise_values(&p->step_ms, &p->step_low, &p->step_high, steps, p->repeats,
+                             &only->step_ms);
+    if (!has_interval(p)) {
+        p->low = p->high = p->rate;
+        p->step_low = p->step_high = p->step_ms;
+    }
     arena_finish(&scratch);
     add_breakdown(p);
     return s;
@@ -117,7 +139,10 @@ Status series_make(Series *s, Arena *a, const ReportList *list, FigureNotes *not
         if (p->repeats > s->most_repeats) s->most_repeats = p->repeats;
     }
     qsort(s->points, (size_t)s->count, sizeof *s->points, by_ranks);
-    for (int i = 0; i < s->count; i++) TRY(summarise(&s->points[i]));
+    for (int i = 0; i < s->count; i++) {
+        TRY(summarise(&s->points[i]));
+        s->has_intervals |= has_interval(&s->points[i]);
+    }
     return OK;
 }
 
@@ -130,6 +155,7 @@ const SizePoint *series_at(const Series *s, int ranks) {
 const char *series_interval(const Series *s) {
     bool one = false, some = false, many = false;
     for (int i = 0; i < s->count; i++) {
+        if (!has_interval(&s->points[i])) continue;
         one |= s->points[i].repeats == 1;
         some |= s->points[i].repeats > 1 && s->points[i].repeats < BOOTSTRAP_LEAST;
         many |= s->points[i].repeats >= BOOTSTRAP_LEAST;
@@ -138,5 +164,5 @@ const char *series_interval(const Series *s) {
         return "of one run 8 of 10 steps; of several the range, from 5 runs on the 95 % "
                "bootstrap interval, of their medians";
     if (many) return "95 % bootstrap interval of the median of runs";
-    return some ? "range of the runs' medians" : "8 of 10 steps";
+    return some ? "range of the runs' medians" : one ? "8 of 10 steps" : "";
 }

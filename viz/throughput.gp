@@ -1,5 +1,5 @@
 # Throughput against ranks: ideal, single runs, medians with intervals.
-XLABEL = "ranks".(LOG ? " (log scale)" : "")
+XLABEL = RANKS.(LOG ? " (log scale)" : "")
 YLABEL = "throughput (".UNIT.")".(LOG ? ", log scale" : "")
 eval SHOW_NAMES
 if (LOG) {
@@ -21,14 +21,13 @@ lines = "plot DATA index 'ideal' using 2:(rate(3)) with lines ls 3 title 'ideal'
 do for [i = 1:|SERIES|] {
     name = SERIES[i]
     style = name eq "measured" ? 1 : 2
-    if (DUMB) {
-        lines = lines.sprintf(", DATA index '%s' using 2:(rate(3)) with linespoints", name)
-    } else {
-        lines = lines.sprintf(", DATA index 'runs %s' using (beside($2)):(rate(3))", name).\
-            sprintf(" with points ls %d notitle", style + 3).\
-            sprintf(", DATA index '%s' using 2:(rate(3)):(rate(4)):(rate(5))", name).\
-            " with yerrorlines"
+    bars = name eq "measured" ? INTERVALS : 0
+    if (!DUMB && name eq "measured" && REPEATS > 1) {
+        lines = lines.", DATA index 'runs measured' using (beside($2)):(rate(3))".\
+            " with points ls 4 notitle"
     }
+    lines = lines.sprintf(", DATA index '%s' using 2:(rate(3))", name).\
+        (!DUMB && bars ? ":(rate(4)):(rate(5)) with yerrorlines" : " with linespoints")
     lines = lines.sprintf(" ls %d title '%s'", style, name)
 }
 eval lines

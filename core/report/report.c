@@ -191,6 +191,10 @@ double report_accuracy(const Report *r) {
     return r->evaluation_count ? r->evaluations[r->evaluation_count - 1].accuracy : (double)NAN;
 }
 
+double report_error(double simulated_step_ms, double measured_step_ms) {
+    return simulated_step_ms / measured_step_ms - 1;
+}
+
 static bool ends_in(const char *s, const char *end) {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && strcmp(s + n - m, end) == 0;

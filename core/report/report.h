@@ -76,6 +76,10 @@ double report_phase_ms(const Report *r, const char *phase);
 
 double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
 
+// The error of a simulation wherever it is told: of its median step time, relative to the measured
+// one. +0.05: the simulated step takes 5 % longer.
+double report_error(double simulated_step_ms, double measured_step_ms);
+
 // Write a report in the format that the name asks for: .json (or .json.gz), .md or .html. The file
 // appears when it is complete. ERR_USAGE for another name, ERR_IO.
 Status report_write(const Report *r, const char *path) MUST_USE;

@@ -32,7 +32,8 @@ static Report *make(FigureCase *c, int ranks, double rate) {
     r->steps = 11;
     r->warm_up_steps = 1;
     r->samples_per_s = (Spread){rate, rate, rate, rate};
-    r->step_ms = (Spread){1, 1, 1, 1};
+    double ms = 1e3 * (double)r->run.batch / rate;
+    r->step_ms = (Spread){ms, ms, ms, ms};
     r->breakdown_steps = 10;
     r->breakdown_ms[BILL_COMPUTE] = r->breakdown_ms[BILL_WAITING] = 0.5;
     r->machine = (HostInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
@@ -43,6 +44,8 @@ Report *figure_case_measure(FigureCase *c, int ranks, double rate, double p10, d
     Report *r = make(c, ranks, rate);
     r->samples_per_s.p10 = p10;
     r->samples_per_s.p90 = p90;
+    r->step_ms.p10 = 1e3 * (double)r->run.batch / p90;  // the fastest steps have the highest rate
+    r->step_ms.p90 = 1e3 * (double)r->run.batch / p10;
     ck_assert_int_lt(c->options.measured.count, CASE_REPORTS);
     c->measured[c->options.measured.count++] = r;
     return r;

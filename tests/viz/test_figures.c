@@ -67,13 +67,9 @@ START_TEST(scaling_data_are_medians_with_intervals_and_every_run) {
              "runs measured\t1\t1200\t1100\t1250\t100\t91.6667\t104.167\t1\n"
              "runs measured\t2\t1800\t1500\t2000\t75\t62.5\t83.3333\t1\n"
              "\n\n# simulated\n"
-             "simulated\t1\t1260\t1260\t1260\t105\t105\t105\t1\n"
-             "simulated\t2\t1620\t1620\t1620\t67.5\t67.5\t67.5\t1\n"
-             "simulated\t4\t3600\t3600\t3600\t75\t75\t75\t1\n"
-             "\n\n# runs simulated\n"
-             "runs simulated\t1\t1260\t1260\t1260\t105\t105\t105\t1\n"
-             "runs simulated\t2\t1620\t1620\t1620\t67.5\t67.5\t67.5\t1\n"
-             "runs simulated\t4\t3600\t3600\t3600\t75\t75\t75\t1\n"
+             "simulated\t1\t1260\t\t\t105\t\t\t\n"
+             "simulated\t2\t1620\t\t\t67.5\t\t\t\n"
+             "simulated\t4\t3600\t\t\t75\t\t\t\n"
              "\n\n# ideal\n"
              "ideal\t1\t1200\t\t\t100\t\t\t\n"
              "ideal\t2\t2400\t\t\t100\t\t\t\n"
@@ -95,10 +91,10 @@ START_TEST(a_script_is_its_settings_and_the_body_that_all_share) {
         "if (!exists(\"TERM\")) TERM=\"svg\"\n"
         "if (!exists(\"STYLE\")) STYLE=\"style.gp\"\n"
         "NAME = 'throughput'\nDATA = NAME.\".dat\"\nWIDTH = 720\nHEIGHT = 480\n"
-        "MODEL = 'net'\n"
+        "MODEL = 'net'\nRANKS = 'ranks'\n"
         "TITLE = 'Throughput of net, weak scaling, 64 samples a rank'\n"
         "SCALE = 1000\nUNIT = 'thousand samples/s'\nLOG = 0\n"
-        "array SERIES[2] = ['measured', 'simulated']\n"
+        "array SERIES[2] = ['measured', 'simulated']\nINTERVALS = 1\nREPEATS = 3\n"
         "XMIN = 0.8\nXMAX = 4.2\nYMAX = 120\nSHADE_FROM = 2.5\nXTICS = '1, 2, 4'\n"
         "array CAPTION[5] = [ \\\n"
         "    'Measured: A processor, 2 cores, cpu, f32, shm, ranks 1, 2; 1 to 3 runs a size; 10 "
@@ -132,19 +128,20 @@ START_TEST(captions_say_machine_repeats_base_and_what_is_simulated) {
     ck_assert_str_eq(
         caption,
         "Measured: A processor, 2 cores, cpu, f32, shm, ranks 1, 2; 1 to 3 runs a size; 10 steps "
-        "each. Simulated: machine dgx, cpu, f32, shm, ranks 1, 2, 4; 1 run a size; 10 steps each. "
+        "each. Simulated: dgx, cpu, f32, shm, ranks 1, 2, 4. "
         "Points: medians; bars: of one run 8 of 10 steps; of several the range, from 5 runs on the "
-        "95 % bootstrap interval, of their medians (simulated: 8 of 10 steps); faint beside them: "
-        "single runs. Base: 1 rank measured, 1200 samples/s (1 ms a step). Ideal: the base's "
-        "samples/s per rank, times ranks; efficiency: share of the ideal. Shaded: more than 2 "
-        "ranks share cores.");
+        "95 % bootstrap interval, of their medians; faint beside them: single runs. Base: 1 rank "
+        "measured, 1200 samples/s (53.33 ms a step). Ideal: the base's samples/s per rank, times "
+        "ranks; efficiency: share of the ideal. Shaded: more than 2 ranks share cores.");
     ck_assert_ok(json_get_string(&kind, root, path, "base.kind"));
     ck_assert_str_eq(kind, "measured");
     ck_assert_ok(json_get_real(&step_ms, root, path, "base.step_ms"));
     ck_assert_ok(json_get_int(&ranks, root, path, "sizes[2].ranks"));
     ck_assert_ok(json_get_real(&rate, root, path, "sizes[0].measured.samples_per_s"));
     ck_assert_ok(json_get_real(&low, root, path, "sizes[0].measured.low"));
-    ck_assert(ranks == 4 && rate == 1200 && low == 1000 && step_ms == 1);
+    ck_assert(ranks == 4 && rate == 1200 && low == 1000);
+    ck_assert_close(step_ms, 64e3 / 1200, 1e-9);
+    ck_assert(!json_find(root, "sizes[0].simulated.low"));  // it has no interval
     ck_assert(!json_find(root, "sizes[2].measured") && json_find(root, "sizes[2].simulated"));
     ck_assert(json_is_null(json_find(root, "picture")));  // there is no gnuplot
     json_decref(root);
@@ -178,37 +175,44 @@ START_TEST(more_than_16_ranks_are_drawn_on_labelled_logarithmic_axes) {
     ck_assert_ptr_nonnull(strstr(script, "\nSHADE_FROM = 8.485281374\n"));  // sqrt(8 * 9)
     ck_assert_ptr_nonnull(strstr(script, "array SERIES[1] = ['simulated']\n"));
     ck_assert_ptr_nonnull(strstr(script, "Base: 1 rank simulated, 100 samples/s"));
-    ck_assert_ptr_nonnull(strstr(script, "ranks\".(LOG ? \" (log scale)\" : \"\")"));
+    ck_assert_ptr_nonnull(strstr(script, "RANKS.(LOG ? \" (log scale)\" : \"\")"));
     figure_case_finish(&it);
 }
 END_TEST
 
 START_TEST(parity_pairs_sizes_and_judges_those_held_out) {
     static const int known[] = {1};
-    measure_and_simulate();
+    figure_case_init(&it, false);
+    figure_case_measure(&it, 1, 1200, 1000, 1300);
+    figure_case_measure(&it, 2, 1600, 1280, 2000);
+    figure_case_simulate(&it, 1, 1250);
+    figure_case_simulate(&it, 2, 2000);
+    figure_case_simulate(&it, 4, 3600);
     it.options.known_ranks = known;
     it.options.known_count = 1;
     ck_assert_ok(figures_parity(&it.options, &it.notes));
-    // 1260 of 1200, from 1300 to 1000; 1620 of 1800, from 2000 to 1500.
+    // Steps of 64 rows at 1200 (1300 to 1000) samples/s against 1250, of 128 at 1600 (2000 to
+    // 1280) against 2000. The error is of the step time: 51.2 / 53.33 - 1 and 64 / 80 - 1.
     static const char want[] =
-        HEAD "# position\tranks\tmeasured (samples/s)\tlow (samples/s)\thigh (samples/s)\t"
-             "simulated (samples/s)\terror (%)\tlow (%)\thigh (%)\tset\n"
+        HEAD "# position\tranks\tmeasured step (ms)\tlow (ms)\thigh (ms)\t"
+             "simulated step (ms)\terror of the step time (%)\tlow (%)\thigh (%)\tset\n"
              "# known\n"
-             "0\t1\t1200\t1000\t1300\t1260\t5\t-3.077\t26\tknown\n"
+             "0\t1\t53.33333333\t49.23076923\t64\t51.2\t-4\t-20\t4\tknown\n"
              "\n\n# held out\n"
-             "1\t2\t1800\t1500\t2000\t1620\t-10\t-19\t8\theld out\n"
+             "1\t2\t80\t64\t100\t64\t-20\t-36\t0\theld out\n"
              "\n\n# diagonal\n"
              "\t\t0\t\t\t0\t\t\t\tdiagonal\n"
-             "\t\t2160\t\t\t2160\t\t\t\tdiagonal\n";
+             "\t\t108\t\t\t108\t\t\t\tdiagonal\n";
     ck_assert_str_eq(figure_case_file(&it, "parity.dat"), want);
     const char *facts = figure_case_file(&it, "parity.json");
-    ck_assert_ptr_nonnull(strstr(facts, "Mean absolute error of the 1 held-out world size: 10.0 %; "
-                                        "worst: -10.0 % at 2 ranks."));
+    ck_assert_ptr_nonnull(
+        strstr(facts, "Error: of the step time, simulated / measured - 1. Mean absolute error of "
+                      "the 1 held-out world size: 20.0 %; worst: -20.0 % at 2 ranks."));
     ck_assert_int_eq(figure_case_count(facts, "\"held_out\": true"), 1);
     it.options.known_count = 0;
     ck_assert_ok(figures_parity(&it.options, &it.notes));
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "parity.json"),
-                                 "Mean absolute error of the 2 held-out world sizes: 7.5 %"));
+                                 "Mean absolute error of the 2 held-out world sizes: 12.0 %"));
     figure_case_finish(&it);
 }
 END_TEST
@@ -235,7 +239,7 @@ START_TEST(a_breakdown_sums_to_the_step_and_weighs_repeats_by_their_steps) {
     ck_assert_ptr_nonnull(strstr(script, "array SHOWN[2] = [1, 5]\n"));  // compute and waiting
     ck_assert_ptr_nonnull(strstr(script, "XTICS = '\"1\" 0, \"2\" 1'\n"));
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "breakdown.json"),
-                                 "Rule: an instant of a rank is billed to the first that applies"));
+                                 "Rule: an instant of a rank belongs to the first that applies"));
     figure_case_finish(&it);
 }
 END_TEST
