@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "programs/train_help.h"
 
+#include "core/platform/device_traits.h"
+
 const OptionDetail train_details[TRAIN_DETAILS] = {
     {"data",
      "A directory with the MNIST files, an images file beside its labels, or digits that are drawn "
@@ -13,8 +15,7 @@ const OptionDetail train_details[TRAIN_DETAILS] = {
      "while the backward pass goes on (DistributedDataParallel).\nMore ranks than cores share the "
      "cores: the report bills the time as contended.",
      "gpus np nproc nproc-per-node world-size workers processes devices n"},
-    {"device", "reference is plain C, slow, and the specification; cpu is fast and agrees with it "
-               "in the tests."},
+    {"device", DEVICE_HELP},
     {"comm",
      "shm: processes that share memory. thread: threads of one process. serial: all ranks in one "
      "thread, each running until it needs a peer, to debug and to find deadlocks. All give the "

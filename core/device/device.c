@@ -1,39 +1,63 @@
 // SPDX-License-Identifier: MIT
+// Devices by name, from the one list of them (DEVICE_LIST), and whether one can run a program.
 #include "core/device/device.h"
 
 #include "core/base/nearest.h"
+#include "core/platform/device_traits.h"
 
 #include <string.h>
 
-#ifdef TANDEM_BLAS
-#include "core/device/cpu/cpu.h"
-#endif
+#define X(name, form, traits, missing, help) extern const Device device_##name;
+DEVICE_LIST(X)
+#undef X
 
-static Status fail_unknown(const char *name) {
-    Nearest nearest = {.word = name};
-    nearest_offer(&nearest, "reference");
-    nearest_offer(&nearest, "cpu");
-    nearest_offer(&nearest, "timed");
-    if (!strcmp(name, "timed"))
-        FAIL(ERR_USAGE,
-             "device \"timed\" needs a machine: timed:laptop, timed:dgx-a100, or a file");
-    FAIL(ERR_USAGE, "no device \"%s\"%s%s%s; there are reference, cpu and timed:PLATFORM", name,
-         nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "",
-         nearest.best ? "?)" : "");
-}
+static const struct {
+    const char *name, *missing;
+    const Device *device;
+} all[] = {
+#define X(name, form, traits, missing, help) {#name, missing, &device_##name},
+    DEVICE_LIST(X)
+#undef X
+};
 
 Status device_find(const Device **out, const char *name) {
-    if (!strcmp(name, "reference")) {
-        *out = &device_reference;
+    Nearest nearest = {.word = name};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const Device *d = all[i].device;
+        nearest_offer(&nearest, all[i].name);
+        if (strcmp(all[i].name, name)) continue;
+        if (!d->name) FAIL(ERR_UNAVAILABLE, "--device %s %s", name, all[i].missing);
+        if (d->prepare) d->prepare();
+        *out = d;
         return OK;
     }
-    if (strcmp(name, "cpu")) return fail_unknown(name);
-#ifdef TANDEM_BLAS
-    cpu_prepare();
-    *out = &device_cpu;
+    FAIL(ERR_USAGE, "no device \"%s\"%s%s%s; give %s", name, nearest.best ? " (did you mean " : "",
+         nearest.best ? nearest.best : "", nearest.best ? "?)" : "", DEVICE_FORMS);
+}
+
+// The kernel of an operation, or of a fused one as a whole; NULL: there is none.
+static Kernel kernel_of(const Device *d, const Program *p, const Work *w) {
+    int type = w->dtype == DTYPE_F64;
+    if (w->kind == KIND_FUSED) return d->fused[work_attr(p, w, 0)][type];
+    return d->kernel[w->kind][type];
+}
+
+static Status check_plan(const Device *d, const Program *p, const Plan *plan) {
+    for (int i = 0; i < plan->op_count; i++) {
+        const Work *w = &p->works[plan->ops[i].work];
+        if (kind_class((Kind)w->kind) != CLASS_COMPUTE || kernel_of(d, p, w)) continue;
+        FAIL(ERR_UNAVAILABLE,
+             "device %s has no kernel for %s in %s, which operation %s of plan %s needs; give "
+             "another --device",
+             d->name,
+             w->kind == KIND_FUSED ? fusion_name((Fusion)work_attr(p, w, 0))
+                                   : kind_name((Kind)w->kind),
+             dtype_name((Dtype)w->dtype), op_name(p, &plan->ops[i]), program_name(p, plan->name));
+    }
     return OK;
-#else
-    FAIL(ERR_UNAVAILABLE, "the cpu device is not built in, because no BLAS was found: install "
-                          "libopenblas-dev and build again, or give --device reference");
-#endif
+}
+
+Status device_check(const Device *d, const Program *p) {
+    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(d, p, &p->plans[k]));
+    return OK;
 }

@@ -40,6 +40,7 @@ typedef void (*Kernel)(const KernelCall *call);
 typedef struct {
     const char *name;
     const DeviceTraits *traits;
+    void (*prepare)(void);          // called when the device is chosen, before ranks start; or NULL
     Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
     Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
     // A described device (core/device/timed): its kernels compute nothing, and operations last as
@@ -50,9 +51,13 @@ typedef struct {
 
 extern const Device device_reference;
 
-// The device of that name that computes. ERR_USAGE lists the names, with the nearest;
-// ERR_UNAVAILABLE says which package is missing.
+// The device of that name. ERR_USAGE lists the names, with the nearest; ERR_UNAVAILABLE says what
+// brings a device that this build does not have ("timed" alone: that it needs a machine).
 Status device_find(const Device **out, const char *name) MUST_USE;
+
+// Has the device a kernel for every computation of the lowered program, in its type?
+// ERR_UNAVAILABLE names the first that has none.
+Status device_check(const Device *d, const Program *p) MUST_USE;
 
 // Execute one bound operation.
 static inline void device_run(const Device *d, const KernelCall *c) {

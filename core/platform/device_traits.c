@@ -66,10 +66,16 @@ const char *device_traits_platform(const char *name) {
 }
 
 const DeviceTraits *device_traits(const char *name) {
-    const DeviceTraits *const all[] = {&device_traits_reference, &device_traits_cpu,
-                                       &device_traits_timed};
+    static const struct {
+        const char *name;
+        const DeviceTraits *traits;
+    } all[] = {
+#define X(device, form, traits, missing, help) {#device, traits},
+        DEVICE_LIST(X)
+#undef X
+    };
     if (device_traits_platform(name)) return &device_traits_timed;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!strcmp(all[i]->name, name)) return all[i];
+        if (!strcmp(all[i].name, name)) return all[i].traits;
     return NULL;
 }

@@ -158,6 +158,7 @@ static Status finish_job(Job *job) {
     TRY(plan_check(programs, NULL, o->ranks));
     if (o->plan_file) TRY(plan_file_check(job));
     TRY(program_lower(&job->program, job->device->traits));
+    TRY(device_check(job->device, &job->program));
     if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");
     job->plan_step = program_find_plan(&job->program, "step");

@@ -67,9 +67,11 @@ START_TEST(unknown_options_get_a_suggestion) {
     refused(2, PARTS("unknown option --zero-bubble", "--help lists the options"), "--zero-bubble");
     refused(2, PARTS("unexpected argument run/", "--help"), "run/");
     refused(2, PARTS("--comm", "\"thraed\"", "did you mean thread?"), "--comm thraed");
-    refused(2, PARTS("no device \"tpu\"", "reference, cpu and timed:PLATFORM"), "--device tpu");
+    refused(2, PARTS("no device \"tpu\"", "reference|cpu|timed:PLATFORM"), "--device tpu");
     refused(2, PARTS("no device \"refrence\"", "did you mean reference?"), "--device refrence");
-    refused(2, PARTS("\"timed\" needs a machine", "timed:laptop"), "--device timed");
+    refused(2, PARTS("--device timed needs a machine", "timed:laptop"), "--device timed");
+    refused(2, PARTS("--device cuda", "is not built in", "GPUs", "timed:dgx-a100"),
+            "--device cuda");
     refused(2, PARTS("no machine \"laptp\"", "did you mean laptop?"), "--device timed:laptp");
     refused(2, PARTS("no model \"nett\"", "did you mean net?"), "--model nett");
     refused(2, PARTS("--ranks needs a value"), "--ranks");

@@ -9,9 +9,6 @@
 
 extern const Device device_cpu;
 
-// Tell the BLAS to use one thread. Call it before ranks start.
-void cpu_prepare(void);
-
 #define CPU_KERNELS(X)                                \
     X(CONV2D, conv2d)                                 \
     X(CONV2D_BACKWARD_INPUT, conv2d_backward_input)   \

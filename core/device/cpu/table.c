@@ -4,11 +4,13 @@
 
 #include <cblas.h>
 
-void cpu_prepare(void) { openblas_set_num_threads(1); }
+// Ranks are threads or processes of their own: each product takes one.
+static void prepare(void) { openblas_set_num_threads(1); }
 
 const Device device_cpu = {
     .name = "cpu",
     .traits = &device_traits_cpu,
+    .prepare = prepare,
     .kernel =
         {
 #define X(kind, name) [KIND_##kind] = {cpu_##name##_f32, cpu_##name##_f64},

@@ -3,6 +3,10 @@
 
 #include "core/platform/device_traits.h"
 
+// By itself it has nothing to run: device_timed_init() makes one from a model.
+extern const Device device_timed;
+const Device device_timed = {0};
+
 static void nothing(const KernelCall *call) {}
 
 void device_timed_init(Device *out, const DeviceModel *model, int64_t slowdown_permille) {

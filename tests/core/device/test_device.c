@@ -4,6 +4,7 @@
 
 #include "core/plan/lower.h"
 #include "tests/support/device_case.h"
+#include "tests/support/plan_maker.h"
 
 #include <string.h>
 
@@ -383,7 +384,7 @@ static void fold(Case *c, const Device *d) {
 START_TEST(a_fold_writes_the_first_and_adds_the_others) { by_hand(1, fold); }
 END_TEST
 
-// --- devices by name
+// --- devices by name, and what they can run
 
 START_TEST(a_device_is_found_by_name) {
     const Device *d = NULL;
@@ -395,6 +396,42 @@ START_TEST(a_device_is_found_by_name) {
         ck_assert_str_eq(d->name, "cpu");
     else
         ck_assert_fails(s, ERR_UNAVAILABLE, "libopenblas-dev");
+    ck_assert_fails(device_find(&d, "cuda"), ERR_UNAVAILABLE, "--device cuda is not built in");
+    ck_assert_fails(device_find(&d, "timed"), ERR_UNAVAILABLE, "--device timed needs a machine");
+    ck_assert_fails(device_find(&d, ""), ERR_USAGE, "give reference|cpu|timed:PLATFORM");
+}
+END_TEST
+
+// y = relu(x), in either type.
+static void make_relu(Program *p, Dtype dtype) {
+    Plan *plan = make_program(p, 1);
+    make_tensor(p, "x", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2), dtype);
+    make_tensor(p, "y", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2), dtype);
+    make_op(p, plan, (OpSpec){.name = "relu1", .kind = KIND_RELU, .dtype = dtype}, "y", "x");
+}
+
+START_TEST(a_program_that_a_device_has_no_kernel_for_is_refused) {
+    for (int f64 = 0; f64 < 2; f64++) {
+        Device d = device_reference;
+        Program p = {0};
+        make_relu(&p, f64 ? DTYPE_F64 : DTYPE_F32);
+        d.kernel[KIND_RELU][!f64] = NULL;  // of the other type: not needed
+        ck_assert_ok(device_check(&d, &p));
+        d.kernel[KIND_RELU][f64] = NULL;
+        ck_assert_fails(device_check(&d, &p), ERR_UNAVAILABLE, "has no kernel for relu in");
+        ck_assert_fails(device_check(&d, &p), ERR_UNAVAILABLE, f64 ? "f64" : "f32");
+        ck_assert_fails(device_check(&d, &p), ERR_UNAVAILABLE, "operation relu1 of plan step");
+        // Fused it needs the fused kernel, and no other.
+        int64_t fusion = FUSION_LINEAR_RELU, *attrs = p.attrs;
+        p.works[0].kind = KIND_FUSED;
+        p.works[0].attr_first = 0;
+        p.attrs = &fusion;
+        ck_assert_fails(device_check(&d, &p), ERR_UNAVAILABLE, "no kernel for linear+relu in");
+        d.fused[fusion][f64] = device_reference.kernel[KIND_RELU][0];
+        ck_assert_ok(device_check(&d, &p));
+        p.attrs = attrs;
+        program_finish(&p);
+    }
 }
 END_TEST
 
@@ -422,4 +459,5 @@ SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_lin
       relus_and_poolings_backward_may_change_places, cross_entropy_by_hand,
       the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
       sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
+      a_program_that_a_device_has_no_kernel_for_is_refused,
       tables_have_every_kernel_that_is_promised)
