@@ -10,10 +10,26 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// Read a file, plain or gzip; "-" is standard input. The caller owns *out: json_decref().
-// ERR_INPUT when it cannot be read, ERR_FORMAT "path:line:column: what" when it is not JSON
-// or has a key twice.
+// Read a file, plain or gzip, with or without a byte-order mark; "-" is standard input. The caller
+// owns *out: json_decref(). ERR_INPUT when it cannot be read or is larger than JSON_MOST_BYTES when
+// unpacked; ERR_FORMAT when its tree would take more than JSON_MOST_TREE, and "path:line:column:
+// what" when it is not JSON or has a key twice.
+#define JSON_MOST_BYTES ((size_t)256 << 20)
+#define JSON_MOST_TREE ((size_t)1 << 30)
 Status json_read_file(json_t **out, const char *path) MUST_USE;
+
+// About how many bytes of memory the tree of the first value in a text takes: a few bytes of text,
+// "{}," a million times, are hundreds of bytes each as a tree. Counted before anything is made.
+size_t json_tree_bytes(const char *text, size_t length);
+
+// ERR_FORMAT, with `name` in front, when the first value's tree takes more than `most` bytes.
+Status json_check_tree(const char *text, size_t length, size_t most, const char *name) MUST_USE;
+
+// What jansson found wrong, for somebody who does not know jansson.
+const char *json_error_words(const json_error_t *error);
+
+// A text without the byte-order mark that some editors put in front of it.
+const char *json_skip_mark(const char *text, size_t *length);
 
 // The value at a place below `root`, "strategy.ranks" or "loss[3].mean", printf-like; an empty
 // place is root itself. Keys with a dot or a bracket cannot be named so. `source` is the name of

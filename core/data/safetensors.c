@@ -3,7 +3,7 @@
 
 #include "core/base/file.h"
 
-#include <jansson.h>
+#include "core/base/json.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,10 +158,11 @@ static Status read_header(json_t **out, File *f) {
         FAIL(ERR_FORMAT, "%s: byte %d: expected '{', found 0x%02x", f->path, PREFIX,
              (unsigned char)f->bytes[PREFIX]);
     json_error_t error;
+    TRY(json_check_tree(f->bytes + PREFIX, length, JSON_MOST_TREE, f->path));
     *out = json_loadb(f->bytes + PREFIX, length, JSON_REJECT_DUPLICATES, &error);
     if (!*out)
         FAIL(ERR_FORMAT, "%s: byte %d: expected JSON: %s", f->path, PREFIX + error.position,
-             error.text);
+             json_error_words(&error));
     return OK;
 }
 

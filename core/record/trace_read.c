@@ -264,6 +264,7 @@ static Status read_text(TraceReader *r) {
 
 Status trace_parse(Trace *out, Arena *a, const char *text, size_t length, const char *name) {
     *out = (Trace){0};
+    text = json_skip_mark(text, &length);
     TraceReader r = {
         .trace = out, .arena = a, .name = name, .begin = text, .at = text, .end = text + length};
     Status s = read_text(&r);

@@ -6,6 +6,9 @@
 #include <ctype.h>
 #include <string.h>
 
+// The largest value is the table of steps, 8 columns of up to 4,194,304 rows: 1.6 GiB.
+#define VALUE_MOST_TREE ((size_t)2 << 30)
+
 #define MEND "; the file is damaged: copy it again, or record it again"
 
 char trace_walk_peek(TraceReader *r) {
@@ -46,17 +49,16 @@ Status trace_walk_value(TraceReader *r, json_t **out) {
     if (trace_walk_peek(r) == '\0') return trace_walk_unexpected(r, "a value");
     int line = trace_walk_line(r);
     snprintf(r->place, sizeof r->place, "%s:%d", r->name, line);
+    TRY(json_check_tree(r->at, (size_t)(r->end - r->at), VALUE_MOST_TREE, r->place));
     *out = json_loadb(r->at, (size_t)(r->end - r->at), flags, &error);
     if (*out) {
         r->at += error.position;
         return OK;
     }
     line += error.line > 0 ? error.line - 1 : 0;
-    if (json_error_code(&error) == json_error_premature_end_of_input)
-        FAIL(ERR_FORMAT, "%s:%d: the file ends within a value: it was cut off" MEND, r->name, line);
-    if (json_error_code(&error) == json_error_invalid_utf8)
-        FAIL(ERR_FORMAT, "%s:%d: text that is not UTF-8: %s" MEND, r->name, line, error.text);
-    FAIL(ERR_FORMAT, "%s:%d: not JSON: %s" MEND, r->name, line, error.text);
+    const char *what = json_error_words(&error);
+    if (what != error.text) FAIL(ERR_FORMAT, "%s:%d: %s" MEND, r->name, line, what);
+    FAIL(ERR_FORMAT, "%s:%d: not JSON: %s" MEND, r->name, line, what);
 }
 
 static Status walk_key(TraceReader *r, json_t **out) {

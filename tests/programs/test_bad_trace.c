@@ -368,7 +368,7 @@ START_TEST(damaged_json_is_refused_with_its_line) {
     char deep[3000];
     memset(deep, '[', sizeof deep);
     memcpy(deep, "{\"a\":", 5);
-    refused_bytes(deep, sizeof deep, PARTS("rank1.json:1: not JSON: maximum parsing depth"));
+    refused_bytes(deep, sizeof deep, PARTS("rank1.json:1: more than 2048 lists and objects"));
     refused_edit("\"model\": \"net\"", "\"model\": \"n\xfft\"", PARTS("rank1.json:", "UTF-8"));
     refused_edit("\"model\": \"net\"", "\"model\": \"\\u001b[2J\"",
                  PARTS("model: expected a name, found \"?[2J\""));

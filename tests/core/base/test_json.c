@@ -71,6 +71,76 @@ START_TEST(values_are_found_at_their_places) {
 }
 END_TEST
 
+START_TEST(a_tree_far_larger_than_its_text_is_refused_before_it_is_made) {
+    json_t *root = NULL;
+    enum { OBJECTS = 6000000 };  // 18 MB of text, 1.5 GB as a tree
+    char *text = malloc(3 * OBJECTS + 3), *at = text;
+    *at++ = '[';
+    for (int i = 0; i < OBJECTS; i++, at += 3) memcpy(at, i ? ",{}" : " {}", 3);
+    memcpy(at, "]", 2);
+    ck_assert_uint_gt(json_tree_bytes(text, strlen(text)), JSON_MOST_TREE);
+    ck_assert_fails(read_text(&root, "many.json", text), ERR_FORMAT,
+                    "many.json: reading it would take 1.7GiB of memory, for more values than a "
+                    "file of this kind has (at most 1GiB)");
+    ck_assert_ptr_null(root);
+    free(text);
+    // Only the first value counts, and what stands in a text does not.
+    ck_assert_uint_eq(json_tree_bytes("7, [[[[", 7), 0);
+    ck_assert_uint_eq(json_tree_bytes("\"[[{,\\\"{\", [", 13), 8);
+    ck_assert_uint_eq(json_tree_bytes(" {\"a\": 1} [", 12), 256 + 80 + 2);
+    ck_assert_uint_eq(json_tree_bytes("\"cut", 4), 3);
+}
+END_TEST
+
+START_TEST(a_file_of_more_than_256_mib_is_no_json) {
+    json_t *root = NULL;
+    Arena a = {0};
+    OutputFile f;
+    static char line[1 << 20];
+    memset(line, ' ', sizeof line);
+    ck_assert_ok(file_create(&f, in_directory("long.json.gz")));
+    for (int i = 0; i < 257; i++) fwrite(line, 1, sizeof line, f.stream);
+    fputs("{}", f.stream);
+    ck_assert_ok(file_commit(&f));
+    ck_assert_fails(json_read_file(&root, in_directory("long.json.gz")), ERR_INPUT,
+                    "more than 256MiB when unpacked");
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(what_jansson_says_is_put_in_words_for_others) {
+    json_t *root;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"{\"a\": \"x\\u0000y\"}", "z.json:1:16: a text with the character \\u0000, which no"},
+        {"{\"a\\u0000\": 1}", "a text with the character \\u0000"},
+        {"{\"a\": [1, 2", "z.json:1:11: the file ends within a value: it was cut off"},
+        {"{} {}", "something follows the end of the value"},
+        {"{\"a\": \"\xff\"}", "text that is not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_fails(read_text(&root, "z.json", cases[i].text), ERR_FORMAT, cases[i].message);
+        ck_assert_ptr_null(strstr(status_message(), "JSON_"));
+    }
+}
+END_TEST
+
+START_TEST(a_byte_order_mark_is_passed_over) {
+    json_t *root;
+    ck_assert_ok(read_text(&root, "m.json", "\xEF\xBB\xBF{\"a\": 1}"));
+    ck_assert_ptr_nonnull(json_find(root, "a"));
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(control_characters_are_written_as_escapes) {
+    json_t *text = json_string("a\033[2J\x7f\xc2\x9b\xc2\xa0\t");
+    ck_assert_str_eq(written(text), "\"a\\u001b[2J\\u007f\\u009b\xc2\xa0\\u0009\"\n");
+    json_decref(text);
+}
+END_TEST
+
 START_TEST(what_is_missing_or_of_another_type_is_named_with_its_place) {
     json_t *root = report();
     int64_t whole = 7;
@@ -108,9 +178,9 @@ START_TEST(what_is_not_json_is_refused_with_line_and_column) {
     ck_assert_fails(read_text(&root, "a.json", "{\n  \"x\": 1,\n  \"y\": oops\n}"), ERR_FORMAT,
                     "a.json:3:11: invalid token near 'oops'");
     ck_assert_fails(read_text(&root, "a.json", "[1, 2"), ERR_FORMAT,
-                    "a.json:1:5: ']' expected near end of file");
+                    "a.json:1:5: the file ends within a value: it was cut off");
     ck_assert_fails(read_text(&root, "a.json", "[1] x"), ERR_FORMAT,
-                    "a.json:1:5: end of file expected");
+                    "a.json:1:5: something follows the end of the value");
     ck_assert_fails(read_text(&root, "a.json", ""), ERR_FORMAT, "a.json:1:0: ");
     ck_assert_fails(read_text(&root, "a.json", "{\"x\": 1, \"x\": 2}"), ERR_FORMAT,
                     "duplicate object key");
@@ -196,8 +266,10 @@ START_TEST(numbers_that_json_does_not_have_become_null) {
 }
 END_TEST
 
-SUITE("json", values_are_found_at_their_places,
-      what_is_missing_or_of_another_type_is_named_with_its_place,
+SUITE("json", a_tree_far_larger_than_its_text_is_refused_before_it_is_made,
+      a_file_of_more_than_256_mib_is_no_json, what_jansson_says_is_put_in_words_for_others,
+      a_byte_order_mark_is_passed_over, control_characters_are_written_as_escapes,
+      values_are_found_at_their_places, what_is_missing_or_of_another_type_is_named_with_its_place,
       what_is_not_json_is_refused_with_line_and_column, numbers_read_back_equal_and_are_short,
       objects_are_indented_and_plain_arrays_stay_on_one_line,
       strings_are_escaped_and_read_back_equal, a_file_is_written_whole_or_not_at_all,
