@@ -13,6 +13,10 @@ void text_append(char *text, size_t size, const char *fmt, ...) {
     va_end(args);
 }
 
+const char *text_skip_mark(const char *text) {
+    return strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text;
+}
+
 int text_width(const char *text) {
     int width = 0;
     for (; *text; text++) width += (*text & 0xC0) != 0x80;  // bytes that continue a character

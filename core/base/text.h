@@ -10,6 +10,9 @@
 // Add to the string in text[size]; what does not fit is left out, and the end stays terminated.
 void text_append(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+// Past the byte-order mark (U+FEFF) that some editors put before UTF-8 text; `text` without one.
+const char *text_skip_mark(const char *text);
+
 // Columns that UTF-8 text takes, each character one.
 int text_width(const char *text);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
+// Finds a model by its name or path, and counts its parameters and operations. model_parse.c reads
+// the text, model_shape.c infers shapes, emit.c makes the program.
 #include "core/nn/model.h"
 
 #include "core/base/file.h"
 #include "core/base/nearest.h"
+#include "core/base/printable.h"
 #include "core/base/text.h"
 #include "core/nn/builtin.h"
 #include "core/nn/model_internal.h"
@@ -41,6 +44,8 @@ static Status unknown_model(const char *name) {
 }
 
 Status model_read(Model *out, Arena *a, const char *spec) {
+    if (!printable(spec))  // it stands in summaries, reports and traces
+        FAIL(ERR_USAGE, "%s: the name of a model must be printable UTF-8: rename the file", spec);
     if (access(spec, R_OK) == 0 && !builtin_find(spec, strlen(spec)))
         return read_file(out, a, spec, "");
     size_t length = strcspn(spec, ":");
@@ -60,9 +65,21 @@ Status model_read(Model *out, Arena *a, const char *spec) {
 }
 
 const char *layer_kind_name(LayerKind k) {
-    static const char *const names[LAYER_COUNT] = {"conv2d", "linear", "relu", "max_pool",
-                                                   "flatten"};
+    static const char *const names[] = {
+#define X(kind, name, ...) name,
+        LAYER_LIST(X)
+#undef X
+    };
     return names[k];
+}
+
+const char *layer_kind_stem(LayerKind k) {
+    static const char *const stems[] = {
+#define X(kind, name, stem, ...) stem,
+        LAYER_LIST(X)
+#undef X
+    };
+    return stems[k];
 }
 
 int64_t model_shape_elements(const int64_t *shape, int dims) {

@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: MIT
 // Model files: a network as a list of layers, and the work it emits into a plan.
+//
+//     Model m;
+//     Program p;
+//     TRY(model_read(&m, &arena, "mlp:hidden=256"));       // layers with their shapes
+//     const StepSpec spec = {.dtype = DTYPE_F32, .batch = 64, .shards = 1, .local_shards = 1,
+//                            .micro_batches = 1, .evaluation_rows = EVALUATION_ROWS,
+//                            .data_axis_size = 1};
+//     TRY(model_emit(&p, &m, &spec));                      // what one rank does in a step
+//     model_initialise(&p, logical, seed, DTYPE_F32, data);
+//
+// A new kind of layer: a row of LAYER_LIST, then follow the compiler (TOUR.md, "To change X").
 #ifndef CORE_NN_MODEL_H
 #define CORE_NN_MODEL_H
 
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 
+// Every kind of layer: X(KIND, its word in model files, the stem of names that are made up for it,
+// the attributes that it must have, those that it may have). layer_word.c knows the attributes.
+#define LAYER_LIST(X)                                              \
+    X(CONV2D, "conv2d", "conv", OUT | KERNEL, STRIDE | PAD | BIAS) \
+    X(LINEAR, "linear", "fc", OUT, BIAS)                           \
+    X(RELU, "relu", "relu", 0, 0)                                  \
+    X(MAX_POOL, "max_pool", "pool", KERNEL, STRIDE)                \
+    X(FLATTEN, "flatten", "flatten", 0, 0)
+
 typedef enum {
-    LAYER_CONV2D,
-    LAYER_LINEAR,
-    LAYER_RELU,
-    LAYER_MAX_POOL,
-    LAYER_FLATTEN,
-    LAYER_COUNT
+#define X(kind, ...) LAYER_##kind,
+    LAYER_LIST(X)
+#undef X
+        LAYER_COUNT
 } LayerKind;
 
 typedef struct {
@@ -25,7 +43,7 @@ typedef struct {
     bool bias;
 } Layer;
 
-// Loss: cross-entropy on the logits of the last layer.
+// The loss is softmax cross-entropy on the logits, which the last layer gives.
 typedef struct {
     const char *name;     // "net"
     const char *source;   // file it came from, or "built-in"
@@ -45,9 +63,9 @@ Status model_parse(Model *out, Arena *a, const char *text, const char *source,
 
 int64_t model_parameters(const Model *m);  // elements
 
-// Of a training step, per sample: 2 per multiply-add of conv2d and linear, in the forward
-// pass, the weights' gradients and (but for the first of these layers) the input's gradients;
-// nothing else counts.
+// Floating-point operations of a training step, per sample: 2 per multiply-add of conv2d and linear
+// in the forward pass, in the weights' gradients and, but for the first of these layers, in the
+// input's gradients. Nothing else counts.
 int64_t model_flops(const Model *m);
 
 // SGD as PyTorch's: g' = g + weight_decay w; v = momentum v + g'; w -= lr v, or with nesterov

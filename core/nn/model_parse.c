@@ -14,27 +14,6 @@ enum { PARAMETERS = 32 };
 enum { LAYERS_MAX = 4096 };
 static const int64_t NUMBER_MAX = 1000000000;
 
-typedef enum {
-    ATTRIBUTE_OUT,
-    ATTRIBUTE_KERNEL,
-    ATTRIBUTE_STRIDE,
-    ATTRIBUTE_PAD,
-    ATTRIBUTE_BIAS,
-    ATTRIBUTE_COUNT
-} Attribute;
-static const char *const attribute_names[ATTRIBUTE_COUNT] = {"out", "kernel", "stride", "pad",
-                                                             "bias"};
-
-#define HAS(attribute) (1u << ATTRIBUTE_##attribute)
-static const struct {
-    unsigned allowed, required;  // bit a: Attribute a
-} attributes_of[LAYER_COUNT] = {
-    [LAYER_CONV2D] = {HAS(OUT) | HAS(KERNEL) | HAS(STRIDE) | HAS(PAD) | HAS(BIAS),
-                      HAS(OUT) | HAS(KERNEL)},
-    [LAYER_LINEAR] = {HAS(OUT) | HAS(BIAS), HAS(OUT)},
-    [LAYER_MAX_POOL] = {HAS(KERNEL) | HAS(STRIDE), HAS(KERNEL)},
-};
-
 // A value that the file names and the user may set: "mlp:hidden=256".
 typedef struct {
     char name[32];
@@ -225,11 +204,9 @@ static Status read_attribute(const Reader *r, LayerKind kind, char *word, int64_
     if (!equals)
         FAIL_LINE(ERR_FORMAT, "%s: expected attribute=value, found \"%.40s\"", layer, word);
     *equals = 0;
-    Nearest near = {.word = word};
     for (int i = 0; i < ATTRIBUTE_COUNT; i++) {
-        if (!(attributes_of[kind].allowed >> i & 1)) continue;
-        nearest_offer(&near, attribute_names[i]);
-        if (strcmp(attribute_names[i], word)) continue;
+        if (!layer_takes(kind, (Attribute)i)) continue;
+        if (strcmp(layer_attribute_name((Attribute)i), word)) continue;
         if (*given >> i & 1) FAIL_LINE(ERR_FORMAT, "%s: %s is given twice", layer, word);
         *given |= 1u << i;
         if (i != ATTRIBUTE_BIAS)
@@ -239,8 +216,9 @@ static Status read_attribute(const Reader *r, LayerKind kind, char *word, int64_
             FAIL_LINE(ERR_FORMAT, "bias: expected true or false, found \"%.40s\"", equals + 1);
         return OK;
     }
-    char near_text[64];
-    FAIL_LINE(ERR_FORMAT, "%s: no attribute %.40s%s", layer, word, suggestion(&near, near_text));
+    char advice[LAYER_ADVICE];
+    FAIL_LINE(ERR_FORMAT, "%s: no attribute %.40s%s", layer, word,
+              layer_advise_attribute(advice, kind, word));
 }
 
 // In a repeat block each turn's number follows the name: fc1, fc2; after a digit, conv1_1, conv1_2.
@@ -284,14 +262,15 @@ static Status read_layer(Reader *r, LayerKind kind) {
     for (int i = first; i < r->word_count; i++)
         TRY(read_attribute(r, kind, r->words[i], value, &given));
     for (int i = 0; i < ATTRIBUTE_COUNT; i++)
-        if (attributes_of[kind].required & ~given & 1u << i)
-            FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", layer_kind_name(kind), attribute_names[i]);
+        if (layer_requires(kind, (Attribute)i) && !(given >> i & 1))
+            FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", layer_kind_name(kind),
+                      layer_attribute_name((Attribute)i));
     l.out[0] = value[ATTRIBUTE_OUT];
     l.kernel = value[ATTRIBUTE_KERNEL];
     l.pad = value[ATTRIBUTE_PAD];
-    l.stride = given & HAS(STRIDE)      ? value[ATTRIBUTE_STRIDE]
-               : kind == LAYER_MAX_POOL ? l.kernel
-                                        : 1;
+    l.stride = given >> ATTRIBUTE_STRIDE & 1 ? value[ATTRIBUTE_STRIDE]
+               : kind == LAYER_MAX_POOL      ? l.kernel
+                                             : 1;
     l.bias = layer_has_parameters(&l) && value[ATTRIBUTE_BIAS];
     return push_layer(r, &l);
 }
@@ -344,31 +323,38 @@ static Status read_end(Reader *r) {
     return OK;
 }
 
+// The lines that are no layers, and who reads them.
+#define LINE_LIST(X)               \
+    X("input", read_input)         \
+    X("classes", read_classes)     \
+    X("parameter", read_parameter) \
+    X("repeat", read_repeat)       \
+    X("end", read_end)
+
+const char *const model_line_words[] = {
+#define X(word, read) word,
+    LINE_LIST(X)
+#undef X
+        NULL};
+
 static Status read_line(Reader *r) {
-    static const struct {
-        const char *word;
-        Status (*read)(Reader *r);
-    } lines[] = {{"input", read_input},
-                 {"classes", read_classes},
-                 {"parameter", read_parameter},
-                 {"repeat", read_repeat},
-                 {"end", read_end}};
+    static Status (*const readers[])(Reader * r) = {
+#define X(word, read) read,
+        LINE_LIST(X)
+#undef X
+    };
     const char *word = r->words[0];
-    Nearest near = {.word = word};
-    for (int k = 0; k < LAYER_COUNT; k++) {
+    for (int k = 0; k < LAYER_COUNT; k++)
         if (!strcmp(word, layer_kind_name((LayerKind)k))) return read_layer(r, (LayerKind)k);
-        nearest_offer(&near, layer_kind_name((LayerKind)k));
-    }
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        nearest_offer(&near, lines[i].word);
-        if (strcmp(word, lines[i].word)) continue;
-        if (r->turn && lines[i].read != read_end)
+    for (int i = 0; model_line_words[i]; i++) {
+        if (strcmp(word, model_line_words[i])) continue;
+        if (r->turn && readers[i] != read_end)
             FAIL_LINE(ERR_FORMAT, "only layers may stand between repeat and end, found \"%s\"",
                       word);
-        return lines[i].read(r);
+        return readers[i](r);
     }
-    char near_text[64];
-    FAIL_LINE(ERR_FORMAT, "no layer \"%.40s\"%s", word, suggestion(&near, near_text));
+    char advice[LAYER_ADVICE];
+    FAIL_LINE(ERR_FORMAT, "no layer \"%.40s\"%s", word, layer_advise(advice, word));
 }
 
 static Status read_header(Reader *r) {
@@ -387,7 +373,7 @@ static Status read_header(Reader *r) {
 Status model_parse(Model *out, Arena *a, const char *text, const char *source,
                    const char *parameters) {
     *out = (Model){.source = arena_string(a, source)};
-    Reader r = {.m = out, .a = a, .source = out->source, .cursor = text};
+    Reader r = {.m = out, .a = a, .source = out->source, .cursor = text_skip_mark(text)};
     if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
     TRY(read_given(&r, parameters ? parameters : ""));
     TRY(read_header(&r));

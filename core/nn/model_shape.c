@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Names and shapes of a network's layers, once all of its lines are read.
+// Names and shapes of a network's layers, once all of its lines are read. Windows count as PyTorch
+// counts them: out = floor((in + 2 pad - kernel) / stride) + 1.
 #include "core/nn/model_internal.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 enum { SHAPE_TEXT = 96 };
 
 // Larger tensors are mistakes, and would overflow when they are multiplied by a batch.
+enum { POOL_KERNEL_MAX = 16 };  // where gradients pass: a byte says which place was the maximum
 static const int64_t ELEMENTS_MAX = (int64_t)1 << 40, MULTIPLY_ADDS_MAX = (int64_t)1 << 46;
 
 static const char *shape_text(char out[SHAPE_TEXT], const int64_t *shape, int dims) {
@@ -43,13 +45,12 @@ static bool is_taken(const Model *m, const char *name) {
 
 // relu1, relu2 ... in the order of the file, past names that the file gives itself.
 static Status name_layers(Model *m, Arena *a) {
-    static const char *const stems[LAYER_COUNT] = {"conv", "fc", "relu", "pool", "flatten"};
     int used[LAYER_COUNT] = {0};
     for (int i = 0; i < m->layer_count; i++) {
         Layer *l = &m->layers[i];
         if (l->name) continue;
         char name[32];
-        do snprintf(name, sizeof name, "%s%d", stems[l->kind], ++used[l->kind]);
+        do snprintf(name, sizeof name, "%s%d", layer_kind_stem(l->kind), ++used[l->kind]);
         while (is_taken(m, name));
         if (!(l->name = arena_string(a, name))) FAIL(ERR_MEMORY, "%s: out of memory", m->source);
     }
@@ -155,6 +156,10 @@ Status model_infer(Model *m, Arena *a) {
         l->in_dims = dims;
         TRY(infer_layer(m, l));
         TRY(check_sizes(m, l));
+        if (trained && l->kind == LAYER_MAX_POOL && l->kernel > POOL_KERNEL_MAX)
+            FAIL_LAYER(ERR_SHAPE,
+                       "kernel is %lld: behind a layer with parameters it can be at most %d",
+                       (long long)l->kernel, POOL_KERNEL_MAX);
         shape = l->out;
         dims = l->out_dims;
         trained |= layer_has_parameters(l);

@@ -120,6 +120,9 @@ START_TEST(comments_blank_lines_and_windows_line_ends_are_read) {
         "# a model\n\nmodel x # its name\r\ninput 784\r\nclasses 10\r\n\tlinear out=10\r\n", ""));
     assert_layer(0, "fc1", 1, 10, 0, 0);
     ck_assert_int_eq(model.layers[0].line, 6);
+    ck_assert_ok(  // a byte-order mark, as editors on Windows write it
+        parse("\xEF\xBB\xBFmodel x\r\ninput 784\r\nclasses 10\r\nlinear out=10\r\n", ""));
+    ck_assert_str_eq(model.name, "x");
 }
 END_TEST
 
@@ -144,6 +147,9 @@ START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
                                          "classes is 10: it must give one logit per class"},
         {"conv2d out=10 kernel=5\n", "x.model:4: conv2d conv1: the last layer gives 10×24×24, but "
                                      "classes is 10: it must give one logit per class"},
+        {"conv2d out=2 kernel=1\nmax_pool kernel=17\nflatten\nlinear out=10\n",
+         "x.model:5: max_pool pool1: kernel is 17: behind a layer with parameters it can be at "
+         "most 16"},
         {"conv2d out=1000000000 kernel=1 pad=1000000\n",
          "x.model:4: conv2d conv1: too large: its output is 1000000000×2000028×2000028"},
     };
@@ -152,6 +158,16 @@ START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
         snprintf(text, sizeof text, HEAD "%s", cases[i].layers);
         ck_assert_fails(parse(text, ""), ERR_SHAPE, cases[i].message);
     }
+}
+END_TEST
+
+// No gradient passes the first pool, so that its windows may be of any size.
+START_TEST(a_pool_before_the_first_trained_layer_has_any_kernel) {
+    ck_assert_ok(parse(HEAD "max_pool kernel=17\nflatten\nlinear out=10\n", ""));
+    assert_layer(0, "pool1", 3, 1, 1, 1);
+    ck_assert_ok(parse(HEAD "conv2d out=2 kernel=1\nmax_pool kernel=16\nflatten\n"
+                            "linear out=10\n",
+                       ""));
 }
 END_TEST
 
@@ -176,10 +192,27 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {"model x\ninput 1000000 100000\n",
          "x.model:2: the input is larger than 1000000000 elements"},
         {HEAD "conv2 out=3\n", "x.model:4: no layer \"conv2\" (did you mean conv2d?)"},
-        {HEAD "softmax\n", "x.model:4: no layer \"softmax\""},
+        {HEAD "softmax\n", "x.model:4: no layer \"softmax\" (softmax is in the loss: leave the "
+                           "line out); there are conv2d, linear, relu, max_pool, flatten"},
+        {HEAD "batch_norm\n", "x.model:4: no layer \"batch_norm\"; there are conv2d, linear, relu, "
+                              "max_pool, flatten"},
+        {HEAD "dropout p=0.5\n", "x.model:4: no layer \"dropout\"; there are conv2d, "},
+        {HEAD "Dense units=5\n", "x.model:4: no layer \"Dense\" (did you mean linear?); there"},
+        {HEAD "MaxPool2d 2\n", "x.model:4: no layer \"MaxPool2d\" (did you mean max_pool?)"},
+        {HEAD "conv2d out=3 kernel=5 padding=1\n",
+         "x.model:4: conv2d: no attribute padding (did you mean pad?); it has out, kernel, stride, "
+         "pad, bias"},
+        {HEAD "conv2d out=3 kernel_size=5\n",
+         "x.model:4: conv2d: no attribute kernel_size (did you mean kernel?); it has out, kernel, "
+         "stride, pad, bias"},
+        {HEAD "linear in_features=4 out=3\n",
+         "x.model:4: linear: no attribute in_features (what comes in follows from the layer "
+         "before: leave it out); it has out, bias"},
+        {HEAD "max_pool kernel=2 padding=1\n",  // it has no pad
+         "x.model:4: max_pool: no attribute padding; it has kernel, stride"},
         {HEAD "conv2d out=3 kernal=5\n",
          "x.model:4: conv2d: no attribute kernal (did you mean kernel?)"},
-        {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel"},
+        {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel; it has none"},
         {HEAD "conv2d out=3\n", "x.model:4: conv2d: kernel= is missing"},
         {HEAD "linear\n", "x.model:4: linear: out= is missing"},
         {HEAD "linear out=5x\n",
@@ -242,6 +275,8 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
     fclose(f);
     ck_assert_int_eq(model_parameters(read_model(path)), 4 * 5 + 6 * 2);
     ck_assert_str_eq(model.source, path);
+    ck_assert_fails(model_read(&model, &arena, "x\x1b[2J.model"), ERR_USAGE,
+                    "x?[2J.model: the name of a model must be printable UTF-8");
     strcat(path, ":n=7");
     ck_assert_int_eq(model_parameters(read_model(path)), 4 * 7 + 8 * 2);
     ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
@@ -263,5 +298,6 @@ SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameter
       unnamed_layers_are_numbered_past_the_names_that_are_taken,
       comments_blank_lines_and_windows_line_ends_are_read,
       shapes_that_do_not_fit_are_errors_with_both_shapes,
+      a_pool_before_the_first_trained_layer_has_any_kernel,
       what_a_model_file_cannot_say_is_an_error_with_its_line,
       parameters_that_the_file_does_not_know_are_refused, a_model_is_a_built_in_name_or_a_file)

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The words of model files: which attributes a layer has, and what to answer to a word that is
+// none. People bring the words of the framework they come from.
+#include "core/base/nearest.h"
+#include "core/base/text.h"
+#include "core/nn/model_internal.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { WORD = 40 };  // bytes of a word that is looked at
+
+// Sets of attributes, as LAYER_LIST puts them together.
+enum {
+    OUT = 1 << ATTRIBUTE_OUT,
+    KERNEL = 1 << ATTRIBUTE_KERNEL,
+    STRIDE = 1 << ATTRIBUTE_STRIDE,
+    PAD = 1 << ATTRIBUTE_PAD,
+    BIAS = 1 << ATTRIBUTE_BIAS
+};
+
+static const struct {
+    unsigned required, optional;
+} attributes_of[] = {
+#define X(kind, name, stem, required, optional) {required, optional},
+    LAYER_LIST(X)
+#undef X
+};
+
+const char *layer_attribute_name(Attribute a) {
+    static const char *const names[] = {
+#define X(attribute, name) name,
+        ATTRIBUTE_LIST(X)
+#undef X
+    };
+    return names[a];
+}
+
+bool layer_requires(LayerKind kind, Attribute a) { return attributes_of[kind].required >> a & 1; }
+
+bool layer_takes(LayerKind kind, Attribute a) {
+    return (attributes_of[kind].required | attributes_of[kind].optional) >> a & 1;
+}
+
+// --- words of other frameworks, without capitals and underscores
+
+typedef struct {
+    const char *theirs, *ours;
+} ForeignWord;
+
+static const ForeignWord foreign_layers[] = {
+    {"conv", "conv2d"},        {"convolution", "conv2d"},  {"convolution2d", "conv2d"},
+    {"dense", "linear"},       {"fc", "linear"},           {"fullyconnected", "linear"},
+    {"maxpool2d", "max_pool"}, {"maxpooling", "max_pool"}, {"maxpooling2d", "max_pool"},
+    {"pool", "max_pool"},      {"reshape", "flatten"},     {"view", "flatten"},
+};
+static const ForeignWord foreign_attributes[] = {
+    {"padding", "pad"},    {"kernelsize", "kernel"}, {"poolsize", "kernel"}, {"window", "kernel"},
+    {"strides", "stride"}, {"outchannels", "out"},   {"outfeatures", "out"}, {"filters", "out"},
+    {"channels", "out"},   {"units", "out"},         {"hidden", "out"},      {"usebias", "bias"},
+};
+
+// What is done elsewhere, or follows from the rest of the file.
+static const ForeignWord foreign_reasons[] = {
+    {"softmax", "softmax is in the loss: leave the line out"},
+    {"logsoftmax", "softmax is in the loss: leave the line out"},
+    {"crossentropy", "the loss is always softmax cross-entropy: leave the line out"},
+    {"crossentropyloss", "the loss is always softmax cross-entropy: leave the line out"},
+    {"inchannels", "what comes in follows from the layer before: leave it out"},
+    {"infeatures", "what comes in follows from the layer before: leave it out"},
+};
+
+#define FOREIGN(list, word) foreign_find((list), sizeof(list) / sizeof *(list), (word))
+static const char *foreign_find(const ForeignWord *list, size_t count, const char *word) {
+    char plain[WORD];
+    size_t n = 0;
+    for (; *word && n + 1 < sizeof plain; word++)
+        if (*word != '_') plain[n++] = (char)tolower((unsigned char)*word);
+    plain[n] = '\0';
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i].theirs, plain)) return list[i].ours;
+    return NULL;
+}
+
+// " (did you mean conv2d?)", unless a reason says more.
+static void suggest(char out[LAYER_ADVICE], const char *best, const char *reason) {
+    out[0] = '\0';
+    if (!reason && best) text_append(out, LAYER_ADVICE, " (did you mean %s?)", best);
+    if (reason) text_append(out, LAYER_ADVICE, " (%s)", reason);
+}
+
+const char *layer_advise(char out[LAYER_ADVICE], const char *word) {
+    Nearest near = {.word = word};
+    for (int k = 0; k < LAYER_COUNT; k++) nearest_offer(&near, layer_kind_name((LayerKind)k));
+    for (int i = 0; model_line_words[i]; i++) nearest_offer(&near, model_line_words[i]);
+    const char *ours = FOREIGN(foreign_layers, word);
+    suggest(out, ours ? ours : near.best, FOREIGN(foreign_reasons, word));
+    text_append(out, LAYER_ADVICE, "; there are");
+    for (int k = 0; k < LAYER_COUNT; k++)
+        text_append(out, LAYER_ADVICE, "%s %s", k ? "," : "", layer_kind_name((LayerKind)k));
+    return out;
+}
+
+const char *layer_advise_attribute(char out[LAYER_ADVICE], LayerKind kind, const char *word) {
+    Nearest near = {.word = word};
+    const char *ours = FOREIGN(foreign_attributes, word);
+    bool known = false, any = false;
+    for (int a = 0; a < ATTRIBUTE_COUNT; a++) {
+        const char *name = layer_attribute_name((Attribute)a);
+        if (!layer_takes(kind, (Attribute)a)) continue;
+        nearest_offer(&near, name);
+        known = known || (ours && !strcmp(ours, name));
+    }
+    suggest(out, known ? ours : near.best, FOREIGN(foreign_reasons, word));
+    text_append(out, LAYER_ADVICE, "; it has");
+    for (int a = 0; a < ATTRIBUTE_COUNT; a++) {
+        if (!layer_takes(kind, (Attribute)a)) continue;
+        text_append(out, LAYER_ADVICE, "%s %s", any ? "," : "", layer_attribute_name((Attribute)a));
+        any = true;
+    }
+    if (!any) text_append(out, LAYER_ADVICE, " none");
+    return out;
+}
