@@ -51,8 +51,8 @@ static Status read_all(char **data, size_t *length, gzFile z, size_t most, const
                  "%s: the compressed data end too early, after %zu bytes unpacked; copy it again",
                  name, *length);
         if (error != Z_OK)
-            FAIL(ERR_INPUT, "%s: damaged gzip data after %zu bytes unpacked: %s", name, *length,
-                 what);
+            FAIL(ERR_INPUT, "%s: byte %lld: damaged gzip data (%s); fetch or copy the file again",
+                 name, (long long)gzoffset(z), strstr(what, ": ") ? strstr(what, ": ") + 2 : what);
         return OK;
     }
 }

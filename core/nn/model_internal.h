@@ -25,8 +25,7 @@ int model_first_trained(const Model *m);
 
 int64_t model_shape_elements(const int64_t *shape, int dims);
 
-// The attributes of layers in model files: X(ATTRIBUTE, its word). LAYER_LIST says which layer has
-// which.
+// The attributes of layers in model files: X(ATTRIBUTE, its word). LAYER_LIST says who has which.
 #define ATTRIBUTE_LIST(X) \
     X(OUT, "out")         \
     X(KERNEL, "kernel")   \

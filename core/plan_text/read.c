@@ -3,6 +3,7 @@
 #include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/base/nearest.h"
+#include "core/base/text.h"
 #include "core/plan/lower.h"
 #include "core/plan_text/plan_text_internal.h"
 
@@ -22,7 +23,7 @@ Status reader_open(Reader *r, Program *p, const char *text, size_t length, const
     if (!r->buffer) FAIL(ERR_MEMORY, "%s: out of memory for %zu bytes", source, length);
     memcpy(r->buffer, text, length);
     r->buffer[length] = 0;
-    r->cursor = r->buffer;
+    r->cursor = r->buffer + (text_skip_mark(text) - text);
     return OK;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
+#include "core/base/units.h"
 #include "core/platform/device_model.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/strategy/collective_work.h"
@@ -157,16 +158,30 @@ static void *scratch_of(const Executor *e) {
     return NULL;
 }
 
+// What takes most of it says what would help.
+static Status fail_memory(const Executor *e, int64_t bytes) {
+    char need[UNITS_TEXT], part[UNITS_TEXT];
+    int64_t weights = program_memory(e->program, MEMORY_PARAMETERS) +
+                      program_memory(e->program, MEMORY_GRADIENTS) +
+                      program_memory(e->program, MEMORY_OPTIMISER);
+    units_print_size(need, bytes);
+    units_print_size(part, weights);
+    if (weights > bytes / 2)
+        FAIL(ERR_MEMORY,
+             "rank %d: no memory for %s of tensors, of which parameters, their gradients and the "
+             "optimiser take %s whatever the --batch; give a smaller --model",
+             e->rank, need, part);
+    FAIL(ERR_MEMORY, "rank %d: no memory for %s of tensors; a smaller --batch needs less", e->rank,
+         need);
+}
+
 static Status allocate(Executor *e) {
     int64_t shared = e->comm ? 0 : e->program->pool_bytes[POOL_SHARED];
     int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
     bool untouched = e->device->model;  // nothing is computed: calloc() leaves the pages unused
     if (bytes) {
         e->local = untouched ? calloc(1, (size_t)bytes) : aligned_alloc(64, (size_t)bytes);
-        if (!e->local)
-            FAIL(ERR_MEMORY,
-                 "rank %d: no memory for %lld bytes of tensors; a smaller --batch needs less",
-                 e->rank, (long long)bytes);
+        if (!e->local) return fail_memory(e, bytes);
         if (!untouched) memset(e->local, 0, (size_t)bytes);
     }
     e->pools[POOL_LOCAL] = e->local;

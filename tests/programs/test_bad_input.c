@@ -220,8 +220,8 @@ START_TEST(missing_data_say_where_to_get_them) {
     char labels[128];
     snprintf(labels, sizeof labels, "%s/train-labels-idx1-ubyte", directory);
     ck_assert_int_eq(unlink(labels), 0);
-    refused(2, PARTS("expected train-labels-idx1-ubyte[.gz]", "found no such file"), "--data %s",
-            directory);
+    refused(2, PARTS("train-labels-idx1-ubyte[.gz]: expected it beside", "found no such file"),
+            "--data %s", directory);
 }
 END_TEST
 
@@ -235,7 +235,7 @@ START_TEST(damaged_data_are_told_by_file_and_offset) {
     DATA_REFUSED("labels-idx1-ubyte: byte 0: expected magic 0x00000801", "found 0x12345678");
     make_data();
     data.labels[8 + 41] = 10;
-    DATA_REFUSED("labels-idx1-ubyte: byte 49: expected a label of 0 to 9, found 10");
+    DATA_REFUSED("labels-idx1-ubyte: byte 49: expected a label of 0 to 9 (model net ");
     make_data();
     put_word(data.labels + 4, COUNT - 1);
     data.labels_size--;
@@ -282,7 +282,7 @@ START_TEST(models_whose_shapes_do_not_fit_are_told_by_line_and_layer) {
     snprintf(text, sizeof text, "model m\ninput 1 20 20\nclasses 10\nflatten\nlinear fc out=10\n");
     refused(2, PARTS("model m ", "400 values", "28×28 = 784"), "--model %s", MODEL(text));
     snprintf(text, sizeof text, "model m\ninput 1 28 28\nclasses 7\nflatten\nlinear fc out=7\n");
-    refused(2, PARTS("model m ", "7 classes", "has 10"), "--model %s", MODEL(text));
+    refused(2, PARTS("model m ", "7 classes", "has the label 7"), "--model %s", MODEL(text));
 }
 END_TEST
 
@@ -442,9 +442,11 @@ END_TEST
 
 // --- memory
 
-START_TEST(too_large_a_batch_is_told_with_its_bytes) {
-    refused(1, PARTS("no memory for 319", "a smaller --batch"),
+START_TEST(too_large_a_batch_or_model_is_told_with_its_bytes) {
+    refused(1, PARTS("no memory for ", "GiB of tensors; a smaller --batch"),
             "--batch 10000000 --tail pad --data digits:count=300");
+    refused(1, PARTS("no memory for ", "parameters, their gradients and the optimiser take 449GiB"),
+            "--model mlp:hidden=200000 --data digits:count=300");
 }
 END_TEST
 
@@ -493,5 +495,5 @@ SUITE_SECONDS("train: bad input", 120, unknown_options_get_a_suggestion,
               one_trace_that_cannot_be_written_is_found_before_training,
               a_disk_that_fills_up_is_told_by_rank_0_and_ends_all,
               a_failed_run_leaves_an_earlier_report_alone, a_run_that_diverges_says_so_once,
-              too_large_a_batch_is_told_with_its_bytes,
+              too_large_a_batch_or_model_is_told_with_its_bytes,
               no_room_in_shared_memory_says_how_much_is_there, a_small_dev_shm_is_told)

@@ -53,6 +53,13 @@ START_TEST(a_document_becomes_a_tree_in_the_order_of_the_file) {
 }
 END_TEST
 
+START_TEST(windows_line_ends_and_a_byte_order_mark_are_read) {
+    const YamlNode *root = tree("\xEF\xBB\xBFname: x\r\ncores: 8\r\n");
+    ck_assert_str_eq(root->first->key, "name");
+    ck_assert_str_eq(yaml_find(root, "cores")->text, "8");
+}
+END_TEST
+
 START_TEST(nodes_know_where_they_and_their_keys_stand) {
     const YamlNode *root = tree(MACHINE);
     const YamlNode *bandwidth = yaml_find(yaml_find(root, "links")->first, "bandwidth");
@@ -275,8 +282,8 @@ START_TEST(text_is_written_so_that_it_reads_back_as_the_same_text) {
 END_TEST
 
 SUITE("yaml", a_document_becomes_a_tree_in_the_order_of_the_file,
-      nodes_know_where_they_and_their_keys_stand, values_are_read_with_their_types_and_units,
-      a_member_that_is_not_there_leaves_the_default,
+      nodes_know_where_they_and_their_keys_stand, windows_line_ends_and_a_byte_order_mark_are_read,
+      values_are_read_with_their_types_and_units, a_member_that_is_not_there_leaves_the_default,
       wrong_values_are_named_with_place_expected_and_found, unknown_and_missing_keys_are_named,
       what_is_not_yaml_is_refused_with_line_and_column, what_people_do_not_write_by_hand_is_refused,
       a_key_given_twice_is_refused, a_file_is_read_and_named_in_errors,

@@ -66,6 +66,16 @@ START_TEST(what_the_printer_writes_is_byte_for_byte_what_it_read) {
 }
 END_TEST
 
+START_TEST(a_byte_order_mark_before_a_plan_is_passed_over) {
+    char *marked = replace(small, "tandem plan 1\n", "\xEF\xBB\xBFtandem plan 1\r\n");
+    read_step(marked);
+    char *text = print(&program);
+    ck_assert_str_eq(text, small);
+    free(text);
+    free(marked);
+}
+END_TEST
+
 START_TEST(spaces_comments_and_the_order_of_keys_do_not_matter) {
     char *loose = replace(small,
                           "  bucket0      all_reduce             @data     fc.grad <- fc.grad  "
@@ -419,7 +429,8 @@ END_TEST
 SUITE("plan_text", a_text_becomes_the_program_it_describes,
       explicit_dependencies_are_read_and_data_dependencies_derived,
       what_the_printer_writes_is_byte_for_byte_what_it_read,
-      spaces_comments_and_the_order_of_keys_do_not_matter, every_field_of_a_program_survives,
+      spaces_comments_and_the_order_of_keys_do_not_matter,
+      a_byte_order_mark_before_a_plan_is_passed_over, every_field_of_a_program_survives,
       an_empty_program_survives, names_that_the_format_cannot_hold_are_not_printed,
       a_full_disk_is_an_error, a_lowered_program_survives_with_members_offsets_and_reuse,
       a_lowered_program_whose_memory_does_not_fit_is_refused, damaged_texts_never_crash)
