@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run every command that the documents show. Usage: run_commands.py ROOT BUILD
+"""Run every command that the documents show. Usage: run_commands.py ROOT BUILD [--update]
 
 Commands are the lines of ```sh blocks. Those that begin with build/ are run here, one after the
 other in an empty directory, where build/ is BUILD; training is cut to five steps. The others must
 be among those that something else runs (ELSEWHERE). Speaks TAP.
+
+```console blocks show a command after "$ " and what it prints. `sim` must print exactly that; with
+--update, documents get what it prints now. Times and losses of `train` are the machine's: its first
+line must agree but for numbers, and lines that are indented by two columns in their first word.
 """
 import os
 import pathlib
@@ -29,7 +33,7 @@ def commands(root):
         for block in check_docs.FENCE.finditer(page.read_text(encoding='utf-8')):
             if block['language'] != 'sh':
                 continue
-            for line in block['body'].splitlines():
+            for line in re.sub(r'\s*\\\n\s*', ' ', block['body']).splitlines():
                 command = re.sub(r'\s+#.*', '', line).strip()
                 if command:
                     seen.setdefault(command, page.relative_to(root).as_posix())
@@ -45,29 +49,77 @@ def shortened(command):
     return f'{program} --steps {STEPS} {rest}'.rstrip()
 
 
-def run(command, directory):
-    """What is wrong with it, or None."""
-    if command in ELSEWHERE:
+def transcripts(root):
+    """Page, command and what it prints: the console blocks."""
+    found = []
+    for page in check_docs.files(root, {'.md'}):
+        for block in check_docs.FENCE.finditer(page.read_text(encoding='utf-8')):
+            if block['language'] != 'console':
+                continue
+            for part in re.split(r'^\$ ', block['body'], flags=re.M)[1:]:
+                command, printed = part.split('\n', 1)
+                found.append((page.relative_to(root).as_posix(), command, printed))
+    return found
+
+
+def difference(command, shown, printed):
+    """The first line that is not as shown, or None."""
+    def line(text, at):
+        lines = text.splitlines()
+        return lines[at] if at < len(lines) else 'nothing'
+    if not command.startswith('build/train'):
+        for at in range(max(len(shown.splitlines()), len(printed.splitlines()))):
+            if line(shown, at) != line(printed, at):
+                return f'shown:   {line(shown, at)}\nprinted: {line(printed, at)}'
         return None
+    first = [re.sub(r'\d+', '#', line(text, 0)) for text in (shown, printed)]
+    if first[0] != first[1]:
+        return f'shown:   {line(shown, 0)}\nprinted: {line(printed, 0)}'
+    words = [re.findall(r'^  (\S+)', text, re.M) for text in (shown, printed)]
+    if words[0] != words[1]:
+        return f'shown:   lines {", ".join(words[0])}\nprinted: lines {", ".join(words[1])}'
+    return None
+
+
+def run(command, directory, shown=None):
+    """What is wrong with it, or None; and what it printed."""
+    if command in ELSEWHERE:
+        return None, ''
     if not command.startswith('build/'):
-        return 'nothing runs this command; see tools/run_commands.py'
+        return 'nothing runs this command; see tools/run_commands.py', ''
     try:
         done = subprocess.run(['sh', '-c', shortened(command)], cwd=directory, timeout=60,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
-        return 'not done within 60 s'
-    return f'status {done.returncode}\n{done.stderr}' if done.returncode else None
+        return 'not done within 60 s', ''
+    why = f'status {done.returncode}\n{done.stderr}' if done.returncode else None
+    if not why and shown is not None:
+        why = difference(command, shown, done.stdout)
+    return why, done.stdout
 
 
-def main(root, build):
-    found, failed = commands(pathlib.Path(root)), False
+def update(path, command, shown, printed):
+    block = re.escape(f'$ {command}\n{shown}') + r'(?=```|\$ )'
+    text = path.read_text(encoding='utf-8')
+    path.write_text(re.sub(block, lambda _: f'$ {command}\n{printed}', text), encoding='utf-8')
+
+
+def main(root, build, *options):
+    root = pathlib.Path(root)
+    found = [(page, command, None) for page, command in commands(root)] + transcripts(root)
+    failed = False
     print(f'1..{len(found)}')
     with tempfile.TemporaryDirectory() as directory:
         os.symlink(os.path.abspath(build), os.path.join(directory, 'build'))
-        for number, (page, command) in enumerate(found, 1):
-            why = run(command, directory)
+        for number, (page, command, shown) in enumerate(found, 1):
+            why, printed = run(command, directory, shown)
+            stale = why and printed and shown is not None and command.startswith('build/sim')
+            if stale and '--update' in options:
+                update(root / page, command, shown, printed)
+                why = None
             failed = failed or why is not None
-            print(f'{"not ok" if why else "ok"} {number} - {page}: {command}')
+            prompt = '' if shown is None else '$ '
+            print(f'{"not ok" if why else "ok"} {number} - {page}: {prompt}{command}')
             for line in (why or '').splitlines():
                 print('# ' + line)
     return failed

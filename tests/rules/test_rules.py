@@ -235,7 +235,8 @@ def a_commit_is_described_or_left_out(root):
 
 
 def commands_of_documents_are_run(root):
-    tree(root, {'A.md': '```sh\nbuild/good   # why\nbuild/bad\nmake install\n```\n```\nnone\n```\n',
+    tree(root, {'A.md': '```sh\nbuild/good   # why\nbuild/bad \\\n  x\nmake install\n```\n'
+                        '```\nnone\n```\n',
                 'b/good': '#!/bin/sh\n', 'b/bad': '#!/bin/sh\necho no >&2; exit 3\n'})
     for name in ('good', 'bad'):
         (root / 'b' / name).chmod(0o755)
@@ -243,8 +244,33 @@ def commands_of_documents_are_run(root):
     with contextlib.redirect_stdout(out):
         assert run_commands.main(root, root / 'b')
     assert out.getvalue().splitlines()[:5] == [
-        '1..3', 'ok 1 - A.md: build/good', 'not ok 2 - A.md: build/bad', '# status 3', '# no']
+        '1..3', 'ok 1 - A.md: build/good', 'not ok 2 - A.md: build/bad x', '# status 3', '# no']
     assert 'not ok 3 - A.md: make install' in out.getvalue()
+
+
+def what_documents_show_is_printed(root):
+    sim, train = 'build/sim --gpus 2', 'build/train --epochs 5'
+    tree(root, {'A.md': f'```console\n$ {sim}\n1 2\n\n  3\n$ {train}\nnet, 7 steps\n  loss 0.1\n'
+                        f'    compute 5\n  step 2\n```\n```console\n$ {sim}\n1 2\n```\n'
+                        f'```console\n$ {train}\nnet, 7 steps\n  loss\n```\n'
+                        f'```console\n$ {train}\nmlp, 7 steps\n  loss\n  step\n```\n',
+                'b/sim': '#!/bin/sh\nprintf "1 2\\n\\n  3\\n"\n',
+                'b/train': '#!/bin/sh\nprintf "net, 5 steps\\n  loss 2.3\\n  step 1\\n"\n'})
+    for name in ('sim', 'train'):
+        (root / 'b' / name).chmod(0o755)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run_commands.main(root, root / 'b')
+    assert out.getvalue().splitlines() == [
+        '1..5', f'ok 1 - A.md: $ {sim}', f'ok 2 - A.md: $ {train}', f'not ok 3 - A.md: $ {sim}',
+        '# shown:   nothing', '# printed: ', f'not ok 4 - A.md: $ {train}',
+        '# shown:   lines loss', '# printed: lines loss, step', f'not ok 5 - A.md: $ {train}',
+        '# shown:   mlp, 7 steps', '# printed: net, 5 steps'], out.getvalue()
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_commands.main(root, root / 'b', '--update')
+    text = (root / 'A.md').read_text()
+    assert text.count(f'$ {sim}\n1 2\n\n  3\n```') == 1, text
+    assert text.count(f'$ {sim}\n1 2\n\n  3\n$') == 1, text
 
 
 def training_in_documents_is_cut_short(root):
@@ -277,9 +303,9 @@ TESTS = [an_include_against_the_layers_is_named, headers_of_others_are_for_their
          tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
          a_symbol_without_its_noun_is_named, documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
-         training_in_documents_is_cut_short, single_tests_are_counted,
-         messages_without_a_reason_are_named, without_the_base_commits_are_skipped,
-         a_commit_is_described_or_left_out]
+         what_documents_show_is_printed, training_in_documents_is_cut_short,
+         single_tests_are_counted, messages_without_a_reason_are_named,
+         without_the_base_commits_are_skipped, a_commit_is_described_or_left_out]
 
 
 def main():
