@@ -7,6 +7,7 @@
 #include "core/plan_text/plan_text.h"
 #include "core/report/report.h"
 #include "parallel/run/launch.h"
+#include "parallel/run/process.h"
 #include "programs/ending.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
@@ -217,6 +218,13 @@ static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l
     return s;
 }
 
+// A rank's thread still runs: nothing that it uses is freed, and exit() would wait for it.
+static void leave(Log *l, Status s) {
+    int status = ending_status(l, s);
+    fflush(NULL);
+    _exit(status);
+}
+
 static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Job job;
     Training t = {0};
@@ -231,6 +239,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
                         "interrupted after step %lld of %lld; what was done is kept",
                         (long long)t.shared->stop_before_step, (long long)job.steps);
+    if (t.stuck) leave(l, s);
     launch_finish(&t);
     job_destroy(&job);
     return s;
@@ -270,6 +279,9 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
 }
 
 int main(int argc, char *argv[]) {
+    // OpenBLAS starts a thread a core when it is loaded. Ranks compute with one; the others' only
+    // work would be to ask for memory, for ever where an address space is limited.
+    process_restart_with("OPENBLAS_NUM_THREADS", "1", argv);
     Arena arena = {0};
     TrainOptions o = {0};
     Log l = {0};

@@ -47,6 +47,7 @@ Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
     Arena a = {0};
     Status s = job_create(&job, options);
     if (s == OK) s = train_check_outputs(o);
+    if (s == OK) s = device_reserve(job.device, 1);
     if (s == OK) s = measure_host(&m, &a, o, &job);
     if (s == OK) s = machine_write(&m, o->calibrate);
     if (s == OK) {

@@ -47,6 +47,9 @@ typedef struct {
     // long as the model says, slowed down by slowdown_permille thousandths.
     const DeviceModel *model;  // borrowed; NULL: the device computes
     int64_t slowdown_permille;
+    // What its libraries need for so many threads that compute at once, taken before they start;
+    // NULL: nothing. ERR_MEMORY where the memory of the process is limited to less.
+    Status (*reserve)(int threads);
 } Device;
 
 extern const Device device_reference;
@@ -58,6 +61,11 @@ Status device_find(const Device **out, const char *name) MUST_USE;
 // Has the device a kernel for every computation of the lowered program, in its type?
 // ERR_UNAVAILABLE names the first that has none.
 Status device_check(const Device *d, const Program *p) MUST_USE;
+
+// See Device.reserve.
+static inline MUST_USE Status device_reserve(const Device *d, int threads) {
+    return d->reserve ? d->reserve(threads) : OK;
+}
 
 // Execute one bound operation.
 static inline void device_run(const Device *d, const KernelCall *c) {

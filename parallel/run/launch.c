@@ -256,9 +256,30 @@ static void *thread_main(void *argument) {
     return NULL;
 }
 
+// Wait for a thread: for ever while no rank has failed, afterwards until *until_ns, which the first
+// look after a failure sets. False: it still runs.
+static bool join(pthread_t thread, const CommWorld *world, int64_t *until_ns) {
+    for (;;) {
+        int rank;
+        const char *text;
+        struct timespec soon;
+        if (!*until_ns && comm_world_failure(world, &rank, &text) != OK)
+            *until_ns = clock_ns() + GRACE_NS;
+        clock_gettime(CLOCK_REALTIME, &soon);
+        soon.tv_nsec += LOOK_NS;
+        soon.tv_sec += soon.tv_nsec / 1000000000;
+        soon.tv_nsec %= 1000000000;
+        if (pthread_timedjoin_np(thread, NULL, &soon) == 0) return true;
+        if (*until_ns && clock_ns() > *until_ns) return false;
+    }
+}
+
 static Status run_threads(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
-    RankThread threads[COMM_RANKS] = {0};
-    for (int r = 0; r < job->options.ranks; r++) {
+    int ranks = job->options.ranks, stuck = NONE;
+    int64_t until_ns = 0;
+    RankThread *threads = calloc((size_t)ranks, sizeof *threads);
+    if (!threads) FAIL(ERR_MEMORY, "out of memory for %d threads", ranks);
+    for (int r = 0; r < ranks; r++) {
         threads[r] = (RankThread){
             .job = job, .shared = t->shared, .world = world, .hooks = hooks, .rank = r};
         threads[r].started =
@@ -266,9 +287,18 @@ static Status run_threads(Training *t, const Job *job, CommWorld *world, const R
         if (!threads[r].started)
             comm_world_lost(world, r, "a thread could not be started; try --comm shm");
     }
-    for (int r = 0; r < job->options.ranks; r++)
-        if (threads[r].started) pthread_join(threads[r].thread, NULL);
-    return first_failure(world);
+    for (int r = 0; r < ranks; r++)
+        if (threads[r].started && !join(threads[r].thread, world, &until_ns) && stuck == NONE)
+            stuck = r;
+    t->stuck = stuck != NONE;
+    Status s = first_failure(world);
+    if (!t->stuck) {
+        free(threads);
+        return s;
+    }
+    char text[STATUS_TEXT];
+    snprintf(text, sizeof text, "%s", status_message());
+    FAIL(ERR_PEER, "%.400s; rank %d does not end", text, stuck);
 }
 
 // --- lockstep: all ranks in this thread
@@ -333,7 +363,7 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     case COMM_SHM: s = run_processes(t, job, world, hooks); break;
     case COMM_KINDS: break;
     }
-    comm_world_destroy(world);
+    if (!t->stuck) comm_world_destroy(world);
     return s;
 }
 
@@ -353,6 +383,7 @@ static void note_cores(RunShared *s, const JobOptions *o) {
 
 Status launch_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
+    TRY(device_reserve(job->device, job->options.comm == COMM_THREAD ? job->options.ranks : 1));
     TRY(create_shared(out, job));
     note_cores(out->shared, &job->options);
     out->shared->origin_ns = clock_ns();

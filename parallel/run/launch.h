@@ -10,6 +10,8 @@ typedef struct {
     size_t shared_bytes;
     int64_t wall_ns;
     bool interrupted;
+    bool stuck;  // a rank's thread did not end and still uses the job: neither may be freed, and
+                 // the process ends with _exit()
 } Training;
 
 // Run all ranks to the end. However it ends, nothing is left running and no shared memory remains.

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
+// System calls of Linux about processes and cores, for launch.c, calibration and programs.
 #include "parallel/run/process.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,6 +28,17 @@ void process_pin(const cpu_set_t *cores, int turn) {
 }
 
 void process_unpin(const cpu_set_t *cores) { sched_setaffinity(0, sizeof *cores, cores); }
+
+void process_restart_with(const char *name, const char *value, char *const argv[]) {
+    char path[PATH_MAX];
+    const char *set = getenv(name);
+    if (set && strcmp(set, value) == 0) return;
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0 || setenv(name, value, 1)) return;
+    path[length] = '\0';
+    execv(path, argv);              // by its own name, so that ps and top show it
+    execv("/proc/self/exe", argv);  // it was replaced since, as by a new build
+}
 
 pid_t process_fork(const char *name) {
     pid_t parent = getpid(), pid = fork();

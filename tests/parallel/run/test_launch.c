@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// How runs end: ranks that never do.
+#include "core/base/clock.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+// --- a rank that never ends
+
+typedef struct {
+    int rank;
+    volatile bool forever;
+} Spinner;
+
+static void spin(void *context, Executor *e, int plan, int op) {
+    const Spinner *s = context;
+    while (s->forever && e->rank == s->rank && e->step == 2) clock_sleep_ns(1000000);
+}
+
+START_TEST(a_rank_whose_thread_never_ends_is_named_and_not_waited_for) {
+    static Spinner spinner = {.rank = 1, .forever = true};
+    Outcome run;
+    JobOptions o = training_options();
+    o.comm = COMM_THREAD;
+    o.ranks = 3;
+    o.comm_options.timeout_ns = 200000000;
+    int64_t start_ns = clock_ns();
+    ck_assert_fails(training_run(&run, &o, &(TrainingProbe){.context = &spinner, .before = spin}),
+                    ERR_PEER, "rank 1 does not end");
+    // A time-out of 0.2 s, and a second to end in.
+    ck_assert_int_lt(clock_ns() - start_ns, 20000000000);
+    ck_assert_int_eq(status_exit(ERR_PEER), 4);
+}
+END_TEST
+
+SUITE("launch", a_rank_whose_thread_never_ends_is_named_and_not_waited_for)

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// train where the system gives less than usual: address space, sizes of files, outputs that are
+// pipes, a terminal that goes away. It ends at once, says why, and keeps what was done.
+#include "core/base/clock.h"
+#include "tests/support/train_command.h"
+
+#include <signal.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };  // a sanitizer needs more address space than any limit here
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+#else
+enum { SANITIZED = 0 };
+#endif
+
+// Longer than anything here takes, and shorter than for ever.
+static const double HANG_S = 30;
+
+// --- address space
+
+static void start_limited(int kib, const char *words) {
+    command_start(&it, "sh -c 'ulimit -v %d; exec train %s'", kib, words);
+    command_wait(&it, HANG_S);
+}
+
+START_TEST(a_limit_of_the_address_space_ends_nothing_late) {
+    if (SANITIZED) SKIP("a sanitizer needs more address space");
+    static const int kib[] = {100000, 150000, 200000, 300000};
+    for (int i = 0; i < 4; i++) {
+        start_limited(kib[i], "--version");
+        ck_assert_msg(it.status == 0, "%d KiB: %d: %s", kib[i], it.status, it.err);
+        ck_assert_ptr_nonnull(strstr(it.out, "train (Tandem)"));
+        command_finish(&it);
+        start_limited(kib[i], "--nosuch");
+        command_refused(&it, "train", PARTS("--nosuch"));
+    }
+}
+END_TEST
+
+// 0, or 1 with one line that says what is missing.
+static void ends_or_says(int kib, const char *words) {
+    start_limited(kib, words);
+    if (it.status != 0) {
+        ck_assert_msg(it.status == 1, "%d KiB, %s: %d: %s", kib, words, it.status, it.err);
+        command_one_line(it.err, "train");
+        command_said(it.err, PARTS("memory", "ulimit"));
+    }
+    command_finish(&it);
+}
+
+START_TEST(ranks_that_get_no_memory_for_their_products_say_so) {
+    if (SANITIZED) SKIP("a sanitizer needs more address space");
+    static const int kib[] = {100000, 150000, 200000, 300000, 500000};
+    for (int i = 0; i < 5; i++) {
+        ends_or_says(kib[i], "-q --data digits:count=300 --steps 2");
+        ends_or_says(kib[i], "-q --data digits:count=300 --steps 2 --ranks 2 --timeout 2");
+        ends_or_says(kib[i], "-q --data digits:count=300 --steps 2 --ranks 4 --comm thread "
+                             "--timeout 2");
+    }
+}
+END_TEST
+
+SUITE_SECONDS("train: limits", 110, a_limit_of_the_address_space_ends_nothing_late,
+              ranks_that_get_no_memory_for_their_products_say_so)
