@@ -116,14 +116,12 @@ static Status make(Bench *b, Arena *a) {
     const BenchOptions *o = b->options;
     const Device *device;
     Model model;
-    JobOptions job = {.ranks = 1,
-                      .micro_batches = 1,
-                      .batch = o->batch,
-                      .dtype = o->dtype ? DTYPE_F64 : DTYPE_F32,
-                      .sgd = {.momentum = 0.9}};
+    JobSpec job = job_spec_default();
+    job.batch = o->batch;
+    job.dtype = o->dtype ? DTYPE_F64 : DTYPE_F32;
     TRY(device_find(&device, o->device));
     TRY(model_read(&model, a, o->model));
-    TRY(job_program(&b->program, &job, &model));
+    TRY(job_spec_program(&b->program, &job, &model));
     const Program *programs[] = {&b->program};
     TRY(plan_check(programs, NULL, 1));
     TRY(program_lower(&b->program, device->traits));

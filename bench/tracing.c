@@ -11,22 +11,17 @@ enum { ROUNDS_MOST = 100 };
 
 // Median duration of a step, in microseconds; 0 when the run failed.
 static double median_step(bool spans, int64_t steps, int ranks) {
-    const JobOptions options = {.model = "net",
+    JobSpec spec = job_spec_default();
+    spec.ranks = ranks;
+    spec.batch = 64 * ranks;
+    const JobOptions options = {.spec = spec,
                                 .data = "digits:count=4000",
-                                .device = "cpu",
-                                .ranks = ranks,
-                                .micro_batches = 1,
-                                .batch = 64 * ranks,
                                 .steps = steps,
                                 .epochs = 1,
-                                .learning_rate = 0.01,
                                 .test_fraction = 0.15,
-                                .sgd = {.momentum = 0.9},
-                                .seed = 1,
                                 .tail = TAIL_DROP,
                                 .comm = COMM_SHM,
-                                .spans = spans,
-                                .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768}};
+                                .spans = spans};
     Job job;
     Training t = {0};
     double median = 0;

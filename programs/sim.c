@@ -41,7 +41,7 @@ static bool given(const Sim *s, const char *name) { return option_given(s->line,
 // --- what is asked for
 
 static Status check_line(const SimOptions *o, const OptionLine *line) {
-    TRY(job_values_check(&o->job, line));
+    TRY(job_options_check(&o->job, line));
     if (o->gpus.count && o->ranks.count)
         FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
     if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
@@ -76,48 +76,21 @@ static Status read_reports(Sim *s) {
 
 // Options that were given change the recorded job; without a recording all of them make it.
 static Status make_job(Sim *s) {
-    const JobValues *v = &s->o->job;
-    SimJob plain = {.model = v->model,
-                    .device = s->o->gpus.count ? "timed" : "cpu",
-                    .plan_file = v->plan,
-                    .dtype = job_dtype(v),
-                    .ranks = 1,
-                    .shards = (int)v->shards,
-                    .micro_batches = (int)v->accumulate,
-                    .batch = v->batch_per_rank ? v->batch_per_rank : v->batch,
-                    .seed = v->seed,
-                    .sgd = job_sgd(v),
-                    .strategy = job_strategy(v)};
-    s->job = plain;
+    const char *device = s->o->gpus.count ? "timed" : "cpu";
+    s->job.spec = s->o->job;
+    s->job.spec.ranks = 1;
+    s->job.spec.device = device;
     if (!s->recorded) return OK;
     const Trace *t = &s->recording.traces[0];
     TRY(sim_job_recorded(&s->job, &t->run, &t->program));
-    if (s->o->gpus.count) s->job.device = "timed";
-    if (given(s, "model")) s->job.model = plain.model;
-    if (given(s, "plan")) s->job.plan_file = plain.plan_file;
-    if (given(s, "dtype")) s->job.dtype = plain.dtype;
-    if (given(s, "accumulate")) s->job.micro_batches = plain.micro_batches;
-    if (given(s, "shards")) s->job.shards = plain.shards;
-    if (given(s, "all-reduce")) s->job.strategy.algorithm = plain.strategy.algorithm;
-    if (given(s, "no-overlap")) s->job.strategy.no_overlap = true;
-    if (given(s, "bucket-kib")) {
-        s->job.strategy.first_bucket_bytes = plain.strategy.first_bucket_bytes;
-        s->job.strategy.bucket_bytes = plain.strategy.bucket_bytes;
-    }
-    if (given(s, "momentum") || given(s, "nesterov") || given(s, "weight-decay"))
-        s->job.sgd = plain.sgd;
+    if (s->o->gpus.count) s->job.spec.device = device;
+    job_spec_take_given(&s->job.spec, &s->o->job, s->line);
     return OK;
 }
 
 // Is nothing asked for but the recorded run itself?
 static bool is_replay(const Sim *s) {
-    static const char *const changes[] = {
-        "gpus",           "platform",   "link",       "dilate",     "model",      "batch",
-        "batch-per-rank", "dtype",      "optimizer",  "momentum",   "nesterov",   "weight-decay",
-        "shards",         "accumulate", "all-reduce", "bucket-kib", "no-overlap", "plan"};
-    if (!s->recorded) return false;
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
-        if (given(s, changes[i])) return false;
+    if (!s->recorded || option_given_marked(s->line, JOB_OPTION | SIM_PLACE)) return false;
     return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
 }
 
@@ -125,7 +98,7 @@ static bool is_replay(const Sim *s) {
 static IntList sweep_of(const Sim *s) {
     const SimOptions *o = s->o;
     IntList list = o->gpus.count ? o->gpus : o->ranks;
-    if (o->gpus.count != 1 || o->point || o->job.plan) return list;
+    if (o->gpus.count != 1 || o->point || o->job.plan_file) return list;
     int64_t most = o->gpus.items[0];
     list.count = 0;
     for (int64_t n = 1; n < most; n *= 2) list.items[list.count++] = n;
@@ -175,18 +148,13 @@ static Status choose_machine(Sim *s) {
 
 // The job on `ranks`, by the options' word for the batch, or keeping the batch per rank.
 static Status job_on(SimJob *out, const Sim *s, int ranks) {
-    const JobValues *v = &s->o->job;
     SimJob base = s->job;
-    if (given(s, "batch-per-rank")) base.batch = v->batch_per_rank * base.ranks;
-    if (given(s, "batch")) base.batch = v->batch;
-    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, JOB_SETTINGS);
-    if (!settings) FAIL(ERR_MEMORY, "out of memory");
+    RunSetting *link = ARENA_NEW(s->arena, RunSetting, 1);
+    if (!link) FAIL(ERR_MEMORY, "out of memory");
+    *link = (RunSetting){"link", s->o->link};
+    if (given(s, "batch-per-rank")) base.spec.batch = s->o->batch_per_rank * base.spec.ranks;
     TRY(sim_job_resize(out, &base, ranks, s->strong));
-    out->settings = settings;
-    out->setting_count = 0;
-    const JobSettings what = {ranks, out->micro_batches, out->plan_file, &out->strategy};
-    TRY(job_settings(settings, &out->setting_count, s->arena, &what));
-    if (s->o->link) settings[out->setting_count++] = (RunSetting){"link", s->o->link};
+    if (s->o->link) out->setting = link;
     return OK;
 }
 

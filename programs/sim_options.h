@@ -5,10 +5,14 @@
 
 #include "programs/job_options.h"
 
+// A mark of options beside those of job_rows.h: on which machine; with it, a trace is not replayed.
+enum { SIM_PLACE = 1 << 16 };
+
 // Values as the table in sim_options.c fills them.
 typedef struct {
-    JobValues job;
+    JobSpec job;
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
+    int64_t batch_per_rank;
     double dilate;
     IntList ranks, gpus;
     int print_plan, color, verbose;

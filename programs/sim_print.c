@@ -116,11 +116,11 @@ static const char *link_text(char out[2 * UNITS_TEXT], const SimSetting *s) {
 
 static void print_title(const Sweep *s) {
     const Prediction *last = &s->rows[s->count - 1];
-    const char *algorithm = algorithm_name(s->job->strategy.algorithm);
+    const char *algorithm = algorithm_name(s->job->spec.strategy.algorithm);
     long long batch = last->report.run.batch, each = batch / last->report.run.ranks;
     char link[2 * UNITS_TEXT];
     const char *thing = s->setting->devices ? "device" : "rank";
-    printf("%s  ", s->job->model);
+    printf("%s  ", s->job->spec.model);
     if (s->count == 1)
         printf("batch %lld", batch);
     else if (s->strong)
@@ -132,10 +132,10 @@ static void print_title(const Sweep *s) {
     if (s->setting->devices)
         printf("%s: %s, link %s  seed %lld\n", s->setting->machine->name,
                s->setting->machine->device.name, link_text(link, s->setting),
-               (long long)s->job->seed);
+               (long long)s->job->spec.seed);
     else
         printf("%s: %d cores  seed %lld\n", s->setting->machine->name,
-               s->setting->machine->host.cores, (long long)s->job->seed);
+               s->setting->machine->host.cores, (long long)s->job->spec.seed);
 }
 
 // How far a prediction can be trusted at all.

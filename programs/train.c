@@ -71,7 +71,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
         return;
     }
     if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
-    int64_t samples = (step->step + 1) * job->options.batch;
+    int64_t samples = (step->step + 1) * job->options.spec.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 
@@ -83,7 +83,7 @@ static Status print_plan(const JobOptions *options, bool lowered) {
     if (s == OK && lowered) s = plan_text_print(&job.program, stdout);
     if (s == OK && !lowered) {
         Program p = {0};
-        s = job_program(&p, &job.options, &job.model);
+        s = job_spec_program(&p, &job.options.spec, &job.model);
         if (s == OK) s = plan_text_print(&p, stdout);
         program_finish(&p);
     }
@@ -103,7 +103,7 @@ static void set_started(Report *r, const RunShared *shared) {
 
 // The report of a finished run; arrays are in the arena.
 static Status make_report(Report *r, Arena *a, const Job *job, const Training *t) {
-    int ranks = job->options.ranks;
+    int ranks = job->options.spec.ranks;
     const Program **programs = ARENA_NEW(a, const Program *, ranks);
     const Timeline **timelines = ARENA_NEW(a, const Timeline *, ranks);
     MemoryUse *memory = ARENA_NEW(a, MemoryUse, ranks);
@@ -190,18 +190,18 @@ static void suggest(Log *l, const TrainOptions *o) {
     else if (o->trace)
         log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
                 o->trace, o->trace);
-    else if (o->ranks == 1) {
+    else if (o->job.ranks == 1) {
         log_say(l, LOG_NOTE, "next: train --ranks 2    the same between two processes");
         log_say(l, LOG_NOTE, "      train --help       what else can be asked for");
     } else
         log_say(l, LOG_NOTE, "next: train --ranks %lld --trace run/    a timeline per rank",
-                (long long)o->ranks);
+                (long long)o->job.ranks);
 }
 
 static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l) {
     Show context = {.log = l, .training = t};
     Progress *p = &context.progress;
-    progress_init(p, stderr, "train", "samples", job->steps * job->options.batch, o->quiet,
+    progress_init(p, stderr, "train", "samples", job->steps * job->options.spec.batch, o->quiet,
                   clock_ns());
     p->expected_ns_per_item = train_expected_ns(job);
     p->tenth = log_progress;
@@ -258,7 +258,6 @@ static Status open_log(Log *l, const char *path, int argc, char *argv[]) {
 static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
-    RunSetting settings[JOB_SETTINGS];
     Status s = option_parse(&line, o, a, &train_options, argc, argv);
     log_init(l, "train", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
@@ -269,7 +268,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
         return OK;
     }
     if (o->log) TRY(open_log(l, o->log, argc, argv));
-    TRY(train_job_options(&job, o, &line, settings, a));
+    TRY(train_job_options(&job, o, &line, a));
     catch_interrupts();
     job.interrupt = &interrupts;
     job.info.argc = argc;

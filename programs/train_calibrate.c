@@ -21,7 +21,7 @@ Status train_describe_host(const TrainOptions *o, const Job *job) {
     Machine m;
     char path[4096];
     Status s = train_machine_path(path, sizeof path, o->trace);
-    const char *platform = device_traits_platform(job->options.device);
+    const char *platform = device_traits_platform(job->options.spec.device);
     if (s == OK)
         s = platform ? machine_read(&m, &a, platform)
                      : calibrate(&m, &a, job, &(CalibrateOptions){.quick = true});

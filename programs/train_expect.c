@@ -8,27 +8,18 @@ static Status predict(Prediction *out, Arena *a, const Job *job, const char *pla
     const JobOptions *o = &job->options;
     Machine machine;
     TRY(machine_read(&machine, a, platform));
-    const SimJob what = {.model = o->model,
-                         .device = o->device,
-                         .plan_file = o->plan_file,
-                         .dtype = o->dtype,
-                         .ranks = o->ranks,
-                         .shards = o->shards,
-                         .micro_batches = o->micro_batches,
-                         .batch = o->batch,
-                         .sgd = o->sgd,
-                         .strategy = o->strategy};
+    const SimJob what = {.spec = o->spec};
     const SimSetting where = {
         .machine = &machine, .devices = true, .link = o->link, .dilation = o->slowdown_permille};
     return predict_job(out, a, &what, &where);
 }
 
 double train_expected_ns(const Job *job) {
-    const char *platform = device_traits_platform(job->options.device);
+    const char *platform = device_traits_platform(job->options.spec.device);
     if (!platform) return 0;
     Arena a = {0};
     Prediction p;
     bool known = predict(&p, &a, job, platform) == OK;
     arena_finish(&a);
-    return known ? p.step_ms * 1e6 / (double)job->options.batch : 0;
+    return known ? p.step_ms * 1e6 / (double)job->options.spec.batch : 0;
 }

@@ -21,27 +21,28 @@ static void explain_work(Log *l, const Job *job) {
     log_say(l, LOG_DETAIL, "  data     %s: %lld samples to train on, %lld held out",
             job->data.source, (long long)job->split.train_count, (long long)job->split.test_count);
     log_say(l, LOG_DETAIL, "  steps    %lld, %lld an epoch; batch %lld, seed %llu",
-            (long long)job->steps, (long long)job->batches, (long long)job->options.batch,
-            (unsigned long long)job->options.seed);
+            (long long)job->steps, (long long)job->batches, (long long)job->options.spec.batch,
+            (unsigned long long)job->options.spec.seed);
 }
 
 static void explain_ranks(Log *l, const Job *job) {
     const JobOptions *o = &job->options;
-    const CommOptions how = comm_options_resolve(&o->comm_options, o->ranks);
+    const CommOptions how = comm_options_resolve(&o->comm_options, o->spec.ranks);
     char spin[UNITS_TEXT], timeout[UNITS_TEXT];
     static const char *const kinds[] = {"in lockstep in one thread", "as threads", "as processes"};
-    if (o->ranks == 1) {
-        log_say(l, LOG_DETAIL, "  ranks    1, not pinned to a core; device %s", o->device);
+    if (o->spec.ranks == 1) {
+        log_say(l, LOG_DETAIL, "  ranks    1, not pinned to a core; device %s", o->spec.device);
         return;
     }
     bool lockstep = o->comm == COMM_SERIAL;
-    log_say(l, LOG_DETAIL, "  ranks    %d %s%s; device %s", o->ranks, kinds[o->comm],
-            lockstep ? "" : ", pinned to cores in turn", o->device);
+    log_say(l, LOG_DETAIL, "  ranks    %d %s%s; device %s", o->spec.ranks, kinds[o->comm],
+            lockstep ? "" : ", pinned to cores in turn", o->spec.device);
     if (lockstep) return;
     units_print_duration(spin, how.spin_ns * PS_PER_NS);
     units_print_duration(timeout, how.timeout_ns * PS_PER_NS);
-    log_say(l, LOG_DETAIL, "  cores    %d for %d ranks%s", how.cores, o->ranks,
-            o->ranks > how.cores ? ": they take turns, and times are not those of more cores" : "");
+    log_say(l, LOG_DETAIL, "  cores    %d for %d ranks%s", how.cores, o->spec.ranks,
+            o->spec.ranks > how.cores ? ": they take turns, and times are not those of more cores"
+                                      : "");
     log_say(l, LOG_DETAIL, "  waiting  %s%s, then sleep; a peer is lost after %s",
             how.spin_ns ? "spin for " : "yield the core", how.spin_ns ? spin : "", timeout);
 }
@@ -62,7 +63,7 @@ static void explain_buckets(Log *l, const Job *job) {
         else if (count == 9)
             text_append(line, LINE, ", ...");
     }
-    if (count && job->options.strategy.no_overlap)
+    if (count && job->options.spec.strategy.no_overlap)
         text_append(line, LINE, "; after the backward pass");
     if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
@@ -128,7 +129,7 @@ static int next_training(const Timeline *t, int i) {
 }
 
 void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
-    int ranks = log_wants(l, LOG_DETAIL) ? job->options.ranks : 0;
+    int ranks = log_wants(l, LOG_DETAIL) ? job->options.spec.ranks : 0;
     bool shown[BILL_COUNT] = {false};
     char head[LINE] = "            step";
     Use uses[COMM_RANKS];
@@ -155,7 +156,7 @@ void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
 void train_explain_busy(Log *l, const Job *job, const RunShared *shared) {
     enum { SHOWN = 16 };
     const Timeline *zero = &shared->results[0].timeline;
-    int ranks = job->options.ranks, last = zero->step_count - 1, first;
+    int ranks = job->options.spec.ranks, last = zero->step_count - 1, first;
     if (ranks == 1 || !log_wants(l, LOG_DETAIL)) return;
     while (last >= 0 && !zero->steps[last].rows) last--;
     for (first = last; first > 0 && zero->steps[first - 1].rows;) first--;

@@ -34,20 +34,21 @@ static const Option options[] = {
      .max = 1e6, .brief = true, .help = "passes over the training samples"},
     {.name = "steps", .kind = OPTION_INT, AT(steps), .value = "N", .min = 1, .max = 1e9,
      .brief = true, .help = "steps, instead of --epochs"},
-    JOB_ROWS_BATCH(TrainOptions),
+    JOB_ROW_BATCH(TrainOptions),
+    JOB_ROW_BATCH_PER_RANK(TrainOptions),
     {.name = "tail", .kind = OPTION_CHOICE, AT(tail), .value = "keep|drop|pad", .initial = "keep",
      .help = "an epoch's last, smaller batch: use it, leave it out, fill it up"},
     JOB_ROW_OPTIMIZER(TrainOptions),
-    {.name = "lr", .kind = OPTION_REAL, AT(learning_rate), .value = "X", .initial = "0.01",
-     .min = 0, .max = 1e6, .brief = true, .help = "learning rate"},
+    JOB_ROW_LR(TrainOptions, true),
     JOB_ROWS_SGD(TrainOptions),
 
     {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},
-    {.name = "ranks", .kind = OPTION_INT, AT(ranks), .value = "N", .initial = "1", .min = 1,
-     .max = COMM_RANKS, .brief = true, .help = "ranks, data parallel (DDP from 2)"},
+    {.name = "ranks", .kind = OPTION_SMALL, JOB_AT(TrainOptions, ranks), .value = "N",
+     .initial = "1", .min = 1, .max = COMM_RANKS, .brief = true,
+     .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
-    {.name = "device", .kind = OPTION_STRING, AT(device), .value = DEVICE_FORMS, .initial = "cpu",
-     .brief = true,
+    {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
+     .value = DEVICE_FORMS, .initial = "cpu", .brief = true,
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},
     {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .value = "serial|thread|shm",
      .initial = "shm", .brief = true, .help = "ranks in lockstep, as threads, or as processes"},
@@ -161,7 +162,7 @@ Status train_check_outputs(const TrainOptions *o) {
     if (o->calibrate) TRY(name_option(check_writable(o->calibrate), "--calibrate"));
     if (o->report) TRY(name_option(check_writable(o->report), "--report"));
     if (o->save) TRY(name_option(check_writable(o->save), "--save"));
-    if (o->trace) TRY(name_option(check_traces(o->trace, o->ranks), "--trace"));
+    if (o->trace) TRY(name_option(check_traces(o->trace, o->job.ranks), "--trace"));
     if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
     if (o->plot) TRY(name_option(file_make_directory(o->plot), "--plot"));
     if (o->require_plot) TRY(name_option(figures_find_gnuplot(), "--require-plot:"));
@@ -184,14 +185,14 @@ static Status check_report_name(const char *path) {
 
 // What a device that computes nothing cannot give, and what only a modelled one can.
 static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
-    bool timed = device_traits_platform(o->device) != NULL;
+    bool timed = device_traits_platform(o->job.device) != NULL;
     if (timed && (o->save || o->record))
         FAIL(ERR_USAGE, "--device %s computes nothing that --%s could keep; leave it out",
-             o->device, o->save ? "save" : "record");
+             o->job.device, o->save ? "save" : "record");
     if (option_given(line, "dilate") && !timed && !o->link)
         FAIL(ERR_USAGE,
              "--dilate slows what is modelled; give it with --device timed:PLATFORM or --link");
-    if ((timed || o->link) && o->ranks > 1 && o->comm == COMM_SERIAL)
+    if ((timed || o->link) && o->job.ranks > 1 && o->comm == COMM_SERIAL)
         FAIL(ERR_USAGE,
              "--comm serial performs a communication at once, without a link: "
              "%s needs --comm thread or shm",
@@ -221,19 +222,20 @@ static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
 }
 
 static Status check_line(const TrainOptions *o, const OptionLine *line) {
-    const JobValues *job = &o->job;
-    TRY(job_values_check(job, line));
+    const JobSpec *job = &o->job;
+    TRY(job_options_check(job, line));
     TRY(check_calibration(o, line));
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
-        job->batch != job->batch_per_rank * o->ranks)
+        job->batch != o->batch_per_rank * job->ranks)
         FAIL(ERR_USAGE,
-             "--batch %lld is not %lld ranks times --batch-per-rank %lld; give one of the two",
-             (long long)job->batch, (long long)o->ranks, (long long)job->batch_per_rank);
-    if (job->plan && o->print_plan == PRINT_PLAN_STEP)
+             "--batch %lld is not %d rank%s times --batch-per-rank %lld; give one of the two",
+             (long long)job->batch, job->ranks, job->ranks == 1 ? "" : "s",
+             (long long)o->batch_per_rank);
+    if (job->plan_file && o->print_plan == PRINT_PLAN_STEP)
         FAIL(ERR_USAGE,
              "--print-plan step prints what a strategy makes, %s is that already; give "
              "--print-plan lowered",
-             job->plan);
+             job->plan_file);
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)
@@ -253,62 +255,39 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
 // The words of --comm, in the order of the table.
 static const CommKind comms[] = {COMM_SERIAL, COMM_THREAD, COMM_SHM};
 
-static Status fill_settings(RunInfo *info, const TrainOptions *o, const OptionLine *line,
-                            RunSetting settings[JOB_SETTINGS], Arena *a) {
-    char text[32];
-    snprintf(text, sizeof text, "%g", o->dilate);
-    const char *dilate = arena_string(a, text);
-    if (!dilate) FAIL(ERR_MEMORY, "out of memory");
-    const StrategyOptions strategy = job_strategy(&o->job);
-    const JobSettings what = {(int)o->ranks, o->job.accumulate, o->job.plan, &strategy};
-    TRY(job_settings(settings, &info->strategy_count, a, &what));
-    if (o->link) settings[info->strategy_count++] = (RunSetting){"link", o->link};
+// What traces and reports say of the job. Link and slowdown are there when given.
+static Status describe(JobOptions *out, const TrainOptions *o, const OptionLine *line, Arena *a) {
+    RunSetting more[2];
+    char dilate[UNITS_TEXT];
+    int count = 0;
+    if (o->link) more[count++] = (RunSetting){"link", o->link};
     if (option_given(line, "dilate"))
-        settings[info->strategy_count++] = (RunSetting){"dilate", dilate};
-    info->strategy = settings;
+        more[count++] = (RunSetting){"dilate", units_print_real(dilate, o->dilate)};
+    TRY(job_spec_describe(&out->info, a, &out->spec, more, count));
+    out->info.kind = "train";
+    out->info.comm = out->spec.ranks > 1 ? comm_kind_name(out->comm) : "none";
     return OK;
 }
 
-Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
-                         RunSetting settings[JOB_SETTINGS], Arena *a) {
-    const JobValues *job = &o->job;
+Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line, Arena *a) {
     TRY(check_line(o, line));
-    *out = (JobOptions){.model = job->model,
+    *out = (JobOptions){.spec = o->job,
                         .data = o->data,
-                        .device = o->device,
                         .slowdown_permille = (int64_t)(o->dilate * 1000 + 0.5),
-                        .plan_file = job->plan,
-                        .dtype = job_dtype(job),
-                        .ranks = (int)o->ranks,
-                        .shards = (int)job->shards,
-                        .micro_batches = (int)job->accumulate,
-                        .batch = job->batch_per_rank ? job->batch_per_rank * o->ranks : job->batch,
                         .epochs = o->epochs,
                         .steps = o->steps,
-                        .learning_rate = o->learning_rate,
                         .test_fraction = o->test_fraction,
-                        .sgd = job_sgd(job),
-                        .seed = (uint64_t)job->seed,
                         .tail = (Tail)o->tail,
-                        .strategy = job_strategy(job),
                         .comm = comms[o->comm],
                         .comm_options = {.timeout_ns = o->timeout_ps / 1000},
                         .spans = true,
                         .record = o->record,
                         .trace = o->trace,
                         .save = o->save};
+    if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
     if (o->link) TRY(name_option(link_model_parse(&out->link, o->link), "--link:"));
     if (o->record)
         TRY(name_option(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
                         "--record-steps:"));
-    out->info = (RunInfo){.kind = "train",
-                          .model = job->model,
-                          .device = out->device,
-                          .comm = o->ranks > 1 ? comm_kind_name(out->comm) : "none",
-                          .dtype = dtype_name(out->dtype),
-                          .ranks = out->ranks,
-                          .shards = (int32_t)(job->shards ? job->shards : o->ranks),
-                          .batch = out->batch,
-                          .seed = job->seed};
-    return fill_settings(&out->info, o, line, settings, a);
+    return describe(out, o, line, a);
 }

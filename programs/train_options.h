@@ -8,11 +8,11 @@
 
 // Values as the table in train_options.c fills them.
 typedef struct {
-    JobValues job;
-    const char *data, *device, *link, *trace, *record, *record_steps, *report, *save, *log;
+    JobSpec job;
+    const char *data, *link, *trace, *record, *record_steps, *report, *save, *log;
     const char *calibrate, *plot;
-    int64_t ranks, epochs, steps, timeout_ps;
-    double dilate, learning_rate, test_fraction;
+    int64_t batch_per_rank, epochs, steps, timeout_ps;
+    double dilate, test_fraction;
     int comm, tail, print_plan, color, verbose;
     bool preview, require_plot, json, csv, plain, quiet, version;
     IntList calibrate_rows;
@@ -20,10 +20,10 @@ typedef struct {
 
 extern const OptionTable train_options;
 
-// The job that a parsed line asks for. Settings of the strategy go to `settings`, which info
-// borrows. ERR_USAGE when options contradict each other.
+// The job that a parsed line asks for; its description is in the arena. ERR_USAGE when options
+// contradict each other.
 Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
-                         RunSetting settings[JOB_SETTINGS], Arena *a) MUST_USE;
+                         Arena *a) MUST_USE;
 
 // The machine file of a directory of traces. ERR_USAGE when the name is too long.
 Status train_machine_path(char *out, size_t size, const char *directory) MUST_USE;

@@ -4,22 +4,11 @@
 #ifndef SIM_JOB_H
 #define SIM_JOB_H
 
-#include "core/nn/model.h"
-#include "core/record/run_info.h"
-#include "parallel/strategy/strategy.h"
+#include "parallel/strategy/job_spec.h"
 
-// Strings are borrowed.
 typedef struct {
-    const char *model;
-    const char *device;     // whose kernels the plan is lowered for: "cpu", "reference", "timed"
-    const char *plan_file;  // this program instead of the strategy's; NULL
-    Dtype dtype;
-    int ranks, shards, micro_batches;  // shards 0: as many as ranks
-    int64_t batch, seed;               // batch: rows of the global batch
-    Sgd sgd;
-    StrategyOptions strategy;
-    const RunSetting *settings;  // of the strategy, for reports
-    int setting_count;
+    JobSpec spec;               // its device is that whose kernels the plan is lowered for
+    const RunSetting *setting;  // of the strategy, for reports, besides the job's own; NULL: none
 } SimJob;
 
 // The job that was recorded, on its number of ranks. ERR_FORMAT when the trace's strategy

@@ -127,17 +127,10 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     Status s = run_steps(out, a, run, lines);
     for (int r = 0; r < run->ranks; r++) timeline_destroy(&lines[r]);
     out->report.loss_count = 0;  // nothing was learned
-    out->report.run = (RunInfo){.kind = "sim",
-                                .model = job->model,
-                                .device = job->device,
-                                .comm = run->host ? "shm" : "network",
-                                .dtype = dtype_name(job->dtype),
-                                .ranks = run->ranks,
-                                .shards = job->shards ? job->shards : job->ranks,
-                                .batch = job->batch,
-                                .seed = job->seed,
-                                .strategy = job->settings,
-                                .strategy_count = job->setting_count};
+    if (s == OK)
+        s = job_spec_describe(&out->report.run, a, &job->spec, job->setting, job->setting != NULL);
+    out->report.run.kind = "sim";
+    out->report.run.comm = run->host ? "shm" : "network";
     return s;
 }
 
@@ -153,16 +146,20 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     }
     SimJob job;
     TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
-    bool timed = device_traits_platform(job.device) != NULL;
-    return execute(out, a,
-                   &(Run){.program = &r->traces[0].program,
-                          .costs = costs,
-                          .host = timed ? NULL : &host,
-                          .plan = r->plan,
-                          .ranks = r->ranks,
-                          .steps = 1,
-                          .batch = job.batch},
-                   &job);
+    bool timed = device_traits_platform(job.spec.device) != NULL;
+    TRY(execute(out, a,
+                &(Run){.program = &r->traces[0].program,
+                       .costs = costs,
+                       .host = timed ? NULL : &host,
+                       .plan = r->plan,
+                       .ranks = r->ranks,
+                       .steps = 1,
+                       .batch = job.spec.batch},
+                &job));
+    const RunInfo *run = &r->traces[0].run;  // as it was described when it ran
+    out->report.run.strategy = run->strategy;
+    out->report.run.strategy_count = run->strategy_count;
+    return OK;
 }
 
 // --- predicting
@@ -240,20 +237,20 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
 static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s,
                            Program *p) {
     Costs known;
-    const Costs **costs = ARENA_NEW(a, const Costs *, job->ranks);
-    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->ranks);
-    if (job->batch > INT32_MAX)
+    const Costs **costs = ARENA_NEW(a, const Costs *, job->spec.ranks);
+    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->spec.ranks);
+    if (job->spec.batch > INT32_MAX)
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
-             (long long)job->batch, INT32_MAX);
+             (long long)job->spec.batch, INT32_MAX);
     TRY(sim_job_lowered(p, a, job));
     TRY(costs_init(&known, a, p));
-    for (int k = 0; k < job->ranks; k++) costs[k] = &known;
+    for (int k = 0; k < job->spec.ranks; k++) costs[k] = &known;
     Run run = {.program = p,
                .costs = costs,
                .plan = program_find_plan(p, "step"),
-               .ranks = job->ranks,
+               .ranks = job->spec.ranks,
                .steps = STEPS,
-               .batch = job->batch};
+               .batch = job->spec.batch};
     return s->devices ? predict_devices(out, a, &run, job, s, &known)
                       : predict_host(out, a, &run, job, s, &known);
 }

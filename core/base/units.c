@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 __extension__ typedef unsigned __int128 Wide;  // a number of 18 digits times the largest unit fits
@@ -282,4 +283,12 @@ int64_t units_divide_up(__int128 numerator, __int128 denominator) {
 int64_t units_ps_at(int64_t amount, int64_t per_s, int32_t permille) {
     if (amount == 0) return 0;
     return units_divide_up((__int128)amount * PS_PER_S * 1000, (__int128)per_s * permille);
+}
+
+char *units_print_real(char out[UNITS_TEXT], double value) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, UNITS_TEXT, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
+    }
+    return out;
 }

@@ -51,6 +51,7 @@ int64_t units_ps_at(int64_t amount, int64_t per_s, int32_t permille);
 
 // Printing, into `out`, which is returned: "64KiB", "1.5ms", "25GB/s", "10k".
 enum { UNITS_TEXT = 32 };
+char *units_print_real(char out[UNITS_TEXT], double value);  // no digit more than needed: "0.1"
 char *units_print_size(char out[UNITS_TEXT], int64_t bytes);
 char *units_print_duration(char out[UNITS_TEXT], int64_t ps);
 char *units_print_bandwidth(char out[UNITS_TEXT], int64_t bytes_per_s);

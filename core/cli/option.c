@@ -6,143 +6,7 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-// --- values
-
-size_t option_field_bytes(const Option *o) {
-    switch (o->kind) {
-    case OPTION_HEADING: return 0;
-    case OPTION_FLAG: return sizeof(bool);
-    case OPTION_INT:
-    case OPTION_SIZE:
-    case OPTION_DURATION: return sizeof(int64_t);
-    case OPTION_REAL: return sizeof(double);
-    case OPTION_STRING: return sizeof(const char *);
-    case OPTION_CHOICE:
-    case OPTION_COUNT: return sizeof(int);
-    case OPTION_LIST: return sizeof(IntList);
-    }
-    return 0;
-}
-
-char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound) {
-    if (o->kind == OPTION_SIZE) return units_print_size(out, (int64_t)bound);
-    if (o->kind == OPTION_DURATION) return units_print_duration(out, (int64_t)bound);
-    snprintf(out, UNITS_TEXT, "%.15g", bound);
-    return out;
-}
-
-static Status check_bounds(const Option *o, double value, const char *text) {
-    if (!option_has_bounds(o) || (value >= o->min && value <= o->max)) return OK;
-    char min[UNITS_TEXT], max[UNITS_TEXT];
-    const char *what = value < o->min ? "small" : "large";
-    if (isinf(o->max))
-        FAIL(ERR_USAGE, "%.60s is too %s: give at least %s", text, what,
-             option_print_bound(min, o, o->min));
-    if (isinf(o->min))
-        FAIL(ERR_USAGE, "%.60s is too %s: give at most %s", text, what,
-             option_print_bound(max, o, o->max));
-    FAIL(ERR_USAGE, "%.60s is too %s: give %s to %s", text, what,
-         option_print_bound(min, o, o->min), option_print_bound(max, o, o->max));
-}
-
-static Status set_int(int64_t *out, const Option *o, const char *text) {
-    int64_t value = 0;
-    bool negative = text[0] == '-' && isdigit((unsigned char)text[1]);
-    TRY(units_parse_count(&value, text + negative));
-    if (negative) value = -value;
-    TRY(check_bounds(o, (double)value, text));
-    *out = value;
-    return OK;
-}
-
-static Status set_real(double *out, const Option *o, const char *text) {
-    char *end;
-    double value = strtod(text, &end);
-    if (*end == '%' && end > text) {
-        value /= 100;
-        end++;
-    }
-    if (end == text || *end || !isfinite(value) || isspace((unsigned char)*text))
-        FAIL(ERR_USAGE, "\"%.60s\" is not a number: give one such as 0.01, 1e-2 or 1%%", text);
-    TRY(check_bounds(o, value, text));
-    *out = value;
-    return OK;
-}
-
-static Status set_choice(int *out, const Option *o, const char *text) {
-    char words[256];
-    snprintf(words, sizeof words, "%s", o->value);
-    Nearest near = {.word = text};
-    char *rest = words;
-    for (int i = 0; rest; i++) {
-        const char *word = strsep(&rest, "|");
-        if (strcmp(word, text) == 0) {
-            *out = i;
-            return OK;
-        }
-        nearest_offer(&near, word);
-    }
-    char list[512] = "";
-    for (size_t i = 0, n = 0; o->value[i] && n + 3 < sizeof list; i++) {
-        list[n++] = o->value[i] == '|' ? ',' : o->value[i];
-        if (o->value[i] == '|') list[n++] = ' ';
-    }
-    if (!near.best) FAIL(ERR_USAGE, "\"%.60s\" is not one of %s", text, list);
-    FAIL(ERR_USAGE, "\"%.60s\" is not one of %s (did you mean %s?)", text, list, near.best);
-}
-
-static Status set_list(IntList *out, const Option *o, const char *text) {
-    IntList list;
-    TRY(units_parse_list(&list, text));
-    for (int i = 0; i < list.count; i++) {
-        char item[UNITS_TEXT];
-        snprintf(item, sizeof item, "%lld", (long long)list.items[i]);
-        TRY(check_bounds(o, (double)list.items[i], item));
-    }
-    *out = list;
-    return OK;
-}
-
-static Status set_quantity(int64_t *out, const Option *o, const char *text) {
-    int64_t value;
-    TRY(o->kind == OPTION_SIZE ? units_parse_size(&value, text)
-                               : units_parse_duration(&value, text, o->bare_ps));
-    TRY(check_bounds(o, (double)value, text));
-    *out = value;
-    return OK;
-}
-
-Status option_set(const Option *o, void *values, const char *text) {
-    void *field = (char *)values + o->at;
-    switch (o->kind) {
-    case OPTION_HEADING: return OK;
-    case OPTION_FLAG: *(bool *)field = strcmp(text, "yes") == 0; return OK;
-    case OPTION_COUNT: ++*(int *)field; return OK;
-    case OPTION_INT: return set_int(field, o, text);
-    case OPTION_REAL: return set_real(field, o, text);
-    case OPTION_STRING: *(const char **)field = text; return OK;
-    case OPTION_CHOICE: return set_choice(field, o, text);
-    case OPTION_SIZE:
-    case OPTION_DURATION: return set_quantity(field, o, text);
-    case OPTION_LIST: return set_list(field, o, text);
-    }
-    return OK;
-}
-
-static Status set_defaults(const OptionTable *t, void *values) {
-    for (const Option *o = t->options; o < t->options + t->option_count; o++) {
-        memset((char *)values + o->at, 0, option_field_bytes(o));
-        if (o->initial && option_set(o, values, o->initial) != OK)
-            FAIL(ERR_USAGE, "default of --%s: %s", o->name, status_message());
-    }
-    return OK;
-}
-
-// --- the command line
 
 typedef struct {
     OptionLine *line;
@@ -181,6 +45,8 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
     char name[128];
     const char *start = word + strspn(word, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';  // as other programs spell it
     Nearest near = {.word = name};
     offer_names(&near, t);
     const char *no = "";
@@ -285,7 +151,7 @@ Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *
     out->given = ARENA_NEW(a, bool, t->option_count);
     out->arguments = ARENA_NEW(a, const char *, words);
     if (!out->given || !out->arguments) FAIL(ERR_MEMORY, "out of memory");
-    TRY(set_defaults(t, values));
+    TRY(option_set_defaults(t->options, t->option_count, values));
     Reader r = {.line = out, .values = values, .next = argv + 1, .end = argv + 1 + words};
     Status first = OK;
     char message[STATUS_TEXT];
@@ -305,4 +171,10 @@ bool option_given(const OptionLine *l, const char *name) {
     const Option *o = option_find(l->table, name, strlen(name));
     assert(o);
     return o && l->given[o - l->table->options];
+}
+
+const Option *option_given_marked(const OptionLine *l, unsigned marks) {
+    for (int i = 0; i < l->table->option_count; i++)
+        if (l->given[i] && l->table->options[i].marks & marks) return &l->table->options[i];
+    return NULL;
 }

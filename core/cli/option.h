@@ -29,12 +29,14 @@ typedef enum {        // its field in the program's struct
     OPTION_FLAG,      // bool
     OPTION_COUNT,     // int: how often it was given, -vv twice
     OPTION_INT,       // int64_t: "12", "-3", "10k"
+    OPTION_SMALL,     // int: the same; its bounds are within int
     OPTION_REAL,      // double
     OPTION_STRING,    // const char *, borrowed from the command line; NULL when not given
     OPTION_CHOICE,    // int: which of the words of `value`, from 0
     OPTION_SIZE,      // int64_t, bytes
     OPTION_DURATION,  // int64_t, picoseconds
     OPTION_LIST,      // IntList
+    OPTION_PAIR,      // int64_t[2]: "4,32", each `unit` times what is typed
 } OptionKind;
 
 typedef struct {
@@ -46,9 +48,13 @@ typedef struct {
     const char *initial;  // the default as it would be typed ("yes" for a flag that is on); NULL: 0
     double min, max;      // of numbers; both 0: no bounds; HUGE_VAL: none on that side
     int64_t bare_ps;      // of a duration: what a number without a unit counts
+    int64_t unit;         // of a pair
+    unsigned marks;       // bits that mean something to the program: option_given_marked()
     bool no;              // --no-NAME turns the flag off
     bool brief;           // shown by -h
     const char *help;     // one line, no full stop
+    const char *others;   // of a choice: words of other programs and what they are here, between
+                          // spaces, "float32=f32 bf16="; with nothing behind the =: not built
 } Option;
 
 typedef struct {
@@ -97,6 +103,9 @@ Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *
 
 // Whether --name was on the command line. The name must be in the table.
 bool option_given(const OptionLine *l, const char *name);
+
+// The first option on the command line that has one of these marks; NULL: there is none.
+const Option *option_given_marked(const OptionLine *l, unsigned marks);
 
 // Show the help that was asked for; what is longer than the terminal through a pager
 // (core/cli/pager.h). ERR_USAGE for a topic that is not known, with the nearest.

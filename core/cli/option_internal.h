@@ -3,11 +3,7 @@
 #ifndef CORE_CLI_OPTION_INTERNAL_H
 #define CORE_CLI_OPTION_INTERNAL_H
 
-#include "core/cli/option.h"
-
-// Parse a value into the option's field. ERR_USAGE says what is wrong with `text`, without
-// the option's name.
-Status option_set(const Option *o, void *values, const char *text) MUST_USE;
+#include "core/cli/option_value.h"
 
 // The option of that name (of `length` bytes), of that letter; NULL: none.
 const Option *option_find(const OptionTable *t, const char *name, size_t length);
@@ -25,9 +21,6 @@ void option_print(FILE *f, const Option *o, OptionHelp which);
 void option_print_example(FILE *f, const OptionExample *e);
 void option_print_wrapped(FILE *f, const char *text, int at, int column);
 void option_print_exits(FILE *f);
-
-// Bytes of the field.
-size_t option_field_bytes(const Option *o);
 
 // A bound as a person would type it.
 char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound);

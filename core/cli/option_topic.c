@@ -80,6 +80,7 @@ static void print_form(char out[TEXT], const Option *o) {
     case OPTION_COUNT:
         if (o->letter) snprintf(out, TEXT, "Twice is -%c%c.", o->letter, o->letter);
         return;
+    case OPTION_SMALL:
     case OPTION_INT:
         snprintf(out, TEXT, "%s: a whole number%.80s; 10k is 10,000.", o->value, bound);
         return;
@@ -89,6 +90,7 @@ static void print_form(char out[TEXT], const Option *o) {
                  bound);
         return;
     case OPTION_DURATION: print_duration_form(out, o, bound); return;
+    case OPTION_PAIR: snprintf(out, TEXT, "%s: two whole numbers%.80s.", o->value, bound); return;
     case OPTION_LIST:
         snprintf(out, TEXT, "%s: whole numbers%.80s, between commas; 4..64 is 4,8,16,32,64.",
                  o->value, bound);

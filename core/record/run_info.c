@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/record/run_info.h"
 
+#include "core/base/units.h"
+
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +15,16 @@ static bool is_whole_number(const char *text) {
     return length && length <= 18 && !digits[length] && (*digits != '0' || !strcmp(text, "0"));
 }
 
+// A number that is printed as it stands here.
+static bool is_number(const char *text) {
+    char *end, again[UNITS_TEXT];
+    double value = strtod(text, &end);
+    return end > text && !*end && isfinite(value) && !strcmp(units_print_real(again, value), text);
+}
+
 static json_t *setting_to_json(const char *value) {
     if (is_whole_number(value)) return json_integer(strtoll(value, NULL, 10));
+    if (is_number(value)) return json_real(strtod(value, NULL));
     if (!strcmp(value, "true")) return json_true();
     if (!strcmp(value, "false")) return json_false();
     return json_text(value);
@@ -32,17 +43,24 @@ static json_t *use_to_json(const HostUse *u) {
     return NULL;
 }
 
-Status run_info_to_json(json_t *object, const RunInfo *run) {
-    json_t *strategy = json_object(), *argv = json_array();
+static int settings_to_json(json_t *object, const char *name, const RunSetting *list, int count) {
+    json_t *settings = json_object();
     int failed = 0;
-    for (int i = 0; i < run->strategy_count; i++)
-        failed |= json_object_set_new(strategy, run->strategy[i].key,
-                                      setting_to_json(run->strategy[i].value));
+    for (int i = 0; i < count; i++)
+        failed |= json_object_set_new(settings, list[i].key, setting_to_json(list[i].value));
+    return failed | json_object_set_new(object, name, settings);
+}
+
+Status run_info_to_json(json_t *object, const RunInfo *run) {
+    json_t *argv = json_array();
+    int failed = 0;
     for (int i = 0; i < run->argc; i++)
         failed |= json_array_append_new(argv, json_text(run->argv[i]));
     failed |= json_object_set_new(object, "kind", json_text(run->kind));
     failed |= json_object_set_new(object, "model", json_text(run->model));
-    failed |= json_object_set_new(object, "strategy", strategy);
+    failed |= settings_to_json(object, "strategy", run->strategy, run->strategy_count);
+    if (run->optimizer_count)
+        failed |= settings_to_json(object, "optimizer", run->optimizer, run->optimizer_count);
     failed |= json_object_set_new(object, "ranks", json_integer(run->ranks));
     failed |= json_object_set_new(object, "device", json_text(run->device));
     failed |= json_object_set_new(object, "comm", json_text(run->comm));
@@ -69,8 +87,8 @@ static Status get_text(const char **out, Arena *a, const json_t *object, const c
 }
 
 static Status setting_from_json(RunSetting *out, Arena *a, const char *key, const json_t *value,
-                                const char *source) {
-    char number[24];
+                                const char *source, const char *section) {
+    char number[UNITS_TEXT];
     const char *text = NULL;
     if (json_is_string(value)) text = json_string_value(value);
     if (json_is_boolean(value)) text = json_is_true(value) ? "true" : "false";
@@ -78,25 +96,37 @@ static Status setting_from_json(RunSetting *out, Arena *a, const char *key, cons
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         text = number;
     }
+    if (json_is_real(value)) text = units_print_real(number, json_real_value(value));
     if (!text)
-        FAIL(ERR_FORMAT, "%s: strategy.%.60s: expected a string, a whole number, true or false",
-             source, key);
+        FAIL(ERR_FORMAT, "%s: %s.%.60s: expected a string, a number, true or false", source,
+             section, key);
     TRY(copy_text(&out->key, a, key, source));
     return copy_text(&out->value, a, text, source);
 }
 
-static Status lists_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
-    json_t *strategy, *list, *value;
+static Status settings_from_json(const RunSetting **out, int32_t *count, Arena *a,
+                                 const json_t *object, const char *source, const char *section) {
+    json_t *list, *value;
     const char *key;
-    TRY(json_get_object(&strategy, object, source, "strategy"));
+    TRY(json_get_object(&list, object, source, section));
+    RunSetting *settings = ARENA_NEW(a, RunSetting, json_object_size(list));
+    if (!settings) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    *out = settings;
+    json_object_foreach(list, key, value)
+        TRY(setting_from_json(&settings[(*count)++], a, key, value, source, section));
+    return OK;
+}
+
+static Status lists_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
+    json_t *list;
+    TRY(settings_from_json(&out->strategy, &out->strategy_count, a, object, source, "strategy"));
+    if (json_object_get(object, "optimizer"))
+        TRY(settings_from_json(&out->optimizer, &out->optimizer_count, a, object, source,
+                               "optimizer"));
     TRY(json_get_array(&list, object, source, "argv"));
-    RunSetting *settings = ARENA_NEW(a, RunSetting, json_object_size(strategy));
     const char **argv = ARENA_NEW(a, const char *, json_array_size(list));
-    if (!settings || !argv) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
-    out->strategy = settings;
+    if (!argv) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
     out->argv = argv;
-    json_object_foreach(strategy, key, value)
-        TRY(setting_from_json(&settings[out->strategy_count++], a, key, value, source));
     for (; out->argc < (int)json_array_size(list); out->argc++) {
         const char *word;
         TRY(json_get_string(&word, object, source, "argv[%d]", out->argc));

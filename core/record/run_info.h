@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // One setting of the strategy, as it is written on a command line: {"dp", "2"}, {"overlap",
-// "true"}. Whole numbers and true, false keep that type in files.
+// "true"}. Numbers, true and false keep that type in files.
 typedef struct {
     const char *key, *value;
 } RunSetting;
@@ -22,7 +22,8 @@ typedef struct {
     int32_t ranks, shards;
     int64_t batch, seed;  // batch: rows of the global batch
     const RunSetting *strategy;
-    int32_t strategy_count, argc;
+    const RunSetting *optimizer;  // {"name", …}: nothing in files of before it was kept
+    int32_t strategy_count, optimizer_count, argc;
     const char *const *argv;  // the command line, program included
     HostUse disturbed;        // who else used the cores meanwhile; seconds 0: unknown
 } RunInfo;

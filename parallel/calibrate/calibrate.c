@@ -52,7 +52,7 @@ static void choose_rows(CalibrateOptions *o, const Job *job) {
     int64_t least = calibrate_least_rows(job);
     if (o->row_count) return;
     o->rows[o->row_count++] = rows;
-    for (int parts = 2; parts <= 4 && !o->quick && !job->options.plan_file; parts *= 2)
+    for (int parts = 2; parts <= 4 && !o->quick && !job->options.spec.plan_file; parts *= 2)
         if (rows % parts == 0 && rows / parts >= least) o->rows[o->row_count++] = rows / parts;
 }
 
@@ -85,9 +85,9 @@ static Status describe_job(Calibration *c, Arena *a, const Bench *b) {
     host_info_read(&info);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    c->model = arena_string(a, o->model);
-    c->device = arena_string(a, o->device);
-    c->dtype = dtype_name(o->dtype);
+    c->model = arena_string(a, o->spec.model);
+    c->device = arena_string(a, o->spec.device);
+    c->dtype = dtype_name(o->spec.dtype);
     c->cpu = arena_string(a, *info.cpu ? info.cpu : "unknown processor");
     c->when = arena_string(a, when);
     c->quick = b->options->quick;
@@ -165,7 +165,7 @@ static Status make_machine(Machine *out, Arena *a, const Bench *b) {
                      .is_host = true,
                      .nodes = 1,
                      .devices_per_node = b->core_count,
-                     .device = device_of(b->out, b->job->options.dtype, b->core_count),
+                     .device = device_of(b->out, b->job->options.spec.dtype, b->core_count),
                      .host = host_of(b->out, b->core_count),
                      .is_calibrated = true,
                      .calibration = *b->out};

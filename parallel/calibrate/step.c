@@ -41,28 +41,28 @@ typedef struct {
 
 int64_t calibrate_job_rows(const Job *job) {
     const JobOptions *o = &job->options;
-    int64_t shards = o->shards ? o->shards : o->ranks;
-    return (o->batch + shards - 1) / shards * job_local_shards(&job->options);
+    int64_t shards = job_spec_shards(&o->spec);
+    return (o->spec.batch + shards - 1) / shards * job_spec_local_shards(&job->options.spec);
 }
 
 int64_t calibrate_least_rows(const Job *job) {
-    return (int64_t)job_local_shards(&job->options) * job->options.micro_batches;
+    return (int64_t)job_spec_local_shards(&job->options.spec) * job->options.spec.micro_batches;
 }
 
 bool calibrate_has_step(const Bench *b) {
-    return !b->job->options.plan_file || b->job->options.ranks == 1;
+    return !b->job->options.spec.plan_file || b->job->options.spec.ranks == 1;
 }
 
 // One rank with the job's shards per rank. Its weights stay as they are, so that it can go on for
 // ever; every batch is full. *derived: it is to be destroyed, whatever comes back.
 static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     JobOptions o = from->options;
-    bool other = !o.plan_file && (o.ranks > 1 || rows != o.batch);
-    o.shards = job_local_shards(&from->options);
-    o.ranks = 1;
-    o.batch = rows;
+    bool other = !o.spec.plan_file && (o.spec.ranks > 1 || rows != o.spec.batch);
+    o.spec.shards = job_spec_local_shards(&from->options.spec);
+    o.spec.ranks = 1;
+    o.spec.batch = rows;
     o.tail = TAIL_PAD;
-    o.learning_rate = 0;
+    o.spec.learning_rate = 0;
     o.record = o.trace = o.save = NULL;
     o.interrupt = NULL;
     if (rows < calibrate_least_rows(from))

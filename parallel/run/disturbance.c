@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static bool has_own_process(const Rank *r) {
-    return r->job->options.ranks > 1 && r->job->options.comm == COMM_SHM;
+    return r->job->options.spec.ranks > 1 && r->job->options.comm == COMM_SHM;
 }
 
 void disturbance_begin(Rank *r) {
@@ -28,7 +28,7 @@ static int64_t peer_cpu_ns(const RankResult *peer) {
 
 static int64_t run_cpu_ns(const Rank *r) {
     int64_t sum = r->result->window_cpu_ns;
-    for (int i = 0; i < r->job->options.ranks && has_own_process(r); i++) {
+    for (int i = 0; i < r->job->options.spec.ranks && has_own_process(r); i++) {
         int64_t peer = i == r->comm.rank ? 0 : peer_cpu_ns(&r->shared->results[i]);
         if (peer < 0) return -1;
         sum += peer;

@@ -9,51 +9,24 @@
 
 #include <string.h>
 
-static int shards_of(const JobOptions *o) { return o->shards ? o->shards : o->ranks; }
-
 static Status check_numbers(const JobOptions *o) {
-    int shards = shards_of(o);
-    if (o->ranks < 1 || o->ranks > COMM_RANKS)
-        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", o->ranks, COMM_RANKS);
-    if (shards % o->ranks)
-        FAIL(ERR_USAGE,
-             "--shards %d is not a multiple of the %d data-parallel ranks; try --shards %d", shards,
-             o->ranks, (shards / o->ranks + 1) * o->ranks);
-    if (o->batch < shards)
-        FAIL(ERR_USAGE,
-             "--batch %lld has fewer rows than the %d shards; every shard needs one: give --batch "
-             "%d or more",
-             (long long)o->batch, shards, shards);
-    if (o->batch / shards < o->micro_batches)
-        FAIL(ERR_USAGE,
-             "--accumulate %d: a shard of --batch %lld over %d shards has only %lld rows",
-             o->micro_batches, (long long)o->batch, shards, (long long)(o->batch / shards));
-    return OK;
+    if (o->spec.ranks < 1 || o->spec.ranks > COMM_RANKS)
+        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", o->spec.ranks, COMM_RANKS);
+    return job_spec_check(&o->spec);
 }
 
 // The last batch of an epoch may be smaller; it too must give every shard, and micro-batch, a row.
 static Status check_tail(const JobOptions *o, const Sampler *s) {
     int64_t last = sampler_batch_rows(s, sampler_batches(s) - 1),
-            least = (int64_t)shards_of(o) * o->micro_batches;
+            least = (int64_t)job_spec_shards(&o->spec) * o->spec.micro_batches;
     if (last < least)
         FAIL(ERR_USAGE,
              "the last batch of an epoch has %lld rows (%lld in batches of %lld), fewer than the "
              "%lld that %d shards of %d micro-batches need; "
              "add --tail drop or --tail pad",
-             (long long)last, (long long)s->count, (long long)o->batch, (long long)least,
-             shards_of(o), o->micro_batches);
+             (long long)last, (long long)s->count, (long long)o->spec.batch, (long long)least,
+             job_spec_shards(&o->spec), o->spec.micro_batches);
     return OK;
-}
-
-Status job_program(Program *out, const JobOptions *o, const Model *model) {
-    const StepSpec spec = {.dtype = o->dtype,
-                           .batch = o->batch,
-                           .shards = shards_of(o),
-                           .micro_batches = o->micro_batches,
-                           .evaluation_rows = EVALUATION_ROWS,
-                           .sgd = o->sgd,
-                           .data_axis_size = o->ranks};
-    return strategy_program(out, model, &spec, &o->strategy);
 }
 
 // Say which option named the file that a message is about.
@@ -75,13 +48,13 @@ static Status link_of_machine(LinkModel *out, const JobOptions *o, const Machine
         FAIL(ERR_USAGE,
              "--device %s: %s has no link between devices, which %d ranks need: add --link such as "
              "1GB/s,50us",
-             o->device, m->name, o->ranks);
-    if (m->nodes > 1 || machine_devices(m) < o->ranks)
+             o->spec.device, m->name, o->spec.ranks);
+    if (m->nodes > 1 || machine_devices(m) < o->spec.ranks)
         FAIL(
             ERR_USAGE,
             "--device %s: %s has %d node(s) of %d devices; %d ranks on one switch need --link such "
             "as 25GB/s,5us",
-            o->device, m->name, m->nodes, m->devices_per_node, o->ranks);
+            o->spec.device, m->name, m->nodes, m->devices_per_node, o->spec.ranks);
     *out = (LinkModel){m->link.bytes_per_s, 2 * m->link.latency_ps};
     return OK;
 }
@@ -92,7 +65,7 @@ static Status create_timed(Job *job, const char *platform) {
     Device *device = ARENA_NEW(&job->arena, Device, 1);
     if (!machine || !device) FAIL(ERR_MEMORY, "out of memory for a machine");
     TRY(name_option(machine_read(machine, &job->arena, platform), "--device"));
-    if (o->ranks > 1 && !o->link.bytes_per_s) TRY(link_of_machine(&o->link, o, machine));
+    if (o->spec.ranks > 1 && !o->link.bytes_per_s) TRY(link_of_machine(&o->link, o, machine));
     device_timed_init(device, &machine->device, slowdown_of(o));
     job->device = device;
     return OK;
@@ -100,9 +73,9 @@ static Status create_timed(Job *job, const char *platform) {
 
 static Status find_device(Job *job) {
     JobOptions *o = &job->options;
-    const char *platform = device_traits_platform(o->device);
+    const char *platform = device_traits_platform(o->spec.device);
     TRY(platform ? create_timed(job, platform)
-                 : name_option(device_find(&job->device, o->device), "--device"));
+                 : name_option(device_find(&job->device, o->spec.device), "--device"));
     o->comm_options.link = (StarLink){o->link.bytes_per_s, o->link.latency_ps, slowdown_of(o)};
     return OK;
 }
@@ -110,7 +83,7 @@ static Status find_device(Job *job) {
 static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
     TRY(find_device(job));
-    TRY(name_option(model_read(&job->model, &job->arena, o->model), "--model"));
+    TRY(name_option(model_read(&job->model, &job->arena, o->spec.model), "--model"));
     bool draw = !o->plan_only && !job->device->model;  // a timed device loads nothing
     TRY(name_option((draw ? dataset_read : dataset_describe)(&job->data, &job->arena, o->data),
                     "--data"));
@@ -123,26 +96,26 @@ static Status read_inputs(Job *job) {
     char who[64];
     snprintf(who, sizeof who, "model %s", job->model.name);
     TRY(name_option(dataset_check_labels(&job->data, job->model.classes, who), "--data"));
-    return dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->seed);
+    return dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->spec.seed);
 }
 
 static Status plan_run(Job *job) {
     JobOptions *o = &job->options;
     Sampler s;
     // A batch takes what there is; memory for more rows would never be used.
-    if (o->tail == TAIL_KEEP && o->batch > job->split.train_count)
-        o->batch = job->split.train_count;
-    TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->batch, o->seed,
-                     o->tail));
+    if (o->tail == TAIL_KEEP && o->spec.batch > job->split.train_count)
+        o->spec.batch = job->split.train_count;
+    TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->spec.batch,
+                     o->spec.seed, o->tail));
     job->batches = sampler_batches(&s);
     if (job->batches < 1)
         FAIL(ERR_USAGE,
              "%lld training samples make no batch of %lld with --tail drop; give a smaller --batch",
-             (long long)job->split.train_count, (long long)o->batch);
+             (long long)job->split.train_count, (long long)o->spec.batch);
     TRY(check_tail(o, &s));
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
-    int64_t chunk = (int64_t)EVALUATION_ROWS * o->ranks;
+    int64_t chunk = (int64_t)EVALUATION_ROWS * o->spec.ranks;
     if (job->device->model) return OK;  // nothing is learned that could be evaluated
     job->evaluation_turns = (job->split.test_count + chunk - 1) / chunk;
     return OK;
@@ -152,18 +125,18 @@ static Status plan_run(Job *job) {
 static Status finish_job(Job *job) {
     const JobOptions *o = &job->options;
     TRY(plan_run(job));
-    TRY(o->plan_file ? name_option(plan_file_read(job), "--plan")
-                     : job_program(&job->program, o, &job->model));
+    TRY(o->spec.plan_file ? name_option(plan_file_read(job), "--plan")
+                          : job_spec_program(&job->program, &o->spec, &job->model));
     const Program *programs[] = {&job->program};
-    TRY(plan_check(programs, NULL, o->ranks));
-    if (o->plan_file) TRY(plan_file_check(job));
+    TRY(plan_check(programs, NULL, o->spec.ranks));
+    if (o->spec.plan_file) TRY(plan_file_check(job));
     TRY(program_lower(&job->program, job->device->traits));
     TRY(device_check(job->device, &job->program));
     if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");
     job->plan_step = program_find_plan(&job->program, "step");
     job->plan_evaluate = program_find_plan(&job->program, "evaluate");
-    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->plan_file);
+    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->spec.plan_file);
     return OK;
 }
 

@@ -9,26 +9,19 @@
 #include "core/nn/model.h"
 #include "core/record/run_info.h"
 #include "parallel/comm/comm.h"
-#include "parallel/strategy/strategy.h"
+#include "parallel/strategy/job_spec.h"
 
 #include <signal.h>
 
 // As on the command line; strings are borrowed.
 typedef struct {
-    const char *model, *data;
-    const char *device;         // "reference", "cpu", or "timed:PLATFORM" (machine_read())
+    JobSpec spec;
+    const char *data;
     int64_t slowdown_permille;  // how much slower what is modelled runs, in thousandths; 0: 1000
     LinkModel link;  // to emulate between ranks; bytes_per_s 0: on a timed device its platform's
-    const char *plan_file;  // execute this program instead of the strategy's; NULL
-    Dtype dtype;
-    int ranks, shards;  // shards 0: as many as ranks
-    int micro_batches;
-    int64_t batch, epochs, steps;  // steps > 0: stop after so many, whatever the epochs
-    double learning_rate, test_fraction;
-    Sgd sgd;
-    uint64_t seed;
+    int64_t epochs, steps;  // steps > 0: stop after so many, whatever the epochs
+    double test_fraction;
     Tail tail;
-    StrategyOptions strategy;  // local_shards is set here
     CommKind comm;
     CommOptions comm_options;  // its link is set here
     bool plan_only;            // the program is all that is wanted of the job: no data are made
@@ -40,11 +33,6 @@ typedef struct {
     RunInfo info;                            // for traces: argv and settings
     const volatile sig_atomic_t *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;
-
-// How many shards each rank computes, one after the other.
-static inline int job_local_shards(const JobOptions *o) {
-    return (o->shards ? o->shards : o->ranks) / o->ranks;
-}
 
 typedef struct {
     JobOptions options;
@@ -68,9 +56,6 @@ void job_destroy(Job *job);  // safe on a zeroed job
 // A job on the same model and data with other numbers (batch, ranks, shards, tail, …); it borrows
 // from `base`, which must outlive it. Errors as above.
 Status job_derive(Job *job, const Job *base, const JobOptions *options) MUST_USE;
-
-// The program before lowering, as --print-plan shows it: what job_create() starts from.
-Status job_program(Program *out, const JobOptions *options, const Model *model) MUST_USE;
 
 // One execution of a plan: the next in the order in which a run repeats its plans.
 typedef struct {

@@ -31,7 +31,7 @@ static Status create_shared(Training *t, const Job *job) {
                                                                          : SPANS_MOST;
     size_t per_rank = (size_t)steps * sizeof(StepRecord) + (size_t)spans * sizeof(Span) +
                       (size_t)(job->epochs + 1) * sizeof(Evaluation);
-    int ranks = job->options.ranks;
+    int ranks = job->options.spec.ranks;
     t->shared_bytes = sizeof(RunShared) + (size_t)ranks * (sizeof(RankResult) + per_rank);
     t->shared = mmap(NULL, t->shared_bytes, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -215,7 +215,8 @@ static void start_child(Children *c, int rank, const RunHooks *hooks, const sigs
 }
 
 static Status run_processes(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
-    Children c = {.ranks = job->options.ranks, .job = job, .world = world, .shared = t->shared};
+    Children c = {
+        .ranks = job->options.spec.ranks, .job = job, .world = world, .shared = t->shared};
     sigset_t child, before;
     struct sigaction usual = {.sa_handler = SIG_DFL}, inherited;
     sigemptyset(&child);
@@ -275,7 +276,7 @@ static bool join(pthread_t thread, const CommWorld *world, int64_t *until_ns) {
 }
 
 static Status run_threads(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
-    int ranks = job->options.ranks, stuck = NONE;
+    int ranks = job->options.spec.ranks, stuck = NONE;
     int64_t until_ns = 0;
     RankThread *threads = calloc((size_t)ranks, sizeof *threads);
     if (!threads) FAIL(ERR_MEMORY, "out of memory for %d threads", ranks);
@@ -339,7 +340,7 @@ static Status lockstep(Rank *ranks, int count, CommWorld *world) {
 }
 
 static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
-    int count = job->options.ranks;
+    int count = job->options.spec.ranks;
     Rank *ranks = calloc((size_t)count, sizeof *ranks);
     if (!ranks) FAIL(ERR_MEMORY, "out of memory for %d ranks", count);
     Status s = OK;
@@ -354,7 +355,7 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
 static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     CommWorld *world;
     const JobOptions *o = &job->options;
-    TRY(comm_world_create(&world, o->comm, o->ranks, job->program.pool_bytes[POOL_SHARED],
+    TRY(comm_world_create(&world, o->comm, o->spec.ranks, job->program.pool_bytes[POOL_SHARED],
                           &o->comm_options));
     Status s = OK;
     switch (o->comm) {
@@ -369,11 +370,11 @@ static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
 
 // The cores that ranks are pinned to, or may choose among, and how many of them they use at once.
 static void note_cores(RunShared *s, const JobOptions *o) {
-    bool pinned = o->ranks > 1 && o->comm != COMM_SERIAL;
+    bool pinned = o->spec.ranks > 1 && o->comm != COMM_SERIAL;
     int count = process_cores(&s->cores);
     s->threads = 1;
     if (!pinned || count < 1) return;
-    s->threads = o->ranks < count ? o->ranks : count;
+    s->threads = o->spec.ranks < count ? o->spec.ranks : count;
     for (int core = CPU_SETSIZE - 1; count > s->threads; core--) {
         if (!CPU_ISSET((size_t)core, &s->cores)) continue;
         CPU_CLR((size_t)core, &s->cores);
@@ -383,12 +384,13 @@ static void note_cores(RunShared *s, const JobOptions *o) {
 
 Status launch_run(Training *out, const Job *job, const RunHooks *hooks) {
     *out = (Training){0};
-    TRY(device_reserve(job->device, job->options.comm == COMM_THREAD ? job->options.ranks : 1));
+    TRY(device_reserve(job->device,
+                       job->options.comm == COMM_THREAD ? job->options.spec.ranks : 1));
     TRY(create_shared(out, job));
     note_cores(out->shared, &job->options);
     out->shared->origin_ns = clock_ns();
-    Status s = job->options.ranks > 1 ? run_world(out, job, hooks)
-                                      : one_rank(job, out->shared, NULL, 0, hooks);
+    Status s = job->options.spec.ranks > 1 ? run_world(out, job, hooks)
+                                           : one_rank(job, out->shared, NULL, 0, hooks);
     out->wall_ns = clock_ns() - out->shared->origin_ns;
     out->interrupted = out->shared->results[0].interrupted;
     return s;

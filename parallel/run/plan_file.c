@@ -13,19 +13,19 @@ enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
 
 // Rows that the largest part of a batch has, when it is cut as sampler_part() does, twice.
 static int64_t rows_needed(const JobOptions *o) {
-    int64_t shards = (int64_t)job_local_shards(o) * o->ranks,
-            shard = (o->batch + shards - 1) / shards;
-    return (shard + o->micro_batches - 1) / o->micro_batches;
+    int64_t shards = (int64_t)job_spec_local_shards(&o->spec) * o->spec.ranks,
+            shard = (o->spec.batch + shards - 1) / shards;
+    return (shard + o->spec.micro_batches - 1) / o->spec.micro_batches;
 }
 
 static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t micro_batch) {
     const JobOptions *o = &job->options;
-    if (shard < job_local_shards(o) && micro_batch < o->micro_batches) return OK;
+    if (shard < job_spec_local_shards(&o->spec) && micro_batch < o->spec.micro_batches) return OK;
     FAIL(ERR_USAGE,
          "%s: %s is of shard %lld, micro-batch %lld of a rank, but this run has %d of %d; give the "
          "--shards and --accumulate that the plan was printed with",
-         o->plan_file, name, (long long)shard, (long long)micro_batch, job_local_shards(o),
-         o->micro_batches);
+         o->spec.plan_file, name, (long long)shard, (long long)micro_batch,
+         job_spec_local_shards(&o->spec), o->spec.micro_batches);
 }
 
 static Status check_load(const Job *job, const Plan *plan, const Op *op) {
@@ -41,17 +41,19 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
         const Tensor *t = &p->tensors[op_outputs(plan, op)[i]];
         if (t->extent == NONE)
             FAIL(ERR_USAGE, "%s: %s, which %s writes, has no extent for the rows of a batch",
-                 o->plan_file, program_name(p, t->name), op_name(p, op));
+                 o->spec.plan_file, program_name(p, t->name), op_name(p, op));
         if (t->shape[0] < rows)
             FAIL(ERR_USAGE,
                  "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards "
                  "and --accumulate that the plan was printed with",
-                 o->plan_file, program_name(p, t->name), (long long)t->shape[0], (long long)rows);
+                 o->spec.plan_file, program_name(p, t->name), (long long)t->shape[0],
+                 (long long)rows);
     }
     if (tensor_elements(x) / x->shape[0] != image)
         FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%d = %lld",
-             o->plan_file, program_name(p, x->name), (long long)(tensor_elements(x) / x->shape[0]),
-             job->data.source, job->data.height, job->data.width, (long long)image);
+             o->spec.plan_file, program_name(p, x->name),
+             (long long)(tensor_elements(x) / x->shape[0]), job->data.source, job->data.height,
+             job->data.width, (long long)image);
     return OK;
 }
 
@@ -59,7 +61,7 @@ static Status check_classes(const Job *job, const Plan *plan, const Op *op) {
     const Program *p = &job->program;
     const Tensor *logits = &p->tensors[op_inputs(plan, op)[0]];
     char who[256];
-    snprintf(who, sizeof who, "%.100s: %.100s", job->options.plan_file, op_name(p, op));
+    snprintf(who, sizeof who, "%.100s: %.100s", job->options.spec.plan_file, op_name(p, op));
     return dataset_check_labels(&job->data, logits->shape[1], who);
 }
 
@@ -92,9 +94,9 @@ static Status check_parameters(const Job *job, const Program *model) {
             FAIL(ERR_USAGE,
                  "%s: model %s has no parameter %s of this shape; give the --model that the plan "
                  "was printed for",
-                 o->plan_file, job->model.name, program_name(p, l->name));
-        if (l->dtype != o->dtype)
-            FAIL(ERR_USAGE, "%s: parameter %s is %s; give --dtype %s", o->plan_file,
+                 o->spec.plan_file, job->model.name, program_name(p, l->name));
+        if (l->dtype != o->spec.dtype)
+            FAIL(ERR_USAGE, "%s: parameter %s is %s; give --dtype %s", o->spec.plan_file,
                  program_name(p, l->name), dtype_name((Dtype)l->dtype),
                  dtype_name((Dtype)l->dtype));
     }
@@ -106,15 +108,15 @@ Status plan_file_read(Job *job) {
     Program *p = &job->program;
     char *text;
     size_t length;
-    TRY(file_read(&text, &length, &job->arena, o->plan_file));
-    TRY(plan_text_parse(p, text, length, o->plan_file));
+    TRY(file_read(&text, &length, &job->arena, o->spec.plan_file));
+    TRY(plan_text_parse(p, text, length, o->spec.plan_file));
     if (p->lowered)
         FAIL(ERR_USAGE,
              "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step",
-             o->plan_file);
-    if (program_ranks(p) != o->ranks)
+             o->spec.plan_file);
+    if (program_ranks(p) != o->spec.ranks)
         FAIL(ERR_USAGE, "%s is a plan for %d rank%s, this run has %d; give --ranks %d",
-             o->plan_file, program_ranks(p), program_ranks(p) == 1 ? "" : "s", o->ranks,
+             o->spec.plan_file, program_ranks(p), program_ranks(p) == 1 ? "" : "s", o->spec.ranks,
              program_ranks(p));
     return OK;
 }
@@ -129,7 +131,7 @@ static Status check_whole(const Job *job) {
         if (l->role != ROLE_PARAMETER || t->dtype != l->dtype ||
             memcmp(t->shape, l->shape, sizeof t->shape[0] * t->dims))
             FAIL(ERR_USAGE, "%s: parameter %s is not all of its logical tensor %s",
-                 job->options.plan_file, program_name(p, t->name), program_name(p, l->name));
+                 job->options.spec.plan_file, program_name(p, t->name), program_name(p, l->name));
     }
     return OK;
 }
@@ -138,9 +140,9 @@ static Status check_scalar(const Job *job, const char *name, Dtype dtype, int64_
     int index = program_find_tensor(&job->program, name);
     const Tensor *t = index == NONE ? NULL : &job->program.tensors[index];
     if (!t || (t->dtype == dtype && tensor_elements(t) == elements)) return OK;
-    FAIL(ERR_USAGE, "%s: %s has %lld elements of %s, expected %lld of %s", job->options.plan_file,
-         name, (long long)tensor_elements(t), dtype_name((Dtype)t->dtype), (long long)elements,
-         dtype_name(dtype));
+    FAIL(ERR_USAGE, "%s: %s has %lld elements of %s, expected %lld of %s",
+         job->options.spec.plan_file, name, (long long)tensor_elements(t),
+         dtype_name((Dtype)t->dtype), (long long)elements, dtype_name(dtype));
 }
 
 static Status check_scalars(const Job *job) {
@@ -150,9 +152,9 @@ static Status check_scalars(const Job *job) {
     TRY(check_scalar(job, "evaluate.rows", DTYPE_I64, 1));
     TRY(check_scalar(job, "loss", DTYPE_F64, 2));
     TRY(check_scalar(job, "evaluate.loss", DTYPE_F64, 2));
-    TRY(check_scalar(job, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.ranks));
-    for (int s = 0; s < job_local_shards(&job->options); s++)
-        for (int m = 0; m < job->options.micro_batches; m++) {
+    TRY(check_scalar(job, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.spec.ranks));
+    for (int s = 0; s < job_spec_local_shards(&job->options.spec); s++)
+        for (int m = 0; m < job->options.spec.micro_batches; m++) {
             char name[48];
             snprintf(name, sizeof name, "first_row.%d.%d", s, m);
             TRY(check_scalar(job, name, DTYPE_I64, 1));
@@ -167,7 +169,7 @@ Status plan_file_check(const Job *job) {
     TRY(check_whole(job));
     TRY(check_scalars(job));
     Program model = {0};
-    Status s = job_program(&model, &job->options, &job->model);
+    Status s = job_spec_program(&model, &job->options.spec, &job->model);
     if (s == OK) s = check_parameters(job, &model);
     program_finish(&model);
     return s;

@@ -53,16 +53,17 @@ static int scalar(const Rank *r, const char *format, int shard, int micro_batch)
 }
 
 static Status find_scalars(Rank *r) {
-    int shards = job_local_shards(&r->job->options), cells = shards * r->job->options.micro_batches;
+    int shards = job_spec_local_shards(&r->job->options.spec),
+        cells = shards * r->job->options.spec.micro_batches;
     int64_t most =
-        r->job->options.batch > EVALUATION_ROWS ? r->job->options.batch : EVALUATION_ROWS;
+        r->job->options.spec.batch > EVALUATION_ROWS ? r->job->options.spec.batch : EVALUATION_ROWS;
     r->first_row = ARENA_NEW(&r->arena, int, cells);
     r->live_rows = ARENA_NEW(&r->arena, int, cells);
     r->rows = ARENA_NEW(&r->arena, int32_t, most);
     if (!r->first_row || !r->live_rows || !r->rows)
         FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
     for (int i = 0; i < cells; i++) {
-        int s = i / r->job->options.micro_batches, m = i % r->job->options.micro_batches;
+        int s = i / r->job->options.spec.micro_batches, m = i % r->job->options.spec.micro_batches;
         r->first_row[i] = scalar(r, "first_row.%d.%d", s, m);
         r->live_rows[i] = scalar(r, "rows.%d.%d", s, m);
         if (r->first_row[i] == NONE || r->live_rows[i] == NONE)
@@ -97,7 +98,7 @@ static void initialise(Rank *r) {
     if (r->job->device->model) return;  // values mean nothing, and need no memory
     for (int t = 0; t < p->tensor_count && r->comm.rank == 0; t++)
         if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
-            model_initialise(p, p->tensors[t].logical, r->job->options.seed,
+            model_initialise(p, p->tensors[t].logical, r->job->options.spec.seed,
                              (Dtype)p->tensors[t].dtype, executor_data(&r->executor, t));
 }
 
@@ -130,8 +131,8 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     if (job->options.spans) r->executor.timeline = &r->result->timeline;
     r->executor.cpu_of_each = job->options.trace || job->options.record;
     const Split *split = &job->split;
-    TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count, job->options.batch,
-                     job->options.seed, job->options.tail));
+    TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count,
+                     job->options.spec.batch, job->options.spec.seed, job->options.tail));
     TRY(find_scalars(r));
     TRY(create_values(r));
     initialise(r);
@@ -153,21 +154,21 @@ static int64_t set_batch(Rank *r) {
     if (!r->job->device->model)
         sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
     int64_t rows = sampler_batch_rows(&r->sampler, r->turn.batch);
-    int shards = job_local_shards(&r->job->options);
-    for (int i = 0; i < shards * o->micro_batches; i++) {
-        int64_t shard = r->comm.rank * shards + i / o->micro_batches, begin, end, from, to;
-        sampler_part(rows, shard, (int64_t)shards * o->ranks, &begin, &end);
-        sampler_part(end - begin, i % o->micro_batches, o->micro_batches, &from, &to);
+    int shards = job_spec_local_shards(&r->job->options.spec);
+    for (int i = 0; i < shards * o->spec.micro_batches; i++) {
+        int64_t shard = r->comm.rank * shards + i / o->spec.micro_batches, begin, end, from, to;
+        sampler_part(rows, shard, (int64_t)shards * o->spec.ranks, &begin, &end);
+        sampler_part(end - begin, i % o->spec.micro_batches, o->spec.micro_batches, &from, &to);
         executor_set_i64(&r->executor, r->first_row[i], begin + from);
         executor_set_i64(&r->executor, r->live_rows[i], to - from);
     }
-    executor_set_f64(&r->executor, r->learning_rate, o->learning_rate);
+    executor_set_f64(&r->executor, r->learning_rate, o->spec.learning_rate);
     executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)rows);
     return rows;
 }
 
 static void set_chunk(Rank *r) {
-    int64_t first = (r->turn.chunk * r->job->options.ranks + r->comm.rank) * EVALUATION_ROWS,
+    int64_t first = (r->turn.chunk * r->job->options.spec.ranks + r->comm.rank) * EVALUATION_ROWS,
             left = r->job->split.test_count - first;
     int64_t rows = left < 0 ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
     executor_set_i64(&r->executor, r->evaluate_first_row, rows ? first : 0);
@@ -212,7 +213,7 @@ static void add_chunks(Rank *r) {
     bool gathered = r->evaluate_gathered != NONE;
     const double *pairs =
         executor_data(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss);
-    int count = gathered ? r->job->options.ranks : 1;
+    int count = gathered ? r->job->options.spec.ranks : 1;
     if (r->turn.chunk == 0) r->evaluation_loss = r->evaluation_correct = 0;
     for (int i = 0; i < count; i++) {
         r->evaluation_loss += pairs[2 * i];
@@ -244,7 +245,7 @@ Status rank_end_turn(Rank *r) {
             FAIL(ERR_FAILED,
                  "the loss is %s in step %lld: training diverged; a smaller --lr than %g may help",
                  isnan(t->open.loss) ? "not a number" : "infinite", (long long)r->turn.step,
-                 r->job->options.learning_rate);
+                 r->job->options.spec.learning_rate);
     } else if (r->turn.plan == r->job->plan_evaluate) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);

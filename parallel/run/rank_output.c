@@ -47,7 +47,7 @@ static Status save(const Rank *r, const char *path) {
     }
     char steps[32], seed[32];
     snprintf(steps, sizeof steps, "%lld", (long long)r->turn.step);
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->job->options.seed);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->job->options.spec.seed);
     const SafetensorsText texts[] = {
         {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
     Status s = safetensors_write(path, out, count, texts, 4);
@@ -93,7 +93,7 @@ static Status write_trace(const Rank *r) {
 Status rank_finish(Rank *r) {
     const JobOptions *o = &r->job->options;
     disturbance_end(r);
-    bool own_process = o->ranks == 1 || o->comm == COMM_SHM;
+    bool own_process = o->spec.ranks == 1 || o->comm == COMM_SHM;
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
     if (!r->job->device->model) r->result->parameters_hash = parameters_hash(r);
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);

@@ -70,7 +70,7 @@ static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradien
 // A bucket closes once it has passed its cap, so it may exceed it; what is left
 // over is the last one.
 static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int last_backward) {
-    int64_t cap = d->options->first_bucket_bytes, bytes = 0;
+    int64_t cap = d->options->bucket_bytes[0], bytes = 0;
     int first = 0, buckets = 0, after = NONE, parts = d->options->local_shards;
     for (int i = 0; i < count; i++) {
         bytes += d->p->tensors[g[i].part[0]].bytes;
@@ -80,7 +80,7 @@ static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int 
         snprintf(name, sizeof name, "bucket%d", buckets++);
         TRY(add_all_reduce(d, plan, name, &g[first], i + 1 - first, d->options->algorithm,
                            d->options->no_overlap ? last_backward : after));
-        cap = d->options->bucket_bytes;
+        cap = d->options->bucket_bytes[1];
         bytes = 0;
         first = i + 1;
     }

@@ -9,11 +9,10 @@
 #include "core/plan/program.h"
 
 typedef struct {
-    int local_shards;            // shards that each rank computes, one after the other
-    int64_t first_bucket_bytes;  // cap of the first gradient bucket
-    int64_t bucket_bytes;        // cap of the others
-    bool no_overlap;             // communicate only when the whole backward is done
-    Algorithm algorithm;         // of the gradients' all-reduce
+    int local_shards;         // shards that each rank computes, one after the other
+    int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
+    bool no_overlap;          // communicate only when the whole backward is done
+    Algorithm algorithm;      // of the gradients' all-reduce
 } StrategyOptions;
 
 // The program of one rank of a data-parallel run: the model's work, cut as `spec` says, and the

@@ -100,7 +100,7 @@ START_TEST(contradictions_are_refused) {
     refused(2, PARTS("--epochs and --steps", "give one"), "--epochs 1 --steps 1");
     refused(2, PARTS("--batch 64 is not 2 ranks times --batch-per-rank 16"),
             "--ranks 2 --batch 64 --batch-per-rank 16");
-    refused(2, PARTS("--bucket-kib takes two numbers"), "--bucket-kib 4");
+    refused(2, PARTS("is not two numbers: give FIRST,CAP"), "--bucket-kib 4");
     refused(2, PARTS("--nesterov needs a --momentum above 0"), "--nesterov --momentum 0");
     refused(2, PARTS("--record-steps", "--record DIR"), "--record-steps 0:1");
     refused(2, PARTS("--record-steps", "5:1"), "--record x --record-steps 5:1");
@@ -135,7 +135,8 @@ START_TEST(every_shard_needs_a_row) {
     refused(2, PARTS("--batch 3 ", "the 4 shards"), "--batch 3 --ranks 4");
     refused(2, PARTS("--shards 3 is not a multiple of the 2", "try --shards 4"),
             "--ranks 2 --shards 3");
-    refused(2, PARTS("--accumulate 33", "only 32 rows"), "--ranks 2 --accumulate 33");
+    refused(2, PARTS("2 shards of 33 micro-batches", "give --batch 66"),
+            "--ranks 2 --accumulate 33");
     // 76 digits: 11 (0.15 of them, rounded) are held out, and the 65 are a batch of 64 and a row.
     refused(2,
             PARTS("the last batch of an epoch has 1 rows (65 in batches of 64)", "2 shards",

@@ -13,20 +13,15 @@ JobOptions training_options(void) {
     static char model[4096];
     const char *path = test_source("tests/data/small.model");
     snprintf(model, sizeof model, "%s", path ? path : "tests/data/small.model");
+    JobSpec spec = job_spec_default();
+    spec.model = model;
+    spec.batch = 61;
+    spec.learning_rate = 0.05;
     return (JobOptions){
-        .model = model,
+        .spec = spec,
         .data = "digits:count=200",
-        .device = "cpu",
-        .dtype = DTYPE_F32,
-        .ranks = 1,
-        .micro_batches = 1,
-        .batch = 61,
         .steps = 20,
-        .learning_rate = 0.05,
         .test_fraction = 0.15,
-        .sgd = {.momentum = 0.9},
-        .seed = 1,
-        .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768},
         .comm = COMM_SERIAL,
         .info = {.kind = "train",  // for traces
                  .model = "small",
@@ -94,7 +89,7 @@ static void watch_finished(void *context, Executor *e) {
 }
 
 static size_t mapped_bytes(const Outcome *o) {
-    return (size_t)(o->state_bytes * o->job.options.ranks);
+    return (size_t)(o->state_bytes * o->job.options.spec.ranks);
 }
 
 static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
@@ -156,8 +151,8 @@ static const char *compare_states(const Outcome *a, int rank_a, const Outcome *b
             if (x[w.at + i] == y[w.at + i]) continue;
             snprintf(difference, sizeof difference,
                      "%s differs in byte %lld: rank %d of %d and rank %d of %d",
-                     tensor_name(w.p, w.tensor), (long long)i, rank_a, a->job.options.ranks, rank_b,
-                     b->job.options.ranks);
+                     tensor_name(w.p, w.tensor), (long long)i, rank_a, a->job.options.spec.ranks,
+                     rank_b, b->job.options.spec.ranks);
             return difference;
         }
     return NULL;
@@ -204,8 +199,8 @@ const char *outcome_difference(const Outcome *a, const Outcome *b) {
     if (a->state_bytes != b->state_bytes || a->job.steps != b->job.steps)
         return "the runs have parameters or steps of different number";
     const char *d = NULL;
-    for (int r = 1; r < a->job.options.ranks && !d; r++) d = compare_states(a, 0, a, r);
-    for (int r = 0; r < b->job.options.ranks && !d; r++) {
+    for (int r = 1; r < a->job.options.spec.ranks && !d; r++) d = compare_states(a, 0, a, r);
+    for (int r = 0; r < b->job.options.spec.ranks && !d; r++) {
         d = compare_states(a, 0, b, r);
         if (!d) d = compare_losses(a, b, r);
         if (!d) d = compare_evaluations(a, b, r);

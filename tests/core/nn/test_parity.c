@@ -131,7 +131,7 @@ static StepOptions read_options(const json_t *root, const char *name) {
                      .learning_rate = real_of(root, name, "learning_rate"),
                      .sgd = {.momentum = real_of(root, name, "momentum"),
                              .weight_decay = real_of(root, name, "weight_decay")},
-                     .strategy = {.first_bucket_bytes = 4096, .bucket_bytes = 32768}};
+                     .strategy = {.bucket_bytes = {4096, 32768}}};
     ck_assert_ok(json_get_bool(&o.sgd.nesterov, root, cases_file, "cases.%s.nesterov", name));
     return o;
 }

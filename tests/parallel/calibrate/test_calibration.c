@@ -339,8 +339,8 @@ START_TEST(of_several_ranks_it_measures_what_each_of_them_does) {
     Job job;
     Machine m;
     JobOptions o = training_options();
-    o.ranks = 3;
-    o.shards = 6;
+    o.spec.ranks = 3;
+    o.spec.shards = 6;
     calibrate_job(&m, &a, &job, &o);
     ck_plausible(&m);
     ck_assert_int_eq(m.calibration.rows, 22);

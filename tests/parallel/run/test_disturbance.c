@@ -42,22 +42,22 @@ START_TEST(what_another_process_used_of_the_cores_is_recorded) {
         Outcome run;
         JobOptions o = training_options();
         o.comm = kinds[k].comm;
-        o.ranks = kinds[k].ranks;
+        o.spec.ranks = kinds[k].ranks;
         o.steps = 8;
         pid_t hog = start_hog();
         Status s = training_run(&run, &o, &(TrainingProbe){.before = compute});
         double hog_s = end_hog(hog);
         ck_assert_ok(s);
-        for (int r = 0; r < o.ranks; r++) {
+        for (int r = 0; r < o.spec.ranks; r++) {
             const HostUse *u = &run.training.shared->results[r].disturbed;
             ck_assert(u->seconds > 0.2 && u->seconds < (double)run.training.wall_ns * 1e-9);
             // The other process began a little before and ended a little after.
             ck_assert_msg(u->others_cores * u->seconds > 0.5 * hog_s,
                           "%d ranks, %s: others used %g of %d cores for %g s, but one process "
                           "%g s",
-                          o.ranks, comm_kind_name(o.comm), u->others_cores, u->cores, u->seconds,
-                          hog_s);
-            ck_assert_int_eq(u->threads, o.comm == COMM_SERIAL || u->cores == 1 ? 1 : o.ranks);
+                          o.spec.ranks, comm_kind_name(o.comm), u->others_cores, u->cores,
+                          u->seconds, hog_s);
+            ck_assert_int_eq(u->threads, o.comm == COMM_SERIAL || u->cores == 1 ? 1 : o.spec.ranks);
         }
         outcome_finish(&run);
     }

@@ -21,7 +21,7 @@ START_TEST(a_rank_whose_thread_never_ends_is_named_and_not_waited_for) {
     Outcome run;
     JobOptions o = training_options();
     o.comm = COMM_THREAD;
-    o.ranks = 3;
+    o.spec.ranks = 3;
     o.comm_options.timeout_ns = 200000000;
     int64_t start_ns = clock_ns();
     ck_assert_fails(training_run(&run, &o, &(TrainingProbe){.context = &spinner, .before = spin}),

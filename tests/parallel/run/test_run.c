@@ -78,12 +78,12 @@ START_TEST(planned_bytes_are_allocated_bytes) {
     for (int k = 0; k < 32; k++) {
         Outcome run;
         JobOptions o = training_options();
-        o.model = k & 1 ? "net" : o.model;
-        o.device = devices[k >> 1 & 1];
-        o.dtype = k & 4 ? DTYPE_F64 : DTYPE_F32;
-        o.ranks = k & 8 ? 2 : 1;
-        o.shards = 2;
-        o.micro_batches = k & 16 ? 3 : 1;
+        o.spec.model = k & 1 ? "net" : o.spec.model;
+        o.spec.device = devices[k >> 1 & 1];
+        o.spec.dtype = k & 4 ? DTYPE_F64 : DTYPE_F32;
+        o.spec.ranks = k & 8 ? 2 : 1;
+        o.spec.shards = 2;
+        o.spec.micro_batches = k & 16 ? 3 : 1;
         o.comm = k & 1 ? COMM_SERIAL : COMM_THREAD;
         o.steps = 1;
         ck_assert_ok(training_run(
@@ -98,7 +98,7 @@ END_TEST
 START_TEST(the_planned_bytes_of_a_small_network_are_those_of_its_tensors) {
     Job job;
     JobOptions o = training_options();
-    o.batch = 64;
+    o.spec.batch = 64;
     ck_assert_ok(job_create(&job, &o));
     int64_t parameters = aligned(147 * 4) + aligned(3 * 4) + aligned(960 * 4) + aligned(20 * 4) +
                          aligned(200 * 4) + aligned(10 * 4);
@@ -134,20 +134,20 @@ START_TEST(nothing_is_allocated_after_the_first_step) {
         static const Algorithm algorithms[] = {ALGORITHM_DIRECT, ALGORITHM_CHAIN, ALGORITHM_RING};
         Outcome run;
         JobOptions o = training_options();
-        o.device = devices[k & 1];
-        o.ranks = k < 4 ? 1 : 2 + k % 3;
+        o.spec.device = devices[k & 1];
+        o.spec.ranks = k < 4 ? 1 : 2 + k % 3;
         o.comm = (CommKind)(k / 2 % 3);
-        o.strategy.algorithm = algorithms[k / 4 % 3];
-        o.micro_batches = k & 1 ? 3 : 1;
+        o.spec.strategy.algorithm = algorithms[k / 4 % 3];
+        o.spec.micro_batches = k & 1 ? 3 : 1;
         o.spans = k != 23;
         memset(counts, 0, sizeof *counts);
         ck_assert_ok(training_run(
             &run, &o, &(TrainingProbe){.context = counts, .before = count_allocations}));
-        for (int r = 0; r < o.ranks; r++) {
+        for (int r = 0; r < o.spec.ranks; r++) {
             ck_assert_int_gt(counts->ranks[r].baseline, 0);
             ck_assert_int_eq(counts->ranks[r].steps, 19);  // and the evaluation after step 20
             ck_assert_msg(counts->ranks[r].most == 0, "%d ranks, %s: rank %d allocated %d times",
-                          o.ranks, comm_kind_name(o.comm), r, counts->ranks[r].most);
+                          o.spec.ranks, comm_kind_name(o.comm), r, counts->ranks[r].most);
         }
         outcome_finish(&run);
     }
@@ -176,7 +176,7 @@ static void print_plan(const JobOptions *o, char out[TEXT]) {
     Job job;
     Program p = {0};
     ck_assert_ok(job_create(&job, o));
-    ck_assert_ok(job_program(&p, o, &job.model));
+    ck_assert_ok(job_spec_program(&p, &o->spec, &job.model));
     FILE *f = fmemopen(out, TEXT, "w");
     ck_assert_ok(plan_text_print(&p, f));
     fclose(f);
@@ -218,13 +218,13 @@ static Status run_plan(Outcome *out, const JobOptions *options, const char *text
     FILE *f = fopen(path, "w");
     ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
     JobOptions o = *options;
-    o.plan_file = path;
+    o.spec.plan_file = path;
     return training_run(out, &o, NULL);
 }
 
 static JobOptions two_ranks(void) {
     JobOptions o = training_options();
-    o.ranks = 2;
+    o.spec.ranks = 2;
     o.comm = COMM_SHM;
     o.spans = true;
     return o;
@@ -315,7 +315,7 @@ START_TEST(a_parameter_whose_update_was_removed_keeps_its_initial_value) {
     for (int i = 0; i < 3; i++) {
         static float initial[960];
         int tensor = program_find_tensor(p, names[i]);
-        model_initialise(p, p->tensors[tensor].logical, o.seed, DTYPE_F32, initial);
+        model_initialise(p, p->tensors[tensor].logical, o.spec.seed, DTYPE_F32, initial);
         for (int r = 0; r < 2; r++)
             ck_assert_int_eq(memcmp(outcome_tensor(&run, r, names[i]), initial,
                                     (size_t)p->tensors[tensor].bytes) == 0,
@@ -363,7 +363,7 @@ static void check_coverage(const Outcome *run, int rank) {
     ck_assert_int_eq(count, 19);
     ck_assert_msg(coverage[count / 2] >= 0.97,
                   "%d ranks: spans cover %.2f %% of rank %d's step (median; %.2f to %.2f)",
-                  run->job.options.ranks, 100 * coverage[count / 2], rank, 100 * coverage[0],
+                  run->job.options.spec.ranks, 100 * coverage[count / 2], rank, 100 * coverage[0],
                   100 * coverage[count - 1]);
 }
 
@@ -371,10 +371,10 @@ START_TEST(spans_cover_97_percent_of_a_step_of_the_net) {
     for (int ranks = 1; ranks <= 2; ranks++) {
         Outcome run;
         JobOptions o = training_options();
-        o.model = "net";
+        o.spec.model = "net";
         o.data = "digits:count=1000";
-        o.batch = 64;
-        o.ranks = ranks;
+        o.spec.batch = 64;
+        o.spec.ranks = ranks;
         o.comm = COMM_SHM;
         o.spans = true;
         ck_assert_ok(training_run(&run, &o, NULL));
@@ -414,7 +414,7 @@ static void check_step_spans(const Outcome *run, int rank, const StepRecord *s) 
         if (last[o->lane]) ck_assert_int_ge(of[op]->start_ps, last[o->lane]->end_ps);
         last[o->lane] = of[op];
         if (p->lanes[o->lane].kind != LANE_COMMUNICATION) continue;
-        for (int r = 0; r < run->job.options.ranks; r++) {
+        for (int r = 0; r < run->job.options.spec.ranks; r++) {
             const Timeline *peer = &results[r].timeline;
             const StepRecord *theirs = &peer->steps[s - t->steps];
             for (int i = 0; i < theirs->span_count; i++)
@@ -442,15 +442,15 @@ START_TEST(spans_obey_lanes_and_dependencies_and_bills_sum_to_the_step) {
         Outcome run;
         uint64_t seed = (uint64_t)k;
         JobOptions o = training_options();
-        o.ranks = 1 + k % 4;
+        o.spec.ranks = 1 + k % 4;
         o.comm = k < 4 ? COMM_SHM : COMM_THREAD;
-        o.micro_batches = 1 + k % 2;
-        o.strategy.first_bucket_bytes = 900;
-        o.strategy.no_overlap = k == 5;
+        o.spec.micro_batches = 1 + k % 2;
+        o.spec.strategy.bucket_bytes[0] = 900;
+        o.spec.strategy.no_overlap = k == 5;
         o.spans = true;
         ck_assert_ok(
             training_run(&run, &o, &(TrainingProbe){.context = &seed, .before = training_delay}));
-        for (int r = 0; r < o.ranks; r++) {
+        for (int r = 0; r < o.spec.ranks; r++) {
             const Timeline *t = &run.training.shared->results[r].timeline;
             ck_assert_int_eq(t->dropped, 0);
             for (int i = 0; i < t->step_count; i++) {
@@ -468,7 +468,7 @@ START_TEST(recording_changes_no_bit) {
     for (int comm = COMM_THREAD; comm <= COMM_SHM; comm++) {
         Outcome bare, traced;
         JobOptions o = training_options();
-        o.ranks = 2;
+        o.spec.ranks = 2;
         o.comm = (CommKind)comm;
         ck_assert_ok(training_run(&bare, &o, NULL));
         char directory[256];

@@ -81,13 +81,13 @@ static JobOptions timed_options(int ranks, CommKind comm, Algorithm algorithm) {
           f);
     ck_assert_int_eq(fclose(f), 0);
     JobOptions o = training_options();
-    o.device = device;
+    o.spec.device = device;
     o.slowdown_permille = 2500;
-    o.ranks = ranks;
+    o.spec.ranks = ranks;
     o.comm = comm;
     o.steps = 6;
     o.spans = true;
-    o.strategy.algorithm = algorithm;
+    o.spec.strategy.algorithm = algorithm;
     if (ranks > 1) o.link = (LinkModel){700000000, 30000000};
     return o;
 }
@@ -121,7 +121,7 @@ typedef struct {
 } Step;
 
 static void find_step(Step *s, const Outcome *o, int index) {
-    *s = (Step){.program = &o->job.program, .ranks = o->job.options.ranks};
+    *s = (Step){.program = &o->job.program, .ranks = o->job.options.spec.ranks};
     s->plan = &s->program->plans[o->job.plan_step];
     ck_assert_int_le(s->plan->op_count, OPS);
     for (int r = 0; r < s->ranks; r++) {
@@ -313,7 +313,7 @@ END_TEST
 START_TEST(a_type_without_a_rate_is_refused) {
     JobOptions o = timed_options(1, COMM_SERIAL, ALGORITHM_DIRECT);
     Outcome out;
-    o.dtype = DTYPE_F64;
+    o.spec.dtype = DTYPE_F64;
     ck_assert_fails(training_run(&out, &o, NULL), ERR_USAGE, "core has no rate for conv");
 }
 END_TEST
@@ -323,15 +323,15 @@ END_TEST
 START_TEST(an_emulated_link_changes_no_bit_of_a_training) {
     JobOptions o = training_options();
     Outcome alone, linked;
-    o.device = "reference";
-    o.shards = 3;
+    o.spec.device = "reference";
+    o.spec.shards = 3;
     ck_assert_ok(training_run(&alone, &o, NULL));
-    o.ranks = 3;
+    o.spec.ranks = 3;
     o.link = (LinkModel){1000000000, 20000000};
     for (CommKind comm = COMM_THREAD; comm <= COMM_SHM; comm++)
         for (int chain = 0; chain < 2; chain++) {
             o.comm = comm;
-            o.strategy.algorithm = chain ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
+            o.spec.strategy.algorithm = chain ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
             ck_assert_ok(training_run(&linked, &o, NULL));
             const char *difference = outcome_difference(&alone, &linked);
             ck_assert_msg(!difference, "%s", difference);
@@ -381,10 +381,10 @@ END_TEST
 START_TEST(no_digit_is_drawn_for_a_plan_or_a_timed_run) {
     Job job;
     JobOptions o = training_options();
-    const char *device = o.device;
+    const char *device = o.spec.device;
     for (int k = 0; k < 3; k++) {
         o.plan_only = k == 1;
-        o.device = k == 2 ? "timed:laptop" : device;
+        o.spec.device = k == 2 ? "timed:laptop" : device;
         ck_assert_ok(job_create(&job, &o));
         ck_assert(!job.data.images == (k > 0));
         ck_assert_int_eq(job.data.count, 200);

@@ -21,9 +21,9 @@ static void assert_equals(const Outcome *oracle, const JobOptions *o, uint64_t d
     Outcome got;
     char what[160];
     snprintf(what, sizeof what, "%d ranks, %s, algorithm %d, buckets %lld,%lld, delays %llu",
-             o->ranks, comm_kind_name(o->comm), (int)o->strategy.algorithm,
-             (long long)o->strategy.first_bucket_bytes, (long long)o->strategy.bucket_bytes,
-             (unsigned long long)delays);
+             o->spec.ranks, comm_kind_name(o->comm), (int)o->spec.strategy.algorithm,
+             (long long)o->spec.strategy.bucket_bytes[0],
+             (long long)o->spec.strategy.bucket_bytes[1], (unsigned long long)delays);
     ck_assert_ok(
         training_run(&got, o, &(TrainingProbe){.context = &delays, .before = training_delay}));
     assert_same(oracle, &got, what);
@@ -88,16 +88,16 @@ static Setting cover_next(Cover *c, Rng *r) {
 
 static JobOptions options_of(const Setting *s, int ranks) {
     JobOptions o = training_options();
-    o.ranks = ranks;
+    o.spec.ranks = ranks;
     o.comm = (CommKind)s->value[COMM];
-    o.strategy.algorithm = s->value[ALGORITHM] ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
-    o.strategy.no_overlap = s->value[OVERLAP];
-    o.strategy.first_bucket_bytes = caps[s->value[CAPS]][0];
-    o.strategy.bucket_bytes = caps[s->value[CAPS]][1];
-    o.dtype = s->value[DTYPE] ? DTYPE_F64 : DTYPE_F32;
-    o.device = devices[s->value[DEVICE]];
-    o.micro_batches = s->value[ACCUMULATE] ? 3 : 1;
-    o.batch = s->value[BATCH] ? 64 : 61;
+    o.spec.strategy.algorithm = s->value[ALGORITHM] ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
+    o.spec.strategy.no_overlap = s->value[OVERLAP];
+    o.spec.strategy.bucket_bytes[0] = caps[s->value[CAPS]][0];
+    o.spec.strategy.bucket_bytes[1] = caps[s->value[CAPS]][1];
+    o.spec.dtype = s->value[DTYPE] ? DTYPE_F64 : DTYPE_F32;
+    o.spec.device = devices[s->value[DEVICE]];
+    o.spec.micro_batches = s->value[ACCUMULATE] ? 3 : 1;
+    o.spec.batch = s->value[BATCH] ? 64 : 61;
     return o;
 }
 
@@ -106,7 +106,7 @@ static const Outcome *oracle_of(Outcome oracles[ORACLES], const Setting *s, int 
     Outcome *o = &oracles[v[DTYPE] + 2 * v[DEVICE] + 4 * v[ACCUMULATE] + 8 * v[BATCH]];
     if (o->state) return o;
     JobOptions options = options_of(s, 1);
-    options.shards = shards;
+    options.spec.shards = shards;
     ck_assert_ok(training_run(o, &options, NULL));
     return o;
 }
@@ -138,7 +138,7 @@ START_TEST(another_number_of_shards_gives_other_bits) {
     JobOptions o = training_options();
     Outcome one, two;
     ck_assert_ok(training_run(&one, &o, NULL));
-    o.shards = 2;
+    o.spec.shards = 2;
     ck_assert_ok(training_run(&two, &o, NULL));
     ck_assert_ptr_nonnull(outcome_difference(&one, &two));
     outcome_finish(&one);
@@ -164,16 +164,16 @@ START_TEST(the_net_ends_with_the_same_bits_on_any_number_of_ranks) {
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         Outcome oracle;
         JobOptions o = training_options();
-        o.model = "net";
-        o.device = devices[runs[i].device];
-        o.dtype = runs[i].dtype;
+        o.spec.model = "net";
+        o.spec.device = devices[runs[i].device];
+        o.spec.dtype = runs[i].dtype;
         o.steps = runs[i].steps;
         o.comm = runs[i].comm;
-        o.strategy.algorithm = runs[i].algorithm;
-        o.strategy.no_overlap = runs[i].no_overlap;
-        o.shards = runs[i].ranks;
+        o.spec.strategy.algorithm = runs[i].algorithm;
+        o.spec.strategy.no_overlap = runs[i].no_overlap;
+        o.spec.shards = runs[i].ranks;
         ck_assert_ok(training_run(&oracle, &o, NULL));
-        o.ranks = runs[i].ranks;
+        o.spec.ranks = runs[i].ranks;
         assert_equals(&oracle, &o, i);
         outcome_finish(&oracle);
     }
@@ -186,14 +186,14 @@ START_TEST(shards_may_lie_on_any_number_of_ranks) {
         for (int k = 0; k < 12; k++) {
             Outcome oracle;
             JobOptions o = training_options();
-            o.shards = layouts[i][0];
-            o.micro_batches = k % 2 ? 3 : 1;
-            o.device = devices[k / 2 % 2];
+            o.spec.shards = layouts[i][0];
+            o.spec.micro_batches = k % 2 ? 3 : 1;
+            o.spec.device = devices[k / 2 % 2];
             o.steps = 8;
             ck_assert_ok(training_run(&oracle, &o, NULL));
-            o.ranks = layouts[i][1];
+            o.spec.ranks = layouts[i][1];
             o.comm = (CommKind)(k % 3);
-            o.strategy.algorithm = k / 3 % 2 ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
+            o.spec.strategy.algorithm = k / 3 % 2 ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
             assert_equals(&oracle, &o, (uint64_t)k);
             outcome_finish(&oracle);
         }
@@ -207,7 +207,7 @@ START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
     JobOptions o = training_options();
     o.data = "digits:count=1000";
     o.test_fraction = 0.7;
-    o.shards = 12;
+    o.spec.shards = 12;
     o.steps = 7;
     ck_assert_ok(training_run(&oracle, &o, NULL));
     const RankResult *result = &oracle.training.shared->results[0];
@@ -220,7 +220,7 @@ START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
     }
     for (int ranks = 2; ranks <= 4; ranks++)
         for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
-            o.ranks = ranks;
+            o.spec.ranks = ranks;
             o.comm = (CommKind)comm;
             assert_equals(&oracle, &o, (uint64_t)comm);
         }
@@ -235,9 +235,9 @@ START_TEST(a_ring_gives_the_same_bits_through_every_communicator) {
         for (int dtype = 0; dtype < 2; dtype++) {
             Outcome serial;
             JobOptions o = training_options();
-            o.ranks = ranks;
-            o.dtype = dtype ? DTYPE_F64 : DTYPE_F32;
-            o.strategy.algorithm = ALGORITHM_RING;
+            o.spec.ranks = ranks;
+            o.spec.dtype = dtype ? DTYPE_F64 : DTYPE_F32;
+            o.spec.strategy.algorithm = ALGORITHM_RING;
             ck_assert_ok(training_run(&serial, &o, NULL));
             for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
                 o.comm = (CommKind)comm;
@@ -306,10 +306,10 @@ static Gradients gradients_of(int ranks, int shards, Algorithm algorithm) {
     Gradients g = {.count = 0};
     Outcome run;
     JobOptions o = training_options();
-    o.ranks = ranks;
-    o.shards = shards;
+    o.spec.ranks = ranks;
+    o.spec.shards = shards;
     o.steps = 1;
-    o.strategy.algorithm = algorithm;
+    o.spec.strategy.algorithm = algorithm;
     ck_assert_ok(
         training_run(&run, &o, &(TrainingProbe){.context = &g, .before = collect_gradients}));
     outcome_finish(&run);
@@ -361,8 +361,8 @@ START_TEST(two_runs_of_one_command_write_the_same_bytes) {
         char path[256];
         snprintf(path, sizeof path, "%s/%d.safetensors", directory, i);
         JobOptions o = training_options();
-        o.ranks = i < 2 ? 2 : 1;
-        o.shards = 2;
+        o.spec.ranks = i < 2 ? 2 : 1;
+        o.spec.shards = 2;
         o.comm = COMM_SHM;
         o.save = path;
         o.spans = i == 1;  // recording changes nothing
@@ -391,7 +391,7 @@ static void other_program(void *context, Executor *e) {
 START_TEST(ranks_with_another_program_are_refused_before_the_first_step) {
     Outcome run;
     JobOptions o = training_options();
-    o.ranks = 3;
+    o.spec.ranks = 3;
     o.comm = COMM_SHM;
     ck_assert_fails(training_run(&run, &o, &(TrainingProbe){.ready = other_program}), ERR_PLAN,
                     "rank 1 would communicate otherwise than rank 0");

@@ -36,22 +36,22 @@ static void run_late(void *context, Executor *e, int plan, int op) {
 static void edit(void *context, Job *job) {
     const Mutation *m = context;
     const Program *programs[] = {&job->program};
-    ck_assert_ok(plan_check(programs, NULL, job->options.ranks));
+    ck_assert_ok(plan_check(programs, NULL, job->options.spec.ranks));
     if (!m->edit) return;
     m->edit(job);
     if (m->refused)
-        ck_assert_fails(plan_check(programs, NULL, job->options.ranks), ERR_PLAN, m->refused);
+        ck_assert_fails(plan_check(programs, NULL, job->options.spec.ranks), ERR_PLAN, m->refused);
 }
 
 static void check_seen(const Mutation *m) {
     Outcome oracle, good, bad;
     const TrainingProbe mutated = {.context = (void *)m, .edit = edit, .before = run_late};
     JobOptions o = training_options();
-    o.micro_batches = m->micro_batches ? m->micro_batches : 1;
-    o.shards = m->shards ? m->shards : m->ranks ? m->ranks : 3;
-    o.strategy.first_bucket_bytes = 1000;
+    o.spec.micro_batches = m->micro_batches ? m->micro_batches : 1;
+    o.spec.shards = m->shards ? m->shards : m->ranks ? m->ranks : 3;
+    o.spec.strategy.bucket_bytes[0] = 1000;
     ck_assert_ok(training_run(&oracle, &o, NULL));
-    o.ranks = m->ranks ? m->ranks : 3;
+    o.spec.ranks = m->ranks ? m->ranks : 3;
     for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
         o.comm = (CommKind)comm;
         ck_assert_ok(training_run(&good, &o, &(TrainingProbe){.before = run_late}));
@@ -229,9 +229,9 @@ START_TEST(rows_that_are_right_are_no_mutation) {
     Outcome oracle, same;
     Mutation m = {.before = right_rows};
     JobOptions o = training_options();
-    o.shards = 3;
+    o.spec.shards = 3;
     ck_assert_ok(training_run(&oracle, &o, NULL));
-    o.ranks = 3;
+    o.spec.ranks = 3;
     ck_assert_ok(training_run(&same, &o, &(TrainingProbe){.context = &m, .before = run_late}));
     ck_assert_ptr_null(outcome_difference(&oracle, &same));
     outcome_finish(&oracle);

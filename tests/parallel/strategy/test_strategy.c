@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const StrategyOptions defaults = {
-    .local_shards = 1, .first_bucket_bytes = 4096, .bucket_bytes = 32768};
+static const StrategyOptions defaults = {.local_shards = 1, .bucket_bytes = {4096, 32768}};
 
 static Program program;
 static const Plan *step;
@@ -45,9 +44,7 @@ static void make(int ranks, int micro_batches, const StrategyOptions *o) {
 }
 
 static const Work *work(const Op *op) { return op_work(&program, op); }
-static bool is_communication(const Op *op) {
-    return work_communicates(work(op));
-}
+static bool is_communication(const Op *op) { return work_communicates(work(op)); }
 static bool is_bucket(const Op *op) {
     return is_communication(op) && program.tensors[op_outputs(step, op)[0]].role == ROLE_GRADIENT;
 }
@@ -102,10 +99,9 @@ START_TEST(a_bucket_closes_once_it_has_passed_its_cap) {
     for (int i = 0, n = 0; i < step->op_count; i++)
         if (is_bucket(&step->ops[i])) in_order[n++] = op_outputs(step, &step->ops[i])[0];
     for (int c = 0; c < CAPS * CAPS; c++) {
-        StrategyOptions o = {1, .first_bucket_bytes = caps[c / CAPS],
-                             .bucket_bytes = caps[c % CAPS]};
+        StrategyOptions o = {1, .bucket_bytes = {caps[c / CAPS], caps[c % CAPS]}};
         make(2, 1, &o);
-        int64_t cap = o.first_bucket_bytes;
+        int64_t cap = o.bucket_bytes[0];
         int seen = 0;
         for (int i = 0; i < step->op_count; i++) {
             const Op *op = &step->ops[i];
@@ -118,7 +114,7 @@ START_TEST(a_bucket_closes_once_it_has_passed_its_cap) {
             ck_assert_int_eq(work(op)->payload_bytes, bytes);
             ck_assert(bytes >= cap || seen == GRADIENTS);
             ck_assert(bytes - last < cap || op->outputs == 1);
-            cap = o.bucket_bytes;
+            cap = o.bucket_bytes[1];
         }
         ck_assert_int_eq(seen, GRADIENTS);
     }
@@ -329,11 +325,11 @@ START_TEST(every_result_passes_plan_check) {
     static const int worlds[] = {1, 2, 3, 4, 7, 64};
     for (int w = 0; w < 6; w++)
         for (int k = 0; k < 24; k++) {
-            StrategyOptions o = {.local_shards = 1 + k % 3,
-                                 .first_bucket_bytes = k / 6 % 2 ? 0 : 4096,
-                                 .bucket_bytes = k / 6 % 2 ? 1 << 30 : 32768,
-                                 .no_overlap = k / 12,
-                                 .algorithm = (Algorithm)(k % ALGORITHM_COUNT)};
+            StrategyOptions o = {
+                .local_shards = 1 + k % 3,
+                .bucket_bytes = {k / 6 % 2 ? 0 : 4096, k / 6 % 2 ? 1 << 30 : 32768},
+                .no_overlap = k / 12,
+                .algorithm = (Algorithm)(k % ALGORITHM_COUNT)};
             make(worlds[w], k / 3 % 2 ? 3 : 1, &o);
             const Program *programs[] = {&program};
             ck_assert_ok(plan_check(programs, NULL, worlds[w]));

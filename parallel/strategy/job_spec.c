@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// Jobs from options and from what traces remember; both follow from the rows of job_rows.h.
+#include "parallel/strategy/job_spec.h"
+
+#include "core/cli/option_value.h"
+#include "parallel/strategy/job_rows.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(DTYPE_F32 == 0 && DTYPE_F64 == 1, "the words of --dtype are in this order");
+
+typedef struct {
+    JobSpec job;
+} Holder;
+
+static const Option rows[] = {JOB_ROWS(Holder)};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+JobSpec job_spec_default(void) {
+    Holder h = {.job = {.device = "cpu", .ranks = 1}};
+    Status s = option_set_defaults(rows, ROWS, &h);
+    assert(s == OK);  // the tables' test parses every default
+    (void)s;
+    return h.job;
+}
+
+void job_spec_take_given(JobSpec *s, const JobSpec *values, const OptionLine *line) {
+    for (int i = 0; i < ROWS; i++)
+        if (option_given(line, rows[i].name))
+            memcpy((char *)s + rows[i].at, (const char *)values + rows[i].at,
+                   option_field_bytes(&rows[i]));
+}
+
+// --- numbers that fit
+
+enum { PIECES = 4096 };  // micro-batches of all shards of a rank: each is a copy of the work
+
+static Status check_cut(const JobSpec *s) {
+    int shards = job_spec_shards(s), ranks = job_spec_data_ranks(s), local = shards / ranks;
+    if (shards % ranks)
+        FAIL(ERR_USAGE,
+             "--shards %d is not a multiple of the %d data-parallel ranks; try --shards %d", shards,
+             ranks, (shards / ranks + 1) * ranks);
+    if (local > PARTS)
+        FAIL(ERR_USAGE, "--shards %d: each of %d rank%s would have %d of them; give at most %d",
+             shards, ranks, ranks == 1 ? "" : "s", local, PARTS * ranks);
+    if ((int64_t)local * s->micro_batches > PIECES)
+        FAIL(ERR_USAGE,
+             "--accumulate %d: with %d shards a rank that is %lld micro-batches in a step; a rank "
+             "takes %d, so give at most --accumulate %d",
+             s->micro_batches, local, (long long)local * s->micro_batches, PIECES, PIECES / local);
+    return OK;
+}
+
+Status job_spec_check(const JobSpec *s) {
+    TRY(check_cut(s));
+    int shards = job_spec_shards(s);
+    int64_t least = (int64_t)shards * s->micro_batches;
+    if (s->batch >= least) return OK;
+    if (s->micro_batches == 1)
+        FAIL(ERR_USAGE,
+             "--batch %lld has fewer rows than the %d shards; every shard needs one: give --batch "
+             "%d or more",
+             (long long)s->batch, shards, shards);
+    FAIL(ERR_USAGE,
+         "--batch %lld has fewer rows than %d shard%s of %d micro-batches; each needs one: give "
+         "--batch %lld or more",
+         (long long)s->batch, shards, shards == 1 ? "" : "s", s->micro_batches, (long long)least);
+}
+
+Status job_spec_program(Program *out, const JobSpec *s, const Model *model) {
+    const StepSpec step = {.dtype = s->dtype,
+                           .batch = s->batch,
+                           .shards = job_spec_shards(s),
+                           .micro_batches = s->micro_batches,
+                           .evaluation_rows = EVALUATION_ROWS,
+                           .sgd = s->sgd,
+                           .data_axis_size = job_spec_data_ranks(s)};
+    return strategy_program(out, model, &step, &s->strategy);
+}
+
+// --- what traces and reports say of it
+
+// The key of a setting: "--weight-decay" is weight_decay; "--no-overlap" is overlap, false; the
+// optimizer's own is "name".
+enum { KEY = 32 };
+static bool setting_key(char out[KEY], const Option *o) {
+    bool negative = o->kind == OPTION_FLAG && !strncmp(o->name, "no-", 3),
+         named = o->marks & JOB_IN_OPTIMIZER && !strcmp(o->name, "optimizer");
+    snprintf(out, KEY, "%s", named ? "name" : o->name + (negative ? 3 : 0));
+    for (char *c = out; *c; c++)
+        if (*c == '-') *c = '_';
+    return negative;
+}
+
+// Whether a description says this option: those of what goes on between ranks only where there are
+// several, and none that a plan states.
+static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
+    if (!(o->marks & where)) return false;
+    if (o->marks & JOB_BETWEEN_RANKS && job_spec_data_ranks(s) == 1) return false;
+    return !(o->marks & JOB_STATED_BY_PLAN && s->plan_file);
+}
+
+static Status add(RunSetting *list, int32_t *count, Arena *a, const char *key, const char *value) {
+    RunSetting *s = &list[(*count)++];
+    s->key = arena_string(a, key);
+    s->value = arena_string(a, value);
+    if (!s->key || !s->value) FAIL(ERR_MEMORY, "out of memory to describe a job");
+    return OK;
+}
+
+static Status add_options(RunSetting *list, int32_t *count, Arena *a, const JobSpec *s,
+                          unsigned where) {
+    for (int i = 0; i < ROWS; i++) {
+        const Option *o = &rows[i];
+        char key[KEY], printed[OPTION_VALUE];
+        const char *value = option_print_value(printed, o, s);
+        if (!is_described(o, s, where)) continue;
+        bool negative = setting_key(key, o), on = !strcmp(value, "yes");
+        if (o->kind == OPTION_STRING)  // however long it is
+            value = *(const char *const *)((const char *)s + o->at);
+        if (o->kind == OPTION_FLAG) value = on != negative ? "true" : "false";
+        if (value) TRY(add(list, count, a, key, value));
+    }
+    return OK;
+}
+
+Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSetting *more,
+                         int count) {
+    RunSetting *strategy = ARENA_NEW(a, RunSetting, ROWS + 2 + count),
+               *optimizer = ARENA_NEW(a, RunSetting, ROWS);
+    if (!strategy || !optimizer) FAIL(ERR_MEMORY, "out of memory to describe a job");
+    char dp[16];
+    snprintf(dp, sizeof dp, "%d", job_spec_data_ranks(s));
+    *out = (RunInfo){.model = s->model,
+                     .device = s->device,
+                     .dtype = dtype_name(s->dtype),
+                     .ranks = s->ranks,
+                     .shards = job_spec_shards(s),
+                     .batch = s->batch,
+                     .seed = s->seed,
+                     .strategy = strategy,
+                     .optimizer = optimizer};
+    const char *name = s->plan_file ? "plan" : job_spec_data_ranks(s) > 1 ? "ddp" : "single";
+    TRY(add(strategy, &out->strategy_count, a, "name", name));
+    TRY(add(strategy, &out->strategy_count, a, "dp", dp));
+    TRY(add_options(strategy, &out->strategy_count, a, s, JOB_IN_STRATEGY));
+    TRY(add_options(optimizer, &out->optimizer_count, a, s, JOB_IN_OPTIMIZER));
+    for (int i = 0; i < count; i++)
+        TRY(add(strategy, &out->strategy_count, a, more[i].key, more[i].value));
+    return OK;
+}
+
+// --- and the other way
+
+static const char *setting_of(const RunSetting *list, int count, const char *key) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(list[i].key, key)) return list[i].value;
+    return NULL;
+}
+
+const char *job_spec_setting(const RunInfo *run, const char *key) {
+    return setting_of(run->strategy, run->strategy_count, key);
+}
+
+static Status take_setting(Holder *h, const Option *o, const RunSetting *list, int count,
+                           const char *where) {
+    char key[KEY];
+    bool negative = setting_key(key, o);
+    const char *value = setting_of(list, count, key), *text = value;
+    if (!value) return OK;
+    bool on = !strcmp(value, "true"), known = on || !strcmp(value, "false");
+    if (o->kind == OPTION_FLAG) text = on != negative ? "yes" : "no";
+    if (o->kind == OPTION_FLAG && !known)
+        FAIL(ERR_FORMAT, "the trace's %s has %s \"%.60s\": expected true or false", where, key,
+             value);
+    if (option_set(o, h, text) != OK)
+        FAIL(ERR_FORMAT, "the trace's %s has %s \"%.60s\": %s", where, key, value,
+             status_message());
+    return OK;
+}
+
+Status job_spec_recorded(JobSpec *out, const RunInfo *run) {
+    int dtype = dtype_find(run->dtype, (int)strlen(run->dtype));
+    if (dtype != DTYPE_F32 && dtype != DTYPE_F64)
+        FAIL(ERR_FORMAT, "the trace is of a run in %s; expected f32 or f64", run->dtype);
+    Holder h = {.job = job_spec_default()};
+    h.job.model = run->model;
+    h.job.device = run->device;
+    h.job.dtype = (Dtype)dtype;
+    h.job.ranks = run->ranks;
+    h.job.shards = run->shards == run->ranks ? 0 : run->shards;
+    h.job.batch = run->batch;
+    h.job.seed = run->seed;
+    for (int i = 0; i < ROWS; i++) {
+        if (rows[i].marks & JOB_IN_STRATEGY)
+            TRY(take_setting(&h, &rows[i], run->strategy, run->strategy_count, "strategy"));
+        if (rows[i].marks & JOB_IN_OPTIMIZER)
+            TRY(take_setting(&h, &rows[i], run->optimizer, run->optimizer_count, "optimizer"));
+    }
+    *out = h.job;
+    return OK;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A job: what the plan of a training step, and with it every bit of a result, depends on. train
+// executes it, sim predicts what it takes, traces and reports remember it.
+//
+// To give jobs another option: a row in job_rows.h, a field here, and its use. Parsing, help, the
+// default, what traces and reports keep, and what a replay or a plan excludes follow from the row.
+#ifndef PARALLEL_STRATEGY_JOB_SPEC_H
+#define PARALLEL_STRATEGY_JOB_SPEC_H
+
+#include "core/cli/option.h"
+#include "core/nn/model.h"
+#include "core/record/run_info.h"
+#include "parallel/strategy/strategy.h"
+
+typedef enum { OPTIMIZER_SGD } OptimizerKind;
+
+// Strings are borrowed. Zeroed, it is no job: job_spec_default() is.
+typedef struct {
+    const char *model;      // a built-in name, or a file
+    const char *device;     // whose kernels: "cpu", "reference", or "timed:PLATFORM"
+    const char *plan_file;  // this program instead of the strategy's; NULL
+    Dtype dtype;
+    int ranks;          // all of them; job_spec_data_ranks() along the mesh axis "data"
+    int shards;         // of a batch; 0: as many as data-parallel ranks
+    int micro_batches;  // of a shard
+    int64_t batch;      // rows of the global batch
+    int64_t seed;
+    OptimizerKind optimizer;
+    double learning_rate;
+    Sgd sgd;
+    StrategyOptions strategy;  // its local_shards follows from the shards
+} JobSpec;
+
+// The job of a program that is given no option, on one rank of the device "cpu".
+JobSpec job_spec_default(void);
+
+// Ranks that each have a part of the batch: all, as long as "data" is the only mesh axis.
+static inline int job_spec_data_ranks(const JobSpec *s) { return s->ranks; }
+
+// Shards of a batch, and how many of them a rank computes, one after the other.
+static inline int job_spec_shards(const JobSpec *s) {
+    return s->shards ? s->shards : job_spec_data_ranks(s);
+}
+static inline int job_spec_local_shards(const JobSpec *s) {
+    return job_spec_shards(s) / job_spec_data_ranks(s);
+}
+
+// Do its numbers fit each other? ERR_USAGE says which do not, and what to give. Whoever makes a
+// job calls this first: it bounds the size of the plan.
+Status job_spec_check(const JobSpec *s) MUST_USE;
+
+// The program of one rank, before lowering: what --print-plan step prints. From the model and the
+// strategy, whatever plan_file says. The job must pass job_spec_check().
+Status job_spec_program(Program *out, const JobSpec *s, const Model *model) MUST_USE;
+
+// What a trace or report says of a job: model, device, type, sizes, and the settings of strategy
+// and optimizer, in the arena, with `count` more of the strategy behind them. Kind, communicator
+// and command line are the caller's to fill in. ERR_MEMORY.
+Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSetting *more,
+                         int count) MUST_USE;
+
+// The other way: the job that was run. Options that the description does not know have their
+// defaults. ERR_FORMAT names the setting that cannot be understood.
+Status job_spec_recorded(JobSpec *out, const RunInfo *run) MUST_USE;
+
+// A setting of a run's strategy, as text; NULL: there is none.
+const char *job_spec_setting(const RunInfo *run, const char *key);
+
+// Take those options from `values` that were on a command line.
+void job_spec_take_given(JobSpec *s, const JobSpec *values, const OptionLine *line);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// A job through its options, a description and back.
+#include "core/base/arena.h"
+#include "core/cli/option_value.h"
+#include "parallel/strategy/job_rows.h"
+#include "tests/support/testing.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct {
+    JobSpec job;
+} Values;
+
+static const Option rows[] = {JOB_ROWS(Values)};
+enum { ROWS = sizeof rows / sizeof *rows };
+static const OptionTable table = {.program = "job", .options = rows, .option_count = ROWS};
+
+static Arena arena;  // finished by each test
+
+// Another value than the default, as it would be typed.
+static const char *other_value(const Option *o) {
+    static char text[64];
+    switch (o->kind) {
+    case OPTION_FLAG: return "yes";
+    case OPTION_CHOICE: return strrchr(o->value, '|') ? strrchr(o->value, '|') + 1 : o->value;
+    case OPTION_STRING: return "another.name";
+    case OPTION_PAIR: return "7,9";
+    case OPTION_REAL: return "0.3";
+    default: snprintf(text, sizeof text, "%d", 6); return text;
+    }
+}
+
+static JobSpec changed(const Option *o) {
+    Values v = {.job = job_spec_default()};
+    v.job.ranks = 2;  // so that what goes on between ranks is said
+    ck_assert_ok(option_set(o, &v, other_value(o)));
+    return v.job;
+}
+
+static void check_equal(const JobSpec *a, const JobSpec *b, const char *changed_option) {
+    for (int i = 0; i < ROWS; i++) {
+        char x[OPTION_VALUE], y[OPTION_VALUE];
+        ck_assert_msg(
+            !strcmp(option_print_value(x, &rows[i], a), option_print_value(y, &rows[i], b)),
+            "with another --%s, --%s comes back as \"%s\", not \"%s\"", changed_option,
+            rows[i].name, y, x);
+    }
+    ck_assert_int_eq(a->ranks, b->ranks);
+}
+
+// Whatever row is added: a job with another value of it is the same job after a trace.
+START_TEST(every_option_comes_back_from_a_description) {
+    for (int i = 0; i < ROWS; i++) {
+        RunInfo run;
+        JobSpec before = changed(&rows[i]), after;
+        ck_assert_ok(job_spec_describe(&run, &arena, &before, NULL, 0));
+        ck_assert_ok(job_spec_recorded(&after, &run));
+        check_equal(&before, &after, rows[i].name);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(every_option_that_is_given_changes_another_job_and_nothing_else) {
+    for (int i = 0; i < ROWS; i++) {
+        char name[64], value[64];
+        snprintf(name, sizeof name, "--%s", rows[i].name);
+        snprintf(value, sizeof value, "%s", other_value(&rows[i]));
+        char *argv[] = {"job", name, value};
+        OptionLine line;
+        Values v;
+        ck_assert_ok(
+            option_parse(&line, &v, &arena, &table, rows[i].kind == OPTION_FLAG ? 2 : 3, argv));
+        ck_assert_ptr_eq(option_given_marked(&line, JOB_OPTION), &rows[i]);
+        JobSpec got = job_spec_default(), want = changed(&rows[i]);
+        got.ranks = 2;
+        job_spec_take_given(&got, &v.job, &line);
+        check_equal(&want, &got, rows[i].name);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+static const char *optimizer_of(const RunInfo *run, const char *key) {
+    for (int i = 0; i < run->optimizer_count; i++)
+        if (!strcmp(run->optimizer[i].key, key)) return run->optimizer[i].value;
+    return "nothing";
+}
+
+START_TEST(a_description_says_what_matters_and_no_more) {
+    RunInfo run;
+    JobSpec job = job_spec_default();
+    ck_assert_ok(job_spec_describe(&run, &arena, &job, &(RunSetting){"link", "1GB/s,50us"}, 1));
+    ck_assert_str_eq(job_spec_setting(&run, "name"), "single");
+    ck_assert_str_eq(job_spec_setting(&run, "accumulate"), "1");
+    ck_assert_str_eq(job_spec_setting(&run, "link"), "1GB/s,50us");
+    ck_assert_ptr_null(job_spec_setting(&run, "all_reduce"));  // one rank reduces nothing
+    ck_assert_str_eq(optimizer_of(&run, "name"), "sgd");
+    ck_assert_str_eq(optimizer_of(&run, "lr"), "0.01");
+    ck_assert_str_eq(optimizer_of(&run, "nesterov"), "false");
+    job.ranks = 4;
+    ck_assert_ok(job_spec_describe(&run, &arena, &job, NULL, 0));
+    ck_assert_str_eq(job_spec_setting(&run, "name"), "ddp");
+    ck_assert_str_eq(job_spec_setting(&run, "bucket_kib"), "4,32");
+    ck_assert_str_eq(job_spec_setting(&run, "overlap"), "true");
+    job.plan_file = "edited.plan";  // which states the strategy, and momentum, itself
+    ck_assert_ok(job_spec_describe(&run, &arena, &job, NULL, 0));
+    ck_assert_str_eq(job_spec_setting(&run, "plan"), "edited.plan");
+    ck_assert_ptr_null(job_spec_setting(&run, "bucket_kib"));
+    ck_assert_str_eq(optimizer_of(&run, "momentum"), "nothing");
+    ck_assert_str_eq(optimizer_of(&run, "lr"), "0.01");
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(what_a_description_gets_wrong_is_named) {
+    static const RunSetting bad[] = {
+        {"bucket_kib", "4"}, {"all_reduce", "tree"}, {"overlap", "perhaps"}, {"accumulate", "0"}};
+    static const char *const said[] = {"bucket_kib \"4\"", "all_reduce \"tree\"",
+                                       "expected true or false", "accumulate \"0\""};
+    for (int i = 0; i < 4; i++) {
+        JobSpec job;
+        const RunInfo run = {.model = "net",
+                             .device = "cpu",
+                             .dtype = "f32",
+                             .ranks = 2,
+                             .batch = 64,
+                             .strategy = &bad[i],
+                             .strategy_count = 1};
+        ck_assert_fails(job_spec_recorded(&job, &run), ERR_FORMAT, said[i]);
+    }
+}
+END_TEST
+
+static JobSpec cut(int ranks, int shards, int micro_batches, int64_t batch) {
+    JobSpec s = job_spec_default();
+    s.ranks = ranks;
+    s.shards = shards;
+    s.micro_batches = micro_batches;
+    s.batch = batch;
+    return s;
+}
+
+// Before anything is built: what these ask for would fill the memory.
+START_TEST(numbers_that_do_not_fit_are_refused_with_what_to_give) {
+    const struct {
+        JobSpec job;
+        const char *said;
+    } cases[] = {
+        {cut(4, 6, 1, 64), "try --shards 8"},
+        {cut(1, 4096, 1, 10000000), "give at most 64"},
+        {cut(2, 4096, 1, 10000000), "give at most 128"},
+        {cut(64, 4096, 2000, 100000000), "give at most --accumulate 64"},
+        {cut(8, 0, 1, 3), "give --batch 8"},
+        {cut(2, 4, 16, 63), "give --batch 64"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(job_spec_check(&cases[i].job), ERR_USAGE, cases[i].said);
+    const JobSpec fits[] = {cut(1, 64, 64, 4096), cut(1, 0, 4096, 4096), cut(64, 0, 1, 64)};
+    for (int i = 0; i < 3; i++) ck_assert_ok(job_spec_check(&fits[i]));
+}
+END_TEST
+
+SUITE("job_spec", every_option_comes_back_from_a_description,
+      every_option_that_is_given_changes_another_job_and_nothing_else,
+      a_description_says_what_matters_and_no_more, what_a_description_gets_wrong_is_named,
+      numbers_that_do_not_fit_are_refused_with_what_to_give)
