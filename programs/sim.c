@@ -232,20 +232,12 @@ static Status write_json(const Prediction *rows, int count, FILE *out) {
     return OK;
 }
 
-static bool ends_in(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n > m && !strcmp(s + n - m, end);
-}
-
-static Status write_report(const char *path, const Prediction *rows, int count) {
-    bool json = ends_in(path, ".json") || ends_in(path, ".json.gz");
-    if (count == 1 || !json) return report_write(&rows[count - 1].report, path);
-    OutputFile f = {0};
-    TRY(file_create(&f, path));
-    Status s = write_json(rows, count, f.stream);
-    if (s == OK) return file_commit(&f);
-    file_discard(&f);
-    return s;
+// All rows in one file.
+static Status write_report(const Sim *s, const Prediction *rows, int count) {
+    const Report **list = ARENA_NEW(s->arena, const Report *, count);
+    if (!list) FAIL(ERR_MEMORY, "out of memory for a list of %d reports", count);
+    for (int i = 0; i < count; i++) list[i] = &rows[i].report;
+    return report_write_all(list, count, s->o->report);
 }
 
 static Status show(const Sim *s, const Prediction *rows, int count) {
@@ -258,7 +250,7 @@ static Status show(const Sim *s, const Prediction *rows, int count) {
         TRY(print_sweep(&sweep, s->o, s->arena));
     }
     TRY(compare_all(s, rows, count));
-    return s->o->report ? write_report(s->o->report, rows, count) : OK;
+    return s->o->report ? write_report(s, rows, count) : OK;
 }
 
 // --- figures

@@ -65,8 +65,7 @@ static void show(void *context, const Job *job, const StepRecord *step,
     char note[64] = "";  // of a loss there is nothing to say where nothing is computed
     if (evaluation) {
         log_say(s->log, LOG_NOTE, "epoch %d  step %d  loss %.4f  accuracy %.2f %%",
-                evaluation->epoch + 1, evaluation->step, evaluation->loss,
-                100 * evaluation->accuracy);
+                evaluation->epoch, evaluation->step, evaluation->loss, 100 * evaluation->accuracy);
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }

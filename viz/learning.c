@@ -19,7 +19,7 @@ typedef struct {
 
 // An epoch ends with an evaluation; only when another has begun is it known to have been whole.
 static double samples_of_epoch(const Report *r) {
-    bool whole = r->epochs > 1 && r->evaluation_count && r->evaluations[0].epoch == 0;
+    bool whole = r->epochs > 1 && r->evaluation_count && r->evaluations[0].epoch == 1;
     int step = whole ? r->evaluations[0].step : 0;
     if (!r->step_samples || step < 1 || step > r->loss_count) return (double)NAN;
     return (double)r->step_samples[step - 1];

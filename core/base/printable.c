@@ -21,6 +21,15 @@ bool printable(const char *text) {
     return !*text;
 }
 
+void printable_write(FILE *out, const char *text) {
+    while (*text) {
+        int length = printable_length(text);
+        if (length == 0) putc('?', out);
+        fwrite(text, 1, (size_t)length, out);
+        text += length ? length : 1;
+    }
+}
+
 void printable_make(char *text) {
     while (*text) {
         int length = printable_length(text);

@@ -4,6 +4,7 @@
 #define CORE_BASE_PRINTABLE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 // Bytes of the printable UTF-8 character at s; 0 where there is none: the end, a control character,
 // what is not UTF-8 or cut off.
@@ -13,5 +14,8 @@ bool printable(const char *text);  // all of it
 
 // Put '?' in the place of every byte that is not.
 void printable_make(char *text);
+
+// The text so changed, on a stream. Errors are the stream's.
+void printable_write(FILE *out, const char *text);
 
 #endif

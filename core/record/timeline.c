@@ -82,7 +82,12 @@ void timeline_end_step(Timeline *t, int64_t end_ps) {
         s->span_count = 0;
         t->dropped++;
     }
-    if (t->step_count < t->step_capacity) t->steps[t->step_count++] = *s;
+    if (t->step_count < t->step_capacity)
+        t->steps[t->step_count++] = *s;
+    else if (s->rows > 0) {
+        t->unrecorded++;
+        t->last_unrecorded = *s;
+    }
 }
 
 // The instant from which a span is billed to level `b` or one before it; it stays so until its end.

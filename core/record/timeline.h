@@ -56,7 +56,9 @@ typedef struct {
     int span_count, span_capacity, step_count, step_capacity;
     int64_t dropped;  // steps whose spans (or even whose record) did not fit
     int32_t rank;
-    StepRecord open;  // between timeline_begin_step() and timeline_end_step()
+    int32_t unrecorded;          // training steps without a record, after the last one that has one
+    StepRecord last_unrecorded;  // the last of these
+    StepRecord open;             // between timeline_begin_step() and timeline_end_step()
 } Timeline;
 
 Status timeline_create(Timeline *t, int rank, int step_capacity, int span_capacity) MUST_USE;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A report made of the ranks' timelines: read report_from_timelines() first. The operations of a
+// step are in report_operations.c; each format has a file of its own.
 #include "core/report/report.h"
 
 #include "core/base/file.h"
@@ -68,8 +70,20 @@ static Status add_losses(Report *r, Arena *a, const Steps *s) {
     r->step_end_s = end_s;
     r->step_samples = samples;
     r->loss_count = r->steps = s->count;
+    r->last_loss = s->count ? loss[s->count - 1] : (double)NAN;
     r->warm_up_steps = s->first;
     return OK;
+}
+
+// Steps for which the record had no room: they were trained, but nothing is known of them but the
+// last one's loss.
+static void add_unrecorded(Report *r, const Steps *s) {
+    const Timeline *t = s->timelines[0];
+    if (!t->unrecorded) return;
+    r->unrecorded_steps = t->unrecorded;
+    r->steps += t->unrecorded;
+    r->last_loss = t->last_unrecorded.loss;
+    r->epochs += t->last_unrecorded.epoch - (s->count ? record_of(s, 0, s->count - 1)->epoch : -1);
 }
 
 static double step_s(const Steps *s, int i) {
@@ -179,6 +193,7 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
     Steps s = {.programs = programs, .timelines = timelines, .ranks = ranks};
     TRY(find_steps(&s, a));
     TRY(add_losses(r, a, &s));
+    add_unrecorded(r, &s);
     TRY(add_speed(r, &s));
     add_breakdown(r, &s);
     TRY(add_operations(r, a, &s));
@@ -195,23 +210,56 @@ double report_error(double simulated_step_ms, double measured_step_ms) {
     return simulated_step_ms / measured_step_ms - 1;
 }
 
+bool report_is_simulated(const Report *r) { return !strcmp(r->run.kind, "sim"); }
+
+bool report_is_described(const Report *r) {
+    return report_is_simulated(r) && !strcmp(r->run.comm, "network");
+}
+
+int report_timed_steps(const Report *r) {
+    return r->steps - r->unrecorded_steps - r->warm_up_steps;
+}
+
+bool report_has_spread(const Report *r) {
+    return !report_is_simulated(r) && report_timed_steps(r) > 1;
+}
+
+const char *report_rank_word(const Report *r) { return report_is_described(r) ? "GPU" : "rank"; }
+
+// --- writing
+
 static bool ends_in(const char *s, const char *end) {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-Status report_write(const Report *r, const char *path) {
+static Status write_list(const Report *const reports[], int count, FILE *out) {
+    if (count == 1) return report_write_json(reports[0], out);
+    for (int i = 0; i < count; i++) {
+        fputs(i ? ",\n" : "[\n", out);
+        TRY(report_write_json(reports[i], out));
+    }
+    fputs("]\n", out);
+    return OK;
+}
+
+Status report_write_all(const Report *const reports[], int count, const char *path) {
     bool json = ends_in(path, ".json") || ends_in(path, ".json.gz"), html = ends_in(path, ".html");
     if (!json && !html && !ends_in(path, ".md"))
         FAIL(ERR_USAGE, "%s: the name of a report ends in .json, .md or .html", path);
     OutputFile f = {0};
     Status s = OK;
     TRY(file_create(&f, path));
+    const Markup markup = {f.stream, html};
     if (json)
-        s = report_write_json(r, f.stream);
+        s = write_list(reports, count, f.stream);
+    else if (count == 1)
+        report_write_document(reports[0], &markup);
     else
-        report_write_document(r, f.stream, html);
+        report_write_sweep(reports, count, &markup);
     if (s == OK) return file_commit(&f);
     file_discard(&f);
     return s;
 }
+
+Status report_write(const Report *r, const char *path) { return report_write_all(&r, 1, path); }

@@ -20,7 +20,7 @@ typedef struct {
 } MemoryUse;
 
 typedef struct {
-    int32_t epoch, step;  // after which it was made, counted from 0
+    int32_t epoch, step;  // epoch: in which it was made, from 1; step: training steps before it
     int64_t samples;
     double loss, accuracy;  // loss: mean per sample; accuracy: 0 to 1
 } Evaluation;
@@ -42,6 +42,8 @@ typedef struct {
 typedef struct {
     RunInfo run;
     int32_t steps, epochs, warm_up_steps;
+    int32_t unrecorded_steps;          // the last ones, for which there was no room: they count in
+                                       // `steps` and last_loss alone
     int32_t breakdown_steps;           // those of the breakdown: all ranks kept their spans
     Spread samples_per_s;              // mean: all samples over all time
     Spread step_ms;                    // of a step, the mean of its ranks' durations
@@ -51,7 +53,8 @@ typedef struct {
     double coverage;                   // share inside spans, of the rank with the least, or NaN
     const MemoryUse *memory;           // per rank
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
-    const double *loss;                // per step, of the global batch
+    const double *loss;                // per recorded step, of the global batch
+    double last_loss;                  // of the last step; NaN when it has none
     const double *step_end_s;          // per step of loss: on rank 0, since the first's start; NULL
                                        // when unknown. Evaluations between steps are in it
     const int64_t *step_samples;       // per step of loss: rows trained on so far; NULL: unknown
@@ -84,6 +87,11 @@ double report_error(double simulated_step_ms, double measured_step_ms);
 // appears when it is complete. ERR_USAGE for another name, ERR_IO.
 Status report_write(const Report *r, const char *path) MUST_USE;
 
+// Several reports of one job, in increasing order of ranks, in one file: a list of them as JSON, a
+// table and a figure of how the job scales as a document. One report alone is written as
+// report_write() does. Errors as above.
+Status report_write_all(const Report *const reports[], int count, const char *path) MUST_USE;
+
 // The .json report on a stream, whose errors are the caller's. ERR_MEMORY.
 Status report_write_json(const Report *r, FILE *out) MUST_USE;
 
@@ -93,7 +101,9 @@ Status report_write_json(const Report *r, FILE *out) MUST_USE;
 void report_write_csv(const Report *r, FILE *out);
 void report_write_plain(const Report *r, FILE *out);
 
-// Read a .json report; unknown members are skipped. ERR_INPUT, ERR_FORMAT.
+// Read a .json report; unknown members are skipped. What is read can be relied on: medians of step
+// time and samples/s are positive and times at most 50 days, names can be printed. ERR_INPUT,
+// ERR_FORMAT with the place.
 Status report_read(Report *r, Arena *a, const char *path) MUST_USE;
 
 // The essential on a terminal: at most 16 lines of 80 columns; with colour or without.

@@ -1,197 +1,137 @@
 // SPDX-License-Identifier: MIT
-// A report as a document: one text, written as Markdown or as HTML.
+// The report of one run as a document: report_write_document() names the sections in their order.
+// How they look is report_markup.c's; several runs beside each other are report_sweep.c's.
 #include "core/base/text.h"
-#include "core/base/units.h"
 #include "core/report/report_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
-typedef struct {
-    FILE *out;
-    bool html;
-} Document;
+static void join_settings(char *out, size_t size, const RunSetting *settings, int count) {
+    *out = '\0';
+    for (int i = 0; i < count; i++)
+        text_append(out, size, "%s%s=%s", i ? " " : "", settings[i].key, settings[i].value);
+}
 
-// --- the two ways to write
+// Cores and load are those of a machine that ran; a described one has a name.
+static void write_machine(const Markup *m, const HostInfo *machine) {
+    char text[256] = "";
+    if (machine->cores)
+        text_append(text, sizeof text, "%d core%s", machine->cores, machine->cores == 1 ? "" : "s");
+    if (*machine->cpu) text_append(text, sizeof text, "%s%s", *text ? ", " : "", machine->cpu);
+    if (isfinite(machine->load)) text_append(text, sizeof text, ", load %.2f", machine->load);
+    if (*text) markup_fact(m, "machine", "%s", text);
+}
 
-static void write_escaped(const Document *d, const char *s) {
-    for (; *s; s++) {
-        const char *html = *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '&' ? "&amp;" : NULL;
-        if (d->html && html)
-            fputs(html, d->out);
-        else if (!d->html && strchr("|\\`*_<[", *s))
-            fprintf(d->out, "\\%c", *s);
-        else
-            putc(*s, d->out);
+static void write_steps(const Markup *m, const Report *r) {
+    if (!report_is_simulated(r)) {
+        markup_fact(m, "steps", "%d", r->steps);
+        markup_fact(m, "epochs", "%d", r->epochs);
     }
+    if (r->unrecorded_steps)
+        markup_fact(m, "recorded", "the first %d steps, which times and losses are of",
+                    r->steps - r->unrecorded_steps);
 }
 
-static void write_section(const Document *d, const char *title) {
-    fprintf(d->out, d->html ? "<h2>%s</h2>\n" : "\n## %s\n\n", title);
+void report_document_facts(const Report *r, const Markup *m, bool one_size) {
+    const RunInfo *run = &r->run;
+    char command[2048] = "", settings[512], word[16];
+    for (int i = 0; i < run->argc; i++)
+        text_append(command, sizeof command, "%s%s", i ? " " : "", run->argv[i]);
+    markup_facts(m);
+    markup_fact(m, "model", "%s", run->model);
+    join_settings(settings, sizeof settings, run->strategy, run->strategy_count);
+    if (one_size) markup_fact(m, "strategy", "%s", settings);
+    snprintf(word, sizeof word, "%ss", report_rank_word(r));
+    if (one_size) markup_fact(m, word, "%d", run->ranks);
+    if (!report_is_described(r)) {
+        markup_fact(m, "device", "%s", run->device);
+        markup_fact(m, "communicator", "%s", run->comm);
+    }
+    markup_fact(m, "type", "%s", run->dtype);
+    if (one_size) markup_fact(m, "shards", "%d", run->shards);
+    if (one_size) markup_fact(m, "global batch", "%lld", (long long)run->batch);
+    write_steps(m, r);
+    markup_fact(m, "seed", "%lld", (long long)run->seed);
+    write_machine(m, &r->machine);
+    if (*r->started) markup_fact(m, "first step", "%s", r->started);
+    if (isfinite(r->wall_s)) markup_fact(m, "wall time", "%.1f s", r->wall_s);
+    if (r->parameters_hash) markup_fact(m, "parameters hash", "%016" PRIx64, r->parameters_hash);
+    markup_fact(m, "command", "%s", command);
+    markup_end_table(m);
 }
 
-static void write_paragraph(const Document *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void write_paragraph(const Document *d, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    fputs(d->html ? "<p>" : "\n", d->out);
-    vfprintf(d->out, fmt, args);
-    fputs(d->html ? "</p>\n" : "\n", d->out);
-    va_end(args);
+// --- speed
+
+static void write_spread(const Markup *m, const char *name, const Spread *s, bool spread) {
+    markup_begin_row(m);
+    markup_text(m, name);
+    markup_number(m, s->median);
+    if (spread) {
+        markup_number(m, s->p10);
+        markup_number(m, s->p90);
+        markup_number(m, s->mean);
+    }
+    markup_end_row(m);
 }
 
-static void write_cell(const Document *d, bool head, const char *text) {
-    const char *tag = head ? "th" : "td";
-    if (d->html)
-        fprintf(d->out, "<%s>", tag);
-    else
-        fputs("| ", d->out);
-    write_escaped(d, text);
-    if (d->html)
-        fprintf(d->out, "</%s>", tag);
-    else
-        putc(' ', d->out);
+static void write_speed(const Report *r, const Markup *m) {
+    bool spread = report_has_spread(r), simulated = report_is_simulated(r);
+    int steps = report_timed_steps(r);
+    if (!steps) return;
+    markup_section(m, "Speed");
+    const char *const head[] = {"",
+                                spread      ? "median"
+                                : simulated ? "simulated"
+                                            : "1 step",
+                                "p10", "p90", "mean"};
+    markup_table(m, spread ? 5 : 2, head);
+    write_spread(m, "samples/s", &r->samples_per_s, spread);
+    write_spread(m, "step, ms", &r->step_ms, spread);
+    markup_end_table(m);
+    if (simulated) return;
+    markup_paragraph(m, "Times of %d step%s%s.", steps, steps == 1 ? "" : "s",
+                     r->warm_up_steps ? "; the first of the run, which warms up, is left out" : "");
 }
 
-static void begin_row(const Document *d) { fputs(d->html ? "<tr>" : "", d->out); }
-static void end_row(const Document *d) { fputs(d->html ? "</tr>\n" : "|\n", d->out); }
+// --- where a step goes
 
-// A table begins with its head. The first column stands left, numbers right.
-static void begin_table(const Document *d, int columns, const char *const head[]) {
-    fputs(d->html ? "<table>\n" : "", d->out);
-    begin_row(d);
-    for (int i = 0; i < columns; i++) write_cell(d, true, head[i]);
-    end_row(d);
-    if (d->html) return;
-    for (int i = 0; i < columns; i++) fputs(i ? "|---:" : "|---", d->out);
-    fputs("|\n", d->out);
-}
-
-static void end_table(const Document *d) { fputs(d->html ? "</table>\n" : "", d->out); }
-
-// --- cells
-
-enum { CELL = 64 };
-
-static void write_number(const Document *d, double value) {
-    char text[CELL];
-    int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 4;
-    if (isfinite(value)) snprintf(text, sizeof text, "%.*f", decimals, value);
-    write_cell(d, false, isfinite(value) ? text : "–");
-}
-
-static void write_count(const Document *d, int64_t value) {
-    char text[CELL];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    write_cell(d, false, text);
-}
-
-static void write_size(const Document *d, int64_t bytes) {
-    char text[UNITS_TEXT];
-    write_cell(d, false, bytes == NONE ? "–" : units_print_size(text, bytes));
-}
-
-static void write_percent(const Document *d, double share) {
-    char text[CELL];
-    if (isfinite(share)) snprintf(text, sizeof text, "%.2f %%", share * 100);
-    write_cell(d, false, isfinite(share) ? text : "–");
-}
-
-// --- the text
-
-static void write_fact(const Document *d, const char *name, const char *value) {
-    begin_row(d);
-    write_cell(d, false, name);
-    write_cell(d, false, *value ? value : "–");
-    end_row(d);
-}
-
-static void write_number_fact(const Document *d, const char *name, int64_t value) {
-    begin_row(d);
-    write_cell(d, false, name);
-    write_count(d, value);
-    end_row(d);
-}
-
-static void write_facts(const Document *d, const Report *r) {
-    char command[2048] = "", strategy[512] = "", text[256];
-    for (int i = 0; i < r->run.argc; i++)
-        text_append(command, sizeof command, "%s%s", i ? " " : "", r->run.argv[i]);
-    for (int i = 0; i < r->run.strategy_count; i++)
-        text_append(strategy, sizeof strategy, "%s%s=%s", i ? " " : "", r->run.strategy[i].key,
-                    r->run.strategy[i].value);
-    fputs(d->html ? "<table class=\"facts\">\n" : "|  |  |\n|---|---|\n", d->out);
-    write_fact(d, "model", r->run.model);
-    write_fact(d, "strategy", strategy);
-    write_number_fact(d, "ranks", r->run.ranks);
-    write_fact(d, "device", r->run.device);
-    write_fact(d, "communicator", r->run.comm);
-    write_fact(d, "type", r->run.dtype);
-    write_number_fact(d, "shards", r->run.shards);
-    write_number_fact(d, "global batch", r->run.batch);
-    write_number_fact(d, "steps", r->steps);
-    write_number_fact(d, "epochs", r->epochs);
-    write_number_fact(d, "seed", r->run.seed);
-    snprintf(text, sizeof text, "%d cores, %s, load %.2f", r->machine.cores, r->machine.cpu,
-             r->machine.load);
-    if (r->machine.cores) write_fact(d, "machine", text);
-    if (*r->started) write_fact(d, "first step", r->started);
-    snprintf(text, sizeof text, "%.1f s", r->wall_s);
-    if (isfinite(r->wall_s)) write_fact(d, "wall time", text);
-    snprintf(text, sizeof text, "%016" PRIx64, r->parameters_hash);
-    if (r->parameters_hash) write_fact(d, "hash of the parameters", text);
-    write_fact(d, "command", command);
-    end_table(d);
-}
-
-static void write_spread(const Document *d, const char *name, const Spread *s) {
-    begin_row(d);
-    write_cell(d, false, name);
-    write_number(d, s->median);
-    write_number(d, s->p10);
-    write_number(d, s->p90);
-    write_number(d, s->mean);
-    end_row(d);
-}
-
-static void write_speed(const Document *d, const Report *r) {
-    write_section(d, "Speed");
-    begin_table(d, 5, (const char *const[]){"", "median", "p10", "p90", "mean"});
-    write_spread(d, "samples/s", &r->samples_per_s);
-    write_spread(d, "step, ms", &r->step_ms);
-    end_table(d);
-    if (r->warm_up_steps) write_paragraph(d, "Without the first step, which warms up.");
-}
-
-static void write_breakdown(const Document *d, const Report *r) {
-    write_section(d, "Where a step goes");
+void report_document_breakdown(const Report *r, const Markup *m) {
+    markup_section(m, "Where a step goes");
     if (!r->breakdown_steps) {
-        write_paragraph(d, "No spans were recorded.");
+        markup_paragraph(m, "No spans were recorded.");
         return;
     }
     double total = 0;
     for (int b = 0; b < BILL_COUNT; b++) total += r->breakdown_ms[b];
-    begin_table(d, 3, (const char *const[]){"", "ms", "share"});
+    markup_table(m, 3, (const char *const[]){"", "ms", "share"});
     for (int b = 0; b <= BILL_COUNT; b++) {
         double ms = b < BILL_COUNT ? r->breakdown_ms[b] : total;
-        begin_row(d);
-        write_cell(d, false, b < BILL_COUNT ? bill_name((Bill)b) : "step");
-        write_number(d, ms);
-        write_percent(d, ms / total);
-        end_row(d);
+        markup_begin_row(m);
+        markup_text(m, b < BILL_COUNT ? bill_name((Bill)b) : "step");
+        markup_number(m, ms);
+        markup_percent(m, ms / total);
+        markup_end_row(m);
     }
-    end_table(d);
-    if (d->html) report_svg_breakdown(r, d->out);
-    write_paragraph(
-        d,
-        "Mean over ranks and %d steps; each instant is billed to the first line that applies. "
-        "Spans cover %.2f %% of the steps on the rank where they cover least.",
-        r->breakdown_steps, r->coverage * 100);
+    markup_end_table(m);
+    if (m->html) {
+        markup_begin_figure(m);
+        report_svg_breakdown(r, m->out);
+        markup_end_figure(m);
+    }
+    markup_paragraph(m,
+                     "Mean over %ss and %d step%s; each instant belongs to the first line that "
+                     "applies.",
+                     report_rank_word(r), r->breakdown_steps, r->breakdown_steps == 1 ? "" : "s");
+    if (!report_is_simulated(r))
+        markup_paragraph(m, "Spans cover %.2f %% of the steps on the rank where they cover least.",
+                         r->coverage * 100);
     if (isfinite(r->tracing_overhead))
-        write_paragraph(d, "Recording them takes %.2f %% of a step.", r->tracing_overhead * 100);
+        markup_paragraph(m, "Recording them takes %.2f %% of a step.", r->tracing_overhead * 100);
 }
+
+// --- operations
 
 enum { OPERATIONS_SHOWN = 10 };
 
@@ -209,120 +149,131 @@ static int next_operation(const Report *r, int after) {
     return best;
 }
 
-static void write_operation(const Document *d, const OperationTimes *o) {
+static void write_operation(const Markup *m, const OperationTimes *o, bool spread) {
     char name[256];
     snprintf(name, sizeof name, o->shard || o->micro_batch ? "%s /%d.%d" : "%s", o->name, o->shard,
              o->micro_batch);
-    begin_row(d);
-    write_cell(d, false, name);
-    write_cell(d, false, o->phase);
-    write_cell(d, false, o->lane);
-    write_number(d, o->duration_ms.median);
-    write_number(d, o->duration_ms.p10);
-    write_number(d, o->duration_ms.p90);
-    write_number(d, o->wait_ms);
-    write_number(d, o->cpu_ms);
-    write_number(d, o->start_ms);
-    end_row(d);
+    markup_begin_row(m);
+    markup_text(m, name);
+    markup_text(m, o->phase);
+    markup_text(m, o->lane);
+    markup_number(m, o->duration_ms.median);
+    markup_number(m, o->start_ms);
+    markup_number(m, o->wait_ms);
+    markup_number(m, o->cpu_ms);
+    if (spread) {
+        markup_number(m, o->duration_ms.p10);
+        markup_number(m, o->duration_ms.p90);
+    }
+    markup_end_row(m);
 }
 
-static void write_operations(const Document *d, const Report *r) {
+void report_document_operations(const Report *r, const Markup *m) {
     if (!r->operation_count) return;
-    write_section(d, "The longest operations");
-    begin_table(d, 9,
-                (const char *const[]){"", "phase", "lane", "median, ms", "p10", "p90", "wait",
-                                      "CPU", "start"});
+    bool spread = report_has_spread(r);
     int shown = 0;
+    const char *const head[] = {"",          "phase",    "lane",    spread ? "median, ms" : "ms",
+                                "start, ms", "wait, ms", "CPU, ms", "p10, ms",
+                                "p90, ms"};
+    markup_section(m, "The longest operations");
+    markup_table(m, spread ? 9 : 7, head);
     for (int i = next_operation(r, NONE); i != NONE && shown < OPERATIONS_SHOWN;
          i = next_operation(r, i), shown++)
-        write_operation(d, &r->operations[i]);
-    end_table(d);
-    write_paragraph(d,
-                    "%d of %d operations of a step; medians over its executions on a rank, mean "
-                    "over ranks. Wait: until the last member of a communication arrived. Start: "
-                    "since the step began.",
-                    shown, r->operation_count);
+        write_operation(m, &r->operations[i], spread);
+    markup_end_table(m);
+    markup_paragraph(m,
+                     "%d of %d operations of a step; %smean over %ss. Wait: until the last member "
+                     "of a communication arrived. Start: since the step began.",
+                     shown, r->operation_count,
+                     spread ? "medians over an operation's executions on a rank, " : "",
+                     report_rank_word(r));
 }
 
-enum { RANKS_SHOWN = 16 };
+// --- memory and communication
 
-static void write_memory(const Document *d, const Report *r) {
-    write_section(d, "Memory and communication");
-    const char *head[MEMORY_COUNT + 3] = {"rank"};
-    for (int m = 0; m < MEMORY_COUNT; m++) head[m + 1] = memory_name((Memory)m);
+enum { ROWS_SHOWN = 16 };
+
+static bool uses_as_much(const Report *r, int a, int b) {
+    return !memcmp(&r->memory[a], &r->memory[b], sizeof *r->memory) &&
+           r->comm_bytes[a] == r->comm_bytes[b];
+}
+
+static void write_ranks(const Markup *m, const Report *r, int first, int last) {
+    char ranks[32];
+    snprintf(ranks, sizeof ranks, first == last ? "%d" : "%d to %d", first, last);
+    markup_begin_row(m);
+    markup_text(m, ranks);
+    for (int i = 0; i < MEMORY_COUNT; i++) markup_size(m, r->memory[first].planned[i]);
+    markup_size(m, r->memory[first].unplanned);
+    markup_size(m, r->comm_bytes[first]);
+    markup_end_row(m);
+}
+
+// Neighbours that use as much share a row.
+void report_document_memory(const Report *r, const Markup *m) {
+    const char *head[MEMORY_COUNT + 3] = {report_rank_word(r)};
+    int first = 0, rows = 0;
+    markup_section(m, "Memory and communication");
+    for (int i = 0; i < MEMORY_COUNT; i++) head[i + 1] = memory_name((Memory)i);
     head[MEMORY_COUNT + 1] = "unplanned";
-    head[MEMORY_COUNT + 2] = "payload a step";
-    begin_table(d, MEMORY_COUNT + 3, head);
-    for (int rank = 0; rank < r->run.ranks && rank < RANKS_SHOWN; rank++) {
-        begin_row(d);
-        write_count(d, rank);
-        for (int m = 0; m < MEMORY_COUNT; m++) write_size(d, r->memory[rank].planned[m]);
-        write_size(d, r->memory[rank].unplanned);
-        write_size(d, r->comm_bytes[rank]);
-        end_row(d);
+    head[MEMORY_COUNT + 2] = "sent a step";
+    markup_table(m, MEMORY_COUNT + 3, head);
+    for (; first < r->run.ranks && rows < ROWS_SHOWN; rows++) {
+        int last = first;
+        while (last + 1 < r->run.ranks && uses_as_much(r, first, last + 1)) last++;
+        write_ranks(m, r, first, last);
+        first = last + 1;
     }
-    end_table(d);
-    if (r->run.ranks > RANKS_SHOWN)
-        write_paragraph(d, "%d more ranks are in the .json report.", r->run.ranks - RANKS_SHOWN);
+    markup_end_table(m);
+    if (first < r->run.ranks)
+        markup_paragraph(m, "%d more %ss are in the .json report.", r->run.ranks - first,
+                         report_rank_word(r));
 }
 
-static void write_learning(const Document *d, const Report *r) {
-    write_section(d, "Learning");
-    if (r->evaluation_count) {
-        begin_table(d, 5, (const char *const[]){"epoch", "step", "loss", "accuracy", "samples"});
-        for (int i = 0; i < r->evaluation_count; i++) {
-            const Evaluation *e = &r->evaluations[i];
-            begin_row(d);
-            write_count(d, e->epoch);
-            write_count(d, e->step);
-            write_number(d, e->loss);
-            write_percent(d, e->accuracy);
-            write_count(d, e->samples);
-            end_row(d);
-        }
-        end_table(d);
+// --- learning
+
+static void write_evaluations(const Report *r, const Markup *m) {
+    if (!r->evaluation_count) return;
+    markup_table(
+        m, 5, (const char *const[]){"epoch", "after step", "held-out loss", "accuracy", "samples"});
+    for (int i = 0; i < r->evaluation_count; i++) {
+        const Evaluation *e = &r->evaluations[i];
+        markup_begin_row(m);
+        markup_count(m, e->epoch);
+        markup_count(m, e->step);
+        markup_number(m, e->loss);
+        markup_percent(m, e->accuracy);
+        markup_count(m, e->samples);
+        markup_end_row(m);
     }
-    if (!r->loss_count || !isfinite(r->loss[0])) return;
-    write_paragraph(d, "Training loss: %.4f at the first step, %.4f at the last.", r->loss[0],
-                    r->loss[r->loss_count - 1]);
-    if (d->html) report_svg_loss(r, d->out);
+    markup_end_table(m);
 }
 
-static const char page_head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width\">\n"
-    "<style>\n"
-    "body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 "
-    "1rem; color: #222 }\n"
-    "h1, h2 { line-height: 1.2 } h2 { margin-top: 2rem }\n"
-    "table { border-collapse: collapse; font-variant-numeric: tabular-nums }\n"
-    "th, td { padding: .15rem .8rem; text-align: right; border-bottom: 1px solid #ddd; "
-    "overflow-wrap: anywhere }\n"
-    "th:first-child, td:first-child { text-align: left; padding-left: 0 }\n"
-    ".facts td { text-align: left }\n"
-    "svg { display: block; max-width: 100%; height: auto; margin: 1rem 0 }\n"
-    "</style>\n<title>";
+static void write_learning(const Report *r, const Markup *m) {
+    bool losses = r->loss_count && isfinite(r->loss[0]);
+    if (!r->evaluation_count && !losses) return;
+    markup_section(m, "Learning");
+    write_evaluations(r, m);
+    if (!losses) return;
+    markup_paragraph(m, "Training loss: %.4f at the first step, %.4f at the last.", r->loss[0],
+                     r->last_loss);
+    if (!m->html) return;
+    markup_begin_figure(m);
+    report_svg_loss(r, m->out);
+    markup_end_figure(m);
+}
 
-void report_write_document(const Report *r, FILE *out, bool html) {
-    Document d = {out, html};
+void report_write_document(const Report *r, const Markup *m) {
     char title[256];
-    bool simulated = !strcmp(r->run.kind, "sim");
-    snprintf(title, sizeof title, "%s %s on %d rank%s", simulated ? "Simulating" : "Training",
-             r->run.model, r->run.ranks, r->run.ranks == 1 ? "" : "s");
-    if (html) {
-        fputs(page_head, out);
-        write_escaped(&d, title);
-        fputs("</title>\n</head>\n<body>\n<h1>", out);
-    } else {
-        fputs("# ", out);
-    }
-    write_escaped(&d, title);
-    fputs(html ? "</h1>\n" : "\n\n", out);
-    write_facts(&d, r);
-    write_learning(&d, r);
-    write_speed(&d, r);
-    write_breakdown(&d, r);
-    write_operations(&d, r);
-    write_memory(&d, r);
-    fputs(html ? "</body>\n</html>\n" : "", out);
+    snprintf(title, sizeof title, "%s %s on %d %s%s",
+             report_is_simulated(r) ? "Simulating" : "Training", r->run.model, r->run.ranks,
+             report_rank_word(r), r->run.ranks == 1 ? "" : "s");
+    markup_begin(m, title);
+    report_document_facts(r, m, true);
+    write_learning(r, m);
+    write_speed(r, m);
+    report_document_breakdown(r, m);
+    report_document_operations(r, m);
+    report_document_memory(r, m);
+    markup_end(m);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A report's main figures under names that stay: a row of CSV, or a line each.
 #include "core/base/json.h"
+#include "core/base/printable.h"
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/report/report.h"
@@ -28,12 +29,13 @@ static void write_item(Writer *w, const char *name, const char *value, const cha
     table_write_csv(w->out, w->form == NAMES ? name : value);
 }
 
-// A text must not break a line.
+// A text must not break a line, nor tell a terminal anything.
 static void write_text(Writer *w, const char *name, const char *text) {
     char line[4096];
     snprintf(line, sizeof line, "%s", text ? text : "");
     for (char *c = line; *c; c++)
         if (*c == '\n' || *c == '\r') *c = ' ';
+    printable_make(line);
     write_item(w, name, line, "");
 }
 
@@ -112,7 +114,7 @@ static void write_learning(Writer *w, const Report *r) {
     char hash[17] = "";
     if (r->parameters_hash) snprintf(hash, sizeof hash, "%016" PRIx64, r->parameters_hash);
     write_real(w, "loss_first", r->loss_count ? r->loss[0] : none, "");
-    write_real(w, "loss_last", r->loss_count ? r->loss[r->loss_count - 1] : none, "");
+    write_real(w, "loss_last", r->last_loss, "");
     write_real(w, "evaluation_loss",
                r->evaluation_count ? r->evaluations[r->evaluation_count - 1].loss : none, "");
     write_real(w, "accuracy", report_accuracy(r), "");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The report on a terminal: what a person wants to know when a run has ended.
+// The report on a terminal: what a person wants to know when a run has ended. Read report_print(),
+// the last function, first.
+#include "core/base/printable.h"
 #include "core/base/units.h"
-#include "core/report/report.h"
+#include "core/report/report_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,20 +18,25 @@ static int64_t planned_bytes(const MemoryUse *m) {
 enum { TERMINAL = 80 };
 
 static void print_title(const Report *r, FILE *out, bool color) {
-    char rest[TERMINAL];
+    char rest[TERMINAL], model[TERMINAL];
     const RunInfo *run = &r->run;
     snprintf(rest, sizeof rest, " on %d rank%s (%s, %s%s%s), batch %lld, seed %lld, %d step%s",
              run->ranks, run->ranks == 1 ? "" : "s", run->device, run->dtype,
              run->ranks > 1 ? ", " : "", run->ranks > 1 ? run->comm : "", (long long)run->batch,
              (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
-    fprintf(out, "%s%.*s%s%s\n", color ? "\033[1m" : "", TERMINAL - (int)strlen(rest), run->model,
-            rest, color ? "\033[0m" : "");
+    snprintf(model, sizeof model, "%.*s", TERMINAL - (int)strlen(rest), run->model);
+    printable_make(model);  // names come from files and command lines
+    printable_make(rest);
+    fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
+    if (r->unrecorded_steps)
+        fprintf(out, "  recorded   the first %d steps: times and losses are of these\n",
+                r->steps - r->unrecorded_steps);
 }
 
 static void print_learning(const Report *r, FILE *out) {
     if (r->loss_count && isfinite(r->loss[0]))
         fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0],
-                r->loss[r->loss_count - 1]);
+                r->last_loss);
     if (!r->evaluation_count) return;
     const Evaluation *e = &r->evaluations[r->evaluation_count - 1];
     fprintf(out, "  accuracy   %.2f %% of %lld held-out samples after step %d\n", e->accuracy * 100,
@@ -44,10 +51,16 @@ static void print_hash(const Report *r, FILE *out) {
 static void print_speed(const Report *r, FILE *out) {
     if (!r->steps) return;
     const Spread *rate = &r->samples_per_s, *step = &r->step_ms;
+    const char *of_which = r->breakdown_steps ? ", of which" : "";
+    if (report_timed_steps(r) == 1) {
+        fprintf(out, "  samples/s  %.0f (1 step)\n", rate->median);
+        fprintf(out, "  step       %.3f ms (1 step)%s\n", step->median, of_which);
+        return;
+    }
     fprintf(out, "  samples/s  %.0f (median; %.0f to %.0f in 8 of 10 steps)\n", rate->median,
             rate->p10, rate->p90);
     fprintf(out, "  step       %.3f ms (median; %.3f to %.3f), mean %.3f%s\n", step->median,
-            step->p10, step->p90, step->mean, r->breakdown_steps ? ", of which" : "");
+            step->p10, step->p90, step->mean, of_which);
 }
 
 // Green: work; yellow: work that waits for a processor; red: waiting for others.

@@ -118,6 +118,73 @@ static void plot_curve(const Curve *c, FILE *out) {
     fputs("\"/>\n", out);
 }
 
+// --- speed-up
+
+// Both axes are logarithmic: equal factors have equal lengths, and the ideal is a straight line.
+typedef struct {
+    double ranks_least, ranks_span;  // logarithms
+    double up_least, up_span;
+} LogAxes;
+
+static LogAxes log_axes(const Report *const reports[], int count) {
+    const Report *base = reports[0], *last = reports[count - 1];
+    double ideal = log((double)last->run.ranks / base->run.ranks), least = 0, most = ideal;
+    for (int i = 0; i < count; i++) {
+        double up = log(reports[i]->samples_per_s.median / base->samples_per_s.median);
+        if (!isfinite(up)) continue;
+        least = fmin(least, up);
+        most = fmax(most, up);
+    }
+    return (LogAxes){log(base->run.ranks), ideal > 0 ? ideal : 1, least,
+                     most > least ? most - least : 1};
+}
+
+static double log_x(const LogAxes *a, double ranks) {
+    return PLOT_LEFT + 20 + (PLOT_WIDTH - 80) * (log(ranks) - a->ranks_least) / a->ranks_span;
+}
+
+static double log_y(const LogAxes *a, double up) {
+    return PLOT_TOP + 20 + (PLOT_HEIGHT - 20) * (1 - (log(up) - a->up_least) / a->up_span);
+}
+
+static void plot_ideal(const LogAxes *a, const Report *base, const Report *last, FILE *out) {
+    double ideal = (double)last->run.ranks / base->run.ranks;
+    fprintf(out,
+            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#777\" "
+            "stroke-dasharray=\"3 4\"/><text x=\"%.1f\" y=\"%.1f\" fill=\"#777\">ideal</text>\n",
+            log_x(a, base->run.ranks), log_y(a, 1), log_x(a, last->run.ranks), log_y(a, ideal),
+            log_x(a, last->run.ranks) + 10, log_y(a, ideal) + 4);
+}
+
+// Each point with its speed-up beside it, and the number of ranks at the foot.
+void report_svg_scaling(const Report *const reports[], int count, FILE *out) {
+    const Report *base = reports[0];
+    const LogAxes a = log_axes(reports, count);
+    int foot = PLOT_TOP + PLOT_HEIGHT + 40;
+    begin_svg(out, PLOT_LEFT + PLOT_WIDTH + 20, foot + 26, "Speed-up against the number of ranks");
+    plot_ideal(&a, base, reports[count - 1], out);
+    fputs("<path stroke=\"" BLUE "\" stroke-width=\"1.5\" fill=\"none\" d=\"", out);
+    for (int i = 0; i < count; i++)
+        fprintf(out, "%c%.1f %.1f", i ? 'L' : 'M', log_x(&a, reports[i]->run.ranks),
+                log_y(&a, reports[i]->samples_per_s.median / base->samples_per_s.median));
+    fputs("\"/>\n", out);
+    for (int i = 0; i < count; i++) {
+        double up = reports[i]->samples_per_s.median / base->samples_per_s.median;
+        double x = log_x(&a, reports[i]->run.ranks), y = log_y(&a, up);
+        fprintf(out,
+                "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"" BLUE "\"/>"
+                "<text x=\"%.1f\" y=\"%.1f\">%.2fx</text>"
+                "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>\n",
+                x, y, x + 8, y + 16, up, x, foot, reports[i]->run.ranks);
+    }
+    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%ss (log scale)</text>\n",
+            PLOT_LEFT + PLOT_WIDTH / 2, foot + 20, report_rank_word(base));
+    fprintf(out, "<text x=\"4\" y=\"%d\">speed-up (log scale)</text>\n", PLOT_TOP + 6);
+    end_svg(out);
+}
+
+// --- loss
+
 void report_svg_loss(const Report *r, FILE *out) {
     Curve c = {.columns = r->loss_count < PLOT_COLUMNS ? r->loss_count : PLOT_COLUMNS};
     double highest = 0;

@@ -224,7 +224,7 @@ static void add_chunks(Rank *r) {
 static const Evaluation *end_evaluation(Rank *r) {
     Evaluation *e = &r->result->evaluations[r->result->evaluation_count++];
     int64_t samples = r->job->split.test_count;
-    *e = (Evaluation){.epoch = (int32_t)r->turn.epoch,
+    *e = (Evaluation){.epoch = (int32_t)r->turn.epoch + 1,
                       .step = (int32_t)r->turn.step,
                       .samples = samples,
                       .loss = r->evaluation_loss,

@@ -69,8 +69,8 @@ void figure_case_learn(FigureCase *c, Report *r, int steps) {
         end_s[i] = 0.01 * (i + 1);
         samples[i] = 64 * (i + 1);
     }
-    e[0] = (Evaluation){0, steps / 2, 100, 0.5, 0.75};
-    e[1] = (Evaluation){1, steps, 100, 0.25, 0.875};
+    e[0] = (Evaluation){1, steps / 2, 100, 0.5, 0.75};
+    e[1] = (Evaluation){2, steps, 100, 0.25, 0.875};
     r->loss = loss;
     r->step_end_s = end_s;
     r->step_samples = samples;

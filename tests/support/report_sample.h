@@ -103,7 +103,7 @@ static inline void make(Report *r, Arena *a) {
                                        (const Timeline *const[]){&zero, &one}, 2));
     timeline_destroy(&zero);
     timeline_destroy(&one);
-    static const Evaluation evaluations[] = {{0, 1, 100, 1.75, 0.5}, {1, 3, 100, 0.1, 0.9375}};
+    static const Evaluation evaluations[] = {{1, 2, 100, 1.75, 0.5}, {2, 4, 100, 0.1, 0.9375}};
     r->run = (RunInfo){.kind = "train", .model = "net", .device = "cpu", .comm = "shm"};
     r->run.dtype = "f32";
     r->run.ranks = r->run.shards = 2;

@@ -7,5 +7,6 @@
 
 // Written as the file `name`, whose ending says how, in the test's directory; its text.
 char *report_text(Arena *a, const Report *r, const char *name);
+char *reports_text(Arena *a, const Report *const reports[], int count, const char *name);
 
 #endif
