@@ -3,6 +3,7 @@
 
 #include "core/cli/terminal.h"
 #include "programs/job_help.h"
+#include "programs/words.h"
 
 #define AT(field) .at = offsetof(SimOptions, field)
 
@@ -120,4 +121,6 @@ const OptionTable sim_options = {
     .detail_count = sizeof details / sizeof *details,
     .shared_details = job_details,
     .shared_detail_count = JOB_DETAILS,
+    .words = words,
+    .word_count = WORDS,
 };

@@ -10,6 +10,7 @@
 #include "parallel/calibrate/calibrate.h"
 #include "programs/job_help.h"
 #include "programs/train_help.h"
+#include "programs/words.h"
 #include "viz/figures.h"
 
 #include <stdio.h>
@@ -123,6 +124,8 @@ const OptionTable train_options = {
     .detail_count = TRAIN_DETAILS,
     .shared_details = job_details,
     .shared_detail_count = JOB_DETAILS,
+    .words = words,
+    .word_count = WORDS,
 };
 
 // --- outputs

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Option tables: one table per program says what can be given on its command line. The table drives
-// parsing, -h, --help, --help TOPIC, the nearest suggestion for a mistyped name or value, and the
-// test that runs every example.
+// Option tables: one table per program says what can be given on its command line. The table
+// drives parsing, -h, --help, --help TOPIC, the nearest suggestion for a mistyped name or value,
+// the manual page, the shell's completion, and the test that runs every example.
 //
 // Values go into a struct of the program's own, at the offset that the table states:
 //
@@ -17,6 +17,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/units.h"
+#include "core/cli/option_word.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,6 +79,8 @@ typedef struct {
     int example_count;
     const OptionDetail *details, *shared_details;  // shared: with other programs, whose options are
     int detail_count, shared_detail_count;         // passed over; looked at last
+    const OptionWord *words;                       // in alphabetical order
+    int word_count;
     const char *arguments;  // what words without a dash are, "PATH..."; NULL: there are none
     int arguments_min, arguments_max;
 } OptionTable;
@@ -115,8 +118,9 @@ Status option_show_help(const OptionLine *l, FILE *out) MUST_USE;
 // statuses. 80 columns.
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which);
 
-// All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, the
-// "examples" or the exit "status". ERR_USAGE as above.
+// All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, one
+// of the table's words, all "words", the "examples" or the exit "status". Capitals, and the
+// difference between blanks, - and _, do not matter in a word. ERR_USAGE as above.
 Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) MUST_USE;
 
 // For tests: the table's own mistakes (names twice, defaults that do not parse, -h too long, …).

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { BRIEF_LINES = 24 };
 
@@ -65,6 +66,21 @@ static Status check_layout(const OptionTable *t) {
     return OK;
 }
 
+static Status check_words(const OptionTable *t) {
+    for (const OptionWord *w = t->words; w < t->words + t->word_count; w++) {
+        size_t length = strlen(w->meaning);
+        if (w > t->words && strcasecmp(w[-1].word, w->word) >= 0)
+            FAIL(ERR_USAGE, "option table of %s: the word %s is not in alphabetical order",
+                 t->program, w->word);
+        if (option_find_word(t, w->word) != w)
+            FAIL(ERR_USAGE, "option table of %s: the word %s leads elsewhere", t->program, w->word);
+        if (!length || w->meaning[length - 1] != '.')
+            FAIL(ERR_USAGE, "option table of %s: the meaning of %s is no sentence", t->program,
+                 w->word);
+    }
+    return OK;
+}
+
 Status option_check(const OptionTable *t) {
     size_t bytes = 0;
     for (const Option *o = t->options; o < t->options + t->option_count; o++)
@@ -81,5 +97,6 @@ Status option_check(const OptionTable *t) {
         if (strncmp(t->examples[i].command, t->program, length) != 0)
             FAIL(ERR_USAGE, "option table of %s: the example \"%s\" runs something else",
                  t->program, t->examples[i].command);
+    TRY(check_words(t));
     return check_layout(t);
 }

@@ -100,9 +100,14 @@ static void print_topics(FILE *f, const OptionTable *t) {
         const Option *o = &t->options[i];
         if (o->kind == OPTION_HEADING && o->name) text_append(text, sizeof text, " %s,", o->name);
     }
-    text_append(text, sizeof text, " examples or status");
+    text_append(text, sizeof text,
+                t->word_count ? " examples, status or words" : " examples or status");
     fprintf(f, "  --help TOPIC");
     option_print_wrapped(f, text, 14, HELP_COLUMN);
+    if (!t->word_count) return;
+    fprintf(f, "  --help WORD");
+    option_print_wrapped(f, "what a word means that is printed, such as exposed_comm", 13,
+                         HELP_COLUMN);
 }
 
 static void print_full(FILE *f, const OptionTable *t) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What parsing and help share.
+// Shared by parsing, help, the manual page and the completion.
 #ifndef CORE_CLI_OPTION_INTERNAL_H
 #define CORE_CLI_OPTION_INTERNAL_H
 
+#include "core/base/nearest.h"
 #include "core/cli/option_value.h"
 
 // The option of that name (of `length` bytes), of that letter; NULL: none.
@@ -12,8 +13,16 @@ const Option *option_find_letter(const OptionTable *t, char letter);
 // The option that --help TOPIC names, as "ranks", "--ranks", "no-overlap", "q" or "-q".
 const Option *option_find_topic(const OptionTable *t, const char *topic);
 
-// The name of the option for which others use this word; NULL: none.
+// The name of the option for which other programs have this word; NULL: none.
 const char *option_named_otherwise(const OptionTable *t, const char *word);
+
+// The word, or a spelling of it, that --help TOPIC names; NULL: none.
+const OptionWord *option_find_word(const OptionTable *t, const char *topic);
+
+// Let `near` know all words, and print one or all of them.
+void option_offer_words(Nearest *near, const OptionTable *t);
+void option_print_word(FILE *f, const OptionWord *w);
+void option_print_words(FILE *f, const OptionTable *t);
 
 // Parts of help: an option with its meaning; an example; words from `column` on, the
 // cursor being at `at`.

@@ -155,6 +155,8 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
         if (t->options[i].name) nearest_offer(&near, t->options[i].name);
     nearest_offer(&near, "examples");
     nearest_offer(&near, "status");
+    nearest_offer(&near, "words");
+    option_offer_words(&near, t);
     if (!near.best) near.best = option_named_otherwise(t, near.word);
     if (near.best) FAIL(ERR_USAGE, "no help on %.80s (did you mean --help %s?)", topic, near.best);
     FAIL(ERR_USAGE, "no help on %.80s (--help alone lists options and topics)", topic);
@@ -162,9 +164,16 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
 
 Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
     const Option *o = option_find_topic(t, topic), *group = find_group(t, topic);
+    const OptionWord *word = option_find_word(t, topic);
     if (o) {
         print_option(f, t, o);
+        if (word) fputs("\nThe word:\n", f);
+        if (word) option_print_word(f, word);
         print_examples(f, t, o);
+    } else if (word) {
+        option_print_word(f, word);
+    } else if (!strcmp(topic, "words") && t->word_count) {
+        option_print_words(f, t);
     } else if (group) {
         print_group(f, t, group);
     } else if (!strcmp(topic, "examples")) {

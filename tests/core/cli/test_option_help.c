@@ -150,6 +150,52 @@ START_TEST(a_table_s_own_details_go_before_shared_ones) {
 }
 END_TEST
 
+// In alphabetical order; "ring" is a word of "all-reduce", too.
+static const OptionWord WORDS[] = {
+    {"all-reduce", "allreduce ring", "A sum over ranks.", "docs/formats.md"},
+    {"ranks", NULL, "Equal workers.", NULL},
+    {"speed-up", "speedup", "How much faster.", NULL},
+};
+
+START_TEST(a_topic_is_a_word_that_is_printed) {
+    OptionTable t = TABLE;
+    char text[4096] = "";
+    t.words = WORDS;
+    t.word_count = 3;
+    ck_assert_ok(option_check(&t));
+    FILE *f = fmemopen(text, sizeof text, "w");
+    ck_assert_ok(option_print_topic(f, &t, "All_Reduce"));
+    ck_assert_ok(option_print_topic(f, &t, "ring"));
+    ck_assert_ok(option_print_topic(f, &t, "ranks"));  // the option, then the word
+    ck_assert_ok(option_print_topic(f, &t, "words"));
+    fclose(f);
+    static const char expected[] =
+        "  all-reduce\n      A sum over ranks.\n      More: docs/formats.md\n"
+        "  all-reduce\n      A sum over ranks.\n      More: docs/formats.md\n"
+        "  --ranks N ";
+    ck_assert_msg(!strncmp(text, expected, sizeof expected - 1), "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "\nThe word:\n  ranks\n      Equal workers.\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n  speed-up\n      How much faster.\n"));
+    ck_assert_fails(option_print_topic(stdout, &t, "spedup"), ERR_USAGE, "--help speed-up?");
+    ck_assert_fails(option_print_topic(stdout, &TABLE, "words"), ERR_USAGE, "no help on words");
+}
+END_TEST
+
+static void check_finds_word(OptionWord w, const char *part) {
+    OptionWord two[2] = {WORDS[1], w};
+    OptionTable t = TABLE;
+    t.words = two;
+    t.word_count = 2;
+    ck_assert_fails(option_check(&t), ERR_USAGE, part);
+}
+
+START_TEST(a_list_of_words_with_mistakes_is_found_out) {
+    check_finds_word(WORDS[0], "the word all-reduce is not in alphabetical order");
+    check_finds_word((OptionWord){"Ranks", NULL, "Again.", NULL}, "not in alphabetical order");
+    check_finds_word((OptionWord){"step", NULL, "no sentence", NULL}, "of step is no sentence");
+}
+END_TEST
+
 START_TEST(unknown_topics_are_named_with_the_nearest) {
     const char *text;
     ck_assert_fails(topic(&text, "rnaks"), ERR_USAGE,
@@ -239,6 +285,7 @@ SUITE("option_help", brief_help_shows_the_options_marked_brief,
       full_help_has_examples_first_and_options_in_groups,
       a_topic_is_an_option_with_all_there_is_to_say,
       a_topic_is_a_group_the_examples_or_the_exit_status,
-      a_table_s_own_details_go_before_shared_ones, unknown_topics_are_named_with_the_nearest,
+      a_table_s_own_details_go_before_shared_ones, a_topic_is_a_word_that_is_printed,
+      a_list_of_words_with_mistakes_is_found_out, unknown_topics_are_named_with_the_nearest,
       every_exit_status_has_its_meaning, a_table_with_mistakes_is_found_out,
       brief_help_has_at_most_24_lines)
