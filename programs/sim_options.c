@@ -34,7 +34,7 @@ static const Option options[] = {
     JOB_ROW_BATCH_PER_RANK(SimOptions),
     JOB_ROWS_TYPE_SEED(SimOptions),
     JOB_ROW_OPTIMIZER(SimOptions),
-    JOB_ROW_LR(SimOptions, false),
+    JOB_ROWS_LR(SimOptions, false),
     JOB_ROWS_SGD(SimOptions),
     JOB_ROWS_SHARDS(SimOptions),
     JOB_ROWS_STRATEGY(SimOptions),

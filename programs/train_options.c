@@ -40,7 +40,7 @@ static const Option options[] = {
     {.name = "tail", .kind = OPTION_CHOICE, AT(tail), .value = "keep|drop|pad", .initial = "keep",
      .help = "an epoch's last, smaller batch: use it, leave it out, fill it up"},
     JOB_ROW_OPTIMIZER(TrainOptions),
-    JOB_ROW_LR(TrainOptions, true),
+    JOB_ROWS_LR(TrainOptions, true),
     JOB_ROWS_SGD(TrainOptions),
 
     {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},

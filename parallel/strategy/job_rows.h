@@ -45,10 +45,13 @@ enum {
      .others = "adam= adamw= adagrad= adadelta= rmsprop= lamb= lars= lion= muon= momentum=sgd " \
                "nesterov=sgd"}
 
-#define JOB_ROW_LR(T, shown_by_h) \
+#define JOB_ROWS_LR(T, shown_by_h) \
     {.name = "lr", .kind = OPTION_REAL, JOB_AT(T, learning_rate), \
      .marks = JOB_OPTION | JOB_IN_OPTIMIZER, .value = "X", .initial = "0.01", .min = 0, \
-     .max = 1e6, .brief = shown_by_h, .help = "learning rate"}
+     .max = 1e6, .brief = shown_by_h, .help = "learning rate"}, \
+    {.name = "warm-up", .kind = OPTION_INT, JOB_AT(T, warm_up_steps), \
+     .marks = JOB_OPTION | JOB_IN_OPTIMIZER, .value = "N", .initial = "0", .min = 0, .max = 1e9, \
+     .help = "raise the learning rate in equal parts over the first N steps"}
 
 #define JOB_ROWS_SGD(T) \
     {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, sgd.momentum), \
@@ -90,7 +93,7 @@ enum {
 // All of them.
 #define JOB_ROWS(T) \
     JOB_ROW_MODEL(T), JOB_ROWS_TYPE_SEED(T), JOB_ROW_BATCH(T), JOB_ROW_OPTIMIZER(T), \
-    JOB_ROW_LR(T, true), JOB_ROWS_SGD(T), JOB_ROWS_SHARDS(T), JOB_ROWS_STRATEGY(T), JOB_ROW_PLAN(T)
+    JOB_ROWS_LR(T, true), JOB_ROWS_SGD(T), JOB_ROWS_SHARDS(T), JOB_ROWS_STRATEGY(T), JOB_ROW_PLAN(T)
 // clang-format on
 
 #endif
