@@ -3,7 +3,7 @@
 
 #include "core/plan/kind.h"
 
-const OptionDetail job_details[JOB_DETAILS] = {
+const OptionDetail job_details[] = {
     {"model", "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
               "(mlp:hidden=256,layers=3); linear is softmax regression. A file describes a network "
               "of your own: docs/formats.md, \"Model files\"."},
@@ -23,6 +23,10 @@ const OptionDetail job_details[JOB_DETAILS] = {
     {"accumulate", "Micro-batches are added in order. Activations are needed for one at a time.",
      "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
     {"optimizer", NULL, "optim"},
+    {"warm-up",
+     "Step k of the first N, counted from 1, takes k/N of --lr: large steps come when the weights "
+     "are no longer those of the start.",
+     "warmup warmup-steps num-warmup-steps lr-warmup-steps"},
     {"weight-decay", NULL, "wd"},
     {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",
@@ -50,3 +54,5 @@ const OptionDetail job_details[JOB_DETAILS] = {
     {"version", NULL, "V"},
     {"quiet", NULL, "silent"},
 };
+_Static_assert(sizeof job_details / sizeof *job_details == JOB_DETAILS,
+               "count the entries in job_help.h");

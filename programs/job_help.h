@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 19 };
-extern const OptionDetail job_details[JOB_DETAILS];
+enum { JOB_DETAILS = 20 };
+extern const OptionDetail job_details[];
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "core/platform/device_traits.h"
 
-const OptionDetail train_details[TRAIN_DETAILS] = {
+const OptionDetail train_details[] = {
     {"data",
      "A directory with the MNIST files, an images file beside its labels, or digits that are drawn "
      "on the spot: digits:count=60000,seed=2.",
@@ -50,3 +50,5 @@ const OptionDetail train_details[TRAIN_DETAILS] = {
     {"plot", "NAME.dat, NAME.gp, NAME.svg and NAME.json for each figure. Without gnuplot the data "
              "and scripts are written all the same."},
 };
+_Static_assert(sizeof train_details / sizeof *train_details == TRAIN_DETAILS,
+               "count the entries in train_help.h");

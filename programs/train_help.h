@@ -6,6 +6,6 @@
 #include "core/cli/option.h"
 
 enum { TRAIN_DETAILS = 19 };
-extern const OptionDetail train_details[TRAIN_DETAILS];
+extern const OptionDetail train_details[];
 
 #endif

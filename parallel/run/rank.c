@@ -162,7 +162,8 @@ static int64_t set_batch(Rank *r) {
         executor_set_i64(&r->executor, r->first_row[i], begin + from);
         executor_set_i64(&r->executor, r->live_rows[i], to - from);
     }
-    executor_set_f64(&r->executor, r->learning_rate, o->spec.learning_rate);
+    executor_set_f64(&r->executor, r->learning_rate,
+                     job_spec_learning_rate(&o->spec, r->turn.step));
     executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)rows);
     return rows;
 }

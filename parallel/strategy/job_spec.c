@@ -71,6 +71,11 @@ Status job_spec_check(const JobSpec *s) {
          (long long)s->batch, shards, shards == 1 ? "" : "s", s->micro_batches, (long long)least);
 }
 
+double job_spec_learning_rate(const JobSpec *s, int64_t step) {
+    if (step >= s->warm_up_steps) return s->learning_rate;
+    return s->learning_rate * (double)(step + 1) / (double)s->warm_up_steps;
+}
+
 Status job_spec_program(Program *out, const JobSpec *s, const Model *model) {
     const StepSpec step = {.dtype = s->dtype,
                            .batch = s->batch,

@@ -27,6 +27,7 @@ typedef struct {
     int64_t seed;
     OptimizerKind optimizer;
     double learning_rate;
+    int64_t warm_up_steps;  // the learning rate rises over so many first steps
     Sgd sgd;
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;
@@ -48,6 +49,10 @@ static inline int job_spec_local_shards(const JobSpec *s) {
 // Do its numbers fit each other? ERR_USAGE says which do not, and what to give. Whoever makes a
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
+
+// The learning rate of a step, counted from 0: in equal parts up to the whole one, which the last
+// step of the warm-up has. As torch.optim.lr_scheduler.LinearLR from 1/N.
+double job_spec_learning_rate(const JobSpec *s, int64_t step);
 
 // The program of one rank, before lowering: what --print-plan step prints. From the model and the
 // strategy, whatever plan_file says. The job must pass job_spec_check().
