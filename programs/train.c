@@ -63,9 +63,13 @@ static void show(void *context, const Job *job, const StepRecord *step,
     Show *s = context;
     Progress *p = &s->progress;
     char note[64] = "";  // of a loss there is nothing to say where nothing is computed
-    if (evaluation) {
+    if (evaluation && !isfinite(evaluation->loss))
+        log_say(s->log, LOG_NOTE, "epoch %d  step %d  the loss is not finite", evaluation->epoch,
+                evaluation->step);
+    else if (evaluation)
         log_say(s->log, LOG_NOTE, "epoch %d  step %d  loss %.4f  accuracy %.2f %%",
                 evaluation->epoch, evaluation->step, evaluation->loss, 100 * evaluation->accuracy);
+    if (evaluation) {
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }
@@ -232,6 +236,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     if (s == OK) s = run_job(&t, o, &job, l);
     if (s == OK) s = report(o, &job, &t, l);
     if (s == OK) tell_disturbed(l, t.shared);
+    if (s == OK) s = launch_check_divergence(&t, &job);
     if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)

@@ -193,7 +193,7 @@ static void write_caption(Figure *f, const Learning *l) {
         fputs("Loss of each step, of the global batch", out);
     if (l->every > 1) fprintf(out, ", every %d-th drawn", l->every);
     fputs(". ", out);
-    if (!l->evaluated && r->evaluation_count)
+    if (!l->evaluated && isfinite(report_accuracy(r)))
         fprintf(out, "Held-out accuracy at the end%s: %.2f %%. ",
                 l->count > 1 ? " of the first run" : "", 100 * report_accuracy(r));
     if (l->evaluated) fputs("Accuracy of held-out samples after each epoch and at the end. ", out);

@@ -34,10 +34,12 @@ static void print_title(const Report *r, FILE *out, bool color) {
 }
 
 static void print_learning(const Report *r, FILE *out) {
-    if (r->loss_count && isfinite(r->loss[0]))
-        fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0],
-                r->last_loss);
-    if (!r->evaluation_count) return;
+    double last = r->loss_count ? r->last_loss : (double)NAN;
+    if (isfinite(last))
+        fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0], last);
+    else if (r->loss_count && isfinite(r->loss[0]))
+        fprintf(out, "  loss       %.4f at the first step, not finite at the last\n", r->loss[0]);
+    if (!r->evaluation_count || !isfinite(report_accuracy(r))) return;
     const Evaluation *e = &r->evaluations[r->evaluation_count - 1];
     fprintf(out, "  accuracy   %.2f %% of %lld held-out samples after step %d\n", e->accuracy * 100,
             (long long)e->samples, e->step);

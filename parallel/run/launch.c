@@ -55,6 +55,28 @@ static Status create_shared(Training *t, const Job *job) {
     return OK;
 }
 
+Status launch_check_divergence(const Training *t, const Job *job) {
+    const RankResult *r = &t->shared->results[0];
+    const JobOptions *o = &job->options;
+    char what[160] = "", kept[320] = "what was done is kept";
+    long long step = (long long)r->diverged_step;
+    if (r->diverged == DIVERGED_NOT) return OK;
+    if (r->diverged == DIVERGED_LOSS)
+        snprintf(what, sizeof what, "the loss is not finite in step %lld of %lld", step + 1,
+                 (long long)job->steps);
+    else
+        snprintf(what, sizeof what, "%s not finite after step %lld of %lld",
+                 r->diverged == DIVERGED_WEIGHTS ? "weights are" : "the loss of the evaluation is",
+                 step, (long long)job->steps);
+    if (o->save && r->copied_step)
+        snprintf(kept, sizeof kept, "%.200s has the weights after step %lld, the last good ones",
+                 o->save, (long long)r->copied_step);
+    else if (o->save)
+        snprintf(kept, sizeof kept, "no weights are saved, as none were good");
+    FAIL(ERR_FAILED, "%s: training diverged; a smaller --lr than %g may help; %s", what,
+         o->spec.learning_rate, kept);
+}
+
 void launch_finish(Training *t) {
     if (t->shared) munmap(t->shared, t->shared_bytes);
     *t = (Training){0};

@@ -17,6 +17,9 @@ typedef struct {
 // Run all ranks to the end. However it ends, nothing is left running and no shared memory remains.
 // ERR_PEER: a rank was lost or timed out, in one message; ERR_INTERRUPTED never: see `interrupted`.
 Status launch_run(Training *out, const Job *job, const RunHooks *hooks) MUST_USE;
+// ERR_FAILED when the run stopped because a loss or a weight was no longer a finite number: which,
+// in which step, what may help, and what --save wrote.
+Status launch_check_divergence(const Training *t, const Job *job) MUST_USE;
 void launch_finish(Training *t);  // safe on a zeroed Training
 
 #endif

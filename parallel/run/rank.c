@@ -135,6 +135,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
                      job->options.spec.batch, job->options.spec.seed, job->options.tail));
     TRY(find_scalars(r));
     TRY(create_values(r));
+    TRY(checkpoint_create(r));
     initialise(r);
     disturbance_begin(r);
     if (r->hooks.ready) r->hooks.ready(r->hooks.context, &r->executor);
@@ -143,6 +144,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
 
 void rank_destroy(Rank *r) {
     values_destroy(&r->values);
+    checkpoint_destroy(r);
     executor_destroy(&r->executor);
     arena_finish(&r->arena);
     *r = (Rank){0};
@@ -191,7 +193,7 @@ static bool stops_here(Rank *r) {
 static int64_t now_ps(const Rank *r) { return (clock_ns() - r->shared->origin_ns) * 1000; }
 
 Status rank_begin_turn(Rank *r, bool *more) {
-    *more = job_next_turn(r->job, &r->turn);
+    *more = r->result->diverged == DIVERGED_NOT && job_next_turn(r->job, &r->turn);
     if (*more && in_batch(r) && stops_here(r)) {
         r->result->interrupted = true;
         *more = false;
@@ -229,8 +231,26 @@ static const Evaluation *end_evaluation(Rank *r) {
                       .step = (int32_t)r->turn.step,
                       .samples = samples,
                       .loss = r->evaluation_loss,
-                      .accuracy = r->evaluation_correct / (double)samples};
+                      .accuracy = isfinite(r->evaluation_loss)
+                                      ? r->evaluation_correct / (double)samples
+                                      : (double)NAN};
     return e;
+}
+
+// Every rank has the same losses, so all of them stop in the same turn.
+static void check_divergence(Rank *r, double loss, Divergence what) {
+    if (isfinite(loss)) return;
+    r->result->diverged = what;
+    r->result->diverged_step = r->turn.step;
+}
+
+// Good weights are copied where nothing is measured: after an evaluation, or after an epoch.
+static void keep_weights(Rank *r, const StepRecord *record, const Evaluation *evaluation) {
+    bool evaluates = r->job->plan_evaluate != NONE && r->job->evaluation_turns > 0;
+    if (r->result->diverged || r->job->device->model) return;
+    if (evaluation) checkpoint_copy(r, r->turn.step);
+    if (!evaluates && record->rows && r->turn.batch + 1 == r->job->batches)
+        checkpoint_copy(r, r->turn.step + 1);
 }
 
 Status rank_end_turn(Rank *r) {
@@ -242,18 +262,16 @@ Status rank_end_turn(Rank *r) {
         if (r->loss != NONE) t->open.loss = *(const double *)executor_data(&r->executor, r->loss);
         if (values_wants(&r->values, (int)r->turn.step))
             TRY(values_finish_step(&r->values, (int)r->turn.step));
-        if (!isfinite(t->open.loss) && r->loss != NONE)
-            FAIL(ERR_FAILED,
-                 "the loss is %s in step %lld: training diverged; a smaller --lr than %g may help",
-                 isnan(t->open.loss) ? "not a number" : "infinite", (long long)r->turn.step,
-                 r->job->options.spec.learning_rate);
+        if (r->loss != NONE) check_divergence(r, t->open.loss, DIVERGED_LOSS);
     } else if (r->turn.plan == r->job->plan_evaluate) {
         add_chunks(r);
         if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
+        if (evaluation) check_divergence(r, evaluation->loss, DIVERGED_EVALUATION);
     }
     if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
+    keep_weights(r, &record, evaluation);
     r->turns++;
     if (r->comm.rank == 0 && r->hooks.progress && (in_batch(r) || evaluation))
         r->hooks.progress(r->hooks.context, r->job, &record, evaluation);

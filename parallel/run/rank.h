@@ -11,6 +11,9 @@
 
 #include <stdatomic.h>
 
+// What stopped being a finite number, if something did: then all ranks end after that turn.
+typedef enum { DIVERGED_NOT, DIVERGED_LOSS, DIVERGED_EVALUATION, DIVERGED_WEIGHTS } Divergence;
+
 // What a rank hands back. It lies in memory that the launcher sees, whatever the rank is.
 typedef struct {
     Timeline timeline;        // its arrays too
@@ -19,7 +22,10 @@ typedef struct {
     int64_t unplanned_bytes;   // private memory besides the planned; NONE: ranks share a process
     uint64_t parameters_hash;  // FNV-1a of all parameters, in table order; 0: nothing was computed
     bool interrupted, finished;
-    HostUse disturbed;  // as this rank saw it
+    Divergence diverged;
+    int64_t diverged_step;  // training steps before it was seen
+    int64_t copied_step;    // steps before the last copy of good weights; 0: there is none
+    HostUse disturbed;      // as this rank saw it
     // The process of this rank, and its CPU time when the window of `disturbed` began and while it
     // lasted (0: it lasts), for peers in other processes.
     _Atomic pid_t process;
@@ -66,7 +72,8 @@ typedef struct {
     int loss, evaluate_loss, evaluate_gathered;  // scalars that the plans write, or NONE
     double evaluation_loss, evaluation_correct;
     int64_t turns;
-    HostSample window;  // when the window of `disturbed` began
+    unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)
+    HostSample window;    // when the window of `disturbed` began
 } Rank;
 
 // Bind the program, initialise parameters (rank 0: from the seed; the others receive them), compare

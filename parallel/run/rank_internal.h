@@ -8,6 +8,19 @@
 Status rank_write_values(void *context, const char *path, const ValueEntry *entries,
                          int count) MUST_USE;
 
+// --- checkpoint.c: what --save writes
+
+Status checkpoint_create(Rank *r) MUST_USE;
+void checkpoint_destroy(Rank *r);
+
+// Copy what --save would write now, after so many steps, unless a number of it is not finite. Does
+// nothing where nothing will be written.
+void checkpoint_copy(Rank *r, int64_t steps);
+
+// At the end, on rank 0: write the weights, or after a divergence the copy; without one, nothing.
+// Weights that are not finite are a divergence.
+Status checkpoint_finish(Rank *r) MUST_USE;
+
 // --- disturbance.c: who else used the cores while the measured steps ran
 
 // The window begins when the rank is created and again, unless this was all, after the warm-up.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a rank leaves behind: its trace, recorded values, the checkpoint, its result.
+// What a rank leaves behind: its trace, recorded values, its result; checkpoint.c the weights.
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/data/safetensors.h"
@@ -21,36 +21,6 @@ Status rank_write_values(void *context, const char *path, const ValueEntry *entr
         memcpy(out[i].shape, entries[i].shape, sizeof entries[i].shape);
     }
     Status s = safetensors_write(path, out, count, NULL, 0);
-    free(out);
-    return s;
-}
-
-static bool saved(const Program *p, int tensor) {
-    const Tensor *t = &p->tensors[tensor];
-    return (t->role == ROLE_PARAMETER || t->role == ROLE_OPTIMISER) && t->alias == NONE;
-}
-
-// Parameters under their logical names, optimiser state under its own.
-static Status save(const Rank *r, const char *path) {
-    const Program *p = &r->job->program;
-    SafetensorsEntry *out = calloc((size_t)p->tensor_count, sizeof *out);
-    if (!out) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
-    int count = 0;
-    for (int t = 0; t < p->tensor_count; t++) {
-        if (!saved(p, t)) continue;
-        const Tensor *tensor = &p->tensors[t];
-        out[count] = (SafetensorsEntry){.name = tensor_name(p, t),
-                                        .dtype = (Dtype)tensor->dtype,
-                                        .dims = tensor->dims,
-                                        .data = executor_data(&r->executor, t)};
-        memcpy(out[count++].shape, tensor->shape, sizeof tensor->shape);
-    }
-    char steps[32], seed[32];
-    snprintf(steps, sizeof steps, "%lld", (long long)r->turn.step);
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->job->options.spec.seed);
-    const SafetensorsText texts[] = {
-        {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
-    Status s = safetensors_write(path, out, count, texts, 4);
     free(out);
     return s;
 }
@@ -99,7 +69,7 @@ Status rank_finish(Rank *r) {
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
     if (r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step);
     if (o->trace) TRY(write_trace(r));
-    if (o->save && r->comm.rank == 0) TRY(save(r, o->save));
+    if (r->comm.rank == 0) TRY(checkpoint_finish(r));
     r->result->finished = true;
     return OK;
 }

@@ -422,22 +422,14 @@ START_TEST(a_disk_that_fills_up_is_told_by_rank_0_and_ends_all) {
 END_TEST
 
 START_TEST(a_failed_run_leaves_an_earlier_report_alone) {
-    command_run(&it, "echo old > run.json && train -q --lr 1e6 --steps 300 --report run.json "
-                     "--save w --trace t --ranks 2 --data digits:count=300; cat run.json");
+    command_run(&it, "echo old > run.json && train -q --steps 3 --report run.json "
+                     "--save /dev/full --ranks 2 --data digits:count=300; cat run.json");
     ck_assert_str_eq(it.out, "old\n");
-    ck_assert_msg(strstr(it.err, "training diverged; a smaller --lr") != NULL, "%s", it.err);
+    ck_assert_msg(strstr(it.err, "/dev/full") != NULL, "%s", it.err);
     ck_assert_int_eq(lines_of_train(it.err), 1);
     ck_assert_int_eq(command_count_files(&it, ".partial"), 0);
     ck_assert_int_eq(command_count_files(&it, ".json"), 1);
-    ck_assert(!command_wrote(&it, "w"));
     command_finish(&it);
-}
-END_TEST
-
-START_TEST(a_run_that_diverges_says_so_once) {
-    for (int ranks = 1; ranks <= 3; ranks++)
-        refused(1, PARTS("the loss is ", "training diverged", "--lr"),
-                "--lr 1e6 --ranks %d --model net --data digits:count=300 --steps 300", ranks);
 }
 END_TEST
 
@@ -495,6 +487,6 @@ SUITE_SECONDS("train: bad input", 120, unknown_options_get_a_suggestion,
               a_read_only_directory_is_told,
               one_trace_that_cannot_be_written_is_found_before_training,
               a_disk_that_fills_up_is_told_by_rank_0_and_ends_all,
-              a_failed_run_leaves_an_earlier_report_alone, a_run_that_diverges_says_so_once,
+              a_failed_run_leaves_an_earlier_report_alone,
               too_large_a_batch_or_model_is_told_with_its_bytes,
               no_room_in_shared_memory_says_how_much_is_there, a_small_dev_shm_is_told)

@@ -56,6 +56,54 @@ START_TEST(an_interrupted_run_keeps_what_was_done) {
 }
 END_TEST
 
+// --- divergence: what was done is kept as after Ctrl-C
+
+// A weight decay of 1000 makes the loss grow from step to step until it is no number: in step 6.
+#define DIVERGES "train -q --model linear --data digits:count=300 --weight-decay 1000 --lr 1e6 "
+
+static void diverge(const char *options, const char *says) {
+    command_run(&it, DIVERGES "--report run.json %s", options);
+    ck_assert_msg(it.status == 1, "%s: %d: %s", options, it.status, it.err);
+    command_one_line(it.err, "train");
+    command_said(it.err, PARTS(says, "training diverged; a smaller --lr than 1e+06 may help"));
+}
+
+START_TEST(a_loss_that_is_no_number_keeps_the_steps_before_it) {
+    static const char *const ranks[] = {"", "--ranks 3", "--ranks 2 --comm thread",
+                                        "--ranks 2 --comm serial"};
+    for (int i = 0; i < 4; i++) {
+        Arena a = {0};
+        char options[128];
+        snprintf(options, sizeof options, "%s --steps 60 --trace run --save w", ranks[i]);
+        diverge(options, "the loss is not finite in step 6 of 60");
+        // The first evaluation would be after step 4, when the loss is no number there already.
+        command_said(it.err, PARTS("w has the weights after step 4, the last good ones"));
+        ck_assert(command_wrote(&it, "w"));
+        Report r = read_report(&a, "run.json");
+        ck_assert_int_eq(r.steps, 6);
+        ck_assert(isfinite(r.loss[4]) && !isfinite(r.loss[5]));
+        ck_assert(command_wrote(&it, "run/rank0.json"));
+        arena_finish(&a);
+        command_finish(&it);
+    }
+}
+END_TEST
+
+START_TEST(a_divergence_in_the_last_step_is_no_success) {
+    diverge("--steps 5 --save w", "the loss of the evaluation is not finite after step 5 of 5");
+    command_finish(&it);
+    diverge("--steps 5 --test-fraction 0 --save w", "weights are not finite after step 5 of 5");
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(weights_that_are_no_numbers_are_not_saved) {
+    diverge("--steps 60 --test-fraction 0 --save w", "no weights are saved, as none were good");
+    ck_assert(!command_wrote(&it, "w"));
+    command_finish(&it);
+}
+END_TEST
+
 // A terminal sends the signal to every process of the job.
 START_TEST(ctrl_c_on_a_terminal_ends_all_ranks_after_a_step) {
     start_long("--ranks 2 --report run.json", true);
@@ -143,6 +191,9 @@ START_TEST(who_was_started_with_interrupts_ignored_goes_on) {
 END_TEST
 
 SUITE_SECONDS("train_interrupt", 240, an_interrupted_run_keeps_what_was_done,
+              a_loss_that_is_no_number_keeps_the_steps_before_it,
+              a_divergence_in_the_last_step_is_no_success,
+              weights_that_are_no_numbers_are_not_saved,
               ctrl_c_on_a_terminal_ends_all_ranks_after_a_step,
               a_message_does_not_stand_in_the_line_of_progress, a_terminal_is_left_as_it_was,
               a_second_ctrl_c_ends_at_once, who_was_started_with_interrupts_ignored_goes_on)
