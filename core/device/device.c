@@ -27,8 +27,7 @@ Status device_find(const Device **out, const char *name) {
         nearest_offer(&nearest, all[i].name);
         if (strcmp(all[i].name, name)) continue;
         if (!d->name) FAIL(ERR_UNAVAILABLE, "--device %s %s", name, all[i].missing);
-        if (d->prepare) d->prepare();
-        *out = d;
+        *out = d->choose ? d->choose() : d;
         return OK;
     }
     FAIL(ERR_USAGE, "no device \"%s\"%s%s%s; give %s", name, nearest.best ? " (did you mean " : "",

@@ -37,10 +37,12 @@ typedef struct KernelCall {
 
 typedef void (*Kernel)(const KernelCall *call);
 
-typedef struct {
+typedef struct Device {
     const char *name;
     const DeviceTraits *traits;
-    void (*prepare)(void);          // called when the device is chosen, before ranks start; or NULL
+    // Prepares the device and returns the table to run, maybe another one of its own; NULL: this.
+    const struct Device *(*choose)(void);
+    const struct Device *slower;    // the same bits, for processors that lack something; or NULL
     Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
     Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
     // A described device (core/device/timed): its kernels compute nothing, and operations last as

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One source for both types: each kernel file is compiled twice, with REAL_IS_F64 0 and 1
-// (core/device/meson.build). `real` is the type of the arithmetic; NAME(x) is x_f32 or x_f64.
+// One source for both types, and on the cpu device for several instruction sets: each kernel file
+// is compiled once for each (core/device/meson.build). `real` is the type of the arithmetic,
+// TYPED(x) is x_f32 or x_f64, and NAME(x) that with the instruction set, such as x_f32_avx2.
 #ifndef CORE_DEVICE_REAL_H
 #define CORE_DEVICE_REAL_H
 
@@ -8,12 +9,17 @@
 
 #if REAL_IS_F64
 typedef double real;
-#define NAME(x) x##_f64
+#define TYPED(x) x##_f64
 static inline real real_exp(real x) { return exp(x); }
 #else
 typedef float real;
-#define NAME(x) x##_f32
+#define TYPED(x) x##_f32
 static inline real real_exp(real x) { return expf(x); }
 #endif
+
+// INSTRUCTION_SET is empty for the kernels of every processor.
+#define NAME_JOINED(x, set) x##set
+#define NAME_IN(x, set) NAME_JOINED(x, set)
+#define NAME(x) NAME_IN(TYPED(x), INSTRUCTION_SET)
 
 #endif

@@ -7,7 +7,15 @@
 
 #include "core/device/kernel.h"
 
-extern const Device device_cpu;
+// Tables of the same kernels, compiled for every processor, and for those with AVX2: the bits of
+// their results are equal.
+extern const Device device_cpu, device_cpu_avx2;
+
+// Tell the BLAS to use one thread; the fastest table that this processor can run.
+const Device *cpu_choose(void);
+
+// Device.reserve: take the BLAS's memory for so many threads. ERR_MEMORY says what to do.
+Status cpu_reserve(int threads) MUST_USE;
 
 #define CPU_KERNELS(X)                                \
     X(CONV2D, conv2d)                                 \
@@ -32,9 +40,11 @@ extern const Device device_cpu;
     X(POOLED_CONV2D_BACKWARD, pooled_conv2d_backward) \
     X(CONV2D_BACKWARD, conv2d_backward)
 
-#define X(constant, name)                       \
-    void cpu_##name##_f32(const KernelCall *c); \
-    void cpu_##name##_f64(const KernelCall *c);
+#define X(constant, name)                            \
+    void cpu_##name##_f32(const KernelCall *c);      \
+    void cpu_##name##_f64(const KernelCall *c);      \
+    void cpu_##name##_f32_avx2(const KernelCall *c); \
+    void cpu_##name##_f64_avx2(const KernelCall *c);
 CPU_KERNELS(X)
 CPU_FUSIONS(X)
 #undef X

@@ -59,8 +59,8 @@ void NAME(cpu_max_pool_backward)(const KernelCall *call) {
     NAME(cpu_unpool_planes)(&p, planes, dy->data, NULL, input_data(call, 1), dx->data);
 }
 
-void NAME(cpu_cross_entropy)(const KernelCall *call) { NAME(reference_cross_entropy)(call); }
+void NAME(cpu_cross_entropy)(const KernelCall *call) { TYPED(reference_cross_entropy)(call); }
 
 void NAME(cpu_cross_entropy_backward)(const KernelCall *call) {
-    NAME(reference_cross_entropy_backward)(call);
+    TYPED(reference_cross_entropy_backward)(call);
 }

@@ -1,66 +1,30 @@
 // SPDX-License-Identifier: MIT
-// The table of the cpu device, and what the BLAS library must be told before ranks start.
+// The cpu device's table of kernels, compiled once for each instruction set, as
+// they are. SLOWER: the table for processors that lack this one, or NULL.
 #include "core/device/cpu/cpu.h"
 #include "core/platform/device_traits.h"
 
-#include <assert.h>
-#include <cblas.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
+#define JOINED(x, set) x##set
+#define IN(x, set) JOINED(x, set)
 
-// OpenBLAS takes memory for each thread that computes at once, when it first does, and keeps it.
-// Where it gets none it asks again, for ever: so it is told to take it while we can still say no.
-// These two are not in its header; every version since GotoBLAS has them.
-void *blas_memory_alloc(int position);
-void blas_memory_free(void *buffer);
-
-enum { BUFFER_BYTES = 128 << 20, RESERVED = 64 };  // the largest buffer of any processor's kernels
-
-// Ranks are threads or processes of their own: each product takes one.
-static void prepare(void) { openblas_set_num_threads(1); }
-
-static bool is_limited(int resource) {
-    struct rlimit limit;
-    return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-}
-
-static bool has_room(void) {
-    void *room = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (room == MAP_FAILED) return false;
-    munmap(room, BUFFER_BYTES);
-    return true;
-}
-
-static Status reserve(int threads) {
-    void *buffers[RESERVED];
-    int taken = 0;
-    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return OK;
-    assert(threads <= RESERVED);
-    while (taken < threads && has_room()) buffers[taken++] = blas_memory_alloc(0);
-    for (int i = taken; i-- > 0;) blas_memory_free(buffers[i]);
-    if (taken == threads) return OK;
-    FAIL(ERR_MEMORY,
-         "no memory for the BLAS library: it takes %d MiB for each thread that computes, and the "
-         "limit of this process (ulimit -v or -d) leaves enough for %d of %d; raise it, or give "
-         "--device reference",
-         BUFFER_BYTES >> 20, taken, threads);
-}
-
-const Device device_cpu = {
+const Device IN(device_cpu, INSTRUCTION_SET) = {
     .name = "cpu",
     .traits = &device_traits_cpu,
-    .prepare = prepare,
-    .reserve = reserve,
+    .choose = cpu_choose,
+    .reserve = cpu_reserve,
+    .slower = SLOWER,
     .kernel =
         {
-#define X(kind, name) [KIND_##kind] = {cpu_##name##_f32, cpu_##name##_f64},
+#define X(kind, name) \
+    [KIND_##kind] = {IN(cpu_##name##_f32, INSTRUCTION_SET), IN(cpu_##name##_f64, INSTRUCTION_SET)},
             CPU_KERNELS(X)
 #undef X
         },
     .fused =
         {
-#define X(fusion, name) [FUSION_##fusion] = {cpu_##name##_f32, cpu_##name##_f64},
+#define X(fusion, name) \
+    [FUSION_##          \
+        fusion] = {IN(cpu_##name##_f32, INSTRUCTION_SET), IN(cpu_##name##_f64, INSTRUCTION_SET)},
             CPU_FUSIONS(X)
 #undef X
         },

@@ -398,6 +398,34 @@ START_TEST(ranks_with_another_program_are_refused_before_the_first_step) {
 }
 END_TEST
 
+static void take_slower(void *context, Job *job) {
+    bool *slower = context;
+    *slower = job->device->slower != NULL;
+    if (*slower) job->device = job->device->slower;
+}
+
+// Sizes that are no multiple of a vector, too: tails take part.
+START_TEST(every_instruction_set_gives_the_same_bits) {
+    static const char *const models[] = {"net", "mlp:hidden=45,layers=2"};
+    for (int k = 0; k < 4; k++) {
+        Outcome fast, plain;
+        bool slower = false;
+        JobOptions o = training_options();
+        o.steps = 4;
+        o.spec.dtype = k & 1 ? DTYPE_F64 : DTYPE_F32;
+        o.spec.model = models[k / 2];
+        o.spec.micro_batches = 2;
+        ck_assert_ok(training_run(&fast, &o, NULL));
+        ck_assert_ok(
+            training_run(&plain, &o, &(TrainingProbe){.context = &slower, .edit = take_slower}));
+        assert_same(&fast, &plain, o.spec.model);
+        outcome_finish(&fast);
+        outcome_finish(&plain);
+        if (!slower) SKIP("one instruction set only");
+    }
+}
+END_TEST
+
 SUITE_SECONDS("contract", 120, delays_change_nothing_on_one_rank,
               two_ranks_equal_one_rank_with_two_shards,
               three_ranks_equal_one_rank_with_three_shards,
@@ -407,4 +435,5 @@ SUITE_SECONDS("contract", 120, delays_change_nothing_on_one_rank,
               an_evaluation_counts_every_sample_once_on_any_number_of_ranks,
               a_ring_gives_the_same_bits_through_every_communicator,
               a_ring_lies_within_rounding_of_the_fold, two_runs_of_one_command_write_the_same_bytes,
-              ranks_with_another_program_are_refused_before_the_first_step)
+              ranks_with_another_program_are_refused_before_the_first_step,
+              every_instruction_set_gives_the_same_bits)
