@@ -12,10 +12,13 @@ void NAME(cpu_relu)(const KernelCall *call) {
 }
 
 void NAME(cpu_relu_backward)(const KernelCall *call) {
-    real *dx = output_data(call, 0);
-    const real *dy = input_data(call, 0), *y = input_data(call, 1);
+    real *restrict dx = output_data(call, 0);
+    const real *restrict dy = input_data(call, 0), *restrict y = input_data(call, 1);
     int64_t n = live_elements(input(call, 0));
-    for (int64_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+    for (int64_t i = 0; i < n; i++) {
+        real g = dy[i];
+        dx[i] = y[i] > 0 ? g : 0;
+    }
 }
 
 void NAME(cpu_fold)(const KernelCall *call) {
