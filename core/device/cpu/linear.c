@@ -25,18 +25,20 @@ void NAME(cpu_linear_backward_input)(const KernelCall *call) {
              output_data(call, 0), C);
 }
 
-// Complete before it is added to what others left. Without a row BLAS would leave it as it is.
+// Complete before it is added to what others left; else it grows where it is wanted.
 void NAME(cpu_linear_backward_weight)(const KernelCall *call) {
     const real *x = input_data(call, 0), *dy = input_data(call, 1);
-    real *dbias = output_data(call, 1);
+    real *dweight = output_data(call, 0), *dbias = output_data(call, 1);
     int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1],
             K = input(call, 1)->shape[1];
     const LinearScratch s = linear_scratch(C, K, sizeof(real));
-    real *weight_sum = scratch_at(call, s.dweight), *bias_sum = scratch_at(call, s.dbias);
+    real *weight_sum = call->accumulate ? scratch_at(call, s.dweight) : dweight;
+    real *bias_sum = call->accumulate ? scratch_at(call, s.dbias) : dbias;
     memset(weight_sum, 0, (size_t)(K * C) * sizeof(real));
-    memset(bias_sum, 0, (size_t)K * sizeof(real));
     multiply(true, false, K, C, B, dy, K, x, C, 1, weight_sum, C);
-    NAME(cpu_deliver)(K * C, weight_sum, call->accumulate, output_data(call, 0));
-    for (int64_t b = 0; b < B && dbias; b++) NAME(cpu_deliver)(K, &dy[b * K], true, bias_sum);
-    if (dbias) NAME(cpu_deliver)(K, bias_sum, call->accumulate, dbias);
+    if (call->accumulate) NAME(cpu_deliver)(K * C, weight_sum, true, dweight);
+    if (!dbias) return;
+    memset(bias_sum, 0, (size_t)K * sizeof(real));
+    for (int64_t b = 0; b < B; b++) NAME(cpu_deliver)(K, &dy[b * K], true, bias_sum);
+    if (call->accumulate) NAME(cpu_deliver)(K, bias_sum, true, dbias);
 }
