@@ -48,21 +48,28 @@ static double items_per_s(const Progress *p, int64_t done, int64_t now_ns) {
     return p->expected_ns_per_item > 0 ? (double)SECOND_NS / p->expected_ns_per_item : 0;
 }
 
-// "train [##----]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
-static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
-                       const char *note, bool bar) {
-    char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT], left[32];
-    double per_s = items_per_s(p, done, now_ns);
-    line[0] = '\0';
-    text_append(line, LINE, "%s", p->label);
-    if (p->total && bar) append_bar(line, p, done);
-    if (p->total)
-        text_append(line, LINE, " %3d %% ·", (int)(100.0 * (double)done / (double)p->total));
+// "24k/60k samples · 12.3k/s"
+static void append_counts(char line[LINE], const Progress *p, int64_t done, double per_s) {
+    char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT];
+    if (p->total) text_append(line, LINE, " ·");
     text_append(line, LINE, " %s", units_print_count(count, done));
     if (p->total) text_append(line, LINE, "/%s", units_print_count(total, p->total));
     text_append(line, LINE, " %s", p->unit);
     if (per_s >= 1 && done > 0)
         text_append(line, LINE, " · %s/s", units_print_count(rate, (int64_t)per_s));
+}
+
+// "train [##----]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
+static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t now_ns,
+                       const char *note, bool bar) {
+    char left[32];
+    double per_s = items_per_s(p, done, now_ns);
+    line[0] = '\0';
+    text_append(line, LINE, "%s", p->label);
+    if (p->total && bar) append_bar(line, p, done);
+    if (p->total)
+        text_append(line, LINE, " %3d %%", (int)(100.0 * (double)done / (double)p->total));
+    if (p->unit) append_counts(line, p, done, per_s);
     if (per_s > 0 && done < p->total) {
         print_time(left, (int64_t)((double)(p->total - done) / per_s + 0.5));
         text_append(line, LINE, " · %s left", left);

@@ -13,7 +13,7 @@
 typedef struct {
     FILE *stream;       // borrowed; standard error
     const char *label;  // "train"
-    const char *unit;   // what is counted: "samples"
+    const char *unit;   // what is counted: "samples"; NULL: the share alone is shown
     int64_t total;      // 0: not known; then there is no share and no time left, and no log lines
     bool quiet;         // -q: the stream gets nothing
     bool terminal;      // rewrite one line
