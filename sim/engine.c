@@ -36,6 +36,11 @@ Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *
     return OK;
 }
 
+void engine_watch(Engine *e, void *context, WatchHandler *watch) {
+    e->watch_context = context;
+    e->watch = watch;
+}
+
 // The place of the highest digit in which a time differs from now, and the digit. Nothing that is
 // at another digit of this place, or at a higher place, has to move when now becomes that time.
 static int list_of(const Engine *e, int64_t time_ps) {
@@ -117,6 +122,7 @@ static Status run_instant(Engine *e) {
             unlink_node(e, id);
             release(e, id);
             e->event_count++;
+            if (e->watch && e->event_count % ENGINE_WATCHED == 0) TRY(e->watch(e->watch_context));
             TRY(engine_deliver(e, event));
         }
         if (!e->unsettled) return OK;

@@ -32,6 +32,7 @@ typedef int32_t EventId;  // of an event that has not come out yet; then it name
 
 typedef Status EventHandler(void *context, Event event);
 typedef Status SettleHandler(void *context);
+typedef Status WatchHandler(void *context);
 
 typedef struct {
     int64_t time_ps;
@@ -40,6 +41,7 @@ typedef struct {
 } EventNode;
 
 enum { ENGINE_PLACES = 11, ENGINE_LISTS = ENGINE_PLACES * 64, ENGINE_ACTORS = 32 };
+enum { ENGINE_WATCHED = 1 << 12 };
 
 typedef struct {
     int64_t now_ps;
@@ -49,6 +51,8 @@ typedef struct {
     EventId spare;                    // first of the unused nodes, linked by `next`; 0: none
     uint64_t waiting[ENGINE_PLACES];  // bit d: the list of digit d at this place is not empty
     uint32_t unsettled;               // bit k: actor k wants to settle this instant
+    void *watch_context;
+    WatchHandler *watch;  // called every ENGINE_WATCHED events; NULL: nobody watches
     int actor_count;
     struct {
         void *context;
@@ -64,6 +68,10 @@ void engine_finish(Engine *e);
 // An error from either ends engine_run().
 Status engine_add_actor(Engine *e, int16_t *actor, void *context, EventHandler *handle,
                         SettleHandler *settle) MUST_USE;
+
+// Call `watch` now and then while events come out, in real time: to show progress, or to stop. An
+// error from it ends engine_run(). It does not change what is simulated.
+void engine_watch(Engine *e, void *context, WatchHandler *watch);
 
 // An event `delay_ps` (not negative) from now; at no delay it comes after those of this instant
 // that are there already. *id may be NULL. ERR_FAILED past the end of time, 2^63 ps or 106 days.

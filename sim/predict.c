@@ -21,6 +21,7 @@ typedef struct {
     const Costs *const *costs;
     const HostModel *host;            // NULL: ranks have devices,
     const TopologyOptions *topology;  // on this network, or without one
+    const SimulateWatch *watch;
     int plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -84,9 +85,22 @@ static Status simulate(Timeline *const lines[], const Run *run) {
                                .costs = run->costs,
                                .plan = run->plan,
                                .ranks = run->ranks,
-                               .steps = run->steps};
+                               .steps = run->steps,
+                               .watch = run->watch};
     if (run->host) return simulate_host(lines, &o, run->host);
     return simulate_devices(lines, &o, run->topology);
+}
+
+// What a rank communicates in its last step, from the last member's arrival on.
+static double comm_ms(const Timeline *t, const Program *p) {
+    const StepRecord *last = &t->steps[t->step_count - 1];
+    int64_t ps = 0;
+    for (int k = 0; k < last->span_count; k++) {
+        const Span *span = &t->spans[last->span_first + k];
+        if (op_communicates(p, &p->plans[span->plan].ops[span->op]))
+            ps += span->end_ps - span->start_ps - span->wait_ns * PS_PER_NS;
+    }
+    return (double)ps * 1e-9;
 }
 
 static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
@@ -104,6 +118,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
         }
         const StepRecord *last = &lines[r].steps[run->steps - 1];
         out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 / run->ranks;
+        out->comm_ms += comm_ms(&lines[r], run->program) / run->ranks;
     }
     return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
                                  run->ranks);
@@ -126,12 +141,17 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     count_sources(out, run);
     Status s = run_steps(out, a, run, lines);
     for (int r = 0; r < run->ranks; r++) timeline_destroy(&lines[r]);
+    if (s == OK && run->ranks > 0) out->comm_bytes = out->report.comm_bytes[0];
     out->report.loss_count = 0;  // nothing was learned
     if (s == OK)
         s = job_spec_describe(&out->report.run, a, &job->spec, job->setting, job->setting != NULL);
     out->report.run.kind = "sim";
     out->report.run.comm = run->host ? "shm" : "network";
     return s;
+}
+
+bool prediction_fits(const Prediction *p) {
+    return !p->device_bytes || p->memory_bytes <= p->device_bytes;
 }
 
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
@@ -198,6 +218,15 @@ static void slow_down_link(LinkModel *l, int64_t thousandths) {
     l->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
 }
 
+// What of a step's computation is launching operations.
+static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) {
+    const Plan *plan = &run->program->plans[run->plan];
+    int count = 0;
+    for (int i = 0; i < plan->op_count; i++)
+        count += kind_class(op_kind(run->program, &plan->ops[i])) == CLASS_COMPUTE;
+    return 1e-9 * count * (double)d->launch_ps * (double)(dilation ? dilation : 1000) / 1000;
+}
+
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
                               const SimSetting *s, Costs *costs) {
     TopologyOptions topology;
@@ -210,7 +239,12 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
         slow_down_link(&topology.rail, s->dilation);
     }
     run->topology = &topology;
-    return execute(out, a, run, job);
+    TRY(execute(out, a, run, job));
+    out->device_bytes = s->machine->device.memory_bytes;
+    out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
+    if (out->launch_ms > out->report.breakdown_ms[BILL_COMPUTE])
+        out->launch_ms = out->report.breakdown_ms[BILL_COMPUTE];  // lanes compute side by side
+    return OK;
 }
 
 static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *job,
@@ -250,6 +284,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .plan = program_find_plan(p, "step"),
                .ranks = job->spec.ranks,
                .steps = STEPS,
+               .watch = s->watch,
                .batch = job->spec.batch};
     return s->devices ? predict_devices(out, a, &run, job, s, &known)
                       : predict_host(out, a, &run, job, s, &known);

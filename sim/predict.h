@@ -15,6 +15,7 @@
 #include "core/report/report.h"
 #include "sim/job.h"
 #include "sim/recording.h"
+#include "sim/simulate.h"
 #include "sim/topology.h"
 
 // The machine, and how ranks use it.
@@ -24,6 +25,7 @@ typedef struct {
     bool devices;      // every rank has a device of the machine; else ranks share the host's cores
     LinkModel link;    // with a bandwidth: one link a rank, to a switch, instead of the machine's
     int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
+    const SimulateWatch *watch;  // of the simulation; NULL: none
 } SimSetting;
 
 // One simulated run of a few steps. `report.run` borrows from the job.
@@ -34,7 +36,16 @@ typedef struct {
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
     uint64_t inputs;               // hash of all that the prediction depends on
     int64_t memory_bytes;          // planned on a rank
+    int64_t device_bytes;          // of a rank's device; 0: not known, or ranks share a host
+    double launch_ms;              // part of the compute of the breakdown: a described device's
+                                   // launches; 0 where operations were measured
+    double comm_ms;                // communication in the last step, each from its last member's
+                                   // arrival on, exposed or not; mean over ranks
+    int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
+
+// Does a rank's planned memory fit its device? True when that is not known.
+bool prediction_fits(const Prediction *p);
 
 // Replay: the median of each operation, ordered by dependencies alone, every rank with a
 // core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed

@@ -62,6 +62,15 @@ int progress_ready_work(const RankProgress *r) {
     return best;
 }
 
+Status progress_watch(const SimulateOptions *o, int64_t ended) {
+    int64_t steps = o->steps ? o->steps : 1;
+    int64_t all = steps * o->ranks * o->program->plans[o->plan].op_count;
+    if (!o->watch || o->watch->go_on(o->watch->context, (double)ended / (double)(all ? all : 1)))
+        return OK;
+    FAIL(ERR_INTERRUPTED, "interrupted after %lld of %lld operations of %d ranks", (long long)ended,
+         (long long)all, o->ranks);
+}
+
 enum { EXPLANATION = STATUS_TEXT - 32 };
 
 // `missing`: room for all ranks.

@@ -8,6 +8,7 @@
 
 #include "core/base/arena.h"
 #include "core/plan/program.h"
+#include "sim/simulate.h"
 
 // The lanes of a plan as lists; the same for all ranks.
 typedef struct {
@@ -34,6 +35,10 @@ void progress_finish(RankProgress *r, int op);
 
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
 int progress_ready_work(const RankProgress *r);
+
+// Tell the watch of the options, if there is one, that so many executions of operations have ended.
+// ERR_INTERRUPTED when it says to stop.
+Status progress_watch(const SimulateOptions *o, int64_t ended) MUST_USE;
 
 // Why a simulation came to a stop, for the message: how far each rank is; whether the operation
 // that leads a lane has started; and if so, for which ranks it waits, into `out` (room for all),

@@ -12,11 +12,20 @@
 #include "sim/costs.h"
 #include "sim/topology.h"
 
+// Follows a simulation that takes long, in real time. It does not change what is simulated.
+typedef struct {
+    void *context;
+    bool (*go_on)(void *context,
+                  double share);  // share (0 to 1) of the operations has ended; false:
+                                  // stop, the simulation is ERR_INTERRUPTED
+} SimulateWatch;
+
 typedef struct {
     const Program *program;     // lowered; of all ranks
     const Costs *const *costs;  // per rank
     int plan, ranks;
-    int steps;  // executions of the plan, one after the other; 0: one
+    int steps;                   // executions of the plan, one after the other; 0: one
+    const SimulateWatch *watch;  // NULL: none
 } SimulateOptions;
 
 // Ranks are pinned to the cores of `host` in turn. A core is shared by the ranks on it that have

@@ -56,7 +56,8 @@ typedef struct {
     PendingCollective *pending;  // owned
     int pending_count, pending_capacity;
     int32_t spare;
-    int *members;  // room for a group
+    int *members;   // room for a group
+    int64_t ended;  // executions of operations that have ended
     int16_t actor;
 } Simulation;
 
@@ -76,6 +77,7 @@ static Members members_of(Simulation *s, int rank, int op) {
 static void record(Simulation *s, int rank, int op, const Activity *a, int64_t arrival_ps) {
     const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
     int64_t now = s->engine.now_ps, wait = arrival_ps > a->start_ps ? arrival_ps - a->start_ps : 0;
+    s->ended++;
     bool computes = kind_class((Kind)work_of(s, op)->kind) == CLASS_COMPUTE;
     timeline_add_span(s->timelines[rank],
                       &(Span){.start_ps = a->start_ps,
@@ -287,6 +289,11 @@ static Status deadlock(Simulation *s, Arena *a) {
     return progress_deadlock(&still, a);
 }
 
+static Status watch(void *context) {
+    const Simulation *s = context;
+    return progress_watch(s->o, s->ended);
+}
+
 static Status init_rank(Simulation *s, Arena *a, int rank) {
     DeviceRank *r = &s->ranks[rank];
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
@@ -305,6 +312,7 @@ static Status init_rank(Simulation *s, Arena *a, int rank) {
 static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     TRY(engine_init(&s->engine));
     TRY(engine_add_actor(&s->engine, &s->actor, s, handle, NULL));
+    engine_watch(&s->engine, s, watch);
     TRY(network_init(&s->network, &s->engine));
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));

@@ -64,6 +64,7 @@ typedef struct {
     int *members;         // room for a group
     int64_t *core_ps;     // per core: the time up to which its ranks' demand is reduced
     EventId *core_event;  // per core: when its first busy rank will have had enough, or 0
+    int64_t ended;        // executions of operations that have ended
     int16_t actor;
 } Simulation;
 
@@ -146,6 +147,7 @@ static int64_t host_demand(const Simulation *s, int rank, int op) {
 
 static void host_record(Simulation *s, int rank, int op, int64_t start_ps, int64_t wait_ps,
                         int64_t cpu_ps) {
+    s->ended++;
     timeline_add_span(s->timelines[rank],
                       &(Span){.start_ps = start_ps,
                               .end_ps = s->engine.now_ps,
@@ -442,6 +444,11 @@ static Status host_deadlock(Simulation *s, Arena *a) {
     return progress_deadlock(&still, a);
 }
 
+static Status host_watch(void *context) {
+    const Simulation *s = context;
+    return progress_watch(s->o, s->ended);
+}
+
 static Status host_init_rank(Simulation *s, Arena *a, int rank) {
     SimRank *r = &s->ranks[rank];
     int lanes = s->o->program->lane_count;
@@ -459,6 +466,7 @@ static Status host_init_rank(Simulation *s, Arena *a, int rank) {
 static Status host_run(Simulation *s, Arena *a) {
     TRY(engine_init(&s->engine));
     TRY(engine_add_actor(&s->engine, &s->actor, s, host_handle, NULL));
+    engine_watch(&s->engine, s, host_watch);
     TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
     s->ranks = ARENA_NEW(a, SimRank, s->o->ranks);
     s->members = ARENA_NEW(a, int, s->o->ranks);
