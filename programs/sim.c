@@ -1,40 +1,20 @@
 // SPDX-License-Identifier: MIT
-// sim: parse the command line, read what was recorded, simulate, compare, print.
-#include "core/base/file.h"
-#include "core/cli/log.h"
+// sim: parse the command line, read what was recorded, simulate, compare, print. Read run() first.
 #include "core/cli/terminal.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_model.h"
 #include "programs/ending.h"
+#include "programs/sim_internal.h"
 #include "programs/sim_print.h"
+#include "programs/sim_sweep.h"
 #include "programs/version.h"
 #include "sim/ledger.h"
-#include "viz/figures.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { ROWS = 8 };  // that --gpus N prints at most
-
-// One invocation.
-typedef struct {
-    const SimOptions *o;
-    const OptionLine *line;
-    Arena *arena;
-    Log *log;
-    int argc;
-    const char *const *argv;
-    Recording recording;
-    bool recorded;
-    Machine machine;
-    SimSetting setting;
-    SimJob job;     // on its own number of ranks
-    IntList sizes;  // numbers of ranks to simulate
-    bool replay, strong;
-    const Report *measured;  // to compare with
-    int measured_count;
-} Sim;
 
 static bool given(const Sim *s, const char *name) { return option_given(s->line, name); }
 
@@ -54,6 +34,8 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
     if (linked && !o->gpus.count)
         FAIL(ERR_USAGE,
              "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
+    if (!strcmp(o->predictions, "-") || !*o->predictions)
+        FAIL(ERR_USAGE, "--predictions takes a file to append to, or none");
     if (o->point && o->gpus.count != 1)
         FAIL(ERR_USAGE, "--point simulates just the one number that --gpus names");
     return OK;
@@ -124,6 +106,18 @@ static void choose_sizes(Sim *s) {
     s->strong = given(s, "batch") || train_like;
 }
 
+static Status check_compared(const Sim *s) {
+    for (int i = 0; i < s->measured_count; i++) {
+        bool simulated = false;
+        for (int k = 0; k < s->sizes.count; k++)
+            simulated |= s->sizes.items[k] == s->measured[i].run.ranks;
+        if (!simulated)
+            FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them to --%s",
+                 s->measured[i].run.ranks, s->setting.devices ? "gpus" : "ranks");
+    }
+    return OK;
+}
+
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = o->platform ? o->platform : s->setting.devices ? "dgx-a100" : "laptop";
@@ -170,23 +164,54 @@ static Status print_plan(const Sim *s) {
     return status;
 }
 
-static bool keeps(const Sim *s) { return strcmp(s->o->predictions, "none") != 0; }
-
-static Status keep(const Sim *s, const Prediction *p) {
-    if (!keeps(s)) return OK;
-    return ledger_append(s->o->predictions, p, s->machine.name, s->argc, s->argv);
+// Predictions of devices are kept only where that is asked for: nobody expects a file of a what-if.
+static bool keeps(const Sim *s) {
+    if (!given(s, "predictions")) return !s->o->gpus.count;
+    return strcmp(s->o->predictions, "none") != 0;
 }
 
-static Status predict_all(Sim *s, Prediction *rows) {
-    for (int i = 0; i < s->sizes.count; i++) {
-        SimJob job;
-        TRY(job_on(&job, s, (int)s->sizes.items[i]));
-        TRY(predict_job(&rows[i], s->arena, &job, &s->setting));
-        rows[i].report.run.argc = s->argc;
-        rows[i].report.run.argv = s->argv;
-        TRY(keep(s, &rows[i]));
-    }
+// A ledger that cannot be used is a note where nobody named one.
+static Status ledger_status(Sim *s, Status status) {
+    if (status == OK || given(s, "predictions")) return status;
+    if (!s->ledger_noted) log_say(s->log, LOG_NOTE, "%s", status_message());
+    s->ledger_noted = true;
     return OK;
+}
+
+static Status keep(Sim *s, const Prediction *p) {
+    if (!keeps(s)) return OK;
+    return ledger_status(s, ledger_append(s->o->predictions, p, s->machine.name, s->argc, s->argv));
+}
+
+static Status predict_row(Sim *s, int i) {
+    Prediction *p = &s->rows[i];
+    sim_watch_row(&s->watch, s->sizes.items[i]);
+    TRY(predict_job(p, s->arena, &s->jobs[i], &s->setting));
+    p->report.run.argc = s->argc;
+    p->report.run.argv = s->argv;
+    return keep(s, p);
+}
+
+// Row by row, each shown when it is there. The largest job is made first, so that a batch too small
+// for it is refused before anything is simulated.
+static Status predict_all(Sim *s, Sweep *shown) {
+    Status status = OK;
+    for (int i = s->sizes.count - 1; i >= 0; i--)
+        TRY(job_on(&s->jobs[i], s, (int)s->sizes.items[i]));
+    s->setting.watch = &s->watch.simulation;
+    sim_watch_start(&s->watch, s->log, s->o->quiet, s->sizes.items, s->sizes.count);
+    for (int i = 0; i < s->sizes.count && status == OK; i++) {
+        status = predict_row(s, i);
+        sim_watch_clear(&s->watch);
+        if (status != OK) break;
+        shown->count = s->done = i + 1;
+        if (i == 0 && !s->o->json) sweep_begin(shown);
+        if (!s->o->json) sweep_row(shown);
+        log_keep(s->log, LOG_DETAIL, "%d ranks, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
+                 (long long)s->jobs[i].spec.batch, s->rows[i].step_ms);
+    }
+    sim_watch_end(&s->watch);
+    return status;
 }
 
 static const Prediction *row_of(const Prediction *rows, int count, int ranks) {
@@ -204,123 +229,82 @@ static void tell_skipped_lines(const Sim *s, const LedgerEntry *made) {
             made[i].skipped == 1 ? "" : "s");
 }
 
-static Status compare_all(const Sim *s, const Prediction *rows, int count) {
+static Status compare_all(Sim *s, const Prediction *rows, int count) {
     Comparison *c = ARENA_NEW(s->arena, Comparison, s->measured_count + 1);
     LedgerEntry *made = ARENA_NEW(s->arena, LedgerEntry, s->measured_count + 1);
     if (!c || !made) FAIL(ERR_MEMORY, "out of memory for comparisons");
+    int compared = 0;
     for (int i = 0; i < s->measured_count; i++) {
         const Prediction *p = row_of(rows, count, s->measured[i].run.ranks);
-        if (!p)
-            FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them",
-                 s->measured[i].run.ranks);
-        TRY(compare_reports(&c[i], s->arena, &s->measured[i], &p->report));
-        if (!p->replay && keeps(s)) TRY(ledger_find(&made[i], s->o->predictions, p->inputs));
+        if (!p) continue;  // interrupted before
+        TRY(compare_reports(&c[compared], s->arena, &s->measured[i], &p->report));
+        if (!p->replay && keeps(s))
+            TRY(ledger_status(s, ledger_find(&made[compared], s->o->predictions, p->inputs)));
+        compared++;
     }
     tell_skipped_lines(s, made);
-    if (!s->measured_count || s->o->json || s->o->csv || s->o->plain) return OK;
-    return print_comparisons(c, made, s->measured_count, s->o, s->arena);
+    if (!compared || s->o->json || s->o->csv || s->o->plain) return OK;
+    return print_comparisons(c, made, compared, s->o, s->arena);
 }
 
-// A sweep is a list of reports.
-static Status write_json(const Prediction *rows, int count, FILE *out) {
-    if (count == 1) return report_write_json(&rows[0].report, out);
-    for (int i = 0; i < count; i++) {
-        fputs(i ? ",\n" : "[\n", out);
-        TRY(report_write_json(&rows[i].report, out));
-    }
-    fputs("]\n", out);
-    return OK;
-}
-
-// All rows in one file.
-static Status write_report(const Sim *s, const Prediction *rows, int count) {
-    const Report **list = ARENA_NEW(s->arena, const Report *, count);
-    if (!list) FAIL(ERR_MEMORY, "out of memory for a list of %d reports", count);
-    for (int i = 0; i < count; i++) list[i] = &rows[i].report;
-    return report_write_all(list, count, s->o->report);
-}
-
-static Status show(const Sim *s, const Prediction *rows, int count) {
+static Status show(Sim *s, const Prediction *rows, int count) {
     if (s->o->json)
-        TRY(write_json(rows, count, stdout));
+        TRY(sim_output_json(s, stdout));
     else if (s->replay && !s->o->csv && !s->o->plain)
         print_replay(&rows[0], &s->recording);
-    else {
-        const Sweep sweep = {rows, count, &s->setting, &s->job, s->strong};
-        TRY(print_sweep(&sweep, s->o, s->arena));
-    }
     TRY(compare_all(s, rows, count));
-    return s->o->report ? write_report(s, rows, count) : OK;
+    return s->o->report ? sim_output_report(s) : OK;
 }
 
-// --- figures
+// --- all of it
 
-static const int *sizes_known(const Sim *s, int *count) {
-    *count = s->recorded;
-    return &s->recording.ranks;
+// A sweep of predictions, or one row for a replay: what shows them while they are made.
+static Sweep make_sweep(const Sim *s) {
+    return (Sweep){.options = s->o,
+                   .setting = &s->setting,
+                   .jobs = s->jobs,
+                   .size_count = s->sizes.count,
+                   .rows = s->rows,
+                   .strong = s->strong,
+                   .width = terminal_width(stdout)};
 }
 
-// Of the predictions, or of the measured reports.
-static Status list_reports(ReportList *out, const Sim *s, const Prediction *rows, int count) {
-    const Report **list = ARENA_NEW(s->arena, const Report *, count + 1);
-    if (!list) FAIL(ERR_MEMORY, "out of memory for a list of %d reports", count);
-    for (int i = 0; i < count; i++) list[i] = rows ? &rows[i].report : &s->measured[i];
-    *out = (ReportList){list, count};
+static Status replay(Sim *s) {
+    TRY(predict_replay(&s->rows[0], s->arena, &s->recording));
+    s->jobs[0] = s->job;
+    s->done = 1;
+    if (!s->o->csv && !s->o->plain) return OK;
+    Sweep sweep = make_sweep(s);
+    sweep.count = 1;
+    sweep_begin(&sweep);
+    sweep_row(&sweep);
     return OK;
 }
 
-static Status draw(const Sim *s, const Prediction *rows, int count) {
-    const SimOptions *o = s->o;
-    if (!o->plot && !o->preview) return OK;
-    bool host = !s->replay && !s->setting.devices;
-    FigureOptions f = {.directory = o->plot,
-                       .platform = s->replay ? NULL : s->machine.name,
-                       .devices = s->setting.devices,
-                       .oversubscribed_from = host ? s->machine.host.cores : 0,
-                       .argv = s->argv,
-                       .argc = s->argc,
-                       .require = o->require_plot,
-                       .preview = o->preview ? stdout : NULL,
-                       .preview_width = terminal_width(stdout),
-                       .preview_color = terminal_color(stdout, (TerminalColor)o->color)};
-    f.known_ranks = sizes_known(s, &f.known_count);
-    TRY(list_reports(&f.measured, s, NULL, s->measured_count));
-    TRY(list_reports(&f.simulated, s, rows, count));
-    FigureNotes notes = {0};
-    Status status = figures_scaling(&f, &notes);
-    f.preview = NULL;
-    if (status == OK && o->plot && s->measured_count) status = figures_parity(&f, &notes);
-    if (status == OK && o->plot) status = figures_breakdown(&f, &notes);
-    for (int i = 0; i < notes.count; i++) log_say(s->log, LOG_NOTE, "%s", notes.lines[i]);
+// When a person interrupts, or something fails on the way, the rows that are done are kept.
+static Status predict(Sim *s) {
+    TRY(choose_machine(s));
+    Sweep sweep = make_sweep(s);
+    Status status = predict_all(s, &sweep);
+    if (status != OK && !s->done) return status;
+    if (!s->o->json) TRY(sweep_end(&sweep, s->arena));
     return status;
 }
 
-static void suggest(const Sim *s) {
-    if (!terminal_is(stderr) && s->argc > 1) return;
-    if (s->argc == 1) {
-        log_say(s->log, LOG_NOTE, "next: sim --gpus 1,2,4..64 --batch 4096    strong scaling");
-        log_say(s->log, LOG_NOTE, "next: train --ranks 2 --trace run/         record a run");
-        log_say(s->log, LOG_NOTE, "next: sim --trace run/                     simulate that run");
-    } else if (s->replay)
-        log_say(s->log, LOG_NOTE, "next: sim --trace %s --ranks 1,2,4    other numbers of ranks",
-                s->o->trace);
-    else if (!s->o->plot)
-        log_say(s->log, LOG_NOTE, "next: the same with --plot plots/ --preview    figures");
-}
-
 static Status simulate(Sim *s) {
-    Prediction *rows = ARENA_NEW(s->arena, Prediction, s->sizes.count + 1);
-    if (!rows) FAIL(ERR_MEMORY, "out of memory");
+    s->rows = ARENA_NEW(s->arena, Prediction, s->sizes.count + 1);
+    s->jobs = ARENA_NEW(s->arena, SimJob, s->sizes.count + 1);
+    if (!s->rows || !s->jobs) FAIL(ERR_MEMORY, "out of memory");
     s->replay = is_replay(s);
-    if (s->replay)
-        TRY(predict_replay(&rows[0], s->arena, &s->recording));
-    else {
-        TRY(choose_machine(s));
-        TRY(predict_all(s, rows));
-    }
-    TRY(show(s, rows, s->sizes.count));
-    TRY(draw(s, rows, s->sizes.count));
-    suggest(s);
+    Status status = s->replay ? replay(s) : predict(s);
+    if (!s->done) return status;
+    char why[STATUS_TEXT];
+    snprintf(why, sizeof why, "%s", status_message());
+    TRY(show(s, s->rows, s->done));
+    TRY(sim_output_figures(s));
+    if (status != OK)
+        FAIL(status, "%d of %d rows are done and kept: %s", s->done, s->sizes.count, why);
+    sim_output_suggest(s);
     return OK;
 }
 
@@ -334,6 +318,7 @@ static Status run(Sim *s) {
     TRY(read_reports(s));
     TRY(make_job(s));
     choose_sizes(s);
+    TRY(check_compared(s));
     if (s->o->print_plan) return print_plan(s);
     return simulate(s);
 }

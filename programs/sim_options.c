@@ -53,13 +53,13 @@ static const Option options[] = {
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
      .help = "write the reports (.json), or the last one's (.md, .html)"},
     {.name = "predictions", .kind = OPTION_STRING, AT(predictions), .value = "FILE",
-     .initial = "predictions.jsonl", .help = "where every prediction is appended; none: nowhere"},
+     .initial = "predictions.jsonl", .help = "where predictions are appended; none: nowhere"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the reports as JSON"},
     {.name = "csv", .kind = OPTION_FLAG, AT(csv), .help = "print the table as CSV"},
     {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "print a line \"name value\" each"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no notes"},
     {.name = "verbose", .letter = 'v', .kind = OPTION_COUNT, AT(verbose),
-     .help = "compare every operation; say where in the source an error arose"},
+     .help = "every operation of a step; say where in the source an error arose"},
     {.name = "log", .kind = OPTION_STRING, AT(log), .value = "FILE",
      .help = "append messages, with the time, to this file"},
     {.name = "color", .kind = OPTION_CHOICE, AT(color), .value = TERMINAL_COLOR_WORDS,
@@ -93,10 +93,11 @@ static const OptionDetail details[] = {
              "replay). With other ranks, a platform, or an option of the job it is a prediction."},
     {.topic = "compare",
      .text = "The simulated and the measured step, and what their difference is made of: causes, "
-             "phases, operations (-v: all). Says whether the prediction was there before the run."},
+             "phases, operations (-v: all). Says whether the prediction was there before the run. "
+             "The error is of the step time: simulated over measured, less 1."},
     {.topic = "predictions",
-     .text = "One line of JSON for each number of ranks, with a hash of everything it depends on. "
-             "docs/formats.md, \"Predictions\"."},
+     .text = "One line of JSON for each number of ranks, with a hash of everything it depends on; "
+             "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},
     {.topic = "plot",
      .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
              "numbers of ranks or more; gnuplot draws the pictures. docs/formats.md, \"Figures\"."},

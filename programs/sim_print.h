@@ -8,17 +8,6 @@
 #include "sim/ledger.h"
 #include "sim/predict.h"
 
-// The predictions for several numbers of ranks, the first of which is the base of speed-up.
-typedef struct {
-    const Prediction *rows;
-    int count;
-    const SimSetting *setting;
-    const SimJob *job;  // of the last
-    bool strong;        // the global batch is the same in all rows
-} Sweep;
-
-Status print_sweep(const Sweep *s, const SimOptions *o, Arena *a) MUST_USE;
-
 void print_replay(const Prediction *p, const Recording *r);
 
 // One or several comparisons; made[i]: what the ledger says of its prediction.

@@ -3,6 +3,8 @@
 #include "programs/sim_options.h"
 #include "tests/support/command.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RECORD "train -q --device reference --model linear --data digits:count=2000 --steps 12 "
@@ -22,6 +24,16 @@ START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
     ck_assert_ptr_nonnull(strstr(c.err, "next: sim --gpus"));
     ck_assert_ptr_nonnull(strstr(c.err, "next: train"));
     ck_assert_ptr_nonnull(strstr(c.err, "next: sim --trace"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "$(command -v sim)"), 0);
+    const char *next = strstr(c.err, "next: /");  // as it was started itself
+    ck_assert_ptr_nonnull(next);
+    ck_assert_ptr_nonnull(strstr(next, "/train --ranks 2"));
+    command_finish(&c);
+    command_start_on_terminal(&c, "sh -c 'train -q --model linear --device reference --data "
+                                  "digits:count=500 --steps 3 --trace run/ && sim --trace run//'");
+    command_wait(&c, 60);
+    expect(&c, "next: sim --trace run --ranks 1,2,4");
     command_finish(&c);
 }
 END_TEST
@@ -58,6 +70,7 @@ START_TEST(a_recorded_run_is_replayed) {
     expect(&c, "replay of linear on 2 ranks, batch 64, seed 1");
     expect(&c, "ms simulated");
     expect(&c, "ms recorded (median)");
+    expect(&c, "recorded: 11 steps, 8 of 10 within");    // without the first
     ck_assert(!command_wrote(&c, "predictions.jsonl"));  // nothing was predicted
     command_finish(&c);
 }
@@ -116,15 +129,164 @@ END_TEST
 START_TEST(every_prediction_is_kept_with_a_hash_of_its_inputs) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c,
-                                 "sim --gpus 2 > log && sim --gpus 2 >> log && sim --gpus 2 "
-                                 "--batch 100 >> log && cat predictions.jsonl | "
+                                 "sim --ranks 1,2 > log && sim --ranks 1,2 >> log && sim "
+                                 "--ranks 1,2 --batch 100 >> log && cat predictions.jsonl | "
                                  "sed 's/.*\"inputs\":\"\\([0-9a-f]*\\)\".*\"ranks\":\\([0-9]*\\)"
                                  ".*/\\2 \\1/' | sort | uniq -c | awk '{print $1, $2}' | sort"),
                      0);
     ck_assert_str_eq(c.out, "1 1\n1 2\n2 1\n2 2\n");
     command_finish(&c);
-    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --predictions none"), 0);
+    ck_assert_int_eq(command_run(&c, "sim --ranks 2 --predictions none"), 0);
     ck_assert(!command_wrote(&c, "predictions.jsonl"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(predictions_of_devices_are_kept_where_that_is_asked_for) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2"), 0);
+    ck_assert(!command_wrote(&c, "predictions.jsonl"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --predictions mine && wc -l < mine"), 0);
+    ck_assert_ptr_nonnull(strstr(c.out, "\n2\n"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_ledger_that_nobody_named_is_only_a_note) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "mkdir predictions.jsonl && sim --ranks 1,2"), 0);
+    expect(&c, "speed-up");
+    const char *note = strstr(c.err, "predictions.jsonl: Is a directory");
+    ck_assert_ptr_nonnull(note);
+    ck_assert_ptr_null(strstr(note + 30, "Is a directory"));  // once
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "mkdir mine && sim --ranks 1,2 --predictions mine"), 1);
+    command_finish(&c);
+}
+END_TEST
+
+// The columns of `text`'s longest line; a character of UTF-8 is one.
+static int widest_line(const char *text) {
+    int widest = 0, column = 0;
+    for (; *text; text++) {
+        column = *text == '\n' ? 0 : column + ((*text & 0xC0) != 0x80);
+        if (column > widest) widest = column;
+    }
+    return widest;
+}
+
+// Exposed and contended time, long names, two links: 80 columns are enough, and 50 for tables.
+START_TEST(what_is_printed_fits_the_terminal) {
+    static const char *const lines[] = {
+        "sim --gpus 64 --model mlp:hidden=16384,layers=8", "sim --gpus 8 --link 1MB/s,5us -v",
+        "sim --gpus 1,2,4..64 --platform dgx-h100 --batch 4096",
+        RECORD "--ranks 1 --trace run > log && sim --trace run --ranks 1,2,4,64",
+        RECORD "--ranks 2 --trace run --report r.json > log && sim --trace run --compare r.json"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Command c = {0};
+        ck_assert_msg(command_run(&c, "%s", lines[i]) == 0, "%s: %s", lines[i], c.err);
+        ck_assert_msg(widest_line(c.out) <= 80, "%s: %s", lines[i], c.out);
+        ck_assert_ptr_null(strstr(c.out, "e-0"));
+        ck_assert_ptr_null(strstr(c.out, "e+0"));
+        command_finish(&c);
+    }
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "COLUMNS=50 sim --gpus 8 --link 1MB/s,5us | grep '^ *[0-9]'"),
+                     0);
+    ck_assert_int_le(widest_line(c.out), 50);
+    command_finish(&c);
+}
+END_TEST
+
+// 5 us a launch x 31 operations that compute, dilated by four: 0.62 ms. The rest is their work.
+// Compute of the breakdown is the sum of both.
+START_TEST(computation_is_told_apart_into_work_and_launches) {
+    Command c = {0};
+    double compute, launch;
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --point --dilate 4"), 0);
+    expect(&c, "gpus    work  launch");
+    expect(&c, "times x4 (--dilate)");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --point --dilate 4 --plain | "
+                                     "grep -e compute_ms -e launch_ms"),
+                     0);
+    ck_assert_int_eq(
+        sscanf(c.out, "ranks.2.compute_ms %lf ms ranks.2.launch_ms %lf", &compute, &launch), 2);
+    ck_assert_close(launch, 0.62, 1e-9);
+    ck_assert(compute > launch);
+    command_finish(&c);
+}
+END_TEST
+
+// 106 KiB of gradients, all overlapped at 300 GB/s: nothing is exposed, yet communication and
+// its payload are there; and what the network leaves out is said, with the link that decides.
+START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 16"), 0);
+    expect(&c, "comm  payload");
+    expect(&c, "106KiB");
+    expect(&c, "link 300GB/s, 600ns  rail 25GB/s, 2.7us");
+    expect(&c, "network: links only, without NCCL");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8"), 0);
+    ck_assert_ptr_null(strstr(c.out, "rail"));  // one node
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1"), 0);
+    ck_assert_ptr_null(strstr(c.out, "network:"));  // nothing is sent
+    command_finish(&c);
+}
+END_TEST
+
+// A million rows need 91.4 GiB on one device and 1.43 GiB on each of 64.
+START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000"), 0);
+    expect(&c, "91.4GiB  DOES NOT FIT\n");
+    expect(&c, "1.43GiB\n");
+    expect(&c, "DOES NOT FIT: 1 device of 74.5GiB: 91.4GiB needed on each\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --csv"), 0);
+    ck_assert_ptr_nonnull(strstr(c.out, ",memory_bytes,device_bytes,fits\n"));
+    ck_assert_ptr_nonnull(strstr(c.out, ",80000000000,false\n"));
+    ck_assert_ptr_nonnull(strstr(c.out, ",80000000000,true\n"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --plain"), 0);
+    expect(&c, "ranks.1.fits false\n");
+    expect(&c, "ranks.64.fits true\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --ranks 2 --plain"), 0);
+    expect(&c, "ranks.2.fits -\n");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(one_recorded_step_has_no_spread) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD "--steps 2 --trace run --report r.json > log && "
+                                            "sim --trace run --compare r.json"),
+                     0);
+    expect(&c, "[simulated from 1 step]");
+    expect(&c, "recorded: 1 step, too few");
+    expect(&c, "ms measured (1 step)");
+    ck_assert_ptr_null(strstr(c.out, "8 of 10"));
+    command_finish(&c);
+}
+END_TEST
+
+// A row that takes long: it stays unfinished, what is before it is shown, written and drawn.
+START_TEST(an_interrupted_sweep_keeps_the_rows_that_are_done) {
+    Command c = {0};
+    command_start_on_terminal(&c, "sim --gpus 1,2,4096 --report r.json --predictions p.jsonl");
+    sleep_seconds(4);
+    ck_assert_int_eq(kill(c.pid, SIGINT), 0);
+    command_wait(&c, 60);
+    ck_assert_int_eq(c.status, 130);
+    expect(&c, "   2     128     0.1951");
+    expect(&c, "where a step goes");
+    expect(&c, "2 of 3 rows are done and kept: interrupted after");
+    ck_assert(command_wrote(&c, "r.json"));
+    ck_assert(command_wrote(&c, "p.jsonl"));
     command_finish(&c);
 }
 END_TEST
@@ -279,6 +441,12 @@ SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
               one_number_of_gpus_stands_for_the_powers_of_two_below,
               a_prediction_is_known_to_the_last_digit,
               every_prediction_is_kept_with_a_hash_of_its_inputs,
+              predictions_of_devices_are_kept_where_that_is_asked_for,
+              a_ledger_that_nobody_named_is_only_a_note, what_is_printed_fits_the_terminal,
+              computation_is_told_apart_into_work_and_launches,
+              communication_is_shown_that_overlaps_and_the_slower_link,
+              memory_is_told_of_every_row_and_who_does_not_fit, one_recorded_step_has_no_spread,
+              an_interrupted_sweep_keeps_the_rows_that_are_done,
               what_was_predicted_before_the_run_is_told_from_what_was_not,
               other_numbers_of_ranks_are_predicted_and_the_same_each_time,
               the_plan_is_the_one_that_train_prints, an_edited_plan_is_simulated,

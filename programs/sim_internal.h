@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// One invocation of sim, shared by the files that it is made of.
+#ifndef PROGRAMS_SIM_INTERNAL_H
+#define PROGRAMS_SIM_INTERNAL_H
+
+#include "core/cli/log.h"
+#include "programs/sim_options.h"
+#include "programs/sim_watch.h"
+#include "sim/predict.h"
+
+// One invocation.
+typedef struct {
+    const SimOptions *o;
+    const OptionLine *line;
+    Arena *arena;
+    Log *log;
+    int argc;
+    const char *const *argv;
+    Recording recording;
+    bool recorded;
+    Machine machine;
+    SimSetting setting;
+    SimJob job;     // on its own number of ranks
+    IntList sizes;  // numbers of ranks to simulate
+    bool replay, strong;
+    const Report *measured;  // to compare with
+    int measured_count;
+    SimJob *jobs;      // one a size
+    Prediction *rows;  // one a size, the first `done` are there
+    int done;
+    bool ledger_noted;  // that it cannot be used
+    SimWatch watch;
+} Sim;
+
+// The rows that are done as JSON: one report, or of a sweep a list. ERR_MEMORY.
+Status sim_output_json(const Sim *s, FILE *out) MUST_USE;
+
+// --report FILE. ERR_IO.
+Status sim_output_report(const Sim *s) MUST_USE;
+
+// The figures of --plot and --preview. ERR_IO; ERR_UNAVAILABLE without gnuplot, if it is required.
+Status sim_output_figures(const Sim *s) MUST_USE;
+
+// What to do next, for a person at a terminal.
+void sim_output_suggest(const Sim *s);
+
+#endif
