@@ -6,8 +6,9 @@ Every ```c block of a .md is, line for line, in some source file; every local li
 every path in `backticks` that begins with a folder of the repository, or ends like a source file,
 exists (`core/{base,plan}` and `lessons/*` are expanded), and every `function()` and every `name` of
 four words or more (a test) is in some source file: in the file itself where it follows one, as in
-`core/nn/emit.c`: `model_emit()`, `layer()`. A source that cites `docs/contract.md, 4` cites an
-existing document, with a heading "4." in it. tools/run_commands.py runs the commands.
+`core/nn/emit.c`: `model_emit()`, `layer()`. A source that cites `docs/contract.md, 4` or
+`docs/formats.md, Reports` cites an existing document and a heading in it: "4. …", "Reports".
+tools/run_commands.py runs the commands.
 """
 import itertools
 import pathlib
@@ -24,7 +25,7 @@ FUNCTION = re.compile(r'`(\w+)\(\)`')
 SENTENCE = re.compile(r'`([a-z0-9]+(?:_[a-z0-9]+){3,})`')
 IN_FILE = re.compile(r'`([\w./-]+\.(?:c|h|cu|py))`:((?:,?\s*`\w+(?:\(\))?`)+)')
 # A document in a source, with a number or without; a comment may break between the two.
-CITATION = re.compile(r'\bdocs/([\w-]+\.md)(?:,(?:\s|//|#)*(\d+)\b)?')
+CITATION = re.compile(r'\bdocs/([\w-]+\.md)(?:,(?:\s|//|#)*(?:(\d+)\b|[\\"]*([A-Z][\w ]+\w)))?')
 CITING = CODE | {'.py', '.gp', '.build', '.model'}
 NAMED = re.compile(r'`([\w.*{},-]+(?:/[\w.*{},-]+)+/?)`')
 
@@ -109,11 +110,13 @@ def check_in_file(text, root):
 def check_citations(text, root):
     """What sources cite: a document of docs/, and the number of a heading in it."""
     for cited in CITATION.finditer(text):
-        page, number = root / 'docs' / cited.group(1), cited.group(2)
+        name, number, title = cited.groups()
+        page = root / 'docs' / name
+        heading = rf'{number}\. ' if number else f'{title}$' if title else ''
         if not page.is_file():
-            yield cited.start(), f'docs/{cited.group(1)} does not exist'
-        elif number and not re.search(rf'^#+ {number}\. ', page.read_text(encoding='utf-8'), re.M):
-            yield cited.start(), f'docs/{cited.group(1)} has no heading "{number}."'
+            yield cited.start(), f'docs/{name} does not exist'
+        elif not re.search(rf'^#+ {heading}', page.read_text(encoding='utf-8'), re.M):
+            yield cited.start(), f'docs/{name} has no heading "{title or number + "."}"'
 
 
 def located(path, root, text, found):

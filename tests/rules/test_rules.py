@@ -154,18 +154,20 @@ def documents_that_show_what_is_not_there_are_named(root):
 
 
 def citations_and_names_that_lead_nowhere_are_named(root):
-    none = 'docs/' + 'none.md'
-    cites = f'// (docs/contract.md, 1), docs/contract.md,\n// 2, and {none}\n'
+    none, law = 'docs/' + 'none.md', 'docs/' + 'contract.md'  # not cited here
+    cites = f'// (docs/contract.md, 1), docs/contract.md,\n// 2, and {none}\n' \
+            f'char *s = "{law}, \\"One day\\"; {law}, Two";\n'
     tree(root, {'core/base/a.c': cites + 'START_TEST(a_test_that_is_there) {\n',
                 'core/base/b.c': 'int other(void);\n',
-                'docs/contract.md': '# Law\n\n## 1. One\n\n'
+                'docs/contract.md': '# Law\n\n## 1. One\n\n### Two\n\n'
                                     '`a_test_that_is_there` `a_test_that_is_not`\n'
                                     '`core/base/a.c`: `a_test_that_is_there`, `other()`\n'})
     assert check_docs.check(root) == [
-        'docs/contract.md:5: no source file has a_test_that_is_not',
-        'docs/contract.md:6: core/base/a.c has no other',
+        'docs/contract.md:7: no source file has a_test_that_is_not',
+        'docs/contract.md:8: core/base/a.c has no other',
         'core/base/a.c:1: docs/contract.md has no heading "2."',
-        f'core/base/a.c:2: {none} does not exist']
+        f'core/base/a.c:2: {none} does not exist',
+        'core/base/a.c:3: docs/contract.md has no heading "One day"']
 
 
 def commit(root, message, files):
