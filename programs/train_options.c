@@ -136,23 +136,16 @@ static Status name_option(Status s, const char *option) {
     return OK;
 }
 
-static Status check_writable(const char *path) {
-    OutputFile probe = {0};
-    TRY(file_create(&probe, path));
-    file_discard(&probe);
-    return OK;
-}
-
 static Status check_traces(const char *directory, int64_t ranks) {
     TRY(file_make_directory(directory));
     for (int r = 0; r < ranks; r++) {
         char path[4096];
         TRY(trace_path(path, sizeof path, directory, r, false));
-        TRY(check_writable(path));
+        TRY(file_check(path));
     }
     char machine[4096];
     TRY(train_machine_path(machine, sizeof machine, directory));
-    return check_writable(machine);
+    return file_check(machine);
 }
 
 Status train_machine_path(char *out, size_t size, const char *directory) {
@@ -162,9 +155,9 @@ Status train_machine_path(char *out, size_t size, const char *directory) {
 }
 
 Status train_check_outputs(const TrainOptions *o) {
-    if (o->calibrate) TRY(name_option(check_writable(o->calibrate), "--calibrate"));
-    if (o->report) TRY(name_option(check_writable(o->report), "--report"));
-    if (o->save) TRY(name_option(check_writable(o->save), "--save"));
+    if (o->calibrate) TRY(name_option(file_check(o->calibrate), "--calibrate"));
+    if (o->report) TRY(name_option(file_check(o->report), "--report"));
+    if (o->save) TRY(name_option(file_check(o->save), "--save"));
     if (o->trace) TRY(name_option(check_traces(o->trace, o->job.ranks), "--trace"));
     if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
     if (o->plot) TRY(name_option(file_make_directory(o->plot), "--plot"));

@@ -13,7 +13,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { CHUNK = 1 << 20 };  // bytes asked of zlib at once
+enum {
+    CHUNK = 1 << 20,  // bytes asked of zlib at once
+    LINKS_MOST = 40
+};  // that follow each other, as in the kernel
 
 // A packed file can claim a thousand times its size, and a device never ends.
 static const size_t FILE_MOST_BYTES = (size_t)2 << 30;
@@ -115,53 +118,114 @@ static bool ends_in(const char *s, const char *end) {
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-// f->path: where the file really is when `path` is a link, so that the link survives the rename.
-// *direct: a pipe, a terminal, /dev/null: written to, never replaced.
-static Status find_target(OutputFile *f, bool *direct, const char *path) {
-    struct stat at;
-    *direct = false;
-    if (stat(path, &at) != 0) {
-        if (errno != ENOENT) FAIL(ERR_IO, "%s: %s", path, strerror(errno));
-        snprintf(f->path, sizeof f->path, "%s", path);
-        return OK;
+// The file that a chain of links ends at, whether it exists or not.
+static Status follow_links(char out[PATH_MAX], const char *path) {
+    char link[PATH_MAX];
+    snprintf(out, PATH_MAX, "%s", path);
+    for (int links = 0;; links++) {
+        ssize_t length = readlink(out, link, sizeof link - 1);
+        if (length < 0) return OK;
+        if (links == LINKS_MOST) FAIL(ERR_IO, "%s: %s", path, strerror(ELOOP));
+        link[length] = '\0';
+        char *slash = strrchr(out, '/');
+        char *name = link[0] == '/' || !slash ? out : slash + 1;  // relative to the link's place
+        if ((size_t)(name - out) + (size_t)length >= PATH_MAX)
+            FAIL(ERR_IO, "%s: %s", path, strerror(ENAMETOOLONG));
+        memcpy(name, link, (size_t)length + 1);
     }
-    if (S_ISDIR(at.st_mode))
-        FAIL(ERR_IO, "%s: %s; give the name of a file", path, strerror(EISDIR));
-    if (access(path, W_OK) != 0) FAIL(ERR_IO, "%s: %s", path, strerror(errno));
-    *direct = !S_ISREG(at.st_mode);
+}
+
+// What stands where a file is to be written.
+typedef struct {
+    bool exists;
+    bool direct;  // a pipe, a terminal, /dev/null: written to, never replaced
+    mode_t mode;  // of the file that exists: who replaces it leaves it to the same readers
+} Place;
+
+// f->path: where the file really is when `path` is a link, so that the link survives the rename.
+static Status find_place(Place *out, OutputFile *f, const char *path) {
+    struct stat at;
     char real[PATH_MAX];
-    if (*direct || !realpath(path, real)) snprintf(real, sizeof real, "%s", path);
-    snprintf(f->path, sizeof f->path, "%s", real);
+    *out = (Place){0};
+    if (!*path) FAIL(ERR_IO, "the name of a file is empty; give one");
+    if (strlen(path) >= sizeof f->path) FAIL(ERR_IO, "%.80s...: %s", path, strerror(ENAMETOOLONG));
+    out->exists = stat(path, &at) == 0;
+    if (!out->exists && errno != ENOENT) FAIL(ERR_IO, "%s: %s", path, strerror(errno));
+    if (out->exists && S_ISDIR(at.st_mode))
+        FAIL(ERR_IO, "%s: %s; give the name of a file", path, strerror(EISDIR));
+    if (out->exists && access(path, W_OK) != 0) FAIL(ERR_IO, "%s: %s", path, strerror(errno));
+    out->direct = out->exists && !S_ISREG(at.st_mode);
+    out->mode = out->exists ? at.st_mode & 0777 : 0;
+    TRY(follow_links(real, path));
+    snprintf(f->path, sizeof f->path, "%s", out->direct ? path : real);
     return OK;
 }
 
-// A new file beside the target: rename() does not cross file systems. The number is for the
-// remains of a killed process that had our id.
-static int open_temporary(OutputFile *f) {
-    for (int i = 0;; i++) {
-        snprintf(f->temporary, sizeof f->temporary, "%s.%d-%d.partial", f->path, (int)getpid(), i);
-        int fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST) return fd;
+// A name beside the target: rename() does not cross file systems. The number is for what a killed
+// process left that had our id.
+static void name_temporary(OutputFile *f, int number) {
+    snprintf(f->temporary, sizeof f->temporary, "%s.%d-%d.partial", f->path, (int)getpid(), number);
+}
+
+// A file in the target's directory that has no name yet: whatever kills us, nothing is left. -1
+// where the file system or a missing /proc do not allow it, or with errno ENAMETOOLONG.
+static int open_unnamed(OutputFile *f, mode_t mode) {
+    char directory[PATH_MAX], link[64];
+    snprintf(directory, sizeof directory, "%s", f->path);
+    char *slash = strrchr(directory, '/');
+    snprintf(slash ? slash + (slash == directory) : directory, 2, "%s", slash ? "" : ".");
+    int fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (fd < 0 || access(link, F_OK) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+static int open_new(OutputFile *f, const Place *at) {
+    mode_t mode = at->exists ? at->mode : 0666;
+    struct stat unused;
+    name_temporary(f, 0);
+    if (lstat(f->temporary, &unused) != 0 && errno == ENAMETOOLONG) return -1;
+    int fd = open_unnamed(f, mode);
+    f->unnamed = fd >= 0;
+    for (int i = 0; fd < 0; i++) {
+        name_temporary(f, i);
+        fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd < 0 && errno != EEXIST) return -1;
     }
+    if (at->exists) fchmod(fd, mode);  // where the system refuses, umask has decided
+    f->is_new = true;
+    f->file = fd;
+    return dup(fd);
+}
+
+Status file_check(const char *path) {
+    OutputFile f = {0};
+    Place at;
+    if (is_standard(path)) return OK;
+    TRY(find_place(&at, &f, path));
+    if (at.direct) return OK;  // opening and closing it would end whoever reads a pipe
+    TRY(file_create(&f, path));
+    file_discard(&f);
+    return OK;
 }
 
 Status file_create(OutputFile *f, const char *path) {
-    *f = (OutputFile){0};
-    if (!*path) FAIL(ERR_IO, "the name of a file is empty; give one");
-    if (strlen(path) >= sizeof f->path) FAIL(ERR_IO, "%.80s...: %s", path, strerror(ENAMETOOLONG));
     int fd;
+    *f = (OutputFile){0};
     if (is_standard(path)) {
         snprintf(f->path, sizeof f->path, "standard output");
         fflush(stdout);  // what the program has printed comes first
         fd = dup(STDOUT_FILENO);
     } else {
-        bool direct;
-        TRY(find_target(f, &direct, path));
-        fd = direct ? open(f->path, O_WRONLY | O_CLOEXEC) : open_temporary(f);
+        Place at;
+        TRY(find_place(&at, f, path));
+        fd = at.direct ? open(f->path, O_WRONLY | O_CLOEXEC) : open_new(f, &at);
     }
     if (fd < 0) {
-        f->temporary[0] = '\0';
-        FAIL(ERR_IO, "%s: %s", f->path, strerror(errno));
+        int error = errno;
+        file_discard(f);
+        FAIL(ERR_IO, "%s: %s", f->path, strerror(error));
     }
     f->stream = ends_in(path, ".gz") ? open_gz(fd) : fdopen(fd, "w");
     if (!f->stream) {
@@ -172,14 +236,24 @@ Status file_create(OutputFile *f, const char *path) {
     return OK;
 }
 
+// Give a file without a name its own, or one beside it where that is taken.
+static int link_file(OutputFile *f) {
+    char from[64];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", f->file);
+    if (linkat(AT_FDCWD, from, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) == 0) return 0;
+    for (int i = 0; errno == EEXIST; i++) {
+        name_temporary(f, i);
+        if (linkat(AT_FDCWD, from, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW)) continue;
+        f->unnamed = false;
+        return rename(f->temporary, f->path);
+    }
+    return -1;
+}
+
 // On disk before the new name is: a crash of the machine leaves the old file or the new one.
-static int sync_file(const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return -1;
-    int failed = fsync(fd), error = errno;
-    close(fd);
-    errno = error;
-    return failed;
+static int name_file(OutputFile *f) {
+    if (fsync(f->file) != 0) return -1;
+    return f->unnamed ? link_file(f) : rename(f->temporary, f->path);
 }
 
 Status file_commit(OutputFile *f) {
@@ -189,23 +263,25 @@ Status file_commit(OutputFile *f) {
     failed = fclose(f->stream) != 0 || failed;
     if (!error) error = errno;
     f->stream = NULL;
-    if (!failed && f->temporary[0]) {
-        failed = sync_file(f->temporary) != 0 || rename(f->temporary, f->path) != 0;
+    if (!failed && f->is_new) {
+        failed = name_file(f) != 0;
         error = errno;
     }
     if (failed) {
         file_discard(f);
         FAIL(ERR_IO, "%s: could not be written: %s", f->path, strerror(error ? error : EIO));
     }
-    f->temporary[0] = '\0';
+    if (f->is_new) close(f->file);
+    f->is_new = false;
     return OK;
 }
 
 void file_discard(OutputFile *f) {
     if (f->stream) fclose(f->stream);
-    if (f->temporary[0]) unlink(f->temporary);
+    if (f->is_new) close(f->file);
+    if (f->is_new && !f->unnamed) unlink(f->temporary);
     f->stream = NULL;
-    f->temporary[0] = '\0';
+    f->is_new = false;
 }
 
 Status file_make_directory(const char *path) {

@@ -5,6 +5,7 @@
 
 #include "core/base/arena.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 // Read a file, plain or gzip (by content), into the arena, with a terminator after *length bytes.
@@ -13,12 +14,20 @@
 Status file_read(char **out, size_t *length, Arena *a, const char *path) MUST_USE;
 Status file_read_most(char **out, size_t *length, Arena *a, size_t most, const char *path) MUST_USE;
 
-// A file in the making: written beside its final name, moved there by file_commit(). A path that
+// A file in the making. It gets its name from file_commit(); until then it has none (where the file
+// system does not allow that, one beside it that ends in .partial), so that nothing is left
+// however the process ends. A link stays and gets its contents, an old file its mode. A path that
 // ends in .gz is compressed; "-" is standard output; a pipe or device is written to directly.
 typedef struct {
     FILE *stream;  // write here
     char path[4096], temporary[4200];
+    bool is_new, unnamed;  // is_new: a file that gets the name `path`, open as `file`
+    int file;
 } OutputFile;
+
+// Could a file be written there? Nothing new remains, and nothing that exists is touched: a pipe is
+// not opened, because its reader would see it end. ERR_IO: path and reason.
+Status file_check(const char *path) MUST_USE;
 
 // ERR_IO: path and reason. A place that cannot be written to fails here, before the work is done.
 Status file_create(OutputFile *f, const char *path) MUST_USE;

@@ -5,6 +5,7 @@
 #include "tests/support/train_command.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };  // a sanitizer needs more address space than any limit here
@@ -65,5 +66,22 @@ START_TEST(ranks_that_get_no_memory_for_their_products_say_so) {
 }
 END_TEST
 
+// --- outputs
+
+START_TEST(a_pipe_is_written_to_once_and_read_to_its_end) {
+    command_run(&it, "mkfifo r.json w; cat r.json >report.json & cat w >weights & "
+                     "train -q " SMALL
+                     " --report r.json --save w && wait && printf '\\n%%d' $(wc -c <weights)");
+    ck_success(it.status);
+    Arena a = {0};
+    Report r = read_report(&a, "report.json");
+    ck_assert_int_eq(r.steps, 6);
+    ck_assert_int_gt(atoi(strrchr(it.out, '\n')), 2 * 7850 * 4);  // and as much momentum
+    arena_finish(&a);
+    command_finish(&it);
+}
+END_TEST
+
 SUITE_SECONDS("train: limits", 110, a_limit_of_the_address_space_ends_nothing_late,
-              ranks_that_get_no_memory_for_their_products_say_so)
+              ranks_that_get_no_memory_for_their_products_say_so,
+              a_pipe_is_written_to_once_and_read_to_its_end)

@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char directory[1024];
@@ -217,6 +219,76 @@ START_TEST(a_link_stays_a_link_to_the_new_contents) {
 }
 END_TEST
 
+// A link may lead to another, from its own place, and to a file that is still to be made.
+START_TEST(a_link_to_nothing_leads_to_the_new_file) {
+    ck_assert_int_eq(mkdir(here("sub"), 0777), 0);
+    ck_assert_int_eq(symlink("sub/link", here("first")), 0);
+    ck_assert_int_eq(symlink("../made", here("sub/link")), 0);
+    write_output(here("first"), "new");
+    struct stat at;
+    ck_assert_int_eq(lstat(here("made"), &at), 0);
+    ck_assert(S_ISREG(at.st_mode));
+    ck_assert_str_eq(read_text(here("first")), "new");
+    ck_assert_int_eq(symlink("loop", here("loop")), 0);
+    OutputFile f;
+    ck_assert_fails(file_create(&f, here("loop")), ERR_IO, "Too many levels of symbolic links");
+}
+END_TEST
+
+START_TEST(a_new_file_is_read_by_those_who_read_the_old_one) {
+    static const mode_t modes[] = {0600, 0640, 0664, 0444 | S_IWUSR};
+    ck_assert_int_eq(symlink("out", here("link")), 0);
+    umask(022);
+    for (int i = 0; i < 4; i++) {
+        struct stat at;
+        write_output(here("out"), "old");
+        ck_assert_int_eq(chmod(here("out"), modes[i]), 0);
+        write_output(here(i % 2 ? "link" : "out"), "new");
+        ck_assert_int_eq(stat(here("out"), &at), 0);
+        ck_assert_uint_eq(at.st_mode & 07777, modes[i]);
+    }
+    struct stat at;
+    write_output(here("another"), "new");
+    ck_assert_int_eq(stat(here("another"), &at), 0);
+    ck_assert_uint_eq(at.st_mode & 07777, 0644);
+}
+END_TEST
+
+START_TEST(a_process_that_is_killed_while_it_writes_leaves_nothing) {
+    int ready[2];
+    write_output(here("old"), "old");
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        OutputFile f, g;
+        if (file_create(&f, here("new")) != OK || file_create(&g, here("old")) != OK) _exit(1);
+        fputs("half", f.stream);
+        fflush(f.stream);
+        if (write(ready[1], "x", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    char byte;
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert_int_eq(files_here(), 1);
+    ck_assert_str_eq(read_text(here("old")), "old");
+}
+END_TEST
+
+START_TEST(a_check_leaves_nothing_and_touches_no_pipe) {
+    write_output(here("old"), "old");
+    ck_assert_ok(file_check(here("old")));
+    ck_assert_ok(file_check(here("new")));
+    ck_assert_ok(file_check("-"));
+    ck_assert_int_eq(files_here(), 1);
+    ck_assert_str_eq(read_text(here("old")), "old");
+    ck_assert_fails(file_check(here("none/x")), ERR_IO, "No such file or directory");
+    ck_assert_int_eq(mkfifo(here("pipe"), 0666), 0);
+    ck_assert_ok(file_check(here("pipe")));  // nobody reads: opening it would wait for ever
+}
+END_TEST
+
 START_TEST(a_device_is_written_to_and_not_replaced) {
     write_output("/dev/null", "gone");
     struct stat at;
@@ -308,7 +380,10 @@ SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content
       a_file_appears_under_its_name_when_it_is_complete,
       a_discarded_file_leaves_the_old_one_and_nothing_else,
       compressed_output_is_the_same_bytes_each_time, two_files_of_one_name_can_be_in_the_making,
-      a_link_stays_a_link_to_the_new_contents, a_device_is_written_to_and_not_replaced,
+      a_link_stays_a_link_to_the_new_contents, a_link_to_nothing_leads_to_the_new_file,
+      a_new_file_is_read_by_those_who_read_the_old_one,
+      a_process_that_is_killed_while_it_writes_leaves_nothing,
+      a_check_leaves_nothing_and_touches_no_pipe, a_device_is_written_to_and_not_replaced,
       standard_output_is_a_dash, an_unwritable_place_fails_at_once_and_says_why,
       a_full_disk_is_an_error_of_commit, directories_are_made_with_their_parents,
       the_monotonic_clock_passes_a_sleep_and_the_cpu_clock_does_not,
