@@ -237,7 +237,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     if (s == OK) s = report(o, &job, &t, l);
     if (s == OK) tell_disturbed(l, t.shared);
     if (s == OK) s = launch_check_divergence(&t, &job);
-    if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job);
+    if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job, l);
     if (s == OK && !t.interrupted) suggest(l, o);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,

@@ -5,7 +5,9 @@
 #include "core/cli/progress.h"
 #include "core/cli/terminal.h"
 #include "core/platform/device_traits.h"
+#include "parallel/calibrate/cache.h"
 #include "parallel/calibrate/calibrate.h"
+#include "programs/version.h"
 
 #include <stdio.h>
 
@@ -15,16 +17,20 @@ static void show_part(void *context, int done, int total, const char *part) {
     progress_update(p, done, clock_ns(), part);
 }
 
-// What a simulator wants to know of the host, beside the traces.
-Status train_describe_host(const TrainOptions *o, const Job *job) {
+static void say(void *context, bool important, const char *line) {
+    log_say(context, important ? LOG_NOTE : LOG_DETAIL, "%s", line);
+}
+
+Status train_describe_host(const TrainOptions *o, const Job *job, Log *l) {
+    char version[VERSION_TEXT];
+    const CalibrateCache cache = {.version = version_text(version), .context = l, .say = say};
     Arena a = {0};
     Machine m;
     char path[4096];
     Status s = train_machine_path(path, sizeof path, o->trace);
     const char *platform = device_traits_platform(job->options.spec.device);
     if (s == OK)
-        s = platform ? machine_read(&m, &a, platform)
-                     : calibrate(&m, &a, job, &(CalibrateOptions){.quick = true});
+        s = platform ? machine_read(&m, &a, platform) : calibrate_cached(&m, &a, job, &cache);
     if (s == OK) s = machine_write(&m, path);
     arena_finish(&a);
     return s;
