@@ -182,7 +182,7 @@ static void tell_disturbed(Log *l, const RunShared *shared) {
     const HostUse *u = &shared->results[0].disturbed;
     char text[HOST_USE_TEXT];
     if (host_use_disturbs(u))
-        log_say(l, LOG_NOTE, "disturbed: %s meanwhile; times are not this machine's alone",
+        log_say(l, LOG_NOTE, "disturbed: %s; alone it would have been faster",
                 host_use_print(text, u));
 }
 
