@@ -42,6 +42,7 @@ static Status measure_host(Machine *m, Arena *a, const TrainOptions *o, const Jo
         .row_count = o->calibrate_rows.count, .context = &p, .progress = show_part};
     for (int i = 0; i < c.row_count; i++) c.rows[i] = o->calibrate_rows.items[i];
     progress_init(&p, stderr, "calibrate", "parts", 0, o->quiet, clock_ns());
+    p.uneven = true;
     Status s = calibrate(m, a, job, &c);
     progress_clear(&p);
     return s;

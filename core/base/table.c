@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+// Cells are text in the arena, a row after the other; widths are known when all is printed.
 #include "core/base/table.h"
 
+#include "core/base/printable.h"
 #include "core/base/text.h"
 
 #include <assert.h>
@@ -26,6 +28,7 @@ void table_cell(Table *t, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    printable_make(text);
     int column = t->cell_count % t->column_count;
     if (column == 0) {
         TableRow *row = ARENA_NEW(t->arena, TableRow, 1);
@@ -67,7 +70,15 @@ static void print_line(FILE *f, const Table *t, const int *widths, const TableRo
 void table_write_csv(FILE *f, const char *text) {
     bool quote = strpbrk(text, ",\"\r\n") != NULL;
     if (quote) fputc('"', f);
-    for (; *text; text++) fprintf(f, "%s%c", *text == '"' ? "\"" : "", *text);
+    while (*text) {
+        int length = printable_length(text);
+        if (*text == '"') fputc('"', f);
+        if (length)
+            fwrite(text, 1, (size_t)length, f);
+        else
+            fputc(*text == '\n' ? '\n' : '?', f);
+        text += length ? length : 1;
+    }
     if (quote) fputc('"', f);
 }
 

@@ -28,12 +28,14 @@ typedef struct {
 // At most TABLE_COLUMNS columns.
 void table_init(Table *t, Arena *a, const TableColumn *columns, int column_count);
 
-// The next cell, UTF-8; after the last column a new row begins.
+// The next cell, UTF-8; after the last column a new row begins. Bytes that a terminal would obey
+// become '?'.
 void table_cell(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 typedef enum { TABLE_TEXT, TABLE_CSV } TableForm;
 
-// A cell of CSV (RFC 4180), in quotes when it needs them.
+// A cell of CSV (RFC 4180), in quotes when it needs them; what is not printable becomes '?', but
+// for newlines.
 void table_write_csv(FILE *f, const char *text);
 
 // TEXT: heads, then rows, columns two spaces apart, no trailing space. CSV: RFC 4180 with plain

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
+// A line goes to the terminal by its level, to the file with the time; what others named in it
+// (files, arguments) is made printable once, here.
 #include "core/cli/log.h"
 
 #include "core/base/clock.h"
+#include "core/base/printable.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -57,6 +60,7 @@ void log_keep(Log *l, LogLevel level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    printable_make(text);
     if (level <= l->kept) keep(l, names[level], text);
 }
 
@@ -77,6 +81,7 @@ void log_say(Log *l, LogLevel level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    printable_make(text);
     if (level <= l->shown) show(l, level, text);
     if (level <= l->kept) keep(l, names[level], text);
 }

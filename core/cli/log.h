@@ -36,7 +36,7 @@ void log_init(Log *l, const char *program, FILE *stream, bool quiet, int verbose
 Status log_open(Log *l, const char *path) MUST_USE;
 Status log_close(Log *l) MUST_USE;  // ERR_IO when lines were lost; safe on a zeroed Log
 
-// One line, without its newline, of less than a kilobyte.
+// One line, without its newline, of less than a kilobyte; what is not printable becomes '?'.
 void log_say(Log *l, LogLevel level, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool log_wants(const Log *l, LogLevel level);  // whether anybody gets such a line
 

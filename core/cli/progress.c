@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// One function makes the line for terminals and logs; the rest decides when it is due.
 #include "core/cli/progress.h"
 
 #include "core/base/text.h"
@@ -55,7 +56,7 @@ static void append_counts(char line[LINE], const Progress *p, int64_t done, doub
     text_append(line, LINE, " %s", units_print_count(count, done));
     if (p->total) text_append(line, LINE, "/%s", units_print_count(total, p->total));
     text_append(line, LINE, " %s", p->unit);
-    if (per_s >= 1 && done > 0)
+    if (per_s >= 1 && done > 0 && !p->uneven)
         text_append(line, LINE, " · %s/s", units_print_count(rate, (int64_t)per_s));
 }
 

@@ -17,6 +17,7 @@ typedef struct {
     int64_t total;      // 0: not known; then there is no share and no time left, and no log lines
     bool quiet;         // -q: the stream gets nothing
     bool terminal;      // rewrite one line
+    bool uneven;        // items are of unlike size: their number a second says nothing
     int width;          // of the terminal
     double expected_ns_per_item;  // for the time left until something was measured; 0: not known
     void (*tenth)(void *context, const char *line);  // gets a line per tenth of the work, whatever

@@ -147,6 +147,24 @@ START_TEST(progress_and_kept_lines_are_in_the_file_alone) {
 END_TEST
 
 // What was there stays; a child's lines stand between those of its parent, each once.
+// A file may be called anything.
+START_TEST(control_characters_reach_neither_terminal_nor_log) {
+    Arena a = {0};
+    Log l;
+    FILE *f = memory();
+    log_init(&l, "train", f, false, 0, false);
+    ck_assert_ok(log_open(&l, log_path()));
+    log_say(&l, LOG_NOTE, "next: %s", "x\x1b[2J\ny");
+    log_keep(&l, LOG_NOTE, "train %s", "--data x\x1b[2J\ny");
+    ck_assert_ok(log_close(&l));
+    fclose(f);
+    ck_assert_str_eq(text, "next: x?[2J?y\n");
+    ck_assert_str_eq(logged(&a), "T note     next: x?[2J?y\nT note     train --data x?[2J?y\n");
+    free(text);
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(processes_append_whole_lines) {
     Arena a = {0};
     for (int run = 0; run < 2; run++) {
@@ -184,4 +202,5 @@ END_TEST
 SUITE("log", each_level_of_verbosity_shows_more, wanting_is_of_the_stream_or_the_file,
       only_the_name_of_the_program_is_coloured_and_only_on_the_stream,
       a_message_clears_the_line_of_progress, progress_and_kept_lines_are_in_the_file_alone,
-      processes_append_whole_lines, a_file_that_cannot_be_written_is_an_error)
+      control_characters_reach_neither_terminal_nor_log, processes_append_whole_lines,
+      a_file_that_cannot_be_written_is_an_error)
