@@ -64,10 +64,10 @@ static void show(void *context, const Job *job, const StepRecord *step,
     Progress *p = &s->progress;
     char note[64] = "";  // of a loss there is nothing to say where nothing is computed
     if (evaluation && !isfinite(evaluation->loss))
-        log_say(s->log, LOG_NOTE, "epoch %d  step %d  the loss is not finite", evaluation->epoch,
-                evaluation->step);
+        log_say(s->log, LOG_NOTE, "epoch %d  step %d  the held-out loss is not finite",
+                evaluation->epoch, evaluation->step);
     else if (evaluation)
-        log_say(s->log, LOG_NOTE, "epoch %d  step %d  loss %.4f  accuracy %.2f %%",
+        log_say(s->log, LOG_NOTE, "epoch %d  step %d  held-out loss %.4f  accuracy %.2f %%",
                 evaluation->epoch, evaluation->step, evaluation->loss, 100 * evaluation->accuracy);
     if (evaluation) {
         train_explain_busy(s->log, job, s->training->shared);

@@ -28,14 +28,14 @@ typedef struct {
 // At most TABLE_COLUMNS columns.
 void table_init(Table *t, Arena *a, const TableColumn *columns, int column_count);
 
-// The next cell, UTF-8; after the last column a new row begins. Bytes that a terminal would obey
-// become '?'.
+// The next cell, UTF-8; after the last column a new row begins. '?' stands for every byte that
+// cannot be printed.
 void table_cell(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 typedef enum { TABLE_TEXT, TABLE_CSV } TableForm;
 
-// A cell of CSV (RFC 4180), in quotes when it needs them; what is not printable becomes '?', but
-// for newlines.
+// A cell of CSV (RFC 4180), in quotes when it needs them. '?' stands for every byte that is neither
+// printable nor a newline.
 void table_write_csv(FILE *f, const char *text);
 
 // TEXT: heads, then rows, columns two spaces apart, no trailing space. CSV: RFC 4180 with plain

@@ -63,8 +63,8 @@ START_TEST(every_group_and_unknown_topics_have_an_answer) {
         ck_assert_msg(strncmp(it.out, o->help, strlen(o->help)) == 0, "%s", it.out);
         command_finish(&it);
     }
-    ck_assert_int_eq(command_run(&it, "train --help rnak"), 2);
-    ck_assert_str_eq(it.err, "train: no help on rnak (did you mean --help ranks?)\n");
+    ck_assert_int_eq(command_run(&it, "train --help rnaks"), 2);
+    ck_assert_str_eq(it.err, "train: no help on rnaks (did you mean --help ranks?)\n");
     ck_assert_str_eq(it.out, "");
     command_finish(&it);
 }
