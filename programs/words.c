@@ -51,8 +51,9 @@ const OptionWord words[WORDS] = {
      "A communication in which all ranks of a group take part, such as an all-reduce.",
      "parallel/collective/collective.h"},
     {"comm", "communication communicates",
-     "Communication between ranks. In reports, how ranks are run: shm (processes), thread, "
-     "serial (in lockstep), or none.",
+     "Communication between ranks; in tables the time of all of it, hidden behind "
+     "computation or not. In reports, how ranks are run: shm (processes), thread, serial (in "
+     "lockstep), or none.",
      "train --help comm"},
     {"comm_bytes", "sends",
      "Payload of a rank's communication in one step, as the plan counts it.",
@@ -101,6 +102,9 @@ const OptionWord words[WORDS] = {
     {"epoch", "epochs",
      "One pass over all training samples.",
      NULL},
+    {"error", "errors",
+     "How far a prediction was off: simulated step time / measured - 1.",
+     "docs/validation.md"},
     {"evaluation", "evaluate evaluation_loss",
      "Loss and accuracy on held-out samples, after each epoch. No parameter changes.",
      NULL},
@@ -108,6 +112,9 @@ const OptionWord words[WORDS] = {
      "Time that a rank could do nothing but wait for bytes in transit: communication that no "
      "computation hides. What overlaps is not counted.",
      "docs/formats.md, Reports"},
+    {"fits", "fit doesnotfit",
+     "Whether what the plan needs fits into the memory of the device.",
+     NULL},
     {"forward", "forward-pass",
      "The first half of a step: from the samples to the loss, layer by layer.",
      "core/nn/emit.c"},
@@ -127,6 +134,9 @@ const OptionWord words[WORDS] = {
      "Samples that are never trained on, and so show what the network has learned rather "
      "than remembered.",
      "train --help test-fraction"},
+    {"hierarchy", "hierarchical",
+     "Collectives in two levels: first within a node, then between nodes.",
+     NULL},
     {"host", NULL,
      "The machine whose cores run the ranks. As a part of a step: its own work, such as "
      "loading samples.",
@@ -144,7 +154,7 @@ const OptionWord words[WORDS] = {
     {"latency", NULL,
      "How long the first byte of a message takes, however small it is.",
      NULL},
-    {"launch", NULL,
+    {"launch", "launches",
      "The time that a device needs to start an operation at all, however small it is. Small "
      "operations on fast devices are mostly that.",
      "docs/formats.md, Machine files"},
@@ -183,6 +193,9 @@ const OptionWord words[WORDS] = {
      "What the plan's tensors take on the rank with most, by purpose; \"besides\" is what "
      "libraries took.",
      "docs/formats.md, Reports"},
+    {"message", "messages",
+     "Bytes that one rank sends to another at once. A collective is made of them.",
+     "parallel/collective/schedule.c"},
     {"micro-batch", "micro-batches accumulate",
      "A part of a shard's batch. Gradients of micro-batches are added before they are "
      "communicated, so that a large batch needs little memory.",
@@ -193,6 +206,10 @@ const OptionWord words[WORDS] = {
     {"momentum", "nesterov",
      "A running sum of gradients that the update follows instead of the last gradient alone.",
      NULL},
+    {"nccl", "protocol protocols",
+     "NVIDIA's library of collectives. It starts kernels of its own and chooses protocols by "
+     "size, which takes time that links alone do not.",
+     "docs/validation.md"},
     {"noise", "noisy",
      "How much the same step differs from run to run. A prediction cannot be better than "
      "that.",
@@ -215,6 +232,10 @@ const OptionWord words[WORDS] = {
      "docs/formats.md, Reports"},
     {"parameters", "parameter weight",
      "The numbers that are learned: weights and biases of layers.",
+     NULL},
+    {"payload", NULL,
+     "The bytes that are communicated for their own sake, such as all gradients once, "
+     "whatever the algorithm sends for it.",
      NULL},
     {"peer", "peers",
      "Another rank that this one communicates with.",
@@ -301,6 +322,9 @@ const OptionWord words[WORDS] = {
     {"weak-scaling", "weak",
      "More ranks, each with the same batch: the global batch grows with them.",
      "sim --help batch-per-rank"},
+    {"work", NULL,
+     "Time that a device spends on arithmetic and memory, without the launches.",
+     "docs/formats.md, Machine files"},
     {"world_size", "world",
      "The number of ranks, in PyTorch's words.",
      NULL},

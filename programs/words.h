@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 84 };
+enum { WORDS = 91 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -14,7 +14,12 @@ static Command it;
 
 // English words that say nothing of their own, units, and names of things of this very run.
 static const char ORDINARY[] =
-    " above linear left count takes their too a after again against all always an and are as at "
+    " be been expected does finite losses pass say those start stop begin beside differ just "
+    "nothing here now where whose less more lot than among"
+    "  should may must would will if while because also about both few many much "
+    "such very yet still without small take longer real above linear left count takes their too a "
+    "after again against "
+    "all always an and are as at "
     "besides "
     "but by can cannot did do each end "
     "ended every first for from furthest has have how in is it its kept last ms most more no not "
@@ -27,10 +32,14 @@ static const char ORDINARY[] =
     "arm xeon processor ryzen taken turn turn's next next: note eff summary sweep v v1 "
     "lockstep thread shm serial sleep spin yield peer lost main pool ";
 
+// It, or it without an s at the end.
 static bool ordinary(const char *word) {
-    char wanted[80];
+    char wanted[80], without[80];
+    int length = (int)strlen(word);
     snprintf(wanted, sizeof wanted, " %s ", word);
-    return strstr(ORDINARY, wanted) != NULL;
+    snprintf(without, sizeof without, " %.*s ", length - 1, word);
+    return strstr(ORDINARY, wanted) ||
+           (length > 3 && word[length - 1] == 's' && strstr(ORDINARY, without));
 }
 
 // What --help finds: an option, a group of them, or a word; also without a plural's s.
