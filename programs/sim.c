@@ -340,6 +340,7 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
 }
 
 int main(int argc, char *argv[]) {
+    ending_begin();
     Arena arena = {0};
     Log log = {0};
     SimOptions o = {0};

@@ -12,6 +12,7 @@
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
+#include "programs/train_interrupt.h"
 #include "programs/train_options.h"
 #include "programs/version.h"
 #include "viz/figures.h"
@@ -23,34 +24,6 @@
 #include <string.h>
 #include <unistd.h>
 
-// A signal handler has nothing else to write to.
-static volatile sig_atomic_t interrupts;
-static volatile sig_atomic_t drawing;  // training is over, gnuplot is at work
-
-// The first asks the ranks to stop, the second does not wait for them: they die with this process.
-static void on_interrupt(int signal_number) {
-    static const char training[] =
-        "\ntrain: stopping after this step; Ctrl-C again stops at once\n";
-    static const char trained[] = "\ntrain: stopping the drawing; Ctrl-C again stops at once\n";
-    const char *text = drawing ? trained : training;
-    bool line_is_open = isatty(STDERR_FILENO);  // the progress line, and the terminal's ^C
-    size_t length = drawing ? sizeof trained - 1 : sizeof training - 1;
-    size_t from = line_is_open ? 0 : 1, to = interrupts ? 1 : length;
-    if (to > from && write(STDERR_FILENO, text + from, to - from) < 0) {
-    }  // nobody is there to be told
-    if (interrupts++) _exit(status_exit(ERR_INTERRUPTED));
-}
-
-// Whoever started us with a signal ignored (nohup, a shell's background job) wants it so.
-static void catch_interrupts(void) {
-    static const int signals[] = {SIGINT, SIGTERM};
-    for (int i = 0; i < 2; i++) {
-        struct sigaction action = {.sa_handler = on_interrupt}, before;
-        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
-    }
-}
-
 typedef struct {
     Log *log;
     Progress progress;
@@ -58,7 +31,7 @@ typedef struct {
 } Show;
 
 // Progress is rank 0's; in another process when ranks are processes.
-static void show(void *context, const Job *job, const StepRecord *step,
+static void show(void *context, const Job *job, const Turn *turn, const StepRecord *step,
                  const Evaluation *evaluation) {
     Show *s = context;
     Progress *p = &s->progress;
@@ -73,8 +46,11 @@ static void show(void *context, const Job *job, const StepRecord *step,
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }
+    if (turn->chunk != NONE)
+        snprintf(note, sizeof note, "evaluating %.0f %%",
+                 100 * (double)(turn->chunk + 1) / (double)job->evaluation_turns);
     if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
-    int64_t samples = (step->step + 1) * job->options.spec.batch;
+    int64_t samples = (step->step + (turn->chunk == NONE)) * job->options.spec.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 
@@ -132,11 +108,6 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     return OK;
 }
 
-// How many interrupts there were when drawing began: those that came before it do not stop it.
-static sig_atomic_t interrupts_before;
-
-static bool interrupted(void) { return interrupts > interrupts_before; }
-
 // Figures of this run. What could not be drawn is reported on standard error.
 static Status draw(const TrainOptions *o, const Report *r, Log *l) {
     const FigureOptions figures = {.directory = o->plot,
@@ -144,18 +115,16 @@ static Status draw(const TrainOptions *o, const Report *r, Log *l) {
                                    .argv = r->run.argv,
                                    .argc = r->run.argc,
                                    .require = o->require_plot,
-                                   .interrupted = interrupted,
+                                   .interrupted = train_interrupt_now,
                                    .preview = o->preview ? stdout : NULL,
                                    .preview_width = terminal_width(stdout),
                                    .preview_color =
                                        terminal_color(stdout, (TerminalColor)o->color)};
     FigureNotes notes = {0};
     Status s = OK;
-    interrupts_before = interrupts;
-    drawing = true;
+    train_interrupt_phase(TRAIN_DRAWS);
     if (o->plot || o->preview) s = figures_learning(&figures, &notes);
     if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
-    drawing = false;
     for (int i = 0; i < notes.count; i++) log_say(l, LOG_NOTE, "%s", notes.lines[i]);
     if (s == OK && notes.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
@@ -213,6 +182,7 @@ static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l
     train_explain_job(l, job);
     if (p->expected_ns_per_item > 0) progress_update(p, 0, clock_ns(), "expected");
     const RunHooks hooks = {.context = &context, .progress = show};
+    train_interrupt_phase(TRAIN_TRAINS);
     Status s = launch_run(t, job, &hooks);
     p->open = p->terminal && !o->quiet;  // by rank 0, if that was another process
     progress_clear(p);
@@ -242,7 +212,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
                         "interrupted after step %lld of %lld; what was done is kept",
-                        (long long)t.shared->stop_before_step, (long long)job.steps);
+                        (long long)t.shared->results[0].stopped_step, (long long)job.steps);
     if (t.stuck) leave(l, s);
     launch_finish(&t);
     job_destroy(&job);
@@ -273,8 +243,8 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     }
     if (o->log) TRY(open_log(l, o->log, argc, argv));
     TRY(train_job_options(&job, o, &line, a));
-    catch_interrupts();
-    job.interrupt = &interrupts;
+    train_interrupt_catch();
+    job.interrupt = train_interrupt_count();
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
@@ -282,6 +252,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
 }
 
 int main(int argc, char *argv[]) {
+    ending_begin();
     // OpenBLAS starts a thread a core when it is loaded. Ranks compute with one; the others' only
     // work would be to ask for memory, for ever where an address space is limited.
     process_restart_with("OPENBLAS_NUM_THREADS", "1", argv);

@@ -7,6 +7,7 @@
 #include "core/platform/device_traits.h"
 #include "parallel/calibrate/cache.h"
 #include "parallel/calibrate/calibrate.h"
+#include "programs/train_interrupt.h"
 #include "programs/version.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ Status train_describe_host(const TrainOptions *o, const Job *job, Log *l) {
     Arena a = {0};
     Machine m;
     char path[4096];
+    train_interrupt_phase(TRAIN_CALIBRATES);
     Status s = train_machine_path(path, sizeof path, o->trace);
     const char *platform = device_traits_platform(job->options.spec.device);
     if (s == OK)
@@ -41,6 +43,7 @@ static Status measure_host(Machine *m, Arena *a, const TrainOptions *o, const Jo
     CalibrateOptions c = {
         .row_count = o->calibrate_rows.count, .context = &p, .progress = show_part};
     for (int i = 0; i < c.row_count; i++) c.rows[i] = o->calibrate_rows.items[i];
+    train_interrupt_phase(TRAIN_CALIBRATES);
     progress_init(&p, stderr, "calibrate", "parts", 0, o->quiet, clock_ns());
     p.uneven = true;
     Status s = calibrate(m, a, job, &c);

@@ -23,7 +23,7 @@ static const int64_t PATIENCE_NS = 60000000000,  // for an answer
     NAP_NS = 20000000;                           // longest sleep of a peer
 
 Status bench_check(const Bench *b) {
-    const volatile sig_atomic_t *interrupt = b->job->options.interrupt;
+    const atomic_int *interrupt = b->job->options.interrupt;
     if (interrupt && *interrupt) FAIL(ERR_INTERRUPTED, "calibration interrupted");
     return OK;
 }

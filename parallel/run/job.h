@@ -11,7 +11,7 @@
 #include "parallel/comm/comm.h"
 #include "parallel/strategy/job_spec.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 // As on the command line; strings are borrowed.
 typedef struct {
@@ -30,8 +30,8 @@ typedef struct {
     int record_first, record_last;
     const char *trace, *save;  // directory; file; or NULL
     bool compress_trace;
-    RunInfo info;                            // for traces: argv and settings
-    const volatile sig_atomic_t *interrupt;  // counts Ctrl-C; NULL: never
+    RunInfo info;                 // for traces: argv and settings
+    const atomic_int *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;
 
 typedef struct {

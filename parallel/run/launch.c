@@ -41,7 +41,7 @@ static Status create_shared(Training *t, const Job *job) {
              t->shared_bytes);
     }
     RunShared *s = t->shared;
-    s->stop_before_step = INT64_MAX;
+    s->stop_before_turn = INT64_MAX;
     s->results = (RankResult *)(s + 1);
     unsigned char *at = (unsigned char *)(s->results + ranks);
     for (int r = 0; r < ranks; r++) {
@@ -215,7 +215,7 @@ static void watch(Children *c) {
     while (c->alive > 0) {
         if (hear(c)) continue;
         time_stopped(c);
-        const volatile sig_atomic_t *interrupt = c->job->options.interrupt;
+        const atomic_int *interrupt = c->job->options.interrupt;
         if (interrupt && *interrupt) c->shared->interrupted = true;
         if (c->kill_at_ns) kill_rest(c);
         struct timespec soon = {.tv_nsec = LOOK_NS};

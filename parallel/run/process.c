@@ -46,7 +46,8 @@ pid_t process_fork(const char *name) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     prctl(PR_SET_NAME, name);  // the kernel keeps 15 bytes
-    signal(SIGINT, SIG_IGN);   // a terminal sends it to all; the parent decides
-    signal(SIGTERM, SIG_IGN);
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP};
+    for (int i = 0; i < 3; i++)
+        signal(ours[i], SIG_IGN);  // a terminal sends to all; the parent decides
     return 0;
 }

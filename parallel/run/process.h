@@ -19,8 +19,8 @@ void process_unpin(const cpu_set_t *cores);  // on any of them
 // not let a program start itself (no /proc).
 void process_restart_with(const char *name, const char *value, char *const argv[]);
 
-// fork(). The child dies with its parent, leaves Ctrl-C to it, and bears `name` in ps and top.
-// As fork(): the child's id, 0 in the child, -1 and errno.
+// fork(). The child dies with its parent, leaves Ctrl-C, SIGTERM and SIGHUP to it, and bears `name`
+// in ps and top. As fork(): the child's id, 0 in the child, -1 and errno.
 pid_t process_fork(const char *name);
 
 #endif

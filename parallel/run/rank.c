@@ -179,23 +179,24 @@ static void set_chunk(Rank *r) {
     executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)r->job->split.test_count);
 }
 
-// After Ctrl-C all ranks must end before the same step. Rank 0 decides, one step ahead: the others
-// cannot begin the next step without having met rank 0 in this one, so they see what it wrote.
+// After Ctrl-C all ranks must end before the same turn. Rank 0 decides, one turn ahead: the others
+// cannot begin the next turn without having met rank 0 in this one, so they see what it wrote.
 static bool stops_here(Rank *r) {
     RunShared *s = r->shared;
-    const volatile sig_atomic_t *interrupt = r->job->options.interrupt;
+    const atomic_int *interrupt = r->job->options.interrupt;
     bool asked = s->interrupted || (interrupt && *interrupt);
-    if (r->comm.rank == 0 && asked && s->stop_before_step == INT64_MAX)
-        s->stop_before_step = r->turn.step + 1;
-    return s->stop_before_step <= r->turn.step;
+    if (r->comm.rank == 0 && asked && s->stop_before_turn == INT64_MAX)
+        s->stop_before_turn = r->turns + 1;
+    return s->stop_before_turn <= r->turns;
 }
 
 static int64_t now_ps(const Rank *r) { return (clock_ns() - r->shared->origin_ns) * 1000; }
 
 Status rank_begin_turn(Rank *r, bool *more) {
     *more = r->result->diverged == DIVERGED_NOT && job_next_turn(r->job, &r->turn);
-    if (*more && in_batch(r) && stops_here(r)) {
+    if (*more && stops_here(r)) {
         r->result->interrupted = true;
+        r->result->stopped_step = r->turn.step;
         *more = false;
     }
     if (!*more) return OK;
@@ -273,8 +274,8 @@ Status rank_end_turn(Rank *r) {
     timeline_end_step(t, now_ps(r));
     keep_weights(r, &record, evaluation);
     r->turns++;
-    if (r->comm.rank == 0 && r->hooks.progress && (in_batch(r) || evaluation))
-        r->hooks.progress(r->hooks.context, r->job, &record, evaluation);
+    if (r->comm.rank == 0 && r->hooks.progress && r->turn.plan != r->job->plan_broadcast)
+        r->hooks.progress(r->hooks.context, r->job, &r->turn, &record, evaluation);
     return OK;
 }
 

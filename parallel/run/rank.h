@@ -22,6 +22,7 @@ typedef struct {
     int64_t unplanned_bytes;   // private memory besides the planned; NONE: ranks share a process
     uint64_t parameters_hash;  // FNV-1a of all parameters, in table order; 0: nothing was computed
     bool interrupted, finished;
+    int64_t stopped_step;  // interrupted: training steps before it stopped
     Divergence diverged;
     int64_t diverged_step;  // training steps before it was seen
     int64_t copied_step;    // steps before the last copy of good weights; 0: there is none
@@ -35,16 +36,17 @@ typedef struct {
 // What all ranks of a job share besides the communicator.
 typedef struct {
     int64_t origin_ns;                 // of the run's clock
-    _Atomic int64_t stop_before_step;  // agreed end after Ctrl-C: rank 0 writes it one step ahead
+    _Atomic int64_t stop_before_turn;  // agreed end after Ctrl-C: rank 0 writes it one turn ahead
     _Atomic bool interrupted;          // Ctrl-C seen by the launcher
     cpu_set_t cores;                   // that the ranks may use
     int threads;                       // of the run, that compute at once
     RankResult *results;               // one per rank
 } RunShared;
 
-// Called by rank 0 after each training step and each evaluation (evaluation NULL: a step).
-typedef void (*ProgressCall)(void *context, const Job *job, const StepRecord *step,
-                             const Evaluation *evaluation);
+// Called by rank 0 after each training step and each turn of an evaluation, with the evaluation
+// when it is complete, else NULL.
+typedef void (*ProgressCall)(void *context, const Job *job, const Turn *turn,
+                             const StepRecord *step, const Evaluation *evaluation);
 
 // Hooks of tests: run around every operation of every rank.
 typedef struct {

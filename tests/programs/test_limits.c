@@ -82,6 +82,64 @@ START_TEST(a_pipe_is_written_to_once_and_read_to_its_end) {
 }
 END_TEST
 
+START_TEST(a_limit_of_file_sizes_is_an_error_of_the_file) {
+    command_run(&it, "(ulimit -f 1; exec train -q " SMALL " --save w 2>&1 >/dev/null) | cat");
+    command_one_line(it.out, "train");
+    command_said(it.out, PARTS("w: could not be written: File too large"));
+    ck_assert(!command_wrote(&it, "w"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_closed_stream_is_no_place_for_a_file) {
+    command_run(&it,
+                "train -q " SMALL " --log l >&-; s=$?; grep -q 'linear on 1 rank' l && exit 9; "
+                "test -s l || exit 8; exit $s");
+    ck_assert_int_eq(it.status, 1);
+    command_said(it.err, PARTS("standard output could not be written"));
+    command_run(&it, "train " SMALL " --log l 2>&- >out; test $(grep -c 'loss 2.4163' l) = 1");
+    ck_success(it.status);
+    command_finish(&it);
+}
+END_TEST
+
+// --- a terminal that goes away
+
+START_TEST(a_hang_up_keeps_what_was_done) {
+    static const char *const ranks[] = {"", "--ranks 3", "--ranks 2 --comm thread"};
+    for (int i = 0; i < 3; i++) {
+        Arena a = {0};
+        command_start(&it,
+                      "train -q --model linear --data digits:count=300 --steps 20000000 %s "
+                      "--report run.json --save w",
+                      ranks[i]);
+        sleep_seconds(0.7);
+        kill(-it.pid, SIGHUP);  // a session that ends tells all of its processes
+        command_wait(&it, HANG_S);
+        ck_assert_msg(it.status == 130, "%s: %d: %s", ranks[i], it.status, it.err);
+        command_said(it.err, PARTS("interrupted after step ", "what was done is kept"));
+        ck_assert(command_wrote(&it, "w"));
+        ck_assert_int_gt(read_report(&a, "run.json").steps, 0);
+        arena_finish(&a);
+        command_finish(&it);
+    }
+}
+END_TEST
+
+START_TEST(before_training_the_first_signal_ends_the_run) {
+    command_start(&it, "train --data digits:count=3000000");
+    sleep_seconds(0.3);
+    kill(it.pid, SIGTERM);
+    command_wait(&it, HANG_S);
+    ck_assert_msg(it.status == 130, "%d: %s", it.status, it.err);
+    command_said(it.err, PARTS("train: interrupted before training began"));
+    ck_assert(it.seconds < 3);
+    command_finish(&it);
+}
+END_TEST
+
 SUITE_SECONDS("train: limits", 110, a_limit_of_the_address_space_ends_nothing_late,
               ranks_that_get_no_memory_for_their_products_say_so,
-              a_pipe_is_written_to_once_and_read_to_its_end)
+              a_pipe_is_written_to_once_and_read_to_its_end,
+              a_limit_of_file_sizes_is_an_error_of_the_file, a_closed_stream_is_no_place_for_a_file,
+              a_hang_up_keeps_what_was_done, before_training_the_first_signal_ends_the_run)

@@ -359,7 +359,7 @@ START_TEST(an_interrupt_ends_it_and_leaves_no_process) {
     Arena a = {0};
     Job job;
     Machine m;
-    volatile sig_atomic_t interrupts = 1;
+    atomic_int interrupts = 1;
     JobOptions o = training_options();
     o.interrupt = &interrupts;
     ck_assert_ok(job_create(&job, &o));
