@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Flushing, the last message and the exit status.
 #include "programs/ending.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Texts of `--help TOPIC` that train and sim share.
 #include "programs/job_help.h"
 
 #include "core/plan/kind.h"

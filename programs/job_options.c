@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Checks of options that exclude or need each other, for train and sim alike.
 #include "programs/job_options.h"
 
 Status job_options_check(const JobSpec *job, const OptionLine *line) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The option table of sim, with its groups, topics and examples.
 #include "programs/sim_options.h"
 
 #include "core/cli/terminal.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// `--calibrate`, and the quick calibration that `--trace` leaves beside the traces.
 #include "programs/train_calibrate.h"
 
 #include "core/base/clock.h"

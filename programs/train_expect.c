@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A simulation of the run's own job, for the time left.
 #include "programs/train_expect.h"
 
 #include "core/platform/device_traits.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Lines of -v: the work of a step, ranks and cores, buckets, plans, and who was busy how long.
 #include "programs/train_explain.h"
 
 #include "core/base/text.h"

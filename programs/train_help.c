@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Texts of `train --help TOPIC`.
 #include "programs/train_help.h"
 
 #include "core/platform/device_traits.h"

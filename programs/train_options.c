@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The option table of train, what its options exclude, and the job that they describe.
 #include "programs/train_options.h"
 
 #include "core/base/file.h"

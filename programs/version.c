@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// `--version`: the version, the commit, the parts built in, the compiler.
 #include "programs/version.h"
 
 #ifdef __clang__

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The job of a trace from its settings, and the program of a job; the
+// same strategy_program() as the trainer's.
 #include "sim/job.h"
 
 #include "core/base/file.h"

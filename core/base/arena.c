@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Blocks in a list: a piece comes from the newest, and a block is allocated when it is full.
 #include "core/base/arena.h"
 
 #include <limits.h>

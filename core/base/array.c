@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Growth by doubling, checked for overflow.
 #include "core/base/array.h"
 
 #include <limits.h>

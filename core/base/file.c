@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Reading through zlib, plain or gzip. Writing into a file without a name or under another one,
+// which file_commit() puts in its place.
 #include "core/base/file.h"
 
 #include "core/base/units.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// FNV-1a, 64 bits, byte by byte; see hash.h.
 #include "core/base/hash.h"
 
 static const uint64_t PRIME = 1099511628211u;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The distance of two words by dynamic programming, three rows at a time
+// (optimal string alignment).
 #include "core/base/nearest.h"
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// UTF-8 decoded strictly; what a terminal would obey, or what is malformed, becomes '?'.
 #include "core/base/printable.h"
 
 // The table of well-formed sequences is Unicode's (table 3-7); U+0080 to U+009F are controls.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Philox 4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011), and
+// numbers in a range, reals and permutations made from it.
 #include "core/base/rng.h"
 
 #include <string.h>

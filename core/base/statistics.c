@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Quantiles by sorting and linear interpolation; see statistics.h for the definition.
 #include "core/base/statistics.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Names and exit statuses of errors, and the message of the thread's last one.
 #include "core/base/status.h"
 
 #include "core/base/printable.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Appending with a limit, and the columns that a text takes on a terminal.
 #include "core/base/text.h"
 
 #include <stdarg.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Parsing and printing. A number is kept as digits and a power of ten until its unit is known, so
+// that no floating-point number comes between text and value.
 #include "core/base/units.h"
 
 #include <ctype.h>

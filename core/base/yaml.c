@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// From the events of libyaml to a tree; what we do not take (anchors, tags, several documents) is
+// refused here. Reading values from the tree: yaml_get.c.
 #include "core/base/yaml.h"
 
 #include "core/base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Values of a YAML tree, with types and units; errors name the file, the line and the key.
 #include "core/base/yaml.h"
 
 #include "core/base/nearest.h"

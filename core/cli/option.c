@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Parsing. Help: option_help.c; `--help TOPIC`: option_topic.c; what may
+// be in a table: option_check.c.
 #include "core/cli/option.h"
 
 #include "core/base/nearest.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What -h and --help print: options by group, wrapped to the terminal.
 #include "core/cli/option.h"
 
 #include "core/base/text.h"

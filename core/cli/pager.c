@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// $PAGER is started without a shell, and gets the text through a pipe.
 #include "core/cli/pager.h"
 
 #include "core/cli/terminal.h"

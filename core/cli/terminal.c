@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Terminal or not, its size, colours; the variables NO_COLOR, CLICOLOR_FORCE and TERM.
 #include "core/cli/terminal.h"
 
 #include <limits.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Writing and reading. A header from a file is checked before any of it is used: sizes, places
+// without gaps, types.
 #include "core/data/safetensors.h"
 
 #include "core/base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// An epoch's permutation is a shuffle keyed by seed and epoch; batches and shards are slices of it.
 #include "core/data/sampler.h"
 
 #include "core/base/rng.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Each function appends to an array of the program. Equal work is stored once: find_work().
 #include "core/plan/build.h"
 
 #include "core/base/arena.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What can be seen in one plan: reads before writes, guards, extents. check_operands.c,
+// check_placements.c, check_order.c and check_ranks.c have the other checks.
 #include "core/plan/check.h"
 
 #include "core/base/arena.h"

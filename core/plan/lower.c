@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The order of lowering: fuse (fuse.c), size scratch, lay out memory (layout.c).
 #include "core/plan/lower.h"
 
 #include "core/plan/build.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The section `calibration` of a machine file (docs/formats.md, Machine files).
 #include "core/platform/calibration.h"
 #include "core/platform/calibration_internal.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Roofline times in whole picoseconds, rounded up.
 #include "core/platform/device_model.h"
 
 #include "core/base/units.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Bytes of scratch that the cpu device needs for an operation, and the list of devices.
 #include "core/platform/device_traits.h"
 
 #include "core/platform/cpu_scratch.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Machine files (docs/formats.md, Machine files): built-in or from a path, checked key by key.
 #include "core/platform/machine.h"
 
 #include "core/base/file.h"

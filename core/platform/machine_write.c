@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Machine files as YAML that machine_read() reads back to the same machine.
 #include "core/platform/machine.h"
 
 #include "core/base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// To JSON and back. Text from a file is copied, and checked like everything that others wrote.
 #include "core/record/run_info.h"
 
 #include "core/base/units.h"

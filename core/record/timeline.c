@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Recording of spans, and the billing of a step's time (docs/formats.md, Reports): timeline_bill().
 #include "core/record/timeline.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Copies are made as operations end; a step's file is written when the step has ended.
 #include "core/record/values.h"
 
 #include "core/base/array.h"

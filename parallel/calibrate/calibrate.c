@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The parts of a calibration in order, and the machine that follows from what they measured.
 #include "parallel/calibrate/calibrate.h"
 #include "parallel/calibrate/calibrate_internal.h"
 

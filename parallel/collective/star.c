@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Times of a message on such a star, in nanoseconds, rounded up.
 #include "parallel/collective/star.h"
 
 #include "core/base/units.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The loop: executor_advance() runs ready computation, and in between progresses communication.
+// What may start is in executor_leader() and executor_may_start(). Binding to memory: bind.c.
 #include "parallel/run/executor.h"
 
 #include "core/base/clock.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// From options to a lowered program, a device and data: job_create() has the order.
 #include "parallel/run/job.h"
 
 #include "core/device/timed/timed.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// One turn: rank_begin_turn() writes the scalars of a step, rank_end_turn() keeps its results.
 #include "parallel/run/rank.h"
 
 #include "core/base/clock.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Kind, algorithm, members and elements of the collective that a communication asks for.
 #include "parallel/strategy/collective_work.h"
 
 static const CollectiveKind kinds[KIND_COUNT] = {

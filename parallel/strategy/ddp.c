@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Distributed data parallel (Li et al., "PyTorch Distributed", VLDB 2020) as a transformation of a
+// program; read ddp_apply() at the end first.
 #include "parallel/strategy/strategy.h"
 
 #include "core/base/array.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The gradients of a plan that are partial sums along `data`, and where each is complete.
 #include "parallel/strategy/strategy_internal.h"
 
 #include "core/plan/build.h"

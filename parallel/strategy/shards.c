@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The oracle of all data-parallel strategies: plain folds in shard order (docs/contract.md, 3).
 #include "parallel/strategy/strategy.h"
 
 #include "core/base/array.h"

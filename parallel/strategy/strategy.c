@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// One rank gets the folds of its shards, several ranks get DDP.
 #include "parallel/strategy/strategy.h"
 
 Status strategy_program(Program *out, const Model *m, const StepSpec *spec,

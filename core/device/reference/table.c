@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The table of the reference device: one plain kernel per kind, and nothing fused.
 #include "core/device/reference/reference.h"
 
 #include "core/platform/device_traits.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A table of kernels that do nothing, and the model whose times the executor waits for.
 #include "core/device/timed/timed.h"
 
 #include "core/platform/device_traits.h"
