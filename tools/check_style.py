@@ -6,7 +6,7 @@ Lines of 100 columns, no tabs, no trailing space; files of 500 lines, headers of
 70 (lines of tables in them do not count); the licence first; header guards named after the path;
 libraries neither exit nor print; what is left to do names its issue; no comment ends in one or two
 words that wrapping left alone on the last line (lines of formulas, three spaces in, are laid out
-by hand and not looked at).
+by hand and not looked at); a source that is no test begins with what is in it.
 """
 import pathlib
 import re
@@ -118,6 +118,9 @@ def check_file(name, text):
     code = LITERAL_OR_COMMENT.sub(blank, text).splitlines()
     if lines[:1] != [LICENCE]:
         yield 1, f'the first line is not "{LICENCE}"'
+    elif suffix == '.c' and not name.startswith('tests/') and \
+            not COMMENT.match(''.join(lines[1:2])):
+        yield 2, 'no head comment: what is in this file, and where to read first'
     yield from check_comments(lines)
     yield from check_functions(code)
     if suffix == '.h':

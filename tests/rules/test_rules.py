@@ -93,11 +93,12 @@ def what_breaks_the_style_is_named(root):
     tree(root, {'core/base/a.c': f'int f(int a) {{\n{body}}}\n',
                 'core/base/b.c': LICENCE + '\tputs("x"); \n' + 'x' * 101 + '\n',
                 'core/base/c.h': LICENCE + '#ifndef C_H\n#define C_H\n#endif\n',
-                'programs/d.c': LICENCE + 'int main(void) { puts("fine"); }\n'})
+                'programs/d.c': LICENCE + '// Main.\nint main(void) { puts("fine"); }\n'})
     found = '\n'.join(check_style.check(root))
     for line in ('core/base/a.c:1: a function of 71 lines',
                  'core/base/a.c:1: the first line is not',
-                 'core/base/b.c:2: a tab', 'core/base/b.c:2: trailing space',
+                 'core/base/b.c:2: no head comment', 'core/base/b.c:2: a tab',
+                 'core/base/b.c:2: trailing space',
                  'core/base/b.c:2: a library never prints', 'core/base/b.c:3: 101 columns',
                  'core/base/c.h:1: the header guard is not #ifndef CORE_BASE_C_H'):
         assert line in found, line
@@ -106,7 +107,7 @@ def what_breaks_the_style_is_named(root):
 
 def tables_do_not_make_a_function_long(root):
     table = '    static const int t[] = {\n' + '        1,\n' * 80 + '    };\n'
-    tree(root, {'core/base/a.c': LICENCE + f'int f(int a) {{\n{table}    return t[a];\n}}\n'})
+    tree(root, {'core/base/a.c': LICENCE + f'// A.\nint f(int a) {{\n{table}    return 1;\n}}\n'})
     assert check_style.check(root) == []
 
 
@@ -136,10 +137,10 @@ def a_comment_whose_last_word_stands_alone_is_refused(root):
     last = [f'{full}\n// alone.', f'{full}\n// two words.', f'{full}\n// of these three',
             f'{full[:80]}\n// short', f'{full}\n// clang-format off', f'{formula}\n// = 1',
             f'{full}\n//   - 1']
-    tree(root, {'core/base/a.c': LICENCE + '\nint x;\n'.join(last) + '\n'})
+    tree(root, {'core/base/a.c': LICENCE + '// What.\n\n' + '\nint x;\n'.join(last) + '\n'})
     assert check_style.check(root) == [
-        'core/base/a.c:3: "alone." alone on the last line: break the one before earlier',
-        'core/base/a.c:6: "two words." alone on the last line: break the one before earlier']
+        'core/base/a.c:5: "alone." alone on the last line: break the one before earlier',
+        'core/base/a.c:8: "two words." alone on the last line: break the one before earlier']
 
 
 def documents_that_show_what_is_not_there_are_named(root):
