@@ -60,6 +60,7 @@ def headers_of_others_are_for_their_wrapper_alone(root):
                 'core/device/cpu/table.c': '# include "cublas_v2.h"\n',
                 'parallel/comm/nccl.c': '#include <nccl.h>\n#include <mpi.h>\n',
                 'parallel/comm/mpi.c': '#include <mpi.h>\n',
+                'bench/collectives_mpi.c': '#include <mpi.h>\n',
                 'programs/train.c': '#include <SDL.h>\n#include <stdio.h>\n'})
     assert check_layers.check(root) == [
         'core/device/cpu/table.c:1: <cublas_v2.h> is for core/device/cuda/* alone: '
