@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What can be known of a call before it starts.
+#include "core/base/text.h"
 #include "parallel/comm/comm_internal.h"
 
 #include <stdio.h>
@@ -28,11 +29,16 @@ const char *call_text(char out[CALL_TEXT], const CommCall *call) {
 }
 
 const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set) {
-    int used = snprintf(out, RANKS_TEXT, set & (set - 1) ? "ranks" : "rank"), written = 0;
-    for (int r = 0; r < COMM_RANKS; r++)
-        if (set >> r & 1)
-            used +=
-                snprintf(out + used, (size_t)(RANKS_TEXT - used), written++ ? ", %d" : " %d", r);
+    const char *between = " ";
+    *out = '\0';
+    text_append(out, RANKS_TEXT, "%s", set & (set - 1) ? "ranks" : "rank");
+    for (int r = 0, last; r < COMM_RANKS; r = last + 1) {
+        for (last = r; last + 1 < COMM_RANKS && (set >> r & 1) && (set >> (last + 1) & 1);) last++;
+        if (!(set >> r & 1)) continue;
+        text_append(out, RANKS_TEXT, "%s%d", between, r);
+        if (last > r) text_append(out, RANKS_TEXT, "%s%d", last == r + 1 ? ", " : "-", last);
+        between = ", ";
+    }
     return out;
 }
 

@@ -23,7 +23,7 @@ Status call_agree_fail(int rank, uint64_t theirs, uint64_t first);  // `rank` di
 
 int64_t call_segments_elements(const CommSegment *s, int count);
 
-// "rank 1", "ranks 1, 3": the ranks whose bit is set.
+// "rank 1", "ranks 1, 3", "ranks 0, 4-63": the ranks whose bit is set.
 enum { RANKS_TEXT = 280 };
 const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set);
 

@@ -72,8 +72,17 @@ static bool waited_long(const Comm *c, CommRequest *r) {
     return r->waited_ns > c->world->timeout_ns;
 }
 
+// Data that an emulated link has not delivered yet keep a rank where it is, and with it whoever
+// waits for it: that is the link's time, not an absence.
+static bool was_in_transit(const Comm *c) {
+    int64_t since_ns = clock_ns() - c->world->timeout_ns;
+    for (int rank = 0; rank < c->ranks && c->world->links; rank++)
+        if (atomic_load(&shared_rank(c, rank)->in_transit_ns) > since_ns) return true;
+    return false;
+}
+
 static Status check_time(Comm *c, CommRequest *r) {
-    if (!waited_long(c, r)) return OK;
+    if (!waited_long(c, r) || was_in_transit(c)) return OK;
     const CommCall *call = r->call;
     char name[CALL_TEXT], what[CALL_TEXT + 64];
     bool arrived = false;
@@ -95,13 +104,22 @@ static Status advance(Comm *c, CommRequest *r) {
     return c->world->links ? link_advance(c, r, &r->complete) : perform_advance(c, r, &r->complete);
 }
 
+static void note_transit(Comm *c, const CommRequest *r) {
+    _Atomic int64_t *until_ns = &shared_rank(c, c->rank)->in_transit_ns;
+    if (atomic_load_explicit(until_ns, memory_order_relaxed) < r->end_ns)
+        atomic_store(until_ns, r->end_ns);
+}
+
 static Status shared_test(Comm *c, CommRequest *r, bool *done) {
     *done = false;
     TRY(world_check(c->world));
     r->awaited = NULL;
     if (!r->complete) TRY(advance(c, r));
     if (!r->complete) return check_time(c, r);
-    if (r->end_ns && clock_ns() < r->end_ns) return OK;
+    if (r->end_ns && clock_ns() < r->end_ns) {
+        note_transit(c, r);
+        return OK;
+    }
     *done = true;
     c->pending[r->call->lane] = NULL;
     return OK;

@@ -41,6 +41,7 @@ typedef struct {
     _Atomic uintptr_t awaits;              // the rank's own: the one word it sleeps for; 0: any
     _Alignas(64) _Atomic uint64_t posts;   // the rank's own: messages sent
     _Atomic uint64_t agreements;           // the rank's own
+    _Atomic int64_t in_transit_ns;         // the rank's own: until then its data are on a link
     uint64_t agree_value[2];               // published by `agreements`; even and odd, as above
     _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
     _Atomic int32_t at_plan, at_op;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/clock.h"
+#include "parallel/comm/comm_internal.h"
 #include "tests/support/comm_job.h"
 #include "tests/support/testing.h"
 
@@ -207,8 +208,28 @@ START_TEST(the_serial_communicator_says_who_waits_for_whom) {
 }
 END_TEST
 
-SUITE("comm_fault", a_rank_that_never_arrives_is_named, all_ranks_that_do_not_arrive_are_named,
-      a_killed_process_ends_the_others_after_the_time_out,
+START_TEST(lists_of_ranks_are_short) {
+    static const struct {
+        uint64_t set;
+        const char *text;
+    } lists[] = {{1 << 3, "rank 3"},
+                 {3, "ranks 0, 1"},
+                 {7 << 1, "ranks 1-3"},
+                 {1 | 1 << 2 | 15 << 5 | 3 << 10, "ranks 0, 2, 5-8, 10, 11"},
+                 {UINT64_MAX, "ranks 0-63"},
+                 {UINT64_MAX << 1, "ranks 1-63"},
+                 {UINT64_C(1) << 63, "rank 63"}};
+    char text[RANKS_TEXT];
+    for (int i = 0; i < 7; i++)
+        ck_assert_str_eq(call_ranks_text(text, lists[i].set), lists[i].text);
+    // The longest has every second rank.
+    call_ranks_text(text, UINT64_C(0x5555555555555555));
+    ck_assert_str_eq(text + strlen(text) - 12, ", 58, 60, 62");
+}
+END_TEST
+
+SUITE("comm_fault", lists_of_ranks_are_short, a_rank_that_never_arrives_is_named,
+      all_ranks_that_do_not_arrive_are_named, a_killed_process_ends_the_others_after_the_time_out,
       a_stopped_process_ends_the_others_after_the_time_out, a_lost_process_ends_the_others_at_once,
       the_first_rank_that_gives_up_is_heard_by_all,
       fingerprints_that_differ_are_an_error_naming_the_rank, an_agreement_with_nobody_times_out,

@@ -378,6 +378,24 @@ START_TEST(a_rank_that_is_killed_while_all_wait_for_the_clock_ends_the_run) {
 }
 END_TEST
 
+// Deliveries of 0.3 s, four a step, and a time-out of 0.1 s: who waits for data on a link waits for
+// nobody who is lost.
+START_TEST(a_link_slower_than_the_time_out_is_waited_for) {
+    for (int comm = COMM_THREAD; comm <= COMM_SHM; comm++) {
+        Outcome run;
+        JobOptions o = training_options();
+        o.spec.ranks = 3;
+        o.steps = 2;
+        o.comm = (CommKind)comm;
+        o.comm_options.timeout_ns = 100000000;
+        o.link = (LinkModel){1000000000, 300000000000};
+        ck_assert_ok(training_run(&run, &o, NULL));
+        ck_assert_int_gt(run.training.wall_ns, 2 * 300000000);
+        outcome_finish(&run);
+    }
+}
+END_TEST
+
 START_TEST(no_digit_is_drawn_for_a_plan_or_a_timed_run) {
     Job job;
     JobOptions o = training_options();
@@ -403,4 +421,5 @@ SUITE_SECONDS("timed", 120, a_device_takes_the_longer_of_flops_and_bytes_and_its
               nothing_is_learned_and_nothing_is_said_of_it, a_type_without_a_rate_is_refused,
               an_emulated_link_changes_no_bit_of_a_training, sixty_four_ranks_run,
               a_rank_that_is_killed_while_all_wait_for_the_clock_ends_the_run,
+              a_link_slower_than_the_time_out_is_waited_for,
               no_digit_is_drawn_for_a_plan_or_a_timed_run)
