@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each function appends to an array of the program. Equal work is stored once: find_work().
+// Building programs: everything that is added is checked against what is there already, so that
+// later code need not ask whether an index exists or a product of sizes overflows.
 #include "core/plan/build.h"
 
 #include "core/base/arena.h"
@@ -207,15 +208,52 @@ static bool same_attrs(const Program *p, const Work *a, const OpSpec *spec) {
     return true;
 }
 
-// Work of equal name and content is shared.
-static int find_work(const Program *p, const Work *w, const OpSpec *spec) {
+static bool same_work(const Program *p, const Work *known, const Work *w, const OpSpec *spec) {
+    if (known->name != w->name) return false;
+    Work other = *known;
+    other.attr_first = w->attr_first;
+    return !memcmp(&other, w, sizeof other) && same_attrs(p, known, spec);
+}
+
+// Work of equal name and content is shared. A hash table with open addressing finds it, as in
+// names.c; at most half of the slots, a power of two, are taken.
+static int work_slot(const Program *p, const Work *w) {
+    uint64_t hash = hash_u64(hash_u64(HASH_START, (uint64_t)w->name), w->cost_key);
+    return (int)((hash ^ hash >> 32) & (uint64_t)(p->work_slot_count - 1));
+}
+
+static int next_slot(const Program *p, int slot) { return (slot + 1) & (p->work_slot_count - 1); }
+
+static Status make_room_for_work(Program *p) {
+    if (2 * (p->work_count + 1) <= p->work_slot_count) return OK;
+    int slots = p->work_slot_count ? 2 * p->work_slot_count : 64;
+    TRY(ARRAY_RESERVE(p->work_slots, p->work_slot_capacity, slots));
+    p->work_slot_count = slots;
+    for (int i = 0; i < slots; i++) p->work_slots[i] = NONE;
     for (int i = 0; i < p->work_count; i++) {
-        if (p->works[i].name != w->name) continue;
-        Work other = p->works[i];
-        other.attr_first = w->attr_first;
-        if (!memcmp(&other, w, sizeof other) && same_attrs(p, &p->works[i], spec)) return i;
+        int slot = work_slot(p, &p->works[i]);
+        while (p->work_slots[slot] != NONE) slot = next_slot(p, slot);
+        p->work_slots[slot] = i;
     }
-    return NONE;
+    return OK;
+}
+
+// The index of this work, which is added where the program has no such work yet.
+static Status share_work(Program *p, Work *w, const OpSpec *spec, int *out) {
+    TRY(make_room_for_work(p));
+    int slot = work_slot(p, w);
+    while (p->work_slots[slot] != NONE && !same_work(p, &p->works[p->work_slots[slot]], w, spec))
+        slot = next_slot(p, slot);
+    if (p->work_slots[slot] == NONE) {
+        TRY(ARRAY_RESERVE(p->attrs, p->attr_capacity, p->attr_count + w->attr_count));
+        TRY(ARRAY_RESERVE(p->works, p->work_capacity, p->work_count + 1));
+        w->attr_first = p->attr_count;
+        for (int i = 0; i < w->attr_count; i++) p->attrs[p->attr_count++] = spec->attrs[i];
+        p->works[p->work_count] = *w;
+        p->work_slots[slot] = p->work_count++;
+    }
+    *out = p->work_slots[slot];
+    return OK;
 }
 
 static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
@@ -271,15 +309,8 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
     TRY(check_spec(p, spec));
     Work w;
     TRY(fill_work(p, spec, &w));
-    int work = find_work(p, &w, spec);
-    if (work == NONE) {
-        TRY(ARRAY_RESERVE(p->attrs, p->attr_capacity, p->attr_count + w.attr_count));
-        TRY(ARRAY_RESERVE(p->works, p->work_capacity, p->work_count + 1));
-        w.attr_first = p->attr_count;
-        for (int i = 0; i < w.attr_count; i++) p->attrs[p->attr_count++] = spec->attrs[i];
-        work = p->work_count;
-        p->works[p->work_count++] = w;
-    }
+    int work;
+    TRY(share_work(p, &w, spec, &work));
     int operands = spec->output_count + spec->input_count;
     // One more, so that there is an array for operations without any too.
     TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands + 1));

@@ -76,9 +76,26 @@ int64_t build_attr_real(double value);
 // that an operation of the program already does is shared.
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) MUST_USE;
 
-// Ask that `op` start only after `after` has ended (distance 0: in this step, 1:
-// in the one before).
+// Ask that `op` start only after `after` has ended; distance 0: in this step, 1: in the one before.
+// Each call moves what lies behind it in plan.deps: collect more than a few in a DepList.
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) MUST_USE;
+
+// Dependencies that are collected and then added at once, in linear time. A zeroed list is empty.
+typedef struct {
+    int32_t op;  // which operation waits
+    Dep dep;
+} DepEdge;
+typedef struct {
+    DepEdge *edges;  // owned
+    int count, capacity;
+} DepList;
+Status dep_list_add(DepList *list, int op, int after, DepKind kind, int distance) MUST_USE;
+void dep_list_finish(DepList *list);
+
+// Add them behind the dependencies that the operations have, in the order of the list; one that an
+// operation has already, of whatever kind, is not added again. ERR_PLAN when an operation would
+// depend on more than 65535 others.
+Status plan_add_deps(Plan *plan, const DepList *list) MUST_USE;
 
 // Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan
 // order: read after write, write after read, write after write, across micro-batches and into

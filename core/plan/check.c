@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What can be seen in one plan: reads before writes, guards, extents. check_operands.c,
-// check_placements.c, check_order.c and check_ranks.c have the other checks.
+// plan_check(): one program at a time, operation by operation in plan order (order, operands,
+// placements: one file each), then all ranks together (check_ranks.c).
 #include "core/plan/check.h"
 
 #include "core/base/arena.h"
@@ -12,24 +12,29 @@
 #define PLACE "plan %s: %s: "
 #define PLACE_ARGS program_name(p, plan->name), op_name(p, op)
 
-// Scalars that no operation writes are the host's; parameters and optimiser state outlive a step.
-static bool ready_from_start(const Program *p, int tensor) {
-    Role r = (Role)p->tensors[tensor].role;
-    if (r == ROLE_PARAMETER || r == ROLE_OPTIMISER) return true;
-    if (r != ROLE_SCALAR) return false;
-    for (int k = 0; k < p->plan_count; k++)
+// Which tensors need no writer before they are read: parameters and optimiser state outlive a step,
+// and scalars that no operation writes are the host's. [tensor_count]; NULL: out of memory.
+static uint8_t *find_ready(const Program *p, Arena *a) {
+    uint8_t *ready = ARENA_NEW(a, uint8_t, p->tensor_count + 1);
+    for (int t = 0; ready && t < p->tensor_count; t++) {
+        Role r = (Role)p->tensors[t].role;
+        ready[t] = r == ROLE_PARAMETER || r == ROLE_OPTIMISER || r == ROLE_SCALAR;
+    }
+    for (int k = 0; ready && k < p->plan_count; k++)
         for (int i = 0; i < p->plans[k].op_count; i++)
-            for (int o = 0; o < p->plans[k].ops[i].outputs; o++)
-                if (op_outputs(&p->plans[k], &p->plans[k].ops[i])[o] == tensor) return false;
-    return true;
+            for (int o = 0; o < p->plans[k].ops[i].outputs; o++) {
+                int tensor = op_outputs(&p->plans[k], &p->plans[k].ops[i])[o];
+                if (p->tensors[tensor].role == ROLE_SCALAR) ready[tensor] = 0;
+            }
+    return ready;
 }
 
-static Status check_reads(const Program *p, const Plan *plan, const Op *op,
-                          const uint8_t *written) {
+static Status check_reads(const Program *p, const Plan *plan, const Op *op, const uint8_t *written,
+                          const uint8_t *ready) {
     for (int i = 0; i < op->inputs; i++) {
         int tensor = op_inputs(plan, op)[i];
         int root = program_root(p, tensor);
-        if (!written[root] && !ready_from_start(p, root))
+        if (!written[root] && !ready[root])
             FAIL(ERR_PLAN, PLACE "reads %s before any operation wrote it", PLACE_ARGS,
                  tensor_name(p, tensor));
     }
@@ -69,7 +74,7 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     return OK;
 }
 
-static Status check_plan(const Program *p, const Plan *plan, Arena *scratch) {
+static Status check_plan(const Program *p, const Plan *plan, const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     uint8_t *state = ARENA_NEW(scratch, uint8_t, (p->tensor_count + 1) * AXES);
@@ -82,7 +87,7 @@ static Status check_plan(const Program *p, const Plan *plan, Arena *scratch) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         TRY(check_operands(p, plan, op));
-        TRY(check_reads(p, plan, op, written));
+        TRY(check_reads(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer));
         TRY(check_placements(p, plan, op, state));
         for (int o = 0; o < op->outputs; o++) {
@@ -106,10 +111,17 @@ static Status check_extents(const Program *p) {
     return OK;
 }
 
+static Status check_program(const Program *p, Arena *scratch) {
+    TRY(check_extents(p));
+    const uint8_t *ready = find_ready(p, scratch);
+    if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
+    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(p, &p->plans[k], ready, scratch));
+    return OK;
+}
+
 Status program_check(const Program *p) {
     Arena scratch = {0};
-    Status s = check_extents(p);
-    for (int k = 0; k < p->plan_count && s == OK; k++) s = check_plan(p, &p->plans[k], &scratch);
+    Status s = check_program(p, &scratch);
     arena_finish(&scratch);
     return s;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Dependencies between the operations of a plan, and edits that keep them.
+// Dependencies between the operations of a plan, and edits that keep them. Start reading at
+// plan_derive_deps(). The dependencies of an operation lie next to each other in plan.deps, and
+// those of all operations in plan order (compressed sparse rows): whoever adds many collects them
+// first and merges them in one pass.
 #include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/plan/build.h"
@@ -15,13 +18,20 @@ static bool has_dep(const Plan *plan, const Op *op, int after, int distance) {
     return false;
 }
 
+static Status check_dep(const Plan *plan, int op, int after) {
+    if (op >= 0 && op < plan->op_count && after >= 0 && after < plan->op_count) return OK;
+    FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after,
+         plan->op_count);
+}
+
+static Status too_many_deps(int op) {
+    FAIL(ERR_PLAN, "operation %d depends on more than %d others", op, UINT16_MAX);
+}
+
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
-    if (op < 0 || op >= plan->op_count || after < 0 || after >= plan->op_count)
-        FAIL(ERR_PLAN, "a dependency of operation %d on %d, but there are %d", op, after,
-             plan->op_count);
+    TRY(check_dep(plan, op, after));
     if (has_dep(plan, &plan->ops[op], after, distance)) return OK;
-    if (plan->ops[op].dep_count == UINT16_MAX)
-        FAIL(ERR_PLAN, "operation %d depends on more than %d others", op, UINT16_MAX);
+    if (plan->ops[op].dep_count == UINT16_MAX) return too_many_deps(op);
     TRY(ARRAY_RESERVE(plan->deps, plan->dep_capacity, plan->dep_count + 1));
     int at = plan->ops[op].dep_first + plan->ops[op].dep_count;
     memmove(&plan->deps[at + 1], &plan->deps[at], (size_t)(plan->dep_count - at) * sizeof(Dep));
@@ -30,6 +40,81 @@ Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
     plan->ops[op].dep_count++;
     for (int i = 0; i < plan->op_count; i++)
         if (i != op && plan->ops[i].dep_first >= at) plan->ops[i].dep_first++;
+    return OK;
+}
+
+Status dep_list_add(DepList *list, int op, int after, DepKind kind, int distance) {
+    TRY(ARRAY_RESERVE(list->edges, list->capacity, list->count + 1));
+    list->edges[list->count++] =
+        (DepEdge){op, {.op = after, .kind = (uint8_t)kind, .distance = (uint8_t)distance}};
+    return OK;
+}
+
+void dep_list_finish(DepList *list) {
+    free(list->edges);
+    *list = (DepList){0};
+}
+
+enum { DISTANCES = 2 };
+
+typedef struct {
+    int32_t *first;  // [op_count + 1] where an operation's edges begin in `edges`
+    int32_t *edges;  // the list's, by operation; those of one operation in the list's order
+    int32_t *seen;   // [op_count * DISTANCES] the last operation that got this dependency
+    Dep *deps;       // what becomes of plan.deps
+    int count, capacity;
+} Merge;
+
+static Status merge_init(Merge *m, Arena *a, const Plan *plan, const DepList *list) {
+    int n = plan->op_count;
+    *m = (Merge){.first = ARENA_NEW(a, int32_t, n + 2),
+                 .edges = ARENA_NEW(a, int32_t, list->count + 1),
+                 .seen = ARENA_NEW(a, int32_t, n * DISTANCES)};
+    if (!m->first || !m->edges || !m->seen)
+        FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    for (int i = 0; i < list->count; i++) {  // a counting sort by operation
+        TRY(check_dep(plan, list->edges[i].op, list->edges[i].dep.op));
+        m->first[list->edges[i].op + 2]++;
+    }
+    for (int i = 0; i < n; i++) m->first[i + 1] += m->first[i];
+    for (int i = 0; i < list->count; i++) m->edges[m->first[list->edges[i].op + 1]++] = i;
+    for (int i = 0; i < n * DISTANCES; i++) m->seen[i] = NONE;
+    return ARRAY_RESERVE(m->deps, m->capacity, plan->dep_count + list->count + 1);
+}
+
+static void merge_one(Merge *m, int op, Dep dep, bool once) {
+    int32_t *seen = &m->seen[dep.op * DISTANCES + dep.distance];
+    if (once && *seen == op) return;
+    *seen = op;
+    m->deps[m->count++] = dep;
+}
+
+static Status merge_op(Merge *m, Plan *plan, int i, const DepList *list) {
+    Op *op = &plan->ops[i];
+    int begin = m->count;
+    for (int d = 0; d < op->dep_count; d++) merge_one(m, i, plan->deps[op->dep_first + d], false);
+    for (int e = m->first[i]; e < m->first[i + 1]; e++)
+        merge_one(m, i, list->edges[m->edges[e]].dep, true);
+    if (m->count - begin > UINT16_MAX) return too_many_deps(i);
+    op->dep_first = begin;
+    op->dep_count = (uint16_t)(m->count - begin);
+    return OK;
+}
+
+Status plan_add_deps(Plan *plan, const DepList *list) {
+    Arena scratch = {0};
+    Merge m;
+    Status s = merge_init(&m, &scratch, plan, list);
+    for (int i = 0; i < plan->op_count && s == OK; i++) s = merge_op(&m, plan, i, list);
+    arena_finish(&scratch);
+    if (s != OK) {
+        free(m.deps);
+        return s;
+    }
+    free(plan->deps);
+    plan->deps = m.deps;
+    plan->dep_count = m.count;
+    plan->dep_capacity = m.capacity;
     return OK;
 }
 
@@ -52,9 +137,9 @@ static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan)
     return OK;
 }
 
-static Status depend(Plan *plan, int op, int after, int distance) {
+static Status depend(DepList *out, int op, int after, int distance) {
     if (after == NONE || (after == op && distance == 0)) return OK;
-    return plan_add_dep(plan, op, after, DEP_DATA, distance);
+    return dep_list_add(out, op, after, DEP_DATA, distance);
 }
 
 static void note_read(Touch *t, int tensor, int op) {
@@ -75,15 +160,16 @@ static int reads(const Plan *plan, int i, int k) {
 
 // One pass in plan order. With `distance` 1 the touches are those that a whole step left behind,
 // and only what outlives a step is followed, until this step writes it.
-static Status pass(const Program *p, Plan *plan, Touch *t, const Touch *before) {
+static Status pass(const Program *p, const Plan *plan, Touch *t, const Touch *before,
+                   DepList *out) {
     for (int i = 0; i < plan->op_count; i++) {
         for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++) {
             tensor = program_root(p, tensor);
             Role role = (Role)p->tensors[tensor].role;
             bool first = before && t->writer[tensor] == NONE &&
                          (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
-            if (first) TRY(depend(plan, i, before->writer[tensor], 1));
-            if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
+            if (first) TRY(depend(out, i, before->writer[tensor], 1));
+            if (!before) TRY(depend(out, i, t->writer[tensor], 0));
             note_read(t, tensor, i);
         }
         for (int k = 0; k < plan->ops[i].outputs; k++) {
@@ -91,12 +177,12 @@ static Status pass(const Program *p, Plan *plan, Touch *t, const Touch *before) 
             Role role = (Role)p->tensors[tensor].role;
             bool first = before && t->writer[tensor] == NONE &&
                          (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
-            if (first) TRY(depend(plan, i, before->writer[tensor], 1));
+            if (first) TRY(depend(out, i, before->writer[tensor], 1));
             for (int at = first ? before->reader[tensor] : NONE; at != NONE; at = before->next[at])
-                TRY(depend(plan, i, before->owner[at], 1));
+                TRY(depend(out, i, before->owner[at], 1));
             for (int at = before ? NONE : t->reader[tensor]; at != NONE; at = t->next[at])
-                TRY(depend(plan, i, t->owner[at], 0));
-            if (!before) TRY(depend(plan, i, t->writer[tensor], 0));
+                TRY(depend(out, i, t->owner[at], 0));
+            if (!before) TRY(depend(out, i, t->writer[tensor], 0));
             t->writer[tensor] = i;
             t->reader[tensor] = NONE;
         }
@@ -143,8 +229,11 @@ Status plan_derive_deps(const Program *p, Plan *plan) {
     Touch this_step, next_step;
     Status s = touch_init(&this_step, &scratch, p, plan);
     if (s == OK) s = touch_init(&next_step, &scratch, p, plan);
-    if (s == OK) s = pass(p, plan, &this_step, NULL);
-    if (s == OK) s = pass(p, plan, &next_step, &this_step);
+    DepList deps = {0};
+    if (s == OK) s = pass(p, plan, &this_step, NULL, &deps);
+    if (s == OK) s = pass(p, plan, &next_step, &this_step, &deps);
+    if (s == OK) s = plan_add_deps(plan, &deps);
+    dep_list_finish(&deps);
     arena_finish(&scratch);
     return s;
 }

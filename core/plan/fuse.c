@@ -43,7 +43,21 @@ const char *fusion_name(Fusion f) {
     return names[f];
 }
 
+// What is known of a plan while its chains are replaced. An operation that became part of a chain
+// stays where it is, dropped, until all chains are found: places change once, at the end.
 typedef struct {
+    Program *p;
+    Plan *plan;
+    int32_t *touches;  // [tensor] how often an operation of any plan has it as operand
+    uint8_t *viewed;   // [tensor] another tensor is an alias of it
+    int32_t *next;     // [operation] the next on its lane that is not dropped, or NONE
+    int32_t *into;     // [operation] where its chain is: itself, or the chain's first member
+    uint8_t *keep;     // [operation] 0: dropped
+    DepList moved;     // dependencies of later members, which the chain takes over
+} Fuse;
+
+typedef struct {
+    Fuse *fuse;
     Program *p;
     Plan *plan;
     int ops[CHAIN], count;
@@ -70,28 +84,19 @@ static bool is_member(const Chain *c, int op) {
 
 // Does anything but a member touch the tensor, in any plan of the program?
 static bool touched_outside(const Chain *c, int tensor) {
-    for (int k = 0; k < c->p->plan_count; k++) {
-        const Plan *plan = &c->p->plans[k];
-        for (int i = 0; i < plan->op_count; i++)
-            if (!(plan == c->plan && is_member(c, i)) &&
-                (reads(plan, i, tensor) || writes(plan, i, tensor)))
-                return true;
+    int inside = 0;
+    for (int i = 0; i < c->count; i++) {
+        const Op *op = &c->plan->ops[c->ops[i]];
+        for (int k = 0; k < op->outputs + op->inputs; k++)
+            inside += op_outputs(c->plan, op)[k] == tensor;
     }
-    for (int t = 0; t < c->p->tensor_count; t++)
-        if (c->p->tensors[t].alias == tensor) return true;
-    return false;
-}
-
-static int next_on_lane(const Plan *plan, int op) {
-    for (int i = op + 1; i < plan->op_count; i++)
-        if (plan->ops[i].lane == plan->ops[op].lane) return i;
-    return NONE;
+    return c->fuse->touches[tensor] > inside || c->fuse->viewed[tensor];
 }
 
 static Kind kind_of(const Chain *c, int op) { return op_kind(c->p, &c->plan->ops[op]); }
 
-// May `op` follow the chain? It works on the last member's result, and nothing
-// between them feeds it.
+// May `op` follow the chain? It works on the last member's result, and nothing that lies between
+// them feeds it.
 static bool follows(const Chain *c, int op) {
     int last = c->ops[c->count - 1];
     const Op *a = &c->plan->ops[last], *b = &c->plan->ops[op];
@@ -101,11 +106,11 @@ static bool follows(const Chain *c, int op) {
     int link = halves ? op_inputs(c->plan, a)[1] : op_outputs(c->plan, a)[0];
     if (!reads(c->plan, op, link)) return false;
     for (int between = c->ops[0] + 1; between < op; between++) {
-        if (is_member(c, between)) continue;
+        if (is_member(c, between) || !c->fuse->keep[between]) continue;
         for (int k = 0; k < b->inputs; k++)
             if (writes(c->plan, between, op_inputs(c->plan, b)[k])) return false;
         for (int d = 0; d < b->dep_count; d++)
-            if (c->plan->deps[b->dep_first + d].op == between) return false;
+            if (c->fuse->into[c->plan->deps[b->dep_first + d].op] == between) return false;
     }
     return true;
 }
@@ -128,7 +133,7 @@ static bool match(Chain *c, uint32_t fusions, int first) {
         c->count = 1;
         c->fusion = patterns[k].fusion;
         while (c->count < patterns[k].count) {
-            int next = next_on_lane(c->plan, c->ops[c->count - 1]);
+            int next = c->fuse->next[c->ops[c->count - 1]];
             if (next == NONE || kind_of(c, next) != patterns[k].kinds[c->count] ||
                 !follows(c, next))
                 break;
@@ -194,18 +199,23 @@ static int32_t chain_layer(const Chain *c) {
     return op_work(c->p, &c->plan->ops[c->ops[0]])->layer;
 }
 
-// Explicit dependencies of members become the chain's; those on members point to it.
+// The dependencies of later members become the chain's, and the first member stands for all.
 static Status move_deps(Chain *c) {
     int first = c->ops[0];
-    for (int i = 1; i < c->count; i++)
-        for (int d = 0; d < c->plan->ops[c->ops[i]].dep_count; d++) {
-            Dep dep = c->plan->deps[c->plan->ops[c->ops[i]].dep_first + d];
+    for (int i = 1; i < c->count; i++) {
+        const Op *op = &c->plan->ops[c->ops[i]];
+        for (int d = 0; d < op->dep_count; d++) {
+            Dep dep = c->plan->deps[op->dep_first + d];
             if (!is_member(c, dep.op))
-                TRY(plan_add_dep(c->plan, first, dep.op, (DepKind)dep.kind, dep.distance));
+                TRY(dep_list_add(&c->fuse->moved, first, dep.op, (DepKind)dep.kind, dep.distance));
         }
-    for (int d = 0; d < c->plan->dep_count; d++)
-        if (is_member(c, c->plan->deps[d].op)) c->plan->deps[d].op = first;
+        c->fuse->into[c->ops[i]] = first;
+    }
     return OK;
+}
+
+static void count_touches(Fuse *f, const Plan *plan, const Op *op, int by) {
+    for (int k = 0; k < op->outputs + op->inputs; k++) f->touches[op_outputs(plan, op)[k]] += by;
 }
 
 static Status fuse_chain(Chain *c) {
@@ -216,7 +226,6 @@ static Status fuse_chain(Chain *c) {
     char name[256];
     chain_name(c, name, sizeof name);
     chain_operands(c, outputs, &output_count, inputs, &input_count);
-    TRY(move_deps(c));
     Op first = plan->ops[c->ops[0]];
     int64_t flops = 0, attr = c->fusion;
     uint64_t key = HASH_START;
@@ -258,24 +267,60 @@ static Status fuse_chain(Chain *c) {
     fused.dep_count = plan->ops[c->ops[0]].dep_count;
     fused.member_first = member_first;
     fused.member_count = c->count;
+    for (int i = 0; i < c->count; i++) {
+        count_touches(c->fuse, plan, &plan->ops[c->ops[i]], -1);
+        c->fuse->keep[c->ops[i]] = i == 0;
+    }
+    count_touches(c->fuse, plan, &fused, 1);
+    c->fuse->next[c->ops[0]] = c->fuse->next[c->ops[c->count - 1]];
     plan->ops[c->ops[0]] = fused;
     return OK;
 }
 
+static Status fuse_init(Fuse *f, Arena *a, Program *p, Plan *plan) {
+    int n = plan->op_count, last[UINT8_MAX + 1];
+    *f = (Fuse){.p = p,
+                .plan = plan,
+                .touches = ARENA_NEW(a, int32_t, p->tensor_count + 1),
+                .viewed = ARENA_NEW(a, uint8_t, p->tensor_count + 1),
+                .next = ARENA_NEW(a, int32_t, n + 1),
+                .into = ARENA_NEW(a, int32_t, n + 1),
+                .keep = ARENA_NEW(a, uint8_t, n + 1)};
+    if (!f->touches || !f->viewed || !f->next || !f->into || !f->keep)
+        FAIL(ERR_MEMORY, "out of memory for fusing %d operations", n);
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++)
+            count_touches(f, &p->plans[k], &p->plans[k].ops[i], 1);
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].alias != NONE) f->viewed[p->tensors[t].alias] = 1;
+    for (int lane = 0; lane <= UINT8_MAX; lane++) last[lane] = NONE;
+    for (int i = n - 1; i >= 0; i--) {
+        f->next[i] = last[plan->ops[i].lane];
+        last[plan->ops[i].lane] = i;
+        f->into[i] = i;
+        f->keep[i] = 1;
+    }
+    return OK;
+}
+
+static Status fuse_chains(Fuse *f, uint32_t fusions) {
+    for (int i = 0; i < f->plan->op_count; i++) {
+        Chain c = {.fuse = f, .p = f->p, .plan = f->plan};
+        if (!f->keep[i] || f->plan->ops[i].member_count || !match(&c, fusions, i)) continue;
+        TRY(move_deps(&c));
+        TRY(fuse_chain(&c));
+    }
+    TRY(plan_add_deps(f->plan, &f->moved));
+    for (int d = 0; d < f->plan->dep_count; d++) f->plan->deps[d].op = f->into[f->plan->deps[d].op];
+    return plan_select(f->plan, NULL, f->keep);
+}
+
 Status fuse_plan(Program *p, Plan *plan, uint32_t fusions) {
     Arena scratch = {0};
-    uint8_t *keep = ARENA_NEW(&scratch, uint8_t, plan->op_count + 1);
-    if (!keep) FAIL(ERR_MEMORY, "out of memory for fusing %d operations", plan->op_count);
-    memset(keep, 1, (size_t)plan->op_count);
-    Status s = OK;
-    for (int i = 0; i < plan->op_count && s == OK; i++) {
-        Chain c = {.p = p, .plan = plan};
-        if (!keep[i] || plan->ops[i].member_count || !match(&c, fusions, i)) continue;
-        s = fuse_chain(&c);
-        for (int k = 1; k < c.count; k++) keep[c.ops[k]] = 0;
-        if (s == OK) s = plan_select(plan, NULL, keep);
-        memset(keep, 1, (size_t)plan->op_count);
-    }
+    Fuse f;
+    Status s = fuse_init(&f, &scratch, p, plan);
+    if (s == OK) s = fuse_chains(&f, fusions);
+    dep_list_finish(&f.moved);
     arena_finish(&scratch);
     return s;
 }

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Memory layout. Each role has a region in each pool. Parameters, optimiser state, scalars and
-// scratch keep their place for the whole run. Gradients, activations, inputs and buffers live
-// from their first operation to their last and share memory when their lives, in plan order,
-// do not overlap; operations on different lanes do not follow plan order by themselves, so
-// sharing adds dependencies.
+// scratch keep their place for the whole run. Gradients, activations, inputs and buffers live from
+// their first operation to their last and share memory when their lives, in plan order, do not
+// overlap (first fit by decreasing size; Gergov 1999 bounds such layouts). Operations on different
+// lanes do not follow plan order by themselves, so sharing adds dependencies (reuse.c).
 #include "core/base/arena.h"
+#include "core/base/array.h"
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { ALIGN = 64 };
+int64_t layout_aligned(int64_t bytes) {
+    return (bytes + LAYOUT_ALIGN - 1) / LAYOUT_ALIGN * LAYOUT_ALIGN;
+}
 
-// The life of a tensor's memory, aliases included: where each plan touches it.
-typedef struct {
-    int32_t first[PLANS], last[PLANS];  // op indices; first NONE: never
-    bool communicated, used;
-} Life;
-
-static int64_t align_up(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
-
-static bool keeps_its_place(Role r) {
+bool layout_keeps_place(Role r) {
     return r == ROLE_PARAMETER || r == ROLE_OPTIMISER || r == ROLE_SCALAR || r == ROLE_SCRATCH;
 }
 
@@ -35,7 +31,7 @@ static void find_lives(const Program *p, Life *lives) {
     for (int t = 0; t < p->tensor_count; t++) {
         for (int k = 0; k < PLANS; k++) lives[t].first[k] = lives[t].last[k] = NONE;
         // The host and the kernels use these; and an edited plan may leave a parameter alone.
-        lives[t].used = keeps_its_place((Role)p->tensors[t].role);
+        lives[t].used = layout_keeps_place((Role)p->tensors[t].role);
     }
     for (int k = 0; k < p->plan_count; k++) {
         const Plan *plan = &p->plans[k];
@@ -48,113 +44,149 @@ static void find_lives(const Program *p, Life *lives) {
     }
 }
 
-static bool lives_overlap(const Life *a, const Life *b) {
-    for (int k = 0; k < PLANS; k++)
-        if (a->first[k] != NONE && b->first[k] != NONE && a->first[k] <= b->last[k] &&
-            b->first[k] <= a->last[k])
-            return true;
-    return false;
-}
+// When a tensor has its memory, in time that counts the operations of one plan after the other.
+typedef struct {
+    int32_t first, last, tensor;
+} Stay;
 
-static bool memory_overlaps(const Tensor *a, const Tensor *b) {
-    return a->pool == b->pool && a->role == b->role && a->offset < b->offset + align_up(b->bytes) &&
-           b->offset < a->offset + align_up(a->bytes);
-}
+// An offset at which tensors lie, one after the other: no two of them live at the same time.
+typedef struct {
+    int64_t offset;
+    Stay *stays;  // in the order of time
+    int count, capacity;
+} Shelf;
 
 typedef struct {
     const Program *p;
     const Life *lives;
-    int32_t *placed;  // tensors of the region that have an offset
-    int count;
+    Shelf *shelves;  // by offset
+    int count, capacity;
+    int32_t begin[PLANS];  // of each plan, in time
 } Region;
 
-// The lowest offset at which the tensor collides with nobody alive at the same time.
-static int64_t first_fit(const Region *r, int tensor) {
-    Tensor candidate = r->p->tensors[tensor];
-    candidate.offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < r->count; i++) {
-            const Tensor *other = &r->p->tensors[r->placed[i]];
-            bool together = keeps_its_place((Role)other->role) ||
-                            lives_overlap(&r->lives[tensor], &r->lives[r->placed[i]]);
-            if (!together || !memory_overlaps(&candidate, other)) continue;
-            candidate.offset = other->offset + align_up(other->bytes);
-            moved = true;
-        }
-    }
-    return candidate.offset;
+static void region_init(Region *r, const Program *p, const Life *lives) {
+    *r = (Region){.p = p, .lives = lives};
+    for (int k = 1; k < p->plan_count; k++)
+        r->begin[k] = r->begin[k - 1] + p->plans[k - 1].op_count;
 }
 
-static void sort_by_size(const Program *p, int32_t *tensors,
-                         int count) {  // stable: equal sizes stay in table order
-    for (int i = 1; i < count; i++)
-        for (int k = i; k > 0 && p->tensors[tensors[k]].bytes > p->tensors[tensors[k - 1]].bytes;
-             k--) {
-            int32_t t = tensors[k];
-            tensors[k] = tensors[k - 1];
-            tensors[k - 1] = t;
-        }
+static void region_finish(Region *r) {
+    for (int i = 0; i < r->count; i++) free(r->shelves[i].stays);
+    free(r->shelves);
 }
 
-// Give the tensors of one role in one pool their offsets; the size of the region.
-static int64_t place_region(Program *p, const Life *lives, Pool pool, Role role, int32_t *members,
-                            int32_t *placed) {
-    int count = 0;
-    for (int t = 0; t < p->tensor_count; t++) {
-        Tensor *tensor = &p->tensors[t];
-        if (tensor->alias == NONE && lives[t].used && tensor->pool == pool && tensor->role == role)
-            members[count++] = t;
+static bool stay_of(const Region *r, int tensor, int k, Stay *out) {
+    const Life *l = &r->lives[tensor];
+    if (l->first[k] == NONE) return false;
+    *out = (Stay){r->begin[k] + l->first[k], r->begin[k] + l->last[k], tensor};
+    return true;
+}
+
+// The first stay on a shelf that ends at `time` or later.
+static int first_after(const Shelf *s, int32_t time) {
+    int low = 0, high = s->count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (s->stays[middle].last < time)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    return low;
+}
+
+// Where the memory ends that the shelf holds during the life of a tensor; 0: it holds none.
+static int64_t shelf_end(const Region *r, const Shelf *s, int tensor) {
     int64_t end = 0;
-    if (!keeps_its_place(role)) sort_by_size(p, members, count);
-    Region r = {p, lives, placed, 0};
-    for (int i = 0; i < count; i++) {
-        Tensor *t = &p->tensors[members[i]];
-        t->offset = keeps_its_place(role) ? end : first_fit(&r, members[i]);
-        placed[r.count++] = members[i];
-        if (t->offset + align_up(t->bytes) > end) end = t->offset + align_up(t->bytes);
+    Stay stay;
+    for (int k = 0; k < r->p->plan_count; k++) {
+        if (!stay_of(r, tensor, k, &stay)) continue;
+        for (int i = first_after(s, stay.first); i < s->count && s->stays[i].first <= stay.last;
+             i++) {
+            int64_t e = s->offset + layout_aligned(r->p->tensors[s->stays[i].tensor].bytes);
+            if (e > end) end = e;
+        }
     }
     return end;
 }
 
-static bool op_touches(const Program *p, const Plan *plan, int op, int tensor) {
-    for (int o = 0; o < plan->ops[op].outputs + plan->ops[op].inputs; o++)
-        if (program_root(p, op_outputs(plan, &plan->ops[op])[o]) == tensor) return true;
-    return false;
+// The lowest offset at which the tensor collides with none that lives at the same time.
+static int64_t first_fit(const Region *r, int tensor) {
+    int64_t offset = 0, bytes = layout_aligned(r->p->tensors[tensor].bytes);
+    for (int i = 0; i < r->count && r->shelves[i].offset < offset + bytes; i++) {
+        int64_t end = shelf_end(r, &r->shelves[i], tensor);
+        if (end > offset) offset = end;
+    }
+    return offset;
 }
 
-// `later` takes memory over from `earlier`: its first operation waits for the last one, on
-// each lane, that touched `earlier` (one lane keeps plan order by itself), within the step or
-// from the step before.
-static Status add_reuse(const Program *p, Plan *plan, const Life *earlier, int earlier_tensor,
-                        const Life *later, int k, int distance) {
-    int first = later->first[k];
-    for (int lane = 0; lane < p->lane_count; lane++) {
-        if (lane == plan->ops[first].lane) continue;
-        for (int i = earlier->last[k]; i >= earlier->first[k]; i--) {
-            if (plan->ops[i].lane != lane || !op_touches(p, plan, i, earlier_tensor)) continue;
-            TRY(plan_add_dep(plan, first, i, DEP_REUSE, distance));
-            break;
-        }
+// The shelf at `offset`, which is put up where there is none.
+static Status find_shelf(Region *r, int64_t offset, Shelf **out) {
+    int low = 0, high = r->count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (r->shelves[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == r->count || r->shelves[low].offset != offset) {
+        TRY(ARRAY_RESERVE(r->shelves, r->capacity, r->count + 1));
+        memmove(&r->shelves[low + 1], &r->shelves[low], (size_t)(r->count - low) * sizeof(Shelf));
+        r->shelves[low] = (Shelf){.offset = offset};
+        r->count++;
+    }
+    *out = &r->shelves[low];
+    return OK;
+}
+
+static Status put_on_shelf(Region *r, int tensor) {
+    Shelf *s;
+    Stay stay;
+    TRY(find_shelf(r, r->p->tensors[tensor].offset, &s));
+    for (int k = 0; k < r->p->plan_count; k++) {
+        if (!stay_of(r, tensor, k, &stay)) continue;
+        TRY(ARRAY_RESERVE(s->stays, s->capacity, s->count + 1));
+        int at = first_after(s, stay.first);
+        memmove(&s->stays[at + 1], &s->stays[at], (size_t)(s->count - at) * sizeof(Stay));
+        s->stays[at] = stay;
+        s->count++;
     }
     return OK;
 }
 
-static Status add_reuse_deps(Program *p, const Life *lives) {
-    for (int a = 0; a < p->tensor_count; a++)
-        for (int b = 0; b < p->tensor_count; b++) {
-            const Tensor *ta = &p->tensors[a], *tb = &p->tensors[b];
-            if (a == b || ta->alias != NONE || tb->alias != NONE || !lives[a].used ||
-                !lives[b].used)
-                continue;
-            if (keeps_its_place((Role)ta->role) || !memory_overlaps(ta, tb)) continue;
-            for (int k = 0; k < p->plan_count; k++) {
-                if (lives[a].first[k] == NONE || lives[b].first[k] == NONE) continue;
-                int distance = lives[a].last[k] < lives[b].first[k] ? 0 : 1;
-                TRY(add_reuse(p, &p->plans[k], &lives[a], a, &lives[b], k, distance));
-            }
-        }
+// Larger tensors first; equal sizes in table order.
+typedef struct {
+    int64_t bytes;
+    int32_t tensor;
+} Member;
+
+static int by_size(const void *left, const void *right) {
+    const Member *a = left, *b = right;
+    return a->bytes != b->bytes ? (a->bytes < b->bytes) - (a->bytes > b->bytes)
+                                : (a->tensor > b->tensor) - (a->tensor < b->tensor);
+}
+
+// Give the tensors of one role in one pool their offsets; the size of the region.
+static Status place_region(Program *p, Region *r, Pool pool, Role role, Member *members,
+                           int64_t *end) {
+    int count = 0;
+    for (int t = 0; t < p->tensor_count; t++) {
+        Tensor *tensor = &p->tensors[t];
+        if (tensor->alias == NONE && r->lives[t].used && tensor->pool == pool &&
+            tensor->role == role)
+            members[count++] = (Member){tensor->bytes, t};
+    }
+    *end = 0;
+    bool keeps = layout_keeps_place(role);
+    if (!keeps) qsort(members, (size_t)count, sizeof *members, by_size);
+    for (int i = 0; i < count; i++) {
+        Tensor *t = &p->tensors[members[i].tensor];
+        t->offset = keeps ? *end : first_fit(r, members[i].tensor);
+        if (!keeps) TRY(put_on_shelf(r, members[i].tensor));
+        if (t->offset + layout_aligned(t->bytes) > *end)
+            *end = t->offset + layout_aligned(t->bytes);
+    }
     return OK;
 }
 
@@ -180,26 +212,32 @@ static void add_region_offsets(Program *p, const Life *lives) {
     }
 }
 
+static Status place_all(Program *p, const Life *lives, Arena *scratch) {
+    Member *members = ARENA_NEW(scratch, Member, p->tensor_count + 1);
+    if (!members) FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
+    Status s = OK;
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        for (int role = 0; role < ROLE_COUNT && s == OK; role++) {
+            Region r;
+            region_init(&r, p, lives);
+            s = place_region(p, &r, (Pool)pool, (Role)role, members, &p->role_bytes[pool][role]);
+            region_finish(&r);
+        }
+    return s;
+}
+
 Status layout_tensors(Program *p) {
     Arena scratch = {0};
     Life *lives = ARENA_NEW(&scratch, Life, p->tensor_count + 1);
-    int32_t *members = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1),
-            *placed = ARENA_NEW(&scratch, int32_t, p->tensor_count + 1);
-    if (!lives || !members || !placed) {
-        arena_finish(&scratch);
-        FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
-    }
+    if (!lives) FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
     find_lives(p, lives);
     for (int t = 0; t < p->tensor_count; t++) {
         p->tensors[t].offset = NONE;
         p->tensors[t].pool = lives[t].communicated ? POOL_SHARED : POOL_LOCAL;
     }
-    for (int pool = 0; pool < POOL_COUNT; pool++)
-        for (int role = 0; role < ROLE_COUNT; role++)
-            p->role_bytes[pool][role] =
-                place_region(p, lives, (Pool)pool, (Role)role, members, placed);
-    Status s = add_reuse_deps(p, lives);
-    add_region_offsets(p, lives);
+    Status s = place_all(p, lives, &scratch);
+    if (s == OK) s = reuse_add_deps(p, lives);
+    if (s == OK) add_region_offsets(p, lives);
     arena_finish(&scratch);
     return s;
 }

@@ -26,6 +26,7 @@ void program_finish(Program *p) {
     free(p->names);
     free(p->named);
     free(p->name_slots);
+    free(p->work_slots);
     *p = (Program){0};
 }
 

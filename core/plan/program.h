@@ -126,10 +126,12 @@ typedef struct {
     char *names;          // every name once, terminated
     NamedThing *named;    // [name_bytes], at the place where the name begins
     int32_t *name_slots;  // [name_slot_count] hash table of names (names.c)
+    int32_t *work_slots;  // [work_slot_count] hash table of works (build.c)
     int group_count, group_capacity, lane_count, lane_capacity, logical_count, logical_capacity;
     int tensor_count, tensor_capacity, work_count, work_capacity, attr_count, attr_capacity;
     int member_count, member_capacity, name_bytes, name_capacity;
     int name_count, named_capacity, name_slot_count, name_slot_capacity;
+    int work_slot_count, work_slot_capacity;
     int64_t tensor_bytes;  // of all tensors
     Plan plans[PLANS];
     int plan_count;

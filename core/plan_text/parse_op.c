@@ -4,6 +4,7 @@
 #include "core/base/array.h"
 #include "core/base/nearest.h"
 #include "core/plan/build.h"
+#include "core/plan_text/op_index.h"
 #include "core/plan_text/plan_text_internal.h"
 
 #include <inttypes.h>
@@ -322,43 +323,56 @@ static Status unknown_target(const Reader *r, const Target *t) {
     FAIL_LINE("plan %s has no operation \"%s\"", plan, quoted);
 }
 
-static Status find_target(const Reader *r, const Target *t, int *out) {
-    int matches = 0, first = NONE;
-    int32_t name = program_find_name(r->p, t->name);
-    for (int i = 0; i < r->plan->op_count; i++) {
+// The failure for a target that is not there, or not the only one.
+static Status no_target(const Reader *r, const Target *t, int32_t name) {
+    int first = NONE;
+    for (int i = 0; i < r->plan->op_count && t->place == NONE; i++) {
         const Op *op = &r->plan->ops[i];
         if (t->sliced && (op->shard != t->slice[0] || op->micro_batch != t->slice[1])) continue;
         if (op_work(r->p, op)->name != name) continue;
-        if (first == NONE) first = i;
-        if (t->place != NONE && matches == t->place) {
-            *out = i;
-            return OK;
-        }
-        if (++matches == 2 && t->place == NONE)
+        if (first != NONE)
             FAIL_LINE("%s is the name of two operations (lines %d and %d): write "
                       "%s[shard.micro_batch], or rename one",
                       t->name, r->lines[first], r->lines[i], t->name);
+        first = i;
     }
-    *out = first;
-    return matches && t->place == NONE ? OK : unknown_target(r, t);
+    return unknown_target(r, t);
+}
+
+static Status resolve_reference(const Reader *r, const Reference *ref, const OpIndex *index,
+                                DepList *deps) {
+    char *save = NULL;
+    for (char *word = strtok_r(ref->names, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        Target t;
+        TRY(read_target(r, word, &t));
+        int32_t name = program_find_name(r->p, t.name);
+        int after =
+            name == NONE ? NONE : op_index_find(index, name, t.sliced ? t.slice : NULL, t.place);
+        if (after == NONE) return no_target(r, &t, name);
+        TRY(dep_list_add(deps, ref->op, after, ref->kind, t.distance));
+    }
+    return OK;
+}
+
+static Status resolve_all(Reader *r, Arena *scratch, DepList *deps) {
+    OpIndex index;
+    TRY(op_index_init(&index, scratch, r->p, r->plan));
+    for (int i = 0; i < r->reference_count; i++) {
+        r->line = r->references[i].line;
+        TRY(resolve_reference(r, &r->references[i], &index, deps));
+    }
+    r->reference_count = 0;
+    TRY_LINE(plan_add_deps(r->plan, deps));
+    return OK;
 }
 
 static Status resolve_references(Reader *r) {
-    for (int i = 0; i < r->reference_count; i++) {
-        const Reference *ref = &r->references[i];
-        char *save = NULL;
-        r->line = ref->line;
-        for (char *word = strtok_r(ref->names, ",", &save); word;
-             word = strtok_r(NULL, ",", &save)) {
-            Target t;
-            int after = NONE;
-            TRY(read_target(r, word, &t));
-            TRY(find_target(r, &t, &after));
-            TRY_LINE(plan_add_dep(r->plan, ref->op, after, ref->kind, t.distance));
-        }
-    }
-    r->reference_count = 0;
-    return OK;
+    Arena scratch = {0};
+    DepList deps = {0};
+    Status s = resolve_all(r, &scratch, &deps);
+    dep_list_finish(&deps);
+    arena_finish(&scratch);
+    return s;
 }
 
 Status reader_plan(Reader *r) {

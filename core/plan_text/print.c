@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Printing programs: one line per thing, columns aligned, and nothing written that follows from the
-// rest. docs/formats.md, "Plan files"; text_parse.c reads it.
+// rest. docs/formats.md, "Plan files"; parse.c reads it.
 #include "core/plan_text/plan_text.h"
 
 #include "core/base/arena.h"
 #include "core/plan/lower.h"
+#include "core/plan_text/op_index.h"
 #include "core/plan_text/plan_text_internal.h"
 
 #include <ctype.h>
@@ -38,6 +39,7 @@ typedef struct {
     FILE *out;
     Arena arena;
     int *name_uses;  // of the plan being printed, per name: operations that have it
+    OpIndex index;   // of the plan being printed
 } Printer;
 
 // --- columns
@@ -238,18 +240,8 @@ static void print_reference(const Printer *w, const Plan *plan, int index) {
     const Op *op = &plan->ops[index];
     fprintf(w->out, "%s", op_name(w->p, op));
     if (is_alone(w, op)) return;
-    int32_t name = op_work(w->p, op)->name;
-    int twins = 0, place = 0;
-    for (int i = 0; i < plan->op_count; i++) {
-        const Op *other = &plan->ops[i];
-        if (op_work(w->p, other)->name != name || other->shard != op->shard ||
-            other->micro_batch != op->micro_batch)
-            continue;
-        if (i < index) place++;
-        twins++;
-    }
     fprintf(w->out, "[%d.%d", op->shard, op->micro_batch);
-    if (twins > 1) fprintf(w->out, ".%d", place);
+    if (w->index.twins[index] > 1) fprintf(w->out, ".%d", w->index.place[index]);
     fprintf(w->out, "]");
 }
 
@@ -313,6 +305,7 @@ static Status print_plan(Printer *w, const Plan *plan) {
         widen(&widths.kind, kind_name(op_kind(p, op)));
         widen(&widths.lane, program_name(p, p->lanes[op->lane].name));
     }
+    TRY(op_index_init(&w->index, &w->arena, p, plan));
     fprintf(w->out, "\nplan %s\n", program_name(p, plan->name));
     for (int i = 0; i < plan->op_count; i++) TRY(print_op(w, plan, &plan->ops[i], &widths));
     return OK;

@@ -220,6 +220,107 @@ START_TEST(memory_reuse_across_lanes_adds_a_dependency) {
 }
 END_TEST
 
+// `count` tensors of some sizes, each made on the compute lane from the third before it, so that
+// four live at a time; every second one is then reduced on the communication lane, every third one
+// loaded by the host before.
+static Plan *make_many(Program *p, int count) {
+    Plan *plan = make_program(p, 2);
+    make_tensor(p, "w", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(16), DTYPE_F32);
+    make_tensor(p, "labels", ROLE_INPUT, PLACE_REPLICATE, SHAPE(16), DTYPE_I32);
+    ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i);
+        make_tensor(p, name, ROLE_BUFFER, PLACE_PARTIAL_SUM, SHAPE(16 + 16 * (i % 5)), DTYPE_F32);
+        if (i % 3 == 0) {
+            char outputs[32];
+            snprintf(outputs, sizeof outputs, "%s labels", name);
+            make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, outputs,
+                    "first");
+        }
+        char before[16] = "w";
+        if (i > 2) snprintf(before, sizeof before, "t%d", i - 3);
+        make_op(p, plan, (OpSpec){.name = "make", .kind = KIND_FOLD}, name, before);
+        if (i % 2)
+            make_op(p, plan, (OpSpec){.name = "reduce", .kind = KIND_ALL_REDUCE, .lane = 2}, name,
+                    name);
+    }
+    ck_assert_ok(plan_derive_deps(p, plan));
+    return plan;
+}
+
+static void find_life(const Plan *plan, int tensor, int *first, int *last) {
+    *first = *last = NONE;
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs + plan->ops[i].inputs; o++)
+            if (op_outputs(plan, &plan->ops[i])[o] == tensor) {
+                if (*first == NONE) *first = i;
+                *last = i;
+            }
+}
+
+static bool touches(const Plan *plan, int op, int tensor) {
+    for (int o = 0; o < plan->ops[op].outputs + plan->ops[op].inputs; o++)
+        if (op_outputs(plan, &plan->ops[op])[o] == tensor) return true;
+    return false;
+}
+
+// Does `op` start only after `before` (of the step before: distance 1) has ended? A lane is an
+// order, so a dependency on a later operation of the same lane will do.
+static bool waits_for(const Plan *plan, int op, int before, int distance) {
+    int lane = plan->ops[before].lane;
+    if (lane == plan->ops[op].lane) return true;
+    for (int d = 0; d < plan->ops[op].dep_count; d++) {
+        const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
+        if (plan->ops[dep->op].lane != lane || dep->distance > distance) continue;
+        if (dep->distance < distance || dep->op >= before) return true;
+    }
+    return false;
+}
+
+// Every pair of tensors that share memory, and every operation on the earlier one.
+START_TEST(who_takes_memory_over_waits_for_all_that_used_it) {
+    Program p = {0};
+    Plan *plan = make_many(&p, 60);
+    ck_assert_ok(program_lower(&p, &plain));
+    int pairs = 0;
+    for (int a = 0; a < p.tensor_count; a++)
+        for (int b = 0; b < p.tensor_count; b++) {
+            const Tensor *ta = &p.tensors[a], *tb = &p.tensors[b];
+            int first_a, last_a, first_b, last_b;
+            if (a == b || ta->role != ROLE_BUFFER || tb->role != ROLE_BUFFER ||
+                ta->pool != tb->pool || ta->offset >= tb->offset + tb->bytes ||
+                tb->offset >= ta->offset + ta->bytes)
+                continue;
+            find_life(plan, a, &first_a, &last_a);
+            find_life(plan, b, &first_b, &last_b);
+            pairs++;
+            for (int i = first_a; i <= last_a; i++)
+                if (touches(plan, i, a))
+                    ck_assert_msg(waits_for(plan, first_b, i, last_a < first_b ? 0 : 1),
+                                  "%s does not wait for operation %d, on %s", tensor_name(&p, b), i,
+                                  tensor_name(&p, a));
+        }
+    ck_assert_int_gt(pairs, 100);
+    program_finish(&p);
+}
+END_TEST
+
+// Of every other lane one operation at most, so that the dependencies of a long plan are few.
+START_TEST(memory_reuse_adds_no_more_dependencies_than_lanes) {
+    Program p = {0};
+    Plan *plan = make_many(&p, 400);
+    ck_assert_ok(program_lower(&p, &plain));
+    for (int i = 0; i < plan->op_count; i++) {
+        int count = 0;
+        for (int d = 0; d < plan->ops[i].dep_count; d++)
+            count += plan->deps[plan->ops[i].dep_first + d].kind == DEP_REUSE;
+        ck_assert_int_le(count, 2);
+    }
+    program_finish(&p);
+}
+END_TEST
+
 START_TEST(lowering_is_pure) {
     Program a = {0}, b = {0};
     make_conv(&a, false);
@@ -257,5 +358,6 @@ SUITE("lower", chains_become_fused_operations_that_list_their_members,
       a_device_without_fusions_gets_none, memory_is_aligned_and_shared_only_after_death,
       transient_memory_is_reused, scratch_is_the_largest_need,
       what_is_communicated_lies_where_peers_can_address_it,
-      memory_reuse_across_lanes_adds_a_dependency, lowering_is_pure,
+      memory_reuse_across_lanes_adds_a_dependency, who_takes_memory_over_waits_for_all_that_used_it,
+      memory_reuse_adds_no_more_dependencies_than_lanes, lowering_is_pure,
       communication_between_members_follows_the_fused_operation)

@@ -216,10 +216,44 @@ START_TEST(the_words_of_algorithms_are_those_of_the_list) {
 }
 END_TEST
 
+// Dependencies of two operations in one list, in no order: each operation gets its own, each once,
+// behind those that it has.
+START_TEST(collected_dependencies_are_added_at_once) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_tensor(&p, "a", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    for (int i = 0; i < 4; i++)
+        make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "a", "a");
+    DepList list = {0};
+    ck_assert_ok(plan_add_dep(plan, 2, 1, DEP_ORDER, 0));
+    ck_assert_ok(dep_list_add(&list, 3, 2, DEP_DATA, 0));
+    ck_assert_ok(dep_list_add(&list, 2, 0, DEP_DATA, 0));
+    ck_assert_ok(dep_list_add(&list, 3, 0, DEP_REUSE, 1));
+    ck_assert_ok(dep_list_add(&list, 2, 1, DEP_DATA, 0));  // it has it, asked for by the strategy
+    ck_assert_ok(dep_list_add(&list, 2, 1, DEP_DATA, 1));
+    ck_assert_ok(dep_list_add(&list, 3, 2, DEP_REUSE, 0));  // twice
+    ck_assert_ok(plan_add_deps(plan, &list));
+    ck_assert_int_eq(plan->dep_count, 5);
+    static const int counts[] = {0, 0, 3, 2};
+    for (int i = 0; i < 4; i++) ck_assert_int_eq(plan->ops[i].dep_count, counts[i]);
+    static const Dep want[] = {
+        {1, DEP_ORDER, 0}, {0, DEP_DATA, 0}, {1, DEP_DATA, 1}, {2, DEP_DATA, 0}, {0, DEP_REUSE, 1}};
+    for (int d = 0; d < 5; d++) {
+        ck_assert_int_eq(plan->deps[d].op, want[d].op);
+        ck_assert_int_eq(plan->deps[d].kind, want[d].kind);
+        ck_assert_int_eq(plan->deps[d].distance, want[d].distance);
+    }
+    ck_assert_ok(dep_list_add(&list, 4, 0, DEP_DATA, 0));
+    ck_assert_fails(plan_add_deps(plan, &list), ERR_PLAN, "operation 4 on 0, but there are 4");
+    dep_list_finish(&list);
+    program_finish(&p);
+}
+END_TEST
+
 SUITE("plan", thousands_of_names_are_told_apart, more_dependencies_than_can_be_counted_are_refused,
       a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
       dependencies_follow_from_what_is_read_and_written,
       an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
       equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,
       a_fingerprint_tells_communication_apart, names_of_kinds_and_attributes_are_found,
-      the_words_of_algorithms_are_those_of_the_list)
+      the_words_of_algorithms_are_those_of_the_list, collected_dependencies_are_added_at_once)
