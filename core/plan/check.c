@@ -74,6 +74,33 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     return OK;
 }
 
+static void mark(uint8_t *unread, const Program *p, const Plan *plan, const Op *op) {
+    for (int i = 0; i < op->inputs; i++) unread[program_root(p, op_inputs(plan, op)[i])] = 0;
+    for (int i = 0; i < op->outputs; i++) unread[program_root(p, op_outputs(plan, op)[i])] = 1;
+}
+
+// A scalar that a plan writes and does not read again is a result, such as the loss: it must be the
+// same on all ranks, or each would report a part of it.
+static Status check_results(const Program *p, const Plan *plan, const uint8_t *state,
+                            Arena *scratch) {
+    uint8_t *unread = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
+    if (!unread) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    for (int i = 0; i < plan->op_count; i++) mark(unread, p, plan, &plan->ops[i]);
+    for (int t = 0; t < p->tensor_count; t++)
+        for (int a = 0; a < p->axis_count; a++) {
+            Placement place = (Placement)state[t * AXES + a];
+            bool partial = place == PLACE_PARTIAL_SUM || place == PLACE_PARTIAL_MAX;
+            if (!unread[t] || p->tensors[t].role != ROLE_SCALAR || p->axes[a].size < 2 || !partial)
+                continue;
+            FAIL(ERR_PLAN,
+                 "plan %s: its result %s is %s along %s, so that every rank would have a part of "
+                 "it; all_reduce or all_gather it",
+                 program_name(p, plan->name), tensor_name(p, t), placement_name(place),
+                 p->axes[a].name);
+        }
+    return OK;
+}
+
 static Status check_plan(const Program *p, const Plan *plan, const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
@@ -89,6 +116,7 @@ static Status check_plan(const Program *p, const Plan *plan, const uint8_t *read
         TRY(check_operands(p, plan, op));
         TRY(check_reads(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer));
+        TRY(check_pool_index(p, plan, op, writer));
         TRY(check_placements(p, plan, op, state));
         for (int o = 0; o < op->outputs; o++) {
             int root = program_root(p, op_outputs(plan, op)[o]);
@@ -96,23 +124,11 @@ static Status check_plan(const Program *p, const Plan *plan, const uint8_t *read
             writer[root] = i;
         }
     }
-    return OK;
-}
-
-// An extent is a number of rows.
-static Status check_extents(const Program *p) {
-    for (int t = 0; t < p->tensor_count; t++) {
-        if (p->tensors[t].extent == NONE) continue;
-        const Tensor *e = &p->tensors[p->tensors[t].extent];
-        if (e->role != ROLE_SCALAR || e->dtype != DTYPE_I64 || tensor_elements(e) != 1)
-            FAIL(ERR_PLAN, "tensor %s: its extent %s is not a scalar of one i64", tensor_name(p, t),
-                 program_name(p, e->name));
-    }
-    return OK;
+    return check_results(p, plan, state, scratch);
 }
 
 static Status check_program(const Program *p, Arena *scratch) {
-    TRY(check_extents(p));
+    TRY(check_views(p));
     const uint8_t *ready = find_ready(p, scratch);
     if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
     for (int k = 0; k < p->plan_count; k++) TRY(check_plan(p, &p->plans[k], ready, scratch));

@@ -12,6 +12,14 @@ Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 
+// Do views and extents stay within the memory that they are of (check_views.c)?
+Status check_views(const Program *p) MUST_USE;
+
+// Does a max_pool_backward undo the very pooling that wrote its index? `writer` is the operation
+// that wrote each tensor last, or NONE.
+Status check_pool_index(const Program *p, const Plan *plan, const Op *op,
+                        const int32_t *writer) MUST_USE;
+
 // Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a
 // collective changes it.
 Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) MUST_USE;

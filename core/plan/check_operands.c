@@ -22,6 +22,7 @@ typedef struct {
     int64_t size[LETTERS];
     int count;
     const Tensor *plain;  // the first operand without sizes
+    const Tensor *rows;   // the first operand whose dimension 0 is rows
 } Match;
 
 static void shape_text(const Tensor *t, char *out, size_t size) {
@@ -71,6 +72,18 @@ static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
     return mismatch(m, t, expected);
 }
 
+// Operands of one computation have equal numbers of rows in use: what is read must be written. A
+// fold may add all rows, used or not.
+static Status match_extent(Match *m, const Tensor *t) {
+    if (!m->rows) m->rows = t;
+    if (m->rows->extent == t->extent) return OK;
+    if (m->work->kind == KIND_FOLD && (m->rows->extent == NONE || t->extent == NONE)) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: %s has %s rows in use, %s has %s; give them one extent",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, m->rows->name),
+         m->rows->extent == NONE ? "all" : tensor_name(m->p, m->rows->extent),
+         program_name(m->p, t->name), t->extent == NONE ? "all" : tensor_name(m->p, t->extent));
+}
+
 // One operand against "name(B,K):type"; the pattern is cut up.
 static Status match_operand(Match *m, const Tensor *t, char *pattern) {
     char *colon = strchr(pattern, ':');
@@ -78,6 +91,7 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
         colon ? (Dtype)dtype_find(colon + 1, (int)strlen(colon + 1)) : (Dtype)m->work->dtype;
     if (t->dtype != dtype) return mismatch(m, t, dtype_name(dtype));
     char *open = strchr(pattern, '(');
+    if (!open || open[1] == 'B') TRY(match_extent(m, t));
     if (!open) {
         if (!m->plain) m->plain = t;
         bool same = m->plain->dims == t->dims &&
@@ -162,6 +176,33 @@ static Status match_window(const Match *m) {
     return OK;
 }
 
+// Does a reduction add in the order that it states (docs/contract.md, 4)? Two contributions have one
+// sum, and a maximum is the same in every order.
+static Status check_sum_order(const Match *m) {
+    const Work *w = m->work;
+    bool reduces =
+        w->kind == KIND_ALL_REDUCE || w->kind == KIND_REDUCE || w->kind == KIND_REDUCE_SCATTER;
+    int size = m->p->groups[w->group].size;
+    if (!reduces || w->reduce != REDUCE_SUM || w->order != ORDER_RANK || size < 3 ||
+        algorithm_order((Algorithm)w->algorithm) == ORDER_RANK)
+        return OK;
+    FAIL(ERR_PLAN,
+         "plan %s: %s: algorithm=%s over %d ranks does not add in the order of the ranks; write "
+         "order=schedule",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op),
+         algorithm_name((Algorithm)w->algorithm), size);
+}
+
+// A lane of communication is one group's: its messages are counted by lane.
+static Status check_lane_group(const Match *m) {
+    const Lane *lane = &m->p->lanes[m->op->lane];
+    if (lane->group == NONE || lane->group == m->work->group) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: lane %s is of group %s, not of %s",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, lane->name),
+         program_name(m->p, m->p->groups[lane->group].name),
+         program_name(m->p, m->p->groups[m->work->group].name));
+}
+
 // All tensors of a communication have its type, and what is written is as large as what is read.
 static Status check_payload(const Match *m) {
     const Op *op = m->op;
@@ -201,7 +242,11 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
             TRY(check_operands(p, plan, &plan->members[op->member_first + i]));
         return OK;
     }
-    if (communication) return check_payload(&m);
+    if (communication) {
+        TRY(check_lane_group(&m));
+        TRY(check_sum_order(&m));
+        return check_payload(&m);
+    }
     char pattern[256], *inputs;
     snprintf(pattern, sizeof pattern, "%s", kind_operands(kind));
     inputs = strstr(pattern, "<-");

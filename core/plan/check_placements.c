@@ -40,7 +40,7 @@ static Status expect(const Along *a, int output, Placement want) {
 }
 
 // y = x W' + b, and convolution: W is (K,C,...), cut along K (column parallel) or C (row parallel).
-static Status contraction(const Along *a) {
+static Status rule_contraction(const Along *a) {
     Placement x = input(a, 0), w = input(a, 1);
     Placement y = x;
     if (partial(x)) return refuse(a, 0, "reduce it first");
@@ -62,7 +62,7 @@ static Status contraction(const Along *a) {
 }
 
 // dx = dy W
-static Status backward_input(const Along *a) {
+static Status rule_backward_input(const Along *a) {
     Placement dy = input(a, 0), w = input(a, 1);
     if (partial(dy)) return refuse(a, 0, "reduce it first");
     if (dy == PLACE_SHARD_1 && w == PLACE_SHARD_0) return expect(a, 0, PLACE_PARTIAL_SUM);
@@ -73,7 +73,7 @@ static Status backward_input(const Along *a) {
 }
 
 // dW = dy' x: rows on several ranks give each a part of the sum.
-static Status backward_weight(const Along *a) {
+static Status rule_backward_weight(const Along *a) {
     Placement x = input(a, 0), dy = input(a, 1), w;
     if (partial(x)) return refuse(a, 0, "reduce it first");
     if (partial(dy)) return refuse(a, 1, "reduce it first");
@@ -89,18 +89,25 @@ static Status backward_weight(const Along *a) {
     return expect(a, 1, w == PLACE_SHARD_1 ? PLACE_REPLICATE : w);
 }
 
-// Element by element: everything lies alike. Only a fold, which is a sum, may see partial sums.
-static Status elementwise(const Along *a, bool linear) {
-    for (int i = 0; i < a->op->inputs; i++) {
-        if (partial(input(a, i)) && !linear)
-            return refuse(a, i, "not a linear operation; reduce it first");
+// Everything lies alike.
+static Status alike(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
         if (input(a, i) != input(a, 0)) return refuse(a, i, "the operands do not lie alike");
-    }
     for (int o = 0; o < a->op->outputs; o++) TRY(expect(a, o, input(a, 0)));
     return OK;
 }
 
-static Status loss(const Along *a) {
+// Element by element, and not linear: f(a + b) is not f(a) + f(b).
+static Status rule_elementwise(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (partial(input(a, i))) return refuse(a, i, "not a linear operation; reduce it first");
+    return alike(a);
+}
+
+// A sum may see partial sums.
+static Status rule_sum(const Along *a) { return alike(a); }
+
+static Status rule_loss(const Along *a) {
     if (partial(input(a, 0)) || input(a, 0) == PLACE_SHARD_1)
         return refuse(a, 0, "the softmax of a row needs the whole row");
     if (input(a, 1) != input(a, 0)) return refuse(a, 1, "the logits do not lie alike");
@@ -109,7 +116,7 @@ static Status loss(const Along *a) {
     return expect(a, 1, input(a, 0));
 }
 
-static Status update(const Along *a) {
+static Status rule_update(const Along *a) {
     Placement weight = (Placement)a->p->tensors[op_outputs(a->plan, a->op)[0]].placement[a->axis];
     if (partial(input(a, 0)))
         return refuse(a, 0, "each rank holds a part of the sum; all-reduce it first");
@@ -118,7 +125,7 @@ static Status update(const Along *a) {
 }
 
 // What a collective over this axis makes of its payload.
-static Status collective(const Along *a) {
+static Status rule_collective(const Along *a) {
     const Work *w = op_work(a->p, a->op);
     bool over = a->p->groups[w->group].axes >> a->axis & 1;
     bool reduces =
@@ -140,26 +147,17 @@ static Status collective(const Along *a) {
     return OK;
 }
 
-static Status check_axis(const Along *a) {
-    Kind k = op_kind(a->p, a->op);
-    switch (k) {
-    case KIND_CONV2D:
-    case KIND_LINEAR: return contraction(a);
-    case KIND_CONV2D_BACKWARD_INPUT:
-    case KIND_LINEAR_BACKWARD_INPUT: return backward_input(a);
-    case KIND_CONV2D_BACKWARD_WEIGHT:
-    case KIND_LINEAR_BACKWARD_WEIGHT: return backward_weight(a);
-    case KIND_RELU:
-    case KIND_RELU_BACKWARD:
-    case KIND_MAX_POOL:
-    case KIND_MAX_POOL_BACKWARD: return elementwise(a, false);
-    case KIND_FOLD: return elementwise(a, true);
-    case KIND_CROSS_ENTROPY:
-    case KIND_CROSS_ENTROPY_BACKWARD: return loss(a);
-    case KIND_SGD: return update(a);
-    default: return kind_communicates(k) ? collective(a) : OK;
-    }
-}
+// Rows are cut by the host as the operands say.
+static Status rule_none(const Along *a) { return OK; }
+
+// Its members were checked, one by one.
+static Status rule_members(const Along *a) { return OK; }
+
+static Status (*const rules[KIND_COUNT])(const Along *a) = {
+#define X(constant, name, class, rule, attributes, operands) rule_##rule,
+    KIND_LIST(X)
+#undef X
+};
 
 // Along an axis of one rank every placement is the same thing. Explicit rank lists have no axis:
 // their collectives are judged by their declared placements alone.
@@ -171,7 +169,7 @@ Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_
     }
     for (int axis = 0; axis < p->axis_count; axis++) {
         Along a = {p, plan, op, axis, state};
-        if (p->axes[axis].size > 1) TRY(check_axis(&a));
+        if (p->axes[axis].size > 1) TRY(rules[op_kind(p, op)](&a));
     }
     return OK;
 }

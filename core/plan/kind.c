@@ -10,7 +10,8 @@ typedef struct {
 } KindInfo;
 
 static const KindInfo kinds[] = {
-#define X(constant, name, class, attributes, operands) {name, attributes, operands, CLASS_##class},
+#define X(constant, name, class, rule, attributes, operands) \
+    {name, attributes, operands, CLASS_##class},
     KIND_LIST(X)
 #undef X
 };

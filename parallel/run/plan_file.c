@@ -145,6 +145,30 @@ static Status check_scalar(const Job *job, const char *name, Dtype dtype, int64_
          dtype_name((Dtype)t->dtype), (long long)elements, dtype_name(dtype));
 }
 
+static bool plan_writes(const Plan *plan, int tensor) {
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs; o++)
+            if (op_outputs(plan, &plan->ops[i])[o] == tensor) return true;
+    return false;
+}
+
+// What the run reads when a plan has been executed must be the plan's result.
+static Status check_result(const Job *job, int k, const char *name) {
+    const Program *p = &job->program;
+    int tensor = program_find_tensor(p, name);
+    if (k == NONE || tensor == NONE || plan_writes(&p->plans[k], tensor)) return OK;
+    FAIL(ERR_USAGE, "%s: no operation of plan %s writes %s, which the run reports",
+         job->options.plan_file, program_name(p, p->plans[k].name), name);
+}
+
+static Status check_results(const Job *job) {
+    const Program *p = &job->program;
+    int step = program_find_plan(p, "step"), evaluate = program_find_plan(p, "evaluate");
+    bool gathered = program_find_tensor(p, "evaluate.gathered") != NONE;
+    TRY(check_result(job, step, "loss"));
+    return check_result(job, evaluate, gathered ? "evaluate.gathered" : "evaluate.loss");
+}
+
 static Status check_scalars(const Job *job) {
     TRY(check_scalar(job, "learning_rate", DTYPE_F64, 1));
     TRY(check_scalar(job, "inverse_count", DTYPE_F64, 1));
@@ -168,6 +192,7 @@ Status plan_file_check(const Job *job) {
     for (int k = 0; k < job->program.plan_count; k++) TRY(check_plan(job, &job->program.plans[k]));
     TRY(check_whole(job));
     TRY(check_scalars(job));
+    TRY(check_results(job));
     Program model = {0};
     Status s = job_spec_program(&model, &job->options.spec, &job->model);
     if (s == OK) s = check_parameters(job, &model);

@@ -74,14 +74,15 @@ static Status find_scalars(Rank *r) {
                  s, m, s, m);
     }
     const Program *p = &r->job->program;
+    bool evaluates = r->job->plan_evaluate != NONE;
     const struct {
         const char *name;
         int *at;
         bool needed;
     } names[] = {{"learning_rate", &r->learning_rate, true},
                  {"inverse_count", &r->inverse_count, true},
-                 {"evaluate.first_row", &r->evaluate_first_row, true},
-                 {"evaluate.rows", &r->evaluate_rows, true},
+                 {"evaluate.first_row", &r->evaluate_first_row, evaluates},
+                 {"evaluate.rows", &r->evaluate_rows, evaluates},
                  {"loss", &r->loss, false},
                  {"evaluate.loss", &r->evaluate_loss, false},
                  {"evaluate.gathered", &r->evaluate_gathered, false}};

@@ -77,7 +77,8 @@ static inline Plan *make_program(Program *p, int ranks) {
     return plan;
 }
 
-// One linear layer under data parallelism: forward, loss, its gradient, all-reduce, update.
+// One linear layer under data parallelism: forward, loss, its gradient, all-reduce, update, and the
+// all-reduce of the loss.
 static inline void make_linear(Program *p, Plan *plan) {
     make_tensor(p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 4), DTYPE_F32);
     make_tensor(p, "x", ROLE_INPUT, PLACE_SHARD_0, SHAPE(2, 4), DTYPE_F32);
@@ -105,6 +106,10 @@ static inline void make_linear(Program *p, Plan *plan) {
     make_op(p, plan, (OpSpec){.name = "bucket0", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
     make_op(p, plan, (OpSpec){.name = "sgd.w", .kind = KIND_SGD, .phase = PHASE_UPDATE}, "w",
             "dw lr");
+    make_op(
+        p, plan,
+        (OpSpec){.name = "all_reduce.loss", .kind = KIND_ALL_REDUCE, .lane = 2, .dtype = DTYPE_F64},
+        "loss", "loss");
     ck_assert_ok(plan_derive_deps(p, plan));
 }
 

@@ -191,7 +191,7 @@ START_TEST(what_is_communicated_lies_where_peers_can_address_it) {
     ck_assert_ok(program_lower(&p, &plain));
     ck_assert_int_eq(p.tensors[program_find_tensor(&p, "dw")].pool, POOL_SHARED);
     ck_assert_int_eq(p.tensors[program_find_tensor(&p, "w")].pool, POOL_LOCAL);
-    ck_assert_int_eq(p.pool_bytes[POOL_SHARED], 64);  // 12 floats
+    ck_assert_int_eq(p.pool_bytes[POOL_SHARED], 128);  // 12 floats, and the loss
     program_finish(&p);
 }
 END_TEST

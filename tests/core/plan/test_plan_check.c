@@ -24,7 +24,7 @@ static void without(int removed, const char *message) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    uint8_t keep[] = {1, 1, 1, 1, 1, 1, 1};
+    uint8_t keep[] = {1, 1, 1, 1, 1, 1, 1, 1};
     keep[removed] = 0;
     ck_assert_ok(plan_select(plan, NULL, keep));
     ck_assert_ok(plan_derive_deps(&p, plan));
@@ -39,11 +39,138 @@ START_TEST(a_missing_operation_is_named_by_who_needs_it) {
 }
 END_TEST
 
+START_TEST(a_result_of_which_each_rank_has_a_part_is_refused) {
+    without(7, "plan step: its result loss is P+ along data, so that every rank would have a part "
+               "of it; all_reduce or all_gather it");
+}
+END_TEST
+
+static Status check_reduction(int ranks, Algorithm algorithm, Order order, Reduce reduce) {
+    Program p = {0};
+    Plan *plan = make_program(&p, ranks);
+    make_tensor(&p, "a", ROLE_PARAMETER,
+                reduce == REDUCE_MAX ? PLACE_PARTIAL_MAX : PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan,
+            (OpSpec){.name = "sum",
+                     .kind = KIND_ALL_REDUCE,
+                     .lane = 2,
+                     .algorithm = algorithm,
+                     .order = order,
+                     .reduce = reduce},
+            "a", "a");
+    Status s = check_one(&p, ranks);
+    program_finish(&p);
+    return s;
+}
+
+// A ring of three adds a chunk as (b + c) + a; of two, a + b is b + a.
+START_TEST(a_ring_does_not_keep_the_order_of_ranks) {
+    ck_assert_fails(check_reduction(3, ALGORITHM_RING, ORDER_RANK, REDUCE_SUM), ERR_PLAN,
+                    "plan step: sum: algorithm=ring over 3 ranks does not add in the order of the "
+                    "ranks; write order=schedule");
+    ck_assert_ok(check_reduction(3, ALGORITHM_RING, ORDER_SCHEDULE, REDUCE_SUM));
+    ck_assert_ok(check_reduction(3, ALGORITHM_RING, ORDER_RANK, REDUCE_MAX));
+    ck_assert_ok(check_reduction(2, ALGORITHM_RING, ORDER_RANK, REDUCE_SUM));
+    ck_assert_ok(check_reduction(3, ALGORITHM_CHAIN, ORDER_RANK, REDUCE_SUM));
+    ck_assert_ok(check_reduction(3, ALGORITHM_DIRECT, ORDER_RANK, REDUCE_SUM));
+}
+END_TEST
+
+START_TEST(a_lane_carries_one_group) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    int both;
+    ck_assert_ok(program_add_group(&p, "both", 1, &both));
+    make_op(&p, plan, (OpSpec){.name = "other", .kind = KIND_BROADCAST, .lane = 2, .group = both},
+            "w", "w");
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "other: lane data is of group data, not of both");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(what_is_computed_together_has_the_same_rows_in_use) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    int rows, other;
+    ck_assert_ok(program_add_scalar(&p, "rows", DTYPE_I64, 1, &rows));
+    ck_assert_ok(program_add_scalar(&p, "other", DTYPE_I64, 1, &other));
+    const char *const names[] = {"x", "labels", "y", "probability", "dy"};
+    for (int i = 0; i < 5; i++) p.tensors[program_find_tensor(&p, names[i])].extent = rows;
+    ck_assert_ok(check_one(&p, 2));
+    for (int i = 0; i < 5; i++) {
+        int32_t *extent = &p.tensors[program_find_tensor(&p, names[i])].extent;
+        *extent = other;
+        ck_assert_fails(check_one(&p, 2), ERR_PLAN, "rows in use");
+        *extent = rows;
+    }
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_view_is_of_the_same_kind_of_memory) {
+    Program p = {0};
+    make_program(&p, 1);
+    int32_t a = make_tensor(&p, "a", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_F32);
+    int32_t v = make_tensor(&p, "v", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_F32);
+    int32_t u = make_tensor(&p, "u", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_U8);
+    int rows;
+    ck_assert_ok(program_add_scalar(&p, "rows", DTYPE_I64, 1, &rows));
+    p.tensors[v].alias = a;
+    ck_assert_ok(check_one(&p, 1));
+    p.tensors[v].extent = rows;
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "tensor v: its rows are not those of a");
+    p.tensors[a].extent = rows;
+    ck_assert_ok(check_one(&p, 1));
+    p.tensors[u].alias = a;
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "tensor u: u8, but a view of a, which is f32");
+    p.tensors[u].alias = NONE;
+    p.tensors[rows].alias = a;
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
+                    "tensor rows: a view of a, but a scalar has memory");
+    program_finish(&p);
+}
+END_TEST
+
+// x (1,1,4,4) -> y, index (1,1,2,2) -> dx: only the pooling that wrote the index knows what it means.
+START_TEST(an_index_is_read_as_it_was_written) {
+    static const int64_t forward[] = {2, 2}, wider[] = {3, 1};
+    for (int i = 0; i < 3; i++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 1);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 1, 4, 4), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 2, 2), DTYPE_F32);
+        make_tensor(&p, "index", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 2, 2), DTYPE_U8);
+        make_tensor(&p, "dx", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 4, 4), DTYPE_F32);
+        make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = forward},
+                "y index", "x");
+        if (i == 2)
+            make_op(&p, plan, (OpSpec){.name = "set", .kind = KIND_FOLD, .dtype = DTYPE_U8},
+                    "index", "index");
+        make_op(&p, plan,
+                (OpSpec){.name = "back",
+                         .kind = KIND_MAX_POOL_BACKWARD,
+                         .attrs = i == 1 ? wider : forward},
+                "dx", "y index");
+        static const char *const messages[] = {
+            NULL, "back: kernel, stride or shapes are not those of pool, which wrote its index",
+            "back: index is not the index that a max_pool of this plan wrote"};
+        if (i == 0)
+            ck_assert_ok(check_one(&p, 1));
+        else
+            ck_assert_fails(check_one(&p, 1), ERR_PLAN, messages[i]);
+        program_finish(&p);
+    }
+}
+END_TEST
+
 START_TEST(swapped_operations_are_found) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 4, 3, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_ok(
+        plan_select(plan, (int[]){0, 1, 2, 4, 3, 5, 6, 7}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
     ck_assert_ok(plan_derive_deps(&p, plan));
     ck_assert_fails(check_one(&p, 2), ERR_PLAN, "plan step: fc.backward: reads dy");
     program_finish(&p);
@@ -148,8 +275,8 @@ START_TEST(a_guard_on_communication_must_come_from_a_collective) {
                      .dtype = DTYPE_F64,
                      .reduce = REDUCE_MAX},
             "found_nan", "found_nan");
-    ck_assert_ok(
-        plan_select(plan, (int[]){0, 1, 2, 3, 4, 7, 5, 6}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
+    ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 3, 4, 8, 5, 6, 7},
+                             (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}));
     ck_assert_fails(check_one(&p, 2), ERR_PLAN,
                     "agree: reads found_nan before");  // it is now written by the plan
     program_finish(&p);
@@ -305,6 +432,9 @@ START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
 END_TEST
 
 SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by_who_needs_it,
+      a_result_of_which_each_rank_has_a_part_is_refused, a_ring_does_not_keep_the_order_of_ranks,
+      a_lane_carries_one_group, what_is_computed_together_has_the_same_rows_in_use,
+      a_view_is_of_the_same_kind_of_memory, an_index_is_read_as_it_was_written,
       swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
       a_wrong_type_or_lane_is_named, window_sizes_are_checked,
       a_bias_may_not_be_added_to_a_partial_sum, a_nonlinear_function_of_a_partial_sum_is_refused,

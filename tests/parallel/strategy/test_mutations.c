@@ -163,6 +163,7 @@ static void fold_backwards(Job *job) {
         Work *w = &p->works[step_of(job)->ops[i].work];
         if (w->kind == KIND_ALL_REDUCE) w->group = group;
     }
+    p->lanes[program_find_lane(p, "data")].group = group;
 }
 START_TEST(a_fold_in_another_order_of_ranks_is_seen) {
     check_seen(&(Mutation){.edit = fold_backwards, .refused = "is P+ along data"});
