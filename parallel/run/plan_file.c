@@ -28,6 +28,22 @@ static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t
          job_spec_local_shards(&o->spec), o->spec.micro_batches);
 }
 
+// The rows in use are what the run writes for that shard and micro-batch, and for no other.
+static Status check_extent(const Job *job, const Op *op, const Tensor *t) {
+    const Program *p = &job->program;
+    const Work *w = op_work(p, op);
+    long long shard = work_attr(p, w, LOAD_SHARD), micro_batch = work_attr(p, w, LOAD_MICRO_BATCH);
+    char want[64];
+    if (shard < 0)
+        snprintf(want, sizeof want, "evaluate.rows");
+    else
+        snprintf(want, sizeof want, "rows.%lld.%lld", shard, micro_batch);
+    if (!strcmp(tensor_name(p, t->extent), want)) return OK;
+    FAIL(ERR_USAGE, "%s: %s, which %s writes, has the extent %s; the run counts its rows in %s",
+         job->options.spec.plan_file, program_name(p, t->name), op_name(p, op),
+         tensor_name(p, t->extent), want);
+}
+
 static Status check_load(const Job *job, const Plan *plan, const Op *op) {
     const Program *p = &job->program;
     const JobOptions *o = &job->options;
@@ -42,6 +58,7 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
         if (t->extent == NONE)
             FAIL(ERR_USAGE, "%s: %s, which %s writes, has no extent for the rows of a batch",
                  o->spec.plan_file, program_name(p, t->name), op_name(p, op));
+        TRY(check_extent(job, op, t));
         if (t->shape[0] < rows)
             FAIL(ERR_USAGE,
                  "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards "
@@ -158,7 +175,7 @@ static Status check_result(const Job *job, int k, const char *name) {
     int tensor = program_find_tensor(p, name);
     if (k == NONE || tensor == NONE || plan_writes(&p->plans[k], tensor)) return OK;
     FAIL(ERR_USAGE, "%s: no operation of plan %s writes %s, which the run reports",
-         job->options.plan_file, program_name(p, p->plans[k].name), name);
+         job->options.spec.plan_file, program_name(p, p->plans[k].name), name);
 }
 
 static Status check_results(const Job *job) {
