@@ -18,43 +18,43 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // clang-format off
-#define KIND_LIST(X)                                                                                   \
-    X(LOAD, "load", HOST, none, "shard micro_batch",                                                   \
-      "x labels(B):i32 <- first_row(1):i64")                                                           \
-    X(CONV2D, "conv2d", COMPUTE, contraction, "kernel stride pad",                                     \
-      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                                \
-    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input, "kernel stride pad",    \
-      "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")                                        \
-    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight, "kernel stride pad", \
-      "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")                             \
-    X(LINEAR, "linear", COMPUTE, contraction, "",                                                      \
-      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                        \
-    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, "",                     \
-      "dx(B,C) <- dy(B,K) weight(K,C)")                                                                \
-    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, "",                  \
-      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                                     \
-    X(RELU, "relu", COMPUTE, elementwise, "", "y <- x")                                                \
-    X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, "", "dx <- dy y")                          \
-    X(MAX_POOL, "max_pool", COMPUTE, elementwise, "kernel stride",                                     \
-      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                              \
-    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, elementwise, "kernel stride",                   \
-      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                              \
-    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, "",                                               \
-      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")              \
-    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                             \
-      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                           \
-    X(FOLD, "fold", COMPUTE, sum, "", "sum <- x")                                                      \
-    X(SGD, "sgd", COMPUTE, update, "momentum:real weight_decay:real nesterov",                         \
-      "weight [velocity] <- gradient learning_rate(1):f64")                                            \
-    X(FUSED, "fused", COMPUTE, members, "fusion", "")                                                  \
-    X(ALL_REDUCE, "all_reduce", COMMUNICATION, collective, "", "y... <- x...")                         \
-    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, collective, "", "y <- x")                       \
-    X(ALL_GATHER, "all_gather", COMMUNICATION, collective, "", "y <- x")                               \
-    X(BROADCAST, "broadcast", COMMUNICATION, collective, "", "x... <- x...")                           \
-    X(REDUCE, "reduce", COMMUNICATION, collective, "", "y... <- x...")                                 \
-    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, collective, "", "y <- x")                               \
-    X(SEND, "send", COMMUNICATION, collective, "tag", "<- x...")                                       \
-    X(RECEIVE, "receive", COMMUNICATION, collective, "tag", "y... <-")                                 \
+#define KIND_LIST(X)                                                                            \
+    X(LOAD, "load", HOST, none, "shard micro_batch",                                            \
+      "x labels(B):i32 <- first_row(1):i64")                                                    \
+    X(CONV2D, "conv2d", COMPUTE, contraction, "kernel stride pad",                              \
+      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                         \
+    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input,                  \
+      "kernel stride pad", "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")            \
+    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight,               \
+      "kernel stride pad", "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)") \
+    X(LINEAR, "linear", COMPUTE, contraction, "",                                               \
+      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                 \
+    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, "",              \
+      "dx(B,C) <- dy(B,K) weight(K,C)")                                                         \
+    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, "",           \
+      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                              \
+    X(RELU, "relu", COMPUTE, elementwise, "", "y <- x")                                         \
+    X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, "", "dx <- dy y")                   \
+    X(MAX_POOL, "max_pool", COMPUTE, elementwise, "kernel stride",                              \
+      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                       \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, elementwise, "kernel stride",            \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                       \
+    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, "",                                        \
+      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")       \
+    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                      \
+      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                    \
+    X(FOLD, "fold", COMPUTE, sum, "", "sum <- x")                                               \
+    X(SGD, "sgd", COMPUTE, update, "momentum:real weight_decay:real nesterov",                  \
+      "weight [velocity] <- gradient learning_rate(1):f64")                                     \
+    X(FUSED, "fused", COMPUTE, members, "fusion", "")                                           \
+    X(ALL_REDUCE, "all_reduce", COMMUNICATION, collective, "", "y... <- x...")                  \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, collective, "", "y <- x")                \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, collective, "", "y <- x")                        \
+    X(BROADCAST, "broadcast", COMMUNICATION, collective, "", "x... <- x...")                    \
+    X(REDUCE, "reduce", COMMUNICATION, collective, "", "y... <- x...")                          \
+    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, collective, "", "y <- x")                        \
+    X(SEND, "send", COMMUNICATION, collective, "tag", "<- x...")                                \
+    X(RECEIVE, "receive", COMMUNICATION, collective, "tag", "y... <-")                          \
     X(BARRIER, "barrier", COMMUNICATION, collective, "", "<-")
 // clang-format on
 

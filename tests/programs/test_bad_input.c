@@ -383,36 +383,6 @@ START_TEST(an_edit_that_breaks_a_plan_is_named) {
 }
 END_TEST
 
-// Without one collective each rank would report its part of the loss or of the evaluation.
-START_TEST(a_plan_whose_results_are_parts_is_refused) {
-    char dir[64];
-    snprintf(dir, sizeof dir, "%s", test_directory());
-    print_plan(dir, "p", "step --ranks 3 --batch 66 --all-reduce ring " SMALL);
-    command_run(&it,
-                "cd %s && grep -v '  all_reduce.loss' p > loss && "
-                "grep -v '  all_gather.evaluation' p > evaluation && "
-                "sed 's/order=schedule/order=rank/' p > ring",
-                dir);
-    ck_assert_int_eq(it.status, 0);
-    command_finish(&it);
-    static const struct {
-        const char *file, *message;
-    } cases[] = {{"loss", "plan step: its result loss is P+ along data"},
-                 {"evaluation", "plan evaluate: its result evaluate.loss is P+ along data"},
-                 {"ring", "does not add in the order of the ranks; write order=schedule"}};
-    for (int i = 0; i < 3; i++) {
-        refused(2, PARTS(cases[i].message), "--ranks 3 --batch 66 --plan %s/%s " SMALL, dir,
-                cases[i].file);
-        ck_assert_int_eq(command_run(&it,
-                                     "sim --gpus 3 --point --batch 66 --model linear --plan %s/%s",
-                                     dir, cases[i].file),
-                         2);
-        ck_assert_ptr_nonnull(strstr(it.err, cases[i].message));
-        command_finish(&it);
-    }
-}
-END_TEST
-
 // --- outputs
 
 START_TEST(outputs_that_cannot_be_written_are_found_before_training) {
@@ -512,7 +482,6 @@ SUITE_SECONDS("train: bad input", 120, unknown_options_get_a_suggestion,
               damaged_gzip_data_are_told, models_whose_shapes_do_not_fit_are_told_by_line_and_layer,
               malformed_models_are_told_by_line, a_plan_for_another_run_is_refused,
               a_plan_that_is_none_is_refused, an_edit_that_breaks_a_plan_is_named,
-              a_plan_whose_results_are_parts_is_refused,
               an_edit_that_shrinks_what_the_run_fills_is_named,
               outputs_that_cannot_be_written_are_found_before_training,
               a_read_only_directory_is_told,

@@ -133,7 +133,7 @@ START_TEST(a_view_is_of_the_same_kind_of_memory) {
 }
 END_TEST
 
-// x (1,1,4,4) -> y, index (1,1,2,2) -> dx: only the pooling that wrote the index knows what it means.
+// x (1,1,4,4) -> y, index (1,1,2,2) -> dx: an index means what the pooling that wrote it meant.
 START_TEST(an_index_is_read_as_it_was_written) {
     static const int64_t forward[] = {2, 2}, wider[] = {3, 1};
     for (int i = 0; i < 3; i++) {
