@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory that one tensor has and another operation or tensor trusts: views of it, rows in use of it,
-// and the places inside a window that a max_pool wrote down for its backward.
+// Memory that another tensor or operation trusts: views of it, its rows in use, and the places
+// inside a window that a max_pool wrote down for its backward.
 #include "core/plan/build.h"
 #include "core/plan/check_internal.h"
 
