@@ -2,7 +2,7 @@
 // Memory layout. Each role has a region in each pool. Parameters, optimiser state, scalars and
 // scratch keep their place for the whole run. Gradients, activations, inputs and buffers live from
 // their first operation to their last and share memory when their lives, in plan order, do not
-// overlap (first fit by decreasing size; Gergov 1999 bounds such layouts). Operations on different
+// overlap (first fit, the largest first). Operations on different
 // lanes do not follow plan order by themselves, so sharing adds dependencies (reuse.c).
 #include "core/base/arena.h"
 #include "core/base/array.h"

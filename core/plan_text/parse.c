@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reading programs: the lines before the plans. Everything is named before it is used, so one pass
-// is enough; operations are read in text_parse_op.c.
+// is enough; operations are read in parse_op.c.
 #include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/plan/build.h"
