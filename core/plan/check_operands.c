@@ -176,8 +176,8 @@ static Status match_window(const Match *m) {
     return OK;
 }
 
-// Does a reduction add in the order that it states (docs/contract.md, 4)? The sum of two is the same
-// both ways, and a maximum is the same in every order.
+// Does a reduction add in the order that it states (docs/contract.md, 4)? The sum of two is the
+// same both ways, and a maximum is the same in every order.
 static Status check_sum_order(const Match *m) {
     const Work *w = m->work;
     bool reduces =
