@@ -8,7 +8,7 @@ exists (`core/{base,plan}` and `lessons/*` are expanded), and every `function()`
 four words or more (a test) is in some source file: in the file itself where it follows one, as in
 `core/nn/emit.c`: `model_emit()`, `layer()`. A source that cites `docs/contract.md, 4` or
 `docs/formats.md, Reports` cites an existing document and a heading in it: "4. …", "Reports".
-tools/run_commands.py runs the commands.
+Every --option stands in some program or script. tools/run_commands.py runs the commands.
 """
 import itertools
 import pathlib
@@ -21,6 +21,7 @@ FENCE = re.compile(
     r'^(?P<mark>```+|~~~+)[ \t]*(?P<language>\S*)[^\n]*\n(?P<body>.*?)^(?P=mark)[ \t]*$',
     re.S | re.M)
 LINK = re.compile(r'\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)')
+OPTION = re.compile(r'(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])')
 FUNCTION = re.compile(r'`(\w+)\(\)`')
 SENTENCE = re.compile(r'`([a-z0-9]+(?:_[a-z0-9]+){3,})`')
 IN_FILE = re.compile(r'`([\w./-]+\.(?:c|h|cu|py))`:((?:,?\s*`\w+(?:\(\))?`)+)')
@@ -91,6 +92,20 @@ def check_functions(text, sources):
             yield function.start(), f'no source file has {function.group(1)}()'
 
 
+def scripts(root):
+    """Programs without an ending: quickstart, bench/validate."""
+    places = [root, root / 'bench', root / 'tools', root / '.ci']
+    return [p for place in places for p in place.glob('*')
+            if not p.suffix and p.is_file() and p.read_bytes()[:2] == b'#!']
+
+
+def check_options(text, programs):
+    """--name is in an option table, or a script takes or gives it."""
+    for option in OPTION.finditer(text):
+        if not re.search(rf'"{option.group(1)}"|--{option.group(1)}\b', programs):
+            yield option.start(), f'no program has --{option.group(1)}'
+
+
 def check_sentences(text, sources):
     for name in SENTENCE.finditer(text):
         if not re.search(rf'\b{name.group(1)}\b', sources):
@@ -126,16 +141,19 @@ def located(path, root, text, found):
 
 def check(root):
     bad = []
-    sources = ''.join('\n' + squeeze(p.read_text(encoding='utf-8')) for p in files(root, CODE))
-    for page in files(root, {'.md'}):
-        text = page.read_text(encoding='utf-8')
+    texts = {p: p.read_text(encoding='utf-8') for p in files(root, CITING | {'.md'})}
+    pages = {p: text for p, text in texts.items() if p.suffix == '.md'}
+    citing = {p: text for p, text in texts.items() if p.suffix in CITING}
+    sources = ''.join('\n' + squeeze(text) for p, text in citing.items() if p.suffix in CODE)
+    programs = ''.join([*citing.values(), *(p.read_text(encoding='utf-8') for p in scripts(root))])
+    for page, text in pages.items():
         prose = FENCE.sub(lambda block: re.sub(r'[^\n]', ' ', block.group(0)), text)
         found = [*check_blocks(text, sources), *check_links(prose, page),
                  *check_named(prose, page, root), *check_functions(prose, sources),
-                 *check_sentences(prose, sources), *check_in_file(prose, root)]
+                 *check_sentences(prose, sources), *check_in_file(prose, root),
+                 *check_options(text, programs)]
         bad += located(page, root, text, found)
-    for path in files(root, CITING):
-        text = path.read_text(encoding='utf-8')
+    for path, text in citing.items():
         bad += located(path, root, text, check_citations(text, root))
     return bad
 

@@ -145,14 +145,17 @@ def a_comment_whose_last_word_stands_alone_is_refused(root):
 
 
 def documents_that_show_what_is_not_there_are_named(root):
-    tree(root, {'core/base/a.c': 'int real(void) {\n    return 1;\n}\n',
+    tree(root, {'core/base/a.c': 'int real(void) {\n    return 1;\n}\nchar *s = "known";\n',
+                'script': '#!/bin/sh\nx --from-a-script\n',
                 'A.md': '[here](B.md) `core/base/b.c` `real()` `made_up()` `core/base/a.c`\n'
+                        '--known --gone-by --from-a-script\n'
                         '```c\nint real(void) {\n    return 1;\n```\n```c\nint other;\n```\n'})
     assert check_docs.check(root) == [
         'A.md:1: the link leads to B.md, which does not exist',
         'A.md:1: core/base/b.c does not exist',
         'A.md:1: no source file has made_up()',
-        'A.md:6: no source file has the block that begins "int other;"']
+        'A.md:2: no program has --gone-by',
+        'A.md:7: no source file has the block that begins "int other;"']
 
 
 def citations_and_names_that_lead_nowhere_are_named(root):
