@@ -71,10 +71,11 @@ Status sim_output_figures(const Sim *s) {
 static const char *program_beside(const Sim *s, const char *name) {
     const char *slash = strrchr(s->argv[0], '/');
     int directory = slash ? (int)(slash - s->argv[0]) + 1 : 0;
-    size_t size = (size_t)directory + strlen(name) + 1;
+    const char *prefix = strncmp(s->argv[0] + directory, "tandem-", 7) ? "" : "tandem-";
+    size_t size = (size_t)directory + strlen(prefix) + strlen(name) + 1;
     char *text = arena_push(s->arena, size);
     if (!text) return name;
-    snprintf(text, size, "%.*s%s", directory, s->argv[0], name);
+    snprintf(text, size, "%.*s%s%s", directory, s->argv[0], prefix, name);
     return text;
 }
 

@@ -146,10 +146,16 @@ static Status read_word(Reader *r) {
     return OK;
 }
 
+// "tandem-train" of "/usr/bin/tandem-train": the name that programs are installed under.
+static const char *called_otherwise(const OptionTable *t, const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    return strncmp(name, "tandem-", 7) == 0 && strcmp(name + 7, t->program) == 0 ? name : NULL;
+}
+
 Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *t, int argc,
                     char *const argv[]) {
     int words = argc > 1 ? argc - 1 : 0;
-    *out = (OptionLine){.table = t};
+    *out = (OptionLine){.table = t, .called = called_otherwise(t, argc ? argv[0] : "")};
     out->given = ARENA_NEW(a, bool, t->option_count);
     out->arguments = ARENA_NEW(a, const char *, words);
     if (!out->given || !out->arguments) FAIL(ERR_MEMORY, "out of memory");

@@ -73,6 +73,7 @@ typedef struct {
 
 typedef struct {
     const char *program, *summary;
+    const char *called;  // what help calls it instead: "tandem-train", as installed; NULL: program
     const Option *options;
     int option_count;
     const OptionExample *examples;
@@ -90,6 +91,7 @@ typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL, HELP_TOPIC } OptionHelp;
 // What was on the command line besides the values.
 typedef struct {
     const OptionTable *table;
+    const char *called;      // the last part of argv[0] when that is "tandem-PROGRAM", else NULL
     OptionHelp help;         // -h or --help was reached: show it and end; the rest was not read
     const char *topic;       // of HELP_TOPIC, borrowed
     const char **arguments;  // in the arena; the words are borrowed
@@ -114,13 +116,12 @@ const Option *option_given_marked(const OptionLine *l, unsigned marks);
 // (core/cli/pager.h). ERR_USAGE for a topic that is not known, with the nearest.
 Status option_show_help(const OptionLine *l, FILE *out) MUST_USE;
 
-// -h: at most 24 lines. --help: examples first, then all options by group, exit
-// statuses. 80 columns.
+// -h: at most 24 lines. --help: examples, options by group, exit statuses. 80 columns.
 void option_print_help(FILE *f, const OptionTable *t, OptionHelp which);
 
 // All that there is to say about one option ("ranks", "--ranks", "-q"), one group by its name, one
-// of the table's words, all "words", the "examples" or the exit "status". Capitals, and the
-// difference between blanks, - and _, do not matter in a word. ERR_USAGE as above.
+// of the table's words, all "words", the "examples", the exit "status"; for the build "man", "bash"
+// and "zsh" (completion). In a word, capitals and blank, - or _ do not matter. ERR_USAGE as above.
 Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) MUST_USE;
 
 // For tests: the table's own mistakes (names twice, defaults that do not parse, -h too long, …).

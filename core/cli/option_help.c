@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What -h and --help print: options by group, wrapped to the terminal.
+// -h and --help: the table, wrapped to 80 columns. option_topic.c has --help TOPIC.
 #include "core/cli/option.h"
 
 #include "core/base/text.h"
@@ -14,7 +14,7 @@
 enum { COLUMNS = 80, HELP_COLUMN = 30, TEXT = 512 };
 
 // "--ranks N", "-q, --quiet", "--[no-]overlap".
-static void print_spelling(char out[TEXT], const Option *o) {
+void option_print_spelling(char *out, const Option *o) {
     int n = o->letter ? snprintf(out, TEXT, "-%c, ", o->letter) : 0;
     n += snprintf(out + n, TEXT - (size_t)n, "--%s%s", o->no ? "[no-]" : "", o->name);
     if (o->value) snprintf(out + n, TEXT - (size_t)n, " %s", o->value);
@@ -59,16 +59,26 @@ void option_print_wrapped(FILE *f, const char *text, int at, int column) {
     fputc('\n', f);
 }
 
+void option_print_meaning(char *out, const Option *o) { print_meaning(out, o, HELP_FULL); }
+
 void option_print(FILE *f, const Option *o, OptionHelp which) {
     char spelling[TEXT], meaning[TEXT];
-    print_spelling(spelling, o);
+    option_print_spelling(spelling, o);
     print_meaning(meaning, o, which);
     fprintf(f, "  %s", spelling);
     option_print_wrapped(f, meaning, 2 + text_width(spelling), HELP_COLUMN);
 }
 
-void option_print_example(FILE *f, const OptionExample *e) {
-    fprintf(f, "  %s\n", e->command);
+static const char *name_of(const OptionTable *t) { return t->called ? t->called : t->program; }
+
+// Examples begin with the program's name.
+static void print_command(FILE *f, const OptionTable *t, const OptionExample *e) {
+    fprintf(f, "%s%s\n", name_of(t), e->command + strlen(t->program));
+}
+
+void option_print_example(FILE *f, const OptionTable *t, const OptionExample *e) {
+    fputs("  ", f);
+    print_command(f, t, e);
     option_print_wrapped(f, e->shows, 0, 6);
 }
 
@@ -79,15 +89,17 @@ void option_print_exits(FILE *f) {
 }
 
 static void print_head(FILE *f, const OptionTable *t) {
-    fprintf(f, "%s: %s\n", t->program, t->summary);
-    fprintf(f, "Usage: %s [OPTION...]%s%s\n", t->program, t->arguments ? " " : "",
+    fprintf(f, "%s: %s\n", name_of(t), t->summary);
+    fprintf(f, "Usage: %s [OPTION...]%s%s\n", name_of(t), t->arguments ? " " : "",
             t->arguments ? t->arguments : "");
 }
 
 static void print_brief(FILE *f, const OptionTable *t) {
     print_head(f, t);
-    for (int i = 0; i < t->example_count && i < 2; i++)
-        fprintf(f, "%s%s\n", i ? "         " : "Example: ", t->examples[i].command);
+    for (int i = 0; i < t->example_count && i < 2; i++) {
+        fputs(i ? "         " : "Example: ", f);
+        print_command(f, t, &t->examples[i]);
+    }
     fputc('\n', f);
     for (int i = 0; i < t->option_count; i++)
         if (t->options[i].brief) option_print(f, &t->options[i], HELP_BRIEF);
@@ -114,7 +126,7 @@ static void print_topics(FILE *f, const OptionTable *t) {
 static void print_full(FILE *f, const OptionTable *t) {
     print_head(f, t);
     if (t->example_count) fputs("\nExamples:\n", f);
-    for (int i = 0; i < t->example_count; i++) option_print_example(f, &t->examples[i]);
+    for (int i = 0; i < t->example_count; i++) option_print_example(f, t, &t->examples[i]);
     if (t->option_count && t->options[0].kind != OPTION_HEADING) fputs("\nOptions:\n", f);
     for (int i = 0; i < t->option_count; i++) {
         if (t->options[i].kind == OPTION_HEADING)
@@ -137,8 +149,10 @@ void option_print_help(FILE *f, const OptionTable *t, OptionHelp which) {
 }
 
 static Status print_any(FILE *f, const OptionLine *l) {
-    if (l->help == HELP_TOPIC) return option_print_topic(f, l->table, l->topic);
-    option_print_help(f, l->table, l->help);
+    OptionTable t = *l->table;
+    t.called = l->called;
+    if (l->help == HELP_TOPIC) return option_print_topic(f, &t, l->topic);
+    option_print_help(f, &t, l->help);
     return OK;
 }
 

@@ -27,9 +27,22 @@ void option_print_words(FILE *f, const OptionTable *t);
 // Parts of help: an option with its meaning; an example; words from `column` on, the
 // cursor being at `at`.
 void option_print(FILE *f, const Option *o, OptionHelp which);
-void option_print_example(FILE *f, const OptionExample *e);
+void option_print_example(FILE *f, const OptionTable *t, const OptionExample *e);
 void option_print_wrapped(FILE *f, const char *text, int at, int column);
 void option_print_exits(FILE *f);
+
+// Pieces of these, in buffers of 512 bytes: "-q, --quiet"; the help with bounds and default; what
+// can be written for the value, or nothing. Then the longer text of a topic, or NULL.
+void option_print_spelling(char *out, const Option *o);
+void option_print_meaning(char *out, const Option *o);
+void option_print_form(char *out, const Option *o);
+const char *option_detail(const OptionTable *t, const char *topic);
+
+// The table as a manual page, and as what bash and zsh complete with; all speak of tandem-PROGRAM,
+// as it is installed.
+void option_print_man(FILE *f, const OptionTable *t);
+void option_print_bash(FILE *f, const OptionTable *t);
+void option_print_zsh(FILE *f, const OptionTable *t);
 
 // A bound as a person would type it.
 char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound);

@@ -14,9 +14,9 @@ static const OptionDetail *detail_at(const OptionTable *t, int i) {
     return i < t->detail_count ? &t->details[i] : &t->shared_details[i - t->detail_count];
 }
 
-static const char *detail_of(const OptionTable *t, const char *name) {
+const char *option_detail(const OptionTable *t, const char *topic) {
     for (int i = 0; i < detail_count(t); i++)
-        if (!strcmp(detail_at(t, i)->topic, name)) return detail_at(t, i)->text;
+        if (!strcmp(detail_at(t, i)->topic, topic)) return detail_at(t, i)->text;
     return NULL;
 }
 
@@ -34,7 +34,7 @@ const char *option_named_otherwise(const OptionTable *t, const char *word) {
 
 // Paragraphs.
 static void print_detail(FILE *f, const OptionTable *t, const char *name) {
-    const char *text = detail_of(t, name);
+    const char *text = option_detail(t, name);
     while (text && *text) {
         char paragraph[2048];
         size_t length = strcspn(text, "\n");
@@ -66,7 +66,7 @@ static void print_duration_form(char out[TEXT], const Option *o, const char *bou
 }
 
 // What can be written for the value; nothing when the option's line says it.
-static void print_form(char out[TEXT], const Option *o) {
+void option_print_form(char *out, const Option *o) {
     char bound[TEXT];
     print_bound(bound, o);
     out[0] = '\0';
@@ -101,7 +101,7 @@ static void print_form(char out[TEXT], const Option *o) {
 static void print_option(FILE *f, const OptionTable *t, const Option *o) {
     char form[TEXT];
     option_print(f, o, HELP_FULL);
-    print_form(form, o);
+    option_print_form(form, o);
     if (*form) option_print_wrapped(f, form, 0, INDENT);
     print_detail(f, t, o->name);
 }
@@ -120,7 +120,7 @@ static void print_examples(FILE *f, const OptionTable *t, const Option *o) {
     for (int i = 0; i < t->example_count; i++) {
         if (o && !uses(t->examples[i].command, o->name)) continue;
         if (!any) fputs(o ? "\nExamples:\n" : "Examples:\n", f);
-        option_print_example(f, &t->examples[i]);
+        option_print_example(f, t, &t->examples[i]);
         any = true;
     }
 }
@@ -180,6 +180,12 @@ Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
         print_examples(f, t, NULL);
     } else if (!strcmp(topic, "status")) {
         option_print_exits(f);
+    } else if (!strcmp(topic, "man")) {
+        option_print_man(f, t);
+    } else if (!strcmp(topic, "bash")) {
+        option_print_bash(f, t);
+    } else if (!strcmp(topic, "zsh")) {
+        option_print_zsh(f, t);
     } else {
         return fail_unknown(t, topic);
     }
