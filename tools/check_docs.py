@@ -86,9 +86,9 @@ def check_named(text, page, root):
                 yield named.start(), f'{path} does not exist'
 
 
-def check_functions(text, sources):
+def check_functions(text, words):
     for function in FUNCTION.finditer(text):
-        if not re.search(rf'\b{function.group(1)}\(', sources):
+        if function.group(1) + '(' not in words:
             yield function.start(), f'no source file has {function.group(1)}()'
 
 
@@ -99,16 +99,16 @@ def scripts(root):
             if not p.suffix and p.is_file() and p.read_bytes()[:2] == b'#!']
 
 
-def check_options(text, programs):
+def check_options(text, options):
     """--name is in an option table, or a script takes or gives it."""
     for option in OPTION.finditer(text):
-        if not re.search(rf'"{option.group(1)}"|--{option.group(1)}\b', programs):
+        if option.group(1) not in options:
             yield option.start(), f'no program has --{option.group(1)}'
 
 
-def check_sentences(text, sources):
+def check_sentences(text, words):
     for name in SENTENCE.finditer(text):
-        if not re.search(rf'\b{name.group(1)}\b', sources):
+        if name.group(1) not in words:
             yield name.start(), f'no source file has {name.group(1)}'
 
 
@@ -146,12 +146,14 @@ def check(root):
     citing = {p: text for p, text in texts.items() if p.suffix in CITING}
     sources = ''.join('\n' + squeeze(text) for p, text in citing.items() if p.suffix in CODE)
     programs = ''.join([*citing.values(), *(p.read_text(encoding='utf-8') for p in scripts(root))])
+    words = set(re.findall(r'\w+', sources)) | set(re.findall(r'\w+\(', sources))
+    options = set(re.findall(r'"([a-z][a-z0-9-]*)"', programs)) | set(OPTION.findall(programs))
     for page, text in pages.items():
         prose = FENCE.sub(lambda block: re.sub(r'[^\n]', ' ', block.group(0)), text)
         found = [*check_blocks(text, sources), *check_links(prose, page),
-                 *check_named(prose, page, root), *check_functions(prose, sources),
-                 *check_sentences(prose, sources), *check_in_file(prose, root),
-                 *check_options(text, programs)]
+                 *check_named(prose, page, root), *check_functions(prose, words),
+                 *check_sentences(prose, words), *check_in_file(prose, root),
+                 *check_options(text, options)]
         bad += located(page, root, text, found)
     for path, text in citing.items():
         bad += located(path, root, text, check_citations(text, root))
