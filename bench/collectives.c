@@ -56,7 +56,7 @@ static const OptionTable option_table = {
     .options = options,
     .option_count = sizeof options / sizeof *options};
 
-// What all ranks see. Rank 0 says how often a call is repeated.
+// Memory that all ranks share. Rank 0 decides how often a call is repeated.
 typedef struct {
     _Atomic int64_t repeats, wrong;
     double us[ROUNDS_MOST];

@@ -5,6 +5,7 @@
 // repeated: caches are then as cold as in a run.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
+#include "core/base/statistics.h"
 #include "core/base/table.h"
 #include "core/cli/option.h"
 #include "core/plan/check.h"
@@ -161,16 +162,10 @@ static Status measure(Bench *b) {
     return OK;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Sorts the times; returns their median.
 static double add_row(Table *t, const Bench *b, const char *name, double *ns, int64_t flops) {
     int64_t n = b->options->rounds;
-    qsort(ns, (size_t)n, sizeof *ns, ascending);
-    double median = ns[n / 2];
+    double median = statistics_spread(ns, (int)n).median;
     table_cell(t, "%s", name);
     table_cell(t, "%.1f", median / 1e3);
     table_cell(t, "%.1f", ns[0] / 1e3);

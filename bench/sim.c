@@ -4,6 +4,7 @@
 // with so many pending.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
+#include "core/base/statistics.h"
 #include "core/base/table.h"
 #include "core/cli/option.h"
 #include "sim/transfer.h"
@@ -103,11 +104,6 @@ static double peak_mib(void) {
     return (double)usage.ru_maxrss / 1024;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static Status ignore(void *context, Event event) { return OK; }
 
 // Links of 300 GB/s within nodes and 25 GB/s between them, as in a machine of eight A100 a node.
@@ -160,12 +156,12 @@ static Status measure_all_reduce(Table *t, World *w, const BenchOptions *o, doub
         }
         seconds[round] = seconds_since(start);
     }
-    qsort(seconds, (size_t)o->rounds, sizeof *seconds, ascending);
+    double median = statistics_spread(seconds, (int)o->rounds).median;
     table_cell(t, "%d", w->call.what.ranks);
     table_cell(t, "%lld", (long long)(messages / repeats));
     table_cell(t, "%lld", (long long)repeats);
-    table_cell(t, "%.2f", seconds[o->rounds / 2]);
-    table_cell(t, "%.2f", (double)messages / seconds[o->rounds / 2] / 1e6);
+    table_cell(t, "%.2f", median);
+    table_cell(t, "%.2f", (double)messages / median / 1e6);
     table_cell(t, "%.2f", (double)messages / seconds[o->rounds - 1] / 1e6);
     table_cell(t, "%.2f", (double)messages / seconds[0] / 1e6);
     table_cell(t, "%.1f", peak_mib());
@@ -225,9 +221,9 @@ static Status bench_engine(const BenchOptions *o, double *seconds, Arena *a) {
         double events = (double)(o->events + o->pending.items[i]);
         for (int64_t r = 0; r < o->rounds; r++)
             TRY(measure_engine(&seconds[r], o->pending.items[i], o->events));
-        qsort(seconds, (size_t)o->rounds, sizeof *seconds, ascending);
+        double median = statistics_spread(seconds, (int)o->rounds).median;
         table_cell(&t, "%lld", (long long)o->pending.items[i]);
-        table_cell(&t, "%.1f", events / seconds[o->rounds / 2] / 1e6);
+        table_cell(&t, "%.1f", events / median / 1e6);
         table_cell(&t, "%.1f", events / seconds[o->rounds - 1] / 1e6);
         table_cell(&t, "%.1f", events / seconds[0] / 1e6);
     }

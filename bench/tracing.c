@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What recording a span per operation costs: the same training with and without, in turn.
+// The cost of recording a span per operation: the same training with and without, in turn.
 // usage: tracing [ROUNDS [STEPS [RANKS]]]
 #include "core/report/report.h"
 #include "parallel/run/launch.h"

@@ -49,8 +49,8 @@ typedef struct Device {
     // long as the model says, slowed down by slowdown_permille thousandths.
     const DeviceModel *model;  // borrowed; NULL: the device computes
     int64_t slowdown_permille;
-    // What its libraries need for so many threads that compute at once, taken before they start;
-    // NULL: nothing. ERR_MEMORY where the memory of the process is limited to less.
+    // Takes the memory that its libraries need for so many threads that compute at once, before
+    // they start; NULL: none is needed. ERR_MEMORY where the process may not have as much.
     Status (*reserve)(int threads);
 } Device;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `train --calibrate` measured on a host: the section `calibration` of a machine file
+// Measurements of a host by `train --calibrate`: the section `calibration` of a machine file
 // (docs/formats.md, "Machine files").
 #ifndef CORE_PLATFORM_CALIBRATION_H
 #define CORE_PLATFORM_CALIBRATION_H
@@ -64,7 +64,7 @@ typedef struct {
 // Write it, so that it reads back equal. Errors are those of the stream.
 void calibration_write(FILE *f, const Calibration *c);
 
-// What matters of it as a table: at most 20 lines of 80 columns. ERR_MEMORY.
+// Print the main values as a table: at most 20 lines of 80 columns. ERR_MEMORY.
 Status calibration_print(FILE *f, const Calibration *c) MUST_USE;
 
 // The cost of work with that key; NULL when it was not measured.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the cpu device's kernels need for the time of one call: pieces in a fixed order, each
+// Memory that the cpu device's kernels need during one call: pieces in a fixed order, each
 // 64-byte aligned. The kernels cut their scratch up by these layouts, and the device's traits size
 // it by them. Everything is in bytes; `size` is that of an element.
 #ifndef CORE_PLATFORM_CPU_SCRATCH_H

@@ -10,7 +10,7 @@
 const DeviceTraits device_traits_reference = {.name = "reference"};
 const DeviceTraits device_traits_timed = {.name = "timed"};
 
-// Of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
+// Scratch of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
 static int64_t conv_bytes(const Program *p, const Plan *plan, const Op *op, int x, int y) {
     const Work *w = op_work(p, op);
     const Tensor *wide = &p->tensors[op_outputs(plan, op)[x]],

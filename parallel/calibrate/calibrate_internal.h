@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the parts of a calibration share: samples, and peers that are told what to do.
+// Shared by the parts of a calibration: samples, and peer processes that are told what to do.
 #ifndef PARALLEL_CALIBRATE_CALIBRATE_INTERNAL_H
 #define PARALLEL_CALIBRATE_CALIBRATE_INTERNAL_H
 
@@ -48,7 +48,8 @@ typedef struct {
 
 Status samples_init(Samples *s, Arena *a, int capacity) MUST_USE;
 void samples_add(Samples *s, double value);
-// Of the values times `scale`, none below 0. Sorts. Without values: not known.
+// Median and middle 80 % of the values times `scale`, none below 0; without values not known.
+// Sorts the values.
 Measured samples_measured(Samples *s, double scale);
 
 // A child process on a core, which does `main` until words->stop is set.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What clocks, waiting and an almost empty collective cost.
+// The costs of reading clocks, of waiting, and of an almost empty collective.
 #include "parallel/calibrate/calibrate_internal.h"
 
 #include "core/base/clock.h"

@@ -79,7 +79,7 @@ static Status lost(Peer *p, int status) {
     FAIL(ERR_PEER, "a process to calibrate with ended with status %d", WEXITSTATUS(status));
 }
 
-// What cannot be looked at in every turn of a loop that waits.
+// Checks that take too long for every iteration of a loop that waits.
 static Status look_after(Peer *p, int64_t since_ns) {
     int status = 0;
     TRY(bench_check(p->bench));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the kernels of the cpu device share; included once per type (core/device/real.h).
+// Declarations that the kernels of the cpu device share, once per type and instruction set
+// (core/device/real.h).
 //
 // Matrix products are BLAS's. All other loops are written so that compilers turn them into vectors
 // of whatever the target has: contiguous, without branches, loads before what they depend on.

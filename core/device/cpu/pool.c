@@ -20,7 +20,7 @@ static bool tiles(const Pooling *p) {
 // The candidate b replaces a: it is larger, or it is a NaN and a is none.
 static inline bool beats(real b, real a) { return !(b <= a) & (a == a); }
 
-// Of the rows 2i and 2i + 1: value and place (0 or 2) of the larger in every column.
+// Rows 2i and 2i + 1 become one: in every column the larger value, and its place (0 or 2).
 static inline void pool_rows(real *restrict value, Place *restrict place, const real *restrict x,
                              int64_t W) {
     for (int64_t j = 0; j < W; j++) {
@@ -31,7 +31,7 @@ static inline void pool_rows(real *restrict value, Place *restrict place, const 
     }
 }
 
-// Of the columns 2j and 2j + 1 of those. Of equals the upper one is the first, else the left one.
+// Columns 2j and 2j + 1 of that become one. The first of equals is the upper, else the left one.
 static inline void pool_columns(real *restrict y, Place *restrict out, const real *restrict value,
                                 const Place *restrict place, int64_t n) {
     for (int64_t o = 0; o < n; o++) {

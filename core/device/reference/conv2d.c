@@ -81,7 +81,7 @@ void NAME(reference_conv2d_backward_input)(const KernelCall *call) {
                 }
 }
 
-// What row b adds to dweight[k,c,u,v].
+// The term of dweight[k,c,u,v] that row b contributes.
 static real weight_row(const Sizes *s, const real *x, const real *dy, int64_t b, int64_t k,
                        int64_t c, int64_t u, int64_t v) {
     real sum = 0;
