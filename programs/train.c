@@ -14,6 +14,7 @@
 #include "programs/train_explain.h"
 #include "programs/train_interrupt.h"
 #include "programs/train_options.h"
+#include "programs/train_prepare.h"
 #include "programs/version.h"
 #include "viz/figures.h"
 
@@ -201,7 +202,7 @@ static void leave(Log *l, Status s) {
 static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Job job;
     Training t = {0};
-    Status s = job_create(&job, options);
+    Status s = train_prepare_job(&job, o, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
     if (s == OK) s = report(o, &job, &t, l);

@@ -9,6 +9,7 @@
 #include "parallel/calibrate/cache.h"
 #include "parallel/calibrate/calibrate.h"
 #include "programs/train_interrupt.h"
+#include "programs/train_prepare.h"
 #include "programs/version.h"
 
 #include <stdio.h>
@@ -56,7 +57,7 @@ Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
     Job job;
     Machine m;
     Arena a = {0};
-    Status s = job_create(&job, options);
+    Status s = train_prepare_job(&job, o, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = device_reserve(job.device, 1);
     if (s == OK) s = measure_host(&m, &a, o, &job);

@@ -42,7 +42,8 @@ static Status parse_digit_option(int64_t *count, int64_t *seed, const char *text
     return OK;
 }
 
-static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool draw) {
+static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool draw,
+                          const DatasetProgress *progress) {
     int64_t count = DIGITS_COUNT, seed = DIGITS_SEED;
     for (const char *p = parameters; *p;) {
         int length = (int)strcspn(p, ",");
@@ -53,7 +54,7 @@ static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool d
     snprintf(source, sizeof source, "digits:count=%lld,seed=%lld", (long long)count,
              (long long)seed);
     if (draw)
-        TRY(digits_make(out, a, count, (uint64_t)seed));
+        TRY(digits_make(out, a, count, (uint64_t)seed, progress));
     else
         *out = digits_describe(count);
     out->source = arena_string(a, source);
@@ -259,9 +260,10 @@ static Status read_named(Dataset *out, Arena *a, const char *name, int error) {
     return read_pairs(out, a, pairs, count, name);
 }
 
-static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw) {
-    if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw);
-    if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7, draw);
+static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw,
+                           const DatasetProgress *progress) {
+    if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw, progress);
+    if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7, draw, progress);
     struct stat s;
     if (stat(spec, &s) != 0) return read_named(out, a, spec, errno);
     if (S_ISDIR(s.st_mode)) return read_directory(out, a, spec);
@@ -271,11 +273,16 @@ static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw) 
 }
 
 Status dataset_read(Dataset *out, Arena *a, const char *spec) {
-    return read_dataset(out, a, spec, true);
+    return dataset_read_watched(out, a, spec, NULL);
+}
+
+Status dataset_read_watched(Dataset *out, Arena *a, const char *spec,
+                            const DatasetProgress *progress) {
+    return read_dataset(out, a, spec, true, progress);
 }
 
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) {
-    return read_dataset(out, a, spec, false);
+    return read_dataset(out, a, spec, false, NULL);
 }
 
 // Digits that are only described have no labels in memory, but known ones.
@@ -322,4 +329,28 @@ Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fractio
                    .train_count = d->count - testing,
                    .test_count = testing};
     return OK;
+}
+
+// --- loading
+
+// The 256 pixels, normalised in double by the compiler and rounded once: the same on every machine.
+#define PIXEL_1(x) (((x) / 255.0 - 0.1307) / 0.3081)
+#define PIXEL_4(x) PIXEL_1(x), PIXEL_1(x + 1), PIXEL_1(x + 2), PIXEL_1(x + 3)
+#define PIXEL_16(x) PIXEL_4(x), PIXEL_4(x + 4), PIXEL_4(x + 8), PIXEL_4(x + 12)
+#define PIXEL_64(x) PIXEL_16(x), PIXEL_16(x + 16), PIXEL_16(x + 32), PIXEL_16(x + 48)
+#define PIXEL_256 PIXEL_64(0), PIXEL_64(64), PIXEL_64(128), PIXEL_64(192)
+static const double pixels_f64[256] = {PIXEL_256};
+static const float pixels_f32[256] = {PIXEL_256};
+
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
+                    int32_t *y) {
+    int64_t size = (int64_t)d->height * d->width;
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *image = d->images + rows[i] * size;
+        if (dtype_f64)
+            for (int64_t j = 0; j < size; j++) ((double *)x)[i * size + j] = pixels_f64[image[j]];
+        else
+            for (int64_t j = 0; j < size; j++) ((float *)x)[i * size + j] = pixels_f32[image[j]];
+        y[i] = d->labels[rows[i]];
+    }
 }

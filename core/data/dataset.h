@@ -11,6 +11,7 @@
 
 #include "core/base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Images are bytes, row-major, one after the other; labels are 0 … 255.
@@ -31,6 +32,14 @@ typedef struct {
 // "Data sets". ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
 Status dataset_read(Dataset *out, Arena *a, const char *spec) MUST_USE;
 
+// The same for who waits: called now and then while digits are drawn. `call` NULL: never.
+typedef struct {
+    void *context;
+    void (*call)(void *context, int64_t done, int64_t count);
+} DatasetProgress;
+Status dataset_read_watched(Dataset *out, Arena *a, const char *spec,
+                            const DatasetProgress *progress) MUST_USE;
+
 // The same for who needs no pixels (a plan, a timed run): digits are not drawn, and have no images
 // and labels (NULL). Files are read, and refused, as above.
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) MUST_USE;
@@ -49,5 +58,10 @@ typedef struct {
 // come split. ERR_USAGE when none would be left for training.
 Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction,
                      uint64_t seed) MUST_USE;
+
+// Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (f32 or f64,
+// n * height * width) and their labels to y (int32). `dtype_f64` chooses the type of x.
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
+                    int32_t *y);
 
 #endif

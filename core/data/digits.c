@@ -278,13 +278,18 @@ Dataset digits_describe(int64_t count) {
     return (Dataset){.count = count, .height = SIDE, .width = SIDE};
 }
 
-Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) {
+enum { TOLD_EVERY = 4096 };  // digits, some tens of milliseconds
+
+Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed,
+                   const DatasetProgress *progress) {
     uint8_t *images = ARENA_NEW(a, uint8_t, count * PIXELS), *labels = ARENA_NEW(a, uint8_t, count);
     if (!images || !labels)
         FAIL(ERR_MEMORY, "digits: out of memory for %lld images", (long long)count);
     for (int64_t i = 0; i < count; i++) {
         digits_draw(images + i * PIXELS, seed, (uint32_t)i);
         labels[i] = digits_label((uint32_t)i);
+        if (progress && progress->call && (i + 1) % TOLD_EVERY == 0)
+            progress->call(progress->context, i + 1, count);
     }
     *out = digits_describe(count);
     out->images = images;

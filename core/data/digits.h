@@ -12,7 +12,9 @@ enum { DIGITS_COUNT = 12000 };  // unless told otherwise
 enum { DIGITS_SEED = 1 };       // likewise
 
 // `count` digits of a seed, in the arena; 1 <= count <= INT32_MAX. The caller sets out->source.
-Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed) MUST_USE;
+// progress: NULL, or told after every few thousand digits.
+Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed,
+                   const DatasetProgress *progress) MUST_USE;
 
 // The same without images and labels (NULL): what is known before any is drawn.
 Dataset digits_describe(int64_t count);

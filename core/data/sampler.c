@@ -27,7 +27,6 @@ int64_t sampler_batches(const Sampler *s) {
 }
 
 void sampler_epoch(Sampler *s, int64_t epoch) {
-    if (s->epoch == epoch) return;
     Rng r;
     if (s->epoch == epoch) return;
     rng_init(&r, s->seed, RNG_SHUFFLE, (uint32_t)epoch, (uint32_t)((uint64_t)epoch >> 32));
@@ -48,26 +47,4 @@ int32_t sampler_row(const Sampler *s, int64_t batch, int64_t i) {
 void sampler_part(int64_t rows, int64_t part, int64_t parts, int64_t *begin, int64_t *end) {
     *begin = part * rows / parts;
     *end = (part + 1) * rows / parts;
-}
-
-// The 256 pixels, normalised in double by the compiler and rounded once: the same on every machine.
-#define PIXEL_1(x) (((x) / 255.0 - 0.1307) / 0.3081)
-#define PIXEL_4(x) PIXEL_1(x), PIXEL_1(x + 1), PIXEL_1(x + 2), PIXEL_1(x + 3)
-#define PIXEL_16(x) PIXEL_4(x), PIXEL_4(x + 4), PIXEL_4(x + 8), PIXEL_4(x + 12)
-#define PIXEL_64(x) PIXEL_16(x), PIXEL_16(x + 16), PIXEL_16(x + 32), PIXEL_16(x + 48)
-#define PIXEL_256 PIXEL_64(0), PIXEL_64(64), PIXEL_64(128), PIXEL_64(192)
-static const double pixels_f64[256] = {PIXEL_256};
-static const float pixels_f32[256] = {PIXEL_256};
-
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
-                    int32_t *y) {
-    int64_t size = (int64_t)d->height * d->width;
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *image = d->images + rows[i] * size;
-        if (dtype_f64)
-            for (int64_t j = 0; j < size; j++) ((double *)x)[i * size + j] = pixels_f64[image[j]];
-        else
-            for (int64_t j = 0; j < size; j++) ((float *)x)[i * size + j] = pixels_f32[image[j]];
-        y[i] = d->labels[rows[i]];
-    }
 }

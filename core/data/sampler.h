@@ -36,9 +36,4 @@ int32_t sampler_row(const Sampler *s, int64_t batch, int64_t i);
 // Rows [*begin, *end) of a batch that one of `parts` takes: from floor(part * rows / parts).
 void sampler_part(int64_t rows, int64_t part, int64_t parts, int64_t *begin, int64_t *end);
 
-// Write images [0, n) (n rows given by `rows`) as normalised pixels ((x/255) - 0.1307) / 0.3081 to
-// x (f32 or f64, n * height * width) and labels to y (int32). `dtype_f64` chooses the type of x.
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
-                    int32_t *y);
-
 #endif

@@ -86,7 +86,8 @@ static Status read_inputs(Job *job) {
     TRY(find_device(job));
     TRY(name_option(model_read(&job->model, &job->arena, o->spec.model), "--model"));
     bool draw = !o->plan_only && !job->device->model;  // a timed device loads nothing
-    TRY(name_option((draw ? dataset_read : dataset_describe)(&job->data, &job->arena, o->data),
+    TRY(name_option(draw ? dataset_read_watched(&job->data, &job->arena, o->data, &o->drawing)
+                         : dataset_describe(&job->data, &job->arena, o->data),
                     "--data"));
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
     for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];

@@ -30,6 +30,7 @@ typedef struct {
     int record_first, record_last;
     const char *trace, *save;  // directory; file; or NULL
     bool compress_trace;
+    DatasetProgress drawing;      // told while digits are drawn
     RunInfo info;                 // for traces: argv and settings
     const atomic_int *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;

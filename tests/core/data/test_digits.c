@@ -13,7 +13,7 @@ enum { PIXELS = DIGITS_SIDE * DIGITS_SIDE };
 START_TEST(the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere) {
     Arena a = {0};
     Dataset d;
-    ck_assert_ok(digits_make(&d, &a, 1000, 1));
+    ck_assert_ok(digits_make(&d, &a, 1000, 1, NULL));
     ck_assert_uint_eq(crc32(0, d.images, 1000 * PIXELS), 0xbab4f2e6);
     arena_finish(&a);
 }
@@ -22,9 +22,9 @@ END_TEST
 START_TEST(a_sample_depends_on_seed_and_index_alone) {
     Arena a = {0};
     Dataset few, many, other;
-    ck_assert_ok(digits_make(&few, &a, 30, 7));
-    ck_assert_ok(digits_make(&many, &a, 50, 7));
-    ck_assert_ok(digits_make(&other, &a, 50, 8));
+    ck_assert_ok(digits_make(&few, &a, 30, 7, NULL));
+    ck_assert_ok(digits_make(&many, &a, 50, 7, NULL));
+    ck_assert_ok(digits_make(&other, &a, 50, 8, NULL));
     ck_assert_mem_eq(few.images, many.images, 30 * PIXELS);
     uint8_t alone[PIXELS];
     digits_draw(alone, 7, 49);
@@ -42,7 +42,7 @@ END_TEST
 START_TEST(every_class_is_equally_frequent) {
     Arena a = {0};
     Dataset d;
-    ck_assert_ok(digits_make(&d, &a, 1000, 3));
+    ck_assert_ok(digits_make(&d, &a, 1000, 3, NULL));
     int count[DIGITS_CLASSES] = {0};
     for (int i = 0; i < 1000; i++) count[d.labels[i]]++;
     for (int c = 0; c < DIGITS_CLASSES; c++) ck_assert_int_eq(count[c], 100);
@@ -107,7 +107,7 @@ START_TEST(a_specification_names_count_and_seed) {
     ck_assert_str_eq(d.source, "digits:count=12000,seed=1");
     ck_assert_ok(dataset_read(&d, &a, "digits:seed=9,count=1k"));
     ck_assert_str_eq(d.source, "digits:count=1000,seed=9");
-    ck_assert_ok(digits_make(&same, &a, 1000, 9));
+    ck_assert_ok(digits_make(&same, &a, 1000, 9, NULL));
     ck_assert_mem_eq(d.images, same.images, 1000 * PIXELS);
     arena_finish(&a);
 }
@@ -154,7 +154,28 @@ START_TEST(a_wrong_specification_is_told) {
 }
 END_TEST
 
-SUITE("digits", the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere,
+static void note(void *context, int64_t done, int64_t count) {
+    int64_t *last = context;
+    ck_assert_int_eq(count, 10000);
+    ck_assert_int_gt(done, *last);
+    *last = done;
+}
+
+START_TEST(who_waits_for_digits_is_told_how_many_are_drawn) {
+    Arena a = {0};
+    Dataset d, same;
+    int64_t last = 0;
+    ck_assert_ok(dataset_read_watched(&d, &a, "digits:count=10000",
+                                      &(DatasetProgress){.context = &last, .call = note}));
+    ck_assert_int_gt(last, 5000);
+    ck_assert_ok(dataset_read(&same, &a, "digits:count=10000"));
+    ck_assert_mem_eq(d.images, same.images, 10000 * 784);
+    arena_finish(&a);
+}
+END_TEST
+
+SUITE("digits", who_waits_for_digits_is_told_how_many_are_drawn,
+      the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere,
       a_sample_depends_on_seed_and_index_alone, every_class_is_equally_frequent,
       every_image_shows_a_stroke_on_a_dark_ground, labels_belong_to_their_images,
       a_specification_names_count_and_seed, described_digits_have_a_size_and_no_pixels,
