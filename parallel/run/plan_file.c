@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/plan_text/plan_text.h"
+#include "parallel/strategy/plan_job.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,34 +89,6 @@ static Status check_plan(const Job *job, const Plan *plan) {
         Kind kind = op_kind(&job->program, op);
         if (kind == KIND_LOAD) TRY(check_load(job, plan, op));
         if (kind == KIND_CROSS_ENTROPY) TRY(check_classes(job, plan, op));
-    }
-    return OK;
-}
-
-static bool same_parameter(const Program *p, const Logical *a, const Program *q, const Logical *b) {
-    return b->role == ROLE_PARAMETER && a->dims == b->dims &&
-           !strcmp(program_name(p, a->name), program_name(q, b->name)) &&
-           !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
-}
-
-// The model names the run in its report and checkpoint, so that the plan must train that one.
-static Status check_parameters(const Job *job, const Program *model) {
-    const Program *p = &job->program;
-    const JobOptions *o = &job->options;
-    for (int i = 0; i < p->logical_count; i++) {
-        const Logical *l = &p->logicals[i];
-        if (l->role != ROLE_PARAMETER) continue;
-        int j = 0;
-        while (j < model->logical_count && !same_parameter(p, l, model, &model->logicals[j])) j++;
-        if (j == model->logical_count)
-            FAIL(ERR_USAGE,
-                 "%s: model %s has no parameter %s of this shape; give the --model that the plan "
-                 "was printed for",
-                 o->spec.plan_file, job->model.name, program_name(p, l->name));
-        if (l->dtype != o->spec.dtype)
-            FAIL(ERR_USAGE, "%s: parameter %s is %s; give --dtype %s", o->spec.plan_file,
-                 program_name(p, l->name), dtype_name((Dtype)l->dtype),
-                 dtype_name((Dtype)l->dtype));
     }
     return OK;
 }
@@ -212,7 +185,8 @@ Status plan_file_check(const Job *job) {
     TRY(check_results(job));
     Program model = {0};
     Status s = job_spec_program(&model, &job->options.spec, &job->model);
-    if (s == OK) s = check_parameters(job, &model);
+    if (s == OK)
+        s = plan_job_check_parameters(&job->program, &model, job->model.name, &job->options.spec);
     program_finish(&model);
     return s;
 }
