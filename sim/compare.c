@@ -3,9 +3,47 @@
 // apart they are. Read compare_reports() first.
 #include "sim/compare.h"
 
+#include "core/base/text.h"
+#include "core/platform/device_traits.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+// The platform's name, or its file's without folders: "timed:runs/laptop.yaml" is laptop.yaml.
+static const char *platform_of(const char *device) {
+    const char *platform = device_traits_platform(device), *slash;
+    if (platform && (slash = strrchr(platform, '/'))) return slash + 1;
+    return platform;
+}
+
+static Status check_device(const RunInfo *m, const RunInfo *s) {
+    const char *measured = platform_of(m->device), *simulated = platform_of(s->device);
+    if (!measured && !simulated && !strcmp(m->device, s->device)) return OK;
+    if (measured && simulated && !strcmp(measured, simulated)) return OK;
+    if (measured)
+        FAIL(ERR_USAGE, "the report is of device %s, simulated is %s; give --gpus %d --platform %s",
+             m->device, s->device, m->ranks, device_traits_platform(m->device));
+    if (simulated)
+        FAIL(ERR_USAGE,
+             "the report is of device %s, simulated is %s; give --ranks %d, or a report of train "
+             "--device %s",
+             m->device, s->device, m->ranks, s->device);
+    FAIL(ERR_USAGE,
+         "the report is of device %s, simulated is %s; give a report or a trace of the "
+         "same device",
+         m->device, s->device);
+}
+
+// Advice in the words of the option that was given.
+static Status check_size(const RunInfo *m, const RunInfo *s) {
+    if (m->ranks == s->ranks && m->batch == s->batch) return OK;
+    FAIL(ERR_USAGE,
+         "the report is of %d ranks with batch %lld, simulated are %d with %lld; give --%s %d "
+         "--batch %lld",
+         m->ranks, (long long)m->batch, s->ranks, (long long)s->batch,
+         device_traits_platform(s->device) ? "gpus" : "ranks", m->ranks, (long long)m->batch);
+}
 
 static Status check_jobs(const Report *measured, const Report *simulated) {
     const RunInfo *m = &measured->run, *s = &simulated->run;
@@ -14,13 +52,34 @@ static Status check_jobs(const Report *measured, const Report *simulated) {
     if (strcmp(m->model, s->model) || strcmp(m->dtype, s->dtype))
         FAIL(ERR_USAGE, "the report is of model %s in %s, simulated is %s in %s", m->model,
              m->dtype, s->model, s->dtype);
-    if (m->ranks != s->ranks || m->batch != s->batch)
-        FAIL(ERR_USAGE,
-             "the report is of %d ranks with batch %lld, simulated are %d with %lld; give --ranks "
-             "%d and --batch-per-rank %lld",
-             m->ranks, (long long)m->batch, s->ranks, (long long)s->batch, m->ranks,
-             (long long)(m->batch / m->ranks));
-    return OK;
+    TRY(check_device(m, s));
+    return check_size(m, s);
+}
+
+static const char *setting_of(const RunInfo *run, const char *key) {
+    for (int i = 0; i < run->strategy_count; i++)
+        if (!strcmp(run->strategy[i].key, key)) return run->strategy[i].value;
+    return NULL;
+}
+
+// "all_reduce ring instead of direct": a setting of one run that the other has not, or otherwise.
+static void differ(char text[COMPARE_TEXT], const char *key, const char *m, const char *s) {
+    if (m && s && !strcmp(m, s)) return;
+    text_append(text, COMPARE_TEXT, "%s%s %s instead of %s", *text ? ", " : "", key, m ? m : "none",
+                s ? s : "none");
+}
+
+static void compare_settings(Comparison *c) {
+    const RunInfo *m = &c->measured->run, *s = &c->simulated->run;
+    for (int i = 0; i < m->strategy_count; i++)
+        differ(c->settings, m->strategy[i].key, m->strategy[i].value,
+               setting_of(s, m->strategy[i].key));
+    for (int i = 0; i < s->strategy_count; i++)
+        if (!setting_of(m, s->strategy[i].key))
+            differ(c->settings, s->strategy[i].key, NULL, s->strategy[i].value);
+    if (m->shards != s->shards)
+        text_append(c->settings, COMPARE_TEXT, "%s%d shards instead of %d",
+                    *c->settings ? ", " : "", m->shards, s->shards);
 }
 
 // How far apart two times are; one that is missing counts as nothing.
@@ -85,6 +144,7 @@ static Status compare_phases(Comparison *c, Arena *a) {
 Status compare_reports(Comparison *out, Arena *a, const Report *measured, const Report *simulated) {
     TRY(check_jobs(measured, simulated));
     *out = (Comparison){.measured = measured, .simulated = simulated};
+    compare_settings(out);
     out->error = report_error(simulated->step_ms.median, measured->step_ms.median);
     out->difference_ms = simulated->step_ms.median - measured->step_ms.median;
     out->noise_ms = measured->step_ms.mean - measured->step_ms.median;

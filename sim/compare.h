@@ -5,6 +5,8 @@
 
 #include "core/report/report.h"
 
+enum { COMPARE_TEXT = 512 };
+
 typedef struct {
     const char *name, *phase;
     int32_t shard, micro_batch;
@@ -14,7 +16,8 @@ typedef struct {
 // Everything is in the arena, or borrowed from the reports.
 typedef struct {
     const Report *measured, *simulated;
-    double error;  // of the simulated median step, relative to the measured one
+    char settings[COMPARE_TEXT];  // of the strategy, that the measured run had otherwise; or empty
+    double error;                 // of the simulated median step, relative to the measured one
     ComparedTime bills[BILL_COUNT];
     double noise_ms;       // measured mean above measured median: what no model of a step has
     double difference_ms;  // simulated median minus measured median: the sum of the bills'
@@ -23,7 +26,7 @@ typedef struct {
     int phase_count, operation_count;
 } Comparison;
 
-// ERR_USAGE when they are not of the same job: model, ranks, batch, type.
+// ERR_USAGE, with what to give, when they are not of one job: model, type, device, ranks, batch.
 Status compare_reports(Comparison *out, Arena *a, const Report *measured,
                        const Report *simulated) MUST_USE;
 

@@ -7,7 +7,12 @@
 #include "tests/support/testing.h"
 
 static Report report(const char *kind, double step_ms) {
-    return (Report){.run = {.kind = kind, .model = "net", .dtype = "f32", .ranks = 2, .batch = 128},
+    return (Report){.run = {.kind = kind,
+                            .model = "net",
+                            .device = "cpu",
+                            .dtype = "f32",
+                            .ranks = 2,
+                            .batch = 128},
                     .step_ms = {step_ms, step_ms, step_ms, step_ms}};
 }
 
@@ -82,10 +87,52 @@ START_TEST(reports_of_other_jobs_are_refused) {
     measured.run.model = "net";
     measured.run.batch = 64;
     ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE,
-                    "give --ranks 2 and --batch-per-rank 32");
+                    "give --ranks 2 --batch 64");
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(devices_are_compared_and_advice_is_worded_by_the_option_given) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 10);
+    simulated.run.device = "timed:dgx-a100";
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE,
+                    "of device cpu, simulated is timed:dgx-a100; give --ranks 2");
+    measured.run.device = "timed:laptop";
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE,
+                    "give --gpus 2 --platform laptop");
+    simulated.run.device = "timed:machines/laptop";  // a file is known by its name
+    ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
+    measured.run.batch = 65;
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE,
+                    "give --gpus 2 --batch 65");
+    simulated.run.device = "reference";
+    measured.run.device = "cpu";
+    ck_assert_fails(compare_reports(&c, &a, &measured, &simulated), ERR_USAGE, "same device");
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(settings_that_differ_are_told) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 10);
+    static const RunSetting m[] = {{"dp", "2"}, {"all_reduce", "ring"}, {"link", "1GB/s,5us"}},
+                            s[] = {{"dp", "2"}, {"all_reduce", "direct"}, {"plan", "p"}};
+    measured.run.strategy = m;
+    simulated.run.strategy = s;
+    measured.run.strategy_count = simulated.run.strategy_count = 3;
+    measured.run.shards = 4;
+    simulated.run.shards = 2;
+    ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
+    ck_assert_str_eq(c.settings,
+                     "all_reduce ring instead of direct, link 1GB/s,5us instead of none, "
+                     "plan none instead of p, 4 shards instead of 2");
     arena_finish(&a);
 }
 END_TEST
 
 SUITE("compare", the_difference_is_billed_without_a_rest,
-      operations_meet_by_name_and_part_the_furthest_first, reports_of_other_jobs_are_refused)
+      operations_meet_by_name_and_part_the_furthest_first, reports_of_other_jobs_are_refused,
+      devices_are_compared_and_advice_is_worded_by_the_option_given, settings_that_differ_are_told)
