@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // sim: parse the command line, read what was recorded, simulate, compare, print. Read run() first.
+#include "core/base/printable.h"
 #include "core/cli/terminal.h"
 #include "core/plan_text/plan_text.h"
-#include "core/platform/device_model.h"
+#include "core/platform/device_traits.h"
 #include "programs/ending.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
@@ -12,6 +13,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 8 };  // that --gpus N prints at most
@@ -30,10 +32,6 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)
         FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
-    bool linked = option_given(line, "link") || option_given(line, "dilate");
-    if (linked && !o->gpus.count)
-        FAIL(ERR_USAGE,
-             "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
     if (!strcmp(o->predictions, "-") || !*o->predictions)
         FAIL(ERR_USAGE, "--predictions takes a file to append to, or none");
     if (o->point && o->gpus.count != 1)
@@ -56,17 +54,72 @@ static Status read_reports(Sim *s) {
     return OK;
 }
 
+// Ranks have devices where --gpus says so, and where they had described ones when recorded: other
+// numbers of them are then on the same devices and links, unless options say otherwise.
+static Status choose_place(Sim *s) {
+    const RunInfo *run = s->recorded ? &s->recording.traces[0].run : NULL;
+    const char *recorded_on = run ? device_traits_platform(run->device) : NULL;
+    bool host = s->o->ranks.count > 0 || (s->recorded && !s->o->gpus.count);
+    s->setting.devices = s->o->gpus.count > 0 || recorded_on;
+    s->link = s->o->link;
+    s->dilate = s->o->dilate;
+    s->platform = s->o->platform ? s->o->platform : "dgx-a100";
+    if (recorded_on && host) {
+        const char *dilate = job_spec_setting(run, "dilate");
+        if (!s->o->platform) s->platform = recorded_on;
+        if (!s->link) s->link = job_spec_setting(run, "link");
+        if (dilate && !given(s, "dilate")) s->dilate = strtod(dilate, NULL);
+        if (!(s->dilate >= 1e-3 && s->dilate <= 1e6))
+            FAIL(ERR_FORMAT, "the trace was recorded with dilate %s: expected 0.001 to 1e6",
+                 dilate);
+    }
+    if (!s->setting.devices && (s->link || given(s, "dilate")))
+        FAIL(ERR_USAGE,
+             "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
+    return OK;
+}
+
+// A link that the communicator emulated is not in the costs of ranks that share a host.
+static Status check_recorded_link(const Sim *s) {
+    if (!s->recorded || s->setting.devices) return OK;
+    const char *link = job_spec_setting(&s->recording.traces[0].run, "link");
+    if (!link) return OK;
+    FAIL(
+        ERR_USAGE,
+        "%s was recorded with --link %s, which a prediction for ranks of a host leaves out; record "
+        "it without, or predict devices with --gpus and --link",
+        s->o->trace, link);
+}
+
 // Options that were given change the recorded job; without a recording all of them make it.
 static Status make_job(Sim *s) {
-    const char *device = s->o->gpus.count ? "timed" : "cpu";
+    const size_t size = strlen(s->platform) + sizeof "timed:";
+    char *device = arena_push(s->arena, size);
+    if (!device) FAIL(ERR_MEMORY, "out of memory");
+    snprintf(device, size, "timed:%s", s->platform);
     s->job.spec = s->o->job;
     s->job.spec.ranks = 1;
-    s->job.spec.device = device;
+    s->job.spec.device = s->setting.devices ? device : "cpu";
     if (!s->recorded) return OK;
     const Trace *t = &s->recording.traces[0];
     TRY(sim_job_recorded(&s->job, &t->run, &t->program));
-    if (s->o->gpus.count) s->job.spec.device = device;
+    s->recorded_job = s->job;
+    if (s->setting.devices) s->job.spec.device = device;
     job_spec_take_given(&s->job.spec, &s->o->job, s->line);
+    return OK;
+}
+
+// What --plan FILE says of its job counts where no option does; of its ranks always.
+static Status take_plan(Sim *s, SimOptions *o) {
+    if (!o->job.plan_file) return OK;
+    const SimJobGiven given_here = {.batch = s->recorded || given(s, "batch") ||
+                                             given(s, "batch-per-rank"),
+                                    .shards = s->recorded || given(s, "shards"),
+                                    .micro_batches = s->recorded || given(s, "accumulate"),
+                                    .dtype = s->recorded || given(s, "dtype")};
+    if (s->recorded && !o->gpus.count && !o->ranks.count) return OK;
+    TRY(sim_job_take_plan(&s->job, s->arena, &given_here));
+    if (!given(s, "gpus") && !given(s, "ranks")) o->gpus = (IntList){{s->job.spec.ranks}, 1};
     return OK;
 }
 
@@ -120,7 +173,7 @@ static Status check_compared(const Sim *s) {
 
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
-    const char *name = o->platform ? o->platform : s->setting.devices ? "dgx-a100" : "laptop";
+    const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
     bool own = !o->platform && !s->setting.devices && s->recording.has_machine;
     if (own)
         s->machine = s->recording.machine;
@@ -131,10 +184,13 @@ static Status choose_machine(Sim *s) {
              o->trace);
     else
         TRY(machine_read(&s->machine, s->arena, name));
-    if (o->link) TRY(link_model_parse(&s->setting.link, o->link));
+    if (!printable(s->machine.name) || !printable(s->machine.device.name))
+        FAIL(ERR_FORMAT, "%s: the name of the machine or of its device has control characters",
+             name);
+    if (s->link) TRY(link_model_parse(&s->setting.link, s->link));
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
-    s->setting.dilation = (int64_t)llround(o->dilate * 1000);
+    s->setting.dilation = (int64_t)llround(s->dilate * 1000);
     return OK;
 }
 
@@ -143,12 +199,16 @@ static Status choose_machine(Sim *s) {
 // The job on `ranks`, by the options' word for the batch, or keeping the batch per rank.
 static Status job_on(SimJob *out, const Sim *s, int ranks) {
     SimJob base = s->job;
-    RunSetting *link = ARENA_NEW(s->arena, RunSetting, 1);
-    if (!link) FAIL(ERR_MEMORY, "out of memory");
-    *link = (RunSetting){"link", s->o->link};
+    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 2);
+    char *dilate = arena_push(s->arena, UNITS_TEXT);
+    if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
+    snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
     if (given(s, "batch-per-rank")) base.spec.batch = s->o->batch_per_rank * base.spec.ranks;
     TRY(sim_job_resize(out, &base, ranks, s->strong));
-    if (s->o->link) out->setting = link;
+    out->settings = settings;
+    out->setting_count = 0;
+    if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
+    if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
     return OK;
 }
 
@@ -283,6 +343,9 @@ static Status replay(Sim *s) {
 
 // When a person interrupts, or something fails on the way, the rows that are done are kept.
 static Status predict(Sim *s) {
+    TRY(check_recorded_link(s));
+    if (s->recorded && !given(s, "model") && !given(s, "plan"))
+        TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.traces[0].program));
     TRY(choose_machine(s));
     Sweep sweep = make_sweep(s);
     Status status = predict_all(s, &sweep);
@@ -308,15 +371,16 @@ static Status simulate(Sim *s) {
     return OK;
 }
 
-static Status run(Sim *s) {
+static Status run(Sim *s, SimOptions *o) {
     TRY(check_line(s->o, s->line));
     if (s->o->trace) {
         TRY(recording_read(&s->recording, s->arena, s->o->trace));
         s->recorded = true;
     }
-    s->setting.devices = s->o->gpus.count > 0;
+    TRY(choose_place(s));
     TRY(read_reports(s));
     TRY(make_job(s));
+    TRY(take_plan(s, o));
     choose_sizes(s);
     TRY(check_compared(s));
     if (s->o->print_plan) return print_plan(s);
@@ -336,7 +400,7 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
         return OK;
     }
     if (o->log) TRY(log_open(sim->log, o->log));
-    return run(sim);
+    return run(sim, o);
 }
 
 int main(int argc, char *argv[]) {

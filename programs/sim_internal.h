@@ -18,9 +18,12 @@ typedef struct {
     const char *const *argv;
     Recording recording;
     bool recorded;
+    const char *platform, *link;  // of devices: as given, or as recorded; link NULL: the platform's
+    double dilate;
     Machine machine;
     SimSetting setting;
-    SimJob job;     // on its own number of ranks
+    SimJob job;  // on its own number of ranks
+    SimJob recorded_job;
     IntList sizes;  // numbers of ranks to simulate
     bool replay, strong;
     const Report *measured;  // to compare with

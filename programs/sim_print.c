@@ -97,6 +97,7 @@ static void print_when(const Comparison *c, const char *made) {
 static void print_comparison(const Comparison *c) {
     const Report *m = c->measured;
     int steps = m->steps - m->warm_up_steps;
+    char use[HOST_USE_TEXT];
     printf("\n%d rank%s, batch %lld: step %.3f ms measured", m->run.ranks,
            m->run.ranks == 1 ? "" : "s", (long long)m->run.batch, m->step_ms.median);
     if (steps > 1)
@@ -104,6 +105,9 @@ static void print_comparison(const Comparison *c) {
     else
         printf(" (1 step)");
     printf(",\n  %.3f simulated: %+.1f %%\n", c->simulated->step_ms.median, 100 * c->error);
+    if (host_use_disturbs(&m->run.disturbed))
+        printf("  DISTURBED while it was measured: %s\n", host_use_print(use, &m->run.disturbed));
+    if (*c->settings) printf("  the measured run had %s\n", c->settings);
 }
 
 Status print_comparisons(const Comparison *c, const LedgerEntry *made, int count,

@@ -208,8 +208,15 @@ static double part_share(const Sweep *s, int part) {
 
 typedef struct {
     int parts[PARTS], count;
-    bool other;  // parts are left out that are not 0 everywhere
+    bool other;  // what is left out is not 0 everywhere, as it is printed
 } ShownParts;
+
+static double other_ms(const Prediction *p, const ShownParts *shown) {
+    double rest = 0;
+    for (int part = 0; part < PARTS; part++) rest += part_ms(p, part);
+    for (int k = 0; k < shown->count; k++) rest -= part_ms(p, shown->parts[k]);
+    return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
+}
 
 // Parts of 0.05 % of some row's step have a column of their own, launches beside work.
 static void choose_parts(const Sweep *s, ShownParts *out) {
@@ -218,11 +225,11 @@ static void choose_parts(const Sweep *s, ShownParts *out) {
     *out = (ShownParts){0};
     for (int k = 0; k < PARTS; k++) {
         double share = part_share(s, order[k]);
-        if (share >= 5e-4)
-            out->parts[out->count++] = order[k];
-        else
-            out->other |= share > 0;
+        if (share >= 5e-4) out->parts[out->count++] = order[k];
     }
+    double least = 0.5;  // that is not printed as 0
+    for (int i = 0; i < step_decimals(s); i++) least /= 10;
+    for (int i = 0; i < s->count; i++) out->other |= other_ms(&s->rows[i], out) >= least;
 }
 
 static void drop_smallest(const Sweep *s, ShownParts *shown) {
@@ -243,13 +250,6 @@ static int parts_width(const Sweep *s, const ShownParts *shown) {
     for (int k = 0; k < shown->count; k++)
         width += 2 + larger(cell, (int)strlen(part_name(s, shown->parts[k])));
     return width + (shown->other ? 2 + larger(cell, 5) : 0) + 2 + larger(cell, 4) + 2 + 7;
-}
-
-static double other_ms(const Prediction *p, const ShownParts *shown) {
-    double rest = 0;
-    for (int part = 0; part < PARTS; part++) rest += part_ms(p, part);
-    for (int k = 0; k < shown->count; k++) rest -= part_ms(p, shown->parts[k]);
-    return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
 }
 
 static bool communicates(const Sweep *s) {
@@ -295,6 +295,10 @@ static Status print_parts(const Sweep *s, Arena *a) {
 
 void sweep_print_noise(const Recording *r) {
     const double most = 0.05;
+    const HostUse *use = &r->traces[0].run.disturbed;
+    char text[HOST_USE_TEXT];
+    if (host_use_disturbs(use))
+        printf("DISTURBED while it was recorded: %s\n", host_use_print(text, use));
     if (r->steps < 5) {
         printf("recorded: %d step%s, too few to tell how noisy the machine is\n", r->steps,
                r->steps == 1 ? "" : "s");

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The job of a trace from its settings, and the program of a job; the
-// same strategy_program() as the trainer's.
+// From a job to the program that is simulated: built from its model, or read from a file of a plan,
+// which then must be a plan of this job. Read sim_job_lowered() first.
 #include "sim/job.h"
 
 #include "core/base/file.h"
 #include "core/plan/check.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
+#include "parallel/strategy/plan_job.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static Sgd read_sgd(const Program *p) {
     for (int w = 0; w < p->work_count; w++)
@@ -42,25 +47,53 @@ Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch
     return job_spec_check(spec);
 }
 
-static Status read_plan(Program *out, Arena *a, const SimJob *job) {
+static Status read_plan(Program *out, Arena *a, const char *path) {
     char *text;
     size_t length;
-    TRY(file_read(&text, &length, a, job->spec.plan_file));
-    TRY(plan_text_parse(out, text, length, job->spec.plan_file));
-    if (out->lowered)
-        FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan step",
-             job->spec.plan_file);
-    if (program_ranks(out) != job->spec.ranks)
-        FAIL(ERR_USAGE, "--plan %s is for %d rank%s, not for %d", job->spec.plan_file,
-             program_ranks(out), program_ranks(out) == 1 ? "" : "s", job->spec.ranks);
+    TRY(file_read(&text, &length, a, path));
+    TRY(plan_text_parse(out, text, length, path));
+    if (!out->lowered) return OK;
+    FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan step", path);
+}
+
+static Status take_plan(SimJob *job, Arena *a, Program *p, const SimJobGiven *given) {
+    PlanJob plan;
+    JobSpec *s = &job->spec;
+    TRY(read_plan(p, a, s->plan_file));
+    TRY(plan_job_read(&plan, p, s->plan_file));
+    int shards = plan.local_shards * plan.ranks;
+    s->ranks = plan.ranks;
+    if (!given->shards) s->shards = shards == plan.ranks ? 0 : shards;
+    if (!given->micro_batches) s->micro_batches = plan.micro_batches;
+    if (!given->batch) s->batch = plan.rows * plan.micro_batches * shards;
+    if (!given->dtype) s->dtype = plan.dtype;
     return OK;
 }
 
+Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) {
+    Program p = {0};
+    Status s = take_plan(job, a, &p, given);
+    program_finish(&p);
+    return s;
+}
+
+static Status check_plan(const Program *p, const SimJob *job, const Model *model) {
+    PlanJob plan;
+    Program by_model = {0};
+    TRY(plan_job_read(&plan, p, job->spec.plan_file));
+    TRY(plan_job_check(&plan, &job->spec));
+    Status s = job_spec_program(&by_model, &job->spec, model);
+    if (s == OK) s = plan_job_check_parameters(p, &by_model, model->name, &job->spec);
+    program_finish(&by_model);
+    return s;
+}
+
 Status sim_job_program(Program *out, Arena *a, const SimJob *job) {
-    if (job->spec.plan_file) return read_plan(out, a, job);
     Model model;
     TRY(model_read(&model, a, job->spec.model));
-    return job_spec_program(out, &job->spec, &model);
+    if (!job->spec.plan_file) return job_spec_program(out, &job->spec, &model);
+    TRY(read_plan(out, a, job->spec.plan_file));
+    return check_plan(out, job, &model);
 }
 
 Status sim_job_lowered(Program *out, Arena *a, const SimJob *job) {
@@ -73,4 +106,57 @@ Status sim_job_lowered(Program *out, Arena *a, const SimJob *job) {
         FAIL(ERR_PLAN, "%s has no plan \"step\"",
              job->spec.plan_file ? job->spec.plan_file : job->spec.model);
     return OK;
+}
+
+// --- files that a trace names
+
+enum { LARGEST = 64 << 20 };
+
+static Status check_file(const char *path, const char *what) {
+    struct stat info;
+    if (!path || stat(path, &info) != 0) return OK;  // a built-in name, or it is missed when read
+    if (!S_ISREG(info.st_mode) || info.st_size > LARGEST)
+        FAIL(ERR_INPUT, "%s, the %s that the trace names, is no file of at most 64MiB", path, what);
+    return OK;
+}
+
+static Status print_program(char **out, const Program *p) {
+    size_t size;
+    FILE *f = open_memstream(out, &size);
+    if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
+    Status s = plan_text_print(p, f);
+    fclose(f);
+    return s;
+}
+
+static Status compare_programs(bool *equal, const Program *p, const Program *q) {
+    char *one = NULL, *other = NULL;
+    Status s = print_program(&one, p);
+    if (s == OK) s = print_program(&other, q);
+    *equal = s == OK && !strcmp(one, other);
+    free(one);
+    free(other);
+    return s;
+}
+
+Status sim_job_check_recorded(const SimJob *job, Arena *a, const Program *recorded) {
+    const char *plan = job->spec.plan_file, *file = plan ? plan : job->spec.model;
+    bool equal = false, is_file = access(file, F_OK) == 0;
+    Program now = {0};
+    TRY(check_file(job->spec.model, "model"));
+    TRY(check_file(plan, "plan"));
+    Status s = sim_job_lowered(&now, a, job);
+    if (s == OK) s = compare_programs(&equal, &now, recorded);
+    program_finish(&now);
+    TRY(s);
+    if (equal) return OK;
+    if (is_file)
+        FAIL(ERR_INPUT,
+             "%s has changed since the run was recorded; record it again, or give --%s %s to "
+             "predict what is there now",
+             file, plan ? "plan" : "model", file);
+    FAIL(ERR_INPUT,
+         "this version of sim makes another plan of the model %s than was recorded; record it "
+         "again, or give --model %s",
+         file, file);
 }

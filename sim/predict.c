@@ -144,7 +144,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     if (s == OK && run->ranks > 0) out->comm_bytes = out->report.comm_bytes[0];
     out->report.loss_count = 0;  // nothing was learned
     if (s == OK)
-        s = job_spec_describe(&out->report.run, a, &job->spec, job->setting, job->setting != NULL);
+        s = job_spec_describe(&out->report.run, a, &job->spec, job->settings, job->setting_count);
     out->report.run.kind = "sim";
     out->report.run.comm = run->host ? "shm" : "network";
     return s;

@@ -13,6 +13,15 @@ static void expect(const Command *c, const char *text) {
     ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
 }
 
+static void refuse(const char *line, const char *message) {
+    Command c = {0};
+    ck_assert_msg(command_run(&c, "%s", line) == 2, "%s: %s", line, c.out);
+    ck_assert_msg(!strncmp(c.err, "sim: ", 5) && strstr(c.err, message), "\"%s\" lacks \"%s\"",
+                  c.err, message);
+    ck_assert_ptr_eq(strchr(c.err, '\n'), c.err + strlen(c.err) - 1);  // one line
+    command_finish(&c);
+}
+
 START_TEST(the_option_table_is_sound) { ck_assert_ok(option_check(&sim_options)); }
 END_TEST
 
@@ -394,15 +403,6 @@ START_TEST(a_report_is_written_and_printed) {
     command_finish(&c);
 }
 END_TEST
-
-static void refuse(const char *line, const char *message) {
-    Command c = {0};
-    ck_assert_msg(command_run(&c, "%s", line) == 2, "%s: %s", line, c.out);
-    ck_assert_msg(!strncmp(c.err, "sim: ", 5) && strstr(c.err, message), "\"%s\" lacks \"%s\"",
-                  c.err, message);
-    ck_assert_ptr_eq(strchr(c.err, '\n'), c.err + strlen(c.err) - 1);  // one line
-    command_finish(&c);
-}
 
 START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --trase run", "did you mean --trace?");
