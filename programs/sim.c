@@ -32,6 +32,7 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)
         FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
+    if (o->report) TRY(report_check_name(o->report));
     if (!strcmp(o->predictions, "-") || !*o->predictions)
         FAIL(ERR_USAGE, "--predictions takes a file to append to, or none");
     if (o->point && o->gpus.count != 1)
@@ -252,12 +253,14 @@ static Status predict_row(Sim *s, int i) {
     return keep(s, p);
 }
 
-// Row by row, each shown when it is there. The largest job is made first, so that a batch too small
-// for it is refused before anything is simulated.
+// Row by row, each shown when it is there. Jobs are made before, the largest first, so that what is
+// too small for one is refused before anything is simulated.
 static Status predict_all(Sim *s, Sweep *shown) {
     Status status = OK;
-    for (int i = s->sizes.count - 1; i >= 0; i--)
+    for (int i = s->sizes.count - 1; i >= 0; i--) {
         TRY(job_on(&s->jobs[i], s, (int)s->sizes.items[i]));
+        TRY(predict_check_place(&s->setting, (int)s->sizes.items[i]));
+    }
     s->setting.watch = &s->watch.simulation;
     sim_watch_start(&s->watch, s->log, s->o->quiet, s->sizes.items, s->sizes.count);
     for (int i = 0; i < s->sizes.count && status == OK; i++) {
@@ -267,7 +270,7 @@ static Status predict_all(Sim *s, Sweep *shown) {
         shown->count = s->done = i + 1;
         if (i == 0 && !s->o->json) sweep_begin(shown);
         if (!s->o->json) sweep_row(shown);
-        log_keep(s->log, LOG_DETAIL, "%d ranks, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
+        log_keep(s->log, LOG_NOTE, "%d ranks, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
                  (long long)s->jobs[i].spec.batch, s->rows[i].step_ms);
     }
     sim_watch_end(&s->watch);

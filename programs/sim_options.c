@@ -52,7 +52,7 @@ static const Option options[] = {
     {.name = "require-plot", .kind = OPTION_FLAG, AT(require_plot),
      .help = "fail when gnuplot is missing"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
-     .help = "write the reports (.json), or the last one's (.md, .html)"},
+     .help = "write the reports: .json, .md or .html"},
     {.name = "predictions", .kind = OPTION_STRING, AT(predictions), .value = "FILE",
      .initial = "predictions.jsonl", .help = "where predictions are appended; none: nowhere"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the reports as JSON"},
@@ -96,6 +96,19 @@ static const OptionDetail details[] = {
      .text = "The simulated and the measured step, and what their difference is made of: causes, "
              "phases, operations (-v: all). Says whether the prediction was there before the run. "
              "The error is of the step time: simulated over measured, less 1."},
+    {.topic = "batch",
+     .text =
+         "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "
+         "the trace. --ranks without a trace means what it means to train: 64 in all.",
+     .others = "batch-size bs global-batch-size"},
+    {.topic = "csv",
+     .text = "A line of names, then one for each number of ranks. The names carry the units and "
+             "stay the same; new ones are added at the end. Append runs to a table with: ... --csv "
+             "| tail -n +2 >> runs.csv"},
+    {.topic = "report",
+     .text = "What was simulated, how fast, where the time goes, how long each operation takes, "
+             "for every number of ranks. .json.gz is compressed. docs/formats.md, \"Reports\".",
+     .others = "output out o"},
     {.topic = "predictions",
      .text = "One line of JSON for each number of ranks, with a hash of everything it depends on; "
              "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},

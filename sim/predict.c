@@ -196,6 +196,12 @@ static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) 
                            .devices_per_node = per_node,
                            .link = m->link,
                            .rail = m->rail};
+    if (m->is_host && !m->link.bytes_per_s)
+        FAIL(
+            ERR_USAGE,
+            "%s is a host, whose ranks share its cores: give --ranks %d, or a link between devices "
+            "of that kind, --link 25GB/s,1us",
+            m->name, ranks);
     if (per_node > 1 && !m->link.bytes_per_s)
         FAIL(ERR_USAGE,
              "the machine %s has no link between its devices; give one, --link 25GB/s,1us",
@@ -206,6 +212,17 @@ static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) 
              "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
              "--link 25GB/s,1us",
              ranks, t->nodes, m->name, per_node);
+    return OK;
+}
+
+Status predict_check_place(const SimSetting *s, int ranks) {
+    TopologyOptions topology;
+    if (s->devices) return place_devices(&topology, s, ranks);
+    if (!s->machine->is_host)
+        FAIL(ERR_USAGE,
+             "the machine %s has devices, and --ranks are processes that share a host's cores; "
+             "give --gpus, or a machine file with a host",
+             s->machine->name);
     return OK;
 }
 
@@ -249,11 +266,6 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
 
 static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *job,
                            const SimSetting *s, Costs *costs) {
-    if (!s->machine->is_host)
-        FAIL(ERR_USAGE,
-             "the machine %s has devices, and --ranks are processes that share a host's cores; "
-             "give --gpus, or a machine file with a host",
-             s->machine->name);
     const HostModel *host = &s->machine->host;
     const Calibration *calibration = s->machine->is_calibrated ? &s->machine->calibration : NULL;
     bool alone = !s->recording || s->recording->ranks == 1;  // was it measured alone?
@@ -276,6 +288,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
     if (job->spec.batch > INT32_MAX)
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
              (long long)job->spec.batch, INT32_MAX);
+    TRY(predict_check_place(s, job->spec.ranks));
     TRY(sim_job_lowered(p, a, job));
     TRY(costs_init(&known, a, p));
     for (int k = 0; k < job->spec.ranks; k++) costs[k] = &known;

@@ -47,6 +47,9 @@ typedef struct {
 // Does a rank's planned memory fit its device? True when that is not known.
 bool prediction_fits(const Prediction *p);
 
+// Has the machine room and links for so many ranks? ERR_USAGE, with what to give.
+Status predict_check_place(const SimSetting *s, int ranks) MUST_USE;
+
 // Replay: the median of each operation, ordered by dependencies alone, every rank with a
 // core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed
 // run with a device.

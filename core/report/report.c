@@ -243,10 +243,16 @@ static Status write_list(const Report *const reports[], int count, FILE *out) {
     return OK;
 }
 
+Status report_check_name(const char *path) {
+    static const char *const endings[] = {".json", ".json.gz", ".md", ".html"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends_in(path, endings[i])) return OK;
+    FAIL(ERR_USAGE, "%s: the name of a report ends in .json, .md or .html", path);
+}
+
 Status report_write_all(const Report *const reports[], int count, const char *path) {
     bool json = ends_in(path, ".json") || ends_in(path, ".json.gz"), html = ends_in(path, ".html");
-    if (!json && !html && !ends_in(path, ".md"))
-        FAIL(ERR_USAGE, "%s: the name of a report ends in .json, .md or .html", path);
+    TRY(report_check_name(path));
     OutputFile f = {0};
     Status s = OK;
     TRY(file_create(&f, path));

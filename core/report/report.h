@@ -83,6 +83,9 @@ double report_accuracy(const Report *r);  // of the last evaluation; NaN without
 // one. +0.05: the simulated step takes 5 % longer.
 double report_error(double simulated_step_ms, double measured_step_ms);
 
+// Is it a name that report_write() takes? For who wants to know before the work. ERR_USAGE.
+Status report_check_name(const char *path) MUST_USE;
+
 // Write a report in the format that the name asks for: .json (or .json.gz), .md or .html. The file
 // appears when it is complete. ERR_USAGE for another name, ERR_IO.
 Status report_write(const Report *r, const char *path) MUST_USE;

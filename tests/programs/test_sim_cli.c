@@ -19,6 +19,7 @@ static void refuse(const char *line, const char *message) {
     ck_assert_msg(!strncmp(c.err, "sim: ", 5) && strstr(c.err, message), "\"%s\" lacks \"%s\"",
                   c.err, message);
     ck_assert_ptr_eq(strchr(c.err, '\n'), c.err + strlen(c.err) - 1);  // one line
+    ck_assert_str_eq(c.out, "");
     command_finish(&c);
 }
 
@@ -270,6 +271,17 @@ START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
 }
 END_TEST
 
+START_TEST(a_log_has_a_line_for_each_row_and_v_the_operations_of_the_last) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2 --log l -v && cut -d' ' -f2- l"), 0);
+    expect(&c, "\na step of 2 ranks, operation by operation\n");
+    expect(&c, "\nbucket0 ");
+    expect(&c, "1 ranks, batch 64: 0.195054 ms a step\n");
+    expect(&c, "2 ranks, batch 128: ");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(one_recorded_step_has_no_spread) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, RECORD "--steps 2 --trace run --report r.json > log && "
@@ -369,10 +381,11 @@ END_TEST
 START_TEST(an_edited_plan_is_simulated) {
     Command c = {0};
     ck_assert_int_eq(
-        command_run(&c, "sim --gpus 4 --point --print-plan step --bucket-kib 64,256 > p && "
-                        "sim --gpus 4 --plan p --link 1MB/s,1us --plain | grep step_ms && "
-                        "sed 's/algorithm=direct/algorithm=ring/' p > q && "
-                        "sim --gpus 4 --plan q --link 1MB/s,1us --plain | grep step_ms"),
+        command_run(&c,
+                    "sim --gpus 4 --point --print-plan step --bucket-kib 64,256 > p && "
+                    "sim --gpus 4 --plan p --link 1MB/s,1us --plain | grep step_ms && "
+                    "sed 's/algorithm=direct order=rank/algorithm=ring order=schedule/' p > q && "
+                    "sim --gpus 4 --plan q --link 1MB/s,1us --plain | grep step_ms"),
         0);
     double direct, ring;
     ck_assert_int_eq(sscanf(c.out, "ranks.4.step_ms %lf ms ranks.4.step_ms %lf", &direct, &ring),
@@ -421,7 +434,11 @@ START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --gpus 2 --ranks 2", "give one of the two");
     refuse("sim --gpus 2 --json --csv", "give one");
     refuse("sim --gpus 100 --batch 64", "--batch");
-    refuse("sim --gpus 8 --platform laptop", "has no link between its devices");
+    refuse("sim --gpus 8 --platform laptop", "laptop is a host, whose ranks share its cores: give "
+                                             "--ranks 8");
+    refuse("sim --gpus 2 --report -", "-: the name of a report ends in .json, .md or .html");
+    refuse("sim --gpus 8 --batch 3", "give --batch 8 or more");  // not 2, then 4, then 8
+    refuse("sim --gpus 2 --predictions -", "takes a file");
     refuse("sim --gpus 2 --link 1Gb/s,1us", "Gb/s");
     refuse("sim --ranks 2 --link 1GB/s,1us", "give --gpus");
     refuse(RECORD "--trace run > log && sim --trace run --dilate 2", "give --gpus");
@@ -445,8 +462,9 @@ SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
               a_ledger_that_nobody_named_is_only_a_note, what_is_printed_fits_the_terminal,
               computation_is_told_apart_into_work_and_launches,
               communication_is_shown_that_overlaps_and_the_slower_link,
-              memory_is_told_of_every_row_and_who_does_not_fit, one_recorded_step_has_no_spread,
-              an_interrupted_sweep_keeps_the_rows_that_are_done,
+              memory_is_told_of_every_row_and_who_does_not_fit,
+              a_log_has_a_line_for_each_row_and_v_the_operations_of_the_last,
+              one_recorded_step_has_no_spread, an_interrupted_sweep_keeps_the_rows_that_are_done,
               what_was_predicted_before_the_run_is_told_from_what_was_not,
               other_numbers_of_ranks_are_predicted_and_the_same_each_time,
               the_plan_is_the_one_that_train_prints, an_edited_plan_is_simulated,

@@ -18,6 +18,7 @@ static void refuse(const char *line, const char *message) {
     ck_assert_msg(!strncmp(c.err, "sim: ", 5) && strstr(c.err, message), "\"%s\" lacks \"%s\"",
                   c.err, message);
     ck_assert_ptr_eq(strchr(c.err, '\n'), c.err + strlen(c.err) - 1);  // one line
+    ck_assert_str_eq(c.out, "");
     command_finish(&c);
 }
 
