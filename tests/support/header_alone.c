@@ -1,3 +1,6 @@
 // SPDX-License-Identifier: MIT
+// A header compiles alone (tests/meson.build).
 #include HEADER
-int main(void) { return 0; }
+
+int header_compiles(void);
+int header_compiles(void) { return 0; }
