@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a terminal may be sent of text that others wrote: it obeys control characters.
+// Makes text that others wrote safe to print: a terminal obeys control characters.
 #ifndef CORE_BASE_PRINTABLE_H
 #define CORE_BASE_PRINTABLE_H
 

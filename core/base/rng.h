@@ -10,7 +10,7 @@
 // Ten rounds of Philox: 128 counter bits under a 64-bit key give 128 random bits.
 void rng_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
-// What the numbers are for: keeps streams of one seed apart. New uses go at the end.
+// The use of a stream keeps it apart from the others of its seed. New uses go at the end.
 typedef enum {
     RNG_INIT,
     RNG_SHUFFLE,

@@ -3,7 +3,7 @@
 #ifndef CORE_BASE_STATISTICS_H
 #define CORE_BASE_STATISTICS_H
 
-// How a quantity varies, say from step to step. NaN without values.
+// The spread of a quantity, say over steps. NaN without values.
 typedef struct {
     double median, p10, p90, mean;
 } Spread;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What can go wrong, and where it did.
+// Errors: one status for each kind, a message for people, the place that saw it first.
 #ifndef CORE_BASE_STATUS_H
 #define CORE_BASE_STATUS_H
 
@@ -43,7 +43,7 @@ typedef struct {
 } StatusExit;
 const StatusExit *status_exits(void);
 
-// What went wrong last in this thread, in words for a user: what, where, what to do; one line of
+// The last error of this thread for a user: what is wrong, where, what to do. One line of
 // printable UTF-8, with '?' for what is not. Empty when nothing failed yet.
 const char *status_message(void);
 

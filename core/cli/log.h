@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a program says while it works: lines for the person at the terminal, and all of them, with
+// Messages of a program at work: lines for the person at the terminal, and all of them, with
 // UTC time stamps and without colours, in a file for later. A program owns one and hands it on; it
 // may be used by its child processes and threads too, since a line is written at once.
 #ifndef CORE_CLI_LOG_H

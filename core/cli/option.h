@@ -63,7 +63,7 @@ typedef struct {
     const char *shows;    // one line
 } OptionExample;
 
-// What --help TOPIC says besides.
+// Longer text for --help TOPIC.
 typedef struct {
     const char *topic;   // the name of an option or a group
     const char *text;    // sentences; "\n" begins a paragraph; NULL: none
@@ -88,7 +88,7 @@ typedef struct {
 
 typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL, HELP_TOPIC } OptionHelp;
 
-// What was on the command line besides the values.
+// The command line, but for its values.
 typedef struct {
     const OptionTable *table;
     const char *called;      // the last part of argv[0] when that is "tandem-PROGRAM", else NULL

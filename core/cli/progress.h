@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How far a long piece of work has come, for the person who waits: on a terminal one line that is
+// Shows the person who waits how far a long piece of work has come: on a terminal one line that is
 // rewritten at most ten times a second, elsewhere (a log) one line per tenth of the work.
 #ifndef CORE_CLI_PROGRESS_H
 #define CORE_CLI_PROGRESS_H
@@ -24,7 +24,7 @@ typedef struct {
     void *context;                                   // the stream gets; NULL: nobody does
     // owned by progress.c
     int64_t start_ns, last_ns;
-    int tenths;  // that were told so far
+    int tenths;  // that were shown so far
     bool open;   // an unfinished line is on the terminal
 } Progress;
 

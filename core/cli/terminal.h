@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is known of the place that output goes to.
+// Terminals: whether output goes to one, its size, its colours.
 #ifndef CORE_CLI_TERMINAL_H
 #define CORE_CLI_TERMINAL_H
 

@@ -48,7 +48,7 @@ Status dataset_describe(Dataset *out, Arena *a, const char *spec) MUST_USE;
 // the file and the byte of the first that does not.
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) MUST_USE;
 
-// Which rows train and which test, in the arena.
+// The rows that train and those that test, in the arena.
 typedef struct {
     int32_t *train, *test;
     int64_t train_count, test_count;

@@ -20,7 +20,7 @@ typedef struct {
     const void *data;  // C order
 } SafetensorsEntry;
 
-// What a file says of itself: "epoch" is "5".
+// An entry of the metadata: "epoch" is "5".
 typedef struct {
     const char *key, *value;
 } SafetensorsText;

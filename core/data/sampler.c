@@ -28,7 +28,6 @@ int64_t sampler_batches(const Sampler *s) {
 
 void sampler_epoch(Sampler *s, int64_t epoch) {
     Rng r;
-    if (s->epoch == epoch) return;
     rng_init(&r, s->seed, RNG_SHUFFLE, (uint32_t)epoch, (uint32_t)((uint64_t)epoch >> 32));
     memcpy(s->order, s->rows, (size_t)s->count * sizeof *s->order);
     rng_shuffle(&r, s->order, s->count);

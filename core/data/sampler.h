@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// In which order samples are seen (docs/contract.md, 2). An epoch is a permutation that depends on
-// the seed and the epoch alone; a global batch is a slice of it; a shard is a slice of that.
+// The order in which samples are seen (docs/contract.md, 2). An epoch is a permutation that depends
+// on the seed and the epoch alone; a global batch is a slice of it; a shard is a slice of that.
 #ifndef CORE_DATA_SAMPLER_H
 #define CORE_DATA_SAMPLER_H
 

@@ -78,7 +78,7 @@ typedef struct {
 // Rows of one evaluation chunk: fixed, so that a result does not depend on the ranks.
 enum { EVALUATION_ROWS = 256 };
 
-// How one rank's part of a step is cut.
+// The cut of a batch into shards and micro-batches, and this rank's share of it.
 typedef struct {
     Dtype dtype;               // f32 or f64
     int64_t batch;             // rows of the global batch

@@ -12,7 +12,7 @@ static inline bool layer_has_parameters(const Layer *l) {
     return l->kind == LAYER_CONV2D || l->kind == LAYER_LINEAR;
 }
 
-// How many inputs one output of a conv2d or linear layer is a weighted sum of.
+// Number of inputs that one output of a conv2d or linear layer is a weighted sum of.
 int64_t layer_fan_in(const Layer *l);
 
 // Floating-point operations of the forward pass of one sample: 2 per multiply-add of conv2d and
@@ -44,8 +44,8 @@ const char *layer_attribute_name(Attribute a);  // "out"
 bool layer_takes(LayerKind kind, Attribute a);
 bool layer_requires(LayerKind kind, Attribute a);
 
-// What follows a message about a word that is no layer, or no attribute of a layer: the word that
-// was probably meant, or why there is none, and what there is. Returns `out`.
+// Advice that follows a message about a word that is no layer, or no attribute of a layer: the word
+// that was probably meant, or why there is none, and what there is. Returns `out`.
 enum { LAYER_ADVICE = 256 };
 const char *layer_advise(char out[LAYER_ADVICE], const char *word);
 const char *layer_advise_attribute(char out[LAYER_ADVICE], LayerKind kind, const char *word);
