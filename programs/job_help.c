@@ -37,11 +37,13 @@ const OptionDetail job_details[] = {
      "bucket-cap-mb bucket-size"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
-    {"plan", "Runs what --print-plan step printed, edited or not; - is standard input. Options "
+    {"plan", "Runs what --print-plan file printed, edited or not; - is standard input. Options "
              "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
     {"print-plan",
-     "step: what the strategy made, which --plan reads. lowered: what runs, with fused operations "
-     "and the place of every tensor.",
+     "step: what the strategy made, a row an operation: its lane, the shape of its output, the "
+     "bytes and floating-point operations, and what it waits for. lowered: what runs, with fused "
+     "operations. file: the step as text, which --plan reads. lowered-file: what runs, with the "
+     "place of every tensor. docs/formats.md, \"Plan files\".",
      "dry-run explain"},
     {"report",
      "What was run, how fast, where the time went, how long each operation takes, what was "

@@ -12,8 +12,21 @@
      .marks = JOB_OPTION, .value = "B", .min = 1, .max = 1e7, .help = "the same, given per rank"}
 // clang-format on
 
-// The words of --print-plan.
-enum { PRINT_PLAN_NO, PRINT_PLAN_STEP, PRINT_PLAN_LOWERED };
+// --print-plan: the plan that a strategy made or the one that runs, as a table or as a file.
+#define PRINT_PLAN_WORDS "no|step|lowered|file|lowered-file"
+typedef enum {
+    PRINT_PLAN_NO,
+    PRINT_PLAN_STEP,
+    PRINT_PLAN_LOWERED,
+    PRINT_PLAN_FILE,
+    PRINT_PLAN_LOWERED_FILE
+} PrintPlan;
+static inline bool print_plan_is_lowered(PrintPlan what) {
+    return what == PRINT_PLAN_LOWERED || what == PRINT_PLAN_LOWERED_FILE;
+}
+
+// Print a program, lowered or not, to standard output.
+Status print_plan_write(const Program *p, PrintPlan what) MUST_USE;
 
 // What cannot be asked for together, but for what depends on the ranks. ERR_USAGE.
 Status job_options_check(const JobSpec *job, const OptionLine *line) MUST_USE;

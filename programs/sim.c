@@ -218,9 +218,10 @@ static Status print_plan(const Sim *s) {
     SimJob job;
     int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
     TRY(job_on(&job, s, ranks));
-    Status status = s->o->print_plan == PRINT_PLAN_LOWERED ? sim_job_lowered(&p, s->arena, &job)
-                                                           : sim_job_program(&p, s->arena, &job);
-    if (status == OK) status = plan_text_print(&p, stdout);
+    Status status = print_plan_is_lowered((PrintPlan)s->o->print_plan)
+                        ? sim_job_lowered(&p, s->arena, &job)
+                        : sim_job_program(&p, s->arena, &job);
+    if (status == OK) status = print_plan_write(&p, (PrintPlan)s->o->print_plan);
     program_finish(&p);
     return status;
 }

@@ -55,16 +55,17 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 
-static Status print_plan(const JobOptions *options, bool lowered) {
+static Status print_plan(const JobOptions *options, PrintPlan what) {
     Job job;
     JobOptions plain = *options;
     plain.plan_only = true;
     Status s = job_create(&job, &plain);
-    if (s == OK && lowered) s = plan_text_print(&job.program, stdout);
+    bool lowered = print_plan_is_lowered(what);
+    if (s == OK && lowered) s = print_plan_write(&job.program, what);
     if (s == OK && !lowered) {
         Program p = {0};
         s = job_spec_program(&p, &job.options.spec, &job.model);
-        if (s == OK) s = plan_text_print(&p, stdout);
+        if (s == OK) s = print_plan_write(&p, what);
         program_finish(&p);
     }
     job_destroy(&job);
@@ -248,7 +249,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.interrupt = train_interrupt_count();
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
-    if (o->print_plan) return print_plan(&job, o->print_plan == PRINT_PLAN_LOWERED);
+    if (o->print_plan) return print_plan(&job, (PrintPlan)o->print_plan);
     return o->calibrate ? train_calibrate(o, &job) : train(o, &job, l);
 }
 

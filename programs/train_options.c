@@ -64,8 +64,8 @@ static const Option options[] = {
     JOB_ROW_PLAN(TrainOptions),
 
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
-    {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = "no|step|lowered",
-     .initial = "no", .help = "print the plan, as --plan reads it, or as it runs; do not train"},
+    {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
+     .initial = "no", .help = "print the plan as a table, or as a file for --plan; do not train"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -228,10 +228,10 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
              "--batch %lld is not %d rank%s times --batch-per-rank %lld; give one of the two",
              (long long)job->batch, job->ranks, job->ranks == 1 ? "" : "s",
              (long long)o->batch_per_rank);
-    if (job->plan_file && o->print_plan == PRINT_PLAN_STEP)
+    if (job->plan_file && (o->print_plan == PRINT_PLAN_STEP || o->print_plan == PRINT_PLAN_FILE))
         FAIL(ERR_USAGE,
-             "--print-plan step prints what a strategy makes, %s is that already; give "
-             "--print-plan lowered",
+             "--print-plan step and file print what a strategy makes, %s is that already; "
+             "give --print-plan lowered",
              job->plan_file);
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");

@@ -53,7 +53,7 @@ static Status read_plan(Program *out, Arena *a, const char *path) {
     TRY(file_read(&text, &length, a, path));
     TRY(plan_text_parse(out, text, length, path));
     if (!out->lowered) return OK;
-    FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan step", path);
+    FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan file", path);
 }
 
 static Status take_plan(SimJob *job, Arena *a, Program *p, const SimJobGiven *given) {

@@ -102,7 +102,7 @@ Status plan_file_read(Job *job) {
     TRY(plan_text_parse(p, text, length, o->spec.plan_file));
     if (p->lowered)
         FAIL(ERR_USAGE,
-             "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan step",
+             "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan file",
              o->spec.plan_file);
     if (program_ranks(p) != o->spec.ranks)
         FAIL(ERR_USAGE, "%s is a plan for %d rank%s, this run has %d; give --ranks %d",

@@ -54,7 +54,7 @@ Status job_spec_check(const JobSpec *s) MUST_USE;
 // step of the warm-up has. As torch.optim.lr_scheduler.LinearLR from 1/N.
 double job_spec_learning_rate(const JobSpec *s, int64_t step);
 
-// The program of one rank, before lowering: what --print-plan step prints. From the model and the
+// The program of one rank, before lowering: what --print-plan file prints. From the model and the
 // strategy, whatever plan_file says. The job must pass job_spec_check().
 Status job_spec_program(Program *out, const JobSpec *s, const Model *model) MUST_USE;
 

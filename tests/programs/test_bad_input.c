@@ -311,10 +311,10 @@ static void print_plan(const char *directory, const char *name, const char *word
 START_TEST(a_plan_for_another_run_is_refused) {
     char dir[64];
     snprintf(dir, sizeof dir, "%s", test_directory());
-    print_plan(dir, "two", "step --ranks 2 " SMALL);
-    print_plan(dir, "shards", "step --shards 2 " SMALL);
-    print_plan(dir, "lowered", "lowered " SMALL);
-    print_plan(dir, "one", "step " SMALL);
+    print_plan(dir, "two", "file --ranks 2 " SMALL);
+    print_plan(dir, "shards", "file --shards 2 " SMALL);
+    print_plan(dir, "lowered", "lowered-file " SMALL);
+    print_plan(dir, "one", "file " SMALL);
     refused(2, PARTS("two is a plan for 2 ranks, this run has 1; give --ranks 2"),
             "--plan %s/two " SMALL, dir);
     refused(2, PARTS("two is a plan for 2 ranks, this run has 3"), "--ranks 3 --plan %s/two " SMALL,
@@ -349,7 +349,7 @@ END_TEST
 START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
     char dir[64];
     snprintf(dir, sizeof dir, "%s", test_directory());
-    print_plan(dir, "p", "step " SMALL);
+    print_plan(dir, "p", "file " SMALL);
     command_run(
         &it,
         "cd %s && sed 's/^tensor evaluate.rows  *i64 1/tensor evaluate.rows i64 2/' p > rows && "
@@ -374,7 +374,7 @@ END_TEST
 START_TEST(an_edit_that_breaks_a_plan_is_named) {
     char dir[64];
     snprintf(dir, sizeof dir, "%s", test_directory());
-    print_plan(dir, "p", "step " SMALL);
+    print_plan(dir, "p", "file " SMALL);
     command_run(&it, "cd %s && head -c 1500 p > cut && grep -v '  fc.forward' p > less", dir);
     ck_assert_int_eq(it.status, 0);
     command_finish(&it);

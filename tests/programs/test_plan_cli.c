@@ -11,7 +11,7 @@
 static Command it;
 
 static void print_plan(const char *directory, const char *name, const char *words) {
-    ck_assert_int_eq(command_run(&it, "train --print-plan step %s > %s/%s", words, directory, name),
+    ck_assert_int_eq(command_run(&it, "train --print-plan file %s > %s/%s", words, directory, name),
                      0);
     command_finish(&it);
 }
@@ -48,4 +48,43 @@ START_TEST(a_plan_whose_results_are_parts_is_refused) {
 }
 END_TEST
 
-SUITE("plan_cli", a_plan_whose_results_are_parts_is_refused)
+// --- the table
+
+static int longest_line(const char *text) {
+    int longest = 0;
+    for (const char *end; *text; text = end + (*end == '\n')) {
+        end = text + strcspn(text, "\n");
+        if (end - text > longest) longest = (int)(end - text);
+    }
+    return longest;
+}
+
+START_TEST(the_table_of_net_on_two_ranks_is_the_known_one) {
+    const char *path = test_source("tests/data/plan_table.txt");
+    ck_assert_ptr_nonnull(path);
+    ck_assert_int_eq(command_run(&it,
+                                 "train --ranks 2 --print-plan step > a && diff %s a && "
+                                 "sim --ranks 2 --print-plan step > b && cmp a b",
+                                 path),
+                     0);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(tables_fit_80_columns) {
+    static const char *const words[] = {
+        "--ranks 2 --print-plan step", "--ranks 2 --print-plan lowered",
+        "--ranks 2 --print-plan lowered --accumulate 3 --shards 6",
+        "--ranks 64 --print-plan lowered --model mlp:hidden=4096,layers=3 --batch 65536 "
+        "--accumulate 16"};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(command_run(&it, "train %s", words[i]), 0);
+        ck_assert_int_le(longest_line(it.out), 80);
+        ck_assert_int_gt(longest_line(it.out), 70);
+        command_finish(&it);
+    }
+}
+END_TEST
+
+SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_columns,
+      a_plan_whose_results_are_parts_is_refused)

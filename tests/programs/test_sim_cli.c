@@ -361,12 +361,13 @@ static void same_plan(const char *arguments) {
 
 START_TEST(the_plan_is_the_one_that_train_prints) {
     same_plan("--ranks 1 --print-plan step");
-    same_plan("--ranks 2 --print-plan step");
+    same_plan("--ranks 2 --print-plan file");
     same_plan("--ranks 3 --print-plan step --model mlp:hidden=32 --batch 99 --momentum 0.5 "
               "--weight-decay 0.01 --nesterov");
-    same_plan("--ranks 2 --print-plan step --shards 4 --accumulate 2 --bucket-kib 1,2 --no-overlap "
+    same_plan("--ranks 2 --print-plan file --shards 4 --accumulate 2 --bucket-kib 1,2 --no-overlap "
               "--all-reduce ring --dtype f64");
-    same_plan("--ranks 4 --print-plan lowered --batch-per-rank 16 --all-reduce chain");
+    same_plan("--ranks 4 --print-plan lowered-file --batch-per-rank 16 --all-reduce chain");
+    same_plan("--ranks 2 --print-plan lowered");
     Command c = {0};
     ck_assert_int_eq(
         command_run(&c,
@@ -382,7 +383,7 @@ START_TEST(an_edited_plan_is_simulated) {
     Command c = {0};
     ck_assert_int_eq(
         command_run(&c,
-                    "sim --gpus 4 --point --print-plan step --bucket-kib 64,256 > p && "
+                    "sim --gpus 4 --point --print-plan file --bucket-kib 64,256 > p && "
                     "sim --gpus 4 --plan p --link 1MB/s,1us --plain | grep step_ms && "
                     "sed 's/algorithm=direct order=rank/algorithm=ring order=schedule/' p > q && "
                     "sim --gpus 4 --plan q --link 1MB/s,1us --plain | grep step_ms"),
@@ -392,7 +393,7 @@ START_TEST(an_edited_plan_is_simulated) {
                      2);
     ck_assert(direct > 100 && ring > direct);  // 108 KB over 1 MB/s; a ring has more latencies
     command_finish(&c);
-    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --print-plan step > p && "
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --print-plan file > p && "
                                      "sim --gpus 2 --plan p"),
                      2);
     ck_assert_ptr_nonnull(strstr(c.err, "is for 4 ranks, not for 2"));

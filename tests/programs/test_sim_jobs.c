@@ -28,14 +28,14 @@ START_TEST(a_plan_is_simulated_as_the_job_it_was_printed_for) {
     Command c = {0};
     ck_assert_int_eq(
         command_run(&c,
-                    "train --print-plan step --model linear --ranks 2 --shards 4 --accumulate 2 "
+                    "train --print-plan file --model linear --ranks 2 --shards 4 --accumulate 2 "
                     "--batch 40 --dtype f64 > p && sim --plan p --model linear --csv"),
         0);
     ck_assert_ptr_nonnull(strstr(c.out, "\ntandem.sweep.v1,2,40,"));
     ck_assert_ptr_null(strstr(c.out, "\ntandem.sweep.v1,1,"));
     command_finish(&c);
 #define PRINTED                                                                                  \
-    "train --print-plan step --model linear --ranks 2 --shards 4 --accumulate 2 --batch 40 > p " \
+    "train --print-plan file --model linear --ranks 2 --shards 4 --accumulate 2 --batch 40 > p " \
     "&& "                                                                                        \
     "sim --plan p "
     refuse(PRINTED "--model linear --gpus 4", "is for 2 ranks, not for 4");

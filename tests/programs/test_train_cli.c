@@ -281,7 +281,7 @@ START_TEST(a_printed_plan_trains_to_the_same_weights) {
     for (int ranks = 1; ranks <= 2; ranks++) {
         ck_success(command_run(&it, "train --ranks %d " SMALL, ranks));
         ck_success(command_run(&other,
-                               "train --ranks %d --print-plan step " SMALL " > p && "
+                               "train --ranks %d --print-plan file " SMALL " > p && "
                                "train --ranks %d --plan p " SMALL " && "
                                "train --ranks %d --plan - " SMALL " < p",
                                ranks, ranks, ranks));
@@ -293,8 +293,8 @@ START_TEST(a_printed_plan_trains_to_the_same_weights) {
 END_TEST
 
 START_TEST(printing_a_plan_trains_nothing_and_writes_nothing) {
-    ck_success(
-        command_run(&it, "train --ranks 2 --print-plan lowered --report r.json --trace t/ " SMALL));
+    ck_success(command_run(
+        &it, "train --ranks 2 --print-plan lowered-file --report r.json --trace t/ " SMALL));
     ck_assert_msg(strncmp(it.out, "tandem plan 1\n", 14) == 0, "%.40s", it.out);
     ck_assert(strstr(it.out, "\npool local "));
     ck_assert_str_eq(it.err, "");

@@ -171,7 +171,7 @@ END_TEST
 
 enum { TEXT = 1 << 16 };
 
-// The plan that `train --print-plan step` shows.
+// The plan that `train --print-plan file` shows.
 static void print_plan(const JobOptions *o, char out[TEXT]) {
     Job job;
     Program p = {0};
