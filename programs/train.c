@@ -15,6 +15,7 @@
 #include "programs/train_interrupt.h"
 #include "programs/train_options.h"
 #include "programs/train_prepare.h"
+#include "programs/train_traces.h"
 #include "programs/version.h"
 #include "viz/figures.h"
 
@@ -127,6 +128,7 @@ static Status draw(const TrainOptions *o, const Report *r, Log *l) {
     train_interrupt_phase(TRAIN_DRAWS);
     if (o->plot || o->preview) s = figures_learning(&figures, &notes);
     if (s == OK && o->plot) s = figures_breakdown(&figures, &notes);
+    if (s == OK && o->plot) s = figures_remove_stale(&figures, &notes);
     for (int i = 0; i < notes.count; i++) log_say(l, LOG_NOTE, "%s", notes.lines[i]);
     if (s == OK && notes.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
@@ -162,7 +164,7 @@ static void suggest(Log *l, const TrainOptions *o) {
     if (o->plot)
         log_say(l, LOG_NOTE, "next: open %s/learning.svg in a browser", o->plot);
     else if (o->trace)
-        log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/rank0.json in ui.perfetto.dev)",
+        log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/all.json in ui.perfetto.dev)",
                 o->trace, o->trace);
     else if (o->job.ranks == 1) {
         log_say(l, LOG_NOTE, "next: train --ranks 2    the same between two processes");
@@ -206,7 +208,9 @@ static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
     Status s = train_prepare_job(&job, o, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = run_job(&t, o, &job, l);
+    Status traced = s == OK ? train_finish_traces(&job, &t, l) : s;
     if (s == OK) s = report(o, &job, &t, l);
+    if (s == OK) s = traced;
     if (s == OK) tell_disturbed(l, t.shared);
     if (s == OK) s = launch_check_divergence(&t, &job);
     if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job, l);

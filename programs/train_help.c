@@ -25,8 +25,8 @@ const OptionDetail train_details[] = {
     {"timeout",
      "When it passes, the run ends with status 4 and says which rank waited for whom, where."},
     {"trace",
-     "DIR/rank<N>.json, one span per operation: drop it on ui.perfetto.dev, or give the directory "
-     "to sim --trace.",
+     "DIR/rank<N>.json, one span per operation, and DIR/all.json with all ranks: drop that on "
+     "ui.perfetto.dev, or give the directory to sim --trace.",
      "profile profiler timeline"},
     {"record",
      "safetensors files, one per rank and step; a tensor's key names the operation that wrote it. "

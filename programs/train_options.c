@@ -144,7 +144,9 @@ static Status check_traces(const char *directory, int64_t ranks) {
         TRY(trace_path(path, sizeof path, directory, r, false));
         TRY(file_check(path));
     }
-    char machine[4096];
+    char merged[4200], machine[4096];
+    snprintf(merged, sizeof merged, "%s/" TRACE_MERGED, directory);
+    TRY(file_check(merged));
     TRY(train_machine_path(machine, sizeof machine, directory));
     return file_check(machine);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What captions, heads of data files and .json files say of runs.
+#include "core/base/printable.h"
 #include "viz/figures_internal.h"
 
 #include <stdlib.h>
@@ -12,11 +13,14 @@ void caption_command(FILE *out, const char *const *argv, int argc) {
                                                  "WXYZ0123456789-_./=:,+@%")];
         if (i) putc(' ', out);
         if (!plain) putc('\'', out);
-        for (const char *c = word; *c; c++) {
-            if (*c == '\'')
+        for (int bytes; *word; word += bytes ? bytes : 1) {
+            bytes = printable_length(word);
+            if (*word == '\'')
                 fputs("'\\''", out);
+            else if (bytes == 0)
+                putc('?', out);  // a line stays one line
             else
-                putc((unsigned char)*c < ' ' ? '?' : *c, out);  // a line stays one line
+                fwrite(word, 1, (size_t)bytes, out);
         }
         if (!plain) putc('\'', out);
     }
@@ -81,7 +85,7 @@ void caption_ranks(FILE *out, const FigureOptions *o, int count) {
 
 // The cores of a simulated machine are in its description.
 void caption_machine(FILE *out, const Report *r) {
-    fprintf(out, "%s", *r->machine.cpu ? r->machine.cpu : "processor unknown");
+    printable_write(out, *r->machine.cpu ? r->machine.cpu : "processor unknown");
     if (r->machine.cores > 0 && strcmp(r->run.kind, "sim") != 0)
         fprintf(out, ", %d core%s", r->machine.cores, r->machine.cores == 1 ? "" : "s");
 }

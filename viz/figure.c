@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The files of one figure: data and script are written first and stay whatever becomes of the
 // picture, which gnuplot draws under another name and which gets its own when it is complete.
+#include "core/base/printable.h"
 #include "viz/figures_internal.h"
 #include "viz/gnuplot.h"
 
@@ -51,9 +52,12 @@ static void text_buffer_finish(TextBuffer *w) {
 // Between single quotes gnuplot takes everything as it is; a quote is written twice.
 static void write_quoted(FILE *out, const char *text, size_t length) {
     putc('\'', out);
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length;) {
+        int bytes = printable_length(text + i);
         if (text[i] == '\'') putc('\'', out);
-        putc((unsigned char)text[i] < ' ' ? '?' : text[i], out);
+        if (bytes == 0) putc('?', out);
+        fwrite(text + i, 1, (size_t)bytes, out);
+        i += bytes ? (size_t)bytes : 1;
     }
     putc('\'', out);
 }
@@ -116,12 +120,17 @@ static void write_head(Figure *f, const char *columns) {
     const Report *r = f->run;
     fputs("# command\t", out);
     caption_command(out, f->options->argv, f->options->argc);
-    fprintf(out, "\n# run\t%s, %s, %s, seed %lld", r->run.model, r->run.device, r->run.dtype,
-            (long long)r->run.seed);
+    fputs("\n# run\t", out);
+    printable_write(out, r->run.model);
+    fputs(", ", out);
+    printable_write(out, r->run.device);
+    fprintf(out, ", %s, seed %lld", r->run.dtype, (long long)r->run.seed);
     fputs("\n# machine\t", out);
     caption_machine(out, r);
-    if (f->options->platform && strcmp(r->run.kind, "sim") != 0)
-        fprintf(out, "; simulated: %s", f->options->platform);
+    if (f->options->platform && strcmp(r->run.kind, "sim") != 0) {
+        fputs("; simulated: ", out);
+        printable_write(out, f->options->platform);
+    }
     fprintf(out, "\n# columns with units\n# %s\n", columns);
 }
 
@@ -311,7 +320,7 @@ static Status finish(Figure *f, const char *const parts[], bool preview) {
         Status s = draw(f, &drawn), facts = write_facts(f, drawn);
         TRY(s);
         TRY(facts);
-        f->notes->written++;
+        f->notes->names[f->notes->written++] = f->name;
         f->notes->drawn += drawn;
     }
     return preview && f->options->preview ? show(f) : OK;

@@ -45,9 +45,10 @@ enum { FIGURE_NOTES = 16 };
 typedef struct {
     char lines[FIGURE_NOTES][STATUS_TEXT];  // the last says how many more there were
     int count, left_out;
-    int written, drawn;  // figures whose data and script, whose picture was written
-    bool interrupted;    // no picture is drawn any more; data and scripts still are
-    bool hung;           // gnuplot took too long once, and is not started again
+    int written, drawn;    // figures whose data and script, whose picture was written
+    const char *names[8];  // of those written
+    bool interrupted;      // no picture is drawn any more; data and scripts still are
+    bool hung;             // gnuplot took too long once, and is not started again
 } FigureNotes;
 
 // Each writes the figures for which there are data; a note says which are not written, and why.
@@ -65,6 +66,11 @@ Status figures_breakdown(const FigureOptions *o, FigureNotes *notes) MUST_USE;
 // learning.*: for measured reports with losses, at most FIGURE_RUNS of them.
 enum { FIGURE_RUNS = 8 };
 Status figures_learning(const FigureOptions *o, FigureNotes *notes) MUST_USE;
+
+// When all figures of a run are written: remove those that earlier runs left in the directory, and
+// pictures in other formats that `make` drew of earlier data. Only files that belong to a figure of
+// ours, as its .json says, are touched; a note says what was removed. ERR_IO.
+Status figures_remove_stale(const FigureOptions *o, FigureNotes *notes) MUST_USE;
 
 // Whether gnuplot can be run: ERR_UNAVAILABLE says what to install.
 Status figures_find_gnuplot(void) MUST_USE;

@@ -29,6 +29,18 @@ Status trace_path(char *out, size_t size, const char *directory, int rank,
 Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const Program *p,
                    const Timeline *t) MUST_USE;
 
+// The events of all ranks as one file for viewers, DIR/TRACE_MERGED, with arrows from gradients to
+// the communication that sends them and a counter of bytes in flight. It cannot be replayed. A long
+// run's has only the first *steps records of every rank. ERR_IO, ERR_MEMORY.
+#define TRACE_MERGED "all.json"
+Status trace_write_merged(const char *path, int *steps, const Program *const programs[],
+                          const Timeline *const timelines[], int ranks) MUST_USE;
+
+// Remove what earlier runs left in a directory in which this run wrote the traces of `ranks`
+// ranks: files of other ranks, and those that are compressed when this run's are not, or the
+// reverse. Files that are not recognised as traces stay. *removed: how many were. ERR_IO.
+Status trace_remove_stale(int *removed, const char *directory, int ranks, bool compressed) MUST_USE;
+
 // Read one trace file, plain or compressed, its members and events in any order; events of other
 // kinds are skipped. What is read can be relied on: the program passed program_check(); steps
 // follow each other from 0 to TIMELINE_LAST_PS; spans lie in their step, a complete step has one of

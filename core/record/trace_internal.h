@@ -22,6 +22,7 @@ typedef struct {
     int line;                      // there; 0: not yet
     Event *events;                 // owned
     int count, capacity;
+    int first_tid;      // of lane 0
     bool known;         // the "tandem" section was read
     const char *later;  // the list of events, when it comes before the section; else NULL
     bool walked;        // a list of events was met

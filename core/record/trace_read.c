@@ -98,7 +98,7 @@ static Status read_program(TraceReader *r, const json_t *section) {
 }
 
 static Status read_section(TraceReader *r, const json_t *section) {
-    int64_t rank, dropped;
+    int64_t rank, dropped, first_tid = 0;
     if (r->known) FAIL(ERR_FORMAT, "%s: a second \"tandem\" section; keep one", r->place);
     if (!json_is_object(section))
         FAIL(ERR_FORMAT, "%s: expected the \"tandem\" section, an object", r->place);
@@ -106,6 +106,9 @@ static Status read_section(TraceReader *r, const json_t *section) {
     TRY(read_run(r, section));
     TRY(json_get_int_in(&rank, section, 0, r->trace->run.ranks - 1, r->place, "rank"));
     TRY(json_get_int_in(&dropped, section, 0, INT64_MAX, r->place, "dropped"));
+    if (json_find(section, "first_tid"))  // older ones begin at 0
+        TRY(json_get_int_in(&first_tid, section, 0, 1, r->place, "first_tid"));
+    r->first_tid = (int)first_tid;
     TRY(json_get_int(&r->trace->origin_ns, section, r->place, "clock.origin_ns"));
     TRY(read_program(r, section));
     TRY(check_cut(r, section));
@@ -140,7 +143,8 @@ static Status read_source(uint8_t *out, const TraceReader *r, const json_t *even
 
 // The operation must exist in the plan of its step, under the name that the event has, on its lane.
 static Status read_op(Span *out, const TraceReader *r, const json_t *event) {
-    int64_t op, lane;
+    int64_t op, tid;
+    const int first_tid = r->first_tid;
     const char *name;
     const Program *p = &r->trace->program;
     const Plan *plan = &p->plans[out->plan];
@@ -148,16 +152,17 @@ static Status read_op(Span *out, const TraceReader *r, const json_t *event) {
         FAIL(ERR_FORMAT, "%s: args.op: plan %s has no operation", r->place,
              program_name(p, plan->name));
     TRY(json_get_int_in(&op, event, 0, plan->op_count - 1, r->place, "args.op"));
-    TRY(json_get_int_in(&lane, event, 0, p->lane_count - 1, r->place, "tid"));
+    TRY(json_get_int_in(&tid, event, first_tid, first_tid + p->lane_count - 1, r->place, "tid"));
     TRY(json_get_string(&name, event, r->place, "name"));
     if (strcmp(name, op_name(p, &plan->ops[op])))
         FAIL(ERR_FORMAT,
              "%s: operation %d of plan \"%s\" is \"%s\", but the event is of \"%.60s\": "
              "the program is of another run",
              r->place, (int)op, program_name(p, plan->name), op_name(p, &plan->ops[op]), name);
+    int64_t lane = tid - first_tid;
     if (lane != plan->ops[op].lane)
-        FAIL(ERR_FORMAT, "%s: tid: %s runs on lane %d, found %d", r->place, name,
-             plan->ops[op].lane, (int)lane);
+        FAIL(ERR_FORMAT, "%s: tid: %s runs on lane %d, whose tid is %d, found %d", r->place, name,
+             plan->ops[op].lane, first_tid + plan->ops[op].lane, (int)tid);
     out->op = (int32_t)op;
     out->lane = (uint8_t)lane;
     return OK;

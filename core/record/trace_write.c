@@ -5,9 +5,9 @@
 
 #include "core/base/file.h"
 #include "core/plan_text/plan_text.h"
+#include "core/record/trace_events.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 
 Status trace_path(char *out, size_t size, const char *directory, int rank, bool compressed) {
@@ -64,6 +64,7 @@ static Status fill_section(json_t *section, const RunInfo *run, int64_t origin_n
     failed |= json_object_set_new(section, "rank", json_integer(t->rank));
     failed |= json_object_set_new(clock, "origin_ns", json_integer(origin_ns));
     failed |= json_object_set_new(section, "clock", clock);
+    failed |= json_object_set_new(section, "first_tid", json_integer(TRACE_FIRST_TID));
     failed |= json_object_set_new(section, "dropped", json_integer(t->dropped));
     TRY(run_info_to_json(section, run));
     TRY(program_to_json(&program, p));
@@ -75,84 +76,12 @@ static Status fill_section(json_t *section, const RunInfo *run, int64_t origin_n
 
 // --- the events
 
-// The names of all works and plans as JSON strings, so that an event is one fprintf.
-typedef struct {
-    const char **works, *plans[PLANS];
-} Quoted;
-
-static Status quote(const char **out, Arena *a, const char *name) {
-    json_t *value = json_text(name);
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
-    *out = text ? arena_string(a, text) : NULL;
-    free(text);
-    json_decref(value);
-    if (!*out) FAIL(ERR_MEMORY, "no memory to write a trace");
-    return OK;
-}
-
-static Status quote_names(Quoted *q, Arena *a, const Program *p) {
-    q->works = ARENA_NEW(a, const char *, p->work_count);
-    if (!q->works) FAIL(ERR_MEMORY, "no memory to write a trace");
-    for (int i = 0; i < p->work_count; i++)
-        TRY(quote(&q->works[i], a, program_name(p, p->works[i].name)));
-    for (int i = 0; i < p->plan_count; i++)
-        TRY(quote(&q->plans[i], a, program_name(p, p->plans[i].name)));
-    return OK;
-}
-
-static void write_name_event(FILE *out, const char *what, int rank, int lane, const char *name) {
-    fprintf(out, "{\"ph\":\"M\",\"name\":\"%s\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":%s}},\n",
-            what, rank, lane, name);
-}
-
-// Lane `lane_count` shows the steps; it comes first.
-static Status write_lanes(FILE *out, Arena *a, const Program *p, const Timeline *t) {
-    char process[32];
-    snprintf(process, sizeof process, "\"rank %d\"", t->rank);
-    write_name_event(out, "process_name", t->rank, 0, process);
-    for (int i = 0; i < p->lane_count; i++) {
-        const char *name;
-        TRY(quote(&name, a, program_name(p, p->lanes[i].name)));
-        write_name_event(out, "thread_name", t->rank, i, name);
-    }
-    write_name_event(out, "thread_name", t->rank, p->lane_count, "\"step\"");
-    fprintf(out,
-            "{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%d,\"tid\":%d,"
-            "\"args\":{\"sort_index\":-1}}",
-            t->rank, p->lane_count);
-    return OK;
-}
-
-// The format's unit is the microsecond. The digits below a nanosecond only where they are not zero:
-// measured times have none.
-static void write_us(FILE *out, const char *key, int64_t ps) {
-    uint64_t size = ps < 0 ? 0 - (uint64_t)ps : (uint64_t)ps;
-    fprintf(out, "\"%s\":%s%" PRIu64 ".%03" PRIu64, key, ps < 0 ? "-" : "", size / 1000000,
-            size / 1000 % 1000);
-    if (size % 1000) fprintf(out, "%03" PRIu64, size % 1000);
-    putc(',', out);
-}
-
-static void write_place(FILE *out, int rank, int lane, int64_t start_ps, int64_t end_ps) {
-    fprintf(out, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,", rank, lane);
-    write_us(out, "ts", start_ps);
-    write_us(out, "dur", end_ps - start_ps);
-}
-
-static void write_step(FILE *out, const Quoted *q, int rank, int lane, const StepRecord *s) {
-    write_place(out, rank, lane, s->start_ps, s->end_ps);
-    fprintf(out, "\"name\":\"step %d\",\"cat\":\"step\",\"args\":{\"plan\":%s", s->step,
-            q->plans[s->plan]);
-    fprintf(out, ",\"epoch\":%d,\"rows\":%d", s->epoch, s->rows);
-    if (isfinite(s->loss)) fprintf(out, ",\"loss\":%.17g", s->loss);
-    fputs("}}", out);
-}
-
 // `record` is the index of the step in "steps": the number of a step need not be unique.
-static void write_span(FILE *out, const Quoted *q, const Program *p, const Span *s, int record) {
+static void write_span(FILE *out, const TraceNames *q, const Program *p, const Span *s,
+                       int record) {
     int work = p->plans[s->plan].ops[s->op].work;
     const Work *w = &p->works[work];
-    write_place(out, s->rank, s->lane, s->start_ps, s->end_ps);
+    trace_events_begin(out, s->rank, TRACE_FIRST_TID + s->lane, s->start_ps, s->end_ps);
     fprintf(out,
             "\"name\":%s,\"cat\":\"%s\",\"args\":{\"step\":%d,\"plan\":%s,\"record\":%d,\"op\":%d",
             q->works[work], phase_name((Phase)w->phase), s->step, q->plans[s->plan], record, s->op);
@@ -168,12 +97,12 @@ static void write_span(FILE *out, const Quoted *q, const Program *p, const Span 
 }
 
 static Status write_events(FILE *out, Arena *a, const Program *p, const Timeline *t) {
-    Quoted q;
-    TRY(quote_names(&q, a, p));
-    TRY(write_lanes(out, a, p, t));
+    TraceNames q;
+    TRY(trace_names_make(&q, a, p));
+    TRY(trace_events_lanes(out, a, p, t->rank));
     for (int i = 0; i < t->step_count; i++) {
         const StepRecord *step = &t->steps[i];
-        write_step(out, &q, t->rank, p->lane_count, step);
+        trace_events_step(out, &q, p, t->rank, step);
         for (int k = 0; k < step->span_count; k++)
             write_span(out, &q, p, &t->spans[step->span_first + k], i);
     }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Copies are made as operations end; a step's file is written when the step has ended.
+// Values are copied while a step runs and written when it has ended: read values_add() first.
 #include "core/record/values.h"
 
 #include "core/base/array.h"
 #include "core/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEY_BYTES = 512, PATH_BYTES = 4096 };
 
@@ -71,9 +73,52 @@ Status values_finish_step(ValueRecorder *r, int step) {
     if (snprintf(path, sizeof path, "%s/rank%d.step%d.safetensors", r->options.directory,
                  r->options.rank, step) >= (int)sizeof path)
         FAIL(ERR_IO, "%.80s...: the name of the directory is too long", r->options.directory);
-    if (r->count) s = r->options.write(r->options.context, path, r->entries, r->count);
+    if (r->count)
+        s = r->options.write(r->options.context, path, r->entries, r->count);
+    else
+        unlink(path);
     arena_finish(&r->copies);
     r->count = 0;
+    return s;
+}
+
+// "rank<N>.step<S>.safetensors", written as above.
+static bool parse_name(int *rank, int *step, const char *name) {
+    char again[64];
+    if (sscanf(name, "rank%9d.step%9d.", rank, step) != 2 || *rank < 0 || *step < 0) return false;
+    snprintf(again, sizeof again, "rank%d.step%d.safetensors", *rank, *step);
+    return !strcmp(name, again);
+}
+
+// The length of a header in 8 bytes, the last of which are zero, and the header.
+static bool is_safetensors(const char *path) {
+    unsigned char begin[9] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t got = f ? fread(begin, 1, sizeof begin, f) : 0;
+    if (f) fclose(f);
+    return got == sizeof begin && !begin[6] && !begin[7] && begin[8] == '{';
+}
+
+Status values_remove_stale(int *removed, const char *directory, int ranks, int first, int last) {
+    DIR *d = opendir(directory);
+    Status s = OK;
+    *removed = 0;
+    if (!d) FAIL(ERR_IO, "%s: %s", directory, strerror(errno));
+    for (struct dirent *e; s == OK && (e = readdir(d));) {
+        char path[PATH_BYTES];
+        int rank, step;
+        if (!parse_name(&rank, &step, e->d_name)) continue;
+        if (rank < ranks && step >= first && step <= last) continue;
+        if (snprintf(path, sizeof path, "%s/%s", directory, e->d_name) >= (int)sizeof path ||
+            !is_safetensors(path))
+            continue;
+        if (unlink(path) != 0)
+            s = status_fail(ERR_IO, __FILE__, __LINE__,
+                            "%s, of an earlier run, cannot be removed: %s", path, strerror(errno));
+        else
+            ++*removed;
+    }
+    closedir(d);
     return s;
 }
 

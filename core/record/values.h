@@ -52,8 +52,15 @@ static inline bool values_wants(const ValueRecorder *r, int step) {
 Status values_add(ValueRecorder *r, const char *plan, const char *op, const char *tensor,
                   Dtype dtype, int dims, const int64_t shape[], const void *data) MUST_USE;
 
-// Write what was added as the values of `step`, and forget it. Without any there is no file.
+// Write what was added as the values of `step`, and forget it. Without any no file is written, and
+// one that an earlier run left is removed.
 Status values_finish_step(ValueRecorder *r, int step) MUST_USE;
+
+// Remove the values of other ranks and steps that earlier runs left in a directory in which this
+// run recorded steps first .. last of ranks 0 .. ranks - 1. Only safetensors files of their names
+// are touched. *removed: how many were. ERR_IO.
+Status values_remove_stale(int *removed, const char *directory, int ranks, int first,
+                           int last) MUST_USE;
 
 // The steps of --record-steps: "A:B" (both included), "A" (one step), ":B", "A:"
 // (open ends). ERR_USAGE.

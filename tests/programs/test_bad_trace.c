@@ -299,9 +299,9 @@ START_TEST(counts_that_do_not_fit_are_refused) {
     refused_edit("\"epoch\"", "\"epock\"", PARTS("steps.epoch is missing: expected an array"));
     refused_edit("\"op\":1", "\"op\":2", PARTS("args.op: expected 0 to 1, found 2"));
     refused_edit("\"op\":1", "\"op\":-1", PARTS("args.op: expected 0 to 1, found -1"));
-    refused_edit("\"tid\":1,\"ts\"", "\"tid\":3,\"ts\"", PARTS("tid: expected 0 to 2, found 3"));
-    refused_edit("\"tid\":1,\"ts\"", "\"tid\":2,\"ts\"",
-                 PARTS("tid: g.all_reduce runs on lane 1, found 2"));
+    refused_edit("\"tid\":2,\"ts\"", "\"tid\":4,\"ts\"", PARTS("tid: expected 1 to 3, found 4"));
+    refused_edit("\"tid\":2,\"ts\"", "\"tid\":3,\"ts\"",
+                 PARTS("tid: g.all_reduce runs on lane 1, whose tid is 2, found 3"));
     refused_edit("\"record\":0", "\"record\":3", PARTS("args.record: expected 0 to 2, found 3"));
     refused_edit("\"rank\": 1", "\"rank\": 2", PARTS("rank: expected 0 to 1, found 2"));
     refused_edit("\"rank\": 1", "\"rank\": -1", PARTS("rank: expected 0 to 1, found -1"));
@@ -316,7 +316,7 @@ END_TEST
 
 START_TEST(a_complete_step_has_one_span_of_each_operation) {
     const char *span =
-        "{\"ph\":\"X\",\"pid\":1,\"tid\":0,\"name\":\"relu1\",\"args\":{\"record\":0,"
+        "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"relu1\",\"args\":{\"record\":0,"
         "\"op\":0,\"ps\":[2000,3000]}},\n{\"ph\":\"M\",";
     refused_edit("{\"ph\":\"M\",", span,
                  PARTS("a second span of relu1 in row 0 of steps", "the first is in line"));

@@ -59,9 +59,10 @@ END_TEST
 START_TEST(an_interrupt_while_gnuplot_hangs_keeps_everything_but_the_pictures) {
     run("mkdir bin && printf '#!/bin/sh\ntouch started; exec sleep 1000\n' > bin/gnuplot && chmod "
         "+x "
-        "bin/gnuplot && { PATH=$PWD/bin:$PATH timeout -k 60 50 train --plot plots --report "
+        "bin/gnuplot && { PATH=$PWD/bin:$PATH timeout --foreground -k 60 50 train --plot plots "
+        "--report "
         "r.json " SMALL " & } && n=0 && until [ -e plots/started ] || [ $n = 400 ]; do sleep 0.1; "
-                        "n=$((n + 1)); done "
+        "n=$((n + 1)); done "
         "&& kill -TERM $! && wait $!",
         130);
     ck_assert_ptr_nonnull(
@@ -83,6 +84,17 @@ START_TEST(a_required_plot_fails_before_the_training) {
 }
 END_TEST
 
+START_TEST(a_run_leaves_nothing_of_an_earlier_one_in_its_directories) {
+    run("train --trace run --record values --record-steps 0:3 --ranks 2 " SMALL " && "
+        "test $(ls run | wc -l) = 4 && test $(ls values | wc -l) = 8 && "
+        "train --trace run --record values --record-steps 1 --ranks 1 " SMALL " && ls run values",
+        0);
+    ck_assert_ptr_nonnull(strstr(it.out, "run:\nall.json\nmachine.yaml\nrank0.json\n\n"
+                                         "values:\nrank0.step1.safetensors\n"));
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(lines_that_contradict_themselves_are_refused) {
     run("train --require-plot " SMALL, 2);
     ck_assert_ptr_nonnull(strstr(it.err, "--plot DIR or --preview"));
@@ -100,4 +112,6 @@ SUITE("train_plot", a_plot_is_two_figures_with_what_they_are_made_of,
       a_preview_follows_the_summary_and_leaves_no_file,
       without_gnuplot_training_succeeds_with_a_note,
       an_interrupt_while_gnuplot_hangs_keeps_everything_but_the_pictures,
-      a_required_plot_fails_before_the_training, lines_that_contradict_themselves_are_refused)
+      a_required_plot_fails_before_the_training,
+      a_run_leaves_nothing_of_an_earlier_one_in_its_directories,
+      lines_that_contradict_themselves_are_refused)

@@ -304,93 +304,6 @@ START_TEST(figures_without_data_are_not_written_and_say_why) {
 }
 END_TEST
 
-START_TEST(without_gnuplot_data_and_scripts_are_written_with_a_note) {
-    measure_and_simulate();
-    ck_assert_ok(figures_scaling(&it.options, &it.notes));
-    ck_assert_ok(figures_parity(&it.options, &it.notes));
-    ck_assert_int_eq(it.notes.count, 1);  // once, not for every figure
-    note_has("there is no gnuplot to draw with; the package gnuplot-nox brings it; data and "
-             "scripts were written");
-    ck_assert(it.notes.written == 4 && it.notes.drawn == 0);
-    ck_assert_int_eq(count_files(), 4 * 3 + 2);  // .dat, .gp, .json; style.gp and Makefile
-    it.options.require = true;
-    ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_UNAVAILABLE, "gnuplot-nox");
-    figure_case_finish(&it);
-}
-END_TEST
-
-START_TEST(a_gnuplot_that_fails_is_told_with_the_script) {
-    measure_and_simulate();
-    setenv("PATH", "/usr/bin:/bin", 1);
-    figure_case_program(
-        "gnuplot", "echo half > .parity.svg.$PPID\n"
-                   "printf '\\nplot x,\\n       ^\\n\"parity.gp\" line 9: bad\\n\\n' >&2\nexit 3");
-    ck_assert_ok(figures_parity(&it.options, &it.notes));
-    note_has("parity.gp: gnuplot failed (status 3): \"parity.gp\" line 9: bad");
-    ck_assert_int_eq(count_files(), 3 + 2);  // no picture, not even half of one
-    it.options.require = true;
-    ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_FAILED,
-                    "parity.gp: gnuplot failed");
-    figure_case_program("gnuplot", "kill -9 $$");
-    ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_FAILED, "killed by signal 9");
-    figure_case_program("gnuplot", "exit 0");
-    ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_FAILED, "gnuplot drew nothing");
-    figure_case_finish(&it);
-}
-END_TEST
-
-START_TEST(a_gnuplot_that_hangs_is_stopped_and_not_started_again) {
-    measure_and_simulate();
-    setenv("PATH", "/usr/bin:/bin", 1);
-    figure_case_program("gnuplot", "echo started >> starts\nexec sleep 1000");
-    it.options.gnuplot_seconds = 1;
-    ck_assert_ok(figures_scaling(&it.options, &it.notes));
-    ck_assert(it.notes.hung && it.notes.written == 3 && it.notes.drawn == 0);
-    note_has("throughput.gp: gnuplot did not end within 1 second and was stopped");
-    note_has("scaling.gp: not drawn: gnuplot hung before; data and script were written");
-    ck_assert_str_eq(figure_case_file(&it, "starts"), "started\n");
-    ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "scaling.json"), "\"picture\": null"));
-    FigureNotes fresh = {0};
-    it.options.require = true;
-    ck_assert_fails(figures_parity(&it.options, &fresh), ERR_FAILED, "did not end within");
-    figure_case_finish(&it);
-}
-END_TEST
-
-static int looks;
-static bool interrupted_at_the_third_look(void) { return ++looks >= 3; }
-
-START_TEST(an_interrupt_ends_gnuplot_and_keeps_data_and_scripts) {
-    measure_and_simulate();
-    setenv("PATH", "/usr/bin:/bin", 1);
-    figure_case_program("gnuplot", "exec sleep 1000");
-    it.options.interrupted = interrupted_at_the_third_look;
-    it.options.require = true;  // an interrupt is not a failure of gnuplot
-    ck_assert_ok(figures_scaling(&it.options, &it.notes));
-    ck_assert_ok(figures_breakdown(&it.options, &it.notes));
-    ck_assert(it.notes.interrupted && it.notes.written == 4 && it.notes.drawn == 0);
-    note_has("throughput.gp: interrupted while gnuplot was drawing");
-    note_has("breakdown.gp: not drawn: interrupted; data and script were written");
-    ck_assert_int_eq(count_files(), 4 * 3 + 2);
-    figure_case_finish(&it);
-}
-END_TEST
-
-START_TEST(gnuplot_gets_the_script_in_its_directory_and_the_numbers_of_c) {
-    measure_and_simulate();
-    setenv("PATH", "/usr/bin:/bin", 1);
-    setenv("LC_ALL", "de_DE.UTF-8", 1);
-    figure_case_program("gnuplot", "printf '%s|' \"$@\" \"$LC_ALL\" > said\npwd >> said");
-    ck_assert_ok(figures_parity(&it.options, &it.notes));
-    char want[400], real[PATH_MAX];
-    snprintf(want, sizeof want,
-             "-d|-e|TERM=\"svg\"; OUTPUT=\".parity.svg.%d\"|parity.gp|C.UTF-8|%s\n", (int)getpid(),
-             realpath(it.directory, real));
-    ck_assert_str_eq(figure_case_file(&it, "said"), want);
-    figure_case_finish(&it);
-}
-END_TEST
-
 START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
     measure_and_simulate();
     ((Report *)it.measured[1])->run.model = "mlp";
@@ -403,21 +316,6 @@ START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
     for (int i = 0; i < 2; i++) figure_case_learn(&it, (Report *)it.measured[i], 4);
     ck_assert_fails(figures_learning(&it.options, &it.notes), ERR_USAGE, "models net and mlp");
     ck_assert_int_eq(count_files(), 0);
-    figure_case_finish(&it);
-}
-END_TEST
-
-START_TEST(a_style_and_a_makefile_that_are_there_are_kept) {
-    char path[200];
-    measure_and_simulate();
-    ck_assert_ok(file_make_directory(it.directory));
-    snprintf(path, sizeof path, "%s/style.gp", it.directory);
-    FILE *f = fopen(path, "w");
-    fputs("mine\n", f);
-    fclose(f);
-    ck_assert_ok(figures_parity(&it.options, &it.notes));
-    ck_assert_str_eq(figure_case_file(&it, "style.gp"), "mine\n");
-    ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "Makefile"), "# Made by Tandem."));
     figure_case_finish(&it);
 }
 END_TEST
@@ -452,10 +350,5 @@ SUITE("figures", scaling_data_are_medians_with_intervals_and_every_run,
       learning_is_kept_against_steps_samples_epochs_and_seconds,
       what_a_report_does_not_know_is_left_out_of_learning_and_noted,
       figures_without_data_are_not_written_and_say_why,
-      without_gnuplot_data_and_scripts_are_written_with_a_note,
-      a_gnuplot_that_fails_is_told_with_the_script,
-      a_gnuplot_that_hangs_is_stopped_and_not_started_again,
-      an_interrupt_ends_gnuplot_and_keeps_data_and_scripts,
-      gnuplot_gets_the_script_in_its_directory_and_the_numbers_of_c,
       reports_that_differ_in_what_the_caption_says_are_refused,
-      a_style_and_a_makefile_that_are_there_are_kept, five_repeats_get_a_bootstrap_interval)
+      five_repeats_get_a_bootstrap_interval)

@@ -123,17 +123,19 @@ START_TEST(viewers_find_what_they_need_in_every_event) {
         ck_assert_ok(json_get_string(&category, event, path, "cat"));
         ck_assert_ptr_nonnull(json_find(event, "args.plan"));
         spans += json_find(event, "args.op") != NULL;
-        bars += tid == LANES;  // the steps have a lane of their own
+        ck_assert_int_ge(tid, 1);  // Perfetto merged threads 0 and 1
+        bars += tid == LANES + 1;  // the steps have a lane of their own
         if (strcmp(name, "g.all_reduce") || ts > 1) continue;
         // 5000 ps to 2000001 ps, 4 x 8 values of 4 bytes
         ck_assert_ok(json_get_int(&bytes, event, path, "args.bytes"));
         ck_assert_int_eq(bytes, 128);
         ck_assert_str_eq(category, "sync");
-        ck_assert_int_eq(tid, LANE_RING);
+        ck_assert_int_eq(tid, LANE_RING + 1);
         ck_assert_close(ts, 0.005, 0);
         ck_assert_close(dur, 1.995001, 0);
     }
     ck_assert_int_eq(lanes, LANES + 1);
+    ck_assert_ptr_nonnull(json_find(root, "tandem.first_tid"));
     ck_assert_int_eq(bars, 3);
     ck_assert_int_eq(spans, 5);
     ck_assert_str_eq(json_string_value(json_find(root, "tandem.schema")), "tandem.trace.v1");
@@ -155,6 +157,39 @@ START_TEST(times_below_a_nanosecond_are_written_exactly) {
     const char *text = read_text(&a, path);
     ck_assert_ptr_nonnull(strstr(text, "\"ts\":9007199254.740993,\"dur\":0.000001,"));
     ck_assert_ptr_nonnull(strstr(text, "\"ts\":0.001,\"dur\":1.999001,"));
+    arena_finish(&a);
+}
+END_TEST
+
+// As traces were before "first_tid": lane 0 is thread 0.
+START_TEST(an_older_trace_whose_threads_begin_at_0_is_read) {
+    Arena a = {0};
+    const char *path = in_directory("rank1.json");
+    write_rank(path, 1);
+    char *text = read_text(&a, path), *at;
+    for (at = text; (at = strstr(at, "\"tid\":")); at++) at[6]--;
+    FILE *f = fopen(path, "w");
+    fputs(text_replaced(&a, text, "\"first_tid\": 1,", ""), f);
+    fclose(f);
+    check_read(path, 1);
+    f = fopen(path, "w");
+    fputs(text_replaced(&a, text, "\"first_tid\": 1", "\"first_tid\": 2"), f);
+    fclose(f);
+    Trace back;
+    ck_assert_fails(trace_read(&back, &a, path), ERR_FORMAT, "first_tid: expected 0 to 1, found 2");
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(a_bar_of_no_training_is_not_called_a_step) {
+    Arena a = {0};
+    const char *path = in_directory("rank1.json");
+    write_rank(path, 1);
+    const char *text = read_text(&a, path);
+    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"step 7\",\"cat\":\"step\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"evaluate\",\"cat\":\"step\""));
+    const char *first = strstr(text, "\"name\":\"step 7\"");
+    ck_assert_ptr_null(strstr(first + 1, "\"name\":\"step 7\""));
     arena_finish(&a);
 }
 END_TEST
@@ -261,7 +296,7 @@ START_TEST(a_damaged_event_is_refused_with_its_line) {
     check_refused(
         "\"op\":1", "\"op\":0",
         "operation 0 of plan \"step\" is \"relu1\", but the event is of \"g.all_reduce\"");
-    check_refused("\"tid\":1,\"ts\"", "\"tid\":9,\"ts\"", "tid: expected 0 to 2, found 9");
+    check_refused("\"tid\":2,\"ts\"", "\"tid\":9,\"ts\"", "tid: expected 1 to 3, found 9");
     check_refused("\"record\":2", "\"record\":3", "args.record: expected 0 to 2, found 3");
     check_refused("\"ps\":[5000,2000001]", "\"ps\":[5000,4999]", "args.ps[1]: expected 5000 to");
     check_refused("\"ps\":[5000,2000001]", "\"ps\":[5000.5,2000001]",
@@ -402,6 +437,7 @@ START_TEST(a_place_that_cannot_be_written_leaves_nothing) {
 END_TEST
 
 SUITE("trace", a_trace_is_read_back_bit_for_bit, a_compressed_trace_is_read_back_too,
+      an_older_trace_whose_threads_begin_at_0_is_read, a_bar_of_no_training_is_not_called_a_step,
       viewers_find_what_they_need_in_every_event, times_below_a_nanosecond_are_written_exactly,
       members_and_events_may_come_in_any_order, a_timeline_without_steps_makes_a_trace,
       a_damaged_section_is_refused_with_the_place, a_damaged_event_is_refused_with_its_line,

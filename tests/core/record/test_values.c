@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // A writer that keeps what it was given last, as text: "key dtype [shape] = values".
 typedef struct {
@@ -173,9 +174,39 @@ START_TEST(step_ranges_are_read_with_both_ends) {
 }
 END_TEST
 
+static void put(const char *directory, const char *name, const char *bytes, size_t size) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "w");
+    ck_assert_uint_eq(fwrite(bytes, 1, size, f), size);
+    fclose(f);
+}
+
+START_TEST(values_of_earlier_runs_go_and_other_files_stay) {
+    static const char header[] = "\x08\0\0\0\0\0\0\0{}      ";
+    static const char *const names[] = {"rank0.step2.safetensors",  "rank0.step3.safetensors",
+                                        "rank0.step1.safetensors",  "rank1.step2.safetensors",
+                                        "rank0.step04.safetensors", "model.safetensors"};
+    char directory[128], path[256];
+    int removed;
+    snprintf(directory, sizeof directory, "%s", test_directory());
+    for (int i = 0; i < 6; i++) put(directory, names[i], header, sizeof header - 1);
+    put(directory, "rank7.step7.safetensors", "mine, in spite of its name", 26);
+    ck_assert_ok(values_remove_stale(&removed, directory, 1, 2, 2));  // rank 0, step 2
+    ck_assert_int_eq(removed, 3);
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        ck_assert_msg((access(path, F_OK) == 0) == (i == 0 || i > 3), "%s", names[i]);
+    }
+    snprintf(path, sizeof path, "%s/rank7.step7.safetensors", directory);
+    ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
 SUITE("values", a_step_is_written_under_its_keys_to_a_file_of_its_own,
       what_is_written_again_in_a_step_is_numbered, a_pattern_chooses_keys,
       a_tensor_without_rows_in_use_is_recorded_as_empty,
       steps_outside_the_range_are_not_wanted_and_cost_no_memory,
       a_step_with_nothing_to_record_leaves_no_file, a_failure_of_the_writer_is_passed_on,
-      a_directory_that_cannot_be_made_is_an_error, step_ranges_are_read_with_both_ends)
+      a_directory_that_cannot_be_made_is_an_error, step_ranges_are_read_with_both_ends,
+      values_of_earlier_runs_go_and_other_files_stay)
