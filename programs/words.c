@@ -66,6 +66,10 @@ const OptionWord words[WORDS] = {
      "Time that an operation was started, but something else had its core: another rank, or "
      "another program. On devices of one's own there is none.",
      "docs/formats.md, Reports"},
+    {"conv2d", "conv convolution",
+     "A layer whose outputs are weighted sums over small windows of an image, with the same "
+     "weights at every place.",
+     "core/device/reference/conv2d.c"},
     {"core", "cores",
      "One processor core of the host. More ranks than cores take turns.",
      NULL},
@@ -115,6 +119,9 @@ const OptionWord words[WORDS] = {
     {"fits", "fit doesnotfit",
      "Whether what the plan needs fits into the memory of the device.",
      NULL},
+    {"flatten", NULL,
+     "A layer that makes one vector of an image; nothing is computed or copied.",
+     NULL},
     {"forward", "forward-pass",
      "The first half of a step: from the samples to the loss, layer by layer.",
      "core/nn/emit.c"},
@@ -161,6 +168,10 @@ const OptionWord words[WORDS] = {
     {"layer", "layers",
      "One stage of the network: conv2d, linear, relu, max_pool or flatten.",
      "docs/formats.md, Model files"},
+    {"linear", "fully-connected dense",
+     "A layer whose outputs are weighted sums of all inputs. As a model: softmax regression, "
+     "one such layer.",
+     "core/device/reference/linear.c"},
     {"link", "links",
      "The wire between two devices, or a device and its switch: bytes a second, and a "
      "latency.",
@@ -180,6 +191,9 @@ const OptionWord words[WORDS] = {
     {"machine", "platform",
      "The description that a simulation runs on: cores or devices, memory, links.",
      "docs/formats.md, Machine files"},
+    {"max_pool", "pool pooling",
+     "A layer that keeps the largest value of each window.",
+     "core/device/reference/max_pool.c"},
     {"mean", NULL,
      "The sum divided by the number. One slow step moves it, but hardly the median.",
      NULL},
@@ -260,6 +274,9 @@ const OptionWord words[WORDS] = {
      "One of the equal workers of a run, numbered from 0: a process or thread of train, a "
      "device in sim --gpus.",
      "train --help ranks"},
+    {"relu", NULL,
+     "A layer that replaces negative values by 0.",
+     "core/device/reference/relu.c"},
     {"replay", "replayed",
      "A recorded run simulated as it was; of operations, those whose recorded time is used.",
      "docs/validation.md, Replay"},
@@ -287,6 +304,10 @@ const OptionWord words[WORDS] = {
     {"simulated", "simulation",
      "What sim says, from a plan and a model of a machine.",
      NULL},
+    {"softmax", "cross-entropy",
+     "Makes probabilities of the scores of the classes. It is part of the loss, so a model "
+     "file has no line for it.",
+     "core/device/reference/cross_entropy.c"},
     {"speed-up", "speed_up speedup",
      "Samples a second, relative to the first row of the table.",
      NULL},
@@ -308,6 +329,9 @@ const OptionWord words[WORDS] = {
      "A device that computes nothing: it waits as long as its description says the operation "
      "takes.",
      "train --help device"},
+    {"torchrun", "mpirun srun launcher",
+     "Starts the ranks of PyTorch or MPI. Here train starts them itself: train --ranks N.",
+     NULL},
     {"trace", "traces timeline span spans",
      "What happened when, on each rank: one span an operation. Perfetto shows it, sim "
      "--trace simulates from it.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 91 };
+enum { WORDS = 98 };
 extern const OptionWord words[WORDS];
 
 #endif
