@@ -18,6 +18,42 @@ double statistics_quantile(const double *sorted, int count, double q) {
     return sorted[below] + (position - below) * (sorted[below + 1] - sorted[below]);
 }
 
+static void swap(double *a, double *b) {
+    double t = *a;
+    *a = *b;
+    *b = t;
+}
+
+// Put the k-th smallest of values[0 .. count) at its place, smaller ones before it, larger ones
+// behind (Hoare, "Algorithm 65: Find", 1961).
+static void select_kth(double *values, int count, int k) {
+    int low = 0, high = count - 1;
+    while (low < high) {
+        double pivot = values[low + (high - low) / 2];
+        int i = low, j = high;
+        while (i <= j) {
+            while (values[i] < pivot) i++;
+            while (values[j] > pivot) j--;
+            if (i <= j) swap(&values[i++], &values[j--]);
+        }
+        if (k <= j)
+            high = j;
+        else if (k >= i)
+            low = i;
+        else
+            return;
+    }
+}
+
+// The two values around the position are put where sorting would put them.
+double statistics_quantile_of(double *values, int count, double q) {
+    if (count == 0) return (double)NAN;
+    int below = (int)(q * (count - 1));
+    select_kth(values, count, below);
+    if (below + 1 < count) select_kth(values + below + 1, count - below - 1, 0);
+    return statistics_quantile(values, count, q);
+}
+
 Spread statistics_spread(double *values, int count) {
     double sum = 0;
     qsort(values, (size_t)count, sizeof *values, by_value);

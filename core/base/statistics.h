@@ -13,6 +13,9 @@ typedef struct {
 // NaN without values.
 double statistics_quantile(const double *sorted, int count, double q);
 
+// The same of values in any order, which it reorders: faster than sorting them.
+double statistics_quantile_of(double *values, int count, double q);
+
 // Sorts the values; the mean is arithmetic.
 Spread statistics_spread(double *values, int count);
 

@@ -4,48 +4,7 @@
 #include "core/report/report_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-// --- quantiles without sorting
-
-static void swap(double *a, double *b) {
-    double t = *a;
-    *a = *b;
-    *b = t;
-}
-
-// Put the k-th smallest of values[0 .. count) at its place, smaller ones before it, larger ones
-// behind (Hoare, "Algorithm 65: Find", 1961).
-static void select_kth(double *values, int count, int k) {
-    int low = 0, high = count - 1;
-    while (low < high) {
-        double pivot = values[low + (high - low) / 2];
-        int i = low, j = high;
-        while (i <= j) {
-            while (values[i] < pivot) i++;
-            while (values[j] > pivot) j--;
-            if (i <= j) swap(&values[i++], &values[j--]);
-        }
-        if (k <= j)
-            high = j;
-        else if (k >= i)
-            low = i;
-        else
-            return;
-    }
-}
-
-// statistics_quantile() of values in any order, which it reorders.
-static double quantile_of(double *values, int count, double q) {
-    if (count == 0) return (double)NAN;
-    int below = (int)(q * (count - 1));
-    select_kth(values, count, below);
-    if (below + 1 < count) select_kth(values + below + 1, count - below - 1, 0);
-    double pair[2] = {values[below], below + 1 < count ? values[below + 1] : values[below]};
-    double position = q * (count - 1) - below;
-    return pair[0] + position * (pair[1] - pair[0]);
-}
 
 // --- rows
 
@@ -193,12 +152,12 @@ static void add_times(OperationTimes *row, const ByOperation *b, int op) {
     row->ranks++;
     row->executions += (double)count / b->steps;
     row->duration_ms.mean += sum / count;
-    row->duration_ms.median += quantile_of(b->values, count, 0.5);
-    row->duration_ms.p10 += quantile_of(b->values, count, 0.1);
-    row->duration_ms.p90 += quantile_of(b->values, count, 0.9);
-    row->wait_ms += quantile_of(b->values, gather(b, op, WAIT), 0.5);
-    row->cpu_ms += quantile_of(b->values, gather(b, op, CPU), 0.5);
-    row->start_ms += quantile_of(b->values, gather(b, op, START), 0.5);
+    row->duration_ms.median += statistics_quantile_of(b->values, count, 0.5);
+    row->duration_ms.p10 += statistics_quantile_of(b->values, count, 0.1);
+    row->duration_ms.p90 += statistics_quantile_of(b->values, count, 0.9);
+    row->wait_ms += statistics_quantile_of(b->values, gather(b, op, WAIT), 0.5);
+    row->cpu_ms += statistics_quantile_of(b->values, gather(b, op, CPU), 0.5);
+    row->start_ms += statistics_quantile_of(b->values, gather(b, op, START), 0.5);
 }
 
 static void divide_by_ranks(OperationTimes *row) {

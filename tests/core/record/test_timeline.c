@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Spans are kept whole or not at all, and every instant of a step belongs to one category.
 #include "core/base/rng.h"
 #include "core/record/timeline.h"
 #include "tests/support/allocations.h"

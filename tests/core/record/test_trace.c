@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A trace is read back as it was written; what is damaged is refused with its place.
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/rng.h"

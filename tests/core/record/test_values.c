@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Which tensors of which steps are kept, and in which files.
 #include "core/record/values.h"
 #include "tests/support/allocations.h"
 #include "tests/support/testing.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// A report worked out by hand from the two ranks of report_sample.h, and its formats.
 #include "core/base/file.h"
 #include "tests/support/report_sample.h"
 #include "tests/support/report_text.h"
@@ -16,6 +17,11 @@ START_TEST(quantiles_are_interpolated_between_the_two_values_around_them) {
     ck_assert_close(statistics_quantile(v, 1, 0.9), 1, 0);
     ck_assert(isnan(statistics_quantile(v, 0, 0.5)));
     double shuffled[] = {8, 1, 4, 2};
+    const double shares[] = {0.9, 0, 0.1, 1, 0.5};  // of values in any order, which it may change
+    for (int i = 0; i < 5; i++)
+        ck_assert(statistics_quantile_of(shuffled, 4, shares[i]) ==
+                  statistics_quantile(v, 4, shares[i]));
+    ck_assert(isnan(statistics_quantile_of(shuffled, 0, 0.5)));
     Spread s = statistics_spread(shuffled, 4);
     ck_assert_close(s.median, 3, 0);
     ck_assert_close(s.mean, 3.75, 0);
