@@ -36,13 +36,15 @@ static void write_steps(const Markup *m, const Report *r) {
 
 void report_document_facts(const Report *r, const Markup *m, bool one_size) {
     const RunInfo *run = &r->run;
-    char command[2048] = "", settings[512], word[16];
+    char command[2048] = "", settings[512], word[16], use[HOST_USE_TEXT];
     for (int i = 0; i < run->argc; i++)
         text_append(command, sizeof command, "%s%s", i ? " " : "", run->argv[i]);
     markup_facts(m);
     markup_fact(m, "model", "%s", run->model);
     join_settings(settings, sizeof settings, run->strategy, run->strategy_count);
     if (one_size) markup_fact(m, "strategy", "%s", settings);
+    join_settings(settings, sizeof settings, run->optimizer, run->optimizer_count);
+    if (run->optimizer_count) markup_fact(m, "optimizer", "%s", settings);
     snprintf(word, sizeof word, "%ss", report_rank_word(r));
     if (one_size) markup_fact(m, word, "%d", run->ranks);
     if (!report_is_described(r)) {
@@ -55,6 +57,8 @@ void report_document_facts(const Report *r, const Markup *m, bool one_size) {
     write_steps(m, r);
     markup_fact(m, "seed", "%lld", (long long)run->seed);
     write_machine(m, &r->machine);
+    if (host_use_disturbs(&run->disturbed))
+        markup_fact(m, "disturbed", "%s", host_use_print(use, &run->disturbed));
     if (*r->started) markup_fact(m, "first step", "%s", r->started);
     if (isfinite(r->wall_s)) markup_fact(m, "wall time", "%.1f s", r->wall_s);
     if (r->parameters_hash) markup_fact(m, "parameters hash", "%016" PRIx64, r->parameters_hash);

@@ -62,16 +62,19 @@ static void write_spread(Writer *w, const char *name, const Spread *s, const cha
     write_real(w, full, s->mean, unit);
 }
 
+static void write_settings(Writer *w, const char *name, const RunSetting *settings, int count) {
+    char text[512] = "";
+    for (int i = 0; i < count; i++)
+        text_append(text, sizeof text, "%s%s=%s", i ? " " : "", settings[i].key, settings[i].value);
+    write_text(w, name, text);
+}
+
 static void write_run(Writer *w, const Report *r) {
     const RunInfo *run = &r->run;
-    char strategy[512] = "";
-    for (int i = 0; i < run->strategy_count; i++)
-        text_append(strategy, sizeof strategy, "%s%s=%s", i ? " " : "", run->strategy[i].key,
-                    run->strategy[i].value);
     write_text(w, "schema", "tandem.summary.v1");
     write_text(w, "kind", run->kind);
     write_text(w, "model", run->model);
-    write_text(w, "strategy", strategy);
+    write_settings(w, "strategy", run->strategy, run->strategy_count);
     write_count(w, "ranks", run->ranks, "");
     write_text(w, "device", run->device);
     write_text(w, "comm", run->comm);
@@ -139,6 +142,8 @@ static void write_all(Writer *w, const Report *r) {
     write_bytes(w, r);
     write_learning(w, r);
     write_circumstances(w, r);
+    write_settings(w, "optimizer", r->run.optimizer, r->run.optimizer_count);
+    write_count(w, "unrecorded_steps", r->unrecorded_steps, "");
 }
 
 void report_write_csv(const Report *r, FILE *out) {

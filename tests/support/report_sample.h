@@ -94,6 +94,7 @@ static inline void record(Timeline *zero, Timeline *one) {
 
 static const RunSetting settings[] = {
     {"dp", "2"}, {"bucket_kib", "4,32"}, {"overlap", "true"}, {"tag", "007"}};
+static const RunSetting optimizer[] = {{"name", "sgd"}, {"lr", "0.05"}};
 static const char *const command[] = {"train", "--data", "a <b> & \"c\" | d"};
 
 static inline void make(Report *r, Arena *a) {
@@ -111,6 +112,8 @@ static inline void make(Report *r, Arena *a) {
     r->run.seed = 9007199254740993;  // 2^53 + 1: no double holds it
     r->run.strategy = settings;
     r->run.strategy_count = 4;
+    r->run.optimizer = optimizer;
+    r->run.optimizer_count = 2;
     r->run.argv = command;
     r->run.argc = 3;
     r->run.disturbed = (HostUse){2, 2, 12.5, 0.634, 0.02};

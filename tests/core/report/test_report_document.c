@@ -163,6 +163,22 @@ START_TEST(tables_and_figures_scroll_by_themselves) {
 }
 END_TEST
 
+START_TEST(a_document_says_how_weights_were_updated_and_who_disturbed) {
+    Arena a = {0};
+    Report r;
+    make(&r, &a);
+    r.run.disturbed = (HostUse){.cores = 2, .threads = 2, .seconds = 3, .others_cores = 0.63};
+    has(report_text(&a, &r, "o.md"), "| optimizer | name=sgd lr=0.05 |\n");
+    has(report_text(&a, &r, "o.md"), "| disturbed | others used 63 % of a core |\n");
+    has(report_text(&a, &r, "o.html"), "<td>optimizer</td><td>name=sgd lr=0.05</td>");
+    r.run.disturbed.others_cores = 0;
+    r.run.optimizer_count = 0;
+    lacks(report_text(&a, &r, "o.md"), "disturbed");
+    lacks(report_text(&a, &r, "o.md"), "optimizer");
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(neighbours_that_use_as_much_memory_share_a_row) {
     Arena a = {0};
     Report r;
@@ -230,5 +246,6 @@ END_TEST
 SUITE("report_document", a_simulation_shows_nothing_that_it_does_not_have,
       a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling, a_sweep_as_json_is_a_list,
       one_step_has_no_statistics, tables_and_figures_scroll_by_themselves,
+      a_document_says_how_weights_were_updated_and_who_disturbed,
       neighbours_that_use_as_much_memory_share_a_row, evaluations_count_epochs_from_1_everywhere,
       no_control_character_reaches_a_screen)
