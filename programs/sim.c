@@ -348,9 +348,9 @@ static Status replay(Sim *s) {
 // When a person interrupts, or something fails on the way, the rows that are done are kept.
 static Status predict(Sim *s) {
     TRY(check_recorded_link(s));
+    TRY(choose_machine(s));
     if (s->recorded && !given(s, "model") && !given(s, "plan"))
         TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.traces[0].program));
-    TRY(choose_machine(s));
     Sweep sweep = make_sweep(s);
     Status status = predict_all(s, &sweep);
     if (status != OK && !s->done) return status;

@@ -310,8 +310,17 @@ void sweep_print_noise(const Recording *r) {
                           : "");
 }
 
+// Rows may differ: with more shards than ranks a rank has more operations.
+static bool same_sources(const Sweep *s) {
+    for (int i = 1; i < s->count; i++)
+        if (memcmp(s->rows[i].operations, s->rows[0].operations, sizeof s->rows[0].operations))
+            return false;
+    return true;
+}
+
 static void print_sources(const Sweep *s) {
     const Prediction *p = &s->rows[s->count - 1];
+    const char *where = same_sources(s) ? "computation: " : "computation in the last row: ";
     const Recording *r = s->setting->recording;
     const char *recorded = r && r->has_machine ? r->machine.name : NULL;
     Phrases line = {s->width, 0};
@@ -319,8 +328,7 @@ static void print_sources(const Sweep *s) {
         if (!p->operations[k]) continue;
         bool elsewhere =
             k == SOURCE_REPLAYED && strcmp(s->setting->machine->name, recorded ? recorded : "");
-        phrase(&line, "%s%d %s operation%s%s%s",
-               line.column ? "" : "computation: ", p->operations[k],
+        phrase(&line, "%s%d %s operation%s%s%s", line.column ? "" : where, p->operations[k],
                span_source_name((SpanSource)k), p->operations[k] == 1 ? "" : "s",
                elsewhere ? " as recorded on " : "",
                elsewhere ? recorded ? recorded : "another machine" : "");
@@ -336,7 +344,7 @@ static void print_memory(const Sweep *s) {
     if (first == s->count) return;
     int ranks = s->rows[first].report.run.ranks;
     printf("DOES NOT FIT: %d device%s of %s: %s needed on each\n", ranks, ranks == 1 ? "" : "s",
-           units_print_size(have, s->rows[first].device_bytes),
+           units_print_size(have, s->rows[first].report.device_bytes),
            units_print_size(need, s->rows[first].memory_bytes));
 }
 
@@ -373,7 +381,7 @@ static Status print_operations(const Sweep *s, Arena *a) {
 #define SWEEP_SCHEMA "tandem.sweep.v1"
 
 static const char *fits_text(const Prediction *p, const char *unknown) {
-    if (!p->device_bytes) return unknown;
+    if (!p->report.device_bytes) return unknown;
     return prediction_fits(p) ? "true" : "false";
 }
 
@@ -391,7 +399,7 @@ static void print_csv_row(const Sweep *s, int i) {
     for (int b = 0; b < BILL_COUNT; b++) printf(",%.9g", p->report.breakdown_ms[b]);
     printf(",%.9g,%.9g,%lld,%lld,", p->launch_ms, p->comm_ms, (long long)p->comm_bytes,
            (long long)p->memory_bytes);
-    if (p->device_bytes) printf("%lld", (long long)p->device_bytes);
+    if (p->report.device_bytes) printf("%lld", (long long)p->report.device_bytes);
     printf(",%s\n", fits_text(p, ""));
 }
 
@@ -409,8 +417,8 @@ static void print_plain_row(const Sweep *s, int i) {
     printf("ranks.%d.comm_ms %.9g ms\n", n, p->comm_ms);
     printf("ranks.%d.comm_bytes %lld B\n", n, (long long)p->comm_bytes);
     printf("ranks.%d.memory_bytes %lld B\n", n, (long long)p->memory_bytes);
-    if (p->device_bytes)
-        printf("ranks.%d.device_bytes %lld B\n", n, (long long)p->device_bytes);
+    if (p->report.device_bytes)
+        printf("ranks.%d.device_bytes %lld B\n", n, (long long)p->report.device_bytes);
     else
         printf("ranks.%d.device_bytes -\n", n);
     printf("ranks.%d.fits %s\n", n, fits_text(p, "-"));

@@ -151,7 +151,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
 }
 
 bool prediction_fits(const Prediction *p) {
-    return !p->device_bytes || p->memory_bytes <= p->device_bytes;
+    return !p->report.device_bytes || p->memory_bytes <= p->report.device_bytes;
 }
 
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
@@ -257,7 +257,7 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     }
     run->topology = &topology;
     TRY(execute(out, a, run, job));
-    out->device_bytes = s->machine->device.memory_bytes;
+    out->report.device_bytes = s->machine->device.memory_bytes;
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
     if (out->launch_ms > out->report.breakdown_ms[BILL_COMPUTE])
         out->launch_ms = out->report.breakdown_ms[BILL_COMPUTE];  // lanes compute side by side

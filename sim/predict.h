@@ -36,7 +36,6 @@ typedef struct {
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
     uint64_t inputs;               // hash of all that the prediction depends on
     int64_t memory_bytes;          // planned on a rank
-    int64_t device_bytes;          // of a rank's device; 0: not known, or ranks share a host
     double launch_ms;              // part of the compute of the breakdown: a described device's
                                    // launches; 0 where operations were measured
     double comm_ms;                // communication in the last step, each from its last member's

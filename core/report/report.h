@@ -52,6 +52,7 @@ typedef struct {
     int32_t operation_count;           // 0: no spans were kept
     double coverage;                   // share inside spans, of the rank with the least, or NaN
     const MemoryUse *memory;           // per rank
+    int64_t device_bytes;              // memory of a rank's described device; 0: not known
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per recorded step, of the global batch
     double last_loss;                  // of the last step; NaN when it has none

@@ -57,6 +57,20 @@ static int set_operations(json_t *report, const Report *r) {
     return failed | json_object_set_new(report, "operations", operations);
 }
 
+// Does what is planned fit a rank's device? null where that is not known.
+static int set_fit(json_t *report, const Report *r) {
+    bool fits = true;
+    for (int rank = 0; rank < r->run.ranks; rank++) {
+        int64_t planned = 0;
+        for (int m = 0; m < MEMORY_COUNT; m++) planned += r->memory[rank].planned[m];
+        fits &= planned <= r->device_bytes;
+    }
+    json_t *bytes = r->device_bytes ? json_integer(r->device_bytes) : json_null();
+    int failed = json_object_set_new(report, "device_bytes", bytes);
+    return failed |
+           json_object_set_new(report, "fits", r->device_bytes ? json_boolean(fits) : json_null());
+}
+
 static int set_bytes(json_t *report, const Report *r) {
     json_t *memory = json_array(), *comm = json_array();
     int failed = 0;
@@ -72,6 +86,7 @@ static int set_bytes(json_t *report, const Report *r) {
         failed |= json_array_append_new(comm, json_integer(r->comm_bytes[rank]));
     }
     failed |= json_object_set_new(report, "memory_bytes", memory);
+    failed |= set_fit(report, r);
     return failed | json_object_set_new(report, "comm_bytes", comm);
 }
 

@@ -268,6 +268,15 @@ START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
     ck_assert_int_eq(command_run(&c, "sim --ranks 2 --plain"), 0);
     expect(&c, "ranks.2.fits -\n");
     command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --json | grep fits && "
+                                     "sim --ranks 2 --json | grep fits"),
+                     0);
+    ck_assert_str_eq(c.out, "  \"fits\": false,\n  \"fits\": true,\n  \"fits\": null,\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --shards 16"), 0);
+    expect(&c, "16 shards in all");
+    expect(&c, "computation in the last row: 200 roofline operations");
+    command_finish(&c);
 }
 END_TEST
 
@@ -298,12 +307,12 @@ END_TEST
 // A row that takes long: it stays unfinished, what is before it is shown, written and drawn.
 START_TEST(an_interrupted_sweep_keeps_the_rows_that_are_done) {
     Command c = {0};
-    command_start_on_terminal(&c, "sim --gpus 1,2,4096 --report r.json --predictions p.jsonl");
+    command_start_on_terminal(&c, "sim --gpus 1,2,1024 --report r.json --predictions p.jsonl");
     sleep_seconds(4);
     ck_assert_int_eq(kill(c.pid, SIGINT), 0);
     command_wait(&c, 60);
     ck_assert_int_eq(c.status, 130);
-    expect(&c, "   2     128     0.1951");
+    expect(&c, "128     0.1951");
     expect(&c, "where a step goes");
     expect(&c, "2 of 3 rows are done and kept: interrupted after");
     ck_assert(command_wrote(&c, "r.json"));
