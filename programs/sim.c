@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // sim: parse the command line, read what was recorded, simulate, compare, print. Read run() first.
+#include "core/base/file.h"
 #include "core/base/printable.h"
 #include "core/cli/terminal.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
 #include "programs/ending.h"
+#include "programs/outputs.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
@@ -375,6 +377,16 @@ static Status simulate(Sim *s) {
     return OK;
 }
 
+// Before the first row, not after the last.
+static Status check_outputs(const Sim *s) {
+    const SimOptions *o = s->o;
+    const Output files[] = {{"log", o->log, true},
+                            {"predictions", keeps(s) ? o->predictions : NULL, true},
+                            {"report", o->report}};
+    if (o->plot) TRY(outputs_name(file_make_directory(o->plot), "plot"));
+    return outputs_check(files, sizeof files / sizeof *files);
+}
+
 static Status run(Sim *s, SimOptions *o) {
     TRY(check_line(s->o, s->line));
     if (s->o->trace) {
@@ -388,6 +400,7 @@ static Status run(Sim *s, SimOptions *o) {
     choose_sizes(s);
     TRY(check_compared(s));
     if (s->o->print_plan) return print_plan(s);
+    TRY(check_outputs(s));
     return simulate(s);
 }
 

@@ -9,11 +9,13 @@
 #include "parallel/run/launch.h"
 #include "parallel/run/process.h"
 #include "programs/ending.h"
+#include "programs/launcher.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
 #include "programs/train_interrupt.h"
 #include "programs/train_options.h"
+#include "programs/train_outputs.h"
 #include "programs/train_prepare.h"
 #include "programs/train_traces.h"
 #include "programs/version.h"
@@ -202,11 +204,21 @@ static void leave(Log *l, Status s) {
     _exit(status);
 }
 
-static Status train(const TrainOptions *o, const JobOptions *options, Log *l) {
+// The steps of --record-steps, where the run is too short to come to them.
+static Status check_recorded(const TrainOptions *o, const Job *job) {
+    if (!o->record || job->options.record_first < job->steps) return OK;
+    FAIL(ERR_USAGE, "--record-steps %s: the run has steps 0 to %lld only", o->record_steps,
+         (long long)job->steps - 1);
+}
+
+static Status train(const TrainOptions *o, const JobOptions *options, const OptionLine *line,
+                    Log *l) {
     Job job;
     Training t = {0};
     Status s = train_prepare_job(&job, o, options);
+    if (s == OK) s = check_recorded(o, &job);
     if (s == OK) s = train_check_outputs(o);
+    if (s == OK) train_explain_options(l, line, options, &job);
     if (s == OK) s = run_job(&t, o, &job, l);
     Status traced = s == OK ? train_finish_traces(&job, &t, l) : s;
     if (s == OK) s = report(o, &job, &t, l);
@@ -254,7 +266,8 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, (PrintPlan)o->print_plan);
-    return o->calibrate ? train_calibrate(o, &job) : train(o, &job, l);
+    TRY(launcher_check());
+    return o->calibrate ? train_calibrate(o, &job) : train(o, &job, &line, l);
 }
 
 int main(int argc, char *argv[]) {

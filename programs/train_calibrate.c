@@ -9,6 +9,7 @@
 #include "parallel/calibrate/cache.h"
 #include "parallel/calibrate/calibrate.h"
 #include "programs/train_interrupt.h"
+#include "programs/train_outputs.h"
 #include "programs/train_prepare.h"
 #include "programs/version.h"
 

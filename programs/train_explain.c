@@ -4,12 +4,40 @@
 
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "parallel/strategy/job_rows.h"
+#include "programs/outputs.h"
 
 #include <string.h>
 
 enum { LINE = 400 };
 
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
+
+// --- what options do not do
+
+// Options that only several ranks have a use for.
+static void explain_one_rank(Log *l, const OptionLine *line, const JobOptions *o) {
+    char names[200] = "";
+    int count = 0;
+    if (o->spec.ranks > 1) return;
+    for (int i = 0; i < line->table->option_count; i++) {
+        const Option *option = &line->table->options[i];
+        if (!line->given[i] || !(option->marks & JOB_BETWEEN_RANKS)) continue;
+        text_append(names, sizeof names, "%s--%s", count++ ? ", " : "", option->name);
+    }
+    if (count) log_say(l, LOG_NOTE, "%s: without effect, one rank has no peer; see --ranks", names);
+}
+
+void train_explain_options(Log *l, const OptionLine *line, const JobOptions *asked,
+                           const Job *job) {
+    explain_one_rank(l, line, asked);
+    if (job->options.spec.batch < asked->spec.batch)
+        log_say(l, LOG_NOTE, "--batch %lld: there are %lld samples to train on, so that is a batch",
+                (long long)asked->spec.batch, (long long)job->options.spec.batch);
+    if (asked->save && !outputs_ends_in(asked->save, ".safetensors"))
+        log_say(l, LOG_NOTE, "--save %s: the format is safetensors, whatever the name",
+                asked->save);
+}
 
 // --- before
 

@@ -4,7 +4,12 @@
 #define PROGRAMS_TRAIN_EXPLAIN_H
 
 #include "core/cli/log.h"
+#include "core/cli/option.h"
 #include "parallel/run/launch.h"
+
+// Options that change nothing in this run, or not what their words say; `asked`: the job as it was
+// before sizes were fitted to the data.
+void train_explain_options(Log *l, const OptionLine *line, const JobOptions *asked, const Job *job);
 
 // What was decided before the first step: model, data, ranks and cores, waiting, buckets; in detail
 // also plans and memory.

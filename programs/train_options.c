@@ -8,8 +8,10 @@
 #include "core/platform/device_traits.h"
 #include "core/record/trace.h"
 #include "core/record/values.h"
+#include "core/report/report.h"
 #include "parallel/calibrate/calibrate.h"
 #include "programs/job_help.h"
+#include "programs/outputs.h"
 #include "programs/train_help.h"
 #include "programs/words.h"
 #include "viz/figures.h"
@@ -52,10 +54,12 @@ static const Option options[] = {
     {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
      .value = DEVICE_FORMS, .initial = "cpu", .brief = true,
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},
-    {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .value = "serial|thread|shm",
-     .initial = "shm", .brief = true, .help = "ranks in lockstep, as threads, or as processes"},
+    {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .marks = JOB_BETWEEN_RANKS,
+     .value = "serial|thread|shm", .initial = "shm", .brief = true,
+     .help = "ranks in lockstep, as threads, or as processes"},
     JOB_ROWS_STRATEGY(TrainOptions),
-    {.name = "link", .kind = OPTION_STRING, AT(link), .value = "BANDWIDTH,LATENCY",
+    {.name = "link", .kind = OPTION_STRING, AT(link), .marks = JOB_BETWEEN_RANKS,
+     .value = "BANDWIDTH,LATENCY",
      .help = "emulate such a link of each rank to one switch: 1GB/s,50us"},
     {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .value = "K", .initial = "1", .min = 1e-3,
      .max = 1e6, .help = "slow what is modelled, computation and links, by this factor"},
@@ -129,58 +133,7 @@ const OptionTable train_options = {
     .word_count = WORDS,
 };
 
-// --- outputs
-
-// Say which option named the path that a message is about.
-static Status name_option(Status s, const char *option) {
-    if (s != OK) FAIL(s, "%s %s", option, status_message());
-    return OK;
-}
-
-static Status check_traces(const char *directory, int64_t ranks) {
-    TRY(file_make_directory(directory));
-    for (int r = 0; r < ranks; r++) {
-        char path[4096];
-        TRY(trace_path(path, sizeof path, directory, r, false));
-        TRY(file_check(path));
-    }
-    char merged[4200], machine[4096];
-    snprintf(merged, sizeof merged, "%s/" TRACE_MERGED, directory);
-    TRY(file_check(merged));
-    TRY(train_machine_path(machine, sizeof machine, directory));
-    return file_check(machine);
-}
-
-Status train_machine_path(char *out, size_t size, const char *directory) {
-    int length = snprintf(out, size, "%s/machine.yaml", directory);
-    if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "the path is too long");
-    return OK;
-}
-
-Status train_check_outputs(const TrainOptions *o) {
-    if (o->calibrate) TRY(name_option(file_check(o->calibrate), "--calibrate"));
-    if (o->report) TRY(name_option(file_check(o->report), "--report"));
-    if (o->save) TRY(name_option(file_check(o->save), "--save"));
-    if (o->trace) TRY(name_option(check_traces(o->trace, o->job.ranks), "--trace"));
-    if (o->record) TRY(name_option(file_make_directory(o->record), "--record"));
-    if (o->plot) TRY(name_option(file_make_directory(o->plot), "--plot"));
-    if (o->require_plot) TRY(name_option(figures_find_gnuplot(), "--require-plot:"));
-    return OK;
-}
-
 // --- what a line asks for
-
-static bool ends_in(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n > m && !strcmp(s + n - m, end);
-}
-
-static Status check_report_name(const char *path) {
-    static const char *const endings[] = {".json", ".json.gz", ".md", ".html"};
-    for (int i = 0; i < 4; i++)
-        if (ends_in(path, endings[i])) return OK;
-    FAIL(ERR_USAGE, "--report %s: the name must end in .json, .md or .html", path);
-}
 
 // What a device that computes nothing cannot give, and what only a modelled one can.
 static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
@@ -212,7 +165,7 @@ static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (option_given(line, others[i]))
             FAIL(ERR_USAGE, "--calibrate measures and does not train: leave out --%s", others[i]);
-    if (!ends_in(o->calibrate, ".yaml") && !ends_in(o->calibrate, ".yml"))
+    if (!outputs_ends_in(o->calibrate, ".yaml") && !outputs_ends_in(o->calibrate, ".yml"))
         FAIL(ERR_USAGE, "--calibrate %s: the name of a machine file must end in .yaml",
              o->calibrate);
     if (o->calibrate_rows.count > CALIBRATE_ROWS)
@@ -247,7 +200,7 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE,
              "--preview writes to standard output, as --json, --csv and --plain do; give one, or "
              "--report FILE.json");
-    if (o->report) TRY(check_report_name(o->report));
+    if (o->report) TRY(outputs_name(report_check_name(o->report), "report"));
     return check_modelled(o, line);
 }
 
@@ -284,9 +237,9 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .trace = o->trace,
                         .save = o->save};
     if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
-    if (o->link) TRY(name_option(link_model_parse(&out->link, o->link), "--link:"));
+    if (o->link) TRY(outputs_name(link_model_parse(&out->link, o->link), "link:"));
     if (o->record)
-        TRY(name_option(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
-                        "--record-steps:"));
+        TRY(outputs_name(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),
+                         "record-steps:"));
     return describe(out, o, line, a);
 }

@@ -25,12 +25,4 @@ extern const OptionTable train_options;
 Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
                          Arena *a) MUST_USE;
 
-// The machine file of a directory of traces. ERR_USAGE when the name is too long.
-Status train_machine_path(char *out, size_t size, const char *directory) MUST_USE;
-
-// Find out before the first step, not after the last, that a result cannot be written. Makes
-// the directories that are asked for. ERR_IO; ERR_UNAVAILABLE: a picture is required that
-// nothing here can draw.
-Status train_check_outputs(const TrainOptions *o) MUST_USE;
-
 #endif

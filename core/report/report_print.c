@@ -17,6 +17,14 @@ static int64_t planned_bytes(const MemoryUse *m) {
 
 enum { TERMINAL = 80 };
 
+// A factor by which all that was modelled was slowed down; NULL: it was not.
+static const char *slowdown_of(const RunInfo *run) {
+    for (int i = 0; i < run->strategy_count; i++)
+        if (!strcmp(run->strategy[i].key, "dilate") && strcmp(run->strategy[i].value, "1") != 0)
+            return run->strategy[i].value;
+    return NULL;
+}
+
 static void print_title(const Report *r, FILE *out, bool color) {
     char rest[TERMINAL], model[TERMINAL];
     const RunInfo *run = &r->run;
@@ -28,6 +36,7 @@ static void print_title(const Report *r, FILE *out, bool color) {
     printable_make(model);  // names come from files and command lines
     printable_make(rest);
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
+    if (slowdown_of(run)) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown_of(run));
     if (r->unrecorded_steps)
         fprintf(out, "  recorded   the first %d steps: times and losses are of these\n",
                 r->steps - r->unrecorded_steps);

@@ -16,18 +16,21 @@ static Status check_numbers(const JobOptions *o) {
     return job_spec_check(&o->spec);
 }
 
-// The last batch of an epoch may be smaller; it too must give every shard, and micro-batch, a row.
+static const char *plural(int64_t n, const char *many) { return n == 1 ? "" : many; }
+
+// The last batch of an epoch may be smaller; if a step comes to it, it too must give every shard,
+// and micro-batch, a row.
 static Status check_tail(const JobOptions *o, const Sampler *s) {
-    int64_t last = sampler_batch_rows(s, sampler_batches(s) - 1),
-            least = (int64_t)job_spec_shards(&o->spec) * o->spec.micro_batches;
-    if (last < least)
-        FAIL(ERR_USAGE,
-             "the last batch of an epoch has %lld rows (%lld in batches of %lld), fewer than the "
-             "%lld that %d shards of %d micro-batches need; "
-             "add --tail drop or --tail pad",
-             (long long)last, (long long)s->count, (long long)o->spec.batch, (long long)least,
-             job_spec_shards(&o->spec), o->spec.micro_batches);
-    return OK;
+    const JobSpec *spec = &o->spec;
+    int64_t batches = sampler_batches(s), last = sampler_batch_rows(s, batches - 1),
+            least = (int64_t)job_spec_shards(spec) * spec->micro_batches;
+    if (last >= least || (o->steps && o->steps < batches)) return OK;
+    FAIL(ERR_USAGE,
+         "the last batch of an epoch has %lld row%s (%lld in batches of %lld), fewer than the %lld "
+         "that %d shard%s of %d micro-batch%s need; add --tail drop or --tail pad",
+         (long long)last, plural(last, "s"), (long long)s->count, (long long)spec->batch,
+         (long long)least, job_spec_shards(spec), plural(job_spec_shards(spec), "s"),
+         spec->micro_batches, plural(spec->micro_batches, "es"));
 }
 
 // Say which option named the file that a message is about.
@@ -106,7 +109,7 @@ static Status plan_run(Job *job) {
     Sampler s;
     // A batch takes what there is; memory for more rows would never be used.
     if (o->tail == TAIL_KEEP && o->spec.batch > job->split.train_count)
-        o->spec.batch = job->split.train_count;
+        o->spec.batch = o->info.batch = job->split.train_count;
     TRY(sampler_init(&s, &job->arena, job->split.train, job->split.train_count, o->spec.batch,
                      o->spec.seed, o->tail));
     job->batches = sampler_batches(&s);

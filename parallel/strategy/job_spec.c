@@ -45,8 +45,8 @@ static Status check_cut(const JobSpec *s) {
              "--shards %d is not a multiple of the %d data-parallel ranks; try --shards %d", shards,
              ranks, (shards / ranks + 1) * ranks);
     if (local > PARTS)
-        FAIL(ERR_USAGE, "--shards %d: each of %d rank%s would have %d of them; give at most %d",
-             shards, ranks, ranks == 1 ? "" : "s", local, PARTS * ranks);
+        FAIL(ERR_USAGE, "--shards %d gives each of %d rank%s %d of them; a rank takes at most %d",
+             shards, ranks, ranks == 1 ? "" : "s", local, PARTS);
     if ((int64_t)local * s->micro_batches > PIECES)
         FAIL(ERR_USAGE,
              "--accumulate %d: with %d shards a rank that is %lld micro-batches in a step; a rank "

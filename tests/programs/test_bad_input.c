@@ -139,7 +139,7 @@ START_TEST(every_shard_needs_a_row) {
             "--ranks 2 --accumulate 33");
     // 76 digits: 11 (0.15 of them, rounded) are held out, and the 65 are a batch of 64 and a row.
     refused(2,
-            PARTS("the last batch of an epoch has 1 rows (65 in batches of 64)", "2 shards",
+            PARTS("the last batch of an epoch has 1 row (65 in batches of 64)", "2 shards",
                   "--tail drop"),
             "--data digits:count=76 --shards 2 --model linear");
     ck_assert_int_eq(command_run(&it, "train -q --data digits:count=76 --shards 2 --model linear "

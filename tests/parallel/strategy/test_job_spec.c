@@ -149,8 +149,8 @@ START_TEST(numbers_that_do_not_fit_are_refused_with_what_to_give) {
         const char *said;
     } cases[] = {
         {cut(4, 6, 1, 64), "try --shards 8"},
-        {cut(1, 4096, 1, 10000000), "give at most 64"},
-        {cut(2, 4096, 1, 10000000), "give at most 128"},
+        {cut(1, 4096, 1, 10000000), "each of 1 rank 4096 of them; a rank takes at most 64"},
+        {cut(2, 4096, 1, 10000000), "each of 2 ranks 2048 of them"},
         {cut(64, 4096, 2000, 100000000), "give at most --accumulate 64"},
         {cut(8, 0, 1, 3), "give --batch 8"},
         {cut(2, 4, 16, 63), "give --batch 64"},

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// What train and sim make of a command line before they work: what is refused with the right
+// advice, what is told, and what surrounds them (launchers, closed files, outputs of one name).
+#include "tests/support/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+// 85 samples train, 15 are held out.
+#define SMALL "--model linear --data digits:count=100 --steps 3"
+
+static Command it;
+
+static void refused(const char *const parts[], const char *line) {
+    ck_assert_int_eq(command_run(&it, "%s", line), 2);
+    command_refused(&it, strstr(line, "sim ") ? "sim" : "train", parts);
+}
+
+START_TEST(several_copies_started_by_a_launcher_are_refused) {
+    refused(PARTS("WORLD_SIZE=2", "use --ranks 2", "torchrun"), "WORLD_SIZE=2 train " SMALL);
+    refused(PARTS("OMPI_COMM_WORLD_SIZE=4", "use --ranks 4", "mpirun"),
+            "OMPI_COMM_WORLD_SIZE=4 train " SMALL);
+    refused(PARTS("PMI_SIZE=3", "use --ranks 3"), "PMI_SIZE=3 train " SMALL);
+    refused(PARTS("SLURM_STEP_NUM_TASKS=2", "use --ranks 2", "srun"),
+            "SLURM_STEP_NUM_TASKS=2 train " SMALL);
+    // One copy, and a batch script, which runs once whatever the number of its tasks.
+    ck_assert_int_eq(command_run(&it, "WORLD_SIZE=1 SLURM_NTASKS=8 train -q " SMALL), 0);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "WORLD_SIZE=2 train --print-plan step " SMALL), 0);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(two_outputs_of_one_name_are_refused_before_the_training) {
+    refused(PARTS("--report and --save would both write ./r.json"),
+            "train --report r.json --save ./r.json " SMALL);
+    refused(PARTS("--report and --trace", "t/rank1.json"),
+            "train --ranks 2 --trace t --report t/rank1.json " SMALL);
+    refused(PARTS("--log and --save", "give two names"), "train --log l --save l " SMALL);
+    refused(PARTS("--predictions and --report"),
+            "sim --gpus 2 --point --predictions p.json --report p.json");
+    ck_assert_int_eq(command_run(&it, "train -q --report r.json --save /dev/null --trace t " SMALL),
+                     0);
+    ck_assert(command_wrote(&it, "r.json") && command_wrote(&it, "t/rank0.json"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_report_may_lie_in_the_directory_that_a_trace_makes) {
+    ck_assert_int_eq(command_run(&it, "train -q --trace new --report new/r.json " SMALL), 0);
+    ck_assert(command_wrote(&it, "new/r.json"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(what_sim_cannot_write_is_found_before_it_simulates) {
+    refused(PARTS("-: the name of a report ends in"), "sim --gpus 2 --report -");
+    ck_assert_int_eq(command_run(&it, "sim --gpus 2 --report none/r.json"), 1);
+    command_said(it.err, PARTS("--report none/r.json"));
+    ck_assert_str_eq(it.out, "");
+    command_finish(&it);
+}
+END_TEST
+
+// The log would be opened in place of the file that is missing.
+START_TEST(a_log_does_not_take_the_place_of_closed_output) {
+    ck_assert_int_eq(command_run(&it, "train --log l " SMALL " >&-; s=$?; cat l; exit $s"), 1);
+    ck_assert_ptr_null(strstr(it.out, "samples/s  "));  // of the report
+    ck_assert_ptr_nonnull(strstr(it.out, "Bad file descriptor"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train -q --log l " SMALL " 2>&- >/dev/null; cat l"), 0);
+    for (const char *at = it.out; *at; at = strchr(at, '\n') + 1)
+        ck_assert_msg(!strncmp(at, "20", 2), "a line without its time: %s", at);
+    command_finish(&it);
+}
+END_TEST
+
+static void told(const char *const parts[], const char *line) {
+    ck_assert_int_eq(command_run(&it, "%s", line), 0);
+    command_said(it.err, parts);
+    command_finish(&it);
+}
+
+START_TEST(options_without_effect_are_told) {
+    told(PARTS("--comm, --all-reduce, --bucket-kib, --no-overlap, --link: without effect"),
+         "train --all-reduce ring --bucket-kib 4,32 --no-overlap --comm thread --link "
+         "1GB/s,50us " SMALL);
+    told(PARTS("--save w.pt: the format is safetensors"), "train --save w.pt " SMALL);
+    ck_assert_int_eq(
+        command_run(&it, "train --ranks 2 --all-reduce ring --save w.safetensors " SMALL), 0);
+    ck_assert_ptr_null(strstr(it.err, "without effect"));
+    ck_assert_ptr_null(strstr(it.err, "safetensors"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_batch_of_more_than_there_is_is_the_batch_that_trains) {
+    ck_assert_int_eq(command_run(&it, "train --batch 300 " SMALL), 0);
+    command_said(it.err, PARTS("--batch 300: there are 85 samples"));
+    command_said(it.out, PARTS("batch 85, seed 1"));
+    command_finish(&it);
+}
+END_TEST
+
+// 1700 samples train: six batches of 256 and one of 164, which has no row for each of 256 shards.
+START_TEST(a_last_batch_that_no_step_comes_to_may_be_too_small) {
+#define WIDE "train -q --model linear --data digits:count=2000 --batch 256 --shards 192 --ranks 3 "
+    ck_assert_int_eq(command_run(&it, WIDE "--steps 6"), 0);
+    command_finish(&it);
+    refused(PARTS("the last batch of an epoch has 164 rows", "192 shards of 1 micro-batch need"),
+            WIDE "--steps 7");
+}
+END_TEST
+
+START_TEST(steps_to_record_that_do_not_come_are_refused) {
+    refused(PARTS("--record-steps 5:9", "steps 0 to 2 only"),
+            "train --record r --record-steps 5:9 " SMALL);
+    ck_assert_int_eq(command_run(&it, "train -q --record r --record-steps 2:9 " SMALL), 0);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(words_of_other_programs_lead_to_ours) {
+    refused(PARTS("unknown option --nproc_per_node", "did you mean --ranks?"),
+            "train --nproc_per_node 2");
+    refused(PARTS("did you mean --batch-per-rank?"), "train --batch_per_rank 2");
+    refused(PARTS("float32", "did you mean f32?"), "train --dtype float32");
+    refused(PARTS("bf16 is not built", "there are f32, f64"), "sim --dtype bf16");
+    refused(PARTS("AdamW is not built", "there is sgd"), "train --optimizer AdamW");
+}
+END_TEST
+
+START_TEST(a_slowdown_stands_above_the_times) {
+    ck_assert_int_eq(command_run(&it, "train -q --device timed:laptop --dilate 2.5 " SMALL), 0);
+    command_said(it.out, PARTS("times x2.5 (--dilate)"));
+    command_finish(&it);
+}
+END_TEST
+
+// Nothing is to be kept of it, so that it ends at once.
+START_TEST(a_plan_that_is_printed_can_be_stopped) {
+    command_start(&it, "train --accumulate 4096 --batch 4096 --tail drop --data digits:count=60000 "
+                       "--print-plan lowered");
+    sleep_seconds(0.2);
+    kill(it.pid, SIGTERM);
+    command_wait(&it, 5);
+    ck_assert(it.status == 130 || it.status == 0);
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
+      two_outputs_of_one_name_are_refused_before_the_training,
+      a_report_may_lie_in_the_directory_that_a_trace_makes,
+      what_sim_cannot_write_is_found_before_it_simulates,
+      a_log_does_not_take_the_place_of_closed_output, options_without_effect_are_told,
+      a_batch_of_more_than_there_is_is_the_batch_that_trains,
+      a_last_batch_that_no_step_comes_to_may_be_too_small,
+      steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
+      a_slowdown_stands_above_the_times, a_plan_that_is_printed_can_be_stopped)
