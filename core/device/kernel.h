@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading a KernelCall: what the kernels of every device share.
+// Reading a KernelCall: helpers for the kernels of every device.
 #ifndef CORE_DEVICE_KERNEL_H
 #define CORE_DEVICE_KERNEL_H
 

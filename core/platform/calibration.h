@@ -48,7 +48,7 @@ typedef struct {
     int operation_count, copy_count, reduce_count;
     Measured step_ps;  // of one rank that records no spans, from one step's end to the next: its
                        // spread is the noise of this host
-    Measured turn_ps;  // what a rank does per step besides its plan
+    Measured turn_ps;  // a rank's work per step besides its plan
     Measured dispatch_ps;        // the executor's own time per operation
     Measured span_ps;            // recording one span
     Measured clock_ps;           // one reading of clock_ns()

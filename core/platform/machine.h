@@ -33,17 +33,17 @@ typedef struct {
 // How ranks that are processes or threads of one host compute, wait and exchange.
 typedef struct {
     int32_t cores;
-    int64_t dispatch_ps;  // the executor's own time per operation
-    int64_t spin_ps;      // how long a waiting rank spins before it sleeps
-    int64_t poll_ps;      // from a peer's store until a spinning rank has seen it
-    int64_t wake_ps,
-        wake_same_core_ps;     // the same for a sleeping rank on another core, on the same one
-    int64_t switch_ps;         // of a core from one rank to another
-    int64_t yield_ps;          // how long a rank offers its core to others before it sleeps, when
-                               // ranks share cores and nobody takes it; it does not spin then
-    int64_t turn_ps;           // what a rank does per step besides its plan
-    int64_t fold_bytes_per_s;  // bytes read and written by a rank that adds up peers' memory
-    int32_t co_run_permille;   // CPU time with the other cores busy, relative to alone
+    int64_t dispatch_ps;        // the executor's own time per operation
+    int64_t spin_ps;            // a waiting rank spins so long, then it sleeps
+    int64_t poll_ps;            // from a peer's store until a spinning rank has seen it
+    int64_t wake_ps;            // from a peer's store until a rank that slept on another core runs
+    int64_t wake_same_core_ps;  // the same on the core of the peer
+    int64_t switch_ps;          // a core changes from one rank to another
+    int64_t yield_ps;           // ranks that share cores do not spin: they offer the core
+                                // to others for so long, then they sleep
+    int64_t turn_ps;            // a rank's work per step besides its plan
+    int64_t fold_bytes_per_s;   // bytes read and written when peers' memory is added up
+    int32_t co_run_permille;    // CPU time with the other cores busy, relative to alone
     int32_t oversubscribed_permille;  // the same with more ranks than cores
 } HostModel;
 
@@ -56,7 +56,7 @@ typedef struct {
     LinkModel rail;  // between a device and the network of nodes
     HostModel host;
     bool is_calibrated;       // the file has a section `calibration`
-    Calibration calibration;  // what was measured; else all 0
+    Calibration calibration;  // that section; without it all 0
 } Machine;
 
 // Read a machine: a built-in name (dgx-a100, dgx-h100, dgx-v100, laptop) or a YAML file. ERR_USAGE
@@ -67,11 +67,10 @@ Status machine_read(Machine *out, Arena *a, const char *spec) MUST_USE;
 Status machine_parse(Machine *out, Arena *a, const char *text, size_t length,
                      const char *name) MUST_USE;
 
-// Write a machine file that reads back equal.
+// Write a machine file that reads back equal; print it on a stream, whose errors the caller checks.
 Status machine_write(const Machine *m, const char *path) MUST_USE;
-void machine_print(const Machine *m,
-                   FILE *f);  // the same on a stream, whose errors are the caller's
+void machine_print(const Machine *m, FILE *f);
 
-int machine_devices(const Machine *m);  // in all
+int machine_devices(const Machine *m);  // of all nodes
 
 #endif
