@@ -190,14 +190,9 @@ static int64_t host_rounds(const SimRank *r, int lane, int32_t begun) {
     return r->comms[lane].round;
 }
 
-// The direct all-reduce does both of its rounds at once (parallel/comm/perform.c).
-static bool host_pushes(const Collective *c) {
-    return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
-}
-
 // Rounds in which the member has something to do.
 static int64_t host_count_shares(const Collective *c, int64_t rounds, int member) {
-    if (host_pushes(c)) return 1;
+    if (collective_pushes(c)) return 1;
     int64_t shares = 0;
     for (int64_t t = 0; t < rounds; t++) shares += collective_steps(c, t, member) > 0;
     return shares;
@@ -213,7 +208,7 @@ static LaneComm host_begin_comm(Simulation *s, int rank, int op) {
         return c;
     }
     c.what = collective_work_collective(s->o->program, w);
-    c.rounds = host_pushes(&c.what) ? 1 : collective_rounds(&c.what);
+    c.rounds = collective_pushes(&c.what) ? 1 : collective_rounds(&c.what);
     c.shares = host_count_shares(&c.what, c.rounds, host_members(s, rank, op).position);
     return c;
 }
@@ -269,9 +264,9 @@ static bool host_round_is_ready(Simulation *s, int rank, int lane) {
         return sender && sender->round == 1;
     }
     Members m = host_members(s, rank, op);
-    for (int i = 0; i < m.count && host_pushes(&c->what); i++)
+    for (int i = 0; i < m.count && collective_pushes(&c->what); i++)
         if (host_rounds(&s->ranks[m.ranks[i]], lane, begun) < 0) return false;
-    if (host_pushes(&c->what)) return true;
+    if (collective_pushes(&c->what)) return true;
     int steps = collective_steps(&c->what, c->round, m.position);
     for (int i = 0; i < steps; i++) {
         int source = m.ranks[collective_step(&c->what, c->round, m.position, i).source];
@@ -283,7 +278,7 @@ static bool host_round_is_ready(Simulation *s, int rank, int lane) {
 static bool host_has_share(Simulation *s, int rank, int lane) {
     const LaneComm *c = &s->ranks[rank].comms[lane];
     int op = s->ranks[rank].progress.at[lane];
-    return work_is_message(host_work(s, op)) || host_pushes(&c->what) ||
+    return work_is_message(host_work(s, op)) || collective_pushes(&c->what) ||
            collective_steps(&c->what, c->round, host_members(s, rank, op).position) > 0;
 }
 

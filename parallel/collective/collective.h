@@ -81,6 +81,18 @@ int64_t collective_result_elements(const Collective *c, int rank);
 int collective_steps(const Collective *c, int64_t round, int rank);
 CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int i);
 
+// The step by which `destination` takes something from another member `source` in a round, of which
+// there is one at most. False: there is none.
+bool collective_step_from(const Collective *c, int64_t round, int source, int destination,
+                          CollectiveStep *out);
+
+// Between members that share memory both rounds of a direct all-reduce are one: each member folds
+// its chunk of all inputs and stores the sum into every member's result. Nobody else touches that
+// chunk, so members meet only when all have arrived and when all have stored.
+static inline bool collective_pushes(const Collective *c) {
+    return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
+}
+
 // Bytes that the busiest member receives, and all members together, for
 // elements of `element_bytes`.
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);

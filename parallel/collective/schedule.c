@@ -5,6 +5,17 @@
 // chain:  along a line 0, 1, … P-1, cut into pieces that follow each other; rank order.
 // ring:   Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
 //         workstations", 2009: P chunks go round, P-1 rounds adding up, P-1 rounds spreading out.
+//
+// The ring all-reduce of four members. Each cell is the chunk that a member takes from the member
+// before it: "+" adds its own input to the partial sum that comes, "=" copies what is complete.
+//
+//   round   member 0   member 1   member 2   member 3
+//   0         +2         +3         +0         +1       each chunk k starts at member k + 1
+//   1         +1         +2         +3         +0
+//   2         +0         +1         +2         +3       member k has the sum of chunk k
+//   3         =3         =0         =1         =2       and passes it on
+//   4         =2         =3         =0         =1
+//   5         =1         =2         =3         =0
 #include "parallel/collective/collective.h"
 
 #include <assert.h>
@@ -233,4 +244,19 @@ CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int
     assert(i >= 0 && i < count);
     (void)count;
     return s;
+}
+
+// Where a member has a step for every source, these go up by one around the group; so the place of
+// one follows from the first. Otherwise it has three steps at most, and all are looked at.
+bool collective_step_from(const Collective *c, int64_t round, int source, int destination,
+                          CollectiveStep *out) {
+    int steps = collective_steps(c, round, destination);
+    if (steps == 0 || source == destination) return false;
+    int first = collective_step(c, round, destination, 0).source;
+    int guess = (source - first + c->ranks) % c->ranks;
+    for (int i = 0; i < steps; i++) {
+        *out = collective_step(c, round, destination, (guess + i) % steps);
+        if (out->source == source) return true;
+    }
+    return false;
 }

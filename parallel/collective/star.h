@@ -22,9 +22,4 @@ typedef struct {
 int64_t star_latency_ns(const StarLink *l);
 int64_t star_bytes_ns(const StarLink *l, int64_t bytes);
 
-// The step by which `destination` takes something from another member `source` in a round, of which
-// there is one at most. False: there is none.
-bool collective_step_from(const Collective *c, int64_t round, int source, int destination,
-                          CollectiveStep *out);
-
 #endif

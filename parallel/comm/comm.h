@@ -2,6 +2,17 @@
 // Communicators: how ranks exchange data. One interface; serial (all ranks in one thread), thread
 // and shm (ranks are threads or processes that see each other's memory) implement it.
 //
+//     CommWorld *world;                                // the launcher, once
+//     TRY(comm_world_create(&world, COMM_SHM, ranks, pool_bytes, &options));
+//     ... fork; each rank then does
+//     TRY(comm_join(&comm, world, rank));
+//     TRY(comm_check(&comm, &call));                   // once per prepared call
+//     TRY(comm_start(&comm, &call, &request, clock_ns()));
+//     for (bool done = false; !done;) {
+//         TRY(comm_test(&comm, &request, &done));
+//         if (!done) TRY(comm_idle(&comm, &(const CommRequest *){&request}, 1, INT64_MAX));
+//     }
+//
 // A rank is one thread. Operations are asynchronous: comm_start() announces that the rank has
 // arrived, comm_test() does this rank's share of the work as far as its peers allow and says
 // whether the operation is complete, comm_idle() waits until that may have changed. A lane carries
@@ -145,7 +156,7 @@ typedef struct {
     StarLink link;       // to emulate; bytes_per_s 0: none. Not in serial: ERR_USAGE
 } CommOptions;
 
-// What they come to for so many ranks: every 0 is filled in, but that of a spin that is none.
+// Fill in the defaults for `ranks` ranks. spin_ns stays 0 when ranks share cores.
 CommOptions comm_options_resolve(const CommOptions *options, int ranks);
 
 typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM, COMM_KINDS } CommKind;

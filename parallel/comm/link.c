@@ -6,8 +6,8 @@
 // is complete when the members have met again and the clock has reached the model's end of this
 // member's last round (shared.c).
 //
-// Many ranks may share few cores, so nobody is woken for nothing: members begin when all have
-// arrived, told by whoever comes last, and tell after each round those only who read of it.
+// Many ranks may share few cores, so only those are woken that can go on: the last member to arrive
+// wakes all, and after a round a member wakes those that take something from it.
 #include "parallel/comm/comm_internal.h"
 
 enum { STAGE_GATHER, STAGE_RUN, STAGE_MEET };
@@ -51,8 +51,8 @@ static int64_t sent_bytes(const CommRequest *r, int64_t round, uint64_t *takers)
     return elements * dtype_bytes(r->call->dtype);
 }
 
-// Tell that so many rounds have ended, at r->end_ns in the model, and wake those who read of it:
-// who takes something in the next round, and at a border of the window everyone.
+// Publish that `ended` rounds are done, at r->end_ns in the model, and wake the members that wait
+// for it: those that take something in the next round, and all of them at a border of the window.
 static void publish(Comm *c, CommRequest *r, int64_t ended) {
     const CommCall *call = r->call;
     SharedLane *mine = shared_lane(c, call, call->position);

@@ -3,16 +3,10 @@
 // pools and writes its own, round after round of the schedule, waiting before each step until its
 // source has arrived and ended the rounds before (see collective.h why that is enough).
 //
-// The direct all-reduce does both of its rounds at once: each rank adds up its chunk of all inputs
-// and stores the sum to every member's output. Nobody else touches that chunk, so that members need
-// to meet twice only, when all have arrived and when all have stored.
+// The direct all-reduce does both of its rounds at once (collective_pushes()).
 #include "parallel/comm/comm_internal.h"
 
 enum { STAGE_RUN, STAGE_END };
-
-static bool pushes(const Collective *c) {
-    return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
-}
 
 Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there) {
     SharedLane *l = shared_lane(c, r->call, member);
@@ -23,7 +17,7 @@ Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *
     return ours == theirs ? OK : call_disagree(c, r->call, member, theirs);
 }
 
-// Tell the members how far we are, unless they know.
+// Publish that this member has ended so many rounds, unless that is published already.
 static void publish(Comm *c, CommRequest *r, int64_t rounds) {
     const CommCall *call = r->call;
     SharedLane *mine = shared_lane(c, call, call->position);
@@ -131,10 +125,9 @@ static Status pull_rounds(Comm *c, CommRequest *r, bool *ended) {
     }
 }
 
-// When every member has ended its last round, nobody reads our inputs or writes our
-// outputs any more.
+// Once every member has ended its last round, nobody reads our inputs or writes our outputs.
 static Status meet_end(Comm *c, CommRequest *r, bool *done) {
-    int64_t rounds = pushes(&r->what) ? 1 : collective_rounds(&r->what);
+    int64_t rounds = collective_pushes(&r->what) ? 1 : collective_rounds(&r->what);
     bool there;
     for (; r->step < r->call->ranks_count; r->step++) {
         TRY(perform_await(c, r, r->step, rounds, &there));
@@ -149,7 +142,7 @@ static Status meet_end(Comm *c, CommRequest *r, bool *done) {
 Status perform_advance(Comm *c, CommRequest *r, bool *done) {
     if (r->stage == STAGE_RUN) {
         bool ended = false;
-        TRY(pushes(&r->what) ? push_chunk(c, r, &ended) : pull_rounds(c, r, &ended));
+        TRY(collective_pushes(&r->what) ? push_chunk(c, r, &ended) : pull_rounds(c, r, &ended));
         if (!ended) return OK;
         r->stage = STAGE_END;
         r->step = 0;

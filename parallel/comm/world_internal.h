@@ -17,16 +17,18 @@ typedef struct {
 } Arrival;
 
 typedef struct {
-    // The rank's own. Its collective's number << 32, plus 1 for having arrived, plus rounds ended.
+    // Written by the rank: the sequence number of its collective << 32, plus 1 for having arrived,
+    // plus the rounds that it has ended.
     _Alignas(64) _Atomic uint64_t progress;
-    // Published by `progress`. Of even and odd numbers: a member that starts the next
-    // collective must not overwrite what its peers still read of this one. (They have ended it
-    // when the next one ends.)
+    // Published by `progress`; two, for even and odd sequence numbers: a member that starts the
+    // next collective must not overwrite what its peers still read of this one. (They have ended
+    // this one when the next one ends.)
     Arrival arrival[2];
 
-    // A message that waits to be fetched. The sender's own, but for `taken` and `taken_start_ns`.
-    _Alignas(64) _Atomic uint64_t address;  // mail.c: whom it is for, tag and number
-    uint64_t post;  // published by `address`, as the following: counts the sender's messages
+    // A point-to-point message that waits to be fetched. The receiver writes `taken` and
+    // `taken_start_ns`, the sender the rest.
+    _Alignas(64) _Atomic uint64_t address;  // p2p.c: receiver, tag and sequence number
+    uint64_t post;  // published by `address`, as the following: the sender's count of messages
     Dtype dtype;
     int segment_count;
     int64_t start_ns;
@@ -49,8 +51,8 @@ typedef struct {
     SharedLane lanes[COMM_LANES];
 } SharedRank;
 
-// On an emulated link, per rank and lane. What a member says when it has ended so many rounds of a
-// collective, none to begin with.
+// On an emulated link, per rank and lane: what a member publishes when it has ended a round, and
+// before its first.
 typedef struct {
     int64_t end_ns;      // when that was, in the model
     int64_t sent_bytes;  // by it to others in the round that follows
@@ -58,9 +60,9 @@ typedef struct {
 
 enum { LINK_WINDOW = 64 };  // by how many rounds a member may be ahead, and as many again
 typedef struct {
-    // Of the first member of a group: how many have arrived at its collectives and ended them.
+    // Stored at the group's first member: arrivals plus departures so far.
     _Alignas(64) _Atomic uint64_t met;
-    // The rank's own, published by `progress`: of `e` ended rounds at e mod 2 LINK_WINDOW.
+    // Written by the rank, published by `progress`: after e rounds, at e mod 2 LINK_WINDOW.
     _Alignas(64) LinkRound rounds[2 * LINK_WINDOW];
 } SharedLink;
 

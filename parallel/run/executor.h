@@ -2,6 +2,13 @@
 // The executor: a dispatch loop over a lowered program. It knows kinds, lanes and dependencies, and
 // no strategy. One executor is one rank; it runs in one thread.
 //
+//     Executor e;
+//     TRY(executor_create(&e, &arena, &program, rank, device, &comm, &hooks));
+//     executor_set_f64(&e, learning_rate, 0.1);        // scalars that the host writes
+//     TRY(executor_run(&e, plan, step));               // one plan, to its end
+//     const float *weight = executor_data(&e, tensor);
+//     executor_destroy(&e);
+//
 // On a device that is only described (device->model) operations are not run but waited for: all
 // lanes work at once, and times follow from each other as they do on a GPU that is kept supplied
 // with work. executor_modelled.c has the rules.

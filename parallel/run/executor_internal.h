@@ -7,13 +7,13 @@
 
 #include <assert.h>
 
-// One operation, bound: the part that its class uses.
+// A bound operation: its class says which member of the union is used.
 typedef struct {
     WorkClass class;
     bool guard_is_i64;
     const void *guard;         // the scalar, or NULL
     const int64_t *first_row;  // of a load
-    int64_t modelled_ns;       // on a modelled device: how long it takes there
+    int64_t modelled_ns;       // its duration on a modelled device
     union {
         KernelCall call;
         CommCall comm;
@@ -26,17 +26,17 @@ struct BoundPlan {
     uint8_t *done;
     int64_t *end_ns;      // on a modelled device, when each operation ended
     int32_t *lane_ops;    // operations lane by lane, in plan order
-    int32_t *lane_first;  // of each lane, and the end of the last
+    int32_t *lane_first;  // where each lane begins in lane_ops; then the end of the last
 };
 
-// Where a lane is; a communication lane, or one of a modelled device, has at most one
+// How far a lane has come. A communication lane, and any lane of a modelled device, has at most one
 // operation in flight.
 struct LaneState {
     int32_t at;  // index into lane_ops
     bool in_flight;
     CommRequest request;
     int64_t start_ns, cpu_ns;
-    int64_t end_ns;  // on a modelled device: of the operation in flight, else of the last one
+    int64_t end_ns;  // modelled device: end of the operation in flight, else of the last one
 };
 
 // --- executor.c, for executor_modelled.c
@@ -47,7 +47,7 @@ int executor_leader(const Executor *e, int lane);    // the operation to start n
 bool executor_may_start(const Executor *e, int op);  // have its dependencies ended?
 bool executor_guarded_off(const BoundOp *b);         // is its guard zero?
 void executor_leave(Executor *e, int lane, int op);  // it has ended, or is skipped
-Status executor_end_op(Executor *e, int lane, int op) MUST_USE;  // it has ended: tell, and leave
+Status executor_end_op(Executor *e, int lane, int op) MUST_USE;  // it has ended: call hook, leave
 typedef struct {
     int64_t start_ns, end_ns, wait_ns, cpu_ns;  // start and end: on the monotonic clock
 } SpanTimes;

@@ -2,6 +2,8 @@
 #include "parallel/collective/star.h"
 #include "tests/support/testing.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 static const struct {
@@ -414,11 +416,42 @@ START_TEST(a_link_takes_its_latency_and_the_time_of_its_bytes) {
 }
 END_TEST
 
-SUITE("collective", every_schedule_is_right_for_1_to_64_ranks, every_root_is_right,
-      every_element_count_is_right, chunks_cover_the_array_and_differ_by_one_at_most,
-      byte_formulas_equal_the_sum_over_all_steps, costs_are_those_of_the_textbook,
-      a_ring_over_a_million_ranks_is_a_formula, places_of_chunks_tile_inputs_and_results,
-      the_checker_sees_a_step_left_out, the_checker_sees_an_input_taken_from_another_rank,
+// The table at the head of schedule.c, cell by cell.
+START_TEST(the_table_of_a_ring_of_four_is_true) {
+    const Collective ring = {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 4};
+    FILE *f = fopen(test_source("parallel/collective/schedule.c"), "r");
+    char line[200];
+    int rows = 0;
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        int round, chunk[4];
+        char what[4];
+        if (sscanf(line, "//   %d %c%d %c%d %c%d %c%d", &round, &what[0], &chunk[0], &what[1],
+                   &chunk[1], &what[2], &chunk[2], &what[3], &chunk[3]) != 9)
+            continue;
+        ck_assert_int_eq(round, rows++);
+        for (int member = 0; member < 4; member++) {
+            CollectiveStep s;
+            int steps = collective_steps(&ring, round, member);
+            ck_assert_int_eq(steps, what[member] == '+' ? 2 : 1);
+            ck_assert(collective_step_from(&ring, round, (member + 3) % 4, member, &s));
+            ck_assert_int_eq(s.chunk, chunk[member]);
+            if (steps == 1) continue;
+            s = collective_step(&ring, round, member, 1);
+            ck_assert(s.action == STEP_REDUCE && s.source == member && s.chunk == chunk[member]);
+        }
+    }
+    fclose(f);
+    ck_assert_int_eq(rows, collective_rounds(&ring));
+}
+END_TEST
+
+SUITE("collective", the_table_of_a_ring_of_four_is_true, every_schedule_is_right_for_1_to_64_ranks,
+      every_root_is_right, every_element_count_is_right,
+      chunks_cover_the_array_and_differ_by_one_at_most, byte_formulas_equal_the_sum_over_all_steps,
+      costs_are_those_of_the_textbook, a_ring_over_a_million_ranks_is_a_formula,
+      places_of_chunks_tile_inputs_and_results, the_checker_sees_a_step_left_out,
+      the_checker_sees_an_input_taken_from_another_rank,
       the_checker_sees_a_copy_instead_of_a_reduction_and_the_reverse,
       the_checker_sees_another_chunk, the_checker_sees_input_and_result_mistaken,
       the_checker_sees_a_read_in_the_round_of_the_write, the_checker_sees_the_wrong_order,
