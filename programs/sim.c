@@ -406,7 +406,7 @@ static Status run(Sim *s, SimOptions *o) {
 
 static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *argv[]) {
     Status s = option_parse(line, o, sim->arena, &sim_options, argc, argv);
-    log_init(sim->log, "sim", stderr, o->quiet, o->verbose,
+    log_init(sim->log, line->called ? line->called : "sim", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
     TRY(s);
     bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;

@@ -251,7 +251,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     OptionLine line;
     JobOptions job;
     Status s = option_parse(&line, o, a, &train_options, argc, argv);
-    log_init(l, "train", stderr, o->quiet, o->verbose,
+    log_init(l, line.called ? line.called : "train", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
     TRY(s);
     if (line.help != HELP_NONE) return option_show_help(&line, stdout);

@@ -48,6 +48,10 @@ START_TEST(installed_programs_go_by_their_own_names) {
     ck_assert_ptr_nonnull(strstr(out, "Usage: tandem-sim [OPTION...]"));
     ck_assert_ptr_nonnull(strstr(out, "\n  tandem-sim --gpus 8"));
     ck_assert_ptr_null(strstr(out, "\n  sim "));
+    ck_assert_int_eq(SHELL("%s --nosuch", installed("tandem-train")), 2);
+    ck_assert_str_eq(out, "tandem-train: unknown option --nosuch (--help lists the options)\n");
+    ck_assert_int_eq(SHELL("%s --nosuch", installed("tandem-sim")), 2);
+    ck_assert_ptr_nonnull(strstr(out, "tandem-sim: unknown option"));
     ck_assert_int_eq(SHELL("cd %s && %s --model linear --data digits:count=300 --steps 2", to,
                            installed("tandem-train")),
                      0);
