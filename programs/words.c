@@ -336,6 +336,10 @@ const OptionWord words[WORDS] = {
      "What happened when, on each rank: one span an operation. Perfetto shows it, sim "
      "--trace simulates from it.",
      "docs/formats.md, Trace files"},
+    {"unrecorded_steps", "unrecorded",
+     "The last steps of a very long run, beyond what a record holds: times and losses are of "
+     "the others.",
+     "docs/formats.md, Reports"},
     {"update", NULL,
      "The end of a step: the optimiser changes every parameter.",
      "core/device/reference/sgd.c"},

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 98 };
+enum { WORDS = 99 };
 extern const OptionWord words[WORDS];
 
 #endif
