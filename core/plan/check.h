@@ -19,4 +19,8 @@ Status plan_check(const Program *const programs[], const uint8_t *program_of, in
 // What plan_check() finds in one program alone, whatever the other ranks execute. ERR_PLAN.
 Status program_check(const Program *p) MUST_USE;
 
+// What it finds in kernel, stride and pad of one operation alone: whoever reads operations from a
+// file can say the line. ERR_PLAN.
+Status op_check_window(const Program *p, const Plan *plan, const Op *op) MUST_USE;
+
 #endif

@@ -155,11 +155,17 @@ static bool writes_index(const Match *m) {
            (m->work->kind == KIND_MAX_POOL && m->op->outputs > 1);
 }
 
-// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1. An index is one byte.
+// An index is one byte: a place in a window of 16 x 16.
+Status op_check_window(const Program *p, const Plan *plan, const Op *op) {
+    const Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
+    TRY(check_attribute(&m, "kernel", 1, writes_index(&m) ? 16 : WINDOW_MAX));
+    TRY(check_attribute(&m, "stride", 1, WINDOW_MAX));
+    return check_attribute(&m, "pad", 0, WINDOW_MAX);
+}
+
+// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1.
 static Status match_window(const Match *m) {
-    TRY(check_attribute(m, "kernel", 1, writes_index(m) ? 16 : WINDOW_MAX));
-    TRY(check_attribute(m, "stride", 1, WINDOW_MAX));
-    TRY(check_attribute(m, "pad", 0, WINDOW_MAX));
+    TRY(op_check_window(m->p, m->plan, m->op));
     int64_t kernel = attribute(m, "kernel"), stride = attribute(m, "stride"),
             pad = attribute(m, "pad");
     if (kernel == NONE || stride == NONE) return OK;

@@ -4,6 +4,7 @@
 #include "core/base/array.h"
 #include "core/base/nearest.h"
 #include "core/plan/build.h"
+#include "core/plan/check.h"
 #include "core/plan_text/op_index.h"
 #include "core/plan_text/plan_text_internal.h"
 
@@ -244,6 +245,7 @@ static Status read_members(Reader *r, int index) {
         TRY_LINE(plan_add_op(r->p, plan, &l.spec, &member));
         TRY(ARRAY_RESERVE(plan->members, plan->member_capacity, plan->member_count + 1));
         plan->members[plan->member_count++] = plan->ops[member];
+        TRY_LINE(op_check_window(r->p, plan, &plan->ops[member]));
         plan->op_count--;
     }
     r->held = found;
@@ -269,7 +271,9 @@ static Status read_op(Reader *r) {
     r->lines[index] = r->line;
     TRY(add_reference(r, index, DEP_ORDER, l.after));
     TRY(add_reference(r, index, DEP_REUSE, l.reuse));
-    return l.spec.kind == KIND_FUSED ? read_members(r, index) : OK;
+    if (l.spec.kind == KIND_FUSED) return read_members(r, index);
+    TRY_LINE(op_check_window(r->p, r->plan, &r->plan->ops[index]));
+    return OK;
 }
 
 // --- references

@@ -243,6 +243,21 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
 }
 END_TEST
 
+START_TEST(a_window_that_is_too_large_is_named_with_its_line) {
+    static const struct {
+        const char *line, *message;
+    } cases[] = {{"  pool  max_pool  @compute  x fc.grad <- x  kernel=17 stride=1\n  bucket0 ",
+                  "x.plan:31: plan step: pool: kernel is 17, expected 1 to 16"},
+                 {"  pool  max_pool  @compute  x <- x  kernel=2 stride=1000000000\n  bucket0 ",
+                  "x.plan:31: plan step: pool: stride is 1000000000, expected 1 to 1048576"}};
+    for (int i = 0; i < 2; i++) {
+        char *text = replace(small, "  bucket0 ", cases[i].line);
+        ck_assert_fails(parse(&program, text), ERR_FORMAT, cases[i].message);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(the_example_of_the_document_is_read_checked_and_printed_alike) {
     char *sample = document_sample("tandem plan 1");
     read_step(sample);
@@ -258,4 +273,5 @@ SUITE("plan_edit", the_example_of_the_document_is_read_checked_and_printed_alike
       a_removed_operation_is_gone_and_plan_check_judges,
       operations_that_others_wait_for_cannot_be_removed_alone, swapped_operations_are_swapped,
       a_bucket_can_be_split_or_merged, a_changed_attribute_is_changed,
-      a_doubled_line_is_two_operations, what_a_plan_cannot_say_is_an_error_with_its_line)
+      a_doubled_line_is_two_operations, a_window_that_is_too_large_is_named_with_its_line,
+      what_a_plan_cannot_say_is_an_error_with_its_line)
