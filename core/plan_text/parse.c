@@ -14,23 +14,23 @@ enum { RANKS_MAX = 1 << 30 };
 static const int64_t ELEMENTS_MAX = (int64_t)1 << 44;  // of a tensor: sums of bytes cannot overflow
 static const int64_t POOL_BYTES_MAX = (int64_t)1 << 58;  // of one role in a pool
 
-static Status expect_words(const Reader *r, int least, const char *form) {
+static Status expect_words(const PlanReader *r, int least, const char *form) {
     if (r->word_count >= least) return OK;
     FAIL_LINE("expected \"%s\", found %d word%s", form, r->word_count,
               r->word_count == 1 ? "" : "s");
 }
 
 // "20x1x5x5"
-static Status read_shape(const Reader *r, char *word, int64_t shape[DIMS], int *dims) {
+static Status read_shape(const PlanReader *r, char *word, int64_t shape[DIMS], int *dims) {
     char quoted[64];
-    reader_quote(word, quoted);
+    plan_reader_quote(word, quoted);
     int64_t elements = 1;
     *dims = 0;
     for (char *size = word, *next; size; size = next) {
         if ((next = strchr(size, 'x'))) *next++ = 0;
         if (*dims == DIMS)
             FAIL_LINE("expected a shape of at most %d dimensions, found \"%s\"", DIMS, quoted);
-        TRY(reader_number(r, "shape", size, 1, INT64_MAX, &shape[*dims]));
+        TRY(plan_reader_number(r, "shape", size, 1, INT64_MAX, &shape[*dims]));
         if (__builtin_mul_overflow(elements, shape[(*dims)++], &elements) ||
             elements > ELEMENTS_MAX)
             FAIL_LINE("the shape \"%s\" is too large", quoted);
@@ -38,38 +38,38 @@ static Status read_shape(const Reader *r, char *word, int64_t shape[DIMS], int *
     return OK;
 }
 
-static Status read_mesh(Reader *r) {
+static Status read_mesh(PlanReader *r) {
     TRY(expect_words(r, 2, "mesh AXIS=SIZE ..."));
     for (int i = 1; i < r->word_count; i++) {
         char *name, *value;
         int size;
-        TRY(reader_key(r, 1, i, &name, &value));
-        TRY(reader_name(r, "an axis", name));
-        TRY(reader_int(r, name, value, 1, RANKS_MAX / program_ranks(r->p), &size));
+        TRY(plan_reader_key(r, 1, i, &name, &value));
+        TRY(plan_reader_name(r, "an axis", name));
+        TRY(plan_reader_int(r, name, value, 1, RANKS_MAX / program_ranks(r->p), &size));
         TRY_LINE(program_add_axis(r->p, name, size, NULL));
     }
     return OK;
 }
 
-static Status read_group(Reader *r) {
+static Status read_group(PlanReader *r) {
     static const char *const keys[] = {"axes", "ranks", NULL};
     char *key, *list, *save = NULL;
     if (r->word_count != 3)
         FAIL_LINE("expected \"group NAME axes=...\" or \"ranks=...\", found %d words",
                   r->word_count);
-    TRY(reader_name(r, "a group", r->words[1]));
-    TRY(reader_key(r, 2, 2, &key, &list));
-    if (strcmp(key, "axes") && strcmp(key, "ranks")) return reader_unknown_key(r, key, keys);
+    TRY(plan_reader_name(r, "a group", r->words[1]));
+    TRY(plan_reader_key(r, 2, 2, &key, &list));
+    if (strcmp(key, "axes") && strcmp(key, "ranks")) return plan_reader_unknown_key(r, key, keys);
     uint16_t axes = 0;
     r->operand_count = 0;
     for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         int value;
         if (*key == 'a') {
-            TRY(reader_find(r, NAMED_AXIS, word, &value));
+            TRY(plan_reader_find(r, NAMED_AXIS, word, &value));
             axes |= (uint16_t)(1u << value);
             continue;
         }
-        TRY(reader_int(r, "ranks", word, 0, program_ranks(r->p) - 1, &value));
+        TRY(plan_reader_int(r, "ranks", word, 0, program_ranks(r->p) - 1, &value));
         TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, r->operand_count + 1));
         r->operands[r->operand_count++] = value;
     }
@@ -80,34 +80,34 @@ static Status read_group(Reader *r) {
     return OK;
 }
 
-static Status read_lane(Reader *r) {
+static Status read_lane(PlanReader *r) {
     static const char *const keys[] = {"group", NULL};
     int kind, group = NONE;
     TRY(expect_words(r, 3, "lane NAME KIND"));
-    TRY(reader_name(r, "a lane", r->words[1]));
-    TRY(reader_find(r, NAMED_LANE_KIND, r->words[2], &kind));
+    TRY(plan_reader_name(r, "a lane", r->words[1]));
+    TRY(plan_reader_find(r, NAMED_LANE_KIND, r->words[2], &kind));
     for (int i = 3; i < r->word_count; i++) {
         char *key, *value;
-        TRY(reader_key(r, 3, i, &key, &value));
-        if (strcmp(key, "group")) return reader_unknown_key(r, key, keys);
-        TRY(reader_find(r, NAMED_GROUP, value, &group));
+        TRY(plan_reader_key(r, 3, i, &key, &value));
+        if (strcmp(key, "group")) return plan_reader_unknown_key(r, key, keys);
+        TRY(plan_reader_find(r, NAMED_GROUP, value, &group));
     }
     TRY_LINE(program_add_lane(r->p, r->words[1], (LaneKind)kind, group, NULL));
     return OK;
 }
 
 // "KEYWORD NAME TYPE SHAPE ROLE": how logical and local tensors begin.
-static Status read_typed(Reader *r, const char *what, int *dtype, int64_t shape[DIMS], int *dims,
-                         int *role) {
+static Status read_typed(PlanReader *r, const char *what, int *dtype, int64_t shape[DIMS],
+                         int *dims, int *role) {
     if (r->word_count < 5)
         FAIL_LINE("expected \"%s NAME TYPE SHAPE ROLE\", found %d words", what, r->word_count);
-    TRY(reader_name(r, "a tensor", r->words[1]));
-    TRY(reader_find(r, NAMED_DTYPE, r->words[2], dtype));
+    TRY(plan_reader_name(r, "a tensor", r->words[1]));
+    TRY(plan_reader_find(r, NAMED_DTYPE, r->words[2], dtype));
     TRY(read_shape(r, r->words[3], shape, dims));
-    return reader_find(r, NAMED_ROLE, r->words[4], role);
+    return plan_reader_find(r, NAMED_ROLE, r->words[4], role);
 }
 
-static Status read_logical(Reader *r) {
+static Status read_logical(PlanReader *r) {
     static const char *const keys[] = {"fan_in", "trainable", "tied_to", NULL};
     LogicalSpec s = {0};
     int dtype, role, tied_to = NONE, trainable, index;
@@ -117,15 +117,15 @@ static Status read_logical(Reader *r) {
     trainable = role == ROLE_PARAMETER;
     for (int i = 5; i < r->word_count; i++) {
         char *key, *value;
-        TRY(reader_key(r, 5, i, &key, &value));
+        TRY(plan_reader_key(r, 5, i, &key, &value));
         if (!strcmp(key, "fan_in"))
-            TRY(reader_number(r, key, value, 0, ELEMENTS_MAX, &s.fan_in));
+            TRY(plan_reader_number(r, key, value, 0, ELEMENTS_MAX, &s.fan_in));
         else if (!strcmp(key, "trainable"))
-            TRY(reader_int(r, key, value, 0, 1, &trainable));
+            TRY(plan_reader_int(r, key, value, 0, 1, &trainable));
         else if (!strcmp(key, "tied_to"))
-            TRY(reader_find(r, NAMED_LOGICAL, value, &tied_to));
+            TRY(plan_reader_find(r, NAMED_LOGICAL, value, &tied_to));
         else
-            return reader_unknown_key(r, key, keys);
+            return plan_reader_unknown_key(r, key, keys);
     }
     s.name = r->words[1];
     s.dtype = (Dtype)dtype;
@@ -144,13 +144,13 @@ typedef struct {
     int pool;
 } Place;
 
-static Status read_placements(const Reader *r, char *list, uint8_t placement[AXES]) {
+static Status read_placements(const PlanReader *r, char *list, uint8_t placement[AXES]) {
     char *save = NULL;
     int count = 0;
     for (char *word = strtok_r(list, ",", &save); word;
          word = strtok_r(NULL, ",", &save), count++) {
         int value;
-        TRY(reader_find(r, NAMED_PLACEMENT, word, &value));
+        TRY(plan_reader_find(r, NAMED_PLACEMENT, word, &value));
         if (count < AXES) placement[count] = (uint8_t)value;
     }
     if (count != r->p->axis_count)
@@ -159,16 +159,16 @@ static Status read_placements(const Reader *r, char *list, uint8_t placement[AXE
     return OK;
 }
 
-static Status read_tensor_ref(const Reader *r, const char *word, int *ref) {
+static Status read_tensor_ref(const PlanReader *r, const char *word, int *ref) {
     int index;
-    TRY(reader_find(r, NAMED_TENSOR, word, &index));
+    TRY(plan_reader_find(r, NAMED_TENSOR, word, &index));
     *ref = TENSOR_REF(index);
     return OK;
 }
 
-static Status read_slice(const Reader *r, char *value, TensorSpec *s) {
+static Status read_slice(const PlanReader *r, char *value, TensorSpec *s) {
     int64_t slice[2];
-    TRY(reader_pair(r, "slice", value, '.', slice));
+    TRY(plan_reader_pair(r, "slice", value, '.', slice));
     s->shard = (int)slice[0];
     s->micro_batch = (int)slice[1];
     if (s->shard != slice[0] || s->micro_batch != slice[1])
@@ -176,23 +176,24 @@ static Status read_slice(const Reader *r, char *value, TensorSpec *s) {
     return OK;
 }
 
-static Status read_tensor_key(const Reader *r, const char *key, char *value, TensorSpec *s,
+static Status read_tensor_key(const PlanReader *r, const char *key, char *value, TensorSpec *s,
                               Place *place) {
     static const char *const keys[] = {"of",   "place", "extent", "alias", "slice",
                                        "flat", "pool",  "offset", NULL};
-    if (!strcmp(key, "of")) return reader_find(r, NAMED_LOGICAL, value, &s->logical);
+    if (!strcmp(key, "of")) return plan_reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
     if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
     if (!strcmp(key, "alias")) return read_tensor_ref(r, value, &s->alias);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);
-    if (!strcmp(key, "flat")) return reader_pair(r, key, value, ':', place->flat);
-    if (!strcmp(key, "pool")) return reader_find(r, NAMED_POOL, value, &place->pool);
-    if (!strcmp(key, "offset")) return reader_number(r, key, value, 0, INT64_MAX, &place->offset);
-    return reader_unknown_key(r, key, keys);
+    if (!strcmp(key, "flat")) return plan_reader_pair(r, key, value, ':', place->flat);
+    if (!strcmp(key, "pool")) return plan_reader_find(r, NAMED_POOL, value, &place->pool);
+    if (!strcmp(key, "offset"))
+        return plan_reader_number(r, key, value, 0, INT64_MAX, &place->offset);
+    return plan_reader_unknown_key(r, key, keys);
 }
 
 // A tensor must lie within what it is said to lie in: the executor trusts offsets.
-static Status check_place(const Reader *r, const Tensor *t) {
+static Status check_place(const PlanReader *r, const Tensor *t) {
     const char *name = program_name(r->p, t->name);
     if (t->alias != NONE && t->bytes > r->p->tensors[t->alias].bytes)
         FAIL_LINE("%s has %" PRId64 " bytes, more than the %" PRId64 " of %s, which it views", name,
@@ -206,20 +207,20 @@ static Status check_place(const Reader *r, const Tensor *t) {
     return OK;
 }
 
-static Status read_tensor(Reader *r) {
+static Status read_tensor(PlanReader *r) {
     TensorSpec s = {.logical = NONE};
     Place place = {.offset = NONE};
     int dtype, role, dims, index;
     TRY(read_typed(r, "tensor", &dtype, s.shape, &dims, &role));
     for (int i = 5; i < r->word_count; i++) {
         char *key, *value;
-        TRY(reader_key(r, 5, i, &key, &value));
+        TRY(plan_reader_key(r, 5, i, &key, &value));
         TRY(read_tensor_key(r, key, value, &s, &place));
     }
     s.name = r->words[1];
     s.dtype = (Dtype)dtype;
     s.role = (Role)role;
-    if (s.logical == NONE) TRY(reader_find(r, NAMED_LOGICAL, s.name, &s.logical));
+    if (s.logical == NONE) TRY(plan_reader_find(r, NAMED_LOGICAL, s.name, &s.logical));
     int whole = r->p->logicals[s.logical].dims;
     if (dims != whole)
         FAIL_LINE("%s has %d dimensions, its logical tensor %s has %d", s.name, dims,
@@ -235,28 +236,28 @@ static Status read_tensor(Reader *r) {
 
 // --- what lower() adds
 
-static Status read_device(Reader *r) {
+static Status read_device(PlanReader *r) {
     if (r->word_count != 2) FAIL_LINE("expected \"device NAME\", found %d words", r->word_count);
-    TRY(reader_name(r, "a device", r->words[1]));
+    TRY(plan_reader_name(r, "a device", r->words[1]));
     r->p->lowered = true;
     return program_add_name(r->p, r->words[1], &r->p->device);
 }
 
-static Status read_pool(Reader *r) {
+static Status read_pool(PlanReader *r) {
     int pool;
     TRY(expect_words(r, 2, "pool NAME ROLE=BYTES ..."));
     if (!r->p->lowered || r->p->tensor_count)
         FAIL_LINE("expected the pools of a lowered plan between its %s and its tensors",
                   "\"device NAME\"");
-    TRY(reader_find(r, NAMED_POOL, r->words[1], &pool));
+    TRY(plan_reader_find(r, NAMED_POOL, r->words[1], &pool));
     for (int i = 2; i < r->word_count; i++) {
         char *key, *value;
         int role;
-        TRY(reader_key(r, 2, i, &key, &value));
-        TRY(reader_find(r, NAMED_ROLE, key, &role));
+        TRY(plan_reader_key(r, 2, i, &key, &value));
+        TRY(plan_reader_find(r, NAMED_ROLE, key, &role));
         int64_t *bytes = &r->p->role_bytes[pool][role];
         r->p->pool_bytes[pool] -= *bytes;
-        TRY(reader_number(r, key, value, 0, POOL_BYTES_MAX, bytes));
+        TRY(plan_reader_number(r, key, value, 0, POOL_BYTES_MAX, bytes));
         r->p->pool_bytes[pool] += *bytes;
     }
     return OK;
@@ -264,30 +265,31 @@ static Status read_pool(Reader *r) {
 
 // --- the whole
 
-static Status read_header(Reader *r) {
+static Status read_header(PlanReader *r) {
     bool found;
     char quoted[64];
-    TRY(reader_next(r, &found));
+    TRY(plan_reader_next(r, &found));
     if (!found) FAIL(ERR_FORMAT, "%s: expected \"" TEXT_HEADER "\", found nothing", r->source);
     if (strcmp(r->words[0], "tandem") || r->word_count != 3 || strcmp(r->words[1], "plan"))
-        FAIL_LINE("expected \"" TEXT_HEADER "\", found \"%s\"", reader_quote(r->words[0], quoted));
+        FAIL_LINE("expected \"" TEXT_HEADER "\", found \"%s\"",
+                  plan_reader_quote(r->words[0], quoted));
     if (strcmp(r->words[2], "1"))
         FAIL_LINE("version %s of the plan format is not known, only 1",
-                  reader_quote(r->words[2], quoted));
+                  plan_reader_quote(r->words[2], quoted));
     return OK;
 }
 
-static Status read_plan(Reader *r) {
+static Status read_plan(PlanReader *r) {
     if (r->word_count != 2) FAIL_LINE("expected \"plan NAME\", found %d words", r->word_count);
-    TRY(reader_name(r, "a plan", r->words[1]));
+    TRY(plan_reader_name(r, "a plan", r->words[1]));
     TRY_LINE(program_add_plan(r->p, r->words[1], &r->plan));
-    return reader_plan(r);
+    return plan_reader_operations(r);
 }
 
-static Status read_lines(Reader *r) {
+static Status read_lines(PlanReader *r) {
     static const struct {
         const char *word;
-        Status (*read)(Reader *r);
+        Status (*read)(PlanReader *r);
     } lines[] = {
         {"device", read_device}, {"pool", read_pool}, {"mesh", read_mesh},
         {"group", read_group},   {"lane", read_lane}, {"logical", read_logical},
@@ -296,7 +298,7 @@ static Status read_lines(Reader *r) {
     enum { COUNT = sizeof lines / sizeof *lines };
     bool found;
     for (;;) {
-        TRY(reader_next(r, &found));
+        TRY(plan_reader_next(r, &found));
         if (!found) return OK;
         int i = 0;
         char quoted[64];
@@ -304,18 +306,18 @@ static Status read_lines(Reader *r) {
         if (i == COUNT)
             FAIL_LINE(
                 "expected device, pool, mesh, group, lane, logical, tensor or plan, found \"%s\"",
-                reader_quote(r->words[0], quoted));
+                plan_reader_quote(r->words[0], quoted));
         TRY(lines[i].read(r));
     }
 }
 
 Status plan_text_parse(Program *p, const char *text, size_t length, const char *source) {
     *p = (Program){0};
-    Reader r;
-    Status s = reader_open(&r, p, text, length, source);
+    PlanReader r;
+    Status s = plan_reader_open(&r, p, text, length, source);
     if (s == OK) s = read_header(&r);
     if (s == OK) s = read_lines(&r);
-    reader_finish(&r);
+    plan_reader_finish(&r);
     if (s != OK) program_finish(p);
     return s;
 }

@@ -26,7 +26,7 @@ typedef struct {
 
 // --- keys
 
-static Status read_attribute(const Reader *r, Line *l, const char *key, const char *value,
+static Status read_attribute(const PlanReader *r, Line *l, const char *key, const char *value,
                              bool *known) {
     Kind kind = l->spec.kind;
     *known = false;
@@ -38,18 +38,18 @@ static Status read_attribute(const Reader *r, Line *l, const char *key, const ch
         l->given |= 1u << i;
         double number;
         if (kind == KIND_FUSED) {
-            TRY(reader_find(r, NAMED_FUSION, value, &fusion));
+            TRY(plan_reader_find(r, NAMED_FUSION, value, &fusion));
             l->attrs[i] = fusion;
         } else if (real) {
-            TRY(reader_real(r, key, value, &number));
+            TRY(plan_reader_real(r, key, value, &number));
             l->attrs[i] = build_attr_real(number);
         } else
-            TRY(reader_number(r, key, value, INT64_MIN, INT64_MAX, &l->attrs[i]));
+            TRY(plan_reader_number(r, key, value, INT64_MIN, INT64_MAX, &l->attrs[i]));
     }
     return OK;
 }
 
-static Status check_attributes(const Reader *r, const Line *l) {
+static Status check_attributes(const PlanReader *r, const Line *l) {
     for (int i = 0; i < kind_attribute_count(l->spec.kind); i++) {
         int length, real;
         const char *name = kind_attribute(l->spec.kind, i, &length, &real);
@@ -59,19 +59,19 @@ static Status check_attributes(const Reader *r, const Line *l) {
     return OK;
 }
 
-static Status read_flags(const Reader *r, char *list, int *flags) {
+static Status read_flags(const PlanReader *r, char *list, int *flags) {
     char *save = NULL;
     for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         int flag;
-        TRY(reader_find(r, NAMED_FLAG, word, &flag));
+        TRY(plan_reader_find(r, NAMED_FLAG, word, &flag));
         *flags |= 1 << flag;
     }
     return OK;
 }
 
-static Status read_slice(const Reader *r, char *value, OpSpec *s) {
+static Status read_slice(const PlanReader *r, char *value, OpSpec *s) {
     int64_t slice[2];
-    TRY(reader_pair(r, "slice", value, '.', slice));
+    TRY(plan_reader_pair(r, "slice", value, '.', slice));
     s->shard = (int)slice[0];
     s->micro_batch = (int)slice[1];
     if (s->shard != slice[0] || s->micro_batch != slice[1])
@@ -79,18 +79,18 @@ static Status read_slice(const Reader *r, char *value, OpSpec *s) {
     return OK;
 }
 
-static Status read_cost(const Reader *r, const char *value, Line *l) {
+static Status read_cost(const PlanReader *r, const char *value, Line *l) {
     char *end, quoted[64];
     l->spec.cost_key = strtoull(value, &end, 16);
     if (strspn(value, "0123456789abcdef") != 16 || *end)
         FAIL_LINE("cost: expected 16 hexadecimal digits, found \"%s\"",
-                  reader_quote(value, quoted));
+                  plan_reader_quote(value, quoted));
     l->cost_given = true;
     return OK;
 }
 
 // Keys that name something in a list.
-static Status read_named_key(const Reader *r, Line *l, const char *key, const char *value,
+static Status read_named_key(const PlanReader *r, Line *l, const char *key, const char *value,
                              bool *known) {
     static const struct {
         const char *key;
@@ -104,13 +104,13 @@ static Status read_named_key(const Reader *r, Line *l, const char *key, const ch
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(keys[i].key, key)) continue;
         *known = true;
-        return reader_find(r, keys[i].what, value, &l->named[keys[i].what]);
+        return plan_reader_find(r, keys[i].what, value, &l->named[keys[i].what]);
     }
     return OK;
 }
 
 // What the keys named, and what holds without them.
-static void apply_names(const Reader *r, Line *l) {
+static void apply_names(const PlanReader *r, Line *l) {
     OpSpec *s = &l->spec;
     const int *named = l->named;
     s->phase = named[NAMED_PHASE] == NONE ? PHASE_SETUP : (Phase)named[NAMED_PHASE];
@@ -127,7 +127,7 @@ static void apply_names(const Reader *r, Line *l) {
             plan_text_default_dtype(r->p, s->outputs, s->output_count, s->inputs, s->input_count);
 }
 
-static Status read_op_key(const Reader *r, Line *l, const char *key, char *value) {
+static Status read_op_key(const PlanReader *r, Line *l, const char *key, char *value) {
     static const char *const keys[] = {"phase", "dtype", "group", "algorithm", "order", "reduce",
                                        "guard", "layer", "peer",  "parts",     "flags", "flops",
                                        "slice", "cost",  "after", "reuse",     NULL};
@@ -139,12 +139,12 @@ static Status read_op_key(const Reader *r, Line *l, const char *key, char *value
     if (known) return OK;
     if (!strcmp(key, "layer")) {
         s->layer = value;
-        return reader_name(r, "a layer", value);
+        return plan_reader_name(r, "a layer", value);
     }
-    if (!strcmp(key, "peer")) return reader_int(r, key, value, INT32_MIN, INT32_MAX, &s->peer);
-    if (!strcmp(key, "parts")) return reader_int(r, key, value, 1, UINT8_MAX, &s->parts);
+    if (!strcmp(key, "peer")) return plan_reader_int(r, key, value, INT32_MIN, INT32_MAX, &s->peer);
+    if (!strcmp(key, "parts")) return plan_reader_int(r, key, value, 1, UINT8_MAX, &s->parts);
     if (!strcmp(key, "flags")) return read_flags(r, value, &s->flags);
-    if (!strcmp(key, "flops")) return reader_number(r, key, value, 0, INT64_MAX, &s->flops);
+    if (!strcmp(key, "flops")) return plan_reader_number(r, key, value, 0, INT64_MAX, &s->flops);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);
     if (!strcmp(key, "cost")) return read_cost(r, value, l);
     if (!strcmp(key, "after"))
@@ -152,14 +152,14 @@ static Status read_op_key(const Reader *r, Line *l, const char *key, char *value
     else if (!strcmp(key, "reuse"))
         l->reuse = value;
     else
-        return reader_unknown_key(r, key, keys);
+        return plan_reader_unknown_key(r, key, keys);
     return OK;
 }
 
 // --- lines
 
 // "OUTPUT ... <- INPUT ...", from word *i to the first key.
-static Status read_operands(Reader *r, int *i, OpSpec *s) {
+static Status read_operands(PlanReader *r, int *i, OpSpec *s) {
     bool arrow = false;
     TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, 1));  // there is an array without any too
     r->operand_count = 0;
@@ -172,7 +172,7 @@ static Status read_operands(Reader *r, int *i, OpSpec *s) {
             continue;
         }
         TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, r->operand_count + 1));
-        TRY(reader_find(r, NAMED_TENSOR, r->words[*i], &r->operands[r->operand_count]));
+        TRY(plan_reader_find(r, NAMED_TENSOR, r->words[*i], &r->operands[r->operand_count]));
         r->operand_count++;
     }
     if (!arrow) FAIL_LINE("%s: expected OUTPUTS <- INPUTS, found no <-", s->name);
@@ -183,7 +183,7 @@ static Status read_operands(Reader *r, int *i, OpSpec *s) {
 }
 
 // "NAME KIND [@LANE] operands keys", from word i on; members of a fused operation are on its lane.
-static Status read_line(Reader *r, int i, const Op *fused, Line *l) {
+static Status read_line(PlanReader *r, int i, const Op *fused, Line *l) {
     *l = (Line){.spec = {.lane = fused ? fused->lane : 0}};
     for (int k = 0; k < NAMED_COUNT; k++) l->named[k] = NONE;
     OpSpec *s = &l->spec;
@@ -191,9 +191,9 @@ static Status read_line(Reader *r, int i, const Op *fused, Line *l) {
         FAIL_LINE("expected \"NAME KIND %sOUTPUTS <- INPUTS\", found %d words",
                   fused ? "" : "@LANE ", r->word_count - i);
     s->name = r->words[i++];
-    TRY(reader_name(r, "an operation", s->name));
+    TRY(plan_reader_name(r, "an operation", s->name));
     int kind;
-    TRY(reader_find(r, NAMED_KIND, r->words[i++], &kind));
+    TRY(plan_reader_find(r, NAMED_KIND, r->words[i++], &kind));
     s->kind = (Kind)kind;
     s->attrs = l->attrs;
     if (!fused) {
@@ -202,13 +202,13 @@ static Status read_line(Reader *r, int i, const Op *fused, Line *l) {
         if (*lane != '@')
             FAIL_LINE("%s: expected a lane such as @%s, found \"%s\"", s->name,
                       r->p->lane_count ? program_name(r->p, r->p->lanes[0].name) : "compute",
-                      reader_quote(lane, quoted));
-        TRY(reader_find(r, NAMED_LANE, lane + 1, &s->lane));
+                      plan_reader_quote(lane, quoted));
+        TRY(plan_reader_find(r, NAMED_LANE, lane + 1, &s->lane));
     }
     TRY(read_operands(r, &i, s));
     for (int first = i; i < r->word_count; i++) {
         char *key, *value;
-        TRY(reader_key(r, first, i, &key, &value));
+        TRY(plan_reader_key(r, first, i, &key, &value));
         TRY(read_op_key(r, l, key, value));
     }
     apply_names(r, l);
@@ -216,7 +216,7 @@ static Status read_line(Reader *r, int i, const Op *fused, Line *l) {
     return check_attributes(r, l);
 }
 
-static Status add_reference(Reader *r, int op, DepKind kind, char *names) {
+static Status add_reference(PlanReader *r, int op, DepKind kind, char *names) {
     if (!names) return OK;
     TRY(ARRAY_RESERVE(r->references, r->reference_capacity, r->reference_count + 1));
     r->references[r->reference_count++] =
@@ -225,12 +225,12 @@ static Status add_reference(Reader *r, int op, DepKind kind, char *names) {
 }
 
 // The lines "+ NAME KIND ..." below a fused operation; they are added as operations and then moved.
-static Status read_members(Reader *r, int index) {
+static Status read_members(PlanReader *r, int index) {
     Plan *plan = r->plan;
     int first = plan->member_count;
     bool found;
     for (;;) {
-        TRY(reader_next(r, &found));
+        TRY(plan_reader_next(r, &found));
         if (!found || strcmp(r->words[0], "+")) break;
         Line l;
         Op fused = plan->ops[index];
@@ -257,7 +257,7 @@ static Status read_members(Reader *r, int index) {
     return OK;
 }
 
-static Status read_op(Reader *r) {
+static Status read_op(PlanReader *r) {
     Line l;
     int index;
     TRY(read_line(r, 0, NULL, &l));
@@ -285,12 +285,12 @@ typedef struct {
     bool sliced;
 } Target;
 
-static Status read_target(const Reader *r, char *text, Target *t) {
+static Status read_target(const PlanReader *r, char *text, Target *t) {
     *t = (Target){.name = text, .place = NONE};
     char *tilde = strchr(text, '~');
     if (tilde) {
         *tilde = 0;
-        TRY(reader_int(r, "steps back", tilde + 1, 1, 1, &t->distance));
+        TRY(plan_reader_int(r, "steps back", tilde + 1, 1, 1, &t->distance));
     }
     char *open = strchr(text, '['), *save = NULL;
     if (!open) return OK;
@@ -302,18 +302,18 @@ static Status read_target(const Reader *r, char *text, Target *t) {
     for (char *word = strtok_r(open + 1, ".", &save); word;
          word = strtok_r(NULL, ".", &save), count++)
         if (count < 3)
-            TRY(reader_int(r, "slice", word, count < 2 ? INT32_MIN : 0, INT32_MAX,
-                           count < 2 ? &t->slice[count] : &t->place));
+            TRY(plan_reader_int(r, "slice", word, count < 2 ? INT32_MIN : 0, INT32_MAX,
+                                count < 2 ? &t->slice[count] : &t->place));
     if (count != 2 && count != 3)
         FAIL_LINE("%s: expected [shard.micro_batch] with at most one more number, found %d", text,
                   count);
     return OK;
 }
 
-static Status unknown_target(const Reader *r, const Target *t) {
+static Status unknown_target(const PlanReader *r, const Target *t) {
     Nearest near = {.word = t->name};
     char quoted[64];
-    reader_quote(t->name, quoted);
+    plan_reader_quote(t->name, quoted);
     const char *plan = program_name(r->p, r->plan->name);
     for (int i = 0; i < r->plan->op_count; i++) {
         const char *name = op_name(r->p, &r->plan->ops[i]);
@@ -328,7 +328,7 @@ static Status unknown_target(const Reader *r, const Target *t) {
 }
 
 // The failure for a target that is not there, or not the only one.
-static Status no_target(const Reader *r, const Target *t, int32_t name) {
+static Status no_target(const PlanReader *r, const Target *t, int32_t name) {
     int first = NONE;
     for (int i = 0; i < r->plan->op_count && t->place == NONE; i++) {
         const Op *op = &r->plan->ops[i];
@@ -343,7 +343,7 @@ static Status no_target(const Reader *r, const Target *t, int32_t name) {
     return unknown_target(r, t);
 }
 
-static Status resolve_reference(const Reader *r, const Reference *ref, const OpIndex *index,
+static Status resolve_reference(const PlanReader *r, const Reference *ref, const OpIndex *index,
                                 DepList *deps) {
     char *save = NULL;
     for (char *word = strtok_r(ref->names, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
@@ -358,7 +358,7 @@ static Status resolve_reference(const Reader *r, const Reference *ref, const OpI
     return OK;
 }
 
-static Status resolve_all(Reader *r, Arena *scratch, DepList *deps) {
+static Status resolve_all(PlanReader *r, Arena *scratch, DepList *deps) {
     OpIndex index;
     TRY(op_index_init(&index, scratch, r->p, r->plan));
     for (int i = 0; i < r->reference_count; i++) {
@@ -370,7 +370,7 @@ static Status resolve_all(Reader *r, Arena *scratch, DepList *deps) {
     return OK;
 }
 
-static Status resolve_references(Reader *r) {
+static Status resolve_references(PlanReader *r) {
     Arena scratch = {0};
     DepList deps = {0};
     Status s = resolve_all(r, &scratch, &deps);
@@ -379,10 +379,10 @@ static Status resolve_references(Reader *r) {
     return s;
 }
 
-Status reader_plan(Reader *r) {
+Status plan_reader_operations(PlanReader *r) {
     bool found;
     for (;;) {
-        TRY(reader_next(r, &found));
+        TRY(plan_reader_next(r, &found));
         if (!found || (r->word_count == 2 && !strcmp(r->words[0], "plan"))) break;
         TRY(read_op(r));
     }

@@ -33,7 +33,7 @@ typedef struct {
 typedef struct {
     Program *p;
     const char *source;  // names the text in messages
-    char *cursor;        // what follows the current line; in a buffer that reader_open() made
+    char *cursor;        // what follows the current line; in a buffer that plan_reader_open() made
     int line;
     char **words;  // of the current line; owned, as the arrays below
     int word_count, word_capacity;
@@ -47,7 +47,7 @@ typedef struct {
     int32_t *lines;  // of the plan's operations
     int line_capacity;
     char *buffer;
-} Reader;
+} PlanReader;
 
 // Every failure says where: "edited.plan:12: ...".
 #define FAIL_LINE(fmt, ...) FAIL(ERR_FORMAT, "%s:%d: " fmt, r->source, r->line, __VA_ARGS__)
@@ -60,12 +60,12 @@ typedef struct {
         if (line_status != OK) FAIL_LINE("%s", status_message()); \
     } while (0)
 
-Status reader_open(Reader *r, Program *p, const char *text, size_t length,
-                   const char *source) MUST_USE;
-void reader_finish(Reader *r);
+Status plan_reader_open(PlanReader *r, Program *p, const char *text, size_t length,
+                        const char *source) MUST_USE;
+void plan_reader_finish(PlanReader *r);
 
 // Cut the next line that has words into words; *found is false at the end.
-Status reader_next(Reader *r, bool *found) MUST_USE;
+Status plan_reader_next(PlanReader *r, bool *found) MUST_USE;
 
 // What can be named in a plan file: the closed lists, and what the file itself has named so far.
 typedef enum {
@@ -90,32 +90,34 @@ typedef enum {
 } Named;
 
 // The index that a word names; the nearest name is suggested when there is none.
-Status reader_find(const Reader *r, Named what, const char *word, int *out) MUST_USE;
+Status plan_reader_find(const PlanReader *r, Named what, const char *word, int *out) MUST_USE;
 
-Status reader_name(const Reader *r, const char *what,
-                   const char *word) MUST_USE;  // may it be a name?
-Status reader_number(const Reader *r, const char *what, const char *word, int64_t least,
-                     int64_t most, int64_t *out) MUST_USE;
-Status reader_int(const Reader *r, const char *what, const char *word, int least, int most,
-                  int *out) MUST_USE;
-Status reader_real(const Reader *r, const char *what, const char *word, double *out) MUST_USE;
+Status plan_reader_name(const PlanReader *r, const char *what,
+                        const char *word) MUST_USE;  // may it be a name?
+Status plan_reader_number(const PlanReader *r, const char *what, const char *word, int64_t least,
+                          int64_t most, int64_t *out) MUST_USE;
+Status plan_reader_int(const PlanReader *r, const char *what, const char *word, int least, int most,
+                       int *out) MUST_USE;
+Status plan_reader_real(const PlanReader *r, const char *what, const char *word,
+                        double *out) MUST_USE;
 
 // Two numbers with a separator between them: "0.1", "0:4096". Cuts the word.
-Status reader_pair(const Reader *r, const char *what, char *word, char separator,
-                   int64_t out[2]) MUST_USE;
+Status plan_reader_pair(const PlanReader *r, const char *what, char *word, char separator,
+                        int64_t out[2]) MUST_USE;
 
 // Cut "key=value" in two. A line must not give a key twice: words before `i` from
 // `first` on are keys.
-Status reader_key(const Reader *r, int first, int i, char **key, char **value) MUST_USE;
+Status plan_reader_key(const PlanReader *r, int first, int i, char **key, char **value) MUST_USE;
 
 // The failure for a key that the line cannot have; `known` ends with NULL.
-Status reader_unknown_key(const Reader *r, const char *key, const char *const known[]) MUST_USE;
+Status plan_reader_unknown_key(const PlanReader *r, const char *key,
+                               const char *const known[]) MUST_USE;
 
 // What a user would see of a word from a file: at most 60 bytes, printable. Text valid until the
 // next call with the same buffer.
-const char *reader_quote(const char *word, char out[64]);
+const char *plan_reader_quote(const char *word, char out[64]);
 
 // Read the operations that follow "plan NAME"; leaves the reader at the next "plan" or at the end.
-Status reader_plan(Reader *r) MUST_USE;
+Status plan_reader_operations(PlanReader *r) MUST_USE;
 
 #endif

@@ -15,8 +15,9 @@
 
 // --- lines and words
 
-Status reader_open(Reader *r, Program *p, const char *text, size_t length, const char *source) {
-    *r = (Reader){.p = p, .source = source};
+Status plan_reader_open(PlanReader *r, Program *p, const char *text, size_t length,
+                        const char *source) {
+    *r = (PlanReader){.p = p, .source = source};
     if (memchr(text, 0, length))
         FAIL(ERR_FORMAT, "%s: a zero byte: this is not a plan file", source);
     r->buffer = malloc(length + 1);
@@ -27,16 +28,16 @@ Status reader_open(Reader *r, Program *p, const char *text, size_t length, const
     return OK;
 }
 
-void reader_finish(Reader *r) {
+void plan_reader_finish(PlanReader *r) {
     free(r->buffer);
     free(r->words);
     free(r->references);
     free(r->operands);
     free(r->lines);
-    *r = (Reader){0};
+    *r = (PlanReader){0};
 }
 
-Status reader_next(Reader *r, bool *found) {
+Status plan_reader_next(PlanReader *r, bool *found) {
     if (r->held) {
         r->held = false;
         *found = true;
@@ -59,7 +60,7 @@ Status reader_next(Reader *r, bool *found) {
     return OK;
 }
 
-const char *reader_quote(const char *word, char out[64]) {
+const char *plan_reader_quote(const char *word, char out[64]) {
     int n = 0;
     for (; word[n] && n < 60; n++) out[n] = word[n] >= ' ' && word[n] < 127 ? word[n] : '?';
     out[n] = 0;
@@ -131,13 +132,13 @@ static bool find_named(const Program *p, Named what, const char *word, int *out)
     return false;
 }
 
-Status reader_find(const Reader *r, Named what, const char *word, int *out) {
+Status plan_reader_find(const PlanReader *r, Named what, const char *word, int *out) {
     const char *name;
     if (find_named(r->p, what, word, out)) return OK;
     Nearest near = {.word = word};
     for (int i = 0; (name = name_at(r->p, what, i)); i++) nearest_offer(&near, name);
     char quoted[64];
-    reader_quote(word, quoted);
+    plan_reader_quote(word, quoted);
     if (near.best)
         FAIL_LINE("expected %s, found \"%s\" (did you mean %s?)", what_named[what], quoted,
                   near.best);
@@ -145,26 +146,26 @@ Status reader_find(const Reader *r, Named what, const char *word, int *out) {
               what >= NAMED_AXIS ? " that is defined above" : "", quoted);
 }
 
-Status reader_name(const Reader *r, const char *what, const char *word) {
+Status plan_reader_name(const PlanReader *r, const char *what, const char *word) {
     char quoted[64];
     if (strlen(word) > NAME_MAX_BYTES)
         FAIL_LINE("the name of %s has %zu letters, at most %d: %s...", what, strlen(word),
-                  NAME_MAX_BYTES, reader_quote(word, quoted));
+                  NAME_MAX_BYTES, plan_reader_quote(word, quoted));
     if (plan_text_is_name(word)) return OK;
     FAIL_LINE("expected the name of %s (letters, digits and _ . / + : -), found \"%s\"", what,
-              reader_quote(word, quoted));
+              plan_reader_quote(word, quoted));
 }
 
 // --- numbers
 
-Status reader_number(const Reader *r, const char *what, const char *word, int64_t least,
-                     int64_t most, int64_t *out) {
+Status plan_reader_number(const PlanReader *r, const char *what, const char *word, int64_t least,
+                          int64_t most, int64_t *out) {
     char *end, quoted[64];
     bool number = *word == '-' || (*word >= '0' && *word <= '9');  // strtoll takes more
     errno = 0;
     long long value = strtoll(word, &end, 10);
     if (!number || end == word || *end || errno || value < least || value > most) {
-        reader_quote(word, quoted);
+        plan_reader_quote(word, quoted);
         if (most == INT64_MAX)
             FAIL_LINE("%s: expected a whole number from %" PRId64 " on, found \"%s\"", what, least,
                       quoted);
@@ -175,49 +176,52 @@ Status reader_number(const Reader *r, const char *what, const char *word, int64_
     return OK;
 }
 
-Status reader_int(const Reader *r, const char *what, const char *word, int least, int most,
-                  int *out) {
+Status plan_reader_int(const PlanReader *r, const char *what, const char *word, int least, int most,
+                       int *out) {
     int64_t value;
-    TRY(reader_number(r, what, word, least, most, &value));
+    TRY(plan_reader_number(r, what, word, least, most, &value));
     *out = (int)value;
     return OK;
 }
 
-Status reader_real(const Reader *r, const char *what, const char *word, double *out) {
+Status plan_reader_real(const PlanReader *r, const char *what, const char *word, double *out) {
     char *end, quoted[64];
     *out = strtod(word, &end);
     if (end == word || *end || !isfinite(*out))
-        FAIL_LINE("%s: expected a number, found \"%s\"", what, reader_quote(word, quoted));
+        FAIL_LINE("%s: expected a number, found \"%s\"", what, plan_reader_quote(word, quoted));
     return OK;
 }
 
-Status reader_pair(const Reader *r, const char *what, char *word, char separator, int64_t out[2]) {
+Status plan_reader_pair(const PlanReader *r, const char *what, char *word, char separator,
+                        int64_t out[2]) {
     char *second = strchr(word, separator), quoted[64];
     if (!second)
         FAIL_LINE("%s: expected two numbers with a \"%c\" between them, found \"%s\"", what,
-                  separator, reader_quote(word, quoted));
+                  separator, plan_reader_quote(word, quoted));
     *second++ = 0;
-    TRY(reader_number(r, what, word, INT64_MIN, INT64_MAX, &out[0]));
-    return reader_number(r, what, second, INT64_MIN, INT64_MAX, &out[1]);
+    TRY(plan_reader_number(r, what, word, INT64_MIN, INT64_MAX, &out[0]));
+    return plan_reader_number(r, what, second, INT64_MIN, INT64_MAX, &out[1]);
 }
 
 // --- key=value
 
-Status reader_key(const Reader *r, int first, int i, char **key, char **value) {
+Status plan_reader_key(const PlanReader *r, int first, int i, char **key, char **value) {
     char quoted[64];
     *key = r->words[i];
     *value = strchr(r->words[i], '=');
-    if (!*value) FAIL_LINE("expected key=value, found \"%s\"", reader_quote(r->words[i], quoted));
+    if (!*value)
+        FAIL_LINE("expected key=value, found \"%s\"", plan_reader_quote(r->words[i], quoted));
     *(*value)++ = 0;
     for (int k = first; k < i; k++)  // earlier ones are cut already
-        if (!strcmp(r->words[k], *key)) FAIL_LINE("%s= is given twice", reader_quote(*key, quoted));
+        if (!strcmp(r->words[k], *key))
+            FAIL_LINE("%s= is given twice", plan_reader_quote(*key, quoted));
     return OK;
 }
 
-Status reader_unknown_key(const Reader *r, const char *key, const char *const known[]) {
+Status plan_reader_unknown_key(const PlanReader *r, const char *key, const char *const known[]) {
     Nearest near = {.word = key};
     char quoted[64];
-    reader_quote(key, quoted);
+    plan_reader_quote(key, quoted);
     for (int i = 0; known[i]; i++) nearest_offer(&near, known[i]);
     if (near.best) FAIL_LINE("%s= does not belong here (did you mean %s=?)", quoted, near.best);
     FAIL_LINE("%s= does not belong here", quoted);
