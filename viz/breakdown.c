@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-// What a reader meets in the key, in the order of BILL_LIST.
+// Names in the key, in the order of BILL_LIST.
 static const char *const category_names[BILL_COUNT] = {
     "compute", "contended", "exposed comm", "bubble", "waiting", "host", "idle"};
 
@@ -19,7 +19,7 @@ typedef struct {
     bool dropped;   // some steps had no room for their spans
 } Breakdown;
 
-// Of one list: reports that kept spans.
+// The reports of one list that kept spans.
 static Status keep_broken_down(ReportList *out, Arena *a, const ReportList *list) {
     const Report **kept = ARENA_NEW(a, const Report *, list->count);
     if (!kept) FAIL(ERR_MEMORY, "no memory for %d reports", list->count);
@@ -108,16 +108,17 @@ static void write_caption(Figure *f, const Breakdown *b) {
     const SizePoint *base = &first->points[0];
     if (b->measured.count) caption_series(out, f->options, &b->measured, true);
     if (b->simulated.count) caption_series(out, f->options, &b->simulated, false);
-    fprintf(out, "Mean over %ss and steps%s; a bar sums to the mean step. Base: ",
-            caption_rank(f->options), b->dropped ? " whose spans were kept" : "");
+    fprintf(out, "Mean over %ss%s%s; a bar sums to the mean step. Base: ", caption_rank(f->options),
+            b->measured.count ? " and steps" : "",
+            b->measured.count && b->dropped ? " whose spans were kept" : "");
     caption_ranks(out, f->options, base->ranks);
     fprintf(out, ", %.4g ms a step. ", base->total_ms);
-    fputs(
-        "Rule: an instant of a rank belongs to the first that applies: compute (an operation "
-        "has the processor); contended (one was started but has it not); exposed comm (all members "
-        "have arrived); bubble (blocked on a receive); waiting (a member has not arrived); host; "
-        "idle.",
-        out);
+    fprintf(out,
+            "Rule: an instant of a %s belongs to the first that applies: compute (an operation has "
+            "the processor); contended (one was started but has it not); exposed comm (all members "
+            "have arrived); bubble (blocked on a receive); waiting (a member has not arrived); "
+            "host; idle.",
+            caption_rank(f->options));
 }
 
 static Status add_facts(Figure *f, const Breakdown *b) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What captions, heads of data files and .json files say of runs.
+// The words about runs in captions, heads of data files and .json files.
 #include "core/base/printable.h"
 #include "viz/figures_internal.h"
 

@@ -39,7 +39,7 @@ typedef struct {
     bool preview_color;
 } FigureOptions;
 
-// What a person should know about figures that were or were not made: one line each, for the
+// Notes for a person about figures that were or were not made: one line each, for the
 // caller to show. Starts zeroed; every function below adds to it.
 enum { FIGURE_NOTES = 16 };
 typedef struct {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the figures share: their files, the reports of a world size put together, captions.
+// Shared by all figures: their files, the reports of a world size put together, captions.
 #ifndef VIZ_FIGURES_INTERNAL_H
 #define VIZ_FIGURES_INTERNAL_H
 

@@ -186,7 +186,7 @@ static Status write_figure(Figure *f, const Scale *s, const char *what) {
     return add_facts(f, s);
 }
 
-// Of the picture with both: the left half, and the right one.
+// The picture with both: its left half, and its right half.
 static const char left_half[] = "if (!DUMB) { set multiplot; set rmargin at screen 0.48 }";
 static const char right_half[] = "if (!DUMB) {\n"
                                  "    do for [i = 1:|CAPTION|] { unset label 100 + i }\n"

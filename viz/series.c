@@ -37,7 +37,7 @@ static int by_ranks(const void *left, const void *right) {
     return (a->ranks > b->ranks) - (a->ranks < b->ranks);
 }
 
-// What a figure says of one report must hold for all.
+// A caption names model, device and type once: all reports must share them.
 static Status check_alike(const Report *first, const Report *r, FigureNotes *notes) {
     const char *const words[][3] = {{"models", first->run.model, r->run.model},
                                     {"devices", first->run.device, r->run.device},

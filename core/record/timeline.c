@@ -91,7 +91,7 @@ void timeline_end_step(Timeline *t, int64_t end_ps) {
     }
 }
 
-// The instant from which a span is billed to level `b` or one before it; it stays so until its end.
+// The instant from which a span belongs to category `b` or one before it; it does so until its end.
 static int64_t billed_from(const Work *w, const Span *span, Bill b) {
     int64_t arrival = min64(span->end_ps, span->start_ps + span->wait_ns * 1000);
     switch (kind_class(work_kind(w))) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What happened: one span per operation, measured and simulated alike, and how the time of
-// a step is billed.
+// The record of a rank: one span per operation, measured and simulated alike, and the categories
+// into which the time of a step is broken down.
 #ifndef CORE_RECORD_TIMELINE_H
 #define CORE_RECORD_TIMELINE_H
 
@@ -48,8 +48,8 @@ typedef struct {
 } StepRecord;
 
 // A rank's record. Both arrays have fixed capacity, so that nothing is allocated while it runs;
-// when one is full the rest is counted in `dropped` and said aloud. A Timeline may also be put
-// together on memory of the caller's, such as memory that ranks in other processes share.
+// when one is full the rest is counted in `dropped` and reported. A Timeline may also be made
+// on memory of the caller's, such as memory that ranks in other processes share.
 typedef struct {
     Span *spans;  // owned, as steps. Within a step in order of their end
     StepRecord *steps;
@@ -70,7 +70,7 @@ StepRecord *timeline_begin_step(Timeline *t, int plan, int step, int64_t start_p
 void timeline_add_span(Timeline *t, const Span *span);  // its plan, step and rank are set here
 void timeline_end_step(Timeline *t, int64_t end_ps);
 
-// How a step's time is billed: each instant to the first that applies.
+// The breakdown of a step (Bill): each instant belongs to the first category that applies.
 //   compute       a compute operation has the CPU or GPU
 //   contended     one was started but does not have it
 //   exposed_comm  a communication all of whose members have arrived is in progress
@@ -95,8 +95,8 @@ typedef enum {
 } Bill;
 const char *bill_name(Bill b);
 
-// Bill one step: ps per Bill, summing to end_ps - start_ps exactly. What spans reach beyond the
-// step is cut off. No allocation; time in proportion to the spans of the step.
+// Break one step down: ps per category, summing to end_ps - start_ps exactly. Parts of spans beyond
+// the step are cut off. Allocates nothing; takes time in proportion to the spans of the step.
 void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s,
                    int64_t out_ps[BILL_COUNT]);
 

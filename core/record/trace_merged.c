@@ -18,7 +18,7 @@ typedef struct {
     int64_t ps, bytes;
 } Edge;
 
-// Of the rank that is being written.
+// The rank that is being written.
 typedef struct {
     FILE *out;
     const Program *program;

@@ -131,7 +131,7 @@ static Status check_programs(Trace *traces, int count, const char *directory) {
 
 // --- reading
 
-// What rank 0 claims of the number of ranks is not believed: room is made as files are read.
+// The number of ranks that rank 0 claims is not trusted: room is made as files are read.
 static Status read_ranks(Trace **items, int *count, Arena *a, const char *directory) {
     int capacity = 0;
     for (int ranks = 1; *count < ranks; ranks = (*items)[0].run.ranks) {

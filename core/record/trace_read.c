@@ -34,7 +34,7 @@ static Status check_schema(const TraceReader *r, const json_t *section) {
          r->place, schema);
 }
 
-// What a program will print.
+// A word that programs will print.
 static Status check_word(const TraceReader *r, const char *key, const char *word) {
     if (printable(word) && strlen(word) < STATUS_TEXT) return OK;
     FAIL(ERR_FORMAT, "%s: %s: expected a name, found \"%.60s\"", r->place, key, word);
@@ -75,7 +75,7 @@ static Status check_cut(const TraceReader *r, const json_t *section) {
          (long long)most);
 }
 
-// The program is checked as it is before it runs: whoever has a trace may execute it.
+// The program gets the checks that it gets before it runs: a trace can be executed.
 static Status read_program(TraceReader *r, const json_t *section) {
     const char *text;
     char place[STATUS_TEXT / 2];

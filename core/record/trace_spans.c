@@ -81,7 +81,7 @@ static int by_record_and_end(const void *left, const void *right) {
     return a->sequence < b->sequence ? -1 : 1;
 }
 
-// Of a step that is complete every operation has a span, unless a guard may have skipped it; of
+// In a complete step every operation has a span, unless a guard may have skipped it; in
 // another none has. `line[op]` is where this step's span of the operation is, 0 for none.
 static Status check_step(const TraceReader *r, int record, int *line) {
     const StepRecord *s = &r->trace->timeline.steps[record];

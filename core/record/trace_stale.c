@@ -30,7 +30,7 @@ static bool begins_with(const char *path, const char *text) {
     return got >= (int)strlen(text) && !strncmp(begin, text, strlen(text));
 }
 
-// Of the names in a directory that a trace may have, is this one left from another run?
+// Is this a file of a trace, by its name and content, that another run left?
 static bool is_left(const char *directory, const char *name, int ranks, bool compressed) {
     char path[4200];
     bool packed = false;

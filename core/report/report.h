@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The report of a run: what was run, how fast, where the time went, what was learned.
+// The report of a run: what was run, how fast it was, where the time went, how the loss fell.
 // Written as JSON ("tandem.report.v1", docs/formats.md, "Reports"), Markdown or HTML, and
 // read back for comparison.
 #ifndef CORE_REPORT_REPORT_H
@@ -37,8 +37,8 @@ typedef struct {
     double start_ms;         // since the step began
 } OperationTimes;
 
-// Arrays are in the arena of whoever made it. Times are those of the training steps without the
-// first, the warm-up (unless it is the only one).
+// Arrays are in the arena of the caller that made or read it. Times are those of the training steps
+// without the first, the warm-up (unless it is the only one).
 typedef struct {
     RunInfo run;
     int32_t steps, epochs, warm_up_steps;
@@ -74,14 +74,14 @@ typedef struct {
 Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
                              const Timeline *const timelines[], int ranks) MUST_USE;
 
-// What the operations of a phase ("forward") take in a step, mean over ranks: the sum of their
+// Time of the operations of a phase ("forward") in a step, mean over ranks: the sum of their
 // medians. Lanes overlap: phases may sum to more than a step. NaN when none is executed.
 double report_phase_ms(const Report *r, const char *phase);
 
 double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
 
-// The error of a simulation wherever it is told: of its median step time, relative to the measured
-// one. +0.05: the simulated step takes 5 % longer.
+// The error of a simulation, the one definition of it: its median step time relative to the
+// measured one, minus 1. +0.05: the simulated step takes 5 % longer.
 double report_error(double simulated_step_ms, double measured_step_ms);
 
 // Is it a name that report_write() takes? For who wants to know before the work. ERR_USAGE.

@@ -124,11 +124,14 @@ void report_document_breakdown(const Report *r, const Markup *m) {
         report_svg_breakdown(r, m->out);
         markup_end_figure(m);
     }
-    markup_paragraph(m,
-                     "Mean over %ss and %d step%s; each instant belongs to the first line that "
-                     "applies.",
-                     report_rank_word(r), r->breakdown_steps, r->breakdown_steps == 1 ? "" : "s");
-    if (!report_is_simulated(r))
+    bool simulated = report_is_simulated(r);
+    char steps[32] = "";
+    if (!simulated)
+        snprintf(steps, sizeof steps, " and %d step%s", r->breakdown_steps,
+                 r->breakdown_steps == 1 ? "" : "s");
+    markup_paragraph(m, "Mean over %ss%s; each instant belongs to the first line that applies.",
+                     report_rank_word(r), steps);
+    if (!simulated)
         markup_paragraph(m, "Spans cover %.2f %% of the steps on the rank where they cover least.",
                          r->coverage * 100);
     if (isfinite(r->tracing_overhead))

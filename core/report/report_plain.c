@@ -96,7 +96,7 @@ static void write_times(Writer *w, const Report *r) {
     }
 }
 
-// Of the rank that has the most planned.
+// Bytes of the rank that has the most planned.
 static void write_bytes(Writer *w, const Report *r) {
     int64_t most = NONE, unplanned = NONE, comm = NONE;
     for (int rank = 0; rank < r->run.ranks; rank++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A .json report read back. Whoever compares or draws it relies on what is refused here: medians
-// that are no times, and names that a terminal would obey. Read from_json() first.
+// Reads a .json report back. Code that compares or draws reports relies on what is refused here:
+// medians that are no times, and names that a terminal would obey. Read from_json() first.
 #include "core/base/printable.h"
 #include "core/report/report_internal.h"
 
@@ -72,7 +72,7 @@ static Status get_spread(Spread *out, const json_t *root, double most, const cha
     return get_quantity(&out->mean, spread, most, place, "mean");
 }
 
-// What others divide by.
+// Medians are divided by: 0 would become an error of infinity.
 static Status check_median(const Spread *s, const char *source, const char *key) {
     if (s->median > 0) return OK;
     if (isnan(s->median))

@@ -38,7 +38,7 @@ void report_svg_breakdown(const Report *r, FILE *out) {
     end_svg(out);
 }
 
-// What a column of pixels shows of the steps that fall into it.
+// The losses of the steps that fall into one column of pixels.
 typedef struct {
     double mean, low, high;  // NaN when a loss is not finite
 } Summary;

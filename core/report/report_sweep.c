@@ -11,7 +11,7 @@ static double speed_up(const Report *r, const Report *base) {
     return r->samples_per_s.median / base->samples_per_s.median;
 }
 
-// Of what as many ranks as these would reach at the base's speed each.
+// Share of the samples/s that as many ranks would reach at the base's speed each.
 static double efficiency(const Report *r, const Report *base) {
     return speed_up(r, base) * base->run.ranks / r->run.ranks;
 }
