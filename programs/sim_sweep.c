@@ -453,6 +453,9 @@ Status sweep_end(const Sweep *s, Arena *a) {
                s->rows[0].report.run.ranks, s->setting->devices ? "device" : "rank",
                s->rows[0].report.run.ranks == 1 ? "" : "s",
                s->setting->devices ? "device" : "rank");
+    if (s->size_count > 1 && s->jobs[0].spec.shards)
+        printf("the same %d shards in every row: fewer ranks compute more, one after the other\n",
+               s->jobs[0].spec.shards);
     print_memory(s);
     putchar('\n');
     TRY(print_parts(s, a));

@@ -206,7 +206,7 @@ static Status fill(Network *n) {
     for (int i = 0; i < n->part_link_count; i++) {
         const Link *l = &n->links[links[i]];
         if (l->flows > l->bytes_per_s)
-            FAIL(ERR_FAILED,
+            FAIL(ERR_USAGE,
                  "a link of %lld bytes/s carries %d messages at once: less than 1 byte/s "
                  "each; give it more",
                  (long long)l->bytes_per_s, l->flows);

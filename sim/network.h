@@ -81,7 +81,7 @@ Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
                         int64_t latency_ps) MUST_USE;
 
 // A message leaves now; `done` is delivered when all of it has arrived. Nothing is kept of it then.
-// A message of no bytes takes the latency only. ERR_FAILED, when shares are solved, if a link has
+// A message of no bytes takes the latency only. ERR_USAGE, when shares are solved, if a link has
 // less than 1 byte/s for each of its flows.
 Status network_start(Network *n, const Path *path, int64_t bytes, Event done) MUST_USE;
 

@@ -42,6 +42,15 @@ static Status check_name(const char *name, const char *source, const char *at) {
          name);
 }
 
+static Status check_settings(const RunSetting *list, int count, const char *source,
+                             const char *section) {
+    for (int i = 0; i < count; i++) {
+        TRY(check_name(list[i].key, source, section));
+        TRY(check_name(list[i].value, source, list[i].key));
+    }
+    return OK;
+}
+
 // Words of the command line may be anything; names are shown wherever the report is.
 static Status get_run(RunInfo *run, Arena *a, const json_t *root, const char *source) {
     TRY(run_info_from_json(run, a, root, source));
@@ -50,10 +59,8 @@ static Status get_run(RunInfo *run, Arena *a, const json_t *root, const char *so
     TRY(check_name(run->device, source, "device"));
     TRY(check_name(run->comm, source, "comm"));
     TRY(check_name(run->dtype, source, "dtype"));
-    for (int i = 0; i < run->strategy_count; i++) {
-        TRY(check_name(run->strategy[i].key, source, "strategy"));
-        TRY(check_name(run->strategy[i].value, source, run->strategy[i].key));
-    }
+    TRY(check_settings(run->strategy, run->strategy_count, source, "strategy"));
+    TRY(check_settings(run->optimizer, run->optimizer_count, source, "optimizer"));
     for (int i = 0; i < run->argc; i++) printable_make((char *)run->argv[i]);  // of the arena
     return OK;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// From the work of a plan to the collective whose schedule says how it is done: the executor and
-// the simulator ask the same question.
+// The collective that a plan's work asks for, whose schedule says how it is done. The executor and
+// the simulator both ask this.
 #ifndef PARALLEL_STRATEGY_COLLECTIVE_WORK_H
 #define PARALLEL_STRATEGY_COLLECTIVE_WORK_H
 
 #include "core/plan/program.h"
 #include "parallel/collective/collective.h"
 
-// Of a communication that is not a send or receive: its kind, schedule, members and
-// elements of work->dtype.
+// Kind, algorithm, members and elements (of work->dtype) of a communication that is neither a send
+// nor a receive.
 Collective collective_work_collective(const Program *p, const Work *w);
 
 #endif

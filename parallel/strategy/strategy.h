@@ -15,9 +15,9 @@ typedef struct {
     Algorithm algorithm;      // of the gradients' all-reduce
 } StrategyOptions;
 
-// The program of one rank of a data-parallel run: the model's work, cut as `spec` says, and the
-// strategy that its number of ranks asks for. spec.local_shards and options->local_shards follow
-// from the shards and ranks. What train and sim print as the plan of a step.
+// Make the program of one rank of a data-parallel run: the model's work, cut as `spec` says, and
+// the strategy that its number of ranks asks for. Both fields local_shards follow from the shards
+// and ranks and are not read. job_spec_program() calls this; train and sim print the result.
 Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
                         const StrategyOptions *options) MUST_USE;
 
@@ -26,9 +26,9 @@ Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
 // strategy must equal.
 Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
-// Distributed data parallel (Li et al., PyTorch Distributed, VLDB 2020): gradients in the order in
-// which they become ready are gathered into buckets; a bucket closes once it has passed its cap,
-// and is all-reduced on the communication lane "data" while the backward goes on. Adds the plan
+// Distributed data parallel (Li et al., PyTorch Distributed, VLDB 2020): gradients go into buckets
+// in the order in which they become ready. A bucket closes once it has passed its cap, and is
+// all-reduced on the communication lane "data" while the backward pass goes on. Adds the plan
 // "broadcast" (rank 0's parameters to all), the all-reduce of the loss and, to "evaluate", an
 // all-gather of each rank's result into "evaluate.gathered" (ranks, 2). ERR_PLAN when the mesh axis
 // "data" has one rank.

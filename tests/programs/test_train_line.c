@@ -138,6 +138,22 @@ START_TEST(a_slowdown_stands_above_the_times) {
 }
 END_TEST
 
+START_TEST(what_a_sweep_with_shards_compares_is_told) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 1,2 --shards 16 --model linear"), 0);
+    command_said(it.out, PARTS("the same 16 shards in every row"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 1,2 --model linear"), 0);
+    ck_assert_ptr_null(strstr(it.out, "in every row"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_link_too_slow_for_its_messages_is_a_matter_of_the_line) {
+    refused(PARTS("carries", "messages at once", "give it more"),
+            "sim --gpus 4 --point --model linear --link 1B/s,1us --all-reduce direct");
+}
+END_TEST
+
 // Nothing is to be kept of it, so that it ends at once.
 START_TEST(a_plan_that_is_printed_can_be_stopped) {
     command_start(&it, "train --accumulate 4096 --batch 4096 --tail drop --data digits:count=60000 "
@@ -158,4 +174,6 @@ SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
       a_batch_of_more_than_there_is_is_the_batch_that_trains,
       a_last_batch_that_no_step_comes_to_may_be_too_small,
       steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
-      a_slowdown_stands_above_the_times, a_plan_that_is_printed_can_be_stopped)
+      a_slowdown_stands_above_the_times, what_a_sweep_with_shards_compares_is_told,
+      a_link_too_slow_for_its_messages_is_a_matter_of_the_line,
+      a_plan_that_is_printed_can_be_stopped)

@@ -194,7 +194,7 @@ START_TEST(what_cannot_be_simulated_is_an_error) {
     link = add_link(w, 1, 0);
     send(w, path1(link), 1, 0);
     send(w, path1(link), 1, 0);
-    ck_assert_fails(engine_run(&w->engine), ERR_FAILED, "carries 2 messages at once");
+    ck_assert_fails(engine_run(&w->engine), ERR_USAGE, "carries 2 messages at once");
     world_destroy(w);
 
     w = world_create();

@@ -59,6 +59,7 @@ START_TEST(a_name_that_a_terminal_would_obey_is_refused) {
         {"\"operations\"", "\"forward\"", "\"\\u0007\"", "operations[0]: phase: expected a name"},
         {"\"machine\"", "A processor", "A\\nprocessor", "machine.cpu: expected a name"},
         {"\"strategy\"", "4,32", "4\\r32", "bucket_kib: expected a name"},
+        {"\"optimizer\"", "\"sgd\"", "\"s\\u001b[2Jgd\"", "name: expected a name"},
         {"\"started\"", "2026", "\\t2026", "started: expected a name"},
     };
     Arena a = {0};
