@@ -234,6 +234,10 @@ static Status check_payload(const Match *m) {
     return OK;
 }
 
+static const Logical *logical_of(const Program *p, int32_t tensor) {
+    return &p->logicals[p->tensors[tensor].logical];
+}
+
 Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
     Kind kind = work_kind(m.work);
@@ -258,6 +262,10 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     inputs = strstr(pattern, "<-");
     *inputs = '\0';
     TRY(match_side(&m, op_outputs(plan, op), op->outputs, pattern, "outputs"));
+    const Logical *updated = kind == KIND_SGD ? logical_of(p, op_outputs(plan, op)[0]) : NULL;
+    if (updated && updated->role == ROLE_PARAMETER && !updated->trainable)
+        FAIL(ERR_PLAN, "plan %s: %s: updates %s, which is trainable=0", program_name(p, plan->name),
+             op_name(p, op), program_name(p, updated->name));
     TRY(match_side(&m, op_inputs(plan, op), op->inputs, inputs + 2, "inputs"));
     return match_window(&m);
 }

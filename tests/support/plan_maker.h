@@ -13,7 +13,11 @@
 static inline int make_tensor(Program *p, const char *name, Role role, Placement place, int dims,
                               const int64_t *shape, Dtype dtype) {
     int logical, tensor;
-    LogicalSpec l = {.name = name, .dims = dims, .dtype = dtype, .role = role};
+    LogicalSpec l = {.name = name,
+                     .dims = dims,
+                     .dtype = dtype,
+                     .role = role,
+                     .trainable = role == ROLE_PARAMETER};
     for (int i = 0; i < dims; i++) l.shape[i] = shape[i];
     ck_assert_ok(program_add_logical(p, &l, &logical));
     ck_assert_ok(program_add_tensor(p,

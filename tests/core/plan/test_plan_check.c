@@ -431,7 +431,28 @@ START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
 }
 END_TEST
 
-SUITE("plan_check", a_data_parallel_step_passes, a_missing_operation_is_named_by_who_needs_it,
+// What a plan file states and nobody executes must be so.
+START_TEST(statements_about_a_logical_tensor_must_be_so) {
+    Program p = {0};
+    make_linear(&p, make_program(&p, 2));
+    Tensor *w = &p.tensors[program_find_tensor(&p, "w")];
+    Logical *l = &p.logicals[w->logical];
+    l->trainable = 0;
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "sgd.w: updates w, which is trainable=0");
+    l->trainable = 1;
+    w->flat_begin = 5, w->flat_end = 3;
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+                    "tensor w: flat=5:3 is not a range of its 12 elements in 12");
+    w->flat_begin = 0, w->flat_end = 12;
+    ck_assert_ok(check_one(&p, 2));
+    l->tied_to = p.tensors[program_find_tensor(&p, "dw")].logical;
+    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "tensor w: tied to dw, but no alias of it");
+    program_finish(&p);
+}
+END_TEST
+
+SUITE("plan_check", statements_about_a_logical_tensor_must_be_so, a_data_parallel_step_passes,
+      a_missing_operation_is_named_by_who_needs_it,
       a_result_of_which_each_rank_has_a_part_is_refused, a_ring_does_not_keep_the_order_of_ranks,
       a_lane_carries_one_group, what_is_computed_together_has_the_same_rows_in_use,
       a_view_is_of_the_same_kind_of_memory, an_index_is_read_as_it_was_written,
