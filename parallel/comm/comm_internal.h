@@ -11,11 +11,11 @@
 enum { CALL_TEXT = 160 };
 const char *call_text(char out[CALL_TEXT], const CommCall *call);
 
-Collective call_collective(const CommCall *call);  // what the schedule needs to know of it
-uint64_t call_signature(const CommCall *call);     // what members must agree in
+Collective call_collective(const CommCall *call);  // the part of it that the schedule needs
+uint64_t call_signature(const CommCall *call);     // must be equal at all members
 
-// What members find when they meet, recorded for everyone: ERR_PLAN.
-// call_message_disagree(): OK if not.
+// Calls that do not fit each other: ERR_PLAN, recorded for all ranks. call_message_disagree() looks
+// first, and returns OK when they fit.
 Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t theirs);
 Status call_message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
                              int64_t elements);
@@ -56,14 +56,14 @@ void perform_arrive(Comm *c, CommRequest *r);
 Status perform_advance(Comm *c, CommRequest *r, bool *done);
 // Has a member arrived and ended `rounds` rounds? It must have brought the same call.
 Status perform_await(Comm *c, CommRequest *r, int member, int64_t rounds, bool *there);
-// What remains of the current round, of so many steps; *ended when nothing does.
+// Go on with the `steps` steps of the current round as far as sources allow; *ended: all are done.
 Status perform_pull(Comm *c, CommRequest *r, int steps, bool *ended);
 
-// The same on an emulated link (link.c), and when a message of a pair ends that both have started.
+// The same on an emulated link. link_message() sets the end of a message that both have started.
 void link_arrive(Comm *c, CommRequest *r);
 Status link_advance(Comm *c, CommRequest *r, bool *done);
 void link_message(const Comm *c, CommRequest *r);
-uint32_t p2p_number(Comm *c, const CommCall *call);  // of the next message with this peer and tag
+uint32_t p2p_number(Comm *c, const CommCall *call);  // next sequence number for this peer and tag
 void p2p_post(Comm *c, CommRequest *r);
 Status p2p_advance(Comm *c, CommRequest *r, bool *done);
 

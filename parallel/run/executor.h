@@ -27,8 +27,8 @@ typedef struct {
     bool f64, evaluate;
 } LoadCall;
 
-// What the host does for the plan, and what tests and recordings see. All may be NULL. Operations
-// that their guard skips are not seen.
+// The host's part of a plan (loading data), and observers for tests and recordings. Each may be
+// NULL. Operations that a guard skips are not observed.
 typedef struct {
     void *context;
     void (*load)(void *context, const LoadCall *call);

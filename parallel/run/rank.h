@@ -14,7 +14,7 @@
 // What stopped being a finite number, if something did: then all ranks end after that turn.
 typedef enum { DIVERGED_NOT, DIVERGED_LOSS, DIVERGED_EVALUATION, DIVERGED_WEIGHTS } Divergence;
 
-// What a rank hands back. It lies in memory that the launcher sees, whatever the rank is.
+// The result of a rank. It lies in memory that the launcher sees, whatever the rank is.
 typedef struct {
     Timeline timeline;        // its arrays too
     Evaluation *evaluations;  // job->epochs + 1 of them
@@ -33,7 +33,7 @@ typedef struct {
     _Atomic int64_t window_begin_cpu_ns, window_cpu_ns;
 } RankResult;
 
-// What all ranks of a job share besides the communicator.
+// Shared by all ranks of a job, besides the communicator.
 typedef struct {
     int64_t origin_ns;                 // of the run's clock
     _Atomic int64_t stop_before_turn;  // agreed end after Ctrl-C: rank 0 writes it one turn ahead
