@@ -127,6 +127,7 @@ static const OptionExample examples[] = {
 
 const OptionTable sim_options = {
     .program = "sim",
+    .one_process = true,
     .summary = "Simulate distributed training, as recorded or on other machines.",
     .options = options,
     .option_count = sizeof options / sizeof *options,

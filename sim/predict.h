@@ -5,7 +5,9 @@
 //     Machine machine;
 //     Prediction p;
 //     TRY(machine_read(&machine, arena, "dgx-h100"));
-//     const SimJob job = {.model = "net", .device = "timed", .ranks = 8, .micro_batches = 1, ...};
+//     SimJob job = {.spec = job_spec_default()};  // net, a batch of 64
+//     job.spec.device = "timed:dgx-h100";
+//     job.spec.ranks = 8;
 //     TRY(predict_job(&p, arena, &job, &(SimSetting){.machine = &machine, .devices = true}));
 //     printf("%.3f ms, %.3f of them exposed communication\n", p.step_ms,
 //            p.report.breakdown_ms[BILL_EXPOSED_COMM]);

@@ -81,9 +81,9 @@ typedef struct {
     const OptionDetail *details, *shared_details;  // shared: with other programs, whose options are
     int detail_count, shared_detail_count;         // passed over; looked at last
     const OptionWord *words;                       // in alphabetical order
-    int word_count;
     const char *arguments;  // what words without a dash are, "PATH..."; NULL: there are none
-    int arguments_min, arguments_max;
+    int word_count, arguments_min, arguments_max;
+    bool one_process;  // it starts no ranks: the exit status of a lost one is not listed
 } OptionTable;
 
 typedef enum { HELP_NONE, HELP_BRIEF, HELP_FULL, HELP_TOPIC } OptionHelp;

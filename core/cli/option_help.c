@@ -82,10 +82,14 @@ void option_print_example(FILE *f, const OptionTable *t, const OptionExample *e)
     option_print_wrapped(f, e->shows, 0, 6);
 }
 
-void option_print_exits(FILE *f) {
+bool option_ends_with(const OptionTable *t, const StatusExit *e) {
+    return !(t->one_process && e->exit == status_exit(ERR_PEER));
+}
+
+void option_print_exits(FILE *f, const OptionTable *t) {
     fputs("Exit status:\n", f);
     for (const StatusExit *e = status_exits(); e->meaning; e++)
-        fprintf(f, "  %-5d%s\n", e->exit, e->meaning);
+        if (option_ends_with(t, e)) fprintf(f, "  %-5d%s\n", e->exit, e->meaning);
 }
 
 static void print_head(FILE *f, const OptionTable *t) {
@@ -135,7 +139,7 @@ static void print_full(FILE *f, const OptionTable *t) {
             option_print(f, &t->options[i], HELP_FULL);
     }
     fputc('\n', f);
-    option_print_exits(f);
+    option_print_exits(f, t);
     fprintf(f, "\nHelp:\n  %-*sthe most used options\n", HELP_COLUMN - 2, "-h");
     fprintf(f, "  %-*sall options, and examples\n", HELP_COLUMN - 2, "--help");
     print_topics(f, t);

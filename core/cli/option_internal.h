@@ -29,7 +29,10 @@ void option_print_words(FILE *f, const OptionTable *t);
 void option_print(FILE *f, const Option *o, OptionHelp which);
 void option_print_example(FILE *f, const OptionTable *t, const OptionExample *e);
 void option_print_wrapped(FILE *f, const char *text, int at, int column);
-void option_print_exits(FILE *f);
+void option_print_exits(FILE *f, const OptionTable *t);
+
+// Is it an exit status that the program can have?
+bool option_ends_with(const OptionTable *t, const StatusExit *e);
 
 // Pieces of these, in buffers of 512 bytes: "-q, --quiet"; the help with bounds and default; what
 // can be written for the value, or nothing. Then the longer text of a topic, or NULL.

@@ -108,6 +108,7 @@ void option_print_man(FILE *f, const OptionTable *t) {
     print_options(f, t);
     fputs(".SH \"EXIT STATUS\"\n", f);
     for (const StatusExit *e = status_exits(); e->meaning; e++) {
+        if (!option_ends_with(t, e)) continue;
         fprintf(f, ".TP\n.B %d\n", e->exit);
         print_line(f, e->meaning);
     }

@@ -179,7 +179,7 @@ Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
     } else if (!strcmp(topic, "examples")) {
         print_examples(f, t, NULL);
     } else if (!strcmp(topic, "status")) {
-        option_print_exits(f);
+        option_print_exits(f, t);
     } else if (!strcmp(topic, "man")) {
         option_print_man(f, t);
     } else if (!strcmp(topic, "bash")) {

@@ -48,6 +48,22 @@ START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
 }
 END_TEST
 
+// sim starts no ranks, so that none can be lost; its batch, table and reports are not train's.
+START_TEST(the_help_says_what_holds_for_sim) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --help status && train --help status | grep -c '^  4 '"),
+                     0);
+    ck_assert_ptr_null(strstr(c.out, "  4    "));
+    ck_assert_ptr_nonnull(strstr(c.out, "\n1\n"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --help batch && sim --help csv && sim --help report"), 0);
+    expect(&c, "(weak scaling): 64");
+    expect(&c, "tail -n +2");
+    ck_assert_ptr_null(strstr(c.out, "was learned"));
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(every_example_of_the_help_runs) {
     for (int i = 0; i < sim_options.example_count; i++) {
         Command c = {0};
@@ -463,8 +479,9 @@ END_TEST
 
 SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
               without_words_there_is_something_to_see_and_to_do_next,
-              every_example_of_the_help_runs, the_brief_help_fits_a_screen,
-              a_recorded_run_is_replayed, whatever_changes_the_recorded_run_makes_a_prediction,
+              the_help_says_what_holds_for_sim, every_example_of_the_help_runs,
+              the_brief_help_fits_a_screen, a_recorded_run_is_replayed,
+              whatever_changes_the_recorded_run_makes_a_prediction,
               one_number_of_gpus_stands_for_the_powers_of_two_below,
               a_prediction_is_known_to_the_last_digit,
               every_prediction_is_kept_with_a_hash_of_its_inputs,
