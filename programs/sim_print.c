@@ -17,9 +17,10 @@ void print_replay(const Prediction *p, const Recording *r) {
            (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
     printf("  step       %8.3f ms simulated  %8.3f ms recorded (median)  %+.2f %%\n", p->step_ms,
            r->step_ms, 100 * (p->step_ms / r->step_ms - 1));
-    for (int b = 0; b < BILL_COUNT; b++)
+    for (int b = 0; b < TIME_COUNT; b++)
         if (p->report.breakdown_ms[b] > 0)
-            printf("    %-12s %8.3f ms\n", bill_name((Bill)b), p->report.breakdown_ms[b]);
+            printf("    %-12s %8.3f ms\n", time_category_name((TimeCategory)b),
+                   p->report.breakdown_ms[b]);
     sweep_print_noise(r);
 }
 
@@ -51,11 +52,11 @@ static Status print_times(Arena *a, const char *what, const ComparedTime *times,
 }
 
 static Status print_causes(Arena *a, const Comparison *c) {
-    ComparedTime rows[BILL_COUNT + 3];
+    ComparedTime rows[TIME_COUNT + 3];
     int count = 0;
-    for (int b = 0; b < BILL_COUNT; b++)
-        if (c->bills[b].measured_ms >= 5e-5 || c->bills[b].simulated_ms >= 5e-5)
-            rows[count++] = c->bills[b];
+    for (int b = 0; b < TIME_COUNT; b++)
+        if (c->breakdown[b].measured_ms >= 5e-5 || c->breakdown[b].simulated_ms >= 5e-5)
+            rows[count++] = c->breakdown[b];
     rows[count++] =
         (ComparedTime){.name = "noise (mean above median)",
                        .measured_ms = -c->noise_ms,

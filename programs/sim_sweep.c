@@ -185,17 +185,17 @@ static void print_row(const Sweep *s, int i) {
 // --- where the steps go
 
 // Parts of a step: the breakdown, with computation divided into work and launches.
-enum { PART_LAUNCH = BILL_COUNT, PARTS };
+enum { PART_LAUNCH = TIME_COUNT, PARTS };
 
 static double part_ms(const Prediction *p, int part) {
     if (part == PART_LAUNCH) return p->launch_ms;
-    return p->report.breakdown_ms[part] - (part == BILL_COMPUTE ? p->launch_ms : 0);
+    return p->report.breakdown_ms[part] - (part == TIME_COMPUTE ? p->launch_ms : 0);
 }
 
 static const char *part_name(const Sweep *s, int part) {
     if (part == PART_LAUNCH) return "launch";
-    if (part == BILL_COMPUTE && s->rows[0].launch_ms > 0) return "work";
-    return part == BILL_EXPOSED_COMM ? "exposed" : bill_name((Bill)part);
+    if (part == TIME_COMPUTE && s->rows[0].launch_ms > 0) return "work";
+    return part == TIME_EXPOSED_COMM ? "exposed" : time_category_name((TimeCategory)part);
 }
 
 // The largest share of a step that a part has in any row.
@@ -220,8 +220,8 @@ static double other_ms(const Prediction *p, const ShownParts *shown) {
 
 // Parts of 0.05 % of some row's step have a column of their own, launches beside work.
 static void choose_parts(const Sweep *s, ShownParts *out) {
-    static const int order[PARTS] = {BILL_COMPUTE, PART_LAUNCH,  BILL_CONTENDED, BILL_EXPOSED_COMM,
-                                     BILL_BUBBLE,  BILL_WAITING, BILL_HOST,      BILL_IDLE};
+    static const int order[PARTS] = {TIME_COMPUTE, PART_LAUNCH,  TIME_CONTENDED, TIME_EXPOSED_COMM,
+                                     TIME_BUBBLE,  TIME_WAITING, TIME_HOST,      TIME_IDLE};
     *out = (ShownParts){0};
     for (int k = 0; k < PARTS; k++) {
         double share = part_share(s, order[k]);
@@ -387,7 +387,7 @@ static const char *fits_text(const Prediction *p, const char *unknown) {
 
 static void print_csv_heads(void) {
     printf("schema,ranks,batch,step_ms,samples_per_s,speed_up,efficiency");
-    for (int b = 0; b < BILL_COUNT; b++) printf(",%s_ms", bill_name((Bill)b));
+    for (int b = 0; b < TIME_COUNT; b++) printf(",%s_ms", time_category_name((TimeCategory)b));
     puts(",launch_ms,comm_ms,comm_bytes,memory_bytes,device_bytes,fits");
 }
 
@@ -396,7 +396,7 @@ static void print_csv_row(const Sweep *s, int i) {
     printf(SWEEP_SCHEMA ",%d,%lld,%.9g,%.9g,%.9g,%.9g", p->report.run.ranks,
            (long long)p->report.run.batch, p->step_ms, samples_per_s(p), speed_up(s, i),
            efficiency(s, i));
-    for (int b = 0; b < BILL_COUNT; b++) printf(",%.9g", p->report.breakdown_ms[b]);
+    for (int b = 0; b < TIME_COUNT; b++) printf(",%.9g", p->report.breakdown_ms[b]);
     printf(",%.9g,%.9g,%lld,%lld,", p->launch_ms, p->comm_ms, (long long)p->comm_bytes,
            (long long)p->memory_bytes);
     if (p->report.device_bytes) printf("%lld", (long long)p->report.device_bytes);
@@ -411,8 +411,9 @@ static void print_plain_row(const Sweep *s, int i) {
     printf("ranks.%d.samples_per_s %.9g\n", n, samples_per_s(p));
     printf("ranks.%d.speed_up %.9g\n", n, speed_up(s, i));
     printf("ranks.%d.efficiency %.9g\n", n, efficiency(s, i));
-    for (int b = 0; b < BILL_COUNT; b++)
-        printf("ranks.%d.%s_ms %.9g ms\n", n, bill_name((Bill)b), p->report.breakdown_ms[b]);
+    for (int b = 0; b < TIME_COUNT; b++)
+        printf("ranks.%d.%s_ms %.9g ms\n", n, time_category_name((TimeCategory)b),
+               p->report.breakdown_ms[b]);
     printf("ranks.%d.launch_ms %.9g ms\n", n, p->launch_ms);
     printf("ranks.%d.comm_ms %.9g ms\n", n, p->comm_ms);
     printf("ranks.%d.comm_bytes %lld B\n", n, (long long)p->comm_bytes);

@@ -50,11 +50,11 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
         train_explain_busy(s->log, job, s->training->shared);
         return;
     }
-    if (turn->chunk != NONE)
+    if (turn->block != NONE)
         snprintf(note, sizeof note, "evaluating %.0f %%",
-                 100 * (double)(turn->chunk + 1) / (double)job->evaluation_turns);
+                 100 * (double)(turn->block + 1) / (double)job->evaluation_turns);
     if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
-    int64_t samples = (step->step + (turn->chunk == NONE)) * job->options.spec.batch;
+    int64_t samples = (step->step + (turn->block == NONE)) * job->options.spec.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 

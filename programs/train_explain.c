@@ -132,7 +132,7 @@ void train_explain_job(Log *l, const Job *job) {
 // --- what the ranks did
 
 typedef struct {
-    double ms[BILL_COUNT], total_ms;
+    double ms[TIME_COUNT], total_ms;
     int steps;
 } Use;
 
@@ -141,10 +141,10 @@ static Use use_of(const Job *job, const Timeline *t, int first, int last) {
     Use u = {0};
     for (int i = first; i <= last; i++) {
         const StepRecord *s = &t->steps[i];
-        int64_t bill[BILL_COUNT];
+        int64_t times[TIME_COUNT];
         if (!s->rows || !s->complete) continue;
-        timeline_bill(&job->program, t, s, bill);
-        for (int b = 0; b < BILL_COUNT; b++) u.ms[b] += (double)bill[b] * 1e-9;
+        timeline_breakdown(&job->program, t, s, times);
+        for (int b = 0; b < TIME_COUNT; b++) u.ms[b] += (double)times[b] * 1e-9;
         u.total_ms += (double)(s->end_ps - s->start_ps) * 1e-9;
         u.steps++;
     }
@@ -159,24 +159,25 @@ static int next_training(const Timeline *t, int i) {
 
 void train_explain_ranks(Log *l, const Job *job, const RunShared *shared) {
     int ranks = log_wants(l, LOG_DETAIL) ? job->options.spec.ranks : 0;
-    bool shown[BILL_COUNT] = {false};
+    bool shown[TIME_COUNT] = {false};
     char head[LINE] = "            step";
     Use uses[COMM_RANKS];
     for (int r = 0; r < ranks; r++) {
         const Timeline *t = &shared->results[r].timeline;
         uses[r] = use_of(job, t, next_training(t, 0) + 1, t->step_count - 1);
-        for (int b = 0; b < BILL_COUNT; b++) shown[b] = shown[b] || uses[r].ms[b] > 0;
+        for (int b = 0; b < TIME_COUNT; b++) shown[b] = shown[b] || uses[r].ms[b] > 0;
     }
-    for (int b = 0; b < BILL_COUNT; b++)
+    for (int b = 0; b < TIME_COUNT; b++)
         if (shown[b])
-            text_append(head, LINE, "  %*s", (int)strlen(bill_name((Bill)b)), bill_name((Bill)b));
+            text_append(head, LINE, "  %*s", (int)strlen(time_category_name((TimeCategory)b)),
+                        time_category_name((TimeCategory)b));
     if (ranks && uses[0].steps) log_say(l, LOG_DETAIL, "%s  ms", head);
     for (int r = 0; r < ranks && uses[0].steps; r++) {
         char line[LINE] = "";
         text_append(line, LINE, "  rank %-2d %7.3f", r, uses[r].total_ms / uses[r].steps);
-        for (int b = 0; b < BILL_COUNT; b++)
+        for (int b = 0; b < TIME_COUNT; b++)
             if (shown[b])
-                text_append(line, LINE, "  %*.3f", (int)strlen(bill_name((Bill)b)),
+                text_append(line, LINE, "  %*.3f", (int)strlen(time_category_name((TimeCategory)b)),
                             uses[r].ms[b] / uses[r].steps);
         log_say(l, LOG_DETAIL, "%s", line);
     }
@@ -193,7 +194,7 @@ void train_explain_busy(Log *l, const Job *job, const RunShared *shared) {
     for (int r = 0; r < ranks && r < SHOWN && last >= 0; r++) {
         Use u = use_of(job, &shared->results[r].timeline, first, last);
         if (!u.steps) return;
-        text_append(line, LINE, " %.0f", 100 * (u.ms[BILL_COMPUTE] + u.ms[BILL_HOST]) / u.total_ms);
+        text_append(line, LINE, " %.0f", 100 * (u.ms[TIME_COMPUTE] + u.ms[TIME_HOST]) / u.total_ms);
     }
     if (*line)
         log_say(l, LOG_DETAIL, "  ranks compute for%s %% of the time%s", line,

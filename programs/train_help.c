@@ -14,7 +14,7 @@ const OptionDetail train_details[] = {
     {"ranks",
      "One is a process of its own. From two on, gradients are summed by all-reduces in buckets, "
      "while the backward pass goes on (DistributedDataParallel).\nMore ranks than cores share the "
-     "cores: the report bills the time as contended.",
+     "cores: the report counts the time as contended.",
      "gpus np nproc nproc-per-node world-size workers processes devices n"},
     {"device", DEVICE_HELP},
     {"comm",

@@ -81,7 +81,7 @@ static const Option options[] = {
     {.name = "require-plot", .kind = OPTION_FLAG, AT(require_plot),
      .help = "fail where --plot or --preview cannot draw, such as without gnuplot"},
     {.name = "record", .kind = OPTION_STRING, AT(record), .value = "DIR",
-     .help = "write activations, gradients and chunks of some steps"},
+     .help = "write activations, gradients and buckets of some steps"},
     {.name = "record-steps", .kind = OPTION_STRING, AT(record_steps), .value = "A:B",
      .initial = "0:0", .help = "which steps, both included"},
     {.name = "save", .kind = OPTION_STRING, AT(save), .value = "FILE",

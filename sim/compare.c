@@ -148,10 +148,10 @@ Status compare_reports(Comparison *out, Arena *a, const Report *measured, const 
     out->error = report_error(simulated->step_ms.median, measured->step_ms.median);
     out->difference_ms = simulated->step_ms.median - measured->step_ms.median;
     out->noise_ms = measured->step_ms.mean - measured->step_ms.median;
-    for (int b = 0; b < BILL_COUNT; b++)
-        out->bills[b] = (ComparedTime){.name = bill_name((Bill)b),
-                                       .measured_ms = measured->breakdown_ms[b],
-                                       .simulated_ms = simulated->breakdown_ms[b]};
+    for (int b = 0; b < TIME_COUNT; b++)
+        out->breakdown[b] = (ComparedTime){.name = time_category_name((TimeCategory)b),
+                                           .measured_ms = measured->breakdown_ms[b],
+                                           .simulated_ms = simulated->breakdown_ms[b]};
     TRY(compare_phases(out, a));
     return compare_operations(out, a);
 }

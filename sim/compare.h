@@ -18,9 +18,9 @@ typedef struct {
     const Report *measured, *simulated;
     char settings[COMPARE_TEXT];  // of the strategy, that the measured run had otherwise; or empty
     double error;                 // of the simulated median step, relative to the measured one
-    ComparedTime bills[BILL_COUNT];
+    ComparedTime breakdown[TIME_COUNT];
     double noise_ms;       // measured mean above measured median: what no model of a step has
-    double difference_ms;  // simulated median minus measured median: the sum of the bills'
+    double difference_ms;  // simulated median minus measured median: the sum of the breakdown's
                            // differences, the noise, and what the simulated steps differ
     ComparedTime *phases, *operations;  // operations: the largest difference first
     int phase_count, operation_count;

@@ -259,8 +259,8 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     TRY(execute(out, a, run, job));
     out->report.device_bytes = s->machine->device.memory_bytes;
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
-    if (out->launch_ms > out->report.breakdown_ms[BILL_COMPUTE])
-        out->launch_ms = out->report.breakdown_ms[BILL_COMPUTE];  // lanes compute side by side
+    if (out->launch_ms > out->report.breakdown_ms[TIME_COMPUTE])
+        out->launch_ms = out->report.breakdown_ms[TIME_COMPUTE];  // lanes compute side by side
     return OK;
 }
 

@@ -10,7 +10,7 @@
 //     job.spec.ranks = 8;
 //     TRY(predict_job(&p, arena, &job, &(SimSetting){.machine = &machine, .devices = true}));
 //     printf("%.3f ms, %.3f of them exposed communication\n", p.step_ms,
-//            p.report.breakdown_ms[BILL_EXPOSED_COMM]);
+//            p.report.breakdown_ms[TIME_EXPOSED_COMM]);
 #ifndef SIM_PREDICT_H
 #define SIM_PREDICT_H
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Where a step goes: per world size one bar of the categories of timeline_bill(), measured, and
-// beside it the simulated one. A bar sums to the mean step.
+// Where a step goes: per world size one bar of the categories of timeline_breakdown(), measured,
+// and beside it the simulated one. A bar sums to the mean step.
 #include "viz/figures_internal.h"
 
 #include <math.h>
 
-// Names in the key, in the order of BILL_LIST.
-static const char *const category_names[BILL_COUNT] = {
+// Names in the key, in the order of TIME_CATEGORY_LIST.
+static const char *const category_names[TIME_COUNT] = {
     "compute", "contended", "exposed comm", "bubble", "waiting", "host", "idle"};
 
 enum { SIZES_MOST = 32 };
@@ -14,7 +14,7 @@ typedef struct {
     Series measured, simulated;
     int ranks[SIZES_MOST], sizes;  // ascending: the groups of bars
     double tallest_ms;
-    bool shown[BILL_COUNT];
+    bool shown[TIME_COUNT];
     bool left_out;  // there were more sizes
     bool dropped;   // some steps had no room for their spans
 } Breakdown;
@@ -26,7 +26,7 @@ static Status keep_broken_down(ReportList *out, Arena *a, const ReportList *list
     *out = (ReportList){.reports = kept};
     for (int i = 0; i < list->count; i++) {
         double total = 0;
-        for (int b = 0; b < BILL_COUNT; b++) total += list->reports[i]->breakdown_ms[b];
+        for (int b = 0; b < TIME_COUNT; b++) total += list->reports[i]->breakdown_ms[b];
         if (list->reports[i]->breakdown_steps && isfinite(total) && total > 0)
             kept[out->count++] = list->reports[i];
     }
@@ -51,7 +51,7 @@ static void add_series(Breakdown *b, const Series *s) {
         const SizePoint *p = &s->points[i];
         add_group(b, p->ranks);
         b->tallest_ms = fmax(b->tallest_ms, p->total_ms);
-        for (int k = 0; k < BILL_COUNT; k++)
+        for (int k = 0; k < TIME_COUNT; k++)
             b->shown[k] |= p->breakdown_ms[k] > 0.001 * p->total_ms;
         for (int k = 0; k < p->repeats; k++)
             b->dropped |= p->reports[k]->breakdown_steps <
@@ -83,7 +83,7 @@ static void write_block(Figure *f, const Breakdown *b, const Series *s, bool mea
         double beside = series_at(other, b->ranks[i]) ? 0.19 : 0;
         if (!p) continue;
         fprintf(f->data.stream, "%s\t%d\t%g", name, p->ranks, measured ? i - beside : i + beside);
-        for (int k = 0; k < BILL_COUNT; k++) fprintf(f->data.stream, "\t%.6g", p->breakdown_ms[k]);
+        for (int k = 0; k < TIME_COUNT; k++) fprintf(f->data.stream, "\t%.6g", p->breakdown_ms[k]);
         fprintf(f->data.stream, "\t%.6g\t%d\n", p->total_ms, p->breakdown_steps);
     }
 }
@@ -92,10 +92,10 @@ static void write_lists(Figure *f, const Breakdown *b) {
     FILE *out = f->settings.stream;
     int shown = 0;
     fputs("array CATEGORY[7] = [", out);
-    for (int k = 0; k < BILL_COUNT; k++) fprintf(out, "%s\"%s\"", k ? ", " : "", category_names[k]);
-    for (int k = 0; k < BILL_COUNT; k++) shown += b->shown[k];
+    for (int k = 0; k < TIME_COUNT; k++) fprintf(out, "%s\"%s\"", k ? ", " : "", category_names[k]);
+    for (int k = 0; k < TIME_COUNT; k++) shown += b->shown[k];
     fprintf(out, "]\narray SHOWN[%d] = [", shown);
-    for (int k = 0, n = 0; k < BILL_COUNT; k++)
+    for (int k = 0, n = 0; k < TIME_COUNT; k++)
         if (b->shown[k]) fprintf(out, n++ ? ", %d" : "%d", k + 1);
     fputs("]\nXTICS = '", out);
     for (int i = 0; i < b->sizes; i++) fprintf(out, "%s\"%d\" %d", i ? ", " : "", b->ranks[i], i);

@@ -74,7 +74,7 @@ typedef struct {
     const Report **reports;                     // of this size, in the order given
     double rate, low, high;                     // samples/s: median, and an interval around it
     double step_ms, step_low, step_high;        // the same of the step, in ms
-    double breakdown_ms[BILL_COUNT], total_ms;  // means over steps with spans; total: their sum
+    double breakdown_ms[TIME_COUNT], total_ms;  // means over steps with spans; total: their sum
     int breakdown_steps;
 } SizePoint;
 

@@ -70,10 +70,10 @@ static void add_breakdown(SizePoint *p) {
     for (int i = 0; i < p->repeats; i++) {
         const Report *r = p->reports[i];
         double share = p->breakdown_steps ? (double)r->breakdown_steps / p->breakdown_steps : 0;
-        for (int b = 0; b < BILL_COUNT && r->breakdown_steps; b++)
+        for (int b = 0; b < TIME_COUNT && r->breakdown_steps; b++)
             p->breakdown_ms[b] += share * r->breakdown_ms[b];
     }
-    for (int b = 0; b < BILL_COUNT; b++) p->total_ms += p->breakdown_ms[b];
+    for (int b = 0; b < TIME_COUNT; b++) p->total_ms += p->breakdown_ms[b];
 }
 
 static int measured_steps(const Report *r) { return r->steps - r->warm_up_steps; }

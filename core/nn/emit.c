@@ -27,7 +27,7 @@ typedef struct {
     int compute, host;     // lanes
     int32_t learning_rate, inverse_count;
 
-    // The pass being emitted: one micro-batch of one shard, or an evaluation chunk.
+    // The pass being emitted: one micro-batch of one shard, or an evaluation block.
     bool training;
     int shard, micro_batch;
     int64_t rows, whole_rows;  // capacity; of the whole batch
@@ -397,7 +397,7 @@ static Status emit_evaluation(Emitter *e) {
     e->training = false;
     e->shard = e->micro_batch = 0;
     e->rows = e->spec->evaluation_rows;
-    e->whole_rows = e->rows * e->spec->data_axis_size;  // every rank has a chunk of its own
+    e->whole_rows = e->rows * e->spec->data_axis_size;  // every rank has a block of its own
     e->suffix[0] = 0;
     TRY(add_loss(e, "evaluate.loss", 0));
     TRY(add_scalar(e, "evaluate.first_row", DTYPE_I64, &e->first_row));

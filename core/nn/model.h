@@ -75,7 +75,7 @@ typedef struct {
     bool nesterov;
 } Sgd;
 
-// Rows of one evaluation chunk: fixed, so that a result does not depend on the ranks.
+// Rows of one evaluation block: fixed, so that a result does not depend on the ranks.
 enum { EVALUATION_ROWS = 256 };
 
 // The cut of a batch into shards and micro-batches, and this rank's share of it.
@@ -84,7 +84,7 @@ typedef struct {
     int64_t batch;             // rows of the global batch
     int shards, local_shards;  // of the whole run, and of this rank
     int micro_batches;         // per shard
-    int64_t evaluation_rows;   // rows of one evaluation chunk
+    int64_t evaluation_rows;   // rows of one evaluation block
     Sgd sgd;
     int data_axis_size;  // ranks along the axis "data"
 } StepSpec;

@@ -75,7 +75,7 @@ typedef enum {
         DTYPE_COUNT
 } Dtype;
 
-// What a tensor is for. It decides how long it lives and which class of memory it is billed to.
+// What a tensor is for. It decides how long it lives and which class of memory it counts for.
 // clang-format off
 #define ROLE_LIST(X)                                                                      \
     X(PARAMETER, "parameter") X(GRADIENT, "gradient") X(OPTIMISER, "optimiser")           \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Recording of spans, and the billing of a step's time (docs/formats.md, Reports): timeline_bill().
+// Recording of spans, and the breakdown of a step's time (docs/formats.md, Reports), which is
+// timeline_breakdown().
 #include "core/record/timeline.h"
 
 #include <math.h>
@@ -12,14 +13,14 @@ static const char *const source_names[] = {
 #undef X
 };
 
-static const char *const bill_names[] = {
+static const char *const category_names[] = {
 #define X(constant, name) name,
-    BILL_LIST(X)
+    TIME_CATEGORY_LIST(X)
 #undef X
 };
 
 const char *span_source_name(SpanSource s) { return source_names[s]; }
-const char *bill_name(Bill b) { return bill_names[b]; }
+const char *time_category_name(TimeCategory b) { return category_names[b]; }
 
 int span_source_find(const char *name) {
     for (int i = 0; i < SOURCE_COUNT; i++)
@@ -92,17 +93,17 @@ void timeline_end_step(Timeline *t, int64_t end_ps) {
 }
 
 // The instant from which a span belongs to category `b` or one before it; it does so until its end.
-static int64_t billed_from(const Work *w, const Span *span, Bill b) {
+static int64_t counted_from(const Work *w, const Span *span, TimeCategory b) {
     int64_t arrival = min64(span->end_ps, span->start_ps + span->wait_ns * 1000);
     switch (kind_class(work_kind(w))) {
     case CLASS_COMPUTE:
-        if (b >= BILL_CONTENDED) return span->start_ps;
+        if (b >= TIME_CONTENDED) return span->start_ps;
         return max64(span->start_ps, span->end_ps - span->cpu_ns * 1000);
     case CLASS_COMMUNICATION:
-        if (b >= BILL_WAITING || (b == BILL_BUBBLE && w->kind == KIND_RECEIVE))
+        if (b >= TIME_WAITING || (b == TIME_BUBBLE && w->kind == KIND_RECEIVE))
             return span->start_ps;
-        return b >= BILL_EXPOSED_COMM ? arrival : span->end_ps;
-    case CLASS_HOST: return b >= BILL_HOST ? span->start_ps : span->end_ps;
+        return b >= TIME_EXPOSED_COMM ? arrival : span->end_ps;
+    case CLASS_HOST: return b >= TIME_HOST ? span->start_ps : span->end_ps;
     }
     return span->end_ps;
 }
@@ -119,26 +120,27 @@ static void union_add(Union *u, int64_t begin, int64_t end) {
     u->frontier = min64(u->frontier, begin);
 }
 
-// With the contended part of a compute span put first, every part of a span that is billed to some
+// With the contended part of a compute span put first, every part of a span that counts for some
 // level or one before it ends where the span ends, so one pass over the spans, from the last end to
-// the first, measures all levels' unions at once. A level's bill is what its union adds.
-void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s,
-                   int64_t out_ps[BILL_COUNT]) {
+// the first, measures all levels' unions at once. A level's time is what its union adds.
+void timeline_breakdown(const Program *p, const Timeline *t, const StepRecord *s,
+                        int64_t out_ps[TIME_COUNT]) {
     const Plan *plan = &p->plans[s->plan];
-    Union level[BILL_IDLE];
-    for (int b = 0; b < BILL_IDLE; b++) level[b] = (Union){.frontier = s->end_ps};
+    Union level[TIME_IDLE];
+    for (int b = 0; b < TIME_IDLE; b++) level[b] = (Union){.frontier = s->end_ps};
     for (int i = s->span_count - 1; i >= 0; i--) {
         const Span *span = &t->spans[s->span_first + i];
         const Work *w = op_work(p, &plan->ops[span->op]);
-        for (int b = 0; b < BILL_IDLE; b++)
-            union_add(&level[b], max64(s->start_ps, billed_from(w, span, (Bill)b)), span->end_ps);
+        for (int b = 0; b < TIME_IDLE; b++)
+            union_add(&level[b], max64(s->start_ps, counted_from(w, span, (TimeCategory)b)),
+                      span->end_ps);
     }
     int64_t before = 0;
-    for (int b = 0; b < BILL_IDLE; b++) {
+    for (int b = 0; b < TIME_IDLE; b++) {
         out_ps[b] = level[b].covered - before;
         before = level[b].covered;
     }
-    out_ps[BILL_IDLE] = s->end_ps - s->start_ps - before;
+    out_ps[TIME_IDLE] = s->end_ps - s->start_ps - before;
 }
 
 double timeline_coverage(const Timeline *t, const StepRecord *s) {

@@ -70,7 +70,7 @@ StepRecord *timeline_begin_step(Timeline *t, int plan, int step, int64_t start_p
 void timeline_add_span(Timeline *t, const Span *span);  // its plan, step and rank are set here
 void timeline_end_step(Timeline *t, int64_t end_ps);
 
-// The breakdown of a step (Bill): each instant belongs to the first category that applies.
+// The breakdown of a step (TimeCategory): each instant belongs to the first category that applies.
 //   compute       a compute operation has the CPU or GPU
 //   contended     one was started but does not have it
 //   exposed_comm  a communication all of whose members have arrived is in progress
@@ -79,7 +79,7 @@ void timeline_end_step(Timeline *t, int64_t end_ps);
 //   host          work of the host, such as loading a batch
 //   idle          nothing
 // A compute span of duration D with CPU time c is compute for min(c, D) and contended for the rest.
-#define BILL_LIST(X)                \
+#define TIME_CATEGORY_LIST(X)       \
     X(COMPUTE, "compute")           \
     X(CONTENDED, "contended")       \
     X(EXPOSED_COMM, "exposed_comm") \
@@ -88,17 +88,17 @@ void timeline_end_step(Timeline *t, int64_t end_ps);
     X(HOST, "host")                 \
     X(IDLE, "idle")
 typedef enum {
-#define X(constant, name) BILL_##constant,
-    BILL_LIST(X)
+#define X(constant, name) TIME_##constant,
+    TIME_CATEGORY_LIST(X)
 #undef X
-        BILL_COUNT
-} Bill;
-const char *bill_name(Bill b);
+        TIME_COUNT
+} TimeCategory;
+const char *time_category_name(TimeCategory b);
 
 // Break one step down: ps per category, summing to end_ps - start_ps exactly. Parts of spans beyond
 // the step are cut off. Allocates nothing; takes time in proportion to the spans of the step.
-void timeline_bill(const Program *p, const Timeline *t, const StepRecord *s,
-                   int64_t out_ps[BILL_COUNT]);
+void timeline_breakdown(const Program *p, const Timeline *t, const StepRecord *s,
+                        int64_t out_ps[TIME_COUNT]);
 
 // Share (0 to 1) of a step that lies inside at least one span; 1 for a step of no duration.
 double timeline_coverage(const Timeline *t, const StepRecord *s);

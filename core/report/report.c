@@ -126,24 +126,24 @@ static bool is_complete(const Steps *s, int i) {
 }
 
 static void add_breakdown(Report *r, const Steps *s) {
-    double total_ps[BILL_COUNT] = {0};
+    double total_ps[TIME_COUNT] = {0};
     for (int i = s->first; i < s->count; i++) r->breakdown_steps += is_complete(s, i);
     r->coverage = (double)NAN;
     for (int rank = 0; rank < s->ranks && r->breakdown_steps; rank++) {
         double idle_ps = 0, all_ps = 0;
         for (int i = s->first; i < s->count; i++) {
             const StepRecord *record = record_of(s, rank, i);
-            int64_t bill[BILL_COUNT];
+            int64_t times[TIME_COUNT];
             if (!is_complete(s, i)) continue;
-            timeline_bill(s->programs[rank], s->timelines[rank], record, bill);
-            for (int b = 0; b < BILL_COUNT; b++) total_ps[b] += (double)bill[b];
-            idle_ps += (double)bill[BILL_IDLE];
+            timeline_breakdown(s->programs[rank], s->timelines[rank], record, times);
+            for (int b = 0; b < TIME_COUNT; b++) total_ps[b] += (double)times[b];
+            idle_ps += (double)times[TIME_IDLE];
             all_ps += (double)(record->end_ps - record->start_ps);
         }
         r->coverage =
             fmin(r->coverage, all_ps > 0 ? 1 - idle_ps / all_ps : 1);  // fmin ignores a NaN
     }
-    for (int b = 0; b < BILL_COUNT && r->breakdown_steps; b++)
+    for (int b = 0; b < TIME_COUNT && r->breakdown_steps; b++)
         r->breakdown_ms[b] = total_ps[b] * 1e-9 / ((double)s->ranks * r->breakdown_steps);
 }
 

@@ -47,7 +47,7 @@ typedef struct {
     int32_t breakdown_steps;           // those of the breakdown: all ranks kept their spans
     Spread samples_per_s;              // mean: all samples over all time
     Spread step_ms;                    // of a step, the mean of its ranks' durations
-    double breakdown_ms[BILL_COUNT];   // mean over ranks and steps; the sum is step_ms.mean
+    double breakdown_ms[TIME_COUNT];   // mean over ranks and steps; the sum is step_ms.mean
     const OperationTimes *operations;  // in the order of the plan that most of the steps executed
     int32_t operation_count;           // 0: no spans were kept
     double coverage;                   // share inside spans, of the rank with the least, or NaN

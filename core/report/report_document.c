@@ -108,12 +108,12 @@ void report_document_breakdown(const Report *r, const Markup *m) {
         return;
     }
     double total = 0;
-    for (int b = 0; b < BILL_COUNT; b++) total += r->breakdown_ms[b];
+    for (int b = 0; b < TIME_COUNT; b++) total += r->breakdown_ms[b];
     markup_table(m, 3, (const char *const[]){"", "ms", "share"});
-    for (int b = 0; b <= BILL_COUNT; b++) {
-        double ms = b < BILL_COUNT ? r->breakdown_ms[b] : total;
+    for (int b = 0; b <= TIME_COUNT; b++) {
+        double ms = b < TIME_COUNT ? r->breakdown_ms[b] : total;
         markup_begin_row(m);
-        markup_text(m, b < BILL_COUNT ? bill_name((Bill)b) : "step");
+        markup_text(m, b < TIME_COUNT ? time_category_name((TimeCategory)b) : "step");
         markup_number(m, ms);
         markup_percent(m, ms / total);
         markup_end_row(m);

@@ -19,8 +19,9 @@ static json_t *spread_to_json(const Spread *s) {
 static int set_breakdown(json_t *report, const Report *r) {
     json_t *out = json_object();
     int failed = 0;
-    for (int b = 0; b < BILL_COUNT; b++)
-        failed |= json_object_set_new(out, bill_name((Bill)b), json_number(r->breakdown_ms[b]));
+    for (int b = 0; b < TIME_COUNT; b++)
+        failed |= json_object_set_new(out, time_category_name((TimeCategory)b),
+                                      json_number(r->breakdown_ms[b]));
     return failed | json_object_set_new(report, "breakdown_ms", out);
 }
 

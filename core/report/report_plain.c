@@ -89,9 +89,9 @@ static void write_run(Writer *w, const Report *r) {
 static void write_times(Writer *w, const Report *r) {
     write_spread(w, "samples_per_s", &r->samples_per_s, "1/s");
     write_spread(w, "step_ms", &r->step_ms, "ms");
-    for (int b = 0; b < BILL_COUNT; b++) {
+    for (int b = 0; b < TIME_COUNT; b++) {
         char name[64];
-        snprintf(name, sizeof name, "%s_ms", bill_name((Bill)b));
+        snprintf(name, sizeof name, "%s_ms", time_category_name((TimeCategory)b));
         write_real(w, name, r->breakdown_steps ? r->breakdown_ms[b] : (double)NAN, "ms");
     }
 }

@@ -75,16 +75,16 @@ static void print_speed(const Report *r, FILE *out) {
 }
 
 // Green: work; yellow: work that waits for a processor; red: waiting for others.
-static const char *bill_color(Bill b) {
+static const char *category_color(TimeCategory b) {
     switch (b) {
-    case BILL_COMPUTE: return "\033[32m";
-    case BILL_CONTENDED: return "\033[33m";
-    case BILL_EXPOSED_COMM:
-    case BILL_BUBBLE:
-    case BILL_WAITING: return "\033[31m";
-    case BILL_HOST:
-    case BILL_IDLE:
-    case BILL_COUNT: break;
+    case TIME_COMPUTE: return "\033[32m";
+    case TIME_CONTENDED: return "\033[33m";
+    case TIME_EXPOSED_COMM:
+    case TIME_BUBBLE:
+    case TIME_WAITING: return "\033[31m";
+    case TIME_HOST:
+    case TIME_IDLE:
+    case TIME_COUNT: break;
     }
     return "\033[2m";
 }
@@ -94,12 +94,12 @@ static void print_breakdown(const Report *r, FILE *out, bool color) {
     enum { BAR = 30 };
     static const char bar[] = "##############################";
     double total = 0;
-    for (int b = 0; b < BILL_COUNT; b++) total += r->breakdown_ms[b];
-    for (int b = 0; b < BILL_COUNT; b++) {
+    for (int b = 0; b < TIME_COUNT; b++) total += r->breakdown_ms[b];
+    for (int b = 0; b < TIME_COUNT; b++) {
         double share = r->breakdown_ms[b] / total;
         if (!(share >= 0.0005)) continue;
-        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %s%.*s%s\n", bill_name((Bill)b),
-                r->breakdown_ms[b], share * 100, color ? bill_color((Bill)b) : "",
+        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %s%.*s%s\n", time_category_name((TimeCategory)b),
+                r->breakdown_ms[b], share * 100, color ? category_color((TimeCategory)b) : "",
                 (int)lround(share * BAR), bar, color ? "\033[0m" : "");
     }
 }

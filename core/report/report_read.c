@@ -96,8 +96,8 @@ static Status get_speed(Report *r, const json_t *root, const char *source) {
     TRY(get_spread(&r->step_ms, root, MS_MOST, source, "step_ms"));
     TRY(check_median(&r->samples_per_s, source, "samples_per_s"));
     TRY(check_median(&r->step_ms, source, "step_ms"));
-    for (int b = 0; b < BILL_COUNT; b++) {
-        snprintf(at, sizeof at, "breakdown_ms.%s", bill_name((Bill)b));
+    for (int b = 0; b < TIME_COUNT; b++) {
+        snprintf(at, sizeof at, "breakdown_ms.%s", time_category_name((TimeCategory)b));
         TRY(get_quantity(&r->breakdown_ms[b], root, MS_MOST, source, at));
     }
     return get_quantity(&r->coverage, root, 1, source, "coverage");

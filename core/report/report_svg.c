@@ -23,17 +23,17 @@ void report_svg_breakdown(const Report *r, FILE *out) {
     enum { WIDTH = 640, LEFT = 110 };
     enum { ROW = 22, BAR = 430 };
     double most = 0;
-    for (int b = 0; b < BILL_COUNT; b++) most = fmax(most, r->breakdown_ms[b]);
-    begin_svg(out, WIDTH, BILL_COUNT * ROW + 4, "Where a step goes");
-    for (int b = 0; b < BILL_COUNT; b++) {
+    for (int b = 0; b < TIME_COUNT; b++) most = fmax(most, r->breakdown_ms[b]);
+    begin_svg(out, WIDTH, TIME_COUNT * ROW + 4, "Where a step goes");
+    for (int b = 0; b < TIME_COUNT; b++) {
         double ms = r->breakdown_ms[b], length = most > 0 ? ms / most * BAR : 0;
         int y = b * ROW + 4;
         fprintf(out,
                 "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>"
                 "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"" BLUE "\"/>"
                 "<text x=\"%.1f\" y=\"%d\">%.3f ms</text>\n",
-                LEFT - 8, y + 13, bill_name((Bill)b), LEFT, y, length, ROW - 6, LEFT + length + 8,
-                y + 13, ms);
+                LEFT - 8, y + 13, time_category_name((TimeCategory)b), LEFT, y, length, ROW - 6,
+                LEFT + length + 8, y + 13, ms);
     }
     end_svg(out);
 }

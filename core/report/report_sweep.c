@@ -16,7 +16,7 @@ static double efficiency(const Report *r, const Report *base) {
     return speed_up(r, base) * base->run.ranks / r->run.ranks;
 }
 
-static bool takes_time(const Report *const reports[], int count, Bill b) {
+static bool takes_time(const Report *const reports[], int count, TimeCategory b) {
     for (int i = 0; i < count; i++)
         if (reports[i]->breakdown_ms[b] > 0.0005 * reports[i]->step_ms.median) return true;
     return false;
@@ -25,14 +25,15 @@ static bool takes_time(const Report *const reports[], int count, Bill b) {
 // A column for each category of the breakdown that takes time anywhere.
 static void write_sizes(const Report *const reports[], int count, const Markup *m) {
     enum { FIXED = 6 };
-    const char *head[FIXED + BILL_COUNT] = {"",          "batch",    "step, ms",
+    const char *head[FIXED + TIME_COUNT] = {"",          "batch",    "step, ms",
                                             "samples/s", "speed-up", "efficiency"};
     int columns = FIXED;
     char ranks[16];
     snprintf(ranks, sizeof ranks, "%ss", report_rank_word(reports[0]));
     head[0] = ranks;
-    for (int b = 0; b < BILL_COUNT; b++)
-        if (takes_time(reports, count, (Bill)b)) head[columns++] = bill_name((Bill)b);
+    for (int b = 0; b < TIME_COUNT; b++)
+        if (takes_time(reports, count, (TimeCategory)b))
+            head[columns++] = time_category_name((TimeCategory)b);
     markup_table(m, columns, head);
     for (int i = 0; i < count; i++) {
         const Report *r = reports[i];
@@ -45,8 +46,8 @@ static void write_sizes(const Report *const reports[], int count, const Markup *
         markup_number(m, r->samples_per_s.median);
         markup_text(m, times);
         markup_percent(m, efficiency(r, reports[0]));
-        for (int b = 0; b < BILL_COUNT; b++)
-            if (takes_time(reports, count, (Bill)b)) markup_number(m, r->breakdown_ms[b]);
+        for (int b = 0; b < TIME_COUNT; b++)
+            if (takes_time(reports, count, (TimeCategory)b)) markup_number(m, r->breakdown_ms[b]);
         markup_end_row(m);
     }
     markup_end_table(m);

@@ -74,7 +74,7 @@ static void begin_stretch(Executor *e) {
 }
 
 // The thread did not have the CPU for all of the stretch: what it lost is taken from its operations
-// in proportion to their durations, so that it is billed as contended.
+// in proportion to their durations, so that it counts as contended.
 static void settle(Executor *e) {
     if (!e->stretch_ns) return;
     int64_t lost = clock_ns() - e->stretch_ns - (clock_thread_cpu_ns() - e->stretch_cpu_ns);

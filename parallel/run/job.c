@@ -120,9 +120,9 @@ static Status plan_run(Job *job) {
     TRY(check_tail(o, &s));
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
-    int64_t chunk = (int64_t)EVALUATION_ROWS * o->spec.ranks;
+    int64_t block = (int64_t)EVALUATION_ROWS * o->spec.ranks;
     if (job->device->model) return OK;  // nothing is learned that could be evaluated
-    job->evaluation_turns = (job->split.test_count + chunk - 1) / chunk;
+    job->evaluation_turns = (job->split.test_count + block - 1) / block;
     return OK;
 }
 
@@ -173,11 +173,11 @@ void job_destroy(Job *job) {
 bool job_next_turn(const Job *job, Turn *t) {
     bool first = t->plan == NONE;
     if (first && job->plan_broadcast != NONE) {
-        *t = (Turn){.plan = job->plan_broadcast, .chunk = NONE};
+        *t = (Turn){.plan = job->plan_broadcast, .block = NONE};
         return true;
     }
     if (first || t->plan == job->plan_broadcast) {
-        *t = (Turn){.plan = job->plan_step, .chunk = NONE};
+        *t = (Turn){.plan = job->plan_step, .block = NONE};
         return job->steps > 0;
     }
     bool evaluates = job->plan_evaluate != NONE && job->evaluation_turns > 0;
@@ -186,13 +186,13 @@ bool job_next_turn(const Job *job, Turn *t) {
         bool pause = t->batch + 1 == job->batches || t->step == job->steps;
         if (pause && evaluates) {
             t->plan = job->plan_evaluate;
-            t->chunk = 0;
+            t->block = 0;
             return true;
         }
-    } else if (++t->chunk < job->evaluation_turns)
+    } else if (++t->block < job->evaluation_turns)
         return true;
     t->plan = job->plan_step;
-    t->chunk = NONE;
+    t->block = NONE;
     t->batch = t->step % job->batches;
     t->epoch = t->step / job->batches;
     return t->step < job->steps;

@@ -64,7 +64,7 @@ typedef struct {
     int64_t step;  // training steps before this turn
     int64_t epoch;
     int64_t batch;  // of the epoch
-    int64_t chunk;  // evaluating: which round of chunks; else NONE
+    int64_t block;  // evaluating: which round of blocks; else NONE
 } Turn;
 
 // The turn that comes after *t (a zeroed Turn with plan NONE: before the first). False at the end.

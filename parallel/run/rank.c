@@ -119,7 +119,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     *r = (Rank){.job = job,
                 .shared = shared,
                 .result = &shared->results[rank],
-                .turn = {.plan = NONE, .chunk = NONE}};
+                .turn = {.plan = NONE, .block = NONE}};
     if (hooks) r->hooks = *hooks;
     r->comm.rank = rank;
     if (world) TRY(comm_join(&r->comm, world, rank));
@@ -172,8 +172,8 @@ static int64_t set_batch(Rank *r) {
     return rows;
 }
 
-static void set_chunk(Rank *r) {
-    int64_t first = (r->turn.chunk * r->job->options.spec.ranks + r->comm.rank) * EVALUATION_ROWS,
+static void set_block(Rank *r) {
+    int64_t first = (r->turn.block * r->job->options.spec.ranks + r->comm.rank) * EVALUATION_ROWS,
             left = r->job->split.test_count - first;
     int64_t rows = left < 0 ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
     executor_set_i64(&r->executor, r->evaluate_first_row, rows ? first : 0);
@@ -210,17 +210,17 @@ Status rank_begin_turn(Rank *r, bool *more) {
     if (in_batch(r))
         record->rows = (int32_t)set_batch(r);
     else if (r->turn.plan == r->job->plan_evaluate)
-        set_chunk(r);
+        set_block(r);
     return executor_begin(&r->executor, r->turn.plan, r->turn.step);
 }
 
-// Results of this turn's chunks, one pair a rank, added in the order of the chunks.
-static void add_chunks(Rank *r) {
+// Results of this turn's blocks, one pair a rank, added in the order of the blocks.
+static void add_blocks(Rank *r) {
     bool gathered = r->evaluate_gathered != NONE;
     const double *pairs =
         executor_data(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss);
     int count = gathered ? r->job->options.spec.ranks : 1;
-    if (r->turn.chunk == 0) r->evaluation_loss = r->evaluation_correct = 0;
+    if (r->turn.block == 0) r->evaluation_loss = r->evaluation_correct = 0;
     for (int i = 0; i < count; i++) {
         r->evaluation_loss += pairs[2 * i];
         r->evaluation_correct += pairs[2 * i + 1];
@@ -267,8 +267,8 @@ Status rank_end_turn(Rank *r) {
             TRY(values_finish_step(&r->values, (int)r->turn.step));
         if (r->loss != NONE) check_divergence(r, t->open.loss, DIVERGED_LOSS);
     } else if (r->turn.plan == r->job->plan_evaluate) {
-        add_chunks(r);
-        if (r->turn.chunk + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
+        add_blocks(r);
+        if (r->turn.block + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
         if (evaluation) check_divergence(r, evaluation->loss, DIVERGED_EVALUATION);
     }
     if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);

@@ -152,7 +152,7 @@ static Status add_broadcast(Ddp *d) {
     return plan_derive_deps(p, plan);
 }
 
-// Every rank evaluates chunks of its own; each then sees the results of all, in rank order.
+// Every rank evaluates blocks of its own; each then sees the results of all, in rank order.
 static Status transform_evaluation(Ddp *d, int k) {
     Program *p = d->p;
     Plan *plan = &p->plans[k];

@@ -112,15 +112,16 @@ static void run_plan(const char *text, size_t size, const char *device) {
 
 // --- traces
 
-// Every instant of a recorded step is billed once.
-static void check_bills(const Trace *t) {
+// Every instant of a recorded step is counted once.
+static void check_breakdowns(const Trace *t) {
     for (int i = 0; i < t->timeline.step_count; i++) {
         const StepRecord *s = &t->timeline.steps[i];
-        int64_t bill[BILL_COUNT], sum = 0;
-        timeline_bill(&t->program, &t->timeline, s, bill);
-        for (int b = 0; b < BILL_COUNT; b++) {
-            REQUIRE(bill[b] >= 0, "%s %lld ps", bill_name((Bill)b), (long long)bill[b]);
-            sum += bill[b];
+        int64_t times[TIME_COUNT], sum = 0;
+        timeline_breakdown(&t->program, &t->timeline, s, times);
+        for (int b = 0; b < TIME_COUNT; b++) {
+            REQUIRE(times[b] >= 0, "%s %lld ps", time_category_name((TimeCategory)b),
+                    (long long)times[b]);
+            sum += times[b];
         }
         REQUIRE(sum == s->end_ps - s->start_ps, "%lld ps", (long long)sum);
     }
@@ -133,7 +134,7 @@ static void run_trace(const char *text, size_t size) {
     if (s == OK) {
         int plan = program_find_plan(&t.program, "step");
         check_round_trip(&t.program);
-        check_bills(&t);
+        check_breakdowns(&t);
         if (plan != NONE && t.run.ranks <= RANKS && check_together(&t.program) == OK)
             simulate(&t, plan, NULL);
     } else

@@ -28,23 +28,24 @@ static OperationTimes operation(const char *name, int micro_batch, double ms) {
 }
 
 // Measured: mean 10.5 (8 compute + 2.5 exposed), median 10. Simulated: 9 (8.5 + 0.5). The
-// difference of the medians, -1, is what the bills differ, +0.5 and -2, and the noise of 0.5.
-START_TEST(the_difference_is_billed_without_a_rest) {
+// difference of the medians, -1, is what the breakdowns differ, +0.5 and -2, and the noise of 0.5.
+START_TEST(the_difference_is_explained_without_a_rest) {
     Arena a = {0};
     Comparison c;
     Report measured = report("train", 10), simulated = report("sim", 9);
     measured.step_ms.mean = 10.5;
-    measured.breakdown_ms[BILL_COMPUTE] = 8;
-    measured.breakdown_ms[BILL_EXPOSED_COMM] = 2.5;
-    simulated.breakdown_ms[BILL_COMPUTE] = 8.5;
-    simulated.breakdown_ms[BILL_EXPOSED_COMM] = 0.5;
+    measured.breakdown_ms[TIME_COMPUTE] = 8;
+    measured.breakdown_ms[TIME_EXPOSED_COMM] = 2.5;
+    simulated.breakdown_ms[TIME_COMPUTE] = 8.5;
+    simulated.breakdown_ms[TIME_EXPOSED_COMM] = 0.5;
     ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
     ck_assert_close(c.error, -0.1, 1e-12);
     ck_assert_close(c.difference_ms, -1, 1e-12);
     ck_assert_close(c.noise_ms, 0.5, 1e-12);
-    double bills = 0;
-    for (int b = 0; b < BILL_COUNT; b++) bills += c.bills[b].simulated_ms - c.bills[b].measured_ms;
-    ck_assert_close(bills + c.noise_ms, c.difference_ms, 1e-12);
+    double sum = 0;
+    for (int b = 0; b < TIME_COUNT; b++)
+        sum += c.breakdown[b].simulated_ms - c.breakdown[b].measured_ms;
+    ck_assert_close(sum + c.noise_ms, c.difference_ms, 1e-12);
     arena_finish(&a);
 }
 END_TEST
@@ -133,6 +134,6 @@ START_TEST(settings_that_differ_are_told) {
 }
 END_TEST
 
-SUITE("compare", the_difference_is_billed_without_a_rest,
+SUITE("compare", the_difference_is_explained_without_a_rest,
       operations_meet_by_name_and_part_the_furthest_first, reports_of_other_jobs_are_refused,
       devices_are_compared_and_advice_is_worded_by_the_option_given, settings_that_differ_are_told)

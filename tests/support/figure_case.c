@@ -35,7 +35,7 @@ static Report *make(FigureCase *c, int ranks, double rate) {
     double ms = 1e3 * (double)r->run.batch / rate;
     r->step_ms = (Spread){ms, ms, ms, ms};
     r->breakdown_steps = 10;
-    r->breakdown_ms[BILL_COMPUTE] = r->breakdown_ms[BILL_WAITING] = 0.5;
+    r->breakdown_ms[TIME_COMPUTE] = r->breakdown_ms[TIME_WAITING] = 0.5;
     r->machine = (HostInfo){.cores = 2, .cpu = "A processor", .load = 0.25};
     return r;
 }

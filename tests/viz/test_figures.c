@@ -220,7 +220,7 @@ END_TEST
 START_TEST(a_breakdown_sums_to_the_step_and_weighs_repeats_by_their_steps) {
     figure_case_init(&it, false);
     Report *r = figure_case_measure(&it, 1, 1000, 900, 1100);
-    r->breakdown_ms[BILL_COMPUTE] = 4;  // and waiting 0.5
+    r->breakdown_ms[TIME_COMPUTE] = 4;  // and waiting 0.5
     r->breakdown_steps = 30;
     figure_case_measure(&it, 1, 1000, 900, 1100);  // 10 steps of 0.5 and 0.5
     figure_case_measure(&it, 2, 1000, 900, 1100);

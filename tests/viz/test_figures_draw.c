@@ -343,20 +343,20 @@ static void list(char out[7][16], const char *style, const char *name) {
 }
 
 START_TEST(neighbouring_categories_differ_in_grey_and_in_hatching) {
-    char *style, fills[BILL_COUNT][16], hatches[BILL_COUNT][16];
+    char *style, fills[TIME_COUNT][16], hatches[TIME_COUNT][16];
     size_t length;
     Arena a = {0};
     ck_assert_ok(file_read(&style, &length, &a, test_source("viz/style.gp")));
     list(fills, style, "FILL");
     list(hatches, style, "HATCH");
-    for (int i = 0; i < BILL_COUNT; i++) {
+    for (int i = 0; i < TIME_COUNT; i++) {
         // The next one, and the one after it where the next takes no time.
-        for (int k = i + 1; k <= i + 2 && k < BILL_COUNT; k++) {
+        for (int k = i + 1; k <= i + 2 && k < TIME_COUNT; k++) {
             double c = contrast(luminance(style, fills[i]), luminance(style, fills[k]));
             ck_assert_msg(c >= 1.5, "%s beside %s: contrast %.2f", fills[i], fills[k], c);
         }
         ck_assert_str_ne(hatches[i], "3");  // solid
-        for (int k = i + 1; k < BILL_COUNT; k++) ck_assert_str_ne(hatches[i], hatches[k]);
+        for (int k = i + 1; k < TIME_COUNT; k++) ck_assert_str_ne(hatches[i], hatches[k]);
     }
     arena_finish(&a);
 }

@@ -5,7 +5,8 @@
 #include "tests/support/allocations.h"
 #include "tests/support/testing.h"
 
-// A plan with one operation of each class that is billed differently; the index is the operation.
+// A plan with one operation of each class that the breakdown treats differently; the index
+// is the operation.
 enum { COMPUTE, SECOND_COMPUTE, ALL_REDUCE, RECEIVE, LOAD, OPS };
 static Work works[OPS] = {{.kind = KIND_LINEAR},
                           {.kind = KIND_SGD},
@@ -25,15 +26,16 @@ static void add(Timeline *t, int op, int start, int end, int wait, int cpu) {
                                  .cpu_ns = cpu});
 }
 
-static void check_bill(const Timeline *t, int step, const int64_t want_ns[BILL_COUNT]) {
-    int64_t got[BILL_COUNT];
-    timeline_bill(&program, t, &t->steps[step], got);
-    for (int b = 0; b < BILL_COUNT; b++)
-        ck_assert_msg(got[b] == want_ns[b] * 1000, "%s is %lld ps, not %lld ns", bill_name((Bill)b),
-                      (long long)got[b], (long long)want_ns[b]);
+static void check_breakdown(const Timeline *t, int step, const int64_t want_ns[TIME_COUNT]) {
+    int64_t got[TIME_COUNT];
+    timeline_breakdown(&program, t, &t->steps[step], got);
+    for (int b = 0; b < TIME_COUNT; b++)
+        ck_assert_msg(got[b] == want_ns[b] * 1000, "%s is %lld ps, not %lld ns",
+                      time_category_name((TimeCategory)b), (long long)got[b],
+                      (long long)want_ns[b]);
 }
 
-START_TEST(a_step_is_billed_to_the_first_cause_that_applies) {
+START_TEST(an_instant_counts_for_the_first_cause_that_applies) {
     Timeline t;
     ck_assert_ok(timeline_create(&t, 0, 1, 8));
     timeline_begin_step(&t, 0, 0, 0);
@@ -47,7 +49,7 @@ START_TEST(a_step_is_billed_to_the_first_cause_that_applies) {
     // 0..10 host, 10..40 compute 25 + contended 5, 40..60 waiting, 60..80 all-reduce in
     // progress (70..80 also a bubble, which comes later), 80..90 bubble, 90..95 receive in
     // progress, 95..100 idle.
-    check_bill(&t, 0, (int64_t[BILL_COUNT]){25, 5, 20 + 5, 10, 20, 10, 5});
+    check_breakdown(&t, 0, (int64_t[TIME_COUNT]){25, 5, 20 + 5, 10, 20, 10, 5});
     ck_assert_close(timeline_coverage(&t, &t.steps[0]), 0.95, 1e-15);
     timeline_destroy(&t);
 }
@@ -60,7 +62,7 @@ START_TEST(a_wait_is_hidden_by_computation) {
     add(&t, ALL_REDUCE, 0, 20, 15, 0);
     add(&t, COMPUTE, 0, 30, 0, 30);
     timeline_end_step(&t, 30 * 1000);
-    check_bill(&t, 0, (int64_t[BILL_COUNT]){30, 0, 0, 0, 0, 0, 0});
+    check_breakdown(&t, 0, (int64_t[TIME_COUNT]){30, 0, 0, 0, 0, 0, 0});
     timeline_destroy(&t);
 }
 END_TEST
@@ -72,7 +74,7 @@ START_TEST(waits_and_cpu_times_beyond_the_span_are_cut_to_it) {
     add(&t, COMPUTE, 0, 10, 0, 99);
     add(&t, ALL_REDUCE, 10, 30, 99, 0);
     timeline_end_step(&t, 30 * 1000);
-    check_bill(&t, 0, (int64_t[BILL_COUNT]){10, 0, 0, 0, 20, 0, 0});
+    check_breakdown(&t, 0, (int64_t[TIME_COUNT]){10, 0, 0, 0, 20, 0, 0});
     timeline_destroy(&t);
 }
 END_TEST
@@ -86,7 +88,7 @@ START_TEST(what_reaches_beyond_the_step_is_cut_off) {
     add(&t, LOAD, 90, 120, 0, 0);       // 90..100
     add(&t, COMPUTE, 110, 130, 0, 20);  // after it
     timeline_end_step(&t, 100 * 1000);
-    check_bill(&t, 0, (int64_t[BILL_COUNT]){0, 0, 10, 0, 0, 10, 30});
+    check_breakdown(&t, 0, (int64_t[TIME_COUNT]){0, 0, 10, 0, 0, 10, 30});
     ck_assert_close(timeline_coverage(&t, &t.steps[0]), 20.0 / 50, 1e-15);
     timeline_destroy(&t);
 }
@@ -99,8 +101,8 @@ START_TEST(a_step_without_spans_is_idle) {
     timeline_end_step(&t, 9 * 1000);
     timeline_begin_step(&t, 0, 1, 9 * 1000);
     timeline_end_step(&t, 9 * 1000);
-    check_bill(&t, 0, (int64_t[BILL_COUNT]){[BILL_IDLE] = 2});
-    check_bill(&t, 1, (int64_t[BILL_COUNT]){0});
+    check_breakdown(&t, 0, (int64_t[TIME_COUNT]){[TIME_IDLE] = 2});
+    check_breakdown(&t, 1, (int64_t[TIME_COUNT]){0});
     ck_assert_close(timeline_coverage(&t, &t.steps[0]), 0, 0);
     ck_assert_close(timeline_coverage(&t, &t.steps[1]), 1, 0);
     timeline_destroy(&t);
@@ -151,7 +153,7 @@ START_TEST(a_step_that_does_not_fit_is_dropped_whole_and_counted) {
 }
 END_TEST
 
-START_TEST(recording_and_billing_allocate_nothing) {
+START_TEST(recording_and_breaking_down_allocate_nothing) {
     Timeline t;
     ck_assert_ok(timeline_create(&t, 0, 10, 100));
     int before = allocations();
@@ -160,40 +162,40 @@ START_TEST(recording_and_billing_allocate_nothing) {
         for (int i = 0; i < 12; i++) add(&t, i % OPS, i, 20 - i, 1, 1);
         timeline_end_step(&t, step * 10 + 10);
     }
-    int64_t bill[BILL_COUNT];
-    timeline_bill(&program, &t, &t.steps[0], bill);
+    int64_t times[TIME_COUNT];
+    timeline_breakdown(&program, &t, &t.steps[0], times);
     int after = allocations();
     ck_assert_int_eq(after, before);
     timeline_destroy(&t);
 }
 END_TEST
 
-// What is running during nanosecond `x`, straight from the definition: the first bill that
+// What is running during nanosecond `x`, straight from the definition: the first category that
 // any span asks for.
-static Bill bill_of_instant(const Timeline *t, const StepRecord *s, int x) {
-    int best = BILL_IDLE;
+static TimeCategory category_of_instant(const Timeline *t, const StepRecord *s, int x) {
+    int best = TIME_IDLE;
     int64_t contended = 0;
     for (int i = s->span_first; i < s->span_first + s->span_count; i++) {
         const Span *span = &t->spans[i];
         int64_t start = span->start_ps / 1000, end = span->end_ps / 1000;
         if (x < start || x >= end) continue;
         bool arrived = x >= start + span->wait_ns;
-        int bill = BILL_HOST;
+        int category = TIME_HOST;
         switch (span->op) {
         case COMPUTE:
         case SECOND_COMPUTE:
             contended = end - start - span->cpu_ns;
-            bill = x < start + contended ? BILL_CONTENDED : BILL_COMPUTE;
+            category = x < start + contended ? TIME_CONTENDED : TIME_COMPUTE;
             break;
-        case ALL_REDUCE: bill = arrived ? BILL_EXPOSED_COMM : BILL_WAITING; break;
-        case RECEIVE: bill = arrived ? BILL_EXPOSED_COMM : BILL_BUBBLE; break;
+        case ALL_REDUCE: category = arrived ? TIME_EXPOSED_COMM : TIME_WAITING; break;
+        case RECEIVE: category = arrived ? TIME_EXPOSED_COMM : TIME_BUBBLE; break;
         }
-        if (bill < best) best = bill;
+        if (category < best) best = category;
     }
-    return (Bill)best;
+    return (TimeCategory)best;
 }
 
-START_TEST(random_steps_are_billed_as_instant_by_instant) {
+START_TEST(random_steps_are_broken_down_as_instant_by_instant) {
     Rng r;
     rng_init(&r, 7, RNG_TEST, 0, 0);
     for (int trial = 0; trial < 2000; trial++) {
@@ -208,34 +210,36 @@ START_TEST(random_steps_are_billed_as_instant_by_instant) {
         }
         timeline_end_step(&t, end * 1000);
 
-        int64_t want[BILL_COUNT] = {0}, got[BILL_COUNT], sum = 0;
-        for (int x = begin; x < end; x++) want[bill_of_instant(&t, &t.steps[0], x)] += 1000;
-        timeline_bill(&program, &t, &t.steps[0], got);
-        for (int b = 0; b < BILL_COUNT; b++) {
+        int64_t want[TIME_COUNT] = {0}, got[TIME_COUNT], sum = 0;
+        for (int x = begin; x < end; x++) want[category_of_instant(&t, &t.steps[0], x)] += 1000;
+        timeline_breakdown(&program, &t, &t.steps[0], got);
+        for (int b = 0; b < TIME_COUNT; b++) {
             ck_assert_msg(got[b] == want[b], "trial %d: %s is %lld ps, not %lld", trial,
-                          bill_name((Bill)b), (long long)got[b], (long long)want[b]);
+                          time_category_name((TimeCategory)b), (long long)got[b],
+                          (long long)want[b]);
             sum += got[b];
         }
         ck_assert_int_eq(sum, (end - begin) * 1000);
         if (end > begin)
             ck_assert_close(timeline_coverage(&t, &t.steps[0]),
-                            1 - (double)want[BILL_IDLE] / (1000.0 * (end - begin)), 1e-12);
+                            1 - (double)want[TIME_IDLE] / (1000.0 * (end - begin)), 1e-12);
         timeline_destroy(&t);
     }
 }
 END_TEST
 
-START_TEST(names_of_sources_and_bills_are_those_of_the_files) {
-    ck_assert_str_eq(bill_name(BILL_EXPOSED_COMM), "exposed_comm");
+START_TEST(names_of_sources_and_categories_are_those_of_the_files) {
+    ck_assert_str_eq(time_category_name(TIME_EXPOSED_COMM), "exposed_comm");
     ck_assert_str_eq(span_source_name(SOURCE_CALIBRATED), "calibrated");
     ck_assert_int_eq(span_source_find("roofline"), SOURCE_ROOFLINE);
     ck_assert_int_eq(span_source_find("guessed"), -1);
 }
 END_TEST
 
-SUITE("timeline", a_step_is_billed_to_the_first_cause_that_applies, a_wait_is_hidden_by_computation,
-      waits_and_cpu_times_beyond_the_span_are_cut_to_it, what_reaches_beyond_the_step_is_cut_off,
-      a_step_without_spans_is_idle, spans_are_kept_in_order_of_their_end,
-      a_step_that_does_not_fit_is_dropped_whole_and_counted, recording_and_billing_allocate_nothing,
-      random_steps_are_billed_as_instant_by_instant,
-      names_of_sources_and_bills_are_those_of_the_files)
+SUITE("timeline", an_instant_counts_for_the_first_cause_that_applies,
+      a_wait_is_hidden_by_computation, waits_and_cpu_times_beyond_the_span_are_cut_to_it,
+      what_reaches_beyond_the_step_is_cut_off, a_step_without_spans_is_idle,
+      spans_are_kept_in_order_of_their_end, a_step_that_does_not_fit_is_dropped_whole_and_counted,
+      recording_and_breaking_down_allocate_nothing,
+      random_steps_are_broken_down_as_instant_by_instant,
+      names_of_sources_and_categories_are_those_of_the_files)

@@ -56,9 +56,9 @@ START_TEST(the_breakdown_sums_to_the_mean_step) {
     make(&r, &a);
     // Of 2 ranks x 3 steps: compute 2 + 4 + 6, contended 1, exposed 1 + 6, waiting 1, host 2, idle
     // 1 + 4.
-    const double total[BILL_COUNT] = {12, 1, 7, 0, 1, 2, 5};
+    const double total[TIME_COUNT] = {12, 1, 7, 0, 1, 2, 5};
     double sum = 0;
-    for (int b = 0; b < BILL_COUNT; b++) {
+    for (int b = 0; b < TIME_COUNT; b++) {
         ck_assert_close(r.breakdown_ms[b], total[b] / 6, 1e-12);
         sum += r.breakdown_ms[b];
     }
@@ -102,8 +102,8 @@ START_TEST(steps_without_their_spans_are_left_out_of_the_breakdown) {
     ck_assert_ok(report_from_timelines(&r, &a, programs, timelines, 1));
     ck_assert_int_eq(r.steps, 3);
     ck_assert_int_eq(r.breakdown_steps, 1);
-    ck_assert_close(r.breakdown_ms[BILL_COMPUTE], 4, 1e-12);
-    ck_assert_close(r.breakdown_ms[BILL_IDLE], 6, 1e-12);
+    ck_assert_close(r.breakdown_ms[TIME_COMPUTE], 4, 1e-12);
+    ck_assert_close(r.breakdown_ms[TIME_IDLE], 6, 1e-12);
     timeline_destroy(&t);
 
     // No room for spans at all; a single step is no warm-up.
@@ -219,7 +219,7 @@ START_TEST(documents_show_the_same_facts) {
     ck_assert_ptr_nonnull(strstr(html, "<td>compute</td><td>2.0000</td><td>42.86 %</td>"));
     ck_assert_ptr_nonnull(strstr(html, "a &lt;b&gt; &amp; "));
     ck_assert_int_eq(count(html, "<svg"), 2);
-    ck_assert_int_eq(count(html, "<rect"), BILL_COUNT);
+    ck_assert_int_eq(count(html, "<rect"), TIME_COUNT);
     ck_assert_int_eq(count(html, "<tr>"), count(html, "</tr>"));
     ck_assert_int_eq(count(html, "http"),
                      count(html, "http://www.w3.org/2000/svg"));  // loads nothing
@@ -269,7 +269,7 @@ START_TEST(the_summary_fits_a_terminal) {
     Report r;
     char text[4096] = "";
     make(&r, &a);
-    for (int b = 0; b < BILL_COUNT; b++) r.breakdown_ms[b] = 12345.678;
+    for (int b = 0; b < TIME_COUNT; b++) r.breakdown_ms[b] = 12345.678;
     for (int rank = 0; rank < 2; rank++)
         for (int m = 0; m < MEMORY_COUNT; m++)
             ((MemoryUse *)r.memory)[rank].planned[m] = 999LL << 40;

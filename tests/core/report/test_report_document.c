@@ -81,7 +81,7 @@ START_TEST(a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling) {
     simulate(&rows[0], &a, 1, 1000);
     simulate(&rows[1], &a, 2, 1800);
     simulate(&rows[2], &a, 4, 3000);
-    for (int i = 0; i < 3; i++) rows[i].breakdown_ms[BILL_IDLE] = 0;
+    for (int i = 0; i < 3; i++) rows[i].breakdown_ms[TIME_IDLE] = 0;
     const Report *const reports[] = {&rows[0], &rows[1], &rows[2]};
     const char *md = reports_text(&a, reports, 3, "sweep.md");
     has(md, "# Simulating net on 1 to 4 GPUs\n");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CPU time of operations, read around each of them or around what runs without a wait: either
-// way a step is billed the same. Kernels here burn CPU time, or sleep as one does that has lost its
-// core to somebody else.
+// way a step's breakdown is the same. Kernels here burn CPU time, or sleep as one does that has lost
+// its core to somebody else.
 #include "core/base/clock.h"
 #include "tests/support/lockstep.h"
 #include "tests/support/plan_maker.h"
@@ -35,8 +35,8 @@ static void make_tensors(Program *p, Placement place) {
     make_tensor(p, "sum", ROLE_OPTIMISER, place, SHAPE(2), DTYPE_F32);
 }
 
-// One recorded step of all ranks; what rank 0's is billed as, in ns.
-static void run_step(Lockstep *m, Timeline *t, bool cpu_of_each, int64_t bill_ns[BILL_COUNT]) {
+// One recorded step of all ranks; the breakdown of rank 0's, in ns.
+static void run_step(Lockstep *m, Timeline *t, bool cpu_of_each, int64_t category_ns[TIME_COUNT]) {
     ck_assert_ok(timeline_create(t, 0, 1, 16));
     m->executors[0].timeline = t;
     m->executors[0].cpu_of_each = cpu_of_each;
@@ -44,15 +44,15 @@ static void run_step(Lockstep *m, Timeline *t, bool cpu_of_each, int64_t bill_ns
     timeline_begin_step(t, 0, 0, 0);
     lockstep_step(m, 0);
     timeline_end_step(t, (clock_ns() - m->executors[0].origin_ns) * 1000);
-    timeline_bill(&m->program, t, &t->steps[0], bill_ns);
-    for (int b = 0; b < BILL_COUNT; b++) bill_ns[b] /= 1000;
+    timeline_breakdown(&m->program, t, &t->steps[0], category_ns);
+    for (int b = 0; b < TIME_COUNT; b++) category_ns[b] /= 1000;
 }
 
 static void check_alone(bool cpu_of_each) {
     Lockstep m = {.logged = 0};
     const Device device = burning_device();
     Timeline t;
-    int64_t bill_ns[BILL_COUNT], sum = 0;
+    int64_t category_ns[TIME_COUNT], sum = 0;
     Plan *plan = make_program(&m.program, 1);
     make_tensors(&m.program, PLACE_REPLICATE);
     make_fold(&m.program, plan, "first", "busy");
@@ -62,14 +62,14 @@ static void check_alone(bool cpu_of_each) {
     lockstep_start(&m, &device, &lockstep_plain, NULL);
     lockstep_set(&m, 0, "busy", 1, 1);
     lockstep_set(&m, 0, "lost", -1, 1);
-    run_step(&m, &t, cpu_of_each, bill_ns);
+    run_step(&m, &t, cpu_of_each, category_ns);
     ck_assert_int_eq(t.span_count, 3);
     for (int i = 0; i < 3; i++) sum += t.spans[i].cpu_ns;
     // What others took of the core meanwhile is contended too; the CPU time is what was burnt.
-    ck_assert_int_ge(bill_ns[BILL_CONTENDED], SLEEP_MS * MS);
-    ck_assert_int_ge(bill_ns[BILL_COMPUTE], 2 * BURN_MS * MS);
-    ck_assert_int_le(bill_ns[BILL_COMPUTE], 2 * BURN_MS * MS + 5 * MS);
-    ck_assert_int_le(sum - bill_ns[BILL_COMPUTE], 1000);
+    ck_assert_int_ge(category_ns[TIME_CONTENDED], SLEEP_MS * MS);
+    ck_assert_int_ge(category_ns[TIME_COMPUTE], 2 * BURN_MS * MS);
+    ck_assert_int_le(category_ns[TIME_COMPUTE], 2 * BURN_MS * MS + 5 * MS);
+    ck_assert_int_le(sum - category_ns[TIME_COMPUTE], 1000);
     // Alone the sleeper's own time is known, together a share: 30 of 50 ms, so 12 of the 20.
     ck_assert(cpu_of_each ? t.spans[1].cpu_ns < MS : t.spans[1].cpu_ns > MS);
     timeline_destroy(&t);
@@ -88,7 +88,7 @@ static void check_wait(bool cpu_of_each) {
     Lockstep m = {.logged = 0};
     const Device device = burning_device();
     Timeline t;
-    int64_t bill_ns[BILL_COUNT];
+    int64_t category_ns[TIME_COUNT];
     Plan *plan = make_program(&m.program, 2);
     make_tensors(&m.program, PLACE_PARTIAL_SUM);
     make_fold(&m.program, plan, "before", "busy");
@@ -101,11 +101,11 @@ static void check_wait(bool cpu_of_each) {
     lockstep_start(&m, &device, &lockstep_plain, NULL);
     lockstep_set(&m, 0, "busy", 1, 1);
     lockstep_set(&m, 1, "busy", -1, 1);
-    run_step(&m, &t, cpu_of_each, bill_ns);
+    run_step(&m, &t, cpu_of_each, category_ns);
     ck_assert_int_eq(t.span_count, 3);
-    ck_assert_int_ge(bill_ns[BILL_WAITING], SLEEP_MS * MS);
-    ck_assert_int_ge(bill_ns[BILL_COMPUTE], 2 * BURN_MS * MS);
-    ck_assert_int_le(bill_ns[BILL_COMPUTE], 2 * BURN_MS * MS + 5 * MS);
+    ck_assert_int_ge(category_ns[TIME_WAITING], SLEEP_MS * MS);
+    ck_assert_int_ge(category_ns[TIME_COMPUTE], 2 * BURN_MS * MS);
+    ck_assert_int_le(category_ns[TIME_COMPUTE], 2 * BURN_MS * MS + 5 * MS);
     timeline_destroy(&t);
     lockstep_stop(&m);
 }

@@ -424,20 +424,20 @@ static void check_step_spans(const Outcome *run, int rank, const StepRecord *s) 
     }
 }
 
-static void check_bills(const Outcome *run, const Timeline *t, const StepRecord *s) {
-    int64_t bills[BILL_COUNT], duration = s->end_ps - s->start_ps, sum = 0;
-    timeline_bill(&run->job.program, t, s, bills);
-    for (int b = 0; b < BILL_COUNT; b++) {
-        ck_assert_int_ge(bills[b], 0);
-        sum += bills[b];
+static void check_breakdowns(const Outcome *run, const Timeline *t, const StepRecord *s) {
+    int64_t times[TIME_COUNT], duration = s->end_ps - s->start_ps, sum = 0;
+    timeline_breakdown(&run->job.program, t, s, times);
+    for (int b = 0; b < TIME_COUNT; b++) {
+        ck_assert_int_ge(times[b], 0);
+        sum += times[b];
     }
     ck_assert_int_eq(sum, duration);
-    ck_assert_close(bills[BILL_IDLE], (1 - timeline_coverage(t, s)) * (double)duration,
+    ck_assert_close(times[TIME_IDLE], (1 - timeline_coverage(t, s)) * (double)duration,
                     1 + 1e-12 * (double)duration);
-    ck_assert_int_eq(bills[BILL_BUBBLE], 0);  // nothing is received
+    ck_assert_int_eq(times[TIME_BUBBLE], 0);  // nothing is received
 }
 
-START_TEST(spans_obey_lanes_and_dependencies_and_bills_sum_to_the_step) {
+START_TEST(spans_obey_lanes_and_dependencies_and_categories_sum_to_the_step) {
     for (int k = 0; k < 8; k++) {
         Outcome run;
         uint64_t seed = (uint64_t)k;
@@ -456,7 +456,7 @@ START_TEST(spans_obey_lanes_and_dependencies_and_bills_sum_to_the_step) {
             for (int i = 0; i < t->step_count; i++) {
                 if (i) ck_assert_int_eq(t->steps[i].start_ps, t->steps[i - 1].end_ps);
                 check_step_spans(&run, r, &t->steps[i]);
-                check_bills(&run, t, &t->steps[i]);
+                check_breakdowns(&run, t, &t->steps[i]);
             }
         }
         outcome_finish(&run);
@@ -495,4 +495,4 @@ SUITE("run", planned_bytes_are_allocated_bytes,
       a_parameter_whose_update_was_removed_keeps_its_initial_value,
       an_edit_that_cannot_run_is_refused_with_the_operation_at_fault,
       spans_cover_97_percent_of_a_step_of_the_net,
-      spans_obey_lanes_and_dependencies_and_bills_sum_to_the_step, recording_changes_no_bit)
+      spans_obey_lanes_and_dependencies_and_categories_sum_to_the_step, recording_changes_no_bit)
