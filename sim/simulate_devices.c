@@ -8,7 +8,7 @@
 #include "core/base/array.h"
 #include "parallel/strategy/collective_work.h"
 #include "sim/members.h"
-#include "sim/progress.h"
+#include "sim/rank_progress.h"
 #include "sim/simulate.h"
 #include "sim/transfer.h"
 
@@ -96,7 +96,7 @@ static Status end_operation(Simulation *s, int rank, int lane, int64_t arrival_p
     int op = r->progress.at[lane];
     record(s, rank, op, &r->lanes[lane], arrival_ps);
     r->lanes[lane] = (Activity){0};
-    progress_finish(&r->progress, op);
+    rank_progress_finish(&r->progress, op);
     return advance(s, rank);
 }
 
@@ -242,11 +242,11 @@ static Status advance(Simulation *s, int rank) {
         r->ended = ++r->step >= (s->o->steps ? s->o->steps : 1);
         if (r->ended) return OK;
         timeline_begin_step(s->timelines[rank], s->o->plan, r->step, s->engine.now_ps);
-        progress_begin(&r->progress);
+        rank_progress_begin(&r->progress);
     }
     for (int lane = 0; lane < lanes_of(s); lane++) {
         int op = r->progress.at[lane];
-        if (op != NONE && !r->lanes[lane].busy && progress_may_start(&r->progress, op))
+        if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, op))
             TRY(start(s, rank, op, lane));
     }
     return OK;
@@ -286,18 +286,18 @@ static int find_missing(void *context, int rank, int lane, int *out) {
 
 static Status deadlock(Simulation *s, Arena *a) {
     const DeadlockReport still = {s, s->o->ranks, progress_of, is_started, find_missing};
-    return progress_deadlock(&still, a);
+    return rank_progress_deadlock(&still, a);
 }
 
 static Status watch(void *context) {
     const Simulation *s = context;
-    return progress_watch(s->o, s->ended);
+    return simulate_watch(s->o, s->ended);
 }
 
 static Status init_rank(Simulation *s, Arena *a, int rank) {
     DeviceRank *r = &s->ranks[rank];
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
-    TRY(progress_init_rank(&r->progress, a, &s->order));
+    TRY(rank_progress_init(&r->progress, a, &s->order));
     r->lanes = ARENA_NEW(a, Activity, lanes_of(s) + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes_of(s) + 1);
     bool messages = false;

@@ -25,7 +25,7 @@
 #include "parallel/strategy/collective_work.h"
 #include "sim/engine.h"
 #include "sim/members.h"
-#include "sim/progress.h"
+#include "sim/rank_progress.h"
 #include "sim/simulate.h"
 
 // What a rank's thread does.
@@ -316,7 +316,7 @@ static void host_end_comm(Simulation *s, int rank, int lane) {
     int64_t wait = c->arrival_ps > c->start_ps ? c->arrival_ps - c->start_ps : 0;
     host_record(s, rank, op, c->start_ps, wait, host_cost(s, rank, op));
     *c = (LaneComm){0};
-    progress_finish(&r->progress, op);
+    rank_progress_finish(&r->progress, op);
 }
 
 // As far as the lane's communications get without CPU time; *busy: the thread now works on one.
@@ -325,7 +325,7 @@ static Status host_advance_lane(Simulation *s, int rank, int lane, bool *busy) {
     for (int op; (op = r->progress.at[lane]) != NONE && !*busy;) {
         LaneComm *c = &r->comms[lane];
         if (!c->in_flight) {
-            if (!progress_may_start(&r->progress, op)) return OK;
+            if (!rank_progress_may_start(&r->progress, op)) return OK;
             TRY(host_arrive(s, rank, lane));
         }
         for (; c->round < c->rounds && !host_has_share(s, rank, lane);)
@@ -352,7 +352,7 @@ static Status host_end_step(Simulation *s, int rank) {
     r->doing = ENDED;
     if (++r->step >= (s->o->steps ? s->o->steps : 1)) return OK;
     timeline_begin_step(s->timelines[rank], s->o->plan, r->step, now);
-    progress_begin(&r->progress);
+    rank_progress_begin(&r->progress);
     return host_run_rank(s, rank);
 }
 
@@ -366,7 +366,7 @@ static Status host_run_rank(Simulation *s, int rank) {
         if (p->lanes[lane].kind == LANE_COMMUNICATION) TRY(host_advance_lane(s, rank, lane, &busy));
     if (busy) return OK;
     if (!r->progress.left) return host_end_step(s, rank);
-    int op = progress_ready_work(&r->progress);
+    int op = rank_progress_ready_work(&r->progress);
     if (op != NONE)
         return host_start_work(s, rank, DOING_WORK, op, s->order.plan->ops[op].lane,
                                host_demand(s, rank, op));
@@ -389,7 +389,7 @@ static Status host_end_work(Simulation *s, int rank) {
     }
     int64_t start = r->since_ps + host_dispatch(s, rank), now = s->engine.now_ps;
     host_record(s, rank, op, start < now ? start : now, 0, host_cost(s, rank, op));
-    progress_finish(&r->progress, op);
+    rank_progress_finish(&r->progress, op);
     return host_run_rank(s, rank);
 }
 
@@ -436,19 +436,19 @@ static int host_find_missing(void *context, int rank, int lane, int *out) {
 static Status host_deadlock(Simulation *s, Arena *a) {
     const DeadlockReport still = {s, s->o->ranks, host_progress, host_is_started,
                                   host_find_missing};
-    return progress_deadlock(&still, a);
+    return rank_progress_deadlock(&still, a);
 }
 
 static Status host_watch(void *context) {
     const Simulation *s = context;
-    return progress_watch(s->o, s->ended);
+    return simulate_watch(s->o, s->ended);
 }
 
 static Status host_init_rank(Simulation *s, Arena *a, int rank) {
     SimRank *r = &s->ranks[rank];
     int lanes = s->o->program->lane_count;
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
-    TRY(progress_init_rank(&r->progress, a, &s->order));
+    TRY(rank_progress_init(&r->progress, a, &s->order));
     r->comms = ARENA_NEW(a, LaneComm, lanes + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes + 1);
     r->numbers = ARENA_NEW(a, int32_t, s->o->ranks * MESSAGE_COUNTS);

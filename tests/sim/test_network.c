@@ -465,7 +465,7 @@ START_TEST(a_topology_of_no_or_too_many_devices_is_refused) {
 }
 END_TEST
 
-SUITE("sim_network", a_message_takes_its_latency_and_its_bytes,
+SUITE("network", a_message_takes_its_latency_and_its_bytes,
       a_message_of_no_bytes_takes_its_latency_only_and_slows_nobody, latency_does_not_occupy_a_link,
       two_flows_share_a_link, a_third_flow_joins_half_way, what_a_flow_cannot_use_others_get,
       who_comes_as_another_goes_shares_nothing_with_him,

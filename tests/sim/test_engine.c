@@ -319,7 +319,7 @@ START_TEST(a_running_engine_allocates_nothing) {
 }
 END_TEST
 
-SUITE("sim_engine", equal_times_come_out_in_insertion_order,
+SUITE("engine", equal_times_come_out_in_insertion_order,
       a_moved_event_comes_after_those_that_were_there, a_cancelled_event_never_comes,
       an_instant_is_settled_after_all_its_events,
       what_settling_adds_to_the_instant_is_applied_before_others_settle,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rules of the executor about what may start, without the executor: see sim/progress.h.
-#include "sim/progress.h"
+// The rules of the executor about what may start, without the executor: see sim/rank_progress.h.
+#include "sim/rank_progress.h"
 
 #include "core/base/text.h"
 
@@ -20,16 +20,16 @@ Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) {
     return OK;
 }
 
-Status progress_init_rank(RankProgress *r, Arena *a, const LaneOrder *o) {
+Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
     *r = (RankProgress){.order = o};
     r->done = ARENA_NEW(a, uint8_t, o->plan->op_count + 1);
     r->at = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
     if (!r->done || !r->at) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
-    progress_begin(r);
+    rank_progress_begin(r);
     return OK;
 }
 
-void progress_begin(RankProgress *r) {
+void rank_progress_begin(RankProgress *r) {
     r->left = r->order->plan->op_count;
     memset(r->done, 0, (size_t)r->left);
     memcpy(r->at, r->order->first, (size_t)r->order->program->lane_count * sizeof *r->at);
@@ -44,25 +44,25 @@ static const Dep *first_missing(const RankProgress *r, int op) {
     return NULL;
 }
 
-bool progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
+bool rank_progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
 
-void progress_finish(RankProgress *r, int op) {
+void rank_progress_finish(RankProgress *r, int op) {
     r->done[op] = 1;
     r->at[r->order->plan->ops[op].lane] = r->order->next[op];
     r->left--;
 }
 
-int progress_ready_work(const RankProgress *r) {
+int rank_progress_ready_work(const RankProgress *r) {
     int best = NONE;
     const Program *p = r->order->program;
     for (int lane = 0; lane < p->lane_count; lane++) {
         int op = p->lanes[lane].kind == LANE_COMMUNICATION ? NONE : r->at[lane];
-        if (op != NONE && (best == NONE || op < best) && progress_may_start(r, op)) best = op;
+        if (op != NONE && (best == NONE || op < best) && rank_progress_may_start(r, op)) best = op;
     }
     return best;
 }
 
-Status progress_watch(const SimulateOptions *o, int64_t ended) {
+Status simulate_watch(const SimulateOptions *o, int64_t ended) {
     int64_t steps = o->steps ? o->steps : 1;
     int64_t all = steps * o->ranks * o->program->plans[o->plan].op_count;
     if (!o->watch || o->watch->go_on(o->watch->context, (double)ended / (double)(all ? all : 1)))
@@ -93,7 +93,7 @@ static void explain_lane(char text[EXPLANATION], const DeadlockReport *s, int ra
     if (dep) text_append(text, EXPLANATION, " before %s", op_name(p, &ops[dep->op]));
 }
 
-Status progress_deadlock(const DeadlockReport *s, Arena *a) {
+Status rank_progress_deadlock(const DeadlockReport *s, Arena *a) {
     char text[EXPLANATION] = "";
     int *missing = ARENA_NEW(a, int, s->ranks);
     if (!missing) FAIL(ERR_MEMORY, "out of memory");

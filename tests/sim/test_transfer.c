@@ -419,7 +419,7 @@ START_TEST(a_pipeline_of_sends_is_paced_by_its_slowest_part) {
 }
 END_TEST
 
-SUITE("sim_transfer", a_ring_all_reduce_takes_2_times_ranks_less_1_rounds,
+SUITE("transfer", a_ring_all_reduce_takes_2_times_ranks_less_1_rounds,
       adding_takes_time_in_the_first_half_of_a_ring,
       a_direct_all_reduce_shares_every_link_among_the_others,
       a_direct_broadcast_shares_the_link_of_its_root, the_pieces_of_a_chain_follow_each_other,

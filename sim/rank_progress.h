@@ -3,8 +3,8 @@
 // (parallel/run/executor.c). Operations start in the order of their lanes, each when those it
 // depends on have ended; a rank ends one execution of the plan before it begins the next, so that
 // dependencies on the step before hold by themselves.
-#ifndef SIM_PROGRESS_H
-#define SIM_PROGRESS_H
+#ifndef SIM_RANK_PROGRESS_H
+#define SIM_RANK_PROGRESS_H
 
 #include "core/base/arena.h"
 #include "core/plan/program.h"
@@ -27,18 +27,18 @@ typedef struct {
 
 // Everything is in the arena. ERR_MEMORY.
 Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) MUST_USE;
-Status progress_init_rank(RankProgress *r, Arena *a, const LaneOrder *o) MUST_USE;
+Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) MUST_USE;
 
-void progress_begin(RankProgress *r);  // a step: nothing has ended
-bool progress_may_start(const RankProgress *r, int op);
-void progress_finish(RankProgress *r, int op);
+void rank_progress_begin(RankProgress *r);  // a step: nothing has ended
+bool rank_progress_may_start(const RankProgress *r, int op);
+void rank_progress_finish(RankProgress *r, int op);
 
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
-int progress_ready_work(const RankProgress *r);
+int rank_progress_ready_work(const RankProgress *r);
 
 // Tell the watch of the options, if there is one, that so many executions of operations have ended.
 // ERR_INTERRUPTED when it says to stop.
-Status progress_watch(const SimulateOptions *o, int64_t ended) MUST_USE;
+Status simulate_watch(const SimulateOptions *o, int64_t ended) MUST_USE;
 
 // Why a simulation came to a stop, for the message: how far each rank is; whether the operation
 // that leads a lane has started; and if so, for which ranks it waits, into `out` (room for all),
@@ -53,6 +53,6 @@ typedef struct {
 
 // ERR_FAILED: who waits for whom on which operation, as far as a message has room. The
 // arena is for scratch.
-Status progress_deadlock(const DeadlockReport *s, Arena *a);
+Status rank_progress_deadlock(const DeadlockReport *s, Arena *a);
 
 #endif
