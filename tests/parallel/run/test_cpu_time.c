@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CPU time of operations, read around each of them or around what runs without a wait: either
-// way a step's breakdown is the same. Kernels here burn CPU time, or sleep as one does that has lost
-// its core to somebody else.
+// way a step's breakdown is the same. Kernels here burn CPU time, or sleep as one does that has
+// lost its core to somebody else.
 #include "core/base/clock.h"
 #include "tests/support/lockstep.h"
 #include "tests/support/plan_maker.h"
