@@ -11,6 +11,7 @@
 void text_append(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 // Past the byte-order mark (U+FEFF) that some editors put before UTF-8 text; `text` without one.
+enum { TEXT_MARK_BYTES = 3 };
 const char *text_skip_mark(const char *text);
 
 // Columns that UTF-8 text takes, each character one.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Model files, line by line: docs/formats.md, "Model files".
+#include "core/base/line_reader.h"
 #include "core/base/nearest.h"
 #include "core/base/text.h"
 #include "core/nn/model_internal.h"
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS = 16 };  // of a line
 enum { PARAMETERS = 32 };
 enum { LAYERS_MAX = 4096 };
 static const int64_t NUMBER_MAX = 1000000000;
@@ -24,12 +24,7 @@ typedef struct {
 typedef struct {
     Model *m;
     Arena *a;
-    const char *source;
-    const char *cursor;  // what follows the current line
-    int line;
-    char text[512];  // the current line, cut into words
-    char *words[WORDS];
-    int word_count;
+    LineReader in;
     Parameter parameters[PARAMETERS];
     int parameter_count;
     int layer_capacity;
@@ -38,7 +33,7 @@ typedef struct {
     int repeat_line, repeat_layers;  // its line; layers before it
 } Reader;
 
-#define FAIL_LINE(s, fmt, ...) FAIL((s), "%s:%d: " fmt, r->source, r->line, __VA_ARGS__)
+#define FAIL_LINE(s, fmt, ...) FAIL((s), "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
 
 // " (did you mean conv2d?)", or nothing.
 static const char *suggestion(const Nearest *n, char out[64]) {
@@ -48,28 +43,6 @@ static const char *suggestion(const Nearest *n, char out[64]) {
 }
 
 // --- words and numbers
-
-// The next line with words in it, without its comment; false at the end of the text.
-static Status next_line(Reader *r, bool *found) {
-    for (*found = false; *r->cursor && !*found;) {
-        size_t length = strcspn(r->cursor, "\n");
-        r->line++;
-        if (length >= sizeof r->text)
-            FAIL_LINE(ERR_FORMAT, "the line is longer than %zu bytes", sizeof r->text - 1);
-        memcpy(r->text, r->cursor, length);
-        r->text[length] = 0;
-        r->text[strcspn(r->text, "#")] = 0;
-        r->cursor += length + (r->cursor[length] == '\n');
-        r->word_count = 0;
-        char *save = NULL;
-        for (char *w = strtok_r(r->text, " \t\r", &save); w; w = strtok_r(NULL, " \t\r", &save)) {
-            if (r->word_count == WORDS) FAIL_LINE(ERR_FORMAT, "more than %d words", WORDS);
-            r->words[r->word_count++] = w;
-        }
-        *found = r->word_count > 0;
-    }
-    return OK;
-}
 
 static bool parse_number(const char *word, int64_t *out) {
     int64_t value = 0;
@@ -121,8 +94,8 @@ static Status check_name(const Reader *r, const char *what, const char *name) {
 }
 
 static Status expect_words(const Reader *r, int count, const char *form) {
-    if (r->word_count == count) return OK;
-    FAIL_LINE(ERR_FORMAT, "expected \"%s\", found %d words", form, r->word_count);
+    if (r->in.word_count == count) return OK;
+    FAIL_LINE(ERR_FORMAT, "expected \"%s\", found %d words", form, r->in.word_count);
 }
 
 // --- parameters
@@ -142,15 +115,15 @@ static Status read_given(Reader *r, const char *text) {
         char value[32];
         Parameter *p = &r->parameters[r->parameter_count];
         if (r->parameter_count == PARAMETERS)
-            FAIL(ERR_USAGE, "%s: more than %d parameters", r->source, PARAMETERS);
+            FAIL(ERR_USAGE, "%s: more than %d parameters", r->in.source, PARAMETERS);
         snprintf(value, sizeof value, "%.*s", name < length ? (int)(length - name - 1) : 0,
                  text + name + 1);
         if (name == length || name == 0 || name >= sizeof p->name ||
             !parse_number(value, &p->value))
-            FAIL(ERR_USAGE, "%s: expected NAME=NUMBER, found \"%.*s\"", r->source,
+            FAIL(ERR_USAGE, "%s: expected NAME=NUMBER, found \"%.*s\"", r->in.source,
                  (int)(length < 60 ? length : 60), text);
         if (find_parameter(r, text, name))
-            FAIL(ERR_USAGE, "%s: parameter %.*s is given twice", r->source, (int)name, text);
+            FAIL(ERR_USAGE, "%s: parameter %.*s is given twice", r->in.source, (int)name, text);
         memcpy(p->name, text, name);
         r->parameter_count++;
         text += length + (text[length] == ',');
@@ -160,16 +133,16 @@ static Status read_given(Reader *r, const char *text) {
 
 static Status read_parameter(Reader *r) {
     TRY(expect_words(r, 3, "parameter NAME VALUE"));
-    TRY(check_name(r, "parameter", r->words[1]));
+    TRY(check_name(r, "parameter", r->in.words[1]));
     int64_t value;
-    TRY(read_number(r, r->words[1], r->words[2], 0, &value));
-    Parameter *p = find_parameter(r, r->words[1], strlen(r->words[1]));
-    if (p && p->known) FAIL_LINE(ERR_FORMAT, "parameter %s is there twice", r->words[1]);
+    TRY(read_number(r, r->in.words[1], r->in.words[2], 0, &value));
+    Parameter *p = find_parameter(r, r->in.words[1], strlen(r->in.words[1]));
+    if (p && p->known) FAIL_LINE(ERR_FORMAT, "parameter %s is there twice", r->in.words[1]);
     if (!p) {
         if (r->parameter_count == PARAMETERS)
             FAIL_LINE(ERR_FORMAT, "more than %d parameters", PARAMETERS);
         p = &r->parameters[r->parameter_count++];
-        strcpy(p->name, r->words[1]);  // check_name() has looked at its length
+        strcpy(p->name, r->in.words[1]);  // check_name() has looked at its length
         p->value = value;
     }
     p->known = true;
@@ -189,7 +162,7 @@ static Status check_given(const Reader *r) {
             nearest_offer(&near, other->name);
             text_append(list, sizeof list, "%s%s", *list ? ", " : "", other->name);
         }
-        FAIL(ERR_USAGE, "%s: no parameter %s%s; it has %s", r->source, p->name,
+        FAIL(ERR_USAGE, "%s: no parameter %s%s; it has %s", r->in.source, p->name,
              suggestion(&near, near_text), *list ? list : "none");
     }
     return OK;
@@ -256,11 +229,12 @@ static Status push_layer(Reader *r, const Layer *l) {
 static Status read_layer(Reader *r, LayerKind kind) {
     int64_t value[ATTRIBUTE_COUNT] = {[ATTRIBUTE_BIAS] = true};
     unsigned given = 0;
-    Layer l = {.kind = kind, .line = r->line};
+    Layer l = {.kind = kind, .line = r->in.line};
     int first = 1;
-    if (r->word_count > 1 && !strchr(r->words[1], '=')) TRY(set_name(r, &l, r->words[first++]));
-    for (int i = first; i < r->word_count; i++)
-        TRY(read_attribute(r, kind, r->words[i], value, &given));
+    if (r->in.word_count > 1 && !strchr(r->in.words[1], '='))
+        TRY(set_name(r, &l, r->in.words[first++]));
+    for (int i = first; i < r->in.word_count; i++)
+        TRY(read_attribute(r, kind, r->in.words[i], value, &given));
     for (int i = 0; i < ATTRIBUTE_COUNT; i++)
         if (layer_requires(kind, (Attribute)i) && !(given >> i & 1))
             FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", layer_kind_name(kind),
@@ -279,32 +253,32 @@ static Status read_layer(Reader *r, LayerKind kind) {
 
 static Status read_input(Reader *r) {
     if (r->m->input_dims) FAIL_LINE(ERR_FORMAT, "%s is there twice", "input");
-    if (r->word_count < 2 || r->word_count > DIMS)
+    if (r->in.word_count < 2 || r->in.word_count > DIMS)
         FAIL_LINE(ERR_FORMAT, "expected \"input SIZE ...\" with 1 to %d sizes, found %d", DIMS - 1,
-                  r->word_count - 1);
+                  r->in.word_count - 1);
     int64_t elements = 1;
-    for (int i = 1; i < r->word_count; i++) {
-        TRY(read_number(r, "input", r->words[i], 1, &r->m->input[i - 1]));
+    for (int i = 1; i < r->in.word_count; i++) {
+        TRY(read_number(r, "input", r->in.words[i], 1, &r->m->input[i - 1]));
         if (__builtin_mul_overflow(elements, r->m->input[i - 1], &elements) ||
             elements > NUMBER_MAX)
             FAIL_LINE(ERR_FORMAT, "the input is larger than %lld elements", (long long)NUMBER_MAX);
     }
-    r->m->input_dims = r->word_count - 1;
+    r->m->input_dims = r->in.word_count - 1;
     return OK;
 }
 
 static Status read_classes(Reader *r) {
     if (r->m->classes) FAIL_LINE(ERR_FORMAT, "%s is there twice", "classes");
     TRY(expect_words(r, 2, "classes NUMBER"));
-    return read_number(r, "classes", r->words[1], 1, &r->m->classes);
+    return read_number(r, "classes", r->in.words[1], 1, &r->m->classes);
 }
 
 static Status read_repeat(Reader *r) {
     TRY(expect_words(r, 2, "repeat TIMES"));
-    TRY(read_number(r, "repeat", r->words[1], 1, &r->repeats));
+    TRY(read_number(r, "repeat", r->in.words[1], 1, &r->repeats));
     r->turn = 1;
-    r->repeat_cursor = r->cursor;
-    r->repeat_line = r->line;
+    r->repeat_cursor = r->in.cursor;
+    r->repeat_line = r->in.line;
     r->repeat_layers = r->m->layer_count;
     return OK;
 }
@@ -318,8 +292,8 @@ static Status read_end(Reader *r) {
         r->turn = 0;
         return OK;
     }
-    r->cursor = r->repeat_cursor;
-    r->line = r->repeat_line;
+    r->in.cursor = r->repeat_cursor;
+    r->in.line = r->repeat_line;
     return OK;
 }
 
@@ -343,7 +317,7 @@ static Status read_line(Reader *r) {
         LINE_LIST(X)
 #undef X
     };
-    const char *word = r->words[0];
+    const char *word = r->in.words[0];
     for (int k = 0; k < LAYER_COUNT; k++)
         if (!strcmp(word, layer_kind_name((LayerKind)k))) return read_layer(r, (LayerKind)k);
     for (int i = 0; model_line_words[i]; i++) {
@@ -359,35 +333,43 @@ static Status read_line(Reader *r) {
 
 static Status read_header(Reader *r) {
     bool found;
-    TRY(next_line(r, &found));
-    if (!found) FAIL(ERR_FORMAT, "%s: expected \"model NAME\", found nothing", r->source);
-    if (strcmp(r->words[0], "model"))
-        FAIL_LINE(ERR_FORMAT, "expected \"model NAME\", found \"%.40s\"", r->words[0]);
+    TRY(line_reader_next(&r->in, &found));
+    if (!found) FAIL(ERR_FORMAT, "%s: expected \"model NAME\", found nothing", r->in.source);
+    if (strcmp(r->in.words[0], "model"))
+        FAIL_LINE(ERR_FORMAT, "expected \"model NAME\", found \"%.40s\"", r->in.words[0]);
     TRY(expect_words(r, 2, "model NAME"));
-    TRY(check_name(r, "model", r->words[1]));
-    r->m->name = arena_string(r->a, r->words[1]);
-    if (!r->m->name) FAIL(ERR_MEMORY, "%s: out of memory", r->source);
+    TRY(check_name(r, "model", r->in.words[1]));
+    r->m->name = arena_string(r->a, r->in.words[1]);
+    if (!r->m->name) FAIL(ERR_MEMORY, "%s: out of memory", r->in.source);
     return OK;
+}
+
+static Status read_model(Reader *r, const char *parameters) {
+    TRY(read_given(r, parameters ? parameters : ""));
+    TRY(read_header(r));
+    for (;;) {
+        bool found;
+        TRY(line_reader_next(&r->in, &found));
+        if (!found) break;
+        TRY(read_line(r));
+    }
+    const char *source = r->in.source;
+    if (r->turn) FAIL(ERR_FORMAT, "%s:%d: repeat without an end", source, r->repeat_line);
+    TRY(check_given(r));
+    if (!r->m->input_dims)
+        FAIL(ERR_FORMAT, "%s: no line \"input SIZE ...\" says what one sample is", source);
+    if (!r->m->classes) FAIL(ERR_FORMAT, "%s: no line \"classes NUMBER\"", source);
+    if (!r->m->layer_count) FAIL(ERR_FORMAT, "%s: no layers", source);
+    return model_infer(r->m, r->a);
 }
 
 Status model_parse(Model *out, Arena *a, const char *text, const char *source,
                    const char *parameters) {
     *out = (Model){.source = arena_string(a, source)};
-    Reader r = {.m = out, .a = a, .source = out->source, .cursor = text_skip_mark(text)};
+    Reader r = {.m = out, .a = a};
     if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
-    TRY(read_given(&r, parameters ? parameters : ""));
-    TRY(read_header(&r));
-    for (;;) {
-        bool found;
-        TRY(next_line(&r, &found));
-        if (!found) break;
-        TRY(read_line(&r));
-    }
-    if (r.turn) FAIL(ERR_FORMAT, "%s:%d: repeat without an end", source, r.repeat_line);
-    TRY(check_given(&r));
-    if (!out->input_dims)
-        FAIL(ERR_FORMAT, "%s: no line \"input SIZE ...\" says what one sample is", source);
-    if (!out->classes) FAIL(ERR_FORMAT, "%s: no line \"classes NUMBER\"", source);
-    if (!out->layer_count) FAIL(ERR_FORMAT, "%s: no layers", source);
-    return model_infer(out, a);
+    Status s = line_reader_open(&r.in, text, strlen(text), out->source);
+    if (s == OK) s = read_model(&r, parameters);
+    line_reader_close(&r.in);
+    return s;
 }

@@ -15,9 +15,9 @@ static const int64_t ELEMENTS_MAX = (int64_t)1 << 44;  // of a tensor: sums of b
 static const int64_t POOL_BYTES_MAX = (int64_t)1 << 58;  // of one role in a pool
 
 static Status expect_words(const PlanReader *r, int least, const char *form) {
-    if (r->word_count >= least) return OK;
-    FAIL_LINE("expected \"%s\", found %d word%s", form, r->word_count,
-              r->word_count == 1 ? "" : "s");
+    if (r->in.word_count >= least) return OK;
+    FAIL_LINE("expected \"%s\", found %d word%s", form, r->in.word_count,
+              r->in.word_count == 1 ? "" : "s");
 }
 
 // "20x1x5x5"
@@ -40,7 +40,7 @@ static Status read_shape(const PlanReader *r, char *word, int64_t shape[DIMS], i
 
 static Status read_mesh(PlanReader *r) {
     TRY(expect_words(r, 2, "mesh AXIS=SIZE ..."));
-    for (int i = 1; i < r->word_count; i++) {
+    for (int i = 1; i < r->in.word_count; i++) {
         char *name, *value;
         int size;
         TRY(plan_reader_key(r, 1, i, &name, &value));
@@ -54,10 +54,10 @@ static Status read_mesh(PlanReader *r) {
 static Status read_group(PlanReader *r) {
     static const char *const keys[] = {"axes", "ranks", NULL};
     char *key, *list, *save = NULL;
-    if (r->word_count != 3)
+    if (r->in.word_count != 3)
         FAIL_LINE("expected \"group NAME axes=...\" or \"ranks=...\", found %d words",
-                  r->word_count);
-    TRY(plan_reader_name(r, "a group", r->words[1]));
+                  r->in.word_count);
+    TRY(plan_reader_name(r, "a group", r->in.words[1]));
     TRY(plan_reader_key(r, 2, 2, &key, &list));
     if (strcmp(key, "axes") && strcmp(key, "ranks")) return plan_reader_unknown_key(r, key, keys);
     uint16_t axes = 0;
@@ -74,9 +74,9 @@ static Status read_group(PlanReader *r) {
         r->operands[r->operand_count++] = value;
     }
     if (*key == 'a')
-        TRY_LINE(program_add_group(r->p, r->words[1], axes, NULL));
+        TRY_LINE(program_add_group(r->p, r->in.words[1], axes, NULL));
     else
-        TRY_LINE(program_add_rank_list(r->p, r->words[1], r->operands, r->operand_count, NULL));
+        TRY_LINE(program_add_rank_list(r->p, r->in.words[1], r->operands, r->operand_count, NULL));
     return OK;
 }
 
@@ -84,27 +84,27 @@ static Status read_lane(PlanReader *r) {
     static const char *const keys[] = {"group", NULL};
     int kind, group = NONE;
     TRY(expect_words(r, 3, "lane NAME KIND"));
-    TRY(plan_reader_name(r, "a lane", r->words[1]));
-    TRY(plan_reader_find(r, NAMED_LANE_KIND, r->words[2], &kind));
-    for (int i = 3; i < r->word_count; i++) {
+    TRY(plan_reader_name(r, "a lane", r->in.words[1]));
+    TRY(plan_reader_find(r, NAMED_LANE_KIND, r->in.words[2], &kind));
+    for (int i = 3; i < r->in.word_count; i++) {
         char *key, *value;
         TRY(plan_reader_key(r, 3, i, &key, &value));
         if (strcmp(key, "group")) return plan_reader_unknown_key(r, key, keys);
         TRY(plan_reader_find(r, NAMED_GROUP, value, &group));
     }
-    TRY_LINE(program_add_lane(r->p, r->words[1], (LaneKind)kind, group, NULL));
+    TRY_LINE(program_add_lane(r->p, r->in.words[1], (LaneKind)kind, group, NULL));
     return OK;
 }
 
 // "KEYWORD NAME TYPE SHAPE ROLE": how logical and local tensors begin.
 static Status read_typed(PlanReader *r, const char *what, int *dtype, int64_t shape[DIMS],
                          int *dims, int *role) {
-    if (r->word_count < 5)
-        FAIL_LINE("expected \"%s NAME TYPE SHAPE ROLE\", found %d words", what, r->word_count);
-    TRY(plan_reader_name(r, "a tensor", r->words[1]));
-    TRY(plan_reader_find(r, NAMED_DTYPE, r->words[2], dtype));
-    TRY(read_shape(r, r->words[3], shape, dims));
-    return plan_reader_find(r, NAMED_ROLE, r->words[4], role);
+    if (r->in.word_count < 5)
+        FAIL_LINE("expected \"%s NAME TYPE SHAPE ROLE\", found %d words", what, r->in.word_count);
+    TRY(plan_reader_name(r, "a tensor", r->in.words[1]));
+    TRY(plan_reader_find(r, NAMED_DTYPE, r->in.words[2], dtype));
+    TRY(read_shape(r, r->in.words[3], shape, dims));
+    return plan_reader_find(r, NAMED_ROLE, r->in.words[4], role);
 }
 
 static Status read_logical(PlanReader *r) {
@@ -112,10 +112,10 @@ static Status read_logical(PlanReader *r) {
     LogicalSpec s = {0};
     int dtype, role, tied_to = NONE, trainable, index;
     TRY(read_typed(r, "logical", &dtype, s.shape, &s.dims, &role));
-    if (program_find_logical(r->p, r->words[1]) != NONE)
-        FAIL_LINE("logical tensor %s is there twice", r->words[1]);
+    if (program_find_logical(r->p, r->in.words[1]) != NONE)
+        FAIL_LINE("logical tensor %s is there twice", r->in.words[1]);
     trainable = role == ROLE_PARAMETER;
-    for (int i = 5; i < r->word_count; i++) {
+    for (int i = 5; i < r->in.word_count; i++) {
         char *key, *value;
         TRY(plan_reader_key(r, 5, i, &key, &value));
         if (!strcmp(key, "fan_in"))
@@ -127,7 +127,7 @@ static Status read_logical(PlanReader *r) {
         else
             return plan_reader_unknown_key(r, key, keys);
     }
-    s.name = r->words[1];
+    s.name = r->in.words[1];
     s.dtype = (Dtype)dtype;
     s.role = (Role)role;
     s.trainable = trainable;
@@ -212,12 +212,12 @@ static Status read_tensor(PlanReader *r) {
     Place place = {.offset = NONE};
     int dtype, role, dims, index;
     TRY(read_typed(r, "tensor", &dtype, s.shape, &dims, &role));
-    for (int i = 5; i < r->word_count; i++) {
+    for (int i = 5; i < r->in.word_count; i++) {
         char *key, *value;
         TRY(plan_reader_key(r, 5, i, &key, &value));
         TRY(read_tensor_key(r, key, value, &s, &place));
     }
-    s.name = r->words[1];
+    s.name = r->in.words[1];
     s.dtype = (Dtype)dtype;
     s.role = (Role)role;
     if (s.logical == NONE) TRY(plan_reader_find(r, NAMED_LOGICAL, s.name, &s.logical));
@@ -237,10 +237,11 @@ static Status read_tensor(PlanReader *r) {
 // --- what lower() adds
 
 static Status read_device(PlanReader *r) {
-    if (r->word_count != 2) FAIL_LINE("expected \"device NAME\", found %d words", r->word_count);
-    TRY(plan_reader_name(r, "a device", r->words[1]));
+    if (r->in.word_count != 2)
+        FAIL_LINE("expected \"device NAME\", found %d words", r->in.word_count);
+    TRY(plan_reader_name(r, "a device", r->in.words[1]));
     r->p->lowered = true;
-    return program_add_name(r->p, r->words[1], &r->p->device);
+    return program_add_name(r->p, r->in.words[1], &r->p->device);
 }
 
 static Status read_pool(PlanReader *r) {
@@ -249,8 +250,8 @@ static Status read_pool(PlanReader *r) {
     if (!r->p->lowered || r->p->tensor_count)
         FAIL_LINE("expected the pools of a lowered plan between its %s and its tensors",
                   "\"device NAME\"");
-    TRY(plan_reader_find(r, NAMED_POOL, r->words[1], &pool));
-    for (int i = 2; i < r->word_count; i++) {
+    TRY(plan_reader_find(r, NAMED_POOL, r->in.words[1], &pool));
+    for (int i = 2; i < r->in.word_count; i++) {
         char *key, *value;
         int role;
         TRY(plan_reader_key(r, 2, i, &key, &value));
@@ -269,20 +270,21 @@ static Status read_header(PlanReader *r) {
     bool found;
     char quoted[64];
     TRY(plan_reader_next(r, &found));
-    if (!found) FAIL(ERR_FORMAT, "%s: expected \"" TEXT_HEADER "\", found nothing", r->source);
-    if (strcmp(r->words[0], "tandem") || r->word_count != 3 || strcmp(r->words[1], "plan"))
+    if (!found) FAIL(ERR_FORMAT, "%s: expected \"" TEXT_HEADER "\", found nothing", r->in.source);
+    if (strcmp(r->in.words[0], "tandem") || r->in.word_count != 3 || strcmp(r->in.words[1], "plan"))
         FAIL_LINE("expected \"" TEXT_HEADER "\", found \"%s\"",
-                  plan_reader_quote(r->words[0], quoted));
-    if (strcmp(r->words[2], "1"))
+                  plan_reader_quote(r->in.words[0], quoted));
+    if (strcmp(r->in.words[2], "1"))
         FAIL_LINE("version %s of the plan format is not known, only 1",
-                  plan_reader_quote(r->words[2], quoted));
+                  plan_reader_quote(r->in.words[2], quoted));
     return OK;
 }
 
 static Status read_plan(PlanReader *r) {
-    if (r->word_count != 2) FAIL_LINE("expected \"plan NAME\", found %d words", r->word_count);
-    TRY(plan_reader_name(r, "a plan", r->words[1]));
-    TRY_LINE(program_add_plan(r->p, r->words[1], &r->plan));
+    if (r->in.word_count != 2)
+        FAIL_LINE("expected \"plan NAME\", found %d words", r->in.word_count);
+    TRY(plan_reader_name(r, "a plan", r->in.words[1]));
+    TRY_LINE(program_add_plan(r->p, r->in.words[1], &r->plan));
     return plan_reader_operations(r);
 }
 
@@ -302,11 +304,11 @@ static Status read_lines(PlanReader *r) {
         if (!found) return OK;
         int i = 0;
         char quoted[64];
-        while (i < COUNT && strcmp(lines[i].word, r->words[0])) i++;
+        while (i < COUNT && strcmp(lines[i].word, r->in.words[0])) i++;
         if (i == COUNT)
             FAIL_LINE(
                 "expected device, pool, mesh, group, lane, logical, tensor or plan, found \"%s\"",
-                plan_reader_quote(r->words[0], quoted));
+                plan_reader_quote(r->in.words[0], quoted));
         TRY(lines[i].read(r));
     }
 }

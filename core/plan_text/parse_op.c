@@ -164,15 +164,15 @@ static Status read_operands(PlanReader *r, int *i, OpSpec *s) {
     TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, 1));  // there is an array without any too
     r->operand_count = 0;
     s->output_count = 0;
-    for (; *i < r->word_count && !strchr(r->words[*i], '='); (*i)++) {
-        if (!strcmp(r->words[*i], "<-")) {
+    for (; *i < r->in.word_count && !strchr(r->in.words[*i], '='); (*i)++) {
+        if (!strcmp(r->in.words[*i], "<-")) {
             if (arrow) FAIL_LINE("%s: a second <-", s->name);
             arrow = true;
             s->output_count = r->operand_count;
             continue;
         }
         TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, r->operand_count + 1));
-        TRY(plan_reader_find(r, NAMED_TENSOR, r->words[*i], &r->operands[r->operand_count]));
+        TRY(plan_reader_find(r, NAMED_TENSOR, r->in.words[*i], &r->operands[r->operand_count]));
         r->operand_count++;
     }
     if (!arrow) FAIL_LINE("%s: expected OUTPUTS <- INPUTS, found no <-", s->name);
@@ -187,18 +187,18 @@ static Status read_line(PlanReader *r, int i, const Op *fused, Line *l) {
     *l = (Line){.spec = {.lane = fused ? fused->lane : 0}};
     for (int k = 0; k < NAMED_COUNT; k++) l->named[k] = NONE;
     OpSpec *s = &l->spec;
-    if (r->word_count < i + 3)
+    if (r->in.word_count < i + 3)
         FAIL_LINE("expected \"NAME KIND %sOUTPUTS <- INPUTS\", found %d words",
-                  fused ? "" : "@LANE ", r->word_count - i);
-    s->name = r->words[i++];
+                  fused ? "" : "@LANE ", r->in.word_count - i);
+    s->name = r->in.words[i++];
     TRY(plan_reader_name(r, "an operation", s->name));
     int kind;
-    TRY(plan_reader_find(r, NAMED_KIND, r->words[i++], &kind));
+    TRY(plan_reader_find(r, NAMED_KIND, r->in.words[i++], &kind));
     s->kind = (Kind)kind;
     s->attrs = l->attrs;
     if (!fused) {
         char quoted[64];
-        const char *lane = r->words[i++];
+        const char *lane = r->in.words[i++];
         if (*lane != '@')
             FAIL_LINE("%s: expected a lane such as @%s, found \"%s\"", s->name,
                       r->p->lane_count ? program_name(r->p, r->p->lanes[0].name) : "compute",
@@ -206,7 +206,7 @@ static Status read_line(PlanReader *r, int i, const Op *fused, Line *l) {
         TRY(plan_reader_find(r, NAMED_LANE, lane + 1, &s->lane));
     }
     TRY(read_operands(r, &i, s));
-    for (int first = i; i < r->word_count; i++) {
+    for (int first = i; i < r->in.word_count; i++) {
         char *key, *value;
         TRY(plan_reader_key(r, first, i, &key, &value));
         TRY(read_op_key(r, l, key, value));
@@ -219,8 +219,10 @@ static Status read_line(PlanReader *r, int i, const Op *fused, Line *l) {
 static Status add_reference(PlanReader *r, int op, DepKind kind, char *names) {
     if (!names) return OK;
     TRY(ARRAY_RESERVE(r->references, r->reference_capacity, r->reference_count + 1));
+    names = arena_string(&r->names, names);
+    if (!names) FAIL(ERR_MEMORY, "%s: out of memory", r->in.source);
     r->references[r->reference_count++] =
-        (Reference){.op = op, .line = r->line, .kind = kind, .names = names};
+        (Reference){.op = op, .line = r->in.line, .kind = kind, .names = names};
     return OK;
 }
 
@@ -231,7 +233,7 @@ static Status read_members(PlanReader *r, int index) {
     bool found;
     for (;;) {
         TRY(plan_reader_next(r, &found));
-        if (!found || strcmp(r->words[0], "+")) break;
+        if (!found || strcmp(r->in.words[0], "+")) break;
         Line l;
         Op fused = plan->ops[index];
         TRY(read_line(r, 1, &fused, &l));
@@ -268,7 +270,7 @@ static Status read_op(PlanReader *r) {
         FAIL_LINE("%s: fused operations, and only those, have a cost=", l.spec.name);
     TRY_LINE(plan_add_op(r->p, r->plan, &l.spec, &index));
     TRY(ARRAY_RESERVE(r->lines, r->line_capacity, index + 1));
-    r->lines[index] = r->line;
+    r->lines[index] = r->in.line;
     TRY(add_reference(r, index, DEP_ORDER, l.after));
     TRY(add_reference(r, index, DEP_REUSE, l.reuse));
     if (l.spec.kind == KIND_FUSED) return read_members(r, index);
@@ -362,7 +364,7 @@ static Status resolve_all(PlanReader *r, Arena *scratch, DepList *deps) {
     OpIndex index;
     TRY(op_index_init(&index, scratch, r->p, r->plan));
     for (int i = 0; i < r->reference_count; i++) {
-        r->line = r->references[i].line;
+        r->in.line = r->references[i].line;
         TRY(resolve_reference(r, &r->references[i], &index, deps));
     }
     r->reference_count = 0;
@@ -383,13 +385,13 @@ Status plan_reader_operations(PlanReader *r) {
     bool found;
     for (;;) {
         TRY(plan_reader_next(r, &found));
-        if (!found || (r->word_count == 2 && !strcmp(r->words[0], "plan"))) break;
+        if (!found || (r->in.word_count == 2 && !strcmp(r->in.words[0], "plan"))) break;
         TRY(read_op(r));
     }
     r->held = found;
-    int line = r->line;
+    int line = r->in.line;
     TRY(resolve_references(r));
-    r->line = line;
+    r->in.line = line;
     TRY_LINE(plan_derive_deps(r->p, r->plan));
     return OK;
 }

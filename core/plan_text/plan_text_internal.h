@@ -3,6 +3,8 @@
 #ifndef CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
 #define CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
 
+#include "core/base/arena.h"
+#include "core/base/line_reader.h"
 #include "core/plan/program.h"
 
 #include <stdbool.h>
@@ -27,30 +29,26 @@ Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int outp
 typedef struct {
     int32_t op, line;
     DepKind kind;
-    char *names;  // in the reader's buffer
+    char *names;  // in the reader's arena
 } Reference;
 
 typedef struct {
     Program *p;
-    const char *source;  // names the text in messages
-    char *cursor;        // what follows the current line; in a buffer that plan_reader_open() made
-    int line;
-    char **words;  // of the current line; owned, as the arrays below
-    int word_count, word_capacity;
+    LineReader in;
     bool held;  // the current line is still to be read
 
     Plan *plan;  // being read
     Reference *references;
     int reference_count, reference_capacity;
-    int32_t *operands;  // of the current operation: outputs, then inputs
+    int32_t *operands;  // of the current operation: outputs, then inputs; owned, as the arrays here
     int operand_count, operand_capacity;
     int32_t *lines;  // of the plan's operations
     int line_capacity;
-    char *buffer;
+    Arena names;  // of references
 } PlanReader;
 
 // Every failure says where: "edited.plan:12: ...".
-#define FAIL_LINE(fmt, ...) FAIL(ERR_FORMAT, "%s:%d: " fmt, r->source, r->line, __VA_ARGS__)
+#define FAIL_LINE(fmt, ...) FAIL(ERR_FORMAT, "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
 
 // The same for a failure of what the line asks for.
 #define TRY_LINE(call)                                            \

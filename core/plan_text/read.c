@@ -17,20 +17,13 @@
 
 Status plan_reader_open(PlanReader *r, Program *p, const char *text, size_t length,
                         const char *source) {
-    *r = (PlanReader){.p = p, .source = source};
-    if (memchr(text, 0, length))
-        FAIL(ERR_FORMAT, "%s: a zero byte: this is not a plan file", source);
-    r->buffer = malloc(length + 1);
-    if (!r->buffer) FAIL(ERR_MEMORY, "%s: out of memory for %zu bytes", source, length);
-    memcpy(r->buffer, text, length);
-    r->buffer[length] = 0;
-    r->cursor = r->buffer + (text_skip_mark(text) - text);
-    return OK;
+    *r = (PlanReader){.p = p};
+    return line_reader_open(&r->in, text, length, source);
 }
 
 void plan_reader_finish(PlanReader *r) {
-    free(r->buffer);
-    free(r->words);
+    line_reader_close(&r->in);
+    arena_finish(&r->names);
     free(r->references);
     free(r->operands);
     free(r->lines);
@@ -38,25 +31,9 @@ void plan_reader_finish(PlanReader *r) {
 }
 
 Status plan_reader_next(PlanReader *r, bool *found) {
-    if (r->held) {
-        r->held = false;
-        *found = true;
-        return OK;
-    }
-    for (r->word_count = 0; *r->cursor && !r->word_count;) {
-        char *text = r->cursor;
-        size_t length = strcspn(text, "\n");
-        r->line++;
-        r->cursor += length + (text[length] == '\n');
-        text[length] = 0;
-        text[strcspn(text, "#")] = 0;
-        char *save = NULL;
-        for (char *w = strtok_r(text, " \t\r", &save); w; w = strtok_r(NULL, " \t\r", &save)) {
-            TRY(ARRAY_RESERVE(r->words, r->word_capacity, r->word_count + 1));
-            r->words[r->word_count++] = w;
-        }
-    }
-    *found = r->word_count > 0;
+    *found = true;
+    if (!r->held) return line_reader_next(&r->in, found);
+    r->held = false;
     return OK;
 }
 
@@ -207,13 +184,13 @@ Status plan_reader_pair(const PlanReader *r, const char *what, char *word, char 
 
 Status plan_reader_key(const PlanReader *r, int first, int i, char **key, char **value) {
     char quoted[64];
-    *key = r->words[i];
-    *value = strchr(r->words[i], '=');
+    *key = r->in.words[i];
+    *value = strchr(r->in.words[i], '=');
     if (!*value)
-        FAIL_LINE("expected key=value, found \"%s\"", plan_reader_quote(r->words[i], quoted));
+        FAIL_LINE("expected key=value, found \"%s\"", plan_reader_quote(r->in.words[i], quoted));
     *(*value)++ = 0;
     for (int k = first; k < i; k++)  // earlier ones are cut already
-        if (!strcmp(r->words[k], *key))
+        if (!strcmp(r->in.words[k], *key))
             FAIL_LINE("%s= is given twice", plan_reader_quote(*key, quoted));
     return OK;
 }
