@@ -109,7 +109,7 @@ static Status settings_from_json(const RunSetting **out, int32_t *count, Arena *
                                  const json_t *object, const char *source, const char *section) {
     json_t *list, *value;
     const char *key;
-    TRY(json_get_object(&list, object, source, section));
+    TRY(json_get_object(&list, object, source, "%s", section));
     RunSetting *settings = ARENA_NEW(a, RunSetting, json_object_size(list));
     if (!settings) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
     *out = settings;

@@ -75,8 +75,7 @@ START_TEST(tables_fit_80_columns) {
     static const char *const words[] = {
         "--ranks 2 --print-plan step", "--ranks 2 --print-plan lowered",
         "--ranks 2 --print-plan lowered --accumulate 3 --shards 6",
-        "--ranks 64 --print-plan lowered --model mlp:hidden=4096,layers=3 --batch 65536 "
-        "--accumulate 16"};
+        "--ranks 64 --print-plan lowered --model mlp:hidden=4096 --batch 65536 --accumulate 16"};
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(command_run(&it, "train %s", words[i]), 0);
         ck_assert_int_le(longest_line(it.out), 80);
