@@ -5,6 +5,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/printable.h"
+#include "core/base/text.h"
+#include "core/cli/terminal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@ void log_init(Log *l, const char *program, FILE *stream, bool quiet, int verbose
                .stream = stream,
                .shown = quiet ? LOG_ERROR : level_of(verbose),
                .kept = level_of(verbose),
+               .columns = terminal_is(stream) ? terminal_width(stream) : 0,
                .color = color};
 }
 
@@ -66,12 +69,40 @@ void log_keep(Log *l, LogLevel level, const char *fmt, ...) {
 
 void log_progress(void *log, const char *line) { keep(log, "progress", line); }
 
+// Words of a line from column `at` on. Lines after the first begin two columns further in.
+static void print_broken(const Log *l, const char *text, int at) {
+    int indent = (int)strspn(text, " ") + 2, space = indent - 2;
+    bool first = true;
+    text += space;
+    while (*text) {
+        char word[LINE];
+        size_t length = strcspn(text, " ");
+        snprintf(word, sizeof word, "%.*s", (int)length, text);
+        int width = text_width(word);
+        if (!first && at + space + width > l->columns) {
+            fputc('\n', l->stream);
+            at = 0;
+            space = indent;
+        }
+        fprintf(l->stream, "%*s%s", space, "", word);
+        at += space + width;
+        text += length;
+        space = (int)strspn(text, " ");
+        text += space;
+        first = false;
+    }
+    fputc('\n', l->stream);
+}
+
 static void show(Log *l, LogLevel level, const char *text) {
     if (l->progress) progress_clear(l->progress);
     if (level == LOG_ERROR)
         fprintf(l->stream, "%s%s:%s ", l->color ? "\033[1;31m" : "", l->program,
                 l->color ? "\033[0m" : "");
-    fprintf(l->stream, "%s\n", text);
+    if (l->columns > 0 && strncmp(text, "next: ", 6) != 0)
+        print_broken(l, text, level == LOG_ERROR ? text_width(l->program) + 2 : 0);
+    else
+        fprintf(l->stream, "%s\n", text);
 }
 
 void log_say(Log *l, LogLevel level, const char *fmt, ...) {

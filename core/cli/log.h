@@ -25,6 +25,7 @@ typedef struct {
     FILE *file;           // owned; NULL: none
     LogLevel shown;       // the last level that the stream gets
     LogLevel kept;        // the last level that the file gets: notes also with -q
+    int columns;          // of the terminal that the stream is; 0: none, lines stay whole
     bool color;           // of the stream
     Progress *progress;   // borrowed; its line is cleared before others; NULL: none
 } Log;
@@ -36,7 +37,8 @@ void log_init(Log *l, const char *program, FILE *stream, bool quiet, int verbose
 Status log_open(Log *l, const char *path) MUST_USE;
 Status log_close(Log *l) MUST_USE;  // ERR_IO when lines were lost; safe on a zeroed Log
 
-// One line, without its newline, of less than a kilobyte; what is not printable becomes '?'.
+// One line, without its newline, of less than a kilobyte; what is not printable becomes '?'. On a
+// terminal it is broken between words, but for "next: COMMAND", which is there to be pasted.
 void log_say(Log *l, LogLevel level, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool log_wants(const Log *l, LogLevel level);  // whether anybody gets such a line
 

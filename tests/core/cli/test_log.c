@@ -165,6 +165,38 @@ START_TEST(control_characters_reach_neither_terminal_nor_log) {
 }
 END_TEST
 
+// In 20 columns; "train: the batch has" takes them all, and a µ takes one.
+START_TEST(lines_are_broken_between_words_on_a_terminal_alone) {
+    static const struct {
+        LogLevel level;
+        const char *said, *shown;
+    } cases[] = {
+        {LOG_ERROR, "the batch has fewer rows", "train: the batch has\n  fewer rows\n"},
+        {LOG_NOTE, "12345678901234567890", "12345678901234567890\n"},
+        {LOG_NOTE, "1234567890 234567890", "1234567890 234567890\n"},
+        {LOG_NOTE, "1234567890 2345678901", "1234567890\n  2345678901\n"},
+        {LOG_NOTE, "/a/path/of/more/than/that is whole", "/a/path/of/more/than/that\n  is whole\n"},
+        {LOG_NOTE, "  µ µ  3 µ 4 µ 5 µ6 µ7 µ8", "  µ µ  3 µ 4 µ 5 µ6\n    µ7 µ8\n"},
+        {LOG_NOTE, "next: sim --gpus 8 --batch 64", "next: sim --gpus 8 --batch 64\n"},
+        {LOG_NOTE, "", "\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Log l;
+        FILE *f = memory();
+        log_init(&l, "train", f, false, 0, false);
+        ck_assert_int_eq(l.columns, 0);  // no terminal
+        log_say(&l, LOG_NOTE, "a line of more than twenty columns");
+        l.columns = 20;
+        log_say(&l, cases[i].level, "%s", cases[i].said);
+        fclose(f);
+        const char *broken = strchr(text, '\n') + 1;
+        ck_assert_int_eq(broken - text, 35);
+        ck_assert_str_eq(broken, cases[i].shown);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(processes_append_whole_lines) {
     Arena a = {0};
     for (int run = 0; run < 2; run++) {
@@ -202,5 +234,6 @@ END_TEST
 SUITE("log", each_level_of_verbosity_shows_more, wanting_is_of_the_stream_or_the_file,
       only_the_name_of_the_program_is_coloured_and_only_on_the_stream,
       a_message_clears_the_line_of_progress, progress_and_kept_lines_are_in_the_file_alone,
+      lines_are_broken_between_words_on_a_terminal_alone,
       control_characters_reach_neither_terminal_nor_log, processes_append_whole_lines,
       a_file_that_cannot_be_written_is_an_error)
