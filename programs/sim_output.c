@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What sim leaves behind when its rows are done: JSON, reports, figures, and what to do next.
 #include "core/cli/terminal.h"
+#include "programs/next.h"
 #include "programs/sim_internal.h"
 #include "viz/figures.h"
 
@@ -68,36 +69,19 @@ Status sim_output_figures(const Sim *s) {
     return status;
 }
 
-// Another program of the same build, as this one was started: beside it, or found by the PATH.
-static const char *program_beside(const Sim *s, const char *name) {
-    const char *slash = strrchr(s->argv[0], '/');
-    int directory = slash ? (int)(slash - s->argv[0]) + 1 : 0;
-    const char *prefix = strncmp(s->argv[0] + directory, "tandem-", 7) ? "" : "tandem-";
-    size_t size = (size_t)directory + strlen(prefix) + strlen(name) + 1;
-    char *text = arena_push(s->arena, size);
-    if (!text) return name;
-    snprintf(text, size, "%.*s%s%s", directory, s->argv[0], prefix, name);
-    return text;
-}
-
-// The length of a directory's path without slashes at its end.
-static int trimmed_length(const char *path) {
-    int n = (int)strlen(path);
-    while (n > 1 && path[n - 1] == '/') n--;
-    return n;
-}
-
 void sim_output_suggest(const Sim *s) {
     if (!terminal_is(stderr) && s->argc > 1) return;
-    const char *sim = s->argv[0], *train = program_beside(s, "train");
+    const char *sim = s->argv[0];
+    char train[NEXT_TEXT];
     if (s->argc == 1) {
         log_say(s->log, LOG_NOTE, "next: %s --gpus 1,2,4..64 --batch 4096    # strong scaling",
                 sim);
-        log_say(s->log, LOG_NOTE, "next: %s --ranks 2 --trace run    # record a run", train);
+        log_say(s->log, LOG_NOTE, "next: %s --ranks 2 --trace run    # record a run",
+                next_program(train, sim, "train"));
         log_say(s->log, LOG_NOTE, "next: %s --trace run    # simulate that run", sim);
     } else if (s->replay)
         log_say(s->log, LOG_NOTE, "next: %s --trace %.*s --ranks 1,2,4    # other numbers of ranks",
-                sim, trimmed_length(s->o->trace), s->o->trace);
+                sim, next_path_length(s->o->trace), s->o->trace);
     else if (!s->o->plot)
         log_say(s->log, LOG_NOTE, "next: the same with --plot plots/ --preview    # figures");
 }

@@ -10,6 +10,7 @@
 #include "parallel/run/process.h"
 #include "programs/ending.h"
 #include "programs/launcher.h"
+#include "programs/next.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
@@ -161,18 +162,22 @@ static void tell_disturbed(Log *l, const RunShared *shared) {
                 host_use_print(text, u));
 }
 
-static void suggest(Log *l, const TrainOptions *o) {
+static void suggest(Log *l, const TrainOptions *o, const char *train) {
+    char sim[NEXT_TEXT];
     if (!terminal_is(stderr)) return;
     if (o->plot)
-        log_say(l, LOG_NOTE, "next: open %s/learning.svg in a browser", o->plot);
-    else if (o->trace)
-        log_say(l, LOG_NOTE, "next: sim --trace %s    (or open %s/all.json in ui.perfetto.dev)",
-                o->trace, o->trace);
-    else if (o->job.ranks == 1) {
-        log_say(l, LOG_NOTE, "next: train --ranks 2    the same between two processes");
-        log_say(l, LOG_NOTE, "      train --help       what else can be asked for");
+        log_say(l, LOG_NOTE, "next: open %.*s/learning.svg in a browser", next_path_length(o->plot),
+                o->plot);
+    else if (o->trace) {
+        int length = next_path_length(o->trace);
+        log_say(l, LOG_NOTE, "next: %s --trace %.*s    # simulate that run",
+                next_program(sim, train, "sim"), length, o->trace);
+        log_say(l, LOG_NOTE, "      or open %.*s/all.json in ui.perfetto.dev", length, o->trace);
+    } else if (o->job.ranks == 1) {
+        log_say(l, LOG_NOTE, "next: %s --ranks 2    # the same between two processes", train);
+        log_say(l, LOG_NOTE, "next: %s --help       # what else can be asked for", train);
     } else
-        log_say(l, LOG_NOTE, "next: train --ranks %lld --trace run/    a timeline per rank",
+        log_say(l, LOG_NOTE, "next: %s --ranks %lld --trace run    # a timeline per rank", train,
                 (long long)o->job.ranks);
 }
 
@@ -226,7 +231,7 @@ static Status train(const TrainOptions *o, const JobOptions *options, const Opti
     if (s == OK) tell_disturbed(l, t.shared);
     if (s == OK) s = launch_check_divergence(&t, &job);
     if (s == OK && !t.interrupted && o->trace) s = train_describe_host(o, &job, l);
-    if (s == OK && !t.interrupted) suggest(l, o);
+    if (s == OK && !t.interrupted) suggest(l, o, options->info.argv[0]);
     if (s == OK && t.interrupted)
         s = status_fail(ERR_INTERRUPTED, __FILE__, __LINE__,
                         "interrupted after step %lld of %lld; what was done is kept",

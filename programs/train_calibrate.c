@@ -8,6 +8,7 @@
 #include "core/platform/device_traits.h"
 #include "parallel/calibrate/cache.h"
 #include "parallel/calibrate/calibrate.h"
+#include "programs/next.h"
 #include "programs/train_interrupt.h"
 #include "programs/train_outputs.h"
 #include "programs/train_prepare.h"
@@ -58,6 +59,7 @@ Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
     Job job;
     Machine m;
     Arena a = {0};
+    char sim[NEXT_TEXT];
     Status s = train_prepare_job(&job, o, options);
     if (s == OK) s = train_check_outputs(o);
     if (s == OK) s = device_reserve(job.device, 1);
@@ -69,7 +71,8 @@ Status train_calibrate(const TrainOptions *o, const JobOptions *options) {
         s = calibration_print(stdout, &m.calibration);
     }
     if (s == OK && !o->quiet && terminal_is(stderr))
-        fprintf(stderr, "next: sim --trace run/ --platform %s --ranks 8\n", o->calibrate);
+        fprintf(stderr, "next: %s --platform %s --ranks 1,2,4    # predict runs on this host\n",
+                next_program(sim, options->info.argv[0], "sim"), o->calibrate);
     arena_finish(&a);
     job_destroy(&job);
     return s;

@@ -44,7 +44,7 @@ START_TEST(verbosity_is_counted) {
     ck_assert(strstr(it.err, "  ranks    2 as processes, pinned to cores in turn; device cpu\n"));
     ck_assert(strstr(it.err, "\n  cores    ") && strstr(it.err, "\n  waiting  "));
     ck_assert(strstr(it.err, "\n  buckets  "));
-    ck_assert_int_eq(count(it.err, "\n  ranks compute for "), 2);  // at each evaluation
+    ck_assert_int_eq(count(it.err, "\n  ranks compute "), 2);  // at each evaluation
     ck_assert(strstr(it.err, "\n  rank 0 ") && strstr(it.err, "\n  rank 1 "));
     ck_assert(!strstr(it.err, "plan step"));
     command_finish(&it);
@@ -122,6 +122,25 @@ START_TEST(a_terminal_gets_colour_and_one_line_of_progress) {
     ck_assert(strstr(text, "\r\033[K"));
     ck_assert(strstr(text, "\nnext: train "));
     command_finish(&it);
+}
+END_TEST
+
+// Programs as they were started, here by a path; directories as they are written elsewhere.
+START_TEST(what_is_suggested_can_be_pasted) {
+    static const char *const cases[][2] = {
+        {"--trace run//", "/sim --trace run    # simulate that run"},
+        {"--trace run//", "      or open run/all.json in ui.perfetto.dev"},
+        {"--ranks 2", "/train --ranks 2 --trace run    # a timeline per rank"},
+        {"--ranks 1", "/train --ranks 2    # the same between two processes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_start_on_terminal(&it, "sh -c '$(command -v train) %s " SMALL "'", cases[i][0]);
+        command_wait(&it, 60);
+        ck_success(it.status);
+        const char *next = strstr(it.out, "next: /");
+        ck_assert_msg(next && strstr(next, cases[i][1]), "%s", it.out);
+        command_finish(&it);
+    }
 }
 END_TEST
 
@@ -356,7 +375,7 @@ SUITE_SECONDS(
     verbosity_is_counted, a_log_keeps_what_was_said_and_progress,
     options_after_a_mistake_hold_for_its_message, files_and_pipes_get_no_colour_unless_asked,
     a_terminal_gets_colour_and_one_line_of_progress, no_color_and_dumb_terminals_get_no_escapes,
-    a_full_disk_is_an_error, json_on_stdout_is_the_report,
+    what_is_suggested_can_be_pasted, a_full_disk_is_an_error, json_on_stdout_is_the_report,
     csv_and_plain_on_stdout_are_the_main_figures, reports_are_written_as_json_markdown_and_html,
     every_rank_leaves_a_trace, saved_weights_can_be_read, chosen_steps_are_recorded,
     a_printed_plan_trains_to_the_same_weights, printing_a_plan_trains_nothing_and_writes_nothing,
