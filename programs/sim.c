@@ -273,8 +273,9 @@ static Status predict_all(Sim *s, Sweep *shown) {
         shown->count = s->done = i + 1;
         if (i == 0 && !s->o->json) sweep_begin(shown);
         if (!s->o->json) sweep_row(shown);
-        log_keep(s->log, LOG_NOTE, "%d ranks, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
-                 (long long)s->jobs[i].spec.batch, s->rows[i].step_ms);
+        log_keep(s->log, LOG_NOTE, "%d rank%s, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
+                 s->jobs[i].spec.ranks == 1 ? "" : "s", (long long)s->jobs[i].spec.batch,
+                 s->rows[i].step_ms);
     }
     sim_watch_end(&s->watch);
     return status;

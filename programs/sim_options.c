@@ -13,7 +13,8 @@ static const Option options[] = {
     {.kind = OPTION_HEADING, .name = "machine", .help = "On what"},
     {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .marks = SIM_PLACE,
      .value = "N,N..", .min = 1, .max = 4096,
-     .brief = true, .help = "so many devices; one number: it and the powers of two below"},
+     .brief = true,
+     .help = "so many devices; one number: it and powers of two below, at most 8 sizes"},
     {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 4096,
      .brief = true, .help = "so many ranks that share the cores of a host"},
     {.name = "point", .kind = OPTION_FLAG, AT(point), .help = "just the number that --gpus names"},
@@ -57,7 +58,8 @@ static const Option options[] = {
      .initial = "predictions.jsonl", .help = "where predictions are appended; none: nowhere"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the reports as JSON"},
     {.name = "csv", .kind = OPTION_FLAG, AT(csv), .help = "print the table as CSV"},
-    {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "print a line \"name value\" each"},
+    {.name = "plain", .kind = OPTION_FLAG, AT(plain),
+     .help = "print the table, a line for each figure: name, value, unit"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no notes"},
     {.name = "verbose", .letter = 'v', .kind = OPTION_COUNT, AT(verbose),
      .help = "every operation of a step; say where in the source an error arose"},
@@ -75,7 +77,8 @@ static const OptionDetail details[] = {
     {.topic = "gpus",
      .text =
          "Each rank has a device of its own. One number stands for itself and the powers of two "
-         "below (--point: itself alone); more than a platform has are more of its nodes. The "
+         "below, the eight largest (--point: itself alone); more than a platform has are more of "
+         "its nodes. The "
          "batch per device stays the same (weak scaling) unless --batch is given (strong)."},
     {.topic = "ranks",
      .text = "Processes that share the cores of a host, as train --ranks starts them. With --trace "

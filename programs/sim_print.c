@@ -10,6 +10,15 @@
 
 // --- a replay
 
+void print_disturbed(const char *indent, const char *done, const HostUse *use) {
+    enum { COLUMNS = 80 };
+    char text[HOST_USE_TEXT];
+    int width = printf("%sDISTURBED while it was %s:", indent, done);
+    bool fits = width + 1 + (int)strlen(host_use_print(text, use)) <= COLUMNS;
+    if (!fits) printf("\n%s ", indent);
+    printf(" %s\n", text);
+}
+
 void print_replay(const Prediction *p, const Recording *r) {
     const RunInfo *run = &r->traces[0].run;
     printf("replay of %s on %d rank%s, batch %lld, seed %lld  [simulated from %d step%s]\n",
@@ -98,7 +107,6 @@ static void print_when(const Comparison *c, const char *made) {
 static void print_comparison(const Comparison *c) {
     const Report *m = c->measured;
     int steps = m->steps - m->warm_up_steps;
-    char use[HOST_USE_TEXT];
     printf("\n%d rank%s, batch %lld: step %.3f ms measured", m->run.ranks,
            m->run.ranks == 1 ? "" : "s", (long long)m->run.batch, m->step_ms.median);
     if (steps > 1)
@@ -106,8 +114,7 @@ static void print_comparison(const Comparison *c) {
     else
         printf(" (1 step)");
     printf(",\n  %.3f simulated: %+.1f %%\n", c->simulated->step_ms.median, 100 * c->error);
-    if (host_use_disturbs(&m->run.disturbed))
-        printf("  DISTURBED while it was measured: %s\n", host_use_print(use, &m->run.disturbed));
+    if (host_use_disturbs(&m->run.disturbed)) print_disturbed("  ", "measured", &m->run.disturbed);
     if (*c->settings) printf("  the measured run had %s\n", c->settings);
 }
 

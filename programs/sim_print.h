@@ -8,6 +8,10 @@
 #include "sim/ledger.h"
 #include "sim/predict.h"
 
+// That others took cores while a run was `done` ("measured", "recorded"): one line, or two where
+// 80 columns are too few.
+void print_disturbed(const char *indent, const char *done, const HostUse *use);
+
 void print_replay(const Prediction *p, const Recording *r);
 
 // One or several comparisons; made[i]: what the ledger says of its prediction.

@@ -6,6 +6,7 @@
 #include "core/base/printable.h"
 #include "core/base/table.h"
 #include "core/base/text.h"
+#include "programs/sim_print.h"
 
 #include <math.h>
 #include <string.h>
@@ -296,9 +297,7 @@ static Status print_parts(const Sweep *s, Arena *a) {
 void sweep_print_noise(const Recording *r) {
     const double most = 0.05;
     const HostUse *use = &r->traces[0].run.disturbed;
-    char text[HOST_USE_TEXT];
-    if (host_use_disturbs(use))
-        printf("DISTURBED while it was recorded: %s\n", host_use_print(text, use));
+    if (host_use_disturbs(use)) print_disturbed("", "recorded", use);
     if (r->steps < 5) {
         printf("recorded: %d step%s, too few to tell how noisy the machine is\n", r->steps,
                r->steps == 1 ? "" : "s");

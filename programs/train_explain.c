@@ -194,9 +194,10 @@ void train_explain_busy(Log *l, const Job *job, const RunShared *shared) {
     for (int r = 0; r < ranks && r < SHOWN && last >= 0; r++) {
         Use u = use_of(job, &shared->results[r].timeline, first, last);
         if (!u.steps) return;
-        text_append(line, LINE, " %.0f", 100 * (u.ms[TIME_COMPUTE] + u.ms[TIME_HOST]) / u.total_ms);
+        text_append(line, LINE, "%s %.0f %%", r ? "," : "",
+                    100 * (u.ms[TIME_COMPUTE] + u.ms[TIME_HOST]) / u.total_ms);
     }
     if (*line)
-        log_say(l, LOG_DETAIL, "  ranks compute for%s %% of the time%s", line,
+        log_say(l, LOG_DETAIL, "  ranks compute%s of the time%s", line,
                 ranks > SHOWN ? " (the first 16)" : "");
 }

@@ -20,7 +20,7 @@ const OptionWord words[WORDS] = {
      "A collective after which every rank has the sum of what all ranks brought. Data "
      "parallelism sums gradients with it.",
      "train --help all-reduce; parallel/collective/schedule.c"},
-    {"backward", "backward-pass backpropagation",
+    {"backward", "backward-pass backpropagation backward_input backward_weight",
      "The second half of a step: from the loss back to the first layer, the gradient of "
      "every parameter.",
      "core/nn/emit.c"},
@@ -39,6 +39,10 @@ const OptionWord words[WORDS] = {
      "Several gradients that are all-reduced together, because a few large messages cost "
      "less than many small ones. A bucket starts when the last of its gradients is ready.",
      "train --help bucket-kib; parallel/strategy/ddp.c"},
+    {"bytes", "kib mib gib kb mb gb",
+     "KiB, MiB and GiB are powers of 1024 bytes; kB, MB and GB, in which links and memories are "
+     "described, of 1000. Beside an operation: what it reads and writes.",
+     "train --help link"},
     {"calibrated", "calibration calibrate",
      "Measured on the host by train --calibrate: how long operations, memory, waking and "
      "waiting take there.",
@@ -50,7 +54,7 @@ const OptionWord words[WORDS] = {
     {"collective", "collectives",
      "A communication in which all ranks of a group take part, such as an all-reduce.",
      "parallel/collective/collective.h"},
-    {"comm", "communication communicates",
+    {"comm", "communication communicates shm thread serial",
      "Communication between ranks; in tables the time of all of it, hidden behind "
      "computation or not. In reports, how ranks are run: shm (processes), thread, serial (in "
      "lockstep), or none.",
@@ -81,7 +85,7 @@ const OptionWord words[WORDS] = {
      "Distributed data parallel, PyTorch's word: every rank has the whole network and a part "
      "of each batch, and gradients are summed in buckets while the backward pass goes on.",
      "parallel/strategy/ddp.c"},
-    {"device", "devices gpu gpus accelerator",
+    {"device", "devices gpu gpus accelerator cpu",
      "What a rank computes on: reference and cpu have kernels, a timed one only takes the "
      "time that its description says. sim --gpus N simulates N described devices.",
      "train --help device"},
@@ -92,7 +96,7 @@ const OptionWord words[WORDS] = {
      "An all-reduce in which each rank adds up one slice of everybody's gradients and hands "
      "out the sum.",
      "train --help all-reduce"},
-    {"disturbed", "steal",
+    {"disturbed", "steal hypervisor",
      "Other programs, or the hypervisor, took cores that the run could have used. Its times "
      "are then not those of the machine alone.",
      "docs/formats.md, Reports"},
@@ -122,6 +126,10 @@ const OptionWord words[WORDS] = {
     {"flatten", NULL,
      "A layer that makes one vector of an image; nothing is computed or copied.",
      NULL},
+    {"flops", "flop",
+     "Floating-point operations: additions and multiplications. Of an operation: how many; of a "
+     "device: how many a second.",
+     "docs/formats.md, Machine files"},
     {"forward", "forward-pass",
      "The first half of a step: from the samples to the loss, layer by layer.",
      "core/nn/emit.c"},
@@ -203,7 +211,7 @@ const OptionWord words[WORDS] = {
     {"median", "p50",
      "The middle value: half of the steps were faster.",
      NULL},
-    {"memory", "planned_bytes planned",
+    {"memory", "planned_bytes planned besides",
      "What the plan's tensors take on the rank with most, by purpose; \"besides\" is what "
      "libraries took.",
      "docs/formats.md, Reports"},
@@ -304,7 +312,7 @@ const OptionWord words[WORDS] = {
     {"simulated", "simulation",
      "What sim says, from a plan and a model of a machine.",
      NULL},
-    {"softmax", "cross-entropy",
+    {"softmax", "cross-entropy cross_entropy",
      "Makes probabilities of the scores of the classes. It is part of the loss, so a model "
      "file has no line for it.",
      "core/device/reference/cross_entropy.c"},

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 99 };
+enum { WORDS = 101 };
 extern const OptionWord words[WORDS];
 
 #endif

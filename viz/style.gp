@@ -103,7 +103,7 @@ if (!DUMB) {
 }
 
 # `eval SHOW_NAMES` writes TITLE, XLABEL and YLABEL of the panel that begins at LEFT.
-SHOW_NAMES = DUMB ? "set title YLABEL.' of '.MODEL; set xlabel XLABEL" : \
+SHOW_NAMES = DUMB ? "set title MODEL.': '.YLABEL; set xlabel XLABEL" : \
     "set label 90 TITLE at graph 0.5, screen 1 - 18.0 / HEIGHT center font ',14';".\
     "set label 91 XLABEL at graph 0.5, screen BOTTOM - 46.0 / HEIGHT center;".\
     "set label 92 YLABEL at screen LEFT - 54.0 / WIDTH, graph 0.5 center rotate by 90"

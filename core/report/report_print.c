@@ -98,9 +98,13 @@ static void print_breakdown(const Report *r, FILE *out, bool color) {
     for (int b = 0; b < TIME_COUNT; b++) {
         double share = r->breakdown_ms[b] / total;
         if (!(share >= 0.0005)) continue;
-        fprintf(out, "    %-12s %9.3f ms %6.1f %%  %s%.*s%s\n", time_category_name((TimeCategory)b),
-                r->breakdown_ms[b], share * 100, color ? category_color((TimeCategory)b) : "",
-                (int)lround(share * BAR), bar, color ? "\033[0m" : "");
+        int length = (int)lround(share * BAR);
+        fprintf(out, "    %-12s %9.3f ms %6.1f %%", time_category_name((TimeCategory)b),
+                r->breakdown_ms[b], share * 100);
+        if (length)
+            fprintf(out, "  %s%.*s%s", color ? category_color((TimeCategory)b) : "", length, bar,
+                    color ? "\033[0m" : "");
+        fputc('\n', out);
     }
 }
 

@@ -301,7 +301,7 @@ START_TEST(a_log_has_a_line_for_each_row_and_v_the_operations_of_the_last) {
     ck_assert_int_eq(command_run(&c, "sim --gpus 2 --log l -v && cut -d' ' -f2- l"), 0);
     expect(&c, "\na step of 2 ranks, operation by operation\n");
     expect(&c, "\nbucket0 ");
-    expect(&c, "1 ranks, batch 64: 0.195054 ms a step\n");
+    expect(&c, "1 rank, batch 64: 0.195054 ms a step\n");
     expect(&c, "2 ranks, batch 128: ");
     command_finish(&c);
 }

@@ -36,7 +36,7 @@ END_TEST
 START_TEST(a_preview_follows_the_summary_and_leaves_no_file) {
     NEEDS_GNUPLOT();
     run("train --preview " SMALL, 0);
-    const char *weights = strstr(it.out, "  weights "), *picture = strstr(it.out, "loss of linear");
+    const char *weights = strstr(it.out, "  weights "), *picture = strstr(it.out, "linear: loss");
     ck_assert(weights && picture && weights < picture);
     ck_assert_int_eq(command_count_files(&it, ""), 0);
     command_finish(&it);

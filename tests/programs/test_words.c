@@ -20,7 +20,6 @@ static const char ORDINARY[] =
     "such very yet still without small take longer real above linear left count takes their too a "
     "after again against "
     "all always an and are as at "
-    "besides "
     "but by can cannot did do each end "
     "ended every first for from furthest has have how in is it its kept last ms most more no not "
     "of off on once one only open or other others out over own s same so than that the then there "
@@ -28,9 +27,9 @@ static const char ORDINARY[] =
     "apart at before began goes go given in into kind laptop less made name needs none number "
     "part part-time pinned process processes rows row run runs sample schema seconds see source "
     "started strategy table tandem threads time times unplanned value within command cpu wall "
-    "train sim single built-in bytes flops flop mib kib gib b us ns u additional amd epyc intel "
+    "train sim single built-in b us ns u additional amd epyc intel "
     "arm xeon processor ryzen taken turn turn's next next: note eff summary sweep v v1 "
-    "lockstep thread shm serial sleep spin yield peer lost main pool ";
+    "lockstep sleep spin yield peer lost main pool ";
 
 // It, or it without an s at the end.
 static bool ordinary(const char *word) {

@@ -277,7 +277,7 @@ START_TEST(previews_fit_80_columns_and_24_lines_and_leave_nothing_behind) {
     ck_assert_ptr_null(strchr(text, '\033'));
     ck_assert_ptr_nonnull(strstr(preview(figures_parity), "held out"));
     text = preview(figures_learning);
-    ck_assert(strstr(text, "loss of net") && strstr(text, "steps"));
+    ck_assert(strstr(text, "net: loss") && strstr(text, "steps"));
     it.options.preview_width = 40;
     preview(figures_scaling);
     it.options.preview_color = true;
