@@ -31,12 +31,13 @@ static void backward_program(Program *p) {
     p->works[step->ops[0].work].phase = PHASE_BACKWARD;
 }
 
+static json_t *root;  // of the file that a test looks at
+
 static json_t *merged(int ranks, int *steps) {
     Program p;
     Timeline lines[SMALL_RANKS];
     const Program *programs[SMALL_RANKS];
     const Timeline *timelines[SMALL_RANKS];
-    json_t *root;
     backward_program(&p);
     for (int r = 0; r < ranks; r++) {
         small_timeline(&lines[r], r);
@@ -47,7 +48,7 @@ static json_t *merged(int ranks, int *steps) {
     for (int r = 0; r < ranks; r++) timeline_destroy(&lines[r]);
     program_finish(&p);
     ck_assert_ok(json_read_file(&root, in_directory(TRACE_MERGED)));
-    return json_object_get(root, "traceEvents");  // root lives as long as the test
+    return json_object_get(root, "traceEvents");
 }
 
 static const char *text_of(const json_t *event, const char *key) {
@@ -83,6 +84,7 @@ START_TEST(all_ranks_are_in_one_file_with_names_and_an_order) {
     ck_assert_fails(trace_read(&back, &a, in_directory(TRACE_MERGED)), ERR_FORMAT,
                     "no \"tandem\" section");
     arena_finish(&a);
+    json_decref(root);
 }
 END_TEST
 
@@ -109,6 +111,7 @@ START_TEST(an_arrow_leads_from_a_gradient_to_its_communication) {
             ck_assert_close(ts, 9007199254.741, 0.001);
     }
     ck_assert(starts == 4 && ends == 4);  // two steps of two ranks
+    json_decref(root);
 }
 END_TEST
 
@@ -127,6 +130,7 @@ START_TEST(bytes_in_flight_rise_and_fall_to_nothing) {
         changes++;
     }
     ck_assert_int_eq(changes, 4);
+    json_decref(root);
 }
 END_TEST
 
@@ -168,6 +172,7 @@ START_TEST(traces_of_earlier_runs_go_and_other_files_stay) {
     }
     small_trace_write(in_directory("rank12.json"), 1, SMALL_RANKS);
     merged(2, &steps);
+    json_decref(root);
     write_text("rank3.json", "{\"mine\": 1}");
     write_text("rank02.json", "{\n\"tandem\": {");  // not a name that we give
     write_text("rank4.json.bak", "{\n\"tandem\": {");
