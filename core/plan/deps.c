@@ -216,7 +216,7 @@ static Status sort_deps(Plan *plan) {
         op->dep_first = count;
         count += op->dep_count;
     }
-    memcpy(plan->deps, sorted, (size_t)count * sizeof *sorted);
+    if (count) memcpy(plan->deps, sorted, (size_t)count * sizeof *sorted);
     plan->dep_count = count;
     free(sorted);
     return OK;
@@ -264,7 +264,7 @@ Status plan_select(Plan *plan, const int *order, const uint8_t *keep) {
         }
         ops[i].dep_count = (uint16_t)kept;
     }
-    memcpy(plan->ops, ops, (size_t)count * sizeof *ops);
+    if (count) memcpy(plan->ops, ops, (size_t)count * sizeof *ops);
     plan->op_count = count;
     free(ops);
     free(place);

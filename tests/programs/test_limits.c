@@ -97,6 +97,7 @@ START_TEST(a_closed_stream_is_no_place_for_a_file) {
                 "test -s l || exit 8; exit $s");
     ck_assert_int_eq(it.status, 1);
     command_said(it.err, PARTS("standard output could not be written"));
+    command_finish(&it);
     command_run(&it, "train " SMALL " --log l 2>&- >out; test $(grep -c 'loss 2.4163' l) = 1");
     ck_success(it.status);
     command_finish(&it);
