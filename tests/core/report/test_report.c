@@ -287,6 +287,23 @@ START_TEST(the_summary_fits_a_terminal) {
 }
 END_TEST
 
+START_TEST(a_share_too_small_for_a_bar_ends_its_line) {
+    Arena a = {0};
+    Report r;
+    char text[4096] = "";
+    make(&r, &a);
+    memset(r.breakdown_ms, 0, sizeof r.breakdown_ms);
+    r.breakdown_ms[TIME_COMPUTE] = 99.8;
+    r.breakdown_ms[TIME_HOST] = 0.2;  // 0.06 of 30 columns
+    FILE *f = fmemopen(text, sizeof text, "w");
+    report_print(&r, f, false);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(text, "    host             0.200 ms    0.2 %\n"));
+    ck_assert_ptr_null(strstr(text, " \n"));
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(the_summary_says_the_essential) {
     Arena a = {0};
     Report r;
@@ -385,7 +402,8 @@ SUITE("report", quantiles_are_interpolated_between_the_two_values_around_them,
       a_json_report_has_its_members_in_order_and_their_types, documents_show_the_same_facts,
       a_report_of_nothing_is_written_in_every_format,
       a_long_loss_curve_keeps_its_extremes_and_breaks_at_what_is_not_finite,
-      the_summary_fits_a_terminal, the_summary_says_the_essential,
+      the_summary_fits_a_terminal, a_share_too_small_for_a_bar_ends_its_line,
+      the_summary_says_the_essential,
       a_damaged_report_is_refused_with_the_place,
       a_report_needs_a_known_format_and_a_writable_place,
       words_that_are_not_utf8_still_make_a_valid_report)
