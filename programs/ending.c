@@ -2,6 +2,8 @@
 // Flushing, the last message and the exit status.
 #include "programs/ending.h"
 
+#include "core/base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +22,7 @@ void ending_begin(void) {
 Status ending_flush(void) {
     errno = 0;
     if (fflush(stdout) || ferror(stdout))
-        FAIL(ERR_IO, "standard output could not be written: %s", strerror(errno ? errno : EIO));
+        FAIL(ERR_IO, "standard output could not be written: %s", file_write_reason(errno));
     return OK;
 }
 

@@ -60,7 +60,7 @@ static Status append(const char *path, const char *text) {
     int error = errno, closed = close(fd);
     if (written != (ssize_t)length || closed)
         FAIL(ERR_IO, "%s: the prediction could not be written whole: %s", path,
-             strerror(written < 0 ? error : EIO));
+             written < 0 ? strerror(error) : "is the disk full?");
     return OK;
 }
 

@@ -258,6 +258,10 @@ static int name_file(OutputFile *f) {
     return f->unnamed ? link_file(f) : rename(f->temporary, f->path);
 }
 
+const char *file_write_reason(int error) {
+    return error ? strerror(error) : "an earlier write failed; is the disk full?";
+}
+
 Status file_commit(OutputFile *f) {
     errno = 0;
     bool failed = fflush(f->stream) != 0 || ferror(f->stream);
@@ -271,7 +275,7 @@ Status file_commit(OutputFile *f) {
     }
     if (failed) {
         file_discard(f);
-        FAIL(ERR_IO, "%s: could not be written: %s", f->path, strerror(error ? error : EIO));
+        FAIL(ERR_IO, "%s: could not be written: %s", f->path, file_write_reason(error));
     }
     if (f->is_new) close(f->file);
     f->is_new = false;

@@ -35,6 +35,10 @@ Status file_create(OutputFile *f, const char *path) MUST_USE;
 // Flush, check, give it its name. ERR_IO leaves nothing new behind.
 Status file_commit(OutputFile *f) MUST_USE;
 
+// Why a stream could not be written, for a message. error 0: an earlier write failed, and nobody
+// kept its errno.
+const char *file_write_reason(int error);
+
 // Give up: nothing new remains. Safe after commit and on a zeroed file.
 void file_discard(OutputFile *f);
 

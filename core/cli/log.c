@@ -4,6 +4,7 @@
 #include "core/cli/log.h"
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/printable.h"
 #include "core/base/text.h"
 #include "core/cli/terminal.h"
@@ -41,7 +42,7 @@ Status log_close(Log *l) {
     errno = 0;
     bool lost = ferror(f);
     if (fclose(f) != 0 || lost)
-        FAIL(ERR_IO, "the log could not be written: %s", strerror(errno ? errno : EIO));
+        FAIL(ERR_IO, "the log could not be written: %s", file_write_reason(errno));
     return OK;
 }
 

@@ -146,6 +146,9 @@ static bool steady(const Machine *m, const CalibrateCache *c) {
 
 static void keep(const Entry *e, const Machine *m, double seconds) {
     const char *why = !*e->path ? "there is no home for a cache" : NULL;
+    struct stat s;
+    if (!why && lstat(e->path, &s) == 0 && !S_ISREG(s.st_mode))
+        why = "what has the name of the entry is no file";
     if (!why && !steady(m, e->cache)) why = "it varied too much";
     if (!why && write_entry(e, m) != OK) why = status_message();
     if (why)
