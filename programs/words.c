@@ -103,7 +103,7 @@ const OptionWord words[WORDS] = {
     {"dtype", "f32 f64 type",
      "Type of the arithmetic: f32 is single, f64 double precision.",
      NULL},
-    {"efficiency", "eff",
+    {"efficiency", "eff eff.",
      "Speed-up divided by the growth in ranks: 100 % means that twice the ranks do twice the "
      "samples a second.",
      "docs/formats.md, Summaries"},
