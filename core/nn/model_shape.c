@@ -90,6 +90,10 @@ static Status slide(const Model *m, Layer *l, int64_t channels) {
         }
         l->out[i] = (padded - l->kernel) / l->stride + 1;
     }
+    const int64_t largest = l->stride > l->pad ? l->stride : l->pad;
+    if (largest > KIND_WINDOW_MAX)
+        FAIL_LAYER(ERR_SHAPE, "%s is %lld, it can be at most %d",
+                   largest == l->stride ? "stride" : "pad", (long long)largest, KIND_WINDOW_MAX);
     return OK;
 }
 

@@ -134,8 +134,6 @@ static Status match_side(Match *m, const int32_t *operands, int count, char *sid
     return i == count ? OK : wrong_count(m, what, count);
 }
 
-enum { WINDOW_MAX = 1 << 20 };  // of kernel, stride and pad
-
 static Status check_attribute(const Match *m, const char *name, int64_t least, int64_t most) {
     for (int i = 0; i < m->work->attr_count; i++) {
         int n, real;
@@ -158,9 +156,9 @@ static bool writes_index(const Match *m) {
 // An index is one byte: a place in a window of 16 x 16.
 Status op_check_window(const Program *p, const Plan *plan, const Op *op) {
     const Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
-    TRY(check_attribute(&m, "kernel", 1, writes_index(&m) ? 16 : WINDOW_MAX));
-    TRY(check_attribute(&m, "stride", 1, WINDOW_MAX));
-    return check_attribute(&m, "pad", 0, WINDOW_MAX);
+    TRY(check_attribute(&m, "kernel", 1, writes_index(&m) ? 16 : KIND_WINDOW_MAX));
+    TRY(check_attribute(&m, "stride", 1, KIND_WINDOW_MAX));
+    return check_attribute(&m, "pad", 0, KIND_WINDOW_MAX);
 }
 
 // Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1.

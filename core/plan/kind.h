@@ -58,6 +58,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(BARRIER, "barrier", COMMUNICATION, collective, "", "<-")
 // clang-format on
 
+// Kernel, stride and pad of a window are at most so large: no size overflows.
+enum { KIND_WINDOW_MAX = 1 << 20 };
+
 typedef enum {
 #define X(constant, name, class, rule, attributes, operands) KIND_##constant,
     KIND_LIST(X)

@@ -147,6 +147,10 @@ START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
                                          "classes is 10: it must give one logit per class"},
         {"conv2d out=10 kernel=5\n", "x.model:4: conv2d conv1: the last layer gives 10×24×24, but "
                                      "classes is 10: it must give one logit per class"},
+        {"max_pool kernel=2 stride=1000000000\nflatten\nlinear out=10\n",
+         "x.model:4: max_pool pool1: stride is 1000000000, it can be at most 1048576"},
+        {"conv2d out=2 kernel=1 pad=1048577\nflatten\nlinear out=10\n",
+         "x.model:4: conv2d conv1: pad is 1048577, it can be at most 1048576"},
         {"conv2d out=2 kernel=1\nmax_pool kernel=17\nflatten\nlinear out=10\n",
          "x.model:5: max_pool pool1: kernel is 17: behind a layer with parameters it can be at "
          "most 16"},
