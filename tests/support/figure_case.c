@@ -3,6 +3,7 @@
 
 #include "core/base/file.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,3 +110,31 @@ const char *figure_case_program(const char *name, const char *line) {
 }
 
 bool figure_case_has_gnuplot(void) { return figures_find_gnuplot() == OK; }
+
+void figure_case_scaling(FigureCase *c) {
+    figure_case_init(c, false);
+    figure_case_measure(c, 2, 1800, 1500, 2000);
+    figure_case_measure(c, 1, 1000, 900, 1050);
+    figure_case_measure(c, 1, 1300, 1200, 1400);
+    figure_case_measure(c, 1, 1200, 1100, 1250);
+    figure_case_simulate(c, 1, 1260);
+    figure_case_simulate(c, 2, 1620);
+    figure_case_simulate(c, 4, 3600);
+    c->options.oversubscribed_from = 2;
+}
+
+void figure_case_note_has(const FigureCase *c, const char *part) {
+    for (int i = 0; i < c->notes.count; i++)
+        if (strstr(c->notes.lines[i], part)) return;
+    ck_abort_msg("no note says \"%s\"; the first is \"%s\"", part, c->notes.lines[0]);
+}
+
+int figure_case_count_files(const FigureCase *c) {
+    int n = 0;
+    DIR *d = opendir(c->directory);
+    if (!d) return 0;
+    for (struct dirent *e; (e = readdir(d));)
+        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    closedir(d);
+    return n;
+}

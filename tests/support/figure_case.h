@@ -26,6 +26,9 @@ void figure_case_finish(FigureCase *c);
 Report *figure_case_measure(FigureCase *c, int ranks, double rate, double p10, double p90);
 Report *figure_case_simulate(FigureCase *c, int ranks, double rate);
 
+// A case of three runs of one rank, one of two, and a simulation of 1, 2 and 4; no gnuplot.
+void figure_case_scaling(FigureCase *c);
+
 // Losses, times and samples of `steps` steps of 10 ms and 64 rows; two epochs, each with an
 // evaluation, the second of half the steps.
 void figure_case_learn(FigureCase *c, Report *r, int steps);
@@ -33,6 +36,9 @@ void figure_case_learn(FigureCase *c, Report *r, int steps);
 // The text of a file of the directory, in the arena; NULL when there is none.
 char *figure_case_file(FigureCase *c, const char *name);
 int figure_case_count(const char *text, const char *part);
+
+int figure_case_count_files(const FigureCase *c);  // hidden ones too; 0: no directory
+void figure_case_note_has(const FigureCase *c, const char *part);  // asserts that some note does
 
 // A program of that name, first on the PATH: a line of shell. Its directory.
 const char *figure_case_program(const char *name, const char *line);

@@ -6,7 +6,6 @@
 #include "tests/support/figure_case.h"
 #include "viz/figures_internal.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,38 +20,8 @@ static FigureCase it;
     "# machine\tA processor, 2 cores\n"     \
     "# columns with units\n"
 
-// Three runs of one rank, one of two, and a simulation of 1, 2 and 4.
-static void measure_and_simulate(void) {
-    figure_case_init(&it, false);
-    figure_case_measure(&it, 2, 1800, 1500, 2000);
-    figure_case_measure(&it, 1, 1000, 900, 1050);
-    figure_case_measure(&it, 1, 1300, 1200, 1400);
-    figure_case_measure(&it, 1, 1200, 1100, 1250);
-    figure_case_simulate(&it, 1, 1260);
-    figure_case_simulate(&it, 2, 1620);
-    figure_case_simulate(&it, 4, 3600);
-    it.options.oversubscribed_from = 2;
-}
-
-static void note_has(const char *part) {
-    for (int i = 0; i < it.notes.count; i++)
-        if (strstr(it.notes.lines[i], part)) return;
-    ck_abort_msg("no note says \"%s\"; the first is \"%s\"", part, it.notes.lines[0]);
-}
-
-// Names in the directory, hidden ones too.
-static int count_files(void) {
-    int n = 0;
-    DIR *d = opendir(it.directory);
-    if (!d) return 0;
-    for (struct dirent *e; (e = readdir(d));)
-        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
-    closedir(d);
-    return n;
-}
-
 START_TEST(scaling_data_are_medians_with_intervals_and_every_run) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     // The base is the median of 1000, 1200 and 1300; 2 ranks: 1800 / 2 / 1200 is 75 %.
     static const char want[] =
@@ -85,7 +54,7 @@ END_TEST
 START_TEST(a_script_is_its_settings_and_the_body_that_all_share) {
     char *body;
     size_t length;
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     static const char want[] =
         "if (!exists(\"TERM\")) TERM=\"svg\"\n"
@@ -115,7 +84,7 @@ START_TEST(captions_say_machine_repeats_base_and_what_is_simulated) {
     int64_t ranks;
     double rate, low, step_ms;
     char path[200];
-    measure_and_simulate();
+    figure_case_scaling(&it);
     it.options.platform = "dgx";
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     snprintf(path, sizeof path, "%s/throughput.json", it.directory);
@@ -150,7 +119,7 @@ START_TEST(captions_say_machine_repeats_base_and_what_is_simulated) {
 END_TEST
 
 START_TEST(a_constant_batch_is_strong_scaling) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     for (int i = 0; i < it.options.measured.count; i++) ((Report *)it.measured[i])->run.batch = 64;
     for (int i = 0; i < it.options.simulated.count; i++)
         ((Report *)it.simulated[i])->run.batch = 64;
@@ -274,8 +243,8 @@ START_TEST(what_a_report_does_not_know_is_left_out_of_learning_and_noted) {
     r->step_end_s = NULL;
     r->epochs = 1;  // nobody knows whether it was whole
     ck_assert_ok(figures_learning(&it.options, &it.notes));
-    note_has("learning against seconds is not drawn: a report lacks step_end_s");
-    note_has("learning against epochs is not drawn");
+    figure_case_note_has(&it, "learning against seconds is not drawn: a report lacks step_end_s");
+    figure_case_note_has(&it, "learning against epochs is not drawn");
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "learning.gp"), "array AXIS[2] = [2, 3]\n"));
     // 200 / 40: the mean of 5 steps, in row 5: 2 (1 + 1/2 + 1/3 + 1/4 + 1/5) / 5.
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "learning.dat"),
@@ -290,22 +259,23 @@ START_TEST(figures_without_data_are_not_written_and_say_why) {
     figure_case_simulate(&it, 2, 1000)->breakdown_steps = 0;
     it.options.simulated.count = 0;
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
-    note_has("throughput and efficiency are not drawn: reports of one world size only");
+    figure_case_note_has(&it,
+                         "throughput and efficiency are not drawn: reports of one world size only");
     it.options.simulated.count = 1;
     ck_assert_ok(figures_parity(&it.options, &it.notes));
-    note_has("parity is not drawn: no world size was both simulated and measured");
+    figure_case_note_has(&it, "parity is not drawn: no world size was both simulated and measured");
     ck_assert_ok(figures_breakdown(&it.options, &it.notes));
-    note_has("breakdown is not drawn: no report kept spans");
+    figure_case_note_has(&it, "breakdown is not drawn: no report kept spans");
     ck_assert_ok(figures_learning(&it.options, &it.notes));
-    note_has("learning is not drawn: no report of training has losses");
+    figure_case_note_has(&it, "learning is not drawn: no report of training has losses");
     ck_assert_int_eq(it.notes.count, 4);
-    ck_assert(it.notes.written == 0 && count_files() == 0);
+    ck_assert(it.notes.written == 0 && figure_case_count_files(&it) == 0);
     figure_case_finish(&it);
 }
 END_TEST
 
 START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ((Report *)it.measured[1])->run.model = "mlp";
     ck_assert_fails(figures_scaling(&it.options, &it.notes), ERR_USAGE,
                     "reports of the models net and mlp cannot share a figure");
@@ -315,7 +285,7 @@ START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
     ((Report *)it.measured[1])->run.model = "mlp";
     for (int i = 0; i < 2; i++) figure_case_learn(&it, (Report *)it.measured[i], 4);
     ck_assert_fails(figures_learning(&it.options, &it.notes), ERR_USAGE, "models net and mlp");
-    ck_assert_int_eq(count_files(), 0);
+    ck_assert_int_eq(figure_case_count_files(&it), 0);
     figure_case_finish(&it);
 }
 END_TEST

@@ -5,7 +5,6 @@
 #include "tests/support/figure_case.h"
 #include "viz/figures_internal.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,45 +13,17 @@
 
 static FigureCase it;
 
-// Three runs of one rank, one of two, and a simulation of 1, 2 and 4.
-static void measure_and_simulate(void) {
-    figure_case_init(&it, false);
-    figure_case_measure(&it, 2, 1800, 1500, 2000);
-    figure_case_measure(&it, 1, 1000, 900, 1050);
-    figure_case_measure(&it, 1, 1300, 1200, 1400);
-    figure_case_measure(&it, 1, 1200, 1100, 1250);
-    figure_case_simulate(&it, 1, 1260);
-    figure_case_simulate(&it, 2, 1620);
-    figure_case_simulate(&it, 4, 3600);
-    it.options.oversubscribed_from = 2;
-}
-
-static void note_has(const char *part) {
-    for (int i = 0; i < it.notes.count; i++)
-        if (strstr(it.notes.lines[i], part)) return;
-    ck_abort_msg("no note says \"%s\"; the first is \"%s\"", part, it.notes.lines[0]);
-}
-
-// Names in the directory, hidden ones too.
-static int count_files(void) {
-    int n = 0;
-    DIR *d = opendir(it.directory);
-    if (!d) return 0;
-    for (struct dirent *e; (e = readdir(d));)
-        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
-    closedir(d);
-    return n;
-}
-
 START_TEST(without_gnuplot_data_and_scripts_are_written_with_a_note) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     ck_assert_ok(figures_parity(&it.options, &it.notes));
     ck_assert_int_eq(it.notes.count, 1);  // once, not for every figure
-    note_has("there is no gnuplot to draw with; the package gnuplot-nox brings it; data and "
+    figure_case_note_has(
+        &it, "there is no gnuplot to draw with; the package gnuplot-nox brings it; data and "
              "scripts were written");
     ck_assert(it.notes.written == 4 && it.notes.drawn == 0);
-    ck_assert_int_eq(count_files(), 4 * 3 + 2);  // .dat, .gp, .json; style.gp and Makefile
+    ck_assert_int_eq(figure_case_count_files(&it),
+                     4 * 3 + 2);  // .dat, .gp, .json; style.gp and Makefile
     it.options.require = true;
     ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_UNAVAILABLE, "gnuplot-nox");
     figure_case_finish(&it);
@@ -60,14 +31,14 @@ START_TEST(without_gnuplot_data_and_scripts_are_written_with_a_note) {
 END_TEST
 
 START_TEST(a_gnuplot_that_fails_is_told_with_the_script) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     setenv("PATH", "/usr/bin:/bin", 1);
     figure_case_program(
         "gnuplot", "echo half > .parity.svg.$PPID\n"
                    "printf '\\nplot x,\\n       ^\\n\"parity.gp\" line 9: bad\\n\\n' >&2\nexit 3");
     ck_assert_ok(figures_parity(&it.options, &it.notes));
-    note_has("parity.gp: gnuplot failed (status 3): \"parity.gp\" line 9: bad");
-    ck_assert_int_eq(count_files(), 3 + 2);  // no picture, not even half of one
+    figure_case_note_has(&it, "parity.gp: gnuplot failed (status 3): \"parity.gp\" line 9: bad");
+    ck_assert_int_eq(figure_case_count_files(&it), 3 + 2);  // no picture, not even half of one
     it.options.require = true;
     ck_assert_fails(figures_parity(&it.options, &it.notes), ERR_FAILED,
                     "parity.gp: gnuplot failed");
@@ -80,14 +51,15 @@ START_TEST(a_gnuplot_that_fails_is_told_with_the_script) {
 END_TEST
 
 START_TEST(a_gnuplot_that_hangs_is_stopped_and_not_started_again) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     setenv("PATH", "/usr/bin:/bin", 1);
     figure_case_program("gnuplot", "echo started >> starts\nexec sleep 1000");
     it.options.gnuplot_seconds = 1;
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     ck_assert(it.notes.hung && it.notes.written == 3 && it.notes.drawn == 0);
-    note_has("throughput.gp: gnuplot did not end within 1 second and was stopped");
-    note_has("scaling.gp: not drawn: gnuplot hung before; data and script were written");
+    figure_case_note_has(&it, "throughput.gp: gnuplot did not end within 1 second and was stopped");
+    figure_case_note_has(
+        &it, "scaling.gp: not drawn: gnuplot hung before; data and script were written");
     ck_assert_str_eq(figure_case_file(&it, "starts"), "started\n");
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "scaling.json"), "\"picture\": null"));
     FigureNotes fresh = {0};
@@ -101,7 +73,7 @@ static int looks;
 static bool interrupted_at_the_third_look(void) { return ++looks >= 3; }
 
 START_TEST(an_interrupt_ends_gnuplot_and_keeps_data_and_scripts) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     setenv("PATH", "/usr/bin:/bin", 1);
     figure_case_program("gnuplot", "exec sleep 1000");
     it.options.interrupted = interrupted_at_the_third_look;
@@ -109,15 +81,15 @@ START_TEST(an_interrupt_ends_gnuplot_and_keeps_data_and_scripts) {
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     ck_assert_ok(figures_breakdown(&it.options, &it.notes));
     ck_assert(it.notes.interrupted && it.notes.written == 4 && it.notes.drawn == 0);
-    note_has("throughput.gp: interrupted while gnuplot was drawing");
-    note_has("breakdown.gp: not drawn: interrupted; data and script were written");
-    ck_assert_int_eq(count_files(), 4 * 3 + 2);
+    figure_case_note_has(&it, "throughput.gp: interrupted while gnuplot was drawing");
+    figure_case_note_has(&it, "breakdown.gp: not drawn: interrupted; data and script were written");
+    ck_assert_int_eq(figure_case_count_files(&it), 4 * 3 + 2);
     figure_case_finish(&it);
 }
 END_TEST
 
 START_TEST(gnuplot_gets_the_script_in_its_directory_and_the_numbers_of_c) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     setenv("PATH", "/usr/bin:/bin", 1);
     setenv("LC_ALL", "de_DE.UTF-8", 1);
     figure_case_program("gnuplot", "printf '%s|' \"$@\" \"$LC_ALL\" > said\npwd >> said");
@@ -133,7 +105,7 @@ END_TEST
 
 START_TEST(a_style_and_a_makefile_that_are_there_are_kept) {
     char path[200];
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ck_assert_ok(file_make_directory(it.directory));
     snprintf(path, sizeof path, "%s/style.gp", it.directory);
     FILE *f = fopen(path, "w");
@@ -156,7 +128,7 @@ static void put(const char *name, const char *text) {
 }
 
 START_TEST(figures_that_an_earlier_run_left_are_removed_and_nothing_else) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     ck_assert_ok(figures_scaling(&it.options, &it.notes));
     ck_assert_ok(figures_parity(&it.options, &it.notes));
     put("parity.svg", "<svg/>");
@@ -181,13 +153,13 @@ START_TEST(figures_that_an_earlier_run_left_are_removed_and_nothing_else) {
         ck_assert_msg(figure_case_file(&it, gone[i]) == NULL, "%s is there", gone[i]);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         ck_assert_msg(figure_case_file(&it, kept[i]) != NULL, "%s is gone", kept[i]);
-    note_has("removed 8 files of figures that an earlier run left");
+    figure_case_note_has(&it, "removed 8 files of figures that an earlier run left");
     figure_case_finish(&it);
 }
 END_TEST
 
 START_TEST(control_characters_of_names_stay_out_of_data_and_scripts) {
-    measure_and_simulate();
+    figure_case_scaling(&it);
     const char *name = "n\033[2J\nset output\xc2\x9b x";
     const char *const argv[] = {"sim", name};
     for (int i = 0; i < it.options.measured.count; i++)
