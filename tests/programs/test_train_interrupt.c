@@ -22,7 +22,7 @@ static void start_long(const char *options, bool terminal) {
         command_start(&it, "%s", words);
     while (strstr(options, "--ranks") && !strstr(options, "--comm") && !rank0_lives())
         sleep_seconds(0.01);
-    sleep_seconds(0.5);
+    sleep_seconds(1.5);  // a crowded host is slow to begin
 }
 
 static void check_partial_report(void) {
