@@ -2,9 +2,12 @@
 // Ranks of a group and ends of a message, as the plan names them: by position, never by number.
 #include "sim/members.h"
 
+#include "core/plan/group.h"
+
 void members_find(Members *m, const Program *p, const Work *w, int rank) {
-    group_ranks(p, w->group, rank, m->ranks, &m->position);
-    m->count = p->groups[w->group].size;
+    m->count = group_size(p, w->group);
+    m->position = group_position(p, w->group, rank);
+    for (int i = 0; i < m->count; i++) m->ranks[i] = group_member(p, w->group, rank, i);
     m->peer = work_is_message(w)
                   ? m->ranks[((m->position + w->peer) % m->count + m->count) % m->count]
                   : NONE;

@@ -41,15 +41,46 @@ static Status add_group(Program *p, const char *name, Group group, int *out) {
     return OK;
 }
 
-Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) {
-    int size = 1;
+// Members of a group along axes, of which `at_axis` (or NONE) has only `at_count` positions.
+static Status count_members(const Program *p, const char *name, Group *g) {
+    g->size = 1;
     for (int a = 0; a < AXES; a++) {
-        if (!(axes >> a & 1)) continue;
+        if (!(g->axes >> a & 1)) continue;
         if (a >= p->axis_count) FAIL(ERR_PLAN, "group %s: the mesh has no axis %d", name, a);
-        size *= p->axes[a].size;
+        g->size *= a == g->at_axis ? g->at_count : p->axes[a].size;
     }
-    if (!axes) FAIL(ERR_PLAN, "group %s varies along no axis", name);
-    return add_group(p, name, (Group){.axes = axes, .size = size}, out);
+    if (!g->axes) FAIL(ERR_PLAN, "group %s varies along no axis", name);
+    return OK;
+}
+
+Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) {
+    Group group = {.axes = axes, .at_axis = NONE};
+    TRY(count_members(p, name, &group));
+    return add_group(p, name, group, out);
+}
+
+Status program_add_group_at(Program *p, const char *name, uint16_t axes, int at_axis,
+                            const int *positions, int count, int *out) {
+    Group group = {
+        .axes = axes, .at_axis = (int8_t)at_axis, .at_count = count, .first = p->member_count};
+    if (at_axis < 0 || at_axis >= p->axis_count)
+        FAIL(ERR_PLAN, "group %s: the mesh has no axis %d", name, at_axis);
+    const Axis *axis = &p->axes[at_axis];
+    if (count < 1) FAIL(ERR_PLAN, "group %s lies at no position of %s", name, axis->name);
+    TRY(ARRAY_RESERVE(p->members, p->member_capacity, p->member_count + count));
+    for (int i = 0; i < count; i++) {
+        if (positions[i] < 0 || positions[i] >= axis->size)
+            FAIL(ERR_PLAN, "group %s: %s has %d positions, none %d", name, axis->name, axis->size,
+                 positions[i]);
+        if (i && positions[i] <= positions[i - 1])
+            FAIL(ERR_PLAN, "group %s: the positions along %s do not ascend: %d, %d", name,
+                 axis->name, positions[i - 1], positions[i]);
+        p->members[p->member_count + i] = positions[i];
+    }
+    TRY(count_members(p, name, &group));
+    TRY(add_group(p, name, group, out));
+    p->member_count += count;
+    return OK;
 }
 
 static int by_value(const void *left, const void *right) {
@@ -80,7 +111,8 @@ Status program_add_rank_list(Program *p, const char *name, const int *ranks, int
                  program_ranks(p));
         p->members[p->member_count + i] = ranks[i];
     }
-    TRY(add_group(p, name, (Group){.size = count, .first = p->member_count}, out));
+    Group group = {.size = count, .first = p->member_count, .at_axis = NONE};
+    TRY(add_group(p, name, group, out));
     p->member_count += count;
     return OK;
 }

@@ -11,6 +11,11 @@ Status program_add_name(Program *p, const char *name,
 Status program_add_axis(Program *p, const char *name, int size,
                         int *out) MUST_USE;  // stride: the product of the axes before it
 Status program_add_group(Program *p, const char *name, uint16_t axes, int *out) MUST_USE;
+
+// A group that lies at some positions of an axis only, such as the first and the last stage of a
+// pipeline. Its members vary along that axis, between those positions, if it is one of `axes`.
+Status program_add_group_at(Program *p, const char *name, uint16_t axes, int at_axis,
+                            const int *positions, int count, int *out) MUST_USE;
 Status program_add_rank_list(Program *p, const char *name, const int *ranks, int count,
                              int *out) MUST_USE;
 Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, int *out) MUST_USE;

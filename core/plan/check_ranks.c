@@ -5,6 +5,7 @@
 #include "core/base/arena.h"
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
+#include "core/plan/group.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,6 @@ typedef struct {
 
 typedef struct {
     Walker *walkers;
-    int *members;  // room for a group
     int ranks;
 } Walk;
 
@@ -45,12 +45,8 @@ static void finish_leader(Walker *w, int lane) {
 }
 
 // The member across: of a send or receive, `peer` places along the group.
-static int partner(const Walk *walk, int rank, const Work *work, int *position) {
-    const Walker *w = &walk->walkers[rank];
-    int size = w->p->groups[work->group].size;
-    group_ranks(w->p, work->group, rank, walk->members, position);
-    int64_t across = ((int64_t)*position + work->peer) % size;
-    return walk->members[across < 0 ? across + size : across];
+static int partner(const Walk *walk, int rank, const Work *work) {
+    return group_peer(walk->walkers[rank].p, work->group, rank, work->peer);
 }
 
 // Do two members mean the same collective?
@@ -69,15 +65,13 @@ static const Op *arrived(const Walk *walk, int rank, int lane) {
 
 static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
     const Work *mine = op_work(walk->walkers[rank].p, leader(&walk->walkers[rank], lane));
-    int position;
-    int other = partner(walk, rank, mine, &position);
+    int other = partner(walk, rank, mine);
     Walker *w = &walk->walkers[other];
     if (mine->kind != KIND_SEND) return OK;
     for (int k = 0; k < w->p->lane_count; k++) {
         const Op *op = arrived(walk, other, k);
         const Work *theirs = op ? op_work(w->p, op) : NULL;
-        if (!theirs || theirs->kind != KIND_RECEIVE ||
-            partner(walk, other, theirs, &position) != rank)
+        if (!theirs || theirs->kind != KIND_RECEIVE || partner(walk, other, theirs) != rank)
             continue;
         if (work_attr(w->p, theirs, 0) != work_attr(walk->walkers[rank].p, mine, 0)) continue;
         if (theirs->payload_bytes != mine->payload_bytes)
@@ -95,10 +89,9 @@ static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
 static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
     const Walker *w = &walk->walkers[rank];
     const Work *mine = op_work(w->p, leader(w, lane));
-    int position, size = w->p->groups[mine->group].size;
-    group_ranks(w->p, mine->group, rank, walk->members, &position);
+    int size = group_size(w->p, mine->group);
     for (int m = 0; m < size; m++) {
-        int other = walk->members[m];
+        int other = group_member(w->p, mine->group, rank, m);
         const Op *op = arrived(walk, other, lane);
         if (!op) return OK;
         const Work *theirs = op_work(walk->walkers[other].p, op);
@@ -112,16 +105,16 @@ static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
                  program_name(walk->walkers[other].p, theirs->name),
                  algorithm_name((Algorithm)theirs->algorithm), (long long)theirs->payload_bytes);
     }
-    for (int m = 0; m < size; m++) finish_leader(&walk->walkers[walk->members[m]], lane);
+    for (int m = 0; m < size; m++)
+        finish_leader(&walk->walkers[group_member(w->p, mine->group, rank, m)], lane);
     *moved = true;
     return OK;
 }
 
 static Status check_member(Walk *walk, int rank, const Op *op) {
     const Walker *w = &walk->walkers[rank];
-    int position, group = op_work(w->p, op)->group;
-    group_ranks(w->p, group, rank, walk->members, &position);
-    if (position != NONE) return OK;
+    int group = op_work(w->p, op)->group;
+    if (group_position(w->p, group, rank) != NONE) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s", program_name(w->p, w->plan->name),
          op_name(w->p, op), rank, program_name(w->p, w->p->groups[group].name));
 }
@@ -159,19 +152,17 @@ static void explain(const Walk *walk, int rank, char *out, size_t size) {
                          op_name(w->p, &w->plan->ops[dep]));
             continue;  // a peer that does not come explains more
         }
-        int position, other;
         if (work->kind == KIND_SEND || work->kind == KIND_RECEIVE) {
-            other = partner(walk, rank, work, &position);
+            snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op),
+                     partner(walk, rank, work));
+            return;
+        }
+        for (int m = 0; m < group_size(w->p, work->group); m++) {
+            int other = group_member(w->p, work->group, rank, m);
+            if (arrived(walk, other, lane)) continue;
             snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op), other);
             return;
         }
-        group_ranks(w->p, work->group, rank, walk->members, &position);
-        for (int m = 0; m < w->p->groups[work->group].size; m++)
-            if (!arrived(walk, walk->members[m], lane)) {
-                snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op),
-                         walk->members[m]);
-                return;
-            }
     }
 }
 
@@ -188,9 +179,7 @@ static Status deadlock(const Walk *walk, const Plan *plan, const Program *p) {
 static Status walk_init(Walk *walk, Arena *a, const Program *const programs[],
                         const uint8_t *program_of, int k) {
     walk->walkers = ARENA_NEW(a, Walker, walk->ranks);
-    walk->members = ARENA_NEW(a, int, walk->ranks);
-    if (!walk->walkers || !walk->members)
-        FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
+    if (!walk->walkers) FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
     for (int r = 0; r < walk->ranks; r++) {
         Walker *w = &walk->walkers[r];
         w->p = programs[program_of ? program_of[r] : 0];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Questions about a program: names, groups as a rank sees them, planned bytes, its fingerprint.
+// Questions about a program: names, planned bytes, its fingerprint.
 #include "core/plan/program.h"
 
 #include "core/base/hash.h"
@@ -74,27 +74,6 @@ int program_ranks(const Program *p) {
     int ranks = 1;
     for (int i = 0; i < p->axis_count; i++) ranks *= p->axes[i].size;
     return ranks;
-}
-
-// Members of an axis group in rank order: every rank whose coordinates on the other axes are ours.
-void group_ranks(const Program *p, int group, int rank, int *ranks, int *position) {
-    const Group *g = &p->groups[group];
-    int count = 0;
-    *position = NONE;
-    for (int r = 0; g->axes && r < program_ranks(p); r++) {
-        bool member = true;
-        for (int a = 0; a < p->axis_count; a++) {
-            int stride = p->axes[a].stride, size = p->axes[a].size;
-            if (!(g->axes >> a & 1) && r / stride % size != rank / stride % size) member = false;
-        }
-        if (!member) continue;
-        if (r == rank) *position = count;
-        ranks[count++] = r;
-    }
-    for (int i = 0; !g->axes && i < g->size; i++) {
-        ranks[i] = p->members[g->first + i];
-        if (ranks[i] == rank) *position = i;
-    }
 }
 
 const char *memory_name(Memory m) {

@@ -24,12 +24,15 @@ typedef struct {
     int32_t size, stride;
 } Axis;
 
-// Ranks that communicate: those whose coordinates agree with ours on every axis but `axes`,
-// in rank order; or, with axes 0, the explicit list of absolute ranks at
-// program.members[first .. first+size).
+// Ranks that communicate (core/plan/group.h): those whose coordinates agree with ours on every axis
+// but `axes`, in rank order, and of them only those at some positions of `at_axis`, if there is
+// one; or, with axes 0, an explicit list of absolute ranks. program.members[first ..) holds the
+// positions, ascending, or the list.
 typedef struct {
     int32_t name, size, first;
-    uint16_t axes;  // bit i: members vary along axis i
+    int32_t at_count;  // positions
+    uint16_t axes;     // bit i: members vary along axis i
+    int8_t at_axis;    // or NONE
 } Group;
 
 // An order in which operations start. A lane is not a thread.
@@ -122,7 +125,7 @@ typedef struct {
     Tensor *tensors;
     Work *works;
     int64_t *attrs;       // integers, or the bits of a double
-    int32_t *members;     // absolute ranks of explicit groups
+    int32_t *members;     // of groups: absolute ranks, or positions along an axis
     char *names;          // every name once, terminated
     NamedThing *named;    // [name_bytes], at the place where the name begins
     int32_t *name_slots;  // [name_slot_count] hash table of names (names.c)
@@ -187,9 +190,6 @@ double work_real(const Program *p, const Work *w, int i);
 
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
-
-// A group as seen from `rank`: its members in order into ranks[size], our position in *position.
-void group_ranks(const Program *p, int group, int rank, int *ranks, int *position);
 
 // Bytes of a class of memory as reports name them: parameters, gradients, optimiser, activations
 // (with inputs), communication (buffers), scratch (with scalars).

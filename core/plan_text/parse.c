@@ -51,32 +51,65 @@ static Status read_mesh(PlanReader *r) {
     return OK;
 }
 
-static Status read_group(PlanReader *r) {
-    static const char *const keys[] = {"axes", "ranks", NULL};
-    char *key, *list, *save = NULL;
-    if (r->in.word_count != 3)
-        FAIL_LINE("expected \"group NAME axes=...\" or \"ranks=...\", found %d words",
-                  r->in.word_count);
-    TRY(plan_reader_name(r, "a group", r->in.words[1]));
-    TRY(plan_reader_key(r, 2, 2, &key, &list));
-    if (strcmp(key, "axes") && strcmp(key, "ranks")) return plan_reader_unknown_key(r, key, keys);
-    uint16_t axes = 0;
+// "A,B,...": numbers up to `last`, which also has that name if `named`; into r->operands.
+static Status read_numbers(PlanReader *r, const char *key, char *list, int last, bool named) {
+    char *save = NULL;
     r->operand_count = 0;
     for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-        int value;
-        if (*key == 'a') {
-            TRY(plan_reader_find(r, NAMED_AXIS, word, &value));
-            axes |= (uint16_t)(1u << value);
-            continue;
-        }
-        TRY(plan_reader_int(r, "ranks", word, 0, program_ranks(r->p) - 1, &value));
+        int value = last;
+        if (!named || strcmp(word, "last")) TRY(plan_reader_int(r, key, word, 0, last, &value));
         TRY(ARRAY_RESERVE(r->operands, r->operand_capacity, r->operand_count + 1));
         r->operands[r->operand_count++] = value;
     }
-    if (*key == 'a')
+    return OK;
+}
+
+static Status read_axes(PlanReader *r, char *list, uint16_t *axes) {
+    char *save = NULL;
+    for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        int axis;
+        TRY(plan_reader_find(r, NAMED_AXIS, word, &axis));
+        *axes |= (uint16_t)(1u << axis);
+    }
+    return OK;
+}
+
+// "at=AXIS:POSITION,...": where along an axis the group lies.
+static Status read_group_at(PlanReader *r, uint16_t axes) {
+    char *key, *at, *list;
+    int axis;
+    TRY(plan_reader_key(r, 2, 3, &key, &at));
+    if (strcmp(key, "at")) return plan_reader_unknown_key(r, key, (const char *[]){"at", NULL});
+    list = strchr(at, ':');
+    if (!list) FAIL_LINE("expected \"at=AXIS:POSITION,...\", found \"at=%s\"", at);
+    *list++ = '\0';
+    TRY(plan_reader_find(r, NAMED_AXIS, at, &axis));
+    TRY(read_numbers(r, "at", list, r->p->axes[axis].size - 1, true));
+    TRY_LINE(program_add_group_at(r->p, r->in.words[1], axes, axis, r->operands, r->operand_count,
+                                  NULL));
+    return OK;
+}
+
+static Status read_group(PlanReader *r) {
+    static const char *const keys[] = {"axes", "ranks", NULL};
+    char *key, *list;
+    uint16_t axes = 0;
+    if (r->in.word_count != 3 && r->in.word_count != 4)
+        FAIL_LINE("expected \"group NAME axes=... [at=...]\" or \"ranks=...\", found %d words",
+                  r->in.word_count);
+    TRY(plan_reader_name(r, "a group", r->in.words[1]));
+    TRY(plan_reader_key(r, 2, 2, &key, &list));
+    if (!strcmp(key, "axes")) {
+        TRY(read_axes(r, list, &axes));
+        if (r->in.word_count == 4) return read_group_at(r, axes);
         TRY_LINE(program_add_group(r->p, r->in.words[1], axes, NULL));
-    else
-        TRY_LINE(program_add_rank_list(r->p, r->in.words[1], r->operands, r->operand_count, NULL));
+        return OK;
+    }
+    if (strcmp(key, "ranks")) return plan_reader_unknown_key(r, key, keys);
+    if (r->in.word_count == 4)
+        FAIL_LINE("group %s: ranks= is a whole list; at= goes with axes=", r->in.words[1]);
+    TRY(read_numbers(r, "ranks", list, program_ranks(r->p) - 1, false));
+    TRY_LINE(program_add_rank_list(r->p, r->in.words[1], r->operands, r->operand_count, NULL));
     return OK;
 }
 

@@ -88,7 +88,8 @@ static void print_groups(const Printer *w) {
             fprintf(w->out, "%s%s", separator, p->axes[a].name);
             separator = ",";
         }
-        for (int m = 0; !g->axes && m < g->size; m++)
+        if (g->at_axis != NONE) fprintf(w->out, " at=%s:", p->axes[g->at_axis].name);
+        for (int m = 0; m < (g->axes ? g->at_count : g->size); m++)
             fprintf(w->out, "%s%d", m ? "," : "", p->members[g->first + m]);
         fprintf(w->out, "\n");
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "core/base/units.h"
+#include "core/plan/group.h"
 #include "core/platform/device_model.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/strategy/collective_work.h"
@@ -64,12 +65,12 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
                         CommCall *call) {
     const Program *p = e->program;
     const Work *w = op_work(p, op);
-    int size = p->groups[w->group].size, position;
+    int size = group_size(p, w->group), position = group_position(p, w->group, e->rank);
     int *ranks = ARENA_NEW(a, int, size);
     CommSegment *input, *output;
     int inputs, outputs;
     if (!ranks) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(p, op));
-    group_ranks(p, w->group, e->rank, ranks, &position);
+    for (int i = 0; i < size; i++) ranks[i] = group_member(p, w->group, e->rank, i);
     TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
     TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
     bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;

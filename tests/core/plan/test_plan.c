@@ -3,36 +3,80 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
+#include "core/plan/group.h"
 #include "tests/support/plan_maker.h"
+
+// Its members as "1 3 5", and the rank's own place among them.
+static void assert_group(const Program *p, int group, int rank, const char *members, int position) {
+    char text[128] = "";
+    ck_assert_int_eq(group_position(p, group, rank), position);
+    for (int i = 0; i < group_size(p, group); i++)
+        text_append(text, sizeof text, "%s%d", i ? " " : "", group_member(p, group, rank, i));
+    ck_assert_str_eq(text, members);
+}
 
 START_TEST(a_group_is_the_ranks_that_differ_along_its_axes) {
     Program p = {0};
-    int data, model, ranks[6], position;
+    int data, all, ends;
     ck_assert_ok(program_add_axis(&p, "tensor", 2, NULL));  // stride 1
     ck_assert_ok(program_add_axis(&p, "data", 3, NULL));    // stride 2: rank = tensor + 2 data
+    ck_assert_ok(program_add_axis(&p, "pipe", 2, NULL));    // stride 6
     ck_assert_ok(program_add_group(&p, "data", 1 << 1, &data));
-    ck_assert_ok(program_add_group(&p, "all", 3, &model));
-    group_ranks(&p, data, 3, ranks, &position);  // tensor 1, data 1: members 1, 3, 5
-    ck_assert_int_eq(ranks[0], 1);
-    ck_assert_int_eq(ranks[1], 3);
-    ck_assert_int_eq(ranks[2], 5);
-    ck_assert_int_eq(position, 1);
-    group_ranks(&p, model, 4, ranks, &position);
-    ck_assert_int_eq(p.groups[model].size, 6);
-    ck_assert_int_eq(position, 4);
+    ck_assert_ok(program_add_group(&p, "all", 7, &all));
+    ck_assert_ok(program_add_group(&p, "ends", 1 << 0 | 1 << 2, &ends));
+    assert_group(&p, data, 3, "1 3 5", 1);    // tensor 1, data 1
+    assert_group(&p, data, 10, "6 8 10", 2);  // tensor 0, data 2, pipe 1
+    assert_group(&p, all, 4, "0 1 2 3 4 5 6 7 8 9 10 11", 4);
+    assert_group(&p, ends, 9, "2 3 8 9", 3);  // tensor 1, data 1, pipe 1
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_group_may_lie_at_some_positions_of_an_axis) {
+    Program p = {0};
+    int embed, wide, first;
+    ck_assert_ok(program_add_axis(&p, "data", 2, NULL));  // stride 1
+    ck_assert_ok(program_add_axis(&p, "pipe", 4, NULL));  // stride 2: rank = data + 2 pipe
+    ck_assert_ok(program_add_group_at(&p, "embed", 1 << 1, 1, (int[]){0, 3}, 2, &embed));
+    ck_assert_ok(program_add_group_at(&p, "wide", 3, 1, (int[]){1, 3}, 2, &wide));
+    ck_assert_ok(program_add_group_at(&p, "first", 1 << 0, 1, (int[]){0}, 1, &first));
+    assert_group(&p, embed, 0, "0 6", 0);
+    assert_group(&p, embed, 7, "1 7", 1);
+    ck_assert_int_eq(group_position(&p, embed, 2), NONE);  // stage 1 holds no embedding
+    assert_group(&p, wide, 6, "2 3 6 7", 2);
+    ck_assert_int_eq(group_position(&p, wide, 5), NONE);
+    assert_group(&p, first, 1, "0 1", 1);
+    ck_assert_int_eq(group_position(&p, first, 3), NONE);
+    ck_assert_int_eq(group_peer(&p, embed, 1, 1), 7);
+    ck_assert_int_eq(group_peer(&p, embed, 7, 1), 1);
+    ck_assert_int_eq(group_peer(&p, wide, 2, -1), 7);
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(positions_of_a_group_are_those_of_its_axis) {
+    Program p = {0};
+    ck_assert_ok(program_add_axis(&p, "pipe", 4, NULL));
+    ck_assert_fails(program_add_group_at(&p, "g", 1, 0, (int[]){0, 4}, 2, NULL), ERR_PLAN,
+                    "group g: pipe has 4 positions, none 4");
+    ck_assert_fails(program_add_group_at(&p, "g", 1, 0, (int[]){3, 3}, 2, NULL), ERR_PLAN,
+                    "group g: the positions along pipe do not ascend: 3, 3");
+    ck_assert_fails(program_add_group_at(&p, "g", 1, 1, (int[]){0}, 1, NULL), ERR_PLAN,
+                    "group g: the mesh has no axis 1");
+    ck_assert_fails(program_add_group_at(&p, "g", 1, 0, NULL, 0, NULL), ERR_PLAN,
+                    "group g lies at no position of pipe");
     program_finish(&p);
 }
 END_TEST
 
 START_TEST(a_group_may_be_an_explicit_list_of_ranks) {
     Program p = {0};
-    int group, ranks[2], position;
+    int group;
     ck_assert_ok(program_add_axis(&p, "data", 4, NULL));
     ck_assert_ok(program_add_rank_list(&p, "ends", (int[]){0, 3}, 2, &group));
-    group_ranks(&p, group, 3, ranks, &position);
-    ck_assert_int_eq(ranks[0], 0);
-    ck_assert_int_eq(ranks[1], 3);
-    ck_assert_int_eq(position, 1);
+    assert_group(&p, group, 3, "0 3", 1);
+    ck_assert_int_eq(group_position(&p, group, 1), NONE);
     ck_assert_fails(program_add_rank_list(&p, "bad", (int[]){4}, 1, NULL), ERR_PLAN,
                     "rank 4 is not in a mesh of 4");
     program_finish(&p);
@@ -251,7 +295,8 @@ START_TEST(collected_dependencies_are_added_at_once) {
 END_TEST
 
 SUITE("plan", thousands_of_names_are_told_apart, more_dependencies_than_can_be_counted_are_refused,
-      a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_be_an_explicit_list_of_ranks,
+      a_group_is_the_ranks_that_differ_along_its_axes, a_group_may_lie_at_some_positions_of_an_axis,
+      positions_of_a_group_are_those_of_its_axis, a_group_may_be_an_explicit_list_of_ranks,
       dependencies_follow_from_what_is_read_and_written,
       an_accumulating_operation_follows_the_one_before, an_alias_is_the_same_memory,
       equal_work_is_shared_and_other_work_is_not, selecting_operations_keeps_explicit_dependencies,

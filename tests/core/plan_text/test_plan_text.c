@@ -90,6 +90,18 @@ START_TEST(spaces_comments_and_the_order_of_keys_do_not_matter) {
 }
 END_TEST
 
+START_TEST(the_last_position_of_a_group_has_a_name) {
+    char *named = replace(small, "axes=data\n", "axes=data at=data:0,last\n");
+    read_step(named);
+    char *text = print(&program);
+    char *want = replace(small, "axes=data\n", "axes=data at=data:0,1\n");
+    ck_assert_str_eq(text, want);
+    free(text);
+    free(want);
+    free(named);
+}
+END_TEST
+
 // --- every field survives
 
 static void assert_same_name(const Program *p, int32_t a, const Program *q, int32_t b) {
@@ -104,7 +116,8 @@ static void assert_same_tables(const Program *p, const Program *q) {
         const Group *a = &p->groups[i], *b = &q->groups[i];
         assert_same_name(p, a->name, q, b->name);
         ck_assert(a->size == b->size && a->axes == b->axes);
-        for (int k = 0; !a->axes && k < a->size; k++)
+        ck_assert(a->at_axis == b->at_axis && a->at_count == b->at_count);
+        for (int k = 0; k < (a->axes ? a->at_count : a->size); k++)
             ck_assert_int_eq(p->members[a->first + k], q->members[b->first + k]);
     }
     ck_assert_int_eq(p->lane_count, q->lane_count);
@@ -219,6 +232,8 @@ static void build_everything(Program *p) {
     ck_assert_ok(program_add_axis(p, "model", 3, NULL));
     ck_assert_ok(program_add_group(p, "all", 3, &both));
     ck_assert_ok(program_add_rank_list(p, "pair", (int[]){5, 1}, 2, &pair));
+    ck_assert_ok(program_add_group_at(p, "ends", 3, 1, (int[]){0, 2}, 2, NULL));
+    ck_assert_ok(program_add_group_at(p, "edge", 1, 1, (int[]){2}, 1, NULL));
     ck_assert_ok(program_add_lane(p, "compute", LANE_COMPUTE, NONE, &compute));
     ck_assert_ok(program_add_lane(p, "line", LANE_COMMUNICATION, pair, &line));
     ck_assert_ok(program_add_lane(p, "copy", LANE_COPY, NONE, &copy));
@@ -430,6 +445,7 @@ SUITE("plan_text", a_text_becomes_the_program_it_describes,
       explicit_dependencies_are_read_and_data_dependencies_derived,
       what_the_printer_writes_is_byte_for_byte_what_it_read,
       spaces_comments_and_the_order_of_keys_do_not_matter,
+      the_last_position_of_a_group_has_a_name,
       a_byte_order_mark_before_a_plan_is_passed_over, every_field_of_a_program_survives,
       an_empty_program_survives, names_that_the_format_cannot_hold_are_not_printed,
       a_full_disk_is_an_error, a_lowered_program_survives_with_members_offsets_and_reuse,
