@@ -14,6 +14,23 @@ void *executor_data(const Executor *e, int tensor) {
     return t->offset == NONE ? NULL : e->pools[t->pool] + t->offset;
 }
 
+Status executor_view(Executor *e, int tensor, const void **out) {
+    *out = executor_data(e, tensor);
+    return OK;
+}
+
+Status executor_read(Executor *e, int tensor, void *to) {
+    const void *from;
+    TRY(executor_view(e, tensor, &from));
+    memcpy(to, from, (size_t)e->program->tensors[tensor].bytes);
+    return OK;
+}
+
+Status executor_write(Executor *e, int tensor, const void *from) {
+    memcpy(executor_data(e, tensor), from, (size_t)e->program->tensors[tensor].bytes);
+    return OK;
+}
+
 static Operand bind_operand(const Executor *e, int tensor) {
     const Tensor *t = &e->program->tensors[tensor];
     Operand o = {.data = executor_data(e, tensor), .dims = t->dims};

@@ -31,11 +31,9 @@ Status checkpoint_create(Rank *r) {
     return OK;
 }
 
-static bool is_finite(const Executor *e, int tensor) {
-    const Tensor *t = &e->program->tensors[tensor];
+static bool is_finite(const Tensor *t, const void *data) {
     bool f64 = t->dtype == DTYPE_F64;
     if (!f64 && t->dtype != DTYPE_F32) return true;
-    const void *data = executor_data(e, tensor);
     int64_t count = t->bytes / (f64 ? 8 : 4);
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(f64 ? ((const double *)data)[i] : (double)((const float *)data)[i]))
@@ -43,39 +41,55 @@ static bool is_finite(const Executor *e, int tensor) {
     return true;
 }
 
-static bool all_finite(const Rank *r) {
+static Status all_finite(Rank *r, bool *finite) {
     const Program *p = &r->job->program;
-    for (int t = 0; t < p->tensor_count; t++)
-        if (is_saved(p, t) && !is_finite(&r->executor, t)) return false;
-    return true;
+    *finite = true;
+    for (int t = 0; t < p->tensor_count && *finite; t++) {
+        const void *data;
+        if (!is_saved(p, t)) continue;
+        TRY(executor_view(&r->executor, t, &data));
+        *finite = is_finite(&p->tensors[t], data);
+    }
+    return OK;
 }
 
-void checkpoint_copy(Rank *r, int64_t steps) {
+static Status copy(Rank *r) {
     const Program *p = &r->job->program;
     unsigned char *to = r->copy;
-    if (!to || !all_finite(r)) return;
     for (int t = 0; t < p->tensor_count; t++) {
         if (!is_saved(p, t)) continue;
-        memcpy(to, executor_data(&r->executor, t), (size_t)p->tensors[t].bytes);
+        TRY(executor_read(&r->executor, t, to));
         to += p->tensors[t].bytes;
     }
-    r->result->copied_step = steps;
+    return OK;
 }
 
-// Parameters under their logical names, optimiser state under its own. from: the copy, or NULL.
-static Status write_weights(const Rank *r, const char *path, const unsigned char *from,
-                            int64_t step) {
+Status checkpoint_copy(Rank *r, int64_t steps) {
+    bool finite;
+    if (!r->copy) return OK;
+    TRY(all_finite(r, &finite));
+    if (!finite) return OK;
+    TRY(copy(r));
+    r->result->copied_step = steps;
+    return OK;
+}
+
+// Parameters under their logical names, optimiser state under its own. from: the copy; NULL on a
+// modelled device, where nothing was computed.
+static Status write_weights(Rank *r, const char *path, const unsigned char *from, int64_t step) {
     const Program *p = &r->job->program;
     SafetensorsEntry *out = calloc((size_t)p->tensor_count, sizeof *out);
     if (!out) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     int count = 0;
-    for (int t = 0; t < p->tensor_count; t++) {
+    Status s = OK;
+    for (int t = 0; t < p->tensor_count && s == OK; t++) {
         if (!is_saved(p, t)) continue;
         const Tensor *tensor = &p->tensors[t];
         out[count] = (SafetensorsEntry){.name = tensor_name(p, t),
                                         .dtype = (Dtype)tensor->dtype,
                                         .dims = tensor->dims,
-                                        .data = from ? from : executor_data(&r->executor, t)};
+                                        .data = from};
+        if (!from) s = executor_view(&r->executor, t, &out[count].data);
         memcpy(out[count++].shape, tensor->shape, sizeof tensor->shape);
         if (from) from += tensor->bytes;
     }
@@ -84,7 +98,7 @@ static Status write_weights(const Rank *r, const char *path, const unsigned char
     snprintf(seed, sizeof seed, "%lld", (long long)r->job->options.spec.seed);
     const SafetensorsText texts[] = {
         {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
-    Status s = safetensors_write(path, out, count, texts, 4);
+    if (s == OK) s = safetensors_write(path, out, count, texts, 4);
     free(out);
     return s;
 }
@@ -93,13 +107,17 @@ Status checkpoint_finish(Rank *r) {
     const char *path = r->job->options.save;
     RankResult *result = r->result;
     if (r->job->device->model) return path ? write_weights(r, path, NULL, r->turn.step) : OK;
-    if (!result->diverged && !all_finite(r)) {
+    bool finite;
+    TRY(all_finite(r, &finite));
+    if (!result->diverged && !finite) {
         result->diverged = DIVERGED_WEIGHTS;
         result->diverged_step = r->turn.step;
     }
     if (!path) return OK;
-    if (!result->diverged) return write_weights(r, path, NULL, r->turn.step);
-    return result->copied_step ? write_weights(r, path, r->copy, result->copied_step) : OK;
+    if (result->diverged)
+        return result->copied_step ? write_weights(r, path, r->copy, result->copied_step) : OK;
+    TRY(copy(r));
+    return write_weights(r, path, r->copy, r->turn.step);
 }
 
 void checkpoint_destroy(Rank *r) { free(r->copy); }

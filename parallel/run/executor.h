@@ -6,7 +6,7 @@
 //     TRY(executor_create(&e, &arena, &program, rank, device, &comm, &hooks));
 //     executor_set_f64(&e, learning_rate, 0.1);        // scalars that the host writes
 //     TRY(executor_run(&e, plan, step));               // one plan, to its end
-//     const float *weight = executor_data(&e, tensor);
+//     TRY(executor_read(&e, tensor, weight));          // bytes of a tensor
 //     executor_destroy(&e);
 //
 // On a device that is only described (device->model) operations are not run but waited for: all
@@ -70,10 +70,20 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
                        Comm *comm, const ExecutorHooks *hooks) MUST_USE;
 void executor_destroy(Executor *e);  // safe on a zeroed executor
 
-// Memory of a tensor; NULL when lower() made it virtual.
-void *executor_data(const Executor *e, int tensor);
+// Copy all bytes of a tensor out or in, once what ran before has ended. The tensor has memory:
+// lower() has not made it virtual.
+Status executor_read(Executor *e, int tensor, void *to) MUST_USE;
+Status executor_write(Executor *e, int tensor, const void *from) MUST_USE;
+// The same to look at, without a copy where the host shares the device's memory. Valid until the
+// next call on this executor; NULL for a virtual tensor.
+Status executor_view(Executor *e, int tensor, const void **out) MUST_USE;
+// Scalars that the host writes before a plan begins.
 void executor_set_f64(Executor *e, int scalar, double value);
 void executor_set_i64(Executor *e, int scalar, int64_t value);
+
+// Memory of a tensor on a device whose memory the host shares; NULL when lower() made it virtual.
+// For tests and tools: a run reads and writes as above.
+void *executor_data(const Executor *e, int tensor);
 
 // Execute one plan: begin, then advance until *done. advance() runs what it can without waiting;
 // when it comes back without being done, idle() waits until a peer may have moved (the serial

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool in_batch(const Rank *r) { return r->turn.plan == r->job->plan_step; }
@@ -39,10 +40,11 @@ static Status after(void *context, int rank, int plan, int op) {
         const Tensor *t = &p->tensors[tensor];
         int64_t shape[DIMS];
         memcpy(shape, t->shape, sizeof shape);
-        if (t->extent != NONE) shape[0] = *(const int64_t *)executor_data(&r->executor, t->extent);
+        const void *data;
+        if (t->extent != NONE) TRY(executor_read(&r->executor, t->extent, &shape[0]));
+        TRY(executor_view(&r->executor, tensor, &data));
         TRY(values_add(&r->values, program_name(p, what->name), op_name(p, &what->ops[op]),
-                       tensor_name(p, tensor), (Dtype)t->dtype, t->dims, shape,
-                       executor_data(&r->executor, tensor)));
+                       tensor_name(p, tensor), (Dtype)t->dtype, t->dims, shape, data));
     }
     return OK;
 }
@@ -95,13 +97,21 @@ static Status find_scalars(Rank *r) {
 }
 
 // Rank 0 alone knows the initial values; the broadcast brings them to the others.
-static void initialise(Rank *r) {
+static Status initialise(Rank *r) {
     const Program *p = &r->job->program;
-    if (r->job->device->model) return;  // values mean nothing, and need no memory
-    for (int t = 0; t < p->tensor_count && r->comm.rank == 0; t++)
-        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
-            model_initialise(p, p->tensors[t].logical, r->job->options.spec.seed,
-                             (Dtype)p->tensors[t].dtype, executor_data(&r->executor, t));
+    if (r->job->device->model || r->comm.rank != 0) return OK;  // modelled values need no memory
+    for (int t = 0; t < p->tensor_count; t++) {
+        const Tensor *tensor = &p->tensors[t];
+        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE) continue;
+        void *values = malloc((size_t)tensor->bytes);
+        if (!values) FAIL(ERR_MEMORY, "no memory for the initial %s", tensor_name(p, t));
+        model_initialise(p, tensor->logical, r->job->options.spec.seed, (Dtype)tensor->dtype,
+                         values);
+        Status s = executor_write(&r->executor, t, values);
+        free(values);
+        TRY(s);
+    }
+    return OK;
 }
 
 static Status create_values(Rank *r) {
@@ -138,7 +148,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     TRY(find_scalars(r));
     TRY(create_values(r));
     TRY(checkpoint_create(r));
-    initialise(r);
+    TRY(initialise(r));
     disturbance_begin(r);
     if (r->hooks.ready) r->hooks.ready(r->hooks.context, &r->executor);
     return OK;
@@ -215,16 +225,18 @@ Status rank_begin_turn(Rank *r, bool *more) {
 }
 
 // Results of this turn's blocks, one pair a rank, added in the order of the blocks.
-static void add_blocks(Rank *r) {
+static Status add_blocks(Rank *r) {
     bool gathered = r->evaluate_gathered != NONE;
-    const double *pairs =
-        executor_data(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss);
+    const void *data;
+    TRY(executor_view(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss, &data));
+    const double *pairs = data;
     int count = gathered ? r->job->options.spec.ranks : 1;
     if (r->turn.block == 0) r->evaluation_loss = r->evaluation_correct = 0;
     for (int i = 0; i < count; i++) {
         r->evaluation_loss += pairs[2 * i];
         r->evaluation_correct += pairs[2 * i + 1];
     }
+    return OK;
 }
 
 static const Evaluation *end_evaluation(Rank *r) {
@@ -248,12 +260,13 @@ static void check_divergence(Rank *r, double loss, Divergence what) {
 }
 
 // Good weights are copied where nothing is measured: after an evaluation, or after an epoch.
-static void keep_weights(Rank *r, const StepRecord *record, const Evaluation *evaluation) {
+static Status keep_weights(Rank *r, const StepRecord *record, const Evaluation *evaluation) {
     bool evaluates = r->job->plan_evaluate != NONE && r->job->evaluation_turns > 0;
-    if (r->result->diverged || r->job->device->model) return;
-    if (evaluation) checkpoint_copy(r, r->turn.step);
+    if (r->result->diverged || r->job->device->model) return OK;
+    if (evaluation) TRY(checkpoint_copy(r, r->turn.step));
     if (!evaluates && record->rows && r->turn.batch + 1 == r->job->batches)
-        checkpoint_copy(r, r->turn.step + 1);
+        TRY(checkpoint_copy(r, r->turn.step + 1));
+    return OK;
 }
 
 Status rank_end_turn(Rank *r) {
@@ -262,19 +275,23 @@ Status rank_end_turn(Rank *r) {
     if (r->job->device->model) {
         // Nothing was computed: there is no loss.
     } else if (in_batch(r)) {
-        if (r->loss != NONE) t->open.loss = *(const double *)executor_data(&r->executor, r->loss);
+        const void *loss;
+        if (r->loss != NONE) {
+            TRY(executor_view(&r->executor, r->loss, &loss));
+            t->open.loss = *(const double *)loss;
+        }
         if (values_wants(&r->values, (int)r->turn.step))
             TRY(values_finish_step(&r->values, (int)r->turn.step));
         if (r->loss != NONE) check_divergence(r, t->open.loss, DIVERGED_LOSS);
     } else if (r->turn.plan == r->job->plan_evaluate) {
-        add_blocks(r);
+        TRY(add_blocks(r));
         if (r->turn.block + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
         if (evaluation) check_divergence(r, evaluation->loss, DIVERGED_EVALUATION);
     }
     if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
-    keep_weights(r, &record, evaluation);
+    TRY(keep_weights(r, &record, evaluation));
     r->turns++;
     if (r->comm.rank == 0 && r->hooks.progress && r->turn.plan != r->job->plan_broadcast)
         r->hooks.progress(r->hooks.context, r->job, &r->turn, &record, evaluation);

@@ -15,7 +15,7 @@ void checkpoint_destroy(Rank *r);
 
 // Copy what --save would write now, after so many steps, unless a number of it is not finite. Does
 // nothing where nothing will be written.
-void checkpoint_copy(Rank *r, int64_t steps);
+Status checkpoint_copy(Rank *r, int64_t steps) MUST_USE;
 
 // At the end, on rank 0: write the weights, or after a divergence the copy; without one, nothing.
 // Weights that are not finite are a divergence.

@@ -25,14 +25,16 @@ Status rank_write_values(void *context, const char *path, const ValueEntry *entr
     return s;
 }
 
-static uint64_t parameters_hash(const Rank *r) {
+static Status parameters_hash(Rank *r, uint64_t *hash) {
     const Program *p = &r->job->program;
-    uint64_t hash = HASH_START;
+    *hash = HASH_START;
     for (int t = 0; t < p->tensor_count; t++) {
+        const void *data;
         if (p->tensors[t].role != ROLE_PARAMETER || p->tensors[t].alias != NONE) continue;
-        hash = hash_bytes(hash, executor_data(&r->executor, t), (size_t)p->tensors[t].bytes);
+        TRY(executor_view(&r->executor, t, &data));
+        *hash = hash_bytes(*hash, data, (size_t)p->tensors[t].bytes);
     }
-    return hash;
+    return OK;
 }
 
 // Private resident memory of this process without the planned local pool.
@@ -65,7 +67,7 @@ Status rank_finish(Rank *r) {
     disturbance_end(r);
     bool own_process = o->spec.ranks == 1 || o->comm == COMM_SHM;
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
-    if (!r->job->device->model) r->result->parameters_hash = parameters_hash(r);
+    if (!r->job->device->model) TRY(parameters_hash(r, &r->result->parameters_hash));
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
     if (r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step);
     if (o->trace) TRY(write_trace(r));
