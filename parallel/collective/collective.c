@@ -2,6 +2,8 @@
 // What holds for every schedule: names, chunks and where they lie, bytes.
 #include "parallel/collective/collective.h"
 
+#include "core/plan/share.h"
+
 static const char *const collective_names[COLLECTIVE_COUNT] = {
     [COLLECTIVE_ALL_REDUCE] = "all_reduce", [COLLECTIVE_REDUCE_SCATTER] = "reduce_scatter",
     [COLLECTIVE_ALL_GATHER] = "all_gather", [COLLECTIVE_BROADCAST] = "broadcast",
@@ -13,25 +15,24 @@ const char *collective_name(CollectiveKind k) {
     return k < COLLECTIVE_COUNT ? collective_names[k] : "?";
 }
 
-// Where part i of n elements in `parts` begins: floor(i * n / parts), without the overflow.
-static int64_t cut(int64_t n, int64_t parts, int64_t i) {
-    return i * (n / parts) + i * (n % parts) / parts;
+// One share a member; of an all-to-all, the shares of one member's input.
+static Shares shares_of(const Collective *c) {
+    return (Shares){.elements = c->elements, .unit = c->unit, .count = c->ranks};
 }
 
+// What a schedule passes on whole travels in pieces of equal size, whatever the unit.
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count) {
-    int64_t parts = collective_chunks(c);
-    if (c->kind == COLLECTIVE_ALL_TO_ALL) {
-        parts = c->ranks;
+    int64_t chunks = collective_chunks(c);
+    Shares s = shares_of(c);
+    if (c->kind == COLLECTIVE_ALL_TO_ALL)
         chunk %= c->ranks;
-    }
-    *begin = cut(c->elements, parts, chunk);
-    *count = cut(c->elements, parts, chunk + 1) - *begin;
+    else if (collective_is_piecewise(c))
+        s = (Shares){.elements = c->elements, .count = (int)chunks};
+    *begin = share_begin(s, chunk);
+    *count = share_begin(s, chunk + 1) - *begin;
 }
 
-// Elements of chunk i where there is one chunk a member.
-static int64_t share(const Collective *c, int rank) {
-    return cut(c->elements, c->ranks, rank + 1) - cut(c->elements, c->ranks, rank);
-}
+static int64_t share(const Collective *c, int rank) { return share_elements(shares_of(c), rank); }
 
 int64_t collective_input_place(const Collective *c, int64_t chunk) {
     int64_t begin, count;
@@ -64,29 +65,58 @@ int64_t collective_result_elements(const Collective *c, int rank) {
     return c->elements;
 }
 
+int64_t collective_input_capacity(const Collective *c) {
+    return c->kind == COLLECTIVE_ALL_GATHER ? share_capacity(shares_of(c)) : c->elements;
+}
+
+int64_t collective_result_capacity(const Collective *c) {
+    if (c->kind == COLLECTIVE_REDUCE_SCATTER) return share_capacity(shares_of(c));
+    if (c->kind == COLLECTIVE_ALL_TO_ALL) return share_capacity(shares_of(c)) * c->ranks;
+    return c->elements;
+}
+
 bool collective_in_rank_order(const Collective *c) {
     return algorithm_order(c->algorithm) == ORDER_RANK || c->ranks <= 2;
 }
 
-// The largest chunk is ceil(n/P), the smallest floor(n/P), and the smallest two neighbours together
-// (around the ring) floor(2n/P): chunk boundaries are floor(i n/P) for every integer i.
+// The sizes of shares. Where they are cut at every element the largest is ceil(n/P), the smallest
+// floor(n/P), and the smallest two neighbours together (around the ring) have floor(2n/P).
+typedef struct {
+    int64_t largest, smallest, smallest_pair;
+} ShareSizes;
+
+static ShareSizes share_sizes(const Collective *c) {
+    int64_t n = c->elements, P = c->ranks;
+    ShareSizes out = {(n + P - 1) / P, n / P, 2 * (n / P) + 2 * (n % P) / P};
+    if (c->unit <= 1) return out;
+    out = (ShareSizes){0, n, n};
+    for (int i = 0; i < c->ranks; i++) {
+        int64_t own = share(c, i), pair = own + share(c, (i + 1) % c->ranks);
+        if (own > out.largest) out.largest = own;
+        if (own < out.smallest) out.smallest = own;
+        if (pair < out.smallest_pair) out.smallest_pair = pair;
+    }
+    return out;
+}
+
 static int64_t elements_per_rank(const Collective *c) {
-    int64_t n = c->elements, P = c->ranks, largest = (n + P - 1) / P;
+    int64_t n = c->elements, P = c->ranks;
+    ShareSizes share = share_sizes(c);
     switch (c->kind) {
     case COLLECTIVE_ALL_REDUCE:
         if (c->algorithm == ALGORITHM_DIRECT)
-            return n + (P - 2) * largest;  // P-1 times its own chunk, then the others
+            return n + (P - 2) * share.largest;  // P-1 times its own chunk, then the others
         if (c->algorithm == ALGORITHM_CHAIN)
-            return P == 2 ? n : 2 * n;  // inner members: once on each way
-        return 2 * n - cut(n, P, 2);    // all but one chunk on each way round
+            return P == 2 ? n : 2 * n;       // inner members: once on each way
+        return 2 * n - share.smallest_pair;  // all but one chunk on each way round
     case COLLECTIVE_REDUCE_SCATTER:
-        return c->algorithm == ALGORITHM_DIRECT ? (P - 1) * largest : n - n / P;
-    case COLLECTIVE_ALL_GATHER: return n - n / P;
+        return c->algorithm == ALGORITHM_DIRECT ? (P - 1) * share.largest : n - share.smallest;
+    case COLLECTIVE_ALL_GATHER: return n - share.smallest;
     case COLLECTIVE_BROADCAST: return n;
     case COLLECTIVE_REDUCE:
         if (c->algorithm == ALGORITHM_DIRECT) return (P - 1) * n;
         return c->root == 0 || c->root == P - 1 ? n : 2 * n;
-    case COLLECTIVE_ALL_TO_ALL: return (P - 1) * largest;
+    case COLLECTIVE_ALL_TO_ALL: return (P - 1) * share.largest;
     case COLLECTIVE_BARRIER:
     case COLLECTIVE_COUNT: break;
     }

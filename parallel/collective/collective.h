@@ -35,6 +35,7 @@ typedef struct {
     Algorithm algorithm;
     int ranks, root;  // root: of a broadcast or reduce
     int64_t elements;
+    int64_t unit;  // where there is one chunk a member: chunks begin at multiples of it; 0 means 1
 } Collective;
 
 // One step: in `round`, `destination` takes chunk `chunk` from the input or the result of `source`
@@ -62,9 +63,13 @@ Status collective_validate(const Collective *c) MUST_USE;
 int64_t collective_rounds(const Collective *c);
 int64_t collective_chunks(const Collective *c);
 
-// Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most
-// one and may be 0. Of an all-to-all, chunk s*ranks + d is what member s has for member d,
-// within its input.
+// Are chunks pieces of what the schedule passes on whole? Otherwise there is one for each member
+// (of an all-to-all, for each pair), whose share of the array it is.
+bool collective_is_piecewise(const Collective *c);
+
+// Chunk i holds elements [*begin, *begin + *count) of the whole array: sizes differ by at most one
+// unit and may be 0 (core/plan/share.h). Of an all-to-all, chunk s*ranks + d is what member s has
+// for member d, within its input.
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count);
 
 // Where a chunk begins in the input and in the result of a member that holds it there; -1 when the
@@ -75,6 +80,10 @@ int64_t collective_result_place(const Collective *c, int rank, int64_t chunk);
 int64_t collective_work_elements(const Collective *c);
 int64_t collective_input_elements(const Collective *c, int rank);
 int64_t collective_result_elements(const Collective *c, int rank);
+
+// The same for any rank: what its arrays must have room for, where shares differ.
+int64_t collective_input_capacity(const Collective *c);
+int64_t collective_result_capacity(const Collective *c);
 
 // How many steps have `rank` as destination in `round`, and the i-th of them. Their order within a
 // round is the order in which they must be applied.

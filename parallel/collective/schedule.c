@@ -188,6 +188,9 @@ Status collective_validate(const Collective *c) {
              c->ranks);
     if (c->elements < 0 || (c->kind == COLLECTIVE_BARRIER && c->elements > 0))
         FAIL(ERR_USAGE, "%s of %lld elements", collective_name(c->kind), (long long)c->elements);
+    if (c->unit < 0)
+        FAIL(ERR_USAGE, "%s: a unit of %lld elements", collective_name(c->kind),
+             (long long)c->unit);
     if (c->root < 0 || c->root >= c->ranks)
         FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root,
              c->ranks);
@@ -197,15 +200,20 @@ Status collective_validate(const Collective *c) {
     return OK;
 }
 
-// One chunk a member where members end with different chunks; else what the
-// schedule passes on whole.
+static bool passes_whole(const Collective *c) {
+    return c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
+}
+
+bool collective_is_piecewise(const Collective *c) {
+    return passes_whole(c) || algorithm_of(c) == ALGORITHM_CHAIN;
+}
+
 int64_t collective_chunks(const Collective *c) {
-    bool whole = c->kind == COLLECTIVE_BROADCAST || c->kind == COLLECTIVE_REDUCE;
-    bool pipelined =
-        algorithm_of(c) == ALGORITHM_CHAIN || (whole && algorithm_of(c) == ALGORITHM_RING);
+    bool pipelined = algorithm_of(c) == ALGORITHM_CHAIN ||
+                     (passes_whole(c) && algorithm_of(c) == ALGORITHM_RING);
     if (pipelined) return c->elements <= PIECE ? 1 : (c->elements + PIECE - 1) / PIECE;
     if (c->kind == COLLECTIVE_ALL_TO_ALL) return (int64_t)c->ranks * c->ranks;
-    return whole ? 1 : c->ranks;
+    return passes_whole(c) ? 1 : c->ranks;
 }
 
 static int64_t chain_rounds(const Collective *c) {

@@ -20,6 +20,10 @@ static const struct {
 };
 enum { DEFINED = sizeof defined / sizeof *defined, MAX_RANKS = 64, PIECE = 8192 };
 
+// Chunks begin at multiples of these.
+static const int64_t units[] = {0, 3, 4096};
+enum { UNITS = sizeof units / sizeof *units };
+
 static Collective make(int i, int ranks, int root, int64_t elements) {
     bool barrier = defined[i].kind == COLLECTIVE_BARRIER;  // moves nothing
     return (Collective){defined[i].kind, defined[i].algorithm, ranks, root, barrier ? 0 : elements};
@@ -67,12 +71,16 @@ START_TEST(every_element_count_is_right) {
 }
 END_TEST
 
-START_TEST(chunks_cover_the_array_and_differ_by_one_at_most) {
-    for (int i = 0; i < DEFINED; i++)
+// The last chunk of an array that is no multiple of the unit is shorter.
+START_TEST(chunks_cover_the_array_and_differ_by_one_unit_at_most) {
+    for (int i = 0; i < DEFINED * UNITS; i++)
         for (int ranks = 1; ranks <= MAX_RANKS; ranks++) {
             int64_t n[8];
             for (int e = 0; e < sizes(n, ranks); e++) {
-                Collective c = make(i, ranks, 0, n[e]);
+                Collective c = make(i / UNITS, ranks, 0, n[e]);
+                c.unit = units[i % UNITS];
+                bool cut = c.unit > 1 && !collective_is_piecewise(&c);
+                int64_t unit = cut ? c.unit : 1, ragged = c.elements % unit != 0;
                 // The chunks of an all-to-all are every member's input, one after the other.
                 int64_t inputs = c.kind == COLLECTIVE_ALL_TO_ALL ? ranks : 1, chunk = 0;
                 for (int64_t m = 0; m < inputs; m++) {
@@ -81,12 +89,13 @@ START_TEST(chunks_cover_the_array_and_differ_by_one_at_most) {
                         int64_t begin, count;
                         collective_chunk(&c, chunk, &begin, &count);
                         ck_assert_int_eq(begin, covered);
+                        ck_assert(begin % unit == 0 || begin == c.elements);
                         covered += count;
                         if (count < least) least = count;
                         if (count > most) most = count;
                     }
                     ck_assert_int_eq(covered, c.elements);
-                    ck_assert_int_le(most - least, 1);
+                    ck_assert_int_le(most - least, unit + ragged * (unit - 1));
                 }
             }
         }
@@ -109,12 +118,13 @@ static void count_bytes(const Collective *c, int64_t received[MAX_RANKS]) {
 }
 
 START_TEST(byte_formulas_equal_the_sum_over_all_steps) {
-    for (int i = 0; i < DEFINED; i++)
+    for (int i = 0; i < DEFINED * UNITS; i++)
         for (int ranks = 1; ranks <= MAX_RANKS; ranks += ranks < 12 ? 1 : 13) {
             int64_t n[8];
             for (int e = 0; e < sizes(n, ranks); e++)
                 for (int root = 0; root < ranks; root += 1 + ranks / 3) {
-                    Collective c = make(i, ranks, root, n[e]);
+                    Collective c = make(i / UNITS, ranks, root, n[e]);
+                    c.unit = units[i % UNITS];
                     int64_t received[MAX_RANKS], most = 0, total = 0;
                     count_bytes(&c, received);
                     for (int r = 0; r < ranks; r++) {
@@ -170,9 +180,10 @@ START_TEST(a_ring_over_a_million_ranks_is_a_formula) {
 END_TEST
 
 START_TEST(places_of_chunks_tile_inputs_and_results) {
-    for (int i = 0; i < DEFINED; i++)
+    for (int i = 0; i < DEFINED * UNITS; i++)
         for (int ranks = 1; ranks <= 9; ranks++) {
-            Collective c = make(i, ranks, 0, 1000);
+            Collective c = make(i / UNITS, ranks, 0, 1000);
+            c.unit = units[i % UNITS];
             for (int r = 0; r < ranks; r++) {
                 int64_t in = 0, out = 0;
                 for (int64_t k = 0; k < collective_chunks(&c); k++) {
@@ -195,6 +206,8 @@ START_TEST(places_of_chunks_tile_inputs_and_results) {
                 }
                 ck_assert_int_eq(collective_input_elements(&c, r), in);
                 ck_assert_int_eq(collective_result_elements(&c, r), out);
+                ck_assert_int_le(in, collective_input_capacity(&c));
+                ck_assert_int_le(out, collective_result_capacity(&c));
             }
         }
 }
@@ -448,10 +461,10 @@ END_TEST
 
 SUITE("collective", the_table_of_a_ring_of_four_is_true, every_schedule_is_right_for_1_to_64_ranks,
       every_root_is_right, every_element_count_is_right,
-      chunks_cover_the_array_and_differ_by_one_at_most, byte_formulas_equal_the_sum_over_all_steps,
-      costs_are_those_of_the_textbook, a_ring_over_a_million_ranks_is_a_formula,
-      places_of_chunks_tile_inputs_and_results, the_checker_sees_a_step_left_out,
-      the_checker_sees_an_input_taken_from_another_rank,
+      chunks_cover_the_array_and_differ_by_one_unit_at_most,
+      byte_formulas_equal_the_sum_over_all_steps, costs_are_those_of_the_textbook,
+      a_ring_over_a_million_ranks_is_a_formula, places_of_chunks_tile_inputs_and_results,
+      the_checker_sees_a_step_left_out, the_checker_sees_an_input_taken_from_another_rank,
       the_checker_sees_a_copy_instead_of_a_reduction_and_the_reverse,
       the_checker_sees_another_chunk, the_checker_sees_input_and_result_mistaken,
       the_checker_sees_a_read_in_the_round_of_the_write, the_checker_sees_the_wrong_order,

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Shares of an array: `elements` of them are cut for `count` ranks into intervals that begin at
+// multiples of `unit` and differ by at most one unit, so that a rank may get none. Placements,
+// schedules of collectives and views of a rank's own share all ask these functions.
+//
+//   10 elements for 4 ranks, unit 1:  0 1 | 2 3 4 | 5 6 | 7 8 9
+//   10 elements for 4 ranks, unit 4:        | 0 1 2 3 | 4 5 6 7 | 8 9
+#ifndef CORE_PLAN_SHARE_H
+#define CORE_PLAN_SHARE_H
+
+#include <stdint.h>
+
+// unit: 1 or more, and 0 means 1.
+typedef struct {
+    int64_t elements, unit;
+    int count;
+} Shares;
+
+// Where share i begins; for i = count, where the last one ends: floor(i U / count) units, U being
+// their number, but no more than the elements.
+int64_t share_begin(Shares s, int64_t i);
+static inline int64_t share_elements(Shares s, int64_t i) {
+    return share_begin(s, i + 1) - share_begin(s, i);
+}
+
+// Elements that every share has room for: ceil(U / count) units. Counted from its own begin, each
+// has that much room before the end of the whole array, rounded up to a multiple of the unit.
+int64_t share_capacity(Shares s);
+int64_t share_whole(Shares s);  // elements, rounded up to a multiple of the unit
+
+#endif
