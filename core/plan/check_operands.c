@@ -157,18 +157,22 @@ static bool writes_index(const Match *m) {
 Status op_check_window(const Program *p, const Plan *plan, const Op *op) {
     const Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
     TRY(check_attribute(&m, "kernel", 1, writes_index(&m) ? 16 : KIND_WINDOW_MAX));
+    TRY(check_attribute(&m, "height", 1, KIND_WINDOW_MAX));
+    TRY(check_attribute(&m, "width", 1, KIND_WINDOW_MAX));
     TRY(check_attribute(&m, "stride", 1, KIND_WINDOW_MAX));
     return check_attribute(&m, "pad", 0, KIND_WINDOW_MAX);
 }
 
-// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1.
+// Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1. A window that need not be square has
+// a height and a width in the place of its kernel.
 static Status match_window(const Match *m) {
     TRY(op_check_window(m->p, m->plan, m->op));
-    int64_t kernel = attribute(m, "kernel"), stride = attribute(m, "stride"),
+    int64_t square = attribute(m, "kernel"), stride = attribute(m, "stride"),
             pad = attribute(m, "pad");
-    if (kernel == NONE || stride == NONE) return OK;
-    const char *const before[] = {"H", "W"}, *const after[] = {"OH", "OW"};
-    for (int i = 0; i < 2; i++) {
+    const char *const before[] = {"H", "W"}, *const after[] = {"OH", "OW"},
+                      *const window[] = {"height", "width"};
+    for (int i = 0; i < 2 && stride != NONE; i++) {
+        int64_t kernel = square == NONE ? attribute(m, window[i]) : square;
         int64_t in = size_of(m, before[i]), out = size_of(m, after[i]);
         int64_t room = in + 2 * (pad == NONE ? 0 : pad) - kernel, want = room / stride + 1;
         if (room < 0 || want != out)

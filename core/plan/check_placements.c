@@ -104,6 +104,14 @@ static Status rule_elementwise(const Along *a) {
     return alike(a);
 }
 
+// Linear: f(a + b) = f(a) + f(b), so partial sums go in and come out. A maximum does not pass.
+static Status rule_linear(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (input(a, i) == PLACE_PARTIAL_MAX)
+            return refuse(a, i, "a sum of maxima is no maximum of sums; reduce it first");
+    return alike(a);
+}
+
 // A sum may see partial sums.
 static Status rule_sum(const Along *a) { return alike(a); }
 

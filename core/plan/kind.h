@@ -39,6 +39,13 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                       \
     X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, elementwise, "kernel stride",            \
       "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                       \
+    X(AVG_POOL, "avg_pool", COMPUTE, linear, "height width stride",                             \
+      "y(B,C,OH,OW) <- x(B,C,H,W)")                                                             \
+    X(AVG_POOL_BACKWARD, "avg_pool_backward", COMPUTE, linear, "height width stride",           \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW)")                                                           \
+    X(GELU, "gelu", COMPUTE, elementwise, "", "y <- x")                                         \
+    X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, "", "dx <- dy x")                   \
+    X(ADD, "add", COMPUTE, linear, "", "y <- a b")                                              \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, "",                                        \
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")       \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                      \

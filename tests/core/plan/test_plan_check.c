@@ -229,30 +229,24 @@ START_TEST(window_sizes_are_checked) {
 }
 END_TEST
 
-// Row-parallel linear: x cut along its columns, the weight too, so every rank holds a partial sum.
-START_TEST(a_bias_may_not_be_added_to_a_partial_sum) {
+// An average may have a window of any height and width: (6 - 5) / 2 + 1 = 1, (6 - 3) / 2 + 1 = 2.
+START_TEST(windows_that_are_not_square_are_checked) {
     Program p = {0};
-    Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(2, 4), DTYPE_F32);
-    make_tensor(&p, "w", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(3, 4), DTYPE_F32);
-    make_tensor(&p, "b", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(2, 3), DTYPE_F32);
-    make_op(&p, plan, (OpSpec){.name = "row", .kind = KIND_LINEAR}, "y", "x w");
-    ck_assert_ok(check_one(&p, 2));
-    make_op(&p, plan, (OpSpec){.name = "biased", .kind = KIND_LINEAR}, "y", "x w b");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
-                    "biased: b is R along data: a bias added to a partial sum");
-    program_finish(&p);
-}
-END_TEST
-
-START_TEST(a_nonlinear_function_of_a_partial_sum_is_refused) {
-    Program p = {0};
-    Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
-    make_op(&p, plan, (OpSpec){.name = "act", .kind = KIND_RELU}, "y", "x");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "act: x is P+ along data: not a linear operation");
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 2, 6, 6), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 2, 1, 2), DTYPE_F32);
+    int64_t attrs[] = {5, 3, 2};
+    make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
+    ck_assert_ok(check_one(&p, 1));
+    plan->op_count--;
+    attrs[1] = 2;
+    make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
+                    "W = 6 with kernel 2, stride 2 gives OW = 3, not 2");
+    plan->op_count--;
+    attrs[0] = 0;
+    make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
+    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "height is 0, expected 1 to 1048576");
     program_finish(&p);
 }
 END_TEST
@@ -458,7 +452,8 @@ SUITE("plan_check", statements_about_a_logical_tensor_must_be_so, a_data_paralle
       a_view_is_of_the_same_kind_of_memory, an_index_is_read_as_it_was_written,
       swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
       a_wrong_type_or_lane_is_named, window_sizes_are_checked,
-      a_bias_may_not_be_added_to_a_partial_sum, a_nonlinear_function_of_a_partial_sum_is_refused,
+      windows_that_are_not_square_are_checked,
+
       a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
       a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,
       a_cycle_of_dependencies_is_told_operation_by_operation, a_cycle_may_go_through_a_lane,
