@@ -6,32 +6,16 @@
 
 #include <string.h>
 
-Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) {
-    *o = (LaneOrder){.program = p, .plan = &p->plans[plan]};
-    o->first = ARENA_NEW(a, int32_t, p->lane_count + 1);
-    o->next = ARENA_NEW(a, int32_t, o->plan->op_count + 1);
-    if (!o->first || !o->next) FAIL(ERR_MEMORY, "out of memory for simulating a plan");
-    for (int lane = 0; lane < p->lane_count; lane++) o->first[lane] = NONE;
-    for (int op = o->plan->op_count - 1; op >= 0; op--) {
-        int lane = o->plan->ops[op].lane;
-        o->next[op] = o->first[lane];
-        o->first[lane] = op;
-    }
-    return OK;
-}
-
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
     *r = (RankProgress){.order = o};
-    r->done = ARENA_NEW(a, uint8_t, o->plan->op_count + 1);
     r->at = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
-    if (!r->done || !r->at) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
+    if (!r->at) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
     rank_progress_begin(r);
     return OK;
 }
 
 void rank_progress_begin(RankProgress *r) {
     r->left = r->order->plan->op_count;
-    memset(r->done, 0, (size_t)r->left);
     memcpy(r->at, r->order->first, (size_t)r->order->program->lane_count * sizeof *r->at);
 }
 
@@ -39,7 +23,7 @@ static const Dep *first_missing(const RankProgress *r, int op) {
     const Plan *plan = r->order->plan;
     for (int d = 0; d < plan->ops[op].dep_count; d++) {
         const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
-        if (dep->distance == 0 && !r->done[dep->op]) return dep;
+        if (dep->distance == 0 && !lane_order_ended(r->order, r->at, dep->op)) return dep;
     }
     return NULL;
 }
@@ -47,7 +31,6 @@ static const Dep *first_missing(const RankProgress *r, int op) {
 bool rank_progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
 
 void rank_progress_finish(RankProgress *r, int op) {
-    r->done[op] = 1;
     r->at[r->order->plan->ops[op].lane] = r->order->next[op];
     r->left--;
 }

@@ -7,26 +7,16 @@
 #define SIM_RANK_PROGRESS_H
 
 #include "core/base/arena.h"
-#include "core/plan/program.h"
+#include "core/plan/lane_order.h"
 #include "sim/simulate.h"
-
-// The lanes of a plan as lists; the same for all ranks.
-typedef struct {
-    const Program *program;  // borrowed
-    const Plan *plan;
-    int32_t *first;  // per lane: its first operation, or NONE
-    int32_t *next;   // per operation: the next one on its lane, or NONE
-} LaneOrder;
 
 typedef struct {
     const LaneOrder *order;  // borrowed
-    uint8_t *done;           // per operation: it has ended in this step
     int32_t *at;             // per lane: the operation that leads it, or NONE
     int left;                // operations that have not ended
 } RankProgress;
 
-// Everything is in the arena. ERR_MEMORY.
-Status lane_order_init(LaneOrder *o, Arena *a, const Program *p, int plan) MUST_USE;
+// Its lanes are in the arena. ERR_MEMORY.
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) MUST_USE;
 
 void rank_progress_begin(RankProgress *r);  // a step: nothing has ended

@@ -1,52 +1,87 @@
 // SPDX-License-Identifier: MIT
 // Executes one plan on every rank without cost, lane by lane: an operation is done when what it
 // depends on is done and it leads its lane; a communication when all its members stand at it. What
-// cannot go on is a deadlock, and who waits for whom is the message.
+// cannot go on is a deadlock, and who waits for whom is the message. Each rank looks at its lanes
+// again when something has ended on it, so that the walk is linear in ranks and operations.
+//
+// Ranks that all do the same need not all be walked (fold()). Call an axis of the mesh symmetric if
+// no class of ranks depends on it, and if every communication over it is a collective of a whole
+// line of ranks along it. Take the ranks at coordinate 0 of all symmetric axes, and leave those
+// axes out of every group. What these ranks can do one after the other, all can: whenever one of
+// them ends an operation, let all ranks that differ from it along symmetric axes end it, too. They
+// have the same plan and have ended the same operations; and the members of their collective stand
+// at it, because those of the walked ranks do, up to coordinates along symmetric axes. So a folded
+// walk that comes to its end proves the whole one. One that does not proves nothing: then all ranks
+// are walked, for the verdict and for the message.
 #include "core/base/arena.h"
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
+#include "core/plan/lane_order.h"
 
 #include <stdio.h>
 #include <string.h>
 
+// A collective that some members stand at. It is kept, by its lane, at the first of them.
 typedef struct {
-    const Program *p;
-    const Plan *plan;
-    uint8_t *done;  // per operation
-    int32_t *at;    // per lane: the operation that leads it, op_count when it is through
+    int32_t rank, op, group;  // who came first, to which operation
+    int32_t arrived;          // members; 0: nobody stands here
+} Meeting;
+
+typedef struct {
+    const LaneOrder *order;
+    int32_t *at;        // per lane: the operation that leads it, or NONE when it is through
+    int32_t *seen;      // per lane: as many dependencies of its leader were seen to be done
+    uint8_t *stands;    // per lane: its leader can start and waits for other ranks
+    Meeting *meetings;  // per lane: of the groups whose first member this is
+    bool queued;
 } Walker;
 
 typedef struct {
     Walker *walkers;
-    int ranks;
+    int32_t *queue;  // ranks that may go on, in a circle
+    int ranks, queue_first, queue_count;
 } Walk;
 
-static int next_on_lane(const Walker *w, int lane, int from) {
-    while (from < w->plan->op_count && w->plan->ops[from].lane != lane) from++;
-    return from;
+static const Program *program_at(const Walk *walk, int rank) {
+    return walk->walkers[rank].order->program;
 }
 
 static const Op *leader(const Walker *w, int lane) {
-    return w->at[lane] < w->plan->op_count ? &w->plan->ops[w->at[lane]] : NULL;
+    return w->at[lane] == NONE ? NULL : &w->order->plan->ops[w->at[lane]];
 }
 
-static int missing_dep(const Walker *w, const Op *op) {
-    for (int d = 0; d < op->dep_count; d++) {
-        const Dep *dep = &w->plan->deps[op->dep_first + d];
-        if (dep->distance == 0 && !w->done[dep->op]) return dep->op;
+static const Work *leader_work(const Walk *walk, int rank, int lane) {
+    return op_work(program_at(walk, rank), leader(&walk->walkers[rank], lane));
+}
+
+// The first operation that the lane's leader waits for, or NONE.
+static int missing_dep(const Walker *w, int lane) {
+    const Op *op = leader(w, lane);
+    for (; w->seen[lane] < op->dep_count; w->seen[lane]++) {
+        const Dep *dep = &w->order->plan->deps[op->dep_first + w->seen[lane]];
+        if (dep->distance == 0 && !lane_order_ended(w->order, w->at, dep->op)) return dep->op;
     }
     return NONE;
 }
 
-static void finish_leader(Walker *w, int lane) {
-    w->done[w->at[lane]] = 1;
-    w->at[lane] = next_on_lane(w, lane, w->at[lane] + 1);
+static void enqueue(Walk *walk, int rank) {
+    if (walk->walkers[rank].queued) return;
+    walk->walkers[rank].queued = true;
+    walk->queue[(walk->queue_first + walk->queue_count++) % walk->ranks] = rank;
+}
+
+static void finish_leader(Walk *walk, int rank, int lane) {
+    Walker *w = &walk->walkers[rank];
+    w->at[lane] = w->order->next[w->at[lane]];
+    w->seen[lane] = 0;
+    w->stands[lane] = false;
+    enqueue(walk, rank);
 }
 
 // The member across: of a send or receive, `peer` places along the group.
 static int partner(const Walk *walk, int rank, const Work *work) {
-    return group_peer(walk->walkers[rank].p, work->group, rank, work->peer);
+    return group_peer(program_at(walk, rank), work->group, rank, work->peer);
 }
 
 // Do two members mean the same collective?
@@ -56,113 +91,133 @@ static bool same_collective(const Work *a, const Work *b) {
            (a->kind != KIND_BROADCAST || a->peer == b->peer);
 }
 
-// The operation that leads the same lane at another rank, if it can start.
-static const Op *arrived(const Walk *walk, int rank, int lane) {
-    const Walker *w = &walk->walkers[rank];
-    const Op *op = lane < w->p->lane_count ? leader(w, lane) : NULL;
-    return op && missing_dep(w, op) == NONE ? op : NULL;
+// Are the leaders of these lanes, which stand, the two ends of one message?
+static bool are_ends(const Walk *walk, int rank, int lane, int other, int other_lane) {
+    const Work *mine = leader_work(walk, rank, lane);
+    const Work *theirs = leader_work(walk, other, other_lane);
+    return work_is_message(theirs) && theirs->kind != mine->kind &&
+           work_attr(program_at(walk, other), theirs, 0) ==
+               work_attr(program_at(walk, rank), mine, 0) &&
+           partner(walk, other, theirs) == rank;
 }
 
-static Status try_pair(Walk *walk, int rank, int lane, bool *moved) {
-    const Work *mine = op_work(walk->walkers[rank].p, leader(&walk->walkers[rank], lane));
+static Status end_message(Walk *walk, int sender, int lane, int receiver, int receiver_lane) {
+    const Work *send = leader_work(walk, sender, lane);
+    const Work *receive = leader_work(walk, receiver, receiver_lane);
+    if (send->payload_bytes != receive->payload_bytes)
+        FAIL(ERR_PLAN, "rank %d sends %lld bytes in %s, rank %d expects %lld in %s", sender,
+             (long long)send->payload_bytes, program_name(program_at(walk, sender), send->name),
+             receiver, (long long)receive->payload_bytes,
+             program_name(program_at(walk, receiver), receive->name));
+    finish_leader(walk, receiver, receiver_lane);
+    finish_leader(walk, sender, lane);
+    return OK;
+}
+
+// One end of a message has come: is the other end there?
+static Status arrive_message(Walk *walk, int rank, int lane) {
+    const Work *mine = leader_work(walk, rank, lane);
     int other = partner(walk, rank, mine);
-    Walker *w = &walk->walkers[other];
-    if (mine->kind != KIND_SEND) return OK;
-    for (int k = 0; k < w->p->lane_count; k++) {
-        const Op *op = arrived(walk, other, k);
-        const Work *theirs = op ? op_work(w->p, op) : NULL;
-        if (!theirs || theirs->kind != KIND_RECEIVE || partner(walk, other, theirs) != rank)
-            continue;
-        if (work_attr(w->p, theirs, 0) != work_attr(walk->walkers[rank].p, mine, 0)) continue;
-        if (theirs->payload_bytes != mine->payload_bytes)
-            FAIL(ERR_PLAN, "rank %d sends %lld bytes in %s, rank %d expects %lld in %s", rank,
-                 (long long)mine->payload_bytes, program_name(walk->walkers[rank].p, mine->name),
-                 other, (long long)theirs->payload_bytes, program_name(w->p, theirs->name));
-        finish_leader(w, k);
-        finish_leader(&walk->walkers[rank], lane);
-        *moved = true;
-        return OK;
+    for (int k = 0; k < program_at(walk, other)->lane_count; k++) {
+        if (!walk->walkers[other].stands[k] || !are_ends(walk, rank, lane, other, k)) continue;
+        return work_is_send(mine) ? end_message(walk, rank, lane, other, k)
+                                  : end_message(walk, other, k, rank, lane);
     }
     return OK;
 }
 
-static Status try_collective(Walk *walk, int rank, int lane, bool *moved) {
-    const Walker *w = &walk->walkers[rank];
-    const Work *mine = op_work(w->p, leader(w, lane));
-    int size = group_size(w->p, mine->group);
-    for (int m = 0; m < size; m++) {
-        int other = group_member(w->p, mine->group, rank, m);
-        const Op *op = arrived(walk, other, lane);
-        if (!op) return OK;
-        const Work *theirs = op_work(walk->walkers[other].p, op);
-        if (!same_collective(mine, theirs))
-            FAIL(ERR_PLAN,
-                 "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "
-                 "%lld bytes)",
-                 program_name(w->p, w->plan->name), rank, kind_name((Kind)mine->kind),
-                 program_name(w->p, mine->name), algorithm_name((Algorithm)mine->algorithm),
-                 (long long)mine->payload_bytes, other, kind_name((Kind)theirs->kind),
-                 program_name(walk->walkers[other].p, theirs->name),
-                 algorithm_name((Algorithm)theirs->algorithm), (long long)theirs->payload_bytes);
-    }
-    for (int m = 0; m < size; m++)
-        finish_leader(&walk->walkers[group_member(w->p, mine->group, rank, m)], lane);
-    *moved = true;
+static Status unlike_collectives(const Walk *walk, int rank, const Work *mine, const Meeting *m) {
+    const Walker *w = &walk->walkers[m->rank];
+    const Program *p = w->order->program;
+    const Work *first = op_work(p, &w->order->plan->ops[m->op]);
+    FAIL(ERR_PLAN,
+         "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "
+         "%lld bytes)",
+         program_name(p, w->order->plan->name), m->rank, kind_name(work_kind(first)),
+         program_name(p, first->name), algorithm_name((Algorithm)first->algorithm),
+         (long long)first->payload_bytes, rank, kind_name(work_kind(mine)),
+         program_name(program_at(walk, rank), mine->name),
+         algorithm_name((Algorithm)mine->algorithm), (long long)mine->payload_bytes);
+}
+
+static Status arrive_collective(Walk *walk, int rank, int lane) {
+    const Program *p = program_at(walk, rank);
+    const Work *mine = leader_work(walk, rank, lane);
+    Meeting *m = &walk->walkers[group_member(p, mine->group, rank, 0)].meetings[lane];
+    if (!m->arrived) *m = (Meeting){rank, walk->walkers[rank].at[lane], mine->group, 0};
+    if (m->group != mine->group)
+        FAIL(ERR_PLAN, "lane %s carries group %s on rank %d, but group %s on rank %d",
+             program_name(p, p->lanes[lane].name), program_name(p, p->groups[m->group].name),
+             m->rank, program_name(p, p->groups[mine->group].name), rank);
+    const Walker *first = &walk->walkers[m->rank];
+    if (!same_collective(mine, op_work(first->order->program, &first->order->plan->ops[m->op])))
+        return unlike_collectives(walk, rank, mine, m);
+    if (++m->arrived < group_size(p, mine->group)) return OK;
+    m->arrived = 0;
+    for (int i = 0; i < group_size(p, mine->group); i++)
+        finish_leader(walk, group_member(p, mine->group, rank, i), lane);
     return OK;
 }
 
-static Status check_member(Walk *walk, int rank, const Op *op) {
-    const Walker *w = &walk->walkers[rank];
-    int group = op_work(w->p, op)->group;
-    if (group_position(w->p, group, rank) != NONE) return OK;
-    FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s", program_name(w->p, w->plan->name),
-         op_name(w->p, op), rank, program_name(w->p, w->p->groups[group].name));
+static Status check_member(const Walk *walk, int rank, const Op *op) {
+    const Program *p = program_at(walk, rank);
+    int group = op_work(p, op)->group;
+    if (group_position(p, group, rank) != NONE) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s",
+         program_name(p, walk->walkers[rank].order->plan->name), op_name(p, op), rank,
+         program_name(p, p->groups[group].name));
 }
 
-static Status advance(Walk *walk, int rank, bool *moved) {
+// What the rank can do of each lane now. If it ends something, which may let its other lanes go on,
+// it is queued again.
+static Status advance(Walk *walk, int rank) {
     Walker *w = &walk->walkers[rank];
-    for (int lane = 0; lane < w->p->lane_count; lane++) {
-        const Op *op = arrived(walk, rank, lane);
-        if (!op) continue;
-        Kind kind = op_kind(w->p, op);
-        if (kind_communicates(kind)) TRY(check_member(walk, rank, op));
-        if (kind == KIND_SEND || kind == KIND_RECEIVE)
-            TRY(try_pair(walk, rank, lane, moved));
-        else if (kind_communicates(kind))
-            TRY(try_collective(walk, rank, lane, moved));
-        else {
-            finish_leader(w, lane);
-            *moved = true;
+    for (int lane = 0; lane < w->order->program->lane_count; lane++) {
+        const Op *op;
+        while (!w->stands[lane] && (op = leader(w, lane)) && missing_dep(w, lane) == NONE) {
+            if (!op_communicates(w->order->program, op)) {
+                finish_leader(walk, rank, lane);
+                continue;
+            }
+            TRY(check_member(walk, rank, op));
+            w->stands[lane] = true;
+            if (work_is_message(op_work(w->order->program, op)))
+                TRY(arrive_message(walk, rank, lane));
+            else
+                TRY(arrive_collective(walk, rank, lane));
         }
     }
     return OK;
+}
+
+// The member that a communication waits for. All others may stand at it.
+static int awaited(const Walk *walk, int rank, int lane) {
+    const Program *p = program_at(walk, rank);
+    const Work *work = leader_work(walk, rank, lane);
+    if (work_is_message(work)) return partner(walk, rank, work);
+    for (int i = 0; i < group_size(p, work->group); i++) {
+        int other = group_member(p, work->group, rank, i);
+        if (!walk->walkers[other].stands[lane]) return other;
+    }
+    return rank;
 }
 
 // What a rank that is not through waits for, in words; `out` is empty at first.
 static void explain(const Walk *walk, int rank, char *out, size_t size) {
     const Walker *w = &walk->walkers[rank];
-    for (int lane = 0; lane < w->p->lane_count; lane++) {
+    const Program *p = w->order->program;
+    for (int lane = 0; lane < p->lane_count; lane++) {
         const Op *op = leader(w, lane);
         if (!op) continue;
-        const Work *work = op_work(w->p, op);
-        int dep = missing_dep(w, op);
-        if (dep != NONE) {
-            if (!*out)
-                snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(w->p, op),
-                         op_name(w->p, &w->plan->ops[dep]));
-            continue;  // a peer that does not come explains more
-        }
-        if (work->kind == KIND_SEND || work->kind == KIND_RECEIVE) {
-            snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op),
-                     partner(walk, rank, work));
+        int dep = missing_dep(w, lane);
+        if (dep == NONE) {
+            snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(p, op),
+                     awaited(walk, rank, lane));
             return;
         }
-        for (int m = 0; m < group_size(w->p, work->group); m++) {
-            int other = group_member(w->p, work->group, rank, m);
-            if (arrived(walk, other, lane)) continue;
-            snprintf(out, size, "rank %d: %s waits for rank %d", rank, op_name(w->p, op), other);
-            return;
-        }
+        if (!*out)  // a peer that does not come explains more
+            snprintf(out, size, "rank %d: %s waits for %s", rank, op_name(p, op),
+                     op_name(p, &w->order->plan->ops[dep]));
     }
 }
 
@@ -176,40 +231,130 @@ static Status deadlock(const Walk *walk, const Plan *plan, const Program *p) {
     FAIL(ERR_PLAN, "plan %s: deadlock: %s", program_name(p, plan->name), text);
 }
 
-static Status walk_init(Walk *walk, Arena *a, const Program *const programs[],
-                        const uint8_t *program_of, int k) {
-    walk->walkers = ARENA_NEW(a, Walker, walk->ranks);
-    if (!walk->walkers) FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
-    for (int r = 0; r < walk->ranks; r++) {
-        Walker *w = &walk->walkers[r];
-        w->p = programs[program_of ? program_of[r] : 0];
-        w->plan = &w->p->plans[k];
-        w->done = ARENA_NEW(a, uint8_t, w->plan->op_count + 1);
-        w->at = ARENA_NEW(a, int32_t, w->p->lane_count + 1);
-        if (!w->done || !w->at)
-            FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
-        for (int lane = 0; lane < w->p->lane_count; lane++) w->at[lane] = next_on_lane(w, lane, 0);
+static Status walk_through(Walk *walk) {
+    for (int r = 0; r < walk->ranks; r++) enqueue(walk, r);
+    while (walk->queue_count > 0) {
+        int rank = walk->queue[walk->queue_first];
+        walk->queue_first = (walk->queue_first + 1) % walk->ranks;
+        walk->queue_count--;
+        walk->walkers[rank].queued = false;
+        TRY(advance(walk, rank));
+    }
+    for (int r = 0; r < walk->ranks; r++)
+        for (int lane = 0; lane < program_at(walk, r)->lane_count; lane++)
+            if (leader(&walk->walkers[r], lane))
+                return deadlock(walk, walk->walkers[r].order->plan, program_at(walk, r));
+    return OK;
+}
+
+// --- which ranks are walked
+
+// Programs as the walk sees them: of the whole mesh, or of one without its symmetric axes.
+typedef struct {
+    Program *programs;  // copies of the tables' addresses, with axes and groups of their own
+    LaneOrder *orders;
+    int count, lanes;  // lanes: the most that one has
+} View;
+
+static int class_of(const uint8_t *program_of, int rank) {
+    return program_of ? program_of[rank] : 0;
+}
+
+// Bit a: axis a is not symmetric for the communications of this plan.
+static uint32_t kept_axes(const Program *p, const Plan *plan) {
+    uint32_t kept = 0;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Work *w = op_work(p, &plan->ops[i]);
+        const Group *g = work_communicates(w) ? &p->groups[w->group] : NULL;
+        if (!g) continue;
+        if (!g->axes) return UINT32_MAX;
+        if (work_is_message(w)) kept |= g->axes;
+        if (g->at_axis != NONE) kept |= UINT32_C(1) << g->at_axis;
+    }
+    return kept;
+}
+
+// Leave the axes that are not kept out of the mesh and of its groups.
+static Status fold(Program *p, Arena *a, uint32_t kept) {
+    Group *groups = ARENA_NEW(a, Group, p->group_count + 1);
+    if (!groups) FAIL(ERR_MEMORY, "out of memory for checking a program");
+    for (int g = 0; g < p->group_count; g++) {
+        groups[g] = p->groups[g];
+        for (int x = 0; x < p->axis_count; x++)
+            if (groups[g].axes >> x & ~kept >> x & 1) groups[g].size /= p->axes[x].size;
+    }
+    p->groups = groups;
+    for (int x = 0, stride = 1; x < p->axis_count; stride *= p->axes[x++].size) {
+        if (!(kept >> x & 1)) p->axes[x].size = 1;
+        p->axes[x].stride = stride;
     }
     return OK;
 }
 
-static Status walk_through(Walk *walk) {
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int r = 0; r < walk->ranks; r++) TRY(advance(walk, r, &moved));
+// The rank of the whole mesh that a walked one stands for: at coordinate 0 of the axes left out.
+static int whole_rank(const Program *walked, const Program *whole, int rank) {
+    int r = 0;
+    for (int x = 0; x < whole->axis_count; x++)
+        r += rank / walked->axes[x].stride % walked->axes[x].size * whole->axes[x].stride;
+    return r;
+}
+
+static Status view_init(View *v, Arena *a, const Program *const programs[], int k, uint32_t kept) {
+    v->programs = ARENA_NEW(a, Program, v->count);
+    v->orders = ARENA_NEW(a, LaneOrder, v->count);
+    if (!v->programs || !v->orders) FAIL(ERR_MEMORY, "out of memory for checking programs");
+    for (int c = 0; c < v->count; c++) {
+        v->programs[c] = *programs[c];
+        TRY(fold(&v->programs[c], a, kept));
+        TRY(lane_order_init(&v->orders[c], a, &v->programs[c], k));
+        if (v->lanes < programs[c]->lane_count) v->lanes = programs[c]->lane_count;
     }
-    for (int r = 0; r < walk->ranks; r++)
-        for (int lane = 0; lane < walk->walkers[r].p->lane_count; lane++)
-            if (leader(&walk->walkers[r], lane))
-                return deadlock(walk, walk->walkers[r].plan, walk->walkers[r].p);
     return OK;
+}
+
+static Status walk_init(Walk *walk, Arena *a, const View *v, const Program *whole,
+                        const uint8_t *program_of) {
+    size_t lanes = (size_t)v->lanes;
+    walk->ranks = program_ranks(&v->programs[0]);
+    int64_t all = (int64_t)walk->ranks * v->lanes + 1;
+    walk->walkers = ARENA_NEW(a, Walker, walk->ranks);
+    walk->queue = ARENA_NEW(a, int32_t, walk->ranks);
+    int32_t *at = ARENA_NEW(a, int32_t, all), *seen = ARENA_NEW(a, int32_t, all);
+    uint8_t *stands = ARENA_NEW(a, uint8_t, all);
+    Meeting *meetings = ARENA_NEW(a, Meeting, all);
+    if (!walk->walkers || !walk->queue || !at || !seen || !stands || !meetings)
+        FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
+    for (int r = 0; r < walk->ranks; r++) {
+        size_t first = (size_t)r * lanes;
+        const LaneOrder *o =
+            &v->orders[class_of(program_of, whole_rank(&v->programs[0], whole, r))];
+        walk->walkers[r] =
+            (Walker){o, at + first, seen + first, stands + first, meetings + first, false};
+        memcpy(at + first, o->first, (size_t)o->program->lane_count * sizeof *at);
+    }
+    return OK;
+}
+
+static Status walk_view(Arena *a, const Program *const programs[], const uint8_t *program_of,
+                        int count, int k, uint32_t kept) {
+    View view = {.count = count};
+    Walk walk = {0};
+    TRY(view_init(&view, a, programs, k, kept));
+    TRY(walk_init(&walk, a, &view, programs[0], program_of));
+    return walk_through(&walk);
 }
 
 Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks, int k) {
     Arena scratch = {0};
-    Walk walk = {.ranks = ranks};
-    Status s = walk_init(&walk, &scratch, programs, program_of, k);
-    if (s == OK) s = walk_through(&walk);
+    int count = 1;
+    uint32_t kept = 0;
+    for (int r = 0; program_of && r < ranks; r++)
+        if (program_of[r] >= count) count = program_of[r] + 1;
+    for (int c = 0; c < count; c++) kept |= kept_axes(programs[c], &programs[c]->plans[k]);
+    if (count > 1) kept = UINT32_MAX;
+    Status s = walk_view(&scratch, programs, program_of, count, k, kept);
+    if (s == ERR_PLAN && kept != UINT32_MAX)
+        s = walk_view(&scratch, programs, program_of, count, k, UINT32_MAX);
     arena_finish(&scratch);
     return s;
 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// plan_check()'s walk over the ranks: how it grows with them, and that leaving out ranks that do
+// the same changes no verdict.
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/rng.h"
+#include "core/plan/check.h"
+#include "tests/support/plan_maker.h"
+
+static Status check_one(const Program *p) {
+    const Program *programs[] = {p};
+    return plan_check(programs, NULL, program_ranks(p));
+}
+
+// A mesh data x pipe with a group and a lane each along data, along pipe, and one along pipe on a
+// second lane; tensors a to d, all alike.
+static Plan *make_mesh(Program *p, int data, int pipe) {
+    Plan *plan;
+    int groups[2];
+    ck_assert_ok(program_add_axis(p, "data", data, NULL));
+    ck_assert_ok(program_add_axis(p, "pipe", pipe, NULL));
+    ck_assert_ok(program_add_group(p, "data", 1, &groups[0]));
+    ck_assert_ok(program_add_group(p, "pipe", 2, &groups[1]));
+    ck_assert_ok(program_add_lane(p, "compute", LANE_COMPUTE, NONE, NULL));
+    ck_assert_ok(program_add_lane(p, "data", LANE_COMMUNICATION, groups[0], NULL));
+    ck_assert_ok(program_add_lane(p, "pipe", LANE_COMMUNICATION, groups[1], NULL));
+    ck_assert_ok(program_add_lane(p, "back", LANE_COMMUNICATION, groups[1], NULL));
+    ck_assert_ok(program_add_plan(p, "step", &plan));
+    for (int t = 0; t < 4; t++)
+        make_tensor(p, (char[]){(char)('a' + t), '\0'}, ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4),
+                    DTYPE_F32);
+    return plan;
+}
+
+enum { COMPUTE, DATA, PIPE, BACK };
+
+static void spread(Program *p, Plan *plan, int lane, const char *tensor) {
+    make_op(
+        p, plan,
+        (OpSpec){
+            .name = "spread", .kind = KIND_BROADCAST, .lane = lane, .group = lane == DATA ? 0 : 1},
+        tensor, tensor);
+}
+
+static void give(Program *p, Plan *plan, int lane, int peer, int64_t tag) {
+    make_op(p, plan,
+            (OpSpec){.name = "give",
+                     .kind = KIND_SEND,
+                     .lane = lane,
+                     .group = 1,
+                     .peer = peer,
+                     .attrs = &tag},
+            "", "a");
+}
+
+static void take(Program *p, Plan *plan, int lane, int peer, int64_t tag) {
+    make_op(p, plan,
+            (OpSpec){.name = "take",
+                     .kind = KIND_RECEIVE,
+                     .lane = lane,
+                     .group = 1,
+                     .peer = peer,
+                     .attrs = &tag},
+            "b", "");
+}
+
+// One after the other they would take longer than the test may.
+START_TEST(ranks_that_do_the_same_are_checked_as_one) {
+    Program p = {0};
+    Plan *plan = make_mesh(&p, 1 << 21, 2);
+    for (int i = 0; i < 32; i++) spread(&p, plan, i % 2 ? DATA : PIPE, "a");
+    clock_t start = clock();
+    ck_assert_ok(check_one(&p));
+    ck_assert_int_lt(clock() - start, CLOCKS_PER_SEC / 2);
+    program_finish(&p);
+}
+END_TEST
+
+// A step that looked at every rank for each rank would take 10^10 looks.
+START_TEST(ranks_that_exchange_with_their_neighbours_are_checked_in_linear_time) {
+    Program p = {0};
+    Plan *plan = make_mesh(&p, 1, 100000);
+    for (int i = 0; i < 4; i++) {
+        give(&p, plan, PIPE, 1, i);
+        take(&p, plan, BACK, -1, i);
+    }
+    spread(&p, plan, PIPE, "c");
+    ck_assert_ok(check_one(&p));
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_message_that_goes_the_wrong_way_is_no_exchange) {
+    Program p = {0};
+    Plan *plan = make_mesh(&p, 2, 3);
+    give(&p, plan, PIPE, 1, 0);
+    take(&p, plan, BACK, 1, 0);
+    ck_assert_fails(check_one(&p), ERR_PLAN,
+                    "deadlock: rank 0: give waits for rank 2; rank 1: give waits for rank 3;");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(only_members_communicate_in_a_group_at_positions) {
+    Program p = {0};
+    Plan *plan = make_mesh(&p, 2, 3);
+    int embed, lane;
+    ck_assert_ok(program_add_group_at(&p, "embed", 2, 1, (int[]){0, 2}, 2, &embed));
+    ck_assert_ok(program_add_lane(&p, "embed", LANE_COMMUNICATION, embed, &lane));
+    make_op(&p, plan,
+            (OpSpec){.name = "tied", .kind = KIND_BROADCAST, .lane = lane, .group = embed}, "a",
+            "a");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "plan step: tied: rank 2 is not in group embed");
+    program_finish(&p);
+}
+END_TEST
+
+START_TEST(a_lane_carries_one_group_on_all_ranks) {
+    Program p[2] = {0};
+    for (int c = 0; c < 2; c++) {
+        Plan *plan = make_mesh(&p[c], 2, 2);
+        p[c].lanes[PIPE].group = NONE;
+        make_op(&p[c], plan,
+                (OpSpec){.name = "spread", .kind = KIND_BROADCAST, .lane = PIPE, .group = c}, "a",
+                "a");
+    }
+    const Program *both[] = {&p[0], &p[1]};
+    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1, 1, 0}, 4), ERR_PLAN,
+                    "lane pipe carries group data on rank 0, but group pipe on rank 2");
+    for (int c = 0; c < 2; c++) program_finish(&p[c]);
+}
+END_TEST
+
+static void add_random_op(Program *p, Plan *plan, Rng *rng) {
+    static const char *const tensors[] = {"a", "b", "c", "d"};
+    int what = (int)rng_below(rng, 5), peer = rng_below(rng, 2) ? 1 : -1;
+    if (what == 0) spread(p, plan, DATA, tensors[rng_below(rng, 4)]);
+    if (what == 1) spread(p, plan, PIPE, tensors[rng_below(rng, 4)]);
+    if (what == 2)
+        make_op(p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, tensors[rng_below(rng, 4)],
+                tensors[rng_below(rng, 4)]);
+    if (what < 3) return;
+    int64_t tag = (int64_t)rng_below(rng, 2);
+    bool turned = rng_below(rng, 4) == 0;
+    give(p, plan, turned ? BACK : PIPE, peer, tag);
+    take(p, plan, turned ? PIPE : BACK, rng_below(rng, 8) ? -peer : peer, tag);
+}
+
+// Two classes are walked rank by rank; of one class with the same plan, ranks are left out.
+START_TEST(leaving_ranks_out_changes_no_verdict) {
+    Rng rng;
+    rng_init(&rng, 7, RNG_TEST, 0, 0);
+    int accepted = 0, refused = 0;
+    for (int trial = 0; trial < 2000; trial++) {
+        Program p = {0};
+        Plan *plan = make_mesh(&p, 3, 1 + (int)rng_below(&rng, 3));
+        for (int i = 0; i < 5; i++) add_random_op(&p, plan, &rng);
+        ck_assert_ok(plan_derive_deps(&p, plan));
+        for (int i = 0; i < 2; i++) {
+            int op = (int)rng_below(&rng, (uint32_t)plan->op_count - 1);
+            ck_assert_ok(plan_add_dep(plan, op + 1, op, DEP_ORDER, 0));
+        }
+        const Program *both[] = {&p, &p};
+        uint8_t class[9] = {0, 1, 0, 1, 0, 1, 0, 1, 0};
+        Status one = check_one(&p), all = plan_check(both, class, program_ranks(&p));
+        ck_assert_int_eq(one, all);
+        *(one == OK ? &accepted : &refused) += 1;
+        program_finish(&p);
+    }
+    ck_assert_int_gt(accepted, 200);
+    ck_assert_int_gt(refused, 200);
+}
+END_TEST
+
+SUITE("check_ranks", ranks_that_do_the_same_are_checked_as_one,
+      ranks_that_exchange_with_their_neighbours_are_checked_in_linear_time,
+      a_message_that_goes_the_wrong_way_is_no_exchange,
+      only_members_communicate_in_a_group_at_positions, a_lane_carries_one_group_on_all_ranks,
+      leaving_ranks_out_changes_no_verdict)
