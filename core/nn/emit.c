@@ -68,7 +68,7 @@ static Status add_rows(Emitter *e, const char *layer, const char *what, Dtype dt
                         .alias = alias,
                         .shard = e->shard,
                         .micro_batch = e->micro_batch,
-                        .placement = {[DATA_AXIS] = PLACE_SHARD_0}};
+                        .placement = {[DATA_AXIS] = PLACEMENT_SHARD(0)}};
     for (int i = 0; i < dims; i++) whole.shape[i + 1] = piece.shape[i + 1] = sample[i];
     return add_tensor(e, name, e->suffix, &whole, &piece, out);
 }
@@ -128,7 +128,7 @@ static Status add_gradients(Emitter *e, int shard) {
             if (t->parameter[k] == NONE) continue;
             char name[NAME];
             LogicalSpec whole = parameter_spec(e, &e->m->layers[i], k, ROLE_GRADIENT);
-            TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACE_PARTIAL_SUM}};
+            TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
             snprintf(name, sizeof name, "%s.%s.grad", e->m->layers[i].name, parameter_names[k]);
             TRY(add_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
             if (shard == 0) t->gradient_of_0[k] = t->gradient[k];
@@ -141,7 +141,7 @@ static Status add_loss(Emitter *e, const char *name, int shard) {
     char suffix[16] = "";
     if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
     LogicalSpec whole = {.shape = {2}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_SCALAR};
-    TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACE_PARTIAL_SUM}};
+    TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
     return add_tensor(e, name, suffix, &whole, &piece, &e->loss);
 }
 

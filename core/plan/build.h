@@ -42,7 +42,7 @@ typedef struct {
     int shard, micro_batch;
     Dtype dtype;  // of the local piece
     Role role;
-    uint8_t placement[AXES];
+    Placement placement[AXES];
 } TensorSpec;
 // So that a zeroed spec means "no extent, no alias", both are given as index + 1.
 #define TENSOR_REF(index) ((index) + 1)

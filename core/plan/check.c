@@ -81,21 +81,22 @@ static void mark(uint8_t *unread, const Program *p, const Plan *plan, const Op *
 
 // A scalar that a plan writes and does not read again is a result, such as the loss: it must be the
 // same on all ranks, or each would report a part of it.
-static Status check_results(const Program *p, const Plan *plan, const uint8_t *state,
+static Status check_results(const Program *p, const Plan *plan, const Placement *state,
                             Arena *scratch) {
     uint8_t *unread = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     if (!unread) FAIL(ERR_MEMORY, "out of memory for checking a plan");
     for (int i = 0; i < plan->op_count; i++) mark(unread, p, plan, &plan->ops[i]);
     for (int t = 0; t < p->tensor_count; t++)
         for (int a = 0; a < p->axis_count; a++) {
-            Placement place = (Placement)state[t * AXES + a];
-            bool partial = place == PLACE_PARTIAL_SUM || place == PLACE_PARTIAL_MAX;
-            if (!unread[t] || p->tensors[t].role != ROLE_SCALAR || p->axes[a].size < 2 || !partial)
+            Placement place = state[t * AXES + a];
+            if (!unread[t] || p->tensors[t].role != ROLE_SCALAR || p->axes[a].size < 2 ||
+                !placement_is_partial(place))
                 continue;
+            char text[PLACEMENT_TEXT];
             FAIL(ERR_PLAN,
                  "plan %s: its result %s is %s along %s, so that every rank would have a part of "
                  "it; all_reduce or all_gather it",
-                 program_name(p, plan->name), tensor_name(p, t), placement_name(place),
+                 program_name(p, plan->name), tensor_name(p, t), placement_text(place, text),
                  p->axes[a].name);
         }
     return OK;
@@ -104,12 +105,12 @@ static Status check_results(const Program *p, const Plan *plan, const uint8_t *s
 static Status check_plan(const Program *p, const Plan *plan, const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
-    uint8_t *state = ARENA_NEW(scratch, uint8_t, (p->tensor_count + 1) * AXES);
+    Placement *state = ARENA_NEW(scratch, Placement, (p->tensor_count + 1) * AXES);
     if (!written || !writer || !state) FAIL(ERR_MEMORY, "out of memory for checking a plan");
     TRY(check_order(p, plan, scratch));
     for (int t = 0; t < p->tensor_count; t++) {
         writer[t] = NONE;
-        memcpy(&state[t * AXES], p->tensors[t].placement, AXES);
+        memcpy(&state[t * AXES], p->tensors[t].placement, sizeof p->tensors[t].placement);
     }
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];

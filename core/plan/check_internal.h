@@ -22,7 +22,8 @@ Status check_pool_index(const Program *p, const Plan *plan, const Op *op,
 
 // Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a
 // collective changes it.
-Status check_placements(const Program *p, const Plan *plan, const Op *op, uint8_t *state) MUST_USE;
+Status check_placements(const Program *p, const Plan *plan, const Op *op,
+                        Placement *state) MUST_USE;
 
 // Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.
 Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks,

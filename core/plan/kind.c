@@ -29,7 +29,6 @@ static const uint8_t dtype_sizes[] = {
 };
 #define X(constant, name) name,
 static const char *const roles[] = {ROLE_LIST(X)};
-static const char *const placements[] = {PLACEMENT_LIST(X)};
 static const char *const phases[] = {PHASE_LIST(X)};
 #undef X
 #define X(constant, name, order, text) name,
@@ -49,7 +48,6 @@ const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
 int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
 const char *role_name(Role r) { return roles[r]; }
-const char *placement_name(Placement p) { return placements[p]; }
 const char *phase_name(Phase p) { return phases[p]; }
 const char *algorithm_name(Algorithm a) { return a < ALGORITHM_COUNT ? algorithms[a] : "?"; }
 Order algorithm_order(Algorithm a) { return algorithm_orders[a]; }
@@ -75,9 +73,6 @@ int kind_find(const char *name, int length) {
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 int dtype_find(const char *name, int length) { return find(dtypes, COUNT(dtypes), name, length); }
 int role_find(const char *name, int length) { return find(roles, COUNT(roles), name, length); }
-int placement_find(const char *name, int length) {
-    return find(placements, COUNT(placements), name, length);
-}
 int phase_find(const char *name, int length) { return find(phases, COUNT(phases), name, length); }
 int algorithm_find(const char *name, int length) {
     return find(algorithms, COUNT(algorithms), name, length);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The vocabulary of a plan: kinds of work, element types, roles, placements. Each list is written
-// once; names and enums expand from it.
+// The vocabulary of a plan: kinds of work, element types, roles, phases. Each list is written once;
+// names and enums expand from it.
 #ifndef CORE_PLAN_KIND_H
 #define CORE_PLAN_KIND_H
 
@@ -99,19 +99,6 @@ typedef enum {
         ROLE_COUNT
 } Role;
 
-// How a tensor's local piece relates to the logical tensor along one mesh axis.
-// clang-format off
-#define PLACEMENT_LIST(X)                                                                 \
-    X(REPLICATE, "R") X(SHARD_0, "S0") X(SHARD_1, "S1") X(SHARD_2, "S2") X(SHARD_3, "S3") \
-    X(PARTIAL_SUM, "P+") X(PARTIAL_MAX, "Pmax")
-// clang-format on
-typedef enum {
-#define X(constant, name) PLACE_##constant,
-    PLACEMENT_LIST(X)
-#undef X
-        PLACE_COUNT
-} Placement;
-
 // clang-format off
 #define PHASE_LIST(X)                                                                 \
     X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward") X(BACKWARD, "backward") \
@@ -166,7 +153,6 @@ const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);
 int64_t dtype_bytes(Dtype d);
 const char *role_name(Role r);
-const char *placement_name(Placement p);
 const char *phase_name(Phase p);
 const char *algorithm_name(Algorithm a);  // "?" for none of the list
 Order algorithm_order(Algorithm a);
@@ -177,7 +163,6 @@ const char *dep_kind_name(DepKind k);
 int kind_find(const char *name, int length);
 int dtype_find(const char *name, int length);
 int role_find(const char *name, int length);
-int placement_find(const char *name, int length);
 int phase_find(const char *name, int length);
 int algorithm_find(const char *name, int length);
 int lane_kind_find(const char *name, int length);

@@ -11,6 +11,7 @@
 
 #include "core/base/status.h"
 #include "core/plan/kind.h"
+#include "core/plan/placement.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,7 +60,7 @@ typedef struct {
     int32_t extent;              // scalar tensor or NONE
     int32_t alias;               // tensor whose memory it views, or NONE
     int32_t shard, micro_batch;  // which shard and micro-batch of this rank it belongs to
-    uint8_t placement[AXES];     // per mesh axis, Placement
+    Placement placement[AXES];   // per mesh axis
     uint8_t dtype, role, dims;
     uint8_t pool;  // Pool, set by lower()
 } Tensor;

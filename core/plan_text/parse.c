@@ -177,14 +177,17 @@ typedef struct {
     int pool;
 } Place;
 
-static Status read_placements(const PlanReader *r, char *list, uint8_t placement[AXES]) {
+static Status read_placements(const PlanReader *r, char *list, Placement placement[AXES]) {
     char *save = NULL;
     int count = 0;
     for (char *word = strtok_r(list, ",", &save); word;
          word = strtok_r(NULL, ",", &save), count++) {
-        int value;
-        TRY(plan_reader_find(r, NAMED_PLACEMENT, word, &value));
-        if (count < AXES) placement[count] = (uint8_t)value;
+        char quoted[64];
+        Placement p;
+        if (!placement_parse(word, &p))
+            FAIL_LINE("expected a placement (" PLACEMENT_FORMS "), found \"%s\"",
+                      plan_reader_quote(word, quoted));
+        if (count < AXES) placement[count] = p;
     }
     if (count != r->p->axis_count)
         FAIL_LINE("place: expected one placement for each of %d axes, found %d", r->p->axis_count,

@@ -70,7 +70,6 @@ typedef enum {
     NAMED_KIND,
     NAMED_DTYPE,
     NAMED_ROLE,
-    NAMED_PLACEMENT,
     NAMED_PHASE,
     NAMED_ALGORITHM,
     NAMED_ORDER,

@@ -141,9 +141,10 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     if (strcmp(logical, program_name(p, t->name))) fprintf(w->out, "  of=%s", logical);
     bool replicated = true;
     for (int a = 0; a < p->axis_count; a++)
-        replicated = replicated && t->placement[a] == PLACE_REPLICATE;
+        replicated = replicated && t->placement[a].place == PLACE_REPLICATE;
+    char place[PLACEMENT_TEXT];
     for (int a = 0; !replicated && a < p->axis_count; a++)
-        fprintf(w->out, "%s%s", a ? "," : "  place=", placement_name((Placement)t->placement[a]));
+        fprintf(w->out, "%s%s", a ? "," : "  place=", placement_text(t->placement[a], place));
     if (t->extent != NONE) fprintf(w->out, "  extent=%s", tensor_name(p, t->extent));
     if (t->alias != NONE) fprintf(w->out, "  alias=%s", tensor_name(p, t->alias));
     if (t->shard || t->micro_batch) fprintf(w->out, "  slice=%d.%d", t->shard, t->micro_batch);

@@ -52,7 +52,6 @@ static const char *const what_named[] = {
     [NAMED_KIND] = "a kind of work",
     [NAMED_DTYPE] = "an element type",
     [NAMED_ROLE] = "a role",
-    [NAMED_PLACEMENT] = "a placement",
     [NAMED_PHASE] = "a phase",
     [NAMED_ALGORITHM] = "an algorithm",
     [NAMED_ORDER] = "an order",
@@ -74,7 +73,6 @@ static const char *name_at(const Program *p, Named what, int i) {
     case NAMED_KIND: return i < KIND_COUNT ? kind_name((Kind)i) : NULL;
     case NAMED_DTYPE: return i < DTYPE_COUNT ? dtype_name((Dtype)i) : NULL;
     case NAMED_ROLE: return i < ROLE_COUNT ? role_name((Role)i) : NULL;
-    case NAMED_PLACEMENT: return i < PLACE_COUNT ? placement_name((Placement)i) : NULL;
     case NAMED_PHASE: return i < PHASE_COUNT ? phase_name((Phase)i) : NULL;
     case NAMED_ALGORITHM: return i < ALGORITHM_COUNT ? algorithm_name((Algorithm)i) : NULL;
     case NAMED_ORDER: return plan_text_orders[i];

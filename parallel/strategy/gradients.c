@@ -38,8 +38,8 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
     if (!*out) FAIL(ERR_MEMORY, "out of memory for %d gradients", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        bool partial =
-            tensor->placement[0] == PLACE_PARTIAL_SUM && tensor->role == role && tensor->shard == 0;
+        bool partial = tensor->placement[0].place == PLACE_PARTIAL_SUM && tensor->role == role &&
+                       tensor->shard == 0;
         if (!partial || last_writer(plan, t) == NONE) continue;
         TRY(find_parts(p, plan, t, parts, &(*out)[*count]));
         (*count)++;

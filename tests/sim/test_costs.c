@@ -20,8 +20,8 @@ enum { WORK, BUCKET };  // operations of the plan
 static void setup(Setup *s) {
     memset(s, 0, sizeof *s);
     s->plan = make_program(&s->p, 2);
-    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(1000), DTYPE_F32);
-    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1000), DTYPE_F32);
+    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(1000), DTYPE_F32);
+    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1000), DTYPE_F32);
     make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .flops = 1000}, "g", "w");
     make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g",
             "g");

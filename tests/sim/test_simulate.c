@@ -10,8 +10,8 @@ static void setup(Setup *s, int ranks, int cores) {
     s->plan = make_program(&s->p, ranks);
     s->host = (HostModel){
         .cores = cores, .spin_ps = 1000, .poll_ps = 10, .wake_ps = 500, .wake_same_core_ps = 50};
-    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
-    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
 }
 
 static Status simulate(Setup *s) {
@@ -111,7 +111,7 @@ START_TEST(communication_moves_on_between_operations_only) {
     Setup s;
     setup(&s, 2, 2);
     make_reduced(&s);
-    make_tensor(&s.p, "h", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&s.p, "h", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     make_op(&s.p, s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
     prepare(&s);
     for (int r = 0; r < 2; r++)

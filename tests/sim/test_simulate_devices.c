@@ -13,9 +13,9 @@ static void setup(Setup *s, int ranks) {
     s->topology = (TopologyOptions){.nodes = 1,
                                     .devices_per_node = ranks,
                                     .link = {.bytes_per_s = 1000000000, .latency_ps = 10}};
-    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(16), DTYPE_F32);
-    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(16), DTYPE_F32);
-    make_tensor(&s->p, "h", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(16), DTYPE_F32);
+    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(16), DTYPE_F32);
+    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+    make_tensor(&s->p, "h", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
 }
 
 static void prepare_devices(Setup *s) {

@@ -80,7 +80,7 @@ int case_tensor(Case *c, const char *name, Dtype dtype, Fill fill, int dims, con
     int64_t full[DIMS];
     bool by_row = shape[0] == ROWS;
     for (int i = 0; i < dims; i++) full[i] = i || !by_row ? shape[i] : c->capacity;
-    int t = make_tensor(&c->p, name, ROLE_ACTIVATION, PLACE_REPLICATE, dims, full, dtype);
+    int t = make_tensor(&c->p, name, ROLE_ACTIVATION, PLACEMENT_REPLICATED, dims, full, dtype);
     ck_assert_int_lt(t, CASE_TENSORS);
     if (by_row) c->p.tensors[t].extent = program_find_tensor(&c->p, "rows");
     if (fill != FILL_OUTPUT) case_fill(c, t, fill);

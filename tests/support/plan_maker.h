@@ -20,13 +20,11 @@ static inline int make_tensor(Program *p, const char *name, Role role, Placement
                      .trainable = role == ROLE_PARAMETER};
     for (int i = 0; i < dims; i++) l.shape[i] = shape[i];
     ck_assert_ok(program_add_logical(p, &l, &logical));
-    ck_assert_ok(program_add_tensor(p,
-                                    &(TensorSpec){.name = name,
-                                                  .logical = logical,
-                                                  .dtype = dtype,
-                                                  .role = role,
-                                                  .placement = {(uint8_t)place}},
-                                    &tensor));
+    ck_assert_ok(program_add_tensor(
+        p,
+        &(TensorSpec){
+            .name = name, .logical = logical, .dtype = dtype, .role = role, .placement = {place}},
+        &tensor));
     return tensor;
 }
 #define SHAPE(...) \
@@ -84,14 +82,14 @@ static inline Plan *make_program(Program *p, int ranks) {
 // One linear layer under data parallelism: forward, loss, its gradient, all-reduce, update, and the
 // all-reduce of the loss.
 static inline void make_linear(Program *p, Plan *plan) {
-    make_tensor(p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 4), DTYPE_F32);
-    make_tensor(p, "x", ROLE_INPUT, PLACE_SHARD_0, SHAPE(2, 4), DTYPE_F32);
-    make_tensor(p, "labels", ROLE_INPUT, PLACE_SHARD_0, SHAPE(2), DTYPE_I32);
-    make_tensor(p, "y", ROLE_ACTIVATION, PLACE_SHARD_0, SHAPE(2, 3), DTYPE_F32);
-    make_tensor(p, "probability", ROLE_ACTIVATION, PLACE_SHARD_0, SHAPE(2, 3), DTYPE_F32);
-    make_tensor(p, "dy", ROLE_ACTIVATION, PLACE_SHARD_0, SHAPE(2, 3), DTYPE_F32);
-    make_tensor(p, "dw", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(3, 4), DTYPE_F32);
-    make_tensor(p, "loss", ROLE_SCALAR, PLACE_PARTIAL_SUM, SHAPE(2), DTYPE_F64);
+    make_tensor(p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3, 4), DTYPE_F32);
+    make_tensor(p, "x", ROLE_INPUT, PLACEMENT_SHARD(0), SHAPE(2, 4), DTYPE_F32);
+    make_tensor(p, "labels", ROLE_INPUT, PLACEMENT_SHARD(0), SHAPE(2), DTYPE_I32);
+    make_tensor(p, "y", ROLE_ACTIVATION, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F32);
+    make_tensor(p, "probability", ROLE_ACTIVATION, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F32);
+    make_tensor(p, "dy", ROLE_ACTIVATION, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F32);
+    make_tensor(p, "dw", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(3, 4), DTYPE_F32);
+    make_tensor(p, "loss", ROLE_SCALAR, PLACEMENT_SUM, SHAPE(2), DTYPE_F64);
     ck_assert_ok(program_add_scalar(p, "lr", DTYPE_F64, 1, NULL));
     ck_assert_ok(program_add_scalar(p, "inverse", DTYPE_F64, 1, NULL));
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));

@@ -10,7 +10,7 @@
 static int32_t add_tensor(Program *p, const char *name, Role role, Placement place) {
     int logical, t;
     LogicalSpec whole = {.name = name, .shape = {4, 8}, .dims = 2, .role = role};
-    TensorSpec piece = {.name = name, .role = role, .placement = {(uint8_t)place}};
+    TensorSpec piece = {.name = name, .role = role, .placement = {place}};
     ck_assert_ok(program_add_logical(p, &whole, &logical));
     piece.logical = logical;
     ck_assert_ok(program_add_tensor(p, &piece, &t));
@@ -27,9 +27,9 @@ void small_program(Program *p, int ranks) {
     ck_assert_ok(program_add_lane(p, "compute", LANE_COMPUTE, NONE, NULL));
     ck_assert_ok(program_add_lane(p, "data", LANE_COMMUNICATION, group, &lane));
     ck_assert_ok(program_add_lane(p, "host", LANE_HOST, NONE, NULL));
-    int32_t x = add_tensor(p, "x", ROLE_PARAMETER, PLACE_REPLICATE);
-    int32_t y = add_tensor(p, "y", ROLE_ACTIVATION, PLACE_REPLICATE);
-    int32_t g = add_tensor(p, "g", ROLE_OPTIMISER, PLACE_PARTIAL_SUM);
+    int32_t x = add_tensor(p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED);
+    int32_t y = add_tensor(p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED);
+    int32_t g = add_tensor(p, "g", ROLE_OPTIMISER, PLACEMENT_SUM);
     OpSpec relu = {.name = "relu1", .kind = KIND_RELU, .phase = PHASE_FORWARD};
     OpSpec reduce = {.name = "g.all_reduce", .kind = KIND_ALL_REDUCE, .phase = PHASE_SYNC};
     relu.output_count = relu.input_count = reduce.output_count = reduce.input_count = 1;

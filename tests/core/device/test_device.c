@@ -405,8 +405,8 @@ END_TEST
 // y = relu(x), in either type.
 static void make_relu(Program *p, Dtype dtype) {
     Plan *plan = make_program(p, 1);
-    make_tensor(p, "x", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2), dtype);
-    make_tensor(p, "y", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2), dtype);
+    make_tensor(p, "x", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2), dtype);
+    make_tensor(p, "y", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2), dtype);
     make_op(p, plan, (OpSpec){.name = "relu1", .kind = KIND_RELU, .dtype = dtype}, "y", "x");
 }
 

@@ -124,7 +124,7 @@ static void assert_tensor(const char *name, const char *extent, Role role, Place
     const Tensor *t = tensor(name);
     ck_assert_str_eq(tensor_name(&program, t->extent), extent);
     ck_assert_int_eq(t->role, role);
-    ck_assert_int_eq(t->placement[0], place);
+    ck_assert(placement_equal(t->placement[0], place));
     ck_assert_int_eq(t->shape[0], rows);
     ck_assert_int_eq(program.logicals[t->logical].shape[0], whole);
 }
@@ -132,15 +132,15 @@ static void assert_tensor(const char *name, const char *extent, Role role, Place
 START_TEST(activations_are_cut_by_rows_and_parameters_are_replicated) {
     StepSpec step = one_step();
     emit("net", &step);
-    assert_tensor("x", "rows.0.0", ROLE_INPUT, PLACE_SHARD_0, 64, 64);
-    assert_tensor("labels", "rows.0.0", ROLE_INPUT, PLACE_SHARD_0, 64, 64);
-    assert_tensor("conv1.y", "rows.0.0", ROLE_ACTIVATION, PLACE_SHARD_0, 64, 64);
-    assert_tensor("conv1.dy", "rows.0.0", ROLE_ACTIVATION, PLACE_SHARD_0, 64, 64);
-    assert_tensor("conv1.weight", "", ROLE_PARAMETER, PLACE_REPLICATE, 20, 20);
-    assert_tensor("conv1.weight.velocity", "", ROLE_OPTIMISER, PLACE_REPLICATE, 20, 20);
-    assert_tensor("conv1.weight.grad", "", ROLE_GRADIENT, PLACE_PARTIAL_SUM, 20, 20);
-    assert_tensor("loss", "", ROLE_SCALAR, PLACE_PARTIAL_SUM, 2, 2);
-    assert_tensor("evaluate.x", "evaluate.rows", ROLE_INPUT, PLACE_SHARD_0, 100, 100);
+    assert_tensor("x", "rows.0.0", ROLE_INPUT, PLACEMENT_SHARD(0), 64, 64);
+    assert_tensor("labels", "rows.0.0", ROLE_INPUT, PLACEMENT_SHARD(0), 64, 64);
+    assert_tensor("conv1.y", "rows.0.0", ROLE_ACTIVATION, PLACEMENT_SHARD(0), 64, 64);
+    assert_tensor("conv1.dy", "rows.0.0", ROLE_ACTIVATION, PLACEMENT_SHARD(0), 64, 64);
+    assert_tensor("conv1.weight", "", ROLE_PARAMETER, PLACEMENT_REPLICATED, 20, 20);
+    assert_tensor("conv1.weight.velocity", "", ROLE_OPTIMISER, PLACEMENT_REPLICATED, 20, 20);
+    assert_tensor("conv1.weight.grad", "", ROLE_GRADIENT, PLACEMENT_SUM, 20, 20);
+    assert_tensor("loss", "", ROLE_SCALAR, PLACEMENT_SUM, 2, 2);
+    assert_tensor("evaluate.x", "evaluate.rows", ROLE_INPUT, PLACEMENT_SHARD(0), 100, 100);
     ck_assert_int_eq(tensor("pool1.index")->dtype, DTYPE_U8);
     ck_assert_int_eq(tensor("loss")->dtype, DTYPE_F64);
     ck_assert_int_eq(tensor("flatten1.y")->alias, program_find_tensor(&program, "pool2.y"));
@@ -159,7 +159,7 @@ START_TEST(shards_and_micro_batches_have_tensors_of_their_own) {
     step.shards = step.local_shards = 3;
     step.micro_batches = 2;
     const Plan *plan = emit("linear", &step);
-    assert_tensor("fc.y/2.1", "rows.2.1", ROLE_ACTIVATION, PLACE_SHARD_0, 11, 65);
+    assert_tensor("fc.y/2.1", "rows.2.1", ROLE_ACTIVATION, PLACEMENT_SHARD(0), 11, 65);
     ck_assert_int_eq(tensor("fc.y/2.1")->shard, 2);
     ck_assert_int_eq(tensor("fc.y/2.1")->micro_batch, 1);
     ck_assert_int_eq(tensor("fc.weight.grad/2")->shard, 2);
@@ -226,8 +226,8 @@ START_TEST(a_rank_of_several_holds_its_part_of_the_batch) {
     step.local_shards = 2;
     emit("net", &step);
     ck_assert_int_eq(program_ranks(&program), 4);
-    assert_tensor("x/1.0", "rows.1.0", ROLE_INPUT, PLACE_SHARD_0, 8, 64);
-    assert_tensor("evaluate.x", "evaluate.rows", ROLE_INPUT, PLACE_SHARD_0, 100, 400);
+    assert_tensor("x/1.0", "rows.1.0", ROLE_INPUT, PLACEMENT_SHARD(0), 8, 64);
+    assert_tensor("evaluate.x", "evaluate.rows", ROLE_INPUT, PLACEMENT_SHARD(0), 100, 400);
 }
 END_TEST
 

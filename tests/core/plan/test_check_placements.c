@@ -13,10 +13,10 @@ static Status check_one(const Program *p, int ranks) {
 START_TEST(a_bias_may_not_be_added_to_a_partial_sum) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(2, 4), DTYPE_F32);
-    make_tensor(&p, "w", ROLE_PARAMETER, PLACE_SHARD_1, SHAPE(3, 4), DTYPE_F32);
-    make_tensor(&p, "b", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(2, 3), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_SHARD(1), SHAPE(2, 4), DTYPE_F32);
+    make_tensor(&p, "w", ROLE_PARAMETER, PLACEMENT_SHARD(1), SHAPE(3, 4), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_SUM, SHAPE(2, 3), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "row", .kind = KIND_LINEAR}, "y", "x w");
     ck_assert_ok(check_one(&p, 2));
     make_op(&p, plan, (OpSpec){.name = "biased", .kind = KIND_LINEAR}, "y", "x w b");
@@ -29,8 +29,8 @@ END_TEST
 START_TEST(a_nonlinear_function_of_a_partial_sum_is_refused) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "act", .kind = KIND_RELU}, "y", "x");
     ck_assert_fails(check_one(&p, 2), ERR_PLAN, "act: x is P+ along data: not a linear operation");
     program_finish(&p);
@@ -39,15 +39,15 @@ END_TEST
 
 // The sum of partial sums is a partial sum; of maxima it is nothing.
 START_TEST(a_linear_function_of_a_partial_sum_is_a_partial_sum) {
-    static const struct {
+    const struct {
         Placement a, b, y;
         const char *refusal;
     } cases[] = {
-        {PLACE_PARTIAL_SUM, PLACE_PARTIAL_SUM, PLACE_PARTIAL_SUM, NULL},
-        {PLACE_SHARD_0, PLACE_SHARD_0, PLACE_SHARD_0, NULL},
-        {PLACE_PARTIAL_SUM, PLACE_PARTIAL_SUM, PLACE_REPLICATE, "its inputs make it P+"},
-        {PLACE_PARTIAL_SUM, PLACE_REPLICATE, PLACE_PARTIAL_SUM, "do not lie alike"},
-        {PLACE_PARTIAL_MAX, PLACE_PARTIAL_MAX, PLACE_PARTIAL_MAX, "a sum of maxima"},
+        {PLACEMENT_SUM, PLACEMENT_SUM, PLACEMENT_SUM, NULL},
+        {PLACEMENT_SHARD(0), PLACEMENT_SHARD(0), PLACEMENT_SHARD(0), NULL},
+        {PLACEMENT_SUM, PLACEMENT_SUM, PLACEMENT_REPLICATED, "its inputs make it P+"},
+        {PLACEMENT_SUM, PLACEMENT_REPLICATED, PLACEMENT_SUM, "do not lie alike"},
+        {PLACEMENT_MAX, PLACEMENT_MAX, PLACEMENT_MAX, "a sum of maxima"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Program p = {0};

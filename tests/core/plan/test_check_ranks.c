@@ -29,8 +29,8 @@ static Plan *make_mesh(Program *p, int data, int pipe) {
     ck_assert_ok(program_add_lane(p, "back", LANE_COMMUNICATION, groups[1], NULL));
     ck_assert_ok(program_add_plan(p, "step", &plan));
     for (int t = 0; t < 4; t++)
-        make_tensor(p, (char[]){(char)('a' + t), '\0'}, ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4),
-                    DTYPE_F32);
+        make_tensor(p, (char[]){(char)('a' + t), '\0'}, ROLE_PARAMETER, PLACEMENT_REPLICATED,
+                    SHAPE(4), DTYPE_F32);
     return plan;
 }
 

@@ -44,9 +44,9 @@ static Plan *make_conv(Program *p, bool other_reader) {
         {"dx", ROLE_ACTIVATION, {2, 1, 6, 6}, DTYPE_F32},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
-        make_tensor(p, tensors[i].name, tensors[i].role, PLACE_REPLICATE, 4, tensors[i].shape,
+        make_tensor(p, tensors[i].name, tensors[i].role, PLACEMENT_REPLICATED, 4, tensors[i].shape,
                     tensors[i].dtype);
-    make_tensor(p, "labels", ROLE_INPUT, PLACE_REPLICATE, SHAPE(2), DTYPE_I32);
+    make_tensor(p, "labels", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_I32);
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
     static const int64_t conv[] = {3, 1, 0}, pool[] = {2, 2};
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
@@ -201,9 +201,9 @@ END_TEST
 START_TEST(memory_reuse_across_lanes_adds_a_dependency) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "w", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(64), DTYPE_F32);
-    make_tensor(&p, "a", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(64), DTYPE_F32);
-    make_tensor(&p, "b", ROLE_GRADIENT, PLACE_PARTIAL_SUM, SHAPE(64), DTYPE_F32);
+    make_tensor(&p, "w", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(64), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(64), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(64), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "make a", .kind = KIND_FOLD}, "a", "w");
     int reduce_a = make_op(
         &p, plan, (OpSpec){.name = "reduce a", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
@@ -225,13 +225,13 @@ END_TEST
 // loaded by the host before.
 static Plan *make_many(Program *p, int count) {
     Plan *plan = make_program(p, 2);
-    make_tensor(p, "w", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(16), DTYPE_F32);
-    make_tensor(p, "labels", ROLE_INPUT, PLACE_REPLICATE, SHAPE(16), DTYPE_I32);
+    make_tensor(p, "w", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(16), DTYPE_F32);
+    make_tensor(p, "labels", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_I32);
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
     for (int i = 0; i < count; i++) {
         char name[16];
         snprintf(name, sizeof name, "t%d", i);
-        make_tensor(p, name, ROLE_BUFFER, PLACE_PARTIAL_SUM, SHAPE(16 + 16 * (i % 5)), DTYPE_F32);
+        make_tensor(p, name, ROLE_BUFFER, PLACEMENT_SUM, SHAPE(16 + 16 * (i % 5)), DTYPE_F32);
         if (i % 3 == 0) {
             char outputs[32];
             snprintf(outputs, sizeof outputs, "%s labels", name);

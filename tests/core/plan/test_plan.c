@@ -90,7 +90,7 @@ START_TEST(thousands_of_names_are_told_apart) {
     for (int i = 0; i < 5000; i++) {
         snprintf(name, sizeof name, "t%d", i);
         ck_assert_int_eq(program_find_name(&p, name), NONE);
-        make_tensor(&p, name, ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_F64);
+        make_tensor(&p, name, ROLE_SCALAR, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_F64);
     }
     for (int i = 0; i < 5000; i++) {
         snprintf(name, sizeof name, "t%d", i);
@@ -109,8 +109,8 @@ END_TEST
 START_TEST(more_dependencies_than_can_be_counted_are_refused) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
-    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "o", .kind = KIND_RELU}, "b", "a");
     plan->ops[0].dep_count = UINT16_MAX - 1;  // as if it had them: the last one fits
     plan->deps = calloc(UINT16_MAX + 2, sizeof *plan->deps);
@@ -143,8 +143,8 @@ END_TEST
 START_TEST(an_accumulating_operation_follows_the_one_before) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "x", ROLE_GRADIENT, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_GRADIENT, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_GRADIENT, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_GRADIENT, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     int first = make_op(&p, plan, (OpSpec){.name = "first", .kind = KIND_RELU}, "y", "x");
     int read = make_op(&p, plan, (OpSpec){.name = "read", .kind = KIND_RELU}, "x", "y");
     int add = make_op(&p, plan, (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE},
@@ -159,9 +159,9 @@ END_TEST
 START_TEST(an_alias_is_the_same_memory) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    int x = make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3, 4), DTYPE_F32),
+    int x = make_tensor(&p, "x", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(2, 3, 4), DTYPE_F32),
         logical, flat;
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 12), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(2, 12), DTYPE_F32);
     ck_assert_ok(program_add_logical(
         &p, &(LogicalSpec){.name = "flat", .shape = {2, 12}, .dims = 2, .role = ROLE_ACTIVATION},
         &logical));
@@ -181,9 +181,9 @@ END_TEST
 START_TEST(equal_work_is_shared_and_other_work_is_not) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(8), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(8), DTYPE_F32);
     int a =
         make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = 0}, "y", "x");
     int b =
@@ -200,7 +200,7 @@ END_TEST
 START_TEST(selecting_operations_keeps_explicit_dependencies) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "x", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     for (int i = 0; i < 3; i++)
         make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU, .micro_batch = i}, "x", "x");
     ck_assert_ok(plan_add_dep(plan, 2, 0, DEP_ORDER, 0));
@@ -265,7 +265,7 @@ END_TEST
 START_TEST(collected_dependencies_are_added_at_once) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
-    make_tensor(&p, "a", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     for (int i = 0; i < 4; i++)
         make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "a", "a");
     DepList list = {0};

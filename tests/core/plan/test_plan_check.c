@@ -48,8 +48,8 @@ END_TEST
 static Status check_reduction(int ranks, Algorithm algorithm, Order order, Reduce reduce) {
     Program p = {0};
     Plan *plan = make_program(&p, ranks);
-    make_tensor(&p, "a", ROLE_PARAMETER,
-                reduce == REDUCE_MAX ? PLACE_PARTIAL_MAX : PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_PARAMETER, reduce == REDUCE_MAX ? PLACEMENT_MAX : PLACEMENT_SUM,
+                SHAPE(4), DTYPE_F32);
     make_op(&p, plan,
             (OpSpec){.name = "sum",
                      .kind = KIND_ALL_REDUCE,
@@ -112,9 +112,9 @@ END_TEST
 START_TEST(a_view_is_of_the_same_kind_of_memory) {
     Program p = {0};
     make_program(&p, 1);
-    int32_t a = make_tensor(&p, "a", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_F32);
-    int32_t v = make_tensor(&p, "v", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_F32);
-    int32_t u = make_tensor(&p, "u", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4, 4), DTYPE_U8);
+    int32_t a = make_tensor(&p, "a", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4, 4), DTYPE_F32);
+    int32_t v = make_tensor(&p, "v", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4, 4), DTYPE_F32);
+    int32_t u = make_tensor(&p, "u", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4, 4), DTYPE_U8);
     int rows;
     ck_assert_ok(program_add_scalar(&p, "rows", DTYPE_I64, 1, &rows));
     p.tensors[v].alias = a;
@@ -139,10 +139,11 @@ START_TEST(an_index_is_read_as_it_was_written) {
     for (int i = 0; i < 3; i++) {
         Program p = {0};
         Plan *plan = make_program(&p, 1);
-        make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 1, 4, 4), DTYPE_F32);
-        make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 2, 2), DTYPE_F32);
-        make_tensor(&p, "index", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 2, 2), DTYPE_U8);
-        make_tensor(&p, "dx", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, 4, 4), DTYPE_F32);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 1, 4, 4), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, 2, 2), DTYPE_F32);
+        make_tensor(&p, "index", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, 2, 2),
+                    DTYPE_U8);
+        make_tensor(&p, "dx", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, 4, 4), DTYPE_F32);
         make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = forward},
                 "y index", "x");
         if (i == 2)
@@ -193,7 +194,7 @@ START_TEST(shapes_that_do_not_fit_are_named) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    make_tensor(&p, "narrow", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 5), DTYPE_F32);
+    make_tensor(&p, "narrow", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3, 5), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_LINEAR}, "y", "x narrow");
     ck_assert_fails(check_one(&p, 2), ERR_PLAN,
                     "bad: operand narrow is f32 3x5, expected C = 4 in dimension 1");
@@ -205,7 +206,7 @@ START_TEST(a_wrong_type_or_lane_is_named) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
     make_linear(&p, plan);
-    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACE_SHARD_0, SHAPE(2, 3), DTYPE_F64);
+    make_tensor(&p, "wide", ROLE_ACTIVATION, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F64);
     make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_RELU}, "wide", "y");
     ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bad: operand wide is f64 2x3, expected f32");
     plan->op_count--;
@@ -219,8 +220,8 @@ END_TEST
 START_TEST(window_sizes_are_checked) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 2, 6, 6), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 2, 2, 3), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 2, 6, 6), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 2, 3), DTYPE_F32);
     int64_t attrs[] = {2, 2};  // (6 - 2) / 2 + 1 = 3
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y", "x");
     ck_assert_fails(check_one(&p, 1), ERR_PLAN,
@@ -233,8 +234,8 @@ END_TEST
 START_TEST(windows_that_are_not_square_are_checked) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 2, 6, 6), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 2, 1, 2), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 2, 6, 6), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 1, 2), DTYPE_F32);
     int64_t attrs[] = {5, 3, 2};
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
     ck_assert_ok(check_one(&p, 1));
@@ -257,7 +258,7 @@ START_TEST(a_guard_on_communication_must_come_from_a_collective) {
     make_linear(&p, plan);
     int guard;
     ck_assert_ok(program_add_scalar(&p, "found_nan", DTYPE_F64, 1, &guard));
-    p.tensors[guard].placement[0] = PLACE_PARTIAL_MAX;
+    p.tensors[guard].placement[0] = PLACEMENT_MAX;
     plan->ops[5].guard = guard;
     ck_assert_fails(
         check_one(&p, 2), ERR_PLAN,
@@ -282,8 +283,8 @@ static void make_pair(Program p[2], Plan *plans[2]) {
     memset(p, 0, 2 * sizeof *p);
     for (int i = 0; i < 2; i++) {
         plans[i] = make_program(&p[i], 2);
-        make_tensor(&p[i], "a", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(4), DTYPE_F32);
-        make_tensor(&p[i], "b", ROLE_PARAMETER, PLACE_PARTIAL_SUM, SHAPE(8), DTYPE_F32);
+        make_tensor(&p[i], "a", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+        make_tensor(&p[i], "b", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(8), DTYPE_F32);
     }
 }
 
@@ -368,8 +369,8 @@ END_TEST
 START_TEST(a_cycle_may_go_through_a_lane) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "b", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU}, "b", "a");
     make_op(&p, plan, (OpSpec){.name = "two", .kind = KIND_RELU}, "b", "a");
     ck_assert_ok(program_check(&p));
@@ -384,10 +385,10 @@ END_TEST
 START_TEST(extents_and_guards_must_be_numbers) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    make_tensor(&p, "a", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
-    int32_t pair = make_tensor(&p, "pair", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(2), DTYPE_I64);
-    int32_t byte = make_tensor(&p, "byte", ROLE_SCALAR, PLACE_REPLICATE, SHAPE(1), DTYPE_U8);
-    int32_t b = make_tensor(&p, "b", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(4), DTYPE_F32);
+    make_tensor(&p, "a", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    int32_t pair = make_tensor(&p, "pair", ROLE_SCALAR, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_I64);
+    int32_t byte = make_tensor(&p, "byte", ROLE_SCALAR, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_U8);
+    int32_t b = make_tensor(&p, "b", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "one", .kind = KIND_RELU, .guard = TENSOR_REF(byte)}, "b",
             "a");
     ck_assert_fails(program_check(&p), ERR_PLAN, "its guard byte is u8, expected i64 or f64");
@@ -403,9 +404,11 @@ START_TEST(an_index_of_a_byte_bounds_the_window_of_a_pool) {
         Program p = {0};
         Plan *plan = make_program(&p, 1);
         int64_t attrs[] = {kernels[i], 1}, out = 20 - (kernels[i] - 1);
-        make_tensor(&p, "x", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(1, 1, 20, 20), DTYPE_F32);
-        make_tensor(&p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_F32);
-        make_tensor(&p, "n", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(1, 1, out, out), DTYPE_U8);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 1, 20, 20), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, out, out),
+                    DTYPE_F32);
+        make_tensor(&p, "n", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, out, out),
+                    DTYPE_U8);
         make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y n",
                 "x");
         if (kernels[i] == 16)

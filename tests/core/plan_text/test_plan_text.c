@@ -20,7 +20,7 @@ START_TEST(a_text_becomes_the_program_it_describes) {
     ck_assert_str_eq(names(plan), "load fc.backward bucket0 bucket1 sgd.weight sgd.bias");
     const Tensor *x = &program.tensors[program_find_tensor(&program, "x")];
     ck_assert_int_eq(x->bytes, 4 * 4 * 4);
-    ck_assert_int_eq(x->placement[0], PLACE_SHARD_0);
+    ck_assert(placement_equal(x->placement[0], PLACEMENT_SHARD(0)));
     ck_assert_str_eq(tensor_name(&program, x->extent), "rows");
     ck_assert_int_eq(program.logicals[x->logical].shape[0], 8);
     ck_assert_int_eq(program.logicals[0].fan_in, 4);
@@ -238,12 +238,13 @@ static void build_everything(Program *p) {
     ck_assert_ok(program_add_lane(p, "line", LANE_COMMUNICATION, pair, &line));
     ck_assert_ok(program_add_lane(p, "copy", LANE_COPY, NONE, &copy));
     ck_assert_ok(program_add_scalar(p, "guard", DTYPE_I64, 1, &guard));
-    x = add_tensor(p, (TensorSpec){.name = "x", .placement = {PLACE_SHARD_0, PLACE_PARTIAL_MAX},
+    x = add_tensor(p, (TensorSpec){.name = "x", .placement = {PLACEMENT_SHARD(0), PLACEMENT_MAX},
             .extent = TENSOR_REF(guard), .shard = 1, .micro_batch = 2}, (LogicalSpec){.shape = {6,
             4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION});
     y = add_tensor(p, (TensorSpec){.name = "y", .alias = TENSOR_REF(x), .shape = {3, 4}},
             (LogicalSpec){.shape = {6, 4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_BUFFER});
-    w = add_tensor(p, (TensorSpec){.name = "w", .placement = {PLACE_REPLICATE, PLACE_SHARD_1}},
+    w = add_tensor(p,
+            (TensorSpec){.name = "w", .placement = {PLACEMENT_REPLICATED, PLACEMENT_SHARD(1)}},
             (LogicalSpec){.shape = {7}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_PARAMETER,
             .fan_in = 9});
     p->logicals[p->tensors[w].logical].tied_to = 1;

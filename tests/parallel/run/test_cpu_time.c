@@ -54,7 +54,7 @@ static void check_alone(bool cpu_of_each) {
     Timeline t;
     int64_t category_ns[TIME_COUNT], sum = 0;
     Plan *plan = make_program(&m.program, 1);
-    make_tensors(&m.program, PLACE_REPLICATE);
+    make_tensors(&m.program, PLACEMENT_REPLICATED);
     make_fold(&m.program, plan, "first", "busy");
     make_fold(&m.program, plan, "second", "lost");
     make_fold(&m.program, plan, "third", "busy");
@@ -90,11 +90,11 @@ static void check_wait(bool cpu_of_each) {
     Timeline t;
     int64_t category_ns[TIME_COUNT];
     Plan *plan = make_program(&m.program, 2);
-    make_tensors(&m.program, PLACE_PARTIAL_SUM);
+    make_tensors(&m.program, PLACEMENT_SUM);
     make_fold(&m.program, plan, "before", "busy");
     make_op(&m.program, plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "sum",
             "sum");
-    make_tensor(&m.program, "after", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2), DTYPE_F32);
+    make_tensor(&m.program, "after", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
     make_op(&m.program, plan, (OpSpec){.name = "after", .kind = KIND_FOLD, .flags = OP_ACCUMULATE},
             "after", "sum");
     ck_assert_ok(plan_derive_deps(&m.program, plan));

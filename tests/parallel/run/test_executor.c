@@ -26,8 +26,8 @@ static void check_guard(Dtype dtype) {
     Program *p = &m.program;
     Plan *plan = make_program(p, 1);
     int go;
-    make_pair(p, "x", PLACE_REPLICATE);
-    make_pair(p, "y", PLACE_REPLICATE);
+    make_pair(p, "x", PLACEMENT_REPLICATED);
+    make_pair(p, "y", PLACEMENT_REPLICATED);
     ck_assert_ok(program_add_scalar(p, "go", dtype, 1, &go));
     make_fold(p, plan, "copy", 0, "y", "x");
     make_op(
@@ -70,10 +70,10 @@ START_TEST(a_guarded_communication_is_skipped_by_all_ranks_or_by_none) {
     Program *p = &m.program;
     Plan *plan = make_program(p, 2);
     int go;
-    make_tensor(p, "mine", ROLE_SCALAR, PLACE_PARTIAL_SUM, SHAPE(1), DTYPE_I64);
+    make_tensor(p, "mine", ROLE_SCALAR, PLACEMENT_SUM, SHAPE(1), DTYPE_I64);
     ck_assert_ok(program_add_scalar(p, "go", DTYPE_I64, 1, &go));
-    make_pair(p, "x", PLACE_PARTIAL_SUM);
-    make_pair(p, "y", PLACE_PARTIAL_SUM);
+    make_pair(p, "x", PLACEMENT_SUM);
+    make_pair(p, "y", PLACEMENT_SUM);
     make_op(p, plan,
             (OpSpec){.name = "agree", .kind = KIND_ALL_REDUCE, .lane = 2, .dtype = DTYPE_I64}, "go",
             "mine");
@@ -163,7 +163,7 @@ START_TEST(micro_batches_load_their_own_rows_and_accumulate) {
     Lockstep m = {.logged = 0};
     Program *p = &m.program;
     Plan *plan = make_program(p, 1);
-    make_tensor(p, "sum", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2, 2), DTYPE_F32);
+    make_tensor(p, "sum", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2, 2), DTYPE_F32);
     for (int k = 0; k < 3; k++) {
         char x[16], labels[16], from[16], rows[16], both[40];
         int extent;
@@ -222,10 +222,10 @@ START_TEST(computation_goes_on_while_a_communication_waits_for_its_peers) {
         Lockstep m = {.logged = logged};
         Program *p = &m.program;
         Plan *plan = make_program(p, 2);
-        make_pair(p, "x", PLACE_PARTIAL_SUM);
-        make_pair(p, "ga", PLACE_PARTIAL_SUM);
-        make_pair(p, "gb", PLACE_PARTIAL_SUM);
-        make_pair(p, "out", PLACE_REPLICATE);
+        make_pair(p, "x", PLACEMENT_SUM);
+        make_pair(p, "ga", PLACEMENT_SUM);
+        make_pair(p, "gb", PLACEMENT_SUM);
+        make_pair(p, "out", PLACEMENT_REPLICATED);
         make_fold(p, plan, "a", 0, "ga", "x");
         make_all_reduce(p, plan, "bucket", 2, "ga");
         make_fold(p, plan, "b", 0, "gb", "x");
@@ -256,9 +256,9 @@ START_TEST(a_lane_has_one_communication_in_flight_two_lanes_have_two) {
         if (lanes == 2)
             ck_assert_ok(program_add_lane(p, "more", LANE_COMMUNICATION,
                                           program_find_group(p, "data"), &second));
-        make_pair(p, "x", PLACE_PARTIAL_SUM);
-        make_pair(p, "y", PLACE_PARTIAL_SUM);
-        make_pair(p, "z", PLACE_PARTIAL_SUM);
+        make_pair(p, "x", PLACEMENT_SUM);
+        make_pair(p, "y", PLACEMENT_SUM);
+        make_pair(p, "z", PLACEMENT_SUM);
         make_all_reduce(p, plan, "first", 2, "x");
         make_all_reduce(p, plan, "second", second, "y");
         make_fold(p, plan, "work", 0, "z", "z");
@@ -280,10 +280,10 @@ START_TEST(a_message_goes_to_the_next_rank_and_comes_from_the_one_before) {
     int64_t tag = 3;
     ck_assert_ok(
         program_add_lane(p, "back", LANE_COMMUNICATION, program_find_group(p, "data"), &lane));
-    make_pair(p, "x", PLACE_REPLICATE);
-    make_pair(p, "more", PLACE_REPLICATE);
-    make_pair(p, "y", PLACE_REPLICATE);
-    make_pair(p, "more.y", PLACE_REPLICATE);
+    make_pair(p, "x", PLACEMENT_REPLICATED);
+    make_pair(p, "more", PLACEMENT_REPLICATED);
+    make_pair(p, "y", PLACEMENT_REPLICATED);
+    make_pair(p, "more.y", PLACEMENT_REPLICATED);
     make_op(p, plan,
             (OpSpec){.name = "send", .kind = KIND_SEND, .lane = 2, .peer = 1, .attrs = &tag}, "",
             "x more");
@@ -313,9 +313,9 @@ START_TEST(a_dependency_on_the_step_before_does_not_hold_up_the_first) {
     Lockstep m = {.logged = 0};
     Program *p = &m.program;
     Plan *plan = make_program(p, 1);
-    make_pair(p, "x", PLACE_REPLICATE);
-    make_tensor(p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(2), DTYPE_F32);
-    make_pair(p, "y", PLACE_REPLICATE);
+    make_pair(p, "x", PLACEMENT_REPLICATED);
+    make_tensor(p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
+    make_pair(p, "y", PLACEMENT_REPLICATED);
     make_fold(p, plan, "read", 0, "y", "w");
     make_fold(p, plan, "double", OP_ACCUMULATE, "y", "w");
     make_fold(p, plan, "update", OP_ACCUMULATE, "w", "x");
@@ -376,12 +376,12 @@ START_TEST(a_fused_operation_gets_its_members_and_scratch) {
         Lockstep m = {.logged = 0};
         Program *p = &m.program;
         Plan *plan = make_program(p, 1);
-        make_tensor(p, "x", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2, 4), DTYPE_F32);
-        make_tensor(p, "w", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3, 4), DTYPE_F32);
-        make_tensor(p, "b", ROLE_PARAMETER, PLACE_REPLICATE, SHAPE(3), DTYPE_F32);
-        make_tensor(p, "y", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
-        make_tensor(p, "z", ROLE_ACTIVATION, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
-        make_tensor(p, "kept", ROLE_OPTIMISER, PLACE_REPLICATE, SHAPE(2, 3), DTYPE_F32);
+        make_tensor(p, "x", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2, 4), DTYPE_F32);
+        make_tensor(p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3, 4), DTYPE_F32);
+        make_tensor(p, "b", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3), DTYPE_F32);
+        make_tensor(p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(2, 3), DTYPE_F32);
+        make_tensor(p, "z", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(2, 3), DTYPE_F32);
+        make_tensor(p, "kept", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2, 3), DTYPE_F32);
         make_op(p, plan, (OpSpec){.name = "linear", .layer = "fc", .kind = KIND_LINEAR}, "y",
                 "x w b");
         make_op(p, plan, (OpSpec){.name = "relu", .layer = "relu", .kind = KIND_RELU}, "z", "y");
@@ -410,7 +410,7 @@ END_TEST
 
 static void make_bucket(Lockstep *m) {
     Plan *plan = make_program(&m->program, 2);
-    make_pair(&m->program, "x", PLACE_PARTIAL_SUM);
+    make_pair(&m->program, "x", PLACEMENT_SUM);
     make_all_reduce(&m->program, plan, "bucket", 2, "x");
     ck_assert_ok(plan_derive_deps(&m->program, plan));
     lockstep_start(m, &device_reference, &lockstep_plain, NULL);
@@ -437,7 +437,7 @@ END_TEST
 START_TEST(operations_that_wait_for_each_other_are_an_error) {
     Lockstep m = {.logged = 0};
     Plan *plan = make_program(&m.program, 1);
-    make_pair(&m.program, "x", PLACE_REPLICATE);
+    make_pair(&m.program, "x", PLACEMENT_REPLICATED);
     make_fold(&m.program, plan, "a", OP_ACCUMULATE, "x", "x");
     make_fold(&m.program, plan, "b", OP_ACCUMULATE, "x", "x");
     ck_assert_ok(plan_derive_deps(&m.program, plan));
@@ -456,7 +456,7 @@ static Status refuse(void *context, int rank, int plan, int op) {
 START_TEST(a_hook_that_fails_ends_the_step) {
     Lockstep m = {.logged = 0};
     Plan *plan = make_program(&m.program, 1);
-    make_pair(&m.program, "x", PLACE_REPLICATE);
+    make_pair(&m.program, "x", PLACEMENT_REPLICATED);
     make_fold(&m.program, plan, "a", OP_ACCUMULATE, "x", "x");
     make_fold(&m.program, plan, "b", OP_ACCUMULATE, "x", "x");
     ck_assert_ok(plan_derive_deps(&m.program, plan));

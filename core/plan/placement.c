@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Placements and their texts. What a placement makes of operations: check_placements.c.
+#include "core/plan/placement.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const letters[] = {
+#define X(constant, letter, text) letter,
+    PLACE_LIST(X)
+#undef X
+};
+static const char *const cuts[] = {"contiguous", "zigzag", "interleaved", "flat"};
+
+bool placement_equal(Placement a, Placement b) { return !memcmp(&a, &b, sizeof a); }
+
+bool placement_is_partial(Placement p) {
+    return p.place == PLACE_PARTIAL_SUM || p.place == PLACE_PARTIAL_MAX;
+}
+
+static bool cut_has_block(int cut) { return cut == CUT_INTERLEAVED || cut == CUT_FLAT; }
+
+const char *placement_text(Placement p, char out[PLACEMENT_TEXT]) {
+    char dim[8] = "", cut[16] = "", block[16] = "";
+    if (p.place == PLACE_SHARD) {
+        if (p.cut != CUT_FLAT) snprintf(dim, sizeof dim, "%d", p.dim);
+        if (p.cut != CUT_CONTIGUOUS) snprintf(cut, sizeof cut, ":%s", cuts[p.cut]);
+        if (cut_has_block(p.cut)) snprintf(block, sizeof block, "/%d", (int)p.block);
+    }
+    snprintf(out, PLACEMENT_TEXT, "%s%s%s%s%s", letters[p.place], dim, cut, block,
+             p.inner ? ":inner" : "");
+    return out;
+}
+
+// The number that ends the text, from 1 on; false when there is another text.
+static bool read_block(const char *text, int32_t *out) {
+    char *end;
+    if (*text < '1' || *text > '9') return false;
+    long long value = strtoll(text, &end, 10);
+    *out = (int32_t)value;
+    return !*end && value <= INT32_MAX;
+}
+
+// "zigzag", "interleaved/3", "flat/4096"
+static bool read_cut(char *text, Placement *out) {
+    char *block = strchr(text, '/');
+    if (block) *block++ = '\0';
+    for (out->cut = CUT_ZIGZAG; strcmp(text, cuts[out->cut]);)
+        if (++out->cut == CUT_COUNT) return false;
+    return cut_has_block(out->cut) ? block && read_block(block, &out->block) : !block;
+}
+
+// What follows the S: "1", "1:zigzag:inner", ":flat/4096".
+static bool read_shard(char *text, Placement *out) {
+    *out = PLACEMENT_SHARD(0);
+    bool dim = *text >= '0' && *text <= '3';
+    if (dim) out->dim = (uint8_t)(*text++ - '0');
+    char *end = text + strlen(text) - strlen(":inner");
+    if (end >= text && !strcmp(end, ":inner")) {
+        out->inner = 1;
+        *end = '\0';
+    }
+    if (*text && (*text != ':' || !read_cut(text + 1, out))) return false;
+    return dim == (out->cut != CUT_FLAT);
+}
+
+bool placement_parse(const char *text, Placement *out) {
+    char copy[PLACEMENT_TEXT];
+    *out = (Placement){0};
+    if (*text == 'S') {
+        int length = snprintf(copy, sizeof copy, "%s", text + 1);
+        return length < PLACEMENT_TEXT && read_shard(copy, out);
+    }
+    for (out->place = 0; strcmp(text, letters[out->place]);)
+        if (++out->place == PLACE_COUNT) return false;
+    return true;
+}
