@@ -21,6 +21,13 @@ void NAME(cpu_relu_backward)(const KernelCall *call) {
     }
 }
 
+void NAME(cpu_add)(const KernelCall *call) {
+    real *restrict y = output_data(call, 0);
+    const real *restrict a = input_data(call, 0), *restrict b = input_data(call, 1);
+    int64_t n = live_elements(output(call, 0));
+    for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
 void NAME(cpu_fold)(const KernelCall *call) {
     int64_t n = live_elements(output(call, 0));
     NAME(cpu_deliver)(n, input_data(call, 0), call->accumulate, output_data(call, 0));

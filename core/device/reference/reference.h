@@ -21,8 +21,13 @@
     X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight) \
     X(RELU, relu)                                     \
     X(RELU_BACKWARD, relu_backward)                   \
+    X(GELU, gelu)                                     \
+    X(GELU_BACKWARD, gelu_backward)                   \
+    X(ADD, add)                                       \
     X(MAX_POOL, max_pool)                             \
     X(MAX_POOL_BACKWARD, max_pool_backward)           \
+    X(AVG_POOL, avg_pool)                             \
+    X(AVG_POOL_BACKWARD, avg_pool_backward)           \
     X(CROSS_ENTROPY, cross_entropy)                   \
     X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward) \
     X(FOLD, fold)                                     \

@@ -3,50 +3,10 @@
 #include "core/device/device.h"
 
 #include "core/plan/lower.h"
-#include "tests/support/device_case.h"
+#include "tests/support/device_hand.h"
 #include "tests/support/plan_maker.h"
 
 #include <string.h>
-
-static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64};
-static const double none = (double)NAN, infinite = (double)INFINITY;
-
-// --- by hand: the same numbers, exactly, from every device in both types
-
-typedef void (*HandTest)(Case *c, const Device *d);
-
-static void by_hand(int64_t rows, HandTest test) {
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int d = 0; d < count; d++)
-        for (int k = 0; k < 2; k++) {
-            Case c;
-            case_init(&c, dtypes[k], rows, rows);
-            snprintf(c.text, sizeof c.text, "%s %s", devices[d]->name, dtype_name(dtypes[k]));
-            test(&c, devices[d]);
-            case_finish(&c);
-        }
-}
-
-#define TENSOR(c, name, dtype, shape, ...) \
-    case_set(c, case_tensor(c, name, dtype, FILL_OUTPUT, shape), (const double[]){__VA_ARGS__})
-#define OUTPUT(c, name, dtype, shape) case_tensor(c, name, dtype, FILL_OUTPUT, shape)
-#define REAL(c) (c)->dtype
-
-static void expect(const Case *c, const Values *got, const char *name, const double *want) {
-    int t = program_find_tensor(&c->p, name);
-    for (int64_t i = 0; i < case_elements(c, t); i++) {
-        double g = got->of[t][i];
-        if (g == want[i] || (isnan(g) && isnan(want[i]))) continue;
-        ck_abort_msg("%s: %s[%lld] is %.17g, not %.17g", c->text, name, (long long)i, g, want[i]);
-    }
-}
-#define EXPECT(c, got, name, ...) expect(c, got, name, (const double[]){__VA_ARGS__})
-
-static Values run_lowered(Case *c, const Device *d) {
-    if (!c->p.lowered) ck_assert_ok(program_lower(&c->p, d->traits));
-    return case_run(c, d, (CaseRun){.junk = JUNK_NAN});
-}
 
 // x = 1 2 3   weight = 1 2   bias = 10
 //     4 5 6            3 4
@@ -141,92 +101,17 @@ static void relu(Case *c, const Device *d) {
 START_TEST(relu_keeps_what_is_positive_and_a_nan) { by_hand(1, relu); }
 END_TEST
 
-static void pool(Case *c, int64_t kernel, int64_t stride) {
-    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 4, 4), 1, 5, 2, 0, 5, 3, 2, 1, -1, -2, 7, 7, -3, -1, 7,
-           7);
-    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, 2, 3, 4);
-    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
-    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 2, 2));
-    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 1, 4, 4));
-    const int64_t attrs[] = {kernel, stride};
-    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "x");
-    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "dy index");
-}
-
-// x =  1  5 | 2 0
-//      5  3 | 2 1
-//     -1 -2 | 7 7
-//     -3 -1 | 7 7
-static void pool_apart(Case *c, const Device *d) {
-    pool(c, 2, 2);
+static void add(Case *c, const Device *d) {
+    TENSOR(c, "a", REAL(c), SHAPE(ROWS, 5), 1, 2, -0.0, none, infinite);
+    TENSOR(c, "b", REAL(c), SHAPE(ROWS, 5), 0.5, -2, -0.0, 1, -infinite);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 5));
+    case_op(c, KIND_ADD, false, NULL, "y", "a b");
     Values got = run_lowered(c, d);
-    EXPECT(c, &got, "y", 5, 2, -1, 7);
-    EXPECT(c, &got, "index", 1, 0, 0, 0);
-    EXPECT(c, &got, "dx", 0, 1, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0);
+    EXPECT(c, &got, "y", 1.5, 0, 0, none, none);
+    ck_assert_msg(signbit(got.of[program_find_tensor(&c->p, "y")][2]), "%s: -0 + -0 is 0", c->text);
 }
 
-// Windows of 3 at distance 1: in all four the first 7 is x[2,2], which is at place (2,2), (2,1),
-// (1,2) and (1,1) of them.
-static void pool_overlapping(Case *c, const Device *d) {
-    pool(c, 3, 1);
-    Values got = run_lowered(c, d);
-    EXPECT(c, &got, "y", 7, 7, 7, 7);
-    EXPECT(c, &got, "index", 8, 7, 5, 4);
-    EXPECT(c, &got, "dx", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 + 2 + 3 + 4, 0, 0, 0, 0, 0);
-}
-
-static void pool_nan(Case *c, const Device *d) {
-    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, none, 3, none);
-    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 1, 1));
-    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 1, 1));
-    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2}, "y index", "x");
-    Values got = run_lowered(c, d);
-    EXPECT(c, &got, "y", none);
-    EXPECT(c, &got, "index", 1);
-}
-
-START_TEST(pooling_takes_the_first_of_the_largest) {
-    by_hand(1, pool_apart);
-    by_hand(1, pool_overlapping);
-    by_hand(1, pool_nan);
-}
-END_TEST
-
-// Of relu and max_pool, a model's plan does the backward of relu first, on the pooled values
-// (core/nn/emit.c). The other order, that of the chain rule, must give the same bits.
-static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
-    int64_t H = attrs[0] + 2 * attrs[1],
-            OH = 3;  // three windows each way, and a row that none covers
-    case_tensor(c, "x", REAL(c), fill, SHAPE(ROWS, 2, H + 1, H));
-    case_tensor(c, "dy", REAL(c), fill, SHAPE(ROWS, 2, OH, OH));
-    OUTPUT(c, "relu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
-    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 2, OH, OH));
-    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 2, OH, OH));
-    OUTPUT(c, "kept", REAL(c), SHAPE(ROWS, 2, OH, OH));
-    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 2, H + 1, H));
-    OUTPUT(c, "drelu", REAL(c), SHAPE(ROWS, 2, H + 1, H));
-    OUTPUT(c, "dx_by_the_chain_rule", REAL(c), SHAPE(ROWS, 2, H + 1, H));
-    case_op(c, KIND_RELU, false, NULL, "relu", "x");
-    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "relu");
-    case_op(c, KIND_RELU_BACKWARD, false, NULL, "kept", "dy y");
-    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "kept index");
-    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "drelu", "dy index");
-    case_op(c, KIND_RELU_BACKWARD, false, NULL, "dx_by_the_chain_rule", "drelu relu");
-    Values got = case_run(c, &device_reference, (CaseRun){.junk = JUNK_NAN});
-    int dx = program_find_tensor(&c->p, "dx"),
-        chain = program_find_tensor(&c->p, "dx_by_the_chain_rule");
-    ck_assert_mem_eq(got.of[dx], got.of[chain], (size_t)case_elements(c, dx) * sizeof(double));
-}
-
-START_TEST(relus_and_poolings_backward_may_change_places) {
-    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {3, 1}, {2, 3}};
-    for (int i = 0; i < 2 * 4 * (FILL_COUNT - FILL_RANDOM); i++) {
-        Case c;
-        case_init(&c, dtypes[i % 2], 8, 7);
-        exchange_backwards(&c, (Fill)(FILL_RANDOM + i / 8), windows[i / 2 % 4]);
-        case_finish(&c);
-    }
-}
+START_TEST(a_sum_of_two_by_hand) { by_hand(1, add); }
 END_TEST
 
 static void losses(Case *c, int64_t classes, const double *logits, const double *labels,
@@ -458,8 +343,7 @@ START_TEST(tables_have_every_kernel_that_is_promised) {
     for (int d = 0; d < count; d++) {
         for (int k = 0; k < KIND_COUNT; k++)
             for (int type = 0; type < 2; type++) {
-                bool promised = k < KIND_AVG_POOL || k > KIND_ADD;
-                bool wanted = kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED && promised;
+                bool wanted = kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED;
                 ck_assert_msg((devices[d]->kernel[k][type] != NULL) == wanted, "%s %s",
                               devices[d]->name, kind_name((Kind)k));
             }
@@ -473,8 +357,7 @@ START_TEST(tables_have_every_kernel_that_is_promised) {
 END_TEST
 
 SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_linear_layer_by_hand,
-      relu_keeps_what_is_positive_and_a_nan, pooling_takes_the_first_of_the_largest,
-      relus_and_poolings_backward_may_change_places, cross_entropy_by_hand,
+      relu_keeps_what_is_positive_and_a_nan, a_sum_of_two_by_hand, cross_entropy_by_hand,
       the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
       sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
       a_program_that_a_device_has_no_kernel_for_is_refused,

@@ -224,8 +224,16 @@ static void build_sgd(Case *c, const Sizes *s) {
     at_least(c, 8);  // roundings on the way from any input to the weight, constants included
 }
 
+static void build_add(Case *c, const Sizes *s) {
+    case_tensor(c, "a", s->dtype, s->fill, SHAPE(ROWS, s->C));
+    case_tensor(c, "b", s->dtype, s->fill, SHAPE(ROWS, s->C));
+    case_tensor(c, "y", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_op(c, KIND_ADD, false, NULL, "y", "a b");
+}
+
 START_TEST(element_by_element_operations_agree) {
     sweep_vectors(build_relu, NONE);
+    sweep_vectors(build_add, NONE);
     sweep_vectors(build_fold, NONE);
 }
 END_TEST
@@ -249,47 +257,6 @@ START_TEST(updates_agree) {
 }
 END_TEST
 
-// --- pooling alone: no arithmetic, so exact, but for overlapping gradients
-
-static void build_max_pool(Case *c, const Sizes *s) {
-    case_tensor(c, "x", s->dtype, s->fill, SHAPE(ROWS, s->C, s->H, s->W));
-    const int64_t shape[] = {ROWS, s->C, conv_height(s), conv_width(s)};
-    case_tensor(c, "y", s->dtype, FILL_OUTPUT, 4, shape);
-    if (s->index) case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, 4, shape);
-    case_op(c, KIND_MAX_POOL, false, &s->kernel, s->index ? "y index" : "y", "x");
-}
-
-static void build_max_pool_backward(Case *c, const Sizes *s) {
-    const int64_t shape[] = {ROWS, s->C, conv_height(s), conv_width(s)};
-    case_tensor(c, "dy", s->dtype, s->fill, 4, shape);
-    add_index(c, s->kernel, 4, shape);
-    case_tensor(c, "dx", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C, s->H, s->W));
-    case_op(c, KIND_MAX_POOL_BACKWARD, false, &s->kernel, "dx", "dy index");
-    if (s->stride < s->kernel) at_least(c, s->kernel * s->kernel);
-}
-
-START_TEST(pooling_agrees) {
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {1, 1}, {3, 1}, {2, 3}, {5, 3}, {16, 16}};
-    for (int w = 0; w < 7; w++)
-        for (int i = 0; i < SWEPT_ROWS * 3 * 2 * 2 * count; i++) {
-            Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
-                       .index = i & 2,
-                       .rows = swept_rows[i / 4 % SWEPT_ROWS][0],
-                       .capacity = swept_rows[i / 4 % SWEPT_ROWS][1],
-                       .fill = (Fill)(FILL_RANDOM + i / 4 / SWEPT_ROWS % 3),
-                       .C = 1 + i % 3,
-                       .kernel = windows[w][0],
-                       .stride = windows[w][1]};
-            s.H = s.kernel + i % 4 * s.stride;
-            s.W = s.kernel + i % 5 * s.stride + i % 2;  // odd: a column that no window covers
-            device_agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool, &s, NONE);
-            device_agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool_backward, &s, NONE);
-        }
-}
-END_TEST
-
 // A NaN in the data is a NaN in the results, in vectors and in what is left over of them.
 START_TEST(nans_and_infinities_pass) {
     const Device *devices[DEVICES];
@@ -309,9 +276,9 @@ START_TEST(nans_and_infinities_pass) {
                    .pool_stride = 2,
                    .index = true};
         const Device *d = devices[i / 40];
-        device_agree(d, build_max_pool, &s, NONE);
         s.C = s.W;
         device_agree(d, build_relu, &s, NONE);
+        device_agree(d, build_add, &s, NONE);
         s.C = 1;
         s.kernel = s.stride = 1;
         device_agree(d, build_conv2d_relu_max_pool, &s, FUSION_CONV2D_RELU_MAX_POOL);
@@ -462,5 +429,5 @@ SUITE_SECONDS("device agreement", 240, convolutions_agree, gradients_of_a_convol
               gradients_of_a_convolutions_weights_agree, convolution_and_relu_agree,
               convolution_relu_and_pooling_agree, both_gradients_of_a_convolution_agree,
               gradients_of_a_pooled_convolution_agree, linear_layers_agree,
-              element_by_element_operations_agree, updates_agree, pooling_agrees,
-              nans_and_infinities_pass, losses_agree, what_ran_before_changes_nothing)
+              element_by_element_operations_agree, updates_agree, nans_and_infinities_pass,
+              losses_agree, what_ran_before_changes_nothing)
