@@ -7,6 +7,7 @@
 #include "core/plan/check.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
+#include "parallel/strategy/collective_work.h"
 #include "parallel/strategy/plan_job.h"
 
 #include <stdio.h>
@@ -101,7 +102,7 @@ Status sim_job_lowered(Program *out, Arena *a, const SimJob *job) {
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
     TRY(sim_job_program(out, a, job));
     TRY(plan_check((const Program *const[]){out}, NULL, job->spec.ranks));
-    TRY(program_lower(out, traits));
+    TRY(collective_work_lower(out, traits));
     if (program_find_plan(out, "step") == NONE)
         FAIL(ERR_PLAN, "%s has no plan \"step\"",
              job->spec.plan_file ? job->spec.plan_file : job->spec.model);

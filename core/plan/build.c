@@ -120,7 +120,7 @@ Status program_add_rank_list(Program *p, const char *name, const int *ranks, int
 Status program_add_lane(Program *p, const char *name, LaneKind kind, int group, int *out) {
     if (program_find_lane(p, name) != NONE) FAIL(ERR_PLAN, "lane %s is there twice", name);
     if (p->lane_count > UINT8_MAX) FAIL(ERR_PLAN, "lane %s: too many lanes", name);
-    Lane lane = {.kind = (uint8_t)kind, .group = group};
+    Lane lane = {.kind = (uint8_t)kind, .group = group, .scratch = NONE};
     TRY(program_add_name(p, name, &lane.name));
     TRY(ARRAY_RESERVE(p->lanes, p->lane_capacity, p->lane_count + 1));
     if (out) *out = p->lane_count;

@@ -33,6 +33,9 @@ static void find_lives(const Program *p, Life *lives) {
         // The host and the kernels use these; and an edited plan may leave a parameter alone.
         lives[t].used = layout_keeps_place((Role)p->tensors[t].role);
     }
+    for (int i = 0; i < p->lane_count; i++)  // peers take partial sums from it
+        if (p->lanes[i].scratch != NONE && p->lanes[i].kind == LANE_COMMUNICATION)
+            lives[p->lanes[i].scratch].communicated = true;
     for (int k = 0; k < p->plan_count; k++) {
         const Plan *plan = &p->plans[k];
         for (int i = 0; i < plan->op_count; i++) {

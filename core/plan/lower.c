@@ -5,35 +5,46 @@
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
 
-#include <stddef.h>
+#include <stdio.h>
 
-// One scratch area serves all computation: operations of the compute lane run one after the other.
-static Status add_scratch(Program *p, const DeviceTraits *traits) {
-    int64_t most = 0;
-    for (int k = 0; k < p->plan_count; k++) {
-        const Plan *plan = &p->plans[k];
-        for (int i = 0; i < plan->op_count; i++) {
-            const Op *op = &plan->ops[i];
-            if (kind_class(op_kind(p, op)) != CLASS_COMPUTE || !traits->scratch_bytes) continue;
-            int64_t bytes = op->member_count
-                                ? traits->scratch_bytes(p, plan, &plan->members[op->member_first],
-                                                        op->member_count)
-                                : traits->scratch_bytes(p, plan, op, 1);
-            if (bytes > most) most = bytes;
-        }
-    }
-    if (!most) return OK;
+static int64_t scratch_bytes(const Program *p, const Plan *plan, const Op *op,
+                             const DeviceTraits *traits) {
+    const Work *w = op_work(p, op);
+    if (work_communicates(w)) return w->work_bytes;
+    if (kind_class(work_kind(w)) != CLASS_COMPUTE || !traits->scratch_bytes) return 0;
+    return op->member_count
+               ? traits->scratch_bytes(p, plan, &plan->members[op->member_first], op->member_count)
+               : traits->scratch_bytes(p, plan, op, 1);
+}
+
+static Status add_scratch(Program *p, int lane, int64_t bytes) {
+    char name[256];
     int logical;
+    snprintf(name, sizeof name, "%s.scratch", program_name(p, p->lanes[lane].name));
     TRY(program_add_logical(
         p,
         &(LogicalSpec){
-            .name = "scratch", .shape = {most}, .dims = 1, .dtype = DTYPE_U8, .role = ROLE_SCRATCH},
+            .name = name, .shape = {bytes}, .dims = 1, .dtype = DTYPE_U8, .role = ROLE_SCRATCH},
         &logical));
     return program_add_tensor(
-        p,
-        &(TensorSpec){
-            .name = "scratch", .logical = logical, .dtype = DTYPE_U8, .role = ROLE_SCRATCH},
-        NULL);
+        p, &(TensorSpec){.name = name, .logical = logical, .dtype = DTYPE_U8, .role = ROLE_SCRATCH},
+        &p->lanes[lane].scratch);
+}
+
+// Operations of one lane run one after the other, so that each lane needs what the largest of its
+// operations does; those of two lanes may run at the same time.
+static Status add_scratches(Program *p, const DeviceTraits *traits) {
+    int64_t most[UINT8_MAX + 1] = {0};
+    for (int k = 0; k < p->plan_count; k++) {
+        const Plan *plan = &p->plans[k];
+        for (int i = 0; i < plan->op_count; i++) {
+            int64_t bytes = scratch_bytes(p, plan, &plan->ops[i], traits);
+            if (bytes > most[plan->ops[i].lane]) most[plan->ops[i].lane] = bytes;
+        }
+    }
+    for (int lane = 0; lane < p->lane_count; lane++)
+        if (most[lane]) TRY(add_scratch(p, lane, most[lane]));
+    return OK;
 }
 
 Status program_lower(Program *p, const DeviceTraits *traits) {
@@ -45,6 +56,6 @@ Status program_lower(Program *p, const DeviceTraits *traits) {
         TRY(fuse_plan(p, &p->plans[i], traits->fusions));
         TRY(plan_derive_deps(p, &p->plans[i]));
     }
-    TRY(add_scratch(p, traits));
+    TRY(add_scratches(p, traits));
     return layout_tensors(p);
 }

@@ -30,11 +30,14 @@ typedef struct {
     int64_t (*scratch_bytes)(const Program *p, const Plan *plan, const Op *members, int count);
 } DeviceTraits;
 
-// Lower a checked program in place: fuse, add scratch, decide which tensors peers must address
-// (operands of communication), give every tensor an offset in its pool (64-byte aligned; transient
-// tensors share memory where their lives do not overlap), add DEP_REUSE dependencies that make the
-// layout safe under every interleaving of lanes, derive data dependencies, and set pool_bytes and
-// role_bytes. Pure: equal programs and traits give equal results.
+// Lower a checked program in place: fuse, add scratch to each lane that needs some (Lane.scratch;
+// a communication lane's is as large as the largest Work.work_bytes of its operations, which
+// collective_work_lower() in parallel/strategy fills in and then calls this), decide which tensors
+// peers must address (operands of communication and what its schedules work in), give every tensor
+// an offset in its pool (64-byte aligned; transient tensors share memory where their lives do not
+// overlap), add DEP_REUSE dependencies that make the layout safe under every interleaving of lanes,
+// derive data dependencies, and set pool_bytes and role_bytes.
+// Pure: equal programs and traits give equal results.
 Status program_lower(Program *p, const DeviceTraits *traits) MUST_USE;
 
 #endif

@@ -39,6 +39,8 @@ typedef struct {
 // An order in which operations start. A lane is not a thread.
 typedef struct {
     int32_t name, group;  // group: of a communication lane, else NONE
+    int32_t scratch;      // tensor that its operations work in, one after the other: scratch of
+                          // kernels, partial sums of schedules; set by lower(); or NONE
     uint8_t kind;         // LaneKind
 } Lane;
 
@@ -75,7 +77,8 @@ typedef struct {
                           // receive, the distance along the group (+1: the next member)
     int32_t attr_first, attr_count;                         // program.attrs
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
-    uint64_t cost_key;  // equal for work of equal kind, type and shapes
+    int64_t work_bytes;  // that the schedule of a communication works in; see program_lower()
+    uint64_t cost_key;   // equal for work of equal kind, type and shapes
     uint16_t kind;
     uint8_t phase, dtype, reduce, algorithm, order;
     uint8_t parts;  // inputs folded per output of a reduction (shards a rank)

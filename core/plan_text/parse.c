@@ -174,7 +174,7 @@ static Status read_logical(PlanReader *r) {
 // What TensorSpec has no place for.
 typedef struct {
     int64_t flat[2], offset;
-    int pool;
+    int pool, lane;
 } Place;
 
 static Status read_placements(const PlanReader *r, char *list, Placement placement[AXES]) {
@@ -215,7 +215,7 @@ static Status read_slice(const PlanReader *r, char *value, TensorSpec *s) {
 static Status read_tensor_key(const PlanReader *r, const char *key, char *value, TensorSpec *s,
                               Place *place) {
     static const char *const keys[] = {"of",   "place", "extent", "alias", "slice",
-                                       "flat", "pool",  "offset", NULL};
+                                       "flat", "pool",  "offset", "lane",  NULL};
     if (!strcmp(key, "of")) return plan_reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
     if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
@@ -225,7 +225,22 @@ static Status read_tensor_key(const PlanReader *r, const char *key, char *value,
     if (!strcmp(key, "pool")) return plan_reader_find(r, NAMED_POOL, value, &place->pool);
     if (!strcmp(key, "offset"))
         return plan_reader_number(r, key, value, 0, INT64_MAX, &place->offset);
+    if (!strcmp(key, "lane")) return plan_reader_find(r, NAMED_LANE, value, &place->lane);
     return plan_reader_unknown_key(r, key, keys);
+}
+
+// Scratch belongs to the operations of one lane, and only lower() adds it.
+static Status read_lane_of(const PlanReader *r, const Tensor *t, int lane) {
+    const char *name = program_name(r->p, t->name);
+    if (lane == NONE) return OK;
+    if (t->role != ROLE_SCRATCH || !r->p->lowered)
+        FAIL_LINE("%s: lane= is of scratch in a lowered program", name);
+    if (r->p->lanes[lane].scratch != NONE)
+        FAIL_LINE("%s: lane %s has scratch already, %s", name,
+                  program_name(r->p, r->p->lanes[lane].name),
+                  tensor_name(r->p, r->p->lanes[lane].scratch));
+    r->p->lanes[lane].scratch = (int32_t)(t - r->p->tensors);
+    return OK;
 }
 
 // A tensor must lie within what it is said to lie in: the executor trusts offsets.
@@ -245,7 +260,7 @@ static Status check_place(const PlanReader *r, const Tensor *t) {
 
 static Status read_tensor(PlanReader *r) {
     TensorSpec s = {.logical = NONE};
-    Place place = {.offset = NONE};
+    Place place = {.offset = NONE, .lane = NONE};
     int dtype, role, dims, index;
     TRY(read_typed(r, "tensor", &dtype, s.shape, &dims, &role));
     for (int i = 5; i < r->in.word_count; i++) {
@@ -267,6 +282,7 @@ static Status read_tensor(PlanReader *r) {
     t->flat_end = place.flat[1];
     t->pool = (uint8_t)place.pool;
     t->offset = place.offset;
+    TRY(read_lane_of(r, t, place.lane));
     return check_place(r, t);
 }
 

@@ -131,6 +131,14 @@ static void print_logicals(const Printer *w) {
     }
 }
 
+// The lane whose operations work in it.
+static void print_lane_of(const Printer *w, const Tensor *t) {
+    const Program *p = w->p;
+    for (int i = 0; i < p->lane_count; i++)
+        if (p->lanes[i].scratch != NONE && &p->tensors[p->lanes[i].scratch] == t)
+            fprintf(w->out, "  lane=%s", program_name(p, p->lanes[i].name));
+}
+
 static void print_tensor(const Printer *w, const Tensor *t, int width, int shape_width) {
     const Program *p = w->p;
     char shape[96];
@@ -150,6 +158,7 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     if (t->shard || t->micro_batch) fprintf(w->out, "  slice=%d.%d", t->shard, t->micro_batch);
     if (t->flat_begin || t->flat_end)
         fprintf(w->out, "  flat=%" PRId64 ":%" PRId64, t->flat_begin, t->flat_end);
+    if (t->role == ROLE_SCRATCH) print_lane_of(w, t);
     if (t->pool != POOL_LOCAL) fprintf(w->out, "  pool=%s", plan_text_pools[t->pool]);
     if (t->offset != NONE) fprintf(w->out, "  offset=%" PRId64, t->offset);
     fprintf(w->out, "\n");

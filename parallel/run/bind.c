@@ -78,6 +78,19 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
     return OK;
 }
 
+// What a schedule keeps partial sums in: the first bytes of its lane's scratch.
+static Status bind_work(const Executor *e, Arena *a, const Op *op, const CommSegment **out) {
+    const Program *p = e->program;
+    const Work *w = op_work(p, op);
+    if (!w->work_bytes) return OK;
+    CommSegment *work = ARENA_NEW(a, CommSegment, 1);
+    if (!work) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(p, op));
+    *work = (CommSegment){.offset = p->tensors[p->lanes[op->lane].scratch].offset,
+                          .elements = w->work_bytes / dtype_bytes((Dtype)w->dtype)};
+    *out = work;
+    return OK;
+}
+
 static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
                         CommCall *call) {
     const Program *p = e->program;
@@ -110,6 +123,7 @@ static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op 
                        .ranks_count = size,
                        .position = position,
                        .name = op_name(p, op)};
+    TRY(bind_work(e, a, op, &call->work));
     return comm_check(e->comm, call);
 }
 
@@ -128,9 +142,9 @@ static int64_t modelled_ns(const Device *d, const Work *w) {
     return device_model_slowed_ns(device_model_ps(d->model, w), d->slowdown_permille);
 }
 
-static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
-                      BoundOp *b) {
+static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, BoundOp *b) {
     const Program *p = e->program;
+    int scratch = p->lanes[op->lane].scratch;
     b->class = kind_class(op_kind(p, op));
     b->modelled_ns = modelled_ns(e->device, op_work(p, op));
     if (op->guard != NONE) {
@@ -138,7 +152,9 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, voi
         b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;
     }
     switch (b->class) {
-    case CLASS_COMPUTE: return bind_call(e, a, plan, op, scratch, &b->call);
+    case CLASS_COMPUTE:
+        return bind_call(e, a, plan, op, scratch == NONE ? NULL : executor_data(e, scratch),
+                         &b->call);
     case CLASS_HOST:
         b->first_row = executor_data(e, op_inputs(plan, op)[0]);
         return bind_load(e, plan, op, &b->load);
@@ -149,7 +165,7 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, voi
     return bind_comm(e, a, plan, op, &b->comm);
 }
 
-static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, BoundPlan *b) {
+static Status bind_plan(Executor *e, Arena *a, const Plan *plan, BoundPlan *b) {
     int lanes = e->program->lane_count;
     *b = (BoundPlan){.ops = ARENA_NEW(a, BoundOp, plan->op_count + 1),
                      .done = ARENA_NEW(a, uint8_t, plan->op_count + 1),
@@ -165,15 +181,8 @@ static Status bind_plan(Executor *e, Arena *a, const Plan *plan, void *scratch, 
             if (plan->ops[i].lane == lane) b->lane_ops[count++] = i;
     }
     b->lane_first[lanes] = count;
-    for (int i = 0; i < plan->op_count; i++)
-        TRY(bind_op(e, a, plan, &plan->ops[i], scratch, &b->ops[i]));
+    for (int i = 0; i < plan->op_count; i++) TRY(bind_op(e, a, plan, &plan->ops[i], &b->ops[i]));
     return OK;
-}
-
-static void *scratch_of(const Executor *e) {
-    for (int t = 0; t < e->program->tensor_count; t++)
-        if (e->program->tensors[t].role == ROLE_SCRATCH) return executor_data(e, t);
-    return NULL;
 }
 
 // What takes most of it says what would help.
@@ -217,8 +226,7 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
     e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
     e->lanes = ARENA_NEW(a, LaneState, p->lane_count);
     if (!e->plans || !e->lanes) FAIL(ERR_MEMORY, "out of memory for binding a program");
-    for (int k = 0; k < p->plan_count; k++)
-        TRY(bind_plan(e, a, &p->plans[k], scratch_of(e), &e->plans[k]));
+    for (int k = 0; k < p->plan_count; k++) TRY(bind_plan(e, a, &p->plans[k], &e->plans[k]));
     return OK;
 }
 

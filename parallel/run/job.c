@@ -7,6 +7,7 @@
 #include "core/platform/device_model.h"
 #include "core/platform/device_traits.h"
 #include "parallel/run/plan_file.h"
+#include "parallel/strategy/collective_work.h"
 
 #include <string.h>
 
@@ -135,7 +136,7 @@ static Status finish_job(Job *job) {
     const Program *programs[] = {&job->program};
     TRY(plan_check(programs, NULL, o->spec.ranks));
     if (o->spec.plan_file) TRY(plan_file_check(job));
-    TRY(program_lower(&job->program, job->device->traits));
+    TRY(collective_work_lower(&job->program, job->device->traits));
     TRY(device_check(job->device, &job->program));
     if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
     job->plan_broadcast = program_find_plan(&job->program, "broadcast");

@@ -4,11 +4,15 @@
 #ifndef PARALLEL_STRATEGY_COLLECTIVE_WORK_H
 #define PARALLEL_STRATEGY_COLLECTIVE_WORK_H
 
-#include "core/plan/program.h"
+#include "core/plan/lower.h"
 #include "parallel/collective/collective.h"
 
 // Kind, algorithm, members and elements (of work->dtype) of a communication that is neither a send
 // nor a receive.
 Collective collective_work_collective(const Program *p, const Work *w);
+
+// program_lower() of a checked program after asking every collective's schedule how much memory it
+// works in (Work.work_bytes), so that its lane has it.
+Status collective_work_lower(Program *p, const DeviceTraits *traits) MUST_USE;
 
 #endif

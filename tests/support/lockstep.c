@@ -2,6 +2,7 @@
 #include "tests/support/lockstep.h"
 
 #include "core/plan/check.h"
+#include "parallel/strategy/collective_work.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,9 +28,9 @@ void lockstep_start(Lockstep *l, const Device *device, const DeviceTraits *trait
     const Program *programs[] = {&l->program};
     const ExecutorHooks hooks = {.context = l, .load = load, .before = before, .after = after};
     l->ranks = program_ranks(&l->program);
-    ck_assert_int_le(l->ranks, 2);
+    ck_assert_int_le(l->ranks, LOCKSTEP_RANKS);
     ck_assert_ok(plan_check(programs, NULL, l->ranks));
-    ck_assert_ok(program_lower(&l->program, traits));
+    ck_assert_ok(collective_work_lower(&l->program, traits));
     if (l->ranks > 1)
         ck_assert_ok(comm_world_create(&l->world, COMM_SERIAL, l->ranks,
                                        l->program.pool_bytes[POOL_SHARED], &(CommOptions){0}));
@@ -41,15 +42,18 @@ void lockstep_start(Lockstep *l, const Device *device, const DeviceTraits *trait
 }
 
 void lockstep_step(Lockstep *l, int64_t step) {
-    bool done[2] = {false, l->ranks == 1};
+    bool done[LOCKSTEP_RANKS] = {false};
+    int left = l->ranks;
     for (int r = 0; r < l->ranks; r++) ck_assert_ok(executor_begin(&l->executors[r], 0, step));
-    for (bool any = true; !done[0] || !done[1];) {
+    for (bool any = true; left > 0;) {
         ck_assert_msg(any, "step %lld: no rank can go on", (long long)step);
         any = false;
         for (int r = 0; r < l->ranks; r++) {
             bool moved;
+            if (done[r]) continue;
             ck_assert_ok(executor_advance(&l->executors[r], &done[r], &moved));
             any = any || moved;
+            left -= done[r];
         }
     }
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-// A hand-made program at work: checked, lowered, and executed by one rank, or by two that advance
-// in turn in this thread. What fails, fails the test.
+// A hand-made program at work: checked, lowered, and executed by one rank, or by up to four that
+// advance in turn in this thread. What fails, fails the test.
 #ifndef TESTS_SUPPORT_LOCKSTEP_H
 #define TESTS_SUPPORT_LOCKSTEP_H
 
 #include "parallel/run/executor.h"
 #include "tests/support/testing.h"
 
+enum { LOCKSTEP_RANKS = 4 };
+
 typedef struct {
     Program program;  // to be made by the test
     Arena arena;
     CommWorld *world;
-    Comm comms[2];
-    Executor executors[2];
+    Comm comms[LOCKSTEP_RANKS];
+    Executor executors[LOCKSTEP_RANKS];
     int ranks, logged;  // logged: the rank whose log is kept
     char log[512];      // "+op " when it is about to start, "-op " when it has ended
 } Lockstep;

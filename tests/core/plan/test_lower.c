@@ -178,9 +178,28 @@ START_TEST(scratch_is_the_largest_need) {
     Program p = {0};
     make_conv(&p, false);
     ck_assert_ok(program_lower(&p, &fusing));
-    int scratch = program_find_tensor(&p, "scratch");
+    int scratch = program_find_tensor(&p, "compute.scratch");
     ck_assert_int_eq(p.tensors[scratch].bytes, 400);
     ck_assert_int_eq(program_memory(&p, MEMORY_SCRATCH), 448 + 64);
+    ck_assert_int_eq(p.lanes[0].scratch, scratch);
+    ck_assert_int_eq(p.lanes[1].scratch, NONE);
+    program_finish(&p);
+}
+END_TEST
+
+// Two streams compute at the same time: neither may write where the other works.
+START_TEST(each_lane_has_scratch_of_its_own) {
+    Program p = {0};
+    Plan *plan = make_conv(&p, false);
+    int lane;
+    ck_assert_ok(program_add_lane(&p, "side", LANE_COMPUTE, NONE, &lane));
+    make_op(&p, plan, (OpSpec){.name = "beside", .kind = KIND_RELU, .lane = lane}, "dp", "p");
+    ck_assert_ok(plan_derive_deps(&p, plan));
+    ck_assert_ok(program_lower(&p, &fusing));
+    const Tensor *a = &p.tensors[p.lanes[0].scratch], *b = &p.tensors[p.lanes[lane].scratch];
+    ck_assert_int_eq(a->bytes, 400);
+    ck_assert_int_eq(b->bytes, 100);
+    ck_assert(a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
     program_finish(&p);
 }
 END_TEST
@@ -356,7 +375,7 @@ END_TEST
 SUITE("lower", chains_become_fused_operations_that_list_their_members,
       what_only_members_touch_gets_no_memory, a_chain_whose_result_is_read_elsewhere_is_left_alone,
       a_device_without_fusions_gets_none, memory_is_aligned_and_shared_only_after_death,
-      transient_memory_is_reused, scratch_is_the_largest_need,
+      transient_memory_is_reused, scratch_is_the_largest_need, each_lane_has_scratch_of_its_own,
       what_is_communicated_lies_where_peers_can_address_it,
       memory_reuse_across_lanes_adds_a_dependency, who_takes_memory_over_waits_for_all_that_used_it,
       memory_reuse_adds_no_more_dependencies_than_lanes, lowering_is_pure,

@@ -124,6 +124,7 @@ static void assert_same_tables(const Program *p, const Program *q) {
     for (int i = 0; i < p->lane_count; i++) {
         assert_same_name(p, p->lanes[i].name, q, q->lanes[i].name);
         ck_assert(p->lanes[i].group == q->lanes[i].group && p->lanes[i].kind == q->lanes[i].kind);
+        ck_assert_int_eq(p->lanes[i].scratch, q->lanes[i].scratch);
     }
     ck_assert_int_eq(p->logical_count, q->logical_count);
     for (int i = 0; i < p->logical_count; i++) {
@@ -348,10 +349,15 @@ static const char *const fusible =
     "fold3 fold @compute s.2 <- z.2\n"
     "sum2 all_reduce @data s.2 <- s.2\n";
 
+static int64_t some_scratch(const Program *p, const Plan *plan, const Op *members, int count) {
+    return 100;
+}
+
 static void build_lowered(Program *p) {
     ck_assert_ok(parse(p, fusible));
-    ck_assert_ok(
-        program_lower(p, &(DeviceTraits){.name = "test", .fusions = 1u << FUSION_LINEAR_RELU}));
+    ck_assert_ok(program_lower(p, &(DeviceTraits){.name = "test",
+                                                  .fusions = 1u << FUSION_LINEAR_RELU,
+                                                  .scratch_bytes = some_scratch}));
 }
 
 START_TEST(a_lowered_program_survives_with_members_offsets_and_reuse) {
@@ -364,6 +370,7 @@ START_TEST(a_lowered_program_survives_with_members_offsets_and_reuse) {
     ck_assert_ptr_nonnull(strstr(text, "fusion=linear+relu"));
     ck_assert_ptr_nonnull(strstr(text, "pool=shared"));
     ck_assert_ptr_nonnull(strstr(text, " reuse="));
+    ck_assert_ptr_nonnull(strstr(text, "  lane=compute  offset="));
     free(text);
     program_finish(&p);
 }
@@ -445,8 +452,7 @@ END_TEST
 SUITE("plan_text", a_text_becomes_the_program_it_describes,
       explicit_dependencies_are_read_and_data_dependencies_derived,
       what_the_printer_writes_is_byte_for_byte_what_it_read,
-      spaces_comments_and_the_order_of_keys_do_not_matter,
-      the_last_position_of_a_group_has_a_name,
+      spaces_comments_and_the_order_of_keys_do_not_matter, the_last_position_of_a_group_has_a_name,
       a_byte_order_mark_before_a_plan_is_passed_over, every_field_of_a_program_survives,
       an_empty_program_survives, names_that_the_format_cannot_hold_are_not_printed,
       a_full_disk_is_an_error, a_lowered_program_survives_with_members_offsets_and_reuse,
