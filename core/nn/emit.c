@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: MIT
 // From a network to the untransformed program of one rank: what a strategy then splits and orders.
 #include "core/base/units.h"
-#include "core/nn/model_internal.h"
+#include "core/nn/graph_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { DATA_AXIS = 0 };
-enum { NAME = 128 };  // bytes of the longest name
+enum { NAME = 256 };  // bytes of the longest name
 
-// The tensors of one layer: those of the program, of the current shard, of the current micro-batch.
+// The tensors of one layer: those of the program, and of the current shard. NONE: there is none.
 typedef struct {
-    int32_t parameter[2], velocity[2];  // weight, bias; NONE where there is none
-    int32_t gradient[2], gradient_of_0[2];
-    int32_t y, index, dy;
+    int32_t parameter[LAYER_PARAMETERS], velocity[LAYER_PARAMETERS];
+    int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
 } LayerTensors;
-
-static const char *const parameter_names[2] = {"weight", "bias"};
 
 typedef struct {
     Program *p;
     Plan *plan;
     const Model *m;
     const StepSpec *spec;
-    LayerTensors *layers;  // in the caller's arena
-    int compute, host;     // lanes
+    LayerTensors *layers;    // in the caller's arena
+    Graph step, evaluation;  // what a pass computes
+    int32_t *tensors;        // [value of either graph] in the current pass
+    int compute, host;       // lanes
     int32_t learning_rate, inverse_count;
 
     // The pass being emitted: one micro-batch of one shard, or an evaluation block.
@@ -32,7 +31,7 @@ typedef struct {
     int shard, micro_batch;
     int64_t rows, whole_rows;  // capacity; of the whole batch
     char suffix[32];           // of its tensors: "/0.1", or "" when there is only one
-    int32_t x, labels, live_rows, first_row, loss, probability;
+    int32_t x, labels, live_rows, first_row, loss;
 } Emitter;
 
 // --- tensors
@@ -57,11 +56,10 @@ static Status add_tensor(Emitter *e, const char *name, const char *suffix, const
 }
 
 // Something with a row per sample: this pass's piece of the whole batch.
-static Status add_rows(Emitter *e, const char *layer, const char *what, Dtype dtype, Role role,
-                       const int64_t *sample, int dims, int alias, int32_t *out) {
+static Status add_rows(Emitter *e, const char *what, Dtype dtype, Role role, const int64_t *sample,
+                       int dims, int alias, int32_t *out) {
     char name[NAME];
-    snprintf(name, sizeof name, "%s%s%s%s", e->training ? "" : "evaluate.", layer,
-             *layer ? "." : "", what);
+    snprintf(name, sizeof name, "%s%s", e->training ? "" : "evaluate.", what);
     LogicalSpec whole = {.shape = {e->whole_rows}, .dims = dims + 1, .dtype = dtype, .role = role};
     TensorSpec piece = {.shape = {e->rows},
                         .extent = TENSOR_REF(e->live_rows),
@@ -73,29 +71,11 @@ static Status add_rows(Emitter *e, const char *layer, const char *what, Dtype dt
     return add_tensor(e, name, e->suffix, &whole, &piece, out);
 }
 
-static Status add_y(Emitter *e, int i, int alias) {
-    const Layer *l = &e->m->layers[i];
-    return add_rows(e, l->name, "y", e->spec->dtype, ROLE_ACTIVATION, l->out, l->out_dims, alias,
-                    &e->layers[i].y);
-}
-
-// The gradient of the loss with respect to the output of layer i.
-static Status add_dy(Emitter *e, int i, int alias) {
-    const Layer *l = &e->m->layers[i];
-    return add_rows(e, l->name, "dy", e->spec->dtype, ROLE_ACTIVATION, l->out, l->out_dims, alias,
-                    &e->layers[i].dy);
-}
-
-static LogicalSpec parameter_spec(const Emitter *e, const Layer *l, int which, Role role) {
-    LogicalSpec s = {.shape = {l->out[0]}, .dims = 1, .dtype = e->spec->dtype, .role = role};
-    if (role == ROLE_PARAMETER) s.fan_in = layer_fan_in(l);
+static LogicalSpec parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
+    LogicalSpec s = {.dims = p->dims, .dtype = e->spec->dtype, .role = role};
+    memcpy(s.shape, p->shape, sizeof s.shape);
+    if (role == ROLE_PARAMETER) s.fan_in = p->fan_in;
     s.trainable = role == ROLE_PARAMETER;
-    if (which == 1) return s;
-    s.shape[s.dims++] = l->in[0];
-    if (l->kind == LAYER_CONV2D) {
-        s.shape[2] = s.shape[3] = l->kernel;
-        s.dims = 4;
-    }
     return s;
 }
 
@@ -104,14 +84,12 @@ static LogicalSpec parameter_spec(const Emitter *e, const Layer *l, int which, R
 static Status add_parameters(Emitter *e, const char *what, Role role) {
     for (int i = 0; i < e->m->layer_count; i++) {
         const Layer *l = &e->m->layers[i];
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < l->parameter_count; k++) {
             int32_t *out =
                 role == ROLE_PARAMETER ? &e->layers[i].parameter[k] : &e->layers[i].velocity[k];
-            *out = NONE;
-            if (!layer_has_parameters(l) || (k == 1 && !l->bias)) continue;
             char name[NAME];
-            LogicalSpec whole = parameter_spec(e, l, k, role);
-            snprintf(name, sizeof name, "%s.%s%s", l->name, parameter_names[k], what);
+            LogicalSpec whole = parameter_spec(e, &l->parameters[k], role);
+            snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
             TRY(add_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
         }
     }
@@ -123,13 +101,13 @@ static Status add_gradients(Emitter *e, int shard) {
     char suffix[16] = "";
     if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
     for (int i = 0; i < e->m->layer_count; i++) {
+        const Layer *l = &e->m->layers[i];
         LayerTensors *t = &e->layers[i];
-        for (int k = 0; k < 2; k++) {
-            if (t->parameter[k] == NONE) continue;
+        for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
-            LogicalSpec whole = parameter_spec(e, &e->m->layers[i], k, ROLE_GRADIENT);
+            LogicalSpec whole = parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
             TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
-            snprintf(name, sizeof name, "%s.%s.grad", e->m->layers[i].name, parameter_names[k]);
+            snprintf(name, sizeof name, "%s.%s.grad", l->name, l->parameters[k].name);
             TRY(add_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
             if (shard == 0) t->gradient_of_0[k] = t->gradient[k];
         }
@@ -154,51 +132,10 @@ static Status add_scalar(Emitter *e, const char *name, Dtype dtype, int32_t *out
 
 // --- operations
 
-// Up to four operands, ended by the first NONE: optional ones are absent from the right.
-typedef struct {
-    int32_t tensors[5];
-} Operands;
-#define TENSORS(...) ((Operands){{__VA_ARGS__, NONE}})
-
-static int count(const Operands *o) {
-    int n = 0;
-    while (o->tensors[n] != NONE) n++;
-    return n;
-}
-
-static Status add_op(Emitter *e, const OpSpec *partial, const char *layer, const char *what,
-                     Operands outputs, Operands inputs) {
-    char name[NAME];
-    snprintf(name, sizeof name, "%s.%s", layer, what);
-    OpSpec s = *partial;
-    s.name = name;
-    s.layer = layer;
-    s.dtype = e->spec->dtype;
-    s.lane = e->compute;
-    s.outputs = outputs.tensors;
-    s.output_count = count(&outputs);
-    s.inputs = inputs.tensors;
-    s.input_count = count(&inputs);
-    s.shard = e->shard;
-    s.micro_batch = e->micro_batch;
-    if (!e->training) s.phase = PHASE_EVALUATE;
-    return plan_add_op(e->p, e->plan, &s, NULL);
-}
-
-// An operation of a layer, with the layer's attributes; `flops` are those of one sample.
-static Status add_layer_op(Emitter *e, const Layer *l, Kind kind, Phase phase, int64_t flops,
-                           int flags, const char *what, Operands outputs, Operands inputs) {
-    const int64_t attrs[] = {l->kernel, l->stride, l->pad};  // max_pool has no pad
-    OpSpec s = {.kind = kind, .phase = phase, .attrs = attrs, .flags = flags};
-    if (__builtin_mul_overflow(flops, e->rows, &s.flops))
-        FAIL(ERR_SHAPE, "%s: %lld rows are too much work to count", l->name, (long long)e->rows);
-    return add_op(e, &s, l->name, what, outputs, inputs);
-}
-
 static Status emit_load(Emitter *e) {
     const int64_t attrs[] = {e->training ? e->shard : -1, e->micro_batch};
-    TRY(add_rows(e, "", "x", e->spec->dtype, ROLE_INPUT, e->m->input, e->m->input_dims, 0, &e->x));
-    TRY(add_rows(e, "", "labels", DTYPE_I32, ROLE_INPUT, NULL, 0, 0, &e->labels));
+    TRY(add_rows(e, "x", e->spec->dtype, ROLE_INPUT, e->m->input, e->m->input_dims, 0, &e->x));
+    TRY(add_rows(e, "labels", DTYPE_I32, ROLE_INPUT, NULL, 0, 0, &e->labels));
     return plan_add_op(e->p, e->plan,
                        &(OpSpec){.name = "load",
                                  .kind = KIND_LOAD,
@@ -215,120 +152,62 @@ static Status emit_load(Emitter *e) {
                        NULL);
 }
 
-static Status emit_forward(Emitter *e, int i) {
-    const Layer *l = &e->m->layers[i];
-    LayerTensors *t = &e->layers[i];
-    int32_t x = i ? t[-1].y : e->x;
-    TRY(add_y(e, i, l->kind == LAYER_FLATTEN ? TENSOR_REF(x) : 0));
-    switch (l->kind) {
-    case LAYER_FLATTEN: return OK;  // the same memory, seen as vectors
-    case LAYER_RELU:
-        return add_layer_op(e, l, KIND_RELU, PHASE_FORWARD, 0, 0, "forward", TENSORS(t->y),
-                            TENSORS(x));
-    case LAYER_MAX_POOL:
-        t->index = NONE;
-        if (e->training && i > model_first_trained(e->m))
-            TRY(add_rows(e, l->name, "index", DTYPE_U8, ROLE_ACTIVATION, l->out, l->out_dims, 0,
-                         &t->index));
-        return add_layer_op(e, l, KIND_MAX_POOL, PHASE_FORWARD, 0, 0, "forward",
-                            TENSORS(t->y, t->index), TENSORS(x));
-    case LAYER_CONV2D:
-    case LAYER_LINEAR:
-    case LAYER_COUNT: break;
+static int32_t find_tensor(const Emitter *e, const Value *v) {
+    switch (v->source) {
+    case VALUE_X: return e->x;
+    case VALUE_LABELS: return e->labels;
+    case VALUE_LOSS: return e->loss;
+    case VALUE_INVERSE_COUNT: return e->inverse_count;
+    case VALUE_PARAMETER: return e->layers[v->layer].parameter[v->index];
+    case VALUE_GRADIENT: return e->layers[v->layer].gradient[v->index];
+    case VALUE_ROWS: break;
     }
-    return add_layer_op(e, l, l->kind == LAYER_CONV2D ? KIND_CONV2D : KIND_LINEAR, PHASE_FORWARD,
-                        layer_flops(l), 0, "forward", TENSORS(t->y),
-                        TENSORS(x, t->parameter[0], t->parameter[1]));
+    return NONE;
 }
 
-static int accumulate(const Emitter *e) { return e->micro_batch > 0 ? OP_ACCUMULATE : 0; }
-
-static Status emit_loss(Emitter *e) {
-    int last = e->m->layer_count - 1;
-    int32_t logits = e->layers[last].y;
-    e->probability = NONE;
-    if (e->training)
-        TRY(add_rows(e, "cross_entropy", "probability", e->spec->dtype, ROLE_ACTIVATION,
-                     &e->m->classes, 1, 0, &e->probability));
-    TRY(add_op(
-        e, &(OpSpec){.kind = KIND_CROSS_ENTROPY, .phase = PHASE_FORWARD, .flags = accumulate(e)},
-        "cross_entropy", "forward", TENSORS(e->loss, e->probability),
-        TENSORS(logits, e->labels, e->inverse_count)));
-    if (!e->training) return OK;
-    TRY(add_dy(e, last, 0));
-    return add_op(e, &(OpSpec){.kind = KIND_CROSS_ENTROPY_BACKWARD, .phase = PHASE_BACKWARD},
-                  "cross_entropy", "backward", TENSORS(e->layers[last].dy),
-                  TENSORS(e->probability, e->labels, e->inverse_count));
+static Status emit_value(Emitter *e, const Value *v, int32_t *out) {
+    *out = find_tensor(e, v);
+    if (v->source != VALUE_ROWS) return OK;
+    return add_rows(e, v->name, v->dtype, ROLE_ACTIVATION, v->shape, v->dims,
+                    v->alias == NONE ? 0 : TENSOR_REF(e->tensors[v->alias]), out);
 }
 
-// The weight's gradient first: communication waits for that one.
-static Status emit_weighted_backward(Emitter *e, int i) {
-    const Layer *l = &e->m->layers[i];
-    LayerTensors *t = &e->layers[i];
-    bool conv = l->kind == LAYER_CONV2D;
-    TRY(add_layer_op(e, l, conv ? KIND_CONV2D_BACKWARD_WEIGHT : KIND_LINEAR_BACKWARD_WEIGHT,
-                     PHASE_BACKWARD, layer_flops(l), accumulate(e), "backward_weight",
-                     TENSORS(t->gradient[0], l->bias ? t->gradient[1] : NONE),
-                     TENSORS(i ? t[-1].y : e->x, t->dy)));
-    if (i == model_first_trained(e->m)) return OK;
-    TRY(add_dy(e, i - 1, 0));
-    return add_layer_op(e, l, conv ? KIND_CONV2D_BACKWARD_INPUT : KIND_LINEAR_BACKWARD_INPUT,
-                        PHASE_BACKWARD, layer_flops(l), 0, "backward_input", TENSORS(t[-1].dy),
-                        TENSORS(t->dy, t->parameter[0]));
+static int find_operands(const Emitter *e, const Values *values, int32_t out[GRAPH_OPERANDS]) {
+    int n = 0;
+    for (; values->of[n] != NONE; n++) out[n] = e->tensors[values->of[n]];
+    return n;
 }
 
-// relu, max_pool: the backward of the pair at (i-1, i). Usually the pool hands each gradient to
-// the place that was the maximum, and relu then drops those whose value is not positive. But that
-// value is the pool's output: dropping first, on the pooled values, gives the same bits (a place
-// gets the sum of the same gradients or of none) for a quarter of the work at 2×2, without
-// reading relu's output.
-static Status emit_pooled_relu_backward(Emitter *e, int i) {
-    const Layer *pool = &e->m->layers[i], *relu = pool - 1;
-    LayerTensors *t = &e->layers[i];
-    int32_t kept;
-    TRY(add_rows(e, relu->name, "pooled_dx", e->spec->dtype, ROLE_ACTIVATION, pool->out,
-                 pool->out_dims, 0, &kept));
-    TRY(add_layer_op(e, relu, KIND_RELU_BACKWARD, PHASE_BACKWARD, 0, 0, "backward_input",
-                     TENSORS(kept), TENSORS(t->dy, t->y)));
-    TRY(add_dy(e, i - 2, 0));
-    return add_layer_op(e, pool, KIND_MAX_POOL_BACKWARD, PHASE_BACKWARD, 0, 0, "backward_input",
-                        TENSORS(t[-2].dy), TENSORS(kept, t->index));
-}
-
-// The backward of layer i; *i moves to the layer before what was emitted.
-static Status emit_backward(Emitter *e, int *i) {
-    const Layer *l = &e->m->layers[*i];
-    LayerTensors *t = &e->layers[*i];
-    int at = (*i)--;
-    switch (l->kind) {
-    case LAYER_CONV2D:
-    case LAYER_LINEAR: return emit_weighted_backward(e, at);
-    case LAYER_FLATTEN: return add_dy(e, at - 1, TENSOR_REF(t->dy));
-    case LAYER_MAX_POOL:
-        if (l[-1].kind == LAYER_RELU) {
-            (*i)--;
-            return emit_pooled_relu_backward(e, at);
-        }
-        TRY(add_dy(e, at - 1, 0));
-        return add_layer_op(e, l, KIND_MAX_POOL_BACKWARD, PHASE_BACKWARD, 0, 0, "backward_input",
-                            TENSORS(t[-1].dy), TENSORS(t->dy, t->index));
-    case LAYER_RELU:
-    case LAYER_COUNT: break;
-    }
-    TRY(add_dy(e, at - 1, 0));
-    return add_layer_op(e, l, KIND_RELU_BACKWARD, PHASE_BACKWARD, 0, 0, "backward_input",
-                        TENSORS(t[-1].dy), TENSORS(t->dy, t->y));
+static Status emit_op(Emitter *e, const GraphOp *op) {
+    char name[NAME];
+    int32_t outputs[GRAPH_OPERANDS], inputs[GRAPH_OPERANDS];
+    snprintf(name, sizeof name, "%s.%s", op->layer, op->what);
+    OpSpec s = {.name = name,
+                .layer = op->layer,
+                .kind = op->kind,
+                .phase = e->training ? op->phase : PHASE_EVALUATE,
+                .dtype = e->spec->dtype,
+                .lane = e->compute,
+                .attrs = op->attrs,
+                .outputs = outputs,
+                .inputs = inputs,
+                .output_count = find_operands(e, &op->outputs, outputs),
+                .input_count = find_operands(e, &op->inputs, inputs),
+                .shard = e->shard,
+                .micro_batch = e->micro_batch,
+                .flags = op->flags};
+    if (op->accumulates && e->micro_batch > 0) s.flags |= OP_ACCUMULATE;
+    if (__builtin_mul_overflow(op->flops, e->rows, &s.flops))
+        FAIL(ERR_SHAPE, "%s: %lld rows are too much work to count", op->layer, (long long)e->rows);
+    return plan_add_op(e->p, e->plan, &s, NULL);
 }
 
 // --- passes and plans
 
-static Status emit_pass(Emitter *e) {
+static Status emit_pass(Emitter *e, const Graph *g) {
     TRY(emit_load(e));
-    for (int i = 0; i < e->m->layer_count; i++) TRY(emit_forward(e, i));
-    TRY(emit_loss(e));
-    for (int i = e->m->layer_count - 1, first = model_first_trained(e->m);
-         e->training && i >= first;)
-        TRY(emit_backward(e, &i));
+    for (int v = 0; v < g->value_count; v++) TRY(emit_value(e, &g->values[v], &e->tensors[v]));
+    for (int i = 0; i < g->op_count; i++) TRY(emit_op(e, &g->ops[i]));
     return OK;
 }
 
@@ -347,7 +226,7 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     TRY(add_scalar(e, name, DTYPE_I64, &e->first_row));
     snprintf(name, sizeof name, "rows.%d.%d", shard, micro_batch);
     TRY(add_scalar(e, name, DTYPE_I64, &e->live_rows));
-    return emit_pass(e);
+    return emit_pass(e, &e->step);
 }
 
 // Last layer first: the order in which gradients become ready.
@@ -358,12 +237,12 @@ static Status emit_updates(Emitter *e) {
     e->shard = e->micro_batch = 0;
     for (int i = e->m->layer_count - 1; i >= 0; i--) {
         const LayerTensors *t = &e->layers[i];
-        for (int k = 0; k < 2; k++) {
-            if (t->parameter[k] == NONE) continue;
+        for (int k = 0; k < e->m->layers[i].parameter_count; k++) {
             int32_t outputs[] = {t->parameter[k], t->velocity[k]},
                     inputs[] = {t->gradient_of_0[k], e->learning_rate};
             char name[NAME];
-            snprintf(name, sizeof name, "sgd.%s.%s", e->m->layers[i].name, parameter_names[k]);
+            snprintf(name, sizeof name, "sgd.%s.%s", e->m->layers[i].name,
+                     e->m->layers[i].parameters[k].name);
             OpSpec s = {.name = name,
                         .layer = e->m->layers[i].name,
                         .kind = KIND_SGD,
@@ -402,7 +281,7 @@ static Status emit_evaluation(Emitter *e) {
     TRY(add_loss(e, "evaluate.loss", 0));
     TRY(add_scalar(e, "evaluate.first_row", DTYPE_I64, &e->first_row));
     TRY(add_scalar(e, "evaluate.rows", DTYPE_I64, &e->live_rows));
-    TRY(emit_pass(e));
+    TRY(emit_pass(e, &e->evaluation));
     return plan_derive_deps(e->p, e->plan);
 }
 
@@ -412,8 +291,6 @@ static Status emit_program(Emitter *e) {
     TRY(program_add_lane(e->p, "compute", LANE_COMPUTE, NONE, &e->compute));
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
     TRY(add_parameters(e, "", ROLE_PARAMETER));
-    for (int i = 0; i < e->m->layer_count; i++)
-        e->layers[i].velocity[0] = e->layers[i].velocity[1] = NONE;
     if (spec->sgd.momentum != 0) TRY(add_parameters(e, ".velocity", ROLE_OPTIMISER));
     TRY(add_scalar(e, "learning_rate", DTYPE_F64, &e->learning_rate));
     TRY(add_scalar(e, "inverse_count", DTYPE_F64, &e->inverse_count));
@@ -439,16 +316,29 @@ static Status check_step(const StepSpec *s) {
     return OK;
 }
 
+static Status init(Emitter *e, Arena *scratch) {
+    const Model *m = e->m;
+    TRY(graph_build(&e->step, m, e->spec->dtype, true));
+    TRY(graph_rewrite(&e->step));
+    TRY(graph_build(&e->evaluation, m, e->spec->dtype, false));
+    e->layers = ARENA_NEW(scratch, LayerTensors, m->layer_count);
+    e->tensors = ARENA_NEW(scratch, int32_t, e->step.value_count);  // the larger graph
+    if (!e->layers || !e->tensors) FAIL(ERR_MEMORY, "out of memory for %d layers", m->layer_count);
+    for (int i = 0; i < m->layer_count; i++)
+        for (int k = 0; k < LAYER_PARAMETERS; k++)
+            e->layers[i].parameter[k] = e->layers[i].velocity[k] = NONE;
+    return OK;
+}
+
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) {
     *out = (Program){0};
     TRY(check_step(spec));
     Arena scratch = {0};
-    Emitter e = {.p = out,
-                 .m = m,
-                 .spec = spec,
-                 .layers = ARENA_NEW(&scratch, LayerTensors, m->layer_count)};
-    if (!e.layers) FAIL(ERR_MEMORY, "out of memory for %d layers", m->layer_count);
-    Status s = emit_program(&e);
+    Emitter e = {.p = out, .m = m, .spec = spec};
+    Status s = init(&e, &scratch);
+    if (s == OK) s = emit_program(&e);
+    graph_finish(&e.step);
+    graph_finish(&e.evaluation);
     arena_finish(&scratch);
     if (s != OK) program_finish(out);
     return s;

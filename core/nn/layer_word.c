@@ -10,36 +10,19 @@
 
 enum { WORD = 40 };  // bytes of a word that is looked at
 
-// Sets of attributes, as LAYER_LIST puts them together.
-enum {
-    OUT = 1 << ATTRIBUTE_OUT,
-    KERNEL = 1 << ATTRIBUTE_KERNEL,
-    STRIDE = 1 << ATTRIBUTE_STRIDE,
-    PAD = 1 << ATTRIBUTE_PAD,
-    BIAS = 1 << ATTRIBUTE_BIAS
-};
-
-static const struct {
-    unsigned required, optional;
-} attributes_of[] = {
-#define X(kind, name, stem, required, optional) {required, optional},
-    LAYER_LIST(X)
-#undef X
-};
-
 const char *layer_attribute_name(Attribute a) {
     static const char *const names[] = {
-#define X(attribute, name) name,
+#define X(attribute, name, value) name,
         ATTRIBUTE_LIST(X)
 #undef X
     };
     return names[a];
 }
 
-bool layer_requires(LayerKind kind, Attribute a) { return attributes_of[kind].required >> a & 1; }
+bool layer_requires(const LayerRow *row, Attribute a) { return row->required >> a & 1; }
 
-bool layer_takes(LayerKind kind, Attribute a) {
-    return (attributes_of[kind].required | attributes_of[kind].optional) >> a & 1;
+bool layer_takes(const LayerRow *row, Attribute a) {
+    return (row->required | row->optional) >> a & 1;
 }
 
 // --- words of other frameworks, without capitals and underscores
@@ -91,30 +74,30 @@ static void suggest(char out[LAYER_ADVICE], const char *best, const char *reason
 
 const char *layer_advise(char out[LAYER_ADVICE], const char *word) {
     Nearest near = {.word = word};
-    for (int k = 0; k < LAYER_COUNT; k++) nearest_offer(&near, layer_kind_name((LayerKind)k));
+    for (int k = 0; layer_rows[k]; k++) nearest_offer(&near, layer_rows[k]->word);
     for (int i = 0; model_line_words[i]; i++) nearest_offer(&near, model_line_words[i]);
     const char *ours = FOREIGN(foreign_layers, word);
     suggest(out, ours ? ours : near.best, FOREIGN(foreign_reasons, word));
     text_append(out, LAYER_ADVICE, "; there are");
-    for (int k = 0; k < LAYER_COUNT; k++)
-        text_append(out, LAYER_ADVICE, "%s %s", k ? "," : "", layer_kind_name((LayerKind)k));
+    for (int k = 0; layer_rows[k]; k++)
+        text_append(out, LAYER_ADVICE, "%s %s", k ? "," : "", layer_rows[k]->word);
     return out;
 }
 
-const char *layer_advise_attribute(char out[LAYER_ADVICE], LayerKind kind, const char *word) {
+const char *layer_advise_attribute(char out[LAYER_ADVICE], const LayerRow *row, const char *word) {
     Nearest near = {.word = word};
     const char *ours = FOREIGN(foreign_attributes, word);
     bool known = false, any = false;
     for (int a = 0; a < ATTRIBUTE_COUNT; a++) {
         const char *name = layer_attribute_name((Attribute)a);
-        if (!layer_takes(kind, (Attribute)a)) continue;
+        if (!layer_takes(row, (Attribute)a)) continue;
         nearest_offer(&near, name);
         known = known || (ours && !strcmp(ours, name));
     }
     suggest(out, known ? ours : near.best, FOREIGN(foreign_reasons, word));
     text_append(out, LAYER_ADVICE, "; it has");
     for (int a = 0; a < ATTRIBUTE_COUNT; a++) {
-        if (!layer_takes(kind, (Attribute)a)) continue;
+        if (!layer_takes(row, (Attribute)a)) continue;
         text_append(out, LAYER_ADVICE, "%s %s", any ? "," : "", layer_attribute_name((Attribute)a));
         any = true;
     }

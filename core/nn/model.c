@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finds a model by its name or path, and counts its parameters and operations. model_parse.c reads
-// the text, model_shape.c infers shapes, emit.c makes the program.
+// the text, model_shape.c infers shapes, graph.c says what a pass computes, and emit.c makes the
+// program of one rank.
 #include "core/nn/model.h"
 
 #include "core/base/file.h"
@@ -8,6 +9,7 @@
 #include "core/base/printable.h"
 #include "core/base/text.h"
 #include "core/nn/builtin.h"
+#include "core/nn/layers/layer_internal.h"
 #include "core/nn/model_internal.h"
 
 #include <stdio.h>
@@ -64,58 +66,22 @@ Status model_read(Model *out, Arena *a, const char *spec) {
     return read_file(out, a, name, parameters);
 }
 
-const char *layer_kind_name(LayerKind k) {
-    static const char *const names[] = {
-#define X(kind, name, ...) name,
-        LAYER_LIST(X)
-#undef X
-    };
-    return names[k];
-}
-
-const char *layer_kind_stem(LayerKind k) {
-    static const char *const stems[] = {
-#define X(kind, name, stem, ...) stem,
-        LAYER_LIST(X)
-#undef X
-    };
-    return stems[k];
-}
-
-int64_t model_shape_elements(const int64_t *shape, int dims) {
-    int64_t n = 1;
-    for (int i = 0; i < dims; i++) n *= shape[i];
-    return n;
-}
-
-int64_t layer_fan_in(const Layer *l) {
-    return l->kind == LAYER_CONV2D ? l->in[0] * l->kernel * l->kernel : l->in[0];
-}
-
-int64_t layer_flops(const Layer *l) {
-    if (!layer_has_parameters(l)) return 0;
-    return 2 * model_shape_elements(l->out, l->out_dims) * layer_fan_in(l);
-}
-
-int model_first_trained(const Model *m) {
-    int i = 0;
-    while (!layer_has_parameters(&m->layers[i])) i++;
-    return i;
-}
-
 int64_t model_parameters(const Model *m) {
     int64_t sum = 0;
-    for (int i = 0; i < m->layer_count; i++) {
-        const Layer *l = &m->layers[i];
-        if (layer_has_parameters(l)) sum += l->out[0] * (layer_fan_in(l) + l->bias);
-    }
+    for (int i = 0; i < m->layer_count; i++)
+        for (int k = 0; k < m->layers[i].parameter_count; k++)
+            sum +=
+                layer_elements(m->layers[i].parameters[k].shape, m->layers[i].parameters[k].dims);
     return sum;
 }
 
 int64_t model_flops(const Model *m) {
     int64_t sum = 0;
-    int first = model_first_trained(m);
-    for (int i = 0; i < m->layer_count; i++)
-        sum += layer_flops(&m->layers[i]) * (i == first ? 2 : 3);
+    for (int i = 0; i < m->layer_count; i++) {
+        const Layer *l = &m->layers[i];
+        int passes = 1 + (l->parameter_count > 0);
+        for (int k = 0; k < l->input_count; k++) passes += layer_input_trained(m, l, k);
+        if (l->row->flops) sum += l->row->flops(l) * passes;
+    }
     return sum;
 }

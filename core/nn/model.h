@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model files: a network as a list of layers, and the work it emits into a plan.
+// Model files: a network as a graph of layers, and the work it emits into a plan.
 //
 //     Model m;
 //     Program p;
@@ -10,37 +10,54 @@
 //     TRY(model_emit(&p, &m, &spec));                      // what one rank does in a step
 //     model_initialise(&p, logical, seed, DTYPE_F32, data);
 //
-// A new kind of layer: a row of LAYER_LIST, then follow the compiler (TOUR.md, "To change X").
+// A kind of layer is a file of core/nn/layers (TOUR.md, "To change X").
 #ifndef CORE_NN_MODEL_H
 #define CORE_NN_MODEL_H
 
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 
-// Every kind of layer: X(KIND, its word in model files, the stem of names that are made up for it,
-// the attributes that it must have, those that it may have). layer_word.c knows the attributes.
-#define LAYER_LIST(X)                                              \
-    X(CONV2D, "conv2d", "conv", OUT | KERNEL, STRIDE | PAD | BIAS) \
-    X(LINEAR, "linear", "fc", OUT, BIAS)                           \
-    X(RELU, "relu", "relu", 0, 0)                                  \
-    X(MAX_POOL, "max_pool", "pool", KERNEL, STRIDE)                \
-    X(FLATTEN, "flatten", "flatten", 0, 0)
+// What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
+// NATURAL are whole numbers from 1 and from 0, SWITCH is true or false. Each kind of layer says
+// which it takes.
+#define ATTRIBUTE_LIST(X)         \
+    X(OUT, "out", POSITIVE)       \
+    X(KERNEL, "kernel", POSITIVE) \
+    X(STRIDE, "stride", POSITIVE) \
+    X(PAD, "pad", NATURAL)        \
+    X(BIAS, "bias", SWITCH)
 
 typedef enum {
-#define X(kind, ...) LAYER_##kind,
-    LAYER_LIST(X)
+#define X(attribute, ...) ATTRIBUTE_##attribute,
+    ATTRIBUTE_LIST(X)
 #undef X
-        LAYER_COUNT
-} LayerKind;
+        ATTRIBUTE_COUNT
+} Attribute;
+
+enum { LAYER_INPUTS = 2, LAYER_PARAMETERS = 2 };
+
+// The tensor LAYER.name, which is trained.
+typedef struct {
+    const char *name;  // "weight"
+    int64_t shape[DIMS];
+    int dims;
+    int64_t fan_in;  // initial values: U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+} LayerParameter;
 
 typedef struct {
-    LayerKind kind;
-    const char *name;  // in the arena: "conv1"; where none is given, after kind and place
-    int line;          // of the model file
-    int64_t in[DIMS], out[DIMS];  // shapes of one sample
+    const struct LayerRow *row;  // its kind (layer_internal.h)
+    const char *name;            // in the arena: "conv1"; where none is given, after kind and place
+    int line;                    // of the model file
+    int64_t attribute[ATTRIBUTE_COUNT];
+    unsigned given;  // bit a: the file gives attribute a
+    int inputs
+        [LAYER_INPUTS];  // layers before it, whose outputs it takes; NONE: the network's input
+    int input_count;
+    int64_t in[DIMS], out[DIMS];  // shapes of one sample: of its first input, of its output
     int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
-    int64_t kernel, stride, pad;  // of conv2d, max_pool
-    bool bias;
+    LayerParameter parameters[LAYER_PARAMETERS];
+    int parameter_count;
+    bool trained;  // it, or a layer that it gets something from, has parameters
 } Layer;
 
 // The loss is softmax cross-entropy on the logits, which the last layer gives.
@@ -50,7 +67,7 @@ typedef struct {
     int64_t input[DIMS];  // shape of one sample
     int input_dims;
     int64_t classes;
-    Layer *layers;  // in the arena
+    Layer *layers;  // in the arena; each after those whose outputs it takes
     int layer_count;
 } Model;
 
@@ -64,7 +81,7 @@ Status model_parse(Model *out, Arena *a, const char *text, const char *source,
 int64_t model_parameters(const Model *m);  // elements
 
 // Floating-point operations of a training step, per sample: 2 per multiply-add of conv2d and linear
-// in the forward pass, in the weights' gradients and, but for the first of these layers, in the
+// in the forward pass, in the weights' gradients and, where a layer before has parameters, in the
 // input's gradients. Nothing else counts.
 int64_t model_flops(const Model *m);
 

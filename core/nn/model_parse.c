@@ -170,36 +170,49 @@ static Status check_given(const Reader *r) {
 
 // --- layers
 
-static Status read_attribute(const Reader *r, LayerKind kind, char *word, int64_t value[],
-                             unsigned *given) {
-    const char *layer = layer_kind_name(kind);
+typedef enum { POSITIVE, NATURAL, SWITCH } ValueKind;
+
+static ValueKind value_kind(Attribute a) {
+    static const ValueKind kinds[] = {
+#define X(attribute, word, value) value,
+        ATTRIBUTE_LIST(X)
+#undef X
+    };
+    return kinds[a];
+}
+
+static Status read_switch(const Reader *r, const char *what, const char *word, int64_t *out) {
+    *out = !strcmp(word, "true");
+    if (!*out && strcmp(word, "false"))
+        FAIL_LINE(ERR_FORMAT, "%s: expected true or false, found \"%.40s\"", what, word);
+    return OK;
+}
+
+static Status read_attribute(const Reader *r, Layer *l, char *word) {
+    const char *layer = l->row->word;
     char *equals = strchr(word, '=');
     if (!equals)
         FAIL_LINE(ERR_FORMAT, "%s: expected attribute=value, found \"%.40s\"", layer, word);
     *equals = 0;
     for (int i = 0; i < ATTRIBUTE_COUNT; i++) {
-        if (!layer_takes(kind, (Attribute)i)) continue;
+        if (!layer_takes(l->row, (Attribute)i)) continue;
         if (strcmp(layer_attribute_name((Attribute)i), word)) continue;
-        if (*given >> i & 1) FAIL_LINE(ERR_FORMAT, "%s: %s is given twice", layer, word);
-        *given |= 1u << i;
-        if (i != ATTRIBUTE_BIAS)
-            return read_number(r, word, equals + 1, i == ATTRIBUTE_PAD ? 0 : 1, &value[i]);
-        value[i] = !strcmp(equals + 1, "true");
-        if (!value[i] && strcmp(equals + 1, "false"))
-            FAIL_LINE(ERR_FORMAT, "bias: expected true or false, found \"%.40s\"", equals + 1);
-        return OK;
+        if (l->given >> i & 1) FAIL_LINE(ERR_FORMAT, "%s: %s is given twice", layer, word);
+        l->given |= 1u << i;
+        ValueKind kind = value_kind((Attribute)i);
+        if (kind == SWITCH) return read_switch(r, word, equals + 1, &l->attribute[i]);
+        return read_number(r, word, equals + 1, kind == POSITIVE, &l->attribute[i]);
     }
     char advice[LAYER_ADVICE];
     FAIL_LINE(ERR_FORMAT, "%s: no attribute %.40s%s", layer, word,
-              layer_advise_attribute(advice, kind, word));
+              layer_advise_attribute(advice, l->row, word));
 }
 
 // In a repeat block each turn's number follows the name: fc1, fc2; after a digit, conv1_1, conv1_2.
 static Status set_name(Reader *r, Layer *l, const char *word) {
-    TRY(check_name(r, layer_kind_name(l->kind), word));
+    TRY(check_name(r, l->row->word, word));
     if (!strcmp(word, "evaluate") || !strcmp(word, "cross_entropy"))
-        FAIL_LINE(ERR_FORMAT, "%s: the name %s is taken by the program itself",
-                  layer_kind_name(l->kind), word);
+        FAIL_LINE(ERR_FORMAT, "%s: the name %s is taken by the program itself", l->row->word, word);
     char name[64];
     if (!r->turn)
         snprintf(name, sizeof name, "%s", word);
@@ -226,26 +239,18 @@ static Status push_layer(Reader *r, const Layer *l) {
     return OK;
 }
 
-static Status read_layer(Reader *r, LayerKind kind) {
-    int64_t value[ATTRIBUTE_COUNT] = {[ATTRIBUTE_BIAS] = true};
-    unsigned given = 0;
-    Layer l = {.kind = kind, .line = r->in.line};
+static Status read_layer(Reader *r, const LayerRow *row) {
+    Layer l = {.row = row, .line = r->in.line, .attribute = {[ATTRIBUTE_BIAS] = true}};
     int first = 1;
     if (r->in.word_count > 1 && !strchr(r->in.words[1], '='))
         TRY(set_name(r, &l, r->in.words[first++]));
-    for (int i = first; i < r->in.word_count; i++)
-        TRY(read_attribute(r, kind, r->in.words[i], value, &given));
+    for (int i = first; i < r->in.word_count; i++) TRY(read_attribute(r, &l, r->in.words[i]));
     for (int i = 0; i < ATTRIBUTE_COUNT; i++)
-        if (layer_requires(kind, (Attribute)i) && !(given >> i & 1))
-            FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", layer_kind_name(kind),
+        if (layer_requires(row, (Attribute)i) && !layer_gives(&l, (Attribute)i))
+            FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", row->word,
                       layer_attribute_name((Attribute)i));
-    l.out[0] = value[ATTRIBUTE_OUT];
-    l.kernel = value[ATTRIBUTE_KERNEL];
-    l.pad = value[ATTRIBUTE_PAD];
-    l.stride = given >> ATTRIBUTE_STRIDE & 1 ? value[ATTRIBUTE_STRIDE]
-               : kind == LAYER_MAX_POOL      ? l.kernel
-                                             : 1;
-    l.bias = layer_has_parameters(&l) && value[ATTRIBUTE_BIAS];
+    l.input_count = 1;
+    l.inputs[0] = r->m->layer_count ? r->m->layer_count - 1 : NONE;
     return push_layer(r, &l);
 }
 
@@ -318,8 +323,8 @@ static Status read_line(Reader *r) {
 #undef X
     };
     const char *word = r->in.words[0];
-    for (int k = 0; k < LAYER_COUNT; k++)
-        if (!strcmp(word, layer_kind_name((LayerKind)k))) return read_layer(r, (LayerKind)k);
+    const LayerRow *row = layer_find(word);
+    if (row) return read_layer(r, row);
     for (int i = 0; model_line_words[i]; i++) {
         if (strcmp(word, model_line_words[i])) continue;
         if (r->turn && readers[i] != read_end)

@@ -48,7 +48,7 @@ START_TEST(the_net_has_the_shapes_of_its_layers) {
     assert_layer(8, "relu3", 1, 50, 0, 0);
     assert_layer(9, "fc2", 1, 10, 0, 0);
     ck_assert_int_eq(m->layers[3].in[1], 12);
-    ck_assert_int_eq(m->layers[2].stride, 2);
+    ck_assert_int_eq(m->layers[2].attribute[ATTRIBUTE_STRIDE], 2);
 }
 END_TEST
 
