@@ -2,6 +2,7 @@
 // Finds out where a data set lies and reads it; idx.c reads the files, digits.c draws.
 #include "core/data/dataset.h"
 
+#include "core/base/bf16.h"
 #include "core/base/nearest.h"
 #include "core/base/rng.h"
 #include "core/base/text.h"
@@ -9,6 +10,7 @@
 #include "core/data/digits.h"
 #include "core/data/idx.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -342,15 +344,19 @@ Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fractio
 static const double pixels_f64[256] = {PIXEL_256};
 static const float pixels_f32[256] = {PIXEL_256};
 
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
                     int32_t *y) {
+    assert(dtype_is_real(dtype));
     int64_t size = (int64_t)d->height * d->width;
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *image = d->images + rows[i] * size;
-        if (dtype_f64)
+        if (dtype == DTYPE_F64)
             for (int64_t j = 0; j < size; j++) ((double *)x)[i * size + j] = pixels_f64[image[j]];
-        else
+        else if (dtype == DTYPE_F32)
             for (int64_t j = 0; j < size; j++) ((float *)x)[i * size + j] = pixels_f32[image[j]];
+        else
+            for (int64_t j = 0; j < size; j++)
+                ((Bf16 *)x)[i * size + j] = bf16_from_f32(pixels_f32[image[j]]);
         y[i] = d->labels[rows[i]];
     }
 }

@@ -10,6 +10,7 @@
 #define CORE_DATA_DATASET_H
 
 #include "core/base/arena.h"
+#include "core/plan/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,9 +60,9 @@ typedef struct {
 Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction,
                      uint64_t seed) MUST_USE;
 
-// Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (f32 or f64,
-// n * height * width) and their labels to y (int32). `dtype_f64` chooses the type of x.
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, bool dtype_f64, void *x,
+// Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (of a
+// real type, n * height * width) and their labels to y (int32).
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
                     int32_t *y);
 
 #endif

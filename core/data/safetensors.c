@@ -19,8 +19,8 @@ static const char METADATA[] = "__metadata__";
 
 // Their names for our types.
 static const char *const dtypes[DTYPE_COUNT] = {
-    [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_I32] = "I32",
-    [DTYPE_I64] = "I64", [DTYPE_U8] = "U8",
+    [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_BF16] = "BF16",
+    [DTYPE_I32] = "I32", [DTYPE_I64] = "I64", [DTYPE_U8] = "U8",
 };
 
 int64_t safetensors_bytes(const SafetensorsEntry *e) {
@@ -193,8 +193,8 @@ static Status read_dtype(Dtype *out, const File *f, const char *name, const json
             *out = (Dtype)d;
             return OK;
         }
-    FAIL(ERR_FORMAT, "%s: tensor '%s': expected dtype F32, F64, I32, I64 or U8, found %s", f->path,
-         name, found ? found : "none");
+    FAIL(ERR_FORMAT, "%s: tensor '%s': expected dtype F32, F64, BF16, I32, I64 or U8, found %s",
+         f->path, name, found ? found : "none");
 }
 
 // A whole number of at least 0.

@@ -36,9 +36,9 @@ Status device_find(const Device **out, const char *name) {
 
 // The kernel of an operation, or of a fused one as a whole; NULL: there is none.
 static Kernel kernel_of(const Device *d, const Program *p, const Work *w) {
-    int type = w->dtype == DTYPE_F64;
-    if (w->kind == KIND_FUSED) return d->fused[work_attr(p, w, 0)][type];
-    return d->kernel[w->kind][type];
+    if (!dtype_is_real((Dtype)w->dtype)) return NULL;
+    if (w->kind == KIND_FUSED) return d->fused[work_attr(p, w, 0)][w->dtype];
+    return d->kernel[w->kind][w->dtype];
 }
 
 static Status check_plan(const Device *d, const Program *p, const Plan *plan) {

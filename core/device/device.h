@@ -24,7 +24,7 @@ static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live
 // One operation, bound to memory. Operands are in the order of KIND_LIST: outputs, then inputs.
 typedef struct KernelCall {
     Kind kind;
-    Dtype dtype;      // of the arithmetic: f32 or f64
+    Dtype dtype;      // of the arithmetic: a real one
     bool accumulate;  // add to dweight, dbias, loss or sum instead of overwriting them
     int outputs, inputs;
     const Operand *operand;
@@ -42,9 +42,10 @@ typedef struct Device {
     const DeviceTraits *traits;
     // Prepares the device and returns the table to run, maybe another one of its own; NULL: this.
     const struct Device *(*choose)(void);
-    const struct Device *slower;    // the same bits, for processors that lack something; or NULL
-    Kernel kernel[KIND_COUNT][2];   // [kind][0: f32, 1: f64]; NULL for communication and host work
-    Kernel fused[FUSION_COUNT][2];  // NULL where traits->fusions has no bit
+    const struct Device *slower;  // the same bits, for processors that lack something; or NULL
+    // By type: NULL for communication and host work, and for what the device cannot do.
+    Kernel kernel[KIND_COUNT][DTYPE_REALS];
+    Kernel fused[FUSION_COUNT][DTYPE_REALS];  // NULL where traits->fusions has no bit
     // A described device (core/device/timed): its kernels compute nothing, and operations last as
     // long as the model says, slowed down by slowdown_permille thousandths.
     const DeviceModel *model;  // borrowed; NULL: the device computes
@@ -71,8 +72,7 @@ static inline MUST_USE Status device_reserve(const Device *d, int threads) {
 
 // Execute one bound operation.
 static inline void device_run(const Device *d, const KernelCall *c) {
-    Kernel k = c->kind == KIND_FUSED ? d->fused[c->fusion][c->dtype == DTYPE_F64]
-                                     : d->kernel[c->kind][c->dtype == DTYPE_F64];
+    Kernel k = c->kind == KIND_FUSED ? d->fused[c->fusion][c->dtype] : d->kernel[c->kind][c->dtype];
     k(c);
 }
 

@@ -299,8 +299,8 @@ static Status emit_program(Emitter *e) {
 }
 
 static Status check_step(const StepSpec *s) {
-    if (s->dtype != DTYPE_F32 && s->dtype != DTYPE_F64)
-        FAIL(ERR_USAGE, "a model computes in f32 or f64, not %s", dtype_name(s->dtype));
+    if (!dtype_is_real(s->dtype))
+        FAIL(ERR_USAGE, "a model computes in f32, f64 or bf16, not %s", dtype_name(s->dtype));
     if (s->local_shards < 1 || s->micro_batches < 1 || s->data_axis_size < 1 ||
         s->shards < s->local_shards)
         FAIL(ERR_USAGE,

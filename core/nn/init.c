@@ -5,7 +5,8 @@
 // Element i of logical tensor l is (2u - 1) / sqrt(fan_in), u the 24-bit uniform at place i of the
 // stream (seed; RNG_INIT, l): its place alone decides its value, on every device and in every
 // division over ranks. The arithmetic is done in double and rounded once to float; in f64 the same
-// float's value is used, so that f32 and f64 runs start from the same point.
+// float's value is used, so that f32 and f64 runs start from the same point; in bf16 the nearest.
+#include "core/base/bf16.h"
 #include "core/base/rng.h"
 #include "core/nn/model.h"
 
@@ -26,9 +27,10 @@ void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype,
     for (int64_t i = 0; i < count; i++) {
         double u = (double)rng_float(&rng);
         float value = (float)((2 * u - 1) / root);
-        if (dtype == DTYPE_F64)
-            ((double *)data)[i] = (double)value;
-        else
-            ((float *)data)[i] = value;
+        switch (dtype) {
+        case DTYPE_F64: ((double *)data)[i] = (double)value; break;
+        case DTYPE_BF16: ((Bf16 *)data)[i] = bf16_from_f32(value); break;
+        default: ((float *)data)[i] = value;
+        }
     }
 }

@@ -97,7 +97,7 @@ enum { EVALUATION_ROWS = 256 };
 
 // The cut of a batch into shards and micro-batches, and this rank's share of it.
 typedef struct {
-    Dtype dtype;               // f32 or f64
+    Dtype dtype;               // a real one
     int64_t batch;             // rows of the global batch
     int shards, local_shards;  // of the whole run, and of this rank
     int micro_batches;         // per shard

@@ -75,15 +75,19 @@ typedef enum {
         KIND_COUNT
 } Kind;
 
-// X(constant, name, bytes)
+// X(constant, name, bytes). The real types come first: kernels compute in one of them. A bf16 is
+// the upper half of an f32 (core/base/bf16.h).
 #define DTYPE_LIST(X) \
-    X(F32, "f32", 4) X(F64, "f64", 8) X(I32, "i32", 4) X(I64, "i64", 8) X(U8, "u8", 1)
+    X(F32, "f32", 4)  \
+    X(F64, "f64", 8) X(BF16, "bf16", 2) X(I32, "i32", 4) X(I64, "i64", 8) X(U8, "u8", 1)
 typedef enum {
 #define X(constant, name, bytes) DTYPE_##constant,
     DTYPE_LIST(X)
 #undef X
         DTYPE_COUNT
 } Dtype;
+enum { DTYPE_REALS = DTYPE_BF16 + 1 };
+static inline bool dtype_is_real(Dtype d) { return (int)d < DTYPE_REALS; }
 
 // What a tensor is for. It decides how long it lives and which class of memory it counts for.
 // clang-format off

@@ -21,7 +21,7 @@ extern const char *const plan_text_orders[], *const plan_text_reduces[],
 bool plan_text_is_name(const char *name);
 
 // The type of arithmetic that an operation has unless it says otherwise: that of its first operand
-// in f32 or f64, inputs first; f32 without any.
+// in f32, f64 or bf16, inputs first; f32 without any.
 Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
                               const int32_t *inputs, int input_count);
 

@@ -29,7 +29,7 @@ Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int outp
                               const int32_t *inputs, int input_count) {
     for (int i = 0; i < input_count + output_count; i++) {
         const Tensor *t = &p->tensors[i < input_count ? inputs[i] : outputs[i - input_count]];
-        if (t->dtype == DTYPE_F32 || t->dtype == DTYPE_F64) return (Dtype)t->dtype;
+        if (dtype_is_real((Dtype)t->dtype)) return (Dtype)t->dtype;
     }
     return DTYPE_F32;
 }

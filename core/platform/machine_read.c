@@ -94,11 +94,13 @@ static Status get_flops_per_s(int64_t *out, const YamlNode *n) {
 
 // A type that is left out is one in which the device does not compute.
 static Status get_flops(DeviceModel *d, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "", "f32 f64"));
-    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F32], yaml_find(n, "f32")));
-    TRY(get_flops_per_s(&d->flops_per_s[DTYPE_F64], yaml_find(n, "f64")));
-    if (!d->flops_per_s[DTYPE_F32] && !d->flops_per_s[DTYPE_F64])
-        YAML_FAIL(n, "flops: expected f32, f64 or both, found neither");
+    bool any = false;
+    TRY(yaml_check_keys(n, "", "f32 f64 bf16"));
+    for (int t = 0; t < DTYPE_REALS; t++) {
+        TRY(get_flops_per_s(&d->flops_per_s[t], yaml_find(n, dtype_name((Dtype)t))));
+        any = any || d->flops_per_s[t];
+    }
+    if (!any) YAML_FAIL(n, "flops: expected f32, f64, bf16 or several, found none");
     return OK;
 }
 

@@ -23,11 +23,10 @@ static void put_device(FILE *f, const DeviceModel *d) {
     fputs("device:\n  name: ", f);
     yaml_write_string(f, d->name);
     fputs("\n  flops: {", f);
-    const Dtype types[] = {DTYPE_F32, DTYPE_F64};
-    for (int i = 0, any = 0; i < 2; i++)
-        if (d->flops_per_s[types[i]])
-            fprintf(f, "%s%s: %lld", any++ ? ", " : "", dtype_name(types[i]),
-                    (long long)d->flops_per_s[types[i]]);
+    for (int t = 0, any = 0; t < DTYPE_REALS; t++)
+        if (d->flops_per_s[t])
+            fprintf(f, "%s%s: %lld", any++ ? ", " : "", dtype_name((Dtype)t),
+                    (long long)d->flops_per_s[t]);
     fputs("}\n", f);
     fprintf(f, "  memory: %s\n", units_exact_size(text, d->memory_bytes));
     fprintf(f, "  memory_bandwidth: %s\n", units_exact_bandwidth(text, d->memory_bytes_per_s));

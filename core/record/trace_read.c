@@ -51,8 +51,10 @@ static Status read_run(TraceReader *r, const json_t *section) {
     TRY(check_word(r, "model", run->model));
     TRY(check_word(r, "device", run->device));
     TRY(check_word(r, "comm", run->comm));
-    if (strcmp(run->dtype, "f32") && strcmp(run->dtype, "f64"))
-        FAIL(ERR_FORMAT, "%s: dtype: expected f32 or f64, found \"%.60s\"", r->place, run->dtype);
+    int dtype = dtype_find(run->dtype, (int)strlen(run->dtype));
+    if (dtype < 0 || !dtype_is_real((Dtype)dtype))
+        FAIL(ERR_FORMAT, "%s: dtype: expected f32, f64 or bf16, found \"%.60s\"", r->place,
+             run->dtype);
     return OK;
 }
 

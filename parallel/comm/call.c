@@ -200,7 +200,7 @@ Status comm_check(const Comm *c, const CommCall *call) {
         FAIL(ERR_PLAN, "%s: %s", call_text(name, call), status_message());
     bool reduces = call->kind == COLLECTIVE_ALL_REDUCE || call->kind == COLLECTIVE_REDUCE_SCATTER ||
                    call->kind == COLLECTIVE_REDUCE;
-    if (reduces ? call->dtype == DTYPE_U8 : call->parts > 1)
+    if (reduces ? call->dtype == DTYPE_U8 || call->dtype == DTYPE_BF16 : call->parts > 1)
         FAIL(ERR_PLAN, "%s: cannot fold %d parts of %s", call_text(name, call), call->parts,
              dtype_name(call->dtype));
     for (int p = 0; p < call->parts; p++)

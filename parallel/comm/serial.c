@@ -33,6 +33,7 @@ static Value add(Dtype d, Reduce reduce, Value a, Value b) {
         a.i64 =
             max ? (a.i64 > b.i64 ? a.i64 : b.i64) : (int64_t)((uint64_t)a.i64 + (uint64_t)b.i64);
         break;
+    case DTYPE_BF16:
     case DTYPE_U8:
     case DTYPE_COUNT: assert(0);
     }

@@ -131,7 +131,7 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
     const Work *w = op_work(e->program, op);
     *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]),
                        .labels = bind_operand(e, op_outputs(plan, op)[1]),
-                       .f64 = w->dtype == DTYPE_F64,
+                       .dtype = (Dtype)w->dtype,
                        .evaluate = work_attr(e->program, w, 0) < 0};
     return OK;
 }

@@ -2,6 +2,7 @@
 // What --save writes: parameters and optimiser state of rank 0. After each evaluation whose loss is
 // finite (without evaluations, after each epoch) a copy is made, so that a run that diverges later
 // still leaves the last weights that were good.
+#include "core/base/bf16.h"
 #include "core/data/safetensors.h"
 #include "parallel/run/rank_internal.h"
 
@@ -32,12 +33,21 @@ Status checkpoint_create(Rank *r) {
 }
 
 static bool is_finite(const Tensor *t, const void *data) {
-    bool f64 = t->dtype == DTYPE_F64;
-    if (!f64 && t->dtype != DTYPE_F32) return true;
-    int64_t count = t->bytes / (f64 ? 8 : 4);
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(f64 ? ((const double *)data)[i] : (double)((const float *)data)[i]))
-            return false;
+    int64_t count = tensor_elements(t);
+    for (int64_t i = 0; i < count; i++) {
+        switch ((Dtype)t->dtype) {
+        case DTYPE_F32:
+            if (!isfinite(((const float *)data)[i])) return false;
+            break;
+        case DTYPE_F64:
+            if (!isfinite(((const double *)data)[i])) return false;
+            break;
+        case DTYPE_BF16:
+            if (!isfinite(bf16_to_f32(((const Bf16 *)data)[i]))) return false;
+            break;
+        default: return true;
+        }
+    }
     return true;
 }
 

@@ -24,7 +24,8 @@
 typedef struct {
     int64_t first_row, rows;
     Operand x, labels;
-    bool f64, evaluate;
+    Dtype dtype;  // of x
+    bool evaluate;
 } LoadCall;
 
 // The host's part of a plan (loading data), and observers for tests and recordings. Each may be

@@ -190,8 +190,8 @@ static Status take_setting(Holder *h, const Option *o, const RunSetting *list, i
 
 Status job_spec_recorded(JobSpec *out, const RunInfo *run) {
     int dtype = dtype_find(run->dtype, (int)strlen(run->dtype));
-    if (dtype != DTYPE_F32 && dtype != DTYPE_F64)
-        FAIL(ERR_FORMAT, "the trace is of a run in %s; expected f32 or f64", run->dtype);
+    if (dtype < 0 || !dtype_is_real((Dtype)dtype))
+        FAIL(ERR_FORMAT, "the trace is of a run in %s; expected f32, f64 or bf16", run->dtype);
     Holder h = {.job = job_spec_default()};
     h.job.model = run->model;
     h.job.device = run->device;

@@ -113,7 +113,8 @@ START_TEST(a_missing_key_is_named_where_it_belongs) {
     host("name: two-cores\n", "", PARTS("\"name\" is missing"));
     host("  memory: 4GB\n", "", PARTS("m.yaml:4:3: the key \"memory\" is missing here"));
     host("  memory_bandwidth: 10GB/s\n", "", PARTS("\"memory_bandwidth\" is missing"));
-    host("{f32: 60G, f64: 30G}", "{}", PARTS("m.yaml:5:10: flops: expected f32, f64 or both"));
+    host("{f32: 60G, f64: 30G}", "{}",
+         PARTS("m.yaml:5:10: flops: expected f32, f64, bf16 or several"));
     host("  cores: 2\n", "", PARTS("\"cores\" is missing"));
     host("  fold_bandwidth: 8GB/s\n", "", PARTS("\"fold_bandwidth\" is missing"));
     nodes(", latency: 2us", "", PARTS("m.yaml:13:7: the key \"latency\" is missing"));

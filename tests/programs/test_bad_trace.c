@@ -378,7 +378,8 @@ START_TEST(damaged_json_is_refused_with_its_line) {
     refused_edit("\n]\n}\n", "\n],\n\"traceEvents\": []}", PARTS("here is a second"));
     refused_edit("{\n\"tandem\": ", "{\n\"tandem\": 3, \"b\": ",
                  PARTS("rank1.json:2: expected the \"tandem\" section"));
-    refused_edit("\"dtype\": \"f64\"", "\"dtype\": \"f16\"", PARTS("dtype: expected f32 or f64"));
+    refused_edit("\"dtype\": \"f64\"", "\"dtype\": \"f16\"",
+                 PARTS("dtype: expected f32, f64 or bf16"));
 }
 END_TEST
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/device_case.h"
 
+#include "core/base/bf16.h"
+
 #include "tests/support/allocations.h"
 
 #include <float.h>
@@ -147,6 +149,7 @@ static void put(Piece *piece, int64_t i, double value) {
     switch (piece->dtype) {
     case DTYPE_F32: ((float *)piece->data)[i] = (float)value; break;
     case DTYPE_F64: ((double *)piece->data)[i] = value; break;
+    case DTYPE_BF16: ((Bf16 *)piece->data)[i] = bf16_from_f32((float)value); break;
     case DTYPE_I32: ((int32_t *)piece->data)[i] = (int32_t)value; break;
     case DTYPE_I64: ((int64_t *)piece->data)[i] = (int64_t)value; break;
     case DTYPE_U8: piece->data[i] = (uint8_t)value; break;
@@ -158,6 +161,7 @@ static double get(const Piece *piece, int64_t i) {
     switch (piece->dtype) {
     case DTYPE_F32: return (double)((const float *)piece->data)[i];
     case DTYPE_F64: return ((const double *)piece->data)[i];
+    case DTYPE_BF16: return (double)bf16_to_f32(((const Bf16 *)piece->data)[i]);
     case DTYPE_I32: return ((const int32_t *)piece->data)[i];
     case DTYPE_I64: return (double)((const int64_t *)piece->data)[i];
     case DTYPE_U8: return piece->data[i];

@@ -34,8 +34,7 @@ static void load(void *context, const LoadCall *call) {
     int64_t first = d->step * o->batch % o->samples + call->first_row, pixels = 1;
     for (int i = 1; i < call->x.dims; i++) pixels *= call->x.shape[i];
     for (int64_t i = 0; i < call->rows * pixels; i++)
-        write_value(call->x.data, i, (double)o->x[first * pixels + i],
-                    call->f64 ? DTYPE_F64 : DTYPE_F32);
+        write_value(call->x.data, i, (double)o->x[first * pixels + i], call->dtype);
     memcpy(call->labels.data, &o->labels[first], (size_t)call->rows * sizeof(int32_t));
 }
 

@@ -15,16 +15,21 @@ const Device IN(device_cpu, INSTRUCTION_SET) = {
     .slower = SLOWER,
     .kernel =
         {
-#define X(kind, name) \
-    [KIND_##kind] = {IN(cpu_##name##_f32, INSTRUCTION_SET), IN(cpu_##name##_f64, INSTRUCTION_SET)},
+#define X(kind, name)                                        \
+    [KIND_##kind] = {                                        \
+        [DTYPE_F32] = IN(cpu_##name##_f32, INSTRUCTION_SET), \
+        [DTYPE_F64] = IN(cpu_##name##_f64, INSTRUCTION_SET), \
+    },
             CPU_KERNELS(X)
 #undef X
         },
     .fused =
         {
-#define X(fusion, name) \
-    [FUSION_##          \
-        fusion] = {IN(cpu_##name##_f32, INSTRUCTION_SET), IN(cpu_##name##_f64, INSTRUCTION_SET)},
+#define X(fusion, name)                                      \
+    [FUSION_##fusion] = {                                    \
+        [DTYPE_F32] = IN(cpu_##name##_f32, INSTRUCTION_SET), \
+        [DTYPE_F64] = IN(cpu_##name##_f64, INSTRUCTION_SET), \
+    },
             CPU_FUSIONS(X)
 #undef X
         },

@@ -9,7 +9,8 @@ const Device device_reference = {
     .traits = &device_traits_reference,
     .kernel =
         {
-#define X(kind, name) [KIND_##kind] = {reference_##name##_f32, reference_##name##_f64},
+#define X(kind, name) \
+    [KIND_##kind] = {[DTYPE_F32] = reference_##name##_f32, [DTYPE_F64] = reference_##name##_f64},
             REFERENCE_KERNELS(X)
 #undef X
         },

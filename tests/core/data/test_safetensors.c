@@ -20,9 +20,11 @@ static const double scale = 0.1;
 static const int64_t steps[] = {INT64_MIN, INT64_MAX};
 static const int32_t labels[] = {-1, 7, 9};
 static const uint8_t bytes[] = {1, 2, 255};
+static const uint16_t halves[] = {0x3f80, 0xc000};  // 1 and -2 in bf16
 static const SafetensorsEntry all[] = {
     {.name = "bytes", .dtype = DTYPE_U8, .dims = 3, .shape = {1, 3, 1}, .data = bytes},
     {.name = "fc1.weight", .dtype = DTYPE_F32, .dims = 2, .shape = {2, 3}, .data = weights},
+    {.name = "halves", .dtype = DTYPE_BF16, .dims = 1, .shape = {2}, .data = halves},
     {.name = "scale", .dtype = DTYPE_F64, .dims = 0, .data = &scale},
     {.name = "none", .dtype = DTYPE_F32, .dims = 2, .shape = {0, 4}, .data = NULL},
     {.name = "labels \"x\" \xc3\xa9", .dtype = DTYPE_I32, .dims = 1, .shape = {3}, .data = labels},
@@ -183,8 +185,9 @@ START_TEST(a_tensor_that_cannot_be_is_told_by_name) {
         const char *entry, *message;
     } cases[] = {
         {"5", "tensor 'w': expected an object with dtype, shape and data_offsets"},
-        {"{}", "tensor 'w': expected dtype F32, F64, I32, I64 or U8, found none"},
-        {"{\"dtype\":\"BF16\"}", "tensor 'w': expected dtype F32, F64, I32, I64 or U8, found BF16"},
+        {"{}", "tensor 'w': expected dtype F32, F64, BF16, I32, I64 or U8, found none"},
+        {"{\"dtype\":\"F16\"}",
+         "tensor 'w': expected dtype F32, F64, BF16, I32, I64 or U8, found F16"},
         {"{\"dtype\":\"F32\"}", "tensor 'w': expected a shape of at most 8 sizes, found none"},
         {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1]}",
          "tensor 'w': expected a shape of at most 8 sizes, found more"},

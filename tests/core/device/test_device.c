@@ -337,20 +337,37 @@ START_TEST(every_kind_without_a_kernel_is_refused_by_its_name) {
 }
 END_TEST
 
+START_TEST(a_type_without_kernels_is_refused_by_its_name) {
+    static const Dtype types[] = {DTYPE_BF16, DTYPE_I32, DTYPE_I64, DTYPE_U8};
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int i = 0; i < 4 * count; i++) {
+        Program p = {0};
+        char message[80];
+        make_relu(&p, types[i % 4]);
+        snprintf(message, sizeof message, "device %s has no kernel for relu in %s",
+                 devices[i / 4]->name, dtype_name(types[i % 4]));
+        ck_assert_fails(device_check(devices[i / 4], &p), ERR_UNAVAILABLE, message);
+        program_finish(&p);
+    }
+}
+END_TEST
+
 START_TEST(tables_have_every_kernel_that_is_promised) {
     const Device *devices[DEVICES];
     int count = case_devices(devices);
     for (int d = 0; d < count; d++) {
         for (int k = 0; k < KIND_COUNT; k++)
-            for (int type = 0; type < 2; type++) {
-                bool wanted = kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED;
+            for (int type = 0; type < DTYPE_REALS; type++) {
+                bool wanted =
+                    type != DTYPE_BF16 && kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED;
                 ck_assert_msg((devices[d]->kernel[k][type] != NULL) == wanted, "%s %s",
                               devices[d]->name, kind_name((Kind)k));
             }
         for (int f = 0; f < FUSION_COUNT; f++)
-            for (int type = 0; type < 2; type++)
+            for (int type = 0; type < DTYPE_REALS; type++)
                 ck_assert_msg((devices[d]->fused[f][type] != NULL) ==
-                                  (devices[d]->traits->fusions >> f & 1),
+                                  (type != DTYPE_BF16 && devices[d]->traits->fusions >> f & 1),
                               "%s %s", devices[d]->name, fusion_name((Fusion)f));
     }
 }
@@ -361,4 +378,5 @@ SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_lin
       the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
       sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
       a_program_that_a_device_has_no_kernel_for_is_refused,
-      every_kind_without_a_kernel_is_refused_by_its_name, tables_have_every_kernel_that_is_promised)
+      every_kind_without_a_kernel_is_refused_by_its_name,
+      a_type_without_kernels_is_refused_by_its_name, tables_have_every_kernel_that_is_promised)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/base/bf16.h"
 #include "core/base/rng.h"
 #include "core/nn/model.h"
 #include "core/plan/check.h"
@@ -277,7 +278,7 @@ START_TEST(steps_that_cannot_be_are_refused) {
                     "a batch of 3 rows is too small for 4 shards");
     step = one_step();
     step.dtype = DTYPE_I32;
-    ck_assert_fails(model_emit(&p, &model, &step), ERR_USAGE, "f32 or f64, not i32");
+    ck_assert_fails(model_emit(&p, &model, &step), ERR_USAGE, "f32, f64 or bf16, not i32");
     step = one_step();
     step.micro_batches = 0;
     ck_assert_fails(model_emit(&p, &model, &step), ERR_USAGE, "0 micro-batches");
@@ -330,15 +331,17 @@ START_TEST(initial_values_are_keyed_by_seed_tensor_and_element) {
     int logical = tensor("fc1.weight")->logical;
     static float f32[16000];
     static double f64[16000];
+    static Bf16 bf16[16000];
     model_initialise(&program, logical, 7, DTYPE_F32, f32);
     model_initialise(&program, logical, 7, DTYPE_F64, f64);
+    model_initialise(&program, logical, 7, DTYPE_BF16, bf16);
     Rng rng;
     rng_init(&rng, 7, RNG_INIT, (uint32_t)logical, 0);
     double largest = 0, sum = 0;
     for (int i = 0; i < 16000; i++) {
         double u = (rng_at(&rng, (uint64_t)i) >> 8) / 16777216.0;
         float want = (float)((2 * u - 1) / sqrt(320.0));
-        ck_assert(f32[i] == want && f64[i] == (double)want);
+        ck_assert(f32[i] == want && f64[i] == (double)want && bf16[i] == bf16_from_f32(want));
         largest = fmax(largest, fabs(f64[i]));
         sum += f64[i];
     }

@@ -149,7 +149,7 @@ END_TEST
 
 // x[r] = 100 · evaluate + first row + r; what is not in use is left as it is.
 static void load_numbers(void *context, const LoadCall *call) {
-    ck_assert(!call->f64);
+    ck_assert_int_eq(call->dtype, DTYPE_F32);
     ck_assert_int_eq(call->rows, operand_rows(&call->x));
     float *x = call->x.data;
     for (int64_t i = 0; i < 2 * call->rows; i++)

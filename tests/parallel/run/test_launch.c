@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: MIT
-// How runs end: ranks that never do.
+// Runs that do not begin, and how runs end: ranks that never do.
 #include "core/base/clock.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
+
+START_TEST(a_type_that_no_device_computes_in_is_refused_before_the_run) {
+    Job job;
+    JobOptions o = training_options();
+    o.spec.device = "reference";
+    o.spec.dtype = DTYPE_BF16;
+    ck_assert_fails(job_create(&job, &o), ERR_UNAVAILABLE,
+                    "device reference has no kernel for conv2d in bf16");
+    job_destroy(&job);
+}
+END_TEST
 
 // --- a rank that never ends
 
@@ -32,4 +43,5 @@ START_TEST(a_rank_whose_thread_never_ends_is_named_and_not_waited_for) {
 }
 END_TEST
 
-SUITE("launch", a_rank_whose_thread_never_ends_is_named_and_not_waited_for)
+SUITE("launch", a_type_that_no_device_computes_in_is_refused_before_the_run,
+      a_rank_whose_thread_never_ends_is_named_and_not_waited_for)
