@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: MIT
-// Who takes part in a communication, as seen from a rank.
+// The two ends of a message between ranks, and its sequence number.
 #ifndef SIM_MEMBERS_H
 #define SIM_MEMBERS_H
 
+#include "core/base/arena.h"
 #include "core/plan/program.h"
 
-typedef struct {
-    int *ranks;  // of the group, in order; borrowed, room for all ranks
-    int count, position;
-    int peer;  // of a send or receive: the rank at the other end; else NONE
-} Members;
-
-// Fill in all but `ranks`, where the members go, from the work.
-void members_find(Members *m, const Program *p, const Work *w, int rank);
+// The rank at the other end of a send or receive; NONE: it is a collective.
+int members_peer(const Program *p, const Work *w, int rank);
 
 // Are they a send and a receive with one tag: with equal sequence numbers, ends of one message?
-bool members_are_ends(const Program *p, const Work *a, const Work *b);
+// The two may be of different programs.
+bool members_are_ends(const Program *p, const Work *a, const Program *q, const Work *b);
 
-// Messages to and from each peer are counted by tag, which gives them their sequence numbers: the
-// place of a count among MESSAGE_COUNTS * ranks of them.
+// Messages to and from each peer are counted by tag, which gives them their sequence numbers.
 enum { MESSAGE_TAGS = 16, MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
-int members_message_count_at(const Program *p, const Work *w, int peer);
+typedef struct {
+    int32_t rank, counts[MESSAGE_COUNTS];
+} MessagePeer;
+
+// The peers of one rank: those that it has messages with in a plan.
+typedef struct {
+    MessagePeer *peers;
+    int count;
+} MessagePeers;
+
+// In the arena. ERR_MEMORY.
+Status message_peers_init(MessagePeers *m, Arena *a, const Program *p, const Plan *plan,
+                          int rank) MUST_USE;
+
+// The sequence number of the next message of this work to or from the peer, from 1 on.
+int32_t message_peers_next(MessagePeers *m, const Program *p, const Work *w, int peer);
 
 #endif

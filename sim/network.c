@@ -56,11 +56,16 @@ static Status take_flow(Network *n, int32_t *flow) {
     return OK;
 }
 
+int64_t network_latency(const Network *n, const Path *path) {
+    int64_t ps = 0;
+    for (int h = 0; h < path->hops; h++) ps += n->links[path->links[h]].latency_ps;
+    return ps;
+}
+
 Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_LINKS);
     int32_t flow;
-    int64_t latency_ps = 0;
-    for (int h = 0; h < path->hops; h++) latency_ps += n->links[path->links[h]].latency_ps;
+    int64_t latency_ps = network_latency(n, path);
     TRY(take_flow(n, &flow));
     Flow *f = &n->flows[flow];
     f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;

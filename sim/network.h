@@ -80,6 +80,9 @@ void network_finish(Network *n);
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
                         int64_t latency_ps) MUST_USE;
 
+// What a message on that path pays before its bytes flow.
+int64_t network_latency(const Network *n, const Path *path);
+
 // A message leaves now; `done` is delivered when all of it has arrived. Nothing is kept of it then.
 // A message of no bytes takes the latency only. ERR_USAGE, when shares are solved, if a link has
 // less than 1 byte/s for each of its flows.

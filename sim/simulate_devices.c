@@ -6,6 +6,7 @@
 // Read advance() first, then arrive() for collectives and meet_peer() for messages.
 #include "core/base/arena.h"
 #include "core/base/array.h"
+#include "core/plan/group.h"
 #include "parallel/strategy/collective_work.h"
 #include "sim/members.h"
 #include "sim/rank_progress.h"
@@ -27,8 +28,8 @@ typedef struct {
 typedef struct {
     RankProgress progress;
     Activity *lanes;
-    int32_t *begun;    // per lane: collectives begun
-    int32_t *numbers;  // per peer and tag: messages sent and received
+    int32_t *begun;  // per lane: collectives begun
+    MessagePeers peers;
     int step;
     bool ended;
 } DeviceRank;
@@ -40,6 +41,7 @@ typedef struct {
     int32_t transfer, arrived, left;
     int64_t arrival_ps;  // of the last member
     int32_t *ranks;      // owned: the members
+    int capacity;        // of ranks
 } PendingCollective;
 
 typedef struct {
@@ -56,34 +58,34 @@ typedef struct {
     PendingCollective *pending;  // owned
     int pending_count, pending_capacity;
     int32_t spare;
-    int *members;   // room for a group
+    bool alone;     // no collective travels while another does
     int64_t ended;  // executions of operations that have ended
     int16_t actor;
 } Simulation;
 
 enum { WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
 
-static const Work *work_of(const Simulation *s, int op) {
-    return op_work(s->o->program, &s->order.plan->ops[op]);
+static const LaneOrder *order_of(const Simulation *s, int rank) {
+    return s->ranks[rank].progress.order;
 }
-static int lanes_of(const Simulation *s) { return s->o->program->lane_count; }
-
-static Members members_of(Simulation *s, int rank, int op) {
-    Members m = {.ranks = s->members};
-    members_find(&m, s->o->program, work_of(s, op), rank);
-    return m;
+static const Program *program_of(const Simulation *s, int rank) {
+    return order_of(s, rank)->program;
 }
+static const Work *work_of(const Simulation *s, int rank, int op) {
+    return op_work(program_of(s, rank), &order_of(s, rank)->plan->ops[op]);
+}
+static int lanes_of(const Simulation *s) { return s->order.program->lane_count; }
 
 static void record(Simulation *s, int rank, int op, const Activity *a, int64_t arrival_ps) {
     const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
     int64_t now = s->engine.now_ps, wait = arrival_ps > a->start_ps ? arrival_ps - a->start_ps : 0;
     s->ended++;
-    bool computes = kind_class((Kind)work_of(s, op)->kind) == CLASS_COMPUTE;
+    bool computes = kind_class(work_kind(work_of(s, rank, op))) == CLASS_COMPUTE;
     timeline_add_span(s->timelines[rank],
                       &(Span){.start_ps = a->start_ps,
                               .end_ps = now,
                               .op = op,
-                              .lane = s->order.plan->ops[op].lane,
+                              .lane = order_of(s, rank)->plan->ops[op].lane,
                               .wait_ns = wait / 1000,
                               .cpu_ns = computes ? (now - a->start_ps + 999) / 1000 : 0,
                               .source = cost->source});
@@ -102,23 +104,25 @@ static Status end_operation(Simulation *s, int rank, int lane, int64_t arrival_p
 
 // --- collectives
 
-static Status new_pending(Simulation *s, int32_t *out, const Members *m, int lane, int begun) {
+static Status new_pending(Simulation *s, int32_t *out, int rank, int group, int lane) {
+    const Program *p = program_of(s, rank);
     int32_t i = s->spare;
     if (i == NONE) {
         TRY(ARRAY_RESERVE(s->pending, s->pending_capacity, s->pending_count + 1));
         i = s->pending_count++;
-        s->pending[i] = (PendingCollective){.ranks = calloc((size_t)s->o->ranks, sizeof(int32_t))};
-        if (!s->pending[i].ranks) FAIL(ERR_MEMORY, "out of memory for a collective");
+        s->pending[i] = (PendingCollective){0};
     } else
         s->spare = s->pending[i].next;
-    int32_t *first = &s->pending_of[m->ranks[0] * lanes_of(s) + lane];
-    s->pending[i] = (PendingCollective){.leader = m->ranks[0],
-                                        .lane = lane,
-                                        .begun = begun,
-                                        .next = *first,
-                                        .left = m->count,
-                                        .ranks = s->pending[i].ranks};
-    for (int k = 0; k < m->count; k++) s->pending[i].ranks[k] = m->ranks[k];
+    PendingCollective *c = &s->pending[i];
+    c->left = group_size(p, group);
+    TRY(ARRAY_RESERVE(c->ranks, c->capacity, c->left));
+    for (int k = 0; k < c->left; k++) c->ranks[k] = group_member(p, group, rank, k);
+    int32_t *first = &s->pending_of[c->ranks[0] * lanes_of(s) + lane];
+    c->leader = c->ranks[0];
+    c->lane = lane;
+    c->begun = s->ranks[rank].begun[lane];
+    c->next = *first;
+    c->arrived = 0;
     *first = i;
     *out = i;
     return OK;
@@ -143,10 +147,16 @@ static int64_t cost_of(const Simulation *s, int rank, int op) {
     return s->o->costs[rank]->ops[s->o->plan][op].ps;
 }
 
+// The lane's leader is the collective, at each member.
+static int64_t recorded_cost(const Simulation *s, int32_t i, int member) {
+    int rank = s->pending[i].ranks[member];
+    return cost_of(s, rank, s->ranks[rank].progress.at[s->pending[i].lane]);
+}
+
 // All members have arrived; from now on the collective takes each as long as was recorded.
-static Status end_as_recorded(Simulation *s, int op, int32_t i) {
+static Status end_as_recorded(Simulation *s, int32_t i) {
     for (int m = 0; m < s->pending[i].left; m++)
-        TRY(engine_push(&s->engine, NULL, cost_of(s, s->pending[i].ranks[m], op),
+        TRY(engine_push(&s->engine, NULL, recorded_cost(s, i, m),
                         (Event){s->actor, COLLECTIVE_ENDS, i, m}));
     return OK;
 }
@@ -154,25 +164,28 @@ static Status end_as_recorded(Simulation *s, int op, int32_t i) {
 // A rank comes to a collective, whose sequence number on the lane is the same at all members: they
 // issue the same collectives in the same order.
 static Status arrive(Simulation *s, int rank, int op, int lane) {
-    const Work *w = work_of(s, op);
+    const Program *p = program_of(s, rank);
+    const Work *w = work_of(s, rank, op);
     DeviceRank *r = &s->ranks[rank];
-    Members m = members_of(s, rank, op);
     int begun = ++r->begun[lane];
-    int32_t i = find_pending(s, m.ranks[0], lane, begun);
+    int32_t i = find_pending(s, group_member(p, w->group, rank, 0), lane, begun);
     bool first = i == NONE;
-    if (first) TRY(new_pending(s, &i, &m, lane, begun));
+    if (first) TRY(new_pending(s, &i, rank, w->group, lane));
     r->lanes[lane].pending = i;
     s->pending[i].arrived++;
     s->pending[i].arrival_ps = s->engine.now_ps;
-    if (!s->network_of) return s->pending[i].arrived == m.count ? end_as_recorded(s, op, i) : OK;
+    if (!s->network_of)
+        return s->pending[i].arrived == group_size(p, w->group) ? end_as_recorded(s, i) : OK;
     if (first) {
-        const TransferCall call = {.what = collective_work_collective(s->o->program, w),
+        const TransferCall call = {.what = collective_work_collective(p, w),
+                                   .alone = s->alone,
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
                                    .devices = s->pending[i].ranks,
                                    .done = {s->actor, COLLECTIVE_ENDS, i, 0}};
         TRY(transfer_begin(&s->transfers, &s->pending[i].transfer, &call));
     }
-    return transfer_arrive(&s->transfers, s->pending[i].transfer, m.position, 0);
+    return transfer_arrive(&s->transfers, s->pending[i].transfer, group_position(p, w->group, rank),
+                           0);
 }
 
 static Status end_collective(Simulation *s, int32_t i, int member) {
@@ -192,19 +205,21 @@ static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t num
         int theirs = other->progress.at[lane];
         const Activity *a = &other->lanes[lane];
         if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
-        if (members_are_ends(s->o->program, work_of(s, op), work_of(s, theirs)) &&
-            members_of(s, peer, theirs).peer == rank)
+        const Program *p = program_of(s, rank), *q = program_of(s, peer);
+        const Work *w = work_of(s, peer, theirs);
+        if (members_are_ends(p, work_of(s, rank, op), q, w) && members_peer(q, w, peer) == rank)
             return lane;
     }
     return NONE;
 }
 
 static Status meet_peer(Simulation *s, int rank, int op, int lane) {
-    const Work *w = work_of(s, op);
+    const Program *p = program_of(s, rank);
+    const Work *w = work_of(s, rank, op);
     DeviceRank *r = &s->ranks[rank];
-    int peer = members_of(s, rank, op).peer;
+    int peer = members_peer(p, w, rank);
     Activity *mine = &r->lanes[lane];
-    mine->number = ++r->numbers[members_message_count_at(s->o->program, w, peer)];
+    mine->number = message_peers_next(&r->peers, p, w, peer);
     int their_lane = find_other_end(s, rank, op, peer, mine->number);
     if (their_lane == NONE) return OK;
     Activity *theirs = &s->ranks[peer].lanes[their_lane];
@@ -227,7 +242,7 @@ static Status end_of_message(Simulation *s, int64_t end) {
 
 static Status start(Simulation *s, int rank, int op, int lane) {
     s->ranks[rank].lanes[lane] = (Activity){.busy = true, .start_ps = s->engine.now_ps};
-    const Work *w = work_of(s, op);
+    const Work *w = work_of(s, rank, op);
     if (work_communicates(w))
         return work_is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
     return engine_push(&s->engine, NULL, cost_of(s, rank, op),
@@ -276,11 +291,17 @@ static bool is_started(void *context, int rank, int lane) {
 static int find_missing(void *context, int rank, int lane, int *out) {
     Simulation *s = context;
     const DeviceRank *r = &s->ranks[rank];
-    Members m = members_of(s, rank, r->progress.at[lane]);
+    const Program *p = program_of(s, rank);
+    const Work *w = work_of(s, rank, r->progress.at[lane]);
     int count = 0;
-    if (m.peer != NONE) out[count++] = m.peer;
-    for (int i = 0; i < m.count && m.peer == NONE; i++)
-        if (s->ranks[m.ranks[i]].begun[lane] < r->begun[lane]) out[count++] = m.ranks[i];
+    if (work_is_message(w)) {
+        *out = members_peer(p, w, rank);
+        return 1;
+    }
+    for (int i = 0; i < group_size(p, w->group); i++) {
+        int other = group_member(p, w->group, rank, i);
+        if (s->ranks[other].begun[lane] < r->begun[lane]) out[count++] = other;
+    }
     return count;
 }
 
@@ -300,13 +321,28 @@ static Status init_rank(Simulation *s, Arena *a, int rank) {
     TRY(rank_progress_init(&r->progress, a, &s->order));
     r->lanes = ARENA_NEW(a, Activity, lanes_of(s) + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes_of(s) + 1);
-    bool messages = false;
-    for (int i = 0; i < s->order.plan->op_count; i++) messages |= work_is_message(work_of(s, i));
-    if (messages) r->numbers = ARENA_NEW(a, int32_t, (int64_t)s->o->ranks * MESSAGE_COUNTS);
-    if (!r->lanes || !r->begun || (messages && !r->numbers))
+    TRY(message_peers_init(&r->peers, a, s->order.program, s->order.plan, rank));
+    if (!r->lanes || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
     return OK;
+}
+
+// Does one lane carry all communication, and is all of it direct all-reduces of all ranks? Nobody
+// begins one of these before all have ended the one before.
+static bool communicates_in_turn(const LaneOrder *o, int ranks) {
+    int lane = NONE;
+    for (int i = 0; i < o->plan->op_count; i++) {
+        const Op *op = &o->plan->ops[i];
+        const Work *w = op_work(o->program, op);
+        if (!work_communicates(w)) continue;
+        if (lane != NONE && lane != op->lane) return false;
+        lane = op->lane;
+        if (w->kind != KIND_ALL_REDUCE || w->algorithm != ALGORITHM_DIRECT ||
+            group_size(o->program, w->group) != ranks)
+            return false;
+    }
+    return true;
 }
 
 static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
@@ -317,11 +353,11 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
     TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
+    s->alone = communicates_in_turn(&s->order, s->o->ranks);
     int slots = s->o->ranks * lanes_of(s);
     s->ranks = ARENA_NEW(a, DeviceRank, s->o->ranks);
-    s->members = ARENA_NEW(a, int, s->o->ranks);
     s->pending_of = ARENA_NEW(a, int32_t, slots + 1);
-    if (!s->ranks || !s->members || !s->pending_of)
+    if (!s->ranks || !s->pending_of)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     for (int i = 0; i < slots; i++) s->pending_of[i] = NONE;
     for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));

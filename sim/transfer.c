@@ -4,11 +4,12 @@
 
 #include "core/base/array.h"
 #include "core/base/units.h"
+#include "sim/transfer_direct.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MEMBER_ARRIVES, MESSAGE_ARRIVES, MEMBER_HAS_ADDED };
+enum { MEMBER_ARRIVES, MESSAGE_ARRIVES, MEMBER_HAS_ADDED, MEMBER_ENDS };
 
 static Status handle(void *context, Event event);
 
@@ -20,6 +21,7 @@ Status transfers_init(Transfers *t, Engine *e, Network *n, const Topology *topol
 void transfers_finish(Transfers *t) {
     for (int i = 0; i < t->count; i++) free(t->items[i].members);
     free(t->items);
+    free(t->delay_ps);
     *t = (Transfers){0};
 }
 
@@ -53,6 +55,8 @@ Status transfer_begin(Transfers *t, int32_t *id, const TransferCall *call) {
     x->call = *call;
     x->rounds = collective_rounds(&call->what);
     x->left = call->what.ranks;
+    x->by_formula = transfer_direct_applies(call, t->topology, t->network);
+    x->arrived = 0;
     for (int m = 0; m < x->left; m++)
         x->members[m] = (TransferMember){.round = -1, .first_waiter = -1, .next_waiter = -1};
     *id = i;
@@ -74,11 +78,14 @@ static bool sources_ready(Transfer *x, int member) {
     return true;
 }
 
+// Messages without bytes share no link: of all that the member expects, only the last is an event.
 static Status start_round(Transfers *t, int32_t id, int member) {
     const Transfer *x = &t->items[id];
     const TransferCall *call = &x->call;
     TransferMember *m = &x->members[member];
-    int steps = m->next_step;
+    int steps = m->next_step, empty = 0;
+    int64_t empty_ps = 0;
+    const Event arrives = {t->actor, MESSAGE_ARRIVES, id, member};
     m->messages = 0;
     m->added_bytes = 0;
     for (int i = 0; i < steps; i++) {
@@ -90,11 +97,19 @@ static Status start_round(Transfers *t, int32_t id, int member) {
         const int32_t *devices = call->devices;
         Path path = topology_path(t->topology, devices ? devices[s.source] : s.source,
                                   devices ? devices[member] : member);
+        if (count == 0) {
+            int64_t latency_ps = network_latency(t->network, &path);
+            if (latency_ps > empty_ps) empty_ps = latency_ps;
+            empty++;
+            continue;
+        }
         m->messages++;
-        TRY(network_start(t->network, &path, count * call->element_bytes,
-                          (Event){t->actor, MESSAGE_ARRIVES, id, member}));
+        TRY(network_start(t->network, &path, count * call->element_bytes, arrives));
     }
-    return OK;
+    if (!empty) return OK;
+    m->messages++;
+    t->network->messages += empty;
+    return engine_push(t->engine, NULL, empty_ps, arrives);
 }
 
 static Status end_member(Transfers *t, int32_t id, int member) {
@@ -155,6 +170,19 @@ static Status go_on(Transfers *t, int32_t id, int member) {
     return OK;
 }
 
+// A member of a collective that is priced by formula, in which all begin when the last has come.
+static Status arrive_by_formula(Transfers *t, int32_t id) {
+    Transfer *x = &t->items[id];
+    int ranks = x->call.what.ranks;
+    if (++x->arrived < ranks) return OK;
+    TRY(ARRAY_RESERVE(t->delay_ps, t->delay_capacity, ranks));
+    TRY(transfer_direct_ends(t->delay_ps, &x->call, t->topology, t->network));
+    t->network->messages += 2 * (int64_t)ranks * (ranks - 1);
+    for (int m = 0; m < ranks; m++)
+        TRY(engine_push(t->engine, NULL, t->delay_ps[m], (Event){t->actor, MEMBER_ENDS, id, m}));
+    return OK;
+}
+
 static Status handle(void *context, Event event) {
     Transfers *t = context;
     int32_t id = event.a;
@@ -162,7 +190,9 @@ static Status handle(void *context, Event event) {
     TransferMember *m = &t->items[id].members[member];
     bool ended = true;
     switch (event.kind) {
+    case MEMBER_ENDS: return end_member(t, id, member);
     case MEMBER_ARRIVES:
+        if (t->items[id].by_formula) return arrive_by_formula(t, id);
         m->round = 0;
         TRY(wake_waiters(t, id, member));
         break;

@@ -19,6 +19,8 @@ typedef struct {
     const int32_t
         *devices;  // [what.ranks] where the members are; borrowed. NULL: member i on device i
     int64_t add_bytes_per_s;  // at which a member adds a chunk to another; 0: in no time
+    bool alone;  // nothing else travels from its first message to its last: it may be priced by
+                 // formula (sim/transfer_direct.h)
     Event done;  // delivered when a member has ended its last round, `b` being the member
 } TransferCall;
 
@@ -34,6 +36,8 @@ typedef struct {
 typedef struct {
     TransferCall call;
     int64_t rounds;
+    bool by_formula;
+    int arrived;                // of one by formula: members
     TransferMember *members;    // owned
     int member_capacity, left;  // left: members that have not ended
     int32_t spare;
@@ -44,8 +48,9 @@ typedef struct {
     Network *network;
     const Topology *topology;
     int16_t actor;
-    Transfer *items;  // owned
-    int count, capacity;
+    Transfer *items;    // owned
+    int64_t *delay_ps;  // owned: room for the ends of one that is priced by formula
+    int count, capacity, delay_capacity;
     int32_t spare;  // first of the finished ones, linked by `spare`; -1: none
 } Transfers;
 

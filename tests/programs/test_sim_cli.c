@@ -323,7 +323,8 @@ END_TEST
 // A row that takes long: it stays unfinished, what is before it is shown, written and drawn.
 START_TEST(an_interrupted_sweep_keeps_the_rows_that_are_done) {
     Command c = {0};
-    command_start_on_terminal(&c, "sim --gpus 1,2,1024 --report r.json --predictions p.jsonl");
+    command_start_on_terminal(&c, "sim --gpus 1,2,4096 --all-reduce ring --report r.json "
+                                  "--predictions p.jsonl");
     sleep_seconds(4);
     ck_assert_int_eq(kill(c.pid, SIGINT), 0);
     command_wait(&c, 60);

@@ -2,6 +2,7 @@
 #include "core/base/rng.h"
 #include "core/base/units.h"
 #include "sim/transfer.h"
+#include "sim/transfer_direct.h"
 #include "tests/support/allocations.h"
 #include "tests/support/testing.h"
 
@@ -222,6 +223,63 @@ START_TEST(a_ring_with_uneven_chunks_starts_and_links_follows_its_recurrence) {
 }
 END_TEST
 
+// Nodes of any shape, chunks of any sizes, empty ones too, members that come at any time: the
+// formula gives what following every message gives, to the picosecond.
+START_TEST(a_direct_all_reduce_that_travels_alone_is_priced_by_formula) {
+    int uneven = 0;
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        Rng rng;
+        rng_init(&rng, seed, RNG_TEST, 0, 0);
+        int nodes = 1 + (int)rng_below(&rng, 5), per_node = 1 + (int)rng_below(&rng, 8);
+        int P = nodes * per_node;
+        TopologyOptions o = {nodes, per_node, {GB, PS_PER_US / 2}, {GB / 3, 4 * PS_PER_US}, false};
+        Collective what = {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, P, 0,
+                           rng_below(&rng, rng_below(&rng, 2) ? 2000 : (uint32_t)P + 1)};
+        int64_t start_ps[MEMBERS] = {0}, messages[2];
+        for (int r = 0; r < P; r++) start_ps[r] = rng_below(&rng, 9000000);
+        World *w[2];
+        for (int alone = 0; alone < 2; alone++) {
+            w[alone] = world_create(&o);
+            TransferCall call = call_of(w[alone], 0, what);
+            call.alone = alone;
+            begin(w[alone], call, start_ps);
+            ck_assert_int_eq(w[alone]->transfers.items[0].by_formula, alone);
+            ck_assert_ok(engine_run(&w[alone]->engine));
+            messages[alone] = w[alone]->network.messages;
+        }
+        ck_assert_int_eq(messages[0], messages[1]);
+        for (int r = 0; r < P; r++) {
+            ck_assert_msg(w[0]->end_ps[0][r] == w[1]->end_ps[0][r],
+                          "seed %u, %d nodes of %d, %lld elements, rank %d: %lld, by formula %lld",
+                          seed, nodes, per_node, (long long)what.elements, r,
+                          (long long)w[0]->end_ps[0][r], (long long)w[1]->end_ps[0][r]);
+            uneven += w[0]->end_ps[0][r] != w[0]->end_ps[0][0];
+        }
+        for (int alone = 0; alone < 2; alone++) world_destroy(w[alone]);
+    }
+    ck_assert_int_gt(uneven, 50);
+}
+END_TEST
+
+START_TEST(a_formula_is_not_used_where_it_does_not_hold) {
+    static const int32_t crossed[] = {1, 0, 2, 3};
+    World *w = world_create(&(TopologyOptions){2, 2, {GB, 0}, {GB, 0}, false});
+    TransferCall call =
+        call_of(w, 0, (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 1000});
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.alone = true;
+    ck_assert(transfer_direct_applies(&call, &w->topology, &w->network));
+    call.devices = crossed;
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.devices = NULL;
+    call.what.ranks = 3;  // the second node has one member only: its links carry other numbers
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 1000};
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    world_destroy(w);
+}
+END_TEST
+
 START_TEST(who_waits_for_one_source_waits_for_the_last) {
     World *w = world_of(3);
     // Direct: all messages of a round start together, here 5 us after the first arrival. Each of
@@ -425,8 +483,9 @@ SUITE("transfer", a_ring_all_reduce_takes_2_times_ranks_less_1_rounds,
       a_direct_broadcast_shares_the_link_of_its_root, the_pieces_of_a_chain_follow_each_other,
       one_member_and_no_elements_need_no_time_but_latency,
       a_ring_with_uneven_chunks_starts_and_links_follows_its_recurrence,
-      who_waits_for_one_source_waits_for_the_last, several_collectives_share_the_links,
-      members_of_one_collective_may_be_in_the_next,
+      a_direct_all_reduce_that_travels_alone_is_priced_by_formula,
+      a_formula_is_not_used_where_it_does_not_hold, who_waits_for_one_source_waits_for_the_last,
+      several_collectives_share_the_links, members_of_one_collective_may_be_in_the_next,
       everyone_ends_after_all_messages_of_the_schedule, the_next_collective_allocates_nothing,
       the_same_happens_twice, what_makes_no_sense_is_refused,
       a_pipeline_of_sends_is_paced_by_its_slowest_part)
