@@ -47,7 +47,7 @@ static const OptionTable option_table = {
 
 typedef struct {
     const BenchOptions *options;
-    Program program;
+    ProgramSet set;
     Executor executor;
     int plan;
     int64_t round;
@@ -95,9 +95,10 @@ static void before(void *context, int rank, int plan, int op) {
 // Live rows, inverse of their number, learning rate: as in a step of one rank. A rate of zero keeps
 // the weights however often the update is repeated.
 static void set_scalars(Bench *b) {
-    for (int t = 0; t < b->program.tensor_count; t++) {
-        const char *name = tensor_name(&b->program, t);
-        if (b->program.tensors[t].role != ROLE_SCALAR || !executor_data(&b->executor, t)) continue;
+    for (int t = 0; t < b->set.programs[0].tensor_count; t++) {
+        const char *name = tensor_name(&b->set.programs[0], t);
+        if (b->set.programs[0].tensors[t].role != ROLE_SCALAR || !executor_data(&b->executor, t))
+            continue;
         if (!strncmp(name, "rows.", 5)) executor_set_i64(&b->executor, t, b->options->batch);
         if (!strcmp(name, "inverse_count"))
             executor_set_f64(&b->executor, t, 1.0 / (double)b->options->batch);
@@ -105,10 +106,10 @@ static void set_scalars(Bench *b) {
 }
 
 static void initialise(Bench *b) {
-    for (int t = 0; t < b->program.tensor_count; t++) {
-        const Tensor *tensor = &b->program.tensors[t];
+    for (int t = 0; t < b->set.programs[0].tensor_count; t++) {
+        const Tensor *tensor = &b->set.programs[0].tensors[t];
         if (tensor->role != ROLE_PARAMETER || tensor->logical == NONE) continue;
-        model_initialise(&b->program, tensor->logical, 1, (Dtype)tensor->dtype,
+        model_initialise(&b->set.programs[0], tensor->logical, 1, (Dtype)tensor->dtype,
                          executor_data(&b->executor, t));
     }
 }
@@ -122,14 +123,13 @@ static Status make(Bench *b, Arena *a) {
     job.dtype = o->dtype ? DTYPE_F64 : DTYPE_F32;
     TRY(device_find(&device, o->device));
     TRY(model_read(&model, a, o->model));
-    TRY(job_spec_program(&b->program, &job, &model));
-    const Program *programs[] = {&b->program};
-    TRY(plan_check(programs, NULL, 1));
-    TRY(program_lower(&b->program, device->traits));
-    b->plan = program_find_plan(&b->program, "step");
-    TRY(executor_create(&b->executor, a, &b->program, 0, device, NULL,
+    TRY(job_spec_programs(&b->set, &job, &model));
+    TRY(plan_check(&b->set));
+    TRY(program_set_lower(&b->set, device->traits));
+    b->plan = program_find_plan(&b->set.programs[0], "step");
+    TRY(executor_create(&b->executor, a, &b->set.programs[0], 0, device, NULL,
                         &(ExecutorHooks){.context = b, .load = load, .before = before}));
-    b->op_ns = ARENA_NEW(a, double, b->program.plans[b->plan].op_count * o->rounds);
+    b->op_ns = ARENA_NEW(a, double, b->set.programs[0].plans[b->plan].op_count * o->rounds);
     b->step_ns = ARENA_NEW(a, double, o->rounds);
     if (!b->op_ns || !b->step_ns)
         FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
@@ -179,15 +179,15 @@ static Status print(Bench *b, Arena *a) {
     static const TableColumn columns[] = {{"operation", false}, {"us", true},
                                           {"least", true},      {"most", true},
                                           {"us/sample", true},  {"GFLOP/s", true}};
-    const Plan *plan = &b->program.plans[b->plan];
+    const Plan *plan = &b->set.programs[0].plans[b->plan];
     Table t;
     double sum = 0;
     int64_t flops = 0;
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int op = 0; op < plan->op_count; op++) {
         if (!is_timed(b, op)) continue;
-        const Work *w = op_work(&b->program, &plan->ops[op]);
-        sum += add_row(&t, b, op_name(&b->program, &plan->ops[op]),
+        const Work *w = op_work(&b->set.programs[0], &plan->ops[op]);
+        sum += add_row(&t, b, op_name(&b->set.programs[0], &plan->ops[op]),
                        &b->op_ns[op * b->options->rounds], w->flops);
         flops += w->flops;
     }
@@ -207,7 +207,7 @@ static Status bench(const BenchOptions *o, Arena *a) {
     if (s == OK) s = measure(&b);
     if (s == OK) s = print(&b, a);
     executor_destroy(&b.executor);
-    program_finish(&b.program);
+    program_set_finish(&b.set);
     return s;
 }
 

@@ -48,24 +48,23 @@ static void count(const Program *p, int *ops, int *deps) {
     }
 }
 
-static Status measure(Program *p, Table *t, const BenchOptions *o, const Model *model,
+static Status measure(ProgramSet *set, Table *t, const BenchOptions *o, const Model *model,
                       const Device *device, int micro_batches) {
     JobSpec job = job_spec_default();
     job.ranks = (int)o->ranks;
     job.micro_batches = micro_batches;
     job.batch = o->ranks * micro_batches;
-    const Program *programs[] = {p};
     int ops, lowered, deps;
     int64_t ns = clock_thread_cpu_ns();
-    TRY(job_spec_program(p, &job, model));
+    TRY(job_spec_programs(set, &job, model));
     double build = ms_since(&ns);
-    TRY(plan_check(programs, NULL, (int)o->ranks));
+    TRY(plan_check(set));
     double check = ms_since(&ns);
-    count(p, &ops, &deps);
+    count(&set->programs[0], &ops, &deps);
     ns = clock_thread_cpu_ns();
-    TRY(program_lower(p, device->traits));
+    TRY(program_lower(&set->programs[0], device->traits));
     double lower = ms_since(&ns);
-    count(p, &lowered, &deps);
+    count(&set->programs[0], &lowered, &deps);
     table_cell(t, "%d", micro_batches);
     table_cell(t, "%d", ops);
     table_cell(t, "%d", lowered);
@@ -88,9 +87,9 @@ static Status bench(const BenchOptions *o, Arena *a) {
     TRY(model_read(&model, a, o->model));
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int n = 64; n <= o->most; n *= 2) {
-        Program p = {0};
-        Status s = measure(&p, &t, o, &model, device, n);
-        program_finish(&p);
+        ProgramSet set = {0};
+        Status s = measure(&set, &t, o, &model, device, n);
+        program_set_finish(&set);
         TRY(s);
     }
     return table_print(stdout, &t, TABLE_TEXT);

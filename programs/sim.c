@@ -216,15 +216,15 @@ static Status job_on(SimJob *out, const Sim *s, int ranks) {
 }
 
 static Status print_plan(const Sim *s) {
-    Program p = {0};
+    ProgramSet set;
     SimJob job;
     int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
     TRY(job_on(&job, s, ranks));
     Status status = print_plan_is_lowered((PrintPlan)s->o->print_plan)
-                        ? sim_job_lowered(&p, s->arena, &job)
-                        : sim_job_program(&p, s->arena, &job);
-    if (status == OK) status = print_plan_write(&p, (PrintPlan)s->o->print_plan);
-    program_finish(&p);
+                        ? sim_job_lowered(&set, s->arena, &job)
+                        : sim_job_programs(&set, s->arena, &job);
+    if (status == OK) status = print_plan_write(&set.programs[0], (PrintPlan)s->o->print_plan);
+    program_set_finish(&set);
     return status;
 }
 

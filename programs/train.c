@@ -65,12 +65,12 @@ static Status print_plan(const JobOptions *options, PrintPlan what) {
     plain.plan_only = true;
     Status s = job_create(&job, &plain);
     bool lowered = print_plan_is_lowered(what);
-    if (s == OK && lowered) s = print_plan_write(&job.program, what);
+    if (s == OK && lowered) s = print_plan_write(&job.set.programs[0], what);
     if (s == OK && !lowered) {
-        Program p = {0};
-        s = job_spec_program(&p, &job.options.spec, &job.model);
-        if (s == OK) s = print_plan_write(&p, what);
-        program_finish(&p);
+        ProgramSet set;
+        s = job_spec_programs(&set, &job.options.spec, &job.model);
+        if (s == OK) s = print_plan_write(&set.programs[0], what);
+        program_set_finish(&set);
     }
     job_destroy(&job);
     return s;
@@ -94,7 +94,7 @@ static Status make_report(Report *r, Arena *a, const Job *job, const Training *t
     MemoryUse *memory = ARENA_NEW(a, MemoryUse, ranks);
     if (!programs || !timelines || !memory) FAIL(ERR_MEMORY, "out of memory for the report");
     for (int i = 0; i < ranks; i++) {
-        programs[i] = &job->program;
+        programs[i] = job_program(job, i);
         timelines[i] = &t->shared->results[i].timeline;
     }
     TRY(report_from_timelines(r, a, programs, timelines, ranks));

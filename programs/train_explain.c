@@ -79,7 +79,7 @@ static void explain_ranks(Log *l, const Job *job) {
 static bool is_bucket(const Program *p, const Op *op) { return op_kind(p, op) == KIND_ALL_REDUCE; }
 
 static void explain_buckets(Log *l, const Job *job) {
-    const Program *p = &job->program;
+    const Program *p = job_program(job, 0);
     const Plan *plan = &p->plans[job->plan_step];
     char line[LINE] = "", size[UNITS_TEXT];
     int count = 0;
@@ -106,7 +106,7 @@ static void explain_buckets(Log *l, const Job *job) {
 }
 
 static void explain_plans(Log *l, const Job *job) {
-    const Program *p = &job->program;
+    const Program *p = job_program(job, 0);
     char bytes[UNITS_TEXT];
     for (int i = 0; i < p->plan_count; i++)
         log_say(l, LOG_MORE, "  plan %s: %d operation%s", program_name(p, p->plans[i].name),
@@ -143,7 +143,7 @@ static Use use_of(const Job *job, const Timeline *t, int first, int last) {
         const StepRecord *s = &t->steps[i];
         int64_t times[TIME_COUNT];
         if (!s->rows || !s->complete) continue;
-        timeline_breakdown(&job->program, t, s, times);
+        timeline_breakdown(job_program(job, t->rank), t, s, times);
         for (int b = 0; b < TIME_COUNT; b++) u.ms[b] += (double)times[b] * 1e-9;
         u.total_ms += (double)(s->end_ps - s->start_ps) * 1e-9;
         u.steps++;

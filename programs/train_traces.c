@@ -17,7 +17,7 @@ static Status write_merged(const JobOptions *o, const Job *job, const Training *
     Status s = programs && timelines ? OK : ERR_MEMORY;
     if (s != OK) s = status_fail(s, __FILE__, __LINE__, "out of memory for %d traces", ranks);
     for (int r = 0; s == OK && r < ranks; r++) {
-        programs[r] = &job->program;
+        programs[r] = job_program(job, r);
         timelines[r] = &t->shared->results[r].timeline;
         if (timelines[r]->step_count > recorded) recorded = timelines[r]->step_count;
     }

@@ -48,20 +48,22 @@ Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch
     return job_spec_check(spec);
 }
 
-static Status read_plan(Program *out, Arena *a, const char *path) {
+static Status read_plan(ProgramSet *out, Arena *a, const char *path) {
+    Program p = {0};
     char *text;
     size_t length;
     TRY(file_read(&text, &length, a, path));
-    TRY(plan_text_parse(out, text, length, path));
-    if (!out->lowered) return OK;
+    TRY(plan_text_parse(&p, text, length, path));
+    TRY(program_set_add(out, NULL, &p));
+    if (!out->programs[0].lowered) return OK;
     FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan file", path);
 }
 
-static Status take_plan(SimJob *job, Arena *a, Program *p, const SimJobGiven *given) {
+static Status take_plan(SimJob *job, Arena *a, ProgramSet *set, const SimJobGiven *given) {
     PlanJob plan;
     JobSpec *s = &job->spec;
-    TRY(read_plan(p, a, s->plan_file));
-    TRY(plan_job_read(&plan, p, s->plan_file));
+    TRY(read_plan(set, a, s->plan_file));
+    TRY(plan_job_read(&plan, &set->programs[0], s->plan_file));
     int shards = plan.local_shards * plan.ranks;
     s->ranks = plan.ranks;
     if (!given->shards) s->shards = shards == plan.ranks ? 0 : shards;
@@ -72,38 +74,40 @@ static Status take_plan(SimJob *job, Arena *a, Program *p, const SimJobGiven *gi
 }
 
 Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) {
-    Program p = {0};
-    Status s = take_plan(job, a, &p, given);
-    program_finish(&p);
+    ProgramSet set = {0};
+    Status s = take_plan(job, a, &set, given);
+    program_set_finish(&set);
     return s;
 }
 
 static Status check_plan(const Program *p, const SimJob *job, const Model *model) {
     PlanJob plan;
-    Program by_model = {0};
+    ProgramSet by_model;
     TRY(plan_job_read(&plan, p, job->spec.plan_file));
     TRY(plan_job_check(&plan, &job->spec));
-    Status s = job_spec_program(&by_model, &job->spec, model);
-    if (s == OK) s = plan_job_check_parameters(p, &by_model, model->name, &job->spec);
-    program_finish(&by_model);
+    TRY(job_spec_programs(&by_model, &job->spec, model));
+    Status s = plan_job_check_parameters(p, &by_model.programs[0], model->name, &job->spec);
+    program_set_finish(&by_model);
     return s;
 }
 
-Status sim_job_program(Program *out, Arena *a, const SimJob *job) {
+Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
     Model model;
+    *out = (ProgramSet){0};
     TRY(model_read(&model, a, job->spec.model));
-    if (!job->spec.plan_file) return job_spec_program(out, &job->spec, &model);
+    if (!job->spec.plan_file) return job_spec_programs(out, &job->spec, &model);
     TRY(read_plan(out, a, job->spec.plan_file));
-    return check_plan(out, job, &model);
+    return check_plan(&out->programs[0], job, &model);
 }
 
-Status sim_job_lowered(Program *out, Arena *a, const SimJob *job) {
+Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
+    *out = (ProgramSet){0};
     const DeviceTraits *traits = device_traits(job->spec.device);
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
-    TRY(sim_job_program(out, a, job));
-    TRY(plan_check((const Program *const[]){out}, NULL, job->spec.ranks));
+    TRY(sim_job_programs(out, a, job));
+    TRY(plan_check(out));
     TRY(collective_work_lower(out, traits));
-    if (program_find_plan(out, "step") == NONE)
+    if (program_find_plan(&out->programs[0], "step") == NONE)
         FAIL(ERR_PLAN, "%s has no plan \"step\"",
              job->spec.plan_file ? job->spec.plan_file : job->spec.model);
     return OK;
@@ -143,12 +147,12 @@ static Status compare_programs(bool *equal, const Program *p, const Program *q) 
 Status sim_job_check_recorded(const SimJob *job, Arena *a, const Program *recorded) {
     const char *plan = job->spec.plan_file, *file = plan ? plan : job->spec.model;
     bool equal = false, is_file = access(file, F_OK) == 0;
-    Program now = {0};
+    ProgramSet now = {0};
     TRY(check_file(job->spec.model, "model"));
     TRY(check_file(plan, "plan"));
     Status s = sim_job_lowered(&now, a, job);
-    if (s == OK) s = compare_programs(&equal, &now, recorded);
-    program_finish(&now);
+    if (s == OK) s = compare_programs(&equal, &now.programs[0], recorded);
+    program_set_finish(&now);
     TRY(s);
     if (equal) return OK;
     if (is_file)

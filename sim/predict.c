@@ -281,7 +281,7 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
 }
 
 static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s,
-                           Program *p) {
+                           ProgramSet *set) {
     Costs known;
     const Costs **costs = ARENA_NEW(a, const Costs *, job->spec.ranks);
     if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->spec.ranks);
@@ -289,7 +289,11 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
              (long long)job->spec.batch, INT32_MAX);
     TRY(predict_check_place(s, job->spec.ranks));
-    TRY(sim_job_lowered(p, a, job));
+    TRY(sim_job_lowered(set, a, job));
+    if (set->count > 1)
+        FAIL(ERR_USAGE, "the plan has %d classes of ranks; only plans of one can be simulated",
+             set->count);
+    const Program *p = &set->programs[0];
     TRY(costs_init(&known, a, p));
     for (int k = 0; k < job->spec.ranks; k++) costs[k] = &known;
     Run run = {.program = p,
@@ -305,9 +309,9 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
 
 Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s) {
     *out = (Prediction){0};
-    Program p = {0};
-    Status status = predict_with(out, a, job, s, &p);
-    program_finish(&p);
+    ProgramSet set = {0};
+    Status status = predict_with(out, a, job, s, &set);
+    program_set_finish(&set);
     if (status != OK) return status;
     out->report.machine.cores = s->devices ? 0 : s->machine->host.cores;
     snprintf(out->report.machine.cpu, sizeof out->report.machine.cpu, "%s%s%s", s->machine->name,

@@ -143,20 +143,17 @@ Status program_check(const Program *p) {
     return s;
 }
 
-Status plan_check(const Program *const programs[], const uint8_t *program_of, int ranks) {
-    uint8_t checked[UINT8_MAX + 1] = {0};
-    for (int r = 0; r < ranks; r++) {
-        int class = program_of ? program_of[r] : 0;
-        const Program *p = programs[class];
-        if (program_ranks(p) != ranks)
-            FAIL(ERR_PLAN, "the mesh has %d ranks, the run %d", program_ranks(p), ranks);
-        if (p->plan_count != programs[0]->plan_count)
-            FAIL(ERR_PLAN, "rank %d has %d plans, rank 0 has %d", r, p->plan_count,
-                 programs[0]->plan_count);
-        if (checked[class]++) continue;
-        TRY(program_check(p));
-    }
-    for (int k = 0; k < programs[0]->plan_count; k++)
-        TRY(check_ranks(programs, program_of, ranks, k));
+// What is wrong with one of several programs is told with the name of its class.
+static Status check_class_program(const ProgramSet *set, int class) {
+    Status s = program_check(&set->programs[class]);
+    const char *name = program_set_name(set, class);
+    if (s == ERR_PLAN && *name) FAIL(s, "class %s: %s", name, status_message());
+    return s;
+}
+
+Status plan_check(const ProgramSet *set) {
+    TRY(check_set(set));
+    for (int i = 0; i < set->count; i++) TRY(check_class_program(set, i));
+    for (int k = 0; k < set->programs[0].plan_count; k++) TRY(check_ranks(set, k));
     return OK;
 }

@@ -4,17 +4,17 @@
 #ifndef CORE_PLAN_CHECK_H
 #define CORE_PLAN_CHECK_H
 
-#include "core/plan/program.h"
+#include "core/plan/set.h"
 
-// Check the programs of all ranks: programs[program_of[r]] is what rank r executes (program_of
-// NULL: all execute programs[0]); all share one mesh of `ranks` ranks. Per program: indices in
-// range, no cycle, every operand written before it is read, shapes and placements agree with the
+// Check the programs of all ranks. As a set: every rank is in exactly one class; mesh, groups,
+// lanes, logical tensors and the names of plans are alike. Per program: indices in range, no cycle,
+// every operand written before it is read, shapes and placements agree with the
 // kind (a bias may not be added to a partial sum; an optimiser may not use a partial gradient),
 // guards on communication are results of a collective over that group. Across ranks: the members of
 // a group issue the same collectives in the same order, sends and receives pair, no deadlock (the
-// plans are executed without cost, lane by lane). ERR_PLAN, with the plan, the operation and the
-// rank in the message.
-Status plan_check(const Program *const programs[], const uint8_t *program_of, int ranks) MUST_USE;
+// plans are executed without cost, lane by lane). ERR_PLAN, with the class, if it has a name, the
+// plan, the operation and the rank in the message.
+Status plan_check(const ProgramSet *set) MUST_USE;
 
 // What plan_check() finds in one program alone, whatever the other ranks execute. ERR_PLAN.
 Status program_check(const Program *p) MUST_USE;

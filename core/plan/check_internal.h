@@ -25,8 +25,10 @@ Status check_pool_index(const Program *p, const Plan *plan, const Op *op,
 Status check_placements(const Program *p, const Plan *plan, const Op *op,
                         Placement *state) MUST_USE;
 
+// Is every rank in one class, and are the tables that all programs share alike (check_set.c)?
+Status check_set(const ProgramSet *set) MUST_USE;
+
 // Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.
-Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks,
-                   int k) MUST_USE;
+Status check_ranks(const ProgramSet *set, int k) MUST_USE;
 
 #endif

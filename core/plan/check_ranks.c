@@ -256,13 +256,12 @@ typedef struct {
     int count, lanes;  // lanes: the most that one has
 } View;
 
-static int class_of(const uint8_t *program_of, int rank) {
-    return program_of ? program_of[rank] : 0;
-}
-
-// Bit a: axis a is not symmetric for the communications of this plan.
-static uint32_t kept_axes(const Program *p, const Plan *plan) {
-    uint32_t kept = 0;
+// Bit a: axis a is not symmetric for this plan of a class: not for its communications, or the ranks
+// along it are of several classes.
+static uint32_t kept_axes(const ProgramSet *set, int class, int k) {
+    const Program *p = &set->programs[class];
+    const Plan *plan = &p->plans[k];
+    uint32_t kept = set->classes ? set->classes[class].axes : 0;
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
         const Group *g = work_communicates(w) ? &p->groups[w->group] : NULL;
@@ -299,21 +298,20 @@ static int whole_rank(const Program *walked, const Program *whole, int rank) {
     return r;
 }
 
-static Status view_init(View *v, Arena *a, const Program *const programs[], int k, uint32_t kept) {
+static Status view_init(View *v, Arena *a, const ProgramSet *set, int k, uint32_t kept) {
     v->programs = ARENA_NEW(a, Program, v->count);
     v->orders = ARENA_NEW(a, LaneOrder, v->count);
     if (!v->programs || !v->orders) FAIL(ERR_MEMORY, "out of memory for checking programs");
     for (int c = 0; c < v->count; c++) {
-        v->programs[c] = *programs[c];
+        v->programs[c] = set->programs[c];
         TRY(fold(&v->programs[c], a, kept));
         TRY(lane_order_init(&v->orders[c], a, &v->programs[c], k));
-        if (v->lanes < programs[c]->lane_count) v->lanes = programs[c]->lane_count;
+        if (v->lanes < v->programs[c].lane_count) v->lanes = v->programs[c].lane_count;
     }
     return OK;
 }
 
-static Status walk_init(Walk *walk, Arena *a, const View *v, const Program *whole,
-                        const uint8_t *program_of) {
+static Status walk_init(Walk *walk, Arena *a, const View *v, const ProgramSet *set) {
     size_t lanes = (size_t)v->lanes;
     walk->ranks = program_ranks(&v->programs[0]);
     int64_t all = (int64_t)walk->ranks * v->lanes + 1;
@@ -326,8 +324,8 @@ static Status walk_init(Walk *walk, Arena *a, const View *v, const Program *whol
         FAIL(ERR_MEMORY, "out of memory for checking %d ranks", walk->ranks);
     for (int r = 0; r < walk->ranks; r++) {
         size_t first = (size_t)r * lanes;
-        const LaneOrder *o =
-            &v->orders[class_of(program_of, whole_rank(&v->programs[0], whole, r))];
+        int rank = whole_rank(&v->programs[0], &set->programs[0], r);
+        const LaneOrder *o = &v->orders[program_set_class(set, rank)];
         walk->walkers[r] =
             (Walker){o, at + first, seen + first, stands + first, meetings + first, false};
         memcpy(at + first, o->first, (size_t)o->program->lane_count * sizeof *at);
@@ -335,26 +333,20 @@ static Status walk_init(Walk *walk, Arena *a, const View *v, const Program *whol
     return OK;
 }
 
-static Status walk_view(Arena *a, const Program *const programs[], const uint8_t *program_of,
-                        int count, int k, uint32_t kept) {
-    View view = {.count = count};
+static Status walk_view(Arena *a, const ProgramSet *set, int k, uint32_t kept) {
+    View view = {.count = set->count};
     Walk walk = {0};
-    TRY(view_init(&view, a, programs, k, kept));
-    TRY(walk_init(&walk, a, &view, programs[0], program_of));
+    TRY(view_init(&view, a, set, k, kept));
+    TRY(walk_init(&walk, a, &view, set));
     return walk_through(&walk);
 }
 
-Status check_ranks(const Program *const programs[], const uint8_t *program_of, int ranks, int k) {
+Status check_ranks(const ProgramSet *set, int k) {
     Arena scratch = {0};
-    int count = 1;
     uint32_t kept = 0;
-    for (int r = 0; program_of && r < ranks; r++)
-        if (program_of[r] >= count) count = program_of[r] + 1;
-    for (int c = 0; c < count; c++) kept |= kept_axes(programs[c], &programs[c]->plans[k]);
-    if (count > 1) kept = UINT32_MAX;
-    Status s = walk_view(&scratch, programs, program_of, count, k, kept);
-    if (s == ERR_PLAN && kept != UINT32_MAX)
-        s = walk_view(&scratch, programs, program_of, count, k, UINT32_MAX);
+    for (int c = 0; c < set->count; c++) kept |= kept_axes(set, c, k);
+    Status s = walk_view(&scratch, set, k, kept);
+    if (s == ERR_PLAN && kept != UINT32_MAX) s = walk_view(&scratch, set, k, UINT32_MAX);
     arena_finish(&scratch);
     return s;
 }

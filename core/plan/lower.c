@@ -3,6 +3,7 @@
 #include "core/plan/lower.h"
 
 #include "core/plan/build.h"
+#include "core/plan/check.h"
 #include "core/plan/lower_internal.h"
 
 #include <stdio.h>
@@ -58,4 +59,12 @@ Status program_lower(Program *p, const DeviceTraits *traits) {
     }
     TRY(add_scratches(p, traits));
     return layout_tensors(p);
+}
+
+Status program_set_lower(ProgramSet *s, const DeviceTraits *traits) {
+    for (int i = 0; i < s->count; i++) TRY(program_lower(&s->programs[i], traits));
+    Status checked = plan_check(s);
+    if (checked == ERR_PLAN)
+        FAIL(ERR_PLAN, "as lowered for %s: %s", traits->name, status_message());
+    return checked;
 }

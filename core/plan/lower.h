@@ -3,7 +3,7 @@
 #ifndef CORE_PLAN_LOWER_H
 #define CORE_PLAN_LOWER_H
 
-#include "core/plan/program.h"
+#include "core/plan/set.h"
 
 // Chains of operations that a device executes as one kernel. A chain follows the first output of
 // each member; what only members read is never stored.
@@ -39,5 +39,9 @@ typedef struct {
 // derive data dependencies, and set pool_bytes and role_bytes.
 // Pure: equal programs and traits give equal results.
 Status program_lower(Program *p, const DeviceTraits *traits) MUST_USE;
+
+// Lower every program of a set that passed plan_check(), and check the result again: nothing that
+// lower() adds may keep ranks from going on. ERR_PLAN.
+Status program_set_lower(ProgramSet *s, const DeviceTraits *traits) MUST_USE;
 
 #endif

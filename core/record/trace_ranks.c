@@ -99,32 +99,25 @@ static Status check_same_run(const char *directory, const Trace *traces, int ran
 // --- can their programs be executed together?
 
 // The first rank that executed the same program.
-static Status find_class(Trace *traces, int rank, int *classes, const char *directory) {
+static void find_class(Trace *traces, int rank) {
     Trace *t = &traces[rank];
     for (t->like = 0; t->like < rank; t->like++)
         if (traces[t->like].like == t->like &&
             !strcmp(traces[t->like].program_text, t->program_text))
-            return OK;
-    if (++*classes > UINT8_MAX)
-        FAIL(ERR_FORMAT, "%s: more than %d different programs", directory, UINT8_MAX);
-    return OK;
+            return;
 }
 
 static Status check_programs(Trace *traces, int count, const char *directory) {
-    const Program *programs[UINT8_MAX + 1];
-    Arena scratch = {0};
-    uint8_t *class = ARENA_NEW(&scratch, uint8_t, count);
-    int classes = 0;
-    Status s = class ? OK : ERR_MEMORY;
-    for (int r = 0; r < count && s == OK; r++) {
-        s = find_class(traces, r, &classes, directory);
-        bool is_new = traces[r].like == r;
-        if (s == OK && is_new) programs[classes - 1] = &traces[r].program;
-        if (s == OK) class[r] = is_new ? (uint8_t)(classes - 1) : class[traces[r].like];
+    for (int r = 0; r < count; r++) {
+        find_class(traces, r);
+        if (traces[r].like)
+            FAIL(ERR_FORMAT, "%s: rank %d executed another program than rank 0", directory, r);
     }
-    if (s == OK) s = plan_check(programs, class, count);
-    arena_finish(&scratch);
-    if (s == ERR_MEMORY) FAIL(ERR_MEMORY, "%s: out of memory for %d ranks", directory, count);
+    if (program_ranks(&traces[0].program) != count)
+        FAIL(ERR_FORMAT, "%s: the program is of %d ranks, the run of %d", directory,
+             program_ranks(&traces[0].program), count);
+    const ProgramSet set = program_set_of_one(&traces[0].program);
+    Status s = plan_check(&set);
     if (s == ERR_PLAN) FAIL(ERR_FORMAT, "%s: the programs: %s", directory, status_message());
     return s;
 }

@@ -64,7 +64,7 @@ static uint64_t build_hash(const char *version) {
 
 // The job: the operations that are measured, and how many rows they work on.
 static uint64_t job_hash(const Job *job) {
-    const Program *p = &job->program;
+    const Program *p = job_program(job, 0);
     const Plan *plan = &p->plans[job->plan_step];
     const char *names[] = {job->options.spec.model, job->options.spec.device,
                            dtype_name(job->options.spec.dtype)};

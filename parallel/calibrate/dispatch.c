@@ -22,7 +22,7 @@ static Device empty_device(const Device *like) {
 
 // Per operation, in ns.
 static Status dispatch_once(Executor *e, const Job *job, const Bench *b, double *out_ns) {
-    int count = job->program.plans[job->plan_step].op_count;
+    int count = job_program(job, 0)->plans[job->plan_step].op_count;
     if (e->timeline) {
         e->timeline->step_count = e->timeline->span_count = 0;
         timeline_begin_step(e->timeline, job->plan_step, 0, 0);
@@ -60,9 +60,10 @@ Status calibrate_dispatch(Bench *b, const Job *job) {
     Timeline line = {0};
     const Device empty = empty_device(job->device);
     const ExecutorHooks hooks = {.load = no_load};
-    Status s = executor_create(&e, &scratch, &job->program, 0, &empty, NULL, &hooks);
+    Status s = executor_create(&e, &scratch, job_program(job, 0), 0, &empty, NULL, &hooks);
     e.cpu_of_each = true;  // recording costs what it does beside a trace
-    if (s == OK) s = timeline_create(&line, 0, 1, job->program.plans[job->plan_step].op_count);
+    if (s == OK)
+        s = timeline_create(&line, 0, 1, job_program(job, 0)->plans[job->plan_step].op_count);
     if (s == OK) s = measure_dispatch(b, job, &e, &line);
     timeline_destroy(&line);
     executor_destroy(&e);

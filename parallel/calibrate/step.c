@@ -204,7 +204,7 @@ static Status make_room(StepBench *sb, const Bench *b, const Pace *pace, int64_t
     const Job *job = sb->stepper.job;
     int64_t most = 100000, steps = pace->rounds * (2 * pace->segment_ns / (step_ns + 1) + 3);
     if (steps > most) steps = most;
-    int spans = (int)steps * job->program.plans[job->plan_step].op_count;
+    int spans = (int)steps * job_program(job, 0)->plans[job->plan_step].op_count;
     TRY(timeline_create(&sb->solo, 0, (int)steps, spans));
     TRY(timeline_create(&sb->co_run, 0, (int)steps, spans));
     TRY(timeline_create(&sb->oversubscribed, 0, (int)steps, spans));
@@ -217,7 +217,7 @@ static Status first_step(StepBench *sb, const Bench *b, int64_t *step_ns) {
     const Job *job = sb->stepper.job;
     int64_t turn_ns;
     TRY(timeline_create(&sb->stepper.result.timeline, 0, 1,
-                        job->program.plans[job->plan_step].op_count));
+                        job_program(job, 0)->plans[job->plan_step].op_count));
     sb->stepper.rank->executor.timeline = &sb->stepper.result.timeline;
     Status s = step(&sb->stepper, step_ns, &turn_ns);
     sb->stepper.rank->executor.timeline = NULL;
@@ -251,7 +251,7 @@ static Status run_rounds(StepBench *sb, const Bench *b) {
 
 static Status time_of(Measured *out, const Bench *b, const StepBench *sb, const Timeline *line,
                       uint64_t key) {
-    const Program *p = &sb->stepper.job->program;
+    const Program *p = job_program(sb->stepper.job, 0);
     const Plan *plan = &p->plans[sb->stepper.job->plan_step];
     Arena scratch = {0};
     Samples s;
@@ -265,7 +265,7 @@ static Status time_of(Measured *out, const Bench *b, const StepBench *sb, const 
 }
 
 static Status add_operation(Bench *b, const StepBench *sb, const Op *op, int64_t rows) {
-    const Program *p = &sb->stepper.job->program;
+    const Program *p = job_program(sb->stepper.job, 0);
     const Work *w = op_work(p, op);
     if (work_communicates(w)) return OK;
     if (calibration_find(b->out, w->cost_key)) return OK;
@@ -283,7 +283,7 @@ static Status add_operation(Bench *b, const StepBench *sb, const Op *op, int64_t
 }
 
 static Status add_operations(Bench *b, const StepBench *sb, int64_t rows) {
-    const Plan *plan = &sb->stepper.job->program.plans[sb->stepper.job->plan_step];
+    const Plan *plan = &job_program(sb->stepper.job, 0)->plans[sb->stepper.job->plan_step];
     Calibration *c = b->out;
     OperationTime *more = ARENA_NEW(b->arena, OperationTime, c->operation_count + plan->op_count);
     if (!more) FAIL(ERR_MEMORY, "out of memory for %d operations", plan->op_count);

@@ -21,7 +21,7 @@ static bool makes_copies(const Rank *r) {
 }
 
 Status checkpoint_create(Rank *r) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     int64_t bytes = 0;
     for (int t = 0; t < p->tensor_count; t++)
         if (is_saved(p, t)) bytes += p->tensors[t].bytes;
@@ -52,7 +52,7 @@ static bool is_finite(const Tensor *t, const void *data) {
 }
 
 static Status all_finite(Rank *r, bool *finite) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     *finite = true;
     for (int t = 0; t < p->tensor_count && *finite; t++) {
         const void *data;
@@ -64,7 +64,7 @@ static Status all_finite(Rank *r, bool *finite) {
 }
 
 static Status copy(Rank *r) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     unsigned char *to = r->copy;
     for (int t = 0; t < p->tensor_count; t++) {
         if (!is_saved(p, t)) continue;
@@ -87,7 +87,7 @@ Status checkpoint_copy(Rank *r, int64_t steps) {
 // Parameters under their logical names, optimiser state under its own. from: the copy; NULL on a
 // modelled device, where nothing was computed.
 static Status write_weights(Rank *r, const char *path, const unsigned char *from, int64_t step) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     SafetensorsEntry *out = calloc((size_t)p->tensor_count, sizeof *out);
     if (!out) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     int count = 0;

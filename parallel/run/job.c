@@ -127,21 +127,29 @@ static Status plan_run(Job *job) {
     return OK;
 }
 
+static Status check_device(const Job *job) {
+    for (int i = 0; i < job->set.count; i++) {
+        const Program *p = &job->set.programs[i];
+        TRY(device_check(job->device, p));
+        if (job->device->model) TRY(device_model_check(job->device->model, p));
+    }
+    return OK;
+}
+
 // Everything after reading.
 static Status finish_job(Job *job) {
     const JobOptions *o = &job->options;
     TRY(plan_run(job));
     TRY(o->spec.plan_file ? name_option(plan_file_read(job), "--plan")
-                          : job_spec_program(&job->program, &o->spec, &job->model));
-    const Program *programs[] = {&job->program};
-    TRY(plan_check(programs, NULL, o->spec.ranks));
+                          : job_spec_programs(&job->set, &o->spec, &job->model));
+    TRY(plan_check(&job->set));
     if (o->spec.plan_file) TRY(plan_file_check(job));
-    TRY(collective_work_lower(&job->program, job->device->traits));
-    TRY(device_check(job->device, &job->program));
-    if (job->device->model) TRY(device_model_check(job->device->model, &job->program));
-    job->plan_broadcast = program_find_plan(&job->program, "broadcast");
-    job->plan_step = program_find_plan(&job->program, "step");
-    job->plan_evaluate = program_find_plan(&job->program, "evaluate");
+    TRY(collective_work_lower(&job->set, job->device->traits));
+    TRY(check_device(job));
+    const Program *p = &job->set.programs[0];
+    job->plan_broadcast = program_find_plan(p, "broadcast");
+    job->plan_step = program_find_plan(p, "step");
+    job->plan_evaluate = program_find_plan(p, "evaluate");
     if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->spec.plan_file);
     return OK;
 }
@@ -164,7 +172,7 @@ Status job_derive(Job *job, const Job *base, const JobOptions *options) {
 }
 
 void job_destroy(Job *job) {
-    program_finish(&job->program);
+    program_set_finish(&job->set);
     arena_finish(&job->arena);
     *job = (Job){0};
 }

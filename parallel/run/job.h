@@ -41,7 +41,7 @@ typedef struct {
     Model model;
     Dataset data;
     Split split;
-    Program program;  // lowered
+    ProgramSet set;  // lowered
     const Device *device;
     int64_t batches;                               // per epoch
     int64_t steps, epochs;                         // of the whole run
@@ -53,6 +53,11 @@ typedef struct {
 // which numbers do not fit and what to try.
 Status job_create(Job *job, const JobOptions *options) MUST_USE;
 void job_destroy(Job *job);  // safe on a zeroed job
+
+// What a rank executes. Plans have the same index in the programs of all ranks.
+static inline const Program *job_program(const Job *job, int rank) {
+    return program_set_program(&job->set, rank);
+}
 
 // A job on the same model and data with other numbers (batch, ranks, shards, tail, …); it borrows
 // from `base`, which must outlive it. Errors as above.

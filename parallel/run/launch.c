@@ -23,8 +23,11 @@ static const int64_t GRACE_NS = 1000000000,  // for the other ranks to end by th
 // they are first written.
 static Status create_shared(Training *t, const Job *job) {
     int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + 2, ops = 1;
-    for (int i = 0; i < job->program.plan_count; i++)
-        if (job->program.plans[i].op_count > ops) ops = job->program.plans[i].op_count;
+    for (int c = 0; c < job->set.count; c++) {
+        const Program *p = &job->set.programs[c];
+        for (int i = 0; i < p->plan_count; i++)
+            if (p->plans[i].op_count > ops) ops = p->plans[i].op_count;
+    }
     int64_t steps = turns < SPANS_MOST ? turns : SPANS_MOST, spans = !job->options.spans ? 0
                                                                      : steps * ops < SPANS_MOST
                                                                          ? steps * ops
@@ -131,7 +134,7 @@ static void where(const Children *c, int rank, char *out, size_t size) {
     int plan, op;
     int64_t step;
     comm_world_position(c->world, rank, &plan, &op, &step);
-    const Program *p = &c->job->program;
+    const Program *p = job_program(c->job, rank);
     if (plan == NONE)
         snprintf(out, size, step ? "while it wrote its results" : "before its first operation");
     else
@@ -350,7 +353,7 @@ static Status advance_all(Rank *ranks, int count, CommWorld *world) {
 
 static Status lockstep(Rank *ranks, int count, CommWorld *world) {
     for (int r = 0; r < count; r++)
-        TRY(comm_agree(&ranks[r].comm, program_fingerprint(&ranks[r].job->program)));
+        TRY(comm_agree(&ranks[r].comm, program_fingerprint(ranks[r].program)));
     for (bool more = true; more;) {
         for (int r = 0; r < count; r++) TRY(rank_begin_turn(&ranks[r], &more));
         if (!more) break;
@@ -374,10 +377,20 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
     return s;
 }
 
+// Every rank gets a shared pool of the size that the largest class needs.
+static int64_t shared_pool_bytes(const Job *job) {
+    int64_t most = 0;
+    for (int i = 0; i < job->set.count; i++) {
+        int64_t bytes = job->set.programs[i].pool_bytes[POOL_SHARED];
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     CommWorld *world;
     const JobOptions *o = &job->options;
-    TRY(comm_world_create(&world, o->comm, o->spec.ranks, job->program.pool_bytes[POOL_SHARED],
+    TRY(comm_world_create(&world, o->comm, o->spec.ranks, shared_pool_bytes(job),
                           &o->comm_options));
     Status s = OK;
     switch (o->comm) {

@@ -30,8 +30,7 @@ static Status check_cut(const Job *job, const char *name, int64_t shard, int64_t
 }
 
 // The rows in use are what the run writes for that shard and micro-batch, and for no other.
-static Status check_extent(const Job *job, const Op *op, const Tensor *t) {
-    const Program *p = &job->program;
+static Status check_extent(const Job *job, const Program *p, const Op *op, const Tensor *t) {
     const Work *w = op_work(p, op);
     long long shard = work_attr(p, w, LOAD_SHARD), micro_batch = work_attr(p, w, LOAD_MICRO_BATCH);
     char want[64];
@@ -45,8 +44,7 @@ static Status check_extent(const Job *job, const Op *op, const Tensor *t) {
          tensor_name(p, t->extent), want);
 }
 
-static Status check_load(const Job *job, const Plan *plan, const Op *op) {
-    const Program *p = &job->program;
+static Status check_load(const Job *job, const Program *p, const Plan *plan, const Op *op) {
     const JobOptions *o = &job->options;
     const Work *w = op_work(p, op);
     const Tensor *x = &p->tensors[op_outputs(plan, op)[0]];
@@ -59,7 +57,7 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
         if (t->extent == NONE)
             FAIL(ERR_USAGE, "%s: %s, which %s writes, has no extent for the rows of a batch",
                  o->spec.plan_file, program_name(p, t->name), op_name(p, op));
-        TRY(check_extent(job, op, t));
+        TRY(check_extent(job, p, op, t));
         if (t->shape[0] < rows)
             FAIL(ERR_USAGE,
                  "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards "
@@ -75,45 +73,45 @@ static Status check_load(const Job *job, const Plan *plan, const Op *op) {
     return OK;
 }
 
-static Status check_classes(const Job *job, const Plan *plan, const Op *op) {
-    const Program *p = &job->program;
+static Status check_labels(const Job *job, const Program *p, const Plan *plan, const Op *op) {
     const Tensor *logits = &p->tensors[op_inputs(plan, op)[0]];
     char who[256];
     snprintf(who, sizeof who, "%.100s: %.100s", job->options.spec.plan_file, op_name(p, op));
     return dataset_check_labels(&job->data, logits->shape[1], who);
 }
 
-static Status check_plan(const Job *job, const Plan *plan) {
+static Status check_plan(const Job *job, const Program *p, const Plan *plan) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        Kind kind = op_kind(&job->program, op);
-        if (kind == KIND_LOAD) TRY(check_load(job, plan, op));
-        if (kind == KIND_CROSS_ENTROPY) TRY(check_classes(job, plan, op));
+        Kind kind = op_kind(p, op);
+        if (kind == KIND_LOAD) TRY(check_load(job, p, plan, op));
+        if (kind == KIND_CROSS_ENTROPY) TRY(check_labels(job, p, plan, op));
     }
     return OK;
 }
 
 Status plan_file_read(Job *job) {
     const JobOptions *o = &job->options;
-    Program *p = &job->program;
+    Program p = {0};
     char *text;
     size_t length;
     TRY(file_read(&text, &length, &job->arena, o->spec.plan_file));
-    TRY(plan_text_parse(p, text, length, o->spec.plan_file));
-    if (p->lowered)
+    TRY(plan_text_parse(&p, text, length, o->spec.plan_file));
+    TRY(program_set_add(&job->set, NULL, &p));
+    const Program *read = &job->set.programs[0];
+    if (read->lowered)
         FAIL(ERR_USAGE,
              "%s is a lowered plan, which shows what runs; give --plan an edited --print-plan file",
              o->spec.plan_file);
-    if (program_ranks(p) != o->spec.ranks)
+    if (program_ranks(read) != o->spec.ranks)
         FAIL(ERR_USAGE, "%s is a plan for %d rank%s, this run has %d; give --ranks %d",
-             o->spec.plan_file, program_ranks(p), program_ranks(p) == 1 ? "" : "s", o->spec.ranks,
-             program_ranks(p));
+             o->spec.plan_file, program_ranks(read), program_ranks(read) == 1 ? "" : "s",
+             o->spec.ranks, program_ranks(read));
     return OK;
 }
 
 // Initial values fill a parameter; the run writes and reads scalars by their names.
-static Status check_whole(const Job *job) {
-    const Program *p = &job->program;
+static Status check_whole(const Job *job, const Program *p) {
     for (int i = 0; i < p->tensor_count; i++) {
         const Tensor *t = &p->tensors[i];
         const Logical *l = &p->logicals[t->logical];
@@ -126,9 +124,10 @@ static Status check_whole(const Job *job) {
     return OK;
 }
 
-static Status check_scalar(const Job *job, const char *name, Dtype dtype, int64_t elements) {
-    int index = program_find_tensor(&job->program, name);
-    const Tensor *t = index == NONE ? NULL : &job->program.tensors[index];
+static Status check_scalar(const Job *job, const Program *p, const char *name, Dtype dtype,
+                           int64_t elements) {
+    int index = program_find_tensor(p, name);
+    const Tensor *t = index == NONE ? NULL : &p->tensors[index];
     if (!t || (t->dtype == dtype && tensor_elements(t) == elements)) return OK;
     FAIL(ERR_USAGE, "%s: %s has %lld elements of %s, expected %lld of %s",
          job->options.spec.plan_file, name, (long long)tensor_elements(t),
@@ -143,50 +142,52 @@ static bool plan_writes(const Plan *plan, int tensor) {
 }
 
 // What the run reads when a plan has been executed must be the plan's result.
-static Status check_result(const Job *job, int k, const char *name) {
-    const Program *p = &job->program;
+static Status check_result(const Job *job, const Program *p, int k, const char *name) {
     int tensor = program_find_tensor(p, name);
     if (k == NONE || tensor == NONE || plan_writes(&p->plans[k], tensor)) return OK;
     FAIL(ERR_USAGE, "%s: no operation of plan %s writes %s, which the run reports",
          job->options.spec.plan_file, program_name(p, p->plans[k].name), name);
 }
 
-static Status check_results(const Job *job) {
-    const Program *p = &job->program;
+static Status check_results(const Job *job, const Program *p) {
     int step = program_find_plan(p, "step"), evaluate = program_find_plan(p, "evaluate");
     bool gathered = program_find_tensor(p, "evaluate.gathered") != NONE;
-    TRY(check_result(job, step, "loss"));
-    return check_result(job, evaluate, gathered ? "evaluate.gathered" : "evaluate.loss");
+    TRY(check_result(job, p, step, "loss"));
+    return check_result(job, p, evaluate, gathered ? "evaluate.gathered" : "evaluate.loss");
 }
 
-static Status check_scalars(const Job *job) {
-    TRY(check_scalar(job, "learning_rate", DTYPE_F64, 1));
-    TRY(check_scalar(job, "inverse_count", DTYPE_F64, 1));
-    TRY(check_scalar(job, "evaluate.first_row", DTYPE_I64, 1));
-    TRY(check_scalar(job, "evaluate.rows", DTYPE_I64, 1));
-    TRY(check_scalar(job, "loss", DTYPE_F64, 2));
-    TRY(check_scalar(job, "evaluate.loss", DTYPE_F64, 2));
-    TRY(check_scalar(job, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.spec.ranks));
+static Status check_scalars(const Job *job, const Program *p) {
+    TRY(check_scalar(job, p, "learning_rate", DTYPE_F64, 1));
+    TRY(check_scalar(job, p, "inverse_count", DTYPE_F64, 1));
+    TRY(check_scalar(job, p, "evaluate.first_row", DTYPE_I64, 1));
+    TRY(check_scalar(job, p, "evaluate.rows", DTYPE_I64, 1));
+    TRY(check_scalar(job, p, "loss", DTYPE_F64, 2));
+    TRY(check_scalar(job, p, "evaluate.loss", DTYPE_F64, 2));
+    TRY(check_scalar(job, p, "evaluate.gathered", DTYPE_F64, (int64_t)2 * job->options.spec.ranks));
     for (int s = 0; s < job_spec_local_shards(&job->options.spec); s++)
         for (int m = 0; m < job->options.spec.micro_batches; m++) {
             char name[48];
             snprintf(name, sizeof name, "first_row.%d.%d", s, m);
-            TRY(check_scalar(job, name, DTYPE_I64, 1));
+            TRY(check_scalar(job, p, name, DTYPE_I64, 1));
             snprintf(name, sizeof name, "rows.%d.%d", s, m);
-            TRY(check_scalar(job, name, DTYPE_I64, 1));
+            TRY(check_scalar(job, p, name, DTYPE_I64, 1));
         }
     return OK;
 }
 
+static Status check_program(const Job *job, const Program *p) {
+    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(job, p, &p->plans[k]));
+    TRY(check_whole(job, p));
+    TRY(check_scalars(job, p));
+    return check_results(job, p);
+}
+
 Status plan_file_check(const Job *job) {
-    for (int k = 0; k < job->program.plan_count; k++) TRY(check_plan(job, &job->program.plans[k]));
-    TRY(check_whole(job));
-    TRY(check_scalars(job));
-    TRY(check_results(job));
-    Program model = {0};
-    Status s = job_spec_program(&model, &job->options.spec, &job->model);
-    if (s == OK)
-        s = plan_job_check_parameters(&job->program, &model, job->model.name, &job->options.spec);
-    program_finish(&model);
+    for (int i = 0; i < job->set.count; i++) TRY(check_program(job, &job->set.programs[i]));
+    ProgramSet model;
+    TRY(job_spec_programs(&model, &job->options.spec, &job->model));
+    Status s = plan_job_check_parameters(&job->set.programs[0], &model.programs[0], job->model.name,
+                                         &job->options.spec);
+    program_set_finish(&model);
     return s;
 }

@@ -4,7 +4,7 @@
 
 #include "parallel/run/job.h"
 
-// Read the job's plan file into job->program. ERR_INPUT, ERR_FORMAT; ERR_USAGE when it is lowered
+// Read the job's plan file into job->set. ERR_INPUT, ERR_FORMAT; ERR_USAGE when it is lowered
 // or of another number of ranks.
 Status plan_file_read(Job *job) MUST_USE;
 

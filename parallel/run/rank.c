@@ -33,7 +33,7 @@ static void before(void *context, int rank, int plan, int op) {
 static Status after(void *context, int rank, int plan, int op) {
     Rank *r = context;
     if (plan != r->job->plan_step || !values_wants(&r->values, (int)r->turn.step)) return OK;
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     const Plan *what = &p->plans[plan];
     for (int i = 0; i < what->ops[op].outputs; i++) {
         int tensor = op_outputs(what, &what->ops[op])[i];
@@ -52,7 +52,7 @@ static Status after(void *context, int rank, int plan, int op) {
 static int scalar(const Rank *r, const char *format, int shard, int micro_batch) {
     char name[64];
     snprintf(name, sizeof name, format, shard, micro_batch);
-    return program_find_tensor(&r->job->program, name);
+    return program_find_tensor(r->program, name);
 }
 
 static Status find_scalars(Rank *r) {
@@ -75,7 +75,7 @@ static Status find_scalars(Rank *r) {
                  "--accumulate?",
                  s, m, s, m);
     }
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     bool evaluates = r->job->plan_evaluate != NONE;
     const struct {
         const char *name;
@@ -98,7 +98,7 @@ static Status find_scalars(Rank *r) {
 
 // Rank 0 alone knows the initial values; the broadcast brings them to the others.
 static Status initialise(Rank *r) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     if (r->job->device->model || r->comm.rank != 0) return OK;  // modelled values need no memory
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
@@ -127,6 +127,7 @@ static Status create_values(Rank *r) {
 Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world, int rank,
                    const RunHooks *hooks) {
     *r = (Rank){.job = job,
+                .program = job_program(job, rank),
                 .shared = shared,
                 .result = &shared->results[rank],
                 .turn = {.plan = NONE, .block = NONE}};
@@ -137,7 +138,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
                                           .load = load,
                                           .before = r->hooks.before ? before : NULL,
                                           .after = job->options.record ? after : NULL};
-    TRY(executor_create(&r->executor, &r->arena, &job->program, rank, job->device,
+    TRY(executor_create(&r->executor, &r->arena, r->program, rank, job->device,
                         world ? &r->comm : NULL, &executor_hooks));
     r->executor.origin_ns = shared->origin_ns;
     if (job->options.spans) r->executor.timeline = &r->result->timeline;
@@ -299,7 +300,7 @@ Status rank_end_turn(Rank *r) {
 }
 
 Status rank_run(Rank *r) {
-    if (r->executor.comm) TRY(comm_agree(&r->comm, program_fingerprint(&r->job->program)));
+    if (r->executor.comm) TRY(comm_agree(&r->comm, program_fingerprint(r->program)));
     for (;;) {
         bool more;
         TRY(rank_begin_turn(r, &more));

@@ -59,6 +59,7 @@ typedef struct {
 
 typedef struct {
     const Job *job;
+    const Program *program;  // the job's, of the class that this rank is in
     RunShared *shared;
     RunHooks hooks;
     RankResult *result;

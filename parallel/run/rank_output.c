@@ -26,7 +26,7 @@ Status rank_write_values(void *context, const char *path, const ValueEntry *entr
 }
 
 static Status parameters_hash(Rank *r, uint64_t *hash) {
-    const Program *p = &r->job->program;
+    const Program *p = r->program;
     *hash = HASH_START;
     for (int t = 0; t < p->tensor_count; t++) {
         const void *data;
@@ -46,8 +46,8 @@ static int64_t unplanned(const Rank *r) {
         if (sscanf(line, "RssAnon: %lld", &kib) == 1) break;
     if (f) fclose(f);
     if (kib < 0) return NONE;
-    int64_t planned = r->job->program.pool_bytes[POOL_LOCAL] +
-                      (r->executor.comm ? 0 : r->job->program.pool_bytes[POOL_SHARED]);
+    int64_t planned = r->program->pool_bytes[POOL_LOCAL] +
+                      (r->executor.comm ? 0 : r->program->pool_bytes[POOL_SHARED]);
     int64_t left = kib * 1024 - planned;
     return left > 0 ? left : 0;
 }
@@ -59,7 +59,7 @@ static Status write_trace(const Rank *r) {
     TRY(trace_path(path, sizeof path, o->trace, r->comm.rank, o->compress_trace));
     RunInfo info = o->info;
     info.disturbed = r->result->disturbed;
-    return trace_write(path, &info, r->shared->origin_ns, &r->job->program, &r->result->timeline);
+    return trace_write(path, &info, r->shared->origin_ns, r->program, &r->result->timeline);
 }
 
 Status rank_finish(Rank *r) {

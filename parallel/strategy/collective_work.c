@@ -18,12 +18,15 @@ Collective collective_work_collective(const Program *p, const Work *w) {
                         .elements = bytes / dtype_bytes((Dtype)w->dtype)};
 }
 
-Status collective_work_lower(Program *p, const DeviceTraits *traits) {
-    for (int i = 0; i < p->work_count; i++) {
-        Work *w = &p->works[i];
-        if (!work_communicates(w) || work_is_message(w)) continue;
-        const Collective c = collective_work_collective(p, w);
-        w->work_bytes = collective_work_elements(&c) * dtype_bytes((Dtype)w->dtype);
+Status collective_work_lower(ProgramSet *s, const DeviceTraits *traits) {
+    for (int k = 0; k < s->count; k++) {
+        Program *p = &s->programs[k];
+        for (int i = 0; i < p->work_count; i++) {
+            Work *w = &p->works[i];
+            if (!work_communicates(w) || work_is_message(w)) continue;
+            const Collective c = collective_work_collective(p, w);
+            w->work_bytes = collective_work_elements(&c) * dtype_bytes((Dtype)w->dtype);
+        }
     }
-    return program_lower(p, traits);
+    return program_set_lower(s, traits);
 }

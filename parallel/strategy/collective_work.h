@@ -11,8 +11,8 @@
 // nor a receive.
 Collective collective_work_collective(const Program *p, const Work *w);
 
-// program_lower() of a checked program after asking every collective's schedule how much memory it
+// program_set_lower() of a checked set after asking every collective's schedule how much memory it
 // works in (Work.work_bytes), so that its lane has it.
-Status collective_work_lower(Program *p, const DeviceTraits *traits) MUST_USE;
+Status collective_work_lower(ProgramSet *s, const DeviceTraits *traits) MUST_USE;
 
 #endif

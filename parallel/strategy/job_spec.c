@@ -76,7 +76,7 @@ double job_spec_learning_rate(const JobSpec *s, int64_t step) {
     return s->learning_rate * (double)(step + 1) / (double)s->warm_up_steps;
 }
 
-Status job_spec_program(Program *out, const JobSpec *s, const Model *model) {
+Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {
     const StepSpec step = {.dtype = s->dtype,
                            .batch = s->batch,
                            .shards = job_spec_shards(s),
@@ -84,7 +84,7 @@ Status job_spec_program(Program *out, const JobSpec *s, const Model *model) {
                            .evaluation_rows = EVALUATION_ROWS,
                            .sgd = s->sgd,
                            .data_axis_size = job_spec_data_ranks(s)};
-    return strategy_program(out, model, &step, &s->strategy);
+    return strategy_programs(out, model, &step, &s->strategy);
 }
 
 // --- what traces and reports say of it

@@ -54,9 +54,9 @@ Status job_spec_check(const JobSpec *s) MUST_USE;
 // step of the warm-up has. As torch.optim.lr_scheduler.LinearLR from 1/N.
 double job_spec_learning_rate(const JobSpec *s, int64_t step);
 
-// The program of one rank, before lowering: what --print-plan file prints. From the model and the
-// strategy, whatever plan_file says. The job must pass job_spec_check().
-Status job_spec_program(Program *out, const JobSpec *s, const Model *model) MUST_USE;
+// The programs of all ranks, before lowering: what --print-plan file prints. From the model and the
+// strategy, whatever plan_file says. The job must pass job_spec_check(). On failure *out is zeroed.
+Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) MUST_USE;
 
 // What a trace or report says of a job: model, device, type, sizes, and the settings of strategy
 // and optimizer, in the arena, with `count` more of the strategy behind them. Kind, communicator

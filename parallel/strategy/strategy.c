@@ -2,11 +2,21 @@
 // One rank gets the folds of its shards, several ranks get DDP.
 #include "parallel/strategy/strategy.h"
 
-Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
-                        const StrategyOptions *options) {
+static Status make_program(Program *out, const Model *m, const StepSpec *spec,
+                           const StrategyOptions *strategy) {
+    TRY(model_emit(out, m, spec));
+    return spec->data_axis_size == 1 ? shards_apply(out, strategy) : ddp_apply(out, strategy);
+}
+
+Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
+                         const StrategyOptions *options) {
+    Program p = {0};
     StepSpec step = *spec;
     StrategyOptions strategy = *options;
+    *out = (ProgramSet){0};
     step.local_shards = strategy.local_shards = spec->shards / spec->data_axis_size;
-    TRY(model_emit(out, m, &step));
-    return spec->data_axis_size == 1 ? shards_apply(out, &strategy) : ddp_apply(out, &strategy);
+    Status s = make_program(&p, m, &step, &strategy);
+    if (s == OK) return program_set_add(out, NULL, &p);
+    program_finish(&p);
+    return s;
 }

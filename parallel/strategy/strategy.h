@@ -6,7 +6,7 @@
 #define PARALLEL_STRATEGY_STRATEGY_H
 
 #include "core/nn/model.h"
-#include "core/plan/program.h"
+#include "core/plan/set.h"
 
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
@@ -15,11 +15,12 @@ typedef struct {
     Algorithm algorithm;      // of the gradients' all-reduce
 } StrategyOptions;
 
-// Make the program of one rank of a data-parallel run: the model's work, cut as `spec` says, and
-// the strategy that its number of ranks asks for. Both fields local_shards follow from the shards
-// and ranks and are not read. job_spec_program() calls this; train and sim print the result.
-Status strategy_program(Program *out, const Model *m, const StepSpec *spec,
-                        const StrategyOptions *options) MUST_USE;
+// Make the programs of all ranks: the model's work, cut as `spec` says, and the strategy that its
+// number of ranks asks for. Data-parallel ranks are one class. Both fields local_shards follow from
+// the shards and ranks and are not read. job_spec_programs() calls this; train and sim print the
+// result. On failure *out is zeroed.
+Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
+                         const StrategyOptions *options) MUST_USE;
 
 // One rank with local_shards shards: a plain loop. Gradients are folded in shard order,
 // ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel

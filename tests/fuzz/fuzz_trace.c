@@ -39,9 +39,9 @@ static void check_round_trip(const Program *p) {
 }
 
 static Status check_together(const Program *p) {
-    const Program *programs[] = {p};
+    const ProgramSet set = program_set_of_one(p);
     if (program_ranks(p) > RANKS) return program_check(p);
-    return plan_check(programs, NULL, program_ranks(p));
+    return plan_check(&set);
 }
 
 static void lower_and_check(Program *p, const char *device) {

@@ -25,12 +25,12 @@ static Status after(void *context, int rank, int plan, int op) {
 
 void lockstep_start(Lockstep *l, const Device *device, const DeviceTraits *traits,
                     void (*load)(void *context, const LoadCall *call)) {
-    const Program *programs[] = {&l->program};
+    ProgramSet set = program_set_of_one(&l->program);
     const ExecutorHooks hooks = {.context = l, .load = load, .before = before, .after = after};
     l->ranks = program_ranks(&l->program);
     ck_assert_int_le(l->ranks, LOCKSTEP_RANKS);
-    ck_assert_ok(plan_check(programs, NULL, l->ranks));
-    ck_assert_ok(collective_work_lower(&l->program, traits));
+    ck_assert_ok(plan_check(&set));
+    ck_assert_ok(collective_work_lower(&set, traits));
     if (l->ranks > 1)
         ck_assert_ok(comm_world_create(&l->world, COMM_SERIAL, l->ranks,
                                        l->program.pool_bytes[POOL_SHARED], &(CommOptions){0}));

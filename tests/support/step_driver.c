@@ -56,7 +56,7 @@ static Status after(void *context, int rank, int plan, int op) {
 static void build_program(StepDriver *d) {
     const StepOptions *o = &d->options;
     const Device *device;
-    const Program *programs[] = {&d->program};
+    const ProgramSet set = program_set_of_one(&d->program);
     StrategyOptions strategy = o->strategy;
     strategy.local_shards = o->shards / o->ranks;
     StepSpec spec = {.dtype = o->dtype,
@@ -71,7 +71,7 @@ static void build_program(StepDriver *d) {
     ck_assert_ok(model_emit(&d->program, &d->model, &spec));
     ck_assert_ok(o->ranks == 1 ? shards_apply(&d->program, &strategy)
                                : ddp_apply(&d->program, &strategy));
-    ck_assert_ok(plan_check(programs, NULL, o->ranks));
+    ck_assert_ok(plan_check(&set));
     ck_assert_ok(device_find(&device, o->device));
     ck_assert_ok(program_lower(&d->program, device->traits));
 }

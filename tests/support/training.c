@@ -95,7 +95,7 @@ static size_t mapped_bytes(const Outcome *o) {
 static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
     TRY(job_create(&out->job, options));
     if (probe->edit) probe->edit(probe->context, &out->job);
-    out->state_bytes = state_bytes(&out->job.program);
+    out->state_bytes = state_bytes(&out->job.set.programs[0]);
     void *room =
         mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for the state of the ranks");
@@ -133,7 +133,7 @@ void training_delay(void *context, Executor *e, int plan, int op) {
 // --- comparing
 
 const void *outcome_tensor(const Outcome *o, int rank, const char *name) {
-    StateWalk w = STATE_WALK(&o->job.program);
+    StateWalk w = STATE_WALK(&o->job.set.programs[0]);
     while (state_next(&w))
         if (!strcmp(tensor_name(w.p, w.tensor), name))
             return o->state + rank * o->state_bytes + w.at;
@@ -143,7 +143,7 @@ const void *outcome_tensor(const Outcome *o, int rank, const char *name) {
 static char difference[512];
 
 static const char *compare_states(const Outcome *a, int rank_a, const Outcome *b, int rank_b) {
-    StateWalk w = STATE_WALK(&a->job.program);
+    StateWalk w = STATE_WALK(&a->job.set.programs[0]);
     const unsigned char *x = a->state + rank_a * a->state_bytes,
                         *y = b->state + rank_b * b->state_bytes;
     while (state_next(&w))

@@ -91,8 +91,8 @@ START_TEST(a_step_of_the_net_is_forward_backward_update) {
     char text[8192];
     describe(plan, 0, plan->op_count, text, sizeof text);
     ck_assert_str_eq(text, net_step);
-    const Program *const programs[] = {&program};
-    ck_assert_ok(plan_check(programs, NULL, 1));
+    const ProgramSet set = program_set_of_one(&program);
+    ck_assert_ok(plan_check(&set));
 }
 END_TEST
 

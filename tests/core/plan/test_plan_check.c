@@ -6,15 +6,15 @@
 
 #include "tests/support/plan_maker.h"
 
-static Status check_one(const Program *p, int ranks) {
-    const Program *programs[] = {p};
-    return plan_check(programs, NULL, ranks);
+static Status check_one(const Program *p) {
+    const ProgramSet set = program_set_of_one(p);
+    return plan_check(&set);
 }
 
 START_TEST(a_data_parallel_step_passes) {
     Program p = {0};
     make_linear(&p, make_program(&p, 2));
-    ck_assert_ok(check_one(&p, 2));
+    ck_assert_ok(check_one(&p));
     program_finish(&p);
 }
 END_TEST
@@ -28,7 +28,7 @@ static void without(int removed, const char *message) {
     keep[removed] = 0;
     ck_assert_ok(plan_select(plan, NULL, keep));
     ck_assert_ok(plan_derive_deps(&p, plan));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, message);
+    ck_assert_fails(check_one(&p), ERR_PLAN, message);
     program_finish(&p);
 }
 
@@ -58,7 +58,7 @@ static Status check_reduction(int ranks, Algorithm algorithm, Order order, Reduc
                      .order = order,
                      .reduce = reduce},
             "a", "a");
-    Status s = check_one(&p, ranks);
+    Status s = check_one(&p);
     program_finish(&p);
     return s;
 }
@@ -84,7 +84,7 @@ START_TEST(a_lane_carries_one_group) {
     ck_assert_ok(program_add_group(&p, "both", 1, &both));
     make_op(&p, plan, (OpSpec){.name = "other", .kind = KIND_BROADCAST, .lane = 2, .group = both},
             "w", "w");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "other: lane data is of group data, not of both");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "other: lane data is of group data, not of both");
     program_finish(&p);
 }
 END_TEST
@@ -98,11 +98,11 @@ START_TEST(what_is_computed_together_has_the_same_rows_in_use) {
     ck_assert_ok(program_add_scalar(&p, "other", DTYPE_I64, 1, &other));
     const char *const names[] = {"x", "labels", "y", "probability", "dy"};
     for (int i = 0; i < 5; i++) p.tensors[program_find_tensor(&p, names[i])].extent = rows;
-    ck_assert_ok(check_one(&p, 2));
+    ck_assert_ok(check_one(&p));
     for (int i = 0; i < 5; i++) {
         int32_t *extent = &p.tensors[program_find_tensor(&p, names[i])].extent;
         *extent = other;
-        ck_assert_fails(check_one(&p, 2), ERR_PLAN, "rows in use");
+        ck_assert_fails(check_one(&p), ERR_PLAN, "rows in use");
         *extent = rows;
     }
     program_finish(&p);
@@ -118,17 +118,16 @@ START_TEST(a_view_is_of_the_same_kind_of_memory) {
     int rows;
     ck_assert_ok(program_add_scalar(&p, "rows", DTYPE_I64, 1, &rows));
     p.tensors[v].alias = a;
-    ck_assert_ok(check_one(&p, 1));
+    ck_assert_ok(check_one(&p));
     p.tensors[v].extent = rows;
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "tensor v: its rows are not those of a");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "tensor v: its rows are not those of a");
     p.tensors[a].extent = rows;
-    ck_assert_ok(check_one(&p, 1));
+    ck_assert_ok(check_one(&p));
     p.tensors[u].alias = a;
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "tensor u: u8, but a view of a, which is f32");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "tensor u: u8, but a view of a, which is f32");
     p.tensors[u].alias = NONE;
     p.tensors[rows].alias = a;
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
-                    "tensor rows: a view of a, but a scalar has memory");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "tensor rows: a view of a, but a scalar has memory");
     program_finish(&p);
 }
 END_TEST
@@ -158,9 +157,9 @@ START_TEST(an_index_is_read_as_it_was_written) {
             NULL, "back: kernel, stride or shapes are not those of pool, which wrote its index",
             "back: index is not the index that a max_pool of this plan wrote"};
         if (i == 0)
-            ck_assert_ok(check_one(&p, 1));
+            ck_assert_ok(check_one(&p));
         else
-            ck_assert_fails(check_one(&p, 1), ERR_PLAN, messages[i]);
+            ck_assert_fails(check_one(&p), ERR_PLAN, messages[i]);
         program_finish(&p);
     }
 }
@@ -173,7 +172,7 @@ START_TEST(swapped_operations_are_found) {
     ck_assert_ok(
         plan_select(plan, (int[]){0, 1, 2, 4, 3, 5, 6, 7}, (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1}));
     ck_assert_ok(plan_derive_deps(&p, plan));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "plan step: fc.backward: reads dy");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "plan step: fc.backward: reads dy");
     program_finish(&p);
 }
 END_TEST
@@ -184,7 +183,7 @@ START_TEST(reducing_twice_is_refused) {
     make_linear(&p, plan);
     make_op(&p, plan, (OpSpec){.name = "again", .kind = KIND_ALL_REDUCE, .lane = 2}, "dw", "dw");
     ck_assert_ok(plan_derive_deps(&p, plan));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "again: dw is R along data: reducing what is not a partial result");
     program_finish(&p);
 }
@@ -196,7 +195,7 @@ START_TEST(shapes_that_do_not_fit_are_named) {
     make_linear(&p, plan);
     make_tensor(&p, "narrow", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3, 5), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_LINEAR}, "y", "x narrow");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "bad: operand narrow is f32 3x5, expected C = 4 in dimension 1");
     program_finish(&p);
 }
@@ -208,10 +207,10 @@ START_TEST(a_wrong_type_or_lane_is_named) {
     make_linear(&p, plan);
     make_tensor(&p, "wide", ROLE_ACTIVATION, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F64);
     make_op(&p, plan, (OpSpec){.name = "bad", .kind = KIND_RELU}, "wide", "y");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "bad: operand wide is f64 2x3, expected f32");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "bad: operand wide is f64 2x3, expected f32");
     plan->op_count--;
     make_op(&p, plan, (OpSpec){.name = "lost", .kind = KIND_RELU, .lane = 2}, "y", "y");
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "lost: relu cannot run on the communication lane data");
     program_finish(&p);
 }
@@ -224,8 +223,7 @@ START_TEST(window_sizes_are_checked) {
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 2, 3), DTYPE_F32);
     int64_t attrs[] = {2, 2};  // (6 - 2) / 2 + 1 = 3
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y", "x");
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
-                    "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
     program_finish(&p);
 }
 END_TEST
@@ -238,16 +236,15 @@ START_TEST(windows_that_are_not_square_are_checked) {
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 1, 2), DTYPE_F32);
     int64_t attrs[] = {5, 3, 2};
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
-    ck_assert_ok(check_one(&p, 1));
+    ck_assert_ok(check_one(&p));
     plan->op_count--;
     attrs[1] = 2;
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN,
-                    "W = 6 with kernel 2, stride 2 gives OW = 3, not 2");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "W = 6 with kernel 2, stride 2 gives OW = 3, not 2");
     plan->op_count--;
     attrs[0] = 0;
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_AVG_POOL, .attrs = attrs}, "y", "x");
-    ck_assert_fails(check_one(&p, 1), ERR_PLAN, "height is 0, expected 1 to 1048576");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "height is 0, expected 1 to 1048576");
     program_finish(&p);
 }
 END_TEST
@@ -261,7 +258,7 @@ START_TEST(a_guard_on_communication_must_come_from_a_collective) {
     p.tensors[guard].placement[0] = PLACEMENT_MAX;
     plan->ops[5].guard = guard;
     ck_assert_fails(
-        check_one(&p, 2), ERR_PLAN,
+        check_one(&p), ERR_PLAN,
         "bucket0: its guard found_nan is not the result of a collective over group data");
     make_op(&p, plan,
             (OpSpec){.name = "agree",
@@ -272,11 +269,18 @@ START_TEST(a_guard_on_communication_must_come_from_a_collective) {
             "found_nan", "found_nan");
     ck_assert_ok(plan_select(plan, (int[]){0, 1, 2, 3, 4, 8, 5, 6, 7},
                              (uint8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}));
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "agree: reads found_nan before");  // it is now written by the plan
     program_finish(&p);
 }
 END_TEST
+
+// Two classes of ranks, one a rank.
+static Status check_pair(Program p[2]) {
+    RankClass classes[2] = {{.name = "zero"}, {.name = "one"}};
+    for (int i = 0; i < 2; i++) rank_class_confine(&classes[i], 0, i, i);
+    return plan_check(&(ProgramSet){.programs = p, .classes = classes, .count = 2});
+}
 
 // Two classes of ranks that disagree about what comes next.
 static void make_pair(Program p[2], Plan *plans[2]) {
@@ -300,11 +304,10 @@ START_TEST(members_must_issue_the_same_collectives) {
                 (OpSpec){.name = i ? "first" : "second", .kind = KIND_ALL_REDUCE, .lane = 2},
                 i ? "a" : "b", i ? "a" : "b");
     }
-    const Program *both[] = {&p[0], &p[1]};
-    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
+    ck_assert_fails(check_pair(p), ERR_PLAN,
                     "rank 0 issues all_reduce first (direct, 16 bytes) where rank 1 issues "
                     "all_reduce second (direct, 32 bytes)");
-    ck_assert_ok(plan_check(both, (uint8_t[]){0, 0}, 2));
+    ck_assert_ok(check_one(&p[0]));
     for (int i = 0; i < 2; i++) program_finish(&p[i]);
 }
 END_TEST
@@ -314,9 +317,7 @@ START_TEST(a_member_that_never_comes_is_a_deadlock) {
     Plan *plans[2];
     make_pair(p, plans);
     make_op(&p[0], plans[0], (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2}, "a", "a");
-    const Program *both[] = {&p[0], &p[1]};
-    ck_assert_fails(plan_check(both, (uint8_t[]){0, 1}, 2), ERR_PLAN,
-                    "deadlock: rank 0: sum waits for rank 1");
+    ck_assert_fails(check_pair(p), ERR_PLAN, "deadlock: rank 0: sum waits for rank 1");
     for (int i = 0; i < 2; i++) program_finish(&p[i]);
 }
 END_TEST
@@ -339,8 +340,7 @@ START_TEST(crossed_sends_and_receives_are_a_deadlock) {
                         send ? "" : "b", send ? "a" : "");
             }
         }
-        const Program *both[] = {&p[0], &p[1]};
-        Status s = plan_check(both, (uint8_t[]){0, 1}, 2);
+        Status s = check_pair(p);
         if (good)
             ck_assert_fails(s, ERR_PLAN, "bytes");  // 16 sent, 32 expected
         else
@@ -358,7 +358,7 @@ START_TEST(a_cycle_of_dependencies_is_told_operation_by_operation) {
     make_linear(&p, plan);
     ck_assert_ok(
         plan_add_dep(plan, 4, 5, DEP_ORDER, 0));  // the gradient waits for its own all-reduce
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "plan step: a cycle of 2 operations: fc.backward waits for bucket0 waits for "
                     "fc.backward;");
     program_finish(&p);
@@ -420,14 +420,6 @@ START_TEST(an_index_of_a_byte_bounds_the_window_of_a_pool) {
 }
 END_TEST
 
-START_TEST(the_mesh_must_have_the_ranks_of_the_run) {
-    Program p = {0};
-    make_linear(&p, make_program(&p, 2));
-    ck_assert_fails(check_one(&p, 3), ERR_PLAN, "the mesh has 2 ranks, the run 3");
-    program_finish(&p);
-}
-END_TEST
-
 // What a plan file states and nobody executes must be so.
 START_TEST(statements_about_a_logical_tensor_must_be_so) {
     Program p = {0};
@@ -435,15 +427,15 @@ START_TEST(statements_about_a_logical_tensor_must_be_so) {
     Tensor *w = &p.tensors[program_find_tensor(&p, "w")];
     Logical *l = &p.logicals[w->logical];
     l->trainable = 0;
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "sgd.w: updates w, which is trainable=0");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "sgd.w: updates w, which is trainable=0");
     l->trainable = 1;
     w->flat_begin = 5, w->flat_end = 3;
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN,
+    ck_assert_fails(check_one(&p), ERR_PLAN,
                     "tensor w: flat=5:3 is not a range of its 12 elements in 12");
     w->flat_begin = 0, w->flat_end = 12;
-    ck_assert_ok(check_one(&p, 2));
+    ck_assert_ok(check_one(&p));
     l->tied_to = p.tensors[program_find_tensor(&p, "dw")].logical;
-    ck_assert_fails(check_one(&p, 2), ERR_PLAN, "tensor w: tied to dw, but no alias of it");
+    ck_assert_fails(check_one(&p), ERR_PLAN, "tensor w: tied to dw, but no alias of it");
     program_finish(&p);
 }
 END_TEST
@@ -460,5 +452,4 @@ SUITE("plan_check", statements_about_a_logical_tensor_must_be_so, a_data_paralle
       a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
       a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,
       a_cycle_of_dependencies_is_told_operation_by_operation, a_cycle_may_go_through_a_lane,
-      extents_and_guards_must_be_numbers, an_index_of_a_byte_bounds_the_window_of_a_pool,
-      the_mesh_must_have_the_ranks_of_the_run)
+      extents_and_guards_must_be_numbers, an_index_of_a_byte_bounds_the_window_of_a_pool)

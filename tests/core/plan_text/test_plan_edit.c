@@ -5,11 +5,11 @@
 // --- edits by hand
 
 static void assert_checks(Status want, const char *message) {
-    const Program *const programs[] = {&program};
+    const ProgramSet set = program_set_of_one(&program);
     if (want == OK)
-        ck_assert_ok(plan_check(programs, NULL, 2));
+        ck_assert_ok(plan_check(&set));
     else
-        ck_assert_fails(plan_check(programs, NULL, 2), want, message);
+        ck_assert_fails(plan_check(&set), want, message);
 }
 
 START_TEST(a_removed_operation_is_gone_and_plan_check_judges) {

@@ -278,17 +278,18 @@ static void ck_plausible(const Machine *m) {
 
 // Every operation of the step that a rank executes itself was measured; nothing else was.
 static void ck_operations(const Calibration *c, const Job *job, bool co_run) {
-    const Plan *plan = &job->program.plans[job->plan_step];
+    const Plan *plan = &job->set.programs[0].plans[job->plan_step];
     int64_t sum = 0;
     int known = 0;
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = op_work(&job->program, &plan->ops[i]);
+        const Work *w = op_work(&job->set.programs[0], &plan->ops[i]);
         const OperationTime *o = calibration_find(c, w->cost_key);
         if (work_communicates(w)) {
             ck_assert_ptr_null(o);
             continue;
         }
-        ck_assert_msg(o != NULL, "%s was not measured", op_name(&job->program, &plan->ops[i]));
+        ck_assert_msg(o != NULL, "%s was not measured",
+                      op_name(&job->set.programs[0], &plan->ops[i]));
         ck_assert(o->flops == w->flops && o->bytes == w->read_bytes + w->write_bytes);
         ck_measured(&o->solo_ps, 0, o->name);
         if (co_run) ck_measured(&o->co_run_ps, 0, o->name);
@@ -298,7 +299,8 @@ static void ck_operations(const Calibration *c, const Job *job, bool co_run) {
     }
     for (int k = 0; k < c->operation_count; k++)
         for (int i = 0; i < plan->op_count; i++)
-            if (op_work(&job->program, &plan->ops[i])->cost_key == c->operations[k].cost_key) {
+            if (op_work(&job->set.programs[0], &plan->ops[i])->cost_key ==
+                c->operations[k].cost_key) {
                 known++;
                 break;
             }
@@ -344,9 +346,9 @@ START_TEST(of_several_ranks_it_measures_what_each_of_them_does) {
     calibrate_job(&m, &a, &job, &o);
     ck_plausible(&m);
     ck_assert_int_eq(m.calibration.rows, 22);
-    const Plan *plan = &job.program.plans[job.plan_step];
+    const Plan *plan = &job.set.programs[0].plans[job.plan_step];
     for (int i = 0; i < plan->op_count; i++) {
-        const Work *w = op_work(&job.program, &plan->ops[i]);
+        const Work *w = op_work(&job.set.programs[0], &plan->ops[i]);
         bool ours = !work_communicates(w);
         ck_assert_int_eq(calibration_find(&m.calibration, w->cost_key) != NULL, ours);
     }

@@ -102,9 +102,9 @@ START_TEST(the_planned_bytes_of_a_small_network_are_those_of_its_tensors) {
     ck_assert_ok(job_create(&job, &o));
     int64_t parameters = aligned(147 * 4) + aligned(3 * 4) + aligned(960 * 4) + aligned(20 * 4) +
                          aligned(200 * 4) + aligned(10 * 4);
-    ck_assert_int_eq(program_memory(&job.program, MEMORY_PARAMETERS), parameters);
-    ck_assert_int_eq(program_memory(&job.program, MEMORY_GRADIENTS), parameters);
-    ck_assert_int_eq(program_memory(&job.program, MEMORY_OPTIMISER), parameters);
+    ck_assert_int_eq(program_memory(&job.set.programs[0], MEMORY_PARAMETERS), parameters);
+    ck_assert_int_eq(program_memory(&job.set.programs[0], MEMORY_GRADIENTS), parameters);
+    ck_assert_int_eq(program_memory(&job.set.programs[0], MEMORY_OPTIMISER), parameters);
     job_destroy(&job);
 }
 END_TEST
@@ -174,14 +174,14 @@ enum { TEXT = 1 << 16 };
 // The plan that `train --print-plan file` shows.
 static void print_plan(const JobOptions *o, char out[TEXT]) {
     Job job;
-    Program p = {0};
+    ProgramSet set;
     ck_assert_ok(job_create(&job, o));
-    ck_assert_ok(job_spec_program(&p, &o->spec, &job.model));
+    ck_assert_ok(job_spec_programs(&set, &o->spec, &job.model));
     FILE *f = fmemopen(out, TEXT, "w");
-    ck_assert_ok(plan_text_print(&p, f));
+    ck_assert_ok(plan_text_print(&set.programs[0], f));
     fclose(f);
     ck_assert_uint_lt(strlen(out), TEXT - 1);
-    program_finish(&p);
+    program_set_finish(&set);
     job_destroy(&job);
 }
 
@@ -239,10 +239,10 @@ static const StepRecord *step_of(const Outcome *o, int rank, int k) {
 }
 static const Span *span_of(const Outcome *o, int rank, const StepRecord *s, const char *op) {
     const Timeline *t = &o->training.shared->results[rank].timeline;
-    const Plan *plan = &o->job.program.plans[s->plan];
+    const Plan *plan = &o->job.set.programs[0].plans[s->plan];
     for (int i = 0; i < s->span_count; i++) {
         const Span *span = &t->spans[s->span_first + i];
-        if (!strcmp(op_name(&o->job.program, &plan->ops[span->op]), op)) return span;
+        if (!strcmp(op_name(&o->job.set.programs[0], &plan->ops[span->op]), op)) return span;
     }
     return NULL;
 }
@@ -311,7 +311,7 @@ START_TEST(a_parameter_whose_update_was_removed_keeps_its_initial_value) {
     replace_line(text, "sgd.fc1.weight", "");
     ck_assert_ok(run_plan(&run, &o, text));
     const char *const names[] = {"fc1.weight", "fc2.weight", "conv.bias"};
-    const Program *p = &run.job.program;
+    const Program *p = &run.job.set.programs[0];
     for (int i = 0; i < 3; i++) {
         static float initial[960];
         int tensor = program_find_tensor(p, names[i]);
@@ -391,7 +391,7 @@ static void check_step_spans(const Outcome *run, int rank, const StepRecord *s) 
     const Span *of[OPS] = {0}, *last[16] = {0};
     const RankResult *results = run->training.shared->results;
     const Timeline *t = &results[rank].timeline;
-    const Program *p = &run->job.program;
+    const Program *p = &run->job.set.programs[0];
     const Plan *plan = &p->plans[s->plan];
     ck_assert(s->complete);
     ck_assert_int_eq(s->span_count, plan->op_count);
@@ -426,7 +426,7 @@ static void check_step_spans(const Outcome *run, int rank, const StepRecord *s) 
 
 static void check_breakdowns(const Outcome *run, const Timeline *t, const StepRecord *s) {
     int64_t times[TIME_COUNT], duration = s->end_ps - s->start_ps, sum = 0;
-    timeline_breakdown(&run->job.program, t, s, times);
+    timeline_breakdown(&run->job.set.programs[0], t, s, times);
     for (int b = 0; b < TIME_COUNT; b++) {
         ck_assert_int_ge(times[b], 0);
         sum += times[b];

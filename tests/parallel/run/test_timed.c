@@ -121,7 +121,7 @@ typedef struct {
 } Step;
 
 static void find_step(Step *s, const Outcome *o, int index) {
-    *s = (Step){.program = &o->job.program, .ranks = o->job.options.spec.ranks};
+    *s = (Step){.program = &o->job.set.programs[0], .ranks = o->job.options.spec.ranks};
     s->plan = &s->program->plans[o->job.plan_step];
     ck_assert_int_le(s->plan->op_count, OPS);
     for (int r = 0; r < s->ranks; r++) {

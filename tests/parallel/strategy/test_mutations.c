@@ -35,12 +35,10 @@ static void run_late(void *context, Executor *e, int plan, int op) {
 
 static void edit(void *context, Job *job) {
     const Mutation *m = context;
-    const Program *programs[] = {&job->program};
-    ck_assert_ok(plan_check(programs, NULL, job->options.spec.ranks));
+    ck_assert_ok(plan_check(&job->set));
     if (!m->edit) return;
     m->edit(job);
-    if (m->refused)
-        ck_assert_fails(plan_check(programs, NULL, job->options.spec.ranks), ERR_PLAN, m->refused);
+    if (m->refused) ck_assert_fails(plan_check(&job->set), ERR_PLAN, m->refused);
 }
 
 static void check_seen(const Mutation *m) {
@@ -69,7 +67,7 @@ static void check_seen(const Mutation *m) {
 
 // --- edits
 
-static Plan *step_of(Job *job) { return &job->program.plans[job->plan_step]; }
+static Plan *step_of(Job *job) { return &job->set.programs[0].plans[job->plan_step]; }
 
 static int find_op(const Program *p, const Plan *plan, const char *name) {
     for (int i = 0; i < plan->op_count; i++)
@@ -98,8 +96,8 @@ static void drop_deps(Plan *plan, int op, int only) {
 
 static void update_without_waiting(Job *job) {
     Plan *step = step_of(job);
-    drop_deps(step, find_op(&job->program, step, "sgd.fc2.weight"),
-              find_op(&job->program, step, "bucket0"));
+    drop_deps(step, find_op(&job->set.programs[0], step, "sgd.fc2.weight"),
+              find_op(&job->set.programs[0], step, "bucket0"));
 }
 START_TEST(an_update_that_does_not_wait_for_its_bucket_is_seen) {
     check_seen(&(Mutation){.edit = update_without_waiting});
@@ -107,14 +105,14 @@ START_TEST(an_update_that_does_not_wait_for_its_bucket_is_seen) {
 END_TEST
 
 static void reduce_without_waiting(Job *job) {
-    drop_deps(step_of(job), find_op(&job->program, step_of(job), "bucket0"), NONE);
+    drop_deps(step_of(job), find_op(&job->set.programs[0], step_of(job), "bucket0"), NONE);
 }
 START_TEST(a_bucket_that_does_not_wait_for_the_backward_is_seen) {
     check_seen(&(Mutation){.edit = reduce_without_waiting, .hidden = true});
 }
 END_TEST
 
-static void skip_bucket(Job *job) { remove_op(&job->program, step_of(job), "bucket1"); }
+static void skip_bucket(Job *job) { remove_op(&job->set.programs[0], step_of(job), "bucket1"); }
 START_TEST(a_bucket_left_out_is_seen) {
     check_seen(&(Mutation){.edit = skip_bucket,
                            .refused = "sgd.conv.weight: conv.weight.grad is P+ along data"});
@@ -124,7 +122,7 @@ END_TEST
 // The second of the smallest gradients is left out of its bucket.
 static void shorten_bucket(Job *job) {
     Plan *step = step_of(job);
-    Op *op = &step->ops[find_op(&job->program, step, "bucket0")];
+    Op *op = &step->ops[find_op(&job->set.programs[0], step, "bucket0")];
     int32_t *operands = step->operands + op->operand_first;
     ck_assert_int_eq(op->outputs, op->inputs);
     ck_assert_int_gt(op->outputs, 1);
@@ -142,12 +140,15 @@ static void skip_broadcast(Job *job) { job->plan_broadcast = NONE; }
 START_TEST(a_missing_broadcast_is_seen) { check_seen(&(Mutation){.edit = skip_broadcast}); }
 END_TEST
 
-static void skip_loss(Job *job) { remove_op(&job->program, step_of(job), "all_reduce.loss"); }
+static void skip_loss(Job *job) {
+    remove_op(&job->set.programs[0], step_of(job), "all_reduce.loss");
+}
 START_TEST(a_loss_that_is_not_reduced_is_seen) { check_seen(&(Mutation){.edit = skip_loss}); }
 END_TEST
 
 static void skip_gather(Job *job) {
-    remove_op(&job->program, &job->program.plans[job->plan_evaluate], "all_gather.evaluation");
+    remove_op(&job->set.programs[0], &job->set.programs[0].plans[job->plan_evaluate],
+              "all_gather.evaluation");
 }
 START_TEST(an_evaluation_that_is_not_gathered_is_seen) {
     check_seen(&(Mutation){.edit = skip_gather});
@@ -156,7 +157,7 @@ END_TEST
 
 // ((g2 + g1) + g0): of two ranks it would be the same bits, of three it is not.
 static void fold_backwards(Job *job) {
-    Program *p = &job->program;
+    Program *p = &job->set.programs[0];
     int group, ranks[] = {2, 1, 0};
     ck_assert_ok(program_add_rank_list(p, "backwards", ranks, 3, &group));
     for (int i = 0; i < step_of(job)->op_count; i++) {
@@ -172,9 +173,9 @@ END_TEST
 
 static void overwrite(Job *job) {
     Plan *step = step_of(job);
-    int op = find_op(&job->program, step, "fc2.backward_weight");
+    int op = find_op(&job->set.programs[0], step, "fc2.backward_weight");
     while (step->ops[op].micro_batch != 1 ||
-           strcmp(op_name(&job->program, &step->ops[op]), "fc2.backward_weight"))
+           strcmp(op_name(&job->set.programs[0], &step->ops[op]), "fc2.backward_weight"))
         op++;
     ck_assert(step->ops[op].flags & OP_ACCUMULATE);
     step->ops[op].flags = 0;

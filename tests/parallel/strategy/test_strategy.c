@@ -331,8 +331,8 @@ START_TEST(every_result_passes_plan_check) {
                 .no_overlap = k / 12,
                 .algorithm = (Algorithm)(k % ALGORITHM_COUNT)};
             make(worlds[w], k / 3 % 2 ? 3 : 1, &o);
-            const Program *programs[] = {&program};
-            ck_assert_ok(plan_check(programs, NULL, worlds[w]));
+            const ProgramSet set = program_set_of_one(&program);
+            ck_assert_ok(plan_check(&set));
         }
 }
 END_TEST
