@@ -81,8 +81,7 @@ static Status create_timelines(Timeline *lines, Timeline **pointers, const Run *
 }
 
 static Status simulate(Timeline *const lines[], const Run *run) {
-    const SimulateOptions o = {.program = run->program,
-                               .costs = run->costs,
+    const SimulateOptions o = {.costs = run->costs,
                                .plan = run->plan,
                                .ranks = run->ranks,
                                .steps = run->steps,

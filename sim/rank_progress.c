@@ -45,9 +45,26 @@ int rank_progress_ready_work(const RankProgress *r) {
     return best;
 }
 
+Status plan_order_of(const LaneOrder **of_rank, PlanOrder **orders, Arena *a,
+                     const SimulateOptions *o, int rank) {
+    const Program *p = o->costs[rank]->program;
+    PlanOrder *order = *orders;
+    while (order && order->lanes.program != p) order = order->next;
+    if (!order) {
+        order = ARENA_NEW(a, PlanOrder, 1);
+        if (!order) FAIL(ERR_MEMORY, "out of memory for simulating a plan");
+        TRY(lane_order_init(&order->lanes, a, p, o->plan));
+        order->next = *orders;
+        *orders = order;
+    }
+    *of_rank = &order->lanes;
+    return OK;
+}
+
 Status simulate_watch(const SimulateOptions *o, int64_t ended) {
-    int64_t steps = o->steps ? o->steps : 1;
-    int64_t all = steps * o->ranks * o->program->plans[o->plan].op_count;
+    int64_t all = 0;
+    for (int r = 0; r < o->ranks; r++) all += o->costs[r]->program->plans[o->plan].op_count;
+    all *= o->steps ? o->steps : 1;
     if (!o->watch || o->watch->go_on(o->watch->context, (double)ended / (double)(all ? all : 1)))
         return OK;
     FAIL(ERR_INTERRUPTED, "interrupted after %lld of %lld operations of %d ranks", (long long)ended,

@@ -26,6 +26,16 @@ void rank_progress_finish(RankProgress *r, int op);
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
 int rank_progress_ready_work(const RankProgress *r);
 
+// The lanes of the plan that is simulated, one for each program that ranks execute.
+typedef struct PlanOrder {
+    LaneOrder lanes;
+    struct PlanOrder *next;
+} PlanOrder;
+
+// *orders: those of all ranks, NULL at first; *of_rank: that of this one. In the arena. ERR_MEMORY.
+Status plan_order_of(const LaneOrder **of_rank, PlanOrder **orders, Arena *a,
+                     const SimulateOptions *o, int rank) MUST_USE;
+
 // Tell the watch of the options, if there is one, that so many executions of operations have ended.
 // ERR_INTERRUPTED when it says to stop.
 Status simulate_watch(const SimulateOptions *o, int64_t ended) MUST_USE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Executes one plan on every rank of a machine: discrete events in integer picoseconds.
+// Executes one plan on every rank of a machine: discrete events in integer picoseconds. Ranks of
+// different classes, such as stages of a pipeline, execute that plan of their own programs.
 //
 // On a host a rank is one thread that does what the executor does (parallel/run/executor.c):
 // go on with communication, run what is ready, else wait. Ranks share cores; a waiting rank
@@ -21,8 +22,8 @@ typedef struct {
 } SimulateWatch;
 
 typedef struct {
-    const Program *program;     // lowered; of all ranks
-    const Costs *const *costs;  // per rank
+    const Costs *const *costs;  // per rank: of the program that it executes, which is lowered.
+                                // Ranks of one class share a program
     int plan, ranks;
     int steps;                   // executions of the plan, one after the other; 0: one
     const SimulateWatch *watch;  // NULL: none

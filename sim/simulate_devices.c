@@ -52,7 +52,8 @@ typedef struct {
     Network network;
     Topology topology;
     Transfers transfers;
-    LaneOrder order;
+    PlanOrder *orders;
+    int lanes;  // of every program
     DeviceRank *ranks;
     int32_t *pending_of;         // per leader and lane: the first of its pending, or NONE
     PendingCollective *pending;  // owned
@@ -74,7 +75,6 @@ static const Program *program_of(const Simulation *s, int rank) {
 static const Work *work_of(const Simulation *s, int rank, int op) {
     return op_work(program_of(s, rank), &order_of(s, rank)->plan->ops[op]);
 }
-static int lanes_of(const Simulation *s) { return s->order.program->lane_count; }
 
 static void record(Simulation *s, int rank, int op, const Activity *a, int64_t arrival_ps) {
     const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
@@ -117,7 +117,7 @@ static Status new_pending(Simulation *s, int32_t *out, int rank, int group, int 
     c->left = group_size(p, group);
     TRY(ARRAY_RESERVE(c->ranks, c->capacity, c->left));
     for (int k = 0; k < c->left; k++) c->ranks[k] = group_member(p, group, rank, k);
-    int32_t *first = &s->pending_of[c->ranks[0] * lanes_of(s) + lane];
+    int32_t *first = &s->pending_of[c->ranks[0] * s->lanes + lane];
     c->leader = c->ranks[0];
     c->lane = lane;
     c->begun = s->ranks[rank].begun[lane];
@@ -129,14 +129,14 @@ static Status new_pending(Simulation *s, int32_t *out, int rank, int group, int 
 }
 
 static int32_t find_pending(const Simulation *s, int leader, int lane, int begun) {
-    int32_t i = s->pending_of[leader * lanes_of(s) + lane];
+    int32_t i = s->pending_of[leader * s->lanes + lane];
     while (i != NONE && s->pending[i].begun != begun) i = s->pending[i].next;
     return i;
 }
 
 static void free_pending(Simulation *s, int32_t i) {
     PendingCollective *m = &s->pending[i];
-    int32_t *link = &s->pending_of[m->leader * lanes_of(s) + m->lane];
+    int32_t *link = &s->pending_of[m->leader * s->lanes + m->lane];
     while (*link != i) link = &s->pending[*link].next;
     *link = m->next;
     m->next = s->spare;
@@ -201,7 +201,7 @@ static Status end_collective(Simulation *s, int32_t i, int member) {
 // The lane on which the peer waits for this message; NONE: the peer has not come to it.
 static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t number) {
     const DeviceRank *other = &s->ranks[peer];
-    for (int lane = 0; lane < lanes_of(s); lane++) {
+    for (int lane = 0; lane < s->lanes; lane++) {
         int theirs = other->progress.at[lane];
         const Activity *a = &other->lanes[lane];
         if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
@@ -225,7 +225,7 @@ static Status meet_peer(Simulation *s, int rank, int op, int lane) {
     Activity *theirs = &s->ranks[peer].lanes[their_lane];
     mine->under_way = theirs->under_way = true;
     mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
-    int64_t ends = ((int64_t)rank * lanes_of(s) + lane) << 32 | (peer * lanes_of(s) + their_lane);
+    int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (peer * s->lanes + their_lane);
     const Event event = {s->actor, MESSAGE_ENDS, 0, ends};
     if (!s->network_of) return engine_push(&s->engine, NULL, cost_of(s, rank, op), event);
     Path path = work_is_send(w) ? topology_path(&s->topology, rank, peer)
@@ -234,7 +234,7 @@ static Status meet_peer(Simulation *s, int rank, int op, int lane) {
 }
 
 static Status end_of_message(Simulation *s, int64_t end) {
-    int rank = (int)(end / lanes_of(s)), lane = (int)(end % lanes_of(s));
+    int rank = (int)(end / s->lanes), lane = (int)(end % s->lanes);
     return end_operation(s, rank, lane, s->ranks[rank].lanes[lane].arrival_ps);
 }
 
@@ -259,7 +259,7 @@ static Status advance(Simulation *s, int rank) {
         timeline_begin_step(s->timelines[rank], s->o->plan, r->step, s->engine.now_ps);
         rank_progress_begin(&r->progress);
     }
-    for (int lane = 0; lane < lanes_of(s); lane++) {
+    for (int lane = 0; lane < s->lanes; lane++) {
         int op = r->progress.at[lane];
         if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, op))
             TRY(start(s, rank, op, lane));
@@ -317,11 +317,13 @@ static Status watch(void *context) {
 
 static Status init_rank(Simulation *s, Arena *a, int rank) {
     DeviceRank *r = &s->ranks[rank];
+    const LaneOrder *order;
+    TRY(plan_order_of(&order, &s->orders, a, s->o, rank));
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
-    TRY(rank_progress_init(&r->progress, a, &s->order));
-    r->lanes = ARENA_NEW(a, Activity, lanes_of(s) + 1);
-    r->begun = ARENA_NEW(a, int32_t, lanes_of(s) + 1);
-    TRY(message_peers_init(&r->peers, a, s->order.program, s->order.plan, rank));
+    TRY(rank_progress_init(&r->progress, a, order));
+    r->lanes = ARENA_NEW(a, Activity, s->lanes + 1);
+    r->begun = ARENA_NEW(a, int32_t, s->lanes + 1);
+    TRY(message_peers_init(&r->peers, a, order->program, order->plan, rank));
     if (!r->lanes || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
@@ -352,15 +354,17 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     TRY(network_init(&s->network, &s->engine));
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
-    TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
-    s->alone = communicates_in_turn(&s->order, s->o->ranks);
-    int slots = s->o->ranks * lanes_of(s);
+    s->lanes = s->o->costs[0]->program->lane_count;
+    int slots = s->o->ranks * s->lanes;
     s->ranks = ARENA_NEW(a, DeviceRank, s->o->ranks);
     s->pending_of = ARENA_NEW(a, int32_t, slots + 1);
     if (!s->ranks || !s->pending_of)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     for (int i = 0; i < slots; i++) s->pending_of[i] = NONE;
     for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));
+    s->alone = true;
+    for (const PlanOrder *o = s->orders; o; o = o->next)
+        s->alone &= communicates_in_turn(&o->lanes, s->o->ranks);
     return OK;
 }
 

@@ -188,12 +188,14 @@ static Status host_watch(void *context) {
 
 static Status host_init_rank(HostSimulation *s, Arena *a, int rank) {
     SimRank *r = &s->ranks[rank];
-    int lanes = s->order.program->lane_count;
+    const LaneOrder *order;
+    TRY(plan_order_of(&order, &s->orders, a, s->o, rank));
+    int lanes = order->program->lane_count;
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
-    TRY(rank_progress_init(&r->progress, a, &s->order));
+    TRY(rank_progress_init(&r->progress, a, order));
     r->comms = ARENA_NEW(a, LaneComm, lanes + 1);
     r->begun = ARENA_NEW(a, int32_t, lanes + 1);
-    TRY(message_peers_init(&r->peers, a, s->order.program, s->order.plan, rank));
+    TRY(message_peers_init(&r->peers, a, order->program, order->plan, rank));
     if (!r->comms || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
@@ -204,7 +206,6 @@ static Status host_run(HostSimulation *s, Arena *a) {
     TRY(engine_init(&s->engine));
     TRY(engine_add_actor(&s->engine, &s->actor, s, host_handle, NULL));
     engine_watch(&s->engine, s, host_watch);
-    TRY(lane_order_init(&s->order, a, s->o->program, s->o->plan));
     s->ranks = ARENA_NEW(a, SimRank, s->o->ranks);
     s->core_ps = ARENA_NEW(a, int64_t, s->host->cores);
     s->core_event = ARENA_NEW(a, EventId, s->host->cores);

@@ -15,7 +15,7 @@ static void setup(Setup *s, int ranks, int cores) {
 }
 
 static Status simulate(Setup *s) {
-    const SimulateOptions o = {.program = &s->p, .costs = s->cost_of, .ranks = s->ranks};
+    const SimulateOptions o = {.costs = s->cost_of, .ranks = s->ranks};
     return simulate_host(s->line_of, &o, &s->host);
 }
 

@@ -24,8 +24,7 @@ static void prepare_devices(Setup *s) {
 }
 
 static Status simulate(Setup *s) {
-    const SimulateOptions o = {
-        .program = &s->p, .costs = s->cost_of, .ranks = s->ranks, .steps = s->steps};
+    const SimulateOptions o = {.costs = s->cost_of, .ranks = s->ranks, .steps = s->steps};
     return simulate_devices(s->line_of, &o, &s->topology);
 }
 
@@ -158,7 +157,7 @@ START_TEST(without_a_network_communication_takes_what_was_recorded) {
     prepare_devices(&s);
     cost(&s, 0, 0, 2000), cost(&s, 0, 1, 100);
     cost(&s, 1, 0, 3000), cost(&s, 1, 1, 150);
-    const SimulateOptions o = {.program = &s.p, .costs = s.cost_of, .ranks = 2};
+    const SimulateOptions o = {.costs = s.cost_of, .ranks = 2};
     ck_assert_ok(simulate_devices(s.line_of, &o, NULL));
     ck_assert_int_eq(end_of(&s, 0), 3100);
     ck_assert_int_eq(end_of(&s, 1), 3150);
