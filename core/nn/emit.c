@@ -89,6 +89,11 @@ static Status add_parameters(Emitter *e, const char *what, Role role) {
                 role == ROLE_PARAMETER ? &e->layers[i].parameter[k] : &e->layers[i].velocity[k];
             char name[NAME];
             LogicalSpec whole = parameter_spec(e, &l->parameters[k], role);
+            *out = NONE;
+            if (l->parameters[k].owner != i) {  // tied: the same tensor, and updated once
+                if (role == ROLE_PARAMETER) *out = e->layers[l->parameters[k].owner].parameter[k];
+                continue;
+            }
             snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
             TRY(add_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
         }
@@ -96,7 +101,7 @@ static Status add_parameters(Emitter *e, const char *what, Role role) {
     return OK;
 }
 
-// One accumulator per parameter and local shard: joining them is the strategy's work.
+// One accumulator per use of a parameter and local shard: joining them is the strategy's work.
 static Status add_gradients(Emitter *e, int shard) {
     char suffix[16] = "";
     if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
@@ -229,34 +234,66 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     return emit_pass(e, &e->step);
 }
 
-// Last layer first: the order in which gradients become ready.
-static Status emit_updates(Emitter *e) {
+// One operation of the update of parameter k of layer i.
+static Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
+                             const int32_t *outputs, const int32_t *inputs) {
+    const Layer *l = &e->m->layers[i];
+    char name[NAME];
+    snprintf(name, sizeof name, "%s.%s.%s", what, l->name, l->parameters[k].name);
+    OpSpec s = *partial;
+    s.name = name;
+    s.layer = l->name;
+    s.phase = PHASE_UPDATE;
+    s.dtype = e->spec->dtype;
+    s.lane = e->compute;
+    s.outputs = outputs;
+    s.inputs = inputs;
+    return plan_add_op(e->p, e->plan, &s, NULL);
+}
+
+// The gradient of parameter k of layer i; of one that several layers use the sum of what each has
+// accumulated, in the order of the layers and after all ranks' (docs/contract.md, 3).
+static Status emit_gradient_sum(Emitter *e, int i, int k, int32_t *out) {
+    const Layer *l = &e->m->layers[i];
+    int32_t uses[2] = {e->layers[i].gradient_of_0[k], NONE};
+    *out = uses[0];
+    for (int user = l->parameters[k].next_use; user != NONE;
+         user = e->m->layers[user].parameters[k].next_use) {
+        OpSpec s = {.kind = KIND_FOLD, .flags = OP_ACCUMULATE, .output_count = 1, .input_count = 1};
+        int32_t use = e->layers[user].gradient_of_0[k];
+        if (uses[1] == NONE) {
+            char name[NAME];
+            LogicalSpec whole = parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
+            snprintf(name, sizeof name, "%s.%s.grad.sum", l->name, l->parameters[k].name);
+            TRY(add_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
+            s = (OpSpec){.kind = KIND_ADD, .output_count = 1, .input_count = 2};
+        }
+        uses[1] = use;
+        TRY(emit_update_op(e, i, k, "sum", &s, out, s.kind == KIND_ADD ? uses : &use));
+    }
+    return OK;
+}
+
+static Status emit_sgd(Emitter *e, int i, int k) {
     const Sgd *sgd = &e->spec->sgd;
+    const LayerTensors *t = &e->layers[i];
     const int64_t attrs[] = {build_attr_real(sgd->momentum), build_attr_real(sgd->weight_decay),
                              sgd->nesterov};
+    int32_t outputs[] = {t->parameter[k], t->velocity[k]}, inputs[] = {NONE, e->learning_rate};
+    TRY(emit_gradient_sum(e, i, k, &inputs[0]));
+    OpSpec s = {.kind = KIND_SGD,
+                .attrs = attrs,
+                .output_count = t->velocity[k] == NONE ? 1 : 2,
+                .input_count = 2};
+    return emit_update_op(e, i, k, "sgd", &s, outputs, inputs);
+}
+
+// Last layer first: the order in which gradients become ready.
+static Status emit_updates(Emitter *e) {
     e->shard = e->micro_batch = 0;
-    for (int i = e->m->layer_count - 1; i >= 0; i--) {
-        const LayerTensors *t = &e->layers[i];
-        for (int k = 0; k < e->m->layers[i].parameter_count; k++) {
-            int32_t outputs[] = {t->parameter[k], t->velocity[k]},
-                    inputs[] = {t->gradient_of_0[k], e->learning_rate};
-            char name[NAME];
-            snprintf(name, sizeof name, "sgd.%s.%s", e->m->layers[i].name,
-                     e->m->layers[i].parameters[k].name);
-            OpSpec s = {.name = name,
-                        .layer = e->m->layers[i].name,
-                        .kind = KIND_SGD,
-                        .phase = PHASE_UPDATE,
-                        .dtype = e->spec->dtype,
-                        .lane = e->compute,
-                        .attrs = attrs,
-                        .outputs = outputs,
-                        .output_count = t->velocity[k] == NONE ? 1 : 2,
-                        .inputs = inputs,
-                        .input_count = 2};
-            TRY(plan_add_op(e->p, e->plan, &s, NULL));
-        }
-    }
+    for (int i = e->m->layer_count - 1; i >= 0; i--)
+        for (int k = 0; k < e->m->layers[i].parameter_count; k++)
+            if (e->m->layers[i].parameters[k].owner == i) TRY(emit_sgd(e, i, k));
     return OK;
 }
 

@@ -19,10 +19,13 @@ const char *layer_attribute_name(Attribute a) {
     return names[a];
 }
 
-bool layer_requires(const LayerRow *row, Attribute a) { return row->required >> a & 1; }
+// A layer of one input takes the output of the line before, unless it says otherwise.
+bool layer_requires(const LayerRow *row, Attribute a) {
+    return a == ATTRIBUTE_FROM ? row->inputs > 1 : row->required >> a & 1;
+}
 
 bool layer_takes(const LayerRow *row, Attribute a) {
-    return (row->required | row->optional) >> a & 1;
+    return a == ATTRIBUTE_FROM || (row->required | row->optional) >> a & 1;
 }
 
 // --- words of other frameworks, without capitals and underscores
@@ -32,15 +35,33 @@ typedef struct {
 } ForeignWord;
 
 static const ForeignWord foreign_layers[] = {
-    {"conv", "conv2d"},        {"convolution", "conv2d"},  {"convolution2d", "conv2d"},
-    {"dense", "linear"},       {"fc", "linear"},           {"fullyconnected", "linear"},
-    {"maxpool2d", "max_pool"}, {"maxpooling", "max_pool"}, {"maxpooling2d", "max_pool"},
-    {"pool", "max_pool"},      {"reshape", "flatten"},     {"view", "flatten"},
+    {"conv", "conv2d"},
+    {"convolution", "conv2d"},
+    {"convolution2d", "conv2d"},
+    {"dense", "linear"},
+    {"fc", "linear"},
+    {"fullyconnected", "linear"},
+    {"maxpool2d", "max_pool"},
+    {"maxpooling", "max_pool"},
+    {"maxpooling2d", "max_pool"},
+    {"pool", "max_pool"},
+    {"avgpool2d", "avg_pool"},
+    {"averagepooling", "avg_pool"},
+    {"averagepooling2d", "avg_pool"},
+    {"adaptiveavgpool2d", "avg_pool"},
+    {"globalaveragepooling2d", "avg_pool"},
+    {"mean", "avg_pool"},
+    {"residual", "add"},
+    {"sum", "add"},
+    {"plus", "add"},
+    {"reshape", "flatten"},
+    {"view", "flatten"},
 };
 static const ForeignWord foreign_attributes[] = {
     {"padding", "pad"},    {"kernelsize", "kernel"}, {"poolsize", "kernel"}, {"window", "kernel"},
     {"strides", "stride"}, {"outchannels", "out"},   {"outfeatures", "out"}, {"filters", "out"},
     {"channels", "out"},   {"units", "out"},         {"hidden", "out"},      {"usebias", "bias"},
+    {"input", "from"},     {"inputs", "from"},       {"tied", "tie"},        {"weight", "tie"},
 };
 
 // What is done elsewhere, or follows from the rest of the file.

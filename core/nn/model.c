@@ -70,8 +70,9 @@ int64_t model_parameters(const Model *m) {
     int64_t sum = 0;
     for (int i = 0; i < m->layer_count; i++)
         for (int k = 0; k < m->layers[i].parameter_count; k++)
-            sum +=
-                layer_elements(m->layers[i].parameters[k].shape, m->layers[i].parameters[k].dims);
+            if (m->layers[i].parameters[k].owner == i)
+                sum += layer_elements(m->layers[i].parameters[k].shape,
+                                      m->layers[i].parameters[k].dims);
     return sum;
 }
 

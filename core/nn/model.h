@@ -18,14 +18,17 @@
 #include "core/plan/build.h"
 
 // What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
-// NATURAL are whole numbers from 1 and from 0, SWITCH is true or false. Each kind of layer says
-// which it takes.
+// NATURAL are whole numbers from 1 and from 0, SWITCH is true or false, LAYERS names layers. Each
+// kind of layer says which it takes; all take `from`.
 #define ATTRIBUTE_LIST(X)         \
     X(OUT, "out", POSITIVE)       \
     X(KERNEL, "kernel", POSITIVE) \
     X(STRIDE, "stride", POSITIVE) \
     X(PAD, "pad", NATURAL)        \
-    X(BIAS, "bias", SWITCH)
+    X(BIAS, "bias", SWITCH)       \
+    X(GLOBAL, "global", SWITCH)   \
+    X(TIE, "tie", LAYERS)         \
+    X(FROM, "from", LAYERS)
 
 typedef enum {
 #define X(attribute, ...) ATTRIBUTE_##attribute,
@@ -42,6 +45,8 @@ typedef struct {
     int64_t shape[DIMS];
     int dims;
     int64_t fan_in;  // initial values: U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+    int owner;       // the layer whose parameter it is: this one, or the one that it is tied to
+    int next_use;    // the next layer that is tied to it, which has it at the same place; or NONE
 } LayerParameter;
 
 typedef struct {
@@ -53,6 +58,7 @@ typedef struct {
     int inputs
         [LAYER_INPUTS];  // layers before it, whose outputs it takes; NONE: the network's input
     int input_count;
+    int tie;                      // the layer whose weight it uses, or NONE
     int64_t in[DIMS], out[DIMS];  // shapes of one sample: of its first input, of its output
     int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
     LayerParameter parameters[LAYER_PARAMETERS];

@@ -17,8 +17,38 @@ const char *layer_advise_attribute(char out[LAYER_ADVICE], const LayerRow *row, 
 
 extern const char *const model_line_words[];  // "input", "classes" …, then NULL
 
-// Number the layers that have no name, then give every layer its shapes. ERR_SHAPE and ERR_FORMAT
-// name the line, the layer and both shapes.
-Status model_infer(Model *m, Arena *a) MUST_USE;
+// One turn of a repeat or of a block, or the whole file: it says what the words in it mean. All
+// strings are in the model's arena.
+typedef struct Scope {
+    const struct Scope *outer;  // NULL: of the whole file
+    const char *block;          // the block's name as written, NULL of a repeat
+    const char *path;           // in full, "stage1.res2"; of a repeat that of the block around
+    const char *prefix;         // of names in it: "stage1.res2.", or ""
+    const char *suffix;         // of names in it: the turns of repeats within the block, "2_3"
+    int first;                  // its first layer: the one before is what enters it
+    int *numbered;              // [row] how many layers without a name the block has, so far
+} Scope;
+
+// `turn` counts from 1; 0: the block does not repeat. `block` NULL: a repeat, or without `outer`
+// the file. A block's name must be short enough for scope_name(). ERR_MEMORY.
+Status scope_open(Scope **out, Arena *a, const Scope *outer, const char *block, int64_t turn,
+                  int first) MUST_USE;
+
+// The full name of a layer that is called `word` in this scope; false: it is too long.
+enum { SCOPE_NAME = 64 };  // bytes
+bool scope_name(char out[SCOPE_NAME], const Scope *s, const char *word) MUST_USE;
+
+// What a layer's line says of other layers, until all layers have names.
+typedef struct {
+    Scope *scope;
+    const char *from[LAYER_INPUTS], *tie;  // in the arena; NULL: not given
+} LayerLine;
+
+// Number the layers that have no name, then find those that lines[i] names. ERR_FORMAT with the
+// line, the layer and the nearest word.
+Status model_connect(Model *m, const LayerLine *lines, Arena *a) MUST_USE;
+
+// Give every layer its shapes. ERR_SHAPE and ERR_FORMAT name the line, the layer and both shapes.
+Status model_infer(Model *m) MUST_USE;
 
 #endif

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum { PARAMETERS = 32 };
-enum { LAYERS_MAX = 4096 };
+enum { LAYERS_MAX = 65536 };
+enum { FRAMES = 16 };  // blocks and repeats in each other
 static const int64_t NUMBER_MAX = 1000000000;
 
 // A value that the file names and the user may set: "mlp:hidden=256".
@@ -21,16 +22,27 @@ typedef struct {
     bool known;  // to the file; else only the user has given it, so far
 } Parameter;
 
+// A repeat or a block whose end is not yet read.
+typedef struct {
+    const char *word;     // "repeat" or "block"
+    const char *block;    // its name; NULL: of a repeat
+    int64_t times, turn;  // from 1; both 0: it does not repeat
+    const char *cursor;   // its first line
+    int line, layers;     // its own line; layers before it
+    Scope *outer;
+} Frame;
+
 typedef struct {
     Model *m;
     Arena *a;
     LineReader in;
     Parameter parameters[PARAMETERS];
     int parameter_count;
+    LayerLine *lines;  // [layer]
     int layer_capacity;
-    int64_t repeats, turn;           // of the repeat block we are in, from 1; 0: in none
-    const char *repeat_cursor;       // its first line
-    int repeat_line, repeat_layers;  // its line; layers before it
+    Frame frames[FRAMES];
+    int depth;
+    Scope *scope;  // what the line being read stands in
 } Reader;
 
 #define FAIL_LINE(s, fmt, ...) FAIL((s), "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
@@ -170,7 +182,7 @@ static Status check_given(const Reader *r) {
 
 // --- layers
 
-typedef enum { POSITIVE, NATURAL, SWITCH } ValueKind;
+typedef enum { POSITIVE, NATURAL, SWITCH, LAYERS } ValueKind;
 
 static ValueKind value_kind(Attribute a) {
     static const ValueKind kinds[] = {
@@ -188,7 +200,42 @@ static Status read_switch(const Reader *r, const char *what, const char *word, i
     return OK;
 }
 
-static Status read_attribute(const Reader *r, Layer *l, char *word) {
+// "a,b": as many layers as `most`, in the arena.
+static Status read_layers(const Reader *r, const char *layer, const char *what, const char *text,
+                          const char *out[], int most) {
+    int count = 0;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        if (!length)
+            FAIL_LINE(ERR_FORMAT, "%s: %s: expected the name of a layer, found \"%.40s\"", layer,
+                      what, text);
+        if (count < most && !(out[count] = arena_string_n(r->a, at, length)))
+            FAIL_LINE(ERR_MEMORY, "%s: out of memory", layer);
+        count++;
+        at += length;
+        if (!*at) break;
+    }
+    if (count != most)
+        FAIL_LINE(ERR_FORMAT, "%s: %s names %d layer%s, it takes %d", layer, what, count,
+                  count == 1 ? "" : "s", most);
+    return OK;
+}
+
+static Status read_value(const Reader *r, Layer *l, LayerLine *line, Attribute a,
+                         const char *text) {
+    const char *what = layer_attribute_name(a);
+    switch (value_kind(a)) {
+    case SWITCH: return read_switch(r, what, text, &l->attribute[a]);
+    case POSITIVE: return read_number(r, what, text, 1, &l->attribute[a]);
+    case NATURAL: return read_number(r, what, text, 0, &l->attribute[a]);
+    case LAYERS: break;
+    }
+    return a == ATTRIBUTE_FROM
+               ? read_layers(r, l->row->word, what, text, line->from, l->row->inputs)
+               : read_layers(r, l->row->word, what, text, &line->tie, 1);
+}
+
+static Status read_attribute(const Reader *r, Layer *l, LayerLine *line, char *word) {
     const char *layer = l->row->word;
     char *equals = strchr(word, '=');
     if (!equals)
@@ -199,59 +246,74 @@ static Status read_attribute(const Reader *r, Layer *l, char *word) {
         if (strcmp(layer_attribute_name((Attribute)i), word)) continue;
         if (l->given >> i & 1) FAIL_LINE(ERR_FORMAT, "%s: %s is given twice", layer, word);
         l->given |= 1u << i;
-        ValueKind kind = value_kind((Attribute)i);
-        if (kind == SWITCH) return read_switch(r, word, equals + 1, &l->attribute[i]);
-        return read_number(r, word, equals + 1, kind == POSITIVE, &l->attribute[i]);
+        return read_value(r, l, line, (Attribute)i, equals + 1);
     }
     char advice[LAYER_ADVICE];
     FAIL_LINE(ERR_FORMAT, "%s: no attribute %.40s%s", layer, word,
               layer_advise_attribute(advice, l->row, word));
 }
 
-// In a repeat block each turn's number follows the name: fc1, fc2; after a digit, conv1_1, conv1_2.
+// Words that mean something else in tensors' names, or in from=.
+static Status check_free(const Reader *r, const char *what, const char *word) {
+    static const char *const taken[] = {"evaluate", "cross_entropy", "input", "in"};
+    TRY(check_name(r, what, word));
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (!strcmp(word, taken[i]))
+            FAIL_LINE(ERR_FORMAT, "%s: the name %s is taken by the program itself", what, word);
+    return OK;
+}
+
+static Status name_is_long(const Reader *r, const char *what, const char *word) {
+    FAIL_LINE(ERR_FORMAT,
+              "%s: %s%s%s: a name has at most %d characters, those of its blocks included", what,
+              r->scope->prefix, word, r->scope->suffix, SCOPE_NAME - 1);
+}
+
 static Status set_name(Reader *r, Layer *l, const char *word) {
-    TRY(check_name(r, l->row->word, word));
-    if (!strcmp(word, "evaluate") || !strcmp(word, "cross_entropy"))
-        FAIL_LINE(ERR_FORMAT, "%s: the name %s is taken by the program itself", l->row->word, word);
-    char name[64];
-    if (!r->turn)
-        snprintf(name, sizeof name, "%s", word);
-    else
-        snprintf(name, sizeof name, "%s%s%lld", word,
-                 isdigit((unsigned char)word[strlen(word) - 1]) ? "_" : "", (long long)r->turn);
+    char name[SCOPE_NAME];
+    TRY(check_free(r, l->row->word, word));
+    if (!scope_name(name, r->scope, word)) return name_is_long(r, l->row->word, word);
     l->name = arena_string(r->a, name);
     if (!l->name) FAIL_LINE(ERR_MEMORY, "%s: out of memory", "layer");
     return OK;
 }
 
-// Layers lie in the arena in one array that doubles.
-static Status push_layer(Reader *r, const Layer *l) {
+// Layers lie in the arena in one array that doubles, and so do their lines.
+static Status push_layer(Reader *r, const Layer *l, const LayerLine *line) {
     Model *m = r->m;
     if (m->layer_count == LAYERS_MAX) FAIL_LINE(ERR_FORMAT, "more than %d layers", LAYERS_MAX);
     if (m->layer_count == r->layer_capacity) {
         r->layer_capacity = r->layer_capacity ? 2 * r->layer_capacity : 16;
         Layer *grown = ARENA_NEW(r->a, Layer, r->layer_capacity);
-        if (!grown) FAIL_LINE(ERR_MEMORY, "out of memory for %d layers", r->layer_capacity);
+        LayerLine *lines = ARENA_NEW(r->a, LayerLine, r->layer_capacity);
+        if (!grown || !lines)
+            FAIL_LINE(ERR_MEMORY, "out of memory for %d layers", r->layer_capacity);
         if (m->layer_count) memcpy(grown, m->layers, (size_t)m->layer_count * sizeof *grown);
+        if (m->layer_count) memcpy(lines, r->lines, (size_t)m->layer_count * sizeof *lines);
         m->layers = grown;
+        r->lines = lines;
     }
+    r->lines[m->layer_count] = *line;
     m->layers[m->layer_count++] = *l;
     return OK;
 }
 
 static Status read_layer(Reader *r, const LayerRow *row) {
-    Layer l = {.row = row, .line = r->in.line, .attribute = {[ATTRIBUTE_BIAS] = true}};
+    Layer l = {.row = row,
+               .line = r->in.line,
+               .attribute = {[ATTRIBUTE_BIAS] = true},
+               .input_count = row->inputs};
+    LayerLine line = {.scope = r->scope};
     int first = 1;
     if (r->in.word_count > 1 && !strchr(r->in.words[1], '='))
         TRY(set_name(r, &l, r->in.words[first++]));
-    for (int i = first; i < r->in.word_count; i++) TRY(read_attribute(r, &l, r->in.words[i]));
+    for (int i = first; i < r->in.word_count; i++)
+        TRY(read_attribute(r, &l, &line, r->in.words[i]));
     for (int i = 0; i < ATTRIBUTE_COUNT; i++)
         if (layer_requires(row, (Attribute)i) && !layer_gives(&l, (Attribute)i))
             FAIL_LINE(ERR_FORMAT, "%s: %s= is missing", row->word,
                       layer_attribute_name((Attribute)i));
-    l.input_count = 1;
-    l.inputs[0] = r->m->layer_count ? r->m->layer_count - 1 : NONE;
-    return push_layer(r, &l);
+    return push_layer(r, &l, &line);
 }
 
 // --- the other lines
@@ -278,28 +340,61 @@ static Status read_classes(Reader *r) {
     return read_number(r, "classes", r->in.words[1], 1, &r->m->classes);
 }
 
+static Status open_turn(Reader *r, const Frame *f) {
+    return scope_open(&r->scope, r->a, f->outer, f->block, f->turn, r->m->layer_count);
+}
+
+static Status open_frame(Reader *r, const Frame *given) {
+    if (r->depth == FRAMES)
+        FAIL_LINE(ERR_FORMAT, "more than %d repeats and blocks in each other", FRAMES);
+    Frame *f = &r->frames[r->depth++];
+    *f = *given;
+    f->turn = f->times ? 1 : 0;
+    f->cursor = r->in.cursor;
+    f->line = r->in.line;
+    f->layers = r->m->layer_count;
+    f->outer = r->scope;
+    return open_turn(r, f);
+}
+
 static Status read_repeat(Reader *r) {
+    Frame f = {.word = "repeat"};
     TRY(expect_words(r, 2, "repeat TIMES"));
-    TRY(read_number(r, "repeat", r->in.words[1], 1, &r->repeats));
-    r->turn = 1;
-    r->repeat_cursor = r->in.cursor;
-    r->repeat_line = r->in.line;
-    r->repeat_layers = r->m->layer_count;
-    return OK;
+    TRY(read_number(r, "repeat", r->in.words[1], 1, &f.times));
+    return open_frame(r, &f);
+}
+
+static Status read_block(Reader *r) {
+    static const char repeat[] = "repeat=";
+    Frame f = {.word = "block"};
+    if (r->in.word_count == 3 && !strncmp(r->in.words[2], repeat, sizeof repeat - 1))
+        TRY(read_number(r, "repeat", r->in.words[2] + sizeof repeat - 1, 1, &f.times));
+    else
+        TRY(expect_words(r, 2, "block NAME [repeat=TIMES]"));
+    TRY(check_free(r, "block", r->in.words[1]));
+    char name[SCOPE_NAME];
+    if (!scope_name(name, r->scope, r->in.words[1]))
+        return name_is_long(r, "block", r->in.words[1]);
+    f.block = arena_string(r->a, r->in.words[1]);
+    if (!f.block) FAIL_LINE(ERR_MEMORY, "%s: out of memory", "block");
+    return open_frame(r, &f);
 }
 
 static Status read_end(Reader *r) {
     TRY(expect_words(r, 1, "end"));
-    if (!r->turn) FAIL_LINE(ERR_FORMAT, "%s without a repeat before it", "end");
-    if (r->m->layer_count == r->repeat_layers)
-        FAIL_LINE(ERR_FORMAT, "nothing to repeat since line %d", r->repeat_line);
-    if (++r->turn > r->repeats) {
-        r->turn = 0;
+    if (!r->depth) FAIL_LINE(ERR_FORMAT, "%s without a repeat or a block before it", "end");
+    Frame *f = &r->frames[r->depth - 1];
+    if (r->m->layer_count == f->layers)
+        FAIL_LINE(ERR_FORMAT, "no layer in the %s of line %d", f->word, f->line);
+    if (f->turn >= f->times) {
+        r->scope = f->outer;
+        r->depth--;
         return OK;
     }
-    r->in.cursor = r->repeat_cursor;
-    r->in.line = r->repeat_line;
-    return OK;
+    f->turn++;
+    r->in.cursor = f->cursor;
+    r->in.line = f->line;
+    return open_turn(r, f);
 }
 
 // The lines that are no layers, and who reads them.
@@ -308,6 +403,7 @@ static Status read_end(Reader *r) {
     X("classes", read_classes)     \
     X("parameter", read_parameter) \
     X("repeat", read_repeat)       \
+    X("block", read_block)         \
     X("end", read_end)
 
 const char *const model_line_words[] = {
@@ -327,9 +423,10 @@ static Status read_line(Reader *r) {
     if (row) return read_layer(r, row);
     for (int i = 0; model_line_words[i]; i++) {
         if (strcmp(word, model_line_words[i])) continue;
-        if (r->turn && readers[i] != read_end)
-            FAIL_LINE(ERR_FORMAT, "only layers may stand between repeat and end, found \"%s\"",
-                      word);
+        bool nests = readers[i] == read_repeat || readers[i] == read_block;
+        if (r->depth && !nests && readers[i] != read_end)
+            FAIL_LINE(ERR_FORMAT, "%s may not stand between %s and end", word,
+                      r->frames[r->depth - 1].word);
         return readers[i](r);
     }
     char advice[LAYER_ADVICE];
@@ -352,6 +449,7 @@ static Status read_header(Reader *r) {
 static Status read_model(Reader *r, const char *parameters) {
     TRY(read_given(r, parameters ? parameters : ""));
     TRY(read_header(r));
+    TRY(scope_open(&r->scope, r->a, NULL, NULL, 0, 0));
     for (;;) {
         bool found;
         TRY(line_reader_next(&r->in, &found));
@@ -359,13 +457,17 @@ static Status read_model(Reader *r, const char *parameters) {
         TRY(read_line(r));
     }
     const char *source = r->in.source;
-    if (r->turn) FAIL(ERR_FORMAT, "%s:%d: repeat without an end", source, r->repeat_line);
+    if (r->depth) {
+        const Frame *f = &r->frames[r->depth - 1];
+        FAIL(ERR_FORMAT, "%s:%d: %s without an end", source, f->line, f->word);
+    }
     TRY(check_given(r));
     if (!r->m->input_dims)
         FAIL(ERR_FORMAT, "%s: no line \"input SIZE ...\" says what one sample is", source);
     if (!r->m->classes) FAIL(ERR_FORMAT, "%s: no line \"classes NUMBER\"", source);
     if (!r->m->layer_count) FAIL(ERR_FORMAT, "%s: no layers", source);
-    return model_infer(r->m, r->a);
+    TRY(model_connect(r->m, r->lines, r->a));
+    return model_infer(r->m);
 }
 
 Status model_parse(Model *out, Arena *a, const char *text, const char *source,

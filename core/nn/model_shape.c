@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names and shapes of a network's layers, once all of its lines are read.
+// Shapes of a network's layers, in their order, and parameters that layers share.
 #include "core/nn/model_internal.h"
 
 #include <stdio.h>
@@ -7,51 +7,6 @@
 
 // Larger tensors are mistakes, and would overflow when they are multiplied by a batch.
 static const int64_t ELEMENTS_MAX = (int64_t)1 << 40, MULTIPLY_ADDS_MAX = (int64_t)1 << 46;
-
-// --- names
-
-static Status check_unique(const Model *m) {
-    for (int i = 0; i < m->layer_count; i++) {
-        const Layer *l = &m->layers[i];
-        for (int k = 0; l->name && k < i; k++)
-            if (m->layers[k].name && !strcmp(m->layers[k].name, l->name))
-                LAYER_FAIL(ERR_FORMAT, m, l, "the name is taken by the %s of line %d",
-                           m->layers[k].row->word, m->layers[k].line);
-    }
-    return OK;
-}
-
-static bool is_taken(const Model *m, const char *name) {
-    for (int i = 0; i < m->layer_count; i++)
-        if (m->layers[i].name && !strcmp(m->layers[i].name, name)) return true;
-    return false;
-}
-
-#define ROW(name) +1
-enum { ROWS = LAYER_LIST(ROW) };
-#undef ROW
-
-static int row_of(const Layer *l) {
-    int i = 0;
-    while (layer_rows[i] != l->row) i++;
-    return i;
-}
-
-// relu1, relu2 ... in the order of the file, past names that the file gives itself.
-static Status name_layers(Model *m, Arena *a) {
-    int used[ROWS] = {0};
-    for (int i = 0; i < m->layer_count; i++) {
-        Layer *l = &m->layers[i];
-        if (l->name) continue;
-        char name[32];
-        do snprintf(name, sizeof name, "%s%d", l->row->stem, ++used[row_of(l)]);
-        while (is_taken(m, name));
-        if (!(l->name = arena_string(a, name))) FAIL(ERR_MEMORY, "%s: out of memory", m->source);
-    }
-    return OK;
-}
-
-// --- shapes
 
 // Sizes that the rest of the program may multiply without looking.
 static Status check_sizes(const Model *m, const Layer *l) {
@@ -68,10 +23,37 @@ static Status check_sizes(const Model *m, const Layer *l) {
     return OK;
 }
 
+// The parameters are the layer's own, but for a weight that is tied: that is another layer's, and
+// must have this one's shape.
+static Status find_owners(const Model *m, Layer *l) {
+    int self = (int)(l - m->layers);
+    for (int k = 0; k < l->parameter_count; k++) {
+        l->parameters[k].owner = self;
+        l->parameters[k].next_use = NONE;
+    }
+    if (l->tie == NONE) return OK;
+    const Layer *other = &m->layers[l->tie];
+    LayerParameter *own = &l->parameters[0];
+    if (!other->parameter_count)
+        LAYER_FAIL(ERR_FORMAT, m, l, "tie=%s: %s has no weight", other->name, other->row->word);
+    const LayerParameter *tied = &other->parameters[0];
+    char ours[LAYER_SHAPE], theirs[LAYER_SHAPE];
+    if (own->dims != tied->dims || memcmp(own->shape, tied->shape, sizeof own->shape))
+        LAYER_FAIL(ERR_SHAPE, m, l, "tie=%s: its weight is %s, but that of %s is %s", other->name,
+                   layer_describe_shape(own->shape, own->dims, ours), other->name,
+                   layer_describe_shape(tied->shape, tied->dims, theirs));
+    own->owner = tied->owner;
+    LayerParameter *last = &m->layers[own->owner].parameters[0];
+    while (last->next_use != NONE) last = &m->layers[last->next_use].parameters[0];
+    last->next_use = self;
+    return OK;
+}
+
 static Status infer_layer(const Model *m, Layer *l) {
     memcpy(l->in, layer_input_shape(m, l, 0, &l->in_dims), sizeof l->in);
     TRY(l->row->infer(m, l));
     TRY(check_sizes(m, l));
+    TRY(find_owners(m, l));
     l->trained = l->parameter_count > 0;
     for (int k = 0; k < l->input_count; k++) l->trained |= layer_input_trained(m, l, k);
     return OK;
@@ -88,9 +70,7 @@ static Status check_logits(const Model *m) {
                layer_describe_shape(l->out, l->out_dims, shape), (long long)m->classes);
 }
 
-Status model_infer(Model *m, Arena *a) {
-    TRY(check_unique(m));
-    TRY(name_layers(m, a));
+Status model_infer(Model *m) {
     for (int i = 0; i < m->layer_count; i++) TRY(infer_layer(m, &m->layers[i]));
     return check_logits(m);
 }

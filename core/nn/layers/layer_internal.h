@@ -14,7 +14,7 @@
 
 // Every kind of layer, in the order in which messages list them: core/nn/layers/NAME.c defines
 // layer_NAME, and core/nn/meson.build compiles it.
-#define LAYER_LIST(X) X(conv2d) X(linear) X(relu) X(max_pool) X(flatten)
+#define LAYER_LIST(X) X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add)
 
 typedef struct LayerRow {
     const char *word;             // in model files: "conv2d"

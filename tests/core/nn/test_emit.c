@@ -368,11 +368,12 @@ START_TEST(initial_values_do_not_depend_on_the_optimiser_or_the_cut) {
 }
 END_TEST
 
-// conv1 8·9 + 8, fc1 64·(8·14·14) + 64, fc2 64·64 + 64, logits 10·64.
+// conv1 8·9 + 8, four convolutions of 8·8·9 + 8 in two blocks, fc1 64·(8·14·14) + 64,
+// fc2 64·64 + 64, logits 10·64.
 START_TEST(the_example_of_the_document_is_read_and_emitted) {
     char *sample = document_sample("model example");
     ck_assert_ok(model_parse(&model, &arena, sample, "formats.md", ""));
-    ck_assert_int_eq(model_parameters(&model), 80 + 100416 + 4160 + 640);
+    ck_assert_int_eq(model_parameters(&model), 80 + 4 * 584 + 100416 + 4160 + 640);
     program_finish(&program);
     StepSpec step = one_step();
     ck_assert_ok(model_emit(&program, &model, &step));

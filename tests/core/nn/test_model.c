@@ -196,27 +196,27 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {"model x\ninput 1000000 100000\n",
          "x.model:2: the input is larger than 1000000000 elements"},
         {HEAD "conv2 out=3\n", "x.model:4: no layer \"conv2\" (did you mean conv2d?)"},
-        {HEAD "softmax\n", "x.model:4: no layer \"softmax\" (softmax is in the loss: leave the "
-                           "line out); there are conv2d, linear, relu, max_pool, flatten"},
-        {HEAD "batch_norm\n", "x.model:4: no layer \"batch_norm\"; there are conv2d, linear, relu, "
-                              "max_pool, flatten"},
+        {HEAD "softmax\n",
+         "x.model:4: no layer \"softmax\" (softmax is in the loss: leave the "
+         "line out); there are conv2d, linear, relu, gelu, max_pool, avg_pool, flatten, add"},
+        {HEAD "batch_norm\n", "x.model:4: no layer \"batch_norm\"; there are conv2d, linear, "},
         {HEAD "dropout p=0.5\n", "x.model:4: no layer \"dropout\"; there are conv2d, "},
         {HEAD "Dense units=5\n", "x.model:4: no layer \"Dense\" (did you mean linear?); there"},
         {HEAD "MaxPool2d 2\n", "x.model:4: no layer \"MaxPool2d\" (did you mean max_pool?)"},
         {HEAD "conv2d out=3 kernel=5 padding=1\n",
          "x.model:4: conv2d: no attribute padding (did you mean pad?); it has out, kernel, stride, "
-         "pad, bias"},
+         "pad, bias, tie, from"},
         {HEAD "conv2d out=3 kernel_size=5\n",
          "x.model:4: conv2d: no attribute kernel_size (did you mean kernel?); it has out, kernel, "
          "stride, pad, bias"},
         {HEAD "linear in_features=4 out=3\n",
          "x.model:4: linear: no attribute in_features (what comes in follows from the layer "
-         "before: leave it out); it has out, bias"},
+         "before: leave it out); it has out, bias, tie, from"},
         {HEAD "max_pool kernel=2 padding=1\n",  // it has no pad
-         "x.model:4: max_pool: no attribute padding; it has kernel, stride"},
+         "x.model:4: max_pool: no attribute padding; it has kernel, stride, from"},
         {HEAD "conv2d out=3 kernal=5\n",
          "x.model:4: conv2d: no attribute kernal (did you mean kernel?)"},
-        {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel; it has none"},
+        {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel; it has from"},
         {HEAD "conv2d out=3\n", "x.model:4: conv2d: kernel= is missing"},
         {HEAD "linear\n", "x.model:4: linear: out= is missing"},
         {HEAD "linear out=5x\n",
@@ -241,11 +241,10 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {"model x\nparameter n 1\nparameter n 1\n", "x.model:3: parameter n is there twice"},
         {"model x\nparameter n\n", "x.model:2: expected \"parameter NAME VALUE\", found 2 words"},
         {HEAD "repeat 2\nflatten\n", "x.model:4: repeat without an end"},
-        {HEAD "end\n", "x.model:4: end without a repeat before it"},
-        {HEAD "repeat 1000000000\n# nothing\nend\n", "x.model:6: nothing to repeat since line 4"},
-        {HEAD "repeat 5000\nrelu\nend\n", "x.model:5: more than 4096 layers"},
-        {HEAD "repeat 2\nrepeat 2\n",
-         "x.model:5: only layers may stand between repeat and end, found \"repeat\""},
+        {HEAD "end\n", "x.model:4: end without a repeat or a block before it"},
+        {HEAD "repeat 1000000000\n# nothing\nend\n", "x.model:6: no layer in the repeat of line 4"},
+        {HEAD "repeat 70000\nrelu\nend\n", "x.model:5: more than 65536 layers"},
+        {HEAD "repeat 2\nclasses 2\n", "x.model:5: classes may not stand between repeat and end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_fails(parse(cases[i].text, ""), ERR_FORMAT, cases[i].message);
@@ -285,7 +284,7 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
     ck_assert_int_eq(model_parameters(read_model(path)), 4 * 7 + 8 * 2);
     ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
                     "no model \"nett\" (did you mean net?); give the path of a model file, or one "
-                    "of net, mlp, linear");
+                    "of net, mlp, linear, resnet");
     ck_assert_fails(model_read(&model, &arena, "nowhere/none.model"), ERR_INPUT,
                     "nowhere/none.model: No such file");
     path[strlen(path) - 4] = 0;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// y = x Φ(x), Φ being the normal distribution (Hendrycks and Gimpel, "Gaussian Error Linear Units",
+// 2016), exact, as PyTorch's GELU by default. Its backward reads x.
+#include "core/nn/layers/layer_internal.h"
+
+static Status infer(const Model *m, Layer *l) {
+    layer_keep_shape(l);
+    return OK;
+}
+
+static Status forward(Graph *g, int i) {
+    int y;
+    TRY(graph_output(g, i, NONE, &y));
+    return graph_forward(g, i, KIND_GELU, NULL, VALUES(y), VALUES(graph_input(g, i, 0)));
+}
+
+static Status backward(Graph *g, int i) {
+    int dx;
+    TRY(graph_dx(g, i, 0, NONE, &dx));
+    return graph_backward_input(g, i, KIND_GELU_BACKWARD, NULL, VALUES(dx),
+                                VALUES(g->dy[i], graph_input(g, i, 0)));
+}
+
+const LayerRow layer_gelu = {
+    .word = "gelu",
+    .stem = "gelu",
+    .inputs = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};
