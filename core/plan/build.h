@@ -103,9 +103,10 @@ void dep_list_finish(DepList *list);
 Status plan_add_deps(Plan *plan, const DepList *list) MUST_USE;
 
 // Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan
-// order: read after write, write after read, write after write, across micro-batches and into
-// the previous step for what outlives a step (parameters, optimiser state). Call it when a
-// plan's ops are complete.
+// order: read after write, write after read, write after write, across micro-batches and into the
+// previous step: what a step does to a tensor until it has written it itself waits for what the
+// step before did last (unless its own lane did it, for what does not outlive a step, because a
+// lane goes on from step to step). Call it when a plan's ops are complete.
 Status plan_derive_deps(const Program *p, Plan *plan) MUST_USE;
 
 // Rewrite a plan's operations: keep those for which keep[i] is not 0, in the order of `order` (a

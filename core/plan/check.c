@@ -12,13 +12,13 @@
 #define PLACE "plan %s: %s: "
 #define PLACE_ARGS program_name(p, plan->name), op_name(p, op)
 
-// Which tensors need no writer before they are read: parameters and optimiser state outlive a step,
-// and scalars that no operation writes are the host's. [tensor_count]; NULL: out of memory.
+// Which tensors need no writer before they are read: what outlives a step, and scalars that no
+// operation writes, which are the host's. [tensor_count]; NULL: out of memory.
 static uint8_t *find_ready(const Program *p, Arena *a) {
     uint8_t *ready = ARENA_NEW(a, uint8_t, p->tensor_count + 1);
     for (int t = 0; ready && t < p->tensor_count; t++) {
         Role r = (Role)p->tensors[t].role;
-        ready[t] = r == ROLE_PARAMETER || r == ROLE_OPTIMISER || r == ROLE_SCALAR;
+        ready[t] = role_persists(r) || r == ROLE_SCALAR;
     }
     for (int k = 0; ready && k < p->plan_count; k++)
         for (int i = 0; i < p->plans[k].op_count; i++)

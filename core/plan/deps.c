@@ -137,8 +137,13 @@ static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan)
     return OK;
 }
 
-static Status depend(DepList *out, int op, int after, int distance) {
+// A lane goes on from step to step: what does not outlive a step need not wait for what its own
+// lane did in the step before.
+static Status depend(const Program *p, const Plan *plan, DepList *out, int tensor, int op,
+                     int after, int distance) {
     if (after == NONE || (after == op && distance == 0)) return OK;
+    bool same_lane = plan->ops[op].lane == plan->ops[after].lane;
+    if (distance == 1 && same_lane && !role_persists((Role)p->tensors[tensor].role)) return OK;
     return dep_list_add(out, op, after, DEP_DATA, distance);
 }
 
@@ -158,34 +163,47 @@ static int reads(const Plan *plan, int i, int k) {
     return NONE;
 }
 
-// One pass in plan order. With `distance` 1 the touches are those that a whole step left behind,
-// and only what outlives a step is followed, until this step writes it.
-static Status pass(const Program *p, const Plan *plan, Touch *t, const Touch *before,
-                   DepList *out) {
+typedef struct {
+    const Program *p;
+    const Plan *plan;
+    Touch *touch;         // in this step
+    const Touch *before;  // NULL, or what a whole step left behind
+    DepList *out;
+} Pass;
+
+static Status read_tensor(const Pass *s, int i, int tensor) {
+    Touch *t = s->touch;
+    if (s->before && t->writer[tensor] == NONE)
+        TRY(depend(s->p, s->plan, s->out, tensor, i, s->before->writer[tensor], 1));
+    if (!s->before) TRY(depend(s->p, s->plan, s->out, tensor, i, t->writer[tensor], 0));
+    note_read(t, tensor, i);
+    return OK;
+}
+
+static Status depend_on_touches(const Pass *s, const Touch *t, int tensor, int i, int distance) {
+    for (int at = t->reader[tensor]; at != NONE; at = t->next[at])
+        TRY(depend(s->p, s->plan, s->out, tensor, i, t->owner[at], distance));
+    return depend(s->p, s->plan, s->out, tensor, i, t->writer[tensor], distance);
+}
+
+static Status write_tensor(const Pass *s, int i, int tensor) {
+    Touch *t = s->touch;
+    if (s->before && t->writer[tensor] == NONE) TRY(depend_on_touches(s, s->before, tensor, i, 1));
+    if (!s->before) TRY(depend_on_touches(s, t, tensor, i, 0));
+    t->writer[tensor] = i;
+    t->reader[tensor] = NONE;
+    return OK;
+}
+
+// One pass in plan order. With `before`, what a step does to a tensor until it has written it
+// itself depends on what the step before did last.
+static Status pass(const Pass *s) {
+    const Plan *plan = s->plan;
     for (int i = 0; i < plan->op_count; i++) {
-        for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++) {
-            tensor = program_root(p, tensor);
-            Role role = (Role)p->tensors[tensor].role;
-            bool first = before && t->writer[tensor] == NONE &&
-                         (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
-            if (first) TRY(depend(out, i, before->writer[tensor], 1));
-            if (!before) TRY(depend(out, i, t->writer[tensor], 0));
-            note_read(t, tensor, i);
-        }
-        for (int k = 0; k < plan->ops[i].outputs; k++) {
-            int tensor = program_root(p, op_outputs(plan, &plan->ops[i])[k]);
-            Role role = (Role)p->tensors[tensor].role;
-            bool first = before && t->writer[tensor] == NONE &&
-                         (role == ROLE_PARAMETER || role == ROLE_OPTIMISER);
-            if (first) TRY(depend(out, i, before->writer[tensor], 1));
-            for (int at = first ? before->reader[tensor] : NONE; at != NONE; at = before->next[at])
-                TRY(depend(out, i, before->owner[at], 1));
-            for (int at = before ? NONE : t->reader[tensor]; at != NONE; at = t->next[at])
-                TRY(depend(out, i, t->owner[at], 0));
-            if (!before) TRY(depend(out, i, t->writer[tensor], 0));
-            t->writer[tensor] = i;
-            t->reader[tensor] = NONE;
-        }
+        for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++)
+            TRY(read_tensor(s, i, program_root(s->p, tensor)));
+        for (int k = 0; k < plan->ops[i].outputs; k++)
+            TRY(write_tensor(s, i, program_root(s->p, op_outputs(plan, &plan->ops[i])[k])));
     }
     return OK;
 }
@@ -230,8 +248,8 @@ Status plan_derive_deps(const Program *p, Plan *plan) {
     Status s = touch_init(&this_step, &scratch, p, plan);
     if (s == OK) s = touch_init(&next_step, &scratch, p, plan);
     DepList deps = {0};
-    if (s == OK) s = pass(p, plan, &this_step, NULL, &deps);
-    if (s == OK) s = pass(p, plan, &next_step, &this_step, &deps);
+    if (s == OK) s = pass(&(Pass){p, plan, &this_step, NULL, &deps});
+    if (s == OK) s = pass(&(Pass){p, plan, &next_step, &this_step, &deps});
     if (s == OK) s = plan_add_deps(plan, &deps);
     dep_list_finish(&deps);
     arena_finish(&scratch);

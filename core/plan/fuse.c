@@ -48,12 +48,13 @@ const char *fusion_name(Fusion f) {
 typedef struct {
     Program *p;
     Plan *plan;
-    int32_t *touches;  // [tensor] how often an operation of any plan has it as operand
-    uint8_t *viewed;   // [tensor] another tensor is an alias of it
-    int32_t *next;     // [operation] the next on its lane that is not dropped, or NONE
-    int32_t *into;     // [operation] where its chain is: itself, or the chain's first member
-    uint8_t *keep;     // [operation] 0: dropped
-    DepList moved;     // dependencies of later members, which the chain takes over
+    const PlanOrder *order;  // before any chain was replaced
+    int32_t *touches;        // [tensor] how often an operation of any plan has it as operand
+    uint8_t *viewed;         // [tensor] another tensor is an alias of it
+    int32_t *next;           // [operation] the next on its lane that is not dropped, or NONE
+    int32_t *into;           // [operation] where its chain is: itself, or the chain's first member
+    uint8_t *keep;           // [operation] 0: dropped
+    DepList moved;           // dependencies of later members, which the chain takes over
 } Fuse;
 
 typedef struct {
@@ -95,6 +96,18 @@ static bool touched_outside(const Chain *c, int tensor) {
 
 static Kind kind_of(const Chain *c, int op) { return op_kind(c->p, &c->plan->ops[op]); }
 
+// The chain begins when its first member could: what a later one waits for has ended then. A chain
+// that waited for more might wait for a peer that waits for its first member.
+static bool waits_for_no_more(const Chain *c, const Op *b) {
+    for (int d = 0; d < b->dep_count; d++) {
+        const Dep *dep = &c->plan->deps[b->dep_first + d];
+        if (dep->distance == 0 && !is_member(c, dep->op) &&
+            !plan_order_holds(c->fuse->order, dep->op, c->ops[0]))
+            return false;
+    }
+    return true;
+}
+
 // May `op` follow the chain? It works on the last member's result, and nothing that lies between
 // them feeds it.
 static bool follows(const Chain *c, int op) {
@@ -109,10 +122,8 @@ static bool follows(const Chain *c, int op) {
         if (is_member(c, between) || !c->fuse->keep[between]) continue;
         for (int k = 0; k < b->inputs; k++)
             if (writes(c->plan, between, op_inputs(c->plan, b)[k])) return false;
-        for (int d = 0; d < b->dep_count; d++)
-            if (c->fuse->into[c->plan->deps[b->dep_first + d].op] == between) return false;
     }
-    return true;
+    return waits_for_no_more(c, b);
 }
 
 // What one member hands to the next is stored nowhere, so nobody else may use it.
@@ -277,10 +288,11 @@ static Status fuse_chain(Chain *c) {
     return OK;
 }
 
-static Status fuse_init(Fuse *f, Arena *a, Program *p, Plan *plan) {
+static Status fuse_init(Fuse *f, Arena *a, Program *p, Plan *plan, const PlanOrder *order) {
     int n = plan->op_count, last[UINT8_MAX + 1];
     *f = (Fuse){.p = p,
                 .plan = plan,
+                .order = order,
                 .touches = ARENA_NEW(a, int32_t, p->tensor_count + 1),
                 .viewed = ARENA_NEW(a, uint8_t, p->tensor_count + 1),
                 .next = ARENA_NEW(a, int32_t, n + 1),
@@ -315,10 +327,10 @@ static Status fuse_chains(Fuse *f, uint32_t fusions) {
     return plan_select(f->plan, NULL, f->keep);
 }
 
-Status fuse_plan(Program *p, Plan *plan, uint32_t fusions) {
+Status fuse_plan(Program *p, Plan *plan, const PlanOrder *order, uint32_t fusions) {
     Arena scratch = {0};
     Fuse f;
-    Status s = fuse_init(&f, &scratch, p, plan);
+    Status s = fuse_init(&f, &scratch, p, plan, order);
     if (s == OK) s = fuse_chains(&f, fusions);
     dep_list_finish(&f.moved);
     arena_finish(&scratch);

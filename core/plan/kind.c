@@ -27,8 +27,17 @@ static const uint8_t dtype_sizes[] = {
     DTYPE_LIST(X)
 #undef X
 };
+static const struct {
+    const char *name;
+    Memory memory;
+    Lasting lasting;
+} roles[] = {
+#define X(constant, name, memory, lasting) {name, MEMORY_##memory, LASTS_##lasting},
+    ROLE_LIST(X)
+#undef X
+};
 #define X(constant, name) name,
-static const char *const roles[] = {ROLE_LIST(X)};
+static const char *const memories[] = {MEMORY_LIST(X)};
 static const char *const phases[] = {PHASE_LIST(X)};
 #undef X
 #define X(constant, name, order, text) name,
@@ -47,7 +56,11 @@ const char *kind_attributes(Kind k) { return kinds[k].attributes; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
 int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
-const char *role_name(Role r) { return roles[r]; }
+const char *role_name(Role r) { return roles[r].name; }
+Memory role_memory(Role r) { return roles[r].memory; }
+bool role_persists(Role r) { return roles[r].lasting == LASTS_CONTENT; }
+bool role_keeps_place(Role r) { return roles[r].lasting != LASTS_USE; }
+const char *memory_name(Memory m) { return memories[m]; }
 const char *phase_name(Phase p) { return phases[p]; }
 const char *algorithm_name(Algorithm a) { return a < ALGORITHM_COUNT ? algorithms[a] : "?"; }
 Order algorithm_order(Algorithm a) { return algorithm_orders[a]; }
@@ -72,7 +85,11 @@ int kind_find(const char *name, int length) {
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 int dtype_find(const char *name, int length) { return find(dtypes, COUNT(dtypes), name, length); }
-int role_find(const char *name, int length) { return find(roles, COUNT(roles), name, length); }
+int role_find(const char *name, int length) {
+    for (int i = 0; i < ROLE_COUNT; i++)
+        if (same(roles[i].name, name, length)) return i;
+    return -1;
+}
 int phase_find(const char *name, int length) { return find(phases, COUNT(phases), name, length); }
 int algorithm_find(const char *name, int length) {
     return find(algorithms, COUNT(algorithms), name, length);

@@ -89,15 +89,40 @@ typedef enum {
 enum { DTYPE_REALS = DTYPE_BF16 + 1 };
 static inline bool dtype_is_real(Dtype d) { return (int)d < DTYPE_REALS; }
 
-// What a tensor is for. It decides how long it lives and which class of memory it counts for.
+// A class of memory as reports name it; activations include inputs, scratch includes scalars.
 // clang-format off
-#define ROLE_LIST(X)                                                                      \
-    X(PARAMETER, "parameter") X(GRADIENT, "gradient") X(OPTIMISER, "optimiser")           \
-    X(ACTIVATION, "activation") X(INPUT, "input") X(BUFFER, "buffer") X(SCALAR, "scalar") \
-    X(SCRATCH, "scratch")
+#define MEMORY_LIST(X)                                                                       \
+    X(PARAMETERS, "parameters") X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser")          \
+    X(ACTIVATIONS, "activations") X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
 // clang-format on
 typedef enum {
-#define X(constant, name) ROLE_##constant,
+#define X(constant, name) MEMORY_##constant,
+    MEMORY_LIST(X)
+#undef X
+        MEMORY_COUNT
+} Memory;
+
+// How long a tensor lasts. CONTENT: what it holds outlives the plan, is there in the next step and
+// in evaluation, and is what a checkpoint stores; PLACE: only its memory is kept, for the host or
+// for kernels; USE: from its first operation to its last, memory is shared.
+typedef enum { LASTS_CONTENT, LASTS_PLACE, LASTS_USE } Lasting;
+
+// What a tensor is for: X(constant, name, class of memory, how long it lasts). State is what a step
+// writes and evaluation may read: running statistics, a loss scale.
+// clang-format off
+#define ROLE_LIST(X)                                     \
+    X(PARAMETER, "parameter", PARAMETERS, CONTENT)       \
+    X(GRADIENT, "gradient", GRADIENTS, USE)              \
+    X(OPTIMISER, "optimiser", OPTIMISER, CONTENT)        \
+    X(STATE, "state", OPTIMISER, CONTENT)                \
+    X(ACTIVATION, "activation", ACTIVATIONS, USE)        \
+    X(INPUT, "input", ACTIVATIONS, USE)                  \
+    X(BUFFER, "buffer", COMMUNICATION, USE)              \
+    X(SCALAR, "scalar", SCRATCH, PLACE)                  \
+    X(SCRATCH, "scratch", SCRATCH, PLACE)
+// clang-format on
+typedef enum {
+#define X(constant, name, memory, lasting) ROLE_##constant,
     ROLE_LIST(X)
 #undef X
         ROLE_COUNT
@@ -157,6 +182,10 @@ const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);
 int64_t dtype_bytes(Dtype d);
 const char *role_name(Role r);
+Memory role_memory(Role r);
+bool role_persists(Role r);     // LASTS_CONTENT
+bool role_keeps_place(Role r);  // its memory is its own for the whole run: not LASTS_USE
+const char *memory_name(Memory m);
 const char *phase_name(Phase p);
 const char *algorithm_name(Algorithm a);  // "?" for none of the list
 Order algorithm_order(Algorithm a);

@@ -48,15 +48,23 @@ static Status add_scratches(Program *p, const DeviceTraits *traits) {
     return OK;
 }
 
+static Status lower_plan(Program *p, Plan *plan, uint32_t fusions) {
+    Arena scratch = {0};
+    PlanOrder order;
+    TRY(plan_derive_deps(p, plan));
+    Status s = plan_order_init(&order, &scratch, p, plan);
+    if (s == OK) s = fuse_plan(p, plan, &order, fusions);
+    arena_finish(&scratch);
+    TRY(s);
+    return plan_derive_deps(p, plan);
+}
+
 Status program_lower(Program *p, const DeviceTraits *traits) {
     if (p->lowered)
         FAIL(ERR_PLAN, "the program is already lowered, for %s", program_name(p, p->device));
     TRY(program_add_name(p, traits->name, &p->device));
     p->lowered = true;
-    for (int i = 0; i < p->plan_count; i++) {
-        TRY(fuse_plan(p, &p->plans[i], traits->fusions));
-        TRY(plan_derive_deps(p, &p->plans[i]));
-    }
+    for (int i = 0; i < p->plan_count; i++) TRY(lower_plan(p, &p->plans[i], traits->fusions));
     TRY(add_scratches(p, traits));
     return layout_tensors(p);
 }

@@ -4,26 +4,65 @@
 #define CORE_PLAN_LOWER_INTERNAL_H
 
 #include "core/plan/lower.h"
+#include "core/plan/order.h"
 
-// Replace chains of operations by fused ones: bit f of `fusions` allows Fusion f.
-Status fuse_plan(Program *p, Plan *plan, uint32_t fusions) MUST_USE;
+// Replace chains of operations by fused ones: bit f of `fusions` allows Fusion f. `order` is the
+// plan's, whose data dependencies are complete.
+Status fuse_plan(Program *p, Plan *plan, const PlanOrder *order, uint32_t fusions) MUST_USE;
 
 // Decide pools and offsets, add reuse dependencies, set pool_bytes and role_bytes.
 Status layout_tensors(Program *p) MUST_USE;
 
 enum { LAYOUT_ALIGN = 64 };  // bytes, of every offset
 
-// The life of a tensor's memory, aliases included: where each plan touches it.
+// The last operation of a lane that touches a tensor during a stay.
 typedef struct {
-    int32_t first[PLANS], last[PLANS];  // op indices; first NONE: never
-    bool communicated, used;
-} Life;
+    int32_t op, next;  // next: in Lives.ends, or NONE
+} End;
 
-bool layout_keeps_place(Role r);        // for the whole run: its memory is never shared
+// The time that the memory of a tensor, aliases included, is in use in one plan. Times count the
+// places (PlanOrder.place) of one plan after the other.
+typedef struct {
+    int32_t tensor, plan;
+    int32_t first, last;  // times of its first and last operation
+    int32_t begin;        // the first operation
+    int32_t end;          // its first end, on any lane, in Lives.ends
+    int32_t next;         // stay of the tensor in a later plan, or NONE
+} Stay;
+
+typedef struct {
+    const Program *p;
+    PlanOrder orders[PLANS];
+    int32_t time[PLANS + 1];  // when each plan begins
+    Stay *stays;              // owned, as `ends`
+    End *ends;
+    int32_t *first_stay;    // [tensor] or NONE; a root's stays in the order of plans
+    uint8_t *communicated;  // [tensor] a communication touches it, so that peers address it
+    uint8_t *used;          // [tensor] it needs memory
+    int stay_count, stay_capacity, end_count, end_capacity;
+} Lives;
+
+Status lives_init(Lives *l, Arena *a, const Program *p) MUST_USE;
+void lives_finish(Lives *l);
+
+// May a tensor of stay `after` take over memory from one of stay `before`, an earlier one of the
+// same plan? What touched the memory has ended when the first operation of `after` begins; or that
+// is a load, which may be made to wait for the rest.
+bool lives_hand_over(const Lives *l, const Stay *before, const Stay *after);
+
 int64_t layout_aligned(int64_t bytes);  // rounded up to LAYOUT_ALIGN
 
-// Add to every plan the DEP_REUSE dependencies that make the offsets of `lives` safe; offsets count
-// from the beginning of their region.
-Status reuse_add_deps(Program *p, const Life *lives) MUST_USE;
+// One role's memory in one pool: where tensors fit. loads: some of them are begun by a load.
+typedef struct Region Region;
+Status region_create(Region **out, const Lives *l, bool loads) MUST_USE;
+void region_destroy(Region *r);
+
+// Give the tensor the lowest offset, from the beginning of the region, at which it meets no tensor
+// there that it can neither take memory over from nor hand it over to.
+Status region_place(Region *r, int tensor, int64_t *offset) MUST_USE;
+
+// Add to every plan the DEP_REUSE dependencies that make the offsets safe; offsets count from the
+// beginning of their region.
+Status reuse_add_deps(Program *p, const Lives *l) MUST_USE;
 
 #endif

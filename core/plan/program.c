@@ -76,28 +76,6 @@ int program_ranks(const Program *p) {
     return ranks;
 }
 
-const char *memory_name(Memory m) {
-#define X(constant, name) name,
-    static const char *const names[] = {MEMORY_LIST(X)};
-#undef X
-    return names[m];
-}
-
-Memory role_memory(Role r) {
-    switch (r) {
-    case ROLE_PARAMETER: return MEMORY_PARAMETERS;
-    case ROLE_GRADIENT: return MEMORY_GRADIENTS;
-    case ROLE_OPTIMISER: return MEMORY_OPTIMISER;
-    case ROLE_ACTIVATION:
-    case ROLE_INPUT: return MEMORY_ACTIVATIONS;
-    case ROLE_BUFFER: return MEMORY_COMMUNICATION;
-    case ROLE_SCALAR:
-    case ROLE_SCRATCH:
-    case ROLE_COUNT: break;
-    }
-    return MEMORY_SCRATCH;
-}
-
 int64_t program_memory(const Program *p, Memory m) {
     int64_t bytes = 0;
     for (int pool = 0; pool < POOL_COUNT; pool++)

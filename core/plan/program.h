@@ -195,22 +195,6 @@ double work_real(const Program *p, const Work *w, int i);
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
 
-// Bytes of a class of memory as reports name them: parameters, gradients, optimiser, activations
-// (with inputs), communication (buffers), scratch (with scalars).
-// clang-format off
-#define MEMORY_LIST(X)                                                                       \
-    X(PARAMETERS, "parameters") X(GRADIENTS, "gradients") X(OPTIMISER, "optimiser")          \
-    X(ACTIVATIONS, "activations") X(COMMUNICATION, "communication") X(SCRATCH, "scratch")
-// clang-format on
-typedef enum {
-#define X(constant, name) MEMORY_##constant,
-    MEMORY_LIST(X)
-#undef X
-        MEMORY_COUNT
-} Memory;
-const char *memory_name(Memory m);
-Memory role_memory(Role r);
-
 // Planned bytes of a lowered program, over both pools.
 int64_t program_memory(const Program *p, Memory m);
 

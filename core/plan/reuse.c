@@ -1,43 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Dependencies that make shared memory safe. A tensor that takes memory over waits for the last
-// operation, on each other lane, that touched a tensor there before: in this step, or else in the
-// step before. Its own lane it need not wait for, because a lane keeps plan order; for the same
-// reason the last operation of a lane stands for all before it.
+// Dependencies that make shared memory safe where the order of a plan does not do so already: a
+// load waits for those that used its memory before (lives_hand_over() lets it), and what begins in
+// a step for those that used its memory last in the step before.
 //
 // Regions are cut into pieces at every offset where a tensor begins or ends, so that tensors cover
-// whole pieces. Two sweeps over the operations in plan order note, for each piece and lane, who
-// touched it last: the first one leaves what the step before leaves, the second finds the
-// dependencies. Time and memory grow with the operands and with the pieces that tensors cover.
-#include "core/base/arena.h"
+// whole pieces. Two sweeps over the operations note who has each piece: the first leaves what the
+// step before leaves, the second finds the dependencies. Time and memory grow with the operands and
+// with the pieces that tensors cover.
 #include "core/plan/build.h"
 #include "core/plan/lower_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-// The last to have touched a piece of memory on one lane. `op` NONE: nobody.
-typedef struct {
-    int32_t op, tensor;
-    int32_t distance;  // 1: in the step before
-} Tenant;
 
 typedef struct {
     const Program *p;
-    const Plan *plan;
-    const Life *lives;
-    int k;            // of the plan in the program
-    int lanes;        // of the program
-    int32_t *piece;   // [tensor] the first piece it covers; NONE: its memory is not shared
-    int32_t *pieces;  // [tensor] how many
-    Tenant *tenants;  // [piece * lanes + lane]
-    int32_t *touch;   // [tensor * lanes + lane] its last operation there since it lives, or NONE
-    Tenant *wait;     // [lane] what the operation at hand must wait for
+    const Lives *lives;
+    int32_t *piece;     // [tensor] the first piece it covers; NONE: its memory is not shared
+    int32_t *pieces;    // [tensor] how many
+    int32_t *tenant;    // [piece] the stay that had it last, or NONE
+    uint8_t *distance;  // [piece] 1: in the step before
+    int32_t wait[2][UINT8_MAX + 1];  // [distance][lane] what the operation at hand must wait for
     int piece_count;
 } Reuse;
 
-static bool shares(const Program *p, const Life *lives, int t) {
-    const Tensor *tensor = &p->tensors[t];
-    return tensor->alias == NONE && lives[t].used && !layout_keeps_place((Role)tensor->role);
+static bool shares(const Reuse *r, int t, Pool pool, Role role) {
+    const Tensor *tensor = &r->p->tensors[t];
+    return tensor->pool == pool && tensor->role == role && tensor->alias == NONE &&
+           r->lives->used[t] && !role_keeps_place(role);
 }
 
 static int by_offset(const void *left, const void *right) {
@@ -54,9 +43,10 @@ static int find_cut(const int64_t *cuts, int count, int64_t offset) {
 static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
     const Program *p = r->p;
     int count = 0, distinct = 0;
+    if (!p->role_bytes[pool][role]) return;
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        if (!shares(p, r->lives, t) || tensor->pool != pool || tensor->role != role) continue;
+        if (!shares(r, t, pool, role)) continue;
         cuts[count++] = tensor->offset;
         cuts[count++] = tensor->offset + layout_aligned(tensor->bytes);
     }
@@ -65,7 +55,7 @@ static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
         if (i == 0 || cuts[i] != cuts[i - 1]) cuts[distinct++] = cuts[i];
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        if (!shares(p, r->lives, t) || tensor->pool != pool || tensor->role != role) continue;
+        if (!shares(r, t, pool, role)) continue;
         int from = find_cut(cuts, distinct, tensor->offset),
             to = find_cut(cuts, distinct, tensor->offset + layout_aligned(tensor->bytes));
         r->piece[t] = r->piece_count + from;
@@ -74,92 +64,118 @@ static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
     r->piece_count += distinct;
 }
 
-static Status reuse_init(Reuse *r, Arena *a, const Program *p, const Life *lives) {
+static Status reuse_init(Reuse *r, Arena *a, const Program *p, const Lives *lives) {
     int n = p->tensor_count;
-    *r = (Reuse){.p = p, .lives = lives, .lanes = p->lane_count};
+    *r = (Reuse){.p = p,
+                 .lives = lives,
+                 .piece = ARENA_NEW(a, int32_t, n + 1),
+                 .pieces = ARENA_NEW(a, int32_t, n + 1)};
     int64_t *cuts = ARENA_NEW(a, int64_t, 2 * n + 1);
-    r->piece = ARENA_NEW(a, int32_t, n + 1);
-    r->pieces = ARENA_NEW(a, int32_t, n + 1);
-    r->touch = ARENA_NEW(a, int32_t, (size_t)n * (size_t)r->lanes + 1);
-    r->wait = ARENA_NEW(a, Tenant, r->lanes + 1);
-    if (!cuts || !r->piece || !r->pieces || !r->touch || !r->wait)
+    if (!cuts || !r->piece || !r->pieces)
         FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", n);
     for (int t = 0; t < n; t++) r->piece[t] = NONE;
     for (int pool = 0; pool < POOL_COUNT; pool++)
         for (int role = 0; role < ROLE_COUNT; role++) cut_region(r, (Pool)pool, (Role)role, cuts);
-    r->tenants = ARENA_NEW(a, Tenant, (size_t)r->piece_count * (size_t)r->lanes + 1);
-    if (!r->tenants) FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", n);
+    r->tenant = ARENA_NEW(a, int32_t, r->piece_count + 1);
+    r->distance = ARENA_NEW(a, uint8_t, r->piece_count + 1);
+    if (!r->tenant || !r->distance)
+        FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", n);
     return OK;
 }
 
-// Whom a new tensor in `tensor`'s memory finds there on the other lanes.
-static void take_over(Reuse *r, int tensor, int own_lane) {
-    for (int q = r->piece[tensor]; q < r->piece[tensor] + r->pieces[tensor]; q++)
-        for (int lane = 0; lane < r->lanes; lane++) {
-            const Tenant *before = &r->tenants[(size_t)q * (size_t)r->lanes + (size_t)lane];
-            Tenant *wait = &r->wait[lane];
-            if (lane == own_lane || before->op == NONE || before->tensor == tensor) continue;
-            bool later = wait->op == NONE || before->distance < wait->distance ||
-                         (before->distance == wait->distance && before->op > wait->op);
-            if (later) *wait = *before;
+// Has `before`, of this step or the one before, ended anyhow when `op` begins? A lane goes on from
+// step to step: once one of its operations has ended in this step, all of the step before have.
+static bool ended_anyhow(const PlanOrder *o, int before, int distance, int op) {
+    if (distance == 0) return plan_order_holds(o, before, op);
+    int lane = o->plan->ops[before].lane;
+    return lane == o->plan->ops[op].lane || o->ended[(size_t)op * (size_t)o->lanes + lane] > 0;
+}
+
+static void note_wait(Reuse *r, const PlanOrder *o, int before, int distance, int op) {
+    int32_t *wait = &r->wait[distance][o->plan->ops[before].lane];
+    if (ended_anyhow(o, before, distance, op)) return;
+    if (*wait == NONE || o->lane_place[*wait] < o->lane_place[before]) *wait = before;
+}
+
+// What the new tenant finds in its memory.
+static void take_over(Reuse *r, const Stay *s) {
+    const Lives *l = r->lives;
+    const PlanOrder *o = &l->orders[s->plan];
+    for (int q = r->piece[s->tensor]; q < r->piece[s->tensor] + r->pieces[s->tensor]; q++) {
+        bool known = q > r->piece[s->tensor] && r->tenant[q] == r->tenant[q - 1] &&
+                     r->distance[q] == r->distance[q - 1];
+        if (r->tenant[q] == NONE || known) continue;
+        for (int at = l->stays[r->tenant[q]].end; at != NONE; at = l->ends[at].next)
+            note_wait(r, o, l->ends[at].op, r->distance[q], s->begin);
+    }
+    for (int q = r->piece[s->tensor]; q < r->piece[s->tensor] + r->pieces[s->tensor]; q++) {
+        r->tenant[q] = (int32_t)(s - l->stays);
+        r->distance[q] = 0;
+    }
+}
+
+// Does another wait make this one needless?
+static bool implied(const Reuse *r, const PlanOrder *o, int distance, int lane) {
+    int before = r->wait[distance][lane];
+    for (int d = 0; d <= distance; d++)
+        for (int other = 0; other < o->lanes; other++) {
+            int by = r->wait[d][other];
+            if (by == NONE || (d == distance && other == lane)) continue;
+            if (ended_anyhow(o, before, distance - d, by)) return true;
         }
+    return false;
 }
 
-// The tensor's life is over: it is the last tenant on the lanes that touched it.
-static void leave(Reuse *r, int tensor) {
-    for (int lane = 0; lane < r->lanes; lane++) {
-        int32_t *touch = &r->touch[(size_t)tensor * (size_t)r->lanes + (size_t)lane];
-        if (*touch == NONE) continue;
-        for (int q = r->piece[tensor]; q < r->piece[tensor] + r->pieces[tensor]; q++)
-            r->tenants[(size_t)q * (size_t)r->lanes + (size_t)lane] = (Tenant){*touch, tensor, 0};
-        *touch = NONE;
-    }
-}
-
-static Status add_waits(Reuse *r, int op, DepList *out) {
-    for (int lane = 0; lane < r->lanes; lane++) {
-        const Tenant *w = &r->wait[lane];
-        if (w->op != NONE) TRY(dep_list_add(out, op, w->op, DEP_REUSE, w->distance));
-    }
+static Status add_waits(const Reuse *r, const PlanOrder *o, int op, DepList *out) {
+    for (int distance = 0; distance < 2; distance++)
+        for (int lane = 0; lane < o->lanes; lane++) {
+            int before = r->wait[distance][lane];
+            if (before == NONE || implied(r, o, distance, lane)) continue;
+            TRY(dep_list_add(out, op, before, DEP_REUSE, distance));
+        }
     return OK;
+}
+
+// The stay of a tensor in a plan, or NULL.
+static const Stay *stay_in(const Lives *l, int tensor, int k) {
+    int at = l->first_stay[tensor];
+    while (at != NONE && l->stays[at].plan != k) at = l->stays[at].next;
+    return at == NONE ? NULL : &l->stays[at];
 }
 
 // One operation of a sweep; `out` is NULL in the first.
-static Status sweep_op(Reuse *r, int i, DepList *out) {
-    const Op *op = &r->plan->ops[i];
-    for (int lane = 0; lane < r->lanes; lane++) r->wait[lane].op = NONE;
-    for (int o = 0; o < op->outputs + op->inputs; o++) {
-        int t = program_root(r->p, op_outputs(r->plan, op)[o]);
-        if (r->piece[t] == NONE) continue;
-        if (r->lives[t].first[r->k] == i) take_over(r, t, op->lane);
-        r->touch[(size_t)t * (size_t)r->lanes + op->lane] = i;
+static Status sweep_op(Reuse *r, int k, int op, DepList *out) {
+    const Plan *plan = &r->p->plans[k];
+    const PlanOrder *o = &r->lives->orders[k];
+    bool begins = false;
+    for (int i = 0; i < plan->ops[op].outputs + plan->ops[op].inputs; i++) {
+        int root = program_root(r->p, op_outputs(plan, &plan->ops[op])[i]);
+        if (r->piece[root] == NONE) continue;
+        const Stay *s = stay_in(r->lives, root, k);
+        bool has_it = r->tenant[r->piece[root]] == s - r->lives->stays;
+        if (s->begin != op || (has_it && r->distance[r->piece[root]] == 0 && out)) continue;
+        for (int lane = 0; !begins && lane < o->lanes; lane++)
+            r->wait[0][lane] = r->wait[1][lane] = NONE;
+        begins = true;
+        take_over(r, s);
     }
-    if (out) TRY(add_waits(r, i, out));
-    for (int o = 0; o < op->outputs + op->inputs; o++) {
-        int t = program_root(r->p, op_outputs(r->plan, op)[o]);
-        if (r->piece[t] != NONE && r->lives[t].last[r->k] == i) leave(r, t);
-    }
-    return OK;
+    return begins && out ? add_waits(r, o, op, out) : OK;
 }
 
 static Status sweep_plan(Reuse *r, Plan *plan, int k) {
-    size_t tenants = (size_t)r->piece_count * (size_t)r->lanes,
-           touches = (size_t)r->p->tensor_count * (size_t)r->lanes;
     DepList deps = {0};
-    r->plan = plan;
-    r->k = k;
-    for (size_t i = 0; i < tenants; i++) r->tenants[i].op = NONE;
-    for (size_t i = 0; i < touches; i++) r->touch[i] = NONE;
+    const int32_t *op_at = r->lives->orders[k].op_at;
     Status s = OK;
-    for (int i = 0; i < plan->op_count && s == OK; i++) s = sweep_op(r, i, NULL);
-    for (size_t i = 0; i < tenants; i++) r->tenants[i].distance = 1;
-    for (int i = 0; i < plan->op_count && s == OK; i++) s = sweep_op(r, i, &deps);
+    for (int q = 0; q < r->piece_count; q++) r->tenant[q] = NONE;
+    for (int at = 0; at < plan->op_count && s == OK; at++) s = sweep_op(r, k, op_at[at], NULL);
+    for (int q = 0; q < r->piece_count; q++) r->distance[q] = 1;
+    for (int at = 0; at < plan->op_count && s == OK; at++) s = sweep_op(r, k, op_at[at], &deps);
     if (s == OK) s = plan_add_deps(plan, &deps);
     dep_list_finish(&deps);
     return s;
 }
 
-Status reuse_add_deps(Program *p, const Life *lives) {
+Status reuse_add_deps(Program *p, const Lives *lives) {
     Arena scratch = {0};
     Reuse r;
     Status s = reuse_init(&r, &scratch, p, lives);

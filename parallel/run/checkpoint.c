@@ -13,7 +13,7 @@
 
 static bool is_saved(const Program *p, int tensor) {
     const Tensor *t = &p->tensors[tensor];
-    return (t->role == ROLE_PARAMETER || t->role == ROLE_OPTIMISER) && t->alias == NONE;
+    return role_persists((Role)t->role) && t->alias == NONE;
 }
 
 static bool makes_copies(const Rank *r) {
