@@ -6,7 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/statistics.h"
 #include "core/cli/option.h"
-#include "parallel/comm/comm.h"
+#include "parallel/comm/comm_world.h"
 #include "parallel/run/process.h"
 
 #include <stdatomic.h>
@@ -150,20 +150,19 @@ static Status prepare(Rank *r, const Case *c, int rank) {
                          .dtype = DTYPE_F32,
                          .root = w->root,
                          .parts = 1,
-                         .segment_count = 1,
+                         .input_count = 1,
+                         .output_count = 1,
                          .input = &r->input,
                          .output = &r->output,
                          .work = &r->work,
-                         .ranks = r->members,
-                         .ranks_count = w->ranks,
-                         .position = rank,
                          .name = collective_name(w->kind)};
     r->barrier = r->call;
     r->barrier.kind = COLLECTIVE_BARRIER;
     r->barrier.algorithm = ALGORITHM_DIRECT;
     r->barrier.input = r->barrier.output = &r->nothing;
-    TRY(comm_check(&r->comm, &r->call));
-    return comm_check(&r->comm, &r->barrier);
+    TRY(comm_group(&r->comm, 0, r->members, w->ranks));
+    TRY(comm_prepare(&r->comm, &r->call));
+    return comm_prepare(&r->comm, &r->barrier);
 }
 
 static Status check(Rank *r) {
@@ -259,7 +258,10 @@ static Status run_case(double *us, int64_t *wrong, const BenchOptions *o, const 
     c.shared =
         mmap(NULL, sizeof *c.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (c.shared == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for results");
-    Status s = comm_world_create(&c.world, COMM_SHM, what->ranks, c.pool_bytes, &(CommOptions){0});
+    CommRoom rooms[COMM_RANKS];
+    for (int r = 0; r < what->ranks; r++)
+        rooms[r] = (CommRoom){c.pool_bytes, 2, 4 + 2 * COMM_OWN_SEGMENTS};
+    Status s = comm_world_create(&c.world, COMM_SHM, what->ranks, rooms, &(CommOptions){0});
     if (s == OK) s = run_ranks(&c);
     *wrong = atomic_load(&c.shared->wrong);
     *us = statistics_spread(c.shared->us, (int)o->rounds).median;

@@ -16,9 +16,20 @@ typedef struct {
     int count;
 } Shares;
 
+// Units, of which the last may be cut off. No division where a unit is an element: that is what a
+// small collective would notice.
+static inline int64_t share_units(Shares s) {
+    return s.unit > 1 ? s.elements / s.unit + (s.elements % s.unit != 0) : s.elements;
+}
+
 // Where share i begins; for i = count, where the last one ends: floor(i U / count) units, U being
-// their number, but no more than the elements.
-int64_t share_begin(Shares s, int64_t i);
+// their number, but no more than the elements. In whole numbers and without overflow:
+// i U / n = i (U / n) + i (U mod n) / n.
+static inline int64_t share_begin(Shares s, int64_t i) {
+    int64_t units = share_units(s), at = i * (units / s.count) + i * (units % s.count) / s.count;
+    if (s.unit <= 1) return at;
+    return at == units ? s.elements : at * s.unit;
+}
 static inline int64_t share_elements(Shares s, int64_t i) {
     return share_begin(s, i + 1) - share_begin(s, i);
 }

@@ -172,20 +172,19 @@ static Status reduce_once(Comm *c, const CommCall *call, const Reducing *how) {
 static Status reduce_often(const Reducing *how, int rank) {
     static const int ranks[] = {0, 1};
     const CommSegment both = {0, NUMBERS};
-    const CommCall call = {.kind = COLLECTIVE_ALL_REDUCE,
-                           .algorithm = ALGORITHM_DIRECT,
-                           .dtype = DTYPE_F64,
-                           .parts = 1,
-                           .segment_count = 1,
-                           .input = &both,
-                           .output = &both,
-                           .ranks = ranks,
-                           .ranks_count = 2,
-                           .position = rank,
-                           .name = "calibration"};
+    CommCall call = {.kind = COLLECTIVE_ALL_REDUCE,
+                     .algorithm = ALGORITHM_DIRECT,
+                     .dtype = DTYPE_F64,
+                     .parts = 1,
+                     .input_count = 1,
+                     .output_count = 1,
+                     .input = &both,
+                     .output = &both,
+                     .name = "calibration"};
     Comm c;
     TRY(comm_join(&c, how->world, rank));
-    TRY(comm_check(&c, &call));
+    TRY(comm_group(&c, 0, ranks, 2));
+    TRY(comm_prepare(&c, &call));
     for (int i = 0; i < how->count; i++) TRY(reduce_once(&c, &call, how));
     return OK;
 }
@@ -200,7 +199,9 @@ Status calibrate_collective(Bench *b) {
     Reducing peers = {.count = 20 * repeats(b), .empty_ns = b->clock_empty_ns};
     TRY(samples_init(&s, b->arena, peers.count));
     const CommOptions options = {.cores = 2, .timeout_ns = 5000000000};
-    TRY(comm_world_create(&peers.world, COMM_SHM, 2, POOL_BYTES, &options));
+    const CommRoom room = {.pool_bytes = POOL_BYTES, .calls = 1, .segments = 2 + COMM_OWN_SEGMENTS},
+                   rooms[] = {room, room};
+    TRY(comm_world_create(&peers.world, COMM_SHM, 2, rooms, &options));
     Reducing ours = peers;
     ours.spent = &s;
     Peer p = {0};

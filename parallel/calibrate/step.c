@@ -86,8 +86,7 @@ static Status stepper_create(Stepper *s, const Job *job) {
     s->job = job;
     s->rank = calloc(1, sizeof *s->rank);
     if (!s->rank) FAIL(ERR_MEMORY, "out of memory for a rank");
-    s->shared =
-        (RunShared){.origin_ns = clock_ns(), .stop_before_turn = INT64_MAX, .results = &s->result};
+    s->shared = (RunShared){.origin_ns = clock_ns(), .results = &s->result};
     TRY(rank_create(s->rank, job, &s->shared, NULL, 0, NULL));
     s->rank->executor.timeline = NULL;
     s->rank->executor.cpu_of_each = true;

@@ -2,11 +2,9 @@
 // Communicators: how ranks exchange data. One interface; serial (all ranks in one thread), thread
 // and shm (ranks are threads or processes that see each other's memory) implement it.
 //
-//     CommWorld *world;                                // the launcher, once
-//     TRY(comm_world_create(&world, COMM_SHM, ranks, pool_bytes, &options));
-//     ... fork; each rank then does
-//     TRY(comm_join(&comm, world, rank));
-//     TRY(comm_check(&comm, &call));                   // once per prepared call
+//     TRY(comm_join(&comm, world, rank));              // comm_world.h
+//     TRY(comm_group(&comm, group, ranks, count));     // each group once
+//     TRY(comm_prepare(&comm, &call));                 // each call once: checked and published
 //     TRY(comm_start(&comm, &call, &request, clock_ns()));
 //     for (bool done = false; !done;) {
 //         TRY(comm_test(&comm, &request, &done));
@@ -16,7 +14,7 @@
 // A rank is one thread. Operations are asynchronous: comm_start() announces that the rank has
 // arrived, comm_test() does this rank's share of the work as far as its peers allow and says
 // whether the operation is complete, comm_idle() waits until that may have changed. A lane carries
-// one operation at a time, in order.
+// one operation of one group at a time, in order.
 //
 // With an emulated link (CommOptions.link) data move as they always do, but an operation is
 // complete only when the clock has reached the moment at which such links would have brought
@@ -28,7 +26,7 @@
 
 #include "core/base/status.h"
 #include "core/plan/program.h"
-#include "parallel/collective/star.h"
+#include "parallel/collective/collective.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,49 +34,59 @@
 
 enum {
     COMM_RANKS = 64,
-    COMM_LANES = 16,
-    COMM_TAGS = 16,             // a tag is less
-    COMM_MESSAGE_SEGMENTS = 16  // most segments of a send
+    COMM_GROUPS = 64,
+    COMM_LANES = 32,  // of communication alone
+    COMM_TAGS = 16    // a tag is less
 };
-#define COMM_TIMEOUT_NS INT64_C(30000000000)
-#define COMM_SPIN_NS INT64_C(50000)  // before sleeping, when ranks fit the cores
-enum { COMM_YIELDS = 32 };  // before sleeping, when ranks share cores: offers to the others
 
-// A piece of the payload in this rank's shared pool. The members of a collective lay out their
-// pools alike, so that a peer's piece lies at the same offset of its own pool. (In an all-gather of
-// uneven shares the last segment differs in length.)
+// A piece of the payload in this rank's shared pool. Members may lay out their pools as each likes:
+// comm_prepare() publishes where a rank's pieces lie.
 typedef struct {
     int64_t offset, elements;  // offset: bytes into the shared pool
 } CommSegment;
 
 // One communication, prepared before the first step; borrowed by the communicator while in flight.
 // The payload is the concatenation of segments; what lies between them is not touched. Reductions
-// fold `parts` inputs a member, part after part: input segments are parts * segment_count,
-// part-major. The result goes to `output`; in an all-reduce, broadcast or reduce it may be the
-// input (with parts: the first), otherwise they are apart. A reduce leaves the outputs of others
+// fold `parts` inputs a member, part after part: there are parts * input_count input segments,
+// part-major. The result goes to `output`. It may be the input segment by segment (with parts: the
+// first part) in an all-reduce, broadcast or reduce; in an all-gather the input may be this
+// member's place in the output. Otherwise they are apart. A reduce leaves the outputs of others
 // than the root undefined.
+//
+// With `counts` an all-to-all takes pieces of any size: counts[i], an i64 for each member in one
+// segment and read when the call starts, is how many units the input has for member i, one piece
+// after the other; the pieces that come lie in the output one after the other in the order of the
+// members, and `received` (as counts) says how large they are.
 typedef struct {
     CollectiveKind kind;  // or, with point_to_point, a send or a receive
     Algorithm algorithm;
     Reduce reduce;
     Dtype dtype;
     bool point_to_point, receive;
-    int group;  // index in the program; not used here
-    int lane;   // the same number at all members; one lane, one group
-    int root;   // position in the group; of a point-to-point, the peer's position
-    int tag;    // of a point-to-point: messages of one sender, receiver and tag arrive in order
-    int parts, segment_count;
+    int group;     // of comm_group()
+    int lane;      // the same number at all members
+    int root;      // position in the group; of a point-to-point, the peer's position
+    int tag;       // of a point-to-point: messages of one sender, receiver and tag arrive in order
+    int64_t unit;  // of elements, where shares are cut (Collective.unit); of counts. 0: 1
+    int parts, input_count, output_count;  // counts of segments: of one part, of the result
     const CommSegment *input, *output;
     const CommSegment
         *work;  // collective_work_elements() of working memory, where the schedule asks for it
-    const int *ranks;           // members of the group, in order
-    int ranks_count, position;  // position: ours
-    const char *name;           // of the operation, for messages
+    const CommSegment *counts, *received;  // or NULL
+    const char *name;                      // of the operation, for messages
+    int32_t handle;                        // set by comm_prepare()
 } CommCall;
+
+// The members of a group, in order.
+typedef struct {
+    int32_t count, position;  // position: ours, or NONE. count 0: not made
+    int32_t ranks[COMM_RANKS];
+} CommGroup;
 
 // State of a call in flight; written by the communicator.
 typedef struct {
     const CommCall *call;
+    const CommGroup *group;
     Collective what;    // of a collective
     uint64_t sequence;  // of a collective: its number on this lane; else the number of the message
     int64_t round;      // the next step of the schedule
@@ -99,7 +107,7 @@ typedef struct {
     Status (*start)(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns);
     Status (*test)(Comm *c, CommRequest *r, bool *done);
     Status (*idle)(Comm *c, const CommRequest *const r[], int count, int64_t until_ns);
-    Status (*agree)(Comm *c, uint64_t value);
+    Status (*exchange)(Comm *c, const char *what, const void *mine, size_t size, void *all);
 } CommMethods;
 
 // One rank's end. It stays where comm_join() wrote it.
@@ -108,17 +116,31 @@ struct Comm {
     int rank, ranks;
     void *pool;  // this rank's shared pool, borrowed
     struct CommWorld *world;
+    CommGroup groups[COMM_GROUPS];
+    int lane_group[COMM_LANES];        // the group whose calls the lane carries, or NONE
+    int32_t calls, segments;           // published
     uint64_t sequence[COMM_LANES];     // collectives started on each lane
     CommRequest *pending[COMM_LANES];  // in flight, or NULL
-    uint64_t agreements;
+    uint64_t exchanges;
+    uint64_t agreed[COMM_RANKS];  // comm_agree()
 };
 
-// Can this call be executed? Everything that would fail or touch memory that is not its own fails
-// here: ERR_PLAN. To be called once, when a call is prepared; comm_start() relies on it.
+// Make a group, once, before its first call and in the same order at all members: `ranks` (absolute
+// ones, copied) in the order of their positions. ERR_PLAN: out of range, or a rank twice.
+Status comm_group(Comm *c, int group, const int *ranks, int count) MUST_USE;
+
+// Can this call be executed? ERR_PLAN: it would fail, or touch memory that is not its own.
 Status comm_check(const Comm *c, const CommCall *call) MUST_USE;
 
-// Announce the arrival at a communication, at start_ns on the monotonic clock: now, or, where times
-// are modelled, a moment that may have passed. *r stays where it is until it is done.
+// Check a call and publish where its segments lie, which its peers read when they meet; the call
+// gets a handle. ERR_PLAN: it cannot be executed, or the world has no room for it (CommRoom).
+Status comm_prepare(Comm *c, CommCall *call) MUST_USE;
+// Forget a call and those prepared after it, none of them in flight, so that others find room.
+void comm_release(Comm *c, const CommCall *call);
+
+// Announce the arrival at a prepared communication, at start_ns on the monotonic clock: now, or,
+// where times are modelled, a moment that may have passed. *r stays where it is until it is done.
+// ERR_PLAN: counts that do not fit the input.
 static inline MUST_USE Status comm_start(Comm *c, const CommCall *call, CommRequest *r,
                                          int64_t start_ns) {
     return c->methods->start(c, call, r, start_ns);
@@ -139,59 +161,32 @@ static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], i
     return c->methods->idle(c, r, count, until_ns);
 }
 
+// --- the control plane: small and seldom, of all ranks
+
+// Every rank brings `size` bytes; all[rank * size] has those of each in the end. Blocks; ERR_PEER
+// names the ranks that do not come within the time-out, ERR_PLAN a rank that brings another size.
+// In serial, `all` is complete when the last rank has called, and must stay where it is until then.
+Status comm_exchange(Comm *c, const void *mine, size_t size, void *all) MUST_USE;
+
 // Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it
 // is not everywhere equal. Blocks (in serial: the last caller decides).
-static inline MUST_USE Status comm_agree(Comm *c, uint64_t value) {
-    return c->methods->agree(c, value);
-}
+Status comm_agree(Comm *c, uint64_t value) MUST_USE;
+
+// A word that a rank shows to all others, 0 at first; and the word of a rank, or with NONE that of
+// the launcher (comm_world_post()). Nobody waits; who meets a rank after it posted sees the word.
+void comm_post(Comm *c, uint64_t word);
+uint64_t comm_peek(const Comm *c, int rank);
 
 // This rank gives up: its peers' operations fail with the message of the first rank that did.
 void comm_abandon(Comm *c, Status s, const char *message);
-
-// How ranks wait and how long.
-typedef struct {
-    int64_t timeout_ns;  // of one operation; 0: COMM_TIMEOUT_NS
-    int64_t spin_ns;     // before sleeping; 0: COMM_SPIN_NS when ranks fit the cores, else none
-    int cores;           // cores that the ranks share; 0: those this process may use
-    StarLink link;       // to emulate; bytes_per_s 0: none. Not in serial: ERR_USAGE
-} CommOptions;
-
-// Fill in the defaults for `ranks` ranks. spin_ns stays 0 when ranks share cores.
-CommOptions comm_options_resolve(const CommOptions *options, int ranks);
-
-typedef enum { COMM_SERIAL, COMM_THREAD, COMM_SHM, COMM_KINDS } CommKind;
-const char *comm_kind_name(CommKind k);
-int comm_kind_find(const char *name);  // or -1
-
-// All ranks' shared pools and the control block they meet at. Created once by the launcher, before
-// threads or processes start; for shm the memory is mapped before fork(), so that a pool has one
-// address in every rank, and has no name from the start: nothing remains whoever is killed.
-// ERR_MEMORY or ERR_IO says how much was asked for, how much is free and what to do.
-typedef struct CommWorld CommWorld;
-Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
-                         const CommOptions *options) MUST_USE;
-void comm_world_destroy(CommWorld *w);                         // safe on NULL
-Status comm_join(Comm *out, CommWorld *w, int rank) MUST_USE;  // this rank's end
-
-// Called by whoever watches the ranks: rank `rank` is gone. Wakes every waiter,
-// whose operations fail.
-void comm_world_lost(CommWorld *w, int rank, const char *message);
-
-// The first failure of any rank: its status (OK: none), the rank at fault and the message.
-Status comm_world_failure(const CommWorld *w, int *rank, const char **message);
 
 // Where a rank is, for messages when it is lost: written by the executor before each operation
 // (plan and op index, step), read by the launcher.
 // Plan NONE: before the first operation (step 0), or after the last.
 void comm_note_position(Comm *c, int plan, int op, int64_t step);
-void comm_world_position(const CommWorld *w, int rank, int *plan, int *op, int64_t *step);
 
 // A rank's share of a direct all-reduce of two, for whoever wants to time it: `count` elements of
 // its own array and of its peer's both become their sum.
 void comm_fold_pair(Dtype d, void *own, void *peer, int64_t count);
-
-// Serial only: what every rank waits for, "rank 0 waits at all_reduce bucket0 for rank 1; …", for a
-// caller that finds no rank able to go on.
-void comm_world_explain(const CommWorld *w, char *text, size_t size);
 
 #endif

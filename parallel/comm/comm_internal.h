@@ -11,15 +11,22 @@
 enum { CALL_TEXT = 160 };
 const char *call_text(char out[CALL_TEXT], const CommCall *call);
 
-Collective call_collective(const CommCall *call);  // the part of it that the schedule needs
-uint64_t call_signature(const CommCall *call);     // must be equal at all members
+// The part of it that the schedule needs; `members` of the group.
+Collective call_collective(const CommCall *call, int members);
+// A hash of what must be equal at all members: all but the segments and what is the rank's own.
+uint64_t call_signature(const CommCall *call, const CommGroup *g);
+
+// What every communicator does when a call starts: *r is filled in, its counts are checked.
+Status call_begin(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns);
 
 // Calls that do not fit each other: ERR_PLAN, recorded for all ranks. call_message_disagree() looks
 // first, and returns OK when they fit.
-Status call_disagree(Comm *c, const CommCall *call, int position, uint64_t theirs);
-Status call_message_disagree(Comm *c, const CommCall *receive, int sender, Dtype dtype,
+Status call_disagree(Comm *c, const CommRequest *r, int position, const Published *theirs);
+Status call_message_disagree(Comm *c, const CommRequest *receive, int sender, Dtype dtype,
                              int64_t elements);
-Status call_agree_fail(int rank, uint64_t theirs, uint64_t first);  // `rank` differs from rank 0
+
+// A rank that brings `theirs` bytes to an exchange of `ours`. Returns OK when they are equal.
+Status call_exchange_disagree(Comm *c, const char *what, int rank, uint64_t theirs, uint64_t ours);
 
 int64_t call_segments_elements(const CommSegment *s, int count);
 
@@ -27,8 +34,7 @@ int64_t call_segments_elements(const CommSegment *s, int count);
 enum { RANKS_TEXT = 280 };
 const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set);
 
-// A segmented array in some rank's pool, described by our own segments. Where shares differ, a
-// peer's last segment may be longer than ours (all-gather): the last one has no end here.
+// A segmented array in some rank's pool, whose last segment has no end here.
 typedef struct {
     char *pool;
     const CommSegment *segments;
@@ -37,6 +43,20 @@ typedef struct {
 
 // The address of an element, and how many elements lie there side by side.
 char *call_array_at(Array a, int64_t element, int64_t element_bytes, int64_t *run);
+
+// --- pieces.c: an all-to-all whose pieces are of any size
+
+// Do the counts that this member brings fit its input? ERR_PLAN otherwise, recorded for all.
+Status pieces_check(Comm *c, const CommRequest *r, const int64_t *counts);
+// The pieces of member m are counts[m][...]; do those for `member` fit its output?
+Status pieces_check_room(Comm *c, const CommRequest *r, int member, const int64_t *const counts[],
+                         int64_t room);
+
+// In a published call: the counts of a member that has arrived, or ours.
+const int64_t *pieces_counts(const Comm *c, const CommRequest *r, int member);
+Status pieces_pull(Comm *c, CommRequest *r, bool *ended);
+int64_t pieces_sent(const Comm *c, const CommRequest *r);  // elements for other members
+int64_t pieces_received(const Comm *c, const CommRequest *r, int source);
 
 // --- the shared engine (thread and shm)
 
@@ -52,6 +72,13 @@ typedef struct {
 void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int out_count,
                 const Term terms[], int term_count, int64_t count);
 
+// What a member that has arrived (or ourselves) published, and its arrays.
+const Published *perform_published(const Comm *c, const CommRequest *r, int member);
+Array perform_input(const Comm *c, const CommRequest *r, int member);
+Array perform_output(const Comm *c, const CommRequest *r, int member);
+
+// Arrival, with its signature and handle, in the words of this rank's lane: to be published.
+void perform_note_arrival(Comm *c, CommRequest *r);
 void perform_arrive(Comm *c, CommRequest *r);
 Status perform_advance(Comm *c, CommRequest *r, bool *done);
 // Has a member arrived and ended `rounds` rounds? It must have brought the same call.
@@ -63,7 +90,7 @@ Status perform_pull(Comm *c, CommRequest *r, int steps, bool *ended);
 void link_arrive(Comm *c, CommRequest *r);
 Status link_advance(Comm *c, CommRequest *r, bool *done);
 void link_message(const Comm *c, CommRequest *r);
-uint32_t p2p_number(Comm *c, const CommCall *call);  // next sequence number for this peer and tag
+uint32_t p2p_number(Comm *c, const CommRequest *r);  // next sequence number for this peer and tag
 void p2p_post(Comm *c, CommRequest *r);
 Status p2p_advance(Comm *c, CommRequest *r, bool *done);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Messages between two ranks that see each other's memory. The sender leaves a note in its lane's
-// words: for whom, tag, number, and where the payload lies. The receiver looks through the sender's
+// words: for whom, tag, number, and the handle of its call. The receiver looks through the sender's
 // lanes for the note it expects, copies, and marks it as taken.
 //
 // Both count their messages for each (peer, tag), so that the n-th receive takes the n-th send. A
@@ -8,10 +8,11 @@
 // we expect stays as it is until we have taken it.
 #include "parallel/comm/comm_internal.h"
 
-uint32_t p2p_number(Comm *c, const CommCall *call) {
+static int peer_of(const CommRequest *r) { return r->group->ranks[r->call->root]; }
+
+uint32_t p2p_number(Comm *c, const CommRequest *r) {
     SharedRank *mine = shared_rank(c, c->rank);
-    int peer = call->ranks[call->root];
-    return ++(call->receive ? mine->received : mine->sent)[peer][call->tag];
+    return ++(r->call->receive ? mine->received : mine->sent)[peer_of(r)][r->call->tag];
 }
 
 // Never 0, which is an empty note.
@@ -23,14 +24,12 @@ void p2p_post(Comm *c, CommRequest *r) {
     const CommCall *call = r->call;
     SharedRank *mine = shared_rank(c, c->rank);
     SharedLane *note = &mine->lanes[call->lane];
-    int receiver = call->ranks[call->root];
-    uint64_t number = p2p_number(c, call),
+    int receiver = peer_of(r);
+    uint64_t number = p2p_number(c, r),
              post = atomic_load_explicit(&mine->posts, memory_order_relaxed) + 1;
     note->post = r->sequence = post;
-    note->dtype = call->dtype;
+    note->handle = call->handle;
     note->start_ns = r->start_ns;
-    note->segment_count = call->segment_count;
-    for (int i = 0; i < call->segment_count; i++) note->segments[i] = call->input[i];
     atomic_store(&note->address, address_of(receiver, call->tag, number));
     atomic_store(&mine->posts, post);
     world_ring(c->world, receiver);
@@ -38,10 +37,13 @@ void p2p_post(Comm *c, CommRequest *r) {
 
 static Status take(Comm *c, CommRequest *r, SharedLane *note, int sender) {
     const CommCall *call = r->call;
-    int64_t elements = call_segments_elements(note->segments, note->segment_count);
-    TRY(call_message_disagree(c, call, sender, note->dtype, elements));
-    Term from = {{world_pool(c->world, sender), note->segments, note->segment_count}, 0, 1};
-    Term to = {{world_pool(c->world, c->rank), call->output, call->segment_count}, 0, 1};
+    const RankMemory *theirs = &c->world->of[sender];
+    const Published *sent = world_published(c->world, sender, note->handle);
+    const CommSegment *segments = &theirs->segments[sent->input];
+    int64_t elements = call_segments_elements(segments, sent->inputs);
+    TRY(call_message_disagree(c, r, sender, sent->dtype, elements));
+    Term from = {{theirs->pool, segments, sent->inputs}, 0, 1};
+    Term to = {{c->pool, call->output, call->output_count}, 0, 1};
     fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
     r->arrival_ns = note->start_ns > r->start_ns ? note->start_ns : r->start_ns;
     link_message(c, r);
@@ -53,11 +55,12 @@ static Status take(Comm *c, CommRequest *r, SharedLane *note, int sender) {
 
 // If the note is not there, whoever posts the next message may bring it: `posts` is read first.
 static Status fetch(Comm *c, CommRequest *r, bool *done) {
-    int sender = r->call->ranks[r->call->root];
+    int sender = peer_of(r);
     SharedRank *theirs = shared_rank(c, sender);
     uint64_t posts = atomic_load(&theirs->posts),
              address = address_of(c->rank, r->call->tag, r->sequence);
-    for (int l = 0; l < COMM_LANES; l++) {
+    int lanes = atomic_load(&theirs->lanes_used);
+    for (int l = 0; l < lanes; l++) {
         if (atomic_load(&theirs->lanes[l].address) != address) continue;
         *done = true;
         return take(c, r, &theirs->lanes[l], sender);

@@ -42,105 +42,135 @@ static Value add(Dtype d, Reduce reduce, Value a, Value b) {
 
 // --- elements of a member's arrays
 
-static char *element(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e) {
+// A member's call, and its pool, in which the call's segments lie.
+typedef struct {
+    const CommCall *call;
+    char *pool;
+} Party;
+
+static char *element(const Party *p, const CommSegment *segments, int64_t e) {
     while (e >= segments->elements) e -= (segments++)->elements;
-    return world_pool(w, call->ranks[call->position]) + segments->offset +
-           e * dtype_bytes(call->dtype);
+    return p->pool + segments->offset + e * dtype_bytes(p->call->dtype);
 }
 
-static Value load(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e) {
+static Value load(const Party *p, const CommSegment *segments, int64_t e) {
     Value v = {0};
-    memcpy(&v, element(w, call, segments, e), (size_t)dtype_bytes(call->dtype));
+    memcpy(&v, element(p, segments, e), (size_t)dtype_bytes(p->call->dtype));
     return v;
 }
 
-static void save(CommWorld *w, const CommCall *call, const CommSegment *segments, int64_t e,
-                 Value v) {
-    memcpy(element(w, call, segments, e), &v, (size_t)dtype_bytes(call->dtype));
+static void save(const Party *p, const CommSegment *segments, int64_t e, Value v) {
+    memcpy(element(p, segments, e), &v, (size_t)dtype_bytes(p->call->dtype));
 }
 
-// --- collectives; calls[m] is member m's
-
-typedef const CommCall *const Calls[];
+// --- collectives; parties[m] is member m
 
 // The left fold ((g0+g1)+g2)+…, a member's parts in order (docs/contract.md, 3).
-static Value fold(CommWorld *w, Calls calls, int64_t e) {
-    Value sum = load(w, calls[0], calls[0]->input, e);
-    for (int m = 0; m < calls[0]->ranks_count; m++)
-        for (int p = m == 0; p < calls[m]->parts; p++)
-            sum = add(calls[m]->dtype, calls[m]->reduce, sum,
-                      load(w, calls[m], calls[m]->input + p * calls[m]->segment_count, e));
+static Value fold(const Party parties[], int members, int64_t e) {
+    Value sum = load(&parties[0], parties[0].call->input, e);
+    for (int m = 0; m < members; m++) {
+        const CommCall *call = parties[m].call;
+        for (int p = m == 0; p < call->parts; p++)
+            sum = add(call->dtype, call->reduce, sum,
+                      load(&parties[m], call->input + p * call->input_count, e));
+    }
     return sum;
 }
 
-static void copy(CommWorld *w, const CommCall *to, int64_t to_at, const CommCall *from,
-                 int64_t from_at, int64_t count) {
+static void copy(const Party *to, int64_t to_at, const Party *from, int64_t from_at,
+                 int64_t count) {
     for (int64_t e = 0; e < count; e++)
-        save(w, to, to->output, to_at + e, load(w, from, from->input, from_at + e));
+        save(to, to->call->output, to_at + e, load(from, from->call->input, from_at + e));
 }
 
 // Chunk by chunk of a schedule with one chunk a member, as its definition says.
-static void perform_plainly(CommWorld *w, Calls calls, const Collective *c) {
+static void perform_plainly(const Party parties[], const Collective *c) {
     Collective shares = {.kind = c->kind == COLLECTIVE_ALL_TO_ALL ? COLLECTIVE_ALL_TO_ALL
                                                                   : COLLECTIVE_ALL_GATHER,
                          .ranks = c->ranks,
-                         .elements = c->elements};
+                         .elements = c->elements,
+                         .unit = c->unit};
     for (int m = 0; m < c->ranks; m++) {
+        const Party *own = &parties[m], *root = &parties[c->root];
         int64_t begin, count;
         collective_chunk(&shares, m, &begin, &count);
         for (int64_t e = begin; e < begin + count; e++) {
             if (c->kind == COLLECTIVE_REDUCE_SCATTER)
-                save(w, calls[m], calls[m]->output, e - begin, fold(w, calls, e));
+                save(own, own->call->output, e - begin, fold(parties, c->ranks, e));
             if (c->kind == COLLECTIVE_REDUCE)
-                save(w, calls[c->root], calls[c->root]->output, e, fold(w, calls, e));
+                save(root, root->call->output, e, fold(parties, c->ranks, e));
             if (c->kind != COLLECTIVE_ALL_REDUCE) continue;
-            Value sum = fold(w, calls, e);
-            for (int r = 0; r < c->ranks; r++) save(w, calls[r], calls[r]->output, e, sum);
+            Value sum = fold(parties, c->ranks, e);
+            for (int r = 0; r < c->ranks; r++) save(&parties[r], parties[r].call->output, e, sum);
         }
         for (int r = 0; r < c->ranks; r++) {
-            if (c->kind == COLLECTIVE_ALL_GATHER) copy(w, calls[r], begin, calls[m], 0, count);
-            if (c->kind == COLLECTIVE_BROADCAST)
-                copy(w, calls[r], begin, calls[c->root], begin, count);
-            if (c->kind == COLLECTIVE_ALL_TO_ALL)
-                copy(w, calls[m], r * count, calls[r], begin, count);
+            if (c->kind == COLLECTIVE_ALL_GATHER) copy(&parties[r], begin, own, 0, count);
+            if (c->kind == COLLECTIVE_BROADCAST) copy(&parties[r], begin, root, begin, count);
+            if (c->kind == COLLECTIVE_ALL_TO_ALL) copy(own, r * count, &parties[r], begin, count);
         }
     }
 }
 
 // Where a step of a schedule reads, or (FROM_RESULT of the destination) writes.
-static Value step_value(CommWorld *w, const CommCall *call, const Collective *c, CollectiveStep s,
-                        int64_t e) {
+static Value step_value(const Party *p, const Collective *c, CollectiveStep s, int64_t e) {
+    const CommCall *call = p->call;
     if (s.from == FROM_RESULT) {
         int64_t begin, count, at = collective_result_place(c, s.source, s.chunk);
         collective_chunk(c, s.chunk, &begin, &count);
-        return at < 0 ? load(w, call, call->work, begin + e) : load(w, call, call->output, at + e);
+        return at < 0 ? load(p, call->work, begin + e) : load(p, call->output, at + e);
     }
     int64_t at = collective_input_place(c, s.chunk) + e;
-    Value sum = load(w, call, call->input, at);
-    for (int p = 1; p < call->parts; p++)
-        sum = add(call->dtype, call->reduce, sum,
-                  load(w, call, call->input + p * call->segment_count, at));
+    Value sum = load(p, call->input, at);
+    for (int i = 1; i < call->parts; i++)
+        sum = add(call->dtype, call->reduce, sum, load(p, call->input + i * call->input_count, at));
     return sum;
 }
 
 // What is not in rank order: step by step. Here every fold has two terms at most.
-static void perform_schedule(CommWorld *w, Calls calls, const Collective *c) {
+static void perform_schedule(const Party parties[], const Collective *c) {
     for (int64_t t = 0; t < collective_rounds(c); t++)
         for (int r = 0; r < c->ranks; r++) {
             CollectiveStep first = collective_step(c, t, r, 0);
             int steps = collective_steps(c, t, r);
+            const CommCall *call = parties[r].call;
             int64_t begin, count, at = collective_result_place(c, r, first.chunk);
             collective_chunk(c, first.chunk, &begin, &count);
             assert(steps <= 2);
             for (int64_t e = 0; e < count; e++) {
-                Value v = step_value(w, calls[first.source], c, first, e);
+                Value v = step_value(&parties[first.source], c, first, e);
                 if (steps == 2)
-                    v = add(calls[r]->dtype, calls[r]->reduce, v,
-                            step_value(w, calls[r], c, collective_step(c, t, r, 1), e));
-                save(w, calls[r], at < 0 ? calls[r]->work : calls[r]->output,
-                     at < 0 ? begin + e : at + e, v);
+                    v = add(call->dtype, call->reduce, v,
+                            step_value(&parties[r], c, collective_step(c, t, r, 1), e));
+                save(&parties[r], at < 0 ? call->work : call->output, at < 0 ? begin + e : at + e,
+                     v);
             }
         }
+}
+
+static int64_t *counts_at(const Party *p, const CommSegment *s) {
+    return (int64_t *)(void *)(p->pool + s->offset);
+}
+
+// An all-to-all with counts: to each member, one source after the other.
+static Status perform_pieces(Comm *c, const CommRequest *r, const Party parties[]) {
+    int members = r->group->count;
+    int64_t unit = r->call->unit > 1 ? r->call->unit : 1;
+    const int64_t *counts[COMM_RANKS] = {0};
+    for (int m = 0; m < members; m++) counts[m] = counts_at(&parties[m], parties[m].call->counts);
+    for (int to = 0; to < members; to++) {
+        const CommCall *call = parties[to].call;
+        int64_t at = 0;
+        TRY(pieces_check_room(c, r, to, counts,
+                              call_segments_elements(call->output, call->output_count)));
+        for (int from = 0; from < members; from++) {
+            int64_t begin = 0;
+            for (int i = 0; i < to; i++) begin += counts[from][i] * unit;
+            copy(&parties[to], at, &parties[from], begin, counts[from][to] * unit);
+            at += counts[from][to] * unit;
+            counts_at(&parties[to], call->received)[from] = counts[from][to];
+        }
+    }
+    return OK;
 }
 
 // --- meeting
@@ -150,55 +180,69 @@ static CommRequest *pending_of(const CommWorld *w, int rank, int lane) {
 }
 
 static void finish(CommWorld *w, CommRequest *r, int64_t arrival_ns) {
-    const CommCall *call = r->call;
     r->stage = 1;
     r->arrival_ns = arrival_ns;
-    w->ends[call->ranks[call->position]]->pending[call->lane] = NULL;
+    w->ends[r->group->ranks[r->group->position]]->pending[r->call->lane] = NULL;
 }
 
 // Of a collective, the members that have not arrived; of a message, the peer.
 static uint64_t missing(const CommWorld *w, const CommRequest *r) {
-    const CommCall *call = r->call;
+    const CommGroup *g = r->group;
     uint64_t set = 0;
-    if (call->point_to_point) return UINT64_C(1) << call->ranks[call->root];
-    for (int m = 0; m < call->ranks_count; m++) {
-        const CommRequest *theirs = pending_of(w, call->ranks[m], call->lane);
-        if (!theirs || theirs->sequence != r->sequence) set |= UINT64_C(1) << call->ranks[m];
+    if (r->call->point_to_point) return UINT64_C(1) << g->ranks[r->call->root];
+    for (int m = 0; m < g->count; m++) {
+        const CommRequest *theirs = pending_of(w, g->ranks[m], r->call->lane);
+        if (!theirs || theirs->sequence != r->sequence) set |= UINT64_C(1) << g->ranks[m];
     }
     return set;
 }
 
-static Status meet(Comm *c, CommRequest *r) {
-    CommWorld *w = c->world;
-    const CommCall *call = r->call, *calls[COMM_RANKS] = {0};
-    if (missing(w, r)) return OK;
-    for (int m = 0; m < call->ranks_count; m++) {
-        calls[m] = pending_of(w, call->ranks[m], call->lane)->call;
-        if (call_signature(calls[m]) != call_signature(call))
-            return call_disagree(c, call, m, call_signature(calls[m]));
-    }
-    if (collective_in_rank_order(&r->what) || call->kind == COLLECTIVE_ALL_GATHER ||
-        call->kind == COLLECTIVE_BROADCAST)
-        perform_plainly(w, calls, &r->what);
+static Status perform(Comm *c, const CommRequest *r, const Party parties[]) {
+    CollectiveKind kind = r->call->kind;
+    if (r->call->counts) return perform_pieces(c, r, parties);
+    if (collective_in_rank_order(&r->what) || kind == COLLECTIVE_ALL_GATHER ||
+        kind == COLLECTIVE_BROADCAST)
+        perform_plainly(parties, &r->what);
     else
-        perform_schedule(w, calls, &r->what);
-    for (int m = 0; m < call->ranks_count; m++)
-        finish(w, pending_of(w, call->ranks[m], call->lane), r->start_ns);
+        perform_schedule(parties, &r->what);
     return OK;
 }
+
+static Status meet(Comm *c, CommRequest *r) {
+    CommWorld *w = c->world;
+    const CommGroup *g = r->group;
+    int lane = r->call->lane;
+    Party parties[COMM_RANKS];
+    if (missing(w, r)) return OK;
+    uint64_t ours = world_published(w, c->rank, r->call->handle)->signature;
+    for (int m = 0; m < g->count; m++) {
+        const CommCall *call = pending_of(w, g->ranks[m], lane)->call;
+        const Published *theirs = world_published(w, g->ranks[m], call->handle);
+        if (theirs->signature != ours) return call_disagree(c, r, m, theirs);
+        parties[m] = (Party){call, w->of[g->ranks[m]].pool};
+    }
+    TRY(perform(c, r, parties));
+    for (int m = 0; m < g->count; m++) finish(w, pending_of(w, g->ranks[m], lane), r->start_ns);
+    return OK;
+}
+
+static int rank_of(const CommRequest *r, int position) { return r->group->ranks[position]; }
 
 static bool matches(const CommRequest *a, const CommRequest *b) {
     const CommCall *x = a->call, *y = b->call;
     return y->point_to_point && x->receive != y->receive && x->tag == y->tag &&
-           a->sequence == b->sequence && x->ranks[x->root] == y->ranks[y->position] &&
-           y->ranks[y->root] == x->ranks[x->position];
+           a->sequence == b->sequence && rank_of(a, x->root) == rank_of(b, b->group->position) &&
+           rank_of(b, y->root) == rank_of(a, a->group->position);
 }
 
 static Status hand_over(Comm *c, CommRequest *send, CommRequest *receive, int64_t now_ns) {
-    int64_t elements = call_segments_elements(send->call->input, send->call->segment_count);
-    TRY(call_message_disagree(c, receive->call, send->call->ranks[send->call->position],
-                              send->call->dtype, elements));
-    copy(c->world, receive->call, 0, send->call, 0, elements);
+    int sender = rank_of(send, send->group->position),
+        receiver = rank_of(receive, receive->group->position);
+    const Party from = {send->call, c->world->of[sender].pool},
+                to = {receive->call, c->world->of[receiver].pool};
+    int64_t elements = call_segments_elements(send->call->input, send->call->input_count);
+    TRY(call_message_disagree(c, receive, sender, send->call->dtype, elements));
+    copy(&to, 0, &from, 0, elements);
     finish(c->world, send, now_ns);
     finish(c->world, receive, now_ns);
     return OK;
@@ -206,7 +250,7 @@ static Status hand_over(Comm *c, CommRequest *send, CommRequest *receive, int64_
 
 static Status match(Comm *c, CommRequest *r) {
     for (int l = 0; l < COMM_LANES; l++) {
-        CommRequest *other = pending_of(c->world, r->call->ranks[r->call->root], l);
+        CommRequest *other = pending_of(c->world, rank_of(r, r->call->root), l);
         if (!other || !matches(r, other)) continue;
         return hand_over(c, r->call->receive ? other : r, r->call->receive ? r : other,
                          r->start_ns);
@@ -215,14 +259,9 @@ static Status match(Comm *c, CommRequest *r) {
 }
 
 static Status serial_start(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns) {
-    TRY(world_check(c->world));
-    assert(!c->pending[call->lane]);
-    *r = (CommRequest){.call = call, .start_ns = start_ns};
-    c->pending[call->lane] = r;
-    r->sequence = call->point_to_point ? p2p_number(c, call) : ++c->sequence[call->lane];
-    if (call->point_to_point) return match(c, r);
-    r->what = call_collective(call);
-    return meet(c, r);
+    TRY(call_begin(c, call, r, start_ns));
+    r->sequence = call->point_to_point ? p2p_number(c, r) : ++c->sequence[call->lane];
+    return call->point_to_point ? match(c, r) : meet(c, r);
 }
 
 static Status serial_test(Comm *c, CommRequest *r, bool *done) {
@@ -234,15 +273,23 @@ static Status serial_idle(Comm *c, const CommRequest *const r[], int count, int6
     return OK;
 }
 
-static Status serial_agree(Comm *c, uint64_t value) {
+// What each brings waits where the caller has it; the last one to come serves everybody.
+static Status serial_exchange(Comm *c, const char *what, const void *mine, size_t size, void *all) {
     CommWorld *w = c->world;
-    w->agree_value[c->rank] = value;
-    c->agreements++;
+    TRY(world_check(w));
+    memcpy((char *)all + (size_t)c->rank * size, mine, size);
+    w->exchange[c->rank].size = size;
+    w->exchange[c->rank].all = all;
+    c->exchanges++;
     for (int m = 0; m < w->ranks; m++)
-        if (!w->ends[m] || w->ends[m]->agreements < c->agreements) return OK;
-    for (int m = 1; m < w->ranks; m++)
-        if (w->agree_value[m] != w->agree_value[0])
-            return call_agree_fail(m, w->agree_value[m], w->agree_value[0]);
+        if (!w->ends[m] || w->ends[m]->exchanges < c->exchanges) return OK;
+    for (int m = 0; m < w->ranks; m++)
+        TRY(call_exchange_disagree(c, what, m, w->exchange[m].size, size));
+    for (int from = 0; from < w->ranks; from++)
+        for (int to = 0; to < w->ranks; to++)
+            if (to != from)
+                memcpy((char *)w->exchange[to].all + (size_t)from * size,
+                       (char *)w->exchange[from].all + (size_t)from * size, size);
     return OK;
 }
 
@@ -259,4 +306,4 @@ void comm_world_explain(const CommWorld *w, char *text, size_t size) {
 }
 
 const CommMethods comm_serial_methods = {"serial", serial_start, serial_test, serial_idle,
-                                         serial_agree};
+                                         serial_exchange};

@@ -4,10 +4,10 @@
 
 #include "core/base/clock.h"
 
-#include <assert.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,15 +22,12 @@ enum {
 };
 
 static Status shared_start(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns) {
-    TRY(world_check(c->world));
-    assert(!c->pending[call->lane]);
-    *r = (CommRequest){.call = call, .start_ns = start_ns};
+    TRY(call_begin(c, call, r, start_ns));
     r->looked_ns = c->world->links ? clock_ns() : start_ns;
-    c->pending[call->lane] = r;
     if (!call->point_to_point)
         c->world->links ? link_arrive(c, r) : perform_arrive(c, r);
     else if (call->receive)
-        r->sequence = p2p_number(c, call);
+        r->sequence = p2p_number(c, r);
     else
         p2p_post(c, r);
     return OK;
@@ -40,15 +37,15 @@ static Status shared_start(Comm *c, const CommCall *call, CommRequest *r, int64_
 
 // Of the peers, those that have not arrived; if all have, those that have come least far.
 static uint64_t missing_members(Comm *c, const CommRequest *r, bool *arrived) {
-    const CommCall *call = r->call;
+    const CommGroup *g = r->group;
     uint64_t set = 0, least = UINT64_MAX;
-    for (int m = 0; m < call->ranks_count; m++) {
-        uint64_t progress = atomic_load(&shared_lane(c, call, m)->progress);
+    for (int m = 0; m < g->count; m++) {
+        uint64_t progress = atomic_load(&shared_lane(c, r, m)->progress);
         if (progress < r->sequence << 32) progress = 0;  // still elsewhere
-        if (m == call->position || progress > least) continue;
+        if (m == g->position || progress > least) continue;
         if (progress < least) set = 0;
         least = progress;
-        set |= UINT64_C(1) << call->ranks[m];
+        set |= UINT64_C(1) << g->ranks[m];
     }
     *arrived = least != 0;
     return set;
@@ -88,7 +85,7 @@ static Status check_time(Comm *c, CommRequest *r) {
     bool arrived = false;
     uint64_t missing;
     if (call->point_to_point)
-        missing = UINT64_C(1) << call->ranks[call->root];
+        missing = UINT64_C(1) << r->group->ranks[call->root];
     else
         missing = missing_members(c, r, &arrived);
     if (call->point_to_point)
@@ -207,34 +204,49 @@ static Status shared_idle(Comm *c, const CommRequest *const r[], int count, int6
     return count ? OK : world_check(c->world);  // requests are tested, and say it then
 }
 
-// --- agreement
+// --- exchanges, in rounds of EXCHANGE_BYTES
 
-static Status await_agreement(Comm *c, int rank, CommRequest *r) {
-    while (!request_await(r, &shared_rank(c, rank)->agreements, c->agreements)) {
+static uint64_t missing_in_exchange(const Comm *c) {
+    uint64_t set = 0;
+    for (int m = 0; m < c->ranks; m++)
+        if (atomic_load(&shared_rank(c, m)->exchanges) < c->exchanges) set |= UINT64_C(1) << m;
+    return set;
+}
+
+static Status await_exchange(Comm *c, const char *what, int rank, CommRequest *r) {
+    char text[CALL_TEXT];
+    snprintf(text, sizeof text, "did not arrive at the %s", what);
+    while (!request_await(r, &shared_rank(c, rank)->exchanges, c->exchanges)) {
         TRY(world_check(c->world));
-        if (waited_long(c, r))
-            return time_out(c, UINT64_C(1) << rank, "did not arrive at the comparison of plans");
+        if (waited_long(c, r)) return time_out(c, missing_in_exchange(c), text);
         TRY(shared_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
     return OK;
 }
 
-static Status shared_agree(Comm *c, uint64_t value) {
+static Status shared_exchange(Comm *c, const char *what, const void *mine, size_t size, void *all) {
     CommRequest r = {.looked_ns = clock_ns()};
-    SharedRank *mine = shared_rank(c, c->rank);
-    int place = (int)(++c->agreements & 1);
-    mine->agree_value[place] = value;
-    atomic_store(&mine->agreements, c->agreements);
-    for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
-    for (int m = 0; m < c->ranks; m++) TRY(await_agreement(c, m, &r));
-    for (int m = 1; m < c->ranks; m++) {
-        uint64_t theirs = shared_rank(c, m)->agree_value[place],
-                 first = shared_rank(c, 0)->agree_value[place];
-        if (theirs != first) return call_agree_fail(m, theirs, first);
-    }
+    SharedRank *own = shared_rank(c, c->rank);
+    size_t done = 0;
+    do {
+        size_t n = size - done < EXCHANGE_BYTES ? size - done : EXCHANGE_BYTES;
+        int place = (int)(++c->exchanges & 1);
+        own->exchange_size[place] = size;
+        memcpy(own->exchanged[place], (const char *)mine + done, n);
+        atomic_store(&own->exchanges, c->exchanges);
+        for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
+        for (int m = 0; m < c->ranks; m++) TRY(await_exchange(c, what, m, &r));
+        for (int m = 0; m < c->ranks; m++) {
+            const SharedRank *theirs = shared_rank(c, m);
+            TRY(call_exchange_disagree(c, what, m, theirs->exchange_size[place], size));
+            memcpy((char *)all + (size_t)m * size + done, theirs->exchanged[place], n);
+        }
+        done += n;
+    } while (done < size);
     return OK;
 }
 
 const CommMethods comm_thread_methods = {"thread", shared_start, shared_test, shared_idle,
-                                         shared_agree};
-const CommMethods comm_shm_methods = {"shm", shared_start, shared_test, shared_idle, shared_agree};
+                                         shared_exchange};
+const CommMethods comm_shm_methods = {"shm", shared_start, shared_test, shared_idle,
+                                      shared_exchange};

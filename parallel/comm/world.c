@@ -100,21 +100,71 @@ CommOptions comm_options_resolve(const CommOptions *options, int ranks) {
     return o;
 }
 
-Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool_bytes,
-                         const CommOptions *options) {
-    *out = NULL;
+// Where everything lies, counted from the beginning of `memory`: the control block, links, what
+// each rank publishes, then the pools. False: more bytes than there can be.
+typedef struct {
+    int64_t links, published[COMM_RANKS], pool[COMM_RANKS], end;
+} Layout;
+
+static bool take_pages(int64_t *end, int64_t bytes) {
+    if (bytes < 0 || bytes > INT64_MAX / 4 - *end) return false;
+    *end += whole_pages(bytes);
+    return true;
+}
+
+static bool lay_out(Layout *l, int ranks, const CommRoom rooms[], bool linked) {
+    *l = (Layout){0};
+    if (!take_pages(&l->end, (int64_t)sizeof(Control) + ranks * (int64_t)sizeof(SharedRank)))
+        return false;
+    l->links = l->end;
+    if (linked && !take_pages(&l->end, ranks * COMM_LANES * (int64_t)sizeof(SharedLink)))
+        return false;
+    for (int r = 0; r < ranks; r++) {
+        l->published[r] = l->end;
+        if (!take_pages(&l->end, rooms[r].calls * (int64_t)sizeof(Published) +
+                                     rooms[r].segments * (int64_t)sizeof(CommSegment)))
+            return false;
+    }
+    for (int r = 0; r < ranks; r++) {
+        l->pool[r] = l->end;
+        if (!take_pages(&l->end, rooms[r].pool_bytes)) return false;
+    }
+    return true;
+}
+
+static void share_out(CommWorld *w, const Layout *l, const CommRoom rooms[], bool linked) {
+    char *memory = w->memory;
+    w->control = w->memory;
+    w->links = linked ? (SharedLink *)(void *)(memory + l->links) : NULL;
+    for (int r = 0; r < w->ranks; r++) {
+        Published *calls = (Published *)(void *)(memory + l->published[r]);
+        w->of[r] = (RankMemory){.pool = memory + l->pool[r],
+                                .calls = calls,
+                                .segments = (CommSegment *)(void *)(calls + rooms[r].calls),
+                                .room = rooms[r]};
+        atomic_init(&w->control->ranks[r].at_plan, NONE);
+    }
+}
+
+static Status check_world(CommKind kind, int ranks, bool linked) {
     if (ranks < 1 || ranks > COMM_RANKS)
         FAIL(ERR_USAGE, "%d ranks: --comm %s takes 1 to %d", ranks, comm_kind_name(kind),
              COMM_RANKS);
-    bool linked = options && options->link.bytes_per_s > 0;
     if (linked && kind == COMM_SERIAL)
         FAIL(ERR_USAGE, "--comm serial performs a communication at once, without a link: an "
                         "emulated one needs --comm thread or shm");
-    int64_t link_at = whole_pages((int64_t)sizeof(Control) + ranks * (int64_t)sizeof(SharedRank));
-    int64_t link_bytes = linked ? ranks * COMM_LANES * (int64_t)sizeof(SharedLink) : 0;
-    int64_t control_bytes = link_at + whole_pages(link_bytes);
-    if (pool_bytes < 0 || pool_bytes > (INT64_MAX / 2 - control_bytes) / ranks)
-        FAIL(ERR_MEMORY, "no memory for %d pools of %lld bytes", ranks, (long long)pool_bytes);
+    return OK;
+}
+
+Status comm_world_create(CommWorld **out, CommKind kind, int ranks, const CommRoom rooms[],
+                         const CommOptions *options) {
+    *out = NULL;
+    bool linked = options && options->link.bytes_per_s > 0;
+    Layout l;
+    TRY(check_world(kind, ranks, linked));
+    if (!lay_out(&l, ranks, rooms, linked))
+        FAIL(ERR_MEMORY, "no memory for %d pools, the first of %lld bytes", ranks,
+             (long long)rooms[0].pool_bytes);
     CommWorld *w = calloc(1, sizeof *w);
     if (!w) FAIL(ERR_MEMORY, "no memory for a communicator");
     const CommOptions how = comm_options_resolve(options, ranks);
@@ -123,19 +173,14 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, int64_t pool
     w->oversubscribed = ranks > how.cores;
     w->timeout_ns = how.timeout_ns;
     w->spin_ns = how.spin_ns;
-    w->pool_bytes = pool_bytes;
-    w->pool_stride = whole_pages(pool_bytes);
-    w->memory_bytes = (size_t)(control_bytes + ranks * w->pool_stride);
+    w->memory_bytes = (size_t)l.end;
+    if (linked) w->link = options->link;
     Status s = map_memory(w);
     if (s != OK) {
         free(w);
         return s;
     }
-    w->control = w->memory;
-    w->links = linked ? (SharedLink *)((char *)w->memory + link_at) : NULL;
-    if (linked) w->link = options->link;
-    w->pools = (char *)w->memory + control_bytes;
-    for (int r = 0; r < ranks; r++) atomic_init(&w->control->ranks[r].at_plan, NONE);
+    share_out(w, &l, rooms, linked);
     *out = w;
     return OK;
 }
@@ -151,8 +196,9 @@ Status comm_join(Comm *out, CommWorld *w, int rank) {
     *out = (Comm){.methods = kinds[w->kind].methods,
                   .rank = rank,
                   .ranks = w->ranks,
-                  .pool = world_pool(w, rank),
+                  .pool = w->of[rank].pool,
                   .world = w};
+    for (int l = 0; l < COMM_LANES; l++) out->lane_group[l] = NONE;
     if (w->kind == COMM_SERIAL) w->ends[rank] = out;
     return OK;
 }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "core/base/units.h"
-#include "core/plan/group.h"
 #include "core/platform/device_model.h"
 #include "parallel/run/executor_internal.h"
-#include "parallel/strategy/collective_work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,68 +63,6 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
     return OK;
 }
 
-// The payload: the operands one after the other, each where it lies in the pool.
-static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors, int count,
-                            CommSegment **out, int *segments) {
-    *out = ARENA_NEW(a, CommSegment, count + 1);
-    if (!*out) FAIL(ERR_MEMORY, "out of memory for binding a communication");
-    *segments = 0;
-    for (int i = 0; i < count; i++) {
-        const Tensor *t = &e->program->tensors[tensors[i]];
-        (*out)[(*segments)++] = (CommSegment){.offset = t->offset, .elements = tensor_elements(t)};
-    }
-    return OK;
-}
-
-// What a schedule keeps partial sums in: the first bytes of its lane's scratch.
-static Status bind_work(const Executor *e, Arena *a, const Op *op, const CommSegment **out) {
-    const Program *p = e->program;
-    const Work *w = op_work(p, op);
-    if (!w->work_bytes) return OK;
-    CommSegment *work = ARENA_NEW(a, CommSegment, 1);
-    if (!work) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(p, op));
-    *work = (CommSegment){.offset = p->tensors[p->lanes[op->lane].scratch].offset,
-                          .elements = w->work_bytes / dtype_bytes((Dtype)w->dtype)};
-    *out = work;
-    return OK;
-}
-
-static Status bind_comm(const Executor *e, Arena *a, const Plan *plan, const Op *op,
-                        CommCall *call) {
-    const Program *p = e->program;
-    const Work *w = op_work(p, op);
-    int size = group_size(p, w->group), position = group_position(p, w->group, e->rank);
-    int *ranks = ARENA_NEW(a, int, size);
-    CommSegment *input, *output;
-    int inputs, outputs;
-    if (!ranks) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(p, op));
-    for (int i = 0; i < size; i++) ranks[i] = group_member(p, w->group, e->rank, i);
-    TRY(bind_segments(e, a, op_inputs(plan, op), op->inputs, &input, &inputs));
-    TRY(bind_segments(e, a, op_outputs(plan, op), op->outputs, &output, &outputs));
-    bool send = w->kind == KIND_SEND, pair = send || w->kind == KIND_RECEIVE;
-    Collective what = collective_work_collective(p, w);
-    *call = (CommCall){.kind = what.kind,
-                       .algorithm = what.algorithm,
-                       .reduce = (Reduce)w->reduce,
-                       .dtype = (Dtype)w->dtype,
-                       .point_to_point = pair,
-                       .receive = w->kind == KIND_RECEIVE,
-                       .group = w->group,
-                       .lane = op->lane,
-                       .root = pair ? ((position + w->peer) % size + size) % size : w->peer,
-                       .tag = pair ? (int)work_attr(p, w, 0) : 0,
-                       .parts = w->parts,
-                       .segment_count = send ? inputs : outputs,
-                       .input = input,
-                       .output = output,
-                       .ranks = ranks,
-                       .ranks_count = size,
-                       .position = position,
-                       .name = op_name(p, op)};
-    TRY(bind_work(e, a, op, &call->work));
-    return comm_check(e->comm, call);
-}
-
 static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {
     const Work *w = op_work(e->program, op);
     *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]),
@@ -162,7 +98,7 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, Bou
     }
     if (!e->comm)
         FAIL(ERR_PLAN, "%s needs a communicator, and this run has one rank", op_name(p, op));
-    return bind_comm(e, a, plan, op, &b->comm);
+    return executor_bind_comm(e, a, plan, op, &b->comm);
 }
 
 static Status bind_plan(Executor *e, Arena *a, const Plan *plan, BoundPlan *b) {
@@ -226,6 +162,7 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
     e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
     e->lanes = ARENA_NEW(a, LaneState, p->lane_count);
     if (!e->plans || !e->lanes) FAIL(ERR_MEMORY, "out of memory for binding a program");
+    if (comm) TRY(executor_make_groups(e));
     for (int k = 0; k < p->plan_count; k++) TRY(bind_plan(e, a, &p->plans[k], &e->plans[k]));
     return OK;
 }

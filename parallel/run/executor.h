@@ -18,7 +18,7 @@
 #include "core/base/arena.h"
 #include "core/device/device.h"
 #include "core/record/timeline.h"
-#include "parallel/comm/comm.h"
+#include "parallel/comm/comm_world.h"
 
 // A load: write rows [first_row, first_row + rows) of the epoch (or, evaluating, of the test set).
 typedef struct {
@@ -63,6 +63,9 @@ typedef struct {
     int64_t stretch_ns, stretch_cpu_ns;
     int stretch_span;
 } Executor;
+
+// What a rank that executes this lowered program needs of a communicator.
+CommRoom executor_room(const Program *p);
 
 // Bind every operation of the program to memory: pools are allocated (the shared one is the
 // communicator's), zeroed. Nothing is allocated later. ERR_USAGE: a modelled device has no rate

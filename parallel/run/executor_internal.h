@@ -39,6 +39,12 @@ struct LaneState {
     int64_t end_ns;  // modelled device: end of the operation in flight, else of the last one
 };
 
+// --- bind_comm.c, for bind.c
+
+Status executor_make_groups(Executor *e) MUST_USE;  // those of the program that this rank is in
+Status executor_bind_comm(Executor *e, Arena *a, const Plan *plan, const Op *op,
+                          CommCall *call) MUST_USE;
+
 // --- executor.c, for executor_modelled.c
 
 static inline const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }

@@ -8,7 +8,7 @@
 #include "core/device/device.h"
 #include "core/nn/model.h"
 #include "core/record/run_info.h"
-#include "parallel/comm/comm.h"
+#include "parallel/comm/comm_world.h"
 #include "parallel/strategy/job_spec.h"
 
 #include <stdatomic.h>

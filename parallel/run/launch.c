@@ -44,7 +44,6 @@ static Status create_shared(Training *t, const Job *job) {
              t->shared_bytes);
     }
     RunShared *s = t->shared;
-    s->stop_before_turn = INT64_MAX;
     s->results = (RankResult *)(s + 1);
     unsigned char *at = (unsigned char *)(s->results + ranks);
     for (int r = 0; r < ranks; r++) {
@@ -219,7 +218,7 @@ static void watch(Children *c) {
         if (hear(c)) continue;
         time_stopped(c);
         const atomic_int *interrupt = c->job->options.interrupt;
-        if (interrupt && *interrupt) c->shared->interrupted = true;
+        if (interrupt && *interrupt) comm_world_post(c->world, 1);
         if (c->kill_at_ns) kill_rest(c);
         struct timespec soon = {.tv_nsec = LOOK_NS};
         sigtimedwait(&child, NULL, &soon);
@@ -377,21 +376,13 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
     return s;
 }
 
-// Every rank gets a shared pool of the size that the largest class needs.
-static int64_t shared_pool_bytes(const Job *job) {
-    int64_t most = 0;
-    for (int i = 0; i < job->set.count; i++) {
-        int64_t bytes = job->set.programs[i].pool_bytes[POOL_SHARED];
-        if (bytes > most) most = bytes;
-    }
-    return most;
-}
-
 static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
     CommWorld *world;
     const JobOptions *o = &job->options;
-    TRY(comm_world_create(&world, o->comm, o->spec.ranks, shared_pool_bytes(job),
-                          &o->comm_options));
+    CommRoom rooms[COMM_RANKS];
+    for (int r = 0; r < o->spec.ranks; r++)
+        rooms[r] = executor_room(program_set_program(&job->set, r));
+    TRY(comm_world_create(&world, o->comm, o->spec.ranks, rooms, &o->comm_options));
     Status s = OK;
     switch (o->comm) {
     case COMM_SERIAL: s = run_lockstep(t, job, world, hooks); break;

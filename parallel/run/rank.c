@@ -192,15 +192,19 @@ static void set_block(Rank *r) {
     executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)r->job->split.test_count);
 }
 
-// After Ctrl-C all ranks must end before the same turn. Rank 0 decides, one turn ahead: the others
-// cannot begin the next turn without having met rank 0 in this one, so they see what it wrote.
-static bool stops_here(Rank *r) {
-    RunShared *s = r->shared;
+// After Ctrl-C, which a rank or its launcher saw, all ranks must end before the same turn. Rank 0
+// decides, one turn ahead, and posts the number of that turn plus one (0: go on). The others cannot
+// begin the next turn without having met rank 0, or somebody who has, in this one, so they see what
+// it posted. A rank alone stops at once.
+static bool stops_here(const Rank *r) {
     const atomic_int *interrupt = r->job->options.interrupt;
-    bool asked = s->interrupted || (interrupt && *interrupt);
-    if (r->comm.rank == 0 && asked && s->stop_before_turn == INT64_MAX)
-        s->stop_before_turn = r->turns + 1;
-    return s->stop_before_turn <= r->turns;
+    bool asked = interrupt && *interrupt;
+    Comm *c = r->executor.comm;
+    if (!c) return asked;
+    if (c->rank == 0 && !comm_peek(c, 0) && (asked || comm_peek(c, NONE)))
+        comm_post(c, (uint64_t)r->turns + 2);
+    uint64_t stop = comm_peek(c, 0);
+    return stop && (uint64_t)r->turns + 1 >= stop;
 }
 
 static int64_t now_ps(const Rank *r) { return (clock_ns() - r->shared->origin_ns) * 1000; }

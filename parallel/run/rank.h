@@ -35,12 +35,10 @@ typedef struct {
 
 // Shared by all ranks of a job, besides the communicator.
 typedef struct {
-    int64_t origin_ns;                 // of the run's clock
-    _Atomic int64_t stop_before_turn;  // agreed end after Ctrl-C: rank 0 writes it one turn ahead
-    _Atomic bool interrupted;          // Ctrl-C seen by the launcher
-    cpu_set_t cores;                   // that the ranks may use
-    int threads;                       // of the run, that compute at once
-    RankResult *results;               // one per rank
+    int64_t origin_ns;    // of the run's clock
+    cpu_set_t cores;      // that the ranks may use
+    int threads;          // of the run, that compute at once
+    RankResult *results;  // one per rank
 } RunShared;
 
 // Called by rank 0 after each training step and each turn of an evaluation, with the evaluation

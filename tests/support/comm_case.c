@@ -34,8 +34,13 @@ static bool reduces(const Case *t) {
            t->kind == COLLECTIVE_REDUCE;
 }
 
-// Member r's share of n elements is [begin(r), begin(r + 1)).
-static int64_t begin(const Case *t, int r) { return r * t->elements / t->ranks; }
+// Member r's share of n elements is [begin(r), begin(r + 1)): so many whole units, of which the
+// last may be cut off.
+static int64_t begin(const Case *t, int r) {
+    int64_t unit = t->unit ? t->unit : 1, units = (t->elements + unit - 1) / unit;
+    int64_t at = r * units / t->ranks * unit;
+    return at < t->elements ? at : t->elements;
+}
 static int64_t share(const Case *t, int r) { return begin(t, r + 1) - begin(t, r); }
 
 static int64_t input_elements(const Case *t, int r) {
@@ -143,7 +148,8 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
                 .seed = h,
                 .root = (int)(h % (uint32_t)ranks),
                 .segments = 1 + (int)(h >> 3 & 3) % CASE_SEGMENTS,
-                .lane = (int)(h >> 5 & 3)};
+                .lane = (int)(h >> 5 & 3),
+                .unit = h >> 18 & 1 ? 1 + (int64_t)(h >> 19 & 63) : 0};
     t->dtype = dtypes[(h >> 7) % (reduces(t) ? 4 : 5)];
     t->parts = reduces(t) ? 1 + (int)(h >> 13 & 3) % CASE_PARTS : 1;
     t->reduce = h >> 15 & 1 && h >> 16 & 1 ? REDUCE_MAX : REDUCE_SUM;
@@ -153,15 +159,15 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
     if (t->kind == COLLECTIVE_BARRIER) t->elements = 0;
 }
 
-// Cut `own` elements into segments with gaps between; offsets must not depend on the
-// member, hence all but the last have the size that the smallest share allows, and the last
-// has room for the largest.
-static void layout_tensors(Part *x, CommSegment *s, int64_t own, int64_t least, int64_t most) {
-    int64_t bytes = dtype_bytes(x->t.dtype), each = least / x->t.segments;
+// Cut `own` elements into segments with gaps between, of sizes of this rank's own.
+static void layout_tensors(Part *x, CommSegment *s, int64_t own) {
+    int64_t bytes = dtype_bytes(x->t.dtype), left = own;
     for (int i = 0; i < x->t.segments; i++) {
-        bool last = i == x->t.segments - 1;
-        s[i] = (CommSegment){x->end + 8 * (i + 1), last ? own - each * i : each};
-        x->end = s[i].offset + ((last ? most - each * i : each) * bytes + 7) / 8 * 8;
+        uint32_t h = case_hash(x->t.seed, (uint32_t)x->rank, (uint32_t)i, 77);
+        int64_t cut = i == x->t.segments - 1 ? left : (int64_t)h % (left + 1);
+        s[i] = (CommSegment){x->end + 8 * (1 + h % 5), cut};
+        left -= cut;
+        x->end = s[i].offset + (cut * bytes + 7) / 8 * 8;
     }
 }
 
@@ -172,24 +178,14 @@ static char *element(void *pool, const CommSegment *s, int64_t e, int64_t bytes)
 
 void part_prepare(Part *x, const Case *t, int rank, char *pool) {
     *x = (Part){.t = *t, .rank = rank, .end = t->base};
-    for (int r = 0; r < t->ranks; r++) x->members[r] = r;
-    int64_t n = t->elements, P = t->ranks, bytes = dtype_bytes(t->dtype);
-    bool gather = t->kind == COLLECTIVE_ALL_GATHER, scatter = t->kind == COLLECTIVE_REDUCE_SCATTER,
-         all = t->kind == COLLECTIVE_ALL_TO_ALL;
-    int64_t least = n / P, most = (n + P - 1) / P;
+    x->t.segments = 1 + (t->segments + rank - 1) % CASE_SEGMENTS;
+    int64_t n = t->elements, bytes = dtype_bytes(t->dtype);
     for (int p = 0; p < t->parts; p++)
-        layout_tensors(x, x->input + p * t->segments, input_elements(t, rank), gather ? least : n,
-                       gather ? most : n);
+        layout_tensors(x, x->input + p * x->t.segments, input_elements(t, rank));
     if (t->in_place)
         memcpy(x->output, x->input, sizeof x->output);
     else
-        layout_tensors(x, x->output, output_elements(t, rank),
-                       scatter ? least
-                       : all   ? least * P
-                               : n,
-                       scatter ? most
-                       : all   ? most * P
-                               : n);
+        layout_tensors(x, x->output, output_elements(t, rank));
     x->work = (CommSegment){x->end + 8, n};
     x->end += n * bytes / 8 * 8 + 32;
     x->call = (CommCall){.kind = t->kind,
@@ -198,20 +194,19 @@ void part_prepare(Part *x, const Case *t, int rank, char *pool) {
                          .dtype = t->dtype,
                          .lane = t->lane,
                          .root = t->root,
+                         .unit = t->unit,
                          .parts = t->parts,
-                         .segment_count = t->segments,
+                         .input_count = x->t.segments,
+                         .output_count = x->t.segments,
                          .input = x->input,
                          .output = x->output,
                          .work = &x->work,
-                         .ranks = x->members,
-                         .ranks_count = t->ranks,
-                         .position = rank,
                          .name = "case"};
     memset(pool + t->base, 0xA5, (size_t)(x->end - t->base));
     for (int p = 0; p < t->parts; p++)
         for (int64_t e = 0; e < input_elements(t, rank); e++) {
             Value v = brought(t, rank, p, e);
-            memcpy(element(pool, x->input + p * t->segments, e, bytes), &v, (size_t)bytes);
+            memcpy(element(pool, x->input + p * x->t.segments, e, bytes), &v, (size_t)bytes);
         }
     x->before = malloc((size_t)(x->end - t->base));
     memcpy(x->before, pool + t->base, (size_t)(x->end - t->base));
@@ -219,12 +214,14 @@ void part_prepare(Part *x, const Case *t, int rank, char *pool) {
 
 static void describe(char *out, size_t size, const Part *x, const char *what, int64_t where) {
     const Case *t = &x->t;
-    snprintf(out, size,
-             "%s %s, rank %d of %d, root %d, %d parts of %lld %s in %d segments%s%s: %s at %lld",
-             collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
-             t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments,
-             t->in_place ? ", in place" : "", t->reduce == REDUCE_MAX ? ", maximum" : "", what,
-             (long long)where);
+    snprintf(
+        out, size,
+        "%s %s, rank %d of %d, root %d, %d parts of %lld %s in %d segments, unit %lld%s%s: %s at "
+        "%lld",
+        collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
+        t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments, (long long)t->unit,
+        t->in_place ? ", in place" : "", t->reduce == REDUCE_MAX ? ", maximum" : "", what,
+        (long long)where);
 }
 
 // |ring - fold| <= 2(P-1) 2^-24 sum |g|: docs/contract.md, 4; 2^-53 for f64.

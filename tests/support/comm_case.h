@@ -4,10 +4,10 @@
 #ifndef TESTS_SUPPORT_COMM_CASE_H
 #define TESTS_SUPPORT_COMM_CASE_H
 
-#include "parallel/comm/comm.h"
+#include "parallel/comm/comm_world.h"
 
 enum {
-    CASE_RANKS = 7,
+    CASE_RANKS = 8,
     CASE_PARTS = 3,
     CASE_SEGMENTS = 3,
     CASE_LANES = 4,
@@ -22,6 +22,7 @@ typedef struct {
     int ranks, root, parts, segments, lane;
     bool in_place;
     int64_t elements, base;  // base: where the layout begins in the pool
+    int64_t unit;
     uint32_t seed;
 } Case;
 
@@ -36,7 +37,6 @@ typedef struct {
     Case t;
     int rank;
     CommSegment input[CASE_PARTS * CASE_SEGMENTS], output[CASE_SEGMENTS], work;
-    int members[CASE_RANKS];
     CommCall call;
     CommRequest request;
     int64_t end;   // of the layout
@@ -44,7 +44,8 @@ typedef struct {
     bool done;
 } Part;
 
-// Write what the rank brings, with a pattern around it, and make the call.
+// Write what the rank brings, with a pattern around it, and make the call, in group 0. Every rank
+// has a layout of its own: other offsets, and the payload in another number of segments.
 void part_prepare(Part *x, const Case *t, int rank, char *pool);
 
 // Compare the pool with what it was, the expected output in it. Frees what part_prepare() took.

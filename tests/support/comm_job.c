@@ -61,17 +61,28 @@ void job_run(CommWorld *w, CommKind kind, int ranks, JobBody *body, void *contex
     job_join(&job);
 }
 
-CommWorld *job_world(CommKind kind, int ranks, int64_t timeout_ms) {
+CommWorld *job_world_with(CommKind kind, int ranks, int64_t pool_bytes,
+                          const CommOptions *options) {
     CommWorld *w;
-    ck_assert_ok(comm_world_create(&w, kind, ranks, JOB_POOL,
-                                   &(CommOptions){.timeout_ns = timeout_ms * 1000000}));
+    CommRoom rooms[JOB_RANKS];
+    for (int r = 0; r < ranks; r++) rooms[r] = (CommRoom){pool_bytes, JOB_CALLS, JOB_SEGMENTS};
+    ck_assert_ok(comm_world_create(&w, kind, ranks, rooms, options));
     return w;
 }
 
+CommWorld *job_world(CommKind kind, int ranks, int64_t timeout_ms) {
+    return job_world_with(kind, ranks, JOB_POOL,
+                          &(CommOptions){.timeout_ns = timeout_ms * 1000000});
+}
+
 CommWorld *job_linked_world(CommKind kind, int ranks, int64_t pool_bytes, const StarLink *link) {
-    CommWorld *w;
-    ck_assert_ok(comm_world_create(&w, kind, ranks, pool_bytes, &(CommOptions){.link = *link}));
-    return w;
+    return job_world_with(kind, ranks, pool_bytes, &(CommOptions){.link = *link});
+}
+
+void job_everyone(Comm *c) {
+    int ranks[JOB_RANKS];
+    for (int r = 0; r < c->ranks; r++) ranks[r] = r;
+    ck_assert_ok(comm_group(c, 0, ranks, c->ranks));
 }
 
 Status job_complete(Comm *c, CommRequest *r) {
@@ -88,24 +99,28 @@ Status job_call(Comm *c, const CommCall *call, CommRequest *r) {
     return job_complete(c, r);
 }
 
-const CommCall *scalar_call(Scalar *s, const int *ranks, int count, int position,
-                            const char *name) {
+Status job_call_once(Comm *c, CommCall *call, CommRequest *r) {
+    TRY(comm_prepare(c, call));
+    TRY(job_call(c, call, r));
+    comm_release(c, call);
+    return OK;
+}
+
+CommCall *scalar_call(Scalar *s, const char *name) {
     s->segment = (CommSegment){0, 1};
     s->call = (CommCall){.dtype = DTYPE_F64,
                          .parts = 1,
-                         .segment_count = 1,
+                         .input_count = 1,
+                         .output_count = 1,
                          .input = &s->segment,
                          .output = &s->segment,
-                         .ranks = ranks,
-                         .ranks_count = count,
-                         .position = position,
                          .name = name};
     return &s->call;
 }
 
-const CommCall *message(Message *m, Comm *c, int peer, bool receive, int lane, int tag,
-                        int64_t offset, int64_t count) {
-    *m = (Message){.ranks = {c->rank, peer}};
+CommCall *message(Message *m, int peer, bool receive, int lane, int tag, int64_t offset,
+                  int64_t count) {
+    *m = (Message){.request = {0}};
     m->segment[0] = (CommSegment){offset, count / 2};
     m->segment[1] = (CommSegment){offset + 4 * (count / 2 + 4), count - count / 2};
     m->call = (CommCall){.point_to_point = true,
@@ -113,13 +128,12 @@ const CommCall *message(Message *m, Comm *c, int peer, bool receive, int lane, i
                          .dtype = DTYPE_I32,
                          .lane = lane,
                          .tag = tag,
-                         .root = 1,
+                         .root = peer,
                          .parts = 1,
-                         .segment_count = 2,
+                         .input_count = 2,
+                         .output_count = 2,
                          .input = m->segment,
                          .output = m->segment,
-                         .ranks = m->ranks,
-                         .ranks_count = 2,
                          .name = "message"};
     return &m->call;
 }

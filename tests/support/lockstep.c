@@ -23,6 +23,12 @@ static Status after(void *context, int rank, int plan, int op) {
     return OK;
 }
 
+static void create_world(Lockstep *l) {
+    CommRoom rooms[LOCKSTEP_RANKS];
+    for (int r = 0; r < l->ranks; r++) rooms[r] = executor_room(&l->program);
+    ck_assert_ok(comm_world_create(&l->world, COMM_SERIAL, l->ranks, rooms, &(CommOptions){0}));
+}
+
 void lockstep_start(Lockstep *l, const Device *device, const DeviceTraits *traits,
                     void (*load)(void *context, const LoadCall *call)) {
     ProgramSet set = program_set_of_one(&l->program);
@@ -31,9 +37,7 @@ void lockstep_start(Lockstep *l, const Device *device, const DeviceTraits *trait
     ck_assert_int_le(l->ranks, LOCKSTEP_RANKS);
     ck_assert_ok(plan_check(&set));
     ck_assert_ok(collective_work_lower(&set, traits));
-    if (l->ranks > 1)
-        ck_assert_ok(comm_world_create(&l->world, COMM_SERIAL, l->ranks,
-                                       l->program.pool_bytes[POOL_SHARED], &(CommOptions){0}));
+    if (l->ranks > 1) create_world(l);
     for (int r = 0; r < l->ranks; r++) {
         if (l->world) ck_assert_ok(comm_join(&l->comms[r], l->world, r));
         ck_assert_ok(executor_create(&l->executors[r], &l->arena, &l->program, r, device,

@@ -76,6 +76,13 @@ static void build_program(StepDriver *d) {
     ck_assert_ok(program_lower(&d->program, device->traits));
 }
 
+static void create_world(StepDriver *d) {
+    CommRoom rooms[STEP_RANKS];
+    for (int r = 0; r < d->options.ranks; r++) rooms[r] = executor_room(&d->program);
+    ck_assert_ok(
+        comm_world_create(&d->world, COMM_SERIAL, d->options.ranks, rooms, &(CommOptions){0}));
+}
+
 void step_driver_init(StepDriver *d, const StepOptions *options) {
     *d = (StepDriver){.options = *options};
     StepOptions *o = &d->options;
@@ -87,9 +94,7 @@ void step_driver_init(StepDriver *d, const StepOptions *options) {
     ck_assert_int_le(o->ranks, STEP_RANKS);
     build_program(d);
     ck_assert_ok(device_find(&device, o->device));
-    if (o->ranks > 1)
-        ck_assert_ok(comm_world_create(&d->world, COMM_SERIAL, o->ranks,
-                                       d->program.pool_bytes[POOL_SHARED], &(CommOptions){0}));
+    if (o->ranks > 1) create_world(d);
     for (int r = 0; r < o->ranks; r++) {
         if (d->world) ck_assert_ok(comm_join(&d->comms[r], d->world, r));
         ck_assert_ok(executor_create(&d->executors[r], &d->arena, &d->program, r, device,

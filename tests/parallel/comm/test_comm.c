@@ -23,16 +23,18 @@ static void delay(const Sweep *s, int rank, int i, int where) {
 // in the same memory, while others may be in the middle of this one.
 static void sweep_body(Comm *c, void *context, char *failure) {
     const Sweep *s = context;
+    job_everyone(c);
     for (int i = 0; i < CASES && !*failure; i++) {
         Case t;
         Part x;
         case_draw(&t, i, s->ranks, s->salt);
         delay(s, c->rank, i, 0);
         part_prepare(&x, &t, c->rank, c->pool);
-        Status status = comm_check(c, &x.call);
+        Status status = comm_prepare(c, &x.call);
         if (status == OK) status = comm_start(c, &x.call, &x.request, clock_ns());
         delay(s, c->rank, i, 1);
         if (status == OK) status = job_complete(c, &x.request);
+        comm_release(c, &x.call);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         if (!part_verify(&x, c->pool, failure, STATUS_TEXT) || status != OK)
             comm_abandon(c, ERR_FAILED, failure);
@@ -43,7 +45,10 @@ static void sweep_body(Comm *c, void *context, char *failure) {
 static void sweep_serial(Sweep *s) {
     CommWorld *w = job_world(COMM_SERIAL, s->ranks, 0);
     Comm c[JOB_RANKS];
-    for (int r = 0; r < s->ranks; r++) ck_assert_ok(comm_join(&c[r], w, r));
+    for (int r = 0; r < s->ranks; r++) {
+        ck_assert_ok(comm_join(&c[r], w, r));
+        job_everyone(&c[r]);
+    }
     for (int i = 0; i < CASES; i++) {
         Case t;
         Part x[JOB_RANKS];
@@ -52,7 +57,7 @@ static void sweep_serial(Sweep *s) {
         for (int k = 0; k < s->ranks; k++) {
             int r = (k * (i % 2 ? 1 : s->ranks - 1) + i) % s->ranks;
             if (s->ranks == 1) r = 0;
-            ck_assert_ok(comm_check(&c[r], &x[r].call));
+            ck_assert_ok(comm_prepare(&c[r], &x[r].call));
             ck_assert_ok(comm_start(&c[r], &x[r].call, &x[r].request, clock_ns()));
             ck_assert_ok(comm_test(&c[r], &x[r].request, &x[r].done));
             ck_assert_int_eq(x[r].done, k == s->ranks - 1);
@@ -61,6 +66,7 @@ static void sweep_serial(Sweep *s) {
             char failure[STATUS_TEXT];
             ck_assert_ok(comm_test(&c[r], &x[r].request, &x[r].done));
             ck_assert(x[r].done);
+            comm_release(&c[r], &x[r].call);
             ck_assert_msg(part_verify(&x[r], c[r].pool, failure, sizeof failure), "%s", failure);
         }
     }
@@ -71,7 +77,7 @@ static void sweep_serial(Sweep *s) {
 static const StarLink fast = {INT64_C(100000000000), 1000000, 1000};
 
 static void sweep_linked(CommKind kind, int delays, uint32_t salt) {
-    for (int ranks = 1; ranks <= JOB_RANKS; ranks += ranks < 3 ? 1 : 4) {
+    for (int ranks = 1; ranks <= 7; ranks += ranks < 3 ? 1 : 4) {
         Sweep s = {.ranks = ranks, .delays = delays, .salt = salt};
         CommWorld *w = job_linked_world(kind, ranks, JOB_POOL, &fast);
         job_run(w, kind, ranks, sweep_body, &s);
@@ -80,8 +86,8 @@ static void sweep_linked(CommKind kind, int delays, uint32_t salt) {
 }
 
 static void sweep(CommKind kind, int delays, uint32_t salt) {
-    static const int ranks[] = {1, 2, 3, 4, 7};
-    for (int i = 0; i < 5; i++) {
+    static const int ranks[] = {1, 2, 3, 4, 7, 8};
+    for (int i = 0; i < 6; i++) {
         Sweep s = {.ranks = ranks[i], .delays = delays, .salt = salt};
         if (kind == COMM_SERIAL) {
             sweep_serial(&s);
@@ -127,6 +133,7 @@ END_TEST
 
 // Four collectives in flight on four lanes, in an order of testing that differs between ranks.
 static void lanes_body(Comm *c, void *context, char *failure) {
+    job_everyone(c);
     for (int round = 0; round < 50 && !*failure; round++) {
         Part x[CASE_LANES];
         int64_t base = 0;
@@ -141,6 +148,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
             base = x[l].end;
         }
         Status status = OK;
+        for (int l = 0; l < CASE_LANES && status == OK; l++) status = comm_prepare(c, &x[l].call);
         for (int l = 0; l < CASE_LANES && status == OK; l++)
             status = comm_start(c, &x[l].call, &x[l].request, clock_ns());
         for (int left = CASE_LANES; left > 0 && status == OK;) {
@@ -158,6 +166,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
             if (count && status == OK) status = comm_idle(c, waiting, count, INT64_MAX);
         }
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
+        comm_release(c, &x[0].call);
         for (int l = 0; l < CASE_LANES; l++)
             if (!part_verify(&x[l], c->pool, failure, STATUS_TEXT)) break;
         if (*failure) comm_abandon(c, ERR_FAILED, failure);
@@ -180,11 +189,14 @@ END_TEST
 // numbers of rounds.
 static void groups_body(Comm *c, void *context, char *failure) {
     const int members[2][2] = {{0, 2}, {3, 1}};  // position 0 is rank 3: an order of its own
-    int odd = c->rank & 1, position = members[odd][1] == c->rank;
+    int odd = c->rank & 1;
     Scalar s;
     CommRequest r;
-    const CommCall *call = scalar_call(&s, members[odd], 2, position, "group");
+    CommCall *call = scalar_call(&s, "group");
     double *x = c->pool;
+    call->group = 3;
+    if (comm_group(c, 3, members[odd], 2) || comm_prepare(c, call))
+        snprintf(failure, STATUS_TEXT, "%s", status_message());
     for (int i = 0; i < 100 + 50 * odd; i++) {
         *x = c->rank + 10;
         if (job_call(c, call, &r) != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
@@ -208,12 +220,12 @@ typedef struct {
 } Arrivals;
 
 static void arrival_body(Comm *c, void *context, char *failure) {
-    const int ranks[] = {0, 1, 2};
     Arrivals *a = context;
     Scalar s;
     CommRequest r;
+    job_everyone(c);
     if (c->rank == a->late) clock_sleep_ns(30000000);
-    if (job_call(c, scalar_call(&s, ranks, 3, c->rank, "x"), &r) != OK)
+    if (job_call_once(c, scalar_call(&s, "x"), &r) != OK)
         snprintf(failure, STATUS_TEXT, "%s", status_message());
     a->start_ns[c->rank] = r.start_ns;
     a->arrival_ns[c->rank] = r.arrival_ns;
@@ -239,19 +251,18 @@ END_TEST
 // Ranks that sleep at once. Were a wake-up lost, the sleep would end by itself 20 ms later, and
 // 1,000 exchanges would take 20 s; with wake-ups they take some 60 ms.
 static void sleep_body(Comm *c, void *context, char *failure) {
-    const int ranks[] = {0, 1};
     Scalar s;
     CommRequest r;
-    scalar_call(&s, ranks, 2, c->rank, "x");
+    job_everyone(c);
+    if (comm_prepare(c, scalar_call(&s, "x")))
+        snprintf(failure, STATUS_TEXT, "%s", status_message());
     for (int i = 0; i < 1000; i++)
         if (job_call(c, &s.call, &r) != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
 }
 
 START_TEST(sleepers_are_woken) {
     for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
-        CommWorld *w;
-        ck_assert_ok(
-            comm_world_create(&w, kind, 2, JOB_POOL, &(CommOptions){.spin_ns = 1, .cores = 2}));
+        CommWorld *w = job_world_with(kind, 2, JOB_POOL, &(CommOptions){.spin_ns = 1, .cores = 2});
         int64_t start = clock_ns();
         job_run(w, kind, 2, sleep_body, NULL);
         ck_assert_int_lt(clock_ns() - start, INT64_C(10000000000));
@@ -262,14 +273,15 @@ END_TEST
 
 // Between a NaN and a number the maximum is the NaN, wherever it stands.
 static void nan_body(Comm *c, void *context, char *failure) {
-    const int ranks[] = {0, 1, 2};
+    job_everyone(c);
     for (int where = 0; where < 3; where++) {
         Scalar s;
         CommRequest r;
-        scalar_call(&s, ranks, 3, c->rank, "x");
+        scalar_call(&s, "x");
         s.call.reduce = REDUCE_MAX;
         *(double *)c->pool = c->rank == where ? (double)NAN : 1.0;
-        if (job_call(c, &s.call, &r) != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
+        if (job_call_once(c, &s.call, &r) != OK)
+            snprintf(failure, STATUS_TEXT, "%s", status_message());
         if (!isnan(*(double *)c->pool))
             snprintf(failure, STATUS_TEXT, "the NaN of rank %d is lost", where);
     }

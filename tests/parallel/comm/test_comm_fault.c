@@ -17,12 +17,10 @@ typedef struct {
 
 static void accident_body(Comm *c, void *context, char *failure) {
     const Accident *a = context;
-    int ranks[JOB_RANKS];
     Scalar s;
     CommRequest r;
-    for (int i = 0; i < c->ranks; i++) ranks[i] = i;
-    scalar_call(&s, ranks, c->ranks, c->rank, "bucket0");
-    Status status = OK;
+    job_everyone(c);
+    Status status = comm_prepare(c, scalar_call(&s, "bucket0"));
     for (int i = 0; status == OK && i < 1000000; i++) {
         if (a->absent >> c->rank & 1 && i == a->rounds) return;
         status = job_call(c, &s.call, &r);
@@ -93,16 +91,16 @@ START_TEST(a_lost_process_ends_the_others_at_once) { strike(SIGKILL, true); }
 END_TEST
 
 static void abandon_body(Comm *c, void *context, char *failure) {
-    const int ranks[] = {0, 1};
     Scalar s;
     CommRequest r;
+    job_everyone(c);
     if (c->rank == 1) {
         clock_sleep_ns(5000000);
         comm_abandon(c, ERR_FAILED, "loss is not a number at step 3");
         comm_abandon(c, ERR_IO, "a second thought");
         return;
     }
-    Status status = job_call(c, scalar_call(&s, ranks, 2, 0, "x"), &r);
+    Status status = job_call_once(c, scalar_call(&s, "x"), &r);
     if (status != ERR_PEER || strcmp(status_message(), "loss is not a number at step 3"))
         snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
                  status_message());
@@ -162,12 +160,12 @@ START_TEST(an_agreement_with_nobody_times_out) {
 END_TEST
 
 static void mismatch_body(Comm *c, void *context, char *failure) {
-    const int ranks[] = {0, 1};
     Scalar s;
     CommRequest r;
-    scalar_call(&s, ranks, 2, c->rank, "bucket0");
+    job_everyone(c);
+    scalar_call(&s, "bucket0");
     if (c->rank) s.call.kind = COLLECTIVE_BROADCAST;
-    Status status = job_call(c, &s.call, &r);
+    Status status = job_call_once(c, &s.call, &r);
     if (status == OK ||
         !strstr(status_message(), "brings all_reduce (direct, 1 part(s) of 1 f64, root 0)") ||
         !strstr(status_message(), "brings broadcast (direct, 1 part(s) of 1 f64, root 0)"))
@@ -187,7 +185,6 @@ START_TEST(different_collectives_on_one_lane_are_an_error) {
 END_TEST
 
 START_TEST(the_serial_communicator_says_who_waits_for_whom) {
-    const int ranks[] = {0, 1, 2};
     CommWorld *w = job_world(COMM_SERIAL, 3, 0);
     Comm c[3];
     Scalar s[3];
@@ -195,8 +192,10 @@ START_TEST(the_serial_communicator_says_who_waits_for_whom) {
     char text[512];
     for (int i = 0; i < 3; i++) {
         ck_assert_ok(comm_join(&c[i], w, i));
-        scalar_call(&s[i], ranks, 3, i, i == 2 ? "bucket1" : "bucket0");
+        job_everyone(&c[i]);
+        scalar_call(&s[i], i == 2 ? "bucket1" : "bucket0");
         s[i].call.lane = i == 2;
+        ck_assert_ok(comm_prepare(&c[i], &s[i].call));
         if (i != 1) ck_assert_ok(comm_start(&c[i], &s[i].call, &r[i], clock_ns()));
     }
     comm_world_explain(w, text, sizeof text);

@@ -9,17 +9,19 @@
 // Everyone sends to the next and receives from the one before, a hundred times.
 static void shift_body(Comm *c, void *context, char *failure) {
     int P = c->ranks, next = (c->rank + 1) % P, before = (c->rank + P - 1) % P;
+    job_everyone(c);
     for (int i = 0; i < 100 && !*failure; i++) {
         Message out, in;
-        message(&out, c, next, false, 0, 5, 0, 1001);
-        message(&in, c, before, true, 1, 5, 65536, 1001);
+        message(&out, next, false, 0, 5, 0, 1001);
+        message(&in, before, true, 1, 5, 65536, 1001);
         write_message(c, &out, 10000 * c->rank + i);
-        Status s = comm_check(c, &out.call);
-        if (s == OK) s = comm_check(c, &in.call);
+        Status s = comm_prepare(c, &out.call);
+        if (s == OK) s = comm_prepare(c, &in.call);
         if (s == OK) s = comm_start(c, &out.call, &out.request, clock_ns());
         if (s == OK) s = comm_start(c, &in.call, &in.request, clock_ns());
         if (s == OK) s = job_complete(c, &in.request);
         if (s == OK) s = job_complete(c, &out.request);
+        comm_release(c, &out.call);
         if (s != OK)
             snprintf(failure, STATUS_TEXT, "%s", status_message());
         else if (!is_message(c, &in, 10000 * before + i))
@@ -33,16 +35,19 @@ static void shift_body(Comm *c, void *context, char *failure) {
 // whatever lanes they use and whichever is tested first.
 static void order_body(Comm *c, void *context, char *failure) {
     static const int lanes[] = {3, 1, 2, 0}, tags[] = {7, 7, 7, 8};
+    job_everyone(c);
     for (int round = 0; round < 50 && !*failure; round++) {
         Message m[4];
         Status s = OK;
         for (int i = 0; i < 4 && s == OK; i++) {
-            message(&m[i], c, !c->rank, c->rank == 1, c->rank == 0 ? lanes[i] : i, tags[i],
-                    4096 * i, 9);
+            message(&m[i], !c->rank, c->rank == 1, c->rank == 0 ? lanes[i] : i, tags[i], 4096 * i,
+                    9);
             if (c->rank == 0) write_message(c, &m[i], 1000 * i + round);
-            s = comm_start(c, &m[i].call, &m[i].request, clock_ns());
+            s = comm_prepare(c, &m[i].call);
+            if (s == OK) s = comm_start(c, &m[i].call, &m[i].request, clock_ns());
         }
         for (int i = 3; i >= 0 && s == OK; i--) s = job_complete(c, &m[i].request);
+        comm_release(c, &m[0].call);
         if (s != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         for (int i = 0; i < 4 && c->rank == 1; i++)
             if (!is_message(c, &m[i], 1000 * i + round))
@@ -73,12 +78,17 @@ START_TEST(serial_messages_arrive_in_order) {
     static const int lanes[] = {3, 1, 2, 0}, tags[] = {7, 7, 7, 8};
     CommWorld *w = job_world(COMM_SERIAL, 2, 0);
     Comm c[2];
-    for (int r = 0; r < 2; r++) ck_assert_ok(comm_join(&c[r], w, r));
+    for (int r = 0; r < 2; r++) {
+        ck_assert_ok(comm_join(&c[r], w, r));
+        job_everyone(&c[r]);
+    }
     Message out[4], in[4];
     bool done;
     for (int i = 0; i < 4; i++) {
-        message(&out[i], &c[0], 1, false, lanes[i], tags[i], 4096 * i, 9);
-        message(&in[i], &c[1], 0, true, i, tags[i], 4096 * i, 9);
+        message(&out[i], 1, false, lanes[i], tags[i], 4096 * i, 9);
+        message(&in[i], 0, true, i, tags[i], 4096 * i, 9);
+        ck_assert_ok(comm_prepare(&c[0], &out[i].call));
+        ck_assert_ok(comm_prepare(&c[1], &in[i].call));
         write_message(&c[0], &out[i], 1000 * i);
     }
     for (int i = 0; i < 2; i++)
@@ -100,8 +110,9 @@ END_TEST
 
 static void size_body(Comm *c, void *context, char *failure) {
     Message m;
-    Status s =
-        job_call(c, message(&m, c, !c->rank, c->rank == 1, 0, 3, 0, c->rank ? 10 : 12), &m.request);
+    job_everyone(c);
+    message(&m, !c->rank, c->rank == 1, 0, 3, 0, c->rank ? 10 : 12);
+    Status s = job_call_once(c, &m.call, &m.request);
     if (s == OK ||
         !strstr(status_message(),
                 "receive message: rank 0 sends 12 i32 with tag 3, rank 1 receives 10 i32"))

@@ -75,13 +75,17 @@ static int64_t drawn_start_ns(const Sweep *s, int i, int rank) {
 
 static void sweep_body(Comm *c, void *context, char *failure) {
     Sweep *s = context;
+    job_everyone(c);
     for (int i = 0; i < CASES && !*failure; i++) {
         Case t;
         Part x;
         case_draw(&t, i, s->ranks, 7);
         part_prepare(&x, &t, c->rank, c->pool);
-        Status status = comm_start(c, &x.call, &x.request, drawn_start_ns(s, i, c->rank));
+        Status status = comm_prepare(c, &x.call);
+        if (status == OK)
+            status = comm_start(c, &x.call, &x.request, drawn_start_ns(s, i, c->rank));
         if (status == OK) status = job_complete(c, &x.request);
+        comm_release(c, &x.call);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         if (clock_ns() < x.request.end_ns) snprintf(failure, STATUS_TEXT, "case %d ends early", i);
         s->end_ns[i][c->rank] = x.request.end_ns;
@@ -95,7 +99,7 @@ static void check_case(const Sweep *s, int i) {
     Case t;
     int64_t start_ns[JOB_RANKS], end_ns[JOB_RANKS], last_ns = 0;
     case_draw(&t, i, s->ranks, 7);
-    Collective c = {t.kind, t.algorithm, s->ranks, t.root, t.elements};
+    Collective c = {t.kind, t.algorithm, s->ranks, t.root, t.elements, t.unit};
     for (int r = 0; r < s->ranks; r++) {
         start_ns[r] = drawn_start_ns(s, i, r);
         if (start_ns[r] > last_ns) last_ns = start_ns[r];
@@ -137,23 +141,21 @@ typedef struct {
 
 static void pipeline_body(Comm *c, void *context, char *failure) {
     Pipeline *p = context;
-    const int ranks[] = {0, 1, 2};
     const CommSegment whole = {0, PIECES * PIECE};
-    const CommCall call = {.kind = COLLECTIVE_BROADCAST,
-                           .algorithm = ALGORITHM_CHAIN,
-                           .dtype = DTYPE_F32,
-                           .parts = 1,
-                           .segment_count = 1,
-                           .input = &whole,
-                           .output = &whole,
-                           .ranks = ranks,
-                           .ranks_count = MEMBERS,
-                           .position = c->rank,
-                           .name = "pipeline"};
+    CommCall call = {.kind = COLLECTIVE_BROADCAST,
+                     .algorithm = ALGORITHM_CHAIN,
+                     .dtype = DTYPE_F32,
+                     .parts = 1,
+                     .input_count = 1,
+                     .output_count = 1,
+                     .input = &whole,
+                     .output = &whole,
+                     .name = "pipeline"};
+    job_everyone(c);
     float *x = c->pool;
     CommRequest r;
     for (int64_t i = 0; i < PIECES * PIECE && c->rank == 0; i++) x[i] = (float)i;
-    Status s = comm_check(c, &call);
+    Status s = comm_prepare(c, &call);
     if (s == OK) s = comm_start(c, &call, &r, p->origin_ns + 1000 * c->rank);
     if (s == OK) s = job_complete(c, &r);
     if (s != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
@@ -168,7 +170,7 @@ START_TEST(a_long_pipeline_keeps_its_moments) {
         CommWorld *w = job_linked_world(kind, MEMBERS, PIECES * PIECE * 4, &slow);
         p->origin_ns = clock_ns();
         job_run(w, kind, MEMBERS, pipeline_body, p);
-        const Collective c = {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN, MEMBERS, 0, PIECES * PIECE};
+        const Collective c = {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN, MEMBERS, 0, PIECES * PIECE, 0};
         int64_t start_ns[MEMBERS], end_ns[MEMBERS];
         for (int r = 0; r < MEMBERS; r++) start_ns[r] = p->origin_ns + 1000 * r;
         expected_ends(&c, 4, start_ns, end_ns);
@@ -189,10 +191,12 @@ typedef struct {
 static void pair_body(Comm *c, void *context, char *failure) {
     Pair *p = context;
     Message m;
-    message(&m, c, !c->rank, c->rank == 1, 0, 5, 0, 1001);
+    job_everyone(c);
+    message(&m, !c->rank, c->rank == 1, 0, 5, 0, 1001);
     if (c->rank == 0) write_message(c, &m, 77);
     if (c->rank == p->late) clock_sleep_ns(2000000);
-    Status s = comm_start(c, &m.call, &m.request, p->start_ns[c->rank]);
+    Status s = comm_prepare(c, &m.call);
+    if (s == OK) s = comm_start(c, &m.call, &m.request, p->start_ns[c->rank]);
     if (s == OK) s = job_complete(c, &m.request);
     if (s != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
     if (clock_ns() < m.request.end_ns) snprintf(failure, STATUS_TEXT, "it ends early");
@@ -223,7 +227,8 @@ END_TEST
 
 START_TEST(the_serial_communicator_has_no_links) {
     CommWorld *w;
-    ck_assert_fails(comm_world_create(&w, COMM_SERIAL, 2, 64, &(CommOptions){.link = slow}),
+    const CommRoom rooms[2] = {{.pool_bytes = 64}, {.pool_bytes = 64}};
+    ck_assert_fails(comm_world_create(&w, COMM_SERIAL, 2, rooms, &(CommOptions){.link = slow}),
                     ERR_USAGE, "--comm thread or shm");
 }
 END_TEST

@@ -64,10 +64,10 @@ static void check_allocated(void *context, Executor *e) {
     }
     ck_assert_int_gt(shared, 0);
     ck_assert_int_eq((int64_t)allocation_bytes(e->local), local);
-    ck_assert_int_eq(e->comm->world->pool_bytes, shared);
+    ck_assert_int_eq(e->comm->world->of[e->rank].room.pool_bytes, shared);
     ck_assert_ptr_eq(e->pools[POOL_SHARED], e->comm->pool);
     for (int r = 1; r < e->comm->ranks; r++)  // and no more than the pages that this is
-        ck_assert_int_eq(world_pool(e->comm->world, r) - world_pool(e->comm->world, r - 1),
+        ck_assert_int_eq(e->comm->world->of[r].pool - e->comm->world->of[r - 1].pool,
                          (shared + 4095) / 4096 * 4096);
     ++*(int *)context;
 }
