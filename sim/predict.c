@@ -15,16 +15,36 @@
 
 enum { STEPS = 3 };  // simulated: the first begins on all ranks at once, the last is what repeats
 
+// Ranks that execute one program with one set of costs.
+typedef struct {
+    const Costs *costs;
+    int ranks;
+} RunClass;
+
 // One run of the simulator.
 typedef struct {
-    const Program *program;
-    const Costs *const *costs;
+    const RunClass *classes;
+    const Costs *const *costs;        // per rank
     const HostModel *host;            // NULL: ranks have devices,
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
-    int plan, ranks, steps;
+    int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
+
+static const Program *class_program(const Run *run, int class) {
+    return run->classes[class].costs->program;
+}
+static const Plan *class_plan(const Run *run, int class) {
+    return &class_program(run, class)->plans[run->plan];
+}
+
+// Is it the first class with its program? In a replay every rank has costs of its own.
+static bool class_is_new(const Run *run, int class) {
+    int first = 0;
+    while (class_program(run, first) != class_program(run, class)) first++;
+    return first == class;
+}
 
 // --- what a prediction depends on
 
@@ -48,32 +68,51 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
     return hash;
 }
 
-static Status hash_inputs(uint64_t *out, const Run *run) {
+static Status mix_program(uint64_t *hash, const Program *p) {
     char *text = NULL;
     size_t size = 0;
-    uint64_t hash = HASH_START;
     FILE *f = open_memstream(&text, &size);
     if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
-    Status s = plan_text_print(run->program, f);
+    Status s = plan_text_print(p, f);
     fclose(f);
-    hash = hash_bytes(hash, text, size);
+    *hash = hash_bytes(*hash, text, size);
     free(text);
-    for (int r = 0; r < run->ranks; r++) {
-        hash = hash_u64(hash_u64(hash, (uint64_t)run->costs[r]->dispatch_ps),
-                        (uint64_t)run->costs[r]->turn_ps);
-        for (int i = 0; i < run->program->plans[run->plan].op_count; i++)
-            hash = hash_u64(hash, (uint64_t)run->costs[r]->ops[run->plan][i].ps);
-        if (r + 1 < run->ranks && run->costs[r] == run->costs[r + 1]) break;  // one for all
-    }
-    *out = hash_u64(mix_place(hash, run), (uint64_t)run->steps);
     return s;
+}
+
+static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
+    hash = hash_u64(hash_u64(hash, (uint64_t)c->dispatch_ps), (uint64_t)c->turn_ps);
+    for (int i = 0; i < c->program->plans[plan].op_count; i++)
+        hash = hash_u64(hash, (uint64_t)c->ops[plan][i].ps);
+    return hash;
+}
+
+// Which rank has whose costs, where that is not one for all or one for each.
+static uint64_t mix_ranks(uint64_t hash, const Run *run) {
+    bool plain = run->class_count == 1 || run->class_count == run->ranks;
+    for (int r = 0, class = 0; r < run->ranks && !plain; r++) {
+        while (run->classes[class].costs != run->costs[r]) class = (class + 1) % run->class_count;
+        hash = hash_u64(hash, (uint64_t) class);
+    }
+    return hash;
+}
+
+static Status hash_inputs(uint64_t *out, const Run *run) {
+    uint64_t hash = HASH_START;
+    for (int c = 0; c < run->class_count; c++)
+        if (class_is_new(run, c)) TRY(mix_program(&hash, class_program(run, c)));
+    for (int c = 0; c < run->class_count; c++)
+        hash = mix_costs(hash, run->classes[c].costs, run->plan);
+    hash = mix_ranks(hash, run);
+    *out = hash_u64(mix_place(hash, run), (uint64_t)run->steps);
+    return OK;
 }
 
 // --- simulating
 
 static Status create_timelines(Timeline *lines, Timeline **pointers, const Run *run) {
     for (int r = 0; r < run->ranks; r++) {
-        int spans = run->steps * run->program->plans[run->plan].op_count + 1;
+        int spans = run->steps * run->costs[r]->program->plans[run->plan].op_count + 1;
         TRY(timeline_create(&lines[r], r, run->steps, spans));
         pointers[r] = &lines[r];
     }
@@ -110,27 +149,32 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
     TRY(simulate(pointers, run));
     out->step_ms = 0;
     for (int r = 0; r < run->ranks; r++) {
-        programs[r] = run->program;
+        programs[r] = run->costs[r]->program;
         for (int i = 0; i < run->steps; i++) {
             lines[r].steps[i].rows = (int32_t)run->batch;
             lines[r].steps[i].loss = (double)NAN;
         }
         const StepRecord *last = &lines[r].steps[run->steps - 1];
         out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 / run->ranks;
-        out->comm_ms += comm_ms(&lines[r], run->program) / run->ranks;
+        out->comm_ms += comm_ms(&lines[r], programs[r]) / run->ranks;
     }
     return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
                                  run->ranks);
 }
 
+// Of the plans of all programs; a rank's memory is that of the program that needs most.
 static void count_sources(Prediction *out, const Run *run) {
-    const Plan *plan = &run->program->plans[run->plan];
-    for (int i = 0; i < plan->op_count; i++) {
-        bool communicates = op_communicates(run->program, &plan->ops[i]);
-        if (!communicates) out->operations[run->costs[0]->ops[run->plan][i].source]++;
+    for (int c = 0; c < run->class_count; c++) {
+        if (!class_is_new(run, c)) continue;
+        const Program *p = class_program(run, c);
+        const Plan *plan = class_plan(run, c);
+        int64_t memory = 0;
+        for (int i = 0; i < plan->op_count; i++)
+            if (!op_communicates(p, &plan->ops[i]))
+                out->operations[run->classes[c].costs->ops[run->plan][i].source]++;
+        for (int m = 0; m < MEMORY_COUNT; m++) memory += program_memory(p, (Memory)m);
+        if (memory > out->memory_bytes) out->memory_bytes = memory;
     }
-    for (int m = 0; m < MEMORY_COUNT; m++)
-        out->memory_bytes += program_memory(run->program, (Memory)m);
 }
 
 static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) {
@@ -140,7 +184,9 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     count_sources(out, run);
     Status s = run_steps(out, a, run, lines);
     for (int r = 0; r < run->ranks; r++) timeline_destroy(&lines[r]);
-    if (s == OK && run->ranks > 0) out->comm_bytes = out->report.comm_bytes[0];
+    for (int r = 0; r < run->ranks && s == OK; r++)
+        if (out->report.comm_bytes[r] > out->comm_bytes)
+            out->comm_bytes = out->report.comm_bytes[r];
     out->report.loss_count = 0;  // nothing was learned
     if (s == OK)
         s = job_spec_describe(&out->report.run, a, &job->spec, job->settings, job->setting_count);
@@ -156,8 +202,12 @@ bool prediction_fits(const Prediction *p) {
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     *out = (Prediction){.replay = true};
     const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
-    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
-    for (int k = 0; k < r->ranks; k++) costs[k] = &r->costs[k];
+    RunClass *classes = ARENA_NEW(a, RunClass, r->ranks);
+    if (!costs || !classes) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
+    for (int k = 0; k < r->ranks; k++) {
+        costs[k] = &r->costs[k];
+        classes[k] = (RunClass){&r->costs[k], 1};
+    }
     HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX};
     if (r->has_machine && r->machine.is_host) {
         host.poll_ps = r->machine.host.poll_ps;
@@ -167,7 +217,8 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
     bool timed = device_traits_platform(job.spec.device) != NULL;
     TRY(execute(out, a,
-                &(Run){.program = &r->traces[0].program,
+                &(Run){.classes = classes,
+                       .class_count = r->ranks,
                        .costs = costs,
                        .host = timed ? NULL : &host,
                        .plan = r->plan,
@@ -234,23 +285,31 @@ static void slow_down_link(LinkModel *l, int64_t thousandths) {
     l->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
 }
 
-// What of a step's computation is launching operations.
+// What of a step's computation is launching operations, mean over ranks.
 static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) {
-    const Plan *plan = &run->program->plans[run->plan];
-    int count = 0;
-    for (int i = 0; i < plan->op_count; i++)
-        count += kind_class(op_kind(run->program, &plan->ops[i])) == CLASS_COMPUTE;
-    return 1e-9 * count * (double)d->launch_ps * (double)(dilation ? dilation : 1000) / 1000;
+    double ms = 1e-9 * (double)d->launch_ps * (double)(dilation ? dilation : 1000) / 1000;
+    double count = 0;
+    for (int c = 0; c < run->class_count; c++) {
+        const Plan *plan = class_plan(run, c);
+        int launches = 0;
+        for (int i = 0; i < plan->op_count; i++)
+            launches += kind_class(op_kind(class_program(run, c), &plan->ops[i])) == CLASS_COMPUTE;
+        count += (double)launches * run->classes[c].ranks / run->ranks;
+    }
+    return ms * count;
 }
 
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
                               const SimSetting *s, Costs *costs) {
     TopologyOptions topology;
     TRY(place_devices(&topology, s, run->ranks));
-    TRY(costs_from_roofline(costs, &s->machine->device));
-    costs_of_network(costs);
-    if (s->dilation && s->dilation != 1000) {
-        costs_slow_down(costs, s->dilation);
+    bool slower = s->dilation && s->dilation != 1000;
+    for (int c = 0; c < run->class_count; c++) {
+        TRY(costs_from_roofline(&costs[c], &s->machine->device));
+        costs_of_network(&costs[c]);
+        if (slower) costs_slow_down(&costs[c], s->dilation);
+    }
+    if (slower) {
         slow_down_link(&topology.link, s->dilation);
         slow_down_link(&topology.rail, s->dilation);
     }
@@ -267,43 +326,60 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
                            const SimSetting *s, Costs *costs) {
     const HostModel *host = &s->machine->host;
     const Calibration *calibration = s->machine->is_calibrated ? &s->machine->calibration : NULL;
-    bool alone = !s->recording || s->recording->ranks == 1;  // was it measured alone?
-    if (s->recording) costs_share(costs, &s->recording->costs[0]);
-    if (calibration) costs_from_calibration(costs, calibration);
-    TRY(costs_from_roofline(costs, &s->machine->device));
+    const Recording *known = s->recording;
+    bool alone = !known || known->ranks == 1;  // was it measured alone?
     bool oversubscribed = run->ranks > host->cores;
-    if (alone && run->ranks > 1 && (oversubscribed || host->cores > 1))
-        costs_co_run(costs, host, calibration, oversubscribed);
-    costs_from_host(costs, host, calibration);
+    for (int c = 0; c < run->class_count; c++) {
+        for (int k = 0; known && k < known->ranks; k++)
+            if (known->traces[k].like == k) costs_share(&costs[c], &known->costs[k]);
+        if (calibration) costs_from_calibration(&costs[c], calibration);
+        TRY(costs_from_roofline(&costs[c], &s->machine->device));
+        if (alone && run->ranks > 1 && (oversubscribed || host->cores > 1))
+            costs_co_run(&costs[c], host, calibration, oversubscribed);
+        costs_from_host(&costs[c], host, calibration);
+    }
     run->host = host;
     return execute(out, a, run, job);
 }
 
+// Costs, as yet unknown, for each class of a set.
+static Status take_classes(Run *run, Costs **out, Arena *a, const ProgramSet *set) {
+    Costs *costs = ARENA_NEW(a, Costs, set->count);
+    const Costs **of_rank = ARENA_NEW(a, const Costs *, run->ranks);
+    RunClass *classes = ARENA_NEW(a, RunClass, set->count);
+    if (!costs || !of_rank || !classes) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
+    for (int c = 0; c < set->count; c++) {
+        TRY(costs_init(&costs[c], a, &set->programs[c]));
+        classes[c] = (RunClass){.costs = &costs[c]};
+    }
+    for (int r = 0; r < run->ranks; r++) {
+        int class = program_set_class(set, r);
+        of_rank[r] = &costs[class];
+        classes[class].ranks++;
+    }
+    run->classes = classes;
+    run->class_count = set->count;
+    run->costs = of_rank;
+    *out = costs;
+    return OK;
+}
+
 static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s,
                            ProgramSet *set) {
-    Costs known;
-    const Costs **costs = ARENA_NEW(a, const Costs *, job->spec.ranks);
-    if (!costs) FAIL(ERR_MEMORY, "out of memory for %d ranks", job->spec.ranks);
     if (job->spec.batch > INT32_MAX)
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
              (long long)job->spec.batch, INT32_MAX);
     TRY(predict_check_place(s, job->spec.ranks));
     TRY(sim_job_lowered(set, a, job));
-    if (set->count > 1)
-        FAIL(ERR_USAGE, "the plan has %d classes of ranks; only plans of one can be simulated",
-             set->count);
-    const Program *p = &set->programs[0];
-    TRY(costs_init(&known, a, p));
-    for (int k = 0; k < job->spec.ranks; k++) costs[k] = &known;
-    Run run = {.program = p,
-               .costs = costs,
-               .plan = program_find_plan(p, "step"),
+    Run run = {.plan = program_find_plan(&set->programs[0], "step"),
                .ranks = job->spec.ranks,
                .steps = STEPS,
                .watch = s->watch,
                .batch = job->spec.batch};
-    return s->devices ? predict_devices(out, a, &run, job, s, &known)
-                      : predict_host(out, a, &run, job, s, &known);
+    Costs *costs = NULL;
+    TRY(take_classes(&run, &costs, a, set));
+    return s->devices ? predict_devices(out, a, &run, job, s, costs)
+                      : predict_host(out, a, &run, job, s, costs);
 }
 
 Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s) {

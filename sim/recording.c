@@ -35,7 +35,7 @@ static Status read_costs(Recording *r, Arena *a) {
     if (!r->costs) FAIL(ERR_MEMORY, "out of memory for the costs of %d ranks", r->ranks);
     bool shared = r->has_machine && r->machine.is_host && r->ranks > r->machine.host.cores;
     for (int k = 0; k < r->ranks; k++) {
-        TRY(costs_init(&r->costs[k], a, &r->traces[k].program));
+        TRY(costs_init(&r->costs[k], a, &r->traces[r->traces[k].like].program));
         TRY(costs_from_timeline(&r->costs[k], &r->traces[k].timeline, shared));
     }
     return OK;
