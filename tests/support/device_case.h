@@ -36,7 +36,7 @@ typedef enum {
 // What stands for a tensor's values when M is computed.
 typedef enum { MAGNITUDE_ABSOLUTE, MAGNITUDE_SAME, MAGNITUDE_NEGATED } Magnitude;
 
-enum { ROWS = 0, CASE_TENSORS = 128, DEVICES = 4 };  // ROWS: as shape[0], the rows of the case
+enum { ROWS = 0, CASE_TENSORS = 256, DEVICES = 4 };  // ROWS: as shape[0], the rows of the case
 
 typedef struct {
     Program p;

@@ -275,6 +275,42 @@ START_TEST(gradients_of_max_pool) {
 }
 END_TEST
 
+static void build_gelu(Case *c, const Sizes *s) {
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C));
+    case_op(c, KIND_GELU, false, NULL, "y", "x");
+    case_op(c, KIND_GELU_BACKWARD, false, NULL, "dx", "dy x");
+}
+
+START_TEST(gradients_of_gelu) { check_layer(build_gelu, &(Sizes){.rows = 3, .C = 9}, plain); }
+END_TEST
+
+// The window is kernel high and one wider, where there is room.
+static void build_avg_pool(Case *c, const Sizes *s) {
+    const int64_t attrs[] = {s->pool, s->pool + 1 > s->W ? s->W : s->pool + 1, s->pool_stride};
+    const int64_t narrow[] = {ROWS, s->C, after_window(s->H, attrs[0], s->pool_stride, 0),
+                              after_window(s->W, attrs[1], s->pool_stride, 0)};
+    case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C, s->H, s->W));
+    case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, 4, narrow);
+    case_tensor(c, "dy", DTYPE_F64, FILL_RANDOM, 4, narrow);
+    case_tensor(c, "dx", DTYPE_F64, FILL_OUTPUT, SHAPE(ROWS, s->C, s->H, s->W));
+    case_op(c, KIND_AVG_POOL, false, attrs, "y", "x");
+    case_op(c, KIND_AVG_POOL_BACKWARD, false, attrs, "dx", "dy");
+}
+
+START_TEST(gradients_of_avg_pool) {
+    static const int64_t windows[][2] = {
+        {2, 3}, {3, 2}, {3, 1}, {2, 4}, {7, 1}};  // apart, overlapping, with gaps, global
+    for (int i = 0; i < 5; i++) {
+        Sizes s = {
+            .rows = 2, .C = 2, .H = 7, .W = 6, .pool = windows[i][0], .pool_stride = windows[i][1]};
+        check_layer(build_avg_pool, &s, plain);
+    }
+}
+END_TEST
+
 // The loss is the first of its two results: L = 1 loss[0] + 0 loss[1].
 static void build_cross_entropy(Case *c, const Sizes *s) {
     case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C));
@@ -298,27 +334,52 @@ END_TEST
 
 // --- a network
 
-// Every layer, with and without its usual neighbours; two micro-batches, of three rows and of two.
-static const char *const network = "model small\n"
-                                   "input 2 9 8\n"
-                                   "classes 3\n"
-                                   "conv2d c1 out=3 kernel=3 pad=1\n"
-                                   "relu\n"
-                                   "max_pool kernel=2\n"
-                                   "conv2d c2 out=4 kernel=3 pad=1\n"
-                                   "max_pool kernel=2\n"
-                                   "conv2d c3 out=3 kernel=2\n"
-                                   "relu\n"
-                                   "flatten\n"
-                                   "linear fc1 out=5\n"
-                                   "relu\n"
-                                   "linear fc2 out=3\n";
+// Layers of a chain with and without their usual neighbours. In either network there are two
+// micro-batches, of three rows and of two.
+static const char *const chain = "model small\n"
+                                 "input 2 9 8\n"
+                                 "classes 3\n"
+                                 "conv2d c1 out=3 kernel=3 pad=1\n"
+                                 "relu\n"
+                                 "max_pool kernel=2\n"
+                                 "conv2d c2 out=4 kernel=3 pad=1\n"
+                                 "max_pool kernel=2\n"
+                                 "conv2d c3 out=3 kernel=2\n"
+                                 "relu\n"
+                                 "flatten\n"
+                                 "linear fc1 out=5\n"
+                                 "relu\n"
+                                 "linear fc2 out=3\n";
+
+// The layers that a chain does not need: outputs that are used twice, by a residual block and by
+// two layers of one weight, which a third uses as well.
+static const char *const graph = "model small\n"
+                                 "input 2 7 6\n"
+                                 "classes 3\n"
+                                 "conv2d c1 out=3 kernel=3 pad=1\n"
+                                 "relu\n"
+                                 "block res\n"
+                                 "  conv2d a out=3 kernel=3 pad=1\n"
+                                 "  gelu\n"
+                                 "  conv2d b out=3 kernel=3 pad=1 tie=a\n"
+                                 "  add from=b,res.in\n"
+                                 "end\n"
+                                 "avg_pool kernel=3 stride=2\n"
+                                 "avg_pool global=true\n"
+                                 "flatten v\n"
+                                 "linear fc1 out=3\n"
+                                 "gelu g\n"
+                                 "linear fc2 out=3 tie=fc1\n"
+                                 "linear fc3 from=g out=3 tie=fc2 bias=false\n"
+                                 "add from=fc2,fc3\n"
+                                 "add from=add1,v\n"
+                                 "linear out out=3\n";
 
 static void set_scalar(Case *c, const char *name, double value) {
     case_set(c, tensor(c, name), &value);
 }
 
-static void init_network(Case *c, uint32_t seed) {
+static void init_network(Case *c, const char *network, uint32_t seed) {
     Model model;
     *c = (Case){.dtype = DTYPE_F64, .text = "network"};
     rng_init(&c->rng, seed, RNG_TEST, 2, 2);
@@ -346,6 +407,23 @@ static void init_network(Case *c, uint32_t seed) {
     }
 }
 
+static void check_network(const char *network, const Pair *pairs) {
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++)
+        for (uint32_t seed = 0;; seed++) {
+            ck_assert_uint_lt(seed, 50);
+            Case c;
+            init_network(&c, network, seed);
+            bool smooth = is_smooth(&c);
+            ck_assert_ok(program_lower(&c.p, devices[d]->traits));
+            for (const Pair *p = pairs; smooth && p->x; p++)
+                check_gradient(&c, devices[d], p->x, p->dx, "loss", (const double[]){1, 0});
+            case_finish(&c);
+            if (smooth) break;
+        }
+}
+
 START_TEST(gradients_of_a_network) {
     static const Pair pairs[] = {{"c1.weight", "c1.weight.grad"},
                                  {"c1.bias", "c1.bias.grad"},
@@ -358,23 +436,26 @@ START_TEST(gradients_of_a_network) {
                                  {"fc2.weight", "fc2.weight.grad"},
                                  {"fc2.bias", "fc2.bias.grad"},
                                  {0}};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int d = 0; d < count; d++)
-        for (uint32_t seed = 0;; seed++) {
-            ck_assert_uint_lt(seed, 50);
-            Case c;
-            init_network(&c, seed);
-            bool smooth = is_smooth(&c);
-            ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-            for (const Pair *p = pairs; smooth && p->x; p++)
-                check_gradient(&c, devices[d], p->x, p->dx, "loss", (const double[]){1, 0});
-            case_finish(&c);
-            if (smooth) break;
-        }
+    check_network(chain, pairs);
+}
+END_TEST
+
+START_TEST(gradients_of_a_network_that_is_no_chain) {
+    static const Pair pairs[] = {{"c1.weight", "c1.weight.grad"},
+                                 {"c1.bias", "c1.bias.grad"},
+                                 {"res.a.weight", "res.a.weight.grad.sum"},
+                                 {"res.a.bias", "res.a.bias.grad"},
+                                 {"res.b.bias", "res.b.bias.grad"},
+                                 {"fc1.weight", "fc1.weight.grad.sum"},
+                                 {"fc1.bias", "fc1.bias.grad"},
+                                 {"fc2.bias", "fc2.bias.grad"},
+                                 {"out.weight", "out.weight.grad"},
+                                 {0}};
+    check_network(graph, pairs);
 }
 END_TEST
 
 SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
-              gradients_of_linear, gradients_of_relu, gradients_of_max_pool,
-              gradients_of_cross_entropy, gradients_of_a_network)
+              gradients_of_linear, gradients_of_relu, gradients_of_max_pool, gradients_of_gelu,
+              gradients_of_avg_pool, gradients_of_cross_entropy, gradients_of_a_network,
+              gradients_of_a_network_that_is_no_chain)
