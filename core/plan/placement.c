@@ -28,18 +28,19 @@ const char *placement_text(Placement p, char out[PLACEMENT_TEXT]) {
         if (p.cut != CUT_CONTIGUOUS) snprintf(cut, sizeof cut, ":%s", cuts[p.cut]);
         if (cut_has_block(p.cut)) snprintf(block, sizeof block, "/%d", (int)p.block);
     }
+    if (p.place == PLACE_ONLY && p.block) snprintf(block, sizeof block, ":%d", (int)p.block - 1);
     snprintf(out, PLACEMENT_TEXT, "%s%s%s%s%s", letters[p.place], dim, cut, block,
              p.inner ? ":inner" : "");
     return out;
 }
 
-// The number that ends the text, from 1 on; false when there is another text.
-static bool read_block(const char *text, int32_t *out) {
+// The number that ends the text, from `least` on; false when there is another text.
+static bool read_block(const char *text, int least, int32_t *out) {
     char *end;
-    if (*text < '1' || *text > '9') return false;
+    if (*text < '0' || *text > '9') return false;
     long long value = strtoll(text, &end, 10);
     *out = (int32_t)value;
-    return !*end && value <= INT32_MAX;
+    return !*end && value >= least && value < INT32_MAX;
 }
 
 // "zigzag", "interleaved/3", "flat/4096"
@@ -48,7 +49,7 @@ static bool read_cut(char *text, Placement *out) {
     if (block) *block++ = '\0';
     for (out->cut = CUT_ZIGZAG; strcmp(text, cuts[out->cut]);)
         if (++out->cut == CUT_COUNT) return false;
-    return cut_has_block(out->cut) ? block && read_block(block, &out->block) : !block;
+    return cut_has_block(out->cut) ? block && read_block(block, 1, &out->block) : !block;
 }
 
 // What follows the S: "1", "1:zigzag:inner", ":flat/4096".
@@ -71,6 +72,12 @@ bool placement_parse(const char *text, Placement *out) {
     if (*text == 'S') {
         int length = snprintf(copy, sizeof copy, "%s", text + 1);
         return length < PLACEMENT_TEXT && read_shard(copy, out);
+    }
+    if (!strncmp(text, "O:", 2)) {
+        int32_t coordinate;
+        bool read = read_block(text + 2, 0, &coordinate);
+        if (read) *out = PLACEMENT_AT(coordinate);
+        return read;
     }
     for (out->place = 0; strcmp(text, letters[out->place]);)
         if (++out->place == PLACE_COUNT) return false;

@@ -36,7 +36,8 @@ typedef struct {
     uint8_t place;
     uint8_t dim, cut;  // of PLACE_SHARD, else 0
     uint8_t inner;     // of PLACE_SHARD: is it cut after the axes whose shards are not inner?
-    int32_t block;     // of CUT_INTERLEAVED and CUT_FLAT, else 0
+    int32_t block;     // of CUT_INTERLEAVED and CUT_FLAT; of PLACE_ONLY 1 + the coordinate that has
+                       // it, 0: whoever executes this program; else 0
 } Placement;
 
 #define PLACEMENT_REPLICATED ((Placement){.place = PLACE_REPLICATE})
@@ -44,13 +45,14 @@ typedef struct {
 #define PLACEMENT_SUM ((Placement){.place = PLACE_PARTIAL_SUM})
 #define PLACEMENT_MAX ((Placement){.place = PLACE_PARTIAL_MAX})
 #define PLACEMENT_ONLY ((Placement){.place = PLACE_ONLY})
+#define PLACEMENT_AT(coordinate) ((Placement){.place = PLACE_ONLY, .block = (coordinate) + 1})
 #define PLACEMENT_DIFFERS ((Placement){.place = PLACE_DIFFERS})
 
 bool placement_equal(Placement a, Placement b);
 bool placement_is_partial(Placement p);
 
 // The text of a placement: "R", "P+", "S1", "S1:zigzag", "S0:interleaved/3", "S0:inner",
-// "S:flat/4096". Valid until `out` is reused.
+// "S:flat/4096", "O:0". Valid until `out` is reused.
 enum { PLACEMENT_TEXT = 48 };
 const char *placement_text(Placement p, char out[PLACEMENT_TEXT]);
 

@@ -12,7 +12,8 @@ START_TEST(every_placement_reads_back_as_it_is_printed) {
                                         "Pmax",      "O",
                                         "D",         "S1:zigzag",
                                         "S0:inner",  "S0:interleaved/3",
-                                        "S:flat/64", "S:flat/2147483647:inner"};
+                                        "S:flat/64", "S:flat/2147483646:inner",
+                                        "O:0",       "O:2147483646"};
     char text[PLACEMENT_TEXT];
     Placement all[sizeof texts / sizeof *texts];
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -45,6 +46,10 @@ START_TEST(what_is_no_placement_is_not_read) {
         "S:flat/-1",
         "S:flat/4x",
         "S:flat/2147483648",
+        "O:",
+        "O:-1",
+        "O:2147483647",
+        "O0",
         "S:zigzag",
         "R:inner",
         "S0:contiguous",

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// A cut is an increasing map from the places of a piece to those of what was cut, in O(1) and with
+// the number of places that go on alike. Cuts of one dimension are composed, innermost first; a
+// flat place is a place in every dimension. Nothing is listed, so nothing is allocated.
+#include "core/plan/piece.h"
+
+#include "core/plan/share.h"
+
+#include <string.h>
+
+// One cut: `elements` for `count` coordinates.
+typedef struct {
+    Placement how;
+    int64_t elements;
+    int count;
+} Cutting;
+
+static Shares shares(const Cutting *c) {
+    Shares s = {.elements = c->elements, .count = c->count};
+    if (c->how.cut == CUT_ZIGZAG) s.count *= 2;
+    if (c->how.cut == CUT_INTERLEAVED) s.elements /= c->how.block;
+    if (c->how.cut == CUT_FLAT) s.unit = c->how.block;
+    return s;
+}
+
+static int64_t cut_elements(const Cutting *c, int i) {
+    Shares s = shares(c);
+    int64_t n = share_elements(s, i);
+    if (c->how.cut == CUT_ZIGZAG) return n + share_elements(s, s.count - 1 - i);
+    return c->how.cut == CUT_INTERLEAVED ? n * c->how.block : n;
+}
+
+// Where place `at` of the i-th piece lies in what was cut; *run: how many places follow it alike,
+// itself included.
+static int64_t cut_map(const Cutting *c, int i, int64_t at, int64_t *run) {
+    Shares s = shares(c);
+    int64_t n = share_elements(s, i), section = 0;
+    if (c->how.cut == CUT_ZIGZAG && at >= n) {
+        at -= n;
+        i = s.count - 1 - i;
+        n = share_elements(s, i);
+    }
+    if (c->how.cut == CUT_INTERLEAVED) {
+        section = at / n * s.elements;
+        at %= n;
+    }
+    *run = n - at;
+    return section + share_begin(s, i) + at;
+}
+
+static bool cuts(const Program *p, const Tensor *t, int axis, int dim) {
+    Placement how = t->placement[axis];
+    if (how.place != PLACE_SHARD || p->axes[axis].size < 2) return false;
+    return dim == FLAT_DIM ? how.cut == CUT_FLAT : how.cut != CUT_FLAT && how.dim == dim;
+}
+
+int piece_axes(const Program *p, const Tensor *t, int dim, int axes[AXES]) {
+    int count = 0;
+    for (int inner = 0; inner < 2; inner++)
+        for (int a = p->axis_count - 1; a >= 0; a--)
+            if (cuts(p, t, a, dim) && t->placement[a].inner == inner) axes[count++] = a;
+    return count;
+}
+
+static Cutting cutting(const Program *p, const Tensor *t, int axis, int64_t elements) {
+    return (Cutting){t->placement[axis], elements, p->axes[axis].size};
+}
+
+// Elements of a dimension, or of the flat tensor, at a coordinate.
+static int64_t held_elements(const Program *p, const Tensor *t, int dim, int64_t elements,
+                             const int coordinate[AXES]) {
+    int axes[AXES], count = piece_axes(p, t, dim, axes);
+    for (int i = 0; i < count; i++) {
+        Cutting c = cutting(p, t, axes[i], elements);
+        elements = cut_elements(&c, coordinate[axes[i]]);
+    }
+    return elements;
+}
+
+// The composed map of a dimension, or of the flat tensor.
+static int64_t map_place(const PieceWalk *w, int dim, int64_t elements, int64_t at, int64_t *run) {
+    int axes[AXES], count = piece_axes(w->p, w->t, dim, axes);
+    int64_t size[AXES + 1] = {elements};
+    for (int i = 0; i < count; i++) {
+        Cutting c = cutting(w->p, w->t, axes[i], size[i]);
+        size[i + 1] = cut_elements(&c, w->coordinate[axes[i]]);
+    }
+    *run = size[count] - at;
+    for (int i = count - 1; i >= 0; i--) {
+        Cutting c = cutting(w->p, w->t, axes[i], size[i]);
+        int64_t alike;
+        at = cut_map(&c, w->coordinate[axes[i]], at, &alike);
+        if (alike < *run) *run = alike;
+    }
+    return at;
+}
+
+// The sizes that pieces of a dimension can have: few, because shares differ by one unit.
+enum { SIZES = 64 };
+typedef struct {
+    int64_t size[SIZES];
+    int count;
+    bool too_many;
+} Sizes;
+
+static void add_size(Sizes *s, int64_t size) {
+    for (int i = 0; i < s->count; i++)
+        if (s->size[i] == size) return;
+    s->too_many = s->count == SIZES;
+    if (!s->too_many) s->size[s->count++] = size;
+}
+
+// Shares of a contiguous cut have two sizes; pairs of a zigzag have three, in no simple order.
+static void add_sizes(Sizes *s, const Cutting *c) {
+    if (c->how.cut == CUT_ZIGZAG) {
+        for (int i = 0; i < c->count; i++) add_size(s, cut_elements(c, i));
+        return;
+    }
+    int64_t sections = c->how.cut == CUT_INTERLEAVED ? c->how.block : 1;
+    int64_t least = c->elements / sections / c->count;
+    add_size(s, least * sections);
+    if (c->elements / sections % c->count) add_size(s, (least + 1) * sections);
+}
+
+static int64_t largest(const Sizes *s) {
+    int64_t most = 0;
+    for (int i = 0; i < s->count; i++)
+        if (s->size[i] > most) most = s->size[i];
+    return most;
+}
+
+// The largest piece of a dimension after all its cuts.
+static Status dim_capacity(const Program *p, const Tensor *t, int dim, int64_t whole,
+                           int64_t *out) {
+    int axes[AXES], count = piece_axes(p, t, dim, axes);
+    Sizes now = {.size = {whole}, .count = 1};
+    for (int i = 0; i < count; i++) {
+        Sizes next = {0};
+        for (int k = 0; k < now.count; k++) {
+            Cutting c = cutting(p, t, axes[i], now.size[k]);
+            if (c.how.cut == CUT_INTERLEAVED && c.elements % c.how.block)
+                FAIL(ERR_PLAN,
+                     "tensor %s: %lld elements of dimension %d are not %d sections of equal size",
+                     program_name(p, t->name), (long long)c.elements, dim, (int)c.how.block);
+            add_sizes(&next, &c);
+        }
+        if (next.too_many)
+            FAIL(ERR_PLAN, "tensor %s: dimension %d is cut into pieces of more than %d sizes",
+                 program_name(p, t->name), dim, SIZES);
+        now = next;
+    }
+    *out = largest(&now);
+    return OK;
+}
+
+static bool is_flat(const Program *p, const Tensor *t) {
+    for (int a = 0; a < p->axis_count; a++)
+        if (t->placement[a].place == PLACE_SHARD && t->placement[a].cut == CUT_FLAT) return true;
+    return false;
+}
+
+static Status box_capacity(const Program *p, const Tensor *t, int64_t box[DIMS]) {
+    const Logical *l = &p->logicals[t->logical];
+    for (int d = 0; d < DIMS; d++) box[d] = 1;
+    for (int d = 0; d < l->dims; d++) TRY(dim_capacity(p, t, d, l->shape[d], &box[d]));
+    return OK;
+}
+
+static int64_t product(const int64_t shape[DIMS]) {
+    return shape[0] * shape[1] * shape[2] * shape[3];
+}
+
+Status piece_capacity(const Program *p, const Tensor *t, int64_t shape[DIMS], int *dims) {
+    const Logical *l = &p->logicals[t->logical];
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = t->placement[a];
+        if (how.place == PLACE_SHARD && how.cut != CUT_FLAT && how.dim >= l->dims) {
+            char text[PLACEMENT_TEXT];
+            FAIL(ERR_PLAN, "tensor %s: %s along %s, but %s has %d dimension%s",
+                 program_name(p, t->name), placement_text(how, text), p->axes[a].name,
+                 program_name(p, l->name), l->dims, l->dims == 1 ? "" : "s");
+        }
+    }
+    TRY(box_capacity(p, t, shape));
+    *dims = l->dims;
+    if (!is_flat(p, t)) return OK;
+    int axes[AXES], count = piece_axes(p, t, FLAT_DIM, axes);
+    int64_t elements = product(shape);
+    for (int i = 0; i < count; i++) {
+        Cutting c = cutting(p, t, axes[i], elements);
+        elements = share_capacity(shares(&c));
+    }
+    for (int d = 0; d < DIMS; d++) shape[d] = d ? 1 : elements;
+    *dims = 1;
+    return OK;
+}
+
+void piece_walk(PieceWalk *w, const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    const Logical *l = &p->logicals[t->logical];
+    *w = (PieceWalk){.p = p, .t = t};
+    memcpy(w->coordinate, coordinate, sizeof w->coordinate);
+    if (box_capacity(p, t, w->capacity) != OK) return;  // nothing is held: plan_check() refused it
+    for (int d = 0; d < DIMS; d++)
+        w->held[d] = d < l->dims ? held_elements(p, t, d, l->shape[d], coordinate) : 1;
+    w->end = held_elements(p, t, FLAT_DIM, product(w->capacity), coordinate);
+}
+
+// Elements that follow `place` in the box and, past dimension d, are alike in the logical tensor;
+// 0 with *skip: so many places belong to nobody.
+static int64_t map_box(const PieceWalk *w, int64_t place, int64_t *whole, int64_t *skip) {
+    const Logical *l = &w->p->logicals[w->t->logical];
+    int64_t index[DIMS], stride = 1, whole_stride = 1, run = 1, offset = 0;
+    bool entire = true;  // are all dimensions behind this one held whole?
+    int64_t rest = place;
+    for (int d = l->dims - 1; d >= 0; d--) {
+        index[d] = rest % w->capacity[d];
+        rest /= w->capacity[d];
+    }
+    *whole = *skip = 0;
+    for (int d = l->dims - 1; d >= 0; d--) {
+        if (index[d] >= w->held[d]) *skip = (w->capacity[d] - index[d]) * stride - offset;
+        int64_t alike = 0;
+        if (index[d] < w->held[d])
+            *whole += map_place(w, d, l->shape[d], index[d], &alike) * whole_stride;
+        if (entire) run = alike * stride - offset;
+        entire = entire && w->held[d] == l->shape[d] && w->capacity[d] == l->shape[d];
+        offset += index[d] * stride;
+        stride *= w->capacity[d];
+        whole_stride *= l->shape[d];
+    }
+    return *skip ? 0 : run;
+}
+
+bool piece_next(PieceWalk *w, PieceRun *out) {
+    while (w->at < w->end) {
+        int64_t flat_run, skip, whole;
+        int64_t place = map_place(w, FLAT_DIM, product(w->capacity), w->at, &flat_run);
+        int64_t run = map_box(w, place, &whole, &skip);
+        if (!skip) {
+            *out = (PieceRun){w->at, whole, run < flat_run ? run : flat_run};
+            w->at += out->count;
+            return true;
+        }
+        w->at += skip < flat_run ? skip : flat_run;
+    }
+    return false;
+}
+
+int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    PieceWalk w;
+    PieceRun run;
+    int64_t elements = 0;
+    piece_walk(&w, p, t, coordinate);
+    while (piece_next(&w, &run)) elements += run.count;
+    return elements;
+}
+
+bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = t->placement[a];
+        bool at_one = how.place == PLACE_ONLY && how.block;
+        if (how.place == PLACE_REPLICATE && coordinate[a] != 0) return false;
+        if (at_one && coordinate[a] != how.block - 1) return false;
+    }
+    return true;
+}
