@@ -135,6 +135,13 @@ static Status add_scalar(Emitter *e, const char *name, Dtype dtype, int32_t *out
     return OK;
 }
 
+// Where rows begin, and how many: a number of each rank's own along the axis that cuts the batch.
+static Status add_row_number(Emitter *e, const char *name, int32_t *out) {
+    TRY(add_scalar(e, name, DTYPE_I64, out));
+    e->p->tensors[*out].placement[DATA_AXIS] = PLACEMENT_DIFFERS;
+    return OK;
+}
+
 // --- operations
 
 static Status emit_load(Emitter *e) {
@@ -228,9 +235,9 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     if (spec->local_shards > 1 || spec->micro_batches > 1)
         snprintf(e->suffix, sizeof e->suffix, "/%d.%d", shard, micro_batch);
     snprintf(name, sizeof name, "first_row.%d.%d", shard, micro_batch);
-    TRY(add_scalar(e, name, DTYPE_I64, &e->first_row));
+    TRY(add_row_number(e, name, &e->first_row));
     snprintf(name, sizeof name, "rows.%d.%d", shard, micro_batch);
-    TRY(add_scalar(e, name, DTYPE_I64, &e->live_rows));
+    TRY(add_row_number(e, name, &e->live_rows));
     return emit_pass(e, &e->step);
 }
 
@@ -316,8 +323,9 @@ static Status emit_evaluation(Emitter *e) {
     e->whole_rows = e->rows * e->spec->data_axis_size;  // every rank has a block of its own
     e->suffix[0] = 0;
     TRY(add_loss(e, "evaluate.loss", 0));
-    TRY(add_scalar(e, "evaluate.first_row", DTYPE_I64, &e->first_row));
-    TRY(add_scalar(e, "evaluate.rows", DTYPE_I64, &e->live_rows));
+    e->p->tensors[e->loss].placement[DATA_AXIS] = PLACEMENT_DIFFERS;  // of each rank's own block
+    TRY(add_row_number(e, "evaluate.first_row", &e->first_row));
+    TRY(add_row_number(e, "evaluate.rows", &e->live_rows));
     TRY(emit_pass(e, &e->evaluation));
     return plan_derive_deps(e->p, e->plan);
 }

@@ -80,56 +80,64 @@ static void mark(uint8_t *unread, const Program *p, const Plan *plan, const Op *
 }
 
 // A scalar that a plan writes and does not read again is a result, such as the loss: it must be the
-// same on all ranks, or each would report a part of it.
-static Status check_results(const Program *p, const Plan *plan, const Placement *state,
+// same on all ranks, or each would report its own. Nor does a plan make a part of a sum for nobody:
+// it was meant to be reduced.
+static Status check_result(const Program *p, const Plan *plan, int t, const PlacementState *s) {
+    bool scalar = p->tensors[t].role == ROLE_SCALAR;
+    char text[PLACEMENT_TEXT];
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = s->now[t * AXES + a];
+        if (p->axes[a].size < 2 || how.place == PLACE_REPLICATE) continue;
+        if (!scalar && !placement_is_partial(how)) continue;
+        FAIL(ERR_PLAN, "plan %s: its result %s is %s along %s, so that %s",
+             program_name(p, plan->name), tensor_name(p, t), placement_text(how, text),
+             p->axes[a].name,
+             placement_is_partial(how)
+                 ? "every rank would have a part of it; all_reduce or all_gather it"
+                 : "not every rank would have it; all_reduce, all_gather or broadcast it");
+    }
+    return OK;
+}
+
+static Status check_results(const Program *p, const Plan *plan, const PlacementState *s,
                             Arena *scratch) {
     uint8_t *unread = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     if (!unread) FAIL(ERR_MEMORY, "out of memory for checking a plan");
     for (int i = 0; i < plan->op_count; i++) mark(unread, p, plan, &plan->ops[i]);
     for (int t = 0; t < p->tensor_count; t++)
-        for (int a = 0; a < p->axis_count; a++) {
-            Placement place = state[t * AXES + a];
-            if (!unread[t] || p->tensors[t].role != ROLE_SCALAR || p->axes[a].size < 2 ||
-                !placement_is_partial(place))
-                continue;
-            char text[PLACEMENT_TEXT];
-            FAIL(ERR_PLAN,
-                 "plan %s: its result %s is %s along %s, so that every rank would have a part of "
-                 "it; all_reduce or all_gather it",
-                 program_name(p, plan->name), tensor_name(p, t), placement_text(place, text),
-                 p->axes[a].name);
-        }
-    return OK;
+        if (s->holder[program_root(p, t)] == t && unread[program_root(p, t)] &&
+            !outlives_plan(p, t))
+            TRY(check_result(p, plan, t, s));
+    return check_placements_left(p, plan, s);
 }
 
 static Status check_plan(const Program *p, const Plan *plan, const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
-    Placement *state = ARENA_NEW(scratch, Placement, (p->tensor_count + 1) * AXES);
-    if (!written || !writer || !state) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    PlacementState state;
+    if (!written || !writer) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    TRY(placement_state_init(&state, p, scratch));
     TRY(check_order(p, plan, scratch));
-    for (int t = 0; t < p->tensor_count; t++) {
-        writer[t] = NONE;
-        memcpy(&state[t * AXES], p->tensors[t].placement, sizeof p->tensors[t].placement);
-    }
+    for (int t = 0; t < p->tensor_count; t++) writer[t] = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         TRY(check_operands(p, plan, op));
         TRY(check_reads(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer));
         TRY(check_pool_index(p, plan, op, writer));
-        TRY(check_placements(p, plan, op, state));
+        TRY(check_placements(p, plan, op, &state));
         for (int o = 0; o < op->outputs; o++) {
             int root = program_root(p, op_outputs(plan, op)[o]);
             written[root] = 1;
             writer[root] = i;
         }
     }
-    return check_results(p, plan, state, scratch);
+    return check_results(p, plan, &state, scratch);
 }
 
 static Status check_program(const Program *p, Arena *scratch) {
     TRY(check_views(p));
+    TRY(check_pieces(p));
     const uint8_t *ready = find_ready(p, scratch);
     if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
     for (int k = 0; k < p->plan_count; k++) TRY(check_plan(p, &p->plans[k], ready, scratch));

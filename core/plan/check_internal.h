@@ -20,10 +20,32 @@ Status check_views(const Program *p) MUST_USE;
 Status check_pool_index(const Program *p, const Plan *plan, const Op *op,
                         const int32_t *writer) MUST_USE;
 
-// Do placements type-check? `state[tensor * AXES + axis]` is the placement now: a
-// collective changes it.
+// Does the shape of every tensor follow from its logical tensor and its placements, and does an
+// extent lie as the rows that it counts (check_pieces.c)?
+Status check_pieces(const Program *p) MUST_USE;
+
+// How the tensors of a plan lie, after the operations that were checked so far.
+typedef struct {
+    Placement *now;    // [tensor * AXES + axis]
+    int32_t *holder;   // [root]: the name under which its memory was written last; NONE: not yet
+    uint8_t *written;  // [tensor]: has it a value of its own, written under this name?
+} PlacementState;
+
+// Before the first operation: as declared.
+Status placement_state_init(PlacementState *s, const Program *p, Arena *scratch) MUST_USE;
+
+// Do the placements of an operation type-check?
 Status check_placements(const Program *p, const Plan *plan, const Op *op,
-                        Placement *state) MUST_USE;
+                        PlacementState *s) MUST_USE;
+
+// Behind the last operation: is what outlives the plan as it is declared?
+Status check_placements_left(const Program *p, const Plan *plan, const PlacementState *s) MUST_USE;
+
+// Is a tensor's value there in the next plan: parameters and what goes with them?
+static inline bool outlives_plan(const Program *p, int tensor) {
+    Role r = (Role)p->tensors[tensor].role;
+    return r == ROLE_PARAMETER || r == ROLE_OPTIMISER;
+}
 
 // Is every rank in one class, and are the tables that all programs share alike (check_set.c)?
 Status check_set(const ProgramSet *set) MUST_USE;

@@ -11,15 +11,15 @@
 typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 
 // X(constant, name in files, class, placement rule, attributes, operands: outputs <- inputs)
-// The rule says how the outputs lie when the inputs are cut or partial: rule_NAME() in
-// check_placements.c, so that a kind without one does not compile.
+// The rule says how the outputs lie when the inputs are cut or partial:
+// placement_rule_NAME() in placement_rules.h, so that a kind without one does not compile.
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
 // absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
 // and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // clang-format off
 #define KIND_LIST(X)                                                                            \
-    X(LOAD, "load", HOST, none, "shard micro_batch",                                            \
+    X(LOAD, "load", HOST, load, "shard micro_batch",                                            \
       "x labels(B):i32 <- first_row(1):i64")                                                    \
     X(CONV2D, "conv2d", COMPUTE, contraction, "kernel stride pad",                              \
       "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                         \
@@ -35,13 +35,13 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                              \
     X(RELU, "relu", COMPUTE, elementwise, "", "y <- x")                                         \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, "", "dx <- dy y")                   \
-    X(MAX_POOL, "max_pool", COMPUTE, elementwise, "kernel stride",                              \
+    X(MAX_POOL, "max_pool", COMPUTE, window, "kernel stride",                                   \
       "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                       \
-    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, elementwise, "kernel stride",            \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, window, "kernel stride",                 \
       "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                       \
-    X(AVG_POOL, "avg_pool", COMPUTE, linear, "height width stride",                             \
+    X(AVG_POOL, "avg_pool", COMPUTE, linear_window, "height width stride",                      \
       "y(B,C,OH,OW) <- x(B,C,H,W)")                                                             \
-    X(AVG_POOL_BACKWARD, "avg_pool_backward", COMPUTE, linear, "height width stride",           \
+    X(AVG_POOL_BACKWARD, "avg_pool_backward", COMPUTE, linear_window, "height width stride",    \
       "dx(B,C,H,W) <- dy(B,C,OH,OW)")                                                           \
     X(GELU, "gelu", COMPUTE, elementwise, "", "y <- x")                                         \
     X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, "", "dx <- dy x")                   \
@@ -50,19 +50,19 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")       \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                      \
       "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                    \
-    X(FOLD, "fold", COMPUTE, sum, "", "sum <- x")                                               \
+    X(FOLD, "fold", COMPUTE, linear, "", "sum <- x")                                            \
     X(SGD, "sgd", COMPUTE, update, "momentum:real weight_decay:real nesterov",                  \
       "weight [velocity] <- gradient learning_rate(1):f64")                                     \
     X(FUSED, "fused", COMPUTE, members, "fusion", "")                                           \
-    X(ALL_REDUCE, "all_reduce", COMMUNICATION, collective, "", "y... <- x...")                  \
-    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, collective, "", "y <- x")                \
-    X(ALL_GATHER, "all_gather", COMMUNICATION, collective, "", "y <- x")                        \
-    X(BROADCAST, "broadcast", COMMUNICATION, collective, "", "x... <- x...")                    \
-    X(REDUCE, "reduce", COMMUNICATION, collective, "", "y... <- x...")                          \
-    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, collective, "", "y <- x")                        \
-    X(SEND, "send", COMMUNICATION, collective, "tag", "<- x...")                                \
-    X(RECEIVE, "receive", COMMUNICATION, collective, "tag", "y... <-")                          \
-    X(BARRIER, "barrier", COMMUNICATION, collective, "", "<-")
+    X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, "", "y... <- x...")                  \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, "", "y <- x")            \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, "", "y <- x")                        \
+    X(BROADCAST, "broadcast", COMMUNICATION, broadcast, "", "x... <- x...")                     \
+    X(REDUCE, "reduce", COMMUNICATION, reduce, "", "y... <- x...")                              \
+    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, all_to_all, "", "y <- x")                        \
+    X(SEND, "send", COMMUNICATION, send, "tag", "<- x...")                                      \
+    X(RECEIVE, "receive", COMMUNICATION, receive, "tag", "y... <-")                             \
+    X(BARRIER, "barrier", COMMUNICATION, nothing, "", "<-")
 // clang-format on
 
 // Kernel, stride and pad of a window are at most so large: no size overflows.

@@ -30,8 +30,8 @@ static int64_t cut_elements(const Cutting *c, int i) {
     return c->how.cut == CUT_INTERLEAVED ? n * c->how.block : n;
 }
 
-// Where place `at` of the i-th piece lies in what was cut; *run: how many places follow it alike,
-// itself included.
+// Where place `at` of the i-th piece lies in what was cut; *run: how many places, with this one,
+// lie one after the other.
 static int64_t cut_map(const Cutting *c, int i, int64_t at, int64_t *run) {
     Shares s = shares(c);
     int64_t n = share_elements(s, i), section = 0;

@@ -38,7 +38,7 @@ START_TEST(a_plan_whose_results_are_parts_is_refused) {
     static const struct {
         const char *file, *message;
     } cases[] = {{"loss", "plan step: its result loss is P+ along data"},
-                 {"evaluation", "plan evaluate: its result evaluate.loss is P+ along data"},
+                 {"evaluation", "plan evaluate: its result evaluate.loss is D along data"},
                  {"ring", "does not add in the order of the ranks; write order=schedule"}};
     for (int i = 0; i < 3; i++) {
         refused("train --ranks 3 --batch 66 " SMALL, dir, cases[i].file, cases[i].message);

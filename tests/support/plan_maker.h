@@ -9,22 +9,20 @@
 #include <stdio.h>
 #include <string.h>
 
-// A tensor of its own logical tensor; placement along axis 0.
+// A tensor of its own logical tensor; placement along axis 0, local shape.
 static inline int make_tensor(Program *p, const char *name, Role role, Placement place, int dims,
                               const int64_t *shape, Dtype dtype) {
-    int logical, tensor;
+    int tensor;
     LogicalSpec l = {.name = name,
                      .dims = dims,
                      .dtype = dtype,
                      .role = role,
                      .trainable = role == ROLE_PARAMETER};
-    for (int i = 0; i < dims; i++) l.shape[i] = shape[i];
-    ck_assert_ok(program_add_logical(p, &l, &logical));
-    ck_assert_ok(program_add_tensor(
-        p,
-        &(TensorSpec){
-            .name = name, .logical = logical, .dtype = dtype, .role = role, .placement = {place}},
-        &tensor));
+    TensorSpec t = {.name = name, .dtype = dtype, .role = role, .placement = {place}};
+    for (int i = 0; i < dims; i++) l.shape[i] = t.shape[i] = shape[i];
+    if (place.place == PLACE_SHARD) l.shape[place.dim] *= p->axes[0].size;
+    ck_assert_ok(program_add_logical(p, &l, &t.logical));
+    ck_assert_ok(program_add_tensor(p, &t, &tensor));
     return tensor;
 }
 #define SHAPE(...) \
@@ -92,7 +90,7 @@ static inline void make_linear(Program *p, Plan *plan) {
     make_tensor(p, "loss", ROLE_SCALAR, PLACEMENT_SUM, SHAPE(2), DTYPE_F64);
     ck_assert_ok(program_add_scalar(p, "lr", DTYPE_F64, 1, NULL));
     ck_assert_ok(program_add_scalar(p, "inverse", DTYPE_F64, 1, NULL));
-    ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
+    make_tensor(p, "first", ROLE_SCALAR, PLACEMENT_DIFFERS, SHAPE(1), DTYPE_I64);
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
     make_op(p, plan, (OpSpec){.name = "fc.forward", .kind = KIND_LINEAR, .phase = PHASE_FORWARD},
             "y", "x w");

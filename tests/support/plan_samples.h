@@ -72,7 +72,7 @@ static const char *const small =
     "tensor fc.grad        f32 4x4  gradient  place=P+\n"
     "tensor fc.bias.grad   f32 4    gradient  place=P+\n"
     "tensor learning_rate  f64 1    scalar\n"
-    "tensor rows           i64 1    scalar\n"
+    "tensor rows           i64 1    scalar  place=D\n"
     "tensor x              f32 4x4  input  place=S0  extent=rows\n"
     "tensor labels         i32 4    input  place=S0  extent=rows\n"
     "\n"

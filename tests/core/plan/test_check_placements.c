@@ -16,7 +16,7 @@ START_TEST(a_bias_may_not_be_added_to_a_partial_sum) {
     make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_SHARD(1), SHAPE(2, 4), DTYPE_F32);
     make_tensor(&p, "w", ROLE_PARAMETER, PLACEMENT_SHARD(1), SHAPE(3, 4), DTYPE_F32);
     make_tensor(&p, "b", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3), DTYPE_F32);
-    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_SUM, SHAPE(2, 3), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_OPTIMISER, PLACEMENT_SUM, SHAPE(2, 3), DTYPE_F32);
     make_op(&p, plan, (OpSpec){.name = "row", .kind = KIND_LINEAR}, "y", "x w");
     ck_assert_ok(check_one(&p));
     make_op(&p, plan, (OpSpec){.name = "biased", .kind = KIND_LINEAR}, "y", "x w b");
@@ -54,7 +54,7 @@ START_TEST(a_linear_function_of_a_partial_sum_is_a_partial_sum) {
         Plan *plan = make_program(&p, 2);
         make_tensor(&p, "a", ROLE_PARAMETER, cases[i].a, SHAPE(4, 2), DTYPE_F32);
         make_tensor(&p, "b", ROLE_PARAMETER, cases[i].b, SHAPE(4, 2), DTYPE_F32);
-        make_tensor(&p, "y", ROLE_ACTIVATION, cases[i].y, SHAPE(4, 2), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_OPTIMISER, cases[i].y, SHAPE(4, 2), DTYPE_F32);
         make_op(&p, plan, (OpSpec){.name = "sum", .kind = KIND_ADD}, "y", "a b");
         if (cases[i].refusal)
             ck_assert_fails(check_one(&p), ERR_PLAN, cases[i].refusal);

@@ -329,6 +329,7 @@ START_TEST(crossed_sends_and_receives_are_a_deadlock) {
         Plan *plans[2];
         make_pair(p, plans);
         for (int i = 0; i < 2; i++) {
+            for (int t = 0; t < 2; t++) p[i].tensors[t].placement[0] = PLACEMENT_DIFFERS;
             bool send_first = good && i;
             for (int k = 0; k < 2; k++) {
                 bool send = send_first == (k == 0);

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// The rules of computations. Start with placement_rule_contraction(): column- and row-parallel
+// products (Megatron, Shoeybi et al. 2019) follow from where its operands are cut.
+#include "core/plan/placement_rules.h"
+
+Placement along_input(const Along *a, int i) {
+    return i < a->op->inputs ? a->state[op_inputs(a->plan, a->op)[i] * AXES + a->axis]
+                             : PLACEMENT_REPLICATED;
+}
+
+Placement along_output(const Along *a, int o) {
+    return a->state[op_outputs(a->plan, a->op)[o] * AXES + a->axis];
+}
+
+bool along_in_place(const Along *a, int o) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (op_inputs(a->plan, a->op)[i] == op_outputs(a->plan, a->op)[o]) return true;
+    return false;
+}
+
+static Status refuse(const Along *a, int tensor, const char *why) {
+    char text[PLACEMENT_TEXT];
+    FAIL(ERR_PLAN, "plan %s: %s: %s is %s along %s: %s", program_name(a->p, a->plan->name),
+         op_name(a->p, a->op), tensor_name(a->p, tensor),
+         placement_text(a->state[tensor * AXES + a->axis], text), a->p->axes[a->axis].name, why);
+}
+
+Status along_refuse_input(const Along *a, int i, const char *why) {
+    return refuse(a, op_inputs(a->plan, a->op)[i], why);
+}
+
+Status along_refuse_output(const Along *a, int o, const char *why) {
+    return refuse(a, op_outputs(a->plan, a->op)[o], why);
+}
+
+// Does a declaration say no more than what is so?
+static bool says_no_more(Placement declared, Placement is) {
+    if (placement_equal(declared, is)) return true;
+    bool held_elsewhere = is.place == PLACE_ONLY && is.block;
+    if (declared.place == PLACE_DIFFERS) return !held_elsewhere;
+    return declared.place == PLACE_ONLY && !declared.block &&
+           (is.place == PLACE_REPLICATE || is.place == PLACE_DIFFERS);
+}
+
+Status along_write(const Along *a, int o, Placement want) {
+    if (o >= a->op->outputs) return OK;
+    int tensor = op_outputs(a->plan, a->op)[o];
+    Placement *now = &a->state[tensor * AXES + a->axis];
+    Placement declared = a->p->tensors[tensor].placement[a->axis];
+    char text[PLACEMENT_TEXT], wanted[PLACEMENT_TEXT];
+    if (a->op->flags & OP_ACCUMULATE && !placement_equal(*now, want) &&
+        !says_no_more(declared, want))
+        FAIL(ERR_PLAN, "plan %s: %s: adds what is %s along %s to %s, which is %s",
+             program_name(a->p, a->plan->name), op_name(a->p, a->op), placement_text(want, wanted),
+             a->p->axes[a->axis].name, tensor_name(a->p, tensor), placement_text(*now, text));
+    if (along_in_place(a, o)) {
+        *now = want;
+        return OK;
+    }
+    if (!says_no_more(declared, want))
+        FAIL(ERR_PLAN, "plan %s: %s: %s is declared %s along %s, but its inputs make it %s",
+             program_name(a->p, a->plan->name), op_name(a->p, a->op), tensor_name(a->p, tensor),
+             placement_text(declared, text), a->p->axes[a->axis].name,
+             placement_text(want, wanted));
+    *now = declared;
+    return OK;
+}
+
+static bool replicated(Placement p) { return p.place == PLACE_REPLICATE; }
+
+// Is it cut along this dimension?
+static bool cut_along(Placement p, int dim) {
+    return p.place == PLACE_SHARD && p.cut != CUT_FLAT && p.dim == dim;
+}
+
+// The same cut of another dimension.
+static Placement moved_to(Placement p, int dim) {
+    p.dim = (uint8_t)dim;
+    return p;
+}
+
+static Status refuse_partial(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (placement_is_partial(along_input(a, i)))
+            return along_refuse_input(a, i, "reduce it first");
+    return OK;
+}
+
+// y = x W' + b, and convolution: W is (K,C,...), cut along K (column parallel) or C (row parallel).
+Status placement_rule_contraction(const Along *a) {
+    Placement x = along_input(a, 0), w = along_input(a, 1), y = x;
+    TRY(refuse_partial(a));
+    if (cut_along(x, 1) && placement_equal(x, w))
+        y = PLACEMENT_SUM;
+    else if (replicated(x) && cut_along(w, 0))
+        y = moved_to(w, 1);
+    else if (!replicated(w))
+        return along_refuse_input(a, 1, "the input does not fit");
+    else if (cut_along(x, 1))
+        return along_refuse_input(a, 0, "the weight is not cut alike");
+    else if (!replicated(x) && !cut_along(x, 0))
+        return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
+    if (a->op->inputs > 2 && y.place == PLACE_PARTIAL_SUM)
+        return along_refuse_input(
+            a, 2,
+            "a bias added to a partial sum is added once per rank; add it after the reduction");
+    Placement bias = cut_along(w, 0) ? w : PLACEMENT_REPLICATED;
+    if (a->op->inputs > 2 && !placement_equal(along_input(a, 2), bias))
+        return along_refuse_input(a, 2, "the weight is not cut alike");
+    return along_write(a, 0, y);
+}
+
+// dx = dy W
+Status placement_rule_backward_input(const Along *a) {
+    Placement dy = along_input(a, 0), w = along_input(a, 1);
+    TRY(refuse_partial(a));
+    if (cut_along(dy, 1) && placement_equal(moved_to(dy, 0), w))
+        return along_write(a, 0, PLACEMENT_SUM);
+    if (replicated(dy) && cut_along(w, 1)) return along_write(a, 0, w);
+    if (!replicated(w) || cut_along(dy, 1))
+        return along_refuse_input(a, 1, "the gradient does not fit");
+    if (!replicated(dy) && !cut_along(dy, 0))
+        return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
+    return along_write(a, 0, dy);
+}
+
+// dW = dy' x: rows on several ranks give each a part of the sum.
+Status placement_rule_backward_weight(const Along *a) {
+    Placement x = along_input(a, 0), dy = along_input(a, 1), w;
+    TRY(refuse_partial(a));
+    if (cut_along(x, 0) && placement_equal(x, dy))
+        w = PLACEMENT_SUM;
+    else if (replicated(x) && replicated(dy))
+        w = PLACEMENT_REPLICATED;
+    else if (replicated(x) && cut_along(dy, 1))
+        w = moved_to(dy, 0);
+    else if (cut_along(x, 1) && replicated(dy))
+        w = x;
+    else
+        return along_refuse_input(a, 1, "the input is not cut alike");
+    TRY(along_write(a, 0, w));
+    return along_write(a, 1, cut_along(w, 1) ? PLACEMENT_REPLICATED : w);
+}
+
+// Everything lies alike.
+static Status alike(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (!placement_equal(along_input(a, i), along_input(a, 0)))
+            return along_refuse_input(a, i, "the operands do not lie alike");
+    for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, along_input(a, 0)));
+    return OK;
+}
+
+// Element by element, and not linear: f(a + b) is not f(a) + f(b).
+Status placement_rule_elementwise(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (placement_is_partial(along_input(a, i)))
+            return along_refuse_input(a, i, "not a linear operation; reduce it first");
+    return alike(a);
+}
+
+// Linear: f(a + b) = f(a) + f(b), so partial sums go in and come out. A maximum does not pass.
+Status placement_rule_linear(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (along_input(a, i).place == PLACE_PARTIAL_MAX)
+            return along_refuse_input(a, i,
+                                      "a sum of maxima is no maximum of sums; reduce it first");
+    return alike(a);
+}
+
+// Windows reach over the edges of planes that are cut.
+static Status refuse_cut_planes(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++) {
+        Placement x = along_input(a, i);
+        if (x.place == PLACE_SHARD && !cut_along(x, 0) && !cut_along(x, 1))
+            return along_refuse_input(a, i, "windows reach over the edges of pieces of a plane");
+    }
+    return OK;
+}
+
+Status placement_rule_window(const Along *a) {
+    TRY(refuse_cut_planes(a));
+    return placement_rule_elementwise(a);
+}
+
+Status placement_rule_linear_window(const Along *a) {
+    TRY(refuse_cut_planes(a));
+    return placement_rule_linear(a);
+}
+
+Status placement_rule_loss(const Along *a) {
+    bool backward = op_kind(a->p, a->op) == KIND_CROSS_ENTROPY_BACKWARD;
+    Placement logits = along_input(a, 0);
+    if (!replicated(logits) && !cut_along(logits, 0))
+        return along_refuse_input(a, 0, "the softmax of a row needs the whole row");
+    if (!placement_equal(along_input(a, 1), logits))
+        return along_refuse_input(a, 1, "the logits do not lie alike");
+    if (!replicated(along_input(a, 2)))
+        return along_refuse_input(a, 2, "all rows are divided by one count");
+    if (backward) return along_write(a, 0, logits);
+    TRY(along_write(a, 0, cut_along(logits, 0) ? PLACEMENT_SUM : PLACEMENT_REPLICATED));
+    return along_write(a, 1, logits);
+}
+
+// Parameters and their optimiser's state, which are outputs and inputs in one.
+Status placement_rule_update(const Along *a) {
+    Placement weight = along_output(a, 0), gradient = along_input(a, 0);
+    if (placement_is_partial(gradient))
+        return along_refuse_input(a, 0, "each rank holds a part of the sum; all-reduce it first");
+    bool own = weight.place == PLACE_ONLY && !weight.block;
+    if (!placement_equal(gradient, weight) && !(own && replicated(gradient)))
+        return along_refuse_input(a, 0, "the parameter does not lie alike");
+    for (int o = 0; o < a->op->outputs; o++) {
+        if (placement_is_partial(along_output(a, o)))
+            return along_refuse_output(a, o, "a part of a sum cannot be updated");
+        if (!placement_equal(along_output(a, o), weight))
+            return along_refuse_output(a, o, "the parameter does not lie alike");
+    }
+    for (int i = 1; i < a->op->inputs; i++)
+        if (!replicated(along_input(a, i)))
+            return along_refuse_input(a, i, "the parameters are updated alike everywhere");
+    return OK;
+}
+
+// Rows from the first row on, which is each rank's own where the batch is cut.
+Status placement_rule_load(const Along *a) {
+    Placement first = along_input(a, 0), rows = first;
+    if (first.place == PLACE_DIFFERS) rows = PLACEMENT_SHARD(0);
+    if (first.place == PLACE_SHARD || placement_is_partial(first))
+        return along_refuse_input(a, 0, "a row's number is replicated or each rank's own");
+    for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, rows));
+    return OK;
+}
+
+// Its members were judged, one by one.
+Status placement_rule_members(const Along *a) { return OK; }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Placements as types (GSPMD, Xu et al. 2021; DTensor): from how the inputs of an operation lie
+// along a mesh axis follows how its outputs do, or that it may not be done. Each axis is judged by
+// itself, by the rule that KIND_LIST names for the kind.
+#ifndef CORE_PLAN_PLACEMENT_RULES_H
+#define CORE_PLAN_PLACEMENT_RULES_H
+
+#include "core/plan/program.h"
+
+// An operation and one axis, of more than one rank, along which it is judged.
+typedef struct {
+    const Program *p;
+    const Plan *plan;
+    const Op *op;
+    int axis;
+    Placement *state;  // [tensor * AXES + axis]: how tensors lie now; rules write those of outputs
+} Along;
+
+// The rules, one per name in KIND_LIST. ERR_PLAN, naming plan, operation, tensor, axis and cause.
+#define X(constant, name, class, rule, attributes, operands) \
+    Status placement_rule_##rule(const Along *a) MUST_USE;
+KIND_LIST(X)
+#undef X
+
+// How input i and output o lie now; an input that is not there is replicated.
+Placement along_input(const Along *a, int i);
+Placement along_output(const Along *a, int o);
+
+// Is output o one of the inputs too, so that its placement may change?
+bool along_in_place(const Along *a, int o);
+
+// Output o, where there is one, now lies so. Its declared placement must say so too, unless it is
+// written in place; it may say less: that a value is each rank's own (D), or that only whoever
+// executes this program has it (O).
+Status along_write(const Along *a, int o, Placement want) MUST_USE;
+
+Status along_refuse_input(const Along *a, int i, const char *why) MUST_USE;
+Status along_refuse_output(const Along *a, int o, const char *why) MUST_USE;
+
+#endif
