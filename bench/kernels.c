@@ -95,12 +95,12 @@ static void before(void *context, int rank, int plan, int op) {
 // Live rows, inverse of their number, learning rate: as in a step of one rank. A rate of zero keeps
 // the weights however often the update is repeated.
 static void set_scalars(Bench *b) {
-    for (int t = 0; t < b->set.programs[0].tensor_count; t++) {
-        const char *name = tensor_name(&b->set.programs[0], t);
-        if (b->set.programs[0].tensors[t].role != ROLE_SCALAR || !executor_data(&b->executor, t))
-            continue;
-        if (!strncmp(name, "rows.", 5)) executor_set_i64(&b->executor, t, b->options->batch);
-        if (!strcmp(name, "inverse_count"))
+    const Program *p = &b->set.programs[0];
+    for (int t = 0; t < p->tensor_count; t++) {
+        uint8_t source = p->tensors[t].source;
+        if (!executor_data(&b->executor, t)) continue;
+        if (source == SCALAR_ROWS) executor_set_i64(&b->executor, t, b->options->batch);
+        if (source == SCALAR_INVERSE_COUNT)
             executor_set_f64(&b->executor, t, 1.0 / (double)b->options->batch);
     }
 }
@@ -126,7 +126,7 @@ static Status make(Bench *b, Arena *a) {
     TRY(job_spec_programs(&b->set, &job, &model));
     TRY(plan_check(&b->set));
     TRY(program_set_lower(&b->set, device->traits));
-    b->plan = program_find_plan(&b->set.programs[0], "step");
+    b->plan = program_find_when(&b->set.programs[0], WHEN_EACH_STEP, 0);
     TRY(executor_create(&b->executor, a, &b->set.programs[0], 0, device, NULL,
                         &(ExecutorHooks){.context = b, .load = load, .before = before}));
     b->op_ns = ARENA_NEW(a, double, b->set.programs[0].plans[b->plan].op_count * o->rounds);

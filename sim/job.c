@@ -63,10 +63,11 @@ static Status take_plan(SimJob *job, Arena *a, ProgramSet *set, const SimJobGive
     PlanJob plan;
     JobSpec *s = &job->spec;
     TRY(read_plan(set, a, s->plan_file));
-    TRY(plan_job_read(&plan, &set->programs[0], s->plan_file));
-    int shards = plan.local_shards * plan.ranks;
+    TRY(plan_job_read(&plan, set, s->plan_file));
+    int shards = plan.local_shards * plan.data_ranks;
     s->ranks = plan.ranks;
-    if (!given->shards) s->shards = shards == plan.ranks ? 0 : shards;
+    s->data_ranks = plan.data_ranks;
+    if (!given->shards) s->shards = shards == plan.data_ranks ? 0 : shards;
     if (!given->micro_batches) s->micro_batches = plan.micro_batches;
     if (!given->batch) s->batch = plan.rows * plan.micro_batches * shards;
     if (!given->dtype) s->dtype = plan.dtype;
@@ -80,13 +81,15 @@ Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) {
     return s;
 }
 
-static Status check_plan(const Program *p, const SimJob *job, const Model *model) {
+static Status check_plan(const ProgramSet *set, const SimJob *job, const Model *model) {
     PlanJob plan;
     ProgramSet by_model;
-    TRY(plan_job_read(&plan, p, job->spec.plan_file));
+    TRY(plan_job_read(&plan, set, job->spec.plan_file));
     TRY(plan_job_check(&plan, &job->spec));
+    TRY(plan_job_check_rows(set, &job->spec));
     TRY(job_spec_programs(&by_model, &job->spec, model));
-    Status s = plan_job_check_parameters(p, &by_model.programs[0], model->name, &job->spec);
+    Status s = plan_job_check_parameters(&set->programs[0], &by_model.programs[0], model->name,
+                                         &job->spec);
     program_set_finish(&by_model);
     return s;
 }
@@ -97,7 +100,7 @@ Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
     TRY(model_read(&model, a, job->spec.model));
     if (!job->spec.plan_file) return job_spec_programs(out, &job->spec, &model);
     TRY(read_plan(out, a, job->spec.plan_file));
-    return check_plan(&out->programs[0], job, &model);
+    return check_plan(out, job, &model);
 }
 
 Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
@@ -106,11 +109,8 @@ Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
     TRY(sim_job_programs(out, a, job));
     TRY(plan_check(out));
-    TRY(collective_work_lower(out, traits));
-    if (program_find_plan(&out->programs[0], "step") == NONE)
-        FAIL(ERR_PLAN, "%s has no plan \"step\"",
-             job->spec.plan_file ? job->spec.plan_file : job->spec.model);
-    return OK;
+    TRY(plan_check_run(out));
+    return collective_work_lower(out, traits);
 }
 
 // --- files that a trace names

@@ -371,7 +371,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
              (long long)job->spec.batch, INT32_MAX);
     TRY(predict_check_place(s, job->spec.ranks));
     TRY(sim_job_lowered(set, a, job));
-    Run run = {.plan = program_find_plan(&set->programs[0], "step"),
+    Run run = {.plan = program_find_when(&set->programs[0], WHEN_EACH_STEP, 0),
                .ranks = job->spec.ranks,
                .steps = STEPS,
                .watch = s->watch,

@@ -55,8 +55,9 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
     if (run->ranks != r->ranks)
         FAIL(ERR_INPUT, "%s has the traces of %d of %d ranks; a simulation needs all", path,
              r->ranks, run->ranks);
-    r->plan = program_find_plan(&r->traces[0].program, "step");
-    if (r->plan == NONE) FAIL(ERR_FORMAT, "%s: the recorded program has no plan \"step\"", path);
+    r->plan = program_find_when(&r->traces[0].program, WHEN_EACH_STEP, 0);
+    if (r->plan == NONE)
+        FAIL(ERR_FORMAT, "%s: the recorded program has no plan with when=each_step", path);
     if (run->batch < 1) FAIL(ERR_FORMAT, "%s: a batch of %lld rows", path, (long long)run->batch);
     if (program_ranks(&r->traces[0].program) != r->ranks)
         FAIL(ERR_FORMAT, "%s: the recorded program is of %d ranks, the run of %d", path,

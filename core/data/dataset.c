@@ -350,13 +350,13 @@ void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtyp
     int64_t size = (int64_t)d->height * d->width;
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *image = d->images + rows[i] * size;
-        if (dtype == DTYPE_F64)
+        if (x && dtype == DTYPE_F64)
             for (int64_t j = 0; j < size; j++) ((double *)x)[i * size + j] = pixels_f64[image[j]];
-        else if (dtype == DTYPE_F32)
+        else if (x && dtype == DTYPE_F32)
             for (int64_t j = 0; j < size; j++) ((float *)x)[i * size + j] = pixels_f32[image[j]];
-        else
+        else if (x)
             for (int64_t j = 0; j < size; j++)
                 ((Bf16 *)x)[i * size + j] = bf16_from_f32(pixels_f32[image[j]]);
-        y[i] = d->labels[rows[i]];
+        if (y) y[i] = d->labels[rows[i]];
     }
 }

@@ -61,7 +61,7 @@ Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fractio
                      uint64_t seed) MUST_USE;
 
 // Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (of a
-// real type, n * height * width) and their labels to y (int32).
+// real type, n * height * width) and their labels to y (int32). Either may be NULL: not wanted.
 void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
                     int32_t *y);
 

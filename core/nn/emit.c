@@ -120,32 +120,30 @@ static Status add_gradients(Emitter *e, int shard) {
     return OK;
 }
 
+// The loss of this rank's rows; that of local shard 0 becomes the plan's result.
 static Status add_loss(Emitter *e, const char *name, int shard) {
     char suffix[16] = "";
     if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
     LogicalSpec whole = {.shape = {2}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_SCALAR};
-    TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
+    TensorSpec piece = {.shard = shard,
+                        .placement = {[DATA_AXIS] = PLACEMENT_SUM},
+                        .result = shard ? RESULT_NONE : RESULT_LOSS};
     return add_tensor(e, name, suffix, &whole, &piece, &e->loss);
 }
 
-static Status add_scalar(Emitter *e, const char *name, Dtype dtype, int32_t *out) {
+// A scalar that the run writes; that of rows is of this pass's shard and micro-batch.
+static Status add_scalar(Emitter *e, const char *name, ScalarSource source, int32_t *out) {
     int index;
-    TRY(program_add_scalar(e->p, name, dtype, 1, &index));
+    bool cut = scalar_source_is_cut(source);
+    TRY(program_add_source(e->p, name, source, cut ? 1 << DATA_AXIS : 0, cut ? e->shard : 0,
+                           cut ? e->micro_batch : 0, &index));
     *out = index;
-    return OK;
-}
-
-// Where rows begin, and how many: a number of each rank's own along the axis that cuts the batch.
-static Status add_row_number(Emitter *e, const char *name, int32_t *out) {
-    TRY(add_scalar(e, name, DTYPE_I64, out));
-    e->p->tensors[*out].placement[DATA_AXIS] = PLACEMENT_DIFFERS;
     return OK;
 }
 
 // --- operations
 
 static Status emit_load(Emitter *e) {
-    const int64_t attrs[] = {e->training ? e->shard : -1, e->micro_batch};
     TRY(add_rows(e, "x", e->spec->dtype, ROLE_INPUT, e->m->input, e->m->input_dims, 0, &e->x));
     TRY(add_rows(e, "labels", DTYPE_I32, ROLE_INPUT, NULL, 0, 0, &e->labels));
     return plan_add_op(e->p, e->plan,
@@ -154,7 +152,6 @@ static Status emit_load(Emitter *e) {
                                  .phase = e->training ? PHASE_INPUT : PHASE_EVALUATE,
                                  .dtype = e->spec->dtype,
                                  .lane = e->host,
-                                 .attrs = attrs,
                                  .outputs = (int32_t[]){e->x, e->labels},
                                  .output_count = 2,
                                  .inputs = &e->first_row,
@@ -235,9 +232,9 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     if (spec->local_shards > 1 || spec->micro_batches > 1)
         snprintf(e->suffix, sizeof e->suffix, "/%d.%d", shard, micro_batch);
     snprintf(name, sizeof name, "first_row.%d.%d", shard, micro_batch);
-    TRY(add_row_number(e, name, &e->first_row));
+    TRY(add_scalar(e, name, SCALAR_FIRST_ROW, &e->first_row));
     snprintf(name, sizeof name, "rows.%d.%d", shard, micro_batch);
-    TRY(add_row_number(e, name, &e->live_rows));
+    TRY(add_scalar(e, name, SCALAR_ROWS, &e->live_rows));
     return emit_pass(e, &e->step);
 }
 
@@ -306,6 +303,7 @@ static Status emit_updates(Emitter *e) {
 
 static Status emit_step(Emitter *e) {
     TRY(program_add_plan(e->p, "step", &e->plan));
+    e->plan->when = WHEN_EACH_STEP;
     for (int shard = 0; shard < e->spec->local_shards; shard++) {
         TRY(add_gradients(e, shard));
         TRY(add_loss(e, "loss", shard));
@@ -317,6 +315,7 @@ static Status emit_step(Emitter *e) {
 
 static Status emit_evaluation(Emitter *e) {
     TRY(program_add_plan(e->p, "evaluate", &e->plan));
+    e->plan->when = WHEN_EACH_EPOCH;
     e->training = false;
     e->shard = e->micro_batch = 0;
     e->rows = e->spec->evaluation_rows;
@@ -324,8 +323,8 @@ static Status emit_evaluation(Emitter *e) {
     e->suffix[0] = 0;
     TRY(add_loss(e, "evaluate.loss", 0));
     e->p->tensors[e->loss].placement[DATA_AXIS] = PLACEMENT_DIFFERS;  // of each rank's own block
-    TRY(add_row_number(e, "evaluate.first_row", &e->first_row));
-    TRY(add_row_number(e, "evaluate.rows", &e->live_rows));
+    TRY(add_scalar(e, "evaluate.first_row", SCALAR_FIRST_ROW, &e->first_row));
+    TRY(add_scalar(e, "evaluate.rows", SCALAR_ROWS, &e->live_rows));
     TRY(emit_pass(e, &e->evaluation));
     return plan_derive_deps(e->p, e->plan);
 }
@@ -337,8 +336,8 @@ static Status emit_program(Emitter *e) {
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
     TRY(add_parameters(e, "", ROLE_PARAMETER));
     if (spec->sgd.momentum != 0) TRY(add_parameters(e, ".velocity", ROLE_OPTIMISER));
-    TRY(add_scalar(e, "learning_rate", DTYPE_F64, &e->learning_rate));
-    TRY(add_scalar(e, "inverse_count", DTYPE_F64, &e->inverse_count));
+    TRY(add_scalar(e, "learning_rate", SCALAR_LEARNING_RATE, &e->learning_rate));
+    TRY(add_scalar(e, "inverse_count", SCALAR_INVERSE_COUNT, &e->inverse_count));
     TRY(emit_step(e));
     return emit_evaluation(e);
 }

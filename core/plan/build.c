@@ -172,7 +172,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
                 .micro_batch = spec->micro_batch,
                 .dtype = (uint8_t)spec->dtype,
                 .role = (uint8_t)spec->role,
-                .dims = l->dims};
+                .dims = l->dims,
+                .source = (uint8_t)spec->source,
+                .source_axes = spec->source_axes,
+                .result = (uint8_t)spec->result};
     memcpy(t.shape, spec->shape[0] ? spec->shape : l->shape, sizeof t.shape);
     memcpy(t.placement, spec->placement, sizeof t.placement);
     if (t.extent >= p->tensor_count || t.alias >= p->tensor_count)
@@ -210,6 +213,27 @@ Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, 
     return program_add_tensor(
         p, &(TensorSpec){.name = name, .logical = logical, .dtype = dtype, .role = ROLE_SCALAR},
         out);
+}
+
+Status program_add_source(Program *p, const char *name, ScalarSource source, uint16_t axes,
+                          int shard, int micro_batch, int *out) {
+    int logical;
+    Dtype dtype = scalar_source_dtype(source);
+    TensorSpec t = {.name = name,
+                    .shard = shard,
+                    .micro_batch = micro_batch,
+                    .dtype = dtype,
+                    .role = ROLE_SCALAR,
+                    .source = source,
+                    .source_axes = axes};
+    TRY(program_add_logical(
+        p,
+        &(LogicalSpec){.name = name, .shape = {1}, .dims = 1, .dtype = dtype, .role = ROLE_SCALAR},
+        &logical));
+    t.logical = logical;
+    for (int a = 0; a < AXES; a++)
+        if (axes >> a & 1) t.placement[a] = PLACEMENT_DIFFERS;
+    return program_add_tensor(p, &t, out);
 }
 
 int64_t build_attr_real(double value) {

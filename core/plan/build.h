@@ -43,13 +43,21 @@ typedef struct {
     Dtype dtype;  // of the local piece
     Role role;
     Placement placement[AXES];
+    ScalarSource source;
+    uint16_t source_axes;
+    Result result;
 } TensorSpec;
 // So that a zeroed spec means "no extent, no alias", both are given as index + 1.
 #define TENSOR_REF(index) ((index) + 1)
 Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) MUST_USE;
 
-// A scalar tensor of the host: dtype f64 or i64, `count` elements, written before each step.
+// A scalar tensor: `count` elements.
 Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, int *out) MUST_USE;
+
+// A scalar that the run writes before each turn, of one element in its source's type. `axes`: along
+// which the batch is cut, or the coordinate is wanted; they must exist.
+Status program_add_source(Program *p, const char *name, ScalarSource source, uint16_t axes,
+                          int shard, int micro_batch, int *out) MUST_USE;
 
 enum { OPERANDS = 16 };  // of a computation; a communication may have more
 

@@ -74,9 +74,18 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     return OK;
 }
 
-static void mark(uint8_t *unread, const Program *p, const Plan *plan, const Op *op) {
-    for (int i = 0; i < op->inputs; i++) unread[program_root(p, op_inputs(plan, op)[i])] = 0;
-    for (int i = 0; i < op->outputs; i++) unread[program_root(p, op_outputs(plan, op)[i])] = 1;
+enum { WRITTEN = 1, UNREAD = 2 };  // what a plan does with a tensor
+
+static void mark(uint8_t *touched, const Program *p, const Plan *plan, const Op *op) {
+    for (int i = 0; i < op->inputs; i++)
+        touched[program_root(p, op_inputs(plan, op)[i])] &= (uint8_t)~UNREAD;
+    for (int i = 0; i < op->outputs; i++)
+        touched[program_root(p, op_outputs(plan, op)[i])] = WRITTEN | UNREAD;
+}
+
+// What nothing in the plan reads again, and what the run reads.
+static bool is_result(const Program *p, int tensor, uint8_t touched) {
+    return touched & UNREAD || (touched & WRITTEN && p->tensors[tensor].result);
 }
 
 // A scalar that a plan writes and does not read again is a result, such as the loss: it must be the
@@ -101,11 +110,11 @@ static Status check_result(const Program *p, const Plan *plan, int t, const Plac
 
 static Status check_results(const Program *p, const Plan *plan, const PlacementState *s,
                             Arena *scratch) {
-    uint8_t *unread = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
-    if (!unread) FAIL(ERR_MEMORY, "out of memory for checking a plan");
-    for (int i = 0; i < plan->op_count; i++) mark(unread, p, plan, &plan->ops[i]);
+    uint8_t *touched = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
+    if (!touched) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    for (int i = 0; i < plan->op_count; i++) mark(touched, p, plan, &plan->ops[i]);
     for (int t = 0; t < p->tensor_count; t++)
-        if (s->holder[program_root(p, t)] == t && unread[program_root(p, t)] &&
+        if (s->holder[program_root(p, t)] == t && is_result(p, t, touched[program_root(p, t)]) &&
             !outlives_plan(p, t))
             TRY(check_result(p, plan, t, s));
     return check_placements_left(p, plan, s);
@@ -138,6 +147,7 @@ static Status check_plan(const Program *p, const Plan *plan, const uint8_t *read
 static Status check_program(const Program *p, Arena *scratch) {
     TRY(check_views(p));
     TRY(check_pieces(p));
+    TRY(check_scalars(p));
     const uint8_t *ready = find_ready(p, scratch);
     if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
     for (int k = 0; k < p->plan_count; k++) TRY(check_plan(p, &p->plans[k], ready, scratch));

@@ -19,6 +19,12 @@ Status plan_check(const ProgramSet *set) MUST_USE;
 // What plan_check() finds in one program alone, whatever the other ranks execute. ERR_PLAN.
 Status program_check(const Program *p) MUST_USE;
 
+// Can a run execute the programs, which passed plan_check()? They say when each plan runs, all the
+// same, with one plan for the training step; every scalar that is read has a value, from an
+// operation or from the run; loads name the rows that the run counts; what it reports is written,
+// on every rank. ERR_PLAN.
+Status plan_check_run(const ProgramSet *set) MUST_USE;
+
 // What it finds in kernel, stride and pad of one operation alone: whoever reads operations from a
 // file can say the line. ERR_PLAN.
 Status op_check_window(const Program *p, const Plan *plan, const Op *op) MUST_USE;

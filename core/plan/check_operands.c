@@ -96,7 +96,7 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
         if (!m->plain) m->plain = t;
         bool same = m->plain->dims == t->dims &&
                     !memcmp(m->plain->shape, t->shape, sizeof t->shape[0] * t->dims);
-        bool loads = m->work->kind == KIND_LOAD;  // an image has any shape
+        bool loads = kind_loads(work_kind(m->work));  // an image has any shape
         return same || loads ? OK : mismatch(m, t, "the shape of the other operands");
     }
     int dim = 0;

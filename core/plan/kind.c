@@ -47,11 +47,26 @@ static const char *const algorithms[] = {ALGORITHM_LIST(X)};
 static const Order algorithm_orders[] = {ALGORITHM_LIST(X)};
 #undef X
 static const char *const lane_kinds[] = {"compute", "communication", "copy", "host"};
+static const char *const sources[] = {NULL,
+#define X(constant, name, dtype) name,
+                                      SCALAR_SOURCE_LIST(X)
+#undef X
+};
+static const Dtype source_dtypes[] = {DTYPE_COUNT,
+#define X(constant, name, dtype) DTYPE_##dtype,
+                                      SCALAR_SOURCE_LIST(X)
+#undef X
+};
+#define X(constant, name) name,
+static const char *const results[] = {NULL, RESULT_LIST(X)};
+static const char *const whens[] = {NULL, WHEN_LIST(X)};
+#undef X
 static const char *const dep_kinds[] = {"data", "order", "reuse"};
 
 const char *kind_name(Kind k) { return kinds[k].name; }
 WorkClass kind_class(Kind k) { return kinds[k].class; }
 bool kind_communicates(Kind k) { return kinds[k].class == CLASS_COMMUNICATION; }
+bool kind_loads(Kind k) { return k == KIND_LOAD || k == KIND_LOAD_X || k == KIND_LOAD_LABELS; }
 const char *kind_attributes(Kind k) { return kinds[k].attributes; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
@@ -66,6 +81,13 @@ const char *algorithm_name(Algorithm a) { return a < ALGORITHM_COUNT ? algorithm
 Order algorithm_order(Algorithm a) { return algorithm_orders[a]; }
 const char *lane_kind_name(LaneKind k) { return lane_kinds[k]; }
 const char *dep_kind_name(DepKind k) { return dep_kinds[k]; }
+const char *scalar_source_name(ScalarSource s) { return sources[s]; }
+const char *result_name(Result r) { return results[r]; }
+const char *when_name(When w) { return whens[w]; }
+Dtype scalar_source_dtype(ScalarSource s) { return source_dtypes[s]; }
+bool scalar_source_is_cut(ScalarSource s) {
+    return s == SCALAR_FIRST_ROW || s == SCALAR_ROWS || s == SCALAR_COORDINATE;
+}
 
 static int same(const char *candidate, const char *name, int length) {
     return (int)strlen(candidate) == length && !memcmp(candidate, name, (size_t)length);

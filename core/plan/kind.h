@@ -19,8 +19,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // clang-format off
 #define KIND_LIST(X)                                                                            \
-    X(LOAD, "load", HOST, load, "shard micro_batch",                                            \
-      "x labels(B):i32 <- first_row(1):i64")                                                    \
+    X(LOAD, "load", HOST, load, "", "x labels(B):i32 <- first_row(1):i64")                      \
+    X(LOAD_X, "load_x", HOST, load, "", "x <- first_row(1):i64")                                \
+    X(LOAD_LABELS, "load_labels", HOST, load, "", "labels(B):i32 <- first_row(1):i64")          \
     X(CONV2D, "conv2d", COMPUTE, contraction, "kernel stride pad",                              \
       "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                         \
     X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input,                  \
@@ -174,9 +175,54 @@ typedef enum { LANE_COMPUTE, LANE_COMMUNICATION, LANE_COPY, LANE_HOST } LaneKind
 // strategy; reuse: the two tensors share memory, found by lower().
 typedef enum { DEP_DATA, DEP_ORDER, DEP_REUSE } DepKind;
 
+// What a scalar holds that the run writes before each turn: X(constant, name in files, its type).
+// rows, first_row: how many rows of the turn's data a micro-batch has, and where they begin; cut
+// over the ranks along the axes that the scalar names. coordinate: the rank's place along these.
+// clang-format off
+#define SCALAR_SOURCE_LIST(X)                                                               \
+    X(STEP, "step", I64) X(LEARNING_RATE, "learning_rate", F64)                             \
+    X(INVERSE_COUNT, "inverse_count", F64) X(FIRST_ROW, "first_row", I64)                   \
+    X(ROWS, "rows", I64) X(COORDINATE, "coordinate", I64) X(SEED, "seed", I64)              \
+    X(LOSS_SCALE, "loss_scale", F64)
+// clang-format on
+typedef enum {
+    SCALAR_NONE,  // no value of the run's
+#define X(constant, name, dtype) SCALAR_##constant,
+    SCALAR_SOURCE_LIST(X)
+#undef X
+        SCALAR_COUNT
+} ScalarSource;
+
+// What the run reads from a scalar when a plan that writes it has ended: X(constant, name in
+// files). loss: one or more pairs (sum of losses, correct answers) in f64, added in their order.
+#define RESULT_LIST(X) X(LOSS, "loss")
+typedef enum {
+    RESULT_NONE,
+#define X(constant, name) RESULT_##constant,
+    RESULT_LIST(X)
+#undef X
+        RESULT_COUNT
+} Result;
+
+// When a run executes a plan: X(constant, name in files). A plan of each_step trains on a batch;
+// plans of each_epoch and at_end see the data that are held back for evaluation.
+// clang-format off
+#define WHEN_LIST(X)                                                           \
+    X(ONCE, "once") X(EACH_STEP, "each_step") X(EACH_EPOCH, "each_epoch")      \
+    X(AT_END, "at_end")
+// clang-format on
+typedef enum {
+    WHEN_NONE,  // not by itself
+#define X(constant, name) WHEN_##constant,
+    WHEN_LIST(X)
+#undef X
+        WHEN_COUNT
+} When;
+
 const char *kind_name(Kind k);
 WorkClass kind_class(Kind k);
 bool kind_communicates(Kind k);       // its class is CLASS_COMMUNICATION
+bool kind_loads(Kind k);              // it brings rows of the data
 const char *kind_attributes(Kind k);  // as in KIND_LIST
 const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);
@@ -191,6 +237,11 @@ const char *algorithm_name(Algorithm a);  // "?" for none of the list
 Order algorithm_order(Algorithm a);
 const char *lane_kind_name(LaneKind k);
 const char *dep_kind_name(DepKind k);
+const char *scalar_source_name(ScalarSource s);  // NULL of SCALAR_NONE; so are the next two
+const char *result_name(Result r);
+const char *when_name(When w);
+Dtype scalar_source_dtype(ScalarSource s);
+bool scalar_source_is_cut(ScalarSource s);  // does its value depend on the rank's coordinates?
 
 // The value whose name is `name` (of `length` bytes), or -1.
 int kind_find(const char *name, int length);

@@ -51,6 +51,22 @@ int program_find_group(const Program *p, const char *name) { FIND(group); }
 int program_find_lane(const Program *p, const char *name) { FIND(lane); }
 int program_find_plan(const Program *p, const char *name) { FIND(plan); }
 
+int program_find_when(const Program *p, When when, int from) {
+    for (int k = from; k < p->plan_count; k++)
+        if (p->plans[k].when == when) return k;
+    return NONE;
+}
+
+int program_find_result(const Program *p, int k, Result result) {
+    const Plan *plan = &p->plans[k];
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs; o++) {
+            int tensor = op_outputs(plan, &plan->ops[i])[o];
+            if (p->tensors[tensor].result == result) return tensor;
+        }
+    return NONE;
+}
+
 int64_t tensor_elements(const Tensor *t) {
     int64_t n = 1;
     for (int i = 0; i < t->dims; i++) n *= t->shape[i];
@@ -74,6 +90,17 @@ int program_ranks(const Program *p) {
     int ranks = 1;
     for (int i = 0; i < p->axis_count; i++) ranks *= p->axes[i].size;
     return ranks;
+}
+
+int64_t program_position(const Program *p, uint16_t axes, int rank, int64_t *places) {
+    int64_t position = 0;
+    *places = 1;
+    for (int a = 0; a < p->axis_count; a++) {
+        if (!(axes >> a & 1)) continue;
+        position += rank / p->axes[a].stride % p->axes[a].size * *places;
+        *places *= p->axes[a].size;
+    }
+    return position;
 }
 
 int64_t program_memory(const Program *p, Memory m) {

@@ -64,7 +64,10 @@ typedef struct {
     int32_t shard, micro_batch;  // which shard and micro-batch of this rank it belongs to
     Placement placement[AXES];   // per mesh axis
     uint8_t dtype, role, dims;
-    uint8_t pool;  // Pool, set by lower()
+    uint8_t pool;          // Pool, set by lower()
+    uint8_t source;        // ScalarSource: what the run writes into it before each turn
+    uint8_t result;        // Result: what the run reads from it after a plan that writes it
+    uint16_t source_axes;  // bit i: the value depends on the rank's coordinate along axis i
 } Tensor;
 
 // Where a tensor lives: in memory of the rank's own, or in memory that its peers can address.
@@ -105,8 +108,9 @@ typedef struct {
 
 typedef struct {
     int32_t name;
-    Op *ops;      // owned, as the arrays below
-    Op *members;  // operations that were fused; their operands are in `operands` too
+    uint8_t when;  // When a run executes it
+    Op *ops;       // owned, as the arrays below
+    Op *members;   // operations that were fused; their operands are in `operands` too
     Dep *deps;
     int32_t *operands;  // tensors
     int op_count, op_capacity, member_count, member_capacity;
@@ -162,6 +166,12 @@ int program_find_group(const Program *p, const char *name);
 int program_find_lane(const Program *p, const char *name);
 int program_find_plan(const Program *p, const char *name);
 
+// The first plan from `from` on that runs then, or NONE.
+int program_find_when(const Program *p, When when, int from);
+
+// The tensor that plan `k` writes and the run reads as this result, or NONE.
+int program_find_result(const Program *p, int k, Result result);
+
 int64_t tensor_elements(const Tensor *t);  // at full extent
 
 // The tensor whose memory a tensor views: itself, or the end of its chain of aliases.
@@ -194,6 +204,10 @@ double work_real(const Program *p, const Work *w, int i);
 
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
+
+// A rank's place along some axes of the mesh, in the order of ranks, and how many places there are:
+// 0 of 1 along none. `axes`: bit i is axis i.
+int64_t program_position(const Program *p, uint16_t axes, int rank, int64_t *places);
 
 // Planned bytes of a lowered program, over both pools.
 int64_t program_memory(const Program *p, Memory m);

@@ -64,7 +64,7 @@ static Status read_numbers(PlanReader *r, const char *key, char *list, int last,
     return OK;
 }
 
-static Status read_axes(PlanReader *r, char *list, uint16_t *axes) {
+static Status read_axes(const PlanReader *r, char *list, uint16_t *axes) {
     char *save = NULL;
     for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         int axis;
@@ -212,15 +212,33 @@ static Status read_slice(const PlanReader *r, char *value, TensorSpec *s) {
     return OK;
 }
 
+static Status read_source(const PlanReader *r, const char *value, TensorSpec *s) {
+    int source;
+    TRY(plan_reader_find(r, NAMED_SOURCE, value, &source));
+    s->source = (ScalarSource)(source + 1);
+    return OK;
+}
+
+static Status read_result(const PlanReader *r, const char *value, TensorSpec *s) {
+    int result;
+    TRY(plan_reader_find(r, NAMED_RESULT, value, &result));
+    s->result = (Result)(result + 1);
+    return OK;
+}
+
 static Status read_tensor_key(const PlanReader *r, const char *key, char *value, TensorSpec *s,
                               Place *place) {
-    static const char *const keys[] = {"of",   "place", "extent", "alias", "slice",
-                                       "flat", "pool",  "offset", "lane",  NULL};
+    static const char *const keys[] = {"of",     "place", "extent", "alias", "slice",
+                                       "source", "axes",  "result", "flat",  "pool",
+                                       "offset", "lane",  NULL};
     if (!strcmp(key, "of")) return plan_reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
     if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
     if (!strcmp(key, "alias")) return read_tensor_ref(r, value, &s->alias);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);
+    if (!strcmp(key, "source")) return read_source(r, value, s);
+    if (!strcmp(key, "axes")) return read_axes(r, value, &s->source_axes);
+    if (!strcmp(key, "result")) return read_result(r, value, s);
     if (!strcmp(key, "flat")) return plan_reader_pair(r, key, value, ':', place->flat);
     if (!strcmp(key, "pool")) return plan_reader_find(r, NAMED_POOL, value, &place->pool);
     if (!strcmp(key, "offset"))
@@ -326,17 +344,27 @@ static Status read_header(PlanReader *r) {
     if (strcmp(r->in.words[0], "tandem") || r->in.word_count != 3 || strcmp(r->in.words[1], "plan"))
         FAIL_LINE("expected \"" TEXT_HEADER "\", found \"%s\"",
                   plan_reader_quote(r->in.words[0], quoted));
-    if (strcmp(r->in.words[2], "1"))
-        FAIL_LINE("version %s of the plan format is not known, only 1",
+    if (!strcmp(r->in.words[2], "1"))
+        FAIL_LINE("%s", "the plan was printed by an earlier version; print it again");
+    if (strcmp(r->in.words[2], "2"))
+        FAIL_LINE("version %s of the plan format is not known, only 2",
                   plan_reader_quote(r->in.words[2], quoted));
     return OK;
 }
 
 static Status read_plan(PlanReader *r) {
-    if (r->in.word_count != 2)
-        FAIL_LINE("expected \"plan NAME\", found %d words", r->in.word_count);
+    static const char *const keys[] = {"when", NULL};
+    int when = NONE;
+    TRY(expect_words(r, 2, "plan NAME"));
     TRY(plan_reader_name(r, "a plan", r->in.words[1]));
+    for (int i = 2; i < r->in.word_count; i++) {
+        char *key, *value;
+        TRY(plan_reader_key(r, 2, i, &key, &value));
+        if (strcmp(key, "when")) return plan_reader_unknown_key(r, key, keys);
+        TRY(plan_reader_find(r, NAMED_WHEN, value, &when));
+    }
     TRY_LINE(program_add_plan(r->p, r->in.words[1], &r->plan));
+    r->plan->when = (uint8_t)(when + 1);
     return plan_reader_operations(r);
 }
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TEXT_HEADER "tandem plan 1"
+#define TEXT_HEADER "tandem plan 2"
 
 // The closed lists that kind.h has no names for, ended by NULL; in the order of their enums.
 extern const char *const plan_text_orders[], *const plan_text_reduces[],
@@ -78,6 +78,9 @@ typedef enum {
     NAMED_POOL,
     NAMED_LANE_KIND,
     NAMED_FUSION,
+    NAMED_SOURCE,  // these three without the first of their enum, which has no name
+    NAMED_RESULT,
+    NAMED_WHEN,
     NAMED_AXIS,
     NAMED_GROUP,
     NAMED_LANE,

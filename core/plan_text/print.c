@@ -77,17 +77,21 @@ static void print_head(const Printer *w) {
     if (p->axis_count) fprintf(w->out, "\n");
 }
 
+static void print_axes(const Printer *w, uint16_t axes) {
+    const char *separator = "axes=";
+    for (int a = 0; a < w->p->axis_count; a++) {
+        if (!(axes >> a & 1)) continue;
+        fprintf(w->out, "%s%s", separator, w->p->axes[a].name);
+        separator = ",";
+    }
+}
+
 static void print_groups(const Printer *w) {
     const Program *p = w->p;
     for (int i = 0; i < p->group_count; i++) {
         const Group *g = &p->groups[i];
-        const char *separator = "";
-        fprintf(w->out, "group %s  %s=", program_name(p, g->name), g->axes ? "axes" : "ranks");
-        for (int a = 0; a < p->axis_count; a++) {
-            if (!(g->axes >> a & 1)) continue;
-            fprintf(w->out, "%s%s", separator, p->axes[a].name);
-            separator = ",";
-        }
+        fprintf(w->out, "group %s  %s", program_name(p, g->name), g->axes ? "" : "ranks=");
+        print_axes(w, g->axes);
         if (g->at_axis != NONE) fprintf(w->out, " at=%s:", p->axes[g->at_axis].name);
         for (int m = 0; m < (g->axes ? g->at_count : g->size); m++)
             fprintf(w->out, "%s%d", m ? "," : "", p->members[g->first + m]);
@@ -156,6 +160,10 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     if (t->extent != NONE) fprintf(w->out, "  extent=%s", tensor_name(p, t->extent));
     if (t->alias != NONE) fprintf(w->out, "  alias=%s", tensor_name(p, t->alias));
     if (t->shard || t->micro_batch) fprintf(w->out, "  slice=%d.%d", t->shard, t->micro_batch);
+    if (t->source) fprintf(w->out, "  source=%s", scalar_source_name((ScalarSource)t->source));
+    if (t->source_axes) fprintf(w->out, "  ");
+    print_axes(w, t->source_axes);
+    if (t->result) fprintf(w->out, "  result=%s", result_name((Result)t->result));
     if (t->flat_begin || t->flat_end)
         fprintf(w->out, "  flat=%" PRId64 ":%" PRId64, t->flat_begin, t->flat_end);
     if (t->role == ROLE_SCRATCH) print_lane_of(w, t);
@@ -317,7 +325,9 @@ static Status print_plan(Printer *w, const Plan *plan) {
         widen(&widths.lane, program_name(p, p->lanes[op->lane].name));
     }
     TRY(op_index_init(&w->index, &w->arena, p, plan));
-    fprintf(w->out, "\nplan %s\n", program_name(p, plan->name));
+    fprintf(w->out, "\nplan %s", program_name(p, plan->name));
+    if (plan->when) fprintf(w->out, "  when=%s", when_name((When)plan->when));
+    fprintf(w->out, "\n");
     for (int i = 0; i < plan->op_count; i++) TRY(print_op(w, plan, &plan->ops[i], &widths));
     return OK;
 }

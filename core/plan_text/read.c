@@ -60,6 +60,9 @@ static const char *const what_named[] = {
     [NAMED_POOL] = "a pool",
     [NAMED_LANE_KIND] = "a kind of lane",
     [NAMED_FUSION] = "a fusion",
+    [NAMED_SOURCE] = "a source",
+    [NAMED_RESULT] = "a result",
+    [NAMED_WHEN] = "when a plan runs",
     [NAMED_AXIS] = "an axis of the mesh",
     [NAMED_GROUP] = "a group",
     [NAMED_LANE] = "a lane",
@@ -81,6 +84,10 @@ static const char *name_at(const Program *p, Named what, int i) {
     case NAMED_POOL: return plan_text_pools[i];
     case NAMED_LANE_KIND: return i <= LANE_HOST ? lane_kind_name((LaneKind)i) : NULL;
     case NAMED_FUSION: return i < FUSION_COUNT ? fusion_name((Fusion)i) : NULL;
+    case NAMED_SOURCE:
+        return i + 1 < SCALAR_COUNT ? scalar_source_name((ScalarSource)(i + 1)) : NULL;
+    case NAMED_RESULT: return i + 1 < RESULT_COUNT ? result_name((Result)(i + 1)) : NULL;
+    case NAMED_WHEN: return i + 1 < WHEN_COUNT ? when_name((When)(i + 1)) : NULL;
     case NAMED_AXIS: return i < p->axis_count ? p->axes[i].name : NULL;
     case NAMED_GROUP: return i < p->group_count ? program_name(p, p->groups[i].name) : NULL;
     case NAMED_LANE: return i < p->lane_count ? program_name(p, p->lanes[i].name) : NULL;

@@ -76,7 +76,7 @@ static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
         out->options = o;
     }
     out->steps = INT64_MAX;
-    out->plan_evaluate = NONE;
+    out->evaluation_turns = 0;
     return OK;
 }
 

@@ -65,10 +65,10 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
 
 static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadCall *call) {
     const Work *w = op_work(e->program, op);
-    *call = (LoadCall){.x = bind_operand(e, op_outputs(plan, op)[0]),
-                       .labels = bind_operand(e, op_outputs(plan, op)[1]),
-                       .dtype = (Dtype)w->dtype,
-                       .evaluate = work_attr(e->program, w, 0) < 0};
+    const int32_t *outputs = op_outputs(plan, op);
+    *call = (LoadCall){.dtype = (Dtype)w->dtype, .evaluate = plan->when != WHEN_EACH_STEP};
+    if (w->kind != KIND_LOAD_LABELS) call->x = bind_operand(e, outputs[0]);
+    if (w->kind != KIND_LOAD_X) call->labels = bind_operand(e, outputs[op->outputs - 1]);
     return OK;
 }
 

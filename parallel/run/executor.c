@@ -95,7 +95,7 @@ static void settle(Executor *e) {
 
 static void load(Executor *e, BoundOp *b) {
     b->load.first_row = *b->first_row;
-    b->load.rows = operand_rows(&b->load.x);
+    b->load.rows = operand_rows(b->load.x.data ? &b->load.x : &b->load.labels);
     e->hooks.load(e->hooks.context, &b->load);
 }
 

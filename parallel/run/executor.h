@@ -20,7 +20,8 @@
 #include "core/record/timeline.h"
 #include "parallel/comm/comm_world.h"
 
-// A load: write rows [first_row, first_row + rows) of the epoch (or, evaluating, of the test set).
+// A load: write rows [first_row, first_row + rows) of the batch, or, evaluating, of the test set.
+// What it does not write has no data.
 typedef struct {
     int64_t first_row, rows;
     Operand x, labels;

@@ -11,10 +11,20 @@
 
 #include <string.h>
 
-static Status check_numbers(const JobOptions *o) {
-    if (o->spec.ranks < 1 || o->spec.ranks > COMM_RANKS)
-        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", o->spec.ranks, COMM_RANKS);
-    return job_spec_check(&o->spec);
+// Say which option named the file that a message is about.
+static Status name_option(Status s, const char *option) {
+    if (s == ERR_INPUT || s == ERR_FORMAT || s == ERR_SHAPE)
+        FAIL(s, "%s %s", option, status_message());
+    return s;
+}
+
+// A plan from a file says which ranks have parts of a batch.
+static Status check_numbers(Job *job) {
+    const JobSpec *spec = &job->options.spec;
+    if (spec->ranks < 1 || spec->ranks > COMM_RANKS)
+        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", spec->ranks, COMM_RANKS);
+    if (spec->plan_file) TRY(name_option(plan_file_read(job), "--plan"));
+    return job_spec_check(spec);
 }
 
 static const char *plural(int64_t n, const char *many) { return n == 1 ? "" : many; }
@@ -32,13 +42,6 @@ static Status check_tail(const JobOptions *o, const Sampler *s) {
          (long long)last, plural(last, "s"), (long long)s->count, (long long)spec->batch,
          (long long)least, job_spec_shards(spec), plural(job_spec_shards(spec), "s"),
          spec->micro_batches, plural(spec->micro_batches, "es"));
-}
-
-// Say which option named the file that a message is about.
-static Status name_option(Status s, const char *option) {
-    if (s == ERR_INPUT || s == ERR_FORMAT || s == ERR_SHAPE)
-        FAIL(s, "%s %s", option, status_message());
-    return s;
 }
 
 // --- the device, and the links between ranks
@@ -121,7 +124,7 @@ static Status plan_run(Job *job) {
     TRY(check_tail(o, &s));
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
-    int64_t block = (int64_t)EVALUATION_ROWS * o->spec.ranks;
+    int64_t block = (int64_t)EVALUATION_ROWS * job_spec_data_ranks(&o->spec);
     if (job->device->model) return OK;  // nothing is learned that could be evaluated
     job->evaluation_turns = (job->split.test_count + block - 1) / block;
     return OK;
@@ -140,23 +143,21 @@ static Status check_device(const Job *job) {
 static Status finish_job(Job *job) {
     const JobOptions *o = &job->options;
     TRY(plan_run(job));
-    TRY(o->spec.plan_file ? name_option(plan_file_read(job), "--plan")
-                          : job_spec_programs(&job->set, &o->spec, &job->model));
+    if (!o->spec.plan_file) TRY(job_spec_programs(&job->set, &o->spec, &job->model));
     TRY(plan_check(&job->set));
+    TRY(plan_check_run(&job->set));
     if (o->spec.plan_file) TRY(plan_file_check(job));
     TRY(collective_work_lower(&job->set, job->device->traits));
     TRY(check_device(job));
     const Program *p = &job->set.programs[0];
-    job->plan_broadcast = program_find_plan(p, "broadcast");
-    job->plan_step = program_find_plan(p, "step");
-    job->plan_evaluate = program_find_plan(p, "evaluate");
-    if (job->plan_step == NONE) FAIL(ERR_PLAN, "%s has no plan \"step\"", o->spec.plan_file);
+    job->plan_step = program_find_when(p, WHEN_EACH_STEP, 0);
+    if (program_find_when(p, WHEN_EACH_EPOCH, 0) == NONE) job->evaluation_turns = 0;
     return OK;
 }
 
 Status job_create(Job *job, const JobOptions *options) {
     *job = (Job){.options = *options};
-    TRY(check_numbers(options));
+    TRY(check_numbers(job));
     TRY(read_inputs(job));
     return finish_job(job);
 }
@@ -167,7 +168,7 @@ Status job_derive(Job *job, const Job *base, const JobOptions *options) {
                  .data = base->data,
                  .split = base->split,
                  .device = base->device};
-    TRY(check_numbers(options));
+    TRY(check_numbers(job));
     return finish_job(job);
 }
 
@@ -177,32 +178,45 @@ void job_destroy(Job *job) {
     *job = (Job){0};
 }
 
-// Broadcast once; then epochs of training steps, each followed by an evaluation. A run that ends
-// within an epoch evaluates there too.
-bool job_next_turn(const Job *job, Turn *t) {
-    bool first = t->plan == NONE;
-    if (first && job->plan_broadcast != NONE) {
-        *t = (Turn){.plan = job->plan_broadcast, .block = NONE};
-        return true;
-    }
-    if (first || t->plan == job->plan_broadcast) {
-        *t = (Turn){.plan = job->plan_step, .block = NONE};
-        return job->steps > 0;
-    }
-    bool evaluates = job->plan_evaluate != NONE && job->evaluation_turns > 0;
-    if (t->plan == job->plan_step) {
-        t->step++;
-        bool pause = t->batch + 1 == job->batches || t->step == job->steps;
-        if (pause && evaluates) {
-            t->plan = job->plan_evaluate;
-            t->block = 0;
-            return true;
-        }
-    } else if (++t->block < job->evaluation_turns)
-        return true;
-    t->plan = job->plan_step;
-    t->block = NONE;
+When job_when(const Job *job, const Turn *t) {
+    return (When)job->set.programs[0].plans[t->plan].when;
+}
+
+static bool begin_plan(const Job *job, Turn *t, When when, int from) {
+    int plan = program_find_when(&job->set.programs[0], when, from);
+    if (plan == NONE) return false;
+    t->plan = plan;
+    t->block = when == WHEN_EACH_EPOCH ? 0 : NONE;
+    return true;
+}
+
+bool job_last_turns(const Job *job, Turn *t) { return begin_plan(job, t, WHEN_AT_END, 0); }
+
+static bool begin_step(const Job *job, Turn *t) {
+    if (t->step >= job->steps) return job_last_turns(job, t);
     t->batch = t->step % job->batches;
     t->epoch = t->step / job->batches;
-    return t->step < job->steps;
+    return begin_plan(job, t, WHEN_EACH_STEP, 0);
+}
+
+// Plans of `once`; then epochs of training steps, each followed by the rounds of an evaluation;
+// then plans of `at_end`. A run that ends within an epoch evaluates there too.
+bool job_next_turn(const Job *job, Turn *t) {
+    if (t->plan == NONE) {
+        *t = (Turn){.plan = NONE};
+        return begin_plan(job, t, WHEN_ONCE, 0) || begin_step(job, t);
+    }
+    switch (job_when(job, t)) {
+    case WHEN_ONCE: return begin_plan(job, t, WHEN_ONCE, t->plan + 1) || begin_step(job, t);
+    case WHEN_EACH_STEP:
+        t->step++;
+        if ((t->batch + 1 == job->batches || t->step == job->steps) && job->evaluation_turns > 0)
+            return begin_plan(job, t, WHEN_EACH_EPOCH, 0);
+        return begin_step(job, t);
+    case WHEN_EACH_EPOCH: return ++t->block < job->evaluation_turns || begin_step(job, t);
+    case WHEN_AT_END: return begin_plan(job, t, WHEN_AT_END, t->plan + 1);
+    case WHEN_NONE:
+    case WHEN_COUNT: break;
+    }
+    return false;
 }

@@ -43,10 +43,11 @@ typedef struct {
     Split split;
     ProgramSet set;  // lowered
     const Device *device;
-    int64_t batches;                               // per epoch
-    int64_t steps, epochs;                         // of the whole run
-    int64_t evaluation_turns;                      // executions of "evaluate" per evaluation
-    int plan_broadcast, plan_step, plan_evaluate;  // NONE when the program has none
+    int64_t batches;        // per epoch
+    int64_t steps, epochs;  // of the whole run
+    int64_t
+        evaluation_turns;  // executions of the plan of each epoch per evaluation; 0: there is none
+    int plan_step;         // the plan of each step
 } Job;
 
 // Read model and data, build the program, apply the strategy, check and lower it. ERR_USAGE says
@@ -69,10 +70,15 @@ typedef struct {
     int64_t step;  // training steps before this turn
     int64_t epoch;
     int64_t batch;  // of the epoch
-    int64_t block;  // evaluating: which round of blocks; else NONE
+    int64_t block;  // in a plan of each epoch: which round of blocks; else NONE
 } Turn;
 
 // The turn that comes after *t (a zeroed Turn with plan NONE: before the first). False at the end.
 bool job_next_turn(const Job *job, Turn *t);
+
+// The first of the turns at the end, for a run that stops early. False: there are none.
+bool job_last_turns(const Job *job, Turn *t);
+
+When job_when(const Job *job, const Turn *t);  // what its plan states
 
 #endif

@@ -22,7 +22,7 @@ static const int64_t GRACE_NS = 1000000000,  // for the other ranks to end by th
 // One room for all results, which the launcher still sees when a rank is gone. Pages are taken when
 // they are first written.
 static Status create_shared(Training *t, const Job *job) {
-    int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + 2, ops = 1;
+    int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + PLANS, ops = 1;
     for (int c = 0; c < job->set.count; c++) {
         const Program *p = &job->set.programs[c];
         for (int i = 0; i < p->plan_count; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One turn: rank_begin_turn() writes the scalars of a step, rank_end_turn() keeps its results.
+// One turn: rank_begin_turn() prepares it, rank_end_turn() keeps its results.
 #include "parallel/run/rank.h"
 
 #include "core/base/clock.h"
@@ -45,53 +45,6 @@ static Status after(void *context, int rank, int plan, int op) {
         TRY(executor_view(&r->executor, tensor, &data));
         TRY(values_add(&r->values, program_name(p, what->name), op_name(p, &what->ops[op]),
                        tensor_name(p, tensor), (Dtype)t->dtype, t->dims, shape, data));
-    }
-    return OK;
-}
-
-static int scalar(const Rank *r, const char *format, int shard, int micro_batch) {
-    char name[64];
-    snprintf(name, sizeof name, format, shard, micro_batch);
-    return program_find_tensor(r->program, name);
-}
-
-static Status find_scalars(Rank *r) {
-    int shards = job_spec_local_shards(&r->job->options.spec),
-        cells = shards * r->job->options.spec.micro_batches;
-    int64_t most =
-        r->job->options.spec.batch > EVALUATION_ROWS ? r->job->options.spec.batch : EVALUATION_ROWS;
-    r->first_row = ARENA_NEW(&r->arena, int, cells);
-    r->live_rows = ARENA_NEW(&r->arena, int, cells);
-    r->rows = ARENA_NEW(&r->arena, int32_t, most);
-    if (!r->first_row || !r->live_rows || !r->rows)
-        FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
-    for (int i = 0; i < cells; i++) {
-        int s = i / r->job->options.spec.micro_batches, m = i % r->job->options.spec.micro_batches;
-        r->first_row[i] = scalar(r, "first_row.%d.%d", s, m);
-        r->live_rows[i] = scalar(r, "rows.%d.%d", s, m);
-        if (r->first_row[i] == NONE || r->live_rows[i] == NONE)
-            FAIL(ERR_PLAN,
-                 "the plan has no scalars first_row.%d.%d and rows.%d.%d; does it fit --shards and "
-                 "--accumulate?",
-                 s, m, s, m);
-    }
-    const Program *p = r->program;
-    bool evaluates = r->job->plan_evaluate != NONE;
-    const struct {
-        const char *name;
-        int *at;
-        bool needed;
-    } names[] = {{"learning_rate", &r->learning_rate, true},
-                 {"inverse_count", &r->inverse_count, true},
-                 {"evaluate.first_row", &r->evaluate_first_row, evaluates},
-                 {"evaluate.rows", &r->evaluate_rows, evaluates},
-                 {"loss", &r->loss, false},
-                 {"evaluate.loss", &r->evaluate_loss, false},
-                 {"evaluate.gathered", &r->evaluate_gathered, false}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        *names[i].at = program_find_tensor(p, names[i].name);
-        if (*names[i].at == NONE && names[i].needed)
-            FAIL(ERR_PLAN, "the plan has no scalar %s", names[i].name);
     }
     return OK;
 }
@@ -146,7 +99,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     const Split *split = &job->split;
     TRY(sampler_init(&r->sampler, &r->arena, split->train, split->train_count,
                      job->options.spec.batch, job->options.spec.seed, job->options.tail));
-    TRY(find_scalars(r));
+    TRY(rank_find_scalars(r));
     TRY(create_values(r));
     TRY(checkpoint_create(r));
     TRY(initialise(r));
@@ -161,35 +114,6 @@ void rank_destroy(Rank *r) {
     executor_destroy(&r->executor);
     arena_finish(&r->arena);
     *r = (Rank){0};
-}
-
-// Rows of the batch for each shard of this rank, and of each shard for each micro-batch.
-static int64_t set_batch(Rank *r) {
-    const JobOptions *o = &r->job->options;
-    if (!r->job->device->model)
-        sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
-    int64_t rows = sampler_batch_rows(&r->sampler, r->turn.batch);
-    int shards = job_spec_local_shards(&r->job->options.spec);
-    for (int i = 0; i < shards * o->spec.micro_batches; i++) {
-        int64_t shard = r->comm.rank * shards + i / o->spec.micro_batches, begin, end, from, to;
-        sampler_part(rows, shard, (int64_t)shards * o->spec.ranks, &begin, &end);
-        sampler_part(end - begin, i % o->spec.micro_batches, o->spec.micro_batches, &from, &to);
-        executor_set_i64(&r->executor, r->first_row[i], begin + from);
-        executor_set_i64(&r->executor, r->live_rows[i], to - from);
-    }
-    executor_set_f64(&r->executor, r->learning_rate,
-                     job_spec_learning_rate(&o->spec, r->turn.step));
-    executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)rows);
-    return rows;
-}
-
-static void set_block(Rank *r) {
-    int64_t first = (r->turn.block * r->job->options.spec.ranks + r->comm.rank) * EVALUATION_ROWS,
-            left = r->job->split.test_count - first;
-    int64_t rows = left < 0 ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
-    executor_set_i64(&r->executor, r->evaluate_first_row, rows ? first : 0);
-    executor_set_i64(&r->executor, r->evaluate_rows, rows);
-    executor_set_f64(&r->executor, r->inverse_count, 1.0 / (double)r->job->split.test_count);
 }
 
 // After Ctrl-C, which a rank or its launcher saw, all ranks must end before the same turn. Rank 0
@@ -211,10 +135,10 @@ static int64_t now_ps(const Rank *r) { return (clock_ns() - r->shared->origin_ns
 
 Status rank_begin_turn(Rank *r, bool *more) {
     *more = r->result->diverged == DIVERGED_NOT && job_next_turn(r->job, &r->turn);
-    if (*more && stops_here(r)) {
+    if (*more && job_when(r->job, &r->turn) != WHEN_AT_END && stops_here(r)) {
         r->result->interrupted = true;
         r->result->stopped_step = r->turn.step;
-        *more = false;
+        *more = job_last_turns(r->job, &r->turn);
     }
     if (!*more) return OK;
     Timeline *t = &r->result->timeline;
@@ -222,25 +146,19 @@ Status rank_begin_turn(Rank *r, bool *more) {
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
     record->loss = (double)NAN;
-    if (in_batch(r))
-        record->rows = (int32_t)set_batch(r);
-    else if (r->turn.plan == r->job->plan_evaluate)
-        set_block(r);
+    int64_t rows = rank_write_scalars(r);
+    if (in_batch(r)) record->rows = (int32_t)rows;
     return executor_begin(&r->executor, r->turn.plan, r->turn.step);
 }
 
-// Results of this turn's blocks, one pair a rank, added in the order of the blocks.
-static Status add_blocks(Rank *r) {
-    bool gathered = r->evaluate_gathered != NONE;
+// Add what a plan found, (sum of losses, correct answers), one pair after the other.
+static Status add_loss(Rank *r, double sum[2]) {
     const void *data;
-    TRY(executor_view(&r->executor, gathered ? r->evaluate_gathered : r->evaluate_loss, &data));
+    int tensor = r->loss[r->turn.plan];
+    TRY(executor_view(&r->executor, tensor, &data));
     const double *pairs = data;
-    int count = gathered ? r->job->options.spec.ranks : 1;
-    if (r->turn.block == 0) r->evaluation_loss = r->evaluation_correct = 0;
-    for (int i = 0; i < count; i++) {
-        r->evaluation_loss += pairs[2 * i];
-        r->evaluation_correct += pairs[2 * i + 1];
-    }
+    int64_t count = tensor_elements(&r->program->tensors[tensor]);
+    for (int64_t i = 0; i < count; i++) sum[i % 2] += pairs[i];
     return OK;
 }
 
@@ -250,10 +168,9 @@ static const Evaluation *end_evaluation(Rank *r) {
     *e = (Evaluation){.epoch = (int32_t)r->turn.epoch + 1,
                       .step = (int32_t)r->turn.step,
                       .samples = samples,
-                      .loss = r->evaluation_loss,
-                      .accuracy = isfinite(r->evaluation_loss)
-                                      ? r->evaluation_correct / (double)samples
-                                      : (double)NAN};
+                      .loss = r->evaluation[0],
+                      .accuracy = isfinite(r->evaluation[0]) ? r->evaluation[1] / (double)samples
+                                                             : (double)NAN};
     return e;
 }
 
@@ -266,7 +183,7 @@ static void check_divergence(Rank *r, double loss, Divergence what) {
 
 // Good weights are copied where nothing is measured: after an evaluation, or after an epoch.
 static Status keep_weights(Rank *r, const StepRecord *record, const Evaluation *evaluation) {
-    bool evaluates = r->job->plan_evaluate != NONE && r->job->evaluation_turns > 0;
+    bool evaluates = r->job->evaluation_turns > 0;
     if (r->result->diverged || r->job->device->model) return OK;
     if (evaluation) TRY(checkpoint_copy(r, r->turn.step));
     if (!evaluates && record->rows && r->turn.batch + 1 == r->job->batches)
@@ -274,31 +191,43 @@ static Status keep_weights(Rank *r, const StepRecord *record, const Evaluation *
     return OK;
 }
 
+// The loss of a training step, and the values that are recorded of it.
+static Status end_step(Rank *r) {
+    double sum[2] = {0};
+    if (values_wants(&r->values, (int)r->turn.step))
+        TRY(values_finish_step(&r->values, (int)r->turn.step));
+    if (r->loss[r->turn.plan] == NONE) return OK;
+    TRY(add_loss(r, sum));
+    r->result->timeline.open.loss = sum[0];
+    check_divergence(r, sum[0], DIVERGED_LOSS);
+    return OK;
+}
+
+// One round of blocks, added in their order; after the last, the evaluation.
+static Status end_round(Rank *r, const Evaluation **out) {
+    if (r->loss[r->turn.plan] == NONE) return OK;
+    if (r->turn.block == 0) r->evaluation[0] = r->evaluation[1] = 0;
+    TRY(add_loss(r, r->evaluation));
+    if (r->turn.block + 1 < r->job->evaluation_turns) return OK;
+    *out = end_evaluation(r);
+    check_divergence(r, (*out)->loss, DIVERGED_EVALUATION);
+    return OK;
+}
+
 Status rank_end_turn(Rank *r) {
     Timeline *t = &r->result->timeline;
     const Evaluation *evaluation = NULL;
-    if (r->job->device->model) {
-        // Nothing was computed: there is no loss.
-    } else if (in_batch(r)) {
-        const void *loss;
-        if (r->loss != NONE) {
-            TRY(executor_view(&r->executor, r->loss, &loss));
-            t->open.loss = *(const double *)loss;
-        }
-        if (values_wants(&r->values, (int)r->turn.step))
-            TRY(values_finish_step(&r->values, (int)r->turn.step));
-        if (r->loss != NONE) check_divergence(r, t->open.loss, DIVERGED_LOSS);
-    } else if (r->turn.plan == r->job->plan_evaluate) {
-        TRY(add_blocks(r));
-        if (r->turn.block + 1 == r->job->evaluation_turns) evaluation = end_evaluation(r);
-        if (evaluation) check_divergence(r, evaluation->loss, DIVERGED_EVALUATION);
-    }
+    When when = job_when(r->job, &r->turn);
+    bool computes = !r->job->device->model;  // else there is no loss
+    if (computes && when == WHEN_EACH_STEP) TRY(end_step(r));
+    if (computes && when == WHEN_EACH_EPOCH) TRY(end_round(r, &evaluation));
     if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
     TRY(keep_weights(r, &record, evaluation));
     r->turns++;
-    if (r->comm.rank == 0 && r->hooks.progress && r->turn.plan != r->job->plan_broadcast)
+    bool progressed = when == WHEN_EACH_STEP || when == WHEN_EACH_EPOCH;
+    if (r->comm.rank == 0 && r->hooks.progress && progressed)
         r->hooks.progress(r->hooks.context, r->job, &r->turn, &record, evaluation);
     return OK;
 }

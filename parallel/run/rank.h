@@ -67,11 +67,11 @@ typedef struct {
     ValueRecorder values;
     Arena arena;
     Turn turn;
-    int32_t *rows;               // of one load, in the arena
-    int *first_row, *live_rows;  // scalars per local shard and micro-batch, in the arena
-    int learning_rate, inverse_count, evaluate_first_row, evaluate_rows;  // scalars
-    int loss, evaluate_loss, evaluate_gathered;  // scalars that the plans write, or NONE
-    double evaluation_loss, evaluation_correct;
+    int32_t *rows;  // of one load, in the arena
+    int *sources;   // tensors that the run writes before each turn, in the arena
+    int source_count;
+    int loss[PLANS];       // tensor that each plan writes as its result, or NONE
+    double evaluation[2];  // of the rounds so far: sum of losses, correct answers
     int64_t turns;
     unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)
     HostSample window;    // when the window of `disturbed` began

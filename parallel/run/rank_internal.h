@@ -8,6 +8,14 @@
 Status rank_write_values(void *context, const char *path, const ValueEntry *entries,
                          int count) MUST_USE;
 
+// --- rank_scalars.c: what the run writes for the program, and reads
+
+// Find the program's sources and results.
+Status rank_find_scalars(Rank *r) MUST_USE;
+
+// Write the scalars of this turn; returns the rows of all ranks' data that it goes through.
+int64_t rank_write_scalars(Rank *r);
+
 // --- checkpoint.c: what --save writes
 
 Status checkpoint_create(Rank *r) MUST_USE;

@@ -137,6 +137,7 @@ static Status add_broadcast(Ddp *d) {
         if (p->tensors[t].role == ROLE_PARAMETER) parameters[count++] = t;
     if (!count) return OK;
     TRY(program_add_plan(p, "broadcast", &plan));
+    plan->when = WHEN_ONCE;
     TRY(plan_add_op(p, plan,
                     &(OpSpec){.name = "broadcast.parameters",
                               .kind = KIND_BROADCAST,
@@ -156,11 +157,14 @@ static Status add_broadcast(Ddp *d) {
 static Status transform_evaluation(Ddp *d, int k) {
     Program *p = d->p;
     Plan *plan = &p->plans[k];
-    int32_t loss = program_find_tensor(p, "evaluate.loss"), gathered;
-    if (loss == NONE) FAIL(ERR_PLAN, "the plan \"evaluate\" has no tensor \"evaluate.loss\"");
+    int32_t loss = program_find_result(p, k, RESULT_LOSS), gathered;
+    if (loss == NONE)
+        FAIL(ERR_PLAN, "the plan %s has no result \"loss\"", program_name(p, plan->name));
     TRY(program_add_scalar(p, "evaluate.gathered", DTYPE_F64,
                            p->groups[d->group].size * (int)tensor_elements(&p->tensors[loss]),
                            &gathered));
+    p->tensors[loss].result = RESULT_NONE;
+    p->tensors[gathered].result = RESULT_LOSS;
     TRY(plan_add_op(p, plan,
                     &(OpSpec){.name = "all_gather.evaluation",
                               .kind = KIND_ALL_GATHER,
@@ -190,8 +194,9 @@ static Status find_group(Ddp *d) {
 }
 
 Status ddp_apply(Program *p, const StrategyOptions *options) {
-    int step = program_find_plan(p, "step"), evaluate = program_find_plan(p, "evaluate");
-    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan \"step\"");
+    int step = program_find_when(p, WHEN_EACH_STEP, 0),
+        evaluate = program_find_when(p, WHEN_EACH_EPOCH, 0);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
     Arena scratch = {0};
     Ddp d = {.p = p, .options = options, .arena = &scratch};
     Status s = find_group(&d);

@@ -20,7 +20,8 @@ typedef struct {
     const char *device;     // whose kernels: "cpu", "reference", or "timed:PLATFORM"
     const char *plan_file;  // this program instead of the strategy's; NULL
     Dtype dtype;
-    int ranks;          // all of them; job_spec_data_ranks() along the mesh axis "data"
+    int ranks;          // all of them
+    int data_ranks;     // of them, those that have different parts of a batch; 0: all
     int shards;         // of a batch; 0: as many as data-parallel ranks
     int micro_batches;  // of a shard
     int64_t batch;      // rows of the global batch
@@ -35,8 +36,10 @@ typedef struct {
 // The job of a program that is given no option, on one rank of the device "cpu".
 JobSpec job_spec_default(void);
 
-// Ranks that each have a part of the batch: all, as long as "data" is the only mesh axis.
-static inline int job_spec_data_ranks(const JobSpec *s) { return s->ranks; }
+// Places along the mesh that each have a part of the batch.
+static inline int job_spec_data_ranks(const JobSpec *s) {
+    return s->data_ranks ? s->data_ranks : s->ranks;
+}
 
 // Shards of a batch, and how many of them a rank computes, one after the other.
 static inline int job_spec_shards(const JobSpec *s) {

@@ -1,38 +1,58 @@
 // SPDX-License-Identifier: MIT
-// A plan has the sizes of its job in its loads: shard and micro-batch of each, and room for rows.
+// A plan has the sizes of its job in the rows that it asks the run for: of which shard and
+// micro-batch they are, and how much room there is for them.
 #include "parallel/strategy/plan_job.h"
 
 #include "parallel/strategy/strategy_internal.h"
 
 #include <string.h>
 
-enum { LOAD_SHARD, LOAD_MICRO_BATCH };  // attributes of a load
 enum { MICRO_BATCHES = 4096 };
 
-static Status take_load(PlanJob *out, const Program *p, const Plan *plan, const Op *op,
-                        const char *source) {
-    const Work *w = op_work(p, op);
-    int64_t shard = work_attr(p, w, LOAD_SHARD), micro_batch = work_attr(p, w, LOAD_MICRO_BATCH);
-    int64_t rows = p->tensors[op_outputs(plan, op)[0]].shape[0];
-    if (shard < 0 || shard >= PARTS || micro_batch < 0 || micro_batch >= MICRO_BATCHES)
-        FAIL(ERR_USAGE, "%s: %s is of shard %lld, micro-batch %lld; a rank has at most %d and %d",
-             source, op_name(p, op), (long long)shard, (long long)micro_batch, PARTS,
-             MICRO_BATCHES);
-    if (shard >= out->local_shards) out->local_shards = (int)shard + 1;
-    if (micro_batch >= out->micro_batches) out->micro_batches = (int)micro_batch + 1;
-    if (rows > out->rows) out->rows = rows;
+// A number of rows that the run writes says which part of a batch it is of.
+static Status take_rows(PlanJob *out, const Program *p, int tensor, const char *source) {
+    const Tensor *t = &p->tensors[tensor];
+    int64_t places;
+    if (t->shard < 0 || t->shard >= PARTS || t->micro_batch < 0 || t->micro_batch >= MICRO_BATCHES)
+        FAIL(ERR_USAGE, "%s: %s is of shard %d, micro-batch %d; a rank has at most %d and %d",
+             source, tensor_name(p, tensor), t->shard, t->micro_batch, PARTS, MICRO_BATCHES);
+    if (t->shard >= out->local_shards) out->local_shards = t->shard + 1;
+    if (t->micro_batch >= out->micro_batches) out->micro_batches = t->micro_batch + 1;
+    program_position(p, t->source_axes, 0, &places);
+    out->data_ranks = (int)places;
     return OK;
 }
 
-Status plan_job_read(PlanJob *out, const Program *p, const char *source) {
-    *out = (PlanJob){.ranks = program_ranks(p)};
-    int step = program_find_plan(p, "step");
-    if (step == NONE) FAIL(ERR_USAGE, "%s has no plan \"step\"", source);
-    const Plan *plan = &p->plans[step];
-    for (int i = 0; i < plan->op_count; i++)
-        if (op_kind(p, &plan->ops[i]) == KIND_LOAD)
-            TRY(take_load(out, p, plan, &plan->ops[i], source));
-    if (!out->rows) FAIL(ERR_USAGE, "%s: the plan \"step\" loads no batch", source);
+static bool counts_rows(const Program *p, int tensor) {
+    return tensor != NONE && p->tensors[tensor].source == SCALAR_ROWS;
+}
+
+// Rows in use of what the training step reads and writes.
+static Status take_step(PlanJob *out, const Program *p, const Plan *plan, const char *source) {
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        for (int o = 0; o < op->outputs + op->inputs; o++) {
+            const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
+            if (!counts_rows(p, t->extent)) continue;
+            TRY(take_rows(out, p, t->extent, source));
+            if (t->shape[0] > out->rows) out->rows = t->shape[0];
+        }
+    }
+    return OK;
+}
+
+Status plan_job_read(PlanJob *out, const ProgramSet *set, const char *source) {
+    *out = (PlanJob){.ranks = program_set_ranks(set)};
+    for (int c = 0; c < set->count; c++) {
+        const Program *p = &set->programs[c];
+        int step = program_find_when(p, WHEN_EACH_STEP, 0);
+        if (step == NONE) FAIL(ERR_USAGE, "%s: no plan has when=each_step", source);
+        TRY(take_step(out, p, &p->plans[step], source));
+    }
+    if (!out->rows)
+        FAIL(ERR_USAGE, "%s: no tensor of the plan of each step has an extent with source=rows",
+             source);
+    const Program *p = &set->programs[0];
     for (int i = p->logical_count - 1; i >= 0; i--)
         if (p->logicals[i].role == ROLE_PARAMETER) out->dtype = (Dtype)p->logicals[i].dtype;
     return OK;
@@ -44,25 +64,55 @@ static int64_t rows_of(const JobSpec *s) {
     return (shard + s->micro_batches - 1) / s->micro_batches;
 }
 
-Status plan_job_check(const PlanJob *plan, const JobSpec *s) {
+Status plan_job_check_cut(const PlanJob *plan, const JobSpec *s) {
     if (plan->ranks != s->ranks)
         FAIL(ERR_USAGE, "--plan %s is for %d rank%s, not for %d", s->plan_file, plan->ranks,
              plan->ranks == 1 ? "" : "s", s->ranks);
-    if (plan->local_shards != job_spec_local_shards(s))
+    if (plan->data_ranks * plan->local_shards != job_spec_shards(s))
         FAIL(ERR_USAGE, "--plan %s has %d shard%s a rank, not %d; give --shards %d", s->plan_file,
              plan->local_shards, plan->local_shards == 1 ? "" : "s", job_spec_local_shards(s),
-             plan->local_shards * plan->ranks);
+             plan->local_shards * plan->data_ranks);
     if (plan->micro_batches != s->micro_batches)
         FAIL(ERR_USAGE, "--plan %s has %d micro-batch%s a shard, not %d; give --accumulate %d",
              s->plan_file, plan->micro_batches, plan->micro_batches == 1 ? "" : "es",
              s->micro_batches, plan->micro_batches);
+    return OK;
+}
+
+Status plan_job_check(const PlanJob *plan, const JobSpec *s) {
+    TRY(plan_job_check_cut(plan, s));
     if (plan->rows != rows_of(s))
         FAIL(ERR_USAGE,
              "--plan %s has micro-batches of %lld row%s, a batch of %lld has %lld; give --batch "
              "%lld",
              s->plan_file, (long long)plan->rows, plan->rows == 1 ? "" : "s", (long long)s->batch,
              (long long)rows_of(s),
-             (long long)plan->rows * plan->micro_batches * plan->local_shards * plan->ranks);
+             (long long)plan->rows * plan->micro_batches * plan->local_shards * plan->data_ranks);
+    return OK;
+}
+
+static Status check_room(const Program *p, const JobSpec *s, const Tensor *t, int64_t rows) {
+    if (!counts_rows(p, t->extent) || t->shape[0] >= rows) return OK;
+    FAIL(ERR_USAGE,
+         "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards and "
+         "--accumulate that the plan was printed with",
+         s->plan_file, program_name(p, t->name), (long long)t->shape[0], (long long)rows);
+}
+
+static Status check_rows(const Program *p, const Plan *plan, const JobSpec *s) {
+    int64_t rows = plan->when == WHEN_EACH_STEP    ? rows_of(s)
+                   : plan->when == WHEN_EACH_EPOCH ? EVALUATION_ROWS
+                                                   : 0;
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs + plan->ops[i].inputs; o++)
+            TRY(check_room(p, s, &p->tensors[op_outputs(plan, &plan->ops[i])[o]], rows));
+    return OK;
+}
+
+Status plan_job_check_rows(const ProgramSet *set, const JobSpec *s) {
+    for (int c = 0; c < set->count; c++)
+        for (int k = 0; k < set->programs[c].plan_count; k++)
+            TRY(check_rows(&set->programs[c], &set->programs[c].plans[k], s));
     return OK;
 }
 

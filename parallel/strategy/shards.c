@@ -52,8 +52,8 @@ static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
 }
 
 Status shards_apply(Program *p, const StrategyOptions *options) {
-    int k = program_find_plan(p, "step");
-    if (k == NONE) FAIL(ERR_PLAN, "the program has no plan \"step\"");
+    int k = program_find_when(p, WHEN_EACH_STEP, 0);
+    if (k == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
     Arena scratch = {0};
     Status s =
         options->local_shards > 1 ? fold_all(p, &p->plans[k], options->local_shards, &scratch) : OK;

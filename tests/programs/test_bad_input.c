@@ -322,7 +322,8 @@ START_TEST(a_plan_for_another_run_is_refused) {
     refused(2, PARTS("lowered is a lowered plan"), "--plan %s/lowered " SMALL, dir);
     refused(2, PARTS("has room for 32 rows, this run brings 64", "--batch"),
             "--ranks 2 --batch 128 --plan %s/two " SMALL, dir);
-    refused(2, PARTS("shard 1", "--shards"), "--batch 32 --plan %s/shards " SMALL, dir);
+    refused(2, PARTS("has 2 shards a rank, not 1; give --shards 2"),
+            "--batch 32 --plan %s/shards " SMALL, dir);
     refused(2, PARTS("--shards"), "--shards 2 --plan %s/one " SMALL, dir);
     refused(2, PARTS("is f32; give --dtype f32"), "--dtype f64 --plan %s/one " SMALL, dir);
     refused(2, PARTS("has no parameter fc.weight", "give the --model"),
@@ -336,11 +337,11 @@ START_TEST(a_plan_that_is_none_is_refused) {
     const char *directory = test_directory();
     char text[4096];
     refused(2, PARTS("--plan none: No such file"), "--plan none");
-    refused(2, PARTS("p: expected \"tandem plan 1\"", "found nothing"), "--plan %s",
+    refused(2, PARTS("p: expected \"tandem plan 2\"", "found nothing"), "--plan %s",
             write_file(directory, "p", "", 0));
-    refused(2, PARTS("--plan -: expected \"tandem plan 1\""), "--plan - < /dev/null");
+    refused(2, PARTS("--plan -: expected \"tandem plan 2\""), "--plan - < /dev/null");
     for (size_t i = 0; i < sizeof text; i++) text[i] = (char)((i * i * 31 + i * 7) | 1);
-    refused(2, PARTS("p:1: expected \"tandem plan 1\""), "--plan %s",
+    refused(2, PARTS("p:1: expected \"tandem plan 2\""), "--plan %s",
             write_file(directory, "p", text, sizeof text));
 }
 END_TEST
@@ -355,16 +356,16 @@ START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
         "cd %s && sed 's/^tensor evaluate.rows  *i64 1/tensor evaluate.rows i64 2/' p > rows && "
         "sed 's/^logical loss /logical extra f32 4x4 parameter\\n&/; "
         "s/^tensor loss /tensor extra f32 2x4 parameter\\n&/' p > half && "
-        "sed 's/^tensor loss .*/&\\ntensor evaluate.gathered f64 1 scalar of=loss/' p > few && "
+        "sed 's/^\\(tensor\\|logical\\) evaluate.loss  *f64 2/\\1 evaluate.loss f64 3/' p > few && "
         "sed 's/ phase=input/& after=load/' p > cycle",
         dir);
     ck_assert_int_eq(it.status, 0);
     command_finish(&it);
-    refused(2, PARTS("its extent evaluate.rows is not a scalar of one i64"),
+    refused(2, PARTS("evaluate.rows is not a scalar of one i64"),
             "--plan %s/rows " SMALL, dir);
     refused(2, PARTS("half: parameter extra is not all of its logical tensor extra"),
             "--plan %s/half " SMALL, dir);
-    refused(2, PARTS("few: evaluate.gathered has 1 elements of f64, expected 2 of f64"),
+    refused(2, PARTS("tensor evaluate.loss: result=loss is a scalar of f64 pairs"),
             "--plan %s/few " SMALL, dir);
     refused(2, PARTS("plan step: a cycle of 1 operation: load waits for load"),
             "--plan %s/cycle " SMALL, dir);

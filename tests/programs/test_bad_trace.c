@@ -80,8 +80,8 @@ START_TEST(another_version_says_to_record_again) {
     refused_edit("tandem.trace.v1", "tandem.trace.v2",
                  PARTS("rank1.json:2: schema", "expected \"tandem.trace.v1\"",
                        "found \"tandem.trace.v2\"", "record it again"));
-    refused_edit("tandem plan 1", "tandem plan 2",
-                 PARTS("rank1.json, program:1: version 2", "only 1"));
+    refused_edit("tandem plan 2", "tandem plan 3",
+                 PARTS("rank1.json, program:1: version 3", "only 2"));
 }
 END_TEST
 

@@ -48,6 +48,60 @@ START_TEST(a_plan_whose_results_are_parts_is_refused) {
 }
 END_TEST
 
+// The run knows scalars and plans by what they state, whatever they are called.
+START_TEST(names_of_scalars_and_plans_mean_nothing) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 --accumulate 2 " SMALL);
+    ck_assert_int_eq(
+        command_run(&it,
+                    "cd %s && "
+                    "sed -E 's/\\b(rows|first_row)\\.0\\.[01]/n_&/g; "
+                    "s/ (loss|learning_rate|inverse_count)\\b/ n_\\1/g; s/evaluate\\./n./g; "
+                    "s/^plan /plan n_/' p > q && ! grep -E ' (loss|rows|first_row)' q && "
+                    "for plan in p q; do "
+                    "train -q --plain --ranks 2 --accumulate 2 --plan $plan " SMALL
+                    " | grep -E 'loss|accuracy|hash' > $plan.out; done && "
+                    "cmp p.out q.out && test $(wc -l < q.out) = 5",
+                    dir),
+        0);
+    command_finish(&it);
+}
+END_TEST
+
+// What a run needs to know of a plan is asked by one check, train's and sim's.
+START_TEST(a_plan_that_no_run_can_execute_is_refused_by_train_and_sim) {
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"/^plan step/s/ when=.*//", "no plan has when=each_step"},
+        {"/^plan evaluate/s/ when=.*//", "plan evaluate does not say when it runs; add when="},
+        {"/^plan step/s/each_step/at_end/", "no plan has when=each_step"},
+        {"/^plan evaluate/s/each_epoch/each_step/", "have both when=each_step"},
+        {"/^tensor learning_rate/s/ source=.*//",
+         "reads learning_rate, which no operation writes and which has no source="},
+        {"/^tensor loss/s/ result=loss//",
+         "plan step (when=each_step) writes no tensor with result=loss"},
+        {"/ all_gather.evaluation/d", "its result evaluate.loss is D along data"},
+        {"/^tensor rows/s/$/ slice=0.1/", "not source=rows with the slice and axes of first_row"},
+        {"/^tensor rows/s/axes=data//", "tensor rows.0.0: its value is the same along data"},
+        {"/^plan evaluate/s/each_epoch/once/", "no rows to load in a plan with when=once"},
+        {"/^tensor loss/s/result=loss/source=step/", "source=step fills a scalar of one i64"},
+        {"/^tensor loss/s/f64 2/f64 1/;/^logical loss/s/f64 2/f64 1/", "is a scalar of f64 pairs"},
+    };
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 " SMALL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&it, "cd %s && sed '%s' p > q && ! cmp -s p q", dir, cases[i].edit);
+        ck_assert_int_eq(it.status, 0);
+        command_finish(&it);
+        refused("train --ranks 2 " SMALL, dir, "q", cases[i].message);
+        refused("sim --gpus 2 --point --model linear", dir, "q", cases[i].message);
+    }
+}
+END_TEST
+
 // --- the table
 
 static int longest_line(const char *text) {
@@ -86,4 +140,5 @@ START_TEST(tables_fit_80_columns) {
 END_TEST
 
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_columns,
-      a_plan_whose_results_are_parts_is_refused)
+      a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
+      a_plan_that_no_run_can_execute_is_refused_by_train_and_sim)

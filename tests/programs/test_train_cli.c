@@ -317,7 +317,7 @@ END_TEST
 START_TEST(printing_a_plan_trains_nothing_and_writes_nothing) {
     ck_success(command_run(
         &it, "train --ranks 2 --print-plan lowered-file --report r.json --trace t/ " SMALL));
-    ck_assert_msg(strncmp(it.out, "tandem plan 1\n", 14) == 0, "%.40s", it.out);
+    ck_assert_msg(strncmp(it.out, "tandem plan 2\n", 14) == 0, "%.40s", it.out);
     ck_assert(strstr(it.out, "\npool local "));
     ck_assert_str_eq(it.err, "");
     ck_assert(!command_wrote(&it, "r.json") && !command_wrote(&it, "t"));

@@ -74,6 +74,7 @@ static inline Plan *make_program(Program *p, int ranks) {
     ck_assert_ok(program_add_lane(p, "host", LANE_HOST, NONE, NULL));
     ck_assert_ok(program_add_lane(p, "data", LANE_COMMUNICATION, group, NULL));
     ck_assert_ok(program_add_plan(p, "step", &plan));
+    plan->when = WHEN_EACH_STEP;
     return plan;
 }
 

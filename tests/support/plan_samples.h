@@ -52,7 +52,7 @@ static inline char *document_sample(const char *first) {
 // A small data-parallel step, written by hand: two gradients of one linear layer, each in a bucket
 // of its own, and a broadcast plan.
 static const char *const small =
-    "tandem plan 1\n"
+    "tandem plan 2\n"
     "mesh data=2\n"
     "group data  axes=data\n"
     "lane compute  compute\n"
@@ -81,7 +81,7 @@ static const char *const small =
     "order=rank  phase=setup\n"
     "\n"
     "plan step\n"
-    "  load         load                   @compute  x labels <- rows  shard=0 micro_batch=0  "
+    "  load         load                   @compute  x labels <- rows  "
     "phase=input\n"
     "  fc.backward  linear_backward_weight @compute  fc.grad fc.bias.grad <- x x  phase=backward "
     "layer=fc flops=128\n"

@@ -39,10 +39,12 @@ void small_program(Program *p, int ranks) {
     reduce.lane = lane;
     reduce.group = group;
     ck_assert_ok(program_add_plan(p, "step", &step));
+    step->when = WHEN_EACH_STEP;
     ck_assert_ok(plan_add_op(p, step, &relu, NULL));
     ck_assert_ok(plan_add_op(p, step, &reduce, NULL));
     ck_assert_ok(plan_derive_deps(p, step));
     ck_assert_ok(program_add_plan(p, "evaluate", &evaluate));
+    evaluate->when = WHEN_EACH_EPOCH;
     relu.phase = PHASE_EVALUATE;
     ck_assert_ok(plan_add_op(p, evaluate, &relu, NULL));
     ck_assert_ok(plan_derive_deps(p, evaluate));

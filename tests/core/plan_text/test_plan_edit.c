@@ -109,9 +109,11 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
     static const struct {
         const char *from, *to, *message;
     } cases[] = {
-        {"tandem plan 1", "tandem plan 2",
-         "x.plan:1: version 2 of the plan format is not known, only 1"},
-        {"tandem plan 1", "model net", "x.plan:1: expected \"tandem plan 1\", found \"model\""},
+        {"tandem plan 2", "tandem plan 3",
+         "x.plan:1: version 3 of the plan format is not known, only 2"},
+        {"tandem plan 2", "tandem plan 1",
+         "x.plan:1: the plan was printed by an earlier version; print it again"},
+        {"tandem plan 2", "model net", "x.plan:1: expected \"tandem plan 2\", found \"model\""},
         {"mesh data=2", "mesh data=0",
          "x.plan:2: data: expected a whole number from 1 to 1073741824, found \"0\""},
         {"mesh data=2", "mesh data=2 data=2", "x.plan:2: data= is given twice"},
@@ -205,10 +207,21 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
         {"x labels <- rows", "x <- labels <- rows", "x.plan:29: load: a second <-"},
         {"x labels <- rows", "x labels <- row",
          "x.plan:29: expected a tensor, found \"row\" (did you mean rows?)"},
-        {"shard=0 micro_batch=0", "shard=0", "x.plan:29: load: micro_batch= is missing"},
-        {"shard=0 micro_batch=0", "shard=0 micro_batch=0.5",
-         "x.plan:29: micro_batch: expected a whole number from"},
-        {"shard=0 micro_batch=0", "shard=0 shard=1", "x.plan:29: shard= is given twice"},
+        {" nesterov=0", "", "x.plan:33: sgd: nesterov= is missing"},
+        {"nesterov=0", "nesterov=0.5", "x.plan:33: nesterov: expected a whole number from"},
+        {"nesterov=0", "nesterov=0 nesterov=1", "x.plan:33: nesterov= is given twice"},
+        {"plan step", "plan step when=each_stop",
+         "x.plan:28: expected when a plan runs, found \"each_stop\" (did you mean each_step?)"},
+        {"plan step", "plan step whon=once", "x.plan:28: whon= does not belong here"},
+        {"learning_rate  f64 1    scalar\ntensor",
+         "learning_rate  f64 1    scalar source=lr\ntensor",
+         "x.plan:20: expected a source, found \"lr\""},
+        {"learning_rate  f64 1    scalar\ntensor",
+         "learning_rate  f64 1    scalar result=los\ntensor",
+         "x.plan:20: expected a result, found \"los\" (did you mean loss?)"},
+        {"learning_rate  f64 1    scalar\ntensor",
+         "learning_rate  f64 1    scalar axes=model\ntensor",
+         "x.plan:20: expected an axis of the mesh that is defined above, found \"model\""},
         {"layer=fc flops=128", "layer=fc flops=-1",
          "x.plan:30: flops: expected a whole number from 0 on, found \"-1\""},
         {"layer=fc flops=128", "layer=fc flop=1",
@@ -248,7 +261,7 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
         free(text);
     }
     ck_assert_fails(parse(&program, ""), ERR_FORMAT,
-                    "x.plan: expected \"tandem plan 1\", found nothing");
+                    "x.plan: expected \"tandem plan 2\", found nothing");
     ck_assert_fails(plan_text_parse(&program, "tandem\0", 7, "x.plan"), ERR_FORMAT,
                     "x.plan: a zero byte");
 }
@@ -270,7 +283,7 @@ START_TEST(a_window_that_is_too_large_is_named_with_its_line) {
 END_TEST
 
 START_TEST(the_example_of_the_document_is_read_checked_and_printed_alike) {
-    char *sample = document_sample("tandem plan 1");
+    char *sample = document_sample("tandem plan 2");
     read_step(sample);
     assert_checks(OK, "");
     char *text = print(&program);

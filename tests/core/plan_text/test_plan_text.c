@@ -67,7 +67,7 @@ START_TEST(what_the_printer_writes_is_byte_for_byte_what_it_read) {
 END_TEST
 
 START_TEST(a_byte_order_mark_before_a_plan_is_passed_over) {
-    char *marked = replace(small, "tandem plan 1\n", "\xEF\xBB\xBFtandem plan 1\r\n");
+    char *marked = replace(small, "tandem plan 2\n", "\xEF\xBB\xBFtandem plan 2\r\n");
     read_step(marked);
     char *text = print(&program);
     ck_assert_str_eq(text, small);
@@ -239,6 +239,9 @@ static void build_everything(Program *p) {
     ck_assert_ok(program_add_lane(p, "line", LANE_COMMUNICATION, pair, &line));
     ck_assert_ok(program_add_lane(p, "copy", LANE_COPY, NONE, &copy));
     ck_assert_ok(program_add_scalar(p, "guard", DTYPE_I64, 1, &guard));
+    ck_assert_ok(program_add_source(p, "from", SCALAR_FIRST_ROW, 3, 1, 2, NULL));
+    add_tensor(p, (TensorSpec){.name = "found", .result = RESULT_LOSS}, (LogicalSpec){.shape = {2},
+            .dims = 1, .dtype = DTYPE_F64, .role = ROLE_SCALAR});
     x = add_tensor(p, (TensorSpec){.name = "x", .placement = {PLACEMENT_SHARD(0), PLACEMENT_MAX},
             .extent = TENSOR_REF(guard), .shard = 1, .micro_batch = 2}, (LogicalSpec){.shape = {6,
             4}, .dims = 2, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION});
@@ -279,7 +282,8 @@ static void build_everything(Program *p) {
     ck_assert_ok(plan_add_dep(plan, update, twin, DEP_ORDER, 1));
     ck_assert_ok(plan_add_dep(plan, update, first, DEP_ORDER, 0));
     ck_assert_ok(plan_derive_deps(p, plan));
-    ck_assert_ok(program_add_plan(p, "empty", NULL));
+    ck_assert_ok(program_add_plan(p, "empty", &plan));
+    plan->when = WHEN_AT_END;
 }
 // clang-format on
 
@@ -288,6 +292,11 @@ START_TEST(every_field_of_a_program_survives) {
     build_everything(&p);
     char *text = assert_survives(&p);
     ck_assert_ptr_nonnull(strstr(text, "group pair  ranks=5,1\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "scalar  place=D,D  slice=1.2  source=first_row  axes=data,model\n"));
+    ck_assert_ptr_nonnull(strstr(text, "scalar  result=loss\n"));
+    ck_assert_ptr_nonnull(strstr(text, "plan everything\n"));
+    ck_assert_ptr_nonnull(strstr(text, "plan empty  when=at_end\n"));
     ck_assert_ptr_nonnull(strstr(text, "after=copy[0.0],copy[1.2.1]~1,send\n"));
     ck_assert_ptr_nonnull(
         strstr(text, "momentum=0.3333333333333333 weight_decay=4.94065645841247e-324 nesterov=1"));
@@ -299,7 +308,7 @@ END_TEST
 
 START_TEST(an_empty_program_survives) {
     char *text = assert_survives(&(Program){0});
-    ck_assert_str_eq(text, "tandem plan 1\n");
+    ck_assert_str_eq(text, "tandem plan 2\n");
     free(text);
 }
 END_TEST
@@ -328,7 +337,7 @@ END_TEST
 // --- lowered programs
 
 static const char *const fusible =
-    "tandem plan 1\n"
+    "tandem plan 2\n"
     "mesh data=2\ngroup data axes=data\nlane compute compute\nlane host host\nlane data "
     "communication group=data\n"
     "logical w f32 3x4 parameter fan_in=4\nlogical x f32 8x4 input\nlogical y f32 8x3 "
@@ -340,7 +349,7 @@ static const char *const fusible =
     "8x3 activation of=z place=S0\n"
     "tensor s f32 8x3 gradient place=P+\ntensor s.2 f32 8x3 gradient of=s place=P+\n"
     "plan step\n"
-    "load load @host x labels <- first shard=0 micro_batch=0\n"
+    "load load @host x labels <- first\n"
     "fc.forward linear @compute y <- x w layer=fc phase=forward flops=192\n"
     "relu.forward relu @compute z <- y layer=relu phase=forward\n"
     "fold fold @compute s <- z\n"

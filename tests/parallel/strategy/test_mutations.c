@@ -136,7 +136,11 @@ START_TEST(a_gradient_left_out_of_its_bucket_is_seen) {
 }
 END_TEST
 
-static void skip_broadcast(Job *job) { job->plan_broadcast = NONE; }
+static Plan *plan_at(Job *job, When when) {
+    Program *p = &job->set.programs[0];
+    return &p->plans[program_find_when(p, when, 0)];
+}
+static void skip_broadcast(Job *job) { plan_at(job, WHEN_ONCE)->when = WHEN_NONE; }
 START_TEST(a_missing_broadcast_is_seen) { check_seen(&(Mutation){.edit = skip_broadcast}); }
 END_TEST
 
@@ -147,8 +151,7 @@ START_TEST(a_loss_that_is_not_reduced_is_seen) { check_seen(&(Mutation){.edit = 
 END_TEST
 
 static void skip_gather(Job *job) {
-    remove_op(&job->set.programs[0], &job->set.programs[0].plans[job->plan_evaluate],
-              "all_gather.evaluation");
+    remove_op(&job->set.programs[0], plan_at(job, WHEN_EACH_EPOCH), "all_gather.evaluation");
 }
 START_TEST(an_evaluation_that_is_not_gathered_is_seen) {
     check_seen(&(Mutation){.edit = skip_gather});

@@ -345,8 +345,8 @@ START_TEST(what_cannot_be_applied_is_refused) {
     o.local_shards = 2;  // the program has one
     ck_assert_fails(ddp_apply(&program, &o), ERR_PLAN, "has no piece of local shard 1");
     Program empty = {0};
-    ck_assert_fails(ddp_apply(&empty, &defaults), ERR_PLAN, "no plan \"step\"");
-    ck_assert_fails(shards_apply(&empty, &defaults), ERR_PLAN, "no plan \"step\"");
+    ck_assert_fails(ddp_apply(&empty, &defaults), ERR_PLAN, "no plan for each step");
+    ck_assert_fails(shards_apply(&empty, &defaults), ERR_PLAN, "no plan for each step");
 }
 END_TEST
 

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// What a program and the run that executes it write for each other: scalars that the run fills in
+// before each turn, results that it reads afterwards, and when it executes which plan.
+#include "core/base/arena.h"
+#include "core/plan/check_internal.h"
+
+// --- what each tensor states
+
+static Status check_source(const Program *p, const Tensor *t) {
+    ScalarSource source = (ScalarSource)t->source;
+    const char *name = program_name(p, t->name);
+    if (source == SCALAR_NONE) {
+        if (t->source_axes)
+            FAIL(ERR_PLAN, "tensor %s: axes= belongs to a source=, and it has none", name);
+        return OK;
+    }
+    if (t->role != ROLE_SCALAR || t->dtype != scalar_source_dtype(source) ||
+        tensor_elements(t) != 1 || t->alias != NONE)
+        FAIL(ERR_PLAN, "tensor %s: source=%s fills a scalar of one %s with memory of its own", name,
+             scalar_source_name(source), dtype_name(scalar_source_dtype(source)));
+    if (t->source_axes && !scalar_source_is_cut(source))
+        FAIL(ERR_PLAN, "tensor %s: source=%s is the same on all ranks and takes no axes=", name,
+             scalar_source_name(source));
+    if (source == SCALAR_COORDINATE && !t->source_axes)
+        FAIL(ERR_PLAN, "tensor %s: source=coordinate needs axes=, along which it is", name);
+    for (int a = 0; a < p->axis_count; a++) {
+        bool differs = t->placement[a].place == PLACE_DIFFERS, cut = t->source_axes >> a & 1;
+        if (differs != cut && p->axes[a].size > 1)
+            FAIL(ERR_PLAN, "tensor %s: its value %s along %s; declare it %s there", name,
+                 cut ? "differs" : "is the same", p->axes[a].name, cut ? "D" : "R");
+    }
+    return OK;
+}
+
+static Status check_result(const Program *p, const Tensor *t) {
+    if (t->result == RESULT_NONE) return OK;
+    bool pairs = t->dtype == DTYPE_F64 && tensor_elements(t) % 2 == 0;
+    if (t->role != ROLE_SCALAR || t->source || !pairs)
+        FAIL(ERR_PLAN,
+             "tensor %s: result=%s is a scalar of f64 pairs (sum of losses, correct answers) that "
+             "an operation writes",
+             program_name(p, t->name), result_name((Result)t->result));
+    return OK;
+}
+
+static Status check_outputs(const Program *p, const Plan *plan, const Op *op) {
+    for (int o = 0; o < op->outputs; o++) {
+        int tensor = op_outputs(plan, op)[o];
+        if (p->tensors[tensor].source)
+            FAIL(ERR_PLAN, "plan %s: %s writes %s, but the run does (source=%s)",
+                 program_name(p, plan->name), op_name(p, op), tensor_name(p, tensor),
+                 scalar_source_name((ScalarSource)p->tensors[tensor].source));
+    }
+    return OK;
+}
+
+// A run reads one tensor for each kind of result, whichever operation wrote it last.
+static Status check_one_result(const Program *p, int k) {
+    const Plan *plan = &p->plans[k];
+    int found[RESULT_COUNT];
+    for (int r = 0; r < RESULT_COUNT; r++) found[r] = program_find_result(p, k, (Result)r);
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        TRY(check_outputs(p, plan, op));
+        for (int o = 0; o < op->outputs; o++) {
+            int tensor = op_outputs(plan, op)[o], result = p->tensors[tensor].result;
+            if (result && tensor != found[result])
+                FAIL(ERR_PLAN, "plan %s writes two tensors with result=%s, %s and %s",
+                     program_name(p, plan->name), result_name((Result)result),
+                     tensor_name(p, found[result]), tensor_name(p, tensor));
+        }
+    }
+    return OK;
+}
+
+Status check_scalars(const Program *p) {
+    for (int t = 0; t < p->tensor_count; t++) {
+        TRY(check_source(p, &p->tensors[t]));
+        TRY(check_result(p, &p->tensors[t]));
+    }
+    for (int k = 0; k < p->plan_count; k++) TRY(check_one_result(p, k));
+    return OK;
+}
+
+// --- whether a run can execute it
+
+static Status check_when(const Program *p) {
+    for (int k = 0; k < p->plan_count; k++) {
+        const Plan *plan = &p->plans[k];
+        if (plan->when == WHEN_NONE)
+            FAIL(ERR_PLAN,
+                 "plan %s does not say when it runs; add when=each_step, each_epoch, "
+                 "once or at_end to its line",
+                 program_name(p, plan->name));
+        int first = program_find_when(p, (When)plan->when, 0);
+        bool one = plan->when == WHEN_EACH_STEP || plan->when == WHEN_EACH_EPOCH;
+        if (one && first != k)
+            FAIL(ERR_PLAN, "plans %s and %s have both when=%s; a run has one such plan",
+                 program_name(p, p->plans[first].name), program_name(p, plan->name),
+                 when_name((When)plan->when));
+    }
+    if (program_find_when(p, WHEN_EACH_STEP, 0) == NONE)
+        FAIL(ERR_PLAN, "%s", "no plan has when=each_step: a run would do nothing");
+    return OK;
+}
+
+static bool has_results(const ProgramSet *set) {
+    for (int c = 0; c < set->count; c++)
+        for (int t = 0; t < set->programs[c].tensor_count; t++)
+            if (set->programs[c].tensors[t].result) return true;
+    return false;
+}
+
+// A result that no plan writes is never known. Where there is one, every rank knows it of each
+// training step and of each evaluation.
+static Status check_results_written(const Program *p) {
+    for (int t = 0; t < p->tensor_count; t++) {
+        bool written = !p->tensors[t].result;
+        for (int k = 0; k < p->plan_count && !written; k++)
+            written = program_find_result(p, k, (Result)p->tensors[t].result) == t;
+        if (!written)
+            FAIL(ERR_PLAN, "no operation writes %s, which the run reports (result=%s)",
+                 tensor_name(p, t), result_name((Result)p->tensors[t].result));
+    }
+    for (int k = 0; k < p->plan_count; k++) {
+        const Plan *plan = &p->plans[k];
+        bool wants = plan->when == WHEN_EACH_STEP || plan->when == WHEN_EACH_EPOCH;
+        if (wants && program_find_result(p, k, RESULT_LOSS) == NONE)
+            FAIL(ERR_PLAN, "plan %s (when=%s) writes no tensor with result=loss",
+                 program_name(p, plan->name), when_name((When)plan->when));
+    }
+    return OK;
+}
+
+// The rows that a load writes begin at one number of the run's, and another says how many they are:
+// both of the same shard and micro-batch, cut over the same ranks.
+static Status check_load(const Program *p, const Plan *plan, const Op *op) {
+    const char *in = program_name(p, plan->name), *name = op_name(p, op);
+    if (plan->when != WHEN_EACH_STEP && plan->when != WHEN_EACH_EPOCH)
+        FAIL(ERR_PLAN, "plan %s: %s: there are no rows to load in a plan with when=%s", in, name,
+             when_name((When)plan->when));
+    int from = op_inputs(plan, op)[0];
+    const Tensor *first = &p->tensors[from];
+    if (first->source != SCALAR_FIRST_ROW)
+        FAIL(ERR_PLAN, "plan %s: %s: %s does not have source=first_row", in, name,
+             tensor_name(p, from));
+    for (int o = 0; o < op->outputs; o++) {
+        const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
+        if (t->extent == NONE)
+            FAIL(ERR_PLAN, "plan %s: %s: %s has no extent for the rows of a batch", in, name,
+                 program_name(p, t->name));
+        const Tensor *rows = &p->tensors[t->extent];
+        if (rows->source != SCALAR_ROWS || rows->shard != first->shard ||
+            rows->micro_batch != first->micro_batch || rows->source_axes != first->source_axes)
+            FAIL(ERR_PLAN,
+                 "plan %s: %s: %s has the extent %s, which is not source=rows with the slice and "
+                 "axes of %s",
+                 in, name, program_name(p, t->name), tensor_name(p, t->extent),
+                 tensor_name(p, from));
+    }
+    return OK;
+}
+
+static void mark_written(const Program *p, uint8_t *written) {
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++) {
+            const Op *op = &p->plans[k].ops[i];
+            for (int o = 0; o < op->outputs; o++) written[op_outputs(&p->plans[k], op)[o]] = 1;
+        }
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].source || p->tensors[t].role != ROLE_SCALAR) written[t] = 1;
+}
+
+static Status check_value(const Program *p, const Plan *plan, const Op *op, int scalar,
+                          const uint8_t *written) {
+    if (scalar == NONE || written[scalar]) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s reads %s, which no operation writes and which has no source=",
+         program_name(p, plan->name), op_name(p, op), tensor_name(p, scalar));
+}
+
+// Every scalar that is read gets a value, from an operation or from the run.
+static Status check_values(const Program *p, const Plan *plan, const uint8_t *written) {
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        if (kind_loads(op_kind(p, op))) TRY(check_load(p, plan, op));
+        TRY(check_value(p, plan, op, op->guard, written));
+        for (int o = 0; o < op->outputs + op->inputs; o++) {
+            int tensor = op_outputs(plan, op)[o];
+            if (o >= op->outputs) TRY(check_value(p, plan, op, tensor, written));
+            TRY(check_value(p, plan, op, p->tensors[tensor].extent, written));
+        }
+    }
+    return OK;
+}
+
+// The axes that cut the batch, as one of the scalars says; 0 too where there is none.
+static uint16_t cut_axes(const ProgramSet *set) {
+    for (int c = 0; c < set->count; c++)
+        for (int t = 0; t < set->programs[c].tensor_count; t++)
+            if (set->programs[c].tensors[t].source == SCALAR_ROWS)
+                return set->programs[c].tensors[t].source_axes;
+    return 0;
+}
+
+// All parts of a batch are parts of one cut.
+static Status check_cut(const Program *p, uint16_t axes) {
+    for (int t = 0; t < p->tensor_count; t++) {
+        ScalarSource source = (ScalarSource)p->tensors[t].source;
+        if ((source == SCALAR_ROWS || source == SCALAR_FIRST_ROW) &&
+            p->tensors[t].source_axes != axes)
+            FAIL(ERR_PLAN, "tensor %s: source=%s cuts the batch along other axes than the rest",
+                 tensor_name(p, t), scalar_source_name(source));
+    }
+    return OK;
+}
+
+static Status check_program(const ProgramSet *set, const Program *p) {
+    Arena scratch = {0};
+    TRY(check_when(p));
+    for (int k = 0; k < p->plan_count; k++)
+        if (p->plans[k].when != set->programs[0].plans[k].when)
+            FAIL(ERR_PLAN, "plan %s has when=%s, and of another class of ranks when=%s",
+                 program_name(p, p->plans[k].name), when_name((When)p->plans[k].when),
+                 when_name((When)set->programs[0].plans[k].when));
+    if (has_results(set)) TRY(check_results_written(p));
+    TRY(check_cut(p, cut_axes(set)));
+    uint8_t *written = ARENA_NEW(&scratch, uint8_t, p->tensor_count + 1);
+    if (!written) FAIL(ERR_MEMORY, "out of memory for checking a program");
+    mark_written(p, written);
+    Status s = OK;
+    for (int k = 0; k < p->plan_count && s == OK; k++) s = check_values(p, &p->plans[k], written);
+    arena_finish(&scratch);
+    return s;
+}
+
+Status plan_check_run(const ProgramSet *set) {
+    for (int c = 0; c < set->count; c++) {
+        Status s = check_program(set, &set->programs[c]);
+        if (s != OK && set->count > 1)
+            FAIL(s, "class %s: %s", program_set_name(set, c), status_message());
+        TRY(s);
+    }
+    return OK;
+}

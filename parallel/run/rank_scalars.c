@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// The scalars that a program asks the run for (source=, docs/formats.md, "Plan files"), written
+// before each turn. Which rows a rank takes follows from its place along the axes that cut the
+// batch (docs/contract.md, 2).
+#include "parallel/run/rank_internal.h"
+
+Status rank_find_scalars(Rank *r) {
+    const Program *p = r->program;
+    int64_t most =
+        r->job->options.spec.batch > EVALUATION_ROWS ? r->job->options.spec.batch : EVALUATION_ROWS;
+    r->sources = ARENA_NEW(&r->arena, int, p->tensor_count + 1);
+    r->rows = ARENA_NEW(&r->arena, int32_t, most);
+    if (!r->sources || !r->rows) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].source && p->tensors[t].offset != NONE) r->sources[r->source_count++] = t;
+    for (int k = 0; k < p->plan_count; k++) r->loss[k] = program_find_result(p, k, RESULT_LOSS);
+    return OK;
+}
+
+// The data of a turn: rows of the batch, of the test set, or none.
+static int64_t rows_of_turn(Rank *r) {
+    When when = job_when(r->job, &r->turn);
+    if (when == WHEN_EACH_EPOCH) return r->job->split.test_count;
+    if (when != WHEN_EACH_STEP) return 0;
+    if (!r->job->device->model)
+        sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
+    return sampler_batch_rows(&r->sampler, r->turn.batch);
+}
+
+// The part of a batch that belongs to a shard and micro-batch of this rank.
+static void part_of_batch(const Rank *r, const Tensor *t, int64_t rows, int64_t *first,
+                          int64_t *count) {
+    const JobSpec *spec = &r->job->options.spec;
+    int64_t parts, position = program_position(r->program, t->source_axes, r->comm.rank, &parts);
+    int64_t shards = job_spec_local_shards(spec), begin, end, from, to;
+    sampler_part(rows, position * shards + t->shard, parts * shards, &begin, &end);
+    sampler_part(end - begin, t->micro_batch, spec->micro_batches, &from, &to);
+    *first = begin + from;
+    *count = to - from;
+}
+
+// An evaluation goes through the test set in rounds: in each a rank takes the next block.
+static void block_of_test(const Rank *r, const Tensor *t, int64_t *first, int64_t *count) {
+    int64_t parts, position = program_position(r->program, t->source_axes, r->comm.rank, &parts);
+    bool whole = t->shard == 0 && t->micro_batch == 0;  // blocks are not cut further
+    int64_t at = (r->turn.block * parts + position) * EVALUATION_ROWS,
+            left = r->job->split.test_count - at;
+    *count = left < 0 || !whole ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
+    *first = *count ? at : 0;
+}
+
+static void write_rows(Rank *r, int tensor, int64_t rows) {
+    const Tensor *t = &r->program->tensors[tensor];
+    int64_t first = 0, count = 0;
+    When when = job_when(r->job, &r->turn);
+    if (when == WHEN_EACH_STEP) part_of_batch(r, t, rows, &first, &count);
+    if (when == WHEN_EACH_EPOCH) block_of_test(r, t, &first, &count);
+    executor_set_i64(&r->executor, tensor, t->source == SCALAR_ROWS ? count : first);
+}
+
+static void write_source(Rank *r, int tensor, int64_t rows) {
+    const Tensor *t = &r->program->tensors[tensor];
+    const JobSpec *spec = &r->job->options.spec;
+    Executor *e = &r->executor;
+    int64_t parts;
+    switch ((ScalarSource)t->source) {
+    case SCALAR_STEP: executor_set_i64(e, tensor, r->turn.step); break;
+    case SCALAR_LEARNING_RATE:
+        executor_set_f64(e, tensor, job_spec_learning_rate(spec, r->turn.step));
+        break;
+    case SCALAR_INVERSE_COUNT: executor_set_f64(e, tensor, 1.0 / (double)rows); break;
+    case SCALAR_FIRST_ROW:
+    case SCALAR_ROWS: write_rows(r, tensor, rows); break;
+    case SCALAR_COORDINATE:
+        executor_set_i64(e, tensor,
+                         program_position(r->program, t->source_axes, r->comm.rank, &parts));
+        break;
+    case SCALAR_SEED: executor_set_i64(e, tensor, spec->seed); break;
+    case SCALAR_LOSS_SCALE: executor_set_f64(e, tensor, 1); break;  // losses are not scaled
+    case SCALAR_NONE:
+    case SCALAR_COUNT: break;
+    }
+}
+
+int64_t rank_write_scalars(Rank *r) {
+    int64_t rows = rows_of_turn(r);
+    for (int i = 0; i < r->source_count; i++) write_source(r, r->sources[i], rows);
+    return rows;
+}
