@@ -18,6 +18,7 @@ typedef struct {
     const Timeline *const *timelines;
     int ranks;
     int *records, count;  // in the arena
+    bool *complete;       // of each of them: all ranks have its spans
     int first;            // the first that is measured: those before it are warm-up
 } Steps;
 
@@ -43,13 +44,22 @@ static Status check_records(const Steps *s) {
     return OK;
 }
 
+static bool is_complete(const Steps *s, int i) {
+    for (int rank = 0; rank < s->ranks; rank++)
+        if (!record_of(s, rank, i)->complete) return false;
+    return true;
+}
+
 static Status find_steps(Steps *s, Arena *a) {
     const Timeline *t = s->timelines[0];
     TRY(check_records(s));
     s->records = ARENA_NEW(a, int, t->step_count);
-    if (!s->records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", t->step_count);
+    s->complete = ARENA_NEW(a, bool, t->step_count);
+    if (!s->records || !s->complete)
+        FAIL(ERR_MEMORY, "no memory for a report of %d steps", t->step_count);
     for (int i = 0; i < t->step_count; i++)
         if (t->steps[i].rows > 0) s->records[s->count++] = i;
+    for (int i = 0; i < s->count; i++) s->complete[i] = is_complete(s, i);
     s->first = s->count > 1 ? 1 : 0;
     return OK;
 }
@@ -119,22 +129,16 @@ static Status add_speed(Report *r, const Steps *s) {
     return OK;
 }
 
-static bool is_complete(const Steps *s, int i) {
-    for (int rank = 0; rank < s->ranks; rank++)
-        if (!record_of(s, rank, i)->complete) return false;
-    return true;
-}
-
 static void add_breakdown(Report *r, const Steps *s) {
     double total_ps[TIME_COUNT] = {0};
-    for (int i = s->first; i < s->count; i++) r->breakdown_steps += is_complete(s, i);
+    for (int i = s->first; i < s->count; i++) r->breakdown_steps += s->complete[i];
     r->coverage = (double)NAN;
     for (int rank = 0; rank < s->ranks && r->breakdown_steps; rank++) {
         double idle_ps = 0, all_ps = 0;
         for (int i = s->first; i < s->count; i++) {
             const StepRecord *record = record_of(s, rank, i);
             int64_t times[TIME_COUNT];
-            if (!is_complete(s, i)) continue;
+            if (!s->complete[i]) continue;
             timeline_breakdown(s->programs[rank], s->timelines[rank], record, times);
             for (int b = 0; b < TIME_COUNT; b++) total_ps[b] += (double)times[b];
             idle_ps += (double)times[TIME_IDLE];
@@ -152,7 +156,7 @@ static Status add_operations(Report *r, Arena *a, const Steps *s) {
     int *records = ARENA_NEW(&scratch, int, s->count), count = 0;
     if (!records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
     for (int i = s->first; i < s->count; i++)
-        if (is_complete(s, i)) records[count++] = s->records[i];
+        if (s->complete[i]) records[count++] = s->records[i];
     const MeasuredSteps measured = {s->programs, s->timelines, s->ranks, records, count};
     Status status = report_add_operations(r, a, &measured);
     arena_finish(&scratch);
