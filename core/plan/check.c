@@ -6,6 +6,7 @@
 #include "core/base/arena.h"
 #include "core/plan/build.h"
 #include "core/plan/check_internal.h"
+#include "core/plan/group.h"
 
 #include <string.h>
 
@@ -29,9 +30,30 @@ static uint8_t *find_ready(const Program *p, Arena *a) {
     return ready;
 }
 
+// The first rank of a class.
+static int first_rank(const ProgramSet *set, int class) {
+    int rank = 0;
+    if (!set->classes) return rank;
+    const RankClass *c = &set->classes[class];
+    for (int a = 0; a < set->programs[class].axis_count; a++)
+        if (c->axes >> a & 1) rank += c->first[a] * set->programs[class].axes[a].stride;
+    return rank;
+}
+
+// Does this operation read its inputs at any rank of the class? A broadcast does at its root, whose
+// place follows from that of a member. A program without its set could be of any class.
+static bool reads_inputs(const ProgramSet *set, int class, const Program *p, const Op *op) {
+    const Work *w = op_work(p, op);
+    if (w->kind != KIND_BROADCAST) return true;
+    if (!set) return false;
+    if (w->peer < 0 || w->peer >= group_size(p, w->group)) return true;
+    return program_set_class(set, group_member(p, w->group, first_rank(set, class), w->peer)) ==
+           class;
+}
+
 static Status check_reads(const Program *p, const Plan *plan, const Op *op, const uint8_t *written,
-                          const uint8_t *ready) {
-    for (int i = 0; i < op->inputs; i++) {
+                          const uint8_t *ready, bool reads) {
+    for (int i = 0; i < op->inputs && reads; i++) {
         int tensor = op_inputs(plan, op)[i];
         int root = program_root(p, tensor);
         if (!written[root] && !ready[root])
@@ -120,7 +142,8 @@ static Status check_results(const Program *p, const Plan *plan, const PlacementS
     return check_placements_left(p, plan, s);
 }
 
-static Status check_plan(const Program *p, const Plan *plan, const uint8_t *ready, Arena *scratch) {
+static Status check_plan(const ProgramSet *set, int class, const Program *p, const Plan *plan,
+                         const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     PlacementState state;
@@ -131,7 +154,7 @@ static Status check_plan(const Program *p, const Plan *plan, const uint8_t *read
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         TRY(check_operands(p, plan, op));
-        TRY(check_reads(p, plan, op, written, ready));
+        TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
         TRY(check_guard(p, plan, op, writer));
         TRY(check_pool_index(p, plan, op, writer));
         TRY(check_placements(p, plan, op, &state));
@@ -144,26 +167,30 @@ static Status check_plan(const Program *p, const Plan *plan, const uint8_t *read
     return check_results(p, plan, &state, scratch);
 }
 
-static Status check_program(const Program *p, Arena *scratch) {
+// Class `class` of a set, or with set NULL a program by itself.
+static Status check_program(const ProgramSet *set, int class, const Program *p, Arena *scratch) {
     TRY(check_views(p));
     TRY(check_pieces(p));
     TRY(check_scalars(p));
     const uint8_t *ready = find_ready(p, scratch);
     if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
-    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(p, &p->plans[k], ready, scratch));
+    for (int k = 0; k < p->plan_count; k++)
+        TRY(check_plan(set, class, p, &p->plans[k], ready, scratch));
     return OK;
 }
 
-Status program_check(const Program *p) {
+static Status check_in_arena(const ProgramSet *set, int class, const Program *p) {
     Arena scratch = {0};
-    Status s = check_program(p, &scratch);
+    Status s = check_program(set, class, p, &scratch);
     arena_finish(&scratch);
     return s;
 }
 
+Status program_check(const Program *p) { return check_in_arena(NULL, 0, p); }
+
 // What is wrong with one of several programs is told with the name of its class.
 static Status check_class_program(const ProgramSet *set, int class) {
-    Status s = program_check(&set->programs[class]);
+    Status s = check_in_arena(set, class, &set->programs[class]);
     const char *name = program_set_name(set, class);
     if (s == ERR_PLAN && *name) FAIL(s, "class %s: %s", name, status_message());
     return s;
