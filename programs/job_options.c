@@ -2,8 +2,11 @@
 // Checks of options that exclude or need each other, for train and sim alike.
 #include "programs/job_options.h"
 
+#include "core/base/text.h"
 #include "core/plan_text/plan_table.h"
 #include "core/plan_text/plan_text.h"
+
+#include <string.h>
 
 Status job_options_check(const JobSpec *job, const OptionLine *line) {
     if (job->sgd.nesterov && job->sgd.momentum == 0)
@@ -17,7 +20,24 @@ Status job_options_check(const JobSpec *job, const OptionLine *line) {
     return OK;
 }
 
-Status print_plan_write(const Program *p, PrintPlan what) {
+// ERR_USAGE says which classes there are, as far as there is room.
+static Status find_class(const ProgramSet *s, const char *name, int *out) {
+    char names[200] = "";
+    *out = NONE;
+    if (!strcmp(name, "all")) return OK;
+    *out = program_set_find(s, name);
+    if (*out != NONE && *name) return OK;
+    for (int i = 0; i < s->count && *program_set_name(s, i); i++)
+        text_append(names, sizeof names, "%s%s", i ? ", " : "", program_set_name(s, i));
+    if (!*names)
+        FAIL(ERR_USAGE, "--class %s: all ranks are of one class, without a name; leave it out",
+             name);
+    FAIL(ERR_USAGE, "--class %s: the classes of ranks are %s", name, names);
+}
+
+Status print_plan_write(const ProgramSet *s, const char *class, PrintPlan what) {
     bool file = what == PRINT_PLAN_FILE || what == PRINT_PLAN_LOWERED_FILE;
-    return file ? plan_text_print(p, stdout) : plan_table_print(p, stdout);
+    int only;
+    TRY(find_class(s, class, &only));
+    return file ? plan_text_print(s, only, stdout) : plan_table_print(s, only, stdout);
 }

@@ -25,8 +25,16 @@ static inline bool print_plan_is_lowered(PrintPlan what) {
     return what == PRINT_PLAN_LOWERED || what == PRINT_PLAN_LOWERED_FILE;
 }
 
-// Print a program, lowered or not, to standard output.
-Status print_plan_write(const Program *p, PrintPlan what) MUST_USE;
+// --class: of which ranks. Strings are borrowed.
+// clang-format off
+#define PRINT_PLAN_ROW_CLASS(T) \
+    {.name = "class", .kind = OPTION_STRING, .at = offsetof(T, print_class), \
+     .value = "NAME|all", .initial = "all", .help = "of --print-plan: ranks of this class"}
+// clang-format on
+
+// Print programs, lowered or not, to standard output: those of all classes, or of the one of that
+// name. ERR_USAGE when there is none.
+Status print_plan_write(const ProgramSet *s, const char *class, PrintPlan what) MUST_USE;
 
 // What cannot be asked for together, but for what depends on the ranks. ERR_USAGE.
 Status job_options_check(const JobSpec *job, const OptionLine *line) MUST_USE;

@@ -30,6 +30,8 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
     if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
         FAIL(ERR_USAGE, "--batch is of all ranks, --batch-per-rank of each; give one of the two");
+    if (option_given(line, "class") && !o->print_plan)
+        FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     if (o->require_plot && !o->plot && !o->preview)
         FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)
@@ -223,7 +225,8 @@ static Status print_plan(const Sim *s) {
     Status status = print_plan_is_lowered((PrintPlan)s->o->print_plan)
                         ? sim_job_lowered(&set, s->arena, &job)
                         : sim_job_programs(&set, s->arena, &job);
-    if (status == OK) status = print_plan_write(&set.programs[0], (PrintPlan)s->o->print_plan);
+    if (status == OK)
+        status = print_plan_write(&set, s->o->print_class, (PrintPlan)s->o->print_plan);
     program_set_finish(&set);
     return status;
 }
@@ -353,7 +356,7 @@ static Status predict(Sim *s) {
     TRY(check_recorded_link(s));
     TRY(choose_machine(s));
     if (s->recorded && !given(s, "model") && !given(s, "plan"))
-        TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.traces[0].program));
+        TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.set));
     Sweep sweep = make_sweep(s);
     Status status = predict_all(s, &sweep);
     if (status != OK && !s->done) return status;

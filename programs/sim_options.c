@@ -47,6 +47,7 @@ static const Option options[] = {
      .help = "measured beside simulated: reports of train --report FILE.json"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
+    PRINT_PLAN_ROW_CLASS(SimOptions),
     {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
      .help = "write figures: data, gnuplot script and picture of each"},
     {.name = "preview", .kind = OPTION_FLAG, AT(preview), .help = "a figure on the terminal"},

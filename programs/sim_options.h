@@ -12,6 +12,7 @@ enum { SIM_PLACE = 1 << 16 };
 typedef struct {
     JobSpec job;
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
+    const char *print_class;
     int64_t batch_per_rank;
     double dilate;
     IntList ranks, gpus;

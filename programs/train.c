@@ -59,17 +59,17 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 
-static Status print_plan(const JobOptions *options, PrintPlan what) {
+static Status print_plan(const JobOptions *options, const char *class, PrintPlan what) {
     Job job;
     JobOptions plain = *options;
     plain.plan_only = true;
     Status s = job_create(&job, &plain);
     bool lowered = print_plan_is_lowered(what);
-    if (s == OK && lowered) s = print_plan_write(&job.set.programs[0], what);
+    if (s == OK && lowered) s = print_plan_write(&job.set, class, what);
     if (s == OK && !lowered) {
         ProgramSet set;
         s = job_spec_programs(&set, &job.options.spec, &job.model);
-        if (s == OK) s = print_plan_write(&set.programs[0], what);
+        if (s == OK) s = print_plan_write(&set, class, what);
         program_set_finish(&set);
     }
     job_destroy(&job);
@@ -270,7 +270,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.interrupt = train_interrupt_count();
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
-    if (o->print_plan) return print_plan(&job, (PrintPlan)o->print_plan);
+    if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     return o->calibrate ? train_calibrate(o, &job) : train(o, &job, &line, l);
 }

@@ -70,6 +70,7 @@ static const Option options[] = {
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; do not train"},
+    PRINT_PLAN_ROW_CLASS(TrainOptions),
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -188,6 +189,8 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
              "--print-plan step and file print what a strategy makes, %s is that already; "
              "give --print-plan lowered",
              job->plan_file);
+    if (option_given(line, "class") && !o->print_plan)
+        FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)

@@ -10,7 +10,7 @@
 typedef struct {
     JobSpec job;
     const char *data, *link, *trace, *record, *record_steps, *report, *save, *log;
-    const char *calibrate, *plot;
+    const char *calibrate, *plot, *print_class;
     int64_t batch_per_rank, epochs, steps, timeout_ps;
     double dilate, test_fraction;
     int comm, tail, print_plan, color, verbose;

@@ -49,12 +49,10 @@ Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch
 }
 
 static Status read_plan(ProgramSet *out, Arena *a, const char *path) {
-    Program p = {0};
     char *text;
     size_t length;
     TRY(file_read(&text, &length, a, path));
-    TRY(plan_text_parse(&p, text, length, path));
-    TRY(program_set_add(out, NULL, &p));
+    TRY(plan_text_parse(out, text, length, path));
     if (!out->programs[0].lowered) return OK;
     FAIL(ERR_USAGE, "--plan %s is lowered already; give one of --print-plan file", path);
 }
@@ -125,33 +123,33 @@ static Status check_file(const char *path, const char *what) {
     return OK;
 }
 
-static Status print_program(char **out, const Program *p) {
+static Status print_programs(char **out, const ProgramSet *set) {
     size_t size;
     FILE *f = open_memstream(out, &size);
     if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
-    Status s = plan_text_print(p, f);
+    Status s = plan_text_print(set, NONE, f);
     fclose(f);
     return s;
 }
 
-static Status compare_programs(bool *equal, const Program *p, const Program *q) {
+static Status compare_programs(bool *equal, const ProgramSet *p, const ProgramSet *q) {
     char *one = NULL, *other = NULL;
-    Status s = print_program(&one, p);
-    if (s == OK) s = print_program(&other, q);
+    Status s = print_programs(&one, p);
+    if (s == OK) s = print_programs(&other, q);
     *equal = s == OK && !strcmp(one, other);
     free(one);
     free(other);
     return s;
 }
 
-Status sim_job_check_recorded(const SimJob *job, Arena *a, const Program *recorded) {
+Status sim_job_check_recorded(const SimJob *job, Arena *a, const ProgramSet *recorded) {
     const char *plan = job->spec.plan_file, *file = plan ? plan : job->spec.model;
     bool equal = false, is_file = access(file, F_OK) == 0;
     ProgramSet now = {0};
     TRY(check_file(job->spec.model, "model"));
     TRY(check_file(plan, "plan"));
     Status s = sim_job_lowered(&now, a, job);
-    if (s == OK) s = compare_programs(&equal, &now.programs[0], recorded);
+    if (s == OK) s = compare_programs(&equal, &now, recorded);
     program_set_finish(&now);
     TRY(s);
     if (equal) return OK;

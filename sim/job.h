@@ -17,9 +17,9 @@ typedef struct {
 Status sim_job_recorded(SimJob *out, const RunInfo *run, const Program *program) MUST_USE;
 
 // Has the model's file, or the plan's, changed since the run was recorded, so that the job makes
-// another program than `recorded`? ERR_INPUT then, and for what is no small regular file: a trace
+// other programs than `recorded`? ERR_INPUT then, and for what is no small regular file: a trace
 // of others may name anything.
-Status sim_job_check_recorded(const SimJob *job, Arena *a, const Program *recorded) MUST_USE;
+Status sim_job_check_recorded(const SimJob *job, Arena *a, const ProgramSet *recorded) MUST_USE;
 
 // Which numbers of a job a person has given.
 typedef struct {

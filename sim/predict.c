@@ -73,7 +73,8 @@ static Status mix_program(uint64_t *hash, const Program *p) {
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     if (!f) FAIL(ERR_MEMORY, "out of memory for a program");
-    Status s = plan_text_print(p, f);
+    const ProgramSet set = program_set_of_one(p);
+    Status s = plan_text_print(&set, NONE, f);
     fclose(f);
     *hash = hash_bytes(*hash, text, size);
     free(text);

@@ -62,7 +62,7 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
     if (program_ranks(&r->traces[0].program) != r->ranks)
         FAIL(ERR_FORMAT, "%s: the recorded program is of %d ranks, the run of %d", path,
              program_ranks(&r->traces[0].program), r->ranks);
-    TRY(trace_check_one_program(r->traces, r->ranks, path));
+    TRY(trace_programs(&r->set, a, r->traces, r->ranks, path));
     TRY(read_machine(r, a, path));
     TRY(measure_steps(r, a));
     return read_costs(r, a);

@@ -10,6 +10,7 @@
 typedef struct {
     Trace *traces;  // one per rank, in the arena; finish with recording_finish()
     int ranks;
+    ProgramSet set;  // what they executed; borrows from the traces, do not finish
     Costs *costs;    // per rank, in the arena
     int plan;        // the training step's
     double step_ms;  // median of the recorded steps without the first, mean over ranks
@@ -19,7 +20,7 @@ typedef struct {
     Machine machine;  // DIR/machine.yaml, when it is there
 } Recording;
 
-// Read a directory of traces, all ranks, which must have executed one program. ERR_INPUT,
+// Read a directory of traces, of all ranks. ERR_INPUT,
 // ERR_FORMAT, ERR_PLAN.
 Status recording_read(Recording *r, Arena *a, const char *path) MUST_USE;
 void recording_finish(Recording *r);  // safe on a zeroed Recording

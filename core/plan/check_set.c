@@ -107,7 +107,8 @@ static bool same_logical(const Program *p, const Program *q, int i) {
 }
 
 static bool same_plan(const Program *p, const Program *q, int i) {
-    return same_name(p, p->plans[i].name, q, q->plans[i].name);
+    return p->plans[i].when == q->plans[i].when &&
+           same_name(p, p->plans[i].name, q, q->plans[i].name);
 }
 
 typedef bool (*Same)(const Program *p, const Program *q, int i);

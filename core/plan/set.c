@@ -4,6 +4,7 @@
 
 #include "core/base/array.h"
 #include "core/base/text.h"
+#include "core/plan/build.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,40 @@ int program_set_find(const ProgramSet *s, const char *name) {
 }
 
 int program_set_ranks(const ProgramSet *s) { return program_ranks(&s->programs[0]); }
+
+static Status copy_group(Program *out, const Program *p, const Group *g) {
+    const char *name = program_name(p, g->name);
+    const int32_t *members = &p->members[g->first];
+    if (!g->axes) return program_add_rank_list(out, name, members, g->size, NULL);
+    if (g->at_axis == NONE) return program_add_group(out, name, g->axes, NULL);
+    return program_add_group_at(out, name, g->axes, g->at_axis, members, g->at_count, NULL);
+}
+
+static Status copy_logical(Program *out, const Program *p, const Logical *l) {
+    int index;
+    LogicalSpec spec = {.name = program_name(p, l->name),
+                        .dims = l->dims,
+                        .dtype = (Dtype)l->dtype,
+                        .role = (Role)l->role,
+                        .fan_in = l->fan_in,
+                        .trainable = l->trainable};
+    memcpy(spec.shape, l->shape, sizeof spec.shape);
+    TRY(program_add_logical(out, &spec, &index));
+    out->logicals[index].tied_to = l->tied_to;
+    return OK;
+}
+
+Status program_copy_head(Program *out, const Program *p) {
+    for (int i = 0; i < p->axis_count; i++)
+        TRY(program_add_axis(out, p->axes[i].name, p->axes[i].size, NULL));
+    for (int i = 0; i < p->group_count; i++) TRY(copy_group(out, p, &p->groups[i]));
+    for (int i = 0; i < p->lane_count; i++)
+        TRY(program_add_lane(out, program_name(p, p->lanes[i].name), (LaneKind)p->lanes[i].kind,
+                             p->lanes[i].group, NULL));
+    for (int i = 0; i < program_shared_logicals(p); i++) TRY(copy_logical(out, p, &p->logicals[i]));
+    out->lowered = p->lowered;
+    return p->lowered ? program_add_name(out, program_name(p, p->device), &out->device) : OK;
+}
 
 int program_shared_logicals(const Program *p) {
     int count = p->logical_count;

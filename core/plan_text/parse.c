@@ -375,7 +375,7 @@ static Status read_lines(PlanReader *r) {
     } lines[] = {
         {"device", read_device}, {"pool", read_pool}, {"mesh", read_mesh},
         {"group", read_group},   {"lane", read_lane}, {"logical", read_logical},
-        {"tensor", read_tensor}, {"plan", read_plan},
+        {"tensor", read_tensor}, {"plan", read_plan}, {"class", plan_reader_class},
     };
     enum { COUNT = sizeof lines / sizeof *lines };
     bool found;
@@ -387,19 +387,29 @@ static Status read_lines(PlanReader *r) {
         while (i < COUNT && strcmp(lines[i].word, r->in.words[0])) i++;
         if (i == COUNT)
             FAIL_LINE(
-                "expected device, pool, mesh, group, lane, logical, tensor or plan, found \"%s\"",
+                "expected device, pool, mesh, group, lane, logical, class, tensor or plan, found "
+                "\"%s\"",
                 plan_reader_quote(r->in.words[0], quoted));
+        TRY(plan_reader_check_section(r));
         TRY(lines[i].read(r));
     }
 }
 
-Status plan_text_parse(Program *p, const char *text, size_t length, const char *source) {
-    *p = (Program){0};
+static Status read_all(PlanReader *r) {
+    TRY(read_header(r));
+    TRY(read_lines(r));
+    return plan_reader_add_class(r);
+}
+
+Status plan_text_parse(ProgramSet *out, const char *text, size_t length, const char *source) {
+    Program p = {0};
     PlanReader r;
-    Status s = plan_reader_open(&r, p, text, length, source);
-    if (s == OK) s = read_header(&r);
-    if (s == OK) s = read_lines(&r);
+    *out = (ProgramSet){0};
+    Status s = plan_reader_open(&r, &p, text, length, source);
+    r.set = out;
+    if (s == OK) s = read_all(&r);
     plan_reader_finish(&r);
-    if (s != OK) program_finish(p);
+    program_finish(&p);
+    if (s != OK) program_set_finish(out);
     return s;
 }

@@ -381,17 +381,17 @@ static Status resolve_references(PlanReader *r) {
     return s;
 }
 
-// "plan NAME", "plan NAME KEY=VALUE ...": an operation's third word is its lane.
-static bool begins_plan(const PlanReader *r) {
-    return r->in.word_count >= 2 && !strcmp(r->in.words[0], "plan") &&
-           (r->in.word_count == 2 || strchr(r->in.words[2], '='));
+// "plan NAME KEY=VALUE ...", "class NAME AXIS=POSITION ...": an operation's third word is its lane.
+static bool begins_section(const PlanReader *r) {
+    if (strcmp(r->in.words[0], "plan") && strcmp(r->in.words[0], "class")) return false;
+    return r->in.word_count == 2 || (r->in.word_count > 2 && strchr(r->in.words[2], '='));
 }
 
 Status plan_reader_operations(PlanReader *r) {
     bool found;
     for (;;) {
         TRY(plan_reader_next(r, &found));
-        if (!found || begins_plan(r)) break;
+        if (!found || begins_section(r)) break;
         TRY(read_op(r));
     }
     r->held = found;

@@ -127,32 +127,64 @@ static Status print_plan(Printer *w, Arena *a) {
     return table_print(w->out, &t, TABLE_TEXT);
 }
 
-static void print_head(const Printer *w) {
+static void print_memory(const Printer *w) {
     const Program *p = w->p;
     char local[UNITS_TEXT], shared[UNITS_TEXT];
+    fprintf(w->out, "%s local, %s that peers can address",
+            units_print_size(local, p->pool_bytes[POOL_LOCAL]),
+            units_print_size(shared, p->pool_bytes[POOL_SHARED]));
+}
+
+static void print_head(const Printer *w, bool alone) {
+    const Program *p = w->p;
     int ranks = program_ranks(p);
     fprintf(w->out, "%d rank%s", ranks, ranks == 1 ? "" : "s");
     for (int i = 0; i < p->axis_count; i++)
         fprintf(w->out, "%s%s=%d", i ? ", " : " (", p->axes[i].name, p->axes[i].size);
     fprintf(w->out, "%s", p->axis_count ? ")" : "");
-    if (p->lowered)
-        fprintf(w->out, "; lowered for %s: %s local, %s that peers can address",
-                program_name(p, p->device), units_print_size(local, p->pool_bytes[POOL_LOCAL]),
-                units_print_size(shared, p->pool_bytes[POOL_SHARED]));
+    if (p->lowered) fprintf(w->out, "; lowered for %s", program_name(p, p->device));
+    if (p->lowered && alone) {
+        fprintf(w->out, ": ");
+        print_memory(w);
+    }
     fprintf(w->out, "\n");
 }
 
-static Status print_program(Printer *w, Arena *a) {
+static void print_class_line(const Printer *w, const RankClass *c) {
+    char at[RANK_CLASS_TEXT];
+    rank_class_print(at, c, w->p);
+    fprintf(w->out, "\nclass %s: %s", c->name, *at ? at : "all ranks");
+    if (w->p->lowered) {
+        fprintf(w->out, "; ");
+        print_memory(w);
+    }
+    fprintf(w->out, "\n");
+}
+
+// `c` NULL: the only class, without a name.
+static Status print_class(Printer *w, Arena *a, const RankClass *c) {
     const Program *p = w->p;
     w->waits[0] = ARENA_NEW(a, int32_t, p->lane_count + 1);
     w->waits[1] = ARENA_NEW(a, int32_t, p->lane_count + 1);
     w->name_uses = ARENA_NEW(a, int, p->name_bytes + 1);
     if (!w->waits[0] || !w->waits[1] || !w->name_uses)
         FAIL(ERR_MEMORY, "out of memory for printing a plan");
-    print_head(w);
+    if (c) print_class_line(w, c);
     for (int k = 0; k < p->plan_count; k++) {
         w->plan = &p->plans[k];
         TRY(print_plan(w, a));
+    }
+    return OK;
+}
+
+static Status print_set(Printer *w, Arena *a, const ProgramSet *s, int only) {
+    bool alone = s->count == 1 && !*program_set_name(s, 0);
+    w->p = &s->programs[0];
+    print_head(w, alone);
+    for (int i = 0; i < s->count; i++) {
+        if (only != NONE && only != i) continue;
+        w->p = &s->programs[i];
+        TRY(print_class(w, a, alone ? NULL : &s->classes[i]));
     }
     fprintf(w->out,
             "\nEvery rank executes the operations of a lane in this order. bytes: read and\n"
@@ -161,12 +193,12 @@ static Status print_program(Printer *w, Arena *a) {
     return OK;
 }
 
-Status plan_table_print(const Program *p, FILE *out) {
+Status plan_table_print(const ProgramSet *s, int only, FILE *out) {
     Arena scratch = {0};
-    Printer w = {.p = p, .out = out};
-    Status s = print_program(&w, &scratch);
+    Printer w = {.out = out};
+    Status status = print_set(&w, &scratch, s, only);
     arena_finish(&scratch);
-    TRY(s);
+    TRY(status);
     if (ferror(out)) FAIL(ERR_IO, "the plan could not be written: %s", strerror(errno));
     return OK;
 }

@@ -3,13 +3,14 @@
 #ifndef CORE_PLAN_TEXT_PLAN_TABLE_H
 #define CORE_PLAN_TEXT_PLAN_TABLE_H
 
-#include "core/plan/program.h"
+#include "core/plan/set.h"
 
 #include <stdio.h>
 
 // A table for each plan, in 80 columns: one row an operation, with its lane, the shape of its first
 // output, the bytes that it moves, its floating-point operations, and what it waits for. Before
-// lowering or after. ERR_MEMORY, ERR_IO.
-Status plan_table_print(const Program *p, FILE *out) MUST_USE;
+// lowering or after. Of several classes one after the other, each below a line with its name and
+// place; or of class `only` alone (NONE: all). ERR_MEMORY, ERR_IO.
+Status plan_table_print(const ProgramSet *s, int only, FILE *out) MUST_USE;
 
 #endif

@@ -3,19 +3,26 @@
 #ifndef CORE_PLAN_TEXT_PLAN_TEXT_H
 #define CORE_PLAN_TEXT_PLAN_TEXT_H
 
-#include "core/plan/program.h"
+#include "core/plan/set.h"
 
 #include <stddef.h>
 #include <stdio.h>
 
-// Write the program. Data dependencies follow from the operands and are not written;
-// explicit ones are. A lowered program is written with offsets, members of fused operations
-// and reuse dependencies.
-Status plan_text_print(const Program *p, FILE *out) MUST_USE;
+// Write the programs of all classes, or of class `only` alone (NONE: all). A set of one class
+// without a name is written without a class line. Data dependencies follow from the operands and
+// are not written; explicit ones are. A lowered program is written with offsets, members of fused
+// operations and reuse dependencies. ERR_PLAN: a name cannot stand in a file. ERR_MEMORY, ERR_IO.
+Status plan_text_print(const ProgramSet *s, int only, FILE *out) MUST_USE;
 
-// Read what plan_text_print wrote, or an edited version of it. `source` names the text in messages.
-// Data dependencies are derived. ERR_FORMAT with source, line, what was expected and what was
-// found. On failure *p is zeroed.
-Status plan_text_parse(Program *p, const char *text, size_t length, const char *source) MUST_USE;
+// Read what plan_text_print() wrote, or an edited version of it; classes may be missing.
+// `source` names the text in messages. Data dependencies are derived. ERR_FORMAT with source, line,
+// class, what was expected and what was found. On failure *out is zeroed.
+Status plan_text_parse(ProgramSet *out, const char *text, size_t length,
+                       const char *source) MUST_USE;
+
+// The same for a text that has the program of one class only, such as a rank's trace; `class` NULL:
+// not wanted. ERR_FORMAT for more. On failure *p is zeroed.
+Status plan_text_parse_class(Program *p, RankClass *class, const char *text, size_t length,
+                             const char *source) MUST_USE;
 
 #endif

@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What printing and parsing of plans share, and the reader that parsing is built on.
+// The reader that parsing of plans is built on.
 #ifndef CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
 #define CORE_PLAN_TEXT_PLAN_TEXT_INTERNAL_H
 
 #include "core/base/arena.h"
 #include "core/base/line_reader.h"
-#include "core/plan/program.h"
+#include "core/plan/set.h"
+#include "core/plan_text/plan_text_words.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#define TEXT_HEADER "tandem plan 2"
-
-// The closed lists that kind.h has no names for, ended by NULL; in the order of their enums.
-extern const char *const plan_text_orders[], *const plan_text_reduces[],
-                                                 *const plan_text_flags[], *const plan_text_pools[];
-
-// Can the name stand in a plan file? Letters, digits and _ . / + : - after a first
-// letter, digit or _.
-bool plan_text_is_name(const char *name);
-
-// The type of arithmetic that an operation has unless it says otherwise: that of its first operand
-// in f32, f64 or bf16, inputs first; f32 without any.
-Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int output_count,
-                              const int32_t *inputs, int input_count);
 
 // An `after=` or `reuse=` whose operations may still follow: resolved when the plan is complete.
 typedef struct {
@@ -37,6 +23,12 @@ typedef struct {
     LineReader in;
     bool held;  // the current line is still to be read
 
+    Program head;     // what the lines before the first class say
+    RankClass class;  // whose lines are being read
+    bool in_class;    // there was a class line
+    char where[48];   // "class last: ", for messages; "" before the first class
+    ProgramSet *set;  // classes that were read
+
     Plan *plan;  // being read
     Reference *references;
     int reference_count, reference_capacity;
@@ -47,8 +39,9 @@ typedef struct {
     Arena names;  // of references
 } PlanReader;
 
-// Every failure says where: "edited.plan:12: ...".
-#define FAIL_LINE(fmt, ...) FAIL(ERR_FORMAT, "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
+// Every failure says where: "edited.plan:12: class last: ...".
+#define FAIL_LINE(fmt, ...) \
+    FAIL(ERR_FORMAT, "%s:%d: %s" fmt, r->in.source, r->in.line, r->where, __VA_ARGS__)
 
 // The same for a failure of what the line asks for.
 #define TRY_LINE(call)                                            \
@@ -117,7 +110,15 @@ Status plan_reader_unknown_key(const PlanReader *r, const char *key,
 // next call with the same buffer.
 const char *plan_reader_quote(const char *word, char out[64]);
 
-// Read the operations that follow "plan NAME"; leaves the reader at the next "plan" or at the end.
+// Read the operations that follow "plan NAME"; leaves the reader at the next "plan" or "class", or
+// at the end.
 Status plan_reader_operations(PlanReader *r) MUST_USE;
+
+// A line "class NAME AXIS=POSITION ...": the program of a new class begins.
+Status plan_reader_class(PlanReader *r) MUST_USE;
+// Below a class line there may be no line of what all classes have alike.
+Status plan_reader_check_section(const PlanReader *r) MUST_USE;
+// Add to the set what was read: the last class, or the program of a file without classes.
+Status plan_reader_add_class(PlanReader *r) MUST_USE;
 
 #endif

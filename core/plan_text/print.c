@@ -6,7 +6,7 @@
 #include "core/base/arena.h"
 #include "core/plan/lower.h"
 #include "core/plan_text/op_index.h"
-#include "core/plan_text/plan_text_internal.h"
+#include "core/plan_text/plan_text_words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ Dtype plan_text_default_dtype(const Program *p, const int32_t *outputs, int outp
 }
 
 typedef struct {
-    const Program *p;
+    const Program *p;  // of the class being printed
     FILE *out;
     Arena arena;
     int *name_uses;  // of the plan being printed, per name: operations that have it
@@ -60,10 +60,8 @@ static const char *shape_text(const int64_t *shape, int dims, char out[96]) {
 
 // --- what a program has before its plans
 
-static void print_head(const Printer *w) {
+static void print_pools(const Printer *w) {
     const Program *p = w->p;
-    fprintf(w->out, TEXT_HEADER "\n");
-    if (p->lowered) fprintf(w->out, "device %s\n", program_name(p, p->device));
     for (int pool = 0; p->lowered && pool < POOL_COUNT; pool++) {
         fprintf(w->out, "pool %-6s", plan_text_pools[pool]);
         for (int r = 0; r < ROLE_COUNT; r++)
@@ -71,6 +69,10 @@ static void print_head(const Printer *w) {
                 fprintf(w->out, "  %s=%" PRId64, role_name((Role)r), p->role_bytes[pool][r]);
         fprintf(w->out, "\n");
     }
+}
+
+static void print_mesh(const Printer *w) {
+    const Program *p = w->p;
     if (p->axis_count) fprintf(w->out, "mesh");
     for (int i = 0; i < p->axis_count; i++)
         fprintf(w->out, " %s=%d", p->axes[i].name, p->axes[i].size);
@@ -113,15 +115,16 @@ static void print_lanes(const Printer *w) {
     }
 }
 
-static void print_logicals(const Printer *w) {
+// Logical tensors from `first` on, before `end`.
+static void print_logicals(const Printer *w, int first, int end) {
     const Program *p = w->p;
     int width = 0, shape_width = 0;
     char shape[96];
-    for (int i = 0; i < p->logical_count; i++) {
+    for (int i = first; i < end; i++) {
         widen(&width, program_name(p, p->logicals[i].name));
         widen(&shape_width, shape_text(p->logicals[i].shape, p->logicals[i].dims, shape));
     }
-    for (int i = 0; i < p->logical_count; i++) {
+    for (int i = first; i < end; i++) {
         const Logical *l = &p->logicals[i];
         fprintf(w->out, "logical %-*s  %-3s %-*s  %s", width, program_name(p, l->name),
                 dtype_name((Dtype)l->dtype), shape_width, shape_text(l->shape, l->dims, shape),
@@ -342,27 +345,62 @@ static Status check_names(const Program *p) {
     return OK;
 }
 
-static Status print_program(Printer *w) {
+// What all classes have alike.
+static void print_head(const Printer *w, bool alone) {
+    const Program *p = w->p;
+    int logicals = alone ? p->logical_count : program_shared_logicals(p);
+    fprintf(w->out, TEXT_HEADER "\n");
+    if (p->lowered) fprintf(w->out, "device %s\n", program_name(p, p->device));
+    if (alone) print_pools(w);
+    print_mesh(w);
+    print_groups(w);
+    print_lanes(w);
+    if (logicals) fprintf(w->out, "\n");
+    print_logicals(w, 0, logicals);
+}
+
+static Status print_class_line(const Printer *w, const RankClass *c) {
+    char at[RANK_CLASS_TEXT];
+    if (!plan_text_is_name(c->name))
+        FAIL(ERR_PLAN, "the name \"%s\" of a class cannot stand in a plan file", c->name);
+    rank_class_print(at, c, w->p);
+    fprintf(w->out, "\nclass %s%s%s\n", c->name, *at ? "  " : "", at);
+    print_pools(w);
+    print_logicals(w, program_shared_logicals(w->p), w->p->logical_count);
+    return OK;
+}
+
+// Tensors and plans; before them what lower() added for this class, if it has a line.
+static Status print_class(Printer *w, const RankClass *c) {
     const Program *p = w->p;
     TRY(check_names(p));
     w->name_uses = ARENA_NEW(&w->arena, int, p->name_bytes);
     if (!w->name_uses) FAIL(ERR_MEMORY, "out of memory for printing a plan");
-    print_head(w);
-    print_groups(w);
-    print_lanes(w);
-    if (p->logical_count) fprintf(w->out, "\n");
-    print_logicals(w);
+    if (c) TRY(print_class_line(w, c));
     if (p->tensor_count) fprintf(w->out, "\n");
     print_tensors(w);
     for (int i = 0; i < p->plan_count; i++) TRY(print_plan(w, &p->plans[i]));
     return OK;
 }
 
-Status plan_text_print(const Program *p, FILE *out) {
-    Printer w = {.p = p, .out = out};
-    Status s = print_program(&w);
+static Status print_set(Printer *w, const ProgramSet *s, int only) {
+    bool alone = s->count == 1 && !*program_set_name(s, 0);
+    w->p = &s->programs[only == NONE ? 0 : only];
+    TRY(check_names(w->p));
+    print_head(w, alone);
+    for (int i = 0; i < s->count; i++) {
+        if (only != NONE && only != i) continue;
+        w->p = &s->programs[i];
+        TRY(print_class(w, alone ? NULL : &s->classes[i]));
+    }
+    return OK;
+}
+
+Status plan_text_print(const ProgramSet *s, int only, FILE *out) {
+    Printer w = {.out = out};
+    Status status = print_set(&w, s, only);
     arena_finish(&w.arena);
-    TRY(s);
+    TRY(status);
     if (ferror(out)) FAIL(ERR_IO, "the plan could not be written: %s", strerror(errno));
     return OK;
 }

@@ -23,6 +23,7 @@ Status plan_reader_open(PlanReader *r, Program *p, const char *text, size_t leng
 
 void plan_reader_finish(PlanReader *r) {
     line_reader_close(&r->in);
+    program_finish(&r->head);
     arena_finish(&r->names);
     free(r->references);
     free(r->operands);

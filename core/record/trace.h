@@ -5,6 +5,7 @@
 #define CORE_RECORD_TRACE_H
 
 #include "core/base/arena.h"
+#include "core/plan/set.h"
 #include "core/record/run_info.h"
 #include "core/record/timeline.h"
 
@@ -12,8 +13,9 @@
 
 // One rank's trace, as read.
 typedef struct {
-    RunInfo run;               // in the arena
-    Program program;           // owned
+    RunInfo run;      // in the arena
+    Program program;  // owned; that of its class of ranks
+    RankClass class;
     Timeline timeline;         // owned
     int64_t origin_ns;         // what the machine's monotonic clock said at 0 ps
     const char *program_text;  // as in the file; in the arena
@@ -24,9 +26,9 @@ typedef struct {
 Status trace_path(char *out, size_t size, const char *directory, int rank,
                   bool compressed) MUST_USE;
 
-// Write a rank's trace; the file appears when it is complete.
-// A path that ends in .gz is compressed. ERR_IO.
-Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const Program *p,
+// Write the trace of the timeline's rank, with the program of its class; the file appears when it
+// is complete. A path that ends in .gz is compressed. ERR_IO.
+Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const ProgramSet *set,
                    const Timeline *t) MUST_USE;
 
 // The events of all ranks as one file for viewers, DIR/TRACE_MERGED, with arrows from gradients to
@@ -59,7 +61,10 @@ void trace_finish(Trace *t);  // safe on a zeroed Trace
 // together. On failure nothing needs to be finished.
 Status trace_read_all(Trace **out, int *count, Arena *a, const char *path) MUST_USE;
 
-// ERR_FORMAT when the ranks executed different programs.
-Status trace_check_one_program(const Trace *traces, int count, const char *path) MUST_USE;
+// The programs that the ranks of a run executed, one per class. The set is in the arena and borrows
+// from the traces of all ranks, in the order of ranks: do not finish it. ERR_FORMAT when two ranks
+// of a class executed different programs, or a rank's class is not where the rank is.
+Status trace_programs(ProgramSet *out, Arena *a, const Trace *traces, int count,
+                      const char *path) MUST_USE;
 
 #endif

@@ -99,7 +99,7 @@ static Status check_same_run(const char *directory, const Trace *traces, int ran
 // --- can their programs be executed together?
 
 // The first rank that executed the same program.
-static void find_class(Trace *traces, int rank) {
+static void find_like(Trace *traces, int rank) {
     Trace *t = &traces[rank];
     for (t->like = 0; t->like < rank; t->like++)
         if (traces[t->like].like == t->like &&
@@ -107,17 +107,48 @@ static void find_class(Trace *traces, int rank) {
             return;
 }
 
+static int count_programs(const Trace *traces, int count) {
+    int programs = 0;
+    for (int r = 0; r < count; r++) programs += traces[r].like == r;
+    return programs;
+}
+
+// Another program than that of another class.
+static Status add_program(ProgramSet *set, const Trace *traces, int rank, const char *path) {
+    const Trace *t = &traces[rank];
+    for (int r = 0; r < rank; r++)
+        if (!strcmp(traces[r].class.name, t->class.name))
+            FAIL(ERR_FORMAT, "%s: rank %d executed another program than rank %d%s%s: " MIXED, path,
+                 rank, r, *t->class.name ? ", both of class " : "", t->class.name);
+    if (set->count == RANK_CLASSES)
+        FAIL(ERR_FORMAT, "%s: more than %d classes of ranks", path, RANK_CLASSES);
+    set->classes[set->count] = t->class;
+    set->programs[set->count++] = t->program;
+    return OK;
+}
+
+Status trace_programs(ProgramSet *out, Arena *a, const Trace *traces, int count, const char *path) {
+    int programs = count_programs(traces, count);
+    *out = (ProgramSet){.programs = ARENA_NEW(a, Program, programs),
+                        .classes = ARENA_NEW(a, RankClass, programs)};
+    if (!out->programs || !out->classes)
+        FAIL(ERR_MEMORY, "%s: out of memory for %d ranks", path, count);
+    for (int r = 0; r < count; r++)
+        if (traces[r].like == r) TRY(add_program(out, traces, r, path));
+    for (int r = 0; r < count; r++)
+        if (!rank_class_has(&traces[r].class, &traces[r].program, r))
+            FAIL(ERR_FORMAT, "%s: rank %d is not in class %s, whose program it executed", path, r,
+                 traces[r].class.name);
+    return OK;
+}
+
 static Status check_programs(Trace *traces, int count, const char *directory) {
-    for (int r = 0; r < count; r++) {
-        find_class(traces, r);
-        if (traces[r].like)
-            FAIL(ERR_FORMAT, "%s: rank %d executed another program than rank 0", directory, r);
-    }
-    if (program_ranks(&traces[0].program) != count)
-        FAIL(ERR_FORMAT, "%s: the program is of %d ranks, the run of %d", directory,
-             program_ranks(&traces[0].program), count);
-    const ProgramSet set = program_set_of_one(&traces[0].program);
-    Status s = plan_check(&set);
+    Arena scratch = {0};
+    ProgramSet set;
+    for (int r = 0; r < count; r++) find_like(traces, r);
+    Status s = trace_programs(&set, &scratch, traces, count, directory);
+    if (s == OK) s = plan_check(&set);
+    arena_finish(&scratch);
     if (s == ERR_PLAN) FAIL(ERR_FORMAT, "%s: the programs: %s", directory, status_message());
     return s;
 }
@@ -159,15 +190,5 @@ Status trace_read_all(Trace **out, int *count, Arena *a, const char *path) {
     if (!*out) FAIL(ERR_MEMORY, "%s: no memory to read it", path);
     TRY(trace_read(*out, a, path));
     *count = 1;
-    return OK;
-}
-
-Status trace_check_one_program(const Trace *traces, int count, const char *path) {
-    for (int r = 0; r < count; r++)
-        if (traces[r].like != 0)
-            FAIL(ERR_FORMAT,
-                 "%s: rank %d executed another program than rank 0; only runs whose ranks execute "
-                 "the same one can be simulated",
-                 path, r);
     return OK;
 }

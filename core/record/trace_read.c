@@ -88,7 +88,7 @@ static Status read_program(TraceReader *r, const json_t *section) {
         FAIL(ERR_FORMAT, "%s: program: %zu bytes, expected at most %d", r->place, length,
              PROGRAM_BYTES_MAX);
     snprintf(place, sizeof place, "%s, program", r->name);
-    TRY(plan_text_parse(p, text, length, place));
+    TRY(plan_text_parse_class(p, &r->trace->class, text, length, place));
     if (program_ranks(p) != r->trace->run.ranks)
         FAIL(ERR_FORMAT, "%s: the run has %d ranks, the mesh of its program %d", r->place,
              r->trace->run.ranks, program_ranks(p));

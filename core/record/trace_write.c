@@ -19,12 +19,13 @@ Status trace_path(char *out, size_t size, const char *directory, int rank, bool 
 
 // --- the "tandem" section
 
-static Status program_to_json(json_t **out, const Program *p) {
+// The program of the rank's class, with the place of the class in the mesh.
+static Status program_to_json(json_t **out, const ProgramSet *set, int rank) {
     char *text = NULL;
     size_t length = 0;
     FILE *memory = open_memstream(&text, &length);
     if (!memory) FAIL(ERR_MEMORY, "no memory to print the program");
-    Status s = plan_text_print(p, memory);
+    Status s = plan_text_print(set, program_set_class(set, rank), memory);
     if (fclose(memory) == 0 && s == OK) *out = json_text(text);
     free(text);
     TRY(s);
@@ -57,8 +58,8 @@ static int add_steps(json_t *section, const Program *p, const Timeline *t) {
     return failed | json_object_set_new(section, "steps", steps);
 }
 
-static Status fill_section(json_t *section, const RunInfo *run, int64_t origin_ns, const Program *p,
-                           const Timeline *t) {
+static Status fill_section(json_t *section, const RunInfo *run, int64_t origin_ns,
+                           const ProgramSet *set, const Timeline *t) {
     json_t *program = NULL, *clock = json_object();
     int failed = json_object_set_new(section, "schema", json_string("tandem.trace.v1"));
     failed |= json_object_set_new(section, "rank", json_integer(t->rank));
@@ -67,9 +68,9 @@ static Status fill_section(json_t *section, const RunInfo *run, int64_t origin_n
     failed |= json_object_set_new(section, "first_tid", json_integer(TRACE_FIRST_TID));
     failed |= json_object_set_new(section, "dropped", json_integer(t->dropped));
     TRY(run_info_to_json(section, run));
-    TRY(program_to_json(&program, p));
+    TRY(program_to_json(&program, set, t->rank));
     failed |= json_object_set_new(section, "program", program);
-    failed |= add_steps(section, p, t);
+    failed |= add_steps(section, program_set_program(set, t->rank), t);
     if (failed) FAIL(ERR_MEMORY, "no memory to write the trace of rank %d", t->rank);
     return OK;
 }
@@ -109,11 +110,12 @@ static Status write_events(FILE *out, Arena *a, const Program *p, const Timeline
     return OK;
 }
 
-static Status write_trace(FILE *out, const RunInfo *run, int64_t origin_ns, const Program *p,
+static Status write_trace(FILE *out, const RunInfo *run, int64_t origin_ns, const ProgramSet *set,
                           const Timeline *t) {
+    const Program *p = program_set_program(set, t->rank);
     Arena names = {0};
     json_t *section = json_object();
-    Status s = fill_section(section, run, origin_ns, p, t);
+    Status s = fill_section(section, run, origin_ns, set, t);
     if (s == OK) {
         fputs("{\n\"tandem\": ", out);
         json_write(out, section);
@@ -126,11 +128,11 @@ static Status write_trace(FILE *out, const RunInfo *run, int64_t origin_ns, cons
     return s;
 }
 
-Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const Program *p,
+Status trace_write(const char *path, const RunInfo *run, int64_t origin_ns, const ProgramSet *set,
                    const Timeline *t) {
     OutputFile f = {0};
     TRY(file_create(&f, path));
-    Status s = write_trace(f.stream, run, origin_ns, p, t);
+    Status s = write_trace(f.stream, run, origin_ns, set, t);
     if (s == OK) return file_commit(&f);
     file_discard(&f);
     return s;

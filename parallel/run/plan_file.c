@@ -39,12 +39,10 @@ static Status check_plan(const Job *job, const Program *p, const Plan *plan) {
 
 Status plan_file_read(Job *job) {
     const JobOptions *o = &job->options;
-    Program p = {0};
     char *text;
     size_t length;
     TRY(file_read(&text, &length, &job->arena, o->spec.plan_file));
-    TRY(plan_text_parse(&p, text, length, o->spec.plan_file));
-    TRY(program_set_add(&job->set, NULL, &p));
+    TRY(plan_text_parse(&job->set, text, length, o->spec.plan_file));
     const Program *read = &job->set.programs[0];
     if (read->lowered)
         FAIL(ERR_USAGE,

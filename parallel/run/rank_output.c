@@ -59,7 +59,7 @@ static Status write_trace(const Rank *r) {
     TRY(trace_path(path, sizeof path, o->trace, r->comm.rank, o->compress_trace));
     RunInfo info = o->info;
     info.disturbed = r->result->disturbed;
-    return trace_write(path, &info, r->shared->origin_ns, r->program, &r->result->timeline);
+    return trace_write(path, &info, r->shared->origin_ns, &r->job->set, &r->result->timeline);
 }
 
 Status rank_finish(Rank *r) {

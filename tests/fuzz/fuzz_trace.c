@@ -17,7 +17,8 @@ enum { RANKS = 4 };  // a run of more is checked, but not simulated
 static char *printed(const Program *p, size_t *length) {
     char *text = NULL;
     FILE *f = open_memstream(&text, length);
-    Status s = plan_text_print(p, f);
+    const ProgramSet set = program_set_of_one(p);
+    Status s = plan_text_print(&set, NONE, f);
     fclose(f);
     REQUIRE(s == OK, "%s", status_message());
     return text;
@@ -28,7 +29,7 @@ static void check_round_trip(const Program *p) {
     size_t length, second_length;
     Program again;
     char *text = printed(p, &length);
-    Status s = plan_text_parse(&again, text, length, NAME);
+    Status s = plan_text_parse_class(&again, NULL, text, length, NAME);
     REQUIRE(s == OK, "%s\n%s", status_message(), text);
     char *second = printed(&again, &second_length);
     REQUIRE(!strcmp(text, second), "%s\n%s", text, second);
@@ -98,7 +99,7 @@ static void simulate_plan(const Program *p) {
 
 static void run_plan(const char *text, size_t size, const char *device) {
     Program p;
-    Status s = plan_text_parse(&p, text, size, NAME);
+    Status s = plan_text_parse_class(&p, NULL, text, size, NAME);
     if (s != OK) {
         require_refusal(s, NAME);
         return;

@@ -16,13 +16,14 @@ __attribute__((noinline, unused)) static char *print(const Program *p) {
     char *text = NULL;
     size_t length = 0;
     FILE *f = open_memstream(&text, &length);
-    ck_assert_ok(plan_text_print(p, f));
+    const ProgramSet set = program_set_of_one(p);
+    ck_assert_ok(plan_text_print(&set, NONE, f));
     fclose(f);
     return text;
 }
 
 static inline Status parse(Program *p, const char *text) {
-    return plan_text_parse(p, text, strlen(text), "x.plan");
+    return plan_text_parse_class(p, NULL, text, strlen(text), "x.plan");
 }
 
 // A text with the first `from` replaced; the caller frees it.

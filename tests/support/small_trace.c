@@ -99,8 +99,9 @@ void small_trace_write(const char *path, int rank, int ranks) {
     Timeline t;
     RunInfo run = small_run(ranks);
     small_program(&p, ranks);
+    const ProgramSet set = program_set_of_one(&p);
     small_timeline(&t, rank);
-    ck_assert_ok(trace_write(path, &run, SMALL_ORIGIN_NS, &p, &t));
+    ck_assert_ok(trace_write(path, &run, SMALL_ORIGIN_NS, &set, &t));
     timeline_destroy(&t);
     program_finish(&p);
 }

@@ -295,7 +295,7 @@ END_TEST
 static void assert_survives(const Program *p) {
     char *text = print(p);
     Program again;
-    ck_assert_ok(plan_text_parse(&again, text, strlen(text), "net.plan"));
+    ck_assert_ok(plan_text_parse_class(&again, NULL, text, strlen(text), "net.plan"));
     char *second = print(&again);
     ck_assert_str_eq(text, second);
     ck_assert_int_eq(again.works[0].cost_key == p->works[0].cost_key, 1);

@@ -123,6 +123,7 @@ static void add_a_plan(Program *p) { ck_assert_ok(program_add_plan(p, "more", NU
 static void rename_a_plan(Program *p) {
     ck_assert_ok(program_add_name(p, "other", &p->plans[0].name));
 }
+static void run_a_plan_later(Program *p) { p->plans[0].when = WHEN_AT_END; }
 static void lower_it(Program *p) {
     p->lowered = true;
     ck_assert_ok(program_add_name(p, "cpu", &p->device));
@@ -140,6 +141,7 @@ static const Change changes[] = {
     {retype_a_logical, "class one: its logical tensor 0 is not that of class zero"},
     {add_a_plan, "class one has 2 plans, class zero 1"},
     {rename_a_plan, "class one: its plan 0 is not that of class zero"},
+    {run_a_plan_later, "class one: its plan 0 is not that of class zero"},
     {lower_it, "class one is not lowered for the device that class zero is"},
 };
 

@@ -192,8 +192,8 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
         {"extent=rows", "alias=fc.bias",
          "x.plan:22: x has 64 bytes, more than the 16 of fc.bias, which it views"},
         {"plan start", "plans start",
-         "x.plan:25: expected device, pool, mesh, group, lane, logical, tensor or plan, found "
-         "\"plans\""},
+         "x.plan:25: expected device, pool, mesh, group, lane, logical, class, tensor or plan, "
+         "found \"plans\""},
         {"plan step", "plan start", "x.plan:28: plan start is there twice"},
         {"start  broadcast @data", "start  broadcats @data",
          "x.plan:26: expected a kind of work, found \"broadcats\" (did you mean broadcast?)"},
@@ -262,7 +262,7 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
     }
     ck_assert_fails(parse(&program, ""), ERR_FORMAT,
                     "x.plan: expected \"tandem plan 2\", found nothing");
-    ck_assert_fails(plan_text_parse(&program, "tandem\0", 7, "x.plan"), ERR_FORMAT,
+    ck_assert_fails(plan_text_parse_class(&program, NULL, "tandem\0", 7, "x.plan"), ERR_FORMAT,
                     "x.plan: a zero byte");
 }
 END_TEST

@@ -317,7 +317,8 @@ START_TEST(names_that_the_format_cannot_hold_are_not_printed) {
     Program p = {0};
     ck_assert_ok(program_add_scalar(&p, "two words", DTYPE_F64, 1, NULL));
     FILE *f = tmpfile();
-    ck_assert_fails(plan_text_print(&p, f), ERR_PLAN,
+    const ProgramSet set = program_set_of_one(&p);
+    ck_assert_fails(plan_text_print(&set, NONE, f), ERR_PLAN,
                     "the name \"two words\" cannot stand in a plan file");
     fclose(f);
     program_finish(&p);
@@ -329,7 +330,8 @@ START_TEST(a_full_disk_is_an_error) {
     ck_assert_ptr_nonnull(f);
     setvbuf(f, NULL, _IONBF, 0);
     ck_assert_ok(parse(&program, small));
-    ck_assert_fails(plan_text_print(&program, f), ERR_IO, "could not be written");
+    const ProgramSet set = program_set_of_one(&program);
+    ck_assert_fails(plan_text_print(&set, NONE, f), ERR_IO, "could not be written");
     fclose(f);
 }
 END_TEST
@@ -409,7 +411,7 @@ END_TEST
 // Whatever is read from a damaged text can be printed, and is then read again as the same.
 static void try_damaged(const char *text, size_t length) {
     Program p;
-    if (plan_text_parse(&p, text, length, "x.plan") != OK) {
+    if (plan_text_parse_class(&p, NULL, text, length, "x.plan") != OK) {
         ck_assert_int_eq(p.name_bytes, 0);
         return;
     }

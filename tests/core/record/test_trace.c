@@ -30,7 +30,8 @@ static char *printed(const Program *p) {
     char *text;
     size_t length;
     FILE *f = open_memstream(&text, &length);
-    ck_assert_ok(plan_text_print(p, f));
+    const ProgramSet set = program_set_of_one(p);
+    ck_assert_ok(plan_text_print(&set, NONE, f));
     fclose(f);
     return text;
 }
@@ -251,8 +252,9 @@ START_TEST(a_timeline_without_steps_makes_a_trace) {
     Trace back;
     const char *path = in_directory("rank0.json");
     small_program(&p, SMALL_RANKS);
+    const ProgramSet set = program_set_of_one(&p);
     ck_assert_ok(timeline_create(&t, 0, 0, 0));
-    ck_assert_ok(trace_write(path, run_of(SMALL_RANKS), 0, &p, &t));
+    ck_assert_ok(trace_write(path, run_of(SMALL_RANKS), 0, &set, &t));
     ck_assert_ok(trace_read(&back, &a, path));
     ck_assert(back.timeline.step_count == 0 && back.timeline.span_count == 0);
     trace_finish(&back);
@@ -408,10 +410,11 @@ START_TEST(traces_of_two_runs_are_not_mixed) {
     ck_assert_ok(trace_path(path, sizeof path, directory, 0, false));
     write_rank(path, 0);
     small_program(&p, SMALL_RANKS);
+    const ProgramSet set = program_set_of_one(&p);
     small_timeline(&t, 1);
     other.seed = 43;
     ck_assert_ok(trace_path(path, sizeof path, directory, 1, false));
-    ck_assert_ok(trace_write(path, &other, 0, &p, &t));
+    ck_assert_ok(trace_write(path, &other, 0, &set, &t));
     ck_assert_fails(trace_read_all(&traces, &count, &a, directory), ERR_FORMAT,
                     "two runs are mixed");
     timeline_destroy(&t);
@@ -425,8 +428,9 @@ START_TEST(a_place_that_cannot_be_written_leaves_nothing) {
     Timeline t;
     char path[64];
     small_program(&p, SMALL_RANKS);
+    const ProgramSet set = program_set_of_one(&p);
     small_timeline(&t, 0);
-    ck_assert_fails(trace_write("/no/such/place/rank0.json", run_of(SMALL_RANKS), 0, &p, &t),
+    ck_assert_fails(trace_write("/no/such/place/rank0.json", run_of(SMALL_RANKS), 0, &set, &t),
                     ERR_IO, "/no/such/place/rank0.json");
     ck_assert_fails(trace_path(path, sizeof path,
                                "a/directory/whose/name/is/longer/than/the/room/that/there/is", 0,

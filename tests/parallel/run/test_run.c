@@ -178,7 +178,7 @@ static void print_plan(const JobOptions *o, char out[TEXT]) {
     ck_assert_ok(job_create(&job, o));
     ck_assert_ok(job_spec_programs(&set, &o->spec, &job.model));
     FILE *f = fmemopen(out, TEXT, "w");
-    ck_assert_ok(plan_text_print(&set.programs[0], f));
+    ck_assert_ok(plan_text_print(&set, NONE, f));
     fclose(f);
     ck_assert_uint_lt(strlen(out), TEXT - 1);
     program_set_finish(&set);
