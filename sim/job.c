@@ -81,15 +81,11 @@ Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) {
 
 static Status check_plan(const ProgramSet *set, const SimJob *job, const Model *model) {
     PlanJob plan;
-    ProgramSet by_model;
     TRY(plan_job_read(&plan, set, job->spec.plan_file));
     TRY(plan_job_check(&plan, &job->spec));
-    TRY(plan_job_check_rows(set, &job->spec));
-    TRY(job_spec_programs(&by_model, &job->spec, model));
-    Status s = plan_job_check_parameters(&set->programs[0], &by_model.programs[0], model->name,
-                                         &job->spec);
-    program_set_finish(&by_model);
-    return s;
+    TRY(plan_check(set));
+    TRY(plan_check_run(set));
+    return plan_job_check_set(set, &job->spec, model);
 }
 
 Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {

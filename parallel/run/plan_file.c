@@ -58,36 +58,12 @@ Status plan_file_read(Job *job) {
     return OK;
 }
 
-// Initial values fill a parameter.
-static Status check_whole(const Job *job, const Program *p) {
-    for (int i = 0; i < p->tensor_count; i++) {
-        const Tensor *t = &p->tensors[i];
-        const Logical *l = &p->logicals[t->logical];
-        if (t->role != ROLE_PARAMETER) continue;
-        if (l->role != ROLE_PARAMETER || t->dtype != l->dtype ||
-            memcmp(t->shape, l->shape, sizeof t->shape[0] * t->dims))
-            FAIL(ERR_USAGE, "%s: parameter %s is not all of its logical tensor %s",
-                 job->options.spec.plan_file, program_name(p, t->name), program_name(p, l->name));
-    }
+static Status check_program(const Job *job, const Program *p) {
+    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(job, p, &p->plans[k]));
     return OK;
 }
 
-static Status check_program(const Job *job, const Program *p) {
-    for (int k = 0; k < p->plan_count; k++) TRY(check_plan(job, p, &p->plans[k]));
-    return check_whole(job, p);
-}
-
 Status plan_file_check(const Job *job) {
-    PlanJob plan;
-    const JobSpec *spec = &job->options.spec;
     for (int i = 0; i < job->set.count; i++) TRY(check_program(job, &job->set.programs[i]));
-    TRY(plan_job_read(&plan, &job->set, spec->plan_file));
-    TRY(plan_job_check_cut(&plan, spec));
-    TRY(plan_job_check_rows(&job->set, spec));
-    ProgramSet model;
-    TRY(job_spec_programs(&model, spec, &job->model));
-    Status s =
-        plan_job_check_parameters(&job->set.programs[0], &model.programs[0], job->model.name, spec);
-    program_set_finish(&model);
-    return s;
+    return plan_job_check_set(&job->set, &job->options.spec, &job->model);
 }

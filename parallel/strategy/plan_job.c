@@ -64,7 +64,7 @@ static int64_t rows_of(const JobSpec *s) {
     return (shard + s->micro_batches - 1) / s->micro_batches;
 }
 
-Status plan_job_check_cut(const PlanJob *plan, const JobSpec *s) {
+static Status check_cut(const PlanJob *plan, const JobSpec *s) {
     if (plan->ranks != s->ranks)
         FAIL(ERR_USAGE, "--plan %s is for %d rank%s, not for %d", s->plan_file, plan->ranks,
              plan->ranks == 1 ? "" : "s", s->ranks);
@@ -80,7 +80,7 @@ Status plan_job_check_cut(const PlanJob *plan, const JobSpec *s) {
 }
 
 Status plan_job_check(const PlanJob *plan, const JobSpec *s) {
-    TRY(plan_job_check_cut(plan, s));
+    TRY(check_cut(plan, s));
     if (plan->rows != rows_of(s))
         FAIL(ERR_USAGE,
              "--plan %s has micro-batches of %lld row%s, a batch of %lld has %lld; give --batch "
@@ -109,7 +109,7 @@ static Status check_rows(const Program *p, const Plan *plan, const JobSpec *s) {
     return OK;
 }
 
-Status plan_job_check_rows(const ProgramSet *set, const JobSpec *s) {
+static Status check_room_for_rows(const ProgramSet *set, const JobSpec *s) {
     for (int c = 0; c < set->count; c++)
         for (int k = 0; k < set->programs[c].plan_count; k++)
             TRY(check_rows(&set->programs[c], &set->programs[c].plans[k], s));
@@ -122,8 +122,8 @@ static bool same_parameter(const Program *p, const Logical *a, const Program *q,
            !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
 }
 
-Status plan_job_check_parameters(const Program *p, const Program *model, const char *model_name,
-                                 const JobSpec *s) {
+static Status check_parameters(const Program *p, const Program *model, const char *model_name,
+                               const JobSpec *s) {
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         if (l->role != ROLE_PARAMETER) continue;
@@ -140,4 +140,63 @@ Status plan_job_check_parameters(const Program *p, const Program *model, const c
                  dtype_name((Dtype)l->dtype));
     }
     return OK;
+}
+
+// Initial values fill a parameter.
+static Status check_whole(const Program *p, const JobSpec *s) {
+    for (int i = 0; i < p->tensor_count; i++) {
+        const Tensor *t = &p->tensors[i];
+        const Logical *l = &p->logicals[t->logical];
+        if (t->role != ROLE_PARAMETER) continue;
+        if (l->role != ROLE_PARAMETER || t->dtype != l->dtype ||
+            memcmp(t->shape, l->shape, sizeof t->shape[0] * t->dims))
+            FAIL(ERR_USAGE, "%s: parameter %s is not all of its logical tensor %s", s->plan_file,
+                 program_name(p, t->name), program_name(p, l->name));
+    }
+    return OK;
+}
+
+// Does the training step count rows of that part of a rank's batch?
+static bool step_has_part(const Program *p, int shard, int micro_batch) {
+    const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        for (int o = 0; o < op->outputs + op->inputs; o++) {
+            int extent = p->tensors[op_outputs(plan, op)[o]].extent;
+            if (counts_rows(p, extent) && p->tensors[extent].shard == shard &&
+                p->tensors[extent].micro_batch == micro_batch)
+                return true;
+        }
+    }
+    return false;
+}
+
+// A step that left a part of the batch out would train on the others alone.
+static Status check_parts(const ProgramSet *set, const PlanJob *plan, const JobSpec *s) {
+    for (int i = 0; i < plan->local_shards; i++)
+        for (int m = 0; m < plan->micro_batches; m++) {
+            bool found = false;
+            for (int c = 0; c < set->count && !found; c++)
+                found = step_has_part(&set->programs[c], i, m);
+            if (!found)
+                FAIL(ERR_USAGE,
+                     "%s: shard %d, micro-batch %d of a rank is left out: no tensor of the plan of "
+                     "each step has its rows as extent",
+                     s->plan_file, i, m);
+        }
+    return OK;
+}
+
+Status plan_job_check_set(const ProgramSet *set, const JobSpec *s, const Model *model) {
+    PlanJob plan;
+    ProgramSet by_model;
+    TRY(plan_job_read(&plan, set, s->plan_file));
+    TRY(check_cut(&plan, s));
+    TRY(check_parts(set, &plan, s));
+    TRY(check_room_for_rows(set, s));
+    for (int c = 0; c < set->count; c++) TRY(check_whole(&set->programs[c], s));
+    TRY(job_spec_programs(&by_model, s, model));
+    Status status = check_parameters(&set->programs[0], &by_model.programs[0], model->name, s);
+    program_set_finish(&by_model);
+    return status;
 }

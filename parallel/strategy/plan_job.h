@@ -17,19 +17,15 @@ typedef struct {
 // no plan of each step that counts rows, or too many shards or micro-batches.
 Status plan_job_read(PlanJob *out, const ProgramSet *set, const char *source) MUST_USE;
 
-// Is the job the one that the plan was printed for? ERR_USAGE says what differs and what to give.
+// Is the job the one that the plan was printed for, in the size of the batch, too, which train may
+// choose smaller? ERR_USAGE says what differs and what to give.
 Status plan_job_check(const PlanJob *plan, const JobSpec *s) MUST_USE;
 
-// The same without the size of the batch: it may be smaller than the plan has room for, as
-// plan_job_check_rows() finds.
-Status plan_job_check_cut(const PlanJob *plan, const JobSpec *s) MUST_USE;
-
-// Is there room for the rows of the job's batches and of an evaluation's blocks? ERR_USAGE.
-Status plan_job_check_rows(const ProgramSet *set, const JobSpec *s) MUST_USE;
-
-// Does the plan train parameters of this model, in the type of the job? ERR_USAGE names the first
-// parameter that does not fit.
-Status plan_job_check_parameters(const Program *p, const Program *model, const char *model_name,
-                                 const JobSpec *s) MUST_USE;
+// Does the plan of a file, which passed plan_check() and plan_check_run(), fit the job and its
+// model? Ranks, shards and micro-batches are those of the plan, none is left out, there is room
+// for the rows of batches and of an evaluation's blocks, and the parameters are the model's, whole,
+// in the type of the job. Both train and sim ask this. ERR_USAGE says what differs, and
+// what to give.
+Status plan_job_check_set(const ProgramSet *set, const JobSpec *s, const Model *model) MUST_USE;
 
 #endif

@@ -102,6 +102,32 @@ START_TEST(a_plan_that_no_run_can_execute_is_refused_by_train_and_sim) {
 }
 END_TEST
 
+// A plan may be sound and still not of this job.
+START_TEST(a_plan_of_another_job_is_refused_by_train_and_sim) {
+    static const struct {
+        const char *edit, *words, *message;
+    } cases[] = {
+        {"/^tensor rows/s/$/ slice=0.1/;/^tensor first_row/s/$/ slice=0.1/",
+         "--accumulate 2 --model linear", "shard 0, micro-batch 0 of a rank is left out"},
+        {"s/fc.weight/fc2.weight/g", "--model linear",
+         "model linear has no parameter fc2.weight of this shape"},
+        {"s/x/x/", "--model linear --dtype f64", "parameter fc.weight is f32; give --dtype f32"},
+    };
+    char dir[64], words[160];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 " SMALL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&it, "cd %s && sed '%s' p > q", dir, cases[i].edit);
+        ck_assert_int_eq(it.status, 0);
+        command_finish(&it);
+        snprintf(words, sizeof words, "train --ranks 2 %s %s", SMALL, cases[i].words);
+        refused(words, dir, "q", cases[i].message);
+        snprintf(words, sizeof words, "sim --gpus 2 --point %s", cases[i].words);
+        refused(words, dir, "q", cases[i].message);
+    }
+}
+END_TEST
+
 // --- the table
 
 static int longest_line(const char *text) {
@@ -141,4 +167,5 @@ END_TEST
 
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_columns,
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
-      a_plan_that_no_run_can_execute_is_refused_by_train_and_sim)
+      a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
+      a_plan_of_another_job_is_refused_by_train_and_sim)
