@@ -7,6 +7,7 @@
 #ifndef CORE_DEVICE_DEVICE_H
 #define CORE_DEVICE_DEVICE_H
 
+#include "core/device/queue.h"
 #include "core/plan/lower.h"
 #include "core/plan/program.h"
 #include "core/platform/machine.h"
@@ -33,6 +34,10 @@ typedef struct KernelCall {
     const struct KernelCall *members;  // of a fused operation, in order, with their own operands
     int member_count;
     Fusion fusion;
+    // On a device with lanes: a scalar of its memory, f64 or i64, while which is zero the operation
+    // does nothing. Else NULL: the executor looks before it calls.
+    const void *guard;
+    bool guard_is_i64;
 } KernelCall;
 
 typedef void (*Kernel)(const KernelCall *call);
@@ -53,6 +58,9 @@ typedef struct Device {
     // Takes the memory that its libraries need for so many threads that compute at once, before
     // they start; NULL: none is needed. ERR_MEMORY where the process may not have as much.
     Status (*reserve)(int threads);
+    // Of a device that works beside the host, lane by lane; its kernels above only say what there
+    // is. NULL: a kernel has computed when it returns, in memory that the host shares.
+    const QueueMethods *queue;
 } Device;
 
 extern const Device device_reference;

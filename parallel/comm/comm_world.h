@@ -35,6 +35,8 @@ enum { COMM_OWN_SEGMENTS = 3 };
 typedef struct {
     int64_t pool_bytes;
     int32_t calls, segments;
+    void *pool;  // borrowed: the shared pool as a device has made it, for ranks of one process.
+                 // NULL: it is made here
 } CommRoom;
 
 // All ranks' shared pools and the control block they meet at. Created once by the launcher, before

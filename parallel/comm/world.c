@@ -127,7 +127,7 @@ static bool lay_out(Layout *l, int ranks, const CommRoom rooms[], bool linked) {
     }
     for (int r = 0; r < ranks; r++) {
         l->pool[r] = l->end;
-        if (!take_pages(&l->end, rooms[r].pool_bytes)) return false;
+        if (!take_pages(&l->end, rooms[r].pool ? 0 : rooms[r].pool_bytes)) return false;
     }
     return true;
 }
@@ -138,7 +138,7 @@ static void share_out(CommWorld *w, const Layout *l, const CommRoom rooms[], boo
     w->links = linked ? (SharedLink *)(void *)(memory + l->links) : NULL;
     for (int r = 0; r < w->ranks; r++) {
         Published *calls = (Published *)(void *)(memory + l->published[r]);
-        w->of[r] = (RankMemory){.pool = memory + l->pool[r],
+        w->of[r] = (RankMemory){.pool = rooms[r].pool ? rooms[r].pool : memory + l->pool[r],
                                 .calls = calls,
                                 .segments = (CommSegment *)(void *)(calls + rooms[r].calls),
                                 .room = rooms[r]};
@@ -162,6 +162,9 @@ Status comm_world_create(CommWorld **out, CommKind kind, int ranks, const CommRo
     bool linked = options && options->link.bytes_per_s > 0;
     Layout l;
     TRY(check_world(kind, ranks, linked));
+    if (kind == COMM_SHM && rooms[0].pool)
+        FAIL(ERR_USAGE, "--comm shm: ranks in processes of their own do not share the memory of "
+                        "this device; give --comm serial or thread");
     if (!lay_out(&l, ranks, rooms, linked))
         FAIL(ERR_MEMORY, "no memory for %d pools, the first of %lld bytes", ranks,
              (long long)rooms[0].pool_bytes);

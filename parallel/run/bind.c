@@ -2,7 +2,7 @@
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "core/base/units.h"
 #include "core/platform/device_model.h"
-#include "parallel/run/executor_internal.h"
+#include "parallel/run/executor_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@ void *executor_data(const Executor *e, int tensor) {
 }
 
 Status executor_view(Executor *e, int tensor, const void **out) {
+    if (e->stream) return stream_view(e, tensor, out);
     *out = executor_data(e, tensor);
     return OK;
 }
@@ -25,15 +26,20 @@ Status executor_read(Executor *e, int tensor, void *to) {
 }
 
 Status executor_write(Executor *e, int tensor, const void *from) {
+    if (e->stream) return stream_write(e, tensor, from);
     memcpy(executor_data(e, tensor), from, (size_t)e->program->tensors[tensor].bytes);
     return OK;
+}
+
+void *executor_scalar(const Executor *e, int tensor) {
+    return e->stream ? stream_scalar(e, tensor) : executor_data(e, tensor);
 }
 
 static Operand bind_operand(const Executor *e, int tensor) {
     const Tensor *t = &e->program->tensors[tensor];
     Operand o = {.data = executor_data(e, tensor), .dims = t->dims};
     memcpy(o.shape, t->shape, sizeof o.shape);
-    if (t->extent != NONE) o.live = executor_data(e, t->extent);
+    if (t->extent != NONE) o.live = executor_scalar(e, t->extent);
     return o;
 }
 
@@ -84,7 +90,7 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, Bou
     b->class = kind_class(op_kind(p, op));
     b->modelled_ns = modelled_ns(e->device, op_work(p, op));
     if (op->guard != NONE) {
-        b->guard = executor_data(e, op->guard);
+        b->guard = executor_scalar(e, op->guard);
         b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;
     }
     switch (b->class) {
@@ -92,7 +98,7 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, Bou
         return bind_call(e, a, plan, op, scratch == NONE ? NULL : executor_data(e, scratch),
                          &b->call);
     case CLASS_HOST:
-        b->first_row = executor_data(e, op_inputs(plan, op)[0]);
+        b->first_row = executor_scalar(e, op_inputs(plan, op)[0]);
         return bind_load(e, plan, op, &b->load);
     case CLASS_COMMUNICATION: break;
     }
@@ -141,8 +147,12 @@ static Status fail_memory(const Executor *e, int64_t bytes) {
 static Status allocate(Executor *e) {
     int64_t shared = e->comm ? 0 : e->program->pool_bytes[POOL_SHARED];
     int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
+    const QueueMethods *queue = e->device->queue;
     bool untouched = e->device->model;  // nothing is computed: calloc() leaves the pages unused
-    if (bytes) {
+    if (bytes && queue) {
+        if (queue->pool_create(&e->local, QUEUE_POOL_LOCAL, e->rank, bytes) != OK)
+            return fail_memory(e, bytes);
+    } else if (bytes) {
         e->local = untouched ? calloc(1, (size_t)bytes) : aligned_alloc(64, (size_t)bytes);
         if (!e->local) return fail_memory(e, bytes);
         if (!untouched) memset(e->local, 0, (size_t)bytes);
@@ -159,22 +169,26 @@ Status executor_create(Executor *e, Arena *a, const Program *p, int rank, const 
     if (hooks) e->hooks = *hooks;
     if (device->model) TRY(device_model_check(device->model, p));
     TRY(allocate(e));
+    if (device->queue) TRY(stream_allocate(e, a));
     e->plans = ARENA_NEW(a, BoundPlan, p->plan_count);
     e->lanes = ARENA_NEW(a, LaneState, p->lane_count);
     if (!e->plans || !e->lanes) FAIL(ERR_MEMORY, "out of memory for binding a program");
     if (comm) TRY(executor_make_groups(e));
     for (int k = 0; k < p->plan_count; k++) TRY(bind_plan(e, a, &p->plans[k], &e->plans[k]));
-    return OK;
+    return e->stream ? stream_bind(e, a) : OK;
 }
 
 void executor_destroy(Executor *e) {
-    free(e->local);
+    if (e->device && e->device->queue)
+        stream_destroy(e);
+    else
+        free(e->local);
     *e = (Executor){0};
 }
 
 void executor_set_f64(Executor *e, int scalar, double value) {
-    memcpy(executor_data(e, scalar), &value, sizeof value);
+    memcpy(executor_scalar(e, scalar), &value, sizeof value);
 }
 void executor_set_i64(Executor *e, int scalar, int64_t value) {
-    memcpy(executor_data(e, scalar), &value, sizeof value);
+    memcpy(executor_scalar(e, scalar), &value, sizeof value);
 }

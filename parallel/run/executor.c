@@ -4,7 +4,7 @@
 #include "parallel/run/executor.h"
 
 #include "core/base/clock.h"
-#include "parallel/run/executor_internal.h"
+#include "parallel/run/executor_stream.h"
 
 #include <string.h>
 
@@ -123,7 +123,7 @@ static Status run(Executor *e, int lane, int op) {
 }
 
 // Do this rank's share of the operation in flight; CPU time counts where something moved.
-static Status progress(Executor *e, int lane, bool *moved) {
+Status executor_progress(Executor *e, int lane, bool *moved) {
     LaneState *l = &e->lanes[lane];
     int op = executor_leader(e, lane);
     bool timed = e->timeline != NULL, done;
@@ -140,7 +140,7 @@ static Status progress(Executor *e, int lane, bool *moved) {
     return executor_end_op(e, lane, op);
 }
 
-static Status start(Executor *e, int lane, int op) {
+Status executor_start_communication(Executor *e, int lane, int op) {
     LaneState *l = &e->lanes[lane];
     BoundOp *b = &e->plans[e->plan].ops[op];
     comm_note_position(e->comm, e->plan, op, e->step);
@@ -166,10 +166,10 @@ static Status serve_communication(Executor *e, bool *moved) {
             again = false;
             if (op == NONE) break;
             if (!e->lanes[lane].in_flight && executor_may_start(e, op)) {
-                TRY(start(e, lane, op));
+                TRY(executor_start_communication(e, lane, op));
                 *moved = true;
             }
-            if (e->lanes[lane].in_flight) TRY(progress(e, lane, moved));
+            if (e->lanes[lane].in_flight) TRY(executor_progress(e, lane, moved));
             again = executor_leader(e, lane) != op;
         }
     }
@@ -197,12 +197,13 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
     e->begin_ns = clock_ns();
     memset(e->plans[plan].done, 0, (size_t)e->remaining);
     for (int lane = 0; lane < e->program->lane_count; lane++) e->lanes[lane].at = 0;
-    return OK;
+    return e->stream ? executor_stream_begin(e) : OK;
 }
 
 Status executor_advance(Executor *e, bool *done, bool *moved) {
     *moved = false;
     if (e->device->model) return executor_modelled_advance(e, done, moved);
+    if (e->stream) return executor_stream_advance(e, done, moved);
     for (;;) {
         TRY(serve_communication(e, moved));
         *done = e->remaining == 0;

@@ -12,6 +12,9 @@
 // On a device that is only described (device->model) operations are not run but waited for: all
 // lanes work at once, and times follow from each other as they do on a GPU that is kept supplied
 // with work. executor_modelled.c has the rules.
+//
+// On a device that works beside the host (device->queue) a plan is done when all of it has been
+// given to the device; what reads a tensor waits. executor_stream.c has the rules.
 #ifndef PARALLEL_RUN_EXECUTOR_H
 #define PARALLEL_RUN_EXECUTOR_H
 
@@ -39,6 +42,7 @@ typedef struct {
 } ExecutorHooks;
 
 typedef struct BoundPlan BoundPlan;
+typedef struct Stream Stream;
 typedef struct LaneState LaneState;
 
 typedef struct {
@@ -55,6 +59,7 @@ typedef struct {
     BoundPlan *plans;  // in the arena, as the lanes
     LaneState *lanes;
     void *local;              // owned: the local pool, and without a communicator the shared one
+    Stream *stream;           // on a device with lanes (device->queue); else NULL
     int rank, plan;           // plan: at work, or NONE
     int remaining;            // operations of it that have not ended
     int64_t step, origin_ns;  // origin: of the run, on the monotonic clock

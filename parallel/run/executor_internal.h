@@ -45,7 +45,7 @@ Status executor_make_groups(Executor *e) MUST_USE;  // those of the program that
 Status executor_bind_comm(Executor *e, Arena *a, const Plan *plan, const Op *op,
                           CommCall *call) MUST_USE;
 
-// --- executor.c, for executor_modelled.c
+// --- executor.c, for executor_modelled.c and executor_stream.c
 
 static inline const Plan *plan_of(const Executor *e) { return &e->program->plans[e->plan]; }
 
@@ -58,6 +58,16 @@ typedef struct {
     int64_t start_ns, end_ns, wait_ns, cpu_ns;  // start and end: on the monotonic clock
 } SpanTimes;
 void executor_record_span(Executor *e, int lane, int op, SpanTimes t);
+
+// Start the communication that leads a lane; do this rank's share of the one in flight there.
+Status executor_start_communication(Executor *e, int lane, int op) MUST_USE;
+Status executor_progress(Executor *e, int lane, bool *moved) MUST_USE;
+
+// --- bind.c
+
+// Where the host reads and writes a scalar that no operation writes; NULL for another tensor of a
+// device with lanes.
+void *executor_scalar(const Executor *e, int tensor);
 
 // --- executor_modelled.c, as executor_advance() and executor_idle()
 

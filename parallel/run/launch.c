@@ -376,21 +376,42 @@ static Status run_lockstep(Training *t, const Job *job, CommWorld *world, const 
     return s;
 }
 
-static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
-    CommWorld *world;
-    const JobOptions *o = &job->options;
-    CommRoom rooms[COMM_RANKS];
-    for (int r = 0; r < o->spec.ranks; r++)
-        rooms[r] = executor_room(program_set_program(&job->set, r));
-    TRY(comm_world_create(&world, o->comm, o->spec.ranks, rooms, &o->comm_options));
-    Status s = OK;
-    switch (o->comm) {
-    case COMM_SERIAL: s = run_lockstep(t, job, world, hooks); break;
-    case COMM_THREAD: s = run_threads(t, job, world, hooks); break;
-    case COMM_SHM: s = run_processes(t, job, world, hooks); break;
+static Status run_kind(Training *t, const Job *job, CommWorld *world, const RunHooks *hooks) {
+    switch (job->options.comm) {
+    case COMM_SERIAL: return run_lockstep(t, job, world, hooks);
+    case COMM_THREAD: return run_threads(t, job, world, hooks);
+    case COMM_SHM: return run_processes(t, job, world, hooks);
     case COMM_KINDS: break;
     }
-    if (!t->stuck) comm_world_destroy(world);
+    return OK;
+}
+
+static void destroy_pools(const QueueMethods *queue, const CommRoom *rooms, int ranks) {
+    for (int r = 0; r < ranks; r++)
+        if (rooms[r].pool) queue->pool_destroy(rooms[r].pool, QUEUE_POOL_SHARED, r);
+}
+
+// What each rank needs; a device with memory of its own makes the pools that ranks share.
+static Status make_rooms(const Job *job, CommRoom *rooms) {
+    const QueueMethods *queue = job->device->queue;
+    for (int r = 0; r < job->options.spec.ranks; r++) {
+        rooms[r] = executor_room(program_set_program(&job->set, r));
+        if (queue)
+            TRY(queue->pool_create(&rooms[r].pool, QUEUE_POOL_SHARED, r, rooms[r].pool_bytes));
+    }
+    return OK;
+}
+
+static Status run_world(Training *t, const Job *job, const RunHooks *hooks) {
+    CommWorld *world = NULL;
+    const JobOptions *o = &job->options;
+    CommRoom rooms[COMM_RANKS] = {{0}};
+    Status s = make_rooms(job, rooms);
+    if (s == OK) s = comm_world_create(&world, o->comm, o->spec.ranks, rooms, &o->comm_options);
+    if (s == OK) s = run_kind(t, job, world, hooks);
+    if (t->stuck) return s;  // a thread still uses all of it
+    comm_world_destroy(world);
+    destroy_pools(job->device->queue, rooms, o->spec.ranks);
     return s;
 }
 
