@@ -2,8 +2,6 @@
 // Questions about a program: names, planned bytes, its fingerprint.
 #include "core/plan/program.h"
 
-#include "core/base/hash.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,37 +107,4 @@ int64_t program_memory(const Program *p, Memory m) {
         for (int role = 0; role < ROLE_COUNT; role++)
             if (role_memory((Role)role) == m) bytes += p->role_bytes[pool][role];
     return bytes;
-}
-
-uint64_t program_fingerprint(const Program *p) {
-    uint64_t hash = HASH_START;
-    for (int a = 0; a < p->axis_count; a++) hash = hash_u64(hash, (uint64_t)p->axes[a].size);
-    for (int i = 0; i < p->plan_count; i++) {
-        const Plan *plan = &p->plans[i];
-        hash = hash_u64(hash, (uint64_t)i);
-        for (int k = 0; k < plan->op_count; k++) {
-            const Op *op = &plan->ops[k];
-            const Work *w = op_work(p, op);
-            if (!work_communicates(w)) continue;
-            const uint64_t facts[] = {w->kind,
-                                      w->dtype,
-                                      w->reduce,
-                                      w->algorithm,
-                                      w->order,
-                                      w->parts,
-                                      (uint64_t)w->group,
-                                      (uint64_t)w->peer,
-                                      (uint64_t)w->payload_bytes,
-                                      op->lane,
-                                      op->outputs,
-                                      op->inputs};
-            for (size_t f = 0; f < sizeof facts / sizeof *facts; f++)
-                hash = hash_u64(hash, facts[f]);
-            // Peers address each other's operands at equal offsets, so those are part
-            // of the agreement.
-            for (int o = 0; o < op->outputs + op->inputs; o++)
-                hash = hash_u64(hash, (uint64_t)p->tensors[op_outputs(plan, op)[o]].offset);
-        }
-    }
-    return hash;
 }

@@ -212,8 +212,8 @@ int64_t program_position(const Program *p, uint16_t axes, int rank, int64_t *pla
 // Planned bytes of a lowered program, over both pools.
 int64_t program_memory(const Program *p, Memory m);
 
-// A 64-bit hash of the communication that a program issues: kinds, groups, sizes, order. Ranks
-// compare it before their first step.
-uint64_t program_fingerprint(const Program *p);
+// A 64-bit hash of the communication that a program issues in a group (NONE: in all): kinds, sizes,
+// partners, order; not where operands lie. What ranks compare: core/plan/sequence.h.
+uint64_t program_fingerprint(const Program *p, int group);
 
 #endif

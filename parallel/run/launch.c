@@ -351,8 +351,10 @@ static Status advance_all(Rank *ranks, int count, CommWorld *world) {
 }
 
 static Status lockstep(Rank *ranks, int count, CommWorld *world) {
-    for (int r = 0; r < count; r++)
-        TRY(comm_agree(&ranks[r].comm, program_fingerprint(ranks[r].program)));
+    for (bool more = true; more;) {
+        for (int r = 0; r < count; r++) TRY(agreement_bring(&ranks[r].agreement));
+        for (int r = 0; r < count; r++) TRY(agreement_look(&ranks[r].agreement, &more));
+    }
     for (bool more = true; more;) {
         for (int r = 0; r < count; r++) TRY(rank_begin_turn(&ranks[r], &more));
         if (!more) break;

@@ -87,6 +87,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     if (hooks) r->hooks = *hooks;
     r->comm.rank = rank;
     if (world) TRY(comm_join(&r->comm, world, rank));
+    agreement_init(&r->agreement, &r->comm, r->program);
     const ExecutorHooks executor_hooks = {.context = r,
                                           .load = load,
                                           .before = r->hooks.before ? before : NULL,
@@ -233,7 +234,10 @@ Status rank_end_turn(Rank *r) {
 }
 
 Status rank_run(Rank *r) {
-    if (r->executor.comm) TRY(comm_agree(&r->comm, program_fingerprint(r->program)));
+    for (bool more = r->executor.comm; more;) {
+        TRY(agreement_bring(&r->agreement));
+        TRY(agreement_look(&r->agreement, &more));
+    }
     for (;;) {
         bool more;
         TRY(rank_begin_turn(r, &more));

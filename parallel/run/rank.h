@@ -6,6 +6,7 @@
 
 #include "core/record/values.h"
 #include "core/report/report.h"
+#include "parallel/run/agreement.h"
 #include "parallel/run/executor.h"
 #include "parallel/run/job.h"
 
@@ -62,6 +63,7 @@ typedef struct {
     RunHooks hooks;
     RankResult *result;
     Comm comm;
+    Agreement agreement;  // with the other ranks, before the first turn
     Executor executor;
     Sampler sampler;
     ValueRecorder values;
