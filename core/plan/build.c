@@ -326,7 +326,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->algorithm = (uint8_t)spec->algorithm;
     w->order = (uint8_t)spec->order;
     w->reduce = (uint8_t)spec->reduce;
-    w->parts = (uint8_t)(spec->parts ? spec->parts : 1);
+    w->parts = (uint16_t)(spec->parts ? spec->parts : 1);
     w->attr_count = kind_attribute_count(spec->kind);
     w->flops = spec->flops;
     for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
@@ -344,10 +344,8 @@ static Status check_spec(const Program *p, const OpSpec *spec) {
         FAIL(ERR_PLAN, "operation %s: no lane %d", spec->name, spec->lane);
     if (kind_communicates(spec->kind) && (spec->group < 0 || spec->group >= p->group_count))
         FAIL(ERR_PLAN, "operation %s: no group %d", spec->name, spec->group);
-    if (spec->parts < 0 || spec->parts > UINT8_MAX)
-        FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT8_MAX);
-    if (spec->output_count > UINT16_MAX || spec->input_count > UINT16_MAX)
-        FAIL(ERR_PLAN, "operation %s: too many operands", spec->name);
+    if (spec->parts < 0 || spec->parts > UINT16_MAX)
+        FAIL(ERR_PLAN, "operation %s: %d parts, at most %d", spec->name, spec->parts, UINT16_MAX);
     int64_t bytes = 0;
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         int t = i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
@@ -378,8 +376,8 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
                .guard = spec->guard - 1,
                .shard = spec->shard,
                .micro_batch = spec->micro_batch,
-               .outputs = (uint16_t)spec->output_count,
-               .inputs = (uint16_t)spec->input_count,
+               .outputs = spec->output_count,
+               .inputs = spec->input_count,
                .lane = (uint8_t)spec->lane,
                .flags = (uint8_t)spec->flags};
     for (int i = 0; i < operands; i++)

@@ -106,8 +106,7 @@ Status dep_list_add(DepList *list, int op, int after, DepKind kind, int distance
 void dep_list_finish(DepList *list);
 
 // Add them behind the dependencies that the operations have, in the order of the list; one that an
-// operation has already, of whatever kind, is not added again. ERR_PLAN when an operation would
-// depend on more than 65535 others.
+// operation has already, of whatever kind, is not added again.
 Status plan_add_deps(Plan *plan, const DepList *list) MUST_USE;
 
 // Remove every dependency of kind DEP_DATA and derive them anew from the operands, in plan

@@ -24,14 +24,9 @@ static Status check_dep(const Plan *plan, int op, int after) {
          plan->op_count);
 }
 
-static Status too_many_deps(int op) {
-    FAIL(ERR_PLAN, "operation %d depends on more than %d others", op, UINT16_MAX);
-}
-
 Status plan_add_dep(Plan *plan, int op, int after, DepKind kind, int distance) {
     TRY(check_dep(plan, op, after));
     if (has_dep(plan, &plan->ops[op], after, distance)) return OK;
-    if (plan->ops[op].dep_count == UINT16_MAX) return too_many_deps(op);
     TRY(ARRAY_RESERVE(plan->deps, plan->dep_capacity, plan->dep_count + 1));
     int at = plan->ops[op].dep_first + plan->ops[op].dep_count;
     memmove(&plan->deps[at + 1], &plan->deps[at], (size_t)(plan->dep_count - at) * sizeof(Dep));
@@ -89,23 +84,21 @@ static void merge_one(Merge *m, int op, Dep dep, bool once) {
     m->deps[m->count++] = dep;
 }
 
-static Status merge_op(Merge *m, Plan *plan, int i, const DepList *list) {
+static void merge_op(Merge *m, Plan *plan, int i, const DepList *list) {
     Op *op = &plan->ops[i];
     int begin = m->count;
     for (int d = 0; d < op->dep_count; d++) merge_one(m, i, plan->deps[op->dep_first + d], false);
     for (int e = m->first[i]; e < m->first[i + 1]; e++)
         merge_one(m, i, list->edges[m->edges[e]].dep, true);
-    if (m->count - begin > UINT16_MAX) return too_many_deps(i);
     op->dep_first = begin;
-    op->dep_count = (uint16_t)(m->count - begin);
-    return OK;
+    op->dep_count = m->count - begin;
 }
 
 Status plan_add_deps(Plan *plan, const DepList *list) {
     Arena scratch = {0};
     Merge m;
     Status s = merge_init(&m, &scratch, plan, list);
-    for (int i = 0; i < plan->op_count && s == OK; i++) s = merge_op(&m, plan, i, list);
+    for (int i = 0; i < plan->op_count && s == OK; i++) merge_op(&m, plan, i, list);
     arena_finish(&scratch);
     if (s != OK) {
         free(m.deps);
@@ -166,6 +159,7 @@ static int reads(const Plan *plan, int i, int k) {
 typedef struct {
     const Program *p;
     const Plan *plan;
+    const int32_t *root;  // [tensor] program_root()
     Touch *touch;         // in this step
     const Touch *before;  // NULL, or what a whole step left behind
     DepList *out;
@@ -201,9 +195,9 @@ static Status pass(const Pass *s) {
     const Plan *plan = s->plan;
     for (int i = 0; i < plan->op_count; i++) {
         for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++)
-            TRY(read_tensor(s, i, program_root(s->p, tensor)));
+            TRY(read_tensor(s, i, s->root[tensor]));
         for (int k = 0; k < plan->ops[i].outputs; k++)
-            TRY(write_tensor(s, i, program_root(s->p, op_outputs(plan, &plan->ops[i])[k])));
+            TRY(write_tensor(s, i, s->root[op_outputs(plan, &plan->ops[i])[k]]));
     }
     return OK;
 }
@@ -217,7 +211,7 @@ static void remove_data_deps(Plan *plan) {
             if (plan->deps[op->dep_first + d].kind != DEP_DATA)
                 plan->deps[kept++] = plan->deps[op->dep_first + d];
         op->dep_first = first;
-        op->dep_count = (uint16_t)(kept - first);
+        op->dep_count = kept - first;
     }
     plan->dep_count = kept;
 }
@@ -230,7 +224,7 @@ static Status sort_deps(Plan *plan) {
     int count = 0;
     for (int i = 0; i < plan->op_count; i++) {
         Op *op = &plan->ops[i];
-        memcpy(&sorted[count], &plan->deps[op->dep_first], op->dep_count * sizeof *sorted);
+        memcpy(&sorted[count], &plan->deps[op->dep_first], (size_t)op->dep_count * sizeof *sorted);
         op->dep_first = count;
         count += op->dep_count;
     }
@@ -240,16 +234,23 @@ static Status sort_deps(Plan *plan) {
     return OK;
 }
 
+static Status derive(const Program *p, const Plan *plan, Arena *scratch, DepList *deps) {
+    Touch this_step, next_step;
+    int32_t *root = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
+    if (!root) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    for (int t = 0; t < p->tensor_count; t++) root[t] = program_root(p, t);
+    TRY(touch_init(&this_step, scratch, p, plan));
+    TRY(touch_init(&next_step, scratch, p, plan));
+    TRY(pass(&(Pass){p, plan, root, &this_step, NULL, deps}));
+    return pass(&(Pass){p, plan, root, &next_step, &this_step, deps});
+}
+
 Status plan_derive_deps(const Program *p, Plan *plan) {
     TRY(sort_deps(plan));
     remove_data_deps(plan);
     Arena scratch = {0};
-    Touch this_step, next_step;
-    Status s = touch_init(&this_step, &scratch, p, plan);
-    if (s == OK) s = touch_init(&next_step, &scratch, p, plan);
     DepList deps = {0};
-    if (s == OK) s = pass(&(Pass){p, plan, &this_step, NULL, &deps});
-    if (s == OK) s = pass(&(Pass){p, plan, &next_step, &this_step, &deps});
+    Status s = derive(p, plan, &scratch, &deps);
     if (s == OK) s = plan_add_deps(plan, &deps);
     dep_list_finish(&deps);
     arena_finish(&scratch);
@@ -280,7 +281,7 @@ Status plan_select(Plan *plan, const int *order, const uint8_t *keep) {
             dep.op = place[dep.op];
             plan->deps[ops[i].dep_first + kept++] = dep;
         }
-        ops[i].dep_count = (uint16_t)kept;
+        ops[i].dep_count = kept;
     }
     if (count) memcpy(plan->ops, ops, (size_t)count * sizeof *ops);
     plan->op_count = count;

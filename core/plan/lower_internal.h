@@ -36,13 +36,17 @@ typedef struct {
     int32_t time[PLANS + 1];  // when each plan begins
     Stay *stays;              // owned, as `ends`
     End *ends;
+    int32_t *root;          // [tensor] program_root()
     int32_t *first_stay;    // [tensor] or NONE; a root's stays in the order of plans
     uint8_t *communicated;  // [tensor] a communication touches it, so that peers address it
     uint8_t *used;          // [tensor] it needs memory
     int stay_count, stay_capacity, end_count, end_capacity;
+    int32_t *members;  // tensors with memory of their own, by region: a role in a pool
+    int32_t region_first[POOL_COUNT * ROLE_COUNT + 1];  // in `members`
 } Lives;
 
 Status lives_init(Lives *l, Arena *a, const Program *p) MUST_USE;
+Status lives_find_regions(Lives *l, Arena *a) MUST_USE;  // once tensors have their pools
 void lives_finish(Lives *l);
 
 // May a tensor of stay `after` take over memory from one of stay `before`, an earlier one of the
@@ -51,6 +55,13 @@ void lives_finish(Lives *l);
 bool lives_hand_over(const Lives *l, const Stay *before, const Stay *after);
 
 int64_t layout_aligned(int64_t bytes);  // rounded up to LAYOUT_ALIGN
+
+// The members of a region, in table order; how many.
+static inline const int32_t *lives_members(const Lives *l, int pool, int role, int *count) {
+    const int32_t *first = &l->region_first[pool * ROLE_COUNT + role];
+    *count = first[1] - first[0];
+    return &l->members[first[0]];
+}
 
 // One role's memory in one pool: where tensors fit. loads: some of them are begun by a load.
 typedef struct Region Region;

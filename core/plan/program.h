@@ -80,11 +80,10 @@ typedef struct {
                           // receive, the distance along the group (+1: the next member)
     int32_t attr_first, attr_count;                         // program.attrs
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
-    int64_t work_bytes;  // that the schedule of a communication works in; see program_lower()
-    uint64_t cost_key;   // equal for work of equal kind, type and shapes
-    uint16_t kind;
+    int64_t work_bytes;    // that the schedule of a communication works in; see program_lower()
+    uint64_t cost_key;     // equal for work of equal kind, type and shapes
+    uint16_t kind, parts;  // parts: inputs folded per output of a reduction (shards a rank)
     uint8_t phase, dtype, reduce, algorithm, order;
-    uint8_t parts;  // inputs folded per output of a reduction (shards a rank)
 } Work;
 
 enum { OP_ACCUMULATE = 1, OP_RECOMPUTE = 2 };
@@ -95,7 +94,7 @@ typedef struct {
     int32_t guard;  // scalar tensor; the op is skipped while it is zero; or NONE
     int32_t shard, micro_batch;
     int32_t member_first, member_count;  // of a fused op: plan.members
-    uint16_t dep_count, outputs, inputs;
+    int32_t dep_count, outputs, inputs;
     uint8_t lane, flags;
 } Op;
 

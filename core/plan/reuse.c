@@ -23,12 +23,6 @@ typedef struct {
     int piece_count;
 } Reuse;
 
-static bool shares(const Reuse *r, int t, Pool pool, Role role) {
-    const Tensor *tensor = &r->p->tensors[t];
-    return tensor->pool == pool && tensor->role == role && tensor->alias == NONE &&
-           r->lives->used[t] && !role_keeps_place(role);
-}
-
 static int by_offset(const void *left, const void *right) {
     int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
     return (a > b) - (a < b);
@@ -39,29 +33,30 @@ static int find_cut(const int64_t *cuts, int count, int64_t offset) {
     return (int)(found - cuts);
 }
 
+static int64_t end_of(const Tensor *t) { return t->offset + layout_aligned(t->bytes); }
+
 // Cut one region; its pieces are numbered from r->piece_count on.
 static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
-    const Program *p = r->p;
-    int count = 0, distinct = 0;
-    if (!p->role_bytes[pool][role]) return;
-    for (int t = 0; t < p->tensor_count; t++) {
-        const Tensor *tensor = &p->tensors[t];
-        if (!shares(r, t, pool, role)) continue;
-        cuts[count++] = tensor->offset;
-        cuts[count++] = tensor->offset + layout_aligned(tensor->bytes);
+    const Tensor *tensors = r->p->tensors;
+    int count, distinct = 0;
+    const int32_t *members = lives_members(r->lives, pool, role, &count);
+    int64_t bytes = 0;
+    for (int i = 0; i < count; i++) bytes += layout_aligned(tensors[members[i]].bytes);
+    bool apart = bytes == r->p->role_bytes[pool][role];  // each has memory of its own
+    for (int i = 0; i < count && !apart; i++) {
+        cuts[2 * i] = tensors[members[i]].offset;
+        cuts[2 * i + 1] = end_of(&tensors[members[i]]);
     }
-    qsort(cuts, (size_t)count, sizeof *cuts, by_offset);
-    for (int i = 0; i < count; i++)
+    if (!apart) qsort(cuts, 2 * (size_t)count, sizeof *cuts, by_offset);
+    for (int i = 0; i < 2 * count && !apart; i++)
         if (i == 0 || cuts[i] != cuts[i - 1]) cuts[distinct++] = cuts[i];
-    for (int t = 0; t < p->tensor_count; t++) {
-        const Tensor *tensor = &p->tensors[t];
-        if (!shares(r, t, pool, role)) continue;
-        int from = find_cut(cuts, distinct, tensor->offset),
-            to = find_cut(cuts, distinct, tensor->offset + layout_aligned(tensor->bytes));
-        r->piece[t] = r->piece_count + from;
-        r->pieces[t] = to - from;
+    for (int i = 0; i < count; i++) {
+        const Tensor *t = &tensors[members[i]];
+        int from = apart ? i : find_cut(cuts, distinct, t->offset);
+        r->piece[members[i]] = r->piece_count + from;
+        r->pieces[members[i]] = apart ? 1 : find_cut(cuts, distinct, end_of(t)) - from;
     }
-    r->piece_count += distinct;
+    r->piece_count += apart ? count : distinct;
 }
 
 static Status reuse_init(Reuse *r, Arena *a, const Program *p, const Lives *lives) {
@@ -75,7 +70,8 @@ static Status reuse_init(Reuse *r, Arena *a, const Program *p, const Lives *live
         FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", n);
     for (int t = 0; t < n; t++) r->piece[t] = NONE;
     for (int pool = 0; pool < POOL_COUNT; pool++)
-        for (int role = 0; role < ROLE_COUNT; role++) cut_region(r, (Pool)pool, (Role)role, cuts);
+        for (int role = 0; role < ROLE_COUNT; role++)
+            if (!role_keeps_place((Role)role)) cut_region(r, (Pool)pool, (Role)role, cuts);
     r->tenant = ARENA_NEW(a, int32_t, r->piece_count + 1);
     r->distance = ARENA_NEW(a, uint8_t, r->piece_count + 1);
     if (!r->tenant || !r->distance)
@@ -149,7 +145,7 @@ static Status sweep_op(Reuse *r, int k, int op, DepList *out) {
     const PlanOrder *o = &r->lives->orders[k];
     bool begins = false;
     for (int i = 0; i < plan->ops[op].outputs + plan->ops[op].inputs; i++) {
-        int root = program_root(r->p, op_outputs(plan, &plan->ops[op])[i]);
+        int root = r->lives->root[op_outputs(plan, &plan->ops[op])[i]];
         if (r->piece[root] == NONE) continue;
         const Stay *s = stay_in(r->lives, root, k);
         bool has_it = r->tenant[r->piece[root]] == s - r->lives->stays;

@@ -142,7 +142,7 @@ static Status read_op_key(const PlanReader *r, Line *l, const char *key, char *v
         return plan_reader_name(r, "a layer", value);
     }
     if (!strcmp(key, "peer")) return plan_reader_int(r, key, value, INT32_MIN, INT32_MAX, &s->peer);
-    if (!strcmp(key, "parts")) return plan_reader_int(r, key, value, 1, UINT8_MAX, &s->parts);
+    if (!strcmp(key, "parts")) return plan_reader_int(r, key, value, 1, UINT16_MAX, &s->parts);
     if (!strcmp(key, "flags")) return read_flags(r, value, &s->flags);
     if (!strcmp(key, "flops")) return plan_reader_number(r, key, value, 0, INT64_MAX, &s->flops);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);

@@ -21,24 +21,12 @@ typedef struct {
     int added, capacity;
 } Ddp;
 
-static int ready(const Gradient *g, int parts) {
-    int last = g->ready[0];
-    for (int s = 1; s < parts; s++)
-        if (g->ready[s] > last) last = g->ready[s];
-    return last;
-}
-
 // Gradients in the order in which they become ready; those of one operation in reverse table order,
 // which is that of PyTorch's reversed parameter list.
-static void sort_by_readiness(Gradient *g, int count, int parts) {
-    for (int i = 1; i < count; i++)
-        for (int k = i; k > 0; k--) {
-            int a = ready(&g[k - 1], parts), b = ready(&g[k], parts);
-            if (a < b || (a == b && g[k - 1].part[0] > g[k].part[0])) break;
-            Gradient swap = g[k];
-            g[k] = g[k - 1];
-            g[k - 1] = swap;
-        }
+static int by_readiness(const void *left, const void *right) {
+    const Gradient *a = left, *b = right;
+    return a->complete != b->complete ? (a->complete > b->complete) - (a->complete < b->complete)
+                                      : (a->part[0] < b->part[0]) - (a->part[0] > b->part[0]);
 }
 
 // One all-reduce over gradients[0 .. count): inputs part after part, results into the first part.
@@ -73,10 +61,10 @@ static Status add_all_reduce(Ddp *d, Plan *plan, const char *name, const Gradien
 // over is the last one.
 static Status add_buckets(Ddp *d, Plan *plan, const Gradient *g, int count, int last_backward) {
     int64_t cap = d->options->bucket_bytes[0], bytes = 0;
-    int first = 0, buckets = 0, after = NONE, parts = d->options->local_shards;
+    int first = 0, buckets = 0, after = NONE;
     for (int i = 0; i < count; i++) {
         bytes += d->p->tensors[g[i].part[0]].bytes;
-        if (ready(&g[i], parts) > after) after = ready(&g[i], parts);
+        if (g[i].complete > after) after = g[i].complete;
         if (bytes < cap && i + 1 < count) continue;
         char name[32];
         snprintf(name, sizeof name, "bucket%d", buckets++);
@@ -98,17 +86,24 @@ static int last_backward_op(const Program *p, const Plan *plan) {
 
 // Without overlap nothing is communicated before the backward's end, and nothing is updated before
 // the last bucket's.
-static Status separate_phases(const Program *p, Plan *plan) {
+static Status collect_separation(const Program *p, const Plan *plan, DepList *out) {
     int backward = last_backward_op(p, plan), last = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
         bool communication = work_communicates(w);
-        if (communication) TRY(plan_add_dep(plan, i, backward, DEP_ORDER, 0));
+        if (communication) TRY(dep_list_add(out, i, backward, DEP_ORDER, 0));
         if (communication) last = i;
-        if (w->phase == PHASE_UPDATE && last != NONE)
-            TRY(plan_add_dep(plan, i, last, DEP_ORDER, 0));
+        if (w->phase == PHASE_UPDATE && last != NONE) TRY(dep_list_add(out, i, last, DEP_ORDER, 0));
     }
     return OK;
+}
+
+static Status separate_phases(const Program *p, Plan *plan) {
+    DepList deps = {0};
+    Status s = collect_separation(p, plan, &deps);
+    if (s == OK) s = plan_add_deps(plan, &deps);
+    dep_list_finish(&deps);
+    return s;
 }
 
 static Status transform_step(Ddp *d, Plan *plan) {
@@ -118,9 +113,9 @@ static Status transform_step(Ddp *d, Plan *plan) {
     TRY(gradients_find(d->p, plan, ROLE_SCALAR, parts, d->arena, &g, &count));
     for (int i = 0; i < count; i++)
         TRY(add_all_reduce(d, plan, "all_reduce.loss", &g[i], 1, ALGORITHM_DIRECT,
-                           d->options->no_overlap ? backward : ready(&g[i], parts)));
+                           d->options->no_overlap ? backward : g[i].complete));
     TRY(gradients_find(d->p, plan, ROLE_GRADIENT, parts, d->arena, &g, &count));
-    sort_by_readiness(g, count, parts);
+    qsort(g, (size_t)count, sizeof *g, by_readiness);
     TRY(add_buckets(d, plan, g, count, backward));
     TRY(strategy_place_after(plan, d->after, d->added, d->arena));
     if (d->options->no_overlap) TRY(separate_phases(d->p, plan));

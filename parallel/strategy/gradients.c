@@ -4,35 +4,61 @@
 
 #include "core/plan/build.h"
 
-static int last_writer(const Plan *plan, int tensor) {
-    for (int i = plan->op_count - 1; i >= 0; i--)
+typedef struct {
+    const Program *p;
+    int parts;
+    int32_t *writer;  // [tensor] the last operation that writes it, or NONE
+    int32_t *first;   // [logical] its first tensor, or NONE
+    int32_t *next;    // [tensor] the next of the same logical tensor, or NONE
+} Search;
+
+static Status search_init(Search *s, Arena *a, const Program *p, const Plan *plan, int parts) {
+    *s = (Search){.p = p,
+                  .parts = parts,
+                  .writer = ARENA_NEW(a, int32_t, p->tensor_count + 1),
+                  .first = ARENA_NEW(a, int32_t, p->logical_count + 1),
+                  .next = ARENA_NEW(a, int32_t, p->tensor_count + 1)};
+    if (!s->writer || !s->first || !s->next)
+        FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    for (int t = 0; t < p->tensor_count; t++) s->writer[t] = NONE;
+    for (int i = 0; i < plan->op_count; i++)
         for (int o = 0; o < plan->ops[i].outputs; o++)
-            if (op_outputs(plan, &plan->ops[i])[o] == tensor) return i;
-    return NONE;
+            s->writer[op_outputs(plan, &plan->ops[i])[o]] = i;
+    for (int l = 0; l < p->logical_count; l++) s->first[l] = NONE;
+    for (int t = p->tensor_count - 1; t >= 0; t--) {
+        s->next[t] = s->first[p->tensors[t].logical];
+        s->first[p->tensors[t].logical] = t;
+    }
+    return OK;
 }
 
 // The tensors of one shard are told apart by their field `shard`; they share a logical tensor.
-static Status find_parts(const Program *p, const Plan *plan, int first, int parts, Gradient *out) {
-    *out = (Gradient){.part = {first}, .ready = {last_writer(plan, first)}};
-    for (int s = 1; s < parts; s++) {
-        out->part[s] = NONE;
-        for (int t = 0; t < p->tensor_count; t++)
-            if (p->tensors[t].logical == p->tensors[first].logical && p->tensors[t].shard == s)
-                out->part[s] = t;
-        if (out->part[s] == NONE)
-            FAIL(ERR_PLAN, "%s has no piece of local shard %d", tensor_name(p, first), s);
-        out->ready[s] = last_writer(plan, out->part[s]);
+static Status find_parts(const Search *s, Arena *a, int first, Gradient *out) {
+    const Program *p = s->p;
+    *out = (Gradient){ARENA_NEW(a, int32_t, s->parts), ARENA_NEW(a, int32_t, s->parts), NONE};
+    if (!out->part || !out->ready) FAIL(ERR_MEMORY, "out of memory for %d shards", s->parts);
+    for (int i = 0; i < s->parts; i++) out->part[i] = i ? NONE : first;
+    for (int t = s->first[p->tensors[first].logical]; t != NONE; t = s->next[t]) {
+        int shard = p->tensors[t].shard;
+        if (shard > 0 && shard < s->parts) out->part[shard] = t;
     }
-    for (int s = 0; s < parts; s++)
-        if (out->ready[s] == NONE)
-            FAIL(ERR_PLAN, "%s is never computed", tensor_name(p, out->part[s]));
+    for (int i = 0; i < s->parts; i++) {
+        if (out->part[i] == NONE)
+            FAIL(ERR_PLAN, "%s has no piece of local shard %d", tensor_name(p, first), i);
+        out->ready[i] = s->writer[out->part[i]];
+        if (out->ready[i] == NONE)
+            FAIL(ERR_PLAN, "%s is never computed", tensor_name(p, out->part[i]));
+        if (out->ready[i] > out->complete) out->complete = out->ready[i];
+    }
     return OK;
 }
 
 Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
                       Gradient **out, int *count) {
+    Search s;
     if (parts < 1 || parts > PARTS)
         FAIL(ERR_PLAN, "%d shards on one rank; at most %d", parts, PARTS);
+    TRY(search_init(&s, a, p, plan, parts));
     *count = 0;
     *out = ARENA_NEW(a, Gradient, p->tensor_count + 1);
     if (!*out) FAIL(ERR_MEMORY, "out of memory for %d gradients", p->tensor_count);
@@ -40,9 +66,7 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
         const Tensor *tensor = &p->tensors[t];
         bool partial = tensor->placement[0].place == PLACE_PARTIAL_SUM && tensor->role == role &&
                        tensor->shard == 0;
-        if (!partial || last_writer(plan, t) == NONE) continue;
-        TRY(find_parts(p, plan, t, parts, &(*out)[*count]));
-        (*count)++;
+        if (partial && s.writer[t] != NONE) TRY(find_parts(&s, a, t, &(*out)[(*count)++]));
     }
     return OK;
 }
@@ -50,13 +74,22 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
 Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) {
     int n = plan->op_count, old = n - placed, count = 0;
     int *order = ARENA_NEW(a, int, n + 1);
+    int *first = ARENA_NEW(a, int, n + 1);  // of those that go behind an operation, or NONE
+    int *next = ARENA_NEW(a, int, placed + 1);
     uint8_t *keep = ARENA_NEW(a, uint8_t, n + 1);
-    if (!order || !keep) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
-    for (int i = 0; i < n; i++) keep[i] = 1;
+    if (!order || !first || !next || !keep)
+        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    for (int i = 0; i < n; i++) {
+        keep[i] = 1;
+        first[i] = NONE;
+    }
+    for (int k = placed - 1; k >= 0; k--) {
+        next[k] = first[after[k]];
+        first[after[k]] = k;
+    }
     for (int i = 0; i < old; i++) {
         order[count++] = i;
-        for (int k = 0; k < placed; k++)
-            if (after[k] == i) order[count++] = old + k;
+        for (int k = first[i]; k != NONE; k = next[k]) order[count++] = old + k;
     }
     return plan_select(plan, order, keep);
 }

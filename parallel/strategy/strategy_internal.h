@@ -6,12 +6,13 @@
 #include "core/base/arena.h"
 #include "parallel/strategy/strategy.h"
 
-enum { PARTS = 64 };  // shards of one rank
+enum { PARTS = 4096 };  // shards of one rank
 
 // A tensor that is a partial sum along the axis "data": its piece of each local shard, and the
 // operation after which that piece is complete.
 typedef struct {
-    int32_t part[PARTS], ready[PARTS];
+    int32_t *part, *ready;  // in the arena
+    int32_t complete;       // the operation after which all pieces are
 } Gradient;
 
 // The partial sums of a role that a plan computes, in table order, into the arena.

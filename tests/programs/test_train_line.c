@@ -113,6 +113,24 @@ START_TEST(a_last_batch_that_no_step_comes_to_may_be_too_small) {
 }
 END_TEST
 
+// As many as the help says, on one rank or on two: the same sums in the same order.
+START_TEST(a_rank_takes_thousands_of_shards) {
+    static const char *const ranks[] = {"--ranks 1", "--ranks 2", "--ranks 2 --comm serial"};
+    char weights[17] = "";
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(command_run(&it,
+                                     "train -q --model linear --data digits:count=2000 --steps 1 "
+                                     "--batch 1536 --shards 1536 %s",
+                                     ranks[i]),
+                         0);
+        ck_assert_int_eq(strlen(it.weights), 16);
+        if (i) ck_assert_str_eq(it.weights, weights);
+        strcpy(weights, it.weights);
+        command_finish(&it);
+    }
+}
+END_TEST
+
 START_TEST(steps_to_record_that_do_not_come_are_refused) {
     refused(PARTS("--record-steps 5:9", "steps 0 to 2 only"),
             "train --record r --record-steps 5:9 " SMALL);
@@ -174,6 +192,7 @@ SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
       a_batch_of_more_than_there_is_is_the_batch_that_trains,
       a_last_batch_that_no_step_comes_to_may_be_too_small,
       steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
-      a_slowdown_stands_above_the_times, what_a_sweep_with_shards_compares_is_told,
+      a_slowdown_stands_above_the_times, a_rank_takes_thousands_of_shards,
+      what_a_sweep_with_shards_compares_is_told,
       a_link_too_slow_for_its_messages_is_a_matter_of_the_line,
       a_plan_that_is_printed_can_be_stopped)

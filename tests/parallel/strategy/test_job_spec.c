@@ -149,16 +149,17 @@ START_TEST(numbers_that_do_not_fit_are_refused_with_what_to_give) {
         const char *said;
     } cases[] = {
         {cut(4, 6, 1, 64), "try --shards 8"},
-        {cut(1, 4096, 1, 10000000), "each of 1 rank 4096 of them; a rank takes at most 64"},
-        {cut(2, 4096, 1, 10000000), "each of 2 ranks 2048 of them"},
+        {cut(1, 8192, 1, 10000000), "each of 1 rank 8192 of them; a rank takes at most 4096"},
+        {cut(1, 4096, 2, 10000000), "with 4096 shards a rank that is 8192 micro-batches"},
         {cut(64, 4096, 2000, 100000000), "give at most --accumulate 64"},
         {cut(8, 0, 1, 3), "give --batch 8"},
         {cut(2, 4, 16, 63), "give --batch 64"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_fails(job_spec_check(&cases[i].job), ERR_USAGE, cases[i].said);
-    const JobSpec fits[] = {cut(1, 64, 64, 4096), cut(1, 0, 4096, 4096), cut(64, 0, 1, 64)};
-    for (int i = 0; i < 3; i++) ck_assert_ok(job_spec_check(&fits[i]));
+    const JobSpec fits[] = {cut(1, 64, 64, 4096), cut(1, 0, 4096, 4096), cut(64, 0, 1, 64),
+                            cut(1, 4096, 1, 4096), cut(2, 4096, 2, 8192)};
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) ck_assert_ok(job_spec_check(&fits[i]));
 }
 END_TEST
 
