@@ -5,10 +5,12 @@
 #include "core/plan/kind.h"
 
 const OptionDetail job_details[] = {
-    {"model", "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
-              "(mlp:hidden=256,layers=3); linear is softmax regression. All take 1x28x28 images "
-              "and tell 10 classes apart, or as many as classes= says (net:classes=27). A file "
-              "describes a network of your own: docs/formats.md, \"Model files\"."},
+    {"model",
+     "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
+     "(mlp:hidden=256,layers=3); linear is softmax regression; resnet has residual blocks "
+     "(resnet:channels=16,blocks=4). All take 1x28x28 images and tell 10 classes apart, or "
+     "as many as classes= says (net:classes=27). A file describes a network of your own: "
+     "docs/formats.md, \"Model files\"."},
     {"dtype", "f64 starts from the weights that f32 has.", "precision type"},
     {"seed",
      "Two runs with the same options and seed give the same bits, whatever the ranks. The seed is "
