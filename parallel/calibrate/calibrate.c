@@ -66,7 +66,7 @@ static Status measure_parts(Bench *b) {
                  {"waiting", calibrate_waiting},
                  {"collectives", calibrate_collective},
                  {"memory", calibrate_memory}};
-    int count = sizeof parts / sizeof *parts, rows = calibrate_has_step(b) ? o->row_count : 0;
+    int count = sizeof parts / sizeof *parts, rows = o->row_count;
     for (int i = 0; i < count + rows; i++) {
         char name[64];
         snprintf(name, sizeof name, "step of %lld rows",

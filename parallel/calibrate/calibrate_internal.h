@@ -80,7 +80,6 @@ Status calibrate_collective(Bench *b) MUST_USE;
 Status calibrate_memory(Bench *b) MUST_USE;
 Status calibrate_step(Bench *b, int64_t rows) MUST_USE;  // the first time also the step as a whole
 Status calibrate_dispatch(Bench *b, const Job *one_rank) MUST_USE;
-bool calibrate_has_step(const Bench *b);  // a plan from a file for several ranks has none for one
 
 int64_t calibrate_job_rows(const Job *job);    // of a rank's batch
 int64_t calibrate_least_rows(const Job *job);  // one for each shard and micro-batch of a rank

@@ -49,17 +49,17 @@ int64_t calibrate_least_rows(const Job *job) {
     return (int64_t)job_spec_local_shards(&job->options.spec) * job->options.spec.micro_batches;
 }
 
-bool calibrate_has_step(const Bench *b) {
-    return !b->job->options.spec.plan_file || b->job->options.spec.ranks == 1;
-}
-
-// One rank with the job's shards per rank. Its weights stay as they are, so that it can go on for
-// ever; every batch is full. *derived: it is to be destroyed, whatever comes back.
+// One rank with the job's shards per rank. A plan from a file for several ranks cannot run on one:
+// then it is the model's own step, whose operations have the same shapes. Its weights stay as they
+// are, so that it can go on for ever; every batch is full. *derived: the job is to be destroyed,
+// whatever comes back.
 static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     JobOptions o = from->options;
-    bool other = !o.spec.plan_file && (o.spec.ranks > 1 || rows != o.spec.batch);
+    bool several = o.spec.ranks > 1;
+    if (several) o.spec.plan_file = NULL;
+    bool other = !o.spec.plan_file && (several || rows != o.spec.batch);
     o.spec.shards = job_spec_local_shards(&from->options.spec);
-    o.spec.ranks = 1;
+    o.spec.ranks = o.spec.data_ranks = 1;
     o.spec.batch = rows;
     o.tail = TAIL_PAD;
     o.spec.learning_rate = 0;

@@ -128,6 +128,22 @@ START_TEST(a_plan_of_another_job_is_refused_by_train_and_sim) {
 }
 END_TEST
 
+// What is measured of the host comes from the model's step: a plan for several ranks has no step
+// that one rank could repeat.
+START_TEST(a_traced_plan_of_several_ranks_leaves_what_sim_reads) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 " SMALL);
+    ck_assert_int_eq(command_run(&it,
+                                 "cd %s && train -q --ranks 2 --plan p --trace t " SMALL
+                                 " && ! grep 'flops: {}' t/machine.yaml && sim --trace t",
+                                 dir),
+                     0);
+    ck_assert_msg(strstr(it.out, "simulated") != NULL, "%s", it.out);
+    command_finish(&it);
+}
+END_TEST
+
 // --- the table
 
 static int longest_line(const char *text) {
@@ -168,4 +184,5 @@ END_TEST
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_columns,
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
-      a_plan_of_another_job_is_refused_by_train_and_sim)
+      a_plan_of_another_job_is_refused_by_train_and_sim,
+      a_traced_plan_of_several_ranks_leaves_what_sim_reads)
