@@ -105,9 +105,13 @@ static void explain_buckets(Log *l, const Job *job) {
     }
 }
 
-static void explain_plans(Log *l, const Job *job) {
-    const Program *p = job_program(job, 0);
-    char bytes[UNITS_TEXT];
+// The plans and memory of a class of ranks.
+static void explain_class(Log *l, const ProgramSet *set, int class) {
+    const Program *p = &set->programs[class];
+    char bytes[UNITS_TEXT], at[RANK_CLASS_TEXT];
+    if (*program_set_name(set, class))
+        log_say(l, LOG_MORE, "  class %s: ranks at %s", program_set_name(set, class),
+                rank_class_print(at, &set->classes[class], p));
     for (int i = 0; i < p->plan_count; i++)
         log_say(l, LOG_MORE, "  plan %s: %d operation%s", program_name(p, p->plans[i].name),
                 p->plans[i].op_count, plural(p->plans[i].op_count));
@@ -126,7 +130,8 @@ void train_explain_job(Log *l, const Job *job) {
     explain_work(l, job);
     explain_ranks(l, job);
     explain_buckets(l, job);
-    if (log_wants(l, LOG_MORE)) explain_plans(l, job);
+    for (int i = 0; i < job->set.count && log_wants(l, LOG_MORE); i++)
+        explain_class(l, &job->set, i);
 }
 
 // --- what the ranks did
