@@ -112,7 +112,7 @@ static Status judge_own(const Along *a, int own) {
     for (int o = 0; o < a->op->outputs && !updates(a->p, a->op); o++) TRY(along_write(a, o, is));
     for (int o = 0; o < a->op->outputs && updates(a->p, a->op); o++)
         if (!placement_equal(along_output(a, o), is))
-            return along_refuse_output(a, o, "it is updated by what is each rank's own");
+            return along_refuse_input(a, own, "the parameter does not lie alike");
     return OK;
 }
 

@@ -65,6 +65,193 @@ START_TEST(a_linear_function_of_a_partial_sum_is_a_partial_sum) {
 }
 END_TEST
 
+// One operation on two ranks, in words: "x S1 2x4; lr R 1 f64" are tensors with placement, local
+// shape and type, "y <- x w" the operands. What is read is there; what is written may be a part.
+typedef struct {
+    Kind kind;
+    const char *tensors, *outputs, *inputs;
+    const char *refusal;  // NULL: accepted
+    Reduce reduce;
+    int peer, parts;
+} OneOp;
+
+static void add_tensors(Program *p, const char *tensors, const char *outputs) {
+    char copy[256], name[16], how[24], type[8], *save;
+    snprintf(copy, sizeof copy, "%s", tensors);
+    for (char *word = strtok_r(copy, ";", &save); word; word = strtok_r(NULL, ";", &save)) {
+        long long shape[DIMS];
+        int dims = 0, used = 0;
+        strcpy(type, "f32");
+        ck_assert_int_ge(sscanf(word, " %15s %23s %n", name, how, &used), 2);
+        for (word += used; dims < DIMS; word += *word == 'x') {
+            if (sscanf(word, "%lld%n", &shape[dims], &used) < 1) break;
+            word += used;
+            if (++dims && *word != 'x') break;
+        }
+        sscanf(word, " %7s", type);
+        Placement place;
+        ck_assert(placement_parse(how, &place));
+        int64_t local[DIMS] = {shape[0], shape[1], shape[2], shape[3]};
+        bool scalar = !strcmp(type, "f64") || !strcmp(type, "i64");
+        bool written = strstr(outputs, name) != NULL;
+        make_tensor(p, name,
+                    written  ? ROLE_OPTIMISER
+                    : scalar ? ROLE_SCALAR
+                             : ROLE_PARAMETER,
+                    place, dims, local, (Dtype)dtype_find(type, (int)strlen(type)));
+    }
+}
+
+static void judge(const OneOp *c) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    int64_t attrs[] = {1, 1, 0};
+    if (c->kind == KIND_AVG_POOL || c->kind == KIND_AVG_POOL_BACKWARD) attrs[2] = 1;
+    if (c->kind == KIND_LOAD || c->kind == KIND_SGD) memset(attrs, 0, sizeof attrs);
+    if (work_is_message(&(Work){.kind = c->kind})) attrs[0] = 0;
+    add_tensors(&p, c->tensors, c->outputs);
+    bool communicates = kind_communicates(c->kind), load = c->kind == KIND_LOAD;
+    make_op(&p, plan,
+            (OpSpec){.name = "op",
+                     .kind = c->kind,
+                     .lane = communicates ? 2 : load,
+                     .attrs = attrs,
+                     .peer = c->peer,
+                     .parts = c->parts,
+                     .reduce = c->reduce},
+            c->outputs, c->inputs);
+    char what[300];
+    Status s = program_check(&p);
+    snprintf(what, sizeof what, "%s %s <- %s of %s", kind_name(c->kind), c->outputs, c->inputs,
+             c->tensors);
+    ck_assert_msg((s == OK) == !c->refusal, "%s: %s", what, s == OK ? "ok" : status_message());
+    ck_assert_msg(s == OK || strstr(status_message(), c->refusal), "%s: %s", what,
+                  status_message());
+    program_finish(&p);
+}
+
+#define LOSS "y S0 2x3; l S0 2 i32; c R 1 f64; "
+
+START_TEST(computations_are_judged_by_how_their_operands_lie) {
+    const OneOp cases[] = {
+        {KIND_LOAD, "x S0 2x4; l S0 2 i32; f D 1 i64", "x l", "f", NULL},
+        {KIND_LOAD, "x R 2x4; l R 2 i32; f R 1 i64", "x l", "f", NULL},
+        {KIND_LOAD, "x R 2x4; l R 2 i32; f D 1 i64", "x l", "f", "its inputs make it S0"},
+        {KIND_LOAD, "x S0 2x4; l S0 2 i32; f R 1 i64", "x l", "f", "its inputs make it R"},
+        {KIND_LOAD, "x S0 2x4; l R 2 i32; f D 1 i64", "x l", "f", "l is declared R along data"},
+        {KIND_LINEAR, "x S1 2x4; w S1 3x4; y P+ 2x3", "y", "x w", NULL},
+        {KIND_LINEAR, "x R 2x4; w S0 3x4; y S1 2x3", "y", "x w", NULL},
+        {KIND_LINEAR, "x R 2x4; w S0 3x4; b S0 3; y S1 2x3", "y", "x w b", NULL},
+        {KIND_LINEAR, "x R 2x4; w S0 3x4; b R 3; y S1 2x3", "y", "x w b",
+         "b is R along data: the weight is not cut alike"},
+        {KIND_LINEAR, "x R 2x4; w S0:interleaved/3 3x4; y S1:interleaved/3 2x3", "y", "x w", NULL},
+        {KIND_LINEAR, "x R 2x4; w S0:interleaved/3 3x4; y S1 2x3", "y", "x w",
+         "its inputs make it S1:interleaved/3"},
+        {KIND_LINEAR, "x S1 2x4; w S1:zigzag 3x4; y P+ 2x3", "y", "x w", "the input does not fit"},
+        {KIND_LINEAR, "x S0 2x4; w R 3x4; y R 2x3", "y", "x w", "its inputs make it S0"},
+        {KIND_LINEAR, "x P+ 2x4; w R 3x4; y P+ 2x3", "y", "x w", "reduce it first"},
+        {KIND_LINEAR, "x O 2x4; w R 3x4; y O 2x3", "y", "x w", NULL},
+        {KIND_LINEAR, "x O 2x4; w R 3x4; y R 2x3", "y", "x w", "its inputs make it O"},
+        {KIND_LINEAR, "x O 2x4; w S0 3x4; y O 2x3", "y", "x w", "held by one coordinate alone"},
+        {KIND_LINEAR, "x D 2x4; w S0 3x4; y S1 2x3", "y", "x w", "what differs from rank to rank"},
+        {KIND_CONV2D, "x S2 2x2x4x4; w R 3x2x1x1; y S2 2x3x4x4", "y", "x w",
+         "cut by rows, or by channels"},
+        {KIND_LINEAR_BACKWARD_INPUT, "g S1 2x3; w S0 3x4; y P+ 2x4", "y", "g w", NULL},
+        {KIND_LINEAR_BACKWARD_INPUT, "g S1 2x3; w S0 3x4; y R 2x4", "y", "g w",
+         "its inputs make it P+"},
+        {KIND_LINEAR_BACKWARD_INPUT, "g P+ 2x3; w R 3x4; y P+ 2x4", "y", "g w", "reduce it first"},
+        {KIND_LINEAR_BACKWARD_WEIGHT, "x S0 2x4; g S0 2x3; w P+ 3x4", "w", "x g", NULL},
+        {KIND_LINEAR_BACKWARD_WEIGHT, "x S0 2x4; g S0 2x3; w R 3x4", "w", "x g",
+         "its inputs make it P+"},
+        {KIND_LINEAR_BACKWARD_WEIGHT, "x R 2x4; g S0 2x3; w P+ 3x4", "w", "x g",
+         "the input is not cut alike"},
+        {KIND_LINEAR_BACKWARD_WEIGHT, "x R 2x4; g S1 2x3; w S0 3x4", "w", "x g", NULL},
+        {KIND_GELU, "x S1 2x4; y S1 2x4", "y", "x", NULL},
+        {KIND_GELU, "x S1 2x4; y R 2x4", "y", "x", "its inputs make it S1"},
+        {KIND_GELU, "x P+ 2x4; y P+ 2x4", "y", "x", "not a linear operation"},
+        {KIND_GELU, "x R 2x4; y D 2x4", "y", "x", NULL},
+        {KIND_GELU, "x D 2x4; y R 2x4", "y", "x", "its inputs make it D"},
+        {KIND_GELU, "x O:1 2x4; y O 2x4", "y", "x", "its inputs make it O:1"},
+        {KIND_FOLD, "x P+ 2x4; y P+ 2x4", "y", "x", NULL},
+        {KIND_FOLD, "x P+ 2x4; y R 2x4", "y", "x", "its inputs make it P+"},
+        {KIND_MAX_POOL, "x S1 2x2x4x4; y S1 2x2x4x4", "y", "x", NULL},
+        {KIND_MAX_POOL, "x S2 2x2x4x4; y S2 2x2x4x4", "y", "x", "windows reach over the edges"},
+        {KIND_AVG_POOL, "x P+ 2x2x4x4; y P+ 2x2x4x4", "y", "x", NULL},
+        {KIND_AVG_POOL, "x S3 2x2x4x4; y S3 2x2x4x4", "y", "x", "windows reach over the edges"},
+        {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d S0 2x3", "d", "y l c", NULL},
+        {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d R 2x3", "d", "y l c", "its inputs make it S0"},
+        {KIND_CROSS_ENTROPY_BACKWARD, "y S0 2x3; l S0 2 i32; c D 1 f64; d S0 2x3", "d", "y l c",
+         "c is D along data: what differs from rank to rank"},
+        {KIND_CROSS_ENTROPY_BACKWARD, "y S0 2x3; l R 2 i32; c R 1 f64; d S0 2x3", "d", "y l c",
+         "l is R along data: the logits do not lie alike"},
+        {KIND_CROSS_ENTROPY_BACKWARD, "y S1 2x3; l R 2 i32; c R 1 f64; d S1 2x3", "d", "y l c",
+         "the softmax of a row needs the whole row"},
+        {KIND_SGD, "w R 4; g R 4; r R 1 f64", "w", "g r", NULL},
+        {KIND_SGD, "w S0 4; g S0 4; r R 1 f64", "w", "g r", NULL},
+        {KIND_SGD, "w S:flat/4 4; g S:flat/4 4; r R 1 f64", "w", "g r", NULL},
+        {KIND_SGD, "w O 4; g R 4; r R 1 f64", "w", "g r", NULL},
+        {KIND_SGD, "w O 4; g O 4; r R 1 f64", "w", "g r", NULL},
+        {KIND_SGD, "w R 4; g O:0 4; r R 1 f64", "w", "g r", "g is O:0 along data: the parameter"},
+        {KIND_SGD, "w R 4; g R 4; r D 1 f64", "w", "g r", "r is D along data: the parameter"},
+        {KIND_SGD, "w R 4; g P+ 4; r R 1 f64", "w", "g r", "all-reduce it first"},
+        {KIND_SGD, "w R 4; v S0 4; g R 4; r R 1 f64", "w v", "g r", "v is S0 along data"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge(&cases[i]);
+}
+END_TEST
+
+START_TEST(communications_are_judged_by_what_they_make_of_placements) {
+    const OneOp cases[] = {
+        {KIND_ALL_REDUCE, "x P+ 4; y R 4", "y", "x", NULL},
+        {KIND_ALL_REDUCE, "x Pmax 4; y R 4", "y", "x", NULL, REDUCE_MAX},
+        {KIND_ALL_REDUCE, "x P+ 4; y R 4", "y", "x", "count it once per rank", REDUCE_MAX},
+        {KIND_ALL_REDUCE, "x P+ 4; y P+ 4", "y", "x", "its inputs make it R"},
+        {KIND_ALL_REDUCE, "x O 4; y R 4", "y", "x", NULL},
+        {KIND_ALL_REDUCE, "x O:1 4; y R 4", "y", "x", "the other members hold nothing"},
+        {KIND_ALL_REDUCE, "x R 4; y R 4", "y", "x", "count it once per rank"},
+        {KIND_ALL_REDUCE, "x S0 4; y R 4", "y", "x", "count it once per rank"},
+        {KIND_REDUCE, "x P+ 4; y O:1 4", "y", "x", NULL, .peer = 1},
+        {KIND_REDUCE, "x P+ 4; y O:1 4", "y", "x", "its inputs make it O:0"},
+        {KIND_REDUCE, "x P+ 4; y R 4", "y", "x", "its inputs make it O:0"},
+        {KIND_REDUCE, "x R 4; y O:0 4", "y", "x", "count it once per rank"},
+        {KIND_REDUCE_SCATTER, "x P+ 4x3; y S0 2x3", "y", "x", NULL},
+        {KIND_REDUCE_SCATTER, "x P+ 4x3; y R 2x3", "y", "x", "gets a shard of the result"},
+        {KIND_REDUCE_SCATTER, "x R 4x3; y S0 2x3", "y", "x", "count it once per rank"},
+        {KIND_REDUCE_SCATTER, "x P+ 2x4; y S1 2x2", "y", "x", "follow one another in memory"},
+        {KIND_REDUCE_SCATTER, "x P+ 4x3; y S0:zigzag 2x3", "y", "x",
+         "y is S0:zigzag along data: its pieces do not follow"},
+        {KIND_ALL_GATHER, "x S0 2x3; y R 4x3", "y", "x", NULL},
+        {KIND_ALL_GATHER, "x S0 2x3; y S0 4x3", "y", "x", "its inputs make it R"},
+        {KIND_ALL_GATHER, "x S1 1x3; y R 1x6", "y", "x", NULL},
+        {KIND_ALL_GATHER, "x S1 2x3; y R 2x6", "y", "x", "follow one another in memory"},
+        {KIND_ALL_GATHER, "x D 2; y R 4", "y", "x", NULL},
+        {KIND_ALL_GATHER, "x P+ 2; y R 4", "y", "x", "a part of a sum is no piece of it"},
+        {KIND_ALL_GATHER, "x R 2; y R 4", "y", "x", "an all_gather puts shards together"},
+        {KIND_ALL_TO_ALL, "x S0 1x2x3; y S1 2x1x3", "y", "x", NULL},
+        {KIND_ALL_TO_ALL, "x S0 2x4; y S1 4x2", "y", "x", "follow one another in memory"},
+        {KIND_ALL_TO_ALL, "x S0 1x2x3; y R 2x1x3", "y", "x", "an all_to_all gives shards"},
+        {KIND_ALL_TO_ALL, "x P+ 2x3; y R 2x3", "y", "x", "an all_to_all takes shards"},
+        {KIND_ALL_TO_ALL, "x S0 2x3; y S0 2x3", "y", "x", "another dimension"},
+        {KIND_ALL_TO_ALL, "x D 4; y D 4", "y", "x", NULL},
+        {KIND_BROADCAST, "x R 4", "x", "x", NULL},
+        {KIND_BROADCAST, "x D 4; y R 4", "y", "x", NULL},
+        {KIND_BROADCAST, "x O:1 4; y R 4", "y", "x", NULL, .peer = 1},
+        {KIND_BROADCAST, "x O:1 4; y R 4", "y", "x", "it is not the root that holds it"},
+        {KIND_BROADCAST, "x P+ 4; y R 4", "y", "x", "the root has a part of the sum only"},
+        {KIND_BROADCAST, "x S0 4; y R 4", "y", "x", "the root has a shard only"},
+        {KIND_SEND, "x O 4", "", "x", NULL, .peer = 1},
+        {KIND_SEND, "x P+ 4", "", "x", "another rank's part of the sum", .peer = 1},
+        {KIND_SEND, "x O:0 4", "", "x", "the other members hold nothing", .peer = 1},
+        {KIND_RECEIVE, "y O 4", "y", "", NULL, .peer = 1},
+        {KIND_RECEIVE, "y S0 4", "y", "", "what another rank sent is O", .peer = 1},
+        {KIND_RECEIVE, "y P+ 4", "y", "", "what another rank sent is O", .peer = 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge(&cases[i]);
+}
+END_TEST
+
 SUITE("check_placements", a_bias_may_not_be_added_to_a_partial_sum,
       a_nonlinear_function_of_a_partial_sum_is_refused,
-      a_linear_function_of_a_partial_sum_is_a_partial_sum)
+      a_linear_function_of_a_partial_sum_is_a_partial_sum,
+      computations_are_judged_by_how_their_operands_lie,
+      communications_are_judged_by_what_they_make_of_placements)
