@@ -172,7 +172,7 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
                 .micro_batch = spec->micro_batch,
                 .dtype = (uint8_t)spec->dtype,
                 .role = (uint8_t)spec->role,
-                .dims = l->dims,
+                .dims = placements_are_flat(spec->placement, p->axis_count) ? 1 : l->dims,
                 .source = (uint8_t)spec->source,
                 .source_axes = spec->source_axes,
                 .result = (uint8_t)spec->result};

@@ -31,8 +31,8 @@ Status check_pieces(const Program *p) MUST_USE;
 // How the tensors of a plan lie, after the operations that were checked so far.
 typedef struct {
     Placement *now;    // [tensor * AXES + axis]
-    int32_t *holder;   // [root]: the name under which its memory was written last; NONE: not yet
-    uint8_t *written;  // [tensor]: has it a value of its own, written under this name?
+    int32_t *holder;   // [root]: the name that its memory was written under last, or NONE
+    uint8_t *written;  // [tensor]: has it a value of its own, under this name?
 } PlacementState;
 
 // Before the first operation: as declared.
@@ -44,6 +44,10 @@ Status check_placements(const Program *p, const Plan *plan, const Op *op,
 
 // Behind the last operation: is what outlives the plan as it is declared?
 Status check_placements_left(const Program *p, const Plan *plan, const PlacementState *s) MUST_USE;
+
+// How what a plan sends lies when it is sent: per operation NULL, or of a send [input * AXES +
+// axis], in the arena. The plan must have passed the checks above.
+Status placements_of_sends(const Program *p, const Plan *plan, Arena *a, Placement ***out) MUST_USE;
 
 // Is a tensor's value there in the next plan: parameters and what goes with them?
 static inline bool outlives_plan(const Program *p, int tensor) {

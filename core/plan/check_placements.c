@@ -103,11 +103,11 @@ static Status judge_own(const Along *a, int own) {
         Placement x = along_input(a, i);
         bool whole = x.place == PLACE_REPLICATE || x.place == PLACE_DIFFERS;
         if (whole || placement_equal(x, is)) continue;
-        return is.place == PLACE_DIFFERS
-                   ? along_refuse_input(a, own,
-                                        "what differs from rank to rank does not go "
-                                        "together with shards and parts of sums")
-                   : along_refuse_input(a, i, "other inputs are held by one coordinate alone");
+        return along_refuse_input(
+            a, own,
+            is.place == PLACE_DIFFERS
+                ? "what differs from rank to rank does not go with shards and parts of sums"
+                : "held by one coordinate alone, it does not go with shards and parts of sums");
     }
     for (int o = 0; o < a->op->outputs && !updates(a->p, a->op); o++) TRY(along_write(a, o, is));
     for (int o = 0; o < a->op->outputs && updates(a->p, a->op); o++)
@@ -185,6 +185,30 @@ Status check_placements_left(const Program *p, const Plan *plan, const Placement
         if (!outlives_plan(p, holder))
             FAIL(ERR_PLAN, "plan %s: leaves in the memory of %s what was written as %s",
                  program_name(p, plan->name), tensor_name(p, t), tensor_name(p, holder));
+    }
+    return OK;
+}
+
+// --- what is sent
+
+static Status record_send(const Program *p, const Plan *plan, const Op *op, const PlacementState *s,
+                          Arena *a, Placement **out) {
+    *out = ARENA_NEW(a, Placement, op->inputs * AXES + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for checking %s", op_name(p, op));
+    for (int i = 0; i < op->inputs; i++)
+        memcpy(&(*out)[i * AXES], &s->now[op_inputs(plan, op)[i] * AXES], AXES * sizeof **out);
+    return OK;
+}
+
+Status placements_of_sends(const Program *p, const Plan *plan, Arena *a, Placement ***out) {
+    PlacementState s;
+    *out = ARENA_NEW(a, Placement *, plan->op_count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    TRY(placement_state_init(&s, p, a));
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        TRY(check_placements(p, plan, op, &s));
+        if (work_is_send(op_work(p, op))) TRY(record_send(p, plan, op, &s, a, &(*out)[i]));
     }
     return OK;
 }

@@ -18,6 +18,7 @@
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
 #include "core/plan/lane_order.h"
+#include "core/plan/placement_rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,9 @@ typedef struct {
 } Walker;
 
 typedef struct {
+    const LaneOrder *orders;  // per class
+    Placement ***sent;        // per class and operation (placements_of_sends())
+    const Program *whole;     // of the whole mesh: the walked programs lack axes
     Walker *walkers;
     int32_t *queue;  // ranks that may go on, in a circle
     int ranks, queue_first, queue_count;
@@ -101,6 +105,37 @@ static bool are_ends(const Walk *walk, int rank, int lane, int other, int other_
            partner(walk, other, theirs) == rank;
 }
 
+// Along an axis that they are apart on, the receiver has what it has for itself, or, of what is
+// replicated, the same; along others both lie alike.
+static bool lies_alike(Placement sent, Placement received, bool apart) {
+    if (placement_equal(sent, received)) return true;
+    return apart && (received.place == PLACE_ONLY || received.place == PLACE_DIFFERS);
+}
+
+static Status check_type(const Walk *walk, const Walker *sender, int lane, const Walker *receiver,
+                         int receiver_lane) {
+    const Program *p = sender->order->program, *q = receiver->order->program;
+    const Op *send = leader(sender, lane), *receive = leader(receiver, receiver_lane);
+    int class = (int)(sender->order - walk->orders), group = op_work(p, send)->group;
+    const Placement *how = walk->sent[class][sender->at[lane]];
+    char sent[PLACEMENT_TEXT], got[PLACEMENT_TEXT];
+    for (int i = 0; i < send->inputs && i < receive->outputs; i++) {
+        int x = op_inputs(sender->order->plan, send)[i];
+        int y = op_outputs(receiver->order->plan, receive)[i];
+        for (int a = 0; a < walk->whole->axis_count; a++) {
+            Placement is = how[i * AXES + a], declared = q->tensors[y].placement[a];
+            bool apart = placement_group_varies(walk->whole, group, a);
+            if (walk->whole->axes[a].size < 2 || lies_alike(is, declared, apart)) continue;
+            FAIL(ERR_PLAN,
+                 "plan %s: %s sends %s, which is %s along %s; %s receives it as %s, which is %s",
+                 program_name(p, sender->order->plan->name), op_name(p, send), tensor_name(p, x),
+                 placement_text(is, sent), walk->whole->axes[a].name, op_name(q, receive),
+                 tensor_name(q, y), placement_text(declared, got));
+        }
+    }
+    return OK;
+}
+
 static Status end_message(Walk *walk, int sender, int lane, int receiver, int receiver_lane) {
     const Work *send = leader_work(walk, sender, lane);
     const Work *receive = leader_work(walk, receiver, receiver_lane);
@@ -109,6 +144,7 @@ static Status end_message(Walk *walk, int sender, int lane, int receiver, int re
              (long long)send->payload_bytes, program_name(program_at(walk, sender), send->name),
              receiver, (long long)receive->payload_bytes,
              program_name(program_at(walk, receiver), receive->name));
+    TRY(check_type(walk, &walk->walkers[sender], lane, &walk->walkers[receiver], receiver_lane));
     finish_leader(walk, receiver, receiver_lane);
     finish_leader(walk, sender, lane);
     return OK;
@@ -333,10 +369,28 @@ static Status walk_init(Walk *walk, Arena *a, const View *v, const ProgramSet *s
     return OK;
 }
 
+static bool sends(const Program *p, const Plan *plan) {
+    for (int i = 0; i < plan->op_count; i++)
+        if (work_is_send(op_work(p, &plan->ops[i]))) return true;
+    return false;
+}
+
+static Status record_sends(Walk *walk, Arena *a, const ProgramSet *set, int k) {
+    walk->sent = ARENA_NEW(a, Placement **, set->count);
+    if (!walk->sent) FAIL(ERR_MEMORY, "out of memory for checking programs");
+    for (int c = 0; c < set->count; c++) {
+        const Program *p = &set->programs[c];
+        if (sends(p, &p->plans[k])) TRY(placements_of_sends(p, &p->plans[k], a, &walk->sent[c]));
+    }
+    return OK;
+}
+
 static Status walk_view(Arena *a, const ProgramSet *set, int k, uint32_t kept) {
     View view = {.count = set->count};
-    Walk walk = {0};
+    Walk walk = {.whole = &set->programs[0]};
     TRY(view_init(&view, a, set, k, kept));
+    TRY(record_sends(&walk, a, set, k));
+    walk.orders = view.orders;
     TRY(walk_init(&walk, a, &view, set));
     return walk_through(&walk);
 }

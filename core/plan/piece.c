@@ -153,12 +153,6 @@ static Status dim_capacity(const Program *p, const Tensor *t, int dim, int64_t w
     return OK;
 }
 
-static bool is_flat(const Program *p, const Tensor *t) {
-    for (int a = 0; a < p->axis_count; a++)
-        if (t->placement[a].place == PLACE_SHARD && t->placement[a].cut == CUT_FLAT) return true;
-    return false;
-}
-
 static Status box_capacity(const Program *p, const Tensor *t, int64_t box[DIMS]) {
     const Logical *l = &p->logicals[t->logical];
     for (int d = 0; d < DIMS; d++) box[d] = 1;
@@ -183,7 +177,7 @@ Status piece_capacity(const Program *p, const Tensor *t, int64_t shape[DIMS], in
     }
     TRY(box_capacity(p, t, shape));
     *dims = l->dims;
-    if (!is_flat(p, t)) return OK;
+    if (!placements_are_flat(t->placement, p->axis_count)) return OK;
     int axes[AXES], count = piece_axes(p, t, FLAT_DIM, axes);
     int64_t elements = product(shape);
     for (int i = 0; i < count; i++) {

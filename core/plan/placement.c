@@ -19,6 +19,12 @@ bool placement_is_partial(Placement p) {
     return p.place == PLACE_PARTIAL_SUM || p.place == PLACE_PARTIAL_MAX;
 }
 
+bool placements_are_flat(const Placement placement[], int axis_count) {
+    for (int a = 0; a < axis_count; a++)
+        if (placement[a].place == PLACE_SHARD && placement[a].cut == CUT_FLAT) return true;
+    return false;
+}
+
 static bool cut_has_block(int cut) { return cut == CUT_INTERLEAVED || cut == CUT_FLAT; }
 
 const char *placement_text(Placement p, char out[PLACEMENT_TEXT]) {

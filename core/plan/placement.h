@@ -51,6 +51,9 @@ typedef struct {
 bool placement_equal(Placement a, Placement b);
 bool placement_is_partial(Placement p);
 
+// Is a tensor with these placements cut flat along some axis, so that it has one dimension?
+bool placements_are_flat(const Placement placement[], int axis_count);
+
 // The text of a placement: "R", "P+", "S1", "S1:zigzag", "S0:interleaved/3", "S0:inner",
 // "S:flat/4096", "O:0". Valid until `out` is reused.
 enum { PLACEMENT_TEXT = 48 };

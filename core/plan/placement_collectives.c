@@ -36,6 +36,10 @@ static Span span(const Program *p, int group, int axis) {
     return axis == g->at_axis && g->at_count < p->axes[axis].size ? SPAN_SOME : SPAN_ALL;
 }
 
+bool placement_group_varies(const Program *p, int group, int axis) {
+    return span(p, group, axis) != SPAN_NONE;
+}
+
 static Span span_of(const Along *a) { return span(a->p, op_work(a->p, a->op)->group, a->axis); }
 
 // The coordinate of a collective's root along the axis.

@@ -34,6 +34,9 @@ bool along_in_place(const Along *a, int o);
 // executes this program has it (O).
 Status along_write(const Along *a, int o, Placement want) MUST_USE;
 
+// Do members of a group differ along an axis?
+bool placement_group_varies(const Program *p, int group, int axis);
+
 Status along_refuse_input(const Along *a, int i, const char *why) MUST_USE;
 Status along_refuse_output(const Along *a, int o, const char *why) MUST_USE;
 

@@ -291,7 +291,10 @@ static Status read_tensor(PlanReader *r) {
     s.role = (Role)role;
     if (s.logical == NONE) TRY(plan_reader_find(r, NAMED_LOGICAL, s.name, &s.logical));
     int whole = r->p->logicals[s.logical].dims;
-    if (dims != whole)
+    bool flat = placements_are_flat(s.placement, r->p->axis_count);
+    if (flat && dims != 1)
+        FAIL_LINE("%s has %d dimensions, cut flat it has one", s.name, dims);
+    if (!flat && dims != whole)
         FAIL_LINE("%s has %d dimensions, its logical tensor %s has %d", s.name, dims,
                   program_name(r->p, r->p->logicals[s.logical].name), whole);
     TRY_LINE(program_add_tensor(r->p, &s, &index));
