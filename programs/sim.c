@@ -106,8 +106,8 @@ static Status make_job(Sim *s) {
     s->job.spec.ranks = 1;
     s->job.spec.device = s->setting.devices ? device : "cpu";
     if (!s->recorded) return OK;
-    const Trace *t = &s->recording.traces[0];
-    TRY(sim_job_recorded(&s->job, &t->run, &t->program));
+    const Recording *r = &s->recording;
+    TRY(sim_job_recorded(&s->job, &r->traces[0].run, &r->set));
     s->recorded_job = s->job;
     if (s->setting.devices) s->job.spec.device = device;
     job_spec_take_given(&s->job.spec, &s->o->job, s->line);
@@ -138,7 +138,7 @@ static bool is_replay(const Sim *s) {
 static IntList sweep_of(const Sim *s) {
     const SimOptions *o = s->o;
     IntList list = o->gpus.count ? o->gpus : o->ranks;
-    if (o->gpus.count != 1 || o->point || o->job.plan_file) return list;
+    if (o->gpus.count != 1 || o->point || s->job.spec.plan_file) return list;
     int64_t most = o->gpus.items[0];
     list.count = 0;
     for (int64_t n = 1; n < most; n *= 2) list.items[list.count++] = n;

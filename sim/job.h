@@ -12,9 +12,9 @@ typedef struct {
     int setting_count;
 } SimJob;
 
-// The job that was recorded, on its number of ranks. ERR_FORMAT when the trace's strategy
-// cannot be understood.
-Status sim_job_recorded(SimJob *out, const RunInfo *run, const Program *program) MUST_USE;
+// The job that was recorded, on its number of ranks; `set` is what they executed. ERR_FORMAT when
+// the trace's strategy cannot be understood.
+Status sim_job_recorded(SimJob *out, const RunInfo *run, const ProgramSet *set) MUST_USE;
 
 // Has the model's file, or the plan's, changed since the run was recorded, so that the job makes
 // other programs than `recorded`? ERR_INPUT then, and for what is no small regular file: a trace

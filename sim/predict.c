@@ -215,7 +215,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
         if (r->ranks > r->machine.host.cores) host = r->machine.host;
     }
     SimJob job;
-    TRY(sim_job_recorded(&job, &r->traces[0].run, &r->traces[0].program));
+    TRY(sim_job_recorded(&job, &r->traces[0].run, &r->set));
     bool timed = device_traits_platform(job.spec.device) != NULL;
     TRY(execute(out, a,
                 &(Run){.classes = classes,
@@ -224,7 +224,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
                        .host = timed ? NULL : &host,
                        .plan = r->plan,
                        .ranks = r->ranks,
-                       .steps = 1,
+                       .steps = r->set.count > 1 ? STEPS : 1,
                        .batch = job.spec.batch},
                 &job));
     const RunInfo *run = &r->traces[0].run;  // as it was described when it ran
