@@ -36,8 +36,8 @@ Status device_find(const Device **out, const char *name) {
 
 // The kernel of an operation, or of a fused one as a whole; NULL: there is none.
 static Kernel kernel_of(const Device *d, const Program *p, const Work *w) {
-    if (!dtype_is_real((Dtype)w->dtype)) return NULL;
-    if (w->kind == KIND_FUSED) return d->fused[work_attr(p, w, 0)][w->dtype];
+    if (w->kind == KIND_FUSED)
+        return dtype_is_real((Dtype)w->dtype) ? d->fused[work_attr(p, w, 0)][w->dtype] : NULL;
     return d->kernel[w->kind][w->dtype];
 }
 

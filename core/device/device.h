@@ -25,7 +25,7 @@ static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live
 // One operation, bound to memory. Operands are in the order of KIND_LIST: outputs, then inputs.
 typedef struct KernelCall {
     Kind kind;
-    Dtype dtype;      // of the arithmetic: a real one
+    Dtype dtype;      // of the arithmetic: a real one; of a copy any
     bool accumulate;  // add to dweight, dbias, loss or sum instead of overwriting them
     int outputs, inputs;
     const Operand *operand;
@@ -48,8 +48,9 @@ typedef struct Device {
     // Prepares the device and returns the table to run, maybe another one of its own; NULL: this.
     const struct Device *(*choose)(void);
     const struct Device *slower;  // the same bits, for processors that lack something; or NULL
-    // By type: NULL for communication and host work, and for what the device cannot do.
-    Kernel kernel[KIND_COUNT][DTYPE_REALS];
+    // By type: NULL for communication and host work, and for what the device cannot do. Only copies
+    // are of other types than the real ones.
+    Kernel kernel[KIND_COUNT][DTYPE_COUNT];
     Kernel fused[FUSION_COUNT][DTYPE_REALS];  // NULL where traits->fusions has no bit
     // A described device (core/device/timed): its kernels compute nothing, and operations last as
     // long as the model says, slowed down by slowdown_permille thousandths.

@@ -52,6 +52,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                      \
       "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                    \
     X(FOLD, "fold", COMPUTE, linear, "", "sum <- x")                                            \
+    X(COPY, "copy", COMPUTE, linear, "", "y <- x")                                              \
     X(SGD, "sgd", COMPUTE, update, "momentum:real weight_decay:real nesterov",                  \
       "weight [velocity] <- gradient learning_rate(1):f64")                                     \
     X(FUSED, "fused", COMPUTE, members, "fusion", "")                                           \

@@ -102,12 +102,25 @@ static Status place_all(Program *p, const Lives *l, Arena *scratch) {
     return OK;
 }
 
-static Status layout(Program *p, Arena *scratch, Lives *l) {
-    TRY(lives_init(l, scratch, p));
+// Peers must address what is communicated, the host what it writes: scalars, and what loads fill.
+static void choose_pools(Program *p, const Lives *l, bool host_pool) {
     for (int t = 0; t < p->tensor_count; t++) {
-        p->tensors[t].offset = NONE;
-        p->tensors[t].pool = l->communicated[t] ? POOL_SHARED : POOL_LOCAL;
+        Tensor *tensor = &p->tensors[t];
+        bool scalar = host_pool && tensor->role == ROLE_SCALAR;
+        tensor->offset = NONE;
+        tensor->pool = l->communicated[t] ? POOL_SHARED : scalar ? POOL_HOST : POOL_LOCAL;
     }
+    for (int i = 0; host_pool && i < l->stay_count; i++) {
+        const Stay *s = &l->stays[i];
+        const Plan *plan = &p->plans[s->plan];
+        bool loaded = kind_class(op_kind(p, &plan->ops[s->begin])) == CLASS_HOST;
+        if (loaded && !l->communicated[s->tensor]) p->tensors[s->tensor].pool = POOL_HOST;
+    }
+}
+
+static Status layout(Program *p, bool host_pool, Arena *scratch, Lives *l) {
+    TRY(lives_init(l, scratch, p));
+    choose_pools(p, l, host_pool);
     TRY(lives_find_regions(l, scratch));
     TRY(place_all(p, l, scratch));
     TRY(reuse_add_deps(p, l));
@@ -115,10 +128,10 @@ static Status layout(Program *p, Arena *scratch, Lives *l) {
     return OK;
 }
 
-Status layout_tensors(Program *p) {
+Status layout_tensors(Program *p, bool host_pool) {
     Arena scratch = {0};
     Lives l = {0};
-    Status s = layout(p, &scratch, &l);
+    Status s = layout(p, host_pool, &scratch, &l);
     lives_finish(&l);
     arena_finish(&scratch);
     return s;

@@ -67,7 +67,7 @@ Status program_lower(Program *p, const DeviceTraits *traits) {
     p->lowered = true;
     for (int i = 0; i < p->plan_count; i++) TRY(lower_plan(p, &p->plans[i], traits->fusions));
     TRY(add_scratches(p, traits));
-    return layout_tensors(p);
+    return layout_tensors(p, traits->own_memory);
 }
 
 Status program_set_lower(ProgramSet *s, const DeviceTraits *traits) {

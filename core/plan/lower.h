@@ -25,6 +25,7 @@ const char *fusion_name(Fusion f);
 typedef struct {
     const char *name;
     uint32_t fusions;  // bit f: the device has a kernel for Fusion f
+    bool own_memory;   // apart from the host's: what the host writes goes to POOL_HOST
     // Bytes of scratch that one operation needs, a pure function of the work and its operands'
     // shapes. `members` are the fused operations (or `op` itself, count 1).
     int64_t (*scratch_bytes)(const Program *p, const Plan *plan, const Op *members, int count);

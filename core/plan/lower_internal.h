@@ -10,8 +10,9 @@
 // plan's, whose data dependencies are complete.
 Status fuse_plan(Program *p, Plan *plan, const PlanOrder *order, uint32_t fusions) MUST_USE;
 
-// Decide pools and offsets, add reuse dependencies, set pool_bytes and role_bytes.
-Status layout_tensors(Program *p) MUST_USE;
+// Decide pools and offsets, add reuse dependencies, set pool_bytes and role_bytes. host_pool: what
+// the host writes has a pool of its own.
+Status layout_tensors(Program *p, bool host_pool) MUST_USE;
 
 enum { LAYOUT_ALIGN = 64 };  // bytes, of every offset
 

@@ -70,8 +70,10 @@ typedef struct {
     uint16_t source_axes;  // bit i: the value depends on the rank's coordinate along axis i
 } Tensor;
 
-// Where a tensor lives: in memory of the rank's own, or in memory that its peers can address.
-typedef enum { POOL_LOCAL, POOL_SHARED, POOL_COUNT } Pool;
+// Where a tensor lives: in memory of the rank's own, in memory that its peers can address, or,
+// where the device has memory apart from the host's, in pages of the host that the device can read
+// (pinned): what the host writes.
+typedef enum { POOL_LOCAL, POOL_SHARED, POOL_HOST, POOL_COUNT } Pool;
 
 // What is done. Shared by all micro-batches that do the same.
 typedef struct {

@@ -17,7 +17,7 @@
 const char *const plan_text_orders[] = {"rank", "schedule", NULL};
 const char *const plan_text_reduces[] = {"sum", "max", NULL};
 const char *const plan_text_flags[] = {"accumulate", "recompute", NULL};
-const char *const plan_text_pools[] = {"local", "shared", NULL};
+const char *const plan_text_pools[] = {"local", "shared", "host", NULL};
 
 bool plan_text_is_name(const char *name) {
     if (!isalnum((unsigned char)*name) && *name != '_') return false;
@@ -63,6 +63,7 @@ static const char *shape_text(const int64_t *shape, int dims, char out[96]) {
 static void print_pools(const Printer *w) {
     const Program *p = w->p;
     for (int pool = 0; p->lowered && pool < POOL_COUNT; pool++) {
+        if (pool == POOL_HOST && !p->pool_bytes[pool]) continue;
         fprintf(w->out, "pool %-6s", plan_text_pools[pool]);
         for (int r = 0; r < ROLE_COUNT; r++)
             if (p->role_bytes[pool][r])

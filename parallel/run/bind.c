@@ -146,7 +146,8 @@ static Status fail_memory(const Executor *e, int64_t bytes) {
 
 static Status allocate(Executor *e) {
     int64_t shared = e->comm ? 0 : e->program->pool_bytes[POOL_SHARED];
-    int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + shared;
+    int64_t host = e->program->pool_bytes[POOL_HOST];  // the host's memory is the device's here
+    int64_t local = e->program->pool_bytes[POOL_LOCAL], bytes = local + host + shared;
     const QueueMethods *queue = e->device->queue;
     bool untouched = e->device->model;  // nothing is computed: calloc() leaves the pages unused
     if (bytes && queue) {
@@ -158,7 +159,8 @@ static Status allocate(Executor *e) {
         if (!untouched) memset(e->local, 0, (size_t)bytes);
     }
     e->pools[POOL_LOCAL] = e->local;
-    e->pools[POOL_SHARED] = e->comm ? e->comm->pool : (unsigned char *)e->local + local;
+    e->pools[POOL_HOST] = (unsigned char *)e->local + local;
+    e->pools[POOL_SHARED] = e->comm ? e->comm->pool : (unsigned char *)e->local + local + host;
     return OK;
 }
 

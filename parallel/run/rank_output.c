@@ -46,7 +46,7 @@ static int64_t unplanned(const Rank *r) {
         if (sscanf(line, "RssAnon: %lld", &kib) == 1) break;
     if (f) fclose(f);
     if (kib < 0) return NONE;
-    int64_t planned = r->program->pool_bytes[POOL_LOCAL] +
+    int64_t planned = r->program->pool_bytes[POOL_LOCAL] + r->program->pool_bytes[POOL_HOST] +
                       (r->executor.comm ? 0 : r->program->pool_bytes[POOL_SHARED]);
     int64_t left = kib * 1024 - planned;
     return left > 0 ? left : 0;

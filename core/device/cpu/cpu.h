@@ -14,6 +14,8 @@ extern const Device device_cpu, device_cpu_avx2;
 // Tell the BLAS to use one thread; the fastest table that this processor can run.
 const Device *cpu_choose(void);
 
+void cpu_copy(const KernelCall *c);  // of any type and instruction set
+
 // Device.reserve: take the BLAS's memory for so many threads. ERR_MEMORY says what to do.
 Status cpu_reserve(int threads) MUST_USE;
 

@@ -22,6 +22,9 @@ const Device IN(device_cpu, INSTRUCTION_SET) = {
     },
             CPU_KERNELS(X)
 #undef X
+#define X(type, name, bytes) [DTYPE_##type] = cpu_copy,
+                [KIND_COPY] = {DTYPE_LIST(X)},
+#undef X
         },
     .fused =
         {

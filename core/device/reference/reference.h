@@ -39,4 +39,6 @@
 REFERENCE_KERNELS(X)
 #undef X
 
+void reference_copy(const KernelCall *call);  // of any type
+
 #endif

@@ -13,5 +13,8 @@ const Device device_reference = {
     [KIND_##kind] = {[DTYPE_F32] = reference_##name##_f32, [DTYPE_F64] = reference_##name##_f64},
             REFERENCE_KERNELS(X)
 #undef X
+#define X(type, name, bytes) [DTYPE_##type] = reference_copy,
+                [KIND_COPY] = {DTYPE_LIST(X)},
+#undef X
         },
 };

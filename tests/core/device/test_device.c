@@ -269,6 +269,30 @@ static void fold(Case *c, const Device *d) {
 START_TEST(a_fold_writes_the_first_and_adds_the_others) { by_hand(1, fold); }
 END_TEST
 
+// Whatever the type: all bytes of each element.
+static void copies(Case *c, const Device *d) {
+    Dtype real = c->dtype;
+    static const struct {
+        const char *x, *y;
+        Dtype type;
+        double value;
+    } of[] = {{"xi", "yi", DTYPE_I32, 1 << 24}, {"xl", "yl", DTYPE_I64, 1LL << 40},
+              {"xb", "yb", DTYPE_U8, 255},      {"xf", "yf", DTYPE_F32, -0.5},
+              {"xd", "yd", DTYPE_F64, 0.25},    {"xh", "yh", DTYPE_BF16, 1.5}};
+    for (int i = 0; i < 6; i++) {
+        TENSOR(c, of[i].x, of[i].type, SHAPE(3), of[i].value, 0, 1);
+        OUTPUT(c, of[i].y, of[i].type, SHAPE(3));
+        c->dtype = of[i].type;
+        case_op(c, KIND_COPY, false, NULL, of[i].y, of[i].x);
+        c->dtype = real;
+    }
+    Values got = run_lowered(c, d);
+    for (int i = 0; i < 6; i++) EXPECT(c, &got, of[i].y, of[i].value, 0, 1);
+}
+
+START_TEST(a_copy_is_of_any_type) { by_hand(1, copies); }
+END_TEST
+
 // --- devices by name, and what they can run
 
 START_TEST(a_device_is_found_by_name) {
@@ -358,9 +382,9 @@ START_TEST(tables_have_every_kernel_that_is_promised) {
     int count = case_devices(devices);
     for (int d = 0; d < count; d++) {
         for (int k = 0; k < KIND_COUNT; k++)
-            for (int type = 0; type < DTYPE_REALS; type++) {
-                bool wanted =
-                    type != DTYPE_BF16 && kind_class((Kind)k) == CLASS_COMPUTE && k != KIND_FUSED;
+            for (int type = 0; type < DTYPE_COUNT; type++) {
+                bool computed = type < DTYPE_BF16 && kind_class((Kind)k) == CLASS_COMPUTE;
+                bool wanted = k == KIND_COPY || (computed && k != KIND_FUSED);
                 ck_assert_msg((devices[d]->kernel[k][type] != NULL) == wanted, "%s %s",
                               devices[d]->name, kind_name((Kind)k));
             }
@@ -376,7 +400,7 @@ END_TEST
 SUITE("device", a_convolution_by_hand, gradients_of_a_convolution_by_hand, a_linear_layer_by_hand,
       relu_keeps_what_is_positive_and_a_nan, a_sum_of_two_by_hand, cross_entropy_by_hand,
       the_loss_is_summed_in_blocks_of_4096_rows, a_micro_batch_is_summed_before_it_is_added,
-      sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_device_is_found_by_name,
-      a_program_that_a_device_has_no_kernel_for_is_refused,
+      sgd_is_pytorchs, a_fold_writes_the_first_and_adds_the_others, a_copy_is_of_any_type,
+      a_device_is_found_by_name, a_program_that_a_device_has_no_kernel_for_is_refused,
       every_kind_without_a_kernel_is_refused_by_its_name,
       a_type_without_kernels_is_refused_by_its_name, tables_have_every_kernel_that_is_promised)

@@ -204,6 +204,26 @@ START_TEST(each_lane_has_scratch_of_its_own) {
 }
 END_TEST
 
+// Only where the device's memory is not the host's; x and labels are loaded, three scalars are
+// written, and the loss is a scalar that peers address.
+START_TEST(what_the_host_writes_has_a_pool_of_its_own) {
+    Program one = {0}, two = {0};
+    make_linear(&one, make_program(&one, 2));
+    make_linear(&two, make_program(&two, 2));
+    ck_assert_ok(program_lower(&one, &plain));
+    ck_assert_ok(program_lower(&two, &(DeviceTraits){.name = "apart", .own_memory = true}));
+    static const char *const written[] = {"x", "labels", "lr", "inverse", "first"};
+    ck_assert_int_eq(one.pool_bytes[POOL_HOST], 0);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(two.tensors[program_find_tensor(&two, written[i])].pool, POOL_HOST);
+    ck_assert_int_eq(two.pool_bytes[POOL_HOST], 5 * 64);
+    ck_assert_int_eq(two.pool_bytes[POOL_LOCAL] + 5 * 64, one.pool_bytes[POOL_LOCAL]);
+    ck_assert_int_eq(two.pool_bytes[POOL_SHARED], one.pool_bytes[POOL_SHARED]);
+    program_finish(&one);
+    program_finish(&two);
+}
+END_TEST
+
 START_TEST(what_is_communicated_lies_where_peers_can_address_it) {
     Program p = {0};
     make_linear(&p, make_program(&p, 2));
@@ -251,5 +271,6 @@ SUITE("lower", chains_become_fused_operations_that_list_their_members,
       what_only_members_touch_gets_no_memory, a_chain_whose_result_is_read_elsewhere_is_left_alone,
       a_device_without_fusions_gets_none, memory_is_aligned_and_shared_only_after_death,
       transient_memory_is_reused, scratch_is_the_largest_need, each_lane_has_scratch_of_its_own,
+      what_the_host_writes_has_a_pool_of_its_own,
       what_is_communicated_lies_where_peers_can_address_it, lowering_is_pure,
       communication_between_members_follows_the_fused_operation)

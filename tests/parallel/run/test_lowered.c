@@ -81,5 +81,36 @@ START_TEST(neighbours_exchange_around_a_ring) {
 }
 END_TEST
 
+static void load_seven(void *context, const LoadCall *call) {
+    for (int i = 0; i < 2; i++) ((float *)call->x.data)[i] = 7.0f + (float)i;
+}
+
+// A copy brings to the device what the host wrote, on a lane beside the computation.
+START_TEST(what_the_host_writes_is_copied_to_the_device) {
+    Lockstep m = {.logged = 0};
+    Program *p = &m.program;
+    Plan *plan = make_program(p, 1);
+    int lane;
+    ck_assert_ok(program_add_lane(p, "copy", LANE_COPY, NONE, &lane));
+    ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
+    make_tensor(p, "x", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
+    make_tensor(p, "labels", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_I32);
+    make_tensor(p, "x.there", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
+    make_tensor(p, "state", ROLE_STATE, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
+    make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
+    make_op(p, plan, (OpSpec){.name = "copy", .kind = KIND_COPY, .lane = lane}, "x.there", "x");
+    make_op(p, plan, (OpSpec){.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE}, "state",
+            "x.there");
+    ck_assert_ok(plan_derive_deps(p, plan));
+    lockstep_start(&m, &device_reference, &(DeviceTraits){.name = "apart", .own_memory = true},
+                   load_seven);
+    ck_assert_int_eq(p->tensors[program_find_tensor(p, "x")].pool, POOL_HOST);
+    ck_assert_int_eq(p->tensors[program_find_tensor(p, "x.there")].pool, POOL_LOCAL);
+    for (int step = 0; step < 3; step++) lockstep_step(&m, step);
+    ck_assert_pair(&m, 0, "state", 21, 24);
+    lockstep_stop(&m);
+}
+END_TEST
+
 SUITE("lowered", a_reduce_scatter_around_a_ring_has_memory_for_partial_sums,
-      neighbours_exchange_around_a_ring)
+      neighbours_exchange_around_a_ring, what_the_host_writes_is_copied_to_the_device)
