@@ -83,6 +83,9 @@ START_TEST(the_other_built_in_models_have_the_expected_sizes) {
     assert_layer(5, "fc3", 1, 256, 0, 0);
     assert_layer(6, "relu3", 1, 256, 0, 0);
     assert_layer(7, "logits", 1, 10, 0, 0);
+    // stem 8·25 + 8, four convolutions of 8·8·9 + 8, top 32·8·9 + 32, logits 10·32 + 10
+    ck_assert_int_eq(model_parameters(read_model("resnet")), 208 + 4 * 584 + 2336 + 330);
+    assert_layer(model.layer_count - 3, "mean1", 3, 32, 1, 1);
     read_model("net:classes=27");
     ck_assert_int_eq(model.classes, 27);
     assert_layer(9, "fc2", 1, 27, 0, 0);

@@ -448,9 +448,8 @@ SUITE("plan_check", statements_about_a_logical_tensor_must_be_so, a_data_paralle
       a_view_is_of_the_same_kind_of_memory, an_index_is_read_as_it_was_written,
       swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
       a_wrong_type_or_lane_is_named, window_sizes_are_checked,
-      windows_that_are_not_square_are_checked,
-
-      a_guard_on_communication_must_come_from_a_collective, members_must_issue_the_same_collectives,
-      a_member_that_never_comes_is_a_deadlock, crossed_sends_and_receives_are_a_deadlock,
+      windows_that_are_not_square_are_checked, a_guard_on_communication_must_come_from_a_collective,
+      members_must_issue_the_same_collectives, a_member_that_never_comes_is_a_deadlock,
+      crossed_sends_and_receives_are_a_deadlock,
       a_cycle_of_dependencies_is_told_operation_by_operation, a_cycle_may_go_through_a_lane,
       extents_and_guards_must_be_numbers, an_index_of_a_byte_bounds_the_window_of_a_pool)
