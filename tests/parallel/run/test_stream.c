@@ -5,6 +5,8 @@
 #include "core/plan/build.h"
 #include "core/plan/check.h"
 #include "parallel/run/executor_internal.h"
+#include "tests/support/lockstep.h"
+#include "tests/support/plan_maker.h"
 #include "tests/support/queued.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
@@ -113,6 +115,75 @@ START_TEST(a_traced_run_has_every_span) {
     }
     outcome_finish(&run);
 }
+END_TEST
+
+// --- hand-made programs of two ranks
+
+static int make_pair(Program *p, const char *name) {
+    return make_tensor(p, name, ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F32);
+}
+
+static void write_pair(Lockstep *l, int rank, const char *name, float x, float y) {
+    const float values[] = {x, y};
+    ck_assert_ok(
+        executor_write(&l->executors[rank], program_find_tensor(&l->program, name), values));
+}
+
+static void check_pair(Lockstep *l, int rank, const char *name, double x, double y) {
+    float got[2];
+    ck_assert_ok(executor_read(&l->executors[rank], program_find_tensor(&l->program, name), got));
+    ck_assert_msg((double)got[0] == x && (double)got[1] == y, "rank %d: %s is %g %g, not %g %g",
+                  rank, name, (double)got[0], (double)got[1], x, y);
+}
+
+// Rank 0 gives x to rank 1, then each adds its own y. A guard that the turn computes, and that the
+// ranks agree on, skips both in the last turn.
+//   turn 0: x = 0 + y, on both; 1: x = 1 + y, 10 + y; 2: x = 2 + y, 20 + y; 3: nothing, if guarded
+static void run_broadcasts(const Device *device, bool guarded) {
+    Lockstep m = {.logged = 0};
+    Program *p = &m.program;
+    Plan *plan = make_program(p, 2);
+    int source, go;
+    make_pair(p, "x");
+    make_pair(p, "y");
+    ck_assert_ok(program_add_scalar(p, "source", DTYPE_F64, 1, &source));
+    ck_assert_ok(program_add_scalar(p, "go", DTYPE_F64, 1, &go));
+    OpSpec decide = {.name = "decide", .kind = KIND_FOLD, .dtype = DTYPE_F64},
+           agree = {.name = "agree", .kind = KIND_BROADCAST, .dtype = DTYPE_F64, .lane = 2},
+           give = {.name = "give", .kind = KIND_BROADCAST, .lane = 2},
+           add = {.name = "add", .kind = KIND_FOLD, .flags = OP_ACCUMULATE};
+    if (guarded) {
+        give.guard = add.guard = TENSOR_REF(go);
+        make_op(p, plan, decide, "go", "source");
+        make_op(p, plan, agree, "go", "go");
+    }
+    make_op(p, plan, give, "x", "x");
+    make_op(p, plan, add, "x", "y");
+    ck_assert_ok(plan_derive_deps(p, plan));
+    lockstep_start(&m, device, device->traits, NULL);
+    for (int r = 0; r < 2; r++) write_pair(&m, r, "y", r ? 5 : 1, r ? 50 : 10);
+    for (int turn = 0; turn < 3 + guarded; turn++) {
+        for (int r = 0; r < 2; r++) executor_set_f64(&m.executors[r], source, turn != 3);
+        lockstep_step(&m, turn);
+    }
+    check_pair(&m, 0, "x", 3, 30);
+    check_pair(&m, 1, "x", 2 + 5, 20 + 50);
+    lockstep_stop(&m);
+}
+
+static void check_broadcasts(bool guarded) {
+    run_broadcasts(&device_reference, guarded);
+    for (int i = 0; i < ORDERS; i++) {
+        QueuedOptions how = order_of(i);
+        run_broadcasts(queued_device(&how), guarded);
+        ck_assert_msg(!queued_report().unordered, "order %d: %s", i, queued_report().first);
+    }
+}
+
+START_TEST(a_communication_waits_for_the_turn_before) { check_broadcasts(false); }
+END_TEST
+
+START_TEST(a_communication_may_be_skipped_by_what_a_turn_computes) { check_broadcasts(true); }
 END_TEST
 
 // --- two lanes that compute, and turns without a look of the host in between
@@ -264,4 +335,6 @@ END_TEST
 SUITE_SECONDS("stream", 120, one_rank_trains_to_the_same_bits,
               ranks_of_one_thread_train_to_the_same_bits, ranks_in_threads_train_to_the_same_bits,
               ranks_in_processes_are_refused, a_traced_run_has_every_span,
+              a_communication_waits_for_the_turn_before,
+              a_communication_may_be_skipped_by_what_a_turn_computes,
               lanes_that_compute_side_by_side_give_the_same_bits, every_wait_is_needed)
