@@ -2,7 +2,9 @@
 // kernels: what each operation of a training step costs on one core. Steps are executed as train
 // executes them, on synthetic samples; at its turn an operation is repeated and timed on the CPU
 // clock of the thread, which other processes disturb little. The last line is whole steps, nothing
-// repeated: caches are then as cold as in a run.
+// repeated: caches are then as cold as in a run. "of copy" is the rate at which an operation reads
+// and writes its operands, as a share of that of a large copy: what memory alone would allow, more
+// where operands stay in the cache.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/base/statistics.h"
@@ -51,10 +53,11 @@ typedef struct {
     Executor executor;
     int plan;
     int64_t round;
-    bool repeats;     // operations are repeated and timed at their turn
-    double *op_ns;    // [op][round], in the arena
-    double *step_ns;  // [round]
-    int64_t load_ns;  // spent loading, which is not measured
+    bool repeats;              // operations are repeated and timed at their turn
+    double *op_ns;             // [op][round], in the arena
+    double *step_ns;           // [round]
+    int64_t load_ns;           // spent loading, which is not measured
+    double copy_bytes_per_ns;  // read and written, of memory beyond the caches
 } Bench;
 
 static void load(void *context, const LoadCall *call) {
@@ -114,6 +117,25 @@ static void initialise(Bench *b) {
     }
 }
 
+enum { COPY_BYTES = 64 << 20, COPIES = 5 };
+
+static Status measure_copy(Bench *b) {
+    char *from = malloc(COPY_BYTES), *to = malloc(COPY_BYTES);
+    double ns[COPIES];
+    for (int i = -1; i < COPIES && from && to; i++) {
+        if (i < 0) memset(from, 1, COPY_BYTES);
+        int64_t start = clock_thread_cpu_ns();
+        memcpy(to, from, COPY_BYTES);
+        if (i >= 0) ns[i] = (double)(clock_thread_cpu_ns() - start);
+    }
+    bool room = from && to;
+    free(from);
+    free(to);
+    if (!room) FAIL(ERR_MEMORY, "no memory for a copy of %d bytes", COPY_BYTES);
+    b->copy_bytes_per_ns = 2.0 * COPY_BYTES / statistics_spread(ns, COPIES).median;
+    return OK;
+}
+
 static Status make(Bench *b, Arena *a) {
     const BenchOptions *o = b->options;
     const Device *device;
@@ -163,7 +185,8 @@ static Status measure(Bench *b) {
 }
 
 // Sorts the times; returns their median.
-static double add_row(Table *t, const Bench *b, const char *name, double *ns, int64_t flops) {
+static double add_row(Table *t, const Bench *b, const char *name, double *ns, int64_t flops,
+                      int64_t bytes) {
     int64_t n = b->options->rounds;
     double median = statistics_spread(ns, (int)n).median;
     table_cell(t, "%s", name);
@@ -172,38 +195,42 @@ static double add_row(Table *t, const Bench *b, const char *name, double *ns, in
     table_cell(t, "%.1f", ns[n - 1] / 1e3);
     table_cell(t, "%.2f", median / 1e3 / (double)b->options->batch);
     table_cell(t, "%.1f", (double)flops / median);
+    table_cell(t, "%.0f %%", 100 * (double)bytes / median / b->copy_bytes_per_ns);
     return median;
 }
 
 static Status print(Bench *b, Arena *a) {
-    static const TableColumn columns[] = {{"operation", false}, {"us", true},
-                                          {"least", true},      {"most", true},
-                                          {"us/sample", true},  {"GFLOP/s", true}};
+    static const TableColumn columns[] = {
+        {"operation", false}, {"us", true},      {"least", true},  {"most", true},
+        {"us/sample", true},  {"GFLOP/s", true}, {"of copy", true}};
     const Plan *plan = &b->set.programs[0].plans[b->plan];
     Table t;
     double sum = 0;
-    int64_t flops = 0;
+    int64_t flops = 0, bytes = 0;
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int op = 0; op < plan->op_count; op++) {
         if (!is_timed(b, op)) continue;
         const Work *w = op_work(&b->set.programs[0], &plan->ops[op]);
-        sum += add_row(&t, b, op_name(&b->set.programs[0], &plan->ops[op]),
-                       &b->op_ns[op * b->options->rounds], w->flops);
+        sum +=
+            add_row(&t, b, op_name(&b->set.programs[0], &plan->ops[op]),
+                    &b->op_ns[op * b->options->rounds], w->flops, w->read_bytes + w->write_bytes);
         flops += w->flops;
+        bytes += w->read_bytes + w->write_bytes;
     }
-    double step = add_row(&t, b, "whole step", b->step_ns, flops);
+    double step = add_row(&t, b, "whole step", b->step_ns, flops, bytes);
     TRY(table_print(stdout, &t, TABLE_TEXT));
     double batch = (double)b->options->batch;
     printf("\nsum of operations %.2f us a sample, %.0f samples/s; whole steps %.2f us, %.0f "
-           "samples/s (medians of %lld)\n",
+           "samples/s (medians of %lld); a copy %.1f GB/s\n",
            sum / 1e3 / batch, batch / sum * 1e9, step / 1e3 / batch, batch / step * 1e9,
-           (long long)b->options->rounds);
+           (long long)b->options->rounds, b->copy_bytes_per_ns);
     return OK;
 }
 
 static Status bench(const BenchOptions *o, Arena *a) {
     Bench b = {.options = o};
     Status s = make(&b, a);
+    if (s == OK) s = measure_copy(&b);
     if (s == OK) s = measure(&b);
     if (s == OK) s = print(&b, a);
     executor_destroy(&b.executor);
