@@ -49,13 +49,28 @@ static Status after(void *context, int rank, int plan, int op) {
     return OK;
 }
 
-// Rank 0 alone knows the initial values; the broadcast brings them to the others.
+// Of the ranks of a class that hold the same elements of a tensor, is this the first?
+static bool holds_first(const Rank *r, const Tensor *t) {
+    const ProgramSet *set = &r->job->set;
+    const RankClass *c = set->classes ? &set->classes[program_set_class(set, r->comm.rank)] : NULL;
+    for (int a = 0; a < r->program->axis_count; a++) {
+        const Axis *axis = &r->program->axes[a];
+        int first = c && c->axes >> a & 1 ? c->first[a] : 0;
+        if (t->placement[a].place == PLACE_REPLICATE &&
+            r->comm.rank / axis->stride % axis->size != first)
+            return false;
+    }
+    return true;
+}
+
+// The first holder alone knows the initial values; a broadcast of the plan brings them to others.
 static Status initialise(Rank *r) {
     const Program *p = r->program;
-    if (r->job->device->model || r->comm.rank != 0) return OK;  // modelled values need no memory
+    if (r->job->device->model) return OK;  // modelled values need no memory
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE) continue;
+        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE || !holds_first(r, tensor))
+            continue;
         void *values = malloc((size_t)tensor->bytes);
         if (!values) FAIL(ERR_MEMORY, "no memory for the initial %s", tensor_name(p, t));
         model_initialise(p, tensor->logical, r->job->options.spec.seed, (Dtype)tensor->dtype,

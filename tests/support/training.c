@@ -93,7 +93,10 @@ static size_t mapped_bytes(const Outcome *o) {
 static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
     TRY(job_create(&out->job, options));
     if (probe->edit) probe->edit(probe->context, &out->job);
-    out->state_bytes = state_bytes(&out->job.set.programs[0]);
+    for (int i = 0; i < out->job.set.count; i++) {
+        int64_t bytes = state_bytes(&out->job.set.programs[i]);
+        if (bytes > out->state_bytes) out->state_bytes = bytes;
+    }
     void *room =
         mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for the state of the ranks");
@@ -131,7 +134,7 @@ void training_delay(void *context, Executor *e, int plan, int op) {
 // --- comparing
 
 const void *outcome_tensor(const Outcome *o, int rank, const char *name) {
-    StateWalk w = STATE_WALK(&o->job.set.programs[0]);
+    StateWalk w = STATE_WALK(job_program(&o->job, rank));
     while (state_next(&w))
         if (!strcmp(tensor_name(w.p, w.tensor), name))
             return o->state + rank * o->state_bytes + w.at;

@@ -24,7 +24,7 @@ typedef struct {
     Job job;
     Training training;
     unsigned char *state;  // owned: rank after rank, parameters and then optimiser state
-    int64_t state_bytes;   // of one rank
+    int64_t state_bytes;   // room for one rank: the most that a class has
 } Outcome;
 
 // Run the job to its end. On failure *out is zeroed, and the message is the run's.
@@ -32,10 +32,10 @@ Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe
 void outcome_finish(Outcome *o);  // safe on a zeroed Outcome
 
 // What two runs differ in, as text: parameters and optimiser state of any rank, the losses of the
-// steps, the evaluations. NULL: not in one bit. Valid until the next call.
+// steps, the evaluations. NULL: not in one bit. Of runs of one class. Valid until the next call.
 const char *outcome_difference(const Outcome *a, const Outcome *b);
 
-// A parameter's or optimiser state's tensor at the end, on a rank.
+// A parameter's or optimiser state's tensor at the end, on a rank; NULL: it has none of that name.
 const void *outcome_tensor(const Outcome *o, int rank, const char *name);
 
 // A probe's `before` that holds up about one operation in 16, for up to 300 us; context: a
