@@ -110,6 +110,37 @@ static bool is_result(const Program *p, int tensor, uint8_t touched) {
     return touched & UNREAD || (touched & WRITTEN && p->tensors[tensor].result);
 }
 
+// --- what is computed again
+
+// The same value: one tensor, or another piece for the same slice of its logical tensor.
+static bool same_value(const Program *p, int tensor, int other) {
+    const Tensor *t = &p->tensors[tensor], *u = &p->tensors[other];
+    return t->logical == u->logical && t->shard == u->shard && t->micro_batch == u->micro_batch;
+}
+
+static bool computes_again(const Program *p, const Plan *plan, const Op *again, const Op *op) {
+    const Work *w = op_work(p, again), *v = op_work(p, op);
+    if (w->kind != v->kind || again->outputs != op->outputs || again->inputs != op->inputs)
+        return false;
+    for (int i = 0; i < w->attr_count; i++)
+        if (work_attr(p, w, i) != work_attr(p, v, i)) return false;
+    for (int i = 0; i < op->outputs + op->inputs; i++)
+        if (!same_value(p, op_outputs(plan, again)[i], op_outputs(plan, op)[i])) return false;
+    for (int o = 0; o < op->outputs; o++)
+        if (op_outputs(plan, again)[o] == op_outputs(plan, op)[o]) return false;
+    return true;
+}
+
+static Status check_recompute(const Program *p, const Plan *plan, int i) {
+    const Op *op = &plan->ops[i];
+    if (!(op->flags & OP_RECOMPUTE)) return OK;
+    for (int k = i - 1; k >= 0; k--)
+        if (computes_again(p, plan, op, &plan->ops[k])) return OK;
+    FAIL(ERR_PLAN, PLACE "flags=recompute, but no %s before it made %s from the same inputs",
+         PLACE_ARGS, kind_name(op_kind(p, op)),
+         op->outputs ? tensor_name(p, op_outputs(plan, op)[0]) : "anything");
+}
+
 // A scalar that a plan writes and does not read again is a result, such as the loss: it must be the
 // same on all ranks, or each would report its own. Nor does a plan make a part of a sum for nobody:
 // it was meant to be reduced.
@@ -157,6 +188,7 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
         TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
         TRY(check_guard(p, plan, op, writer));
         TRY(check_pool_index(p, plan, op, writer));
+        TRY(check_recompute(p, plan, i));
         TRY(check_placements(p, plan, op, &state));
         for (int o = 0; o < op->outputs; o++) {
             int root = program_root(p, op_outputs(plan, op)[o]);

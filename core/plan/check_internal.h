@@ -51,8 +51,7 @@ Status placements_of_sends(const Program *p, const Plan *plan, Arena *a, Placeme
 
 // Is a tensor's value there in the next plan: parameters and what goes with them?
 static inline bool outlives_plan(const Program *p, int tensor) {
-    Role r = (Role)p->tensors[tensor].role;
-    return r == ROLE_PARAMETER || r == ROLE_OPTIMISER;
+    return role_persists((Role)p->tensors[tensor].role);
 }
 
 // Is every rank in one class, and are the tables that all programs share alike (check_set.c)?

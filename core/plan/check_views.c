@@ -29,23 +29,10 @@ static Status check_view(const Program *p, const Tensor *t) {
     return OK;
 }
 
-static int64_t logical_elements(const Logical *l) {
-    int64_t n = 1;
-    for (int i = 0; i < l->dims; i++) n *= l->shape[i];
-    return n;
-}
-
-// A tensor states which elements of its logical tensor it holds, or that its storage is that of
-// another logical tensor.
-static Status check_statements(const Program *p, const Tensor *t) {
+// A tensor whose logical tensor is tied to another has that one's storage.
+static Status check_tie(const Program *p, const Tensor *t) {
     const Logical *l = &p->logicals[t->logical];
     const char *name = program_name(p, t->name);
-    int64_t begin = t->flat_begin, end = t->flat_end;
-    if ((begin || end) &&
-        (begin < 0 || end > logical_elements(l) || end - begin != tensor_elements(t)))
-        FAIL(ERR_PLAN, "tensor %s: flat=%lld:%lld is not a range of its %lld elements in %lld",
-             name, (long long)begin, (long long)end, (long long)tensor_elements(t),
-             (long long)logical_elements(l));
     if (l->tied_to != NONE && (t->alias == NONE || p->tensors[t->alias].logical != l->tied_to))
         FAIL(ERR_PLAN, "tensor %s: tied to %s, but no alias of it", name,
              program_name(p, p->logicals[l->tied_to].name));
@@ -56,7 +43,7 @@ Status check_views(const Program *p) {
     for (int t = 0; t < p->tensor_count; t++) {
         if (p->tensors[t].extent != NONE) TRY(check_extent(p, &p->tensors[t]));
         if (p->tensors[t].alias != NONE) TRY(check_view(p, &p->tensors[t]));
-        TRY(check_statements(p, &p->tensors[t]));
+        TRY(check_tie(p, &p->tensors[t]));
     }
     return OK;
 }

@@ -57,7 +57,6 @@ typedef struct {
 typedef struct {
     int64_t shape[DIMS], bytes;
     int64_t offset;                // in its pool; set by lower(), NONE while unplaced or virtual
-    int64_t flat_begin, flat_end;  // elements of the logical tensor (ZeRO); both 0: by placement
     int32_t name, logical;
     int32_t extent;              // scalar tensor or NONE
     int32_t alias;               // tensor whose memory it views, or NONE

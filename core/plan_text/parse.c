@@ -173,7 +173,7 @@ static Status read_logical(PlanReader *r) {
 
 // What TensorSpec has no place for.
 typedef struct {
-    int64_t flat[2], offset;
+    int64_t offset;
     int pool, lane;
 } Place;
 
@@ -228,9 +228,8 @@ static Status read_result(const PlanReader *r, const char *value, TensorSpec *s)
 
 static Status read_tensor_key(const PlanReader *r, const char *key, char *value, TensorSpec *s,
                               Place *place) {
-    static const char *const keys[] = {"of",     "place", "extent", "alias", "slice",
-                                       "source", "axes",  "result", "flat",  "pool",
-                                       "offset", "lane",  NULL};
+    static const char *const keys[] = {"of",   "place",  "extent", "alias",  "slice", "source",
+                                       "axes", "result", "pool",   "offset", "lane",  NULL};
     if (!strcmp(key, "of")) return plan_reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
     if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
@@ -239,7 +238,6 @@ static Status read_tensor_key(const PlanReader *r, const char *key, char *value,
     if (!strcmp(key, "source")) return read_source(r, value, s);
     if (!strcmp(key, "axes")) return read_axes(r, value, &s->source_axes);
     if (!strcmp(key, "result")) return read_result(r, value, s);
-    if (!strcmp(key, "flat")) return plan_reader_pair(r, key, value, ':', place->flat);
     if (!strcmp(key, "pool")) return plan_reader_find(r, NAMED_POOL, value, &place->pool);
     if (!strcmp(key, "offset"))
         return plan_reader_number(r, key, value, 0, INT64_MAX, &place->offset);
@@ -292,15 +290,12 @@ static Status read_tensor(PlanReader *r) {
     if (s.logical == NONE) TRY(plan_reader_find(r, NAMED_LOGICAL, s.name, &s.logical));
     int whole = r->p->logicals[s.logical].dims;
     bool flat = placements_are_flat(s.placement, r->p->axis_count);
-    if (flat && dims != 1)
-        FAIL_LINE("%s has %d dimensions, cut flat it has one", s.name, dims);
+    if (flat && dims != 1) FAIL_LINE("%s has %d dimensions, cut flat it has one", s.name, dims);
     if (!flat && dims != whole)
         FAIL_LINE("%s has %d dimensions, its logical tensor %s has %d", s.name, dims,
                   program_name(r->p, r->p->logicals[s.logical].name), whole);
     TRY_LINE(program_add_tensor(r->p, &s, &index));
     Tensor *t = &r->p->tensors[index];
-    t->flat_begin = place.flat[0];
-    t->flat_end = place.flat[1];
     t->pool = (uint8_t)place.pool;
     t->offset = place.offset;
     TRY(read_lane_of(r, t, place.lane));

@@ -94,7 +94,7 @@ Status plan_reader_int(const PlanReader *r, const char *what, const char *word, 
 Status plan_reader_real(const PlanReader *r, const char *what, const char *word,
                         double *out) MUST_USE;
 
-// Two numbers with a separator between them: "0.1", "0:4096". Cuts the word.
+// Two numbers with a separator between them, as "0.1". Cuts the word.
 Status plan_reader_pair(const PlanReader *r, const char *what, char *word, char separator,
                         int64_t out[2]) MUST_USE;
 

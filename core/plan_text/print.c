@@ -168,8 +168,6 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     if (t->source_axes) fprintf(w->out, "  ");
     print_axes(w, t->source_axes);
     if (t->result) fprintf(w->out, "  result=%s", result_name((Result)t->result));
-    if (t->flat_begin || t->flat_end)
-        fprintf(w->out, "  flat=%" PRId64 ":%" PRId64, t->flat_begin, t->flat_end);
     if (t->role == ROLE_SCRATCH) print_lane_of(w, t);
     if (t->pool != POOL_LOCAL) fprintf(w->out, "  pool=%s", plan_text_pools[t->pool]);
     if (t->offset != NONE) fprintf(w->out, "  offset=%" PRId64, t->offset);

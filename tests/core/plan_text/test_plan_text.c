@@ -142,7 +142,6 @@ static void assert_same_tables(const Program *p, const Program *q) {
         ck_assert(!memcmp(a->placement, b->placement, sizeof a->placement));
         ck_assert(a->dtype == b->dtype && a->role == b->role && a->bytes == b->bytes);
         ck_assert(a->pool == b->pool && a->offset == b->offset);
-        ck_assert(a->flat_begin == b->flat_begin && a->flat_end == b->flat_end);
         ck_assert(a->logical == b->logical && a->extent == b->extent && a->alias == b->alias);
         ck_assert(a->shard == b->shard && a->micro_batch == b->micro_batch);
     }
@@ -252,8 +251,6 @@ static void build_everything(Program *p) {
             (LogicalSpec){.shape = {7}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_PARAMETER,
             .fan_in = 9});
     p->logicals[p->tensors[w].logical].tied_to = 1;
-    p->tensors[w].flat_begin = 4096;
-    p->tensors[w].flat_end = 8192;
     ck_assert_ok(program_add_plan(p, "everything", &plan));
     int32_t xs[] = {x}, ys[] = {y}, ws[] = {w, w}, gs[] = {w, guard};
     int64_t sgd[] = {build_attr_real(1.0 / 3), build_attr_real(5e-324), 1}, tag[] = {-7};
