@@ -37,6 +37,24 @@ static Status check_plan(const Job *job, const Program *p, const Plan *plan) {
     return OK;
 }
 
+// How many ranks have different parts of a batch is known from the plan only: correct what was
+// described without it.
+static Status take_data_ranks(Job *job, int data_ranks) {
+    RunInfo *info = &job->options.info;
+    RunSetting *settings = ARENA_NEW(&job->arena, RunSetting, info->strategy_count + 1);
+    char *dp = arena_push(&job->arena, 16);
+    if (!settings || !dp) FAIL(ERR_MEMORY, "out of memory to describe a job");
+    snprintf(dp, 16, "%d", data_ranks);
+    for (int i = 0; i < info->strategy_count; i++) {
+        settings[i] = info->strategy[i];
+        if (!strcmp(settings[i].key, "dp")) settings[i].value = dp;
+    }
+    job->options.spec.data_ranks = data_ranks;
+    info->strategy = settings;
+    info->shards = job_spec_shards(&job->options.spec);
+    return OK;
+}
+
 Status plan_file_read(Job *job) {
     const JobOptions *o = &job->options;
     char *text;
@@ -54,8 +72,7 @@ Status plan_file_read(Job *job) {
              o->spec.ranks, program_ranks(read));
     PlanJob plan;
     TRY(plan_job_read(&plan, &job->set, o->spec.plan_file));
-    job->options.spec.data_ranks = plan.data_ranks;
-    return OK;
+    return take_data_ranks(job, plan.data_ranks);
 }
 
 static Status check_program(const Job *job, const Program *p) {

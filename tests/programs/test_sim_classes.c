@@ -41,11 +41,12 @@ END_TEST
 START_TEST(a_run_of_two_classes_is_replayed_and_predicted) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c,
-                                 TRAIN "--trace run > log && sim --trace run && "
+                                 TRAIN "--trace run --report r.json > log && sim --trace run && "
                                        "sim --trace run --platform laptop --gpus 2 " LINK
                                        "--csv > a; sim --plan %s " MODEL
                                        "--platform laptop --gpus 2 " LINK
-                                       "--csv > b; cmp a b && tail -n 1 a",
+                                       "--csv > b; cmp a b && tail -n 1 a && "
+                                       "! sim --trace run --compare r.json | grep 'had 2 shards'",
                                  plan(), plan()),
                      0);
     ck_assert_ptr_nonnull(strstr(c.out, "replay of mlp:hidden=16,layers=1 on 2 ranks"));
