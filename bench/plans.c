@@ -64,7 +64,7 @@ static Status add_layers(ProgramSet *set, Arena *a, int layers, int micro_batche
 // Pairs of linear layers as tensor parallelism cuts them, the first by columns, the second by rows:
 // an all-reduce adds up what the ranks have.
 static void write_chain(FILE *f, int layers, int micro_batches) {
-    fprintf(f, "tandem plan 1\nmesh tensor=%d\ngroup tensor axes=tensor\n", RANKS);
+    fprintf(f, "tandem plan 2\nmesh tensor=%d\ngroup tensor axes=tensor\n", RANKS);
     fprintf(f, "lane compute compute\nlane net communication group=tensor\n");
     fprintf(f, "logical x f32 8x8 parameter\n");
     for (int l = 0; l < layers; l++)
@@ -110,14 +110,12 @@ static Status open_text(FILE **f, Text *t) {
 static Status add_chain(ProgramSet *set, int layers, int micro_batches) {
     FILE *f;
     Text t;
-    Program p = {0};
     TRY(open_text(&f, &t));
     write_chain(f, layers, micro_batches);
     fclose(f);
-    Status s = plan_text_parse(&p, t.text, t.length, "chain");
+    Status s = plan_text_parse(set, t.text, t.length, "chain");
     free(t.text);
-    TRY(s);
-    return program_set_add(set, NULL, &p);
+    return s;
 }
 
 // Plans are twice as large each time.
@@ -131,18 +129,18 @@ static Status build(ProgramSet *set, Arena *a, Family family, int doubling) {
     return OK;
 }
 
-static Status print(const Program *p, Text *t) {
+static Status print(const ProgramSet *set, Text *t) {
     FILE *f;
     TRY(open_text(&f, t));
-    Status s = plan_text_print(p, f);
+    Status s = plan_text_print(set, NONE, f);
     fclose(f);
     return s;
 }
 
 static Status parse(const Text *t) {
-    Program p = {0};
-    Status s = plan_text_parse(&p, t->text, t->length, "plan");
-    program_finish(&p);
+    ProgramSet set = {0};
+    Status s = plan_text_parse(&set, t->text, t->length, "plan");
+    program_set_finish(&set);
     return s;
 }
 
@@ -175,16 +173,16 @@ static Status simulate(const Program *p, Arena *a) {
 typedef struct {
     int ops, deps, reuse;
     double ms[STAGES];
-} Result;
+} Timing;
 
-static void lap(Result *r, Stage stage, int64_t *ns) {
+static void lap(Timing *r, Stage stage, int64_t *ns) {
     int64_t now = clock_thread_cpu_ns();
     double ms = (double)(now - *ns) / 1e6;
     if (r->ms[stage] == 0 || ms < r->ms[stage]) r->ms[stage] = ms;
     *ns = clock_thread_cpu_ns();
 }
 
-static void count(const Program *p, Result *r) {
+static void count(const Program *p, Timing *r) {
     r->ops = r->deps = r->reuse = 0;
     for (int k = 0; k < p->plan_count; k++) {
         r->ops += p->plans[k].op_count;
@@ -194,7 +192,7 @@ static void count(const Program *p, Result *r) {
     }
 }
 
-static Status stages(Result *r, ProgramSet *set, Arena *a, Text *text, const Device *device,
+static Status stages(Timing *r, ProgramSet *set, Arena *a, Text *text, const Device *device,
                      Family family, int doubling) {
     int64_t ns = clock_thread_cpu_ns();
     TRY(build(set, a, family, doubling));
@@ -204,7 +202,7 @@ static Status stages(Result *r, ProgramSet *set, Arena *a, Text *text, const Dev
     Program *p = &set->programs[0];
     int ops = 0;
     for (int k = 0; k < p->plan_count; k++) ops += p->plans[k].op_count;
-    TRY(print(p, text));
+    TRY(print(set, text));
     lap(r, PRINT, &ns);
     TRY(parse(text));
     lap(r, PARSE, &ns);
@@ -219,8 +217,8 @@ static Status stages(Result *r, ProgramSet *set, Arena *a, Text *text, const Dev
     return OK;
 }
 
-static Status measure(Result *r, const Device *device, Family family, int doubling, int64_t runs) {
-    *r = (Result){0};
+static Status measure(Timing *r, const Device *device, Family family, int doubling, int64_t runs) {
+    *r = (Timing){0};
     Status s = OK;
     for (int64_t i = 0; i < runs && s == OK; i++) {
         ProgramSet set = {0};
@@ -234,7 +232,7 @@ static Status measure(Result *r, const Device *device, Family family, int doubli
     return s;
 }
 
-static void add_row(Table *t, Family family, int doubling, const Result *r, const Result *before) {
+static void add_row(Table *t, Family family, int doubling, const Timing *r, const Timing *before) {
     static const int first[FAMILIES] = {625, 2, 32};
     double worst = 0;
     table_cell(t, "%s", doubling ? "" : family_names[family]);
@@ -264,7 +262,7 @@ static Status bench(const BenchOptions *o, Arena *a) {
     TRY(device_find(&device, o->device));
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int f = 0; f < FAMILIES; f++) {
-        Result r[2];
+        Timing r[2];
         if (o->family != FAMILIES && o->family != f) continue;
         for (int d = 0; d <= o->doublings; d++) {
             TRY(measure(&r[d % 2], device, (Family)f, d, o->runs));
