@@ -36,6 +36,11 @@ void rng_init(Rng *r, uint64_t seed, RngUse use, uint32_t a, uint32_t b) {
     *r = (Rng){.seed = seed, .use = (uint32_t)use, .a = a, .b = b};
 }
 
+void rng_seek(Rng *r, uint64_t index) {
+    r->index = index;
+    if (index % 4) block_at(r->block, r, index);
+}
+
 uint32_t rng_u32(Rng *r) {
     if (r->index % 4 == 0) block_at(r->block, r, r->index);
     return r->block[r->index++ % 4];

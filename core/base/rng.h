@@ -32,6 +32,7 @@ typedef struct {
 } Rng;
 
 void rng_init(Rng *r, uint64_t seed, RngUse use, uint32_t a, uint32_t b);
+void rng_seek(Rng *r, uint64_t index);          // go to a place of the stream
 uint32_t rng_u32(Rng *r);                       // the next number
 uint32_t rng_below(Rng *r, uint32_t n);         // uniform in [0, n), unbiased; n >= 1
 float rng_float(Rng *r);                        // uniform in [0, 1): 24 bits, exact in f32

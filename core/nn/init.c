@@ -2,29 +2,27 @@
 // Initial values: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), which is what PyTorch's Conv2d and Linear
 // start from (kaiming_uniform with a = sqrt 5), for weights and biases alike.
 //
-// Element i of logical tensor l is (2u - 1) / sqrt(fan_in), u the 24-bit uniform at place i of the
-// stream (seed; RNG_INIT, l): its place alone decides its value, on every device and in every
-// division over ranks. The arithmetic is done in double and rounded once to float; in f64 the same
-// float's value is used, so that f32 and f64 runs start from the same point; in bf16 the nearest.
+// Element i of a logical tensor is (2u - 1) / sqrt(fan_in), u the 24-bit uniform at place i of the
+// stream (seed; RNG_INIT, init), init being the number that the logical tensor states. Its place
+// alone decides its value, on every device and in every division over ranks. The arithmetic is done
+// in double and rounded once to float; in f64 the same float's value is used, so that f32 and f64
+// runs start from the same point; in bf16 the nearest.
 #include "core/base/bf16.h"
 #include "core/base/rng.h"
 #include "core/nn/model.h"
+#include "core/plan/piece.h"
 
 #include <math.h>
 #include <string.h>
 
-void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data) {
-    const Logical *l = &p->logicals[logical];
-    int64_t count = 1;
-    for (int i = 0; i < l->dims; i++) count *= l->shape[i];
-    if (l->fan_in == 0) {
-        memset(data, 0, (size_t)(count * dtype_bytes(dtype)));
-        return;
-    }
+// `count` values of logical tensor l from element `first` on, to the places from `to` on.
+static void fill(const Logical *l, uint64_t seed, int64_t first, int64_t count, Dtype dtype,
+                 void *data, int64_t to) {
     Rng rng;
-    rng_init(&rng, seed, RNG_INIT, (uint32_t)logical, 0);
+    rng_init(&rng, seed, RNG_INIT, (uint32_t)l->init, 0);
+    rng_seek(&rng, (uint64_t)first);
     double root = sqrt((double)l->fan_in);
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = to; i < to + count; i++) {
         double u = (double)rng_float(&rng);
         float value = (float)((2 * u - 1) / root);
         switch (dtype) {
@@ -33,4 +31,27 @@ void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype,
         default: ((float *)data)[i] = value;
         }
     }
+}
+
+void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data) {
+    const Logical *l = &p->logicals[logical];
+    int64_t count = 1;
+    for (int i = 0; i < l->dims; i++) count *= l->shape[i];
+    memset(data, 0, (size_t)(count * dtype_bytes(dtype)));
+    if (l->fan_in) fill(l, seed, 0, count, dtype, data, 0);
+}
+
+void model_initialise_piece(const Program *p, const Tensor *t, int rank, uint64_t seed,
+                            void *data) {
+    const Logical *l = &p->logicals[t->logical];
+    int coordinate[AXES] = {0};
+    PieceWalk walk;
+    PieceRun run;
+    for (int a = 0; a < p->axis_count; a++)
+        coordinate[a] = rank / p->axes[a].stride % p->axes[a].size;
+    memset(data, 0, (size_t)t->bytes);
+    if (!l->fan_in) return;
+    piece_walk(&walk, p, t, coordinate);
+    while (piece_next(&walk, &run))
+        fill(l, seed, run.whole, run.count, (Dtype)t->dtype, data, run.local);
 }

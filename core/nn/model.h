@@ -122,9 +122,9 @@ typedef struct {
 // micro-batches; "evaluate.loss".
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) MUST_USE;
 
-// Initial values, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) keyed by (seed, logical tensor, element):
-// the same on every device. `data`: the elements of the whole logical tensor; f64 gets the
-// values that f32 has.
+// Initial values of a whole logical tensor, the same on every device (init.c); f64 gets f32's.
 void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data);
+// The same of the elements that a tensor holds on a rank (core/plan/piece.h); the rest is zero.
+void model_initialise_piece(const Program *p, const Tensor *t, int rank, uint64_t seed, void *data);
 
 #endif

@@ -145,6 +145,7 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
         FAIL(ERR_PLAN, "tensor %s: %d dimensions, not 1 to %d", spec->name, spec->dims, DIMS);
     Logical l = {.tied_to = NONE,
                  .fan_in = spec->fan_in,
+                 .init = p->parameter_count,
                  .dims = (uint8_t)spec->dims,
                  .dtype = (uint8_t)spec->dtype,
                  .role = (uint8_t)spec->role,
@@ -155,6 +156,7 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
     if (p->named[l.name].logical == NONE) p->named[l.name].logical = p->logical_count;
     if (out) *out = p->logical_count;
     p->logicals[p->logical_count++] = l;
+    p->parameter_count += l.role == ROLE_PARAMETER;
     return OK;
 }
 

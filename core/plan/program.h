@@ -49,6 +49,7 @@ typedef struct {
     int64_t shape[DIMS];
     int32_t name, tied_to;  // tied_to: the logical tensor whose storage this one uses, or NONE
     int64_t fan_in;  // of an initialised parameter: U(-1/sqrt(fan_in), 1/sqrt(fan_in)); else 0
+    int32_t init;    // keys the initial values: usually the number of parameters before it
     uint8_t dims, dtype, role, trainable;
 } Logical;
 
@@ -144,6 +145,7 @@ typedef struct {
     int name_count, named_capacity, name_slot_count, name_slot_capacity;
     int work_slot_count, work_slot_capacity;
     int64_t tensor_bytes;  // of all tensors
+    int parameter_count;   // logical tensors that are parameters
     Plan plans[PLANS];
     int plan_count;
     bool lowered;    // by lower(): what follows is set, and so are offsets and pools

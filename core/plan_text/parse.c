@@ -141,9 +141,9 @@ static Status read_typed(PlanReader *r, const char *what, int *dtype, int64_t sh
 }
 
 static Status read_logical(PlanReader *r) {
-    static const char *const keys[] = {"fan_in", "trainable", "tied_to", NULL};
+    static const char *const keys[] = {"fan_in", "init", "trainable", "tied_to", NULL};
     LogicalSpec s = {0};
-    int dtype, role, tied_to = NONE, trainable, index;
+    int dtype, role, tied_to = NONE, init = NONE, trainable, index;
     TRY(read_typed(r, "logical", &dtype, s.shape, &s.dims, &role));
     if (program_find_logical(r->p, r->in.words[1]) != NONE)
         FAIL_LINE("logical tensor %s is there twice", r->in.words[1]);
@@ -153,6 +153,8 @@ static Status read_logical(PlanReader *r) {
         TRY(plan_reader_key(r, 5, i, &key, &value));
         if (!strcmp(key, "fan_in"))
             TRY(plan_reader_number(r, key, value, 0, ELEMENTS_MAX, &s.fan_in));
+        else if (!strcmp(key, "init"))
+            TRY(plan_reader_int(r, key, value, 0, INT32_MAX, &init));
         else if (!strcmp(key, "trainable"))
             TRY(plan_reader_int(r, key, value, 0, 1, &trainable));
         else if (!strcmp(key, "tied_to"))
@@ -166,6 +168,7 @@ static Status read_logical(PlanReader *r) {
     s.trainable = trainable;
     TRY_LINE(program_add_logical(r->p, &s, &index));
     r->p->logicals[index].tied_to = tied_to;
+    if (init != NONE) r->p->logicals[index].init = init;
     return OK;
 }
 

@@ -119,7 +119,7 @@ static void print_lanes(const Printer *w) {
 // Logical tensors from `first` on, before `end`.
 static void print_logicals(const Printer *w, int first, int end) {
     const Program *p = w->p;
-    int width = 0, shape_width = 0;
+    int width = 0, shape_width = 0, parameters = 0;
     char shape[96];
     for (int i = first; i < end; i++) {
         widen(&width, program_name(p, p->logicals[i].name));
@@ -131,6 +131,8 @@ static void print_logicals(const Printer *w, int first, int end) {
                 dtype_name((Dtype)l->dtype), shape_width, shape_text(l->shape, l->dims, shape),
                 role_name((Role)l->role));
         if (l->fan_in) fprintf(w->out, "  fan_in=%" PRId64, l->fan_in);
+        if (l->init != parameters) fprintf(w->out, "  init=%d", l->init);
+        parameters += l->role == ROLE_PARAMETER;
         if (l->trainable != (l->role == ROLE_PARAMETER))
             fprintf(w->out, "  trainable=%d", l->trainable);
         if (l->tied_to != NONE)

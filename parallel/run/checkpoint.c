@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What --save writes: parameters and optimiser state of rank 0. After each evaluation whose loss is
-// finite (without evaluations, after each epoch) a copy is made, so that a run that diverges later
-// still leaves the last weights that were good.
+// What --save writes: parameters and optimiser state, of the ranks that hold them. After each
+// evaluation whose loss is finite (without evaluations, after each epoch) they make copies, so that
+// a run that diverges later still leaves the last weights that were good.
 #include "core/base/bf16.h"
 #include "core/data/safetensors.h"
 #include "parallel/run/rank_internal.h"
@@ -11,20 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_saved(const Program *p, int tensor) {
-    const Tensor *t = &p->tensors[tensor];
-    return role_persists((Role)t->role) && t->alias == NONE;
-}
-
+// Each element is copied by one rank.
 static bool makes_copies(const Rank *r) {
-    return r->comm.rank == 0 && r->job->options.save && !r->job->device->model;
+    if (!r->job->options.save || r->job->device->model) return false;
+    for (int t = 0; t < r->program->tensor_count; t++)
+        if (rank_saves(r->program, t) && rank_holds_first(r->job, r->comm.rank, t)) return true;
+    return false;
 }
 
 Status checkpoint_create(Rank *r) {
     const Program *p = r->program;
     int64_t bytes = 0;
     for (int t = 0; t < p->tensor_count; t++)
-        if (is_saved(p, t)) bytes += p->tensors[t].bytes;
+        if (rank_saves(p, t)) bytes += p->tensors[t].bytes;
     if (!makes_copies(r)) return OK;
     r->copy = malloc((size_t)bytes + 1);
     if (!r->copy)
@@ -51,12 +50,14 @@ static bool is_finite(const Tensor *t, const void *data) {
     return true;
 }
 
-static Status all_finite(Rank *r, bool *finite) {
+bool checkpoint_copies(const Rank *r) { return r->copy != NULL; }
+
+Status checkpoint_is_finite(Rank *r, bool *finite) {
     const Program *p = r->program;
     *finite = true;
     for (int t = 0; t < p->tensor_count && *finite; t++) {
         const void *data;
-        if (!is_saved(p, t)) continue;
+        if (!rank_saves(p, t)) continue;
         TRY(executor_view(&r->executor, t, &data));
         *finite = is_finite(&p->tensors[t], data);
     }
@@ -67,7 +68,7 @@ static Status copy(Rank *r) {
     const Program *p = r->program;
     unsigned char *to = r->copy;
     for (int t = 0; t < p->tensor_count; t++) {
-        if (!is_saved(p, t)) continue;
+        if (!rank_saves(p, t)) continue;
         TRY(executor_read(&r->executor, t, to));
         to += p->tensors[t].bytes;
     }
@@ -77,57 +78,65 @@ static Status copy(Rank *r) {
 Status checkpoint_copy(Rank *r, int64_t steps) {
     bool finite;
     if (!r->copy) return OK;
-    TRY(all_finite(r, &finite));
+    TRY(checkpoint_is_finite(r, &finite));
     if (!finite) return OK;
     TRY(copy(r));
     r->result->copied_step = steps;
     return OK;
 }
 
-// Parameters under their logical names, optimiser state under its own. from: the copy; NULL on a
-// modelled device, where nothing was computed.
-static Status write_weights(Rank *r, const char *path, const unsigned char *from, int64_t step) {
-    const Program *p = r->program;
-    SafetensorsEntry *out = calloc((size_t)p->tensor_count, sizeof *out);
+Status checkpoint_keep(Rank *r) { return r->copy ? copy(r) : OK; }
+
+Status checkpoint_view(Rank *r, int tensor, const void **out) {
+    const unsigned char *at = r->copy;
+    if (!at) return executor_view(&r->executor, tensor, out);
+    for (int t = 0; t < tensor; t++)
+        if (rank_saves(r->program, t)) at += r->program->tensors[t].bytes;
+    *out = at;
+    return OK;
+}
+
+void checkpoint_note_finite(Rank *r, bool finite) {
+    if (r->result->diverged || finite) return;
+    r->result->diverged = DIVERGED_WEIGHTS;
+    r->result->diverged_step = r->turn.step;
+}
+
+// Parameters and optimiser state under the names of their logical tensors.
+static Status write_file(const Rank *r, const char *path, const WeightView *views, int64_t step) {
+    int count = 0, weights = rank_weight_count(r);
+    SafetensorsEntry *out = calloc((size_t)weights + 1, sizeof *out);
     if (!out) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
-    int count = 0;
-    Status s = OK;
-    for (int t = 0; t < p->tensor_count && s == OK; t++) {
-        if (!is_saved(p, t)) continue;
-        const Tensor *tensor = &p->tensors[t];
-        out[count] = (SafetensorsEntry){.name = tensor_name(p, t),
-                                        .dtype = (Dtype)tensor->dtype,
-                                        .dims = tensor->dims,
-                                        .data = from};
-        if (!from) s = executor_view(&r->executor, t, &out[count].data);
-        memcpy(out[count++].shape, tensor->shape, sizeof tensor->shape);
-        if (from) from += tensor->bytes;
+    for (int i = 0; i < weights; i++) {
+        const Logical *l = views[i].logical;
+        if (!views[i].data) continue;
+        out[count] = (SafetensorsEntry){.name = program_name(r->program, l->name),
+                                        .dtype = (Dtype)l->dtype,
+                                        .dims = l->dims,
+                                        .data = views[i].data};
+        memcpy(out[count++].shape, l->shape, sizeof l->shape);
     }
     char steps[32], seed[32];
     snprintf(steps, sizeof steps, "%lld", (long long)step);
     snprintf(seed, sizeof seed, "%lld", (long long)r->job->options.spec.seed);
     const SafetensorsText texts[] = {
         {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
-    if (s == OK) s = safetensors_write(path, out, count, texts, 4);
+    Status s = safetensors_write(path, out, count, texts, 4);
     free(out);
     return s;
 }
 
 Status checkpoint_finish(Rank *r) {
+    const RankResult *result = r->result;
     const char *path = r->job->options.save;
-    RankResult *result = r->result;
-    if (r->job->device->model) return path ? write_weights(r, path, NULL, r->turn.step) : OK;
-    bool finite;
-    TRY(all_finite(r, &finite));
-    if (!result->diverged && !finite) {
-        result->diverged = DIVERGED_WEIGHTS;
-        result->diverged_step = r->turn.step;
-    }
-    if (!path) return OK;
-    if (result->diverged)
-        return result->copied_step ? write_weights(r, path, r->copy, result->copied_step) : OK;
-    TRY(copy(r));
-    return write_weights(r, path, r->copy, r->turn.step);
+    if (!path || (result->diverged && !result->copied_step)) return OK;
+    WeightView *views = calloc((size_t)rank_weight_count(r) + 1, sizeof *views);
+    if (!views) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    Status s = rank_view_weights(r, true, views);
+    if (s == OK)
+        s = write_file(r, path, views, result->diverged ? result->copied_step : r->turn.step);
+    free(views);
+    return s;
 }
 
 void checkpoint_destroy(Rank *r) { free(r->copy); }

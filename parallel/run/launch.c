@@ -361,6 +361,8 @@ static Status lockstep(Rank *ranks, int count, CommWorld *world) {
         TRY(advance_all(ranks, count, world));
         for (int r = 0; r < count; r++) TRY(rank_end_turn(&ranks[r]));
     }
+    for (bool more = true; more;)
+        for (int r = 0; r < count; r++) TRY(rank_gather(&ranks[r], &more));
     for (int r = 0; r < count; r++) TRY(rank_finish(&ranks[r]));
     return OK;
 }

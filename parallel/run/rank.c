@@ -49,32 +49,19 @@ static Status after(void *context, int rank, int plan, int op) {
     return OK;
 }
 
-// Of the ranks of a class that hold the same elements of a tensor, is this the first?
-static bool holds_first(const Rank *r, const Tensor *t) {
-    const ProgramSet *set = &r->job->set;
-    const RankClass *c = set->classes ? &set->classes[program_set_class(set, r->comm.rank)] : NULL;
-    for (int a = 0; a < r->program->axis_count; a++) {
-        const Axis *axis = &r->program->axes[a];
-        int first = c && c->axes >> a & 1 ? c->first[a] : 0;
-        if (t->placement[a].place == PLACE_REPLICATE &&
-            r->comm.rank / axis->stride % axis->size != first)
-            return false;
-    }
-    return true;
-}
-
-// The first holder alone knows the initial values; a broadcast of the plan brings them to others.
+// Of the ranks that hold the same elements, the first alone knows their initial values: a broadcast
+// of the plan brings them to the others.
 static Status initialise(Rank *r) {
     const Program *p = r->program;
     if (r->job->device->model) return OK;  // modelled values need no memory
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE || !holds_first(r, tensor))
+        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE ||
+            !rank_holds_first(r->job, r->comm.rank, t))
             continue;
         void *values = malloc((size_t)tensor->bytes);
         if (!values) FAIL(ERR_MEMORY, "no memory for the initial %s", tensor_name(p, t));
-        model_initialise(p, tensor->logical, r->job->options.spec.seed, (Dtype)tensor->dtype,
-                         values);
+        model_initialise_piece(p, tensor, r->comm.rank, r->job->options.spec.seed, values);
         Status s = executor_write(&r->executor, t, values);
         free(values);
         TRY(s);
@@ -127,6 +114,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
 void rank_destroy(Rank *r) {
     values_destroy(&r->values);
     checkpoint_destroy(r);
+    rank_weights_finish(r);
     executor_destroy(&r->executor);
     arena_finish(&r->arena);
     *r = (Rank){0};
@@ -260,5 +248,6 @@ Status rank_run(Rank *r) {
         TRY(executor_run(&r->executor, r->turn.plan, r->turn.step));
         TRY(rank_end_turn(r));
     }
+    for (bool more = true; more;) TRY(rank_gather(r, &more));
     return rank_finish(r);
 }

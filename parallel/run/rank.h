@@ -56,6 +56,22 @@ typedef struct {
     void (*finished)(void *context, Executor *e);
 } RunHooks;
 
+// What rank_weights.c works with when a run ends. All but `whole` is in the rank's arena.
+typedef struct PieceCursor PieceCursor;
+typedef struct {
+    int *logicals, count;  // what is saved, in table order
+    int *held;             // [class][count] the tensor of each, or NONE
+    int stage;             // of rank_gather()
+    uint64_t *said;        // [rank][says] what ranks told each other
+    int says;
+    int at_tensor;               // of the gathering: which of the logical tensors,
+    int64_t at;                  // and from which of its elements on
+    unsigned char *windows;      // one of each rank, and this rank's own
+    unsigned char *whole;        // owned, rank 0: gathered weights, one after the other
+    unsigned char *to;           // in `whole`: the next window
+    PieceCursor *own, *cursors;  // this rank's; on rank 0, all ranks'
+} Weights;
+
 typedef struct {
     const Job *job;
     const Program *program;  // the job's, of the class that this rank is in
@@ -76,7 +92,8 @@ typedef struct {
     double evaluation[2];  // of the rounds so far: sum of losses, correct answers
     int64_t turns;
     unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)
-    HostSample window;    // when the window of `disturbed` began
+    Weights weights;
+    HostSample window;  // when the window of `disturbed` began
 } Rank;
 
 // Bind the program, initialise parameters (rank 0: from the seed; the others receive them), compare
@@ -89,6 +106,11 @@ void rank_destroy(Rank *r);  // safe on a zeroed rank
 // Ctrl-C ended the run.
 Status rank_begin_turn(Rank *r, bool *more) MUST_USE;
 Status rank_end_turn(Rank *r) MUST_USE;
+
+// At the end: compare what several ranks hold of the weights, and bring rank 0 what it does not
+// (rank_weights.c). Called until *more is false, by all ranks as often; in lockstep each call by
+// all of them before the next. ERR_FAILED when ranks that should hold the same do not.
+Status rank_gather(Rank *r, bool *more) MUST_USE;
 
 // Write what this rank has to write (trace; rank 0: the checkpoint) and fill in the result.
 Status rank_finish(Rank *r) MUST_USE;

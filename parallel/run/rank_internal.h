@@ -25,9 +25,42 @@ void checkpoint_destroy(Rank *r);
 // nothing where nothing will be written.
 Status checkpoint_copy(Rank *r, int64_t steps) MUST_USE;
 
-// At the end, on rank 0: write the weights, or after a divergence the copy; without one, nothing.
-// Weights that are not finite are a divergence.
+bool checkpoint_copies(const Rank *r);  // does this rank make copies?
+
+// When the run ends: are the weights of this rank finite? Then all ranks know whether everybody's
+// are, or that the run diverged; and then, unless it did, the weights become the copy.
+Status checkpoint_is_finite(Rank *r, bool *finite) MUST_USE;
+void checkpoint_note_finite(Rank *r, bool finite);
+Status checkpoint_keep(Rank *r) MUST_USE;
+
+// A saved tensor of this rank as it was copied, or without copies as it is.
+Status checkpoint_view(Rank *r, int tensor, const void **out) MUST_USE;
+
+// At the end, on rank 0: write the weights of all ranks. After a divergence these are copies of
+// before it; where there are none, nothing is written.
 Status checkpoint_finish(Rank *r) MUST_USE;
+
+// --- rank_weights.c: what the ranks hold of the weights
+
+bool rank_saves(const Program *p,
+                int tensor);  // does the tensor outlive a plan, in its own memory?
+
+// Of the ranks of a class that hold the same elements, is this the first? It draws and saves them.
+bool rank_holds_first(const Job *job, int rank, int tensor);
+
+// The weights of all ranks, on rank 0, after rank_gather(): rank_weight_count() of them, in the
+// order of the logical tensors. `copied`: as checkpoint_keep() or checkpoint_copy() left them.
+typedef struct {
+    const Logical *logical;
+    const void *data;  // NULL: rank 0 does not have it
+    int64_t bytes;
+} WeightView;
+int rank_weight_count(const Rank *r);
+Status rank_view_weights(Rank *r, bool copied, WeightView *out) MUST_USE;
+
+// Of all parameters in table order; 0 on other ranks than 0, and where they were not gathered.
+Status rank_hash_parameters(Rank *r, uint64_t *hash) MUST_USE;
+void rank_weights_finish(Rank *r);
 
 // --- disturbance.c: who else used the cores while the measured steps ran
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a rank leaves behind: its trace, recorded values, its result; checkpoint.c the weights.
 #include "core/base/file.h"
-#include "core/base/hash.h"
 #include "core/data/safetensors.h"
 #include "core/record/trace.h"
 #include "parallel/run/rank_internal.h"
@@ -23,18 +22,6 @@ Status rank_write_values(void *context, const char *path, const ValueEntry *entr
     Status s = safetensors_write(path, out, count, NULL, 0);
     free(out);
     return s;
-}
-
-static Status parameters_hash(Rank *r, uint64_t *hash) {
-    const Program *p = r->program;
-    *hash = HASH_START;
-    for (int t = 0; t < p->tensor_count; t++) {
-        const void *data;
-        if (p->tensors[t].role != ROLE_PARAMETER || p->tensors[t].alias != NONE) continue;
-        TRY(executor_view(&r->executor, t, &data));
-        *hash = hash_bytes(*hash, data, (size_t)p->tensors[t].bytes);
-    }
-    return OK;
 }
 
 // Private resident memory of this process without the planned local pool.
@@ -64,10 +51,9 @@ static Status write_trace(const Rank *r) {
 
 Status rank_finish(Rank *r) {
     const JobOptions *o = &r->job->options;
-    disturbance_end(r);
     bool own_process = o->spec.ranks == 1 || o->comm == COMM_SHM;
     r->result->unplanned_bytes = own_process ? unplanned(r) : NONE;
-    if (!r->job->device->model) TRY(parameters_hash(r, &r->result->parameters_hash));
+    if (!r->job->device->model) TRY(rank_hash_parameters(r, &r->result->parameters_hash));
     if (r->hooks.finished) r->hooks.finished(r->hooks.context, &r->executor);
     if (r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step);
     if (o->trace) TRY(write_trace(r));

@@ -142,16 +142,16 @@ static Status check_parameters(const Program *p, const Program *model, const cha
     return OK;
 }
 
-// Initial values fill a parameter.
-static Status check_whole(const Program *p, const JobSpec *s) {
+// Initial values, checkpoints and the hash are of logical tensors, in their type.
+static Status check_weights(const Program *p, const JobSpec *s) {
     for (int i = 0; i < p->tensor_count; i++) {
         const Tensor *t = &p->tensors[i];
         const Logical *l = &p->logicals[t->logical];
-        if (t->role != ROLE_PARAMETER) continue;
-        if (l->role != ROLE_PARAMETER || t->dtype != l->dtype ||
-            memcmp(t->shape, l->shape, sizeof t->shape[0] * t->dims))
-            FAIL(ERR_USAGE, "%s: parameter %s is not all of its logical tensor %s", s->plan_file,
-                 program_name(p, t->name), program_name(p, l->name));
+        if (!role_persists((Role)t->role) || t->alias != NONE) continue;
+        if (l->role != t->role || t->dtype != l->dtype)
+            FAIL(ERR_USAGE, "%s: %s is %s %s, its logical tensor %s %s %s", s->plan_file,
+                 program_name(p, t->name), dtype_name((Dtype)t->dtype), role_name((Role)t->role),
+                 program_name(p, l->name), dtype_name((Dtype)l->dtype), role_name((Role)l->role));
     }
     return OK;
 }
@@ -194,7 +194,7 @@ Status plan_job_check_set(const ProgramSet *set, const JobSpec *s, const Model *
     TRY(check_cut(&plan, s));
     TRY(check_parts(set, &plan, s));
     TRY(check_room_for_rows(set, s));
-    for (int c = 0; c < set->count; c++) TRY(check_whole(&set->programs[c], s));
+    for (int c = 0; c < set->count; c++) TRY(check_weights(&set->programs[c], s));
     TRY(job_spec_programs(&by_model, s, model));
     Status status = check_parameters(&set->programs[0], &by_model.programs[0], model->name, s);
     program_set_finish(&by_model);

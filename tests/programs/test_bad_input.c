@@ -363,7 +363,7 @@ START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
     command_finish(&it);
     refused(2, PARTS("evaluate.rows is not a scalar of one i64"),
             "--plan %s/rows " SMALL, dir);
-    refused(2, PARTS("half: parameter extra is not all of its logical tensor extra"),
+    refused(2, PARTS("tensor extra is 2x4, but a piece of extra, which is 4x4"),
             "--plan %s/half " SMALL, dir);
     refused(2, PARTS("tensor evaluate.loss: result=loss is a scalar of f64 pairs"),
             "--plan %s/few " SMALL, dir);

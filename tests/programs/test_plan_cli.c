@@ -144,6 +144,58 @@ START_TEST(a_traced_plan_of_several_ranks_leaves_what_sim_reads) {
 }
 END_TEST
 
+// Softmax regression with its weight in two pieces: gathered for the forward, its gradient
+// scattered, each rank with the rows that it updates.
+#define CUT_WEIGHT                                                                         \
+    "s/^tensor fc.weight  *f32 10x784 .*/tensor fc.weight f32 5x784 parameter place=S0/; " \
+    "s/^tensor learning_rate/tensor full f32 10x784 buffer of=fc.weight\\n"                \
+    "tensor piece f32 5x784 gradient of=fc.weight.grad place=S0\\n&/; "                    \
+    "s/^  fc.forward \\(.*flatten1.y\\) fc.weight/"                                        \
+    "  gather all_gather @data full <- fc.weight\\n  fc.forward \\1 full/; "               \
+    "s/^  bucket0.*/  bucket0 all_reduce @data fc.bias.grad <- fc.bias.grad\\n"            \
+    "  scatter reduce_scatter @data piece <- fc.weight.grad/; "                            \
+    "s/\\(sgd.fc.weight .* <-\\) fc.weight.grad/\\1 piece/; "                              \
+    "s/fc.weight fc.bias <- fc.weight fc.bias/fc.bias <- fc.bias/"
+
+// Initial values, the saved file and the hash are of whole tensors, whoever holds which piece.
+START_TEST(a_weight_in_pieces_is_initialised_saved_and_hashed_as_a_whole_one) {
+    static const char *const comms[] = {"serial", "thread", "shm"};
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 --momentum 0 " SMALL);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(
+            command_run(&it,
+                        "cd %s && sed '" CUT_WEIGHT "' p > q && ! cmp -s p q && "
+                        "train -q --plain --shards 2 --momentum 0 --save whole " SMALL
+                        " | grep -E 'loss|accuracy|hash' > whole.out && "
+                        "train -q --plain --ranks 2 --comm %s --plan q --save pieces " SMALL
+                        " | grep -E 'loss|accuracy|hash' > pieces.out && "
+                        "cmp whole.out pieces.out && cmp whole pieces && grep hash pieces.out",
+                        dir, comms[i]),
+            0);
+        command_finish(&it);
+    }
+}
+END_TEST
+
+// Without the broadcast only rank 0 begins with the initial values.
+START_TEST(replicas_that_end_differently_fail_the_run) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 " SMALL);
+    for (int shm = 0; shm < 2; shm++) {
+        command_run(&it,
+                    "cd %s && sed '/^plan broadcast/d;/^  broadcast/d' p > q && "
+                    "train -q --ranks 2 --comm %s --plan q " SMALL,
+                    dir, shm ? "shm" : "serial");
+        ck_assert_int_eq(it.status, 1);
+        ck_assert_ptr_nonnull(strstr(it.err, "ranks 0 and 1 end with different values of fc."));
+        command_finish(&it);
+    }
+}
+END_TEST
+
 // --- the table
 
 static int longest_line(const char *text) {
@@ -185,4 +237,6 @@ SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
       a_plan_of_another_job_is_refused_by_train_and_sim,
-      a_traced_plan_of_several_ranks_leaves_what_sim_reads)
+      a_traced_plan_of_several_ranks_leaves_what_sim_reads,
+      a_weight_in_pieces_is_initialised_saved_and_hashed_as_a_whole_one,
+      replicas_that_end_differently_fail_the_run)

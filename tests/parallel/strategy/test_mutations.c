@@ -57,7 +57,9 @@ static void check_seen(const Mutation *m) {
         ck_assert_msg(!d, "without the mutation: %s", d ? d : "");
         outcome_finish(&good);
         if (comm == COMM_SERIAL && m->hidden) continue;
-        ck_assert_ok(training_run(&bad, &o, &mutated));
+        Status s = training_run(&bad, &o, &mutated);
+        if (s == ERR_FAILED && strstr(status_message(), "end with different values of")) continue;
+        ck_assert_ok(s);
         ck_assert_msg(outcome_difference(&oracle, &bad), "unseen with --comm %s",
                       comm_kind_name(o.comm));
         outcome_finish(&bad);

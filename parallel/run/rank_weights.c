@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+// What ranks hold of the weights, put together when a run ends: replicas are compared, and where
+// rank 0 does not hold everything itself, it gathers the pieces of the others (core/plan/piece.h
+// knows who holds what). Read rank_gather() first: it goes in rounds, one exchange each, so that
+// ranks in lockstep can take turns.
+#include "core/base/hash.h"
+#include "core/plan/piece.h"
+#include "parallel/run/rank_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW_BYTES = 1 << 16 };  // of a whole tensor, in one round
+
+// What ranks tell each other first; hashes of their pieces follow, one for each saved tensor.
+enum { SAYS_FINITE, SAYS_COPIED, SAYS_HASHES };
+
+static void coordinate_of(const Program *p, int rank, int out[AXES]) {
+    for (int a = 0; a < AXES; a++)
+        out[a] = a < p->axis_count ? rank / p->axes[a].stride % p->axes[a].size : 0;
+}
+
+bool rank_saves(const Program *p, int tensor) {
+    const Tensor *t = &p->tensors[tensor];
+    return role_persists((Role)t->role) && t->alias == NONE && t->logical != NONE;
+}
+
+bool rank_holds_first(const Job *job, int rank, int tensor) {
+    const ProgramSet *set = &job->set;
+    const Program *p = job_program(job, rank);
+    const RankClass *c = set->classes ? &set->classes[program_set_class(set, rank)] : NULL;
+    for (int a = 0; a < p->axis_count; a++) {
+        int first = c && c->axes >> a & 1 ? c->first[a] : 0;
+        if (p->tensors[tensor].placement[a].place == PLACE_REPLICATE &&
+            rank / p->axes[a].stride % p->axes[a].size != first)
+            return false;
+    }
+    return true;
+}
+
+// The tensor in which a rank holds the i-th saved logical tensor, or NONE.
+static int held(const Rank *r, int rank, int i) {
+    int class = program_set_class(&r->job->set, rank);
+    return r->weights.held[class * r->weights.count + i];
+}
+
+static const Logical *logical_of(const Rank *r, int i) {
+    return &r->program->logicals[r->weights.logicals[i]];
+}
+
+// Mark the logical tensors that some class saves.
+static void mark_saved(const Rank *r, int *place) {
+    const ProgramSet *set = &r->job->set;
+    for (int c = 0; c < set->count; c++)
+        for (int t = 0; t < set->programs[c].tensor_count; t++)
+            if (rank_saves(&set->programs[c], t)) place[set->programs[c].tensors[t].logical] = 1;
+}
+
+static Status find_held(Rank *r) {
+    const ProgramSet *set = &r->job->set;
+    Weights *w = &r->weights;
+    int logicals = program_shared_logicals(r->program);
+    int *place = ARENA_NEW(&r->arena, int, logicals + 1);
+    w->logicals = ARENA_NEW(&r->arena, int, logicals + 1);
+    if (!place || !w->logicals) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    mark_saved(r, place);
+    for (int l = 0; l < logicals; l++) {
+        if (!place[l]) continue;
+        w->logicals[w->count++] = l;
+        place[l] = w->count;
+    }
+    w->held = ARENA_NEW(&r->arena, int, set->count * w->count + 1);
+    if (!w->held) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    for (int i = 0; i < set->count * w->count; i++) w->held[i] = NONE;
+    for (int c = 0; c < set->count; c++)
+        for (int t = 0; t < set->programs[c].tensor_count; t++) {
+            if (!rank_saves(&set->programs[c], t)) continue;
+            int *at = &w->held[c * w->count + place[set->programs[c].tensors[t].logical] - 1];
+            if (*at == NONE) *at = t;
+        }
+    return OK;
+}
+
+static int64_t logical_elements(const Logical *l) {
+    int64_t n = 1;
+    for (int i = 0; i < l->dims; i++) n *= l->shape[i];
+    return n;
+}
+
+static int64_t logical_bytes(const Logical *l) {
+    return logical_elements(l) * dtype_bytes((Dtype)l->dtype);
+}
+
+// Does rank 0 hold all of it?
+static bool is_whole_on_0(const Rank *r, int i) {
+    const Program *p = job_program(r->job, 0);
+    int coordinate[AXES], tensor = held(r, 0, i);
+    coordinate_of(p, 0, coordinate);
+    return tensor != NONE &&
+           piece_elements(p, &p->tensors[tensor], coordinate) == logical_elements(logical_of(r, i));
+}
+
+// Parameters give the hash; what is saved besides is gathered only for a file.
+static bool is_gathered(const Rank *r, int i) {
+    return r->job->options.save || logical_of(r, i)->role == ROLE_PARAMETER;
+}
+
+static bool gathers(const Rank *r) {
+    for (int i = 0; i < r->weights.count; i++)
+        if (is_gathered(r, i) && !is_whole_on_0(r, i)) return true;
+    return false;
+}
+
+// --- replicas
+
+// A word at a time: these hashes are only compared with each other.
+static uint64_t hash_words(const unsigned char *bytes, int64_t count) {
+    uint64_t hash = HASH_START, word;
+    for (; count >= 8; bytes += 8, count -= 8) {
+        memcpy(&word, bytes, 8);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return hash_bytes(hash, bytes, (size_t)count);
+}
+
+static Status say(Rank *r) {
+    const Program *p = r->program;
+    Weights *w = &r->weights;
+    bool finite;
+    w->says = SAYS_HASHES + w->count;
+    w->said = ARENA_NEW(&r->arena, uint64_t, w->says * r->comm.ranks);
+    uint64_t *mine = ARENA_NEW(&r->arena, uint64_t, w->says);
+    if (!w->said || !mine) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    TRY(checkpoint_is_finite(r, &finite));
+    mine[SAYS_FINITE] = finite;
+    mine[SAYS_COPIED] = checkpoint_copies(r) ? (uint64_t)r->result->copied_step : UINT64_MAX;
+    for (int i = 0; i < w->count; i++) {
+        int t = held(r, r->comm.rank, i);
+        const void *data;
+        if (t == NONE || p->tensors[t].role != ROLE_PARAMETER) continue;
+        TRY(executor_view(&r->executor, t, &data));
+        mine[SAYS_HASHES + i] = hash_words(data, p->tensors[t].bytes);
+    }
+    return comm_exchange(&r->comm, mine, (size_t)w->says * sizeof *mine, w->said);
+}
+
+// Do two ranks hold the same elements of a logical tensor: cut alike, at the same places?
+static bool same_piece(const Rank *r, int i, int a, int b) {
+    const Program *p = job_program(r->job, a), *q = job_program(r->job, b);
+    const Tensor *t = &p->tensors[held(r, a, i)], *u = &q->tensors[held(r, b, i)];
+    for (int x = 0; x < p->axis_count; x++) {
+        Placement here = t->placement[x], there = u->placement[x];
+        bool cut = here.place == PLACE_SHARD || there.place == PLACE_SHARD;
+        const Axis *axis = &p->axes[x];
+        if (cut && !placement_equal(here, there)) return false;
+        if (cut && a / axis->stride % axis->size != b / axis->stride % axis->size) return false;
+    }
+    return true;
+}
+
+static Status compare_ranks(const Rank *r, int i, int a, int b) {
+    const Weights *w = &r->weights;
+    if (w->said[a * w->says + SAYS_HASHES + i] == w->said[b * w->says + SAYS_HASHES + i]) return OK;
+    FAIL(ERR_FAILED,
+         "ranks %d and %d end with different values of %s, of which both hold the same elements; "
+         "does the plan begin with equal values, and reduce every gradient?",
+         a, b, program_name(r->program, logical_of(r, i)->name));
+}
+
+// Each rank is compared with the first one that holds the same.
+static Status compare_replicas(const Rank *r) {
+    for (int i = 0; i < r->weights.count; i++) {
+        if (logical_of(r, i)->role != ROLE_PARAMETER) continue;
+        for (int b = 1; b < r->comm.ranks; b++) {
+            int a = 0;
+            if (held(r, b, i) == NONE) continue;
+            while (a < b && (held(r, a, i) == NONE || !same_piece(r, i, a, b))) a++;
+            if (a < b) TRY(compare_ranks(r, i, a, b));
+        }
+    }
+    return OK;
+}
+
+// The run stops being good where any rank says so; copies are good if they are of one step.
+static void agree(Rank *r) {
+    const Weights *w = &r->weights;
+    uint64_t copied = UINT64_MAX;
+    bool finite = true, one = true;
+    for (int i = 0; i < r->comm.ranks; i++) {
+        uint64_t step = w->said[i * w->says + SAYS_COPIED];
+        finite = finite && w->said[i * w->says + SAYS_FINITE];
+        if (step == UINT64_MAX) continue;
+        one = one && (copied == UINT64_MAX || copied == step);
+        copied = step;
+    }
+    r->result->copied_step = one && copied != UINT64_MAX ? (int64_t)copied : 0;
+    checkpoint_note_finite(r, finite);
+}
+
+// --- pieces
+
+// As far as a walk has come: what is left of its current run.
+struct PieceCursor {
+    PieceWalk walk;
+    PieceRun run;
+    bool open;
+};
+
+static void cursor_begin(PieceCursor *c, const Job *job, int tensor, int rank) {
+    const Program *p = job_program(job, rank);
+    int coordinate[AXES];
+    *c = (PieceCursor){0};
+    if (tensor == NONE || !rank_holds_first(job, rank, tensor)) return;
+    coordinate_of(p, rank, coordinate);
+    piece_walk(&c->walk, p, &p->tensors[tensor], coordinate);
+    c->open = piece_next(&c->walk, &c->run);
+}
+
+// The next part of the piece that lies before `end`; *out counts in elements. False: none.
+static bool cursor_next(PieceCursor *c, int64_t end, PieceRun *out) {
+    if (!c->open || c->run.whole >= end) return false;
+    *out = c->run;
+    if (out->count > end - out->whole) out->count = end - out->whole;
+    c->run.local += out->count;
+    c->run.whole += out->count;
+    c->run.count -= out->count;
+    if (!c->run.count) c->open = piece_next(&c->walk, &c->run);
+    return true;
+}
+
+static int64_t window_elements(const Rank *r) {
+    const Logical *l = logical_of(r, r->weights.at_tensor);
+    int64_t most = WINDOW_BYTES / dtype_bytes((Dtype)l->dtype),
+            left = logical_elements(l) - r->weights.at;
+    return left < most ? left : most;
+}
+
+// Go to the next tensor that is gathered; false after the last.
+static bool next_tensor(Rank *r) {
+    Weights *w = &r->weights;
+    do w->at_tensor++;
+    while (w->at_tensor < w->count && !is_gathered(r, w->at_tensor));
+    w->at = 0;
+    if (w->at_tensor == w->count) return false;
+    cursor_begin(w->own, r->job, held(r, r->comm.rank, w->at_tensor), r->comm.rank);
+    for (int i = 0; w->cursors && i < r->comm.ranks; i++)
+        cursor_begin(&w->cursors[i], r->job, held(r, i, w->at_tensor), i);
+    return true;
+}
+
+static Status begin_gather(Rank *r) {
+    Weights *w = &r->weights;
+    int64_t bytes = 0;
+    w->at_tensor = NONE;
+    w->windows = ARENA_NEW(&r->arena, unsigned char, WINDOW_BYTES *(r->comm.ranks + 1));
+    w->own = ARENA_NEW(&r->arena, PieceCursor, 1);
+    if (!w->windows || !w->own)
+        FAIL(ERR_MEMORY, "rank %d: out of memory for gathering", r->comm.rank);
+    if (r->comm.rank) return OK;
+    for (int i = 0; i < w->count; i++)
+        if (is_gathered(r, i)) bytes += logical_bytes(logical_of(r, i));
+    w->cursors = ARENA_NEW(&r->arena, PieceCursor, r->comm.ranks);
+    w->whole = calloc(1, (size_t)bytes + 1);
+    w->to = w->whole;
+    if (!w->cursors || !w->whole)
+        FAIL(ERR_MEMORY, "no memory for the weights of all ranks (%lld bytes)", (long long)bytes);
+    return OK;
+}
+
+// Put this rank's elements of the window into its place, and exchange.
+static Status send_window(Rank *r) {
+    Weights *w = &r->weights;
+    int64_t count = window_elements(r),
+            size = dtype_bytes((Dtype)logical_of(r, w->at_tensor)->dtype);
+    unsigned char *mine = w->windows + (int64_t)r->comm.ranks * WINDOW_BYTES;
+    const void *from = NULL;
+    int tensor = held(r, r->comm.rank, w->at_tensor);
+    PieceRun run;
+    memset(mine, 0, WINDOW_BYTES);
+    if (w->own->open) TRY(checkpoint_view(r, tensor, &from));
+    while (cursor_next(w->own, w->at + count, &run))
+        memcpy(mine + (run.whole - w->at) * size, (const unsigned char *)from + run.local * size,
+               (size_t)(run.count * size));
+    return comm_exchange(&r->comm, mine, WINDOW_BYTES, w->windows);
+}
+
+// Rank 0 takes every rank's elements out of the windows.
+static void take_window(Rank *r) {
+    Weights *w = &r->weights;
+    int64_t count = window_elements(r),
+            size = dtype_bytes((Dtype)logical_of(r, w->at_tensor)->dtype);
+    for (int i = 0; w->whole && i < r->comm.ranks; i++) {
+        PieceRun run;
+        while (cursor_next(&w->cursors[i], w->at + count, &run))
+            memcpy(w->to + (run.whole - w->at) * size,
+                   w->windows + (int64_t)i * WINDOW_BYTES + (run.whole - w->at) * size,
+                   (size_t)(run.count * size));
+    }
+    if (w->whole) w->to += count * size;
+    w->at += count;
+}
+
+enum { STAGE_SAY, STAGE_COMPARE, STAGE_GATHER };
+
+static Status gather_window(Rank *r, bool *more) {
+    Weights *w = &r->weights;
+    if (w->at_tensor != NONE) take_window(r);
+    bool ended = w->at_tensor == NONE || w->at == logical_elements(logical_of(r, w->at_tensor));
+    if (ended && !next_tensor(r)) return OK;
+    *more = true;
+    return send_window(r);
+}
+
+Status rank_gather(Rank *r, bool *more) {
+    bool finite;
+    *more = false;
+    if (r->weights.stage == STAGE_SAY) {
+        disturbance_end(r);
+        TRY(find_held(r));
+    }
+    if (r->job->device->model) return OK;
+    if (!r->executor.comm) {
+        TRY(checkpoint_is_finite(r, &finite));
+        checkpoint_note_finite(r, finite);
+        return r->result->diverged ? OK : checkpoint_keep(r);
+    }
+    switch (r->weights.stage) {
+    case STAGE_SAY:
+        TRY(say(r));
+        r->weights.stage = STAGE_COMPARE;
+        *more = true;
+        return OK;
+    case STAGE_COMPARE:
+        agree(r);
+        if (!r->result->diverged) TRY(compare_replicas(r));
+        if (!r->result->diverged) TRY(checkpoint_keep(r));
+        if (!gathers(r) || (r->result->diverged && !r->result->copied_step)) return OK;
+        TRY(begin_gather(r));
+        r->weights.stage = STAGE_GATHER;
+        return gather_window(r, more);
+    case STAGE_GATHER: return gather_window(r, more);
+    }
+    return OK;
+}
+
+// --- the whole weights
+
+// Those of i: as gathered, as copied, or as they are.
+static Status view(Rank *r, int i, bool copied, const unsigned char **gathered, const void **out) {
+    const Weights *w = &r->weights;
+    if (w->whole) {
+        *out = *gathered;
+        *gathered += logical_bytes(logical_of(r, i));
+        return OK;
+    }
+    int tensor = held(r, 0, i);
+    return copied ? checkpoint_view(r, tensor, out) : executor_view(&r->executor, tensor, out);
+}
+
+int rank_weight_count(const Rank *r) { return r->weights.count; }
+
+Status rank_view_weights(Rank *r, bool copied, WeightView *out) {
+    const unsigned char *gathered = r->weights.whole;
+    for (int i = 0; i < r->weights.count; i++) {
+        const Logical *l = logical_of(r, i);
+        out[i] = (WeightView){.logical = l, .bytes = logical_bytes(l)};
+        if (r->weights.whole ? is_gathered(r, i) : is_whole_on_0(r, i))
+            TRY(view(r, i, copied, &gathered, &out[i].data));
+    }
+    return OK;
+}
+
+Status rank_hash_parameters(Rank *r, uint64_t *hash) {
+    const Weights *w = &r->weights;
+    const unsigned char *gathered = w->whole;
+    *hash = 0;
+    if (r->comm.rank || (gathers(r) && (r->result->diverged || !w->whole))) return OK;
+    *hash = HASH_START;
+    for (int i = 0; i < w->count; i++) {
+        const void *data;
+        if (!is_gathered(r, i)) continue;
+        TRY(view(r, i, false, &gathered, &data));
+        if (logical_of(r, i)->role == ROLE_PARAMETER)
+            *hash = hash_bytes(*hash, data, (size_t)logical_bytes(logical_of(r, i)));
+    }
+    return OK;
+}
+
+void rank_weights_finish(Rank *r) { free(r->weights.whole); }
