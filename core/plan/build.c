@@ -249,6 +249,7 @@ static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
     uint64_t hash = hash_u64(hash_u64(HASH_START, w->kind), w->dtype);
     if (kind_communicates(spec->kind))
         hash = hash_u64(hash_u64(hash_u64(hash, w->algorithm), w->parts), w->group);
+    if (w->unit) hash = hash_u64(hash, (uint64_t)w->unit);
     for (int i = 0; i < w->attr_count; i++) hash = hash_u64(hash, (uint64_t)spec->attrs[i]);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         const Tensor *t =
@@ -325,6 +326,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->dtype = (uint8_t)spec->dtype;
     w->group = communication ? spec->group : NONE;
     w->peer = spec->peer;
+    w->unit = spec->unit > 1 ? spec->unit : 0;
     w->algorithm = (uint8_t)spec->algorithm;
     w->order = (uint8_t)spec->order;
     w->reduce = (uint8_t)spec->reduce;

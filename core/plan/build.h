@@ -74,6 +74,7 @@ typedef struct {
     Order order;
     Reduce reduce;
     int parts;             // 0 means 1
+    int64_t unit;          // of elements, where shares are cut (core/plan/share.h); 0 means 1
     const int64_t *attrs;  // kind_attribute_count(kind) of them; build_attr_real() packs a double
     const int32_t *outputs, *inputs;
     int output_count, input_count;

@@ -5,6 +5,7 @@
 // sizes have one shape.
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
+#include "core/plan/share.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -223,8 +224,16 @@ static Status check_payload(const Match *m) {
     int64_t size = m->p->groups[m->work->group].size, want = in;
     if (m->work->kind == KIND_ALL_REDUCE || m->work->kind == KIND_REDUCE)
         want = in / m->work->parts;
+    // A share has room for the largest of them; how much of it is in use follows from the position.
+    const Shares cut = {.elements = out, .unit = m->work->unit, .count = (int)size};
+    const Shares cuts = {.elements = in / m->work->parts, .unit = cut.unit, .count = cut.count};
     if (m->work->kind == KIND_ALL_GATHER && __builtin_mul_overflow(in, size, &want)) want = NONE;
-    if (m->work->kind == KIND_REDUCE_SCATTER) want = in / m->work->parts / size;
+    if (m->work->kind == KIND_ALL_GATHER && in == share_capacity(cut))
+        want = out;
+    else if (m->work->kind == KIND_ALL_GATHER && want == out)
+        want = NONE;
+    if (m->work->kind == KIND_REDUCE_SCATTER) want = share_capacity(cuts);
+    if (m->work->kind == KIND_ALL_TO_ALL) want = share_capacity(cuts) * size;
     if (m->work->kind == KIND_SEND) want = 0;
     if (m->work->kind == KIND_RECEIVE) want = out;
     if (want != out)

@@ -83,6 +83,7 @@ typedef struct {
     int32_t attr_first, attr_count;                         // program.attrs
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
     int64_t work_bytes;    // that the schedule of a communication works in; see program_lower()
+    int64_t unit;          // of a collective: shares begin at multiples of so many elements; 0: 1
     uint64_t cost_key;     // equal for work of equal kind, type and shapes
     uint16_t kind, parts;  // parts: inputs folded per output of a reduction (shards a rank)
     uint8_t phase, dtype, reduce, algorithm, order;

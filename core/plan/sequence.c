@@ -11,8 +11,9 @@
 static uint64_t collective_hash(const Program *p, int plan, const Op *op) {
     const Work *w = op_work(p, op);
     const uint64_t facts[] = {
-        (uint64_t)plan, op->lane, w->kind,  w->dtype,          w->reduce,
-        w->algorithm,   w->order, w->parts, (uint64_t)w->peer, (uint64_t)w->payload_bytes};
+        (uint64_t)plan,   op->lane, w->kind,  w->dtype,          w->reduce,
+        w->algorithm,     w->order, w->parts, (uint64_t)w->peer, (uint64_t)w->payload_bytes,
+        (uint64_t)w->unit};
     uint64_t hash = HASH_START;
     for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) hash = hash_u64(hash, facts[f]);
     return hash;

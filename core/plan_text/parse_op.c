@@ -130,7 +130,7 @@ static void apply_names(const PlanReader *r, Line *l) {
 static Status read_op_key(const PlanReader *r, Line *l, const char *key, char *value) {
     static const char *const keys[] = {"phase", "dtype", "group", "algorithm", "order", "reduce",
                                        "guard", "layer", "peer",  "parts",     "flags", "flops",
-                                       "slice", "cost",  "after", "reuse",     NULL};
+                                       "slice", "cost",  "after", "reuse",     "unit",  NULL};
     bool known;
     OpSpec *s = &l->spec;
     TRY(read_attribute(r, l, key, value, &known));
@@ -143,6 +143,7 @@ static Status read_op_key(const PlanReader *r, Line *l, const char *key, char *v
     }
     if (!strcmp(key, "peer")) return plan_reader_int(r, key, value, INT32_MIN, INT32_MAX, &s->peer);
     if (!strcmp(key, "parts")) return plan_reader_int(r, key, value, 1, UINT16_MAX, &s->parts);
+    if (!strcmp(key, "unit")) return plan_reader_number(r, key, value, 1, INT32_MAX, &s->unit);
     if (!strcmp(key, "flags")) return read_flags(r, value, &s->flags);
     if (!strcmp(key, "flops")) return plan_reader_number(r, key, value, 0, INT64_MAX, &s->flops);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);

@@ -220,6 +220,7 @@ static void print_communication(const Printer *w, const Work *work) {
             plan_text_orders[work->order]);
     if (work->reduce != REDUCE_SUM) fprintf(w->out, " reduce=%s", plan_text_reduces[work->reduce]);
     if (work->parts != 1) fprintf(w->out, " parts=%d", work->parts);
+    if (work->unit) fprintf(w->out, " unit=%lld", (long long)work->unit);
 }
 
 static void print_operands(const Printer *w, const Plan *plan, const Op *op) {

@@ -2,6 +2,7 @@
 // Adding up arrays, a block at a time: a block's sum stays in the first-level cache while one term
 // after the other joins it, so that every input is read once and every output written once. The
 // compiler vectorises the loops; elements are independent, so that this changes no bit.
+#include "core/base/bf16.h"
 #include "parallel/comm/comm_internal.h"
 
 #include <string.h>
@@ -123,12 +124,47 @@ static Sum fold_block(const Loops *l, bool parts_first, const Term terms[], int 
     return all;
 }
 
+// bf16 is added up in f32 and rounded once (docs/contract.md, 3), a block of all terms at a time.
+static void add_bf16(float *sum, const Bf16 *x, int64_t n, bool first, Reduce reduce) {
+    for (int64_t i = 0; i < n; i++) {
+        float value = bf16_to_f32(x[i]);
+        if (first)
+            sum[i] = value;
+        else
+            sum[i] = reduce == REDUCE_MAX ? MAXIMUM(sum[i], value) : SUM(sum[i], value);
+    }
+}
+
+static void fold_bf16(Reduce reduce, const Term outs[], int out_count, const Term terms[],
+                      int term_count, int64_t count) {
+    enum { MOST = BLOCK / sizeof(float) };
+    _Alignas(64) float sum[MOST];
+    _Alignas(64) Bf16 buffer[MOST];
+    for (int64_t done = 0, n; done < count; done += n) {
+        n = count - done < MOST ? count - done : MOST;
+        for (int t = 0; t < term_count; t++)
+            for (int p = 0; p < terms[t].parts; p++) {
+                Array part = terms[t].array;
+                part.segments += p * part.count;
+                const void *x = view(part, terms[t].at + done, n, sizeof(Bf16), (char *)buffer);
+                add_bf16(sum, x, n, t == 0 && p == 0, reduce);
+            }
+        for (int64_t i = 0; i < n; i++) buffer[i] = bf16_from_f32(sum[i]);
+        for (int i = 0; i < out_count; i++)
+            store(outs[i].array, outs[i].at + done, n, sizeof(Bf16), (const char *)buffer);
+    }
+}
+
 void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int out_count,
                 const Term terms[], int term_count, int64_t count) {
     _Alignas(64) char buffers[3][BLOCK];
     int64_t bytes = dtype_bytes(d), most = BLOCK / bytes;
     if (term_count == 1 && terms->parts == 1) {
         for (int i = 0; i < out_count; i++) copy(&outs[i], terms, count, bytes);
+        return;
+    }
+    if (d == DTYPE_BF16) {
+        fold_bf16(reduce, outs, out_count, terms, term_count, count);
         return;
     }
     for (int64_t done = 0, n; done < count; done += n) {

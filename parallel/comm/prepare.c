@@ -199,9 +199,13 @@ Status comm_check(const Comm *c, const CommCall *call) {
         FAIL(ERR_PLAN, "%s: %s", call_text(name, call), status_message());
     bool reduces = call->kind == COLLECTIVE_ALL_REDUCE || call->kind == COLLECTIVE_REDUCE_SCATTER ||
                    call->kind == COLLECTIVE_REDUCE;
-    if (reduces ? call->dtype == DTYPE_U8 || call->dtype == DTYPE_BF16 : call->parts > 1)
+    if (reduces ? call->dtype == DTYPE_U8 : call->parts > 1)
         FAIL(ERR_PLAN, "%s: cannot fold %d parts of %s", call_text(name, call), call->parts,
              dtype_name(call->dtype));
+    if (reduces && call->dtype == DTYPE_BF16 && what.ranks > 1 &&
+        call->algorithm != ALGORITHM_DIRECT)
+        FAIL(ERR_PLAN, "%s: %s would round bf16 sums at every rank; direct rounds them once",
+             call_text(name, call), algorithm_name(call->algorithm));
     return check_arrays(c, call, &what);
 }
 

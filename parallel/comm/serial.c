@@ -2,6 +2,7 @@
 // All ranks in one thread: the specification of every communicator. A collective happens when its
 // last member arrives, element by element; nothing here is shared with the engine that is
 // compared with it.
+#include "core/base/bf16.h"
 #include "core/base/text.h"
 #include "parallel/comm/comm_internal.h"
 
@@ -19,6 +20,7 @@ typedef union {
 static Value add(Dtype d, Reduce reduce, Value a, Value b) {
     bool max = reduce == REDUCE_MAX;
     switch (d) {
+    case DTYPE_BF16:  // its sums are f32 until they are saved
     case DTYPE_F32:
         a.f32 = max ? (a.f32 > b.f32 || a.f32 != a.f32 ? a.f32 : b.f32) : a.f32 + b.f32;
         break;
@@ -33,7 +35,6 @@ static Value add(Dtype d, Reduce reduce, Value a, Value b) {
         a.i64 =
             max ? (a.i64 > b.i64 ? a.i64 : b.i64) : (int64_t)((uint64_t)a.i64 + (uint64_t)b.i64);
         break;
-    case DTYPE_BF16:
     case DTYPE_U8:
     case DTYPE_COUNT: assert(0);
     }
@@ -55,12 +56,22 @@ static char *element(const Party *p, const CommSegment *segments, int64_t e) {
 
 static Value load(const Party *p, const CommSegment *segments, int64_t e) {
     Value v = {0};
-    memcpy(&v, element(p, segments, e), (size_t)dtype_bytes(p->call->dtype));
+    Bf16 half;
+    const char *from = element(p, segments, e);
+    if (p->call->dtype != DTYPE_BF16) {
+        memcpy(&v, from, (size_t)dtype_bytes(p->call->dtype));
+        return v;
+    }
+    memcpy(&half, from, sizeof half);
+    v.f32 = bf16_to_f32(half);
     return v;
 }
 
 static void save(const Party *p, const CommSegment *segments, int64_t e, Value v) {
-    memcpy(element(p, segments, e), &v, (size_t)dtype_bytes(p->call->dtype));
+    Bf16 half = bf16_from_f32(v.f32);
+    bool is_half = p->call->dtype == DTYPE_BF16;
+    memcpy(element(p, segments, e), is_half ? (const void *)&half : &v,
+           (size_t)dtype_bytes(p->call->dtype));
 }
 
 // --- collectives; parties[m] is member m
@@ -80,7 +91,9 @@ static Value fold(const Party parties[], int members, int64_t e) {
 static void copy(const Party *to, int64_t to_at, const Party *from, int64_t from_at,
                  int64_t count) {
     for (int64_t e = 0; e < count; e++)
-        save(to, to->call->output, to_at + e, load(from, from->call->input, from_at + e));
+        memmove(element(to, to->call->output, to_at + e),
+                element(from, from->call->input, from_at + e),
+                (size_t)dtype_bytes(from->call->dtype));
 }
 
 // Chunk by chunk of a schedule with one chunk a member, as its definition says.

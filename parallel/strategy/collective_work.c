@@ -15,7 +15,8 @@ Collective collective_work_collective(const Program *p, const Work *w) {
                         .algorithm = (Algorithm)w->algorithm,
                         .ranks = p->groups[w->group].size,
                         .root = w->peer,
-                        .elements = bytes / dtype_bytes((Dtype)w->dtype)};
+                        .elements = bytes / dtype_bytes((Dtype)w->dtype),
+                        .unit = w->unit};
 }
 
 Status collective_work_lower(ProgramSet *s, const DeviceTraits *traits) {
