@@ -196,6 +196,20 @@ static const char *compare_evaluations(const Outcome *a, const Outcome *b, int r
     return NULL;
 }
 
+const char *outcome_result_difference(const Outcome *a, const Outcome *b) {
+    const char *d = a->job.steps == b->job.steps ? NULL : "the runs have steps of different number";
+    uint64_t x = a->training.shared->results[0].parameters_hash,
+             y = b->training.shared->results[0].parameters_hash;
+    for (int r = 0; r < b->job.options.spec.ranks && !d; r++) {
+        d = compare_losses(a, b, r);
+        if (!d) d = compare_evaluations(a, b, r);
+    }
+    if (d || x == y) return d;
+    snprintf(difference, sizeof difference, "parameters %016llx and %016llx", (unsigned long long)x,
+             (unsigned long long)y);
+    return difference;
+}
+
 const char *outcome_difference(const Outcome *a, const Outcome *b) {
     if (a->state_bytes != b->state_bytes || a->job.steps != b->job.steps)
         return "the runs have parameters or steps of different number";

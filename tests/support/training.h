@@ -35,6 +35,10 @@ void outcome_finish(Outcome *o);  // safe on a zeroed Outcome
 // steps, the evaluations. NULL: not in one bit. Of runs of one class. Valid until the next call.
 const char *outcome_difference(const Outcome *a, const Outcome *b);
 
+// The same of what runs of different programs have in common: losses and evaluations of all ranks,
+// and the hash of the whole parameters.
+const char *outcome_result_difference(const Outcome *a, const Outcome *b);
+
 // A parameter's or optimiser state's tensor at the end, on a rank; NULL: it has none of that name.
 const void *outcome_tensor(const Outcome *o, int rank, const char *name);
 

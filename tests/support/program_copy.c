@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/program_copy.h"
+
+#include <string.h>
+
+Status copy_head(ProgramCopy *c) {
+    const Program *w = c->from;
+    TRY(program_add_lane(c->to, "compute", LANE_COMPUTE, NONE, &c->compute));
+    TRY(program_add_lane(c->to, "host", LANE_HOST, NONE, &c->host));
+    for (int i = 0; i < w->logical_count; i++) {
+        const Logical *l = &w->logicals[i];
+        LogicalSpec spec = {.name = program_name(w, l->name),
+                            .dims = l->dims,
+                            .dtype = (Dtype)l->dtype,
+                            .role = (Role)l->role,
+                            .fan_in = l->fan_in,
+                            .trainable = l->trainable};
+        memcpy(spec.shape, l->shape, sizeof spec.shape);
+        TRY(program_add_logical(c->to, &spec, NULL));
+    }
+    return OK;
+}
+
+Status copy_plan(ProgramCopy *c, int k) {
+    c->plan = &c->from->plans[k];
+    TRY(program_add_plan(c->to, program_name(c->from, c->plan->name), &c->out));
+    c->out->when = c->plan->when;
+    return OK;
+}
+
+Status copy_tensor(ProgramCopy *c, int from, int32_t *out) {
+    const Tensor *t = &c->from->tensors[from];
+    int index = program_find_tensor(c->to, tensor_name(c->from, from)), other;
+    *out = index;
+    if (index != NONE) return OK;
+    TensorSpec spec = {.name = tensor_name(c->from, from),
+                       .logical = t->logical,
+                       .shard = t->shard,
+                       .micro_batch = t->micro_batch,
+                       .dtype = (Dtype)t->dtype,
+                       .role = (Role)t->role,
+                       .source = (ScalarSource)t->source,
+                       .source_axes = t->source_axes,
+                       .result = (Result)t->result};
+    memcpy(spec.shape, t->shape, sizeof spec.shape);
+    memcpy(spec.placement, t->placement, sizeof spec.placement);
+    if (t->extent != NONE) {
+        TRY(copy_tensor(c, t->extent, &other));
+        spec.extent = TENSOR_REF(other);
+    }
+    if (t->alias != NONE) {
+        TRY(copy_tensor(c, t->alias, &other));
+        spec.alias = TENSOR_REF(other);
+    }
+    if (c->place) c->place(c, &spec, t);
+    TRY(program_add_tensor(c->to, &spec, &index));
+    *out = index;
+    return OK;
+}
+
+Status copy_op(ProgramCopy *c, const Op *op) {
+    const Work *w = op_work(c->from, op);
+    int32_t operands[2 * OPERANDS];
+    for (int i = 0; i < op->outputs + op->inputs; i++)
+        TRY(copy_tensor(c, op_outputs(c->plan, op)[i], &operands[i]));
+    const OpSpec spec = {.name = program_name(c->from, w->name),
+                         .layer = w->layer == NONE ? NULL : program_name(c->from, w->layer),
+                         .kind = work_kind(w),
+                         .phase = (Phase)w->phase,
+                         .dtype = (Dtype)w->dtype,
+                         .lane = c->compute,
+                         .parts = w->parts,
+                         .attrs = &c->from->attrs[w->attr_first],
+                         .outputs = operands,
+                         .inputs = operands + op->outputs,
+                         .output_count = op->outputs,
+                         .input_count = op->inputs,
+                         .shard = op->shard,
+                         .micro_batch = op->micro_batch,
+                         .flags = op->flags,
+                         .flops = w->flops};
+    return plan_add_op(c->to, c->out, &spec, NULL);
+}
+
+Status copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
+    const Work *w = op_work(c->from, op);
+    Kind kind = !labels ? KIND_LOAD_X : !x ? KIND_LOAD_LABELS : KIND_LOAD;
+    int32_t rows[2], first_row;
+    int count = 0;
+    if (x) TRY(copy_tensor(c, op_outputs(c->plan, op)[0], &rows[count++]));
+    if (labels) TRY(copy_tensor(c, op_outputs(c->plan, op)[1], &rows[count++]));
+    TRY(copy_tensor(c, op_inputs(c->plan, op)[0], &first_row));
+    return plan_add_op(c->to, c->out,
+                       &(OpSpec){.name = kind_name(kind),
+                                 .kind = kind,
+                                 .phase = (Phase)w->phase,
+                                 .dtype = (Dtype)w->dtype,
+                                 .lane = c->host,
+                                 .outputs = rows,
+                                 .inputs = &first_row,
+                                 .output_count = count,
+                                 .input_count = 1,
+                                 .shard = op->shard,
+                                 .micro_batch = op->micro_batch},
+                       NULL);
+}
+
+Status copy_add_collective(ProgramCopy *c, const OpSpec *spec, int32_t output, int32_t input) {
+    OpSpec s = *spec;
+    s.dtype = (Dtype)c->to->tensors[input].dtype;
+    s.outputs = &output;
+    s.inputs = &input;
+    s.output_count = s.input_count = 1;
+    return plan_add_op(c->to, c->out, &s, NULL);
+}
