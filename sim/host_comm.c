@@ -38,11 +38,13 @@ static LaneComm *host_other_end(HostSimulation *s, int rank, int op, const LaneC
 }
 
 // The rounds that a rank has ended of the lane's collective with sequence number `begun`: -1 when
-// it has not come to it, INT64_MAX when the collective has ended for it.
+// it has not come to it, INT64_MAX when the collective has ended for it. Messages on the lane are
+// not counted: members may have sent and received different numbers of them.
 static int64_t host_rounds(const SimRank *r, int lane, int32_t begun) {
+    const LaneComm *c = &r->comms[lane];
     if (r->begun[lane] < begun) return -1;
-    if (r->begun[lane] > begun || !r->comms[lane].in_flight) return INT64_MAX;
-    return r->comms[lane].round;
+    if (r->begun[lane] > begun || !c->in_flight || c->number) return INT64_MAX;
+    return c->round;
 }
 
 // Rounds in which the member has something to do.
@@ -92,9 +94,10 @@ static Status host_notify_members(HostSimulation *s, int rank, int op) {
 static Status host_arrive(HostSimulation *s, int rank, int lane) {
     SimRank *r = &s->ranks[rank];
     int op = r->progress.at[lane];
-    r->begun[lane]++;
+    bool message = work_is_message(host_work(s, rank, op));
+    r->begun[lane] += !message;
     r->comms[lane] = host_begin_comm(s, rank, op);
-    if (work_is_message(host_work(s, rank, op))) {
+    if (message) {
         LaneComm *c = &r->comms[lane], *other = host_other_end(s, rank, op, c);
         c->arrival_ps = s->engine.now_ps;
         if (other) other->arrival_ps = s->engine.now_ps;

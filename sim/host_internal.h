@@ -20,14 +20,14 @@ typedef struct {
     int64_t round, rounds;  // ended; in all
     int64_t share, shares;  // rounds in which this rank does something: done; in all
     int64_t start_ps, arrival_ps;
-    int32_t number;  // of a message: its sequence number among those with this peer and tag
+    int32_t number;  // of a message, from 1 on: its place among those with this peer and tag; or 0
     bool taken;      // a send whose receiver has it
 } LaneComm;
 
 typedef struct {
     RankProgress progress;
     LaneComm *comms;  // per lane
-    int32_t *begun;   // per lane: comms begun, the one in flight included
+    int32_t *begun;   // per lane: collectives begun, the one in flight included
     MessagePeers peers;
     Doing doing;
     int op, lane;       // being worked on

@@ -51,7 +51,8 @@ static void add_backward(Program *p, int stage, int stages, int m) {
     if (stage > 0) add(p, "give_back", KIND_SEND, UP_OUT, m, "", "d");
 }
 
-static void make_stage(Program *p, int stage, int stages, int micro_batches, Schedule schedule) {
+static void make_stage(Program *p, int stage, int stages, int micro_batches, Schedule schedule,
+                       bool shares) {
     static const char *const lanes[] = {"compute", "down_in", "down_out", "up_in", "up_out"};
     int group, warm = schedule == GPIPE ? micro_batches : stages - 1 - stage;
     if (warm > micro_batches) warm = micro_batches;
@@ -74,17 +75,25 @@ static void make_stage(Program *p, int stage, int stages, int micro_batches, Sch
         add_backward(p, stage, stages, m - warm);
     }
     for (int m = micro_batches - warm; m < micro_batches; m++) add_backward(p, stage, stages, m);
+    if (shares)  // on a lane on which the stages have had different numbers of messages
+        make_op(p, &p->plans[0],
+                (OpSpec){.name = "share",
+                         .kind = KIND_BROADCAST,
+                         .lane = DOWN_OUT,
+                         .peer = stages - 1,
+                         .micro_batch = micro_batches},
+                "x0", "x0");
     ck_assert_ok(plan_derive_deps(p, &p->plans[0]));
 }
 
-static Pipeline *pipeline_create(int stages, int micro_batches, Schedule schedule) {
+static Pipeline *pipeline_create(int stages, int micro_batches, Schedule schedule, bool shares) {
     Pipeline *s = calloc(1, sizeof *s);
     ck_assert_ptr_nonnull(s);
     s->count = stages;
     s->micro_batches = micro_batches;
     for (int r = 0; r < stages; r++) {
         Program *p = &s->stages[r];
-        make_stage(p, r, stages, micro_batches, schedule);
+        make_stage(p, r, stages, micro_batches, schedule, shares);
         ck_assert_ok(costs_init(&s->costs[r], &s->arena, p));
         costs_of_network(&s->costs[r]);
         for (int i = 0; i < p->plans[0].op_count; i++)
@@ -122,7 +131,7 @@ START_TEST(both_schedules_take_the_same_on_devices) {
     for (int stages = 1; stages <= STAGES; stages++)
         for (int m = 1; m <= MICRO_BATCHES; m++)
             for (int schedule = 0; schedule < 2; schedule++) {
-                Pipeline *s = pipeline_create(stages, m, (Schedule)schedule);
+                Pipeline *s = pipeline_create(stages, m, (Schedule)schedule, false);
                 const SimulateOptions o = {.costs = s->cost_of, .ranks = stages};
                 ck_assert_ok(simulate_devices(s->line_of, &o, NULL));
                 check_step(s);
@@ -135,7 +144,7 @@ START_TEST(both_schedules_take_the_same_on_the_cores_of_a_host) {
     for (int stages = 1; stages <= STAGES; stages++)
         for (int m = 1; m <= MICRO_BATCHES; m++)
             for (int schedule = 0; schedule < 2; schedule++) {
-                Pipeline *s = pipeline_create(stages, m, (Schedule)schedule);
+                Pipeline *s = pipeline_create(stages, m, (Schedule)schedule, false);
                 const HostModel host = {.cores = stages, .spin_ps = INT64_MAX};
                 const SimulateOptions o = {.costs = s->cost_of, .ranks = stages};
                 ck_assert_ok(simulate_host(s->line_of, &o, &host));
@@ -145,9 +154,23 @@ START_TEST(both_schedules_take_the_same_on_the_cores_of_a_host) {
 }
 END_TEST
 
+// Collectives of a lane are counted apart from its messages, of which each stage has others.
+START_TEST(a_collective_on_a_lane_of_messages_meets_its_members_in_every_step) {
+    for (int host = 0; host < 2; host++) {
+        Pipeline *s = pipeline_create(STAGES, 4, ONE_F_ONE_B, true);
+        const HostModel cores = {.cores = STAGES, .spin_ps = INT64_MAX};
+        const SimulateOptions o = {.costs = s->cost_of, .ranks = STAGES, .steps = 2};
+        ck_assert_ok(host ? simulate_host(s->line_of, &o, &cores)
+                          : simulate_devices(s->line_of, &o, NULL));
+        for (int r = 0; r < STAGES; r++) ck_assert_int_eq(s->lines[r].step_count, 2);
+        pipeline_destroy(s);
+    }
+}
+END_TEST
+
 // A message of 16 bytes takes 16 ns and twice 1 ns. With 2 stages, 1 micro-batch: down, and up.
 START_TEST(messages_between_stages_take_their_time_on_the_network) {
-    Pipeline *s = pipeline_create(2, 1, GPIPE);
+    Pipeline *s = pipeline_create(2, 1, GPIPE, false);
     const TopologyOptions network = {1, 2, {INT64_C(1000000000), 1000}, {0, 0}, false};
     const SimulateOptions o = {.costs = s->cost_of, .ranks = 2};
     ck_assert_ok(simulate_devices(s->line_of, &o, &network));
@@ -159,7 +182,8 @@ END_TEST
 
 // A stage that sends less than the next expects to receive never ends: who waits is told.
 START_TEST(a_stage_that_sends_too_little_is_a_deadlock) {
-    Pipeline *s = pipeline_create(2, 1, GPIPE), *longer = pipeline_create(2, 2, GPIPE);
+    Pipeline *s = pipeline_create(2, 1, GPIPE, false),
+             *longer = pipeline_create(2, 2, GPIPE, false);
     s->cost_of[1] = longer->cost_of[1];
     s->line_of[1] = longer->line_of[1];
     const SimulateOptions o = {.costs = s->cost_of, .ranks = 2};
@@ -172,5 +196,6 @@ END_TEST
 
 SUITE("simulate_pipeline", both_schedules_take_the_same_on_devices,
       both_schedules_take_the_same_on_the_cores_of_a_host,
+      a_collective_on_a_lane_of_messages_meets_its_members_in_every_step,
       messages_between_stages_take_their_time_on_the_network,
       a_stage_that_sends_too_little_is_a_deadlock)
