@@ -237,7 +237,7 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
         {"algorithm=direct order=rank  phase=sync\n", "algorithm=dirct\n",
          "x.plan:31: expected an algorithm, found \"dirct\" (did you mean direct?)"},
         {"algorithm=direct order=rank  phase=sync\n", "parts=0\n",
-         "x.plan:31: parts: expected a whole number from 1 to 255, found \"0\""},
+         "x.plan:31: parts: expected a whole number from 1 to 65535, found \"0\""},
         {"after=bucket0", "after=bucket0~2",
          "x.plan:32: steps back: expected a whole number from 1 to 1, found \"2\""},
         {"after=bucket0", "after=bucket0[0.1]",

@@ -160,16 +160,20 @@ START_TEST(an_evaluation_that_is_not_gathered_is_seen) {
 }
 END_TEST
 
-// ((g2 + g1) + g0): of two ranks it would be the same bits, of three it is not.
+// ((g2 + g1) + g0): of two ranks it would be the same bits, of three it is not. The sums get a lane
+// of their own, because a communication lane has one group and the others' stays as it is.
 static void fold_backwards(Job *job) {
     Program *p = &job->set.programs[0];
-    int group, ranks[] = {2, 1, 0};
+    Plan *step = step_of(job);
+    int group, lane, ranks[] = {2, 1, 0};
     ck_assert_ok(program_add_rank_list(p, "backwards", ranks, 3, &group));
-    for (int i = 0; i < step_of(job)->op_count; i++) {
-        Work *w = &p->works[step_of(job)->ops[i].work];
-        if (w->kind == KIND_ALL_REDUCE) w->group = group;
+    ck_assert_ok(program_add_lane(p, "backwards", LANE_COMMUNICATION, group, &lane));
+    for (int i = 0; i < step->op_count; i++) {
+        Work *w = &p->works[step->ops[i].work];
+        if (w->kind != KIND_ALL_REDUCE) continue;
+        w->group = group;
+        step->ops[i].lane = (uint8_t)lane;
     }
-    p->lanes[program_find_lane(p, "data")].group = group;
 }
 START_TEST(a_fold_in_another_order_of_ranks_is_seen) {
     check_seen(&(Mutation){.edit = fold_backwards, .refused = "is P+ along data"});
