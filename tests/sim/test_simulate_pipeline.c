@@ -22,7 +22,8 @@ typedef struct {
 } Pipeline;
 
 static void name_of(char out[16], const char *what, int m) {
-    snprintf(out, 16, *what ? "%s%d" : "", what, m);
+    out[0] = '\0';
+    if (*what) snprintf(out, 16, "%s%d", what, m);
 }
 
 // "what<m>": a work on a lane from one tensor of the micro-batch to another; "" for none.
