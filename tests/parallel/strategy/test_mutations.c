@@ -93,7 +93,7 @@ static void drop_deps(Plan *plan, int op, int only) {
         if (only != NONE && dep.op != only) plan->deps[o->dep_first + kept++] = dep;
     }
     ck_assert_int_lt(kept, o->dep_count);
-    o->dep_count = (uint16_t)kept;
+    o->dep_count = kept;
 }
 
 static void update_without_waiting(Job *job) {
