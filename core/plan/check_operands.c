@@ -245,6 +245,32 @@ static Status check_payload(const Match *m) {
     return OK;
 }
 
+// Pieces of any size, in whole units: there is a count for each member, of what goes and of what
+// comes. What comes may have room of another size; that it suffices is seen when counts are known.
+static Status check_pieces_payload(const Match *m) {
+    const Op *op = m->op;
+    const char *plan = program_name(m->p, m->plan->name), *name = op_name(m->p, op);
+    int64_t size = m->p->groups[m->work->group].size;
+    int64_t unit = m->work->unit > 1 ? m->work->unit : 1;
+    if (op->outputs != 2) return wrong_count(m, "outputs", op->outputs);
+    if (op->inputs != 2) return wrong_count(m, "inputs", op->inputs);
+    if (m->work->parts != 1 || m->work->algorithm != ALGORITHM_DIRECT)
+        FAIL(ERR_PLAN, "plan %s: %s: all_to_all_v has one part and is direct", plan, name);
+    for (int i = 0; i < 4; i++) {
+        const Tensor *t = &m->p->tensors[op_outputs(m->plan, op)[i]];
+        bool counts = i % 2;
+        Dtype dtype = counts ? DTYPE_I64 : (Dtype)m->work->dtype;
+        if (t->dtype != dtype) return mismatch(m, t, dtype_name(dtype));
+        if (counts && tensor_elements(t) != size)
+            FAIL(ERR_PLAN, "plan %s: %s: %s has %lld counts for %lld members", plan, name,
+                 program_name(m->p, t->name), (long long)tensor_elements(t), (long long)size);
+        if (!counts && tensor_elements(t) % unit)
+            FAIL(ERR_PLAN, "plan %s: %s: %s has %lld elements, not whole units of %lld", plan, name,
+                 program_name(m->p, t->name), (long long)tensor_elements(t), (long long)unit);
+    }
+    return OK;
+}
+
 static const Logical *logical_of(const Program *p, int32_t tensor) {
     return &p->logicals[p->tensors[tensor].logical];
 }
@@ -266,7 +292,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     if (communication) {
         TRY(check_lane_group(&m));
         TRY(check_sum_order(&m));
-        return check_payload(&m);
+        return kind == KIND_ALL_TO_ALL_V ? check_pieces_payload(&m) : check_payload(&m);
     }
     char pattern[256], *inputs;
     snprintf(pattern, sizeof pattern, "%s", kind_operands(kind));

@@ -62,6 +62,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(BROADCAST, "broadcast", COMMUNICATION, broadcast, "", "x... <- x...")                     \
     X(REDUCE, "reduce", COMMUNICATION, reduce, "", "y... <- x...")                              \
     X(ALL_TO_ALL, "all_to_all", COMMUNICATION, all_to_all, "", "y <- x")                        \
+    X(ALL_TO_ALL_V, "all_to_all_v", COMMUNICATION, all_to_all_v, "",                            \
+      "y received:i64 <- x counts:i64")                                                         \
     X(SEND, "send", COMMUNICATION, send, "tag", "<- x...")                                      \
     X(RECEIVE, "receive", COMMUNICATION, receive, "tag", "y... <-")                             \
     X(BARRIER, "barrier", COMMUNICATION, nothing, "", "<-")

@@ -201,6 +201,26 @@ Status placement_rule_all_to_all(const Along *a) {
     return along_write(a, 0, declared);
 }
 
+// What each has for itself to whomever its counts say. Along other axes, all who have the same send
+// the same: counts that differ make a difference.
+Status placement_rule_all_to_all_v(const Along *a) {
+    Placement x = along_input(a, 0), counts = along_input(a, 1);
+    if (span_of(a) == SPAN_NONE) {
+        if (counts.place != PLACE_REPLICATE && !own(x))
+            return along_refuse_input(a, 1, "what it counts is not each rank's own");
+        if (placement_is_partial(counts))
+            return along_refuse_input(a, 1, "a part of a sum counts nothing");
+        TRY(along_write(a, 0, x));
+        return along_write(a, 1, counts);
+    }
+    TRY(check_span_all(a));
+    if (!own(x)) return along_refuse_input(a, 0, "an all_to_all_v takes what each rank has (D)");
+    if (!own(counts) && counts.place != PLACE_REPLICATE)
+        return along_refuse_input(a, 1, "counts are each rank's own (D)");
+    TRY(along_write(a, 0, PLACEMENT_DIFFERS));
+    return along_write(a, 1, PLACEMENT_DIFFERS);
+}
+
 // --- from one to others
 
 // What the root has, everybody gets.

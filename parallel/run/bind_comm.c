@@ -67,6 +67,13 @@ static void set_message(const Program *p, const Work *w, int size, int position,
     call->tag = (int)work_attr(p, w, 0);
 }
 
+// Pieces of any size: behind the payload, on either side, are its counts.
+static void set_pieces(CommCall *call) {
+    call->input_count = call->output_count = 1;
+    call->counts = &call->input[1];
+    call->received = &call->output[1];
+}
+
 Status executor_bind_comm(Executor *e, Arena *a, const Plan *plan, const Op *op, CommCall *call) {
     const Program *p = e->program;
     const Work *w = op_work(p, op);
@@ -94,7 +101,9 @@ Status executor_bind_comm(Executor *e, Arena *a, const Plan *plan, const Op *op,
                        .input = input,
                        .output = output,
                        .name = op_name(p, op)};
-    if (work_is_message(w)) {
+    if (w->kind == KIND_ALL_TO_ALL_V) {
+        set_pieces(call);
+    } else if (work_is_message(w)) {
         set_message(p, w, what.ranks, position, call);
     } else {
         for (int i = 0; i < w->parts; i++)

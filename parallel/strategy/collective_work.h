@@ -8,7 +8,8 @@
 #include "parallel/collective/collective.h"
 
 // Kind, algorithm, members and elements (of work->dtype) of a communication that is neither a send
-// nor a receive.
+// nor a receive. An all_to_all_v is priced as if every member sent all that its input has room for,
+// in equal pieces.
 Collective collective_work_collective(const Program *p, const Work *w);
 
 // program_set_lower() of a checked set after asking every collective's schedule how much memory it
