@@ -42,11 +42,14 @@ const OptionDetail job_details[] = {
     {"plan", "Runs what --print-plan file printed, edited or not; - is standard input. Options "
              "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
     {"print-plan",
-     "step: what the strategy made, a row an operation: its lane, the shape of its output, the "
-     "bytes and floating-point operations, and what it waits for. lowered: what runs, with fused "
-     "operations. file: the step as text, which --plan reads. lowered-file: what runs, with the "
-     "place of every tensor. docs/formats.md, \"Plan files\".",
+     "step: what the strategy made, or --plan says, a row an operation: its lane, the shape of its "
+     "output, the bytes and floating-point operations, and what it waits for. lowered: what runs, "
+     "with fused operations. file: the step as text, which --plan reads. lowered-file: what runs, "
+     "with the place of every tensor. docs/formats.md, \"Plan files\".",
      "dry-run explain"},
+    {"class",
+     "A plan file may have a program for each class of ranks; all prints them one after the "
+     "other. A class alone is for reading: --plan needs all of them."},
     {"report",
      "What was run, how fast, where the time went, how long each operation takes, what was "
      "learned. .json.gz is compressed. docs/formats.md, \"Reports\".",

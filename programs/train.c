@@ -63,15 +63,9 @@ static Status print_plan(const JobOptions *options, const char *class, PrintPlan
     Job job;
     JobOptions plain = *options;
     plain.plan_only = true;
+    plain.unlowered = !print_plan_is_lowered(what);
     Status s = job_create(&job, &plain);
-    bool lowered = print_plan_is_lowered(what);
-    if (s == OK && lowered) s = print_plan_write(&job.set, class, what);
-    if (s == OK && !lowered) {
-        ProgramSet set;
-        s = job_spec_programs(&set, &job.options.spec, &job.model);
-        if (s == OK) s = print_plan_write(&set, class, what);
-        program_set_finish(&set);
-    }
+    if (s == OK) s = print_plan_write(&job.set, class, what);
     job_destroy(&job);
     return s;
 }

@@ -184,11 +184,6 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
              "--batch %lld is not %d rank%s times --batch-per-rank %lld; give one of the two",
              (long long)job->batch, job->ranks, job->ranks == 1 ? "" : "s",
              (long long)o->batch_per_rank);
-    if (job->plan_file && (o->print_plan == PRINT_PLAN_STEP || o->print_plan == PRINT_PLAN_FILE))
-        FAIL(ERR_USAGE,
-             "--print-plan step and file print what a strategy makes, %s is that already; "
-             "give --print-plan lowered",
-             job->plan_file);
     if (option_given(line, "class") && !o->print_plan)
         FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     if (option_given(line, "epochs") && option_given(line, "steps"))

@@ -67,7 +67,8 @@ static Status check_classes(const ProgramSet *s) {
     }
     if (!s->classes || ranks == program_set_ranks(s)) return OK;
     for (rank = 0; program_set_class(s, rank) != NONE;) rank++;
-    FAIL(ERR_PLAN, "rank %d of %d is in no class", rank, program_set_ranks(s));
+    FAIL(ERR_PLAN, "rank %d of %d is in no class: a plan has the programs of all ranks", rank,
+         program_set_ranks(s));
 }
 
 // --- what all programs have alike

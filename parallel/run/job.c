@@ -147,6 +147,7 @@ static Status finish_job(Job *job) {
     TRY(plan_check(&job->set));
     TRY(plan_check_run(&job->set));
     if (o->spec.plan_file) TRY(plan_file_check(job));
+    if (o->unlowered) return check_device(job);
     TRY(collective_work_lower(&job->set, job->device->traits));
     TRY(check_device(job));
     const Program *p = &job->set.programs[0];

@@ -25,6 +25,7 @@ typedef struct {
     CommKind comm;
     CommOptions comm_options;  // its link is set here
     bool plan_only;            // the program is all that is wanted of the job: no data are made
+    bool unlowered;            // of plan_only: the set stays as strategy or plan file have it
     bool spans;                // record one span per operation
     const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;
@@ -41,7 +42,7 @@ typedef struct {
     Model model;
     Dataset data;
     Split split;
-    ProgramSet set;  // lowered
+    ProgramSet set;  // lowered, unless options.unlowered
     const Device *device;
     int64_t batches;        // per epoch
     int64_t steps, epochs;  // of the whole run
