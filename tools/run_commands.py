@@ -3,8 +3,8 @@
 """Run every command that the documents show. Usage: run_commands.py ROOT BUILD [--update]
 
 Commands are the lines of ```sh blocks. Those that begin with build/ are run here, one after the
-other in an empty directory, where build/ is BUILD; training is cut to five steps. The others must
-be among those that something else runs (ELSEWHERE). Speaks TAP.
+other in an empty directory, where build/ is BUILD, and docs/ that of ROOT; training is cut to five
+steps. The others must be among those that something else runs (ELSEWHERE). Speaks TAP.
 
 ```console blocks show a command after "$ " and what it prints. `sim` must print exactly that; with
 --update, documents get what it prints now. Times and losses of `train` are the machine's: its first
@@ -111,6 +111,7 @@ def main(root, build, *options):
     print(f'1..{len(found)}')
     with tempfile.TemporaryDirectory() as directory:
         os.symlink(os.path.abspath(build), os.path.join(directory, 'build'))
+        os.symlink(os.path.abspath(root / 'docs'), os.path.join(directory, 'docs'))
         for number, (page, command, shown) in enumerate(found, 1):
             why, printed = run(command, directory, shown)
             stale = why and printed and shown is not None and command.startswith('build/sim')

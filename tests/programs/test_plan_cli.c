@@ -219,6 +219,26 @@ START_TEST(the_table_of_net_on_two_ranks_is_the_known_one) {
 }
 END_TEST
 
+// A plan of two classes, and a class of it, from both programs: as it is written and as it runs.
+START_TEST(a_plan_of_a_file_is_printed) {
+    ck_assert_int_eq(
+        command_run(&it,
+                    "job='--model mlp:hidden=32,layers=2 --plan %s'; "
+                    "train $job --ranks 2 --accumulate 4 --print-plan file > a && "
+                    "grep -v '^#' \"$TANDEM_SOURCE/docs/pipeline.plan\" | cmp - a && "
+                    "sim $job --print-plan file | cmp - a && "
+                    "train $job --ranks 2 --accumulate 4 --print-plan step --class stage1 > b && "
+                    "sim $job --print-plan step --class stage1 | cmp - b && cat b && "
+                    "train $job --ranks 2 --accumulate 4 --print-plan lowered",
+                    test_source("docs/pipeline.plan")),
+        0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\nclass stage1: pipe=1\n"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\n 3  fc2.forward[0.0] "));
+    ck_assert_int_le(longest_line(it.out), 80);
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(tables_fit_80_columns) {
     static const char *const words[] = {
         "--ranks 2 --print-plan step", "--ranks 2 --print-plan lowered",
@@ -233,8 +253,9 @@ START_TEST(tables_fit_80_columns) {
 }
 END_TEST
 
-SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, tables_fit_80_columns,
-      a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
+SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
+      tables_fit_80_columns, a_plan_whose_results_are_parts_is_refused,
+      names_of_scalars_and_plans_mean_nothing,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
       a_plan_of_another_job_is_refused_by_train_and_sim,
       a_traced_plan_of_several_ranks_leaves_what_sim_reads,

@@ -176,6 +176,16 @@ START_TEST(each_rank_has_the_memory_of_its_class) {
 }
 END_TEST
 
+// docs/formats.md, "A pipeline", shows how to run, trace and predict it.
+START_TEST(the_pipeline_of_the_documents_is_this_one) {
+    char out[1000];
+    const char *made = write_pipeline(SCHEDULE_1F1B, 4, 1);
+    ck_assert_msg(
+        test_shell(out, sizeof out, "grep -v '^#' docs/pipeline.plan | diff - %s", made) == 0,
+        "docs/pipeline.plan is not what tests/support/pipeline.c makes:\n%s", out);
+}
+END_TEST
+
 SUITE("run_classes", stages_in_lockstep_equal_one_rank, stages_as_threads_equal_one_rank,
       stages_as_processes_equal_one_rank, each_rank_has_the_memory_of_its_class,
-      stages_in_two_copies_equal_ddp)
+      stages_in_two_copies_equal_ddp, the_pipeline_of_the_documents_is_this_one)
