@@ -13,6 +13,9 @@ const OptionWord words[WORDS] = {
      "Outputs of layers, which the backward pass needs again. They grow with the batch, and "
      "are most of the memory here.",
      NULL},
+    {"add", "residual skip",
+     "A layer that adds the outputs of two others, such as a block's and what entered it.",
+     "core/device/reference/add.c"},
     {"algorithm", NULL,
      "How a collective is carried out: direct, chain or ring.",
      "train --help all-reduce"},
@@ -20,6 +23,9 @@ const OptionWord words[WORDS] = {
      "A collective after which every rank has the sum of what all ranks brought. Data "
      "parallelism sums gradients with it.",
      "train --help all-reduce; parallel/collective/schedule.c"},
+    {"avg_pool", "average-pool global",
+     "A layer that keeps the mean of each window, or of each whole plane.",
+     "core/device/reference/avg_pool.c"},
     {"backward", "backward-pass backpropagation backward_input backward_weight",
      "The second half of a step: from the loss back to the first layer, the gradient of "
      "every parameter.",
@@ -51,6 +57,10 @@ const OptionWord words[WORDS] = {
      "An all-reduce in which sums pass from rank to rank, and the result back: the order of "
      "addition is that of the ranks.",
      "train --help all-reduce"},
+    {"class", "classes",
+     "Of ranks: those that execute one program, as one stage of a pipeline does; a plan file names "
+     "them. Of samples: what the label says.",
+     "docs/formats.md, Plan files"},
     {"collective", "collectives",
      "A communication in which all ranks of a group take part, such as an all-reduce.",
      "parallel/collective/collective.h"},
@@ -137,6 +147,9 @@ const OptionWord words[WORDS] = {
      "Several operations in one kernel that reads and writes memory once; its name joins "
      "theirs with +.",
      "core/plan/fuse.c"},
+    {"gelu", NULL,
+     "A layer like relu without its corner: x times the share of a normal distribution below x.",
+     "core/device/reference/gelu.c"},
     {"gradient", "gradients grad",
      "How the loss changes with a parameter. The update goes against it. Ranks each have the "
      "part of their samples; the sum is what counts.",
@@ -159,7 +172,7 @@ const OptionWord words[WORDS] = {
     {"idle", NULL,
      "None of the other parts: mostly the executor's own work between two operations.",
      "docs/formats.md, Reports"},
-    {"label", "labels class classes",
+    {"label", "labels",
      "The class that a sample belongs to, a number from 0.",
      NULL},
     {"lane", "lanes",
@@ -174,7 +187,7 @@ const OptionWord words[WORDS] = {
      "operations on fast devices are mostly that.",
      "docs/formats.md, Machine files"},
     {"layer", "layers",
-     "One stage of the network: conv2d, linear, relu, max_pool or flatten.",
+     "One line of a model file: conv2d, linear, relu, gelu, max_pool, avg_pool, flatten or add.",
      "docs/formats.md, Model files"},
     {"linear", "fully-connected dense",
      "A layer whose outputs are weighted sums of all inputs. As a model: softmax regression, "
@@ -222,6 +235,9 @@ const OptionWord words[WORDS] = {
      "A part of a shard's batch. Gradients of micro-batches are added before they are "
      "communicated, so that a large batch needs little memory.",
      "train --help accumulate"},
+    {"mlp", "hidden perceptron",
+     "A model of linear layers with relu between them; hidden is the width of all but the last.",
+     "docs/formats.md, Model files"},
     {"model", "net network",
      "The network: a built-in one, or a file that lists layers.",
      "docs/formats.md, Model files"},
@@ -266,6 +282,10 @@ const OptionWord words[WORDS] = {
      "A part of the step by purpose: input, forward, backward, sync (communication), update. "
      "Lanes overlap, so phases may sum to more than a step.",
      "docs/formats.md, Reports"},
+    {"pipeline", "pipelines pipe stage stages pp",
+     "Ranks that each have some layers of the network, the next rank those behind: samples pass "
+     "through them in micro-batches. From a plan file; there is no option for it yet.",
+     "docs/formats.md, Plan files"},
     {"plan", "plans",
      "What a rank does in a step: operations, their order, what waits for what. train "
      "executes it, sim simulates it.",
@@ -305,6 +325,9 @@ const OptionWord words[WORDS] = {
     {"seed", NULL,
      "The number that all random choices come from. Equal seeds give equal runs.",
      NULL},
+    {"send", "receive point-to-point",
+     "A message from one rank of a group to another, as between the stages of a pipeline.",
+     "docs/formats.md, Plan files"},
     {"shard", "shards",
      "A piece of a batch whose gradients are summed in one go. The result depends on the "
      "shards, not on the ranks: each rank takes one or more.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 101 };
+enum { WORDS = 108 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -134,6 +134,17 @@ START_TEST(every_word_of_a_prediction_is_explained) {
 }
 END_TEST
 
+// docs/pipeline.plan, as docs/formats.md shows it.
+#define HERE "ln -s \"$TANDEM_SOURCE/docs\" docs && "
+#define PIPELINE "--model mlp:hidden=32,layers=2 --plan docs/pipeline.plan "
+#define STAGES "train " PIPELINE "--accumulate 4 --ranks 2 --data digits:count=300 "
+
+START_TEST(every_word_of_a_pipeline_is_explained) {
+    check_command(HERE STAGES "--steps 2 -vv");
+    check_command(HERE "sim " PIPELINE "--gpus 2 --predictions none | grep -v ^dgx");
+}
+END_TEST
+
 START_TEST(both_programs_explain_the_same_words) {
     ck_assert_int_eq(command_run(&it, "train --help words"), 0);
     char *of_train = strdup(it.out);
@@ -181,6 +192,6 @@ END_TEST
 
 SUITE_SECONDS("words", 120, every_word_of_a_training_summary_is_explained,
               every_name_of_a_plain_summary_is_explained, every_word_of_a_prediction_is_explained,
-              both_programs_explain_the_same_words,
+              every_word_of_a_pipeline_is_explained, both_programs_explain_the_same_words,
               a_word_is_found_in_any_spelling_and_a_wrong_one_gets_the_nearest,
               where_a_word_sends_to_is_there)
