@@ -76,7 +76,7 @@ int program_set_ranks(const ProgramSet *s) { return program_ranks(&s->programs[0
 
 static Status copy_group(Program *out, const Program *p, const Group *g) {
     const char *name = program_name(p, g->name);
-    const int32_t *members = &p->members[g->first];
+    const int32_t *members = p->members ? p->members + g->first : NULL;
     if (!g->axes) return program_add_rank_list(out, name, members, g->size, NULL);
     if (g->at_axis == NONE) return program_add_group(out, name, g->axes, NULL);
     return program_add_group_at(out, name, g->axes, g->at_axis, members, g->at_count, NULL);
@@ -93,6 +93,7 @@ static Status copy_logical(Program *out, const Program *p, const Logical *l) {
     memcpy(spec.shape, l->shape, sizeof spec.shape);
     TRY(program_add_logical(out, &spec, &index));
     out->logicals[index].tied_to = l->tied_to;
+    out->logicals[index].init = l->init;
     return OK;
 }
 

@@ -186,7 +186,26 @@ START_TEST(what_is_wrong_with_one_program_is_told_with_its_class) {
 }
 END_TEST
 
+// What the head of a file says of a logical tensor holds in every class that is read after it.
+START_TEST(a_copied_head_keeps_what_a_logical_tensor_says) {
+    Program p = {0}, copy = {0};
+    Plan *plan = make_program(&p, 2);
+    make_linear(&p, plan);
+    int w = program_find_logical(&p, "w");
+    p.logicals[w].init = 7;
+    p.logicals[w].fan_in = 9;
+    ck_assert_ok(program_copy_head(&copy, &p));
+    ck_assert_int_eq(copy.logical_count, p.logical_count);
+    ck_assert_int_eq(copy.logicals[w].init, 7);
+    ck_assert_int_eq(copy.logicals[w].fan_in, 9);
+    ck_assert_int_eq(copy.logicals[w].trainable, p.logicals[w].trainable);
+    program_finish(&p);
+    program_finish(&copy);
+}
+END_TEST
+
 SUITE("set", the_class_of_a_rank_follows_from_its_coordinates, classes_are_printed_as_positions,
       every_rank_is_in_exactly_one_class, a_set_without_classes_is_one_program_for_all_ranks,
       classes_share_mesh_groups_lanes_logical_tensors_and_plans,
-      what_is_wrong_with_one_program_is_told_with_its_class)
+      what_is_wrong_with_one_program_is_told_with_its_class,
+      a_copied_head_keeps_what_a_logical_tensor_says)
