@@ -86,12 +86,18 @@ Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) {
     return s;
 }
 
+// An error in a plan tells of operations and ranks; which file they are of, is told here.
+static Status name_plan_file(Status s, const SimJob *job) {
+    if (s == ERR_PLAN) FAIL(s, "%s: %s", job->spec.plan_file, status_message());
+    return s;
+}
+
 static Status check_plan(const ProgramSet *set, const SimJob *job, const Model *model) {
     PlanJob plan;
     TRY(plan_job_read(&plan, set, job->spec.plan_file));
     TRY(plan_job_check(&plan, &job->spec));
-    TRY(plan_check(set));
-    TRY(plan_check_run(set));
+    TRY(name_plan_file(plan_check(set), job));
+    TRY(name_plan_file(plan_check_run(set), job));
     return plan_job_check_set(set, &job->spec, model);
 }
 

@@ -18,6 +18,13 @@ static Status name_option(Status s, const char *option) {
     return s;
 }
 
+// An error in a plan tells of operations and ranks; which file they are of, is told here.
+static Status name_plan_file(Status s, const JobSpec *spec) {
+    if (s == ERR_PLAN && spec->plan_file)
+        FAIL(s, "--plan %s: %s", spec->plan_file, status_message());
+    return s;
+}
+
 // A plan from a file says which ranks have parts of a batch.
 static Status check_numbers(Job *job) {
     const JobSpec *spec = &job->options.spec;
@@ -144,8 +151,8 @@ static Status finish_job(Job *job) {
     const JobOptions *o = &job->options;
     TRY(plan_run(job));
     if (!o->spec.plan_file) TRY(job_spec_programs(&job->set, &o->spec, &job->model));
-    TRY(plan_check(&job->set));
-    TRY(plan_check_run(&job->set));
+    TRY(name_plan_file(plan_check(&job->set), &o->spec));
+    TRY(name_plan_file(plan_check_run(&job->set), &o->spec));
     if (o->spec.plan_file) TRY(plan_file_check(job));
     if (o->unlowered) return check_device(job);
     TRY(collective_work_lower(&job->set, job->device->traits));

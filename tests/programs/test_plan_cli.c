@@ -239,6 +239,29 @@ START_TEST(a_plan_of_a_file_is_printed) {
 }
 END_TEST
 
+// Whatever is wrong in it: the file is named, beside the operation or the class.
+START_TEST(a_wrong_plan_is_named_with_its_file) {
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"0,/ broadcast.loss /{/ broadcast.loss /d}", "p.plan: plan step: deadlock: rank 1: "},
+        {"s/^class stage1  pipe=1/class stage1  pipe=0/", "p.plan: rank 0 is in class stage0 and"},
+        {"/^class stage1/,$d", "p.plan: rank 1 of 2 is in no class: a plan has the programs of"}};
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(command_run(&it,
+                                     "sed '%s' \"$TANDEM_SOURCE/docs/pipeline.plan\" > %s/p.plan",
+                                     cases[i].edit, dir),
+                         0);
+        command_finish(&it);
+        refused("train --ranks 2 --accumulate 4 --model mlp:hidden=32,layers=2", dir, "p.plan",
+                cases[i].message);
+        refused("sim --gpus 2 --model mlp:hidden=32,layers=2", dir, "p.plan", cases[i].message);
+    }
+}
+END_TEST
+
 START_TEST(tables_fit_80_columns) {
     static const char *const words[] = {
         "--ranks 2 --print-plan step", "--ranks 2 --print-plan lowered",
@@ -254,8 +277,8 @@ START_TEST(tables_fit_80_columns) {
 END_TEST
 
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
-      tables_fit_80_columns, a_plan_whose_results_are_parts_is_refused,
-      names_of_scalars_and_plans_mean_nothing,
+      a_wrong_plan_is_named_with_its_file, tables_fit_80_columns,
+      a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
       a_plan_of_another_job_is_refused_by_train_and_sim,
       a_traced_plan_of_several_ranks_leaves_what_sim_reads,
