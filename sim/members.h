@@ -14,7 +14,7 @@ int members_peer(const Program *p, const Work *w, int rank);
 bool members_are_ends(const Program *p, const Work *a, const Program *q, const Work *b);
 
 // Messages to and from each peer are counted by tag, which gives them their sequence numbers.
-enum { MESSAGE_TAGS = 16, MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
+enum { MESSAGE_COUNTS = 2 * MESSAGE_TAGS };
 typedef struct {
     int32_t rank, counts[MESSAGE_COUNTS];
 } MessagePeer;

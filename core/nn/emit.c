@@ -206,8 +206,6 @@ static Status emit_op(Emitter *e, const GraphOp *op) {
                 .micro_batch = e->micro_batch,
                 .flags = op->flags};
     if (op->accumulates && e->micro_batch > 0) s.flags |= OP_ACCUMULATE;
-    if (__builtin_mul_overflow(op->flops, e->rows, &s.flops))
-        FAIL(ERR_SHAPE, "%s: %lld rows are too much work to count", op->layer, (long long)e->rows);
     return plan_add_op(e->p, e->plan, &s, NULL);
 }
 

@@ -86,7 +86,6 @@ static Status call(Graph *g, int layer, const GraphOp *partial, const int64_t *a
     const Layer *l = layer_of(g, layer);
     GraphOp op = *partial;
     op.layer = l->name;
-    op.flops = l->row->flops ? l->row->flops(l) : 0;
     op.outputs = outputs;
     op.inputs = inputs;
     for (int i = 0; i < kind_attribute_count(op.kind); i++) op.attrs[i] = attrs[i];

@@ -52,7 +52,6 @@ typedef struct {
     Phase phase;
     const char *layer, *what;  // the operation is LAYER.what: "conv1", "forward"
     int64_t attrs[GRAPH_ATTRIBUTES];
-    int64_t flops;     // of one sample
     int flags;         // OP_ACCUMULATE: it always adds to its outputs
     bool accumulates;  // it does from the second micro-batch on
     Values outputs, inputs;
@@ -93,9 +92,8 @@ Status graph_output(Graph *g, int layer, int alias, int *out) MUST_USE;
 Status graph_extra(Graph *g, int layer, const char *what, Dtype dtype) MUST_USE;
 Status graph_dx(Graph *g, int layer, int k, int alias, int *out) MUST_USE;
 
-// Operations of the layer, with the flops of its row: "conv1.forward"; "conv1.backward_weight",
-// which adds to what earlier micro-batches left; "conv1.backward_input". `attrs` as KIND_LIST has
-// them, or NULL.
+// Operations of the layer: "conv1.forward"; "conv1.backward_weight", which adds to what earlier
+// micro-batches left; "conv1.backward_input". `attrs` as KIND_LIST has them, or NULL.
 Status graph_forward(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                      Values inputs) MUST_USE;
 Status graph_backward_weight(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,

@@ -6,6 +6,7 @@
 #include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/base/hash.h"
+#include "core/plan/flops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -332,7 +333,8 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->reduce = (uint8_t)spec->reduce;
     w->parts = (uint16_t)(spec->parts ? spec->parts : 1);
     w->attr_count = kind_attribute_count(spec->kind);
-    w->flops = spec->flops;
+    TRY(flops_of_spec(p, spec, &w->flops));
+    if (spec->flops) w->flops = spec->flops;
     for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
     for (int i = 0; i < spec->output_count; i++)
         w->write_bytes += p->tensors[spec->outputs[i]].bytes;

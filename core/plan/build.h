@@ -81,7 +81,7 @@ typedef struct {
     int guard;  // TENSOR_REF, 0 for none
     int shard, micro_batch;
     int flags;  // OP_ACCUMULATE ...
-    int64_t flops;
+    int64_t flops;  // 0: computed (core/plan/flops.h)
     uint64_t cost_key;  // 0: computed
 } OpSpec;
 int64_t build_attr_real(double value);

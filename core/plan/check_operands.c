@@ -5,6 +5,7 @@
 // sizes have one shape.
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
+#include "core/plan/flops.h"
 #include "core/plan/share.h"
 
 #include <ctype.h>
@@ -271,6 +272,16 @@ static Status check_pieces_payload(const Match *m) {
     return OK;
 }
 
+// What is stated must be what is done: reports and predictions divide by it.
+static Status check_flops(const Match *m) {
+    int64_t flops;
+    TRY(flops_of_op(m->p, m->plan, m->op, &flops));
+    if (m->work->flops == flops) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: flops=%lld, but %s of these operands does %lld",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)m->work->flops,
+         kind_name(work_kind(m->work)), (long long)flops);
+}
+
 static const Logical *logical_of(const Program *p, int32_t tensor) {
     return &p->logicals[p->tensors[tensor].logical];
 }
@@ -280,14 +291,14 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     Kind kind = work_kind(m.work);
     bool communication = kind_communicates(kind);
     LaneKind lane = (LaneKind)p->lanes[op->lane].kind;
-    if (communication != (lane == LANE_COMMUNICATION))
+    if (communication != (lane == LANE_COMMUNICATION) || (lane == LANE_COPY && kind != KIND_COPY))
         FAIL(ERR_PLAN, "plan %s: %s: %s cannot run on the %s lane %s", program_name(p, plan->name),
              op_name(p, op), kind_name(kind), lane_kind_name(lane),
              program_name(p, p->lanes[op->lane].name));
     if (kind == KIND_FUSED) {
         for (int i = 0; i < op->member_count; i++)
             TRY(check_operands(p, plan, &plan->members[op->member_first + i]));
-        return OK;
+        return check_flops(&m);
     }
     if (communication) {
         TRY(check_lane_group(&m));
@@ -304,5 +315,6 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
         FAIL(ERR_PLAN, "plan %s: %s: updates %s, which is trainable=0", program_name(p, plan->name),
              op_name(p, op), program_name(p, updated->name));
     TRY(match_side(&m, op_inputs(plan, op), op->inputs, inputs + 2, "inputs"));
-    return match_window(&m);
+    TRY(match_window(&m));
+    return check_flops(&m);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static Status (*const rules[KIND_COUNT])(const Along *a) = {
-#define X(constant, name, class, rule, attributes, operands) placement_rule_##rule,
+#define X(constant, name, class, rule, flops, attributes, operands) placement_rule_##rule,
     KIND_LIST(X)
 #undef X
 };

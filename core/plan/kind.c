@@ -10,7 +10,7 @@ typedef struct {
 } KindInfo;
 
 static const KindInfo kinds[] = {
-#define X(constant, name, class, rule, attributes, operands) \
+#define X(constant, name, class, rule, flops, attributes, operands) \
     {name, attributes, operands, CLASS_##class},
     KIND_LIST(X)
 #undef X
@@ -67,6 +67,9 @@ const char *kind_name(Kind k) { return kinds[k].name; }
 WorkClass kind_class(Kind k) { return kinds[k].class; }
 bool kind_communicates(Kind k) { return kinds[k].class == CLASS_COMMUNICATION; }
 bool kind_loads(Kind k) { return k == KIND_LOAD || k == KIND_LOAD_X || k == KIND_LOAD_LABELS; }
+bool kind_reduces(Kind k) {
+    return k == KIND_ALL_REDUCE || k == KIND_REDUCE_SCATTER || k == KIND_REDUCE;
+}
 const char *kind_attributes(Kind k) { return kinds[k].attributes; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }

@@ -10,70 +10,71 @@
 // Who executes a kind of work: a kernel of the device, a communicator, or the host.
 typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 
-// X(constant, name in files, class, placement rule, attributes, operands: outputs <- inputs)
-// The rule says how the outputs lie when the inputs are cut or partial:
-// placement_rule_NAME() in placement_rules.h, so that a kind without one does not compile.
+// X(constant, name in files, class, placement rule, flops, attributes, operands: outputs <- inputs)
+// The rule says how the outputs lie when the inputs are cut or partial: placement_rule_NAME() in
+// placement_rules.h. Flops names the formula that counts the arithmetic: flops_rule_NAME() in
+// flops.h. A kind without one of them does not compile.
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
 // absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
 // and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // clang-format off
-#define KIND_LIST(X)                                                                            \
-    X(LOAD, "load", HOST, load, "", "x labels(B):i32 <- first_row(1):i64")                      \
-    X(LOAD_X, "load_x", HOST, load, "", "x <- first_row(1):i64")                                \
-    X(LOAD_LABELS, "load_labels", HOST, load, "", "labels(B):i32 <- first_row(1):i64")          \
-    X(CONV2D, "conv2d", COMPUTE, contraction, "kernel stride pad",                              \
-      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                         \
-    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input,                  \
-      "kernel stride pad", "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")            \
-    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight,               \
-      "kernel stride pad", "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)") \
-    X(LINEAR, "linear", COMPUTE, contraction, "",                                               \
-      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                 \
-    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, "",              \
-      "dx(B,C) <- dy(B,K) weight(K,C)")                                                         \
-    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, "",           \
-      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                              \
-    X(RELU, "relu", COMPUTE, elementwise, "", "y <- x")                                         \
-    X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, "", "dx <- dy y")                   \
-    X(MAX_POOL, "max_pool", COMPUTE, window, "kernel stride",                                   \
-      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                       \
-    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, window, "kernel stride",                 \
-      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                       \
-    X(AVG_POOL, "avg_pool", COMPUTE, linear_window, "height width stride",                      \
-      "y(B,C,OH,OW) <- x(B,C,H,W)")                                                             \
-    X(AVG_POOL_BACKWARD, "avg_pool_backward", COMPUTE, linear_window, "height width stride",    \
-      "dx(B,C,H,W) <- dy(B,C,OH,OW)")                                                           \
-    X(GELU, "gelu", COMPUTE, elementwise, "", "y <- x")                                         \
-    X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, "", "dx <- dy x")                   \
-    X(ADD, "add", COMPUTE, linear, "", "y <- a b")                                              \
-    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, "",                                        \
-      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")       \
-    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, "",                      \
-      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                    \
-    X(FOLD, "fold", COMPUTE, linear, "", "sum <- x")                                            \
-    X(COPY, "copy", COMPUTE, linear, "", "y <- x")                                              \
-    X(SGD, "sgd", COMPUTE, update, "momentum:real weight_decay:real nesterov",                  \
-      "weight [velocity] <- gradient learning_rate(1):f64")                                     \
-    X(FUSED, "fused", COMPUTE, members, "fusion", "")                                           \
-    X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, "", "y... <- x...")                  \
-    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, "", "y <- x")            \
-    X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, "", "y <- x")                        \
-    X(BROADCAST, "broadcast", COMMUNICATION, broadcast, "", "x... <- x...")                     \
-    X(REDUCE, "reduce", COMMUNICATION, reduce, "", "y... <- x...")                              \
-    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, all_to_all, "", "y <- x")                        \
-    X(ALL_TO_ALL_V, "all_to_all_v", COMMUNICATION, all_to_all_v, "",                            \
-      "y received:i64 <- x counts:i64")                                                         \
-    X(SEND, "send", COMMUNICATION, send, "tag", "<- x...")                                      \
-    X(RECEIVE, "receive", COMMUNICATION, receive, "tag", "y... <-")                             \
-    X(BARRIER, "barrier", COMMUNICATION, nothing, "", "<-")
+#define KIND_LIST(X)                                                                              \
+    X(LOAD, "load", HOST, load, none, "", "x labels(B):i32 <- first_row(1):i64")                  \
+    X(LOAD_X, "load_x", HOST, load, none, "", "x <- first_row(1):i64")                            \
+    X(LOAD_LABELS, "load_labels", HOST, load, none, "", "labels(B):i32 <- first_row(1):i64")      \
+    X(CONV2D, "conv2d", COMPUTE, contraction, product, "kernel stride pad",                       \
+      "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                           \
+    X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input, product_dx,        \
+      "kernel stride pad", "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")              \
+    X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight, product_dw,     \
+      "kernel stride pad", "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")   \
+    X(LINEAR, "linear", COMPUTE, contraction, product, "",                                        \
+      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                   \
+    X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, product_dx, "",    \
+      "dx(B,C) <- dy(B,K) weight(K,C)")                                                           \
+    X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, product_dw, "", \
+      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                                \
+    X(RELU, "relu", COMPUTE, elementwise, none, "", "y <- x")                                     \
+    X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, none, "", "dx <- dy y")               \
+    X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride",                               \
+      "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                         \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, window, none, "kernel stride",             \
+      "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                         \
+    X(AVG_POOL, "avg_pool", COMPUTE, linear_window, none, "height width stride",                  \
+      "y(B,C,OH,OW) <- x(B,C,H,W)")                                                               \
+    X(AVG_POOL_BACKWARD, "avg_pool_backward", COMPUTE, linear_window, none,                       \
+      "height width stride", "dx(B,C,H,W) <- dy(B,C,OH,OW)")                                      \
+    X(GELU, "gelu", COMPUTE, elementwise, none, "", "y <- x")                                     \
+    X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, none, "", "dx <- dy x")               \
+    X(ADD, "add", COMPUTE, linear, none, "", "y <- a b")                                          \
+    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
+      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
+    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \
+      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                      \
+    X(FOLD, "fold", COMPUTE, linear, outputs, "", "sum <- x")                                     \
+    X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
+    X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
+      "weight [velocity] <- gradient learning_rate(1):f64")                                       \
+    X(FUSED, "fused", COMPUTE, members, members, "fusion", "")                                    \
+    X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, none, "", "y <- x")                    \
+    X(BROADCAST, "broadcast", COMMUNICATION, broadcast, none, "", "x... <- x...")                 \
+    X(REDUCE, "reduce", COMMUNICATION, reduce, none, "", "y... <- x...")                          \
+    X(ALL_TO_ALL, "all_to_all", COMMUNICATION, all_to_all, none, "", "y <- x")                    \
+    X(ALL_TO_ALL_V, "all_to_all_v", COMMUNICATION, all_to_all_v, none, "",                        \
+      "y received:i64 <- x counts:i64")                                                           \
+    X(SEND, "send", COMMUNICATION, send, none, "tag", "<- x...")                                  \
+    X(RECEIVE, "receive", COMMUNICATION, receive, none, "tag", "y... <-")                         \
+    X(BARRIER, "barrier", COMMUNICATION, nothing, none, "", "<-")
 // clang-format on
 
 // Kernel, stride and pad of a window are at most so large: no size overflows.
 enum { KIND_WINDOW_MAX = 1 << 20 };
 
 typedef enum {
-#define X(constant, name, class, rule, attributes, operands) KIND_##constant,
+#define X(constant, name, class, rule, flops, attributes, operands) KIND_##constant,
     KIND_LIST(X)
 #undef X
         KIND_COUNT
@@ -172,6 +173,10 @@ typedef enum {
 
 typedef enum { REDUCE_SUM, REDUCE_MAX } Reduce;
 
+// A program has so many lanes of communication at most. Messages have so many tags; a tag is less.
+enum { COMMUNICATION_LANES = 32, MESSAGE_TAGS = 16 };
+
+// A lane of copies carries nothing else.
 typedef enum { LANE_COMPUTE, LANE_COMMUNICATION, LANE_COPY, LANE_HOST } LaneKind;
 
 // data: reads what the other wrote, or writes what the other read or wrote; order: asked for by the
@@ -226,6 +231,7 @@ const char *kind_name(Kind k);
 WorkClass kind_class(Kind k);
 bool kind_communicates(Kind k);       // its class is CLASS_COMMUNICATION
 bool kind_loads(Kind k);              // it brings rows of the data
+bool kind_reduces(Kind k);            // a collective that adds up what its members bring
 const char *kind_attributes(Kind k);  // as in KIND_LIST
 const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);

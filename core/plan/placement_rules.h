@@ -17,7 +17,7 @@ typedef struct {
 } Along;
 
 // The rules, one per name in KIND_LIST. ERR_PLAN, naming plan, operation, tensor, axis and cause.
-#define X(constant, name, class, rule, attributes, operands) \
+#define X(constant, name, class, rule, flops, attributes, operands) \
     Status placement_rule_##rule(const Along *a) MUST_USE;
 KIND_LIST(X)
 #undef X

@@ -145,7 +145,7 @@ static Status read_op_key(const PlanReader *r, Line *l, const char *key, char *v
     if (!strcmp(key, "parts")) return plan_reader_int(r, key, value, 1, UINT16_MAX, &s->parts);
     if (!strcmp(key, "unit")) return plan_reader_number(r, key, value, 1, INT32_MAX, &s->unit);
     if (!strcmp(key, "flags")) return read_flags(r, value, &s->flags);
-    if (!strcmp(key, "flops")) return plan_reader_number(r, key, value, 0, INT64_MAX, &s->flops);
+    if (!strcmp(key, "flops")) return plan_reader_number(r, key, value, 1, INT64_MAX, &s->flops);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);
     if (!strcmp(key, "cost")) return read_cost(r, value, l);
     if (!strcmp(key, "after"))

@@ -35,8 +35,8 @@
 enum {
     COMM_RANKS = 64,
     COMM_GROUPS = 64,
-    COMM_LANES = 32,  // of communication alone
-    COMM_TAGS = 16    // a tag is less
+    COMM_LANES = COMMUNICATION_LANES,
+    COMM_TAGS = MESSAGE_TAGS
 };
 
 // A piece of the payload in this rank's shared pool. Members may lay out their pools as each likes:

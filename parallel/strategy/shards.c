@@ -24,8 +24,7 @@ static Status fold(Program *p, Plan *plan, int compute, const Gradient *g, int s
                                  .output_count = 1,
                                  .input_count = 1,
                                  .shard = shard,
-                                 .flags = OP_ACCUMULATE,
-                                 .flops = tensor_elements(sum)},
+                                 .flags = OP_ACCUMULATE},
                        NULL);
 }
 

@@ -223,7 +223,7 @@ START_TEST(what_a_plan_cannot_say_is_an_error_with_its_line) {
          "learning_rate  f64 1    scalar axes=model\ntensor",
          "x.plan:20: expected an axis of the mesh that is defined above, found \"model\""},
         {"layer=fc flops=128", "layer=fc flops=-1",
-         "x.plan:30: flops: expected a whole number from 0 on, found \"-1\""},
+         "x.plan:30: flops: expected a whole number from 1 on, found \"-1\""},
         {"layer=fc flops=128", "layer=fc flop=1",
          "x.plan:30: flop= does not belong here (did you mean flops=?)"},
         {"layer=fc flops=128", "kernel=3", "x.plan:30: kernel= does not belong here"},

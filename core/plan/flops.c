@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Formulas of arithmetic: one for the products of layers and each of their two backward operations,
+// which do as much, one for sums; see flops.h.
+#include "core/plan/flops.h"
+
+static bool (*const rules[KIND_COUNT])(const Program *p, const OpSpec *op, int64_t *out) = {
+#define X(constant, name, class, rule, flops, attributes, operands) flops_rule_##flops,
+    KIND_LIST(X)
+#undef X
+};
+
+bool flops_rule_none(const Program *p, const OpSpec *op, int64_t *out) {
+    (void)p, (void)op;
+    *out = 0;
+    return true;
+}
+
+bool flops_rule_members(const Program *p, const OpSpec *op, int64_t *out) {
+    return flops_rule_none(p, op, out);
+}
+
+// One addition an element of what is written.
+bool flops_rule_outputs(const Program *p, const OpSpec *op, int64_t *out) {
+    *out = 0;
+    for (int i = 0; i < op->output_count; i++)
+        if (__builtin_add_overflow(*out, tensor_elements(&p->tensors[op->outputs[i]]), out))
+            return false;
+    return true;
+}
+
+// Each element of y is a sum of as many products as a row of the weight has elements.
+static bool product(const Program *p, const int32_t *y, const int32_t *weight, int64_t *out) {
+    *out = 0;
+    if (!y || !weight) return true;
+    const Tensor *w = &p->tensors[*weight];
+    *out = 2;
+    bool fits = !__builtin_mul_overflow(*out, tensor_elements(&p->tensors[*y]), out);
+    for (int d = 1; d < w->dims; d++)
+        fits = fits && !__builtin_mul_overflow(*out, w->shape[d], out);
+    return fits;
+}
+
+static const int32_t *output(const OpSpec *op, int i) {
+    return i < op->output_count ? &op->outputs[i] : NULL;
+}
+static const int32_t *input(const OpSpec *op, int i) {
+    return i < op->input_count ? &op->inputs[i] : NULL;
+}
+
+bool flops_rule_product(const Program *p, const OpSpec *op, int64_t *out) {
+    return product(p, output(op, 0), input(op, 1), out);
+}
+
+bool flops_rule_product_dx(const Program *p, const OpSpec *op, int64_t *out) {
+    return product(p, input(op, 0), input(op, 1), out);
+}
+
+bool flops_rule_product_dw(const Program *p, const OpSpec *op, int64_t *out) {
+    return product(p, input(op, 1), output(op, 0), out);
+}
+
+Status flops_of_spec(const Program *p, const OpSpec *op, int64_t *out) {
+    if (rules[op->kind](p, op, out)) return OK;
+    FAIL(ERR_PLAN, "operation %s: more than %lld flops", op->name, (long long)INT64_MAX);
+}
+
+static Status add_flops(const Program *p, const Plan *plan, const Op *op, int64_t *sum) {
+    int64_t own;
+    TRY(flops_of_spec(p,
+                      &(OpSpec){.name = op_name(p, op),
+                                .kind = op_kind(p, op),
+                                .outputs = op_outputs(plan, op),
+                                .inputs = op_inputs(plan, op),
+                                .output_count = op->outputs,
+                                .input_count = op->inputs},
+                      &own));
+    if (!__builtin_add_overflow(*sum, own, sum)) return OK;
+    FAIL(ERR_PLAN, "operation %s: more than %lld flops", op_name(p, op), (long long)INT64_MAX);
+}
+
+Status flops_of_op(const Program *p, const Plan *plan, const Op *op, int64_t *out) {
+    *out = 0;
+    TRY(add_flops(p, plan, op, out));
+    for (int i = 0; i < op->member_count; i++)
+        TRY(add_flops(p, plan, &plan->members[op->member_first + i], out));
+    return OK;
+}
