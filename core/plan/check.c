@@ -202,6 +202,7 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
 // Class `class` of a set, or with set NULL a program by itself.
 static Status check_program(const ProgramSet *set, int class, const Program *p, Arena *scratch) {
     TRY(check_views(p));
+    TRY(check_communication_lanes(p));
     TRY(check_pieces(p));
     TRY(check_scalars(p));
     const uint8_t *ready = find_ready(p, scratch);

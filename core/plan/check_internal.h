@@ -12,6 +12,10 @@ Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 
+// Do a communication's peer, tag, parts and memory let every member do it?
+Status check_communication(const Program *p, const Plan *plan, const Op *op) MUST_USE;
+Status check_communication_lanes(const Program *p) MUST_USE;  // are there few enough?
+
 // Are sources and results scalars of the right kind, and does no operation write what the run
 // writes (check_scalars.c)?
 Status check_scalars(const Program *p) MUST_USE;

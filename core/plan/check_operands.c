@@ -303,6 +303,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     if (communication) {
         TRY(check_lane_group(&m));
         TRY(check_sum_order(&m));
+        TRY(check_communication(p, plan, op));
         return kind == KIND_ALL_TO_ALL_V ? check_pieces_payload(&m) : check_payload(&m);
     }
     char pattern[256], *inputs;

@@ -92,7 +92,7 @@ static int partner(const Walk *walk, int rank, const Work *work) {
 static bool same_collective(const Work *a, const Work *b) {
     return a->kind == b->kind && a->payload_bytes == b->payload_bytes && a->unit == b->unit &&
            a->dtype == b->dtype && a->reduce == b->reduce && a->algorithm == b->algorithm &&
-           a->order == b->order && (a->kind != KIND_BROADCAST || a->peer == b->peer);
+           a->order == b->order && a->peer == b->peer;
 }
 
 // Are the leaders of these lanes, which stand, the two ends of one message?

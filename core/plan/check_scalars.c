@@ -144,6 +144,10 @@ static Status check_load(const Program *p, const Plan *plan, const Op *op) {
     if (first->source != SCALAR_FIRST_ROW)
         FAIL(ERR_PLAN, "plan %s: %s: %s does not have source=first_row", in, name,
              tensor_name(p, from));
+    if (op->shard != first->shard || op->micro_batch != first->micro_batch)
+        FAIL(ERR_PLAN, "plan %s: %s: slice=%d.%d, but %s, where its rows begin, has slice %d.%d",
+             in, name, op->shard, op->micro_batch, tensor_name(p, from), first->shard,
+             first->micro_batch);
     for (int o = 0; o < op->outputs; o++) {
         const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
         if (t->extent == NONE)

@@ -26,6 +26,8 @@ Status collective_work_lower(ProgramSet *s, const DeviceTraits *traits) {
             Work *w = &p->works[i];
             if (!work_communicates(w) || work_is_message(w)) continue;
             const Collective c = collective_work_collective(p, w);
+            if (collective_validate(&c) != OK)
+                FAIL(ERR_PLAN, "%s: %s", program_name(p, w->name), status_message());
             w->work_bytes = collective_work_elements(&c) * dtype_bytes((Dtype)w->dtype);
         }
     }

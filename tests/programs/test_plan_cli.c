@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Plans on the command line: what --print-plan shows, and what --plan refuses.
+#include "core/base/rng.h"
 #include "tests/support/command.h"
 #include "tests/support/testing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SMALL "--model linear --data digits:count=300 --steps 3"
@@ -102,12 +104,146 @@ START_TEST(a_plan_that_no_run_can_execute_is_refused_by_train_and_sim) {
 }
 END_TEST
 
+// The one line that a program says of a plan, behind its name; the caller frees it.
+static char *refusal(const char *words, const char *directory, const char *file) {
+    ck_assert_int_eq(command_run(&it, "%s --plan %s/%s", words, directory, file), 2);
+    const char *text = strstr(it.err, ": ");
+    ck_assert_msg(text != NULL, "\"%s\"", it.err);
+    char *out = strdup(text + 2);
+    command_finish(&it);
+    return out;
+}
+
+#define TWO_LANES                                              \
+    "s/^lane data .*/&\\nlane out communication group=data\\n" \
+    "lane back communication group=data/;"
+#define MESSAGES(send, receive)                                                      \
+    TWO_LANES "/^  fc1.forward .*=forward/s/$/\\n  s send @out <- fc1.y " send "\\n" \
+              "  r receive @back fc1.dy <- " receive "/"
+
+// One check for both: what is wrong with a plan, they say with the same words.
+START_TEST(train_and_sim_refuse_a_wrong_operation_with_one_text) {
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"/^  fc1.forward .*=forward/s/flops=[0-9]*/flops=7/",
+         "plan step: fc1.forward: flops=7, but linear of these operands does 401408"},
+        {"s/ 8x784/ 4x784/;s/\\(fc1.bias[a-z.]* *f32\\) 8/\\1 4/;s/\\(fc1.[a-z]*y *f32 "
+         "[0-9]*x\\)8/\\14/;"
+         "s/\\(relu1.[a-z]*y *f32 [0-9]*x\\)8/\\14/;s/\\(logits.w[a-z.]* *f32 10x\\)8/\\14/",
+         "plan step: fc1.forward: flops=401408, but linear of these operands does 200704"},
+        {"/^  load .*first_row.0.0/s/$/ slice=0.7/",
+         "plan step: load: slice=0.7, but first_row.0.0, where its rows begin, has slice 0.0"},
+        {"/^  broadcast.parameters/s/$/ peer=5/",
+         "broadcast.parameters: peer=5 is no member of group data, whose 2 are 0 to 1"},
+        {MESSAGES("tag=99 peer=1", "tag=99 peer=-1"), "plan step: s: tag=99; tags are 0 to 15"},
+        {MESSAGES("tag=0 peer=2", "tag=0 peer=-2"),
+         "plan step: s: peer=2 in group data of 2 is the rank itself"},
+        {"/^  all_gather/s/algorithm=direct/algorithm=chain/", "all_gather has no schedule chain"},
+        {"/^  bucket0/s/ all_reduce.*<- \\([a-z.]*\\) \\([a-z.]*\\)/"
+         " all_reduce @data \\2 \\1 logits.weight.grad <- \\1 \\2/;/^  bucket0/s/<-.*/"
+         "<- logits.bias.grad logits.weight.grad logits.weight.grad/",
+         "plan step: bucket0: its outputs logits.weight.grad and logits.weight.grad are one "
+         "memory"},
+        {"/^  bucket0/s/ all_reduce .*/ all_reduce @data fc1.bias.grad logits.bias.grad <- "
+         "logits.bias.grad fc1.bias.grad/",
+         "plan step: bucket0: output fc1.bias.grad and input fc1.bias.grad are one memory"},
+        {"s/^lane compute .*/&\\nlane copy copy/;s/^\\(  relu1.forward *relu "
+         "*\\)@compute/\\1@copy/",
+         "plan step: relu1.forward: relu cannot run on the copy lane copy"},
+    };
+#define ONE_LAYER "--model mlp:hidden=8,layers=1 --batch 64"
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 --data digits:count=300 " ONE_LAYER);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&it, "cd %s && sed '%s' p > q && ! cmp -s p q", dir, cases[i].edit);
+        ck_assert_int_eq(it.status, 0);
+        command_finish(&it);
+        char *train = refusal("train --ranks 2 --data digits:count=300 " ONE_LAYER, dir, "q");
+        char *sim = refusal("sim --gpus 2 --point " ONE_LAYER, dir, "q");
+        ck_assert_msg(strstr(train, cases[i].message), "%zu: \"%s\" lacks \"%s\"", i, train,
+                      cases[i].message);
+        ck_assert_str_eq(train, sim);
+        free(train);
+        free(sim);
+    }
+}
+END_TEST
+
+// More lanes of communication than a program may have; three ranks, whose ring adds in an order of
+// its own; a lane whose group is not its operation's.
+START_TEST(train_and_sim_refuse_wrong_lanes_with_one_text) {
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"/^  bucket0/s/algorithm=direct/algorithm=ring/",
+         "algorithm=ring over 3 ranks does not add in the order of the ranks"},
+        {"s/^group data .*/&\\ngroup all ranks=0,1,2/;/^  broadcast.p/s/group=data/group=all/",
+         "broadcast.parameters: lane data is of group data, not of all"},
+        {NULL, "33 lanes of communication, a program has 32 at most"},
+    };
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 3 --batch 66 --data digits:count=300 --model linear");
+    for (int i = 0; i < 3; i++) {
+        if (cases[i].edit)
+            command_run(&it, "cd %s && sed '%s' p > q && ! cmp -s p q", dir, cases[i].edit);
+        else
+            command_run(&it,
+                        "cd %s && awk '{print} /^lane data/{for(i=0;i<32;i++)"
+                        "print \"lane more\" i \" communication group=data\"}' p > q",
+                        dir);
+        ck_assert_int_eq(it.status, 0);
+        command_finish(&it);
+        char *train =
+            refusal("train --ranks 3 --batch 66 --data digits:count=300 --model linear", dir, "q");
+        char *sim = refusal("sim --gpus 3 --point --batch 66 --model linear", dir, "q");
+        ck_assert_msg(strstr(train, cases[i].message), "%d: \"%s\" lacks \"%s\"", i, train,
+                      cases[i].message);
+        ck_assert_str_eq(train, sim);
+        free(train);
+        free(sim);
+    }
+}
+END_TEST
+
+// Right plans of any size, with and without the flops that follow from it, run and are predicted.
+START_TEST(train_and_sim_accept_right_plans) {
+    static const char *const models[] = {"linear", "mlp:hidden=8,layers=2", "net"};
+    static const char *const reduces[] = {"direct", "chain", "ring"};
+    Rng rng;
+    rng_init(&rng, 11, RNG_TEST, 0, 0);
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    for (int i = 0; i < 8; i++) {
+        const char *model = models[rng_below(&rng, 3)], *reduce = reduces[rng_below(&rng, 3)];
+        int ranks = 1 + (int)rng_below(&rng, 3), shards = ranks * (1 + (int)rng_below(&rng, 2));
+        int micro_batches = 1 + (int)rng_below(&rng, 2), erased = 1 + (int)rng_below(&rng, 2);
+        char words[256];
+        snprintf(words, sizeof words, "--model %s --shards %d --accumulate %d --batch 48", model,
+                 shards, micro_batches);
+        ck_assert_int_eq(
+            command_run(&it,
+                        "cd %s && train --ranks %d %s --all-reduce %s --data digits:count=300 "
+                        "--print-plan file > "
+                        "p && sed '%d~2s/ flops=[0-9]*//' p > q && "
+                        "train -q --ranks %d %s --data digits:count=300 --steps 1 --plan q && "
+                        "sim --gpus %d --point %s --plan q",
+                        dir, ranks, words, reduce, erased, ranks, words, ranks, words),
+            0);
+        command_finish(&it);
+    }
+}
+END_TEST
+
 // A plan may be sound and still not of this job.
 START_TEST(a_plan_of_another_job_is_refused_by_train_and_sim) {
     static const struct {
         const char *edit, *words, *message;
     } cases[] = {
-        {"/^tensor rows/s/$/ slice=0.1/;/^tensor first_row/s/$/ slice=0.1/",
+        {"/^tensor rows/s/$/ slice=0.1/;/^tensor first_row/s/$/ slice=0.1/;"
+         "/^  load .*<- first_row/s/$/ slice=0.1/",
          "--accumulate 2 --model linear", "shard 0, micro-batch 0 of a rank is left out"},
         {"s/fc.weight/fc2.weight/g", "--model linear",
          "model linear has no parameter fc2.weight of this shape"},
@@ -281,6 +417,8 @@ SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_fi
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
       a_plan_of_another_job_is_refused_by_train_and_sim,
+      train_and_sim_refuse_a_wrong_operation_with_one_text,
+      train_and_sim_refuse_wrong_lanes_with_one_text, train_and_sim_accept_right_plans,
       a_traced_plan_of_several_ranks_leaves_what_sim_reads,
       a_weight_in_pieces_is_initialised_saved_and_hashed_as_a_whole_one,
       replicas_that_end_differently_fail_the_run)
