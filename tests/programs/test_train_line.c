@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // 85 samples train, 15 are held out.
@@ -172,11 +173,28 @@ START_TEST(a_link_too_slow_for_its_messages_is_a_matter_of_the_line) {
 }
 END_TEST
 
+// Does the process run train already, which handles a signal? Before that a signal kills it.
+static bool train_handles(int pid, int signal_number) {
+    char path[64], line[128];
+    bool is_train = false, handles = false;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        if (!strcmp(line, "Name:\ttrain\n")) is_train = true;
+        if (!strncmp(line, "SigCgt:", 7))
+            handles = strtoull(line + 7, NULL, 16) >> (signal_number - 1) & 1;
+    }
+    fclose(f);
+    return is_train && handles;
+}
+
 // Nothing is to be kept of it, so that it ends at once.
 START_TEST(a_plan_that_is_printed_can_be_stopped) {
     command_start(&it, "train --accumulate 4096 --batch 4096 --tail drop --data digits:count=60000 "
                        "--print-plan lowered");
-    sleep_seconds(0.2);
+    for (int i = 0; i < 1000 && !train_handles(it.pid, SIGTERM); i++) sleep_seconds(0.01);
+    sleep_seconds(0.05);
     kill(it.pid, SIGTERM);
     command_wait(&it, 5);
     ck_assert(it.status == 130 || it.status == 0);
