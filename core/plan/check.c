@@ -72,7 +72,8 @@ static Status check_reads(const Program *p, const Plan *plan, const Op *op, cons
 }
 
 // A guard that ranks could see differently would leave some of them waiting.
-static Status check_guard(const Program *p, const Plan *plan, const Op *op, const int32_t *writer) {
+static Status check_guard(const Program *p, const Plan *plan, const Op *op, const int32_t *writer,
+                          const uint8_t *ready) {
     if (op->guard == NONE) return OK;
     const Tensor *guard = &p->tensors[op->guard];
     if (guard->role != ROLE_SCALAR)
@@ -80,9 +81,12 @@ static Status check_guard(const Program *p, const Plan *plan, const Op *op, cons
     if (guard->dtype != DTYPE_I64 && guard->dtype != DTYPE_F64)
         FAIL(ERR_PLAN, PLACE "its guard %s is %s, expected i64 or f64", PLACE_ARGS,
              tensor_name(p, op->guard), dtype_name((Dtype)guard->dtype));
+    int root = program_root(p, op->guard), by = writer[root];
+    if (by == NONE && !ready[root])
+        FAIL(ERR_PLAN, PLACE "reads its guard %s before any operation wrote it", PLACE_ARGS,
+             tensor_name(p, op->guard));
     const Work *w = op_work(p, op);
     if (!work_communicates(w)) return OK;
-    int by = writer[program_root(p, op->guard)];
     const Work *source = by == NONE ? NULL : op_work(p, &plan->ops[by]);
     bool agreed = source && source->group == w->group &&
                   (source->kind == KIND_ALL_REDUCE || source->kind == KIND_ALL_GATHER ||
@@ -186,7 +190,7 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
         const Op *op = &plan->ops[i];
         TRY(check_operands(p, plan, op));
         TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
-        TRY(check_guard(p, plan, op, writer));
+        TRY(check_guard(p, plan, op, writer, ready));
         TRY(check_pool_index(p, plan, op, writer));
         TRY(check_recompute(p, plan, i));
         TRY(check_placements(p, plan, op, &state));

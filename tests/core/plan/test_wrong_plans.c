@@ -90,6 +90,8 @@ START_TEST(data_parallel_training) {
           {BUCKET, "bucket0 reduce_scatter"},
           {IN_BUCKET, "@data gg <- fc.weight.grad"}},
          "bucket0: "},
+        {{{"phase=input", "phase=input guard=loss"}},
+         "load: reads its guard loss before any operation wrote it"},
         {{{"phase=update", "phase=update guard=first_row.0.0"}},
          "sgd.fc.weight: its guard first_row.0.0 is D along data, but fc.weight is R"},
         {{{"tensor inverse_count   f64 1       scalar",
