@@ -17,10 +17,13 @@ typedef struct {
     void *data;           // 64-byte aligned; NULL when absent, or virtual inside a fused operation
     int64_t shape[DIMS];  // capacity; shape[0] rows are allocated
     int dims;
-    const int64_t *live;  // rows of dimension 0 in use now; NULL: all
+    const int64_t *live;  // * live_times: rows of dimension 0 in use now; NULL: all
+    int64_t live_times;
 } Operand;
 
-static inline int64_t operand_rows(const Operand *o) { return o->live ? *o->live : o->shape[0]; }
+static inline int64_t operand_rows(const Operand *o) {
+    return o->live ? *o->live * o->live_times : o->shape[0];
+}
 
 // One operation, bound to memory. Operands are in the order of KIND_LIST: outputs, then inputs.
 typedef struct KernelCall {

@@ -170,6 +170,7 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     Tensor t = {.offset = NONE,
                 .logical = spec->logical,
                 .extent = spec->extent - 1,
+                .extent_times = spec->extent_times ? spec->extent_times : 1,
                 .alias = spec->alias - 1,
                 .shard = spec->shard,
                 .micro_batch = spec->micro_batch,
@@ -183,6 +184,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     memcpy(t.placement, spec->placement, sizeof t.placement);
     if (t.extent >= p->tensor_count || t.alias >= p->tensor_count)
         FAIL(ERR_PLAN, "tensor %s: its extent or alias does not exist", spec->name);
+    if (t.extent_times < 1 || (t.extent == NONE && t.extent_times != 1) ||
+        t.shape[0] % t.extent_times || l->shape[0] % t.extent_times)
+        FAIL(ERR_PLAN, "tensor %s: %lld rows are no multiple of the %lld that its extent counts",
+             spec->name, (long long)t.shape[0], (long long)t.extent_times);
     int depth = 0;
     for (int32_t at = t.alias; at != NONE; at = p->tensors[at].alias)
         if (++depth > ALIASES_MAX)

@@ -38,7 +38,8 @@ typedef struct {
     const char *name;
     int64_t shape[DIMS];
     int logical;
-    int extent, alias;  // 1-based tensor index + 0 for none: see EXTENT below
+    int extent, alias;     // 1-based tensor index + 0 for none: see TENSOR_REF below
+    int64_t extent_times;  // 0 means 1
     int shard, micro_batch;
     Dtype dtype;  // of the local piece
     Role role;

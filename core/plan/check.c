@@ -51,6 +51,20 @@ static bool reads_inputs(const ProgramSet *set, int class, const Program *p, con
            class;
 }
 
+// Rows in use are read whichever side an operand is on.
+static Status check_extents(const Program *p, const Plan *plan, const Op *op,
+                            const uint8_t *written, const uint8_t *ready) {
+    for (int i = 0; i < op->outputs + op->inputs; i++) {
+        int tensor = op_outputs(plan, op)[i], extent = p->tensors[tensor].extent;
+        if (extent != NONE && !written[extent] && !ready[extent])
+            FAIL(ERR_PLAN, PLACE "%s has %s rows in use, which no operation wrote before",
+                 PLACE_ARGS, tensor_name(p, tensor), tensor_name(p, extent));
+    }
+    for (int i = 0; i < op->member_count; i++)
+        TRY(check_extents(p, plan, &plan->members[op->member_first + i], written, ready));
+    return OK;
+}
+
 static Status check_reads(const Program *p, const Plan *plan, const Op *op, const uint8_t *written,
                           const uint8_t *ready, bool reads) {
     for (int i = 0; i < op->inputs && reads; i++) {
@@ -190,6 +204,7 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
         const Op *op = &plan->ops[i];
         TRY(check_operands(p, plan, op));
         TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
+        TRY(check_extents(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer, ready));
         TRY(check_pool_index(p, plan, op, writer));
         TRY(check_recompute(p, plan, i));

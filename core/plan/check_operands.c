@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LETTERS = 8 };
+enum { LETTERS = 8, EXTENT_TEXT = 96 };
 
 typedef struct {
     const Program *p;
@@ -74,16 +74,24 @@ static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
     return mismatch(m, t, expected);
 }
 
+// As in a plan file, or "all".
+static void extent_text(const Program *p, const Tensor *t, char out[EXTENT_TEXT]) {
+    snprintf(out, EXTENT_TEXT, "%s", t->extent == NONE ? "all" : tensor_name(p, t->extent));
+    if (t->extent_times != 1) text_append(out, EXTENT_TEXT, "*%lld", (long long)t->extent_times);
+}
+
 // Operands of one computation have equal numbers of rows in use: what is read must be written. A
 // fold may add all rows, used or not.
 static Status match_extent(Match *m, const Tensor *t) {
     if (!m->rows) m->rows = t;
-    if (m->rows->extent == t->extent) return OK;
+    if (m->rows->extent == t->extent && m->rows->extent_times == t->extent_times) return OK;
     if (m->work->kind == KIND_FOLD && (m->rows->extent == NONE || t->extent == NONE)) return OK;
+    char of_rows[EXTENT_TEXT], of_t[EXTENT_TEXT];
+    extent_text(m->p, m->rows, of_rows);
+    extent_text(m->p, t, of_t);
     FAIL(ERR_PLAN, "plan %s: %s: %s has %s rows in use, %s has %s; give them one extent",
          program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, m->rows->name),
-         m->rows->extent == NONE ? "all" : tensor_name(m->p, m->rows->extent),
-         program_name(m->p, t->name), t->extent == NONE ? "all" : tensor_name(m->p, t->extent));
+         of_rows, program_name(m->p, t->name), of_t);
 }
 
 // One operand against "name(B,K):type"; the pattern is cut up.

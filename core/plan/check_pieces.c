@@ -50,7 +50,8 @@ static Status check_shape(const Program *p, const Tensor *t, const Slices *s) {
     int dims;
     TRY(piece_capacity(p, t, shape, &dims));
     memcpy(slice, shape, sizeof slice);
-    slice[0] = divide_up(divide_up(shape[0], s->shards[t->logical]), s->micro_batches[t->logical]);
+    int64_t parts = divide_up(shape[0] / t->extent_times, s->shards[t->logical]);
+    slice[0] = divide_up(parts, s->micro_batches[t->logical]) * t->extent_times;
     if (has_shape(t, shape, dims) || has_shape(t, slice, dims)) return OK;
     const Logical *l = &p->logicals[t->logical];
     char is[96], want[96], whole[96], how[AXES * (PLACEMENT_TEXT + 32)];

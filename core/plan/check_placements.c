@@ -37,6 +37,8 @@ static bool same_shape(const Tensor *a, const Tensor *b) {
 // which all are equal, and which is the same in both or all that is left in the view.
 static bool view_lies(Placement how, const Tensor *of, const Tensor *view) {
     if (how.place != PLACE_SHARD || how.cut == CUT_FLAT || same_shape(of, view)) return true;
+    if (how.dim == 0 && of->bytes == view->bytes && tensor_room(of) == tensor_room(view))
+        return true;  // samples are cut, whether as (B,T,C) or as B * T rows of C
     for (int d = 0; d < how.dim; d++)
         if (d >= view->dims || of->shape[d] != view->shape[d]) return false;
     if (how.dim < view->dims && of->shape[how.dim] == view->shape[how.dim]) return true;

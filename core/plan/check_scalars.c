@@ -153,6 +153,10 @@ static Status check_load(const Program *p, const Plan *plan, const Op *op) {
         if (t->extent == NONE)
             FAIL(ERR_PLAN, "plan %s: %s: %s has no extent for the rows of a batch", in, name,
                  program_name(p, t->name));
+        if (t->extent_times != 1)
+            FAIL(ERR_PLAN, "plan %s: %s: %s has %lld rows for each of %s, but a load brings one",
+                 in, name, program_name(p, t->name), (long long)t->extent_times,
+                 tensor_name(p, t->extent));
         const Tensor *rows = &p->tensors[t->extent];
         if (rows->source != SCALAR_ROWS || rows->shard != first->shard ||
             rows->micro_batch != first->micro_batch || rows->source_axes != first->source_axes)

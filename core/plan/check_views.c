@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-// An extent is a number of rows, which only the host writes.
+// An extent is a number, which the run or an operation writes.
 static Status check_extent(const Program *p, const Tensor *t) {
     const Tensor *e = &p->tensors[t->extent];
     if (e->role != ROLE_SCALAR || e->dtype != DTYPE_I64 || tensor_elements(e) != 1)
@@ -24,7 +24,9 @@ static Status check_view(const Program *p, const Tensor *t) {
     if (t->dtype != of->dtype)
         FAIL(ERR_PLAN, "tensor %s: %s, but a view of %s, which is %s", name,
              dtype_name((Dtype)t->dtype), base, dtype_name((Dtype)of->dtype));
-    if (t->extent != of->extent || (t->extent != NONE && t->shape[0] != of->shape[0]))
+    bool same_rows = t->extent == of->extent && tensor_room(t) == tensor_room(of) &&
+                     (t->extent_times == of->extent_times || t->bytes == of->bytes);
+    if (t->extent != of->extent || (t->extent != NONE && !same_rows))
         FAIL(ERR_PLAN, "tensor %s: its rows are not those of %s, which it views", name, base);
     return OK;
 }

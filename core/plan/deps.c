@@ -120,8 +120,8 @@ typedef struct {
 } Touch;
 
 static Status touch_init(Touch *t, Arena *a, const Program *p, const Plan *plan) {
-    int places = 2 * plan->operand_count +
-                 plan->op_count;  // outputs that are added to and guards are read too
+    // Outputs that are added to, extents of operands, and guards are read too.
+    int places = 3 * plan->operand_count + plan->op_count;
     *t = (Touch){ARENA_NEW(a, int32_t, p->tensor_count), ARENA_NEW(a, int32_t, p->tensor_count),
                  ARENA_NEW(a, int32_t, places), ARENA_NEW(a, int32_t, places), 0};
     if (!t->writer || !t->reader || !t->next || !t->owner)
@@ -146,7 +146,8 @@ static void note_read(Touch *t, int tensor, int op) {
     t->reader[tensor] = t->places++;
 }
 
-// What operation i reads: its inputs, its guard, and the outputs that it adds to.
+// What operation i reads: its inputs, its guard, and the outputs that it adds to; and, further
+// below, the rows in use of all its operands.
 static int reads(const Plan *plan, int i, int k) {
     const Op *op = &plan->ops[i];
     if (k < op->inputs) return op_inputs(plan, op)[k];
@@ -159,9 +160,10 @@ static int reads(const Plan *plan, int i, int k) {
 typedef struct {
     const Program *p;
     const Plan *plan;
-    const int32_t *root;  // [tensor] program_root()
-    Touch *touch;         // in this step
-    const Touch *before;  // NULL, or what a whole step left behind
+    const int32_t *root;     // [tensor] program_root()
+    const uint8_t *counted;  // [tensor]: is it an extent that an operation of the plan writes?
+    Touch *touch;            // in this step
+    const Touch *before;     // NULL, or what a whole step left behind
     DepList *out;
 } Pass;
 
@@ -189,6 +191,16 @@ static Status write_tensor(const Pass *s, int i, int tensor) {
     return OK;
 }
 
+static Status read_extents(const Pass *s, int i, const Op *op) {
+    for (int k = 0; k < op->outputs + op->inputs; k++) {
+        int extent = s->p->tensors[op_outputs(s->plan, op)[k]].extent;
+        if (extent != NONE && s->counted[extent]) TRY(read_tensor(s, i, extent));
+    }
+    for (int m = 0; m < op->member_count; m++)
+        TRY(read_extents(s, i, &s->plan->members[op->member_first + m]));
+    return OK;
+}
+
 // One pass in plan order. With `before`, what a step does to a tensor until it has written it
 // itself depends on what the step before did last.
 static Status pass(const Pass *s) {
@@ -196,6 +208,7 @@ static Status pass(const Pass *s) {
     for (int i = 0; i < plan->op_count; i++) {
         for (int k = 0, tensor; (tensor = reads(plan, i, k)) != NONE; k++)
             TRY(read_tensor(s, i, s->root[tensor]));
+        TRY(read_extents(s, i, &plan->ops[i]));
         for (int k = 0; k < plan->ops[i].outputs; k++)
             TRY(write_tensor(s, i, s->root[op_outputs(plan, &plan->ops[i])[k]]));
     }
@@ -237,12 +250,16 @@ static Status sort_deps(Plan *plan) {
 static Status derive(const Program *p, const Plan *plan, Arena *scratch, DepList *deps) {
     Touch this_step, next_step;
     int32_t *root = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
-    if (!root) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
+    uint8_t *counted = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
+    if (!root || !counted) FAIL(ERR_MEMORY, "out of memory for the dependencies of a plan");
     for (int t = 0; t < p->tensor_count; t++) root[t] = program_root(p, t);
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs; o++)
+            counted[op_outputs(plan, &plan->ops[i])[o]] = 1;
     TRY(touch_init(&this_step, scratch, p, plan));
     TRY(touch_init(&next_step, scratch, p, plan));
-    TRY(pass(&(Pass){p, plan, root, &this_step, NULL, deps}));
-    return pass(&(Pass){p, plan, root, &next_step, &this_step, deps});
+    TRY(pass(&(Pass){p, plan, root, counted, &this_step, NULL, deps}));
+    return pass(&(Pass){p, plan, root, counted, &next_step, &this_step, deps});
 }
 
 Status plan_derive_deps(const Program *p, Plan *plan) {

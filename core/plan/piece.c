@@ -66,21 +66,28 @@ static Cutting cutting(const Program *p, const Tensor *t, int axis, int64_t elem
     return (Cutting){t->placement[axis], elements, p->axes[axis].size};
 }
 
+// Rows that one extent counts together, such as the tokens of a sample, are not cut apart.
+static int64_t unit_of(const Tensor *t, int dim) { return dim == 0 ? t->extent_times : 1; }
+
 // Elements of a dimension, or of the flat tensor, at a coordinate.
 static int64_t held_elements(const Program *p, const Tensor *t, int dim, int64_t elements,
                              const int coordinate[AXES]) {
+    int64_t unit = unit_of(t, dim);
     int axes[AXES], count = piece_axes(p, t, dim, axes);
+    elements /= unit;
     for (int i = 0; i < count; i++) {
         Cutting c = cutting(p, t, axes[i], elements);
         elements = cut_elements(&c, coordinate[axes[i]]);
     }
-    return elements;
+    return elements * unit;
 }
 
 // The composed map of a dimension, or of the flat tensor.
 static int64_t map_place(const PieceWalk *w, int dim, int64_t elements, int64_t at, int64_t *run) {
+    int64_t unit = unit_of(w->t, dim), within = at % unit;
     int axes[AXES], count = piece_axes(w->p, w->t, dim, axes);
-    int64_t size[AXES + 1] = {elements};
+    int64_t size[AXES + 1] = {elements / unit};
+    at /= unit;
     for (int i = 0; i < count; i++) {
         Cutting c = cutting(w->p, w->t, axes[i], size[i]);
         size[i + 1] = cut_elements(&c, w->coordinate[axes[i]]);
@@ -92,7 +99,8 @@ static int64_t map_place(const PieceWalk *w, int dim, int64_t elements, int64_t 
         at = cut_map(&c, w->coordinate[axes[i]], at, &alike);
         if (alike < *run) *run = alike;
     }
-    return at;
+    *run = *run * unit - within;
+    return at * unit + within;
 }
 
 // The sizes that pieces of a dimension can have: few, because shares differ by one unit.
@@ -156,7 +164,10 @@ static Status dim_capacity(const Program *p, const Tensor *t, int dim, int64_t w
 static Status box_capacity(const Program *p, const Tensor *t, int64_t box[DIMS]) {
     const Logical *l = &p->logicals[t->logical];
     for (int d = 0; d < DIMS; d++) box[d] = 1;
-    for (int d = 0; d < l->dims; d++) TRY(dim_capacity(p, t, d, l->shape[d], &box[d]));
+    for (int d = 0; d < l->dims; d++) {
+        TRY(dim_capacity(p, t, d, l->shape[d] / unit_of(t, d), &box[d]));
+        box[d] *= unit_of(t, d);
+    }
     return OK;
 }
 

@@ -54,10 +54,12 @@ typedef struct {
 } Logical;
 
 // A rank's piece of a logical tensor. `shape` is its capacity; with an extent only the first
-// `extent` rows of dimension 0 are in use, a number that may change from step to step.
+// `extent` * extent_times rows of dimension 0 are in use, a number that may change from step to
+// step: of tokens, extent_times is the length of a sequence.
 typedef struct {
     int64_t shape[DIMS], bytes;
-    int64_t offset;                // in its pool; set by lower(), NONE while unplaced or virtual
+    int64_t offset;        // in its pool; set by lower(), NONE while unplaced or virtual
+    int64_t extent_times;  // rows for each that the extent counts; 1 without an extent
     int32_t name, logical;
     int32_t extent;              // scalar tensor or NONE
     int32_t alias;               // tensor whose memory it views, or NONE
@@ -176,6 +178,9 @@ int program_find_when(const Program *p, When when, int from);
 int program_find_result(const Program *p, int k, Result result);
 
 int64_t tensor_elements(const Tensor *t);  // at full extent
+
+// The largest value of its extent that a tensor has room for.
+static inline int64_t tensor_room(const Tensor *t) { return t->shape[0] / t->extent_times; }
 
 // The tensor whose memory a tensor views: itself, or the end of its chain of aliases.
 int program_root(const Program *p, int tensor);

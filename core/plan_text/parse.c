@@ -205,6 +205,16 @@ static Status read_tensor_ref(const PlanReader *r, const char *word, int *ref) {
     return OK;
 }
 
+// NAME or NAME*TIMES
+static Status read_extent(const PlanReader *r, char *value, TensorSpec *s) {
+    char *times = strchr(value, '*');
+    if (times) {
+        *times++ = '\0';
+        TRY(plan_reader_number(r, "extent", times, 1, INT64_MAX, &s->extent_times));
+    }
+    return read_tensor_ref(r, value, &s->extent);
+}
+
 static Status read_slice(const PlanReader *r, char *value, TensorSpec *s) {
     int64_t slice[2];
     TRY(plan_reader_pair(r, "slice", value, '.', slice));
@@ -235,7 +245,7 @@ static Status read_tensor_key(const PlanReader *r, const char *key, char *value,
                                        "axes", "result", "pool",   "offset", "lane",  NULL};
     if (!strcmp(key, "of")) return plan_reader_find(r, NAMED_LOGICAL, value, &s->logical);
     if (!strcmp(key, "place")) return read_placements(r, value, s->placement);
-    if (!strcmp(key, "extent")) return read_tensor_ref(r, value, &s->extent);
+    if (!strcmp(key, "extent")) return read_extent(r, value, s);
     if (!strcmp(key, "alias")) return read_tensor_ref(r, value, &s->alias);
     if (!strcmp(key, "slice")) return read_slice(r, value, s);
     if (!strcmp(key, "source")) return read_source(r, value, s);

@@ -164,6 +164,7 @@ static void print_tensor(const Printer *w, const Tensor *t, int width, int shape
     for (int a = 0; !replicated && a < p->axis_count; a++)
         fprintf(w->out, "%s%s", a ? "," : "  place=", placement_text(t->placement[a], place));
     if (t->extent != NONE) fprintf(w->out, "  extent=%s", tensor_name(p, t->extent));
+    if (t->extent_times != 1) fprintf(w->out, "*%" PRId64, t->extent_times);
     if (t->alias != NONE) fprintf(w->out, "  alias=%s", tensor_name(p, t->alias));
     if (t->shard || t->micro_batch) fprintf(w->out, "  slice=%d.%d", t->shard, t->micro_batch);
     if (t->source) fprintf(w->out, "  source=%s", scalar_source_name((ScalarSource)t->source));

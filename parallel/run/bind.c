@@ -39,7 +39,10 @@ static Operand bind_operand(const Executor *e, int tensor) {
     const Tensor *t = &e->program->tensors[tensor];
     Operand o = {.data = executor_data(e, tensor), .dims = t->dims};
     memcpy(o.shape, t->shape, sizeof o.shape);
-    if (t->extent != NONE) o.live = executor_scalar(e, t->extent);
+    if (t->extent != NONE) {
+        o.live = executor_scalar(e, t->extent);
+        o.live_times = t->extent_times;
+    }
     return o;
 }
 

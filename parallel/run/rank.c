@@ -41,7 +41,14 @@ static Status after(void *context, int rank, int plan, int op) {
         int64_t shape[DIMS];
         memcpy(shape, t->shape, sizeof shape);
         const void *data;
-        if (t->extent != NONE) TRY(executor_read(&r->executor, t->extent, &shape[0]));
+        if (t->extent != NONE) {
+            TRY(executor_read(&r->executor, t->extent, &shape[0]));
+            if (shape[0] < 0 || shape[0] > tensor_room(t))
+                FAIL(ERR_FAILED, "%s has room for %lld of %s, which is %lld",
+                     tensor_name(p, tensor), (long long)tensor_room(t), tensor_name(p, t->extent),
+                     (long long)shape[0]);
+            shape[0] *= t->extent_times;
+        }
         TRY(executor_view(&r->executor, tensor, &data));
         TRY(values_add(&r->values, program_name(p, what->name), op_name(p, &what->ops[op]),
                        tensor_name(p, tensor), (Dtype)t->dtype, t->dims, shape, data));

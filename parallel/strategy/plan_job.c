@@ -35,7 +35,7 @@ static Status take_step(PlanJob *out, const Program *p, const Plan *plan, const 
             const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
             if (!counts_rows(p, t->extent)) continue;
             TRY(take_rows(out, p, t->extent, source));
-            if (t->shape[0] > out->rows) out->rows = t->shape[0];
+            if (tensor_room(t) > out->rows) out->rows = tensor_room(t);
         }
     }
     return OK;
@@ -92,11 +92,11 @@ Status plan_job_check(const PlanJob *plan, const JobSpec *s) {
 }
 
 static Status check_room(const Program *p, const JobSpec *s, const Tensor *t, int64_t rows) {
-    if (!counts_rows(p, t->extent) || t->shape[0] >= rows) return OK;
+    if (!counts_rows(p, t->extent) || tensor_room(t) >= rows) return OK;
     FAIL(ERR_USAGE,
          "%s: %s has room for %lld rows, this run brings %lld; give the --batch, --shards and "
          "--accumulate that the plan was printed with",
-         s->plan_file, program_name(p, t->name), (long long)t->shape[0], (long long)rows);
+         s->plan_file, program_name(p, t->name), (long long)tensor_room(t), (long long)rows);
 }
 
 static Status check_rows(const Program *p, const Plan *plan, const JobSpec *s) {

@@ -118,7 +118,7 @@ void case_op(Case *c, Kind kind, bool accumulate, const int64_t *attrs, const ch
 
 // Rows in use: what the tensor's extent holds beforehand.
 static int64_t live_rows(const Case *c, const Tensor *t) {
-    return t->extent == NONE ? t->shape[0] : (int64_t)c->before[t->extent][0];
+    return t->extent == NONE ? t->shape[0] : (int64_t)c->before[t->extent][0] * t->extent_times;
 }
 
 int64_t case_elements(const Case *c, int tensor) {
@@ -234,6 +234,7 @@ static KernelCall bind_op(const Case *c, const Piece *pieces, const Op *op, Oper
         const Tensor *t = &c->p.tensors[tensor];
         operands[i] = (Operand){.data = pieces[program_root(&c->p, tensor)].data, .dims = t->dims};
         memcpy(operands[i].shape, t->shape, sizeof t->shape);
+        operands[i].live_times = t->extent_times;
         if (t->extent != NONE) operands[i].live = (const int64_t *)(void *)pieces[t->extent].data;
     }
     return (KernelCall){.kind = work_kind(w),

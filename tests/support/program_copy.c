@@ -47,6 +47,7 @@ Status copy_tensor(ProgramCopy *c, int from, int32_t *out) {
     if (t->extent != NONE) {
         TRY(copy_tensor(c, t->extent, &other));
         spec.extent = TENSOR_REF(other);
+        spec.extent_times = t->extent_times;
     }
     if (t->alias != NONE) {
         TRY(copy_tensor(c, t->alias, &other));

@@ -115,7 +115,8 @@ static void add_tensor(Program *p, const Case *c, Tensor *t) {
     ck_assert_ok(program_add_axis(p, "b", c->size[1], NULL));
     LogicalSpec l = {.name = "w", .shape = {c->shape[0], c->shape[1]}, .dims = 2};
     ck_assert_ok(program_add_logical(p, &l, &index));
-    *t = (Tensor){.logical = index, .name = p->logicals[index].name};
+    *t = (Tensor){
+        .extent = NONE, .extent_times = 1, .logical = index, .name = p->logicals[index].name};
     memcpy(t->placement, c->place, sizeof c->place);
 }
 
