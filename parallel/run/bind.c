@@ -127,7 +127,7 @@ static Status bind_plan(Executor *e, Arena *a, const Plan *plan, BoundPlan *b) {
     }
     b->lane_first[lanes] = count;
     for (int i = 0; i < plan->op_count; i++) TRY(bind_op(e, a, plan, &plan->ops[i], &b->ops[i]));
-    return OK;
+    return executor_bind_extents(e, a, plan, b);
 }
 
 // What takes most of it says what would help.

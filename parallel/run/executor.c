@@ -107,6 +107,7 @@ static Status run(Executor *e, int lane, int op) {
         executor_leave(e, lane, op);
         return OK;
     }
+    if (b->extents.count) TRY(executor_check_extents(e, &b->extents));
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
     bool timed = e->timeline != NULL;
     begin_stretch(e);
@@ -148,6 +149,7 @@ Status executor_start_communication(Executor *e, int lane, int op) {
         executor_leave(e, lane, op);
         return OK;
     }
+    if (b->extents.count) TRY(executor_check_extents(e, &b->extents));
     if (e->hooks.before) e->hooks.before(e->hooks.context, e->rank, e->plan, op);
     l->start_ns = clock_ns();
     int64_t busy = e->timeline ? busy_ns(e) : 0;
@@ -197,6 +199,7 @@ Status executor_begin(Executor *e, int plan, int64_t step) {
     e->begin_ns = clock_ns();
     memset(e->plans[plan].done, 0, (size_t)e->remaining);
     for (int lane = 0; lane < e->program->lane_count; lane++) e->lanes[lane].at = 0;
+    TRY(executor_check_extents(e, &e->plans[plan].extents));
     return e->stream ? executor_stream_begin(e) : OK;
 }
 

@@ -8,12 +8,25 @@
 #include <assert.h>
 
 // A bound operation: its class says which member of the union is used.
+// An extent, and the operand that has room for the least of it.
+typedef struct {
+    const int64_t *value;
+    int64_t room;
+    int32_t extent, tensor, op;
+} ExtentRoom;
+
+typedef struct {
+    const ExtentRoom *rooms;
+    int count;
+} Extents;
+
 typedef struct {
     WorkClass class;
     bool guard_is_i64;
     const void *guard;         // the scalar, or NULL
     const int64_t *first_row;  // of a load
     int64_t modelled_ns;       // its duration on a modelled device
+    Extents extents;           // of its operands, that an operation of the plan writes
     union {
         KernelCall call;
         CommCall comm;
@@ -27,6 +40,7 @@ struct BoundPlan {
     int64_t *end_ns;      // on a modelled device, when each operation ended
     int32_t *lane_ops;    // operations lane by lane, in plan order
     int32_t *lane_first;  // where each lane begins in lane_ops; then the end of the last
+    Extents extents;      // of all operands, that the run writes
 };
 
 // How far a lane has come. A communication lane, and any lane of a modelled device, has at most one
@@ -68,6 +82,14 @@ Status executor_progress(Executor *e, int lane, bool *moved) MUST_USE;
 // Where the host reads and writes a scalar that no operation writes; NULL for another tensor of a
 // device with lanes.
 void *executor_scalar(const Executor *e, int tensor);
+
+// --- bind_extents.c: rows in use, which kernels trust
+
+// Fill in the extents of a bound plan and of its operations.
+Status executor_bind_extents(Executor *e, Arena *a, const Plan *plan, BoundPlan *b) MUST_USE;
+
+// Does every tensor have room for the rows in use? ERR_FAILED names operation, tensor and value.
+Status executor_check_extents(const Executor *e, const Extents *x) MUST_USE;
 
 // --- executor_modelled.c, as executor_advance() and executor_idle()
 

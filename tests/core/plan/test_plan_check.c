@@ -114,42 +114,6 @@ START_TEST(what_is_computed_together_has_the_same_rows_in_use) {
 }
 END_TEST
 
-// What counts rows is read by whoever has such operands: it waits for the operation that writes it,
-// on whichever lane, and that one for the readers of the step before.
-START_TEST(an_extent_is_written_before_it_is_used) {
-    Program p = {0};
-    Plan *plan = make_program(&p, 1);
-    int rows, count;
-    ck_assert_ok(program_add_scalar(&p, "rows", DTYPE_I64, 1, &rows));
-    ck_assert_ok(program_add_scalar(&p, "count", DTYPE_I64, 1, &count));
-    int32_t x = make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
-    int32_t y = make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
-    p.tensors[x].extent = p.tensors[y].extent = count;
-    int lane;
-    ck_assert_ok(program_add_lane(&p, "second", LANE_COMPUTE, NONE, &lane));
-    int take = make_op(
-        &p, plan, (OpSpec){.name = "take", .kind = KIND_COPY, .dtype = DTYPE_I64, .lane = lane},
-        "count", "rows");
-    int relu = make_op(&p, plan, (OpSpec){.name = "relu", .kind = KIND_RELU}, "y", "x");
-    ck_assert_ok(plan_derive_deps(&p, plan));
-    ck_assert_ok(program_check(&p));
-    bool waits[2] = {0};
-    for (int i = 0; i < plan->dep_count; i++) {
-        const Dep *d = &plan->deps[i];
-        waits[0] |= i >= plan->ops[relu].dep_first && d->op == take && d->distance == 0;
-        waits[1] |= i < plan->ops[relu].dep_first && d->op == relu && d->distance == 1;
-    }
-    ck_assert(waits[0] && waits[1]);
-    Op first = plan->ops[take];
-    plan->ops[take] = plan->ops[relu];
-    plan->ops[relu] = first;
-    plan->ops[0].dep_count = plan->ops[1].dep_count = plan->dep_count = 0;
-    ck_assert_fails(program_check(&p), ERR_PLAN,
-                    "relu: y has count rows in use, which no operation wrote before");
-    program_finish(&p);
-}
-END_TEST
-
 START_TEST(a_view_is_of_the_same_kind_of_memory) {
     Program p = {0};
     make_program(&p, 1);
@@ -509,9 +473,9 @@ SUITE("plan_check", what_is_recomputed_was_computed_before,
       a_missing_operation_is_named_by_who_needs_it,
       a_result_of_which_each_rank_has_a_part_is_refused, a_ring_does_not_keep_the_order_of_ranks,
       a_lane_carries_one_group, what_is_computed_together_has_the_same_rows_in_use,
-      an_extent_is_written_before_it_is_used, a_view_is_of_the_same_kind_of_memory,
-      an_index_is_read_as_it_was_written, swapped_operations_are_found, reducing_twice_is_refused,
-      shapes_that_do_not_fit_are_named, a_wrong_type_or_lane_is_named, window_sizes_are_checked,
+      a_view_is_of_the_same_kind_of_memory, an_index_is_read_as_it_was_written,
+      swapped_operations_are_found, reducing_twice_is_refused, shapes_that_do_not_fit_are_named,
+      a_wrong_type_or_lane_is_named, window_sizes_are_checked,
       windows_that_are_not_square_are_checked, a_guard_on_communication_must_come_from_a_collective,
       members_must_issue_the_same_collectives, a_member_that_never_comes_is_a_deadlock,
       crossed_sends_and_receives_are_a_deadlock,
