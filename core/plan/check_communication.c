@@ -4,6 +4,7 @@
 // what depends on their memory.
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
+#include "core/plan/piece.h"
 
 #include <stdlib.h>
 
@@ -85,16 +86,25 @@ static int by_root(const void *left, const void *right) {
     return (a->place > b->place) - (a->place < b->place);
 }
 
-// What reduces or passes on the whole may do so in place, input by output. Shares of one rank lie
-// elsewhere in the whole than those of another, so that no view can be in place at all of them.
+// A rank's own share inside the whole: an all-gather completes the whole around it, and a
+// reduce-scatter leaves its sum there. That the collective cuts it so is asked of its placement.
+static bool is_own_share(const Program *p, int share, int whole) {
+    return p->tensors[share].alias == whole && piece_share_axis(p, &p->tensors[share]) != NONE;
+}
+
+// What reduces or passes on the whole may do so in place, input by output. Of what cuts or gathers,
+// only a view of this rank's share is in place at every rank.
 static bool may_share(const Program *p, const Plan *plan, const Op *op, int output, int input) {
     const Work *w = op_work(p, op);
     const Tensor *in = &p->tensors[op_inputs(plan, op)[input]],
                  *out = &p->tensors[op_outputs(plan, op)[output]];
     if (w->kind == KIND_ALL_REDUCE || w->kind == KIND_BROADCAST || w->kind == KIND_REDUCE)
         return input == output && tensor_elements(in) == tensor_elements(out);
-    return w->kind != KIND_ALL_TO_ALL && group_size(p, w->group) == 1 && op->inputs == 1 &&
-           op->outputs == 1;
+    bool single = op->inputs == 1 && op->outputs == 1;
+    int x = op_inputs(plan, op)[input], y = op_outputs(plan, op)[output];
+    if (w->kind == KIND_ALL_GATHER && single && is_own_share(p, x, y)) return true;
+    if (w->kind == KIND_REDUCE_SCATTER && single && is_own_share(p, y, x)) return true;
+    return w->kind != KIND_ALL_TO_ALL && group_size(p, w->group) == 1 && single;
 }
 
 // Operands [0, count) are of one memory, outputs before inputs.

@@ -4,6 +4,7 @@
 // was written under another name has lost its value; a view that was never written itself has that
 // of its memory. What differs from rank to rank stays away from what is replicated.
 #include "core/plan/check_internal.h"
+#include "core/plan/piece.h"
 #include "core/plan/placement_rules.h"
 
 #include <string.h>
@@ -45,11 +46,42 @@ static bool view_lies(Placement how, const Tensor *of, const Tensor *view) {
     return how.cut == CUT_CONTIGUOUS && view->dims == how.dim + 1;
 }
 
+// A share inside the whole, whose memory was last written as `holder`: the share of a whole value,
+// or what was written as a share that is cut alike; *judged: nothing else is to be asked. And what
+// is whole is not there when only a share of it was written.
+static Status read_share(const Program *p, const Plan *plan, const Op *op, int t, int holder,
+                         PlacementState *s, bool *judged) {
+    const Tensor *tensor = &p->tensors[t], *of = &p->tensors[holder];
+    int axis = piece_share_axis(p, tensor), written = piece_share_axis(p, of);
+    *judged = false;
+    if (axis == written &&
+        (axis == NONE || placement_equal(tensor->placement[axis], of->placement[axis])))
+        return OK;
+    if (axis == NONE || written != NONE)
+        FAIL(ERR_PLAN,
+             "plan %s: %s: reads %s, but since this rank wrote %s, a share, the memory has no more",
+             program_name(p, plan->name), op_name(p, op), tensor_name(p, t),
+             tensor_name(p, holder));
+    memcpy(&s->now[t * AXES], &s->now[holder * AXES], AXES * sizeof *s->now);
+    Placement *now = &s->now[t * AXES + axis];
+    char text[PLACEMENT_TEXT];
+    if (now->place != PLACE_REPLICATE)
+        FAIL(ERR_PLAN, "plan %s: %s: %s is a share of %s, which is %s along %s, not R",
+             program_name(p, plan->name), op_name(p, op), tensor_name(p, t), tensor_name(p, holder),
+             placement_text(*now, text), p->axes[axis].name);
+    *now = tensor->placement[axis];
+    *judged = true;
+    return OK;
+}
+
 // Before an operation reads a name: its placement is that of its memory's last value.
 static Status read_name(const Program *p, const Plan *plan, const Op *op, int t,
                         PlacementState *s) {
     int holder = s->holder[program_root(p, t)];
+    bool judged;
     if (holder == NONE || holder == t) return OK;
+    TRY(read_share(p, plan, op, t, holder, s, &judged));
+    if (judged) return OK;
     if (s->written[t])
         FAIL(ERR_PLAN, "plan %s: %s: reads %s, whose memory has been written as %s since",
              program_name(p, plan->name), op_name(p, op), tensor_name(p, t),

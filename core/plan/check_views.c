@@ -3,6 +3,7 @@
 // inside a window that a max_pool wrote down for its backward.
 #include "core/plan/build.h"
 #include "core/plan/check_internal.h"
+#include "core/plan/piece.h"
 
 #include <string.h>
 
@@ -31,6 +32,36 @@ static Status check_view(const Program *p, const Tensor *t) {
     return OK;
 }
 
+// A share inside the whole: the whole has memory of its own, is cut along no other axis than the
+// share is, and has all rows in use. One axis cuts it, so that piece_room() is enough.
+static Status check_share(const Program *p, const Tensor *t, int axis) {
+    const Tensor *of = &p->tensors[t->alias];
+    const char *name = program_name(p, t->name), *base = program_name(p, of->name);
+    if (of->alias != NONE)
+        FAIL(ERR_PLAN, "tensor %s: a share inside %s, which is a view itself", name, base);
+    if (of->extent != NONE)
+        FAIL(ERR_PLAN, "tensor %s: a share inside %s, which has an extent", name, base);
+    for (int a = 0; a < p->axis_count; a++) {
+        bool alike = placement_equal(t->placement[a], of->placement[a]);
+        bool flat = of->placement[a].place == PLACE_SHARD && of->placement[a].cut == CUT_FLAT;
+        if (p->axes[a].size < 2 || a == axis || (alike && !flat)) continue;
+        FAIL(ERR_PLAN, "tensor %s: a share along %s inside %s, but along %s they do not lie alike",
+             name, p->axes[axis].name, base, p->axes[a].name);
+    }
+    return OK;
+}
+
+// A view stays inside what it views.
+static Status check_bounds(const Program *p, const Tensor *t) {
+    const Tensor *of = &p->tensors[t->alias];
+    int axis = piece_share_axis(p, t);
+    if (axis != NONE) return check_share(p, t, axis);  // its shape follows from how it is cut
+    if (t->bytes <= of->bytes) return OK;
+    FAIL(ERR_PLAN, "tensor %s has %lld bytes, more than the %lld of %s, which it views",
+         program_name(p, t->name), (long long)t->bytes, (long long)of->bytes,
+         program_name(p, of->name));
+}
+
 // A tensor whose logical tensor is tied to another has that one's storage.
 static Status check_tie(const Program *p, const Tensor *t) {
     const Logical *l = &p->logicals[t->logical];
@@ -44,7 +75,10 @@ static Status check_tie(const Program *p, const Tensor *t) {
 Status check_views(const Program *p) {
     for (int t = 0; t < p->tensor_count; t++) {
         if (p->tensors[t].extent != NONE) TRY(check_extent(p, &p->tensors[t]));
-        if (p->tensors[t].alias != NONE) TRY(check_view(p, &p->tensors[t]));
+        if (p->tensors[t].alias != NONE) {
+            TRY(check_view(p, &p->tensors[t]));
+            TRY(check_bounds(p, &p->tensors[t]));
+        }
         TRY(check_tie(p, &p->tensors[t]));
     }
     return OK;

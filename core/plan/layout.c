@@ -38,7 +38,7 @@ static bool begun_by_load(const Lives *l, const Member *members, int count) {
 static int find_members(const Program *p, const Lives *l, Pool pool, Role role, Member *out) {
     int count;
     const int32_t *members = lives_members(l, pool, role, &count);
-    for (int i = 0; i < count; i++) out[i] = (Member){p->tensors[members[i]].bytes, members[i]};
+    for (int i = 0; i < count; i++) out[i] = (Member){l->room[members[i]], members[i]};
     return count;
 }
 
@@ -65,9 +65,8 @@ static Status place_region(Program *p, const Lives *l, Pool pool, Role role, Mem
     }
     if (!role_keeps_place(role)) TRY(share_region(p, l, members, count));
     for (int i = 0; i < count; i++) {
-        const Tensor *t = &p->tensors[members[i].tensor];
-        if (t->offset + layout_aligned(t->bytes) > *end)
-            *end = t->offset + layout_aligned(t->bytes);
+        int64_t to = p->tensors[members[i].tensor].offset + layout_aligned(members[i].bytes);
+        if (to > *end) *end = to;
     }
     return OK;
 }

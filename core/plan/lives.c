@@ -3,6 +3,7 @@
 // lanes are several.
 #include "core/base/array.h"
 #include "core/plan/lower_internal.h"
+#include "core/plan/piece.h"
 
 #include <stdlib.h>
 
@@ -54,17 +55,31 @@ static Status find_stays(Lives *l, int k) {
     return OK;
 }
 
+// A share lies inside its whole wherever it begins.
+static void note_room(Lives *l, int t) {
+    const Tensor *tensor = &l->p->tensors[t];
+    int64_t bytes = tensor->bytes;
+    int at = t;
+    if (piece_share_axis(l->p, tensor) != NONE) {
+        at = tensor->alias;
+        bytes = piece_room(l->p, tensor) * dtype_bytes((Dtype)tensor->dtype);
+    }
+    if (l->room[at] < bytes) l->room[at] = bytes;
+}
+
 Status lives_init(Lives *l, Arena *a, const Program *p) {
     *l = (Lives){.p = p,
                  .root = ARENA_NEW(a, int32_t, p->tensor_count + 1),
+                 .room = ARENA_NEW(a, int64_t, p->tensor_count + 1),
                  .first_stay = ARENA_NEW(a, int32_t, p->tensor_count + 1),
                  .communicated = ARENA_NEW(a, uint8_t, p->tensor_count + 1),
                  .used = ARENA_NEW(a, uint8_t, p->tensor_count + 1)};
-    if (!l->root || !l->first_stay || !l->communicated || !l->used)
+    if (!l->root || !l->room || !l->first_stay || !l->communicated || !l->used)
         FAIL(ERR_MEMORY, "out of memory for the layout of %d tensors", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
         l->root[t] = program_root(p, t);
         l->first_stay[t] = NONE;
+        note_room(l, t);
         // The host and the kernels use these; and an edited plan may leave a parameter alone.
         l->used[t] = role_keeps_place((Role)p->tensors[t].role);
     }

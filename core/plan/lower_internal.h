@@ -38,6 +38,7 @@ typedef struct {
     Stay *stays;              // owned, as `ends`
     End *ends;
     int32_t *root;          // [tensor] program_root()
+    int64_t *room;          // [tensor] bytes, of which the last may belong to views of shares
     int32_t *first_stay;    // [tensor] or NONE; a root's stays in the order of plans
     uint8_t *communicated;  // [tensor] a communication touches it, so that peers address it
     uint8_t *used;          // [tensor] it needs memory

@@ -269,3 +269,28 @@ bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES
     }
     return true;
 }
+
+// --- shares inside the whole
+
+int piece_share_axis(const Program *p, const Tensor *t) {
+    if (t->alias == NONE || p->tensors[t->alias].logical != t->logical) return NONE;
+    for (int a = 0; a < p->axis_count; a++)
+        if (cuts(p, t, a, FLAT_DIM) && !cuts(p, &p->tensors[t->alias], a, FLAT_DIM)) return a;
+    return NONE;
+}
+
+static Cutting share_cutting(const Program *p, const Tensor *t) {
+    return cutting(p, t, piece_share_axis(p, t), tensor_elements(&p->tensors[t->alias]));
+}
+
+int64_t piece_room(const Program *p, const Tensor *share) {
+    Cutting c = share_cutting(p, share);
+    return share_whole(shares(&c));
+}
+
+int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    int axis = piece_share_axis(p, t);
+    if (axis == NONE) return 0;
+    Cutting c = share_cutting(p, t);
+    return share_begin(shares(&c), coordinate[axis]);
+}

@@ -41,6 +41,15 @@ int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[A
 // that stores them and counts them.
 bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES]);
 
+// A tensor that is cut flat along one axis, S:flat/N, and views a tensor of the same logical tensor
+// that is not, is a view of this rank's share inside the whole: that axis, or NONE. The whole has
+// memory for piece_room() elements, so that the largest share fits wherever one begins.
+int piece_share_axis(const Program *p, const Tensor *t);
+int64_t piece_room(const Program *p, const Tensor *share);
+
+// The element of the whole at which such a view begins at a coordinate; 0 of any other tensor.
+int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinate[AXES]);
+
 // The axes that cut a dimension (of CUT_FLAT: with FLAT_DIM), outermost first; how many.
 enum { FLAT_DIM = DIMS };
 int piece_axes(const Program *p, const Tensor *t, int dim, int axes[AXES]);

@@ -126,7 +126,10 @@ static const char *chunk_fault(const Along *a, const Tensor *shard, const Tensor
             return "it is cut differently along the axes of the group";
     }
     if (members > count) return "it is not cut along all axes of the group";
-    if (how.cut == CUT_FLAT) return NULL;
+    int64_t unit = op_work(a->p, a->op)->unit > 1 ? op_work(a->p, a->op)->unit : 1;
+    if (how.cut == CUT_FLAT)
+        return how.block == unit ? NULL : "unit= of the collective is not the N of S:flat/N";
+    if (tensor_elements(shard) % unit) return "unit= of the collective does not divide its pieces";
     if (how.cut != CUT_CONTIGUOUS) return "its pieces do not follow one another in memory";
     for (int d = 0; d < dim; d++)
         if (shard->shape[d] != 1) return "its pieces do not follow one another in memory";

@@ -214,7 +214,7 @@ static Status put_on_shelf(Region *r, const Stay *stay, int64_t offset, int64_t 
 
 Status region_place(Region *r, int tensor, int64_t *offset) {
     const Lives *l = r->l;
-    int64_t bytes = layout_aligned(l->p->tensors[tensor].bytes), end;
+    int64_t bytes = layout_aligned(l->room[tensor]), end;
     *offset = 0;
     for (int at = l->first_stay[tensor]; at != NONE; at = l->stays[at].next) {
         int64_t h = height(r->heights, 1, 0, r->times - 1, l->stays[at].first, l->stays[at].last);

@@ -33,7 +33,9 @@ static int find_cut(const int64_t *cuts, int count, int64_t offset) {
     return (int)(found - cuts);
 }
 
-static int64_t end_of(const Tensor *t) { return t->offset + layout_aligned(t->bytes); }
+static int64_t end_of(const Reuse *r, int tensor) {
+    return r->p->tensors[tensor].offset + layout_aligned(r->lives->room[tensor]);
+}
 
 // Cut one region; its pieces are numbered from r->piece_count on.
 static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
@@ -41,11 +43,11 @@ static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
     int count, distinct = 0;
     const int32_t *members = lives_members(r->lives, pool, role, &count);
     int64_t bytes = 0;
-    for (int i = 0; i < count; i++) bytes += layout_aligned(tensors[members[i]].bytes);
+    for (int i = 0; i < count; i++) bytes += layout_aligned(r->lives->room[members[i]]);
     bool apart = bytes == r->p->role_bytes[pool][role];  // each has memory of its own
     for (int i = 0; i < count && !apart; i++) {
         cuts[2 * i] = tensors[members[i]].offset;
-        cuts[2 * i + 1] = end_of(&tensors[members[i]]);
+        cuts[2 * i + 1] = end_of(r, members[i]);
     }
     if (!apart) qsort(cuts, 2 * (size_t)count, sizeof *cuts, by_offset);
     for (int i = 0; i < 2 * count && !apart; i++)
@@ -54,7 +56,7 @@ static void cut_region(Reuse *r, Pool pool, Role role, int64_t *cuts) {
         const Tensor *t = &tensors[members[i]];
         int from = apart ? i : find_cut(cuts, distinct, t->offset);
         r->piece[members[i]] = r->piece_count + from;
-        r->pieces[members[i]] = apart ? 1 : find_cut(cuts, distinct, end_of(t)) - from;
+        r->pieces[members[i]] = apart ? 1 : find_cut(cuts, distinct, end_of(r, members[i])) - from;
     }
     r->piece_count += apart ? count : distinct;
 }

@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "core/base/units.h"
+#include "core/plan/piece.h"
 #include "core/platform/device_model.h"
 #include "parallel/run/executor_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+int64_t executor_offset(const Executor *e, int tensor) {
+    const Program *p = e->program;
+    const Tensor *t = &p->tensors[tensor];
+    int coordinate[AXES] = {0};
+    if (t->offset == NONE || piece_share_axis(p, t) == NONE) return t->offset;
+    for (int a = 0; a < p->axis_count; a++)
+        coordinate[a] = e->rank / p->axes[a].stride % p->axes[a].size;
+    return t->offset + piece_share_begin(p, t, coordinate) * dtype_bytes((Dtype)t->dtype);
+}
+
 void *executor_data(const Executor *e, int tensor) {
-    const Tensor *t = &e->program->tensors[tensor];
-    return t->offset == NONE ? NULL : e->pools[t->pool] + t->offset;
+    int64_t offset = executor_offset(e, tensor);
+    return offset == NONE ? NULL : e->pools[e->program->tensors[tensor].pool] + offset;
 }
 
 Status executor_view(Executor *e, int tensor, const void **out) {

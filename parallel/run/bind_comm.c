@@ -12,7 +12,8 @@ static Status bind_segments(const Executor *e, Arena *a, const int32_t *tensors,
     if (!*out) FAIL(ERR_MEMORY, "out of memory for binding a communication");
     for (int i = 0; i < count; i++) {
         const Tensor *t = &e->program->tensors[tensors[i]];
-        (*out)[i] = (CommSegment){.offset = t->offset, .elements = tensor_elements(t)};
+        (*out)[i] =
+            (CommSegment){.offset = executor_offset(e, tensors[i]), .elements = tensor_elements(t)};
     }
     return OK;
 }

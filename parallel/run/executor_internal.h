@@ -83,6 +83,10 @@ Status executor_progress(Executor *e, int lane, bool *moved) MUST_USE;
 // device with lanes.
 void *executor_scalar(const Executor *e, int tensor);
 
+// Where a tensor of this rank begins in its pool, in bytes; NONE when it is virtual. A share inside
+// the whole begins at another place on each rank.
+int64_t executor_offset(const Executor *e, int tensor);
+
 // --- bind_extents.c: rows in use, which kernels trust
 
 // Fill in the extents of a bound plan and of its operations.

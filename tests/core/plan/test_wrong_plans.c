@@ -5,7 +5,7 @@
 #include "core/plan_text/plan_text_internal.h"
 #include "tests/support/plan_samples.h"
 
-enum { EDITS = 4 };
+enum { EDITS = 5 };
 
 typedef struct {
     const char *from, *to;  // every place of `from`
@@ -250,7 +250,10 @@ START_TEST(sharded_parameters) {
     // flat pieces in blocks of 512 are the same elements
     static const Edit flat[EDITS] = {
         {"tensor w f32 16x32 parameter place=S0", "tensor w f32 512 parameter place=S:flat/512"},
-        {"f32 16x32 gradient of=w.grad place=S0", "f32 512 gradient of=w.grad place=S:flat/512"}};
+        {"f32 16x32 gradient of=w.grad place=S0", "f32 512 gradient of=w.grad place=S:flat/512"},
+        {"w.full <- w\n", "w.full <- w unit=512\n"},
+        {"w.again <- w\n", "w.again <- w unit=512\n"},
+        {"w.piece <- w.grad\n", "w.piece <- w.grad unit=512\n"}};
     CHECK_WRONG(sharded, wrong);
     char *text = edited(sharded, flat);
     ck_assert_ok(check_text(text));
