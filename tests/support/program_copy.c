@@ -78,8 +78,7 @@ Status copy_op(ProgramCopy *c, const Op *op) {
                          .input_count = op->inputs,
                          .shard = op->shard,
                          .micro_batch = op->micro_batch,
-                         .flags = op->flags,
-                         .flops = w->flops};
+                         .flags = op->flags};
     return plan_add_op(c->to, c->out, &spec, NULL);
 }
 
