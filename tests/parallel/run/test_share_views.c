@@ -3,6 +3,7 @@
 // weight, which an all_gather in place completes. The weights are those of data parallelism.
 #include "core/plan/check.h"
 #include "core/plan_text/plan_text.h"
+#include "parallel/strategy/collective_work.h"
 #include "tests/support/comm_job.h"
 #include "tests/support/plan_ranks.h"
 #include "tests/support/testing.h"
@@ -122,6 +123,23 @@ START_TEST(shares_that_are_not_there_or_lie_elsewhere_are_refused) {
 }
 END_TEST
 
+// A last share of 64 elements that begins at the front of 21 needs memory for 64.
+START_TEST(the_whole_has_room_for_the_largest_share) {
+    char text[4096];
+    ProgramSet set;
+    int n = snprintf(text, sizeof text, head, 2, 4, 4);
+    snprintf(text + n, sizeof text - (size_t)n, sharded, 64, 64, 64, 64, 64, 64, "  alias=dw", 64,
+             64);
+    ck_assert_ok(plan_text_parse(&set, text, strlen(text), "test"));
+    ck_assert_ok(plan_check(&set));
+    ck_assert_ok(collective_work_lower(&set, &(DeviceTraits){.name = "plain"}));
+    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_PARAMETER], 256);
+    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_GRADIENT], 256);
+    program_set_finish(&set);
+}
+END_TEST
+
 SUITE("share_views", a_share_is_updated_inside_the_whole_parameter,
       a_share_of_the_gradient_may_lie_inside_the_whole_too,
-      shares_that_are_not_there_or_lie_elsewhere_are_refused)
+      shares_that_are_not_there_or_lie_elsewhere_are_refused,
+      the_whole_has_room_for_the_largest_share)
