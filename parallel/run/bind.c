@@ -70,7 +70,7 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
                          .outputs = op->outputs,
                          .inputs = op->inputs,
                          .operand = operands,
-                         .attr = &e->program->attrs[w->attr_first],
+                         .attr = w->attr_count ? &e->program->attrs[w->attr_first] : NULL,
                          .scratch = scratch};
     if (w->kind != KIND_FUSED) return OK;
     KernelCall *members = ARENA_NEW(a, KernelCall, op->member_count);
@@ -173,8 +173,10 @@ static Status allocate(Executor *e) {
         if (!untouched) memset(e->local, 0, (size_t)bytes);
     }
     e->pools[POOL_LOCAL] = e->local;
+    if (e->comm) e->pools[POOL_SHARED] = e->comm->pool;
+    if (!e->local) return OK;  // nothing of its own
     e->pools[POOL_HOST] = (unsigned char *)e->local + local;
-    e->pools[POOL_SHARED] = e->comm ? e->comm->pool : (unsigned char *)e->local + local + host;
+    if (!e->comm) e->pools[POOL_SHARED] = (unsigned char *)e->local + local + host;
     return OK;
 }
 

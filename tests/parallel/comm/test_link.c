@@ -38,7 +38,7 @@ static void expected_ends(const Collective *c, int64_t element_bytes, const int6
     for (int64_t i = 0, last; i < count; i = last) {
         int64_t sent[COMM_RANKS] = {0}, received[COMM_RANKS] = {0}, busiest[COMM_RANKS] = {0};
         bool moved[COMM_RANKS] = {false};
-        memcpy(before, end_ns, sizeof before);
+        memcpy(before, end_ns, (size_t)c->ranks * sizeof *before);
         for (last = i; last < count && steps[last].round == steps[i].round; last++) {
             if (steps[last].source == steps[last].destination) continue;
             int64_t bytes = elements_of(c, steps[last].chunk) * element_bytes;
