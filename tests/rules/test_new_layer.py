@@ -69,7 +69,7 @@ EDITS = {  # in each file: what is found once, and what stands there instead
     'core/nn/model.h': [(r'( *)(X\(FROM, "from", LAYERS\))',
                          r'\1X(FACTOR, "factor", POSITIVE) \\\n\1\2')],
     'core/plan/kind.h': [(r'( *)(X\(ADD, "add", COMPUTE, (\w+),)',
-                          r'\1X(SCALE, "scale", COMPUTE, \3, "factor", "y <- x") \\\n\1\2')],
+                          r'\1X(SCALE, "scale", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],
     'core/device/reference/reference.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(SCALE, scale)')],
     'core/device/cpu/cpu.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(SCALE, scale)')],
     'core/device/meson.build': [(r"'reference/add.c',", r"'reference/add.c', 'reference/scale.c',"),
