@@ -209,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-#ifdef SANITIZED
+#ifdef DRIVEN_BY_LIBFUZZER
 // libFuzzer's own edits find bytes that the reader refuses; ours find plans that are executed. Now
 // and then it begins with a plan that is right.
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
