@@ -97,6 +97,11 @@ static Status copy_logical(Program *out, const Program *p, const Logical *l) {
     return OK;
 }
 
+Status program_copy_logicals(Program *out, const Program *p) {
+    for (int i = 0; i < program_shared_logicals(p); i++) TRY(copy_logical(out, p, &p->logicals[i]));
+    return OK;
+}
+
 Status program_copy_head(Program *out, const Program *p) {
     for (int i = 0; i < p->axis_count; i++)
         TRY(program_add_axis(out, p->axes[i].name, p->axes[i].size, NULL));
@@ -104,7 +109,7 @@ Status program_copy_head(Program *out, const Program *p) {
     for (int i = 0; i < p->lane_count; i++)
         TRY(program_add_lane(out, program_name(p, p->lanes[i].name), (LaneKind)p->lanes[i].kind,
                              p->lanes[i].group, NULL));
-    for (int i = 0; i < program_shared_logicals(p); i++) TRY(copy_logical(out, p, &p->logicals[i]));
+    TRY(program_copy_logicals(out, p));
     out->lowered = p->lowered;
     return p->lowered ? program_add_name(out, program_name(p, p->device), &out->device) : OK;
 }

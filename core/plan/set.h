@@ -55,6 +55,7 @@ int program_set_ranks(const ProgramSet *s);  // of the mesh
 // Begin the program of another class: *out, zeroed before, gets mesh, groups, lanes and the logical
 // tensors that classes share, in the same order, but no tensors and plans. ERR_MEMORY.
 Status program_copy_head(Program *out, const Program *p) MUST_USE;
+Status program_copy_logicals(Program *out, const Program *p) MUST_USE;  // these tensors alone
 
 // The first so many logical tensors are those of all classes. Scratch, which lower() adds behind
 // them, is a program's own: as much as its operations need.

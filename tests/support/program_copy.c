@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/program_copy.h"
 
+#include "core/plan/set.h"
+
 #include <string.h>
 
 Status copy_head(ProgramCopy *c) {
-    const Program *w = c->from;
     TRY(program_add_lane(c->to, "compute", LANE_COMPUTE, NONE, &c->compute));
     TRY(program_add_lane(c->to, "host", LANE_HOST, NONE, &c->host));
-    for (int i = 0; i < w->logical_count; i++) {
-        const Logical *l = &w->logicals[i];
-        LogicalSpec spec = {.name = program_name(w, l->name),
-                            .dims = l->dims,
-                            .dtype = (Dtype)l->dtype,
-                            .role = (Role)l->role,
-                            .fan_in = l->fan_in,
-                            .trainable = l->trainable};
-        memcpy(spec.shape, l->shape, sizeof spec.shape);
-        TRY(program_add_logical(c->to, &spec, NULL));
-    }
-    return OK;
+    return program_copy_logicals(c->to, c->from);
 }
 
 Status copy_plan(ProgramCopy *c, int k) {
