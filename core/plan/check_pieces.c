@@ -80,10 +80,23 @@ static Status check_extent(const Program *p, const Tensor *t) {
     return OK;
 }
 
+// Is there such a coordinate, where only one holds the tensor?
+static Status check_holder(const Program *p, const Tensor *t) {
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = t->placement[a];
+        if (how.place != PLACE_ONLY || how.block <= p->axes[a].size) continue;
+        FAIL(ERR_PLAN,
+             "tensor %s is held at coordinate %d of %s alone, whose coordinates are 0 to %d",
+             program_name(p, t->name), how.block - 1, p->axes[a].name, p->axes[a].size - 1);
+    }
+    return OK;
+}
+
 static Status check_all(const Program *p, Arena *scratch) {
     Slices s;
     TRY(count_slices(&s, p, scratch));
     for (int t = 0; t < p->tensor_count; t++) {
+        TRY(check_holder(p, &p->tensors[t]));
         TRY(check_shape(p, &p->tensors[t], &s));
         TRY(check_extent(p, &p->tensors[t]));
     }

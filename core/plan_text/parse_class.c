@@ -49,6 +49,7 @@ Status plan_reader_class(PlanReader *r) {
     TRY(plan_reader_name(r, "a class", name));
     if (strlen(name) >= sizeof c->name)
         FAIL_LINE("the name of class %s is longer than %zu", name, sizeof c->name - 1);
+    if (!strcmp(name, "all")) FAIL_LINE("%s", "\"all\" means every class; give another name");
     TRY(end_class(r));
     *c = (RankClass){0};
     *r->where = 0;

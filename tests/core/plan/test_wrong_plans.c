@@ -364,6 +364,9 @@ START_TEST(stages_of_a_pipeline) {
     static const WrongStages wrong[] = {
         {{{{"tensor w1 f32 32x32 parameter place=R,O", "tensor w1 f32 32x32 parameter"}}},
          "class stage0: plan step: s: w1.grad is O along pipe: the parameter does not lie alike"},
+        {{{{"tensor w1 f32 32x32 parameter place=R,O",
+            "tensor w1 f32 32x32 parameter place=R,O:2"}}},
+         "tensor w1 is held at coordinate 2 of pipe alone, whose coordinates are 0 to 1"},
         {{{{"  spread broadcast @spread loss <- loss peer=1\n", ""}},
           {{"  spread broadcast @spread loss <- loss peer=1\n", ""}}},
          "class stage1: plan step: its result loss is O along pipe, so that not every rank"},

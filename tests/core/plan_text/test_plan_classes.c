@@ -141,6 +141,7 @@ START_TEST(errors_name_line_and_class) {
         {"class middle", "class first", "x.plan:19: class first is there twice"},
         {"class middle", "class middle_of_the_pipeline_and_more_than_that", "is longer than 31"},
         {"class middle", "class %", "expected the name of a class"},
+        {"class middle", "class all", "x.plan:19: class first: \"all\" means every class"},
         {"class last  pipe=3", "class last  pipe=3\nlane up  communication  group=pipe",
          "x.plan:29: class last: lane lines stand before the first class, for all"},
         {"class last  pipe=3", "class last  pipe=3\nlogical x f32 4 activation",
