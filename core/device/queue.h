@@ -24,7 +24,8 @@ typedef enum { QUEUE_POOL_LOCAL, QUEUE_POOL_SHARED, QUEUE_POOL_HOST } QueuePool;
 typedef struct DeviceQueue DeviceQueue;  // of one rank; the device's
 
 typedef struct {
-    // Zeroed, 64-byte aligned. The host may touch a host pool only. Destroyed after close().
+    // Zeroed, 64-byte aligned. The host may not touch a local pool; where it carries out the
+    // communication it reads and writes the shared one. Destroyed after close().
     Status (*pool_create)(void **out, QueuePool what, int rank, int64_t bytes);
     void (*pool_destroy)(void *pool, QueuePool what, int rank);
 

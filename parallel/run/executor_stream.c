@@ -91,19 +91,22 @@ static Status give_load(Executor *e, int lane, int op) {
     Stream *s = e->stream;
     StreamOp *o = stream_op(e, op);
     const BoundOp *b = &e->plans[e->plan].ops[op];
-    const int32_t *output = op_outputs(plan_of(e), &plan_of(e)->ops[op]);
+    const Op *what = &plan_of(e)->ops[op];
+    const int32_t *output = op_outputs(plan_of(e), what);
     int64_t time = o->loads++;
     int event = o->load_event + (int)(time & 1);
     LoadCall call = b->load;
-    unsigned char *x = half_of(s, o->rows, time);
-    call.x.data = x;
-    call.labels.data = x + stream_aligned(e->program->tensors[output[0]].bytes);
+    unsigned char *to = half_of(s, o->rows, time);
+    bool samples = call.x.data, labels = call.labels.data;  // either may be another rank's
+    if (samples) call.x.data = to;
+    if (labels)
+        call.labels.data = samples ? to + stream_aligned(e->program->tensors[output[0]].bytes) : to;
     call.first_row = *b->first_row;
-    call.rows = operand_rows(&call.x);
+    call.rows = operand_rows(samples ? &call.x : &call.labels);
     if (time >= 2) TRY(s->methods->synchronise(s->queue, event));
     e->hooks.load(e->hooks.context, &call);
-    TRY(copy_rows(e, lane, output[0], call.rows, call.x.data));
-    TRY(copy_rows(e, lane, output[1], call.rows, call.labels.data));
+    if (samples) TRY(copy_rows(e, lane, output[0], call.rows, call.x.data));
+    if (labels) TRY(copy_rows(e, lane, output[what->outputs - 1], call.rows, call.labels.data));
     return s->methods->record(s->queue, lane, event);
 }
 
