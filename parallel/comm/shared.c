@@ -218,17 +218,18 @@ static Status await_exchange(Comm *c, const char *what, int rank, CommRequest *r
     snprintf(text, sizeof text, "did not arrive at the %s", what);
     while (!request_await(r, &shared_rank(c, rank)->exchanges, c->exchanges)) {
         TRY(world_check(c->world));
-        if (waited_long(c, r)) return time_out(c, missing_in_exchange(c), text);
+        uint64_t missing = missing_in_exchange(c);  // 0: it has come since
+        if (waited_long(c, r) && missing && !was_in_transit(c)) return time_out(c, missing, text);
         TRY(shared_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
     return OK;
 }
 
 static Status shared_exchange(Comm *c, const char *what, const void *mine, size_t size, void *all) {
-    CommRequest r = {.looked_ns = clock_ns()};
     SharedRank *own = shared_rank(c, c->rank);
     size_t done = 0;
     do {
+        CommRequest r = {.looked_ns = clock_ns()};  // each round has its time-out
         size_t n = size - done < EXCHANGE_BYTES ? size - done : EXCHANGE_BYTES;
         int place = (int)(++c->exchanges & 1);
         own->exchange_size[place] = size;

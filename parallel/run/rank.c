@@ -129,8 +129,8 @@ void rank_destroy(Rank *r) {
 
 // After Ctrl-C, which a rank or its launcher saw, all ranks must end before the same turn. Rank 0
 // decides, one turn ahead, and posts the number of that turn plus one (0: go on). The others cannot
-// begin the next turn without having met rank 0, or somebody who has, in this one, so they see what
-// it posted. A rank alone stops at once.
+// begin the next turn without having met rank 0, or somebody who has, in this one, as it gives every
+// rank its loss: so they see what it posted. A rank alone stops at once.
 static bool stops_here(const Rank *r) {
     const atomic_int *interrupt = r->job->options.interrupt;
     bool asked = interrupt && *interrupt;
@@ -146,7 +146,8 @@ static int64_t now_ps(const Rank *r) { return (clock_ns() - r->shared->origin_ns
 
 Status rank_begin_turn(Rank *r, bool *more) {
     *more = r->result->diverged == DIVERGED_NOT && job_next_turn(r->job, &r->turn);
-    if (*more && job_when(r->job, &r->turn) != WHEN_AT_END && stops_here(r)) {
+    When when = *more ? job_when(r->job, &r->turn) : WHEN_NONE;
+    if ((when == WHEN_EACH_STEP || when == WHEN_EACH_EPOCH) && stops_here(r)) {
         r->result->interrupted = true;
         r->result->stopped_step = r->turn.step;
         *more = job_last_turns(r->job, &r->turn);
