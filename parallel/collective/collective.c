@@ -65,16 +65,6 @@ int64_t collective_result_elements(const Collective *c, int rank) {
     return c->elements;
 }
 
-int64_t collective_input_capacity(const Collective *c) {
-    return c->kind == COLLECTIVE_ALL_GATHER ? share_capacity(shares_of(c)) : c->elements;
-}
-
-int64_t collective_result_capacity(const Collective *c) {
-    if (c->kind == COLLECTIVE_REDUCE_SCATTER) return share_capacity(shares_of(c));
-    if (c->kind == COLLECTIVE_ALL_TO_ALL) return share_capacity(shares_of(c)) * c->ranks;
-    return c->elements;
-}
-
 bool collective_in_rank_order(const Collective *c) {
     return algorithm_order(c->algorithm) == ORDER_RANK || c->ranks <= 2;
 }

@@ -81,10 +81,6 @@ int64_t collective_work_elements(const Collective *c);
 int64_t collective_input_elements(const Collective *c, int rank);
 int64_t collective_result_elements(const Collective *c, int rank);
 
-// The same for any rank: what its arrays must have room for, where shares differ.
-int64_t collective_input_capacity(const Collective *c);
-int64_t collective_result_capacity(const Collective *c);
-
 // How many steps have `rank` as destination in `round`, and the i-th of them. Their order within a
 // round is the order in which they must be applied.
 int collective_steps(const Collective *c, int64_t round, int rank);

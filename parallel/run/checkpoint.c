@@ -12,20 +12,17 @@
 #include <string.h>
 
 // Each element is copied by one rank.
-static bool makes_copies(const Rank *r) {
-    if (!r->job->options.save || r->job->device->model) return false;
-    for (int t = 0; t < r->program->tensor_count; t++)
-        if (rank_saves(r->program, t) && rank_holds_first(r->job, r->comm.rank, t)) return true;
-    return false;
+static bool is_copied(const Rank *r, int tensor) {
+    return rank_saves(r->program, tensor) && rank_holds_first(r->job, r->comm.rank, tensor);
 }
 
 Status checkpoint_create(Rank *r) {
     const Program *p = r->program;
     int64_t bytes = 0;
     for (int t = 0; t < p->tensor_count; t++)
-        if (rank_saves(p, t)) bytes += p->tensors[t].bytes;
-    if (!makes_copies(r)) return OK;
-    r->copy = malloc((size_t)bytes + 1);
+        if (is_copied(r, t)) bytes += p->tensors[t].bytes;
+    if (!bytes || !r->job->options.save || r->job->device->model) return OK;
+    r->copy = malloc((size_t)bytes);
     if (!r->copy)
         FAIL(ERR_MEMORY, "no memory for a copy of the weights (%lld bytes)", (long long)bytes);
     return OK;
@@ -68,7 +65,7 @@ static Status copy(Rank *r) {
     const Program *p = r->program;
     unsigned char *to = r->copy;
     for (int t = 0; t < p->tensor_count; t++) {
-        if (!rank_saves(p, t)) continue;
+        if (!is_copied(r, t)) continue;
         TRY(executor_read(&r->executor, t, to));
         to += p->tensors[t].bytes;
     }
@@ -91,7 +88,7 @@ Status checkpoint_view(Rank *r, int tensor, const void **out) {
     const unsigned char *at = r->copy;
     if (!at) return executor_view(&r->executor, tensor, out);
     for (int t = 0; t < tensor; t++)
-        if (rank_saves(r->program, t)) at += r->program->tensors[t].bytes;
+        if (is_copied(r, t)) at += r->program->tensors[t].bytes;
     *out = at;
     return OK;
 }

@@ -127,10 +127,10 @@ void rank_destroy(Rank *r) {
     *r = (Rank){0};
 }
 
-// After Ctrl-C, which a rank or its launcher saw, all ranks must end before the same turn. Rank 0
-// decides, one turn ahead, and posts the number of that turn plus one (0: go on). The others cannot
-// begin the next turn without having met rank 0, or somebody who has, in this one, as it gives every
-// rank its loss: so they see what it posted. A rank alone stops at once.
+// After Ctrl-C, which rank 0 or the launcher saw, all ranks must end before the same turn. Rank 0
+// decides, one turn ahead, and posts the number of that turn plus one (0: go on). Each turn gives
+// every rank its loss: the others cannot begin the next one without having met rank 0, or somebody
+// who has, in this one, so they see what it posted. A rank alone stops at once.
 static bool stops_here(const Rank *r) {
     const atomic_int *interrupt = r->job->options.interrupt;
     bool asked = interrupt && *interrupt;

@@ -16,6 +16,7 @@ void device_timed_init(Device *out, const DeviceModel *model, int64_t slowdown_p
                     .model = model,
                     .slowdown_permille = slowdown_permille};
     for (int k = 0; k < KIND_COUNT; k++)
-        if (kind_class((Kind)k) == CLASS_COMPUTE) out->kernel[k][0] = out->kernel[k][1] = nothing;
+        for (int t = 0; t < DTYPE_REALS && kind_class((Kind)k) == CLASS_COMPUTE; t++)
+            out->kernel[k][t] = nothing;
     for (int type = 0; type < DTYPE_COUNT; type++) out->kernel[KIND_COPY][type] = nothing;
 }
