@@ -88,8 +88,8 @@ static void write_chain(FILE *f, int layers, int micro_batches) {
             char x[32] = "x";
             if (l) snprintf(x, sizeof x, "z%d/%d", l - 1, m);
             fprintf(f,
-                    "f%d linear @compute y%d/%d <- %s a%d phase=forward flops=1 slice=0.%d\n"
-                    "g%d linear @compute z%d/%d <- y%d/%d b%d phase=forward flops=1 slice=0.%d\n"
+                    "f%d linear @compute y%d/%d <- %s a%d phase=forward slice=0.%d\n"
+                    "g%d linear @compute z%d/%d <- y%d/%d b%d phase=forward slice=0.%d\n"
                     "h%d all_reduce @net z%d/%d <- z%d/%d phase=forward slice=0.%d\n",
                     l, l, m, x, l, m, l, l, m, l, m, l, m, l, l, m, l, m, m);
         }
@@ -183,9 +183,8 @@ static void lap(Timing *r, Stage stage, int64_t *ns) {
 }
 
 static void count(const Program *p, Timing *r) {
-    r->ops = r->deps = r->reuse = 0;
+    r->deps = r->reuse = 0;
     for (int k = 0; k < p->plan_count; k++) {
-        r->ops += p->plans[k].op_count;
         r->deps += p->plans[k].dep_count;
         for (int d = 0; d < p->plans[k].dep_count; d++)
             r->reuse += p->plans[k].deps[d].kind == DEP_REUSE;
@@ -200,8 +199,8 @@ static Status stages(Timing *r, ProgramSet *set, Arena *a, Text *text, const Dev
     TRY(plan_check(set));
     lap(r, CHECK, &ns);
     Program *p = &set->programs[0];
-    int ops = 0;
-    for (int k = 0; k < p->plan_count; k++) ops += p->plans[k].op_count;
+    r->ops = 0;
+    for (int k = 0; k < p->plan_count; k++) r->ops += p->plans[k].op_count;
     TRY(print(set, text));
     lap(r, PRINT, &ns);
     TRY(parse(text));
@@ -213,7 +212,6 @@ static Status stages(Timing *r, ProgramSet *set, Arena *a, Text *text, const Dev
     TRY(simulate(p, a));
     lap(r, SIMULATE, &ns);
     count(p, r);
-    r->ops = ops;
     return OK;
 }
 

@@ -30,8 +30,6 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
     if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
         FAIL(ERR_USAGE, "--batch is of all ranks, --batch-per-rank of each; give one of the two");
-    if (option_given(line, "class") && !o->print_plan)
-        FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     if (o->require_plot && !o->plot && !o->preview)
         FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
     if (o->json + o->csv + o->plain > 1)

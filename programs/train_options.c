@@ -17,7 +17,6 @@
 #include "viz/figures.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define AT(field) .at = offsetof(TrainOptions, field)
 
@@ -184,8 +183,6 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
              "--batch %lld is not %d rank%s times --batch-per-rank %lld; give one of the two",
              (long long)job->batch, job->ranks, job->ranks == 1 ? "" : "s",
              (long long)o->batch_per_rank);
-    if (option_given(line, "class") && !o->print_plan)
-        FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)

@@ -41,7 +41,7 @@ typedef struct {
     const HostModel *host;
     Timeline *const *timelines;
     Engine engine;
-    PlanOrder *orders;
+    ClassOrder *orders;
     SimRank *ranks;
     int64_t *core_ps;     // per core: the time up to which its ranks' demand is reduced
     EventId *core_event;  // per core: when its first busy rank will have had enough, or 0

@@ -105,7 +105,11 @@ Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
     Model model;
     *out = (ProgramSet){0};
     TRY(model_read(&model, a, job->spec.model));
-    if (!job->spec.plan_file) return job_spec_programs(out, &job->spec, &model);
+    if (!job->spec.plan_file) {
+        TRY(job_spec_programs(out, &job->spec, &model));
+        TRY(plan_check(out));
+        return plan_check_run(out);
+    }
     TRY(read_plan(out, a, job->spec.plan_file));
     return check_plan(out, job, &model);
 }
@@ -115,8 +119,6 @@ Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
     const DeviceTraits *traits = device_traits(job->spec.device);
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
     TRY(sim_job_programs(out, a, job));
-    TRY(plan_check(out));
-    TRY(plan_check_run(out));
     return collective_work_lower(out, traits);
 }
 

@@ -34,8 +34,9 @@ Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) MUST_U
 // global batch (strong). ERR_USAGE, with what to try, for numbers that do not fit.
 Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch) MUST_USE;
 
-// Its programs, before lowering: what train --print-plan file prints for the same options. From a
-// file: ERR_INPUT, ERR_FORMAT, or ERR_USAGE when it is lowered, or was printed for another job.
+// Its programs, checked, before lowering: what train --print-plan file prints for the same options.
+// ERR_PLAN names operation and rank. From a file: ERR_INPUT, ERR_FORMAT, or ERR_USAGE when it is
+// lowered, or was printed for another job.
 Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) MUST_USE;
 
 // Checked and lowered: what train executes. ERR_PLAN names operation and rank.

@@ -45,13 +45,13 @@ int rank_progress_ready_work(const RankProgress *r) {
     return best;
 }
 
-Status plan_order_of(const LaneOrder **of_rank, PlanOrder **orders, Arena *a,
-                     const SimulateOptions *o, int rank) {
+Status class_order_of(const LaneOrder **of_rank, ClassOrder **orders, Arena *a,
+                      const SimulateOptions *o, int rank) {
     const Program *p = o->costs[rank]->program;
-    PlanOrder *order = *orders;
+    ClassOrder *order = *orders;
     while (order && order->lanes.program != p) order = order->next;
     if (!order) {
-        order = ARENA_NEW(a, PlanOrder, 1);
+        order = ARENA_NEW(a, ClassOrder, 1);
         if (!order) FAIL(ERR_MEMORY, "out of memory for simulating a plan");
         TRY(lane_order_init(&order->lanes, a, p, o->plan));
         order->next = *orders;

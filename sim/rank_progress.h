@@ -27,14 +27,14 @@ void rank_progress_finish(RankProgress *r, int op);
 int rank_progress_ready_work(const RankProgress *r);
 
 // The lanes of the plan that is simulated, one for each program that ranks execute.
-typedef struct PlanOrder {
+typedef struct ClassOrder {
     LaneOrder lanes;
-    struct PlanOrder *next;
-} PlanOrder;
+    struct ClassOrder *next;
+} ClassOrder;
 
 // *orders: those of all ranks, NULL at first; *of_rank: that of this one. In the arena. ERR_MEMORY.
-Status plan_order_of(const LaneOrder **of_rank, PlanOrder **orders, Arena *a,
-                     const SimulateOptions *o, int rank) MUST_USE;
+Status class_order_of(const LaneOrder **of_rank, ClassOrder **orders, Arena *a,
+                      const SimulateOptions *o, int rank) MUST_USE;
 
 // Tell the watch of the options, if there is one, that so many executions of operations have ended.
 // ERR_INTERRUPTED when it says to stop.

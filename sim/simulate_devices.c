@@ -52,7 +52,7 @@ typedef struct {
     Network network;
     Topology topology;
     Transfers transfers;
-    PlanOrder *orders;
+    ClassOrder *orders;
     int lanes;  // of every program
     DeviceRank *ranks;
     int32_t *pending_of;         // per leader and lane: the first of its pending, or NONE
@@ -318,7 +318,7 @@ static Status watch(void *context) {
 static Status init_rank(Simulation *s, Arena *a, int rank) {
     DeviceRank *r = &s->ranks[rank];
     const LaneOrder *order;
-    TRY(plan_order_of(&order, &s->orders, a, s->o, rank));
+    TRY(class_order_of(&order, &s->orders, a, s->o, rank));
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
     TRY(rank_progress_init(&r->progress, a, order));
     r->lanes = ARENA_NEW(a, Activity, s->lanes + 1);
@@ -363,7 +363,7 @@ static Status init(Simulation *s, Arena *a, const TopologyOptions *topology) {
     for (int i = 0; i < slots; i++) s->pending_of[i] = NONE;
     for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));
     s->alone = true;
-    for (const PlanOrder *o = s->orders; o; o = o->next)
+    for (const ClassOrder *o = s->orders; o; o = o->next)
         s->alone &= communicates_in_turn(&o->lanes, s->o->ranks);
     return OK;
 }

@@ -189,7 +189,7 @@ static Status host_watch(void *context) {
 static Status host_init_rank(HostSimulation *s, Arena *a, int rank) {
     SimRank *r = &s->ranks[rank];
     const LaneOrder *order;
-    TRY(plan_order_of(&order, &s->orders, a, s->o, rank));
+    TRY(class_order_of(&order, &s->orders, a, s->o, rank));
     int lanes = order->program->lane_count;
     TRY(costs_complete(s->o->costs[rank], s->o->plan));
     TRY(rank_progress_init(&r->progress, a, order));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Collectives on a network, message by message, by their schedules
-// (parallel/collective/collective.h). A member goes through the rounds in order: it starts a round
+// (parallel/collective/collective.h); one that travels alone may be priced by a formula instead
+// (sim/transfer_direct.h). A member goes through the rounds in order: it starts a round
 // when the sources of its steps have ended the rounds before; all its messages then travel at once;
 // when the last has arrived, it adds up what is to be added and has ended the round. Steps within a
 // device cost nothing but the adding, and a round in which a member does nothing ends at once.

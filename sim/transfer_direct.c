@@ -15,8 +15,6 @@
 
 #include "core/base/units.h"
 
-#include <stdlib.h>
-
 // One kind of path: what it takes before the bytes flow, and how fast they do. Rate 0: no message
 // takes such a path.
 typedef struct {

@@ -4,7 +4,6 @@
 #include "tests/support/command.h"
 #include "tests/support/testing.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

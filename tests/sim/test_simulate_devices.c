@@ -61,6 +61,22 @@ static int64_t all_reduce_of(int ranks, Algorithm algorithm) {
     return took;
 }
 
+// Two direct all-reduces at once: in each round six messages of 16 bytes share every link.
+START_TEST(all_reduces_on_two_lanes_share_the_links) {
+    Setup s;
+    setup(&s, 4);
+    int group = program_find_group(&s.p, "data");
+    make_tensor(&s.p, "k", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(16), DTYPE_F32);
+    ck_assert_ok(program_add_lane(&s.p, "more", LANE_COMMUNICATION, group, NULL));
+    make_op(&s.p, s.plan, (OpSpec){.name = "a", .kind = KIND_ALL_REDUCE, .lane = 2}, "g", "g");
+    make_op(&s.p, s.plan, (OpSpec){.name = "b", .kind = KIND_ALL_REDUCE, .lane = 3}, "k", "k");
+    prepare_devices(&s);
+    ck_assert_ok(simulate(&s));
+    for (int op = 0; op < 2; op++) ck_assert_int_eq(span_of(&s, 0, op)->end_ps, 2 * (20 + 96001));
+    finish(&s);
+}
+END_TEST
+
 // 64 bytes over 4 ranks are chunks of 16. Ring: 6 rounds of one message. Direct: 2 rounds of three
 // that share a link: 333,333,333 bytes/s each, so that 16 bytes take 48,000 ps and a bit. Chain:
 // the whole array is one piece, which goes three hops up and three back. Two ranks: 2 rounds of 32
@@ -214,9 +230,10 @@ START_TEST(too_few_devices_are_an_error) {
 }
 END_TEST
 
-SUITE("simulate_devices", an_all_reduce_takes_what_its_closed_form_says,
-      communication_and_computation_overlap, waiting_ends_when_the_last_member_arrives,
-      a_ring_over_nodes_is_paced_by_the_rails, a_message_leaves_when_both_ends_have_come,
+SUITE("simulate_devices", all_reduces_on_two_lanes_share_the_links,
+      an_all_reduce_takes_what_its_closed_form_says, communication_and_computation_overlap,
+      waiting_ends_when_the_last_member_arrives, a_ring_over_nodes_is_paced_by_the_rails,
+      a_message_leaves_when_both_ends_have_come,
       without_a_network_communication_takes_what_was_recorded,
       steps_follow_each_other_and_take_the_same, a_deadlock_says_who_waits_for_whom,
       too_few_devices_are_an_error)

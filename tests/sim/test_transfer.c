@@ -276,6 +276,12 @@ START_TEST(a_formula_is_not_used_where_it_does_not_hold) {
     ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
     call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, 4, 0, 1000};
     ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.what = (Collective){COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT, 4, 0, 1000};
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 1000};
+    ck_assert(transfer_direct_applies(&call, &w->topology, &w->network));
+    call.add_bytes_per_s = GB;
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
     world_destroy(w);
 }
 END_TEST

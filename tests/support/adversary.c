@@ -5,7 +5,6 @@
 #include "tests/support/testing.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { LINE = 64 };
 static const uint64_t JUNK = 0xdeaddeaddeaddeadu;

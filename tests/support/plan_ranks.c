@@ -49,9 +49,12 @@ static void rank_body(Comm *c, void *context, char *failure) {
 // --- all ranks in one thread
 
 static bool advance_all(const Ranks *r, Executor *e, int ranks) {
-    bool done[PLAN_RANKS] = {false}, moved;
-    for (int left = ranks; left > 0;)
+    bool done[PLAN_RANKS] = {false}, any = true;
+    for (int left = ranks; left > 0;) {
+        ck_assert_msg(any, "no rank can go on");
+        any = false;
         for (int i = 0; i < ranks; i++) {
+            bool moved;
             if (done[i]) continue;
             char failure[STATUS_TEXT] = "";
             if (executor_advance(&e[i], &done[i], &moved) != OK) {
@@ -59,8 +62,10 @@ static bool advance_all(const Ranks *r, Executor *e, int ranks) {
                 ck_assert_msg(!*failure, "rank %d: %s", i, failure);
                 return false;
             }
+            any = any || moved;
             left -= done[i];
         }
+    }
     return true;
 }
 

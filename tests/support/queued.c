@@ -291,10 +291,24 @@ static Status queue_prepare(DeviceQueue *q, const KernelCall *call, void **out) 
     return OK;
 }
 
-static int64_t operand_bytes(const KernelCall *call, const Operand *o) {
+static int64_t operand_elements(const Operand *o) {
     int64_t n = operand_rows(o);
     for (int i = 1; i < o->dims; i++) n *= o->shape[i];
     return n;
+}
+
+// The pattern of a kind names an operand's type where it is not the operation's.
+static int64_t element_bytes(const KernelCall *call, int i) {
+    const char *word = kind_operands(call->kind);
+    if (i >= call->outputs) {
+        word = strstr(word, "<- ") + 3;
+        i -= call->outputs;
+    }
+    for (; word && i > 0; i--)
+        if ((word = strchr(word, ' '))) word++;
+    const char *type = word ? memchr(word, ':', strcspn(word, " ")) : NULL;
+    int dtype = type ? dtype_find(type + 1, (int)strcspn(type + 1, " ]")) : (int)call->dtype;
+    return dtype_bytes((Dtype)dtype);
 }
 
 static Status queue_run(DeviceQueue *q, int lane, const void *prepared) {
@@ -306,9 +320,8 @@ static Status queue_run(DeviceQueue *q, int lane, const void *prepared) {
         const Operand *o = &call->operand[i];
         c->operands[i] = *o;
         if (o->live) c->live[i] = *o->live;
-        // An element has at least one byte: enough to find two operands that overlap in their
-        // first ones, whatever their types.
-        add_range(&access, o->data, operand_bytes(call, o), i < call->outputs);
+        add_range(&access, o->data, operand_elements(o) * element_bytes(call, i),
+                  i < call->outputs);
     }
     add_range(&access, call->guard, 8, false);
     watch(q, access);
