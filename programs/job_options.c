@@ -9,7 +9,7 @@
 #include <string.h>
 
 Status job_options_check(const JobSpec *job, const OptionLine *line) {
-    if (job->sgd.nesterov && job->sgd.momentum == 0)
+    if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
     if (option_given(line, "class") && !option_given(line, "print-plan"))
         FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");

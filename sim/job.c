@@ -16,15 +16,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static Sgd read_sgd(const ProgramSet *set) {
+static Optimizer read_optimizer(const ProgramSet *set) {
     for (int c = 0; c < set->count; c++) {
         const Program *p = &set->programs[c];
         for (int w = 0; w < p->work_count; w++)
             if (p->works[w].kind == KIND_SGD)
-                return (Sgd){work_real(p, &p->works[w], 0), work_real(p, &p->works[w], 1),
-                             work_attr(p, &p->works[w], 2) != 0};
+                return (Optimizer){.momentum = work_real(p, &p->works[w], 0),
+                                   .weight_decay = work_real(p, &p->works[w], 1),
+                                   .nesterov = work_attr(p, &p->works[w], 2) != 0};
     }
-    return (Sgd){0};
+    return (Optimizer){0};
 }
 
 // What the optimizer does is read from the plan: the plan may have been a file's, and descriptions
@@ -32,7 +33,7 @@ static Sgd read_sgd(const ProgramSet *set) {
 Status sim_job_recorded(SimJob *out, const RunInfo *run, const ProgramSet *set) {
     *out = (SimJob){0};
     TRY(job_spec_recorded(&out->spec, run));
-    out->spec.sgd = read_sgd(set);
+    out->spec.optimizer = read_optimizer(set);
     if (!out->spec.plan_file) return OK;
     PlanJob plan;
     TRY(plan_job_read(&plan, set, "the trace"));

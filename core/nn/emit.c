@@ -1,44 +1,16 @@
 // SPDX-License-Identifier: MIT
 // From a network to the untransformed program of one rank: what a strategy then splits and orders.
 #include "core/base/units.h"
-#include "core/nn/graph_internal.h"
+#include "core/nn/emit_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { DATA_AXIS = 0 };
-enum { NAME = 256 };  // bytes of the longest name
-
-// The tensors of one layer: those of the program, and of the current shard. NONE: there is none.
-typedef struct {
-    int32_t parameter[LAYER_PARAMETERS], velocity[LAYER_PARAMETERS];
-    int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
-} LayerTensors;
-
-typedef struct {
-    Program *p;
-    Plan *plan;
-    const Model *m;
-    const StepSpec *spec;
-    LayerTensors *layers;    // in the caller's arena
-    Graph step, evaluation;  // what a pass computes
-    int32_t *tensors;        // [value of either graph] in the current pass
-    int compute, host;       // lanes
-    int32_t learning_rate, inverse_count;
-
-    // The pass being emitted: one micro-batch of one shard, or an evaluation block.
-    bool training;
-    int shard, micro_batch;
-    int64_t rows, whole_rows;  // capacity; of the whole batch
-    char suffix[32];           // of its tensors: "/0.1", or "" when there is only one
-    int32_t x, labels, live_rows, first_row, loss;
-} Emitter;
-
 // --- tensors
 
 // A tensor of logical tensor `name`, which is made when it is the first.
-static Status add_tensor(Emitter *e, const char *name, const char *suffix, const LogicalSpec *whole,
-                         const TensorSpec *piece, int32_t *out) {
+Status emit_tensor(Emitter *e, const char *name, const char *suffix, const LogicalSpec *whole,
+                   const TensorSpec *piece, int32_t *out) {
     char local[NAME + 32];
     snprintf(local, sizeof local, "%s%s", name, suffix);
     LogicalSpec l = *whole;
@@ -68,10 +40,10 @@ static Status add_rows(Emitter *e, const char *what, Dtype dtype, Role role, con
                         .micro_batch = e->micro_batch,
                         .placement = {[DATA_AXIS] = PLACEMENT_SHARD(0)}};
     for (int i = 0; i < dims; i++) whole.shape[i + 1] = piece.shape[i + 1] = sample[i];
-    return add_tensor(e, name, e->suffix, &whole, &piece, out);
+    return emit_tensor(e, name, e->suffix, &whole, &piece, out);
 }
 
-static LogicalSpec parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
+LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
     LogicalSpec s = {.dims = p->dims, .dtype = e->spec->dtype, .role = role};
     memcpy(s.shape, p->shape, sizeof s.shape);
     if (role == ROLE_PARAMETER) s.fan_in = p->fan_in;
@@ -81,21 +53,21 @@ static LogicalSpec parameter_spec(const Emitter *e, const LayerParameter *p, Rol
 
 // Parameters come before everything else: a logical tensor's index keys its initial values, which
 // must not depend on the optimiser or on how the batch is cut.
-static Status add_parameters(Emitter *e, const char *what, Role role) {
+Status emit_parameters(Emitter *e, const char *what, Role role) {
     for (int i = 0; i < e->m->layer_count; i++) {
         const Layer *l = &e->m->layers[i];
         for (int k = 0; k < l->parameter_count; k++) {
             int32_t *out =
                 role == ROLE_PARAMETER ? &e->layers[i].parameter[k] : &e->layers[i].velocity[k];
             char name[NAME];
-            LogicalSpec whole = parameter_spec(e, &l->parameters[k], role);
+            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], role);
             *out = NONE;
             if (l->parameters[k].owner != i) {  // tied: the same tensor, and updated once
                 if (role == ROLE_PARAMETER) *out = e->layers[l->parameters[k].owner].parameter[k];
                 continue;
             }
             snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
-            TRY(add_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
+            TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
         }
     }
     return OK;
@@ -110,10 +82,10 @@ static Status add_gradients(Emitter *e, int shard) {
         LayerTensors *t = &e->layers[i];
         for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
-            LogicalSpec whole = parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
+            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
             TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
             snprintf(name, sizeof name, "%s.%s.grad", l->name, l->parameters[k].name);
-            TRY(add_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
+            TRY(emit_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
             if (shard == 0) t->gradient_of_0[k] = t->gradient[k];
         }
     }
@@ -128,7 +100,7 @@ static Status add_loss(Emitter *e, const char *name, int shard) {
     TensorSpec piece = {.shard = shard,
                         .placement = {[DATA_AXIS] = PLACEMENT_SUM},
                         .result = shard ? RESULT_NONE : RESULT_LOSS};
-    return add_tensor(e, name, suffix, &whole, &piece, &e->loss);
+    return emit_tensor(e, name, suffix, &whole, &piece, &e->loss);
 }
 
 // A scalar that the run writes; that of rows is of this pass's shard and micro-batch.
@@ -236,69 +208,6 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
     return emit_pass(e, &e->step);
 }
 
-// One operation of the update of parameter k of layer i.
-static Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
-                             const int32_t *outputs, const int32_t *inputs) {
-    const Layer *l = &e->m->layers[i];
-    char name[NAME];
-    snprintf(name, sizeof name, "%s.%s.%s", what, l->name, l->parameters[k].name);
-    OpSpec s = *partial;
-    s.name = name;
-    s.layer = l->name;
-    s.phase = PHASE_UPDATE;
-    s.dtype = e->spec->dtype;
-    s.lane = e->compute;
-    s.outputs = outputs;
-    s.inputs = inputs;
-    return plan_add_op(e->p, e->plan, &s, NULL);
-}
-
-// The gradient of parameter k of layer i; of one that several layers use the sum of what each has
-// accumulated, in the order of the layers and after all ranks' (docs/contract.md, 3).
-static Status emit_gradient_sum(Emitter *e, int i, int k, int32_t *out) {
-    const Layer *l = &e->m->layers[i];
-    int32_t uses[2] = {e->layers[i].gradient_of_0[k], NONE};
-    *out = uses[0];
-    for (int user = l->parameters[k].next_use; user != NONE;
-         user = e->m->layers[user].parameters[k].next_use) {
-        OpSpec s = {.kind = KIND_FOLD, .flags = OP_ACCUMULATE, .output_count = 1, .input_count = 1};
-        int32_t use = e->layers[user].gradient_of_0[k];
-        if (uses[1] == NONE) {
-            char name[NAME];
-            LogicalSpec whole = parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
-            snprintf(name, sizeof name, "%s.%s.grad.sum", l->name, l->parameters[k].name);
-            TRY(add_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
-            s = (OpSpec){.kind = KIND_ADD, .output_count = 1, .input_count = 2};
-        }
-        uses[1] = use;
-        TRY(emit_update_op(e, i, k, "sum", &s, out, s.kind == KIND_ADD ? uses : &use));
-    }
-    return OK;
-}
-
-static Status emit_sgd(Emitter *e, int i, int k) {
-    const Sgd *sgd = &e->spec->sgd;
-    const LayerTensors *t = &e->layers[i];
-    const int64_t attrs[] = {build_attr_real(sgd->momentum), build_attr_real(sgd->weight_decay),
-                             sgd->nesterov};
-    int32_t outputs[] = {t->parameter[k], t->velocity[k]}, inputs[] = {NONE, e->learning_rate};
-    TRY(emit_gradient_sum(e, i, k, &inputs[0]));
-    OpSpec s = {.kind = KIND_SGD,
-                .attrs = attrs,
-                .output_count = t->velocity[k] == NONE ? 1 : 2,
-                .input_count = 2};
-    return emit_update_op(e, i, k, "sgd", &s, outputs, inputs);
-}
-
-// Last layer first: the order in which gradients become ready.
-static Status emit_updates(Emitter *e) {
-    e->shard = e->micro_batch = 0;
-    for (int i = e->m->layer_count - 1; i >= 0; i--)
-        for (int k = 0; k < e->m->layers[i].parameter_count; k++)
-            if (e->m->layers[i].parameters[k].owner == i) TRY(emit_sgd(e, i, k));
-    return OK;
-}
-
 static Status emit_step(Emitter *e) {
     TRY(program_add_plan(e->p, "step", &e->plan));
     e->plan->when = WHEN_EACH_STEP;
@@ -332,8 +241,8 @@ static Status emit_program(Emitter *e) {
     TRY(program_add_axis(e->p, "data", spec->data_axis_size, NULL));
     TRY(program_add_lane(e->p, "compute", LANE_COMPUTE, NONE, &e->compute));
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
-    TRY(add_parameters(e, "", ROLE_PARAMETER));
-    if (spec->sgd.momentum != 0) TRY(add_parameters(e, ".velocity", ROLE_OPTIMISER));
+    TRY(emit_parameters(e, "", ROLE_PARAMETER));
+    TRY(emit_optimiser_state(e));
     TRY(add_scalar(e, "learning_rate", SCALAR_LEARNING_RATE, &e->learning_rate));
     TRY(add_scalar(e, "inverse_count", SCALAR_INVERSE_COUNT, &e->inverse_count));
     TRY(emit_step(e));

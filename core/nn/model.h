@@ -15,6 +15,7 @@
 #define CORE_NN_MODEL_H
 
 #include "core/base/arena.h"
+#include "core/nn/optimizer.h"
 #include "core/plan/build.h"
 
 // What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
@@ -91,13 +92,6 @@ int64_t model_parameters(const Model *m);  // elements
 // input's gradients. Nothing else counts.
 int64_t model_flops(const Model *m);
 
-// SGD as PyTorch's: g' = g + weight_decay w; v = momentum v + g'; w -= lr v, or with nesterov
-// w -= lr (g' + momentum v).
-typedef struct {
-    double momentum, weight_decay;
-    bool nesterov;
-} Sgd;
-
 // Rows of one evaluation block: fixed, so that a result does not depend on the ranks.
 enum { EVALUATION_ROWS = 256 };
 
@@ -108,7 +102,7 @@ typedef struct {
     int shards, local_shards;  // of the whole run, and of this rank
     int micro_batches;         // per shard
     int64_t evaluation_rows;   // rows of one evaluation block
-    Sgd sgd;
+    Optimizer optimizer;
     int data_axis_size;  // ranks along the axis "data"
 } StepSpec;
 

@@ -39,7 +39,7 @@ enum {
      .initial = "64", .min = 1, .max = 1e7, .brief = true, .help = "rows of the global batch"}
 
 #define JOB_ROW_OPTIMIZER(T) \
-    {.name = "optimizer", .kind = OPTION_CHOICE, JOB_AT(T, optimizer), \
+    {.name = "optimizer", .kind = OPTION_CHOICE, JOB_AT(T, optimizer.kind), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "sgd", \
      .initial = "sgd", .help = "update rule", \
      .others = "adam= adamw= adagrad= adadelta= rmsprop= lamb= lars= lion= muon= momentum=sgd " \
@@ -54,13 +54,13 @@ enum {
      .help = "raise the learning rate in equal parts over the first N steps"}
 
 #define JOB_ROWS_SGD(T) \
-    {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, sgd.momentum), \
+    {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, optimizer.momentum), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "X", \
      .initial = "0.9", .min = 0, .max = 1, .help = "momentum of SGD"}, \
-    {.name = "nesterov", .kind = OPTION_FLAG, JOB_AT(T, sgd.nesterov), \
+    {.name = "nesterov", .kind = OPTION_FLAG, JOB_AT(T, optimizer.nesterov), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, \
      .help = "Nesterov's momentum"}, \
-    {.name = "weight-decay", .kind = OPTION_REAL, JOB_AT(T, sgd.weight_decay), \
+    {.name = "weight-decay", .kind = OPTION_REAL, JOB_AT(T, optimizer.weight_decay), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "X", \
      .initial = "0", .min = 0, .max = 1e3, .help = "L2 penalty, added to the gradient"}
 

@@ -82,7 +82,7 @@ Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) 
                            .shards = job_spec_shards(s),
                            .micro_batches = s->micro_batches,
                            .evaluation_rows = EVALUATION_ROWS,
-                           .sgd = s->sgd,
+                           .optimizer = s->optimizer,
                            .data_axis_size = job_spec_data_ranks(s)};
     return strategy_programs(out, model, &step, &s->strategy);
 }

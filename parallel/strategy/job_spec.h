@@ -12,8 +12,6 @@
 #include "core/record/run_info.h"
 #include "parallel/strategy/strategy.h"
 
-typedef enum { OPTIMIZER_SGD } OptimizerKind;
-
 // Strings are borrowed. Zeroed, it is no job: job_spec_default() is.
 typedef struct {
     const char *model;      // a built-in name, or a file
@@ -26,10 +24,9 @@ typedef struct {
     int micro_batches;  // of a shard
     int64_t batch;      // rows of the global batch
     int64_t seed;
-    OptimizerKind optimizer;
     double learning_rate;
     int64_t warm_up_steps;  // the learning rate rises over so many first steps
-    Sgd sgd;
+    Optimizer optimizer;
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;
 

@@ -91,7 +91,7 @@ static Status make_programs(ProgramSet *out, int i, const Model *m) {
     spec.ranks = sources[i].ranks;
     spec.shards = sources[i].shards;
     spec.micro_batches = sources[i].micro_batches;
-    spec.sgd.momentum = sources[i].momentum;
+    spec.optimizer.momentum = sources[i].momentum;
     spec.strategy.algorithm = sources[i].algorithm;
     if (sources[i].stages == 1) return job_spec_programs(out, &spec, m);
     const int data_ranks = spec.ranks / sources[i].stages;

@@ -65,7 +65,7 @@ static void build_program(StepDriver *d) {
                      .local_shards = strategy.local_shards,
                      .micro_batches = o->micro_batches,
                      .evaluation_rows = STEP_EVALUATION_ROWS,
-                     .sgd = o->sgd,
+                     .optimizer = o->optimizer,
                      .data_axis_size = o->ranks};
     ck_assert_ok(model_read(&d->model, &d->arena, o->model));
     ck_assert_ok(model_emit(&d->program, &d->model, &spec));

@@ -20,7 +20,7 @@ typedef struct {
     const int32_t *labels;
     int64_t samples;
     double learning_rate;
-    Sgd sgd;
+    Optimizer optimizer;
     StrategyOptions strategy;  // local_shards is set here
 } StepOptions;
 

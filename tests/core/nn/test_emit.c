@@ -27,7 +27,7 @@ static StepSpec one_step(void) {
                       .local_shards = 1,
                       .micro_batches = 1,
                       .evaluation_rows = 100,
-                      .sgd = {.momentum = 0.9},
+                      .optimizer = {.momentum = 0.9},
                       .data_axis_size = 1};
 }
 
@@ -206,7 +206,7 @@ END_TEST
 
 START_TEST(without_momentum_there_is_no_velocity) {
     StepSpec step = one_step();
-    step.sgd = (Sgd){.weight_decay = 0.25};
+    step.optimizer = (Optimizer){.weight_decay = 0.25};
     const Plan *plan = emit("linear", &step);
     ck_assert_int_eq(program_find_tensor(&program, "fc.weight.velocity"), NONE);
     const Op *update = &plan->ops[plan->op_count - 1];
@@ -356,7 +356,7 @@ START_TEST(initial_values_do_not_depend_on_the_optimiser_or_the_cut) {
     StepSpec step = one_step();
     emit("net", &step);
     int before = tensor("fc2.bias")->logical;
-    step.sgd.momentum = 0;
+    step.optimizer.momentum = 0;
     step.shards = step.local_shards = 2;
     emit("net", &step);
     ck_assert_int_eq(tensor("fc2.bias")->logical, before);

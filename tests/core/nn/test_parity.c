@@ -129,10 +129,10 @@ static StepOptions read_options(const json_t *root, const char *name) {
                      .batch = BATCH,
                      .samples = SAMPLES,
                      .learning_rate = real_of(root, name, "learning_rate"),
-                     .sgd = {.momentum = real_of(root, name, "momentum"),
-                             .weight_decay = real_of(root, name, "weight_decay")},
+                     .optimizer = {.momentum = real_of(root, name, "momentum"),
+                                   .weight_decay = real_of(root, name, "weight_decay")},
                      .strategy = {.bucket_bytes = {4096, 32768}}};
-    ck_assert_ok(json_get_bool(&o.sgd.nesterov, root, cases_file, "cases.%s.nesterov", name));
+    ck_assert_ok(json_get_bool(&o.optimizer.nesterov, root, cases_file, "cases.%s.nesterov", name));
     return o;
 }
 

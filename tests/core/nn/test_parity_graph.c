@@ -114,7 +114,7 @@ static void check(const Fixture *f, const Numbers *want, StepOptions o) {
     o.samples = SAMPLES;
     o.batch = ROWS;
     o.learning_rate = 0.1;
-    o.sgd = (Sgd){.momentum = 0.9};
+    o.optimizer = (Optimizer){.momentum = 0.9};
     o.strategy = (StrategyOptions){.bucket_bytes = {512, 1024}};
     step_driver_init(&d, &o);
     ck_assert_int_eq(step_driver_parameter_count(&d), PARAMETERS);

@@ -34,7 +34,7 @@ static const char *write_pipeline(PipelineSchedule schedule, int micro_batches, 
                            .local_shards = 1,
                            .micro_batches = micro_batches,
                            .evaluation_rows = EVALUATION_ROWS,
-                           .sgd = o.spec.sgd,
+                           .optimizer = o.spec.optimizer,
                            .data_axis_size = data_ranks};
     const PipelineSpec pipeline = {.stages = 2, .schedule = schedule, .last_layer = {"relu1"}};
     snprintf(path, sizeof path, "%s/two-stages.plan", test_directory());

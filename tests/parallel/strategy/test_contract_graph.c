@@ -11,7 +11,7 @@ static JobOptions graph_options(const char *device) {
     o.spec.model = test_source("tests/data/graph.model");
     ck_assert_ptr_nonnull(o.spec.model);
     o.spec.device = device;
-    o.spec.sgd.momentum = 0.9;
+    o.spec.optimizer.momentum = 0.9;
     o.spec.strategy.bucket_bytes[0] = 512;
     o.spec.strategy.bucket_bytes[1] = 1024;
     o.steps = 8;
@@ -94,7 +94,7 @@ START_TEST(the_residual_network_learns) {
     o.spec.model = "resnet";
     o.spec.device = "cpu";
     o.spec.batch = 32;
-    o.spec.sgd.momentum = 0.9;
+    o.spec.optimizer.momentum = 0.9;
     o.data = "digits:count=3000";
     o.steps = 640;
     ck_assert_ok(training_run(&run, &o, NULL));

@@ -17,7 +17,7 @@ static StepSpec step_of(const JobOptions *o, int data_ranks) {
                       .local_shards = 1,
                       .micro_batches = o->spec.micro_batches,
                       .evaluation_rows = EVALUATION_ROWS,
-                      .sgd = o->spec.sgd,
+                      .optimizer = o->spec.optimizer,
                       .data_axis_size = data_ranks};
 }
 

@@ -32,7 +32,7 @@ static void emit(int ranks, int micro_batches, int local_shards) {
                                         .local_shards = local_shards,
                                         .micro_batches = micro_batches,
                                         .evaluation_rows = 256,
-                                        .sgd = {.momentum = 0.9},
+                                        .optimizer = {.momentum = 0.9},
                                         .data_axis_size = ranks}));
     arena_finish(&a);
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What the parts of model_emit() share: emit.c makes passes and plans, emit_update.c the updates.
+#ifndef CORE_NN_EMIT_INTERNAL_H
+#define CORE_NN_EMIT_INTERNAL_H
+
+#include "core/nn/graph_internal.h"
+
+enum { DATA_AXIS = 0 };
+enum { NAME = 256 };  // bytes of the longest name
+
+// The tensors of one layer: those of the program, and of the current shard. NONE: there is none.
+typedef struct {
+    int32_t parameter[LAYER_PARAMETERS], velocity[LAYER_PARAMETERS];
+    int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
+} LayerTensors;
+
+typedef struct {
+    Program *p;
+    Plan *plan;
+    const Model *m;
+    const StepSpec *spec;
+    LayerTensors *layers;    // in the caller's arena
+    Graph step, evaluation;  // what a pass computes
+    int32_t *tensors;        // [value of either graph] in the current pass
+    int compute, host;       // lanes
+    int32_t learning_rate, inverse_count;
+
+    // The pass being emitted: one micro-batch of one shard, or an evaluation block.
+    bool training;
+    int shard, micro_batch;
+    int64_t rows, whole_rows;  // capacity; of the whole batch
+    char suffix[32];           // of its tensors: "/0.1", or "" when there is only one
+    int32_t x, labels, live_rows, first_row, loss;
+} Emitter;
+
+// A tensor of logical tensor `name`, which is made when it is the first; "NAME SUFFIX" is its own.
+Status emit_tensor(Emitter *e, const char *name, const char *suffix, const LogicalSpec *whole,
+                   const TensorSpec *piece, int32_t *out) MUST_USE;
+
+// The logical tensor of a parameter, or of something that has its shape: its gradient, its state.
+LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role);
+
+// Every parameter, or its state "PARAMETER WHAT" of the optimiser.
+Status emit_parameters(Emitter *e, const char *what, Role role) MUST_USE;
+
+// emit_update.c: what the optimiser keeps from step to step; and the updates of a step's plan.
+Status emit_optimiser_state(Emitter *e) MUST_USE;
+Status emit_updates(Emitter *e) MUST_USE;
+
+#endif
