@@ -4,6 +4,8 @@
 
 #include "core/plan/build.h"
 
+#include <stdlib.h>
+
 typedef struct {
     const Program *p;
     int parts;
@@ -69,6 +71,27 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
         if (partial && s.writer[t] != NONE) TRY(find_parts(&s, a, t, &(*out)[(*count)++]));
     }
     return OK;
+}
+
+// Those of one operation go in reverse table order, as in PyTorch's reversed parameter list.
+static int by_readiness(const void *left, const void *right) {
+    const Gradient *a = left, *b = right;
+    return a->complete != b->complete ? (a->complete > b->complete) - (a->complete < b->complete)
+                                      : (a->part[0] < b->part[0]) - (a->part[0] > b->part[0]);
+}
+
+void gradients_sort(Gradient *g, int count) { qsort(g, (size_t)count, sizeof *g, by_readiness); }
+
+int gradients_bucket(const Program *p, const StrategyOptions *options, const Gradient *g, int count,
+                     int first, int *after) {
+    int64_t cap = options->bucket_bytes[first > 0], bytes = 0;
+    *after = NONE;
+    for (int i = first; i < count; i++) {
+        bytes += p->tensors[g[i].part[0]].bytes;
+        if (g[i].complete > *after) *after = g[i].complete;
+        if (bytes >= cap) return i + 1;
+    }
+    return count;
 }
 
 Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) {

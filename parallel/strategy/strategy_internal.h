@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What strategies share: finding partial results and placing new operations.
+// What strategies share: finding partial results, placing new operations, and what every
+// data-parallel one adds besides.
 #ifndef PARALLEL_STRATEGY_STRATEGY_INTERNAL_H
 #define PARALLEL_STRATEGY_STRATEGY_INTERNAL_H
 
 #include "core/base/arena.h"
+#include "core/plan/build.h"
 #include "parallel/strategy/strategy.h"
 
 enum { PARTS = 4096 };  // shards of one rank
@@ -19,7 +21,53 @@ typedef struct {
 Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
                       Gradient **out, int *count) MUST_USE;
 
+// In the order in which they become ready.
+void gradients_sort(Gradient *g, int count);
+
+// The bucket that begins with gradients[first], of sorted ones: where it ends, and in *after the
+// operation that completes it. It closes once it has passed its cap, so it may exceed it; what is
+// left over is the last one.
+int gradients_bucket(const Program *p, const StrategyOptions *options, const Gradient *g, int count,
+                     int first, int *after);
+
 // Move the last `placed` operations of a plan: the k-th goes right behind operation after[k].
 Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) MUST_USE;
+
+// A data-parallel transformation at work. New operations are collected with the place that they go
+// to, and take it all at once.
+typedef struct {
+    Program *p;
+    const StrategyOptions *options;
+    Arena arena;
+    int axis, group, lane;  // "data": of the mesh, its ranks, their communication
+    int *after;             // owned; per added operation of the plan at work: the one before it
+    int added, capacity;
+} Join;
+
+// Finds the axis, which must have two ranks or more, and adds group and lane. ERR_PLAN, ERR_MEMORY.
+// Call join_finish() also when it failed.
+Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
+void join_finish(Join *j);
+
+// Add an operation to the plan at work, to be placed behind operation `after`; place all of them.
+Status join_add(Join *j, Plan *plan, const OpSpec *spec, int after) MUST_USE;
+Status join_place(Join *j, Plan *plan) MUST_USE;
+
+// One all-reduce over gradients[0 .. count): inputs part after part, results into the first part.
+Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g, int count,
+                       Algorithm algorithm, int after) MUST_USE;
+
+// All-reduce the loss of a step; give all ranks the results of all (plan k, an evaluation); add the
+// plan "broadcast", which gives them rank 0's parameters.
+Status join_loss(Join *j, Plan *plan) MUST_USE;
+Status join_evaluation(Join *j, int k) MUST_USE;
+Status join_broadcast(Join *j) MUST_USE;
+
+// The last operation of the backward pass, or NONE.
+int join_last_backward(const Program *p, const Plan *plan);
+
+// Without overlap: nothing is communicated before the backward's end, and nothing is updated before
+// the last bucket's.
+Status join_separate_phases(const Program *p, Plan *plan) MUST_USE;
 
 #endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// What all data-parallel strategies add to a program besides the joining of gradients: the group
+// and lane, the loss of all ranks, the evaluation of all, and rank 0's parameters for everybody.
+#include "core/base/array.h"
+#include "core/plan/build.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+Status join_init(Join *j, Program *p, const StrategyOptions *options) {
+    *j = (Join){.p = p, .options = options};
+    int axis = NONE;
+    for (int a = 0; a < p->axis_count; a++)
+        if (!strcmp(p->axes[a].name, "data")) axis = a;
+    if (axis == NONE || p->axes[axis].size < 2)
+        FAIL(ERR_PLAN,
+             "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
+    j->axis = axis;
+    j->group = program_find_group(p, "data");
+    if (j->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << axis), &j->group));
+    return program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane);
+}
+
+void join_finish(Join *j) {
+    free(j->after);
+    arena_finish(&j->arena);
+    *j = (Join){0};
+}
+
+Status join_add(Join *j, Plan *plan, const OpSpec *spec, int after) {
+    TRY(ARRAY_RESERVE(j->after, j->capacity, j->added + 1));
+    TRY(plan_add_op(j->p, plan, spec, NULL));
+    j->after[j->added++] = after;
+    return OK;
+}
+
+Status join_place(Join *j, Plan *plan) {
+    int added = j->added;
+    j->added = 0;
+    return strategy_place_after(plan, j->after, added, &j->arena);
+}
+
+Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g, int count,
+                       Algorithm algorithm, int after) {
+    int parts = j->options->local_shards;
+    int32_t *operands = ARENA_NEW(&j->arena, int32_t, count * parts);
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", count);
+    for (int s = 0; s < parts; s++)
+        for (int i = 0; i < count; i++) operands[s * count + i] = g[i].part[s];
+    return join_add(j, plan,
+                    &(OpSpec){.name = name,
+                              .kind = KIND_ALL_REDUCE,
+                              .phase = PHASE_SYNC,
+                              .dtype = (Dtype)j->p->tensors[g[0].part[0]].dtype,
+                              .lane = j->lane,
+                              .group = j->group,
+                              .algorithm = algorithm,
+                              .order = algorithm_order(algorithm),
+                              .parts = parts,
+                              .outputs = operands,
+                              .inputs = operands,
+                              .output_count = count,
+                              .input_count = count * parts},
+                    after);
+}
+
+Status join_loss(Join *j, Plan *plan) {
+    Gradient *g;
+    int count, backward = join_last_backward(j->p, plan);
+    TRY(gradients_find(j->p, plan, ROLE_SCALAR, j->options->local_shards, &j->arena, &g, &count));
+    for (int i = 0; i < count; i++)
+        TRY(join_all_reduce(j, plan, "all_reduce.loss", &g[i], 1, ALGORITHM_DIRECT,
+                            j->options->no_overlap ? backward : g[i].complete));
+    return OK;
+}
+
+int join_last_backward(const Program *p, const Plan *plan) {
+    int last = NONE;
+    for (int i = 0; i < plan->op_count; i++)
+        if (op_work(p, &plan->ops[i])->phase == PHASE_BACKWARD) last = i;
+    return last;
+}
+
+static Status collect_separation(const Program *p, const Plan *plan, DepList *out) {
+    int backward = join_last_backward(p, plan), last = NONE;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Work *w = op_work(p, &plan->ops[i]);
+        bool communication = work_communicates(w);
+        if (communication) TRY(dep_list_add(out, i, backward, DEP_ORDER, 0));
+        if (communication) last = i;
+        if (w->phase == PHASE_UPDATE && last != NONE) TRY(dep_list_add(out, i, last, DEP_ORDER, 0));
+    }
+    return OK;
+}
+
+Status join_separate_phases(const Program *p, Plan *plan) {
+    DepList deps = {0};
+    Status s = collect_separation(p, plan, &deps);
+    if (s == OK) s = plan_add_deps(plan, &deps);
+    dep_list_finish(&deps);
+    return s;
+}
+
+Status join_broadcast(Join *j) {
+    Program *p = j->p;
+    Plan *plan;
+    int32_t *parameters = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
+    int count = 0;
+    if (!parameters) FAIL(ERR_MEMORY, "out of memory for the broadcast");
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_PARAMETER) parameters[count++] = t;
+    if (!count) return OK;
+    TRY(program_add_plan(p, "broadcast", &plan));
+    plan->when = WHEN_ONCE;
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = "broadcast.parameters",
+                              .kind = KIND_BROADCAST,
+                              .phase = PHASE_SETUP,
+                              .dtype = (Dtype)p->tensors[parameters[0]].dtype,
+                              .lane = j->lane,
+                              .group = j->group,
+                              .outputs = parameters,
+                              .inputs = parameters,
+                              .output_count = count,
+                              .input_count = count},
+                    NULL));
+    return plan_derive_deps(p, plan);
+}
+
+// Every rank evaluates blocks of its own; each then sees the results of all, in rank order.
+Status join_evaluation(Join *j, int k) {
+    Program *p = j->p;
+    Plan *plan = &p->plans[k];
+    int32_t loss = program_find_result(p, k, RESULT_LOSS), gathered;
+    if (loss == NONE)
+        FAIL(ERR_PLAN, "the plan %s has no result \"loss\"", program_name(p, plan->name));
+    TRY(program_add_scalar(p, "evaluate.gathered", DTYPE_F64,
+                           p->groups[j->group].size * (int)tensor_elements(&p->tensors[loss]),
+                           &gathered));
+    p->tensors[loss].result = RESULT_NONE;
+    p->tensors[gathered].result = RESULT_LOSS;
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = "all_gather.evaluation",
+                              .kind = KIND_ALL_GATHER,
+                              .phase = PHASE_EVALUATE,
+                              .dtype = DTYPE_F64,
+                              .lane = j->lane,
+                              .group = j->group,
+                              .outputs = &gathered,
+                              .inputs = &loss,
+                              .output_count = 1,
+                              .input_count = 1},
+                    NULL));
+    return plan_derive_deps(p, plan);
+}
