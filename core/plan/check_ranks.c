@@ -92,14 +92,14 @@ static int partner(const Walk *walk, int rank, const Work *work) {
 static bool same_collective(const Work *a, const Work *b) {
     return a->kind == b->kind && a->payload_bytes == b->payload_bytes && a->unit == b->unit &&
            a->dtype == b->dtype && a->reduce == b->reduce && a->algorithm == b->algorithm &&
-           a->order == b->order && a->peer == b->peer;
+           a->order == b->order && a->peer == b->peer && a->parts == b->parts;
 }
 
 // Are the leaders of these lanes, which stand, the two ends of one message?
 static bool are_ends(const Walk *walk, int rank, int lane, int other, int other_lane) {
     const Work *mine = leader_work(walk, rank, lane);
     const Work *theirs = leader_work(walk, other, other_lane);
-    return work_is_message(theirs) && theirs->kind != mine->kind &&
+    return work_is_message(theirs) && theirs->kind != mine->kind && theirs->group == mine->group &&
            work_attr(program_at(walk, other), theirs, 0) ==
                work_attr(program_at(walk, rank), mine, 0) &&
            partner(walk, other, theirs) == rank;
@@ -143,6 +143,11 @@ static Status end_message(Walk *walk, int sender, int lane, int receiver, int re
         FAIL(ERR_PLAN, "rank %d sends %lld bytes in %s, rank %d expects %lld in %s", sender,
              (long long)send->payload_bytes, program_name(program_at(walk, sender), send->name),
              receiver, (long long)receive->payload_bytes,
+             program_name(program_at(walk, receiver), receive->name));
+    if (send->dtype != receive->dtype)
+        FAIL(ERR_PLAN, "rank %d sends %s in %s, rank %d expects %s in %s", sender,
+             dtype_name((Dtype)send->dtype), program_name(program_at(walk, sender), send->name),
+             receiver, dtype_name((Dtype)receive->dtype),
              program_name(program_at(walk, receiver), receive->name));
     TRY(check_type(walk, &walk->walkers[sender], lane, &walk->walkers[receiver], receiver_lane));
     finish_leader(walk, receiver, receiver_lane);

@@ -149,6 +149,92 @@ START_TEST(a_lane_carries_one_group_on_all_ranks) {
 }
 END_TEST
 
+// --- facts that the ranks of a run compare before its first step, too
+
+// Both contribute 16 bytes: one member folds two parts into one, the other brings one part.
+START_TEST(members_of_a_reduction_fold_as_many_parts) {
+    Program p[2] = {0};
+    for (int c = 0; c < 2; c++) {
+        Plan *plan = make_mesh(&p[c], 2, 1);
+        make_tensor(&p[c], "two", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+        make_tensor(&p[c], "one", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+        make_tensor(&p[c], "sum", ROLE_BUFFER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+        make_op(&p[c], plan,
+                (OpSpec){.name = "fold", .kind = KIND_ALL_REDUCE, .lane = DATA, .parts = c ? 1 : 2},
+                "sum", c ? "one" : "one two");
+        ck_assert_ok(check_each(p, (uint8_t[]){(uint8_t)c, (uint8_t)c}));
+    }
+    ck_assert_fails(check_each(p, (uint8_t[]){0, 1}), ERR_PLAN,
+                    "rank 0 issues all_reduce fold (direct, 16 bytes) where rank 1 issues "
+                    "all_reduce fold (direct, 16 bytes)");
+    for (int c = 0; c < 2; c++) program_finish(&p[c]);
+}
+END_TEST
+
+// Two groups with the same members carry messages of their own.
+START_TEST(a_message_is_received_in_the_group_in_which_it_is_sent) {
+    for (int same = 0; same < 2; same++) {
+        Program p = {0};
+        Plan *plan = make_mesh(&p, 1, 2);
+        int64_t tag = 0;
+        int all, lane;
+        ck_assert_ok(program_add_group(&p, "all", 3, &all));
+        ck_assert_ok(program_add_lane(&p, "all", LANE_COMMUNICATION, all, &lane));
+        give(&p, plan, PIPE, 1, tag);
+        make_op(&p, plan,
+                (OpSpec){.name = "take",
+                         .kind = KIND_RECEIVE,
+                         .lane = same ? BACK : lane,
+                         .group = same ? 1 : all,
+                         .peer = -1,
+                         .attrs = &tag},
+                "b", "");
+        if (same)
+            ck_assert_ok(check_one(&p));
+        else
+            ck_assert_fails(check_one(&p), ERR_PLAN, "deadlock: rank 0: give waits for rank 1");
+        program_finish(&p);
+    }
+}
+END_TEST
+
+// Four numbers of 8 bytes are no eight numbers of 4.
+START_TEST(a_message_has_one_type_at_both_ends) {
+    for (int same = 0; same < 2; same++) {
+        Program p = {0};
+        Plan *plan = make_mesh(&p, 1, 2);
+        int64_t tag = 0;
+        Dtype received = same ? DTYPE_F64 : DTYPE_F32;
+        make_tensor(&p, "sent", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F64);
+        make_tensor(&p, "got", ROLE_BUFFER, PLACEMENT_REPLICATED, SHAPE(same ? 4 : 8), received);
+        make_op(&p, plan,
+                (OpSpec){.name = "give",
+                         .kind = KIND_SEND,
+                         .lane = PIPE,
+                         .group = 1,
+                         .peer = 1,
+                         .dtype = DTYPE_F64,
+                         .attrs = &tag},
+                "", "sent");
+        make_op(&p, plan,
+                (OpSpec){.name = "take",
+                         .kind = KIND_RECEIVE,
+                         .lane = BACK,
+                         .group = 1,
+                         .peer = -1,
+                         .dtype = received,
+                         .attrs = &tag},
+                "got", "");
+        if (same)
+            ck_assert_ok(check_one(&p));
+        else
+            ck_assert_fails(check_one(&p), ERR_PLAN,
+                            "rank 1 sends f64 in give, rank 0 expects f32 in take");
+        program_finish(&p);
+    }
+}
+END_TEST
+
 static void add_random_op(Program *p, Plan *plan, Rng *rng) {
     static const char *const tensors[] = {"a", "b", "c", "d"};
     int what = (int)rng_below(rng, 5), peer = rng_below(rng, 2) ? 1 : -1;
@@ -192,4 +278,6 @@ SUITE("check_ranks", ranks_that_do_the_same_are_checked_as_one,
       ranks_that_exchange_with_their_neighbours_are_checked_in_linear_time,
       a_message_that_goes_the_wrong_way_is_no_exchange,
       only_members_communicate_in_a_group_at_positions, a_lane_carries_one_group_on_all_ranks,
+      members_of_a_reduction_fold_as_many_parts,
+      a_message_is_received_in_the_group_in_which_it_is_sent, a_message_has_one_type_at_both_ends,
       leaving_ranks_out_changes_no_verdict)
