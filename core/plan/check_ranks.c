@@ -88,11 +88,18 @@ static int partner(const Walk *walk, int rank, const Work *work) {
     return group_peer(program_at(walk, rank), work->group, rank, work->peer);
 }
 
-// Do two members mean the same collective?
-static bool same_collective(const Work *a, const Work *b) {
-    return a->kind == b->kind && a->payload_bytes == b->payload_bytes && a->unit == b->unit &&
-           a->dtype == b->dtype && a->reduce == b->reduce && a->algorithm == b->algorithm &&
-           a->order == b->order && a->peer == b->peer && a->parts == b->parts;
+// The first fact in which the collectives of two members differ, as plan files name it, or NULL.
+static const char *collective_difference(const Work *a, const Work *b) {
+    return a->kind != b->kind                     ? "kind"
+           : a->payload_bytes != b->payload_bytes ? "bytes"
+           : a->dtype != b->dtype                 ? "dtype="
+           : a->unit != b->unit                   ? "unit="
+           : a->reduce != b->reduce               ? "reduce="
+           : a->algorithm != b->algorithm         ? "algorithm="
+           : a->order != b->order                 ? "order="
+           : a->peer != b->peer                   ? "peer="
+           : a->parts != b->parts                 ? "parts="
+                                                  : NULL;
 }
 
 // Are the leaders of these lanes, which stand, the two ends of one message?
@@ -167,18 +174,21 @@ static Status arrive_message(Walk *walk, int rank, int lane) {
     return OK;
 }
 
-static Status unlike_collectives(const Walk *walk, int rank, const Work *mine, const Meeting *m) {
+// Is the collective that a rank comes to the one that the first member stands at?
+static Status check_meeting(const Walk *walk, int rank, const Work *mine, const Meeting *m) {
     const Walker *w = &walk->walkers[m->rank];
     const Program *p = w->order->program;
     const Work *first = op_work(p, &w->order->plan->ops[m->op]);
+    const char *difference = collective_difference(first, mine);
+    if (!difference) return OK;
     FAIL(ERR_PLAN,
          "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "
-         "%lld bytes)",
+         "%lld bytes); they differ in %s",
          program_name(p, w->order->plan->name), m->rank, kind_name(work_kind(first)),
          program_name(p, first->name), algorithm_name((Algorithm)first->algorithm),
          (long long)first->payload_bytes, rank, kind_name(work_kind(mine)),
          program_name(program_at(walk, rank), mine->name),
-         algorithm_name((Algorithm)mine->algorithm), (long long)mine->payload_bytes);
+         algorithm_name((Algorithm)mine->algorithm), (long long)mine->payload_bytes, difference);
 }
 
 static Status arrive_collective(Walk *walk, int rank, int lane) {
@@ -190,9 +200,7 @@ static Status arrive_collective(Walk *walk, int rank, int lane) {
         FAIL(ERR_PLAN, "lane %s carries group %s on rank %d, but group %s on rank %d",
              program_name(p, p->lanes[lane].name), program_name(p, p->groups[m->group].name),
              m->rank, program_name(p, p->groups[mine->group].name), rank);
-    const Walker *first = &walk->walkers[m->rank];
-    if (!same_collective(mine, op_work(first->order->program, &first->order->plan->ops[m->op])))
-        return unlike_collectives(walk, rank, mine, m);
+    TRY(check_meeting(walk, rank, mine, m));
     if (++m->arrived < group_size(p, mine->group)) return OK;
     m->arrived = 0;
     for (int i = 0; i < group_size(p, mine->group); i++)

@@ -166,8 +166,47 @@ START_TEST(members_of_a_reduction_fold_as_many_parts) {
     }
     ck_assert_fails(check_each(p, (uint8_t[]){0, 1}), ERR_PLAN,
                     "rank 0 issues all_reduce fold (direct, 16 bytes) where rank 1 issues "
-                    "all_reduce fold (direct, 16 bytes)");
+                    "all_reduce fold (direct, 16 bytes); they differ in parts=");
     for (int c = 0; c < 2; c++) program_finish(&p[c]);
+}
+END_TEST
+
+// One after the other, each fact of the second member's collective is changed.
+START_TEST(what_members_issue_differently_is_named) {
+    static const char *const facts[] = {
+        "kind", "bytes", "dtype=", "unit=", "reduce=", "algorithm=", "order=", "peer=", NULL};
+    for (int i = 0; facts[i]; i++) {
+        Program p[2] = {0};
+        char want[32];
+        for (int c = 0; c < 2; c++) {
+            Plan *plan = make_mesh(&p[c], 2, 1);
+            bool sums = strcmp(facts[i], "peer=");
+            Placement place = !sums         ? PLACEMENT_REPLICATED
+                              : c && i == 4 ? PLACEMENT_MAX
+                                            : PLACEMENT_SUM;
+            make_tensor(&p[c], "x", ROLE_PARAMETER, place, SHAPE(4), DTYPE_F32);
+            make_tensor(&p[c], "wide", ROLE_PARAMETER, place, SHAPE(8), DTYPE_F32);
+            make_tensor(&p[c], "real", ROLE_PARAMETER, place, SHAPE(2), DTYPE_F64);
+            OpSpec op = {.name = "sum",
+                         .kind = sums ? KIND_ALL_REDUCE : KIND_BROADCAST,
+                         .lane = DATA,
+                         .order = ORDER_SCHEDULE};
+            if (c && i == 0) op.kind = KIND_REDUCE;
+            if (c && i == 2) op.dtype = DTYPE_F64;
+            if (c && i == 3) op.unit = 2;
+            if (c && i == 4) op.reduce = REDUCE_MAX;
+            if (c && i == 5) op.algorithm = ALGORITHM_RING;
+            if (c && i == 6) op.order = ORDER_RANK;
+            if (c && i == 7) op.peer = 1;
+            const char *x = c && i == 1 ? "wide" : c && i == 2 ? "real" : "x";
+            make_op(&p[c], plan, op, x, x);
+            Status s = check_each(p, (uint8_t[]){(uint8_t)c, (uint8_t)c});
+            ck_assert_msg(s == OK, "%s: %s", facts[i], status_message());
+        }
+        snprintf(want, sizeof want, "they differ in %s", facts[i]);
+        ck_assert_fails(check_each(p, (uint8_t[]){0, 1}), ERR_PLAN, want);
+        for (int c = 0; c < 2; c++) program_finish(&p[c]);
+    }
 }
 END_TEST
 
@@ -278,6 +317,6 @@ SUITE("check_ranks", ranks_that_do_the_same_are_checked_as_one,
       ranks_that_exchange_with_their_neighbours_are_checked_in_linear_time,
       a_message_that_goes_the_wrong_way_is_no_exchange,
       only_members_communicate_in_a_group_at_positions, a_lane_carries_one_group_on_all_ranks,
-      members_of_a_reduction_fold_as_many_parts,
+      members_of_a_reduction_fold_as_many_parts, what_members_issue_differently_is_named,
       a_message_is_received_in_the_group_in_which_it_is_sent, a_message_has_one_type_at_both_ends,
       leaving_ranks_out_changes_no_verdict)
