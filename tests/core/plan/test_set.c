@@ -119,6 +119,12 @@ static void add_a_lane(Program *p) {
 }
 static void reshape_a_logical(Program *p) { p->logicals[0].shape[0]++; }
 static void retype_a_logical(Program *p) { p->logicals[0].dtype = DTYPE_F64; }
+static void initialise_a_logical_otherwise(Program *p) { p->logicals[0].init++; }
+static void widen_initial_values(Program *p) { p->logicals[0].fan_in++; }
+static void freeze_a_logical(Program *p) { p->logicals[0].trainable = 0; }
+static void call_a_logical_state(Program *p) { p->logicals[0].role = ROLE_STATE; }
+static void tie_a_logical(Program *p) { p->logicals[0].tied_to = 1; }
+static void free_a_lane(Program *p) { p->lanes[2].group = NONE; }
 static void add_a_plan(Program *p) { ck_assert_ok(program_add_plan(p, "more", NULL)); }
 static void rename_a_plan(Program *p) {
     ck_assert_ok(program_add_name(p, "other", &p->plans[0].name));
@@ -139,6 +145,12 @@ static const Change changes[] = {
     {add_a_lane, "class one has 4 lanes, class zero 3"},
     {reshape_a_logical, "class one: its logical tensor 0 is not that of class zero"},
     {retype_a_logical, "class one: its logical tensor 0 is not that of class zero"},
+    {initialise_a_logical_otherwise, "class one: its logical tensor 0 is not that of class zero"},
+    {widen_initial_values, "class one: its logical tensor 0 is not that of class zero"},
+    {freeze_a_logical, "class one: its logical tensor 0 is not that of class zero"},
+    {call_a_logical_state, "class one: its logical tensor 0 is not that of class zero"},
+    {tie_a_logical, "class one: its logical tensor 0 is not that of class zero"},
+    {free_a_lane, "class one: its lane 2 is not that of class zero"},
     {add_a_plan, "class one has 2 plans, class zero 1"},
     {rename_a_plan, "class one: its plan 0 is not that of class zero"},
     {run_a_plan_later, "class one: its plan 0 is not that of class zero"},
