@@ -116,10 +116,10 @@ static void print_lanes(const Printer *w) {
     }
 }
 
-// Logical tensors from `first` on, before `end`.
+// Logical tensors from `first` on, before `end`; the parameters come before all that a class adds.
 static void print_logicals(const Printer *w, int first, int end) {
     const Program *p = w->p;
-    int width = 0, shape_width = 0, parameters = 0;
+    int width = 0, shape_width = 0, parameters = first ? p->parameter_count : 0;
     char shape[96];
     for (int i = first; i < end; i++) {
         widen(&width, program_name(p, p->logicals[i].name));

@@ -98,6 +98,7 @@ START_TEST(lowered_classes_survive_with_pools_and_scratch_of_their_own) {
     char *text = print_set(&s, NONE);
     ck_assert_ptr_nonnull(strstr(text, "device test\nmesh pipe=4\n"));
     ck_assert_ptr_nonnull(strstr(text, "class first  pipe=0\npool local "));
+    ck_assert_ptr_null(strstr(text, "init="));
     ck_assert_ok(read_set(&again, text));
     ck_assert_ok(plan_check(&again));
     assert_printed(&again, NONE, text);
