@@ -12,6 +12,9 @@ Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 
+// Are attributes in their ranges, and do heads divide the channels (check_attributes.c)?
+Status check_attributes(const Program *p, const Plan *plan, const Op *op) MUST_USE;
+
 // Do a communication's peer, tag, parts and memory let every member do it?
 Status check_communication(const Program *p, const Plan *plan, const Op *op) MUST_USE;
 Status check_communication_lanes(const Program *p) MUST_USE;  // are there few enough?

@@ -325,5 +325,6 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
              op_name(p, op), program_name(p, updated->name));
     TRY(match_side(&m, op_inputs(plan, op), op->inputs, inputs + 2, "inputs"));
     TRY(match_window(&m));
+    TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Formulas of arithmetic: one for the products of layers and each of their two backward operations,
-// which do as much, one for sums; see flops.h.
+// which do as much, one for sums, one for attention and its backward; see flops.h.
 #include "core/plan/flops.h"
 
 static bool (*const rules[KIND_COUNT])(const Program *p, const OpSpec *op, int64_t *out) = {
@@ -59,16 +59,48 @@ bool flops_rule_product_dw(const Program *p, const OpSpec *op, int64_t *out) {
     return product(p, input(op, 1), output(op, 0), out);
 }
 
+// Each pair of a query and a key that it sees costs `products` products of a head's length, of
+// 2 C flops for all heads. Each of T queries sees T keys, or with causal=1 those up to itself.
+static bool pairs(const OpSpec *op, const Tensor *y, int products, int64_t *out) {
+    int64_t B = y->shape[0], T = y->shape[1], C = y->shape[2], sum;
+    *out = 2 * products;
+    if (__builtin_add_overflow(T, 1, &sum)) return false;
+    int64_t keys = op->attrs[2] ? sum : T;  // twice as many, if causal
+    bool fits = !__builtin_mul_overflow(T, keys, &sum);
+    if (fits && op->attrs[2]) sum /= 2;
+    return fits && !__builtin_mul_overflow(*out, B, out) && !__builtin_mul_overflow(*out, C, out) &&
+           !__builtin_mul_overflow(*out, sum, out);
+}
+
+static bool attention(const Program *p, const OpSpec *op, const int32_t *y, int products,
+                      int64_t *out) {
+    *out = 0;
+    if (!y || p->tensors[*y].dims != 3) return true;
+    return pairs(op, &p->tensors[*y], products, out);
+}
+
+// Scores, and the values that they weigh.
+bool flops_rule_attention(const Program *p, const OpSpec *op, int64_t *out) {
+    return attention(p, op, output(op, 0), 2, out);
+}
+
+// The scores again, the gradients of the probabilities, of query, key and value.
+bool flops_rule_attention_backward(const Program *p, const OpSpec *op, int64_t *out) {
+    return attention(p, op, input(op, 0), 5, out);
+}
+
 Status flops_of_spec(const Program *p, const OpSpec *op, int64_t *out) {
     if (rules[op->kind](p, op, out)) return OK;
     FAIL(ERR_PLAN, "operation %s: more than %lld flops", op->name, (long long)INT64_MAX);
 }
 
 static Status add_flops(const Program *p, const Plan *plan, const Op *op, int64_t *sum) {
+    const Work *w = op_work(p, op);
     int64_t own;
     TRY(flops_of_spec(p,
                       &(OpSpec){.name = op_name(p, op),
                                 .kind = op_kind(p, op),
+                                .attrs = w->attr_count ? p->attrs + w->attr_first : NULL,
                                 .outputs = op_outputs(plan, op),
                                 .inputs = op_inputs(plan, op),
                                 .output_count = op->outputs,

@@ -18,6 +18,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
 // and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
+// Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
+// and value side by side; lse is the logarithm of a softmax's sum.
 // clang-format off
 #define KIND_LIST(X)                                                                              \
     X(LOAD, "load", HOST, load, none, "", "x labels(B):i32 <- first_row(1):i64")                  \
@@ -48,6 +50,17 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(GELU, "gelu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, none, "", "dx <- dy x")               \
     X(ADD, "add", COMPUTE, linear, none, "", "y <- a b")                                          \
+    X(ATTENTION, "attention", COMPUTE, attention, attention, "heads kv_heads causal",             \
+      "y(B,T,C) [lse(B,T,heads)] <- q(B,T,C) k(B,T,G) v(B,T,G)")                                  \
+    X(ATTENTION_BACKWARD, "attention_backward", COMPUTE, attention, attention_backward,           \
+      "heads kv_heads causal",                                                                    \
+      "dq(B,T,C) dk(B,T,G) dv(B,T,G) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) q(B,T,C) k(B,T,G) "     \
+      "v(B,T,G)")                                                                                 \
+    X(ATTENTION_PACKED, "attention_packed", COMPUTE, attention_packed, attention,                 \
+      "heads kv_heads causal", "y(B,T,C) [lse(B,T,heads)] <- qkv(B,T,E)")                         \
+    X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
+      attention_backward, "heads kv_heads causal",                                                \
+      "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) qkv(B,T,E)")                              \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \

@@ -188,6 +188,41 @@ Status placement_rule_linear_window(const Along *a) {
     return placement_rule_linear(a);
 }
 
+// Rows of a batch, or whole heads: a query sees keys of every position.
+Status placement_rule_attention(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++) {
+        Placement x = along_input(a, i);
+        if (x.place == PLACE_SHARD && !cut_along(x, 0) &&
+            !(cut_along(x, 2) && x.cut == CUT_CONTIGUOUS))
+            return along_refuse_input(a, i, "it may be cut by rows, or by heads");
+    }
+    return placement_rule_elementwise(a);
+}
+
+// Query, key and value are three sections side by side, if of equal size: heads are cut in each.
+Status placement_rule_attention_packed(const Along *a) {
+    bool backward = op_kind(a->p, a->op) == KIND_ATTENTION_PACKED_BACKWARD;
+    const int64_t *attr = a->p->attrs + op_work(a->p, a->op)->attr_first;
+    int last = a->op->inputs - 1;
+    Placement qkv = along_input(a, last), y = qkv;
+    TRY(refuse_partial(a));
+    if (cut_along(qkv, 2)) {
+        if (qkv.cut != CUT_INTERLEAVED || qkv.block != 3 || attr[0] != attr[1])
+            return along_refuse_input(a, last,
+                                      "heads are cut in each of query, key and value "
+                                      "(S2:interleaved/3), if there are as many of each");
+        y.cut = CUT_CONTIGUOUS;
+        y.block = 0;
+    } else if (!cut_along(qkv, 0) && qkv.place == PLACE_SHARD)
+        return along_refuse_input(a, last, "it may be cut by rows, or by heads");
+    for (int i = 0; i < last; i++)
+        if (!placement_equal(along_input(a, i), y))
+            return along_refuse_input(a, i, "query, key and value do not lie alike");
+    if (backward) return along_write(a, 0, qkv);
+    TRY(along_write(a, 0, y));
+    return along_write(a, 1, y);
+}
+
 Status placement_rule_loss(const Along *a) {
     bool backward = op_kind(a->p, a->op) == KIND_CROSS_ENTROPY_BACKWARD;
     Placement logits = along_input(a, 0);

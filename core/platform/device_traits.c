@@ -25,6 +25,10 @@ static int64_t pool_bytes(const Program *p, const Work *w, int32_t plane) {
     return pool_scratch(0, t->shape[2] * t->shape[3], dtype_bytes((Dtype)w->dtype)).end;
 }
 
+static int64_t attention_bytes(const Program *p, const Work *w, int32_t y) {
+    return attention_scratch(p->tensors[y].shape[1], dtype_bytes((Dtype)w->dtype)).end;
+}
+
 static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     const int32_t *output = op_outputs(plan, op), *input = op_inputs(plan, op);
@@ -39,6 +43,10 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_LINEAR_BACKWARD_WEIGHT:
         return linear_scratch(dweight->shape[1], dweight->shape[0], dtype_bytes((Dtype)w->dtype))
             .end;
+    case KIND_ATTENTION:
+    case KIND_ATTENTION_PACKED: return attention_bytes(p, w, output[0]);
+    case KIND_ATTENTION_BACKWARD:
+    case KIND_ATTENTION_PACKED_BACKWARD: return attention_bytes(p, w, input[0]);
     default: return 0;
     }
 }

@@ -9,15 +9,12 @@
 //
 // y is within 4 units in the last place of the exact one, in the far tail too.
 #include "core/device/cpu/cpu_internal.h"
-
-#include <string.h>
+#include "core/device/cpu/exponential.h"
 
 #if REAL_IS_F64
-typedef uint64_t Bits;
-enum { MANTISSA = 52, BIAS = 1023, LOW_BITS = 27 };
-static const real K = 4, LARGEST = 39, SHIFT = 0x1.8p52;  // of LARGEST, the tail is 0
-static const real LN2_HIGH = 0x1.62e42fefap-1, LN2_LOW = 0x1.cf79abc9e3b3ap-40;
-// From the highest power on: of erfcx in q, and of exp.
+enum { LOW_BITS = 27 };
+static const real K = 4, LARGEST = 39;  // of LARGEST, the tail is 0
+// The coefficients of erfcx in q, from the highest power on.
 #define ERFCX_TERMS(X)                                                                         \
     X(-1.857394701795606e-09)                                                                  \
     X(-1.378979324370449e-08)                                                                  \
@@ -28,48 +25,15 @@ static const real LN2_HIGH = 0x1.62e42fefap-1, LN2_LOW = 0x1.cf79abc9e3b3ap-40;
                     X(-0.01619773406189106) X(0.037167515561896652) X(-0.066330365811302014)   \
                         X(0.093732834996840722) X(-0.10103906603636162) X(0.06809705425473575) \
                             X(0.015379652102620897) X(-0.13962111684056289) X(1.2329951186255526)
-#define EXP_TERMS(X)                                                                              \
-    X(1.6059043836821613e-10)                                                                     \
-    X(2.08767569878681e-09)                                                                       \
-    X(2.505210838544172e-08) X(2.7557319223985888e-07) X(2.7557319223985893e-06)                  \
-        X(2.4801587301587302e-05) X(0.00019841269841269841) X(0.0013888888888888889)              \
-            X(0.0083333333333333332) X(0.041666666666666664) X(0.16666666666666666) X(0.5) X(1.0) \
-                X(1.0)
 #else
-typedef uint32_t Bits;
-enum { MANTISSA = 23, BIAS = 127, LOW_BITS = 12 };
-static const real K = 2, LARGEST = 15, SHIFT = 0x1.8p23f;
-static const real LN2_HIGH = 0x1.62ep-1f, LN2_LOW = 0x1.0bfbe8p-15f;
+enum { LOW_BITS = 12 };
+static const real K = 2, LARGEST = 15;
 #define ERFCX_TERMS(X)                                                                          \
     X(3.05563517e-05f)                                                                          \
     X(-0.000354802294f)                                                                         \
     X(-0.00124932348f) X(0.00126691838f) X(0.00863330439f) X(-0.00804372225f) X(-0.0542037226f) \
         X(0.164053231f) X(-0.16603148f) X(-0.0927639082f) X(1.27697837f)
-#define EXP_TERMS(X)   \
-    X(0.000198412698f) \
-    X(0.00138888889f) X(0.00833333333f) X(0.0416666667f) X(0.166666667f) X(0.5f) X(1.0f) X(1.0f)
 #endif
-
-#define HORNER(term) sum = sum * at + (term);
-
-// exp(-z) for 0 <= z <= LARGEST^2 / 2: 2^n exp(r), where r is at most log(2) / 2 to either side.
-static inline real exp_of_negative(real z) {
-    real shifted = SHIFT - z * (real)1.4426950408889634, n = shifted - SHIFT, sum = 0;
-    real at = -z - n * LN2_HIGH - n * LN2_LOW;  // n LN2_HIGH is exact
-    EXP_TERMS(HORNER)
-    // 2^n in two factors, since it may be less than the smallest number of full precision.
-    Bits bits, of_shift, first, second;
-    real a, b;
-    memcpy(&bits, &shifted, sizeof bits);
-    memcpy(&of_shift, &SHIFT, sizeof of_shift);
-    bits = bits - of_shift + 2 * BIAS;
-    first = bits >> 1;
-    second = (bits - first) << MANTISSA;
-    first <<= MANTISSA;
-    memcpy(&a, &first, sizeof a);
-    memcpy(&b, &second, sizeof b);
-    return sum * a * b;
-}
 
 // exp(-x^2 / 2), and the probability Phi(x) that a standard normal variable is below x.
 typedef struct {

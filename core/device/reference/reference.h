@@ -28,6 +28,10 @@
     X(MAX_POOL_BACKWARD, max_pool_backward)           \
     X(AVG_POOL, avg_pool)                             \
     X(AVG_POOL_BACKWARD, avg_pool_backward)           \
+    X(ATTENTION, attention)                           \
+    X(ATTENTION_BACKWARD, attention_backward)         \
+    X(ATTENTION_PACKED, attention)                    \
+    X(ATTENTION_PACKED_BACKWARD, attention_backward)  \
     X(CROSS_ENTROPY, cross_entropy)                   \
     X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward) \
     X(FOLD, fold)                                     \

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Every layer's gradient, and a whole network's, against central differences in
-// f64, on every device.
-//
-// For L = sum of dy[i] y[i] the backward of a layer must give dL/dx = (L(x + h) - L(x - h)) / 2h.
-// The difference is off by h²/6 times the third derivative, and by the rounding of L, about 1e-16
-// of what it is added up from, over h. The sum of both is least near the cube root of 3·2^-53,
-// 7e-6: h = 2^-17, which leaves about 1e-11 of each. (x + h is exact: x has 24 bits.) So
-// TOLERANCE leaves room for sums of hundreds of terms, while a term that is missing or misplaced
-// is off by far more.
+// Every layer's gradient, and a whole network's, against central differences in f64, on
+// every device (tests/support/gradient.h).
 #include "core/nn/model.h"
-#include "tests/support/device_case.h"
+#include "tests/support/gradient.h"
 
-static const double step = 0x1p-17, TOLERANCE = 1e-8, MARGIN = 1e-4;
-
-static int tensor(const Case *c, const char *name) {
-    int t = program_find_tensor(&c->p, name);
-    ck_assert_msg(t != NONE, "no tensor %s", name);
-    return t;
-}
+static const double MARGIN = 1e-4;
 
 // --- away from the kinks, where there is no gradient
 
@@ -60,38 +47,6 @@ static bool is_smooth(Case *c) {
 
 // --- the check
 
-// How much L = sum of weights[i] y[i] changes when x moves from one place to the other.
-static double difference(const Case *c, int y, const double *weights, const Values *from,
-                         const Values *to) {
-    double sum = 0;
-    for (int64_t i = 0; i < case_elements(c, y); i++)
-        sum += weights[i] * (to->of[y][i] - from->of[y][i]);
-    return sum;
-}
-
-static void check_gradient(Case *c, const Device *d, const char *x_name, const char *dx_name,
-                           const char *y_name, const double *weights) {
-    int x = tensor(c, x_name), dx = tensor(c, dx_name), y = tensor(c, y_name);
-    int64_t n = case_elements(c, x);
-    Values analytic = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
-    double *numeric = ARENA_NEW(&c->arena, double, n + 1), largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double at = c->before[x][i];
-        c->before[x][i] = at - step;
-        Values left = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
-        c->before[x][i] = at + step;
-        Values right = case_run(c, d, (CaseRun){.junk = JUNK_NAN});
-        c->before[x][i] = at;
-        numeric[i] = difference(c, y, weights, &left, &right) / (2 * step);
-        largest = fmax(largest, fabs(numeric[i]));
-    }
-    ck_assert_msg(largest > 0, "%s %s: %s has no gradient", d->name, c->text, x_name);
-    for (int64_t i = 0; i < n; i++)
-        if (!(fabs(analytic.of[dx][i] - numeric[i]) <= TOLERANCE * largest))
-            ck_abort_msg("%s %s: d%s[%lld] is %.15g, the difference gives %.15g", d->name, c->text,
-                         x_name, (long long)i, analytic.of[dx][i], numeric[i]);
-}
-
 typedef struct {
     int64_t rows, C, H, W, K, kernel, stride, pad, pool, pool_stride;
 } Sizes;
@@ -117,7 +72,8 @@ static void check_layer(Build build, const Sizes *s, const Pair *pairs) {
             bool smooth = is_smooth(&c);
             ck_assert_ok(program_lower(&c.p, devices[d]->traits));
             for (const Pair *p = pairs; smooth && p->x; p++)
-                check_gradient(&c, devices[d], p->x, p->dx, "y", c.before[tensor(&c, "dy")]);
+                gradient_check(&c, devices[d], p->x, p->dx, "y",
+                               c.before[gradient_tensor(&c, "dy")]);
             case_finish(&c);
             if (smooth) break;
         }
@@ -376,7 +332,7 @@ static const char *const graph = "model small\n"
                                  "linear out out=3\n";
 
 static void set_scalar(Case *c, const char *name, double value) {
-    case_set(c, tensor(c, name), &value);
+    case_set(c, gradient_tensor(c, name), &value);
 }
 
 static void init_network(Case *c, const char *network, uint32_t seed) {
@@ -418,7 +374,7 @@ static void check_network(const char *network, const Pair *pairs) {
             bool smooth = is_smooth(&c);
             ck_assert_ok(program_lower(&c.p, devices[d]->traits));
             for (const Pair *p = pairs; smooth && p->x; p++)
-                check_gradient(&c, devices[d], p->x, p->dx, "loss", (const double[]){1, 0});
+                gradient_check(&c, devices[d], p->x, p->dx, "loss", (const double[]){1, 0});
             case_finish(&c);
             if (smooth) break;
         }

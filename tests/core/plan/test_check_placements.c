@@ -130,6 +130,8 @@ static void judge(const OneOp *c) {
     program_finish(&p);
 }
 
+#define QKV(place) "q " place " 2x3x4; k " place " 2x3x4; v " place " 2x3x4; "
+#define PACKED "g S2 2x3x4; y S2 2x3x4; l S2 2x3x1; "
 #define LOSS "y S0 2x3; l S0 2 i32; c R 1 f64; "
 
 START_TEST(computations_are_judged_by_how_their_operands_lie) {
@@ -178,6 +180,27 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_MAX_POOL, "x S2 2x2x4x4; y S2 2x2x4x4", "y", "x", "windows reach over the edges"},
         {KIND_AVG_POOL, "x P+ 2x2x4x4; y P+ 2x2x4x4", "y", "x", NULL},
         {KIND_AVG_POOL, "x S3 2x2x4x4; y S3 2x2x4x4", "y", "x", "windows reach over the edges"},
+        {KIND_ATTENTION, QKV("S0") "y S0 2x3x4; l S0 2x3x1", "y l", "q k v", NULL},
+        {KIND_ATTENTION, QKV("S2") "y S2 2x3x4; l S2 2x3x1", "y l", "q k v", NULL},
+        {KIND_ATTENTION, QKV("S2") "y S2 2x3x4", "y", "q k v", NULL},
+        {KIND_ATTENTION, QKV("S2") "y R 2x3x4", "y", "q k v", "its inputs make it S2"},
+        {KIND_ATTENTION, QKV("S1") "y S1 2x3x4", "y", "q k v", "cut by rows, or by heads"},
+        {KIND_ATTENTION, QKV("S2:zigzag") "y S2:zigzag 2x3x4", "y", "q k v", "or by heads"},
+        {KIND_ATTENTION, QKV("P+") "y P+ 2x3x4", "y", "q k v", "reduce it first"},
+        {KIND_ATTENTION_BACKWARD,
+         QKV("S2") "g S2 2x3x4; y S2 2x3x4; l S2 2x3x1; a S2 2x3x4; "
+                   "b S2 2x3x4; c P+ 2x3x4",
+         "a b c", "g y l q k v", "its inputs make it S2"},
+        {KIND_ATTENTION_PACKED, "x S0 2x3x12; y S0 2x3x4", "y", "x", NULL},
+        {KIND_ATTENTION_PACKED, "x S2:interleaved/3 2x3x12; y S2 2x3x4", "y", "x", NULL},
+        {KIND_ATTENTION_PACKED, "x S2 2x3x12; y S2 2x3x4", "y", "x", "S2:interleaved/3"},
+        {KIND_ATTENTION_PACKED, "x S1 2x3x12; y S1 2x3x4", "y", "x", "cut by rows, or by heads"},
+        {KIND_ATTENTION_PACKED_BACKWARD,
+         PACKED "x S2:interleaved/3 2x3x12; d S2:interleaved/3 "
+                "2x3x12",
+         "d", "g y l x", NULL},
+        {KIND_ATTENTION_PACKED_BACKWARD, PACKED "x R 2x3x12; d R 2x3x12", "d", "g y l x",
+         "query, key and value do not lie alike"},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d S0 2x3", "d", "y l c", NULL},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d R 2x3", "d", "y l c", "its inputs make it S0"},
         {KIND_CROSS_ENTROPY_BACKWARD, "y S0 2x3; l S0 2 i32; c D 1 f64; d S0 2x3", "d", "y l c",

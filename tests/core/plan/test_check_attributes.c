@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Attributes of kinds that work on sequences, and the arithmetic that follows from them.
+#include "core/plan/check.h"
+#include "core/plan/flops.h"
+#include "tests/support/plan_maker.h"
+
+#include <stdlib.h>
+
+enum { B = 2, T = 3 };
+
+// One operation of a kind on operands of so many channels; NULL: it is accepted.
+static void judge(Kind kind, const int64_t *attrs, const char *outputs, const char *inputs,
+                  const char *refusal) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    char names[100], *end;
+    snprintf(names, sizeof names, "%s %s", outputs, inputs);
+    for (char *word = strtok_r(names, " ", &end); word; word = strtok_r(NULL, " ", &end))
+        make_tensor(&p, word, ROLE_PARAMETER, PLACEMENT_REPLICATED,
+                    SHAPE(B, T, atoll(word + strspn(word, "abcdefghijklmnopqrstuvwxyz"))),
+                    DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = kind, .attrs = attrs}, outputs, inputs);
+    if (refusal)
+        ck_assert_fails(program_check(&p), ERR_PLAN, refusal);
+    else
+        ck_assert_ok(program_check(&p));
+    program_finish(&p);
+}
+#define ATTRS(...) ((const int64_t[]){__VA_ARGS__})
+
+START_TEST(heads_divide_channels_and_heads_of_keys_divide_heads) {
+    judge(KIND_ATTENTION, ATTRS(4, 2, 0), "y12 l4", "q12 k6 v6", NULL);
+    judge(KIND_ATTENTION, ATTRS(4, 2, 1), "y12", "q12 k6 v6", NULL);
+    judge(KIND_ATTENTION, ATTRS(5, 5, 0), "y12", "q12 k12 v12",
+          "heads=5 does not divide channels 12");
+    judge(KIND_ATTENTION, ATTRS(0, 1, 0), "y12", "q12 k12 v12",
+          "heads=0 does not divide channels 12");
+    judge(KIND_ATTENTION, ATTRS(-4, 1, 0), "y12", "q12 k12 v12", "heads=-4 does not divide");
+    judge(KIND_ATTENTION, ATTRS(4, 3, 0), "y12", "q12 k9 v9", "kv_heads=3 does not divide heads 4");
+    judge(KIND_ATTENTION, ATTRS(4, 2, 0), "y12", "q12 k12 v12",
+          "heads=4, kv_heads=2: v has 12 channels, not 6");
+    judge(KIND_ATTENTION, ATTRS(4, 2, 2), "y12", "q12 k6 v6", "causal is 2, expected 0 or 1");
+    judge(KIND_ATTENTION, ATTRS(4, 2, 0), "y12 l3", "q12 k6 v6", "heads = 4 in dimension 2");
+    judge(KIND_ATTENTION_PACKED, ATTRS(4, 2, 0), "y12", "x24", NULL);
+    judge(KIND_ATTENTION_PACKED, ATTRS(4, 4, 0), "y12", "x24", "qkv has 24 channels, not 36");
+    judge(KIND_ATTENTION_BACKWARD, ATTRS(4, 2, 0), "dq12 dk6 dv6", "dy12 y12 l4 q12 k6 v6", NULL);
+    judge(KIND_ATTENTION_BACKWARD, ATTRS(4, 1, 0), "dq12 dk6 dv6", "dy12 y12 l4 q12 k6 v6",
+          "v has 6 channels, not 3");
+    judge(KIND_ATTENTION_PACKED_BACKWARD, ATTRS(4, 2, 0), "dx24", "dy12 y12 l4 x24", NULL);
+    judge(KIND_ATTENTION_PACKED_BACKWARD, ATTRS(4, 4, 0), "dx24", "dy12 y12 l4 x24",
+          "qkv has 24 channels, not 36");
+}
+END_TEST
+
+static int64_t flops(Kind kind, const int64_t *attrs, int64_t length) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    int64_t out;
+    make_tensor(&p, "y", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, length, 12), DTYPE_F32);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, length, 36), DTYPE_F32);
+    bool backward = kind == KIND_ATTENTION_PACKED_BACKWARD;
+    int op = make_op(&p, plan, (OpSpec){.name = "op", .kind = kind, .attrs = attrs},
+                     backward ? "x" : "y", backward ? "y y y x" : "x");
+    ck_assert_ok(flops_of_op(&p, plan, &plan->ops[op], &out));
+    ck_assert_int_eq(op_work(&p, &plan->ops[op])->flops, out);
+    program_finish(&p);
+    return out;
+}
+
+// 2 rows of 5 queries; each sees 5 keys, or all see 1 + 2 + 3 + 4 + 5. A pair is two products of
+// 12 channels, in the backward five, of two flops each.
+START_TEST(attention_counts_the_pairs_that_are_seen) {
+    ck_assert_int_eq(flops(KIND_ATTENTION_PACKED, ATTRS(4, 4, 0), 5), 2 * 25 * 2 * 12 * 2);
+    ck_assert_int_eq(flops(KIND_ATTENTION_PACKED, ATTRS(4, 4, 1), 5), 2 * 15 * 2 * 12 * 2);
+    ck_assert_int_eq(flops(KIND_ATTENTION_PACKED_BACKWARD, ATTRS(4, 4, 1), 5), 2 * 15 * 5 * 12 * 2);
+}
+END_TEST
+
+SUITE("check attributes", heads_divide_channels_and_heads_of_keys_divide_heads,
+      attention_counts_the_pairs_that_are_seen)
