@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Writing and reading. A header from a file is checked before any of it is used: sizes, places
-// without gaps, types.
+// without gaps, types. Read safetensors_read() first: of a file the header is read, then tensor by
+// tensor, so that memory holds the data once.
 #include "core/data/safetensors.h"
 
+#include "core/base/f16.h"
 #include "core/base/file.h"
-
 #include "core/base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are stored as they lie in memory");
@@ -127,10 +133,11 @@ Status safetensors_write(const char *path, const SafetensorsEntry *entries, int 
 
 // --- reading
 
-// One file being read. Positions in messages count bytes of the file.
+// One file being read, or bytes in memory. Positions in messages count bytes of the file.
 typedef struct {
     const char *path;
-    const char *bytes;
+    const char *bytes;     // of a file, so many as have been read from its beginning
+    int fd;                // of a file, else -1
     int64_t length, data;  // data: where the tensors begin
 } File;
 
@@ -138,24 +145,52 @@ typedef struct {
 typedef struct {
     SafetensorsEntry entry;
     int64_t begin, end;  // counted from File.data
+    bool half;           // F16 in the file
 } Place;
 
-static Status read_header(json_t **out, File *f) {
+static Status read_at(const File *f, void *to, int64_t from, int64_t count) {
+    if (f->fd < 0) {
+        if (count) memcpy(to, f->bytes + from, (size_t)count);
+        return OK;
+    }
+    for (int64_t done = 0; done < count;) {
+        ssize_t got = pread(f->fd, (char *)to + done, (size_t)(count - done), from + done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) FAIL(ERR_INPUT, "%s: %s", f->path, strerror(errno));
+        if (got == 0)
+            FAIL(ERR_INPUT, "%s: byte %lld: the file became shorter while it was read", f->path,
+                 (long long)(from + done));
+        done += got;
+    }
+    return OK;
+}
+
+// Have the first `count` bytes of the file at f->bytes.
+static Status have_bytes(File *f, Arena *a, int64_t count) {
+    if (f->fd < 0) return OK;
+    char *to = arena_push(a, (size_t)count);
+    if (!to)
+        FAIL(ERR_MEMORY, "%s: out of memory for a header of %lld bytes", f->path, (long long)count);
+    f->bytes = to;
+    return read_at(f, to, 0, count);
+}
+
+static Status read_header(json_t **out, File *f, Arena *scratch) {
     uint64_t length = 0;
     if (f->length < PREFIX)
         FAIL(ERR_FORMAT,
              "%s: byte %lld: the file ends too early: expected 8 bytes for the header's length, "
              "found %lld",
              f->path, (long long)f->length, (long long)f->length);
-    memcpy(&length, f->bytes, sizeof length);
+    TRY(read_at(f, &length, 0, PREFIX));
     int64_t most = f->length - PREFIX < HEADER_MOST ? f->length - PREFIX : HEADER_MOST;
     if (length < 2 || length > (uint64_t)most)
         FAIL(ERR_FORMAT,
              "%s: byte 0: expected a header's length of 2 to %lld, found %llu; the file is cut "
-             "short or "
-             "not a safetensors file",
+             "short or not a safetensors file",
              f->path, (long long)most, (unsigned long long)length);
     f->data = PREFIX + (int64_t)length;
+    TRY(have_bytes(f, scratch, f->data));
     if (f->bytes[PREFIX] != '{')
         FAIL(ERR_FORMAT, "%s: byte %d: expected '{', found 0x%02x", f->path, PREFIX,
              (unsigned char)f->bytes[PREFIX]);
@@ -186,15 +221,20 @@ static Status read_texts(Safetensors *out, Arena *a, const File *f, const json_t
     return OK;
 }
 
-static Status read_dtype(Dtype *out, const File *f, const char *name, const json_t *value) {
+// Ours has no F16: it is read as F32, which has all of its values.
+static Status read_dtype(Place *out, const File *f, const char *name, const json_t *value) {
     const char *found = json_string_value(value);
+    out->half = found && !strcmp(found, "F16");
+    out->entry.dtype = DTYPE_F32;
+    if (out->half) return OK;
     for (int d = 0; found && d < DTYPE_COUNT; d++)
         if (!strcmp(dtypes[d], found)) {
-            *out = (Dtype)d;
+            out->entry.dtype = (Dtype)d;
             return OK;
         }
-    FAIL(ERR_FORMAT, "%s: tensor '%s': expected dtype F32, F64, BF16, I32, I64 or U8, found %s",
-         f->path, name, found ? found : "none");
+    FAIL(ERR_FORMAT,
+         "%s: tensor '%s': expected dtype F32, F64, F16, BF16, I32, I64 or U8, found %s", f->path,
+         name, found ? found : "none");
 }
 
 // A whole number of at least 0.
@@ -202,13 +242,12 @@ static bool is_size(const json_t *value) {
     return json_is_integer(value) && json_integer_value(value) >= 0;
 }
 
-// The shape, and in *bytes what it needs.
+// The shape, and in *bytes, the size of an element, what all of them need.
 static Status read_shape(SafetensorsEntry *e, int64_t *bytes, const File *f, const json_t *shape) {
     if (!json_is_array(shape) || json_array_size(shape) > SAFETENSORS_DIMS)
         FAIL(ERR_FORMAT, "%s: tensor '%s': expected a shape of at most %d sizes, found %s", f->path,
              e->name, SAFETENSORS_DIMS, json_is_array(shape) ? "more" : "none");
     e->dims = (int)json_array_size(shape);
-    *bytes = dtype_bytes(e->dtype);
     for (int i = 0; i < e->dims; i++) {
         const json_t *size = json_array_get(shape, (size_t)i);
         if (!is_size(size) || __builtin_mul_overflow(*bytes, json_integer_value(size), bytes))
@@ -223,20 +262,22 @@ static Status read_shape(SafetensorsEntry *e, int64_t *bytes, const File *f, con
 
 static Status read_place(Place *out, Arena *a, const File *f, const char *name,
                          const json_t *value) {
-    SafetensorsEntry e = {.name = arena_string(a, name)};
-    if (!e.name) FAIL(ERR_MEMORY, "%s: out of memory", f->path);
+    *out = (Place){.entry.name = arena_string(a, name)};
+    SafetensorsEntry *e = &out->entry;
+    if (!e->name) FAIL(ERR_MEMORY, "%s: out of memory", f->path);
     if (!json_is_object(value))
         FAIL(ERR_FORMAT, "%s: tensor '%s': expected an object with dtype, shape and data_offsets",
              f->path, name);
-    int64_t bytes = 0;
-    TRY(read_dtype(&e.dtype, f, name, json_object_get(value, "dtype")));
-    TRY(read_shape(&e, &bytes, f, json_object_get(value, "shape")));
+    TRY(read_dtype(out, f, name, json_object_get(value, "dtype")));
+    int64_t bytes = out->half ? (int64_t)sizeof(F16) : dtype_bytes(e->dtype);
+    TRY(read_shape(e, &bytes, f, json_object_get(value, "shape")));
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !is_size(begin) || !is_size(end))
         FAIL(ERR_FORMAT, "%s: tensor '%s': expected data_offsets [begin, end], two whole numbers",
              f->path, name);
-    *out = (Place){.entry = e, .begin = json_integer_value(begin), .end = json_integer_value(end)};
+    out->begin = json_integer_value(begin);
+    out->end = json_integer_value(end);
     if (out->end - out->begin != bytes)
         FAIL(ERR_FORMAT,
              "%s: tensor '%s': expected %lld bytes for its shape and dtype, found data_offsets "
@@ -284,23 +325,36 @@ static Status read_places(Place *places, Arena *a, const File *f, json_t *header
     return OK;
 }
 
+// The f16 in the second half of the room become f32, from the front: none is overwritten before it
+// has been read.
+static void widen(float *out, int64_t count) {
+    const char *from = (const char *)(out + count) - count * (int64_t)sizeof(F16);
+    for (int64_t i = 0; i < count; i++) {
+        F16 x;
+        memcpy(&x, from + i * (int64_t)sizeof x, sizeof x);
+        float value = f16_to_f32(x);
+        memcpy(out + i, &value, sizeof value);
+    }
+}
+
 // Every tensor into memory of its own: in the file it need not be aligned.
 static Status copy_data(Safetensors *out, Arena *a, const File *f, const Place *places) {
     out->entries = ARENA_NEW(a, SafetensorsEntry, out->count);
     if (!out->entries) FAIL(ERR_MEMORY, "%s: out of memory", f->path);
     for (int i = 0; i < out->count; i++) {
-        size_t bytes = (size_t)(places[i].end - places[i].begin);
-        void *data = arena_push(a, bytes);
+        int64_t bytes = places[i].end - places[i].begin, more = places[i].half ? bytes : 0;
+        char *data = arena_push(a, (size_t)(bytes + more));
         if (!data)
             FAIL(ERR_MEMORY, "%s: out of memory for tensor '%s'", f->path, places[i].entry.name);
+        TRY(read_at(f, data + more, f->data + places[i].begin, bytes));
+        if (places[i].half) widen((float *)data, bytes / (int64_t)sizeof(F16));
         out->entries[i] = places[i].entry;
-        out->entries[i].data = memcpy(data, f->bytes + f->data + places[i].begin, bytes);
+        out->entries[i].data = data;
     }
     return OK;
 }
 
 static Status read_body(Safetensors *out, Arena *a, Arena *scratch, const File *f, json_t *header) {
-    *out = (Safetensors){0};
     json_t *texts = json_object_get(header, METADATA);
     TRY(read_texts(out, a, f, texts));
     out->count = (int)json_object_size(header) - (texts != NULL);
@@ -312,20 +366,54 @@ static Status read_body(Safetensors *out, Arena *a, Arena *scratch, const File *
     return copy_data(out, a, f, places);
 }
 
-Status safetensors_read(Safetensors *out, Arena *a, const char *path) {
+static Status read_whole(Safetensors *out, Arena *a, File *f) {
     Arena scratch = {0};
-    File f = {.path = path};
-    char *bytes;
-    size_t length;
     json_t *header = NULL;
-    Status s = file_read(&bytes, &length, &scratch, path);
-    if (s == OK) {
-        f.bytes = bytes;
-        f.length = (int64_t)length;
-        s = read_header(&header, &f);
-    }
-    if (s == OK) s = read_body(out, a, &scratch, &f, header);
+    *out = (Safetensors){0};
+    Status s = read_header(&header, f, &scratch);
+    if (s == OK) s = read_body(out, a, &scratch, f, header);
     json_decref(header);
     arena_finish(&scratch);
+    return s;
+}
+
+Status safetensors_parse(Safetensors *out, Arena *a, const char *bytes, size_t length,
+                         const char *name) {
+    File f = {.path = name, .bytes = bytes, .fd = -1, .length = (int64_t)length};
+    return read_whole(out, a, &f);
+}
+
+// What is packed, or no regular file, is unpacked into memory first.
+static Status read_stream(Safetensors *out, Arena *a, const char *path) {
+    Arena scratch = {0};
+    char *bytes;
+    size_t length;
+    Status s = file_read(&bytes, &length, &scratch, path);
+    if (s == OK) s = safetensors_parse(out, a, bytes, length, path);
+    arena_finish(&scratch);
+    return s;
+}
+
+// A regular file that is not packed: open to read, else -1. A pipe is not opened twice.
+static int open_plain(const char *path, int64_t *length) {
+    unsigned char first[2];
+    struct stat at;
+    if (stat(path, &at) != 0 || !S_ISREG(at.st_mode)) return -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool packed = pread(fd, first, 2, 0) == 2 && first[0] == 0x1f && first[1] == 0x8b;
+    if (!packed && fstat(fd, &at) == 0) {
+        *length = at.st_size;
+        return fd;
+    }
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+Status safetensors_read(Safetensors *out, Arena *a, const char *path) {
+    File f = {.path = path};
+    f.fd = open_plain(path, &f.length);
+    if (f.fd < 0) return read_stream(out, a, path);  // which says why a file cannot be read
+    Status s = read_whole(out, a, &f);
+    close(f.fd);
     return s;
 }

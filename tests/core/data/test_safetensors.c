@@ -185,9 +185,9 @@ START_TEST(a_tensor_that_cannot_be_is_told_by_name) {
         const char *entry, *message;
     } cases[] = {
         {"5", "tensor 'w': expected an object with dtype, shape and data_offsets"},
-        {"{}", "tensor 'w': expected dtype F32, F64, BF16, I32, I64 or U8, found none"},
-        {"{\"dtype\":\"F16\"}",
-         "tensor 'w': expected dtype F32, F64, BF16, I32, I64 or U8, found F16"},
+        {"{}", "tensor 'w': expected dtype F32, F64, F16, BF16, I32, I64 or U8, found none"},
+        {"{\"dtype\":\"F8_E4M3\"}",
+         "tensor 'w': expected dtype F32, F64, F16, BF16, I32, I64 or U8, found F8_E4M3"},
         {"{\"dtype\":\"F32\"}", "tensor 'w': expected a shape of at most 8 sizes, found none"},
         {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1]}",
          "tensor 'w': expected a shape of at most 8 sizes, found more"},
@@ -284,8 +284,77 @@ START_TEST(data_at_an_odd_place_are_aligned_in_memory) {
 }
 END_TEST
 
-SUITE("safetensors", what_was_written_is_read, the_file_is_laid_out_as_the_format_says,
-      a_file_without_tensors_is_read, what_cannot_be_written_is_told_and_leaves_no_file,
-      a_missing_file_is_told, a_header_that_is_cut_or_no_json_is_told, metadata_must_be_text,
+// 1, -2, the smallest subnormal 2^-24, the largest 65504, infinity, -0, in binary16.
+START_TEST(halves_are_read_as_f32) {
+    static const uint16_t x[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000};
+    static const float want[] = {1, -2, 0x1p-24f, 65504, INFINITY, -0.0f};
+    char file[256];
+    uint64_t length =
+        (uint64_t)snprintf(file + 8, sizeof file - 8,
+                           "{\"a\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[0,12]}}");
+    memcpy(file, &length, 8);
+    memcpy(file + 8 + length, x, sizeof x);
+    Arena a = {0};
+    Safetensors s;
+    ck_assert_ok(safetensors_parse(&s, &a, file, 8 + length + sizeof x, "memory"));
+    ck_assert_int_eq(s.entries[0].dtype, DTYPE_F32);
+    ck_assert_mem_eq(s.entries[0].data, want, sizeof want);
+    ck_assert_fails(safetensors_parse(&s, &a, file, 8 + length + sizeof x - 1, "memory"),
+                    ERR_FORMAT, "memory: byte 74: expected 12 bytes of data, found 11");
+    arena_finish(&a);
+}
+END_TEST
+
+// What somebody may have made to harm a reader: each is refused, with its place.
+START_TEST(a_hostile_header_is_refused) {
+    static const struct {
+        const char *header, *message;
+    } cases[] = {
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}",
+         "expected JSON: "},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,4]}}",
+         "tensor 'w': size 0 of its shape is not a whole number"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807,9223372036854775807],"
+         "\"data_offsets\":[0,8]}}",
+         "tensor 'w': expected 0 bytes"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[9223372036854775800,9223372036854775808]}}",
+         "expected JSON: "},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[9223372036854775799,9223372036854775807]}}",
+         "tensor 'w': expected its data at offset 0"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}",
+         "expected 16 bytes of data, found 8; the file is cut short"},
+        {"{\"w\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}",
+         "tensor 'w': expected dtype"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":{},\"data_offsets\":[0,8]}}",
+         "tensor 'w': expected a shape"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[\"2\"],\"data_offsets\":[0,8]}}",
+         "tensor 'w': size 0"},
+        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,true]}}",
+         "tensor 'w': expected data_offsets"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}",
+         "they overlap"},
+        {"{\"w\":1,\"\\u0077\":1}", "duplicate"},
+        {"{\"a\\u0000b\":1}", "expected JSON: "},
+        {"{\"\xff\":1}", "expected JSON: "},
+        {"{\"__metadata__\":{\"a\":\"\xc3\"}}", "expected JSON: "},
+        {"{\"__metadata__\":[]}", "__metadata__: expected a map of strings"},
+    };
+    setup();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_raw(-1, cases[i].header, 8);
+        ck_assert_rejects(cases[i].message);
+    }
+    write_raw((int64_t)100 * 1000 * 1000 + 1, "{}", 8);  // longer than the format allows
+    ck_assert_rejects("byte 0: expected a header's length of 2 to 10");
+}
+END_TEST
+
+SUITE("safetensors", halves_are_read_as_f32, a_hostile_header_is_refused, what_was_written_is_read,
+      the_file_is_laid_out_as_the_format_says, a_file_without_tensors_is_read,
+      what_cannot_be_written_is_told_and_leaves_no_file, a_missing_file_is_told,
+      a_header_that_is_cut_or_no_json_is_told, metadata_must_be_text,
       a_tensor_that_cannot_be_is_told_by_name, tensors_must_fill_the_file_without_overlap_or_hole,
       every_beginning_of_a_file_is_refused, data_at_an_odd_place_are_aligned_in_memory)
