@@ -10,7 +10,7 @@
 // not empty. Max-min shares are hence B/m, rounded down, for all messages, and remain so while the
 // smaller chunks end, because all messages to a member are equal and end together. The second
 // round is the mirror image: all that leave a member are equal. So a message of b bytes takes its
-// path's latency and b / (B/m), and an empty one the latency.
+// path's latency and b / (B/m). Empty chunks are not sent.
 #include "sim/transfer_direct.h"
 
 #include "core/base/units.h"
@@ -43,7 +43,7 @@ bool transfer_direct_applies(const TransferCall *call, const Topology *t, const 
     const Collective *c = &call->what;
     bool whole = t->nodes == 1 || (!t->shared_rail && c->ranks == topology_devices(t));
     if (!call->alone || !whole || c->kind != COLLECTIVE_ALL_REDUCE ||
-        c->algorithm != ALGORITHM_DIRECT || call->add_bytes_per_s)
+        c->algorithm != ALGORITHM_DIRECT || call->add_bytes_per_s || !c->elements)
         return false;
     for (int i = 0; i < c->ranks && call->devices; i++)
         if (call->devices[i] != i) return false;
@@ -54,7 +54,7 @@ bool transfer_direct_applies(const TransferCall *call, const Topology *t, const 
 // *end_ps: no earlier than the end of a message of that size, if there are such messages.
 static Status follow(int64_t *end_ps, const Reach *reach, int64_t bytes) {
     int64_t ps = 0;
-    if (!reach->rate) return OK;
+    if (!reach->rate || bytes <= 0) return OK;
     TRY(network_carried_time(&ps, (Carried)bytes * PS_PER_S, reach->rate));
     if (ps > INT64_MAX - reach->latency_ps)
         FAIL(ERR_FAILED, "simulated time ends after 106 days: a message would come later");
@@ -105,6 +105,12 @@ static Status end_node(int64_t *delay_ps, const TransferCall *call, const Reache
         delay_ps[i] = first_round_ps + ps;
     }
     return OK;
+}
+
+int64_t transfer_direct_messages(const TransferCall *call) {
+    int64_t owners = 0;
+    for (int i = 0; i < call->what.ranks; i++) owners += chunk_bytes(call, i) > 0;
+    return 2 * owners * (call->what.ranks - 1);
 }
 
 Status transfer_direct_ends(int64_t *delay_ps, const TransferCall *call, const Topology *t,

@@ -2,6 +2,8 @@
 // The schedules. Each is one function that knows, for every round t and member r, the steps of r.
 //
 // direct: everyone reads everyone's memory; rank order comes for free. What shared memory wants.
+//         An all-reduce of fewer elements than members is a star around each that has a share: its
+//         messages are 2 (P-1) an element, not 2 P (P-1).
 // chain:  along a line 0, 1, … P-1, cut into pieces that follow each other; rank order.
 // ring:   Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
 //         workstations", 2009: P chunks go round, P-1 rounds adding up, P-1 rounds spreading out.
@@ -17,6 +19,8 @@
 //   4         =2         =3         =0         =1
 //   5         =1         =2         =3         =0
 #include "parallel/collective/collective.h"
+
+#include "core/plan/share.h"
 
 #include <assert.h>
 
@@ -44,12 +48,29 @@ static int direct_reduce_scatter(const Collective *c, int64_t t, int r, int i, C
     return fold_inputs(c, r, i, s);
 }
 
+// Members whose share of the array is not empty: the j-th of them is ceil((j+1) P / owners) - 1, so
+// (r+1) owners / P of them, rounded down, are not behind member r.
+static int share_owners(const Collective *c) {
+    int64_t units =
+        share_units((Shares){.elements = c->elements, .unit = c->unit, .count = c->ranks});
+    return units < c->ranks ? (int)units : c->ranks;
+}
+static int share_owner(const Collective *c, int owners, int64_t j) {
+    return (int)(((j + 1) * c->ranks + owners - 1) / owners) - 1;
+}
+
+// Nobody sends an empty chunk. In the second round a member starts beside itself, so that not all
+// ask the same one first.
 static int direct_all_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
-    if (t == 0) return fold_inputs(c, r, i, s);
-    int other = (r + 1 + i) %
-                c->ranks;  // starting beside ourselves, so that not all ask the same member first
-    take(s, STEP_COPY, other, FROM_RESULT, other);
-    return c->ranks - 1;
+    int owners = share_owners(c);
+    int64_t up_to = (r + 1) * (int64_t)owners / c->ranks,
+            own = up_to - r * (int64_t)owners / c->ranks;
+    if (t == 0) return own ? fold_inputs(c, r, i, s) : 0;
+    if (i < owners - own) {
+        int other = share_owner(c, owners, (up_to + i) % owners);
+        take(s, STEP_COPY, other, FROM_RESULT, other);
+    }
+    return owners - (int)own;
 }
 
 static int direct_reduce(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {

@@ -234,7 +234,7 @@ START_TEST(a_direct_all_reduce_that_travels_alone_is_priced_by_formula) {
         int P = nodes * per_node;
         TopologyOptions o = {nodes, per_node, {GB, PS_PER_US / 2}, {GB / 3, 4 * PS_PER_US}, false};
         Collective what = {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, P, 0,
-                           rng_below(&rng, rng_below(&rng, 2) ? 2000 : (uint32_t)P + 1)};
+                           1 + rng_below(&rng, rng_below(&rng, 2) ? 2000 : (uint32_t)P)};
         int64_t start_ps[MEMBERS] = {0}, messages[2];
         for (int r = 0; r < P; r++) start_ps[r] = rng_below(&rng, 9000000);
         World *w[2];
@@ -247,7 +247,8 @@ START_TEST(a_direct_all_reduce_that_travels_alone_is_priced_by_formula) {
             ck_assert_ok(engine_run(&w[alone]->engine));
             messages[alone] = w[alone]->network.messages;
         }
-        ck_assert_int_eq(messages[0], messages[1]);
+        ck_assert_int_eq(messages[0], 2 * (what.elements < P ? what.elements : P) * (P - 1));
+        ck_assert_int_eq(messages[1], messages[0]);
         for (int r = 0; r < P; r++) {
             ck_assert_msg(w[0]->end_ps[0][r] == w[1]->end_ps[0][r],
                           "seed %u, %d nodes of %d, %lld elements, rank %d: %lld, by formula %lld",
@@ -278,7 +279,9 @@ START_TEST(a_formula_is_not_used_where_it_does_not_hold) {
     ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
     call.what = (Collective){COLLECTIVE_ALL_GATHER, ALGORITHM_DIRECT, 4, 0, 1000};
     ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
-    call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 1000};
+    call.what = (Collective){COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, 4, 0, 0};
+    ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));
+    call.what.elements = 1;
     ck_assert(transfer_direct_applies(&call, &w->topology, &w->network));
     call.add_bytes_per_s = GB;
     ck_assert(!transfer_direct_applies(&call, &w->topology, &w->network));

@@ -138,6 +138,22 @@ START_TEST(byte_formulas_equal_the_sum_over_all_steps) {
 }
 END_TEST
 
+// A member without a share of the array sends and takes nothing empty: of n elements, fewer than
+// there are members, each goes to its owner from all and back to all.
+START_TEST(a_direct_all_reduce_of_few_elements_sends_nothing_empty) {
+    for (int P = 2; P <= MAX_RANKS; P++)
+        for (int n = 1; n <= P; n++) {
+            Collective c = {COLLECTIVE_ALL_REDUCE, ALGORITHM_DIRECT, P, 0, n};
+            int64_t messages = 0;
+            for (int64_t t = 0; t < 2; t++)
+                for (int r = 0; r < P; r++)
+                    for (int i = 0; i < collective_steps(&c, t, r); i++)
+                        messages += collective_step(&c, t, r, i).source != r;
+            ck_assert_int_eq(messages, 2 * n * (P - 1));
+        }
+}
+END_TEST
+
 // The textbook's figures, for sizes that the ranks divide.
 START_TEST(costs_are_those_of_the_textbook) {
     for (int64_t P = 2; P <= MAX_RANKS; P++) {
@@ -461,6 +477,7 @@ SUITE("collective", the_table_of_a_ring_of_four_is_true, every_schedule_is_right
       every_root_is_right, every_element_count_is_right,
       chunks_cover_the_array_and_differ_by_one_unit_at_most,
       byte_formulas_equal_the_sum_over_all_steps, costs_are_those_of_the_textbook,
+      a_direct_all_reduce_of_few_elements_sends_nothing_empty,
       a_ring_over_a_million_ranks_is_a_formula, places_of_chunks_tile_inputs_and_results,
       the_checker_sees_a_step_left_out, the_checker_sees_an_input_taken_from_another_rank,
       the_checker_sees_a_copy_instead_of_a_reduction_and_the_reverse,
