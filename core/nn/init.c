@@ -44,11 +44,10 @@ void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype,
 void model_initialise_piece(const Program *p, const Tensor *t, int rank, uint64_t seed,
                             void *data) {
     const Logical *l = &p->logicals[t->logical];
-    int coordinate[AXES] = {0};
+    int coordinate[AXES];
     PieceWalk walk;
     PieceRun run;
-    for (int a = 0; a < p->axis_count; a++)
-        coordinate[a] = rank / p->axes[a].stride % p->axes[a].size;
+    program_coordinates(p, rank, coordinate);
     memset(data, 0, (size_t)t->bytes);
     if (!l->fan_in) return;
     piece_walk(&walk, p, t, coordinate);

@@ -343,7 +343,7 @@ static Status fold(Program *p, Arena *a, uint32_t kept) {
 static int whole_rank(const Program *walked, const Program *whole, int rank) {
     int r = 0;
     for (int x = 0; x < whole->axis_count; x++)
-        r += rank / walked->axes[x].stride % walked->axes[x].size * whole->axes[x].stride;
+        r += axis_coordinate(&walked->axes[x], rank) * whole->axes[x].stride;
     return r;
 }
 

@@ -3,8 +3,6 @@
 // lowest axis first, which is rank order: strides grow with the axes.
 #include "core/plan/group.h"
 
-static int coordinate(const Axis *a, int rank) { return rank / a->stride % a->size; }
-
 // Digits along an axis: all its positions, or those where the group lies.
 static int digits(const Program *p, const Group *g, int axis) {
     return axis == g->at_axis ? g->at_count : p->axes[axis].size;
@@ -39,7 +37,7 @@ int group_position(const Program *p, int group, int rank) {
     for (int a = 0; a < p->axis_count; a++) {
         bool varies = g->axes >> a & 1;
         if (!varies && a != g->at_axis) continue;
-        int digit = position_digit(p, g, a, coordinate(&p->axes[a], rank));
+        int digit = position_digit(p, g, a, axis_coordinate(&p->axes[a], rank));
         if (digit == NONE) return NONE;
         if (!varies) continue;
         position += digit * weight;
@@ -54,7 +52,7 @@ int group_member(const Program *p, int group, int rank, int i) {
     for (int a = 0; a < p->axis_count; a++) {
         if (!(g->axes >> a & 1)) continue;
         int count = digits(p, g, a), position = digit_position(p, g, a, i % count);
-        rank += (position - coordinate(&p->axes[a], rank)) * p->axes[a].stride;
+        rank += (position - axis_coordinate(&p->axes[a], rank)) * p->axes[a].stride;
         i /= count;
     }
     return rank;

@@ -260,11 +260,12 @@ int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[A
     return elements;
 }
 
-bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES],
+                    const int first[AXES]) {
     for (int a = 0; a < p->axis_count; a++) {
         Placement how = t->placement[a];
         bool at_one = how.place == PLACE_ONLY && how.block;
-        if (how.place == PLACE_REPLICATE && coordinate[a] != 0) return false;
+        if (how.place == PLACE_REPLICATE && coordinate[a] != first[a]) return false;
         if (at_one && coordinate[a] != how.block - 1) return false;
     }
     return true;

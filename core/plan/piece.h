@@ -37,9 +37,10 @@ bool piece_next(PieceWalk *w, PieceRun *out);  // false at the end
 // Elements of the logical tensor in the piece of a coordinate.
 int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[AXES]);
 
-// Of the ranks that hold the same elements, is the one at this coordinate the first? It is the one
-// that stores them and counts them.
-bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES]);
+// Is the rank at this coordinate the first of those that hold the same elements? It is the one that
+// stores and counts them. `first` is the lowest coordinate of the ranks of its class.
+bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES],
+                    const int first[AXES]);
 
 // A tensor that is cut flat along one axis, S:flat/N, and views a tensor of the same logical tensor
 // that is not, is a view of this rank's share inside the whole: that axis, or NONE. The whole has

@@ -8,14 +8,13 @@
 // Does a group vary along an axis: not at all, over some of its coordinates, or over all?
 typedef enum { SPAN_NONE, SPAN_SOME, SPAN_ALL } Span;
 
-static int coordinate(const Axis *axis, int rank) { return rank / axis->stride % axis->size; }
-
 // Members of a list differ along an axis, and are all of the ranks that agree with them on the axes
 // along which none differ, in rank order: then the list is as good as its axes.
 static bool list_differs(const Program *p, const Group *g, int axis) {
+    const Axis *along = &p->axes[axis];
     const int32_t *rank = &p->members[g->first];
     for (int i = 1; i < g->size; i++)
-        if (coordinate(&p->axes[axis], rank[i]) != coordinate(&p->axes[axis], rank[0])) return true;
+        if (axis_coordinate(along, rank[i]) != axis_coordinate(along, rank[0])) return true;
     return false;
 }
 
@@ -46,7 +45,7 @@ static Span span_of(const Along *a) { return span(a->p, op_work(a->p, a->op)->gr
 static int root_coordinate(const Along *a) {
     const Work *w = op_work(a->p, a->op);
     if (w->peer < 0 || w->peer >= group_size(a->p, w->group)) return NONE;  // refused elsewhere
-    return coordinate(&a->p->axes[a->axis], group_member(a->p, w->group, 0, w->peer));
+    return axis_coordinate(&a->p->axes[a->axis], group_member(a->p, w->group, 0, w->peer));
 }
 
 // Held by every rank for itself: by whoever executes this program.

@@ -90,12 +90,17 @@ int program_ranks(const Program *p) {
     return ranks;
 }
 
+void program_coordinates(const Program *p, int rank, int out[AXES]) {
+    for (int a = 0; a < AXES; a++)
+        out[a] = a < p->axis_count ? axis_coordinate(&p->axes[a], rank) : 0;
+}
+
 int64_t program_position(const Program *p, uint16_t axes, int rank, int64_t *places) {
     int64_t position = 0;
     *places = 1;
     for (int a = 0; a < p->axis_count; a++) {
         if (!(axes >> a & 1)) continue;
-        position += rank / p->axes[a].stride % p->axes[a].size * *places;
+        position += axis_coordinate(&p->axes[a], rank) * *places;
         *places *= p->axes[a].size;
     }
     return position;

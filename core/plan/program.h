@@ -19,7 +19,7 @@
 
 enum { AXES = 8, DIMS = 4, NONE = -1 };
 
-// One dimension of the mesh of ranks: a rank's coordinate is (rank / stride) % size.
+// One dimension of the mesh of ranks (axis_coordinate()).
 typedef struct {
     char name[8];
     int32_t size, stride;
@@ -213,15 +213,15 @@ double work_real(const Program *p, const Work *w, int i);
 // Number of ranks: the product of the mesh axes (1 without any).
 int program_ranks(const Program *p);
 
+// A rank's coordinate along an axis of the mesh, and along all (0 past the last axis).
+static inline int axis_coordinate(const Axis *a, int rank) { return rank / a->stride % a->size; }
+void program_coordinates(const Program *p, int rank, int out[AXES]);
+
 // A rank's place along some axes of the mesh, in the order of ranks, and how many places there are:
 // 0 of 1 along none. `axes`: bit i is axis i.
 int64_t program_position(const Program *p, uint16_t axes, int rank, int64_t *places);
 
 // Planned bytes of a lowered program, over both pools.
 int64_t program_memory(const Program *p, Memory m);
-
-// A 64-bit hash of the communication that a program issues in a group (NONE: in all): kinds, sizes,
-// partners, order; not where operands lie. What ranks compare: core/plan/sequence.h.
-uint64_t program_fingerprint(const Program *p, int group);
 
 #endif

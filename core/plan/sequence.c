@@ -80,17 +80,3 @@ Status sequence_fingerprint(const Program *p, Sequence s, uint64_t *out) {
     arena_finish(&scratch);
     return status;
 }
-
-// In plan order, of one rank alone.
-uint64_t program_fingerprint(const Program *p, int group) {
-    uint64_t hash = HASH_START;
-    for (int k = 0; k < p->plan_count; k++)
-        for (int i = 0; i < p->plans[k].op_count; i++) {
-            const Op *op = &p->plans[k].ops[i];
-            const Work *w = op_work(p, op);
-            if (!work_communicates(w) || (group != NONE && w->group != group)) continue;
-            hash = hash_u64(hash_u64(hash, (uint64_t)w->group), collective_hash(p, k, op));
-            if (work_is_message(w)) hash = hash_u64(hash, message_hash(p, k, op));
-        }
-    return hash;
-}

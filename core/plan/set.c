@@ -45,7 +45,7 @@ void rank_class_confine(RankClass *c, int axis, int first, int last) {
 
 bool rank_class_has(const RankClass *c, const Program *p, int rank) {
     for (int a = 0; a < p->axis_count; a++) {
-        int at = rank / p->axes[a].stride % p->axes[a].size;
+        int at = axis_coordinate(&p->axes[a], rank);
         if (c->axes >> a & 1 && (at < c->first[a] || at > c->last[a])) return false;
     }
     return true;

@@ -11,10 +11,9 @@
 int64_t executor_offset(const Executor *e, int tensor) {
     const Program *p = e->program;
     const Tensor *t = &p->tensors[tensor];
-    int coordinate[AXES] = {0};
+    int coordinate[AXES];
     if (t->offset == NONE || piece_share_axis(p, t) == NONE) return t->offset;
-    for (int a = 0; a < p->axis_count; a++)
-        coordinate[a] = e->rank / p->axes[a].stride % p->axes[a].size;
+    program_coordinates(p, e->rank, coordinate);
     return t->offset + piece_share_begin(p, t, coordinate) * dtype_bytes((Dtype)t->dtype);
 }
 

@@ -15,11 +15,6 @@ enum { WINDOW_BYTES = 1 << 16 };  // of a whole tensor, in one round
 // What ranks tell each other first; hashes of their pieces follow, one for each saved tensor.
 enum { SAYS_FINITE, SAYS_COPIED, SAYS_HASHES };
 
-static void coordinate_of(const Program *p, int rank, int out[AXES]) {
-    for (int a = 0; a < AXES; a++)
-        out[a] = a < p->axis_count ? rank / p->axes[a].stride % p->axes[a].size : 0;
-}
-
 bool rank_saves(const Program *p, int tensor) {
     const Tensor *t = &p->tensors[tensor];
     return role_persists((Role)t->role) && t->alias == NONE && t->logical != NONE;
@@ -29,13 +24,10 @@ bool rank_holds_first(const Job *job, int rank, int tensor) {
     const ProgramSet *set = &job->set;
     const Program *p = job_program(job, rank);
     const RankClass *c = set->classes ? &set->classes[program_set_class(set, rank)] : NULL;
-    for (int a = 0; a < p->axis_count; a++) {
-        int first = c && c->axes >> a & 1 ? c->first[a] : 0;
-        if (p->tensors[tensor].placement[a].place == PLACE_REPLICATE &&
-            rank / p->axes[a].stride % p->axes[a].size != first)
-            return false;
-    }
-    return true;
+    int coordinate[AXES], first[AXES];
+    program_coordinates(p, rank, coordinate);
+    for (int a = 0; a < AXES; a++) first[a] = c && c->axes >> a & 1 ? c->first[a] : 0;
+    return piece_is_first(p, &p->tensors[tensor], coordinate, first);
 }
 
 // The tensor in which a rank holds the i-th saved logical tensor, or NONE.
@@ -95,7 +87,7 @@ static int64_t logical_bytes(const Logical *l) {
 static bool is_whole_on_0(const Rank *r, int i) {
     const Program *p = job_program(r->job, 0);
     int coordinate[AXES], tensor = held(r, 0, i);
-    coordinate_of(p, 0, coordinate);
+    program_coordinates(p, 0, coordinate);
     return tensor != NONE &&
            piece_elements(p, &p->tensors[tensor], coordinate) == logical_elements(logical_of(r, i));
 }
@@ -154,7 +146,7 @@ static bool same_piece(const Rank *r, int i, int a, int b) {
         bool cut = here.place == PLACE_SHARD || there.place == PLACE_SHARD;
         const Axis *axis = &p->axes[x];
         if (cut && !placement_equal(here, there)) return false;
-        if (cut && a / axis->stride % axis->size != b / axis->stride % axis->size) return false;
+        if (cut && axis_coordinate(axis, a) != axis_coordinate(axis, b)) return false;
     }
     return true;
 }
@@ -212,7 +204,7 @@ static void cursor_begin(PieceCursor *c, const Job *job, int tensor, int rank) {
     int coordinate[AXES];
     *c = (PieceCursor){0};
     if (tensor == NONE || !rank_holds_first(job, rank, tensor)) return;
-    coordinate_of(p, rank, coordinate);
+    program_coordinates(p, rank, coordinate);
     piece_walk(&c->walk, p, &p->tensors[tensor], coordinate);
     c->open = piece_next(&c->walk, &c->run);
 }

@@ -126,7 +126,7 @@ static void check_rank(const Program *p, const Tensor *t, List want, const int *
     PieceWalk w;
     PieceRun run;
     int at[AXES] = {coordinate[0], coordinate[1]}, next = 0;
-    bool is_first = piece_is_first(p, t, at);
+    bool is_first = piece_is_first(p, t, at, (const int[AXES]){0});
     piece_walk(&w, p, t, at);
     while (piece_next(&w, &run)) {
         EXPECT(run.count > 0 && run.local >= next && run.local + run.count <= want.count,
