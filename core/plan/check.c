@@ -4,11 +4,9 @@
 #include "core/plan/check.h"
 
 #include "core/base/arena.h"
-#include "core/plan/build.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
-
-#include <string.h>
+#include "core/plan/order.h"
 
 #define PLACE "plan %s: %s: "
 #define PLACE_ARGS program_name(p, plan->name), op_name(p, op)
@@ -195,10 +193,11 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
                          const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
+    int32_t *op_at = ARENA_NEW(scratch, int32_t, plan->op_count + 1);
     PlacementState state;
-    if (!written || !writer) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    if (!written || !writer || !op_at) FAIL(ERR_MEMORY, "out of memory for checking a plan");
     TRY(placement_state_init(&state, p, scratch));
-    TRY(check_order(p, plan, scratch));
+    TRY(plan_order_find(op_at, scratch, p, plan));
     for (int t = 0; t < p->tensor_count; t++) writer[t] = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];

@@ -4,10 +4,22 @@
 #define CORE_PLAN_CHECK_INTERNAL_H
 
 #include "core/base/arena.h"
+#include "core/base/text.h"
 #include "core/plan/check.h"
 
-// Is there no cycle of dependencies and places on lanes?
-Status check_order(const Program *p, const Plan *plan, Arena *scratch) MUST_USE;
+#include <string.h>
+
+// Shapes: the same one, and as messages write it, "2x3". At most SHAPE_TEXT bytes.
+enum { SHAPE_TEXT = 96 };
+static inline bool check_same_shape(const Tensor *a, const Tensor *b) {
+    return a->dims == b->dims && !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
+}
+static inline const char *check_shape_text(const int64_t *shape, int dims, char out[SHAPE_TEXT]) {
+    *out = '\0';
+    for (int d = 0; d < dims; d++)
+        text_append(out, SHAPE_TEXT, "%s%lld", d ? "x" : "", (long long)shape[d]);
+    return out;
+}
 
 // Do operand counts, shapes and types fit the kind (the operand patterns of KIND_LIST)?
 Status check_operands(const Program *p, const Plan *plan, const Op *op) MUST_USE;

@@ -27,19 +27,12 @@ typedef struct {
     const Tensor *rows;   // the first operand whose dimension 0 is rows
 } Match;
 
-static void shape_text(const Tensor *t, char *out, size_t size) {
-    *out = '\0';
-    for (int i = 0; i < t->dims; i++)
-        text_append(out, size, "%s%lld", i ? "x" : "", (long long)t->shape[i]);
-}
-
 static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
-    char shape[80];
-    shape_text(t, shape, sizeof shape);
+    char shape[SHAPE_TEXT];
     FAIL(ERR_PLAN, "plan %s: %s: operand %s is %s %s, expected %s; %s is %s",
          program_name(m->p, m->plan->name), op_name(m->p, m->op), program_name(m->p, t->name),
-         dtype_name((Dtype)t->dtype), shape, expected, kind_name(work_kind(m->work)),
-         kind_operands(work_kind(m->work)));
+         dtype_name((Dtype)t->dtype), check_shape_text(t->shape, t->dims, shape), expected,
+         kind_name(work_kind(m->work)), kind_operands(work_kind(m->work)));
 }
 
 static int64_t attribute(const Match *m, const char *name) {
@@ -104,10 +97,10 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
     if (!open || open[1] == 'B') TRY(match_extent(m, t));
     if (!open) {
         if (!m->plain) m->plain = t;
-        bool same = m->plain->dims == t->dims &&
-                    !memcmp(m->plain->shape, t->shape, sizeof t->shape[0] * t->dims);
         bool loads = kind_loads(work_kind(m->work));  // an image has any shape
-        return same || loads ? OK : mismatch(m, t, "the shape of the other operands");
+        return loads || check_same_shape(m->plain, t)
+                   ? OK
+                   : mismatch(m, t, "the shape of the other operands");
     }
     int dim = 0;
     char *end;
@@ -198,11 +191,9 @@ static Status match_window(const Match *m) {
 // same both ways, and a maximum is the same in every order.
 static Status check_sum_order(const Match *m) {
     const Work *w = m->work;
-    bool reduces =
-        w->kind == KIND_ALL_REDUCE || w->kind == KIND_REDUCE || w->kind == KIND_REDUCE_SCATTER;
     int size = m->p->groups[w->group].size;
-    if (!reduces || w->reduce != REDUCE_SUM || w->order != ORDER_RANK || size < 3 ||
-        algorithm_order((Algorithm)w->algorithm) == ORDER_RANK)
+    if (!kind_reduces(work_kind(w)) || w->reduce != REDUCE_SUM || w->order != ORDER_RANK ||
+        size < 3 || algorithm_order((Algorithm)w->algorithm) == ORDER_RANK)
         return OK;
     FAIL(ERR_PLAN,
          "plan %s: %s: algorithm=%s over %d ranks does not add in the order of the ranks; write "

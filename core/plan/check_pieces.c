@@ -2,6 +2,7 @@
 // Local shapes: a tensor has the capacity that its placements ask for (piece.h), divided among the
 // shards and micro-batches of its rank. And the numbers of rows in use lie as the rows do.
 #include "core/base/text.h"
+#include "core/base/units.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/piece.h"
 
@@ -25,16 +26,8 @@ static Status count_slices(Slices *s, const Program *p, Arena *a) {
     return OK;
 }
 
-static int64_t divide_up(int64_t n, int64_t by) { return n / by + (n % by != 0); }
-
 static bool has_shape(const Tensor *t, const int64_t shape[DIMS], int dims) {
     return t->dims == dims && !memcmp(t->shape, shape, sizeof *shape * (size_t)dims);
-}
-
-static void shape_text(const int64_t shape[DIMS], int dims, char *out, size_t size) {
-    *out = '\0';
-    for (int d = 0; d < dims; d++)
-        text_append(out, size, "%s%lld", d ? "x" : "", (long long)shape[d]);
 }
 
 static void placements_text(const Program *p, const Tensor *t, char *out, size_t size) {
@@ -50,17 +43,16 @@ static Status check_shape(const Program *p, const Tensor *t, const Slices *s) {
     int dims;
     TRY(piece_capacity(p, t, shape, &dims));
     memcpy(slice, shape, sizeof slice);
-    int64_t parts = divide_up(shape[0] / t->extent_times, s->shards[t->logical]);
-    slice[0] = divide_up(parts, s->micro_batches[t->logical]) * t->extent_times;
+    int64_t parts = units_divide_up(shape[0] / t->extent_times, s->shards[t->logical]);
+    slice[0] = units_divide_up(parts, s->micro_batches[t->logical]) * t->extent_times;
     if (has_shape(t, shape, dims) || has_shape(t, slice, dims)) return OK;
     const Logical *l = &p->logicals[t->logical];
-    char is[96], want[96], whole[96], how[AXES * (PLACEMENT_TEXT + 32)];
-    shape_text(t->shape, t->dims, is, sizeof is);
-    shape_text(slice, dims, want, sizeof want);
-    shape_text(l->shape, l->dims, whole, sizeof whole);
+    char is[SHAPE_TEXT], want[SHAPE_TEXT], whole[SHAPE_TEXT], how[AXES * (PLACEMENT_TEXT + 32)];
     placements_text(p, t, how, sizeof how);
     FAIL(ERR_PLAN, "tensor %s is %s, but a piece of %s, which is %s, that is %s is %s",
-         program_name(p, t->name), is, program_name(p, l->name), whole, how, want);
+         program_name(p, t->name), check_shape_text(t->shape, t->dims, is),
+         program_name(p, l->name), check_shape_text(l->shape, l->dims, whole), how,
+         check_shape_text(slice, dims, want));
 }
 
 // Rows in use are counted by a number that lies as the rows do: another one at each rank only where

@@ -30,14 +30,10 @@ Status placement_state_init(PlacementState *s, const Program *p, Arena *scratch)
 
 // --- names of one memory
 
-static bool same_shape(const Tensor *a, const Tensor *b) {
-    return a->dims == b->dims && !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
-}
-
 // How a view of another shape lies: as its memory does, where it is cut along a dimension before
 // which all are equal, and which is the same in both or all that is left in the view.
 static bool view_lies(Placement how, const Tensor *of, const Tensor *view) {
-    if (how.place != PLACE_SHARD || how.cut == CUT_FLAT || same_shape(of, view)) return true;
+    if (how.place != PLACE_SHARD || how.cut == CUT_FLAT || check_same_shape(of, view)) return true;
     if (how.dim == 0 && of->bytes == view->bytes && tensor_room(of) == tensor_room(view))
         return true;  // samples are cut, whether as (B,T,C) or as B * T rows of C
     for (int d = 0; d < how.dim; d++)

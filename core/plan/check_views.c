@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Memory that another tensor or operation trusts: views of it, its rows in use, and the places
 // inside a window that a max_pool wrote down for its backward.
-#include "core/plan/build.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/piece.h"
-
-#include <string.h>
 
 // An extent is a number, which the run or an operation writes.
 static Status check_extent(const Program *p, const Tensor *t) {
@@ -100,10 +97,6 @@ static const Op *find_pool(const Program *p, const Plan *plan, int by, int index
     return op_kind(p, op) == KIND_MAX_POOL && writes(plan, op, index) ? op : NULL;
 }
 
-static bool same_shape(const Tensor *a, const Tensor *b) {
-    return a->dims == b->dims && !memcmp(a->shape, b->shape, sizeof a->shape[0] * a->dims);
-}
-
 enum { DX, DY, INDEX };     // operands of max_pool_backward
 enum { Y, POOL_INDEX, X };  // of max_pool
 
@@ -118,7 +111,7 @@ Status check_pool_index(const Program *p, const Plan *plan, const Op *op, const 
         FAIL(ERR_PLAN, "plan %s: %s: %s is not the index that a max_pool of this plan wrote",
              program_name(p, plan->name), op_name(p, op), tensor_name(p, operands[INDEX]));
     const Work *forward = op_work(p, pool), *backward = op_work(p, op);
-    bool same = same_shape(&p->tensors[op_outputs(plan, pool)[X]], &p->tensors[operands[DX]]);
+    bool same = check_same_shape(&p->tensors[op_outputs(plan, pool)[X]], &p->tensors[operands[DX]]);
     for (int i = 0; i < backward->attr_count; i++)
         same = same && work_attr(p, forward, i) == work_attr(p, backward, i);
     if (!same)

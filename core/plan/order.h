@@ -24,6 +24,10 @@ typedef struct {
                         // wait for the operation, directly or not
 } PlanOrder;
 
+// Put the operations of a plan in such an order: op_at[place], of op_count. ERR_PLAN: there is a
+// cycle, and the message names the operations on it.
+Status plan_order_find(int32_t *op_at, Arena *scratch, const Program *p, const Plan *plan) MUST_USE;
+
 // Time and memory grow with operations times lanes; the arrays are in the arena.
 // ERR_PLAN: there is a cycle.
 Status plan_order_init(PlanOrder *o, Arena *a, const Program *p, const Plan *plan) MUST_USE;
