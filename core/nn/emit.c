@@ -51,8 +51,8 @@ LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role 
     return s;
 }
 
-// Parameters come before everything else: a logical tensor's index keys its initial values, which
-// must not depend on the optimiser or on how the batch is cut.
+// Parameters come before everything else: the number of parameters before it keys the initial
+// values of one, which must not depend on the optimiser or on how the batch is cut.
 Status emit_parameters(Emitter *e, const char *what, Role role) {
     for (int i = 0; i < e->m->layer_count; i++) {
         const Layer *l = &e->m->layers[i];

@@ -2,7 +2,6 @@
 // Shapes of a network's layers, in their order, and parameters that layers share.
 #include "core/nn/model_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // Larger tensors are mistakes, and would overflow when they are multiplied by a batch.

@@ -3,7 +3,6 @@
 // later code need not ask whether an index exists or a product of sizes overflows.
 #include "core/plan/build.h"
 
-#include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/base/hash.h"
 #include "core/plan/flops.h"

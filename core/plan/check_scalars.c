@@ -222,16 +222,11 @@ static Status check_cut(const Program *p, uint16_t axes) {
     return OK;
 }
 
-static Status check_program(const ProgramSet *set, const Program *p) {
+static Status check_program(const Program *p, bool results, uint16_t axes) {
     Arena scratch = {0};
     TRY(check_when(p));
-    for (int k = 0; k < p->plan_count; k++)
-        if (p->plans[k].when != set->programs[0].plans[k].when)
-            FAIL(ERR_PLAN, "plan %s has when=%s, and of another class of ranks when=%s",
-                 program_name(p, p->plans[k].name), when_name((When)p->plans[k].when),
-                 when_name((When)set->programs[0].plans[k].when));
-    if (has_results(set)) TRY(check_results_written(p));
-    TRY(check_cut(p, cut_axes(set)));
+    if (results) TRY(check_results_written(p));
+    TRY(check_cut(p, axes));
     uint8_t *written = ARENA_NEW(&scratch, uint8_t, p->tensor_count + 1);
     if (!written) FAIL(ERR_MEMORY, "out of memory for checking a program");
     mark_written(p, written);
@@ -242,8 +237,10 @@ static Status check_program(const ProgramSet *set, const Program *p) {
 }
 
 Status plan_check_run(const ProgramSet *set) {
+    const bool results = has_results(set);
+    const uint16_t axes = cut_axes(set);
     for (int c = 0; c < set->count; c++) {
-        Status s = check_program(set, &set->programs[c]);
+        Status s = check_program(&set->programs[c], results, axes);
         if (s != OK && set->count > 1)
             FAIL(s, "class %s: %s", program_set_name(set, c), status_message());
         TRY(s);

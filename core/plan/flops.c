@@ -15,10 +15,6 @@ bool flops_rule_none(const Program *p, const OpSpec *op, int64_t *out) {
     return true;
 }
 
-bool flops_rule_members(const Program *p, const OpSpec *op, int64_t *out) {
-    return flops_rule_none(p, op, out);
-}
-
 // One addition an element of what is written.
 bool flops_rule_outputs(const Program *p, const OpSpec *op, int64_t *out) {
     *out = 0;

@@ -61,7 +61,6 @@ static const Dtype source_dtypes[] = {DTYPE_COUNT,
 static const char *const results[] = {NULL, RESULT_LIST(X)};
 static const char *const whens[] = {NULL, WHEN_LIST(X)};
 #undef X
-static const char *const dep_kinds[] = {"data", "order", "reuse"};
 
 const char *kind_name(Kind k) { return kinds[k].name; }
 WorkClass kind_class(Kind k) { return kinds[k].class; }
@@ -70,7 +69,6 @@ bool kind_loads(Kind k) { return k == KIND_LOAD || k == KIND_LOAD_X || k == KIND
 bool kind_reduces(Kind k) {
     return k == KIND_ALL_REDUCE || k == KIND_REDUCE_SCATTER || k == KIND_REDUCE;
 }
-const char *kind_attributes(Kind k) { return kinds[k].attributes; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
 int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
@@ -83,7 +81,6 @@ const char *phase_name(Phase p) { return phases[p]; }
 const char *algorithm_name(Algorithm a) { return a < ALGORITHM_COUNT ? algorithms[a] : "?"; }
 Order algorithm_order(Algorithm a) { return algorithm_orders[a]; }
 const char *lane_kind_name(LaneKind k) { return lane_kinds[k]; }
-const char *dep_kind_name(DepKind k) { return dep_kinds[k]; }
 const char *scalar_source_name(ScalarSource s) { return sources[s]; }
 const char *result_name(Result r) { return results[r]; }
 const char *when_name(When w) { return whens[w]; }
@@ -110,17 +107,8 @@ int kind_find(const char *name, int length) {
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 int dtype_find(const char *name, int length) { return find(dtypes, COUNT(dtypes), name, length); }
-int role_find(const char *name, int length) {
-    for (int i = 0; i < ROLE_COUNT; i++)
-        if (same(roles[i].name, name, length)) return i;
-    return -1;
-}
-int phase_find(const char *name, int length) { return find(phases, COUNT(phases), name, length); }
 int algorithm_find(const char *name, int length) {
     return find(algorithms, COUNT(algorithms), name, length);
-}
-int lane_kind_find(const char *name, int length) {
-    return find(lane_kinds, COUNT(lane_kinds), name, length);
 }
 
 int kind_attribute_count(Kind k) {

@@ -69,7 +69,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
       "weight [velocity] <- gradient learning_rate(1):f64")                                       \
-    X(FUSED, "fused", COMPUTE, members, members, "fusion", "")                                    \
+    X(FUSED, "fused", COMPUTE, nothing, none, "fusion", "")                                       \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
     X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \
     X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, none, "", "y <- x")                    \
@@ -242,10 +242,9 @@ typedef enum {
 
 const char *kind_name(Kind k);
 WorkClass kind_class(Kind k);
-bool kind_communicates(Kind k);       // its class is CLASS_COMMUNICATION
-bool kind_loads(Kind k);              // it brings rows of the data
-bool kind_reduces(Kind k);            // a collective that adds up what its members bring
-const char *kind_attributes(Kind k);  // as in KIND_LIST
+bool kind_communicates(Kind k);  // its class is CLASS_COMMUNICATION
+bool kind_loads(Kind k);         // it brings rows of the data
+bool kind_reduces(Kind k);       // a collective that adds up what its members bring
 const char *kind_operands(Kind k);
 const char *dtype_name(Dtype d);
 int64_t dtype_bytes(Dtype d);
@@ -258,7 +257,6 @@ const char *phase_name(Phase p);
 const char *algorithm_name(Algorithm a);  // "?" for none of the list
 Order algorithm_order(Algorithm a);
 const char *lane_kind_name(LaneKind k);
-const char *dep_kind_name(DepKind k);
 const char *scalar_source_name(ScalarSource s);  // NULL of SCALAR_NONE; so are the next two
 const char *result_name(Result r);
 const char *when_name(When w);
@@ -268,10 +266,7 @@ bool scalar_source_is_cut(ScalarSource s);  // does its value depend on the rank
 // The value whose name is `name` (of `length` bytes), or -1.
 int kind_find(const char *name, int length);
 int dtype_find(const char *name, int length);
-int role_find(const char *name, int length);
-int phase_find(const char *name, int length);
 int algorithm_find(const char *name, int length);
-int lane_kind_find(const char *name, int length);
 
 // Number of attributes of a kind, the name of the i-th (its length in *length), and
 // whether it is real.

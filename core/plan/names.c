@@ -2,7 +2,6 @@
 // The names of a program, each once: a hash table with open addressing (Knuth, volume 3, 6.4,
 // algorithm L) finds where a name lies, and an array beside the names which tensor it names. A plan
 // file of a megabyte names tens of thousands of things.
-#include "core/base/arena.h"
 #include "core/base/array.h"
 #include "core/plan/build.h"
 

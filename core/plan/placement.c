@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Placements and their texts. What a placement makes of operations: check_placements.c.
+// Placements and their texts. What operations make of placements: placement_rules.h.
 #include "core/plan/placement.h"
 
 #include <stdio.h>

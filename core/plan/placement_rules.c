@@ -266,6 +266,3 @@ Status placement_rule_load(const Along *a) {
     for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, rows));
     return OK;
 }
-
-// Its members were judged, one by one.
-Status placement_rule_members(const Along *a) { return OK; }

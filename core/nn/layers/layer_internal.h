@@ -3,7 +3,7 @@
 // must know of the kind; linear.c is an example.
 //
 //     forward   reads graph_input(), adds graph_output() and the operation that writes it
-//     backward  reads graph_dy(), the gradient of the loss with respect to the output, and writes
+//     backward  reads g->dy[layer], the gradient of the loss with respect to the output, and writes
 //               the parameters' gradients, then, for each input k that graph_wants(), graph_dx().
 //               What an operation reads and writes in memory follows from its operands.
 #ifndef CORE_NN_LAYERS_LAYER_INTERNAL_H
