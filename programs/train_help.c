@@ -10,7 +10,9 @@ const OptionDetail train_details[] = {
      "on the spot: digits:count=60000,seed=2.",
      "dataset data-dir"},
     {"test-fraction", "Data that come split into training and test files stay so."},
-    {"tail", "What keep trains on is smaller, and takes the same plan with fewer rows in use."},
+    {"tail",
+     "What keep trains on is smaller, and takes the same plan with fewer rows in use. A shard "
+     "with no row left takes part all the same (join), with gradients of zero."},
     {"ranks",
      "One is a process of its own. From two on, gradients are summed by all-reduces in buckets, "
      "while the backward pass goes on (DistributedDataParallel).\nMore ranks than cores share the "

@@ -34,23 +34,6 @@ static Status check_numbers(Job *job) {
     return job_spec_check(spec);
 }
 
-static const char *plural(int64_t n, const char *many) { return n == 1 ? "" : many; }
-
-// The last batch of an epoch may be smaller; if a step comes to it, it too must give every shard,
-// and micro-batch, a row.
-static Status check_tail(const JobOptions *o, const Sampler *s) {
-    const JobSpec *spec = &o->spec;
-    int64_t batches = sampler_batches(s), last = sampler_batch_rows(s, batches - 1),
-            least = (int64_t)job_spec_shards(spec) * spec->micro_batches;
-    if (last >= least || (o->steps && o->steps < batches)) return OK;
-    FAIL(ERR_USAGE,
-         "the last batch of an epoch has %lld row%s (%lld in batches of %lld), fewer than the %lld "
-         "that %d shard%s of %d micro-batch%s need; add --tail drop or --tail pad",
-         (long long)last, plural(last, "s"), (long long)s->count, (long long)spec->batch,
-         (long long)least, job_spec_shards(spec), plural(job_spec_shards(spec), "s"),
-         spec->micro_batches, plural(spec->micro_batches, "es"));
-}
-
 // --- the device, and the links between ranks
 
 static int64_t slowdown_of(const JobOptions *o) {
@@ -128,7 +111,6 @@ static Status plan_run(Job *job) {
         FAIL(ERR_USAGE,
              "%lld training samples make no batch of %lld with --tail drop; give a smaller --batch",
              (long long)job->split.train_count, (long long)o->spec.batch);
-    TRY(check_tail(o, &s));
     job->steps = o->steps ? o->steps : o->epochs * job->batches;
     job->epochs = (job->steps + job->batches - 1) / job->batches;
     int64_t block = (int64_t)EVALUATION_ROWS * job_spec_data_ranks(&o->spec);

@@ -137,15 +137,6 @@ START_TEST(every_shard_needs_a_row) {
             "--ranks 2 --shards 3");
     refused(2, PARTS("2 shards of 33 micro-batches", "give --batch 66"),
             "--ranks 2 --accumulate 33");
-    // 76 digits: 11 (0.15 of them, rounded) are held out, and the 65 are a batch of 64 and a row.
-    refused(2,
-            PARTS("the last batch of an epoch has 1 row (65 in batches of 64)", "2 shards",
-                  "--tail drop"),
-            "--data digits:count=76 --shards 2 --model linear");
-    ck_assert_int_eq(command_run(&it, "train -q --data digits:count=76 --shards 2 --model linear "
-                                      "--tail drop --steps 2"),
-                     0);
-    command_finish(&it);
     // 50 digits: 8 are held out.
     refused(2, PARTS("--tail drop with --batch 64 leaves none of the 42 training samples"),
             "--data digits:count=50 --tail drop --model linear");

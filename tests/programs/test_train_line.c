@@ -104,16 +104,6 @@ START_TEST(a_batch_of_more_than_there_is_is_the_batch_that_trains) {
 }
 END_TEST
 
-// 1700 samples train: six batches of 256 and one of 164, which has no row for each of 256 shards.
-START_TEST(a_last_batch_that_no_step_comes_to_may_be_too_small) {
-#define WIDE "train -q --model linear --data digits:count=2000 --batch 256 --shards 192 --ranks 3 "
-    ck_assert_int_eq(command_run(&it, WIDE "--steps 6"), 0);
-    command_finish(&it);
-    refused(PARTS("the last batch of an epoch has 164 rows", "192 shards of 1 micro-batch need"),
-            WIDE "--steps 7");
-}
-END_TEST
-
 // As many as the help says, on one rank or on two: the same sums in the same order.
 START_TEST(a_rank_takes_thousands_of_shards) {
     static const char *const ranks[] = {"--ranks 1", "--ranks 2", "--ranks 2 --comm serial"};
@@ -208,7 +198,7 @@ SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
       what_sim_cannot_write_is_found_before_it_simulates,
       a_log_does_not_take_the_place_of_closed_output, options_without_effect_are_told,
       a_batch_of_more_than_there_is_is_the_batch_that_trains,
-      a_last_batch_that_no_step_comes_to_may_be_too_small,
+
       steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
       a_slowdown_stands_above_the_times, a_rank_takes_thousands_of_shards,
       what_a_sweep_with_shards_compares_is_told,

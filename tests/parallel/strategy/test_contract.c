@@ -200,6 +200,48 @@ START_TEST(shards_may_lie_on_any_number_of_ranks) {
 }
 END_TEST
 
+static const StepRecord *trained_step(const Outcome *o, int k) {
+    const Timeline *t = &o->training.shared->results[0].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && k-- == 0) return &t->steps[i];
+    ck_abort_msg("too few steps");
+}
+
+// 170 samples in batches of 56 leave a last one of 2 rows for 3 and 4 shards, of 2 micro-batches. A
+// shard without rows adds zero, and the loss is divided by the rows that there are: by one shard
+// it is the same but for rounding.
+START_TEST(a_shard_with_no_rows_left_takes_part) {
+    enum { LAST = 3 };
+    Outcome one, oracle;
+    JobOptions o = training_options();
+    o.spec.batch = 56;
+    o.steps = 2 * (LAST + 1);
+    ck_assert_ok(training_run(&one, &o, NULL));
+    for (int ranks = 3; ranks <= 4; ranks++)
+        for (int k = 0; k < 4; k++) {
+            o.spec.ranks = 1;
+            o.spec.shards = ranks;
+            o.spec.micro_batches = 1 + k % 2;
+            o.spec.device = devices[k / 2];
+            ck_assert_ok(training_run(&oracle, &o, NULL));
+            for (int step = 0; step < o.steps; step++) {
+                const StepRecord *x = trained_step(&one, step), *y = trained_step(&oracle, step);
+                ck_assert_int_eq(y->rows, step % (LAST + 1) == LAST ? 2 : 56);
+                ck_assert_close(x->loss, y->loss, 1e-4 * x->loss);
+            }
+            o.spec.ranks = ranks;
+            for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
+                o.comm = (CommKind)comm;
+                o.spec.strategy.algorithm = comm % 2 ? ALGORITHM_CHAIN : ALGORITHM_DIRECT;
+                assert_equals(&oracle, &o, (uint64_t)(k + comm));
+            }
+            o.comm = COMM_SERIAL;
+            outcome_finish(&oracle);
+        }
+    outcome_finish(&one);
+}
+END_TEST
+
 // 700 samples in chunks of 256, 256 and 188: of four ranks one has none, of two each
 // has a second turn.
 START_TEST(an_evaluation_counts_every_sample_once_on_any_number_of_ranks) {
@@ -431,7 +473,7 @@ SUITE_SECONDS("contract", 120, delays_change_nothing_on_one_rank,
               three_ranks_equal_one_rank_with_three_shards,
               four_ranks_equal_one_rank_with_four_shards, another_number_of_shards_gives_other_bits,
               the_net_ends_with_the_same_bits_on_any_number_of_ranks,
-              shards_may_lie_on_any_number_of_ranks,
+              shards_may_lie_on_any_number_of_ranks, a_shard_with_no_rows_left_takes_part,
               an_evaluation_counts_every_sample_once_on_any_number_of_ranks,
               a_ring_gives_the_same_bits_through_every_communicator,
               a_ring_lies_within_rounding_of_the_fold, two_runs_of_one_command_write_the_same_bytes,
