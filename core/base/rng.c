@@ -5,21 +5,16 @@
 
 #include <string.h>
 
-// The multipliers and the Weyl sequence of the key, from the paper's section 3.
-enum { ROUNDS = 10 };
-static const uint32_t MULTIPLY[2] = {0xD2511F53u, 0xCD9E8D57u};
-static const uint32_t BUMP[2] = {0x9E3779B9u, 0xBB67AE85u};
-
 void rng_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
     uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
     uint32_t k[2] = {key[0], key[1]};
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t p = (uint64_t)MULTIPLY[0] * c[0], q = (uint64_t)MULTIPLY[1] * c[2];
+    for (int round = 0; round < RNG_ROUNDS; round++) {
+        uint64_t p = (uint64_t)RNG_MULTIPLY[0] * c[0], q = (uint64_t)RNG_MULTIPLY[1] * c[2];
         uint32_t next[4] = {(uint32_t)(q >> 32) ^ c[1] ^ k[0], (uint32_t)q,
                             (uint32_t)(p >> 32) ^ c[3] ^ k[1], (uint32_t)p};
         memcpy(c, next, sizeof c);
-        k[0] += BUMP[0];
-        k[1] += BUMP[1];
+        k[0] += RNG_BUMP[0];
+        k[1] += RNG_BUMP[1];
     }
     memcpy(out, c, sizeof c);
 }

@@ -7,6 +7,11 @@
 
 #include <stdint.h>
 
+// The multipliers and the Weyl sequence of the key, from the paper's section 3.
+enum { RNG_ROUNDS = 10 };
+static const uint32_t RNG_MULTIPLY[2] = {0xD2511F53u, 0xCD9E8D57u};
+static const uint32_t RNG_BUMP[2] = {0x9E3779B9u, 0xBB67AE85u};
+
 // Ten rounds of Philox: 128 counter bits under a 64-bit key give 128 random bits.
 void rng_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 

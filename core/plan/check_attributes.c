@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Attributes of kinds that work on sequences: heads that divide the channels, as many of keys and
-// values as fit.
+// values as fit, and the ranges of real ones.
 #include "core/plan/check_internal.h"
+
+#include <math.h>
 
 typedef struct {
     const Program *p;
@@ -47,13 +49,45 @@ static Status check_heads(const Asked *a) {
                   : check_channels(a, "v", last, kv_heads * D);
 }
 
+// Pairs of channels are turned in each head.
+static Status check_rotary(const Asked *a, double theta) {
+    int64_t heads = a->attr[0], C = input_of(a, 0)->shape[2];
+    TRY(check_divides(a, "heads", heads, "channels", C));
+    if (C / heads % 2)
+        REFUSE(a, "heads=%lld: a head has %lld channels, which are not pairs", (long long)heads,
+               (long long)(C / heads));
+    if (!(theta > 0 && isfinite(theta))) REFUSE(a, "theta is %g, expected more than 0", theta);
+    return OK;
+}
+
+static Status check_dropout(const Asked *a, double rate) {
+    if (!(rate >= 0 && rate < 1)) REFUSE(a, "rate is %g, expected 0 to less than 1", rate);
+    if (a->attr[1] < 0 || a->attr[1] > UINT32_MAX)
+        REFUSE(a, "layer is %lld, expected a number of 32 bits", (long long)a->attr[1]);
+    return OK;
+}
+
+static Status check_eps(const Asked *a, double eps) {
+    if (!(eps >= 0 && isfinite(eps))) REFUSE(a, "eps is %g, expected 0 or more", eps);
+    return OK;
+}
+
 Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
-    switch (op_kind(p, op)) {
+    const Work *w = op_work(p, op);
+    if (!w->attr_count) return OK;
+    const Asked a = {p, plan, op, p->attrs + w->attr_first};
+    switch (work_kind(w)) {
     case KIND_ATTENTION:
     case KIND_ATTENTION_BACKWARD:
     case KIND_ATTENTION_PACKED:
-    case KIND_ATTENTION_PACKED_BACKWARD:
-        return check_heads(&(Asked){p, plan, op, p->attrs + op_work(p, op)->attr_first});
+    case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a);
+    case KIND_RMS_NORM:
+    case KIND_RMS_NORM_BACKWARD_INPUT:
+    case KIND_RMS_NORM_BACKWARD_WEIGHT: return check_eps(&a, work_real(p, w, 0));
+    case KIND_ROTARY:
+    case KIND_ROTARY_BACKWARD: return check_rotary(&a, work_real(p, w, 1));
+    case KIND_DROPOUT:
+    case KIND_DROPOUT_BACKWARD: return check_dropout(&a, work_real(p, w, 0));
     default: return OK;
     }
 }

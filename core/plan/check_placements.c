@@ -146,9 +146,16 @@ static Status judge_own(const Along *a, int own) {
     return OK;
 }
 
+// Its rule knows what a first row that differs means for shards.
+static bool takes_first_row(const Along *a) {
+    Kind kind = op_kind(a->p, a->op);
+    return (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) &&
+           along_input(a, 0).place == PLACE_SHARD;
+}
+
 static Status judge(const Along *a) {
     Kind kind = op_kind(a->p, a->op);
-    if (kind_class(kind) != CLASS_COMPUTE) return rules[kind](a);
+    if (kind_class(kind) != CLASS_COMPUTE || takes_first_row(a)) return rules[kind](a);
     int only = find_input(a, PLACE_ONLY), differs = find_input(a, PLACE_DIFFERS);
     if (only != NONE) return judge_own(a, only);
     if (differs != NONE) return judge_own(a, differs);

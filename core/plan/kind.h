@@ -61,6 +61,22 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
       attention_backward, "heads kv_heads causal",                                                \
       "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) qkv(B,T,E)")                              \
+    X(RMS_NORM, "rms_norm", COMPUTE, row_norm, none, "eps:real",                                  \
+      "y(B,T,C) <- x(B,T,C) weight(C)")                                                           \
+    X(RMS_NORM_BACKWARD_INPUT, "rms_norm_backward_input", COMPUTE, row_norm_backward_input, none, \
+      "eps:real", "dx(B,T,C) <- dy(B,T,C) x(B,T,C) weight(C)")                                    \
+    X(RMS_NORM_BACKWARD_WEIGHT, "rms_norm_backward_weight", COMPUTE, row_norm_backward_weight,    \
+      none, "eps:real", "dweight(C) <- dy(B,T,C) x(B,T,C)")                                       \
+    X(ROTARY, "rotary", COMPUTE, heads, none, "heads theta:real", "y(B,T,C) <- x(B,T,C)")         \
+    X(ROTARY_BACKWARD, "rotary_backward", COMPUTE, heads, none, "heads theta:real",               \
+      "dx(B,T,C) <- dy(B,T,C)")                                                                   \
+    X(SWIGLU, "swiglu", COMPUTE, elementwise, none, "", "y <- gate up")                           \
+    X(SWIGLU_BACKWARD, "swiglu_backward", COMPUTE, elementwise, none, "",                         \
+      "dgate dup <- dy gate up")                                                                  \
+    X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real layer",                              \
+      "y <- x seed(1):i64 step(1):i64 first_row(1):i64")                                          \
+    X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none, "rate:real layer",            \
+      "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64")                                        \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \

@@ -188,14 +188,58 @@ Status placement_rule_linear_window(const Along *a) {
     return placement_rule_linear(a);
 }
 
-// Rows of a batch, or whole heads: a query sees keys of every position.
-Status placement_rule_attention(const Along *a) {
+// Each position by itself, all of its channels: rows and positions may be cut.
+static Status judge_positions(const Along *a, int inputs) {
+    TRY(refuse_partial(a));
+    for (int i = 0; i < inputs; i++) {
+        Placement x = along_input(a, i);
+        if (!replicated(x) && !cut_along(x, 0) && !cut_along(x, 1))
+            return along_refuse_input(a, i, "the norm of a position needs all of its channels");
+        if (!placement_equal(x, along_input(a, 0)))
+            return along_refuse_input(a, i, "the operands do not lie alike");
+    }
+    for (int i = inputs; i < a->op->inputs; i++)
+        if (!replicated(along_input(a, i)))
+            return along_refuse_input(a, i, "the norm of a position needs all of its channels");
+    return OK;
+}
+
+Status placement_rule_row_norm(const Along *a) {
+    TRY(judge_positions(a, 1));
+    return along_write(a, 0, along_input(a, 0));
+}
+
+Status placement_rule_row_norm_backward_input(const Along *a) {
+    TRY(judge_positions(a, 2));
+    return along_write(a, 0, along_input(a, 0));
+}
+
+// Positions on several ranks give each a part of the sum.
+Status placement_rule_row_norm_backward_weight(const Along *a) {
+    TRY(judge_positions(a, 2));
+    Placement sum = replicated(along_input(a, 0)) ? PLACEMENT_REPLICATED : PLACEMENT_SUM;
+    for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, sum));
+    return OK;
+}
+
+// Rows, or whole heads: a position is counted from the first of all.
+static Status refuse_cut_positions(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {
         Placement x = along_input(a, i);
         if (x.place == PLACE_SHARD && !cut_along(x, 0) &&
             !(cut_along(x, 2) && x.cut == CUT_CONTIGUOUS))
             return along_refuse_input(a, i, "it may be cut by rows, or by heads");
     }
+    return OK;
+}
+
+Status placement_rule_heads(const Along *a) {
+    TRY(refuse_cut_positions(a));
+    return placement_rule_linear(a);
+}
+
+Status placement_rule_attention(const Along *a) {
+    TRY(refuse_cut_positions(a));
     return placement_rule_elementwise(a);
 }
 
@@ -221,6 +265,19 @@ Status placement_rule_attention_packed(const Along *a) {
     if (backward) return along_write(a, 0, qkv);
     TRY(along_write(a, 0, y));
     return along_write(a, 1, y);
+}
+
+// An element's number is that of its place in the whole, which begins at the first row.
+Status placement_rule_dropout(const Along *a) {
+    Placement x = along_input(a, 0), first = along_input(a, 3);
+    if (!replicated(x) && !cut_along(x, 0))
+        return along_refuse_input(a, 0, "the mask is drawn for whole rows");
+    for (int i = 1; i < 3; i++)
+        if (!replicated(along_input(a, i)))
+            return along_refuse_input(a, i, "all ranks draw from one stream");
+    if (cut_along(x, 0) != (first.place == PLACE_DIFFERS))
+        return along_refuse_input(a, 3, "it is not where the rows begin");
+    return along_write(a, 0, x);
 }
 
 Status placement_rule_loss(const Along *a) {

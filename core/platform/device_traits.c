@@ -29,6 +29,13 @@ static int64_t attention_bytes(const Program *p, const Work *w, int32_t y) {
     return attention_scratch(p->tensors[y].shape[1], dtype_bytes((Dtype)w->dtype)).end;
 }
 
+static int64_t rotary_bytes(const Program *p, const Work *w, int32_t x) {
+    const Tensor *t = &p->tensors[x];
+    return rotary_scratch(t->shape[1], t->shape[2] / work_attr(p, w, 0) / 2,
+                          dtype_bytes((Dtype)w->dtype))
+        .end;
+}
+
 static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     const int32_t *output = op_outputs(plan, op), *input = op_inputs(plan, op);
@@ -47,6 +54,10 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ATTENTION_PACKED: return attention_bytes(p, w, output[0]);
     case KIND_ATTENTION_BACKWARD:
     case KIND_ATTENTION_PACKED_BACKWARD: return attention_bytes(p, w, input[0]);
+    case KIND_ROTARY:
+    case KIND_ROTARY_BACKWARD: return rotary_bytes(p, w, input[0]);
+    case KIND_RMS_NORM_BACKWARD_WEIGHT:
+        return tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
     default: return 0;
     }
 }

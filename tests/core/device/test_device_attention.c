@@ -2,6 +2,7 @@
 // Attention by hand, against the reference over swept shapes, and its gradients; with query, key
 // and value in three tensors and in one.
 #include "tests/support/device_hand.h"
+#include "tests/support/device_near.h"
 #include "tests/support/gradient.h"
 
 typedef struct {
@@ -123,31 +124,8 @@ END_TEST
 
 // --- against the reference
 
-// A score is a sum of D products, a result one of at most heads T terms of weights that are off as
-// much as the scores, and gradients are what remains of larger ones: together within this of the
-// largest there is.
-static double allowed(const Case *c, const Shape *s, double largest, double score) {
-    double u = REAL(c) == DTYPE_F32 ? 0x1p-24 : 0x1p-53;
-    return 2 * (double)(s->T + s->D + 16) * (1 + score) * u * (1 + largest);
-}
-
-static double largest_of(const Case *c, int t, const Values *v) {
-    double most = 0;
-    for (int64_t i = 0; i < case_elements(c, t); i++) most = fmax(most, fabs(v->of[t][i]));
-    return most;
-}
-
-static void compare(const Case *c, const Shape *s, int t, const Values *got, const Values *want,
-                    double score) {
-    double most = allowed(c, s, largest_of(c, t, want), score);
-    for (int64_t i = 0; i < case_elements(c, t); i++)
-        if (!(fabs(got->of[t][i] - want->of[t][i]) <= most))
-            ck_abort_msg("%s: %s[%lld] is %.17g, the reference has %.17g, at most %.3g apart",
-                         c->text, tensor_name(&c->p, t), (long long)i, got->of[t][i],
-                         want->of[t][i], most);
-}
-
-// The second run of a device begins with other memory, and must give the same bits.
+// A score is a sum of D products, and a result one of T terms, whose weights are off as much as
+// the scores are.
 static void agree(const Shape *s, Dtype dtype, double factor) {
     const Device *devices[DEVICES];
     int count = case_devices(devices);
@@ -157,16 +135,8 @@ static void agree(const Shape *s, Dtype dtype, double factor) {
         build(&c, s);
         int q = gradient_tensor(&c, s->packed ? "qkv" : "q");
         for (int64_t i = 0; i < case_elements(&c, q); i++) c.before[q][i] *= factor;
-        Values want = case_run(&c, &device_reference, (CaseRun){.junk = JUNK_NAN});
-        ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-        Values got = case_run(&c, devices[d], (CaseRun){.junk = JUNK_NAN}),
-               again = case_run(&c, devices[d], (CaseRun){.junk = JUNK_NUMBER});
         double score = factor * (s->packed ? factor : 1) * sqrt((double)s->D);
-        for (int t = 0; t < c.p.tensor_count; t++) {
-            if (!case_is_output(&c, t)) continue;
-            compare(&c, s, t, &got, &want, score);
-            case_compare_bits(&c, t, &again, &got);
-        }
+        near_agree(&c, devices[d], 2 * (double)(s->T + s->D + 16) * (1 + score));
         case_finish(&c);
     }
 }

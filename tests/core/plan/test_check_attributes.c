@@ -4,6 +4,7 @@
 #include "core/plan/flops.h"
 #include "tests/support/plan_maker.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { B = 2, T = 3 };
@@ -52,6 +53,61 @@ START_TEST(heads_divide_channels_and_heads_of_keys_divide_heads) {
 }
 END_TEST
 
+static void judge_real(Kind kind, int64_t first, double real, const char *outputs,
+                       const char *inputs, const char *refusal) {
+    judge(kind, ATTRS(first, build_attr_real(real)), outputs, inputs, refusal);
+}
+
+START_TEST(a_turned_head_has_pairs_of_channels) {
+    judge_real(KIND_ROTARY, 2, 1e4, "y12", "x12", NULL);
+    judge_real(KIND_ROTARY, 5, 1e4, "y12", "x12", "heads=5 does not divide channels 12");
+    judge_real(KIND_ROTARY, 4, 1e4, "y12", "x12", "heads=4: a head has 3 channels, which are not");
+    judge_real(KIND_ROTARY_BACKWARD, 2, 0, "y12", "x12", "theta is 0, expected more than 0");
+    judge_real(KIND_ROTARY_BACKWARD, 2, (double)NAN, "y12", "x12", "theta is nan");
+}
+END_TEST
+
+// Scalars are one number, of 64 bits.
+static void judge_dropout(double rate, int64_t layer, const char *refusal) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    const int64_t attrs[] = {build_attr_real(rate), layer};
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T), DTYPE_F32);
+    ck_assert_ok(program_add_scalar(&p, "seed", DTYPE_I64, 1, NULL));
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = KIND_DROPOUT, .attrs = attrs}, "y",
+            "x seed seed seed");
+    if (refusal)
+        ck_assert_fails(program_check(&p), ERR_PLAN, refusal);
+    else
+        ck_assert_ok(program_check(&p));
+    program_finish(&p);
+}
+
+START_TEST(dropout_keeps_something) {
+    judge_dropout(0, 0, NULL);
+    judge_dropout(0.999, UINT32_MAX, NULL);
+    judge_dropout(1, 0, "rate is 1, expected 0 to less than 1");
+    judge_dropout(-0.1, 0, "rate is -0.1, expected 0 to less than 1");
+    judge_dropout((double)NAN, 0, "rate is nan");
+    judge_dropout(0.1, -1, "layer is -1, expected a number of 32 bits");
+    judge_dropout(0.1, 1ll << 32, "layer is 4294967296, expected a number of 32 bits");
+}
+END_TEST
+
+START_TEST(an_eps_is_not_negative) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    int64_t eps = build_attr_real(-1e-6);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T, 4), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T, 4), DTYPE_F32);
+    make_tensor(&p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = KIND_RMS_NORM, .attrs = &eps}, "y", "x w");
+    ck_assert_fails(program_check(&p), ERR_PLAN, "eps is -1e-06, expected 0 or more");
+    program_finish(&p);
+}
+END_TEST
+
 static int64_t flops(Kind kind, const int64_t *attrs, int64_t length) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
@@ -77,4 +133,5 @@ START_TEST(attention_counts_the_pairs_that_are_seen) {
 END_TEST
 
 SUITE("check attributes", heads_divide_channels_and_heads_of_keys_divide_heads,
+      a_turned_head_has_pairs_of_channels, dropout_keeps_something, an_eps_is_not_negative,
       attention_counts_the_pairs_that_are_seen)

@@ -132,6 +132,7 @@ static void judge(const OneOp *c) {
 
 #define QKV(place) "q " place " 2x3x4; k " place " 2x3x4; v " place " 2x3x4; "
 #define PACKED "g S2 2x3x4; y S2 2x3x4; l S2 2x3x1; "
+#define DRAWN "s R 1 i64; t R 1 i64; "
 #define LOSS "y S0 2x3; l S0 2 i32; c R 1 f64; "
 
 START_TEST(computations_are_judged_by_how_their_operands_lie) {
@@ -201,6 +202,34 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
          "d", "g y l x", NULL},
         {KIND_ATTENTION_PACKED_BACKWARD, PACKED "x R 2x3x12; d R 2x3x12", "d", "g y l x",
          "query, key and value do not lie alike"},
+        {KIND_RMS_NORM, "x S0 2x3x4; w R 4; y S0 2x3x4", "y", "x w", NULL},
+        {KIND_RMS_NORM, "x S1 2x3x4; w R 4; y S1 2x3x4", "y", "x w", NULL},
+        {KIND_RMS_NORM, "x S2 2x3x4; w S0 4; y S2 2x3x4", "y", "x w", "needs all of its channels"},
+        {KIND_RMS_NORM, "x R 2x3x4; w S0 4; y R 2x3x4", "y", "x w", "w is S0 along data"},
+        {KIND_RMS_NORM, "x P+ 2x3x4; w R 4; y P+ 2x3x4", "y", "x w", "reduce it first"},
+        {KIND_RMS_NORM_BACKWARD_INPUT, "g S1 2x3x4; x S1 2x3x4; w R 4; d S1 2x3x4", "d", "g x w",
+         NULL},
+        {KIND_RMS_NORM_BACKWARD_INPUT, "g S1 2x3x4; x S0 2x3x4; w R 4; d S1 2x3x4", "d", "g x w",
+         "do not lie alike"},
+        {KIND_RMS_NORM_BACKWARD_WEIGHT, "g S0 2x3x4; x S0 2x3x4; d P+ 4", "d", "g x", NULL},
+        {KIND_RMS_NORM_BACKWARD_WEIGHT, "g S0 2x3x4; x S0 2x3x4; d R 4", "d", "g x",
+         "its inputs make it P+"},
+        {KIND_RMS_NORM_BACKWARD_WEIGHT, "g R 2x3x4; x R 2x3x4; d R 4", "d", "g x", NULL},
+        {KIND_ROTARY, "x S2 2x3x4; y S2 2x3x4", "y", "x", NULL},
+        {KIND_ROTARY, "x P+ 2x3x4; y P+ 2x3x4", "y", "x", NULL},
+        {KIND_ROTARY, "x S1 2x3x4; y S1 2x3x4", "y", "x", "cut by rows, or by heads"},
+        {KIND_SWIGLU, "a S2 2x3x4; b S2 2x3x4; y S2 2x3x4", "y", "a b", NULL},
+        {KIND_SWIGLU, "a P+ 2x3x4; b P+ 2x3x4; y P+ 2x3x4", "y", "a b", "not a linear operation"},
+        {KIND_DROPOUT, "x S0 2x3; " DRAWN "f D 1 i64; y S0 2x3", "y", "x s t f", NULL},
+        {KIND_DROPOUT, "x R 2x3; " DRAWN "f R 1 i64; y R 2x3", "y", "x s t f", NULL},
+        {KIND_DROPOUT, "x O 2x3; " DRAWN "f R 1 i64; y O 2x3", "y", "x s t f", NULL},
+        {KIND_DROPOUT, "x S0 2x3; " DRAWN "f R 1 i64; y S0 2x3", "y", "x s t f",
+         "f is R along data: it is not where the rows begin"},
+        {KIND_DROPOUT, "x R 2x3; " DRAWN "f D 1 i64; y R 2x3", "y", "x s t f",
+         "its inputs make it D"},
+        {KIND_DROPOUT, "x S1 2x3; " DRAWN "f R 1 i64; y S1 2x3", "y", "x s t f", "whole rows"},
+        {KIND_DROPOUT, "x S0 2x3; s R 1 i64; t D 1 i64; f D 1 i64; y S0 2x3", "y", "x s t f",
+         "t is D along data: all ranks draw from one stream"},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d S0 2x3", "d", "y l c", NULL},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d R 2x3", "d", "y l c", "its inputs make it S0"},
         {KIND_CROSS_ENTROPY_BACKWARD, "y S0 2x3; l S0 2 i32; c D 1 f64; d S0 2x3", "d", "y l c",
