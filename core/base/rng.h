@@ -24,7 +24,9 @@ typedef enum {
     RNG_DROPOUT,
     RNG_DELAY,
     RNG_TEST,
-    RNG_BOOTSTRAP
+    RNG_BOOTSTRAP,
+    RNG_SENTENCES,
+    RNG_WINDOWS
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finds out where a data set lies and reads it; idx.c reads the files, digits.c draws.
+// Finds out where a data set lies and reads it; idx.c and corpus.c read the files, digits.c and
+// sentences.c make up data.
 #include "core/data/dataset.h"
 
 #include "core/base/bf16.h"
@@ -9,6 +10,7 @@
 #include "core/base/units.h"
 #include "core/data/digits.h"
 #include "core/data/idx.h"
+#include "core/data/sentences.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -22,9 +24,14 @@
 
 #define WHAT_TO_DO "use --data digits (made here), or fetch MNIST with tools/get-mnist"
 
-// --- digits made here: "digits[:count=N,seed=S]"
+// --- what is made here: "digits[:count=N,seed=S]", "text[:count=N,seed=S]"
 
-static Status parse_digit_option(int64_t *count, int64_t *seed, const char *text, int length) {
+typedef struct {
+    const char *what;
+    int64_t count, seed;
+} Made;
+
+static Status parse_option(Made *m, const char *text, int length) {
     char key[32], value[32] = "";
     int name = (int)strcspn(text, "=,");
     snprintf(key, sizeof key, "%.*s", name, text);
@@ -34,34 +41,75 @@ static Status parse_digit_option(int64_t *count, int64_t *seed, const char *text
         Nearest n = {.word = key};
         nearest_offer(&n, "count");
         nearest_offer(&n, "seed");
-        FAIL(ERR_USAGE, "--data digits: unknown parameter '%s'%s%s; there are count=N and seed=S",
-             key, n.best ? ", did you mean " : "", n.best ? n.best : "");
+        FAIL(ERR_USAGE, "--data %s: unknown parameter '%s'%s%s; there are count=N and seed=S",
+             m->what, key, n.best ? ", did you mean " : "", n.best ? n.best : "");
     }
-    if (units_parse_count(is_count ? count : seed, value) != OK)
-        FAIL(ERR_USAGE, "--data digits: %s: %s", key, status_message());
-    if (*count < 1 || *count > INT32_MAX)
-        FAIL(ERR_USAGE, "--data digits: count must be 1 to %d, not %s", INT32_MAX, value);
+    if (units_parse_count(is_count ? &m->count : &m->seed, value) != OK)
+        FAIL(ERR_USAGE, "--data %s: %s: %s", m->what, key, status_message());
+    if (m->count < 1 || m->count > INT32_MAX)
+        FAIL(ERR_USAGE, "--data %s: count must be 1 to %d, not %s", m->what, INT32_MAX, value);
+    return OK;
+}
+
+// Parameters over what `m` holds; the source's full name, in the arena.
+static Status parse_made(Made *m, Arena *a, const char *parameters, const char **source) {
+    for (const char *p = parameters; *p;) {
+        int length = (int)strcspn(p, ",");
+        TRY(parse_option(m, p, length));
+        p += length + (p[length] == ',');
+    }
+    char name[64];
+    snprintf(name, sizeof name, "%s:count=%lld,seed=%lld", m->what, (long long)m->count,
+             (long long)m->seed);
+    *source = arena_string(a, name);
+    if (!*source) FAIL(ERR_MEMORY, "%s: out of memory", name);
     return OK;
 }
 
 static Status read_digits(Dataset *out, Arena *a, const char *parameters, bool draw,
                           const DatasetProgress *progress) {
-    int64_t count = DIGITS_COUNT, seed = DIGITS_SEED;
-    for (const char *p = parameters; *p;) {
-        int length = (int)strcspn(p, ",");
-        TRY(parse_digit_option(&count, &seed, p, length));
-        p += length + (p[length] == ',');
-    }
-    char source[64];
-    snprintf(source, sizeof source, "digits:count=%lld,seed=%lld", (long long)count,
-             (long long)seed);
+    Made m = {"digits", DIGITS_COUNT, DIGITS_SEED};
+    const char *source;
+    TRY(parse_made(&m, a, parameters, &source));
     if (draw)
-        TRY(digits_make(out, a, count, (uint64_t)seed, progress));
+        TRY(digits_make(out, a, m.count, (uint64_t)m.seed, progress));
     else
-        *out = digits_describe(count);
-    out->source = arena_string(a, source);
-    if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
+        *out = digits_describe(m.count);
+    out->source = source;
     return OK;
+}
+
+// --- text
+
+static Status make_text(Dataset *out, Arena *a, const char *parameters) {
+    Made m = {"text", SENTENCES_COUNT, SENTENCES_SEED};
+    const char *source;
+    TRY(parse_made(&m, a, parameters, &source));
+    char *text = ARENA_NEW(a, char, m.count);
+    if (!text) FAIL(ERR_MEMORY, "%s: out of memory", source);
+    sentences_write(text, (size_t)m.count, (uint64_t)m.seed);
+    *out = (Dataset){.source = source};
+    return corpus_from(&out->text, a, text, (size_t)m.count, source, TOKENS_CHARACTERS);
+}
+
+// "FILE", "FILE,tokens=bytes". A file's name may have commas.
+static Status read_text(Dataset *out, Arena *a, const char *spec) {
+    static const char *const ends[] = {",tokens=characters", ",tokens=bytes"};
+    char path[PATH_MAX];
+    Tokens tokens = TOKENS_CHARACTERS;
+    size_t length = strlen(spec);
+    const char *option = strstr(spec, ",tokens=");
+    if (option) length = (size_t)(option - spec);
+    if (option && !strcmp(option, ends[TOKENS_BYTES]))
+        tokens = TOKENS_BYTES;
+    else if (option && strcmp(option, ends[TOKENS_CHARACTERS]))
+        FAIL(ERR_USAGE, "--data text: tokens are characters or bytes, not \"%s\"",
+             option + strlen(",tokens="));
+    if (length >= sizeof path) FAIL(ERR_INPUT, "%.80s...: %s", spec, strerror(ENAMETOOLONG));
+    snprintf(path, sizeof path, "%.*s", (int)length, spec);
+    *out = (Dataset){.source = arena_string(a, spec)};
+    if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", path);
+    return corpus_read(&out->text, a, path, tokens);
 }
 
 // --- IDX files
@@ -266,6 +314,10 @@ static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw,
                            const DatasetProgress *progress) {
     if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw, progress);
     if (!strncmp(spec, "digits:", 7)) return read_digits(out, a, spec + 7, draw, progress);
+    if (!strcmp(spec, "text")) return make_text(out, a, "");
+    if (!strncmp(spec, "text:count=", 11) || !strncmp(spec, "text:seed=", 10))
+        return make_text(out, a, spec + 5);
+    if (!strncmp(spec, "text:", 5)) return read_text(out, a, spec + 5);
     struct stat s;
     if (stat(spec, &s) != 0) return read_named(out, a, spec, errno);
     if (S_ISDIR(s.st_mode)) return read_directory(out, a, spec);
@@ -287,12 +339,43 @@ Status dataset_describe(Dataset *out, Arena *a, const char *spec) {
     return read_dataset(out, a, spec, false, NULL);
 }
 
+void dataset_finish(Dataset *d) {
+    corpus_finish(&d->text);
+    *d = (Dataset){0};
+}
+
+Status dataset_cut(Dataset *d, int64_t window, double test_fraction) {
+    TRY(corpus_cut(&d->text, window, test_fraction, d->source));
+    int64_t count = d->text.train_windows + d->text.test_windows;
+    if (count > INT32_MAX)
+        FAIL(ERR_USAGE,
+             "%s: expected at most %d windows, found %lld of %lld tokens; make them longer",
+             d->source, INT32_MAX, (long long)count, (long long)window);
+    d->count = count;
+    d->train_count = d->text.train_windows;
+    return OK;
+}
+
+// A model that knows fewer tokens than the text has.
+static Status check_tokens(const Dataset *d, int64_t vocabulary, const char *who) {
+    const Corpus *c = &d->text;
+    int64_t at = vocabulary < c->vocabulary ? corpus_find_token(c, (int)vocabulary) : -1;
+    char token[CORPUS_TOKEN];
+    if (at < 0) return OK;
+    FAIL(ERR_SHAPE,
+         "%s: token %lld: expected one of 0 to %lld (%s has a vocabulary of %lld), found %d (%s); "
+         "the text has %d different tokens",
+         d->source, (long long)at, (long long)vocabulary - 1, who, (long long)vocabulary,
+         corpus_token(c, at), corpus_describe(c, corpus_token(c, at), token), c->vocabulary);
+}
+
 // Digits that are only described have no labels in memory, but known ones.
 static int label_of(const Dataset *d, int64_t i) {
     return d->labels ? d->labels[i] : digits_label((uint32_t)i);
 }
 
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) {
+    if (dataset_is_text(d)) return check_tokens(d, classes, who);
     bool all = d->labels || d->count < DIGITS_CLASSES;  // digits repeat after their classes
     for (int64_t i = 0; i < (all ? d->count : DIGITS_CLASSES); i++) {
         if (label_of(d, i) < classes) continue;
@@ -344,8 +427,8 @@ Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fractio
 static const double pixels_f64[256] = {PIXEL_256};
 static const float pixels_f32[256] = {PIXEL_256};
 
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
-                    int32_t *y) {
+static void gather_images(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
+                          int32_t *y) {
     assert(dtype_is_real(dtype));
     int64_t size = (int64_t)d->height * d->width;
     for (int64_t i = 0; i < n; i++) {
@@ -359,4 +442,17 @@ void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtyp
                 ((Bf16 *)x)[i * size + j] = bf16_from_f32(pixels_f32[image[j]]);
         if (y) y[i] = d->labels[rows[i]];
     }
+}
+
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, DatasetTime time,
+                    void *x, int32_t *y) {
+    if (!dataset_is_text(d)) {
+        gather_images(d, rows, n, dtype, x, y);
+        return;
+    }
+    assert(dtype == DTYPE_I32);
+    int64_t window = d->text.window;
+    for (int64_t i = 0; i < n; i++)
+        corpus_window(&d->text, time.seed, time.epoch, rows[i],
+                      x ? (int32_t *)x + i * window : NULL, y ? y + i * window : NULL);
 }

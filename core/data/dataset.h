@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Labelled images in memory, and where they come from.
+// What is trained on: labelled images in memory, or a text cut into windows of tokens.
 //
 //     Dataset data;
 //     Split split;
 //     TRY(dataset_read(&data, &arena, "data/mnist"));
 //     TRY(dataset_check_labels(&data, model.classes, "model net"));
 //     TRY(dataset_split(&split, &arena, &data, 0.15, seed));
+//     ...
+//     dataset_finish(&data);
+//
+// For text dataset_cut() comes before the split, and says how many tokens a row has.
 #ifndef CORE_DATA_DATASET_H
 #define CORE_DATA_DATASET_H
 
 #include "core/base/arena.h"
+#include "core/data/corpus.h"
 #include "core/plan/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Images are bytes, row-major, one after the other; labels are 0 … 255.
+// Images are bytes, row-major, one after the other; labels are 0 … 255. A text has neither.
 typedef struct {
     const uint8_t *images;  // in the arena: count * height * width
     const uint8_t *labels;  // in the arena: count
@@ -25,9 +30,13 @@ typedef struct {
     const char *source;          // "digits:count=12000,seed=1", or the directory
     const char *labels_path[2];  // in the arena: the files of the labels (the second one those of
                                  // the samples that test); NULL where there is none
+    Corpus text;                 // of length 0: images
 } Dataset;
 
-// Read a dataset: "digits[:count=,seed=]" (made here), a directory with files named like those of
+static inline bool dataset_is_text(const Dataset *d) { return d->text.length > 0; }
+
+// Read a dataset: "digits[:count=,seed=]" or "text[:count=,seed=]" (made here), a text
+// ("text:FILE[,tokens=bytes]"), a directory with files named like those of
 // MNIST or EMNIST (IDX, plain or .gz), such a directory and the first part of the names of one of
 // its sets ("data/emnist-letters"), or an images file beside its labels file: docs/formats.md,
 // "Data sets". ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
@@ -45,8 +54,13 @@ Status dataset_read_watched(Dataset *out, Arena *a, const char *spec,
 // and labels (NULL). Files are read, and refused, as above.
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) MUST_USE;
 
-// Labels must lie below the classes that a model, `who` in messages, tells apart. ERR_SHAPE with
-// the file and the byte of the first that does not.
+void dataset_finish(Dataset *d);  // safe on a zeroed one
+
+// Cut a text into rows of `window` tokens: count and train_count are known then (corpus_cut()).
+Status dataset_cut(Dataset *d, int64_t window, double test_fraction) MUST_USE;
+
+// Labels, or the tokens of a text, must lie below the classes that a model, `who` in messages,
+// tells apart. ERR_SHAPE with the place of the first that does not.
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) MUST_USE;
 
 // The rows that train and those that test, in the arena.
@@ -56,13 +70,20 @@ typedef struct {
 } Split;
 
 // A seeded permutation with `test_fraction` (rounded to whole rows) for testing, unless the data
-// come split. ERR_USAGE when none would be left for training.
+// come split; a text has been cut. ERR_USAGE when none would be left for training.
 Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fraction,
                      uint64_t seed) MUST_USE;
 
+// Where rows are read for: what a text's windows depend on beside the row.
+typedef struct {
+    uint64_t seed;
+    int64_t epoch;
+} DatasetTime;
+
 // Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (of a
-// real type, n * height * width) and their labels to y (int32). Either may be NULL: not wanted.
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
-                    int32_t *y);
+// real type, n * height * width) and their labels to y (int32, n). Of a text: tokens to x (int32,
+// n * window; dtype is DTYPE_I32), and the token after each to y. Either may be NULL: not wanted.
+void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, DatasetTime time,
+                    void *x, int32_t *y);
 
 #endif

@@ -86,6 +86,9 @@ static Status read_inputs(Job *job) {
     TRY(name_option(draw ? dataset_read_watched(&job->data, &job->arena, o->data, &o->drawing)
                          : dataset_describe(&job->data, &job->arena, o->data),
                     "--data"));
+    if (dataset_is_text(&job->data))
+        FAIL(ERR_SHAPE, "model %s takes images, and %s is a text", job->model.name,
+             job->data.source);
     int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
     for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
     if (pixels != image)
@@ -164,6 +167,7 @@ Status job_derive(Job *job, const Job *base, const JobOptions *options) {
 
 void job_destroy(Job *job) {
     program_set_finish(&job->set);
+    dataset_finish(&job->data);
     arena_finish(&job->arena);
     *job = (Job){0};
 }

@@ -21,7 +21,9 @@ static void load(void *context, const LoadCall *call) {
     else
         for (int64_t i = 0; i < call->rows; i++)
             r->rows[i] = sampler_row(&r->sampler, r->turn.batch, call->first_row + i);
-    dataset_gather(&r->job->data, rows, call->rows, call->dtype, call->x.data, call->labels.data);
+    dataset_gather(&r->job->data, rows, call->rows, call->dtype,
+                   (DatasetTime){(uint64_t)r->job->options.spec.seed, r->turn.epoch}, call->x.data,
+                   call->labels.data);
 }
 
 static void before(void *context, int rank, int plan, int op) {

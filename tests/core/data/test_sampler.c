@@ -175,13 +175,13 @@ START_TEST(every_pixel_is_normalised_and_rounded_once) {
     double wide[256];
     float narrow[256];
     int32_t y, row = 0;
-    dataset_gather(&d, &row, 1, DTYPE_F64, wide, &y);
-    dataset_gather(&d, &row, 1, DTYPE_F32, narrow, &y);
+    dataset_gather(&d, &row, 1, DTYPE_F64, (DatasetTime){0}, wide, &y);
+    dataset_gather(&d, &row, 1, DTYPE_F32, (DatasetTime){0}, narrow, &y);
     ck_assert(wide[0] == -0x1.b264df03681cap-2 && wide[255] == 0x1.6926787af91a8p+1);
     ck_assert_uint_eq(crc32(0, (const void *)wide, sizeof wide), 0x5e04e2ea);
     ck_assert_uint_eq(crc32(0, (const void *)narrow, sizeof narrow), 0x556a9e02);
     Bf16 half[256];
-    dataset_gather(&d, &row, 1, DTYPE_BF16, half, &y);
+    dataset_gather(&d, &row, 1, DTYPE_BF16, (DatasetTime){0}, half, &y);
     for (int i = 0; i < 256; i++) ck_assert_uint_eq(half[i], bf16_from_f32(narrow[i]));
     ck_assert_uint_eq(half[255], 0x4035);  // 2.821... = 0x1.69p+1 to 8 digits
     arena_finish(&a);
@@ -195,10 +195,10 @@ START_TEST(rows_are_gathered_in_the_order_asked) {
     float x[3 * 256 + 1], first[256];
     int32_t y[4] = {0, 0, 0, 77}, one;
     x[3 * 256] = 77;
-    dataset_gather(&d, rows, 3, DTYPE_F32, x, y);
+    dataset_gather(&d, rows, 3, DTYPE_F32, (DatasetTime){0}, x, y);
     ck_assert_mem_eq(y, ((int32_t[]){4, 0, 4, 77}), sizeof y);
     for (int i = 0; i < 3; i++) {
-        dataset_gather(&d, &rows[i], 1, DTYPE_F32, first, &one);
+        dataset_gather(&d, &rows[i], 1, DTYPE_F32, (DatasetTime){0}, first, &one);
         ck_assert_mem_eq(first, x + 256 * i, sizeof first);
     }
     ck_assert(x[0] != x[256]);
