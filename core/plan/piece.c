@@ -286,7 +286,7 @@ static Cutting share_cutting(const Program *p, const Tensor *t) {
 
 int64_t piece_room(const Program *p, const Tensor *share) {
     Cutting c = share_cutting(p, share);
-    return share_whole(shares(&c));
+    return share_room(shares(&c));
 }
 
 int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinate[AXES]) {

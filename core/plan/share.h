@@ -34,9 +34,9 @@ static inline int64_t share_elements(Shares s, int64_t i) {
     return share_begin(s, i + 1) - share_begin(s, i);
 }
 
-// Elements that every share has room for: ceil(U / count) units. Counted from its own begin, each
-// has that much room before the end of the whole array, rounded up to a multiple of the unit.
+// Elements that every share has room for: ceil(U / count) units, or all elements where these are
+// fewer; and how many the whole array needs for each share to have that room from its own begin on.
 int64_t share_capacity(Shares s);
-int64_t share_whole(Shares s);  // elements, rounded up to a multiple of the unit
+int64_t share_room(Shares s);
 
 #endif

@@ -11,7 +11,9 @@ START_TEST(ten_elements_are_shared_by_four) {
     }
     ck_assert_int_eq(share_elements((Shares){10, 4, 4}, 3), 2);
     ck_assert_int_eq(share_capacity((Shares){10, 4, 4}), 4);
-    ck_assert_int_eq(share_whole((Shares){10, 4, 4}), 12);
+    ck_assert_int_eq(share_room((Shares){10, 4, 4}), 12);
+    ck_assert_int_eq(share_capacity((Shares){3, 4, 2}), 3);  // no larger than all
+    ck_assert_int_eq(share_room((Shares){3, 4, 2}), 3);
 }
 END_TEST
 
@@ -29,14 +31,16 @@ START_TEST(shares_tile_the_array_and_fit_their_capacity) {
                     int64_t own = share_elements(s, i), units = (own + step - 1) / step;
                     ck_assert_int_ge(own, 0);
                     ck_assert_int_le(own, share_capacity(s));
-                    ck_assert(own == 0 || at + share_capacity(s) <= share_whole(s));
+                    ck_assert_int_le(at + share_capacity(s), share_room(s));
                     if (units < least) least = units;
                     if (units > most) most = units;
                     at += own;
                 }
                 ck_assert_int_eq(at, n);
                 ck_assert_int_le(most - least, 1);
-                ck_assert_int_eq(share_capacity(s), most * step);
+                ck_assert_int_eq(share_capacity(s), most * step < n ? most * step : n);
+                ck_assert_int_ge(share_room(s), n);
+                ck_assert_int_lt(share_room(s), n + step);
             }
 }
 END_TEST

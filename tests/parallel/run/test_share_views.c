@@ -70,6 +70,7 @@ static void check(int ranks, int unit, const char *gradient, CommKind kind) {
     Weights got = {job_memory(PLAN_RANKS * ELEMENTS * sizeof(float))};
     Weights whole = {job_memory(PLAN_RANKS * ELEMENTS * sizeof(float))};
     int units = (ELEMENTS + unit - 1) / unit, room = (units + ranks - 1) / ranks * unit;
+    if (room > ELEMENTS) room = ELEMENTS;
     int n = snprintf(text, sizeof text, head, ranks, 2 * ranks, 2 * ranks);
     snprintf(text + n, sizeof text - (size_t)n, sharded, room, unit, room, unit, room, unit,
              gradient, unit, unit);
@@ -123,18 +124,18 @@ START_TEST(shares_that_are_not_there_or_lie_elsewhere_are_refused) {
 }
 END_TEST
 
-// A last share of 64 elements that begins at the front of 21 needs memory for 64.
+// A last share with room for 20 elements that begins at element 20 of 21 needs memory for 40.
 START_TEST(the_whole_has_room_for_the_largest_share) {
     char text[4096];
     ProgramSet set;
     int n = snprintf(text, sizeof text, head, 2, 4, 4);
-    snprintf(text + n, sizeof text - (size_t)n, sharded, 64, 64, 64, 64, 64, 64, "  alias=dw", 64,
-             64);
+    snprintf(text + n, sizeof text - (size_t)n, sharded, 20, 20, 20, 20, 20, 20, "  alias=dw", 20,
+             20);
     ck_assert_ok(plan_text_parse(&set, text, strlen(text), "test"));
     ck_assert_ok(plan_check(&set));
     ck_assert_ok(collective_work_lower(&set, &(DeviceTraits){.name = "plain"}));
-    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_PARAMETER], 256);
-    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_GRADIENT], 256);
+    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_PARAMETER], 192);
+    ck_assert_int_eq(set.programs[0].role_bytes[POOL_SHARED][ROLE_GRADIENT], 192);
     program_set_finish(&set);
 }
 END_TEST
