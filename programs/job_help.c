@@ -39,6 +39,19 @@ const OptionDetail job_details[] = {
      "bucket-cap-mb bucket-size"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
+    {"zero",
+     "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
+     "(2), "
+     "parameters too (3), and compute the same bits. Gradients are reduce-scattered; parameters "
+     "are "
+     "gathered after the update (1, 2), or per layer before its forward and again before its "
+     "backward (3).",
+     "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy"},
+    {"prefetch",
+     "With N, N layers' parameters are gathered while another layer computes, and N + 1 layers' "
+     "are "
+     "in memory. 0: a layer waits for its own.",
+     "forward-prefetch backward-prefetch stage3-prefetch-bucket-size"},
     {"plan", "Runs what --print-plan file printed, edited or not; - is standard input. Options "
              "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
     {"print-plan",

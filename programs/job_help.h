@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 21 };
+enum { JOB_DETAILS = 23 };
 extern const OptionDetail job_details[];
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/base/array.h"
 #include "core/base/hash.h"
 #include "core/plan/flops.h"
+#include "core/plan/piece.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,18 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     p->named[t.name].tensor = p->tensor_count;
     if (out) *out = p->tensor_count;
     p->tensors[p->tensor_count++] = t;
+    return OK;
+}
+
+Status program_place_tensor(Program *p, int tensor, int axis, Placement how) {
+    Tensor t = p->tensors[tensor];
+    int dims;
+    t.placement[axis] = how;
+    TRY(piece_capacity(p, &t, t.shape, &dims));
+    t.dims = (uint8_t)dims;
+    t.bytes = dtype_bytes((Dtype)t.dtype) * tensor_elements(&t);
+    p->tensor_bytes += t.bytes - p->tensors[tensor].bytes;
+    p->tensors[tensor] = t;
     return OK;
 }
 

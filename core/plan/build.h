@@ -52,6 +52,11 @@ typedef struct {
 #define TENSOR_REF(index) ((index) + 1)
 Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) MUST_USE;
 
+// Let a tensor lie in another way along an axis, with the shape that follows (core/plan/piece.h).
+// Operations that have it as an operand already are the caller's to add anew: their work knows its
+// size. ERR_PLAN when it cannot be cut so.
+Status program_place_tensor(Program *p, int tensor, int axis, Placement how) MUST_USE;
+
 // A scalar tensor: `count` elements.
 Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, int *out) MUST_USE;
 
@@ -81,8 +86,8 @@ typedef struct {
     int output_count, input_count;
     int guard;  // TENSOR_REF, 0 for none
     int shard, micro_batch;
-    int flags;  // OP_ACCUMULATE ...
-    int64_t flops;  // 0: computed (core/plan/flops.h)
+    int flags;          // OP_ACCUMULATE ...
+    int64_t flops;      // 0: computed (core/plan/flops.h)
     uint64_t cost_key;  // 0: computed
 } OpSpec;
 int64_t build_attr_real(double value);

@@ -4,6 +4,7 @@
 
 #include "core/plan/build.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -97,22 +98,23 @@ int gradients_bucket(const Program *p, const StrategyOptions *options, const Gra
 Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) {
     int n = plan->op_count, old = n - placed, count = 0;
     int *order = ARENA_NEW(a, int, n + 1);
-    int *first = ARENA_NEW(a, int, n + 1);  // of those that go behind an operation, or NONE
+    int *first = ARENA_NEW(a, int, n + 2);  // [1 + operation] of those that go behind it, or NONE
     int *next = ARENA_NEW(a, int, placed + 1);
     uint8_t *keep = ARENA_NEW(a, uint8_t, n + 1);
     if (!order || !first || !next || !keep)
         FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i <= n; i++) {
         keep[i] = 1;
         first[i] = NONE;
     }
     for (int k = placed - 1; k >= 0; k--) {
-        next[k] = first[after[k]];
-        first[after[k]] = k;
+        assert(after[k] < old);  // operations that are placed do not go behind each other
+        next[k] = first[after[k] + 1];
+        first[after[k] + 1] = k;
     }
-    for (int i = 0; i < old; i++) {
-        order[count++] = i;
-        for (int k = first[i]; k != NONE; k = next[k]) order[count++] = old + k;
+    for (int i = NONE; i < old; i++) {
+        if (i != NONE) order[count++] = i;
+        for (int k = first[i + 1]; k != NONE; k = next[k]) order[count++] = old + k;
     }
     return plan_select(plan, order, keep);
 }

@@ -83,7 +83,15 @@ enum {
      .help = "gradient buckets close once they have passed so many KiB"}, \
     {.name = "no-overlap", .kind = OPTION_FLAG, JOB_AT(T, strategy.no_overlap), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
-     .help = "communicate only after the whole backward"}
+     .help = "communicate only after the whole backward"}, \
+    {.name = "zero", .kind = OPTION_CHOICE, JOB_AT(T, strategy.zero), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, .value = "no|1|2|3", \
+     .initial = "no", \
+     .help = "shard optimiser state (1), gradients too (2), parameters too (3)"}, \
+    {.name = "prefetch", .kind = OPTION_SMALL, JOB_AT(T, strategy.prefetch), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .value = "N", .initial = "1", .min = 0, .max = 4096, \
+     .help = "of --zero 3: layers whose parameters are gathered ahead"}
 
 #define JOB_ROW_PLAN(T) \
     {.name = "plan", .kind = OPTION_STRING, JOB_AT(T, plan_file), \

@@ -57,6 +57,16 @@ static Status check_cut(const JobSpec *s) {
 
 Status job_spec_check(const JobSpec *s) {
     TRY(check_cut(s));
+    if (s->strategy.zero && job_spec_data_ranks(s) < 2)
+        FAIL(ERR_USAGE,
+             "--zero %d divides what a rank holds among data-parallel ranks, but there is one; "
+             "give 2 or more of them, or leave --zero out: --shards computes the same bits",
+             s->strategy.zero);
+    if (s->strategy.zero && s->strategy.algorithm == ALGORITHM_CHAIN)
+        FAIL(ERR_USAGE,
+             "--all-reduce chain has no reduce-scatter, which --zero %d needs; direct adds in the "
+             "same order, ring in one of its own",
+             s->strategy.zero);
     int shards = job_spec_shards(s);
     int64_t least = (int64_t)shards * s->micro_batches;
     if (s->batch >= least) return OK;
@@ -149,7 +159,10 @@ Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSett
                      .seed = s->seed,
                      .strategy = strategy,
                      .optimizer = optimizer};
-    const char *name = s->plan_file ? "plan" : job_spec_data_ranks(s) > 1 ? "ddp" : "single";
+    static const char *const sharded[] = {"ddp", "zero1", "zero2", "zero3"};
+    const char *name = s->plan_file                 ? "plan"
+                       : job_spec_data_ranks(s) > 1 ? sharded[s->strategy.zero]
+                                                    : "single";
     TRY(add(strategy, &out->strategy_count, a, "name", name));
     TRY(add(strategy, &out->strategy_count, a, "dp", dp));
     TRY(add_options(strategy, &out->strategy_count, a, s, JOB_IN_STRATEGY));

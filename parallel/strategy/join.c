@@ -109,7 +109,8 @@ Status join_broadcast(Join *j) {
     int count = 0;
     if (!parameters) FAIL(ERR_MEMORY, "out of memory for the broadcast");
     for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].role == ROLE_PARAMETER) parameters[count++] = t;
+        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
+            parameters[count++] = t;
     if (!count) return OK;
     TRY(program_add_plan(p, "broadcast", &plan));
     plan->when = WHEN_ONCE;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One rank gets the folds of its shards, several ranks get DDP.
+// One rank gets the folds of its shards, several ranks get DDP or ZeRO.
 #include "parallel/strategy/strategy.h"
 
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
                            const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
+    if (strategy->zero) return zero_apply(out, strategy);
     return spec->data_axis_size == 1 ? shards_apply(out, strategy) : ddp_apply(out, strategy);
 }
 

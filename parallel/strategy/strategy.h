@@ -13,6 +13,8 @@ typedef struct {
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
+    int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
+    int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
 } StrategyOptions;
 
 // Make the programs of all ranks: the model's work, cut as `spec` says, and the strategy that its
@@ -34,5 +36,20 @@ Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 // all-gather of each rank's result into "evaluate.gathered" (ranks, 2). ERR_PLAN when the mesh axis
 // "data" has one rank.
 Status ddp_apply(Program *p, const StrategyOptions *options) MUST_USE;
+
+// ZeRO (Rajbhandari et al., 2020), the stage that the options say, in flat shards of blocks of
+// 4,096 elements over the mesh axis "data" (docs/contract.md, 6). Gradients are reduce-scattered,
+// in the buckets of DDP, and every rank updates its shards alone.
+//
+// 1: optimiser state is sharded. A gradient is reduced in place into this rank's share of it; the
+//    shares of a parameter are gathered in place behind its update.
+// 2: gradients are sharded, too. Of whole ones there are two buckets' at most: a backward operation
+//    waits until the bucket before the last is reduced.
+// 3: parameters are sharded, too. Each layer gathers its own into a buffer before its forward and
+//    again before its backward, `prefetch` layers ahead of the one that computes.
+//
+// With several local shards or micro-batches, whole gradients stay until the last one has been
+// added: sums are left folds (docs/contract.md, 3). ERR_PLAN when "data" has one rank.
+Status zero_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 #endif

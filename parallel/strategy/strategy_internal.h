@@ -30,7 +30,8 @@ void gradients_sort(Gradient *g, int count);
 int gradients_bucket(const Program *p, const StrategyOptions *options, const Gradient *g, int count,
                      int first, int *after);
 
-// Move the last `placed` operations of a plan: the k-th goes right behind operation after[k].
+// Move the last `placed` operations of a plan: the k-th goes right behind operation after[k],
+// or to the front where that is NONE.
 Status strategy_place_after(Plan *plan, const int *after, int placed, Arena *a) MUST_USE;
 
 // A data-parallel transformation at work. New operations are collected with the place that they go

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// ZeRO (Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models",
+// SC 2020) as a transformation of a program; read zero_apply() at the end first.
+#include "core/plan/build.h"
+#include "parallel/strategy/zero_internal.h"
+
+#include <stdio.h>
+
+// --- gradients
+
+static Status add_reduce_scatter(Zero *z, Plan *plan, const Gradient *g, int after) {
+    Join *j = &z->join;
+    int32_t shard;
+    char name[256];
+    TRY(zero_shard_of(z, g->part[0], &shard));
+    snprintf(name, sizeof name, "reduce_scatter.%s", tensor_name(j->p, g->part[0]));
+    return join_add(j, plan,
+                    &(OpSpec){.name = name,
+                              .kind = KIND_REDUCE_SCATTER,
+                              .phase = PHASE_SYNC,
+                              .dtype = (Dtype)j->p->tensors[shard].dtype,
+                              .lane = j->lane,
+                              .group = j->group,
+                              .algorithm = j->options->algorithm,
+                              .order = algorithm_order(j->options->algorithm),
+                              .parts = j->options->local_shards,
+                              .unit = ZERO_BLOCK,
+                              .outputs = &shard,
+                              .inputs = g->part,
+                              .output_count = 1,
+                              .input_count = j->options->local_shards},
+                    after);
+}
+
+// The operation that writes each tensor first, or NONE.
+static Status find_writers(Zero *z, const Plan *plan, int32_t **out) {
+    *out = ARENA_NEW(&z->join.arena, int32_t, z->join.p->tensor_count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for %d tensors", z->join.p->tensor_count);
+    for (int t = 0; t < z->join.p->tensor_count; t++) (*out)[t] = NONE;
+    for (int i = plan->op_count - 1; i >= 0; i--)
+        for (int o = 0; o < plan->ops[i].outputs; o++)
+            (*out)[op_outputs(plan, &plan->ops[i])[o]] = i;
+    return OK;
+}
+
+typedef struct {
+    int trigger;  // the operation that completes the bucket
+    int last;     // the last one that reduces it
+} Bucket;
+
+// Whole gradients of a bucket are begun when those of the bucket before the last are reduced. They
+// may have been begun before that: by another micro-batch, or by one operation that writes several.
+static Status wait_for_bucket(Zero *z, const Gradient *g, int count, const int32_t *writer,
+                              const Bucket *reduced, DepList *deps) {
+    for (int i = 0; i < count; i++)
+        for (int s = 0; s < z->join.options->local_shards; s++) {
+            int begun = writer[g[i].part[s]];
+            if (begun > reduced->trigger)
+                TRY(dep_list_add(deps, begun, reduced->last, DEP_ORDER, 0));
+        }
+    return OK;
+}
+
+static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *deps) {
+    Join *j = &z->join;
+    Gradient *g;
+    int32_t *writer;
+    int count;
+    Bucket before[2] = {{NONE, NONE}, {NONE, NONE}};  // the last, and the one before it
+    bool bounded = z->stage > 1 && !j->options->no_overlap;
+    TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
+    TRY(find_writers(z, plan, &writer));
+    gradients_sort(g, count);
+    for (int first = 0, end; first < count; first = end) {
+        Bucket b;
+        end = gradients_bucket(j->p, j->options, g, count, first, &b.trigger);
+        if (j->options->no_overlap) b.trigger = last_backward;
+        for (int i = first; i < end; i++) TRY(add_reduce_scatter(z, plan, &g[i], b.trigger));
+        b.last = plan->op_count - 1;
+        if (bounded && before[1].last != NONE)
+            TRY(wait_for_bucket(z, &g[first], end - first, writer, &before[1], deps));
+        before[1] = before[0];
+        before[0] = b;
+    }
+    return OK;
+}
+
+// --- parameters after their update
+
+static bool is_update(const Program *p, const Op *op) {
+    return op_work(p, op)->phase == PHASE_UPDATE && !op_communicates(p, op);
+}
+
+static int last_update(const Program *p, const Plan *plan) {
+    int last = NONE;
+    for (int i = 0; i < plan->op_count; i++)
+        if (is_update(p, &plan->ops[i])) last = i;
+    return last;
+}
+
+// What every rank has updated its share of becomes whole, in place.
+static Status add_gather(Zero *z, Plan *plan, int share, int after) {
+    Join *j = &z->join;
+    int32_t whole = j->p->tensors[share].alias, input = share;
+    char name[256];
+    snprintf(name, sizeof name, "all_gather.%s", tensor_name(j->p, whole));
+    return join_add(j, plan,
+                    &(OpSpec){.name = name,
+                              .kind = KIND_ALL_GATHER,
+                              .phase = PHASE_UPDATE,
+                              .dtype = (Dtype)j->p->tensors[whole].dtype,
+                              .lane = z->gather_lane,
+                              .group = j->group,
+                              .algorithm = j->options->algorithm,
+                              .order = algorithm_order(j->options->algorithm),
+                              .unit = ZERO_BLOCK,
+                              .outputs = &whole,
+                              .inputs = &input,
+                              .output_count = 1,
+                              .input_count = 1},
+                    after);
+}
+
+static Status gather_updated(Zero *z, Plan *plan) {
+    const Program *p = z->join.p;
+    int count = plan->op_count, last = last_update(p, plan);
+    for (int i = 0; i < count; i++) {
+        if (!is_update(p, &plan->ops[i])) continue;
+        for (int o = 0; o < plan->ops[i].outputs; o++) {
+            int t = op_outputs(plan, &plan->ops[i])[o];
+            if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias != NONE)
+                TRY(add_gather(z, plan, t, z->join.options->no_overlap ? last : i));
+        }
+    }
+    return OK;
+}
+
+// --- without overlap
+
+// Gradients travel when the backward has ended, updates begin when they have arrived, and updated
+// parameters travel when all updates have ended, before the next step computes.
+static Status separate(const Zero *z, const Plan *plan, int last_backward, DepList *deps) {
+    const Program *p = z->join.p;
+    int updated = last_update(p, plan), reduced = NONE, gathered = NONE, first = NONE;
+    for (int i = plan->op_count - 1; i >= 0; i--) {
+        const Op *op = &plan->ops[i];
+        Phase phase = (Phase)op_work(p, op)->phase;
+        if (reduced == NONE && op_communicates(p, op) && phase == PHASE_SYNC) reduced = i;
+        if (gathered == NONE && op_communicates(p, op) && phase == PHASE_UPDATE) gathered = i;
+        if (p->lanes[op->lane].kind == LANE_COMPUTE) first = i;
+    }
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        Phase phase = (Phase)op_work(p, op)->phase;
+        bool communication = op_communicates(p, op);
+        int after = NONE;
+        if (communication && phase == PHASE_SYNC) after = last_backward;
+        if (communication && phase == PHASE_UPDATE) after = updated;
+        if (!communication && phase == PHASE_UPDATE) after = reduced;
+        if (after != NONE) TRY(dep_list_add(deps, i, after, DEP_ORDER, 0));
+    }
+    return gathered == NONE ? OK : dep_list_add(deps, first, gathered, DEP_ORDER, 1);
+}
+
+// --- plans
+
+static Status change_step(Zero *z, Plan *plan, DepList *deps) {
+    Join *j = &z->join;
+    int backward = join_last_backward(j->p, plan);
+    TRY(zero_shard_updates(z, plan));
+    TRY(join_loss(j, plan));
+    if (z->stage == 3) TRY(zero_add_gathers(z, plan, deps));
+    TRY(reduce_gradients(z, plan, backward, deps));
+    if (z->stage < 3) TRY(gather_updated(z, plan));
+    return j->options->no_overlap ? separate(z, plan, backward, deps) : OK;
+}
+
+// Dependencies name operations where they are before those that were added take their places.
+static Status transform(Zero *z, Plan *plan, Status (*change)(Zero *, Plan *, DepList *)) {
+    DepList deps = {0};
+    Status s = change(z, plan, &deps);
+    if (s == OK) s = plan_add_deps(plan, &deps);
+    if (s == OK) s = join_place(&z->join, plan);
+    dep_list_finish(&deps);
+    return s == OK ? plan_derive_deps(z->join.p, plan) : s;
+}
+
+static Status init(Zero *z, Program *p, const StrategyOptions *options) {
+    *z = (Zero){.stage = options->zero, .tensors = p->tensor_count};
+    TRY(join_init(&z->join, p, options));
+    z->gather_lane = z->join.lane;
+    if (z->stage == 3)
+        TRY(program_add_lane(p, "gather", LANE_COMMUNICATION, z->join.group, &z->gather_lane));
+    z->shard = ARENA_NEW(&z->join.arena, int32_t, z->tensors + 1);
+    if (!z->shard) FAIL(ERR_MEMORY, "out of memory for the shards of %d tensors", z->tensors);
+    for (int t = 0; t < z->tensors; t++) z->shard[t] = NONE;
+    return OK;
+}
+
+Status zero_apply(Program *p, const StrategyOptions *options) {
+    int step = program_find_when(p, WHEN_EACH_STEP, 0),
+        evaluate = program_find_when(p, WHEN_EACH_EPOCH, 0);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
+    Zero z;
+    Status s = init(&z, p, options);
+    if (s == OK) s = transform(&z, &p->plans[step], change_step);
+    if (s == OK && evaluate != NONE && z.stage == 3)
+        s = transform(&z, &p->plans[evaluate], zero_add_gathers);
+    if (s == OK && evaluate != NONE) s = join_evaluation(&z.join, evaluate);
+    if (s == OK && z.stage < 3) s = join_broadcast(&z.join);
+    join_finish(&z.join);
+    return s;
+}

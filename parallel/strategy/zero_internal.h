@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The parts of zero_apply().
+#ifndef PARALLEL_STRATEGY_ZERO_INTERNAL_H
+#define PARALLEL_STRATEGY_ZERO_INTERNAL_H
+
+#include "parallel/strategy/strategy_internal.h"
+
+enum { ZERO_BLOCK = 4096 };  // elements; what clipping sums apart (docs/contract.md, 6)
+
+typedef struct {
+    Join join;
+    int stage;
+    int gather_lane;  // of parameters
+    int32_t *shard;   // [tensor] its flat shard: another tensor, or itself; NONE: not yet asked for
+    int tensors;      // as many have one
+} Zero;
+
+// The flat shard of what the program had before: of a gradient that is a partial sum, or of a
+// parameter that all hold, a tensor beside it; of anything else that an update keeps, it itself,
+// which is cut then. ERR_PLAN, ERR_MEMORY.
+Status zero_shard_of(Zero *z, int tensor, int32_t *out) MUST_USE;
+
+// Let the updates of a plan work on shards.
+Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
+
+// Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3),
+// add what gathers them, and collect in `deps` what keeps them few: what a layer needs is gathered
+// when of all that layers before it needed only the last `prefetch` may still be read; without
+// overlap, when everything before it is computed.
+Status zero_add_gathers(Zero *z, Plan *plan, DepList *deps) MUST_USE;
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Flat shards of parameters, gradients and optimiser state, and updates that work on them. A rank's
+// share inside a whole tensor is a view of it (core/plan/piece.h).
+#include "core/plan/build.h"
+#include "core/plan/piece.h"
+#include "parallel/strategy/zero_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static Placement flat(void) {
+    return (Placement){.place = PLACE_SHARD, .cut = CUT_FLAT, .block = ZERO_BLOCK};
+}
+
+// A shard beside the whole tensor: a view of this rank's share inside it, or memory of its own.
+static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
+    Program *p = z->join.p;
+    Tensor piece = p->tensors[whole];
+    char name[256];
+    int dims;
+    piece.placement[z->join.axis] = flat();
+    TensorSpec spec = {.name = name,
+                       .logical = piece.logical,
+                       .alias = view ? TENSOR_REF(whole) : 0,
+                       .dtype = (Dtype)piece.dtype,
+                       .role = (Role)piece.role};
+    snprintf(name, sizeof name, "%s.shard", tensor_name(p, whole));
+    memcpy(spec.placement, piece.placement, sizeof spec.placement);
+    TRY(piece_capacity(p, &piece, spec.shape, &dims));
+    return program_add_tensor(p, &spec, out);
+}
+
+// A gradient of one local shard is reduced in place in stage 1: a collective that folds several
+// inputs cannot leave its result in one of them.
+Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
+    const Tensor *t = &z->join.p->tensors[tensor];
+    bool beside = t->placement[z->join.axis].place == PLACE_PARTIAL_SUM;
+    bool view = z->stage == 1 && z->join.options->local_shards == 1;
+    *out = tensor < z->tensors ? z->shard[tensor] : tensor;
+    if (*out != NONE) return OK;
+    if (t->role == ROLE_PARAMETER && z->stage < 3) beside = view = true;
+    if (beside) {
+        TRY(add_shard(z, tensor, view, out));
+    } else {
+        TRY(program_place_tensor(z->join.p, tensor, z->join.axis, flat()));
+        *out = tensor;
+    }
+    z->shard[tensor] = *out;
+    return OK;
+}
+
+// Does an update work on this element by element? Scalars are not cut.
+static bool is_cut(const Tensor *t) {
+    return t->role == ROLE_PARAMETER || t->role == ROLE_GRADIENT || t->role == ROLE_OPTIMISER;
+}
+
+// The same operation on shards, in the place of operation i: it is added behind all others and
+// moved, so that nothing else changes its place.
+static Status shard_update(Zero *z, Plan *plan, int i) {
+    Program *p = z->join.p;
+    const Op op = plan->ops[i];
+    const Work w = *op_work(p, &op);
+    int32_t operands[2 * OPERANDS];
+    int64_t attrs[OPERANDS];
+    char name[256], layer[256] = "";
+    if (op.outputs + op.inputs > 2 * OPERANDS || w.attr_count > OPERANDS)
+        FAIL(ERR_PLAN, "%s: an update of %d operands", op_name(p, &op), op.outputs + op.inputs);
+    for (int k = 0; k < op.outputs + op.inputs; k++) {
+        operands[k] = op_outputs(plan, &op)[k];
+        if (is_cut(&p->tensors[operands[k]])) TRY(zero_shard_of(z, operands[k], &operands[k]));
+    }
+    for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(p, &w, k);
+    snprintf(name, sizeof name, "%s", program_name(p, w.name));
+    if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(p, w.layer));
+    TRY(plan_add_op(p, plan,
+                    &(OpSpec){.name = name,
+                              .layer = layer,
+                              .kind = work_kind(&w),
+                              .phase = (Phase)w.phase,
+                              .dtype = (Dtype)w.dtype,
+                              .lane = op.lane,
+                              .attrs = attrs,
+                              .outputs = operands,
+                              .inputs = operands + op.outputs,
+                              .output_count = op.outputs,
+                              .input_count = op.inputs,
+                              .guard = TENSOR_REF(op.guard),
+                              .shard = op.shard,
+                              .micro_batch = op.micro_batch,
+                              .flags = op.flags},
+                    NULL));
+    Op *added = &plan->ops[--plan->op_count];
+    added->dep_first = op.dep_first;
+    added->dep_count = op.dep_count;
+    plan->ops[i] = *added;
+    return OK;
+}
+
+Status zero_shard_updates(Zero *z, Plan *plan) {
+    for (int i = 0; i < plan->op_count; i++)
+        if (op_work(z->join.p, &plan->ops[i])->phase == PHASE_UPDATE) TRY(shard_update(z, plan, i));
+    return OK;
+}
