@@ -41,6 +41,7 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
     Show *s = context;
     Progress *p = &s->progress;
     char note[64] = "";  // of a loss there is nothing to say where nothing is computed
+    if (evaluation && job->options.evaluate_only) return;
     if (evaluation && !isfinite(evaluation->loss))
         log_say(s->log, LOG_NOTE, "epoch %d  step %d  the held-out loss is not finite",
                 evaluation->epoch, evaluation->step);
@@ -55,7 +56,8 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
         snprintf(note, sizeof note, "evaluating %.0f %%",
                  100 * (double)(turn->block + 1) / (double)job->evaluation_turns);
     if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
-    int64_t samples = (step->step + (turn->block == NONE)) * job->options.spec.batch;
+    int64_t steps = step->step - job->first_step + (turn->block == NONE);
+    int64_t samples = steps * job->options.spec.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);
 }
 
@@ -178,8 +180,8 @@ static void suggest(Log *l, const TrainOptions *o, const char *train) {
 static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l) {
     Show context = {.log = l, .training = t};
     Progress *p = &context.progress;
-    progress_init(p, stderr, "train", "samples", job->steps * job->options.spec.batch, o->quiet,
-                  clock_ns());
+    int64_t samples = (job->steps - job->first_step) * job->options.spec.batch;
+    progress_init(p, stderr, "train", "samples", samples, o->quiet, clock_ns());
     p->expected_ns_per_item = train_expected_ns(job);
     p->tenth = log_progress;
     p->context = l;
@@ -205,9 +207,37 @@ static void leave(Log *l, Status s) {
 
 // The steps of --record-steps, where the run is too short to come to them.
 static Status check_recorded(const TrainOptions *o, const Job *job) {
-    if (!o->record || job->options.record_first < job->steps) return OK;
-    FAIL(ERR_USAGE, "--record-steps %s: the run has steps 0 to %lld only", o->record_steps,
-         (long long)job->steps - 1);
+    const JobOptions *r = &job->options;
+    if (!o->record || (r->record_first < job->steps && r->record_last >= job->first_step))
+        return OK;
+    FAIL(ERR_USAGE, "--record-steps %s: the run has steps %lld to %lld only", o->record_steps,
+         (long long)job->first_step, (long long)job->steps - 1);
+}
+
+// The line of --evaluate.
+static Status print_evaluation(const Job *job, const Training *t) {
+    const RankResult *r = &t->shared->results[0];
+    const Evaluation *e = r->evaluations;
+    if (t->interrupted) FAIL(ERR_INTERRUPTED, "interrupted while evaluating");
+    if (!r->evaluation_count || !isfinite(e->loss))
+        FAIL(ERR_FAILED, "%s: the held-out loss is not finite", job->restore.path);
+    printf("held-out loss %.4f, accuracy %.2f %% of %lld samples\n", e->loss, 100 * e->accuracy,
+           (long long)e->samples);
+    return OK;
+}
+
+static Status evaluate(const TrainOptions *o, const JobOptions *options, const OptionLine *line,
+                       Log *l) {
+    Job job;
+    Training t = {0};
+    Status s = train_prepare_job(&job, o, options);
+    if (s == OK) train_explain_options(l, line, options, &job);
+    if (s == OK) s = run_job(&t, o, &job, l);
+    if (s == OK) s = print_evaluation(&job, &t);
+    if (t.stuck) leave(l, s);
+    launch_finish(&t);
+    job_destroy(&job);
+    return s;
 }
 
 static Status train(const TrainOptions *o, const JobOptions *options, const OptionLine *line,
@@ -266,7 +296,8 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.info.argv = (const char *const *)argv;
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
-    return o->calibrate ? train_calibrate(o, &job) : train(o, &job, &line, l);
+    if (o->calibrate) return train_calibrate(o, &job);
+    return o->evaluate ? evaluate(o, &job, &line, l) : train(o, &job, &line, l);
 }
 
 int main(int argc, char *argv[]) {

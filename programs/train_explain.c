@@ -34,6 +34,11 @@ void train_explain_options(Log *l, const OptionLine *line, const JobOptions *ask
     if (job->options.spec.batch < asked->spec.batch)
         log_say(l, LOG_NOTE, "--batch %lld: there are %lld samples to train on, so that is a batch",
                 (long long)asked->spec.batch, (long long)job->options.spec.batch);
+    for (int i = 0; i < job->restore.note_count; i++)
+        log_say(l, LOG_NOTE, "%s", job->restore.notes[i]);
+    if (job->restore.resumes && !asked->evaluate_only)
+        log_say(l, LOG_NOTE, "%s: going on after step %lld, to step %lld", asked->resume,
+                (long long)job->first_step, (long long)job->steps);
     if (asked->save && !outputs_ends_in(asked->save, ".safetensors"))
         log_say(l, LOG_NOTE, "--save %s: the format is safetensors, whatever the name",
                 asked->save);

@@ -40,7 +40,26 @@ const OptionDetail train_details[] = {
     {"lr", NULL, "learning-rate"},
     {"epochs", NULL, "num-epochs"},
     {"steps", NULL, "max-steps iterations iters num-steps"},
-    {"save", NULL, "checkpoint ckpt"},
+    {"save",
+     "A run that is interrupted, or diverges, writes its last good weights. The file gets its name "
+     "when it is complete and on disk; PyTorch users read it with safetensors.torch.",
+     "checkpoint ckpt"},
+    {"save-every", "Other ranks wait meanwhile, no longer than --timeout.", "save-steps save-freq"},
+    {"keep",
+     "--save w.safetensors --save-every 10 --keep 2: w-step20.safetensors, w-step30.safetensors, "
+     "and w.safetensors, another name of the last. Older ones are removed.",
+     "save-total-limit keep-last max-to-keep"},
+    {"resume",
+     "Give the options of the run that was saved again; --steps and --epochs count from its "
+     "beginning. With the same --shards the result is that of a run that was not stopped, to the "
+     "last bit, whatever --ranks. What does not fit is listed.",
+     "continue restart resume-from-checkpoint"},
+    {"load",
+     "Optimiser and steps begin anew. f64, f16 and bf16 become the type of the run. What the file "
+     "lacks, or has in another shape, is listed.",
+     "pretrained init-from weights"},
+    {"evaluate", "One line on standard output: loss and accuracy of the held-out samples.",
+     "eval eval-only test"},
     {"calibrate",
      "Operations at the shard sizes asked for, alone and with the other cores busy, memory, waking "
      "and waiting; each as a median with its interval. sim --platform FILE predicts with it."},

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { TRAIN_DETAILS = 19 };
+enum { TRAIN_DETAILS = 24 };
 extern const OptionDetail train_details[];
 
 #endif

@@ -17,6 +17,8 @@
 #include "viz/figures.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define AT(field) .at = offsetof(TrainOptions, field)
 
@@ -36,7 +38,13 @@ static const Option options[] = {
     {.name = "epochs", .kind = OPTION_INT, AT(epochs), .value = "N", .initial = "5", .min = 1,
      .max = 1e6, .brief = true, .help = "passes over the training samples"},
     {.name = "steps", .kind = OPTION_INT, AT(steps), .value = "N", .min = 1, .max = 1e9,
-     .brief = true, .help = "steps, instead of --epochs"},
+     .brief = true, .help = "steps in all, instead of --epochs"},
+    {.name = "resume", .kind = OPTION_STRING, AT(resume), .value = "FILE",
+     .help = "go on from a checkpoint of --save, on any number of ranks"},
+    {.name = "load", .kind = OPTION_STRING, AT(load), .value = "FILE",
+     .help = "begin with the weights of a safetensors file, PyTorch's too"},
+    {.name = "evaluate", .kind = OPTION_FLAG, AT(evaluate),
+     .help = "evaluate the weights of --resume or --load; do not train"},
     JOB_ROW_BATCH(TrainOptions),
     JOB_ROW_BATCH_PER_RANK(TrainOptions),
     {.name = "tail", .kind = OPTION_CHOICE, AT(tail), .value = "keep|drop|pad", .initial = "keep",
@@ -85,7 +93,11 @@ static const Option options[] = {
     {.name = "record-steps", .kind = OPTION_STRING, AT(record_steps), .value = "A:B",
      .initial = "0:0", .help = "which steps, both included"},
     {.name = "save", .kind = OPTION_STRING, AT(save), .value = "FILE",
-     .help = "write parameters and optimiser state (safetensors)"},
+     .help = "write weights and all that --resume needs (safetensors)"},
+    {.name = "save-every", .kind = OPTION_INT, AT(save_every), .value = "N", .min = 1, .max = 1e9,
+     .help = "so also after every N steps; FILE is always the newest, and whole"},
+    {.name = "keep", .kind = OPTION_SMALL, AT(keep), .value = "K", .min = 1, .max = 1e6,
+     .help = "keep the last K of these, under names with their step, beside FILE"},
     {.name = "calibrate", .kind = OPTION_STRING, AT(calibrate), .value = "FILE",
      .help = "measure this host for sim, write it as a machine (.yaml); do not train"},
     {.name = "calibrate-rows", .kind = OPTION_LIST, AT(calibrate_rows), .value = "B,...",
@@ -154,9 +166,10 @@ static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
 
 // What belongs to training cannot be asked for besides a calibration.
 static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
-    static const char *const others[] = {"epochs", "steps", "plan",   "print-plan",
-                                         "report", "trace", "record", "record-steps",
-                                         "save",   "json",  "csv",    "plain"};
+    static const char *const others[] = {
+        "epochs", "steps",        "plan",     "print-plan", "report", "trace",
+        "record", "record-steps", "save",     "json",       "csv",    "plain",
+        "resume", "load",         "evaluate", "save-every", "keep"};
     if (!o->calibrate) {
         if (option_given(line, "calibrate-rows"))
             FAIL(ERR_USAGE, "--calibrate-rows says what --calibrate FILE measures; give both");
@@ -170,6 +183,47 @@ static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
              o->calibrate);
     if (o->calibrate_rows.count > CALIBRATE_ROWS)
         FAIL(ERR_USAGE, "--calibrate-rows takes at most %d numbers", CALIBRATE_ROWS);
+    return OK;
+}
+
+// A pipe or device is written to once, and has no name beside it.
+static bool is_file(const char *path) {
+    struct stat at;
+    return strcmp(path, "-") && (stat(path, &at) != 0 || S_ISREG(at.st_mode));
+}
+
+// An evaluation of given weights makes a line, and nothing of what a training makes.
+static Status check_evaluation(const TrainOptions *o, const OptionLine *line) {
+    static const char *const others[] = {"epochs",  "steps", "save", "trace", "record", "report",
+                                         "preview", "plot",  "json", "csv",   "plain"};
+    if (!o->evaluate) return OK;
+    if (!o->resume && !o->load)
+        FAIL(ERR_USAGE, "--evaluate needs weights: give --resume FILE or --load FILE");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (option_given(line, others[i]))
+            FAIL(ERR_USAGE, "--evaluate does not train: leave out --%s", others[i]);
+    return OK;
+}
+
+static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
+    bool timed = device_traits_platform(o->job.device) != NULL;
+    const char *from = o->resume ? "resume" : "load";
+    TRY(check_evaluation(o, line));
+    if (o->resume && o->load)
+        FAIL(ERR_USAGE, "--resume goes on with all of a checkpoint, --load begins with weights "
+                        "alone; give one");
+    if (timed && (o->resume || o->load))
+        FAIL(ERR_USAGE, "--device %s computes nothing that --%s could begin with; leave it out",
+             o->job.device, from);
+    if (o->save_every && !o->save)
+        FAIL(ERR_USAGE, "--save-every says when --save FILE is written; give both");
+    if (o->keep && !o->save_every)
+        FAIL(ERR_USAGE, "--keep says how many checkpoints of --save-every stay; give both");
+    if (o->save_every && !is_file(o->save))
+        FAIL(ERR_USAGE,
+             "--save %s: checkpoints that follow each other need a file; leave out "
+             "--save-every",
+             o->save);
     return OK;
 }
 
@@ -196,6 +250,7 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
              "--preview writes to standard output, as --json, --csv and --plain do; give one, or "
              "--report FILE.json");
     if (o->report) TRY(outputs_name(report_check_name(o->report), "report"));
+    TRY(check_checkpoints(o, line));
     return check_modelled(o, line);
 }
 
@@ -230,7 +285,12 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .spans = true,
                         .record = o->record,
                         .trace = o->trace,
-                        .save = o->save};
+                        .save = o->save,
+                        .save_every = o->save_every,
+                        .keep = o->keep,
+                        .resume = o->resume,
+                        .load = o->load,
+                        .evaluate_only = o->evaluate};
     if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
     if (o->link) TRY(outputs_name(link_model_parse(&out->link, o->link), "link:"));
     if (o->record)

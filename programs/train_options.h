@@ -10,11 +10,12 @@
 typedef struct {
     JobSpec job;
     const char *data, *link, *trace, *record, *record_steps, *report, *save, *log;
+    const char *resume, *load;
     const char *calibrate, *plot, *print_class;
-    int64_t batch_per_rank, epochs, steps, timeout_ps;
+    int64_t batch_per_rank, epochs, steps, save_every, timeout_ps;
     double dilate, test_fraction;
-    int comm, tail, print_plan, color, verbose;
-    bool preview, require_plot, json, csv, plain, quiet, version;
+    int comm, tail, keep, print_plan, color, verbose;
+    bool evaluate, preview, require_plot, json, csv, plain, quiet, version;
     IntList calibrate_rows;
 } TrainOptions;
 

@@ -169,13 +169,18 @@ static void name_temporary(OutputFile *f, int number) {
     snprintf(f->temporary, sizeof f->temporary, "%s.%d-%d.partial", f->path, (int)getpid(), number);
 }
 
+// The folder of f->path: "." or what stands before the last slash.
+static void folder_of(char out[PATH_MAX], const OutputFile *f) {
+    snprintf(out, PATH_MAX, "%s", f->path);
+    char *slash = strrchr(out, '/');
+    snprintf(slash ? slash + (slash == out) : out, 2, "%s", slash ? "" : ".");
+}
+
 // A file in the target's directory that has no name yet: whatever kills us, nothing is left. -1
 // where the file system or a missing /proc do not allow it, or with errno ENAMETOOLONG.
 static int open_unnamed(OutputFile *f, mode_t mode) {
     char directory[PATH_MAX], link[64];
-    snprintf(directory, sizeof directory, "%s", f->path);
-    char *slash = strrchr(directory, '/');
-    snprintf(slash ? slash + (slash == directory) : directory, 2, "%s", slash ? "" : ".");
+    folder_of(directory, f);
     int fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     if (fd < 0 || access(link, F_OK) == 0) return fd;
@@ -252,10 +257,24 @@ static int link_file(OutputFile *f) {
     return -1;
 }
 
+// The new name, too, is on disk. Not every file system syncs folders (EINVAL), and a folder may be
+// written to that may not be read.
+static int sync_folder(const OutputFile *f) {
+    char folder[PATH_MAX];
+    folder_of(folder, f);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    int failed = fsync(fd) != 0 && errno != EINVAL ? -1 : 0, error = errno;
+    close(fd);
+    errno = error;
+    return failed;
+}
+
 // On disk before the new name is: a crash of the machine leaves the old file or the new one.
 static int name_file(OutputFile *f) {
     if (fsync(f->file) != 0) return -1;
-    return f->unnamed ? link_file(f) : rename(f->temporary, f->path);
+    if ((f->unnamed ? link_file(f) : rename(f->temporary, f->path)) != 0) return -1;
+    return sync_folder(f);
 }
 
 const char *file_write_reason(int error) {

@@ -63,6 +63,10 @@ Status dataset_cut(Dataset *d, int64_t window, double test_fraction) MUST_USE;
 // tells apart. ERR_SHAPE with the place of the first that does not.
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) MUST_USE;
 
+// A hash of what is in it, wherever it lies: sizes, all labels; images, or tokens of a text, at
+// intervals where there are many. Of data that were only described: of their sizes.
+uint64_t dataset_hash(const Dataset *d);
+
 // The rows that train and those that test, in the arena.
 typedef struct {
     int32_t *train, *test;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What --save writes: parameters and optimiser state, of the ranks that hold them. After each
-// evaluation whose loss is finite (without evaluations, after each epoch) they make copies, so that
-// a run that diverges later still leaves the last weights that were good.
+// What --save writes: parameters, optimiser state and other state that lasts, of the ranks that
+// hold them. After each evaluation whose loss is finite (without evaluations, after each epoch) and
+// whenever a checkpoint is written they make copies, so that a run that diverges later still leaves
+// the last weights that were good. restore.c reads what is written here.
 #include "core/base/bf16.h"
 #include "core/data/safetensors.h"
+#include "parallel/run/checkpoint_about.h"
+#include "parallel/run/checkpoint_files.h"
 #include "parallel/run/rank_internal.h"
 
+#include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,27 +116,40 @@ static Status write_file(const Rank *r, const char *path, const WeightView *view
                                         .data = views[i].data};
         memcpy(out[count++].shape, l->shape, sizeof l->shape);
     }
-    char steps[32], seed[32];
-    snprintf(steps, sizeof steps, "%lld", (long long)step);
-    snprintf(seed, sizeof seed, "%lld", (long long)r->job->options.spec.seed);
-    const SafetensorsText texts[] = {
-        {"format", "tandem"}, {"model", r->job->model.name}, {"steps", steps}, {"seed", seed}};
-    Status s = safetensors_write(path, out, count, texts, 4);
+    Arena scratch = {0};
+    SafetensorsText *texts;
+    int text_count;
+    Status s = checkpoint_about(&texts, &text_count, &scratch, r->job, step);
+    if (s == OK) s = safetensors_write(path, out, count, texts, text_count);
+    arena_finish(&scratch);
     free(out);
+    return s;
+}
+
+// Under the name of its step first, if that is wanted; then FILE becomes it, and the oldest goes.
+static Status write_named(const Rank *r, const WeightView *views, int64_t step) {
+    const JobOptions *o = &r->job->options;
+    char named[PATH_MAX];
+    if (!o->keep) return write_file(r, o->save, views, step);
+    TRY(checkpoint_files_name(named, sizeof named, o->save, step));
+    TRY(write_file(r, named, views, step));
+    TRY(checkpoint_files_publish(o->save, named));
+    return checkpoint_files_rotate(o->save, step, o->keep);
+}
+
+Status checkpoint_write(Rank *r, int64_t step) {
+    WeightView *views = calloc((size_t)rank_weight_count(r) + 1, sizeof *views);
+    if (!views) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    Status s = rank_view_weights(r, true, views);
+    if (s == OK) s = write_named(r, views, step);
+    free(views);
     return s;
 }
 
 Status checkpoint_finish(Rank *r) {
     const RankResult *result = r->result;
-    const char *path = r->job->options.save;
-    if (!path || (result->diverged && !result->copied_step)) return OK;
-    WeightView *views = calloc((size_t)rank_weight_count(r) + 1, sizeof *views);
-    if (!views) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
-    Status s = rank_view_weights(r, true, views);
-    if (s == OK)
-        s = write_file(r, path, views, result->diverged ? result->copied_step : r->turn.step);
-    free(views);
-    return s;
+    if (!r->job->options.save || (result->diverged && !result->copied_step)) return OK;
+    return checkpoint_write(r, result->diverged ? result->copied_step : r->turn.step);
 }
 
 void checkpoint_destroy(Rank *r) { free(r->copy); }

@@ -152,7 +152,8 @@ Status job_create(Job *job, const JobOptions *options) {
     *job = (Job){.options = *options};
     TRY(check_numbers(job));
     TRY(read_inputs(job));
-    return finish_job(job);
+    TRY(finish_job(job));
+    return options->plan_only ? OK : restore_open(job);
 }
 
 Status job_derive(Job *job, const Job *base, const JobOptions *options) {
@@ -193,15 +194,22 @@ static bool begin_step(const Job *job, Turn *t) {
     return begin_plan(job, t, WHEN_EACH_STEP, 0);
 }
 
+// The first step; or an evaluation, as after the last.
+static bool begin_run(const Job *job, Turn *t) {
+    if (!job->options.evaluate_only) return begin_step(job, t);
+    t->epoch = t->step ? (t->step - 1) / job->batches : 0;
+    return begin_plan(job, t, WHEN_EACH_EPOCH, 0);
+}
+
 // Plans of `once`; then epochs of training steps, each followed by the rounds of an evaluation;
 // then plans of `at_end`. A run that ends within an epoch evaluates there too.
 bool job_next_turn(const Job *job, Turn *t) {
     if (t->plan == NONE) {
-        *t = (Turn){.plan = NONE};
-        return begin_plan(job, t, WHEN_ONCE, 0) || begin_step(job, t);
+        *t = (Turn){.plan = NONE, .step = job->first_step};
+        return begin_plan(job, t, WHEN_ONCE, 0) || begin_run(job, t);
     }
     switch (job_when(job, t)) {
-    case WHEN_ONCE: return begin_plan(job, t, WHEN_ONCE, t->plan + 1) || begin_step(job, t);
+    case WHEN_ONCE: return begin_plan(job, t, WHEN_ONCE, t->plan + 1) || begin_run(job, t);
     case WHEN_EACH_STEP:
         t->step++;
         if ((t->batch + 1 == job->batches || t->step == job->steps) && job->evaluation_turns > 0)

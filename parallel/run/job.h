@@ -9,6 +9,7 @@
 #include "core/nn/model.h"
 #include "core/record/run_info.h"
 #include "parallel/comm/comm_world.h"
+#include "parallel/run/restore.h"
 #include "parallel/strategy/job_spec.h"
 
 #include <stdatomic.h>
@@ -30,13 +31,17 @@ typedef struct {
     const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;
     const char *trace, *save;  // directory; file; or NULL
+    int64_t save_every;        // steps between checkpoints; 0: one at the end
+    int keep;                  // the last so many under names of their own, too
+    const char *resume, *load;  // a checkpoint to go on from; one to take weights from; or NULL
+    bool evaluate_only;         // no step: the weights are evaluated as they are
     bool compress_trace;
     DatasetProgress drawing;      // told while digits are drawn
     RunInfo info;                 // for traces: argv and settings
     const atomic_int *interrupt;  // counts Ctrl-C; NULL: never
 } JobOptions;
 
-typedef struct {
+typedef struct Job {
     JobOptions options;
     Arena arena;
     Model model;
@@ -45,7 +50,9 @@ typedef struct {
     ProgramSet set;  // lowered, unless options.unlowered
     const Device *device;
     int64_t batches;        // per epoch
-    int64_t steps, epochs;  // of the whole run
+    int64_t steps, epochs;  // of the whole run, with those before it was resumed
+    Restore restore;
+    int64_t first_step;  // steps that were done before; 0 unless it is resumed
     int64_t
         evaluation_turns;  // executions of the plan of each epoch per evaluation; 0: there is none
     int plan_step;         // the plan of each step

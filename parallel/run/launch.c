@@ -22,7 +22,9 @@ static const int64_t GRACE_NS = 1000000000,  // for the other ranks to end by th
 // One room for all results, which the launcher still sees when a rank is gone. Pages are taken when
 // they are first written.
 static Status create_shared(Training *t, const Job *job) {
-    int64_t turns = job->steps + (job->epochs + 1) * job->evaluation_turns + PLANS, ops = 1;
+    int64_t turns =
+                job->steps - job->first_step + (job->epochs + 1) * job->evaluation_turns + PLANS,
+            ops = 1;
     for (int c = 0; c < job->set.count; c++) {
         const Program *p = &job->set.programs[c];
         for (int i = 0; i < p->plan_count; i++)
@@ -350,6 +352,18 @@ static Status advance_all(Rank *ranks, int count, CommWorld *world) {
     return OK;
 }
 
+static Status lockstep_gather(Rank *ranks, int count, bool ends) {
+    for (bool more = true; more;)
+        for (int r = 0; r < count; r++) TRY(rank_gather(&ranks[r], ends, &more));
+    return OK;
+}
+
+static Status lockstep_checkpoint(Rank *ranks, int count) {
+    TRY(lockstep_gather(ranks, count, false));
+    for (int r = 0; r < count; r++) TRY(rank_checkpoint(&ranks[r]));
+    return OK;
+}
+
 static Status lockstep(Rank *ranks, int count, CommWorld *world) {
     for (bool more = true; more;) {
         for (int r = 0; r < count; r++) TRY(agreement_bring(&ranks[r].agreement));
@@ -360,9 +374,9 @@ static Status lockstep(Rank *ranks, int count, CommWorld *world) {
         if (!more) break;
         TRY(advance_all(ranks, count, world));
         for (int r = 0; r < count; r++) TRY(rank_end_turn(&ranks[r]));
+        if (rank_checkpoint_due(&ranks[0])) TRY(lockstep_checkpoint(ranks, count));
     }
-    for (bool more = true; more;)
-        for (int r = 0; r < count; r++) TRY(rank_gather(&ranks[r], &more));
+    TRY(lockstep_gather(ranks, count, true));
     for (int r = 0; r < count; r++) TRY(rank_finish(&ranks[r]));
     return OK;
 }

@@ -115,6 +115,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     TRY(create_values(r));
     TRY(checkpoint_create(r));
     TRY(initialise(r));
+    TRY(restore_fill(r));
     disturbance_begin(r);
     if (r->hooks.ready) r->hooks.ready(r->hooks.context, &r->executor);
     return OK;
@@ -156,7 +157,8 @@ Status rank_begin_turn(Rank *r, bool *more) {
     }
     if (!*more) return OK;
     Timeline *t = &r->result->timeline;
-    int64_t start = t->step_count ? t->steps[t->step_count - 1].end_ps : now_ps(r);
+    int64_t start = t->step_count && !r->paused ? t->steps[t->step_count - 1].end_ps : now_ps(r);
+    r->paused = false;
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
     record->loss = (double)NAN;
@@ -235,7 +237,8 @@ Status rank_end_turn(Rank *r) {
     bool computes = !r->job->device->model;  // else there is no loss
     if (computes && when == WHEN_EACH_STEP) TRY(end_step(r));
     if (computes && when == WHEN_EACH_EPOCH) TRY(end_round(r, &evaluation));
-    if (in_batch(r) && r->turn.step == 0 && r->job->steps > 1) disturbance_begin(r);
+    bool warm_up = r->turn.step == r->job->first_step && r->job->steps > r->turn.step + 1;
+    if (in_batch(r) && warm_up) disturbance_begin(r);
     StepRecord record = t->open;
     timeline_end_step(t, now_ps(r));
     TRY(keep_weights(r, &record, evaluation));
@@ -243,6 +246,27 @@ Status rank_end_turn(Rank *r) {
     bool progressed = when == WHEN_EACH_STEP || when == WHEN_EACH_EPOCH;
     if (r->comm.rank == 0 && r->hooks.progress && progressed)
         r->hooks.progress(r->hooks.context, r->job, &r->turn, &record, evaluation);
+    return OK;
+}
+
+bool rank_checkpoint_due(const Rank *r) {
+    const JobOptions *o = &r->job->options;
+    int64_t steps = r->turn.step + 1;
+    bool stepped = job_when(r->job, &r->turn) == WHEN_EACH_STEP && !r->result->diverged;
+    return stepped && o->save && o->save_every && steps % o->save_every == 0 &&
+           steps < r->job->steps;
+}
+
+Status rank_checkpoint(Rank *r) {
+    r->paused = true;
+    if (r->result->diverged) return OK;
+    r->result->copied_step = r->turn.step + 1;
+    if (r->comm.rank) return OK;
+    return checkpoint_write(r, r->turn.step + 1);
+}
+
+static Status gather(Rank *r, bool ends) {
+    for (bool more = true; more;) TRY(rank_gather(r, ends, &more));
     return OK;
 }
 
@@ -257,7 +281,10 @@ Status rank_run(Rank *r) {
         if (!more) break;
         TRY(executor_run(&r->executor, r->turn.plan, r->turn.step));
         TRY(rank_end_turn(r));
+        if (!rank_checkpoint_due(r)) continue;
+        TRY(gather(r, false));
+        TRY(rank_checkpoint(r));
     }
-    for (bool more = true; more;) TRY(rank_gather(r, &more));
+    TRY(gather(r, true));
     return rank_finish(r);
 }

@@ -67,12 +67,13 @@ typedef struct {
     int at_tensor;               // of the gathering: which of the logical tensors,
     int64_t at;                  // and from which of its elements on
     unsigned char *windows;      // one of each rank, and this rank's own
+    bool gathered;               // did the last round of rank_gather() bring them to `whole`?
     unsigned char *whole;        // owned, rank 0: gathered weights, one after the other
     unsigned char *to;           // in `whole`: the next window
     PieceCursor *own, *cursors;  // this rank's; on rank 0, all ranks'
 } Weights;
 
-typedef struct {
+typedef struct Rank {
     const Job *job;
     const Program *program;  // the job's, of the class that this rank is in
     RunShared *shared;
@@ -91,6 +92,7 @@ typedef struct {
     int loss[PLANS];       // tensor that each plan writes as its result, or NONE
     double evaluation[2];  // of the rounds so far: sum of losses, correct answers
     int64_t turns;
+    bool paused;  // a checkpoint was written since the last turn: no part of the next one
     unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)
     Weights weights;
     HostSample window;  // when the window of `disturbed` began
@@ -107,10 +109,16 @@ void rank_destroy(Rank *r);  // safe on a zeroed rank
 Status rank_begin_turn(Rank *r, bool *more) MUST_USE;
 Status rank_end_turn(Rank *r) MUST_USE;
 
-// At the end: compare what several ranks hold of the weights, and bring rank 0 what it does not
+// After a turn: is a checkpoint to be written? All ranks say the same. Then they gather, and call
+// rank_checkpoint(), which writes it on rank 0.
+bool rank_checkpoint_due(const Rank *r);
+Status rank_checkpoint(Rank *r) MUST_USE;
+
+// Compare what several ranks hold of the weights, and bring rank 0 what it does not
 // (rank_weights.c). Called until *more is false, by all ranks as often; in lockstep each call by
-// all of them before the next. ERR_FAILED when ranks that should hold the same do not.
-Status rank_gather(Rank *r, bool *more) MUST_USE;
+// all of them before the next. ERR_FAILED when ranks that should hold the same do not. `ends`: the
+// run does; else it is for a checkpoint.
+Status rank_gather(Rank *r, bool ends, bool *more) MUST_USE;
 
 // Write what this rank has to write (trace; rank 0: the checkpoint) and fill in the result.
 Status rank_finish(Rank *r) MUST_USE;

@@ -36,6 +36,10 @@ Status checkpoint_keep(Rank *r) MUST_USE;
 // A saved tensor of this rank as it was copied, or without copies as it is.
 Status checkpoint_view(Rank *r, int tensor, const void **out) MUST_USE;
 
+// On rank 0, after rank_gather(): write the checkpoint after so many steps, under the names that
+// the options ask for (checkpoint_files.h).
+Status checkpoint_write(Rank *r, int64_t step) MUST_USE;
+
 // At the end, on rank 0: write the weights of all ranks. After a divergence these are copies of
 // before it; where there are none, nothing is written.
 Status checkpoint_finish(Rank *r) MUST_USE;

@@ -121,9 +121,10 @@ static Status say(Rank *r) {
     Weights *w = &r->weights;
     bool finite;
     w->says = SAYS_HASHES + w->count;
-    w->said = ARENA_NEW(&r->arena, uint64_t, w->says * r->comm.ranks);
-    uint64_t *mine = ARENA_NEW(&r->arena, uint64_t, w->says);
-    if (!w->said || !mine) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    if (!w->said) w->said = ARENA_NEW(&r->arena, uint64_t, w->says * (r->comm.ranks + 1));
+    if (!w->said) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    uint64_t *mine = w->said + w->says * r->comm.ranks;
+    memset(mine, 0, (size_t)w->says * sizeof *mine);
     TRY(checkpoint_is_finite(r, &finite));
     mine[SAYS_FINITE] = finite;
     mine[SAYS_COPIED] = checkpoint_copies(r) ? (uint64_t)r->result->copied_step : UINT64_MAX;
@@ -241,10 +242,11 @@ static bool next_tensor(Rank *r) {
     return true;
 }
 
-static Status begin_gather(Rank *r) {
+// Memory for it, which later checkpoints use again.
+static Status make_room(Rank *r) {
     Weights *w = &r->weights;
     int64_t bytes = 0;
-    w->at_tensor = NONE;
+    if (w->windows) return OK;
     w->windows = ARENA_NEW(&r->arena, unsigned char, WINDOW_BYTES *(r->comm.ranks + 1));
     w->own = ARENA_NEW(&r->arena, PieceCursor, 1);
     if (!w->windows || !w->own)
@@ -254,9 +256,17 @@ static Status begin_gather(Rank *r) {
         if (is_gathered(r, i)) bytes += logical_bytes(logical_of(r, i));
     w->cursors = ARENA_NEW(&r->arena, PieceCursor, r->comm.ranks);
     w->whole = calloc(1, (size_t)bytes + 1);
-    w->to = w->whole;
     if (!w->cursors || !w->whole)
         FAIL(ERR_MEMORY, "no memory for the weights of all ranks (%lld bytes)", (long long)bytes);
+    return OK;
+}
+
+static Status begin_gather(Rank *r) {
+    Weights *w = &r->weights;
+    TRY(make_room(r));
+    w->at_tensor = NONE;
+    w->to = w->whole;
+    w->gathered = true;
     return OK;
 }
 
@@ -304,19 +314,14 @@ static Status gather_window(Rank *r, bool *more) {
     return send_window(r);
 }
 
-Status rank_gather(Rank *r, bool *more) {
+static Status gather_alone(Rank *r) {
     bool finite;
-    *more = false;
-    if (r->weights.stage == STAGE_SAY) {
-        disturbance_end(r);
-        TRY(find_held(r));
-    }
-    if (r->job->device->model) return OK;
-    if (!r->executor.comm) {
-        TRY(checkpoint_is_finite(r, &finite));
-        checkpoint_note_finite(r, finite);
-        return r->result->diverged ? OK : checkpoint_keep(r);
-    }
+    TRY(checkpoint_is_finite(r, &finite));
+    checkpoint_note_finite(r, finite);
+    return r->result->diverged ? OK : checkpoint_keep(r);
+}
+
+static Status gather_round(Rank *r, bool *more) {
     switch (r->weights.stage) {
     case STAGE_SAY:
         TRY(say(r));
@@ -336,12 +341,28 @@ Status rank_gather(Rank *r, bool *more) {
     return OK;
 }
 
+Status rank_gather(Rank *r, bool ends, bool *more) {
+    Weights *w = &r->weights;
+    *more = false;
+    if (w->stage == STAGE_SAY) {
+        if (ends) disturbance_end(r);
+        if (!w->held) TRY(find_held(r));
+        w->gathered = false;
+        if (!ends && r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step + 1);
+    }
+    if (r->job->device->model) return OK;
+    if (!r->executor.comm) return gather_alone(r);
+    TRY(gather_round(r, more));
+    if (!*more) w->stage = STAGE_SAY;
+    return OK;
+}
+
 // --- the whole weights
 
 // Those of i: as gathered, as copied, or as they are.
 static Status view(Rank *r, int i, bool copied, const unsigned char **gathered, const void **out) {
     const Weights *w = &r->weights;
-    if (w->whole) {
+    if (w->gathered) {
         *out = *gathered;
         *gathered += logical_bytes(logical_of(r, i));
         return OK;
@@ -357,7 +378,7 @@ Status rank_view_weights(Rank *r, bool copied, WeightView *out) {
     for (int i = 0; i < r->weights.count; i++) {
         const Logical *l = logical_of(r, i);
         out[i] = (WeightView){.logical = l, .bytes = logical_bytes(l)};
-        if (r->weights.whole ? is_gathered(r, i) : is_whole_on_0(r, i))
+        if (r->weights.gathered ? is_gathered(r, i) : is_whole_on_0(r, i))
             TRY(view(r, i, copied, &gathered, &out[i].data));
     }
     return OK;
@@ -367,7 +388,7 @@ Status rank_hash_parameters(Rank *r, uint64_t *hash) {
     const Weights *w = &r->weights;
     const unsigned char *gathered = w->whole;
     *hash = 0;
-    if (r->comm.rank || (gathers(r) && (r->result->diverged || !w->whole))) return OK;
+    if (r->comm.rank || (gathers(r) && (r->result->diverged || !w->gathered))) return OK;
     *hash = HASH_START;
     for (int i = 0; i < w->count; i++) {
         const void *data;

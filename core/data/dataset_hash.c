@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Whether two runs learn from the same data: a file may have moved, and a name may have stayed.
+#include "core/base/hash.h"
+#include "core/data/dataset.h"
+
+enum { IMAGES_MOST = 4096, TOKENS_MOST = 1 << 20 };  // that are looked at
+
+static uint64_t hash_text(uint64_t hash, const Corpus *c) {
+    int64_t stride = 1 + c->length / TOKENS_MOST;
+    hash = hash_u64(hash, (uint64_t)c->length);
+    hash = hash_u64(hash, (uint64_t)c->vocabulary);
+    hash = hash_u64(hash, (uint64_t)c->window);
+    for (int64_t i = 0; i < c->length; i += stride)
+        hash = hash_u64(hash, (uint64_t)corpus_token(c, i));
+    return hash;
+}
+
+uint64_t dataset_hash(const Dataset *d) {
+    uint64_t hash = hash_u64(HASH_START, (uint64_t)d->count);
+    int64_t pixels = (int64_t)d->height * d->width, stride = 1 + d->count / IMAGES_MOST;
+    hash = hash_u64(hash, (uint64_t)d->height);
+    hash = hash_u64(hash, (uint64_t)d->width);
+    hash = hash_u64(hash, (uint64_t)d->train_count);
+    if (dataset_is_text(d)) hash = hash_text(hash, &d->text);
+    if (d->labels) hash = hash_bytes(hash, d->labels, (size_t)d->count);
+    for (int64_t i = 0; d->images && i < d->count; i += stride)
+        hash = hash_bytes(hash, d->images + i * pixels, (size_t)pixels);
+    return hash;
+}

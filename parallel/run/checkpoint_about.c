@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// The metadata of a checkpoint (docs/formats.md, "Checkpoints"): one list, written by --save and
+// compared by --resume.
+#include "parallel/run/checkpoint_about.h"
+
+#include "core/base/hash.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+// Keys that are not listed belong to the optimiser, and may differ.
+static const struct {
+    const char *key;
+    AboutKind kind;
+} kinds[] = {
+    {"format", ABOUT_INFORMATION},        {"model", ABOUT_MUST_EQUAL},
+    {"dtype", ABOUT_MUST_EQUAL},          {"steps", ABOUT_INFORMATION},
+    {"epoch", ABOUT_INFORMATION},         {"epoch_batches", ABOUT_INFORMATION},
+    {"seed", ABOUT_SAME_SAMPLES},         {"batch", ABOUT_MUST_EQUAL},
+    {"tail", ABOUT_MUST_EQUAL},           {"data", ABOUT_INFORMATION},
+    {"data_hash", ABOUT_SAME_SAMPLES},    {"train_samples", ABOUT_SAME_SAMPLES},
+    {"test_samples", ABOUT_SAME_SAMPLES}, {"optimizer", ABOUT_EQUAL_IF_STATED},
+    {"shards", ABOUT_MAY_DIFFER},         {"accumulate", ABOUT_MAY_DIFFER},
+    {"device", ABOUT_MAY_DIFFER},
+};
+
+AboutKind checkpoint_about_kind(const char *key) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].key, key)) return kinds[i].kind;
+    return ABOUT_MAY_DIFFER;
+}
+
+enum { FIXED = 16, VALUE = 32 };  // texts besides the optimiser's; bytes of a number
+
+typedef struct {
+    SafetensorsText *texts;
+    int count;
+    Arena *arena;
+    bool failed;
+} List;
+
+static void add(List *l, const char *key, const char *value) {
+    SafetensorsText t = {arena_string(l->arena, key), arena_string(l->arena, value)};
+    l->failed = l->failed || !t.key || !t.value;
+    l->texts[l->count++] = t;
+}
+
+static void add_number(List *l, const char *key, int64_t value) {
+    char text[VALUE];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    add(l, key, text);
+}
+
+static void add_data(List *l, const Job *job) {
+    static const char *const tails[] = {
+        [TAIL_KEEP] = "keep", [TAIL_DROP] = "drop", [TAIL_PAD] = "pad"};
+    char hash[VALUE];
+    snprintf(hash, sizeof hash, "%016" PRIx64, dataset_hash(&job->data));
+    add(l, "data", job->data.source);
+    add(l, "data_hash", hash);
+    add_number(l, "train_samples", job->split.train_count);
+    add_number(l, "test_samples", job->split.test_count);
+    add_number(l, "batch", job->options.spec.batch);
+    add(l, "tail", tails[job->options.tail]);
+}
+
+// The place in the order of the samples: whole epochs, and batches of the one that is open.
+static void add_place(List *l, const Job *job, int64_t step) {
+    add_number(l, "steps", step);
+    add_number(l, "epoch", step / job->batches);
+    add_number(l, "epoch_batches", step % job->batches);
+    add_number(l, "seed", job->options.spec.seed);
+}
+
+Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *job, int64_t step) {
+    const JobSpec *spec = &job->options.spec;
+    RunInfo info;
+    TRY(job_spec_describe(&info, a, spec, NULL, 0));
+    List l = {.arena = a, .texts = ARENA_NEW(a, SafetensorsText, FIXED + info.optimizer_count)};
+    if (!l.texts) FAIL(ERR_MEMORY, "out of memory for the description of a checkpoint");
+    add(&l, "format", "tandem");
+    add(&l, "model", job->model.name);
+    add(&l, "dtype", dtype_name(spec->dtype));
+    add(&l, "device", spec->device);
+    add_place(&l, job, step);
+    add_data(&l, job);
+    add_number(&l, "shards", job_spec_shards(spec));
+    add_number(&l, "accumulate", spec->micro_batches);
+    for (int i = 0; i < info.optimizer_count; i++) {
+        const RunSetting *s = &info.optimizer[i];
+        add(&l, strcmp(s->key, "name") ? s->key : "optimizer", s->value);
+    }
+    if (l.failed) FAIL(ERR_MEMORY, "out of memory for the description of a checkpoint");
+    *out = l.texts;
+    *count = l.count;
+    return OK;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// Names of checkpoints. FILE is a hard link to the newest, so that it takes no room of its own.
+#include "parallel/run/checkpoint_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// A path in three parts: what comes before the name, the name up to its ending, the ending.
+typedef struct {
+    int folder, stem;  // bytes
+    const char *path, *ending;
+} Parts;
+
+static Parts parts_of(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    if (dot && dot > name && !strcmp(dot, ".gz")) {
+        const char *before = dot;
+        while (before > name && before[-1] != '.') before--;
+        if (before > name + 1) dot = before - 1;
+    }
+    if (!dot || dot == name) dot = name + strlen(name);
+    return (Parts){(int)(name - path), (int)(dot - name), path, dot};
+}
+
+Status checkpoint_files_name(char *out, size_t size, const char *path, int64_t step) {
+    Parts p = parts_of(path);
+    int length =
+        snprintf(out, size, "%.*s-step%lld%s", p.folder + p.stem, path, (long long)step, p.ending);
+    if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "--save: the name is too long");
+    return OK;
+}
+
+// The step that such a name says; -1: it is another file's.
+static int64_t step_of(const Parts *p, const char *name) {
+    static const char mark[] = "-step";
+    const char *at = name + p->stem;
+    char *end;
+    if (strncmp(name, p->path + p->folder, (size_t)p->stem) || strncmp(at, mark, sizeof mark - 1))
+        return -1;
+    at += sizeof mark - 1;
+    size_t digits = strspn(at, "0123456789");
+    if (!digits || digits > 10 || strcmp(at + digits, p->ending)) return -1;
+    return strtoll(at, &end, 10);
+}
+
+// A rename lasts when its folder is on disk.
+static Status sync_folder(const char *folder) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
+    int failed = fsync(fd), error = errno;
+    close(fd);
+    if (failed && error != EINVAL) FAIL(ERR_IO, "%s: %s", folder, strerror(error));
+    return OK;
+}
+
+static void folder_of(char out[PATH_MAX], const char *path) {
+    Parts p = parts_of(path);
+    snprintf(out, PATH_MAX, "%.*s", p.folder ? p.folder : 1, p.folder ? path : ".");
+}
+
+Status checkpoint_files_publish(const char *path, const char *named) {
+    char beside[PATH_MAX], folder[PATH_MAX];
+    int length = snprintf(beside, sizeof beside, "%s.%d.partial", path, (int)getpid());
+    if (length < 0 || (size_t)length >= sizeof beside)
+        FAIL(ERR_USAGE, "--save: the name is too long");
+    unlink(beside);
+    if (link(named, beside) != 0)
+        FAIL(ERR_IO, "%s: could not become another name of %s: %s", path, named, strerror(errno));
+    if (rename(beside, path) != 0) {
+        int error = errno;
+        unlink(beside);
+        FAIL(ERR_IO, "%s: could not be written: %s", path, strerror(error));
+    }
+    unlink(beside);  // which rename() leaves where both were names of one file already
+    folder_of(folder, path);
+    return sync_folder(folder);
+}
+
+// --- the older ones
+
+typedef struct {
+    int64_t *steps;  // owned; descending
+    int count, capacity;
+} Steps;
+
+static int descending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+static bool add_step(Steps *s, int64_t step) {
+    if (s->count == s->capacity) {
+        int capacity = s->capacity ? 2 * s->capacity : 16;
+        int64_t *grown = realloc(s->steps, (size_t)capacity * sizeof *grown);
+        if (!grown) return false;
+        s->steps = grown;
+        s->capacity = capacity;
+    }
+    s->steps[s->count++] = step;
+    return true;
+}
+
+static Status list_steps(Steps *s, const char *path, const char *folder, int64_t step) {
+    Parts p = parts_of(path);
+    DIR *d = opendir(folder);
+    bool room = true;
+    if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
+    for (struct dirent *e; room && (e = readdir(d));) {
+        int64_t of = strlen(e->d_name) > (size_t)p.stem ? step_of(&p, e->d_name) : -1;
+        if (of >= 0 && of <= step) room = add_step(s, of);
+    }
+    closedir(d);
+    if (!room) FAIL(ERR_MEMORY, "out of memory for the names of checkpoints");
+    qsort(s->steps, (size_t)s->count, sizeof *s->steps, descending);
+    return OK;
+}
+
+Status checkpoint_files_rotate(const char *path, int64_t step, int keep) {
+    char folder[PATH_MAX], name[PATH_MAX];
+    Steps s = {0};
+    folder_of(folder, path);
+    Status done = list_steps(&s, path, folder, step);
+    for (int i = keep; i < s.count && done == OK; i++) {
+        done = checkpoint_files_name(name, sizeof name, path, s.steps[i]);
+        if (done == OK && unlink(name) != 0 && errno != ENOENT)
+            done = status_fail(ERR_IO, __FILE__, __LINE__, "%s: could not be removed: %s", name,
+                               strerror(errno));
+    }
+    free(s.steps);
+    return done;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The files of a run's checkpoints: FILE is always the newest, and with --keep K the last K are
+// beside it under names that say their step, "w-step20.safetensors".
+#ifndef PARALLEL_RUN_CHECKPOINT_FILES_H
+#define PARALLEL_RUN_CHECKPOINT_FILES_H
+
+#include "core/base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The name of the checkpoint after so many steps. ERR_USAGE when it is too long.
+Status checkpoint_files_name(char *out, size_t size, const char *path, int64_t step) MUST_USE;
+
+// `path` becomes another name of the file `named`, at once: whoever opens it finds the old file or
+// the new one, whole. ERR_IO.
+Status checkpoint_files_publish(const char *path, const char *named) MUST_USE;
+
+// Remove checkpoints of this name but for the `keep` newest of those after at most `step` steps.
+// Later ones, of a run that went further, stay. ERR_IO.
+Status checkpoint_files_rotate(const char *path, int64_t step, int keep) MUST_USE;
+
+#endif

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// Read restore_open() first. What does not fit is collected, not told at the first: whoever resumes
+// with three wrong options learns of three.
+#include "parallel/run/restore.h"
+
+#include "core/base/bf16.h"
+#include "core/base/text.h"
+#include "core/plan/piece.h"
+#include "parallel/run/checkpoint_about.h"
+#include "parallel/run/rank_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS_MOST = 1000000000, SHAPE_TEXT = 160, LIST_TEXT = 260 };
+
+// --- lists for people
+
+// "a; b; c and 4 more": what fits, and how many did not.
+typedef struct {
+    char text[LIST_TEXT];
+    int count, left_out;
+} List;
+
+static void list_add(List *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void list_add(List *l, const char *fmt, ...) {
+    char item[LIST_TEXT];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(item, sizeof item, fmt, args);
+    va_end(args);
+    const char *between = l->count ? "; " : "";
+    bool fits = strlen(l->text) + strlen(between) + strlen(item) < sizeof l->text - 20;
+    if (fits && !l->left_out)
+        text_append(l->text, sizeof l->text, "%s%s", between, item);
+    else
+        l->left_out++;
+    l->count++;
+}
+
+static const char *list_end(List *l) {
+    if (l->left_out) text_append(l->text, sizeof l->text, " and %d more", l->left_out);
+    l->left_out = 0;
+    return l->text;
+}
+
+static Status add_note(Job *job, const char *text) {
+    Restore *s = &job->restore;
+    if (s->note_count == RESTORE_NOTES) return OK;
+    s->notes[s->note_count] = arena_string(&job->arena, text);
+    if (!s->notes[s->note_count++]) FAIL(ERR_MEMORY, "out of memory");
+    return OK;
+}
+
+// "f32 10x784"; of one element "f32 1".
+static const char *shape_text(char out[SHAPE_TEXT], Dtype dtype, const int64_t *shape, int dims) {
+    snprintf(out, SHAPE_TEXT, "%s ", dtype_name(dtype));
+    if (!dims) text_append(out, SHAPE_TEXT, "1");
+    for (int i = 0; i < dims; i++)
+        text_append(out, SHAPE_TEXT, "%s%lld", i ? "x" : "", (long long)shape[i]);
+    return out;
+}
+
+// --- what a file says about its run
+
+static void compare_texts(Job *job, const SafetensorsText *mine, int count, List *wrong,
+                          List *other) {
+    for (int i = 0; i < count; i++) {
+        const char *key = mine[i].key, *value = safetensors_text(&job->restore.file, key);
+        AboutKind kind = checkpoint_about_kind(key);
+        if (job->options.evaluate_only && kind != ABOUT_SAME_SAMPLES) continue;
+        if (kind == ABOUT_INFORMATION || (value && !strcmp(value, mine[i].value))) continue;
+        bool needed = kind == ABOUT_MUST_EQUAL || kind == ABOUT_SAME_SAMPLES;
+        if (!value && !needed) continue;  // of a plan, or of another update rule
+        list_add(kind == ABOUT_MAY_DIFFER ? other : wrong, "%s %s, here %s", key,
+                 value ? value : "not known", mine[i].value);
+    }
+}
+
+static Status compare_about(Job *job, List *wrong) {
+    SafetensorsText *mine;
+    int count;
+    List other = {0};
+    char note[LIST_TEXT + 200];
+    TRY(checkpoint_about(&mine, &count, &job->arena, job, 0));
+    compare_texts(job, mine, count, wrong, &other);
+    if (!other.count || wrong->count) return OK;
+    snprintf(note, sizeof note,
+             "%.100s: %s; so this run computes other numbers than one that was "
+             "not stopped",
+             job->restore.path, list_end(&other));
+    return add_note(job, note);
+}
+
+static Status read_step(Job *job) {
+    Restore *s = &job->restore;
+    const char *format = safetensors_text(&s->file, "format"),
+               *steps = safetensors_text(&s->file, "steps");
+    char *end = NULL;
+    if (!format || strcmp(format, "tandem") || !steps)
+        FAIL(ERR_INPUT,
+             "%s: the file does not say where a run stopped; it is none of Tandem's checkpoints. "
+             "--load takes its weights alone",
+             s->path);
+    s->step = strtoll(steps, &end, 10);
+    if (end == steps || *end || s->step < 0 || s->step > STEPS_MOST)
+        FAIL(ERR_FORMAT, "%s: __metadata__: steps: expected 0 to %d, found '%.40s'", s->path,
+             STEPS_MOST, steps);
+    return OK;
+}
+
+// --- its tensors
+
+// The one of a logical tensor: under its name, or that of one tied to it.
+static const SafetensorsEntry *find_entry(const Restore *s, const Program *p, int logical) {
+    const SafetensorsEntry *e =
+        safetensors_find(&s->file, program_name(p, p->logicals[logical].name));
+    for (int l = 0; l < p->logical_count && !e; l++)
+        if (p->logicals[l].tied_to == logical)
+            e = safetensors_find(&s->file, program_name(p, p->logicals[l].name));
+    return e;
+}
+
+static bool is_real(Dtype d) { return d == DTYPE_F32 || d == DTYPE_F64 || d == DTYPE_BF16; }
+
+// With --load the optimiser begins anew, and so does other state that the file does not have; an
+// evaluation has no use for it.
+static bool is_wanted(const Restore *s, Role role) { return s->whole || role != ROLE_OPTIMISER; }
+
+static bool has_shape(const SafetensorsEntry *e, const Logical *l) {
+    return e->dims == l->dims && !memcmp(e->shape, l->shape, sizeof *l->shape * (size_t)l->dims);
+}
+
+static void check_logical(const Restore *s, const Program *p, int logical, Role role, List *wrong,
+                          List *missing) {
+    const Logical *l = &p->logicals[logical];
+    const SafetensorsEntry *e = find_entry(s, p, logical);
+    const char *name = program_name(p, l->name);
+    char is[SHAPE_TEXT], want[SHAPE_TEXT];
+    shape_text(want, (Dtype)l->dtype, l->shape, l->dims);
+    if (!e) {
+        bool needed = s->whole || role == ROLE_PARAMETER;
+        list_add(needed ? wrong : missing, "%s not there, here %s", name, want);
+        return;
+    }
+    bool type =
+        e->dtype == l->dtype || (!s->whole && is_real(e->dtype) && is_real((Dtype)l->dtype));
+    if (type && has_shape(e, l)) return;
+    list_add(wrong, "%s %s, here %s", name, shape_text(is, e->dtype, e->shape, e->dims), want);
+}
+
+// Names of the file that no tensor of the job has.
+static bool is_known(const Job *job, const char *name) {
+    for (int c = 0; c < job->set.count; c++) {
+        const Program *p = &job->set.programs[c];
+        int l = program_find_logical(p, name);
+        if (l == NONE) continue;
+        int root = p->logicals[l].tied_to == NONE ? l : p->logicals[l].tied_to;
+        for (int t = 0; t < p->tensor_count; t++)
+            if (p->tensors[t].logical == root && rank_saves(p, t))
+                return is_wanted(&job->restore, (Role)p->tensors[t].role);
+    }
+    return false;
+}
+
+// Each once, whichever classes of ranks have it.
+static Status check_tensors(Job *job, List *wrong, List *missing) {
+    int logicals = program_shared_logicals(&job->set.programs[0]);
+    bool *seen = ARENA_NEW(&job->arena, bool, logicals + 1);
+    if (!seen) FAIL(ERR_MEMORY, "out of memory");
+    for (int c = 0; c < job->set.count; c++) {
+        const Program *p = &job->set.programs[c];
+        for (int t = 0; t < p->tensor_count; t++) {
+            int l = p->tensors[t].logical;
+            if (!rank_saves(p, t) || seen[l] || !is_wanted(&job->restore, (Role)p->tensors[t].role))
+                continue;
+            seen[l] = true;
+            check_logical(&job->restore, p, l, (Role)p->tensors[t].role, wrong, missing);
+        }
+    }
+    return OK;
+}
+
+static void check_rest(const Job *job, List *unused) {
+    const Restore *s = &job->restore;
+    for (int i = 0; i < s->file.count; i++) {
+        const SafetensorsEntry *e = &s->file.entries[i];
+        char is[SHAPE_TEXT];
+        if (is_known(job, e->name)) continue;
+        if (s->resumes)
+            list_add(unused, "%s %s, here none", e->name,
+                     shape_text(is, e->dtype, e->shape, e->dims));
+        else
+            list_add(unused, "%s", e->name);
+    }
+}
+
+static Status tell_notes(Job *job, List *missing, List *unused) {
+    const Restore *s = &job->restore;
+    char note[LIST_TEXT + 200];
+    if (unused->count) {
+        snprintf(note, sizeof note, "%.100s: %d tensor%s not used: %s", s->path, unused->count,
+                 unused->count == 1 ? " is" : "s are", list_end(unused));
+        TRY(add_note(job, note));
+    }
+    if (!missing->count) return OK;
+    snprintf(note, sizeof note, "%.100s: begin as without it: %s", s->path, list_end(missing));
+    return add_note(job, note);
+}
+
+static Status check(Job *job) {
+    const JobOptions *o = &job->options;
+    const Restore *s = &job->restore;
+    List wrong = {0}, missing = {0}, unused = {0};
+    if (s->resumes) TRY(compare_about(job, &wrong));
+    TRY(check_tensors(job, &wrong, &missing));
+    if (!o->evaluate_only) check_rest(job, s->resumes ? &wrong : &unused);
+    if (!wrong.count) return tell_notes(job, &missing, &unused);
+    FAIL(ERR_SHAPE, "%.100s does not fit: %s%s", s->path, list_end(&wrong),
+         s->resumes ? "; --load takes weights alone" : "");
+}
+
+static Status check_steps(Job *job) {
+    const JobOptions *o = &job->options;
+    job->first_step = job->restore.step;
+    if (o->evaluate_only) {
+        job->steps = job->first_step;
+        if (job->evaluation_turns) return OK;
+        FAIL(ERR_USAGE, "--evaluate: no samples are held out; give --test-fraction");
+    }
+    if (job->first_step < job->steps) return OK;
+    FAIL(ERR_USAGE,
+         "--resume %.200s was saved after step %lld, and the run has %lld in all: give more "
+         "--%s, or --evaluate",
+         job->restore.path, (long long)job->first_step, (long long)job->steps,
+         o->steps ? "steps" : "epochs");
+}
+
+Status restore_open(Job *job) {
+    const JobOptions *o = &job->options;
+    Restore *s = &job->restore;
+    s->path = o->resume ? o->resume : o->load;
+    s->resumes = o->resume != NULL;
+    s->whole = s->resumes && !o->evaluate_only;
+    if (!s->path) return OK;
+    const char *option = s->resumes ? "--resume" : "--load";
+    Status done = safetensors_read(&s->file, &job->arena, s->path);
+    if (done == OK && s->resumes) done = read_step(job);
+    if (done == OK) done = check(job);
+    if (done != OK) FAIL(done, "%s %s", option, status_message());
+    return check_steps(job);
+}
+
+// --- a rank's pieces
+
+static double as_real(Dtype d, const void *data, int64_t i) {
+    switch (d) {
+    case DTYPE_F64: return ((const double *)data)[i];
+    case DTYPE_BF16: return (double)bf16_to_f32(((const Bf16 *)data)[i]);
+    default: return (double)((const float *)data)[i];
+    }
+}
+
+// `count` elements, from places of the whole to places of the piece. Equal types are copied.
+static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry *e, int64_t from,
+                    int64_t count) {
+    int64_t size = dtype_bytes(to_type);
+    if (to_type == e->dtype) {
+        memcpy((char *)to + at * size, (const char *)e->data + from * size, (size_t)(count * size));
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        double x = as_real(e->dtype, e->data, from + i);
+        switch (to_type) {
+        case DTYPE_F64: ((double *)to)[at + i] = x; break;
+        case DTYPE_BF16: ((Bf16 *)to)[at + i] = bf16_from_f32((float)x); break;
+        default: ((float *)to)[at + i] = (float)x;
+        }
+    }
+}
+
+static Status fill(Rank *r, int tensor, const SafetensorsEntry *e) {
+    const Program *p = r->program;
+    const Tensor *t = &p->tensors[tensor];
+    int coordinate[AXES] = {0};
+    PieceWalk walk;
+    PieceRun run;
+    void *values = calloc(1, (size_t)t->bytes + 1);
+    if (!values) FAIL(ERR_MEMORY, "no memory for %s of a checkpoint", tensor_name(p, tensor));
+    for (int a = 0; a < p->axis_count; a++)
+        coordinate[a] = r->comm.rank / p->axes[a].stride % p->axes[a].size;
+    piece_walk(&walk, p, t, coordinate);
+    while (piece_next(&walk, &run))
+        convert((Dtype)t->dtype, values, run.local, e, run.whole, run.count);
+    Status s = executor_write(&r->executor, tensor, values);
+    free(values);
+    return s;
+}
+
+Status restore_fill(Rank *r) {
+    const Restore *s = &r->job->restore;
+    const Program *p = r->program;
+    if (!s->path) return OK;
+    for (int t = 0; t < p->tensor_count; t++) {
+        if (!rank_saves(p, t) || !is_wanted(s, (Role)p->tensors[t].role)) continue;
+        const SafetensorsEntry *e = find_entry(s, p, p->tensors[t].logical);
+        if (e) TRY(fill(r, t, e));
+    }
+    return OK;
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: MIT
+// A run that was stopped and resumed is the run that was not (docs/contract.md, 7): what both save
+// at the end has the same bytes, on any number of ranks, whatever program held the pieces.
+#include "core/base/bf16.h"
+#include "core/data/safetensors.h"
+#include "core/plan_text/plan_text.h"
+#include "parallel/run/checkpoint_files.h"
+#include "tests/support/sharded.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST = 1 << 17, PATH = 300 };
+
+static char whole[PATH], part[PATH], resumed[PATH], scratch[PATH];
+
+static void name_files(void) {
+    const char *d = test_directory();
+    snprintf(whole, PATH, "%s/whole.safetensors", d);
+    snprintf(part, PATH, "%s/part.safetensors", d);
+    snprintf(resumed, PATH, "%s/resumed.safetensors", d);
+    snprintf(scratch, PATH, "%s/scratch.safetensors", d);
+}
+
+static size_t read_whole(const char *path, char *out) {
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "no file %s", path);
+    size_t n = fread(out, 1, MOST, f);
+    ck_assert_uint_lt(n, MOST);
+    fclose(f);
+    return n;
+}
+
+static void assert_same_bytes(const char *a, const char *b, const char *what) {
+    static char x[MOST], y[MOST];
+    size_t n = read_whole(a, x), m = read_whole(b, y);
+    ck_assert_msg(n == m, "%s: %zu and %zu bytes", what, n, m);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(x[i] == y[i], "%s: byte %zu of %zu differs", what, i, n);
+}
+
+// Batches of 61 of 170: an epoch has 3 steps, so that no multiple of 10 is its end.
+static JobOptions options_of(int steps, const char *save, int shards) {
+    JobOptions o = training_options();
+    o.steps = steps;
+    o.save = save;
+    o.spec.shards = shards;
+    return o;
+}
+
+static void run(const JobOptions *o) {
+    Outcome out;
+    ck_assert_ok(training_run(&out, o, NULL));
+    outcome_finish(&out);
+}
+
+static double loss_of(const Outcome *o, int step) {
+    const Timeline *t = &o->training.shared->results[0].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && t->steps[i].step == step)
+            return t->steps[i].loss;
+    return (double)NAN;
+}
+
+// 20 steps; 10 of them, saved on `ranks`; the others on `later` ranks.
+static void check_resumed(const JobOptions *like, int ranks, int later, CommKind comm) {
+    char what[160];
+    Outcome all, rest;
+    JobOptions o = *like;
+    snprintf(what, sizeof what, "%d, then %d ranks, %s, %s", ranks, later, comm_kind_name(comm),
+             o.spec.device);
+    o.save = whole;
+    ck_assert_ok(training_run(&all, &o, NULL));
+    o.save = part;
+    o.steps = 10;
+    o.spec.ranks = ranks;
+    o.comm = comm;
+    run(&o);
+    o.save = resumed;
+    o.steps = 20;
+    o.resume = part;
+    o.spec.ranks = later;
+    ck_assert_ok(training_run(&rest, &o, NULL));
+    assert_same_bytes(whole, resumed, what);
+    ck_assert_uint_eq(all.training.shared->results[0].parameters_hash,
+                      rest.training.shared->results[0].parameters_hash);
+    ck_assert(isnan(loss_of(&rest, 9)));
+    for (int k = 10; k < 20; k++) {
+        double x = loss_of(&all, k), y = loss_of(&rest, k);
+        ck_assert_msg(isfinite(x) && !memcmp(&x, &y, sizeof x), "%s: step %d: %.17g, %.17g", what,
+                      k, x, y);
+    }
+    const RankResult *a = all.training.shared->results, *b = rest.training.shared->results;
+    const Evaluation *e = &a->evaluations[a->evaluation_count - 1],
+                     *f = &b->evaluations[b->evaluation_count - 1];
+    ck_assert(e->step == 20 && f->step == 20 && e->epoch == f->epoch);
+    ck_assert(!memcmp(&e->loss, &f->loss, sizeof e->loss) && e->accuracy == f->accuracy);
+    outcome_finish(&all);
+    outcome_finish(&rest);
+}
+
+START_TEST(a_resumed_run_equals_one_that_was_not_stopped) {
+    static const char *const devices[] = {"reference", "cpu"};
+    name_files();
+    for (int ranks = 1; ranks <= 4; ranks++)
+        for (int device = 0; device < 2; device++) {
+            JobOptions o = options_of(20, NULL, ranks);
+            o.spec.device = devices[device];
+            o.spec.dtype = ranks % 2 ? DTYPE_F32 : DTYPE_F64;
+            check_resumed(&o, ranks, ranks, ranks > 1 ? COMM_SHM : COMM_SERIAL);
+        }
+}
+END_TEST
+
+START_TEST(it_may_go_on_on_another_number_of_ranks) {
+    static const int ranks[][2] = {{1, 4}, {4, 1}, {4, 2}, {2, 4}, {1, 2}};
+    name_files();
+    const JobOptions o = options_of(20, NULL, 4);
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        check_resumed(&o, ranks[i][0], ranks[i][1], (CommKind)(i % COMM_KINDS));
+}
+END_TEST
+
+START_TEST(each_update_rule_goes_on_with_its_state) {
+    name_files();
+    for (int i = 0; i < 4; i++) {
+        JobOptions o = options_of(20, NULL, 2);
+        o.spec.optimizer.momentum = i == 0 ? 0 : 0.9;
+        o.spec.optimizer.nesterov = i == 2;
+        o.spec.optimizer.weight_decay = i == 3 ? 0.01 : 0;
+        o.spec.warm_up_steps = i == 3 ? 15 : 0;
+        o.spec.micro_batches = i == 3 ? 2 : 1;
+        o.tail = i == 1 ? TAIL_DROP : i == 2 ? TAIL_PAD : TAIL_KEEP;
+        check_resumed(&o, 2, 2, COMM_SERIAL);
+    }
+}
+END_TEST
+
+// A checkpoint after every step, each resumed: borders of epochs are at 3, 6 and 9.
+START_TEST(every_step_of_an_epoch_is_a_place_to_go_on) {
+    name_files();
+    JobOptions o = options_of(10, whole, 2);
+    o.spec.ranks = 2;
+    o.save_every = 1;
+    o.keep = 20;
+    run(&o);
+    o.save_every = o.keep = 0;
+    for (int step = 1; step < 10; step++) {
+        ck_assert_ok(checkpoint_files_name(part, PATH, whole, step));
+        o.resume = part;
+        o.save = resumed;
+        run(&o);
+        assert_same_bytes(whole, resumed, part);
+    }
+}
+END_TEST
+
+// Saving on the way changes nothing, and the file of a step is that of a run so long.
+START_TEST(saving_changes_no_bit) {
+    name_files();
+    for (int comm = 0; comm < COMM_KINDS; comm++) {
+        JobOptions o = options_of(20, part, 3);
+        o.spec.ranks = 3;
+        o.comm = (CommKind)comm;
+        run(&o);
+        o.save = whole;
+        o.save_every = 4;
+        o.keep = 2;
+        run(&o);
+        assert_same_bytes(part, whole, comm_kind_name(o.comm));
+        o.save_every = o.keep = 0;
+        o.steps = 16;
+        o.save = part;
+        run(&o);
+        ck_assert_ok(checkpoint_files_name(scratch, PATH, whole, 16));
+        assert_same_bytes(part, scratch, comm_kind_name(o.comm));
+    }
+}
+END_TEST
+
+// --- other programs
+
+// ZeRO 3 over `ranks`, as a plan file; the path is valid until the next call.
+static const char *zero3_plan(const JobOptions *o, int ranks, int block) {
+    static char path[PATH];
+    const StepSpec step = {.dtype = o->spec.dtype,
+                           .batch = o->spec.batch,
+                           .shards = ranks,
+                           .local_shards = 1,
+                           .micro_batches = 1,
+                           .evaluation_rows = EVALUATION_ROWS,
+                           .optimizer = o->spec.optimizer,
+                           .data_axis_size = ranks};
+    Arena a = {0};
+    Model m;
+    Program p;
+    ck_assert_ok(model_read(&m, &a, o->spec.model));
+    ck_assert_ok(zero3_program(&p, &m, &step, block));
+    snprintf(path, sizeof path, "%s/zero3-%d-%d.plan", test_directory(), ranks, block);
+    const ProgramSet set = program_set_of_one(&p);
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ok(plan_text_print(&set, NONE, f));
+    ck_assert_int_eq(fclose(f), 0);
+    program_finish(&p);
+    arena_finish(&a);
+    return path;
+}
+
+static double largest_difference(const char *a, const char *b) {
+    Arena arena = {0};
+    Safetensors x, y;
+    double most = 0;
+    ck_assert_ok(safetensors_read(&x, &arena, a));
+    ck_assert_ok(safetensors_read(&y, &arena, b));
+    ck_assert_int_eq(x.count, y.count);
+    for (int i = 0; i < x.count; i++) {
+        const SafetensorsEntry *e = &x.entries[i], *f = safetensors_find(&y, e->name);
+        ck_assert(f && safetensors_bytes(e) == safetensors_bytes(f));
+        for (int64_t k = 0; k < safetensors_bytes(e) / 4; k++)
+            most = fmax(most, fabs((double)((const float *)e->data)[k] -
+                                   (double)((const float *)f->data)[k]));
+    }
+    arena_finish(&arena);
+    return most;
+}
+
+// Shards of flat pieces, small and large, take what replicas saved, and the other way.
+START_TEST(shards_and_replicas_go_on_from_each_other) {
+    static const int blocks[] = {2, 64};
+    name_files();
+    for (int ranks = 2; ranks <= 4; ranks++)
+        for (int way = 0; way < 2; way++) {
+            JobOptions o = options_of(20, whole, ranks);
+            o.tail = TAIL_DROP;
+            const char *plan = zero3_plan(&o, ranks, blocks[ranks % 2]);
+            run(&o);
+            o.spec.ranks = ranks;
+            o.comm = ranks == 3 ? COMM_SHM : COMM_THREAD;
+            o.steps = 10;
+            o.save = part;
+            o.spec.plan_file = way == 0 ? plan : NULL;
+            run(&o);
+            o.steps = 20;
+            o.resume = part;
+            o.save = resumed;
+            o.spec.plan_file = way == 0 ? NULL : plan;
+            run(&o);
+            double most = largest_difference(whole, resumed);
+            ck_assert_msg(most == 0, "%d ranks, way %d: %g apart", ranks, way, most);
+        }
+}
+END_TEST
+
+// From shards over 4 ranks to shards over 2, which hold two of them each.
+START_TEST(shards_go_on_over_fewer_ranks) {
+    name_files();
+    JobOptions o = options_of(10, whole, 4);
+    o.tail = TAIL_DROP;
+    o.spec.ranks = 4;
+    o.spec.plan_file = zero3_plan(&o, 4, 2);
+    run(&o);
+    char plan[PATH];
+    snprintf(plan, PATH, "%s", zero3_plan(&o, 2, 64));
+    o.spec.plan_file = plan;
+    o.spec.ranks = o.spec.shards = 2;
+    o.resume = whole;
+    o.save = part;
+    o.steps = 11;
+    run(&o);
+    o.spec.plan_file = NULL;
+    o.spec.ranks = 1;
+    o.save = resumed;
+    run(&o);
+    ck_assert(largest_difference(part, resumed) == 0);
+    ck_assert(largest_difference(whole, resumed) > 0);
+}
+END_TEST
+
+// --- weights alone
+
+// The weights of a trained network in `dtype`, under PyTorch's names, as others write them.
+static void write_weights(const char *path, const char *from, Dtype dtype) {
+    static double room[MOST / 8];
+    Arena a = {0};
+    Safetensors s;
+    int count = 0, at = 0;
+    SafetensorsEntry out[16];
+    ck_assert_ok(safetensors_read(&s, &a, from));
+    for (int i = 0; i < s.count; i++) {
+        const SafetensorsEntry *e = &s.entries[i];
+        int64_t n = safetensors_bytes(e) / 4;
+        if (strstr(e->name, "velocity")) continue;
+        ck_assert_int_lt(count, 16);
+        out[count] = *e;
+        out[count].dtype = dtype;
+        out[count++].data = room + at;
+        for (int64_t k = 0; k < n; k++) {
+            float x = ((const float *)e->data)[k];
+            if (dtype == DTYPE_F64) room[at + k] = (double)x;
+            if (dtype == DTYPE_F32) ((float *)(room + at))[k] = x;
+            if (dtype == DTYPE_BF16) ((Bf16 *)(room + at))[k] = bf16_from_f32(x);
+        }
+        at += (int)n;
+    }
+    ck_assert_ok(safetensors_write(path, out, count, NULL, 0));
+    arena_finish(&a);
+}
+
+static double evaluation_of(const char *load, int ranks) {
+    JobOptions o = options_of(0, NULL, ranks);
+    Outcome out;
+    o.epochs = 1;
+    o.spec.ranks = ranks;
+    o.load = load;
+    o.evaluate_only = true;
+    ck_assert_ok(training_run(&out, &o, NULL));
+    const RankResult *r = out.training.shared->results;
+    ck_assert_int_eq(r->evaluation_count, 1);
+    double loss = r->evaluations[0].loss;
+    outcome_finish(&out);
+    return loss;
+}
+
+// f64 holds every f32; bf16 has 8 of its 24 digits.
+START_TEST(weights_of_another_type_are_converted) {
+    name_files();
+    JobOptions o = options_of(20, whole, 1);
+    Outcome out;
+    ck_assert_ok(training_run(&out, &o, NULL));
+    const RankResult *r = out.training.shared->results;
+    double loss = r->evaluations[r->evaluation_count - 1].loss;
+    write_weights(part, whole, DTYPE_F32);
+    ck_assert(evaluation_of(part, 1) == loss);
+    ck_assert(evaluation_of(part, 3) == loss);
+    write_weights(part, whole, DTYPE_F64);
+    ck_assert(evaluation_of(part, 2) == loss);
+    write_weights(part, whole, DTYPE_BF16);
+    double rounded = evaluation_of(part, 1);
+    ck_assert(rounded != loss);
+    ck_assert_close(rounded, loss, 0.02);
+    outcome_finish(&out);
+}
+END_TEST
+
+// The optimiser and the steps begin anew: a run from the initial weights, saved before any step.
+START_TEST(a_loaded_run_begins_at_step_0) {
+    name_files();
+    JobOptions o = options_of(5, whole, 1);
+    Outcome first, second;
+    run(&o);
+    write_weights(part, whole, DTYPE_F32);
+    o.load = part;
+    o.save = scratch;
+    ck_assert_ok(training_run(&first, &o, NULL));
+    o.load = whole;  // has velocities, which are not used
+    o.save = resumed;
+    ck_assert_ok(training_run(&second, &o, NULL));
+    ck_assert_int_eq(second.job.restore.note_count, 1);
+    ck_assert_int_eq(second.job.first_step, 0);
+    ck_assert(!outcome_difference(&first, &second));
+    assert_same_bytes(scratch, resumed, "loaded");
+    outcome_finish(&first);
+    outcome_finish(&second);
+}
+END_TEST
+
+// --- what does not fit
+
+static void refused(const JobOptions *o, Status status, const char *const parts[]) {
+    Outcome out;
+    ck_assert_str_eq(status_name(training_run(&out, o, NULL)), status_name(status));
+    for (int i = 0; parts[i]; i++)
+        ck_assert_msg(strstr(status_message(), parts[i]), "\"%s\" lacks \"%s\"", status_message(),
+                      parts[i]);
+}
+#define PARTS(...) \
+    (const char *const[]) { __VA_ARGS__, NULL }
+
+START_TEST(what_does_not_fit_is_listed_together) {
+    name_files();
+    JobOptions o = options_of(10, whole, 1), other;
+    run(&o);
+    o.save = NULL;
+    o.resume = whole;
+    o.steps = 20;
+    other = o;
+    other.spec.batch = 32;
+    other.spec.seed = 2;
+    other.tail = TAIL_PAD;
+    other.data = "digits:count=201";
+    refused(&other, ERR_SHAPE,
+            PARTS("--resume ", "does not fit: ", "seed 1, here 2", "batch 61, here 32",
+                  "tail keep, here pad", "train_samples 170, here 171", "--load takes weights"));
+    other = o;
+    other.spec.optimizer.momentum = 0;
+    refused(&other, ERR_SHAPE, PARTS("conv.weight.velocity f32 3x1x7x7, here none"));
+    other = o;
+    other.spec.dtype = DTYPE_F64;
+    refused(&other, ERR_SHAPE,
+            PARTS("dtype f32, here f64", "conv.weight f32 3x1x7x7, here f64 3x1x7x7"));
+    other = o;
+    other.data = "digits:count=200,seed=2";  // as many, but others
+    refused(&other, ERR_SHAPE, PARTS("data_hash "));
+    other = o;
+    other.spec.model = "mlp:hidden=8,layers=1";
+    refused(&other, ERR_SHAPE,
+            PARTS("model small, here mlp", "fc1.weight f32 20x48, here f32 8x784",
+                  "logits.weight not there, here f32 10x8"));
+    other = o;
+    other.steps = 10;
+    refused(&other, ERR_USAGE,
+            PARTS("was saved after step 10, and the run has 10 in all", "more --steps"));
+    other = o;
+    write_weights(part, whole, DTYPE_F32);
+    other.resume = part;
+    refused(&other, ERR_INPUT, PARTS("--resume ", "does not say where a run stopped", "--load"));
+    other = o;
+    other.resume = NULL;
+    other.load = whole;
+    other.spec.model = "mlp:hidden=8,layers=1";
+    refused(&other, ERR_SHAPE,
+            PARTS("--load ", "fc1.weight f32 20x48, here f32 8x784",
+                  "logits.bias not there, here f32 10"));
+}
+END_TEST
+
+// They change what is computed from here on, so they are said.
+START_TEST(what_may_differ_is_said) {
+    name_files();
+    JobOptions o = options_of(10, whole, 2);
+    Job job;
+    run(&o);
+    o.resume = whole;
+    o.save = NULL;
+    o.steps = 20;
+    o.spec.learning_rate = 0.01;
+    o.spec.shards = 1;
+    ck_assert_ok(job_create(&job, &o));
+    ck_assert_int_eq(job.restore.note_count, 1);
+    ck_assert_ptr_nonnull(strstr(job.restore.notes[0], "shards 2, here 1"));
+    ck_assert_ptr_nonnull(strstr(job.restore.notes[0], "lr 0.05, here 0.01"));
+    job_destroy(&job);
+}
+END_TEST
+
+SUITE("checkpoint", a_resumed_run_equals_one_that_was_not_stopped,
+      it_may_go_on_on_another_number_of_ranks, each_update_rule_goes_on_with_its_state,
+      every_step_of_an_epoch_is_a_place_to_go_on, saving_changes_no_bit,
+      shards_and_replicas_go_on_from_each_other, shards_go_on_over_fewer_ranks,
+      weights_of_another_type_are_converted, a_loaded_run_begins_at_step_0,
+      what_does_not_fit_is_listed_together, what_may_differ_is_said)
