@@ -25,6 +25,8 @@ typedef struct {
     int count;
     const Tensor *plain;  // the first operand without sizes
     const Tensor *rows;   // the first operand whose dimension 0 is rows
+    const Tensor *rest;   // the first operand whose pattern ends with `..`
+    int rest_dim;         // from which dimension on
 } Match;
 
 static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
@@ -67,6 +69,20 @@ static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
     return mismatch(m, t, expected);
 }
 
+// All dimensions from `dim` on against those of the first operand that has any such.
+static Status match_rest(Match *m, const Tensor *t, int dim) {
+    if (t->dims < dim) return mismatch(m, t, "more dimensions");
+    if (!m->rest) {
+        m->rest = t;
+        m->rest_dim = dim;
+    }
+    int count = t->dims - dim;
+    bool same =
+        m->rest->dims - m->rest_dim == count &&
+        !memcmp(&m->rest->shape[m->rest_dim], &t->shape[dim], sizeof t->shape[0] * (size_t)count);
+    return same ? OK : mismatch(m, t, "the shape of the other operands");
+}
+
 // As in a plan file, or "all".
 static void extent_text(const Program *p, const Tensor *t, char out[EXTENT_TEXT]) {
     snprintf(out, EXTENT_TEXT, "%s", t->extent == NONE ? "all" : tensor_name(p, t->extent));
@@ -106,6 +122,7 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
     char *end;
     for (char *word = strtok_r(open + 1, ",)", &end); word && *word != ':';
          word = strtok_r(NULL, ",)", &end), dim++) {
+        if (!strcmp(word, "..")) return match_rest(m, t, dim);
         if (dim >= t->dims) return mismatch(m, t, "more dimensions");
         TRY(match_dim(m, t, dim, word));
     }

@@ -146,19 +146,26 @@ static Status judge_own(const Along *a, int own) {
     return OK;
 }
 
-// Its rule knows what a first row that differs means for shards.
-static bool takes_first_row(const Along *a) {
-    Kind kind = op_kind(a->p, a->op);
-    return (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) &&
-           along_input(a, 0).place == PLACE_SHARD;
+// Rules that know what differs beside rows that are cut: a first row; statistics of these rows, and
+// with them gradients of parameters, which are parts of a sum.
+static bool differs_by_rows(const Along *a) {
+    switch (op_kind(a->p, a->op)) {
+    case KIND_BATCH_NORM_BACKWARD_WEIGHT: return true;
+    case KIND_DROPOUT:
+    case KIND_DROPOUT_BACKWARD:
+    case KIND_BATCH_NORM:
+    case KIND_BATCH_NORM_REDUCE:
+    case KIND_BATCH_NORM_BACKWARD_INPUT: return along_input(a, 0).place == PLACE_SHARD;
+    default: return false;
+    }
 }
 
 static Status judge(const Along *a) {
     Kind kind = op_kind(a->p, a->op);
-    if (kind_class(kind) != CLASS_COMPUTE || takes_first_row(a)) return rules[kind](a);
+    if (kind_class(kind) != CLASS_COMPUTE) return rules[kind](a);
     int only = find_input(a, PLACE_ONLY), differs = find_input(a, PLACE_DIFFERS);
     if (only != NONE) return judge_own(a, only);
-    if (differs != NONE) return judge_own(a, differs);
+    if (differs != NONE && !differs_by_rows(a)) return judge_own(a, differs);
     return rules[kind](a);
 }
 

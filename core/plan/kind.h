@@ -16,7 +16,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // flops.h. A kind without one of them does not compile.
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
 // absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
-// and out, H W height and width, OH OW after a window; a small word is an attribute. An operand has
+// and out, H W height and width, OH OW after a window; a small word is an attribute, and
+// `..` the rest of the dimensions, which is the same in all operands that have it. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; lse is the logarithm of a softmax's sum.
@@ -77,6 +78,22 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "y <- x seed(1):i64 step(1):i64 first_row(1):i64")                                          \
     X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none, "rate:real layer",            \
       "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64")                                        \
+    X(BATCH_NORM_STATISTICS, "batch_norm_statistics", COMPUTE, batch_norm_statistics, none, "",   \
+      "statistics(1,3,C):f64 <- x(B,C,..)")                                                       \
+    X(BATCH_NORM, "batch_norm", COMPUTE, batch_norm, none, "eps:real",                            \
+      "y(B,C,..) <- x(B,C,..) statistics(P,3,C):f64 weight(C) bias(C)")                           \
+    X(BATCH_NORM_INFERENCE, "batch_norm_inference", COMPUTE, batch_norm_inference, none,          \
+      "eps:real",                                                                                 \
+      "y(B,C,..) <- x(B,C,..) running_mean(C) running_var(C) weight(C) bias(C)")                  \
+    X(BATCH_NORM_REDUCE, "batch_norm_reduce", COMPUTE, batch_norm_reduce, none, "eps:real",       \
+      "sums(2,C):f64 <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64")                              \
+    X(BATCH_NORM_BACKWARD_WEIGHT, "batch_norm_backward_weight", COMPUTE,                          \
+      batch_norm_backward_weight, none, "", "dweight(C) dbias(C) <- sums(2,C):f64")               \
+    X(BATCH_NORM_BACKWARD_INPUT, "batch_norm_backward_input", COMPUTE, batch_norm_backward_input, \
+      none, "eps:real",                                                                           \
+      "dx(B,C,..) <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64 sums(2,C):f64 weight(C)")         \
+    X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, elementwise, none, "momentum:real",        \
+      "running_mean(C) running_var(C) <- running_mean(C) running_var(C) statistics(P,3,C):f64")   \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \

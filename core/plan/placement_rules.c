@@ -314,6 +314,89 @@ Status placement_rule_update(const Along *a) {
     return OK;
 }
 
+// --- batch normalisation: what a rank knows of rows that are cut is its own (D) until a collective
+// has put it together (R)
+
+static bool differs(Placement p) { return p.place == PLACE_DIFFERS; }
+
+// Inputs from..to lie as the rows do, or where those are cut alike on all ranks.
+static Status beside_rows(const Along *a, int from, int to) {
+    Placement x = along_input(a, 0), want = cut_along(x, 0) ? PLACEMENT_REPLICATED : x;
+    for (int i = from; i <= to; i++)
+        if (!placement_equal(along_input(a, i), want))
+            return along_refuse_input(a, i, "the rows do not lie alike");
+    return OK;
+}
+
+// x, and a gradient of its shape: whole, or cut by rows.
+static Status whole_or_rows(const Along *a, int count) {
+    TRY(refuse_partial(a));
+    for (int i = 0; i < count; i++) {
+        Placement x = along_input(a, i);
+        if (x.place == PLACE_SHARD && !cut_along(x, 0))
+            return along_refuse_input(a, i, "it may be cut by rows");
+        if (!placement_equal(x, along_input(a, 0)))
+            return along_refuse_input(a, i, "the operands do not lie alike");
+    }
+    return OK;
+}
+
+// Statistics of cut rows are each rank's own or, once they have been put together, everybody's.
+static Status statistics_fit(const Along *a, int i) {
+    Placement x = along_input(a, 0), s = along_input(a, i);
+    bool fit = cut_along(x, 0) ? replicated(s) || differs(s) : placement_equal(s, x);
+    return fit ? OK : along_refuse_input(a, i, "the rows do not lie alike");
+}
+
+Status placement_rule_batch_norm_statistics(const Along *a) {
+    Placement x = along_input(a, 0);
+    TRY(whole_or_rows(a, 1));
+    return along_write(a, 0, cut_along(x, 0) ? PLACEMENT_DIFFERS : x);
+}
+
+Status placement_rule_batch_norm(const Along *a) {
+    TRY(whole_or_rows(a, 1));
+    TRY(statistics_fit(a, 1));
+    TRY(beside_rows(a, 2, 3));
+    return along_write(a, 0, along_input(a, 0));
+}
+
+Status placement_rule_batch_norm_inference(const Along *a) {
+    TRY(whole_or_rows(a, 1));
+    TRY(beside_rows(a, 1, 4));
+    return along_write(a, 0, along_input(a, 0));
+}
+
+// With everybody's statistics a rank's sums are a part of everybody's.
+Status placement_rule_batch_norm_reduce(const Along *a) {
+    Placement x = along_input(a, 0);
+    TRY(whole_or_rows(a, 2));
+    TRY(statistics_fit(a, 2));
+    if (!cut_along(x, 0)) return along_write(a, 0, x);
+    return along_write(a, 0, replicated(along_input(a, 2)) ? PLACEMENT_SUM : PLACEMENT_DIFFERS);
+}
+
+// The loss is a sum over the ranks, and so are the gradients of parameters, whether or not a rank
+// normalises with statistics of its own.
+Status placement_rule_batch_norm_backward_weight(const Along *a) {
+    Placement sums = along_input(a, 0);
+    if (sums.place == PLACE_PARTIAL_MAX || sums.place == PLACE_SHARD)
+        return along_refuse_input(a, 0, "sums over a rank's rows are its own, or a part of a sum");
+    if (differs(sums)) sums = PLACEMENT_SUM;
+    TRY(along_write(a, 0, sums));
+    return along_write(a, 1, sums);
+}
+
+Status placement_rule_batch_norm_backward_input(const Along *a) {
+    Placement statistics = along_input(a, 2), sums = along_input(a, 3);
+    TRY(whole_or_rows(a, 2));
+    TRY(statistics_fit(a, 2));
+    if (!placement_equal(sums, statistics))
+        return along_refuse_input(a, 3, "the statistics are not of the same rows");
+    TRY(beside_rows(a, 4, 4));
+    return along_write(a, 0, along_input(a, 0));
+}
+
 // Rows from the first row on, which is each rank's own where the batch is cut.
 Status placement_rule_load(const Along *a) {
     Placement first = along_input(a, 0), rows = first;

@@ -118,4 +118,8 @@ static inline RotaryScratch rotary_scratch(int64_t T, int64_t half, int64_t size
     return s;
 }
 
+// Batch normalisation: up to six numbers of f64's size for each of C channels.
+static inline int64_t batch_norm_scratch(int64_t C, int piece) { return piece * C * 8; }
+enum { BATCH_NORM_PIECES = 6 };
+
 #endif

@@ -58,6 +58,11 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ROTARY_BACKWARD: return rotary_bytes(p, w, input[0]);
     case KIND_RMS_NORM_BACKWARD_WEIGHT:
         return tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
+    case KIND_BATCH_NORM:
+    case KIND_BATCH_NORM_INFERENCE:
+    case KIND_BATCH_NORM_REDUCE:
+    case KIND_BATCH_NORM_BACKWARD_INPUT:
+        return batch_norm_scratch(p->tensors[input[0]].shape[1], BATCH_NORM_PIECES);
     default: return 0;
     }
 }

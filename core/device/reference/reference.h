@@ -12,38 +12,45 @@
 
 #include "core/device/device.h"
 
-#define REFERENCE_KERNELS(X)                              \
-    X(CONV2D, conv2d)                                     \
-    X(CONV2D_BACKWARD_INPUT, conv2d_backward_input)       \
-    X(CONV2D_BACKWARD_WEIGHT, conv2d_backward_weight)     \
-    X(LINEAR, linear)                                     \
-    X(LINEAR_BACKWARD_INPUT, linear_backward_input)       \
-    X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight)     \
-    X(RELU, relu)                                         \
-    X(RELU_BACKWARD, relu_backward)                       \
-    X(GELU, gelu)                                         \
-    X(GELU_BACKWARD, gelu_backward)                       \
-    X(ADD, add)                                           \
-    X(MAX_POOL, max_pool)                                 \
-    X(MAX_POOL_BACKWARD, max_pool_backward)               \
-    X(AVG_POOL, avg_pool)                                 \
-    X(AVG_POOL_BACKWARD, avg_pool_backward)               \
-    X(ATTENTION, attention)                               \
-    X(ATTENTION_BACKWARD, attention_backward)             \
-    X(ATTENTION_PACKED, attention)                        \
-    X(ATTENTION_PACKED_BACKWARD, attention_backward)      \
-    X(RMS_NORM, rms_norm)                                 \
-    X(RMS_NORM_BACKWARD_INPUT, rms_norm_backward_input)   \
-    X(RMS_NORM_BACKWARD_WEIGHT, rms_norm_backward_weight) \
-    X(ROTARY, rotary)                                     \
-    X(ROTARY_BACKWARD, rotary_backward)                   \
-    X(SWIGLU, swiglu)                                     \
-    X(SWIGLU_BACKWARD, swiglu_backward)                   \
-    X(DROPOUT, dropout)                                   \
-    X(DROPOUT_BACKWARD, dropout)                          \
-    X(CROSS_ENTROPY, cross_entropy)                       \
-    X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward)     \
-    X(FOLD, fold)                                         \
+#define REFERENCE_KERNELS(X)                                  \
+    X(CONV2D, conv2d)                                         \
+    X(CONV2D_BACKWARD_INPUT, conv2d_backward_input)           \
+    X(CONV2D_BACKWARD_WEIGHT, conv2d_backward_weight)         \
+    X(LINEAR, linear)                                         \
+    X(LINEAR_BACKWARD_INPUT, linear_backward_input)           \
+    X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight)         \
+    X(RELU, relu)                                             \
+    X(RELU_BACKWARD, relu_backward)                           \
+    X(GELU, gelu)                                             \
+    X(GELU_BACKWARD, gelu_backward)                           \
+    X(ADD, add)                                               \
+    X(MAX_POOL, max_pool)                                     \
+    X(MAX_POOL_BACKWARD, max_pool_backward)                   \
+    X(AVG_POOL, avg_pool)                                     \
+    X(AVG_POOL_BACKWARD, avg_pool_backward)                   \
+    X(ATTENTION, attention)                                   \
+    X(ATTENTION_BACKWARD, attention_backward)                 \
+    X(ATTENTION_PACKED, attention)                            \
+    X(ATTENTION_PACKED_BACKWARD, attention_backward)          \
+    X(RMS_NORM, rms_norm)                                     \
+    X(RMS_NORM_BACKWARD_INPUT, rms_norm_backward_input)       \
+    X(RMS_NORM_BACKWARD_WEIGHT, rms_norm_backward_weight)     \
+    X(ROTARY, rotary)                                         \
+    X(ROTARY_BACKWARD, rotary_backward)                       \
+    X(SWIGLU, swiglu)                                         \
+    X(SWIGLU_BACKWARD, swiglu_backward)                       \
+    X(DROPOUT, dropout)                                       \
+    X(DROPOUT_BACKWARD, dropout)                              \
+    X(BATCH_NORM_STATISTICS, batch_norm_statistics)           \
+    X(BATCH_NORM, batch_norm)                                 \
+    X(BATCH_NORM_INFERENCE, batch_norm_inference)             \
+    X(BATCH_NORM_REDUCE, batch_norm_reduce)                   \
+    X(BATCH_NORM_BACKWARD_WEIGHT, batch_norm_backward_weight) \
+    X(BATCH_NORM_BACKWARD_INPUT, batch_norm_backward_input)   \
+    X(BATCH_NORM_UPDATE, batch_norm_update)                   \
+    X(CROSS_ENTROPY, cross_entropy)                           \
+    X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward)         \
+    X(FOLD, fold)                                             \
     X(SGD, sgd)
 
 #define X(kind, name)                                    \

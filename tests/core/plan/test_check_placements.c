@@ -133,6 +133,8 @@ static void judge(const OneOp *c) {
 #define QKV(place) "q " place " 2x3x4; k " place " 2x3x4; v " place " 2x3x4; "
 #define PACKED "g S2 2x3x4; y S2 2x3x4; l S2 2x3x1; "
 #define DRAWN "s R 1 i64; t R 1 i64; "
+#define NORM(x, t, w) "x " x " 2x3x2; t " t " 1x3x3 f64; w " w " 3; b " w " 3; "
+#define NORMED(t, s) NORM("S0", t, "R") "g S0 2x3x2; s " s " 2x3 f64; d S0 2x3x2"
 #define LOSS "y S0 2x3; l S0 2 i32; c R 1 f64; "
 
 START_TEST(computations_are_judged_by_how_their_operands_lie) {
@@ -230,6 +232,42 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_DROPOUT, "x S1 2x3; " DRAWN "f R 1 i64; y S1 2x3", "y", "x s t f", "whole rows"},
         {KIND_DROPOUT, "x S0 2x3; s R 1 i64; t D 1 i64; f D 1 i64; y S0 2x3", "y", "x s t f",
          "t is D along data: all ranks draw from one stream"},
+        {KIND_BATCH_NORM_STATISTICS, "x S0 2x3; t D 1x3x3 f64", "t", "x", NULL},
+        {KIND_BATCH_NORM_STATISTICS, "x R 2x3; t R 1x3x3 f64", "t", "x", NULL},
+        {KIND_BATCH_NORM_STATISTICS, "x S0 2x3; t R 1x3x3 f64", "t", "x", "its inputs make it D"},
+        {KIND_BATCH_NORM_STATISTICS, "x S1 2x3; t S2 1x3x3 f64", "t", "x", "may be cut by rows"},
+        {KIND_BATCH_NORM, NORM("S0", "D", "R") "y S0 2x3x2", "y", "x t w b", NULL},
+        {KIND_BATCH_NORM, NORM("S0", "R", "R") "y S0 2x3x2", "y", "x t w b", NULL},
+        {KIND_BATCH_NORM, NORM("R", "D", "R") "y R 2x3x2", "y", "x t w b", "its inputs make it D"},
+        {KIND_BATCH_NORM, NORM("S0", "P+", "R") "y S0 2x3x2", "y", "x t w b", "reduce it first"},
+        {KIND_BATCH_NORM, NORM("S0", "D", "S0") "y S0 2x3x2", "y", "x t w b",
+         "the rows do not lie alike"},
+        {KIND_BATCH_NORM, NORM("O", "O", "R") "y O 2x3x2", "y", "x t w b", NULL},
+        {KIND_BATCH_NORM_INFERENCE, NORM("S0", "R", "R") "y S0 2x3x2; m R 3; v R 3", "y",
+         "x m v w b", NULL},
+        {KIND_BATCH_NORM_INFERENCE, NORM("S0", "R", "R") "y S0 2x3x2; m D 3; v R 3", "y",
+         "x m v w b", "m is D along data: what differs from rank to rank"},
+        {KIND_BATCH_NORM_REDUCE, NORM("S0", "D", "R") "g S0 2x3x2; s D 2x3 f64", "s", "g x t",
+         NULL},
+        {KIND_BATCH_NORM_REDUCE, NORM("S0", "R", "R") "g S0 2x3x2; s P+ 2x3 f64", "s", "g x t",
+         NULL},
+        {KIND_BATCH_NORM_REDUCE, NORM("S0", "R", "R") "g S0 2x3x2; s R 2x3 f64", "s", "g x t",
+         "its inputs make it P+"},
+        {KIND_BATCH_NORM_REDUCE, NORM("S0", "R", "R") "g R 2x3x2; s R 2x3 f64", "s", "g x t",
+         "the operands do not lie alike"},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s D 2x3 f64; d P+ 3; e P+ 3", "d e", "s", NULL},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s P+ 2x3 f64; d P+ 3; e P+ 3", "d e", "s", NULL},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s R 2x3 f64; d R 3; e R 3", "d e", "s", NULL},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s D 2x3 f64; d R 3; e R 3", "d e", "s",
+         "its inputs make it P+"},
+        {KIND_BATCH_NORM_BACKWARD_INPUT, NORMED("D", "D"), "d", "g x t s w", NULL},
+        {KIND_BATCH_NORM_BACKWARD_INPUT, NORMED("R", "R"), "d", "g x t s w", NULL},
+        {KIND_BATCH_NORM_BACKWARD_INPUT, NORMED("R", "P+"), "d", "g x t s w", "reduce it first"},
+        {KIND_BATCH_NORM_BACKWARD_INPUT, NORMED("D", "R"), "d", "g x t s w",
+         "the statistics are not of the same rows"},
+        {KIND_BATCH_NORM_UPDATE, "m R 3; v R 3; t R 1x3x3 f64", "m v", "m v t", NULL},
+        {KIND_BATCH_NORM_UPDATE, "m R 3; v R 3; t D 1x3x3 f64", "m v", "m v t",
+         "leaves m as D along data, but it is declared R"},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d S0 2x3", "d", "y l c", NULL},
         {KIND_CROSS_ENTROPY_BACKWARD, LOSS "d R 2x3", "d", "y l c", "its inputs make it S0"},
         {KIND_CROSS_ENTROPY_BACKWARD, "y S0 2x3; l S0 2 i32; c D 1 f64; d S0 2x3", "d", "y l c",
