@@ -107,10 +107,10 @@ Status call_message_disagree(Comm *c, const CommRequest *receive, int sender, Dt
     FAIL(ERR_PLAN, "%s", text);
 }
 
-Status call_exchange_disagree(Comm *c, const char *what, int rank, uint64_t theirs, uint64_t ours) {
+Status call_exchange_disagree(Comm *c, int rank, uint64_t theirs, uint64_t ours) {
     char text[STATUS_TEXT];
     if (theirs == ours) return OK;
-    snprintf(text, sizeof text, "%s: rank %d brings %llu bytes, rank %d %llu", what, c->rank,
+    snprintf(text, sizeof text, EXCHANGE ": rank %d brings %llu bytes, rank %d %llu", c->rank,
              (unsigned long long)ours, rank, (unsigned long long)theirs);
     world_fail(c->world, ERR_PLAN, c->rank, c->rank, text);
     FAIL(ERR_PLAN, "%s", text);

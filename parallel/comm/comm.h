@@ -107,7 +107,7 @@ typedef struct {
     Status (*start)(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns);
     Status (*test)(Comm *c, CommRequest *r, bool *done);
     Status (*idle)(Comm *c, const CommRequest *const r[], int count, int64_t until_ns);
-    Status (*exchange)(Comm *c, const char *what, const void *mine, size_t size, void *all);
+    Status (*exchange)(Comm *c, const void *mine, size_t size, void *all);
 } CommMethods;
 
 // One rank's end. It stays where comm_join() wrote it.
@@ -122,21 +122,19 @@ struct Comm {
     uint64_t sequence[COMM_LANES];     // collectives started on each lane
     CommRequest *pending[COMM_LANES];  // in flight, or NULL
     uint64_t exchanges;
-    uint64_t agreed[COMM_RANKS];  // comm_agree()
 };
 
 // Make a group, once, before its first call and in the same order at all members: `ranks` (absolute
 // ones, copied) in the order of their positions. ERR_PLAN: out of range, or a rank twice.
 Status comm_group(Comm *c, int group, const int *ranks, int count) MUST_USE;
 
-// Can this call be executed? ERR_PLAN: it would fail, or touch memory that is not its own.
+// Can this call be executed? ERR_PLAN: it would fail, or touch memory that is not its own. Calls of
+// a checked plan can; this is the library's own boundary, for callers without a plan.
 Status comm_check(const Comm *c, const CommCall *call) MUST_USE;
 
 // Check a call and publish where its segments lie, which its peers read when they meet; the call
 // gets a handle. ERR_PLAN: it cannot be executed, or the world has no room for it (CommRoom).
 Status comm_prepare(Comm *c, CommCall *call) MUST_USE;
-// Forget a call and those prepared after it, none of them in flight, so that others find room.
-void comm_release(Comm *c, const CommCall *call);
 
 // Announce the arrival at a prepared communication, at start_ns on the monotonic clock: now, or,
 // where times are modelled, a moment that may have passed. *r stays where it is until it is done.
@@ -167,10 +165,6 @@ static inline MUST_USE Status comm_idle(Comm *c, const CommRequest *const r[], i
 // names the ranks that do not come within the time-out, ERR_PLAN a rank that brings another size.
 // In serial, `all` is complete when the last rank has called, and must stay where it is until then.
 Status comm_exchange(Comm *c, const void *mine, size_t size, void *all) MUST_USE;
-
-// Compare a value over all ranks: ERR_PLAN, naming the first rank that differs from rank 0, when it
-// is not everywhere equal. Blocks (in serial: the last caller decides).
-Status comm_agree(Comm *c, uint64_t value) MUST_USE;
 
 // A word that a rank shows to all others, 0 at first; and the word of a rank, or with NONE that of
 // the launcher (comm_world_post()). Nobody waits; who meets a rank after it posted sees the word.

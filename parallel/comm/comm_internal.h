@@ -26,7 +26,8 @@ Status call_message_disagree(Comm *c, const CommRequest *receive, int sender, Dt
                              int64_t elements);
 
 // A rank that brings `theirs` bytes to an exchange of `ours`. Returns OK when they are equal.
-Status call_exchange_disagree(Comm *c, const char *what, int rank, uint64_t theirs, uint64_t ours);
+#define EXCHANGE "exchange between all ranks"
+Status call_exchange_disagree(Comm *c, int rank, uint64_t theirs, uint64_t ours);
 
 int64_t call_segments_elements(const CommSegment *s, int count);
 

@@ -31,7 +31,7 @@ int comm_kind_find(const char *name);  // or -1
 
 // What one rank needs: its shared pool, and the calls that it prepares with all their segments, and
 // COMM_OWN_SEGMENTS more for each call (working memory, counts).
-enum { COMM_OWN_SEGMENTS = 3 };
+enum { COMM_OWN_SEGMENTS = 2 };
 typedef struct {
     int64_t pool_bytes;
     int32_t calls, segments;

@@ -13,7 +13,7 @@
 
 // A prepared call, as its rank published it: written before the rank first arrives with it, and
 // published by that arrival. Segments of its arrays lie among the rank's, from `input` on (part by
-// part), `output`, `work`, and `counts` (then the received counts).
+// part), `output`, `work` and `counts`.
 typedef struct {
     uint64_t signature;  // call_signature(): must be equal at all members
     int32_t input, output, work, counts;
@@ -49,7 +49,7 @@ typedef struct {
     int64_t taken_start_ns;               // published by `taken`
 } SharedLane;
 
-enum { EXCHANGE_BYTES = 256 };  // of one round; larger exchanges take several
+enum { EXCHANGE_BYTES = 8192 };  // of one round; larger exchanges take several
 
 typedef struct {
     _Alignas(64) _Atomic uint32_t bell;    // a futex: counts how often peers woke this rank

@@ -60,7 +60,6 @@ static void publish(Comm *c, CommRequest *r, int64_t rounds) {
 
 void perform_note_arrival(Comm *c, CommRequest *r) {
     const Published *p = world_published(c->world, c->rank, r->call->handle);
-    r->what = p->what;
     r->sequence = ++c->sequence[r->call->lane];
     shared_lane(c, r, r->group->position)->arrival[r->sequence & 1] =
         (Arrival){p->signature, r->start_ns, r->call->handle};

@@ -228,7 +228,7 @@ Status comm_prepare(Comm *c, CommCall *call) {
     bool receives = call->point_to_point && call->receive;
     bool sends = call->point_to_point && !call->receive;
     int inputs = receives ? 0 : call->input_count, outputs = sends ? 0 : call->output_count;
-    int64_t needs = (int64_t)call->parts * inputs + outputs + 3;
+    int64_t needs = (int64_t)call->parts * inputs + outputs + COMM_OWN_SEGMENTS;
     if (c->calls == mine->room.calls || needs > mine->room.segments - c->segments)
         FAIL(ERR_PLAN, "%s: the communicator has room for %d calls and %d segments of rank %d",
              call_text(name, call), mine->room.calls, mine->room.segments, c->rank);
@@ -244,16 +244,10 @@ Status comm_prepare(Comm *c, CommCall *call) {
     p->output = put(c, call->output, outputs);
     p->work = put(c, call->work, 1);
     p->counts = put(c, call->counts, 1);
-    put(c, call->received, 1);
     call->handle = ++c->calls;
     c->lane_group[call->lane] = call->group;
     SharedRank *words = shared_rank(c, c->rank);
     if (atomic_load(&words->lanes_used) <= call->lane)
         atomic_store(&words->lanes_used, call->lane + 1);
     return OK;
-}
-
-void comm_release(Comm *c, const CommCall *call) {
-    c->calls = call->handle - 1;
-    c->segments = c->world->of[c->rank].calls[c->calls].input;
 }

@@ -7,7 +7,6 @@
 #include "parallel/comm/comm_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef union {
@@ -287,7 +286,7 @@ static Status serial_idle(Comm *c, const CommRequest *const r[], int count, int6
 }
 
 // What each brings waits where the caller has it; the last one to come serves everybody.
-static Status serial_exchange(Comm *c, const char *what, const void *mine, size_t size, void *all) {
+static Status serial_exchange(Comm *c, const void *mine, size_t size, void *all) {
     CommWorld *w = c->world;
     TRY(world_check(w));
     memcpy((char *)all + (size_t)c->rank * size, mine, size);
@@ -296,8 +295,7 @@ static Status serial_exchange(Comm *c, const char *what, const void *mine, size_
     c->exchanges++;
     for (int m = 0; m < w->ranks; m++)
         if (!w->ends[m] || w->ends[m]->exchanges < c->exchanges) return OK;
-    for (int m = 0; m < w->ranks; m++)
-        TRY(call_exchange_disagree(c, what, m, w->exchange[m].size, size));
+    for (int m = 0; m < w->ranks; m++) TRY(call_exchange_disagree(c, m, w->exchange[m].size, size));
     for (int from = 0; from < w->ranks; from++)
         for (int to = 0; to < w->ranks; to++)
             if (to != from)

@@ -213,19 +213,18 @@ static uint64_t missing_in_exchange(const Comm *c) {
     return set;
 }
 
-static Status await_exchange(Comm *c, const char *what, int rank, CommRequest *r) {
-    char text[CALL_TEXT];
-    snprintf(text, sizeof text, "did not arrive at the %s", what);
+static Status await_exchange(Comm *c, int rank, CommRequest *r) {
     while (!request_await(r, &shared_rank(c, rank)->exchanges, c->exchanges)) {
         TRY(world_check(c->world));
         uint64_t missing = missing_in_exchange(c);  // 0: it has come since
-        if (waited_long(c, r) && missing && !was_in_transit(c)) return time_out(c, missing, text);
+        if (waited_long(c, r) && missing && !was_in_transit(c))
+            return time_out(c, missing, "did not arrive at the " EXCHANGE);
         TRY(shared_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
     return OK;
 }
 
-static Status shared_exchange(Comm *c, const char *what, const void *mine, size_t size, void *all) {
+static Status shared_exchange(Comm *c, const void *mine, size_t size, void *all) {
     SharedRank *own = shared_rank(c, c->rank);
     size_t done = 0;
     do {
@@ -236,10 +235,10 @@ static Status shared_exchange(Comm *c, const char *what, const void *mine, size_
         memcpy(own->exchanged[place], (const char *)mine + done, n);
         atomic_store(&own->exchanges, c->exchanges);
         for (int m = 0; m < c->ranks; m++) world_ring(c->world, m);
-        for (int m = 0; m < c->ranks; m++) TRY(await_exchange(c, what, m, &r));
+        for (int m = 0; m < c->ranks; m++) TRY(await_exchange(c, m, &r));
         for (int m = 0; m < c->ranks; m++) {
             const SharedRank *theirs = shared_rank(c, m);
-            TRY(call_exchange_disagree(c, what, m, theirs->exchange_size[place], size));
+            TRY(call_exchange_disagree(c, m, theirs->exchange_size[place], size));
             memcpy((char *)all + (size_t)m * size + done, theirs->exchanged[place], n);
         }
         done += n;

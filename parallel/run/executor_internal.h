@@ -7,7 +7,6 @@
 
 #include <assert.h>
 
-// A bound operation: its class says which member of the union is used.
 // An extent, and the operand that has room for the least of it.
 typedef struct {
     const int64_t *value;
@@ -20,6 +19,7 @@ typedef struct {
     int count;
 } Extents;
 
+// A bound operation: its class says which member of the union is used.
 typedef struct {
     WorkClass class;
     bool guard_is_i64;

@@ -6,7 +6,6 @@
 #include "parallel/run/rank_internal.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

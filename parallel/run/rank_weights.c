@@ -279,12 +279,12 @@ static Status send_window(Rank *r) {
     const void *from = NULL;
     int tensor = held(r, r->comm.rank, w->at_tensor);
     PieceRun run;
-    memset(mine, 0, WINDOW_BYTES);
+    memset(mine, 0, (size_t)(count * size));
     if (w->own->open) TRY(checkpoint_view(r, tensor, &from));
     while (cursor_next(w->own, w->at + count, &run))
         memcpy(mine + (run.whole - w->at) * size, (const unsigned char *)from + run.local * size,
                (size_t)(run.count * size));
-    return comm_exchange(&r->comm, mine, WINDOW_BYTES, w->windows);
+    return comm_exchange(&r->comm, mine, (size_t)(count * size), w->windows);
 }
 
 // Rank 0 takes every rank's elements out of the windows.
@@ -296,8 +296,7 @@ static void take_window(Rank *r) {
         PieceRun run;
         while (cursor_next(&w->cursors[i], w->at + count, &run))
             memcpy(w->to + (run.whole - w->at) * size,
-                   w->windows + (int64_t)i * WINDOW_BYTES + (run.whole - w->at) * size,
-                   (size_t)(run.count * size));
+                   w->windows + (i * count + run.whole - w->at) * size, (size_t)(run.count * size));
     }
     if (w->whole) w->to += count * size;
     w->at += count;

@@ -39,6 +39,8 @@ void job_start(Job *job, CommWorld *w, CommKind kind, int ranks, JobBody *body, 
 void job_join(Job *job);
 void job_run(CommWorld *w, CommKind kind, int ranks, JobBody *body, void *context);  // both
 
+// Forget a call and those prepared after it, none of them in flight, so that others find room.
+void job_release(Comm *c, const CommCall *call);
 Status job_complete(Comm *c, CommRequest *r) MUST_USE;  // wait until the call has ended
 Status job_call(Comm *c, const CommCall *call, CommRequest *r) MUST_USE;  // from start to end
 // The same of a call that is prepared before and released after it.

@@ -34,7 +34,7 @@ static void sweep_body(Comm *c, void *context, char *failure) {
         if (status == OK) status = comm_start(c, &x.call, &x.request, clock_ns());
         delay(s, c->rank, i, 1);
         if (status == OK) status = job_complete(c, &x.request);
-        comm_release(c, &x.call);
+        job_release(c, &x.call);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         if (!part_verify(&x, c->pool, failure, STATUS_TEXT) || status != OK)
             comm_abandon(c, ERR_FAILED, failure);
@@ -66,7 +66,7 @@ static void sweep_serial(Sweep *s) {
             char failure[STATUS_TEXT];
             ck_assert_ok(comm_test(&c[r], &x[r].request, &x[r].done));
             ck_assert(x[r].done);
-            comm_release(&c[r], &x[r].call);
+            job_release(&c[r], &x[r].call);
             ck_assert_msg(part_verify(&x[r], c[r].pool, failure, sizeof failure), "%s", failure);
         }
     }
@@ -166,7 +166,7 @@ static void lanes_body(Comm *c, void *context, char *failure) {
             if (count && status == OK) status = comm_idle(c, waiting, count, INT64_MAX);
         }
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
-        comm_release(c, &x[0].call);
+        job_release(c, &x[0].call);
         for (int l = 0; l < CASE_LANES; l++)
             if (!part_verify(&x[l], c->pool, failure, STATUS_TEXT)) break;
         if (*failure) comm_abandon(c, ERR_FAILED, failure);

@@ -120,45 +120,6 @@ START_TEST(the_first_rank_that_gives_up_is_heard_by_all) {
 }
 END_TEST
 
-static void disagree_body(Comm *c, void *context, char *failure) {
-    Status first = comm_agree(c, 5), second = comm_agree(c, c->rank == 2 ? 7 : 6);
-    if (first != OK || second != ERR_PLAN ||
-        !strstr(status_message(), "rank 2 would communicate otherwise than rank 0"))
-        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(second),
-                 status_message());
-}
-
-START_TEST(fingerprints_that_differ_are_an_error_naming_the_rank) {
-    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
-        CommWorld *w = job_world(kind, 4, 0);
-        job_run(w, kind, 4, disagree_body, NULL);
-        comm_world_destroy(w);
-    }
-    CommWorld *w = job_world(COMM_SERIAL, 3, 0);
-    Comm c[3];
-    for (int r = 0; r < 3; r++) ck_assert_ok(comm_join(&c[r], w, r));
-    for (int r = 0; r < 3; r++) ck_assert_ok(comm_agree(&c[r], 5));
-    for (int r = 0; r < 2; r++) ck_assert_ok(comm_agree(&c[r], 6));
-    ck_assert_fails(comm_agree(&c[2], 7), ERR_PLAN,
-                    "rank 2 would communicate otherwise than rank 0");
-    comm_world_destroy(w);
-}
-END_TEST
-
-static void absent_body(Comm *c, void *context, char *failure) {
-    if (c->rank == 1) return;
-    if (comm_agree(c, 1) != ERR_PEER ||
-        !strstr(status_message(), "rank 1 did not arrive at the comparison of plans within 0.2 s"))
-        snprintf(failure, STATUS_TEXT, "unexpected: \"%s\"", status_message());
-}
-
-START_TEST(an_agreement_with_nobody_times_out) {
-    CommWorld *w = job_world(COMM_THREAD, 2, 200);
-    job_run(w, COMM_THREAD, 2, absent_body, NULL);
-    comm_world_destroy(w);
-}
-END_TEST
-
 static void mismatch_body(Comm *c, void *context, char *failure) {
     Scalar s;
     CommRequest r;
@@ -230,7 +191,5 @@ END_TEST
 SUITE("comm_fault", lists_of_ranks_are_short, a_rank_that_never_arrives_is_named,
       all_ranks_that_do_not_arrive_are_named, a_killed_process_ends_the_others_after_the_time_out,
       a_stopped_process_ends_the_others_after_the_time_out, a_lost_process_ends_the_others_at_once,
-      the_first_rank_that_gives_up_is_heard_by_all,
-      fingerprints_that_differ_are_an_error_naming_the_rank, an_agreement_with_nobody_times_out,
-      different_collectives_on_one_lane_are_an_error,
+      the_first_rank_that_gives_up_is_heard_by_all, different_collectives_on_one_lane_are_an_error,
       the_serial_communicator_says_who_waits_for_whom)

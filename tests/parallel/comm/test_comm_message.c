@@ -21,7 +21,7 @@ static void shift_body(Comm *c, void *context, char *failure) {
         if (s == OK) s = comm_start(c, &in.call, &in.request, clock_ns());
         if (s == OK) s = job_complete(c, &in.request);
         if (s == OK) s = job_complete(c, &out.request);
-        comm_release(c, &out.call);
+        job_release(c, &out.call);
         if (s != OK)
             snprintf(failure, STATUS_TEXT, "%s", status_message());
         else if (!is_message(c, &in, 10000 * before + i))
@@ -47,7 +47,7 @@ static void order_body(Comm *c, void *context, char *failure) {
             if (s == OK) s = comm_start(c, &m[i].call, &m[i].request, clock_ns());
         }
         for (int i = 3; i >= 0 && s == OK; i--) s = job_complete(c, &m[i].request);
-        comm_release(c, &m[0].call);
+        job_release(c, &m[0].call);
         if (s != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         for (int i = 0; i < 4 && c->rank == 1; i++)
             if (!is_message(c, &m[i], 1000 * i + round))

@@ -85,7 +85,7 @@ static void sweep_body(Comm *c, void *context, char *failure) {
         if (status == OK)
             status = comm_start(c, &x.call, &x.request, drawn_start_ns(s, i, c->rank));
         if (status == OK) status = job_complete(c, &x.request);
-        comm_release(c, &x.call);
+        job_release(c, &x.call);
         if (status != OK) snprintf(failure, STATUS_TEXT, "%s", status_message());
         if (clock_ns() < x.request.end_ns) snprintf(failure, STATUS_TEXT, "case %d ends early", i);
         s->end_ns[i][c->rank] = x.request.end_ns;
