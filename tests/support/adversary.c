@@ -2,6 +2,7 @@
 #include "tests/support/adversary.h"
 
 #include "core/base/hash.h"
+#include "core/base/rng.h"
 #include "tests/support/testing.h"
 
 #include <stdio.h>
@@ -20,16 +21,10 @@ typedef struct {
     uint8_t *state;          // [(rank * steps + step) * op_count + op]
     int32_t *lane_before, *lane_last;
     uint32_t *patience;  // [rank * lanes + lane]
-    uint64_t random;
+    Rng random;
     bool overlap, records;
     const char *wrong;
 } Run;
-
-static uint64_t next_random(Run *r) {
-    r->random ^= r->random << 13;
-    r->random ^= r->random >> 7;
-    return r->random ^= r->random << 17;
-}
 
 static size_t at(const Run *r, int rank, int step, int op) {
     return ((size_t)rank * (size_t)r->a->steps + (size_t)step) * (size_t)r->plan->op_count +
@@ -212,7 +207,7 @@ static bool advance(Run *r) {
             for (int i = 0; i < r->plan->op_count; i++) {
                 Event *e = possible(r, rank, step, i);
                 int lane = r->plan->ops[i].lane;
-                uint64_t roll = next_random(r) % 1000;
+                uint64_t roll = rng_below(&r->random, 1000);
                 if (roll >= 50) roll += 1000 * r->patience[rank * r->p->lane_count + lane];
                 if (!e || (best && roll >= least)) continue;
                 best = e;
@@ -257,7 +252,7 @@ static void run_init(Run *r, bool own_memory) {
     }
     for (int rank = 0; rank < r->a->ranks; rank++) {
         for (int lane = 0; lane < lanes; lane++)
-            r->patience[rank * lanes + lane] = (uint32_t)(next_random(r) % 4);
+            r->patience[rank * lanes + lane] = rng_below(&r->random, 4);
         for (int t = 0; t < r->p->tensor_count; t++)
             if (role_keeps_place((Role)r->p->tensors[t].role) && r->p->tensors[t].alias == NONE)
                 write(r, rank, t, hash_u64(hash_u64(HASH_START, (uint64_t)rank), (uint64_t)t));
@@ -278,7 +273,8 @@ bool adversary_init(Adversary *a, const Program *p, int steps) {
     *a = (Adversary){.p = p, .plan = &p->plans[0], .ranks = program_ranks(p), .steps = steps};
     size_t count = (size_t)(a->ranks * steps) * (size_t)a->plan->op_count;
     a->meant = ARENA_NEW(&a->arena, uint64_t, 2 * count);
-    Run r = {.a = a, .p = p, .plan = a->plan, .random = 1, .records = true};
+    Run r = {.a = a, .p = p, .plan = a->plan, .records = true};
+    rng_init(&r.random, 0, RNG_TEST, 0, 0);
     return execute(&r, true) == NULL;
 }
 
@@ -286,7 +282,7 @@ void adversary_finish(Adversary *a) { arena_finish(&a->arena); }
 
 const char *adversary_run(Adversary *a, const Program *p, bool own_memory, bool overlap,
                           uint64_t seed) {
-    Run r = {.a = a, .p = p, .plan = &p->plans[0], .random = seed * 2 + 1, .overlap = overlap};
-    for (int i = 0; i < 8; i++) next_random(&r);
+    Run r = {.a = a, .p = p, .plan = &p->plans[0], .overlap = overlap};
+    rng_init(&r.random, seed, RNG_TEST, 0, 0);
     return execute(&r, own_memory);
 }

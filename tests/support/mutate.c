@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/mutate.h"
 
+#include "core/base/rng.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
@@ -14,18 +16,13 @@ typedef struct {
 typedef struct {
     char *text;
     size_t length, capacity;
-    uint64_t state;
+    Rng random;
     const char *const *phrases;
     int phrase_count;
 } Mutation;
 
-// xorshift64 (Marsaglia, 2003): a number below `bound`.
-static size_t pick(Mutation *m, size_t bound) {
-    m->state ^= m->state << 13;
-    m->state ^= m->state >> 7;
-    m->state ^= m->state << 17;
-    return (size_t)((m->state >> 11) % bound);
-}
+// A number below `bound`.
+static size_t pick(Mutation *m, size_t bound) { return rng_below(&m->random, (uint32_t)bound); }
 
 static void replace(Mutation *m, Piece at, const char *by, size_t length) {
     size_t tail = m->length - at.end;
@@ -139,13 +136,9 @@ size_t mutate_text(char *text, size_t length, size_t capacity, uint64_t seed,
     static void (*const edits[])(Mutation *) = {replace_word,   replace_word,   replace_number,
                                                 replace_number, replace_value,  add_phrase,
                                                 change_line,    swap_neighbours};
-    Mutation m = {.text = text,
-                  .length = length,
-                  .capacity = capacity,
-                  .state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1,
-                  .phrases = phrases};
+    Mutation m = {.text = text, .length = length, .capacity = capacity, .phrases = phrases};
     while (phrases[m.phrase_count]) m.phrase_count++;
-    if (!m.state) m.state = 1;
+    rng_init(&m.random, seed, RNG_TEST, 0, 0);
     for (size_t times = 1 + pick(&m, 3); times > 0 && m.length > 0; times--)
         edits[pick(&m, sizeof edits / sizeof *edits)](&m);
     return m.length;
