@@ -118,12 +118,15 @@ static Status add_chain(ProgramSet *set, int layers, int micro_batches) {
     return s;
 }
 
-// Plans are twice as large each time.
+// The size of a family's first plan; each of the following is twice as large.
+static const int first_size[FAMILIES] = {625, 2, 32};
+
 static Status build(ProgramSet *set, Arena *a, Family family, int doubling) {
+    const int size = first_size[family] << doubling;
     switch (family) {
-    case FAMILY_LAYERS: return add_layers(set, a, 625 << doubling, 1);
-    case FAMILY_MICRO_BATCHES: return add_layers(set, a, 100, 2 << doubling);
-    case FAMILY_CHAIN: return add_chain(set, 24, 32 << doubling);
+    case FAMILY_LAYERS: return add_layers(set, a, size, 1);
+    case FAMILY_MICRO_BATCHES: return add_layers(set, a, 100, size);
+    case FAMILY_CHAIN: return add_chain(set, 24, size);
     case FAMILIES: break;
     }
     return OK;
@@ -231,10 +234,9 @@ static Status measure(Timing *r, const Device *device, Family family, int doubli
 }
 
 static void add_row(Table *t, Family family, int doubling, const Timing *r, const Timing *before) {
-    static const int first[FAMILIES] = {625, 2, 32};
     double worst = 0;
     table_cell(t, "%s", doubling ? "" : family_names[family]);
-    table_cell(t, "%d", first[family] << doubling);
+    table_cell(t, "%d", first_size[family] << doubling);
     table_cell(t, "%d", r->ops);
     table_cell(t, "%d", r->deps);
     table_cell(t, "%d", r->reuse);
