@@ -102,7 +102,7 @@ static Status make_job(Sim *s) {
     snprintf(device, size, "timed:%s", s->platform);
     s->job.spec = s->o->job;
     s->job.spec.ranks = 1;
-    s->job.spec.device = s->setting.devices ? device : "cpu";
+    s->job.spec.device = s->setting.devices ? device : device_traits_default;
     if (!s->recorded) return OK;
     const Recording *r = &s->recording;
     TRY(sim_job_recorded(&s->job, &r->traces[0].run, &r->set));

@@ -59,7 +59,7 @@ static const Option options[] = {
      .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
     {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
-     .value = DEVICE_FORMS, .initial = "cpu", .brief = true,
+     .value = DEVICE_FORMS, .initial = device_traits_default, .brief = true,
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},
     {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .marks = JOB_BETWEEN_RANKS,
      .value = "serial|thread|shm", .initial = "shm", .brief = true,

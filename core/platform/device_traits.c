@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+const char device_traits_default[] = DEVICE_DEFAULT;  // set by the build
+
 const DeviceTraits device_traits_reference = {.name = "reference"};
 const DeviceTraits device_traits_timed = {.name = "timed"};
 

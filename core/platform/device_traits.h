@@ -32,6 +32,9 @@
 #define DEVICE_HELP_OF(name, form, traits, missing, help) help
 #define DEVICE_HELP DEVICE_LIST(DEVICE_HELP_OF)
 
+// The device of a job that names none: the fastest that this build has kernels for.
+extern const char device_traits_default[];
+
 extern const DeviceTraits device_traits_reference;  // no fusion, no scratch
 extern const DeviceTraits device_traits_cpu;
 extern const DeviceTraits device_traits_timed;  // as reference's: it runs the plan's own operations

@@ -3,6 +3,7 @@
 #include "parallel/strategy/job_spec.h"
 
 #include "core/cli/option_value.h"
+#include "core/platform/device_traits.h"
 #include "parallel/strategy/job_rows.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -20,7 +21,7 @@ static const Option rows[] = {JOB_ROWS(Holder)};
 enum { ROWS = sizeof rows / sizeof *rows };
 
 JobSpec job_spec_default(void) {
-    Holder h = {.job = {.device = "cpu", .ranks = 1}};
+    Holder h = {.job = {.device = device_traits_default, .ranks = 1}};
     Status s = option_set_defaults(rows, ROWS, &h);
     assert(s == OK);  // the tables' test parses every default
     (void)s;

@@ -30,7 +30,7 @@ typedef struct {
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;
 
-// The job of a program that is given no option, on one rank of the device "cpu".
+// The job of a program that is given no option, on one rank of the default device.
 JobSpec job_spec_default(void);
 
 // Places along the mesh that each have a part of the batch.
