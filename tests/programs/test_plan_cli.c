@@ -71,6 +71,23 @@ START_TEST(names_of_scalars_and_plans_mean_nothing) {
 }
 END_TEST
 
+// One that only times operations needs none. It trains the same weights, and tells no loss.
+START_TEST(a_plan_without_any_result_runs_and_reports_none) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "%s", test_directory());
+    print_plan(dir, "p", "--ranks 2 " SMALL);
+    ck_assert_int_eq(
+        command_run(&it,
+                    "cd %s && sed 's/ result=loss//' p > q && ! cmp -s p q && for plan in p q; do "
+                    "train -q --plain --ranks 2 --plan $plan " SMALL " > $plan.out || exit 1; done "
+                    "&& grep -Eq 'loss|accuracy' p.out && ! grep -E 'loss|accuracy' q.out && "
+                    "grep hash p.out > p.hash && grep hash q.out | cmp - p.hash",
+                    dir),
+        0);
+    command_finish(&it);
+}
+END_TEST
+
 // What a run needs to know of a plan is asked by one check, train's and sim's.
 START_TEST(a_plan_that_no_run_can_execute_is_refused_by_train_and_sim) {
     static const struct {
@@ -417,6 +434,7 @@ END_TEST
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
       a_wrong_plan_is_named_with_its_file, tables_fit_80_columns,
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
+      a_plan_without_any_result_runs_and_reports_none,
       a_plan_that_no_run_can_execute_is_refused_by_train_and_sim,
       a_plan_of_another_job_is_refused_by_train_and_sim,
       train_and_sim_refuse_a_wrong_operation_with_one_text,
