@@ -26,7 +26,11 @@ const OptionDetail job_details[] = {
                "not on the ranks: --ranks 2 equals --ranks 1 --shards 2."},
     {"accumulate", "Micro-batches are added in order. Activations are needed for one at a time.",
      "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
-    {"optimizer", NULL, "optim"},
+    {"optimizer",
+     "sgd with --momentum and --nesterov; adam and adamw with --beta1, --beta2 and --eps. All are "
+     "torch.optim's, with one difference: adamw decays only weights of two and more dimensions, as "
+     "GPT is trained, unless --decay-all is given. Adam usually wants a tenth of SGD's --lr.",
+     "optim betas adam-beta1 adam-beta2 adam-epsilon"},
     {"warm-up",
      "Step k of the first N, counted from 1, takes k/N of --lr: large steps come when the weights "
      "are no longer those of the start.",

@@ -8,9 +8,21 @@
 
 #include <string.h>
 
-Status job_options_check(const JobSpec *job, const OptionLine *line) {
+// What is given and would not be used is an error.
+static Status check_optimizer(const JobSpec *job, const OptionLine *line) {
+    const Option *other = option_given_marked(line, job_spec_other_optimizers(job));
+    if (!job->plan_file && other)
+        FAIL(ERR_USAGE, "--%s belongs to --optimizer %s", other->name,
+             other->marks & JOB_OF_SGD    ? "sgd"
+             : other->marks & JOB_OF_ADAM ? "adam or adamw"
+                                          : "adamw");
     if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
+    return OK;
+}
+
+Status job_options_check(const JobSpec *job, const OptionLine *line) {
+    TRY(check_optimizer(job, line));
     if (option_given(line, "class") && !option_given(line, "print-plan"))
         FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     const Option *stated = option_given_marked(line, JOB_STATED_BY_PLAN);

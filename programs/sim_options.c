@@ -37,7 +37,7 @@ static const Option options[] = {
     JOB_ROWS_TYPE_SEED(SimOptions),
     JOB_ROW_OPTIMIZER(SimOptions),
     JOB_ROWS_LR(SimOptions, false),
-    JOB_ROWS_SGD(SimOptions),
+    JOB_ROWS_UPDATE(SimOptions),
     JOB_ROWS_SHARDS(SimOptions),
     JOB_ROWS_STRATEGY(SimOptions),
     JOB_ROW_PLAN(SimOptions),

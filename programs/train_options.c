@@ -51,7 +51,7 @@ static const Option options[] = {
      .help = "an epoch's last, smaller batch: use it, leave it out, fill it up"},
     JOB_ROW_OPTIMIZER(TrainOptions),
     JOB_ROWS_LR(TrainOptions, true),
-    JOB_ROWS_SGD(TrainOptions),
+    JOB_ROWS_UPDATE(TrainOptions),
 
     {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},
     {.name = "ranks", .kind = OPTION_SMALL, JOB_AT(TrainOptions, ranks), .value = "N",

@@ -255,10 +255,10 @@ const OptionWord words[WORDS] = {
     {"operation", "operations",
      "One piece of work in the plan of a step: a kernel, a collective, an update.",
      "docs/formats.md, Plan files"},
-    {"optimiser", "optimizer sgd",
-     "The rule that changes parameters; here SGD, stochastic gradient descent. Its memory is "
-     "one velocity a parameter.",
-     NULL},
+    {"optimiser", "optimizer sgd adam adamw",
+     "The rule that changes parameters. Its memory is one velocity a parameter for SGD with "
+     "momentum, two averages for Adam and AdamW.",
+     "train --help optimizer"},
     {"overlap", "overlaps",
      "Communication that goes on while the backward pass still computes.",
      "train --help no-overlap"},

@@ -16,16 +16,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// Of Adam, a weight of one dimension is decayed only where all are.
+static void read_adam(const Program *p, const Plan *plan, const Op *op, Optimizer *o) {
+    const Work *w = op_work(p, op);
+    double decay = work_real(p, w, 3);
+    o->kind = work_attr(p, w, 4) ? OPTIMIZER_ADAMW : OPTIMIZER_ADAM;
+    o->beta1 = work_real(p, w, 0);
+    o->beta2 = work_real(p, w, 1);
+    o->eps = work_real(p, w, 2);
+    if (decay == 0) return;
+    o->weight_decay = decay;
+    if (p->tensors[op_outputs(plan, op)[0]].dims == 1 && o->kind == OPTIMIZER_ADAMW)
+        o->decay_all = true;
+}
+
+static void read_update(const Program *p, const Plan *plan, const Op *op, Optimizer *o) {
+    const Work *w = op_work(p, op);
+    if (w->kind == KIND_ADAM) read_adam(p, plan, op, o);
+    if (w->kind == KIND_SGD)
+        *o = (Optimizer){.momentum = work_real(p, w, 0),
+                         .weight_decay = work_real(p, w, 1),
+                         .nesterov = work_attr(p, w, 2) != 0};
+}
+
 static Optimizer read_optimizer(const ProgramSet *set) {
-    for (int c = 0; c < set->count; c++) {
-        const Program *p = &set->programs[c];
-        for (int w = 0; w < p->work_count; w++)
-            if (p->works[w].kind == KIND_SGD)
-                return (Optimizer){.momentum = work_real(p, &p->works[w], 0),
-                                   .weight_decay = work_real(p, &p->works[w], 1),
-                                   .nesterov = work_attr(p, &p->works[w], 2) != 0};
-    }
-    return (Optimizer){0};
+    Optimizer o = {0};
+    for (int c = 0; c < set->count; c++)
+        for (int k = 0; k < set->programs[c].plan_count; k++) {
+            const Plan *plan = &set->programs[c].plans[k];
+            for (int i = 0; i < plan->op_count; i++)
+                read_update(&set->programs[c], plan, &plan->ops[i], &o);
+        }
+    return o;
 }
 
 // What the optimizer does is read from the plan: the plan may have been a file's, and descriptions

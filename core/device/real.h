@@ -11,10 +11,12 @@
 typedef double real;
 #define TYPED(x) x##_f64
 static inline real real_exp(real x) { return exp(x); }
+static inline real real_sqrt(real x) { return sqrt(x); }
 #else
 typedef float real;
 #define TYPED(x) x##_f32
 static inline real real_exp(real x) { return expf(x); }
+static inline real real_sqrt(real x) { return sqrtf(x); }
 #endif
 
 // INSTRUCTION_SET is empty for the kernels of every processor.

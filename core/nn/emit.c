@@ -53,20 +53,18 @@ LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role 
 
 // Parameters come before everything else: the number of parameters before it keys the initial
 // values of one, which must not depend on the optimiser or on how the batch is cut.
-Status emit_parameters(Emitter *e, const char *what, Role role) {
+static Status add_parameters(Emitter *e) {
     for (int i = 0; i < e->m->layer_count; i++) {
         const Layer *l = &e->m->layers[i];
         for (int k = 0; k < l->parameter_count; k++) {
-            int32_t *out =
-                role == ROLE_PARAMETER ? &e->layers[i].parameter[k] : &e->layers[i].velocity[k];
+            int32_t *out = &e->layers[i].parameter[k];
             char name[NAME];
-            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], role);
-            *out = NONE;
+            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_PARAMETER);
             if (l->parameters[k].owner != i) {  // tied: the same tensor, and updated once
-                if (role == ROLE_PARAMETER) *out = e->layers[l->parameters[k].owner].parameter[k];
+                *out = e->layers[l->parameters[k].owner].parameter[k];
                 continue;
             }
-            snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
+            snprintf(name, sizeof name, "%s.%s", l->name, l->parameters[k].name);
             TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, out));
         }
     }
@@ -241,7 +239,7 @@ static Status emit_program(Emitter *e) {
     TRY(program_add_axis(e->p, "data", spec->data_axis_size, NULL));
     TRY(program_add_lane(e->p, "compute", LANE_COMPUTE, NONE, &e->compute));
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
-    TRY(emit_parameters(e, "", ROLE_PARAMETER));
+    TRY(add_parameters(e));
     TRY(emit_optimiser_state(e));
     TRY(add_scalar(e, "learning_rate", SCALAR_LEARNING_RATE, &e->learning_rate));
     TRY(add_scalar(e, "inverse_count", SCALAR_INVERSE_COUNT, &e->inverse_count));
@@ -276,8 +274,7 @@ static Status init(Emitter *e, Arena *scratch) {
     e->tensors = ARENA_NEW(scratch, int32_t, e->step.value_count);  // the larger graph
     if (!e->layers || !e->tensors) FAIL(ERR_MEMORY, "out of memory for %d layers", m->layer_count);
     for (int i = 0; i < m->layer_count; i++)
-        for (int k = 0; k < LAYER_PARAMETERS; k++)
-            e->layers[i].parameter[k] = e->layers[i].velocity[k] = NONE;
+        for (int k = 0; k < LAYER_PARAMETERS; k++) e->layers[i].parameter[k] = NONE;
     return OK;
 }
 

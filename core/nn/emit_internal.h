@@ -8,9 +8,12 @@
 enum { DATA_AXIS = 0 };
 enum { NAME = 256 };  // bytes of the longest name
 
+enum { OPTIMISER_STATES = 2 };  // of one parameter, at most
+
 // The tensors of one layer: those of the program, and of the current shard. NONE: there is none.
 typedef struct {
-    int32_t parameter[LAYER_PARAMETERS], velocity[LAYER_PARAMETERS];
+    int32_t parameter[LAYER_PARAMETERS];
+    int32_t state[LAYER_PARAMETERS][OPTIMISER_STATES];  // what the optimiser keeps
     int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
 } LayerTensors;
 
@@ -19,11 +22,11 @@ typedef struct {
     Plan *plan;
     const Model *m;
     const StepSpec *spec;
-    LayerTensors *layers;    // in the caller's arena
-    Graph step, evaluation;  // what a pass computes
-    int32_t *tensors;        // [value of either graph] in the current pass
-    int compute, host;       // lanes
-    int32_t learning_rate, inverse_count;
+    LayerTensors *layers;                           // in the caller's arena
+    Graph step, evaluation;                         // what a pass computes
+    int32_t *tensors;                               // [value of either graph] in the current pass
+    int compute, host;                              // lanes
+    int32_t learning_rate, inverse_count, updates;  // updates: how many there were, for Adam
 
     // The pass being emitted: one micro-batch of one shard, or an evaluation block.
     bool training;
@@ -39,9 +42,6 @@ Status emit_tensor(Emitter *e, const char *name, const char *suffix, const Logic
 
 // The logical tensor of a parameter, or of something that has its shape: its gradient, its state.
 LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role);
-
-// Every parameter, or its state "PARAMETER WHAT" of the optimiser.
-Status emit_parameters(Emitter *e, const char *what, Role role) MUST_USE;
 
 // emit_update.c: what the optimiser keeps from step to step; and the updates of a step's plan.
 Status emit_optimiser_state(Emitter *e) MUST_USE;

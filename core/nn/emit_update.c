@@ -45,30 +45,84 @@ static Status emit_gradient_sum(Emitter *e, int i, int k, int32_t *out) {
     return OK;
 }
 
-static Status emit_sgd(Emitter *e, int i, int k) {
+static Status emit_sgd(Emitter *e, int i, int k, int32_t gradient) {
     const Optimizer *sgd = &e->spec->optimizer;
     const LayerTensors *t = &e->layers[i];
     const int64_t attrs[] = {build_attr_real(sgd->momentum), build_attr_real(sgd->weight_decay),
                              sgd->nesterov};
-    int32_t outputs[] = {t->parameter[k], t->velocity[k]}, inputs[] = {NONE, e->learning_rate};
-    TRY(emit_gradient_sum(e, i, k, &inputs[0]));
+    const int32_t outputs[] = {t->parameter[k], t->state[k][0]},
+                  inputs[] = {gradient, e->learning_rate};
     OpSpec s = {.kind = KIND_SGD,
                 .attrs = attrs,
-                .output_count = t->velocity[k] == NONE ? 1 : 2,
+                .output_count = sgd->momentum != 0 ? 2 : 1,
                 .input_count = 2};
     return emit_update_op(e, i, k, "sgd", &s, outputs, inputs);
 }
 
+static Status emit_adam(Emitter *e, int i, int k, int32_t gradient) {
+    const Optimizer *adam = &e->spec->optimizer;
+    const LayerTensors *t = &e->layers[i];
+    bool decoupled = adam->kind == OPTIMIZER_ADAMW;
+    bool decays = !decoupled || adam->decay_all || e->m->layers[i].parameters[k].dims > 1;
+    const int64_t attrs[] = {build_attr_real(adam->beta1), build_attr_real(adam->beta2),
+                             build_attr_real(adam->eps),
+                             build_attr_real(decays ? adam->weight_decay : 0), decoupled};
+    const int32_t outputs[] = {t->parameter[k], t->state[k][0], t->state[k][1]},
+                  inputs[] = {gradient, e->learning_rate, e->updates};
+    OpSpec s = {.kind = KIND_ADAM, .attrs = attrs, .output_count = 3, .input_count = 3};
+    return emit_update_op(e, i, k, decoupled ? "adamw" : "adam", &s, outputs, inputs);
+}
+
+// Tensors "PARAMETER WHAT" in the shape of every parameter, zero at first.
+static Status add_state(Emitter *e, const char *what, int which) {
+    for (int i = 0; i < e->m->layer_count; i++) {
+        const Layer *l = &e->m->layers[i];
+        for (int k = 0; k < l->parameter_count; k++) {
+            char name[NAME];
+            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_OPTIMISER);
+            if (l->parameters[k].owner != i) continue;
+            snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
+            TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, &e->layers[i].state[k][which]));
+        }
+    }
+    return OK;
+}
+
+// How many updates there were is a state too, and not the number of the step: steps may be skipped.
 Status emit_optimiser_state(Emitter *e) {
-    if (e->spec->optimizer.momentum == 0) return OK;
-    return emit_parameters(e, ".velocity", ROLE_OPTIMISER);
+    const Optimizer *o = &e->spec->optimizer;
+    if (o->kind == OPTIMIZER_SGD) return o->momentum != 0 ? add_state(e, ".velocity", 0) : OK;
+    TRY(add_state(e, ".exp_avg", 0));
+    TRY(add_state(e, ".exp_avg_sq", 1));
+    LogicalSpec count = {.shape = {1}, .dims = 1, .dtype = DTYPE_I64, .role = ROLE_OPTIMISER};
+    return emit_tensor(e, "optimizer.step", "", &count, &(TensorSpec){0}, &e->updates);
+}
+
+static Status emit_count(Emitter *e) {
+    return plan_add_op(e->p, e->plan,
+                       &(OpSpec){.name = "optimizer.step",
+                                 .kind = KIND_INCREMENT,
+                                 .phase = PHASE_UPDATE,
+                                 .dtype = e->spec->dtype,
+                                 .lane = e->compute,
+                                 .outputs = &e->updates,
+                                 .output_count = 1},
+                       NULL);
+}
+
+static Status emit_update(Emitter *e, int i, int k) {
+    int32_t gradient;
+    TRY(emit_gradient_sum(e, i, k, &gradient));
+    return e->spec->optimizer.kind == OPTIMIZER_SGD ? emit_sgd(e, i, k, gradient)
+                                                    : emit_adam(e, i, k, gradient);
 }
 
 // Last layer first: the order in which gradients become ready.
 Status emit_updates(Emitter *e) {
     e->shard = e->micro_batch = 0;
+    if (e->spec->optimizer.kind != OPTIMIZER_SGD) TRY(emit_count(e));
     for (int i = e->m->layer_count - 1; i >= 0; i--)
         for (int k = 0; k < e->m->layers[i].parameter_count; k++)
-            if (e->m->layers[i].parameters[k].owner == i) TRY(emit_sgd(e, i, k));
+            if (e->m->layers[i].parameters[k].owner == i) TRY(emit_update(e, i, k));
     return OK;
 }

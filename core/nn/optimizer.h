@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The rule by which a step changes the weights.
+// The rule by which a step changes the weights, as torch.optim has it: SGD, Adam and AdamW, whose
+// formulas are in core/device/reference/sgd.c and adam.c.
 #ifndef CORE_NN_OPTIMIZER_H
 #define CORE_NN_OPTIMIZER_H
 
 #include <stdbool.h>
 
-typedef enum { OPTIMIZER_SGD } OptimizerKind;
+typedef enum { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW } OptimizerKind;
 
-// SGD as PyTorch's: g' = g + weight_decay w; v = momentum v + g'; w -= lr v, or with nesterov
-// w -= lr (g' + momentum v).
+// Of SGD momentum and nesterov count, of the others the betas and eps. Zeroed it is plain SGD.
 typedef struct {
     OptimizerKind kind;
-    double momentum, weight_decay;
+    double momentum;
     bool nesterov;
+    double beta1, beta2, eps;
+    double weight_decay;  // of AdamW apart from the gradient; of the others an L2 penalty
+    bool decay_all;       // AdamW's decay also of tensors of one dimension: biases, norms
 } Optimizer;
 
 #endif

@@ -327,7 +327,8 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     inputs = strstr(pattern, "<-");
     *inputs = '\0';
     TRY(match_side(&m, op_outputs(plan, op), op->outputs, pattern, "outputs"));
-    const Logical *updated = kind == KIND_SGD ? logical_of(p, op_outputs(plan, op)[0]) : NULL;
+    bool updates = kind == KIND_SGD || kind == KIND_ADAM;
+    const Logical *updated = updates ? logical_of(p, op_outputs(plan, op)[0]) : NULL;
     if (updated && updated->role == ROLE_PARAMETER && !updated->trainable)
         FAIL(ERR_PLAN, "plan %s: %s: updates %s, which is trainable=0", program_name(p, plan->name),
              op_name(p, op), program_name(p, updated->name));

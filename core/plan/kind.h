@@ -102,6 +102,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
       "weight [velocity] <- gradient learning_rate(1):f64")                                       \
+    X(ADAM, "adam", COMPUTE, update, none,                                                        \
+      "beta1:real beta2:real eps:real weight_decay:real decoupled",                               \
+      "weight exp_avg exp_avg_sq <- gradient learning_rate(1):f64 step(1):i64")                   \
+    X(INCREMENT, "increment", COMPUTE, update, none, "", "count(1):i64 <-")                       \
     X(FUSED, "fused", COMPUTE, nothing, none, "fusion", "")                                       \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
     X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \

@@ -112,11 +112,21 @@ static bool setting_key(char out[KEY], const Option *o) {
     return negative;
 }
 
+unsigned job_spec_other_optimizers(const JobSpec *s) {
+    switch (s->optimizer.kind) {
+    case OPTIMIZER_SGD: return JOB_OF_ADAM | JOB_OF_ADAMW;
+    case OPTIMIZER_ADAM: return JOB_OF_SGD | JOB_OF_ADAMW;
+    case OPTIMIZER_ADAMW: break;
+    }
+    return JOB_OF_SGD;
+}
+
 // Whether a description says this option: those of what goes on between ranks only where there are
-// several, and none that a plan states.
+// several, none of another optimizer, and none that a plan states.
 static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
     if (!(o->marks & where)) return false;
     if (o->marks & JOB_BETWEEN_RANKS && job_spec_data_ranks(s) == 1) return false;
+    if (o->marks & job_spec_other_optimizers(s)) return false;
     return !(o->marks & JOB_STATED_BY_PLAN && s->plan_file);
 }
 

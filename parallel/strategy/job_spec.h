@@ -50,6 +50,9 @@ static inline int job_spec_local_shards(const JobSpec *s) {
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
 
+// The marks (job_rows.h) of options that belong to other optimizers than the job's.
+unsigned job_spec_other_optimizers(const JobSpec *s);
+
 // The learning rate of a step, counted from 0: in equal parts up to the whole one, which the last
 // step of the warm-up has. As torch.optim.lr_scheduler.LinearLR from 1/N.
 double job_spec_learning_rate(const JobSpec *s, int64_t step);

@@ -136,7 +136,12 @@ START_TEST(words_of_other_programs_lead_to_ours) {
     refused(PARTS("did you mean --batch-per-rank?"), "train --batch_per_rank 2");
     refused(PARTS("float32", "did you mean f32?"), "train --dtype float32");
     refused(PARTS("bf16 is not built", "there are f32, f64"), "sim --dtype bf16");
-    refused(PARTS("AdamW is not built", "there is sgd"), "train --optimizer AdamW");
+    refused(PARTS("Lion is not built", "there are sgd, adam, adamw"), "train --optimizer Lion");
+    refused(PARTS("--momentum belongs to --optimizer sgd"),
+            "train --optimizer adamw --momentum 0.9");
+    refused(PARTS("--beta2 belongs to --optimizer adam or adamw"), "train --beta2 0.9");
+    refused(PARTS("--decay-all belongs to --optimizer adamw"),
+            "train --optimizer adam --decay-all");
 }
 END_TEST
 

@@ -23,6 +23,8 @@
     X(RELU_BACKWARD, relu_backward)                           \
     X(GELU, gelu)                                             \
     X(GELU_BACKWARD, gelu_backward)                           \
+    X(ADAM, adam)                                             \
+    X(INCREMENT, increment)                                   \
     X(ADD, add)                                               \
     X(MAX_POOL, max_pool)                                     \
     X(MAX_POOL_BACKWARD, max_pool_backward)                   \

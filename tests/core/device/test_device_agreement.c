@@ -224,6 +224,21 @@ static void build_sgd(Case *c, const Sizes *s) {
     at_least(c, 8);  // roundings on the way from any input to the weight, constants included
 }
 
+// The same operations in the same order: not one bit differs.
+static void build_adam(Case *c, const Sizes *s) {
+    const int64_t attrs[] = {build_attr_real(0.9), build_attr_real(0.99), build_attr_real(1e-8),
+                             build_attr_real(s->accumulate ? 0.25 : 0), s->bias};
+    case_tensor(c, "weight", s->dtype, s->fill, SHAPE(s->C, s->K));
+    case_tensor(c, "exp_avg", s->dtype, s->fill, SHAPE(s->C, s->K));
+    int squares = case_tensor(c, "exp_avg_sq", s->dtype, s->fill, SHAPE(s->C, s->K));
+    for (int64_t i = 0; i < case_elements(c, squares); i++)
+        c->before[squares][i] = fabs(c->before[squares][i]);
+    case_tensor(c, "gradient", s->dtype, s->fill, SHAPE(s->C, s->K));
+    case_set(c, case_tensor(c, "rate", DTYPE_F64, FILL_OUTPUT, SHAPE(1)), (const double[]){0.1});
+    case_set(c, case_tensor(c, "step", DTYPE_I64, FILL_OUTPUT, SHAPE(1)), (const double[]){3});
+    case_op(c, KIND_ADAM, false, attrs, "weight exp_avg exp_avg_sq", "gradient rate step");
+}
+
 static void build_add(Case *c, const Sizes *s) {
     case_tensor(c, "a", s->dtype, s->fill, SHAPE(ROWS, s->C));
     case_tensor(c, "b", s->dtype, s->fill, SHAPE(ROWS, s->C));
@@ -253,6 +268,7 @@ START_TEST(updates_agree) {
                    .C = 2 + (i >> 4 & 1),
                    .K = widths[i >> 5 & 3]};
         device_agree(devices[i / 128], build_sgd, &s, NONE);
+        device_agree(devices[i / 128], build_adam, &s, NONE);
     }
 }
 END_TEST

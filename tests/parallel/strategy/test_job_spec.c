@@ -54,6 +54,7 @@ START_TEST(every_option_comes_back_from_a_description) {
     for (int i = 0; i < ROWS; i++) {
         RunInfo run;
         JobSpec before = changed(&rows[i]), after;
+        if (rows[i].marks & (JOB_OF_ADAM | JOB_OF_ADAMW)) before.optimizer.kind = OPTIMIZER_ADAMW;
         ck_assert_ok(job_spec_describe(&run, &arena, &before, NULL, 0));
         ck_assert_ok(job_spec_recorded(&after, &run));
         check_equal(&before, &after, rows[i].name);
