@@ -44,6 +44,16 @@ static json_t *use_to_json(const HostUse *u) {
     return NULL;
 }
 
+static json_t *resumed_to_json(const RunInfo *run) {
+    if (!run->resumed_from) return json_null();
+    json_t *out = json_object();
+    int failed = json_object_set_new(out, "from", json_text(run->resumed_from));
+    failed |= json_object_set_new(out, "step", json_integer(run->resumed_step));
+    if (!failed) return out;
+    json_decref(out);
+    return NULL;
+}
+
 static int settings_to_json(json_t *object, const char *name, const RunSetting *list, int count) {
     json_t *settings = json_object();
     int failed = 0;
@@ -70,6 +80,7 @@ Status run_info_to_json(json_t *object, const RunInfo *run) {
     failed |= json_object_set_new(object, "batch", json_integer(run->batch));
     failed |= json_object_set_new(object, "seed", json_integer(run->seed));
     failed |= json_object_set_new(object, "argv", argv);
+    failed |= json_object_set_new(object, "resumed", resumed_to_json(run));
     failed |= json_object_set_new(object, "disturbed", use_to_json(&run->disturbed));
     if (failed) FAIL(ERR_MEMORY, "no memory to describe the run");
     return OK;
@@ -161,6 +172,14 @@ static Status use_from_json(HostUse *out, const json_t *object, const char *sour
     return get_cores(&out->steal_cores, object, out->cores, source, "disturbed.steal_cores");
 }
 
+// Older files do not have it.
+static Status resumed_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
+    const json_t *resumed = json_find(object, "resumed");
+    if (!resumed || json_is_null(resumed)) return OK;
+    TRY(get_text(&out->resumed_from, a, object, source, "resumed.from"));
+    return json_get_int_in(&out->resumed_step, object, 0, INT32_MAX, source, "resumed.step");
+}
+
 Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const char *source) {
     *out = (RunInfo){0};
     int64_t ranks, shards;
@@ -175,6 +194,7 @@ Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object, const ch
     TRY(json_get_int(&out->seed, object, source, "seed"));
     out->ranks = (int32_t)ranks;
     out->shards = (int32_t)shards;
+    TRY(resumed_from_json(out, a, object, source));
     TRY(use_from_json(&out->disturbed, object, source));
     return lists_from_json(out, a, object, source);
 }

@@ -24,8 +24,10 @@ typedef struct {
     const RunSetting *strategy;
     const RunSetting *optimizer;  // {"name", …}: nothing in files of before it was kept
     int32_t strategy_count, optimizer_count, argc;
-    const char *const *argv;  // the command line, program included
-    HostUse disturbed;        // who else used the cores meanwhile; seconds 0: unknown
+    const char *const *argv;   // the command line, program included
+    const char *resumed_from;  // the checkpoint that it went on from; NULL: it began anew
+    int64_t resumed_step;      // training steps before its own
+    HostUse disturbed;         // who else used the cores meanwhile; seconds 0: unknown
 } RunInfo;
 
 // The members of a trace's section, or of a report, that say what was run. ERR_MEMORY.

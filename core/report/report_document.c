@@ -56,6 +56,9 @@ void report_document_facts(const Report *r, const Markup *m, bool one_size) {
     if (one_size) markup_fact(m, "global batch", "%lld", (long long)run->batch);
     write_steps(m, r);
     markup_fact(m, "seed", "%lld", (long long)run->seed);
+    if (run->resumed_from)
+        markup_fact(m, "resumed", "after step %lld, from %s", (long long)run->resumed_step,
+                    run->resumed_from);
     write_machine(m, &r->machine);
     if (host_use_disturbs(&run->disturbed))
         markup_fact(m, "disturbed", "%s", host_use_print(use, &run->disturbed));

@@ -25,6 +25,13 @@ static const char *slowdown_of(const RunInfo *run) {
     return NULL;
 }
 
+static void print_resumed(const RunInfo *run, FILE *out) {
+    char from[TERMINAL / 2];
+    snprintf(from, sizeof from, "%s", run->resumed_from);
+    printable_make(from);
+    fprintf(out, "  resumed    after step %lld, from %s\n", (long long)run->resumed_step, from);
+}
+
 static void print_title(const Report *r, FILE *out, bool color) {
     char rest[TERMINAL], model[TERMINAL];
     const RunInfo *run = &r->run;
@@ -37,6 +44,7 @@ static void print_title(const Report *r, FILE *out, bool color) {
     printable_make(rest);
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
     if (slowdown_of(run)) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown_of(run));
+    if (run->resumed_from) print_resumed(run, out);
     if (r->unrecorded_steps)
         fprintf(out, "  recorded   the first %d steps: times and losses are of these\n",
                 r->steps - r->unrecorded_steps);

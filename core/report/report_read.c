@@ -59,6 +59,7 @@ static Status get_run(RunInfo *run, Arena *a, const json_t *root, const char *so
     TRY(check_name(run->device, source, "device"));
     TRY(check_name(run->comm, source, "comm"));
     TRY(check_name(run->dtype, source, "dtype"));
+    if (run->resumed_from) TRY(check_name(run->resumed_from, source, "resumed.from"));
     TRY(check_settings(run->strategy, run->strategy_count, source, "strategy"));
     TRY(check_settings(run->optimizer, run->optimizer_count, source, "optimizer"));
     for (int i = 0; i < run->argc; i++) printable_make((char *)run->argv[i]);  // of the arena

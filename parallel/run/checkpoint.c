@@ -25,6 +25,8 @@ Status checkpoint_create(Rank *r) {
     for (int t = 0; t < p->tensor_count; t++)
         if (is_copied(r, t)) bytes += p->tensors[t].bytes;
     if (!bytes || !r->job->options.save || r->job->device->model) return OK;
+    if (r->comm.rank == 0 && r->job->options.save_every)
+        TRY(checkpoint_files_sweep(r->job->options.save));
     r->copy = malloc((size_t)bytes);
     if (!r->copy)
         FAIL(ERR_MEMORY, "no memory for a copy of the weights (%lld bytes)", (long long)bytes);

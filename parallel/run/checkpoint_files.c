@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,4 +137,34 @@ Status checkpoint_files_rotate(const char *path, int64_t step, int keep) {
     }
     free(s.steps);
     return done;
+}
+
+// --- what was left
+
+// "NAME.PID.partial" or "NAME.PID-N.partial", where NAME begins as the checkpoint's does and the
+// process is gone.
+static bool is_left(const Parts *p, const char *name) {
+    char *end;
+    size_t length = strlen(name);
+    const char *at = length > 8 ? name + length - 8 : name;
+    if (strcmp(at, ".partial") || strncmp(name, p->path + p->folder, (size_t)p->stem)) return false;
+    while (at > name && at[-1] != '.') at--;
+    long pid = strtol(at, &end, 10);
+    if (end == at || pid < 1 || (*end != '-' && *end != '.')) return false;
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+Status checkpoint_files_sweep(const char *path) {
+    char folder[PATH_MAX], name[PATH_MAX];
+    Parts p = parts_of(path);
+    folder_of(folder, path);
+    DIR *d = opendir(folder);
+    if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!is_left(&p, e->d_name)) continue;
+        if (snprintf(name, sizeof name, "%s/%s", folder, e->d_name) < (int)sizeof name)
+            unlink(name);
+    }
+    closedir(d);
+    return OK;
 }

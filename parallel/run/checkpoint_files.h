@@ -20,4 +20,8 @@ Status checkpoint_files_publish(const char *path, const char *named) MUST_USE;
 // Later ones, of a run that went further, stay. ERR_IO.
 Status checkpoint_files_rotate(const char *path, int64_t step, int keep) MUST_USE;
 
+// Remove what processes that were killed while they saved such files have left: files beside them
+// that end in .partial, with the number of a process that is not there any more. ERR_IO.
+Status checkpoint_files_sweep(const char *path) MUST_USE;
+
 #endif

@@ -248,6 +248,8 @@ Status restore_open(Job *job) {
     const char *option = s->resumes ? "--resume" : "--load";
     Status done = safetensors_read(&s->file, &job->arena, s->path);
     if (done == OK && s->resumes) done = read_step(job);
+    if (s->resumes) job->options.info.resumed_from = s->path;
+    job->options.info.resumed_step = s->step;
     if (done == OK) done = check(job);
     if (done != OK) FAIL(done, "%s %s", option, status_message());
     return check_steps(job);

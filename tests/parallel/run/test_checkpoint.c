@@ -254,6 +254,33 @@ START_TEST(shards_and_replicas_go_on_from_each_other) {
 }
 END_TEST
 
+// Every stage of ZeRO goes on from every other, on another number of ranks.
+START_TEST(stages_of_zero_go_on_from_each_other) {
+    name_files();
+    JobOptions o = options_of(20, whole, 6);
+    run(&o);
+    for (int from = 0; from <= 3; from++)
+        for (int to = 0; to <= 3; to++) {
+            char what[64];
+            snprintf(what, sizeof what, "zero %d, then %d", from, to);
+            o.spec.ranks = from % 2 ? 2 : 3;
+            o.spec.strategy.zero = from;
+            o.comm = to % 2 ? COMM_THREAD : COMM_SERIAL;
+            o.steps = 10;
+            o.save = part;
+            o.resume = NULL;
+            run(&o);
+            o.spec.ranks = to % 2 ? 3 : 2;
+            o.spec.strategy.zero = to;
+            o.steps = 20;
+            o.save = resumed;
+            o.resume = part;
+            run(&o);
+            assert_same_bytes(whole, resumed, what);
+        }
+}
+END_TEST
+
 // From shards over 4 ranks to shards over 2, which hold two of them each.
 START_TEST(shards_go_on_over_fewer_ranks) {
     name_files();
@@ -449,6 +476,6 @@ END_TEST
 SUITE("checkpoint", a_resumed_run_equals_one_that_was_not_stopped,
       it_may_go_on_on_another_number_of_ranks, each_update_rule_goes_on_with_its_state,
       every_step_of_an_epoch_is_a_place_to_go_on, saving_changes_no_bit,
-      shards_and_replicas_go_on_from_each_other, shards_go_on_over_fewer_ranks,
-      weights_of_another_type_are_converted, a_loaded_run_begins_at_step_0,
-      what_does_not_fit_is_listed_together, what_may_differ_is_said)
+      shards_and_replicas_go_on_from_each_other, stages_of_zero_go_on_from_each_other,
+      shards_go_on_over_fewer_ranks, weights_of_another_type_are_converted,
+      a_loaded_run_begins_at_step_0, what_does_not_fit_is_listed_together, what_may_differ_is_said)

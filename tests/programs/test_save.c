@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// What --save, --resume, --load and --evaluate do for who types them.
+#include "core/data/safetensors.h"
+#include "tests/support/train_command.h"
+
+#include <stdlib.h>
+
+static void refused(const char *const parts[], const char *options) {
+    command_run(&it, "train %s --model linear --data digits:count=300", options);
+    command_refused(&it, "train", parts);
+}
+
+START_TEST(options_that_need_each_other_say_so) {
+    refused(PARTS("--save-every says when --save FILE is written"), "--save-every 5");
+    refused(PARTS("--keep says how many checkpoints of --save-every"), "--save w --keep 2");
+    refused(PARTS("--evaluate needs weights: give --resume FILE or --load"), "--evaluate");
+    refused(PARTS("--evaluate does not train: leave out --steps"), "--evaluate --load w --steps 5");
+    refused(PARTS("--resume goes on", "--load begins", "give one"), "--resume w --load w");
+    refused(PARTS("--save /dev/null: ", "need a file"), "--save /dev/null --save-every 2");
+    refused(PARTS("computes nothing that --resume could begin with"),
+            "--resume w --device timed:laptop");
+    refused(PARTS("--resume nowhere/w: No such file"), "--resume nowhere/w");
+    refused(PARTS("--load .: Is a directory"), "--load .");
+}
+END_TEST
+
+// The directory of a command is its own, so one line does all.
+START_TEST(the_last_checkpoints_are_kept) {
+    ck_success(command_run(&it, "train -q " SMALL " --save w.safetensors --save-every 1 --keep 2 "
+                                ">/dev/null && ls && cmp w.safetensors w-step6.safetensors"));
+    ck_assert_str_eq(it.out, "w-step5.safetensors\nw-step6.safetensors\nw.safetensors\n");
+    command_finish(&it);
+    ck_success(command_run(&it,
+                           "touch w-stepx w-step7 w-step0 v-step1 w-step1.old && train -q " SMALL
+                           " --save w --save-every 4 --keep 1 >/dev/null && ls"));
+    ck_assert_str_eq(it.out, "v-step1\nw\nw-step1.old\nw-step6\nw-step7\nw-stepx\n");
+    command_finish(&it);
+    ck_success(command_run(&it, "train -q " SMALL " --save w --save-every 2 >/dev/null && ls"));
+    ck_assert_str_eq(it.out, "w\n");
+    command_finish(&it);
+}
+END_TEST
+
+#define PART "train -q --model linear --data digits:count=300 --steps 3 --save w >/dev/null && "
+
+START_TEST(a_resumed_run_ends_with_the_same_weights_and_says_where_it_began) {
+    Arena a = {0};
+    ck_success(command_run(&it, "train -q " SMALL));
+    char weights[17];
+    snprintf(weights, sizeof weights, "%s", it.weights);
+    command_finish(&it);
+    ck_success(command_run(&it,
+                           PART "train " SMALL " --resume w --report r.json --trace t && sim -q "
+                                "--trace t >/dev/null"));
+    ck_assert_str_eq(it.weights, weights);
+    command_said(it.err, PARTS("w: going on after step 3, to step 6", "step 4 ", "step 6 "));
+    command_said(it.out, PARTS("3 steps\n  resumed    after step 3, from w\n", "after step 6"));
+    check_width(it.out);
+    Report r = read_report(&a, "r.json");
+    ck_assert_str_eq(r.run.resumed_from, "w");
+    ck_assert_int_eq(r.run.resumed_step, 3);
+    ck_assert_int_eq(r.steps, 3);
+    arena_finish(&a);
+    command_finish(&it);
+    ck_success(command_run(&it, "train -q " SMALL " --report r.json >/dev/null"));
+    r = read_report(&a, "r.json");
+    ck_assert_ptr_null(r.run.resumed_from);
+    arena_finish(&a);
+    command_finish(&it);
+}
+END_TEST
+
+// The loss that the run's own last evaluation had.
+START_TEST(weights_are_evaluated_without_a_step) {
+    ck_success(command_run(&it, "train " SMALL " --save w 2>&1 | grep 'step 6'; train -q " SMALL
+                                " --save w >/dev/null && train --model linear --data "
+                                "digits:count=300 --evaluate --resume w --ranks 2 && train -q "
+                                "--model linear --data digits:count=300 --evaluate --load w"));
+    const char *loss = strstr(it.out, "held-out loss ");
+    ck_assert_ptr_nonnull(loss);
+    char line[64];
+    snprintf(line, sizeof line, "held-out loss %.6s, accuracy ", loss + strlen("held-out loss "));
+    ck_assert_int_eq(count(it.out, line), 2);
+    ck_assert_int_eq(count(it.out, "of 45 samples"), 2);
+    ck_assert_str_eq(it.err, "");
+    command_finish(&it);
+    command_run(&it, PART "train --model linear --data digits:count=300 --seed 2 --evaluate "
+                          "--resume w");
+    command_refused(&it, "train", PARTS("--resume w does not fit: seed 1, here 2"));
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_one_line) {
+    command_run(&it, PART "train --model mlp:hidden=8,layers=1 --data digits:count=300 --batch 32 "
+                          "--momentum 0 --resume w");
+    command_refused(&it, "train",
+                    PARTS("--resume w does not fit: ", "model linear, here mlp",
+                          "batch 64, here 32", "logits.weight not there, here f32",
+                          "more; --load takes weights alone"));
+    command_run(&it, PART "train --model mlp:hidden=8,layers=1 --data digits:count=300 --load w");
+    command_refused(&it, "train", PARTS("--load w does not fit: fc1.weight not there, here f32"));
+    command_run(&it, PART "head -c 5000 w >v; train " SMALL " --resume v");
+    command_refused(&it, "train", PARTS("--resume v: byte 5000: ", "the file is cut short"));
+    command_run(&it, PART "train -q --model linear --data digits:count=300 --steps 3 --resume w");
+    command_refused(&it, "train", PARTS("was saved after step 3, and the run has 3 in all"));
+}
+END_TEST
+
+// A file that cannot be written whole leaves the one before it, and nothing beside it.
+START_TEST(a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before) {
+    command_run(&it, PART "cp w before; (ulimit -f 20; train -q " SMALL " --resume w --save w "
+                          "--save-every 1 2>&1 >/dev/null) | cat; cmp w before && ls");
+    ck_assert_int_eq(it.status, 0);
+    command_said(it.out, PARTS("train: w: could not be written: File too large"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\nbefore\nw\n"));
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("save", options_that_need_each_other_say_so, the_last_checkpoints_are_kept,
+      a_resumed_run_ends_with_the_same_weights_and_says_where_it_began,
+      weights_are_evaluated_without_a_step, what_does_not_fit_is_one_line,
+      a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before)
