@@ -64,6 +64,12 @@ const OptionDetail job_details[] = {
      "with fused operations. file: the step as text, which --plan reads. lowered-file: what runs, "
      "with the place of every tensor. docs/formats.md, \"Plan files\".",
      "dry-run explain"},
+    {"print-memory",
+     "The bytes that the plan of these options gives a rank, by class, and what parameters, "
+     "gradients and optimiser state take by the formulas of DDP and ZeRO; and the bytes of "
+     "gradients and parameters that a rank sends in a step. No data are read: any number of ranks "
+     "will do, train --model mlp --ranks 1024 --batch-per-rank 8 --zero 3 --print-memory.",
+     "memory vram footprint"},
     {"class",
      "A plan file may have a program for each class of ranks; all prints them one after the "
      "other. A class alone is for reading: --plan needs all of them."},

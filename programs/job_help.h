@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 23 };
+enum { JOB_DETAILS = 24 };
 extern const OptionDetail job_details[];
 
 #endif

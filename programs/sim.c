@@ -7,6 +7,7 @@
 #include "core/platform/device_traits.h"
 #include "programs/ending.h"
 #include "programs/outputs.h"
+#include "programs/print_memory.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
@@ -132,14 +133,15 @@ static bool is_replay(const Sim *s) {
     return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
 }
 
-// --gpus N: N and the powers of two below it, at most the last ROWS.
+// --gpus N: N and the powers of two below it, at most the last ROWS; from 2 on what takes several.
 static IntList sweep_of(const Sim *s) {
     const SimOptions *o = s->o;
     IntList list = o->gpus.count ? o->gpus : o->ranks;
     if (o->gpus.count != 1 || o->point || s->job.spec.plan_file) return list;
     int64_t most = o->gpus.items[0];
     list.count = 0;
-    for (int64_t n = 1; n < most; n *= 2) list.items[list.count++] = n;
+    for (int64_t n = s->job.spec.strategy.zero ? 2 : 1; n < most; n *= 2)
+        list.items[list.count++] = n;
     list.items[list.count++] = most;
     int extra = list.count > ROWS ? list.count - ROWS : 0;
     for (int i = 0; i < list.count - extra; i++) list.items[i] = list.items[i + extra];
@@ -227,6 +229,15 @@ static Status print_plan(const Sim *s) {
         status = print_plan_write(&set, s->o->print_class, (PrintPlan)s->o->print_plan);
     program_set_finish(&set);
     return status;
+}
+
+static Status print_memories(const Sim *s) {
+    for (int i = 0; i < s->sizes.count; i++) {
+        SimJob job;
+        TRY(job_on(&job, s, (int)s->sizes.items[i]));
+        TRY(print_memory(&job, s->arena));
+    }
+    return OK;
 }
 
 // Predictions of devices are kept only where that is asked for: nobody expects a file of a what-if.
@@ -402,6 +413,7 @@ static Status run(Sim *s, SimOptions *o) {
     choose_sizes(s);
     TRY(check_compared(s));
     if (s->o->print_plan) return print_plan(s);
+    if (s->o->print_memory) return print_memories(s);
     TRY(check_outputs(s));
     return simulate(s);
 }

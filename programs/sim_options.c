@@ -4,6 +4,7 @@
 
 #include "core/cli/terminal.h"
 #include "programs/job_help.h"
+#include "programs/print_memory.h"
 #include "programs/words.h"
 
 #define AT(field) .at = offsetof(SimOptions, field)
@@ -48,6 +49,7 @@ static const Option options[] = {
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
+    PRINT_MEMORY_ROW(SimOptions),
     {.name = "plot", .kind = OPTION_STRING, AT(plot), .value = "DIR", .brief = true,
      .help = "write figures: data, gnuplot script and picture of each"},
     {.name = "preview", .kind = OPTION_FLAG, AT(preview), .help = "a figure on the terminal"},

@@ -17,7 +17,7 @@ typedef struct {
     double dilate;
     IntList ranks, gpus;
     int print_plan, color, verbose;
-    bool point, json, csv, plain, preview, require_plot, quiet, version, no_view;
+    bool print_memory, point, json, csv, plain, preview, require_plot, quiet, version, no_view;
 } SimOptions;
 
 extern const OptionTable sim_options;

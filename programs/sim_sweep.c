@@ -67,6 +67,9 @@ static void print_job(const Sweep *s) {
     if (job->spec.micro_batches > 1) phrase(&p, "%d micro-batches", job->spec.micro_batches);
     if (job->spec.plan_file)
         phrase(&p, "plan %s", job->spec.plan_file);
+    else if (job->spec.strategy.zero)
+        phrase(&p, "ZeRO %d, %s", job->spec.strategy.zero,
+               algorithm_name(job->spec.strategy.algorithm));
     else
         phrase(&p, "%s",
                job->spec.ranks > 1 ? algorithm_name(job->spec.strategy.algorithm)

@@ -11,6 +11,7 @@
 #include "programs/ending.h"
 #include "programs/launcher.h"
 #include "programs/next.h"
+#include "programs/print_memory.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
@@ -294,6 +295,10 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.interrupt = train_interrupt_count();
     job.info.argc = argc;
     job.info.argv = (const char *const *)argv;
+    if (o->print_memory) {
+        SimJob described = {.spec = job.spec};
+        return print_memory(&described, a);
+    }
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);

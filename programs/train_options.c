@@ -12,6 +12,7 @@
 #include "parallel/calibrate/calibrate.h"
 #include "programs/job_help.h"
 #include "programs/outputs.h"
+#include "programs/print_memory.h"
 #include "programs/train_help.h"
 #include "programs/words.h"
 #include "viz/figures.h"
@@ -55,7 +56,7 @@ static const Option options[] = {
 
     {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},
     {.name = "ranks", .kind = OPTION_SMALL, JOB_AT(TrainOptions, ranks), .value = "N",
-     .initial = "1", .min = 1, .max = COMM_RANKS, .brief = true,
+     .initial = "1", .min = 1, .max = 1 << 20, .brief = true,
      .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
     {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
@@ -78,6 +79,7 @@ static const Option options[] = {
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; do not train"},
     PRINT_PLAN_ROW_CLASS(TrainOptions),
+    PRINT_MEMORY_ROW(TrainOptions),
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,

@@ -15,7 +15,7 @@ typedef struct {
     int64_t batch_per_rank, epochs, steps, save_every, timeout_ps;
     double dilate, test_fraction;
     int comm, tail, keep, print_plan, color, verbose;
-    bool evaluate, preview, require_plot, json, csv, plain, quiet, version;
+    bool evaluate, print_memory, preview, require_plot, json, csv, plain, quiet, version;
     IntList calibrate_rows;
 } TrainOptions;
 

@@ -28,8 +28,8 @@ static Status name_plan_file(Status s, const JobSpec *spec) {
 // A plan from a file says which ranks have parts of a batch.
 static Status check_numbers(Job *job) {
     const JobSpec *spec = &job->options.spec;
-    if (spec->ranks < 1 || spec->ranks > COMM_RANKS)
-        FAIL(ERR_USAGE, "--ranks %d: give 1 to %d", spec->ranks, COMM_RANKS);
+    if (spec->ranks > COMM_RANKS)
+        FAIL(ERR_USAGE, "--ranks: %d is too large: give 1 to %d", spec->ranks, COMM_RANKS);
     if (spec->plan_file) TRY(name_option(plan_file_read(job), "--plan"));
     return job_spec_check(spec);
 }

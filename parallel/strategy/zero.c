@@ -66,21 +66,23 @@ static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *
     Gradient *g;
     int32_t *writer;
     int count;
-    Bucket before[2] = {{NONE, NONE}, {NONE, NONE}};  // the last, and the one before it
+    Bucket b[3] = {{NONE, NONE}, {NONE, NONE}, {NONE, NONE}};  // this, the last, the one before
     bool bounded = z->stage > 1 && !j->options->no_overlap;
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
     TRY(find_writers(z, plan, &writer));
     gradients_sort(g, count);
     for (int first = 0, end; first < count; first = end) {
-        Bucket b;
-        end = gradients_bucket(j->p, j->options, g, count, first, &b.trigger);
-        if (j->options->no_overlap) b.trigger = last_backward;
-        for (int i = first; i < end; i++) TRY(add_reduce_scatter(z, plan, &g[i], b.trigger));
-        b.last = plan->op_count - 1;
-        if (bounded && before[1].last != NONE)
-            TRY(wait_for_bucket(z, &g[first], end - first, writer, &before[1], deps));
-        before[1] = before[0];
-        before[0] = b;
+        int trigger;
+        end = gradients_bucket(j->p, j->options, g, count, first, &trigger);
+        if (j->options->no_overlap) trigger = last_backward;
+        for (int i = first; i < end; i++) TRY(add_reduce_scatter(z, plan, &g[i], trigger));
+        if (trigger != b[0].trigger) {  // buckets of one operation count as one
+            b[2] = b[1];
+            b[1] = b[0];
+        }
+        b[0] = (Bucket){trigger, plan->op_count - 1};
+        if (bounded && b[2].last != NONE)
+            TRY(wait_for_bucket(z, &g[first], end - first, writer, &b[2], deps));
     }
     return OK;
 }

@@ -79,7 +79,7 @@ START_TEST(unknown_options_get_a_suggestion) {
 END_TEST
 
 START_TEST(numbers_out_of_bounds_are_named_with_the_bounds) {
-    refused(2, PARTS("--ranks: 0 is too small: give 1 to 64"), "--ranks 0");
+    refused(2, PARTS("--ranks: 0 is too small: give 1 to 1048576"), "--ranks 0");
     refused(2, PARTS("--ranks: 65 is too large: give 1 to 64"), "--ranks 65");
     refused(2, PARTS("--ranks: \"two\" is not a count"), "--ranks two");
     refused(2, PARTS("--lr: \"nan\" is not a number"), "--lr nan");

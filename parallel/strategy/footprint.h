@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What a rank of a data-parallel job keeps and sends: by the closed forms of DDP and ZeRO
+// (Rajbhandari et al., 2020, for one type and this optimiser's state), and as a lowered program
+// plans it. With Psi bytes of parameters, K times as many of optimiser state, N ranks and P passes
+// over a step's micro-batches and local shards:
+//
+//           parameters   gradients   optimiser   sent a step by a rank
+//   DDP     Psi          Psi         K Psi       2 Psi (N-1)/N
+//   ZeRO-1  Psi          Psi         K Psi/N     2 Psi (N-1)/N
+//   ZeRO-2  Psi          Psi/N       K Psi/N     2 Psi (N-1)/N
+//   ZeRO-3  Psi/N        Psi/N       K Psi/N     (2P + 1) Psi (N-1)/N
+//
+// Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
+// stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
+// gathers only what it reads; and a parameter that several layers use has a gradient for each.
+#ifndef PARALLEL_STRATEGY_FOOTPRINT_H
+#define PARALLEL_STRATEGY_FOOTPRINT_H
+
+#include "core/plan/program.h"
+
+// Bytes of one rank; where ranks differ, the mean of all.
+typedef struct {
+    double parameters, gradients, optimiser;
+    double sent;  // of gradients and parameters, a step
+} Footprint;
+
+// What the closed forms are about.
+typedef struct {
+    int64_t parameter_bytes, optimiser_bytes;  // of the logical tensors
+    int64_t parameters;                        // elements
+    int ranks, passes;
+} FootprintModel;
+
+// The model of a program, lowered or not, whose data-parallel ranks lie along the axis "data".
+FootprintModel footprint_model(const Program *p);
+
+// By the closed form; stage 0 is DDP. Of one rank all stages are alike, and nothing is sent.
+Footprint footprint_closed(const FootprintModel *m, int stage);
+
+// As a lowered program plans it, with the working set.
+Footprint footprint_planned(const Program *p);
+
+#endif

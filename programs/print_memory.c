@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Rows are classes of memory; columns are the plan's bytes and those of the formulas.
+#include "programs/print_memory.h"
+
+#include "core/base/table.h"
+#include "core/base/units.h"
+#include "parallel/strategy/footprint.h"
+
+#include <stdio.h>
+
+enum { STAGES = 4, CELLS = 1 + STAGES };
+
+static void bytes_cell(Table *t, double bytes) {
+    char text[UNITS_TEXT];
+    table_cell(t, "%s", units_print_size(text, (int64_t)(bytes + 0.5)));
+}
+
+static void row(Table *t, const char *name, const double bytes[CELLS]) {
+    table_cell(t, "%s", name);
+    for (int i = 0; i < CELLS; i++) bytes_cell(t, bytes[i]);
+}
+
+static void plan_row(Table *t, const char *name, int64_t bytes) {
+    table_cell(t, "%s", name);
+    bytes_cell(t, (double)bytes);
+    for (int i = 0; i < STAGES; i++) table_cell(t, "%s", "");
+}
+
+static void fill(Table *t, const Program *p) {
+    const FootprintModel model = footprint_model(p);
+    double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS];
+    int64_t all = 0;
+    for (int i = 0; i < CELLS; i++) {
+        Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p);
+        parameters[i] = f.parameters;
+        gradients[i] = f.gradients;
+        optimiser[i] = f.optimiser;
+        sum[i] = f.parameters + f.gradients + f.optimiser;
+        sent[i] = f.sent;
+    }
+    row(t, "parameters", parameters);
+    row(t, "gradients", gradients);
+    row(t, "optimiser", optimiser);
+    row(t, "their sum", sum);
+    for (int m = 0; m < MEMORY_COUNT; m++) {
+        int64_t bytes = program_memory(p, (Memory)m);
+        all += bytes;
+        bool formula = m == MEMORY_PARAMETERS || m == MEMORY_GRADIENTS || m == MEMORY_OPTIMISER;
+        if (!formula) plan_row(t, memory_name((Memory)m), bytes);
+    }
+    plan_row(t, "all", all);
+    row(t, "sent a step", sent);
+}
+
+static void print_title(const Program *p, const JobSpec *job, const char *class) {
+    const FootprintModel model = footprint_model(p);
+    printf("%s: %lld parameters, %s; ", job->model, (long long)model.parameters,
+           dtype_name(job->dtype));
+    printf("%d rank%s, ", job->ranks, job->ranks == 1 ? "" : "s");
+    if (*class) printf("class %s, ", class);
+    if (job->strategy.zero)
+        printf("ZeRO %d", job->strategy.zero);
+    else
+        printf("%s", job->plan_file ? "a plan" : model.ranks > 1 ? "DDP" : "no strategy");
+    printf(", batch %lld\n", (long long)job->batch);
+}
+
+static Status print_class(const Program *p, const JobSpec *job, const char *class) {
+    static const TableColumn columns[] = {{"a rank", false}, {"planned", true}, {"DDP", true},
+                                          {"ZeRO 1", true},  {"ZeRO 2", true},  {"ZeRO 3", true}};
+    Arena a = {0};
+    Table t;
+    table_init(&t, &a, columns, CELLS + 1);
+    print_title(p, job, class);
+    fill(&t, p);
+    Status s = table_print(stdout, &t, TABLE_TEXT);
+    arena_finish(&a);
+    return s;
+}
+
+Status print_memory(SimJob *job, Arena *a) {
+    ProgramSet set = {0};
+    const SimJobGiven nothing = {0};
+    if (job->spec.plan_file) TRY(sim_job_take_plan(job, a, &nothing));
+    TRY(job_spec_check(&job->spec));
+    Status s = sim_job_lowered(&set, a, job);
+    for (int i = 0; i < set.count && s == OK; i++)
+        s = print_class(&set.programs[i], &job->spec, program_set_name(&set, i));
+    if (s == OK)
+        puts("DDP to ZeRO 3: by formula, without gathered layers and gradients on their way");
+    program_set_finish(&set);
+    return s;
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Memory and traffic of DDP and ZeRO: what is planned, and so allocated, equals the closed forms of
+// parallel/strategy/footprint.h plus a working set that is computed here by hand.
+#include "core/plan/check.h"
+#include "core/platform/device_traits.h"
+#include "parallel/strategy/collective_work.h"
+#include "parallel/strategy/footprint.h"
+#include "parallel/strategy/job_spec.h"
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+
+// Three square layers of 256, without biases: 16 blocks each, which 2, 4, 8 and 16 ranks divide.
+enum { WIDTH = 256, LAYERS = 3, LAYER = WIDTH * WIDTH * (int)sizeof(float), PSI = LAYERS * LAYER };
+static const char model_text[] =
+    "model square\ninput 256\nclasses 256\nlinear a out=256 bias=false\n"
+    "linear b out=256 bias=false\nlinear c out=256 bias=false\n";
+
+typedef struct {
+    Arena arena;
+    ProgramSet set;
+    const Program *p;
+} Lowered;
+
+static JobSpec square_job(int ranks, int stage) {
+    JobSpec job = job_spec_default();
+    job.ranks = ranks;
+    job.batch = 2 * ranks;
+    job.strategy.zero = stage;
+    return job;
+}
+
+static void lower_job(Lowered *l, const JobSpec *job) {
+    char path[300];
+    Model m;
+    *l = (Lowered){0};
+    snprintf(path, sizeof path, "%s/square.model", test_directory());
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(model_text, f);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_ok(model_read(&m, &l->arena, path));
+    ck_assert_ok(job_spec_check(job));
+    ck_assert_ok(job_spec_programs(&l->set, job, &m));
+    ck_assert_ok(plan_check(&l->set));
+    ck_assert_ok(collective_work_lower(&l->set, device_traits("cpu")));
+    l->p = &l->set.programs[0];
+}
+
+static void finish(Lowered *l) {
+    program_set_finish(&l->set);
+    arena_finish(&l->arena);
+}
+
+static void check_class(const Lowered *l, Memory m, int64_t want, const char *what, int ranks,
+                        int stage) {
+    ck_assert_msg(program_memory(l->p, m) == want,
+                  "ZeRO-%d on %d ranks: %lld bytes of %s, not %lld", stage, ranks,
+                  (long long)program_memory(l->p, m), what, (long long)want);
+}
+
+// With caps of 0 each gradient is a bucket; whole ones are that which a layer computes and that
+// which is reduced meanwhile. When the last one is reduced, its shard gets the memory of the whole
+// before it: the working set is two whole gradients less a shard.
+static int64_t gradient_bytes(int ranks, int stage) {
+    return stage < 2 ? PSI : PSI / ranks + 2 * LAYER - LAYER / ranks;
+}
+
+// Gathered layers are prefetch + 1.
+static void check_memory(int ranks, int stage, int prefetch, bool momentum) {
+    JobSpec job = square_job(ranks, stage);
+    Lowered l;
+    job.optimizer.momentum = momentum ? 0.9 : 0;
+    job.strategy.prefetch = prefetch;
+    job.strategy.bucket_bytes[0] = job.strategy.bucket_bytes[1] = 0;
+    lower_job(&l, &job);
+    int64_t state = momentum ? PSI : 0, uses = prefetch + 1 < LAYERS ? prefetch + 1 : LAYERS;
+    check_class(&l, MEMORY_PARAMETERS, stage == 3 ? PSI / ranks : PSI, "parameters", ranks, stage);
+    check_class(&l, MEMORY_GRADIENTS, gradient_bytes(ranks, stage), "gradients", ranks, stage);
+    check_class(&l, MEMORY_OPTIMISER, stage ? state / ranks : state, "optimiser state", ranks,
+                stage);
+    check_class(&l, MEMORY_COMMUNICATION, stage == 3 ? uses * LAYER : 0, "gathered parameters",
+                ranks, stage);
+    int64_t classes = 0, pools = 0;
+    for (int m = 0; m < MEMORY_COUNT; m++) classes += program_memory(l.p, (Memory)m);
+    for (int pool = 0; pool < POOL_COUNT; pool++) pools += l.p->pool_bytes[pool];
+    ck_assert_int_eq(classes, pools);  // which is what a rank allocates
+    finish(&l);
+}
+
+START_TEST(memory_is_that_of_the_closed_forms_and_the_working_set) {
+    for (int ranks = 2; ranks <= 16; ranks *= 2)
+        for (int stage = 0; stage <= 3; stage++)
+            for (int prefetch = 0; prefetch <= 2; prefetch++)
+                for (int momentum = 0; momentum < 2; momentum++)
+                    check_memory(ranks, stage, prefetch, momentum);
+}
+END_TEST
+
+// In f32 with momentum, of Psi elements: DDP 12 Psi, ZeRO-1 8 Psi + 4 Psi/N, ZeRO-2 4 Psi + 8 Psi/N
+// and ZeRO-3 12 Psi/N bytes; and without the working set the plan has them.
+START_TEST(the_closed_forms_are_those_of_the_paper) {
+    const double n = 4, psi = PSI / 4.0;
+    const double want[] = {12 * psi, 8 * psi + 4 * psi / n, 4 * psi + 8 * psi / n, 12 * psi / n};
+    for (int stage = 0; stage <= 3; stage++) {
+        JobSpec job = square_job(4, stage);
+        Lowered l;
+        job.optimizer.momentum = 0.9;
+        lower_job(&l, &job);
+        FootprintModel m = footprint_model(l.p);
+        Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p);
+        ck_assert_int_eq(m.parameters, PSI / 4);
+        ck_assert_double_eq(closed.parameters + closed.gradients + closed.optimiser, want[stage]);
+        ck_assert_double_eq(planned.parameters + planned.optimiser + planned.gradients,
+                            want[stage] + (stage >= 2 ? 2 * LAYER - LAYER / 4 : 0));
+        finish(&l);
+    }
+}
+END_TEST
+
+// Of the three layers the first has no gradient of its input, so its backward gathers nothing.
+static double sent_by_hand(int ranks, int stage, int passes) {
+    double share = (ranks - 1.0) / ranks;
+    return stage < 3 ? 2 * PSI * share
+                     : ((2.0 * passes + 1) * PSI - passes * (double)LAYER) * share;
+}
+
+static void check_sent(int ranks, int stage, int micro_batches, int local_shards) {
+    JobSpec job = square_job(ranks, stage);
+    Lowered l;
+    job.micro_batches = micro_batches;
+    job.shards = ranks * local_shards;
+    job.batch = (int64_t)job.shards * micro_batches;
+    lower_job(&l, &job);
+    FootprintModel m = footprint_model(l.p);
+    int passes = micro_batches * local_shards;
+    double got = footprint_planned(l.p).sent, want = sent_by_hand(ranks, stage, passes);
+    double closed = footprint_closed(&m, stage).sent;
+    ck_assert_int_eq(m.passes, passes);
+    ck_assert_msg(fabs(got - want) < 1e-6 * want, "ZeRO-%d, %d ranks, %d passes: %.17g, not %.17g",
+                  stage, ranks, passes, got, want);
+    ck_assert(stage == 3 ? got < closed : fabs(got - closed) < 1e-6 * closed);
+    finish(&l);
+}
+
+START_TEST(ranks_send_what_the_closed_forms_say) {
+    for (int ranks = 2; ranks <= 8; ranks++)
+        for (int stage = 0; stage <= 3; stage++) {
+            check_sent(ranks, stage, 1, 1);
+            check_sent(ranks, stage, 3, 1);
+            check_sent(ranks, stage, 1, 2);
+        }
+}
+END_TEST
+
+// Whole gradients stay until the last micro-batch has been added; then shards after the first one
+// get their memory.
+START_TEST(with_micro_batches_whole_gradients_stay) {
+    for (int stage = 2; stage <= 3; stage++) {
+        JobSpec job = square_job(4, stage);
+        Lowered l;
+        job.micro_batches = 2;
+        lower_job(&l, &job);
+        check_class(&l, MEMORY_GRADIENTS, PSI + LAYER / 4, "gradients", 4, stage);
+        finish(&l);
+    }
+}
+END_TEST
+
+SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
+      the_closed_forms_are_those_of_the_paper, ranks_send_what_the_closed_forms_say,
+      with_micro_batches_whole_gradients_stay)
