@@ -81,6 +81,9 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ATTENTION_BACKWARD:
     case KIND_ATTENTION_PACKED:
     case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a);
+    case KIND_LAYER_NORM:
+    case KIND_LAYER_NORM_BACKWARD_INPUT:
+    case KIND_LAYER_NORM_BACKWARD_WEIGHT:
     case KIND_RMS_NORM:
     case KIND_RMS_NORM_BACKWARD_INPUT:
     case KIND_RMS_NORM_BACKWARD_WEIGHT: return check_eps(&a, work_real(p, w, 0));

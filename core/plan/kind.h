@@ -62,6 +62,20 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
       attention_backward, "heads kv_heads causal",                                                \
       "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) qkv(B,T,E)")                              \
+    X(EMBEDDING, "embedding", COMPUTE, embedding, none, "",                                       \
+      "y(B,T,C) <- tokens(B,T):i32 weight(V,C)")                                                  \
+    X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \
+      "dweight(V,C) <- tokens(B,T):i32 dy(B,T,C)")                                                \
+    X(POSITIONS, "positions", COMPUTE, positions, none, "", "y(B,T,C) <- x(B,T,C) weight(T,C)")   \
+    X(POSITIONS_BACKWARD, "positions_backward", COMPUTE, positions_backward, none, "",            \
+      "dweight(T,C) <- dy(B,T,C)")                                                                \
+    X(LAYER_NORM, "layer_norm", COMPUTE, row_norm, none, "eps:real",                              \
+      "y(B,T,C) <- x(B,T,C) weight(C) [bias(C)]")                                                 \
+    X(LAYER_NORM_BACKWARD_INPUT, "layer_norm_backward_input", COMPUTE, row_norm_backward_input,   \
+      none, "eps:real", "dx(B,T,C) <- dy(B,T,C) x(B,T,C) weight(C)")                              \
+    X(LAYER_NORM_BACKWARD_WEIGHT, "layer_norm_backward_weight", COMPUTE,                          \
+      row_norm_backward_weight, none, "eps:real",                                                 \
+      "dweight(C) [dbias(C)] <- dy(B,T,C) x(B,T,C)")                                              \
     X(RMS_NORM, "rms_norm", COMPUTE, row_norm, none, "eps:real",                                  \
       "y(B,T,C) <- x(B,T,C) weight(C)")                                                           \
     X(RMS_NORM_BACKWARD_INPUT, "rms_norm_backward_input", COMPUTE, row_norm_backward_input, none, \

@@ -188,6 +188,47 @@ Status placement_rule_linear_window(const Along *a) {
     return placement_rule_linear(a);
 }
 
+// Rows of a table (V,C) by tokens (B,T). The table may be cut along its channels.
+Status placement_rule_embedding(const Along *a) {
+    Placement tokens = along_input(a, 0), w = along_input(a, 1);
+    TRY(refuse_partial(a));
+    if (replicated(tokens) && cut_along(w, 1)) return along_write(a, 0, moved_to(w, 2));
+    if (!replicated(w))
+        return along_refuse_input(a, 1, "a token may be any row of it; it may be cut by channels");
+    return along_write(a, 0, tokens);
+}
+
+// Uses on several ranks give each a part of the sum.
+Status placement_rule_embedding_backward(const Along *a) {
+    Placement tokens = along_input(a, 0), dy = along_input(a, 1);
+    TRY(refuse_partial(a));
+    if (replicated(tokens) && cut_along(dy, 2)) return along_write(a, 0, moved_to(dy, 1));
+    if (!placement_equal(tokens, dy))
+        return along_refuse_input(a, 1, "the tokens do not lie alike");
+    return along_write(a, 0, replicated(dy) ? dy : PLACEMENT_SUM);
+}
+
+// y (B,T,C) = x + weight (T,C)
+Status placement_rule_positions(const Along *a) {
+    Placement x = along_input(a, 0), w = along_input(a, 1), want = PLACEMENT_REPLICATED;
+    TRY(refuse_partial(a));
+    if (cut_along(x, 1) || cut_along(x, 2))
+        want = moved_to(x, x.dim - 1);
+    else if (!replicated(x) && !cut_along(x, 0))
+        return along_refuse_input(a, 0, "it may be cut by rows, positions or channels");
+    if (!placement_equal(w, want)) return along_refuse_input(a, 1, "the input is not cut alike");
+    return along_write(a, 0, x);
+}
+
+Status placement_rule_positions_backward(const Along *a) {
+    Placement dy = along_input(a, 0);
+    TRY(refuse_partial(a));
+    if (cut_along(dy, 1) || cut_along(dy, 2)) return along_write(a, 0, moved_to(dy, dy.dim - 1));
+    if (!replicated(dy) && !cut_along(dy, 0))
+        return along_refuse_input(a, 0, "it may be cut by rows, positions or channels");
+    return along_write(a, 0, replicated(dy) ? dy : PLACEMENT_SUM);
+}
+
 // Each position by itself, all of its channels: rows and positions may be cut.
 static Status judge_positions(const Along *a, int inputs) {
     TRY(refuse_partial(a));

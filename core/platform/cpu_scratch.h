@@ -81,43 +81,6 @@ static inline LinearScratch linear_scratch(int64_t C, int64_t K, int64_t size) {
     return s;
 }
 
-// Attention over T positions, in blocks of so many queries and keys at most: the scores or
-// probabilities of a block, and their gradients; of each query of the block the largest score and
-// the sum; delta of every position. Blocks of keys begin where a block of queries does.
-enum { ATTENTION_QUERIES = 64, ATTENTION_KEYS = 256 };
-typedef struct {
-    int64_t keys;  // in a row of p and ds
-    int64_t p, ds, most, sum, delta, end;
-} AttentionScratch;
-
-static inline AttentionScratch attention_scratch(int64_t T, int64_t size) {
-    AttentionScratch s = {.keys = T < ATTENTION_KEYS ? T : ATTENTION_KEYS};
-    int64_t queries = T < ATTENTION_QUERIES ? T : ATTENTION_QUERIES;
-    s.p = scratch_piece(&s.end, queries * s.keys, size);
-    s.ds = scratch_piece(&s.end, queries * s.keys, size);
-    s.most = scratch_piece(&s.end, queries, size);
-    s.sum = scratch_piece(&s.end, queries, size);
-    s.delta = scratch_piece(&s.end, T, size);
-    return s;
-}
-
-// Cosines and sines of T positions of `half` pairs: of the first ROTARY_FINE positions and of each
-// ROTARY_FINE-th, in f64; and of one.
-enum { ROTARY_FINE = 32 };
-typedef struct {
-    int64_t fine, coarse, cosine, sine, end;
-} RotaryScratch;
-
-static inline RotaryScratch rotary_scratch(int64_t T, int64_t half, int64_t size) {
-    RotaryScratch s = {0};
-    s.fine = scratch_piece(&s.end, 2 * ROTARY_FINE * half, sizeof(double));
-    s.coarse =
-        scratch_piece(&s.end, 2 * ((T + ROTARY_FINE - 1) / ROTARY_FINE) * half, sizeof(double));
-    s.cosine = scratch_piece(&s.end, half, size);
-    s.sine = scratch_piece(&s.end, half, size);
-    return s;
-}
-
 // Batch normalisation: up to six numbers of f64's size for each of C channels.
 static inline int64_t batch_norm_scratch(int64_t C, int piece) { return piece * C * 8; }
 enum { BATCH_NORM_PIECES = 6 };

@@ -2,7 +2,7 @@
 // Bytes of scratch that the cpu device needs for an operation, and the list of devices.
 #include "core/platform/device_traits.h"
 
-#include "core/platform/cpu_scratch.h"
+#include "core/platform/cpu_scratch_sequence.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -58,6 +58,14 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ATTENTION_PACKED_BACKWARD: return attention_bytes(p, w, input[0]);
     case KIND_ROTARY:
     case KIND_ROTARY_BACKWARD: return rotary_bytes(p, w, input[0]);
+    case KIND_EMBEDDING_BACKWARD:
+        return embedding_scratch(dweight->shape[0], dweight->shape[1],
+                                 tensor_elements(&p->tensors[input[0]]),
+                                 dtype_bytes((Dtype)w->dtype))
+            .end;
+    case KIND_LAYER_NORM_BACKWARD_WEIGHT:
+        return 2 * tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
+    case KIND_POSITIONS_BACKWARD:
     case KIND_RMS_NORM_BACKWARD_WEIGHT:
         return tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
     case KIND_BATCH_NORM:

@@ -41,6 +41,13 @@ Status cpu_reserve(int threads) MUST_USE;
     X(ATTENTION_BACKWARD, attention_backward)                 \
     X(ATTENTION_PACKED, attention)                            \
     X(ATTENTION_PACKED_BACKWARD, attention_backward)          \
+    X(EMBEDDING, embedding)                                   \
+    X(EMBEDDING_BACKWARD, embedding_backward)                 \
+    X(POSITIONS, positions)                                   \
+    X(POSITIONS_BACKWARD, positions_backward)                 \
+    X(LAYER_NORM, layer_norm)                                 \
+    X(LAYER_NORM_BACKWARD_INPUT, layer_norm_backward_input)   \
+    X(LAYER_NORM_BACKWARD_WEIGHT, layer_norm_backward_weight) \
     X(RMS_NORM, rms_norm)                                     \
     X(RMS_NORM_BACKWARD_INPUT, rms_norm_backward_input)       \
     X(RMS_NORM_BACKWARD_WEIGHT, rms_norm_backward_weight)     \

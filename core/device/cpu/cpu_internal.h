@@ -9,7 +9,7 @@
 
 #include "core/device/cpu/cpu.h"
 #include "core/device/real.h"
-#include "core/platform/cpu_scratch.h"
+#include "core/platform/cpu_scratch_sequence.h"
 
 #include <cblas.h>
 

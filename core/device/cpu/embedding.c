@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Tables of tokens and positions; core/device/reference/embedding.c says what they compute. The
+// uses of each token are found by a counting sort, so that its gradient is summed in the order of
+// the reference, with its bits.
+#include "core/device/cpu/cpu_internal.h"
+
+void NAME(cpu_embedding)(const KernelCall *call) {
+    real *restrict y = output_data(call, 0);
+    const int32_t *tokens = input_data(call, 0);
+    const real *restrict weight = input_data(call, 1);
+    int64_t C = input(call, 1)->shape[1], n = live_elements(input(call, 0));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(y + i * C, weight + tokens[i] * C, (size_t)C * sizeof *y);
+}
+
+// Positions by token: those of token v are use[end[v - 1] .. end[v]), ascending. end[V].
+static void sort_uses(const int32_t *tokens, int64_t n, int64_t V, int32_t *end, int32_t *use) {
+    memset(end, 0, (size_t)V * sizeof *end);
+    for (int64_t i = 0; i < n; i++) end[tokens[i]]++;
+    for (int64_t v = 1; v < V; v++) end[v] += end[v - 1];
+    for (int64_t i = n - 1; i >= 0; i--) use[--end[tokens[i]]] = (int32_t)i;  // now the beginnings
+    for (int64_t v = 0; v + 1 < V; v++) end[v] = end[v + 1];
+    end[V - 1] = (int32_t)n;
+}
+
+void NAME(cpu_embedding_backward)(const KernelCall *call) {
+    real *dweight = output_data(call, 0);
+    const int32_t *tokens = input_data(call, 0);
+    const real *dy = input_data(call, 1);
+    int64_t V = output(call, 0)->shape[0], C = output(call, 0)->shape[1],
+            n = live_elements(input(call, 0));
+    EmbeddingScratch s =
+        embedding_scratch(V, C, input(call, 0)->shape[0] * input(call, 0)->shape[1], sizeof(real));
+    char *scratch = call->scratch;
+    int32_t *end = (int32_t *)(scratch + s.end_of_token), *use = (int32_t *)(scratch + s.use);
+    real *restrict sum = (real *)(scratch + s.sum);
+    sort_uses(tokens, n, V, end, use);
+    for (int64_t v = 0, k = 0; v < V; v++) {
+        if (k == end[v] && call->accumulate) continue;
+        memset(sum, 0, (size_t)C * sizeof *sum);
+        for (; k < end[v]; k++) {
+            const real *restrict row = dy + use[k] * C;
+            for (int64_t c = 0; c < C; c++) sum[c] += row[c];
+        }
+        NAME(cpu_deliver)(C, sum, call->accumulate, dweight + v * C);
+    }
+}
+
+void NAME(cpu_positions)(const KernelCall *call) {
+    real *restrict y = output_data(call, 0);
+    const real *restrict x = input_data(call, 0), *restrict weight = input_data(call, 1);
+    int64_t B = operand_rows(input(call, 0));
+    int64_t row = input(call, 1)->shape[0] * input(call, 1)->shape[1];
+    for (int64_t b = 0; b < B; b++, x += row, y += row)
+        for (int64_t i = 0; i < row; i++) y[i] = x[i] + weight[i];
+}
+
+// Complete before it is added to what others left.
+void NAME(cpu_positions_backward)(const KernelCall *call) {
+    const real *restrict dy = input_data(call, 0);
+    real *restrict sum = call->scratch;
+    int64_t B = operand_rows(input(call, 0));
+    int64_t row = output(call, 0)->shape[0] * output(call, 0)->shape[1];
+    memset(sum, 0, (size_t)row * sizeof *sum);
+    for (int64_t b = 0; b < B; b++, dy += row)
+        for (int64_t i = 0; i < row; i++) sum[i] += dy[i];
+    NAME(cpu_deliver)(row, sum, call->accumulate, output_data(call, 0));
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Rows of a table: y[b][t] = weight[tokens[b][t]], and a table of positions: y[b][t] = x[b][t] +
+// weight[t]. The gradient of a table's row is the sum of those of its uses, in their order. Tokens
+// lie in the table: the data were checked (core/data/dataset.h).
+#include "core/device/kernel.h"
+#include "core/device/real.h"
+#include "core/device/reference/reference.h"
+
+void NAME(reference_embedding)(const KernelCall *call) {
+    real *y = output_data(call, 0);
+    const int32_t *tokens = input_data(call, 0);
+    const real *weight = input_data(call, 1);
+    int64_t C = input(call, 1)->shape[1], n = live_elements(input(call, 0));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < C; c++) y[i * C + c] = weight[tokens[i] * C + c];
+}
+
+void NAME(reference_embedding_backward)(const KernelCall *call) {
+    real *dweight = output_data(call, 0);
+    const int32_t *tokens = input_data(call, 0);
+    const real *dy = input_data(call, 1);
+    int64_t V = output(call, 0)->shape[0], C = output(call, 0)->shape[1],
+            n = live_elements(input(call, 0));
+    for (int64_t v = 0; v < V; v++)
+        for (int64_t c = 0; c < C; c++) {
+            real sum = 0;
+            for (int64_t i = 0; i < n; i++)
+                if (tokens[i] == v) sum += dy[i * C + c];
+            dweight[v * C + c] = call->accumulate ? dweight[v * C + c] + sum : sum;
+        }
+}
+
+void NAME(reference_positions)(const KernelCall *call) {
+    real *y = output_data(call, 0);
+    const real *x = input_data(call, 0), *weight = input_data(call, 1);
+    int64_t B = operand_rows(input(call, 0)),
+            row = input(call, 1)->shape[0] * input(call, 1)->shape[1];
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < row; i++) y[b * row + i] = x[b * row + i] + weight[i];
+}
+
+void NAME(reference_positions_backward)(const KernelCall *call) {
+    real *dweight = output_data(call, 0);
+    const real *dy = input_data(call, 0);
+    int64_t B = operand_rows(input(call, 0)),
+            row = output(call, 0)->shape[0] * output(call, 0)->shape[1];
+    for (int64_t i = 0; i < row; i++) {
+        real sum = 0;
+        for (int64_t b = 0; b < B; b++) sum += dy[b * row + i];
+        dweight[i] = call->accumulate ? dweight[i] + sum : sum;
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// How language models begin: tables of tokens and positions, and layer_norm; by hand, against the
+// reference over swept shapes, and their gradients.
+#include "tests/support/device_hand.h"
+#include "tests/support/device_near.h"
+#include "tests/support/gradient.h"
+
+typedef struct {
+    int64_t rows, capacity, T, C, V;
+    bool accumulate;
+} Shape;
+typedef void (*Build)(Case *c, const Shape *s);
+
+static void set(Case *c, const char *name, const double *values) {
+    case_set(c, gradient_tensor(c, name), values);
+}
+#define SET(c, name, ...) set(c, name, (const double[]){__VA_ARGS__})
+
+static void sequence(Case *c, const Shape *s, const char *name, Fill fill) {
+    case_tensor(c, name, REAL(c), fill, SHAPE(ROWS, s->T, s->C));
+}
+
+static Fill gradient_fill(const Shape *s) { return s->accumulate ? FILL_RANDOM : FILL_OUTPUT; }
+
+// Tokens in no order, the first often, some never.
+static void build_embedding(Case *c, const Shape *s) {
+    double tokens[4096];
+    int64_t n = s->capacity * s->T;
+    ck_assert_int_le(n, 4096);
+    for (int64_t i = 0; i < n; i++) tokens[i] = (double)(i % 3 ? i * i * 7 % s->V : 0);
+    case_set(c, case_tensor(c, "tokens", DTYPE_I32, FILL_OUTPUT, SHAPE(ROWS, s->T)), tokens);
+    case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->V, s->C));
+    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->V, s->C));
+    sequence(c, s, "y", FILL_OUTPUT);
+    sequence(c, s, "dy", FILL_RANDOM);
+    case_op(c, KIND_EMBEDDING, false, NULL, "y", "tokens weight");
+    case_op(c, KIND_EMBEDDING_BACKWARD, s->accumulate, NULL, "dweight", "tokens dy");
+}
+
+static void build_positions(Case *c, const Shape *s) {
+    sequence(c, s, "x", FILL_RANDOM);
+    sequence(c, s, "y", FILL_OUTPUT);
+    sequence(c, s, "dy", FILL_RANDOM);
+    case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->T, s->C));
+    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->T, s->C));
+    case_op(c, KIND_POSITIONS, false, NULL, "y", "x weight");
+    case_op(c, KIND_POSITIONS_BACKWARD, s->accumulate, NULL, "dweight", "dy");
+}
+
+static void build_norm(Case *c, const Shape *s, bool bias) {
+    const int64_t eps = build_attr_real(0.5);
+    sequence(c, s, "x", FILL_RANDOM);
+    sequence(c, s, "y", FILL_OUTPUT);
+    sequence(c, s, "dy", FILL_RANDOM);
+    sequence(c, s, "dx", FILL_OUTPUT);
+    case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->C));
+    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->C));
+    if (bias) {
+        case_tensor(c, "bias", REAL(c), FILL_RANDOM, SHAPE(s->C));
+        case_tensor(c, "dbias", REAL(c), gradient_fill(s), SHAPE(s->C));
+    }
+    case_op(c, KIND_LAYER_NORM, false, &eps, "y", bias ? "x weight bias" : "x weight");
+    case_op(c, KIND_LAYER_NORM_BACKWARD_INPUT, false, &eps, "dx", "dy x weight");
+    case_op(c, KIND_LAYER_NORM_BACKWARD_WEIGHT, s->accumulate, &eps,
+            bias ? "dweight dbias" : "dweight", "dy x");
+}
+static void build_layer_norm(Case *c, const Shape *s) { build_norm(c, s, true); }
+static void build_layer_norm_without_bias(Case *c, const Shape *s) { build_norm(c, s, false); }
+
+// --- by hand
+
+// Token 2 is used twice, token 1 never: its gradient is 0, or what was there before.
+static void embedding(Case *c, const Device *d, bool accumulate) {
+    const Shape s = {.rows = 1, .capacity = 1, .T = 3, .C = 2, .V = 3, .accumulate = accumulate};
+    build_embedding(c, &s);
+    SET(c, "tokens", 2, 0, 2);
+    SET(c, "weight", 1, 2, 3, 4, 5, 6);
+    SET(c, "dy", 1, 10, 2, 20, 4, 40);
+    if (accumulate) SET(c, "dweight", 100, 100, 200, 200, 300, 300);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 5, 6, 1, 2, 5, 6);
+    if (accumulate)
+        EXPECT(c, &got, "dweight", 102, 120, 200, 200, 305, 350);
+    else
+        EXPECT(c, &got, "dweight", 2, 20, 0, 0, 5, 50);
+}
+static void embedding_writes(Case *c, const Device *d) { embedding(c, d, false); }
+static void embedding_adds(Case *c, const Device *d) { embedding(c, d, true); }
+
+static void positions(Case *c, const Device *d) {
+    const Shape s = {.rows = 2, .capacity = 2, .T = 2, .C = 1};
+    build_positions(c, &s);
+    SET(c, "x", 1, 2, 3, 4);
+    SET(c, "weight", 10, 20);
+    SET(c, "dy", 1, 2, 4, 8);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 11, 22, 13, 24);
+    EXPECT(c, &got, "dweight", 5, 10);
+}
+
+// Mean 3, variance 7/2, which with eps 1/2 is 4: r = 1/2, h = -3/2 0 1/2 1.
+static void layer_norm(Case *c, const Device *d) {
+    const Shape s = {.rows = 1, .capacity = 1, .T = 1, .C = 4, .accumulate = true};
+    build_layer_norm(c, &s);
+    SET(c, "x", 0, 3, 4, 5);
+    SET(c, "weight", 2, 4, 1, -2);
+    SET(c, "bias", 1, 1, 0, 1);
+    SET(c, "dy", 4, 2, 8, 4);
+    SET(c, "dweight", 10, 20, 30, 40);
+    SET(c, "dbias", 1, 2, 3, 4);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", -2, 1, 0.5, -1);
+    EXPECT(c, &got, "dweight", 4, 20, 34, 44);
+    EXPECT(c, &got, "dbias", 5, 4, 11, 8);
+    // g = 8 8 8 -8, mean g = 4, mean g h = -4: dx = (g - 4 + 4 h) / 2
+    EXPECT(c, &got, "dx", -1, 2, 3, -4);
+}
+
+START_TEST(tables_and_norms_by_hand) {
+    by_hand(1, embedding_writes);
+    by_hand(1, embedding_adds);
+    by_hand(2, positions);
+    by_hand(1, layer_norm);
+}
+END_TEST
+
+// --- against the reference
+
+static void agree(Build build, Shape s, double roundings) {
+    static const int64_t rows[][2] = {{1, 1}, {2, 3}, {0, 2}};
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int i = 0; i < 2 * 3 * count; i++) {
+        Case c;
+        s.rows = rows[i % 3][0];
+        s.capacity = rows[i % 3][1];
+        s.accumulate = s.T % 2;
+        case_init(&c, i / 3 % 2 ? DTYPE_F64 : DTYPE_F32, s.capacity, s.rows);
+        build(&c, &s);
+        snprintf(c.text, sizeof c.text, "%s %s %s: T %lld, C %lld, V %lld", devices[i / 6]->name,
+                 dtype_name(REAL(&c)), op_name(&c.p, &c.plan->ops[0]), (long long)s.T,
+                 (long long)s.C, (long long)s.V);
+        near_agree(&c, devices[i / 6], roundings);
+        case_finish(&c);
+    }
+}
+
+// Tables have the reference's bits.
+START_TEST(tables_and_norms_agree) {
+    static const int64_t lengths[] = {1, 2, 31, 100}, channels[] = {1, 6, 32, 131};
+    for (int i = 0; i < 4 * 4; i++) {
+        int64_t T = lengths[i % 4], C = channels[i / 4];
+        agree(build_embedding, (Shape){.T = T, .C = C, .V = 1 + i * 5}, 0);
+        agree(build_positions, (Shape){.T = T, .C = C}, 0);
+        agree(build_layer_norm, (Shape){.T = T, .C = C}, (double)(16 + 2 * C + 2 * T));
+        agree(build_layer_norm_without_bias, (Shape){.T = T, .C = C}, (double)(16 + 2 * C + 2 * T));
+    }
+}
+END_TEST
+
+// --- gradients
+
+static void check_gradients(Build build, const char *const pairs[][2]) {
+    const Shape s = {.rows = 2, .capacity = 3, .T = 3, .C = 6, .V = 5};
+    const Device *devices[DEVICES];
+    int count = case_devices(devices);
+    for (int d = 0; d < count; d++) {
+        Case c;
+        case_init(&c, DTYPE_F64, s.capacity, s.rows);
+        build(&c, &s);
+        ck_assert_ok(program_lower(&c.p, devices[d]->traits));
+        for (int i = 0; pairs[i][0]; i++)
+            gradient_check(&c, devices[d], pairs[i][0], pairs[i][1], "y",
+                           c.before[gradient_tensor(&c, "dy")]);
+        case_finish(&c);
+    }
+}
+
+START_TEST(gradients_of_tables_and_norms) {
+    check_gradients(build_embedding, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});
+    check_gradients(build_positions, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});
+    check_gradients(build_layer_norm,
+                    (const char *const[][2]){
+                        {"x", "dx"}, {"weight", "dweight"}, {"bias", "dbias"}, {NULL, NULL}});
+}
+END_TEST
+
+SUITE("device embedding", tables_and_norms_by_hand, tables_and_norms_agree,
+      gradients_of_tables_and_norms)
