@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// kernels: what each operation of a training step costs on one core. Steps are executed as train
-// executes them, on synthetic samples; at its turn an operation is repeated and timed on the CPU
-// clock of the thread, which other processes disturb little. The last line is whole steps, nothing
-// repeated: caches are then as cold as in a run. "of copy" is the rate at which an operation reads
-// and writes its operands, as a share of that of a large copy: what memory alone would allow, more
-// where operands stay in the cache.
+// kernels: what each operation of a training step, or of the first plan of a file, costs on one
+// core. Steps are executed as train executes them, on synthetic samples; at its turn an operation
+// is repeated and timed on the CPU clock of the thread, which other processes disturb little. The
+// last line is whole steps, nothing repeated: caches are then as cold as in a run. "of copy" is the
+// rate at which an operation reads and writes its operands, as a share of that of a large copy:
+// what memory alone would allow, more where operands stay in the cache.
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/rng.h"
 #include "core/base/statistics.h"
 #include "core/base/table.h"
 #include "core/cli/option.h"
 #include "core/plan/check.h"
+#include "core/plan_text/plan_text.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/run/job.h"
 
@@ -18,8 +20,8 @@
 #include <string.h>
 
 typedef struct {
-    const char *model, *device;
-    int dtype;
+    const char *model, *device, *plan;
+    int dtype, form;
     int64_t batch, rounds, repeat_ps;
 } BenchOptions;
 
@@ -28,6 +30,8 @@ typedef struct {
 static const Option options[] = {
     {.name = "model", .kind = OPTION_STRING, AT(model), .value = "NAME|FILE", .initial = "net",
      .brief = true, .help = "built-in model or model file"},
+    {.name = "plan", .kind = OPTION_STRING, AT(plan), .value = "FILE", .brief = true,
+     .help = "time the operations of this plan instead, on random operands"},
     {.name = "device", .kind = OPTION_STRING, AT(device), .value = "NAME", .initial = "cpu",
      .brief = true, .help = "reference or cpu"},
     {.name = "dtype", .kind = OPTION_CHOICE, AT(dtype), .value = "f32|f64", .initial = "f32",
@@ -38,6 +42,8 @@ static const Option options[] = {
      .max = 1e4, .brief = true, .help = "measurements of every operation"},
     {.name = "repeat", .kind = OPTION_DURATION, AT(repeat_ps), .value = "TIME", .initial = "2ms",
      .brief = true, .help = "how long an operation is repeated per measurement"},
+    {.name = "form", .kind = OPTION_CHOICE, AT(form), .value = "text|csv", .initial = "text",
+     .brief = true, .help = "of the table"},
 };
 // clang-format on
 static const OptionTable option_table = {
@@ -108,12 +114,32 @@ static void set_scalars(Bench *b) {
     }
 }
 
+enum { CLASSES = 64 };  // of random labels and tokens
+
+// Numbers in [-1, 1), classes, small counts; an optimiser's state is 0, as at a run's begin.
+static void randomise(const Tensor *t, void *data) {
+    Rng r;
+    rng_init(&r, 1, RNG_TEST, 1, 0);
+    for (int64_t i = 0; i < tensor_elements(t) && t->role != ROLE_OPTIMISER; i++) {
+        double value = (double)rng_float(&r) * 2 - 1;
+        switch (t->dtype) {
+        case DTYPE_F32: ((float *)data)[i] = (float)value; break;
+        case DTYPE_F64: ((double *)data)[i] = t->role == ROLE_SCALAR ? 0 : value; break;
+        case DTYPE_I32: ((int32_t *)data)[i] = (int32_t)rng_below(&r, CLASSES); break;
+        case DTYPE_I64: ((int64_t *)data)[i] = 1; break;
+        default: break;
+        }
+    }
+}
+
 static void initialise(Bench *b) {
     for (int t = 0; t < b->set.programs[0].tensor_count; t++) {
         const Tensor *tensor = &b->set.programs[0].tensors[t];
-        if (tensor->role != ROLE_PARAMETER || tensor->logical == NONE) continue;
-        model_initialise(&b->set.programs[0], tensor->logical, 1, (Dtype)tensor->dtype,
-                         executor_data(&b->executor, t));
+        void *data = executor_data(&b->executor, t);
+        if (b->options->plan && data && tensor->alias == NONE && role_persists((Role)tensor->role))
+            randomise(tensor, data);
+        if (b->options->plan || tensor->role != ROLE_PARAMETER || tensor->logical == NONE) continue;
+        model_initialise(&b->set.programs[0], tensor->logical, 1, (Dtype)tensor->dtype, data);
     }
 }
 
@@ -136,19 +162,31 @@ static Status measure_copy(Bench *b) {
     return OK;
 }
 
-static Status make(Bench *b, Arena *a) {
+static Status make_programs(Bench *b, Arena *a) {
     const BenchOptions *o = b->options;
-    const Device *device;
     Model model;
+    char *text;
+    size_t length;
     JobSpec job = job_spec_default();
     job.batch = o->batch;
     job.dtype = o->dtype ? DTYPE_F64 : DTYPE_F32;
+    if (o->plan) {
+        TRY(file_read(&text, &length, a, o->plan));
+        TRY(plan_text_parse(&b->set, text, length, o->plan));
+    } else {
+        TRY(model_read(&model, a, o->model));
+        TRY(job_spec_programs(&b->set, &job, &model));
+        b->plan = program_find_when(&b->set.programs[0], WHEN_EACH_STEP, 0);
+    }
+    return plan_check(&b->set);
+}
+
+static Status make(Bench *b, Arena *a) {
+    const BenchOptions *o = b->options;
+    const Device *device;
     TRY(device_find(&device, o->device));
-    TRY(model_read(&model, a, o->model));
-    TRY(job_spec_programs(&b->set, &job, &model));
-    TRY(plan_check(&b->set));
+    TRY(make_programs(b, a));
     TRY(program_set_lower(&b->set, device->traits));
-    b->plan = program_find_when(&b->set.programs[0], WHEN_EACH_STEP, 0);
     TRY(executor_create(&b->executor, a, &b->set.programs[0], 0, device, NULL,
                         &(ExecutorHooks){.context = b, .load = load, .before = before}));
     b->op_ns = ARENA_NEW(a, double, b->set.programs[0].plans[b->plan].op_count * o->rounds);
@@ -218,7 +256,8 @@ static Status print(Bench *b, Arena *a) {
         bytes += w->read_bytes + w->write_bytes;
     }
     double step = add_row(&t, b, "whole step", b->step_ns, flops, bytes);
-    TRY(table_print(stdout, &t, TABLE_TEXT));
+    TRY(table_print(stdout, &t, b->options->form ? TABLE_CSV : TABLE_TEXT));
+    if (b->options->form) return OK;
     double batch = (double)b->options->batch;
     printf("\nsum of operations %.2f us a sample, %.0f samples/s; whole steps %.2f us, %.0f "
            "samples/s (medians of %lld); a copy %.1f GB/s\n",
