@@ -2,6 +2,7 @@
 #include "tests/support/training.h"
 
 #include "core/base/rng.h"
+#include "core/platform/device_traits.h"
 #include "tests/support/testing.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ JobOptions training_options(void) {
         .comm = COMM_SERIAL,
         .info = {.kind = "train",  // for traces
                  .model = "small",
-                 .device = "cpu",
+                 .device = device_traits_default,
                  .comm = "serial",
                  .dtype = "f32"},
     };

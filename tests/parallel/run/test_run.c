@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whole runs: the memory they take, the plans that a person edited, the spans they record.
 #include "core/plan_text/plan_text.h"
+#include "core/platform/device_traits.h"
 #include "parallel/comm/world_internal.h"
 #include "tests/support/allocations.h"
 #include "tests/support/testing.h"
@@ -73,7 +74,7 @@ static void check_allocated(void *context, Executor *e) {
 }
 
 START_TEST(planned_bytes_are_allocated_bytes) {
-    static const char *const devices[] = {"reference", "cpu"};
+    static const char *const devices[] = {"reference", device_traits_default};
     int checked = 0;
     for (int k = 0; k < 32; k++) {
         Outcome run;
@@ -126,7 +127,7 @@ static void count_allocations(void *context, Executor *e, int plan, int op) {
 }
 
 START_TEST(nothing_is_allocated_after_the_first_step) {
-    static const char *const devices[] = {"reference", "cpu"};
+    static const char *const devices[] = {"reference", device_traits_default};
     Counts *counts =
         mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert(counts != MAP_FAILED);

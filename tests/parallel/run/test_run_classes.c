@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs whose ranks are of several classes: a pipeline's stages end with what one rank ends with.
 #include "core/plan_text/plan_text.h"
+#include "core/platform/device_traits.h"
 #include "tests/support/pipeline.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
@@ -27,7 +28,7 @@ static const char *write_pipeline(PipelineSchedule schedule, int micro_batches, 
     Arena a = {0};
     Model m;
     ProgramSet set;
-    const JobOptions o = options_of("cpu", micro_batches);
+    const JobOptions o = options_of(device_traits_default, micro_batches);
     const StepSpec step = {.dtype = DTYPE_F32,
                            .batch = BATCH,
                            .shards = data_ranks,
@@ -127,25 +128,25 @@ static void stages_equal_one(const char *device, CommKind comm) {
 
 START_TEST(stages_in_lockstep_equal_one_rank) {
     stages_equal_one("reference", COMM_SERIAL);
-    stages_equal_one("cpu", COMM_SERIAL);
+    stages_equal_one(device_traits_default, COMM_SERIAL);
 }
 END_TEST
 
 START_TEST(stages_as_threads_equal_one_rank) {
     stages_equal_one("reference", COMM_THREAD);
-    stages_equal_one("cpu", COMM_THREAD);
+    stages_equal_one(device_traits_default, COMM_THREAD);
 }
 END_TEST
 
 START_TEST(stages_as_processes_equal_one_rank) {
     stages_equal_one("reference", COMM_SHM);
-    stages_equal_one("cpu", COMM_SHM);
+    stages_equal_one(device_traits_default, COMM_SHM);
 }
 END_TEST
 
 // Two stages in two data-parallel copies: DDP's bits.
 START_TEST(stages_in_two_copies_equal_ddp) {
-    static const char *const devices[] = {"reference", "cpu"};
+    static const char *const devices[] = {"reference", device_traits_default};
     for (int d = 0; d < 2; d++) {
         Outcome ddp, stages;
         run_one(&ddp, devices[d], 4, 2);
@@ -164,7 +165,8 @@ END_TEST
 // Parameters of the layers of its own stage, and no others.
 START_TEST(each_rank_has_the_memory_of_its_class) {
     Outcome stages;
-    run_stages(&stages, "cpu", COMM_SERIAL, write_pipeline(SCHEDULE_1F1B, 4, 1), 4, 1);
+    run_stages(&stages, device_traits_default, COMM_SERIAL, write_pipeline(SCHEDULE_1F1B, 4, 1), 4,
+               1);
     const ProgramSet *set = &stages.job.set;
     ck_assert_ptr_eq(job_program(&stages.job, 0), &set->programs[0]);
     ck_assert_ptr_eq(job_program(&stages.job, 1), &set->programs[1]);

@@ -2,6 +2,7 @@
 // Data parallelism by docs/contract.md, 7: P ranks compute, bit for bit, what one rank computes
 // with P shards, however they communicate and whoever is late.
 #include "core/base/rng.h"
+#include "core/platform/device_traits.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const devices[] = {"reference", "cpu"};
+static const char *const devices[] = {"reference", device_traits_default};
 
 static void assert_same(const Outcome *a, const Outcome *b, const char *what) {
     const char *d = outcome_difference(a, b);

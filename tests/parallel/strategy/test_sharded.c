@@ -3,6 +3,7 @@
 // for bit where the contract says so (docs/contract.md, 7), else within its bounds.
 #include "core/data/safetensors.h"
 #include "core/plan_text/plan_text.h"
+#include "core/platform/device_traits.h"
 #include "tests/support/sharded.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
@@ -65,7 +66,7 @@ static void check_zero3(int ranks, int block, const char *device, CommKind comm)
 // Blocks of 2 elements cut most tensors of the small network evenly over two ranks, those of 64
 // leave some ranks without a share of the smaller ones.
 START_TEST(zero3_on_two_and_four_ranks_equals_one_rank) {
-    static const char *const devices[] = {"reference", "cpu"};
+    static const char *const devices[] = {"reference", device_traits_default};
     for (int device = 0; device < 2; device++)
         for (int comm = 0; comm < COMM_KINDS; comm++)
             for (int ranks = 2; ranks <= 4; ranks += 2)
@@ -76,8 +77,8 @@ END_TEST
 START_TEST(zero3_on_uneven_shards_equals_one_rank) {
     for (int comm = 0; comm < COMM_KINDS; comm++)
         for (int ranks = 2; ranks <= 3; ranks++) {
-            check_zero3(ranks, 64, "cpu", (CommKind)comm);
-            check_zero3(ranks, 4096, "cpu", (CommKind)comm);
+            check_zero3(ranks, 64, device_traits_default, (CommKind)comm);
+            check_zero3(ranks, 4096, device_traits_default, (CommKind)comm);
         }
 }
 END_TEST
@@ -176,7 +177,7 @@ static void check_pair(Dtype dtype, const char *device, int ranks, CommKind comm
 }
 
 START_TEST(a_pair_of_linear_layers_over_ranks_stays_within_the_contract) {
-    static const char *const devices[] = {"reference", "cpu"};
+    static const char *const devices[] = {"reference", device_traits_default};
     for (int device = 0; device < 2; device++)
         for (int comm = 0; comm < COMM_KINDS; comm++)
             for (int ranks = 2; ranks <= 4; ranks *= 2) {
