@@ -43,11 +43,27 @@ static Status add_rows(Emitter *e, const char *what, Dtype dtype, Role role, con
     return emit_tensor(e, name, e->suffix, &whole, &piece, out);
 }
 
+// Something of this pass without rows: each rank has its own.
+static Status add_fixed(Emitter *e, const Value *v, int32_t *out) {
+    char name[NAME];
+    snprintf(name, sizeof name, "%s%s", e->training ? "" : "evaluate.", v->name);
+    LogicalSpec whole = {.dims = v->dims, .dtype = v->dtype, .role = ROLE_ACTIVATION};
+    TensorSpec piece = {.shard = e->shard,
+                        .micro_batch = e->micro_batch,
+                        .placement = {[DATA_AXIS] = PLACEMENT_DIFFERS}};
+    memcpy(whole.shape, v->shape, sizeof whole.shape);
+    return emit_tensor(e, name, e->suffix, &whole, &piece, out);
+}
+
 LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
     LogicalSpec s = {.dims = p->dims, .dtype = e->spec->dtype, .role = role};
     memcpy(s.shape, p->shape, sizeof s.shape);
-    if (role == ROLE_PARAMETER) s.fan_in = p->fan_in;
-    s.trainable = role == ROLE_PARAMETER;
+    s.trainable = role == ROLE_PARAMETER && !p->state;
+    if (role != ROLE_PARAMETER) return s;
+    if (p->state) s.role = ROLE_STATE;
+    s.fan_in = p->fan_in;
+    s.normal = p->normal;
+    s.constant = p->constant;
     return s;
 }
 
@@ -80,6 +96,7 @@ static Status add_gradients(Emitter *e, int shard) {
         LayerTensors *t = &e->layers[i];
         for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
+            if (l->parameters[k].state) continue;
             LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
             TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
             snprintf(name, sizeof name, "%s.%s.grad", l->name, l->parameters[k].name);
@@ -139,13 +156,15 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
     case VALUE_INVERSE_COUNT: return e->inverse_count;
     case VALUE_PARAMETER: return e->layers[v->layer].parameter[v->index];
     case VALUE_GRADIENT: return e->layers[v->layer].gradient[v->index];
-    case VALUE_ROWS: break;
+    case VALUE_ROWS:
+    case VALUE_FIXED: break;
     }
     return NONE;
 }
 
 static Status emit_value(Emitter *e, const Value *v, int32_t *out) {
     *out = find_tensor(e, v);
+    if (v->source == VALUE_FIXED) return add_fixed(e, v, out);
     if (v->source != VALUE_ROWS) return OK;
     return add_rows(e, v->name, v->dtype, ROLE_ACTIVATION, v->shape, v->dims,
                     v->alias == NONE ? 0 : TENSOR_REF(e->tensors[v->alias]), out);

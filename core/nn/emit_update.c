@@ -80,7 +80,7 @@ static Status add_state(Emitter *e, const char *what, int which) {
         for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
             LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_OPTIMISER);
-            if (l->parameters[k].owner != i) continue;
+            if (l->parameters[k].owner != i || l->parameters[k].state) continue;
             snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
             TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, &e->layers[i].state[k][which]));
         }
@@ -123,6 +123,7 @@ Status emit_updates(Emitter *e) {
     if (e->spec->optimizer.kind != OPTIMIZER_SGD) TRY(emit_count(e));
     for (int i = e->m->layer_count - 1; i >= 0; i--)
         for (int k = 0; k < e->m->layers[i].parameter_count; k++)
-            if (e->m->layers[i].parameters[k].owner == i) TRY(emit_update(e, i, k));
+            if (e->m->layers[i].parameters[k].owner == i && !e->m->layers[i].parameters[k].state)
+                TRY(emit_update(e, i, k));
     return OK;
 }

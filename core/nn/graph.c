@@ -27,6 +27,15 @@ static Status add_op(Graph *g, const GraphOp *op) {
     return OK;
 }
 
+static Status add_named(Graph *g, const Value *partial, const char *name, const int64_t *shape,
+                        int *out) {
+    Value v = *partial;
+    v.name = arena_string(&g->arena, name);
+    if (!v.name) FAIL(ERR_MEMORY, "out of memory for %s", name);
+    memcpy(v.shape, shape, (size_t)v.dims * sizeof *shape);
+    return add_value(g, &v, out);
+}
+
 static Status add_rows(Graph *g, const int64_t *shape, int dims, Dtype dtype, int alias, int *out,
                        const char *fmt, ...) PRINTF_LIKE(7, 8);
 static Status add_rows(Graph *g, const int64_t *shape, int dims, Dtype dtype, int alias, int *out,
@@ -36,14 +45,8 @@ static Status add_rows(Graph *g, const int64_t *shape, int dims, Dtype dtype, in
     va_start(args, fmt);
     vsnprintf(name, sizeof name, fmt, args);
     va_end(args);
-    Value v = {.source = VALUE_ROWS,
-               .name = arena_string(&g->arena, name),
-               .dims = dims,
-               .alias = alias,
-               .dtype = dtype};
-    if (!v.name) FAIL(ERR_MEMORY, "out of memory for %s", name);
-    memcpy(v.shape, shape, (size_t)dims * sizeof *shape);
-    return add_value(g, &v, out);
+    const Value v = {.source = VALUE_ROWS, .dims = dims, .alias = alias, .dtype = dtype};
+    return add_named(g, &v, name, shape, out);
 }
 
 static const Layer *layer_of(const Graph *g, int layer) { return &g->m->layers[layer]; }
@@ -64,9 +67,12 @@ Status graph_output(Graph *g, int layer, int alias, int *out) {
     return OK;
 }
 
-Status graph_extra(Graph *g, int layer, const char *what, Dtype dtype) {
-    const Layer *l = layer_of(g, layer);
-    return add_rows(g, l->out, l->out_dims, dtype, NONE, &g->extra[layer], "%s.%s", l->name, what);
+Status graph_extra(Graph *g, int layer, int k, ValueSource source, const char *what, Dtype dtype,
+                   int dims, const int64_t *shape) {
+    char name[NAME];
+    const Value v = {.source = source, .dims = dims, .alias = NONE, .dtype = dtype};
+    snprintf(name, sizeof name, "%s.%s", layer_of(g, layer)->name, what);
+    return add_named(g, &v, name, shape, &g->extra[layer][k]);
 }
 
 // "conv1.dy"; where several layers use conv1's output, "conv1.dy:pool1" is pool1's part of that.
@@ -192,7 +198,8 @@ static Status add_sources(Graph *g) {
             if (k >= layer_of(g, i)->parameter_count) continue;
             TRY(add_value(g, &v, &g->parameters[i][k]));
             v.source = VALUE_GRADIENT;
-            if (g->training) TRY(add_value(g, &v, &g->gradients[i][k]));
+            if (g->training && !layer_of(g, i)->parameters[k].state)
+                TRY(add_value(g, &v, &g->gradients[i][k]));
         }
     return OK;
 }
@@ -212,14 +219,17 @@ static void find_uses(Graph *g) {
             int from = layer_of(g, i)->inputs[k];
             if (from != NONE) g->uses[--end[from]] = i * LAYER_INPUTS + k;
         }
-    for (int i = 0; i < n; i++) g->dy[i] = g->extra[i] = NONE;
+    for (int i = 0; i < n; i++) {
+        g->dy[i] = NONE;
+        for (int k = 0; k < LAYER_EXTRAS; k++) g->extra[i][k] = NONE;
+    }
 }
 
 static Status build(Graph *g) {
     int n = g->m->layer_count;
     g->y = ARENA_NEW(&g->arena, int, n);
     g->dy = ARENA_NEW(&g->arena, int, n);
-    g->extra = ARENA_NEW(&g->arena, int, n);
+    g->extra = arena_push_array(&g->arena, (size_t)n, sizeof *g->extra);
     g->dx = arena_push_array(&g->arena, (size_t)n, sizeof *g->dx);
     g->parameters = arena_push_array(&g->arena, (size_t)n, sizeof *g->parameters);
     g->gradients = arena_push_array(&g->arena, (size_t)n, sizeof *g->gradients);

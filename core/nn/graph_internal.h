@@ -19,27 +19,28 @@
 
 // Where the tensor of a value comes from.
 typedef enum {
-    VALUE_ROWS,  // of each pass its own: a row per sample
-    VALUE_X,     // the samples, and their labels
+    VALUE_ROWS,   // of each pass its own: a row per sample
+    VALUE_FIXED,  // the same without rows: statistics of the pass
+    VALUE_X,      // the samples, and their labels
     VALUE_LABELS,
     VALUE_LOSS,  // sums over the whole batch
     VALUE_INVERSE_COUNT,
-    VALUE_PARAMETER,  // number `index` of layer `layer`
-    VALUE_GRADIENT    // of that, to which each micro-batch adds
+    VALUE_PARAMETER,  // number `index` of layer `layer`, which may be state
+    VALUE_GRADIENT    // of one that is trained, to which each micro-batch adds
 } ValueSource;
 
 typedef struct {
     ValueSource source;
     int layer, index;  // of a parameter and its gradient
-    // The rest is of VALUE_ROWS.
+    // The rest is of VALUE_ROWS and VALUE_FIXED.
     const char *name;     // "conv1.y", in the graph's arena
-    int64_t shape[DIMS];  // of one sample
+    int64_t shape[DIMS];  // of one sample, or of all there is
     int dims;
     int alias;  // the value whose memory it views, or NONE
     Dtype dtype;
 } Value;
 
-enum { GRAPH_OPERANDS = 4, GRAPH_ATTRIBUTES = 4 };
+enum { GRAPH_OPERANDS = 8, GRAPH_ATTRIBUTES = 4, LAYER_EXTRAS = 4 };
 
 // Operands end with the first NONE: optional ones are absent from the right.
 typedef struct {
@@ -68,7 +69,7 @@ typedef struct {
     int x, labels, loss, inverse_count;  // values
     // Of each layer, in the arena.
     int *y, *dy;                          // its output; the gradient of that, once it is known
-    int *extra;                           // what graph_extra() added, or NONE
+    int (*extra)[LAYER_EXTRAS];           // what graph_extra() added, or NONE
     int (*dx)[LAYER_INPUTS];              // what it gives of the gradient of its inputs, or NONE
     int (*parameters)[LAYER_PARAMETERS];  // values, as the next
     int (*gradients)[LAYER_PARAMETERS];
@@ -86,10 +87,12 @@ Status graph_rewrite(Graph *g) MUST_USE;
 int graph_input(const Graph *g, int layer, int k);   // the value of input k
 bool graph_wants(const Graph *g, int layer, int k);  // does the gradient of input k matter?
 
-// New values: the layer's output; something else of that shape ("index"), once; the gradient of
-// input k. A view has the memory of `alias`, which else is NONE.
+// New values: the layer's output; the gradient of input k; and, as extra[layer][k], what else the
+// forward leaves for the backward: "index" and the like. A view has the memory of `alias`, which
+// else is NONE. An extra value is VALUE_ROWS, `shape` being that of one sample, or VALUE_FIXED.
 Status graph_output(Graph *g, int layer, int alias, int *out) MUST_USE;
-Status graph_extra(Graph *g, int layer, const char *what, Dtype dtype) MUST_USE;
+Status graph_extra(Graph *g, int layer, int k, ValueSource source, const char *what, Dtype dtype,
+                   int dims, const int64_t *shape) MUST_USE;
 Status graph_dx(Graph *g, int layer, int k, int alias, int *out) MUST_USE;
 
 // Operations of the layer: "conv1.forward"; "conv1.backward_weight", which adds to what earlier

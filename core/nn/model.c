@@ -70,7 +70,7 @@ int64_t model_parameters(const Model *m) {
     int64_t sum = 0;
     for (int i = 0; i < m->layer_count; i++)
         for (int k = 0; k < m->layers[i].parameter_count; k++)
-            if (m->layers[i].parameters[k].owner == i)
+            if (m->layers[i].parameters[k].owner == i && !m->layers[i].parameters[k].state)
                 sum += layer_elements(m->layers[i].parameters[k].shape,
                                       m->layers[i].parameters[k].dims);
     return sum;

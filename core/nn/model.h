@@ -15,39 +15,22 @@
 #define CORE_NN_MODEL_H
 
 #include "core/base/arena.h"
+#include "core/nn/attribute.h"
 #include "core/nn/optimizer.h"
 #include "core/plan/build.h"
 
-// What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
-// NATURAL are whole numbers from 1 and from 0, SWITCH is true or false, LAYERS names layers. Each
-// kind of layer says which it takes; all take `from`.
-#define ATTRIBUTE_LIST(X)         \
-    X(OUT, "out", POSITIVE)       \
-    X(KERNEL, "kernel", POSITIVE) \
-    X(STRIDE, "stride", POSITIVE) \
-    X(PAD, "pad", NATURAL)        \
-    X(BIAS, "bias", SWITCH)       \
-    X(GLOBAL, "global", SWITCH)   \
-    X(TIE, "tie", LAYERS)         \
-    X(FROM, "from", LAYERS)
+enum { LAYER_INPUTS = 2, LAYER_PARAMETERS = 4 };
 
-typedef enum {
-#define X(attribute, ...) ATTRIBUTE_##attribute,
-    ATTRIBUTE_LIST(X)
-#undef X
-        ATTRIBUTE_COUNT
-} Attribute;
-
-enum { LAYER_INPUTS = 2, LAYER_PARAMETERS = 2 };
-
-// The tensor LAYER.name, which is trained.
+// The tensor LAYER.name, which is trained, or is state: a step writes it, evaluation reads it.
 typedef struct {
     const char *name;  // "weight"
     int64_t shape[DIMS];
     int dims;
-    int64_t fan_in;  // initial values: U(-1/sqrt(fan_in), 1/sqrt(fan_in))
-    int owner;       // the layer whose parameter it is: this one, or the one that it is tied to
-    int next_use;    // the next layer that is tied to it, which has it at the same place; or NONE
+    bool state;
+    int64_t fan_in;  // initial values, as Logical (core/plan/program.h) has them
+    double normal, constant;
+    int owner;     // the layer whose parameter it is: this one, or the one that it is tied to
+    int next_use;  // the next layer that is tied to it, which has it at the same place; or NONE
 } LayerParameter;
 
 typedef struct {
@@ -55,7 +38,8 @@ typedef struct {
     const char *name;            // in the arena: "conv1"; where none is given, after kind and place
     int line;                    // of the model file
     int64_t attribute[ATTRIBUTE_COUNT];
-    unsigned given;  // bit a: the file gives attribute a
+    double real[ATTRIBUTE_COUNT];  // of those that are REAL
+    unsigned given;                // bit a: the file gives attribute a
     int inputs
         [LAYER_INPUTS];  // layers before it, whose outputs it takes; NONE: the network's input
     int input_count;
@@ -64,7 +48,7 @@ typedef struct {
     int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
     LayerParameter parameters[LAYER_PARAMETERS];
     int parameter_count;
-    bool trained;  // it, or a layer that it gets something from, has parameters
+    bool trained;  // it, or a layer that it gets something from, has parameters to train
 } Layer;
 
 // The loss is softmax cross-entropy on the logits, which the last layer gives.
@@ -117,6 +101,7 @@ typedef struct {
 Status model_emit(Program *out, const Model *m, const StepSpec *spec) MUST_USE;
 
 // Initial values of a whole logical tensor, the same on every device (init.c); f64 gets f32's.
+bool model_initialises(const Logical *l);  // has it initial values other than 0?
 void model_initialise(const Program *p, int logical, uint64_t seed, Dtype dtype, void *data);
 // The same of the elements that a tensor holds on a rank (core/plan/piece.h); the rest is zero.
 void model_initialise_piece(const Program *p, const Tensor *t, int rank, uint64_t seed, void *data);

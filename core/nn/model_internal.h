@@ -3,6 +3,7 @@
 #ifndef CORE_NN_MODEL_INTERNAL_H
 #define CORE_NN_MODEL_INTERNAL_H
 
+#include "core/base/line_reader.h"
 #include "core/nn/layers/layer_internal.h"
 
 const char *layer_attribute_name(Attribute a);  // "out"
@@ -47,6 +48,35 @@ typedef struct {
 // Number the layers that have no name, then find those that lines[i] names. ERR_FORMAT with the
 // line, the layer and the nearest word.
 Status model_connect(Model *m, const LayerLine *lines, Arena *a) MUST_USE;
+
+// A value that the file names and the user may set: "mlp:hidden=256".
+typedef struct {
+    char name[32];
+    int64_t value;
+    bool known;  // to the file; else only the user has given it, so far
+} ModelNumber;
+
+enum { MODEL_NUMBERS = 32 };
+static const int64_t MODEL_NUMBER_MAX = 1000000000;
+
+typedef struct {
+    const LineReader *in;  // for messages
+    ModelNumber numbers[MODEL_NUMBERS];
+    int count;
+} ModelNumbers;
+
+// "hidden=256,layers=3": what the user gave; ERR_USAGE. A parameter of the file, whose value is the
+// user's if there is one. At the end: the user may set only what the file knows.
+Status model_numbers_give(ModelNumbers *n, const char *text) MUST_USE;
+Status model_numbers_add(ModelNumbers *n, const char *name, int64_t value) MUST_USE;
+Status model_numbers_check(const ModelNumbers *n) MUST_USE;
+
+// A whole number of at least `least`, a parameter that a $ names, or a product of these:
+// "4*$hidden"; and a number above 0, "1e-5" or "0.02/sqrt(2*$layers)". ERR_FORMAT with the line.
+Status model_numbers_read(const ModelNumbers *n, const char *what, const char *word, int64_t least,
+                          int64_t *out) MUST_USE;
+Status model_numbers_read_real(const ModelNumbers *n, const char *what, const char *word,
+                               double *out) MUST_USE;
 
 // Give every layer its shapes. ERR_SHAPE and ERR_FORMAT name the line, the layer and both shapes.
 Status model_infer(Model *m) MUST_USE;

@@ -10,17 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMETERS = 32 };
 enum { LAYERS_MAX = 65536 };
 enum { FRAMES = 16 };  // blocks and repeats in each other
-static const int64_t NUMBER_MAX = 1000000000;
-
-// A value that the file names and the user may set: "mlp:hidden=256".
-typedef struct {
-    char name[32];
-    int64_t value;
-    bool known;  // to the file; else only the user has given it, so far
-} Parameter;
 
 // A repeat or a block whose end is not yet read.
 typedef struct {
@@ -36,8 +27,7 @@ typedef struct {
     Model *m;
     Arena *a;
     LineReader in;
-    Parameter parameters[PARAMETERS];
-    int parameter_count;
+    ModelNumbers numbers;
     LayerLine *lines;  // [layer]
     int layer_capacity;
     Frame frames[FRAMES];
@@ -46,51 +36,6 @@ typedef struct {
 } Reader;
 
 #define FAIL_LINE(s, fmt, ...) FAIL((s), "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
-
-// " (did you mean conv2d?)", or nothing.
-static const char *suggestion(const Nearest *n, char out[64]) {
-    out[0] = 0;
-    if (n->best) snprintf(out, 64, " (did you mean %s?)", n->best);
-    return out;
-}
-
-// --- words and numbers
-
-static bool parse_number(const char *word, int64_t *out) {
-    int64_t value = 0;
-    for (const char *c = word; *c; c++) {
-        if (!isdigit((unsigned char)*c) || (value = 10 * value + (*c - '0')) > NUMBER_MAX)
-            return false;
-    }
-    *out = value;
-    return *word;
-}
-
-// A whole number of at least `least`, or the parameter that a $ names.
-static Status read_number(const Reader *r, const char *what, const char *word, int64_t least,
-                          int64_t *out) {
-    if (*word == '$') {
-        Nearest near = {.word = word + 1};
-        for (int i = 0; i < r->parameter_count; i++) {
-            const Parameter *p = &r->parameters[i];
-            if (!p->known) continue;
-            nearest_offer(&near, p->name);
-            if (strcmp(p->name, word + 1)) continue;
-            *out = p->value;
-            if (*out < least)
-                FAIL_LINE(ERR_FORMAT, "%s: %s is %lld, not at least %lld", what, word,
-                          (long long)*out, (long long)least);
-            return OK;
-        }
-        char near_text[64];
-        FAIL_LINE(ERR_FORMAT, "%s: no parameter %.40s%s", what, word + 1,
-                  suggestion(&near, near_text));
-    }
-    if (!parse_number(word, out) || *out < least)
-        FAIL_LINE(ERR_FORMAT, "%s: expected a whole number from %lld to %lld, found \"%.40s\"",
-                  what, (long long)least, (long long)NUMBER_MAX, word);
-    return OK;
-}
 
 static bool is_name(const char *s) {
     if (!isalpha((unsigned char)*s) || strlen(s) > 31) return false;
@@ -110,79 +55,17 @@ static Status expect_words(const Reader *r, int count, const char *form) {
     FAIL_LINE(ERR_FORMAT, "expected \"%s\", found %d words", form, r->in.word_count);
 }
 
-// --- parameters
-
-static Parameter *find_parameter(Reader *r, const char *name, size_t length) {
-    for (int i = 0; i < r->parameter_count; i++) {
-        Parameter *p = &r->parameters[i];
-        if (strlen(p->name) == length && !memcmp(p->name, name, length)) return p;
-    }
-    return NULL;
-}
-
-// "hidden=256,layers=3": what the user gave.
-static Status read_given(Reader *r, const char *text) {
-    while (*text) {
-        size_t length = strcspn(text, ","), name = strcspn(text, "=,");
-        char value[32];
-        Parameter *p = &r->parameters[r->parameter_count];
-        if (r->parameter_count == PARAMETERS)
-            FAIL(ERR_USAGE, "%s: more than %d parameters", r->in.source, PARAMETERS);
-        snprintf(value, sizeof value, "%.*s", name < length ? (int)(length - name - 1) : 0,
-                 text + name + 1);
-        if (name == length || name == 0 || name >= sizeof p->name ||
-            !parse_number(value, &p->value))
-            FAIL(ERR_USAGE, "%s: expected NAME=NUMBER, found \"%.*s\"", r->in.source,
-                 (int)(length < 60 ? length : 60), text);
-        if (find_parameter(r, text, name))
-            FAIL(ERR_USAGE, "%s: parameter %.*s is given twice", r->in.source, (int)name, text);
-        memcpy(p->name, text, name);
-        r->parameter_count++;
-        text += length + (text[length] == ',');
-    }
-    return OK;
-}
-
 static Status read_parameter(Reader *r) {
+    int64_t value;
     TRY(expect_words(r, 3, "parameter NAME VALUE"));
     TRY(check_name(r, "parameter", r->in.words[1]));
-    int64_t value;
-    TRY(read_number(r, r->in.words[1], r->in.words[2], 0, &value));
-    Parameter *p = find_parameter(r, r->in.words[1], strlen(r->in.words[1]));
-    if (p && p->known) FAIL_LINE(ERR_FORMAT, "parameter %s is there twice", r->in.words[1]);
-    if (!p) {
-        if (r->parameter_count == PARAMETERS)
-            FAIL_LINE(ERR_FORMAT, "more than %d parameters", PARAMETERS);
-        p = &r->parameters[r->parameter_count++];
-        strcpy(p->name, r->in.words[1]);  // check_name() has looked at its length
-        p->value = value;
-    }
-    p->known = true;
-    return OK;
-}
-
-// The user may only set what the file knows.
-static Status check_given(const Reader *r) {
-    for (int i = 0; i < r->parameter_count; i++) {
-        const Parameter *p = &r->parameters[i];
-        if (p->known) continue;
-        Nearest near = {.word = p->name};
-        char near_text[64], list[256] = "";
-        for (int k = 0; k < r->parameter_count; k++) {
-            const Parameter *other = &r->parameters[k];
-            if (!other->known) continue;
-            nearest_offer(&near, other->name);
-            text_append(list, sizeof list, "%s%s", *list ? ", " : "", other->name);
-        }
-        FAIL(ERR_USAGE, "%s: no parameter %s%s; it has %s", r->in.source, p->name,
-             suggestion(&near, near_text), *list ? list : "none");
-    }
-    return OK;
+    TRY(model_numbers_read(&r->numbers, r->in.words[1], r->in.words[2], 0, &value));
+    return model_numbers_add(&r->numbers, r->in.words[1], value);
 }
 
 // --- layers
 
-typedef enum { POSITIVE, NATURAL, SWITCH, LAYERS } ValueKind;
+typedef enum { POSITIVE, NATURAL, REAL, SWITCH, LAYERS } ValueKind;
 
 static ValueKind value_kind(Attribute a) {
     static const ValueKind kinds[] = {
@@ -226,8 +109,9 @@ static Status read_value(const Reader *r, Layer *l, LayerLine *line, Attribute a
     const char *what = layer_attribute_name(a);
     switch (value_kind(a)) {
     case SWITCH: return read_switch(r, what, text, &l->attribute[a]);
-    case POSITIVE: return read_number(r, what, text, 1, &l->attribute[a]);
-    case NATURAL: return read_number(r, what, text, 0, &l->attribute[a]);
+    case POSITIVE: return model_numbers_read(&r->numbers, what, text, 1, &l->attribute[a]);
+    case NATURAL: return model_numbers_read(&r->numbers, what, text, 0, &l->attribute[a]);
+    case REAL: return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
     case LAYERS: break;
     }
     return a == ATTRIBUTE_FROM
@@ -325,10 +209,11 @@ static Status read_input(Reader *r) {
                   r->in.word_count - 1);
     int64_t elements = 1;
     for (int i = 1; i < r->in.word_count; i++) {
-        TRY(read_number(r, "input", r->in.words[i], 1, &r->m->input[i - 1]));
+        TRY(model_numbers_read(&r->numbers, "input", r->in.words[i], 1, &r->m->input[i - 1]));
         if (__builtin_mul_overflow(elements, r->m->input[i - 1], &elements) ||
-            elements > NUMBER_MAX)
-            FAIL_LINE(ERR_FORMAT, "the input is larger than %lld elements", (long long)NUMBER_MAX);
+            elements > MODEL_NUMBER_MAX)
+            FAIL_LINE(ERR_FORMAT, "the input is larger than %lld elements",
+                      (long long)MODEL_NUMBER_MAX);
     }
     r->m->input_dims = r->in.word_count - 1;
     return OK;
@@ -337,7 +222,7 @@ static Status read_input(Reader *r) {
 static Status read_classes(Reader *r) {
     if (r->m->classes) FAIL_LINE(ERR_FORMAT, "%s is there twice", "classes");
     TRY(expect_words(r, 2, "classes NUMBER"));
-    return read_number(r, "classes", r->in.words[1], 1, &r->m->classes);
+    return model_numbers_read(&r->numbers, "classes", r->in.words[1], 1, &r->m->classes);
 }
 
 static Status open_turn(Reader *r, const Frame *f) {
@@ -360,7 +245,7 @@ static Status open_frame(Reader *r, const Frame *given) {
 static Status read_repeat(Reader *r) {
     Frame f = {.word = "repeat"};
     TRY(expect_words(r, 2, "repeat TIMES"));
-    TRY(read_number(r, "repeat", r->in.words[1], 1, &f.times));
+    TRY(model_numbers_read(&r->numbers, "repeat", r->in.words[1], 1, &f.times));
     return open_frame(r, &f);
 }
 
@@ -368,7 +253,8 @@ static Status read_block(Reader *r) {
     static const char repeat[] = "repeat=";
     Frame f = {.word = "block"};
     if (r->in.word_count == 3 && !strncmp(r->in.words[2], repeat, sizeof repeat - 1))
-        TRY(read_number(r, "repeat", r->in.words[2] + sizeof repeat - 1, 1, &f.times));
+        TRY(model_numbers_read(&r->numbers, "repeat", r->in.words[2] + sizeof repeat - 1, 1,
+                               &f.times));
     else
         TRY(expect_words(r, 2, "block NAME [repeat=TIMES]"));
     TRY(check_free(r, "block", r->in.words[1]));
@@ -447,7 +333,7 @@ static Status read_header(Reader *r) {
 }
 
 static Status read_model(Reader *r, const char *parameters) {
-    TRY(read_given(r, parameters ? parameters : ""));
+    TRY(model_numbers_give(&r->numbers, parameters ? parameters : ""));
     TRY(read_header(r));
     TRY(scope_open(&r->scope, r->a, NULL, NULL, 0, 0));
     for (;;) {
@@ -461,7 +347,7 @@ static Status read_model(Reader *r, const char *parameters) {
         const Frame *f = &r->frames[r->depth - 1];
         FAIL(ERR_FORMAT, "%s:%d: %s without an end", source, f->line, f->word);
     }
-    TRY(check_given(r));
+    TRY(model_numbers_check(&r->numbers));
     if (!r->m->input_dims)
         FAIL(ERR_FORMAT, "%s: no line \"input SIZE ...\" says what one sample is", source);
     if (!r->m->classes) FAIL(ERR_FORMAT, "%s: no line \"classes NUMBER\"", source);
@@ -474,6 +360,7 @@ Status model_parse(Model *out, Arena *a, const char *text, const char *source,
                    const char *parameters) {
     *out = (Model){.source = arena_string(a, source)};
     Reader r = {.m = out, .a = a};
+    r.numbers.in = &r.in;
     if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
     Status s = line_reader_open(&r.in, text, strlen(text), out->source);
     if (s == OK) s = read_model(&r, parameters);

@@ -14,7 +14,8 @@ static Status check_sizes(const Model *m, const Layer *l) {
     for (int k = 0; k < l->parameter_count; k++)
         fits = fits &&
                layer_elements(l->parameters[k].shape, l->parameters[k].dims) <= ELEMENTS_MAX &&
-               out <= MULTIPLY_ADDS_MAX / l->parameters[k].fan_in;
+               out <= MULTIPLY_ADDS_MAX /
+                          layer_elements(l->parameters[k].shape + 1, l->parameters[k].dims - 1);
     char shape[LAYER_SHAPE];
     if (!fits)
         LAYER_FAIL(ERR_SHAPE, m, l, "too large: its output is %s",
@@ -53,7 +54,7 @@ static Status infer_layer(const Model *m, Layer *l) {
     TRY(l->row->infer(m, l));
     TRY(check_sizes(m, l));
     TRY(find_owners(m, l));
-    l->trained = l->parameter_count > 0;
+    for (int k = 0; k < l->parameter_count; k++) l->trained |= !l->parameters[k].state;
     for (int k = 0; k < l->input_count; k++) l->trained |= layer_input_trained(m, l, k);
     return OK;
 }

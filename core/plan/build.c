@@ -144,8 +144,14 @@ Status program_add_plan(Program *p, const char *name, Plan **out) {
 Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
     if (spec->dims < 1 || spec->dims > DIMS)
         FAIL(ERR_PLAN, "tensor %s: %d dimensions, not 1 to %d", spec->name, spec->dims, DIMS);
+    if ((spec->fan_in != 0) + (spec->normal != 0) + (spec->constant != 0) > 1)
+        FAIL(ERR_PLAN,
+             "tensor %s: initial values are uniform (fan_in), normal or constant: one of them",
+             spec->name);
     Logical l = {.tied_to = NONE,
                  .fan_in = spec->fan_in,
+                 .normal = spec->normal,
+                 .constant = spec->constant,
                  .init = p->parameter_count,
                  .dims = (uint8_t)spec->dims,
                  .dtype = (uint8_t)spec->dtype,

@@ -27,7 +27,8 @@ typedef struct {
     int dims;
     Dtype dtype;
     Role role;
-    int64_t fan_in;
+    int64_t fan_in;  // initial values, as Logical has them; the next two as well
+    double normal, constant;
     bool trainable;
 } LogicalSpec;
 Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) MUST_USE;
@@ -74,8 +75,7 @@ typedef struct {
     Phase phase;
     Dtype dtype;
     int lane;
-    int group;  // of a communication
-    int peer;
+    int group, peer;  // of a communication
     Algorithm algorithm;
     Order order;
     Reduce reduce;

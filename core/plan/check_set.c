@@ -103,9 +103,9 @@ static bool same_lane(const Program *p, const Program *q, int i) {
 static bool same_logical(const Program *p, const Program *q, int i) {
     const Logical *l = &p->logicals[i], *m = &q->logicals[i];
     return same_name(p, l->name, q, m->name) && l->dims == m->dims && l->dtype == m->dtype &&
-           l->role == m->role && l->fan_in == m->fan_in && l->init == m->init &&
-           l->trainable == m->trainable && l->tied_to == m->tied_to &&
-           !memcmp(l->shape, m->shape, sizeof l->shape[0] * l->dims);
+           l->role == m->role && l->fan_in == m->fan_in && l->normal == m->normal &&
+           l->constant == m->constant && l->init == m->init && l->trainable == m->trainable &&
+           l->tied_to == m->tied_to && !memcmp(l->shape, m->shape, sizeof l->shape[0] * l->dims);
 }
 
 static bool same_plan(const Program *p, const Program *q, int i) {

@@ -48,8 +48,11 @@ typedef struct {
 typedef struct {
     int64_t shape[DIMS];
     int32_t name, tied_to;  // tied_to: the logical tensor whose storage this one uses, or NONE
-    int64_t fan_in;  // of an initialised parameter: U(-1/sqrt(fan_in), 1/sqrt(fan_in)); else 0
-    int32_t init;    // keys the initial values: usually the number of parameters before it
+    // Initial values (core/nn/init.c): U(-1/sqrt(fan_in), 1/sqrt(fan_in)), N(0, normal²) or one
+    // constant. At most one of them is not 0; without any all values are 0.
+    int64_t fan_in;
+    double normal, constant;
+    int32_t init;  // keys the initial values: usually the number of parameters before it
     uint8_t dims, dtype, role, trainable;
 } Logical;
 

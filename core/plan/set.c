@@ -89,6 +89,8 @@ static Status copy_logical(Program *out, const Program *p, const Logical *l) {
                         .dtype = (Dtype)l->dtype,
                         .role = (Role)l->role,
                         .fan_in = l->fan_in,
+                        .normal = l->normal,
+                        .constant = l->constant,
                         .trainable = l->trainable};
     memcpy(spec.shape, l->shape, sizeof spec.shape);
     TRY(program_add_logical(out, &spec, &index));

@@ -142,7 +142,8 @@ static Status read_typed(PlanReader *r, const char *what, int *dtype, int64_t sh
 }
 
 static Status read_logical(PlanReader *r) {
-    static const char *const keys[] = {"fan_in", "init", "trainable", "tied_to", NULL};
+    static const char *const keys[] = {"fan_in",    "normal",  "constant", "init",
+                                       "trainable", "tied_to", NULL};
     LogicalSpec s = {0};
     int dtype, role, tied_to = NONE, init = NONE, trainable, index;
     TRY(read_typed(r, "logical", &dtype, s.shape, &s.dims, &role));
@@ -154,6 +155,10 @@ static Status read_logical(PlanReader *r) {
         TRY(plan_reader_key(r, 5, i, &key, &value));
         if (!strcmp(key, "fan_in"))
             TRY(plan_reader_number(r, key, value, 0, ELEMENTS_MAX, &s.fan_in));
+        else if (!strcmp(key, "normal"))
+            TRY(plan_reader_real(r, key, value, &s.normal));
+        else if (!strcmp(key, "constant"))
+            TRY(plan_reader_real(r, key, value, &s.constant));
         else if (!strcmp(key, "init"))
             TRY(plan_reader_int(r, key, value, 0, INT32_MAX, &init));
         else if (!strcmp(key, "trainable"))

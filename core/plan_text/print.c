@@ -117,6 +117,22 @@ static void print_lanes(const Printer *w) {
 }
 
 // Logical tensors from `first` on, before `end`; the parameters come before all that a class adds.
+// The shortest text that reads back as the same number.
+static void print_real(FILE *out, double value) {
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    fprintf(out, "%s", text);
+}
+
+static void print_initial(FILE *out, const char *key, double value) {
+    if (value == 0) return;
+    fprintf(out, "  %s=", key);
+    print_real(out, value);
+}
+
 static void print_logicals(const Printer *w, int first, int end) {
     const Program *p = w->p;
     int width = 0, shape_width = 0, parameters = first ? p->parameter_count : 0;
@@ -131,6 +147,8 @@ static void print_logicals(const Printer *w, int first, int end) {
                 dtype_name((Dtype)l->dtype), shape_width, shape_text(l->shape, l->dims, shape),
                 role_name((Role)l->role));
         if (l->fan_in) fprintf(w->out, "  fan_in=%" PRId64, l->fan_in);
+        print_initial(w->out, "normal", l->normal);
+        print_initial(w->out, "constant", l->constant);
         if (l->init != parameters) fprintf(w->out, "  init=%d", l->init);
         parameters += l->role == ROLE_PARAMETER;
         if (l->trainable != (l->role == ROLE_PARAMETER))
@@ -189,16 +207,6 @@ static void print_tensors(const Printer *w) {
 }
 
 // --- operations
-
-// The shortest text that reads back as the same number.
-static void print_real(FILE *out, double value) {
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    fprintf(out, "%s", text);
-}
 
 static void print_attributes(const Printer *w, const Work *work) {
     Kind k = work_kind(work);

@@ -57,16 +57,21 @@ static Status after(void *context, int rank, int plan, int op) {
     return OK;
 }
 
-// Of the ranks that hold the same elements, the first alone knows their initial values: a broadcast
-// of the plan brings them to the others.
+// Of the ranks that hold the same elements, the first alone knows the initial values of parameters:
+// a broadcast of the plan brings them to the others. State starts alike everywhere.
+static bool starts_with_values(const Rank *r, int tensor) {
+    const Tensor *t = &r->program->tensors[tensor];
+    if (t->alias != NONE) return false;
+    if (t->role == ROLE_STATE) return model_initialises(&r->program->logicals[t->logical]);
+    return t->role == ROLE_PARAMETER && rank_holds_first(r->job, r->comm.rank, tensor);
+}
+
 static Status initialise(Rank *r) {
     const Program *p = r->program;
     if (r->job->device->model) return OK;  // modelled values need no memory
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        if (tensor->role != ROLE_PARAMETER || tensor->alias != NONE ||
-            !rank_holds_first(r->job, r->comm.rank, t))
-            continue;
+        if (!starts_with_values(r, t)) continue;
         void *values = malloc((size_t)tensor->bytes);
         if (!values) FAIL(ERR_MEMORY, "no memory for the initial %s", tensor_name(p, t));
         model_initialise_piece(p, tensor, r->comm.rank, r->job->options.spec.seed, values);

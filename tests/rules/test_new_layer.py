@@ -66,7 +66,7 @@ NEW = {
 EDITS = {  # in each file: what is found once, and what stands there instead
     'core/nn/layers/layer_internal.h': [(r'X\(add\)', r'X(add) X(scale)')],
     'core/nn/meson.build': [(r"'layers/add.c',", r"'layers/add.c', 'layers/scale.c',")],
-    'core/nn/model.h': [(r'( *)(X\(FROM, "from", LAYERS\))',
+    'core/nn/attribute.h': [(r'( *)(X\(FROM, "from", LAYERS\))',
                          r'\1X(FACTOR, "factor", POSITIVE) \\\n\1\2')],
     'core/plan/kind.h': [(r'( *)(X\(ADD, "add", COMPUTE, (\w+),)',
                           r'\1X(SCALE, "scale", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],

@@ -51,7 +51,8 @@ const LayerRow layer_conv2d = {
     .word = "conv2d",
     .stem = "conv",
     .required = LAYER_TAKES(OUT) | LAYER_TAKES(KERNEL),
-    .optional = LAYER_TAKES(STRIDE) | LAYER_TAKES(PAD) | LAYER_TAKES(BIAS) | LAYER_TAKES(TIE),
+    .optional = LAYER_TAKES(STRIDE) | LAYER_TAKES(PAD) | LAYER_TAKES(BIAS) | LAYER_TAKES(TIE) |
+                LAYER_TAKES(STD),
     .inputs = 1,
     .infer = infer,
     .flops = layer_weighted_flops,

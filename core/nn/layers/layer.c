@@ -102,12 +102,32 @@ void layer_add_parameter(Layer *l, const char *name, int dims, const int64_t *sh
     memcpy(p->shape, shape, (size_t)dims * sizeof *shape);
 }
 
+void layer_add_normal(Layer *l, const char *name, int dims, const int64_t *shape, double std) {
+    layer_add_parameter(l, name, dims, shape, 0);
+    l->parameters[l->parameter_count - 1].normal = std;
+}
+
+void layer_add_constant(Layer *l, const char *name, int dims, const int64_t *shape, double value) {
+    layer_add_parameter(l, name, dims, shape, 0);
+    l->parameters[l->parameter_count - 1].constant = value;
+}
+
+void layer_add_state(Layer *l, const char *name, int dims, const int64_t *shape, double value) {
+    layer_add_constant(l, name, dims, shape, value);
+    l->parameters[l->parameter_count - 1].state = true;
+}
+
 void layer_add_weight_and_bias(Layer *l, int dims, const int64_t *shape) {
     int64_t fan_in = layer_elements(shape + 1, dims - 1);
-    layer_add_parameter(l, "weight", dims, shape, fan_in);
-    if (l->attribute[ATTRIBUTE_BIAS]) layer_add_parameter(l, "bias", 1, shape, fan_in);
+    bool normal = layer_gives(l, ATTRIBUTE_STD);
+    if (normal)
+        layer_add_normal(l, "weight", dims, shape, l->real[ATTRIBUTE_STD]);
+    else
+        layer_add_parameter(l, "weight", dims, shape, fan_in);
+    if (l->attribute[ATTRIBUTE_BIAS]) layer_add_parameter(l, "bias", 1, shape, normal ? 0 : fan_in);
 }
 
 int64_t layer_weighted_flops(const Layer *l) {
-    return 2 * layer_elements(l->out, l->out_dims) * l->parameters[0].fan_in;
+    const LayerParameter *w = &l->parameters[0];
+    return 2 * layer_elements(l->out, l->out_dims) * layer_elements(w->shape + 1, w->dims - 1);
 }

@@ -58,12 +58,17 @@ typedef struct {
 } LayerWindow;
 Status layer_slide(const Model *m, Layer *l, int64_t channels, const LayerWindow *w) MUST_USE;
 
-// A parameter of this shape, whose fan_in is given.
+// A parameter of this shape, whose initial values are uniform in ±1/sqrt(fan_in), or zeros if that
+// is 0; normal, of this standard deviation; or constant. State is not trained, and starts constant.
 void layer_add_parameter(Layer *l, const char *name, int dims, const int64_t *shape,
                          int64_t fan_in);
+void layer_add_normal(Layer *l, const char *name, int dims, const int64_t *shape, double std);
+void layer_add_constant(Layer *l, const char *name, int dims, const int64_t *shape, double value);
+void layer_add_state(Layer *l, const char *name, int dims, const int64_t *shape, double value);
 
 // A weight whose dimension 0 is the outputs, and a bias unless bias=false; fan_in is the size of
-// the other dimensions, the number of inputs that one output is a weighted sum of.
+// the other dimensions, the number of inputs that one output is a weighted sum of. With std= the
+// weight is normal, and the bias zero.
 void layer_add_weight_and_bias(Layer *l, int dims, const int64_t *shape);
 int64_t layer_weighted_flops(const Layer *l);
 

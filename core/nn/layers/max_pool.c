@@ -27,8 +27,10 @@ static Status forward(Graph *g, int i) {
     int64_t a[2];
     int y;
     TRY(graph_output(g, i, NONE, &y));
-    if (graph_wants(g, i, 0)) TRY(graph_extra(g, i, "index", DTYPE_U8));
-    return graph_forward(g, i, KIND_MAX_POOL, attrs(&g->m->layers[i], a), VALUES(y, g->extra[i]),
+    const Layer *l = &g->m->layers[i];
+    if (graph_wants(g, i, 0))
+        TRY(graph_extra(g, i, 0, VALUE_ROWS, "index", DTYPE_U8, l->out_dims, l->out));
+    return graph_forward(g, i, KIND_MAX_POOL, attrs(l, a), VALUES(y, g->extra[i][0]),
                          VALUES(graph_input(g, i, 0)));
 }
 
@@ -37,7 +39,7 @@ static Status backward(Graph *g, int i) {
     int dx;
     TRY(graph_dx(g, i, 0, NONE, &dx));
     return graph_backward_input(g, i, KIND_MAX_POOL_BACKWARD, attrs(&g->m->layers[i], a),
-                                VALUES(dx), VALUES(g->dy[i], g->extra[i]));
+                                VALUES(dx), VALUES(g->dy[i], g->extra[i][0]));
 }
 
 const LayerRow layer_max_pool = {

@@ -351,6 +351,83 @@ START_TEST(initial_values_are_keyed_by_seed_tensor_and_element) {
 }
 END_TEST
 
+// Element i is std sqrt(-2 ln u) cos(2π v), u and v from numbers 2i and 2i + 1.
+START_TEST(normal_initial_values_have_their_mean_and_deviation) {
+    StepSpec step = one_step();
+    ck_assert_ok(model_parse(&model, &arena,
+                             "model x\ninput 100\nclasses 160\nlinear a out=3\n"
+                             "linear b out=160 std=0.5\nlinear c out=160 std=0.5\n",
+                             "x", ""));
+    program_finish(&program);
+    ck_assert_ok(model_emit(&program, &model, &step));
+    static double values[25600], quarter[6400];
+    static float f32[25600];
+    const Tensor *weight = tensor("c.weight"), *bias = tensor("c.bias");
+    model_initialise(&program, weight->logical, 7, DTYPE_F64, values);
+    model_initialise(&program, weight->logical, 7, DTYPE_F32, f32);
+    Rng rng;
+    rng_init(&rng, 7, RNG_INIT, (uint32_t)program.logicals[weight->logical].init, 0);
+    double sum = 0, square = 0, fourth = 0;
+    for (int i = 0; i < 25600; i++) {
+        double u = (rng_at(&rng, 2 * (uint64_t)i) + 0.5) / 4294967296.0;
+        double v = (rng_at(&rng, 2 * (uint64_t)i + 1) + 0.5) / 4294967296.0;
+        float want = (float)(0.5 * sqrt(-2 * log(u)) * cos(2 * 3.141592653589793 * v));
+        ck_assert_close(values[i], want, 1e-7);
+        ck_assert((double)f32[i] == values[i]);
+        sum += values[i];
+        square += pow(values[i], 2);
+        fourth += pow(values[i], 4);
+    }
+    ck_assert_close(sum / 25600, 0, 5 * 0.5 / 160);
+    ck_assert_close(square / 25600, 0.25, 5 * 0.25 * sqrt(2.0 / 25600));
+    ck_assert_close(fourth / 25600, 3 / 16.0, 5 / 16.0 * sqrt(96.0 / 25600));
+    model_initialise(&program, bias->logical, 7, DTYPE_F64, values + 160);
+    for (int i = 160; i < 320; i++) ck_assert(values[i] == 0);
+    // A rank's quarter of the rows has the values of the whole.
+    Tensor piece = *weight;
+    program.axes[0].size = 4;
+    piece.shape[0] /= 4;
+    piece.bytes = (int64_t)sizeof quarter;
+    piece.dtype = DTYPE_F64;
+    piece.placement[0] = PLACEMENT_SHARD(0);
+    model_initialise(&program, weight->logical, 7, DTYPE_F64, values);
+    model_initialise_piece(&program, &piece, 2, 7, quarter);
+    ck_assert(!memcmp(quarter, values + 2 * 6400, sizeof quarter));
+}
+END_TEST
+
+// A bias that is declared to be state is read, but has no gradient and no update.
+START_TEST(state_is_kept_and_not_trained) {
+    StepSpec step = one_step();
+    ck_assert_ok(
+        model_parse(&model, &arena, "model x\ninput 4\nclasses 2\nlinear a out=2\n", "x", ""));
+    LayerParameter *bias = &model.layers[0].parameters[1];
+    *bias = (LayerParameter){
+        .name = "bias", .shape = {2}, .dims = 1, .state = true, .constant = -3, .next_use = NONE};
+    program_finish(&program);
+    ck_assert_ok(model_emit(&program, &model, &step));
+    ck_assert_int_eq(model_parameters(&model), 8);
+    char text[1024];
+    describe(&program.plans[0], 0, 9, text, sizeof text);
+    ck_assert_str_eq(text, "load x labels <- first_row.0.0\n"
+                           "a.forward a.y <- x a.weight a.bias\n"
+                           "cross_entropy.forward loss cross_entropy.probability <- a.y labels "
+                           "inverse_count\n"
+                           "cross_entropy.backward a.dy <- cross_entropy.probability labels "
+                           "inverse_count\n"
+                           "a.backward_weight a.weight.grad <- x a.dy\n"
+                           "sgd.a.weight a.weight a.weight.velocity <- a.weight.grad "
+                           "learning_rate\n");
+    ck_assert_int_eq(tensor("a.bias")->role, ROLE_STATE);
+    ck_assert(!program.logicals[tensor("a.bias")->logical].trainable);
+    ck_assert_int_eq(program_find_tensor(&program, "a.bias.velocity"), NONE);
+    double values[2];
+    model_initialise(&program, tensor("a.bias")->logical, 1, DTYPE_F64, values);
+    ck_assert(values[0] == -3 && values[1] == -3);
+    assert_survives(&program);
+}
+END_TEST
+
 START_TEST(initial_values_do_not_depend_on_the_optimiser_or_the_cut) {
     StepSpec step = one_step();
     emit("net", &step);
@@ -387,4 +464,5 @@ SUITE("emit", the_example_of_the_document_is_read_and_emitted,
       gradients_stop_at_the_first_layer_with_parameters, steps_that_cannot_be_are_refused,
       emitted_programs_survive_printing_and_reading,
       initial_values_are_keyed_by_seed_tensor_and_element,
+      normal_initial_values_have_their_mean_and_deviation, state_is_kept_and_not_trained,
       initial_values_do_not_depend_on_the_optimiser_or_the_cut)

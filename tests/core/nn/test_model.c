@@ -129,6 +129,20 @@ START_TEST(comments_blank_lines_and_windows_line_ends_are_read) {
 }
 END_TEST
 
+START_TEST(numbers_are_products_and_reals_are_divided_by_roots) {
+    ck_assert_ok(parse("model x\nparameter n 3\ninput 4\nclasses 24\n"
+                       "linear out=2*$n std=0.5/sqrt(4*$n*$n)\nlinear out=$n*2*4 std=1e-3\n",
+                       ""));
+    ck_assert_int_eq(model.layers[0].out[0], 6);
+    ck_assert_int_eq(model.layers[1].out[0], 24);
+    ck_assert(model.layers[0].parameters[0].normal == 0.5 / 6);
+    ck_assert(model.layers[1].parameters[0].normal == 1e-3);
+    for (int k = 0; k < 2; k++) ck_assert_int_eq(model.layers[0].parameters[k].fan_in, 0);
+    ck_assert(model.layers[0].parameters[1].normal == 0);
+    ck_assert_int_eq(model_flops(&model), 2 * (2 * 4 * 6) + 3 * (2 * 6 * 24));
+}
+END_TEST
+
 // --- errors
 
 START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
@@ -208,13 +222,27 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "MaxPool2d 2\n", "x.model:4: no layer \"MaxPool2d\" (did you mean max_pool?)"},
         {HEAD "conv2d out=3 kernel=5 padding=1\n",
          "x.model:4: conv2d: no attribute padding (did you mean pad?); it has out, kernel, stride, "
-         "pad, bias, tie, from"},
+         "pad, bias, std, tie, from"},
         {HEAD "conv2d out=3 kernel_size=5\n",
          "x.model:4: conv2d: no attribute kernel_size (did you mean kernel?); it has out, kernel, "
          "stride, pad, bias"},
+        {HEAD "linear out=3 std=0\n",
+         "x.model:4: std: expected a number above 0, or one divided as in 0.02/sqrt(2*$layers), "
+         "found \"0\""},
+        {HEAD "linear out=3 std=-1\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=0x1p4\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=inf\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=1e-400\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=1/sqrt(2\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=1/sqrt()\n", "x.model:4: std: expected a number above 0"},
+        {HEAD "linear out=3 std=1/sqrt(2*)\n", "x.model:4: std: expected a whole number"},
+        {HEAD "linear out=3 std=1/sqrt(n)\n", "x.model:4: std: expected a whole number"},
+        {HEAD "linear out=3**3\n", "x.model:4: out: expected a whole number from 1"},
+        {HEAD "linear out=3*$n\n", "x.model:4: out: no parameter n"},
+        {HEAD "linear out=100000*100000\n", "x.model:4: out: 100000*100000 is more than"},
         {HEAD "linear in_features=4 out=3\n",
          "x.model:4: linear: no attribute in_features (what comes in follows from the layer "
-         "before: leave it out); it has out, bias, tie, from"},
+         "before: leave it out); it has out, bias, std, tie, from"},
         {HEAD "max_pool kernel=2 padding=1\n",  // it has no pad
          "x.model:4: max_pool: no attribute padding; it has kernel, stride, from"},
         {HEAD "conv2d out=3 kernal=5\n",
@@ -302,6 +330,7 @@ SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameter
       a_step_of_the_net_takes_5_09_megaflops_per_sample,
       the_other_built_in_models_have_the_expected_sizes, strides_and_padding_count_whole_windows,
       unnamed_layers_are_numbered_past_the_names_that_are_taken,
+      numbers_are_products_and_reals_are_divided_by_roots,
       comments_blank_lines_and_windows_line_ends_are_read,
       shapes_that_do_not_fit_are_errors_with_both_shapes,
       a_pool_before_the_first_trained_layer_has_any_kernel,

@@ -121,6 +121,8 @@ static void reshape_a_logical(Program *p) { p->logicals[0].shape[0]++; }
 static void retype_a_logical(Program *p) { p->logicals[0].dtype = DTYPE_F64; }
 static void initialise_a_logical_otherwise(Program *p) { p->logicals[0].init++; }
 static void widen_initial_values(Program *p) { p->logicals[0].fan_in++; }
+static void draw_initial_values(Program *p) { p->logicals[1].normal = 0.5; }
+static void fill_initial_values(Program *p) { p->logicals[1].constant = 0.5; }
 static void freeze_a_logical(Program *p) { p->logicals[0].trainable = 0; }
 static void call_a_logical_state(Program *p) { p->logicals[0].role = ROLE_STATE; }
 static void tie_a_logical(Program *p) { p->logicals[0].tied_to = 1; }
@@ -147,6 +149,8 @@ static const Change changes[] = {
     {retype_a_logical, "class one: its logical tensor 0 is not that of class zero"},
     {initialise_a_logical_otherwise, "class one: its logical tensor 0 is not that of class zero"},
     {widen_initial_values, "class one: its logical tensor 0 is not that of class zero"},
+    {draw_initial_values, "class one: its logical tensor 1 is not that of class zero"},
+    {fill_initial_values, "class one: its logical tensor 1 is not that of class zero"},
     {freeze_a_logical, "class one: its logical tensor 0 is not that of class zero"},
     {call_a_logical_state, "class one: its logical tensor 0 is not that of class zero"},
     {tie_a_logical, "class one: its logical tensor 0 is not that of class zero"},
@@ -206,10 +210,14 @@ START_TEST(a_copied_head_keeps_what_a_logical_tensor_says) {
     int w = program_find_logical(&p, "w");
     p.logicals[w].init = 7;
     p.logicals[w].fan_in = 9;
+    int x = program_find_logical(&p, "x"), y = program_find_logical(&p, "y");
+    p.logicals[x].normal = 0.5;
+    p.logicals[y].constant = 0.25;
     ck_assert_ok(program_copy_head(&copy, &p));
     ck_assert_int_eq(copy.logical_count, p.logical_count);
     ck_assert_int_eq(copy.logicals[w].init, 7);
     ck_assert_int_eq(copy.logicals[w].fan_in, 9);
+    ck_assert(copy.logicals[x].normal == 0.5 && copy.logicals[y].constant == 0.25);
     ck_assert_int_eq(copy.logicals[w].trainable, p.logicals[w].trainable);
     program_finish(&p);
     program_finish(&copy);

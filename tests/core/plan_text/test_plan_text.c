@@ -24,6 +24,7 @@ START_TEST(a_text_becomes_the_program_it_describes) {
     ck_assert_str_eq(tensor_name(&program, x->extent), "rows");
     ck_assert_int_eq(program.logicals[x->logical].shape[0], 8);
     ck_assert_int_eq(program.logicals[0].fan_in, 4);
+    ck_assert(program.logicals[0].normal == 0 && program.logicals[0].constant == 0);
     ck_assert(program.logicals[0].trainable && !program.logicals[2].trainable);
     const Work *backward = work_of(plan, 1), *bucket = work_of(plan, 2), *sgd = work_of(plan, 4);
     ck_assert_int_eq(backward->flops, 128);
@@ -132,7 +133,8 @@ static void assert_same_tables(const Program *p, const Program *q) {
         assert_same_name(p, a->name, q, b->name);
         ck_assert(!memcmp(a->shape, b->shape, sizeof a->shape) && a->dims == b->dims);
         ck_assert(a->dtype == b->dtype && a->role == b->role && a->trainable == b->trainable);
-        ck_assert(a->tied_to == b->tied_to && a->fan_in == b->fan_in);
+        ck_assert(a->tied_to == b->tied_to && a->fan_in == b->fan_in &&
+                  a->normal == b->normal && a->constant == b->constant);
     }
     ck_assert_int_eq(p->tensor_count, q->tensor_count);
     for (int i = 0; i < p->tensor_count; i++) {
@@ -250,6 +252,10 @@ static void build_everything(Program *p) {
             (TensorSpec){.name = "w", .placement = {PLACEMENT_REPLICATED, PLACEMENT_SHARD(1)}},
             (LogicalSpec){.shape = {7}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_PARAMETER,
             .fan_in = 9});
+    add_tensor(p, (TensorSpec){.name = "n"}, (LogicalSpec){.shape = {7}, .dims = 1, .dtype =
+            DTYPE_F64, .role = ROLE_PARAMETER, .normal = 0.1 / 3});
+    add_tensor(p, (TensorSpec){.name = "c"}, (LogicalSpec){.shape = {7}, .dims = 1, .dtype =
+            DTYPE_F64, .role = ROLE_STATE, .constant = -1.5});
     p->logicals[p->tensors[w].logical].tied_to = 1;
     ck_assert_ok(program_add_plan(p, "everything", &plan));
     int32_t xs[] = {x}, ys[] = {y}, ws[] = {w, w}, gs[] = {w, guard};

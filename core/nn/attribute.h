@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Attributes of layers: the words of model files.
+#ifndef CORE_NN_ATTRIBUTE_H
+#define CORE_NN_ATTRIBUTE_H
+
+// What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
+// NATURAL are whole numbers from 1 and from 0, REAL is a number above 0, SWITCH is true or false,
+// LAYERS names layers. Each kind of layer says which it takes; all take `from`.
+#define ATTRIBUTE_LIST(X)         \
+    X(OUT, "out", POSITIVE)       \
+    X(KERNEL, "kernel", POSITIVE) \
+    X(STRIDE, "stride", POSITIVE) \
+    X(PAD, "pad", NATURAL)        \
+    X(BIAS, "bias", SWITCH)       \
+    X(EPS, "eps", REAL)           \
+    X(STD, "std", REAL)           \
+    X(GLOBAL, "global", SWITCH)   \
+    X(TIE, "tie", LAYERS)         \
+    X(FROM, "from", LAYERS)
+
+typedef enum {
+#define X(attribute, ...) ATTRIBUTE_##attribute,
+    ATTRIBUTE_LIST(X)
+#undef X
+        ATTRIBUTE_COUNT
+} Attribute;
+
+#endif
