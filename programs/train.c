@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/cli/log.h"
 #include "core/cli/terminal.h"
+#include "core/data/safetensors_index.h"
 #include "core/plan_text/plan_text.h"
 #include "core/report/report.h"
 #include "parallel/run/launch.h"
@@ -11,6 +12,7 @@
 #include "programs/ending.h"
 #include "programs/launcher.h"
 #include "programs/next.h"
+#include "programs/outputs.h"
 #include "programs/print_memory.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
@@ -215,6 +217,21 @@ static Status check_recorded(const TrainOptions *o, const Job *job) {
          (long long)job->first_step, (long long)job->steps - 1);
 }
 
+// The files of all ranks in one.
+static Status consolidate(const TrainOptions *o) {
+    Arena a = {0};
+    Safetensors all;
+    Status s = train_check_outputs(o);
+    if (s == OK && !safetensors_is_index(o->consolidate))
+        s = status_fail(ERR_USAGE, __FILE__, __LINE__,
+                        "--consolidate %s: give the index of the files, FILE.index.json",
+                        o->consolidate);
+    if (s == OK) s = outputs_name(safetensors_read_index(&all, &a, o->consolidate), "consolidate");
+    if (s == OK) s = safetensors_write(o->save, all.entries, all.count, all.texts, all.text_count);
+    arena_finish(&a);
+    return s;
+}
+
 // The line of --evaluate.
 static Status print_evaluation(const Job *job, const Training *t) {
     const RankResult *r = &t->shared->results[0];
@@ -302,6 +319,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);
+    if (o->consolidate) return consolidate(o);
     return o->evaluate ? evaluate(o, &job, &line, l) : train(o, &job, &line, l);
 }
 

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { TRAIN_DETAILS = 24 };
+enum { TRAIN_DETAILS = 26 };
 extern const OptionDetail train_details[];
 
 #endif

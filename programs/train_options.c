@@ -98,6 +98,10 @@ static const Option options[] = {
      .help = "write weights and all that --resume needs (safetensors)"},
     {.name = "save-every", .kind = OPTION_INT, AT(save_every), .value = "N", .min = 1, .max = 1e9,
      .help = "so also after every N steps; FILE is always the newest, and whole"},
+    {.name = "save-shards", .kind = OPTION_FLAG, AT(save_shards),
+     .help = "every rank writes the pieces that it holds; FILE.index.json names them"},
+    {.name = "consolidate", .kind = OPTION_STRING, AT(consolidate), .value = "INDEX",
+     .help = "write --save FILE from the files of --save-shards; do not train"},
     {.name = "keep", .kind = OPTION_SMALL, AT(keep), .value = "K", .min = 1, .max = 1e6,
      .help = "keep the last K of these, under names with their step, beside FILE"},
     {.name = "calibrate", .kind = OPTION_STRING, AT(calibrate), .value = "FILE",
@@ -169,9 +173,9 @@ static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
 // What belongs to training cannot be asked for besides a calibration.
 static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
     static const char *const others[] = {
-        "epochs", "steps",        "plan",     "print-plan", "report", "trace",
-        "record", "record-steps", "save",     "json",       "csv",    "plain",
-        "resume", "load",         "evaluate", "save-every", "keep"};
+        "epochs",       "steps",      "plan", "print-plan",  "report",     "trace",  "record",
+        "record-steps", "save",       "json", "csv",         "plain",      "resume", "load",
+        "evaluate",     "save-every", "keep", "save-shards", "consolidate"};
     if (!o->calibrate) {
         if (option_given(line, "calibrate-rows"))
             FAIL(ERR_USAGE, "--calibrate-rows says what --calibrate FILE measures; give both");
@@ -219,6 +223,14 @@ static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
              o->job.device, from);
     if (o->save_every && !o->save)
         FAIL(ERR_USAGE, "--save-every says when --save FILE is written; give both");
+    if (o->save_shards && !o->save)
+        FAIL(ERR_USAGE, "--save-shards says how --save FILE is written; give both");
+    if (o->save_shards && !is_file(o->save))
+        FAIL(ERR_USAGE, "--save %s: files of ranks need a name; leave out --save-shards", o->save);
+    if (o->save_shards && o->keep)
+        FAIL(ERR_USAGE, "--keep keeps checkpoints in one file each; leave out --save-shards");
+    if (o->consolidate && (!o->save || o->save_shards || o->resume || o->load))
+        FAIL(ERR_USAGE, "--consolidate INDEX needs --save FILE, and no other weights");
     if (o->keep && !o->save_every)
         FAIL(ERR_USAGE, "--keep says how many checkpoints of --save-every stay; give both");
     if (o->save_every && !is_file(o->save))
@@ -290,6 +302,7 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .save = o->save,
                         .save_every = o->save_every,
                         .keep = o->keep,
+                        .save_shards = o->save_shards,
                         .resume = o->resume,
                         .load = o->load,
                         .evaluate_only = o->evaluate};

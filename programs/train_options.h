@@ -10,12 +10,13 @@
 typedef struct {
     JobSpec job;
     const char *data, *link, *trace, *record, *record_steps, *report, *save, *log;
-    const char *resume, *load;
+    const char *resume, *load, *consolidate;
     const char *calibrate, *plot, *print_class;
     int64_t batch_per_rank, epochs, steps, save_every, timeout_ps;
     double dilate, test_fraction;
     int comm, tail, keep, print_plan, color, verbose;
-    bool evaluate, print_memory, preview, require_plot, json, csv, plain, quiet, version;
+    bool evaluate, save_shards, print_memory, preview, require_plot, json, csv, plain, quiet,
+        version;
     IntList calibrate_rows;
 } TrainOptions;
 

@@ -7,6 +7,7 @@
 #include "core/base/f16.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/data/safetensors_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@ static const char *const dtypes[DTYPE_COUNT] = {
     [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_BF16] = "BF16",
     [DTYPE_I32] = "I32", [DTYPE_I64] = "I64", [DTYPE_U8] = "U8",
 };
+
+const char *safetensors_dtype_name(Dtype d) { return dtypes[d]; }
 
 int64_t safetensors_bytes(const SafetensorsEntry *e) {
     int64_t bytes = dtype_bytes(e->dtype);
@@ -258,6 +261,15 @@ static Status read_shape(SafetensorsEntry *e, int64_t *bytes, const File *f, con
         e->shape[i] = json_integer_value(size);
     }
     return OK;
+}
+
+Status safetensors_read_about(SafetensorsEntry *out, const json_t *about, const char *path) {
+    const File f = {.path = path, .fd = -1};
+    Place p = {0};
+    TRY(read_dtype(&p, &f, out->name, json_object_get(about, "dtype")));
+    out->dtype = p.entry.dtype;
+    int64_t bytes = dtype_bytes(out->dtype);
+    return read_shape(out, &bytes, &f, json_object_get(about, "shape"));
 }
 
 static Status read_place(Place *out, Arena *a, const File *f, const char *name,

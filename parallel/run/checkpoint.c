@@ -140,6 +140,10 @@ static Status write_named(const Rank *r, const WeightView *views, int64_t step) 
 }
 
 Status checkpoint_write(Rank *r, int64_t step) {
+    if (r->job->options.save_shards) {
+        if (!r->executor.comm) TRY(checkpoint_shards_write(r, step));
+        return checkpoint_shards_index(r, step);
+    }
     WeightView *views = calloc((size_t)rank_weight_count(r) + 1, sizeof *views);
     if (!views) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     Status s = rank_view_weights(r, true, views);

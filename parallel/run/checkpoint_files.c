@@ -168,3 +168,46 @@ Status checkpoint_files_sweep(const char *path) {
     closedir(d);
     return OK;
 }
+
+// --- files of ranks
+
+Status checkpoint_files_shard(char *out, size_t size, const char *path, int64_t step, int rank,
+                              int ranks) {
+    Parts p = parts_of(path);
+    int length = snprintf(out, size, "%.*s-step%lld-%05d-of-%05d%s", p.folder + p.stem, path,
+                          (long long)step, rank + 1, ranks, p.ending);
+    if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "--save: the name is too long");
+    return OK;
+}
+
+Status checkpoint_files_index(char *out, size_t size, const char *path) {
+    int length = snprintf(out, size, "%s.index.json", path);
+    if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "--save: the name is too long");
+    return OK;
+}
+
+// Is it a rank's file of fewer steps?
+static bool is_older_shard(const Parts *p, const char *name, int64_t step) {
+    long long of;
+    int rank, ranks, end = 0;
+    if (strlen(name) <= (size_t)p->stem || strncmp(name, p->path + p->folder, (size_t)p->stem))
+        return false;
+    if (sscanf(name + p->stem, "-step%lld-%5d-of-%5d%n", &of, &rank, &ranks, &end) != 3 || !end)
+        return false;
+    return !strcmp(name + p->stem + end, p->ending) && of < step;
+}
+
+Status checkpoint_files_remove_shards(const char *path, int64_t step) {
+    char folder[PATH_MAX], name[PATH_MAX];
+    Parts p = parts_of(path);
+    folder_of(folder, path);
+    DIR *d = opendir(folder);
+    if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!is_older_shard(&p, e->d_name, step)) continue;
+        if (snprintf(name, sizeof name, "%s/%s", folder, e->d_name) < (int)sizeof name)
+            unlink(name);
+    }
+    closedir(d);
+    return OK;
+}

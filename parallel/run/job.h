@@ -30,9 +30,10 @@ typedef struct {
     bool spans;                // record one span per operation
     const char *record;        // directory for recorded values, or NULL
     int record_first, record_last;
-    const char *trace, *save;  // directory; file; or NULL
-    int64_t save_every;        // steps between checkpoints; 0: one at the end
-    int keep;                  // the last so many under names of their own, too
+    const char *trace, *save;   // directory; file; or NULL
+    int64_t save_every;         // steps between checkpoints; 0: one at the end
+    int keep;                   // the last so many under names of their own, too
+    bool save_shards;           // each rank writes what it holds; else rank 0 all
     const char *resume, *load;  // a checkpoint to go on from; one to take weights from; or NULL
     bool evaluate_only;         // no step: the weights are evaluated as they are
     bool compress_trace;

@@ -62,6 +62,7 @@ typedef struct {
     int *logicals, count;  // what is saved, in table order
     int *held;             // [class][count] the tensor of each, or NONE
     int stage;             // of rank_gather()
+    bool ends;             // it gathers at the end of the run
     uint64_t *said;        // [rank][says] what ranks told each other
     int says;
     int at_tensor;               // of the gathering: which of the logical tensors,
@@ -92,7 +93,7 @@ typedef struct Rank {
     int loss[PLANS];       // tensor that each plan writes as its result, or NONE
     double evaluation[2];  // of the rounds so far: sum of losses, correct answers
     int64_t turns;
-    bool paused;  // a checkpoint was written since the last turn: no part of the next one
+    bool paused;          // a checkpoint was written since the last turn: no part of the next one
     unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)
     Weights weights;
     HostSample window;  // when the window of `disturbed` began

@@ -44,6 +44,13 @@ Status checkpoint_write(Rank *r, int64_t step) MUST_USE;
 // before it; where there are none, nothing is written.
 Status checkpoint_finish(Rank *r) MUST_USE;
 
+// --- checkpoint_shards.c: every rank writes what it holds
+
+// This rank's file after so many steps, on all ranks; then, when all are written, on rank 0 the
+// index of them.
+Status checkpoint_shards_write(Rank *r, int64_t step) MUST_USE;
+Status checkpoint_shards_index(Rank *r, int64_t step) MUST_USE;
+
 // --- rank_weights.c: what the ranks hold of the weights
 
 bool rank_saves(const Program *p,
@@ -60,6 +67,8 @@ typedef struct {
     int64_t bytes;
 } WeightView;
 int rank_weight_count(const Rank *r);
+const Logical *rank_weight_logical(const Rank *r, int i);
+int rank_weight_tensor(const Rank *r, int rank, int i);  // in which a rank holds it, or NONE
 Status rank_view_weights(Rank *r, bool copied, WeightView *out) MUST_USE;
 
 // Of all parameters in table order; 0 on other ranks than 0, and where they were not gathered.

@@ -92,9 +92,11 @@ static bool is_whole_on_0(const Rank *r, int i) {
            piece_elements(p, &p->tensors[tensor], coordinate) == logical_elements(logical_of(r, i));
 }
 
-// Parameters give the hash; what is saved besides is gathered only for a file.
+// Parameters give the hash at the end; what is saved besides is gathered only for a file of rank 0.
 static bool is_gathered(const Rank *r, int i) {
-    return r->job->options.save || logical_of(r, i)->role == ROLE_PARAMETER;
+    const JobOptions *o = &r->job->options;
+    if (o->save && !o->save_shards) return true;
+    return r->weights.ends && logical_of(r, i)->role == ROLE_PARAMETER;
 }
 
 static bool gathers(const Rank *r) {
@@ -302,7 +304,20 @@ static void take_window(Rank *r) {
     w->at += count;
 }
 
-enum { STAGE_SAY, STAGE_COMPARE, STAGE_GATHER };
+// After how many steps the weights are that a checkpoint of now has.
+static int64_t step_of_checkpoint(const Rank *r) {
+    if (!r->weights.ends) return r->turn.step + 1;
+    return r->result->diverged ? r->result->copied_step : r->turn.step;
+}
+
+enum { STAGE_SAY, STAGE_COMPARE, STAGE_WRITE, STAGE_GATHER };
+
+// The copies are made: ranks write their shards, and know when all have.
+static Status write_shard(Rank *r) {
+    const uint64_t done = 1;
+    TRY(checkpoint_shards_write(r, step_of_checkpoint(r)));
+    return comm_exchange(&r->comm, &done, sizeof done, r->weights.said);
+}
 
 static Status gather_window(Rank *r, bool *more) {
     Weights *w = &r->weights;
@@ -311,6 +326,13 @@ static Status gather_window(Rank *r, bool *more) {
     if (ended && !next_tensor(r)) return OK;
     *more = true;
     return send_window(r);
+}
+
+static Status start_gathering(Rank *r, bool *more) {
+    if (!gathers(r)) return OK;
+    TRY(begin_gather(r));
+    r->weights.stage = STAGE_GATHER;
+    return gather_window(r, more);
 }
 
 static Status gather_alone(Rank *r) {
@@ -331,10 +353,13 @@ static Status gather_round(Rank *r, bool *more) {
         agree(r);
         if (!r->result->diverged) TRY(compare_replicas(r));
         if (!r->result->diverged) TRY(checkpoint_keep(r));
-        if (!gathers(r) || (r->result->diverged && !r->result->copied_step)) return OK;
-        TRY(begin_gather(r));
-        r->weights.stage = STAGE_GATHER;
-        return gather_window(r, more);
+        if (r->result->diverged && !(r->weights.ends && r->result->copied_step)) return OK;
+        if (!r->job->options.save || !r->job->options.save_shards) return start_gathering(r, more);
+        TRY(write_shard(r));
+        r->weights.stage = STAGE_WRITE;
+        *more = true;
+        return OK;
+    case STAGE_WRITE: return start_gathering(r, more);
     case STAGE_GATHER: return gather_window(r, more);
     }
     return OK;
@@ -345,6 +370,7 @@ Status rank_gather(Rank *r, bool ends, bool *more) {
     *more = false;
     if (w->stage == STAGE_SAY) {
         if (ends) disturbance_end(r);
+        w->ends = ends;
         if (!w->held) TRY(find_held(r));
         w->gathered = false;
         if (!ends && r->executor.comm) comm_note_position(&r->comm, NONE, NONE, r->turn.step + 1);
@@ -371,6 +397,10 @@ static Status view(Rank *r, int i, bool copied, const unsigned char **gathered, 
 }
 
 int rank_weight_count(const Rank *r) { return r->weights.count; }
+
+const Logical *rank_weight_logical(const Rank *r, int i) { return logical_of(r, i); }
+
+int rank_weight_tensor(const Rank *r, int rank, int i) { return held(r, rank, i); }
 
 Status rank_view_weights(Rank *r, bool copied, WeightView *out) {
     const unsigned char *gathered = r->weights.whole;

@@ -5,6 +5,7 @@
 
 #include "core/base/bf16.h"
 #include "core/base/text.h"
+#include "core/data/safetensors_index.h"
 #include "core/plan/piece.h"
 #include "parallel/run/checkpoint_about.h"
 #include "parallel/run/rank_internal.h"
@@ -246,7 +247,9 @@ Status restore_open(Job *job) {
     s->whole = s->resumes && !o->evaluate_only;
     if (!s->path) return OK;
     const char *option = s->resumes ? "--resume" : "--load";
-    Status done = safetensors_read(&s->file, &job->arena, s->path);
+    Status done = safetensors_is_index(s->path)
+                      ? safetensors_read_index(&s->file, &job->arena, s->path)
+                      : safetensors_read(&s->file, &job->arena, s->path);
     if (done == OK && s->resumes) done = read_step(job);
     if (s->resumes) job->options.info.resumed_from = s->path;
     job->options.info.resumed_step = s->step;
@@ -286,13 +289,12 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
 static Status fill(Rank *r, int tensor, const SafetensorsEntry *e) {
     const Program *p = r->program;
     const Tensor *t = &p->tensors[tensor];
-    int coordinate[AXES] = {0};
+    int coordinate[AXES];
     PieceWalk walk;
     PieceRun run;
     void *values = calloc(1, (size_t)t->bytes + 1);
     if (!values) FAIL(ERR_MEMORY, "no memory for %s of a checkpoint", tensor_name(p, tensor));
-    for (int a = 0; a < p->axis_count; a++)
-        coordinate[a] = r->comm.rank / p->axes[a].stride % p->axes[a].size;
+    program_coordinates(p, r->comm.rank, coordinate);
     piece_walk(&walk, p, t, coordinate);
     while (piece_next(&walk, &run))
         convert((Dtype)t->dtype, values, run.local, e, run.whole, run.count);

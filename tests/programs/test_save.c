@@ -106,6 +106,29 @@ START_TEST(what_does_not_fit_is_one_line) {
 }
 END_TEST
 
+START_TEST(files_of_ranks_are_consolidated) {
+    ck_success(command_run(
+        &it, "train -q " SMALL " --ranks 2 --save a >/dev/null && train -q " SMALL
+             " --ranks 2 --zero 3 --save w.safetensors --save-shards --save-every 2 >/dev/null && "
+             "train --consolidate w.safetensors.index.json --save b && cmp a b && ls && train -q "
+             "--model linear --data digits:count=300 --evaluate --load w.safetensors.index.json"));
+    command_said(it.out,
+                 PARTS("a\nb\nw-step6-00001-of-00002.safetensors\n"
+                       "w-step6-00002-of-00002.safetensors\nw.safetensors.index.json\nheld-"));
+    ck_assert_str_eq(it.err, "");
+    command_finish(&it);
+    command_run(&it, "train --consolidate w --save b");
+    command_refused(&it, "train", PARTS("--consolidate w: give the index of the files"));
+    command_run(&it, "train --consolidate w.index.json");
+    command_refused(&it, "train", PARTS("--consolidate INDEX needs --save FILE"));
+    command_run(&it, "train --consolidate w.index.json --save b");
+    command_refused(&it, "train", PARTS("--consolidate w.index.json: No such file"));
+    refused(PARTS("--keep keeps checkpoints in one file each"),
+            "--save w --save-every 2 --keep 2 --save-shards");
+    refused(PARTS("--save-shards says how --save FILE is written"), "--save-shards");
+}
+END_TEST
+
 // A file that cannot be written whole leaves the one before it, and nothing beside it.
 START_TEST(a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before) {
     command_run(&it, PART "cp w before; (ulimit -f 20; train -q " SMALL " --resume w --save w "
@@ -120,4 +143,5 @@ END_TEST
 SUITE("save", options_that_need_each_other_say_so, the_last_checkpoints_are_kept,
       a_resumed_run_ends_with_the_same_weights_and_says_where_it_began,
       weights_are_evaluated_without_a_step, what_does_not_fit_is_one_line,
+      files_of_ranks_are_consolidated,
       a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A run that was stopped and resumed is the run that was not (docs/contract.md, 7): what both save
 // at the end has the same bytes, on any number of ranks, whatever program held the pieces.
-#include "core/base/bf16.h"
-#include "core/data/safetensors.h"
+#include "core/data/safetensors_index.h"
 #include "core/plan_text/plan_text.h"
 #include "parallel/run/checkpoint_files.h"
 #include "tests/support/sharded.h"
@@ -306,170 +305,50 @@ START_TEST(shards_go_on_over_fewer_ranks) {
 }
 END_TEST
 
-// --- weights alone
+// --- files of ranks
 
-// The weights of a trained network in `dtype`, under PyTorch's names, as others write them.
-static void write_weights(const char *path, const char *from, Dtype dtype) {
-    static double room[MOST / 8];
+// What they are consolidated to is the file that rank 0 writes, and either can be gone on from.
+static void check_shards(int zero, int ranks, CommKind comm) {
+    char index[PATH + 16], what[64];
+    JobOptions o = options_of(20, whole, 6);
     Arena a = {0};
     Safetensors s;
-    int count = 0, at = 0;
-    SafetensorsEntry out[16];
-    ck_assert_ok(safetensors_read(&s, &a, from));
-    for (int i = 0; i < s.count; i++) {
-        const SafetensorsEntry *e = &s.entries[i];
-        int64_t n = safetensors_bytes(e) / 4;
-        if (strstr(e->name, "velocity")) continue;
-        ck_assert_int_lt(count, 16);
-        out[count] = *e;
-        out[count].dtype = dtype;
-        out[count++].data = room + at;
-        for (int64_t k = 0; k < n; k++) {
-            float x = ((const float *)e->data)[k];
-            if (dtype == DTYPE_F64) room[at + k] = (double)x;
-            if (dtype == DTYPE_F32) ((float *)(room + at))[k] = x;
-            if (dtype == DTYPE_BF16) ((Bf16 *)(room + at))[k] = bf16_from_f32(x);
-        }
-        at += (int)n;
-    }
-    ck_assert_ok(safetensors_write(path, out, count, NULL, 0));
+    snprintf(index, sizeof index, "%s.index.json", part);
+    snprintf(what, sizeof what, "zero %d, %d ranks, %s", zero, ranks, comm_kind_name(comm));
+    run(&o);
+    o.steps = 10;
+    o.save = resumed;
+    run(&o);
+    o.save = part;
+    o.save_shards = true;
+    o.save_every = 3;
+    o.comm = comm;
+    o.spec.ranks = ranks;
+    o.spec.strategy.zero = zero;
+    run(&o);
+    ck_assert_ok(safetensors_read_index(&s, &a, index));
+    ck_assert_ok(safetensors_write(scratch, s.entries, s.count, s.texts, s.text_count));
+    assert_same_bytes(scratch, resumed, what);
+    o.steps = 20;
+    o.save_every = 0;
+    o.resume = index;
+    o.spec.ranks = ranks == 3 ? 2 : 3;
+    run(&o);
+    arena_finish(&a);
+    ck_assert_ok(safetensors_read_index(&s, &a, index));
+    ck_assert_ok(safetensors_write(scratch, s.entries, s.count, s.texts, s.text_count));
+    assert_same_bytes(scratch, whole, what);
     arena_finish(&a);
 }
 
-static double evaluation_of(const char *load, int ranks) {
-    JobOptions o = options_of(0, NULL, ranks);
-    Outcome out;
-    o.epochs = 1;
-    o.spec.ranks = ranks;
-    o.load = load;
-    o.evaluate_only = true;
-    ck_assert_ok(training_run(&out, &o, NULL));
-    const RankResult *r = out.training.shared->results;
-    ck_assert_int_eq(r->evaluation_count, 1);
-    double loss = r->evaluations[0].loss;
-    outcome_finish(&out);
-    return loss;
-}
-
-// f64 holds every f32; bf16 has 8 of its 24 digits.
-START_TEST(weights_of_another_type_are_converted) {
+START_TEST(every_rank_may_write_its_own_pieces) {
     name_files();
-    JobOptions o = options_of(20, whole, 1);
-    Outcome out;
-    ck_assert_ok(training_run(&out, &o, NULL));
-    const RankResult *r = out.training.shared->results;
-    double loss = r->evaluations[r->evaluation_count - 1].loss;
-    write_weights(part, whole, DTYPE_F32);
-    ck_assert(evaluation_of(part, 1) == loss);
-    ck_assert(evaluation_of(part, 3) == loss);
-    write_weights(part, whole, DTYPE_F64);
-    ck_assert(evaluation_of(part, 2) == loss);
-    write_weights(part, whole, DTYPE_BF16);
-    double rounded = evaluation_of(part, 1);
-    ck_assert(rounded != loss);
-    ck_assert_close(rounded, loss, 0.02);
-    outcome_finish(&out);
-}
-END_TEST
-
-// The optimiser and the steps begin anew: a run from the initial weights, saved before any step.
-START_TEST(a_loaded_run_begins_at_step_0) {
-    name_files();
-    JobOptions o = options_of(5, whole, 1);
-    Outcome first, second;
-    run(&o);
-    write_weights(part, whole, DTYPE_F32);
-    o.load = part;
-    o.save = scratch;
-    ck_assert_ok(training_run(&first, &o, NULL));
-    o.load = whole;  // has velocities, which are not used
-    o.save = resumed;
-    ck_assert_ok(training_run(&second, &o, NULL));
-    ck_assert_int_eq(second.job.restore.note_count, 1);
-    ck_assert_int_eq(second.job.first_step, 0);
-    ck_assert(!outcome_difference(&first, &second));
-    assert_same_bytes(scratch, resumed, "loaded");
-    outcome_finish(&first);
-    outcome_finish(&second);
-}
-END_TEST
-
-// --- what does not fit
-
-static void refused(const JobOptions *o, Status status, const char *const parts[]) {
-    Outcome out;
-    ck_assert_str_eq(status_name(training_run(&out, o, NULL)), status_name(status));
-    for (int i = 0; parts[i]; i++)
-        ck_assert_msg(strstr(status_message(), parts[i]), "\"%s\" lacks \"%s\"", status_message(),
-                      parts[i]);
-}
-#define PARTS(...) \
-    (const char *const[]) { __VA_ARGS__, NULL }
-
-START_TEST(what_does_not_fit_is_listed_together) {
-    name_files();
-    JobOptions o = options_of(10, whole, 1), other;
-    run(&o);
-    o.save = NULL;
-    o.resume = whole;
-    o.steps = 20;
-    other = o;
-    other.spec.batch = 32;
-    other.spec.seed = 2;
-    other.tail = TAIL_PAD;
-    other.data = "digits:count=201";
-    refused(&other, ERR_SHAPE,
-            PARTS("--resume ", "does not fit: ", "seed 1, here 2", "batch 61, here 32",
-                  "tail keep, here pad", "train_samples 170, here 171", "--load takes weights"));
-    other = o;
-    other.spec.optimizer.momentum = 0;
-    refused(&other, ERR_SHAPE, PARTS("conv.weight.velocity f32 3x1x7x7, here none"));
-    other = o;
-    other.spec.dtype = DTYPE_F64;
-    refused(&other, ERR_SHAPE,
-            PARTS("dtype f32, here f64", "conv.weight f32 3x1x7x7, here f64 3x1x7x7"));
-    other = o;
-    other.data = "digits:count=200,seed=2";  // as many, but others
-    refused(&other, ERR_SHAPE, PARTS("data_hash "));
-    other = o;
-    other.spec.model = "mlp:hidden=8,layers=1";
-    refused(&other, ERR_SHAPE,
-            PARTS("model small, here mlp", "fc1.weight f32 20x48, here f32 8x784",
-                  "logits.weight not there, here f32 10x8"));
-    other = o;
-    other.steps = 10;
-    refused(&other, ERR_USAGE,
-            PARTS("was saved after step 10, and the run has 10 in all", "more --steps"));
-    other = o;
-    write_weights(part, whole, DTYPE_F32);
-    other.resume = part;
-    refused(&other, ERR_INPUT, PARTS("--resume ", "does not say where a run stopped", "--load"));
-    other = o;
-    other.resume = NULL;
-    other.load = whole;
-    other.spec.model = "mlp:hidden=8,layers=1";
-    refused(&other, ERR_SHAPE,
-            PARTS("--load ", "fc1.weight f32 20x48, here f32 8x784",
-                  "logits.bias not there, here f32 10"));
-}
-END_TEST
-
-// They change what is computed from here on, so they are said.
-START_TEST(what_may_differ_is_said) {
-    name_files();
-    JobOptions o = options_of(10, whole, 2);
-    Job job;
-    run(&o);
-    o.resume = whole;
-    o.save = NULL;
-    o.steps = 20;
-    o.spec.learning_rate = 0.01;
-    o.spec.shards = 1;
-    ck_assert_ok(job_create(&job, &o));
-    ck_assert_int_eq(job.restore.note_count, 1);
-    ck_assert_ptr_nonnull(strstr(job.restore.notes[0], "shards 2, here 1"));
-    ck_assert_ptr_nonnull(strstr(job.restore.notes[0], "lr 0.05, here 0.01"));
-    job_destroy(&job);
+    check_shards(0, 1, COMM_SERIAL);
+    check_shards(0, 2, COMM_SHM);
+    check_shards(1, 3, COMM_THREAD);
+    check_shards(2, 2, COMM_SERIAL);
+    check_shards(3, 3, COMM_SHM);
+    check_shards(3, 2, COMM_SERIAL);
 }
 END_TEST
 
@@ -477,5 +356,4 @@ SUITE("checkpoint", a_resumed_run_equals_one_that_was_not_stopped,
       it_may_go_on_on_another_number_of_ranks, each_update_rule_goes_on_with_its_state,
       every_step_of_an_epoch_is_a_place_to_go_on, saving_changes_no_bit,
       shards_and_replicas_go_on_from_each_other, stages_of_zero_go_on_from_each_other,
-      shards_go_on_over_fewer_ranks, weights_of_another_type_are_converted,
-      a_loaded_run_begins_at_step_0, what_does_not_fit_is_listed_together, what_may_differ_is_said)
+      shards_go_on_over_fewer_ranks, every_rank_may_write_its_own_pieces)
