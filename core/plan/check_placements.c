@@ -226,6 +226,9 @@ Status check_placements_left(const Program *p, const Plan *plan, const Placement
         int holder = s->holder[program_root(p, t)];
         if (holder == t) TRY(check_left(p, plan, t, s));
         if (holder == NONE || holder == t || p->tensors[t].alias != NONE) continue;
+        if (piece_share_axis(p, &p->tensors[holder]) != NONE)
+            FAIL(ERR_PLAN, "plan %s: leaves of %s only %s, this rank's share",
+                 program_name(p, plan->name), tensor_name(p, t), tensor_name(p, holder));
         if (!outlives_plan(p, holder))
             FAIL(ERR_PLAN, "plan %s: leaves in the memory of %s what was written as %s",
                  program_name(p, plan->name), tensor_name(p, t), tensor_name(p, holder));
