@@ -187,7 +187,8 @@ const OptionWord words[WORDS] = {
      "operations on fast devices are mostly that.",
      "docs/formats.md, Machine files"},
     {"layer", "layers",
-     "One line of a model file: conv2d, linear, relu, gelu, max_pool, avg_pool, flatten or add.",
+     "One line of a model file: conv2d, linear, relu, gelu, max_pool, avg_pool, flatten, add, "
+     "attention, rms_norm, rotary, swiglu or dropout.",
      "docs/formats.md, Model files"},
     {"linear", "fully-connected dense",
      "A layer whose outputs are weighted sums of all inputs. As a model: softmax regression, "

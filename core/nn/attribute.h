@@ -6,16 +6,21 @@
 // What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
 // NATURAL are whole numbers from 1 and from 0, REAL is a number above 0, SWITCH is true or false,
 // LAYERS names layers. Each kind of layer says which it takes; all take `from`.
-#define ATTRIBUTE_LIST(X)         \
-    X(OUT, "out", POSITIVE)       \
-    X(KERNEL, "kernel", POSITIVE) \
-    X(STRIDE, "stride", POSITIVE) \
-    X(PAD, "pad", NATURAL)        \
-    X(BIAS, "bias", SWITCH)       \
-    X(EPS, "eps", REAL)           \
-    X(STD, "std", REAL)           \
-    X(GLOBAL, "global", SWITCH)   \
-    X(TIE, "tie", LAYERS)         \
+#define ATTRIBUTE_LIST(X)             \
+    X(OUT, "out", POSITIVE)           \
+    X(KERNEL, "kernel", POSITIVE)     \
+    X(STRIDE, "stride", POSITIVE)     \
+    X(PAD, "pad", NATURAL)            \
+    X(BIAS, "bias", SWITCH)           \
+    X(HEADS, "heads", POSITIVE)       \
+    X(KV_HEADS, "kv_heads", POSITIVE) \
+    X(CAUSAL, "causal", SWITCH)       \
+    X(THETA, "theta", REAL)           \
+    X(P, "p", REAL)                   \
+    X(EPS, "eps", REAL)               \
+    X(STD, "std", REAL)               \
+    X(GLOBAL, "global", SWITCH)       \
+    X(TIE, "tie", LAYERS)             \
     X(FROM, "from", LAYERS)
 
 typedef enum {

@@ -154,6 +154,9 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
     case VALUE_LABELS: return e->labels;
     case VALUE_LOSS: return e->loss;
     case VALUE_INVERSE_COUNT: return e->inverse_count;
+    case VALUE_SEED: return e->seed;
+    case VALUE_STEP: return e->step_number;
+    case VALUE_FIRST_ROW: return e->first_row;
     case VALUE_PARAMETER: return e->layers[v->layer].parameter[v->index];
     case VALUE_GRADIENT: return e->layers[v->layer].gradient[v->index];
     case VALUE_ROWS:
@@ -262,6 +265,10 @@ static Status emit_program(Emitter *e) {
     TRY(emit_optimiser_state(e));
     TRY(add_scalar(e, "learning_rate", SCALAR_LEARNING_RATE, &e->learning_rate));
     TRY(add_scalar(e, "inverse_count", SCALAR_INVERSE_COUNT, &e->inverse_count));
+    if (e->step.seed != NONE) {
+        TRY(add_scalar(e, "seed", SCALAR_SEED, &e->seed));
+        TRY(add_scalar(e, "step", SCALAR_STEP, &e->step_number));
+    }
     TRY(emit_step(e));
     return emit_evaluation(e);
 }

@@ -81,10 +81,28 @@ Status graph_dx(Graph *g, int layer, int k, int alias, int *out) {
     int from = l->inputs[k];
     const Layer *before = layer_of(g, from);
     bool alone = g->use_first[from + 1] - g->use_first[from] == 1;
-    TRY(add_rows(g, before->out, before->out_dims, g->dtype, alias, out, "%s.dy%s%s", before->name,
-                 alone ? "" : ":", alone ? "" : l->name));
+    char place[8] = "";  // of the input, where the layer takes one output several times
+    for (int j = 0; j < l->input_count; j++)
+        if (j != k && l->inputs[j] == from) snprintf(place, sizeof place, ".%d", k);
+    TRY(add_rows(g, before->out, before->out_dims, g->dtype, alias, out, "%s.dy%s%s%s",
+                 before->name, alone ? "" : ":", alone ? "" : l->name, place));
     g->dx[layer][k] = *out;
     return OK;
+}
+
+Status graph_dx_or_unused(Graph *g, int layer, int k, int *out) {
+    if (graph_wants(g, layer, k)) return graph_dx(g, layer, k, NONE, out);
+    int dims;
+    const int64_t *shape = layer_input_shape(g->m, layer_of(g, layer), k, &dims);
+    return add_rows(g, shape, dims, g->dtype, NONE, out, "%s.unused%d", layer_of(g, layer)->name,
+                    k);
+}
+
+Status graph_random(Graph *g) {
+    if (g->seed != NONE) return OK;
+    TRY(add_value(g, &(Value){.source = VALUE_SEED}, &g->seed));
+    TRY(add_value(g, &(Value){.source = VALUE_STEP}, &g->step));
+    return add_value(g, &(Value){.source = VALUE_FIRST_ROW}, &g->first_row);
 }
 
 static Status call(Graph *g, int layer, const GraphOp *partial, const int64_t *attrs,
@@ -247,6 +265,7 @@ static Status build(Graph *g) {
 
 Status graph_build(Graph *out, const Model *m, Dtype dtype, bool training) {
     *out = (Graph){.m = m, .dtype = dtype, .training = training};
+    out->seed = out->step = out->first_row = NONE;
     Status s = build(out);
     if (s != OK) graph_finish(out);
     return s;

@@ -25,6 +25,9 @@ typedef enum {
     VALUE_LABELS,
     VALUE_LOSS,  // sums over the whole batch
     VALUE_INVERSE_COUNT,
+    VALUE_SEED,  // what random numbers are drawn for
+    VALUE_STEP,
+    VALUE_FIRST_ROW,
     VALUE_PARAMETER,  // number `index` of layer `layer`, which may be state
     VALUE_GRADIENT    // of one that is trained, to which each micro-batch adds
 } ValueSource;
@@ -67,6 +70,7 @@ typedef struct {
     GraphOp *ops;
     int value_count, value_capacity, op_count, op_capacity;
     int x, labels, loss, inverse_count;  // values
+    int seed, step, first_row;           // what graph_random() added, or NONE
     // Of each layer, in the arena.
     int *y, *dy;                          // its output; the gradient of that, once it is known
     int (*extra)[LAYER_EXTRAS];           // what graph_extra() added, or NONE
@@ -94,6 +98,12 @@ Status graph_output(Graph *g, int layer, int alias, int *out) MUST_USE;
 Status graph_extra(Graph *g, int layer, int k, ValueSource source, const char *what, Dtype dtype,
                    int dims, const int64_t *shape) MUST_USE;
 Status graph_dx(Graph *g, int layer, int k, int alias, int *out) MUST_USE;
+
+// The gradient of input k for an operation that writes it whether anybody wants it or not.
+Status graph_dx_or_unused(Graph *g, int layer, int k, int *out) MUST_USE;
+
+// g->seed, g->step and g->first_row, for operations that draw random numbers.
+Status graph_random(Graph *g) MUST_USE;
 
 // Operations of the layer: "conv1.forward"; "conv1.backward_weight", which adds to what earlier
 // micro-batches left; "conv1.backward_input". `attrs` as KIND_LIST has them, or NULL.

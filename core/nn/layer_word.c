@@ -21,7 +21,7 @@ const char *layer_attribute_name(Attribute a) {
 
 // A layer of one input takes the output of the line before, unless it says otherwise.
 bool layer_requires(const LayerRow *row, Attribute a) {
-    return a == ATTRIBUTE_FROM ? row->inputs > 1 : row->required >> a & 1;
+    return a == ATTRIBUTE_FROM ? row->inputs > 1 && !row->or_one : row->required >> a & 1;
 }
 
 bool layer_takes(const LayerRow *row, Attribute a) {
@@ -56,12 +56,37 @@ static const ForeignWord foreign_layers[] = {
     {"plus", "add"},
     {"reshape", "flatten"},
     {"view", "flatten"},
+    {"multiheadattention", "attention"},
+    {"selfattention", "attention"},
+    {"scaleddotproductattention", "attention"},
+    {"rope", "rotary"},
+    {"rotaryembedding", "rotary"},
+    {"silu", "swiglu"},
+    {"glu", "swiglu"},
 };
 static const ForeignWord foreign_attributes[] = {
-    {"padding", "pad"},    {"kernelsize", "kernel"}, {"poolsize", "kernel"}, {"window", "kernel"},
-    {"strides", "stride"}, {"outchannels", "out"},   {"outfeatures", "out"}, {"filters", "out"},
-    {"channels", "out"},   {"units", "out"},         {"hidden", "out"},      {"usebias", "bias"},
-    {"input", "from"},     {"inputs", "from"},       {"tied", "tie"},        {"weight", "tie"},
+    {"padding", "pad"},
+    {"kernelsize", "kernel"},
+    {"poolsize", "kernel"},
+    {"window", "kernel"},
+    {"strides", "stride"},
+    {"outchannels", "out"},
+    {"outfeatures", "out"},
+    {"filters", "out"},
+    {"channels", "out"},
+    {"units", "out"},
+    {"hidden", "out"},
+    {"usebias", "bias"},
+    {"input", "from"},
+    {"inputs", "from"},
+    {"tied", "tie"},
+    {"weight", "tie"},
+    {"numheads", "heads"},
+    {"nhead", "heads"},
+    {"numkeyvalueheads", "kv_heads"},
+    {"iscausal", "causal"},
+    {"rate", "p"},
+    {"base", "theta"},
 };
 
 // What is done elsewhere, or follows from the rest of the file.

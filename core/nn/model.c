@@ -82,7 +82,10 @@ int64_t model_flops(const Model *m) {
         const Layer *l = &m->layers[i];
         int passes = 1 + (l->parameter_count > 0);
         for (int k = 0; k < l->input_count; k++) passes += layer_input_trained(m, l, k);
-        if (l->row->flops) sum += l->row->flops(l) * passes;
+        if (l->row->flops_backward)
+            sum += l->row->flops(l) + (passes > 1 ? l->row->flops_backward(l) : 0);
+        else if (l->row->flops)
+            sum += l->row->flops(l) * passes;
     }
     return sum;
 }

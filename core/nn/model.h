@@ -19,7 +19,7 @@
 #include "core/nn/optimizer.h"
 #include "core/plan/build.h"
 
-enum { LAYER_INPUTS = 2, LAYER_PARAMETERS = 4 };
+enum { LAYER_INPUTS = 3, LAYER_PARAMETERS = 4 };
 
 // The tensor LAYER.name, which is trained, or is state: a step writes it, evaluation reads it.
 typedef struct {

@@ -83,9 +83,9 @@ static Status read_switch(const Reader *r, const char *what, const char *word, i
     return OK;
 }
 
-// "a,b": as many layers as `most`, in the arena.
+// "a,b": as many layers as `most`, or one alone, in the arena; *given is how many.
 static Status read_layers(const Reader *r, const char *layer, const char *what, const char *text,
-                          const char *out[], int most) {
+                          const char *out[], int most, bool or_one, int *given) {
     int count = 0;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ",");
@@ -98,9 +98,10 @@ static Status read_layers(const Reader *r, const char *layer, const char *what, 
         at += length;
         if (!*at) break;
     }
-    if (count != most)
-        FAIL_LINE(ERR_FORMAT, "%s: %s names %d layer%s, it takes %d", layer, what, count,
-                  count == 1 ? "" : "s", most);
+    if (count != most && !(or_one && count == 1))
+        FAIL_LINE(ERR_FORMAT, "%s: %s names %d layer%s, it takes %s%d", layer, what, count,
+                  count == 1 ? "" : "s", or_one ? "one or " : "", most);
+    *given = count;
     return OK;
 }
 
@@ -114,9 +115,11 @@ static Status read_value(const Reader *r, Layer *l, LayerLine *line, Attribute a
     case REAL: return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
     case LAYERS: break;
     }
+    int tied;
     return a == ATTRIBUTE_FROM
-               ? read_layers(r, l->row->word, what, text, line->from, l->row->inputs)
-               : read_layers(r, l->row->word, what, text, &line->tie, 1);
+               ? read_layers(r, l->row->word, what, text, line->from, l->row->inputs,
+                             l->row->or_one, &l->input_count)
+               : read_layers(r, l->row->word, what, text, &line->tie, 1, false, &tied);
 }
 
 static Status read_attribute(const Reader *r, Layer *l, LayerLine *line, char *word) {
@@ -186,7 +189,7 @@ static Status read_layer(Reader *r, const LayerRow *row) {
     Layer l = {.row = row,
                .line = r->in.line,
                .attribute = {[ATTRIBUTE_BIAS] = true},
-               .input_count = row->inputs};
+               .input_count = row->or_one ? 1 : row->inputs};
     LayerLine line = {.scope = r->scope};
     int first = 1;
     if (r->in.word_count > 1 && !strchr(r->in.words[1], '='))

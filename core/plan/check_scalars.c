@@ -132,6 +132,29 @@ static Status check_results_written(const Program *p) {
     return OK;
 }
 
+static Status check_from(const Program *p, const Plan *plan, const Op *op, int from,
+                         ScalarSource source) {
+    if (p->tensors[from].source == source) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: %s does not have source=%s", program_name(p, plan->name),
+         op_name(p, op), tensor_name(p, from), scalar_source_name(source));
+}
+
+static Status check_slice(const Program *p, const Plan *plan, const Op *op, int from) {
+    const Tensor *first = &p->tensors[from];
+    if (op->shard == first->shard && op->micro_batch == first->micro_batch) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: slice=%d.%d, but %s, where its rows begin, has slice %d.%d",
+         program_name(p, plan->name), op_name(p, op), op->shard, op->micro_batch,
+         tensor_name(p, from), first->shard, first->micro_batch);
+}
+
+// A mask follows from seed and step of the run, and from where the operation's own rows begin.
+static Status check_mask(const Program *p, const Plan *plan, const Op *op) {
+    static const ScalarSource sources[] = {SCALAR_SEED, SCALAR_STEP, SCALAR_FIRST_ROW};
+    const int32_t *input = op_inputs(plan, op);
+    for (int i = 0; i < 3; i++) TRY(check_from(p, plan, op, input[i + 1], sources[i]));
+    return check_slice(p, plan, op, input[3]);
+}
+
 // The rows that a load writes begin at one number of the run's, and another says how many they are:
 // both of the same shard and micro-batch, cut over the same ranks.
 static Status check_load(const Program *p, const Plan *plan, const Op *op) {
@@ -141,13 +164,8 @@ static Status check_load(const Program *p, const Plan *plan, const Op *op) {
              when_name((When)plan->when));
     int from = op_inputs(plan, op)[0];
     const Tensor *first = &p->tensors[from];
-    if (first->source != SCALAR_FIRST_ROW)
-        FAIL(ERR_PLAN, "plan %s: %s: %s does not have source=first_row", in, name,
-             tensor_name(p, from));
-    if (op->shard != first->shard || op->micro_batch != first->micro_batch)
-        FAIL(ERR_PLAN, "plan %s: %s: slice=%d.%d, but %s, where its rows begin, has slice %d.%d",
-             in, name, op->shard, op->micro_batch, tensor_name(p, from), first->shard,
-             first->micro_batch);
+    TRY(check_from(p, plan, op, from, SCALAR_FIRST_ROW));
+    TRY(check_slice(p, plan, op, from));
     for (int o = 0; o < op->outputs; o++) {
         const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
         if (t->extent == NONE)
@@ -190,7 +208,9 @@ static Status check_value(const Program *p, const Plan *plan, const Op *op, int 
 static Status check_values(const Program *p, const Plan *plan, const uint8_t *written) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        if (kind_loads(op_kind(p, op))) TRY(check_load(p, plan, op));
+        Kind kind = op_kind(p, op);
+        if (kind_loads(kind)) TRY(check_load(p, plan, op));
+        if (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) TRY(check_mask(p, plan, op));
         TRY(check_value(p, plan, op, op->guard, written));
         for (int o = 0; o < op->outputs + op->inputs; o++) {
             int tensor = op_outputs(plan, op)[o];

@@ -14,19 +14,26 @@
 
 // Every kind of layer, in the order in which messages list them: core/nn/layers/NAME.c defines
 // layer_NAME, and core/nn/meson.build compiles it.
-#define LAYER_LIST(X) X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add)
+// clang-format off
+#define LAYER_LIST(X)                                                                        \
+    X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add) X(attention) \
+    X(rms_norm) X(rotary) X(swiglu) X(dropout)
+// clang-format on
 
 typedef struct LayerRow {
     const char *word;             // in model files: "conv2d"
     const char *stem;             // of names that are made up for it: "conv", for conv1, conv2 ...
     unsigned required, optional;  // sets of attributes, as LAYER_TAKES() makes them
     int inputs;                   // how many it takes
+    bool or_one;                  // or one alone
     // From the inputs' shapes and the attributes: its output's shape, its parameters, and
     // attributes that were not given. ERR_SHAPE says what does not fit (LAYER_FAIL).
     Status (*infer)(const Model *m, Layer *l);
     // Of the forward pass of one sample: 2 per multiply-add, padding included. Each of the backward
     // operations costs the same. NULL: memory alone limits it, which counts as 0.
     int64_t (*flops)(const Layer *l);
+    // Of the whole backward, where it is no multiple of that.
+    int64_t (*flops_backward)(const Layer *l);
     Status (*forward)(Graph *g, int layer);
     Status (*backward)(Graph *g, int layer);
 } LayerRow;

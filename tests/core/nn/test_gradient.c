@@ -331,6 +331,22 @@ static const char *const graph = "model small\n"
                                  "add from=add1,v\n"
                                  "linear out out=3\n";
 
+// Positions: query, key and value apart, all from one layer, and packed; two heads of queries to
+// one of keys.
+static const char *const sequence = "model small\n"
+                                    "input 5 8\n"
+                                    "classes 3\n"
+                                    "rms_norm n\n"
+                                    "rotary r heads=2\n"
+                                    "attention a from=r,r,n heads=2 causal=true\n"
+                                    "dropout d p=0.3\n"
+                                    "add x from=d,n\n"
+                                    "attention b from=x heads=2 kv_heads=1\n"
+                                    "swiglu g from=b,b\n"
+                                    "rms_norm m eps=0.01\n"
+                                    "flatten\n"
+                                    "linear logits out=3\n";
+
 static void set_scalar(Case *c, const char *name, double value) {
     case_set(c, gradient_tensor(c, name), &value);
 }
@@ -354,6 +370,12 @@ static void init_network(Case *c, const char *network, uint32_t seed) {
     set_scalar(c, "rows.0.0", 3);
     set_scalar(c, "rows.0.1", 2);
     set_scalar(c, "evaluate.rows", 1);
+    if (program_find_tensor(&c->p, "seed") != NONE) {
+        set_scalar(c, "seed", 5);
+        set_scalar(c, "step", 2);
+        set_scalar(c, "first_row.0.0", 0);
+        set_scalar(c, "first_row.0.1", 3);
+    }
     for (int t = 0; t < c->p.tensor_count; t++) {
         const Tensor *e = &c->p.tensors[t];
         if (e->role != ROLE_PARAMETER && e->role != ROLE_INPUT) continue;
@@ -411,7 +433,16 @@ START_TEST(gradients_of_a_network_that_is_no_chain) {
 }
 END_TEST
 
+START_TEST(gradients_of_a_network_of_sequences) {
+    static const Pair pairs[] = {{"n.weight", "n.weight.grad"},
+                                 {"m.weight", "m.weight.grad"},
+                                 {"logits.bias", "logits.bias.grad"},
+                                 {0}};
+    check_network(sequence, pairs);
+}
+END_TEST
+
 SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
               gradients_of_linear, gradients_of_relu, gradients_of_max_pool, gradients_of_gelu,
               gradients_of_avg_pool, gradients_of_cross_entropy, gradients_of_a_network,
-              gradients_of_a_network_that_is_no_chain)
+              gradients_of_a_network_that_is_no_chain, gradients_of_a_network_of_sequences)

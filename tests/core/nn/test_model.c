@@ -18,6 +18,7 @@ static Status parse(const char *text, const char *parameters) {
 }
 
 #define HEAD "model x\ninput 1 28 28\nclasses 10\n"  // layers begin in line 4
+#define SEQUENCE "model x\ninput 6 20\nclasses 10\n"
 
 static void assert_layer(int i, const char *name, int dims, int64_t c, int64_t h, int64_t w) {
     const Layer *l = &model.layers[i];
@@ -192,6 +193,42 @@ START_TEST(a_pool_before_the_first_trained_layer_has_any_kernel) {
 }
 END_TEST
 
+START_TEST(heads_that_do_not_divide_are_errors_with_the_arithmetic) {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {HEAD "attention heads=2\n", "x.model:4: attention att1: needs positions×channels, but"},
+        {HEAD "rms_norm\n", "x.model:4: rms_norm norm1: needs positions×channels, but"},
+        {HEAD "rotary heads=2\n", "x.model:4: rotary rotary1: needs positions×channels, but"},
+        {HEAD "dropout p=1\n", "x.model:4: dropout drop1: p=1 would drop everything"},
+        {SEQUENCE "attention heads=3\n",
+         "x.model:4: attention att1: 20 channels are not 3 heads of queries and 2 × 3 of keys and "
+         "values: 20 = 9 × 2 + 2"},
+        {SEQUENCE "attention heads=4 kv_heads=3\n",
+         "kv_heads=3 does not divide the heads: 4 = 3 × 1 + 1"},
+        {SEQUENCE "attention from=input,input,input heads=3\n",
+         "heads=3 does not divide the channels of the query: 20 = 3 × 6 + 2"},
+        {SEQUENCE "attention from=input,input,input heads=4 kv_heads=2\n",
+         "the input is 6×20, but the input is 6×20: with heads=4, kv_heads=2 it must be 6×10"},
+        {SEQUENCE "rotary heads=4\n", "heads=4 of pairs do not divide 20 channels: "
+                                      "20 = 2 × 4 × 2 + 4"},
+        {SEQUENCE "flatten f\nswiglu from=f,input\n",
+         "swiglu glu1: needs two inputs of one shape, but f gives 120 and the input is 6×20"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(parse(cases[i].text, ""), ERR_SHAPE, cases[i].message);
+}
+END_TEST
+
+// A pair of a query and a key that it sees is two products of a head, in the backward five.
+START_TEST(attention_counts_its_pairs) {
+    ck_assert_ok(parse(SEQUENCE "rms_norm n\nattention from=n,n,n heads=2 causal=true\n"
+                                "flatten\nlinear out=10\n",
+                       ""));
+    ck_assert_int_eq(model_flops(&model), 2 * 21 * 20 * (2 + 5) + 3 * 2 * 1200);
+}
+END_TEST
+
 START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
     static const struct {
         const char *text, *message;
@@ -215,9 +252,15 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "conv2 out=3\n", "x.model:4: no layer \"conv2\" (did you mean conv2d?)"},
         {HEAD "softmax\n",
          "x.model:4: no layer \"softmax\" (softmax is in the loss: leave the "
-         "line out); there are conv2d, linear, relu, gelu, max_pool, avg_pool, flatten, add"},
+         "line out); there are conv2d, linear, relu, gelu, max_pool, avg_pool, flatten, add, "
+         "attention, rms_norm, rotary, swiglu, dropout"},
         {HEAD "batch_norm\n", "x.model:4: no layer \"batch_norm\"; there are conv2d, linear, "},
-        {HEAD "dropout p=0.5\n", "x.model:4: no layer \"dropout\"; there are conv2d, "},
+        {HEAD "MultiheadAttention heads=2\n", "(did you mean attention?)"},
+        {HEAD "attention num_heads=2\n", "no attribute num_heads (did you mean heads?)"},
+        {HEAD "attention from=input,input heads=2\n",
+         "x.model:4: attention: from names 2 layers, it takes one or 3"},
+        {HEAD "rotary\n", "x.model:4: rotary: heads= is missing"},
+        {HEAD "dropout p=0\n", "x.model:4: p: expected a number above 0"},
         {HEAD "Dense units=5\n", "x.model:4: no layer \"Dense\" (did you mean linear?); there"},
         {HEAD "MaxPool2d 2\n", "x.model:4: no layer \"MaxPool2d\" (did you mean max_pool?)"},
         {HEAD "conv2d out=3 kernel=5 padding=1\n",
@@ -334,5 +377,6 @@ SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameter
       comments_blank_lines_and_windows_line_ends_are_read,
       shapes_that_do_not_fit_are_errors_with_both_shapes,
       a_pool_before_the_first_trained_layer_has_any_kernel,
+      heads_that_do_not_divide_are_errors_with_the_arithmetic, attention_counts_its_pairs,
       what_a_model_file_cannot_say_is_an_error_with_its_line,
       parameters_that_the_file_does_not_know_are_refused, a_model_is_a_built_in_name_or_a_file)
