@@ -27,7 +27,7 @@ typedef struct {
     int32_t *tensors;                               // [value of either graph] in the current pass
     int compute, host;                              // lanes
     int32_t learning_rate, inverse_count, updates;  // updates: how many there were, for Adam
-    int32_t seed, step_number;  // where the network draws random numbers
+    int32_t seed, step_number;                      // where the network draws random numbers
 
     // The pass being emitted: one micro-batch of one shard, or an evaluation block.
     bool training;

@@ -1,41 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Dropout by vectors of Philox blocks (core/base/rng.h), of four numbers each: counters differ in
-// their first two words alone.
+// Dropout with many blocks of Philox at once (core/base/rng.h), of four numbers each: they differ
+// in the first two words of the counter alone.
 #include "core/device/dropout.h"
 #include "core/device/cpu/cpu_internal.h"
 
 enum { BLOCKS = 16, NUMBERS = 4 * BLOCKS };
 
-// One round of all blocks.
-static inline void mix(uint32_t c[4][BLOCKS], uint32_t k0, uint32_t k1) {
-    for (int i = 0; i < BLOCKS; i++) {
-        uint64_t p = (uint64_t)c[0][i] * RNG_MULTIPLY[0], q = (uint64_t)c[2][i] * RNG_MULTIPLY[1];
-        uint32_t first = (uint32_t)(q >> 32) ^ c[1][i] ^ k0,
-                 third = (uint32_t)(p >> 32) ^ c[3][i] ^ k1;
-        c[0][i] = first;
-        c[1][i] = (uint32_t)q;
-        c[2][i] = third;
-        c[3][i] = (uint32_t)p;
-    }
-}
-
-// The numbers of BLOCKS blocks from `block` on, as rng_at() gives them.
-static void draw(const Rng *r, uint64_t block, uint32_t *restrict out) {
-    uint32_t c[4][BLOCKS], k0 = (uint32_t)r->seed, k1 = (uint32_t)(r->seed >> 32);
-    for (int i = 0; i < BLOCKS; i++) {
-        uint64_t b = block + (uint64_t)i;
-        c[0][i] = (uint32_t)b;
-        c[1][i] = r->use | (uint32_t)(b >> 32) << 8;
-        c[2][i] = r->a;
-        c[3][i] = r->b;
-    }
+// The numbers of block `block`, as rng_at() gives them, without a call for each.
+static inline void draw_block(const Rng *r, uint64_t block, uint32_t *restrict out) {
+    uint32_t c0 = (uint32_t)block, c1 = r->use | (uint32_t)(block >> 32) << 8, c2 = r->a, c3 = r->b,
+             k0 = (uint32_t)r->seed, k1 = (uint32_t)(r->seed >> 32);
     for (int round = 0; round < RNG_ROUNDS; round++) {
-        mix(c, k0, k1);
+        uint64_t p = (uint64_t)RNG_MULTIPLY[0] * c0, q = (uint64_t)RNG_MULTIPLY[1] * c2;
+        c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)q;
+        c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)p;
         k0 += RNG_BUMP[0];
         k1 += RNG_BUMP[1];
     }
-    for (int i = 0; i < BLOCKS; i++)
-        for (int e = 0; e < 4; e++) out[4 * i + e] = c[e][i];
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+static void draw(const Rng *r, uint64_t block, uint32_t *restrict out) {
+    for (int i = 0; i < BLOCKS; i++) draw_block(r, block + (uint64_t)i, &out[4 * i]);
 }
 
 void NAME(cpu_dropout)(const KernelCall *call) {
