@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers of model files: digits, parameters that a $ names, products of these, and reals.
+// Numbers of model files: digits, parameters that a $ names, products and quotients of these,
+// and reals.
 #include "core/base/nearest.h"
 #include "core/base/text.h"
 #include "core/nn/model_internal.h"
@@ -57,23 +58,39 @@ static Status read_factor(const ModelNumbers *n, const char *what, const char *w
     return OK;
 }
 
-// A factor, or a product of them: "4*$hidden".
+// What is so far, times the next factor or over it, where that is a whole number.
+static Status combine(const ModelNumbers *n, const char *what, const char *word, bool divides,
+                      int64_t factor, int64_t *value) {
+    int64_t whole = *value;
+    if (divides && whole % factor)
+        FAIL_LINE(ERR_FORMAT, "%s: %.40s is no whole number: %lld = %lld × %lld + %lld", what, word,
+                  (long long)whole, (long long)factor, (long long)(whole / factor),
+                  (long long)(whole % factor));
+    if (divides) *value = whole / factor;
+    if (divides) return OK;
+    if (__builtin_mul_overflow(whole, factor, value) || *value > MODEL_NUMBER_MAX)
+        FAIL_LINE(ERR_FORMAT, "%s: %.40s is more than %lld", what, word,
+                  (long long)MODEL_NUMBER_MAX);
+    return OK;
+}
+
+// A factor, or products and quotients of them from the left: "4*$hidden", "$hidden/$heads".
 Status model_numbers_read(const ModelNumbers *n, const char *what, const char *word, int64_t least,
                           int64_t *out) {
-    int64_t product = 1, factor;
+    int64_t value = 1, factor;
+    bool divides = false;
+    if (!strpbrk(word, "*/")) return read_factor(n, what, word, least, out);
     for (const char *at = word;; at++) {
         char text[64];
-        size_t length = strcspn(at, "*");
-        if (!strchr(word, '*')) return read_factor(n, what, word, least, out);
+        size_t length = strcspn(at, "*/");
         snprintf(text, sizeof text, "%.*s", (int)length, at);
-        TRY(read_factor(n, what, text, least, &factor));
-        if (__builtin_mul_overflow(product, factor, &product) || product > MODEL_NUMBER_MAX)
-            FAIL_LINE(ERR_FORMAT, "%s: %.40s is more than %lld", what, word,
-                      (long long)MODEL_NUMBER_MAX);
+        TRY(read_factor(n, what, text, divides ? 1 : least, &factor));
+        TRY(combine(n, what, word, divides, factor, &value));
         at += length;
         if (!*at) break;
+        divides = *at == '/';
     }
-    *out = product;
+    *out = value;
     return OK;
 }
 

@@ -132,7 +132,7 @@ END_TEST
 
 START_TEST(numbers_are_products_and_reals_are_divided_by_roots) {
     ck_assert_ok(parse("model x\nparameter n 3\ninput 4\nclasses 24\n"
-                       "linear out=2*$n std=0.5/sqrt(4*$n*$n)\nlinear out=$n*2*4 std=1e-3\n",
+                       "linear out=2*$n std=0.5/sqrt(4*$n*$n)\nlinear out=$n*16/6*3 std=1e-3\n",
                        ""));
     ck_assert_int_eq(model.layers[0].out[0], 6);
     ck_assert_int_eq(model.layers[1].out[0], 24);
@@ -259,6 +259,11 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "attention num_heads=2\n", "no attribute num_heads (did you mean heads?)"},
         {HEAD "attention from=input,input heads=2\n",
          "x.model:4: attention: from names 2 layers, it takes one or 3"},
+        {HEAD "parameter h 64\nlinear out=$h/5\n",
+         "x.model:5: out: $h/5 is no whole number: 64 = 5 × 12 + 4"},
+        {HEAD "linear out=8/0\n",
+         "x.model:4: out: expected a whole number from 1 to 1000000000, found \"0\""},
+        {HEAD "linear out=8/\n", "out: expected a whole number from 1 to 1000000000, found \"\""},
         {HEAD "rotary\n", "x.model:4: rotary: heads= is missing"},
         {HEAD "dropout p=0\n", "x.model:4: p: expected a number above 0"},
         {HEAD "Dense units=5\n", "x.model:4: no layer \"Dense\" (did you mean linear?); there"},
