@@ -130,7 +130,7 @@ static Status print_plan(Printer *w, Arena *a) {
 static void print_memory(const Printer *w) {
     const Program *p = w->p;
     char local[UNITS_TEXT], shared[UNITS_TEXT], host[UNITS_TEXT];
-    fprintf(w->out, "%s local, %s that peers can address",
+    fprintf(w->out, "%s local, %s shared",
             units_print_size(local, p->pool_bytes[POOL_LOCAL]),
             units_print_size(shared, p->pool_bytes[POOL_SHARED]));
     if (p->pool_bytes[POOL_HOST])
