@@ -2,6 +2,7 @@
 // ZeRO by docs/contract.md, 7: P ranks that hold shards compute, bit for bit, what one rank does
 // with as many shards of the batch. Every two settings meet in some run, with delays at random.
 #include "core/base/rng.h"
+#include "core/platform/device_traits.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
@@ -11,7 +12,7 @@
 enum { STAGE, COMM, OVERLAP, CAPS, PREFETCH, DTYPE, DEVICE, CUT, MOMENTUM, SETTINGS };
 enum { CHOICES = 3, ORACLES = 24 };
 static const int choices[SETTINGS] = {3, 3, 2, 3, 3, 2, 2, 3, 2};
-static const char *const devices[] = {"reference", "cpu"};
+static const char *const devices[] = {"reference", device_traits_default};
 static const int64_t caps[][2] = {{4096, 32768}, {0, 0}, {1 << 30, 1 << 30}};
 static const int prefetches[] = {0, 1, 3};
 
