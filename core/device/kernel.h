@@ -26,6 +26,12 @@ static inline double attr_as_real(const KernelCall *c, int i) {
     return value;
 }
 
+// The factor of a clipped gradient, input i of an update; 1 where there is none.
+static inline double clip_factor(const KernelCall *c, int i) {
+    const double *factor = (const double *)input_data(c, i);
+    return factor ? *factor : 1;
+}
+
 // Elements in use: those of the live rows.
 static inline int64_t live_elements(const Operand *o) {
     int64_t n = operand_rows(o);

@@ -15,6 +15,7 @@ typedef struct {
     int32_t parameter[LAYER_PARAMETERS];
     int32_t state[LAYER_PARAMETERS][OPTIMISER_STATES];  // what the optimiser keeps
     int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
+    int32_t joined[LAYER_PARAMETERS];  // the sum of all uses, in the update
 } LayerTensors;
 
 typedef struct {
@@ -28,6 +29,8 @@ typedef struct {
     int compute, host;                              // lanes
     int32_t learning_rate, inverse_count, updates;  // updates: how many there were, for Adam
     int32_t seed, step_number;                      // where the network draws random numbers
+
+    int32_t factor, finite;  // of the gradients in the update; NONE: there is none
 
     // The pass being emitted: one micro-batch of one shard, or an evaluation block.
     bool training;

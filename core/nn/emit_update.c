@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Everything between the gradients and the weights: what a step does once the gradients of all its
 // shards are joined. Read emit_updates() at the end first.
+#include "core/base/units.h"
 #include "core/nn/emit_internal.h"
 
 #include <stdio.h>
+
+// Is parameter k of layer i trained, and not another layer's that it uses?
+static bool is_updated(const Emitter *e, int i, int k) {
+    const LayerParameter *p = &e->m->layers[i].parameters[k];
+    return p->owner == i && !p->state;
+}
 
 // One operation of the update of parameter k of layer i.
 static Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
@@ -45,21 +52,32 @@ static Status emit_gradient_sum(Emitter *e, int i, int k, int32_t *out) {
     return OK;
 }
 
-static Status emit_sgd(Emitter *e, int i, int k, int32_t gradient) {
+// An update of parameter k of layer i from its gradient: inputs are gradient, learning rate, what
+// the rule needs besides, and the factor of clipping.
+static Status emit_rule(Emitter *e, int i, int k, const char *what, Kind kind, const int64_t *attrs,
+                        const int32_t *outputs, int output_count) {
+    int32_t inputs[4] = {e->layers[i].joined[k], e->learning_rate};
+    int count = 2;
+    if (kind == KIND_ADAM) inputs[count++] = e->updates;
+    if (e->factor != NONE) inputs[count++] = e->factor;
+    OpSpec s = {.kind = kind,
+                .attrs = attrs,
+                .output_count = output_count,
+                .input_count = count,
+                .guard = e->finite == NONE ? 0 : TENSOR_REF(e->finite)};
+    return emit_update_op(e, i, k, what, &s, outputs, inputs);
+}
+
+static Status emit_sgd(Emitter *e, int i, int k) {
     const Optimizer *sgd = &e->spec->optimizer;
     const LayerTensors *t = &e->layers[i];
     const int64_t attrs[] = {build_attr_real(sgd->momentum), build_attr_real(sgd->weight_decay),
                              sgd->nesterov};
-    const int32_t outputs[] = {t->parameter[k], t->state[k][0]},
-                  inputs[] = {gradient, e->learning_rate};
-    OpSpec s = {.kind = KIND_SGD,
-                .attrs = attrs,
-                .output_count = sgd->momentum != 0 ? 2 : 1,
-                .input_count = 2};
-    return emit_update_op(e, i, k, "sgd", &s, outputs, inputs);
+    const int32_t outputs[] = {t->parameter[k], t->state[k][0]};
+    return emit_rule(e, i, k, "sgd", KIND_SGD, attrs, outputs, sgd->momentum != 0 ? 2 : 1);
 }
 
-static Status emit_adam(Emitter *e, int i, int k, int32_t gradient) {
+static Status emit_adam(Emitter *e, int i, int k) {
     const Optimizer *adam = &e->spec->optimizer;
     const LayerTensors *t = &e->layers[i];
     bool decoupled = adam->kind == OPTIMIZER_ADAMW;
@@ -67,10 +85,8 @@ static Status emit_adam(Emitter *e, int i, int k, int32_t gradient) {
     const int64_t attrs[] = {build_attr_real(adam->beta1), build_attr_real(adam->beta2),
                              build_attr_real(adam->eps),
                              build_attr_real(decays ? adam->weight_decay : 0), decoupled};
-    const int32_t outputs[] = {t->parameter[k], t->state[k][0], t->state[k][1]},
-                  inputs[] = {gradient, e->learning_rate, e->updates};
-    OpSpec s = {.kind = KIND_ADAM, .attrs = attrs, .output_count = 3, .input_count = 3};
-    return emit_update_op(e, i, k, decoupled ? "adamw" : "adam", &s, outputs, inputs);
+    const int32_t outputs[] = {t->parameter[k], t->state[k][0], t->state[k][1]};
+    return emit_rule(e, i, k, decoupled ? "adamw" : "adam", KIND_ADAM, attrs, outputs, 3);
 }
 
 // Tensors "PARAMETER WHAT" in the shape of every parameter, zero at first.
@@ -80,7 +96,7 @@ static Status add_state(Emitter *e, const char *what, int which) {
         for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
             LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_OPTIMISER);
-            if (l->parameters[k].owner != i || l->parameters[k].state) continue;
+            if (!is_updated(e, i, k)) continue;
             snprintf(name, sizeof name, "%s.%s%s", l->name, l->parameters[k].name, what);
             TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, &e->layers[i].state[k][which]));
         }
@@ -94,7 +110,7 @@ Status emit_optimiser_state(Emitter *e) {
     if (o->kind == OPTIMIZER_SGD) return o->momentum != 0 ? add_state(e, ".velocity", 0) : OK;
     TRY(add_state(e, ".exp_avg", 0));
     TRY(add_state(e, ".exp_avg_sq", 1));
-    LogicalSpec count = {.shape = {1}, .dims = 1, .dtype = DTYPE_I64, .role = ROLE_OPTIMISER};
+    LogicalSpec count = {.shape = {1}, .dims = 1, .dtype = DTYPE_I64, .role = ROLE_STATE};
     return emit_tensor(e, "optimizer.step", "", &count, &(TensorSpec){0}, &e->updates);
 }
 
@@ -106,24 +122,87 @@ static Status emit_count(Emitter *e) {
                                  .dtype = e->spec->dtype,
                                  .lane = e->compute,
                                  .outputs = &e->updates,
-                                 .output_count = 1},
+                                 .output_count = 1,
+                                 .guard = e->finite == NONE ? 0 : TENSOR_REF(e->finite)},
                        NULL);
 }
 
-static Status emit_update(Emitter *e, int i, int k) {
-    int32_t gradient;
-    TRY(emit_gradient_sum(e, i, k, &gradient));
-    return e->spec->optimizer.kind == OPTIMIZER_SGD ? emit_sgd(e, i, k, gradient)
-                                                    : emit_adam(e, i, k, gradient);
+// The squares of a gradient, a sum for each block, are added to those of all.
+static Status emit_squares(Emitter *e, int i, int k, int32_t sum, bool first) {
+    const LayerParameter *parameter = &e->m->layers[i].parameters[k];
+    int32_t gradient = e->layers[i].joined[k], partial;
+    int64_t blocks = units_divide_up(tensor_elements(&e->p->tensors[gradient]), KIND_SUM_BLOCK);
+    char name[NAME];
+    LogicalSpec whole = {.shape = {blocks}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION};
+    snprintf(name, sizeof name, "%s.%s.grad.squares", e->m->layers[i].name, parameter->name);
+    TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, &partial));
+    const OpSpec squares = {.kind = KIND_SQUARE_SUMS, .output_count = 1, .input_count = 1},
+                 add = {.kind = KIND_ADD_BLOCKS,
+                        .flags = first ? 0 : OP_ACCUMULATE,
+                        .output_count = 1,
+                        .input_count = 1};
+    TRY(emit_update_op(e, i, k, "squares", &squares, &partial, &gradient));
+    return emit_update_op(e, i, k, "add_squares", &add, &sum, &partial);
+}
+
+// What is made of the squares of all gradients; the loss is that of all ranks by then.
+static Status emit_clip(Emitter *e, int32_t sum) {
+    const Optimizer *o = &e->spec->optimizer;
+    int norm, factor, finite;
+    int32_t loss = program_find_tensor(e->p, "loss");
+    TRY(program_add_scalar(e->p, "gradients.norm", DTYPE_F64, 1, &norm));
+    TRY(program_add_scalar(e->p, "gradients.factor", DTYPE_F64, 1, &factor));
+    TRY(program_add_scalar(e->p, "gradients.finite", DTYPE_F64, 1, &finite));
+    e->p->tensors[norm].result = RESULT_GRADIENT_NORM;
+    if (o->clip > 0) e->factor = factor;
+    if (o->skip_nan) {
+        e->finite = finite;
+        e->p->tensors[finite].result = RESULT_FINITE;
+    }
+    return plan_add_op(e->p, e->plan,
+                       &(OpSpec){.name = "gradients.clip",
+                                 .kind = KIND_CLIP,
+                                 .phase = PHASE_UPDATE,
+                                 .dtype = e->spec->dtype,
+                                 .lane = e->compute,
+                                 .attrs = (int64_t[]){build_attr_real(o->clip)},
+                                 .outputs = (int32_t[]){norm, factor, finite},
+                                 .inputs = (int32_t[]){sum, loss},
+                                 .output_count = 3,
+                                 .input_count = 2},
+                       NULL);
+}
+
+// The norm of all gradients, in front of the updates that need it.
+static Status emit_norm(Emitter *e) {
+    int sum;
+    bool first = true;
+    TRY(program_add_scalar(e->p, "gradients.square_sum", DTYPE_F64, 1, &sum));
+    for (int i = e->m->layer_count - 1; i >= 0; i--)
+        for (int k = 0; k < e->m->layers[i].parameter_count; k++) {
+            if (!is_updated(e, i, k)) continue;
+            TRY(emit_gradient_sum(e, i, k, &e->layers[i].joined[k]));
+            TRY(emit_squares(e, i, k, sum, first));
+            first = false;
+        }
+    return first ? OK : emit_clip(e, sum);
+}
+
+static Status emit_update(Emitter *e, int i, int k, bool joined) {
+    if (!joined) TRY(emit_gradient_sum(e, i, k, &e->layers[i].joined[k]));
+    return e->spec->optimizer.kind == OPTIMIZER_SGD ? emit_sgd(e, i, k) : emit_adam(e, i, k);
 }
 
 // Last layer first: the order in which gradients become ready.
 Status emit_updates(Emitter *e) {
+    const Optimizer *o = &e->spec->optimizer;
+    bool measures = o->clip > 0 || o->skip_nan;
     e->shard = e->micro_batch = 0;
-    if (e->spec->optimizer.kind != OPTIMIZER_SGD) TRY(emit_count(e));
+    e->factor = e->finite = NONE;
+    if (measures) TRY(emit_norm(e));
+    if (o->kind != OPTIMIZER_SGD) TRY(emit_count(e));
     for (int i = e->m->layer_count - 1; i >= 0; i--)
         for (int k = 0; k < e->m->layers[i].parameter_count; k++)
-            if (e->m->layers[i].parameters[k].owner == i && !e->m->layers[i].parameters[k].state)
-                TRY(emit_update(e, i, k));
+            if (is_updated(e, i, k)) TRY(emit_update(e, i, k, measures));
     return OK;
 }

@@ -15,6 +15,8 @@ typedef struct {
     bool nesterov;
     double beta1, beta2, eps;
     double weight_decay;  // of AdamW apart from the gradient; of the others an L2 penalty
+    double clip;          // the norm of all gradients that is not exceeded; 0: none
+    bool skip_nan;        // a step whose loss or norm is not finite changes nothing
     bool decay_all;       // AdamW's decay also of tensors of one dimension: biases, norms
 } Optimizer;
 

@@ -204,6 +204,17 @@ static Status match_window(const Match *m) {
     return OK;
 }
 
+// A sum for each block, of which the last may be shorter.
+static Status match_blocks(const Match *m) {
+    if (m->work->kind != KIND_SQUARE_SUMS) return OK;
+    int64_t n = tensor_elements(&m->p->tensors[op_inputs(m->plan, m->op)[0]]);
+    int64_t have = size_of(m, "N"), want = (n - 1) / KIND_SUM_BLOCK + 1;
+    if (have == want) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: %lld elements are %lld blocks of %d, but there are %lld sums",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)n, (long long)want,
+         KIND_SUM_BLOCK, (long long)have);
+}
+
 // Does a reduction add in the order that it states (docs/contract.md, 4)? The sum of two is the
 // same both ways, and a maximum is the same in every order.
 static Status check_sum_order(const Match *m) {
@@ -334,6 +345,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
              op_name(p, op), program_name(p, updated->name));
     TRY(match_side(&m, op_inputs(plan, op), op->inputs, inputs + 2, "inputs"));
     TRY(match_window(&m));
+    TRY(match_blocks(&m));
     TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

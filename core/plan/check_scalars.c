@@ -34,12 +34,16 @@ static Status check_source(const Program *p, const Tensor *t) {
 
 static Status check_result(const Program *p, const Tensor *t) {
     if (t->result == RESULT_NONE) return OK;
-    bool pairs = t->dtype == DTYPE_F64 && tensor_elements(t) % 2 == 0;
-    if (t->role != ROLE_SCALAR || t->source || !pairs)
+    const char *name = program_name(p, t->name), *result = result_name((Result)t->result);
+    bool scalar = t->role == ROLE_SCALAR && !t->source && t->dtype == DTYPE_F64;
+    if (t->result == RESULT_LOSS && (!scalar || tensor_elements(t) % 2))
         FAIL(ERR_PLAN,
              "tensor %s: result=%s is a scalar of f64 pairs (sum of losses, correct answers) that "
              "an operation writes",
-             program_name(p, t->name), result_name((Result)t->result));
+             name, result);
+    if (t->result != RESULT_LOSS && (!scalar || tensor_elements(t) != 1))
+        FAIL(ERR_PLAN, "tensor %s: result=%s is a scalar of one f64 that an operation writes", name,
+             result);
     return OK;
 }
 

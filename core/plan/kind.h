@@ -115,11 +115,15 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(FOLD, "fold", COMPUTE, linear, outputs, "", "sum <- x")                                     \
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
-      "weight [velocity] <- gradient learning_rate(1):f64")                                       \
+      "weight [velocity] <- gradient learning_rate(1):f64 [factor(1):f64]")                       \
     X(ADAM, "adam", COMPUTE, update, none,                                                        \
       "beta1:real beta2:real eps:real weight_decay:real decoupled",                               \
-      "weight exp_avg exp_avg_sq <- gradient learning_rate(1):f64 step(1):i64")                   \
+      "weight exp_avg exp_avg_sq <- gradient learning_rate(1):f64 step(1):i64 [factor(1):f64]")   \
     X(INCREMENT, "increment", COMPUTE, update, none, "", "count(1):i64 <-")                       \
+    X(SQUARE_SUMS, "square_sums", COMPUTE, blocks, none, "", "partial(N):f64 <- gradient")        \
+    X(ADD_BLOCKS, "add_blocks", COMPUTE, whole, none, "", "sum(1):f64 <- partial(N):f64")         \
+    X(CLIP, "clip", COMPUTE, whole, none, "max_norm:real",                                        \
+      "norm(1):f64 factor(1):f64 finite(1):f64 <- square_sum(1):f64 loss(2):f64")                 \
     X(FUSED, "fused", COMPUTE, nothing, none, "fusion", "")                                       \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
     X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \
@@ -133,6 +137,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(RECEIVE, "receive", COMMUNICATION, receive, none, "tag", "y... <-")                         \
     X(BARRIER, "barrier", COMMUNICATION, nothing, none, "", "<-")
 // clang-format on
+
+// Sums over elements are folded from blocks of so many (docs/contract.md, 6).
+enum { KIND_SUM_BLOCK = 4096 };
 
 // Kernel, stride and pad of a window are at most so large: no size overflows.
 enum { KIND_WINDOW_MAX = 1 << 20 };
@@ -267,7 +274,9 @@ typedef enum {
 
 // What the run reads from a scalar when a plan that writes it has ended: X(constant, name in
 // files). loss: one or more pairs (sum of losses, correct answers) in f64, added in their order.
-#define RESULT_LIST(X) X(LOSS, "loss")
+// gradient_norm: of all gradients before they are clipped. finite: zero where the step found
+// something that is not finite and left the weights as they were.
+#define RESULT_LIST(X) X(LOSS, "loss") X(GRADIENT_NORM, "gradient_norm") X(FINITE, "finite")
 typedef enum {
     RESULT_NONE,
 #define X(constant, name) RESULT_##constant,

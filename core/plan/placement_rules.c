@@ -438,6 +438,28 @@ Status placement_rule_batch_norm_backward_input(const Along *a) {
     return along_write(a, 0, along_input(a, 0));
 }
 
+// A sum for each block of elements: whole where the gradient is, and where it is cut at the ends of
+// blocks, cut alike.
+Status placement_rule_blocks(const Along *a) {
+    Placement gradient = along_input(a, 0), partial = gradient;
+    TRY(refuse_partial(a));
+    if (gradient.place == PLACE_SHARD) {
+        if (gradient.cut != CUT_FLAT || gradient.block != KIND_SUM_BLOCK)
+            return along_refuse_input(a, 0, "blocks of 4096 elements are whole in S:flat/4096");
+        partial.block = 1;
+    }
+    return along_write(a, 0, partial);
+}
+
+// What every rank has to have whole before.
+Status placement_rule_whole(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (!replicated(along_input(a, i)))
+            return along_refuse_input(a, i, "it is needed whole; gather or reduce it first");
+    for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, PLACEMENT_REPLICATED));
+    return OK;
+}
+
 // Rows from the first row on, which is each rank's own where the batch is cut.
 Status placement_rule_load(const Along *a) {
     Placement first = along_input(a, 0), rows = first;

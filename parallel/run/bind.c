@@ -56,6 +56,15 @@ static Operand bind_operand(const Executor *e, int tensor) {
     return o;
 }
 
+// A flat share has room for the largest of them: what it does not hold is not to be added up.
+static void bind_held(const Executor *e, int tensor, Operand *o) {
+    const Program *p = e->program;
+    int coordinate[AXES];
+    if (!placements_are_flat(p->tensors[tensor].placement, p->axis_count)) return;
+    program_coordinates(p, e->rank, coordinate);
+    o->shape[0] = piece_elements(p, &p->tensors[tensor], coordinate);
+}
+
 static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
                         KernelCall *call) {
     const Work *w = op_work(e->program, op);
@@ -63,6 +72,7 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
     Operand *operands = ARENA_NEW(a, Operand, count + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
     for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
+    if (w->kind == KIND_SQUARE_SUMS) bind_held(e, op_inputs(plan, op)[0], &operands[count - 1]);
     *call = (KernelCall){.kind = work_kind(w),
                          .dtype = (Dtype)w->dtype,
                          .accumulate = op->flags & OP_ACCUMULATE,
@@ -102,7 +112,8 @@ static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, Bou
     int scratch = p->lanes[op->lane].scratch;
     b->class = kind_class(op_kind(p, op));
     b->modelled_ns = modelled_ns(e->device, op_work(p, op));
-    if (op->guard != NONE) {
+    bool computed = op->guard != NONE && !p->tensors[op->guard].source;
+    if (op->guard != NONE && !(computed && e->device->model)) {  // a model computes no guard
         b->guard = executor_scalar(e, op->guard);
         b->guard_is_i64 = p->tensors[op->guard].dtype == DTYPE_I64;
     }

@@ -11,11 +11,12 @@ void NAME(cpu_adam)(const KernelCall *call) {
     const AdamTerms a = adam_terms(call);
     const real beta1 = (real)a.beta1, beta2 = (real)a.beta2, rest1 = (real)(1 - a.beta1),
                rest2 = (real)(1 - a.beta2), eps = (real)a.eps, penalty = (real)a.penalty,
-               shrink = (real)a.shrink, rate = (real)a.step_size,
+               factor = (real)a.factor, shrink = (real)a.shrink, rate = (real)a.step_size,
                correction = (real)a.root_correction;
     int64_t n = live_elements(output(call, 0));
     for (int64_t i = 0; i < n; i++) {
-        real g = penalty != 0 ? gradient[i] + penalty * weight[i] : gradient[i];
+        real g = factor * gradient[i];
+        if (penalty != 0) g += penalty * weight[i];
         real m = beta1 * exp_avg[i] + rest1 * g, v = beta2 * exp_avg_sq[i] + rest2 * g * g;
         exp_avg[i] = m;
         exp_avg_sq[i] = v;

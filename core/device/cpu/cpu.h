@@ -32,6 +32,9 @@ Status cpu_reserve(int threads) MUST_USE;
     X(GELU_BACKWARD, gelu_backward)                           \
     X(ADAM, adam)                                             \
     X(INCREMENT, increment)                                   \
+    X(SQUARE_SUMS, square_sums)                               \
+    X(ADD_BLOCKS, add_blocks)                                 \
+    X(CLIP, clip)                                             \
     X(ADD, add)                                               \
     X(MAX_POOL, max_pool)                                     \
     X(MAX_POOL_BACKWARD, max_pool_backward)                   \

@@ -36,17 +36,20 @@ void NAME(cpu_fold)(const KernelCall *call) {
 void NAME(cpu_sgd)(const KernelCall *call) {
     real *restrict weight = output_data(call, 0), *restrict velocity = output_data(call, 1);
     const real *restrict gradient = input_data(call, 0);
-    real lr = (real) * (const double *)input_data(call, 1);
+    real lr = (real) * (const double *)input_data(call, 1), factor = (real)clip_factor(call, 2);
     real momentum = (real)attr_as_real(call, 0), decay = (real)attr_as_real(call, 1);
     int64_t n = live_elements(output(call, 0));
     bool nesterov = call->attr[2];
     if (!velocity) {
-        for (int64_t i = 0; i < n; i++)
-            weight[i] -= lr * (decay != 0 ? gradient[i] + decay * weight[i] : gradient[i]);
+        for (int64_t i = 0; i < n; i++) {
+            real g = factor * gradient[i];
+            weight[i] -= lr * (decay != 0 ? g + decay * weight[i] : g);
+        }
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        real g = decay != 0 ? gradient[i] + decay * weight[i] : gradient[i];
+        real g = factor * gradient[i];
+        if (decay != 0) g += decay * weight[i];
         real v = momentum * velocity[i] + g;
         velocity[i] = v;
         weight[i] -= lr * (nesterov ? g + momentum * v : v);

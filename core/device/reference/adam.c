@@ -6,7 +6,8 @@
 //   exp_avg    = beta1 exp_avg + (1 - beta1) g
 //   exp_avg_sq = beta2 exp_avg_sq + (1 - beta2) g^2
 //   weight -= learning_rate / (1 - beta1^t) exp_avg / (sqrt(exp_avg_sq) / sqrt(1 - beta2^t) + eps)
-// What does not depend on the element is computed in f64 and rounded once.
+// A gradient that is clipped is first multiplied by the factor. What does not depend on the element
+// is computed in f64 and rounded once.
 #include "core/device/reference/adam.h"
 
 #include "core/device/real.h"
@@ -19,7 +20,7 @@ void NAME(reference_adam)(const KernelCall *call) {
     const AdamTerms a = adam_terms(call);
     int64_t n = live_elements(output(call, 0));
     for (int64_t e = 0; e < n; e++) {
-        real g = gradient[e];
+        real g = (real)a.factor * gradient[e];
         if (a.penalty != 0) g += (real)a.penalty * weight[e];
         exp_avg[e] = (real)a.beta1 * exp_avg[e] + (real)(1 - a.beta1) * g;
         exp_avg_sq[e] = (real)a.beta2 * exp_avg_sq[e] + (real)(1 - a.beta2) * g * g;

@@ -10,6 +10,7 @@
 
 typedef struct {
     double beta1, beta2, eps;
+    double factor;           // of a clipped gradient, else 1
     double penalty;          // of Adam, times the weight, added to the gradient
     double shrink;           // of AdamW: what the weight is multiplied with; else 1
     double step_size;        // learning_rate / (1 - beta1^t)
@@ -26,6 +27,7 @@ static inline AdamTerms adam_terms(const KernelCall *call) {
     return (AdamTerms){.beta1 = beta1,
                        .beta2 = beta2,
                        .eps = attr_as_real(call, 2),
+                       .factor = clip_factor(call, 3),
                        .penalty = decoupled ? 0 : decay,
                        .shrink = decoupled ? 1 - rate * decay : 1,
                        .step_size = rate / (1 - pow(beta1, step)),

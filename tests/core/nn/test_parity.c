@@ -96,6 +96,7 @@ typedef struct {
     const char *name, *device;
     StepOptions options;
     double losses[STEPS];
+    double norms[STEPS];                 // of the gradients; where they are clipped
     double distance, gradient_distance;  // PyTorch's largest, between f32 and f64
     const char *weights, *weights_f32;   // files; f32 only of several processes, else NULL
 } Case;
@@ -126,6 +127,8 @@ static int whole_of(const json_t *root, const char *name, const char *what) {
 static Optimizer read_optimizer(const json_t *root, const char *name) {
     const char *kind = json_string_value(json_find(root, "cases.%s.optimizer", name));
     Optimizer o = {.weight_decay = real_of(root, name, "weight_decay"), .decay_all = true};
+    const json_t *clip = json_find(root, "cases.%s.clip", name);
+    if (clip) o.clip = json_number_value(clip);
     if (kind) {
         o.kind = strcmp(kind, "adam") ? OPTIMIZER_ADAMW : OPTIMIZER_ADAM;
         o.beta1 = real_of(root, name, "beta1");
@@ -157,6 +160,9 @@ static Case read_case(const json_t *root, const char *name) {
         json_get_real(&c.gradient_distance, root, cases_file, "gradient_f32_f64_distance"));
     ck_assert_ok(json_get_string(&c.weights, root, cases_file, "cases.%s.weights_f64", name));
     c.weights_f32 = json_string_value(json_find(root, "cases.%s.weights_f32", name));
+    for (int i = 0; i < STEPS && c.options.optimizer.clip > 0; i++)
+        ck_assert_ok(json_get_real(&c.norms[i], root, cases_file, "cases.%s.gradient_norms_f64[%d]",
+                                   name, i));
     for (int i = 0; i < STEPS; i++)
         ck_assert_ok(
             json_get_real(&c.losses[i], root, cases_file, "cases.%s.losses_f64[%d]", name, i));
@@ -264,15 +270,19 @@ static double compare_weights(const Case *c, const StepDriver *d) {
 static void run_case(Case *c, const char *device, Dtype dtype) {
     StepDriver d;
     const double *gradients[TENSORS];
-    double losses[STEPS], gradient = 0;
+    double losses[STEPS], norms[STEPS], gradient = 0;
     c->device = c->options.device = device;
     c->options.dtype = dtype;
     start(&d, c);
     watch_gradients(&d, gradients);
+    const double *norm =
+        c->options.optimizer.clip > 0 ? step_driver_watch(&d, "gradients.norm") : NULL;
     for (int i = 0; i < STEPS; i++) {
         losses[i] = step_driver_run(&d);
+        if (norm) norms[i] = *norm;
         if (i == 0) gradient = compare_gradients(c, gradients);
     }
+    if (norm) compare("norm", c, norms, c->norms, STEPS, bound_of(c, 0));
     double loss = compare("loss", c, losses, c->losses, STEPS, bound_of(c, 0));
     double weight = compare_weights(c, &d);
     fprintf(
@@ -312,6 +322,8 @@ FOLLOWS_PYTORCH(adam_with_a_penalty_on_reference, "adam_l2", "reference")
 FOLLOWS_PYTORCH(adam_with_a_penalty_on_cpu, "adam_l2", "cpu")
 FOLLOWS_PYTORCH(adamw_on_reference, "adamw", "reference")
 FOLLOWS_PYTORCH(adamw_on_cpu, "adamw", "cpu")
+FOLLOWS_PYTORCH(clipping_on_reference, "sgd_momentum_clip", "reference")
+FOLLOWS_PYTORCH(clipping_on_cpu, "sgd_momentum_clip", "cpu")
 FOLLOWS_PYTORCH(four_micro_batches_on_reference, "sgd_momentum_accum4", "reference")
 FOLLOWS_PYTORCH(four_micro_batches_on_cpu, "sgd_momentum_accum4", "cpu")
 FOLLOWS_PYTORCH(two_ranks_on_reference, "ddp2", "reference")
@@ -349,6 +361,6 @@ SUITE_SECONDS("parity", 120, inputs_and_initial_weights_come_from_their_recipe,
               momentum_on_reference, momentum_on_cpu, nesterov_momentum_on_reference,
               nesterov_momentum_on_cpu, weight_decay_on_reference, weight_decay_on_cpu,
               adam_on_reference, adam_on_cpu, adam_with_a_penalty_on_reference,
-              adam_with_a_penalty_on_cpu, adamw_on_reference, adamw_on_cpu,
-              four_micro_batches_on_reference, four_micro_batches_on_cpu, two_ranks_on_reference,
-              two_ranks_on_cpu, four_ranks_on_reference, four_ranks_on_cpu)
+              adam_with_a_penalty_on_cpu, adamw_on_reference, adamw_on_cpu, clipping_on_reference,
+              clipping_on_cpu, four_micro_batches_on_reference, four_micro_batches_on_cpu,
+              two_ranks_on_reference, two_ranks_on_cpu, four_ranks_on_reference, four_ranks_on_cpu)

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Clipping by the norm of all gradients together (Pascanu et al., ICML 2013), as
+// torch.nn.utils.clip_grad_norm_: factor = min(1, max_norm / (norm + 1e-6)). The squares are added
+// in f64, in blocks of KIND_SUM_BLOCK elements of a gradient, and these in their order, so that the
+// norm does not depend on who holds which blocks (docs/contract.md, 6).
+#include "core/device/kernel.h"
+#include "core/device/real.h"
+#include "core/device/reference/reference.h"
+
+void NAME(reference_square_sums)(const KernelCall *call) {
+    double *partial = output_data(call, 0);
+    const real *gradient = input_data(call, 0);
+    int64_t n = live_elements(input(call, 0));
+    for (int64_t begin = 0; begin < n; begin += KIND_SUM_BLOCK) {
+        int64_t end = n - begin < KIND_SUM_BLOCK ? n : begin + KIND_SUM_BLOCK;
+        double sum = 0;
+        for (int64_t i = begin; i < end; i++) sum += (double)gradient[i] * (double)gradient[i];
+        partial[begin / KIND_SUM_BLOCK] = sum;
+    }
+}
+
+void NAME(reference_add_blocks)(const KernelCall *call) {
+    double *sum = output_data(call, 0);
+    const double *partial = input_data(call, 0);
+    int64_t n = live_elements(input(call, 0));
+    double total = call->accumulate ? *sum : 0;
+    for (int64_t b = 0; b < n; b++) total += partial[b];
+    *sum = total;
+}
+
+// With max_norm 0 nothing is clipped. A norm that is no number clips nothing either.
+void NAME(reference_clip)(const KernelCall *call) {
+    double *norm = output_data(call, 0), *factor = output_data(call, 1),
+           *finite = output_data(call, 2);
+    const double *square_sum = input_data(call, 0), *loss = input_data(call, 1);
+    double most = attr_as_real(call, 0);
+    *norm = sqrt(*square_sum);
+    double clipped = most / (*norm + 1e-6);
+    *factor = most > 0 && clipped < 1 ? clipped : 1;
+    *finite = isfinite(*norm) && isfinite(loss[0]) ? 1 : 0;
+}
