@@ -35,6 +35,30 @@ const OptionDetail job_details[] = {
      "Step k of the first N, counted from 1, takes k/N of --lr: large steps come when the weights "
      "are no longer those of the start.",
      "warmup warmup-steps num-warmup-steps lr-warmup-steps"},
+    {"lr-schedule",
+     "step multiplies the rate by --lr-gamma after every --lr-step-size steps; cosine lowers it "
+     "along "
+     "half a wave to --lr-min, which it has after --lr-decay-steps, by default all steps of the "
+     "run: --steps, or those of --epochs. All begin when --warm-up has ended, as in PyTorch's "
+     "SequentialLR of LinearLR and StepLR or CosineAnnealingLR.",
+     "lr-scheduler scheduler lr-policy lr-decay-style"},
+    {"lr-decay-steps",
+     "Give it where a run is to be resumed later, so that both parts are of one "
+     "curve.",
+     "lr-decay-iters"},
+    {"lr-min", NULL, "min-lr eta-min"},
+    {"lr-step-size", NULL, "step-size"},
+    {"clip",
+     "As torch.nn.utils.clip_grad_norm_: all gradients are multiplied by min(1, X / (norm + "
+     "1e-6)), "
+     "where the norm is that of all of them together. It is in the report; a large X measures it "
+     "and clips nothing.",
+     "clip-grad clip-grad-norm grad-clip max-grad-norm gradient-clip-val"},
+    {"on-nan",
+     "stop ends the run with status 1 and says the step and what was not finite: the loss or, with "
+     "--clip, the gradients. skip looks at both, leaves weights and the optimiser's memory as they "
+     "were, and counts such steps in the report.",
+     "skip-nan nan"},
     {"weight-decay", NULL, "wd"},
     {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",

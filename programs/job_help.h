@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 24 };
+enum { JOB_DETAILS = 30 };
 extern const OptionDetail job_details[];
 
 #endif

@@ -10,12 +10,22 @@
 
 // What is given and would not be used is an error.
 static Status check_optimizer(const JobSpec *job, const OptionLine *line) {
-    const Option *other = option_given_marked(line, job_spec_other_optimizers(job));
-    if (!job->plan_file && other)
-        FAIL(ERR_USAGE, "--%s belongs to --optimizer %s", other->name,
-             other->marks & JOB_OF_SGD    ? "sgd"
-             : other->marks & JOB_OF_ADAM ? "adam or adamw"
-                                          : "adamw");
+    static const struct {
+        unsigned mark;
+        const char *of;
+    } owners[] = {{JOB_OF_SGD, "--optimizer sgd"},
+                  {JOB_OF_ADAM, "--optimizer adam or adamw"},
+                  {JOB_OF_ADAMW, "--optimizer adamw"},
+                  {JOB_OF_STEP, "--lr-schedule step"},
+                  {JOB_OF_COSINE, "--lr-schedule cosine"}};
+    for (int i = 0; i < (int)(sizeof owners / sizeof *owners); i++) {
+        const Option *given = option_given_marked(line, owners[i].mark & job_spec_unused(job));
+        if (given && !(job->plan_file && given->marks & JOB_STATED_BY_PLAN))
+            FAIL(ERR_USAGE, "--%s belongs to %s", given->name, owners[i].of);
+    }
+    if (job->schedule == RATE_COSINE && job->lr_min > job->learning_rate)
+        FAIL(ERR_USAGE, "--lr-min %g is more than --lr %g, from which the rate falls", job->lr_min,
+             job->learning_rate);
     if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
     return OK;

@@ -58,7 +58,10 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
     if (turn->block != NONE)
         snprintf(note, sizeof note, "evaluating %.0f %%",
                  100 * (double)(turn->block + 1) / (double)job->evaluation_turns);
-    if (!isnan(step->loss)) snprintf(note, sizeof note, "loss %.4f", step->loss);
+    if (!isnan(step->loss)) text_append(note, sizeof note, "loss %.4f", step->loss);
+    if (!isnan(step->gradient_norm))
+        text_append(note, sizeof note, " norm %.3g", step->gradient_norm);
+    if (step->skipped) text_append(note, sizeof note, " skipped");
     int64_t steps = step->step - job->first_step + (turn->block == NONE);
     int64_t samples = steps * job->options.spec.batch;
     progress_update(p, samples < p->total ? samples : p->total, clock_ns(), note);

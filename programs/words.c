@@ -336,6 +336,9 @@ const OptionWord words[WORDS] = {
     {"simulated", "simulation",
      "What sim says, from a plan and a model of a machine.",
      NULL},
+    {"skipped", "skipped_steps",
+     "Steps whose loss or gradients were not finite, and which left the weights as they were.",
+     "train --help on-nan"},
     {"softmax", "cross-entropy cross_entropy",
      "Makes probabilities of the scores of the classes. It is part of the loss, so a model "
      "file has no line for it.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 108 };
+enum { WORDS = 109 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -36,7 +36,9 @@ static void read_update(const Program *p, const Plan *plan, const Op *op, Optimi
     if (w->kind == KIND_SGD)
         *o = (Optimizer){.momentum = work_real(p, w, 0),
                          .weight_decay = work_real(p, w, 1),
-                         .nesterov = work_attr(p, w, 2) != 0};
+                         .nesterov = work_attr(p, w, 2) != 0,
+                         .clip = o->clip};
+    if (w->kind == KIND_CLIP) o->clip = work_real(p, w, 0);
 }
 
 static Optimizer read_optimizer(const ProgramSet *set) {

@@ -40,10 +40,12 @@ typedef struct {
 // One execution of a plan by a rank: from the end of the one before it to its own end.
 typedef struct {
     int64_t start_ps, end_ps;
-    double loss;  // of the global batch; NaN when the plan has none
+    double loss;           // of the global batch; NaN when the plan has none
+    double gradient_norm;  // of all gradients before they were clipped; NaN when not computed
     int32_t step, span_first, span_count;
     int32_t epoch, rows;  // rows: of the global batch that was trained on; 0: nothing was trained
     uint8_t plan;
+    bool skipped;   // the step found something not finite and updated nothing
     bool complete;  // its spans were kept; otherwise span_count is 0
 } StepRecord;
 

@@ -66,17 +66,23 @@ static Status find_steps(Steps *s, Arena *a) {
 
 static Status add_losses(Report *r, Arena *a, const Steps *s) {
     double *loss = ARENA_NEW(a, double, s->count), *end_s = ARENA_NEW(a, double, s->count);
+    double *norm = ARENA_NEW(a, double, s->count);
     int64_t *samples = ARENA_NEW(a, int64_t, s->count), rows = 0;
-    if (!loss || !end_s || !samples)
+    bool norms = false;
+    if (!loss || !end_s || !samples || !norm)
         FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
     for (int i = 0; i < s->count; i++) {
         const StepRecord *record = record_of(s, 0, i);
         loss[i] = record->loss;
+        norm[i] = record->gradient_norm;
+        norms |= record->skipped || !isnan(norm[i]);
+        r->skipped_steps += record->skipped;
         end_s[i] = (double)(record->end_ps - record_of(s, 0, 0)->start_ps) * 1e-12;
         samples[i] = rows += record->rows;
         if (i == 0 || record->epoch != record_of(s, 0, i - 1)->epoch) r->epochs++;
     }
     r->loss = loss;
+    r->gradient_norm = norms ? norm : NULL;
     r->step_end_s = end_s;
     r->step_samples = samples;
     r->loss_count = r->steps = s->count;

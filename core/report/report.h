@@ -55,6 +55,8 @@ typedef struct {
     int64_t device_bytes;              // memory of a rank's described device; 0: not known
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per recorded step, of the global batch
+    const double *gradient_norm;       // per step of loss, before clipping; NULL: not computed
+    int64_t skipped_steps;             // that found something not finite and updated nothing
     double last_loss;                  // of the last step; NaN when it has none
     const double *step_end_s;          // per step of loss: on rank 0, since the first's start; NULL
                                        // when unknown. Evaluations between steps are in it

@@ -105,6 +105,16 @@ static int set_step_ends(json_t *report, const Report *r) {
     return failed;
 }
 
+static int set_gradients(json_t *report, const Report *r) {
+    json_t *norms = json_array();
+    int failed = json_object_set_new(report, "skipped_steps", json_integer(r->skipped_steps));
+    for (int i = 0; i < r->loss_count && r->gradient_norm; i++)
+        failed |= json_array_append_new(norms, json_number(r->gradient_norm[i]));
+    failed |= json_object_set_new(report, "gradient_norm", r->gradient_norm ? norms : json_null());
+    if (!r->gradient_norm) json_decref(norms);
+    return failed;
+}
+
 static int set_learning(json_t *report, const Report *r) {
     json_t *loss = json_array(), *evaluations = json_array();
     int failed = 0;
@@ -123,6 +133,7 @@ static int set_learning(json_t *report, const Report *r) {
     failed |= json_object_set_new(report, "loss", loss);
     failed |= json_object_set_new(report, "last_loss", json_number(r->last_loss));
     failed |= set_step_ends(report, r);
+    failed |= set_gradients(report, r);
     failed |= json_object_set_new(report, "accuracy", json_number(report_accuracy(r)));
     return failed | json_object_set_new(report, "evaluations", evaluations);
 }

@@ -50,12 +50,25 @@ static void print_title(const Report *r, FILE *out, bool color) {
                 r->steps - r->unrecorded_steps);
 }
 
+static const char *number_text(double value, char out[24]) {
+    if (!isfinite(value)) return "not finite";
+    snprintf(out, 24, "%.4g", value);
+    return out;
+}
+
 static void print_learning(const Report *r, FILE *out) {
     double last = r->loss_count ? r->last_loss : (double)NAN;
     if (isfinite(last))
         fprintf(out, "  loss       %.4f at the first step, %.4f at the last\n", r->loss[0], last);
     else if (r->loss_count && isfinite(r->loss[0]))
         fprintf(out, "  loss       %.4f at the first step, not finite at the last\n", r->loss[0]);
+    if (r->gradient_norm && r->loss_count)
+        fprintf(out, "  gradients  norm %.4g at the first step, %s at the last\n",
+                r->gradient_norm[0],
+                number_text(r->gradient_norm[r->loss_count - 1], (char[24]){0}));
+    if (r->skipped_steps)
+        fprintf(out, "  skipped    %lld step%s whose loss or gradients were not finite\n",
+                (long long)r->skipped_steps, r->skipped_steps == 1 ? "" : "s");
     if (!r->evaluation_count || !isfinite(report_accuracy(r))) return;
     const Evaluation *e = &r->evaluations[r->evaluation_count - 1];
     fprintf(out, "  accuracy   %.2f %% of %lld held-out samples after step %d\n", e->accuracy * 100,

@@ -227,6 +227,24 @@ static Status get_step_ends(Report *r, Arena *a, const json_t *root, const char 
     return OK;
 }
 
+// Missing in reports of before they were kept.
+static Status get_gradients(Report *r, Arena *a, const json_t *root, const char *source) {
+    bool norms;
+    if (json_find(root, "skipped_steps"))
+        TRY(json_get_int_in(&r->skipped_steps, root, 0, INT32_MAX, source, "skipped_steps"));
+    TRY(find_per_step(&norms, r, root, source, "gradient_norm"));
+    if (!norms) return OK;
+    double *norm = ARENA_NEW(a, double, r->loss_count);
+    if (!norm) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    for (int i = 0; i < r->loss_count; i++) {
+        char at[32];
+        snprintf(at, sizeof at, "gradient_norm[%d]", i);
+        TRY(json_get_real_or_nan(&norm[i], root, source, at));
+    }
+    r->gradient_norm = norm;
+    return OK;
+}
+
 static Status get_evaluation(Evaluation *out, const json_t *item, const char *source) {
     int64_t epoch, step;
     TRY(json_get_int_in(&epoch, item, 0, INT32_MAX, source, "epoch"));
@@ -321,6 +339,7 @@ static Status from_json(Report *r, Arena *a, const json_t *root, const char *sou
     TRY(get_bytes(r, a, root, source));
     TRY(get_losses(r, a, root, source));
     TRY(get_step_ends(r, a, root, source));
+    TRY(get_gradients(r, a, root, source));
     TRY(get_evaluations(r, a, root, source));
     return get_circumstances(r, a, root, source);
 }

@@ -90,4 +90,13 @@ bool job_last_turns(const Job *job, Turn *t);
 
 When job_when(const Job *job, const Turn *t);  // what its plan states
 
+// What stopped being a finite number, if something did: then all ranks end after that turn.
+typedef enum {
+    DIVERGED_NOT,
+    DIVERGED_LOSS,
+    DIVERGED_GRADIENTS,
+    DIVERGED_EVALUATION,
+    DIVERGED_WEIGHTS
+} Divergence;
+
 #endif

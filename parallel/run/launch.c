@@ -65,8 +65,9 @@ Status launch_check_divergence(const Training *t, const Job *job) {
     char what[160] = "", kept[320] = "what was done is kept";
     long long step = (long long)r->diverged_step;
     if (r->diverged == DIVERGED_NOT) return OK;
-    if (r->diverged == DIVERGED_LOSS)
-        snprintf(what, sizeof what, "the loss is not finite in step %lld of %lld", step + 1,
+    if (r->diverged == DIVERGED_LOSS || r->diverged == DIVERGED_GRADIENTS)
+        snprintf(what, sizeof what, "%s not finite in step %lld of %lld",
+                 r->diverged == DIVERGED_LOSS ? "the loss is" : "the gradients are", step + 1,
                  (long long)job->steps);
     else
         snprintf(what, sizeof what, "%s not finite after step %lld of %lld",

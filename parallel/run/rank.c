@@ -165,7 +165,7 @@ Status rank_begin_turn(Rank *r, bool *more) {
     r->paused = false;
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
-    record->loss = (double)NAN;
+    record->loss = record->gradient_norm = (double)NAN;
     int64_t rows = rank_write_scalars(r);
     if (in_batch(r)) record->rows = (int32_t)rows;
     return executor_begin(&r->executor, r->turn.plan, r->turn.step);
@@ -211,6 +211,29 @@ static Status keep_weights(Rank *r, const StepRecord *record, const Evaluation *
     return OK;
 }
 
+// The norm of the gradients, where the plan has it, and whether the weights were updated: a step
+// that was skipped has not diverged.
+static Status end_update(Rank *r, double loss) {
+    StepRecord *record = &r->result->timeline.open;
+    bool batch = in_batch(r);
+    double finite = 1;
+    const void *data;
+    if (batch && r->gradient_norm != NONE) {
+        TRY(executor_view(&r->executor, r->gradient_norm, &data));
+        record->gradient_norm = *(const double *)data;
+    }
+    if (batch && r->finite != NONE) {
+        TRY(executor_view(&r->executor, r->finite, &data));
+        finite = *(const double *)data;
+    }
+    record->skipped = finite == 0;
+    if (record->skipped) return OK;
+    check_divergence(r, loss, DIVERGED_LOSS);
+    if (batch && r->gradient_norm != NONE && !r->result->diverged)
+        check_divergence(r, record->gradient_norm, DIVERGED_GRADIENTS);
+    return OK;
+}
+
 // The loss of a training step, and the values that are recorded of it.
 static Status end_step(Rank *r) {
     double sum[2] = {0};
@@ -219,8 +242,7 @@ static Status end_step(Rank *r) {
     if (r->loss[r->turn.plan] == NONE) return OK;
     TRY(add_loss(r, sum));
     r->result->timeline.open.loss = sum[0];
-    check_divergence(r, sum[0], DIVERGED_LOSS);
-    return OK;
+    return end_update(r, sum[0]);
 }
 
 // One round of blocks, added in their order; after the last, the evaluation.

@@ -12,9 +12,6 @@
 
 #include <stdatomic.h>
 
-// What stopped being a finite number, if something did: then all ranks end after that turn.
-typedef enum { DIVERGED_NOT, DIVERGED_LOSS, DIVERGED_EVALUATION, DIVERGED_WEIGHTS } Divergence;
-
 // The result of a rank. It lies in memory that the launcher sees, whatever the rank is.
 typedef struct {
     Timeline timeline;        // its arrays too
@@ -90,8 +87,9 @@ typedef struct Rank {
     int32_t *rows;  // of one load, in the arena
     int *sources;   // tensors that the run writes before each turn, in the arena
     int source_count;
-    int loss[PLANS];       // tensor that each plan writes as its result, or NONE
-    double evaluation[2];  // of the rounds so far: sum of losses, correct answers
+    int gradient_norm, finite;  // what the step writes of these results, or NONE
+    int loss[PLANS];            // tensor that each plan writes as its result, or NONE
+    double evaluation[2];       // of the rounds so far: sum of losses, correct answers
     int64_t turns;
     bool paused;          // a checkpoint was written since the last turn: no part of the next one
     unsigned char *copy;  // owned, rank 0 with --save: the last good weights (checkpoint.c)

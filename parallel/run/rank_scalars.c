@@ -14,6 +14,8 @@ Status rank_find_scalars(Rank *r) {
     for (int t = 0; t < p->tensor_count; t++)
         if (p->tensors[t].source && p->tensors[t].offset != NONE) r->sources[r->source_count++] = t;
     for (int k = 0; k < p->plan_count; k++) r->loss[k] = program_find_result(p, k, RESULT_LOSS);
+    r->gradient_norm = program_find_result(p, r->job->plan_step, RESULT_GRADIENT_NORM);
+    r->finite = program_find_result(p, r->job->plan_step, RESULT_FINITE);
     return OK;
 }
 
@@ -66,7 +68,7 @@ static void write_source(Rank *r, int tensor, int64_t rows) {
     switch ((ScalarSource)t->source) {
     case SCALAR_STEP: executor_set_i64(e, tensor, r->turn.step); break;
     case SCALAR_LEARNING_RATE:
-        executor_set_f64(e, tensor, job_spec_learning_rate(spec, r->turn.step));
+        executor_set_f64(e, tensor, job_spec_learning_rate(spec, r->turn.step, r->job->steps));
         break;
     case SCALAR_INVERSE_COUNT: executor_set_f64(e, tensor, 1.0 / (double)rows); break;
     case SCALAR_FIRST_ROW:

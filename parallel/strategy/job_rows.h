@@ -7,22 +7,10 @@
 #define PARALLEL_STRATEGY_JOB_ROWS_H
 
 #include "core/cli/option.h"
+#include "parallel/strategy/job_rows_update.h"
 #include "parallel/strategy/job_spec.h"
 
-enum {
-    JOB_OPTION = 1,          // belongs to the job: beside a trace, it asks for another job
-    JOB_STATED_BY_PLAN = 2,  // cannot be given beside --plan
-    JOB_BETWEEN_RANKS = 4,   // changes nothing where there is one rank
-    JOB_IN_STRATEGY = 8,     // kept among the settings of the strategy,
-    JOB_IN_OPTIMIZER = 16,   // or of the optimizer: "--weight-decay" as weight_decay
-    JOB_OF_SGD = 32,         // belongs to --optimizer sgd,
-    JOB_OF_ADAM = 64,        // to adam and adamw,
-    JOB_OF_ADAMW = 128,      // to adamw alone
-};
-
 // clang-format off
-#define JOB_AT(T, field) .at = offsetof(T, job.field)
-
 #define JOB_ROW_MODEL(T) \
     {.name = "model", .kind = OPTION_STRING, JOB_AT(T, model), .marks = JOB_OPTION, \
      .value = "NAME|FILE", .initial = "net", .brief = true, \
@@ -40,46 +28,6 @@ enum {
 #define JOB_ROW_BATCH(T) \
     {.name = "batch", .kind = OPTION_INT, JOB_AT(T, batch), .marks = JOB_OPTION, .value = "B", \
      .initial = "64", .min = 1, .max = 1e7, .brief = true, .help = "rows of the global batch"}
-
-#define JOB_ROW_OPTIMIZER(T) \
-    {.name = "optimizer", .kind = OPTION_CHOICE, JOB_AT(T, optimizer.kind), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "sgd|adam|adamw", \
-     .initial = "sgd", .help = "update rule", \
-     .others = "adagrad= adadelta= rmsprop= lamb= lars= lion= muon= momentum=sgd nesterov=sgd"}
-
-#define JOB_ROWS_LR(T, shown_by_h) \
-    {.name = "lr", .kind = OPTION_REAL, JOB_AT(T, learning_rate), \
-     .marks = JOB_OPTION | JOB_IN_OPTIMIZER, .value = "X", .initial = "0.01", .min = 0, \
-     .max = 1e6, .brief = shown_by_h, .help = "learning rate"}, \
-    {.name = "warm-up", .kind = OPTION_INT, JOB_AT(T, warm_up_steps), \
-     .marks = JOB_OPTION | JOB_IN_OPTIMIZER, .value = "N", .initial = "0", .min = 0, .max = 1e9, \
-     .help = "raise the learning rate in equal parts over the first N steps"}
-
-#define JOB_ROWS_UPDATE(T) \
-    {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, optimizer.momentum), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_SGD, .value = "X", \
-     .initial = "0.9", .min = 0, .max = 1, .help = "momentum of SGD"}, \
-    {.name = "nesterov", .kind = OPTION_FLAG, JOB_AT(T, optimizer.nesterov), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_SGD, \
-     .help = "Nesterov's momentum"}, \
-    {.name = "beta1", .kind = OPTION_REAL, JOB_AT(T, optimizer.beta1), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_ADAM, .value = "X", \
-     .initial = "0.9", .min = 0, .max = 0.999999, \
-     .help = "Adam's average of gradients decays by it"}, \
-    {.name = "beta2", .kind = OPTION_REAL, JOB_AT(T, optimizer.beta2), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_ADAM, .value = "X", \
-     .initial = "0.999", .min = 0, .max = 0.999999, \
-     .help = "and that of their squares by this"}, \
-    {.name = "eps", .kind = OPTION_REAL, JOB_AT(T, optimizer.eps), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_ADAM, .value = "X", \
-     .initial = "1e-8", .min = 0, .max = 1, .help = "added to the root that Adam divides by"}, \
-    {.name = "weight-decay", .kind = OPTION_REAL, JOB_AT(T, optimizer.weight_decay), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "X", \
-     .initial = "0", .min = 0, .max = 1e3, \
-     .help = "L2 penalty, added to the gradient; of adamw taken off the weight"}, \
-    {.name = "decay-all", .kind = OPTION_FLAG, JOB_AT(T, optimizer.decay_all), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_ADAMW, \
-     .help = "adamw decays biases and norms, too, not only what has two dimensions"}
 
 #define JOB_ROWS_SHARDS(T) \
     {.name = "shards", .kind = OPTION_SMALL, JOB_AT(T, shards), .marks = JOB_OPTION, \

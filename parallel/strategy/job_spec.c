@@ -8,6 +8,7 @@
 #include "parallel/strategy/strategy_internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,11 @@ Status job_spec_check(const JobSpec *s) {
              "--zero %d divides what a rank holds among data-parallel ranks, but there is one; "
              "give 2 or more of them, or leave --zero out: --shards computes the same bits",
              s->strategy.zero);
+    if (s->strategy.zero && (s->optimizer.clip > 0 || s->on_nan == ON_NAN_SKIP))
+        FAIL(ERR_USAGE,
+             "--zero %d does not know the norm of all gradients, which --%s needs; leave one of "
+             "them out",
+             s->strategy.zero, s->optimizer.clip > 0 ? "clip" : "on-nan skip");
     if (s->strategy.zero && s->strategy.algorithm == ALGORITHM_CHAIN)
         FAIL(ERR_USAGE,
              "--all-reduce chain has no reduce-scatter, which --zero %d needs; direct adds in the "
@@ -82,19 +88,36 @@ Status job_spec_check(const JobSpec *s) {
          (long long)s->batch, shards, shards == 1 ? "" : "s", s->micro_batches, (long long)least);
 }
 
-double job_spec_learning_rate(const JobSpec *s, int64_t step) {
-    if (step >= s->warm_up_steps) return s->learning_rate;
-    return s->learning_rate * (double)(step + 1) / (double)s->warm_up_steps;
+static double cosine_rate(const JobSpec *s, int64_t at, int64_t steps) {
+    int64_t last = s->lr_decay_steps ? s->lr_decay_steps : steps, length = last - s->warm_up_steps;
+    if (at >= length) return s->lr_min;
+    const double pi = 3.14159265358979323846;
+    double part = (1 + cos(pi * (double)at / (double)length)) / 2;
+    return s->lr_min + (s->learning_rate - s->lr_min) * part;
+}
+
+double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps) {
+    if (step < s->warm_up_steps)
+        return s->learning_rate * (double)(step + 1) / (double)s->warm_up_steps;
+    int64_t at = step - s->warm_up_steps;
+    switch (s->schedule) {
+    case RATE_STEP:
+        return s->learning_rate * pow(s->lr_gamma, floor((double)at / (double)s->lr_step_size));
+    case RATE_COSINE: return cosine_rate(s, at, steps);
+    case RATE_CONSTANT: break;
+    }
+    return s->learning_rate;
 }
 
 Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {
-    const StepSpec step = {.dtype = s->dtype,
-                           .batch = s->batch,
-                           .shards = job_spec_shards(s),
-                           .micro_batches = s->micro_batches,
-                           .evaluation_rows = EVALUATION_ROWS,
-                           .optimizer = s->optimizer,
-                           .data_axis_size = job_spec_data_ranks(s)};
+    StepSpec step = {.dtype = s->dtype,
+                     .batch = s->batch,
+                     .shards = job_spec_shards(s),
+                     .micro_batches = s->micro_batches,
+                     .evaluation_rows = EVALUATION_ROWS,
+                     .optimizer = s->optimizer,
+                     .data_axis_size = job_spec_data_ranks(s)};
+    step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP;
     return strategy_programs(out, model, &step, &s->strategy);
 }
 
@@ -112,21 +135,19 @@ static bool setting_key(char out[KEY], const Option *o) {
     return negative;
 }
 
-unsigned job_spec_other_optimizers(const JobSpec *s) {
-    switch (s->optimizer.kind) {
-    case OPTIMIZER_SGD: return JOB_OF_ADAM | JOB_OF_ADAMW;
-    case OPTIMIZER_ADAM: return JOB_OF_SGD | JOB_OF_ADAMW;
-    case OPTIMIZER_ADAMW: break;
-    }
-    return JOB_OF_SGD;
+unsigned job_spec_unused(const JobSpec *s) {
+    static const unsigned optimizers[] = {JOB_OF_ADAM | JOB_OF_ADAMW, JOB_OF_SGD | JOB_OF_ADAMW,
+                                          JOB_OF_SGD},
+                          schedules[] = {JOB_OF_STEP | JOB_OF_COSINE, JOB_OF_COSINE, JOB_OF_STEP};
+    return optimizers[s->optimizer.kind] | schedules[s->schedule];
 }
 
 // Whether a description says this option: those of what goes on between ranks only where there are
-// several, none of another optimizer, and none that a plan states.
+// several, none of another optimizer or schedule, and none that a plan states.
 static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
     if (!(o->marks & where)) return false;
     if (o->marks & JOB_BETWEEN_RANKS && job_spec_data_ranks(s) == 1) return false;
-    if (o->marks & job_spec_other_optimizers(s)) return false;
+    if (o->marks & job_spec_unused(s)) return false;
     return !(o->marks & JOB_STATED_BY_PLAN && s->plan_file);
 }
 

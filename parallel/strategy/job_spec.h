@@ -12,6 +12,9 @@
 #include "core/record/run_info.h"
 #include "parallel/strategy/strategy.h"
 
+typedef enum { RATE_CONSTANT, RATE_STEP, RATE_COSINE } RateSchedule;
+typedef enum { ON_NAN_STOP, ON_NAN_SKIP } OnNan;
+
 // Strings are borrowed. Zeroed, it is no job: job_spec_default() is.
 typedef struct {
     const char *model;      // a built-in name, or a file
@@ -26,6 +29,11 @@ typedef struct {
     int64_t seed;
     double learning_rate;
     int64_t warm_up_steps;  // the learning rate rises over so many first steps
+    RateSchedule schedule;  // and then
+    int64_t lr_step_size;   // of RATE_STEP: is multiplied by lr_gamma after each so many steps
+    double lr_gamma, lr_min;
+    int64_t lr_decay_steps;  // of RATE_COSINE: has fallen to lr_min; 0: when the run ends
+    OnNan on_nan;
     Optimizer optimizer;
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;
@@ -50,12 +58,14 @@ static inline int job_spec_local_shards(const JobSpec *s) {
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
 
-// The marks (job_rows.h) of options that belong to other optimizers than the job's.
-unsigned job_spec_other_optimizers(const JobSpec *s);
+// The marks (job_rows.h) of options that belong to other optimizers or schedules than the job's.
+unsigned job_spec_unused(const JobSpec *s);
 
-// The learning rate of a step, counted from 0: in equal parts up to the whole one, which the last
-// step of the warm-up has. As torch.optim.lr_scheduler.LinearLR from 1/N.
-double job_spec_learning_rate(const JobSpec *s, int64_t step);
+// The learning rate of a step, counted from 0, of a run of `steps`: in equal parts up to the whole
+// one, which the last step of the warm-up has, as torch.optim.lr_scheduler.LinearLR from 1/N.
+// Then, t steps after the warm-up, lr gamma^floor(t / size), as StepLR, or as CosineAnnealingLR
+// min + (lr - min) (1 + cos(pi t / T)) / 2, where T is what the warm-up leaves of the steps.
+double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps);
 
 // The programs of all ranks, before lowering: what --print-plan file prints. From the model and the
 // strategy, whatever plan_file says. The job must pass job_spec_check(). On failure *out is zeroed.

@@ -140,6 +140,10 @@ START_TEST(words_of_other_programs_lead_to_ours) {
     refused(PARTS("--momentum belongs to --optimizer sgd"),
             "train --optimizer adamw --momentum 0.9");
     refused(PARTS("--beta2 belongs to --optimizer adam or adamw"), "train --beta2 0.9");
+    refused(PARTS("--lr-gamma belongs to --lr-schedule step"),
+            "train --lr-schedule cosine --lr-gamma 0.5");
+    refused(PARTS("--lr-min 1 is more than --lr 0.5"),
+            "train --lr-schedule cosine --lr 0.5 --lr-min 1");
     refused(PARTS("--decay-all belongs to --optimizer adamw"),
             "train --optimizer adam --decay-all");
 }

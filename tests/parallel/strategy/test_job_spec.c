@@ -5,6 +5,7 @@
 #include "parallel/strategy/job_rows.h"
 #include "tests/support/testing.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -55,6 +56,8 @@ START_TEST(every_option_comes_back_from_a_description) {
         RunInfo run;
         JobSpec before = changed(&rows[i]), after;
         if (rows[i].marks & (JOB_OF_ADAM | JOB_OF_ADAMW)) before.optimizer.kind = OPTIMIZER_ADAMW;
+        if (rows[i].marks & JOB_OF_STEP) before.schedule = RATE_STEP;
+        if (rows[i].marks & JOB_OF_COSINE) before.schedule = RATE_COSINE;
         ck_assert_ok(job_spec_describe(&run, &arena, &before, NULL, 0));
         ck_assert_ok(job_spec_recorded(&after, &run));
         check_equal(&before, &after, rows[i].name);
@@ -80,6 +83,48 @@ START_TEST(every_option_that_is_given_changes_another_job_and_nothing_else) {
         check_equal(&want, &got, rows[i].name);
     }
     arena_finish(&arena);
+}
+END_TEST
+
+// --- the learning rate of a step
+
+#define PI 3.14159265358979323846
+
+// CosineAnnealingLR as PyTorch has it, from one step to the next, behind a warm-up.
+START_TEST(a_cosine_falls_as_pytorchs_from_step_to_step) {
+    JobSpec s = job_spec_default();
+    double rate = s.learning_rate = 0.1;
+    s.lr_min = 0.01;
+    s.warm_up_steps = 3;
+    s.schedule = RATE_COSINE;
+    enum { STEPS = 23, T = STEPS - 3 };
+    ck_assert_close(job_spec_learning_rate(&s, 0, STEPS), 0.1 / 3, 1e-17);
+    for (int t = 0; t < T; t++) {
+        ck_assert_close(job_spec_learning_rate(&s, 3 + t, STEPS), rate, 1e-15);
+        rate = 0.01 + (rate - 0.01) * (1 + cos(PI * (t + 1) / T)) / (1 + cos(PI * t / T));
+    }
+    ck_assert_close(job_spec_learning_rate(&s, 3 + T / 2, STEPS), 0.055, 1e-16);  // half way
+    ck_assert(job_spec_learning_rate(&s, STEPS, STEPS) == 0.01);
+    s.lr_decay_steps = 13;  // of a longer run: the middle comes at 3 + 10 / 2
+    ck_assert_close(job_spec_learning_rate(&s, 8, 1000), 0.055, 1e-16);
+    ck_assert(job_spec_learning_rate(&s, 13, 1000) == 0.01);
+    ck_assert(job_spec_learning_rate(&s, 999, 1000) == 0.01);
+}
+END_TEST
+
+// StepLR multiplies by gamma when so many steps have gone by.
+START_TEST(a_step_schedule_multiplies_as_pytorchs) {
+    JobSpec s = job_spec_default();
+    double rate = s.learning_rate = 0.5;
+    s.warm_up_steps = 2;
+    s.schedule = RATE_STEP;
+    s.lr_step_size = 4;
+    s.lr_gamma = 0.25;
+    ck_assert(job_spec_learning_rate(&s, 0, 20) == 0.25);
+    for (int t = 0; t < 18; t++) {
+        if (t && t % 4 == 0) rate *= 0.25;
+        ck_assert(job_spec_learning_rate(&s, 2 + t, 20) == rate);
+    }
 }
 END_TEST
 
@@ -164,7 +209,8 @@ START_TEST(numbers_that_do_not_fit_are_refused_with_what_to_give) {
 }
 END_TEST
 
-SUITE("job_spec", every_option_comes_back_from_a_description,
+SUITE("job_spec", a_cosine_falls_as_pytorchs_from_step_to_step,
+      a_step_schedule_multiplies_as_pytorchs, every_option_comes_back_from_a_description,
       every_option_that_is_given_changes_another_job_and_nothing_else,
       a_description_says_what_matters_and_no_more, what_a_description_gets_wrong_is_named,
       numbers_that_do_not_fit_are_refused_with_what_to_give)
