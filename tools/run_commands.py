@@ -41,12 +41,14 @@ def commands(root):
 
 
 def shortened(command):
-    """`train` for a few steps: what is shown is that the command line works."""
+    """`train` for a few steps: what is shown is that the command line works. A run that is resumed
+    has as many again."""
     program, *words = command.split(' ', 1)
-    if program != 'build/train' or '--calibrate' in command:
+    if program != 'build/train' or '--calibrate' in command or '--evaluate' in command:
         return command
     rest = re.sub(r'(^|\s)--(epochs|steps)\s+\S+', '', ' '.join(words)).strip()
-    return f'{program} --steps {STEPS} {rest}'.rstrip()
+    steps = 2 * STEPS if '--resume' in command else STEPS
+    return f'{program} --steps {steps} {rest}'.rstrip()
 
 
 def transcripts(root):

@@ -19,18 +19,20 @@ typedef struct {
 
 // An epoch ends with an evaluation; only when another has begun is it known to have been whole.
 static double samples_of_epoch(const Report *r) {
-    bool whole = r->epochs > 1 && r->evaluation_count && r->evaluations[0].epoch == 1;
+    bool whole = r->epochs > 1 && r->evaluation_count && r->evaluations[0].epoch == 1 &&
+                 !r->run.resumed_step;
     int step = whole ? r->evaluations[0].step : 0;
     if (!r->step_samples || step < 1 || step > r->loss_count) return (double)NAN;
     return (double)r->step_samples[step - 1];
 }
 
-// x of a run after so many steps; NaN when it is not known.
+// x of a run after so many of its steps; NaN when it is not known. Those of a run that was resumed
+// are counted from where it began, as its evaluations are; its samples and seconds are its own.
 static double position(const Learning *l, int run, int axis, int steps) {
     const Report *r = l->reports[run];
     if (steps < 0 || steps > r->loss_count) return (double)NAN;
     switch (axis) {
-    case STEPS: return steps;
+    case STEPS: return (double)(steps + r->run.resumed_step);
     case SAMPLES:
         return !r->step_samples ? (double)NAN : steps ? (double)r->step_samples[steps - 1] : 0;
     case EPOCHS: return position(l, run, SAMPLES, steps) / l->epoch_samples[run];
@@ -107,7 +109,7 @@ static void write_run(Figure *f, const Learning *l, int run) {
     figure_block(f, name);
     for (int k = 0; k < r->evaluation_count; k++) {
         const Evaluation *e = &r->evaluations[k];
-        write_positions(f, l, run, e->step);
+        write_positions(f, l, run, e->step - (int)r->run.resumed_step);
         fprintf(f->data.stream, "\t%.8g\t\t%.6g\n", e->loss, e->accuracy);
     }
 }

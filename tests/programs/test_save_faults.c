@@ -4,7 +4,7 @@
 // Steps take 0.1 ms and saving takes more, so nearly every kill is in a save. Victims and moments
 // come from Philox; a round's number is in the message of its failure.
 #include "core/base/rng.h"
-#include "core/data/safetensors.h"
+#include "core/data/safetensors_index.h"
 #include "tests/support/command.h"
 
 #include <dirent.h>
@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROUNDS = 50, KEEP = 2 };
+enum { ROUNDS = 50, SHARD_ROUNDS = 10, KEEP = 2 };
 
 static const double HANG_S = 60;
 
@@ -25,7 +26,8 @@ static Command it;
 static int64_t steps_of(const char *path) {
     Arena a = {0};
     Safetensors s;
-    ck_assert_ok(safetensors_read(&s, &a, path));
+    ck_assert_ok(safetensors_is_index(path) ? safetensors_read_index(&s, &a, path)
+                                            : safetensors_read(&s, &a, path));
     ck_assert_int_eq(s.count, 4);  // weight, bias, and the velocity of each
     const char *text = safetensors_text(&s, "steps");
     ck_assert_ptr_nonnull(text);
@@ -63,18 +65,32 @@ static void await_ranks(int ranks, pid_t pids[COMMAND_RANKS]) {
     }
 }
 
-static void kill_one(int round, const char *file) {
+// Wait until a checkpoint has been written.
+static void await_save(const char *file, const struct stat *before) {
+    double until = seconds_now() + HANG_S;
+    struct stat now = *before;
+    while (now.st_ino == before->st_ino && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec) {
+        ck_assert_msg(seconds_now() < until, "%s is not written", file);
+        sleep_seconds(0.002);
+        ck_assert_int_eq(stat(file, &now), 0);
+    }
+}
+
+// Go on from a checkpoint and save `how` after each step, until somebody is killed.
+static void kill_one(int round, const char *from, const char *how) {
     Rng r;
     pid_t pids[COMMAND_RANKS];
+    struct stat before;
+    ck_assert_int_eq(stat(from, &before), 0);
     rng_init(&r, 2026, RNG_TEST, 9, (uint32_t)round);
     int ranks = 2 + (int)rng_below(&r, 2), victim = (int)rng_below(&r, (uint32_t)ranks);
     bool launcher = rng_below(&r, 3) == 0;
     command_start(&it,
-                  "train -q --ranks %d " JOB " --steps 900000000 --resume %s --save %s "
-                  "--save-every 1 --keep %d",
-                  ranks, file, file, KEEP);
+                  "train -q --ranks %d " JOB " --steps 900000000 --resume %s --save-every 1 %s",
+                  ranks, from, how);
     await_ranks(ranks, pids);
-    sleep_seconds(rng_below(&r, 40) * 1e-3);
+    if (round % 2) await_save(from, &before);  // in the others perhaps before the first
+    sleep_seconds(rng_below(&r, 25) * 1e-3);
     kill(launcher ? it.pid : pids[victim], SIGKILL);
     command_wait(&it, HANG_S);
     int want = launcher ? 128 + SIGKILL : 4;
@@ -82,24 +98,31 @@ static void kill_one(int round, const char *file) {
     command_finish(&it);
 }
 
+// A checkpoint after one step, to begin with.
+static int64_t save_first(const char *how, const char *saved) {
+    command_run(&it, "train -q --ranks 2 " JOB " --steps 1 %s", how);
+    ck_assert_msg(it.status == 0, "%s", it.err);
+    command_finish(&it);
+    return steps_of(saved);
+}
+
 START_TEST(a_kill_while_a_checkpoint_is_written_leaves_a_whole_one) {
-    char folder[300], file[320], out[256];
+    char folder[300], file[320], out[256], how[400];
     snprintf(folder, sizeof folder, "%s", test_directory());
     snprintf(file, sizeof file, "%s/w", folder);
-    command_run(&it, "train -q " JOB " --steps 1 --save %s", file);
-    ck_assert_int_eq(it.status, 0);
-    command_finish(&it);
-    int64_t before = steps_of(file), first = before;
+    snprintf(how, sizeof how, "--save %s", file);
+    int64_t before = save_first(how, file), first = before;
+    snprintf(how, sizeof how, "--save %s --keep %d", file, KEEP);
     for (int i = 0; i < ROUNDS; i++) {
-        kill_one(i, file);
+        kill_one(i, file, how);
         int kept = check_files(folder, i);
         int64_t now = steps_of(file);
         ck_assert_msg(now >= before, "round %d: step %lld after %lld", i, (long long)now,
                       (long long)before);
-        ck_assert_msg(kept <= KEEP + 1, "round %d: %d are kept", i, kept);
+        ck_assert_msg(kept >= 1 || !i, "round %d: none is kept", i);
         before = now;
     }
-    ck_assert_int_gt(before, first + 5);  // some came to write
+    ck_assert_int_ge(before, first + ROUNDS / 2);
     command_run(&it,
                 "train -q --ranks 2 " JOB " --steps %lld --resume %s --save %s --save-every 1 "
                 "--keep 2",
@@ -112,4 +135,23 @@ START_TEST(a_kill_while_a_checkpoint_is_written_leaves_a_whole_one) {
 }
 END_TEST
 
-SUITE_SECONDS("save_faults", 280, a_kill_while_a_checkpoint_is_written_leaves_a_whole_one)
+// The index names files that are there and whole, whichever step they are of.
+START_TEST(a_kill_while_ranks_write_their_files_leaves_a_whole_index) {
+    char how[400], index[320];
+    const char *folder = test_directory();
+    snprintf(index, sizeof index, "%s/w.index.json", folder);
+    snprintf(how, sizeof how, "--save %s/w --save-shards --zero 3", folder);
+    int64_t before = save_first(how, index), first = before;
+    for (int i = 0; i < SHARD_ROUNDS; i++) {
+        kill_one(100 + i, index, how);
+        int64_t now = steps_of(index);
+        ck_assert_msg(now >= before, "round %d: step %lld after %lld", i, (long long)now,
+                      (long long)before);
+        before = now;
+    }
+    ck_assert_int_ge(before, first + SHARD_ROUNDS / 2);
+}
+END_TEST
+
+SUITE_SECONDS("save_faults", 280, a_kill_while_a_checkpoint_is_written_leaves_a_whole_one,
+              a_kill_while_ranks_write_their_files_leaves_a_whole_index)

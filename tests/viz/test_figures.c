@@ -236,6 +236,24 @@ START_TEST(learning_is_kept_against_steps_samples_epochs_and_seconds) {
 }
 END_TEST
 
+// Resumed after step 10: steps go on, samples and seconds are its own.
+START_TEST(a_resumed_run_is_drawn_where_it_went_on) {
+    figure_case_init(&it, false);
+    Report *r = figure_case_measure(&it, 1, 1000, 900, 1100);
+    figure_case_learn(&it, r, 4);
+    const Evaluation last = {6, 14, 100, 0.25, 0.875};
+    r->run.resumed_from = "w";
+    r->run.resumed_step = 10;
+    r->evaluations = &last;
+    r->evaluation_count = 1;
+    ck_assert_ok(figures_learning(&it.options, &it.notes));
+    const char *data = figure_case_file(&it, "learning.dat");
+    ck_assert_ptr_nonnull(strstr(data, "\n1\t11\t64\tnan\t0.01\t2\t2\t\n1\t12\t128\tnan\t"));
+    ck_assert_ptr_nonnull(strstr(data, "\n1\t14\t256\tnan\t0.04\t0.25\t\t0.875\n"));
+    figure_case_finish(&it);
+}
+END_TEST
+
 START_TEST(what_a_report_does_not_know_is_left_out_of_learning_and_noted) {
     figure_case_init(&it, false);
     Report *r = figure_case_measure(&it, 1, 1000, 900, 1100);
@@ -318,6 +336,7 @@ SUITE("figures", scaling_data_are_medians_with_intervals_and_every_run,
       parity_pairs_sizes_and_judges_those_held_out,
       a_breakdown_sums_to_the_step_and_weighs_repeats_by_their_steps,
       learning_is_kept_against_steps_samples_epochs_and_seconds,
+      a_resumed_run_is_drawn_where_it_went_on,
       what_a_report_does_not_know_is_left_out_of_learning_and_noted,
       figures_without_data_are_not_written_and_say_why,
       reports_that_differ_in_what_the_caption_says_are_refused,
