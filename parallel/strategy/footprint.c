@@ -40,7 +40,7 @@ FootprintModel footprint_model(const Program *p) {
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);
         if (l->role == ROLE_PARAMETER) m.parameter_bytes += bytes;
         if (l->role == ROLE_PARAMETER) m.parameters += n;
-        if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
+        if (l->role == ROLE_OPTIMISER && dtype_is_real((Dtype)l->dtype)) m.optimiser_bytes += bytes;
     }
     return m;
 }

@@ -49,9 +49,23 @@ Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
     return OK;
 }
 
-// Does an update work on this element by element? Scalars are not cut.
-static bool is_cut(const Tensor *t) {
-    return t->role == ROLE_PARAMETER || t->role == ROLE_GRADIENT || t->role == ROLE_OPTIMISER;
+static bool same_logical_shape(const Program *p, const Tensor *a, const Tensor *b) {
+    const Logical *x = &p->logicals[a->logical], *y = &p->logicals[b->logical];
+    return x->dtype == y->dtype && x->dims == y->dims &&
+           !memcmp(x->shape, y->shape, x->dims * sizeof *x->shape);
+}
+
+// Does an update work on this element by element? On parameters, gradients, and state that lies as
+// one of them; a count of updates is state, too, but is not cut.
+static bool is_cut(const Program *p, const Plan *plan, const Op *op, int tensor) {
+    const Tensor *t = &p->tensors[tensor];
+    if (t->role == ROLE_PARAMETER || t->role == ROLE_GRADIENT) return true;
+    for (int k = 0; k < op->outputs + op->inputs && t->role == ROLE_OPTIMISER; k++) {
+        const Tensor *other = &p->tensors[op_outputs(plan, op)[k]];
+        bool counts = other->role == ROLE_PARAMETER || other->role == ROLE_GRADIENT;
+        if (counts && same_logical_shape(p, t, other)) return true;
+    }
+    return false;
 }
 
 // The same operation on shards, in the place of operation i: it is added behind all others and
@@ -67,7 +81,7 @@ static Status shard_update(Zero *z, Plan *plan, int i) {
         FAIL(ERR_PLAN, "%s: an update of %d operands", op_name(p, &op), op.outputs + op.inputs);
     for (int k = 0; k < op.outputs + op.inputs; k++) {
         operands[k] = op_outputs(plan, &op)[k];
-        if (is_cut(&p->tensors[operands[k]])) TRY(zero_shard_of(z, operands[k], &operands[k]));
+        if (is_cut(p, plan, &op, operands[k])) TRY(zero_shard_of(z, operands[k], &operands[k]));
     }
     for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(p, &w, k);
     snprintf(name, sizeof name, "%s", program_name(p, w.name));

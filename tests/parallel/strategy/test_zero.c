@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STAGE, COMM, OVERLAP, CAPS, PREFETCH, DTYPE, DEVICE, CUT, MOMENTUM, SETTINGS };
-enum { CHOICES = 3, ORACLES = 24 };
-static const int choices[SETTINGS] = {3, 3, 2, 3, 3, 2, 2, 3, 2};
+enum { STAGE, COMM, OVERLAP, CAPS, PREFETCH, DTYPE, DEVICE, CUT, OPTIMIZER, SETTINGS };
+enum { CHOICES = 3, ORACLES = 36 };
+static const int choices[SETTINGS] = {3, 3, 2, 3, 3, 2, 2, 3, 3};
 static const char *const devices[] = {"reference", device_traits_default};
 static const int64_t caps[][2] = {{4096, 32768}, {0, 0}, {1 << 30, 1 << 30}};
 static const int prefetches[] = {0, 1, 3};
@@ -65,6 +65,7 @@ static JobOptions zero_options(void) {
 }
 
 // CUT: one shard a rank; three micro-batches; two shards a rank.
+// OPTIMIZER: SGD without momentum; with it; AdamW.
 static JobOptions options_of(const Setting *s, int ranks) {
     const int *v = s->value;
     JobOptions o = zero_options();
@@ -73,13 +74,14 @@ static JobOptions options_of(const Setting *s, int ranks) {
     o.spec.device = devices[v[DEVICE]];
     o.spec.micro_batches = v[CUT] == 1 ? 3 : 1;
     o.spec.shards = v[CUT] == 2 ? 2 * ranks : ranks;
-    o.spec.optimizer.momentum = v[MOMENTUM] ? 0.9 : 0;
+    o.spec.optimizer.momentum = v[OPTIMIZER] ? 0.9 : 0;
+    if (v[OPTIMIZER] == 2) o.spec.optimizer.kind = OPTIMIZER_ADAMW;
     return o;
 }
 
 static const Outcome *oracle_of(Outcome oracles[ORACLES], const Setting *s, int ranks) {
     const int *v = s->value;
-    Outcome *o = &oracles[v[DTYPE] + 2 * v[DEVICE] + 4 * v[MOMENTUM] + 8 * v[CUT]];
+    Outcome *o = &oracles[v[DTYPE] + 2 * v[DEVICE] + 4 * v[OPTIMIZER] + 12 * v[CUT]];
     JobOptions options = options_of(s, ranks);
     if (!o->state) ck_assert_ok(training_run(o, &options, NULL));
     return o;
