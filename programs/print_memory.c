@@ -54,7 +54,7 @@ static void fill(Table *t, const Program *p) {
 
 static void print_title(const Program *p, const JobSpec *job, const char *class) {
     const FootprintModel model = footprint_model(p);
-    printf("%s: %lld parameters, %s; ", job->model, (long long)model.parameters,
+    printf("%s: %lld parameters, %s\n", job->model, (long long)model.parameters,
            dtype_name(job->dtype));
     printf("%d rank%s, ", job->ranks, job->ranks == 1 ? "" : "s");
     if (*class) printf("class %s, ", class);
