@@ -54,10 +54,10 @@ static Status check_parts(const Program *p, const Plan *plan, const Op *op) {
     bool reduces = kind_reduces(work_kind(w));
     if (reduces ? w->dtype == DTYPE_U8 : w->parts > 1)
         REFUSE("%s cannot fold %d parts of %s", kind_name(work_kind(w)), w->parts, dtype);
-    if (reduces && w->dtype == DTYPE_BF16 && w->algorithm != ALGORITHM_DIRECT &&
+    if (reduces && dtype_is_half((Dtype)w->dtype) && w->algorithm != ALGORITHM_DIRECT &&
         group_size(p, w->group) > 1)
-        REFUSE("%s would round bf16 sums at every rank; direct rounds them once",
-               algorithm_name((Algorithm)w->algorithm));
+        REFUSE("%s would round %s sums at every rank; direct rounds them once",
+               algorithm_name((Algorithm)w->algorithm), dtype);
     if (op->inputs % w->parts) REFUSE("%d inputs are not %d parts", op->inputs, w->parts);
     int each = op->inputs / w->parts;
     int64_t first = 0;

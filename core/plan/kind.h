@@ -112,6 +112,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \
       "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                      \
+    X(TO_BF16, "to_bf16", COMPUTE, linear, none, "", "y:bf16 <- x")                               \
+    X(FROM_BF16, "from_bf16", COMPUTE, linear, none, "", "y <- x:bf16")                           \
+    X(TO_F16, "to_f16", COMPUTE, linear, none, "", "y:f16 <- x")                                  \
+    X(FROM_F16, "from_f16", COMPUTE, linear, none, "", "y <- x:f16")                              \
     X(FOLD, "fold", COMPUTE, linear, outputs, "", "sum <- x")                                     \
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
@@ -152,10 +156,12 @@ typedef enum {
 } Kind;
 
 // X(constant, name, bytes). The real types come first: kernels compute in one of them. A bf16 is
-// the upper half of an f32 (core/base/bf16.h).
-#define DTYPE_LIST(X) \
-    X(F32, "f32", 4)  \
-    X(F64, "f64", 8) X(BF16, "bf16", 2) X(I32, "i32", 4) X(I64, "i64", 8) X(U8, "u8", 1)
+// the upper half of an f32 (core/base/bf16.h). An f16 (core/base/f16.h) is only stored and sent.
+// clang-format off
+#define DTYPE_LIST(X)                                                        \
+    X(F32, "f32", 4) X(F64, "f64", 8) X(BF16, "bf16", 2) X(I32, "i32", 4)    \
+    X(I64, "i64", 8) X(U8, "u8", 1) X(F16, "f16", 2)
+// clang-format on
 typedef enum {
 #define X(constant, name, bytes) DTYPE_##constant,
     DTYPE_LIST(X)
@@ -164,6 +170,9 @@ typedef enum {
 } Dtype;
 enum { DTYPE_REALS = DTYPE_BF16 + 1 };
 static inline bool dtype_is_real(Dtype d) { return (int)d < DTYPE_REALS; }
+
+// Two bytes, whose sums are f32 until they are complete (docs/contract.md, 3).
+static inline bool dtype_is_half(Dtype d) { return d == DTYPE_BF16 || d == DTYPE_F16; }
 
 // A class of memory as reports name it; activations include inputs, scratch includes scalars.
 // clang-format off

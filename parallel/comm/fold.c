@@ -3,6 +3,7 @@
 // after the other joins it, so that every input is read once and every output written once. The
 // compiler vectorises the loops; elements are independent, so that this changes no bit.
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "parallel/comm/comm_internal.h"
 
 #include <string.h>
@@ -124,34 +125,40 @@ static Sum fold_block(const Loops *l, bool parts_first, const Term terms[], int 
     return all;
 }
 
-// bf16 is added up in f32 and rounded once (docs/contract.md, 3), a block of all terms at a time.
-static void add_bf16(float *sum, const Bf16 *x, int64_t n, bool first, Reduce reduce) {
-    for (int64_t i = 0; i < n; i++) {
-        float value = bf16_to_f32(x[i]);
-        if (first)
-            sum[i] = value;
-        else
-            sum[i] = reduce == REDUCE_MAX ? MAXIMUM(sum[i], value) : SUM(sum[i], value);
+// Halves are added up in f32 and rounded once (docs/contract.md, 3), block by block.
+#define HALVES(name, T)                                                                           \
+    static void add_##name(float *restrict sum, const void *x, int64_t n, bool first, bool max) { \
+        const T *restrict half = x;                                                               \
+        for (int64_t i = 0; i < n && first; i++) sum[i] = name##_to_f32(half[i]);                 \
+        for (int64_t i = 0; i < n && !first && !max; i++) sum[i] += name##_to_f32(half[i]);       \
+        for (int64_t i = 0; i < n && !first && max; i++)                                          \
+            sum[i] = MAXIMUM(sum[i], name##_to_f32(half[i]));                                     \
+    }                                                                                             \
+    static void round_##name(void *to, const float *restrict sum, int64_t n) {                    \
+        T *restrict half = to;                                                                    \
+        for (int64_t i = 0; i < n; i++) half[i] = name##_from_f32(sum[i]);                        \
     }
-}
+HALVES(bf16, Bf16)
+HALVES(f16, F16)
 
-static void fold_bf16(Reduce reduce, const Term outs[], int out_count, const Term terms[],
-                      int term_count, int64_t count) {
+static void fold_halves(Dtype d, Reduce reduce, const Term outs[], int out_count,
+                        const Term terms[], int term_count, int64_t count) {
     enum { MOST = BLOCK / sizeof(float) };
     _Alignas(64) float sum[MOST];
-    _Alignas(64) Bf16 buffer[MOST];
+    _Alignas(64) uint16_t buffer[MOST];
     for (int64_t done = 0, n; done < count; done += n) {
         n = count - done < MOST ? count - done : MOST;
         for (int t = 0; t < term_count; t++)
             for (int p = 0; p < terms[t].parts; p++) {
                 Array part = terms[t].array;
                 part.segments += p * part.count;
-                const void *x = view(part, terms[t].at + done, n, sizeof(Bf16), (char *)buffer);
-                add_bf16(sum, x, n, t == 0 && p == 0, reduce);
+                const void *x = view(part, terms[t].at + done, n, sizeof *buffer, (char *)buffer);
+                (d == DTYPE_F16 ? add_f16 : add_bf16)(sum, x, n, t == 0 && p == 0,
+                                                      reduce == REDUCE_MAX);
             }
-        for (int64_t i = 0; i < n; i++) buffer[i] = bf16_from_f32(sum[i]);
+        (d == DTYPE_F16 ? round_f16 : round_bf16)(buffer, sum, n);
         for (int i = 0; i < out_count; i++)
-            store(outs[i].array, outs[i].at + done, n, sizeof(Bf16), (const char *)buffer);
+            store(outs[i].array, outs[i].at + done, n, sizeof *buffer, (const char *)buffer);
     }
 }
 
@@ -163,8 +170,8 @@ void fold_terms(Dtype d, Reduce reduce, bool parts_first, const Term outs[], int
         for (int i = 0; i < out_count; i++) copy(&outs[i], terms, count, bytes);
         return;
     }
-    if (d == DTYPE_BF16) {
-        fold_bf16(reduce, outs, out_count, terms, term_count, count);
+    if (dtype_is_half(d)) {
+        fold_halves(d, reduce, outs, out_count, terms, term_count, count);
         return;
     }
     for (int64_t done = 0, n; done < count; done += n) {

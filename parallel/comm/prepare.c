@@ -202,10 +202,10 @@ Status comm_check(const Comm *c, const CommCall *call) {
     if (reduces ? call->dtype == DTYPE_U8 : call->parts > 1)
         FAIL(ERR_PLAN, "%s: cannot fold %d parts of %s", call_text(name, call), call->parts,
              dtype_name(call->dtype));
-    if (reduces && call->dtype == DTYPE_BF16 && what.ranks > 1 &&
+    if (reduces && dtype_is_half(call->dtype) && what.ranks > 1 &&
         call->algorithm != ALGORITHM_DIRECT)
-        FAIL(ERR_PLAN, "%s: %s would round bf16 sums at every rank; direct rounds them once",
-             call_text(name, call), algorithm_name(call->algorithm));
+        FAIL(ERR_PLAN, "%s: %s would round %s sums at every rank; direct rounds them once",
+             call_text(name, call), algorithm_name(call->algorithm), dtype_name(call->dtype));
     return check_arrays(c, call, &what);
 }
 

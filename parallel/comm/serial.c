@@ -3,6 +3,7 @@
 // last member arrives, element by element; nothing here is shared with the engine that is
 // compared with it.
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "core/base/text.h"
 #include "parallel/comm/comm_internal.h"
 
@@ -19,7 +20,8 @@ typedef union {
 static Value add(Dtype d, Reduce reduce, Value a, Value b) {
     bool max = reduce == REDUCE_MAX;
     switch (d) {
-    case DTYPE_BF16:  // its sums are f32 until they are saved
+    case DTYPE_BF16:  // their sums are f32 until they are saved
+    case DTYPE_F16:
     case DTYPE_F32:
         a.f32 = max ? (a.f32 > b.f32 || a.f32 != a.f32 ? a.f32 : b.f32) : a.f32 + b.f32;
         break;
@@ -55,22 +57,23 @@ static char *element(const Party *p, const CommSegment *segments, int64_t e) {
 
 static Value load(const Party *p, const CommSegment *segments, int64_t e) {
     Value v = {0};
-    Bf16 half;
+    uint16_t half;
+    Dtype d = p->call->dtype;
     const char *from = element(p, segments, e);
-    if (p->call->dtype != DTYPE_BF16) {
-        memcpy(&v, from, (size_t)dtype_bytes(p->call->dtype));
+    if (!dtype_is_half(d)) {
+        memcpy(&v, from, (size_t)dtype_bytes(d));
         return v;
     }
     memcpy(&half, from, sizeof half);
-    v.f32 = bf16_to_f32(half);
+    v.f32 = d == DTYPE_F16 ? f16_to_f32(half) : bf16_to_f32(half);
     return v;
 }
 
 static void save(const Party *p, const CommSegment *segments, int64_t e, Value v) {
-    Bf16 half = bf16_from_f32(v.f32);
-    bool is_half = p->call->dtype == DTYPE_BF16;
-    memcpy(element(p, segments, e), is_half ? (const void *)&half : &v,
-           (size_t)dtype_bytes(p->call->dtype));
+    Dtype d = p->call->dtype;
+    uint16_t half = d == DTYPE_F16 ? f16_from_f32(v.f32) : bf16_from_f32(v.f32);
+    memcpy(element(p, segments, e), dtype_is_half(d) ? (const void *)&half : &v,
+           (size_t)dtype_bytes(d));
 }
 
 // --- collectives; parties[m] is member m

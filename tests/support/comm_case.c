@@ -2,6 +2,7 @@
 #include "tests/support/comm_case.h"
 
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "tests/support/testing.h"
 
 #include <stdio.h>
@@ -71,6 +72,7 @@ static Value brought(const Case *t, int r, int p, int64_t e) {
     case DTYPE_F32: v.f32 = (float)real; break;
     case DTYPE_F64: v.f64 = real / 3; break;
     case DTYPE_BF16: v.bf16 = bf16_from_f32((float)real); break;
+    case DTYPE_F16: v.bf16 = f16_from_f32((float)real); break;
     case DTYPE_I32: v.i32 = (int32_t)h; break;
     case DTYPE_I64: v.i64 = (int64_t)((uint64_t)h << 32 | ~h); break;
     default: v.u8 = (uint8_t)h;
@@ -94,23 +96,24 @@ static Value join(const Case *t, Value a, Value b) {
     return a;
 }
 
-// bf16 is added in f32 and rounded once.
-static Value fold_bf16(const Case *t, int64_t e) {
+// Halves are added in f32 and rounded once.
+static Value fold_halves(const Case *t, int64_t e) {
     float sum = 0;
     for (int r = 0; r < t->ranks; r++)
         for (int p = 0; p < t->parts; p++) {
-            float x = bf16_to_f32(brought(t, r, p, e).bf16);
+            uint16_t half = brought(t, r, p, e).bf16;
+            float x = t->dtype == DTYPE_F16 ? f16_to_f32(half) : bf16_to_f32(half);
             if (r == 0 && p == 0)
                 sum = x;
             else
                 sum = t->reduce == REDUCE_MAX ? fmaxf(sum, x) : sum + x;
         }
-    return (Value){.bf16 = bf16_from_f32(sum)};
+    return (Value){.bf16 = t->dtype == DTYPE_F16 ? f16_from_f32(sum) : bf16_from_f32(sum)};
 }
 
 // ((g0+g1)+g2)+… over members, a member's parts in order.
 static Value fold(const Case *t, int64_t e) {
-    if (t->dtype == DTYPE_BF16) return fold_bf16(t, e);
+    if (dtype_is_half(t->dtype)) return fold_halves(t, e);
     Value sum = brought(t, 0, 0, e);
     for (int r = 0; r < t->ranks; r++)
         for (int p = r == 0; p < t->parts; p++) sum = join(t, sum, brought(t, r, p, e));
@@ -169,7 +172,8 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
                 .lane = (int)(h >> 5 & 3),
                 .unit = h >> 18 & 1 ? 1 + (int64_t)(h >> 19 & 63) : 0};
     t->dtype = dtypes[(h >> 7) % (reduces(t) ? 4 : 5)];
-    if (t->algorithm == ALGORITHM_DIRECT && (h >> 25) % 4 == 0) t->dtype = DTYPE_BF16;
+    if (t->algorithm == ALGORITHM_DIRECT && (h >> 25) % 4 == 0)
+        t->dtype = h >> 27 & 1 ? DTYPE_F16 : DTYPE_BF16;
     t->parts = reduces(t) ? 1 + (int)(h >> 13 & 3) % CASE_PARTS : 1;
     t->reduce = h >> 15 & 1 && h >> 16 & 1 ? REDUCE_MAX : REDUCE_SUM;
     bool may = t->kind == COLLECTIVE_ALL_REDUCE || t->kind == COLLECTIVE_BROADCAST ||

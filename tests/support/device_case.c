@@ -2,6 +2,7 @@
 #include "tests/support/device_case.h"
 
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 
 #include "tests/support/allocations.h"
 
@@ -153,6 +154,7 @@ static void put(Piece *piece, int64_t i, double value) {
     case DTYPE_I32: ((int32_t *)piece->data)[i] = (int32_t)value; break;
     case DTYPE_I64: ((int64_t *)piece->data)[i] = (int64_t)value; break;
     case DTYPE_U8: piece->data[i] = (uint8_t)value; break;
+    case DTYPE_F16: ((F16 *)piece->data)[i] = f16_from_f32((float)value); break;
     case DTYPE_COUNT: break;
     }
 }
@@ -165,6 +167,7 @@ static double get(const Piece *piece, int64_t i) {
     case DTYPE_I32: return ((const int32_t *)piece->data)[i];
     case DTYPE_I64: return (double)((const int64_t *)piece->data)[i];
     case DTYPE_U8: return piece->data[i];
+    case DTYPE_F16: return (double)f16_to_f32(((const F16 *)piece->data)[i]);
     case DTYPE_COUNT: break;
     }
     return 0;

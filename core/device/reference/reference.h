@@ -62,6 +62,10 @@
     X(BATCH_NORM_UPDATE, batch_norm_update)                   \
     X(CROSS_ENTROPY, cross_entropy)                           \
     X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward)         \
+    X(TO_BF16, to_bf16)                                       \
+    X(FROM_BF16, from_bf16)                                   \
+    X(TO_F16, to_f16)                                         \
+    X(FROM_F16, from_f16)                                     \
     X(FOLD, fold)                                             \
     X(SGD, sgd)
 
