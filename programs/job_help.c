@@ -65,6 +65,13 @@ const OptionDetail job_details[] = {
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
      "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own.",
      "bucket-cap-mb bucket-size"},
+    {"compress",
+     "Each shard's gradients are rounded to bf16 or fp16 before they are sent, added up in f32, "
+     "and "
+     "the sum is rounded once: half the bytes, and nearly the same training. Only with "
+     "--all-reduce "
+     "direct; one rank sends nothing and rounds nothing.",
+     "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
     {"zero",

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 30 };
+enum { JOB_DETAILS = 31 };
 extern const OptionDetail job_details[];
 
 #endif

@@ -23,11 +23,14 @@ static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count, int
 
 static Status transform_step(Join *j, Plan *plan) {
     Gradient *g;
-    int count, backward = join_last_backward(j->p, plan);
+    int count, backward = join_last_backward(j->p, plan), original = plan->op_count;
     TRY(join_loss(j, plan));
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
     gradients_sort(g, count);
-    TRY(add_buckets(j, plan, g, count, backward));
+    if (j->options->compress)
+        TRY(compress_buckets(j, plan, g, count, backward, original));
+    else
+        TRY(add_buckets(j, plan, g, count, backward));
     TRY(join_place(j, plan));
     if (j->options->no_overlap) TRY(join_separate_phases(j->p, plan));
     return plan_derive_deps(j->p, plan);

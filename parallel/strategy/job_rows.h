@@ -42,6 +42,11 @@
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
      .value = ALGORITHM_WORDS, .initial = "direct", \
      .help = "algorithm that sums the gradients of all ranks"}, \
+    {.name = "compress", .kind = OPTION_CHOICE, JOB_AT(T, strategy.compress), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .value = "none|bf16|fp16", .initial = "none", \
+     .help = "type in which gradients are sent", \
+     .others = "bfloat16=bf16 float16=fp16 f16=fp16 half=fp16 no=none off=none powersgd= topk="}, \
     {.name = "bucket-kib", .kind = OPTION_PAIR, JOB_AT(T, strategy.bucket_bytes), .unit = 1024, \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
      .value = "FIRST,CAP", .initial = "4,32", .min = 0, .max = 1e9, \

@@ -57,6 +57,20 @@ static Status check_cut(const JobSpec *s) {
     return OK;
 }
 
+// Sums in two bytes are rounded once, by whoever adds them all.
+static Status check_compress(const StrategyOptions *o) {
+    const char *form = o->compress == COMPRESS_BF16 ? "bf16" : "fp16";
+    if (o->zero)
+        FAIL(ERR_USAGE, "--compress %s compresses the all-reduces of DDP; leave out --zero %d",
+             form, o->zero);
+    if (o->algorithm != ALGORITHM_DIRECT)
+        FAIL(ERR_USAGE,
+             "--compress %s: --all-reduce %s would round the sum at every rank; direct rounds it "
+             "once",
+             form, algorithm_name(o->algorithm));
+    return OK;
+}
+
 Status job_spec_check(const JobSpec *s) {
     TRY(check_cut(s));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)
@@ -74,6 +88,7 @@ Status job_spec_check(const JobSpec *s) {
              "--all-reduce chain has no reduce-scatter, which --zero %d needs; direct adds in the "
              "same order, ring in one of its own",
              s->strategy.zero);
+    if (s->strategy.compress && job_spec_data_ranks(s) > 1) TRY(check_compress(&s->strategy));
     int shards = job_spec_shards(s);
     int64_t least = (int64_t)shards * s->micro_batches;
     if (s->batch >= least) return OK;

@@ -8,11 +8,15 @@
 #include "core/nn/model.h"
 #include "core/plan/set.h"
 
+// The form in which gradients are sent, in the order of the words of --compress.
+typedef enum { COMPRESS_NONE, COMPRESS_BF16, COMPRESS_FP16 } Compress;
+
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
+    Compress compress;        // of the gradients' all-reduce
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
 } StrategyOptions;

@@ -64,6 +64,11 @@ Status join_loss(Join *j, Plan *plan) MUST_USE;
 Status join_evaluation(Join *j, int k) MUST_USE;
 Status join_broadcast(Join *j) MUST_USE;
 
+// As join_all_reduce() of every bucket of sorted gradients, in the form that options->compress
+// says. Of the first `original` operations those behind the backward read the sums instead.
+Status compress_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
+                        int original) MUST_USE;
+
 // The last operation of the backward pass, or NONE.
 int join_last_backward(const Program *p, const Plan *plan);
 
