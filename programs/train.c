@@ -59,8 +59,7 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
         snprintf(note, sizeof note, "evaluating %.0f %%",
                  100 * (double)(turn->block + 1) / (double)job->evaluation_turns);
     if (!isnan(step->loss)) text_append(note, sizeof note, "loss %.4f", step->loss);
-    if (!isnan(step->gradient_norm))
-        text_append(note, sizeof note, " norm %.3g", step->gradient_norm);
+    if (step->normed) text_append(note, sizeof note, " norm %.3g", step->gradient_norm);
     if (step->skipped) text_append(note, sizeof note, " skipped");
     int64_t steps = step->step - job->first_step + (turn->block == NONE);
     int64_t samples = steps * job->options.spec.batch;

@@ -41,10 +41,11 @@ typedef struct {
 typedef struct {
     int64_t start_ps, end_ps;
     double loss;           // of the global batch; NaN when the plan has none
-    double gradient_norm;  // of all gradients before they were clipped; NaN when not computed
+    double gradient_norm;  // of all gradients before they were clipped, where `normed`
     int32_t step, span_first, span_count;
     int32_t epoch, rows;  // rows: of the global batch that was trained on; 0: nothing was trained
     uint8_t plan;
+    bool normed;    // the step computed the norm of its gradients
     bool skipped;   // the step found something not finite and updated nothing
     bool complete;  // its spans were kept; otherwise span_count is 0
 } StepRecord;

@@ -74,8 +74,8 @@ static Status add_losses(Report *r, Arena *a, const Steps *s) {
     for (int i = 0; i < s->count; i++) {
         const StepRecord *record = record_of(s, 0, i);
         loss[i] = record->loss;
-        norm[i] = record->gradient_norm;
-        norms |= record->skipped || !isnan(norm[i]);
+        norm[i] = record->normed ? record->gradient_norm : (double)NAN;
+        norms |= record->normed;
         r->skipped_steps += record->skipped;
         end_s[i] = (double)(record->end_ps - record_of(s, 0, 0)->start_ps) * 1e-12;
         samples[i] = rows += record->rows;

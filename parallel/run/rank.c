@@ -165,7 +165,7 @@ Status rank_begin_turn(Rank *r, bool *more) {
     r->paused = false;
     StepRecord *record = timeline_begin_step(t, r->turn.plan, (int)r->turn.step, start);
     record->epoch = (int32_t)r->turn.epoch;
-    record->loss = record->gradient_norm = (double)NAN;
+    record->loss = (double)NAN;
     int64_t rows = rank_write_scalars(r);
     if (in_batch(r)) record->rows = (int32_t)rows;
     return executor_begin(&r->executor, r->turn.plan, r->turn.step);
@@ -221,6 +221,7 @@ static Status end_update(Rank *r, double loss) {
     if (batch && r->gradient_norm != NONE) {
         TRY(executor_view(&r->executor, r->gradient_norm, &data));
         record->gradient_norm = *(const double *)data;
+        record->normed = true;
     }
     if (batch && r->finite != NONE) {
         TRY(executor_view(&r->executor, r->finite, &data));
