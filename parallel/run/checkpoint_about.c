@@ -89,7 +89,11 @@ Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *
     add_number(&l, "accumulate", spec->micro_batches);
     for (int i = 0; i < info.optimizer_count; i++) {
         const RunSetting *s = &info.optimizer[i];
-        add(&l, strcmp(s->key, "name") ? s->key : "optimizer", s->value);
+        bool ends = !strcmp(s->key, "lr_decay_steps") && !strcmp(s->value, "0");
+        if (ends)  // it falls until the end of the run, which is another step in a longer one
+            add_number(&l, s->key, job->steps);
+        else
+            add(&l, strcmp(s->key, "name") ? s->key : "optimizer", s->value);
     }
     if (l.failed) FAIL(ERR_MEMORY, "out of memory for the description of a checkpoint");
     *out = l.texts;

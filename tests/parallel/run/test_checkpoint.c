@@ -124,6 +124,11 @@ END_TEST
 
 START_TEST(each_update_rule_goes_on_with_its_state) {
     name_files();
+    JobOptions adam = options_of(20, NULL, 2);  // averages, and the number of updates
+    adam.spec.optimizer.kind = OPTIMIZER_ADAMW;
+    adam.spec.optimizer.weight_decay = 0.1;
+    adam.spec.learning_rate = 0.003;
+    check_resumed(&adam, 2, 1, COMM_SERIAL);
     for (int i = 0; i < 4; i++) {
         JobOptions o = options_of(20, NULL, 2);
         o.spec.optimizer.momentum = i == 0 ? 0 : 0.9;
@@ -253,30 +258,31 @@ START_TEST(shards_and_replicas_go_on_from_each_other) {
 }
 END_TEST
 
-// Every stage of ZeRO goes on from every other, on another number of ranks.
+// Every stage of ZeRO is gone on from and to, on another number of ranks.
 START_TEST(stages_of_zero_go_on_from_each_other) {
+    static const int stages[][2] = {{0, 3}, {3, 0}, {1, 2}, {2, 1}, {3, 3}, {1, 3}};
     name_files();
     JobOptions o = options_of(20, whole, 6);
     run(&o);
-    for (int from = 0; from <= 3; from++)
-        for (int to = 0; to <= 3; to++) {
-            char what[64];
-            snprintf(what, sizeof what, "zero %d, then %d", from, to);
-            o.spec.ranks = from % 2 ? 2 : 3;
-            o.spec.strategy.zero = from;
-            o.comm = to % 2 ? COMM_THREAD : COMM_SERIAL;
-            o.steps = 10;
-            o.save = part;
-            o.resume = NULL;
-            run(&o);
-            o.spec.ranks = to % 2 ? 3 : 2;
-            o.spec.strategy.zero = to;
-            o.steps = 20;
-            o.save = resumed;
-            o.resume = part;
-            run(&o);
-            assert_same_bytes(whole, resumed, what);
-        }
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        int from = stages[i][0], to = stages[i][1];
+        char what[64];
+        snprintf(what, sizeof what, "zero %d, then %d", from, to);
+        o.spec.ranks = from % 2 ? 2 : 3;
+        o.spec.strategy.zero = from;
+        o.comm = to % 2 ? COMM_THREAD : COMM_SERIAL;
+        o.steps = 10;
+        o.save = part;
+        o.resume = NULL;
+        run(&o);
+        o.spec.ranks = to % 2 ? 3 : 2;
+        o.spec.strategy.zero = to;
+        o.steps = 20;
+        o.save = resumed;
+        o.resume = part;
+        run(&o);
+        assert_same_bytes(whole, resumed, what);
+    }
 }
 END_TEST
 
@@ -344,11 +350,9 @@ static void check_shards(int zero, int ranks, CommKind comm) {
 START_TEST(every_rank_may_write_its_own_pieces) {
     name_files();
     check_shards(0, 1, COMM_SERIAL);
-    check_shards(0, 2, COMM_SHM);
     check_shards(1, 3, COMM_THREAD);
     check_shards(2, 2, COMM_SERIAL);
     check_shards(3, 3, COMM_SHM);
-    check_shards(3, 2, COMM_SERIAL);
 }
 END_TEST
 

@@ -219,5 +219,26 @@ START_TEST(what_may_differ_is_said) {
 }
 END_TEST
 
-SUITE("restore", weights_of_another_type_are_converted, a_loaded_run_begins_at_step_0,
-      what_does_not_fit_is_listed_together, what_may_differ_is_said)
+// A learning rate that falls until the end of a run falls otherwise in a longer one.
+START_TEST(a_schedule_of_another_length_is_said) {
+    name_files();
+    JobOptions o = options_of(10, whole, 1);
+    Job job;
+    o.spec.schedule = RATE_COSINE;
+    run(&o);
+    o.resume = whole;
+    o.save = NULL;
+    o.steps = 20;
+    ck_assert_ok(job_create(&job, &o));
+    ck_assert_int_eq(job.restore.note_count, 1);
+    ck_assert_ptr_nonnull(strstr(job.restore.notes[0], "lr_decay_steps 10, here 20"));
+    job_destroy(&job);
+    o.spec.lr_decay_steps = 10;
+    ck_assert_ok(job_create(&job, &o));
+    ck_assert_int_eq(job.restore.note_count, 0);
+    job_destroy(&job);
+}
+END_TEST
+
+SUITE("restore", a_schedule_of_another_length_is_said, weights_of_another_type_are_converted,
+      a_loaded_run_begins_at_step_0, what_does_not_fit_is_listed_together, what_may_differ_is_said)
