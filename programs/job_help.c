@@ -74,6 +74,12 @@ const OptionDetail job_details[] = {
      "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
+    {"sync-batchnorm",
+     "Without it every shard normalises with the mean and variance of its own rows of a "
+     "micro-batch, as PyTorch's DistributedDataParallel does, and the running statistics are "
+     "those of shard 0. With it, with those of all shards' rows (SyncBatchNorm): one exchange in "
+     "the forward and one in the backward of each layer.",
+     "sync-batch-norm syncbatchnorm syncbn sync-bn convert-sync-batchnorm"},
     {"zero",
      "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
      "(2), "

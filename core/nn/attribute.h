@@ -18,6 +18,7 @@
     X(THETA, "theta", REAL)           \
     X(P, "p", REAL)                   \
     X(EPS, "eps", REAL)               \
+    X(MOMENTUM, "momentum", REAL)     \
     X(STD, "std", REAL)               \
     X(GLOBAL, "global", SWITCH)       \
     X(TIE, "tie", LAYERS)             \

@@ -105,8 +105,8 @@ Status graph_random(Graph *g) {
     return add_value(g, &(Value){.source = VALUE_FIRST_ROW}, &g->first_row);
 }
 
-static Status call(Graph *g, int layer, const GraphOp *partial, const int64_t *attrs,
-                   Values outputs, Values inputs) {
+Status graph_op(Graph *g, int layer, const GraphOp *partial, const int64_t *attrs, Values outputs,
+                Values inputs) {
     const Layer *l = layer_of(g, layer);
     GraphOp op = *partial;
     op.layer = l->name;
@@ -119,20 +119,20 @@ static Status call(Graph *g, int layer, const GraphOp *partial, const int64_t *a
 Status graph_forward(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                      Values inputs) {
     const GraphOp op = {.kind = kind, .phase = PHASE_FORWARD, .what = "forward"};
-    return call(g, layer, &op, attrs, outputs, inputs);
+    return graph_op(g, layer, &op, attrs, outputs, inputs);
 }
 
 Status graph_backward_weight(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                              Values inputs) {
     const GraphOp op = {
         .kind = kind, .phase = PHASE_BACKWARD, .what = "backward_weight", .accumulates = true};
-    return call(g, layer, &op, attrs, outputs, inputs);
+    return graph_op(g, layer, &op, attrs, outputs, inputs);
 }
 
 Status graph_backward_input(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                             Values inputs) {
     const GraphOp op = {.kind = kind, .phase = PHASE_BACKWARD, .what = "backward_input"};
-    return call(g, layer, &op, attrs, outputs, inputs);
+    return graph_op(g, layer, &op, attrs, outputs, inputs);
 }
 
 // --- the backward

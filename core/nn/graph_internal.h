@@ -58,6 +58,7 @@ typedef struct {
     int64_t attrs[GRAPH_ATTRIBUTES];
     int flags;         // OP_ACCUMULATE: it always adds to its outputs
     bool accumulates;  // it does from the second micro-batch on
+    bool of_shard_0;   // shard 0 alone does it: the update of state
     Values outputs, inputs;
 } GraphOp;
 
@@ -107,11 +108,14 @@ Status graph_random(Graph *g) MUST_USE;
 
 // Operations of the layer: "conv1.forward"; "conv1.backward_weight", which adds to what earlier
 // micro-batches left; "conv1.backward_input". `attrs` as KIND_LIST has them, or NULL.
+// graph_op() makes any other: of the kind, phase, name and flags of `partial`.
 Status graph_forward(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                      Values inputs) MUST_USE;
 Status graph_backward_weight(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                              Values inputs) MUST_USE;
 Status graph_backward_input(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                             Values inputs) MUST_USE;
+Status graph_op(Graph *g, int layer, const GraphOp *partial, const int64_t *attrs, Values outputs,
+                Values inputs) MUST_USE;
 
 #endif

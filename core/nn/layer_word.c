@@ -51,6 +51,10 @@ static const ForeignWord foreign_layers[] = {
     {"adaptiveavgpool2d", "avg_pool"},
     {"globalaveragepooling2d", "avg_pool"},
     {"mean", "avg_pool"},
+    {"batchnorm1d", "batch_norm"},
+    {"batchnorm2d", "batch_norm"},
+    {"batchnormalization", "batch_norm"},
+    {"bn", "batch_norm"},
     {"residual", "add"},
     {"sum", "add"},
     {"plus", "add"},
@@ -65,6 +69,7 @@ static const ForeignWord foreign_layers[] = {
     {"glu", "swiglu"},
 };
 static const ForeignWord foreign_attributes[] = {
+    {"epsilon", "eps"},
     {"padding", "pad"},
     {"kernelsize", "kernel"},
     {"poolsize", "kernel"},

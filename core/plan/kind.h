@@ -117,6 +117,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(TO_F16, "to_f16", COMPUTE, linear, none, "", "y:f16 <- x")                                  \
     X(FROM_F16, "from_f16", COMPUTE, linear, none, "", "y <- x:f16")                              \
     X(FOLD, "fold", COMPUTE, linear, outputs, "", "sum <- x")                                     \
+    X(CONCATENATE, "concatenate", COMPUTE, concatenate, none, "", "y <- x...")                    \
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
       "weight [velocity] <- gradient learning_rate(1):f64 [factor(1):f64]")                       \

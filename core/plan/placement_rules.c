@@ -168,6 +168,14 @@ Status placement_rule_linear(const Along *a) {
     return alike(a);
 }
 
+// One tensor after the other: shards of them would lie between each other.
+Status placement_rule_concatenate(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (along_input(a, i).place == PLACE_SHARD)
+            return along_refuse_input(a, i, "a shard of it is no shard of the whole");
+    return placement_rule_linear(a);
+}
+
 // Windows reach over the edges of planes that are cut.
 static Status refuse_cut_planes(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {

@@ -54,6 +54,9 @@
     {.name = "no-overlap", .kind = OPTION_FLAG, JOB_AT(T, strategy.no_overlap), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
      .help = "communicate only after the whole backward"}, \
+    {.name = "sync-batchnorm", .kind = OPTION_FLAG, JOB_AT(T, strategy.sync_batch_norm), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, \
+     .help = "normalise with the statistics of all shards' rows, not of each one's"}, \
     {.name = "zero", .kind = OPTION_CHOICE, JOB_AT(T, strategy.zero), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, .value = "no|1|2|3", \
      .initial = "no", \

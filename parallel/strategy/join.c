@@ -86,7 +86,7 @@ static Status collect_separation(const Program *p, const Plan *plan, DepList *ou
     int backward = join_last_backward(p, plan), last = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
-        bool communication = work_communicates(w);
+        bool communication = work_communicates(w) && w->phase == PHASE_SYNC;
         if (communication) TRY(dep_list_add(out, i, backward, DEP_ORDER, 0));
         if (communication) last = i;
         if (w->phase == PHASE_UPDATE && last != NONE) TRY(dep_list_add(out, i, last, DEP_ORDER, 0));
@@ -100,6 +100,45 @@ Status join_separate_phases(const Program *p, Plan *plan) {
     if (s == OK) s = plan_add_deps(plan, &deps);
     dep_list_finish(&deps);
     return s;
+}
+
+// Does an operation read what differs from rank to rank?
+static bool reads_own(const Join *j, const Plan *plan, const Op *op) {
+    for (int i = 0; i < op->inputs; i++)
+        if (j->p->tensors[op_inputs(plan, op)[i]].placement[j->axis].place == PLACE_DIFFERS)
+            return true;
+    return false;
+}
+
+Status join_state(Join *j, Plan *plan) {
+    Program *p = j->p;
+    int32_t *state = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
+    uint8_t *own = ARENA_NEW(&j->arena, uint8_t, p->tensor_count + 1);
+    int count = 0, last = NONE;
+    if (!state || !own) FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    for (int i = 0; i < plan->op_count; i++)
+        for (int o = 0; o < plan->ops[i].outputs; o++) {
+            int t = op_outputs(plan, &plan->ops[i])[o];
+            if (p->tensors[t].role != ROLE_STATE || !reads_own(j, plan, &plan->ops[i])) continue;
+            own[t] = 1;
+            last = i;
+        }
+    for (int t = 0; t < p->tensor_count; t++)
+        if (own[t]) state[count++] = t;
+    if (!count) return OK;
+    if (j->options->no_overlap) last = join_last_backward(p, plan);
+    return join_add(j, plan,
+                    &(OpSpec){.name = "broadcast.state",
+                              .kind = KIND_BROADCAST,
+                              .phase = PHASE_SYNC,
+                              .dtype = (Dtype)p->tensors[state[0]].dtype,
+                              .lane = j->lane,
+                              .group = j->group,
+                              .outputs = state,
+                              .inputs = state,
+                              .output_count = count,
+                              .input_count = count},
+                    last);
 }
 
 Status join_broadcast(Join *j) {

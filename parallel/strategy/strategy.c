@@ -5,6 +5,7 @@
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
                            const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
+    if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(out, strategy));
     if (strategy->zero) return zero_apply(out, strategy);
     return spec->data_axis_size == 1 ? shards_apply(out, strategy) : ddp_apply(out, strategy);
 }

@@ -17,6 +17,7 @@ typedef struct {
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
     Compress compress;        // of the gradients' all-reduce
+    bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
 } StrategyOptions;
@@ -40,6 +41,12 @@ Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 // all-gather of each rank's result into "evaluate.gathered" (ranks, 2). ERR_PLAN when the mesh axis
 // "data" has one rank.
 Status ddp_apply(Program *p, const StrategyOptions *options) MUST_USE;
+
+// Let each batch normalisation of the step use the statistics of all shards of its micro-batch: its
+// operations go shard by shard, statistics are gathered on the communication lane "statistics" and
+// the sums of the backward reduced there, in the order of the shards. For the untransformed program
+// of a model; a strategy for the gradients comes after. ERR_USAGE when the program normalises none.
+Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // ZeRO (Rajbhandari et al., 2020), the stage that the options say, in flat shards of blocks of
 // 4,096 elements over the mesh axis "data" (docs/contract.md, 6). Gradients are reduce-scattered,

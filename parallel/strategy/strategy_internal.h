@@ -62,6 +62,10 @@ Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g,
 // plan "broadcast", which gives them rank 0's parameters.
 Status join_loss(Join *j, Plan *plan) MUST_USE;
 Status join_evaluation(Join *j, int k) MUST_USE;
+
+// Give all ranks the state that rank 0 wrote in a step from values of its own, such as running
+// statistics of its rows.
+Status join_state(Join *j, Plan *plan) MUST_USE;
 Status join_broadcast(Join *j) MUST_USE;
 
 // As join_all_reduce() of every bucket of sorted gradients, in the form that options->compress

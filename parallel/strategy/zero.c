@@ -170,6 +170,7 @@ static Status change_step(Zero *z, Plan *plan, DepList *deps) {
     Join *j = &z->join;
     int backward = join_last_backward(j->p, plan);
     TRY(zero_shard_updates(z, plan));
+    TRY(join_state(j, plan));
     TRY(join_loss(j, plan));
     if (z->stage == 3) TRY(zero_add_gathers(z, plan, deps));
     TRY(reduce_gradients(z, plan, backward, deps));

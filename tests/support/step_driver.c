@@ -69,6 +69,7 @@ static void build_program(StepDriver *d) {
                      .data_axis_size = o->ranks};
     ck_assert_ok(model_read(&d->model, &d->arena, o->model));
     ck_assert_ok(model_emit(&d->program, &d->model, &spec));
+    if (strategy.sync_batch_norm) ck_assert_ok(sync_batch_norm_apply(&d->program, &strategy));
     ck_assert_ok(o->ranks == 1 ? shards_apply(&d->program, &strategy)
                                : ddp_apply(&d->program, &strategy));
     ck_assert_ok(plan_check(&set));
@@ -81,6 +82,15 @@ static void create_world(StepDriver *d) {
     for (int r = 0; r < d->options.ranks; r++) rooms[r] = executor_room(&d->program);
     ck_assert_ok(
         comm_world_create(&d->world, COMM_SERIAL, d->options.ranks, rooms, &(CommOptions){0}));
+}
+
+// Running statistics, alike on all ranks.
+static void initialise_state(StepDriver *d) {
+    for (int r = 0; r < d->options.ranks; r++)
+        for (int t = 0; t < d->program.tensor_count; t++)
+            if (d->program.tensors[t].role == ROLE_STATE)
+                model_initialise_piece(&d->program, &d->program.tensors[t], r, 1,
+                                       executor_data(&d->executors[r], t));
 }
 
 void step_driver_init(StepDriver *d, const StepOptions *options) {
@@ -100,6 +110,7 @@ void step_driver_init(StepDriver *d, const StepOptions *options) {
         ck_assert_ok(executor_create(&d->executors[r], &d->arena, &d->program, r, device,
                                      d->world ? &d->comms[r] : NULL, &hooks));
     }
+    initialise_state(d);
 }
 
 void step_driver_finish(StepDriver *d) {
@@ -162,6 +173,17 @@ double step_driver_run(StepDriver *d) {
     run_plan(d, "step");
     d->step++;
     return *(const double *)executor_data(&d->executors[0], scalar(d, "loss", 0, 0));
+}
+
+void step_driver_evaluate(StepDriver *d, int block) {
+    d->step = 0;
+    for (int r = 0; r < d->options.ranks; r++) {
+        Executor *e = &d->executors[r];
+        int64_t first = (int64_t)(block * d->options.ranks + r) * STEP_EVALUATION_ROWS;
+        executor_set_i64(e, scalar(d, "evaluate.first_row", 0, 0), first);
+        executor_set_i64(e, scalar(d, "evaluate.rows", 0, 0), STEP_EVALUATION_ROWS);
+    }
+    run_plan(d, "evaluate");
 }
 
 // --- parameters and other tensors

@@ -60,4 +60,8 @@ const double *step_driver_watch(StepDriver *d, const char *tensor);
 // One step of all ranks; returns rank 0's loss.
 double step_driver_run(StepDriver *d);
 
+// Evaluate the samples from the first on, a block of STEP_EVALUATION_ROWS on each rank: the
+// `block`th such round. The next step takes the first batch again.
+void step_driver_evaluate(StepDriver *d, int block);
+
 #endif

@@ -44,9 +44,9 @@ typedef struct {
 } StateWalk;
 
 static bool state_next(StateWalk *w) {
-    static const Role roles[] = {ROLE_PARAMETER, ROLE_OPTIMISER};
+    static const Role roles[] = {ROLE_PARAMETER, ROLE_OPTIMISER, ROLE_STATE};
     if (w->tensor != NONE) w->at += w->p->tensors[w->tensor].bytes;
-    for (; w->part < 2; w->part++, w->tensor = NONE)
+    for (; w->part < 3; w->part++, w->tensor = NONE)
         while (++w->tensor < w->p->tensor_count)
             if (kept(w->p, w->tensor, roles[w->part])) return true;
     return false;

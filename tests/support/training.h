@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     Job job;
     Training training;
-    unsigned char *state;  // owned: rank after rank, parameters and then optimiser state
+    unsigned char *state;  // owned: rank after rank, parameters, optimiser state, state
     int64_t state_bytes;   // room for one rank: the most that a class has
 } Outcome;
 

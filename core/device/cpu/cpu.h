@@ -73,6 +73,7 @@ Status cpu_reserve(int threads) MUST_USE;
     X(FROM_BF16, from_bf16)                                   \
     X(TO_F16, to_f16)                                         \
     X(FROM_F16, from_f16)                                     \
+    X(CONCATENATE, concatenate)                               \
     X(FOLD, fold)                                             \
     X(SGD, sgd)
 

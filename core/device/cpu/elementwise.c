@@ -33,6 +33,8 @@ void NAME(cpu_fold)(const KernelCall *call) {
     NAME(cpu_deliver)(n, input_data(call, 0), call->accumulate, output_data(call, 0));
 }
 
+void NAME(cpu_concatenate)(const KernelCall *call) { TYPED(reference_concatenate)(call); }
+
 void NAME(cpu_sgd)(const KernelCall *call) {
     real *restrict weight = output_data(call, 0), *restrict velocity = output_data(call, 1);
     const real *restrict gradient = input_data(call, 0);

@@ -17,7 +17,7 @@
 // clang-format off
 #define LAYER_LIST(X)                                                                        \
     X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add) X(attention) \
-    X(rms_norm) X(rotary) X(swiglu) X(dropout)
+    X(rms_norm) X(rotary) X(swiglu) X(dropout) X(batch_norm)
 // clang-format on
 
 typedef struct LayerRow {

@@ -254,7 +254,7 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
          "x.model:4: no layer \"softmax\" (softmax is in the loss: leave the "
          "line out); there are conv2d, linear, relu, gelu, max_pool, avg_pool, flatten, add, "
          "attention, rms_norm, rotary, swiglu, dropout"},
-        {HEAD "batch_norm\n", "x.model:4: no layer \"batch_norm\"; there are conv2d, linear, "},
+        {HEAD "group_norm\n", "x.model:4: no layer \"group_norm\""},
         {HEAD "MultiheadAttention heads=2\n", "(did you mean attention?)"},
         {HEAD "attention num_heads=2\n", "no attribute num_heads (did you mean heads?)"},
         {HEAD "attention from=input,input heads=2\n",

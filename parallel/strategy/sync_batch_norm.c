@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Synchronised batch normalisation (as PyTorch's SyncBatchNorm) as a transformation of a program:
+// every shard normalises with the statistics of all shards' rows. Statistics are gathered, since
+// counts may differ; the sums of the backward are reduced; the gradients of weight and bias stay a
+// shard's own, for the strategy to sum. The plan is written anew: of each micro-batch an operation
+// of all shards, then the next one, so that all statistics are there before the first is read.
+#include "core/plan/build.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    Program *p;
+    Plan *plan;
+    Arena arena;
+    int shards, ranks;  // of a rank; along the axis data
+    int compute, group, lane;
+    int32_t *joined;  // [tensor] what all shards know together in its place, or NONE
+    int32_t *parts;   // [shards] what they have written so far of one layer and micro-batch
+} Sync;
+
+// --- order
+
+typedef struct {
+    int micro_batch, place, shard, op;
+} Key;
+
+static int by_key(const void *left, const void *right) {
+    const Key *a = left, *b = right;
+    if (a->micro_batch != b->micro_batch) return a->micro_batch < b->micro_batch ? -1 : 1;
+    if (a->place != b->place) return a->place < b->place ? -1 : 1;
+    if (a->shard != b->shard) return a->shard < b->shard ? -1 : 1;
+    return (a->op > b->op) - (a->op < b->op);
+}
+
+static int count_micro_batches(const Plan *plan) {
+    int most = 0;
+    for (int i = 0; i < plan->op_count; i++)
+        if (plan->ops[i].micro_batch > most) most = plan->ops[i].micro_batch;
+    return most + 1;
+}
+
+// All shards do the same but for the update of running statistics, which is shard 0's alone: it has
+// the place of the operation before it. Updates of parameters come last, as they did.
+static Status find_order(Sync *s, Key **out) {
+    int n = s->plan->op_count, micro_batches = count_micro_batches(s->plan);
+    int *place = ARENA_NEW(&s->arena, int, s->shards *micro_batches);
+    *out = ARENA_NEW(&s->arena, Key, n + 1);
+    if (!*out || !place) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    for (int i = 0; i < n; i++) {
+        const Op *op = &s->plan->ops[i];
+        int *next = &place[op->shard * micro_batches + op->micro_batch];
+        bool last = op_work(s->p, op)->phase == PHASE_UPDATE;
+        if (op_kind(s->p, op) != KIND_BATCH_NORM_UPDATE) ++*next;
+        (*out)[i] = (Key){last ? micro_batches : op->micro_batch, last ? i : *next, op->shard, i};
+    }
+    qsort(*out, (size_t)n, sizeof **out, by_key);
+    return OK;
+}
+
+// --- operations
+
+static Status add_again(Sync *s, int i) {
+    const Op op = s->plan->ops[i];
+    const Work w = *op_work(s->p, &op);
+    int count = op.outputs + op.inputs;
+    int32_t *operands = ARENA_NEW(&s->arena, int32_t, count + 1);
+    int64_t *attrs = ARENA_NEW(&s->arena, int64_t, w.attr_count + 1);
+    char name[256], layer[256] = "";
+    bool own = w.kind == KIND_BATCH_NORM_BACKWARD_WEIGHT;  // the gradients are of our rows
+    if (!operands || !attrs) FAIL(ERR_MEMORY, "out of memory for %s", op_name(s->p, &op));
+    for (int k = 0; k < count; k++) {
+        int32_t t = op_outputs(s->plan, &op)[k], all = s->joined[t];
+        operands[k] = k < op.outputs || own || all == NONE ? t : all;
+    }
+    for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(s->p, &w, k);
+    snprintf(name, sizeof name, "%s", program_name(s->p, w.name));
+    if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(s->p, w.layer));
+    return plan_add_op(s->p, s->plan,
+                       &(OpSpec){.name = name,
+                                 .layer = layer,
+                                 .kind = work_kind(&w),
+                                 .phase = (Phase)w.phase,
+                                 .dtype = (Dtype)w.dtype,
+                                 .lane = op.lane,
+                                 .attrs = attrs,
+                                 .outputs = operands,
+                                 .inputs = operands + op.outputs,
+                                 .output_count = op.outputs,
+                                 .input_count = op.inputs,
+                                 .guard = TENSOR_REF(op.guard),
+                                 .shard = op.shard,
+                                 .micro_batch = op.micro_batch,
+                                 .flags = op.flags},
+                       NULL);
+}
+
+// "bn1.statistics.all" beside shard 0's "bn1.statistics", with room for so many sets.
+static Status add_tensor(Sync *s, const char *what, int64_t sets, Placement place, int32_t *out) {
+    const Tensor t = s->p->tensors[s->parts[0]];
+    char name[300], whole[300];
+    int index;
+    snprintf(whole, sizeof whole, "%s.%s", program_name(s->p, s->p->logicals[t.logical].name),
+             what);
+    snprintf(name, sizeof name, "%s.%s", program_name(s->p, t.name), what);
+    LogicalSpec l = {.name = whole, .dims = t.dims, .dtype = (Dtype)t.dtype, .role = ROLE_BUFFER};
+    memcpy(l.shape, t.shape, sizeof l.shape);
+    if (sets) l.shape[0] = sets;
+    TensorSpec piece = {.name = name,
+                        .dtype = l.dtype,
+                        .role = l.role,
+                        .micro_batch = t.micro_batch,
+                        .placement = {place}};
+    piece.logical = program_find_logical(s->p, whole);
+    if (piece.logical == NONE) TRY(program_add_logical(s->p, &l, &piece.logical));
+    TRY(program_add_tensor(s->p, &piece, &index));
+    *out = index;
+    return OK;
+}
+
+// An operation that joins: of phase and micro-batch of what it joins, and named after that.
+static Status add_join(Sync *s, Kind kind, const Op *like, int32_t out, const int32_t *inputs,
+                       int count, int flags) {
+    char name[300];
+    bool communicates = kind_communicates(kind);
+    snprintf(name, sizeof name, "%s.%s", kind_name(kind), tensor_name(s->p, inputs[0]));
+    return plan_add_op(s->p, s->plan,
+                       &(OpSpec){.name = name,
+                                 .kind = kind,
+                                 .phase = (Phase)op_work(s->p, like)->phase,
+                                 .dtype = DTYPE_F64,
+                                 .lane = communicates ? s->lane : s->compute,
+                                 .group = communicates ? s->group : 0,
+                                 .parts = kind == KIND_ALL_REDUCE ? count : 1,
+                                 .outputs = &out,
+                                 .inputs = inputs,
+                                 .output_count = 1,
+                                 .input_count = count,
+                                 .micro_batch = like->micro_batch,
+                                 .flags = flags},
+                       NULL);
+}
+
+// Statistics of all shards, one set after the other: this rank's, then all ranks'.
+static Status join_statistics(Sync *s, const Op *like, int32_t *all) {
+    int32_t local = s->parts[0];
+    bool alone = s->ranks == 1;
+    Placement place = alone ? PLACEMENT_REPLICATED : PLACEMENT_DIFFERS;
+    if (s->shards > 1) {
+        TRY(add_tensor(s, alone ? "all" : "local", s->shards, place, &local));
+        TRY(add_join(s, KIND_CONCATENATE, like, local, s->parts, s->shards, 0));
+    }
+    *all = local;
+    if (alone) return OK;
+    TRY(add_tensor(s, "all", (int64_t)s->shards * s->ranks, PLACEMENT_REPLICATED, all));
+    return add_join(s, KIND_ALL_GATHER, like, *all, &local, 1, 0);
+}
+
+// The sum over all shards, folded in their order (docs/contract.md, 3).
+static Status join_sums(Sync *s, const Op *like, int32_t *all) {
+    TRY(add_tensor(s, "all", 0, PLACEMENT_REPLICATED, all));
+    for (int i = 0; i < s->shards; i++) s->p->tensors[s->parts[i]].placement[0] = PLACEMENT_SUM;
+    if (s->ranks > 1) return add_join(s, KIND_ALL_REDUCE, like, *all, s->parts, s->shards, 0);
+    for (int i = 0; i < s->shards; i++)
+        TRY(add_join(s, KIND_FOLD, like, *all, &s->parts[i], 1, i ? OP_ACCUMULATE : 0));
+    return OK;
+}
+
+// Once the last shard has written its part, all know the whole.
+static Status join_parts(Sync *s, int i) {
+    const Op op = s->plan->ops[i];
+    Kind kind = op_kind(s->p, &op);
+    int32_t all;
+    if (kind != KIND_BATCH_NORM_STATISTICS && kind != KIND_BATCH_NORM_REDUCE) return OK;
+    s->parts[op.shard] = op_outputs(s->plan, &op)[0];
+    if (op.shard + 1 < s->shards) return OK;
+    TRY(kind == KIND_BATCH_NORM_STATISTICS ? join_statistics(s, &op, &all)
+                                           : join_sums(s, &op, &all));
+    for (int k = 0; k < s->shards; k++) s->joined[s->parts[k]] = all;
+    return OK;
+}
+
+// --- the whole
+
+static Status find_lanes(Sync *s) {
+    Program *p = s->p;
+    s->compute = program_find_lane(p, "compute");
+    s->group = program_find_group(p, "data");
+    if (s->ranks == 1) return OK;
+    if (s->group == NONE) TRY(program_add_group(p, "data", 1, &s->group));
+    return program_add_lane(p, "statistics", LANE_COMMUNICATION, s->group, &s->lane);
+}
+
+static Status rewrite(Sync *s) {
+    Key *order;
+    int n = s->plan->op_count;
+    TRY(find_lanes(s));
+    TRY(find_order(s, &order));
+    uint8_t *keep = ARENA_NEW(&s->arena, uint8_t, 4 * n + n * s->shards + 1);
+    s->joined = ARENA_NEW(&s->arena, int32_t, s->p->tensor_count + 1);
+    s->parts = ARENA_NEW(&s->arena, int32_t, s->shards);
+    if (!keep || !s->joined || !s->parts)
+        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    for (int t = 0; t < s->p->tensor_count; t++) s->joined[t] = NONE;
+    for (int i = 0; i < n; i++) {
+        TRY(add_again(s, order[i].op));
+        TRY(join_parts(s, order[i].op));
+    }
+    for (int i = n; i < s->plan->op_count; i++) keep[i] = 1;
+    TRY(plan_select(s->plan, NULL, keep));
+    return plan_derive_deps(s->p, s->plan);
+}
+
+static bool normalises(const Program *p, const Plan *plan) {
+    for (int i = 0; i < plan->op_count; i++)
+        if (op_kind(p, &plan->ops[i]) == KIND_BATCH_NORM_STATISTICS) return true;
+    return false;
+}
+
+Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) {
+    int step = program_find_when(p, WHEN_EACH_STEP, 0);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
+    Sync s = {
+        .p = p, .plan = &p->plans[step], .shards = options->local_shards, .ranks = p->axes[0].size};
+    if (!normalises(p, s.plan))
+        FAIL(ERR_USAGE, "--sync-batchnorm: the model has no batch_norm layer; leave it out");
+    if (s.shards * s.ranks == 1) return OK;  // its statistics are of the whole batch
+    Status status = rewrite(&s);
+    arena_finish(&s.arena);
+    return status;
+}
