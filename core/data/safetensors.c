@@ -4,7 +4,6 @@
 // tensor, so that memory holds the data once.
 #include "core/data/safetensors.h"
 
-#include "core/base/f16.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/data/safetensors_internal.h"
@@ -24,10 +23,11 @@ enum { PREFIX = 8 };                       // bytes of the header's length
 enum { HEADER_MOST = 100 * 1000 * 1000 };  // the format's own limit
 static const char METADATA[] = "__metadata__";
 
-// Their names for our types.
+// Their names for our types are ours, in capitals.
 static const char *const dtypes[DTYPE_COUNT] = {
-    [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_BF16] = "BF16",
-    [DTYPE_I32] = "I32", [DTYPE_I64] = "I64", [DTYPE_U8] = "U8",
+#define X(constant, name, bytes) [DTYPE_##constant] = #constant,
+    DTYPE_LIST(X)
+#undef X
 };
 
 const char *safetensors_dtype_name(Dtype d) { return dtypes[d]; }
@@ -148,7 +148,6 @@ typedef struct {
 typedef struct {
     SafetensorsEntry entry;
     int64_t begin, end;  // counted from File.data
-    bool half;           // F16 in the file
 } Place;
 
 static Status read_at(const File *f, void *to, int64_t from, int64_t count) {
@@ -224,15 +223,11 @@ static Status read_texts(Safetensors *out, Arena *a, const File *f, const json_t
     return OK;
 }
 
-// Ours has no F16: it is read as F32, which has all of its values.
-static Status read_dtype(Place *out, const File *f, const char *name, const json_t *value) {
+static Status read_dtype(Dtype *out, const File *f, const char *name, const json_t *value) {
     const char *found = json_string_value(value);
-    out->half = found && !strcmp(found, "F16");
-    out->entry.dtype = DTYPE_F32;
-    if (out->half) return OK;
     for (int d = 0; found && d < DTYPE_COUNT; d++)
         if (!strcmp(dtypes[d], found)) {
-            out->entry.dtype = (Dtype)d;
+            *out = (Dtype)d;
             return OK;
         }
     FAIL(ERR_FORMAT,
@@ -265,9 +260,7 @@ static Status read_shape(SafetensorsEntry *e, int64_t *bytes, const File *f, con
 
 Status safetensors_read_about(SafetensorsEntry *out, const json_t *about, const char *path) {
     const File f = {.path = path, .fd = -1};
-    Place p = {0};
-    TRY(read_dtype(&p, &f, out->name, json_object_get(about, "dtype")));
-    out->dtype = p.entry.dtype;
+    TRY(read_dtype(&out->dtype, &f, out->name, json_object_get(about, "dtype")));
     int64_t bytes = dtype_bytes(out->dtype);
     return read_shape(out, &bytes, &f, json_object_get(about, "shape"));
 }
@@ -280,8 +273,8 @@ static Status read_place(Place *out, Arena *a, const File *f, const char *name,
     if (!json_is_object(value))
         FAIL(ERR_FORMAT, "%s: tensor '%s': expected an object with dtype, shape and data_offsets",
              f->path, name);
-    TRY(read_dtype(out, f, name, json_object_get(value, "dtype")));
-    int64_t bytes = out->half ? (int64_t)sizeof(F16) : dtype_bytes(e->dtype);
+    TRY(read_dtype(&e->dtype, f, name, json_object_get(value, "dtype")));
+    int64_t bytes = dtype_bytes(e->dtype);
     TRY(read_shape(e, &bytes, f, json_object_get(value, "shape")));
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
@@ -337,29 +330,16 @@ static Status read_places(Place *places, Arena *a, const File *f, json_t *header
     return OK;
 }
 
-// The f16 in the second half of the room become f32, from the front: none is overwritten before it
-// has been read.
-static void widen(float *out, int64_t count) {
-    const char *from = (const char *)(out + count) - count * (int64_t)sizeof(F16);
-    for (int64_t i = 0; i < count; i++) {
-        F16 x;
-        memcpy(&x, from + i * (int64_t)sizeof x, sizeof x);
-        float value = f16_to_f32(x);
-        memcpy(out + i, &value, sizeof value);
-    }
-}
-
 // Every tensor into memory of its own: in the file it need not be aligned.
 static Status copy_data(Safetensors *out, Arena *a, const File *f, const Place *places) {
     out->entries = ARENA_NEW(a, SafetensorsEntry, out->count);
     if (!out->entries) FAIL(ERR_MEMORY, "%s: out of memory", f->path);
     for (int i = 0; i < out->count; i++) {
-        int64_t bytes = places[i].end - places[i].begin, more = places[i].half ? bytes : 0;
-        char *data = arena_push(a, (size_t)(bytes + more));
+        int64_t bytes = places[i].end - places[i].begin;
+        void *data = arena_push(a, (size_t)bytes);
         if (!data)
             FAIL(ERR_MEMORY, "%s: out of memory for tensor '%s'", f->path, places[i].entry.name);
-        TRY(read_at(f, data + more, f->data + places[i].begin, bytes));
-        if (places[i].half) widen((float *)data, bytes / (int64_t)sizeof(F16));
+        TRY(read_at(f, data, f->data + places[i].begin, bytes));
         out->entries[i] = places[i].entry;
         out->entries[i].data = data;
     }

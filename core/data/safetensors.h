@@ -39,8 +39,8 @@ int64_t safetensors_bytes(const SafetensorsEntry *e);  // of its data
 Status safetensors_write(const char *path, const SafetensorsEntry *entries, int count,
                          const SafetensorsText *texts, int text_count) MUST_USE;
 
-// Read a file whole, of any size (packed by gzip at most 2 GiB); data are 64-byte aligned. F16 are
-// read as F32, which has all of their values. ERR_INPUT when it cannot be read; ERR_FORMAT with
+// Read a file whole, of any size (packed by gzip at most 2 GiB); data are 64-byte aligned.
+// ERR_INPUT when it cannot be read; ERR_FORMAT with
 // file, byte or tensor, expected and found.
 Status safetensors_read(Safetensors *out, Arena *a, const char *path) MUST_USE;
 

@@ -4,6 +4,7 @@
 #include "parallel/run/restore.h"
 
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "core/base/text.h"
 #include "core/data/safetensors_index.h"
 #include "core/plan/piece.h"
@@ -124,7 +125,7 @@ static const SafetensorsEntry *find_entry(const Restore *s, const Program *p, in
     return e;
 }
 
-static bool is_real(Dtype d) { return d == DTYPE_F32 || d == DTYPE_F64 || d == DTYPE_BF16; }
+static bool is_real(Dtype d) { return dtype_is_real(d) || d == DTYPE_F16; }
 
 // With --load the optimiser begins anew, and so does other state that the file does not have; an
 // evaluation has no use for it.
@@ -264,6 +265,7 @@ static double as_real(Dtype d, const void *data, int64_t i) {
     switch (d) {
     case DTYPE_F64: return ((const double *)data)[i];
     case DTYPE_BF16: return (double)bf16_to_f32(((const Bf16 *)data)[i]);
+    case DTYPE_F16: return (double)f16_to_f32(((const F16 *)data)[i]);
     default: return (double)((const float *)data)[i];
     }
 }
@@ -281,6 +283,7 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
         switch (to_type) {
         case DTYPE_F64: ((double *)to)[at + i] = x; break;
         case DTYPE_BF16: ((Bf16 *)to)[at + i] = bf16_from_f32((float)x); break;
+        case DTYPE_F16: ((F16 *)to)[at + i] = f16_from_f32((float)x); break;
         default: ((float *)to)[at + i] = (float)x;
         }
     }

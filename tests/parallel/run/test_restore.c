@@ -2,6 +2,7 @@
 // What a run takes from a file of weights, and what it refuses: everything that does not fit, at
 // once. test_checkpoint.c shows that a run goes on bit for bit.
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "core/data/safetensors.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
@@ -75,6 +76,7 @@ static void write_weights(const char *path, const char *from, Dtype dtype) {
             if (dtype == DTYPE_F64) room[at + k] = (double)x;
             if (dtype == DTYPE_F32) ((float *)(room + at))[k] = x;
             if (dtype == DTYPE_BF16) ((Bf16 *)(room + at))[k] = bf16_from_f32(x);
+            if (dtype == DTYPE_F16) ((F16 *)(room + at))[k] = f16_from_f32(x);
         }
         at += (int)n;
     }
@@ -97,7 +99,7 @@ static double evaluation_of(const char *load, int ranks) {
     return loss;
 }
 
-// f64 holds every f32; bf16 has 8 of its 24 digits.
+// f64 holds every f32; f16 has 11 of its 24 digits, bf16 8.
 START_TEST(weights_of_another_type_are_converted) {
     name_files();
     JobOptions o = options_of(20, whole, 1);
@@ -114,6 +116,10 @@ START_TEST(weights_of_another_type_are_converted) {
     double rounded = evaluation_of(part, 1);
     ck_assert(rounded != loss);
     ck_assert_close(rounded, loss, 0.02);
+    write_weights(part, whole, DTYPE_F16);
+    double half = evaluation_of(part, 1);
+    ck_assert(half != loss);
+    ck_assert_close(half, loss, 0.002);
     outcome_finish(&out);
 }
 END_TEST
