@@ -58,6 +58,26 @@ static Status read_factor(const ModelNumbers *n, const char *what, const char *w
     return OK;
 }
 
+// "($depth-2)/6": a parameter less a number, which the divisor must divide.
+static Status read_less(const ModelNumbers *n, const char *what, const char *word, int64_t least,
+                        int64_t *out) {
+    char name[48];
+    int minus, divisor, used = 0;
+    int64_t value;
+    if (sscanf(word, "(%47[^-]-%6d)/%6d%n", name, &minus, &divisor, &used) != 3 || word[used] ||
+        minus < 0 || divisor < 1)
+        FAIL_LINE(ERR_FORMAT, "%s: expected a number, or one as in ($depth-2)/6, found \"%.40s\"",
+                  what, word);
+    TRY(read_factor(n, what, name, 0, &value));
+    int64_t first = minus + least * divisor;
+    if (value < first || (value - minus) % divisor)
+        FAIL_LINE(ERR_FORMAT, "%s: %s is %lld; it may be %lld, %lld, %lld and so on", what, name,
+                  (long long)value, (long long)first, (long long)(first + divisor),
+                  (long long)(first + 2 * (int64_t)divisor));
+    *out = (value - minus) / divisor;
+    return OK;
+}
+
 // What is so far, times the next factor or over it, where that is a whole number.
 static Status combine(const ModelNumbers *n, const char *what, const char *word, bool divides,
                       int64_t factor, int64_t *value) {
@@ -74,11 +94,13 @@ static Status combine(const ModelNumbers *n, const char *what, const char *word,
     return OK;
 }
 
-// A factor, or products and quotients of them from the left: "4*$hidden", "$hidden/$heads".
+// A factor, or products and quotients of them from the left: "4*$hidden", "$hidden/$heads"; or a
+// parameter less a number, over another.
 Status model_numbers_read(const ModelNumbers *n, const char *what, const char *word, int64_t least,
                           int64_t *out) {
     int64_t value = 1, factor;
     bool divides = false;
+    if (*word == '(') return read_less(n, what, word, least, out);
     if (!strpbrk(word, "*/")) return read_factor(n, what, word, least, out);
     for (const char *at = word;; at++) {
         char text[64];

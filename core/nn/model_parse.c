@@ -232,6 +232,20 @@ static Status open_turn(Reader *r, const Frame *f) {
     return scope_open(&r->scope, r->a, f->outer, f->block, f->turn, r->m->layer_count);
 }
 
+// What is repeated no times, to its end.
+static Status skip_frame(Reader *r, const char *word) {
+    int line = r->in.line;
+    for (int inside = 1; inside > 0;) {
+        bool found;
+        TRY(line_reader_next(&r->in, &found));
+        if (!found) FAIL(ERR_FORMAT, "%s:%d: %s without an end", r->in.source, line, word);
+        const char *first = r->in.words[0];
+        inside += !strcmp(first, "repeat") || !strcmp(first, "block");
+        inside -= !strcmp(first, "end");
+    }
+    return OK;
+}
+
 static Status open_frame(Reader *r, const Frame *given) {
     if (r->depth == FRAMES)
         FAIL_LINE(ERR_FORMAT, "more than %d repeats and blocks in each other", FRAMES);
@@ -245,21 +259,28 @@ static Status open_frame(Reader *r, const Frame *given) {
     return open_turn(r, f);
 }
 
+// How often lines are repeated: at least once, unless a difference says that they are not.
+static Status read_times(const Reader *r, const char *word, int64_t *out) {
+    return model_numbers_read(&r->numbers, "repeat", word, *word == '(' ? 0 : 1, out);
+}
+
 static Status read_repeat(Reader *r) {
     Frame f = {.word = "repeat"};
     TRY(expect_words(r, 2, "repeat TIMES"));
-    TRY(model_numbers_read(&r->numbers, "repeat", r->in.words[1], 1, &f.times));
+    TRY(read_times(r, r->in.words[1], &f.times));
+    if (!f.times) return skip_frame(r, f.word);
     return open_frame(r, &f);
 }
 
 static Status read_block(Reader *r) {
     static const char repeat[] = "repeat=";
     Frame f = {.word = "block"};
-    if (r->in.word_count == 3 && !strncmp(r->in.words[2], repeat, sizeof repeat - 1))
-        TRY(model_numbers_read(&r->numbers, "repeat", r->in.words[2] + sizeof repeat - 1, 1,
-                               &f.times));
+    bool repeats = r->in.word_count == 3 && !strncmp(r->in.words[2], repeat, sizeof repeat - 1);
+    if (repeats)
+        TRY(read_times(r, r->in.words[2] + sizeof repeat - 1, &f.times));
     else
         TRY(expect_words(r, 2, "block NAME [repeat=TIMES]"));
+    if (repeats && !f.times) return skip_frame(r, f.word);
     TRY(check_free(r, "block", r->in.words[1]));
     char name[SCOPE_NAME];
     if (!scope_name(name, r->scope, r->in.words[1]))

@@ -84,9 +84,10 @@ START_TEST(the_other_built_in_models_have_the_expected_sizes) {
     assert_layer(5, "fc3", 1, 256, 0, 0);
     assert_layer(6, "relu3", 1, 256, 0, 0);
     assert_layer(7, "logits", 1, 10, 0, 0);
-    // stem 8·25 + 8, four convolutions of 8·8·9 + 8, top 32·8·9 + 32, logits 10·32 + 10
-    ck_assert_int_eq(model_parameters(read_model("resnet")), 208 + 4 * 584 + 2336 + 330);
-    assert_layer(model.layer_count - 3, "mean1", 3, 32, 1, 1);
+    // ResNet-8: the first layer, a block, two that halve the image, with shortcuts, and the last.
+    ck_assert_int_eq(model_parameters(read_model("resnet")), 176 + 4672 + 14528 + 57728 + 650);
+    ck_assert_int_eq(model_parameters(read_model("resnet:depth=20,image=32,colours=3")), 272474);
+    assert_layer(model.layer_count - 3, "mean1", 3, 64, 1, 1);
     read_model("net:classes=27");
     ck_assert_int_eq(model.classes, 27);
     assert_layer(9, "fc2", 1, 27, 0, 0);
@@ -346,6 +347,12 @@ START_TEST(parameters_that_the_file_does_not_know_are_refused) {
                     "layers is given twice");
     ck_assert_fails(model_read(&model, &arena, "mlp:layers=0"), ERR_FORMAT,
                     "built-in mlp.model:10: repeat: $layers is 0, not at least 1");
+    ck_assert_fails(model_read(&model, &arena, "resnet:depth=10"), ERR_FORMAT,
+                    "$depth is 10; it may be 8, 14, 20 and so on");
+    ck_assert_fails(parse(HEAD "flatten\nrepeat (2-2)/1\nrepeat 2\nend\n", ""), ERR_FORMAT,
+                    "x.model:5: repeat without an end");
+    ck_assert_fails(parse(HEAD "flatten\nlinear out=(9-2\n", ""), ERR_FORMAT,
+                    "expected a number, or one as in ($depth-2)/6");
 }
 END_TEST
 

@@ -217,8 +217,29 @@ START_TEST(a_model_without_batch_normalisation_is_not_synchronised) {
 }
 END_TEST
 
+// A narrow ResNet-8 on two ranks: 1,700 digits, three times.
+START_TEST(a_small_resnet_learns) {
+    JobOptions o = training_options();
+    Outcome run;
+    if (strcmp(fastest(), "cpu")) SKIP("no cpu device");
+    o.spec.model = "resnet:depth=8,width=4";
+    o.spec.device = "cpu";
+    o.spec.ranks = 2;
+    o.spec.batch = 32;
+    o.spec.learning_rate = 0.05;
+    o.spec.optimizer.momentum = 0.9;
+    o.data = "digits:count=2000";
+    o.steps = 160;
+    ck_assert_ok(training_run(&run, &o, NULL));
+    const RankResult *result = &run.training.shared->results[0];
+    double accuracy = result->evaluations[result->evaluation_count - 1].accuracy;
+    ck_assert_msg(accuracy > 0.7, "accuracy %g", accuracy);
+    outcome_finish(&run);
+}
+END_TEST
+
 SUITE_SECONDS("batch_norm_shards", 60, ranks_equal_shards_with_statistics_of_their_own,
               ranks_equal_shards_with_synchronised_statistics, shards_lie_on_any_number_of_ranks,
               synchronised_statistics_are_those_of_the_whole_batch,
               mistakes_in_synchronisation_are_seen, running_statistics_of_another_shard_are_seen,
-              a_model_without_batch_normalisation_is_not_synchronised)
+              a_model_without_batch_normalisation_is_not_synchronised, a_small_resnet_learns)

@@ -86,12 +86,13 @@ START_TEST(a_use_that_is_forgotten_is_seen) {
 }
 END_TEST
 
-// models/resnet.model learns: 2,550 digits, eight times.
+// tests/data/residual.model learns: 2,550 digits, eight times.
 START_TEST(the_residual_network_learns) {
     if (!has_device("cpu")) SKIP("no cpu device");
     JobOptions o = training_options();
     Outcome run;
-    o.spec.model = "resnet";
+    o.spec.model = test_source("tests/data/residual.model");
+    ck_assert_ptr_nonnull(o.spec.model);
     o.spec.device = "cpu";
     o.spec.batch = 32;
     o.spec.optimizer.momentum = 0.9;
