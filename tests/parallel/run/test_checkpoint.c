@@ -142,6 +142,29 @@ START_TEST(each_update_rule_goes_on_with_its_state) {
 }
 END_TEST
 
+// They are no parameters: what is trained does not show whether they were restored, evaluations do.
+START_TEST(running_statistics_go_on) {
+    char model[PATH];
+    Arena a = {0};
+    Safetensors s;
+    name_files();
+    snprintf(model, PATH, "%s/norm.model", test_directory());
+    FILE *f = fopen(model, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("model norm\ninput 1 28 28\nclasses 10\nconv2d conv out=3 kernel=7 stride=3\n"
+          "batch_norm bn\nrelu\nflatten\nlinear fc out=10\n",
+          f);
+    ck_assert_int_eq(fclose(f), 0);
+    JobOptions o = options_of(20, NULL, 2);
+    o.spec.model = model;
+    check_resumed(&o, 2, 1, COMM_SHM);
+    check_resumed(&o, 1, 2, COMM_THREAD);
+    ck_assert_ok(safetensors_read(&s, &a, part));
+    ck_assert(safetensors_find(&s, "bn.running_mean") && safetensors_find(&s, "bn.running_var"));
+    arena_finish(&a);
+}
+END_TEST
+
 // A checkpoint after every step, each resumed: borders of epochs are at 3, 6 and 9.
 START_TEST(every_step_of_an_epoch_is_a_place_to_go_on) {
     name_files();
@@ -358,6 +381,6 @@ END_TEST
 
 SUITE("checkpoint", a_resumed_run_equals_one_that_was_not_stopped,
       it_may_go_on_on_another_number_of_ranks, each_update_rule_goes_on_with_its_state,
-      every_step_of_an_epoch_is_a_place_to_go_on, saving_changes_no_bit,
+      running_statistics_go_on, every_step_of_an_epoch_is_a_place_to_go_on, saving_changes_no_bit,
       shards_and_replicas_go_on_from_each_other, stages_of_zero_go_on_from_each_other,
       shards_go_on_over_fewer_ranks, every_rank_may_write_its_own_pieces)
