@@ -35,6 +35,11 @@ typedef struct {
 
 static inline bool dataset_is_text(const Dataset *d) { return d->text.length > 0; }
 
+// How many labels a row has: one, or one for each token.
+static inline int64_t dataset_labels(const Dataset *d) {
+    return dataset_is_text(d) ? d->text.window : 1;
+}
+
 // Read a dataset: "digits[:count=,seed=]" or "text[:count=,seed=]" (made here), a text
 // ("text:FILE[,tokens=bytes]"), a directory with files named like those of
 // MNIST or EMNIST (IDX, plain or .gz), such a directory and the first part of the names of one of

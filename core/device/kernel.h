@@ -39,4 +39,12 @@ static inline int64_t live_elements(const Operand *o) {
     return n;
 }
 
+// Operands (B,..,C): the size of the last dimension, and how many vectors of it are in use.
+static inline int64_t vector_length(const Operand *o) { return o->shape[o->dims - 1]; }
+static inline int64_t live_vectors(const Operand *o) {
+    int64_t n = operand_rows(o);
+    for (int i = 1; i + 1 < o->dims; i++) n *= o->shape[i];
+    return n;
+}
+
 #endif

@@ -20,6 +20,7 @@
     X(EPS, "eps", REAL)               \
     X(MOMENTUM, "momentum", REAL)     \
     X(STD, "std", REAL)               \
+    X(TANH, "tanh", SWITCH)           \
     X(GLOBAL, "global", SWITCH)       \
     X(TIE, "tie", LAYERS)             \
     X(FROM, "from", LAYERS)

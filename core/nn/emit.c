@@ -131,13 +131,16 @@ static Status add_scalar(Emitter *e, const char *name, ScalarSource source, int3
 // --- operations
 
 static Status emit_load(Emitter *e) {
-    TRY(add_rows(e, "x", e->spec->dtype, ROLE_INPUT, e->m->input, e->m->input_dims, 0, &e->x));
-    TRY(add_rows(e, "labels", DTYPE_I32, ROLE_INPUT, NULL, 0, 0, &e->labels));
+    const Model *m = e->m;
+    Dtype dtype = m->tokens ? DTYPE_I32 : e->spec->dtype;
+    int labels = m->tokens ? m->input_dims : 0;  // dimensions of those of one sample
+    TRY(add_rows(e, "x", dtype, ROLE_INPUT, m->input, m->input_dims, 0, &e->x));
+    TRY(add_rows(e, "labels", DTYPE_I32, ROLE_INPUT, m->input, labels, 0, &e->labels));
     return plan_add_op(e->p, e->plan,
                        &(OpSpec){.name = "load",
                                  .kind = KIND_LOAD,
                                  .phase = e->training ? PHASE_INPUT : PHASE_EVALUATE,
-                                 .dtype = e->spec->dtype,
+                                 .dtype = dtype,
                                  .lane = e->host,
                                  .outputs = (int32_t[]){e->x, e->labels},
                                  .output_count = 2,

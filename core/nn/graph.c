@@ -181,14 +181,14 @@ static Status add_backward(Graph *g) {
 static Status add_loss(Graph *g) {
     const Layer *last = layer_of(g, g->m->layer_count - 1);
     int probability = NONE, *dy = &g->dy[g->m->layer_count - 1];
-    int64_t classes = g->m->classes;
     GraphOp op = {.kind = KIND_CROSS_ENTROPY,
                   .phase = PHASE_FORWARD,
                   .layer = "cross_entropy",
                   .what = "forward",
                   .accumulates = true};
     if (g->training)
-        TRY(add_rows(g, &classes, 1, g->dtype, NONE, &probability, "cross_entropy.probability"));
+        TRY(add_rows(g, last->out, last->out_dims, g->dtype, NONE, &probability,
+                     "cross_entropy.probability"));
     op.outputs = VALUES(g->loss, probability);
     op.inputs = VALUES(g->y[g->m->layer_count - 1], g->labels, g->inverse_count);
     TRY(add_op(g, &op));

@@ -57,8 +57,9 @@ typedef struct {
     const char *source;   // file it came from, or "built-in"
     int64_t input[DIMS];  // shape of one sample
     int input_dims;
-    int64_t classes;
-    Layer *layers;  // in the arena; each after those whose outputs it takes
+    bool tokens;      // samples are input[0] tokens, each with a label: the one after it
+    int64_t classes;  // of tokens the vocabulary
+    Layer *layers;    // in the arena; each after those whose outputs it takes
     int layer_count;
 } Model;
 
@@ -94,6 +95,7 @@ typedef struct {
 // "step" (per shard and micro-batch load, forward, loss, backward; then one update per parameter
 // reading the gradient of local shard 0) and plan "evaluate" (load, forward, loss). Gradients are
 // PARTIAL_SUM along "data" and kept apart per local shard; joining them is a strategy's work.
+// Of a model of tokens x is i32, and labels have its shape.
 // Scalars: "learning_rate", "inverse_count" f64; per shard s and micro-batch m "first_row.s.m",
 // "rows.s.m" i64; "evaluate.first_row", "evaluate.rows". Losses: "loss" (of local shard s >= 1
 // "loss/s") f64[2] (sum of losses over the global batch size, correct answers), accumulated over

@@ -24,7 +24,9 @@ static void open_block(Scope *s, Arena *a, const char *block, int64_t turn) {
     bool fits = scope_name(path, s->outer, block);
     assert(fits);
     (void)fits;
-    if (turn) add_number(path, sizeof path, turn);
+    size_t n = strlen(path);
+    if (turn > 0) add_number(path, sizeof path, turn);
+    if (turn < 0) snprintf(path + n, sizeof path - n, ".%lld", -(long long)turn - 1);
     snprintf(prefix, sizeof prefix, "%s.", path);
     s->block = arena_string(a, block);
     s->path = arena_string(a, path);

@@ -18,6 +18,7 @@ typedef struct {
     const char *word;     // "repeat" or "block"
     const char *block;    // its name; NULL: of a repeat
     int64_t times, turn;  // from 1; both 0: it does not repeat
+    bool from_zero;       // turns are called NAME.0, NAME.1 ...
     const char *cursor;   // its first line
     int line, layers;     // its own line; layers before it
     Scope *outer;
@@ -207,6 +208,11 @@ static Status read_layer(Reader *r, const LayerRow *row) {
 
 static Status read_input(Reader *r) {
     if (r->m->input_dims) FAIL_LINE(ERR_FORMAT, "%s is there twice", "input");
+    if (r->in.word_count == 3 && !strcmp(r->in.words[1], "tokens")) {
+        r->m->tokens = true;
+        r->m->input_dims = 1;
+        return model_numbers_read(&r->numbers, "input", r->in.words[2], 1, &r->m->input[0]);
+    }
     if (r->in.word_count < 2 || r->in.word_count > DIMS)
         FAIL_LINE(ERR_FORMAT, "expected \"input SIZE ...\" with 1 to %d sizes, found %d", DIMS - 1,
                   r->in.word_count - 1);
@@ -229,7 +235,8 @@ static Status read_classes(Reader *r) {
 }
 
 static Status open_turn(Reader *r, const Frame *f) {
-    return scope_open(&r->scope, r->a, f->outer, f->block, f->turn, r->m->layer_count);
+    int64_t turn = f->from_zero ? -f->turn : f->turn;
+    return scope_open(&r->scope, r->a, f->outer, f->block, turn, r->m->layer_count);
 }
 
 // What is repeated no times, to its end.
@@ -281,6 +288,9 @@ static Status read_block(Reader *r) {
     else
         TRY(expect_words(r, 2, "block NAME [repeat=TIMES]"));
     if (repeats && !f.times) return skip_frame(r, f.word);
+    char *zero = strrchr(r->in.words[1], '.');
+    f.from_zero = f.times && zero && !strcmp(zero, ".0");
+    if (f.from_zero) *zero = '\0';
     TRY(check_free(r, "block", r->in.words[1]));
     char name[SCOPE_NAME];
     if (!scope_name(name, r->scope, r->in.words[1]))

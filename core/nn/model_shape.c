@@ -49,7 +49,22 @@ static Status find_owners(const Model *m, Layer *l) {
     return OK;
 }
 
+static Status check_tokens(const Model *m, const Layer *l) {
+    char input[LAYER_SHAPE];
+    for (int k = 0; k < l->input_count; k++) {
+        bool tokens = m->tokens && l->inputs[k] == NONE;
+        if (tokens && !l->row->takes_tokens)
+            LAYER_FAIL(ERR_SHAPE, m, l, "needs numbers, but %s (add embedding before it)",
+                       layer_describe_input(m, l, k, input));
+        if (!tokens && l->row->takes_tokens)
+            LAYER_FAIL(ERR_SHAPE, m, l, "needs tokens (a line \"input tokens LENGTH\"), but %s",
+                       layer_describe_input(m, l, k, input));
+    }
+    return OK;
+}
+
 static Status infer_layer(const Model *m, Layer *l) {
+    TRY(check_tokens(m, l));
     memcpy(l->in, layer_input_shape(m, l, 0, &l->in_dims), sizeof l->in);
     TRY(l->row->infer(m, l));
     TRY(check_sizes(m, l));
@@ -63,8 +78,16 @@ static Status check_logits(const Model *m) {
     const Layer *l = &m->layers[m->layer_count - 1];
     if (!l->trained)
         FAIL(ERR_FORMAT, "%s: no layer has parameters to train; add a linear or conv2d", m->source);
-    if (l->out_dims == 1 && l->out[0] == m->classes) return OK;
     char shape[LAYER_SHAPE];
+    int last = l->out_dims - 1;
+    bool positions = m->tokens ? last == 1 && l->out[0] == m->input[0] : last == 0;
+    if (positions && l->out[last] == m->classes) return OK;
+    if (m->tokens)
+        LAYER_FAIL(ERR_SHAPE, m, l,
+                   "the last layer gives %s, but there are %lld tokens and classes is %lld: it "
+                   "must give one logit per token and class",
+                   layer_describe_shape(l->out, l->out_dims, shape), (long long)m->input[0],
+                   (long long)m->classes);
     LAYER_FAIL(ERR_SHAPE, m, l,
                "the last layer gives %s, but classes is %lld: it must give one logit per class",
                layer_describe_shape(l->out, l->out_dims, shape), (long long)m->classes);

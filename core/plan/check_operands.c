@@ -23,10 +23,10 @@ typedef struct {
     char letter[LETTERS][8];
     int64_t size[LETTERS];
     int count;
-    const Tensor *plain;  // the first operand without sizes
-    const Tensor *rows;   // the first operand whose dimension 0 is rows
-    const Tensor *rest;   // the first operand whose pattern ends with `..`
-    int rest_dim;         // from which dimension on
+    const Tensor *plain;       // the first operand without sizes
+    const Tensor *rows;        // the first operand whose dimension 0 is rows
+    const Tensor *rest;        // the first operand whose pattern has `..`
+    int rest_dim, rest_count;  // the dimensions that it stands for
 } Match;
 
 static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
@@ -69,17 +69,21 @@ static Status match_dim(Match *m, const Tensor *t, int dim, const char *word) {
     return mismatch(m, t, expected);
 }
 
-// All dimensions from `dim` on against those of the first operand that has any such.
-static Status match_rest(Match *m, const Tensor *t, int dim) {
-    if (t->dims < dim) return mismatch(m, t, "more dimensions");
+// The dimensions from *dim on that `..` stands for: what `after`, the words behind it, leaves. They
+// are the same in all operands.
+static Status match_rest(Match *m, const Tensor *t, int *dim, const char *after) {
+    int words = 0;
+    for (const char *c = after; *c && *c != ':'; c++) words += *c == ',' || *c == ')';
+    int count = t->dims - *dim - words;
+    if (count < 0) return mismatch(m, t, "more dimensions");
     if (!m->rest) {
         m->rest = t;
-        m->rest_dim = dim;
+        m->rest_dim = *dim;
+        m->rest_count = count;
     }
-    int count = t->dims - dim;
-    bool same =
-        m->rest->dims - m->rest_dim == count &&
-        !memcmp(&m->rest->shape[m->rest_dim], &t->shape[dim], sizeof t->shape[0] * (size_t)count);
+    bool same = m->rest_count == count && !memcmp(&m->rest->shape[m->rest_dim], &t->shape[*dim],
+                                                  sizeof t->shape[0] * (size_t)count);
+    *dim += count;
     return same ? OK : mismatch(m, t, "the shape of the other operands");
 }
 
@@ -121,10 +125,13 @@ static Status match_operand(Match *m, const Tensor *t, char *pattern) {
     int dim = 0;
     char *end;
     for (char *word = strtok_r(open + 1, ",)", &end); word && *word != ':';
-         word = strtok_r(NULL, ",)", &end), dim++) {
-        if (!strcmp(word, "..")) return match_rest(m, t, dim);
+         word = strtok_r(NULL, ",)", &end)) {
+        if (!strcmp(word, "..")) {
+            TRY(match_rest(m, t, &dim, end));
+            continue;
+        }
         if (dim >= t->dims) return mismatch(m, t, "more dimensions");
-        TRY(match_dim(m, t, dim, word));
+        TRY(match_dim(m, t, dim++, word));
     }
     return dim == t->dims ? OK : mismatch(m, t, "fewer dimensions");
 }

@@ -16,16 +16,16 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // flops.h. A kind without one of them does not compile.
 // An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
 // absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
-// and out, H W height and width, OH OW after a window; a small word is an attribute, and
-// `..` the rest of the dimensions, which is the same in all operands that have it. An operand has
+// and out, H W height and width, OH OW after a window; a small word is an attribute, and `..` any
+// number of dimensions, none too, which are the same in all operands that have it. An operand has
 // the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; lse is the logarithm of a softmax's sum.
 // clang-format off
 #define KIND_LIST(X)                                                                              \
-    X(LOAD, "load", HOST, load, none, "", "x labels(B):i32 <- first_row(1):i64")                  \
+    X(LOAD, "load", HOST, load, none, "", "x labels(B,..):i32 <- first_row(1):i64")               \
     X(LOAD_X, "load_x", HOST, load, none, "", "x <- first_row(1):i64")                            \
-    X(LOAD_LABELS, "load_labels", HOST, load, none, "", "labels(B):i32 <- first_row(1):i64")      \
+    X(LOAD_LABELS, "load_labels", HOST, load, none, "", "labels(B,..):i32 <- first_row(1):i64")   \
     X(CONV2D, "conv2d", COMPUTE, contraction, product, "kernel stride pad",                       \
       "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                           \
     X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input, product_dx,        \
@@ -33,11 +33,11 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight, product_dw,     \
       "kernel stride pad", "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")   \
     X(LINEAR, "linear", COMPUTE, contraction, product, "",                                        \
-      "y(B,K) <- x(B,C) weight(K,C) [bias(K)]")                                                   \
+      "y(B,..,K) <- x(B,..,C) weight(K,C) [bias(K)]")                                             \
     X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, product_dx, "",    \
-      "dx(B,C) <- dy(B,K) weight(K,C)")                                                           \
+      "dx(B,..,C) <- dy(B,..,K) weight(K,C)")                                                     \
     X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, product_dw, "", \
-      "dweight(K,C) [dbias(K)] <- x(B,C) dy(B,K)")                                                \
+      "dweight(K,C) [dbias(K)] <- x(B,..,C) dy(B,..,K)")                                          \
     X(RELU, "relu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, none, "", "dx <- dy y")               \
     X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride",                               \
@@ -50,6 +50,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "height width stride", "dx(B,C,H,W) <- dy(B,C,OH,OW)")                                      \
     X(GELU, "gelu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(GELU_BACKWARD, "gelu_backward", COMPUTE, elementwise, none, "", "dx <- dy x")               \
+    X(GELU_TANH, "gelu_tanh", COMPUTE, elementwise, none, "", "y <- x")                           \
+    X(GELU_TANH_BACKWARD, "gelu_tanh_backward", COMPUTE, elementwise, none, "", "dx <- dy x")     \
     X(ADD, "add", COMPUTE, linear, none, "", "y <- a b")                                          \
     X(ATTENTION, "attention", COMPUTE, attention, attention, "heads kv_heads causal",             \
       "y(B,T,C) [lse(B,T,heads)] <- q(B,T,C) k(B,T,G) v(B,T,G)")                                  \
@@ -109,9 +111,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, elementwise, none, "momentum:real",        \
       "running_mean(C) running_var(C) <- running_mean(C) running_var(C) statistics(P,3,C):f64")   \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
-      "loss(2):f64 [probability(B,C)] <- logits(B,C) labels(B):i32 inverse_count(1):f64")         \
+      "loss(2):f64 [probability(B,..,C)] <- logits(B,..,C) labels(B,..):i32 "                     \
+      "inverse_count(1):f64")                                                                     \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \
-      "dlogits(B,C) <- probability(B,C) labels(B):i32 inverse_count(1):f64")                      \
+      "dlogits(B,..,C) <- probability(B,..,C) labels(B,..):i32 inverse_count(1):f64")             \
     X(TO_BF16, "to_bf16", COMPUTE, linear, none, "", "y:bf16 <- x")                               \
     X(FROM_BF16, "from_bf16", COMPUTE, linear, none, "", "y <- x:bf16")                           \
     X(TO_F16, "to_f16", COMPUTE, linear, none, "", "y:f16 <- x")                                  \
@@ -145,6 +148,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 
 // Sums over elements are folded from blocks of so many (docs/contract.md, 6).
 enum { KIND_SUM_BLOCK = 4096 };
+
+// A label that takes no part in a loss.
+enum { LABEL_IGNORED = -100 };
 
 // Kernel, stride and pad of a window are at most so large: no size overflows.
 enum { KIND_WINDOW_MAX = 1 << 20 };

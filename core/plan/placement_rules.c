@@ -86,19 +86,35 @@ static Status refuse_partial(const Along *a) {
     return OK;
 }
 
+// The dimension of an input's channels: of images the one after the rows, of vectors the last.
+static int channels(const Along *a, int i) {
+    Kind k = op_kind(a->p, a->op);
+    bool vectors =
+        k == KIND_LINEAR || k == KIND_LINEAR_BACKWARD_INPUT || k == KIND_LINEAR_BACKWARD_WEIGHT;
+    return vectors ? a->p->tensors[op_inputs(a->plan, a->op)[i]].dims - 1 : 1;
+}
+
+// Is it cut along a dimension before that: by rows, or by positions in them?
+static bool cut_before(Placement p, int dim) {
+    bool found = false;
+    for (int d = 0; d < dim; d++) found = found || cut_along(p, d);
+    return found;
+}
+
 // y = x W' + b, and convolution: W is (K,C,...), cut along K (column parallel) or C (row parallel).
 Status placement_rule_contraction(const Along *a) {
     Placement x = along_input(a, 0), w = along_input(a, 1), y = x;
+    int C = channels(a, 0);
     TRY(refuse_partial(a));
-    if (cut_along(x, 1) && placement_equal(x, w))
+    if (cut_along(x, C) && placement_equal(moved_to(x, 1), w))
         y = PLACEMENT_SUM;
     else if (replicated(x) && cut_along(w, 0))
-        y = moved_to(w, 1);
+        y = moved_to(w, C);
     else if (!replicated(w))
         return along_refuse_input(a, 1, "the input does not fit");
-    else if (cut_along(x, 1))
+    else if (cut_along(x, C))
         return along_refuse_input(a, 0, "the weight is not cut alike");
-    else if (!replicated(x) && !cut_along(x, 0))
+    else if (!replicated(x) && !cut_before(x, C))
         return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
     if (a->op->inputs > 2 && y.place == PLACE_PARTIAL_SUM)
         return along_refuse_input(
@@ -114,12 +130,13 @@ Status placement_rule_contraction(const Along *a) {
 Status placement_rule_backward_input(const Along *a) {
     Placement dy = along_input(a, 0), w = along_input(a, 1);
     TRY(refuse_partial(a));
-    if (cut_along(dy, 1) && placement_equal(moved_to(dy, 0), w))
+    int K = channels(a, 0);
+    if (cut_along(dy, K) && placement_equal(moved_to(dy, 0), w))
         return along_write(a, 0, PLACEMENT_SUM);
-    if (replicated(dy) && cut_along(w, 1)) return along_write(a, 0, w);
-    if (!replicated(w) || cut_along(dy, 1))
+    if (replicated(dy) && cut_along(w, 1)) return along_write(a, 0, moved_to(w, K));
+    if (!replicated(w) || cut_along(dy, K))
         return along_refuse_input(a, 1, "the gradient does not fit");
-    if (!replicated(dy) && !cut_along(dy, 0))
+    if (!replicated(dy) && !cut_before(dy, K))
         return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
     return along_write(a, 0, dy);
 }
@@ -127,15 +144,16 @@ Status placement_rule_backward_input(const Along *a) {
 // dW = dy' x: rows on several ranks give each a part of the sum.
 Status placement_rule_backward_weight(const Along *a) {
     Placement x = along_input(a, 0), dy = along_input(a, 1), w;
+    int C = channels(a, 0);
     TRY(refuse_partial(a));
-    if (cut_along(x, 0) && placement_equal(x, dy))
+    if (cut_before(x, C) && placement_equal(x, dy))
         w = PLACEMENT_SUM;
     else if (replicated(x) && replicated(dy))
         w = PLACEMENT_REPLICATED;
-    else if (replicated(x) && cut_along(dy, 1))
+    else if (replicated(x) && cut_along(dy, C))
         w = moved_to(dy, 0);
-    else if (cut_along(x, 1) && replicated(dy))
-        w = x;
+    else if (cut_along(x, C) && replicated(dy))
+        w = moved_to(x, 1);
     else
         return along_refuse_input(a, 1, "the input is not cut alike");
     TRY(along_write(a, 0, w));
@@ -332,14 +350,15 @@ Status placement_rule_dropout(const Along *a) {
 Status placement_rule_loss(const Along *a) {
     bool backward = op_kind(a->p, a->op) == KIND_CROSS_ENTROPY_BACKWARD;
     Placement logits = along_input(a, 0);
-    if (!replicated(logits) && !cut_along(logits, 0))
+    int classes = a->p->tensors[op_inputs(a->plan, a->op)[0]].dims - 1;
+    if (!replicated(logits) && !cut_before(logits, classes))
         return along_refuse_input(a, 0, "the softmax of a row needs the whole row");
     if (!placement_equal(along_input(a, 1), logits))
         return along_refuse_input(a, 1, "the logits do not lie alike");
     if (!replicated(along_input(a, 2)))
         return along_refuse_input(a, 2, "all rows are divided by one count");
     if (backward) return along_write(a, 0, logits);
-    TRY(along_write(a, 0, cut_along(logits, 0) ? PLACEMENT_SUM : PLACEMENT_REPLICATED));
+    TRY(along_write(a, 0, replicated(logits) ? PLACEMENT_REPLICATED : PLACEMENT_SUM));
     return along_write(a, 1, logits);
 }
 

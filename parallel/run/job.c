@@ -78,6 +78,26 @@ static Status find_device(Job *job) {
     return OK;
 }
 
+// Text is cut into windows of as many tokens as the model reads; images have as many values.
+static Status fit_data(Job *job) {
+    const Model *m = &job->model;
+    bool text = dataset_is_text(&job->data);
+    if (text != m->tokens)
+        FAIL(ERR_SHAPE, "model %s takes %s, and %s has %s", m->name,
+             m->tokens ? "tokens" : "images", job->data.source,
+             text ? "tokens (a model for them is gpt)" : "images (--data text has tokens)");
+    if (text)
+        return name_option(dataset_cut(&job->data, m->input[0], job->options.test_fraction),
+                           "--data");
+    int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
+    for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
+    if (pixels != image)
+        FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld",
+             job->model.name, (long long)pixels, job->data.source, job->data.height,
+             job->data.width, (long long)image);
+    return OK;
+}
+
 static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
     TRY(find_device(job));
@@ -86,15 +106,7 @@ static Status read_inputs(Job *job) {
     TRY(name_option(draw ? dataset_read_watched(&job->data, &job->arena, o->data, &o->drawing)
                          : dataset_describe(&job->data, &job->arena, o->data),
                     "--data"));
-    if (dataset_is_text(&job->data))
-        FAIL(ERR_SHAPE, "model %s takes images, and %s is a text", job->model.name,
-             job->data.source);
-    int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
-    for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
-    if (pixels != image)
-        FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld",
-             job->model.name, (long long)pixels, job->data.source, job->data.height,
-             job->data.width, (long long)image);
+    TRY(fit_data(job));
     char who[64];
     snprintf(who, sizeof who, "model %s", job->model.name);
     TRY(name_option(dataset_check_labels(&job->data, job->model.classes, who), "--data"));

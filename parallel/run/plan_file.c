@@ -10,21 +10,36 @@
 #include <stdio.h>
 #include <string.h>
 
+// Values a row of an operand of a load.
+static int64_t values_of(const Tensor *t) { return tensor_elements(t) / t->shape[0]; }
+
 static Status check_load(const Job *job, const Program *p, const Plan *plan, const Op *op) {
-    const Tensor *x = &p->tensors[op_outputs(plan, op)[0]];
-    int64_t image = (int64_t)job->data.height * job->data.width;
-    if (op_kind(p, op) == KIND_LOAD_LABELS || tensor_elements(x) / x->shape[0] == image) return OK;
-    FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%d = %lld",
-         job->options.spec.plan_file, program_name(p, x->name),
-         (long long)(tensor_elements(x) / x->shape[0]), job->data.source, job->data.height,
-         job->data.width, (long long)image);
+    const Dataset *d = &job->data;
+    const Tensor *x = &p->tensors[op_outputs(plan, op)[0]],
+                 *labels = &p->tensors[op_outputs(plan, op)[op->outputs - 1]];
+    const char *file = job->options.spec.plan_file, *name = program_name(p, x->name);
+    bool has_x = op_kind(p, op) != KIND_LOAD_LABELS;
+    int64_t image = (int64_t)d->height * d->width;
+    if (op_kind(p, op) != KIND_LOAD_X && values_of(labels) != dataset_labels(d))
+        FAIL(ERR_USAGE, "%s: %s has %lld labels a row, %s has %lld", file,
+             program_name(p, labels->name), (long long)values_of(labels), d->source,
+             (long long)dataset_labels(d));
+    if (has_x && dataset_is_text(d) != (x->dtype == DTYPE_I32))
+        FAIL(ERR_USAGE, "%s: %s is %s, and %s has %s", file, name, dtype_name((Dtype)x->dtype),
+             d->source, dataset_is_text(d) ? "tokens (i32)" : "images");
+    if (has_x && dataset_is_text(d) && values_of(x) != d->text.window)
+        FAIL(ERR_USAGE, "%s: %s has %lld tokens a row, and windows have %lld", file, name,
+             (long long)values_of(x), (long long)d->text.window);
+    if (!has_x || dataset_is_text(d) || values_of(x) == image) return OK;
+    FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%d = %lld", file, name,
+         (long long)values_of(x), d->source, d->height, d->width, (long long)image);
 }
 
 static Status check_labels(const Job *job, const Program *p, const Plan *plan, const Op *op) {
     const Tensor *logits = &p->tensors[op_inputs(plan, op)[0]];
     char who[256];
     snprintf(who, sizeof who, "%.100s: %.100s", job->options.spec.plan_file, op_name(p, op));
-    return dataset_check_labels(&job->data, logits->shape[1], who);
+    return dataset_check_labels(&job->data, logits->shape[logits->dims - 1], who);
 }
 
 static Status check_plan(const Job *job, const Program *p, const Plan *plan) {

@@ -184,13 +184,14 @@ static Status add_loss(Rank *r, double sum[2]) {
 
 static const Evaluation *end_evaluation(Rank *r) {
     Evaluation *e = &r->result->evaluations[r->result->evaluation_count++];
-    int64_t samples = r->job->split.test_count;
+    int64_t samples = r->job->split.test_count, labels = dataset_labels(&r->job->data);
     *e = (Evaluation){.epoch = (int32_t)r->turn.epoch + 1,
                       .step = (int32_t)r->turn.step,
                       .samples = samples,
                       .loss = r->evaluation[0],
-                      .accuracy = isfinite(r->evaluation[0]) ? r->evaluation[1] / (double)samples
-                                                             : (double)NAN};
+                      .accuracy = isfinite(r->evaluation[0])
+                                      ? r->evaluation[1] / (double)(samples * labels)
+                                      : (double)NAN};
     return e;
 }
 

@@ -70,7 +70,9 @@ static void write_source(Rank *r, int tensor, int64_t rows) {
     case SCALAR_LEARNING_RATE:
         executor_set_f64(e, tensor, job_spec_learning_rate(spec, r->turn.step, r->job->steps));
         break;
-    case SCALAR_INVERSE_COUNT: executor_set_f64(e, tensor, 1.0 / (double)rows); break;
+    case SCALAR_INVERSE_COUNT:
+        executor_set_f64(e, tensor, 1.0 / (double)(rows * dataset_labels(&r->job->data)));
+        break;
     case SCALAR_FIRST_ROW:
     case SCALAR_ROWS: write_rows(r, tensor, rows); break;
     case SCALAR_COORDINATE:

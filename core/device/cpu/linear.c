@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: the rows of a call are one matrix.
+// Linear layers: the vectors of a call are one matrix.
 #include "core/device/cpu/cpu_internal.h"
 
 #include <string.h>
 
 static void forward(const KernelCall *call, bool relu, real *y) {
     const real *x = input_data(call, 0), *weight = input_data(call, 1), *bias = input_data(call, 2);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1],
-            K = output(call, 0)->shape[1];
+    int64_t B = live_vectors(input(call, 0)), C = vector_length(input(call, 0)),
+            K = vector_length(output(call, 0));
     for (int64_t b = 0; b < B && bias; b++) memcpy(&y[b * K], bias, (size_t)K * sizeof(real));
     multiply(false, true, B, K, C, x, C, weight, C, bias ? 1 : 0, y, K);
     if (relu) NAME(cpu_finish_rows)(1, B * K, NULL, true, y);
@@ -19,8 +19,8 @@ void NAME(cpu_linear_relu)(const KernelCall *call) {
 }
 
 void NAME(cpu_linear_backward_input)(const KernelCall *call) {
-    int64_t B = operand_rows(output(call, 0)), C = output(call, 0)->shape[1],
-            K = input(call, 0)->shape[1];
+    int64_t B = live_vectors(output(call, 0)), C = vector_length(output(call, 0)),
+            K = vector_length(input(call, 0));
     multiply(false, false, B, C, K, input_data(call, 0), K, input_data(call, 1), C, 0,
              output_data(call, 0), C);
 }
@@ -29,8 +29,8 @@ void NAME(cpu_linear_backward_input)(const KernelCall *call) {
 void NAME(cpu_linear_backward_weight)(const KernelCall *call) {
     const real *x = input_data(call, 0), *dy = input_data(call, 1);
     real *dweight = output_data(call, 0), *dbias = output_data(call, 1);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1],
-            K = input(call, 1)->shape[1];
+    int64_t B = live_vectors(input(call, 0)), C = vector_length(input(call, 0)),
+            K = vector_length(input(call, 1));
     const LinearScratch s = linear_scratch(C, K, sizeof(real));
     real *weight_sum = call->accumulate ? scratch_at(call, s.dweight) : dweight;
     real *bias_sum = call->accumulate ? scratch_at(call, s.dbias) : dbias;

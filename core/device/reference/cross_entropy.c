@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Softmax and cross-entropy of the logits z (B,C) with labels t (B). Forward:
+// Softmax and cross-entropy of the logits z (B,C) with labels t (B), B being the samples or the
+// tokens of all samples. Forward:
 //   m[b]    = max_c z[b,c]
 //   sum[b]  = sum_c exp(z[b,c] - m[b])
 //   p[b,c]  = exp(z[b,c] - m[b]) / sum[b]
@@ -9,7 +10,9 @@
 //
 // Subtracting the maximum changes no p but keeps exp at most 1, and the logarithm is taken of a sum
 // between 1 and C, never of a p that may have vanished: right for logits of any size. `count`, the
-// number of samples of the global batch, divides once, and here (docs/contract.md, 2).
+// number of samples or tokens of the global batch, divides once, and here (docs/contract.md, 2).
+// A label of LABEL_IGNORED (-100, as PyTorch has it) takes no part: it adds nothing to the loss, is
+// neither right nor wrong, has no gradient, and is not counted in `count`.
 //
 // The loss is summed in f64, in blocks of 4,096 rows folded in order (docs/contract.md, 6). Its
 // second element counts the correct predictions: rows whose label is the index of the largest
@@ -43,15 +46,16 @@ void NAME(reference_cross_entropy)(const KernelCall *call) {
     const real *logits = input_data(call, 0);
     const int32_t *labels = input_data(call, 1);
     const double *inverse_count = input_data(call, 2);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1];
+    int64_t B = live_vectors(input(call, 0)), C = vector_length(input(call, 0));
     double total = 0, right = 0;
     for (int64_t first = 0; first < B; first += BLOCK) {
         double block = 0;
         for (int64_t b = first; b < B && b < first + BLOCK; b++) {
-            assert(labels[b] >= 0 && labels[b] < C);
             const real *z = &logits[b * C];
             int64_t best = largest(z, C);
             double log_sum = softmax(probability ? &probability[b * C] : NULL, z, z[best], C);
+            if (labels[b] == LABEL_IGNORED) continue;
+            assert(labels[b] >= 0 && labels[b] < C);
             block += log_sum - (double)(z[labels[b]] - z[best]);
             right += best == labels[b];
         }
@@ -67,11 +71,12 @@ void NAME(reference_cross_entropy_backward)(const KernelCall *call) {
     const real *probability = input_data(call, 0);
     const int32_t *labels = input_data(call, 1);
     const double *inverse_count = input_data(call, 2);
-    int64_t B = operand_rows(input(call, 0)), C = input(call, 0)->shape[1];
+    int64_t B = live_vectors(input(call, 0)), C = vector_length(input(call, 0));
     real inverse = (real)*inverse_count;
     for (int64_t b = 0; b < B; b++)
         for (int64_t c = 0; c < C; c++) {
             real target = c == labels[b] ? 1 : 0;
-            dlogits[b * C + c] = (probability[b * C + c] - target) * inverse;
+            real dz = (probability[b * C + c] - target) * inverse;
+            dlogits[b * C + c] = labels[b] == LABEL_IGNORED ? 0 : dz;
         }
 }

@@ -28,6 +28,8 @@
     X(SQUARE_SUMS, square_sums)                               \
     X(ADD_BLOCKS, add_blocks)                                 \
     X(CLIP, clip)                                             \
+    X(GELU_TANH, gelu_tanh)                                   \
+    X(GELU_TANH_BACKWARD, gelu_tanh_backward)                 \
     X(ADD, add)                                               \
     X(MAX_POOL, max_pool)                                     \
     X(MAX_POOL_BACKWARD, max_pool_backward)                   \

@@ -43,10 +43,17 @@ const char *layer_describe_input(const Model *m, const Layer *l, int input, char
     const int64_t *shape = layer_input_shape(m, l, input, &dims);
     layer_describe_shape(shape, dims, text);
     if (l->inputs[input] == NONE)
-        snprintf(out, LAYER_SHAPE, "the input is %.100s", text);
+        snprintf(out, LAYER_SHAPE, "the input is %.100s%s", text, m->tokens ? " tokens" : "");
     else
         snprintf(out, LAYER_SHAPE, "%.80s gives %.100s", m->layers[l->inputs[input]].name, text);
     return out;
+}
+
+Status layer_check_vectors(const Model *m, const Layer *l) {
+    char input[LAYER_SHAPE];
+    if (l->in_dims <= 2) return OK;
+    LAYER_FAIL(ERR_SHAPE, m, l, "needs a vector, but %s (add flatten before it)",
+               layer_describe_input(m, l, 0, input));
 }
 
 // --- shapes

@@ -17,7 +17,8 @@
 // clang-format off
 #define LAYER_LIST(X)                                                                        \
     X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add) X(attention) \
-    X(rms_norm) X(rotary) X(swiglu) X(dropout) X(batch_norm)
+    X(rms_norm) X(rotary) X(swiglu) X(dropout) X(batch_norm) X(embedding) \
+    X(positions) X(layer_norm)
 // clang-format on
 
 typedef struct LayerRow {
@@ -26,6 +27,7 @@ typedef struct LayerRow {
     unsigned required, optional;  // sets of attributes, as LAYER_TAKES() makes them
     int inputs;                   // how many it takes
     bool or_one;                  // or one alone
+    bool takes_tokens;            // the network's input, and nothing else
     // From the inputs' shapes and the attributes: its output's shape, its parameters, and
     // attributes that were not given. ERR_SHAPE says what does not fit (LAYER_FAIL).
     Status (*infer)(const Model *m, Layer *l);
@@ -86,6 +88,9 @@ const char *layer_describe_shape(const int64_t *shape, int dims, char out[LAYER_
 
 // The output's shape of the layer behind input k, or that of the network's input; its dimensions.
 const int64_t *layer_input_shape(const Model *m, const Layer *l, int k, int *dims);
+
+// Vectors: one, or one for each position of a sequence. ERR_SHAPE where input 0 is something else.
+Status layer_check_vectors(const Model *m, const Layer *l) MUST_USE;
 
 // Has the layer behind input k, or one before it, parameters?
 bool layer_input_trained(const Model *m, const Layer *l, int k);

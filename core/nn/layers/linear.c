@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
-// y = weight x + bias, the weight being out×in.
+// y = weight x + bias, the weight being out×in, of a vector or of each position of a sequence.
 #include "core/nn/layers/layer_internal.h"
 
 static Status infer(const Model *m, Layer *l) {
-    char input[LAYER_SHAPE];
-    if (l->in_dims != 1)
-        LAYER_FAIL(ERR_SHAPE, m, l, "needs a vector, but %s (add flatten before it)",
-                   layer_describe_input(m, l, 0, input));
-    l->out[0] = l->attribute[ATTRIBUTE_OUT];
-    l->out_dims = 1;
-    layer_add_weight_and_bias(l, 2, (const int64_t[]){l->out[0], l->in[0]});
+    int last = l->in_dims - 1;
+    TRY(layer_check_vectors(m, l));
+    layer_keep_shape(l);
+    l->out[last] = l->attribute[ATTRIBUTE_OUT];
+    layer_add_weight_and_bias(l, 2, (const int64_t[]){l->out[last], l->in[last]});
     return OK;
 }
 

@@ -2,6 +2,7 @@
 #include "core/nn/model.h"
 #include "tests/support/testing.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,6 +89,14 @@ START_TEST(the_other_built_in_models_have_the_expected_sizes) {
     ck_assert_int_eq(model_parameters(read_model("resnet")), 176 + 4672 + 14528 + 57728 + 650);
     ck_assert_int_eq(model_parameters(read_model("resnet:depth=20,image=32,colours=3")), 272474);
     assert_layer(model.layer_count - 3, "mean1", 3, 64, 1, 1);
+    // wte 65·64, wpe 32·64, two blocks of 12·64² + 13·64, ln_f 128; the head is tied.
+    ck_assert_int_eq(model_parameters(read_model("gpt")), 4160 + 2048 + 2 * (49152 + 832) + 128);
+    ck_assert_str_eq(model.layers[2].name, "h.0.ln_1");
+    ck_assert_str_eq(model.layers[3].name, "h.0.attn.c_attn");
+    ck_assert_int_eq(model.layers[model.layer_count - 1].parameters[0].owner, 0);
+    ck_assert(model.layers[5].parameters[0].normal == 0.02 / sqrt(4));
+    ck_assert_fails(model_read(&model, &arena, "gpt:heads=5"), ERR_SHAPE,
+                    "192 channels are not 5 heads");
     read_model("net:classes=27");
     ck_assert_int_eq(model.classes, 27);
     assert_layer(9, "fc2", 1, 27, 0, 0);
@@ -128,6 +137,47 @@ START_TEST(comments_blank_lines_and_windows_line_ends_are_read) {
     ck_assert_ok(  // a byte-order mark, as editors on Windows write it
         parse("\xEF\xBB\xBFmodel x\r\ninput 784\r\nclasses 10\r\nlinear out=10\r\n", ""));
     ck_assert_str_eq(model.name, "x");
+}
+END_TEST
+
+#define TOKENS "model x\ninput tokens 4\nclasses 7\n"
+
+START_TEST(tokens_are_embedded_and_give_logits_each) {
+    ck_assert_ok(parse(TOKENS "embedding wte out=6 std=0.5\npositions\nlayer_norm eps=1e-3\n"
+                              "linear out=12\ngelu tanh=true\nlinear out=6\n"
+                              "linear out=7 tie=wte bias=false\n",
+                       ""));
+    ck_assert(model.tokens);
+    ck_assert_int_eq(model.layers[0].out_dims, 2);
+    ck_assert(model.layers[0].out[0] == 4 && model.layers[0].out[1] == 6);
+    ck_assert(model.layers[0].parameters[0].normal == 0.5);
+    ck_assert(model.layers[1].parameters[0].normal == 1);
+    ck_assert(model.layers[2].real[ATTRIBUTE_EPS] == 1e-3);
+    ck_assert(model.layers[2].parameters[0].constant == 1);
+    ck_assert(model.layers[2].parameters[1].constant == 0);
+    ck_assert_int_eq(model_parameters(&model), 7 * 6 + 4 * 6 + 12 + 12 * 7 + 6 * 13);
+    // Per token; the embedding's products are none, and the head's weight counts as its own.
+    ck_assert_int_eq(model_flops(&model), 3 * 4 * 2 * (6 * 12 + 12 * 6 + 6 * 7));
+    static const char *const cases[][2] = {
+        {TOKENS "linear out=7\n", "x.model:4: linear fc1: needs numbers, but the input is 4 tokens "
+                                  "(add embedding before it)"},
+        {TOKENS "embedding out=3\nembedding out=7\n",
+         "x.model:5: embedding emb2: needs tokens (a line \"input tokens LENGTH\"), but emb1 gives "
+         "4×3"},
+        {HEAD "embedding out=3\n",
+         "needs tokens (a line \"input tokens LENGTH\"), but the input is "},
+        {TOKENS "embedding out=3\n", "x.model:4: embedding emb1: the last layer gives 4×3, but "
+                                     "there are 4 tokens and classes is "
+                                     "7: it must give one logit per token and class"},
+        {TOKENS "embedding out=2\nflatten\nlinear out=7\n",
+         "the last layer gives 7, but there are"},
+        {HEAD "layer_norm\n", "x.model:4: layer_norm ln1: needs positions×channels, but the input"},
+        {HEAD "positions\n", "x.model:4: positions pos1: needs positions×channels, but the input"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(parse(cases[i][0], ""), ERR_SHAPE, cases[i][1]);
+    ck_assert_fails(parse("model x\ninput tokens 0\n", ""), ERR_FORMAT,
+                    "x.model:2: input: expected a whole number from 1");
 }
 END_TEST
 
@@ -370,7 +420,7 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
     ck_assert_int_eq(model_parameters(read_model(path)), 4 * 7 + 8 * 2);
     ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
                     "no model \"nett\" (did you mean net?); give the path of a model file, or one "
-                    "of net, mlp, linear, resnet");
+                    "of net, mlp, linear, resnet, gpt");
     ck_assert_fails(model_read(&model, &arena, "nowhere/none.model"), ERR_INPUT,
                     "nowhere/none.model: No such file");
     path[strlen(path) - 4] = 0;
@@ -385,7 +435,7 @@ SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameter
       a_step_of_the_net_takes_5_09_megaflops_per_sample,
       the_other_built_in_models_have_the_expected_sizes, strides_and_padding_count_whole_windows,
       unnamed_layers_are_numbered_past_the_names_that_are_taken,
-      numbers_are_products_and_reals_are_divided_by_roots,
+      tokens_are_embedded_and_give_logits_each, numbers_are_products_and_reals_are_divided_by_roots,
       comments_blank_lines_and_windows_line_ends_are_read,
       shapes_that_do_not_fit_are_errors_with_both_shapes,
       a_pool_before_the_first_trained_layer_has_any_kernel,

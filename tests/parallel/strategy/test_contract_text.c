@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The contract (docs/contract.md, 2 and 7) for networks of tokens.
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static JobOptions text_options(const char *device) {
+    JobOptions o = training_options();
+    o.spec.model = test_source("tests/data/tokens.model");
+    ck_assert_ptr_nonnull(o.spec.model);
+    o.data = "text:count=2000";
+    o.spec.device = device;
+    o.spec.batch = 7;
+    o.spec.optimizer.momentum = 0.9;
+    o.spec.strategy.bucket_bytes[0] = 512;
+    o.spec.strategy.bucket_bytes[1] = 1024;
+    o.steps = 6;
+    return o;
+}
+
+static bool has_device(const char *name) {
+    const Device *d;
+    return device_find(&d, name) == OK;
+}
+
+static void check_ranks(const char *device, Dtype dtype, int ranks, int micro_batches) {
+    JobOptions o = text_options(device);
+    Outcome oracle, got;
+    o.spec.dtype = dtype;
+    o.spec.micro_batches = micro_batches;
+    o.spec.shards = ranks;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    o.spec.ranks = ranks;
+    for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
+        o.comm = (CommKind)comm;
+        ck_assert_ok(training_run(&got, &o, NULL));
+        const char *d = outcome_difference(&oracle, &got);
+        ck_assert_msg(!d, "%s, %d ranks, %s: %s", device, ranks, comm_kind_name(o.comm),
+                      d ? d : "");
+        outcome_finish(&got);
+    }
+    outcome_finish(&oracle);
+}
+
+START_TEST(a_text_gives_the_same_bits_on_any_number_of_ranks) {
+    static const char *const devices[] = {"reference", "cpu"};
+    for (int d = 0; d < 2; d++)
+        for (int ranks = 2; ranks <= 4 && has_device(devices[d]); ranks++)
+            check_ranks(devices[d], ranks % 2 ? DTYPE_F64 : DTYPE_F32, ranks, ranks % 2 ? 2 : 1);
+}
+END_TEST
+
+// Weights of 0 give every token of the vocabulary the same probability: the loss is its logarithm,
+// whatever the batch and its cut, and whether samples train or are held out.
+static void zero_weights(void *context, Executor *e) {
+    (void)context;
+    const Program *p = e->program;
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_PARAMETER) {
+            void *zeros = calloc(1, (size_t)p->tensors[t].bytes);
+            ck_assert_ptr_nonnull(zeros);
+            ck_assert_ok(executor_write(e, t, zeros));
+            free(zeros);
+        }
+}
+
+START_TEST(the_loss_is_the_mean_over_tokens) {
+    for (int shards = 1; shards <= 3; shards++) {
+        JobOptions o = text_options("reference");
+        Outcome got;
+        o.spec.shards = shards;
+        o.spec.micro_batches = 2;
+        ck_assert_ok(training_run(&got, &o, &(TrainingProbe){.ready = zero_weights}));
+        const RankResult *result = &got.training.shared->results[0];
+        int steps = 0;
+        for (int i = 0; i < result->timeline.step_count; i++) {
+            const StepRecord *step = &result->timeline.steps[i];
+            if (step->plan != got.job.plan_step) continue;
+            ck_assert_close(step->loss, log(64), 1e-6);
+            steps++;
+        }
+        ck_assert_int_eq(steps, 6);
+        ck_assert_int_eq(result->evaluation_count, 1);
+        const Evaluation *e = &result->evaluations[0];
+        ck_assert_close(e->loss, log(64), 1e-6);
+        double right = e->accuracy * (double)(e->samples * 11);  // tokens with the number 0
+        ck_assert_close(right, round(right), 1e-6);
+        ck_assert(e->accuracy < 0.5);
+        outcome_finish(&got);
+    }
+}
+END_TEST
+
+SUITE("contract text", a_text_gives_the_same_bits_on_any_number_of_ranks,
+      the_loss_is_the_mean_over_tokens)
