@@ -355,7 +355,10 @@ static void init_network(Case *c, const char *network, uint32_t seed) {
     Model model;
     *c = (Case){.dtype = DTYPE_F64, .text = "network"};
     rng_init(&c->rng, seed, RNG_TEST, 2, 2);
-    ck_assert_ok(model_parse(&model, &c->arena, network, "network", ""));
+    if (strchr(network, '\n'))
+        ck_assert_ok(model_parse(&model, &c->arena, network, "network", ""));
+    else
+        ck_assert_ok(model_read(&model, &c->arena, network));
     StepSpec spec = {.dtype = DTYPE_F64,
                      .batch = 5,
                      .shards = 1,
@@ -442,7 +445,24 @@ START_TEST(gradients_of_a_network_of_sequences) {
 }
 END_TEST
 
+#define LAYER "model.layers.0."
+#define WEIGHT(name) \
+    { name ".weight", name ".weight.grad" }
+START_TEST(gradients_of_llama) {
+    static const Pair pairs[] = {WEIGHT("model.embed_tokens"),
+                                 WEIGHT(LAYER "input_layernorm"),
+                                 WEIGHT(LAYER "self_attn.k_proj"),
+                                 WEIGHT(LAYER "self_attn.o_proj"),
+                                 WEIGHT(LAYER "mlp.gate_proj"),
+                                 WEIGHT(LAYER "mlp.down_proj"),
+                                 WEIGHT("model.norm"),
+                                 {0}};
+    check_network("llama:layers=1,hidden=4,heads=2,kv_heads=1,mlp=3,seq=3,vocabulary=3", pairs);
+}
+END_TEST
+
 SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
               gradients_of_linear, gradients_of_relu, gradients_of_max_pool, gradients_of_gelu,
               gradients_of_avg_pool, gradients_of_cross_entropy, gradients_of_a_network,
-              gradients_of_a_network_that_is_no_chain, gradients_of_a_network_of_sequences)
+              gradients_of_a_network_that_is_no_chain, gradients_of_a_network_of_sequences,
+              gradients_of_llama)

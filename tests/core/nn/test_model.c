@@ -244,6 +244,23 @@ START_TEST(a_pool_before_the_first_trained_layer_has_any_kernel) {
 }
 END_TEST
 
+// Embedding and head 65·64 each; in each of two layers two norms of 64, query and output 64·64, key
+// and value 32·64, three matrices of 192·64; the last norm.
+START_TEST(llama_has_the_parameters_of_its_parts) {
+    const int64_t layer = 2 * 64 + 2 * 4096 + 2 * 2048 + 3 * 192 * 64;
+    ck_assert_int_eq(model_parameters(read_model("llama")), 2 * 65 * 64 + 2 * layer + 64);
+    ck_assert_int_eq(model_parameters(read_model("llama:kv_heads=4,layers=1")),
+                     2 * 65 * 64 + layer + 2 * 2048 + 64);
+    ck_assert_str_eq(model.layers[2].name, "model.layers.0.self_attn.q_proj");
+    ck_assert_fails(model_read(&model, &arena, "llama:heads=5"), ERR_FORMAT,
+                    "head: $hidden/$heads is no whole number: 64 = 5 × 12 + 4");
+    ck_assert_fails(model_read(&model, &arena, "llama:kv_heads=3"), ERR_SHAPE,
+                    "kv_heads=3 does not divide the heads: 4 = 3 × 1 + 1");
+    ck_assert_fails(model_read(&model, &arena, "llama:hidden=20"), ERR_SHAPE,
+                    "heads=4 of pairs do not divide 20 channels");
+}
+END_TEST
+
 START_TEST(heads_that_do_not_divide_are_errors_with_the_arithmetic) {
     static const struct {
         const char *text, *message;
@@ -420,7 +437,7 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
     ck_assert_int_eq(model_parameters(read_model(path)), 4 * 7 + 8 * 2);
     ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
                     "no model \"nett\" (did you mean net?); give the path of a model file, or one "
-                    "of net, mlp, linear, resnet, gpt");
+                    "of net, mlp, linear, resnet, gpt, llama");
     ck_assert_fails(model_read(&model, &arena, "nowhere/none.model"), ERR_INPUT,
                     "nowhere/none.model: No such file");
     path[strlen(path) - 4] = 0;
@@ -438,7 +455,7 @@ SUITE("model", the_net_has_the_shapes_of_its_layers, the_net_has_27100_parameter
       tokens_are_embedded_and_give_logits_each, numbers_are_products_and_reals_are_divided_by_roots,
       comments_blank_lines_and_windows_line_ends_are_read,
       shapes_that_do_not_fit_are_errors_with_both_shapes,
-      a_pool_before_the_first_trained_layer_has_any_kernel,
+      a_pool_before_the_first_trained_layer_has_any_kernel, llama_has_the_parameters_of_its_parts,
       heads_that_do_not_divide_are_errors_with_the_arithmetic, attention_counts_its_pairs,
       what_a_model_file_cannot_say_is_an_error_with_its_line,
       parameters_that_the_file_does_not_know_are_refused, a_model_is_a_built_in_name_or_a_file)
