@@ -140,6 +140,30 @@ START_TEST(synchronised_statistics_are_those_of_the_whole_batch) {
 }
 END_TEST
 
+// Batches of 41, 41 and 3 rows: of the last one shard of four has none. It counts nothing.
+START_TEST(a_shard_without_rows_takes_part) {
+    Outcome whole, shards, ranks;
+    JobOptions o = batch_norm_options(fastest(), true);
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 41;
+    o.data = "digits:count=100";
+    o.spec.shards = 4;
+    ck_assert_ok(training_run(&shards, &o, NULL));
+    o.spec.ranks = 4;
+    ck_assert_ok(training_run(&ranks, &o, NULL));
+    const char *d = outcome_difference(&shards, &ranks);
+    ck_assert_msg(!d, "%s", d ? d : "");
+    o.spec.strategy.sync_batch_norm = false;
+    o.spec.ranks = o.spec.shards = 1;
+    ck_assert_ok(training_run(&whole, &o, NULL));
+    ck_assert_double_le(distance(&shards, &whole, parameters, 8), 1e-12);
+    ck_assert_double_le(distance(&shards, &whole, running, 4), 1e-12);
+    outcome_finish(&shards);
+    outcome_finish(&ranks);
+    outcome_finish(&whole);
+}
+END_TEST
+
 // --- mistakes that these comparisons see
 
 static Op *find_op(Program *p, const char *name) {
@@ -240,6 +264,6 @@ END_TEST
 
 SUITE_SECONDS("batch_norm_shards", 60, ranks_equal_shards_with_statistics_of_their_own,
               ranks_equal_shards_with_synchronised_statistics, shards_lie_on_any_number_of_ranks,
-              synchronised_statistics_are_those_of_the_whole_batch,
+              synchronised_statistics_are_those_of_the_whole_batch, a_shard_without_rows_takes_part,
               mistakes_in_synchronisation_are_seen, running_statistics_of_another_shard_are_seen,
               a_model_without_batch_normalisation_is_not_synchronised, a_small_resnet_learns)
