@@ -211,9 +211,44 @@ START_TEST(a_class_without_a_name_has_no_line) {
 }
 END_TEST
 
+#define NETS                                              \
+    TEXT_HEADER "\n"                                      \
+                "mesh data=2 pipe=2\n"                    \
+                "group data  axes=data\n"                 \
+                "group pipe  axes=pipe\n"                 \
+                "lane net  communication  group=data\n"   \
+                "lane other  communication  group=pipe\n" \
+                "logical w  f32 8  parameter\n"           \
+                "logical v  f32 8  parameter\n"
+#define TWO_TENSORS "tensor w  f32 8  parameter\ntensor v  f32 8  parameter\nplan step\n"
+#define DATA(name) "  " name " broadcast @net w <- w group=data phase=sync\n"
+#define PIPE(lane) "  b broadcast @" lane " v <- v group=pipe phase=sync\n"
+
+static void refuse_nets(const char *text, const char *message) {
+    ProgramSet s;
+    ck_assert_ok(read_set(&s, text));
+    if (message)
+        ck_assert_fails(plan_check(&s), ERR_PLAN, message);
+    else
+        ck_assert_ok(plan_check(&s));
+    program_set_finish(&s);
+}
+
+// Collectives are numbered lane by lane: in one that carries two groups, of which a class uses one
+// more often, ranks would wait for each other.
+START_TEST(a_lane_that_carries_two_groups_is_refused) {
+    refuse_nets(NETS "class first  pipe=0\n" TWO_TENSORS DATA("a") DATA("again")
+                    PIPE("other") "class second  pipe=1\n" TWO_TENSORS DATA("a") PIPE("other"),
+                NULL);
+    refuse_nets(NETS "class first  pipe=0\n" TWO_TENSORS DATA("a") DATA("again")
+                    PIPE("net") "class second  pipe=1\n" TWO_TENSORS DATA("a") PIPE("net"),
+                "class first: plan step: b: lane net is of group data, not of pipe");
+}
+END_TEST
+
 SUITE("plan_classes", classes_are_read_and_printed_byte_for_byte,
       the_last_position_has_a_name_and_a_range_may_be_one,
       lowered_classes_survive_with_pools_and_scratch_of_their_own,
       one_class_of_several_can_be_read_alone, errors_name_line_and_class,
-      a_missing_or_changed_class_is_found, tables_of_classes_have_headings,
-      a_class_without_a_name_has_no_line)
+      a_missing_or_changed_class_is_found, a_lane_that_carries_two_groups_is_refused,
+      tables_of_classes_have_headings, a_class_without_a_name_has_no_line)
