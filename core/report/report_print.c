@@ -39,7 +39,10 @@ static void print_title(const Report *r, FILE *out, bool color) {
              run->ranks, run->ranks == 1 ? "" : "s", run->device, run->dtype,
              run->ranks > 1 ? ", " : "", run->ranks > 1 ? run->comm : "", (long long)run->batch,
              (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
-    snprintf(model, sizeof model, "%.*s", TERMINAL - (int)strlen(rest), run->model);
+    int room = TERMINAL - (int)strlen(rest);
+    if (room < 8) room = 8;
+    bool fits = (int)strlen(run->model) <= room;
+    snprintf(model, sizeof model, "%.*s%s", fits ? room : room - 3, run->model, fits ? "" : "...");
     printable_make(model);  // names come from files and command lines
     printable_make(rest);
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");

@@ -279,6 +279,7 @@ START_TEST(the_summary_fits_a_terminal) {
     FILE *f = fmemopen(text, sizeof text, "w");
     report_print(&r, f, false);
     fclose(f);
+    ck_assert_ptr_nonnull(strstr(text, "... on 2 ranks"));  // of a name that is cut
     int lines = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
         ck_assert_msg(strlen(line) <= 80, "%zu columns: %s", strlen(line), line);
