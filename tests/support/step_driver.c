@@ -26,6 +26,8 @@ static void write_value(void *to, int64_t i, double value, Dtype dtype) {
         ((float *)to)[i] = (float)value;
 }
 
+static int64_t row_labels(const StepOptions *o) { return o->row_labels ? o->row_labels : 1; }
+
 // --- hooks of the executor
 
 static void load(void *context, const LoadCall *call) {
@@ -33,9 +35,13 @@ static void load(void *context, const LoadCall *call) {
     const StepOptions *o = &d->options;
     int64_t first = d->step * o->batch % o->samples + call->first_row, pixels = 1;
     for (int i = 1; i < call->x.dims; i++) pixels *= call->x.shape[i];
-    for (int64_t i = 0; i < call->rows * pixels; i++)
-        write_value(call->x.data, i, (double)o->x[first * pixels + i], call->dtype);
-    memcpy(call->labels.data, &o->labels[first], (size_t)call->rows * sizeof(int32_t));
+    if (o->tokens)
+        memcpy(call->x.data, &o->tokens[first * pixels], (size_t)(call->rows * pixels) * 4);
+    else
+        for (int64_t i = 0; i < call->rows * pixels; i++)
+            write_value(call->x.data, i, (double)o->x[first * pixels + i], call->dtype);
+    memcpy(call->labels.data, &o->labels[first * row_labels(o)],
+           (size_t)(call->rows * row_labels(o)) * sizeof(int32_t));
 }
 
 static Status after(void *context, int rank, int plan, int op) {
@@ -165,7 +171,7 @@ static void set_scalars(StepDriver *d, int rank) {
         executor_set_i64(e, scalar(d, "rows.%d.%d", s, m), to - from);
     }
     executor_set_f64(e, scalar(d, "learning_rate", 0, 0), o->learning_rate);
-    executor_set_f64(e, scalar(d, "inverse_count", 0, 0), 1.0 / (double)o->batch);
+    executor_set_f64(e, scalar(d, "inverse_count", 0, 0), 1.0 / (double)(o->batch * row_labels(o)));
 }
 
 double step_driver_run(StepDriver *d) {

@@ -18,6 +18,8 @@ typedef struct {
     int64_t batch;   // rows of the global batch; step i takes batch i of the samples,
     const float *x;  // and after the last the first again
     const int32_t *labels;
+    const int32_t *tokens;  // in place of x, where the model reads tokens
+    int64_t row_labels;     // labels of a row; 0: one
     int64_t samples;
     double learning_rate;
     Optimizer optimizer;
