@@ -4,7 +4,6 @@
 #include "tests/support/testing.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -104,7 +103,7 @@ END_TEST
 
 // 0 1 2 ... 9 0 1 ...
 static Corpus counting(int64_t length) {
-    char *text = malloc((size_t)length);
+    char *text = ARENA_NEW(&arena, char, length);
     ck_assert_ptr_nonnull(text);
     for (int64_t i = 0; i < length; i++) text[i] = (char)(i % 251);
     Corpus c;
