@@ -1,26 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How language models begin: tables of tokens and positions, and layer_norm; by hand, against the
 // reference over swept shapes, and their gradients.
-#include "tests/support/device_hand.h"
-#include "tests/support/device_near.h"
-#include "tests/support/gradient.h"
-
-typedef struct {
-    int64_t rows, capacity, T, C, V;
-    bool accumulate;
-} Shape;
-typedef void (*Build)(Case *c, const Shape *s);
-
-static void set(Case *c, const char *name, const double *values) {
-    case_set(c, gradient_tensor(c, name), values);
-}
-#define SET(c, name, ...) set(c, name, (const double[]){__VA_ARGS__})
-
-static void sequence(Case *c, const Shape *s, const char *name, Fill fill) {
-    case_tensor(c, name, REAL(c), fill, SHAPE(ROWS, s->T, s->C));
-}
-
-static Fill gradient_fill(const Shape *s) { return s->accumulate ? FILL_RANDOM : FILL_OUTPUT; }
+#include "tests/support/device_sweep.h"
 
 // Tokens in no order, the first often, some never.
 static void build_embedding(Case *c, const Shape *s) {
@@ -30,7 +11,7 @@ static void build_embedding(Case *c, const Shape *s) {
     for (int64_t i = 0; i < n; i++) tokens[i] = (double)(i % 3 ? i * i * 7 % s->V : 0);
     case_set(c, case_tensor(c, "tokens", DTYPE_I32, FILL_OUTPUT, SHAPE(ROWS, s->T)), tokens);
     case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->V, s->C));
-    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->V, s->C));
+    case_tensor(c, "dweight", REAL(c), sum_fill(s), SHAPE(s->V, s->C));
     sequence(c, s, "y", FILL_OUTPUT);
     sequence(c, s, "dy", FILL_RANDOM);
     case_op(c, KIND_EMBEDDING, false, NULL, "y", "tokens weight");
@@ -42,7 +23,7 @@ static void build_positions(Case *c, const Shape *s) {
     sequence(c, s, "y", FILL_OUTPUT);
     sequence(c, s, "dy", FILL_RANDOM);
     case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->T, s->C));
-    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->T, s->C));
+    case_tensor(c, "dweight", REAL(c), sum_fill(s), SHAPE(s->T, s->C));
     case_op(c, KIND_POSITIONS, false, NULL, "y", "x weight");
     case_op(c, KIND_POSITIONS_BACKWARD, s->accumulate, NULL, "dweight", "dy");
 }
@@ -54,10 +35,10 @@ static void build_norm(Case *c, const Shape *s, bool bias) {
     sequence(c, s, "dy", FILL_RANDOM);
     sequence(c, s, "dx", FILL_OUTPUT);
     case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->C));
-    case_tensor(c, "dweight", REAL(c), gradient_fill(s), SHAPE(s->C));
+    case_tensor(c, "dweight", REAL(c), sum_fill(s), SHAPE(s->C));
     if (bias) {
         case_tensor(c, "bias", REAL(c), FILL_RANDOM, SHAPE(s->C));
-        case_tensor(c, "dbias", REAL(c), gradient_fill(s), SHAPE(s->C));
+        case_tensor(c, "dbias", REAL(c), sum_fill(s), SHAPE(s->C));
     }
     case_op(c, KIND_LAYER_NORM, false, &eps, "y", bias ? "x weight bias" : "x weight");
     case_op(c, KIND_LAYER_NORM_BACKWARD_INPUT, false, &eps, "dx", "dy x weight");
@@ -126,25 +107,6 @@ END_TEST
 
 // --- against the reference
 
-static void agree(Build build, Shape s, double roundings) {
-    static const int64_t rows[][2] = {{1, 1}, {2, 3}, {0, 2}};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int i = 0; i < 2 * 3 * count; i++) {
-        Case c;
-        s.rows = rows[i % 3][0];
-        s.capacity = rows[i % 3][1];
-        s.accumulate = s.T % 2;
-        case_init(&c, i / 3 % 2 ? DTYPE_F64 : DTYPE_F32, s.capacity, s.rows);
-        build(&c, &s);
-        snprintf(c.text, sizeof c.text, "%s %s %s: T %lld, C %lld, V %lld", devices[i / 6]->name,
-                 dtype_name(REAL(&c)), op_name(&c.p, &c.plan->ops[0]), (long long)s.T,
-                 (long long)s.C, (long long)s.V);
-        near_agree(&c, devices[i / 6], roundings);
-        case_finish(&c);
-    }
-}
-
 // Tables have the reference's bits.
 START_TEST(tables_and_norms_agree) {
     static const int64_t lengths[] = {1, 2, 31, 100}, channels[] = {1, 6, 32, 131};
@@ -159,22 +121,6 @@ START_TEST(tables_and_norms_agree) {
 END_TEST
 
 // --- gradients
-
-static void check_gradients(Build build, const char *const pairs[][2]) {
-    const Shape s = {.rows = 2, .capacity = 3, .T = 3, .C = 6, .V = 5};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int d = 0; d < count; d++) {
-        Case c;
-        case_init(&c, DTYPE_F64, s.capacity, s.rows);
-        build(&c, &s);
-        ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-        for (int i = 0; pairs[i][0]; i++)
-            gradient_check(&c, devices[d], pairs[i][0], pairs[i][1], "y",
-                           c.before[gradient_tensor(&c, "dy")]);
-        case_finish(&c);
-    }
-}
 
 START_TEST(gradients_of_tables_and_norms) {
     check_gradients(build_embedding, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});

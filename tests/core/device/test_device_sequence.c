@@ -1,24 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What transformers need beside attention: rms_norm, rotary, swiglu and dropout; by hand, against
 // the reference over swept shapes, and their gradients.
-#include "tests/support/device_hand.h"
-#include "tests/support/device_near.h"
-#include "tests/support/gradient.h"
-
-typedef struct {
-    int64_t rows, capacity, T, C, heads;
-    bool accumulate;
-} Shape;
-typedef void (*Build)(Case *c, const Shape *s);
-
-static int sequence(Case *c, const Shape *s, const char *name, Fill fill) {
-    return case_tensor(c, name, REAL(c), fill, SHAPE(ROWS, s->T, s->C));
-}
-
-static void set(Case *c, const char *name, const double *values) {
-    case_set(c, gradient_tensor(c, name), values);
-}
-#define SET(c, name, ...) set(c, name, (const double[]){__VA_ARGS__})
+#include "tests/support/device_sweep.h"
 
 static void build_rms_norm(Case *c, const Shape *s) {
     const int64_t eps = build_attr_real(0.25);
@@ -140,25 +123,6 @@ END_TEST
 
 // --- against the reference
 
-static void agree(Build build, Shape s, double roundings) {
-    static const int64_t rows[][2] = {{1, 1}, {2, 3}, {0, 2}};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int i = 0; i < 2 * 3 * count; i++) {
-        Case c;
-        s.rows = rows[i % 3][0];
-        s.capacity = rows[i % 3][1];
-        s.accumulate = s.T % 2;
-        case_init(&c, i / 3 % 2 ? DTYPE_F64 : DTYPE_F32, s.capacity, s.rows);
-        build(&c, &s);
-        snprintf(c.text, sizeof c.text, "%s %s %s: T %lld, C %lld, heads %lld",
-                 devices[i / 6]->name, dtype_name(REAL(&c)), op_name(&c.p, &c.plan->ops[0]),
-                 (long long)s.T, (long long)s.C, (long long)s.heads);
-        near_agree(&c, devices[i / 6], roundings);
-        case_finish(&c);
-    }
-}
-
 // Angles are off by as many roundings as there are positions.
 START_TEST(sequences_agree) {
     static const int64_t lengths[] = {1, 2, 31, 33, 100}, channels[] = {2, 6, 24, 130};
@@ -174,22 +138,6 @@ START_TEST(sequences_agree) {
 END_TEST
 
 // --- gradients
-
-static void check_gradients(Build build, const char *const pairs[][2]) {
-    const Shape s = {.rows = 2, .capacity = 3, .T = 3, .C = 6, .heads = 3};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int d = 0; d < count; d++) {
-        Case c;
-        case_init(&c, DTYPE_F64, s.capacity, s.rows);
-        build(&c, &s);
-        ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-        for (int i = 0; pairs[i][0]; i++)
-            gradient_check(&c, devices[d], pairs[i][0], pairs[i][1], "y",
-                           c.before[gradient_tensor(&c, "dy")]);
-        case_finish(&c);
-    }
-}
 
 START_TEST(gradients_of_sequences) {
     check_gradients(build_rms_norm,

@@ -1,25 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What models of tokens have beside embeddings: GELU with tanh, linear and cross_entropy on
 // sequences; by hand, against the reference over swept shapes, and gradients.
-#include "tests/support/device_hand.h"
-#include "tests/support/device_near.h"
-#include "tests/support/gradient.h"
-
-typedef struct {
-    int64_t rows, capacity, T, C;
-    bool accumulate;
-} Shape;
-typedef void (*Build)(Case *c, const Shape *s);
-
-static int sequence(Case *c, const Shape *s, const char *name, Fill fill) {
-    return case_tensor(c, name, REAL(c), fill, SHAPE(ROWS, s->T, s->C));
-}
-static Fill sum_fill(const Shape *s) { return s->accumulate ? FILL_RANDOM : FILL_OUTPUT; }
-
-static void set(Case *c, const char *name, const double *values) {
-    case_set(c, gradient_tensor(c, name), values);
-}
-#define SET(c, name, ...) set(c, name, (const double[]){__VA_ARGS__})
+#include "tests/support/device_sweep.h"
 
 static void build_gelu_tanh(Case *c, const Shape *s) {
     int x = sequence(c, s, "x", FILL_RANDOM);
@@ -91,25 +73,6 @@ END_TEST
 
 // --- against the reference
 
-static void agree(Build build, Shape s, double roundings) {
-    static const int64_t rows[][2] = {{1, 1}, {2, 3}, {0, 2}};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int i = 0; i < 2 * 3 * count; i++) {
-        Case c;
-        s.rows = rows[i % 3][0];
-        s.capacity = rows[i % 3][1];
-        s.accumulate = s.T % 2;
-        case_init(&c, i / 3 % 2 ? DTYPE_F64 : DTYPE_F32, s.capacity, s.rows);
-        build(&c, &s);
-        snprintf(c.text, sizeof c.text, "%s %s %s: T %lld, C %lld", devices[i / 6]->name,
-                 dtype_name(REAL(&c)), op_name(&c.p, &c.plan->ops[0]), (long long)s.T,
-                 (long long)s.C);
-        near_agree(&c, devices[i / 6], roundings);
-        case_finish(&c);
-    }
-}
-
 START_TEST(tokens_agree) {
     static const int64_t lengths[] = {1, 2, 31, 33}, channels[] = {1, 6, 32, 130};
     for (int i = 0; i < 4 * 4; i++) {
@@ -121,22 +84,6 @@ START_TEST(tokens_agree) {
 END_TEST
 
 // --- gradients
-
-static void check_gradients(Build build, const char *const pairs[][2]) {
-    const Shape s = {.rows = 2, .capacity = 3, .T = 3, .C = 6};
-    const Device *devices[DEVICES];
-    int count = case_devices(devices);
-    for (int d = 0; d < count; d++) {
-        Case c;
-        case_init(&c, DTYPE_F64, s.capacity, s.rows);
-        build(&c, &s);
-        ck_assert_ok(program_lower(&c.p, devices[d]->traits));
-        for (int i = 0; pairs[i][0]; i++)
-            gradient_check(&c, devices[d], pairs[i][0], pairs[i][1], "y",
-                           c.before[gradient_tensor(&c, "dy")]);
-        case_finish(&c);
-    }
-}
 
 START_TEST(gradients_of_layers_of_tokens) {
     static const char *const all[][2] = {{"x", "dx"},

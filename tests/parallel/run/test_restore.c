@@ -4,54 +4,10 @@
 #include "core/base/bf16.h"
 #include "core/base/f16.h"
 #include "core/data/safetensors.h"
-#include "tests/support/testing.h"
-#include "tests/support/training.h"
+#include "tests/support/saved_run.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { MOST = 1 << 17, PATH = 300 };
-
-static char whole[PATH], part[PATH], resumed[PATH], scratch[PATH];
-
-static void name_files(void) {
-    const char *d = test_directory();
-    snprintf(whole, PATH, "%s/whole.safetensors", d);
-    snprintf(part, PATH, "%s/part.safetensors", d);
-    snprintf(resumed, PATH, "%s/resumed.safetensors", d);
-    snprintf(scratch, PATH, "%s/scratch.safetensors", d);
-}
-
-static size_t read_whole(const char *path, char *out) {
-    FILE *f = fopen(path, "rb");
-    ck_assert_msg(f != NULL, "no file %s", path);
-    size_t n = fread(out, 1, MOST, f);
-    ck_assert_uint_lt(n, MOST);
-    fclose(f);
-    return n;
-}
-
-static void assert_same_bytes(const char *a, const char *b, const char *what) {
-    static char x[MOST], y[MOST];
-    size_t n = read_whole(a, x), m = read_whole(b, y);
-    ck_assert_msg(n == m, "%s: %zu and %zu bytes", what, n, m);
-    for (size_t i = 0; i < n; i++)
-        ck_assert_msg(x[i] == y[i], "%s: byte %zu of %zu differs", what, i, n);
-}
-
-static JobOptions options_of(int steps, const char *save, int shards) {
-    JobOptions o = training_options();
-    o.steps = steps;
-    o.save = save;
-    o.spec.shards = shards;
-    return o;
-}
-
-static void run(const JobOptions *o) {
-    Outcome out;
-    ck_assert_ok(training_run(&out, o, NULL));
-    outcome_finish(&out);
-}
 
 // --- weights alone
 
