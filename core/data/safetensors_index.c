@@ -85,6 +85,7 @@ typedef struct {
     Safetensors *out;
     Filling *fillings;  // as out->entries; have NULL: not begun
     json_t *index;
+    const char *part_of;  // in the index; NULL: it does not say
 } Reader;
 
 static int64_t elements_of(const SafetensorsEntry *e) {
@@ -100,6 +101,10 @@ static Status read_texts(Reader *r) {
     if (!r->out->texts) FAIL(ERR_MEMORY, "%s: out of memory", r->path);
     json_object_foreach(metadata, key, value) {
         if (!json_is_string(value)) continue;  // total_size
+        if (!strcmp(key, SAFETENSORS_PART_OF)) {
+            r->part_of = json_string_value(value);
+            continue;
+        }
         SafetensorsText t = {arena_string(r->arena, key),
                              arena_string(r->arena, json_string_value(value))};
         if (!t.key || !t.value) FAIL(ERR_MEMORY, "%s: out of memory", r->path);
@@ -192,10 +197,20 @@ static Status put_runs(Reader *r, int at, const SafetensorsEntry *piece, const c
          piece->name, (long long)from, (long long)elements_of(piece));
 }
 
+static Status check_part(const Reader *r, const Safetensors *s, const char *file) {
+    const char *part_of = safetensors_text(s, SAFETENSORS_PART_OF);
+    if (!r->part_of || (part_of && !strcmp(part_of, r->part_of))) return OK;
+    FAIL(ERR_FORMAT,
+         "%s: it is part of another checkpoint than its index %s, which another run or step has "
+         "written over; use a checkpoint of which all files are there",
+         file, r->path);
+}
+
 static Status put_file(Reader *r, const char *file) {
     Arena pieces = {0};
     Safetensors s;
     Status done = safetensors_read(&s, &pieces, file);
+    if (done == OK) done = check_part(r, &s, file);
     for (int i = 0; i < s.count && done == OK; i++) {
         const SafetensorsEntry *e = &s.entries[i];
         const char *runs = safetensors_text(&s, e->name);

@@ -12,8 +12,13 @@
 
 bool safetensors_is_index(const char *path);  // by its name
 
+// A text of the index that each of its files must have, too: it tells files that other runs or
+// steps left under the same names. An index without it takes any files.
+#define SAFETENSORS_PART_OF "part_of"
+
 // Read all files of an index, and put the pieces together. ERR_INPUT and ERR_FORMAT as
-// safetensors_read(); ERR_FORMAT also where an element is there twice, or not at all.
+// safetensors_read(); ERR_FORMAT also where an element is there twice, or not at all, or where a
+// file is part of another checkpoint. The text that says so is not among those of *out.
 Status safetensors_read_index(Safetensors *out, Arena *a, const char *path) MUST_USE;
 
 // One tensor of an index: the whole (its data are not used), and the numbers of the files that have

@@ -22,7 +22,8 @@ static const struct {
     {"data_hash", ABOUT_SAME_SAMPLES},    {"train_samples", ABOUT_SAME_SAMPLES},
     {"test_samples", ABOUT_SAME_SAMPLES}, {"optimizer", ABOUT_EQUAL_IF_STATED},
     {"shards", ABOUT_MAY_DIFFER},         {"accumulate", ABOUT_MAY_DIFFER},
-    {"device", ABOUT_MAY_DIFFER},
+    {"device", ABOUT_MAY_DIFFER},         {"sync_batchnorm", ABOUT_MAY_DIFFER},
+    {"compress", ABOUT_MAY_DIFFER},       {"sum_order", ABOUT_MAY_DIFFER},
 };
 
 AboutKind checkpoint_about_kind(const char *key) {
@@ -31,7 +32,7 @@ AboutKind checkpoint_about_kind(const char *key) {
     return ABOUT_MAY_DIFFER;
 }
 
-enum { FIXED = 16, VALUE = 32 };  // texts besides the optimiser's; bytes of a number
+enum { FIXED = 19, VALUE = 32 };  // texts besides the optimiser's; bytes of a number
 
 typedef struct {
     SafetensorsText *texts;
@@ -73,6 +74,17 @@ static void add_place(List *l, const Job *job, int64_t step) {
     add_number(l, "seed", job->options.spec.seed);
 }
 
+// What changes the bits of a step besides the shards. One rank sends nothing, and with two ranks
+// a schedule adds in the order of the ranks.
+static void add_strategy(List *l, const JobSpec *spec) {
+    static const char *const forms[] = {"none", "bf16", "fp16"};
+    int ranks = job_spec_data_ranks(spec);
+    bool schedule = ranks > 2 && algorithm_order(spec->strategy.algorithm) == ORDER_SCHEDULE;
+    add(l, "sync_batchnorm", spec->strategy.sync_batch_norm ? "true" : "false");
+    add(l, "compress", forms[ranks > 1 ? spec->strategy.compress : COMPRESS_NONE]);
+    add(l, "sum_order", schedule ? algorithm_name(spec->strategy.algorithm) : "rank");
+}
+
 Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *job, int64_t step) {
     const JobSpec *spec = &job->options.spec;
     RunInfo info;
@@ -87,6 +99,7 @@ Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *
     add_data(&l, job);
     add_number(&l, "shards", job_spec_shards(spec));
     add_number(&l, "accumulate", spec->micro_batches);
+    add_strategy(&l, spec);
     for (int i = 0; i < info.optimizer_count; i++) {
         const RunSetting *s = &info.optimizer[i];
         bool ends = !strcmp(s->key, "lr_decay_steps") && !strcmp(s->value, "0");
@@ -99,4 +112,19 @@ Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *
     *out = l.texts;
     *count = l.count;
     return OK;
+}
+
+Status checkpoint_about_hash(char out[CHECKPOINT_HASH], const Job *job, int64_t step) {
+    Arena scratch = {0};
+    SafetensorsText *texts;
+    int count = 0;
+    uint64_t hash = HASH_START;
+    Status s = checkpoint_about(&texts, &count, &scratch, job, step);
+    for (int i = 0; s == OK && i < count; i++) {
+        hash = hash_bytes(hash, texts[i].key, strlen(texts[i].key) + 1);
+        hash = hash_bytes(hash, texts[i].value, strlen(texts[i].value) + 1);
+    }
+    snprintf(out, CHECKPOINT_HASH, "%016" PRIx64, hash);
+    arena_finish(&scratch);
+    return s;
 }

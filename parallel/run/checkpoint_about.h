@@ -11,6 +11,11 @@
 Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *job,
                         int64_t step) MUST_USE;
 
+// A hash of that text, the same on all ranks: what tells the files of one checkpoint from those of
+// another under the same names.
+enum { CHECKPOINT_HASH = 17 };
+Status checkpoint_about_hash(char out[CHECKPOINT_HASH], const Job *job, int64_t step) MUST_USE;
+
 // How two runs may differ in what a key says. MUST_EQUAL: one cannot go on where the other stopped.
 // MAY_DIFFER: it can, but computes something else than a run that was not stopped. A number that
 // follows from the others, or a name: INFORMATION. SAME_SAMPLES must be equal for an evaluation,

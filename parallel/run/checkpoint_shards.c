@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // --save-shards: every rank writes the pieces that it is the first to hold into a file of its own,
-// and rank 0, when all have, an index of them (core/data/safetensors_index.h). No rank needs memory
-// for the whole. The names of the files tell the step, so that those of the checkpoint before stay
-// until the index, which is renamed into place, is that of the new ones.
+// and rank 0, when all have, an index of them (core/data/safetensors_index.h). The names
+// of the files tell the step, so that those of a step before stay until the index, which is renamed
+// into place, is that of the new ones. A run that comes to the same step under the same name writes
+// over them; then each file says of which checkpoint it is a part, and the index refuses others.
 #include "core/base/text.h"
 #include "core/data/safetensors_index.h"
 #include "core/plan/piece.h"
@@ -85,11 +86,14 @@ static Status copy_piece(Rank *r, Shard *s, SafetensorsEntry *e, int tensor) {
     return OK;
 }
 
-static Status collect(Rank *r, Shard *s) {
+static Status collect(Rank *r, Shard *s, int64_t step) {
     int weights = rank_weight_count(r);
     s->entries = ARENA_NEW(&s->arena, SafetensorsEntry, weights + 1);
     s->texts = ARENA_NEW(&s->arena, SafetensorsText, weights + 1);
-    if (!s->entries || !s->texts) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    char *hash = arena_push(&s->arena, CHECKPOINT_HASH);
+    if (!s->entries || !s->texts || !hash) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    TRY(checkpoint_about_hash(hash, r->job, step));
+    s->texts[s->text_count++] = (SafetensorsText){SAFETENSORS_PART_OF, hash};
     for (int i = 0; i < weights; i++) {
         const Logical *l = rank_weight_logical(r, i);
         int tensor = stored(r, r->comm.rank, i);
@@ -111,7 +115,7 @@ Status checkpoint_shards_write(Rank *r, int64_t step) {
     Shard s = {0};
     char path[PATH_MAX];
     Status done = name_of(path, r, step, r->comm.rank);
-    if (done == OK) done = collect(r, &s);
+    if (done == OK) done = collect(r, &s, step);
     if (done == OK) done = safetensors_write(path, s.entries, s.count, s.texts, s.text_count);
     arena_finish(&s.arena);
     return done;
@@ -137,8 +141,8 @@ static Status write_index(const Rank *r, Arena *a, int64_t step) {
     int ranks = r->job->options.spec.ranks, weights = rank_weight_count(r), text_count;
     const char **files = ARENA_NEW(a, const char *, ranks);
     SafetensorsPlace *places = ARENA_NEW(a, SafetensorsPlace, weights + 1);
-    SafetensorsText *texts;
-    char path[PATH_MAX];
+    SafetensorsText *texts, *all;
+    char path[PATH_MAX], hash[CHECKPOINT_HASH];
     if (!files || !places) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     for (int i = 0; i < weights; i++) TRY(find_files(r, a, &places[i], i));
     for (int q = 0; q < ranks; q++) {
@@ -148,8 +152,13 @@ static Status write_index(const Rank *r, Arena *a, int64_t step) {
         if (!files[q]) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     }
     TRY(checkpoint_about(&texts, &text_count, a, r->job, step));
+    TRY(checkpoint_about_hash(hash, r->job, step));
+    all = ARENA_NEW(a, SafetensorsText, text_count + 1);
+    if (!all) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
+    memcpy(all, texts, (size_t)text_count * sizeof *all);
+    all[text_count++] = (SafetensorsText){SAFETENSORS_PART_OF, hash};
     TRY(checkpoint_files_index(path, sizeof path, r->job->options.save));
-    return safetensors_write_index(path, places, weights, files, texts, text_count);
+    return safetensors_write_index(path, places, weights, files, all, text_count);
 }
 
 Status checkpoint_shards_index(Rank *r, int64_t step) {

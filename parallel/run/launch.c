@@ -74,8 +74,8 @@ Status launch_check_divergence(const Training *t, const Job *job) {
                  r->diverged == DIVERGED_WEIGHTS ? "weights are" : "the loss of the evaluation is",
                  step, (long long)job->steps);
     if (o->save && r->copied_step)
-        snprintf(kept, sizeof kept, "%.200s has the weights after step %lld, the last good ones",
-                 o->save, (long long)r->copied_step);
+        snprintf(kept, sizeof kept, "%.200s%s has the weights after step %lld, the last good ones",
+                 o->save, o->save_shards ? ".index.json" : "", (long long)r->copied_step);
     else if (o->save)
         snprintf(kept, sizeof kept, "no weights are saved, as none were good");
     FAIL(ERR_FAILED, "%s: training diverged; a smaller --lr than %g may help; %s", what,

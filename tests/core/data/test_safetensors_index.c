@@ -23,9 +23,9 @@ static void write_piece(const char *name, int count, float first, const char *ru
     for (int i = 0; i < count; i++) data[i] = first + (float)i;
     const SafetensorsEntry e = {
         .name = "w", .dtype = DTYPE_F32, .dims = 1, .shape = {count}, .data = data};
-    const SafetensorsText t = {"w", runs};
+    const SafetensorsText t[] = {{SAFETENSORS_PART_OF, name}, {"w", runs}};
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    ck_assert_ok(safetensors_write(path, &e, 1, &t, runs != NULL));
+    ck_assert_ok(safetensors_write(path, &e, 1, t, runs ? 2 : 0));
 }
 
 static void setup(void) {
@@ -114,5 +114,24 @@ START_TEST(what_cannot_be_put_together_is_refused) {
 }
 END_TEST
 
-SUITE("safetensors_index", pieces_are_put_together, whole_tensors_of_others_are_read,
-      what_cannot_be_put_together_is_refused)
+// A file of another checkpoint, or of one that does not say, under the name of one of this.
+START_TEST(files_of_another_checkpoint_are_refused) {
+    Arena a = {0};
+    Safetensors s;
+    setup();
+    write_piece("a", 4, 0, "0:4");
+    write_text("{\"metadata\":{\"part_of\":\"a\"},\"weight_map\":{\"w\":\"a\"}}");
+    ck_assert_ok(safetensors_read_index(&s, &a, index_path));
+    ck_assert_int_eq(s.text_count, 0);
+    write_text("{\"metadata\":{\"part_of\":\"b\"},\"weight_map\":{\"w\":\"a\"}}");
+    ck_assert_fails(safetensors_read_index(&s, &a, index_path), ERR_FORMAT,
+                    "/a: it is part of another checkpoint than its index");
+    write_piece("a", 4, 0, NULL);
+    ck_assert_fails(safetensors_read_index(&s, &a, index_path), ERR_FORMAT,
+                    "/a: it is part of another checkpoint than its index");
+    arena_finish(&a);
+}
+END_TEST
+
+SUITE("safetensors_index", files_of_another_checkpoint_are_refused, pieces_are_put_together,
+      whole_tensors_of_others_are_read, what_cannot_be_put_together_is_refused)
