@@ -211,6 +211,20 @@ static Status check_evaluation(const TrainOptions *o, const OptionLine *line) {
     return OK;
 }
 
+// Files become one file, and nothing else is done.
+static Status check_consolidation(const TrainOptions *o, const OptionLine *line) {
+    static const char *const others[] = {
+        "epochs", "steps",       "resume", "load",   "evaluate", "save-every",
+        "keep",   "save-shards", "trace",  "record", "report",   "preview",
+        "plot",   "json",        "csv",    "plain",  "plan",     "print-plan"};
+    if (!o->consolidate) return OK;
+    if (!o->save) FAIL(ERR_USAGE, "--consolidate INDEX needs --save FILE");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (option_given(line, others[i]))
+            FAIL(ERR_USAGE, "--consolidate does not train: leave out --%s", others[i]);
+    return OK;
+}
+
 static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
     bool timed = device_traits_platform(o->job.device) != NULL;
     const char *from = o->resume ? "resume" : "load";
@@ -229,8 +243,7 @@ static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
         FAIL(ERR_USAGE, "--save %s: files of ranks need a name; leave out --save-shards", o->save);
     if (o->save_shards && o->keep)
         FAIL(ERR_USAGE, "--keep keeps checkpoints in one file each; leave out --save-shards");
-    if (o->consolidate && (!o->save || o->save_shards || o->resume || o->load))
-        FAIL(ERR_USAGE, "--consolidate INDEX needs --save FILE, and no other weights");
+    TRY(check_consolidation(o, line));
     if (o->keep && !o->save_every)
         FAIL(ERR_USAGE, "--keep says how many checkpoints of --save-every stay; give both");
     if (o->save_every && !is_file(o->save))

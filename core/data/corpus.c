@@ -160,6 +160,11 @@ Status corpus_cut(Corpus *c, int64_t window, double test_fraction, const char *s
              "tokens train",
              source, (long long)window, (long long)window + 1, (long long)c->train_length,
              (long long)c->length);
+    if (testing && !c->test_windows)
+        FAIL(ERR_USAGE,
+             "%s: of its %lld tokens %lld test, and a window of %lld needs one more than it has; "
+             "give a larger --test-fraction, or --test-fraction 0 to hold none out",
+             source, (long long)c->length, (long long)testing, (long long)window);
     // One window fewer leaves room to begin anywhere in the first.
     if (c->train_windows > 1) c->train_windows--;
     return OK;

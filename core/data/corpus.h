@@ -5,7 +5,7 @@
 //
 //     Corpus c;
 //     TRY(corpus_read(&c, &arena, "shakespeare.txt", TOKENS_CHARACTERS));
-//     TRY(corpus_cut(&c, 128, 0.15));              // windows of 128 tokens that train, that test
+//     TRY(corpus_cut(&c, 128, 0.15, "shakespeare.txt"));  // windows of 128 tokens
 //     corpus_window(&c, seed, epoch, row, x, y);   // x[128], y[128]
 //     corpus_finish(&c);
 #ifndef CORE_DATA_CORPUS_H
@@ -43,7 +43,8 @@ Status corpus_from(Corpus *out, Arena *a, const char *text, size_t length, const
 void corpus_finish(Corpus *c);  // safe on a zeroed one
 
 // Cut it into windows that do not overlap. The last `test_fraction` of the text tests, in windows
-// of its own. ERR_USAGE, with both lengths, when there is no whole window to train with.
+// of its own. ERR_USAGE, with both lengths, when there is no whole window to train
+// with, or none of those that shall test.
 Status corpus_cut(Corpus *c, int64_t window, double test_fraction, const char *source) MUST_USE;
 
 // Tokens of a window and, in y, the token after each; either may be NULL. Rows below train_windows

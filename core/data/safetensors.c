@@ -403,6 +403,7 @@ static int open_plain(const char *path, int64_t *length) {
 
 Status safetensors_read(Safetensors *out, Arena *a, const char *path) {
     File f = {.path = path};
+    *out = (Safetensors){0};
     f.fd = open_plain(path, &f.length);
     if (f.fd < 0) return read_stream(out, a, path);  // which says why a file cannot be read
     Status s = read_whole(out, a, &f);

@@ -243,7 +243,8 @@ static Status read_file_named(Reader *r, const char *name) {
 static Status read_files(Reader *r, const json_t *map) {
     const char *name;
     json_t *value, *seen = json_object();
-    Status s = seen ? OK : ERR_MEMORY;
+    Status s = OK;
+    if (!seen) FAIL(ERR_MEMORY, "%s: out of memory", r->path);
     json_object_foreach((json_t *)map, name, value) {
         size_t count = json_is_array(value) ? json_array_size(value) : 1;
         for (size_t i = 0; i < count && s == OK; i++) {
@@ -287,6 +288,9 @@ static Status read_all(Reader *r) {
     for (int i = 0; i < r->out->count; i++) {
         const Filling *f = &r->fillings[i];
         if (f->have && f->found == f->elements) continue;
+        if (!f->have)
+            FAIL(ERR_FORMAT, "%s: tensor '%s' is in none of the files that weight_map names for it",
+                 r->path, r->out->entries[i].name);
         FAIL(ERR_FORMAT, "%s: tensor '%s': of %lld elements %lld are in the files", r->path,
              r->out->entries[i].name, (long long)f->elements, (long long)f->found);
     }

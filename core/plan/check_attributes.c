@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attributes of kinds that work on sequences: heads that divide the channels, as many of keys and
-// values as fit, and the ranges of real ones.
+// Ranges of attributes: heads that divide the channels, as many of keys and values as fit, and real
+// ones for which a formula has a value.
 #include "core/plan/check_internal.h"
 
 #include <math.h>
@@ -72,6 +72,27 @@ static Status check_eps(const Asked *a, double eps) {
     return OK;
 }
 
+// At least 0 and at most 1; `below`: less than 1.
+static Status check_share(const Asked *a, const char *what, double share, bool below) {
+    if (!(share >= 0 && share <= 1) || (below && share == 1))
+        REFUSE(a, "%s is %g, expected 0 to %s1", what, share, below ? "less than " : "");
+    return OK;
+}
+
+static Status check_adam(const Asked *a, const Work *w) {
+    TRY(check_share(a, "beta1", work_real(a->p, w, 0), true));
+    TRY(check_share(a, "beta2", work_real(a->p, w, 1), true));
+    TRY(check_eps(a, work_real(a->p, w, 2)));
+    if (a->attr[4] != 0 && a->attr[4] != 1)
+        REFUSE(a, "decoupled is %lld, expected 0 or 1", (long long)a->attr[4]);
+    return OK;
+}
+
+static Status check_clip(const Asked *a, double max_norm) {
+    if (!(max_norm >= 0)) REFUSE(a, "max_norm is %g, expected 0 (none) or more", max_norm);
+    return OK;
+}
+
 Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     if (!w->attr_count) return OK;
@@ -81,6 +102,10 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ATTENTION_BACKWARD:
     case KIND_ATTENTION_PACKED:
     case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a);
+    case KIND_BATCH_NORM:
+    case KIND_BATCH_NORM_INFERENCE:
+    case KIND_BATCH_NORM_REDUCE:
+    case KIND_BATCH_NORM_BACKWARD_INPUT:
     case KIND_LAYER_NORM:
     case KIND_LAYER_NORM_BACKWARD_INPUT:
     case KIND_LAYER_NORM_BACKWARD_WEIGHT:
@@ -91,6 +116,9 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ROTARY_BACKWARD: return check_rotary(&a, work_real(p, w, 1));
     case KIND_DROPOUT:
     case KIND_DROPOUT_BACKWARD: return check_dropout(&a, work_real(p, w, 0));
+    case KIND_BATCH_NORM_UPDATE: return check_share(&a, "momentum", work_real(p, w, 0), false);
+    case KIND_ADAM: return check_adam(&a, w);
+    case KIND_CLIP: return check_clip(&a, work_real(p, w, 0));
     default: return OK;
     }
 }

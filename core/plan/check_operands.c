@@ -142,11 +142,10 @@ static Status wrong_count(const Match *m, const char *what, int found) {
          kind_operands(work_kind(m->work)));
 }
 
-// Any number of inputs of any shape: a communication's, or what is put together to one output.
-static Status match_any(const Match *m) {
+// Any number of inputs, which are put together to one output.
+static Status match_concatenated(const Match *m) {
     const Tensor *y = &m->p->tensors[op_outputs(m->plan, m->op)[0]];
     int64_t sum = 0;
-    if (m->work->kind != KIND_CONCATENATE) return OK;
     for (int i = 0; i < m->op->inputs; i++) {
         const Tensor *x = &m->p->tensors[op_inputs(m->plan, m->op)[i]];
         if (x->dtype != y->dtype) return mismatch(m, x, dtype_name((Dtype)y->dtype));
@@ -167,7 +166,7 @@ static Status match_side(Match *m, const int32_t *operands, int count, char *sid
             word++;
             word[strlen(word) - 1] = '\0';
         }
-        if (strstr(word, "...")) return match_any(m);
+        if (strstr(word, "...")) return match_concatenated(m);
         if (i == count && optional) continue;
         if (i == count) return wrong_count(m, what, count);
         TRY(match_operand(m, &m->p->tensors[operands[i++]], word));

@@ -362,12 +362,14 @@ Status placement_rule_loss(const Along *a) {
     return along_write(a, 1, logits);
 }
 
-// Parameters and their optimiser's state, which are outputs and inputs in one.
+// Parameters and their optimiser's state, outputs and inputs in one; or a count.
 Status placement_rule_update(const Along *a) {
     Placement weight = along_output(a, 0), gradient = along_input(a, 0);
+    bool own = weight.place == PLACE_ONLY && !weight.block;
+    if (!a->op->inputs)
+        return replicated(weight) || own ? OK : along_refuse_output(a, 0, "all ranks count alike");
     if (placement_is_partial(gradient))
         return along_refuse_input(a, 0, "each rank holds a part of the sum; all-reduce it first");
-    bool own = weight.place == PLACE_ONLY && !weight.block;
     if (!placement_equal(gradient, weight) && !(own && replicated(gradient)))
         return along_refuse_input(a, 0, "the parameter does not lie alike");
     for (int o = 0; o < a->op->outputs; o++) {

@@ -116,7 +116,6 @@ static void print_lanes(const Printer *w) {
     }
 }
 
-// Logical tensors from `first` on, before `end`; the parameters come before all that a class adds.
 // The shortest text that reads back as the same number.
 static void print_real(FILE *out, double value) {
     char text[32];
@@ -133,6 +132,7 @@ static void print_initial(FILE *out, const char *key, double value) {
     print_real(out, value);
 }
 
+// Logical tensors from `first` on, before `end`; the parameters come before all that a class adds.
 static void print_logicals(const Printer *w, int first, int end) {
     const Program *p = w->p;
     int width = 0, shape_width = 0, parameters = first ? p->parameter_count : 0;

@@ -230,7 +230,9 @@ static Status check_steps(Job *job) {
     if (o->evaluate_only) {
         job->steps = job->first_step;
         if (job->evaluation_turns) return OK;
-        FAIL(ERR_USAGE, "--evaluate: no samples are held out; give --test-fraction");
+        if (!job->split.test_count)
+            FAIL(ERR_USAGE, "--evaluate: no samples are held out; give --test-fraction");
+        FAIL(ERR_USAGE, "--evaluate: the plan file has no plan of each_epoch");
     }
     if (job->first_step < job->steps) return OK;
     FAIL(ERR_USAGE,

@@ -119,6 +119,8 @@ START_TEST(files_of_ranks_are_consolidated) {
     command_finish(&it);
     command_run(&it, "train --consolidate w --save b");
     command_refused(&it, "train", PARTS("--consolidate w: give the index of the files"));
+    command_run(&it, "train --consolidate w.index.json --save b --report r.json");
+    command_refused(&it, "train", PARTS("--consolidate does not train: leave out --report"));
     command_run(&it, "train --consolidate w.index.json");
     command_refused(&it, "train", PARTS("--consolidate INDEX needs --save FILE"));
     command_run(&it, "train --consolidate w.index.json --save b");

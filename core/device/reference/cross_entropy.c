@@ -12,7 +12,8 @@
 // between 1 and C, never of a p that may have vanished: right for logits of any size. `count`, the
 // number of samples or tokens of the global batch, divides once, and here (docs/contract.md, 2).
 // A label of LABEL_IGNORED (-100, as PyTorch has it) takes no part: it adds nothing to the loss, is
-// neither right nor wrong, has no gradient, and is not counted in `count`.
+// neither right nor wrong and has no gradient. Who makes the count leaves it out: no data set has
+// such labels yet.
 //
 // The loss is summed in f64, in blocks of 4,096 rows folded in order (docs/contract.md, 6). Its
 // second element counts the correct predictions: rows whose label is the index of the largest

@@ -13,6 +13,11 @@ static Status infer(const Model *m, Layer *l) {
         LAYER_FAIL(ERR_SHAPE, m, l, "%s, not channels, or channels×height×width",
                    layer_describe_input(m, l, 0, from));
     }
+    if (layer_gives(l, ATTRIBUTE_MOMENTUM) && l->real[ATTRIBUTE_MOMENTUM] > 1)
+        LAYER_FAIL(ERR_SHAPE, m, l,
+                   "momentum=%g: it is the share of the new statistics, at most 1 (0.1 where other "
+                   "frameworks say 0.9)",
+                   l->real[ATTRIBUTE_MOMENTUM]);
     layer_keep_shape(l);
     layer_add_constant(l, "weight", 1, l->in, 1);
     layer_add_constant(l, "bias", 1, l->in, 0);

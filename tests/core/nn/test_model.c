@@ -268,6 +268,8 @@ START_TEST(heads_that_do_not_divide_are_errors_with_the_arithmetic) {
         {HEAD "attention heads=2\n", "x.model:4: attention att1: needs positions×channels, but"},
         {HEAD "rms_norm\n", "x.model:4: rms_norm norm1: needs positions×channels, but"},
         {HEAD "rotary heads=2\n", "x.model:4: rotary rotary1: needs positions×channels, but"},
+        {HEAD "batch_norm momentum=1.5\n",
+         "x.model:4: batch_norm bn1: momentum=1.5: it is the share of the new statistics"},
         {HEAD "dropout p=1\n", "x.model:4: dropout drop1: p=1 would drop everything"},
         {SEQUENCE "attention heads=3\n",
          "x.model:4: attention att1: 20 channels are not 3 heads of queries and 2 × 3 of keys and "

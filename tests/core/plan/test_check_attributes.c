@@ -108,6 +108,35 @@ START_TEST(an_eps_is_not_negative) {
 }
 END_TEST
 
+static void judge_adam(double beta1, double beta2, double eps, int64_t decoupled,
+                       const char *refusal) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    const int64_t attrs[] = {build_attr_real(beta1), build_attr_real(beta2), build_attr_real(eps),
+                             build_attr_real(0), decoupled};
+    const char *const reals[] = {"w", "m", "v", "g"};
+    for (int i = 0; i < 4; i++)
+        make_tensor(&p, reals[i], ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(3), DTYPE_F32);
+    make_tensor(&p, "rate", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_F64);
+    make_tensor(&p, "step", ROLE_STATE, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_I64);
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = KIND_ADAM, .attrs = attrs}, "w m v",
+            "g rate step");
+    if (refusal)
+        ck_assert_fails(program_check(&p), ERR_PLAN, refusal);
+    else
+        ck_assert_ok(program_check(&p));
+    program_finish(&p);
+}
+
+START_TEST(averages_of_adam_forget) {
+    judge_adam(0, 0.999, 1e-8, 1, NULL);
+    judge_adam(1, 0.999, 1e-8, 1, "beta1 is 1, expected 0 to less than 1");
+    judge_adam(0.9, -0.1, 1e-8, 0, "beta2 is -0.1, expected 0 to less than 1");
+    judge_adam(0.9, 0.999, -1, 0, "eps is -1, expected 0 or more");
+    judge_adam(0.9, 0.999, 1e-8, 7, "decoupled is 7, expected 0 or 1");
+}
+END_TEST
+
 static int64_t flops(Kind kind, const int64_t *attrs, int64_t length) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
@@ -134,4 +163,4 @@ END_TEST
 
 SUITE("check attributes", heads_divide_channels_and_heads_of_keys_divide_heads,
       a_turned_head_has_pairs_of_channels, dropout_keeps_something, an_eps_is_not_negative,
-      attention_counts_the_pairs_that_are_seen)
+      averages_of_adam_forget, attention_counts_the_pairs_that_are_seen)

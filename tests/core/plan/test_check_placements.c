@@ -299,6 +299,8 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
          "l is R along data: the logits do not lie alike"},
         {KIND_CROSS_ENTROPY_BACKWARD, "y S1 2x3; l R 2 i32; c R 1 f64; d S1 2x3", "d", "y l c",
          "the softmax of a row needs the whole row"},
+        {KIND_INCREMENT, "n R 1 i64", "n", "", NULL},
+        {KIND_INCREMENT, "n D 1 i64", "n", "", "n is D along data: all ranks count alike"},
         {KIND_SGD, "w R 4; g R 4; r R 1 f64", "w", "g r", NULL},
         {KIND_SGD, "w S0 4; g S0 4; r R 1 f64", "w", "g r", NULL},
         {KIND_SGD, "w S:flat/4 4; g S:flat/4 4; r R 1 f64", "w", "g r", NULL},
