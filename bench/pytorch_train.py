@@ -100,7 +100,7 @@ class ResNet8(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        self.conv1, self.bn1 = nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
         self.blocks = nn.Sequential(Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2))
         self.fc = nn.Linear(64, 10)
 
@@ -132,7 +132,7 @@ def adamw(net):  # decay on tensors of two and more dimensions, as GPT-2's train
 
 # The network, a batch of its input and labels, its optimiser.
 MODELS = {'net': (Net, images(1, 28, 28), sgd), 'gpt': (Gpt, tokens, adamw),
-          'resnet8': (ResNet8, images(3, 32, 32), sgd)}
+          'resnet8': (ResNet8, images(1, 28, 28), sgd)}
 
 
 def measure(model, tuned, ranks, seconds, batch):
