@@ -193,14 +193,16 @@ static bool writes_index(const Match *m) {
            (m->work->kind == KIND_MAX_POOL && m->op->outputs > 1);
 }
 
-// An index is one byte: a place in a window of 16 x 16.
+// An index is one byte: a place in a window of 16 x 16. A pool's padding is at most half of its
+// kernel, so that every window has a pixel.
 Status op_check_window(const Program *p, const Plan *plan, const Op *op) {
     const Match m = {.p = p, .plan = plan, .op = op, .work = op_work(p, op)};
     TRY(check_attribute(&m, "kernel", 1, writes_index(&m) ? 16 : KIND_WINDOW_MAX));
     TRY(check_attribute(&m, "height", 1, KIND_WINDOW_MAX));
     TRY(check_attribute(&m, "width", 1, KIND_WINDOW_MAX));
     TRY(check_attribute(&m, "stride", 1, KIND_WINDOW_MAX));
-    return check_attribute(&m, "pad", 0, KIND_WINDOW_MAX);
+    bool pools = work_kind(m.work) == KIND_MAX_POOL || work_kind(m.work) == KIND_MAX_POOL_BACKWARD;
+    return check_attribute(&m, "pad", 0, pools ? attribute(&m, "kernel") / 2 : KIND_WINDOW_MAX);
 }
 
 // Sizes of a window: OH = (H + 2 pad - kernel) / stride + 1. A window that need not be square has

@@ -115,8 +115,9 @@ Status check_pool_index(const Program *p, const Plan *plan, const Op *op, const 
     for (int i = 0; i < backward->attr_count; i++)
         same = same && work_attr(p, forward, i) == work_attr(p, backward, i);
     if (!same)
-        FAIL(ERR_PLAN,
-             "plan %s: %s: kernel, stride or shapes are not those of %s, which wrote its index",
-             program_name(p, plan->name), op_name(p, op), op_name(p, pool));
+        FAIL(
+            ERR_PLAN,
+            "plan %s: %s: kernel, stride, pad or shapes are not those of %s, which wrote its index",
+            program_name(p, plan->name), op_name(p, op), op_name(p, pool));
     return OK;
 }

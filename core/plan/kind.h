@@ -40,9 +40,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "dweight(K,C) [dbias(K)] <- x(B,..,C) dy(B,..,K)")                                          \
     X(RELU, "relu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, none, "", "dx <- dy y")               \
-    X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride",                               \
+    X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride pad",                           \
       "y(B,C,OH,OW) [index(B,C,OH,OW):u8] <- x(B,C,H,W)")                                         \
-    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, window, none, "kernel stride",             \
+    X(MAX_POOL_BACKWARD, "max_pool_backward", COMPUTE, window, none, "kernel stride pad",         \
       "dx(B,C,H,W) <- dy(B,C,OH,OW) index(B,C,OH,OW):u8")                                         \
     X(AVG_POOL, "avg_pool", COMPUTE, linear_window, none, "height width stride",                  \
       "y(B,C,OH,OW) <- x(B,C,H,W)")                                                               \

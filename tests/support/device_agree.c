@@ -9,10 +9,11 @@ static void compare_index(const Case *c, const Sizes *s, int index, int of, cons
     double u = s->dtype == DTYPE_F32 ? 0x1p-24 : 0x1p-53, n = (double)c->terms,
            gamma = n * u / (1 - n * u);
     for (int64_t i = 0; i < case_elements(c, index); i++) {
-        int64_t plane = i / (OH * OW), row = i / OW % OH * s->pool_stride,
-                column = i % OW * s->pool_stride;
+        int64_t plane = i / (OH * OW), row = i / OW % OH * s->pool_stride - s->pool_pad,
+                column = i % OW * s->pool_stride - s->pool_pad;
         int64_t at[2] = {(int64_t)got->of[index][i], (int64_t)want->of[index][i]};
-        if (at[0] >= s->pool * s->pool)
+        int64_t h = row + at[0] / s->pool, w = column + at[0] % s->pool;
+        if (at[0] >= s->pool * s->pool || h < 0 || h >= H || w < 0 || w >= W)
             ck_abort_msg("%s: index[%lld] is %lld", c->text, (long long)i, (long long)at[0]);
         double value[2], most = 0;
         for (int k = 0; k < 2; k++) {
@@ -28,10 +29,11 @@ static void compare_index(const Case *c, const Sizes *s, int index, int of, cons
 
 // For messages: all that is needed to build the case again.
 static void describe(Case *c, const Device *d, const Sizes *s) {
-    const int64_t sizes[] = {s->rows,   s->capacity, s->C,   s->H,    s->W,          s->K,
-                             s->kernel, s->stride,   s->pad, s->pool, s->pool_stride};
-    static const char *const names[] = {"rows",   "of",     "C",   "H",    "W",          "K",
-                                        "kernel", "stride", "pad", "pool", "pool stride"};
+    const int64_t sizes[] = {s->rows,   s->capacity, s->C,   s->H,    s->W,           s->K,
+                             s->kernel, s->stride,   s->pad, s->pool, s->pool_stride, s->pool_pad};
+    static const char *const names[] = {"rows", "of",   "C",           "H",
+                                        "W",    "K",    "kernel",      "stride",
+                                        "pad",  "pool", "pool stride", "pool pad"};
     int used = snprintf(c->text, sizeof c->text, "%s %s: %s, fill %d%s%s", d->name,
                         dtype_name(s->dtype), op_name(&c->p, &c->plan->ops[0]), (int)s->fill,
                         s->accumulate ? ", accumulate" : "", s->bias ? ", bias" : "");
@@ -66,6 +68,22 @@ void device_agree(const Device *d, Build build, const Sizes *s, int fusion) {
         case_compare_bits(&c, t, &again, &got);
     }
     case_finish(&c);
+}
+
+void device_agree_index(Case *c, const int64_t *window, int64_t H, int64_t W,
+                        const int64_t shape[4]) {
+    int64_t kernel = window[0], stride = window[1], pad = window[2];
+    int t = case_tensor(c, "index", DTYPE_U8, FILL_INTEGER, 4, shape);
+    for (int64_t i = 0; i < case_elements(c, t); i++)
+        for (;;) {
+            int64_t at = rng_below(&c->rng, (uint32_t)(kernel * kernel));
+            int64_t h = i / shape[3] % shape[2] * stride - pad + at / kernel,
+                    w = i % shape[3] * stride - pad + at % kernel;
+            if (h < 0 || h >= H || w < 0 || w >= W) continue;
+            c->before[t][i] = (double)at;
+            break;
+        }
+    c->magnitude[t] = MAGNITUDE_SAME;
 }
 
 const int64_t swept_rows[SWEPT_ROWS][2] = {{1, 1}, {2, 2},   {3, 4},  {5, 5},
@@ -109,6 +127,7 @@ void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride) {
         s.H = least + rng_below(&rng, many ? 3 : 9);
         s.W = least + rng_below(&rng, many ? 3 : 9);
         draw_flags(&s, &rng);
+        s.pool_pad = rng_below(&rng, (uint32_t)(pool / 2 + 1));
         agree_everywhere(build, &s, fusion);
     }
 }

@@ -10,10 +10,10 @@
 typedef struct {
     Dtype dtype;
     Fill fill;
-    int64_t capacity, rows;       // B, and how many of them are in use
-    int64_t C, H, W, K;           // in, height, width, out
-    int64_t kernel, stride, pad;  // of the convolution, or of the pooling alone
-    int64_t pool, pool_stride;    // of the pooling after a convolution
+    int64_t capacity, rows;               // B, and how many of them are in use
+    int64_t C, H, W, K;                   // in, height, width, out
+    int64_t kernel, stride, pad;          // of the convolution, or of the pooling alone
+    int64_t pool, pool_stride, pool_pad;  // of the pooling after a convolution
     bool accumulate, bias, index;
 } Sizes;
 
@@ -29,10 +29,10 @@ static inline int64_t conv_width(const Sizes *s) {
     return after_window(s->W, s->kernel, s->stride, s->pad);
 }
 static inline int64_t pool_height(const Sizes *s) {
-    return after_window(conv_height(s), s->pool, s->pool_stride, 0);
+    return after_window(conv_height(s), s->pool, s->pool_stride, s->pool_pad);
 }
 static inline int64_t pool_width(const Sizes *s) {
-    return after_window(conv_width(s), s->pool, s->pool_stride, 0);
+    return after_window(conv_width(s), s->pool, s->pool_stride, s->pool_pad);
 }
 
 // Build the operations, run them with the reference one by one, lower them for the device (which
@@ -41,11 +41,17 @@ static inline int64_t pool_width(const Sizes *s) {
 // points into, has values so close that rounding decides.
 void device_agree(const Device *d, Build build, const Sizes *s, int fusion);
 
+// Input "index" of this shape (B,C,OH,OW): of each window over planes of H x W any place that is a
+// pixel. The window is the kernel, stride and padding of a max_pool.
+void device_agree_index(Case *c, const int64_t *window, int64_t H, int64_t W,
+                        const int64_t shape[4]);
+
 // Rows in use and allocated.
 enum { SWEPT_ROWS = 7 };
 extern const int64_t swept_rows[SWEPT_ROWS][2];
 
-// Every combination of rows, kernel 1, 3, 5, stride 1, 2 and padding 0, 1, 2; the rest is drawn.
+// Every combination of rows, kernel 1, 3, 5, stride 1, 2 and padding 0, 1, 2; the rest is drawn,
+// the padding of the pooling too.
 void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride);
 // The convolutions of models/net.model, of 28 x 28 and 12 x 12.
 void sweep_net(Build build, int fusion);

@@ -61,7 +61,7 @@ void NAME(cpu_deliver_weight)(const Conv *s, const real *dweight, bool accumulat
 
 // Pooling planes (H,W) to (OH,OW).
 typedef struct {
-    int64_t H, W, OH, OW, kernel, stride;
+    int64_t H, W, OH, OW, kernel, stride, pad;
     real *value, *gated;  // scratch, as in cpu_scratch.h
     void *place, *out;
 } Pooling;
@@ -76,6 +76,7 @@ static inline Pooling pool_of(const KernelCall *call, const KernelCall *pooling,
                      .OW = narrow->shape[3],
                      .kernel = pooling->attr[0],
                      .stride = pooling->attr[1],
+                     .pad = pooling->attr[2],
                      .value = scratch_at(call, at.value),
                      .gated = scratch_at(call, at.gated),
                      .place = scratch_at(call, at.place),

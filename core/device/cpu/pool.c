@@ -14,7 +14,7 @@ typedef int32_t Place;
 #endif
 
 static bool tiles(const Pooling *p) {
-    return p->kernel == 2 && p->stride == 2 && p->H == 2 * p->OH && p->W == 2 * p->OW;
+    return p->kernel == 2 && p->stride == 2 && !p->pad && p->H == 2 * p->OH && p->W == 2 * p->OW;
 }
 
 // The candidate b replaces a: it is larger, or it is a NaN and a is none.
@@ -53,12 +53,24 @@ static inline void pool_tiles(const Pooling *p, const real *x, real *y, uint8_t 
     for (int64_t o = 0; o < p->OH * p->OW && index; o++) index[o] = (uint8_t)out[o];
 }
 
-static inline real pool_window(const Pooling *p, const real *window, uint8_t *index) {
-    real best = window[0];
-    int64_t where = 0;
-    for (int64_t u = 0; u < p->kernel; u++)
-        for (int64_t v = 0; v < p->kernel; v++) {
-            real value = window[u * p->W + v];
+// Positions [first, end) of a window that lie inside a plane of `size`, one way; the window begins
+// at `at`, which padding may put before the plane. There is always one.
+typedef struct {
+    int64_t first, end;
+} Inside;
+static inline Inside inside(const Pooling *p, int64_t at, int64_t size) {
+    return (Inside){at < 0 ? -at : 0, at + p->kernel > size ? size - at : p->kernel};
+}
+
+// The window whose position (0,0) is at row h and column w.
+static inline real pool_window(const Pooling *p, const real *x, int64_t h, int64_t w,
+                               uint8_t *index) {
+    const Inside rows = inside(p, h, p->H), columns = inside(p, w, p->W);
+    int64_t where = rows.first * p->kernel + columns.first;
+    real best = x[(h + rows.first) * p->W + w + columns.first];
+    for (int64_t u = rows.first; u < rows.end; u++)
+        for (int64_t v = columns.first; v < columns.end; v++) {
+            real value = x[(h + u) * p->W + w + v];
             if (!beats(value, best)) continue;
             best = value;
             where = u * p->kernel + v;
@@ -70,7 +82,7 @@ static inline real pool_window(const Pooling *p, const real *window, uint8_t *in
 static inline void pool_windows(const Pooling *p, const real *x, real *y, uint8_t *index) {
     for (int64_t i = 0; i < p->OH; i++)
         for (int64_t j = 0; j < p->OW; j++)
-            y[i * p->OW + j] = pool_window(p, &x[(i * p->W + j) * p->stride],
+            y[i * p->OW + j] = pool_window(p, x, i * p->stride - p->pad, j * p->stride - p->pad,
                                            index ? &index[i * p->OW + j] : NULL);
 }
 
@@ -139,8 +151,9 @@ static inline void unpool_windows(const Pooling *p, const real *dy, const real *
     memset(dx, 0, (size_t)(p->H * p->W) * sizeof(real));
     for (int64_t i = 0; i < p->OH; i++)
         for (int64_t j = 0; j < p->OW; j++) {
-            int64_t o = i * p->OW + j, u = index[o] / p->kernel, v = index[o] % p->kernel;
-            dx[(i * p->stride + u) * p->W + j * p->stride + v] += y && !(y[o] > 0) ? 0 : dy[o];
+            int64_t o = i * p->OW + j, h = i * p->stride - p->pad + index[o] / p->kernel,
+                    w = j * p->stride - p->pad + index[o] % p->kernel;
+            dx[h * p->W + w] += y && !(y[o] > 0) ? 0 : dy[o];
         }
 }
 

@@ -115,22 +115,13 @@ START_TEST(both_gradients_of_a_convolution_agree) {
 }
 END_TEST
 
-// Places of maxima: anything inside a window.
-static int add_index(Case *c, int64_t pool, int dims, const int64_t *shape) {
-    int t = case_tensor(c, "index", DTYPE_U8, FILL_INTEGER, dims, shape);
-    for (int64_t i = 0; i < case_elements(c, t); i++)
-        c->before[t][i] = rng_below(&c->rng, (uint32_t)(pool * pool));
-    c->magnitude[t] = MAGNITUDE_SAME;
-    return t;
-}
-
 // The backward of conv2d, relu and max_pool: relu on the pooled values, as models emit it.
 static void build_pooled_backward_weight(Case *c, const Sizes *s) {
     const int64_t pooled[] = {ROWS, s->K, pool_height(s), pool_width(s)};
     case_tensor(c, "dpooled", s->dtype, s->fill, 4, pooled);
     c->magnitude[case_tensor(c, "pooled", s->dtype, s->fill, 4, pooled)] = MAGNITUDE_SAME;
     case_tensor(c, "kept", s->dtype, FILL_OUTPUT, 4, pooled);
-    add_index(c, s->pool, 4, pooled);
+    device_agree_index(c, &s->pool, conv_height(s), conv_width(s), pooled);
     conv_operands(c, s, s->fill, FILL_OUTPUT, "dy");
     add_weight(c, s, "dweight", "dbias", gradient(s));
     case_op(c, KIND_RELU_BACKWARD, false, NULL, "kept", "dpooled pooled");

@@ -16,7 +16,7 @@ static void pool(Case *c, int64_t kernel, int64_t stride) {
     OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
     OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 2, 2));
     OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 1, 4, 4));
-    const int64_t attrs[] = {kernel, stride};
+    const int64_t attrs[] = {kernel, stride, 0};
     case_op(c, KIND_MAX_POOL, false, attrs, "y index", "x");
     case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "dy index");
 }
@@ -43,11 +43,44 @@ static void pool_overlapping(Case *c, const Device *d) {
     EXPECT(c, &got, "dx", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 + 2 + 3 + 4, 0, 0, 0, 0, 0);
 }
 
+// Windows of 3 at distance 2 with padding of 1, around a plane of numbers below zero: the padding
+// is nowhere the largest, and a place is counted from the window's corner, which lies in it.
+//   x =  -1 -5 -3 -4
+//        -2 -6 -9 -8
+//        -7 -3 -5 -6
+//        -9 -8 -4 -2
+static void pool_padded(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 4, 4), -1, -5, -3, -4, -2, -6, -9, -8, -7, -3, -5, -6,
+           -9, -8, -4, -2);
+    TENSOR(c, "dy", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, 2, 3, 4);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 2, 2));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 2, 2));
+    OUTPUT(c, "dx", REAL(c), SHAPE(ROWS, 1, 4, 4));
+    const int64_t attrs[] = {3, 2, 1};
+    case_op(c, KIND_MAX_POOL, false, attrs, "y index", "x");
+    case_op(c, KIND_MAX_POOL_BACKWARD, false, attrs, "dx", "dy index");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", -1, -3, -2, -2);
+    EXPECT(c, &got, "index", 4, 4, 1, 8);
+    EXPECT(c, &got, "dx", 1, 0, 2, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4);
+}
+
+// A window whose first position is padding, and whose first number is a NaN.
+static void pool_padded_nan(Case *c, const Device *d) {
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 2, 2), none, 5, none, 7);
+    OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 1, 1));
+    OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 1, 1));
+    case_op(c, KIND_MAX_POOL, false, (int64_t[]){3, 2, 1}, "y index", "x");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", none);
+    EXPECT(c, &got, "index", 4);
+}
+
 static void pool_nan(Case *c, const Device *d) {
     TENSOR(c, "x", REAL(c), SHAPE(ROWS, 1, 2, 2), 1, none, 3, none);
     OUTPUT(c, "y", REAL(c), SHAPE(ROWS, 1, 1, 1));
     OUTPUT(c, "index", DTYPE_U8, SHAPE(ROWS, 1, 1, 1));
-    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2}, "y index", "x");
+    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2, 0}, "y index", "x");
     Values got = run_lowered(c, d);
     EXPECT(c, &got, "y", none);
     EXPECT(c, &got, "index", 1);
@@ -57,13 +90,15 @@ START_TEST(pooling_takes_the_first_of_the_largest) {
     by_hand(1, pool_apart);
     by_hand(1, pool_overlapping);
     by_hand(1, pool_nan);
+    by_hand(1, pool_padded);
+    by_hand(1, pool_padded_nan);
 }
 END_TEST
 
 // Of relu and max_pool, a model's plan does the backward of relu first, on the pooled values
 // (core/nn/emit.c). The other order, that of the chain rule, must give the same bits.
 static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
-    int64_t H = attrs[0] + 2 * attrs[1],
+    int64_t H = attrs[0] + 2 * attrs[1] - 2 * attrs[2],
             OH = 3;  // three windows each way, and a row that none covers
     case_tensor(c, "x", REAL(c), fill, SHAPE(ROWS, 2, H + 1, H));
     case_tensor(c, "dy", REAL(c), fill, SHAPE(ROWS, 2, OH, OH));
@@ -87,11 +122,11 @@ static void exchange_backwards(Case *c, Fill fill, const int64_t *attrs) {
 }
 
 START_TEST(relus_and_poolings_backward_may_change_places) {
-    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {3, 1}, {2, 3}};
-    for (int i = 0; i < 2 * 4 * (FILL_COUNT - FILL_RANDOM); i++) {
+    static const int64_t windows[][3] = {{2, 2, 0}, {3, 2, 0}, {3, 1, 0}, {2, 3, 0}, {3, 2, 1}};
+    for (int i = 0; i < 2 * 5 * (FILL_COUNT - FILL_RANDOM); i++) {
         Case c;
         case_init(&c, i % 2 ? DTYPE_F64 : DTYPE_F32, 8, 7);
-        exchange_backwards(&c, (Fill)(FILL_RANDOM + i / 8), windows[i / 2 % 4]);
+        exchange_backwards(&c, (Fill)(FILL_RANDOM + i / 10), windows[i / 2 % 5]);
         case_finish(&c);
     }
 }
@@ -169,19 +204,10 @@ static void build_max_pool(Case *c, const Sizes *s) {
     case_op(c, KIND_MAX_POOL, false, &s->kernel, s->index ? "y index" : "y", "x");
 }
 
-// Places of maxima: anything inside a window.
-static int add_index(Case *c, int64_t pool, int dims, const int64_t *shape) {
-    int t = case_tensor(c, "index", DTYPE_U8, FILL_INTEGER, dims, shape);
-    for (int64_t i = 0; i < case_elements(c, t); i++)
-        c->before[t][i] = rng_below(&c->rng, (uint32_t)(pool * pool));
-    c->magnitude[t] = MAGNITUDE_SAME;
-    return t;
-}
-
 static void build_max_pool_backward(Case *c, const Sizes *s) {
     const int64_t shape[] = {ROWS, s->C, conv_height(s), conv_width(s)};
     case_tensor(c, "dy", s->dtype, s->fill, 4, shape);
-    add_index(c, s->kernel, 4, shape);
+    device_agree_index(c, &s->kernel, s->H, s->W, shape);
     case_tensor(c, "dx", s->dtype, FILL_OUTPUT, SHAPE(ROWS, s->C, s->H, s->W));
     case_op(c, KIND_MAX_POOL_BACKWARD, false, &s->kernel, "dx", "dy index");
     if (s->stride < s->kernel) at_least(c, s->kernel * s->kernel);
@@ -190,8 +216,10 @@ static void build_max_pool_backward(Case *c, const Sizes *s) {
 START_TEST(pooling_agrees) {
     const Device *devices[DEVICES];
     int count = case_devices(devices);
-    static const int64_t windows[][2] = {{2, 2}, {3, 2}, {1, 1}, {3, 1}, {2, 3}, {5, 3}, {16, 16}};
-    for (int w = 0; w < 7; w++)
+    static const int64_t windows[][3] = {{2, 2, 0}, {3, 2, 0},   {1, 1, 0}, {3, 1, 0},
+                                         {2, 3, 0}, {5, 3, 0},   {3, 2, 1}, {2, 2, 1},
+                                         {5, 1, 2}, {16, 16, 0}, {15, 9, 7}};
+    for (int w = 0; w < 11; w++)
         for (int i = 0; i < SWEPT_ROWS * 3 * 2 * 2 * count; i++) {
             Sizes s = {.dtype = i & 1 ? DTYPE_F64 : DTYPE_F32,
                        .index = i & 2,
@@ -200,7 +228,8 @@ START_TEST(pooling_agrees) {
                        .fill = (Fill)(FILL_RANDOM + i / 4 / SWEPT_ROWS % 3),
                        .C = 1 + i % 3,
                        .kernel = windows[w][0],
-                       .stride = windows[w][1]};
+                       .stride = windows[w][1],
+                       .pad = windows[w][2]};
             s.H = s.kernel + i % 4 * s.stride;
             s.W = s.kernel + i % 5 * s.stride + i % 2;  // odd: a column that no window covers
             device_agree(devices[i / (12 * SWEPT_ROWS)], build_max_pool, &s, NONE);

@@ -18,14 +18,14 @@ static bool relu_is_smooth(const Case *c, int x, const Values *v) {
 // which has no gradient.
 static bool pool_is_smooth(const Case *c, int y, int x, const int64_t *attr, const Values *v) {
     const Tensor *in = &c->p.tensors[x], *out = &c->p.tensors[y];
-    int64_t W = in->shape[3], plane = in->shape[2] * W, OW = out->shape[3];
+    int64_t H = in->shape[2], W = in->shape[3], plane = H * W, OW = out->shape[3];
     for (int64_t i = 0; i < case_elements(c, y); i++) {
-        int64_t p = i / OW / out->shape[2], row = i / OW % out->shape[2] * attr[1],
-                column = i % OW * attr[1];
+        int64_t p = i / OW / out->shape[2], row = i / OW % out->shape[2] * attr[1] - attr[2],
+                column = i % OW * attr[1] - attr[2];
         int near = 0;
-        for (int64_t u = 0; u < attr[0]; u++)
-            for (int64_t k = 0; k < attr[0]; k++)
-                near += v->of[x][p * plane + (row + u) * W + column + k] > v->of[y][i] - MARGIN;
+        for (int64_t h = row < 0 ? 0 : row; h < row + attr[0] && h < H; h++)
+            for (int64_t w = column < 0 ? 0 : column; w < column + attr[0] && w < W; w++)
+                near += v->of[x][p * plane + h * W + w] > v->of[y][i] - MARGIN;
         if (near > 1 && v->of[y][i] != 0) return false;
     }
     return true;
@@ -48,7 +48,7 @@ static bool is_smooth(Case *c) {
 // --- the check
 
 typedef struct {
-    int64_t rows, C, H, W, K, kernel, stride, pad, pool, pool_stride;
+    int64_t rows, C, H, W, K, kernel, stride, pad, pool, pool_stride, pool_pad;
 } Sizes;
 typedef void (*Build)(Case *c, const Sizes *s);
 typedef struct {
@@ -138,8 +138,9 @@ END_TEST
 // ReLU's backward works on the pooled values, as in the plans that models emit.
 static void build_pooled_conv2d(Case *c, const Sizes *s) {
     const int64_t wide[] = {ROWS, s->K, conv_height(s), conv_width(s)};
-    const int64_t narrow[] = {ROWS, s->K, after_window(wide[2], s->pool, s->pool_stride, 0),
-                              after_window(wide[3], s->pool, s->pool_stride, 0)};
+    const int64_t narrow[] = {ROWS, s->K,
+                              after_window(wide[2], s->pool, s->pool_stride, s->pool_pad),
+                              after_window(wide[3], s->pool, s->pool_stride, s->pool_pad)};
     conv2d_tensors(c, s);
     case_tensor(c, "z", DTYPE_F64, FILL_OUTPUT, 4, wide);
     case_tensor(c, "relu", DTYPE_F64, FILL_OUTPUT, 4, wide);
@@ -170,6 +171,9 @@ START_TEST(gradients_of_conv2d_relu_and_max_pool) {
     check_layer(build_pooled_conv2d, &s, weighted);
     s.pool = 3;  // windows overlap
     check_layer(build_pooled_conv2d, &s, weighted);
+    s.pool_pad = 1;
+    check_layer(build_pooled_conv2d, &s, weighted);
+    s.pool_pad = 0;
     s.stride = 2;
     s.pool = s.pool_stride = 2;
     check_layer(build_pooled_conv2d, &s, weighted);
@@ -209,8 +213,8 @@ START_TEST(gradients_of_relu) { check_layer(build_relu, &(Sizes){.rows = 3, .C =
 END_TEST
 
 static void build_max_pool(Case *c, const Sizes *s) {
-    const int64_t narrow[] = {ROWS, s->C, after_window(s->H, s->pool, s->pool_stride, 0),
-                              after_window(s->W, s->pool, s->pool_stride, 0)};
+    const int64_t narrow[] = {ROWS, s->C, after_window(s->H, s->pool, s->pool_stride, s->pool_pad),
+                              after_window(s->W, s->pool, s->pool_stride, s->pool_pad)};
     case_tensor(c, "x", DTYPE_F64, FILL_RANDOM, SHAPE(ROWS, s->C, s->H, s->W));
     case_tensor(c, "y", DTYPE_F64, FILL_OUTPUT, 4, narrow);
     case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, 4, narrow);
@@ -221,11 +225,17 @@ static void build_max_pool(Case *c, const Sizes *s) {
 }
 
 START_TEST(gradients_of_max_pool) {
-    static const int64_t windows[][2] = {
-        {2, 2}, {3, 2}, {3, 1}, {2, 3}};  // apart, overlapping, with gaps
-    for (int i = 0; i < 4; i++) {
-        Sizes s = {
-            .rows = 2, .C = 2, .H = 7, .W = 6, .pool = windows[i][0], .pool_stride = windows[i][1]};
+    static const int64_t windows[][3] = {
+        {2, 2, 0}, {3, 2, 0}, {3, 1, 0}, {2, 3, 0},   // apart, overlapping, with gaps
+        {2, 2, 1}, {3, 2, 1}, {4, 1, 2}, {2, 3, 1}};  // the same, padded
+    for (int i = 0; i < 8; i++) {
+        Sizes s = {.rows = 2,
+                   .C = 2,
+                   .H = 7,
+                   .W = 6,
+                   .pool = windows[i][0],
+                   .pool_stride = windows[i][1],
+                   .pool_pad = windows[i][2]};
         check_layer(build_max_pool, &s, plain);
     }
 }

@@ -220,6 +220,8 @@ START_TEST(shapes_that_do_not_fit_are_errors_with_both_shapes) {
          "x.model:4: max_pool pool1: stride is 1000000000, it can be at most 1048576"},
         {"conv2d out=2 kernel=1 pad=1048577\nflatten\nlinear out=10\n",
          "x.model:4: conv2d conv1: pad is 1048577, it can be at most 1048576"},
+        {"max_pool kernel=3 pad=2\nflatten\nlinear out=10\n",
+         "x.model:4: max_pool pool1: pad is 2, it can be at most half of the kernel, 1"},
         {"conv2d out=2 kernel=1\nmax_pool kernel=17\nflatten\nlinear out=10\n",
          "x.model:5: max_pool pool1: kernel is 17: behind a layer with parameters it can be at "
          "most 16"},
@@ -361,8 +363,10 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "linear in_features=4 out=3\n",
          "x.model:4: linear: no attribute in_features (what comes in follows from the layer "
          "before: leave it out); it has out, bias, std, tie, from"},
-        {HEAD "max_pool kernel=2 padding=1\n",  // it has no pad
-         "x.model:4: max_pool: no attribute padding; it has kernel, stride, from"},
+        {HEAD "max_pool kernel=2 padding=1\n",
+         "x.model:4: max_pool: no attribute padding (did you mean pad?)"},
+        {HEAD "avg_pool kernel=2 padding=1\n",  // it has no pad
+         "x.model:4: avg_pool: no attribute padding; it has kernel, stride, global, from"},
         {HEAD "conv2d out=3 kernal=5\n",
          "x.model:4: conv2d: no attribute kernal (did you mean kernel?)"},
         {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel; it has from"},

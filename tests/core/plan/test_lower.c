@@ -48,7 +48,7 @@ static Plan *make_conv(Program *p, bool other_reader) {
                     tensors[i].dtype);
     make_tensor(p, "labels", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_I32);
     ck_assert_ok(program_add_scalar(p, "first", DTYPE_I64, 1, NULL));
-    static const int64_t conv[] = {3, 1, 0}, pool[] = {2, 2};
+    static const int64_t conv[] = {3, 1, 0}, pool[] = {2, 2, 0};
     make_op(p, plan, (OpSpec){.name = "load", .kind = KIND_LOAD, .lane = 1}, "x labels", "first");
     make_op(p, plan, (OpSpec){.name = "conv.forward", .layer = "conv", .kind = KIND_CONV2D,
             .phase = PHASE_FORWARD, .attrs = conv, .flops = 10}, "z", "x w");

@@ -139,8 +139,8 @@ END_TEST
 
 // x (1,1,4,4) -> y, index (1,1,2,2) -> dx: an index means what the pooling that wrote it meant.
 START_TEST(an_index_is_read_as_it_was_written) {
-    static const int64_t forward[] = {2, 2}, wider[] = {3, 1};
-    for (int i = 0; i < 3; i++) {
+    static const int64_t forward[] = {2, 2, 0}, other[][3] = {{3, 1, 0}, {4, 2, 1}};
+    for (int i = 0; i < 4; i++) {
         Program p = {0};
         Plan *plan = make_program(&p, 1);
         make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 1, 4, 4), DTYPE_F32);
@@ -150,16 +150,18 @@ START_TEST(an_index_is_read_as_it_was_written) {
         make_tensor(&p, "dx", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, 4, 4), DTYPE_F32);
         make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = forward},
                 "y index", "x");
-        if (i == 2)
+        if (i == 3)
             make_op(&p, plan, (OpSpec){.name = "set", .kind = KIND_FOLD, .dtype = DTYPE_U8},
                     "index", "index");
         make_op(&p, plan,
                 (OpSpec){.name = "back",
                          .kind = KIND_MAX_POOL_BACKWARD,
-                         .attrs = i == 1 ? wider : forward},
+                         .attrs = i == 1 || i == 2 ? other[i - 1] : forward},
                 "dx", "y index");
         static const char *const messages[] = {
-            NULL, "back: kernel, stride or shapes are not those of pool, which wrote its index",
+            NULL,
+            "back: kernel, stride, pad or shapes are not those of pool, which wrote its index",
+            "back: kernel, stride, pad or shapes are not those of pool, which wrote its index",
             "back: index is not the index that a max_pool of this plan wrote"};
         if (i == 0)
             ck_assert_ok(check_one(&p));
@@ -226,7 +228,7 @@ START_TEST(window_sizes_are_checked) {
     Plan *plan = make_program(&p, 1);
     make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 2, 6, 6), DTYPE_F32);
     make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 2, 3), DTYPE_F32);
-    int64_t attrs[] = {2, 2};  // (6 - 2) / 2 + 1 = 3
+    int64_t attrs[] = {2, 2, 0};  // (6 - 2) / 2 + 1 = 3
     make_op(&p, plan, (OpSpec){.name = "pool", .kind = KIND_MAX_POOL, .attrs = attrs}, "y", "x");
     ck_assert_fails(check_one(&p), ERR_PLAN, "H = 6 with kernel 2, stride 2 gives OH = 3, not 2");
     program_finish(&p);
@@ -409,7 +411,7 @@ START_TEST(an_index_of_a_byte_bounds_the_window_of_a_pool) {
     for (int i = 0; i < 4; i++) {
         Program p = {0};
         Plan *plan = make_program(&p, 1);
-        int64_t attrs[] = {kernels[i], 1}, out = 20 - (kernels[i] - 1);
+        int64_t attrs[] = {kernels[i], 1, 0}, out = 20 - (kernels[i] - 1);
         make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1, 1, 20, 20), DTYPE_F32);
         make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 1, out, out),
                     DTYPE_F32);

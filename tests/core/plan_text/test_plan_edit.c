@@ -274,11 +274,15 @@ END_TEST
 START_TEST(a_window_that_is_too_large_is_named_with_its_line) {
     static const struct {
         const char *line, *message;
-    } cases[] = {{"  pool  max_pool  @compute  x fc.grad <- x  kernel=17 stride=1\n  bucket0 ",
-                  "x.plan:31: plan step: pool: kernel is 17, expected 1 to 16"},
-                 {"  pool  max_pool  @compute  x <- x  kernel=2 stride=1000000000\n  bucket0 ",
-                  "x.plan:31: plan step: pool: stride is 1000000000, expected 1 to 1048576"}};
-    for (int i = 0; i < 2; i++) {
+    } cases[] = {
+        {"  pool  max_pool  @compute  x fc.grad <- x  kernel=17 stride=1 pad=0\n  bucket0 ",
+         "x.plan:31: plan step: pool: kernel is 17, expected 1 to 16"},
+        {"  pool  max_pool  @compute  x <- x  kernel=2 stride=1000000000 pad=0\n  bucket0 ",
+         "x.plan:31: plan step: pool: stride is 1000000000, expected 1 to 1048576"},
+        // with more, a window might have no pixel
+        {"  pool  max_pool  @compute  x <- x  kernel=3 stride=2 pad=2\n  bucket0 ",
+         "x.plan:31: plan step: pool: pad is 2, expected 0 to 1"}};
+    for (int i = 0; i < 3; i++) {
         char *text = replace(small, "  bucket0 ", cases[i].line);
         ck_assert_fails(parse(&program, text), ERR_FORMAT, cases[i].message);
         free(text);
