@@ -62,6 +62,11 @@ const OptionDetail job_details[] = {
      "--clip, the gradients. skip looks at both, leaves weights and the optimiser's memory as they "
      "were, and counts such steps in the report.",
      "skip-nan nan"},
+    {"label-smoothing",
+     "As CrossEntropyLoss(label_smoothing=EPS) of PyTorch: the loss of a row is 1 - EPS of the "
+     "usual one and EPS of the mean of -log p over all classes. Training alone has it: "
+     "evaluations, and --evaluate, report the loss without smoothing, so that runs compare.",
+     "label-smoothing-factor smoothing label-smooth"},
     {"weight-decay", NULL, "wd"},
     {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",

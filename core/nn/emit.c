@@ -297,9 +297,9 @@ static Status check_step(const StepSpec *s) {
 
 static Status init(Emitter *e, Arena *scratch) {
     const Model *m = e->m;
-    TRY(graph_build(&e->step, m, e->spec->dtype, true));
+    TRY(graph_build(&e->step, m, e->spec, true));
     TRY(graph_rewrite(&e->step));
-    TRY(graph_build(&e->evaluation, m, e->spec->dtype, false));
+    TRY(graph_build(&e->evaluation, m, e->spec, false));
     e->layers = ARENA_NEW(scratch, LayerTensors, m->layer_count);
     e->tensors = ARENA_NEW(scratch, int32_t, e->step.value_count);  // the larger graph
     if (!e->layers || !e->tensors) FAIL(ERR_MEMORY, "out of memory for %d layers", m->layer_count);

@@ -185,6 +185,7 @@ static Status add_loss(Graph *g) {
                   .phase = PHASE_FORWARD,
                   .layer = "cross_entropy",
                   .what = "forward",
+                  .attrs = {build_attr_real(g->smoothing)},
                   .accumulates = true};
     if (g->training)
         TRY(add_rows(g, last->out, last->out_dims, g->dtype, NONE, &probability,
@@ -198,6 +199,7 @@ static Status add_loss(Graph *g) {
                                 .phase = PHASE_BACKWARD,
                                 .layer = "cross_entropy",
                                 .what = "backward",
+                                .attrs = {build_attr_real(g->smoothing)},
                                 .outputs = VALUES(*dy),
                                 .inputs = VALUES(probability, g->labels, g->inverse_count)});
 }
@@ -263,8 +265,9 @@ static Status build(Graph *g) {
     return g->training ? add_backward(g) : OK;
 }
 
-Status graph_build(Graph *out, const Model *m, Dtype dtype, bool training) {
-    *out = (Graph){.m = m, .dtype = dtype, .training = training};
+Status graph_build(Graph *out, const Model *m, const StepSpec *spec, bool training) {
+    *out = (Graph){.m = m, .dtype = spec->dtype, .training = training};
+    if (training) out->smoothing = spec->label_smoothing;
     out->seed = out->step = out->first_row = NONE;
     Status s = build(out);
     if (s != OK) graph_finish(out);

@@ -3,7 +3,7 @@
 // any number of rows. emit.c makes tensors and operations of it for every shard and micro-batch.
 //
 //     Graph g;
-//     TRY(graph_build(&g, model, dtype, training));  // forward, loss; when training, backward
+//     TRY(graph_build(&g, model, spec, training));  // forward, loss; when training, backward
 //     TRY(graph_rewrite(&g));
 //     ... g.values in the order of their tensors, g.ops in the order of execution
 //     graph_finish(&g);
@@ -66,6 +66,7 @@ typedef struct {
     const Model *m;
     Dtype dtype;
     bool training;
+    double smoothing;  // of labels
     Arena arena;    // names
     Value *values;  // owned, as the arrays below
     GraphOp *ops;
@@ -81,7 +82,7 @@ typedef struct {
     int *use_first, *uses;  // uses[use_first[i] .. use_first[i + 1]): consumer × LAYER_INPUTS + k
 } Graph;
 
-Status graph_build(Graph *out, const Model *m, Dtype dtype, bool training) MUST_USE;
+Status graph_build(Graph *out, const Model *m, const StepSpec *spec, bool training) MUST_USE;
 void graph_finish(Graph *g);  // safe on a zeroed graph
 
 // Cheaper operations for the same bits (rewrite.c gives the reasons).

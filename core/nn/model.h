@@ -88,6 +88,7 @@ typedef struct {
     int micro_batches;         // per shard
     int64_t evaluation_rows;   // rows of one evaluation block
     Optimizer optimizer;
+    double label_smoothing;  // of training; an evaluation has none
     int data_axis_size;  // ranks along the axis "data"
 } StepSpec;
 

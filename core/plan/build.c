@@ -274,7 +274,9 @@ static uint64_t cost_key(const Program *p, const Work *w, const OpSpec *spec) {
     if (kind_communicates(spec->kind))
         hash = hash_u64(hash_u64(hash_u64(hash, w->algorithm), w->parts), w->group);
     if (w->unit) hash = hash_u64(hash, (uint64_t)w->unit);
-    for (int i = 0; i < w->attr_count; i++) hash = hash_u64(hash, (uint64_t)spec->attrs[i]);
+    for (int i = 0; i < w->attr_count; i++)
+        if (spec->attrs[i] || !kind_attribute_is_optional(spec->kind, i))
+            hash = hash_u64(hash, (uint64_t)spec->attrs[i]);
     for (int i = 0; i < spec->output_count + spec->input_count; i++) {
         const Tensor *t =
             &p->tensors[i < spec->output_count ? spec->outputs[i]
@@ -391,11 +393,14 @@ static Status check_spec(const Program *p, const OpSpec *spec) {
 }
 
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
+    static const int64_t zeros[ATTRIBUTES];
+    OpSpec given = *spec;
+    if (!spec->attrs) given.attrs = zeros;
     TRY(check_spec(p, spec));
     Work w;
-    TRY(fill_work(p, spec, &w));
+    TRY(fill_work(p, &given, &w));
     int work;
-    TRY(share_work(p, &w, spec, &work));
+    TRY(share_work(p, &w, &given, &work));
     int operands = spec->output_count + spec->input_count;
     // One more, so that there is an array for operations without any too.
     TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands + 1));

@@ -66,7 +66,7 @@ Status program_add_scalar(Program *p, const char *name, Dtype dtype, int count, 
 Status program_add_source(Program *p, const char *name, ScalarSource source, uint16_t axes,
                           int shard, int micro_batch, int *out) MUST_USE;
 
-enum { OPERANDS = 16 };  // of a computation; a communication may have more
+enum { OPERANDS = 16, ATTRIBUTES = 16 };  // of a computation; a communication may have more
 
 // One operation and its work. Fields left zero: lane 0, no guard, no peer, phase setup.
 typedef struct {
@@ -81,7 +81,7 @@ typedef struct {
     Reduce reduce;
     int parts;             // 0 means 1
     int64_t unit;          // of elements, where shares are cut (core/plan/share.h); 0 means 1
-    const int64_t *attrs;  // kind_attribute_count(kind) of them; build_attr_real() packs a double
+    const int64_t *attrs;  // of the kind; build_attr_real() packs a double; NULL: all are 0
     const int32_t *outputs, *inputs;
     int output_count, input_count;
     int guard;  // TENSOR_REF, 0 for none

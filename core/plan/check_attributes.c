@@ -118,6 +118,9 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_DROPOUT_BACKWARD: return check_dropout(&a, work_real(p, w, 0));
     case KIND_BATCH_NORM_UPDATE: return check_share(&a, "momentum", work_real(p, w, 0), false);
     case KIND_ADAM: return check_adam(&a, w);
+    case KIND_CROSS_ENTROPY:
+    case KIND_CROSS_ENTROPY_BACKWARD:
+        return check_share(&a, "smoothing", work_real(p, w, 0), false);
     case KIND_CLIP: return check_clip(&a, work_real(p, w, 0));
     default: return OK;
     }

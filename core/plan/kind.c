@@ -118,11 +118,19 @@ int kind_attribute_count(Kind k) {
     return count;
 }
 
-const char *kind_attribute(Kind k, int i, int *length, int *real) {
+static const char *attribute_word(Kind k, int i) {
     const char *s = kinds[k].attributes;
     for (; i > 0; i--) s = strchr(s, ' ') + 1;
-    size_t word = strcspn(s, " ");
-    size_t name = strcspn(s, " :");
+    return s;
+}
+
+bool kind_attribute_is_optional(Kind k, int i) { return *attribute_word(k, i) == '['; }
+
+const char *kind_attribute(Kind k, int i, int *length, int *real) {
+    const char *s = attribute_word(k, i);
+    s += *s == '[';
+    size_t word = strcspn(s, " ]");
+    size_t name = strcspn(s, " ]:");
     *length = (int)name;
     *real = name < word;
     return s;

@@ -14,11 +14,12 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // The rule says how the outputs lie when the inputs are cut or partial: placement_rule_NAME() in
 // placement_rules.h. Flops names the formula that counts the arithmetic: flops_rule_NAME() in
 // flops.h. A kind without one of them does not compile.
-// An attribute list is "name name:real ..."; integers unless `:real`. Operands in brackets may be
-// absent, from the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in
-// and out, H W height and width, OH OW after a window; a small word is an attribute, and `..` any
-// number of dimensions, none too, which are the same in all operands that have it. An operand has
-// the operation's type unless `:type` follows. plan_check() compares operands with these patterns.
+// An attribute list is "name name:real ..."; integers unless `:real`. An attribute in brackets is 0
+// where it is not given, and files do not show it then. Operands in brackets may be absent, from
+// the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in and out, H W
+// height and width, OH OW after a window; a small word is an attribute, and `..` any number of
+// dimensions, none too, which are the same in all operands that have it. An operand has the
+// operation's type unless `:type` follows. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; lse is the logarithm of a softmax's sum.
 // clang-format off
@@ -110,10 +111,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "dx(B,C,..) <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64 sums(2,C):f64 weight(C)")         \
     X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, elementwise, none, "momentum:real",        \
       "running_mean(C) running_var(C) <- running_mean(C) running_var(C) statistics(P,3,C):f64")   \
-    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "",                                    \
+    X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "[smoothing:real]",                    \
       "loss(2):f64 [probability(B,..,C)] <- logits(B,..,C) labels(B,..):i32 "                     \
       "inverse_count(1):f64")                                                                     \
-    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "",                  \
+    X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "[smoothing:real]",  \
       "dlogits(B,..,C) <- probability(B,..,C) labels(B,..):i32 inverse_count(1):f64")             \
     X(TO_BF16, "to_bf16", COMPUTE, linear, none, "", "y:bf16 <- x")                               \
     X(FROM_BF16, "from_bf16", COMPUTE, linear, none, "", "y <- x:bf16")                           \
@@ -344,9 +345,10 @@ int kind_find(const char *name, int length);
 int dtype_find(const char *name, int length);
 int algorithm_find(const char *name, int length);
 
-// Number of attributes of a kind, the name of the i-th (its length in *length), and
-// whether it is real.
+// Number of attributes of a kind, the name of the i-th (its length in *length), whether it is real,
+// and whether it may be left out.
 int kind_attribute_count(Kind k);
 const char *kind_attribute(Kind k, int i, int *length, int *real);
+bool kind_attribute_is_optional(Kind k, int i);
 
 #endif

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTRIBUTES = 16 };
-
 // A line, as far as it is understood. Operands are in the reader.
 typedef struct {
     OpSpec spec;
@@ -53,7 +51,7 @@ static Status check_attributes(const PlanReader *r, const Line *l) {
     for (int i = 0; i < kind_attribute_count(l->spec.kind); i++) {
         int length, real;
         const char *name = kind_attribute(l->spec.kind, i, &length, &real);
-        if (!(l->given >> i & 1))
+        if (!(l->given >> i & 1) && !kind_attribute_is_optional(l->spec.kind, i))
             FAIL_LINE("%s: %.*s= is missing", kind_name(l->spec.kind), length, name);
     }
     return OK;

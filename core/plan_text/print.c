@@ -210,10 +210,11 @@ static void print_tensors(const Printer *w) {
 
 static void print_attributes(const Printer *w, const Work *work) {
     Kind k = work_kind(work);
-    for (int i = 0; i < work->attr_count; i++) {
+    for (int i = 0, printed = 0; i < work->attr_count; i++) {
         int length, real;
         const char *name = kind_attribute(k, i, &length, &real);
-        fprintf(w->out, "%s%.*s=", i ? " " : "  ", length, name);
+        if (kind_attribute_is_optional(k, i) && !work_attr(w->p, work, i)) continue;
+        fprintf(w->out, "%s%.*s=", printed++ ? " " : "  ", length, name);
         if (k == KIND_FUSED)
             fprintf(w->out, "%s", fusion_name((Fusion)work_attr(w->p, work, i)));
         else if (real)

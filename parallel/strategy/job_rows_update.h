@@ -65,6 +65,9 @@ enum {
     {.name = "on-nan", .kind = OPTION_CHOICE, JOB_AT(T, on_nan), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "stop|skip", \
      .initial = "stop", .help = "what a step does whose loss or gradients are not finite"}, \
+    {.name = "label-smoothing", .kind = OPTION_REAL, JOB_AT(T, label_smoothing), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "EPS", .initial = "0", \
+     .min = 0, .max = 1, .help = "share of each label that is divided among all classes"}, \
     {.name = "momentum", .kind = OPTION_REAL, JOB_AT(T, optimizer.momentum), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_SGD, .value = "X", \
      .initial = "0.9", .min = 0, .max = 1, .help = "momentum of SGD"}, \

@@ -131,6 +131,7 @@ Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) 
                      .micro_batches = s->micro_batches,
                      .evaluation_rows = EVALUATION_ROWS,
                      .optimizer = s->optimizer,
+                     .label_smoothing = s->label_smoothing,
                      .data_axis_size = job_spec_data_ranks(s)};
     step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP;
     return strategy_programs(out, model, &step, &s->strategy);

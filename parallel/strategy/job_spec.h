@@ -34,6 +34,7 @@ typedef struct {
     double lr_gamma, lr_min;
     int64_t lr_decay_steps;  // of RATE_COSINE: has fallen to lr_min; 0: when the run ends
     OnNan on_nan;
+    double label_smoothing;  // share of a label that all classes get
     Optimizer optimizer;
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;

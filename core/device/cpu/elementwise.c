@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Operations element by element, and those on small tensors. The loss is the reference's: it is a
-// thousandth of a step, and the same bits on both devices for the same logits are worth more.
+// Operations element by element, and those on small tensors.
 #include "core/device/cpu/cpu_internal.h"
 #include "core/device/reference/reference.h"
 
@@ -72,10 +71,4 @@ void NAME(cpu_max_pool_backward)(const KernelCall *call) {
     const Pooling p = pool_of(call, call, dx, dy, scratch);
     int64_t planes = operand_rows(dx) * dx->shape[1];
     NAME(cpu_unpool_planes)(&p, planes, dy->data, NULL, input_data(call, 1), dx->data);
-}
-
-void NAME(cpu_cross_entropy)(const KernelCall *call) { TYPED(reference_cross_entropy)(call); }
-
-void NAME(cpu_cross_entropy_backward)(const KernelCall *call) {
-    TYPED(reference_cross_entropy_backward)(call);
 }

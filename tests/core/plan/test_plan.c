@@ -249,6 +249,11 @@ START_TEST(names_of_kinds_and_attributes_are_found) {
     ck_assert(!strncmp(s, "weight_decay", (size_t)length) && real);
     kind_attribute(KIND_SGD, 2, &length, &real);
     ck_assert_int_eq(real, 0);
+    ck_assert(!kind_attribute_is_optional(KIND_SGD, 2));
+    s = kind_attribute(KIND_CROSS_ENTROPY, 0, &length, &real);
+    ck_assert_int_eq(length, (int)strlen("smoothing"));
+    ck_assert(!strncmp(s, "smoothing", (size_t)length) && real);
+    ck_assert(kind_attribute_is_optional(KIND_CROSS_ENTROPY, 0));
 }
 END_TEST
 

@@ -25,10 +25,12 @@ static bool has_device(const char *name) {
     return device_find(&d, name) == OK;
 }
 
-static void check_ranks(const char *device, Dtype dtype, int ranks, int micro_batches) {
+static void check_ranks(const char *device, Dtype dtype, int ranks, int micro_batches,
+                        double smoothing) {
     JobOptions o = text_options(device);
     Outcome oracle, got;
     o.spec.dtype = dtype;
+    o.spec.label_smoothing = smoothing;
     o.spec.micro_batches = micro_batches;
     o.spec.shards = ranks;
     ck_assert_ok(training_run(&oracle, &o, NULL));
@@ -48,7 +50,7 @@ START_TEST(a_text_gives_the_same_bits_on_any_number_of_ranks) {
     static const char *const devices[] = {"reference", "cpu"};
     for (int d = 0; d < 2; d++)
         for (int ranks = 2; ranks <= 4 && has_device(devices[d]); ranks++)
-            check_ranks(devices[d], ranks % 2 ? DTYPE_F64 : DTYPE_F32, ranks, ranks % 2 ? 2 : 1);
+            check_ranks(devices[d], ranks % 2 ? DTYPE_F64 : DTYPE_F32, ranks, ranks % 2 ? 2 : 1, 0);
 }
 END_TEST
 
@@ -93,5 +95,50 @@ START_TEST(the_loss_is_the_mean_over_tokens) {
 }
 END_TEST
 
+// --- label smoothing
+
+// The loss of the first step, and that of the evaluation after it, whose weights are those of the
+// start, since the learning rate is 0.
+static void smoothed(double out[2], double smoothing, int ranks) {
+    JobOptions o = text_options("reference");
+    Outcome got;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.label_smoothing = smoothing;
+    o.spec.learning_rate = 0;
+    o.spec.ranks = ranks;
+    o.spec.shards = 3;
+    o.steps = 1;
+    ck_assert_ok(training_run(&got, &o, NULL));
+    const RankResult *result = &got.training.shared->results[0];
+    out[0] = out[1] = (double)NAN;
+    for (int i = 0; i < result->timeline.step_count; i++)
+        if (result->timeline.steps[i].plan == got.job.plan_step)
+            out[0] = result->timeline.steps[i].loss;
+    if (result->evaluation_count) out[1] = result->evaluations[0].loss;
+    outcome_finish(&got);
+}
+
+// The smoothed loss is 1 - e parts of the plain one and e parts of that of uniform labels.
+START_TEST(training_smooths_labels_and_evaluation_does_not) {
+    double plain[2], uniform[2], some[2], ranks[2];
+    smoothed(plain, 0, 1);
+    smoothed(uniform, 1, 1);
+    smoothed(some, 0.3, 1);
+    smoothed(ranks, 0.3, 3);
+    ck_assert(fabs(plain[0] - uniform[0]) > 1e-4);
+    ck_assert_close(some[0], 0.7 * plain[0] + 0.3 * uniform[0], 1e-12);
+    ck_assert_double_eq(ranks[0], some[0]);
+    ck_assert_double_eq(some[1], plain[1]);
+    ck_assert_double_eq(uniform[1], plain[1]);
+}
+END_TEST
+
+START_TEST(smoothed_labels_give_the_same_bits_on_any_number_of_ranks) {
+    check_ranks("reference", DTYPE_F32, 2, 2, 0.1);
+    if (has_device("cpu")) check_ranks("cpu", DTYPE_F32, 4, 1, 0.1);
+}
+END_TEST
+
 SUITE("contract text", a_text_gives_the_same_bits_on_any_number_of_ranks,
-      the_loss_is_the_mean_over_tokens)
+      the_loss_is_the_mean_over_tokens, training_smooths_labels_and_evaluation_does_not,
+      smoothed_labels_give_the_same_bits_on_any_number_of_ranks)
