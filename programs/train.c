@@ -17,6 +17,7 @@
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
+#include "programs/train_generate.h"
 #include "programs/train_interrupt.h"
 #include "programs/train_options.h"
 #include "programs/train_outputs.h"
@@ -322,6 +323,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);
     if (o->consolidate) return consolidate(o);
+    if (o->generate) return train_generate(o, &job, &line, l);
     return o->evaluate ? evaluate(o, &job, &line, l) : train(o, &job, &line, l);
 }
 

@@ -64,6 +64,11 @@ const OptionDetail train_details[] = {
      "pretrained init-from weights"},
     {"evaluate", "One line on standard output: loss and accuracy of the held-out samples.",
      "eval eval-only test"},
+    {"generate",
+     "The text goes to standard output as it is drawn. The same --seed draws the same text. Each "
+     "token costs a pass over all that the model reads at once; of a longer text it reads the end.",
+     "sample max-new-tokens"},
+    {"prompt", NULL, "start"},
     {"calibrate",
      "Operations at the shard sizes asked for, alone and with the other cores busy, memory, waking "
      "and waiting; each as a median with its interval. sim --platform FILE predicts with it."},

@@ -17,6 +17,7 @@ static atomic_int signals_seen, signals_before, phase;
 static const char *const answers[] = {
     [TRAIN_PREPARES] = "interrupted before training began\n",
     [TRAIN_TRAINS] = "stopping after this step; Ctrl-C again stops at once\n",
+    [TRAIN_GENERATES] = "stopping after this token; Ctrl-C again stops at once\n",
     [TRAIN_DRAWS] = "stopping the drawing; Ctrl-C again stops at once\n",
     [TRAIN_CALIBRATES] = "stopping the calibration; Ctrl-C again stops at once\n"};
 

@@ -9,7 +9,13 @@
 
 // What train is doing, for what it answers. Before training there is nothing to keep: the first
 // signal ends it at once. Afterwards the first asks and the second does not wait.
-typedef enum { TRAIN_PREPARES, TRAIN_TRAINS, TRAIN_DRAWS, TRAIN_CALIBRATES } TrainPhase;
+typedef enum {
+    TRAIN_PREPARES,
+    TRAIN_TRAINS,
+    TRAIN_GENERATES,
+    TRAIN_DRAWS,
+    TRAIN_CALIBRATES
+} TrainPhase;
 void train_interrupt_phase(TrainPhase p);
 
 // From now on. A signal that was ignored when train started (nohup, a background job) stays so.

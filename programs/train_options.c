@@ -46,6 +46,12 @@ static const Option options[] = {
      .help = "begin with the weights of a safetensors file, PyTorch's too"},
     {.name = "evaluate", .kind = OPTION_FLAG, AT(evaluate),
      .help = "evaluate the weights of --resume or --load; do not train"},
+    {.name = "generate", .kind = OPTION_INT, AT(generate), .value = "N", .min = 1, .max = 1e9,
+     .help = "write N tokens of text with the weights of --resume or --load; do not train"},
+    {.name = "prompt", .kind = OPTION_STRING, AT(prompt), .value = "TEXT",
+     .help = "what the text of --generate goes on from, instead of a new line"},
+    {.name = "temperature", .kind = OPTION_REAL, AT(temperature), .value = "T", .initial = "1",
+     .min = 0, .max = 100, .help = "below 1 it writes what is likelier; 0: always the likeliest"},
     JOB_ROW_BATCH(TrainOptions),
     JOB_ROW_BATCH_PER_RANK(TrainOptions),
     {.name = "tail", .kind = OPTION_CHOICE, AT(tail), .value = "keep|drop|pad", .initial = "keep",
@@ -175,7 +181,7 @@ static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
     static const char *const others[] = {
         "epochs",       "steps",      "plan", "print-plan",  "report",     "trace",  "record",
         "record-steps", "save",       "json", "csv",         "plain",      "resume", "load",
-        "evaluate",     "save-every", "keep", "save-shards", "consolidate"};
+        "evaluate",     "save-every", "keep", "save-shards", "consolidate", "generate"};
     if (!o->calibrate) {
         if (option_given(line, "calibrate-rows"))
             FAIL(ERR_USAGE, "--calibrate-rows says what --calibrate FILE measures; give both");
@@ -198,17 +204,28 @@ static bool is_file(const char *path) {
     return strcmp(path, "-") && (stat(path, &at) != 0 || S_ISREG(at.st_mode));
 }
 
-// An evaluation of given weights makes a line, and nothing of what a training makes.
-static Status check_evaluation(const TrainOptions *o, const OptionLine *line) {
+// Who evaluates or generates has weights, and gets nothing of what a training makes.
+static Status check_untrained(const TrainOptions *o, const OptionLine *line, const char *option) {
     static const char *const others[] = {"epochs",  "steps", "save", "trace", "record", "report",
                                          "preview", "plot",  "json", "csv",   "plain"};
-    if (!o->evaluate) return OK;
     if (!o->resume && !o->load)
-        FAIL(ERR_USAGE, "--evaluate needs weights: give --resume FILE or --load FILE");
+        FAIL(ERR_USAGE, "--%s needs weights: give --resume FILE or --load FILE", option);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (option_given(line, others[i]))
-            FAIL(ERR_USAGE, "--evaluate does not train: leave out --%s", others[i]);
+            FAIL(ERR_USAGE, "--%s does not train: leave out --%s", option, others[i]);
     return OK;
+}
+
+static Status check_generation(const TrainOptions *o, const OptionLine *line) {
+    static const char *const of_it[] = {"prompt", "temperature"};
+    for (size_t i = 0; i < sizeof of_it / sizeof *of_it; i++)
+        if (!o->generate && option_given(line, of_it[i]))
+            FAIL(ERR_USAGE, "--%s says how --generate N writes; give both", of_it[i]);
+    if (!o->generate) return OK;
+    if (o->evaluate) FAIL(ERR_USAGE, "--generate writes text, --evaluate a line; give one");
+    if (o->job.ranks > 1)
+        FAIL(ERR_USAGE, "--generate runs on one rank: leave out --ranks %d", o->job.ranks);
+    return check_untrained(o, line, "generate");
 }
 
 // Files become one file, and nothing else is done.
@@ -216,7 +233,8 @@ static Status check_consolidation(const TrainOptions *o, const OptionLine *line)
     static const char *const others[] = {
         "epochs", "steps",       "resume", "load",   "evaluate", "save-every",
         "keep",   "save-shards", "trace",  "record", "report",   "preview",
-        "plot",   "json",        "csv",    "plain",  "plan",     "print-plan"};
+        "plot",   "json",        "csv",    "plain",  "plan",     "print-plan",
+        "generate"};
     if (!o->consolidate) return OK;
     if (!o->save) FAIL(ERR_USAGE, "--consolidate INDEX needs --save FILE");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -228,7 +246,8 @@ static Status check_consolidation(const TrainOptions *o, const OptionLine *line)
 static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
     bool timed = device_traits_platform(o->job.device) != NULL;
     const char *from = o->resume ? "resume" : "load";
-    TRY(check_evaluation(o, line));
+    if (o->evaluate) TRY(check_untrained(o, line, "evaluate"));
+    TRY(check_generation(o, line));
     if (o->resume && o->load)
         FAIL(ERR_USAGE, "--resume goes on with all of a checkpoint, --load begins with weights "
                         "alone; give one");
@@ -318,7 +337,8 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .save_shards = o->save_shards,
                         .resume = o->resume,
                         .load = o->load,
-                        .evaluate_only = o->evaluate};
+                        .evaluate_only = o->evaluate || o->generate,
+                        .generates = o->generate > 0};
     if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
     if (o->link) TRY(outputs_name(link_model_parse(&out->link, o->link), "link:"));
     if (o->record)

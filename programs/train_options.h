@@ -10,10 +10,10 @@
 typedef struct {
     JobSpec job;
     const char *data, *link, *trace, *record, *record_steps, *report, *save, *log;
-    const char *resume, *load, *consolidate;
+    const char *resume, *load, *consolidate, *prompt;
     const char *calibrate, *plot, *print_class;
-    int64_t batch_per_rank, epochs, steps, save_every, timeout_ps;
-    double dilate, test_fraction;
+    int64_t batch_per_rank, epochs, steps, save_every, timeout_ps, generate;
+    double dilate, test_fraction, temperature;
     int comm, tail, keep, print_plan, color, verbose;
     bool evaluate, save_shards, print_memory, preview, require_plot, json, csv, plain, quiet,
         version;

@@ -44,7 +44,8 @@ def shortened(command):
     """`train` for a few steps: what is shown is that the command line works. A run that is resumed
     has as many again."""
     program, *words = command.split(' ', 1)
-    if program != 'build/train' or '--calibrate' in command or '--evaluate' in command:
+    untrained = ('--calibrate', '--evaluate', '--generate')
+    if program != 'build/train' or any(option in command for option in untrained):
         return command
     rest = re.sub(r'(^|\s)--(epochs|steps)\s+\S+', '', ' '.join(words)).strip()
     steps = 2 * STEPS if '--resume' in command else STEPS

@@ -26,7 +26,8 @@ typedef enum {
     RNG_TEST,
     RNG_BOOTSTRAP,
     RNG_SENTENCES,
-    RNG_WINDOWS
+    RNG_WINDOWS,
+    RNG_GENERATE
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

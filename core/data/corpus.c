@@ -198,6 +198,25 @@ int64_t corpus_find_token(const Corpus *c, int first) {
 
 // --- for people
 
+int corpus_encode(const Corpus *c, const char *text, size_t left, int *token) {
+    uint32_t code;
+    const uint8_t *bytes = (const uint8_t *)text;
+    if (!c->character) {
+        *token = bytes[0];
+        return 1;
+    }
+    int length = decode(bytes, left, &code), first = 0, end = c->vocabulary;
+    while (length && first < end) {  // characters are in the order of their code points
+        int middle = first + (end - first) / 2;
+        if (c->character[middle] < code)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    *token = first;
+    return first < c->vocabulary && c->character[first] == code ? length : 0;
+}
+
 int corpus_text(const Corpus *c, int token, char out[5]) {
     if (c->character) return encode(c->character[token], out);
     out[0] = (char)token;

@@ -56,6 +56,10 @@ void corpus_window(const Corpus *c, uint64_t seed, int64_t epoch, int64_t row, i
 int corpus_token(const Corpus *c, int64_t at);          // the token at a place
 int64_t corpus_find_token(const Corpus *c, int first);  // the first place with one >= first; or -1
 
+// The token of the first character of a text that has `left` bytes; returns the bytes of that
+// character, 0: the corpus does not have it.
+int corpus_encode(const Corpus *c, const char *text, size_t left, int *token);
+
 // A token as UTF-8 (with a terminator), or the byte itself; its length.
 int corpus_text(const Corpus *c, int token, char out[5]);
 const char *corpus_describe(const Corpus *c, int token, char out[CORPUS_TOKEN]);

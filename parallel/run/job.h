@@ -36,6 +36,7 @@ typedef struct {
     bool save_shards;           // each rank writes what it holds; else rank 0 all
     const char *resume, *load;  // a checkpoint to go on from; one to take weights from; or NULL
     bool evaluate_only;         // no step: the weights are evaluated as they are
+    bool generates;             // of evaluate_only: nor that; they write text (generate.h)
     bool compress_trace;
     DatasetProgress drawing;      // told while digits are drawn
     RunInfo info;                 // for traces: argv and settings

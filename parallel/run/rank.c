@@ -119,7 +119,7 @@ Status rank_create(Rank *r, const Job *job, RunShared *shared, CommWorld *world,
     TRY(create_values(r));
     TRY(checkpoint_create(r));
     TRY(initialise(r));
-    TRY(restore_fill(r));
+    TRY(restore_fill(&job->restore, &r->executor));
     disturbance_begin(r);
     if (r->hooks.ready) r->hooks.ready(r->hooks.context, &r->executor);
     return OK;

@@ -6,11 +6,11 @@
 #define PARALLEL_RUN_RESTORE_H
 
 #include "core/data/safetensors.h"
+#include "parallel/run/executor.h"
 
 #include <stdbool.h>
 
 struct Job;
-struct Rank;
 
 enum { RESTORE_NOTES = 4 };
 
@@ -30,7 +30,7 @@ typedef struct {
 // as safetensors_read(); ERR_USAGE when there is no step left to do.
 Status restore_open(struct Job *job) MUST_USE;
 
-// Write a rank's pieces of the file into its tensors.
-Status restore_fill(struct Rank *r) MUST_USE;
+// Write the pieces of the file that the executor's rank has into its tensors.
+Status restore_fill(const Restore *s, Executor *e) MUST_USE;
 
 #endif

@@ -90,6 +90,31 @@ START_TEST(weights_are_evaluated_without_a_step) {
 }
 END_TEST
 
+#define GPT "--model gpt:layers=1,hidden=8,heads=1,seq=8 --data text:count=2000 "
+
+// The seed of the run that trained does not matter; the text, which says what tokens mean, does.
+START_TEST(text_is_generated) {
+    ck_success(command_run(&it,
+                           "train -q " GPT "--steps 3 --batch 4 --save w >/dev/null && train " GPT
+                           "--resume w --seed 5 --prompt This --generate 30 >a && train " GPT
+                           "--load w --seed 5 --prompt This --generate 30 >b && "
+                           "cmp a b && cat a"));
+    ck_assert_int_eq(strncmp(it.out, "This", 4), 0);
+    ck_assert_uint_eq(strlen(it.out), 4 + 30 + 1);
+    command_finish(&it);
+    refused(PARTS("--generate needs weights"), "--generate 5");
+    refused(PARTS("--generate runs on one rank"), "--generate 5 --load w --ranks 2");
+    refused(PARTS("--generate does not train: leave out --save"), "--generate 5 --load w --save x");
+    refused(PARTS("--prompt says how --generate N"), "--prompt x");
+    refused(PARTS("--generate writes text, --evaluate a line; give one"),
+            "--generate 5 --evaluate --load w");
+    command_run(&it, "train -q " GPT "--steps 3 --batch 4 --save w >/dev/null && "
+                     "train --model gpt:layers=1,hidden=8,heads=1,seq=8 --data text:count=3000 "
+                     "--resume w --generate 5");
+    command_refused(&it, "train", PARTS("--resume w does not fit: data_hash"));
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_one_line) {
     command_run(&it, PART "train --model mlp:hidden=8,layers=1 --data digits:count=300 --batch 32 "
                           "--momentum 0 --resume w");
@@ -145,5 +170,5 @@ END_TEST
 SUITE("save", options_that_need_each_other_say_so, the_last_checkpoints_are_kept,
       a_resumed_run_ends_with_the_same_weights_and_says_where_it_began,
       weights_are_evaluated_without_a_step, what_does_not_fit_is_one_line,
-      files_of_ranks_are_consolidated,
+      files_of_ranks_are_consolidated, text_is_generated,
       a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before)
