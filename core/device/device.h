@@ -32,6 +32,7 @@ typedef struct KernelCall {
     bool accumulate;  // add to dweight, dbias, loss or sum instead of overwriting them
     int outputs, inputs;
     const Operand *operand;
+    int64_t first_block;               // of a sum per block: the block at which a share begins
     const int64_t *attr;               // kind_attribute_count(kind) of them
     void *scratch;                     // traits->scratch_bytes() bytes, 64-byte aligned
     const struct KernelCall *members;  // of a fused operation, in order, with their own operands

@@ -15,7 +15,8 @@ typedef struct {
     int32_t parameter[LAYER_PARAMETERS];
     int32_t state[LAYER_PARAMETERS][OPTIMISER_STATES];  // what the optimiser keeps
     int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
-    int32_t joined[LAYER_PARAMETERS];  // the sum of all uses, in the update
+    int32_t joined[LAYER_PARAMETERS];   // the sum of all uses, in the update
+    int32_t squares[LAYER_PARAMETERS];  // of that, where there is a norm: a sum for each block
 } LayerTensors;
 
 typedef struct {

@@ -127,22 +127,26 @@ static Status emit_count(Emitter *e) {
                        NULL);
 }
 
-// The squares of a gradient, a sum for each block, are added to those of all.
-static Status emit_squares(Emitter *e, int i, int k, int32_t sum, bool first) {
+// The squares of a gradient, a sum for each block.
+static Status emit_squares(Emitter *e, int i, int k) {
     const LayerParameter *parameter = &e->m->layers[i].parameters[k];
-    int32_t gradient = e->layers[i].joined[k], partial;
+    int32_t gradient = e->layers[i].joined[k], *partial = &e->layers[i].squares[k];
     int64_t blocks = units_divide_up(tensor_elements(&e->p->tensors[gradient]), KIND_SUM_BLOCK);
     char name[NAME];
     LogicalSpec whole = {.shape = {blocks}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_ACTIVATION};
     snprintf(name, sizeof name, "%s.%s.grad.squares", e->m->layers[i].name, parameter->name);
-    TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, &partial));
-    const OpSpec squares = {.kind = KIND_SQUARE_SUMS, .output_count = 1, .input_count = 1},
-                 add = {.kind = KIND_ADD_BLOCKS,
+    TRY(emit_tensor(e, name, "", &whole, &(TensorSpec){0}, partial));
+    const OpSpec squares = {.kind = KIND_SQUARE_SUMS, .output_count = 1, .input_count = 1};
+    return emit_update_op(e, i, k, "squares", &squares, partial, &gradient);
+}
+
+// They are added to those of all gradients.
+static Status emit_square_sum(Emitter *e, int i, int k, int32_t sum, bool first) {
+    const OpSpec add = {.kind = KIND_ADD_BLOCKS,
                         .flags = first ? 0 : OP_ACCUMULATE,
                         .output_count = 1,
                         .input_count = 1};
-    TRY(emit_update_op(e, i, k, "squares", &squares, &partial, &gradient));
-    return emit_update_op(e, i, k, "add_squares", &add, &sum, &partial);
+    return emit_update_op(e, i, k, "add_squares", &add, &sum, &e->layers[i].squares[k]);
 }
 
 // What is made of the squares of all gradients; the loss is that of all ranks by then.
@@ -173,7 +177,8 @@ static Status emit_clip(Emitter *e, int32_t sum) {
                        NULL);
 }
 
-// The norm of all gradients, in front of the updates that need it.
+// The norm of all gradients, in front of the updates that need it: the squares of all, so that a
+// strategy can join them at once, and then their sum.
 static Status emit_norm(Emitter *e) {
     int sum;
     bool first = true;
@@ -182,7 +187,12 @@ static Status emit_norm(Emitter *e) {
         for (int k = 0; k < e->m->layers[i].parameter_count; k++) {
             if (!is_updated(e, i, k)) continue;
             TRY(emit_gradient_sum(e, i, k, &e->layers[i].joined[k]));
-            TRY(emit_squares(e, i, k, sum, first));
+            TRY(emit_squares(e, i, k));
+        }
+    for (int i = e->m->layer_count - 1; i >= 0; i--)
+        for (int k = 0; k < e->m->layers[i].parameter_count; k++) {
+            if (!is_updated(e, i, k)) continue;
+            TRY(emit_square_sum(e, i, k, sum, first));
             first = false;
         }
     return first ? OK : emit_clip(e, sum);

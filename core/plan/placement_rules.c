@@ -468,14 +468,14 @@ Status placement_rule_batch_norm_backward_input(const Along *a) {
 }
 
 // A sum for each block of elements: whole where the gradient is, and where it is cut at the ends of
-// blocks, cut alike.
+// blocks, zeros for the blocks of others and so a partial sum.
 Status placement_rule_blocks(const Along *a) {
     Placement gradient = along_input(a, 0), partial = gradient;
     TRY(refuse_partial(a));
     if (gradient.place == PLACE_SHARD) {
         if (gradient.cut != CUT_FLAT || gradient.block != KIND_SUM_BLOCK)
             return along_refuse_input(a, 0, "blocks of 4096 elements are whole in S:flat/4096");
-        partial.block = 1;
+        partial = PLACEMENT_SUM;
     }
     return along_write(a, 0, partial);
 }

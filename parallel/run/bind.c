@@ -57,11 +57,16 @@ static Operand bind_operand(const Executor *e, int tensor) {
 }
 
 // A flat share has room for the largest of them: what it does not hold is not to be added up.
-static void bind_held(const Executor *e, int tensor, Operand *o) {
+// *first_block: the block of the whole at which it begins.
+static void bind_held(const Executor *e, int tensor, Operand *o, int64_t *first_block) {
     const Program *p = e->program;
     int coordinate[AXES];
+    PieceWalk walk;
+    PieceRun run;
     if (!placements_are_flat(p->tensors[tensor].placement, p->axis_count)) return;
     program_coordinates(p, e->rank, coordinate);
+    piece_walk(&walk, p, &p->tensors[tensor], coordinate);
+    if (piece_next(&walk, &run)) *first_block = run.whole / KIND_SUM_BLOCK;
     o->shape[0] = piece_elements(p, &p->tensors[tensor], coordinate);
 }
 
@@ -69,16 +74,19 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
                         KernelCall *call) {
     const Work *w = op_work(e->program, op);
     int count = op->outputs + op->inputs;
+    int64_t first_block = 0;
     Operand *operands = ARENA_NEW(a, Operand, count + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
     for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
-    if (w->kind == KIND_SQUARE_SUMS) bind_held(e, op_inputs(plan, op)[0], &operands[count - 1]);
+    if (w->kind == KIND_SQUARE_SUMS)
+        bind_held(e, op_inputs(plan, op)[0], &operands[count - 1], &first_block);
     *call = (KernelCall){.kind = work_kind(w),
                          .dtype = (Dtype)w->dtype,
                          .accumulate = op->flags & OP_ACCUMULATE,
                          .outputs = op->outputs,
                          .inputs = op->inputs,
                          .operand = operands,
+                         .first_block = first_block,
                          .attr = w->attr_count ? &e->program->attrs[w->attr_first] : NULL,
                          .scratch = scratch};
     if (w->kind != KIND_FUSED) return OK;

@@ -78,11 +78,6 @@ Status job_spec_check(const JobSpec *s) {
              "--zero %d divides what a rank holds among data-parallel ranks, but there is one; "
              "give 2 or more of them, or leave --zero out: --shards computes the same bits",
              s->strategy.zero);
-    if (s->strategy.zero && (s->optimizer.clip > 0 || s->on_nan == ON_NAN_SKIP))
-        FAIL(ERR_USAGE,
-             "--zero %d does not know the norm of all gradients, which --%s needs; leave one of "
-             "them out",
-             s->strategy.zero, s->optimizer.clip > 0 ? "clip" : "on-nan skip");
     if (s->strategy.zero && s->strategy.algorithm == ALGORITHM_CHAIN)
         FAIL(ERR_USAGE,
              "--all-reduce chain has no reduce-scatter, which --zero %d needs; direct adds in the "

@@ -59,8 +59,10 @@ Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_US
 // 3: parameters are sharded, too. Each layer gathers its own into a buffer before its forward and
 //    again before its backward, `prefetch` layers ahead of the one that computes.
 //
-// With several local shards or micro-batches, whole gradients stay until the last one has been
-// added: sums are left folds (docs/contract.md, 3). ERR_PLAN when "data" has one rank.
+// Where the plan computes the norm of all gradients, the sums of squares of all blocks are joined
+// by one all-reduce. With several local shards or micro-batches, whole gradients stay until the
+// last one has been added: sums are left folds (docs/contract.md, 3). ERR_PLAN when there is one
+// rank along "data".
 Status zero_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 #endif

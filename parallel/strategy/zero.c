@@ -139,8 +139,15 @@ static Status gather_updated(Zero *z, Plan *plan) {
 
 // --- without overlap
 
+// Does it make updated parameters whole?
+static bool gathers_updated(const Program *p, const Plan *plan, const Op *op) {
+    return op_kind(p, op) == KIND_ALL_GATHER && op_work(p, op)->phase == PHASE_UPDATE &&
+           p->tensors[op_outputs(plan, op)[0]].role == ROLE_PARAMETER;
+}
+
 // Gradients travel when the backward has ended, updates begin when they have arrived, and updated
-// parameters travel when all updates have ended, before the next step computes.
+// parameters travel when all updates have ended, before the next step computes. What the updates
+// exchange among themselves, the norm of the gradients, waits for what it reads alone.
 static Status separate(const Zero *z, const Plan *plan, int last_backward, DepList *deps) {
     const Program *p = z->join.p;
     int updated = last_update(p, plan), reduced = NONE, gathered = NONE, first = NONE;
@@ -148,7 +155,7 @@ static Status separate(const Zero *z, const Plan *plan, int last_backward, DepLi
         const Op *op = &plan->ops[i];
         Phase phase = (Phase)op_work(p, op)->phase;
         if (reduced == NONE && op_communicates(p, op) && phase == PHASE_SYNC) reduced = i;
-        if (gathered == NONE && op_communicates(p, op) && phase == PHASE_UPDATE) gathered = i;
+        if (gathered == NONE && gathers_updated(p, plan, op)) gathered = i;
         if (p->lanes[op->lane].kind == LANE_COMPUTE) first = i;
     }
     for (int i = 0; i < plan->op_count; i++) {
@@ -157,7 +164,7 @@ static Status separate(const Zero *z, const Plan *plan, int last_backward, DepLi
         bool communication = op_communicates(p, op);
         int after = NONE;
         if (communication && phase == PHASE_SYNC) after = last_backward;
-        if (communication && phase == PHASE_UPDATE) after = updated;
+        if (gathers_updated(p, plan, op)) after = updated;
         if (!communication && phase == PHASE_UPDATE) after = reduced;
         if (after != NONE) TRY(dep_list_add(deps, i, after, DEP_ORDER, 0));
     }
@@ -169,6 +176,7 @@ static Status separate(const Zero *z, const Plan *plan, int last_backward, DepLi
 static Status change_step(Zero *z, Plan *plan, DepList *deps) {
     Join *j = &z->join;
     int backward = join_last_backward(j->p, plan);
+    TRY(zero_join_norm(z, plan));
     TRY(zero_shard_updates(z, plan));
     TRY(join_state(j, plan));
     TRY(join_loss(j, plan));

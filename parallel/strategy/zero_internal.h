@@ -23,6 +23,10 @@ Status zero_shard_of(Zero *z, int tensor, int32_t *out) MUST_USE;
 // Let the updates of a plan work on shards.
 Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
 
+// Join the sums of squares of which each rank has those of its blocks, where the plan computes the
+// norm of all gradients. Before zero_shard_updates().
+Status zero_join_norm(Zero *z, Plan *plan) MUST_USE;
+
 // Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3),
 // add what gathers them, and collect in `deps` what keeps them few: what a layer needs is gathered
 // when of all that layers before it needed only the last `prefetch` may still be read; without

@@ -181,6 +181,21 @@ static const char *compare_losses(const Outcome *a, const Outcome *b, int rank) 
     return NULL;
 }
 
+// Of all gradients, where the program computes it, and what follows from it.
+static const char *compare_norms(const Outcome *a, const Outcome *b, int rank) {
+    for (int k = 0; k < a->job.steps; k++) {
+        const StepRecord *x = trained_step(a, 0, k), *y = trained_step(b, rank, k);
+        if (x->normed == y->normed && same_bits(x->gradient_norm, y->gradient_norm) &&
+            x->skipped == y->skipped)
+            continue;
+        snprintf(difference, sizeof difference, "step %d: norm %.17g%s and, on rank %d, %.17g%s", k,
+                 x->gradient_norm, x->skipped ? ", skipped" : "", rank, y->gradient_norm,
+                 y->skipped ? ", skipped" : "");
+        return difference;
+    }
+    return NULL;
+}
+
 static const char *compare_evaluations(const Outcome *a, const Outcome *b, int rank) {
     const RankResult *x = &a->training.shared->results[0], *y = &b->training.shared->results[rank];
     if (x->evaluation_count != y->evaluation_count) return "the numbers of evaluations differ";
@@ -203,6 +218,7 @@ const char *outcome_result_difference(const Outcome *a, const Outcome *b) {
              y = b->training.shared->results[0].parameters_hash;
     for (int r = 0; r < b->job.options.spec.ranks && !d; r++) {
         d = compare_losses(a, b, r);
+        if (!d) d = compare_norms(a, b, r);
         if (!d) d = compare_evaluations(a, b, r);
     }
     if (d || x == y) return d;
@@ -219,6 +235,7 @@ const char *outcome_difference(const Outcome *a, const Outcome *b) {
     for (int r = 0; r < b->job.options.spec.ranks && !d; r++) {
         d = compare_states(a, 0, b, r);
         if (!d) d = compare_losses(a, b, r);
+        if (!d) d = compare_norms(a, b, r);
         if (!d) d = compare_evaluations(a, b, r);
     }
     return d;

@@ -31,12 +31,13 @@ typedef struct {
 Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) MUST_USE;
 void outcome_finish(Outcome *o);  // safe on a zeroed Outcome
 
-// What two runs differ in, as text: parameters and optimiser state of any rank, the losses of the
-// steps, the evaluations. NULL: not in one bit. Of runs of one class. Valid until the next call.
+// What two runs differ in, as text: parameters and optimiser state of any rank, the losses and the
+// norms of gradients of the steps, the evaluations. NULL: not in one bit. Of runs of one class.
+// Valid until the next call.
 const char *outcome_difference(const Outcome *a, const Outcome *b);
 
-// The same of what runs of different programs have in common: losses and evaluations of all ranks,
-// and the hash of the whole parameters.
+// The same of what runs of different programs have in common: losses, norms and evaluations of all
+// ranks, and the hash of the whole parameters.
 const char *outcome_result_difference(const Outcome *a, const Outcome *b);
 
 // A parameter's or optimiser state's tensor at the end, on a rank; NULL: it has none of that name.

@@ -20,6 +20,8 @@ void NAME(cpu_square_sums)(const KernelCall *call) {
     double *partial = output_data(call, 0);
     const real *gradient = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
+    memset(partial, 0, (size_t)output(call, 0)->shape[0] * sizeof *partial);
+    partial += call->first_block;
     for (int64_t at = 0; at < n; at += KIND_SUM_BLOCK)
         partial[at / KIND_SUM_BLOCK] =
             square_sum(gradient + at, n - at < KIND_SUM_BLOCK ? n - at : KIND_SUM_BLOCK);

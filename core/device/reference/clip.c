@@ -2,7 +2,8 @@
 // Clipping by the norm of all gradients together (Pascanu et al., ICML 2013), as
 // torch.nn.utils.clip_grad_norm_: factor = min(1, max_norm / (norm + 1e-6)). The squares are added
 // in f64, in blocks of KIND_SUM_BLOCK elements of a gradient, and these in their order, so that the
-// norm does not depend on who holds which blocks (docs/contract.md, 6).
+// norm does not depend on who holds which blocks (docs/contract.md, 6). A rank that holds a share
+// of the blocks leaves zeros in the place of the others: a sum over ranks is exact then.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
@@ -11,6 +12,8 @@ void NAME(reference_square_sums)(const KernelCall *call) {
     double *partial = output_data(call, 0);
     const real *gradient = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
+    memset(partial, 0, (size_t)output(call, 0)->shape[0] * sizeof *partial);
+    partial += call->first_block;
     for (int64_t begin = 0; begin < n; begin += KIND_SUM_BLOCK) {
         int64_t end = n - begin < KIND_SUM_BLOCK ? n : begin + KIND_SUM_BLOCK;
         double sum = 0;

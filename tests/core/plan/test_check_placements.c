@@ -312,10 +312,10 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_SQUARE_SUMS, "g R 4; q R 1 f64", "q", "g", NULL},
         {KIND_SQUARE_SUMS, "g P+ 4; q R 1 f64", "q", "g", "reduce it first"},
         {KIND_SQUARE_SUMS, "g S0 4; q S0 1 f64", "q", "g", "whole in S:flat/4096"},
-        {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q S:flat/1 1 f64", "q", "g", NULL},
-        {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q R 1 f64", "q", "g", "make it S:flat/1"},
+        {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q P+ 2 f64", "q", "g", NULL},
+        {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q R 2 f64", "q", "g", "make it P+"},
         {KIND_ADD_BLOCKS, "q R 3 f64; s R 1 f64", "s", "q", NULL},
-        {KIND_ADD_BLOCKS, "q S:flat/1 3 f64; s R 1 f64", "s", "q", "gather or reduce it first"},
+        {KIND_ADD_BLOCKS, "q P+ 3 f64; s R 1 f64", "s", "q", "gather or reduce it first"},
         {KIND_SGD, "w R 4; v S0 4; g R 4; r R 1 f64", "w v", "g r", "v is S0 along data"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge(&cases[i]);

@@ -20,6 +20,7 @@ typedef struct {
     void (*before)(Executor *e, int plan, int op);
     const char *refused;  // what plan_check() says of the edited program
     bool hidden;          // in lockstep ranks run on until they need a peer, which hides this race
+    bool clips;  // by the norm of all gradients; then with the communicator of that number alone
 } Mutation;
 
 static const char *name_at(const Executor *e, int plan, int op) {
@@ -48,13 +49,14 @@ static void edit(void *context, Job *job) {
     if (m->refused) ck_assert_fails(plan_check(&job->set), ERR_PLAN, m->refused);
 }
 
-static JobOptions options(int stage) {
+static JobOptions options(int stage, bool clips) {
     static char model[4096];
     JobOptions o = training_options();
     snprintf(model, sizeof model, "%s", test_source("tests/data/zero.model"));
     o.spec.model = model;
     o.spec.batch = 31;
     o.spec.optimizer.momentum = 0.9;
+    o.spec.optimizer.clip = clips ? 0.5 : 0;
     o.data = "digits:count=100";
     o.steps = 4;
     o.spec.strategy.zero = stage;
@@ -65,13 +67,14 @@ static JobOptions options(int stage) {
 static void check_seen(const Mutation *m) {
     Outcome oracle, good, bad;
     const TrainingProbe mutated = {.context = (void *)m, .edit = edit, .before = run_late};
-    JobOptions o = options(0);
+    JobOptions o = options(0, m->clips);
     o.spec.shards = 3;
     ck_assert_ok(training_run(&oracle, &o, NULL));
-    o = options(m->stage);
+    o = options(m->stage, m->clips);
     o.spec.ranks = 3;
     for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
         o.comm = (CommKind)comm;
+        if (m->clips && comm != m->stage % COMM_KINDS) continue;
         ck_assert_ok(training_run(&good, &o, &(TrainingProbe){.before = run_late}));
         const char *d = outcome_result_difference(&oracle, &good);
         ck_assert_msg(!d, "without the mutation: %s", d ? d : "");
@@ -90,7 +93,7 @@ static void check_seen(const Mutation *m) {
 // The edited program is refused; it is not run.
 static void check_refused(const Mutation *m) {
     Job job;
-    JobOptions o = options(m->stage);
+    JobOptions o = options(m->stage, m->clips);
     o.spec.ranks = 3;
     ck_assert_ok(job_create(&job, &o));
     edit((void *)m, &job);
@@ -219,6 +222,30 @@ START_TEST(shares_that_are_cut_otherwise_are_refused) {
 }
 END_TEST
 
+static void skip_sums(Job *job) { skip(job, "all_reduce.gradients.squares"); }
+START_TEST(sums_of_squares_that_are_not_joined_are_refused) {
+    for (int stage = 1; stage <= 3; stage++)
+        check_refused(&(Mutation){.stage = stage,
+                                  .clips = true,
+                                  .edit = skip_sums,
+                                  .refused = "add_squares.logits.weight: "
+                                             "logits.weight.grad.squares is P+ along data"});
+}
+END_TEST
+
+static void add_without_waiting(Job *job) {
+    Plan *step = step_of(job);
+    int joined = op_of(job, "all_reduce.gradients.squares");
+    for (int i = 0; i < step->op_count; i++)
+        if (!strncmp(op_name(&job->set.programs[0], &step->ops[i]), "add_squares.", 12))
+            drop_deps(step, i, joined);
+}
+START_TEST(a_norm_that_does_not_wait_for_all_ranks_is_seen) {
+    for (int stage = 1; stage <= 3; stage++)
+        check_seen(&(Mutation){.stage = stage, .clips = true, .edit = add_without_waiting});
+}
+END_TEST
+
 // --- what a rank does
 
 // Rank 1 has its second block in the place of the first.
@@ -245,9 +272,32 @@ START_TEST(gradients_that_are_averaged_once_more_are_seen) {
 }
 END_TEST
 
+// The sums of squares of a, on the way of which operation `name` is the next; or NULL.
+static double *sums_before(Executor *e, int plan, int op, const char *name) {
+    if (!is_step(e, plan) || strcmp(name_at(e, plan, op), name)) return NULL;
+    return executor_data(e, program_find_tensor(e->program, "a.weight.grad.squares"));
+}
+
+enum { BLOCKS_OF_A = (196 * 196 + BLOCK - 1) / BLOCK };
+
+// Of ten blocks the three ranks have those from 0, 3 and 6 on.
+static void add_own_shard(Executor *e, int plan, int op) {
+    double *sums = sums_before(e, plan, op, "add_squares.a.weight");
+    for (int b = 0; sums && b < BLOCKS_OF_A; b++)
+        if (b < 3 * e->rank || (e->rank < 2 && b >= 3 * e->rank + 3)) sums[b] = 0;
+}
+START_TEST(a_norm_of_the_own_shard_is_seen) {
+    for (int stage = 1; stage <= 3; stage++)
+        check_seen(&(Mutation){.stage = stage, .clips = true, .before = add_own_shard});
+}
+END_TEST
+
 SUITE("zero_mutations", an_update_that_does_not_wait_for_its_shard_is_seen,
       a_layer_that_does_not_wait_for_its_parameters_is_seen,
       parameters_that_are_gathered_too_early_are_seen, a_gather_behind_the_use_is_refused,
       a_stale_buffer_is_seen, a_reduction_left_out_is_refused,
       updated_shares_that_are_not_gathered_are_refused, shares_that_are_cut_otherwise_are_refused,
+      sums_of_squares_that_are_not_joined_are_refused,
+      a_norm_that_does_not_wait_for_all_ranks_is_seen, a_norm_of_the_own_shard_is_seen,
+
       a_shard_that_is_off_by_one_block_is_seen, gradients_that_are_averaged_once_more_are_seen)
