@@ -30,7 +30,7 @@ typedef struct Scope {
     int *numbered;              // [row] how many layers without a name the block has, so far
 } Scope;
 
-// `turn` counts from 1, and -1, -2 ... are called NAME.0, NAME.1 ...; 0: the block does not repeat.
+// A `turn` from 1 is called NAME1, NAME2 ...; -1, -2 ... NAME.0, NAME.1 ...; 0 just NAME.
 // `block` NULL: a repeat, or without `outer` the file. A block's name must be short enough for
 // scope_name(). ERR_MEMORY.
 Status scope_open(Scope **out, Arena *a, const Scope *outer, const char *block, int64_t turn,

@@ -18,7 +18,7 @@ typedef struct {
     const char *word;     // "repeat" or "block"
     const char *block;    // its name; NULL: of a repeat
     int64_t times, turn;  // from 1; both 0: it does not repeat
-    bool from_zero;       // turns are called NAME.0, NAME.1 ...
+    int64_t first;        // turns are called NAME.first, NAME.first+1 ...; NONE: they are not
     const char *cursor;   // its first line
     int line, layers;     // its own line; layers before it
     Scope *outer;
@@ -42,6 +42,15 @@ static bool is_name(const char *s) {
     if (!isalpha((unsigned char)*s) || strlen(s) > 31) return false;
     while (isalnum((unsigned char)*s) || *s == '_' || *s == '-') s++;
     return !*s;
+}
+
+// Of NAME.NUMBER, as PyTorch calls the members of a list, the dot; NULL: it has no such end.
+static char *find_number(char *word, int64_t *number) {
+    char *dot = strrchr(word, '.');
+    size_t digits = dot ? strspn(dot + 1, "0123456789") : 0;
+    if (!digits || digits > 6 || dot[1 + digits] || (digits > 1 && dot[1] == '0')) return NULL;
+    *number = strtol(dot + 1, NULL, 10);
+    return dot;
 }
 
 static Status check_name(const Reader *r, const char *what, const char *name) {
@@ -157,9 +166,13 @@ static Status name_is_long(const Reader *r, const char *what, const char *word) 
               r->scope->prefix, word, r->scope->suffix, SCOPE_NAME - 1);
 }
 
-static Status set_name(Reader *r, Layer *l, const char *word) {
+static Status set_name(Reader *r, Layer *l, char *word) {
     char name[SCOPE_NAME];
+    int64_t number;
+    char *dot = find_number(word, &number);
+    if (dot) *dot = '\0';
     TRY(check_free(r, l->row->word, word));
+    if (dot) *dot = '.';
     if (!scope_name(name, r->scope, word)) return name_is_long(r, l->row->word, word);
     l->name = arena_string(r->a, name);
     if (!l->name) FAIL_LINE(ERR_MEMORY, "%s: out of memory", "layer");
@@ -235,7 +248,7 @@ static Status read_classes(Reader *r) {
 }
 
 static Status open_turn(Reader *r, const Frame *f) {
-    int64_t turn = f->from_zero ? -f->turn : f->turn;
+    int64_t turn = f->first == NONE ? f->turn : -f->first - (f->turn ? f->turn : 1);
     return scope_open(&r->scope, r->a, f->outer, f->block, turn, r->m->layer_count);
 }
 
@@ -272,7 +285,7 @@ static Status read_times(const Reader *r, const char *word, int64_t *out) {
 }
 
 static Status read_repeat(Reader *r) {
-    Frame f = {.word = "repeat"};
+    Frame f = {.word = "repeat", .first = NONE};
     TRY(expect_words(r, 2, "repeat TIMES"));
     TRY(read_times(r, r->in.words[1], &f.times));
     if (!f.times) return skip_frame(r, f.word);
@@ -281,16 +294,15 @@ static Status read_repeat(Reader *r) {
 
 static Status read_block(Reader *r) {
     static const char repeat[] = "repeat=";
-    Frame f = {.word = "block"};
+    Frame f = {.word = "block", .first = NONE};
     bool repeats = r->in.word_count == 3 && !strncmp(r->in.words[2], repeat, sizeof repeat - 1);
     if (repeats)
         TRY(read_times(r, r->in.words[2] + sizeof repeat - 1, &f.times));
     else
         TRY(expect_words(r, 2, "block NAME [repeat=TIMES]"));
     if (repeats && !f.times) return skip_frame(r, f.word);
-    char *zero = strrchr(r->in.words[1], '.');
-    f.from_zero = f.times && zero && !strcmp(zero, ".0");
-    if (f.from_zero) *zero = '\0';
+    char *dot = find_number(r->in.words[1], &f.first);
+    if (dot) *dot = '\0';
     TRY(check_free(r, "block", r->in.words[1]));
     char name[SCOPE_NAME];
     if (!scope_name(name, r->scope, r->in.words[1]))

@@ -86,6 +86,15 @@ START_TEST(a_name_means_the_nearest_layer_around) {
     assert_inputs("last", "s1.a s2.t.add1");
     assert_inputs("add1", "last input");
     assert_inputs("add2", "add1 a");
+    // NAME.NUMBER, as PyTorch has it, of layers and blocks; a block that repeats counts from there.
+    ck_assert_ok(parse_model(HEAD "block s.0\nrelu a.1\nend\nblock s.1 repeat=2\nrelu a\n"
+                                  "add from=a,s.in\nend\nrelu z.10 from=s.0.a.1\n"
+                                  "add from=s.2.add1,z.10\n" TAIL,
+                             ""));
+    assert_names("s.0.a.1 s.1.a s.1.add1 s.2.a s.2.add1 z.10 add1 flatten1 logits");
+    assert_inputs("s.1.add1", "s.1.a s.0.a.1");
+    assert_inputs("s.2.add1", "s.2.a s.1.add1");
+    assert_inputs("z.10", "s.0.a.1");
     // What enters the first block of a file is the network's input.
     ck_assert_ok(parse_model(HEAD "block s\nrelu a\nadd from=a,s.in\nend\n" TAIL, ""));
     assert_inputs("s.add1", "s.a input");
@@ -127,6 +136,13 @@ START_TEST(what_cannot_be_connected_is_an_error_with_its_line) {
         {"block s\nrelu in\n", "the name in is taken by the program itself"},
         {"block\n", "x.model:4: expected \"block NAME [repeat=TIMES]\", found 1 words"},
         {"block s twice\n", "expected \"block NAME [repeat=TIMES]\", found 3 words"},
+        {"block s.01\n", "x.model:4: block: expected a name of letters"},
+        {"block s.-1\n", "block: expected a name of letters, digits, _ and - (at most 31), found "},
+        {"relu a.\n", "relu: expected a name of letters"},
+        {"relu a.1234567\n", "relu: expected a name of letters"},
+        {"relu in.0\n", "the name in is taken by the program itself"},
+        {"block s.0 repeat=2\nrelu a\nend\nblock s.1\nrelu a\nend\n",
+         "x.model:8: relu s.1.a: the name is taken by the relu of line 5"},
         {"block s repeat=0\n", "repeat: expected a whole number from 1"},
         {"block s\nrelu\n", "x.model:4: block without an end"},
         {"block s\nend\n", "x.model:5: no layer in the block of line 4"},
