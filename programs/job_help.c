@@ -9,8 +9,10 @@ const OptionDetail job_details[] = {
      "net is a small convolutional network; mlp has two hidden layers of 2048 with ReLU "
      "(mlp:hidden=256,layers=3); linear is softmax regression; resnet is the "
      "ResNet for small images (resnet:depth=8; 14, 20, 26 ...: 6n + 2), for CIFAR's "
-     "resnet:depth=20,image=32,colours=3. All take 1x28x28 images and tell 10 classes apart, or "
-     "as many as classes= says (net:classes=27). gpt and llama "
+     "resnet:depth=20,image=32,colours=3. These take 1x28x28 images and tell 10 classes apart, or "
+     "as many as classes= says (net:classes=27). resnet18 and resnet50 are those of ImageNet, "
+     "3x224x224 and 1000 classes, with torchvision's names of parameters "
+     "(resnet18:size=32,classes=10). gpt and llama "
      "(llama:layers=4,hidden=128,heads=4,kv_heads=2,seq=128) take tokens: --data text. A file "
      "describes a network of your own: "
      "docs/formats.md, \"Model files\"."},

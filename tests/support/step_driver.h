@@ -9,7 +9,7 @@
 #include "parallel/run/executor.h"
 #include "parallel/strategy/strategy.h"
 
-enum { STEP_RANKS = 4, STEP_WATCHED = 32, STEP_EVALUATION_ROWS = 16 };
+enum { STEP_RANKS = 4, STEP_WATCHED = 192, STEP_EVALUATION_ROWS = 16 };
 
 typedef struct {
     const char *model, *device;
