@@ -27,7 +27,9 @@ typedef enum {
     RNG_BOOTSTRAP,
     RNG_SENTENCES,
     RNG_WINDOWS,
-    RNG_GENERATE
+    RNG_GENERATE,
+    RNG_MASK,
+    RNG_MASK_TOKEN
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

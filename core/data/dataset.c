@@ -10,6 +10,7 @@
 #include "core/base/units.h"
 #include "core/data/digits.h"
 #include "core/data/idx.h"
+#include "core/data/masking.h"
 #include "core/data/sentences.h"
 
 #include <assert.h>
@@ -359,6 +360,12 @@ Status dataset_cut(Dataset *d, int64_t window, double test_fraction) {
 // A model that knows fewer tokens than the text has.
 static Status check_tokens(const Dataset *d, int64_t vocabulary, const char *who) {
     const Corpus *c = &d->text;
+    if (d->masked && vocabulary <= masking_token(c))
+        FAIL(ERR_SHAPE,
+             "%s: its %d tokens and [MASK] need a vocabulary of %d or more, and %s has one of "
+             "%lld; give vocabulary=%d",
+             d->source, c->vocabulary, c->vocabulary + 1, who, (long long)vocabulary,
+             c->vocabulary + 1);
     int64_t at = vocabulary < c->vocabulary ? corpus_find_token(c, (int)vocabulary) : -1;
     char token[CORPUS_TOKEN];
     if (at < 0) return OK;
@@ -452,7 +459,17 @@ void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtyp
     }
     assert(dtype == DTYPE_I32);
     int64_t window = d->text.window;
+    void (*gather)(const Corpus *, uint64_t, int64_t, int64_t, int32_t *, int32_t *) =
+        d->masked ? masking_window : corpus_window;
     for (int64_t i = 0; i < n; i++)
-        corpus_window(&d->text, time.seed, time.epoch, rows[i],
-                      x ? (int32_t *)x + i * window : NULL, y ? y + i * window : NULL);
+        gather(&d->text, time.seed, time.epoch, rows[i], x ? (int32_t *)x + i * window : NULL,
+               y ? y + i * window : NULL);
+}
+
+int64_t dataset_counted(const Dataset *d, const int32_t *rows, int64_t n, DatasetTime time) {
+    if (!d->masked) return n * dataset_labels(d);
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        count += masking_count(&d->text, time.seed, time.epoch, rows[i]);
+    return count;
 }

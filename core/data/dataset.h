@@ -31,6 +31,7 @@ typedef struct {
     const char *labels_path[2];  // in the arena: the files of the labels (the second one those of
                                  // the samples that test); NULL where there is none
     Corpus text;                 // of length 0: images
+    bool masked;                 // tokens of the text are masked (core/data/masking.h)
 } Dataset;
 
 static inline bool dataset_is_text(const Dataset *d) { return d->text.length > 0; }
@@ -64,8 +65,8 @@ void dataset_finish(Dataset *d);  // safe on a zeroed one
 // Cut a text into rows of `window` tokens: count and train_count are known then (corpus_cut()).
 Status dataset_cut(Dataset *d, int64_t window, double test_fraction) MUST_USE;
 
-// Labels, or the tokens of a text, must lie below the classes that a model, `who` in messages,
-// tells apart. ERR_SHAPE with the place of the first that does not.
+// Labels, or the tokens of a text and [MASK], must lie below the classes that a model, `who` in
+// messages, tells apart. ERR_SHAPE with the place of the first that does not.
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) MUST_USE;
 
 // A hash of what is in it, wherever it lies: sizes, all labels; images, or tokens of a text, at
@@ -91,8 +92,12 @@ typedef struct {
 
 // Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (of a
 // real type, n * height * width) and their labels to y (int32, n). Of a text: tokens to x (int32,
-// n * window; dtype is DTYPE_I32), and the token after each to y. Either may be NULL: not wanted.
+// n * window; dtype is DTYPE_I32), and the token after each to y; of a masked one, what
+// masking_window() makes of them. Either may be NULL: not wanted.
 void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, DatasetTime time,
                     void *x, int32_t *y);
+
+// How many labels of these rows count: all that are not LABEL_IGNORED.
+int64_t dataset_counted(const Dataset *d, const int32_t *rows, int64_t n, DatasetTime time);
 
 #endif

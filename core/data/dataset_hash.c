@@ -22,6 +22,7 @@ uint64_t dataset_hash(const Dataset *d) {
     hash = hash_u64(hash, (uint64_t)d->width);
     hash = hash_u64(hash, (uint64_t)d->train_count);
     if (dataset_is_text(d)) hash = hash_text(hash, &d->text);
+    if (d->masked) hash = hash_u64(hash, d->masked);
     if (d->labels) hash = hash_bytes(hash, d->labels, (size_t)d->count);
     for (int64_t i = 0; d->images && i < d->count; i += stride)
         hash = hash_bytes(hash, d->images + i * pixels, (size_t)pixels);

@@ -57,7 +57,8 @@ typedef struct {
     const char *source;   // file it came from, or "built-in"
     int64_t input[DIMS];  // shape of one sample
     int input_dims;
-    bool tokens;      // samples are input[0] tokens, each with a label: the one after it
+    bool tokens;      // samples are input[0] tokens, each with a label: the one after it,
+    bool masked;      // or itself, where it is masked
     int64_t classes;  // of tokens the vocabulary
     Layer *layers;    // in the arena; each after those whose outputs it takes
     int layer_count;
@@ -89,7 +90,7 @@ typedef struct {
     int64_t evaluation_rows;   // rows of one evaluation block
     Optimizer optimizer;
     double label_smoothing;  // of training; an evaluation has none
-    int data_axis_size;  // ranks along the axis "data"
+    int data_axis_size;      // ranks along the axis "data"
 } StepSpec;
 
 // Build the untransformed program of one rank: mesh axis "data", lanes "compute" and "host", plan

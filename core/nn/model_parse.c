@@ -221,8 +221,10 @@ static Status read_layer(Reader *r, const LayerRow *row) {
 
 static Status read_input(Reader *r) {
     if (r->m->input_dims) FAIL_LINE(ERR_FORMAT, "%s is there twice", "input");
-    if (r->in.word_count == 3 && !strcmp(r->in.words[1], "tokens")) {
+    bool masked = r->in.word_count == 4 && !strcmp(r->in.words[3], "masked");
+    if ((r->in.word_count == 3 || masked) && !strcmp(r->in.words[1], "tokens")) {
         r->m->tokens = true;
+        r->m->masked = masked;
         r->m->input_dims = 1;
         return model_numbers_read(&r->numbers, "input", r->in.words[2], 1, &r->m->input[0]);
     }

@@ -97,6 +97,11 @@ Status generator_create(Generator *g, const Job *job) {
         FAIL(ERR_USAGE,
              "--generate writes text, and model %s reads images: gpt and llama read text",
              job->model.name);
+    if (job->model.masked)
+        FAIL(ERR_USAGE,
+             "--generate continues a text, and model %s fills in masked tokens: gpt and llama "
+             "continue texts",
+             job->model.name);
     TRY(make_program(g));
     TRY(check_model(g));
     g->tokens = ARENA_NEW(&g->arena, int32_t, g->window);

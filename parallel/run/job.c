@@ -86,6 +86,7 @@ static Status fit_data(Job *job) {
         FAIL(ERR_SHAPE, "model %s takes %s, and %s has %s", m->name,
              m->tokens ? "tokens" : "images", job->data.source,
              text ? "tokens (a model for them is gpt)" : "images (--data text has tokens)");
+    job->data.masked = m->masked;
     if (text)
         return name_option(dataset_cut(&job->data, m->input[0], job->options.test_fraction),
                            "--data");
@@ -110,7 +111,10 @@ static Status read_inputs(Job *job) {
     char who[64];
     snprintf(who, sizeof who, "model %s", job->model.name);
     TRY(name_option(dataset_check_labels(&job->data, job->model.classes, who), "--data"));
-    return dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->spec.seed);
+    TRY(dataset_split(&job->split, &job->arena, &job->data, o->test_fraction, o->spec.seed));
+    job->test_labels =
+        dataset_counted(&job->data, job->split.test, job->split.test_count, (DatasetTime){0});
+    return OK;
 }
 
 static Status plan_run(Job *job) {
@@ -173,6 +177,7 @@ Status job_derive(Job *job, const Job *base, const JobOptions *options) {
                  .model = base->model,
                  .data = base->data,
                  .split = base->split,
+                 .test_labels = base->test_labels,
                  .device = base->device};
     TRY(check_numbers(job));
     return finish_job(job);

@@ -49,7 +49,8 @@ typedef struct Job {
     Model model;
     Dataset data;
     Split split;
-    ProgramSet set;  // lowered, unless options.unlowered
+    int64_t test_labels;  // of the rows that test, those that count
+    ProgramSet set;       // lowered, unless options.unlowered
     const Device *device;
     int64_t batches;        // per epoch
     int64_t steps, epochs;  // of the whole run, with those before it was resumed

@@ -20,8 +20,7 @@ static void load(void *context, const LoadCall *call) {
     else
         for (int64_t i = 0; i < call->rows; i++)
             r->rows[i] = sampler_row(&r->sampler, r->turn.batch, call->first_row + i);
-    dataset_gather(&r->job->data, rows, call->rows, call->dtype,
-                   (DatasetTime){(uint64_t)r->job->options.spec.seed, r->turn.epoch}, call->x.data,
+    dataset_gather(&r->job->data, rows, call->rows, call->dtype, rank_data_time(r), call->x.data,
                    call->labels.data);
 }
 
@@ -184,14 +183,13 @@ static Status add_loss(Rank *r, double sum[2]) {
 
 static const Evaluation *end_evaluation(Rank *r) {
     Evaluation *e = &r->result->evaluations[r->result->evaluation_count++];
-    int64_t samples = r->job->split.test_count, labels = dataset_labels(&r->job->data);
+    int64_t samples = r->job->split.test_count, labels = r->job->test_labels;
     *e = (Evaluation){.epoch = (int32_t)r->turn.epoch + 1,
                       .step = (int32_t)r->turn.step,
                       .samples = samples,
                       .loss = r->evaluation[0],
-                      .accuracy = isfinite(r->evaluation[0])
-                                      ? r->evaluation[1] / (double)(samples * labels)
-                                      : (double)NAN};
+                      .accuracy = isfinite(r->evaluation[0]) ? r->evaluation[1] / (double)labels
+                                                             : (double)NAN};
     return e;
 }
 

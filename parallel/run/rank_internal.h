@@ -10,6 +10,11 @@ Status rank_write_values(void *context, const char *path, const ValueEntry *entr
 
 // --- rank_scalars.c: what the run writes for the program, and reads
 
+// Where the rows of this turn are read for.
+static inline DatasetTime rank_data_time(const Rank *r) {
+    return (DatasetTime){(uint64_t)r->job->options.spec.seed, r->turn.epoch};
+}
+
 // Find the program's sources and results.
 Status rank_find_scalars(Rank *r) MUST_USE;
 

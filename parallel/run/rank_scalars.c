@@ -29,6 +29,17 @@ static int64_t rows_of_turn(Rank *r) {
     return sampler_batch_rows(&r->sampler, r->turn.batch);
 }
 
+// How many labels of the turn's data count, on all ranks together: what the loss is divided by.
+// Every rank can say it of the whole batch, since what is drawn depends on seed, epoch and row.
+static int64_t labels_of_turn(Rank *r, int64_t rows) {
+    const Dataset *data = &r->job->data;
+    When when = job_when(r->job, &r->turn);
+    if (when == WHEN_EACH_EPOCH) return r->job->test_labels;
+    if (!data->masked || r->job->device->model) return rows * dataset_labels(data);
+    for (int64_t i = 0; i < rows; i++) r->rows[i] = sampler_row(&r->sampler, r->turn.batch, i);
+    return dataset_counted(data, r->rows, rows, rank_data_time(r));
+}
+
 // The part of a batch that belongs to a shard and micro-batch of this rank.
 static void part_of_batch(const Rank *r, const Tensor *t, int64_t rows, int64_t *first,
                           int64_t *count) {
@@ -60,6 +71,12 @@ static void write_rows(Rank *r, int tensor, int64_t rows) {
     executor_set_i64(&r->executor, tensor, t->source == SCALAR_ROWS ? count : first);
 }
 
+// A batch without a label that counts has the loss 0, and gradients of 0.
+static double inverse_count(Rank *r, int64_t rows) {
+    int64_t labels = labels_of_turn(r, rows);
+    return labels ? 1.0 / (double)labels : 0;
+}
+
 static void write_source(Rank *r, int tensor, int64_t rows) {
     const Tensor *t = &r->program->tensors[tensor];
     const JobSpec *spec = &r->job->options.spec;
@@ -70,9 +87,7 @@ static void write_source(Rank *r, int tensor, int64_t rows) {
     case SCALAR_LEARNING_RATE:
         executor_set_f64(e, tensor, job_spec_learning_rate(spec, r->turn.step, r->job->steps));
         break;
-    case SCALAR_INVERSE_COUNT:
-        executor_set_f64(e, tensor, 1.0 / (double)(rows * dataset_labels(&r->job->data)));
-        break;
+    case SCALAR_INVERSE_COUNT: executor_set_f64(e, tensor, inverse_count(r, rows)); break;
     case SCALAR_FIRST_ROW:
     case SCALAR_ROWS: write_rows(r, tensor, rows); break;
     case SCALAR_COORDINATE:

@@ -193,6 +193,31 @@ START_TEST(a_model_that_looks_ahead_is_refused) {
 }
 END_TEST
 
+// One that fills in masked tokens, though each sees those before it alone.
+START_TEST(a_model_of_masked_tokens_is_refused) {
+    Generator g;
+    Job job;
+    char model[PATH];
+    write_text();
+    snprintf(model, sizeof model, "%s/masked.model", test_directory());
+    FILE *f = fopen(model, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("model blanks\ninput tokens 8 masked\nclasses 6\nembedding e out=6\n"
+          "linear out out=6\n",
+          f);
+    ck_assert_int_eq(fclose(f), 0);
+    JobOptions o = options_of(model);
+    o.steps = 1;
+    o.save = weights;
+    Outcome out;
+    ck_assert_ok(training_run(&out, &o, NULL));
+    outcome_finish(&out);
+    o.save = NULL;
+    refuses(begin(&g, &job, o), ERR_USAGE, PARTS("model blanks", "fills in masked tokens"));
+    end(&g, &job);
+}
+END_TEST
+
 START_TEST(a_model_of_images_is_refused) {
     Generator g;
     Job job;
@@ -211,4 +236,5 @@ END_TEST
 
 SUITE("generate", it_goes_on_with_what_the_model_learned, tokens_come_as_often_as_the_model_says,
       the_seed_and_the_place_say_what_is_drawn, what_cannot_be_continued_is_refused,
-      a_model_that_looks_ahead_is_refused, a_model_of_images_is_refused)
+      a_model_that_looks_ahead_is_refused, a_model_of_masked_tokens_is_refused,
+      a_model_of_images_is_refused)
