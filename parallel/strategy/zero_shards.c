@@ -111,7 +111,9 @@ static Status shard_update(Zero *z, Plan *plan, int i) {
 }
 
 Status zero_shard_updates(Zero *z, Plan *plan) {
+    const Program *p = z->join.p;
     for (int i = 0; i < plan->op_count; i++)
-        if (op_work(z->join.p, &plan->ops[i])->phase == PHASE_UPDATE) TRY(shard_update(z, plan, i));
+        if (op_work(p, &plan->ops[i])->phase == PHASE_UPDATE && !op_communicates(p, &plan->ops[i]))
+            TRY(shard_update(z, plan, i));
     return OK;
 }

@@ -82,6 +82,27 @@ START_TEST(ranks_without_a_block_know_the_norm) {
 }
 END_TEST
 
+// One all-reduce joins the sums of more gradients than a computation has operands: 66 tensors.
+START_TEST(many_gradients_have_one_norm) {
+    JobOptions o = training_options();
+    Outcome oracle, got;
+    o.spec.model = "mlp:hidden=2,layers=32";
+    o.spec.shards = 2;
+    o.spec.optimizer.clip = 0.1;
+    o.steps = 2;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    check_clipped(&oracle);
+    for (int stage = 1; stage <= 3; stage++) {
+        shard(&o, 2, stage, stage);
+        ck_assert_ok(training_run(&got, &o, NULL));
+        const char *d = outcome_result_difference(&oracle, &got);
+        ck_assert_msg(!d, "ZeRO-%d: %s", stage, d ? d : "");
+        outcome_finish(&got);
+    }
+    outcome_finish(&oracle);
+}
+END_TEST
+
 enum { BAD_STEP = 2 };
 
 // In one step an element that rank 1 reduces is no number, on rank 0 alone.
@@ -175,4 +196,5 @@ START_TEST(blocks_are_added_in_their_order) {
 END_TEST
 
 SUITE("zero_clip", clipped_shards_have_the_bits_of_one_rank, ranks_without_a_block_know_the_norm,
-      a_step_that_is_not_finite_is_skipped_on_all_ranks, blocks_are_added_in_their_order)
+      many_gradients_have_one_norm, a_step_that_is_not_finite_is_skipped_on_all_ranks,
+      blocks_are_added_in_their_order)
