@@ -61,8 +61,8 @@ const OptionDetail job_details[] = {
      "clip-grad clip-grad-norm grad-clip max-grad-norm gradient-clip-val"},
     {"on-nan",
      "stop ends the run with status 1 and says the step and what was not finite: the loss or, with "
-     "--clip, the gradients. skip looks at both, leaves weights and the optimiser's memory as they "
-     "were, and counts such steps in the report.",
+     "--clip, the gradients. skip looks at both, leaves weights, the optimiser's memory and "
+     "running statistics as they were, and counts such steps in the report.",
      "skip-nan nan"},
     {"label-smoothing",
      "As CrossEntropyLoss(label_smoothing=EPS) of PyTorch: the loss of a row is 1 - EPS of the "

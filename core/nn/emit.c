@@ -182,7 +182,7 @@ static int find_operands(const Emitter *e, const Values *values, int32_t out[GRA
     return n;
 }
 
-static Status emit_op(Emitter *e, const GraphOp *op) {
+static Status emit_op(Emitter *e, const Graph *g, const GraphOp *op) {
     if (op->of_shard_0 && e->shard > 0) return OK;
     char name[NAME];
     int32_t outputs[GRAPH_OPERANDS], inputs[GRAPH_OPERANDS];
@@ -202,6 +202,7 @@ static Status emit_op(Emitter *e, const GraphOp *op) {
                 .micro_batch = e->micro_batch,
                 .flags = op->flags};
     if (op->accumulates && e->micro_batch > 0) s.flags |= OP_ACCUMULATE;
+    TRY(emit_next_state(e, g, op, outputs, inputs));
     return plan_add_op(e->p, e->plan, &s, NULL);
 }
 
@@ -210,7 +211,7 @@ static Status emit_op(Emitter *e, const GraphOp *op) {
 static Status emit_pass(Emitter *e, const Graph *g) {
     TRY(emit_load(e));
     for (int v = 0; v < g->value_count; v++) TRY(emit_value(e, &g->values[v], &e->tensors[v]));
-    for (int i = 0; i < g->op_count; i++) TRY(emit_op(e, &g->ops[i]));
+    for (int i = 0; i < g->op_count; i++) TRY(emit_op(e, g, &g->ops[i]));
     return OK;
 }
 
@@ -304,7 +305,8 @@ static Status init(Emitter *e, Arena *scratch) {
     e->tensors = ARENA_NEW(scratch, int32_t, e->step.value_count);  // the larger graph
     if (!e->layers || !e->tensors) FAIL(ERR_MEMORY, "out of memory for %d layers", m->layer_count);
     for (int i = 0; i < m->layer_count; i++)
-        for (int k = 0; k < LAYER_PARAMETERS; k++) e->layers[i].parameter[k] = NONE;
+        for (int k = 0; k < LAYER_PARAMETERS; k++)
+            e->layers[i].parameter[k] = e->layers[i].next[k] = NONE;
     return OK;
 }
 

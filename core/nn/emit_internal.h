@@ -16,6 +16,7 @@ typedef struct {
     int32_t state[LAYER_PARAMETERS][OPTIMISER_STATES];  // what the optimiser keeps
     int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
     int32_t joined[LAYER_PARAMETERS];   // the sum of all uses, in the update
+    int32_t next[LAYER_PARAMETERS];     // of state that a skipped step leaves alone; or NONE
     int32_t squares[LAYER_PARAMETERS];  // of that, where there is a norm: a sum for each block
 } LayerTensors;
 
@@ -51,5 +52,16 @@ LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role 
 // emit_update.c: what the optimiser keeps from step to step; and the updates of a step's plan.
 Status emit_optimiser_state(Emitter *e) MUST_USE;
 Status emit_updates(Emitter *e) MUST_USE;
+
+// emit_state.c: with --on-nan skip the passes of a step write the state of its end, such as running
+// statistics, beside that of its beginning. Replace state among the operands of one operation,
+// `outputs` of which are written, and, in the update, keep what they wrote if the step counts.
+Status emit_next_state(Emitter *e, const Graph *g, const GraphOp *op, int32_t *outputs,
+                       int32_t *inputs) MUST_USE;
+Status emit_kept_state(Emitter *e) MUST_USE;
+
+// One operation of the update of parameter k of layer i, named "WHAT.LAYER.PARAMETER".
+Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
+                      const int32_t *outputs, const int32_t *inputs) MUST_USE;
 
 #endif

@@ -12,9 +12,8 @@ static bool is_updated(const Emitter *e, int i, int k) {
     return p->owner == i && !p->state;
 }
 
-// One operation of the update of parameter k of layer i.
-static Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
-                             const int32_t *outputs, const int32_t *inputs) {
+Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
+                      const int32_t *outputs, const int32_t *inputs) {
     const Layer *l = &e->m->layers[i];
     char name[NAME];
     snprintf(name, sizeof name, "%s.%s.%s", what, l->name, l->parameters[k].name);
@@ -210,6 +209,7 @@ Status emit_updates(Emitter *e) {
     e->shard = e->micro_batch = 0;
     e->factor = e->finite = NONE;
     if (measures) TRY(emit_norm(e));
+    TRY(emit_kept_state(e));
     if (o->kind != OPTIMIZER_SGD) TRY(emit_count(e));
     for (int i = e->m->layer_count - 1; i >= 0; i--)
         for (int k = 0; k < e->m->layers[i].parameter_count; k++)

@@ -110,19 +110,30 @@ static bool reads_own(const Join *j, const Plan *plan, const Op *op) {
     return false;
 }
 
+// Mark state that is written from values of a rank's own; where the update copies it from another
+// tensor, under a guard, that tensor.
+static void mark_own_state(const Join *j, const Plan *plan, uint8_t *own) {
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        bool keeps = op_kind(j->p, op) == KIND_COPY && op_work(j->p, op)->phase == PHASE_UPDATE;
+        if (!reads_own(j, plan, op)) continue;
+        for (int o = 0; o < op->outputs; o++) {
+            int t = op_outputs(plan, op)[o];
+            if (j->p->tensors[t].role == ROLE_STATE) own[keeps ? op_inputs(plan, op)[0] : t] = 1;
+        }
+    }
+}
+
 Status join_state(Join *j, Plan *plan) {
     Program *p = j->p;
     int32_t *state = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
     uint8_t *own = ARENA_NEW(&j->arena, uint8_t, p->tensor_count + 1);
     int count = 0, last = NONE;
     if (!state || !own) FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    mark_own_state(j, plan, own);
     for (int i = 0; i < plan->op_count; i++)
-        for (int o = 0; o < plan->ops[i].outputs; o++) {
-            int t = op_outputs(plan, &plan->ops[i])[o];
-            if (p->tensors[t].role != ROLE_STATE || !reads_own(j, plan, &plan->ops[i])) continue;
-            own[t] = 1;
-            last = i;
-        }
+        for (int o = 0; o < plan->ops[i].outputs; o++)
+            if (own[op_outputs(plan, &plan->ops[i])[o]]) last = i;
     for (int t = 0; t < p->tensor_count; t++)
         if (own[t]) state[count++] = t;
     if (!count) return OK;

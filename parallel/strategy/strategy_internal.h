@@ -64,7 +64,7 @@ Status join_loss(Join *j, Plan *plan) MUST_USE;
 Status join_evaluation(Join *j, int k) MUST_USE;
 
 // Give all ranks the state that rank 0 wrote in a step from values of its own, such as running
-// statistics of its rows.
+// statistics of its rows, or what a step that counts will make of it.
 Status join_state(Join *j, Plan *plan) MUST_USE;
 Status join_broadcast(Join *j) MUST_USE;
 

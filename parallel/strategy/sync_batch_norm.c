@@ -75,6 +75,9 @@ static Status add_again(Sync *s, int i) {
         int32_t t = op_outputs(s->plan, &op)[k], all = s->joined[t];
         operands[k] = k < op.outputs || own || all == NONE ? t : all;
     }
+    if (w.kind == KIND_BATCH_NORM_UPDATE)  // from what everybody knows
+        for (int o = 0; o < op.outputs; o++)
+            s->p->tensors[operands[o]].placement[0] = PLACEMENT_REPLICATED;
     for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(s->p, &w, k);
     snprintf(name, sizeof name, "%s", program_name(s->p, w.name));
     if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(s->p, w.layer));

@@ -233,6 +233,78 @@ START_TEST(running_statistics_of_another_shard_are_seen) {
 }
 END_TEST
 
+// --- a step that is not finite
+
+enum { BAD_STEP = 2 };
+
+// What shard 0 normalises is no number in one step, in its last micro-batch.
+static void spoil(void *context, Executor *e, int plan, int op) {
+    const Plan *p = &e->program->plans[plan];
+    const Op *o = &p->ops[op];
+    bool last = o->shard == 0 && o->micro_batch == *(const int *)context - 1;
+    if (e->rank || e->step != BAD_STEP || !last) return;
+    if (strcmp(op_name(e->program, o), "bn1.statistics")) return;
+    *(float *)executor_data(e, op_inputs(p, o)[0]) = (float)NAN;
+}
+
+static void check_skipped(const JobOptions *options) {
+    Outcome before, got;
+    JobOptions o = *options;
+    int ranks = o.spec.ranks, micro_batches = o.spec.micro_batches;
+    o.spec.on_nan = ON_NAN_SKIP;
+    o.steps = BAD_STEP;
+    ck_assert_ok(training_run(&before, &o, NULL));
+    o.steps = BAD_STEP + 1;
+    ck_assert_ok(
+        training_run(&got, &o, &(TrainingProbe){.context = &micro_batches, .before = spoil}));
+    for (int r = 0; r < ranks; r++) {
+        const RankResult *result = &got.training.shared->results[r];
+        const Timeline *t = &result->timeline;
+        ck_assert(t->steps[t->step_count - 1].skipped && !t->steps[t->step_count - 2].skipped);
+        ck_assert_int_eq(memcmp(before.state + r * got.state_bytes, got.state + r * got.state_bytes,
+                                (size_t)got.state_bytes),
+                         0);
+    }
+    outcome_finish(&before);
+    outcome_finish(&got);
+}
+
+START_TEST(a_step_that_is_skipped_leaves_running_statistics_as_they_were) {
+    for (int i = 0; i < 8; i++) {
+        JobOptions o = batch_norm_options(fastest(), i & 1);
+        o.spec.ranks = i & 2 ? 2 : 1;
+        o.spec.shards = 2;
+        o.spec.micro_batches = 1 + i / 4;
+        o.spec.strategy.no_overlap = i >= 6;
+        o.test_fraction = 0;
+        check_skipped(&o);
+        for (o.spec.strategy.zero = 1; o.spec.ranks > 1 && i >= 5 && o.spec.strategy.zero <= 3;
+             o.spec.strategy.zero++)
+            check_skipped(&o);
+    }
+}
+END_TEST
+
+// Running statistics and all else are as without the guard, on any number of ranks.
+START_TEST(a_guard_that_lets_every_step_pass_changes_no_bit) {
+    for (int i = 0; i < 4; i++) {
+        JobOptions o = batch_norm_options(fastest(), i & 1);
+        Outcome free, guarded;
+        o.spec.shards = 2;
+        o.spec.micro_batches = 1 + i / 2;
+        ck_assert_ok(training_run(&free, &o, NULL));
+        o.spec.on_nan = ON_NAN_SKIP;
+        ck_assert_ok(training_run(&guarded, &o, NULL));
+        ck_assert_int_eq(free.state_bytes, guarded.state_bytes);
+        ck_assert_int_eq(memcmp(free.state, guarded.state, (size_t)free.state_bytes), 0);
+        o.spec.ranks = 2;
+        check_equal(&guarded, &o, "guarded");
+        outcome_finish(&free);
+        outcome_finish(&guarded);
+    }
+}
+END_TEST
+
 START_TEST(a_model_without_batch_normalisation_is_not_synchronised) {
     JobOptions o = training_options();
     Outcome got;
@@ -266,4 +338,6 @@ SUITE_SECONDS("batch_norm_shards", 60, ranks_equal_shards_with_statistics_of_the
               ranks_equal_shards_with_synchronised_statistics, shards_lie_on_any_number_of_ranks,
               synchronised_statistics_are_those_of_the_whole_batch, a_shard_without_rows_takes_part,
               mistakes_in_synchronisation_are_seen, running_statistics_of_another_shard_are_seen,
+              a_step_that_is_skipped_leaves_running_statistics_as_they_were,
+              a_guard_that_lets_every_step_pass_changes_no_bit,
               a_model_without_batch_normalisation_is_not_synchronised, a_small_resnet_learns)
