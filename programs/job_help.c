@@ -114,7 +114,8 @@ const OptionDetail job_details[] = {
     {"print-memory",
      "The bytes that the plan of these options gives a rank, by class, and what parameters, "
      "gradients and optimiser state take by the formulas of DDP and ZeRO; and the bytes of "
-     "gradients and parameters that a rank sends in a step. No data are read: any number of ranks "
+     "gradients and parameters that a rank sends in a step, apart from them what the norm of "
+     "--clip and statistics of batch normalisation send. No data are read: any number of ranks "
      "will do, train --model mlp --ranks 1024 --batch-per-rank 8 --zero 3 --print-memory.",
      "memory vram footprint"},
     {"class",

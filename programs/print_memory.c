@@ -28,7 +28,8 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
 
 static void fill(Table *t, const Program *p) {
     const FootprintModel model = footprint_model(p);
-    double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS];
+    double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
+        norm[CELLS], statistics = 0;
     int64_t all = 0;
     for (int i = 0; i < CELLS; i++) {
         Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p);
@@ -37,6 +38,8 @@ static void fill(Table *t, const Program *p) {
         optimiser[i] = f.optimiser;
         sum[i] = f.parameters + f.gradients + f.optimiser;
         sent[i] = f.sent;
+        norm[i] = f.sent_norm;
+        statistics += f.sent_statistics;
     }
     row(t, "parameters", parameters);
     row(t, "gradients", gradients);
@@ -50,6 +53,8 @@ static void fill(Table *t, const Program *p) {
     }
     plan_row(t, "all", all);
     row(t, "sent a step", sent);
+    if (model.blocks) row(t, "for the norm", norm);
+    if (statistics > 0) plan_row(t, "for statistics", (int64_t)(statistics + 0.5));
 }
 
 static void print_title(const Program *p, const JobSpec *job, const char *class) {

@@ -33,30 +33,50 @@ static int count_passes(const Plan *plan) {
     return (shards + 1) * (micro_batches + 1);
 }
 
+// Each gradient has a sum of squares for each of its blocks.
+static int64_t count_blocks(const Program *p, const Plan *plan) {
+    int64_t blocks = 0;
+    for (int i = 0; plan && i < plan->op_count; i++)
+        if (op_kind(p, &plan->ops[i]) == KIND_SQUARE_SUMS)
+            blocks += tensor_elements(&p->tensors[op_outputs(plan, &plan->ops[i])[0]]);
+    return blocks;
+}
+
 FootprintModel footprint_model(const Program *p) {
-    FootprintModel m = {.ranks = data_ranks(p), .passes = count_passes(step_of(p))};
+    const Plan *step = step_of(p);
+    FootprintModel m = {
+        .ranks = data_ranks(p), .passes = count_passes(step), .blocks = count_blocks(p, step)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);
         if (l->role == ROLE_PARAMETER) m.parameter_bytes += bytes;
         if (l->role == ROLE_PARAMETER) m.parameters += n;
-        if (l->role == ROLE_OPTIMISER && dtype_is_real((Dtype)l->dtype)) m.optimiser_bytes += bytes;
+        if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
+        if (l->role == ROLE_STATE) m.state_bytes += bytes;
     }
     return m;
 }
 
 Footprint footprint_closed(const FootprintModel *m, int stage) {
     double whole = (double)m->parameter_bytes, n = m->ranks;
+    double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
     return (Footprint){.parameters = stage == 3 ? whole / n : whole,
                        .gradients = stage >= 2 ? whole / n : whole,
-                       .optimiser =
-                           stage >= 1 ? (double)m->optimiser_bytes / n : (double)m->optimiser_bytes,
-                       .sent = (stage == 3 ? 2 * m->passes + 1 : 2) * whole * (n - 1) / n};
+                       .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,
+                       .sent = (stage == 3 ? 2 * m->passes + 1 : 2) * whole * (n - 1) / n,
+                       .sent_norm = stage >= 1 ? 16 * (double)m->blocks * (n - 1) / n : 0};
 }
 
-static bool carries(const Program *p, const Plan *plan, const Op *op) {
-    Role role = (Role)p->tensors[op_outputs(plan, op)[0]].role;
-    return role == ROLE_GRADIENT || role == ROLE_PARAMETER || role == ROLE_BUFFER;
+// The sum to which the bytes of a collective of the step belong; NULL: the loss's to none. Buffers
+// hold gradients that are joined in another form, or parameters that are gathered, or statistics.
+static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op *op) {
+    Role to = (Role)p->tensors[op_outputs(plan, op)[0]].role,
+         from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
+    Phase phase = (Phase)op_work(p, op)->phase;
+    if (to == ROLE_SCALAR) return NULL;
+    if (to == ROLE_GRADIENT || to == ROLE_PARAMETER || from == ROLE_PARAMETER) return &f->sent;
+    if (to == ROLE_BUFFER && phase == PHASE_SYNC) return &f->sent;
+    return phase == PHASE_UPDATE ? &f->sent_norm : &f->sent_statistics;
 }
 
 Footprint footprint_planned(const Program *p) {
@@ -68,9 +88,10 @@ Footprint footprint_planned(const Program *p) {
         const Op *op = &plan->ops[i];
         const Work *w = op_work(p, op);
         if (!work_communicates(w) || work_is_message(w) || !op->outputs) continue;
-        if (!carries(p, plan, op)) continue;
+        double *sum = sum_of(&f, p, plan, op);
+        if (!sum) continue;
         Collective c = collective_work_collective(p, w);
-        f.sent += (double)collective_bytes_total(&c, dtype_bytes((Dtype)w->dtype)) / c.ranks;
+        *sum += (double)collective_bytes_total(&c, dtype_bytes((Dtype)w->dtype)) / c.ranks;
     }
     return f;
 }

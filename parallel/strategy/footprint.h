@@ -10,6 +10,9 @@
 //   ZeRO-2  Psi          Psi/N       K Psi/N     2 Psi (N-1)/N
 //   ZeRO-3  Psi/N        Psi/N       K Psi/N     (2P + 1) Psi (N-1)/N
 //
+// Under ZeRO the norm of the gradients sends 16 (N-1)/N bytes for each block of 4,096 elements.
+// State, such as running statistics, is whole on every rank, and counts as the optimiser's.
+//
 // Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
 // stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
 // gathers only what it reads; and a parameter that several layers use has a gradient for each.
@@ -21,13 +24,16 @@
 // Bytes of one rank; where ranks differ, the mean of all.
 typedef struct {
     double parameters, gradients, optimiser;
-    double sent;  // of gradients and parameters, a step
+    double sent;             // of gradients and parameters, a step
+    double sent_norm;        // of the norm of all gradients, where it is computed
+    double sent_statistics;  // of batch normalisation; no closed form has them
 } Footprint;
 
 // What the closed forms are about.
 typedef struct {
-    int64_t parameter_bytes, optimiser_bytes;  // of the logical tensors
-    int64_t parameters;                        // elements
+    int64_t parameter_bytes, optimiser_bytes, state_bytes;  // of the logical tensors
+    int64_t parameters;                                     // elements
+    int64_t blocks;  // of all gradients whose squares are summed; 0 without a norm
     int ranks, passes;
 } FootprintModel;
 

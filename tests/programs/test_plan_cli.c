@@ -441,12 +441,15 @@ START_TEST(train_and_sim_print_the_same_plans_of_zero) {
             char *first;
             const char *what = lowered ? "lowered-file" : "file";
             ck_assert_int_eq(
-                command_run(&it, "train --ranks 3 --zero %d --print-plan %s", stage, what), 0);
+                command_run(&it, "train --ranks 3 --zero %d --clip 1 --print-plan %s", stage, what),
+                0);
             ck_assert_ptr_nonnull(strstr(it.out, "reduce_scatter.fc1.weight.grad"));
+            ck_assert_ptr_nonnull(strstr(it.out, "all_reduce.gradients.squares"));
             ck_assert_ptr_nonnull(first = strdup(it.out));
             command_finish(&it);
             ck_assert_int_eq(
-                command_run(&it, "sim --ranks 3 --zero %d --print-plan %s", stage, what), 0);
+                command_run(&it, "sim --ranks 3 --zero %d --clip 1 --print-plan %s", stage, what),
+                0);
             ck_assert_str_eq(it.out, first);
             command_finish(&it);
             free(first);
@@ -456,12 +459,14 @@ END_TEST
 
 // 1,024 ranks are more than train starts.
 START_TEST(the_memory_of_any_number_of_ranks_is_printed) {
-    static const char job[] = "--batch-per-rank 1 --model mlp:hidden=4096,layers=12 --zero 3";
+    static const char job[] = "--batch-per-rank 1 --model mlp:hidden=4096,layers=12 --zero 3 "
+                              "--clip 1";
     char *first;
     ck_assert_int_eq(command_run(&it, "train --ranks 1024 --print-memory %s", job), 0);
     ck_assert_int_le(longest_line(it.out), 80);
     ck_assert_ptr_nonnull(strstr(it.out, "1024 ranks, ZeRO 3, batch 1024\n"));
     ck_assert_ptr_nonnull(strstr(it.out, "\nsent a step "));
+    ck_assert_ptr_nonnull(strstr(it.out, "\nfor the norm "));
     ck_assert_ptr_nonnull(first = strdup(it.out));
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --ranks 1024 --print-memory %s", job), 0);

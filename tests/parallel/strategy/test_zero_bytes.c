@@ -16,6 +16,11 @@ static const char model_text[] =
     "model square\ninput 256\nclasses 256\nlinear a out=256 bias=false\n"
     "linear b out=256 bias=false\nlinear c out=256 bias=false\n";
 
+// 432, 6, 6, 66 and 3 weights and biases, and running statistics of 6 channels: no tensor divides.
+static const char uneven_text[] = "model uneven\ninput 3 4 4\nclasses 3\n"
+                                  "conv2d conv out=6 kernel=3 stride=1 pad=1 bias=false\n"
+                                  "batch_norm bn\nrelu\nflatten\nlinear fc out=3\n";
+
 typedef struct {
     Arena arena;
     ProgramSet set;
@@ -30,14 +35,14 @@ static JobSpec square_job(int ranks, int stage) {
     return job;
 }
 
-static void lower_job(Lowered *l, const JobSpec *job) {
+static void lower_model(Lowered *l, const JobSpec *job, const char *text) {
     char path[300];
     Model m;
     *l = (Lowered){0};
     snprintf(path, sizeof path, "%s/square.model", test_directory());
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
-    fputs(model_text, f);
+    fputs(text, f);
     ck_assert_int_eq(fclose(f), 0);
     ck_assert_ok(model_read(&m, &l->arena, path));
     ck_assert_ok(job_spec_check(job));
@@ -46,6 +51,8 @@ static void lower_job(Lowered *l, const JobSpec *job) {
     ck_assert_ok(collective_work_lower(&l->set, device_traits("cpu")));
     l->p = &l->set.programs[0];
 }
+
+static void lower_job(Lowered *l, const JobSpec *job) { lower_model(l, job, model_text); }
 
 static void finish(Lowered *l) {
     program_set_finish(&l->set);
@@ -153,6 +160,50 @@ START_TEST(ranks_send_what_the_closed_forms_say) {
 }
 END_TEST
 
+// A block of 8 bytes each, of three gradients of 16 blocks: each rank folds its slice of what all
+// others send, and sends the sum to all others.
+START_TEST(the_norm_sends_a_sum_for_each_block) {
+    for (int ranks = 2; ranks <= 4; ranks++)
+        for (int stage = 0; stage <= 3; stage++) {
+            JobSpec job = square_job(ranks, stage);
+            Lowered l;
+            job.optimizer.clip = 1;
+            lower_job(&l, &job);
+            FootprintModel m = footprint_model(l.p);
+            double want = stage ? 2 * 8 * 48 * (ranks - 1.0) / ranks : 0;
+            ck_assert_int_eq(m.blocks, 48);
+            ck_assert_double_eq_tol(footprint_closed(&m, stage).sent_norm, want, 1e-9);
+            ck_assert_double_eq_tol(footprint_planned(l.p).sent_norm, want, 1e-9);
+            if (stage < 3)  // of which a backward gathers less than the formula says
+                ck_assert_double_eq_tol(footprint_planned(l.p).sent,
+                                        footprint_closed(&m, stage).sent, 1e-6);
+            finish(&l);
+        }
+}
+END_TEST
+
+// One layer of 6 channels. Of statistics (3,6) in f64 each rank gets the other's in the forward,
+// and the sums (2,6) are reduced in the backward: 144 + 96 bytes, sent once by each of two ranks.
+// Without synchronisation rank 0 sends the other the running statistics, of 6 f32 each: 48 bytes.
+START_TEST(statistics_are_counted_apart) {
+    for (int sync = 0; sync < 2; sync++)
+        for (int stage = 0; stage <= 3; stage++) {
+            JobSpec job = square_job(2, stage);
+            Lowered l;
+            job.optimizer.momentum = 0.9;
+            job.strategy.sync_batch_norm = sync;
+            lower_model(&l, &job, uneven_text);
+            FootprintModel m = footprint_model(l.p);
+            Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p);
+            ck_assert_double_eq(planned.sent_statistics, sync ? 144 + 96 : 48 / 2);
+            ck_assert_double_eq(planned.sent_norm, 0);
+            if (stage < 3) ck_assert_double_eq_tol(planned.sent, closed.sent, 1e-9);
+            if (stage < 2) ck_assert_double_eq(m.state_bytes, 48);
+            finish(&l);
+        }
+}
+END_TEST
+
 // Whole gradients stay until the last micro-batch has been added; then shards after the first one
 // get their memory.
 START_TEST(with_micro_batches_whole_gradients_stay) {
@@ -169,4 +220,5 @@ END_TEST
 
 SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
       the_closed_forms_are_those_of_the_paper, ranks_send_what_the_closed_forms_say,
+      the_norm_sends_a_sum_for_each_block, statistics_are_counted_apart,
       with_micro_batches_whole_gradients_stay)
