@@ -44,10 +44,12 @@ const OptionDetail train_details[] = {
      "A run that is interrupted, or diverges, writes its last good weights. The file gets its name "
      "when it is complete and on disk; PyTorch users read it with safetensors.torch.",
      "checkpoint ckpt"},
-    {"save-every", "Other ranks wait meanwhile, no longer than --timeout.", "save-steps save-freq"},
-    {"save-shards",
-     "For parameters that no rank holds whole, as with --zero 3. FILE-stepS-00001-of-00004 and so "
-     "on, in FILE's folder; --resume and --load take FILE.index.json, and the indexes of others."},
+    {"save-every", "Other ranks wait meanwhile; --timeout does not count that.",
+     "save-steps save-freq"},
+    {"save-shards", "For parameters that no rank holds whole, as with --zero 3. "
+                    "FILE-stepS-HASH-00001-of-00004 and "
+                    "so on, in FILE's folder; --resume and --load take FILE.index.json, and the "
+                    "indexes of others."},
     {"consolidate", "The file is that which a run without --save-shards writes, byte for byte."},
     {"keep",
      "--save w.safetensors --save-every 10 --keep 2: w-step20.safetensors, w-step30.safetensors, "

@@ -4,12 +4,13 @@
 
 #include "core/base/file.h"
 #include "core/record/trace.h"
+#include "parallel/run/checkpoint_files.h"
 #include "programs/outputs.h"
 #include "viz/figures.h"
 
 #include <stdio.h>
 
-enum { PATH = 4096, NAMED = 4 };  // bytes of a path; files that an option of their own names
+enum { PATH = 4096, NAMED = 5 };  // bytes of a path; files that an option of their own names
 
 Status train_machine_path(char *out, size_t size, const char *directory) {
     int length = snprintf(out, size, "%s/machine.yaml", directory);
@@ -36,21 +37,37 @@ static Status list_traces(Output *out, char (*paths)[PATH], const TrainOptions *
     return OK;
 }
 
+// The two names of --save: FILE, or the index of ranks' files; and that of a step or of a rank, the
+// longest that the run may give.
+static Status name_checkpoints(Output out[2], char (*paths)[PATH], const TrainOptions *o) {
+    const int64_t most = 1000000000;
+    int ranks = o->job.ranks;
+    out[0] = out[1] = (Output){.option = "save"};
+    out[0].path = o->save;
+    if (o->save_shards) {
+        TRY(checkpoint_files_index(paths[0], PATH, o->save));
+        TRY(checkpoint_files_shard(paths[1], PATH, o->save, most, "00000000", ranks - 1, ranks));
+        out[0].path = paths[0];
+    } else if (o->keep)
+        TRY(checkpoint_files_name(paths[1], PATH, o->save, most));
+    if (o->save_shards || o->keep) out[1].path = paths[1];
+    return OK;
+}
+
 Status train_check_outputs(const TrainOptions *o) {
     Arena a = {0};
     int traces = o->trace ? o->job.ranks + 2 : 0;
     Output *files = ARENA_NEW(&a, Output, NAMED + traces);
-    char(*paths)[PATH] = arena_push(&a, (size_t)(traces + 1) * PATH);
+    char(*paths)[PATH] = arena_push(&a, (size_t)(traces + 2) * PATH);
     Status s = make_directories(o);
     if (s == OK && (!files || !paths))
         s = status_fail(ERR_MEMORY, __FILE__, __LINE__, "out of memory for names of files");
     if (s == OK) {
-        const Output named[NAMED] = {{"log", o->log, true},
-                                     {"calibrate", o->calibrate},
-                                     {"report", o->report},
-                                     {"save", o->save}};
+        const Output named[NAMED] = {
+            {"log", o->log, true}, {"calibrate", o->calibrate}, {"report", o->report}};
         for (int i = 0; i < NAMED; i++) files[i] = named[i];
-        if (traces) s = list_traces(files + NAMED, paths, o);
+        s = name_checkpoints(files + NAMED - 2, paths, o);
+        if (s == OK && traces) s = list_traces(files + NAMED, paths + 2, o);
     }
     if (s == OK) s = outputs_check(files, NAMED + traces);
     arena_finish(&a);

@@ -5,10 +5,13 @@
 
 #include "core/base/units.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,8 +20,9 @@
 
 enum {
     CHUNK = 1 << 20,  // bytes asked of zlib at once
-    LINKS_MOST = 40
-};  // that follow each other, as in the kernel
+    LINKS_MOST = 40,  // that follow each other, as in the kernel
+    HOST = 65         // bytes of a host's name
+};
 
 // A packed file can claim a thousand times its size, and a device never ends.
 static const size_t FILE_MOST_BYTES = (size_t)2 << 30;
@@ -163,15 +167,25 @@ static Status find_place(Place *out, OutputFile *f, const char *path) {
     return OK;
 }
 
-// A name beside the target: rename() does not cross file systems. The number is for what a killed
-// process left that had our id.
-static void name_temporary(OutputFile *f, int number) {
-    snprintf(f->temporary, sizeof f->temporary, "%s.%d-%d.partial", f->path, (int)getpid(), number);
+static const char partial[] = ".partial";
+
+// The name of this host, so that hosts that share a folder leave each other's files alone.
+static void host_name(char out[HOST]) {
+    if (gethostname(out, HOST) != 0) snprintf(out, HOST, "localhost");
+    out[HOST - 1] = '\0';
 }
 
-// The folder of f->path: "." or what stands before the last slash.
-static void folder_of(char out[PATH_MAX], const OutputFile *f) {
-    snprintf(out, PATH_MAX, "%s", f->path);
+Status file_partial(char out[FILE_PARTIAL], const char *path, int number) {
+    char host[HOST];
+    host_name(host);
+    int length =
+        snprintf(out, FILE_PARTIAL, "%s.%s.%d-%d%s", path, host, (int)getpid(), number, partial);
+    if (length >= FILE_PARTIAL) FAIL(ERR_IO, "%.80s...: %s", path, strerror(ENAMETOOLONG));
+    return OK;
+}
+
+void file_folder(char out[FILE_FOLDER], const char *path) {
+    snprintf(out, FILE_FOLDER, "%s", path);
     char *slash = strrchr(out, '/');
     snprintf(slash ? slash + (slash == out) : out, 2, "%s", slash ? "" : ".");
 }
@@ -179,8 +193,8 @@ static void folder_of(char out[PATH_MAX], const OutputFile *f) {
 // A file in the target's directory that has no name yet: whatever kills us, nothing is left. -1
 // where the file system or a missing /proc do not allow it, or with errno ENAMETOOLONG.
 static int open_unnamed(OutputFile *f, mode_t mode) {
-    char directory[PATH_MAX], link[64];
-    folder_of(directory, f);
+    char directory[FILE_FOLDER], link[64];
+    file_folder(directory, f->path);
     int fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     if (fd < 0 || access(link, F_OK) == 0) return fd;
@@ -191,12 +205,15 @@ static int open_unnamed(OutputFile *f, mode_t mode) {
 static int open_new(OutputFile *f, const Place *at) {
     mode_t mode = at->exists ? at->mode : 0666;
     struct stat unused;
-    name_temporary(f, 0);
+    if (file_partial(f->temporary, f->path, 0) != OK) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     if (lstat(f->temporary, &unused) != 0 && errno == ENAMETOOLONG) return -1;
     int fd = open_unnamed(f, mode);
     f->unnamed = fd >= 0;
     for (int i = 0; fd < 0; i++) {
-        name_temporary(f, i);
+        if (file_partial(f->temporary, f->path, i) != OK) return -1;
         fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd < 0 && errno != EEXIST) return -1;
     }
@@ -249,7 +266,7 @@ static int link_file(OutputFile *f) {
     snprintf(from, sizeof from, "/proc/self/fd/%d", f->file);
     if (linkat(AT_FDCWD, from, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) == 0) return 0;
     for (int i = 0; errno == EEXIST; i++) {
-        name_temporary(f, i);
+        if (file_partial(f->temporary, f->path, i) != OK) return -1;
         if (linkat(AT_FDCWD, from, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW)) continue;
         f->unnamed = false;
         return rename(f->temporary, f->path);
@@ -259,9 +276,9 @@ static int link_file(OutputFile *f) {
 
 // The new name, too, is on disk. Not every file system syncs folders (EINVAL), and a folder may be
 // written to that may not be read.
-static int sync_folder(const OutputFile *f) {
-    char folder[PATH_MAX];
-    folder_of(folder, f);
+static int sync_folder(const char *path) {
+    char folder[FILE_FOLDER];
+    file_folder(folder, path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return 0;
     int failed = fsync(fd) != 0 && errno != EINVAL ? -1 : 0, error = errno;
@@ -274,7 +291,12 @@ static int sync_folder(const OutputFile *f) {
 static int name_file(OutputFile *f) {
     if (fsync(f->file) != 0) return -1;
     if ((f->unnamed ? link_file(f) : rename(f->temporary, f->path)) != 0) return -1;
-    return sync_folder(f);
+    return sync_folder(f->path);
+}
+
+Status file_sync_folder(const char *path) {
+    if (sync_folder(path) != 0) FAIL(ERR_IO, "%s: its folder: %s", path, strerror(errno));
+    return OK;
 }
 
 const char *file_write_reason(int error) {
@@ -307,6 +329,51 @@ void file_discard(OutputFile *f) {
     if (f->is_new && !f->unnamed) unlink(f->temporary);
     f->stream = NULL;
     f->is_new = false;
+}
+
+// --- beside it
+
+Status file_resolve(const char **out, Arena *a, const char *path) {
+    char real[PATH_MAX];
+    struct stat at;
+    bool direct = stat(path, &at) == 0 && !S_ISREG(at.st_mode);
+    if (!direct) TRY(follow_links(real, path));
+    *out = arena_string(a, direct ? path : real);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for the name of a file");
+    return OK;
+}
+
+// "BEGINNING....HOST.PID-N.partial" of this host, where no process has that number any more.
+static bool is_left(const char *name, const char *beginning, size_t length) {
+    char host[HOST], *end;
+    size_t whole = strlen(name), ending = sizeof partial - 1;
+    host_name(host);
+    if (whole < length + ending || strncmp(name, beginning, length)) return false;
+    const char *last = name + whole - ending, *at = last, *dot;
+    if (strcmp(last, partial)) return false;
+    while (at > name && at[-1] != '.') at--;
+    long pid = strtol(at, &end, 10);
+    if (end == at || pid < 1 || *end != '-' || at == name) return false;
+    dot = at - 1;
+    size_t size = strlen(host);
+    if ((size_t)(dot - name) <= size || dot[-(ptrdiff_t)size - 1] != '.') return false;
+    if (strncmp(dot - size, host, size)) return false;
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+Status file_sweep(const char *path, size_t length) {
+    char folder[FILE_FOLDER], left[PATH_MAX];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    file_folder(folder, path);
+    DIR *d = opendir(folder);
+    if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!is_left(e->d_name, name, length)) continue;
+        if (snprintf(left, sizeof left, "%s/%s", folder, e->d_name) < (int)sizeof left)
+            unlink(left);
+    }
+    closedir(d);
+    return OK;
 }
 
 Status file_make_directory(const char *path) {

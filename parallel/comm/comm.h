@@ -174,6 +174,10 @@ uint64_t comm_peek(const Comm *c, int rank);
 // This rank gives up: its peers' operations fail with the message of the first rank that did.
 void comm_abandon(Comm *c, Status s, const char *message);
 
+// This rank is about to work on something that has no bound in time, such as writing to a disk, and
+// then no longer: peers that wait for it meanwhile do not time out.
+void comm_set_away(Comm *c, bool away);
+
 // Where a rank is, for messages when it is lost: written by the executor before each operation
 // (plan and op index, step), read by the launcher.
 // Plan NONE: before the first operation (step 0), or after the last.

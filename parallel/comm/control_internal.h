@@ -59,6 +59,7 @@ typedef struct {
     _Atomic int32_t lanes_used;            // the rank's own: its calls have lanes below this
     _Atomic uint64_t word;                 // the rank's own: comm_post()
     _Atomic int64_t in_transit_ns;         // the rank's own: until then its data are on a link
+    _Atomic bool away;                     // the rank's own: comm_set_away()
     _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
     _Atomic int32_t at_plan, at_op;
     _Alignas(64) _Atomic uint64_t exchanges;  // the rank's own: rounds of exchanges

@@ -61,11 +61,20 @@ static Status time_out(Comm *c, uint64_t missing, const char *what) {
     FAIL(ERR_PEER, "%s", text);
 }
 
+// Who waits while somebody is away begins anew. Whoever waits briefly need not look at all ranks.
+static bool somebody_is_away(const Comm *c, const CommRequest *r) {
+    if (r->waited_ns < c->world->timeout_ns / 4) return false;
+    for (int rank = 0; rank < c->ranks; rank++)
+        if (atomic_load_explicit(&shared_rank(c, rank)->away, memory_order_relaxed)) return true;
+    return false;
+}
+
 // Time in which this rank was stopped itself (Ctrl-Z stops all) says nothing about its peers.
 static bool waited_long(const Comm *c, CommRequest *r) {
     int64_t now = clock_ns(), gap = now - r->looked_ns;
     r->looked_ns = now;
     r->waited_ns += gap < GAP_NS ? gap : GAP_NS;
+    if (somebody_is_away(c, r)) r->waited_ns = 0;
     return r->waited_ns > c->world->timeout_ns;
 }
 

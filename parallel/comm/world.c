@@ -256,6 +256,8 @@ Status comm_world_failure(const CommWorld *w, int *rank, const char **message) {
     return w->control->status;
 }
 
+void comm_set_away(Comm *c, bool away) { atomic_store(&shared_rank(c, c->rank)->away, away); }
+
 // --- positions: for messages only, so that the three words need not belong together
 
 void comm_note_position(Comm *c, int plan, int op, int64_t step) {

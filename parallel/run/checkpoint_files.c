@@ -2,11 +2,11 @@
 // Names of checkpoints. FILE is a hard link to the newest, so that it takes no room of its own.
 #include "parallel/run/checkpoint_files.h"
 
+#include "core/base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,26 +52,9 @@ static int64_t step_of(const Parts *p, const char *name) {
     return strtoll(at, &end, 10);
 }
 
-// A rename lasts when its folder is on disk.
-static Status sync_folder(const char *folder) {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
-    int failed = fsync(fd), error = errno;
-    close(fd);
-    if (failed && error != EINVAL) FAIL(ERR_IO, "%s: %s", folder, strerror(error));
-    return OK;
-}
-
-static void folder_of(char out[PATH_MAX], const char *path) {
-    Parts p = parts_of(path);
-    snprintf(out, PATH_MAX, "%.*s", p.folder ? p.folder : 1, p.folder ? path : ".");
-}
-
 Status checkpoint_files_publish(const char *path, const char *named) {
-    char beside[PATH_MAX], folder[PATH_MAX];
-    int length = snprintf(beside, sizeof beside, "%s.%d.partial", path, (int)getpid());
-    if (length < 0 || (size_t)length >= sizeof beside)
-        FAIL(ERR_USAGE, "--save: the name is too long");
+    char beside[FILE_PARTIAL];
+    TRY(file_partial(beside, path, 0));
     unlink(beside);
     if (link(named, beside) != 0)
         FAIL(ERR_IO, "%s: could not become another name of %s: %s", path, named, strerror(errno));
@@ -81,8 +64,7 @@ Status checkpoint_files_publish(const char *path, const char *named) {
         FAIL(ERR_IO, "%s: could not be written: %s", path, strerror(error));
     }
     unlink(beside);  // which rename() leaves where both were names of one file already
-    folder_of(folder, path);
-    return sync_folder(folder);
+    return file_sync_folder(path);
 }
 
 // --- the older ones
@@ -125,9 +107,9 @@ static Status list_steps(Steps *s, const char *path, const char *folder, int64_t
 }
 
 Status checkpoint_files_rotate(const char *path, int64_t step, int keep) {
-    char folder[PATH_MAX], name[PATH_MAX];
+    char folder[FILE_FOLDER], name[PATH_MAX];
     Steps s = {0};
-    folder_of(folder, path);
+    file_folder(folder, path);
     Status done = list_steps(&s, path, folder, step);
     for (int i = keep; i < s.count && done == OK; i++) {
         done = checkpoint_files_name(name, sizeof name, path, s.steps[i]);
@@ -139,43 +121,19 @@ Status checkpoint_files_rotate(const char *path, int64_t step, int keep) {
     return done;
 }
 
-// --- what was left
-
-// "NAME.PID.partial" or "NAME.PID-N.partial", where NAME begins as the checkpoint's does and the
-// process is gone.
-static bool is_left(const Parts *p, const char *name) {
-    char *end;
-    size_t length = strlen(name);
-    const char *at = length > 8 ? name + length - 8 : name;
-    if (strcmp(at, ".partial") || strncmp(name, p->path + p->folder, (size_t)p->stem)) return false;
-    while (at > name && at[-1] != '.') at--;
-    long pid = strtol(at, &end, 10);
-    if (end == at || pid < 1 || (*end != '-' && *end != '.')) return false;
-    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-}
-
 Status checkpoint_files_sweep(const char *path) {
-    char folder[PATH_MAX], name[PATH_MAX];
-    Parts p = parts_of(path);
-    folder_of(folder, path);
-    DIR *d = opendir(folder);
-    if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
-    for (struct dirent *e; (e = readdir(d));) {
-        if (!is_left(&p, e->d_name)) continue;
-        if (snprintf(name, sizeof name, "%s/%s", folder, e->d_name) < (int)sizeof name)
-            unlink(name);
-    }
-    closedir(d);
-    return OK;
+    return file_sweep(path, (size_t)parts_of(path).stem);
 }
 
 // --- files of ranks
 
-Status checkpoint_files_shard(char *out, size_t size, const char *path, int64_t step, int rank,
-                              int ranks) {
+enum { HASH = 8 };  // digits of the hash in a name
+
+Status checkpoint_files_shard(char *out, size_t size, const char *path, int64_t step,
+                              const char *hash, int rank, int ranks) {
     Parts p = parts_of(path);
-    int length = snprintf(out, size, "%.*s-step%lld-%05d-of-%05d%s", p.folder + p.stem, path,
-                          (long long)step, rank + 1, ranks, p.ending);
+    int length = snprintf(out, size, "%.*s-step%lld-%.*s-%05d-of-%05d%s", p.folder + p.stem, path,
+                          (long long)step, HASH, hash, rank + 1, ranks, p.ending);
     if (length < 0 || (size_t)length >= size) FAIL(ERR_USAGE, "--save: the name is too long");
     return OK;
 }
@@ -186,25 +144,28 @@ Status checkpoint_files_index(char *out, size_t size, const char *path) {
     return OK;
 }
 
-// Is it a rank's file of fewer steps?
-static bool is_older_shard(const Parts *p, const char *name, int64_t step) {
+// Is it a rank's file of another checkpoint?
+static bool is_other_shard(const Parts *p, const char *name, int64_t step, const char *hash) {
     long long of;
     int rank, ranks, end = 0;
+    char part[HASH + 1];
     if (strlen(name) <= (size_t)p->stem || strncmp(name, p->path + p->folder, (size_t)p->stem))
         return false;
-    if (sscanf(name + p->stem, "-step%lld-%5d-of-%5d%n", &of, &rank, &ranks, &end) != 3 || !end)
+    if (sscanf(name + p->stem, "-step%lld-%8[0-9a-f]-%5d-of-%5d%n", &of, part, &rank, &ranks,
+               &end) != 4 ||
+        !end || strcmp(name + p->stem + end, p->ending))
         return false;
-    return !strcmp(name + p->stem + end, p->ending) && of < step;
+    return of != step || strncmp(part, hash, HASH);
 }
 
-Status checkpoint_files_remove_shards(const char *path, int64_t step) {
-    char folder[PATH_MAX], name[PATH_MAX];
+Status checkpoint_files_keep_shards(const char *path, int64_t step, const char *hash) {
+    char folder[FILE_FOLDER], name[PATH_MAX];
     Parts p = parts_of(path);
-    folder_of(folder, path);
+    file_folder(folder, path);
     DIR *d = opendir(folder);
     if (!d) FAIL(ERR_IO, "%s: %s", folder, strerror(errno));
     for (struct dirent *e; (e = readdir(d));) {
-        if (!is_older_shard(&p, e->d_name, step)) continue;
+        if (!is_other_shard(&p, e->d_name, step, hash)) continue;
         if (snprintf(name, sizeof name, "%s/%s", folder, e->d_name) < (int)sizeof name)
             unlink(name);
     }

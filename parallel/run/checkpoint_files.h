@@ -20,17 +20,17 @@ Status checkpoint_files_publish(const char *path, const char *named) MUST_USE;
 // Later ones, of a run that went further, stay. ERR_IO.
 Status checkpoint_files_rotate(const char *path, int64_t step, int keep) MUST_USE;
 
-// Remove what processes that were killed while they saved such files have left: files beside them
-// that end in .partial, with the number of a process that is not there any more. ERR_IO.
+// Remove what processes that were killed while they saved such files have left (file_sweep()).
 Status checkpoint_files_sweep(const char *path) MUST_USE;
 
-// With --save-shards: a rank's file after so many steps, "w-step20-00001-of-00002.safetensors", and
-// the index, "w.safetensors.index.json". ERR_USAGE when a name is too long.
-Status checkpoint_files_shard(char *out, size_t size, const char *path, int64_t step, int rank,
-                              int ranks) MUST_USE;
+// With --save-shards: a rank's file after so many steps, of the checkpoint with this hash,
+// "w-step20-3f0a91c7-00001-of-00002.safetensors", and the index, "w.safetensors.index.json".
+// ERR_USAGE when a name is too long.
+Status checkpoint_files_shard(char *out, size_t size, const char *path, int64_t step,
+                              const char *hash, int rank, int ranks) MUST_USE;
 Status checkpoint_files_index(char *out, size_t size, const char *path) MUST_USE;
 
-// Remove ranks' files of fewer steps, which no index names any more. ERR_IO.
-Status checkpoint_files_remove_shards(const char *path, int64_t step) MUST_USE;
+// Remove ranks' files of other checkpoints, which no index of this name tells of any more. ERR_IO.
+Status checkpoint_files_keep_shards(const char *path, int64_t step, const char *hash) MUST_USE;
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // --save-shards: every rank writes the pieces that it is the first to hold into a file of its own,
 // and rank 0, when all have, an index of them (core/data/safetensors_index.h). The names
-// of the files tell the step, so that those of a step before stay until the index, which is renamed
-// into place, is that of the new ones. A run that comes to the same step under the same name writes
-// over them; then each file says of which checkpoint it is a part, and the index refuses others.
+// of the files tell the step and the run, so that those of the checkpoint before stay until the
+// index, which is renamed into place, is that of the new ones. Each file says of which checkpoint
+// it is a part, too, and the index refuses others.
 #include "core/base/text.h"
 #include "core/data/safetensors_index.h"
 #include "core/plan/piece.h"
@@ -86,13 +86,11 @@ static Status copy_piece(Rank *r, Shard *s, SafetensorsEntry *e, int tensor) {
     return OK;
 }
 
-static Status collect(Rank *r, Shard *s, int64_t step) {
+static Status collect(Rank *r, Shard *s, const char *hash) {
     int weights = rank_weight_count(r);
     s->entries = ARENA_NEW(&s->arena, SafetensorsEntry, weights + 1);
     s->texts = ARENA_NEW(&s->arena, SafetensorsText, weights + 1);
-    char *hash = arena_push(&s->arena, CHECKPOINT_HASH);
-    if (!s->entries || !s->texts || !hash) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
-    TRY(checkpoint_about_hash(hash, r->job, step));
+    if (!s->entries || !s->texts) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     s->texts[s->text_count++] = (SafetensorsText){SAFETENSORS_PART_OF, hash};
     for (int i = 0; i < weights; i++) {
         const Logical *l = rank_weight_logical(r, i);
@@ -106,16 +104,17 @@ static Status collect(Rank *r, Shard *s, int64_t step) {
     return OK;
 }
 
-static Status name_of(char out[PATH_MAX], const Rank *r, int64_t step, int rank) {
-    return checkpoint_files_shard(out, PATH_MAX, r->job->options.save, step, rank,
+static Status name_of(char out[PATH_MAX], const Rank *r, int64_t step, const char *hash, int rank) {
+    return checkpoint_files_shard(out, PATH_MAX, r->job->options.save, step, hash, rank,
                                   r->job->options.spec.ranks);
 }
 
 Status checkpoint_shards_write(Rank *r, int64_t step) {
     Shard s = {0};
-    char path[PATH_MAX];
-    Status done = name_of(path, r, step, r->comm.rank);
-    if (done == OK) done = collect(r, &s, step);
+    char path[PATH_MAX], hash[CHECKPOINT_HASH];
+    Status done = checkpoint_about_hash(hash, r->job, step);
+    if (done == OK) done = name_of(path, r, step, hash, r->comm.rank);
+    if (done == OK) done = collect(r, &s, hash);
     if (done == OK) done = safetensors_write(path, s.entries, s.count, s.texts, s.text_count);
     arena_finish(&s.arena);
     return done;
@@ -137,22 +136,21 @@ static Status find_files(const Rank *r, Arena *a, SafetensorsPlace *out, int i) 
     return OK;
 }
 
-static Status write_index(const Rank *r, Arena *a, int64_t step) {
+static Status write_index(const Rank *r, Arena *a, int64_t step, const char *hash) {
     int ranks = r->job->options.spec.ranks, weights = rank_weight_count(r), text_count;
     const char **files = ARENA_NEW(a, const char *, ranks);
     SafetensorsPlace *places = ARENA_NEW(a, SafetensorsPlace, weights + 1);
     SafetensorsText *texts, *all;
-    char path[PATH_MAX], hash[CHECKPOINT_HASH];
+    char path[PATH_MAX];
     if (!files || !places) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     for (int i = 0; i < weights; i++) TRY(find_files(r, a, &places[i], i));
     for (int q = 0; q < ranks; q++) {
-        TRY(name_of(path, r, step, q));
+        TRY(name_of(path, r, step, hash, q));
         const char *slash = strrchr(path, '/');
         files[q] = arena_string(a, slash ? slash + 1 : path);
         if (!files[q]) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     }
     TRY(checkpoint_about(&texts, &text_count, a, r->job, step));
-    TRY(checkpoint_about_hash(hash, r->job, step));
     all = ARENA_NEW(a, SafetensorsText, text_count + 1);
     if (!all) FAIL(ERR_MEMORY, "out of memory for the checkpoint");
     memcpy(all, texts, (size_t)text_count * sizeof *all);
@@ -163,8 +161,10 @@ static Status write_index(const Rank *r, Arena *a, int64_t step) {
 
 Status checkpoint_shards_index(Rank *r, int64_t step) {
     Arena a = {0};
-    Status s = write_index(r, &a, step);
+    char hash[CHECKPOINT_HASH];
+    Status s = checkpoint_about_hash(hash, r->job, step);
+    if (s == OK) s = write_index(r, &a, step, hash);
     arena_finish(&a);
     if (s != OK) return s;
-    return checkpoint_files_remove_shards(r->job->options.save, step);
+    return checkpoint_files_keep_shards(r->job->options.save, step, hash);
 }

@@ -2,6 +2,7 @@
 // From options to a lowered program, a device and data: job_create() has the order.
 #include "parallel/run/job.h"
 
+#include "core/base/file.h"
 #include "core/device/timed/timed.h"
 #include "core/plan/check.h"
 #include "core/platform/device_model.h"
@@ -167,6 +168,8 @@ static Status finish_job(Job *job) {
 Status job_create(Job *job, const JobOptions *options) {
     *job = (Job){.options = *options};
     TRY(check_numbers(job));
+    if (options->save)  // other files of a checkpoint are beside where it really is
+        TRY(name_option(file_resolve(&job->options.save, &job->arena, options->save), "--save"));
     TRY(read_inputs(job));
     TRY(finish_job(job));
     return options->plan_only ? OK : restore_open(job);

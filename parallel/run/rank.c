@@ -288,7 +288,10 @@ Status rank_checkpoint(Rank *r) {
     if (r->result->diverged) return OK;
     r->result->copied_step = r->turn.step + 1;
     if (r->comm.rank) return OK;
-    return checkpoint_write(r, r->turn.step + 1);
+    if (r->executor.comm) comm_set_away(&r->comm, true);
+    TRY(checkpoint_write(r, r->turn.step + 1));
+    if (r->executor.comm) comm_set_away(&r->comm, false);
+    return OK;
 }
 
 static Status gather(Rank *r, bool ends) {

@@ -315,7 +315,9 @@ enum { STAGE_SAY, STAGE_COMPARE, STAGE_WRITE, STAGE_GATHER };
 // The copies are made: ranks write their shards, and know when all have.
 static Status write_shard(Rank *r) {
     const uint64_t done = 1;
+    comm_set_away(&r->comm, true);
     TRY(checkpoint_shards_write(r, step_of_checkpoint(r)));
+    comm_set_away(&r->comm, false);
     return comm_exchange(&r->comm, &done, sizeof done, r->weights.said);
 }
 

@@ -82,6 +82,25 @@ static void compare_texts(Job *job, const SafetensorsText *mine, int count, List
     }
 }
 
+// Whoever evaluates with weights alone is told where held-out samples may have been trained on.
+static Status note_other_samples(Job *job) {
+    SafetensorsText *mine;
+    int count;
+    List other = {0};
+    char note[LIST_TEXT + 200];
+    TRY(checkpoint_about(&mine, &count, &job->arena, job, 0));
+    for (int i = 0; i < count; i++) {
+        const char *key = mine[i].key, *value = safetensors_text(&job->restore.file, key);
+        bool differs = value && strcmp(value, mine[i].value) != 0;
+        if (differs && checkpoint_about_kind(key) == ABOUT_SAME_SAMPLES)
+            list_add(&other, "%s %s, here %s", key, value, mine[i].value);
+    }
+    if (!other.count) return OK;
+    snprintf(note, sizeof note, "%.100s: %s; so it may have been trained on what is held out here",
+             job->restore.path, list_end(&other));
+    return add_note(job, note);
+}
+
 static Status compare_about(Job *job, List *wrong) {
     SafetensorsText *mine;
     int count;
@@ -218,6 +237,7 @@ static Status check(Job *job) {
     const Restore *s = &job->restore;
     List wrong = {0}, missing = {0}, unused = {0};
     if (s->resumes) TRY(compare_about(job, &wrong));
+    if (!s->resumes && o->evaluate_only && !o->generates) TRY(note_other_samples(job));
     TRY(check_tensors(job, &wrong, &missing));
     if (!o->evaluate_only) check_rest(job, s->resumes ? &wrong : &unused);
     if (!wrong.count) return tell_notes(job, &missing, &unused);

@@ -87,6 +87,10 @@ START_TEST(weights_are_evaluated_without_a_step) {
     command_run(&it, PART "train --model linear --data digits:count=300 --seed 2 --evaluate "
                           "--resume w");
     command_refused(&it, "train", PARTS("--resume w does not fit: seed 1, here 2"));
+    ck_success(command_run(&it, PART "train --model linear --data digits:count=300 --seed 2 "
+                                     "--evaluate --load w"));
+    command_said(it.err, PARTS("w: seed 1, here 2; so it may have been trained on what is held"));
+    command_finish(&it);
 }
 END_TEST
 
@@ -137,9 +141,9 @@ START_TEST(files_of_ranks_are_consolidated) {
              " --ranks 2 --zero 3 --save w.safetensors --save-shards --save-every 2 >/dev/null && "
              "train --consolidate w.safetensors.index.json --save b && cmp a b && ls && train -q "
              "--model linear --data digits:count=300 --evaluate --load w.safetensors.index.json"));
-    command_said(it.out,
-                 PARTS("a\nb\nw-step6-00001-of-00002.safetensors\n"
-                       "w-step6-00002-of-00002.safetensors\nw.safetensors.index.json\nheld-"));
+    command_said(it.out, PARTS("a\nb\nw-step6-", "-00001-of-00002.safetensors\n",
+                               "-00002-of-00002.safetensors\nw.safetensors.index.json\nheld-"));
+    ck_assert_int_eq(count(it.out, "w-step"), 2);
     ck_assert_str_eq(it.err, "");
     command_finish(&it);
     command_run(&it, "train --consolidate w --save b");
@@ -153,6 +157,54 @@ START_TEST(files_of_ranks_are_consolidated) {
     refused(PARTS("--keep keeps checkpoints in one file each"),
             "--save w --save-every 2 --keep 2 --save-shards");
     refused(PARTS("--save-shards says how --save FILE is written"), "--save-shards");
+}
+END_TEST
+
+// Of a longer run, and of another one that came to the same step, nothing stays but by the names
+// that the index has.
+START_TEST(files_of_ranks_of_another_run_go_when_the_index_is_new) {
+    ck_success(command_run(
+        &it, "for k in '--steps 8' '--steps 6' '--steps 6 --lr 0.5' '--steps 6'; do train -q "
+             "--model linear --data digits:count=300 $k --ranks 2 --zero 3 --save w --save-shards "
+             ">/dev/null || exit 1; ls | grep -c w-step; ls | grep w-step | head -1; done"));
+    char names[4][64];
+    const char *at = it.out;
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(strncmp(at, "2\n", 2), 0);
+        ck_assert_int_eq(sscanf(at + 2, "%63s", names[i]), 1);
+        at += 2 + strlen(names[i]) + 1;
+    }
+    ck_assert_str_ne(names[1], names[2]);
+    ck_assert_str_eq(names[1], names[3]);
+    command_finish(&it);
+}
+END_TEST
+
+// The files beside a link are beside what it leads to, and the link stays.
+START_TEST(a_link_leads_to_all_files_of_a_checkpoint) {
+    ck_success(command_run(&it, "mkdir there && ln -s there/w link && train -q " SMALL
+                                " --save link --save-every 2 --keep 1 >/dev/null && ls . there && "
+                                "test -L link && cmp link there/w-step6"));
+    ck_assert_str_eq(it.out, ".:\nlink\nthere\n\nthere:\nw\nw-step6\n");
+    command_finish(&it);
+}
+END_TEST
+
+// 240 bytes are a name, and no name with a step or a rank behind it.
+START_TEST(names_that_follow_from_a_name_are_tried_before_training) {
+    char name[241];
+    memset(name, 'n', 240);
+    name[240] = '\0';
+    static const char *const hows[] = {"--save-every 2 --keep 1", "--save-shards"};
+    for (int i = 0; i < 2; i++) {
+        command_run(&it,
+                    "train --model linear --data digits:count=300 --steps 900000000 "
+                    "--save %s %s",
+                    name, hows[i]);
+        ck_assert_int_eq(it.status, 1);
+        command_said(it.err, PARTS("--save nnn", "File name too long"));
+        command_finish(&it);
+    }
 }
 END_TEST
 
@@ -171,4 +223,7 @@ SUITE("save", options_that_need_each_other_say_so, the_last_checkpoints_are_kept
       a_resumed_run_ends_with_the_same_weights_and_says_where_it_began,
       weights_are_evaluated_without_a_step, what_does_not_fit_is_one_line,
       files_of_ranks_are_consolidated, text_is_generated,
+      files_of_ranks_of_another_run_go_when_the_index_is_new,
+      a_link_leads_to_all_files_of_a_checkpoint,
+      names_that_follow_from_a_name_are_tried_before_training,
       a_checkpoint_that_does_not_fit_the_disk_leaves_the_one_before)

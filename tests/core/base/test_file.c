@@ -276,6 +276,56 @@ START_TEST(a_process_that_is_killed_while_it_writes_leaves_nothing) {
 }
 END_TEST
 
+// Make a partial file of a process (0: this one) and a host (NULL: this one).
+static const char *partial_of(pid_t pid, const char *host) {
+    static char name[FILE_PARTIAL];
+    char own[FILE_PARTIAL], this_host[65];
+    ck_assert_int_eq(gethostname(this_host, sizeof this_host), 0);
+    ck_assert_ok(file_partial(own, "w-step4", 0));
+    snprintf(name, sizeof name, "w-step4.%s.%d-0.partial", host ? host : this_host,
+             (int)(pid ? pid : getpid()));
+    if (!host && !pid) ck_assert_str_eq(own, name);
+    write_output(here(name), "half");
+    return name;
+}
+
+START_TEST(what_killed_processes_left_is_swept_and_nothing_else) {
+    pid_t gone = fork();
+    if (gone == 0) _exit(0);
+    ck_assert_int_eq(waitpid(gone, NULL, 0), gone);
+    char dead[FILE_PARTIAL];
+    snprintf(dead, sizeof dead, "%s", partial_of(gone, NULL));
+    partial_of(0, NULL);             // still at work
+    partial_of(gone, "other.host");  // where such a process may be at work
+    write_output(here("w-step4"), "whole");
+    write_output(here("w.1-0.partial"), "somebody's");
+    ck_assert_ok(file_sweep(here("v"), 1));  // the beginning of no name here
+    ck_assert_int_eq(files_here(), 5);
+    ck_assert_ok(file_sweep(here("w.safetensors"), 1));
+    ck_assert_int_eq(files_here(), 4);
+    ck_assert_int_ne(access(here(dead), F_OK), 0);
+}
+END_TEST
+
+START_TEST(the_folder_of_a_path_and_the_end_of_its_links_are_found) {
+    Arena a = {0};
+    char folder[FILE_FOLDER];
+    const char *real;
+    static const char *const paths[][2] = {{"w", "."}, {"/w", "/"}, {"a/b/w", "a/b"}};
+    for (int i = 0; i < 3; i++) {
+        file_folder(folder, paths[i][0]);
+        ck_assert_str_eq(folder, paths[i][1]);
+    }
+    ck_assert_int_eq(symlink("made", here("link")), 0);
+    ck_assert_ok(file_resolve(&real, &a, here("link")));
+    ck_assert_str_eq(real, here("made"));
+    ck_assert_ok(file_resolve(&real, &a, "/dev/stdout"));
+    ck_assert_str_eq(real, "/dev/stdout");
+    ck_assert_ok(file_sync_folder(real));
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_check_leaves_nothing_and_touches_no_pipe) {
     write_output(here("old"), "old");
     ck_assert_ok(file_check(here("old")));
@@ -383,6 +433,8 @@ SUITE("file", a_file_is_read_whole_and_terminated, gzip_is_recognised_by_content
       a_link_stays_a_link_to_the_new_contents, a_link_to_nothing_leads_to_the_new_file,
       a_new_file_is_read_by_those_who_read_the_old_one,
       a_process_that_is_killed_while_it_writes_leaves_nothing,
+      what_killed_processes_left_is_swept_and_nothing_else,
+      the_folder_of_a_path_and_the_end_of_its_links_are_found,
       a_check_leaves_nothing_and_touches_no_pipe, a_device_is_written_to_and_not_replaced,
       standard_output_is_a_dash, an_unwritable_place_fails_at_once_and_says_why,
       a_full_disk_is_an_error_of_commit, directories_are_made_with_their_parents,

@@ -133,6 +133,38 @@ static void mismatch_body(Comm *c, void *context, char *failure) {
         snprintf(failure, STATUS_TEXT, "unexpected: \"%s\"", status_message());
 }
 
+// Rank 1 is away for more than twice the time-out, then arrives.
+static void away_body(Comm *c, void *context, char *failure) {
+    const bool *says = context;
+    Scalar s;
+    CommRequest r;
+    int all[3];
+    job_everyone(c);
+    Status status = comm_prepare(c, scalar_call(&s, "bucket0"));
+    for (int i = 0; i < 2 && status == OK; i++) {
+        if (c->rank == 1) {
+            if (*says) comm_set_away(c, true);
+            clock_sleep_ns(500000000);
+            comm_set_away(c, false);
+        }
+        status = i ? comm_exchange(c, &c->rank, sizeof c->rank, all) : job_call(c, &s.call, &r);
+    }
+    if (status != (*says ? OK : ERR_PEER))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
+                 status_message());
+}
+
+START_TEST(a_rank_that_says_that_it_is_away_is_waited_for) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        for (int says = 0; says < 2; says++) {
+            CommWorld *w = job_world(kind, 3, 200);
+            job_run(w, kind, 3, away_body, &(bool){says});
+            comm_world_destroy(w);
+        }
+    }
+}
+END_TEST
+
 START_TEST(different_collectives_on_one_lane_are_an_error) {
     for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
         CommWorld *w = job_world(kind, 2, 0);
@@ -192,4 +224,5 @@ SUITE("comm_fault", lists_of_ranks_are_short, a_rank_that_never_arrives_is_named
       all_ranks_that_do_not_arrive_are_named, a_killed_process_ends_the_others_after_the_time_out,
       a_stopped_process_ends_the_others_after_the_time_out, a_lost_process_ends_the_others_at_once,
       the_first_rank_that_gives_up_is_heard_by_all, different_collectives_on_one_lane_are_an_error,
+      a_rank_that_says_that_it_is_away_is_waited_for,
       the_serial_communicator_says_who_waits_for_whom)
