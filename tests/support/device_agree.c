@@ -148,6 +148,24 @@ void sweep_net(Build build, int fusion) {
     }
 }
 
+void sweep_residual(Build build, int fusion) {
+    static const int64_t windows[][3] = {{3, 1, 1}, {3, 2, 1}, {1, 1, 0}, {1, 2, 0}, {5, 1, 2}};
+    static const int64_t sides[][2] = {{7, 7}, {6, 9}, {1, 2}, {5, 14}};
+    for (int i = 0; i < 5 * 4 * 2; i++) {
+        Sizes s = {.fill = i % 2 ? FILL_INTEGER : FILL_RANDOM, .capacity = 3, .rows = 2};
+        s.C = 12;
+        s.K = 5;
+        s.kernel = windows[i / 8][0];
+        s.stride = windows[i / 8][1];
+        s.pad = windows[i / 8][2];
+        s.H = sides[i / 2 % 4][0];
+        s.W = sides[i / 2 % 4][1];
+        s.pool = s.pool_stride = 1;
+        s.accumulate = i / 2 % 2;
+        agree_everywhere(build, &s, fusion);
+    }
+}
+
 void sweep_vectors(Build build, int fusion) {
     static const int64_t widths[] = {1, 3, 17, 50, 320};
     Rng rng;

@@ -55,6 +55,8 @@ extern const int64_t swept_rows[SWEPT_ROWS][2];
 void sweep_windows(Build build, int fusion, int64_t pool, int64_t pool_stride);
 // The convolutions of models/net.model, of 28 x 28 and 12 x 12.
 void sweep_net(Build build, int fusion);
+// Padded, strided and 1 x 1 convolutions of twelve channels, as residual networks have them.
+void sweep_residual(Build build, int fusion);
 // Every combination of rows, C and K; the rest is drawn.
 void sweep_vectors(Build build, int fusion);
 

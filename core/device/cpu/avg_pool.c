@@ -114,6 +114,10 @@ static inline void spread_overlapping(const Window *p, const real *restrict dy, 
                               p->OW);
 }
 
+static inline void spread_evenly(int64_t n, real share, real *dx) {
+    for (int64_t i = 0; i < n; i++) dx[i] = share;
+}
+
 void NAME(cpu_avg_pool_backward)(const KernelCall *call) {
     const Operand *to = output(call, 0), *from = input(call, 0);
     const Window p = window_of(call, to, from);
@@ -121,7 +125,9 @@ void NAME(cpu_avg_pool_backward)(const KernelCall *call) {
     const real *dy = from->data;
     real *dx = to->data;
     for (int64_t k = 0; k < planes; k++)
-        if (p.stride >= p.height && p.stride >= p.width)
+        if (is_global(&p))
+            spread_evenly(HW, dy[k] / (real)HW, dx + k * HW);
+        else if (p.stride >= p.height && p.stride >= p.width)
             spread_apart(&p, dy + k * P, dx + k * HW);
         else
             spread_overlapping(&p, dy + k * P, dx + k * HW);

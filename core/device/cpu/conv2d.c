@@ -4,9 +4,9 @@
 #include "core/device/cpu/cpu_internal.h"
 
 // z (K,P) of one image x, without bias.
-static void convolve(const Conv *s, const real *weight, const real *x, real *columns, real *z) {
+static void convolve(const Conv *s, const real *weight, const real *x, real *scratch, real *z) {
     const ConvScratch *m = &s->scratch;
-    NAME(cpu_im2col)(s, x, columns);
+    const real *columns = NAME(cpu_im2col)(s, x, scratch);
     for (int64_t u = 0; u < m->products; u++)
         multiply(false, false, s->K, s->P, m->depth, weight + u * s->K * m->depth, m->depth,
                  columns + u * s->OW, m->width, u ? 1 : 0, z, s->P);
@@ -21,7 +21,7 @@ static void forward(const KernelCall *call, const KernelCall *conv, bool relu, r
     real *columns = scratch_at(call, s.scratch.columns);
     for (int64_t b = 0; b < s.B; b++, x += s.C * s.H * s.W, y += s.K * s.P) {
         convolve(&s, weight, x, columns, y);
-        NAME(cpu_finish_rows)(s.K, s.P, bias, relu, y);
+        if (bias || relu) NAME(cpu_finish_rows)(s.K, s.P, bias, relu, y);
     }
 }
 

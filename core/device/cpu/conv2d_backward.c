@@ -9,9 +9,10 @@
 
 typedef struct {
     Conv s;
-    const real *x;                                   // of the weight's half; NULL: not wanted
-    const real *weight;                              // of the input's half
-    real *dx;                                        // NULL: not wanted
+    const real *x;       // of the weight's half; NULL: not wanted
+    const real *weight;  // of the input's half
+    real *dx;            // NULL: not wanted
+    bool sums_bias;
     real *columns, *z_transposed, *dweight, *dbias;  // scratch
 } Backward;
 
@@ -25,27 +26,30 @@ static void transpose(int64_t rows, int64_t columns, const real *restrict x, rea
 static void weight_image(const Backward *w, const real *x, const real *dz) {
     const Conv *s = &w->s;
     const ConvScratch *m = &s->scratch;
-    NAME(cpu_im2col)(s, x, w->columns);
-    NAME(cpu_add_row_sums)(s->K, s->P, dz, w->dbias);
+    const real *columns = NAME(cpu_im2col)(s, x, w->columns);
+    if (w->sums_bias) NAME(cpu_add_row_sums)(s->K, s->P, dz, w->dbias);
     if (!m->by_row) {
-        multiply(false, true, s->K, m->depth, s->P, dz, s->P, w->columns, m->width, 1, w->dweight,
+        multiply(false, true, s->K, m->depth, s->P, dz, s->P, columns, m->width, 1, w->dweight,
                  m->depth);
         return;
     }
     transpose(s->K, s->P, dz, w->z_transposed);
     for (int64_t u = 0; u < m->products; u++)
-        multiply(false, false, m->depth, s->K, s->P, w->columns + u * s->OW, m->width,
-                 w->z_transposed, s->K, 1, w->dweight + u * m->depth * s->K, s->K);
+        multiply(false, false, m->depth, s->K, s->P, columns + u * s->OW, m->width, w->z_transposed,
+                 s->K, 1, w->dweight + u * m->depth * s->K, s->K);
 }
 
 static void input_image(const Backward *w, const real *dz, real *dx) {
     const Conv *s = &w->s;
     const ConvScratch *m = &s->scratch;
-    if (m->by_row) memset(w->columns, 0, (size_t)(m->depth * m->width) * sizeof(real));
+    real *columns = conv_is_pointwise(s) ? dx : w->columns;
+    // The first product writes; what the others add to beyond it begins as zero.
+    for (int64_t d = 0; d < m->depth && m->products > 1; d++)
+        memset(columns + d * m->width + s->P, 0, (size_t)(m->width - s->P) * sizeof(real));
     for (int64_t u = 0; u < m->products; u++)
         multiply(true, false, m->depth, s->P, s->K, w->weight + u * s->K * m->depth, m->depth, dz,
-                 s->P, m->by_row ? 1 : 0, w->columns + u * s->OW, m->width);
-    NAME(cpu_col2im)(s, w->columns, dx);
+                 s->P, u ? 1 : 0, columns + u * s->OW, m->width);
+    if (columns != dx) NAME(cpu_col2im)(s, columns, dx);
 }
 
 static void backward_image(const Backward *w, int64_t b, const real *dz) {
@@ -66,6 +70,7 @@ static Backward start(const KernelCall *call, const KernelCall *weights, const K
     w.dbias = scratch_at(call, m->dbias);
     if (weights) {
         w.x = input_data(weights, 0);
+        w.sums_bias = output_data(weights, 1);
         memset(w.dweight, 0, (size_t)(m->products * m->depth * s->K) * sizeof(real));
         memset(w.dbias, 0, (size_t)s->K * sizeof(real));
     }

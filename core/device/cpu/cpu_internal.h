@@ -46,12 +46,18 @@ static inline Conv conv_of(const KernelCall *call, const Operand *x, const Opera
     return s;
 }
 
-// im2col writes the image x (C,H,W) as the matrix `columns` (layout: core/platform/cpu_scratch.h):
+// A convolution whose matrix is the image itself.
+static inline bool conv_is_pointwise(const Conv *s) {
+    return s->kernel == 1 && s->stride == 1 && s->pad == 0;
+}
+
+// im2col returns the image x (C,H,W) as a matrix (layout: core/platform/cpu_scratch.h): x itself if
+// the convolution is pointwise, else `columns`, which it writes:
 //   columns[(c,u,v)][(i,j)] = x[c, i stride + u - pad, j stride + v - pad], zero outside the image
 // By kernel row the rows are (c,v) only. col2im is its transpose: every x becomes the sum of the
-// elements of `columns` that im2col copies from it.
-void NAME(cpu_im2col)(const Conv *s, const real *x, real *columns);
-void NAME(cpu_col2im)(const Conv *s, const real *columns, real *x);
+// elements of `columns` that im2col copies from it, in their order; it may change `columns`.
+const real *NAME(cpu_im2col)(const Conv *s, const real *x, real *columns);
+void NAME(cpu_col2im)(const Conv *s, real *columns, real *x);
 
 // The weight as the products read it: itself, or by kernel row, packed into scratch.
 const real *NAME(cpu_pack_weight)(const Conv *s, const real *weight, real *packed);

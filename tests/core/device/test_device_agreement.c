@@ -54,18 +54,21 @@ static void build_conv2d_backward_weight(Case *c, const Sizes *s) {
 START_TEST(convolutions_agree) {
     sweep_windows(build_conv2d, NONE, 1, 1);
     sweep_net(build_conv2d, NONE);
+    sweep_residual(build_conv2d, NONE);
 }
 END_TEST
 
 START_TEST(gradients_of_a_convolutions_input_agree) {
     sweep_windows(build_conv2d_backward_input, NONE, 1, 1);
     sweep_net(build_conv2d_backward_input, NONE);
+    sweep_residual(build_conv2d_backward_input, NONE);
 }
 END_TEST
 
 START_TEST(gradients_of_a_convolutions_weights_agree) {
     sweep_windows(build_conv2d_backward_weight, NONE, 1, 1);
     sweep_net(build_conv2d_backward_weight, NONE);
+    sweep_residual(build_conv2d_backward_weight, NONE);
 }
 END_TEST
 
@@ -112,6 +115,7 @@ static void build_conv2d_backward(Case *c, const Sizes *s) {
 START_TEST(both_gradients_of_a_convolution_agree) {
     sweep_windows(build_conv2d_backward, FUSION_CONV2D_BACKWARD, 1, 1);
     sweep_net(build_conv2d_backward, FUSION_CONV2D_BACKWARD);
+    sweep_residual(build_conv2d_backward, FUSION_CONV2D_BACKWARD);
 }
 END_TEST
 
