@@ -70,6 +70,13 @@ const OptionDetail job_details[] = {
      "evaluations, and --evaluate, report the loss without smoothing, so that runs compare.",
      "label-smoothing-factor smoothing label-smooth"},
     {"weight-decay", NULL, "wd"},
+    {"freeze",
+     "As requires_grad_(False): no gradient, no update, no weight decay, no optimiser state, and "
+     "nothing to send. A pattern names parameters, layers or blocks, with * ? and [...]: --freeze "
+     "'conv*', --freeze wte.weight,h.0. A weight that is tied is frozen by any of its names. With "
+     "--load FILE it is fine tuning. Running statistics of a frozen batch_norm go on moving. In a "
+     "model file a layer says trainable=false.",
+     "requires-grad no-grad frozen freeze-layers"},
     {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 33 };
+enum { JOB_DETAILS = 34 };
 extern const OptionDetail job_details[];
 
 #endif

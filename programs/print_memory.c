@@ -59,8 +59,10 @@ static void fill(Table *t, const Program *p) {
 
 static void print_title(const Program *p, const JobSpec *job, const char *class) {
     const FootprintModel model = footprint_model(p);
-    printf("%s: %lld parameters, %s\n", job->model, (long long)model.parameters,
-           dtype_name(job->dtype));
+    printf("%s: %lld parameters, ", job->model, (long long)model.parameters);
+    if (model.trained < model.parameters)
+        printf("%lld of them trained, ", (long long)model.trained);
+    printf("%s\n", dtype_name(job->dtype));
     printf("%d rank%s, ", job->ranks, job->ranks == 1 ? "" : "s");
     if (*class) printf("class %s, ", class);
     if (job->strategy.zero)

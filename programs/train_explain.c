@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/nn/freeze.h"
 #include "parallel/strategy/job_rows.h"
 #include "programs/outputs.h"
 
@@ -30,7 +31,9 @@ static void explain_one_rank(Log *l, const OptionLine *line, const JobOptions *o
 
 void train_explain_options(Log *l, const OptionLine *line, const JobOptions *asked,
                            const Job *job) {
+    char unused[MODEL_UNUSED];
     explain_one_rank(l, line, asked);
+    if (model_describe_unused(&job->model, unused)) log_say(l, LOG_NOTE, "%s", unused);
     if (job->options.spec.batch < asked->spec.batch)
         log_say(l, LOG_NOTE, "--batch %lld: there are %lld samples to train on, so that is a batch",
                 (long long)asked->spec.batch, (long long)job->options.spec.batch);
@@ -47,10 +50,13 @@ void train_explain_options(Log *l, const OptionLine *line, const JobOptions *ask
 // --- before
 
 static void explain_work(Log *l, const Job *job) {
-    char parameters[UNITS_TEXT], flops[UNITS_TEXT];
+    char parameters[UNITS_TEXT], flops[UNITS_TEXT], trained[UNITS_TEXT], frozen[LINE] = "";
     const Model *m = &job->model;
-    log_say(l, LOG_DETAIL, "  model    %s (%s): %s parameters, %sflop a sample", m->name, m->source,
-            units_print_count(parameters, model_parameters(m)),
+    if (model_trained_parameters(m) < model_parameters(m))
+        text_append(frozen, LINE, ", %s of them trained",
+                    units_print_count(trained, model_trained_parameters(m)));
+    log_say(l, LOG_DETAIL, "  model    %s (%s): %s parameters%s, %sflop a sample", m->name,
+            m->source, units_print_count(parameters, model_parameters(m)), frozen,
             units_print_count(flops, model_flops(m)));
     log_say(l, LOG_DETAIL, "  data     %s: %lld samples to train on, %lld held out",
             job->data.source, (long long)job->split.train_count, (long long)job->split.test_count);

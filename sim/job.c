@@ -129,7 +129,7 @@ static Status check_plan(const ProgramSet *set, const SimJob *job, const Model *
 Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
     Model model;
     *out = (ProgramSet){0};
-    TRY(model_read(&model, a, job->spec.model));
+    TRY(job_spec_model(&model, a, &job->spec));
     if (!job->spec.plan_file) {
         TRY(job_spec_programs(out, &job->spec, &model));
         TRY(plan_check(out));

@@ -22,6 +22,7 @@
     X(STD, "std", REAL)               \
     X(TANH, "tanh", SWITCH)           \
     X(GLOBAL, "global", SWITCH)       \
+    X(TRAINABLE, "trainable", SWITCH) \
     X(TIE, "tie", LAYERS)             \
     X(FROM, "from", LAYERS)
 

@@ -2,6 +2,7 @@
 // From a network to the untransformed program of one rank: what a strategy then splits and orders.
 #include "core/base/units.h"
 #include "core/nn/emit_internal.h"
+#include "core/nn/freeze.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,6 @@ static Status add_fixed(Emitter *e, const Value *v, int32_t *out) {
 LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
     LogicalSpec s = {.dims = p->dims, .dtype = e->spec->dtype, .role = role};
     memcpy(s.shape, p->shape, sizeof s.shape);
-    s.trainable = role == ROLE_PARAMETER && !p->state;
     if (role != ROLE_PARAMETER) return s;
     if (p->state) s.role = ROLE_STATE;
     s.fan_in = p->fan_in;
@@ -76,6 +76,7 @@ static Status add_parameters(Emitter *e) {
             int32_t *out = &e->layers[i].parameter[k];
             char name[NAME];
             LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_PARAMETER);
+            whole.trainable = model_updates(e->m, i, k);
             if (l->parameters[k].owner != i) {  // tied: the same tensor, and updated once
                 *out = e->layers[l->parameters[k].owner].parameter[k];
                 continue;
@@ -96,10 +97,14 @@ static Status add_gradients(Emitter *e, int shard) {
         LayerTensors *t = &e->layers[i];
         for (int k = 0; k < l->parameter_count; k++) {
             char name[NAME];
-            if (l->parameters[k].state) continue;
-            LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);
+            bool kept = model_has_gradient(e->m, i, k);
+            if (!graph_writes_gradient(e->m, i, k)) continue;
+            LogicalSpec whole =
+                emit_parameter_spec(e, &l->parameters[k], kept ? ROLE_GRADIENT : ROLE_ACTIVATION);
             TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
-            snprintf(name, sizeof name, "%s.%s.grad", l->name, l->parameters[k].name);
+            if (!kept) piece.placement[DATA_AXIS] = PLACEMENT_DIFFERS;
+            snprintf(name, sizeof name, "%s.%s.%s", l->name, l->parameters[k].name,
+                     kept ? "grad" : "unused");
             TRY(emit_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
             if (shard == 0) t->gradient_of_0[k] = t->gradient[k];
         }

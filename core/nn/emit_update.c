@@ -3,14 +3,11 @@
 // shards are joined. Read emit_updates() at the end first.
 #include "core/base/units.h"
 #include "core/nn/emit_internal.h"
+#include "core/nn/freeze.h"
 
 #include <stdio.h>
 
-// Is parameter k of layer i trained, and not another layer's that it uses?
-static bool is_updated(const Emitter *e, int i, int k) {
-    const LayerParameter *p = &e->m->layers[i].parameters[k];
-    return p->owner == i && !p->state;
-}
+static bool is_updated(const Emitter *e, int i, int k) { return model_updates(e->m, i, k); }
 
 Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *partial,
                       const int32_t *outputs, const int32_t *inputs) {
@@ -32,12 +29,15 @@ Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *
 // accumulated, in the order of the layers and after all ranks' (docs/contract.md, 3).
 static Status emit_gradient_sum(Emitter *e, int i, int k, int32_t *out) {
     const Layer *l = &e->m->layers[i];
-    int32_t uses[2] = {e->layers[i].gradient_of_0[k], NONE};
-    *out = uses[0];
-    for (int user = l->parameters[k].next_use; user != NONE;
-         user = e->m->layers[user].parameters[k].next_use) {
+    int32_t uses[2] = {NONE, NONE};
+    for (int user = i; user != NONE; user = e->m->layers[user].parameters[k].next_use) {
         OpSpec s = {.kind = KIND_FOLD, .flags = OP_ACCUMULATE, .output_count = 1, .input_count = 1};
         int32_t use = e->layers[user].gradient_of_0[k];
+        if (!model_has_gradient(e->m, user, k)) continue;
+        if (uses[0] == NONE) {
+            *out = uses[0] = use;
+            continue;
+        }
         if (uses[1] == NONE) {
             char name[NAME];
             LogicalSpec whole = emit_parameter_spec(e, &l->parameters[k], ROLE_GRADIENT);

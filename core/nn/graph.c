@@ -3,6 +3,7 @@
 #include "core/nn/graph_internal.h"
 
 #include "core/base/array.h"
+#include "core/nn/freeze.h"
 #include "core/nn/layers/layer_internal.h"
 
 #include <stdarg.h>
@@ -98,6 +99,12 @@ Status graph_dx_or_unused(Graph *g, int layer, int k, int *out) {
                     k);
 }
 
+bool graph_writes_gradient(const Model *m, int layer, int k) {
+    for (; k < m->layers[layer].parameter_count; k++)
+        if (model_has_gradient(m, layer, k)) return true;
+    return false;
+}
+
 Status graph_random(Graph *g) {
     if (g->seed != NONE) return OK;
     TRY(add_value(g, &(Value){.source = VALUE_SEED}, &g->seed));
@@ -126,6 +133,7 @@ Status graph_backward_weight(Graph *g, int layer, Kind kind, const int64_t *attr
                              Values inputs) {
     const GraphOp op = {
         .kind = kind, .phase = PHASE_BACKWARD, .what = "backward_weight", .accumulates = true};
+    if (outputs.of[0] == NONE) return OK;
     return graph_op(g, layer, &op, attrs, outputs, inputs);
 }
 
@@ -170,7 +178,7 @@ static Status add_backward(Graph *g) {
     int last = g->m->layer_count - 1;
     for (int i = last; i >= 0; i--) {
         const Layer *l = layer_of(g, i);
-        if (!l->trained) continue;
+        if (!l->trained || !l->used) continue;
         if (i < last) TRY(sum_uses(g, i));
         TRY(l->row->backward(g, i));
     }
@@ -218,10 +226,14 @@ static Status add_sources(Graph *g) {
             if (k >= layer_of(g, i)->parameter_count) continue;
             TRY(add_value(g, &v, &g->parameters[i][k]));
             v.source = VALUE_GRADIENT;
-            if (g->training && !layer_of(g, i)->parameters[k].state)
+            if (g->training && graph_writes_gradient(g->m, i, k))
                 TRY(add_value(g, &v, &g->gradients[i][k]));
         }
     return OK;
+}
+
+static bool is_use(const Graph *g, int layer, int k) {
+    return layer_of(g, layer)->used && layer_of(g, layer)->inputs[k] != NONE;
 }
 
 // Who uses the output of each layer, in the order of the layers.
@@ -229,7 +241,7 @@ static void find_uses(Graph *g) {
     int n = g->m->layer_count;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < layer_of(g, i)->input_count; k++)
-            if (layer_of(g, i)->inputs[k] != NONE) g->use_first[layer_of(g, i)->inputs[k] + 1]++;
+            if (is_use(g, i, k)) g->use_first[layer_of(g, i)->inputs[k] + 1]++;
     for (int i = 0; i < n; i++) g->use_first[i + 1] += g->use_first[i];
     // From the last use to the first, each to the end of what is free of its layer's part.
     int *end = g->dy;  // not yet in use
@@ -237,7 +249,7 @@ static void find_uses(Graph *g) {
     for (int i = n - 1; i >= 0; i--)
         for (int k = layer_of(g, i)->input_count - 1; k >= 0; k--) {
             int from = layer_of(g, i)->inputs[k];
-            if (from != NONE) g->uses[--end[from]] = i * LAYER_INPUTS + k;
+            if (is_use(g, i, k)) g->uses[--end[from]] = i * LAYER_INPUTS + k;
         }
     for (int i = 0; i < n; i++) {
         g->dy[i] = NONE;
@@ -260,7 +272,8 @@ static Status build(Graph *g) {
         FAIL(ERR_MEMORY, "out of memory for a graph of %d layers", n);
     find_uses(g);
     TRY(add_sources(g));
-    for (int i = 0; i < n; i++) TRY(layer_of(g, i)->row->forward(g, i));
+    for (int i = 0; i < n; i++)
+        if (layer_of(g, i)->used) TRY(layer_of(g, i)->row->forward(g, i));
     TRY(add_loss(g));
     return g->training ? add_backward(g) : OK;
 }

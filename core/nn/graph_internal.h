@@ -93,6 +93,10 @@ Status graph_rewrite(Graph *g) MUST_USE;
 int graph_input(const Graph *g, int layer, int k);   // the value of input k
 bool graph_wants(const Graph *g, int layer, int k);  // does the gradient of input k matter?
 
+// Is there a tensor g->gradients[layer][k]? Outputs may be absent from the right alone: where a
+// parameter behind k has a gradient, k has a tensor, too, which nobody reads if it is frozen.
+bool graph_writes_gradient(const Model *m, int layer, int k);
+
 // New values: the layer's output; the gradient of input k; and, as extra[layer][k], what else the
 // forward leaves for the backward: "index" and the like. A view has the memory of `alias`, which
 // else is NONE. An extra value is VALUE_ROWS, `shape` being that of one sample, or VALUE_FIXED.
@@ -108,7 +112,8 @@ Status graph_dx_or_unused(Graph *g, int layer, int k, int *out) MUST_USE;
 Status graph_random(Graph *g) MUST_USE;
 
 // Operations of the layer: "conv1.forward"; "conv1.backward_weight", which adds to what earlier
-// micro-batches left; "conv1.backward_input". `attrs` as KIND_LIST has them, or NULL.
+// micro-batches left, and is left out when it has no outputs; "conv1.backward_input". `attrs` as
+// KIND_LIST has them, or NULL.
 // graph_op() makes any other: of the kind, phase, name and flags of `partial`.
 Status graph_forward(Graph *g, int layer, Kind kind, const int64_t *attrs, Values outputs,
                      Values inputs) MUST_USE;

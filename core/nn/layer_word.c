@@ -92,6 +92,9 @@ static const ForeignWord foreign_attributes[] = {
     {"iscausal", "causal"},
     {"rate", "p"},
     {"base", "theta"},
+    {"requiresgrad", "trainable"},
+    {"frozen", "trainable"},
+    {"freeze", "trainable"},
 };
 
 // What is done elsewhere, or follows from the rest of the file.

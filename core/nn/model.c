@@ -9,6 +9,7 @@
 #include "core/base/printable.h"
 #include "core/base/text.h"
 #include "core/nn/builtin.h"
+#include "core/nn/freeze.h"
 #include "core/nn/layers/layer_internal.h"
 #include "core/nn/model_internal.h"
 
@@ -66,21 +67,26 @@ Status model_read(Model *out, Arena *a, const char *spec) {
     return read_file(out, a, name, parameters);
 }
 
-int64_t model_parameters(const Model *m) {
+static int64_t count_parameters(const Model *m, bool trained) {
     int64_t sum = 0;
     for (int i = 0; i < m->layer_count; i++)
-        for (int k = 0; k < m->layers[i].parameter_count; k++)
-            if (m->layers[i].parameters[k].owner == i && !m->layers[i].parameters[k].state)
-                sum += layer_elements(m->layers[i].parameters[k].shape,
-                                      m->layers[i].parameters[k].dims);
+        for (int k = 0; k < m->layers[i].parameter_count; k++) {
+            const LayerParameter *p = &m->layers[i].parameters[k];
+            if (p->owner == i && !p->state && (!trained || model_updates(m, i, k)))
+                sum += layer_elements(p->shape, p->dims);
+        }
     return sum;
 }
+
+int64_t model_parameters(const Model *m) { return count_parameters(m, false); }
+int64_t model_trained_parameters(const Model *m) { return count_parameters(m, true); }
 
 int64_t model_flops(const Model *m) {
     int64_t sum = 0;
     for (int i = 0; i < m->layer_count; i++) {
         const Layer *l = &m->layers[i];
-        int passes = 1 + (l->parameter_count > 0);
+        if (!l->used) continue;
+        int passes = 1 + (l->parameter_count > 0 && model_has_gradient(m, i, 0));
         for (int k = 0; k < l->input_count; k++) passes += layer_input_trained(m, l, k);
         if (l->row->flops_backward)
             sum += l->row->flops(l) + (passes > 1 ? l->row->flops_backward(l) : 0);

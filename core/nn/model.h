@@ -27,6 +27,7 @@ typedef struct {
     int64_t shape[DIMS];
     int dims;
     bool state;
+    bool frozen;     // no step changes it; all uses of a tied one alike
     int64_t fan_in;  // initial values, as Logical (core/plan/program.h) has them
     double normal, constant;
     int owner;     // the layer whose parameter it is: this one, or the one that it is tied to
@@ -48,6 +49,7 @@ typedef struct {
     int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
     LayerParameter parameters[LAYER_PARAMETERS];
     int parameter_count;
+    bool used;     // the loss depends on its output; else no pass computes it
     bool trained;  // it, or a layer that it gets something from, has parameters to train
 } Layer;
 
@@ -71,11 +73,12 @@ Status model_read(Model *out, Arena *a, const char *spec) MUST_USE;
 Status model_parse(Model *out, Arena *a, const char *text, const char *source,
                    const char *parameters) MUST_USE;
 
-int64_t model_parameters(const Model *m);  // elements
+int64_t model_parameters(const Model *m);          // elements, of all parameters;
+int64_t model_trained_parameters(const Model *m);  // of those that a step updates
 
 // Floating-point operations of a training step, per sample: 2 per multiply-add of conv2d and linear
-// in the forward pass, in the weights' gradients and, where a layer before has parameters, in the
-// input's gradients. Nothing else counts.
+// in the forward pass, in the gradients of weights that are trained and, where a layer before has
+// such, in the input's gradients. Nothing else counts.
 int64_t model_flops(const Model *m);
 
 // Rows of one evaluation block: fixed, so that a result does not depend on the ranks.

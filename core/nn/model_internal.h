@@ -82,4 +82,8 @@ Status model_numbers_read_real(const ModelNumbers *n, const char *what, const ch
 // Give every layer its shapes. ERR_SHAPE and ERR_FORMAT name the line, the layer and both shapes.
 Status model_infer(Model *m) MUST_USE;
 
+// What the loss depends on, and what of that is trained, once all shapes are known. ERR_FORMAT for
+// a layer that nothing takes and that keeps no parameters either, and when nothing is trained.
+Status model_find_trained(Model *m) MUST_USE;
+
 #endif

@@ -202,29 +202,13 @@ static Status find_inputs(const Names *n, Layer *l, int layer, const LayerLine *
     return OK;
 }
 
-// What nobody uses would be computed for nothing, and has no gradient.
-static Status check_used(const Model *m, Arena *scratch) {
-    uint8_t *used = ARENA_NEW(scratch, uint8_t, m->layer_count);
-    if (!used) FAIL(ERR_MEMORY, "%s: out of memory", m->source);
-    for (int i = 0; i < m->layer_count; i++)
-        for (int k = 0; k < m->layers[i].input_count; k++)
-            if (m->layers[i].inputs[k] != NONE) used[m->layers[i].inputs[k]] = 1;
-    for (int i = 0; i + 1 < m->layer_count; i++)
-        if (!used[i])
-            LAYER_FAIL(ERR_FORMAT, m, &m->layers[i],
-                       "nothing takes its output: name it in the from= of a later layer, or leave "
-                       "line %d out",
-                       m->layers[i].line);
-    return OK;
-}
-
 static Status connect(Model *m, const LayerLine *lines, Arena *a, Arena *scratch) {
     Names names;
     TRY(init_names(&names, m, scratch));
     TRY(take_given_names(&names));
     TRY(name_the_others(&names, m, lines, a));
     for (int i = 0; i < m->layer_count; i++) TRY(find_inputs(&names, &m->layers[i], i, &lines[i]));
-    return check_used(m, scratch);
+    return OK;
 }
 
 Status model_connect(Model *m, const LayerLine *lines, Arena *a) {

@@ -69,6 +69,7 @@ static Status infer_layer(const Model *m, Layer *l) {
     TRY(l->row->infer(m, l));
     TRY(check_sizes(m, l));
     TRY(find_owners(m, l));
+    // As if nothing were frozen: layers that follow ask for it.
     for (int k = 0; k < l->parameter_count; k++) l->trained |= !l->parameters[k].state;
     for (int k = 0; k < l->input_count; k++) l->trained |= layer_input_trained(m, l, k);
     return OK;
@@ -76,8 +77,6 @@ static Status infer_layer(const Model *m, Layer *l) {
 
 static Status check_logits(const Model *m) {
     const Layer *l = &m->layers[m->layer_count - 1];
-    if (!l->trained)
-        FAIL(ERR_FORMAT, "%s: no layer has parameters to train; add a linear or conv2d", m->source);
     char shape[LAYER_SHAPE];
     int last = l->out_dims - 1;
     bool positions = m->tokens ? last == 1 && l->out[0] == m->input[0] : last == 0;
@@ -95,5 +94,6 @@ static Status check_logits(const Model *m) {
 
 Status model_infer(Model *m) {
     for (int i = 0; i < m->layer_count; i++) TRY(infer_layer(m, &m->layers[i]));
+    TRY(model_find_trained(m));
     return check_logits(m);
 }

@@ -105,7 +105,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(BATCH_NORM_REDUCE, "batch_norm_reduce", COMPUTE, batch_norm_reduce, none, "eps:real",       \
       "sums(2,C):f64 <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64")                              \
     X(BATCH_NORM_BACKWARD_WEIGHT, "batch_norm_backward_weight", COMPUTE,                          \
-      batch_norm_backward_weight, none, "", "dweight(C) dbias(C) <- sums(2,C):f64")               \
+      batch_norm_backward_weight, none, "", "dweight(C) [dbias(C)] <- sums(2,C):f64")             \
     X(BATCH_NORM_BACKWARD_INPUT, "batch_norm_backward_input", COMPUTE, batch_norm_backward_input, \
       none, "eps:real",                                                                           \
       "dx(B,C,..) <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64 sums(2,C):f64 weight(C)")         \

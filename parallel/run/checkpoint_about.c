@@ -4,6 +4,7 @@
 #include "parallel/run/checkpoint_about.h"
 
 #include "core/base/hash.h"
+#include "core/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const struct {
     {"shards", ABOUT_MAY_DIFFER},         {"accumulate", ABOUT_MAY_DIFFER},
     {"device", ABOUT_MAY_DIFFER},         {"sync_batchnorm", ABOUT_MAY_DIFFER},
     {"compress", ABOUT_MAY_DIFFER},       {"sum_order", ABOUT_MAY_DIFFER},
+    {"frozen", ABOUT_MAY_DIFFER},
 };
 
 AboutKind checkpoint_about_kind(const char *key) {
@@ -32,7 +34,7 @@ AboutKind checkpoint_about_kind(const char *key) {
     return ABOUT_MAY_DIFFER;
 }
 
-enum { FIXED = 19, VALUE = 32 };  // texts besides the optimiser's; bytes of a number
+enum { FIXED = 20, VALUE = 32 };  // texts besides the optimiser's; bytes of a number
 
 typedef struct {
     SafetensorsText *texts;
@@ -85,9 +87,42 @@ static void add_strategy(List *l, const JobSpec *spec) {
     add(l, "sum_order", schedule ? algorithm_name(spec->strategy.algorithm) : "rank");
 }
 
+// Every parameter once, whichever classes of ranks have it.
+static bool is_first(const ProgramSet *set, int class, const char *name) {
+    for (int c = 0; c < class; c++)
+        if (program_find_logical(&set->programs[c], name) != NONE) return false;
+    return true;
+}
+
+static bool is_frozen(const ProgramSet *set, int class, const Logical *l) {
+    return l->role == ROLE_PARAMETER && !l->trainable && l->tied_to == NONE &&
+           is_first(set, class, program_name(&set->programs[class], l->name));
+}
+
+Status checkpoint_about_frozen(const char **out, Arena *a, const Job *job) {
+    const ProgramSet *set = &job->set;
+    size_t size = 0;
+    for (int c = 0; c < set->count; c++)
+        size += (size_t)set->programs[c].name_bytes;  // of more names than these
+    char *list = arena_push_array(a, size + 1, 1);
+    if (!list) FAIL(ERR_MEMORY, "out of memory for the names of frozen parameters");
+    list[0] = '\0';
+    for (int c = 0; c < set->count; c++)
+        for (int i = 0; i < set->programs[c].logical_count; i++) {
+            const Program *p = &set->programs[c];
+            if (is_frozen(set, c, &p->logicals[i]))
+                text_append(list, size + 1, "%s%s", *list ? "," : "",
+                            program_name(p, p->logicals[i].name));
+        }
+    *out = *list ? list : "none";
+    return OK;
+}
+
 Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *job, int64_t step) {
     const JobSpec *spec = &job->options.spec;
     RunInfo info;
+    const char *frozen;
+    TRY(checkpoint_about_frozen(&frozen, a, job));
     TRY(job_spec_describe(&info, a, spec, NULL, 0));
     List l = {.arena = a, .texts = ARENA_NEW(a, SafetensorsText, FIXED + info.optimizer_count)};
     if (!l.texts) FAIL(ERR_MEMORY, "out of memory for the description of a checkpoint");
@@ -100,9 +135,11 @@ Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *
     add_number(&l, "shards", job_spec_shards(spec));
     add_number(&l, "accumulate", spec->micro_batches);
     add_strategy(&l, spec);
+    add(&l, "frozen", frozen);
     for (int i = 0; i < info.optimizer_count; i++) {
         const RunSetting *s = &info.optimizer[i];
         bool ends = !strcmp(s->key, "lr_decay_steps") && !strcmp(s->value, "0");
+        if (!strcmp(s->key, "freeze")) continue;  // "frozen" has what that means
         if (ends)  // it falls until the end of the run, which is another step in a longer one
             add_number(&l, s->key, job->steps);
         else

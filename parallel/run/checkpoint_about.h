@@ -11,6 +11,10 @@
 Status checkpoint_about(SafetensorsText **out, int *count, Arena *a, const Job *job,
                         int64_t step) MUST_USE;
 
+// The names, between commas, of the parameters that no step of the job trains, or "none". They are
+// in the arena. ERR_MEMORY.
+Status checkpoint_about_frozen(const char **out, Arena *a, const Job *job) MUST_USE;
+
 // A hash of that text, the same on all ranks: what tells the files of one checkpoint from those of
 // another under the same names.
 enum { CHECKPOINT_HASH = 17 };

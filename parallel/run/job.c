@@ -103,7 +103,7 @@ static Status fit_data(Job *job) {
 static Status read_inputs(Job *job) {
     const JobOptions *o = &job->options;
     TRY(find_device(job));
-    TRY(name_option(model_read(&job->model, &job->arena, o->spec.model), "--model"));
+    TRY(name_option(job_spec_model(&job->model, &job->arena, &o->spec), "--model"));
     bool draw = !o->plan_only && !job->device->model;  // a timed device loads nothing
     TRY(name_option(draw ? dataset_read_watched(&job->data, &job->arena, o->data, &o->drawing)
                          : dataset_describe(&job->data, &job->arena, o->data),

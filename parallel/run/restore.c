@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MOST = 1000000000, SHAPE_TEXT = 160, LIST_TEXT = 260 };
+enum { STEPS_MOST = 1000000000, SHAPE_TEXT = 160, LIST_TEXT = 260, VALUE_TEXT = 80 };
 
 // --- lists for people
 
@@ -67,6 +67,19 @@ static const char *shape_text(char out[SHAPE_TEXT], Dtype dtype, const int64_t *
 
 // --- what a file says about its run
 
+// A value, or the first of its names and how many there are.
+static const char *value_text(char out[VALUE_TEXT], const char *value) {
+    size_t first = strcspn(value, ",");
+    int names = 1;
+    for (const char *c = value; *c; c++) names += *c == ',';
+    if (strlen(value) < VALUE_TEXT || !value[first])
+        snprintf(out, VALUE_TEXT, "%s", value);
+    else
+        snprintf(out, VALUE_TEXT, "%.*s and %d more", (int)(first < 60 ? first : 60), value,
+                 names - 1);
+    return out;
+}
+
 static void compare_texts(Job *job, const SafetensorsText *mine, int count, List *wrong,
                           List *other) {
     for (int i = 0; i < count; i++) {
@@ -77,8 +90,9 @@ static void compare_texts(Job *job, const SafetensorsText *mine, int count, List
         if (kind == ABOUT_INFORMATION || (value && !strcmp(value, mine[i].value))) continue;
         bool needed = kind == ABOUT_MUST_EQUAL || kind == ABOUT_SAME_SAMPLES;
         if (!value && !needed) continue;  // of a plan, or of another update rule
+        char theirs[VALUE_TEXT], ours[VALUE_TEXT];
         list_add(kind == ABOUT_MAY_DIFFER ? other : wrong, "%s %s, here %s", key,
-                 value ? value : "not known", mine[i].value);
+                 value_text(theirs, value ? value : "not known"), value_text(ours, mine[i].value));
     }
 }
 
@@ -155,6 +169,17 @@ static bool has_shape(const SafetensorsEntry *e, const Logical *l) {
     return e->dims == l->dims && !memcmp(e->shape, l->shape, sizeof *l->shape * (size_t)l->dims);
 }
 
+// Is a tensor the optimiser's for one of these parameters, "fc1.weight.velocity" for fc1.weight? A
+// run that is resumed with others frozen has it where the file has none, or the other way round.
+static bool is_state_of(const char *frozen, const char *name) {
+    for (const char *at = frozen; at && *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (!strncmp(at, name, length) && name[length] == '.') return true;
+        at += length;
+    }
+    return false;
+}
+
 static void check_logical(const Restore *s, const Program *p, int logical, Role role, List *wrong,
                           List *missing) {
     const Logical *l = &p->logicals[logical];
@@ -163,7 +188,9 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
     char is[SHAPE_TEXT], want[SHAPE_TEXT];
     shape_text(want, (Dtype)l->dtype, l->shape, l->dims);
     if (!e) {
-        bool needed = s->whole || role == ROLE_PARAMETER;
+        bool thawed =
+                 role == ROLE_OPTIMISER && is_state_of(safetensors_text(&s->file, "frozen"), name),
+             needed = (s->whole && !thawed) || role == ROLE_PARAMETER;
         list_add(needed ? wrong : missing, "%s not there, here %s", name, want);
         return;
     }
@@ -205,14 +232,14 @@ static Status check_tensors(Job *job, List *wrong, List *missing) {
     return OK;
 }
 
-static void check_rest(const Job *job, List *unused) {
+static void check_rest(const Job *job, const char *frozen, List *wrong, List *unused) {
     const Restore *s = &job->restore;
     for (int i = 0; i < s->file.count; i++) {
         const SafetensorsEntry *e = &s->file.entries[i];
         char is[SHAPE_TEXT];
         if (is_known(job, e->name)) continue;
-        if (s->resumes)
-            list_add(unused, "%s %s, here none", e->name,
+        if (s->resumes && !is_state_of(frozen, e->name))
+            list_add(wrong, "%s %s, here none", e->name,
                      shape_text(is, e->dtype, e->shape, e->dims));
         else
             list_add(unused, "%s", e->name);
@@ -236,10 +263,12 @@ static Status check(Job *job) {
     const JobOptions *o = &job->options;
     const Restore *s = &job->restore;
     List wrong = {0}, missing = {0}, unused = {0};
+    const char *frozen;
+    TRY(checkpoint_about_frozen(&frozen, &job->arena, job));
     if (s->resumes) TRY(compare_about(job, &wrong));
     if (!s->resumes && o->evaluate_only && !o->generates) TRY(note_other_samples(job));
     TRY(check_tensors(job, &wrong, &missing));
-    if (!o->evaluate_only) check_rest(job, s->resumes ? &wrong : &unused);
+    if (!o->evaluate_only) check_rest(job, frozen, &wrong, &unused);
     if (!wrong.count) return tell_notes(job, &missing, &unused);
     FAIL(ERR_SHAPE, "%.100s does not fit: %s%s", s->path, list_end(&wrong),
          s->resumes ? "; --load takes weights alone" : "");

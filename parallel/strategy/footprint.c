@@ -51,6 +51,8 @@ FootprintModel footprint_model(const Program *p) {
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);
         if (l->role == ROLE_PARAMETER) m.parameter_bytes += bytes;
         if (l->role == ROLE_PARAMETER) m.parameters += n;
+        if (l->role == ROLE_PARAMETER && l->trainable) m.trained_bytes += bytes;
+        if (l->role == ROLE_PARAMETER && l->trainable) m.trained += n;
         if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
         if (l->role == ROLE_STATE) m.state_bytes += bytes;
     }
@@ -58,12 +60,13 @@ FootprintModel footprint_model(const Program *p) {
 }
 
 Footprint footprint_closed(const FootprintModel *m, int stage) {
-    double whole = (double)m->parameter_bytes, n = m->ranks;
+    double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes, n = m->ranks;
     double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
+    double gathered = stage == 3 ? 2 * m->passes * whole : trained;
     return (Footprint){.parameters = stage == 3 ? whole / n : whole,
-                       .gradients = stage >= 2 ? whole / n : whole,
+                       .gradients = stage >= 2 ? trained / n : trained,
                        .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,
-                       .sent = (stage == 3 ? 2 * m->passes + 1 : 2) * whole * (n - 1) / n,
+                       .sent = (gathered + trained) * (n - 1) / n,
                        .sent_norm = stage >= 1 ? 16 * (double)m->blocks * (n - 1) / n : 0};
 }
 

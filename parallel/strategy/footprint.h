@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What a rank of a data-parallel job keeps and sends: by the closed forms of DDP and ZeRO
 // (Rajbhandari et al., 2020, for one type and this optimiser's state), and as a lowered program
-// plans it. With Psi bytes of parameters, K times as many of optimiser state, N ranks and P passes
-// over a step's micro-batches and local shards:
+// plans it. With Psi bytes of parameters, T of those that are trained, K times as many as these of
+// optimiser state, N ranks and P passes over a step's micro-batches and local shards:
 //
 //           parameters   gradients   optimiser   sent a step by a rank
-//   DDP     Psi          Psi         K Psi       2 Psi (N-1)/N
-//   ZeRO-1  Psi          Psi         K Psi/N     2 Psi (N-1)/N
-//   ZeRO-2  Psi          Psi/N       K Psi/N     2 Psi (N-1)/N
-//   ZeRO-3  Psi/N        Psi/N       K Psi/N     (2P + 1) Psi (N-1)/N
+//   DDP     Psi          T           K T         2 T (N-1)/N
+//   ZeRO-1  Psi          T           K T/N       2 T (N-1)/N
+//   ZeRO-2  Psi          T/N         K T/N       2 T (N-1)/N
+//   ZeRO-3  Psi/N        T/N         K T/N       (2P Psi + T) (N-1)/N
 //
 // Under ZeRO the norm of the gradients sends 16 (N-1)/N bytes for each block of 4,096 elements.
 // State, such as running statistics, is whole on every rank, and counts as the optimiser's.
@@ -31,8 +31,8 @@ typedef struct {
 
 // What the closed forms are about.
 typedef struct {
-    int64_t parameter_bytes, optimiser_bytes, state_bytes;  // of the logical tensors
-    int64_t parameters;                                     // elements
+    int64_t parameter_bytes, trained_bytes, optimiser_bytes, state_bytes;  // of logical tensors
+    int64_t parameters, trained;                                           // elements
     int64_t blocks;  // of all gradients whose squares are summed; 0 without a norm
     int ranks, passes;
 } FootprintModel;

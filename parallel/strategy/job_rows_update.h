@@ -91,7 +91,10 @@ enum {
      .help = "L2 penalty, added to the gradient; of adamw taken off the weight"}, \
     {.name = "decay-all", .kind = OPTION_FLAG, JOB_AT(T, optimizer.decay_all), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER | JOB_OF_ADAMW, \
-     .help = "adamw decays biases and norms, too, not only what has two dimensions"}
+     .help = "adamw decays biases and norms, too, not only what has two dimensions"}, \
+    {.name = "freeze", .kind = OPTION_STRING, JOB_AT(T, freeze), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "PATTERN,...", \
+     .help = "do not train these parameters or layers: conv*,fc1.weight"}
 // clang-format on
 
 #endif

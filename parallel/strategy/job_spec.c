@@ -3,6 +3,7 @@
 #include "parallel/strategy/job_spec.h"
 
 #include "core/cli/option_value.h"
+#include "core/nn/freeze.h"
 #include "core/platform/device_traits.h"
 #include "parallel/strategy/job_rows.h"
 #include "parallel/strategy/strategy_internal.h"
@@ -117,6 +118,13 @@ double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps) {
     case RATE_CONSTANT: break;
     }
     return s->learning_rate;
+}
+
+Status job_spec_model(Model *out, Arena *a, const JobSpec *s) {
+    TRY(model_read(out, a, s->model));
+    Status frozen = s->freeze ? model_freeze(out, s->freeze) : OK;
+    if (frozen != OK) FAIL(frozen, "--freeze %s", status_message());
+    return OK;
 }
 
 Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {

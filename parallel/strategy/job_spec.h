@@ -36,6 +36,7 @@ typedef struct {
     OnNan on_nan;
     double label_smoothing;  // share of a label that all classes get
     Optimizer optimizer;
+    const char *freeze;        // patterns of parameters that are not trained; NULL
     StrategyOptions strategy;  // its local_shards follows from the shards
 } JobSpec;
 
@@ -67,6 +68,10 @@ unsigned job_spec_unused(const JobSpec *s);
 // Then, t steps after the warm-up, lr gamma^floor(t / size), as StepLR, or as CosineAnnealingLR
 // min + (lr - min) (1 + cos(pi t / T)) / 2, where T is what the warm-up leaves of the steps.
 double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps);
+
+// The model of a job, in the arena, with those parameters frozen that the job freezes. Errors are
+// those of model_read() and of model_freeze().
+Status job_spec_model(Model *out, Arena *a, const JobSpec *s) MUST_USE;
 
 // The programs of all ranks, before lowering: what --print-plan file prints. From the model and the
 // strategy, whatever plan_file says. The job must pass job_spec_check(). On failure *out is zeroed.

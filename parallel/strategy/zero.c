@@ -196,6 +196,14 @@ static Status transform(Zero *z, Plan *plan, Status (*change)(Zero *, Plan *, De
     return s == OK ? plan_derive_deps(z->join.p, plan) : s;
 }
 
+// Parameters that no operation reads, since the loss does not depend on their layers.
+static Status shard_the_rest(Zero *z) {
+    int32_t shard;
+    for (int t = 0; t < z->tensors; t++)
+        if (z->join.p->tensors[t].role == ROLE_PARAMETER) TRY(zero_shard_of(z, t, &shard));
+    return OK;
+}
+
 static Status init(Zero *z, Program *p, const StrategyOptions *options) {
     *z = (Zero){.stage = options->zero, .tensors = p->tensor_count};
     TRY(join_init(&z->join, p, options));
@@ -218,6 +226,7 @@ Status zero_apply(Program *p, const StrategyOptions *options) {
     if (s == OK && evaluate != NONE && z.stage == 3)
         s = transform(&z, &p->plans[evaluate], zero_add_gathers);
     if (s == OK && evaluate != NONE) s = join_evaluation(&z.join, evaluate);
+    if (s == OK && z.stage == 3) s = shard_the_rest(&z);
     if (s == OK && z.stage < 3) s = join_broadcast(&z.join);
     join_finish(&z.join);
     return s;

@@ -119,7 +119,7 @@ void NAME(reference_batch_norm_backward_weight)(const KernelCall *call) {
     int64_t C = input(call, 0)->shape[1];
     for (int64_t c = 0; c < C; c++) {
         dweight[c] = (call->accumulate ? dweight[c] : 0) + (real)sums[C + c];
-        dbias[c] = (call->accumulate ? dbias[c] : 0) + (real)sums[c];
+        if (dbias) dbias[c] = (call->accumulate ? dbias[c] : 0) + (real)sums[c];
     }
 }
 

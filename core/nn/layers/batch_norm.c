@@ -80,7 +80,7 @@ static Status backward(Graph *g, int i) {
 const LayerRow layer_batch_norm = {
     .word = "batch_norm",
     .stem = "bn",
-    .optional = LAYER_TAKES(EPS) | LAYER_TAKES(MOMENTUM),
+    .optional = LAYER_TAKES(EPS) | LAYER_TAKES(MOMENTUM) | LAYER_TAKES(TRAINABLE),
     .inputs = 1,
     .infer = infer,
     .forward = forward,

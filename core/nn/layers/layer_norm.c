@@ -38,7 +38,7 @@ static Status backward(Graph *g, int i) {
 const LayerRow layer_layer_norm = {
     .word = "layer_norm",
     .stem = "ln",
-    .optional = LAYER_TAKES(EPS),
+    .optional = LAYER_TAKES(EPS) | LAYER_TAKES(TRAINABLE),
     .inputs = 1,
     .infer = infer,
     .forward = forward,

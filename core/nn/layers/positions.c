@@ -31,7 +31,7 @@ static Status backward(Graph *g, int i) {
 const LayerRow layer_positions = {
     .word = "positions",
     .stem = "pos",
-    .optional = LAYER_TAKES(STD),
+    .optional = LAYER_TAKES(STD) | LAYER_TAKES(TRAINABLE),
     .inputs = 1,
     .infer = infer,
     .forward = forward,

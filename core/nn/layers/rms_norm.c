@@ -36,7 +36,7 @@ static Status backward(Graph *g, int i) {
 const LayerRow layer_rms_norm = {
     .word = "rms_norm",
     .stem = "norm",
-    .optional = LAYER_TAKES(EPS),
+    .optional = LAYER_TAKES(EPS) | LAYER_TAKES(TRAINABLE),
     .inputs = 1,
     .infer = infer,
     .forward = forward,
