@@ -138,6 +138,18 @@ const OptionDetail job_details[] = {
      "Lines begin with the time in UTC. They are not cut, have no colours, and are kept with -q "
      "too.",
      "log-file"},
+    {NULL,
+     "it is not needed: parameters that the loss does not depend on are found in the model before "
+     "anything runs, named, and left as they are on every rank; no rank waits for their gradients",
+     "find-unused-parameters"},
+    {NULL,
+     "it is not needed: every step executes the same plan, which --print-plan shows, and buckets "
+     "are filled once, in the order in which the plan completes gradients",
+     "static-graph"},
+    {NULL,
+     "it is not needed: all ranks get the running statistics of batch_norm in every step, and no "
+     "other layer has state",
+     "broadcast-buffers"},
     {"version", NULL, "V"},
     {"quiet", NULL, "silent"},
 };

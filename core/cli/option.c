@@ -49,6 +49,8 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
     snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
     for (char *c = name; *c; c++)
         if (*c == '_') *c = '-';  // as other programs spell it
+    const char *needless = option_needless(t, name);
+    if (needless) FAIL(ERR_USAGE, "%s %.80s: %s", what, word, needless);
     Nearest near = {.word = name};
     offer_names(&near, t);
     const char *no = "";

@@ -65,7 +65,7 @@ typedef struct {
 
 // Longer text for --help TOPIC.
 typedef struct {
-    const char *topic;   // the name of an option or a group
+    const char *topic;   // the name of an option or a group; NULL: `text` answers `others`
     const char *text;    // sentences; "\n" begins a paragraph; NULL: none
     const char *others;  // words that other programs have for it, which are no options here but
                          // lead to it: "gpus np"; NULL: none

@@ -16,6 +16,9 @@ const Option *option_find_topic(const OptionTable *t, const char *topic);
 // The name of the option for which other programs have this word; NULL: none.
 const char *option_named_otherwise(const OptionTable *t, const char *word);
 
+// What is answered to an option of other programs that needs none here; NULL: it is none of these.
+const char *option_needless(const OptionTable *t, const char *word);
+
 // The word, or a spelling of it, that --help TOPIC names; NULL: none.
 const OptionWord *option_find_word(const OptionTable *t, const char *topic);
 

@@ -16,19 +16,32 @@ static const OptionDetail *detail_at(const OptionTable *t, int i) {
 
 const char *option_detail(const OptionTable *t, const char *topic) {
     for (int i = 0; i < detail_count(t); i++)
-        if (!strcmp(detail_at(t, i)->topic, topic)) return detail_at(t, i)->text;
+        if (detail_at(t, i)->topic && !strcmp(detail_at(t, i)->topic, topic))
+            return detail_at(t, i)->text;
     return NULL;
 }
 
-const char *option_named_otherwise(const OptionTable *t, const char *word) {
+// Whether `words` has the word, between spaces.
+static bool has_word(const char *words, const char *word) {
     size_t length = strlen(word);
-    for (int i = 0; i < detail_count(t) && length; i++) {
+    for (const char *at = words; length && at && (at = strstr(at, word)); at += length)
+        if ((at == words || at[-1] == ' ') && (!at[length] || at[length] == ' ')) return true;
+    return false;
+}
+
+const char *option_named_otherwise(const OptionTable *t, const char *word) {
+    for (int i = 0; i < detail_count(t); i++) {
         const OptionDetail *d = detail_at(t, i);
-        if (!d->others || !option_find(t, d->topic, strlen(d->topic))) continue;
-        for (const char *at = d->others; (at = strstr(at, word)); at += length)
-            if ((at == d->others || at[-1] == ' ') && (!at[length] || at[length] == ' '))
-                return d->topic;
+        bool ours = d->topic && option_find(t, d->topic, strlen(d->topic));
+        if (ours && has_word(d->others, word)) return d->topic;
     }
+    return NULL;
+}
+
+const char *option_needless(const OptionTable *t, const char *word) {
+    for (int i = 0; i < detail_count(t); i++)
+        if (!detail_at(t, i)->topic && has_word(detail_at(t, i)->others, word))
+            return detail_at(t, i)->text;
     return NULL;
 }
 
@@ -165,6 +178,7 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
 Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
     const Option *o = option_find_topic(t, topic), *group = find_group(t, topic);
     const OptionWord *word = option_find_word(t, topic);
+    const char *needless = option_needless(t, topic + strspn(topic, "-"));
     if (o) {
         print_option(f, t, o);
         if (word) fputs("\nThe word:\n", f);
@@ -186,6 +200,9 @@ Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
         option_print_bash(f, t);
     } else if (!strcmp(topic, "zsh")) {
         option_print_zsh(f, t);
+    } else if (needless) {
+        fprintf(f, "  %.80s\n", topic);
+        option_print_wrapped(f, needless, 0, INDENT);
     } else {
         return fail_unknown(t, topic);
     }

@@ -130,6 +130,22 @@ START_TEST(steps_to_record_that_do_not_come_are_refused) {
 }
 END_TEST
 
+START_TEST(what_other_programs_need_an_option_for_is_answered) {
+    refused(PARTS("unknown option --find_unused_parameters: it is not needed: parameters that the "
+                  "loss does not depend on are found in the model before anything runs, named, and "
+                  "left as they are on every rank"),
+            "train --find_unused_parameters --ranks 2");
+    refused(PARTS("unknown option --static-graph: it is not needed"), "sim --static-graph");
+    refused(PARTS("did you mean --freeze?"), "train --requires-grad");
+    ck_assert_int_eq(command_run(&it, "train --help find-unused-parameters"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "it is not needed: parameters that the loss"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train --help"), 0);
+    ck_assert_ptr_null(strstr(it.out, "unused-parameters"));
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(words_of_other_programs_lead_to_ours) {
     refused(PARTS("unknown option --nproc_per_node", "did you mean --ranks?"),
             "train --nproc_per_node 2");
@@ -209,7 +225,7 @@ SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
       a_batch_of_more_than_there_is_is_the_batch_that_trains,
 
       steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
-      a_slowdown_stands_above_the_times, a_rank_takes_thousands_of_shards,
-      what_a_sweep_with_shards_compares_is_told,
+      what_other_programs_need_an_option_for_is_answered, a_slowdown_stands_above_the_times,
+      a_rank_takes_thousands_of_shards, what_a_sweep_with_shards_compares_is_told,
       a_link_too_slow_for_its_messages_is_a_matter_of_the_line,
       a_plan_that_is_printed_can_be_stopped)
