@@ -81,6 +81,10 @@ static int64_t count_parameters(const Model *m, bool trained) {
 int64_t model_parameters(const Model *m) { return count_parameters(m, false); }
 int64_t model_trained_parameters(const Model *m) { return count_parameters(m, true); }
 
+static int64_t add_or_most(int64_t a, int64_t b) {
+    return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
+}
+
 int64_t model_flops(const Model *m) {
     int64_t sum = 0;
     for (int i = 0; i < m->layer_count; i++) {
@@ -88,10 +92,11 @@ int64_t model_flops(const Model *m) {
         if (!l->used) continue;
         int passes = 1 + (l->parameter_count > 0 && model_has_gradient(m, i, 0));
         for (int k = 0; k < l->input_count; k++) passes += layer_input_trained(m, l, k);
-        if (l->row->flops_backward)
-            sum += l->row->flops(l) + (passes > 1 ? l->row->flops_backward(l) : 0);
-        else if (l->row->flops)
-            sum += l->row->flops(l) * passes;
+        if (!l->row->flops) continue;
+        sum = add_or_most(sum, l->row->flops(l));
+        for (int k = 1; k < passes && !l->row->flops_backward; k++)
+            sum = add_or_most(sum, l->row->flops(l));
+        if (l->row->flops_backward && passes > 1) sum = add_or_most(sum, l->row->flops_backward(l));
     }
     return sum;
 }

@@ -78,7 +78,7 @@ int64_t model_trained_parameters(const Model *m);  // of those that a step updat
 
 // Floating-point operations of a training step, per sample: 2 per multiply-add of conv2d and linear
 // in the forward pass, in the gradients of weights that are trained and, where a layer before has
-// such, in the input's gradients. Nothing else counts.
+// such, in the input's gradients; and of attention. Nothing else counts. INT64_MAX: or more.
 int64_t model_flops(const Model *m);
 
 // Rows of one evaluation block: fixed, so that a result does not depend on the ranks.

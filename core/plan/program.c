@@ -71,6 +71,12 @@ int64_t tensor_elements(const Tensor *t) {
     return n;
 }
 
+int64_t logical_elements(const Logical *l) {
+    int64_t n = 1;
+    for (int i = 0; i < l->dims; i++) n *= l->shape[i];
+    return n;
+}
+
 int program_root(const Program *p, int tensor) {
     while (p->tensors[tensor].alias != NONE) tensor = p->tensors[tensor].alias;
     return tensor;

@@ -181,6 +181,7 @@ int program_find_when(const Program *p, When when, int from);
 int program_find_result(const Program *p, int k, Result result);
 
 int64_t tensor_elements(const Tensor *t);  // at full extent
+int64_t logical_elements(const Logical *l);
 
 // The largest value of its extent that a tensor has room for.
 static inline int64_t tensor_room(const Tensor *t) { return t->shape[0] / t->extent_times; }

@@ -73,12 +73,6 @@ static Status find_held(Rank *r) {
     return OK;
 }
 
-static int64_t logical_elements(const Logical *l) {
-    int64_t n = 1;
-    for (int i = 0; i < l->dims; i++) n *= l->shape[i];
-    return n;
-}
-
 static int64_t logical_bytes(const Logical *l) {
     return logical_elements(l) * dtype_bytes((Dtype)l->dtype);
 }

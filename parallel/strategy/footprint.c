@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static int64_t logical_elements(const Logical *l) {
-    int64_t n = 1;
-    for (int d = 0; d < l->dims; d++) n *= l->shape[d];
-    return n;
-}
-
 static const Plan *step_of(const Program *p) {
     int k = program_find_when(p, WHEN_EACH_STEP, 0);
     return k == NONE ? NULL : &p->plans[k];

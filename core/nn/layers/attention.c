@@ -20,6 +20,8 @@ static Status check_divides(const Model *m, const Layer *l, const char *what, in
 
 static Status infer_packed(const Model *m, Layer *l, int64_t heads, int64_t kv_heads) {
     int64_t all = heads + 2 * kv_heads, E = l->in[1];
+    if (kv_heads == heads && E % 3 == 0)
+        TRY(check_divides(m, l, "heads", heads, "the channels of the query", E / 3));
     if (E % all)
         LAYER_FAIL(ERR_SHAPE, m, l,
                    "%lld channels are not %lld heads of queries and 2 × %lld of keys and values: "
@@ -50,12 +52,9 @@ static Status infer_three(const Model *m, Layer *l, int64_t heads, int64_t kv_he
 }
 
 static Status infer(const Model *m, Layer *l) {
-    char input[LAYER_SHAPE];
     int64_t heads = l->attribute[ATTRIBUTE_HEADS], *kv_heads = &l->attribute[ATTRIBUTE_KV_HEADS];
     if (!layer_gives(l, ATTRIBUTE_KV_HEADS)) *kv_heads = heads;
-    if (l->in_dims != 2)
-        LAYER_FAIL(ERR_SHAPE, m, l, "needs positions×channels, but %s",
-                   layer_describe_input(m, l, 0, input));
+    TRY(layer_needs_positions(m, l));
     TRY(check_divides(m, l, "kv_heads", *kv_heads, "the heads", heads));
     l->out_dims = 2;
     l->out[0] = l->in[0];
@@ -63,13 +62,18 @@ static Status infer(const Model *m, Layer *l) {
                         : infer_three(m, l, heads, *kv_heads);
 }
 
-// Two products of each query and each key that it sees; see core/plan/flops.h.
+// Two products of each query and each key that it sees; see core/plan/flops.h. More than fits an
+// int64_t, as of 2^26 positions, is the most that fits.
 static int64_t flops(const Layer *l) {
-    int64_t T = l->out[0], pairs = l->attribute[ATTRIBUTE_CAUSAL] ? T * (T + 1) / 2 : T * T;
-    return 4 * pairs * l->out[1];
+    int64_t T = l->out[0], flops, keys = l->attribute[ATTRIBUTE_CAUSAL] ? T + 1 : 2 * T;
+    bool fits = !__builtin_mul_overflow(T * 2, keys, &flops);
+    return fits && !__builtin_mul_overflow(flops, l->out[1], &flops) ? flops : INT64_MAX;
 }
 
-static int64_t flops_backward(const Layer *l) { return flops(l) / 2 * 5; }
+static int64_t flops_backward(const Layer *l) {
+    int64_t forward = flops(l);
+    return forward > INT64_MAX / 5 ? INT64_MAX : forward / 2 * 5;
+}
 
 static const int64_t *attrs(const Layer *l, int64_t out[3]) {
     out[0] = l->attribute[ATTRIBUTE_HEADS];

@@ -80,6 +80,13 @@ static Status too_small(const Model *m, const Layer *l, const LayerWindow *w) {
                grown);
 }
 
+Status layer_needs_positions(const Model *m, const Layer *l) {
+    char input[LAYER_SHAPE];
+    if (l->in_dims == 2) return OK;
+    LAYER_FAIL(ERR_SHAPE, m, l, "needs positions×channels, but %s",
+               layer_describe_input(m, l, 0, input));
+}
+
 Status layer_slide(const Model *m, Layer *l, int64_t channels, const LayerWindow *w) {
     char input[LAYER_SHAPE];
     if (l->in_dims != 3)

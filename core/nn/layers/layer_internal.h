@@ -67,6 +67,9 @@ typedef struct {
 } LayerWindow;
 Status layer_slide(const Model *m, Layer *l, int64_t channels, const LayerWindow *w) MUST_USE;
 
+// Its input is positions×channels. ERR_SHAPE says what it is instead.
+Status layer_needs_positions(const Model *m, const Layer *l) MUST_USE;
+
 // A parameter of this shape, whose initial values are uniform in ±1/sqrt(fan_in), or zeros if that
 // is 0; normal, of this standard deviation; or constant. State is not trained, and starts constant.
 void layer_add_parameter(Layer *l, const char *name, int dims, const int64_t *shape,

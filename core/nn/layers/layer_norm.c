@@ -4,10 +4,7 @@
 #include "core/nn/layers/layer_internal.h"
 
 static Status infer(const Model *m, Layer *l) {
-    char input[LAYER_SHAPE];
-    if (l->in_dims != 2)
-        LAYER_FAIL(ERR_SHAPE, m, l, "needs positions×channels, but %s",
-                   layer_describe_input(m, l, 0, input));
+    TRY(layer_needs_positions(m, l));
     if (!layer_gives(l, ATTRIBUTE_EPS)) l->real[ATTRIBUTE_EPS] = 1e-5;
     layer_keep_shape(l);
     layer_add_constant(l, "weight", 1, &l->in[1], 1);

@@ -5,10 +5,7 @@
 #include "core/nn/layers/layer_internal.h"
 
 static Status infer(const Model *m, Layer *l) {
-    char input[LAYER_SHAPE];
-    if (l->in_dims != 2)
-        LAYER_FAIL(ERR_SHAPE, m, l, "needs positions×channels, but %s",
-                   layer_describe_input(m, l, 0, input));
+    TRY(layer_needs_positions(m, l));
     layer_keep_shape(l);
     layer_add_normal(l, "weight", 2, l->in,
                      layer_gives(l, ATTRIBUTE_STD) ? l->real[ATTRIBUTE_STD] : 1);

@@ -4,11 +4,8 @@
 #include "core/nn/layers/layer_internal.h"
 
 static Status infer(const Model *m, Layer *l) {
-    char input[LAYER_SHAPE];
     int64_t heads = l->attribute[ATTRIBUTE_HEADS];
-    if (l->in_dims != 2)
-        LAYER_FAIL(ERR_SHAPE, m, l, "needs positions×channels, but %s",
-                   layer_describe_input(m, l, 0, input));
+    TRY(layer_needs_positions(m, l));
     int64_t C = l->in[1];
     if (C % (2 * heads))
         LAYER_FAIL(ERR_SHAPE, m, l,

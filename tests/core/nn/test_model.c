@@ -96,7 +96,7 @@ START_TEST(the_other_built_in_models_have_the_expected_sizes) {
     ck_assert_int_eq(model.layers[model.layer_count - 1].parameters[0].owner, 0);
     ck_assert(model.layers[5].parameters[0].normal == 0.02 / sqrt(4));
     ck_assert_fails(model_read(&model, &arena, "gpt:heads=5"), ERR_SHAPE,
-                    "192 channels are not 5 heads");
+                    "heads=5 does not divide the channels of the query: 64 = 5 × 12 + 4");
     read_model("net:classes=27");
     ck_assert_int_eq(model.classes, 27);
     assert_layer(9, "fc2", 1, 27, 0, 0);
@@ -276,6 +276,9 @@ START_TEST(heads_that_do_not_divide_are_errors_with_the_arithmetic) {
         {SEQUENCE "attention heads=3\n",
          "x.model:4: attention att1: 20 channels are not 3 heads of queries and 2 × 3 of keys and "
          "values: 20 = 9 × 2 + 2"},
+        {SEQUENCE "linear out=12\nattention heads=3\n",
+         "x.model:5: attention att1: heads=3 does not divide the channels of the query: "
+         "4 = 3 × 1 + 1"},
         {SEQUENCE "attention heads=4 kv_heads=3\n",
          "kv_heads=3 does not divide the heads: 4 = 3 × 1 + 1"},
         {SEQUENCE "attention from=input,input,input heads=3\n",
@@ -298,6 +301,11 @@ START_TEST(attention_counts_its_pairs) {
                                 "flatten\nlinear out=10\n",
                        ""));
     ck_assert_int_eq(model_flops(&model), 2 * 21 * 20 * (2 + 5) + 3 * 2 * 1200);
+    // 2^27 positions of 2^9 channels: 2^65 flops in the forward alone.
+    ck_assert_ok(parse("model x\ninput tokens 134217728\nclasses 4\nembedding out=512\n"
+                       "attention from=emb1,emb1,emb1 heads=8\nlinear out=4\n",
+                       ""));
+    ck_assert(model_flops(&model) == INT64_MAX);
 }
 END_TEST
 
