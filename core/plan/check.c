@@ -38,11 +38,12 @@ static int first_rank(const ProgramSet *set, int class) {
     return rank;
 }
 
-// Does this operation read its inputs at any rank of the class? A broadcast does at its root, whose
-// place follows from that of a member. A program without its set could be of any class.
+// Does this operation read its inputs at any rank of the class? A broadcast and a scatter do at
+// their root, whose place follows from that of a member. A program without its set could be of any
+// class.
 static bool reads_inputs(const ProgramSet *set, int class, const Program *p, const Op *op) {
     const Work *w = op_work(p, op);
-    if (w->kind != KIND_BROADCAST) return true;
+    if (w->kind != KIND_BROADCAST && w->kind != KIND_SCATTER) return true;
     if (!set) return false;
     if (w->peer < 0 || w->peer >= group_size(p, w->group)) return true;
     return program_set_class(set, group_member(p, w->group, first_rank(set, class), w->peer)) ==

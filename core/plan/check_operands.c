@@ -288,6 +288,11 @@ static Status check_payload(const Match *m) {
         want = NONE;
     if (m->work->kind == KIND_REDUCE_SCATTER) want = share_capacity(cuts);
     if (m->work->kind == KIND_ALL_TO_ALL) want = share_capacity(cuts) * size;
+    // The root alone has the whole, of equal pieces; the others may bring it, too.
+    bool scatters = m->work->kind == KIND_SCATTER, gathers = m->work->kind == KIND_GATHER;
+    if (scatters) want = in ? in / size : out;
+    if (gathers) want = out ? in * size : 0;
+    if ((scatters && in % size) || ((scatters || gathers) && m->work->unit)) want = NONE;
     if (m->work->kind == KIND_SEND) want = 0;
     if (m->work->kind == KIND_RECEIVE) want = out;
     if (want != out)

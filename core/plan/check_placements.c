@@ -125,6 +125,19 @@ static int find_input(const Along *a, PlaceKind place) {
     return NONE;
 }
 
+// A parameter that is updated with input `own` lies as that does; or all have been given a copy of
+// what one coordinate holds, which is its own again.
+static Status update_own(const Along *a, int o, int own) {
+    int tensor = op_outputs(a->plan, a->op)[o];
+    Placement is = along_input(a, own), *now = &a->state[tensor * AXES + a->axis];
+    bool was_given = now->place == PLACE_REPLICATE && is.place == PLACE_ONLY &&
+                     placement_equal(a->p->tensors[tensor].placement[a->axis], is);
+    if (!was_given && !placement_equal(*now, is))
+        return along_refuse_input(a, own, "the parameter does not lie alike");
+    *now = is;
+    return OK;
+}
+
 // A computation with something that only we have, or that differs: what comes out is so too. What
 // goes in besides is whole here: the same everywhere, or of the same kind.
 static Status judge_own(const Along *a, int own) {
@@ -140,9 +153,7 @@ static Status judge_own(const Along *a, int own) {
                 : "held by one coordinate alone, it does not go with shards and parts of sums");
     }
     for (int o = 0; o < a->op->outputs && !updates(a->p, a->op); o++) TRY(along_write(a, o, is));
-    for (int o = 0; o < a->op->outputs && updates(a->p, a->op); o++)
-        if (!placement_equal(along_output(a, o), is))
-            return along_refuse_input(a, own, "the parameter does not lie alike");
+    for (int o = 0; o < a->op->outputs && updates(a->p, a->op); o++) TRY(update_own(a, o, own));
     return OK;
 }
 
@@ -213,6 +224,7 @@ static Status check_left(const Program *p, const Plan *plan, int t, const Placem
         Placement now = s->now[t * AXES + a], want = p->tensors[t].placement[a];
         if (p->axes[a].size < 2 || placement_equal(now, want)) continue;
         if (placement_is_partial(want)) continue;  // given anew, by whoever drives the plan
+        if (now.place == PLACE_REPLICATE && want.place == PLACE_ONLY) continue;  // it has it, too
         FAIL(ERR_PLAN, "plan %s: leaves %s as %s along %s, but it is declared %s",
              program_name(p, plan->name), tensor_name(p, t), placement_text(now, is),
              p->axes[a].name, placement_text(want, declared));

@@ -210,8 +210,14 @@ static Status arrive_collective(Walk *walk, int rank, int lane) {
 
 static Status check_member(const Walk *walk, int rank, const Op *op) {
     const Program *p = program_at(walk, rank);
-    int group = op_work(p, op)->group;
-    if (group_position(p, group, rank) != NONE) return OK;
+    const Work *w = op_work(p, op);
+    int group = w->group, position = group_position(p, group, rank);
+    bool whole = w->kind == KIND_SCATTER ? op->inputs : w->kind == KIND_GATHER ? op->outputs : true;
+    if (position == w->peer && !whole)
+        FAIL(ERR_PLAN, "plan %s: %s: rank %d is its root and %s",
+             program_name(p, walk->walkers[rank].order->plan->name), op_name(p, op), rank,
+             w->kind == KIND_SCATTER ? "brings nothing to scatter" : "has no place for the whole");
+    if (position != NONE) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: rank %d is not in group %s",
          program_name(p, walk->walkers[rank].order->plan->name), op_name(p, op), rank,
          program_name(p, p->groups[group].name));

@@ -225,20 +225,22 @@ static Status check_values(const Program *p, const Plan *plan, const uint8_t *wr
     return OK;
 }
 
-// The axes that cut the batch, as one of the scalars says; 0 too where there is none.
+// The axes that cut the batch, as scalars say; 0 where there are none.
 static uint16_t cut_axes(const ProgramSet *set) {
     for (int c = 0; c < set->count; c++)
         for (int t = 0; t < set->programs[c].tensor_count; t++)
-            if (set->programs[c].tensors[t].source == SCALAR_ROWS)
+            if (set->programs[c].tensors[t].source == SCALAR_ROWS &&
+                set->programs[c].tensors[t].source_axes)
                 return set->programs[c].tensors[t].source_axes;
     return 0;
 }
 
-// All parts of a batch are parts of one cut.
+// All parts of a batch are parts of one cut. A number without axes is of a shard of the whole batch:
+// of what one rank loads for others.
 static Status check_cut(const Program *p, uint16_t axes) {
     for (int t = 0; t < p->tensor_count; t++) {
         ScalarSource source = (ScalarSource)p->tensors[t].source;
-        if ((source == SCALAR_ROWS || source == SCALAR_FIRST_ROW) &&
+        if ((source == SCALAR_ROWS || source == SCALAR_FIRST_ROW) && p->tensors[t].source_axes &&
             p->tensors[t].source_axes != axes)
             FAIL(ERR_PLAN, "tensor %s: source=%s cuts the batch along other axes than the rest",
                  tensor_name(p, t), scalar_source_name(source));

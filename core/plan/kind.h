@@ -139,6 +139,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, none, "", "y <- x")                    \
     X(BROADCAST, "broadcast", COMMUNICATION, broadcast, none, "", "x... <- x...")                 \
     X(REDUCE, "reduce", COMMUNICATION, reduce, none, "", "y... <- x...")                          \
+    X(SCATTER, "scatter", COMMUNICATION, scatter, none, "", "y <- x...")                          \
+    X(GATHER, "gather", COMMUNICATION, gather, none, "", "y... <- x")                             \
     X(ALL_TO_ALL, "all_to_all", COMMUNICATION, all_to_all, none, "", "y <- x")                    \
     X(ALL_TO_ALL_V, "all_to_all_v", COMMUNICATION, all_to_all_v, none, "",                        \
       "y received:i64 <- x counts:i64")                                                           \

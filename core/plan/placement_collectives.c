@@ -243,6 +243,36 @@ Status placement_rule_broadcast(const Along *a) {
     return OK;
 }
 
+// A piece of what the root has goes to each: rows that are cut, or a value of each one's own.
+Status placement_rule_scatter(const Along *a) {
+    Placement declared = operand(a, 0)->placement[a->axis];
+    if (span_of(a) == SPAN_NONE) return pass(a);
+    TRY(check_span_all(a));
+    for (int i = 0; i < a->op->inputs; i++) {
+        Placement x = along_input(a, i);
+        bool at_root = x.place == PLACE_ONLY && x.block - 1 == root_coordinate(a);
+        if (x.place == PLACE_REPLICATE || own(x) || at_root) continue;
+        return along_refuse_input(a, i, "a scatter takes what its root has");
+    }
+    if (declared.place != PLACE_DIFFERS && !(contiguous(declared) && declared.dim == 0))
+        return along_refuse_output(a, 0, "every rank gets its own rows, so it is S0 (or D)");
+    return along_write(a, 0, declared);
+}
+
+// Only the root has the pieces of all.
+Status placement_rule_gather(const Along *a) {
+    Placement x = along_input(a, 0);
+    if (span_of(a) == SPAN_NONE) return pass(a);
+    TRY(check_span_all(a));
+    if (!own(x) && !(contiguous(x) && x.dim == 0))
+        return along_refuse_input(a, 0,
+                                  "a gather puts rows together that are cut (S0), or what "
+                                  "each rank has for itself (D)");
+    for (int o = 0; o < a->op->outputs; o++)
+        TRY(along_write(a, o, PLACEMENT_AT(root_coordinate(a))));
+    return OK;
+}
+
 Status placement_rule_send(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {
         Placement x = along_input(a, i);

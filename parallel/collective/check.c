@@ -38,7 +38,9 @@ static Status chunk_of(Chunk **out, Symbols *s, StepOrigin from, int member, int
         for (int m = 0; m < P; m++) k->read[m] = -1;
         k->written = -1;
         bool holds = from == FROM_INPUT;
-        if (s->c->kind == COLLECTIVE_ALL_GATHER || s->c->kind == COLLECTIVE_BARRIER)
+        if (s->c->kind == COLLECTIVE_SCATTER) holds &= member == s->c->root;
+        if (s->c->kind == COLLECTIVE_ALL_GATHER || s->c->kind == COLLECTIVE_GATHER ||
+            s->c->kind == COLLECTIVE_BARRIER)
             holds &= index == member;
         if (s->c->kind == COLLECTIVE_ALL_TO_ALL) holds &= index / P == member;
         if (holds) k->term[k->terms++] = member;
@@ -139,6 +141,8 @@ static bool must_hold(const Collective *c, int rank, int64_t chunk, int *whose) 
     case COLLECTIVE_REDUCE_SCATTER: return chunk == rank;
     case COLLECTIVE_REDUCE: return rank == c->root;
     case COLLECTIVE_BROADCAST: *whose = c->root; return true;
+    case COLLECTIVE_SCATTER: *whose = c->root; return chunk == rank;
+    case COLLECTIVE_GATHER: *whose = (int)chunk; return rank == c->root;
     case COLLECTIVE_ALL_GATHER:
     case COLLECTIVE_BARRIER: *whose = (int)chunk; return true;
     case COLLECTIVE_ALL_TO_ALL: *whose = (int)(chunk / c->ranks); return chunk % c->ranks == rank;

@@ -7,7 +7,8 @@
 static const char *const collective_names[COLLECTIVE_COUNT] = {
     [COLLECTIVE_ALL_REDUCE] = "all_reduce", [COLLECTIVE_REDUCE_SCATTER] = "reduce_scatter",
     [COLLECTIVE_ALL_GATHER] = "all_gather", [COLLECTIVE_BROADCAST] = "broadcast",
-    [COLLECTIVE_REDUCE] = "reduce",         [COLLECTIVE_ALL_TO_ALL] = "all_to_all",
+    [COLLECTIVE_REDUCE] = "reduce",         [COLLECTIVE_SCATTER] = "scatter",
+    [COLLECTIVE_GATHER] = "gather",         [COLLECTIVE_ALL_TO_ALL] = "all_to_all",
     [COLLECTIVE_BARRIER] = "barrier",
 };
 
@@ -32,18 +33,22 @@ void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_
     *count = share_begin(s, chunk + 1) - *begin;
 }
 
-static int64_t share(const Collective *c, int rank) { return share_elements(shares_of(c), rank); }
+static int64_t share_of(const Collective *c, int rank) {
+    return share_elements(shares_of(c), rank);
+}
 
 int64_t collective_input_place(const Collective *c, int64_t chunk) {
     int64_t begin, count;
     collective_chunk(c, chunk, &begin, &count);
-    return c->kind == COLLECTIVE_ALL_GATHER ? 0 : begin;
+    return c->kind == COLLECTIVE_ALL_GATHER || c->kind == COLLECTIVE_GATHER ? 0 : begin;
 }
 
 int64_t collective_result_place(const Collective *c, int rank, int64_t chunk) {
     int64_t begin, count;
     collective_chunk(c, chunk, &begin, &count);
-    if (c->kind == COLLECTIVE_REDUCE_SCATTER) return chunk == rank ? 0 : -1;
+    if (c->kind == COLLECTIVE_REDUCE_SCATTER || c->kind == COLLECTIVE_SCATTER)
+        return chunk == rank ? 0 : -1;
+    if (c->kind == COLLECTIVE_GATHER && rank != c->root) return -1;
     if (c->kind == COLLECTIVE_ALL_TO_ALL) return chunk / c->ranks * count;
     return begin;
 }
@@ -56,12 +61,16 @@ int64_t collective_work_elements(const Collective *c) {
 }
 
 int64_t collective_input_elements(const Collective *c, int rank) {
-    return c->kind == COLLECTIVE_ALL_GATHER ? share(c, rank) : c->elements;
+    if (c->kind == COLLECTIVE_SCATTER) return rank == c->root ? c->elements : 0;
+    bool piece = c->kind == COLLECTIVE_ALL_GATHER || c->kind == COLLECTIVE_GATHER;
+    return piece ? share_of(c, rank) : c->elements;
 }
 
 int64_t collective_result_elements(const Collective *c, int rank) {
-    if (c->kind == COLLECTIVE_REDUCE_SCATTER) return share(c, rank);
-    if (c->kind == COLLECTIVE_ALL_TO_ALL) return share(c, rank) * c->ranks;
+    if (c->kind == COLLECTIVE_REDUCE_SCATTER || c->kind == COLLECTIVE_SCATTER)
+        return share_of(c, rank);
+    if (c->kind == COLLECTIVE_GATHER) return rank == c->root ? c->elements : 0;
+    if (c->kind == COLLECTIVE_ALL_TO_ALL) return share_of(c, rank) * c->ranks;
     return c->elements;
 }
 
@@ -81,12 +90,20 @@ static ShareSizes share_sizes(const Collective *c) {
     if (c->unit <= 1) return out;
     out = (ShareSizes){0, n, n};
     for (int i = 0; i < c->ranks; i++) {
-        int64_t own = share(c, i), pair = own + share(c, (i + 1) % c->ranks);
+        int64_t own = share_of(c, i), pair = own + share_of(c, (i + 1) % c->ranks);
         if (own > out.largest) out.largest = own;
         if (own < out.smallest) out.smallest = own;
         if (pair < out.smallest_pair) out.smallest_pair = pair;
     }
     return out;
+}
+
+// The largest share of a member that is not the root.
+static int64_t largest_of_others(const Collective *c) {
+    int64_t largest = 0;
+    for (int i = 0; i < c->ranks; i++)
+        if (i != c->root && share_of(c, i) > largest) largest = share_of(c, i);
+    return largest;
 }
 
 static int64_t elements_per_rank(const Collective *c) {
@@ -106,6 +123,8 @@ static int64_t elements_per_rank(const Collective *c) {
     case COLLECTIVE_REDUCE:
         if (c->algorithm == ALGORITHM_DIRECT) return (P - 1) * n;
         return c->root == 0 || c->root == P - 1 ? n : 2 * n;
+    case COLLECTIVE_SCATTER: return largest_of_others(c);
+    case COLLECTIVE_GATHER: return n - share_of(c, c->root);
     case COLLECTIVE_ALL_TO_ALL: return (P - 1) * share.largest;
     case COLLECTIVE_BARRIER:
     case COLLECTIVE_COUNT: break;
@@ -120,6 +139,8 @@ int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes) {
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes) {
     if (c->ranks == 1) return 0;
     int64_t trips = c->ranks - 1;  // how often the whole array travels
+    if (c->kind == COLLECTIVE_SCATTER || c->kind == COLLECTIVE_GATHER)
+        return (c->elements - share_of(c, c->root)) * element_bytes;
     if (c->kind == COLLECTIVE_ALL_REDUCE) trips *= 2;
     if (c->kind == COLLECTIVE_REDUCE && c->algorithm == ALGORITHM_CHAIN && c->root != c->ranks - 1)
         trips++;

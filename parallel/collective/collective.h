@@ -5,8 +5,9 @@
 //
 // Every member has an input and a result array, cut into the same chunks. All-reduce, broadcast and
 // reduce: both hold the whole array of `elements`. Reduce-scatter: the input does, the result is
-// the member's own chunk. All-gather: the other way round. All-to-all: the input holds a piece for
-// every member, the result a piece from every member.
+// the member's own chunk. All-gather: the other way round. Scatter and gather: the same, but only
+// the root has the whole array. All-to-all: the input holds a piece for every member, the result a
+// piece from every member.
 #ifndef PARALLEL_COLLECTIVE_COLLECTIVE_H
 #define PARALLEL_COLLECTIVE_COLLECTIVE_H
 
@@ -23,6 +24,8 @@ typedef enum {
     COLLECTIVE_ALL_GATHER,
     COLLECTIVE_BROADCAST,
     COLLECTIVE_REDUCE,
+    COLLECTIVE_SCATTER,
+    COLLECTIVE_GATHER,
     COLLECTIVE_ALL_TO_ALL,
     COLLECTIVE_BARRIER,
     COLLECTIVE_COUNT
@@ -33,7 +36,7 @@ typedef enum {
 typedef struct {
     CollectiveKind kind;
     Algorithm algorithm;
-    int ranks, root;  // root: of a broadcast or reduce
+    int ranks, root;  // root: of what goes from one member to all, or from all to one
     int64_t elements;
     int64_t unit;  // where there is one chunk a member: chunks begin at multiples of it; 0 means 1
 } Collective;

@@ -83,6 +83,15 @@ static int direct_all_gather(const Collective *c, int64_t t, int r, int i, Colle
     return c->ranks;
 }
 
+static int direct_scatter(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    take(s, STEP_COPY, c->root, FROM_INPUT, r);
+    return 1;
+}
+
+static int direct_gather(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
+    return r == c->root ? direct_all_gather(c, t, r, i, s) : 0;
+}
+
 static int direct_all_to_all(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
     int source = (r + i) % c->ranks;
     take(s, STEP_COPY, source, FROM_INPUT, (int64_t)source * c->ranks + r);
@@ -190,6 +199,8 @@ static Schedule *const schedules[COLLECTIVE_COUNT][ALGORITHM_COUNT] = {
                               [ALGORITHM_CHAIN] = chain_broadcast,
                               [ALGORITHM_RING] = ring_broadcast},
     [COLLECTIVE_REDUCE] = {[ALGORITHM_DIRECT] = direct_reduce, [ALGORITHM_CHAIN] = chain_reduce},
+    [COLLECTIVE_SCATTER] = {[ALGORITHM_DIRECT] = direct_scatter},
+    [COLLECTIVE_GATHER] = {[ALGORITHM_DIRECT] = direct_gather},
     [COLLECTIVE_ALL_TO_ALL] = {[ALGORITHM_DIRECT] = direct_all_to_all},
     // An all-gather of nothing: everyone has heard of everyone.
     [COLLECTIVE_BARRIER] = {[ALGORITHM_DIRECT] = direct_all_gather},

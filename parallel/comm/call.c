@@ -45,7 +45,8 @@ const char *call_ranks_text(char out[RANKS_TEXT], uint64_t set) {
     return out;
 }
 
-// The whole array is the longer of the two; of an all-to-all the input says it.
+// The whole array is the longer of the two; of an all-to-all the input says it. Of a scatter and a
+// gather most members have one of its equal pieces only.
 Collective call_collective(const CommCall *call, int members) {
     int64_t input = call_segments_elements(call->input, call->input_count);
     int64_t output = call_segments_elements(call->output, call->output_count);
@@ -54,7 +55,10 @@ Collective call_collective(const CommCall *call, int members) {
                         .algorithm = call->algorithm,
                         .ranks = members,
                         .root = call->root,
-                        .elements = in ? input : output,
+                        .elements = call->kind == COLLECTIVE_SCATTER  ? output * members
+                                    : call->kind == COLLECTIVE_GATHER ? input * members
+                                    : in                              ? input
+                                                                      : output,
                         .unit = call->unit};
 }
 

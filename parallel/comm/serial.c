@@ -118,6 +118,8 @@ static void perform_plainly(const Party parties[], const Collective *c) {
             Value sum = fold(parties, c->ranks, e);
             for (int r = 0; r < c->ranks; r++) save(&parties[r], parties[r].call->output, e, sum);
         }
+        if (c->kind == COLLECTIVE_SCATTER) copy(own, 0, root, begin, count);
+        if (c->kind == COLLECTIVE_GATHER) copy(root, begin, own, 0, count);
         for (int r = 0; r < c->ranks; r++) {
             if (c->kind == COLLECTIVE_ALL_GATHER) copy(&parties[r], begin, own, 0, count);
             if (c->kind == COLLECTIVE_BROADCAST) copy(&parties[r], begin, root, begin, count);

@@ -40,23 +40,26 @@ static int64_t labels_of_turn(Rank *r, int64_t rows) {
     return dataset_counted(data, r->rows, rows, rank_data_time(r));
 }
 
-// The part of a batch that belongs to a shard and micro-batch of this rank.
+// The part of a batch that belongs to a shard and micro-batch of this rank; without axes, to a
+// shard of all ranks'.
 static void part_of_batch(const Rank *r, const Tensor *t, int64_t rows, int64_t *first,
                           int64_t *count) {
     const JobSpec *spec = &r->job->options.spec;
     int64_t parts, position = program_position(r->program, t->source_axes, r->comm.rank, &parts);
-    int64_t shards = job_spec_local_shards(spec), begin, end, from, to;
-    sampler_part(rows, position * shards + t->shard, parts * shards, &begin, &end);
+    int64_t all = job_spec_shards(spec), begin, end, from, to;
+    sampler_part(rows, position * (all / parts) + t->shard, all, &begin, &end);
     sampler_part(end - begin, t->micro_batch, spec->micro_batches, &from, &to);
     *first = begin + from;
     *count = to - from;
 }
 
-// An evaluation goes through the test set in rounds: in each a rank takes the next block.
+// An evaluation goes through the test set in rounds: in each a rank takes the next block, which is
+// not cut further. Without axes, shard k is the block of rank k.
 static void block_of_test(const Rank *r, const Tensor *t, int64_t *first, int64_t *count) {
     int64_t parts, position = program_position(r->program, t->source_axes, r->comm.rank, &parts);
-    bool whole = t->shard == 0 && t->micro_batch == 0;  // blocks are not cut further
-    int64_t at = (r->turn.block * parts + position) * EVALUATION_ROWS,
+    int64_t ranks = job_spec_data_ranks(&r->job->options.spec), each = ranks / parts;
+    bool whole = t->shard < each && t->micro_batch == 0;
+    int64_t at = (r->turn.block * ranks + position * each + t->shard) * EVALUATION_ROWS,
             left = r->job->split.test_count - at;
     *count = left < 0 || !whole ? 0 : left < EVALUATION_ROWS ? left : EVALUATION_ROWS;
     *first = *count ? at : 0;

@@ -5,12 +5,14 @@
 static const CollectiveKind kinds[KIND_COUNT] = {
     [KIND_ALL_REDUCE] = COLLECTIVE_ALL_REDUCE, [KIND_REDUCE_SCATTER] = COLLECTIVE_REDUCE_SCATTER,
     [KIND_ALL_GATHER] = COLLECTIVE_ALL_GATHER, [KIND_BROADCAST] = COLLECTIVE_BROADCAST,
-    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
+    [KIND_REDUCE] = COLLECTIVE_REDUCE,         [KIND_SCATTER] = COLLECTIVE_SCATTER,
+    [KIND_GATHER] = COLLECTIVE_GATHER,         [KIND_ALL_TO_ALL] = COLLECTIVE_ALL_TO_ALL,
     [KIND_BARRIER] = COLLECTIVE_BARRIER,       [KIND_ALL_TO_ALL_V] = COLLECTIVE_ALL_TO_ALL,
 };
 
 Collective collective_work_collective(const Program *p, const Work *w) {
     int64_t bytes = w->kind == KIND_ALL_GATHER ? w->write_bytes : w->payload_bytes;
+    if (w->kind == KIND_SCATTER || w->kind == KIND_GATHER) bytes *= p->groups[w->group].size;
     return (Collective){.kind = kinds[w->kind],
                         .algorithm = (Algorithm)w->algorithm,
                         .ranks = p->groups[w->group].size,

@@ -16,9 +16,11 @@ static Status take_rows(PlanJob *out, const Program *p, int tensor, const char *
     if (t->shard < 0 || t->shard >= PARTS || t->micro_batch < 0 || t->micro_batch >= MICRO_BATCHES)
         FAIL(ERR_USAGE, "%s: %s is of shard %d, micro-batch %d; a rank has at most %d and %d",
              source, tensor_name(p, tensor), t->shard, t->micro_batch, PARTS, MICRO_BATCHES);
-    if (t->shard >= out->local_shards) out->local_shards = t->shard + 1;
     if (t->micro_batch >= out->micro_batches) out->micro_batches = t->micro_batch + 1;
     program_position(p, t->source_axes, 0, &places);
+    if (places < out->data_ranks) return OK;  // of what a rank loads for others
+    if (places > out->data_ranks) out->local_shards = 0;
+    if (t->shard >= out->local_shards) out->local_shards = t->shard + 1;
     out->data_ranks = (int)places;
     return OK;
 }

@@ -29,6 +29,7 @@ static const struct {
     {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN},     {COLLECTIVE_BROADCAST, ALGORITHM_RING},
     {COLLECTIVE_REDUCE, ALGORITHM_DIRECT},       {COLLECTIVE_REDUCE, ALGORITHM_CHAIN},
     {COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT},   {COLLECTIVE_BARRIER, ALGORITHM_DIRECT},
+    {COLLECTIVE_SCATTER, ALGORITHM_DIRECT},      {COLLECTIVE_GATHER, ALGORITHM_DIRECT},
 };
 _Static_assert(sizeof defined / sizeof *defined * 8 * 2 == CASES, "sizes of comm_case.h");
 
@@ -47,10 +48,13 @@ static int64_t begin(const Case *t, int r) {
 static int64_t share(const Case *t, int r) { return begin(t, r + 1) - begin(t, r); }
 
 static int64_t input_elements(const Case *t, int r) {
-    return t->kind == COLLECTIVE_ALL_GATHER ? share(t, r) : t->elements;
+    if (t->kind == COLLECTIVE_SCATTER) return r == t->root ? t->elements : 0;
+    bool piece = t->kind == COLLECTIVE_ALL_GATHER || t->kind == COLLECTIVE_GATHER;
+    return piece ? share(t, r) : t->elements;
 }
 static int64_t output_elements(const Case *t, int r) {
-    if (t->kind == COLLECTIVE_REDUCE_SCATTER) return share(t, r);
+    if (t->kind == COLLECTIVE_REDUCE_SCATTER || t->kind == COLLECTIVE_SCATTER) return share(t, r);
+    if (t->kind == COLLECTIVE_GATHER) return r == t->root ? t->elements : 0;
     return t->kind == COLLECTIVE_ALL_TO_ALL ? share(t, r) * t->ranks : t->elements;
 }
 
@@ -147,6 +151,8 @@ static bool expected(const Case *t, int r, int64_t e, Value *v) {
     case COLLECTIVE_REDUCE_SCATTER: *v = reduced(t, begin(t, r) + e); return true;
     case COLLECTIVE_REDUCE: *v = reduced(t, e); return r == t->root;
     case COLLECTIVE_BROADCAST: *v = brought(t, t->root, 0, e); return true;
+    case COLLECTIVE_SCATTER: *v = brought(t, t->root, 0, begin(t, r) + e); return true;
+    case COLLECTIVE_GATHER:
     case COLLECTIVE_ALL_GATHER:
         while (e >= begin(t, s + 1)) s++;
         *v = brought(t, s, 0, e - begin(t, s));
@@ -180,6 +186,9 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
                t->kind == COLLECTIVE_REDUCE;
     t->in_place = may && h >> 17 & 1;
     if (t->kind == COLLECTIVE_BARRIER) t->elements = 0;
+    if (t->kind != COLLECTIVE_SCATTER && t->kind != COLLECTIVE_GATHER) return;
+    t->elements -= t->elements % ranks;  // of equal pieces
+    t->unit = 0;
 }
 
 // Cut `own` elements into segments with gaps between, of sizes of this rank's own.

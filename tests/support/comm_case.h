@@ -27,7 +27,7 @@ typedef struct {
 } Case;
 
 // Case i of CASES: every collective and size, twice; the rest of it is drawn.
-enum { CASES = 14 * 8 * 2 };
+enum { CASES = 16 * 8 * 2 };
 void case_draw(Case *t, int i, int ranks, uint32_t salt);
 
 uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d);

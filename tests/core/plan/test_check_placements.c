@@ -349,6 +349,20 @@ START_TEST(communications_are_judged_by_what_they_make_of_placements) {
         {KIND_ALL_GATHER, "x D 2; y R 4", "y", "x", NULL},
         {KIND_ALL_GATHER, "x P+ 2; y R 4", "y", "x", "a part of a sum is no piece of it"},
         {KIND_ALL_GATHER, "x R 2; y R 4", "y", "x", "an all_gather puts shards together"},
+        {KIND_SCATTER, "a R 2x3; b R 2x3; y S0 2x3", "y", "a b", NULL},
+        {KIND_SCATTER, "x O:1 4x3; y S0 2x3", "y", "x", NULL, .peer = 1},
+        {KIND_SCATTER, "x O:1 4x3; y S0 2x3", "y", "x", "a scatter takes what its root has"},
+        {KIND_SCATTER, "x P+ 4x3; y S0 2x3", "y", "x", "a scatter takes what its root has"},
+        {KIND_SCATTER, "x S0 4x3; y S0 2x3", "y", "x", "a scatter takes what its root has"},
+        {KIND_SCATTER, "x R 4x3; y D 2x3", "y", "x", NULL},
+        {KIND_SCATTER, "x R 4x3; y R 2x3", "y", "x", "every rank gets its own rows"},
+        {KIND_SCATTER, "x R 3x3; y S0 2x3", "y", "x", "scatter of 9 elements"},
+        {KIND_GATHER, "x S0 2x3; a O:0 2x3; b O:0 2x3", "a b", "x", NULL},
+        {KIND_GATHER, "x D 2x3; y O:1 4x3", "y", "x", NULL, .peer = 1},
+        {KIND_GATHER, "x S0 2x3; y R 4x3", "y", "x", "its inputs make it O:0"},
+        {KIND_GATHER, "x P+ 2x3; y O:0 4x3", "y", "x", "a gather puts rows together"},
+        {KIND_GATHER, "x S1 2x3; y O:0 4x3", "y", "x", "a gather puts rows together"},
+        {KIND_GATHER, "x S0 2x3; y O:0 2x3", "y", "x", "gather of 6 elements"},
         {KIND_ALL_TO_ALL, "x S0 1x2x3; y S1 2x1x3", "y", "x", NULL},
         {KIND_ALL_TO_ALL, "x S0 2x4; y S1 4x2", "y", "x", "follow one another in memory"},
         {KIND_ALL_TO_ALL, "x S0 1x2x3; y R 2x1x3", "y", "x", "an all_to_all gives shards"},
@@ -386,8 +400,26 @@ START_TEST(communications_are_judged_by_what_they_make_of_placements) {
 }
 END_TEST
 
+// The members that are not the root may leave the whole out.
+START_TEST(a_root_has_the_whole_of_what_is_scattered_and_gathered) {
+    for (int gather = 0; gather < 2; gather++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 2);
+        make_tensor(&p, "piece", ROLE_PARAMETER, PLACEMENT_SHARD(0), SHAPE(2, 3), DTYPE_F32);
+        make_op(&p, plan,
+                (OpSpec){.name = "move", .kind = gather ? KIND_GATHER : KIND_SCATTER, .lane = 2},
+                gather ? "" : "piece", gather ? "piece" : "");
+        ck_assert_fails(check_one(&p), ERR_PLAN,
+                        gather ? "move: rank 0 is its root and has no place for the whole"
+                               : "move: rank 0 is its root and brings nothing to scatter");
+        program_finish(&p);
+    }
+}
+END_TEST
+
 SUITE("check_placements", a_bias_may_not_be_added_to_a_partial_sum,
       a_nonlinear_function_of_a_partial_sum_is_refused,
       a_linear_function_of_a_partial_sum_is_a_partial_sum,
       computations_are_judged_by_how_their_operands_lie,
-      communications_are_judged_by_what_they_make_of_placements)
+      communications_are_judged_by_what_they_make_of_placements,
+      a_root_has_the_whole_of_what_is_scattered_and_gathered)

@@ -17,6 +17,7 @@ static const struct {
     {COLLECTIVE_BROADCAST, ALGORITHM_CHAIN},     {COLLECTIVE_BROADCAST, ALGORITHM_RING},
     {COLLECTIVE_REDUCE, ALGORITHM_DIRECT},       {COLLECTIVE_REDUCE, ALGORITHM_CHAIN},
     {COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT},   {COLLECTIVE_BARRIER, ALGORITHM_DIRECT},
+    {COLLECTIVE_SCATTER, ALGORITHM_DIRECT},      {COLLECTIVE_GATHER, ALGORITHM_DIRECT},
 };
 enum { DEFINED = sizeof defined / sizeof *defined, MAX_RANKS = 64, PIECE = 8192 };
 
@@ -205,18 +206,22 @@ START_TEST(places_of_chunks_tile_inputs_and_results) {
                 for (int64_t k = 0; k < collective_chunks(&c); k++) {
                     int64_t begin, count;
                     bool a2a = c.kind == COLLECTIVE_ALL_TO_ALL,
-                         ag = c.kind == COLLECTIVE_ALL_GATHER || c.kind == COLLECTIVE_BARRIER;
+                         ag = c.kind == COLLECTIVE_ALL_GATHER || c.kind == COLLECTIVE_BARRIER ||
+                              c.kind == COLLECTIVE_GATHER,
+                         cut = c.kind == COLLECTIVE_REDUCE_SCATTER || c.kind == COLLECTIVE_SCATTER,
+                         none = c.kind == COLLECTIVE_GATHER && r != c.root;
                     collective_chunk(&c, k, &begin, &count);
-                    if (a2a ? k / ranks == r : ag ? k == r : true) {
+                    if (a2a                            ? k / ranks == r
+                        : ag                           ? k == r
+                        : c.kind == COLLECTIVE_SCATTER ? r == c.root
+                                                       : true) {
                         ck_assert_int_eq(collective_input_place(&c, k), in);
                         in += count;
                     }
-                    if (a2a                                   ? k % ranks == r
-                        : c.kind == COLLECTIVE_REDUCE_SCATTER ? k == r
-                                                              : true) {
+                    if (a2a ? k % ranks == r : cut ? k == r : !none) {
                         ck_assert_int_eq(collective_result_place(&c, r, k), out);
                         out += count;
-                    } else if (c.kind == COLLECTIVE_REDUCE_SCATTER) {
+                    } else if (cut || none) {
                         ck_assert_int_eq(collective_result_place(&c, r, k), -1);
                     }
                 }
