@@ -91,6 +91,13 @@ const OptionDetail job_details[] = {
      "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
+    {"data-parallel",
+     "As PyTorch's nn.DataParallel: one process, a thread for each device. For every micro-batch "
+     "rank 0 scatters rows and copies its weights to all (replicate), gathers their outputs, "
+     "computes the loss and scatters its gradient; gradients are added on rank 0, which alone "
+     "updates. The bits are those of DDP, which needs none of this but one all-reduce. See "
+     "--print-plan step.",
+     "dataparallel nn-dataparallel"},
     {"sync-batchnorm",
      "Without it every shard normalises with the mean and variance of its own rows of a "
      "micro-batch, as PyTorch's DistributedDataParallel does, and the running statistics are "

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 37 };
+enum { JOB_DETAILS = 38 };
 extern const OptionDetail job_details[];
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 // What is given and would not be used is an error.
-static Status check_optimizer(const JobSpec *job, const OptionLine *line) {
+static Status check_used(const JobSpec *job, const OptionLine *line) {
     static const struct {
         unsigned mark;
         const char *of;
@@ -17,7 +17,8 @@ static Status check_optimizer(const JobSpec *job, const OptionLine *line) {
                   {JOB_OF_ADAM, "--optimizer adam or adamw"},
                   {JOB_OF_ADAMW, "--optimizer adamw"},
                   {JOB_OF_STEP, "--lr-schedule step"},
-                  {JOB_OF_COSINE, "--lr-schedule cosine"}};
+                  {JOB_OF_COSINE, "--lr-schedule cosine"},
+                  {JOB_OF_BUCKETS, "DDP and ZeRO; leave out --data-parallel"}};
     for (int i = 0; i < (int)(sizeof owners / sizeof *owners); i++) {
         const Option *given = option_given_marked(line, owners[i].mark & job_spec_unused(job));
         if (given && !(job->plan_file && given->marks & JOB_STATED_BY_PLAN))
@@ -32,7 +33,7 @@ static Status check_optimizer(const JobSpec *job, const OptionLine *line) {
 }
 
 Status job_options_check(const JobSpec *job, const OptionLine *line) {
-    TRY(check_optimizer(job, line));
+    TRY(check_used(job, line));
     if (option_given(line, "class") && !option_given(line, "print-plan"))
         FAIL(ERR_USAGE, "--class says of which ranks --print-plan prints the plan; give both");
     const Option *stated = option_given_marked(line, JOB_STATED_BY_PLAN);

@@ -68,7 +68,10 @@ static void print_title(const Program *p, const JobSpec *job, const char *class)
     if (job->strategy.zero)
         printf("ZeRO %d", job->strategy.zero);
     else
-        printf("%s", job->plan_file ? "a plan" : model.ranks > 1 ? "DDP" : "no strategy");
+        printf("%s", job->plan_file                ? "a plan"
+                     : model.ranks == 1            ? "no strategy"
+                     : job->strategy.data_parallel ? "DataParallel"
+                                                   : "DDP");
     printf(", batch %lld\n", (long long)job->batch);
 }
 

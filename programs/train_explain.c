@@ -34,6 +34,10 @@ void train_explain_options(Log *l, const OptionLine *line, const JobOptions *ask
     char unused[MODEL_UNUSED];
     explain_one_rank(l, line, asked);
     if (model_describe_unused(&job->model, unused)) log_say(l, LOG_NOTE, "%s", unused);
+    if (asked->spec.strategy.data_parallel && asked->spec.ranks > 1 && asked->comm == COMM_SHM)
+        log_say(l, LOG_NOTE,
+                "--comm shm: devices are processes here; nn.DataParallel's are threads of one "
+                "process. The steps and the bits are the same");
     if (job->options.spec.batch < asked->spec.batch)
         log_say(l, LOG_NOTE, "--batch %lld: there are %lld samples to train on, so that is a batch",
                 (long long)asked->spec.batch, (long long)job->options.spec.batch);

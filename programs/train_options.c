@@ -326,7 +326,9 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .steps = o->steps,
                         .test_fraction = o->test_fraction,
                         .tail = (Tail)o->tail,
-                        .comm = comms[o->comm],
+                        .comm = o->job.strategy.data_parallel && !option_given(line, "comm")
+                                    ? COMM_THREAD  // one process, as nn.DataParallel is
+                                    : comms[o->comm],
                         .comm_options = {.timeout_ns = o->timeout_ps / 1000},
                         .spans = true,
                         .record = o->record,

@@ -91,7 +91,12 @@ const OptionWord words[WORDS] = {
      "What is trained on: images with labels. Tandem draws digits of its own when nothing "
      "else is given.",
      "docs/formats.md, Data sets"},
-    {"ddp", "dp data-parallel data-parallelism distributed-data-parallel",
+    {"data_parallel", "dataparallel device0",
+     "PyTorch's nn.DataParallel (--data-parallel): rank 0 loads the batch, holds the weights and "
+     "computes the loss; each step it scatters rows, copies its weights to all, gathers their "
+     "outputs, and adds up their gradients. DDP replaced it.",
+     "train --help data-parallel; parallel/strategy/data_parallel.c"},
+    {"ddp", "dp data-parallelism distributed-data-parallel",
      "Distributed data parallel, PyTorch's word: every rank has the whole network and a part "
      "of each batch, and gradients are summed in buckets while the backward pass goes on.",
      "parallel/strategy/ddp.c"},
@@ -147,6 +152,10 @@ const OptionWord words[WORDS] = {
      "Several operations in one kernel that reads and writes memory once; its name joins "
      "theirs with +.",
      "core/plan/fuse.c"},
+    {"gather", NULL,
+     "A collective that brings one piece of every rank to one of them, such as the outputs of the "
+     "network under --data-parallel.",
+     "parallel/strategy/data_parallel.c"},
     {"gelu", NULL,
      "A layer like relu without its corner: x times the share of a normal distribution below x.",
      "core/device/reference/gelu.c"},
@@ -303,12 +312,18 @@ const OptionWord words[WORDS] = {
      "One of the equal workers of a run, numbered from 0: a process or thread of train, a "
      "device in sim --gpus.",
      "train --help ranks"},
+    {"reduce", NULL,
+     "A collective that adds up what all ranks have, on one of them.",
+     "parallel/strategy/data_parallel.c"},
     {"relu", NULL,
      "A layer that replaces negative values by 0.",
      "core/device/reference/relu.c"},
     {"replay", "replayed",
      "A recorded run simulated as it was; of operations, those whose recorded time is used.",
      "docs/validation.md, Replay"},
+    {"replicate", "replica replicas",
+     "Under --data-parallel, the broadcast of rank 0's weights to all ranks before each forward.",
+     "parallel/strategy/data_parallel.c"},
     {"ring", NULL,
      "The all-reduce that uses every link equally: slices go round twice, once to be summed "
      "and once to be handed out.",
@@ -320,6 +335,10 @@ const OptionWord words[WORDS] = {
     {"samples/s", "samples_per_s throughput",
      "Samples trained on in a second, over all ranks: the throughput.",
      NULL},
+    {"scatter", NULL,
+     "A collective that gives every rank a piece of what one of them has, such as its rows of a "
+     "batch under --data-parallel.",
+     "parallel/strategy/data_parallel.c"},
     {"scratch", NULL,
      "Memory that an operation needs while it runs.",
      NULL},

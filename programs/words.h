@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 109 };
+enum { WORDS = 114 };
 extern const OptionWord words[WORDS];
 
 #endif

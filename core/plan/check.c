@@ -39,8 +39,7 @@ static int first_rank(const ProgramSet *set, int class) {
 }
 
 // Does this operation read its inputs at any rank of the class? A broadcast and a scatter do at
-// their root, whose place follows from that of a member. A program without its set could be of any
-// class.
+// their root, whose place follows from that of a member. Without its set a program could be of any.
 static bool reads_inputs(const ProgramSet *set, int class, const Program *p, const Op *op) {
     const Work *w = op_work(p, op);
     if (w->kind != KIND_BROADCAST && w->kind != KIND_SCATTER) return true;

@@ -235,8 +235,8 @@ static uint16_t cut_axes(const ProgramSet *set) {
     return 0;
 }
 
-// All parts of a batch are parts of one cut. A number without axes is of a shard of the whole batch:
-// of what one rank loads for others.
+// All parts of a batch are parts of one cut. A number without axes is of a shard of the whole
+// batch: of what one rank loads for others.
 static Status check_cut(const Program *p, uint16_t axes) {
     for (int t = 0; t < p->tensor_count; t++) {
         ScalarSource source = (ScalarSource)p->tensors[t].source;

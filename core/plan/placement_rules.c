@@ -365,11 +365,9 @@ Status placement_rule_loss(const Along *a) {
 // Parameters and their optimiser's state, outputs and inputs in one; or a count.
 Status placement_rule_update(const Along *a) {
     Placement weight = along_output(a, 0), gradient = along_input(a, 0);
-    bool own = weight.place == PLACE_ONLY && !weight.block;
+    bool one = weight.place == PLACE_ONLY, own = one && !weight.block;
     if (!a->op->inputs)
-        return replicated(weight) || weight.place == PLACE_ONLY
-                   ? OK
-                   : along_refuse_output(a, 0, "all ranks count alike");
+        return replicated(weight) || one ? OK : along_refuse_output(a, 0, "all ranks count alike");
     if (placement_is_partial(gradient))
         return along_refuse_input(a, 0, "each rank holds a part of the sum; all-reduce it first");
     if (!placement_equal(gradient, weight) && !(own && replicated(gradient)))

@@ -17,10 +17,18 @@ static int data_ranks(const Program *p) {
     return 1;
 }
 
-// Every pass has its own shard and micro-batch.
-static int count_passes(const Plan *plan) {
+static bool reads_parameter(const Program *p, const Plan *plan, const Op *op) {
+    for (int i = 0; i < op->inputs; i++)
+        if (p->logicals[p->tensors[op_inputs(plan, op)[i]].logical].role == ROLE_PARAMETER)
+            return true;
+    return false;
+}
+
+// Every pass through the layers has its own shard and micro-batch.
+static int count_passes(const Program *p, const Plan *plan) {
     int shards = 0, micro_batches = 0;
     for (int i = 0; plan && i < plan->op_count; i++) {
+        if (!reads_parameter(p, plan, &plan->ops[i])) continue;
         if (plan->ops[i].shard > shards) shards = plan->ops[i].shard;
         if (plan->ops[i].micro_batch > micro_batches) micro_batches = plan->ops[i].micro_batch;
     }
@@ -38,8 +46,9 @@ static int64_t count_blocks(const Program *p, const Plan *plan) {
 
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
-    FootprintModel m = {
-        .ranks = data_ranks(p), .passes = count_passes(step), .blocks = count_blocks(p, step)};
+    FootprintModel m = {.ranks = data_ranks(p),
+                        .passes = count_passes(p, step),
+                        .blocks = count_blocks(p, step)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);

@@ -39,21 +39,28 @@
 
 #define JOB_ROWS_STRATEGY(T) \
     {.name = "all-reduce", .kind = OPTION_CHOICE, JOB_AT(T, strategy.algorithm), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
+         JOB_OF_BUCKETS, \
      .value = ALGORITHM_WORDS, .initial = "direct", \
      .help = "algorithm that sums the gradients of all ranks"}, \
     {.name = "compress", .kind = OPTION_CHOICE, JOB_AT(T, strategy.compress), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
+         JOB_OF_BUCKETS, \
      .value = "none|bf16|fp16", .initial = "none", \
      .help = "type in which gradients are sent", \
      .others = "bfloat16=bf16 float16=fp16 f16=fp16 half=fp16 no=none off=none powersgd= topk="}, \
     {.name = "bucket-kib", .kind = OPTION_PAIR, JOB_AT(T, strategy.bucket_bytes), .unit = 1024, \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
+         JOB_OF_BUCKETS, \
      .value = "FIRST,CAP", .initial = "4,32", .min = 0, .max = 1e9, \
      .help = "gradient buckets close once they have passed so many KiB"}, \
     {.name = "no-overlap", .kind = OPTION_FLAG, JOB_AT(T, strategy.no_overlap), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
+         JOB_OF_BUCKETS, \
      .help = "communicate only after the whole backward"}, \
+    {.name = "data-parallel", .kind = OPTION_FLAG, JOB_AT(T, strategy.data_parallel), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .help = "as nn.DataParallel: rank 0 has batch, loss and weights, in one process"}, \
     {.name = "sync-batchnorm", .kind = OPTION_FLAG, JOB_AT(T, strategy.sync_batch_norm), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, \
      .help = "normalise with the statistics of all shards' rows, not of each one's"}, \
@@ -62,7 +69,8 @@
      .initial = "no", \
      .help = "shard optimiser state (1), gradients too (2), parameters too (3)"}, \
     {.name = "prefetch", .kind = OPTION_SMALL, JOB_AT(T, strategy.prefetch), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY, \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
+         JOB_OF_BUCKETS, \
      .value = "N", .initial = "1", .min = 0, .max = 4096, \
      .help = "of --zero 3: layers whose parameters are gathered ahead"}
 

@@ -19,7 +19,8 @@ enum {
     JOB_OF_ADAM = 64,        // to adam and adamw,
     JOB_OF_ADAMW = 128,      // to adamw alone,
     JOB_OF_STEP = 256,       // to --lr-schedule step,
-    JOB_OF_COSINE = 512,     // to cosine
+    JOB_OF_COSINE = 512,     // to cosine,
+    JOB_OF_BUCKETS = 1024,   // to strategies that join gradients in buckets: not --data-parallel
 };
 
 // clang-format off

@@ -72,8 +72,33 @@ static Status check_compress(const StrategyOptions *o) {
     return OK;
 }
 
+// One device has all weights and the loss, and adds up all gradients.
+static Status check_data_parallel(const StrategyOptions *o) {
+    const char *form = o->compress == COMPRESS_BF16 ? "bf16" : "fp16";
+    if (o->zero)
+        FAIL(ERR_USAGE,
+             "--data-parallel keeps weights and optimiser state on rank 0, --zero %d divides them "
+             "among ranks; leave one of them out",
+             o->zero);
+    if (o->compress)
+        FAIL(ERR_USAGE,
+             "--compress %s compresses the all-reduces of DDP; --data-parallel has none: it adds "
+             "gradients on rank 0. Leave one of them out",
+             form);
+    if (o->sync_batch_norm)
+        FAIL(ERR_USAGE, "--data-parallel normalises on each device by itself, as nn.DataParallel "
+                        "does; --sync-batchnorm needs DDP: leave one of them out");
+    if (o->algorithm != ALGORITHM_DIRECT)
+        FAIL(ERR_USAGE,
+             "--all-reduce %s: --data-parallel has no all-reduce, it adds gradients on rank 0; "
+             "leave one of them out",
+             algorithm_name(o->algorithm));
+    return OK;
+}
+
 Status job_spec_check(const JobSpec *s) {
     TRY(check_cut(s));
+    if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)
         FAIL(ERR_USAGE,
              "--zero %d divides what a rank holds among data-parallel ranks, but there is one; "
@@ -158,11 +183,12 @@ unsigned job_spec_unused(const JobSpec *s) {
     static const unsigned optimizers[] = {JOB_OF_ADAM | JOB_OF_ADAMW, JOB_OF_SGD | JOB_OF_ADAMW,
                                           JOB_OF_SGD},
                           schedules[] = {JOB_OF_STEP | JOB_OF_COSINE, JOB_OF_COSINE, JOB_OF_STEP};
-    return optimizers[s->optimizer.kind] | schedules[s->schedule];
+    unsigned buckets = s->strategy.data_parallel ? JOB_OF_BUCKETS : 0;
+    return optimizers[s->optimizer.kind] | schedules[s->schedule] | buckets;
 }
 
 // Whether a description says this option: those of what goes on between ranks only where there are
-// several, none of another optimizer or schedule, and none that a plan states.
+// several, none of another optimizer, schedule or strategy, and none that a plan states.
 static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
     if (!(o->marks & where)) return false;
     if (o->marks & JOB_BETWEEN_RANKS && job_spec_data_ranks(s) == 1) return false;
@@ -211,9 +237,10 @@ Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSett
                      .strategy = strategy,
                      .optimizer = optimizer};
     static const char *const sharded[] = {"ddp", "zero1", "zero2", "zero3"};
-    const char *name = s->plan_file                 ? "plan"
-                       : job_spec_data_ranks(s) > 1 ? sharded[s->strategy.zero]
-                                                    : "single";
+    const char *name = s->plan_file                  ? "plan"
+                       : job_spec_data_ranks(s) == 1 ? "single"
+                       : s->strategy.data_parallel   ? "data_parallel"
+                                                     : sharded[s->strategy.zero];
     TRY(add(strategy, &out->strategy_count, a, "name", name));
     TRY(add(strategy, &out->strategy_count, a, "dp", dp));
     TRY(add_options(strategy, &out->strategy_count, a, s, JOB_IN_STRATEGY));

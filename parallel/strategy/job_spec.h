@@ -60,7 +60,7 @@ static inline int job_spec_local_shards(const JobSpec *s) {
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
 
-// The marks (job_rows.h) of options that belong to other optimizers or schedules than the job's.
+// The marks (job_rows.h) of options that belong to another optimizer, schedule or strategy.
 unsigned job_spec_unused(const JobSpec *s);
 
 // The learning rate of a step, counted from 0, of a run of `steps`: in equal parts up to the whole

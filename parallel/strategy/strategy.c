@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One rank gets the folds of its shards, several ranks get DDP or ZeRO.
+// One rank gets the folds of its shards, several ranks get DDP, ZeRO or DataParallel.
 #include "parallel/strategy/strategy.h"
 
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
@@ -10,6 +10,16 @@ static Status make_program(Program *out, const Model *m, const StepSpec *spec,
     return spec->data_axis_size == 1 ? shards_apply(out, strategy) : ddp_apply(out, strategy);
 }
 
+// Several classes of ranks from one program.
+static Status make_devices(ProgramSet *out, const Model *m, const StepSpec *spec,
+                           const StrategyOptions *strategy) {
+    Program p;
+    TRY(model_emit(&p, m, spec));
+    Status s = data_parallel_programs(out, &p, strategy, spec->micro_batches);
+    program_finish(&p);
+    return s;
+}
+
 Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *options) {
     Program p = {0};
@@ -17,6 +27,8 @@ Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
     StrategyOptions strategy = *options;
     *out = (ProgramSet){0};
     step.local_shards = strategy.local_shards = spec->shards / spec->data_axis_size;
+    if (strategy.data_parallel && step.data_axis_size > 1)
+        return make_devices(out, m, &step, &strategy);
     Status s = make_program(&p, m, &step, &strategy);
     if (s == OK) return program_set_add(out, NULL, &p);
     program_finish(&p);

@@ -17,6 +17,7 @@ typedef struct {
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
     Compress compress;        // of the gradients' all-reduce
+    bool data_parallel;       // one device has batch, loss and weights; instead of DDP
     bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
@@ -41,6 +42,16 @@ Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 // all-gather of each rank's result into "evaluate.gathered" (ranks, 2). ERR_PLAN when the mesh axis
 // "data" has one rank.
 Status ddp_apply(Program *p, const StrategyOptions *options) MUST_USE;
+
+// PyTorch's nn.DataParallel: from the untransformed program of a model, for one rank of the mesh
+// axis "data" of two ranks or more, the programs of two classes, "device0" and "devices". In each
+// pass device 0 loads the rows of all shards and scatters them, its parameters are broadcast
+// ("replicate"), every device computes forward, outputs are gathered on device 0, which computes
+// the loss and scatters its gradient, and every device computes backward. At the end of a step
+// gradients are reduced to device 0, in the order of the shards; it alone updates, and holds
+// parameters, running statistics and optimiser state.
+Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyOptions *options,
+                              int micro_batches) MUST_USE;
 
 // Let each batch normalisation of the step use the statistics of all shards of its micro-batch: its
 // operations go shard by shard, statistics are gathered on the communication lane "statistics" and
