@@ -12,18 +12,7 @@
 #include "core/device/attention.h"
 #include "core/device/cpu/cpu_internal.h"
 #include "core/device/cpu/exponential.h"
-
-enum { LANES = 16 };  // running sums by index, which are added in order
-
-static real product(int64_t n, const real *a, const real *b) {
-    real part[LANES] = {0}, sum = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int e = 0; e < LANES; e++) part[e] += a[i + e] * b[i + e];
-    for (int e = 0; i < n; i++, e++) part[e] += a[i] * b[i];
-    for (int e = 0; e < LANES; e++) sum += part[e];
-    return sum;
-}
+#include "core/device/cpu/lanes.h"
 
 static real largest(int64_t n, const real *x) {
     real part[LANES], most = x[0];
@@ -178,9 +167,10 @@ void NAME(cpu_attention_backward)(const KernelCall *call) {
                         attention_gradients(call, &a)};
     for (int64_t i = 0; i < a.B * a.heads; i++) {
         AttentionHead at = attention_head(&a, i / a.heads, i % a.heads);
-        for (int64_t r = 0; r < a.T; r++) {
-            int64_t here = at.y + r * attention_y_row(&a);
-            f.delta[r] = product(a.D, &dy[here], &y[here]);
+        for (int64_t r = 0; r < a.T; r += LANES_ROWS) {
+            int64_t row = attention_y_row(&a), here = at.y + r * row;
+            lanes_products((int)least(LANES_ROWS, a.T - r), a.D, row, &dy[here], &y[here], NULL,
+                           &f.delta[r]);
         }
         for (int64_t j = 0; j < a.T; j += ATTENTION_KEYS)
             for (int64_t t = a.causal ? j : 0; t < a.T; t += ATTENTION_QUERIES) {

@@ -1,97 +1,146 @@
 // SPDX-License-Identifier: MIT
-// Layer normalisation, position by position; core/device/reference/layer_norm.c has the formulas.
-// Sums are in sixteen running sums by index, then those in order.
+// Layer normalisation, some positions at a time; core/device/reference/layer_norm.c has the
+// formulas. Sums over channels are those of core/device/cpu/lanes.h; read cpu_layer_norm() first.
 #include "core/device/cpu/cpu_internal.h"
+#include "core/device/cpu/lanes.h"
 
-enum { LANES = 16 };
+// Of each position: the mean of its channels, and 1 / sqrt(variance + eps).
+typedef struct {
+    real mean[LANES_ROWS], root[LANES_ROWS];
+} Norms;
 
-static real sum_lanes(const real part[LANES]) {
-    real sum = 0;
-    for (int e = 0; e < LANES; e++) sum += part[e];
-    return sum;
+// sum[r] = the sum of squared deviations of row r from its mean.
+static inline void add_squares(int rows, int64_t C, const real *x, const real *mean, real *sum) {
+    Lanes lanes = {0};
+    real part[LANES_ROWS][LANES];
+    int64_t whole = C - C % LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int r = 0; r < rows; r++)
+            for (int p = 0; p < LANES_PIECES; p++) {
+                LanesVector apart = lanes_at(&x[r * C + i])[p] - mean[r];
+                lanes.of[r][p] += apart * apart;
+            }
+    memcpy(part, lanes.of, sizeof part);
+    for (int r = 0; r < rows; r++)
+        for (int64_t i = whole; i < C; i++) {
+            real apart = x[r * C + i] - mean[r];
+            part[r][i - whole] += apart * apart;
+        }
+    lanes_fold(rows, part, sum);
 }
 
-typedef struct {
-    real mean, root;
-} Moments;
-
-static Moments moments(const KernelCall *call, int64_t C, const real *x) {
-    real part[LANES] = {0}, square[LANES] = {0};
-    int64_t whole = C - C % LANES, i;
-    for (i = 0; i < whole; i += LANES)
-        for (int e = 0; e < LANES; e++) part[e] += x[i + e];
-    for (int e = 0; i < C; i++, e++) part[e] += x[i];
-    real mean = sum_lanes(part) / (real)C;
-    for (i = 0; i < whole; i += LANES)
-        for (int e = 0; e < LANES; e++) square[e] += (x[i + e] - mean) * (x[i + e] - mean);
-    for (int e = 0; i < C; i++, e++) square[e] += (x[i] - mean) * (x[i] - mean);
-    double variance = (double)sum_lanes(square) / (double)C;
-    return (Moments){mean, (real)(1 / sqrt(variance + attr_as_real(call, 0)))};
+static inline Norms norms_of(const KernelCall *call, int rows, int64_t C, const real *x) {
+    Norms m;
+    real squares[LANES_ROWS];
+    double eps = attr_as_real(call, 0);
+    lanes_products(rows, C, C, x, NULL, NULL, m.mean);
+    for (int r = 0; r < rows; r++) m.mean[r] /= (real)C;
+    add_squares(rows, C, x, m.mean, squares);
+    for (int r = 0; r < rows; r++)
+        m.root[r] = (real)(1 / sqrt((double)squares[r] / (double)C + eps));
+    return m;
 }
 
 static int64_t positions(const Operand *x) { return operand_rows(x) * x->shape[1]; }
 
-void NAME(cpu_layer_norm)(const KernelCall *call) {
-    real *restrict y = output_data(call, 0);
-    const real *restrict x = input_data(call, 0), *restrict weight = input_data(call, 1),
-                         *restrict bias = input_data(call, 2);
-    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0));
-    for (int64_t i = 0; i < n; i++, x += C, y += C) {
-        Moments m = moments(call, C, x);
+static inline void normalise(const KernelCall *call, int rows, int64_t C, const real *x,
+                             const real *restrict weight, const real *restrict bias, real *y) {
+    const Norms m = norms_of(call, rows, C, x);
+    for (int r = 0; r < rows; r++) {
+        const real *restrict from = x + r * C;
+        real *restrict to = y + r * C, mean = m.mean[r], root = m.root[r];
         if (bias)
-            for (int64_t c = 0; c < C; c++) y[c] = (x[c] - m.mean) * m.root * weight[c] + bias[c];
+            for (int64_t c = 0; c < C; c++) to[c] = (from[c] - mean) * root * weight[c] + bias[c];
         else
-            for (int64_t c = 0; c < C; c++) y[c] = (x[c] - m.mean) * m.root * weight[c];
+            for (int64_t c = 0; c < C; c++) to[c] = (from[c] - mean) * root * weight[c];
     }
+}
+
+void NAME(cpu_layer_norm)(const KernelCall *call) {
+    real *y = output_data(call, 0);
+    const real *x = input_data(call, 0), *weight = input_data(call, 1), *bias = input_data(call, 2);
+    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0)), i = 0;
+    for (; i + LANES_ROWS <= n; i += LANES_ROWS)
+        normalise(call, LANES_ROWS, C, x + i * C, weight, bias, y + i * C);
+    for (; i < n; i++) normalise(call, 1, C, x + i * C, weight, bias, y + i * C);
 }
 
 // Means over the channels of g = dy weight, and of g h.
-static void means(int64_t C, Moments m, const real *restrict dy, const real *restrict x,
-                  const real *restrict weight, real *g, real *gh) {
-    real sum[LANES] = {0}, product[LANES] = {0};
-    int64_t whole = C - C % LANES, i;
-    for (i = 0; i < whole; i += LANES)
-        for (int e = 0; e < LANES; e++) {
-            real one = dy[i + e] * weight[i + e];
-            sum[e] += one;
-            product[e] += one * ((x[i + e] - m.mean) * m.root);
+static inline void means(int rows, int64_t C, const real *mean, const real *root, const real *dy,
+                         const real *x, const real *weight, real *g, real *gh) {
+    Lanes sums = {0}, products = {0};
+    real sum[LANES_ROWS][LANES], product[LANES_ROWS][LANES];
+    int64_t whole = C - C % LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int r = 0; r < rows; r++)
+            for (int p = 0; p < LANES_PIECES; p++) {
+                LanesVector one = lanes_at(&dy[r * C + i])[p] * lanes_at(&weight[i])[p];
+                sums.of[r][p] += one;
+                products.of[r][p] += one * ((lanes_at(&x[r * C + i])[p] - mean[r]) * root[r]);
+            }
+    memcpy(sum, sums.of, sizeof sum);
+    memcpy(product, products.of, sizeof product);
+    for (int r = 0; r < rows; r++)
+        for (int64_t i = whole; i < C; i++) {
+            real one = dy[r * C + i] * weight[i];
+            sum[r][i - whole] += one;
+            product[r][i - whole] += one * ((x[r * C + i] - mean[r]) * root[r]);
         }
-    for (int e = 0; i < C; i++, e++) {
-        real one = dy[i] * weight[i];
-        sum[e] += one;
-        product[e] += one * ((x[i] - m.mean) * m.root);
+    lanes_fold(rows, sum, g);
+    lanes_fold(rows, product, gh);
+    for (int r = 0; r < rows; r++) g[r] /= (real)C;
+    for (int r = 0; r < rows; r++) gh[r] /= (real)C;
+}
+
+static inline void differentiate(const KernelCall *call, int rows, int64_t C, const real *dy,
+                                 const real *x, const real *restrict weight, real *dx) {
+    const Norms m = norms_of(call, rows, C, x);
+    real g[LANES_ROWS], gh[LANES_ROWS];
+    // Two positions at a time: the registers hold no more running sums.
+    for (int r = 0; r < rows; r += 2)
+        means(rows > 1 ? 2 : 1, C, &m.mean[r], &m.root[r], dy + r * C, x + r * C, weight, &g[r],
+              &gh[r]);
+    for (int r = 0; r < rows; r++) {
+        const real *restrict from = x + r * C, *restrict back = dy + r * C;
+        real *restrict to = dx + r * C;
+        real mean = m.mean[r], root = m.root[r], all = g[r], along = gh[r];
+        for (int64_t c = 0; c < C; c++)
+            to[c] = root * (back[c] * weight[c] - all - (from[c] - mean) * root * along);
     }
-    *g = sum_lanes(sum) / (real)C;
-    *gh = sum_lanes(product) / (real)C;
 }
 
 void NAME(cpu_layer_norm_backward_input)(const KernelCall *call) {
-    real *restrict dx = output_data(call, 0);
-    const real *restrict dy = input_data(call, 0), *restrict x = input_data(call, 1),
-                         *restrict weight = input_data(call, 2);
-    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0));
-    for (int64_t i = 0; i < n; i++, x += C, dy += C, dx += C) {
-        Moments m = moments(call, C, x);
-        real g, gh;
-        means(C, m, dy, x, weight, &g, &gh);
-        for (int64_t c = 0; c < C; c++)
-            dx[c] = m.root * (dy[c] * weight[c] - g - (x[c] - m.mean) * m.root * gh);
+    real *dx = output_data(call, 0);
+    const real *dy = input_data(call, 0), *x = input_data(call, 1), *weight = input_data(call, 2);
+    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0)), i = 0;
+    for (; i + LANES_ROWS <= n; i += LANES_ROWS)
+        differentiate(call, LANES_ROWS, C, dy + i * C, x + i * C, weight, dx + i * C);
+    for (; i < n; i++) differentiate(call, 1, C, dy + i * C, x + i * C, weight, dx + i * C);
+}
+
+static inline void add_rows(const KernelCall *call, int rows, int64_t C, const real *restrict dy,
+                            const real *restrict x, real *restrict sum, real *restrict sum_dy) {
+    const Norms m = norms_of(call, rows, C, x);
+    for (int64_t c = 0; c < C; c++) {
+        real all = sum[c], all_dy = sum_dy[c];
+        for (int r = 0; r < rows; r++) {
+            all += dy[r * C + c] * ((x[r * C + c] - m.mean[r]) * m.root[r]);
+            all_dy += dy[r * C + c];
+        }
+        sum[c] = all;
+        sum_dy[c] = all_dy;
     }
 }
 
 // Complete before it is added to what others left.
 void NAME(cpu_layer_norm_backward_weight)(const KernelCall *call) {
-    const real *restrict dy = input_data(call, 0), *restrict x = input_data(call, 1);
-    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0));
-    real *restrict sum = call->scratch, *restrict sum_dy = sum + C;
+    const real *dy = input_data(call, 0), *x = input_data(call, 1);
+    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0)), i = 0;
+    real *sum = call->scratch, *sum_dy = sum + C;
     memset(sum, 0, (size_t)(2 * C) * sizeof *sum);
-    for (int64_t i = 0; i < n; i++, x += C, dy += C) {
-        Moments m = moments(call, C, x);
-        for (int64_t c = 0; c < C; c++) {
-            sum[c] += dy[c] * ((x[c] - m.mean) * m.root);
-            sum_dy[c] += dy[c];
-        }
-    }
+    for (; i + LANES_ROWS <= n; i += LANES_ROWS)
+        add_rows(call, LANES_ROWS, C, dy + i * C, x + i * C, sum, sum_dy);
+    for (; i < n; i++) add_rows(call, 1, C, dy + i * C, x + i * C, sum, sum_dy);
     NAME(cpu_deliver)(C, sum, call->accumulate, output_data(call, 0));
     if (output_data(call, 1)) NAME(cpu_deliver)(C, sum_dy, call->accumulate, output_data(call, 1));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Passes over the rows of small matrices.
 #include "core/device/cpu/cpu_internal.h"
+#include "core/device/cpu/lanes.h"
 
 void NAME(cpu_finish_rows)(int64_t rows, int64_t n, const real *bias, bool relu, real *x) {
     for (int64_t r = 0; r < rows; r++) finish_row(n, bias ? bias[r] : 0, relu, x + r * n);
@@ -8,12 +9,8 @@ void NAME(cpu_finish_rows)(int64_t rows, int64_t n, const real *bias, bool relu,
 
 void NAME(cpu_add_row_sums)(int64_t rows, int64_t n, const real *x, real *sums) {
     for (int64_t k = 0; k < rows; k++, x += n) {
-        real part[16] = {0}, sum = 0;
-        int64_t i = 0;
-        for (; i + 16 <= n; i += 16)
-            for (int e = 0; e < 16; e++) part[e] += x[i + e];
-        for (int e = 0; i < n; i++, e++) part[e] += x[i];
-        for (int e = 0; e < 16; e++) sum += part[e];
+        real sum;
+        lanes_products(1, n, n, x, NULL, NULL, &sum);
         sums[k] += sum;
     }
 }
