@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// --warm-up: the learning rate of every step, and that strategies agree on it.
+// --warm-up and --lr-schedule: the learning rate of every step of a run, and that strategies agree
+// on it. What a schedule says of a step is tested in test_job_spec.c.
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
@@ -26,17 +27,49 @@ static JobOptions options_of(int64_t warm_up_steps) {
     return o;
 }
 
+static void check_rates(const JobOptions *o, const double want[STEPS]) {
+    Rates rates = {{0}};
+    Outcome run;
+    ck_assert_ok(training_run(&run, o, &(TrainingProbe){.context = &rates, .before = keep_rate}));
+    for (int k = 0; k < STEPS; k++)
+        ck_assert_msg(fabs(rates.used[k] - want[k]) < 2e-17, "step %d took %.17g, not %.17g", k,
+                      rates.used[k], want[k]);
+    outcome_finish(&run);
+}
+
 // Of 4 steps: 1/4, 2/4, 3/4 and 4/4 of 0.05, and 0.05 from then on, over epochs of 3 batches.
 START_TEST(the_rate_rises_in_equal_parts_and_stays) {
     static const double want[STEPS] = {0.0125, 0.025, 0.0375, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05};
-    Rates rates = {{0}};
-    Outcome run;
     const JobOptions o = options_of(4);
-    ck_assert_ok(training_run(&run, &o, &(TrainingProbe){.context = &rates, .before = keep_rate}));
-    for (int k = 0; k < STEPS; k++)
-        ck_assert_msg(fabs(rates.used[k] - want[k]) < 1e-17, "step %d took %.17g, not %.17g", k,
-                      rates.used[k], want[k]);
-    outcome_finish(&run);
+    check_rates(&o, want);
+}
+END_TEST
+
+// Half of it after every 3 steps behind a warm-up of one.
+START_TEST(a_step_schedule_counts_the_steps_of_the_run) {
+    static const double want[STEPS] = {0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125, 0.0125};
+    JobOptions o = options_of(1);
+    o.spec.schedule = RATE_STEP;
+    o.spec.lr_step_size = 3;
+    o.spec.lr_gamma = 0.5;
+    check_rates(&o, want);
+}
+END_TEST
+
+// Behind a warm-up of one step the cosine has the run's other 8, or until step 5 and so 4; it goes
+// from 0.05 to 0.01: 0.03 + 0.02 cos(pi k / 8).
+START_TEST(a_cosine_ends_with_the_run_unless_told_otherwise) {
+    const double c = 0.02 * cos(acos(-1) / 8), d = 0.02 * cos(acos(-1) / 4),
+                 e = 0.02 * cos(3 * acos(-1) / 8);
+    const double whole[STEPS] = {0.05, 0.05,     0.03 + c, 0.03 + d, 0.03 + e,
+                                 0.03, 0.03 - e, 0.03 - d, 0.03 - c},
+                 five[STEPS] = {0.05, 0.05, 0.03 + d, 0.03, 0.03 - d, 0.01, 0.01, 0.01, 0.01};
+    JobOptions o = options_of(1);
+    o.spec.schedule = RATE_COSINE;
+    o.spec.lr_min = 0.01;
+    check_rates(&o, whole);
+    o.spec.lr_decay_steps = 5;
+    check_rates(&o, five);
 }
 END_TEST
 
@@ -75,5 +108,6 @@ START_TEST(two_ranks_warm_up_as_one_rank_with_two_shards) {
 END_TEST
 
 SUITE("warm_up", the_rate_rises_in_equal_parts_and_stays,
+      a_step_schedule_counts_the_steps_of_the_run, a_cosine_ends_with_the_run_unless_told_otherwise,
       a_warm_up_of_one_step_is_none_and_a_longer_one_is_another_run,
       two_ranks_warm_up_as_one_rank_with_two_shards)
