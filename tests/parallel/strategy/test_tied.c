@@ -52,21 +52,18 @@ static void check_ranks(int ranks, int micro_batches, int local_shards) {
     ck_assert_ok(training_run(&oracle, &o, NULL));
     o.spec.ranks = ranks;
     for (int cap = 0; cap < 3; cap++)
-        for (int zero = 0; zero <= 3; zero++)
-            for (int prefetch = 0; prefetch <= (zero == 3 ? 2 : 0); prefetch++)
-                check_run(&oracle, o, zero, cap, prefetch);
+        for (int zero = 0; zero <= 3; zero++) check_run(&oracle, o, zero, cap, (cap + ranks) % 3);
     outcome_finish(&oracle);
 }
 
 START_TEST(a_tied_head_has_the_same_bits_on_any_number_of_ranks) {
     check_ranks(2, 1, 1);
-    check_ranks(3, 1, 1);
     check_ranks(4, 1, 1);
 }
 END_TEST
 
 START_TEST(micro_batches_and_several_shards_change_no_bit_either) {
-    check_ranks(2, 3, 1);
+    check_ranks(3, 3, 1);
     check_ranks(2, 2, 2);
 }
 END_TEST
