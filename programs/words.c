@@ -148,6 +148,10 @@ const OptionWord words[WORDS] = {
     {"forward", "forward-pass",
      "The first half of a step: from the samples to the loss, layer by layer.",
      "core/nn/emit.c"},
+    {"frozen", "trained trainable requires_grad unused-parameters",
+     "Of a parameter: no step trains it. It has a value, in checkpoints and in the hash, but no "
+     "gradient, no update and no optimiser state.",
+     "train --help freeze"},
     {"fused", "fusion",
      "Several operations in one kernel that reads and writes memory once; its name joins "
      "theirs with +.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 114 };
+enum { WORDS = 115 };
 extern const OptionWord words[WORDS];
 
 #endif

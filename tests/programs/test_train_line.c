@@ -146,6 +146,25 @@ START_TEST(what_other_programs_need_an_option_for_is_answered) {
 }
 END_TEST
 
+START_TEST(what_is_not_trained_is_said) {
+    refused(PARTS("--freeze convv1: model net has no parameter, layer or block of that name",
+                  "did you mean conv1?", "layers with parameters: conv1, conv2, fc1, fc2"),
+            "train --freeze convv1");
+    refused(PARTS("--freeze *.weight,*.bias: that freezes all parameters of model net"),
+            "sim --gpus 2 --freeze '*.weight,*.bias'");
+    refused(PARTS("--freeze is stated in the plan x.plan"), "train --plan x.plan --freeze fc1");
+    ck_assert_int_eq(command_run(&it, "train --freeze 'conv*' --print-memory --ranks 4"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "net: 27100 parameters, 16560 of them trained, f32\n"));
+    command_finish(&it);
+    ck_assert_int_eq(
+        command_run(&it, "train --steps 1 --model %s", test_source("tests/data/frozen.model")), 0);
+    ck_assert_ptr_nonnull(strstr(it.err, "tests/data/frozen.model:18: nothing takes the output of "
+                                         "linear aside2: the loss does not depend on it and 2 "
+                                         "more layers, so these are not trained: aside.bias"));
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(words_of_other_programs_lead_to_ours) {
     refused(PARTS("unknown option --nproc_per_node", "did you mean --ranks?"),
             "train --nproc_per_node 2");
@@ -225,7 +244,8 @@ SUITE("train_line", several_copies_started_by_a_launcher_are_refused,
       a_batch_of_more_than_there_is_is_the_batch_that_trains,
 
       steps_to_record_that_do_not_come_are_refused, words_of_other_programs_lead_to_ours,
-      what_other_programs_need_an_option_for_is_answered, a_slowdown_stands_above_the_times,
-      a_rank_takes_thousands_of_shards, what_a_sweep_with_shards_compares_is_told,
+      what_other_programs_need_an_option_for_is_answered, what_is_not_trained_is_said,
+      a_slowdown_stands_above_the_times, a_rank_takes_thousands_of_shards,
+      what_a_sweep_with_shards_compares_is_told,
       a_link_too_slow_for_its_messages_is_a_matter_of_the_line,
       a_plan_that_is_printed_can_be_stopped)
