@@ -87,15 +87,15 @@ const OptionWord words[WORDS] = {
     {"core", "cores",
      "One processor core of the host. More ranks than cores take turns.",
      NULL},
-    {"dataset", "data digits samples sample",
-     "What is trained on: images with labels. Tandem draws digits of its own when nothing "
-     "else is given.",
-     "docs/formats.md, Data sets"},
     {"data_parallel", "dataparallel device0",
      "PyTorch's nn.DataParallel (--data-parallel): rank 0 loads the batch, holds the weights and "
      "computes the loss; each step it scatters rows, copies its weights to all, gathers their "
      "outputs, and adds up their gradients. DDP replaced it.",
      "train --help data-parallel; parallel/strategy/data_parallel.c"},
+    {"dataset", "data digits samples sample",
+     "What is trained on: images with labels. Tandem draws digits of its own when nothing "
+     "else is given.",
+     "docs/formats.md, Data sets"},
     {"ddp", "dp data-parallelism distributed-data-parallel",
      "Distributed data parallel, PyTorch's word: every rank has the whole network and a part "
      "of each batch, and gradients are summed in buckets while the backward pass goes on.",

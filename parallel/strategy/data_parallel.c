@@ -349,6 +349,14 @@ static Status add_plan(Devices *d, int k) {
     return plan_derive_deps(d->to, d->out);
 }
 
+// Parameters that no operation reads, since the loss does not depend on their layers.
+static Status keep_the_rest(Devices *d) {
+    int32_t own;
+    for (int t = 0; t < d->from->tensor_count; t++)
+        if (d->from->tensors[t].role == ROLE_PARAMETER) TRY(devices_take(d, t, &own));
+    return OK;
+}
+
 static Status make_class(Devices *d, const Program *head) {
     int n = d->from->tensor_count + 1;
     d->where = ARENA_NEW(&d->arena, uint8_t, n);
@@ -364,7 +372,7 @@ static Status make_class(Devices *d, const Program *head) {
     d->lane = program_find_lane(d->to, "data");
     d->compute = program_find_lane(d->to, "compute");
     for (int k = 0; k < d->from->plan_count; k++) TRY(add_plan(d, k));
-    return OK;
+    return d->first ? keep_the_rest(d) : OK;
 }
 
 static Status add_class(ProgramSet *out, const Program *from, const StrategyOptions *options,

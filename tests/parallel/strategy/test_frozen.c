@@ -70,6 +70,27 @@ START_TEST(ranks_equal_shards_whatever_is_frozen) {
 }
 END_TEST
 
+// nn.DataParallel, too: device 0 keeps what no device reads.
+START_TEST(one_device_with_all_weights_has_the_same_bits) {
+    for (int i = 0; i < PATTERNS; i++) {
+        JobOptions o = frozen_options(frozen[i]);
+        Outcome oracle, got;
+        int ranks = 2 + i % 3;
+        o.spec.shards = ranks;
+        o.spec.micro_batches = 1 + i % 2;
+        ck_assert_ok(training_run(&oracle, &o, NULL));
+        o.spec.ranks = ranks;
+        o.spec.strategy.data_parallel = true;
+        o.comm = (CommKind)(i % 3);
+        ck_assert_ok(training_run(&got, &o, NULL));
+        const char *d = outcome_result_difference(&oracle, &got);
+        ck_assert_msg(!d, "%s frozen, %d ranks: %s", text_of(frozen[i]), ranks, d ? d : "");
+        outcome_finish(&oracle);
+        outcome_finish(&got);
+    }
+}
+END_TEST
+
 START_TEST(compressed_gradients_do_not_depend_on_ranks_either) {
     for (int i = 0; i < PATTERNS; i++) {
         JobOptions o = frozen_options(frozen[i]);
@@ -360,6 +381,7 @@ START_TEST(loaded_weights_that_are_frozen_stay_and_the_head_is_trained) {
 END_TEST
 
 SUITE_SECONDS("frozen", 60, ranks_equal_shards_whatever_is_frozen,
+              one_device_with_all_weights_has_the_same_bits,
               compressed_gradients_do_not_depend_on_ranks_either,
               what_is_frozen_stays_and_the_rest_moves_as_if_only_updates_were_left_out,
               it_has_no_gradient_no_state_no_bytes_and_no_backward,
