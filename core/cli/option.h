@@ -17,11 +17,10 @@
 
 #include "core/base/arena.h"
 #include "core/base/units.h"
+#include "core/cli/option_form.h"
 #include "core/cli/option_word.h"
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 typedef enum {        // its field in the program's struct
@@ -38,6 +37,7 @@ typedef enum {        // its field in the program's struct
     OPTION_DURATION,  // int64_t, picoseconds
     OPTION_LIST,      // IntList
     OPTION_PAIR,      // int64_t[2]: "4,32", each `unit` times what is typed
+    OPTION_FORM,      // OptionForm: a choice, but "topk[:FRACTION]" may have a number
 } OptionKind;
 
 typedef struct {
@@ -54,7 +54,7 @@ typedef struct {
     bool no;              // --no-NAME turns the flag off
     bool brief;           // shown by -h
     const char *help;     // one line, no full stop
-    const char *others;   // of a choice: words of other programs and what they are here, between
+    const char *others;   // of these two: words of other programs and what they are here, between
                           // spaces, "float32=f32 bf16="; with nothing behind the =: not built
 } Option;
 

@@ -36,8 +36,16 @@ static void print_topics(FILE *f, const OptionTable *t) {
     fputs(" examples status words", f);
 }
 
+static bool takes_word(const Option *o) {
+    return o->value && (o->kind == OPTION_CHOICE || o->kind == OPTION_FORM);
+}
+
+// Without what may follow a word.
 static void print_words(FILE *f, const char *alternatives) {
-    for (const char *c = alternatives; *c; c++) fputc(*c == '|' ? ' ' : *c, f);
+    for (const char *c = alternatives; *c; c++) {
+        if (*c == '[') c += strcspn(c, "]");
+        if (*c != ']') fputc(*c == '|' ? ' ' : *c, f);
+    }
 }
 
 void option_print_bash(FILE *f, const OptionTable *t) {
@@ -51,7 +59,7 @@ void option_print_bash(FILE *f, const OptionTable *t) {
     for (const Option *o = t->options; o < t->options + t->option_count; o++) {
         if (o->kind == OPTION_HEADING || !o->value) continue;
         fprintf(f, "    --%s) ", o->name);
-        if (o->kind == OPTION_CHOICE) {
+        if (takes_word(o)) {
             fputs("words='", f);
             print_words(f, o->value);
             fputs("' ;;\n", f);
@@ -77,7 +85,7 @@ static void print_zsh_option(FILE *f, const Option *o, const char *no) {
     fprintf(f, "  '--%s%s%s[", no, o->name, o->value ? "=" : "");
     print_plain(f, o->help);
     fputc(']', f);
-    if (o->value && o->kind == OPTION_CHOICE) {
+    if (takes_word(o)) {
         fputs(":word:(", f);
         print_words(f, o->value);
         fputc(')', f);

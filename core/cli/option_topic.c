@@ -86,6 +86,7 @@ void option_print_form(char *out, const Option *o) {
     switch (o->kind) {
     case OPTION_HEADING:
     case OPTION_STRING:
+    case OPTION_FORM:
     case OPTION_CHOICE: return;
     case OPTION_FLAG:
         if (o->no) snprintf(out, TEXT, "--no-%s turns it off.", o->name);

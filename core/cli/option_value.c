@@ -23,6 +23,7 @@ size_t option_field_bytes(const Option *o) {
     case OPTION_COUNT: return sizeof(int);
     case OPTION_LIST: return sizeof(IntList);
     case OPTION_PAIR: return 2 * sizeof(int64_t);
+    case OPTION_FORM: return sizeof(OptionForm);
     }
     return 0;
 }
@@ -97,7 +98,8 @@ static Status set_choice(int *out, const Option *o, const char *text) {
     Nearest near = {.word = text};
     char *rest = words;
     for (int i = 0; rest; i++) {
-        const char *word = strsep(&rest, "|");
+        char *word = strsep(&rest, "|");
+        word[strcspn(word, "[")] = '\0';
         if (strcmp(word, text) == 0) {
             *out = i;
             return OK;
@@ -117,6 +119,31 @@ static Status set_choice(int *out, const Option *o, const char *text) {
     if (meant) near.best = meant;
     if (!near.best) FAIL(ERR_USAGE, "\"%.60s\" is not one of %s", text, list);
     FAIL(ERR_USAGE, "\"%.60s\" is not one of %s (did you mean %s?)", text, list, near.best);
+}
+
+// The word of a choice or a form, and what follows it.
+static const char *word_of(const Option *o, int index, int *length) {
+    const char *word = o->value;
+    for (; index > 0; index--) word += strcspn(word, "|") + 1;
+    *length = (int)strcspn(word, "|[");
+    return word;
+}
+
+static Status set_form(OptionForm *out, const Option *o, const char *text) {
+    char word[64];
+    OptionForm form = {0};
+    size_t length = strcspn(text, ":");
+    int known;
+    snprintf(word, sizeof word, "%.*s", (int)length, text);
+    TRY(set_choice(&form.word, o, length < sizeof word ? word : text));
+    const char *pattern = word_of(o, form.word, &known);
+    if (text[length] && pattern[known] != '[')
+        FAIL(ERR_USAGE, "\"%.60s\": %s takes no number", text, word);
+    if (text[length]) TRY(set_real(&form.number, o, text + length + 1));
+    if (text[length] && !(form.number > 0))
+        FAIL(ERR_USAGE, "\"%.60s\": the number is above 0; without one there is a default", text);
+    *out = form;
+    return OK;
 }
 
 static Status set_list(IntList *out, const Option *o, const char *text) {
@@ -165,6 +192,7 @@ Status option_set(const Option *o, void *values, const char *text) {
     case OPTION_DURATION: return set_quantity(field, o, text);
     case OPTION_LIST: return set_list(field, o, text);
     case OPTION_PAIR: return set_pair(field, o, text);
+    case OPTION_FORM: return set_form(field, o, text);
     }
     return OK;
 }
@@ -186,9 +214,17 @@ static void print_list(char out[OPTION_VALUE], const int64_t *items, int count, 
         text_append(out, OPTION_VALUE, "%s%lld", i ? "," : "", (long long)(items[i] / unit));
 }
 
-static void print_choice(char out[OPTION_VALUE], const char *words, int index) {
-    for (; index > 0; index--) words += strcspn(words, "|") + 1;
-    snprintf(out, OPTION_VALUE, "%.*s", (int)strcspn(words, "|"), words);
+static void print_choice(char out[OPTION_VALUE], const Option *o, int index) {
+    int length;
+    const char *word = word_of(o, index, &length);
+    snprintf(out, OPTION_VALUE, "%.*s", length, word);
+}
+
+static void print_form(char out[OPTION_VALUE], const Option *o, const OptionForm *form) {
+    char number[UNITS_TEXT];
+    print_choice(out, o, form->word);
+    if (form->number > 0)
+        text_append(out, OPTION_VALUE, ":%s", units_print_real(number, form->number));
 }
 
 char *option_print_value(char out[OPTION_VALUE], const Option *o, const void *values) {
@@ -204,11 +240,12 @@ char *option_print_value(char out[OPTION_VALUE], const Option *o, const void *va
     case OPTION_INT: snprintf(out, OPTION_VALUE, "%lld", (long long)*(const int64_t *)field); break;
     case OPTION_REAL: units_print_real(out, *(const double *)field); break;
     case OPTION_STRING: snprintf(out, OPTION_VALUE, "%s", *string ? *string : ""); break;
-    case OPTION_CHOICE: print_choice(out, o->value, *(const int *)field); break;
+    case OPTION_CHOICE: print_choice(out, o, *(const int *)field); break;
     case OPTION_SIZE: units_print_size(out, *(const int64_t *)field); break;
     case OPTION_DURATION: units_print_duration(out, *(const int64_t *)field); break;
     case OPTION_LIST: print_list(out, list->items, list->count, 1); break;
     case OPTION_PAIR: print_list(out, field, 2, o->unit); break;
+    case OPTION_FORM: print_form(out, o, field); break;
     }
     return out;
 }
