@@ -363,6 +363,8 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
     for (int i = 0; i < spec->output_count; i++)
         w->write_bytes += p->tensors[spec->outputs[i]].bytes;
+    if (spec->kind == KIND_FEED_ERROR) w->read_bytes = w->write_bytes;  // of all errors one row
+    if (spec->kind == KIND_KEEP_ERROR) w->write_bytes = w->read_bytes;
     // What one member contributes; an all-gather's contribution is its input, a receive has none.
     if (communication)
         w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;

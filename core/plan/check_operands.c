@@ -241,6 +241,39 @@ static Status match_blocks(const Match *m) {
          KIND_SUM_BLOCK, (long long)have);
 }
 
+// A matrix of N rows, however many dimensions the M elements of one have.
+static Status match_matrix(const Match *m) {
+    Kind kind = work_kind(m->work);
+    bool has = kind == KIND_LOW_RANK_LEFT || kind == KIND_LOW_RANK_RIGHT ||
+               kind == KIND_LOW_RANK_REST || kind == KIND_LOW_RANK_WHOLE;
+    int64_t elements, N = size_of(m, "N"), M = size_of(m, "M");
+    if (!has) return OK;
+    bool fits = !__builtin_mul_overflow(N, M, &elements) && m->plain->shape[0] == N &&
+                elements == tensor_elements(m->plain);
+    return fits ? OK : mismatch(m, m->plain, "a matrix of N rows of M elements");
+}
+
+// Errors of all shards, a row of E elements each; K of the elements, which i32 can count.
+static Status match_feedback(const Match *m) {
+    Kind kind = work_kind(m->work);
+    if (kind == KIND_FEED_ERROR || kind == KIND_KEEP_ERROR) {
+        TRY(check_attribute(m, "row", 0, size_of(m, "L") - 1));
+        return size_of(m, "E") == tensor_elements(m->plain)
+                   ? OK
+                   : mismatch(m, m->plain, "the E elements of a row");
+    }
+    if (kind == KIND_SPREAD) {
+        int64_t period = attribute(m, "period");
+        TRY(check_attribute(m, "period", 1, size_of(m, "N")));
+        TRY(check_attribute(m, "first", 0, period - 1));
+        TRY(check_attribute(m, "count", 1, period - attribute(m, "first")));
+    }
+    if (kind != KIND_SPREAD && kind != KIND_TOP_K) return OK;
+    int64_t n = tensor_elements(m->plain);
+    bool fits = n <= INT32_MAX && (kind == KIND_SPREAD || size_of(m, "K") <= n);
+    return fits ? OK : mismatch(m, m->plain, "K elements or more, at most 2147483647");
+}
+
 // Does a reduction add in the order that it states (docs/contract.md, 4)? The sum of two is the
 // same both ways, and a maximum is the same in every order.
 static Status check_sum_order(const Match *m) {
@@ -377,6 +410,8 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_side(&m, op_inputs(plan, op), op->inputs, inputs + 2, "inputs"));
     TRY(match_window(&m));
     TRY(match_blocks(&m));
+    TRY(match_matrix(&m));
+    TRY(match_feedback(&m));
     TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

@@ -85,6 +85,17 @@ bool flops_rule_attention_backward(const Program *p, const OpSpec *op, int64_t *
     return attention(p, op, input(op, 0), 5, out);
 }
 
+// Every element of a matrix meets every column of a factor.
+bool flops_rule_low_rank(const Program *p, const OpSpec *op, int64_t *out) {
+    bool whole = op->kind == KIND_LOW_RANK_WHOLE, alone = op->kind == KIND_ORTHOGONALISE;
+    const int32_t *x = whole ? output(op, 0) : input(op, 0),
+                  *factor = input(op, whole || alone ? 0 : 1);
+    *out = 2;
+    if (!x || !factor) *out = 0;
+    return !*out || (!__builtin_mul_overflow(*out, tensor_elements(&p->tensors[*x]), out) &&
+                     !__builtin_mul_overflow(*out, p->tensors[*factor].shape[1], out));
+}
+
 Status flops_of_spec(const Program *p, const OpSpec *op, int64_t *out) {
     if (rules[op->kind](p, op, out)) return OK;
     FAIL(ERR_PLAN, "operation %s: more than %lld flops", op->name, (long long)INT64_MAX);

@@ -75,6 +75,15 @@ Status cpu_reserve(int threads) MUST_USE;
     X(FROM_BF16, from_bf16)                                   \
     X(TO_F16, to_f16)                                         \
     X(FROM_F16, from_f16)                                     \
+    X(FEED_ERROR, feed_error)                                 \
+    X(KEEP_ERROR, keep_error)                                 \
+    X(LOW_RANK_LEFT, low_rank_left)                           \
+    X(LOW_RANK_RIGHT, low_rank_right)                         \
+    X(LOW_RANK_REST, low_rank_rest)                           \
+    X(LOW_RANK_WHOLE, low_rank_whole)                         \
+    X(ORTHOGONALISE, orthogonalise)                           \
+    X(TOP_K, top_k)                                           \
+    X(SPREAD, spread)                                         \
     X(CONCATENATE, concatenate)                               \
     X(FOLD, fold)                                             \
     X(SGD, sgd)

@@ -108,6 +108,74 @@ START_TEST(an_eps_is_not_negative) {
 }
 END_TEST
 
+// Rows that errors have, and pairs that a list has.
+START_TEST(compression_stays_within_its_rows_and_lists) {
+    const struct {
+        Kind kind;
+        int64_t attrs[3], out[2], in[2];
+        const char *refusal;
+    } cases[] = {
+        {KIND_FEED_ERROR, {1}, {2, 3}, {2, 6}, NULL},
+        {KIND_FEED_ERROR, {2}, {2, 3}, {2, 6}, "row is 2, expected 0 to 1"},
+        {KIND_FEED_ERROR, {-1}, {2, 3}, {2, 6}, "row is -1, expected 0 to 1"},
+        {KIND_FEED_ERROR, {0}, {2, 3}, {2, 5}, "expected the E elements of a row"},
+        {KIND_KEEP_ERROR, {1}, {2, 6}, {2, 3}, NULL},
+        {KIND_KEEP_ERROR, {2}, {2, 6}, {2, 3}, "row is 2, expected 0 to 1"},
+        {KIND_KEEP_ERROR, {1}, {2, 7}, {2, 3}, "expected the E elements of a row"},
+        {KIND_SPREAD, {1, 2, 4}, {2, 3}, {8, 2}, NULL},
+        {KIND_SPREAD, {0, 9, 9}, {2, 3}, {8, 2}, "period is 9, expected 1 to 8"},
+        {KIND_SPREAD, {4, 1, 4}, {2, 3}, {8, 2}, "first is 4, expected 0 to 3"},
+        {KIND_SPREAD, {3, 2, 4}, {2, 3}, {8, 2}, "count is 2, expected 1 to 1"},
+        {KIND_SPREAD, {0, 1, 4}, {2, 3}, {8, 3}, "2 in dimension 1"},
+        {KIND_ORTHOGONALISE, {0}, {3, 2}, {3, 2}, NULL},
+        {KIND_ORTHOGONALISE, {0}, {3, 2}, {3, 1}, "R = 2 in dimension 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 1);
+        make_tensor(&p, "y", ROLE_PARAMETER, PLACEMENT_REPLICATED, 2, cases[i].out, DTYPE_F32);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, 2, cases[i].in, DTYPE_F32);
+        make_op(&p, plan, (OpSpec){.name = "op", .kind = cases[i].kind, .attrs = cases[i].attrs},
+                "y", "x");
+        if (cases[i].refusal)
+            ck_assert_fails(program_check(&p), ERR_PLAN, cases[i].refusal);
+        else
+            ck_assert_ok(program_check(&p));
+        program_finish(&p);
+    }
+}
+END_TEST
+
+// x (4,1,3) is a matrix of 4 rows of 3 elements, and nothing else.
+static void judge_matrix(int64_t N, int64_t M, int64_t K, const char *refusal) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4, 1, 3), DTYPE_F32);
+    make_tensor(&p, "p", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(N, 2), DTYPE_F32);
+    make_tensor(&p, "q", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(M, 2), DTYPE_F32);
+    make_tensor(&p, "pairs", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(K, 2), DTYPE_F32);
+    int64_t flops;
+    int op;
+    op = plan->op_count;
+    make_op(&p, plan, (OpSpec){.name = "left", .kind = KIND_LOW_RANK_LEFT}, "p", "x q");
+    ck_assert_ok(flops_of_op(&p, plan, &plan->ops[op], &flops));
+    ck_assert_int_eq(flops, 2 * 12 * 2);  // each of 12 elements meets two columns
+    make_op(&p, plan, (OpSpec){.name = "largest", .kind = KIND_TOP_K}, "pairs x", "x");
+    if (refusal)
+        ck_assert_fails(program_check(&p), ERR_PLAN, refusal);
+    else
+        ck_assert_ok(program_check(&p));
+    program_finish(&p);
+}
+
+START_TEST(factors_fit_the_matrix_and_no_more_is_taken_than_there_is) {
+    judge_matrix(4, 3, 12, NULL);
+    judge_matrix(3, 4, 12, "x is f32 4x1x3, expected a matrix of N rows of M elements");
+    judge_matrix(4, 4, 12, "expected a matrix of N rows of M elements");
+    judge_matrix(4, 3, 13, "expected K elements or more");
+}
+END_TEST
+
 static void judge_adam(double beta1, double beta2, double eps, int64_t decoupled,
                        const char *refusal) {
     Program p = {0};
@@ -163,4 +231,6 @@ END_TEST
 
 SUITE("check attributes", heads_divide_channels_and_heads_of_keys_divide_heads,
       a_turned_head_has_pairs_of_channels, dropout_keeps_something, an_eps_is_not_negative,
-      averages_of_adam_forget, attention_counts_the_pairs_that_are_seen)
+      compression_stays_within_its_rows_and_lists,
+      factors_fit_the_matrix_and_no_more_is_taken_than_there_is, averages_of_adam_forget,
+      attention_counts_the_pairs_that_are_seen)
