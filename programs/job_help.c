@@ -83,12 +83,16 @@ const OptionDetail job_details[] = {
      "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own.",
      "bucket-cap-mb bucket-size"},
     {"compress",
-     "Each shard's gradients are rounded to bf16 or fp16 before they are sent, added up in f32, "
-     "and "
-     "the sum is rounded once: half the bytes, and nearly the same training. Only with "
-     "--all-reduce "
-     "direct; one rank sends nothing and rounds nothing.",
-     "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook"},
+     "bf16 and fp16: each shard's gradients are rounded before they are sent, added up in f32, "
+     "and the sum is rounded once: half the bytes, and nearly the same training. Only with "
+     "--all-reduce direct; one rank sends nothing and rounds nothing.\n"
+     "powersgd: a matrix is sent as two factors of RANK columns (2), where these are smaller. "
+     "topk: of each matrix the FRACTION (0.01) of largest elements is sent, with their places. "
+     "Vectors are sent whole. What is not sent is added to the shard's gradient of the next step; "
+     "one rank compresses its shards, too. Both delay gradients: with momentum, give a lower "
+     "--lr.",
+     "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook "
+     "powersgd-hook error-feedback"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
     {"data-parallel",

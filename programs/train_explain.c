@@ -23,7 +23,7 @@ static void explain_one_rank(Log *l, const OptionLine *line, const JobOptions *o
     if (o->spec.ranks > 1) return;
     for (int i = 0; i < line->table->option_count; i++) {
         const Option *option = &line->table->options[i];
-        if (!line->given[i] || !(option->marks & JOB_BETWEEN_RANKS)) continue;
+        if (!line->given[i] || job_spec_has_effect(&o->spec, option)) continue;
         text_append(names, sizeof names, "%s--%s", count++ ? ", " : "", option->name);
     }
     if (count) log_say(l, LOG_NOTE, "%s: without effect, one rank has no peer; see --ranks", names);

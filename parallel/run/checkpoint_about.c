@@ -79,11 +79,11 @@ static void add_place(List *l, const Job *job, int64_t step) {
 // What changes the bits of a step besides the shards. One rank sends nothing, and with two ranks
 // a schedule adds in the order of the ranks.
 static void add_strategy(List *l, const JobSpec *spec) {
-    static const char *const forms[] = {"none", "bf16", "fp16"};
+    char form[OPTION_VALUE];
     int ranks = job_spec_data_ranks(spec);
     bool schedule = ranks > 2 && algorithm_order(spec->strategy.algorithm) == ORDER_SCHEDULE;
     add(l, "sync_batchnorm", spec->strategy.sync_batch_norm ? "true" : "false");
-    add(l, "compress", forms[ranks > 1 ? spec->strategy.compress : COMPRESS_NONE]);
+    add(l, "compress", job_spec_compress(form, spec));
     add(l, "sum_order", schedule ? algorithm_name(spec->strategy.algorithm) : "rank");
 }
 

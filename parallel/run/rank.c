@@ -61,7 +61,8 @@ static Status after(void *context, int rank, int plan, int op) {
 static bool starts_with_values(const Rank *r, int tensor) {
     const Tensor *t = &r->program->tensors[tensor];
     if (t->alias != NONE) return false;
-    if (t->role == ROLE_STATE) return model_initialises(&r->program->logicals[t->logical]);
+    if (t->role == ROLE_STATE || t->role == ROLE_FEEDBACK)
+        return model_initialises(&r->program->logicals[t->logical]);
     return t->role == ROLE_PARAMETER && rank_holds_first(r->job, r->comm.rank, tensor);
 }
 

@@ -163,7 +163,9 @@ static bool is_real(Dtype d) { return dtype_is_real(d) || d == DTYPE_F16; }
 
 // With --load the optimiser begins anew, and so does other state that the file does not have; an
 // evaluation has no use for it.
-static bool is_wanted(const Restore *s, Role role) { return s->whole || role != ROLE_OPTIMISER; }
+static bool is_wanted(const Restore *s, Role role) {
+    return s->whole || (role != ROLE_OPTIMISER && role != ROLE_FEEDBACK);
+}
 
 static bool has_shape(const SafetensorsEntry *e, const Logical *l) {
     return e->dims == l->dims && !memcmp(e->shape, l->shape, sizeof *l->shape * (size_t)l->dims);
@@ -180,6 +182,13 @@ static bool is_state_of(const char *frozen, const char *name) {
     return false;
 }
 
+// Errors of shards, a row each, of a run with another number of them: their sum is what counts.
+static bool has_other_shards(const SafetensorsEntry *e, const Logical *l) {
+    return l->role == ROLE_FEEDBACK && l->dims == 2 && e->dims == 2 && e->shape[0] > 0 &&
+           e->shape[0] != l->shape[0] && e->shape[1] == l->shape[1] && e->dtype == l->dtype &&
+           strstr(e->name, ".error");
+}
+
 static void check_logical(const Restore *s, const Program *p, int logical, Role role, List *wrong,
                           List *missing) {
     const Logical *l = &p->logicals[logical];
@@ -188,15 +197,15 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
     char is[SHAPE_TEXT], want[SHAPE_TEXT];
     shape_text(want, (Dtype)l->dtype, l->shape, l->dims);
     if (!e) {
-        bool thawed =
-                 role == ROLE_OPTIMISER && is_state_of(safetensors_text(&s->file, "frozen"), name),
+        bool kept = role == ROLE_OPTIMISER || role == ROLE_FEEDBACK,
+             thawed = kept && is_state_of(safetensors_text(&s->file, "frozen"), name),
              needed = (s->whole && !thawed) || role == ROLE_PARAMETER;
         list_add(needed ? wrong : missing, "%s not there, here %s", name, want);
         return;
     }
     bool type =
         e->dtype == l->dtype || (!s->whole && is_real(e->dtype) && is_real((Dtype)l->dtype));
-    if (type && has_shape(e, l)) return;
+    if (type && (has_shape(e, l) || has_other_shards(e, l))) return;
     list_add(wrong, "%s %s, here %s", name, shape_text(is, e->dtype, e->shape, e->dims), want);
 }
 
@@ -246,9 +255,25 @@ static void check_rest(const Job *job, const char *frozen, List *wrong, List *un
     }
 }
 
+static Status tell_moved_errors(Job *job) {
+    const Program *p = &job->set.programs[0];
+    char note[LIST_TEXT + 200];
+    for (int l = 0; l < p->logical_count && job->restore.whole; l++) {
+        const SafetensorsEntry *e = find_entry(&job->restore, p, l);
+        if (!e || !has_other_shards(e, &p->logicals[l])) continue;
+        snprintf(note, sizeof note,
+                 "%.100s: what compression had not sent of %lld shards is added up and goes to the "
+                 "first of %lld",
+                 job->restore.path, (long long)e->shape[0], (long long)p->logicals[l].shape[0]);
+        return add_note(job, note);
+    }
+    return OK;
+}
+
 static Status tell_notes(Job *job, List *missing, List *unused) {
     const Restore *s = &job->restore;
     char note[LIST_TEXT + 200];
+    TRY(tell_moved_errors(job));
     if (unused->count) {
         snprintf(note, sizeof note, "%.100s: %d tensor%s not used: %s", s->path, unused->count,
                  unused->count == 1 ? " is" : "s are", list_end(unused));
@@ -341,6 +366,18 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
     }
 }
 
+// The sum of the errors of all shards, in their order, is the first one's; others begin with none.
+static void fill_sum(const Tensor *t, void *values, const SafetensorsEntry *e, bool first) {
+    int64_t count = t->shape[1];
+    for (int64_t i = 0; first && i < e->shape[0] * count; i++) {
+        double x = as_real(e->dtype, e->data, i);
+        if (t->dtype == DTYPE_F64)
+            ((double *)values)[i % count] += x;
+        else
+            ((float *)values)[i % count] += (float)x;
+    }
+}
+
 static Status fill(Executor *to, int tensor, const SafetensorsEntry *e) {
     const Program *p = to->program;
     const Tensor *t = &p->tensors[tensor];
@@ -351,8 +388,12 @@ static Status fill(Executor *to, int tensor, const SafetensorsEntry *e) {
     if (!values) FAIL(ERR_MEMORY, "no memory for %s of a checkpoint", tensor_name(p, tensor));
     program_coordinates(p, to->rank, coordinate);
     piece_walk(&walk, p, t, coordinate);
+    bool other = has_other_shards(e, &p->logicals[t->logical]);
     while (piece_next(&walk, &run))
-        convert((Dtype)t->dtype, values, run.local, e, run.whole, run.count);
+        if (other)
+            fill_sum(t, values, e, run.whole == 0);
+        else
+            convert((Dtype)t->dtype, values, run.local, e, run.whole, run.count);
     Status s = executor_write(to, tensor, values);
     free(values);
     return s;

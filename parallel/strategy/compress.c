@@ -65,7 +65,7 @@ static Status convert(Join *j, Plan *plan, const char *what, Kind kind, const in
 
 // Round the gradients of a bucket and all-reduce what comes out.
 static Status send(Join *j, Plan *plan, Bucket *b) {
-    Compress form = j->options->compress;
+    Compress form = (Compress)j->options->compress.word;
     int parts = j->options->local_shards;
     for (int i = 0; i < b->count; i++) {
         b->sent[i].part = ARENA_NEW(&j->arena, int32_t, parts);
@@ -80,9 +80,7 @@ static Status send(Join *j, Plan *plan, Bucket *b) {
     return join_all_reduce(j, plan, b->name, b->sent, b->count, j->options->algorithm, b->after);
 }
 
-// What follows the backward reads the sum where it read the gradient. Returns the first operation
-// that does, or NONE.
-static int read_sum(Plan *plan, const Gradient *g, int32_t sum, int original) {
+int compress_read_sum(Plan *plan, const Gradient *g, int32_t sum, int original) {
     int first = NONE;
     for (int i = g->complete + 1; i < original; i++) {
         int32_t *inputs = plan->operands + plan->ops[i].operand_first + plan->ops[i].outputs;
@@ -95,14 +93,18 @@ static int read_sum(Plan *plan, const Gradient *g, int32_t sum, int original) {
     return first;
 }
 
+Status compress_add_sum(Join *j, const Gradient *g, int32_t *out) {
+    return add_like(j, g->part[0], "reduced", (Dtype)j->p->tensors[g->part[0]].dtype, ROLE_GRADIENT,
+                    0, PLACEMENT_REPLICATED, out);
+}
+
 static Status receive(Join *j, Plan *plan, const Bucket *b, int original) {
-    Compress form = j->options->compress;
+    Compress form = (Compress)j->options->compress.word;
     for (int i = 0; i < b->count; i++) {
         const Gradient *g = &b->g[i];
         int32_t sum;
-        TRY(add_like(j, g->part[0], "reduced", (Dtype)j->p->tensors[g->part[0]].dtype,
-                     ROLE_GRADIENT, 0, PLACEMENT_REPLICATED, &sum));
-        int first = read_sum(plan, g, sum, original);
+        TRY(compress_add_sum(j, g, &sum));
+        int first = compress_read_sum(plan, g, sum, original);
         if (first != NONE)
             TRY(convert(j, plan, "expand", forms[form].from, &sum, &b->sent[i].part[0], sum, 0,
                         first - 1));

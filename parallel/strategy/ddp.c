@@ -28,7 +28,9 @@ static Status transform_step(Join *j, Plan *plan) {
     TRY(join_loss(j, plan));
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
     gradients_sort(g, count);
-    if (j->options->compress)
+    if (strategy_feeds_back(j->options))
+        TRY(feedback_buckets(j, plan, g, count, backward, original));
+    else if (j->options->compress.word)
         TRY(compress_buckets(j, plan, g, count, backward, original));
     else
         TRY(add_buckets(j, plan, g, count, backward));

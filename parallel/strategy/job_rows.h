@@ -43,12 +43,13 @@
          JOB_OF_BUCKETS, \
      .value = ALGORITHM_WORDS, .initial = "direct", \
      .help = "algorithm that sums the gradients of all ranks"}, \
-    {.name = "compress", .kind = OPTION_CHOICE, JOB_AT(T, strategy.compress), \
+    {.name = "compress", .kind = OPTION_FORM, JOB_AT(T, strategy.compress), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
          JOB_OF_BUCKETS, \
-     .value = "none|bf16|fp16", .initial = "none", \
-     .help = "type in which gradients are sent", \
-     .others = "bfloat16=bf16 float16=fp16 f16=fp16 half=fp16 no=none off=none powersgd= topk="}, \
+     .value = "none|bf16|fp16|powersgd[:RANK]|topk[:FRACTION]", .initial = "none", \
+     .help = "form in which gradients are sent", \
+     .others = "bfloat16=bf16 float16=fp16 f16=fp16 half=fp16 no=none off=none " \
+               "power-sgd=powersgd lowrank=powersgd top-k=topk sparse=topk onebit= signsgd="}, \
     {.name = "bucket-kib", .kind = OPTION_PAIR, JOB_AT(T, strategy.bucket_bytes), .unit = 1024, \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
          JOB_OF_BUCKETS, \

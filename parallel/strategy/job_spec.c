@@ -58,13 +58,28 @@ static Status check_cut(const JobSpec *s) {
     return OK;
 }
 
+static const char *const forms[] = {"none", "bf16", "fp16", "powersgd", "topk"};
+enum { FACTORS = 1024 };  // columns of PowerSGD's factors
+
+static Status check_feedback(const OptionForm *form) {
+    double n = form->number;
+    if (form->word == COMPRESS_POWERSGD && (n != floor(n) || n > FACTORS))
+        FAIL(ERR_USAGE,
+             "--compress powersgd:%g: a rank is a whole number of 1 to %d, such as powersgd:2", n,
+             FACTORS);
+    if (form->word == COMPRESS_TOPK && n > 1)
+        FAIL(ERR_USAGE,
+             "--compress topk:%g: a fraction of the elements is 1 at most, such as topk:0.01", n);
+    return OK;
+}
+
 // Sums in two bytes are rounded once, by whoever adds them all.
 static Status check_compress(const StrategyOptions *o) {
-    const char *form = o->compress == COMPRESS_BF16 ? "bf16" : "fp16";
+    const char *form = forms[o->compress.word];
     if (o->zero)
         FAIL(ERR_USAGE, "--compress %s compresses the all-reduces of DDP; leave out --zero %d",
              form, o->zero);
-    if (o->algorithm != ALGORITHM_DIRECT)
+    if (!strategy_feeds_back(o) && o->algorithm != ALGORITHM_DIRECT)
         FAIL(ERR_USAGE,
              "--compress %s: --all-reduce %s would round the sum at every rank; direct rounds it "
              "once",
@@ -74,13 +89,13 @@ static Status check_compress(const StrategyOptions *o) {
 
 // One device has all weights and the loss, and adds up all gradients.
 static Status check_data_parallel(const StrategyOptions *o) {
-    const char *form = o->compress == COMPRESS_BF16 ? "bf16" : "fp16";
+    const char *form = forms[o->compress.word];
     if (o->zero)
         FAIL(ERR_USAGE,
              "--data-parallel keeps weights and optimiser state on rank 0, --zero %d divides them "
              "among ranks; leave one of them out",
              o->zero);
-    if (o->compress)
+    if (o->compress.word)
         FAIL(ERR_USAGE,
              "--compress %s compresses the all-reduces of DDP; --data-parallel has none: it adds "
              "gradients on rank 0. Leave one of them out",
@@ -109,7 +124,8 @@ Status job_spec_check(const JobSpec *s) {
              "--all-reduce chain has no reduce-scatter, which --zero %d needs; direct adds in the "
              "same order, ring in one of its own",
              s->strategy.zero);
-    if (s->strategy.compress && job_spec_data_ranks(s) > 1) TRY(check_compress(&s->strategy));
+    TRY(check_feedback(&s->strategy.compress));
+    if (s->strategy.compress.word && job_spec_data_ranks(s) > 1) TRY(check_compress(&s->strategy));
     int shards = job_spec_shards(s);
     int64_t least = (int64_t)shards * s->micro_batches;
     if (s->batch >= least) return OK;
@@ -187,11 +203,16 @@ unsigned job_spec_unused(const JobSpec *s) {
     return optimizers[s->optimizer.kind] | schedules[s->schedule] | buckets;
 }
 
+bool job_spec_has_effect(const JobSpec *s, const Option *o) {
+    if (!(o->marks & JOB_BETWEEN_RANKS) || job_spec_data_ranks(s) > 1) return true;
+    return !strcmp(o->name, "compress") && strategy_feeds_back(&s->strategy);
+}
+
 // Whether a description says this option: those of what goes on between ranks only where there are
 // several, none of another optimizer, schedule or strategy, and none that a plan states.
 static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
     if (!(o->marks & where)) return false;
-    if (o->marks & JOB_BETWEEN_RANKS && job_spec_data_ranks(s) == 1) return false;
+    if (!job_spec_has_effect(s, o)) return false;
     if (o->marks & job_spec_unused(s)) return false;
     return !(o->marks & JOB_STATED_BY_PLAN && s->plan_file);
 }
@@ -218,6 +239,14 @@ static Status add_options(RunSetting *list, int32_t *count, Arena *a, const JobS
         if (value) TRY(add(list, count, a, key, value));
     }
     return OK;
+}
+
+const char *job_spec_compress(char out[OPTION_VALUE], const JobSpec *s) {
+    bool sends = job_spec_data_ranks(s) > 1 || strategy_feeds_back(&s->strategy);
+    for (int i = 0; i < ROWS; i++)
+        if (sends && !strcmp(rows[i].name, "compress")) return option_print_value(out, &rows[i], s);
+    snprintf(out, OPTION_VALUE, "%s", forms[COMPRESS_NONE]);
+    return out;
 }
 
 Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSetting *more,

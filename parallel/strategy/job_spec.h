@@ -8,6 +8,7 @@
 #define PARALLEL_STRATEGY_JOB_SPEC_H
 
 #include "core/cli/option.h"
+#include "core/cli/option_value.h"
 #include "core/nn/model.h"
 #include "core/record/run_info.h"
 #include "parallel/strategy/strategy.h"
@@ -62,6 +63,13 @@ Status job_spec_check(const JobSpec *s) MUST_USE;
 
 // The marks (job_rows.h) of options that belong to another optimizer, schedule or strategy.
 unsigned job_spec_unused(const JobSpec *s);
+
+// Whether an option changes anything in this job: of one rank, which sends nothing, those between
+// ranks do not, but for compression with error feedback.
+bool job_spec_has_effect(const JobSpec *s, const Option *o);
+
+// The form in which gradients are sent, as typed: "powersgd:2".
+const char *job_spec_compress(char out[OPTION_VALUE], const JobSpec *s);
 
 // The learning rate of a step, counted from 0, of a run of `steps`: in equal parts up to the whole
 // one, which the last step of the warm-up has, as torch.optim.lr_scheduler.LinearLR from 1/N.

@@ -8,15 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-Status join_init(Join *j, Program *p, const StrategyOptions *options) {
-    *j = (Join){.p = p, .options = options};
-    int axis = NONE;
+Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) {
+    *j = (Join){.p = p, .options = options, .axis = NONE, .group = NONE, .lane = NONE};
     for (int a = 0; a < p->axis_count; a++)
-        if (!strcmp(p->axes[a].name, "data")) axis = a;
-    if (axis == NONE || p->axes[axis].size < 2)
+        if (!strcmp(p->axes[a].name, "data")) j->axis = a;
+    if (j->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
+    return OK;
+}
+
+Status join_init(Join *j, Program *p, const StrategyOptions *options) {
+    TRY(join_init_alone(j, p, options));
+    int axis = j->axis;
+    if (p->axes[axis].size < 2)
         FAIL(ERR_PLAN,
              "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
-    j->axis = axis;
     j->group = program_find_group(p, "data");
     if (j->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << axis), &j->group));
     return program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane);

@@ -28,13 +28,13 @@ static Status fold(Program *p, Plan *plan, int compute, const Gradient *g, int s
                        NULL);
 }
 
-static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
+static Status fold_all(Program *p, Plan *plan, const Role *roles, int role_count, int parts,
+                       Arena *a) {
     int compute = program_find_lane(p, "compute"), placed = 0;
     if (compute == NONE) FAIL(ERR_PLAN, "the program has no lane \"compute\"");
     int *after = NULL, capacity = 0;
-    const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
     Status s = OK;
-    for (int r = 0; r < 2 && s == OK; r++) {
+    for (int r = 0; r < role_count && s == OK; r++) {
         Gradient *g;
         int count;
         s = gradients_find(p, plan, roles[r], parts, a, &g, &count);
@@ -50,12 +50,33 @@ static Status fold_all(Program *p, Plan *plan, int parts, Arena *a) {
     return s;
 }
 
+// Gradients are compressed as those of several ranks, in buckets too: that changes no bit.
+static Status feed_back(Program *p, Plan *plan, const StrategyOptions *options) {
+    Join j;
+    Gradient *g;
+    int count, original = plan->op_count;
+    Status s = join_init_alone(&j, p, options);
+    if (s == OK)
+        s = gradients_find(p, plan, ROLE_GRADIENT, options->local_shards, &j.arena, &g, &count);
+    if (s == OK) {
+        gradients_sort(g, count);
+        s = feedback_buckets(&j, plan, g, count, join_last_backward(p, plan), original);
+    }
+    if (s == OK) s = join_place(&j, plan);
+    join_finish(&j);
+    return s;
+}
+
 Status shards_apply(Program *p, const StrategyOptions *options) {
+    static const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
+    bool feeds_back = strategy_feeds_back(options);
     int k = program_find_when(p, WHEN_EACH_STEP, 0);
     if (k == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
     Arena scratch = {0};
-    Status s =
-        options->local_shards > 1 ? fold_all(p, &p->plans[k], options->local_shards, &scratch) : OK;
+    Status s = feeds_back ? feed_back(p, &p->plans[k], options) : OK;
+    if (s == OK && options->local_shards > 1)
+        s = fold_all(p, &p->plans[k], roles + feeds_back, 2 - feeds_back, options->local_shards,
+                     &scratch);
     arena_finish(&scratch);
     return s == OK ? plan_derive_deps(p, &p->plans[k]) : s;
 }

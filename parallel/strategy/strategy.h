@@ -5,18 +5,25 @@
 #ifndef PARALLEL_STRATEGY_STRATEGY_H
 #define PARALLEL_STRATEGY_STRATEGY_H
 
+#include "core/cli/option_form.h"
 #include "core/nn/model.h"
 #include "core/plan/set.h"
 
 // The form in which gradients are sent, in the order of the words of --compress.
-typedef enum { COMPRESS_NONE, COMPRESS_BF16, COMPRESS_FP16 } Compress;
+typedef enum {
+    COMPRESS_NONE,
+    COMPRESS_BF16,
+    COMPRESS_FP16,
+    COMPRESS_POWERSGD,  // its number: the rank of the factors
+    COMPRESS_TOPK,      // its number: the fraction of the elements
+} Compress;
 
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
-    Compress compress;        // of the gradients' all-reduce
+    OptionForm compress;      // of the gradients' all-reduce: a Compress
     bool data_parallel;       // one device has batch, loss and weights; instead of DDP
     bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
@@ -30,9 +37,14 @@ typedef struct {
 Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *options) MUST_USE;
 
+// Are gradients sent with error feedback? Then each shard's are compressed on one rank, too.
+static inline bool strategy_feeds_back(const StrategyOptions *o) {
+    return o->compress.word == COMPRESS_POWERSGD || o->compress.word == COMPRESS_TOPK;
+}
+
 // One rank with local_shards shards: a plain loop. Gradients are folded in shard order,
-// ((g0 + g1) + g2) + ..., each as soon as it is complete. This is what every data-parallel
-// strategy must equal.
+// ((g0 + g1) + g2) + ..., each as soon as it is complete, or with error feedback what is sent of
+// them. This is what every data-parallel strategy must equal.
 Status shards_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // Distributed data parallel (Li et al., PyTorch Distributed, VLDB 2020): gradients go into buckets

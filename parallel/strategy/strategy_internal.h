@@ -46,8 +46,9 @@ typedef struct {
 } Join;
 
 // Finds the axis, which must have two ranks or more, and adds group and lane. ERR_PLAN, ERR_MEMORY.
-// Call join_finish() also when it failed.
+// Call join_finish() also when it failed. The second: of one rank, without group and lane.
 Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
+Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 void join_finish(Join *j);
 
 // Add an operation to the plan at work, to be placed behind operation `after`; place all of them.
@@ -72,6 +73,16 @@ Status join_broadcast(Join *j) MUST_USE;
 // says. Of the first `original` operations those behind the backward read the sums instead.
 Status compress_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
                         int original) MUST_USE;
+
+// The same with error feedback, on one rank too: powersgd and topk.
+Status feedback_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
+                        int original) MUST_USE;
+
+// A tensor for the sum of all ranks' gradients, of the shape of one; and let those of the first
+// `original` operations that follow the backward read it where they read the gradient. Returns the
+// first operation that does, or NONE.
+Status compress_add_sum(Join *j, const Gradient *g, int32_t *out) MUST_USE;
+int compress_read_sum(Plan *plan, const Gradient *g, int32_t sum, int original);
 
 // The last operation of the backward pass, or NONE.
 int join_last_backward(const Program *p, const Plan *plan);

@@ -389,9 +389,9 @@ START_TEST(the_plan_is_the_one_that_train_prints) {
     same_plan("--ranks 1 --print-plan step");
     same_plan("--ranks 2 --print-plan file");
     same_plan("--ranks 3 --print-plan step --model mlp:hidden=32 --batch 99 --momentum 0.5 "
-              "--weight-decay 0.01 --nesterov");
+              "--weight-decay 0.01 --nesterov --compress topk:0.02");
     same_plan("--ranks 2 --print-plan file --shards 4 --accumulate 2 --bucket-kib 1,2 --no-overlap "
-              "--all-reduce ring --dtype f64");
+              "--all-reduce ring --dtype f64 --compress powersgd:2");
     same_plan("--ranks 4 --print-plan lowered-file --batch-per-rank 16 --all-reduce chain");
     same_plan("--ranks 3 --print-plan lowered --shards 6 --compress bf16");
     same_plan("--ranks 2 --print-plan file --optimizer adamw --eps 1e-6 --clip 1 --on-nan skip");

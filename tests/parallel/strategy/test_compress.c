@@ -75,7 +75,7 @@ START_TEST(a_sum_is_that_of_rounded_gradients_rounded_once) {
         o.spec.device = k / 2 ? "reference" : "cpu";
         o.steps = k / 2 ? 3 : 20;
         o.spec.ranks = RANKS;
-        o.spec.strategy.compress = w.form;
+        o.spec.strategy.compress.word = (int)w.form;
         o.spec.strategy.bucket_bytes[0] = 1000;
         ck_assert_ok(training_run(&out, &o, &(TrainingProbe){.context = &w, .before = watch}));
         ck_assert_int_eq(w.sums, w.count * RANKS * o.steps);
@@ -93,7 +93,7 @@ START_TEST(where_shards_lie_and_how_they_are_sent_changes_no_bit) {
         JobOptions o = training_options();
         o.steps = 8;
         o.spec.shards = 4;
-        o.spec.strategy.compress = k % 2 ? COMPRESS_BF16 : COMPRESS_FP16;
+        o.spec.strategy.compress.word = k % 2 ? COMPRESS_BF16 : COMPRESS_FP16;
         o.spec.dtype = k / 2 ? DTYPE_F64 : DTYPE_F32;
         o.spec.device = k / 2 ? "reference" : "cpu";
         for (int run = 0; run < 6; run++) {
@@ -137,7 +137,7 @@ START_TEST(half_the_bytes_train_to_nearly_the_same_loss) {
     o.spec.ranks = 2;
     ck_assert_ok(training_run(&none, &o, NULL));
     for (int form = COMPRESS_BF16; form <= COMPRESS_FP16; form++) {
-        o.spec.strategy.compress = (Compress)form;
+        o.spec.strategy.compress.word = form;
         ck_assert_ok(training_run(&half, &o, NULL));
         ck_assert_int_eq(2 * bytes_sent(&half.job), bytes_sent(&none.job));
         ck_assert_close(last_loss(&half), last_loss(&none), 0.02 * last_loss(&none));
@@ -151,7 +151,7 @@ END_TEST
 START_TEST(what_would_round_twice_or_has_no_all_reduce_is_refused) {
     JobSpec s = job_spec_default();
     s.ranks = 4;
-    s.strategy.compress = COMPRESS_BF16;
+    s.strategy.compress.word = COMPRESS_BF16;
     ck_assert_ok(job_spec_check(&s));
     s.strategy.algorithm = ALGORITHM_RING;
     ck_assert_fails(job_spec_check(&s), ERR_USAGE,

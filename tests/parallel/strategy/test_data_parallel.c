@@ -128,7 +128,7 @@ static void check_refused(void (*give)(JobSpec *s), const char *says) {
 }
 
 static void give_zero(JobSpec *s) { s->strategy.zero = 2; }
-static void give_compress(JobSpec *s) { s->strategy.compress = COMPRESS_FP16; }
+static void give_compress(JobSpec *s) { s->strategy.compress.word = COMPRESS_FP16; }
 static void give_sync(JobSpec *s) { s->strategy.sync_batch_norm = true; }
 static void give_ring(JobSpec *s) { s->strategy.algorithm = ALGORITHM_RING; }
 

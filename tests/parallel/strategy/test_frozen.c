@@ -97,7 +97,7 @@ START_TEST(compressed_gradients_do_not_depend_on_ranks_either) {
         Outcome two, four;
         o.spec.shards = 4;
         o.spec.ranks = 2;
-        o.spec.strategy.compress = i % 2 ? COMPRESS_BF16 : COMPRESS_FP16;
+        o.spec.strategy.compress.word = COMPRESS_BF16 + i % COMPRESS_TOPK;
         ck_assert_ok(training_run(&two, &o, NULL));
         o.spec.ranks = 4;
         set(&o, 12 + 4 * i);  // without ZeRO

@@ -27,6 +27,7 @@ static const char *other_value(const Option *o) {
     case OPTION_CHOICE: return strrchr(o->value, '|') ? strrchr(o->value, '|') + 1 : o->value;
     case OPTION_STRING: return "another.name";
     case OPTION_PAIR: return "7,9";
+    case OPTION_FORM: return "topk:0.25";
     case OPTION_REAL: return "0.3";
     default: snprintf(text, sizeof text, "%d", 6); return text;
     }
@@ -81,6 +82,43 @@ START_TEST(every_option_that_is_given_changes_another_job_and_nothing_else) {
         got.ranks = 2;
         job_spec_take_given(&got, &v.job, &line);
         check_equal(&want, &got, rows[i].name);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// A word with a number is printed as it was typed, and one rank says what it does.
+START_TEST(a_form_of_compression_is_a_word_and_perhaps_a_number) {
+    const struct {
+        const char *typed, *printed, *refused;
+    } cases[] = {
+        {"none", "none", NULL},
+        {"powersgd", "powersgd", NULL},
+        {"powersgd:4", "powersgd:4", NULL},
+        {"topk:1%", "topk:0.01", NULL},
+        {"topk:0", NULL, "\"topk:0\": the number is above 0"},
+        {"topk:-1", NULL, "the number is above 0"},
+        {"topk:", NULL, "\"\" is not a number"},
+        {"topk:x", NULL, "\"x\" is not a number"},
+        {"bf16:2", NULL, "\"bf16:2\": bf16 takes no number"},
+        {"powersdg:2", NULL, "did you mean powersgd?"},
+        {"signsgd", NULL, "signsgd is not built: there are none, bf16, fp16, powersgd[:RANK], top"},
+    };
+    const Option *o = rows;
+    while (strcmp(o->name, "compress") != 0) o++;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Values v = {.job = job_spec_default()};
+        char text[OPTION_VALUE];
+        if (cases[i].refused) {
+            ck_assert_fails(option_set(o, &v, cases[i].typed), ERR_USAGE, cases[i].refused);
+            continue;
+        }
+        RunInfo run;
+        ck_assert_ok(option_set(o, &v, cases[i].typed));
+        ck_assert_str_eq(option_print_value(text, o, &v), cases[i].printed);
+        ck_assert_ok(job_spec_describe(&run, &arena, &v.job, NULL, 0));
+        const char *said = job_spec_setting(&run, "compress");
+        ck_assert_str_eq(said ? said : "none", cases[i].printed);
     }
     arena_finish(&arena);
 }
@@ -212,5 +250,6 @@ END_TEST
 SUITE("job_spec", a_cosine_falls_as_pytorchs_from_step_to_step,
       a_step_schedule_multiplies_as_pytorchs, every_option_comes_back_from_a_description,
       every_option_that_is_given_changes_another_job_and_nothing_else,
+      a_form_of_compression_is_a_word_and_perhaps_a_number,
       a_description_says_what_matters_and_no_more, what_a_description_gets_wrong_is_named,
       numbers_that_do_not_fit_are_refused_with_what_to_give)

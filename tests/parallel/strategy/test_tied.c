@@ -68,12 +68,12 @@ START_TEST(micro_batches_and_several_shards_change_no_bit_either) {
 }
 END_TEST
 
-// Each use is rounded, then all are added: on any number of ranks the same, whatever the buckets.
+// Each use is compressed, then all are added: on any number of ranks alike, whatever the buckets.
 START_TEST(compressed_uses_do_not_depend_on_ranks) {
-    for (int form = COMPRESS_BF16; form <= COMPRESS_FP16; form++) {
+    for (int form = COMPRESS_BF16; form <= COMPRESS_TOPK; form++) {
         JobOptions o = tied_options();
         Outcome first, other;
-        o.spec.strategy.compress = (Compress)form;
+        o.spec.strategy.compress.word = form;
         o.spec.shards = 4;
         o.spec.micro_batches = 2;
         o.spec.ranks = 4;

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+// Gradients that are sent as factors of low rank or as their largest elements, with error feedback:
+// what is not sent is added to the shard's gradient of the next step. PowerSGD is algorithms 1 and
+// 2 of Vogels, Karimireddy and Jaggi, 2019, and begins with the factor of the last step. Each shard
+// is compressed by itself, on one rank too, so that a result depends on shards alone. Sums are not
+// divided: gradients are parts of one sum already. Read feedback_buckets() at the end first.
+#include "parallel/strategy/strategy_internal.h"
+
+#include "core/base/hash.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME = 256, RANK = 2 };
+static const double fraction = 0.01;
+
+// A gradient of two dimensions or more: rows, elements of a row, of all; what is sent of it.
+typedef struct {
+    const Gradient *g;
+    int64_t N, M, E;
+    int64_t R;             // powersgd: columns of its factors
+    int64_t K, first;      // topk: elements that are sent, and where they begin in a shard's list
+    int32_t error;         // (local shards, E)
+    int32_t factor;        // powersgd: (M,R), the right factor of the last step
+    Gradient left, right;  // powersgd: (N,R) and (M,R) of each shard, summed in the first part
+    int32_t *pairs;        // topk: (K,2) of each shard
+} Matrix;
+
+typedef struct {
+    Matrix *matrices;
+    Gradient *sent;  // what is all-reduced first: vectors and left factors, in their order
+    int matrix_count, sent_count, after;
+    int64_t K;     // topk: elements of a shard's list
+    int32_t list;  // topk: of all shards
+    char name[32];
+} Bucket;
+
+typedef struct {
+    Join *j;
+    Plan *plan;
+    int parts, ranks, compute;
+    int guard;  // TENSOR_REF of what says that the step counts; 0: it always does
+    int last;   // operation of the plan, before any was added
+} Feedback;
+
+static const Tensor *tensor_of(const Feedback *f, int32_t t) { return &f->j->p->tensors[t]; }
+
+// --- tensors
+
+// The tensor NAME, of a shard NAME/1, in the type of the gradients.
+static Status add_tensor(const Feedback *f, const LogicalSpec *whole, int shard, int64_t rows,
+                         Placement place, int32_t *out) {
+    char local[NAME + 16];
+    TensorSpec piece = {.name = local, .dtype = whole->dtype, .role = whole->role, .shard = shard};
+    int index;
+    snprintf(local, sizeof local, shard ? "%s/%d" : "%s", whole->name, shard);
+    memcpy(piece.shape, whole->shape, sizeof piece.shape);
+    if (rows) piece.shape[0] = rows;
+    piece.placement[f->j->axis] = place;
+    piece.logical = program_find_logical(f->j->p, whole->name);
+    if (piece.logical == NONE) TRY(program_add_logical(f->j->p, whole, &piece.logical));
+    TRY(program_add_tensor(f->j->p, &piece, &index));
+    *out = index;
+    return OK;
+}
+
+// A tensor (rows, columns) "GRADIENT.what".
+static Status add_matrix(const Feedback *f, const Matrix *m, const char *what, int shard,
+                         int64_t rows, int64_t columns, Role role, Placement place, int32_t *out) {
+    char name[NAME];
+    const Tensor *g = tensor_of(f, m->g->part[0]);
+    const LogicalSpec whole = {
+        .name = name, .shape = {rows, columns}, .dims = 2, .dtype = (Dtype)g->dtype, .role = role};
+    snprintf(name, sizeof name, "%s.%s", program_name(f->j->p, f->j->p->logicals[g->logical].name),
+             what);
+    return add_tensor(f, &whole, shard, 0, place, out);
+}
+
+// What all shards have not sent, a row each, and this rank's rows of it.
+static Status add_error(const Feedback *f, Matrix *m) {
+    char name[NAME];
+    const Tensor *g = tensor_of(f, m->g->part[0]);
+    const LogicalSpec whole = {.name = name,
+                               .shape = {(int64_t)f->parts * f->ranks, m->E},
+                               .dims = 2,
+                               .dtype = (Dtype)g->dtype,
+                               .role = ROLE_FEEDBACK};
+    snprintf(name, sizeof name, "%s.error",
+             program_name(f->j->p, f->j->p->logicals[g->logical].name));
+    Placement place = f->ranks > 1 ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED;
+    return add_tensor(f, &whole, 0, f->parts, place, &m->error);
+}
+
+// Random at first, alike on all ranks: keyed by the seed and its name.
+static Status add_factor(const Feedback *f, Matrix *m) {
+    Program *p = f->j->p;
+    char name[NAME];
+    const Tensor *g = tensor_of(f, m->g->part[0]);
+    const LogicalSpec whole = {.name = name,
+                               .shape = {m->M, m->R},
+                               .dims = 2,
+                               .dtype = (Dtype)g->dtype,
+                               .role = ROLE_FEEDBACK,
+                               .normal = 1};
+    snprintf(name, sizeof name, "%s.factor", program_name(p, p->logicals[g->logical].name));
+    TRY(add_tensor(f, &whole, 0, 0, PLACEMENT_REPLICATED, &m->factor));
+    p->logicals[p->tensors[m->factor].logical].init =
+        (int32_t)(hash_bytes(HASH_START, name, strlen(name)) & INT32_MAX);
+    return OK;
+}
+
+// --- operations
+
+// One computation on a shard; outputs and inputs as in KIND_LIST.
+static Status compute(const Feedback *f, Kind kind, int32_t of, OpSpec spec, int shard, int after) {
+    char name[NAME];
+    snprintf(name, sizeof name, "%s.%s", kind_name(kind), tensor_name(f->j->p, of));
+    spec.name = name;
+    spec.kind = kind;
+    spec.phase = PHASE_SYNC;
+    spec.dtype = (Dtype)tensor_of(f, of)->dtype;
+    spec.lane = f->compute;
+    spec.shard = shard;
+    return join_add(f->j, f->plan, &spec, after);
+}
+#define OPERANDS_OF(out, outs, in, ins) \
+    .outputs = (out), .output_count = (outs), .inputs = (in), .input_count = (ins)
+#define ONE(t) ((const int32_t[]){t})
+
+// What the step before has left of the shard is added to its gradient.
+static Status feed(const Feedback *f, const Matrix *m, int s, int after) {
+    const int64_t row = s;
+    return compute(f, KIND_FEED_ERROR, m->g->part[s],
+                   (OpSpec){OPERANDS_OF(&m->g->part[s], 1, &m->error, 1), .attrs = &row,
+                            .flags = OP_ACCUMULATE},
+                   s, after);
+}
+
+// What is left now; of a step that counts.
+static Status keep(const Feedback *f, const Matrix *m, int s, int after) {
+    const int64_t row = s;
+    return compute(
+        f, KIND_KEEP_ERROR, m->g->part[s],
+        (OpSpec){OPERANDS_OF(&m->error, 1, &m->g->part[s], 1), .attrs = &row, .guard = f->guard}, s,
+        f->guard ? f->last : after);
+}
+
+// The sum of all shards, in their order, into the first part.
+static Status sum(const Feedback *f, const char *name, const Gradient *g, int count, int after) {
+    if (!count) return OK;
+    if (f->ranks > 1)
+        return join_all_reduce(f->j, f->plan, name, g, count, f->j->options->algorithm, after);
+    for (int s = 1; s < f->parts; s++)
+        for (int i = 0; i < count; i++)
+            TRY(compute(
+                f, KIND_FOLD, g[i].part[s],
+                (OpSpec){OPERANDS_OF(&g[i].part[0], 1, &g[i].part[s], 1), .flags = OP_ACCUMULATE},
+                s, after));
+    return OK;
+}
+
+// --- PowerSGD
+
+// P = M Q of each shard; P of all is on its way then.
+static Status send_left(const Feedback *f, const Matrix *m, int after) {
+    for (int s = 0; s < f->parts; s++) {
+        const int32_t in[] = {m->g->part[s], m->factor};
+        TRY(feed(f, m, s, after));
+        TRY(compute(f, KIND_LOW_RANK_LEFT, m->left.part[s],
+                    (OpSpec){OPERANDS_OF(&m->left.part[s], 1, in, 2)}, s, after));
+    }
+    return OK;
+}
+
+// P is orthogonalised, Q = M'P and M - PQ' of each shard; Q of all is on its way then. A shard's
+// error has its own Q, so that nobody waits for that of all; their sums are equal.
+static Status send_right(const Feedback *f, const Bucket *b, int after) {
+    Gradient *right = ARENA_NEW(&f->j->arena, Gradient, b->matrix_count + 1);
+    char name[NAME];
+    if (!right) FAIL(ERR_MEMORY, "out of memory for a bucket");
+    for (int i = 0; i < b->matrix_count; i++) {
+        const Matrix *m = &b->matrices[i];
+        int32_t p = m->left.part[0];
+        right[i] = m->right;
+        TRY(compute(f, KIND_ORTHOGONALISE, p, (OpSpec){OPERANDS_OF(&p, 1, &p, 1)}, 0, after));
+        for (int s = 0; s < f->parts; s++) {
+            const int32_t g = m->g->part[s], q = m->right.part[s], in[] = {g, p, q};
+            TRY(compute(f, KIND_LOW_RANK_RIGHT, q, (OpSpec){OPERANDS_OF(&q, 1, in, 2)}, s, after));
+            TRY(compute(f, KIND_LOW_RANK_REST, g, (OpSpec){OPERANDS_OF(&g, 1, in, 3)}, s, after));
+            TRY(keep(f, m, s, after));
+        }
+    }
+    snprintf(name, sizeof name, "%s.right", b->name);
+    return sum(f, name, right, b->matrix_count, after);
+}
+
+// The sum PQ', and the next step's Q: orthonormal, so that it never grows or vanishes.
+static Status receive_factors(const Feedback *f, const Matrix *m, int32_t reduced, int after) {
+    const int32_t in[] = {m->left.part[0], m->right.part[0]};
+    if (reduced != NONE)
+        TRY(compute(f, KIND_LOW_RANK_WHOLE, reduced, (OpSpec){OPERANDS_OF(&reduced, 1, in, 2)}, 0,
+                    after));
+    return compute(f, KIND_ORTHOGONALISE, m->factor,
+                   (OpSpec){OPERANDS_OF(&m->factor, 1, &in[1], 1), .guard = f->guard}, 0,
+                   f->guard ? f->last : after);
+}
+
+// --- top-k
+
+static Status add_list(const Feedback *f, const Bucket *b, const char *what, int64_t pairs,
+                       Dtype dtype, Placement place, int32_t *out) {
+    char name[NAME];
+    snprintf(name, sizeof name, "%s.%s", b->name, what);
+    const LogicalSpec whole = {
+        .name = name, .shape = {pairs, 2}, .dims = 2, .dtype = dtype, .role = ROLE_BUFFER};
+    return add_tensor(f, &whole, 0, 0, place, out);
+}
+
+// One list of several, as many at a time as an operation takes, until one is left.
+static Status concatenate(const Feedback *f, const Bucket *b, int32_t *lists, int count) {
+    Placement place = f->ranks > 1 ? PLACEMENT_DIFFERS : PLACEMENT_REPLICATED;
+    for (int joined = 0; count > 1;) {
+        int left = 0;
+        for (int first = 0, n; first < count; first += n) {
+            char what[32];
+            int64_t pairs = 0;
+            n = count - first < OPERANDS - 1 ? count - first : OPERANDS - 1;
+            for (int i = 0; i < n; i++) pairs += tensor_of(f, lists[first + i])->shape[0];
+            snprintf(what, sizeof what, "joined%d", joined++);
+            Dtype dtype = (Dtype)tensor_of(f, lists[first])->dtype;
+            int32_t to;
+            TRY(add_list(f, b, what, pairs, dtype, place, &to));
+            TRY(compute(f, KIND_CONCATENATE, to, (OpSpec){OPERANDS_OF(&to, 1, &lists[first], n)}, 0,
+                        b->after));
+            lists[left++] = to;
+        }
+        count = left;
+    }
+    return OK;
+}
+
+static Status gather(const Feedback *f, Bucket *b, int32_t mine) {
+    char name[NAME];
+    Dtype dtype = (Dtype)tensor_of(f, mine)->dtype;
+    b->list = mine;
+    if (f->ranks == 1) return OK;
+    TRY(add_list(f, b, "all", b->K * f->parts * f->ranks, dtype, PLACEMENT_REPLICATED, &b->list));
+    snprintf(name, sizeof name, "%s.pairs", b->name);
+    return join_add(f->j, f->plan,
+                    &(OpSpec){OPERANDS_OF(&b->list, 1, &mine, 1), .name = name,
+                              .kind = KIND_ALL_GATHER, .phase = PHASE_SYNC, .dtype = dtype,
+                              .lane = f->j->lane, .group = f->j->group},
+                    b->after);
+}
+
+// The lists of a rank: its shards', of each one matrix after the other.
+static Status send_largest(const Feedback *f, Bucket *b) {
+    int32_t *lists = ARENA_NEW(&f->j->arena, int32_t, f->parts * b->matrix_count + 1);
+    int count = 0;
+    if (!lists) FAIL(ERR_MEMORY, "out of memory for a bucket");
+    for (int s = 0; s < f->parts; s++)
+        for (int i = 0; i < b->matrix_count; i++) {
+            const Matrix *m = &b->matrices[i];
+            const int32_t g = m->g->part[s], out[] = {m->pairs[s], g};
+            TRY(feed(f, m, s, b->after));
+            TRY(compute(f, KIND_TOP_K, g, (OpSpec){OPERANDS_OF(out, 2, &g, 1)}, s, b->after));
+            TRY(keep(f, m, s, b->after));
+            lists[count++] = m->pairs[s];
+        }
+    if (!count) return OK;
+    TRY(concatenate(f, b, lists, count));
+    return gather(f, b, lists[0]);
+}
+
+static Status receive_largest(const Feedback *f, const Bucket *b, const Matrix *m, int32_t reduced,
+                              int after) {
+    const int64_t attrs[] = {m->first, m->K, b->K};
+    if (reduced == NONE) return OK;
+    return compute(f, KIND_SPREAD, reduced,
+                   (OpSpec){OPERANDS_OF(&reduced, 1, &b->list, 1), .attrs = attrs}, 0, after);
+}
+
+// --- the whole
+
+// Is it smaller as factors? Else it is sent as it is, as vectors are.
+static bool shrinks(const Feedback *f, const Gradient *g, Matrix *m) {
+    const OptionForm *form = &f->j->options->compress;
+    const Tensor *t = tensor_of(f, g->part[0]);
+    *m = (Matrix){.g = g, .N = t->shape[0], .E = tensor_elements(t), .error = NONE, .factor = NONE};
+    if (t->dims < 2) return false;
+    m->M = m->E / m->N;
+    double rank = form->number > 0 ? form->number : RANK;
+    m->R = m->N < m->M ? m->N : m->M;
+    if (rank < (double)m->R) m->R = (int64_t)rank;
+    m->K = llround((form->number > 0 ? form->number : fraction) * (double)m->E);
+    m->K = m->K < 1 ? 1 : m->K > m->E ? m->E : m->K;
+    return form->word == COMPRESS_TOPK || m->R * (m->N + m->M) < m->E;
+}
+
+// Tensors of a matrix that is compressed.
+static Status add_parts(const Feedback *f, Matrix *m) {
+    Arena *a = &f->j->arena;
+    Placement own = f->ranks > 1 ? PLACEMENT_DIFFERS : PLACEMENT_REPLICATED;
+    bool topk = f->j->options->compress.word == COMPRESS_TOPK;
+    m->pairs = ARENA_NEW(a, int32_t, f->parts);
+    m->left.part = ARENA_NEW(a, int32_t, f->parts);
+    m->right.part = ARENA_NEW(a, int32_t, f->parts);
+    if (!m->pairs || !m->left.part || !m->right.part) FAIL(ERR_MEMORY, "out of memory for shards");
+    TRY(add_error(f, m));
+    if (!topk) TRY(add_factor(f, m));
+    for (int s = 0; s < f->parts; s++) {
+        if (topk) {
+            TRY(add_matrix(f, m, "pairs", s, m->K, 2, ROLE_BUFFER, own, &m->pairs[s]));
+            continue;
+        }
+        TRY(add_matrix(f, m, "left", s, m->N, m->R, ROLE_BUFFER, PLACEMENT_SUM, &m->left.part[s]));
+        TRY(add_matrix(f, m, "right", s, m->M, m->R, ROLE_BUFFER, PLACEMENT_SUM,
+                       &m->right.part[s]));
+    }
+    return OK;
+}
+
+static Status fill_bucket(const Feedback *f, Bucket *b, const Gradient *g, int count) {
+    b->matrices = ARENA_NEW(&f->j->arena, Matrix, count);
+    b->sent = ARENA_NEW(&f->j->arena, Gradient, count);
+    if (!b->matrices || !b->sent)
+        FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", count);
+    for (int i = 0; i < count; i++) {
+        Matrix *m = &b->matrices[b->matrix_count];
+        bool factors = f->j->options->compress.word == COMPRESS_POWERSGD;
+        if (!shrinks(f, &g[i], m)) {
+            b->sent[b->sent_count++] = g[i];
+            continue;
+        }
+        TRY(add_parts(f, m));
+        m->first = b->K;
+        b->K += m->K;
+        b->matrix_count++;
+        if (factors) b->sent[b->sent_count++] = m->left;
+    }
+    return OK;
+}
+
+static Status send(const Feedback *f, Bucket *b) {
+    bool topk = f->j->options->compress.word == COMPRESS_TOPK;
+    for (int i = 0; i < b->matrix_count && !topk; i++) TRY(send_left(f, &b->matrices[i], b->after));
+    TRY(sum(f, b->name, b->sent, b->sent_count, b->after));
+    return topk ? send_largest(f, b) : OK;
+}
+
+static Status receive(const Feedback *f, const Bucket *b, int original) {
+    for (int i = 0; i < b->matrix_count; i++) {
+        const Matrix *m = &b->matrices[i];
+        int32_t reduced;
+        TRY(compress_add_sum(f->j, m->g, &reduced));
+        int first = compress_read_sum(f->plan, m->g, reduced, original);
+        int after = first == NONE ? f->last : first - 1;
+        if (first == NONE) reduced = NONE;
+        TRY(f->j->options->compress.word == COMPRESS_TOPK ? receive_largest(f, b, m, reduced, after)
+                                                          : receive_factors(f, m, reduced, after));
+    }
+    return OK;
+}
+
+// A bucket's right factors wait for the sum of its left ones, so they go behind the next bucket's
+// left ones: the backward goes on meanwhile.
+Status feedback_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
+                        int original) {
+    int finite = program_find_result(j->p, (int)(plan - j->p->plans), RESULT_FINITE), n = 0;
+    Feedback f = {.j = j,
+                  .plan = plan,
+                  .parts = j->options->local_shards,
+                  .ranks = j->p->axes[j->axis].size,
+                  .compute = program_find_lane(j->p, "compute"),
+                  .guard = finite == NONE ? 0 : TENSOR_REF(finite),
+                  .last = original - 1};
+    Bucket *buckets = ARENA_NEW(&j->arena, Bucket, count + 1);
+    if (!buckets) FAIL(ERR_MEMORY, "out of memory for %d buckets", count);
+    for (int first = 0, end; first < count; first = end, n++) {
+        Bucket *b = &buckets[n];
+        end = gradients_bucket(j->p, j->options, g, count, first, &b->after);
+        if (j->options->no_overlap) b->after = last_backward;
+        snprintf(b->name, sizeof b->name, "bucket%d", n);
+        TRY(fill_bucket(&f, b, &g[first], end - first));
+        TRY(send(&f, b));
+        if (n && j->options->compress.word == COMPRESS_POWERSGD)
+            TRY(send_right(&f, &buckets[n - 1], b->after));
+    }
+    if (n && j->options->compress.word == COMPRESS_POWERSGD)
+        TRY(send_right(&f, &buckets[n - 1], buckets[n - 1].after));
+    for (int i = 0; i < n; i++) TRY(receive(&f, &buckets[i], original));
+    return OK;
+}
