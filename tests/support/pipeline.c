@@ -159,16 +159,22 @@ static Status emit_pass(Stager *s, bool forward, int micro_batch) {
     return add_messages(s, forward, true, micro_batch, message);
 }
 
-static Status emit_schedule(Stager *s, int micro_batches) {
-    int warm = micro_batches;
-    if (s->spec->schedule == SCHEDULE_1F1B && warm > s->spec->stages - 1 - s->stage)
-        warm = s->spec->stages - 1 - s->stage;
-    for (int m = 0; m < warm; m++) TRY(emit_pass(s, true, m));
-    for (int m = warm; m < micro_batches; m++) {
-        TRY(emit_pass(s, true, m));
-        TRY(emit_pass(s, false, m - warm));
+static Status emit_tasks(Stager *s, int micro_batches) {
+    Arena a = {0};
+    PipelineSchedule p;
+    const PipelineShape shape = {s->spec->schedule, s->spec->stages, 1, micro_batches};
+    Status status = pipeline_schedule_create(&p, &a, &shape);
+    if (status == OK) status = pipeline_schedule_check(&p);
+    for (int i = 0; status == OK && i < p.count; i++) {
+        const PipelineTask *t = &p.tasks[s->stage * p.count + i];
+        status = emit_pass(s, t->pass == PASS_FORWARD, t->micro_batch);
     }
-    for (int m = micro_batches - warm; m < micro_batches; m++) TRY(emit_pass(s, false, m));
+    arena_finish(&a);
+    return status;
+}
+
+static Status emit_schedule(Stager *s, int micro_batches) {
+    TRY(emit_tasks(s, micro_batches));
     for (int i = 0; i < s->copy.plan->op_count; i++) {
         const Op *op = &s->copy.plan->ops[i];
         if (op_work(s->copy.from, op)->phase == PHASE_UPDATE && stage_of(s, op) == s->stage)

@@ -7,15 +7,14 @@
 
 #include "core/nn/model.h"
 #include "core/plan/set.h"
+#include "parallel/strategy/pipeline_schedule.h"
 #include "parallel/strategy/strategy.h"
 
 enum { PIPELINE_STAGES = 8 };
 
-typedef enum { SCHEDULE_GPIPE, SCHEDULE_1F1B } PipelineSchedule;
-
 typedef struct {
     int stages;
-    PipelineSchedule schedule;
+    ScheduleKind schedule;                    // one whose stages have a rank each
     const char *last_layer[PIPELINE_STAGES];  // of every stage but the last, in order
 } PipelineSpec;
 

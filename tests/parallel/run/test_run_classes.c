@@ -23,7 +23,7 @@ static JobOptions options_of(const char *device, int micro_batches) {
 }
 
 // The plan file of two stages, cut behind the first ReLU. The path is valid until the next call.
-static const char *write_pipeline(PipelineSchedule schedule, int micro_batches, int data_ranks) {
+static const char *write_pipeline(ScheduleKind schedule, int micro_batches, int data_ranks) {
     static char path[256];
     Arena a = {0};
     Model m;
@@ -116,7 +116,7 @@ static void stages_equal_one(const char *device, CommKind comm) {
         run_one(&one, device, micro_batches, 1);
         for (int schedule = SCHEDULE_GPIPE; schedule <= SCHEDULE_1F1B; schedule++) {
             Outcome stages;
-            const char *plan = write_pipeline((PipelineSchedule)schedule, micro_batches, 1);
+            const char *plan = write_pipeline((ScheduleKind)schedule, micro_batches, 1);
             run_stages(&stages, device, comm, plan, micro_batches, 1);
             assert_same_state(&one, &stages);
             assert_same_losses(&one, &stages);

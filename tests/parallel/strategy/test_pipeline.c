@@ -27,7 +27,7 @@ START_TEST(two_stages_pass_the_check) {
         for (int data = 1; data <= 2; data++) {
             ProgramSet set;
             const PipelineSpec pipeline = {
-                .stages = 2, .schedule = (PipelineSchedule)schedule, .last_layer = {"relu2"}};
+                .stages = 2, .schedule = (ScheduleKind)schedule, .last_layer = {"relu2"}};
             make_pipeline(&set, &pipeline, data, 4);
             ck_assert_ok(plan_check(&set));
             program_set_finish(&set);
