@@ -105,23 +105,25 @@ static void increment(Case *c, const Device *d) {
 START_TEST(an_increment_adds_one) { by_hand(1, increment); }
 END_TEST
 
-// 3, 4 in the first block of 4,096 elements and 12, 84 in the second: 25 + 7200 = 85^2.
+// 3, 4 in the first block of 4,096 elements and 12, 84 in the second: 25 + 7200 = 85^2. What is
+// below the bound is not scaled up; without a bound, or a norm, nothing is scaled.
 static void clip(Case *c, const Device *d) {
     enum { N = 4098 };
     static const double x[N] = {[0] = 3, [4095] = 4, [4096] = 12, [4097] = 84};
-    const int64_t attrs[] = {build_attr_real(17)};
+    const int64_t attrs[] = {build_attr_real(17)}, more[] = {build_attr_real(100)};
+    static const char *const names[][3] = {{"norm", "factor", "finite"},
+                                           {"norm1", "factor1", "finite1"},
+                                           {"norm2", "factor2", "finite2"},
+                                           {"norm3", "factor3", "finite3"}};
     case_set(c, case_tensor(c, "gradient", REAL(c), FILL_OUTPUT, SHAPE(N)), x);
     TENSOR(c, "more", DTYPE_F64, SHAPE(1), 36 * 36);
     TENSOR(c, "loss", DTYPE_F64, SHAPE(2), 0.5, 3);
     TENSOR(c, "noloss", DTYPE_F64, SHAPE(2), (double)NAN, 3);
+    TENSOR(c, "nosum", DTYPE_F64, SHAPE(1), (double)NAN);
     OUTPUT(c, "partial", DTYPE_F64, SHAPE(2));
     OUTPUT(c, "sum", DTYPE_F64, SHAPE(1));
     OUTPUT(c, "two", DTYPE_F64, SHAPE(1));
-    for (int i = 0; i < 2; i++) {
-        OUTPUT(c, i ? "norm1" : "norm", DTYPE_F64, SHAPE(1));
-        OUTPUT(c, i ? "factor1" : "factor", DTYPE_F64, SHAPE(1));
-        OUTPUT(c, i ? "finite1" : "finite", DTYPE_F64, SHAPE(1));
-    }
+    for (int i = 0; i < 12; i++) OUTPUT(c, names[i / 3][i % 3], DTYPE_F64, SHAPE(1));
     case_op(c, KIND_SQUARE_SUMS, false, NULL, "partial", "gradient");
     case_op(c, KIND_ADD_BLOCKS, false, NULL, "sum", "partial");
     case_op(c, KIND_ADD_BLOCKS, false, NULL, "two", "partial");
@@ -129,6 +131,8 @@ static void clip(Case *c, const Device *d) {
     case_op(c, KIND_CLIP, false, attrs, "norm factor finite", "sum loss");
     case_op(c, KIND_CLIP, false, (int64_t[]){build_attr_real(0)}, "norm1 factor1 finite1",
             "sum noloss");
+    case_op(c, KIND_CLIP, false, more, "norm2 factor2 finite2", "sum loss");
+    case_op(c, KIND_CLIP, false, attrs, "norm3 factor3 finite3", "nosum loss");
     Values got = run_lowered(c, d);
     EXPECT(c, &got, "partial", 25, 7200);
     EXPECT(c, &got, "two", 7225 + 36 * 36);
@@ -137,6 +141,10 @@ static void clip(Case *c, const Device *d) {
     EXPECT(c, &got, "finite", 1);
     EXPECT(c, &got, "factor1", 1);
     EXPECT(c, &got, "finite1", 0);
+    EXPECT(c, &got, "factor2", 1);
+    EXPECT(c, &got, "finite2", 1);
+    EXPECT(c, &got, "factor3", 1);
+    EXPECT(c, &got, "finite3", 0);
 }
 
 START_TEST(the_norm_of_gradients_by_hand) { by_hand(1, clip); }

@@ -124,6 +124,45 @@ START_TEST(a_form_of_compression_is_a_word_and_perhaps_a_number) {
 }
 END_TEST
 
+// --- options between gradients and weights
+
+static JobSpec with(const char *name) {
+    for (int i = 0; i < ROWS; i++)
+        if (!strcmp(rows[i].name, name)) return changed(&rows[i]);
+    ck_abort_msg("no option --%s", name);
+}
+
+START_TEST(each_option_of_an_update_is_its_field) {
+    static const struct {
+        const char *name;
+        size_t at;
+    } reals[] = {{"lr", offsetof(JobSpec, learning_rate)},
+                 {"lr-gamma", offsetof(JobSpec, lr_gamma)},
+                 {"lr-min", offsetof(JobSpec, lr_min)},
+                 {"clip", offsetof(JobSpec, optimizer.clip)},
+                 {"momentum", offsetof(JobSpec, optimizer.momentum)},
+                 {"beta1", offsetof(JobSpec, optimizer.beta1)},
+                 {"beta2", offsetof(JobSpec, optimizer.beta2)},
+                 {"eps", offsetof(JobSpec, optimizer.eps)},
+                 {"weight-decay", offsetof(JobSpec, optimizer.weight_decay)},
+                 {"label-smoothing", offsetof(JobSpec, label_smoothing)}};
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+        JobSpec s = with(reals[i].name);
+        double value;
+        memcpy(&value, (const char *)&s + reals[i].at, sizeof value);
+        ck_assert_msg(value == 0.3, "--%s 0.3 is kept as %g", reals[i].name, value);
+    }
+    ck_assert_int_eq(with("warm-up").warm_up_steps, 6);
+    ck_assert_int_eq(with("lr-step-size").lr_step_size, 6);
+    ck_assert_int_eq(with("lr-decay-steps").lr_decay_steps, 6);
+    ck_assert_int_eq(with("lr-schedule").schedule, RATE_COSINE);
+    ck_assert_int_eq(with("optimizer").optimizer.kind, OPTIMIZER_ADAMW);
+    ck_assert_int_eq(with("on-nan").on_nan, ON_NAN_SKIP);
+    ck_assert(with("nesterov").optimizer.nesterov && !with("nesterov").optimizer.decay_all);
+    ck_assert(with("decay-all").optimizer.decay_all && !with("decay-all").optimizer.nesterov);
+}
+END_TEST
+
 // --- the learning rate of a step
 
 #define PI 3.14159265358979323846
@@ -250,6 +289,6 @@ END_TEST
 SUITE("job_spec", a_cosine_falls_as_pytorchs_from_step_to_step,
       a_step_schedule_multiplies_as_pytorchs, every_option_comes_back_from_a_description,
       every_option_that_is_given_changes_another_job_and_nothing_else,
-      a_form_of_compression_is_a_word_and_perhaps_a_number,
+      a_form_of_compression_is_a_word_and_perhaps_a_number, each_option_of_an_update_is_its_field,
       a_description_says_what_matters_and_no_more, what_a_description_gets_wrong_is_named,
       numbers_that_do_not_fit_are_refused_with_what_to_give)
