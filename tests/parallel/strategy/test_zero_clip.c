@@ -103,6 +103,49 @@ START_TEST(many_gradients_have_one_norm) {
 }
 END_TEST
 
+// --- a small GPT-2 as it is trained: AdamW, a warm-up and a cosine, clipping by 1
+
+static JobOptions gpt_options(int shards) {
+    JobOptions o = training_options();
+    o.spec.model = "gpt:layers=2,hidden=32,heads=4,seq=16";
+    o.data = "text:count=3000";
+    o.spec.device = device_traits_default;
+    o.spec.batch = 9;
+    o.spec.shards = shards;
+    o.spec.micro_batches = 2;
+    o.spec.learning_rate = 0.005;
+    o.spec.warm_up_steps = 2;
+    o.spec.schedule = RATE_COSINE;
+    o.spec.optimizer = (Optimizer){.kind = OPTIMIZER_ADAMW,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.99,
+                                   .eps = 1e-8,
+                                   .weight_decay = 0.1,
+                                   .clip = 1};
+    o.steps = 4;
+    return o;
+}
+
+START_TEST(a_gpt_has_the_same_bits_by_every_strategy) {
+    for (int ranks = 2; ranks <= 4; ranks++) {
+        Outcome oracle, got;
+        JobOptions o = gpt_options(ranks);
+        ck_assert_ok(training_run(&oracle, &o, NULL));
+        check_clipped(&oracle);
+        for (int stage = 0; stage <= 3; stage++) {
+            shard(&o, ranks, stage, stage + ranks);
+            ck_assert_ok(training_run(&got, &o, NULL));
+            const char *d = outcome_result_difference(&oracle, &got);
+            ck_assert_msg(!d, "ZeRO-%d, %d ranks: %s", stage, ranks, d ? d : "");
+            outcome_finish(&got);
+        }
+        outcome_finish(&oracle);
+    }
+}
+END_TEST
+
+// --- steps that are not finite
+
 enum { BAD_STEP = 2 };
 
 // In one step an element that rank 1 reduces is no number, on rank 0 alone.
@@ -196,5 +239,5 @@ START_TEST(blocks_are_added_in_their_order) {
 END_TEST
 
 SUITE("zero_clip", clipped_shards_have_the_bits_of_one_rank, ranks_without_a_block_know_the_norm,
-      many_gradients_have_one_norm, a_step_that_is_not_finite_is_skipped_on_all_ranks,
-      blocks_are_added_in_their_order)
+      many_gradients_have_one_norm, a_gpt_has_the_same_bits_by_every_strategy,
+      a_step_that_is_not_finite_is_skipped_on_all_ranks, blocks_are_added_in_their_order)
