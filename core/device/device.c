@@ -41,17 +41,28 @@ static Kernel kernel_of(const Device *d, const Program *p, const Work *w) {
     return d->kernel[w->kind][w->dtype];
 }
 
+// Another device of this build that has the kernel, of a fused operation that of its first member;
+// NULL: none has.
+static const char *device_with(const Program *p, const Plan *plan, const Op *op) {
+    const Work *w = op_work(p, op->member_count ? &plan->members[op->member_first] : op);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].device->name && kernel_of(all[i].device, p, w)) return all[i].name;
+    return NULL;
+}
+
 static Status check_plan(const Device *d, const Program *p, const Plan *plan) {
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = &p->works[plan->ops[i].work];
         if (kind_class((Kind)w->kind) != CLASS_COMPUTE || kernel_of(d, p, w)) continue;
+        const char *other = device_with(p, plan, &plan->ops[i]);
         FAIL(ERR_UNAVAILABLE,
              "device %s has no kernel for %s in %s, which operation %s of plan %s needs; give "
-             "another --device",
+             "%s%s",
              d->name,
              w->kind == KIND_FUSED ? fusion_name((Fusion)work_attr(p, w, 0))
                                    : kind_name((Kind)w->kind),
-             dtype_name((Dtype)w->dtype), op_name(p, &plan->ops[i]), program_name(p, plan->name));
+             dtype_name((Dtype)w->dtype), op_name(p, &plan->ops[i]), program_name(p, plan->name),
+             other ? "--device " : "another --device", other ? other : "");
     }
     return OK;
 }

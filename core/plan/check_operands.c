@@ -109,9 +109,7 @@ static Status match_extent(Match *m, const Tensor *t) {
 
 // One operand against "name(B,K):type"; the pattern is cut up.
 static Status match_operand(Match *m, const Tensor *t, char *pattern) {
-    char *colon = strchr(pattern, ':');
-    Dtype dtype =
-        colon ? (Dtype)dtype_find(colon + 1, (int)strlen(colon + 1)) : (Dtype)m->work->dtype;
+    Dtype dtype = kind_word_dtype(pattern, (Dtype)m->work->dtype);
     if (t->dtype != dtype) return mismatch(m, t, dtype_name(dtype));
     char *open = strchr(pattern, '(');
     if (!open || open[1] == 'B') TRY(match_extent(m, t));

@@ -111,6 +111,26 @@ int algorithm_find(const char *name, int length) {
     return find(algorithms, COUNT(algorithms), name, length);
 }
 
+Dtype kind_word_dtype(const char *word, Dtype dtype) {
+    size_t length = strcspn(word, " ]"), name = 0;
+    const char *colon = memchr(word, ':', length);
+    if (!colon) return dtype;
+    name = length - (size_t)(colon + 1 - word);
+    if (same("wide", colon + 1, (int)name)) return dtype_wide(dtype);
+    return (Dtype)dtype_find(colon + 1, (int)name);
+}
+
+// Of words that stand for any number the last one is that of all that follow.
+Dtype kind_operand_dtype(Kind k, Dtype dtype, int outputs, int i) {
+    const char *word = kinds[k].operands, *next;
+    if (i >= outputs) {
+        word = strstr(word, "<-") + 3;
+        i -= outputs;
+    }
+    for (; i > 0 && (next = strchr(word, ' ')) && next[1] != '<'; i--) word = next + 1;
+    return kind_word_dtype(word, dtype);
+}
+
 int kind_attribute_count(Kind k) {
     const char *s = kinds[k].attributes;
     int count = *s ? 1 : 0;

@@ -19,7 +19,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // the right; `x...` is any number. Letters as in TOUR.md: B rows, C and K channels in and out, H W
 // height and width, OH OW after a window; a small word is an attribute, and `..` any number of
 // dimensions, none too, which are the same in all operands that have it. An operand has the
-// operation's type unless `:type` follows. plan_check() compares operands with these patterns.
+// operation's type unless `:type` follows; `:wide` is f32 where that type has two bytes, and the
+// operation's own otherwise. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; lse is the logarithm of a softmax's sum.
 // clang-format off
@@ -32,13 +33,14 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input, product_dx,        \
       "kernel stride pad", "dx(B,C,H,W) <- dy(B,K,OH,OW) weight(K,C,kernel,kernel)")              \
     X(CONV2D_BACKWARD_WEIGHT, "conv2d_backward_weight", COMPUTE, backward_weight, product_dw,     \
-      "kernel stride pad", "dweight(K,C,kernel,kernel) [dbias(K)] <- x(B,C,H,W) dy(B,K,OH,OW)")   \
+      "kernel stride pad",                                                                        \
+      "dweight(K,C,kernel,kernel):wide [dbias(K):wide] <- x(B,C,H,W) dy(B,K,OH,OW)")              \
     X(LINEAR, "linear", COMPUTE, contraction, product, "",                                        \
       "y(B,..,K) <- x(B,..,C) weight(K,C) [bias(K)]")                                             \
     X(LINEAR_BACKWARD_INPUT, "linear_backward_input", COMPUTE, backward_input, product_dx, "",    \
       "dx(B,..,C) <- dy(B,..,K) weight(K,C)")                                                     \
     X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, product_dw, "", \
-      "dweight(K,C) [dbias(K)] <- x(B,..,C) dy(B,..,K)")                                          \
+      "dweight(K,C):wide [dbias(K):wide] <- x(B,..,C) dy(B,..,K)")                                \
     X(RELU, "relu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, none, "", "dx <- dy y")               \
     X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride pad",                           \
@@ -55,36 +57,36 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(GELU_TANH_BACKWARD, "gelu_tanh_backward", COMPUTE, elementwise, none, "", "dx <- dy x")     \
     X(ADD, "add", COMPUTE, linear, none, "", "y <- a b")                                          \
     X(ATTENTION, "attention", COMPUTE, attention, attention, "heads kv_heads causal",             \
-      "y(B,T,C) [lse(B,T,heads)] <- q(B,T,C) k(B,T,G) v(B,T,G)")                                  \
+      "y(B,T,C) [lse(B,T,heads):wide] <- q(B,T,C) k(B,T,G) v(B,T,G)")                             \
     X(ATTENTION_BACKWARD, "attention_backward", COMPUTE, attention, attention_backward,           \
       "heads kv_heads causal",                                                                    \
-      "dq(B,T,C) dk(B,T,G) dv(B,T,G) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) q(B,T,C) k(B,T,G) "     \
-      "v(B,T,G)")                                                                                 \
+      "dq(B,T,C) dk(B,T,G) dv(B,T,G) <- dy(B,T,C) y(B,T,C) lse(B,T,heads):wide q(B,T,C) "         \
+      "k(B,T,G) v(B,T,G)")                                                                        \
     X(ATTENTION_PACKED, "attention_packed", COMPUTE, attention_packed, attention,                 \
-      "heads kv_heads causal", "y(B,T,C) [lse(B,T,heads)] <- qkv(B,T,E)")                         \
+      "heads kv_heads causal", "y(B,T,C) [lse(B,T,heads):wide] <- qkv(B,T,E)")                    \
     X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
       attention_backward, "heads kv_heads causal",                                                \
-      "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads) qkv(B,T,E)")                              \
+      "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads):wide qkv(B,T,E)")                         \
     X(EMBEDDING, "embedding", COMPUTE, embedding, none, "",                                       \
       "y(B,T,C) <- tokens(B,T):i32 weight(V,C)")                                                  \
     X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \
-      "dweight(V,C) <- tokens(B,T):i32 dy(B,T,C)")                                                \
+      "dweight(V,C):wide <- tokens(B,T):i32 dy(B,T,C)")                                           \
     X(POSITIONS, "positions", COMPUTE, positions, none, "", "y(B,T,C) <- x(B,T,C) weight(T,C)")   \
     X(POSITIONS_BACKWARD, "positions_backward", COMPUTE, positions_backward, none, "",            \
-      "dweight(T,C) <- dy(B,T,C)")                                                                \
+      "dweight(T,C):wide <- dy(B,T,C)")                                                           \
     X(LAYER_NORM, "layer_norm", COMPUTE, row_norm, none, "eps:real",                              \
       "y(B,T,C) <- x(B,T,C) weight(C) [bias(C)]")                                                 \
     X(LAYER_NORM_BACKWARD_INPUT, "layer_norm_backward_input", COMPUTE, row_norm_backward_input,   \
       none, "eps:real", "dx(B,T,C) <- dy(B,T,C) x(B,T,C) weight(C)")                              \
     X(LAYER_NORM_BACKWARD_WEIGHT, "layer_norm_backward_weight", COMPUTE,                          \
       row_norm_backward_weight, none, "eps:real",                                                 \
-      "dweight(C) [dbias(C)] <- dy(B,T,C) x(B,T,C)")                                              \
+      "dweight(C):wide [dbias(C):wide] <- dy(B,T,C) x(B,T,C)")                                    \
     X(RMS_NORM, "rms_norm", COMPUTE, row_norm, none, "eps:real",                                  \
       "y(B,T,C) <- x(B,T,C) weight(C)")                                                           \
     X(RMS_NORM_BACKWARD_INPUT, "rms_norm_backward_input", COMPUTE, row_norm_backward_input, none, \
       "eps:real", "dx(B,T,C) <- dy(B,T,C) x(B,T,C) weight(C)")                                    \
     X(RMS_NORM_BACKWARD_WEIGHT, "rms_norm_backward_weight", COMPUTE, row_norm_backward_weight,    \
-      none, "eps:real", "dweight(C) <- dy(B,T,C) x(B,T,C)")                                       \
+      none, "eps:real", "dweight(C):wide <- dy(B,T,C) x(B,T,C)")                                  \
     X(ROTARY, "rotary", COMPUTE, heads, none, "heads theta:real", "y(B,T,C) <- x(B,T,C)")         \
     X(ROTARY_BACKWARD, "rotary_backward", COMPUTE, heads, none, "heads theta:real",               \
       "dx(B,T,C) <- dy(B,T,C)")                                                                   \
@@ -101,21 +103,22 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "y(B,C,..) <- x(B,C,..) statistics(P,3,C):f64 weight(C) bias(C)")                           \
     X(BATCH_NORM_INFERENCE, "batch_norm_inference", COMPUTE, batch_norm_inference, none,          \
       "eps:real",                                                                                 \
-      "y(B,C,..) <- x(B,C,..) running_mean(C) running_var(C) weight(C) bias(C)")                  \
+      "y(B,C,..) <- x(B,C,..) running_mean(C):wide running_var(C):wide weight(C) bias(C)")        \
     X(BATCH_NORM_REDUCE, "batch_norm_reduce", COMPUTE, batch_norm_reduce, none, "eps:real",       \
       "sums(2,C):f64 <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64")                              \
     X(BATCH_NORM_BACKWARD_WEIGHT, "batch_norm_backward_weight", COMPUTE,                          \
-      batch_norm_backward_weight, none, "", "dweight(C) [dbias(C)] <- sums(2,C):f64")             \
+      batch_norm_backward_weight, none, "", "dweight(C):wide [dbias(C):wide] <- sums(2,C):f64")   \
     X(BATCH_NORM_BACKWARD_INPUT, "batch_norm_backward_input", COMPUTE, batch_norm_backward_input, \
       none, "eps:real",                                                                           \
       "dx(B,C,..) <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64 sums(2,C):f64 weight(C)")         \
     X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, elementwise, none, "momentum:real",        \
-      "running_mean(C) running_var(C) <- running_mean(C) running_var(C) statistics(P,3,C):f64")   \
+      "running_mean(C):wide running_var(C):wide <- running_mean(C):wide running_var(C):wide "     \
+      "statistics(P,3,C):f64")                                                                    \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "[smoothing:real]",                    \
-      "loss(2):f64 [probability(B,..,C)] <- logits(B,..,C) labels(B,..):i32 "                     \
+      "loss(2):f64 [probability(B,..,C):wide] <- logits(B,..,C) labels(B,..):i32 "                \
       "inverse_count(1):f64")                                                                     \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "[smoothing:real]",  \
-      "dlogits(B,..,C) <- probability(B,..,C) labels(B,..):i32 inverse_count(1):f64")             \
+      "dlogits(B,..,C) <- probability(B,..,C):wide labels(B,..):i32 inverse_count(1):f64")        \
     X(TO_BF16, "to_bf16", COMPUTE, linear, none, "", "y:bf16 <- x")                               \
     X(FROM_BF16, "from_bf16", COMPUTE, linear, none, "", "y <- x:bf16")                           \
     X(TO_F16, "to_f16", COMPUTE, linear, none, "", "y:f16 <- x")                                  \
@@ -194,6 +197,9 @@ static inline bool dtype_is_real(Dtype d) { return (int)d < DTYPE_REALS; }
 // Two bytes, whose sums are f32 until they are complete (docs/contract.md, 3).
 static inline bool dtype_is_half(Dtype d) { return d == DTYPE_BF16 || d == DTYPE_F16; }
 
+// The type of what must not be rounded to so few digits: weights, their gradients, statistics.
+static inline Dtype dtype_wide(Dtype d) { return dtype_is_half(d) ? DTYPE_F32 : d; }
+
 // A class of memory as reports name it; activations include inputs, scratch includes scalars.
 // clang-format off
 #define MEMORY_LIST(X)                                                                       \
@@ -214,10 +220,12 @@ typedef enum { LASTS_CONTENT, LASTS_PLACE, LASTS_USE } Lasting;
 
 // What a tensor is for: X(constant, name, class of memory, how long it lasts). State is what a step
 // writes and evaluation may read: running statistics, a loss scale. Feedback is what compression of
-// gradients keeps for the next step.
+// gradients keeps for the next step. A copy is a parameter in the type of the arithmetic, where that
+// has fewer digits.
 // clang-format off
 #define ROLE_LIST(X)                                     \
     X(PARAMETER, "parameter", PARAMETERS, CONTENT)       \
+    X(COPY, "copy", PARAMETERS, USE)                     \
     X(GRADIENT, "gradient", GRADIENTS, USE)              \
     X(OPTIMISER, "optimiser", OPTIMISER, CONTENT)        \
     X(STATE, "state", OPTIMISER, CONTENT)                \
@@ -337,6 +345,11 @@ bool kind_communicates(Kind k);  // its class is CLASS_COMMUNICATION
 bool kind_loads(Kind k);         // it brings rows of the data
 bool kind_reduces(Kind k);       // a collective that adds up what its members bring
 const char *kind_operands(Kind k);
+
+// The type of an operand: of one word of kind_operands(), "lse(B,T,heads):wide"; of the i-th of an
+// operation, its outputs first. `dtype` is the operation's.
+Dtype kind_word_dtype(const char *word, Dtype dtype);
+Dtype kind_operand_dtype(Kind k, Dtype dtype, int outputs, int i);
 const char *dtype_name(Dtype d);
 int64_t dtype_bytes(Dtype d);
 const char *role_name(Role r);

@@ -1,16 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Bytes of scratch that the cpu device needs for an operation, and the list of devices.
+// Bytes of scratch that devices need for an operation, and the list of devices.
 #include "core/platform/device_traits.h"
 
 #include "core/platform/cpu_scratch_sequence.h"
+#include "core/platform/widened.h"
 
 #include <stddef.h>
 #include <string.h>
 
 const char device_traits_default[] = DEVICE_DEFAULT;  // set by the build
 
-const DeviceTraits device_traits_reference = {.name = "reference"};
+// Room to widen the operands of two bytes; copies and conversions compute in no such type.
+static int64_t reference_scratch(const Program *p, const Plan *plan, const Op *members, int count) {
+    int64_t most = 0;
+    for (int m = 0; m < count; m++) {
+        const Op *op = &members[m];
+        const Work *w = op_work(p, op);
+        int64_t bytes = 0;
+        if (!dtype_is_half((Dtype)w->dtype) || w->kind == KIND_COPY) continue;
+        for (int i = 0; i < op->outputs + op->inputs; i++)
+            if (kind_operand_dtype(work_kind(w), (Dtype)w->dtype, op->outputs, i) == w->dtype)
+                bytes += widened_bytes(tensor_elements(&p->tensors[op_outputs(plan, op)[i]]));
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+const DeviceTraits device_traits_reference = {.name = "reference",
+                                              .scratch_bytes = reference_scratch};
 const DeviceTraits device_traits_timed = {.name = "timed"};
+
+const char *device_traits_default_for(Dtype dtype) {
+    return dtype_is_half(dtype) ? device_traits_reference.name : device_traits_default;
+}
 
 // Scratch of a convolution whose operand `x` is (B,C,H,W) and `y` (B,K,OH,OW).
 static int64_t conv_bytes(const Program *p, const Plan *plan, const Op *op, int x, int y) {

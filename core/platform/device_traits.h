@@ -32,12 +32,13 @@
 #define DEVICE_HELP_OF(name, form, traits, missing, help) help
 #define DEVICE_HELP DEVICE_LIST(DEVICE_HELP_OF)
 
-// The device of a job that names none: the fastest that this build has kernels for.
-extern const char device_traits_default[];
+// The device of a job that names none: the fastest of this build that has kernels for its type.
+extern const char device_traits_default[];  // of f32 and f64
+const char *device_traits_default_for(Dtype dtype);
 
-extern const DeviceTraits device_traits_reference;  // no fusion, no scratch
+extern const DeviceTraits device_traits_reference;  // no fusion; scratch for bf16 alone
 extern const DeviceTraits device_traits_cpu;
-extern const DeviceTraits device_traits_timed;  // as reference's: it runs the plan's own operations
+extern const DeviceTraits device_traits_timed;  // no fusion, no scratch
 
 // PLATFORM of a device's name "timed:PLATFORM", whose computation is modelled; NULL for another.
 const char *device_traits_platform(const char *name);

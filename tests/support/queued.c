@@ -297,18 +297,8 @@ static int64_t operand_elements(const Operand *o) {
     return n;
 }
 
-// The pattern of a kind names an operand's type where it is not the operation's.
 static int64_t element_bytes(const KernelCall *call, int i) {
-    const char *word = kind_operands(call->kind);
-    if (i >= call->outputs) {
-        word = strstr(word, "<- ") + 3;
-        i -= call->outputs;
-    }
-    for (; word && i > 0; i--)
-        if ((word = strchr(word, ' '))) word++;
-    const char *type = word ? memchr(word, ':', strcspn(word, " ")) : NULL;
-    int dtype = type ? dtype_find(type + 1, (int)strcspn(type + 1, " ]")) : (int)call->dtype;
-    return dtype_bytes((Dtype)dtype);
+    return dtype_bytes(kind_operand_dtype(call->kind, call->dtype, call->outputs, i));
 }
 
 static Status queue_run(DeviceQueue *q, int lane, const void *prepared) {

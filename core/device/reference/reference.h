@@ -2,11 +2,11 @@
 // The reference device: plain loops, the specification of every kernel.
 //
 // Letters: B rows in use, C channels in, K channels out, H W height and width, OH OW after a
-// window. All tensors are in C order. Arithmetic is in the operands' type and in the order
-// written: a sum runs over its indices as the loops are nested, and a parameter's gradient is
-// the sum of each row by itself, folded over the rows, then written over what was there or added
-// to it once (the left fold over micro-batches of docs/contract.md, 3). Rows beyond those in use
-// are never touched.
+// window. All tensors are in C order. Arithmetic is in the operands' type (of bf16 in f32, which
+// widened.c explains) and in the order written: a sum runs over its indices as the loops are
+// nested, and a parameter's gradient is the sum of each row by itself, folded over the rows, then
+// written over what was there or added to it once (the left fold over micro-batches of
+// docs/contract.md, 3). Rows beyond those in use are never touched.
 #ifndef CORE_DEVICE_REFERENCE_REFERENCE_H
 #define CORE_DEVICE_REFERENCE_REFERENCE_H
 
@@ -64,28 +64,34 @@
     X(BATCH_NORM_UPDATE, batch_norm_update)                   \
     X(CROSS_ENTROPY, cross_entropy)                           \
     X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward)         \
-    X(TO_BF16, to_bf16)                                       \
-    X(FROM_BF16, from_bf16)                                   \
-    X(TO_F16, to_f16)                                         \
-    X(FROM_F16, from_f16)                                     \
-    X(FEED_ERROR, feed_error)                                 \
-    X(KEEP_ERROR, keep_error)                                 \
-    X(LOW_RANK_LEFT, low_rank_left)                           \
-    X(LOW_RANK_RIGHT, low_rank_right)                         \
-    X(LOW_RANK_REST, low_rank_rest)                           \
-    X(LOW_RANK_WHOLE, low_rank_whole)                         \
-    X(ORTHOGONALISE, orthogonalise)                           \
-    X(TOP_K, top_k)                                           \
-    X(SPREAD, spread)                                         \
     X(CONCATENATE, concatenate)                               \
     X(FOLD, fold)                                             \
     X(SGD, sgd)
+
+// Of f32 and f64 alone: conversions, and what compresses gradients, which are never bf16.
+#define REFERENCE_WIDE_KERNELS(X)     \
+    X(TO_BF16, to_bf16)               \
+    X(FROM_BF16, from_bf16)           \
+    X(TO_F16, to_f16)                 \
+    X(FROM_F16, from_f16)             \
+    X(FEED_ERROR, feed_error)         \
+    X(KEEP_ERROR, keep_error)         \
+    X(LOW_RANK_LEFT, low_rank_left)   \
+    X(LOW_RANK_RIGHT, low_rank_right) \
+    X(LOW_RANK_REST, low_rank_rest)   \
+    X(LOW_RANK_WHOLE, low_rank_whole) \
+    X(ORTHOGONALISE, orthogonalise)   \
+    X(TOP_K, top_k)                   \
+    X(SPREAD, spread)
 
 #define X(kind, name)                                    \
     void reference_##name##_f32(const KernelCall *call); \
     void reference_##name##_f64(const KernelCall *call);
 REFERENCE_KERNELS(X)
+REFERENCE_WIDE_KERNELS(X)
 #undef X
+
+void reference_widened(const KernelCall *call);  // of any kind in bf16
 
 void reference_copy(const KernelCall *call);  // of any type
 
