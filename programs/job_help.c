@@ -16,7 +16,12 @@ const OptionDetail job_details[] = {
      "(llama:layers=4,hidden=128,heads=4,kv_heads=2,seq=128) take tokens: --data text. A file "
      "describes a network of your own: "
      "docs/formats.md, \"Model files\"."},
-    {"dtype", "f64 starts from the weights that f32 has.", "precision type"},
+    {"dtype",
+     "f64 starts from the weights that f32 has. With bf16 (mixed precision) activations, their "
+     "gradients and a copy of the weights that each step makes are bf16, sums are f32 and rounded "
+     "once, and weights, their gradients and what the optimiser keeps are f32. Only the device "
+     "reference computes in it, and is then the default; it says what other devices must give.",
+     "precision type mixed-precision amp autocast"},
     {"seed",
      "Two runs with the same options and seed give the same bits, whatever the ranks. The seed is "
      "printed, and it is in every report and trace.",

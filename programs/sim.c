@@ -103,7 +103,7 @@ static Status make_job(Sim *s) {
     snprintf(device, size, "timed:%s", s->platform);
     s->job.spec = s->o->job;
     s->job.spec.ranks = 1;
-    s->job.spec.device = s->setting.devices ? device : device_traits_default;
+    s->job.spec.device = s->setting.devices ? device : device_traits_default_for(s->o->job.dtype);
     if (!s->recorded) return OK;
     const Recording *r = &s->recording;
     TRY(sim_job_recorded(&s->job, &r->traces[0].run, &r->set));
@@ -123,6 +123,8 @@ static Status take_plan(Sim *s, SimOptions *o) {
                                     .dtype = s->recorded || given(s, "dtype")};
     if (s->recorded && !o->gpus.count && !o->ranks.count) return OK;
     TRY(sim_job_take_plan(&s->job, s->arena, &given_here));
+    if (!s->recorded && !s->setting.devices)
+        s->job.spec.device = device_traits_default_for(s->job.spec.dtype);
     if (!given(s, "gpus") && !given(s, "ranks")) o->gpus = (IntList){{s->job.spec.ranks}, 1};
     return OK;
 }

@@ -341,6 +341,8 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .load = o->load,
                         .evaluate_only = o->evaluate || o->generate,
                         .generates = o->generate > 0};
+    if (!option_given(line, "device"))
+        out->spec.device = device_traits_default_for(out->spec.dtype);
     if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
     if (o->link) TRY(outputs_name(link_model_parse(&out->link, o->link), "link:"));
     if (o->record)

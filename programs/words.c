@@ -115,8 +115,9 @@ const OptionWord words[WORDS] = {
      "Other programs, or the hypervisor, took cores that the run could have used. Its times "
      "are then not those of the machine alone.",
      "docs/formats.md, Reports"},
-    {"dtype", "f32 f64 type",
-     "Type of the arithmetic: f32 is single, f64 double precision.",
+    {"dtype", "f32 f64 bf16 type",
+     "Type of the arithmetic: f32 is single, f64 double precision; in bf16, the upper half of an "
+     "f32, activations take half the memory, and weights stay f32.",
      NULL},
     {"efficiency", "eff eff.",
      "Speed-up divided by the growth in ranks: 100 % means that twice the ranks do twice the "

@@ -57,7 +57,7 @@ static Status add_fixed(Emitter *e, const Value *v, int32_t *out) {
 }
 
 LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role) {
-    LogicalSpec s = {.dims = p->dims, .dtype = e->spec->dtype, .role = role};
+    LogicalSpec s = {.dims = p->dims, .dtype = dtype_wide(e->spec->dtype), .role = role};
     memcpy(s.shape, p->shape, sizeof s.shape);
     if (role != ROLE_PARAMETER) return s;
     if (p->state) s.role = ROLE_STATE;
@@ -165,7 +165,7 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
     case VALUE_SEED: return e->seed;
     case VALUE_STEP: return e->step_number;
     case VALUE_FIRST_ROW: return e->first_row;
-    case VALUE_PARAMETER: return e->layers[v->layer].parameter[v->index];
+    case VALUE_PARAMETER: return e->layers[v->layer].copy[v->index];
     case VALUE_GRADIENT: return e->layers[v->layer].gradient[v->index];
     case VALUE_ROWS:
     case VALUE_FIXED: break;
@@ -241,6 +241,8 @@ static Status emit_micro_batch(Emitter *e, int shard, int micro_batch) {
 static Status emit_step(Emitter *e) {
     TRY(program_add_plan(e->p, "step", &e->plan));
     e->plan->when = WHEN_EACH_STEP;
+    e->training = true;
+    TRY(emit_copies(e));
     for (int shard = 0; shard < e->spec->local_shards; shard++) {
         TRY(add_gradients(e, shard));
         TRY(add_loss(e, "loss", shard));
@@ -255,6 +257,7 @@ static Status emit_evaluation(Emitter *e) {
     e->plan->when = WHEN_EACH_EPOCH;
     e->training = false;
     e->shard = e->micro_batch = 0;
+    TRY(emit_copies(e));
     e->rows = e->spec->evaluation_rows;
     e->whole_rows = e->rows * e->spec->data_axis_size;  // every rank has a block of its own
     e->suffix[0] = 0;

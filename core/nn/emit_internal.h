@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the parts of model_emit() share: emit.c makes passes and plans, emit_update.c the updates.
+// What the parts of model_emit() share: emit.c makes passes and plans, emit_copies.c what these
+// compute with, emit_update.c the updates.
 #ifndef CORE_NN_EMIT_INTERNAL_H
 #define CORE_NN_EMIT_INTERNAL_H
 
@@ -13,6 +14,7 @@ enum { OPTIMISER_STATES = 2 };  // of one parameter, at most
 // The tensors of one layer: those of the program, and of the current shard. NONE: there is none.
 typedef struct {
     int32_t parameter[LAYER_PARAMETERS];
+    int32_t copy[LAYER_PARAMETERS];  // what passes read: the parameter, or it in fewer digits
     int32_t state[LAYER_PARAMETERS][OPTIMISER_STATES];  // what the optimiser keeps
     int32_t gradient[LAYER_PARAMETERS], gradient_of_0[LAYER_PARAMETERS];
     int32_t joined[LAYER_PARAMETERS];   // the sum of all uses, in the update
@@ -48,6 +50,9 @@ Status emit_tensor(Emitter *e, const char *name, const char *suffix, const Logic
 
 // The logical tensor of a parameter, or of something that has its shape: its gradient, its state.
 LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role role);
+
+// emit_copies.c: in a plan, before its passes, what these read instead of parameters.
+Status emit_copies(Emitter *e) MUST_USE;
 
 // emit_update.c: what the optimiser keeps from step to step; and the updates of a step's plan.
 Status emit_optimiser_state(Emitter *e) MUST_USE;

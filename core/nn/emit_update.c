@@ -18,7 +18,7 @@ Status emit_update_op(Emitter *e, int i, int k, const char *what, const OpSpec *
     s.name = name;
     s.layer = l->name;
     s.phase = PHASE_UPDATE;
-    s.dtype = e->spec->dtype;
+    s.dtype = dtype_wide(e->spec->dtype);
     s.lane = e->compute;
     s.outputs = outputs;
     s.inputs = inputs;
@@ -118,7 +118,7 @@ static Status emit_count(Emitter *e) {
                        &(OpSpec){.name = "optimizer.step",
                                  .kind = KIND_INCREMENT,
                                  .phase = PHASE_UPDATE,
-                                 .dtype = e->spec->dtype,
+                                 .dtype = dtype_wide(e->spec->dtype),
                                  .lane = e->compute,
                                  .outputs = &e->updates,
                                  .output_count = 1,
@@ -166,7 +166,7 @@ static Status emit_clip(Emitter *e, int32_t sum) {
                        &(OpSpec){.name = "gradients.clip",
                                  .kind = KIND_CLIP,
                                  .phase = PHASE_UPDATE,
-                                 .dtype = e->spec->dtype,
+                                 .dtype = dtype_wide(e->spec->dtype),
                                  .lane = e->compute,
                                  .attrs = (int64_t[]){build_attr_real(o->clip)},
                                  .outputs = (int32_t[]){norm, factor, finite},

@@ -196,7 +196,7 @@ static Status add_loss(Graph *g) {
                   .attrs = {build_attr_real(g->smoothing)},
                   .accumulates = true};
     if (g->training)
-        TRY(add_rows(g, last->out, last->out_dims, g->dtype, NONE, &probability,
+        TRY(add_rows(g, last->out, last->out_dims, dtype_wide(g->dtype), NONE, &probability,
                      "cross_entropy.probability"));
     op.outputs = VALUES(g->loss, probability);
     op.inputs = VALUES(g->y[g->m->layer_count - 1], g->labels, g->inverse_count);

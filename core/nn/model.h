@@ -86,7 +86,7 @@ enum { EVALUATION_ROWS = 256 };
 
 // The cut of a batch into shards and micro-batches, and this rank's share of it.
 typedef struct {
-    Dtype dtype;               // a real one
+    Dtype dtype;               // of the passes, a real one; parameters of bf16 are f32
     int64_t batch;             // rows of the global batch
     int shards, local_shards;  // of the whole run, and of this rank
     int micro_batches;         // per shard
@@ -101,6 +101,9 @@ typedef struct {
 // reading the gradient of local shard 0) and plan "evaluate" (load, forward, loss). Gradients are
 // PARTIAL_SUM along "data" and kept apart per local shard; joining them is a strategy's work.
 // Of a model of tokens x is i32, and labels have its shape.
+// In bf16 activations and their gradients are bf16. Parameters, their gradients and what the
+// optimiser keeps are f32; each plan begins with "convert.LAYER.PARAMETER", which rounds a
+// parameter to its copy "LAYER.PARAMETER.bf16", and passes read that.
 // Scalars: "learning_rate", "inverse_count" f64; per shard s and micro-batch m "first_row.s.m",
 // "rows.s.m" i64; "evaluate.first_row", "evaluate.rows". Losses: "loss" (of local shard s >= 1
 // "loss/s") f64[2] (sum of losses over the global batch size, correct answers), accumulated over

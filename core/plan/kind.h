@@ -220,8 +220,8 @@ typedef enum { LASTS_CONTENT, LASTS_PLACE, LASTS_USE } Lasting;
 
 // What a tensor is for: X(constant, name, class of memory, how long it lasts). State is what a step
 // writes and evaluation may read: running statistics, a loss scale. Feedback is what compression of
-// gradients keeps for the next step. A copy is a parameter in the type of the arithmetic, where that
-// has fewer digits.
+// gradients keeps for the next step. A copy is a parameter in the type of the arithmetic, where
+// that has fewer digits.
 // clang-format off
 #define ROLE_LIST(X)                                     \
     X(PARAMETER, "parameter", PARAMETERS, CONTENT)       \

@@ -44,6 +44,18 @@ static int64_t count_blocks(const Program *p, const Plan *plan) {
     return blocks;
 }
 
+// Each copy is written once.
+static int64_t copy_bytes(const Program *p, const Plan *plan) {
+    int64_t bytes = 0;
+    for (int i = 0; plan && i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        const Tensor *t = op->outputs ? &p->tensors[op_outputs(plan, op)[0]] : NULL;
+        if (t && t->role == ROLE_COPY)
+            bytes += logical_elements(&p->logicals[t->logical]) * dtype_bytes((Dtype)t->dtype);
+    }
+    return bytes;
+}
+
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
     FootprintModel m = {.ranks = data_ranks(p),
@@ -59,14 +71,16 @@ FootprintModel footprint_model(const Program *p) {
         if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
         if (l->role == ROLE_STATE) m.state_bytes += bytes;
     }
+    m.copy_bytes = copy_bytes(p, step_of(p));
     return m;
 }
 
 Footprint footprint_closed(const FootprintModel *m, int stage) {
     double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes, n = m->ranks;
     double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
-    double gathered = stage == 3 ? 2 * m->passes * whole : trained;
-    return (Footprint){.parameters = stage == 3 ? whole / n : whole,
+    double copies = (double)m->copy_bytes, read = copies > 0 ? copies : whole;
+    double gathered = stage == 3 ? 2 * m->passes * read : trained;
+    return (Footprint){.parameters = (whole + copies) / (stage == 3 ? n : 1),
                        .gradients = stage >= 2 ? trained / n : trained,
                        .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,
                        .sent = (gathered + trained) * (n - 1) / n,
@@ -80,7 +94,8 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
          from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
     Phase phase = (Phase)op_work(p, op)->phase;
     if (to == ROLE_SCALAR) return NULL;
-    if (to == ROLE_GRADIENT || to == ROLE_PARAMETER || from == ROLE_PARAMETER) return &f->sent;
+    if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;
+    if (from == ROLE_PARAMETER || from == ROLE_COPY) return &f->sent;
     if (to == ROLE_BUFFER && phase == PHASE_SYNC) return &f->sent;
     return phase == PHASE_UPDATE ? &f->sent_norm : &f->sent_statistics;
 }

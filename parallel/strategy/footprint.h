@@ -10,6 +10,9 @@
 //   ZeRO-2  Psi          T/N         K T/N       2 T (N-1)/N
 //   ZeRO-3  Psi/N        T/N         K T/N       (2P Psi + T) (N-1)/N
 //
+// With passes in bf16 a rank keeps copies of its parameters as well, Phi = Psi / 2 bytes, of which
+// ZeRO-3 has its share and gathers these: (2P Phi + T) (N-1)/N.
+//
 // Under ZeRO the norm of the gradients sends 16 (N-1)/N bytes for each block of 4,096 elements.
 // State, such as running statistics, is whole on every rank, and counts as the optimiser's.
 //
@@ -32,8 +35,9 @@ typedef struct {
 // What the closed forms are about.
 typedef struct {
     int64_t parameter_bytes, trained_bytes, optimiser_bytes, state_bytes;  // of logical tensors
-    int64_t parameters, trained;                                           // elements
-    int64_t blocks;  // of all gradients whose squares are summed; 0 without a norm
+    int64_t copy_bytes;           // of the parameters' copies in the passes' type
+    int64_t parameters, trained;  // elements
+    int64_t blocks;               // of all gradients whose squares are summed; 0 without a norm
     int ranks, passes;
 } FootprintModel;
 

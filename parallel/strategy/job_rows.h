@@ -18,9 +18,11 @@
 
 #define JOB_ROWS_TYPE_SEED(T) \
     {.name = "dtype", .kind = OPTION_CHOICE, JOB_AT(T, dtype), .marks = JOB_OPTION, \
-     .value = "f32|f64", .initial = "f32", .help = "type of the arithmetic", \
-     .others = "float32=f32 float=f32 fp32=f32 single=f32 float64=f64 double=f64 fp64=f64 bf16= " \
-               "bfloat16= float16= fp16= half= f16= tf32= fp8= int8="}, \
+     .value = "f32|f64|bf16", .initial = "f32", \
+     .help = "type of the passes; of bf16 weights and their gradients stay f32, and only the " \
+             "device reference computes in it", \
+     .others = "float32=f32 float=f32 fp32=f32 single=f32 float64=f64 double=f64 fp64=f64 " \
+               "bfloat16=bf16 float16= fp16= half= f16= tf32= fp8= int8="}, \
     {.name = "seed", .kind = OPTION_INT, JOB_AT(T, seed), .marks = JOB_OPTION, .value = "N", \
      .initial = "1", .min = 0, .max = 4294967295.0, .brief = true, \
      .help = "of initial weights, order of samples and split"}

@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(DTYPE_F32 == 0 && DTYPE_F64 == 1, "the words of --dtype are in this order");
+_Static_assert(DTYPE_F32 == 0 && DTYPE_F64 == 1 && DTYPE_BF16 == 2,
+               "the words of --dtype are in this order");
 
 typedef struct {
     JobSpec job;

@@ -57,6 +57,8 @@ Status plan_job_read(PlanJob *out, const ProgramSet *set, const char *source) {
     const Program *p = &set->programs[0];
     for (int i = p->logical_count - 1; i >= 0; i--)
         if (p->logicals[i].role == ROLE_PARAMETER) out->dtype = (Dtype)p->logicals[i].dtype;
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_COPY) out->dtype = (Dtype)p->tensors[t].dtype;
     return OK;
 }
 
@@ -136,7 +138,7 @@ static Status check_parameters(const Program *p, const Program *model, const cha
                  "%s: model %s has no parameter %s of this shape; give the --model that the plan "
                  "was printed for",
                  s->plan_file, model_name, program_name(p, l->name));
-        if (l->dtype != s->dtype)
+        if (l->dtype != dtype_wide(s->dtype))
             FAIL(ERR_USAGE, "%s: parameter %s is %s; give --dtype %s", s->plan_file,
                  program_name(p, l->name), dtype_name((Dtype)l->dtype),
                  dtype_name((Dtype)l->dtype));
@@ -194,6 +196,9 @@ Status plan_job_check_set(const ProgramSet *set, const JobSpec *s, const Model *
     ProgramSet by_model;
     TRY(plan_job_read(&plan, set, s->plan_file));
     TRY(check_cut(&plan, s));
+    if (plan.dtype != s->dtype && dtype_wide(plan.dtype) == dtype_wide(s->dtype))
+        FAIL(ERR_USAGE, "%s: its passes are in %s; give --dtype %s", s->plan_file,
+             dtype_name(plan.dtype), dtype_name(plan.dtype));
     TRY(check_parts(set, &plan, s));
     TRY(check_room_for_rows(set, s));
     for (int c = 0; c < set->count; c++) TRY(check_weights(&set->programs[c], s));

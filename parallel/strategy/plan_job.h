@@ -10,7 +10,7 @@ typedef struct {
     int ranks, data_ranks;            // all; those along the axes that cut the batch
     int local_shards, micro_batches;  // of a rank; of a shard
     int64_t rows;                     // room of the largest micro-batch
-    Dtype dtype;                      // of the parameters
+    Dtype dtype;                      // of the parameters, or of their copies
 } PlanJob;
 
 // Read a plan that is not lowered; `source` is the file's name in messages. ERR_USAGE when it has

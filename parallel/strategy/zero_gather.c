@@ -28,14 +28,15 @@ typedef struct {
     Buffer *buffers;
     int32_t *last;  // [1 + name] of a layer: the last of its uses, or NONE
     int use_count, buffer_count;
-    bool several;  // shards or micro-batches
+    int converted;  // the last operation that writes a copy of a parameter, or NONE
+    bool several;   // shards or micro-batches
 } Gathers;
 
 static Status gathers_init(Gathers *g, Zero *z, Plan *plan) {
     const Program *p = z->join.p;
     Arena *a = &z->join.arena;
     int reads = 0;
-    *g = (Gathers){.z = z, .plan = plan};
+    *g = (Gathers){.z = z, .plan = plan, .converted = NONE};
     for (int i = 0; i < plan->op_count; i++) {
         reads += plan->ops[i].inputs;
         g->several |= plan->ops[i].shard > 0 || plan->ops[i].micro_batch > 0;
@@ -124,27 +125,42 @@ static Status buffer_of(Gathers *g, int i, int whole, int32_t *out) {
     return OK;
 }
 
+static bool writes_copy(const Program *p, const Plan *plan, const Op *op) {
+    return op->outputs && p->tensors[op_outputs(plan, op)[0]].role == ROLE_COPY;
+}
+
+static Status shard_copies(Gathers *g) {
+    for (int i = 0; i < g->plan->op_count; i++) {
+        if (!writes_copy(g->z->join.p, g->plan, &g->plan->ops[i])) continue;
+        TRY(zero_shard_op(g->z, g->plan, i));
+        g->converted = i;
+    }
+    return OK;
+}
+
 static Status read_buffers(Gathers *g) {
     const Program *p = g->z->join.p;
     for (int i = 0; i < g->plan->op_count; i++) {
         const Op *op = &g->plan->ops[i];
         int32_t *inputs = &g->plan->operands[op->operand_first + op->outputs];
-        if (op_work(p, op)->phase == PHASE_UPDATE) continue;
-        for (int k = 0; k < op->inputs; k++)
-            if (p->tensors[inputs[k]].role == ROLE_PARAMETER)
+        if (op_work(p, op)->phase == PHASE_UPDATE || writes_copy(p, g->plan, op)) continue;
+        for (int k = 0; k < op->inputs; k++) {
+            Role role = (Role)p->tensors[inputs[k]].role;
+            if (role == ROLE_PARAMETER || role == ROLE_COPY)
                 TRY(buffer_of(g, i, inputs[k], &inputs[k]));
+        }
     }
     return OK;
 }
 
 // The operation after which a use may be gathered: the last one of the use `prefetch` + 1 before
 // it, if that comes before its own first one, else the one that the same lane does before that;
-// NONE: the first of all.
+// the last conversion, or NONE: the first of all.
 static int gathered_after(const Gathers *g, int use) {
     const StrategyOptions *options = g->z->join.options;
     const Op *ops = g->plan->ops;
     int first = g->uses[use].first_op, before = use - 1 - options->prefetch, at = first - 1;
-    if (!options->no_overlap && before < 0) return NONE;
+    if (!options->no_overlap && before < 0) return g->converted;
     if (!options->no_overlap && g->uses[before].last_op < first) return g->uses[before].last_op;
     while (at != NONE && ops[at].lane != ops[first].lane) at--;
     return at;
@@ -190,6 +206,7 @@ static Status add_gathers(Gathers *g, DepList *deps) {
 Status zero_add_gathers(Zero *z, Plan *plan, DepList *deps) {
     Gathers g;
     TRY(gathers_init(&g, z, plan));
+    TRY(shard_copies(&g));
     TRY(read_buffers(&g));
     return add_gathers(&g, deps);
 }

@@ -20,6 +20,9 @@ typedef struct {
 // which is cut then. ERR_PLAN, ERR_MEMORY.
 Status zero_shard_of(Zero *z, int tensor, int32_t *out) MUST_USE;
 
+// The same operation on shards, in the place of operation i.
+Status zero_shard_op(Zero *z, Plan *plan, int i) MUST_USE;
+
 // Let the updates of a plan work on shards.
 Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
 
@@ -27,10 +30,11 @@ Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
 // norm of all gradients. Before zero_shard_updates().
 Status zero_join_norm(Zero *z, Plan *plan) MUST_USE;
 
-// Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3),
-// add what gathers them, and collect in `deps` what keeps them few: what a layer needs is gathered
-// when of all that layers before it needed only the last `prefetch` may still be read; without
-// overlap, when everything before it is computed.
+// Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3);
+// of parameters that have copies in another type each rank converts its shard, and copies are
+// gathered. Add what gathers them, and collect in `deps` what keeps them few: what a layer needs is
+// gathered when of all that layers before it needed only the last `prefetch` may still be read;
+// without overlap, when everything before it is computed.
 Status zero_add_gathers(Zero *z, Plan *plan, DepList *deps) MUST_USE;
 
 #endif

@@ -55,11 +55,11 @@ static bool same_logical_shape(const Program *p, const Tensor *a, const Tensor *
            !memcmp(x->shape, y->shape, x->dims * sizeof *x->shape);
 }
 
-// Does an update work on this element by element? On parameters, gradients, and state that lies as
-// one of them; a count of updates is state, too, but is not cut.
+// Does an operation work on this element by element? On parameters, gradients, and state that lies
+// as one of them; a count of updates is state, too, but is not cut.
 static bool is_cut(const Program *p, const Plan *plan, const Op *op, int tensor) {
     const Tensor *t = &p->tensors[tensor];
-    if (t->role == ROLE_PARAMETER || t->role == ROLE_GRADIENT) return true;
+    if (t->role == ROLE_PARAMETER || t->role == ROLE_COPY || t->role == ROLE_GRADIENT) return true;
     for (int k = 0; k < op->outputs + op->inputs && t->role == ROLE_OPTIMISER; k++) {
         const Tensor *other = &p->tensors[op_outputs(plan, op)[k]];
         bool counts = other->role == ROLE_PARAMETER || other->role == ROLE_GRADIENT;
@@ -68,9 +68,8 @@ static bool is_cut(const Program *p, const Plan *plan, const Op *op, int tensor)
     return false;
 }
 
-// The same operation on shards, in the place of operation i: it is added behind all others and
-// moved, so that nothing else changes its place.
-static Status shard_update(Zero *z, Plan *plan, int i) {
+// It is added behind all others and moved, so that nothing else changes its place.
+Status zero_shard_op(Zero *z, Plan *plan, int i) {
     Program *p = z->join.p;
     const Op op = plan->ops[i];
     const Work w = *op_work(p, &op);
@@ -114,6 +113,6 @@ Status zero_shard_updates(Zero *z, Plan *plan) {
     const Program *p = z->join.p;
     for (int i = 0; i < plan->op_count; i++)
         if (op_work(p, &plan->ops[i])->phase == PHASE_UPDATE && !op_communicates(p, &plan->ops[i]))
-            TRY(shard_update(z, plan, i));
+            TRY(zero_shard_op(z, plan, i));
     return OK;
 }

@@ -437,9 +437,11 @@ END_TEST
 
 START_TEST(train_and_sim_print_the_same_plans_of_zero) {
     for (int stage = 1; stage <= 3; stage++)
-        for (int lowered = 0; lowered < 2; lowered++) {
+        for (int k = 0; k < 3; k++) {
+            static const char *const forms[] = {"file", "lowered-file",
+                                                "lowered-file --dtype bf16 --accumulate 2"};
+            const char *what = forms[k];
             char *first;
-            const char *what = lowered ? "lowered-file" : "file";
             ck_assert_int_eq(
                 command_run(&it, "train --ranks 3 --zero %d --clip 1 --print-plan %s", stage, what),
                 0);

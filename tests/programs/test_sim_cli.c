@@ -393,7 +393,7 @@ START_TEST(the_plan_is_the_one_that_train_prints) {
     same_plan("--ranks 2 --print-plan file --shards 4 --accumulate 2 --bucket-kib 1,2 --no-overlap "
               "--all-reduce ring --dtype f64 --compress powersgd:2");
     same_plan("--ranks 4 --print-plan lowered-file --batch-per-rank 16 --all-reduce chain");
-    same_plan("--ranks 3 --print-plan lowered --shards 6 --compress bf16");
+    same_plan("--ranks 3 --print-plan lowered-file --shards 6 --compress bf16 --dtype bf16");
     same_plan("--ranks 2 --print-plan file --optimizer adamw --eps 1e-6 --clip 1 --on-nan skip");
     Command c = {0};
     ck_assert_int_eq(

@@ -170,7 +170,7 @@ START_TEST(words_of_other_programs_lead_to_ours) {
             "train --nproc_per_node 2");
     refused(PARTS("did you mean --batch-per-rank?"), "train --batch_per_rank 2");
     refused(PARTS("float32", "did you mean f32?"), "train --dtype float32");
-    refused(PARTS("bf16 is not built", "there are f32, f64"), "sim --dtype bf16");
+    refused(PARTS("fp8 is not built", "there are f32, f64, bf16"), "sim --dtype fp8");
     refused(PARTS("Lion is not built", "there are sgd, adam, adamw"), "train --optimizer Lion");
     refused(PARTS("--momentum belongs to --optimizer sgd"),
             "train --optimizer adamw --momentum 0.9");

@@ -88,7 +88,7 @@ static Status forward(Graph *g, int i) {
     int y;
     TRY(graph_output(g, i, NONE, &y));
     if (g->training && l->trained)
-        TRY(graph_extra(g, i, LSE, VALUE_ROWS, "lse", g->dtype, 2, shape));
+        TRY(graph_extra(g, i, LSE, VALUE_ROWS, "lse", dtype_wide(g->dtype), 2, shape));
     const Values inputs =
         is_packed(l) ? VALUES(graph_input(g, i, 0))
                      : VALUES(graph_input(g, i, 0), graph_input(g, i, 1), graph_input(g, i, 2));

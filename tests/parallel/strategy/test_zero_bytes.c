@@ -48,7 +48,8 @@ static void lower_model(Lowered *l, const JobSpec *job, const char *text) {
     ck_assert_ok(job_spec_check(job));
     ck_assert_ok(job_spec_programs(&l->set, job, &m));
     ck_assert_ok(plan_check(&l->set));
-    ck_assert_ok(collective_work_lower(&l->set, device_traits("cpu")));
+    ck_assert_ok(
+        collective_work_lower(&l->set, device_traits(device_traits_default_for(job->dtype))));
     l->p = &l->set.programs[0];
 }
 
@@ -94,6 +95,29 @@ static void check_memory(int ranks, int stage, int prefetch, bool momentum) {
     ck_assert_int_eq(classes, pools);  // which is what a rank allocates
     finish(&l);
 }
+
+// With passes in bf16 a rank also has the copies, of 2 bytes an element, and ZeRO-3 gathers those.
+START_TEST(copies_in_bf16_are_sharded_and_gathered_in_its_bytes) {
+    for (int stage = 0; stage <= 3; stage++) {
+        JobSpec job = square_job(4, stage);
+        Lowered l;
+        job.dtype = DTYPE_BF16;
+        job.strategy.bucket_bytes[0] = job.strategy.bucket_bytes[1] = 0;
+        lower_job(&l, &job);
+        FootprintModel m = footprint_model(l.p);
+        double own = stage == 3 ? 4 : 1, share = 3 / 4.0;
+        double sent = stage < 3 ? 2 * PSI : PSI + (2 * PSI - LAYER) / 2;
+        check_class(&l, MEMORY_PARAMETERS, PSI * 3 / 2 / (int)own, "parameters", 4, stage);
+        check_class(&l, MEMORY_COMMUNICATION, stage == 3 ? 2 * LAYER / 2 : 0, "gathered copies", 4,
+                    stage);
+        ck_assert_int_eq(m.copy_bytes, PSI / 2);
+        ck_assert_double_eq(footprint_closed(&m, stage).parameters, 1.5 * PSI / own);
+        ck_assert_double_eq(footprint_planned(l.p).sent, sent * share);
+        ck_assert_double_eq(footprint_closed(&m, stage).sent, 2 * PSI * share);
+        finish(&l);
+    }
+}
+END_TEST
 
 START_TEST(memory_is_that_of_the_closed_forms_and_the_working_set) {
     for (int ranks = 2; ranks <= 16; ranks *= 2)
@@ -221,4 +245,5 @@ END_TEST
 SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
       the_closed_forms_are_those_of_the_paper, ranks_send_what_the_closed_forms_say,
       the_norm_sends_a_sum_for_each_block, statistics_are_counted_apart,
-      with_micro_batches_whole_gradients_stay)
+      with_micro_batches_whole_gradients_stay,
+      copies_in_bf16_are_sharded_and_gathered_in_its_bytes)
