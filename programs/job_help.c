@@ -13,7 +13,9 @@ const OptionDetail job_details[] = {
      "as many as classes= says (net:classes=27). resnet18 and resnet50 are those of ImageNet, "
      "3x224x224 and 1000 classes, with torchvision's names of parameters "
      "(resnet18:size=32,classes=10). gpt and llama "
-     "(llama:layers=4,hidden=128,heads=4,kv_heads=2,seq=128) take tokens: --data text. A file "
+     "(llama:layers=4,hidden=128,heads=4,kv_heads=2,seq=128) take tokens: --data text. bert learns "
+     "the tokens that are masked in a text, "
+     "15 % of them; its vocabulary has one more, [MASK] (bert:vocabulary=66). A file "
      "describes a network of your own: "
      "docs/formats.md, \"Model files\"."},
     {"dtype",

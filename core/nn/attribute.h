@@ -8,6 +8,7 @@
 // LAYERS names layers. Each kind of layer says which it takes; all take `from`.
 #define ATTRIBUTE_LIST(X)             \
     X(OUT, "out", POSITIVE)           \
+    X(TYPES, "types", POSITIVE)       \
     X(KERNEL, "kernel", POSITIVE)     \
     X(STRIDE, "stride", POSITIVE)     \
     X(PAD, "pad", NATURAL)            \

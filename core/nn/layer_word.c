@@ -67,6 +67,9 @@ static const ForeignWord foreign_layers[] = {
     {"rotaryembedding", "rotary"},
     {"silu", "swiglu"},
     {"glu", "swiglu"},
+    {"tokentypeembeddings", "segments"},
+    {"positionembeddings", "positions"},
+    {"wordembeddings", "embedding"},
 };
 static const ForeignWord foreign_attributes[] = {
     {"epsilon", "eps"},

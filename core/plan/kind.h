@@ -74,6 +74,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(POSITIONS, "positions", COMPUTE, positions, none, "", "y(B,T,C) <- x(B,T,C) weight(T,C)")   \
     X(POSITIONS_BACKWARD, "positions_backward", COMPUTE, positions_backward, none, "",            \
       "dweight(T,C):wide <- dy(B,T,C)")                                                           \
+    X(SEGMENTS, "segments", COMPUTE, segments, none, "", "y(B,T,C) <- x(B,T,C) weight(S,C)")      \
+    X(SEGMENTS_BACKWARD, "segments_backward", COMPUTE, segments_backward, none, "",               \
+      "dweight(S,C):wide <- dy(B,T,C)")                                                           \
     X(LAYER_NORM, "layer_norm", COMPUTE, row_norm, none, "eps:real",                              \
       "y(B,T,C) <- x(B,T,C) weight(C) [bias(C)]")                                                 \
     X(LAYER_NORM_BACKWARD_INPUT, "layer_norm_backward_input", COMPUTE, row_norm_backward_input,   \

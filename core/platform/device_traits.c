@@ -88,6 +88,7 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_LAYER_NORM_BACKWARD_WEIGHT:
         return 2 * tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
     case KIND_POSITIONS_BACKWARD:
+    case KIND_SEGMENTS_BACKWARD:
     case KIND_RMS_NORM_BACKWARD_WEIGHT:
         return tensor_elements(dweight) * dtype_bytes((Dtype)w->dtype);
     case KIND_BATCH_NORM:

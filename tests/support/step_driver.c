@@ -72,6 +72,7 @@ static void build_program(StepDriver *d) {
                      .micro_batches = o->micro_batches,
                      .evaluation_rows = STEP_EVALUATION_ROWS,
                      .optimizer = o->optimizer,
+                     .label_smoothing = o->label_smoothing,
                      .data_axis_size = o->ranks};
     ck_assert_ok(model_read(&d->model, &d->arena, o->model));
     ck_assert_ok(model_emit(&d->program, &d->model, &spec));
@@ -157,6 +158,15 @@ static int scalar(const StepDriver *d, const char *format, int shard, int micro_
     return tensor;
 }
 
+// Labels of this step's batch that are not ignored.
+static int64_t count_labels(const StepDriver *d) {
+    const StepOptions *o = &d->options;
+    int64_t n = o->batch * row_labels(o), count = 0;
+    const int32_t *labels = &o->labels[d->step * o->batch % o->samples * row_labels(o)];
+    for (int64_t i = 0; i < n; i++) count += labels[i] != LABEL_IGNORED;
+    return count;
+}
+
 // Shard s of S takes rows sB/S ... (docs/contract.md, 2); its micro-batches share them alike.
 static void set_scalars(StepDriver *d, int rank) {
     const StepOptions *o = &d->options;
@@ -171,7 +181,7 @@ static void set_scalars(StepDriver *d, int rank) {
         executor_set_i64(e, scalar(d, "rows.%d.%d", s, m), to - from);
     }
     executor_set_f64(e, scalar(d, "learning_rate", 0, 0), o->learning_rate);
-    executor_set_f64(e, scalar(d, "inverse_count", 0, 0), 1.0 / (double)(o->batch * row_labels(o)));
+    executor_set_f64(e, scalar(d, "inverse_count", 0, 0), 1.0 / (double)count_labels(d));
 }
 
 double step_driver_run(StepDriver *d) {

@@ -21,7 +21,7 @@ typedef struct {
     const int32_t *tokens;  // in place of x, where the model reads tokens
     int64_t row_labels;     // labels of a row; 0: one
     int64_t samples;
-    double learning_rate;
+    double learning_rate, label_smoothing;
     Optimizer optimizer;
     StrategyOptions strategy;  // local_shards is set here
 } StepOptions;

@@ -50,6 +50,8 @@ Status cpu_reserve(int threads) MUST_USE;
     X(EMBEDDING_BACKWARD, embedding_backward)                 \
     X(POSITIONS, positions)                                   \
     X(POSITIONS_BACKWARD, positions_backward)                 \
+    X(SEGMENTS, segments)                                     \
+    X(SEGMENTS_BACKWARD, segments_backward)                   \
     X(LAYER_NORM, layer_norm)                                 \
     X(LAYER_NORM_BACKWARD_INPUT, layer_norm_backward_input)   \
     X(LAYER_NORM_BACKWARD_WEIGHT, layer_norm_backward_weight) \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tables of tokens and positions; core/device/reference/embedding.c says what they compute. The
-// uses of each token are found by a counting sort, so that its gradient is summed in the order of
-// the reference, with its bits.
+// Tables of tokens, positions and segments; core/device/reference/embedding.c says what they
+// compute. The uses of each token are found by a counting sort, so that its gradient is summed in
+// the order of the reference, with its bits.
 #include "core/device/cpu/cpu_internal.h"
 
 void NAME(cpu_embedding)(const KernelCall *call) {
@@ -65,4 +65,25 @@ void NAME(cpu_positions_backward)(const KernelCall *call) {
     for (int64_t b = 0; b < B; b++, dy += row)
         for (int64_t i = 0; i < row; i++) sum[i] += dy[i];
     NAME(cpu_deliver)(row, sum, call->accumulate, output_data(call, 0));
+}
+
+void NAME(cpu_segments)(const KernelCall *call) {
+    real *restrict y = output_data(call, 0);
+    const real *restrict x = input_data(call, 0), *restrict weight = input_data(call, 1);
+    int64_t C = input(call, 1)->shape[1], n = live_vectors(input(call, 0));
+    for (int64_t i = 0; i < n; i++, x += C, y += C)
+        for (int64_t c = 0; c < C; c++) y[c] = x[c] + weight[c];
+}
+
+void NAME(cpu_segments_backward)(const KernelCall *call) {
+    real *dweight = output_data(call, 0);
+    const real *restrict dy = input_data(call, 0);
+    real *restrict sum = call->scratch;
+    int64_t S = output(call, 0)->shape[0], C = output(call, 0)->shape[1],
+            n = live_vectors(input(call, 0));
+    memset(sum, 0, (size_t)C * sizeof *sum);
+    for (int64_t i = 0; i < n; i++, dy += C)
+        for (int64_t c = 0; c < C; c++) sum[c] += dy[c];
+    NAME(cpu_deliver)(C, sum, call->accumulate, dweight);
+    if (!call->accumulate) memset(dweight + C, 0, (size_t)((S - 1) * C) * sizeof *dweight);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Rows of a table: y[b][t] = weight[tokens[b][t]], and a table of positions: y[b][t] = x[b][t] +
-// weight[t]. The gradient of a table's row is the sum of those of its uses, in their order. Tokens
-// lie in the table: the data were checked (core/data/dataset.h).
+// Rows of a table: y[b][t] = weight[tokens[b][t]]; a table of positions: y[b][t] = x[b][t] +
+// weight[t]; and one of segments: y[b][t] = x[b][t] + weight[0], since a sample is one segment. The
+// gradient of a table's row is the sum of those of its uses, in their order; of a row without uses
+// it is 0. Tokens lie in the table: the data were checked (core/data/dataset.h).
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
@@ -49,4 +50,25 @@ void NAME(reference_positions_backward)(const KernelCall *call) {
         for (int64_t b = 0; b < B; b++) sum += dy[b * row + i];
         dweight[i] = call->accumulate ? dweight[i] + sum : sum;
     }
+}
+
+void NAME(reference_segments)(const KernelCall *call) {
+    real *y = output_data(call, 0);
+    const real *x = input_data(call, 0), *weight = input_data(call, 1);
+    int64_t C = input(call, 1)->shape[1], n = live_vectors(input(call, 0));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < C; c++) y[i * C + c] = x[i * C + c] + weight[c];
+}
+
+void NAME(reference_segments_backward)(const KernelCall *call) {
+    real *dweight = output_data(call, 0);
+    const real *dy = input_data(call, 0);
+    int64_t S = output(call, 0)->shape[0], C = output(call, 0)->shape[1],
+            n = live_vectors(input(call, 0));
+    for (int64_t c = 0; c < C; c++) {
+        real sum = 0;
+        for (int64_t i = 0; i < n; i++) sum += dy[i * C + c];
+        dweight[c] = call->accumulate ? dweight[c] + sum : sum;
+    }
+    for (int64_t i = C; i < S * C && !call->accumulate; i++) dweight[i] = 0;
 }

@@ -18,7 +18,7 @@
 #define LAYER_LIST(X)                                                                        \
     X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add) X(attention) \
     X(rms_norm) X(rotary) X(swiglu) X(dropout) X(batch_norm) X(embedding) \
-    X(positions) X(layer_norm)
+    X(positions) X(segments) X(layer_norm)
 // clang-format on
 
 typedef struct LayerRow {

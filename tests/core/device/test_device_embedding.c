@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How language models begin: tables of tokens and positions, and layer_norm; by hand, against the
-// reference over swept shapes, and their gradients.
+// How language models begin: tables of tokens, positions and segments, and layer_norm; by hand,
+// against the reference over swept shapes, and their gradients.
 #include "tests/support/device_sweep.h"
 
 // Tokens in no order, the first often, some never.
@@ -26,6 +26,16 @@ static void build_positions(Case *c, const Shape *s) {
     case_tensor(c, "dweight", REAL(c), sum_fill(s), SHAPE(s->T, s->C));
     case_op(c, KIND_POSITIONS, false, NULL, "y", "x weight");
     case_op(c, KIND_POSITIONS_BACKWARD, s->accumulate, NULL, "dweight", "dy");
+}
+
+static void build_segments(Case *c, const Shape *s) {
+    sequence(c, s, "x", FILL_RANDOM);
+    sequence(c, s, "y", FILL_OUTPUT);
+    sequence(c, s, "dy", FILL_RANDOM);
+    case_tensor(c, "weight", REAL(c), FILL_RANDOM, SHAPE(s->V, s->C));
+    case_tensor(c, "dweight", REAL(c), sum_fill(s), SHAPE(s->V, s->C));
+    case_op(c, KIND_SEGMENTS, false, NULL, "y", "x weight");
+    case_op(c, KIND_SEGMENTS_BACKWARD, s->accumulate, NULL, "dweight", "dy");
 }
 
 static void build_norm(Case *c, const Shape *s, bool bias) {
@@ -79,6 +89,24 @@ static void positions(Case *c, const Device *d) {
     EXPECT(c, &got, "dweight", 5, 10);
 }
 
+// Every position is of the first segment; the second row has no gradient, or keeps what was there.
+static void segments(Case *c, const Device *d, bool accumulate) {
+    const Shape s = {.rows = 2, .capacity = 2, .T = 2, .C = 1, .V = 2, .accumulate = accumulate};
+    build_segments(c, &s);
+    SET(c, "x", 1, 2, 3, 4);
+    SET(c, "weight", 10, 20);
+    SET(c, "dy", 1, 2, 4, 8);
+    if (accumulate) SET(c, "dweight", 100, 200);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 11, 12, 13, 14);
+    if (accumulate)
+        EXPECT(c, &got, "dweight", 115, 200);
+    else
+        EXPECT(c, &got, "dweight", 15, 0);
+}
+static void segments_write(Case *c, const Device *d) { segments(c, d, false); }
+static void segments_add(Case *c, const Device *d) { segments(c, d, true); }
+
 // Mean 3, variance 7/2, which with eps 1/2 is 4: r = 1/2, h = -3/2 0 1/2 1.
 static void layer_norm(Case *c, const Device *d) {
     const Shape s = {.rows = 1, .capacity = 1, .T = 1, .C = 4, .accumulate = true};
@@ -101,6 +129,8 @@ START_TEST(tables_and_norms_by_hand) {
     by_hand(1, embedding_writes);
     by_hand(1, embedding_adds);
     by_hand(2, positions);
+    by_hand(2, segments_write);
+    by_hand(2, segments_add);
     by_hand(1, layer_norm);
 }
 END_TEST
@@ -114,6 +144,7 @@ START_TEST(tables_and_norms_agree) {
         int64_t T = lengths[i % 4], C = channels[i / 4];
         agree(build_embedding, (Shape){.T = T, .C = C, .V = 1 + i * 5}, 0);
         agree(build_positions, (Shape){.T = T, .C = C}, 0);
+        agree(build_segments, (Shape){.T = T, .C = C, .V = 1 + i % 3}, 0);
         agree(build_layer_norm, (Shape){.T = T, .C = C}, (double)(16 + 2 * C + 2 * T));
         agree(build_layer_norm_without_bias, (Shape){.T = T, .C = C}, (double)(16 + 2 * C + 2 * T));
     }
@@ -125,6 +156,7 @@ END_TEST
 START_TEST(gradients_of_tables_and_norms) {
     check_gradients(build_embedding, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});
     check_gradients(build_positions, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});
+    check_gradients(build_segments, (const char *const[][2]){{"weight", "dweight"}, {NULL, NULL}});
     check_gradients(build_layer_norm,
                     (const char *const[][2]){
                         {"x", "dx"}, {"weight", "dweight"}, {"bias", "dbias"}, {NULL, NULL}});
