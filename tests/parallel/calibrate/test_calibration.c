@@ -421,6 +421,25 @@ START_TEST(a_trace_has_a_quick_calibration_beside_it) {
 }
 END_TEST
 
+// What they measure is one rank, which divides nothing with others.
+START_TEST(strategies_that_need_ranks_have_a_calibration_beside_their_traces) {
+    static const char *const commands[] = {
+        "train --trace run --steps 2 --ranks 2 -q --zero 3" SMALL,
+        "train --trace run --steps 2 --ranks 2 -q --data-parallel" SMALL,
+    };
+    for (int i = 0; i < 2; i++) {
+        Arena a = {0};
+        Machine m;
+        ck_assert_msg(command_run(&it, commands[i]) == 0, "%s", it.err);
+        ck_assert_str_eq(it.err, "");
+        ck_assert_ok(machine_read(&m, &a, command_path(&it, "run/machine.yaml")));
+        ck_plausible(&m);
+        command_finish(&it);
+        arena_finish(&a);
+    }
+}
+END_TEST
+
 START_TEST(ctrl_c_ends_a_calibration_without_a_file) {
     command_start(&it, "train --calibrate here.yaml -q" SMALL);
     sleep_seconds(1);
@@ -458,5 +477,6 @@ SUITE("calibration", a_calibration_reads_back_equal_to_the_last_digit,
       a_quick_calibration_measures_the_operations_of_the_step,
       of_several_ranks_it_measures_what_each_of_them_does,
       an_interrupt_ends_it_and_leaves_no_process, train_calibrate_writes_a_machine_and_a_table,
-      a_trace_has_a_quick_calibration_beside_it, ctrl_c_ends_a_calibration_without_a_file,
-      what_makes_no_sense_beside_a_calibration_is_refused)
+      a_trace_has_a_quick_calibration_beside_it,
+      strategies_that_need_ranks_have_a_calibration_beside_their_traces,
+      ctrl_c_ends_a_calibration_without_a_file, what_makes_no_sense_beside_a_calibration_is_refused)
