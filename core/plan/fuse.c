@@ -34,7 +34,20 @@ static const struct {
     {FUSION_CONV2D_RELU, 2, {KIND_CONV2D, KIND_RELU}},
     {FUSION_LINEAR_RELU, 2, {KIND_LINEAR, KIND_RELU}},
     {FUSION_CONV2D_BACKWARD, 2, {KIND_CONV2D_BACKWARD_WEIGHT, KIND_CONV2D_BACKWARD_INPUT}},
+    {FUSION_LAYER_NORM_BACKWARD,
+     2,
+     {KIND_LAYER_NORM_BACKWARD_WEIGHT, KIND_LAYER_NORM_BACKWARD_INPUT}},
 };
+
+// Of the first half of a backward, which input is the gradient that the other half reads as well;
+// NONE: of any other kind.
+static int shared_gradient(Kind kind) {
+    switch (kind) {
+    case KIND_CONV2D_BACKWARD_WEIGHT: return 1;
+    case KIND_LAYER_NORM_BACKWARD_WEIGHT: return 0;
+    default: return NONE;
+    }
+}
 
 const char *fusion_name(Fusion f) {
 #define X(constant, name) name,
@@ -114,9 +127,8 @@ static bool follows(const Chain *c, int op) {
     int last = c->ops[c->count - 1];
     const Op *a = &c->plan->ops[last], *b = &c->plan->ops[op];
     if (a->shard != b->shard || a->micro_batch != b->micro_batch || b->guard != NONE) return false;
-    bool halves = kind_of(c, op) ==
-                  KIND_CONV2D_BACKWARD_INPUT;  // reads the gradient that the weight's half read
-    int link = halves ? op_inputs(c->plan, a)[1] : op_outputs(c->plan, a)[0];
+    int shared = shared_gradient(kind_of(c, last));
+    int link = shared == NONE ? op_outputs(c->plan, a)[0] : op_inputs(c->plan, a)[shared];
     if (!reads(c->plan, op, link)) return false;
     for (int between = c->ops[0] + 1; between < op; between++) {
         if (is_member(c, between) || !c->fuse->keep[between]) continue;
@@ -129,7 +141,7 @@ static bool follows(const Chain *c, int op) {
 // What one member hands to the next is stored nowhere, so nobody else may use it.
 static bool links_are_private(const Chain *c) {
     for (int i = 0; i + 1 < c->count; i++)
-        if (kind_of(c, c->ops[i]) != KIND_CONV2D_BACKWARD_WEIGHT &&
+        if (shared_gradient(kind_of(c, c->ops[i])) == NONE &&
             touched_outside(c, op_outputs(c->plan, &c->plan->ops[c->ops[i]])[0]))
             return false;
     return true;

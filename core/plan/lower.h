@@ -12,7 +12,8 @@
     X(CONV2D_RELU, "conv2d+relu")                                                \
     X(LINEAR_RELU, "linear+relu")                                                \
     X(POOLED_CONV2D_BACKWARD, "relu_backward+max_pool_backward+conv2d_backward") \
-    X(CONV2D_BACKWARD, "conv2d_backward_weight+conv2d_backward_input")
+    X(CONV2D_BACKWARD, "conv2d_backward_weight+conv2d_backward_input")           \
+    X(LAYER_NORM_BACKWARD, "layer_norm_backward_weight+layer_norm_backward_input")
 typedef enum {
 #define X(constant, name) FUSION_##constant,
     FUSION_LIST(X)

@@ -114,7 +114,7 @@ const DeviceTraits device_traits_cpu = {
     .name = "cpu",
     .fusions = 1u << FUSION_CONV2D_RELU_MAX_POOL | 1u << FUSION_CONV2D_RELU |
                1u << FUSION_LINEAR_RELU | 1u << FUSION_POOLED_CONV2D_BACKWARD |
-               1u << FUSION_CONV2D_BACKWARD,
+               1u << FUSION_CONV2D_BACKWARD | 1u << FUSION_LAYER_NORM_BACKWARD,
     .scratch_bytes = cpu_scratch,
 };
 

@@ -95,7 +95,8 @@ Status cpu_reserve(int threads) MUST_USE;
     X(CONV2D_RELU, conv2d_relu)                       \
     X(LINEAR_RELU, linear_relu)                       \
     X(POOLED_CONV2D_BACKWARD, pooled_conv2d_backward) \
-    X(CONV2D_BACKWARD, conv2d_backward)
+    X(CONV2D_BACKWARD, conv2d_backward)               \
+    X(LAYER_NORM_BACKWARD, layer_norm_backward)
 
 #define X(constant, name)                            \
     void cpu_##name##_f32(const KernelCall *c);      \

@@ -92,39 +92,28 @@ static inline void means(int rows, int64_t C, const real *mean, const real *root
     for (int r = 0; r < rows; r++) gh[r] /= (real)C;
 }
 
-static inline void differentiate(const KernelCall *call, int rows, int64_t C, const real *dy,
-                                 const real *x, const real *restrict weight, real *dx) {
-    const Norms m = norms_of(call, rows, C, x);
+static inline void differentiate(const Norms *m, int rows, int64_t C, const real *dy, const real *x,
+                                 const real *restrict weight, real *dx) {
     real g[LANES_ROWS], gh[LANES_ROWS];
     // Two positions at a time: the registers hold no more running sums.
     for (int r = 0; r < rows; r += 2)
-        means(rows > 1 ? 2 : 1, C, &m.mean[r], &m.root[r], dy + r * C, x + r * C, weight, &g[r],
+        means(rows > 1 ? 2 : 1, C, &m->mean[r], &m->root[r], dy + r * C, x + r * C, weight, &g[r],
               &gh[r]);
     for (int r = 0; r < rows; r++) {
         const real *restrict from = x + r * C, *restrict back = dy + r * C;
         real *restrict to = dx + r * C;
-        real mean = m.mean[r], root = m.root[r], all = g[r], along = gh[r];
+        real mean = m->mean[r], root = m->root[r], all = g[r], along = gh[r];
         for (int64_t c = 0; c < C; c++)
             to[c] = root * (back[c] * weight[c] - all - (from[c] - mean) * root * along);
     }
 }
 
-void NAME(cpu_layer_norm_backward_input)(const KernelCall *call) {
-    real *dx = output_data(call, 0);
-    const real *dy = input_data(call, 0), *x = input_data(call, 1), *weight = input_data(call, 2);
-    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0)), i = 0;
-    for (; i + LANES_ROWS <= n; i += LANES_ROWS)
-        differentiate(call, LANES_ROWS, C, dy + i * C, x + i * C, weight, dx + i * C);
-    for (; i < n; i++) differentiate(call, 1, C, dy + i * C, x + i * C, weight, dx + i * C);
-}
-
-static inline void add_rows(const KernelCall *call, int rows, int64_t C, const real *restrict dy,
+static inline void add_rows(const Norms *m, int rows, int64_t C, const real *restrict dy,
                             const real *restrict x, real *restrict sum, real *restrict sum_dy) {
-    const Norms m = norms_of(call, rows, C, x);
     for (int64_t c = 0; c < C; c++) {
         real all = sum[c], all_dy = sum_dy[c];
         for (int r = 0; r < rows; r++) {
-            all += dy[r * C + c] * ((x[r * C + c] - m.mean[r]) * m.root[r]);
+            all += dy[r * C + c] * ((x[r * C + c] - m->mean[r]) * m->root[r]);
             all_dy += dy[r * C + c];
         }
         sum[c] = all;
@@ -132,15 +121,51 @@ static inline void add_rows(const KernelCall *call, int rows, int64_t C, const r
     }
 }
 
-// Complete before it is added to what others left.
-void NAME(cpu_layer_norm_backward_weight)(const KernelCall *call) {
-    const real *dy = input_data(call, 0), *x = input_data(call, 1);
-    int64_t C = input(call, 0)->shape[2], n = positions(input(call, 0)), i = 0;
-    real *sum = call->scratch, *sum_dy = sum + C;
-    memset(sum, 0, (size_t)(2 * C) * sizeof *sum);
-    for (; i + LANES_ROWS <= n; i += LANES_ROWS)
-        add_rows(call, LANES_ROWS, C, dy + i * C, x + i * C, sum, sum_dy);
-    for (; i < n; i++) add_rows(call, 1, C, dy + i * C, x + i * C, sum, sum_dy);
-    NAME(cpu_deliver)(C, sum, call->accumulate, output_data(call, 0));
-    if (output_data(call, 1)) NAME(cpu_deliver)(C, sum_dy, call->accumulate, output_data(call, 1));
+// What a backward call reads and writes: dx or the sums over positions may be NULL.
+typedef struct {
+    int64_t C, n;
+    const real *dy, *x, *weight;
+    real *dx, *sum, *sum_dy;
+} Backward;
+
+// From position i on. Both halves read the same rows while they are in the cache.
+static inline void back(const KernelCall *norm, const Backward *k, int rows, int64_t i) {
+    const real *dy = k->dy + i * k->C, *x = k->x + i * k->C;
+    const Norms m = norms_of(norm, rows, k->C, x);
+    if (k->sum) add_rows(&m, rows, k->C, dy, x, k->sum, k->sum_dy);
+    if (k->dx) differentiate(&m, rows, k->C, dy, x, k->weight, k->dx + i * k->C);
+}
+
+// `weights` and `inputs`, each the call or a member of it, or NULL, are the halves. The sums are
+// complete before they are added to what others left.
+static void backward(const KernelCall *call, const KernelCall *weights, const KernelCall *inputs) {
+    const KernelCall *any = weights ? weights : inputs;
+    Backward k = {.C = input(any, 0)->shape[2],
+                  .n = positions(input(any, 0)),
+                  .dy = input_data(any, 0),
+                  .x = input_data(any, 1)};
+    int64_t i = 0;
+    if (inputs) {
+        k.weight = input_data(inputs, 2);
+        k.dx = output_data(inputs, 0);
+    }
+    if (weights) {
+        k.sum = call->scratch;
+        k.sum_dy = k.sum + k.C;
+        memset(k.sum, 0, (size_t)(2 * k.C) * sizeof *k.sum);
+    }
+    for (; i + LANES_ROWS <= k.n; i += LANES_ROWS) back(any, &k, LANES_ROWS, i);
+    for (; i < k.n; i++) back(any, &k, 1, i);
+    if (!weights) return;
+    real *dbias = output_data(weights, 1);
+    NAME(cpu_deliver)(k.C, k.sum, weights->accumulate, output_data(weights, 0));
+    if (dbias) NAME(cpu_deliver)(k.C, k.sum_dy, weights->accumulate, dbias);
+}
+
+void NAME(cpu_layer_norm_backward_input)(const KernelCall *call) { backward(call, NULL, call); }
+void NAME(cpu_layer_norm_backward_weight)(const KernelCall *call) { backward(call, call, NULL); }
+
+// Members: layer_norm_backward_weight, layer_norm_backward_input.
+void NAME(cpu_layer_norm_backward)(const KernelCall *call) {
+    backward(call, &call->members[0], &call->members[1]);
 }
