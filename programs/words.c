@@ -187,7 +187,9 @@ const OptionWord words[WORDS] = {
      "None of the other parts: mostly the executor's own work between two operations.",
      "docs/formats.md, Reports"},
     {"label", "labels",
-     "The class that a sample belongs to, a number from 0.",
+     "The class that a sample belongs to, a number from 0; of a token the one that the model "
+     "should name at its place. A label of -100 is ignored: it does not count in loss and "
+     "accuracy.",
      NULL},
     {"lane", "lanes",
      "An order in which operations start: one lane for computation, one for communication, "
@@ -217,9 +219,9 @@ const OptionWord words[WORDS] = {
      "than 0 before a run spoils its times.",
      NULL},
     {"loss", NULL,
-     "How wrong the network is: softmax cross-entropy, the mean over the samples of -log of "
-     "the probability given to the right class. A step's is that of its own batch before the "
-     "update; the one after an epoch is that of the held-out samples.",
+     "How wrong the network is: softmax cross-entropy, the mean over the samples, or the tokens "
+     "whose label counts, of -log of the probability given to the right class. A step's is that of "
+     "its own batch before the update; the one after an epoch is that of the held-out samples.",
      "core/device/reference/cross_entropy.c"},
     {"lr", "learning_rate",
      "Learning rate: how far an update goes against the gradient.",

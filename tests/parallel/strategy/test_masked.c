@@ -133,6 +133,30 @@ START_TEST(the_loss_is_the_mean_over_labels_that_count) {
 }
 END_TEST
 
+// One row a step, of 11 tokens: about one in six has no label that counts, and then nothing is
+// learned, and nothing becomes NaN.
+START_TEST(a_batch_without_labels_has_no_loss_and_no_gradient) {
+    JobOptions o = masked_options("reference");
+    Outcome got;
+    int empty = 0;
+    o.spec.batch = 1;
+    o.steps = 40;
+    o.spec.optimizer.clip = 1e9;  // measures the norm of the gradients
+    ck_assert_ok(training_run(&got, &o, NULL));
+    const Timeline *t = &got.training.shared->results[0].timeline;
+    for (int i = 0; i < t->step_count; i++) {
+        const StepRecord *step = &t->steps[i];
+        if (step->plan != got.job.plan_step) continue;
+        ck_assert(isfinite(step->loss));
+        ck_assert((step->loss == 0) == (step->gradient_norm == 0));
+        empty += step->loss == 0;
+    }
+    ck_assert_int_gt(empty, 0);
+    ck_assert_int_lt(empty, 20);
+    outcome_finish(&got);
+}
+END_TEST
+
 // One shard or several: the same loss but for the order of the sum.
 static double first_loss(int ranks, int shards, int micro_batches,
                          void (*before)(void *, Executor *, int, int)) {
@@ -223,5 +247,5 @@ END_TEST
 
 SUITE("masked", masked_tokens_give_the_same_bits_on_any_number_of_ranks,
       the_loss_is_the_mean_over_labels_that_count, the_cut_of_a_batch_leaves_its_loss,
-      a_mean_of_the_means_of_ranks_is_seen, bert_ends_with_the_same_bits_on_any_number_of_ranks,
-      bert_learns_what_is_masked)
+      a_batch_without_labels_has_no_loss_and_no_gradient, a_mean_of_the_means_of_ranks_is_seen,
+      bert_ends_with_the_same_bits_on_any_number_of_ranks, bert_learns_what_is_masked)
