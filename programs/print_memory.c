@@ -29,7 +29,7 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
 static void fill(Table *t, const Program *p) {
     const FootprintModel model = footprint_model(p);
     double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
-        norm[CELLS], statistics = 0;
+        norm[CELLS], statistics = 0, rows = 0;
     int64_t all = 0;
     for (int i = 0; i < CELLS; i++) {
         Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p);
@@ -40,6 +40,7 @@ static void fill(Table *t, const Program *p) {
         sent[i] = f.sent;
         norm[i] = f.sent_norm;
         statistics += f.sent_statistics;
+        rows += f.sent_rows;
     }
     row(t, "parameters", parameters);
     row(t, "gradients", gradients);
@@ -55,6 +56,7 @@ static void fill(Table *t, const Program *p) {
     row(t, "sent a step", sent);
     if (model.blocks) row(t, "for the norm", norm);
     if (statistics > 0) plan_row(t, "for statistics", (int64_t)(statistics + 0.5));
+    if (rows > 0) plan_row(t, "for rows", (int64_t)(rows + 0.5));
 }
 
 static void print_title(const Program *p, const JobSpec *job, const char *class) {

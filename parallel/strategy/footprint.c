@@ -58,9 +58,8 @@ static int64_t copy_bytes(const Program *p, const Plan *plan) {
 
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
-    FootprintModel m = {.ranks = data_ranks(p),
-                        .passes = count_passes(p, step),
-                        .blocks = count_blocks(p, step)};
+    FootprintModel m = {
+        .ranks = data_ranks(p), .passes = count_passes(p, step), .blocks = count_blocks(p, step)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);
@@ -94,6 +93,7 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
          from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
     Phase phase = (Phase)op_work(p, op)->phase;
     if (to == ROLE_SCALAR) return NULL;
+    if (op_kind(p, op) == KIND_SCATTER || op_kind(p, op) == KIND_GATHER) return &f->sent_rows;
     if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;
     if (from == ROLE_PARAMETER || from == ROLE_COPY) return &f->sent;
     if (to == ROLE_BUFFER && phase == PHASE_SYNC) return &f->sent;

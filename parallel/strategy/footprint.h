@@ -29,7 +29,8 @@ typedef struct {
     double parameters, gradients, optimiser;
     double sent;             // of gradients and parameters, a step
     double sent_norm;        // of the norm of all gradients, where it is computed
-    double sent_statistics;  // of batch normalisation; no closed form has them
+    double sent_statistics;  // of batch normalisation; no closed form has them, and none the next
+    double sent_rows;        // of samples, outputs and their gradients, as DataParallel does
 } Footprint;
 
 // What the closed forms are about.

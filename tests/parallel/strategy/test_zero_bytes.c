@@ -228,6 +228,22 @@ START_TEST(statistics_are_counted_apart) {
 }
 END_TEST
 
+// DataParallel on two ranks, a batch of 4: rank 0 sends the other 2 rows of 256 inputs, gets 2 rows
+// of 256 outputs and sends as many gradients of them, 6 times 1 KiB of f32, of which the mean over
+// ranks is half. Parameters go out and gradients come back.
+START_TEST(rows_that_travel_are_counted_apart) {
+    JobSpec job = square_job(2, 0);
+    Lowered l;
+    job.strategy.data_parallel = true;
+    lower_job(&l, &job);
+    Footprint f = footprint_planned(l.p);
+    ck_assert_double_eq(f.sent_rows, 6 * 1024 / 2);
+    ck_assert_double_eq(f.sent_statistics, 0);
+    ck_assert_double_eq(f.sent, 2 * PSI / 2);
+    finish(&l);
+}
+END_TEST
+
 // Whole gradients stay until the last micro-batch has been added; then shards after the first one
 // get their memory.
 START_TEST(with_micro_batches_whole_gradients_stay) {
@@ -245,5 +261,5 @@ END_TEST
 SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
       the_closed_forms_are_those_of_the_paper, ranks_send_what_the_closed_forms_say,
       the_norm_sends_a_sum_for_each_block, statistics_are_counted_apart,
-      with_micro_batches_whole_gradients_stay,
+      rows_that_travel_are_counted_apart, with_micro_batches_whole_gradients_stay,
       copies_in_bf16_are_sharded_and_gathered_in_its_bytes)
