@@ -134,7 +134,7 @@ static void pooling(Case *c) {
     in(c, "x", SHAPE(ROWS, 2, 4, 4));
     out(c, "y", SHAPE(ROWS, 2, 2, 2));
     case_tensor(c, "index", DTYPE_U8, FILL_OUTPUT, SHAPE(ROWS, 2, 2, 2));
-    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2}, "y index", "x");
+    case_op(c, KIND_MAX_POOL, false, (int64_t[]){2, 2, 0}, "y index", "x");
 }
 
 static void averages_backward(Case *c) {
