@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Finds out where a data set lies and reads it; idx.c and corpus.c read the files, digits.c and
-// sentences.c make up data.
+// Finds out what a data set is; idx_set.c and corpus.c open files, digits.c and
+// sentences.c make up data, dataset_gather.c loads samples.
 #include "core/data/dataset.h"
 
-#include "core/base/bf16.h"
 #include "core/base/nearest.h"
 #include "core/base/rng.h"
-#include "core/base/text.h"
 #include "core/base/units.h"
 #include "core/data/digits.h"
-#include "core/data/idx.h"
+#include "core/data/idx_set.h"
 #include "core/data/masking.h"
 #include "core/data/sentences.h"
 
-#include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define WHAT_TO_DO "use --data digits (made here), or fetch MNIST with tools/get-mnist"
 
 // --- what is made here: "digits[:count=N,seed=S]", "text[:count=N,seed=S]"
 
@@ -113,204 +104,6 @@ static Status read_text(Dataset *out, Arena *a, const char *spec) {
     return corpus_read(&out->text, a, path, tokens);
 }
 
-// --- IDX files
-
-typedef struct {
-    char images[PATH_MAX], labels[PATH_MAX];
-} Pair;  // of files
-
-static bool is_file(const char *path) {
-    struct stat s;
-    return stat(path, &s) == 0 && !S_ISDIR(s.st_mode);
-}
-
-// The first spelling of STEM"train-images-idx3-ubyte" that exists; STEM is "DIR/", or for a set of
-// EMNIST "DIR/emnist-letters-".
-static bool find_part(char out[PATH_MAX], const char *stem, const char *set, const char *what,
-                      int dims) {
-    static const char *const forms[] = {"%s%s-%s-idx%d-ubyte", "%s%s-%s-idx%d-ubyte.gz",
-                                        "%s%s-%s.idx%d-ubyte", "%s%s-%s.idx%d-ubyte.gz"};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (snprintf(out, PATH_MAX, forms[i], stem, set, what, dims) < PATH_MAX && is_file(out))
-            return true;
-    return false;
-}
-
-// The files of a set ("train", "t10k"); *found is false when there are none.
-static Status find_pair(Pair *out, bool *found, const char *stem, const char *set) {
-    bool images = find_part(out->images, stem, set, "images", 3);
-    bool labels = find_part(out->labels, stem, set, "labels", 1);
-    if (images != labels)
-        FAIL(ERR_INPUT, "%s%s-%s-idx%d-ubyte[.gz]: expected it beside %s, found no such file", stem,
-             set, images ? "labels" : "images", images ? 1 : 3, images ? out->images : out->labels);
-    *found = images;
-    return OK;
-}
-
-// The training pair, then the testing pair, which MNIST calls t10k and EMNIST test.
-static Status find_pairs(Pair pairs[2], int *count, const char *stem) {
-    static const char *const sets[] = {"train", "t10k", "test"};
-    *count = 0;
-    for (int i = 0; i < 3 && *count < 2; i++) {
-        bool found = false;
-        TRY(find_pair(&pairs[*count], &found, stem, sets[i]));
-        *count += found;
-    }
-    return OK;
-}
-
-// --- a directory with sets whose files have a name before "train": EMNIST's
-
-enum { PREFIXES = 16, PREFIX = 64 };
-typedef struct {
-    char names[PREFIXES][PREFIX];  // sorted: "emnist-digits", "emnist-letters"
-    int count;
-} Prefixes;
-
-// Bytes of what stands before "-train-images-idx3-ubyte" and its kin; 0: it is no such name.
-static size_t prefix_length(const char *name) {
-    static const char *const middles[] = {"-train-images", "-t10k-images", "-test-images"};
-    for (int i = 0; i < 3; i++) {
-        const char *at = strstr(name, middles[i]);
-        const char *end = at ? at + strlen(middles[i]) : "";
-        if (!at || (*end != '-' && *end != '.')) continue;
-        if (!strcmp(end + 1, "idx3-ubyte") || !strcmp(end + 1, "idx3-ubyte.gz"))
-            return (size_t)(at - name);
-    }
-    return 0;
-}
-
-static void add_prefix(Prefixes *p, const char *name, size_t length) {
-    char prefix[PREFIX];
-    if (length == 0 || length >= PREFIX || p->count == PREFIXES) return;
-    snprintf(prefix, sizeof prefix, "%.*s", (int)length, name);
-    int at = 0;
-    while (at < p->count && strcmp(p->names[at], prefix) < 0) at++;
-    if (at < p->count && !strcmp(p->names[at], prefix)) return;
-    memmove(p->names[at + 1], p->names[at], (size_t)(p->count - at) * PREFIX);
-    memcpy(p->names[at], prefix, PREFIX);
-    p->count++;
-}
-
-static void find_prefixes(Prefixes *out, const char *directory) {
-    *out = (Prefixes){.count = 0};
-    DIR *d = opendir(directory);
-    for (struct dirent *e; d && (e = readdir(d));)
-        add_prefix(out, e->d_name, prefix_length(e->d_name));
-    if (d) closedir(d);
-}
-
-// --- a file of images
-
-// "images" to "labels", "idx3" to "idx1" in the last part of a path; false when it has no "images".
-static bool labels_name(char out[PATH_MAX], const char *images) {
-    snprintf(out, PATH_MAX, "%s", images);
-    char *base = strrchr(out, '/');
-    base = base ? base + 1 : out;
-    char *what = strstr(base, "images"), *dims = strstr(base, "idx3");
-    if (what) memcpy(what, "labels", 6);
-    if (dims) dims[3] = '1';
-    return what != NULL;
-}
-
-// The labels file beside an images file, packed or not.
-static Status find_labels(Pair *out, const char *images) {
-    if (snprintf(out->images, PATH_MAX, "%s", images) >= PATH_MAX || strlen(images) + 4 > PATH_MAX)
-        FAIL(ERR_INPUT, "%.80s...: %s", images, strerror(ENAMETOOLONG));
-    if (!labels_name(out->labels, images))
-        FAIL(ERR_INPUT,
-             "%s: expected a directory, or a file named like train-images-idx3-ubyte with its "
-             "labels beside it",
-             images);
-    if (is_file(out->labels)) return OK;
-    char *end = out->labels + strlen(out->labels);
-    if (end - out->labels > 3 && !strcmp(end - 3, ".gz"))
-        end[-3] = '\0';
-    else
-        strcpy(end, ".gz");
-    if (is_file(out->labels)) return OK;
-    labels_name(out->labels, images);
-    FAIL(ERR_INPUT, "%s: expected its labels in %s, found no such file", images, out->labels);
-}
-
-// Two sets that become one: training, then testing.
-static Status join(Dataset *out, Arena *a, const Pair *pairs, const Idx *train, const Idx *test) {
-    if (test->height != train->height || test->width != train->width)
-        FAIL(ERR_FORMAT, "%s: byte 8: expected images of %d x %d as in %s, found %d x %d",
-             pairs[1].images, train->height, train->width, pairs[0].images, test->height,
-             test->width);
-    int64_t count = train->count + test->count, size = (int64_t)train->height * train->width;
-    if (count > INT32_MAX)
-        FAIL(ERR_FORMAT, "%s: byte 4: expected at most %lld images beside those of %s, found %lld",
-             pairs[1].images, (long long)(INT32_MAX - train->count), pairs[0].images,
-             (long long)test->count);
-    uint8_t *images = ARENA_NEW(a, uint8_t, count * size), *labels = ARENA_NEW(a, uint8_t, count);
-    if (!images || !labels)
-        FAIL(ERR_MEMORY, "%s: out of memory for %lld images", out->source, (long long)count);
-    memcpy(images, train->images, (size_t)(train->count * size));
-    memcpy(images + train->count * size, test->images, (size_t)(test->count * size));
-    memcpy(labels, train->labels, (size_t)train->count);
-    memcpy(labels + train->count, test->labels, (size_t)test->count);
-    out->images = images;
-    out->labels = labels;
-    out->count = count;
-    out->train_count = train->count;
-    return OK;
-}
-
-// One pair, or two: then the first is for training.
-static Status read_pairs(Dataset *out, Arena *a, const Pair *pairs, int count, const char *source) {
-    Idx idx[2] = {0};
-    for (int i = 0; i < count; i++) TRY(idx_read(&idx[i], a, pairs[i].images, pairs[i].labels));
-    *out = (Dataset){.images = idx[0].images,
-                     .labels = idx[0].labels,
-                     .count = idx[0].count,
-                     .height = idx[0].height,
-                     .width = idx[0].width,
-                     .source = arena_string(a, source)};
-    if (!out->source) FAIL(ERR_MEMORY, "%s: out of memory", source);
-    for (int i = 0; i < count; i++) {
-        out->labels_path[i] = arena_string(a, pairs[i].labels);
-        if (!out->labels_path[i]) FAIL(ERR_MEMORY, "%s: out of memory", source);
-    }
-    return count == 2 ? join(out, a, pairs, &idx[0], &idx[1]) : OK;
-}
-
-// The only set of a directory: the files of MNIST, or one whose names have something before them.
-static Status read_directory(Dataset *out, Arena *a, const char *directory) {
-    char stem[PATH_MAX + PREFIX + 2], list[400] = "";
-    Pair pairs[2];
-    int count;
-    snprintf(stem, sizeof stem, "%s/", directory);
-    TRY(find_pairs(pairs, &count, stem));
-    if (count) return read_pairs(out, a, pairs, count, directory);
-    Prefixes prefixes;
-    find_prefixes(&prefixes, directory);
-    if (!prefixes.count)
-        FAIL(ERR_INPUT,
-             "%s: expected train-images-idx3-ubyte[.gz] or t10k-images-idx3-ubyte[.gz] in it, "
-             "found neither; " WHAT_TO_DO,
-             directory);
-    for (int i = 0; i < prefixes.count; i++)
-        text_append(list, sizeof list, "%s%s", i ? ", " : "", prefixes.names[i]);
-    if (prefixes.count > 1)
-        FAIL(ERR_INPUT, "%s: found %d data sets in it; give one of them, as in --data %s/%s: %s",
-             directory, prefixes.count, directory, prefixes.names[0], list);
-    snprintf(stem, sizeof stem, "%s/%s-", directory, prefixes.names[0]);
-    TRY(find_pairs(pairs, &count, stem));
-    return read_pairs(out, a, pairs, count, directory);
-}
-
-// What is neither a file nor a directory may be the first part of the files' names.
-static Status read_named(Dataset *out, Arena *a, const char *name, int error) {
-    char stem[PATH_MAX + 1];
-    Pair pairs[2];
-    int count = 0;
-    if (snprintf(stem, sizeof stem, "%s-", name) < PATH_MAX) TRY(find_pairs(pairs, &count, stem));
-    if (!count) FAIL(ERR_INPUT, "%s: %s; %s", name, strerror(error), WHAT_TO_DO);
-    return read_pairs(out, a, pairs, count, name);
-}
-
 static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw,
                            const DatasetProgress *progress) {
     if (!strcmp(spec, "digits")) return read_digits(out, a, "", draw, progress);
@@ -319,12 +112,15 @@ static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw,
     if (!strncmp(spec, "text:count=", 11) || !strncmp(spec, "text:seed=", 10))
         return make_text(out, a, spec + 5);
     if (!strncmp(spec, "text:", 5)) return read_text(out, a, spec + 5);
-    struct stat s;
-    if (stat(spec, &s) != 0) return read_named(out, a, spec, errno);
-    if (S_ISDIR(s.st_mode)) return read_directory(out, a, spec);
-    Pair pair;
-    TRY(find_labels(&pair, spec));
-    return read_pairs(out, a, &pair, 1, spec);
+    return idx_set_open(out, a, spec);
+}
+
+static Status read_or_close(Dataset *out, Arena *a, const char *spec, bool draw,
+                            const DatasetProgress *progress) {
+    *out = (Dataset){0};
+    Status s = read_dataset(out, a, spec, draw, progress);
+    if (s != OK) dataset_finish(out);
+    return s;
 }
 
 Status dataset_read(Dataset *out, Arena *a, const char *spec) {
@@ -333,15 +129,24 @@ Status dataset_read(Dataset *out, Arena *a, const char *spec) {
 
 Status dataset_read_watched(Dataset *out, Arena *a, const char *spec,
                             const DatasetProgress *progress) {
-    return read_dataset(out, a, spec, true, progress);
+    return read_or_close(out, a, spec, true, progress);
 }
 
 Status dataset_describe(Dataset *out, Arena *a, const char *spec) {
-    return read_dataset(out, a, spec, false, NULL);
+    return read_or_close(out, a, spec, false, NULL);
+}
+
+void dataset_add(Dataset *d, const DatasetPart *part) {
+    d->parts[d->part_count++] = *part;
+    d->count += part->count;
 }
 
 void dataset_finish(Dataset *d) {
     corpus_finish(&d->text);
+    for (int i = 0; i < d->part_count; i++) {
+        data_file_close(&d->parts[i].files[0]);
+        data_file_close(&d->parts[i].files[1]);
+    }
     *d = (Dataset){0};
 }
 
@@ -377,26 +182,29 @@ static Status check_tokens(const Dataset *d, int64_t vocabulary, const char *who
 }
 
 // Digits that are only described have no labels in memory, but known ones.
-static int label_of(const Dataset *d, int64_t i) {
-    return d->labels ? d->labels[i] : digits_label((uint32_t)i);
+static int label_of(const DatasetPart *p, int64_t i) {
+    return p->labels ? p->labels[i * p->label_step] : digits_label((uint32_t)i);
+}
+
+static Status check_part(const Dataset *d, const DatasetPart *p, int64_t classes, const char *who) {
+    bool all = p->labels || p->count < DIGITS_CLASSES;  // digits repeat after their classes
+    for (int64_t i = 0; i < (all ? p->count : DIGITS_CLASSES); i++) {
+        int label = label_of(p, i);
+        if (label < classes) continue;
+        if (!p->path)
+            FAIL(ERR_SHAPE, "%s tells %lld classes apart, sample %lld of %s has the label %d", who,
+                 (long long)classes, (long long)i, d->source, label);
+        FAIL(ERR_SHAPE,
+             "%s: byte %lld: expected a label of 0 to %lld (%s tells %lld classes apart), found %d",
+             p->path, (long long)(p->label_offset + i * p->label_step), (long long)classes - 1, who,
+             (long long)classes, label);
+    }
+    return OK;
 }
 
 Status dataset_check_labels(const Dataset *d, int64_t classes, const char *who) {
     if (dataset_is_text(d)) return check_tokens(d, classes, who);
-    bool all = d->labels || d->count < DIGITS_CLASSES;  // digits repeat after their classes
-    for (int64_t i = 0; i < (all ? d->count : DIGITS_CLASSES); i++) {
-        if (label_of(d, i) < classes) continue;
-        bool second = d->train_count && i >= d->train_count;
-        const char *path = d->labels_path[second];
-        if (!path)
-            FAIL(ERR_SHAPE, "%s tells %lld classes apart, sample %lld of %s has the label %d", who,
-                 (long long)classes, (long long)i, d->source, label_of(d, i));
-        int64_t offset = idx_label_offset(second ? i - d->train_count : i);
-        FAIL(ERR_SHAPE,
-             "%s: byte %lld: expected a label of 0 to %lld (%s tells %lld classes apart), found %d",
-             path, (long long)offset, (long long)classes - 1, who, (long long)classes,
-             d->labels[i]);
-    }
+    for (int k = 0; k < d->part_count; k++) TRY(check_part(d, &d->parts[k], classes, who));
     return OK;
 }
 
@@ -421,55 +229,4 @@ Status dataset_split(Split *out, Arena *a, const Dataset *d, double test_fractio
                    .train_count = d->count - testing,
                    .test_count = testing};
     return OK;
-}
-
-// --- loading
-
-// The 256 pixels, normalised in double by the compiler and rounded once: the same on every machine.
-#define PIXEL_1(x) (((x) / 255.0 - 0.1307) / 0.3081)
-#define PIXEL_4(x) PIXEL_1(x), PIXEL_1(x + 1), PIXEL_1(x + 2), PIXEL_1(x + 3)
-#define PIXEL_16(x) PIXEL_4(x), PIXEL_4(x + 4), PIXEL_4(x + 8), PIXEL_4(x + 12)
-#define PIXEL_64(x) PIXEL_16(x), PIXEL_16(x + 16), PIXEL_16(x + 32), PIXEL_16(x + 48)
-#define PIXEL_256 PIXEL_64(0), PIXEL_64(64), PIXEL_64(128), PIXEL_64(192)
-static const double pixels_f64[256] = {PIXEL_256};
-static const float pixels_f32[256] = {PIXEL_256};
-
-static void gather_images(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, void *x,
-                          int32_t *y) {
-    assert(dtype_is_real(dtype));
-    int64_t size = (int64_t)d->height * d->width;
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *image = d->images + rows[i] * size;
-        if (x && dtype == DTYPE_F64)
-            for (int64_t j = 0; j < size; j++) ((double *)x)[i * size + j] = pixels_f64[image[j]];
-        else if (x && dtype == DTYPE_F32)
-            for (int64_t j = 0; j < size; j++) ((float *)x)[i * size + j] = pixels_f32[image[j]];
-        else if (x)
-            for (int64_t j = 0; j < size; j++)
-                ((Bf16 *)x)[i * size + j] = bf16_from_f32(pixels_f32[image[j]]);
-        if (y) y[i] = d->labels[rows[i]];
-    }
-}
-
-void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, DatasetTime time,
-                    void *x, int32_t *y) {
-    if (!dataset_is_text(d)) {
-        gather_images(d, rows, n, dtype, x, y);
-        return;
-    }
-    assert(dtype == DTYPE_I32);
-    int64_t window = d->text.window;
-    void (*gather)(const Corpus *, uint64_t, int64_t, int64_t, int32_t *, int32_t *) =
-        d->masked ? masking_window : corpus_window;
-    for (int64_t i = 0; i < n; i++)
-        gather(&d->text, time.seed, time.epoch, rows[i], x ? (int32_t *)x + i * window : NULL,
-               y ? y + i * window : NULL);
-}
-
-int64_t dataset_counted(const Dataset *d, const int32_t *rows, int64_t n, DatasetTime time) {
-    if (!d->masked) return n * dataset_labels(d);
-    int64_t count = 0;
-    for (int64_t i = 0; i < n; i++)
-        count += masking_count(&d->text, time.seed, time.epoch, rows[i]);
-    return count;
 }

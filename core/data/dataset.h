@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is trained on: labelled images in memory, or a text cut into windows of tokens.
+// What is trained on: labelled images, or a text cut into windows of tokens.
 //
 //     Dataset data;
 //     Split split;
@@ -15,26 +15,47 @@
 
 #include "core/base/arena.h"
 #include "core/data/corpus.h"
+#include "core/data/data_file.h"
 #include "core/plan/kind.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Images are bytes, row-major, one after the other; labels are 0 … 255. A text has neither.
+// Samples that lie one after the other: those of a file, or those that were made. An image is
+// bytes, the planes of its channels one after the other, row by row; a label is 0 … 255.
 typedef struct {
-    const uint8_t *images;  // in the arena: count * height * width
-    const uint8_t *labels;  // in the arena: count
-    int64_t count;
-    int height, width;
-    int64_t train_count;         // of data that come split: the first so many train; 0: not split
-    const char *source;          // "digits:count=12000,seed=1", or the directory
-    const char *labels_path[2];  // in the arena: the files of the labels (the second one those of
-                                 // the samples that test); NULL where there is none
-    Corpus text;                 // of length 0: images
-    bool masked;                 // tokens of the text are masked (core/data/masking.h)
+    const uint8_t *images, *labels;         // of the first sample; NULL: only described
+    int64_t count, image_step, label_step;  // samples; bytes from one to the next
+    const char *path;                       // the file of the labels, in the arena; NULL: made
+    int64_t label_offset;                   // of the first label in it, unpacked
+    DataFile files[2];                      // owned, where the bytes are; zeroed: the arena
+} DatasetPart;
+
+enum { DATASET_PARTS = 6 };
+
+typedef struct {
+    DatasetPart parts[DATASET_PARTS];  // of images: those that train first
+    int part_count;
+    int64_t count;  // samples
+    int channels, height, width;
+    int64_t train_count;  // of data that come split: the first so many train; 0: not split
+    const char *source;   // "digits:count=12000,seed=1", or the directory
+    Corpus text;          // of length 0: images
+    bool masked;          // tokens of the text are masked (core/data/masking.h)
 } Dataset;
 
 static inline bool dataset_is_text(const Dataset *d) { return d->text.length > 0; }
+
+// Bytes of an image.
+static inline int64_t dataset_pixels(const Dataset *d) {
+    return (int64_t)d->channels * d->height * d->width;
+}
+
+// The part that a sample lies in; *row, its number, becomes that within the part.
+const DatasetPart *dataset_part(const Dataset *d, int64_t *row);
+
+// Append a part, whose files the data set owns from then on.
+void dataset_add(Dataset *d, const DatasetPart *part);
 
 // How many labels a row has: one, or one for each token.
 static inline int64_t dataset_labels(const Dataset *d) {
@@ -90,9 +111,10 @@ typedef struct {
     int64_t epoch;
 } DatasetTime;
 
-// Write the images of `n` rows as normalised pixels ((x / 255) - 0.1307) / 0.3081 to x (of a
-// real type, n * height * width) and their labels to y (int32, n). Of a text: tokens to x (int32,
-// n * window; dtype is DTYPE_I32), and the token after each to y; of a masked one, what
+// Write the images of `n` rows as normalised pixels to x (of a real type, n * dataset_pixels()) and
+// their labels to y (int32, n): ((x / 255) - mean) / deviation, of one channel those of MNIST, of
+// three those of CIFAR-10 (docs/formats.md, "Data sets"). Of a text: tokens to x (int32, n *
+// window; dtype is DTYPE_I32), and the token after each to y; of a masked one, what
 // masking_window() makes of them. Either may be NULL: not wanted.
 void dataset_gather(const Dataset *d, const int32_t *rows, int64_t n, Dtype dtype, DatasetTime time,
                     void *x, int32_t *y);

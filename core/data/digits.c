@@ -275,7 +275,10 @@ void digits_draw(uint8_t *image, uint64_t seed, uint32_t index) {
 }
 
 Dataset digits_describe(int64_t count) {
-    return (Dataset){.count = count, .height = SIDE, .width = SIDE};
+    const DatasetPart part = {.count = count, .image_step = PIXELS, .label_step = 1};
+    Dataset d = {.channels = 1, .height = SIDE, .width = SIDE};
+    dataset_add(&d, &part);
+    return d;
 }
 
 enum { TOLD_EVERY = 4096 };  // digits, some tens of milliseconds
@@ -292,7 +295,7 @@ Status digits_make(Dataset *out, Arena *a, int64_t count, uint64_t seed,
             progress->call(progress->context, i + 1, count);
     }
     *out = digits_describe(count);
-    out->images = images;
-    out->labels = labels;
+    out->parts[0].images = images;
+    out->parts[0].labels = labels;
     return OK;
 }

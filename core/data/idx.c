@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Reads a pair of IDX files whole and checks every size; idx.h says what the format is.
+// Opens a pair of IDX files and checks every size; idx.h says what the format is.
 #include "core/data/idx.h"
 
-#include "core/base/file.h"
-
-#include <string.h>
+#include <stdio.h>
 
 enum { GZIP = 0x1f8b };  // the first two bytes of gzip data
 
@@ -12,7 +10,7 @@ typedef struct {
     const char *path;
     const uint8_t *bytes;
     int64_t length;
-} File;
+} File;  // as a message names it
 
 static uint32_t word_at(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -43,13 +41,11 @@ static Status check_magic(const File *f, uint32_t magic) {
          magic_name(magic), found, magic_name(found));
 }
 
-// Read a file and check its header: the magic number, then sizes, the first of them a count.
-static Status open_file(File *f, int64_t *count, Arena *a, const char *path, uint32_t magic,
-                        int sizes) {
-    char *data;
-    size_t length;
-    TRY(file_read(&data, &length, a, path));
-    *f = (File){.path = path, .bytes = (const uint8_t *)data, .length = (int64_t)length};
+// Open a file and check its header: the magic number, then sizes, the first of them a count.
+static Status open_file(File *f, DataFile *file, int64_t *count, Arena *a, const char *path,
+                        uint32_t magic, int sizes) {
+    TRY(data_file_open(file, a, path));
+    *f = (File){.path = path, .bytes = file->bytes, .length = file->length};
     if (f->length >= 4) TRY(check_magic(f, magic));
     int header = 4 * (1 + sizes);
     if (f->length < header)
@@ -87,26 +83,37 @@ static Status read_side(int *out, const File *f, int offset, const char *name) {
     return OK;
 }
 
-Status idx_read(Idx *out, Arena *a, const char *images_path, const char *labels_path) {
+static Status open_pair(Idx *idx, Arena *a, const char *images_path, const char *labels_path) {
     File images, labels;
-    Idx idx;
     int64_t label_count;
     char what[96];
-    TRY(open_file(&images, &idx.count, a, images_path, IDX_IMAGES, 3));
-    TRY(read_side(&idx.height, &images, 8, "height"));
-    TRY(read_side(&idx.width, &images, 12, "width"));
-    snprintf(what, sizeof what, "%lld images of %d x %d", (long long)idx.count, idx.height,
-             idx.width);
-    TRY(check_length(&images, 16 + idx.count * idx.height * idx.width, what));
-    TRY(open_file(&labels, &label_count, a, labels_path, IDX_LABELS, 1));
+    TRY(open_file(&images, &idx->images_file, &idx->count, a, images_path, IDX_IMAGES, 3));
+    TRY(read_side(&idx->height, &images, 8, "height"));
+    TRY(read_side(&idx->width, &images, 12, "width"));
+    snprintf(what, sizeof what, "%lld images of %d x %d", (long long)idx->count, idx->height,
+             idx->width);
+    TRY(check_length(&images, 16 + idx->count * idx->height * idx->width, what));
+    TRY(open_file(&labels, &idx->labels_file, &label_count, a, labels_path, IDX_LABELS, 1));
     snprintf(what, sizeof what, "%lld labels", (long long)label_count);
     TRY(check_length(&labels, idx_label_offset(label_count), what));
-    if (label_count != idx.count)
+    if (label_count != idx->count)
         FAIL(ERR_FORMAT,
              "%s: byte 4: expected %lld labels, as many as %s has images (its byte 4), found %lld",
-             labels_path, (long long)idx.count, images_path, (long long)label_count);
-    idx.images = images.bytes + 16;
-    idx.labels = labels.bytes + idx_label_offset(0);
-    *out = idx;
+             labels_path, (long long)idx->count, images_path, (long long)label_count);
+    idx->images = images.bytes + 16;
+    idx->labels = labels.bytes + idx_label_offset(0);
     return OK;
+}
+
+Status idx_open(Idx *out, Arena *a, const char *images_path, const char *labels_path) {
+    *out = (Idx){0};
+    Status s = open_pair(out, a, images_path, labels_path);
+    if (s != OK) idx_close(out);
+    return s;
+}
+
+void idx_close(Idx *idx) {
+    data_file_close(&idx->images_file);
+    data_file_close(&idx->labels_file);
+    *idx = (Idx){0};
 }

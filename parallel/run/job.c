@@ -3,6 +3,7 @@
 #include "parallel/run/job.h"
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/device/timed/timed.h"
 #include "core/plan/check.h"
 #include "core/platform/device_model.h"
@@ -79,7 +80,26 @@ static Status find_device(Job *job) {
     return OK;
 }
 
-// Text is cut into windows of as many tokens as the model reads; images have as many values.
+// Images have the shape of the model's input: channels, height and width; if there is one channel
+// height and width; or as many values as a vector.
+static Status fit_images(const Model *m, const Dataset *d) {
+    const int64_t image[] = {d->channels, d->height, d->width}, values = dataset_pixels(d);
+    int dims = m->input_dims;
+    bool fits = dims == 1 ? m->input[0] == values : dims == 3 || (dims == 2 && d->channels == 1);
+    for (int i = 0; i < dims && dims > 1; i++) fits = fits && m->input[i] == image[3 - dims + i];
+    if (fits) return OK;
+    char input[128] = "";
+    for (int i = 0; i < dims; i++)
+        text_append(input, sizeof input, "%s%lld", i ? "×" : "", (long long)m->input[i]);
+    char advice[96] = "";
+    if (d->height == d->width)
+        snprintf(advice, sizeof advice, "; --model resnet:image=%d,colours=%d takes them",
+                 d->height, d->channels);
+    FAIL(ERR_SHAPE, "model %s takes samples of %s, the images of %s are %d×%d×%d%s", m->name, input,
+         d->source, d->channels, d->height, d->width, advice);
+}
+
+// Text is cut into windows of as many tokens as the model reads.
 static Status fit_data(Job *job) {
     const Model *m = &job->model;
     bool text = dataset_is_text(&job->data);
@@ -91,13 +111,7 @@ static Status fit_data(Job *job) {
     if (text)
         return name_option(dataset_cut(&job->data, m->input[0], job->options.test_fraction),
                            "--data");
-    int64_t pixels = 1, image = (int64_t)job->data.height * job->data.width;
-    for (int i = 0; i < job->model.input_dims; i++) pixels *= job->model.input[i];
-    if (pixels != image)
-        FAIL(ERR_SHAPE, "model %s takes %lld values a sample, the images of %s are %d×%d = %lld",
-             job->model.name, (long long)pixels, job->data.source, job->data.height,
-             job->data.width, (long long)image);
-    return OK;
+    return fit_images(m, &job->data);
 }
 
 static Status read_inputs(Job *job) {

@@ -19,7 +19,7 @@ static Status check_load(const Job *job, const Program *p, const Plan *plan, con
                  *labels = &p->tensors[op_outputs(plan, op)[op->outputs - 1]];
     const char *file = job->options.spec.plan_file, *name = program_name(p, x->name);
     bool has_x = op_kind(p, op) != KIND_LOAD_LABELS;
-    int64_t image = (int64_t)d->height * d->width;
+    int64_t image = dataset_pixels(d);
     if (op_kind(p, op) != KIND_LOAD_X && values_of(labels) != dataset_labels(d))
         FAIL(ERR_USAGE, "%s: %s has %lld labels a row, %s has %lld", file,
              program_name(p, labels->name), (long long)values_of(labels), d->source,
@@ -31,8 +31,9 @@ static Status check_load(const Job *job, const Program *p, const Plan *plan, con
         FAIL(ERR_USAGE, "%s: %s has %lld tokens a row, and windows have %lld", file, name,
              (long long)values_of(x), (long long)d->text.window);
     if (!has_x || dataset_is_text(d) || values_of(x) == image) return OK;
-    FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%d = %lld", file, name,
-         (long long)values_of(x), d->source, d->height, d->width, (long long)image);
+    FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%dx%d = %lld", file,
+         name, (long long)values_of(x), d->source, d->channels, d->height, d->width,
+         (long long)image);
 }
 
 static Status check_labels(const Job *job, const Program *p, const Plan *plan, const Op *op) {

@@ -271,8 +271,16 @@ START_TEST(models_whose_shapes_do_not_fit_are_told_by_line_and_layer) {
     refused(2, PARTS("m.model:5: ", "fc", "4×24×24"), "--model %s", MODEL(text));
     snprintf(text, sizeof text, "%sflatten\nlinear fc out=11\n", heads);
     refused(2, PARTS("m.model:5: ", "fc", "11", "10"), "--model %s", MODEL(text));
-    snprintf(text, sizeof text, "model m\ninput 1 20 20\nclasses 10\nflatten\nlinear fc out=10\n");
-    refused(2, PARTS("model m ", "400 values", "28×28 = 784"), "--model %s", MODEL(text));
+    static const char *const shapes[][2] = {
+        {"1 20 20", "1×20×20"}, {"1 14 56", "1×14×56"}, {"56 14", "56×14"}, {"3 32 32", "3×32×32"}};
+    for (int i = 0; i < 4; i++) {
+        snprintf(text, sizeof text, "model m\ninput %s\nclasses 10\nflatten\nlinear fc out=10\n",
+                 shapes[i][0]);
+        refused(2,
+                PARTS("model m takes samples of ", shapes[i][1], ", the images of digits",
+                      " are 1×28×28"),
+                "--model %s", MODEL(text));
+    }
     snprintf(text, sizeof text, "model m\ninput 1 28 28\nclasses 7\nflatten\nlinear fc out=7\n");
     refused(2, PARTS("model m ", "7 classes", "has the label 7"), "--model %s", MODEL(text));
 }
@@ -352,8 +360,7 @@ START_TEST(an_edit_that_shrinks_what_the_run_fills_is_named) {
         dir);
     ck_assert_int_eq(it.status, 0);
     command_finish(&it);
-    refused(2, PARTS("evaluate.rows is not a scalar of one i64"),
-            "--plan %s/rows " SMALL, dir);
+    refused(2, PARTS("evaluate.rows is not a scalar of one i64"), "--plan %s/rows " SMALL, dir);
     refused(2, PARTS("tensor extra is 2x4, but a piece of extra, which is 4x4"),
             "--plan %s/half " SMALL, dir);
     refused(2, PARTS("tensor evaluate.loss: result=loss is a scalar of f64 pairs"),

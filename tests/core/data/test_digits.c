@@ -14,7 +14,7 @@ START_TEST(the_first_thousand_images_of_seed_one_are_the_same_bytes_everywhere) 
     Arena a = {0};
     Dataset d;
     ck_assert_ok(digits_make(&d, &a, 1000, 1, NULL));
-    ck_assert_uint_eq(crc32(0, d.images, 1000 * PIXELS), 0xbab4f2e6);
+    ck_assert_uint_eq(crc32(0, d.parts[0].images, 1000 * PIXELS), 0xbab4f2e6);
     arena_finish(&a);
 }
 END_TEST
@@ -25,16 +25,18 @@ START_TEST(a_sample_depends_on_seed_and_index_alone) {
     ck_assert_ok(digits_make(&few, &a, 30, 7, NULL));
     ck_assert_ok(digits_make(&many, &a, 50, 7, NULL));
     ck_assert_ok(digits_make(&other, &a, 50, 8, NULL));
-    ck_assert_mem_eq(few.images, many.images, 30 * PIXELS);
+    ck_assert_mem_eq(few.parts[0].images, many.parts[0].images, 30 * PIXELS);
     uint8_t alone[PIXELS];
     digits_draw(alone, 7, 49);
-    ck_assert_mem_eq(alone, many.images + 49 * PIXELS, PIXELS);
+    ck_assert_mem_eq(alone, many.parts[0].images + 49 * PIXELS, PIXELS);
     for (int i = 0; i < 50; i++)
-        ck_assert_mem_ne(many.images + i * PIXELS, other.images + i * PIXELS, PIXELS);
+        ck_assert_mem_ne(many.parts[0].images + i * PIXELS, other.parts[0].images + i * PIXELS,
+                         PIXELS);
     for (int i = 0; i < 40; i++)  // the same digit, ten further on
-        ck_assert_mem_ne(many.images + i * PIXELS, many.images + (i + 10) * PIXELS, PIXELS);
+        ck_assert_mem_ne(many.parts[0].images + i * PIXELS,
+                         many.parts[0].images + (i + 10) * PIXELS, PIXELS);
     digits_draw(alone, (UINT64_C(1) << 32) + 7, 49);  // the seed's high half counts
-    ck_assert_mem_ne(alone, many.images + 49 * PIXELS, PIXELS);
+    ck_assert_mem_ne(alone, many.parts[0].images + 49 * PIXELS, PIXELS);
     arena_finish(&a);
 }
 END_TEST
@@ -44,7 +46,7 @@ START_TEST(every_class_is_equally_frequent) {
     Dataset d;
     ck_assert_ok(digits_make(&d, &a, 1000, 3, NULL));
     int count[DIGITS_CLASSES] = {0};
-    for (int i = 0; i < 1000; i++) count[d.labels[i]]++;
+    for (int i = 0; i < 1000; i++) count[d.parts[0].labels[i]]++;
     for (int c = 0; c < DIGITS_CLASSES; c++) ck_assert_int_eq(count[c], 100);
     ck_assert_int_eq(d.count, 1000);
     ck_assert_int_eq(d.height * 100 + d.width, 2828);
@@ -108,7 +110,7 @@ START_TEST(a_specification_names_count_and_seed) {
     ck_assert_ok(dataset_read(&d, &a, "digits:seed=9,count=1k"));
     ck_assert_str_eq(d.source, "digits:count=1000,seed=9");
     ck_assert_ok(digits_make(&same, &a, 1000, 9, NULL));
-    ck_assert_mem_eq(d.images, same.images, 1000 * PIXELS);
+    ck_assert_mem_eq(d.parts[0].images, same.parts[0].images, 1000 * PIXELS);
     arena_finish(&a);
 }
 END_TEST
@@ -121,8 +123,8 @@ START_TEST(described_digits_have_a_size_and_no_pixels) {
     ck_assert_int_eq(d.count, 2000000000);
     ck_assert_ok(dataset_describe(&d, &a, "digits:count=20,seed=3"));
     ck_assert_ok(dataset_read(&made, &a, "digits:count=20,seed=3"));
-    ck_assert_ptr_null(d.images);
-    ck_assert_ptr_null(d.labels);
+    ck_assert_ptr_null(d.parts[0].images);
+    ck_assert_ptr_null(d.parts[0].labels);
     ck_assert_int_eq(d.count, made.count);
     ck_assert_int_eq(d.height, made.height);
     ck_assert_int_eq(d.width, made.width);
@@ -169,7 +171,7 @@ START_TEST(who_waits_for_digits_is_told_how_many_are_drawn) {
                                       &(DatasetProgress){.context = &last, .call = note}));
     ck_assert_int_gt(last, 5000);
     ck_assert_ok(dataset_read(&same, &a, "digits:count=10000"));
-    ck_assert_mem_eq(d.images, same.images, 10000 * 784);
+    ck_assert_mem_eq(d.parts[0].images, same.parts[0].images, 10000 * 784);
     arena_finish(&a);
 }
 END_TEST

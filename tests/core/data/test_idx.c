@@ -54,7 +54,8 @@ static void write_labels(const char *name, uint32_t count, int first) {
 static Status read_i_l(void) {
     Arena a = {0};
     Idx idx;
-    Status s = idx_read(&idx, &a, in("i"), in("l"));
+    Status s = idx_open(&idx, &a, in("i"), in("l"));
+    idx_close(&idx);
     arena_finish(&a);
     return s;
 }
@@ -75,10 +76,14 @@ START_TEST(images_and_labels_are_read_plain_and_packed) {
     for (int packed = 0; packed < 2; packed++) {
         Arena a = {0};
         Idx idx;
-        ck_assert_ok(idx_read(&idx, &a, in(packed ? "i.gz" : "i"), in(packed ? "l.gz" : "l")));
+        ck_assert_ok(idx_open(&idx, &a, in(packed ? "i.gz" : "i"), in(packed ? "l.gz" : "l")));
         ck_assert_int_eq(idx.count * 100 + idx.height * 10 + idx.width, 323);
         for (int i = 0; i < 18; i++) ck_assert_int_eq(idx.images[i], 100 + i);
         for (int i = 0; i < 3; i++) ck_assert_int_eq(idx.labels[i], 7 + i);
+        // A plain file is mapped, not read.
+        ck_assert_int_eq(idx.images_file.map.length, packed ? 0 : 16 + 18);
+        ck_assert_int_eq(idx.labels_file.map.length, packed ? 0 : 8 + 3);
+        idx_close(&idx);
         arena_finish(&a);
     }
 }
@@ -165,10 +170,12 @@ START_TEST(a_label_beyond_the_classes_is_told_with_its_place) {
     ck_assert_ok(dataset_check_labels(&d, 12, "model x"));
     write_images("t10k-images-idx3-ubyte", 2, 0);
     write_labels("t10k-labels-idx1-ubyte", 2, 254);  // up to 255
+    dataset_finish(&d);
     ck_assert_ok(dataset_read(&d, &a, directory));
     ck_assert_fails(dataset_check_labels(&d, 255, "model x"), ERR_SHAPE,
                     "t10k-labels-idx1-ubyte: byte 9: expected a label of 0 to 254");
     ck_assert_ok(dataset_check_labels(&d, 256, "model x"));
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -206,14 +213,17 @@ START_TEST(a_directory_with_both_sets_is_split_data) {
     ck_assert_int_eq(d.train_count, 3);
     ck_assert_ok(dataset_check_labels(&d, 7, "seven classes"));
     ck_assert_str_eq(d.source, directory);
-    ck_assert_mem_eq(d.labels, ((uint8_t[]){0, 1, 2, 5, 6}), 5);
-    for (int i = 0; i < 18; i++) ck_assert_int_eq(d.images[i], 10 + i);
-    for (int i = 0; i < 12; i++) ck_assert_int_eq(d.images[18 + i], 200 + i);
+    ck_assert_int_eq(d.part_count, 2);
+    ck_assert_mem_eq(d.parts[0].labels, ((uint8_t[]){0, 1, 2}), 3);
+    ck_assert_mem_eq(d.parts[1].labels, ((uint8_t[]){5, 6}), 2);
+    for (int i = 0; i < 18; i++) ck_assert_int_eq(d.parts[0].images[i], 10 + i);
+    for (int i = 0; i < 12; i++) ck_assert_int_eq(d.parts[1].images[i], 200 + i);
     Split split;
     ck_assert_ok(dataset_split(&split, &a, &d, 0.15, 1));  // as the data come, whatever is asked
     ck_assert_int_eq(split.train_count * 10 + split.test_count, 32);
     for (int i = 0; i < 3; i++) ck_assert_int_eq(split.train[i], i);
     for (int i = 0; i < 2; i++) ck_assert_int_eq(split.test[i], 3 + i);
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -232,6 +242,7 @@ START_TEST(a_directory_with_one_set_is_not_split) {
         ck_assert_ok(dataset_read(&d, &a, directory));
         ck_assert_int_eq(d.count, 4);
         ck_assert_int_eq(d.train_count, 0);
+        dataset_finish(&d);
         arena_finish(&a);
     }
 }
@@ -259,14 +270,18 @@ START_TEST(a_set_with_a_name_before_train_is_found) {
                     "found 2 data sets in it; give one of them, as in --data ");
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_INPUT,
                     "/emnist-digits: emnist-digits, emnist-letters");
+    dataset_finish(&d);
     ck_assert_ok(dataset_read(&d, &a, in("emnist-letters")));
     ck_assert_int_eq(d.count * 10 + d.train_count, 64);
     ck_assert_str_eq(d.source, in("emnist-letters"));
+    dataset_finish(&d);
     ck_assert_ok(dataset_read(&d, &a, in("emnist-digits")));
     ck_assert_int_eq(d.count * 10 + d.train_count, 30);
     write_set("", "t10k", 5);  // MNIST's own names come first
+    dataset_finish(&d);
     ck_assert_ok(dataset_read(&d, &a, directory));
     ck_assert_int_eq(d.count, 5);
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -283,7 +298,8 @@ START_TEST(an_images_file_brings_the_labels_beside_it) {
         Arena a = {0};
         Dataset d;
         ck_assert_ok(dataset_read(&d, &a, in(pairs[i][0])));
-        ck_assert_int_eq(d.count * 10 + d.labels[1], 24);
+        ck_assert_int_eq(d.count * 10 + d.parts[0].labels[1], 24);
+        dataset_finish(&d);
         arena_finish(&a);
     }
 }
@@ -308,6 +324,7 @@ START_TEST(what_is_missing_is_told_with_what_to_do) {
                     "x-labels-idx1-ubyte, found no such file");
     ck_assert_fails(dataset_read(&d, &a, in("train-labels-idx1-ubyte")), ERR_INPUT,
                     "expected a directory, or a file named like train-images-idx3-ubyte");
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -324,6 +341,7 @@ START_TEST(sets_of_different_sizes_are_told_with_both_files) {
                     "t10k-images-idx3-ubyte: byte 8: expected images of 2 x 3 as in ");
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_FORMAT,
                     "train-images-idx3-ubyte, found 3 x 3");
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -337,9 +355,10 @@ START_TEST(the_test_set_of_mnist_is_read) {
     ck_assert_ok(dataset_read(&d, &a, path));
     ck_assert_int_eq(d.count, 10000);
     ck_assert_int_eq(d.train_count, 0);
-    ck_assert_mem_eq(d.labels, ((uint8_t[]){7, 2, 1, 0, 4}), 5);
-    ck_assert_uint_eq(crc32(0, d.images, 10000 * 28 * 28), 0xe4ca5f57);
-    ck_assert_uint_eq(crc32(0, d.labels, 10000), 0xee8604d9);
+    ck_assert_mem_eq(d.parts[0].labels, ((uint8_t[]){7, 2, 1, 0, 4}), 5);
+    ck_assert_uint_eq(crc32(0, d.parts[0].images, 10000 * 28 * 28), 0xe4ca5f57);
+    ck_assert_uint_eq(crc32(0, d.parts[0].labels, 10000), 0xee8604d9);
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST
@@ -385,6 +404,7 @@ START_TEST(get_mnist_removes_a_damaged_file_and_takes_the_next_mirror) {
     Dataset d;
     ck_assert_ok(dataset_read(&d, &a, directory));
     ck_assert_int_eq(d.count, 10000);
+    dataset_finish(&d);
     arena_finish(&a);
 }
 END_TEST

@@ -159,12 +159,11 @@ static Dataset numbered_images(Arena *a, int64_t count) {
         labels[i] = (uint8_t)i;
         for (int j = 0; j < 256; j++) images[i * 256 + j] = (uint8_t)(i + j);
     }
-    return (Dataset){.images = images,
-                     .labels = labels,
-                     .count = count,
-                     .height = 8,
-                     .width = 32,
-                     .source = "test"};
+    const DatasetPart part = {
+        .images = images, .labels = labels, .count = count, .image_step = 256, .label_step = 1};
+    Dataset d = {.channels = 1, .height = 8, .width = 32, .source = "test"};
+    dataset_add(&d, &part);
+    return d;
 }
 
 // Checksums of struct.pack('<256d', …) and ('<256f', …) of [(i/255-0.1307)/0.3081 for i in

@@ -404,7 +404,7 @@ START_TEST(no_digit_is_drawn_for_a_plan_or_a_timed_run) {
         o.plan_only = k == 1;
         o.spec.device = k == 2 ? "timed:laptop" : device;
         ck_assert_ok(job_create(&job, &o));
-        ck_assert(!job.data.images == (k > 0));
+        ck_assert(!job.data.parts[0].images == (k > 0));
         ck_assert_int_eq(job.data.count, 200);
         ck_assert_int_eq(job.split.train_count, 170);
         job_destroy(&job);
