@@ -7,8 +7,11 @@
 const OptionDetail train_details[] = {
     {"data",
      "A directory with the MNIST files, an images file beside its labels, or digits that are drawn "
-     "on the spot: digits:count=60000,seed=2.",
-     "dataset data-dir"},
+     "on the spot: digits:count=60000,seed=2. cifar10:DIR has the binary files of CIFAR-10, images "
+     "of "
+     "3x32x32 (--model resnet:depth=20,image=32,colours=3). text:FILE is for models of tokens. "
+     "docs/formats.md, \"Data sets\".",
+     "dataset data-dir cifar cifar-10"},
     {"test-fraction", "Data that come split into training and test files stay so."},
     {"tail",
      "What keep trains on is smaller, and takes the same plan with fewer rows in use. A shard "

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Finds out what a data set is; idx_set.c and corpus.c open files, digits.c and
+// Finds out what a data set is; idx_set.c, cifar.c and corpus.c open files, digits.c and
 // sentences.c make up data, dataset_gather.c loads samples.
 #include "core/data/dataset.h"
 
 #include "core/base/nearest.h"
 #include "core/base/rng.h"
 #include "core/base/units.h"
+#include "core/data/cifar.h"
 #include "core/data/digits.h"
 #include "core/data/idx_set.h"
 #include "core/data/masking.h"
@@ -112,6 +113,7 @@ static Status read_dataset(Dataset *out, Arena *a, const char *spec, bool draw,
     if (!strncmp(spec, "text:count=", 11) || !strncmp(spec, "text:seed=", 10))
         return make_text(out, a, spec + 5);
     if (!strncmp(spec, "text:", 5)) return read_text(out, a, spec + 5);
+    if (!strncmp(spec, "cifar10:", 8)) return cifar_open(out, a, spec + 8);
     return idx_set_open(out, a, spec);
 }
 

@@ -63,7 +63,8 @@ static inline int64_t dataset_labels(const Dataset *d) {
 }
 
 // Read a dataset: "digits[:count=,seed=]" or "text[:count=,seed=]" (made here), a text
-// ("text:FILE[,tokens=bytes]"), a directory with files named like those of
+// ("text:FILE[,tokens=bytes]"), a directory with the binary files of CIFAR-10, or one of these
+// ("cifar10:DIR"), a directory with files named like those of
 // MNIST or EMNIST (IDX, plain or .gz), such a directory and the first part of the names of one of
 // its sets ("data/emnist-letters"), or an images file beside its labels file: docs/formats.md,
 // "Data sets". ERR_INPUT when missing; ERR_FORMAT with file, byte offset, expected and found.
