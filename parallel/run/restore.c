@@ -198,7 +198,8 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
     shape_text(want, (Dtype)l->dtype, l->shape, l->dims);
     if (!e) {
         bool kept = role == ROLE_OPTIMISER || role == ROLE_FEEDBACK,
-             thawed = kept && is_state_of(safetensors_text(&s->file, "frozen"), name),
+             thawed = kept && (is_state_of(safetensors_text(&s->file, "frozen"), name) ||
+                               (role == ROLE_FEEDBACK && s->refrozen)),
              needed = (s->whole && !thawed) || role == ROLE_PARAMETER;
         list_add(needed ? wrong : missing, "%s not there, here %s", name, want);
         return;
@@ -208,6 +209,9 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
     if (type && (has_shape(e, l) || has_other_shards(e, l))) return;
     list_add(wrong, "%s %s, here %s", name, shape_text(is, e->dtype, e->shape, e->dims), want);
 }
+
+// Error feedback is of one use of a parameter, which may be tied and have another name.
+static bool is_feedback(const char *name) { return strstr(name, ".grad.") != NULL; }
 
 // Names of the file that no tensor of the job has.
 static bool is_known(const Job *job, const char *name) {
@@ -247,7 +251,8 @@ static void check_rest(const Job *job, const char *frozen, List *wrong, List *un
         const SafetensorsEntry *e = &s->file.entries[i];
         char is[SHAPE_TEXT];
         if (is_known(job, e->name)) continue;
-        if (s->resumes && !is_state_of(frozen, e->name))
+        bool left = is_state_of(frozen, e->name) || (s->refrozen && is_feedback(e->name));
+        if (s->resumes && !left)
             list_add(wrong, "%s %s, here none", e->name,
                      shape_text(is, e->dtype, e->shape, e->dims));
         else
@@ -290,6 +295,8 @@ static Status check(Job *job) {
     List wrong = {0}, missing = {0}, unused = {0};
     const char *frozen;
     TRY(checkpoint_about_frozen(&frozen, &job->arena, job));
+    const char *before = safetensors_text(&s->file, "frozen");
+    job->restore.refrozen = before && strcmp(before, frozen) != 0;
     if (s->resumes) TRY(compare_about(job, &wrong));
     if (!s->resumes && o->evaluate_only && !o->generates) TRY(note_other_samples(job));
     TRY(check_tensors(job, &wrong, &missing));

@@ -20,6 +20,7 @@ typedef struct {
     const char *path;                  // NULL: the run begins anew
     bool resumes;                      // else only weights are taken
     bool whole;                        // the state of the optimiser, too: the run trains on
+    bool refrozen;                     // the run that was saved froze other parameters
     int64_t step;                      // training steps before the first; 0 unless it resumes
     const char *notes[RESTORE_NOTES];  // for the user: differences that are allowed
     int note_count;

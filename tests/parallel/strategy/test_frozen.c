@@ -351,6 +351,27 @@ START_TEST(a_run_that_is_resumed_with_others_frozen_is_told_and_goes_on) {
 }
 END_TEST
 
+// What compression keeps of a tied weight has the names of its uses.
+START_TEST(error_feedback_of_what_is_frozen_is_left_and_begins_with_zeros) {
+    name_files();
+    for (int form = COMPRESS_POWERSGD; form <= COMPRESS_TOPK; form++) {
+        JobOptions o = frozen_options("a,conv");
+        bool power = form == COMPRESS_POWERSGD;
+        o.spec.strategy.compress = (OptionForm){form, power ? 2 : 0.1};
+        o.spec.shards = 2;
+        save_run(o, part, 2);
+        o.resume = part;
+        o.spec.freeze = "fc";
+        const char *notes = notes_of(&o);
+        ck_assert_msg(strstr(notes, "b.weight.grad.error not there, here f32 2x2304"), "%s", notes);
+        ck_assert_msg(strstr(notes, power ? "4 tensors are not used" : "3 tensors are not used"),
+                      "%s", notes);
+        ck_assert_msg(strstr(notes, "fc.weight.grad.error"), "%s", notes);
+        run(&o);
+    }
+}
+END_TEST
+
 // Fine tuning: weights of another run, and the last layer alone is trained.
 START_TEST(loaded_weights_that_are_frozen_stay_and_the_head_is_trained) {
     name_files();
@@ -388,4 +409,5 @@ SUITE_SECONDS("frozen", 60, ranks_equal_shards_whatever_is_frozen,
               a_branch_that_nobody_takes_changes_nothing,
               a_resumed_run_with_the_same_frozen_equals_one_that_was_not_stopped,
               a_run_that_is_resumed_with_others_frozen_is_told_and_goes_on,
+              error_feedback_of_what_is_frozen_is_left_and_begins_with_zeros,
               loaded_weights_that_are_frozen_stay_and_the_head_is_trained)
