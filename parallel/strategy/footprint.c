@@ -92,8 +92,9 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
     Role to = (Role)p->tensors[op_outputs(plan, op)[0]].role,
          from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
     Phase phase = (Phase)op_work(p, op)->phase;
+    Role whole = (Role)p->logicals[p->tensors[op_outputs(plan, op)[0]].logical].role;
     if (to == ROLE_SCALAR) return NULL;
-    if (op_kind(p, op) == KIND_SCATTER || op_kind(p, op) == KIND_GATHER) return &f->sent_rows;
+    if (op_kind(p, op) == KIND_BROADCAST && whole == ROLE_PARAMETER) return &f->sent;  // copies
     if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;
     if (from == ROLE_PARAMETER || from == ROLE_COPY) return &f->sent;
     if (to == ROLE_BUFFER && phase == PHASE_SYNC) return &f->sent;
@@ -108,8 +109,9 @@ Footprint footprint_planned(const Program *p) {
     for (int i = 0; plan && i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         const Work *w = op_work(p, op);
-        if (!work_communicates(w) || work_is_message(w) || !op->outputs) continue;
-        double *sum = sum_of(&f, p, plan, op);
+        bool rows = w->kind == KIND_SCATTER || w->kind == KIND_GATHER;
+        if (!work_communicates(w) || work_is_message(w) || (!op->outputs && !rows)) continue;
+        double *sum = rows ? &f.sent_rows : sum_of(&f, p, plan, op);
         if (!sum) continue;
         Collective c = collective_work_collective(p, w);
         *sum += (double)collective_bytes_total(&c, dtype_bytes((Dtype)w->dtype)) / c.ranks;

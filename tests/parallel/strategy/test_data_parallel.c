@@ -2,10 +2,7 @@
 // nn.DataParallel by docs/contract.md, 7: P devices compute, bit for bit, what one rank does with
 // as many shards of the batch, and device 0 ends with all of its state.
 #include "core/platform/device_traits.h"
-#include "tests/support/testing.h"
-#include "tests/support/training.h"
-
-#include <string.h>
+#include "tests/support/saved_run.h"
 
 static const char *const devices[] = {"reference", device_traits_default};
 
@@ -116,6 +113,61 @@ START_TEST(devices_without_rows_take_part) {
 }
 END_TEST
 
+// --- checkpoints
+
+static void train_and_save(const JobOptions *like, int steps, bool data_parallel, int ranks,
+                           const char *from, const char *to) {
+    JobOptions o = *like;
+    o.steps = steps;
+    o.spec.ranks = ranks;
+    o.spec.strategy.data_parallel = data_parallel;
+    o.comm = data_parallel ? COMM_THREAD : COMM_SHM;
+    o.resume = from;
+    o.save = to;
+    run(&o);
+}
+
+// The weights of one device go on as replicas of DDP, on one rank, or as shards of ZeRO; and back.
+START_TEST(device_0_goes_on_as_replicas_and_back) {
+    name_files();
+    JobOptions o = options_of(10, NULL, 3);
+    o.spec.model = test_source("tests/data/batch_norm.model");
+    o.spec.optimizer.kind = OPTIMIZER_ADAMW;
+    train_and_save(&o, 10, false, 1, NULL, whole);
+    for (int data_parallel = 0; data_parallel < 2; data_parallel++)
+        for (int i = 0; i < 2; i++) {
+            train_and_save(&o, 5, data_parallel, 3, NULL, part);
+            train_and_save(&o, 10, !data_parallel, data_parallel && i ? 1 : 3, part, resumed);
+            assert_same_bytes(whole, resumed, data_parallel ? "to DDP" : "from DDP");
+        }
+    train_and_save(&o, 5, true, 3, NULL, part);
+    o.spec.strategy.zero = 3;
+    train_and_save(&o, 10, false, 3, part, resumed);
+    assert_same_bytes(whole, resumed, "to ZeRO");
+}
+END_TEST
+
+// --- threads that end early
+
+static void give_up(void *context, Executor *e, int plan, int op) {
+    if (e->rank != *(const int *)context || e->step != 2) return;
+    comm_abandon(e->comm, ERR_FAILED, "the device is gone");
+}
+
+START_TEST(a_device_that_fails_ends_the_run) {
+    for (int rank = 0; rank < 3; rank++) {
+        JobOptions o = training_options();
+        Outcome out;
+        o.spec.ranks = 3;
+        o.spec.strategy.data_parallel = true;
+        o.comm = COMM_THREAD;
+        ck_assert_fails(
+            training_run(&out, &o, &(TrainingProbe){.context = &rank, .before = give_up}),
+            ERR_FAILED, "the device is gone");
+    }
+}
+END_TEST
+
 // --- what does not go with it
 
 static void check_refused(void (*give)(JobSpec *s), const char *says) {
@@ -142,4 +194,5 @@ END_TEST
 
 SUITE("data_parallel", devices_equal_shards_of_one_rank, a_text_gives_the_bits_of_one_rank,
       running_statistics_are_those_of_device_0, devices_without_rows_take_part,
+      device_0_goes_on_as_replicas_and_back, a_device_that_fails_ends_the_run,
       what_divides_or_joins_otherwise_is_refused_with_the_reason)
