@@ -101,6 +101,17 @@ static void columns(Case *c, const Device *d) {
     EXPECT(c, &got, "y", 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1);
 }
 
+// However small a column is, it keeps its direction.
+static void small_column(Case *c, const Device *d) {
+    double size = REAL(c) == DTYPE_F32 ? 0x1p-120 : 0x1p-900;
+    TENSOR(c, "x", REAL(c), SHAPE(2, 1), 3 * size, -4 * size);
+    int y = OUTPUT(c, "y", REAL(c), SHAPE(2, 1));
+    case_op(c, KIND_ORTHOGONALISE, false, NULL, "y", "x");
+    Values got = run_lowered(c, d);
+    ck_assert_msg(fabs(got.of[y][0] - 0.6) < 1e-6 && fabs(got.of[y][1] + 0.8) < 1e-6,
+                  "%s: (%g, %g)", c->text, got.of[y][0], got.of[y][1]);
+}
+
 START_TEST(an_error_goes_in_and_out_by_rows) { by_hand(1, feedback); }
 END_TEST
 START_TEST(products_with_factors_by_hand) { by_hand(1, products); }
@@ -109,7 +120,10 @@ START_TEST(the_largest_elements_by_hand) { by_hand(1, largest); }
 END_TEST
 START_TEST(lists_of_shards_are_added_in_their_order) { by_hand(1, lists); }
 END_TEST
-START_TEST(columns_become_orthonormal_by_hand) { by_hand(1, columns); }
+START_TEST(columns_become_orthonormal_by_hand) {
+    by_hand(1, columns);
+    by_hand(1, small_column);
+}
 END_TEST
 
 // --- every device as the reference
@@ -197,11 +211,12 @@ static double dot(const double *y, int64_t N, int64_t R, int64_t a, int64_t b) {
     return sum;
 }
 
-// Columns of any size, of which the last are what the first is, or zero.
+// Columns of any size, of which the last are what the first is, nearly that, or zero.
 static void columns_are_orthonormal(Case *c, const Device *d, int64_t N, int64_t M, int64_t R) {
     const double sizes[] = {1, REAL(c) == DTYPE_F32 ? 1e-38 : 1e-300, 0, 1e30};
+    const double near = REAL(c) == DTYPE_F32 ? 1e-4 : 1e-12;
     (void)M;
-    for (int way = 0; way < 5 && R <= N; way++) {
+    for (int way = 0; way < 6 && R <= N; way++) {
         int x = way ? program_find_tensor(&c->p, "x")
                     : case_tensor(c, "x", REAL(c), FILL_RANDOM, SHAPE(N, R));
         int y = way ? program_find_tensor(&c->p, "y") : OUTPUT(c, "y", REAL(c), SHAPE(N, R));
@@ -210,7 +225,8 @@ static void columns_are_orthonormal(Case *c, const Device *d, int64_t N, int64_t
         for (int64_t i = 0; i < N * R; i++) {
             double *at = &c->before[x][i];
             if (way == 4 && i % R) *at = c->before[x][i - i % R];
-            double value = *at * sizes[way % 4];
+            if (way == 5 && i % R) *at = c->before[x][i - i % R] + near * *at;
+            double value = *at * sizes[way < 4 ? way : 0];
             *at = REAL(c) == DTYPE_F32 ? (double)(float)value : value;
         }
         Values got = run_lowered(c, d);
