@@ -71,6 +71,13 @@ const OptionDetail job_details[] = {
      "--clip, the gradients. skip looks at both, leaves weights, the optimiser's memory and "
      "running statistics as they were, and counts such steps in the report.",
      "skip-nan nan"},
+    {"loss-scale",
+     "Mixed precision's loss scaling: dynamic begins with FIRST (65536), halves the scale in a "
+     "step whose gradients are not finite, which is skipped, and doubles it after "
+     "--loss-scale-every good ones; it is state, which checkpoints keep. constant keeps SCALE. "
+     "Scales are powers of two; norms and --clip are of gradients without it. bf16 has f32's range "
+     "and rarely needs one.",
+     "grad-scaler gradscaler amp loss-scaling"},
     {"label-smoothing",
      "As CrossEntropyLoss(label_smoothing=EPS) of PyTorch: the loss of a row is 1 - EPS of the "
      "usual one and EPS of the mean of -log p over all classes. Training alone has it: "

@@ -27,6 +27,12 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
     if (job->schedule == RATE_COSINE && job->lr_min > job->learning_rate)
         FAIL(ERR_USAGE, "--lr-min %g is more than --lr %g, from which the rate falls", job->lr_min,
              job->learning_rate);
+    bool dynamic = job->loss_scale.word == LOSS_SCALE_DYNAMIC;
+    if (option_given(line, "loss-scale-every") && !dynamic)
+        FAIL(ERR_USAGE, "--loss-scale-every belongs to --loss-scale dynamic");
+    if (option_given(line, "on-nan") && job->on_nan == ON_NAN_STOP && dynamic)
+        FAIL(ERR_USAGE, "--loss-scale dynamic finds its size by steps that it skips; leave out "
+                        "--on-nan stop");
     if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
     return OK;

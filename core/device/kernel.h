@@ -32,6 +32,13 @@ static inline double clip_factor(const KernelCall *c, int i) {
     return factor ? *factor : 1;
 }
 
+// The scale of the loss: input i, or attribute j where it is the same in all steps; 1 without both.
+static inline double loss_scale(const KernelCall *c, int i, int j) {
+    const double *scale = (const double *)input_data(c, i);
+    double by = scale ? *scale : attr_as_real(c, j);
+    return by > 0 ? by : 1;
+}
+
 // Elements in use: those of the live rows.
 static inline int64_t live_elements(const Operand *o) {
     int64_t n = operand_rows(o);

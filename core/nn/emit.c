@@ -162,6 +162,7 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
     case VALUE_LABELS: return e->labels;
     case VALUE_LOSS: return e->loss;
     case VALUE_INVERSE_COUNT: return e->inverse_count;
+    case VALUE_SCALED_COUNT: return e->scaled_count;
     case VALUE_SEED: return e->seed;
     case VALUE_STEP: return e->step_number;
     case VALUE_FIRST_ROW: return e->first_row;
@@ -243,6 +244,7 @@ static Status emit_step(Emitter *e) {
     e->plan->when = WHEN_EACH_STEP;
     e->training = true;
     TRY(emit_copies(e));
+    TRY(emit_scaled_count(e));
     for (int shard = 0; shard < e->spec->local_shards; shard++) {
         TRY(add_gradients(e, shard));
         TRY(add_loss(e, "loss", shard));
@@ -276,6 +278,7 @@ static Status emit_program(Emitter *e) {
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
     TRY(add_parameters(e));
     TRY(emit_optimiser_state(e));
+    TRY(emit_scale_state(e));
     TRY(add_scalar(e, "learning_rate", SCALAR_LEARNING_RATE, &e->learning_rate));
     TRY(add_scalar(e, "inverse_count", SCALAR_INVERSE_COUNT, &e->inverse_count));
     if (e->step.seed != NONE) {

@@ -35,6 +35,8 @@ typedef struct {
     int32_t seed, step_number;                      // where the network draws random numbers
 
     int32_t factor, finite;  // of the gradients in the update; NONE: there is none
+    int32_t scaled_count;    // the inverse count times the scale of the loss
+    int32_t scale[2];        // that scale, and good steps since it changed; NONE: it is constant
 
     // The pass being emitted: one micro-batch of one shard, or an evaluation block.
     bool training;
@@ -53,6 +55,12 @@ LogicalSpec emit_parameter_spec(const Emitter *e, const LayerParameter *p, Role 
 
 // emit_copies.c: in a plan, before its passes, what these read instead of parameters.
 Status emit_copies(Emitter *e) MUST_USE;
+
+// emit_scale.c: the scale of the loss as state; in a step, what the loss's gradient begins with;
+// and how the scale follows from how the step went.
+Status emit_scale_state(Emitter *e) MUST_USE;
+Status emit_scaled_count(Emitter *e) MUST_USE;
+Status emit_rescale(Emitter *e) MUST_USE;
 
 // emit_update.c: what the optimiser keeps from step to step; and the updates of a step's plan.
 Status emit_optimiser_state(Emitter *e) MUST_USE;

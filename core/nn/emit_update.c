@@ -152,12 +152,13 @@ static Status emit_square_sum(Emitter *e, int i, int k, int32_t sum, bool first)
 static Status emit_clip(Emitter *e, int32_t sum) {
     const Optimizer *o = &e->spec->optimizer;
     int norm, factor, finite;
+    int64_t by = o->scale_every ? 0 : build_attr_real(o->loss_scale);
     int32_t loss = program_find_tensor(e->p, "loss");
     TRY(program_add_scalar(e->p, "gradients.norm", DTYPE_F64, 1, &norm));
     TRY(program_add_scalar(e->p, "gradients.factor", DTYPE_F64, 1, &factor));
     TRY(program_add_scalar(e->p, "gradients.finite", DTYPE_F64, 1, &finite));
     e->p->tensors[norm].result = RESULT_GRADIENT_NORM;
-    if (o->clip > 0) e->factor = factor;
+    if (o->clip > 0 || o->loss_scale > 0) e->factor = factor;
     if (o->skip_nan) {
         e->finite = finite;
         e->p->tensors[finite].result = RESULT_FINITE;
@@ -168,11 +169,11 @@ static Status emit_clip(Emitter *e, int32_t sum) {
                                  .phase = PHASE_UPDATE,
                                  .dtype = dtype_wide(e->spec->dtype),
                                  .lane = e->compute,
-                                 .attrs = (int64_t[]){build_attr_real(o->clip)},
+                                 .attrs = (int64_t[]){build_attr_real(o->clip), by},
                                  .outputs = (int32_t[]){norm, factor, finite},
-                                 .inputs = (int32_t[]){sum, loss},
+                                 .inputs = (int32_t[]){sum, loss, e->scale[0]},
                                  .output_count = 3,
-                                 .input_count = 2},
+                                 .input_count = o->scale_every ? 3 : 2},
                        NULL);
 }
 
@@ -205,7 +206,7 @@ static Status emit_update(Emitter *e, int i, int k, bool joined) {
 // Last layer first: the order in which gradients become ready.
 Status emit_updates(Emitter *e) {
     const Optimizer *o = &e->spec->optimizer;
-    bool measures = o->clip > 0 || o->skip_nan;
+    bool measures = o->clip > 0 || o->skip_nan || o->loss_scale > 0;
     e->shard = e->micro_batch = 0;
     e->factor = e->finite = NONE;
     if (measures) TRY(emit_norm(e));
@@ -214,5 +215,5 @@ Status emit_updates(Emitter *e) {
     for (int i = e->m->layer_count - 1; i >= 0; i--)
         for (int k = 0; k < e->m->layers[i].parameter_count; k++)
             if (is_updated(e, i, k)) TRY(emit_update(e, i, k, measures));
-    return OK;
+    return emit_rescale(e);
 }

@@ -209,7 +209,7 @@ static Status add_loss(Graph *g) {
                                 .what = "backward",
                                 .attrs = {build_attr_real(g->smoothing)},
                                 .outputs = VALUES(*dy),
-                                .inputs = VALUES(probability, g->labels, g->inverse_count)});
+                                .inputs = VALUES(probability, g->labels, g->scaled_count)});
 }
 
 // --- the whole
@@ -219,6 +219,7 @@ static Status add_sources(Graph *g) {
     TRY(add_value(g, &(Value){.source = VALUE_LABELS}, &g->labels));
     TRY(add_value(g, &(Value){.source = VALUE_LOSS}, &g->loss));
     TRY(add_value(g, &(Value){.source = VALUE_INVERSE_COUNT}, &g->inverse_count));
+    TRY(add_value(g, &(Value){.source = VALUE_SCALED_COUNT}, &g->scaled_count));
     for (int i = 0; i < g->m->layer_count; i++)
         for (int k = 0; k < LAYER_PARAMETERS; k++) {
             Value v = {.source = VALUE_PARAMETER, .layer = i, .index = k};

@@ -25,6 +25,7 @@ typedef enum {
     VALUE_LABELS,
     VALUE_LOSS,  // sums over the whole batch
     VALUE_INVERSE_COUNT,
+    VALUE_SCALED_COUNT,  // the same, times the scale of the loss: what its gradient begins with
     VALUE_SEED,  // what random numbers are drawn for
     VALUE_STEP,
     VALUE_FIRST_ROW,
@@ -71,7 +72,7 @@ typedef struct {
     Value *values;  // owned, as the arrays below
     GraphOp *ops;
     int value_count, value_capacity, op_count, op_capacity;
-    int x, labels, loss, inverse_count;  // values
+    int x, labels, loss, inverse_count, scaled_count;  // values
     int seed, step, first_row;           // what graph_random() added, or NONE
     // Of each layer, in the arena.
     int *y, *dy;                          // its output; the gradient of that, once it is known

@@ -5,6 +5,7 @@
 #define CORE_NN_OPTIMIZER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef enum { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW } OptimizerKind;
 
@@ -17,7 +18,11 @@ typedef struct {
     double weight_decay;  // of AdamW apart from the gradient; of the others an L2 penalty
     double clip;          // the norm of all gradients that is not exceeded; 0: none
     bool skip_nan;        // a step whose loss or norm is not finite changes nothing
-    bool decay_all;       // AdamW's decay also of tensors of one dimension: biases, norms
+    // A power of two by which the loss's gradient is multiplied; 0: none. With a scale_every it is
+    // the first one: so many good steps double it, and one that is skipped halves it.
+    double loss_scale;
+    int64_t scale_every;
+    bool decay_all;  // AdamW's decay also of tensors of one dimension: biases, norms
 } Optimizer;
 
 #endif

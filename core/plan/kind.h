@@ -147,8 +147,12 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(INCREMENT, "increment", COMPUTE, update, none, "", "count(1):i64 <-")                       \
     X(SQUARE_SUMS, "square_sums", COMPUTE, blocks, none, "", "partial(N):f64 <- gradient")        \
     X(ADD_BLOCKS, "add_blocks", COMPUTE, whole, none, "", "sum(1):f64 <- partial(N):f64")         \
-    X(CLIP, "clip", COMPUTE, whole, none, "max_norm:real",                                        \
-      "norm(1):f64 factor(1):f64 finite(1):f64 <- square_sum(1):f64 loss(2):f64")                 \
+    X(CLIP, "clip", COMPUTE, whole, none, "max_norm:real [by:real]",                              \
+      "norm(1):f64 factor(1):f64 finite(1):f64 <- square_sum(1):f64 loss(2):f64 "                 \
+      "[scale(1):f64]")                                                                           \
+    X(SCALE, "scale", COMPUTE, whole, none, "[by:real]", "y(1):f64 <- x(1):f64 [scale(1):f64]")   \
+    X(RESCALE, "rescale", COMPUTE, whole, none, "every",                                          \
+      "scale(1):f64 good(1):i64 <- finite(1):f64")                                                \
     X(FUSED, "fused", COMPUTE, nothing, none, "fusion", "")                                       \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
     X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \

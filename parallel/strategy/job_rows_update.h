@@ -66,6 +66,14 @@ enum {
     {.name = "on-nan", .kind = OPTION_CHOICE, JOB_AT(T, on_nan), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "stop|skip", \
      .initial = "stop", .help = "what a step does whose loss or gradients are not finite"}, \
+    {.name = "loss-scale", .kind = OPTION_FORM, JOB_AT(T, loss_scale), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, \
+     .value = "none|dynamic[:FIRST]|constant[:SCALE]", .initial = "none", .min = 1, \
+     .max = 0x1p127, .help = "multiply the loss's gradient, and divide by it before the update"}, \
+    {.name = "loss-scale-every", .kind = OPTION_INT, JOB_AT(T, loss_scale_every), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "N", \
+     .initial = "2000", .min = 1, .max = 1e9, \
+     .help = "of dynamic: N good steps double the scale"}, \
     {.name = "label-smoothing", .kind = OPTION_REAL, JOB_AT(T, label_smoothing), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_OPTIMIZER, .value = "EPS", .initial = "0", \
      .min = 0, .max = 1, .help = "share of each label that is divided among all classes"}, \

@@ -74,6 +74,17 @@ static Status check_feedback(const OptionForm *form) {
     return OK;
 }
 
+// Only powers of two leave the digits of gradients as they are.
+static Status check_loss_scale(const JobSpec *s) {
+    int exponent;
+    double scale = s->loss_scale.number;
+    const char *word = s->loss_scale.word == LOSS_SCALE_DYNAMIC ? "dynamic" : "constant";
+    if (scale != 0 && frexp(scale, &exponent) != 0.5)
+        FAIL(ERR_USAGE, "--loss-scale %s:%g: a scale is a power of two, such as %g", word, scale,
+             ldexp(1, exponent - 1));
+    return OK;
+}
+
 // Sums in two bytes are rounded once, by whoever adds them all.
 static Status check_compress(const StrategyOptions *o) {
     const char *form = forms[o->compress.word];
@@ -126,6 +137,7 @@ Status job_spec_check(const JobSpec *s) {
              "same order, ring in one of its own",
              s->strategy.zero);
     TRY(check_feedback(&s->strategy.compress));
+    TRY(check_loss_scale(s));
     if (s->strategy.compress.word && job_spec_data_ranks(s) > 1) TRY(check_compress(&s->strategy));
     int shards = job_spec_shards(s);
     int64_t least = (int64_t)shards * s->micro_batches;
@@ -178,7 +190,11 @@ Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) 
                      .optimizer = s->optimizer,
                      .label_smoothing = s->label_smoothing,
                      .data_axis_size = job_spec_data_ranks(s)};
-    step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP;
+    bool dynamic = s->loss_scale.word == LOSS_SCALE_DYNAMIC;
+    step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP || dynamic;
+    if (dynamic) step.optimizer.scale_every = s->loss_scale_every;
+    if (s->loss_scale.word)
+        step.optimizer.loss_scale = s->loss_scale.number ? s->loss_scale.number : LOSS_SCALE_FIRST;
     return strategy_programs(out, model, &step, &s->strategy);
 }
 

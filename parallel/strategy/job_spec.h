@@ -15,6 +15,8 @@
 
 typedef enum { RATE_CONSTANT, RATE_STEP, RATE_COSINE } RateSchedule;
 typedef enum { ON_NAN_STOP, ON_NAN_SKIP } OnNan;
+typedef enum { LOSS_SCALE_NONE, LOSS_SCALE_DYNAMIC, LOSS_SCALE_CONSTANT } LossScale;
+enum { LOSS_SCALE_FIRST = 1 << 16 };
 
 // Strings are borrowed. Zeroed, it is no job: job_spec_default() is.
 typedef struct {
@@ -35,7 +37,9 @@ typedef struct {
     double lr_gamma, lr_min;
     int64_t lr_decay_steps;  // of RATE_COSINE: has fallen to lr_min; 0: when the run ends
     OnNan on_nan;
-    double label_smoothing;  // share of a label that all classes get
+    OptionForm loss_scale;     // a LossScale, and its size: a power of two; 0: LOSS_SCALE_FIRST
+    int64_t loss_scale_every;  // of a dynamic one: so many good steps double it
+    double label_smoothing;    // share of a label that all classes get
     Optimizer optimizer;
     const char *freeze;        // patterns of parameters that are not trained; NULL
     StrategyOptions strategy;  // its local_shards follows from the shards

@@ -43,8 +43,8 @@ static int count_micro_batches(const Plan *plan) {
 }
 
 // All shards do the same but for the update of running statistics, which is shard 0's alone: it has
-// the place of the operation before it. Copies of parameters come first, as before, and updates of
-// them come last.
+// the place of the operation before it. Copies of parameters and the scale of the loss come first,
+// as before, and updates come last.
 static Status find_order(Sync *s, Key **out) {
     int n = s->plan->op_count, micro_batches = count_micro_batches(s->plan);
     int *place = ARENA_NEW(&s->arena, int, s->shards *micro_batches);
@@ -54,7 +54,8 @@ static Status find_order(Sync *s, Key **out) {
         const Op *op = &s->plan->ops[i];
         int *next = &place[op->shard * micro_batches + op->micro_batch];
         bool last = op_work(s->p, op)->phase == PHASE_UPDATE;
-        bool first = op->outputs && s->p->tensors[op_outputs(s->plan, op)[0]].role == ROLE_COPY;
+        bool first = op_kind(s->p, op) == KIND_SCALE ||
+                     (op->outputs && s->p->tensors[op_outputs(s->plan, op)[0]].role == ROLE_COPY);
         if (!first && op_kind(s->p, op) != KIND_BATCH_NORM_UPDATE) ++*next;
         (*out)[i] = (Key){last ? micro_batches : op->micro_batch, last ? i : *next, op->shard, i};
     }

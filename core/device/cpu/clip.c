@@ -30,3 +30,7 @@ void NAME(cpu_square_sums)(const KernelCall *call) {
 void NAME(cpu_add_blocks)(const KernelCall *call) { TYPED(reference_add_blocks)(call); }
 
 void NAME(cpu_clip)(const KernelCall *call) { TYPED(reference_clip)(call); }
+
+void NAME(cpu_scale)(const KernelCall *call) { TYPED(reference_scale)(call); }
+
+void NAME(cpu_rescale)(const KernelCall *call) { TYPED(reference_rescale)(call); }

@@ -31,14 +31,16 @@ void NAME(reference_add_blocks)(const KernelCall *call) {
     *sum = total;
 }
 
-// With max_norm 0 nothing is clipped. A norm that is no number clips nothing either.
+// With max_norm 0 nothing is clipped. A norm that is no number clips nothing either. Gradients of a
+// scaled loss (loss_scale.c) are that much larger: the norm is that without the scale, and the
+// factor takes the scale out, which loses no bit of a gradient, as it is a power of two.
 void NAME(reference_clip)(const KernelCall *call) {
     double *norm = output_data(call, 0), *factor = output_data(call, 1),
            *finite = output_data(call, 2);
     const double *square_sum = input_data(call, 0), *loss = input_data(call, 1);
-    double most = attr_as_real(call, 0);
-    *norm = sqrt(*square_sum);
+    double most = attr_as_real(call, 0), scale = loss_scale(call, 2, 1);
+    *norm = sqrt(*square_sum) / scale;
     double clipped = most / (*norm + 1e-6);
-    *factor = most > 0 && clipped < 1 ? clipped : 1;
+    *factor = (most > 0 && clipped < 1 ? clipped : 1) / scale;
     *finite = isfinite(*norm) && isfinite(loss[0]) ? 1 : 0;
 }

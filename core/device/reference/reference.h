@@ -28,6 +28,8 @@
     X(SQUARE_SUMS, square_sums)                               \
     X(ADD_BLOCKS, add_blocks)                                 \
     X(CLIP, clip)                                             \
+    X(SCALE, scale)                                           \
+    X(RESCALE, rescale)                                       \
     X(GELU_TANH, gelu_tanh)                                   \
     X(GELU_TANH_BACKWARD, gelu_tanh_backward)                 \
     X(ADD, add)                                               \
