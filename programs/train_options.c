@@ -29,8 +29,7 @@ static const Option options[] = {
     JOB_ROW_MODEL(TrainOptions),
     {.name = "data", .kind = OPTION_STRING, AT(data), .value = "DIR|FILE|digits",
      .initial = "digits", .brief = true,
-     .help = "MNIST files (IDX, plain or .gz), cifar10:DIR, text:FILE, or Tandem's own "
-             "digits[:count=,seed=]"},
+     .help = "MNIST's files, cifar10:DIR, text:FILE; digits or text are made here"},
     {.name = "test-fraction", .kind = OPTION_REAL, AT(test_fraction), .value = "X",
      .initial = "0.15", .min = 0, .max = 0.9,
      .help = "share of the samples held out, unless the data come split"},

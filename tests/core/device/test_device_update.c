@@ -110,7 +110,7 @@ END_TEST
 static void clip(Case *c, const Device *d) {
     enum { N = 4098 };
     static const double x[N] = {[0] = 3, [4095] = 4, [4096] = 12, [4097] = 84};
-    const int64_t attrs[] = {build_attr_real(17)}, more[] = {build_attr_real(100)};
+    const int64_t attrs[] = {build_attr_real(17), 0}, more[] = {build_attr_real(100), 0};
     static const char *const names[][3] = {{"norm", "factor", "finite"},
                                            {"norm1", "factor1", "finite1"},
                                            {"norm2", "factor2", "finite2"},
@@ -129,7 +129,7 @@ static void clip(Case *c, const Device *d) {
     case_op(c, KIND_ADD_BLOCKS, false, NULL, "two", "partial");
     case_op(c, KIND_ADD_BLOCKS, true, NULL, "two", "more");
     case_op(c, KIND_CLIP, false, attrs, "norm factor finite", "sum loss");
-    case_op(c, KIND_CLIP, false, (int64_t[]){build_attr_real(0)}, "norm1 factor1 finite1",
+    case_op(c, KIND_CLIP, false, (int64_t[]){build_attr_real(0), 0}, "norm1 factor1 finite1",
             "sum noloss");
     case_op(c, KIND_CLIP, false, more, "norm2 factor2 finite2", "sum loss");
     case_op(c, KIND_CLIP, false, attrs, "norm3 factor3 finite3", "nosum loss");

@@ -27,7 +27,7 @@ static const char *other_value(const Option *o) {
     case OPTION_CHOICE: return strrchr(o->value, '|') ? strrchr(o->value, '|') + 1 : o->value;
     case OPTION_STRING: return "another.name";
     case OPTION_PAIR: return "7,9";
-    case OPTION_FORM: return "topk:0.25";
+    case OPTION_FORM: return strcmp(o->name, "compress") ? "constant:4" : "topk:0.25";
     case OPTION_REAL: return "0.3";
     default: snprintf(text, sizeof text, "%d", 6); return text;
     }
