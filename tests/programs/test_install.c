@@ -86,7 +86,7 @@ START_TEST(bash_completes_options_choices_and_topics) {
     static const struct {
         const char *words, *reply;
     } cases[] = {{"--ran", "--ranks\n"},
-                 {"--dtype \"\"", "f32 f64\n"},
+                 {"--dtype \"\"", "f32 f64 bf16\n"},
                  {"--help exposed", "exposed_comm\n"},
                  {"--no-over", "--no-overlap\n"}};
     char path[512];

@@ -4,7 +4,7 @@
 the places of that list, builds `train` and trains with it.
 Usage: test_new_layer.py SOURCE COMPILER...
 
-The layer is `scale factor=N`: y = N x. Speaks TAP.
+The layer is `stretch factor=N`: y = N x. Speaks TAP.
 """
 import os
 import pathlib
@@ -26,20 +26,20 @@ static Status infer(const Model *m, Layer *l) {
 static Status forward(Graph *g, int i) {
     int y;
     TRY(graph_output(g, i, NONE, &y));
-    return graph_forward(g, i, KIND_SCALE, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR], VALUES(y),
+    return graph_forward(g, i, KIND_STRETCH, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR], VALUES(y),
                          VALUES(graph_input(g, i, 0)));
 }
 
 static Status backward(Graph *g, int i) {
     int dx;
     TRY(graph_dx(g, i, 0, NONE, &dx));
-    return graph_backward_input(g, i, KIND_SCALE, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR],
+    return graph_backward_input(g, i, KIND_STRETCH, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR],
                                 VALUES(dx), VALUES(g->dy[i]));
 }
 
-const LayerRow layer_scale = {
-    .word = "scale",
-    .stem = "scale",
+const LayerRow layer_stretch = {
+    .word = "stretch",
+    .stem = "stretch",
     .required = LAYER_TAKES(FACTOR),
     .inputs = 1,
     .infer = infer,
@@ -51,7 +51,7 @@ KERNEL = SPDX + '''#include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/DEVICE/DEVICE.h"
 
-void NAME(DEVICE_scale)(const KernelCall *call) {
+void NAME(DEVICE_stretch)(const KernelCall *call) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
@@ -59,23 +59,23 @@ void NAME(DEVICE_scale)(const KernelCall *call) {
 }
 '''
 NEW = {
-    'core/nn/layers': ('scale.c', LAYER),
-    'core/device/reference': ('scale.c', KERNEL.replace('DEVICE', 'reference')),
-    'core/device/cpu': ('scale.c', KERNEL.replace('DEVICE', 'cpu')),
+    'core/nn/layers': ('stretch.c', LAYER),
+    'core/device/reference': ('stretch.c', KERNEL.replace('DEVICE', 'reference')),
+    'core/device/cpu': ('stretch.c', KERNEL.replace('DEVICE', 'cpu')),
 }
 EDITS = {  # in each file: what is found once, and what stands there instead
-    'core/nn/layers/layer_internal.h': [(r'X\(add\)', r'X(add) X(scale)')],
-    'core/nn/meson.build': [(r"'layers/add.c',", r"'layers/add.c', 'layers/scale.c',")],
+    'core/nn/layers/layer_internal.h': [(r'X\(add\)', r'X(add) X(stretch)')],
+    'core/nn/meson.build': [(r"'layers/add.c',", r"'layers/add.c', 'layers/stretch.c',")],
     'core/nn/attribute.h': [(r'( *)(X\(FROM, "from", LAYERS\))',
                          r'\1X(FACTOR, "factor", POSITIVE) \\\n\1\2')],
     'core/plan/kind.h': [(r'( *)(X\(ADD, "add", COMPUTE, (\w+),)',
-                          r'\1X(SCALE, "scale", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],
-    'core/device/reference/reference.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(SCALE, scale)')],
-    'core/device/cpu/cpu.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(SCALE, scale)')],
-    'core/device/meson.build': [(r"'reference/add.c',", r"'reference/add.c', 'reference/scale.c',"),
-                                (r"'cpu/avg_pool.c',", r"'cpu/avg_pool.c', 'cpu/scale.c',")],
+                          r'\1X(STRETCH, "stretch", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],
+    'core/device/reference/reference.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(STRETCH, stretch)')],
+    'core/device/cpu/cpu.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(STRETCH, stretch)')],
+    'core/device/meson.build': [(r"'reference/add.c',", r"'reference/add.c', 'reference/stretch.c',"),
+                                (r"'cpu/avg_pool.c',", r"'cpu/avg_pool.c', 'cpu/stretch.c',")],
 }
-MODEL = '''model scaled
+MODEL = '''model stretched
 input 1 28 28
 classes 10
 flatten
@@ -128,7 +128,7 @@ def build(copy, compiler):
 
 
 def weights(train, layer, *options):
-    model = train.parent / 'scaled.model'
+    model = train.parent / 'stretched.model'
     model.write_text(MODEL.format(layer), encoding='utf-8')
     out = run([train, '--quiet', '--model', model, '--data', 'digits:count=300', '--steps', '3',
                *options])
@@ -156,10 +156,10 @@ def check(source, compiler):
         train = build(copy, compiler)
         for device in devices(train):
             plain, once, twice = (weights(train, layer, '--device', device)
-                                  for layer in ('', 'scale factor=1', 'scale factor=2'))
+                                  for layer in ('', 'stretch factor=1', 'stretch factor=2'))
             yield f'a_new_layer_computes_on_{device}', plain == once != twice
             yield f'two_ranks_equal_two_shards_on_{device}', \
-                len({weights(train, 'scale factor=2', '--device', device, *cut)
+                len({weights(train, 'stretch factor=2', '--device', device, *cut)
                      for cut in (['--shards', '2'], ['--ranks', '2'])}) == 1
 
 
