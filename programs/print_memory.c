@@ -26,13 +26,13 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
     for (int i = 0; i < STAGES; i++) table_cell(t, "%s", "");
 }
 
-static void fill(Table *t, const Program *p) {
+static void fill(Table *t, const Program *p, int rank) {
     const FootprintModel model = footprint_model(p);
     double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
         norm[CELLS], statistics = 0, rows = 0;
     int64_t all = 0;
     for (int i = 0; i < CELLS; i++) {
-        Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p);
+        Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p, rank);
         parameters[i] = f.parameters;
         gradients[i] = f.gradients;
         optimiser[i] = f.optimiser;
@@ -77,14 +77,23 @@ static void print_title(const Program *p, const JobSpec *job, const char *class)
     printf(", batch %lld\n", (long long)job->batch);
 }
 
-static Status print_class(const Program *p, const JobSpec *job, const char *class) {
+// The first rank of a class; NONE of the only one, whose ranks all send alike in the mean.
+static int first_rank(const ProgramSet *set, int class) {
+    for (int r = 0; r < program_set_ranks(set) && set->count > 1; r++)
+        if (program_set_class(set, r) == class) return r;
+    return NONE;
+}
+
+static Status print_class(const ProgramSet *set, int class, const JobSpec *job) {
     static const TableColumn columns[] = {{"a rank", false}, {"planned", true}, {"DDP", true},
                                           {"ZeRO 1", true},  {"ZeRO 2", true},  {"ZeRO 3", true}};
+    const Program *p = &set->programs[class];
     Arena a = {0};
     Table t;
     table_init(&t, &a, columns, CELLS + 1);
-    print_title(p, job, class);
-    fill(&t, p);
+    if (class) putchar('\n');
+    print_title(p, job, program_set_name(set, class));
+    fill(&t, p, first_rank(set, class));
     Status s = table_print(stdout, &t, TABLE_TEXT);
     arena_finish(&a);
     return s;
@@ -96,8 +105,7 @@ Status print_memory(SimJob *job, Arena *a) {
     if (job->spec.plan_file) TRY(sim_job_take_plan(job, a, &nothing));
     TRY(job_spec_check(&job->spec));
     Status s = sim_job_lowered(&set, a, job);
-    for (int i = 0; i < set.count && s == OK; i++)
-        s = print_class(&set.programs[i], &job->spec, program_set_name(&set, i));
+    for (int i = 0; i < set.count && s == OK; i++) s = print_class(&set, i, &job->spec);
     if (s == OK)
         puts("DDP to ZeRO 3: by formula, without gathered layers and gradients on their way");
     program_set_finish(&set);

@@ -8,6 +8,7 @@
 #include "programs/train_interrupt.h"
 #include "programs/train_prepare.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 // A new line, where the text has one; else its first character.
@@ -22,7 +23,7 @@ static Status write(const Generator *g, int token) {
     char text[5];
     int length = corpus_text(&g->job->data.text, token, text);
     if (fwrite(text, 1, (size_t)length, stdout) != (size_t)length || fflush(stdout) != 0)
-        FAIL(ERR_INPUT, "cannot write to standard output");
+        FAIL(ERR_IO, "standard output: %s", file_write_reason(errno));
     return OK;
 }
 

@@ -290,7 +290,7 @@ const OptionWord words[WORDS] = {
      NULL},
     {"payload", NULL,
      "The bytes that are communicated for their own sake, such as all gradients once, "
-     "whatever the algorithm sends for it.",
+     "whatever the algorithm sends for it. What a rank sends: --print-memory.",
      NULL},
     {"peer", "peers",
      "Another rank that this one communicates with.",

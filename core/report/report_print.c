@@ -142,7 +142,7 @@ static void print_memory(const Report *r, FILE *out) {
             most);
     if (m->unplanned != NONE) fprintf(out, ", %s besides", units_print_size(text, m->unplanned));
     if (r->comm_bytes[most])
-        fprintf(out, "; sends %s a step", units_print_size(text, r->comm_bytes[most]));
+        fprintf(out, "; payload %s a step", units_print_size(text, r->comm_bytes[most]));
     fputc('\n', out);
     for (int i = 0; i < MEMORY_COUNT; i++)
         fprintf(out, "%s%s %s%s", i % 3 ? ", " : "             ", memory_name((Memory)i),

@@ -146,3 +146,15 @@ int64_t collective_bytes_total(const Collective *c, int64_t element_bytes) {
         trips++;
     return c->kind == COLLECTIVE_BARRIER ? 0 : trips * c->elements * element_bytes;
 }
+
+double collective_bytes_sent(const Collective *c, int member, int64_t element_bytes) {
+    double all = (double)collective_bytes_total(c, element_bytes);
+    bool root = member == c->root;
+    if (c->kind == COLLECTIVE_GATHER)
+        return root ? 0 : (double)(share_of(c, member) * element_bytes);
+    if (c->kind == COLLECTIVE_SCATTER) return root ? all : 0;
+    if (c->algorithm == ALGORITHM_DIRECT && c->kind == COLLECTIVE_BROADCAST) return root ? all : 0;
+    if (c->algorithm == ALGORITHM_DIRECT && c->kind == COLLECTIVE_REDUCE && c->ranks > 1)
+        return root ? 0 : all / (c->ranks - 1);
+    return all / c->ranks;
+}

@@ -106,6 +106,9 @@ static inline bool collective_pushes(const Collective *c) {
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 
+// Bytes that a member sends. Where it is no direct one from or to a root: the mean of all members.
+double collective_bytes_sent(const Collective *c, int member, int64_t element_bytes);
+
 // Does it add in rank order (((g0+g1)+g2)+…) in every element? Otherwise (a ring from 3 members) a
 // member that brings several inputs adds these first.
 bool collective_in_rank_order(const Collective *c);

@@ -2,6 +2,7 @@
 // Closed forms of memory and traffic, and the same of a plan. See footprint.h.
 #include "parallel/strategy/footprint.h"
 
+#include "core/plan/group.h"
 #include "parallel/strategy/collective_work.h"
 
 #include <string.h>
@@ -101,7 +102,7 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
     return phase == PHASE_UPDATE ? &f->sent_norm : &f->sent_statistics;
 }
 
-Footprint footprint_planned(const Program *p) {
+Footprint footprint_planned(const Program *p, int rank) {
     const Plan *plan = step_of(p);
     Footprint f = {.parameters = (double)program_memory(p, MEMORY_PARAMETERS),
                    .gradients = (double)program_memory(p, MEMORY_GRADIENTS),
@@ -114,7 +115,9 @@ Footprint footprint_planned(const Program *p) {
         double *sum = rows ? &f.sent_rows : sum_of(&f, p, plan, op);
         if (!sum) continue;
         Collective c = collective_work_collective(p, w);
-        *sum += (double)collective_bytes_total(&c, dtype_bytes((Dtype)w->dtype)) / c.ranks;
+        int64_t bytes = dtype_bytes((Dtype)w->dtype);
+        *sum += rank == NONE ? (double)collective_bytes_total(&c, bytes) / c.ranks
+                             : collective_bytes_sent(&c, group_position(p, w->group, rank), bytes);
     }
     return f;
 }

@@ -24,7 +24,7 @@
 
 #include "core/plan/program.h"
 
-// Bytes of one rank; where ranks differ, the mean of all.
+// Bytes of one rank.
 typedef struct {
     double parameters, gradients, optimiser;
     double sent;             // of gradients and parameters, a step
@@ -48,7 +48,8 @@ FootprintModel footprint_model(const Program *p);
 // By the closed form; stage 0 is DDP. Of one rank all stages are alike, and nothing is sent.
 Footprint footprint_closed(const FootprintModel *m, int stage);
 
-// As a lowered program plans it, with the working set.
-Footprint footprint_planned(const Program *p);
+// As a lowered program plans it, with the working set. What it sends is what this rank sends; NONE:
+// the mean of all, where all ranks execute it.
+Footprint footprint_planned(const Program *p, int rank);
 
 #endif

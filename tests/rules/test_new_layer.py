@@ -4,7 +4,7 @@
 the places of that list, builds `train` and trains with it.
 Usage: test_new_layer.py SOURCE COMPILER...
 
-The layer is `stretch factor=N`: y = N x. Speaks TAP.
+The layer is `times factor=N`: y = N x. Speaks TAP.
 """
 import os
 import pathlib
@@ -26,20 +26,20 @@ static Status infer(const Model *m, Layer *l) {
 static Status forward(Graph *g, int i) {
     int y;
     TRY(graph_output(g, i, NONE, &y));
-    return graph_forward(g, i, KIND_STRETCH, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR], VALUES(y),
+    return graph_forward(g, i, KIND_TIMES, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR], VALUES(y),
                          VALUES(graph_input(g, i, 0)));
 }
 
 static Status backward(Graph *g, int i) {
     int dx;
     TRY(graph_dx(g, i, 0, NONE, &dx));
-    return graph_backward_input(g, i, KIND_STRETCH, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR],
+    return graph_backward_input(g, i, KIND_TIMES, &g->m->layers[i].attribute[ATTRIBUTE_FACTOR],
                                 VALUES(dx), VALUES(g->dy[i]));
 }
 
-const LayerRow layer_stretch = {
-    .word = "stretch",
-    .stem = "stretch",
+const LayerRow layer_times = {
+    .word = "times",
+    .stem = "times",
     .required = LAYER_TAKES(FACTOR),
     .inputs = 1,
     .infer = infer,
@@ -51,7 +51,7 @@ KERNEL = SPDX + '''#include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/DEVICE/DEVICE.h"
 
-void NAME(DEVICE_stretch)(const KernelCall *call) {
+void NAME(DEVICE_times)(const KernelCall *call) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0);
     int64_t n = live_elements(input(call, 0));
@@ -59,23 +59,23 @@ void NAME(DEVICE_stretch)(const KernelCall *call) {
 }
 '''
 NEW = {
-    'core/nn/layers': ('stretch.c', LAYER),
-    'core/device/reference': ('stretch.c', KERNEL.replace('DEVICE', 'reference')),
-    'core/device/cpu': ('stretch.c', KERNEL.replace('DEVICE', 'cpu')),
+    'core/nn/layers': ('times.c', LAYER),
+    'core/device/reference': ('times.c', KERNEL.replace('DEVICE', 'reference')),
+    'core/device/cpu': ('times.c', KERNEL.replace('DEVICE', 'cpu')),
 }
 EDITS = {  # in each file: what is found once, and what stands there instead
-    'core/nn/layers/layer_internal.h': [(r'X\(add\)', r'X(add) X(stretch)')],
-    'core/nn/meson.build': [(r"'layers/add.c',", r"'layers/add.c', 'layers/stretch.c',")],
+    'core/nn/layers/layer_internal.h': [(r'X\(add\)', r'X(add) X(times)')],
+    'core/nn/meson.build': [(r"'layers/add.c',", r"'layers/add.c', 'layers/times.c',")],
     'core/nn/attribute.h': [(r'( *)(X\(FROM, "from", LAYERS\))',
                          r'\1X(FACTOR, "factor", POSITIVE) \\\n\1\2')],
     'core/plan/kind.h': [(r'( *)(X\(ADD, "add", COMPUTE, (\w+),)',
-                          r'\1X(STRETCH, "stretch", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],
-    'core/device/reference/reference.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(STRETCH, stretch)')],
-    'core/device/cpu/cpu.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(STRETCH, stretch)')],
-    'core/device/meson.build': [(r"'reference/add.c',", r"'reference/add.c', 'reference/stretch.c',"),
-                                (r"'cpu/avg_pool.c',", r"'cpu/avg_pool.c', 'cpu/stretch.c',")],
+                          r'\1X(TIMES, "times", COMPUTE, \3, none, "factor", "y <- x") \\\n\1\2')],
+    'core/device/reference/reference.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(TIMES, times)')],
+    'core/device/cpu/cpu.h': [(r'X\(ADD, add\)', r'X(ADD, add) X(TIMES, times)')],
+    'core/device/meson.build': [(r"'reference/add.c',", r"'reference/add.c', 'reference/times.c',"),
+                                (r"'cpu/avg_pool.c',", r"'cpu/avg_pool.c', 'cpu/times.c',")],
 }
-MODEL = '''model stretched
+MODEL = '''model multiplied
 input 1 28 28
 classes 10
 flatten
@@ -128,7 +128,7 @@ def build(copy, compiler):
 
 
 def weights(train, layer, *options):
-    model = train.parent / 'stretched.model'
+    model = train.parent / 'multiplied.model'
     model.write_text(MODEL.format(layer), encoding='utf-8')
     out = run([train, '--quiet', '--model', model, '--data', 'digits:count=300', '--steps', '3',
                *options])
@@ -156,10 +156,10 @@ def check(source, compiler):
         train = build(copy, compiler)
         for device in devices(train):
             plain, once, twice = (weights(train, layer, '--device', device)
-                                  for layer in ('', 'stretch factor=1', 'stretch factor=2'))
+                                  for layer in ('', 'times factor=1', 'times factor=2'))
             yield f'a_new_layer_computes_on_{device}', plain == once != twice
             yield f'two_ranks_equal_two_shards_on_{device}', \
-                len({weights(train, 'stretch factor=2', '--device', device, *cut)
+                len({weights(train, 'times factor=2', '--device', device, *cut)
                      for cut in (['--shards', '2'], ['--ranks', '2'])}) == 1
 
 

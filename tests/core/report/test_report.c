@@ -317,7 +317,7 @@ START_TEST(the_summary_says_the_essential) {
     const char *const parts[] = {
         "net on 2 ranks (cpu, f32, shm), batch 8", "2.0000 at the first step, 1.0000 at the last",
         "93.75 % of 100", "1333 (median", "5.000 ms (median; 3.400 to 5.800), mean 4.667",
-        "compute          2.000 ms   42.9 %  #############\n", "sends 800B a step"};
+        "compute          2.000 ms   42.9 %  #############\n", "payload 800B a step"};
     // clang-format on
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(text, parts[i]) != NULL, "\"%s\" is missing in\n%s", parts[i], text);

@@ -71,10 +71,14 @@ START_TEST(bytes_of_a_step_are_those_of_the_closed_form) {
                 ck_assert_int_eq(sent(p, "scatter.x"), moved * PIXELS * REAL);
                 ck_assert_int_eq(sent(p, "gather.logits.y"), moved * CLASSES * REAL);
                 ck_assert_int_eq(sent(p, "scatter.logits.dy"), moved * CLASSES * REAL);
-                Footprint f = footprint_planned(p);
-                ck_assert_double_eq_tol(f.sent * ranks, (double)(micro_batches + 1) * weights, 1);
-                ck_assert_double_eq_tol(f.sent_rows * ranks,
-                                        (double)moved * (PIXELS + 2 * CLASSES) * REAL, 1);
+                // Device 0 sends weights, samples and gradients of outputs to all others; each of
+                // these its gradients and outputs.
+                Footprint f = footprint_planned(p, c);
+                ck_assert_double_eq_tol(f.sent, (double)(c ? PSI : micro_batches * weights), 1);
+                ck_assert_double_eq_tol(f.sent_rows,
+                                        (double)rows * micro_batches * REAL *
+                                            (c ? CLASSES : (ranks - 1) * (PIXELS + CLASSES)),
+                                        1);
                 ck_assert_double_eq(f.sent_statistics + f.sent_norm, 0);
             }
             finish(&l);

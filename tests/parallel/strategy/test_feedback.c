@@ -315,7 +315,7 @@ START_TEST(bytes_are_those_of_factors_and_of_pairs) {
             ck_assert_int_eq(gathered, 8 * pairs);
             double share = (ranks - 1.0) / ranks;
             double sent = (2 * 4.0 * (double)want + 8.0 * (double)pairs * ranks) * share;
-            ck_assert_close(footprint_planned(p).sent, sent, 1e-9 * sent);
+            ck_assert_close(footprint_planned(p, NONE).sent, sent, 1e-9 * sent);
             check_report(&out, 4 * want + 8 * pairs + 16);  // and the loss
             outcome_finish(&out);
         }

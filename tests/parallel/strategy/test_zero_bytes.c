@@ -112,7 +112,7 @@ START_TEST(copies_in_bf16_are_sharded_and_gathered_in_its_bytes) {
                     stage);
         ck_assert_int_eq(m.copy_bytes, PSI / 2);
         ck_assert_double_eq(footprint_closed(&m, stage).parameters, 1.5 * PSI / own);
-        ck_assert_double_eq(footprint_planned(l.p).sent, sent * share);
+        ck_assert_double_eq(footprint_planned(l.p, NONE).sent, sent * share);
         ck_assert_double_eq(footprint_closed(&m, stage).sent, 2 * PSI * share);
         finish(&l);
     }
@@ -139,7 +139,7 @@ START_TEST(the_closed_forms_are_those_of_the_paper) {
         job.optimizer.momentum = 0.9;
         lower_job(&l, &job);
         FootprintModel m = footprint_model(l.p);
-        Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p);
+        Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p, NONE);
         ck_assert_int_eq(m.parameters, PSI / 4);
         ck_assert_double_eq(closed.parameters + closed.gradients + closed.optimiser, want[stage]);
         ck_assert_double_eq(planned.parameters + planned.optimiser + planned.gradients,
@@ -165,7 +165,7 @@ static void check_sent(int ranks, int stage, int micro_batches, int local_shards
     lower_job(&l, &job);
     FootprintModel m = footprint_model(l.p);
     int passes = micro_batches * local_shards;
-    double got = footprint_planned(l.p).sent, want = sent_by_hand(ranks, stage, passes);
+    double got = footprint_planned(l.p, NONE).sent, want = sent_by_hand(ranks, stage, passes);
     double closed = footprint_closed(&m, stage).sent;
     ck_assert_int_eq(m.passes, passes);
     ck_assert_msg(fabs(got - want) < 1e-6 * want, "ZeRO-%d, %d ranks, %d passes: %.17g, not %.17g",
@@ -197,9 +197,9 @@ START_TEST(the_norm_sends_a_sum_for_each_block) {
             double want = stage ? 2 * 8 * 48 * (ranks - 1.0) / ranks : 0;
             ck_assert_int_eq(m.blocks, 48);
             ck_assert_double_eq_tol(footprint_closed(&m, stage).sent_norm, want, 1e-9);
-            ck_assert_double_eq_tol(footprint_planned(l.p).sent_norm, want, 1e-9);
+            ck_assert_double_eq_tol(footprint_planned(l.p, NONE).sent_norm, want, 1e-9);
             if (stage < 3)  // of which a backward gathers less than the formula says
-                ck_assert_double_eq_tol(footprint_planned(l.p).sent,
+                ck_assert_double_eq_tol(footprint_planned(l.p, NONE).sent,
                                         footprint_closed(&m, stage).sent, 1e-6);
             finish(&l);
         }
@@ -218,7 +218,7 @@ START_TEST(statistics_are_counted_apart) {
             job.strategy.sync_batch_norm = sync;
             lower_model(&l, &job, uneven_text);
             FootprintModel m = footprint_model(l.p);
-            Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p);
+            Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p, NONE);
             ck_assert_double_eq(planned.sent_statistics, sync ? 144 + 96 : 48 / 2);
             ck_assert_double_eq(planned.sent_norm, 0);
             if (stage < 3) ck_assert_double_eq_tol(planned.sent, closed.sent, 1e-9);
@@ -236,7 +236,7 @@ START_TEST(rows_that_travel_are_counted_apart) {
     Lowered l;
     job.strategy.data_parallel = true;
     lower_job(&l, &job);
-    Footprint f = footprint_planned(l.p);
+    Footprint f = footprint_planned(l.p, NONE);
     ck_assert_double_eq(f.sent_rows, 6 * 1024 / 2);
     ck_assert_double_eq(f.sent_statistics, 0);
     ck_assert_double_eq(f.sent, 2 * PSI / 2);
