@@ -175,6 +175,16 @@ const OptionDetail job_details[] = {
      "it is not needed: all ranks get the running statistics of batch_norm in every step, and no "
      "other layer has state",
      "broadcast-buffers"},
+    {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
+    {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
+     "tp pp cp ep tensor-parallel tensor-model-parallel-size pipeline pipeline-parallel "
+     "pipeline-model-parallel-size context-parallel expert-parallel"},
+    {NULL, "it is not built; --accumulate N needs less memory for activations",
+     "gradient-checkpointing activation-checkpointing recompute checkpoint-activations"},
+    {NULL, "it is not needed: a plan is fused and given its memory before it runs", "compile"},
+    {NULL, "give --dtype bf16: passes in bf16, weights in f32", "bf16"},
+    {NULL, "it is not built: give --dtype bf16, or --compress fp16 for the gradients on their way",
+     "fp16 half"},
     {"version", NULL, "V"},
     {"quiet", NULL, "silent"},
 };

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 39 };
+enum { JOB_DETAILS = 45 };
 extern const OptionDetail job_details[];
 
 #endif

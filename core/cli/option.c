@@ -51,8 +51,8 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
         if (*c == '_') *c = '-';  // as other programs spell it
     const char *needless = option_needless(t, name);
     if (needless) FAIL(ERR_USAGE, "%s %.80s: %s", what, word, needless);
-    Nearest near = {.word = name};
-    offer_names(&near, t);
+    Nearest near = {.word = name, .best = option_named_otherwise(t, name)};
+    if (!near.best) offer_names(&near, t);
     const char *no = "";
     if (!near.best && strncmp(name, "no-", 3) == 0) {
         near.word = name + 3;
@@ -60,7 +60,6 @@ static Status fail_unknown(const OptionTable *t, const char *what, const char *w
         const Option *o = near.best ? option_find(t, near.best, strlen(near.best)) : NULL;
         if (o && o->no) no = "no-";
     }
-    if (!near.best) near.best = option_named_otherwise(t, name);
     if (!*word) word = "\"\"";
     if (!near.best) FAIL(ERR_USAGE, "%s %.80s (--help lists the options)", what, word);
     FAIL(ERR_USAGE, "%s %.80s (did you mean --%s%s?)", what, word, no, near.best);

@@ -93,9 +93,11 @@ static const char *word_of_others(char out[32], const Option *o, const char *tex
 }
 
 static Status set_choice(int *out, const Option *o, const char *text) {
-    char words[256];
+    char words[256], lower[64];
     snprintf(words, sizeof words, "%s", o->value);
-    Nearest near = {.word = text};
+    snprintf(lower, sizeof lower, "%s", text);
+    for (char *c = lower; *c; c++) *c = (char)tolower((unsigned char)*c);
+    Nearest near = {.word = lower};
     char *rest = words;
     for (int i = 0; rest; i++) {
         char *word = strsep(&rest, "|");

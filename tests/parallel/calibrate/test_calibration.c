@@ -430,7 +430,7 @@ START_TEST(strategies_that_need_ranks_have_a_calibration_beside_their_traces) {
     for (int i = 0; i < 2; i++) {
         Arena a = {0};
         Machine m;
-        ck_assert_msg(command_run(&it, commands[i]) == 0, "%s", it.err);
+        ck_assert_msg(command_run(&it, "%s", commands[i]) == 0, "%s", it.err);
         ck_assert_str_eq(it.err, "");
         ck_assert_ok(machine_read(&m, &a, command_path(&it, "run/machine.yaml")));
         ck_plausible(&m);
