@@ -34,6 +34,11 @@ void train_explain_options(Log *l, const OptionLine *line, const JobOptions *ask
     char unused[MODEL_UNUSED];
     explain_one_rank(l, line, asked);
     if (model_describe_unused(&job->model, unused)) log_say(l, LOG_NOTE, "%s", unused);
+    if (asked->spec.dtype == DTYPE_BF16 && !option_given(line, "device"))
+        log_say(l, LOG_NOTE,
+                "--dtype bf16: computed by the device %s, whose plain loops are slow: it is the "
+                "specification; sim --gpus N --dtype bf16 predicts GPUs",
+                job->options.spec.device);
     if (asked->spec.strategy.data_parallel && asked->spec.ranks > 1 && asked->comm == COMM_SHM)
         log_say(l, LOG_NOTE,
                 "--comm shm: devices are processes here; nn.DataParallel's are threads of one "
