@@ -2,6 +2,9 @@
 // The lists of kind.h as tables: from a value to its name and back.
 #include "core/plan/kind.h"
 
+#include "core/base/bf16.h"
+#include "core/base/f16.h"
+
 #include <string.h>
 
 typedef struct {
@@ -72,6 +75,15 @@ bool kind_reduces(Kind k) {
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
 int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }
+
+double dtype_read(Dtype d, const void *data, int64_t i) {
+    switch (d) {
+    case DTYPE_F64: return ((const double *)data)[i];
+    case DTYPE_BF16: return (double)bf16_to_f32(((const Bf16 *)data)[i]);
+    case DTYPE_F16: return (double)f16_to_f32(((const F16 *)data)[i]);
+    default: return (double)((const float *)data)[i];
+    }
+}
 const char *role_name(Role r) { return roles[r].name; }
 Memory role_memory(Role r) { return roles[r].memory; }
 bool role_persists(Role r) { return roles[r].lasting == LASTS_CONTENT; }

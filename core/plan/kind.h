@@ -359,6 +359,9 @@ Dtype kind_word_dtype(const char *word, Dtype dtype);
 Dtype kind_operand_dtype(Kind k, Dtype dtype, int outputs, int i);
 const char *dtype_name(Dtype d);
 int64_t dtype_bytes(Dtype d);
+
+// Element i of an array of a real type or f16, without rounding.
+double dtype_read(Dtype d, const void *data, int64_t i);
 const char *role_name(Role r);
 Memory role_memory(Role r);
 bool role_persists(Role r);     // LASTS_CONTENT

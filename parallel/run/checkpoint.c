@@ -3,7 +3,6 @@
 // hold them. After each evaluation whose loss is finite (without evaluations, after each epoch) and
 // whenever a checkpoint is written they make copies, so that a run that diverges later still leaves
 // the last weights that were good. restore.c reads what is written here.
-#include "core/base/bf16.h"
 #include "core/data/safetensors.h"
 #include "parallel/run/checkpoint_about.h"
 #include "parallel/run/checkpoint_files.h"
@@ -34,21 +33,9 @@ Status checkpoint_create(Rank *r) {
 }
 
 static bool is_finite(const Tensor *t, const void *data) {
-    int64_t count = tensor_elements(t);
-    for (int64_t i = 0; i < count; i++) {
-        switch ((Dtype)t->dtype) {
-        case DTYPE_F32:
-            if (!isfinite(((const float *)data)[i])) return false;
-            break;
-        case DTYPE_F64:
-            if (!isfinite(((const double *)data)[i])) return false;
-            break;
-        case DTYPE_BF16:
-            if (!isfinite(bf16_to_f32(((const Bf16 *)data)[i]))) return false;
-            break;
-        default: return true;
-        }
-    }
+    int64_t count = dtype_is_real((Dtype)t->dtype) ? tensor_elements(t) : 0;
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(dtype_read((Dtype)t->dtype, data, i))) return false;
     return true;
 }
 

@@ -4,7 +4,6 @@
 // the model does not look ahead.
 #include "parallel/run/generate.h"
 
-#include "core/base/bf16.h"
 #include "core/base/rng.h"
 #include "core/plan/check.h"
 #include "parallel/strategy/collective_work.h"
@@ -23,12 +22,6 @@ static void load(void *context, const LoadCall *call) {
     }
 }
 
-static double as_real(Dtype d, const void *data, int64_t i) {
-    if (d == DTYPE_F64) return ((const double *)data)[i];
-    if (d == DTYPE_BF16) return (double)bf16_to_f32(((const Bf16 *)data)[i]);
-    return (double)((const float *)data)[i];
-}
-
 // Keep the logits that the loss is about to be, or was, computed of.
 static Status after(void *context, int rank, int plan, int op) {
     (void)rank;
@@ -41,7 +34,7 @@ static Status after(void *context, int rank, int plan, int op) {
     const void *data;
     TRY(executor_view(&g->executor, tensor, &data));
     for (int64_t i = 0; i < vocabulary; i++)
-        g->logits[i] = as_real((Dtype)p->tensors[tensor].dtype, data, from + i);
+        g->logits[i] = dtype_read((Dtype)p->tensors[tensor].dtype, data, from + i);
     return OK;
 }
 

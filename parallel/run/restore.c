@@ -345,15 +345,6 @@ Status restore_open(Job *job) {
 
 // --- a rank's pieces
 
-static double as_real(Dtype d, const void *data, int64_t i) {
-    switch (d) {
-    case DTYPE_F64: return ((const double *)data)[i];
-    case DTYPE_BF16: return (double)bf16_to_f32(((const Bf16 *)data)[i]);
-    case DTYPE_F16: return (double)f16_to_f32(((const F16 *)data)[i]);
-    default: return (double)((const float *)data)[i];
-    }
-}
-
 // `count` elements, from places of the whole to places of the piece. Equal types are copied.
 static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry *e, int64_t from,
                     int64_t count) {
@@ -363,7 +354,7 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
         return;
     }
     for (int64_t i = 0; i < count; i++) {
-        double x = as_real(e->dtype, e->data, from + i);
+        double x = dtype_read(e->dtype, e->data, from + i);
         switch (to_type) {
         case DTYPE_F64: ((double *)to)[at + i] = x; break;
         case DTYPE_BF16: ((Bf16 *)to)[at + i] = bf16_from_f32((float)x); break;
@@ -377,7 +368,7 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
 static void fill_sum(const Tensor *t, void *values, const SafetensorsEntry *e, bool first) {
     int64_t count = t->shape[1];
     for (int64_t i = 0; first && i < e->shape[0] * count; i++) {
-        double x = as_real(e->dtype, e->data, i);
+        double x = dtype_read(e->dtype, e->data, i);
         if (t->dtype == DTYPE_F64)
             ((double *)values)[i % count] += x;
         else

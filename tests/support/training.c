@@ -240,3 +240,21 @@ const char *outcome_difference(const Outcome *a, const Outcome *b) {
     }
     return d;
 }
+
+void training_check_ranks(const JobOptions *options, int ranks) {
+    JobOptions o = *options;
+    Outcome oracle, got;
+    o.spec.ranks = 1;
+    o.spec.shards = ranks;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    o.spec.ranks = ranks;
+    for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
+        o.comm = (CommKind)comm;
+        ck_assert_ok(training_run(&got, &o, NULL));
+        const char *d = outcome_difference(&oracle, &got);
+        ck_assert_msg(!d, "%s, %d ranks, %s: %s", o.spec.device, ranks, comm_kind_name(o.comm),
+                      d ? d : "");
+        outcome_finish(&got);
+    }
+    outcome_finish(&oracle);
+}

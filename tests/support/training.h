@@ -40,6 +40,9 @@ const char *outcome_difference(const Outcome *a, const Outcome *b);
 // ranks, and the hash of the whole parameters.
 const char *outcome_result_difference(const Outcome *a, const Outcome *b);
 
+// On so many ranks, over each communicator, the job has the bits of one rank with as many shards.
+void training_check_ranks(const JobOptions *o, int ranks);
+
 // A parameter's or optimiser state's tensor at the end, on a rank; NULL: it has none of that name.
 const void *outcome_tensor(const Outcome *o, int rank, const char *name);
 

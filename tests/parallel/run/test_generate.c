@@ -168,68 +168,53 @@ START_TEST(what_cannot_be_continued_is_refused) {
 }
 END_TEST
 
-// A model file in which tokens attend to all others.
-START_TEST(a_model_that_looks_ahead_is_refused) {
-    Generator g;
-    Job job;
-    char model[PATH];
-    train(1);
-    snprintf(model, sizeof model, "%s/ahead.model", test_directory());
-    FILE *f = fopen(model, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs("model ahead\ninput tokens 8\nclasses 5\nembedding e out=6\nlinear qkv out=18\n"
-          "attention a heads=2\nlinear out out=5\n",
-          f);
-    ck_assert_int_eq(fclose(f), 0);
-    JobOptions o = options_of(model);
+// A model as it is saved after one step.
+static JobOptions save_one_step(JobOptions o) {
+    Outcome out;
     o.steps = 1;
     o.save = weights;
-    Outcome out;
     ck_assert_ok(training_run(&out, &o, NULL));
     outcome_finish(&out);
     o.save = NULL;
-    refuses(begin(&g, &job, o), ERR_USAGE, PARTS("--generate: a.forward", "come later"));
+    return o;
+}
+
+static void refused_model(const char *lines, const char *const *parts) {
+    Generator g;
+    Job job;
+    char model[PATH];
+    write_text();
+    snprintf(model, sizeof model, "%s/x.model", test_directory());
+    FILE *f = fopen(model, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(lines, f);
+    ck_assert_int_eq(fclose(f), 0);
+    refuses(begin(&g, &job, save_one_step(options_of(model))), ERR_USAGE, parts);
     end(&g, &job);
+}
+
+// A model file in which tokens attend to all others.
+START_TEST(a_model_that_looks_ahead_is_refused) {
+    refused_model("model ahead\ninput tokens 8\nclasses 5\nembedding e out=6\nlinear qkv out=18\n"
+                  "attention a heads=2\nlinear out out=5\n",
+                  PARTS("--generate: a.forward", "come later"));
 }
 END_TEST
 
 // One that fills in masked tokens, though each sees those before it alone.
 START_TEST(a_model_of_masked_tokens_is_refused) {
-    Generator g;
-    Job job;
-    char model[PATH];
-    write_text();
-    snprintf(model, sizeof model, "%s/masked.model", test_directory());
-    FILE *f = fopen(model, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs("model blanks\ninput tokens 8 masked\nclasses 6\nembedding e out=6\n"
-          "linear out out=6\n",
-          f);
-    ck_assert_int_eq(fclose(f), 0);
-    JobOptions o = options_of(model);
-    o.steps = 1;
-    o.save = weights;
-    Outcome out;
-    ck_assert_ok(training_run(&out, &o, NULL));
-    outcome_finish(&out);
-    o.save = NULL;
-    refuses(begin(&g, &job, o), ERR_USAGE, PARTS("model blanks", "fills in masked tokens"));
-    end(&g, &job);
+    refused_model("model blanks\ninput tokens 8 masked\nclasses 6\nembedding e out=6\n"
+                  "linear out out=6\n",
+                  PARTS("model blanks", "fills in masked tokens"));
 }
 END_TEST
 
 START_TEST(a_model_of_images_is_refused) {
     Generator g;
     Job job;
-    JobOptions o = training_options();
     write_text();
-    o.save = weights;
-    o.steps = 1;
-    Outcome out;
-    ck_assert_ok(training_run(&out, &o, NULL));
-    outcome_finish(&out);
-    o.save = NULL;
-    refuses(begin(&g, &job, o), ERR_USAGE, PARTS("--generate writes text", "reads images"));
+    refuses(begin(&g, &job, save_one_step(training_options())), ERR_USAGE,
+            PARTS("--generate writes text", "reads images"));
     end(&g, &job);
 }
 END_TEST

@@ -28,22 +28,10 @@ static bool has_device(const char *name) {
 static void check_ranks(const char *device, Dtype dtype, int ranks, int micro_batches,
                         double smoothing) {
     JobOptions o = text_options(device);
-    Outcome oracle, got;
     o.spec.dtype = dtype;
     o.spec.label_smoothing = smoothing;
     o.spec.micro_batches = micro_batches;
-    o.spec.shards = ranks;
-    ck_assert_ok(training_run(&oracle, &o, NULL));
-    o.spec.ranks = ranks;
-    for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
-        o.comm = (CommKind)comm;
-        ck_assert_ok(training_run(&got, &o, NULL));
-        const char *d = outcome_difference(&oracle, &got);
-        ck_assert_msg(!d, "%s, %d ranks, %s: %s", device, ranks, comm_kind_name(o.comm),
-                      d ? d : "");
-        outcome_finish(&got);
-    }
-    outcome_finish(&oracle);
+    training_check_ranks(&o, ranks);
 }
 
 START_TEST(a_text_gives_the_same_bits_on_any_number_of_ranks) {
