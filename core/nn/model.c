@@ -17,14 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const EmbeddedFile *builtin_find(const char *name, size_t length) {
-    for (int i = 0; i < builtin_models_count; i++) {
-        const char *s = builtin_models[i].name;
-        if (strlen(s) == length && !memcmp(s, name, length)) return &builtin_models[i];
-    }
-    return NULL;
-}
-
 static Status read_file(Model *out, Arena *a, const char *path, const char *parameters) {
     char *text;
     size_t length;
@@ -41,6 +33,10 @@ static Status unknown_model(const char *name) {
         text_append(list, sizeof list, "%s%s", i ? ", " : "", builtin_models[i].name);
         nearest_offer(&near, builtin_models[i].name);
     }
+    for (int i = 0; i < builtin_sizes_count; i++) {
+        text_append(list, sizeof list, ", %s", builtin_sizes[i].name);
+        nearest_offer(&near, builtin_sizes[i].name);
+    }
     if (near.best) snprintf(did_you_mean, sizeof did_you_mean, " (did you mean %s?)", near.best);
     FAIL(ERR_USAGE, "no model \"%.60s\"%s; give the path of a model file, or one of %s", name,
          did_you_mean, list);
@@ -49,14 +45,17 @@ static Status unknown_model(const char *name) {
 Status model_read(Model *out, Arena *a, const char *spec) {
     if (!printable(spec))  // it stands in summaries, reports and traces
         FAIL(ERR_USAGE, "%s: the name of a model must be printable UTF-8: rename the file", spec);
-    if (access(spec, R_OK) == 0 && !builtin_find(spec, strlen(spec)))
+    const BuiltinSize *size;
+    if (access(spec, R_OK) == 0 && !builtin_find(&size, spec, strlen(spec)))
         return read_file(out, a, spec, "");
     size_t length = strcspn(spec, ":");
     const char *parameters = spec[length] ? spec + length + 1 : "";
-    const EmbeddedFile *b = builtin_find(spec, length);
+    const EmbeddedFile *b = builtin_find(&size, spec, length);
     if (b) {
         char source[128];
         snprintf(source, sizeof source, "built-in %s.model", b->name);
+        if (size) parameters = builtin_size_parameters(size, a, parameters);
+        if (!parameters) FAIL(ERR_MEMORY, "%s: out of memory", spec);
         TRY(model_parse(out, a, b->text, source, parameters));
         out->source = "built-in";
         return OK;
