@@ -175,11 +175,29 @@ static void host_name(char out[HOST]) {
     out[HOST - 1] = '\0';
 }
 
+// When a process was started, in clock ticks since the machine was (proc(5)). 0: it has ended, even
+// if its parent has not collected it yet, or there is no /proc.
+static unsigned long long start_of(pid_t pid) {
+    char name[64], line[1024] = "", state = 'X';
+    unsigned long long start = 0;
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(name, "re");
+    if (!f) return 0;
+    const char *rest = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    fclose(f);
+    if (!rest || sscanf(rest,
+                        ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                        "%*d %llu",
+                        &state, &start) != 2)
+        return 0;
+    return state == 'Z' || state == 'X' ? 0 : start;
+}
+
 Status file_partial(char out[FILE_PARTIAL], const char *path, int number) {
     char host[HOST];
     host_name(host);
-    int length =
-        snprintf(out, FILE_PARTIAL, "%s.%s.%d-%d%s", path, host, (int)getpid(), number, partial);
+    int length = snprintf(out, FILE_PARTIAL, "%s.%s.%d-%llu-%d%s", path, host, (int)getpid(),
+                          start_of(getpid()), number, partial);
     if (length >= FILE_PARTIAL) FAIL(ERR_IO, "%.80s...: %s", path, strerror(ENAMETOOLONG));
     return OK;
 }
@@ -343,22 +361,32 @@ Status file_resolve(const char **out, Arena *a, const char *path) {
     return OK;
 }
 
-// "BEGINNING....HOST.PID-N.partial" of this host, where no process has that number any more.
+// Has the process ended? Another one may have its number by now, and one that nobody collects keeps
+// it. A process of another user may be hidden in /proc, so that of it only kill() tells.
+static bool has_ended(pid_t pid, unsigned long long start) {
+    if (kill(pid, 0) != 0) return errno == ESRCH;
+    return start && start_of(getpid()) && start_of(pid) != start;
+}
+
+// "BEGINNING....HOST.PID-START-N.partial" of a process of this host that has ended.
 static bool is_left(const char *name, const char *beginning, size_t length) {
-    char host[HOST], *end;
+    char host[HOST];
+    unsigned long long start;
+    int pid, end = 0;
     size_t whole = strlen(name), ending = sizeof partial - 1;
     host_name(host);
     if (whole < length + ending || strncmp(name, beginning, length)) return false;
     const char *last = name + whole - ending, *at = last, *dot;
     if (strcmp(last, partial)) return false;
     while (at > name && at[-1] != '.') at--;
-    long pid = strtol(at, &end, 10);
-    if (end == at || pid < 1 || *end != '-' || at == name) return false;
+    if (at == name || sscanf(at, "%d-%llu-%*d%n", &pid, &start, &end) != 2 || pid < 1 ||
+        at + end != last)
+        return false;
     dot = at - 1;
     size_t size = strlen(host);
     if ((size_t)(dot - name) <= size || dot[-(ptrdiff_t)size - 1] != '.') return false;
     if (strncmp(dot - size, host, size)) return false;
-    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return has_ended((pid_t)pid, start);
 }
 
 Status file_sweep(const char *path, size_t length) {

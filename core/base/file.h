@@ -44,12 +44,14 @@ const char *file_write_reason(int error);
 // Give up: nothing new remains. Safe after commit and on a zeroed file.
 void file_discard(OutputFile *f);
 
-// A name beside a file, for what becomes it: PATH.HOST.PID-NUMBER.partial, of this host and this
-// process. `number` is for what a killed process left that had our id. ERR_IO when it is too long.
+// A name beside a file, for what becomes it: PATH.HOST.PID-START-NUMBER.partial, of this host and
+// this process, which was started START ticks after the machine. `number` tells several apart.
+// ERR_IO when it is too long.
 Status file_partial(char out[FILE_PARTIAL], const char *path, int number) MUST_USE;
 
 // Remove such files in the folder of `path` whose names begin with the first `length` bytes of its
-// own, and whose process on this host is gone. ERR_IO: the folder cannot be read.
+// own, and whose process on this host has ended, whether or not its parent has collected it and
+// another process has its number. ERR_IO: the folder cannot be read.
 Status file_sweep(const char *path, size_t length) MUST_USE;
 
 // The file that a chain of symbolic links ends at, whether it exists or not; of a pipe, a device or

@@ -276,34 +276,49 @@ START_TEST(a_process_that_is_killed_while_it_writes_leaves_nothing) {
 }
 END_TEST
 
-// Make a partial file of a process (0: this one) and a host (NULL: this one).
-static const char *partial_of(pid_t pid, const char *host) {
+// The name of this process's partial file, of one like it with another id (0: its own), on another
+// host (NULL: this one), that was started `later` ticks after it.
+static const char *partial_of(pid_t pid, const char *host, int later) {
     static char name[FILE_PARTIAL];
     char own[FILE_PARTIAL], this_host[65];
+    unsigned long long start;
+    int id, number;
     ck_assert_int_eq(gethostname(this_host, sizeof this_host), 0);
     ck_assert_ok(file_partial(own, "w-step4", 0));
-    snprintf(name, sizeof name, "w-step4.%s.%d-0.partial", host ? host : this_host,
-             (int)(pid ? pid : getpid()));
-    if (!host && !pid) ck_assert_str_eq(own, name);
-    write_output(here(name), "half");
+    const char *rest = own + strlen("w-step4.") + strlen(this_host);
+    ck_assert_int_eq(sscanf(rest, ".%d-%llu-%d.partial", &id, &start, &number), 3);
+    ck_assert(id == getpid() && start > 0 && number == 0);
+    snprintf(name, sizeof name, "w-step4.%s.%d-%llu-0.partial", host ? host : this_host,
+             (int)(pid ? pid : getpid()), start + (unsigned)later);
     return name;
 }
 
+// A process that has ended; collected, or not yet, as by an init that is slow.
+static pid_t ended(bool collected) {
+    siginfo_t how;
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &how, WEXITED | (collected ? 0 : WNOWAIT)), 0);
+    return pid;
+}
+
 START_TEST(what_killed_processes_left_is_swept_and_nothing_else) {
-    pid_t gone = fork();
-    if (gone == 0) _exit(0);
-    ck_assert_int_eq(waitpid(gone, NULL, 0), gone);
-    char dead[FILE_PARTIAL];
-    snprintf(dead, sizeof dead, "%s", partial_of(gone, NULL));
-    partial_of(0, NULL);             // still at work
-    partial_of(gone, "other.host");  // where such a process may be at work
+    const pid_t gone = ended(true), dead = ended(false);
+    write_output(here(partial_of(0, NULL, 0)), "of this process, still at work");
+    write_output(here(partial_of(gone, "other.host", 0)), "of one that may be at work there");
     write_output(here("w-step4"), "whole");
     write_output(here("w.1-0.partial"), "somebody's");
-    ck_assert_ok(file_sweep(here("v"), 1));  // the beginning of no name here
-    ck_assert_int_eq(files_here(), 5);
-    ck_assert_ok(file_sweep(here("w.safetensors"), 1));
-    ck_assert_int_eq(files_here(), 4);
-    ck_assert_int_ne(access(here(dead), F_OK), 0);
+    write_output(here("w.1-0-0.partial"), "somebody's");
+    for (int i = 0; i < 3; i++) {
+        const char *name = partial_of(i == 0 ? gone : i == 1 ? dead : 0, NULL, i == 2);
+        write_output(here(name), "half");
+        ck_assert_ok(file_sweep(here("v"), 1));  // the beginning of no name here
+        ck_assert_int_eq(files_here(), 6);
+        ck_assert_ok(file_sweep(here("w.safetensors"), 1));
+        ck_assert_int_eq(files_here(), 5);
+        ck_assert_msg(access(here(name), F_OK) != 0, "%s is left", name);
+    }
+    waitpid(dead, NULL, 0);
 }
 END_TEST
 
