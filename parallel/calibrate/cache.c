@@ -91,7 +91,7 @@ static bool entry_init(Entry *e, const Job *job, const CalibrateCache *cache) {
     *e = (Entry){.cache = cache};
     uint64_t host = host_hash(), build = build_hash(cache->version), work = job_hash(job);
     snprintf(e->key, KEY,
-             "# calibration 1, host %016" PRIx64 ", program %016" PRIx64 ", job %016" PRIx64, host,
+             "# calibration 2, host %016" PRIx64 ", program %016" PRIx64 ", job %016" PRIx64, host,
              build, work);
     if (!cache_folder(folder, sizeof folder)) return false;
     uint64_t name = hash_bytes(HASH_START, e->key, strlen(e->key));
@@ -111,6 +111,18 @@ static const char *not_believed(const Entry *e, const struct stat *s, const char
     return NULL;
 }
 
+// The last line of a file, a comment, has the hash of all before it: a part of a calibration may
+// well be a calibration, of fewer operations or with a number that lacks its last digits.
+static const char last_line[] = "# hash %016" PRIx64 "\n";
+enum { LAST_LINE = 24 };  // bytes
+
+static const char *not_whole(const char *text, size_t length) {
+    char line[LAST_LINE + 1];
+    size_t before = length < LAST_LINE ? 0 : length - LAST_LINE;
+    snprintf(line, sizeof line, last_line, hash_bytes(HASH_START, text, before));
+    return strcmp(text + before, line) ? "it is cut off or was changed" : NULL;
+}
+
 static bool load(Machine *out, Arena *a, const Entry *e) {
     struct stat s;
     char *text = NULL;
@@ -120,22 +132,46 @@ static bool load(Machine *out, Arena *a, const Entry *e) {
     if (!why && file_read_most(&text, &length, a, MOST_BYTES, e->path) != OK)
         why = status_message();
     if (!why) why = not_believed(e, &s, text);
+    if (!why) why = not_whole(text, length);
     if (!why && machine_parse(out, a, text, length, e->path) != OK) why = status_message();
     if (!why && !out->is_calibrated) why = "it holds no calibration";
-    if (why) say(e, false, "cache %s is not used: %s", e->path, why);
+    if (why)
+        say(e, false, "cache %s is not used: %s", e->path, why);
+    else
+        say(e, false, "this host as measured on %s, from %s", out->calibration.when, e->path);
     return !why;
 }
 
-static Status write_entry(const Entry *e, const Machine *m) {
-    char folder[sizeof e->path];
+// The entry as text, on the heap.
+static Status print_entry(char **out, size_t *length, const Entry *e, const Machine *m) {
+    FILE *f = open_memstream(out, length);
+    if (!f) FAIL(ERR_MEMORY, "out of memory for a calibration");
+    fprintf(f, "%s\n", e->key);
+    machine_print(m, f);
+    fflush(f);
+    fprintf(f, last_line, hash_bytes(HASH_START, *out, *length));
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed) FAIL(ERR_MEMORY, "out of memory for a calibration");
+    return OK;
+}
+
+static Status write_file(const char *path, const char *text, size_t length) {
+    char folder[FILE_FOLDER];
     OutputFile f;
-    snprintf(folder, sizeof folder, "%s", e->path);
-    *strrchr(folder, '/') = '\0';
+    file_folder(folder, path);
     TRY(file_make_directory(folder));
-    TRY(file_create(&f, e->path));
-    fprintf(f.stream, "%s\n", e->key);
-    machine_print(m, f.stream);
+    TRY(file_create(&f, path));
+    fwrite(text, 1, length, f.stream);
     return file_commit(&f);
+}
+
+static Status write_entry(const Entry *e, const Machine *m) {
+    char *text = NULL;
+    size_t length = 0;
+    Status s = print_entry(&text, &length, e, m);
+    if (s == OK) s = write_file(e->path, text, length);
+    free(text);
+    return s;
 }
 
 static bool steady(const Machine *m, const CalibrateCache *c) {
@@ -159,12 +195,14 @@ static void keep(const Entry *e, const Machine *m, double seconds) {
     say(e, false, why ? "not kept: %s" : "kept in %s", why ? why : e->path);
 }
 
+bool calibrate_find_cached(Machine *out, Arena *a, const Job *job, const CalibrateCache *cache) {
+    Entry e;
+    return entry_init(&e, job, cache) && load(out, a, &e);
+}
+
 Status calibrate_cached(Machine *out, Arena *a, const Job *job, const CalibrateCache *cache) {
     Entry e;
-    if (entry_init(&e, job, cache) && load(out, a, &e)) {
-        say(&e, false, "this host as measured on %s, from %s", out->calibration.when, e.path);
-        return OK;
-    }
+    if (entry_init(&e, job, cache) && load(out, a, &e)) return OK;
     int64_t start_ns = clock_ns();
     TRY(calibrate(out, a, job, &(CalibrateOptions){.quick = true}));
     keep(&e, out, (double)(clock_ns() - start_ns) * 1e-9);

@@ -3,13 +3,16 @@
 // the same as long as host, program and job are the same.
 //
 // A file of $XDG_CACHE_HOME/tandem, or ~/.cache/tandem, is a machine file behind a line that says
-// what it was measured with; one whose line is another's, that is somebody else's or that does not
-// read is not believed, and measured anew. No trouble with the cache fails a run.
+// what it was measured with, and before a line with its hash. A file whose first line is another's,
+// that belongs to somebody else or that is not whole is not used, and the host is measured anew. No
+// trouble with the cache fails a run.
 #ifndef PARALLEL_CALIBRATE_CACHE_H
 #define PARALLEL_CALIBRATE_CACHE_H
 
 #include "core/platform/machine.h"
 #include "parallel/run/job.h"
+
+#include <stdbool.h>
 
 typedef struct {
     const char *version;  // of the program; what another one measured is not taken
@@ -24,5 +27,8 @@ typedef struct {
 // As calibrate() with `quick`, or what that said before. Errors are calibrate()'s.
 Status calibrate_cached(Machine *out, Arena *a, const Job *job,
                         const CalibrateCache *cache) MUST_USE;
+
+// What the cache has for the job. False: nothing that is used; *out then holds nothing.
+bool calibrate_find_cached(Machine *out, Arena *a, const Job *job, const CalibrateCache *cache);
 
 #endif

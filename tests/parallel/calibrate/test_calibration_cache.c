@@ -24,17 +24,20 @@ static void note(void *context, bool important, const char *line) {
     s->notes += important;
 }
 
+static CalibrateCache cache_of(const char *version, Said *said) {
+    return (CalibrateCache){.version = version,
+                            .spread_permille = INT32_MAX,  // a busy host's, too
+                            .context = said,
+                            .say = note};
+}
+
 // A calibration of a small job by a program of this version; what it said.
 static Said calibrate_once(Machine *m, Arena *a, const JobOptions *o, const char *version) {
     Said said = {.notes = 0};
     Job job;
     ck_assert_ok(job_create(&job, o));
-    ck_assert_ok(
-        calibrate_cached(m, a, &job,
-                         &(CalibrateCache){.version = version,
-                                           .spread_permille = INT32_MAX,  // a busy host's, too
-                                           .context = &said,
-                                           .say = note}));
+    CalibrateCache cache = cache_of(version, &said);
+    ck_assert_ok(calibrate_cached(m, a, &job, &cache));
     ck_assert(m->is_calibrated && m->calibration.quick);
     ck_assert_str_eq(m->calibration.model, o->spec.model);
     job_destroy(&job);
@@ -86,17 +89,27 @@ START_TEST(a_host_is_measured_once_for_a_job_and_a_version) {
 }
 END_TEST
 
-static void spoil(const char *path, const char *first_line) {
-    char text[1 << 16];
+static size_t read_file(const char *path, char *text, size_t size) {
     FILE *f = fopen(path, "r");
     ck_assert_ptr_nonnull(f);
-    size_t length = fread(text, 1, sizeof text - 1, f);
+    size_t length = fread(text, 1, size - 1, f);
     fclose(f);
     text[length] = '\0';
-    f = fopen(path, "w");
-    fputs(first_line, f);
-    fputs(strchr(text, '\n'), f);
-    fclose(f);
+    return length;
+}
+
+static void write_file(const char *path, const char *text, size_t length) {
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(text, 1, length, f), length);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static void spoil(const char *path, const char *first_line) {
+    char text[1 << 16], other[1 << 16];
+    read_file(path, text, sizeof text);
+    int length = snprintf(other, sizeof other, "%s%s", first_line, strchr(text, '\n'));
+    write_file(path, other, (size_t)length);
 }
 
 START_TEST(a_file_that_is_not_believed_is_measured_anew) {
@@ -110,7 +123,7 @@ START_TEST(a_file_that_is_not_believed_is_measured_anew) {
     spoil(path, "# calibration 1, host 0, program 0, job 0");
     s = calibrate_once(&m, &a, &o, "1.0");
     ck_assert(measured(&s) && strstr(s.said, "of another host, program or job"));
-    // Cut in the middle, as no writer of ours leaves it.
+    // Cut, as no writer of ours leaves it.
     struct stat st;
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert_int_eq(truncate(path, st.st_size / 2), 0);
@@ -126,6 +139,44 @@ START_TEST(a_file_that_is_not_believed_is_measured_anew) {
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     s = calibrate_once(&m, &a, &o, "1.0");
     ck_assert(measured(&s) && strstr(s.said, "not kept"));
+    arena_finish(&a);
+}
+END_TEST
+
+// A part of a calibration may well be one: with fewer operations, or 12 us where there were 123.
+START_TEST(a_file_is_not_believed_wherever_it_is_cut_or_changed) {
+    Arena a = {0}, scratch = {0};
+    Machine whole, m;
+    Job job;
+    Said said = {.notes = 0};
+    const JobOptions o = training_options();
+    const CalibrateCache cache = cache_of("1.0", &said);
+    const char *home = new_home();
+    calibrate_once(&whole, &a, &o, "1.0");
+    char path[1024], text[1 << 16];
+    snprintf(path, sizeof path, "%s", cached_file(home));
+    size_t length = read_file(path, text, sizeof text);
+    ck_assert_ok(job_create(&job, &o));
+    ck_assert(calibrate_find_cached(&m, &scratch, &job, &cache));
+    machine_same(&m, &whole);
+    for (size_t at = 0; at < length; at++) {
+        said = (Said){.notes = 0};
+        if (at % 7 == 0) {  // a digit, a letter or a line's end
+            text[at] ^= 1;
+            write_file(path, text, length);
+            text[at] ^= 1;
+            ck_assert_msg(!calibrate_find_cached(&m, &scratch, &job, &cache), "byte %zu", at);
+        }
+        if (at % 3 && text[at] != '\n' && at + 100 < length) continue;  // enough of all cuts
+        write_file(path, text, at);
+        ck_assert_msg(!calibrate_find_cached(&m, &scratch, &job, &cache), "cut at %zu", at);
+        ck_assert_msg(strstr(said.said, "is not used"), "cut at %zu: %s", at, said.said);
+        arena_finish(&scratch);
+    }
+    write_file(path, text, length);
+    ck_assert(calibrate_find_cached(&m, &scratch, &job, &cache));
+    job_destroy(&job);
+    arena_finish(&scratch);
     arena_finish(&a);
 }
 END_TEST
@@ -150,4 +201,5 @@ END_TEST
 
 SUITE_SECONDS("calibration_cache", 60, a_host_is_measured_once_for_a_job_and_a_version,
               a_file_that_is_not_believed_is_measured_anew,
+              a_file_is_not_believed_wherever_it_is_cut_or_changed,
               a_cache_that_cannot_be_written_fails_no_run)
