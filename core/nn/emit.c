@@ -38,8 +38,8 @@ static Status add_rows(Emitter *e, const char *what, Dtype dtype, Role role, con
                         .extent = TENSOR_REF(e->live_rows),
                         .alias = alias,
                         .shard = e->shard,
-                        .micro_batch = e->micro_batch,
-                        .placement = {[DATA_AXIS] = PLACEMENT_SHARD(0)}};
+                        .micro_batch = e->micro_batch};
+    piece.placement[e->data] = PLACEMENT_SHARD(0);
     for (int i = 0; i < dims; i++) whole.shape[i + 1] = piece.shape[i + 1] = sample[i];
     return emit_tensor(e, name, e->suffix, &whole, &piece, out);
 }
@@ -49,9 +49,8 @@ static Status add_fixed(Emitter *e, const Value *v, int32_t *out) {
     char name[NAME];
     snprintf(name, sizeof name, "%s%s", e->training ? "" : "evaluate.", v->name);
     LogicalSpec whole = {.dims = v->dims, .dtype = v->dtype, .role = ROLE_ACTIVATION};
-    TensorSpec piece = {.shard = e->shard,
-                        .micro_batch = e->micro_batch,
-                        .placement = {[DATA_AXIS] = PLACEMENT_DIFFERS}};
+    TensorSpec piece = {.shard = e->shard, .micro_batch = e->micro_batch};
+    piece.placement[e->data] = PLACEMENT_DIFFERS;
     memcpy(whole.shape, v->shape, sizeof whole.shape);
     return emit_tensor(e, name, e->suffix, &whole, &piece, out);
 }
@@ -101,8 +100,8 @@ static Status add_gradients(Emitter *e, int shard) {
             if (!graph_writes_gradient(e->m, i, k)) continue;
             LogicalSpec whole =
                 emit_parameter_spec(e, &l->parameters[k], kept ? ROLE_GRADIENT : ROLE_ACTIVATION);
-            TensorSpec piece = {.shard = shard, .placement = {[DATA_AXIS] = PLACEMENT_SUM}};
-            if (!kept) piece.placement[DATA_AXIS] = PLACEMENT_DIFFERS;
+            TensorSpec piece = {.shard = shard};
+            piece.placement[e->data] = kept ? PLACEMENT_SUM : PLACEMENT_DIFFERS;
             snprintf(name, sizeof name, "%s.%s.%s", l->name, l->parameters[k].name,
                      kept ? "grad" : "unused");
             TRY(emit_tensor(e, name, suffix, &whole, &piece, &t->gradient[k]));
@@ -117,9 +116,8 @@ static Status add_loss(Emitter *e, const char *name, int shard) {
     char suffix[16] = "";
     if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
     LogicalSpec whole = {.shape = {2}, .dims = 1, .dtype = DTYPE_F64, .role = ROLE_SCALAR};
-    TensorSpec piece = {.shard = shard,
-                        .placement = {[DATA_AXIS] = PLACEMENT_SUM},
-                        .result = shard ? RESULT_NONE : RESULT_LOSS};
+    TensorSpec piece = {.shard = shard, .result = shard ? RESULT_NONE : RESULT_LOSS};
+    piece.placement[e->data] = PLACEMENT_SUM;
     return emit_tensor(e, name, suffix, &whole, &piece, &e->loss);
 }
 
@@ -127,7 +125,7 @@ static Status add_loss(Emitter *e, const char *name, int shard) {
 static Status add_scalar(Emitter *e, const char *name, ScalarSource source, int32_t *out) {
     int index;
     bool cut = scalar_source_is_cut(source);
-    TRY(program_add_source(e->p, name, source, cut ? 1 << DATA_AXIS : 0, cut ? e->shard : 0,
+    TRY(program_add_source(e->p, name, source, cut ? 1 << e->data : 0, cut ? e->shard : 0,
                            cut ? e->micro_batch : 0, &index));
     *out = index;
     return OK;
@@ -261,10 +259,11 @@ static Status emit_evaluation(Emitter *e) {
     e->shard = e->micro_batch = 0;
     TRY(emit_copies(e));
     e->rows = e->spec->evaluation_rows;
-    e->whole_rows = e->rows * e->spec->data_axis_size;  // every rank has a block of its own
+    e->whole_rows =
+        e->rows * mesh_size(&e->spec->mesh, MESH_DATA);  // every rank has a block of its own
     e->suffix[0] = 0;
     TRY(add_loss(e, "evaluate.loss", 0));
-    e->p->tensors[e->loss].placement[DATA_AXIS] = PLACEMENT_DIFFERS;  // of each rank's own block
+    e->p->tensors[e->loss].placement[e->data] = PLACEMENT_DIFFERS;  // of each rank's own block
     TRY(add_scalar(e, "evaluate.first_row", SCALAR_FIRST_ROW, &e->first_row));
     TRY(add_scalar(e, "evaluate.rows", SCALAR_ROWS, &e->live_rows));
     TRY(emit_pass(e, &e->evaluation));
@@ -273,7 +272,8 @@ static Status emit_evaluation(Emitter *e) {
 
 static Status emit_program(Emitter *e) {
     const StepSpec *spec = e->spec;
-    TRY(program_add_axis(e->p, "data", spec->data_axis_size, NULL));
+    TRY(mesh_add_axes(e->p, &spec->mesh));
+    e->data = mesh_find_axis(e->p, MESH_DATA);
     TRY(program_add_lane(e->p, "compute", LANE_COMPUTE, NONE, &e->compute));
     TRY(program_add_lane(e->p, "host", LANE_HOST, NONE, &e->host));
     TRY(add_parameters(e));
@@ -292,12 +292,12 @@ static Status emit_program(Emitter *e) {
 static Status check_step(const StepSpec *s) {
     if (!dtype_is_real(s->dtype))
         FAIL(ERR_USAGE, "a model computes in f32, f64 or bf16, not %s", dtype_name(s->dtype));
-    if (s->local_shards < 1 || s->micro_batches < 1 || s->data_axis_size < 1 ||
+    if (s->local_shards < 1 || s->micro_batches < 1 || mesh_size(&s->mesh, MESH_DATA) < 1 ||
         s->shards < s->local_shards)
         FAIL(ERR_USAGE,
              "%d shards, %d of them on this rank, %d micro-batches, %d ranks: each must be at "
              "least 1",
-             s->shards, s->local_shards, s->micro_batches, s->data_axis_size);
+             s->shards, s->local_shards, s->micro_batches, mesh_size(&s->mesh, MESH_DATA));
     if (s->batch < s->shards)
         FAIL(ERR_USAGE, "a batch of %lld rows is too small for %d shards: each needs at least one",
              (long long)s->batch, s->shards);

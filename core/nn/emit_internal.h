@@ -6,7 +6,6 @@
 
 #include "core/nn/graph_internal.h"
 
-enum { DATA_AXIS = 0 };
 enum { NAME = 256 };  // bytes of the longest name
 
 enum { OPTIMISER_STATES = 2 };  // of one parameter, at most
@@ -30,7 +29,7 @@ typedef struct {
     LayerTensors *layers;                           // in the caller's arena
     Graph step, evaluation;                         // what a pass computes
     int32_t *tensors;                               // [value of either graph] in the current pass
-    int compute, host;                              // lanes
+    int compute, host, data;                        // lanes; the axis of that name
     int32_t learning_rate, inverse_count, updates;  // updates: how many there were, for Adam
     int32_t seed, step_number;                      // where the network draws random numbers
 

@@ -22,8 +22,9 @@ static Status add_next(Emitter *e, const Value *v, int32_t *out) {
     char name[NAME];
     LogicalSpec whole = emit_parameter_spec(e, &l->parameters[v->index], ROLE_ACTIVATION);
     snprintf(name, sizeof name, "%s.%s.next", l->name, l->parameters[v->index].name);
-    return emit_tensor(e, name, "", &whole,
-                       &(TensorSpec){.placement = {[DATA_AXIS] = PLACEMENT_DIFFERS}}, out);
+    TensorSpec piece = {0};
+    piece.placement[e->data] = PLACEMENT_DIFFERS;
+    return emit_tensor(e, name, "", &whole, &piece, out);
 }
 
 Status emit_next_state(Emitter *e, const Graph *g, const GraphOp *op, int32_t *outputs,

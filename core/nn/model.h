@@ -6,7 +6,7 @@
 //     TRY(model_read(&m, &arena, "mlp:hidden=256"));       // layers with their shapes
 //     const StepSpec spec = {.dtype = DTYPE_F32, .batch = 64, .shards = 1, .local_shards = 1,
 //                            .micro_batches = 1, .evaluation_rows = EVALUATION_ROWS,
-//                            .data_axis_size = 1};
+//                            .mesh.data = 1};
 //     TRY(model_emit(&p, &m, &spec));                      // what one rank does in a step
 //     model_initialise(&p, logical, seed, DTYPE_F32, data);
 //
@@ -18,6 +18,7 @@
 #include "core/nn/attribute.h"
 #include "core/nn/optimizer.h"
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 
 enum { LAYER_INPUTS = 3, LAYER_PARAMETERS = 4 };
 
@@ -93,10 +94,10 @@ typedef struct {
     int64_t evaluation_rows;   // rows of one evaluation block
     Optimizer optimizer;
     double label_smoothing;  // of training; an evaluation has none
-    int data_axis_size;      // ranks along the axis "data"
+    Mesh mesh;               // of all ranks
 } StepSpec;
 
-// Build the untransformed program of one rank: mesh axis "data", lanes "compute" and "host", plan
+// Build the untransformed program of one rank: axes of the mesh, lanes "compute" and "host", plan
 // "step" (per shard and micro-batch load, forward, loss, backward; then one update per parameter
 // reading the gradient of local shard 0) and plan "evaluate" (load, forward, loss). Gradients are
 // PARTIAL_SUM along "data" and kept apart per local shard; joining them is a strategy's work.

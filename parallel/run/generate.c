@@ -63,7 +63,7 @@ static Status make_program(Generator *g) {
                            .local_shards = 1,
                            .micro_batches = 1,
                            .evaluation_rows = 1,
-                           .data_axis_size = 1};
+                           .mesh.data = 1};
     Program p;
     TRY(model_emit(&p, &job->model, &spec));
     TRY(program_set_add(&g->set, NULL, &p));

@@ -6,6 +6,7 @@
 // of different sizes, and the loss of each is summed by itself (docs/contract.md, 3).
 #include "parallel/strategy/strategy.h"
 
+#include "core/plan/program_copy.h"
 #include "parallel/strategy/data_parallel_internal.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -16,34 +17,29 @@ enum { NAME = 320 };
 
 // --- operations
 
+typedef struct {
+    Devices *devices;
+    const DevicesSlot *slot;  // NULL: the device's own
+} Place;
+
+static Status take(ProgramCopy *c, int from, int32_t *out) {
+    const Place *p = c->context;
+    return p->slot ? devices_take_slot(p->devices, from, *p->slot, out)
+                   : devices_take(p->devices, from, out);
+}
+
 // As it is, on tensors of the device's own, or of a slot of the whole batch.
 static Status copy_op(Devices *d, const Op *op, const DevicesSlot *slot) {
-    const Work *w = op_work(d->from, op);
-    int32_t guard = NONE, *operands = ARENA_NEW(&d->arena, int32_t, op->outputs + op->inputs + 1);
-    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(d->from, op));
-    for (int i = 0; i < op->outputs + op->inputs; i++) {
-        int t = op_outputs(d->plan, op)[i];
-        TRY(slot ? devices_take_slot(d, t, *slot, &operands[i]) : devices_take(d, t, &operands[i]));
-    }
-    if (op->guard != NONE) TRY(devices_take(d, op->guard, &guard));
-    return plan_add_op(d->to, d->out,
-                       &(OpSpec){.name = program_name(d->from, w->name),
-                                 .layer = program_name(d->from, w->layer),
-                                 .kind = work_kind(w),
-                                 .phase = (Phase)w->phase,
-                                 .dtype = (Dtype)w->dtype,
-                                 .lane = op->lane,
-                                 .parts = w->parts,
-                                 .attrs = d->from->attrs + w->attr_first,
-                                 .outputs = operands,
-                                 .inputs = operands + op->outputs,
-                                 .output_count = op->outputs,
-                                 .input_count = op->inputs,
-                                 .guard = TENSOR_REF(guard),
-                                 .shard = slot ? slot->shard : op->shard,
-                                 .micro_batch = op->micro_batch,
-                                 .flags = op->flags},
-                       NULL);
+    Place place = {d, slot};
+    ProgramCopy c = {.from = d->from,
+                     .plan = d->plan,
+                     .to = d->to,
+                     .out = d->out,
+                     .compute = d->compute,
+                     .host = d->host,
+                     .context = &place,
+                     .take = take};
+    return program_copy_op(&c, op, slot ? slot->shard : op->shard);
 }
 
 // The slots of device r's shard, of all devices' where the loss and the loads are.
@@ -371,6 +367,7 @@ static Status make_class(Devices *d, const Program *head) {
     d->group = program_find_group(d->to, "data");
     d->lane = program_find_lane(d->to, "data");
     d->compute = program_find_lane(d->to, "compute");
+    d->host = program_find_lane(d->to, "host");
     for (int k = 0; k < d->from->plan_count; k++) TRY(add_plan(d, k));
     return d->first ? keep_the_rest(d) : OK;
 }
@@ -381,13 +378,14 @@ static Status add_class(ProgramSet *out, const Program *from, const StrategyOpti
     Devices d = {.from = from,
                  .to = &p,
                  .first = first,
-                 .axis = 0,
-                 .ranks = from->axes[0].size,
+                 .axis = mesh_find_axis(from, MESH_DATA),
+                 .ranks = mesh_axis_size(from, MESH_DATA),
                  .local_shards = options->local_shards,
                  .micro_batches = micro_batches};
     RankClass class = {0};
     snprintf(class.name, sizeof class.name, "%s", first ? "device0" : "devices");
-    rank_class_confine(&class, 0, first ? DEVICES_FIRST : 1, first ? DEVICES_FIRST : d.ranks - 1);
+    rank_class_confine(&class, d.axis, first ? DEVICES_FIRST : 1,
+                       first ? DEVICES_FIRST : d.ranks - 1);
     Status s = make_class(&d, first ? from : &out->programs[0]);
     arena_finish(&d.arena);
     if (s == OK) return program_set_add(out, &class, &p);

@@ -18,7 +18,7 @@ typedef struct {
     Arena arena;
     bool first, training;  // the class is device 0; the plan trains
     bool updates;          // it has come to the updates
-    int axis, group, lane, compute;
+    int axis, group, lane, compute, host;
     int ranks, local_shards, micro_batches;
     int32_t loss, loss_layer;  // the result of `plan`; name
     uint8_t *kept;             // [tensor of `from`] what lasts, and what an update makes it of

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which tensors the devices of DataParallel have: each its own, as a rank has them; and device 0,
 // besides, those of every shard of the batch.
+#include "core/plan/program_copy.h"
 #include "parallel/strategy/data_parallel_internal.h"
 
 #include <stdio.h>
@@ -21,26 +22,10 @@ static void lie(const Devices *d, int t, TensorSpec *spec) {
     spec->placement[d->axis] = d->first ? PLACEMENT_AT(DEVICES_FIRST) : PLACEMENT_REPLICATED;
 }
 
-static TensorSpec spec_of(const Tensor *t, const char *name) {
-    TensorSpec spec = {.name = name,
-                       .logical = t->logical,
-                       .shard = t->shard,
-                       .micro_batch = t->micro_batch,
-                       .dtype = (Dtype)t->dtype,
-                       .role = (Role)t->role,
-                       .extent_times = t->extent_times,
-                       .source = (ScalarSource)t->source,
-                       .source_axes = t->source_axes,
-                       .result = (Result)t->result};
-    memcpy(spec.shape, t->shape, sizeof spec.shape);
-    memcpy(spec.placement, t->placement, sizeof spec.placement);
-    return spec;
-}
-
 // A device's own tensor of this name, made when it is the first to want it.
 Status devices_take(Devices *d, int t, int32_t *out) {
     const Tensor *from = &d->from->tensors[t];
-    TensorSpec spec = spec_of(from, tensor_name(d->from, t));
+    TensorSpec spec = program_copy_spec(d->from, from);
     int32_t other;
     int index = program_find_tensor(d->to, spec.name);
     if (index == NONE) {
@@ -97,7 +82,8 @@ Status devices_take_slot(Devices *d, int t, DevicesSlot s, int32_t *out) {
     name_slot(d, from, s, whole, own);
     int index = program_find_tensor(d->to, own);
     if (index == NONE) {
-        TensorSpec spec = spec_of(from, own);
+        TensorSpec spec = program_copy_spec(d->from, from);
+        spec.name = own;
         bool loaded = from->role == ROLE_INPUT || from->source;
         TRY(find_logical(d, from, whole, &spec.logical));
         if (from->extent != NONE) TRY(devices_take_slot(d, from->extent, s, &other));

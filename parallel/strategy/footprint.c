@@ -3,19 +3,12 @@
 #include "parallel/strategy/footprint.h"
 
 #include "core/plan/group.h"
+#include "core/plan/mesh.h"
 #include "parallel/strategy/collective_work.h"
-
-#include <string.h>
 
 static const Plan *step_of(const Program *p) {
     int k = program_find_when(p, WHEN_EACH_STEP, 0);
     return k == NONE ? NULL : &p->plans[k];
-}
-
-static int data_ranks(const Program *p) {
-    for (int a = 0; a < p->axis_count; a++)
-        if (!strcmp(p->axes[a].name, "data")) return p->axes[a].size;
-    return 1;
 }
 
 static bool reads_parameter(const Program *p, const Plan *plan, const Op *op) {
@@ -59,8 +52,9 @@ static int64_t copy_bytes(const Program *p, const Plan *plan) {
 
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
-    FootprintModel m = {
-        .ranks = data_ranks(p), .passes = count_passes(p, step), .blocks = count_blocks(p, step)};
+    FootprintModel m = {.ranks = mesh_axis_size(p, MESH_DATA),
+                        .passes = count_passes(p, step),
+                        .blocks = count_blocks(p, step)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);

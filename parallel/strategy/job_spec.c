@@ -189,7 +189,7 @@ Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) 
                      .evaluation_rows = EVALUATION_ROWS,
                      .optimizer = s->optimizer,
                      .label_smoothing = s->label_smoothing,
-                     .data_axis_size = job_spec_data_ranks(s)};
+                     .mesh.data = job_spec_data_ranks(s)};
     bool dynamic = s->loss_scale.word == LOSS_SCALE_DYNAMIC;
     step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP || dynamic;
     if (dynamic) step.optimizer.scale_every = s->loss_scale_every;

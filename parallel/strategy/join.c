@@ -3,15 +3,15 @@
 // and lane, the loss of all ranks, the evaluation of all, and rank 0's parameters for everybody.
 #include "core/base/array.h"
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 #include "parallel/strategy/strategy_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) {
-    *j = (Join){.p = p, .options = options, .axis = NONE, .group = NONE, .lane = NONE};
-    for (int a = 0; a < p->axis_count; a++)
-        if (!strcmp(p->axes[a].name, "data")) j->axis = a;
+    *j = (Join){.p = p, .options = options, .group = NONE, .lane = NONE};
+    j->axis = mesh_find_axis(p, MESH_DATA);
     if (j->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
     return OK;
 }

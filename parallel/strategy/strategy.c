@@ -7,7 +7,8 @@ static Status make_program(Program *out, const Model *m, const StepSpec *spec,
     TRY(model_emit(out, m, spec));
     if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(out, strategy));
     if (strategy->zero) return zero_apply(out, strategy);
-    return spec->data_axis_size == 1 ? shards_apply(out, strategy) : ddp_apply(out, strategy);
+    return mesh_size(&spec->mesh, MESH_DATA) == 1 ? shards_apply(out, strategy)
+                                                  : ddp_apply(out, strategy);
 }
 
 // Several classes of ranks from one program.
@@ -26,8 +27,8 @@ Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
     StepSpec step = *spec;
     StrategyOptions strategy = *options;
     *out = (ProgramSet){0};
-    step.local_shards = strategy.local_shards = spec->shards / spec->data_axis_size;
-    if (strategy.data_parallel && step.data_axis_size > 1)
+    step.local_shards = strategy.local_shards = spec->shards / mesh_size(&spec->mesh, MESH_DATA);
+    if (strategy.data_parallel && mesh_size(&step.mesh, MESH_DATA) > 1)
         return make_devices(out, m, &step, &strategy);
     Status s = make_program(&p, m, &step, &strategy);
     if (s == OK) return program_set_add(out, NULL, &p);

@@ -15,7 +15,8 @@ typedef struct {
     Program *p;
     Plan *plan;
     Arena arena;
-    int shards, ranks;  // of a rank; along the axis data
+    int axis;           // "data"
+    int shards, ranks;  // of a rank; along that axis
     int compute, group, lane;
     int32_t *joined;  // [tensor] what all shards know together in its place, or NONE
     int32_t *parts;   // [shards] what they have written so far of one layer and micro-batch
@@ -195,7 +196,7 @@ static Status find_lanes(Sync *s) {
     s->compute = program_find_lane(p, "compute");
     s->group = program_find_group(p, "data");
     if (s->ranks == 1) return OK;
-    if (s->group == NONE) TRY(program_add_group(p, "data", 1, &s->group));
+    if (s->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << s->axis), &s->group));
     return program_add_lane(p, "statistics", LANE_COMMUNICATION, s->group, &s->lane);
 }
 
@@ -228,8 +229,11 @@ static bool normalises(const Program *p, const Plan *plan) {
 Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) {
     int step = program_find_when(p, WHEN_EACH_STEP, 0);
     if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
-    Sync s = {
-        .p = p, .plan = &p->plans[step], .shards = options->local_shards, .ranks = p->axes[0].size};
+    Sync s = {.p = p,
+              .plan = &p->plans[step],
+              .axis = mesh_find_axis(p, MESH_DATA),
+              .shards = options->local_shards,
+              .ranks = mesh_axis_size(p, MESH_DATA)};
     if (!normalises(p, s.plan))
         FAIL(ERR_USAGE, "--sync-batchnorm: the model has no batch_norm layer; leave it out");
     if (s.shards * s.ranks == 1) return OK;  // its statistics are of the whole batch

@@ -4,7 +4,7 @@
 #include "tests/support/pipeline.h"
 
 #include "core/base/array.h"
-#include "tests/support/program_copy.h"
+#include "core/plan/program_copy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +100,7 @@ static Status add_message(Stager *s, const Crossing *c, Phase phase) {
     const int64_t tag = forward ? 0 : 1;
     int32_t tensor;
     char name[64];
-    TRY(copy_tensor(&s->copy, c->root, &tensor));
+    TRY(program_copy_tensor(&s->copy, c->root, &tensor));
     snprintf(name, sizeof name, "%s_%s.%.40s", send ? "send" : "receive",
              forward ? "forward" : "backward",
              program_name(s->copy.from,
@@ -153,8 +153,8 @@ static Status emit_pass(Stager *s, bool forward, int micro_batch) {
             begun = true;
         }
         TRY(kind_loads(work_kind(w))
-                ? copy_load(&s->copy, op, s->stage == 0, s->stage == s->spec->stages - 1)
-                : copy_op(&s->copy, op));
+                ? program_copy_load(&s->copy, op, s->stage == 0, s->stage == s->spec->stages - 1)
+                : program_copy_op(&s->copy, op, op->shard));
     }
     return add_messages(s, forward, true, micro_batch, message);
 }
@@ -178,7 +178,7 @@ static Status emit_schedule(Stager *s, int micro_batches) {
     for (int i = 0; i < s->copy.plan->op_count; i++) {
         const Op *op = &s->copy.plan->ops[i];
         if (op_work(s->copy.from, op)->phase == PHASE_UPDATE && stage_of(s, op) == s->stage)
-            TRY(copy_op(&s->copy, op));
+            TRY(program_copy_op(&s->copy, op, op->shard));
     }
     return OK;
 }
@@ -186,7 +186,7 @@ static Status emit_schedule(Stager *s, int micro_batches) {
 // The last stage alone knows the loss; every rank reports it.
 static Status share_loss(Stager *s, const char *name, Phase phase) {
     int32_t loss;
-    TRY(copy_tensor(&s->copy, program_find_tensor(s->copy.from, name), &loss));
+    TRY(program_copy_tensor(&s->copy, program_find_tensor(s->copy.from, name), &loss));
     return plan_add_op(s->copy.to, s->copy.out,
                        &(OpSpec){.name = "broadcast.loss",
                                  .kind = KIND_BROADCAST,
@@ -203,12 +203,12 @@ static Status share_loss(Stager *s, const char *name, Phase phase) {
 }
 
 static Status emit_stage(Stager *s, int micro_batches) {
-    TRY(copy_plan(&s->copy, program_find_when(s->copy.from, WHEN_EACH_STEP, 0)));
+    TRY(program_copy_plan(&s->copy, program_find_when(s->copy.from, WHEN_EACH_STEP, 0)));
     TRY(find_crossings(s));
     TRY(emit_schedule(s, micro_batches));
     TRY(share_loss(s, "loss", PHASE_FORWARD));
     TRY(plan_derive_deps(s->copy.to, s->copy.out));
-    TRY(copy_plan(&s->copy, program_find_when(s->copy.from, WHEN_EACH_EPOCH, 0)));
+    TRY(program_copy_plan(&s->copy, program_find_when(s->copy.from, WHEN_EACH_EPOCH, 0)));
     TRY(find_crossings(s));
     TRY(emit_pass(s, true, 0));
     TRY(share_loss(s, "evaluate.loss", PHASE_EVALUATE));
@@ -227,7 +227,7 @@ static Status start_program(Stager *s) {
     TRY(program_add_lane(s->copy.to, "previous_out", LANE_COMMUNICATION, s->group,
                          &s->previous_out));
     TRY(program_add_lane(s->copy.to, "previous_in", LANE_COMMUNICATION, s->group, &s->previous_in));
-    return copy_head(&s->copy);
+    return program_copy_begin(&s->copy);
 }
 
 static Status add_class(Stager *s, ProgramSet *set, const StrategyOptions *options,

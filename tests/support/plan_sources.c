@@ -101,7 +101,7 @@ static Status make_programs(ProgramSet *out, int i, const Model *m) {
                            .local_shards = spec.shards / data_ranks,
                            .micro_batches = spec.micro_batches,
                            .evaluation_rows = EVALUATION_ROWS,
-                           .data_axis_size = data_ranks};
+                           .mesh.data = data_ranks};
     const PipelineSpec pipeline = {
         .stages = sources[i].stages, .schedule = SCHEDULE_1F1B, .last_layer = {"pool1"}};
     StrategyOptions options = spec.strategy;

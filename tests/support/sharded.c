@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/sharded.h"
 
+#include "core/plan/program_copy.h"
 #include "core/plan/share.h"
-#include "tests/support/program_copy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,23 +58,23 @@ static Status reduce_after(ProgramCopy *c, const Op *op, const OpSpec *reduce) {
     bool backward = w->kind == KIND_LINEAR_BACKWARD_INPUT && !strcmp(layer_of(c, op), pair->column);
     int32_t y;
     if (!forward && !backward) return OK;
-    TRY(copy_tensor(c, op_outputs(c->plan, op)[0], &y));
+    TRY(program_copy_tensor(c, op_outputs(c->plan, op)[0], &y));
     if (backward) c->to->tensors[y].placement[AXIS_TENSOR] = PLACEMENT_SUM;
     OpSpec spec = *reduce;
     spec.name = forward ? "all_reduce.forward" : "all_reduce.backward";
     spec.phase = (Phase)w->phase;
     spec.micro_batch = op->micro_batch;
     spec.shard = op->shard;
-    return copy_add_collective(c, &spec, y, y);
+    return program_copy_collective(c, &spec, y, y);
 }
 
 static Status copy_plans(ProgramCopy *c, const OpSpec *reduce) {
     for (int k = 0; k < c->from->plan_count; k++) {
-        TRY(copy_plan(c, k));
+        TRY(program_copy_plan(c, k));
         for (int i = 0; i < c->plan->op_count; i++) {
             const Op *op = &c->plan->ops[i];
             bool loads = kind_loads(op_kind(c->from, op));
-            TRY(loads ? copy_load(c, op, true, true) : copy_op(c, op));
+            TRY(loads ? program_copy_load(c, op, true, true) : program_copy_op(c, op, op->shard));
             if (!loads) TRY(reduce_after(c, op, reduce));
         }
         TRY(plan_derive_deps(c->to, c->out));
@@ -114,10 +114,10 @@ Status tensor_parallel_program(Program *out, const Model *m, const StepSpec *spe
     OpSpec reduce = {.kind = KIND_ALL_REDUCE};
     *out = (Program){0};
     Status s = model_emit(&whole, m, spec);
-    if (s == OK) s = program_add_axis(out, "data", spec->data_axis_size, NULL);
+    if (s == OK) s = program_add_axis(out, "data", spec->mesh.data, NULL);
     if (s == OK) s = program_add_axis(out, "tensor", pair->ranks, NULL);
     if (s == OK) s = program_add_group(out, "tensor", 1 << AXIS_TENSOR, &reduce.group);
-    if (s == OK) s = copy_head(&c);
+    if (s == OK) s = program_copy_begin(&c);
     if (s == OK)
         s = program_add_lane(out, "tensor", LANE_COMMUNICATION, reduce.group, &reduce.lane);
     if (s == OK) s = copy_plans(&c, &reduce);
@@ -166,16 +166,16 @@ static Status gather_all(ProgramCopy *c) {
         char name[160];
         if (c->from->tensors[t].role != ROLE_PARAMETER) continue;
         TRY(add_shard(c, t, &shard));
-        TRY(copy_tensor(c, t, &whole));
+        TRY(program_copy_tensor(c, t, &whole));
         snprintf(name, sizeof name, "all_gather.%s", tensor_name(c->from, t));
-        TRY(copy_add_collective(c,
-                                &(OpSpec){.name = name,
-                                          .kind = KIND_ALL_GATHER,
-                                          .phase = PHASE_INPUT,
-                                          .lane = z->gather_lane,
-                                          .group = z->group,
-                                          .unit = z->block},
-                                whole, shard));
+        TRY(program_copy_collective(c,
+                                    &(OpSpec){.name = name,
+                                              .kind = KIND_ALL_GATHER,
+                                              .phase = PHASE_INPUT,
+                                              .lane = z->gather_lane,
+                                              .group = z->group,
+                                              .unit = z->block},
+                                    whole, shard));
     }
     return OK;
 }
@@ -188,17 +188,17 @@ static Status update_shard(ProgramCopy *c, const Op *op) {
     char name[160];
     for (int i = 0; i < op->outputs; i++) TRY(add_shard(c, op_outputs(c->plan, op)[i], &kept[i]));
     TRY(add_shard(c, op_inputs(c->plan, op)[0], &gradient));
-    TRY(copy_tensor(c, op_inputs(c->plan, op)[0], &whole));
-    TRY(copy_tensor(c, op_inputs(c->plan, op)[1], &rate));
+    TRY(program_copy_tensor(c, op_inputs(c->plan, op)[0], &whole));
+    TRY(program_copy_tensor(c, op_inputs(c->plan, op)[1], &rate));
     snprintf(name, sizeof name, "reduce_scatter.%s", tensor_name(c->to, whole));
-    TRY(copy_add_collective(c,
-                            &(OpSpec){.name = name,
-                                      .kind = KIND_REDUCE_SCATTER,
-                                      .phase = PHASE_BACKWARD,
-                                      .lane = z->reduce_lane,
-                                      .group = z->group,
-                                      .unit = z->block},
-                            gradient, whole));
+    TRY(program_copy_collective(c,
+                                &(OpSpec){.name = name,
+                                          .kind = KIND_REDUCE_SCATTER,
+                                          .phase = PHASE_BACKWARD,
+                                          .lane = z->reduce_lane,
+                                          .group = z->group,
+                                          .unit = z->block},
+                                gradient, whole));
     return plan_add_op(c->to, c->out,
                        &(OpSpec){.name = program_name(c->from, w->name),
                                  .layer = layer_of(c, op),
@@ -218,29 +218,30 @@ static Status update_shard(ProgramCopy *c, const Op *op) {
 static Status join_loss(ProgramCopy *c, bool evaluation) {
     const Zero *z = c->context;
     int32_t loss, gathered;
-    TRY(copy_tensor(c, program_find_tensor(c->from, evaluation ? "evaluate.loss" : "loss"), &loss));
+    TRY(program_copy_tensor(c, program_find_tensor(c->from, evaluation ? "evaluate.loss" : "loss"),
+                            &loss));
     const OpSpec spec = {.name = evaluation ? "all_gather.loss" : "all_reduce.loss",
                          .kind = evaluation ? KIND_ALL_GATHER : KIND_ALL_REDUCE,
                          .phase = evaluation ? PHASE_EVALUATE : PHASE_BACKWARD,
                          .lane = z->reduce_lane,
                          .group = z->group};
-    if (!evaluation) return copy_add_collective(c, &spec, loss, loss);
+    if (!evaluation) return program_copy_collective(c, &spec, loss, loss);
     c->to->tensors[loss].result = RESULT_NONE;
     TRY(program_add_scalar(c->to, "evaluate.gathered", DTYPE_F64, 2 * z->ranks, &gathered));
     c->to->tensors[gathered].result = RESULT_LOSS;
-    return copy_add_collective(c, &spec, gathered, loss);
+    return program_copy_collective(c, &spec, gathered, loss);
 }
 
 static Status copy_sharded(ProgramCopy *c) {
     for (int k = 0; k < c->from->plan_count; k++) {
-        TRY(copy_plan(c, k));
+        TRY(program_copy_plan(c, k));
         TRY(gather_all(c));
         for (int i = 0; i < c->plan->op_count; i++) {
             const Op *op = &c->plan->ops[i];
             Kind kind = op_kind(c->from, op);
-            TRY(kind_loads(kind)   ? copy_load(c, op, true, true)
+            TRY(kind_loads(kind)   ? program_copy_load(c, op, true, true)
                 : kind == KIND_SGD ? update_shard(c, op)
-                                   : copy_op(c, op));
+                                   : program_copy_op(c, op, op->shard));
         }
         TRY(join_loss(c, c->plan->when == WHEN_EACH_EPOCH));
         TRY(plan_derive_deps(c->to, c->out));
@@ -250,13 +251,13 @@ static Status copy_sharded(ProgramCopy *c) {
 
 Status zero3_program(Program *out, const Model *m, const StepSpec *spec, int block) {
     Program whole = {0};
-    Zero z = {.block = block, .ranks = spec->data_axis_size};
+    Zero z = {.block = block, .ranks = spec->mesh.data};
     ProgramCopy c = {.from = &whole, .to = out, .context = &z, .place = place_whole};
     *out = (Program){0};
     Status s = model_emit(&whole, m, spec);
     if (s == OK) s = program_add_axis(out, "data", z.ranks, NULL);
     if (s == OK) s = program_add_group(out, "data", 1 << AXIS_DATA, &z.group);
-    if (s == OK) s = copy_head(&c);
+    if (s == OK) s = program_copy_begin(&c);
     if (s == OK) s = program_add_lane(out, "gather", LANE_COMMUNICATION, z.group, &z.gather_lane);
     if (s == OK) s = program_add_lane(out, "reduce", LANE_COMMUNICATION, z.group, &z.reduce_lane);
     if (s == OK) s = copy_sharded(&c);

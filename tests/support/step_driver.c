@@ -73,7 +73,7 @@ static void build_program(StepDriver *d) {
                      .evaluation_rows = STEP_EVALUATION_ROWS,
                      .optimizer = o->optimizer,
                      .label_smoothing = o->label_smoothing,
-                     .data_axis_size = o->ranks};
+                     .mesh.data = o->ranks};
     ck_assert_ok(model_read(&d->model, &d->arena, o->model));
     ck_assert_ok(model_emit(&d->program, &d->model, &spec));
     if (strategy.sync_batch_norm) ck_assert_ok(sync_batch_norm_apply(&d->program, &strategy));

@@ -28,7 +28,7 @@ static StepSpec one_step(void) {
                       .micro_batches = 1,
                       .evaluation_rows = 100,
                       .optimizer = {.momentum = 0.9},
-                      .data_axis_size = 1};
+                      .mesh.data = 1};
 }
 
 static const Plan *emit(const char *spec, const StepSpec *step) {
@@ -220,7 +220,7 @@ END_TEST
 // 4 ranks, 2 shards each: 64 / 8 = 8 rows a shard; every rank evaluates 100 rows of its own.
 START_TEST(a_rank_of_several_holds_its_part_of_the_batch) {
     StepSpec step = one_step();
-    step.data_axis_size = 4;
+    step.mesh.data = 4;
     step.shards = 8;
     step.local_shards = 2;
     emit("net", &step);

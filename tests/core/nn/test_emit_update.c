@@ -21,7 +21,7 @@ static const Plan *emit(const Optimizer *optimizer) {
                      .micro_batches = 1,
                      .evaluation_rows = 4,
                      .optimizer = *optimizer,
-                     .data_axis_size = 1};
+                     .mesh.data = 1};
     program_finish(&program);
     ck_assert_ok(model_read(&model, &arena, model_name));
     ck_assert_ok(model_emit(&program, &model, &step));

@@ -98,7 +98,7 @@ static const StepSpec spec = {.dtype = DTYPE_F32,
                               .local_shards = 1,
                               .micro_batches = 2,
                               .evaluation_rows = 4,
-                              .data_axis_size = 1};
+                              .mesh.data = 1};
 
 // Names of the operations of the second micro-batch's backward, and of the updates.
 static void assert_backward(const char *names) {

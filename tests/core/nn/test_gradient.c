@@ -375,7 +375,7 @@ static void init_network(Case *c, const char *network, uint32_t seed) {
                      .local_shards = 1,
                      .micro_batches = 2,
                      .evaluation_rows = 1,
-                     .data_axis_size = 1};
+                     .mesh.data = 1};
     ck_assert_ok(model_emit(&c->p, &model, &spec));
     c->plan = &c->p.plans[program_find_plan(&c->p, "step")];
     set_scalar(c, "inverse_count", 1.0 / 5);

@@ -235,7 +235,7 @@ static const Plan *emit_model(const char *text, int shards) {
                      .local_shards = shards,
                      .micro_batches = 1,
                      .evaluation_rows = 4,
-                     .data_axis_size = 1};
+                     .mesh.data = 1};
     ck_assert_ok(parse_model(text, ""));
     program_finish(&program);
     ck_assert_ok(model_emit(&program, &model, &step));

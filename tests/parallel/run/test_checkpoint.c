@@ -174,7 +174,7 @@ static const char *zero3_plan(const JobOptions *o, int ranks, int block) {
                            .micro_batches = 1,
                            .evaluation_rows = EVALUATION_ROWS,
                            .optimizer = o->spec.optimizer,
-                           .data_axis_size = ranks};
+                           .mesh.data = ranks};
     Arena a = {0};
     Model m;
     Program p;

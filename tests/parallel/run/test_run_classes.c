@@ -36,7 +36,7 @@ static const char *write_pipeline(ScheduleKind schedule, int micro_batches, int 
                            .micro_batches = micro_batches,
                            .evaluation_rows = EVALUATION_ROWS,
                            .optimizer = o.spec.optimizer,
-                           .data_axis_size = data_ranks};
+                           .mesh.data = data_ranks};
     const PipelineSpec pipeline = {.stages = 2, .schedule = schedule, .last_layer = {"relu1"}};
     snprintf(path, sizeof path, "%s/two-stages.plan", test_directory());
     ck_assert_ok(model_read(&m, &a, MODEL));

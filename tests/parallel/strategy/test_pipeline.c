@@ -16,7 +16,7 @@ static void make_pipeline(ProgramSet *out, const PipelineSpec *pipeline, int dat
                            .local_shards = 1,
                            .micro_batches = micro_batches,
                            .evaluation_rows = EVALUATION_ROWS,
-                           .data_axis_size = data_ranks};
+                           .mesh.data = data_ranks};
     const StrategyOptions options = {.local_shards = 1, .bucket_bytes = {4096, 65536}};
     ck_assert_ok(pipeline_programs(out, &m, &spec, &options, pipeline));
     arena_finish(&a);

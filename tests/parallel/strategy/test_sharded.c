@@ -19,7 +19,7 @@ static StepSpec step_of(const JobOptions *o, int data_ranks) {
                       .micro_batches = o->spec.micro_batches,
                       .evaluation_rows = EVALUATION_ROWS,
                       .optimizer = o->spec.optimizer,
-                      .data_axis_size = data_ranks};
+                      .mesh.data = data_ranks};
 }
 
 // Writes a program, which it finishes, as a plan file. The path is valid until the next call.

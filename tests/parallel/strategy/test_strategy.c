@@ -33,7 +33,7 @@ static void emit(int ranks, int micro_batches, int local_shards) {
                                         .micro_batches = micro_batches,
                                         .evaluation_rows = 256,
                                         .optimizer = {.momentum = 0.9},
-                                        .data_axis_size = ranks}));
+                                        .mesh.data = ranks}));
     arena_finish(&a);
 }
 

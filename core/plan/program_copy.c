@@ -1,46 +1,54 @@
 // SPDX-License-Identifier: MIT
-#include "tests/support/program_copy.h"
+// A copied tensor is found again by its name, so programs that are copied from one have the same
+// names for the same things.
+#include "core/plan/program_copy.h"
 
 #include "core/plan/set.h"
 
 #include <string.h>
 
-Status copy_head(ProgramCopy *c) {
+Status program_copy_begin(ProgramCopy *c) {
     TRY(program_add_lane(c->to, "compute", LANE_COMPUTE, NONE, &c->compute));
     TRY(program_add_lane(c->to, "host", LANE_HOST, NONE, &c->host));
     return program_copy_logicals(c->to, c->from);
 }
 
-Status copy_plan(ProgramCopy *c, int k) {
+Status program_copy_plan(ProgramCopy *c, int k) {
     c->plan = &c->from->plans[k];
     TRY(program_add_plan(c->to, program_name(c->from, c->plan->name), &c->out));
     c->out->when = c->plan->when;
     return OK;
 }
 
-Status copy_tensor(ProgramCopy *c, int from, int32_t *out) {
-    const Tensor *t = &c->from->tensors[from];
-    int index = program_find_tensor(c->to, tensor_name(c->from, from)), other;
-    *out = index;
-    if (index != NONE) return OK;
-    TensorSpec spec = {.name = tensor_name(c->from, from),
+TensorSpec program_copy_spec(const Program *from, const Tensor *t) {
+    TensorSpec spec = {.name = program_name(from, t->name),
                        .logical = t->logical,
                        .shard = t->shard,
                        .micro_batch = t->micro_batch,
                        .dtype = (Dtype)t->dtype,
                        .role = (Role)t->role,
+                       .extent_times = t->extent_times,
                        .source = (ScalarSource)t->source,
                        .source_axes = t->source_axes,
                        .result = (Result)t->result};
     memcpy(spec.shape, t->shape, sizeof spec.shape);
     memcpy(spec.placement, t->placement, sizeof spec.placement);
+    return spec;
+}
+
+Status program_copy_tensor(ProgramCopy *c, int from, int32_t *out) {
+    const Tensor *t = &c->from->tensors[from];
+    int index = program_find_tensor(c->to, tensor_name(c->from, from));
+    int32_t other;
+    *out = index;
+    if (index != NONE) return OK;
+    TensorSpec spec = program_copy_spec(c->from, t);
     if (t->extent != NONE) {
-        TRY(copy_tensor(c, t->extent, &other));
+        TRY(program_copy_tensor(c, t->extent, &other));
         spec.extent = TENSOR_REF(other);
-        spec.extent_times = t->extent_times;
     }
     if (t->alias != NONE) {
-        TRY(copy_tensor(c, t->alias, &other));
+        TRY(program_copy_tensor(c, t->alias, &other));
         spec.alias = TENSOR_REF(other);
     }
     if (c->place) c->place(c, &spec, t);
@@ -49,37 +57,45 @@ Status copy_tensor(ProgramCopy *c, int from, int32_t *out) {
     return OK;
 }
 
-Status copy_op(ProgramCopy *c, const Op *op) {
+static Status take(ProgramCopy *c, int from, int32_t *out) {
+    return c->take ? c->take(c, from, out) : program_copy_tensor(c, from, out);
+}
+
+Status program_copy_op(ProgramCopy *c, const Op *op, int shard) {
     const Work *w = op_work(c->from, op);
-    int32_t operands[2 * OPERANDS];
+    int32_t operands[2 * OPERANDS], guard = NONE;
+    if (op->outputs + op->inputs > 2 * OPERANDS)
+        FAIL(ERR_PLAN, "%s has more operands than a computation may have", op_name(c->from, op));
     for (int i = 0; i < op->outputs + op->inputs; i++)
-        TRY(copy_tensor(c, op_outputs(c->plan, op)[i], &operands[i]));
+        TRY(take(c, op_outputs(c->plan, op)[i], &operands[i]));
+    if (op->guard != NONE) TRY(take(c, op->guard, &guard));
     const OpSpec spec = {.name = program_name(c->from, w->name),
                          .layer = w->layer == NONE ? NULL : program_name(c->from, w->layer),
                          .kind = work_kind(w),
                          .phase = (Phase)w->phase,
                          .dtype = (Dtype)w->dtype,
-                         .lane = c->compute,
+                         .lane = kind_loads(work_kind(w)) ? c->host : c->compute,
                          .parts = w->parts,
                          .attrs = &c->from->attrs[w->attr_first],
                          .outputs = operands,
                          .inputs = operands + op->outputs,
                          .output_count = op->outputs,
                          .input_count = op->inputs,
-                         .shard = op->shard,
+                         .guard = TENSOR_REF(guard),
+                         .shard = shard,
                          .micro_batch = op->micro_batch,
                          .flags = op->flags};
     return plan_add_op(c->to, c->out, &spec, NULL);
 }
 
-Status copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
+Status program_copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
     const Work *w = op_work(c->from, op);
     Kind kind = !labels ? KIND_LOAD_X : !x ? KIND_LOAD_LABELS : KIND_LOAD;
     int32_t rows[2], first_row;
     int count = 0;
-    if (x) TRY(copy_tensor(c, op_outputs(c->plan, op)[0], &rows[count++]));
-    if (labels) TRY(copy_tensor(c, op_outputs(c->plan, op)[1], &rows[count++]));
-    TRY(copy_tensor(c, op_inputs(c->plan, op)[0], &first_row));
+    if (x) TRY(take(c, op_outputs(c->plan, op)[0], &rows[count++]));
+    if (labels) TRY(take(c, op_outputs(c->plan, op)[1], &rows[count++]));
+    TRY(take(c, op_inputs(c->plan, op)[0], &first_row));
     return plan_add_op(c->to, c->out,
                        &(OpSpec){.name = kind_name(kind),
                                  .kind = kind,
@@ -95,7 +111,7 @@ Status copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
                        NULL);
 }
 
-Status copy_add_collective(ProgramCopy *c, const OpSpec *spec, int32_t output, int32_t input) {
+Status program_copy_collective(ProgramCopy *c, const OpSpec *spec, int32_t output, int32_t input) {
     OpSpec s = *spec;
     s.dtype = (Dtype)c->to->tensors[input].dtype;
     s.outputs = &output;
