@@ -41,6 +41,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "dx(B,..,C) <- dy(B,..,K) weight(K,C)")                                                     \
     X(LINEAR_BACKWARD_WEIGHT, "linear_backward_weight", COMPUTE, backward_weight, product_dw, "", \
       "dweight(K,C):wide [dbias(K):wide] <- x(B,..,C) dy(B,..,K)")                                \
+    X(CONV2D_BIAS, "conv2d_bias", COMPUTE, bias, none, "", "y(B,K,OH,OW) <- x(B,K,OH,OW) bias(K)") \
+    X(LINEAR_BIAS, "linear_bias", COMPUTE, bias, none, "", "y(B,..,K) <- x(B,..,K) bias(K)")      \
     X(RELU, "relu", COMPUTE, elementwise, none, "", "y <- x")                                     \
     X(RELU_BACKWARD, "relu_backward", COMPUTE, elementwise, none, "", "dx <- dy y")               \
     X(MAX_POOL, "max_pool", COMPUTE, window, none, "kernel stride pad",                           \

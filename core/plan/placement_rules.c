@@ -33,6 +33,13 @@ Status along_refuse_output(const Along *a, int o, const char *why) {
     return refuse(a, op_outputs(a->plan, a->op)[o], why);
 }
 
+Status along_refuse_partial(const Along *a) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (placement_is_partial(along_input(a, i)))
+            return along_refuse_input(a, i, "reduce it first");
+    return OK;
+}
+
 // Does a declaration say no more than what is so?
 static bool says_no_more(Placement declared, Placement is) {
     if (placement_equal(declared, is)) return true;
@@ -66,26 +73,6 @@ Status along_write(const Along *a, int o, Placement want) {
     return OK;
 }
 
-static bool replicated(Placement p) { return p.place == PLACE_REPLICATE; }
-
-// Is it cut along this dimension?
-static bool cut_along(Placement p, int dim) {
-    return p.place == PLACE_SHARD && p.cut != CUT_FLAT && p.dim == dim;
-}
-
-// The same cut of another dimension.
-static Placement moved_to(Placement p, int dim) {
-    p.dim = (uint8_t)dim;
-    return p;
-}
-
-static Status refuse_partial(const Along *a) {
-    for (int i = 0; i < a->op->inputs; i++)
-        if (placement_is_partial(along_input(a, i)))
-            return along_refuse_input(a, i, "reduce it first");
-    return OK;
-}
-
 // The dimension of an input's channels: of images the one after the rows, of vectors the last.
 static int channels(const Along *a, int i) {
     Kind k = op_kind(a->p, a->op);
@@ -94,33 +81,26 @@ static int channels(const Along *a, int i) {
     return vectors ? a->p->tensors[op_inputs(a->plan, a->op)[i]].dims - 1 : 1;
 }
 
-// Is it cut along a dimension before that: by rows, or by positions in them?
-static bool cut_before(Placement p, int dim) {
-    bool found = false;
-    for (int d = 0; d < dim; d++) found = found || cut_along(p, d);
-    return found;
-}
-
 // y = x W' + b, and convolution: W is (K,C,...), cut along K (column parallel) or C (row parallel).
 Status placement_rule_contraction(const Along *a) {
     Placement x = along_input(a, 0), w = along_input(a, 1), y = x;
     int C = channels(a, 0);
-    TRY(refuse_partial(a));
-    if (cut_along(x, C) && placement_equal(moved_to(x, 1), w))
+    TRY(along_refuse_partial(a));
+    if (placement_is_cut(x, C) && placement_equal(placement_moved(x, 1), w))
         y = PLACEMENT_SUM;
-    else if (replicated(x) && cut_along(w, 0))
-        y = moved_to(w, C);
-    else if (!replicated(w))
+    else if (placement_is_whole(x) && placement_is_cut(w, 0))
+        y = placement_moved(w, C);
+    else if (!placement_is_whole(w))
         return along_refuse_input(a, 1, "the input does not fit");
-    else if (cut_along(x, C))
+    else if (placement_is_cut(x, C))
         return along_refuse_input(a, 0, "the weight is not cut alike");
-    else if (!replicated(x) && !cut_before(x, C))
+    else if (!placement_is_whole(x) && !placement_is_cut_before(x, C))
         return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
     if (a->op->inputs > 2 && y.place == PLACE_PARTIAL_SUM)
         return along_refuse_input(
             a, 2,
             "a bias added to a partial sum is added once per rank; add it after the reduction");
-    Placement bias = cut_along(w, 0) ? w : PLACEMENT_REPLICATED;
+    Placement bias = placement_is_cut(w, 0) ? w : PLACEMENT_REPLICATED;
     if (a->op->inputs > 2 && !placement_equal(along_input(a, 2), bias))
         return along_refuse_input(a, 2, "the weight is not cut alike");
     return along_write(a, 0, y);
@@ -129,14 +109,15 @@ Status placement_rule_contraction(const Along *a) {
 // dx = dy W
 Status placement_rule_backward_input(const Along *a) {
     Placement dy = along_input(a, 0), w = along_input(a, 1);
-    TRY(refuse_partial(a));
+    TRY(along_refuse_partial(a));
     int K = channels(a, 0);
-    if (cut_along(dy, K) && placement_equal(moved_to(dy, 0), w))
+    if (placement_is_cut(dy, K) && placement_equal(placement_moved(dy, 0), w))
         return along_write(a, 0, PLACEMENT_SUM);
-    if (replicated(dy) && cut_along(w, 1)) return along_write(a, 0, moved_to(w, K));
-    if (!replicated(w) || cut_along(dy, K))
+    if (placement_is_whole(dy) && placement_is_cut(w, 1))
+        return along_write(a, 0, placement_moved(w, K));
+    if (!placement_is_whole(w) || placement_is_cut(dy, K))
         return along_refuse_input(a, 1, "the gradient does not fit");
-    if (!replicated(dy) && !cut_before(dy, K))
+    if (!placement_is_whole(dy) && !placement_is_cut_before(dy, K))
         return along_refuse_input(a, 0, "it may be cut by rows, or by channels as the weight is");
     return along_write(a, 0, dy);
 }
@@ -145,19 +126,19 @@ Status placement_rule_backward_input(const Along *a) {
 Status placement_rule_backward_weight(const Along *a) {
     Placement x = along_input(a, 0), dy = along_input(a, 1), w;
     int C = channels(a, 0);
-    TRY(refuse_partial(a));
-    if (cut_before(x, C) && placement_equal(x, dy))
+    TRY(along_refuse_partial(a));
+    if (placement_is_cut_before(x, C) && placement_equal(x, dy))
         w = PLACEMENT_SUM;
-    else if (replicated(x) && replicated(dy))
+    else if (placement_is_whole(x) && placement_is_whole(dy))
         w = PLACEMENT_REPLICATED;
-    else if (replicated(x) && cut_along(dy, C))
-        w = moved_to(dy, 0);
-    else if (cut_along(x, C) && replicated(dy))
-        w = moved_to(x, 1);
+    else if (placement_is_whole(x) && placement_is_cut(dy, C))
+        w = placement_moved(dy, 0);
+    else if (placement_is_cut(x, C) && placement_is_whole(dy))
+        w = placement_moved(x, 1);
     else
         return along_refuse_input(a, 1, "the input is not cut alike");
     TRY(along_write(a, 0, w));
-    return along_write(a, 1, cut_along(w, 1) ? PLACEMENT_REPLICATED : w);
+    return along_write(a, 1, placement_is_cut(w, 1) ? PLACEMENT_REPLICATED : w);
 }
 
 // Everything lies alike.
@@ -198,7 +179,7 @@ Status placement_rule_concatenate(const Along *a) {
 static Status refuse_cut_planes(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {
         Placement x = along_input(a, i);
-        if (x.place == PLACE_SHARD && !cut_along(x, 0) && !cut_along(x, 1))
+        if (x.place == PLACE_SHARD && !placement_is_cut(x, 0) && !placement_is_cut(x, 1))
             return along_refuse_input(a, i, "windows reach over the edges of pieces of a plane");
     }
     return OK;
@@ -214,33 +195,13 @@ Status placement_rule_linear_window(const Along *a) {
     return placement_rule_linear(a);
 }
 
-// Rows of a table (V,C) by tokens (B,T). The table may be cut along its channels.
-Status placement_rule_embedding(const Along *a) {
-    Placement tokens = along_input(a, 0), w = along_input(a, 1);
-    TRY(refuse_partial(a));
-    if (replicated(tokens) && cut_along(w, 1)) return along_write(a, 0, moved_to(w, 2));
-    if (!replicated(w))
-        return along_refuse_input(a, 1, "a token may be any row of it; it may be cut by channels");
-    return along_write(a, 0, tokens);
-}
-
-// Uses on several ranks give each a part of the sum.
-Status placement_rule_embedding_backward(const Along *a) {
-    Placement tokens = along_input(a, 0), dy = along_input(a, 1);
-    TRY(refuse_partial(a));
-    if (replicated(tokens) && cut_along(dy, 2)) return along_write(a, 0, moved_to(dy, 1));
-    if (!placement_equal(tokens, dy))
-        return along_refuse_input(a, 1, "the tokens do not lie alike");
-    return along_write(a, 0, replicated(dy) ? dy : PLACEMENT_SUM);
-}
-
 // y (B,T,C) = x + weight (T,C)
 Status placement_rule_positions(const Along *a) {
     Placement x = along_input(a, 0), w = along_input(a, 1), want = PLACEMENT_REPLICATED;
-    TRY(refuse_partial(a));
-    if (cut_along(x, 1) || cut_along(x, 2))
-        want = moved_to(x, x.dim - 1);
-    else if (!replicated(x) && !cut_along(x, 0))
+    TRY(along_refuse_partial(a));
+    if (placement_is_cut(x, 1) || placement_is_cut(x, 2))
+        want = placement_moved(x, x.dim - 1);
+    else if (!placement_is_whole(x) && !placement_is_cut(x, 0))
         return along_refuse_input(a, 0, "it may be cut by rows, positions or channels");
     if (!placement_equal(w, want)) return along_refuse_input(a, 1, "the input is not cut alike");
     return along_write(a, 0, x);
@@ -248,25 +209,26 @@ Status placement_rule_positions(const Along *a) {
 
 Status placement_rule_positions_backward(const Along *a) {
     Placement dy = along_input(a, 0);
-    TRY(refuse_partial(a));
-    if (cut_along(dy, 1) || cut_along(dy, 2)) return along_write(a, 0, moved_to(dy, dy.dim - 1));
-    if (!replicated(dy) && !cut_along(dy, 0))
+    TRY(along_refuse_partial(a));
+    if (placement_is_cut(dy, 1) || placement_is_cut(dy, 2))
+        return along_write(a, 0, placement_moved(dy, dy.dim - 1));
+    if (!placement_is_whole(dy) && !placement_is_cut(dy, 0))
         return along_refuse_input(a, 0, "it may be cut by rows, positions or channels");
-    return along_write(a, 0, replicated(dy) ? dy : PLACEMENT_SUM);
+    return along_write(a, 0, placement_is_whole(dy) ? dy : PLACEMENT_SUM);
 }
 
 // Each position by itself, all of its channels: rows and positions may be cut.
 static Status judge_positions(const Along *a, int inputs) {
-    TRY(refuse_partial(a));
+    TRY(along_refuse_partial(a));
     for (int i = 0; i < inputs; i++) {
         Placement x = along_input(a, i);
-        if (!replicated(x) && !cut_along(x, 0) && !cut_along(x, 1))
+        if (!placement_is_whole(x) && !placement_is_cut(x, 0) && !placement_is_cut(x, 1))
             return along_refuse_input(a, i, "the norm of a position needs all of its channels");
         if (!placement_equal(x, along_input(a, 0)))
             return along_refuse_input(a, i, "the operands do not lie alike");
     }
     for (int i = inputs; i < a->op->inputs; i++)
-        if (!replicated(along_input(a, i)))
+        if (!placement_is_whole(along_input(a, i)))
             return along_refuse_input(a, i, "the norm of a position needs all of its channels");
     return OK;
 }
@@ -284,7 +246,7 @@ Status placement_rule_row_norm_backward_input(const Along *a) {
 // Positions on several ranks give each a part of the sum.
 Status placement_rule_row_norm_backward_weight(const Along *a) {
     TRY(judge_positions(a, 2));
-    Placement sum = replicated(along_input(a, 0)) ? PLACEMENT_REPLICATED : PLACEMENT_SUM;
+    Placement sum = placement_is_whole(along_input(a, 0)) ? PLACEMENT_REPLICATED : PLACEMENT_SUM;
     for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, sum));
     return OK;
 }
@@ -293,8 +255,8 @@ Status placement_rule_row_norm_backward_weight(const Along *a) {
 static Status refuse_cut_positions(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {
         Placement x = along_input(a, i);
-        if (x.place == PLACE_SHARD && !cut_along(x, 0) &&
-            !(cut_along(x, 2) && x.cut == CUT_CONTIGUOUS))
+        if (x.place == PLACE_SHARD && !placement_is_cut(x, 0) &&
+            !(placement_is_cut(x, 2) && x.cut == CUT_CONTIGUOUS))
             return along_refuse_input(a, i, "it may be cut by rows, or by heads");
     }
     return OK;
@@ -316,15 +278,15 @@ Status placement_rule_attention_packed(const Along *a) {
     const int64_t *attr = a->p->attrs + op_work(a->p, a->op)->attr_first;
     int last = a->op->inputs - 1;
     Placement qkv = along_input(a, last), y = qkv;
-    TRY(refuse_partial(a));
-    if (cut_along(qkv, 2)) {
+    TRY(along_refuse_partial(a));
+    if (placement_is_cut(qkv, 2)) {
         if (qkv.cut != CUT_INTERLEAVED || qkv.block != 3 || attr[0] != attr[1])
             return along_refuse_input(a, last,
                                       "heads are cut in each of query, key and value "
                                       "(S2:interleaved/3), if there are as many of each");
         y.cut = CUT_CONTIGUOUS;
         y.block = 0;
-    } else if (!cut_along(qkv, 0) && qkv.place == PLACE_SHARD)
+    } else if (!placement_is_cut(qkv, 0) && qkv.place == PLACE_SHARD)
         return along_refuse_input(a, last, "it may be cut by rows, or by heads");
     for (int i = 0; i < last; i++)
         if (!placement_equal(along_input(a, i), y))
@@ -334,43 +296,17 @@ Status placement_rule_attention_packed(const Along *a) {
     return along_write(a, 1, y);
 }
 
-// An element's number is that of its place in the whole, which begins at the first row.
-Status placement_rule_dropout(const Along *a) {
-    Placement x = along_input(a, 0), first = along_input(a, 3);
-    if (!replicated(x) && !cut_along(x, 0))
-        return along_refuse_input(a, 0, "the mask is drawn for whole rows");
-    for (int i = 1; i < 3; i++)
-        if (!replicated(along_input(a, i)))
-            return along_refuse_input(a, i, "all ranks draw from one stream");
-    if (cut_along(x, 0) != (first.place == PLACE_DIFFERS))
-        return along_refuse_input(a, 3, "it is not where the rows begin");
-    return along_write(a, 0, x);
-}
-
-Status placement_rule_loss(const Along *a) {
-    bool backward = op_kind(a->p, a->op) == KIND_CROSS_ENTROPY_BACKWARD;
-    Placement logits = along_input(a, 0);
-    int classes = a->p->tensors[op_inputs(a->plan, a->op)[0]].dims - 1;
-    if (!replicated(logits) && !cut_before(logits, classes))
-        return along_refuse_input(a, 0, "the softmax of a row needs the whole row");
-    if (!placement_equal(along_input(a, 1), logits))
-        return along_refuse_input(a, 1, "the logits do not lie alike");
-    if (!replicated(along_input(a, 2)))
-        return along_refuse_input(a, 2, "all rows are divided by one count");
-    if (backward) return along_write(a, 0, logits);
-    TRY(along_write(a, 0, replicated(logits) ? PLACEMENT_REPLICATED : PLACEMENT_SUM));
-    return along_write(a, 1, logits);
-}
-
 // Parameters and their optimiser's state, outputs and inputs in one; or a count.
 Status placement_rule_update(const Along *a) {
     Placement weight = along_output(a, 0), gradient = along_input(a, 0);
     bool one = weight.place == PLACE_ONLY, own = one && !weight.block;
     if (!a->op->inputs)
-        return replicated(weight) || one ? OK : along_refuse_output(a, 0, "all ranks count alike");
+        return placement_is_whole(weight) || one
+                   ? OK
+                   : along_refuse_output(a, 0, "all ranks count alike");
     if (placement_is_partial(gradient))
         return along_refuse_input(a, 0, "each rank holds a part of the sum; all-reduce it first");
-    if (!placement_equal(gradient, weight) && !(own && replicated(gradient)))
+    if (!placement_equal(gradient, weight) && !(own && placement_is_whole(gradient)))
         return along_refuse_input(a, 0, "the parameter does not lie alike");
     for (int o = 0; o < a->op->outputs; o++) {
         if (placement_is_partial(along_output(a, o)))
@@ -379,7 +315,7 @@ Status placement_rule_update(const Along *a) {
             return along_refuse_output(a, o, "the parameter does not lie alike");
     }
     for (int i = 1; i < a->op->inputs; i++)
-        if (!replicated(along_input(a, i)))
+        if (!placement_is_whole(along_input(a, i)))
             return along_refuse_input(a, i, "the parameters are updated alike everywhere");
     return OK;
 }
@@ -391,7 +327,7 @@ static bool differs(Placement p) { return p.place == PLACE_DIFFERS; }
 
 // Inputs from..to lie as the rows do, or where those are cut alike on all ranks.
 static Status beside_rows(const Along *a, int from, int to) {
-    Placement x = along_input(a, 0), want = cut_along(x, 0) ? PLACEMENT_REPLICATED : x;
+    Placement x = along_input(a, 0), want = placement_is_cut(x, 0) ? PLACEMENT_REPLICATED : x;
     for (int i = from; i <= to; i++)
         if (!placement_equal(along_input(a, i), want))
             return along_refuse_input(a, i, "the rows do not lie alike");
@@ -400,10 +336,10 @@ static Status beside_rows(const Along *a, int from, int to) {
 
 // x, and a gradient of its shape: whole, or cut by rows.
 static Status whole_or_rows(const Along *a, int count) {
-    TRY(refuse_partial(a));
+    TRY(along_refuse_partial(a));
     for (int i = 0; i < count; i++) {
         Placement x = along_input(a, i);
-        if (x.place == PLACE_SHARD && !cut_along(x, 0))
+        if (x.place == PLACE_SHARD && !placement_is_cut(x, 0))
             return along_refuse_input(a, i, "it may be cut by rows");
         if (!placement_equal(x, along_input(a, 0)))
             return along_refuse_input(a, i, "the operands do not lie alike");
@@ -414,14 +350,14 @@ static Status whole_or_rows(const Along *a, int count) {
 // Statistics of cut rows are each rank's own or, once they have been put together, everybody's.
 static Status statistics_fit(const Along *a, int i) {
     Placement x = along_input(a, 0), s = along_input(a, i);
-    bool fit = cut_along(x, 0) ? replicated(s) || differs(s) : placement_equal(s, x);
+    bool fit = placement_is_cut(x, 0) ? placement_is_whole(s) || differs(s) : placement_equal(s, x);
     return fit ? OK : along_refuse_input(a, i, "the rows do not lie alike");
 }
 
 Status placement_rule_batch_norm_statistics(const Along *a) {
     Placement x = along_input(a, 0);
     TRY(whole_or_rows(a, 1));
-    return along_write(a, 0, cut_along(x, 0) ? PLACEMENT_DIFFERS : x);
+    return along_write(a, 0, placement_is_cut(x, 0) ? PLACEMENT_DIFFERS : x);
 }
 
 Status placement_rule_batch_norm(const Along *a) {
@@ -442,8 +378,9 @@ Status placement_rule_batch_norm_reduce(const Along *a) {
     Placement x = along_input(a, 0);
     TRY(whole_or_rows(a, 2));
     TRY(statistics_fit(a, 2));
-    if (!cut_along(x, 0)) return along_write(a, 0, x);
-    return along_write(a, 0, replicated(along_input(a, 2)) ? PLACEMENT_SUM : PLACEMENT_DIFFERS);
+    if (!placement_is_cut(x, 0)) return along_write(a, 0, x);
+    return along_write(a, 0,
+                       placement_is_whole(along_input(a, 2)) ? PLACEMENT_SUM : PLACEMENT_DIFFERS);
 }
 
 // The loss is a sum over the ranks, and so are the gradients of parameters, whether or not a rank
@@ -471,7 +408,7 @@ Status placement_rule_batch_norm_backward_input(const Along *a) {
 // blocks, zeros for the blocks of others and so a partial sum.
 Status placement_rule_blocks(const Along *a) {
     Placement gradient = along_input(a, 0), partial = gradient;
-    TRY(refuse_partial(a));
+    TRY(along_refuse_partial(a));
     if (gradient.place == PLACE_SHARD) {
         if (gradient.cut != CUT_FLAT || gradient.block != KIND_SUM_BLOCK)
             return along_refuse_input(a, 0, "blocks of 4096 elements are whole in S:flat/4096");
@@ -483,7 +420,7 @@ Status placement_rule_blocks(const Along *a) {
 // What every rank has to have whole before.
 Status placement_rule_whole(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++)
-        if (!replicated(along_input(a, i)))
+        if (!placement_is_whole(along_input(a, i)))
             return along_refuse_input(a, i, "it is needed whole; gather or reduce it first");
     for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, PLACEMENT_REPLICATED));
     return OK;

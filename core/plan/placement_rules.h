@@ -40,4 +40,23 @@ bool placement_group_varies(const Program *p, int group, int axis);
 Status along_refuse_input(const Along *a, int i, const char *why) MUST_USE;
 Status along_refuse_output(const Along *a, int o, const char *why) MUST_USE;
 
+// Refuse an input that is a partial sum or maximum.
+Status along_refuse_partial(const Along *a) MUST_USE;
+
+static inline bool placement_is_whole(Placement p) { return p.place == PLACE_REPLICATE; }
+
+// Is it cut along this dimension; or along one of those before it, by rows or positions?
+static inline bool placement_is_cut(Placement p, int dim) {
+    return p.place == PLACE_SHARD && p.cut != CUT_FLAT && p.dim == dim;
+}
+static inline bool placement_is_cut_before(Placement p, int dim) {
+    return p.place == PLACE_SHARD && p.cut != CUT_FLAT && p.dim < dim;
+}
+
+// The same cut of another dimension.
+static inline Placement placement_moved(Placement p, int dim) {
+    p.dim = (uint8_t)dim;
+    return p;
+}
+
 #endif

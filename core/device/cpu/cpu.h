@@ -26,6 +26,8 @@ Status cpu_reserve(int threads) MUST_USE;
     X(LINEAR, linear)                                         \
     X(LINEAR_BACKWARD_INPUT, linear_backward_input)           \
     X(LINEAR_BACKWARD_WEIGHT, linear_backward_weight)         \
+    X(CONV2D_BIAS, conv2d_bias)                               \
+    X(LINEAR_BIAS, linear_bias)                               \
     X(RELU, relu)                                             \
     X(RELU_BACKWARD, relu_backward)                           \
     X(GELU, gelu)                                             \
