@@ -5,18 +5,12 @@
 #include "core/base/f16.h"
 #include "tests/support/testing.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef union {
-    float f32;
-    double f64;
-    int32_t i32;
-    int64_t i64;
-    uint8_t u8;
-    Bf16 bf16;
-} Value;
+typedef CaseValue Value;
 
 static const struct {
     CollectiveKind kind;
@@ -31,21 +25,23 @@ static const struct {
     {COLLECTIVE_ALL_TO_ALL, ALGORITHM_DIRECT},   {COLLECTIVE_BARRIER, ALGORITHM_DIRECT},
     {COLLECTIVE_SCATTER, ALGORITHM_DIRECT},      {COLLECTIVE_GATHER, ALGORITHM_DIRECT},
 };
-_Static_assert(sizeof defined / sizeof *defined * 8 * 2 == CASES, "sizes of comm_case.h");
+_Static_assert(sizeof defined / sizeof *defined == CASE_KINDS, "CASE_KINDS of comm_case.h");
 
 static bool reduces(const Case *t) {
     return t->kind == COLLECTIVE_ALL_REDUCE || t->kind == COLLECTIVE_REDUCE_SCATTER ||
            t->kind == COLLECTIVE_REDUCE;
 }
 
-// Member r's share of n elements is [begin(r), begin(r + 1)): so many whole units, of which the
-// last may be cut off.
-static int64_t begin(const Case *t, int r) {
+// Member r's share of n elements is [begin[r], begin[r + 1]): so many whole units, of which the last
+// may be cut off.
+static void cut_shares(Case *t) {
     int64_t unit = t->unit ? t->unit : 1, units = (t->elements + unit - 1) / unit;
-    int64_t at = r * units / t->ranks * unit;
-    return at < t->elements ? at : t->elements;
+    for (int r = 0; r <= t->ranks; r++) {
+        int64_t at = r * units / t->ranks * unit;
+        t->begin[r] = at < t->elements ? at : t->elements;
+    }
 }
-static int64_t share(const Case *t, int r) { return begin(t, r + 1) - begin(t, r); }
+static int64_t share(const Case *t, int r) { return t->begin[r + 1] - t->begin[r]; }
 
 static int64_t input_elements(const Case *t, int r) {
     if (t->kind == COLLECTIVE_SCATTER) return r == t->root ? t->elements : 0;
@@ -66,22 +62,37 @@ uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     return (uint32_t)(x >> 32);
 }
 
-// What member r brings as element e of part p: of very different sizes, so that the
-// order of a sum shows.
-static Value brought(const Case *t, int r, int p, int64_t e) {
-    uint32_t h = case_hash(t->seed, (uint32_t)r, (uint32_t)p, (uint32_t)e);
-    double real = ldexp((double)(h % 200001) - 100000, (int)(h >> 20 & 15) - 8);  // exact in f32
-    Value v = {0};
-    switch (t->dtype) {
-    case DTYPE_F32: v.f32 = (float)real; break;
-    case DTYPE_F64: v.f64 = real / 3; break;
-    case DTYPE_BF16: v.bf16 = bf16_from_f32((float)real); break;
-    case DTYPE_F16: v.bf16 = f16_from_f32((float)real); break;
-    case DTYPE_I32: v.i32 = (int32_t)h; break;
-    case DTYPE_I64: v.i64 = (int64_t)((uint64_t)h << 32 | ~h); break;
-    default: v.u8 = (uint8_t)h;
+// What members bring, drawn once. The number is a prime, so that no piece or share is a multiple of
+// it and elements that are exchanged differ.
+enum { VALUES = 4093 };
+static Value values[DTYPE_COUNT][VALUES];
+
+// Values of very different sizes, so that the order of a sum shows.
+static void draw_values(void) {
+    for (uint32_t i = 0; i < VALUES; i++) {
+        uint32_t h = case_hash(i, 2, 3, 4);
+        double real = ldexp((double)(h % 200001) - 100000, (int)(h >> 20 & 15) - 8);
+        values[DTYPE_F32][i].f32 = (float)real;  // exactly
+        values[DTYPE_F64][i].f64 = real / 3;
+        values[DTYPE_BF16][i].half = bf16_from_f32((float)real);
+        values[DTYPE_F16][i].half = f16_from_f32((float)real);
+        values[DTYPE_I32][i].i32 = (int32_t)h;
+        values[DTYPE_I64][i].i64 = (int64_t)((uint64_t)h << 32 | ~h);
+        values[DTYPE_U8][i].u8 = (uint8_t)h;
     }
-    return v;
+}
+
+static void draw_offsets(Case *t) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, draw_values);
+    for (int r = 0; r < t->ranks; r++)
+        for (int p = 0; p < t->parts; p++)
+            t->offset[r][p] = case_hash(t->seed, (uint32_t)r, (uint32_t)p, 6) % VALUES;
+}
+
+// What member r brings as element e of part p.
+static Value brought(const Case *t, int r, int p, int64_t e) {
+    return values[t->dtype][(uint64_t)(t->offset[r][p] + e) % VALUES];
 }
 
 static Value join(const Case *t, Value a, Value b) {
@@ -105,14 +116,14 @@ static Value fold_halves(const Case *t, int64_t e) {
     float sum = 0;
     for (int r = 0; r < t->ranks; r++)
         for (int p = 0; p < t->parts; p++) {
-            uint16_t half = brought(t, r, p, e).bf16;
+            uint16_t half = brought(t, r, p, e).half;
             float x = t->dtype == DTYPE_F16 ? f16_to_f32(half) : bf16_to_f32(half);
             if (r == 0 && p == 0)
                 sum = x;
             else
                 sum = t->reduce == REDUCE_MAX ? fmaxf(sum, x) : sum + x;
         }
-    return (Value){.bf16 = t->dtype == DTYPE_F16 ? f16_from_f32(sum) : bf16_from_f32(sum)};
+    return (Value){.half = t->dtype == DTYPE_F16 ? f16_from_f32(sum) : bf16_from_f32(sum)};
 }
 
 // ((g0+g1)+g2)+… over members, a member's parts in order.
@@ -133,7 +144,7 @@ static Value parts_of(const Case *t, int r, int64_t e) {
 // The ring: chunk c starts at member c+1 and collects one member after the other until member c.
 static Value ring(const Case *t, int64_t e) {
     int c = 0;
-    while (e >= begin(t, c + 1)) c++;
+    while (e >= t->begin[c + 1]) c++;
     Value sum = parts_of(t, (c + 1) % t->ranks, e);
     for (int i = 2; i <= t->ranks; i++) sum = join(t, sum, parts_of(t, (c + i) % t->ranks, e));
     return sum;
@@ -148,38 +159,38 @@ static bool expected(const Case *t, int r, int64_t e, Value *v) {
     int s = 0;
     switch (t->kind) {
     case COLLECTIVE_ALL_REDUCE: *v = reduced(t, e); return true;
-    case COLLECTIVE_REDUCE_SCATTER: *v = reduced(t, begin(t, r) + e); return true;
+    case COLLECTIVE_REDUCE_SCATTER: *v = reduced(t, t->begin[r] + e); return true;
     case COLLECTIVE_REDUCE: *v = reduced(t, e); return r == t->root;
     case COLLECTIVE_BROADCAST: *v = brought(t, t->root, 0, e); return true;
-    case COLLECTIVE_SCATTER: *v = brought(t, t->root, 0, begin(t, r) + e); return true;
+    case COLLECTIVE_SCATTER: *v = brought(t, t->root, 0, t->begin[r] + e); return true;
     case COLLECTIVE_GATHER:
     case COLLECTIVE_ALL_GATHER:
-        while (e >= begin(t, s + 1)) s++;
-        *v = brought(t, s, 0, e - begin(t, s));
+        while (e >= t->begin[s + 1]) s++;
+        *v = brought(t, s, 0, e - t->begin[s]);
         return true;
     case COLLECTIVE_ALL_TO_ALL:
-        *v = brought(t, (int)(e / share(t, r)), 0, begin(t, r) + e % share(t, r));
+        *v = brought(t, (int)(e / share(t, r)), 0, t->begin[r] + e % share(t, r));
         return true;
     default: return false;
     }
 }
 
-void case_draw(Case *t, int i, int ranks, uint32_t salt) {
-    const int64_t sizes[] = {0, 1, 2, ranks - 1, ranks, ranks + 1, 1000, CASE_MANY};
-    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64, DTYPE_U8};
-    uint32_t h = case_hash(salt, (uint32_t)i, (uint32_t)ranks, 1);
-    *t = (Case){.kind = defined[i / 16].kind,
-                .algorithm = defined[i / 16].algorithm,
+void case_draw_sized(Case *t, int kind, int64_t elements, int ranks, uint32_t salt) {
+    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64,  DTYPE_I32, DTYPE_I64,
+                                   DTYPE_F16, DTYPE_BF16, DTYPE_U8};
+    uint32_t h = case_hash(salt, (uint32_t)kind, (uint32_t)ranks, (uint32_t)elements);
+    *t = (Case){.kind = defined[kind].kind,
+                .algorithm = defined[kind].algorithm,
                 .ranks = ranks,
-                .elements = sizes[i % 8],
+                .elements = elements,
                 .seed = h,
                 .root = (int)(h % (uint32_t)ranks),
                 .segments = 1 + (int)(h >> 3 & 3) % CASE_SEGMENTS,
                 .lane = (int)(h >> 5 & 3),
                 .unit = h >> 18 & 1 ? 1 + (int64_t)(h >> 19 & 63) : 0};
-    t->dtype = dtypes[(h >> 7) % (reduces(t) ? 4 : 5)];
-    if (t->algorithm == ALGORITHM_DIRECT && (h >> 25) % 4 == 0)
-        t->dtype = h >> 27 & 1 ? DTYPE_F16 : DTYPE_BF16;
+    // Sums of halves are rounded once, which only the direct algorithm does.
+    bool halves = !reduces(t) || t->algorithm == ALGORITHM_DIRECT;
+    t->dtype = dtypes[(h >> 7) % (!reduces(t) ? 7 : halves ? 6 : 4)];
     t->parts = reduces(t) ? 1 + (int)(h >> 13 & 3) % CASE_PARTS : 1;
     t->reduce = h >> 15 & 1 && h >> 16 & 1 ? REDUCE_MAX : REDUCE_SUM;
     bool may = t->kind == COLLECTIVE_ALL_REDUCE || t->kind == COLLECTIVE_BROADCAST ||
@@ -189,6 +200,12 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
     if (t->kind != COLLECTIVE_SCATTER && t->kind != COLLECTIVE_GATHER) return;
     t->elements -= t->elements % ranks;  // of equal pieces
     t->unit = 0;
+}
+
+void case_draw(Case *t, int i, int ranks, uint32_t salt) {
+    const int64_t sizes[] = {0,     1,         2,    ranks - 1,
+                             ranks, ranks + 1, 1000, i % 16 < 8 ? CASE_MANY : 1025};
+    case_draw_sized(t, i / 16, sizes[i % 8], ranks, case_hash(salt, (uint32_t)i, 0, 1));
 }
 
 // Cut `own` elements into segments with gaps between, of sizes of this rank's own.
@@ -208,8 +225,11 @@ static char *element(void *pool, const CommSegment *s, int64_t e, int64_t bytes)
     return (char *)pool + s->offset + e * bytes;
 }
 
-void part_prepare(Part *x, const Case *t, int rank, char *pool) {
-    *x = (Part){.t = *t, .rank = rank, .end = t->base};
+void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
+    *x = (Part){.t = *drawn, .rank = rank, .end = drawn->base};
+    const Case *t = &x->t;
+    cut_shares(&x->t);
+    draw_offsets(&x->t);
     x->t.segments = 1 + (t->segments + rank - 1) % CASE_SEGMENTS;
     int64_t n = t->elements, bytes = dtype_bytes(t->dtype);
     for (int p = 0; p < t->parts; p++)
@@ -224,6 +244,7 @@ void part_prepare(Part *x, const Case *t, int rank, char *pool) {
                          .algorithm = t->algorithm,
                          .reduce = t->reduce,
                          .dtype = t->dtype,
+                         .group = t->group,
                          .lane = t->lane,
                          .root = t->root,
                          .unit = t->unit,
@@ -248,7 +269,7 @@ static void describe(char *out, size_t size, const Part *x, const char *what, in
     const Case *t = &x->t;
     snprintf(
         out, size,
-        "%s %s, rank %d of %d, root %d, %d parts of %lld %s in %d segments, unit %lld%s%s: %s at "
+        "%s %s, member %d of %d, root %d, %d parts of %lld %s in %d segments, unit %lld%s%s: %s at "
         "%lld",
         collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
         t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments, (long long)t->unit,

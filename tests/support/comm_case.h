@@ -11,23 +11,40 @@ enum {
     CASE_PARTS = 3,
     CASE_SEGMENTS = 3,
     CASE_LANES = 4,
+    CASE_KINDS = 16,   // collectives with an algorithm
     CASE_MANY = 20011  // elements: three pieces of a pipeline
 };
+
+// An element of any type.
+typedef union {
+    float f32;
+    double f64;
+    int32_t i32;
+    int64_t i64;
+    uint8_t u8;
+    uint16_t half;
+} CaseValue;
 
 typedef struct {
     CollectiveKind kind;
     Algorithm algorithm;
     Dtype dtype;
     Reduce reduce;
-    int ranks, root, parts, segments, lane;
+    int ranks, root, parts, segments, lane, group;
     bool in_place;
     int64_t elements, base;  // base: where the layout begins in the pool
     int64_t unit;
     uint32_t seed;
+    // Set by part_prepare(): where shares begin, and which values each member brings.
+    int64_t begin[CASE_RANKS + 1];
+    uint32_t offset[CASE_RANKS][CASE_PARTS];
 } Case;
 
-// Case i of CASES: every collective and size, twice; the rest of it is drawn.
-enum { CASES = 16 * 8 * 2 };
+// A collective of so many elements, in group 0; the rest of it is drawn.
+void case_draw_sized(Case *t, int kind, int64_t elements, int ranks, uint32_t salt);
+
+// Case i of CASES: every collective and some sizes, twice.
+enum { CASES = CASE_KINDS * 8 * 2 };
 void case_draw(Case *t, int i, int ranks, uint32_t salt);
 
 uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d);
@@ -44,9 +61,9 @@ typedef struct {
     bool done;
 } Part;
 
-// Write what the rank brings, with a pattern around it, and make the call, in group 0. Every rank
-// has a layout of its own: other offsets, and the payload in another number of segments.
-void part_prepare(Part *x, const Case *t, int rank, char *pool);
+// Write what the rank, a position in the group, brings, with a pattern around it, and make the call.
+// Every rank has a layout of its own: other offsets, and the payload in another number of segments.
+void part_prepare(Part *x, const Case *drawn, int rank, char *pool);
 
 // Compare the pool with what it was, the expected output in it. Frees what part_prepare() took.
 // True if right; otherwise out[size] says what is not.
