@@ -61,8 +61,8 @@ typedef struct {
     bool done;
 } Part;
 
-// Write what the rank, a position in the group, brings, with a pattern around it, and make the call.
-// Every rank has a layout of its own: other offsets, and the payload in another number of segments.
+// Write what the rank (its position in the group) brings, with a pattern around it, and make the
+// call. Every rank has a layout of its own: other offsets, and another number of segments.
 void part_prepare(Part *x, const Case *drawn, int rank, char *pool);
 
 // Compare the pool with what it was, the expected output in it. Frees what part_prepare() took.
