@@ -108,6 +108,14 @@ const OptionDetail job_details[] = {
      "--lr.",
      "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook "
      "powersgd-hook error-feedback"},
+    {"dp",
+     "All ranks are dp x the other degrees, so one of --ranks and --dp is enough. Ranks with the "
+     "same coordinate along data have the same rows. --print-mesh shows which ranks these are.",
+     "data-parallel-size dp-size data-parallel-degree dp-degree"},
+    {"mesh",
+     "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
+     "those of one node: so the axis that communicates most comes last. train --print-mesh.",
+     "order rank-order mesh-order device-mesh"},
     {"no-overlap", "The same sums, started when the backward pass has ended: what overlapping is "
                    "worth is the difference."},
     {"data-parallel",

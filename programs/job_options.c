@@ -38,6 +38,12 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
     return OK;
 }
 
+void job_options_take_ranks(JobSpec *job, const OptionLine *line) {
+    int64_t ranks = job_spec_mesh_ranks(job);
+    if (!option_given(line, "ranks") && !job->plan_file && ranks <= 1 << 20)
+        job->ranks = (int)ranks;
+}
+
 Status job_options_check(const JobSpec *job, const OptionLine *line) {
     TRY(check_used(job, line));
     if (option_given(line, "class") && !option_given(line, "print-plan"))

@@ -9,7 +9,8 @@
 // clang-format off
 #define JOB_ROW_BATCH_PER_RANK(T) \
     {.name = "batch-per-rank", .kind = OPTION_INT, .at = offsetof(T, batch_per_rank), \
-     .marks = JOB_OPTION, .value = "B", .min = 1, .max = 1e7, .help = "the same, given per rank"}
+     .marks = JOB_OPTION, .value = "B", .min = 1, .max = 1e7, \
+     .help = "the same, given per data-parallel rank"}
 // clang-format on
 
 // --print-plan: the plan that a strategy made or the one that runs, as a table or as a file.
@@ -35,6 +36,9 @@ static inline bool print_plan_is_lowered(PrintPlan what) {
 // Print programs, lowered or not, to standard output: those of all classes, or of the one of that
 // name. ERR_USAGE when there is none.
 Status print_plan_write(const ProgramSet *s, const char *class, PrintPlan what) MUST_USE;
+
+// Where --ranks is not given, the ranks are those of the degrees: 8 of --tp 2 --pp 2 --dp 2.
+void job_options_take_ranks(JobSpec *job, const OptionLine *line);
 
 // What cannot be asked for together, but for what depends on the ranks. ERR_USAGE.
 Status job_options_check(const JobSpec *job, const OptionLine *line) MUST_USE;

@@ -102,7 +102,7 @@ static Status make_job(Sim *s) {
     if (!device) FAIL(ERR_MEMORY, "out of memory");
     snprintf(device, size, "timed:%s", s->platform);
     s->job.spec = s->o->job;
-    s->job.spec.ranks = 1;
+    s->job.spec.ranks = (int)job_spec_mesh_ranks(&s->job.spec);
     s->job.spec.device = s->setting.devices ? device : device_traits_default_for(s->o->job.dtype);
     if (!s->recorded) return OK;
     const Recording *r = &s->recording;
@@ -135,6 +135,12 @@ static bool is_replay(const Sim *s) {
     return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
 }
 
+// Of a sweep: what the degrees of the mesh need, twice that for what divides among data ranks.
+static int64_t least_ranks(const JobSpec *job) {
+    int64_t model = job_spec_model_ranks(job);
+    return job->mesh.data ? INT64_MAX : job->strategy.zero ? 2 * model : model;
+}
+
 // --gpus N: N and the powers of two below it, at most the last ROWS; from 2 on what takes several.
 static IntList sweep_of(const Sim *s) {
     const SimOptions *o = s->o;
@@ -142,8 +148,7 @@ static IntList sweep_of(const Sim *s) {
     if (o->gpus.count != 1 || o->point || s->job.spec.plan_file) return list;
     int64_t most = o->gpus.items[0];
     list.count = 0;
-    for (int64_t n = s->job.spec.strategy.zero ? 2 : 1; n < most; n *= 2)
-        list.items[list.count++] = n;
+    for (int64_t n = least_ranks(&s->job.spec); n < most; n *= 2) list.items[list.count++] = n;
     list.items[list.count++] = most;
     int extra = list.count > ROWS ? list.count - ROWS : 0;
     for (int i = 0; i < list.count - extra; i++) list.items[i] = list.items[i + extra];
@@ -210,7 +215,8 @@ static Status job_on(SimJob *out, const Sim *s, int ranks) {
     char *dilate = arena_push(s->arena, UNITS_TEXT);
     if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
     snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
-    if (given(s, "batch-per-rank")) base.spec.batch = s->o->batch_per_rank * base.spec.ranks;
+    if (given(s, "batch-per-rank"))
+        base.spec.batch = s->o->batch_per_rank * job_spec_data_ranks(&base.spec);
     TRY(sim_job_resize(out, &base, ranks, s->strong));
     out->settings = settings;
     out->setting_count = 0;
@@ -426,7 +432,8 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
              terminal_color(stderr, (TerminalColor)o->color));
     TRY(s);
     bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;
-    if (!what) o->gpus = (IntList){{8}, 1};  // something to look at
+    int64_t mesh = job_spec_mesh_ranks(&o->job);
+    if (!what) o->gpus = (IntList){{o->job.mesh.data || mesh > 8 ? mesh : 8}, 1};
     if (line->help != HELP_NONE) return option_show_help(line, stdout);
     if (o->version) {
         version_print("sim", stdout);

@@ -14,6 +14,7 @@
 #include "programs/next.h"
 #include "programs/outputs.h"
 #include "programs/print_memory.h"
+#include "programs/print_mesh.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
@@ -318,6 +319,11 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     if (o->print_memory) {
         SimJob described = {.spec = job.spec};
         return print_memory(&described, a);
+    }
+    if (o->print_mesh) {
+        Mesh mesh;
+        TRY(job_spec_mesh(&mesh, &job.spec));
+        return print_mesh(&mesh);
     }
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());

@@ -65,6 +65,7 @@ static const Option options[] = {
      .initial = "1", .min = 1, .max = 1 << 20, .brief = true,
      .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
+    JOB_ROWS_MESH(TrainOptions),
     {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
      .value = DEVICE_FORMS, .initial = device_traits_default, .brief = true,
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},
@@ -86,6 +87,8 @@ static const Option options[] = {
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; do not train"},
     PRINT_PLAN_ROW_CLASS(TrainOptions),
     PRINT_MEMORY_ROW(TrainOptions),
+    {.name = "print-mesh", .kind = OPTION_FLAG, AT(print_mesh),
+     .help = "print where in the mesh each rank is; do not train"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,
      .help = "write the report: .json, .md or .html"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -179,8 +182,8 @@ static Status check_modelled(const TrainOptions *o, const OptionLine *line) {
 // What belongs to training cannot be asked for besides a calibration.
 static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
     static const char *const others[] = {
-        "epochs",       "steps",      "plan", "print-plan",  "report",     "trace",  "record",
-        "record-steps", "save",       "json", "csv",         "plain",      "resume", "load",
+        "epochs",       "steps",      "plan", "print-plan",  "report",      "trace",   "record",
+        "record-steps", "save",       "json", "csv",         "plain",       "resume",  "load",
         "evaluate",     "save-every", "keep", "save-shards", "consolidate", "generate"};
     if (!o->calibrate) {
         if (option_given(line, "calibrate-rows"))
@@ -231,10 +234,9 @@ static Status check_generation(const TrainOptions *o, const OptionLine *line) {
 // Files become one file, and nothing else is done.
 static Status check_consolidation(const TrainOptions *o, const OptionLine *line) {
     static const char *const others[] = {
-        "epochs", "steps",       "resume", "load",   "evaluate", "save-every",
-        "keep",   "save-shards", "trace",  "record", "report",   "preview",
-        "plot",   "json",        "csv",    "plain",  "plan",     "print-plan",
-        "generate"};
+        "epochs",      "steps", "resume", "load",       "evaluate", "save-every", "keep",
+        "save-shards", "trace", "record", "report",     "preview",  "plot",       "json",
+        "csv",         "plain", "plan",   "print-plan", "generate"};
     if (!o->consolidate) return OK;
     if (!o->save) FAIL(ERR_USAGE, "--consolidate INDEX needs --save FILE");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -275,14 +277,14 @@ static Status check_checkpoints(const TrainOptions *o, const OptionLine *line) {
 
 static Status check_line(const TrainOptions *o, const OptionLine *line) {
     const JobSpec *job = &o->job;
+    int ranks = job_spec_data_ranks(job);
     TRY(job_options_check(job, line));
     TRY(check_calibration(o, line));
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
-        job->batch != o->batch_per_rank * job->ranks)
+        job->batch != o->batch_per_rank * ranks)
         FAIL(ERR_USAGE,
              "--batch %lld is not %d rank%s times --batch-per-rank %lld; give one of the two",
-             (long long)job->batch, job->ranks, job->ranks == 1 ? "" : "s",
-             (long long)o->batch_per_rank);
+             (long long)job->batch, ranks, ranks == 1 ? "" : "s", (long long)o->batch_per_rank);
     if (option_given(line, "epochs") && option_given(line, "steps"))
         FAIL(ERR_USAGE, "--epochs and --steps both say how long; give one");
     if (option_given(line, "record-steps") && !o->record)
@@ -317,7 +319,8 @@ static Status describe(JobOptions *out, const TrainOptions *o, const OptionLine 
     return OK;
 }
 
-Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line, Arena *a) {
+Status train_job_options(JobOptions *out, TrainOptions *o, const OptionLine *line, Arena *a) {
+    job_options_take_ranks(&o->job, line);
     TRY(check_line(o, line));
     *out = (JobOptions){.spec = o->job,
                         .data = o->data,
@@ -343,7 +346,7 @@ Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLin
                         .generates = o->generate > 0};
     if (!option_given(line, "device"))
         out->spec.device = device_traits_default_for(out->spec.dtype);
-    if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * o->job.ranks;
+    if (o->batch_per_rank) out->spec.batch = o->batch_per_rank * job_spec_data_ranks(&o->job);
     if (o->link) TRY(outputs_name(link_model_parse(&out->link, o->link), "link:"));
     if (o->record)
         TRY(outputs_name(values_parse_steps(&out->record_first, &out->record_last, o->record_steps),

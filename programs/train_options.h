@@ -15,8 +15,8 @@ typedef struct {
     int64_t batch_per_rank, epochs, steps, save_every, timeout_ps, generate;
     double dilate, test_fraction, temperature;
     int comm, tail, keep, print_plan, color, verbose;
-    bool evaluate, save_shards, print_memory, preview, require_plot, json, csv, plain, quiet,
-        version;
+    bool evaluate, save_shards, print_memory, print_mesh, preview, require_plot, json, csv, plain,
+        quiet, version;
     IntList calibrate_rows;
 } TrainOptions;
 
@@ -24,7 +24,7 @@ extern const OptionTable train_options;
 
 // The job that a parsed line asks for; its description is in the arena. ERR_USAGE when options
 // contradict each other.
-Status train_job_options(JobOptions *out, const TrainOptions *o, const OptionLine *line,
+Status train_job_options(JobOptions *out, TrainOptions *o, const OptionLine *line,
                          Arena *a) MUST_USE;
 
 #endif

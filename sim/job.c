@@ -61,22 +61,24 @@ Status sim_job_recorded(SimJob *out, const RunInfo *run, const ProgramSet *set) 
     if (!out->spec.plan_file) return OK;
     PlanJob plan;
     TRY(plan_job_read(&plan, set, "the trace"));
-    out->spec.data_ranks = plan.data_ranks;
+    out->spec.mesh.data = plan.data_ranks;
     return OK;
 }
 
 Status sim_job_resize(SimJob *out, const SimJob *job, int ranks, bool keep_batch) {
     *out = *job;
     JobSpec *spec = &out->spec;
-    if (ranks != spec->ranks && !keep_batch) {
-        if (spec->batch % spec->ranks)
-            FAIL(ERR_USAGE,
-                 "a batch of %lld over %d ranks is uneven, so there is no batch per rank to keep; "
-                 "give --batch or --batch-per-rank",
-                 (long long)spec->batch, spec->ranks);
-        spec->batch = spec->batch / spec->ranks * ranks;
-    }
+    Mesh mesh;
+    int64_t before = job_spec_data_ranks(spec);
+    bool resized = ranks != spec->ranks && !keep_batch;
+    if (resized && spec->batch % before)
+        FAIL(ERR_USAGE,
+             "a batch of %lld over %lld ranks is uneven, so there is no batch per rank to keep; "
+             "give --batch or --batch-per-rank",
+             (long long)spec->batch, (long long)before);
     spec->ranks = ranks;
+    TRY(job_spec_mesh(&mesh, spec));
+    if (resized) spec->batch = spec->batch / before * mesh.data;
     return job_spec_check(spec);
 }
 
@@ -96,7 +98,7 @@ static Status take_plan(SimJob *job, Arena *a, ProgramSet *set, const SimJobGive
     TRY(plan_job_read(&plan, set, s->plan_file));
     int shards = plan.local_shards * plan.data_ranks;
     s->ranks = plan.ranks;
-    s->data_ranks = plan.data_ranks;
+    s->mesh.data = plan.data_ranks;
     if (!given->shards) s->shards = shards == plan.data_ranks ? 0 : shards;
     if (!given->micro_batches) s->micro_batches = plan.micro_batches;
     if (!given->batch) s->batch = plan.rows * plan.micro_batches * shards;

@@ -59,7 +59,8 @@ static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     if (several) o.spec.plan_file = NULL;
     bool other = !o.spec.plan_file && (several || rows != o.spec.batch);
     o.spec.shards = job_spec_local_shards(&from->options.spec);
-    o.spec.ranks = o.spec.data_ranks = 1;
+    o.spec.ranks = 1;
+    o.spec.mesh = (Mesh){0};
     o.spec.strategy.zero = 0;  // one rank has nobody to divide with
     o.spec.strategy.data_parallel = false;
     o.spec.batch = rows;

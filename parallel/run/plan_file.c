@@ -65,7 +65,7 @@ static Status take_data_ranks(Job *job, int data_ranks) {
         settings[i] = info->strategy[i];
         if (!strcmp(settings[i].key, "dp")) settings[i].value = dp;
     }
-    job->options.spec.data_ranks = data_ranks;
+    job->options.spec.mesh.data = data_ranks;
     info->strategy = settings;
     info->shards = job_spec_shards(&job->options.spec);
     return OK;

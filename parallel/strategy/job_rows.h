@@ -39,6 +39,15 @@
      .marks = JOB_OPTION | JOB_IN_STRATEGY, .value = "N", .initial = "1", .min = 1, .max = 4096, \
      .help = "micro-batches of a shard before gradients are synchronised"}
 
+#define JOB_ROWS_MESH(T) \
+    {.name = "dp", .kind = OPTION_SMALL, JOB_AT(T, mesh.data), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN, .value = "N", .min = 1, .max = 1 << 20, \
+     .help = "data parallel degree; without it what the other degrees leave of the ranks"}, \
+    {.name = "mesh", .kind = OPTION_STRING, JOB_AT(T, mesh_order), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
+     .value = "AXIS,..", .initial = MESH_ORDER, \
+     .help = "the order of its axes, the innermost last: its ranks are neighbours"}
+
 #define JOB_ROWS_STRATEGY(T) \
     {.name = "all-reduce", .kind = OPTION_CHOICE, JOB_AT(T, strategy.algorithm), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
@@ -85,7 +94,8 @@
 // All of them.
 #define JOB_ROWS(T) \
     JOB_ROW_MODEL(T), JOB_ROWS_TYPE_SEED(T), JOB_ROW_BATCH(T), JOB_ROW_OPTIMIZER(T), \
-    JOB_ROWS_LR(T, true), JOB_ROWS_UPDATE(T), JOB_ROWS_SHARDS(T), JOB_ROWS_STRATEGY(T), \
+    JOB_ROWS_LR(T, true), JOB_ROWS_UPDATE(T), JOB_ROWS_SHARDS(T), JOB_ROWS_MESH(T), \
+    JOB_ROWS_STRATEGY(T), \
     JOB_ROW_PLAN(T)
 // clang-format on
 

@@ -124,6 +124,8 @@ static Status check_data_parallel(const StrategyOptions *o) {
 }
 
 Status job_spec_check(const JobSpec *s) {
+    Mesh mesh;
+    TRY(job_spec_mesh(&mesh, s));
     TRY(check_cut(s));
     if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)
@@ -188,8 +190,8 @@ Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) 
                      .micro_batches = s->micro_batches,
                      .evaluation_rows = EVALUATION_ROWS,
                      .optimizer = s->optimizer,
-                     .label_smoothing = s->label_smoothing,
-                     .mesh.data = job_spec_data_ranks(s)};
+                     .label_smoothing = s->label_smoothing};
+    TRY(job_spec_mesh(&step.mesh, s));
     bool dynamic = s->loss_scale.word == LOSS_SCALE_DYNAMIC;
     step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP || dynamic;
     if (dynamic) step.optimizer.scale_every = s->loss_scale_every;
@@ -225,12 +227,22 @@ bool job_spec_has_effect(const JobSpec *s, const Option *o) {
     return !strcmp(o->name, "compress") && strategy_feeds_back(&s->strategy);
 }
 
+// Has the option the value that it has when it is not given?
+static bool is_default(const Option *o, const JobSpec *s) {
+    char own[OPTION_VALUE], initial[OPTION_VALUE];
+    const JobSpec none = job_spec_default();
+    const char *value = option_print_value(own, o, s);
+    return value && !strcmp(value, option_print_value(initial, o, &none));
+}
+
 // Whether a description says this option: those of what goes on between ranks only where there are
-// several, none of another optimizer, schedule or strategy, and none that a plan states.
+// several, none of another optimizer, schedule or strategy, none that a plan states, and degrees of
+// the mesh only where they are not 1.
 static bool is_described(const Option *o, const JobSpec *s, unsigned where) {
     if (!(o->marks & where)) return false;
     if (!job_spec_has_effect(s, o)) return false;
     if (o->marks & job_spec_unused(s)) return false;
+    if (o->marks & JOB_OF_MESH && is_default(o, s)) return false;
     return !(o->marks & JOB_STATED_BY_PLAN && s->plan_file);
 }
 
@@ -284,7 +296,8 @@ Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSett
                      .optimizer = optimizer};
     static const char *const sharded[] = {"ddp", "zero1", "zero2", "zero3"};
     const char *name = s->plan_file                  ? "plan"
-                       : job_spec_data_ranks(s) == 1 ? "single"
+                       : s->ranks == 1               ? "single"
+                       : job_spec_data_ranks(s) == 1 ? "model_parallel"
                        : s->strategy.data_parallel   ? "data_parallel"
                                                      : sharded[s->strategy.zero];
     TRY(add(strategy, &out->strategy_count, a, "name", name));
@@ -334,7 +347,6 @@ Status job_spec_recorded(JobSpec *out, const RunInfo *run) {
     h.job.device = run->device;
     h.job.dtype = (Dtype)dtype;
     h.job.ranks = run->ranks;
-    h.job.shards = run->shards == run->ranks ? 0 : run->shards;
     h.job.batch = run->batch;
     h.job.seed = run->seed;
     for (int i = 0; i < ROWS; i++) {
@@ -343,6 +355,7 @@ Status job_spec_recorded(JobSpec *out, const RunInfo *run) {
         if (rows[i].marks & JOB_IN_OPTIMIZER)
             TRY(take_setting(&h, &rows[i], run->optimizer, run->optimizer_count, "optimizer"));
     }
+    h.job.shards = run->shards == job_spec_data_ranks(&h.job) ? 0 : run->shards;
     *out = h.job;
     return OK;
 }

@@ -24,11 +24,12 @@ typedef struct {
     const char *device;     // whose kernels: "cpu", "reference", or "timed:PLATFORM"
     const char *plan_file;  // this program instead of the strategy's; NULL
     Dtype dtype;
-    int ranks;          // all of them
-    int data_ranks;     // of them, those that have different parts of a batch; 0: all
-    int shards;         // of a batch; 0: as many as data-parallel ranks
-    int micro_batches;  // of a shard
-    int64_t batch;      // rows of the global batch
+    int ranks;               // all of them
+    Mesh mesh;               // how they are divided; data 0: what the other axes leave
+    const char *mesh_order;  // its axes, the outermost first; NULL: MESH_ORDER
+    int shards;              // of a batch; 0: as many as data-parallel ranks
+    int micro_batches;       // of a shard
+    int64_t batch;           // rows of the global batch
     int64_t seed;
     double learning_rate;
     int64_t warm_up_steps;  // the learning rate rises over so many first steps
@@ -48,10 +49,20 @@ typedef struct {
 // The job of a program that is given no option, on one rank of the default device.
 JobSpec job_spec_default(void);
 
-// Places along the mesh that each have a part of the batch.
-static inline int job_spec_data_ranks(const JobSpec *s) {
-    return s->data_ranks ? s->data_ranks : s->ranks;
+// Ranks that have one part of the batch together: tp x pp x cp.
+static inline int job_spec_model_ranks(const JobSpec *s) {
+    Mesh m = s->mesh;
+    m.data = 1;
+    return (int)mesh_ranks(&m);
 }
+
+// Places along the mesh that each have a part of the batch: dp.
+static inline int job_spec_data_ranks(const JobSpec *s) {
+    return s->mesh.data ? s->mesh.data : s->ranks / job_spec_model_ranks(s);
+}
+
+// All ranks of the degrees that are given, where --ranks is not: 1 without any.
+static inline int64_t job_spec_mesh_ranks(const JobSpec *s) { return mesh_ranks(&s->mesh); }
 
 // Shards of a batch, and how many of them a rank computes, one after the other.
 static inline int job_spec_shards(const JobSpec *s) {
@@ -60,6 +71,10 @@ static inline int job_spec_shards(const JobSpec *s) {
 static inline int job_spec_local_shards(const JobSpec *s) {
     return job_spec_shards(s) / job_spec_data_ranks(s);
 }
+
+// The mesh of all ranks, with its order. ERR_USAGE when the degrees are not those of the ranks: the
+// product, and what would do.
+Status job_spec_mesh(Mesh *out, const JobSpec *s) MUST_USE;
 
 // Do its numbers fit each other? ERR_USAGE says which do not, and what to give. Whoever makes a
 // job calls this first: it bounds the size of the plan.

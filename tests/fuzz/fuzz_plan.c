@@ -149,7 +149,7 @@ static Status take_cut(JobSpec *spec, const ProgramSet *set) {
     PlanJob plan;
     TRY(plan_job_read(&plan, set, "fuzz.plan"));
     spec->ranks = plan.ranks;
-    spec->data_ranks = plan.data_ranks;
+    spec->mesh.data = plan.data_ranks;
     spec->shards = plan.local_shards * plan.data_ranks;
     spec->micro_batches = plan.micro_batches;
     return OK;

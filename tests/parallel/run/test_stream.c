@@ -97,7 +97,7 @@ START_TEST(stages_load_what_they_need) {
     o.spec.plan_file = path;
     o.spec.batch = 64;
     o.spec.micro_batches = 4;
-    o.spec.shards = o.spec.data_ranks = 1;
+    o.spec.shards = o.spec.mesh.data = 1;
     check_training(&o);
 }
 END_TEST

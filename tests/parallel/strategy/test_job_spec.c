@@ -35,8 +35,8 @@ static const char *other_value(const Option *o) {
 
 static JobSpec changed(const Option *o) {
     Values v = {.job = job_spec_default()};
-    v.job.ranks = 2;  // so that what goes on between ranks is said
     ck_assert_ok(option_set(o, &v, other_value(o)));
+    v.job.ranks = 2 * job_spec_model_ranks(&v.job);  // so that what goes on between ranks is said
     return v.job;
 }
 
@@ -56,6 +56,7 @@ START_TEST(every_option_comes_back_from_a_description) {
     for (int i = 0; i < ROWS; i++) {
         RunInfo run;
         JobSpec before = changed(&rows[i]), after;
+        before.mesh.data = 0;  // a trace says the ranks, from which it follows
         if (rows[i].marks & (JOB_OF_ADAM | JOB_OF_ADAMW)) before.optimizer.kind = OPTIMIZER_ADAMW;
         if (rows[i].marks & JOB_OF_STEP) before.schedule = RATE_STEP;
         if (rows[i].marks & JOB_OF_COSINE) before.schedule = RATE_COSINE;
@@ -79,7 +80,7 @@ START_TEST(every_option_that_is_given_changes_another_job_and_nothing_else) {
             option_parse(&line, &v, &arena, &table, rows[i].kind == OPTION_FLAG ? 2 : 3, argv));
         ck_assert_ptr_eq(option_given_marked(&line, JOB_OPTION), &rows[i]);
         JobSpec got = job_spec_default(), want = changed(&rows[i]);
-        got.ranks = 2;
+        got.ranks = want.ranks;
         job_spec_take_given(&got, &v.job, &line);
         check_equal(&want, &got, rows[i].name);
     }
@@ -286,9 +287,40 @@ START_TEST(numbers_that_do_not_fit_are_refused_with_what_to_give) {
 }
 END_TEST
 
+static JobSpec divided(int ranks, Mesh mesh) {
+    JobSpec s = job_spec_default();
+    s.ranks = ranks;
+    s.mesh = mesh;
+    return s;
+}
+
+START_TEST(the_ranks_are_the_product_of_the_degrees) {
+    const struct {
+        JobSpec job;
+        const char *said;
+    } cases[] = {
+        {divided(6, (Mesh){.tensor = 2, .pipe = 2}),
+         "--ranks 6 is not a multiple of --tp 2 x --pp 2 = 4; give --ranks 4 or 8"},
+        {divided(5, (Mesh){.tensor = 2}), "not a multiple of --tp 2; give --ranks 4 or 6"},
+        {divided(3, (Mesh){.tensor = 2, .context = 4}),
+         "--ranks 3 is less than --tp 2 x --cp 4 = 8; give --ranks 8 or more"},
+        {divided(8, (Mesh){.data = 4, .tensor = 4}),
+         "--dp 4 x --tp 4 = 16 is not --ranks 8; give --ranks 16, or leave out --dp"},
+    };
+    Mesh mesh;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(job_spec_mesh(&mesh, &cases[i].job), ERR_USAGE, cases[i].said);
+    const JobSpec fits = divided(12, (Mesh){.tensor = 2, .pipe = 2});
+    ck_assert_ok(job_spec_mesh(&mesh, &fits));
+    ck_assert_int_eq(mesh.data, 3);
+    ck_assert_int_eq(job_spec_shards(&fits), 3);
+}
+END_TEST
+
 SUITE("job_spec", a_cosine_falls_as_pytorchs_from_step_to_step,
       a_step_schedule_multiplies_as_pytorchs, every_option_comes_back_from_a_description,
       every_option_that_is_given_changes_another_job_and_nothing_else,
       a_form_of_compression_is_a_word_and_perhaps_a_number, each_option_of_an_update_is_its_field,
       a_description_says_what_matters_and_no_more, what_a_description_gets_wrong_is_named,
-      numbers_that_do_not_fit_are_refused_with_what_to_give)
+      numbers_that_do_not_fit_are_refused_with_what_to_give,
+      the_ranks_are_the_product_of_the_degrees)

@@ -119,7 +119,7 @@ static void run_pair(Ending *out, Arena *a, Dtype dtype, const char *device, int
         ck_assert_ok(tensor_parallel_program(&p, &m, &step, &pair));
         o.spec.plan_file = write_plan(&p);
         o.spec.ranks = ranks;
-        o.spec.data_ranks = 1;
+        o.spec.mesh.data = 1;
         o.spec.shards = 1;
         o.comm = comm;
     }

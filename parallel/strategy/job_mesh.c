@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// How the ranks of a job are divided: its degrees along the axes of the mesh.
+#include "parallel/strategy/job_spec.h"
+
+#include <stdio.h>
+
+static const struct {
+    MeshAxis axis;
+    const char *option;
+} degrees[] = {{MESH_DATA, "dp"}, {MESH_TENSOR, "tp"}, {MESH_PIPE, "pp"}, {MESH_CONTEXT, "cp"}};
+enum { DEGREES = sizeof degrees / sizeof *degrees, TEXT = 96 };
+
+// "--dp 2 x --tp 4", of the degrees above 1 or given; returns how many there are.
+static int print_degrees(char out[TEXT], const JobSpec *s, bool data) {
+    int count = 0, length = 0;
+    out[0] = 0;
+    for (int i = 0; i < DEGREES; i++) {
+        int size = mesh_size(&s->mesh, degrees[i].axis);
+        bool shown = degrees[i].axis == MESH_DATA ? data && s->mesh.data : size > 1;
+        if (!shown) continue;
+        length += snprintf(out + length, (size_t)(TEXT - length), "%s--%s %d", count ? " x " : "",
+                           degrees[i].option, size);
+        count++;
+    }
+    return count;
+}
+
+static Status check_ranks(const JobSpec *s) {
+    char text[TEXT], product[32] = "";
+    int model = job_spec_model_ranks(s);
+    int64_t all = job_spec_mesh_ranks(s);
+    if (s->mesh.data && all != s->ranks) {
+        if (print_degrees(text, s, true) > 1)
+            snprintf(product, sizeof product, " = %lld", (long long)all);
+        FAIL(ERR_USAGE, "%s%s is not --ranks %d; give --ranks %lld, or leave out --dp", text,
+             product, s->ranks, (long long)all);
+    }
+    if (s->ranks % model == 0) return OK;
+    if (print_degrees(text, s, false) > 1) snprintf(product, sizeof product, " = %d", model);
+    int below = s->ranks / model * model;
+    if (below)
+        FAIL(ERR_USAGE, "--ranks %d is not a multiple of %s%s; give --ranks %d or %d", s->ranks,
+             text, product, below, below + model);
+    FAIL(ERR_USAGE, "--ranks %d is less than %s%s; give --ranks %d or more", s->ranks, text,
+         product, model);
+}
+
+Status job_spec_mesh(Mesh *out, const JobSpec *s) {
+    *out = s->mesh;
+    if (s->mesh_order && mesh_parse_order(out, s->mesh_order) != OK)
+        FAIL(ERR_USAGE, "--mesh %.80s: %s", s->mesh_order, status_message());
+    if (!s->plan_file) TRY(check_ranks(s));
+    out->data = job_spec_data_ranks(s);
+    return OK;
+}
