@@ -82,17 +82,21 @@ static void draw_values(void) {
     }
 }
 
-static void draw_offsets(Case *t) {
+CaseValue case_value(Dtype d, uint64_t i) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, draw_values);
+    return values[d][i % VALUES];
+}
+
+static void draw_offsets(Case *t) {
     for (int r = 0; r < t->ranks; r++)
         for (int p = 0; p < t->parts; p++)
-            t->offset[r][p] = case_hash(t->seed, (uint32_t)r, (uint32_t)p, 6) % VALUES;
+            t->offset[r][p] = case_hash(t->seed, (uint32_t)r, (uint32_t)p, 6);
 }
 
 // What member r brings as element e of part p.
 static Value brought(const Case *t, int r, int p, int64_t e) {
-    return values[t->dtype][(uint64_t)(t->offset[r][p] + e) % VALUES];
+    return case_value(t->dtype, (uint64_t)(t->offset[r][p] + e));
 }
 
 static Value join(const Case *t, Value a, Value b) {
@@ -208,21 +212,27 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt) {
     case_draw_sized(t, i / 16, sizes[i % 8], ranks, case_hash(salt, (uint32_t)i, 0, 1));
 }
 
-// Cut `own` elements into segments with gaps between, of sizes of this rank's own.
-static void layout_tensors(Part *x, CommSegment *s, int64_t own) {
-    int64_t bytes = dtype_bytes(x->t.dtype), left = own;
-    for (int i = 0; i < x->t.segments; i++) {
-        uint32_t h = case_hash(x->t.seed, (uint32_t)x->rank, (uint32_t)i, 77);
-        int64_t cut = i == x->t.segments - 1 ? left : (int64_t)h % (left + 1);
-        s[i] = (CommSegment){x->end + 8 * (1 + h % 5), cut};
+int64_t case_lay_out(CommSegment *s, int count, int64_t elements, Dtype d, int64_t at,
+                     uint32_t seed) {
+    int64_t left = elements;
+    for (int i = 0; i < count; i++) {
+        uint32_t h = case_hash(seed, (uint32_t)i, (uint32_t)elements, 77);
+        int64_t cut = i == count - 1 ? left : (int64_t)h % (left + 1);
+        s[i] = (CommSegment){at + 8 * (1 + h % 5), cut};
         left -= cut;
-        x->end = s[i].offset + (cut * bytes + 7) / 8 * 8;
+        at = s[i].offset + (cut * dtype_bytes(d) + 7) / 8 * 8;
     }
+    return at;
 }
 
-static char *element(void *pool, const CommSegment *s, int64_t e, int64_t bytes) {
+static void layout_tensors(Part *x, CommSegment *s, int64_t own) {
+    x->end = case_lay_out(s, x->t.segments, own, x->t.dtype, x->end,
+                          case_hash(x->t.seed, (uint32_t)x->rank, 0, 0));
+}
+
+void *case_element(void *pool, const CommSegment *s, int64_t e, Dtype d) {
     while (e >= s->elements) e -= (s++)->elements;
-    return (char *)pool + s->offset + e * bytes;
+    return (char *)pool + s->offset + e * dtype_bytes(d);
 }
 
 void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
@@ -259,7 +269,8 @@ void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
     for (int p = 0; p < t->parts; p++)
         for (int64_t e = 0; e < input_elements(t, rank); e++) {
             Value v = brought(t, rank, p, e);
-            memcpy(element(pool, x->input + p * x->t.segments, e, bytes), &v, (size_t)bytes);
+            memcpy(case_element(pool, x->input + p * x->t.segments, e, t->dtype), &v,
+                   (size_t)bytes);
         }
     x->before = malloc((size_t)(x->end - t->base));
     memcpy(x->before, pool + t->base, (size_t)(x->end - t->base));
@@ -304,7 +315,7 @@ static bool verify_output(const Part *x, char *image, const char *pool, char *ou
     int64_t bytes = dtype_bytes(t->dtype), count = output_elements(t, x->rank);
     for (int64_t e = 0; e < count; e++) {
         Value v = {0};
-        char *at = element(image, x->output, e, bytes);
+        char *at = case_element(image, x->output, e, t->dtype);
         const char *got = pool + (at - image);
         if (!expected(t, x->rank, e, &v)) memcpy(&v, got, (size_t)bytes);
         bool same = memcmp(&v, got, (size_t)bytes) == 0;

@@ -49,6 +49,15 @@ void case_draw(Case *t, int i, int ranks, uint32_t salt);
 
 uint32_t case_hash(uint32_t a, uint32_t b, uint32_t c, uint32_t d);
 
+// The i-th of some values of a type; they begin again after several thousand.
+CaseValue case_value(Dtype d, uint64_t i);
+
+// Cut an array into `count` segments of any size, with gaps between them, from byte `at` of a pool
+// on. Returns where they end. And where an element of such an array lies.
+int64_t case_lay_out(CommSegment *s, int count, int64_t elements, Dtype d, int64_t at,
+                     uint32_t seed);
+void *case_element(void *pool, const CommSegment *s, int64_t e, Dtype d);
+
 // One rank's part in it.
 typedef struct {
     Case t;
