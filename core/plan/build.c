@@ -369,7 +369,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     if (communication)
         w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;
     if (spec->kind == KIND_SCATTER) w->payload_bytes = w->write_bytes;  // the root alone has inputs
-    if (spec->kind == KIND_ALL_TO_ALL_V && spec->input_count)  // without the counts
+    if (spec->kind == KIND_ALL_TO_ALL_V && spec->input_count)           // without the counts
         w->payload_bytes = p->tensors[spec->inputs[0]].bytes;
     w->cost_key = spec->cost_key ? spec->cost_key : cost_key(p, w, spec);
     return OK;

@@ -6,6 +6,25 @@
 
 // --- what each tensor states
 
+// Each rank has the numbers of its piece, or all of them.
+static Status check_index(const Program *p, const Tensor *t) {
+    const char *name = program_name(p, t->name);
+    if (t->role != ROLE_SCALAR || t->dtype != DTYPE_I64 || t->dims != 1 || t->alias != NONE ||
+        t->extent != NONE || t->source_axes)
+        FAIL(ERR_PLAN,
+             "tensor %s: source=index fills a scalar of i64 of one dimension, with memory of its "
+             "own and without extent= and axes=",
+             name);
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = t->placement[a];
+        bool dimension = how.place == PLACE_SHARD && how.cut != CUT_FLAT;
+        if (p->axes[a].size > 1 && how.place != PLACE_REPLICATE && !dimension)
+            FAIL(ERR_PLAN, "tensor %s: source=index is R or S0, and not so along %s", name,
+                 p->axes[a].name);
+    }
+    return OK;
+}
+
 static Status check_source(const Program *p, const Tensor *t) {
     ScalarSource source = (ScalarSource)t->source;
     const char *name = program_name(p, t->name);
@@ -14,6 +33,7 @@ static Status check_source(const Program *p, const Tensor *t) {
             FAIL(ERR_PLAN, "tensor %s: axes= belongs to a source=, and it has none", name);
         return OK;
     }
+    if (source == SCALAR_INDEX) return check_index(p, t);
     if (t->role != ROLE_SCALAR || t->dtype != scalar_source_dtype(source) ||
         tensor_elements(t) != 1 || t->alias != NONE)
         FAIL(ERR_PLAN, "tensor %s: source=%s fills a scalar of one %s with memory of its own", name,
@@ -159,6 +179,39 @@ static Status check_mask(const Program *p, const Plan *plan, const Op *op) {
     return check_slice(p, plan, op, input[3]);
 }
 
+// Operands that are the index of a dimension of another.
+typedef struct {
+    uint8_t kind, input, of;  // which inputs
+    uint8_t dim;              // of the second
+    bool output;              // it is of output 0
+} IndexOperand;
+static const IndexOperand index_operands[] = {
+    {KIND_EMBEDDING, 2, 1, 0, false},
+    {KIND_EMBEDDING_BACKWARD, 2, 0, 0, true},
+};
+
+// An index tells the numbers of that dimension, whole or the rank's part.
+static Status check_index_operand(const Program *p, const Plan *plan, const Op *op,
+                                  const IndexOperand *i) {
+    const int32_t *operands = i->output ? op_outputs(plan, op) : op_inputs(plan, op);
+    if (i->input >= op->inputs) return OK;
+    int index = op_inputs(plan, op)[i->input], of = operands[i->of];
+    TRY(check_from(p, plan, op, index, SCALAR_INDEX));
+    int64_t has = p->logicals[p->tensors[index].logical].shape[0],
+            want = p->logicals[p->tensors[of].logical].shape[i->dim];
+    if (has == want) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: %s numbers %lld elements, but dimension %d of %s has %lld",
+         program_name(p, plan->name), op_name(p, op), tensor_name(p, index), (long long)has, i->dim,
+         tensor_name(p, of), (long long)want);
+}
+
+static Status check_index_operands(const Program *p, const Plan *plan, const Op *op) {
+    for (size_t i = 0; i < sizeof index_operands / sizeof *index_operands; i++)
+        if (op_kind(p, op) == index_operands[i].kind)
+            TRY(check_index_operand(p, plan, op, &index_operands[i]));
+    return OK;
+}
+
 // The rows that a load writes begin at one number of the run's, and another says how many they are:
 // both of the same shard and micro-batch, cut over the same ranks.
 static Status check_load(const Program *p, const Plan *plan, const Op *op) {
@@ -215,6 +268,7 @@ static Status check_values(const Program *p, const Plan *plan, const uint8_t *wr
         Kind kind = op_kind(p, op);
         if (kind_loads(kind)) TRY(check_load(p, plan, op));
         if (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) TRY(check_mask(p, plan, op));
+        TRY(check_index_operands(p, plan, op));
         TRY(check_value(p, plan, op, op->guard, written));
         for (int o = 0; o < op->outputs + op->inputs; o++) {
             int tensor = op_outputs(plan, op)[o];

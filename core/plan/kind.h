@@ -70,9 +70,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       attention_backward, "heads kv_heads causal",                                                \
       "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads):wide qkv(B,T,E)")                         \
     X(EMBEDDING, "embedding", COMPUTE, embedding, none, "",                                       \
-      "y(B,T,C) <- tokens(B,T):i32 weight(V,C)")                                                  \
+      "y(B,T,C) <- tokens(B,T):i32 weight(V,C) [rows(V):i64]")                                    \
     X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \
-      "dweight(V,C):wide <- tokens(B,T):i32 dy(B,T,C)")                                           \
+      "dweight(V,C):wide <- tokens(B,T):i32 dy(B,T,C) [rows(V):i64]")                             \
     X(POSITIONS, "positions", COMPUTE, positions, none, "", "y(B,T,C) <- x(B,T,C) weight(T,C)")   \
     X(POSITIONS_BACKWARD, "positions_backward", COMPUTE, positions_backward, none, "",            \
       "dweight(T,C):wide <- dy(B,T,C)")                                                           \
@@ -305,12 +305,14 @@ typedef enum { DEP_DATA, DEP_ORDER, DEP_REUSE } DepKind;
 // What a scalar holds that the run writes before each turn: X(constant, name in files, its type).
 // rows, first_row: how many rows of the turn's data a micro-batch has, and where they begin; cut
 // over the ranks along the axes that the scalar names. coordinate: the rank's place along these.
+// index: not one value, but for each element of a rank's piece its number in the whole tensor, and
+// -1 for what a smaller piece leaves free; so an operation that reads it knows what this rank has.
 // clang-format off
 #define SCALAR_SOURCE_LIST(X)                                                               \
     X(STEP, "step", I64) X(LEARNING_RATE, "learning_rate", F64)                             \
     X(INVERSE_COUNT, "inverse_count", F64) X(FIRST_ROW, "first_row", I64)                   \
     X(ROWS, "rows", I64) X(COORDINATE, "coordinate", I64) X(SEED, "seed", I64)              \
-    X(LOSS_SCALE, "loss_scale", F64)
+    X(LOSS_SCALE, "loss_scale", F64) X(INDEX, "index", I64)
 // clang-format on
 typedef enum {
     SCALAR_NONE,  // no value of the run's

@@ -4,6 +4,7 @@
 // flat place is a place in every dimension. Nothing is listed, so nothing is allocated.
 #include "core/plan/piece.h"
 
+#include "core/plan/build.h"
 #include "core/plan/share.h"
 
 #include <string.h>
@@ -258,6 +259,33 @@ int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[A
     piece_walk(&w, p, t, coordinate);
     while (piece_next(&w, &run)) elements += run.count;
     return elements;
+}
+
+void piece_index(const Program *p, const Tensor *t, const int coordinate[AXES], int64_t *out) {
+    PieceWalk w;
+    PieceRun run;
+    for (int64_t i = 0, n = tensor_elements(t); i < n; i++) out[i] = -1;
+    piece_walk(&w, p, t, coordinate);
+    while (piece_next(&w, &run))
+        for (int64_t i = 0; i < run.count; i++) out[run.local + i] = run.whole + i;
+}
+
+Status piece_add_index(Program *p, const char *name, int64_t elements,
+                       const Placement placement[AXES], int *out) {
+    int dims;
+    Tensor piece = {.extent_times = 1};
+    TensorSpec t = {.name = name, .dtype = DTYPE_I64, .role = ROLE_SCALAR, .source = SCALAR_INDEX};
+    TRY(program_add_logical(
+        p,
+        &(LogicalSpec){
+            .name = name, .shape = {elements}, .dims = 1, .dtype = DTYPE_I64, .role = ROLE_SCALAR},
+        &t.logical));
+    memcpy(t.placement, placement, sizeof t.placement);
+    memcpy(piece.placement, placement, sizeof piece.placement);
+    piece.logical = t.logical;
+    TRY(program_add_name(p, name, &piece.name));
+    TRY(piece_capacity(p, &piece, t.shape, &dims));
+    return program_add_tensor(p, &t, out);
 }
 
 bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES],

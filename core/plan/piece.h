@@ -37,6 +37,15 @@ bool piece_next(PieceWalk *w, PieceRun *out);  // false at the end
 // Elements of the logical tensor in the piece of a coordinate.
 int64_t piece_elements(const Program *p, const Tensor *t, const int coordinate[AXES]);
 
+// The numbers that the elements in the piece of a coordinate have in the logical tensor, in the
+// order of the local tensor; -1 where that has room for more than the piece.
+void piece_index(const Program *p, const Tensor *t, const int coordinate[AXES], int64_t *out);
+
+// Adds a scalar that the run fills so (source=index): of a dimension of so many elements, placed so
+// along the axes of the mesh.
+Status piece_add_index(Program *p, const char *name, int64_t elements,
+                       const Placement placement[AXES], int *out) MUST_USE;
+
 // Is the rank at this coordinate the first of those that hold the same elements? It is the one that
 // stores and counts them. `first` is the lowest coordinate of the ranks of its class.
 bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES],

@@ -2,6 +2,11 @@
 // The rules of operations whose arithmetic depends on where an element lies in the whole tensor.
 #include "core/plan/placement_rules.h"
 
+Status along_check_index(const Along *a, int i, Placement dimension) {
+    if (i >= a->op->inputs || placement_equal(along_input(a, i), dimension)) return OK;
+    return along_refuse_input(a, i, "it is not the index of what this rank has");
+}
+
 // An element's number is that of its place in the whole, which begins at the first row.
 Status placement_rule_dropout(const Along *a) {
     Placement x = along_input(a, 0), first = along_input(a, 3);

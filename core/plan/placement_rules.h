@@ -43,6 +43,10 @@ Status along_refuse_output(const Along *a, int o, const char *why) MUST_USE;
 // Refuse an input that is a partial sum or maximum.
 Status along_refuse_partial(const Along *a) MUST_USE;
 
+// Input i, if there is one, is the index of a dimension of which this rank has a part
+// (source=index), and lies as that does.
+Status along_check_index(const Along *a, int i, Placement dimension) MUST_USE;
+
 static inline bool placement_is_whole(Placement p) { return p.place == PLACE_REPLICATE; }
 
 // Is it cut along this dimension; or along one of those before it, by rows or positions?

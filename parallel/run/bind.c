@@ -225,6 +225,11 @@ void executor_destroy(Executor *e) {
 void executor_set_f64(Executor *e, int scalar, double value) {
     memcpy(executor_scalar(e, scalar), &value, sizeof value);
 }
+void executor_set_index(Executor *e, int scalar) {
+    int coordinate[AXES];
+    program_coordinates(e->program, e->rank, coordinate);
+    piece_index(e->program, &e->program->tensors[scalar], coordinate, executor_scalar(e, scalar));
+}
 void executor_set_i64(Executor *e, int scalar, int64_t value) {
     memcpy(executor_scalar(e, scalar), &value, sizeof value);
 }

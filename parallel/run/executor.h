@@ -90,6 +90,7 @@ Status executor_view(Executor *e, int tensor, const void **out) MUST_USE;
 // Scalars that the host writes before a plan begins.
 void executor_set_f64(Executor *e, int scalar, double value);
 void executor_set_i64(Executor *e, int scalar, int64_t value);
+void executor_set_index(Executor *e, int scalar);  // source=index: what this rank has
 
 // Memory of a tensor on a device whose memory the host shares; NULL when lower() made it virtual.
 // For tests and tools: a run reads and writes as above.

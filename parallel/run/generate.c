@@ -78,9 +78,10 @@ static void write_scalars(Generator *g) {
     const Program *p = g->executor.program;
     for (int t = 0; t < p->tensor_count; t++) {
         if (!p->tensors[t].source || p->tensors[t].offset == NONE) continue;
-        bool real = p->tensors[t].dtype == DTYPE_F64;
+        bool real = p->tensors[t].dtype == DTYPE_F64, index = p->tensors[t].source == SCALAR_INDEX;
+        if (index) executor_set_index(&g->executor, t);
         if (real) executor_set_f64(&g->executor, t, 1);
-        if (!real) executor_set_i64(&g->executor, t, p->tensors[t].source == SCALAR_ROWS);
+        if (!real && !index) executor_set_i64(&g->executor, t, p->tensors[t].source == SCALAR_ROWS);
     }
 }
 

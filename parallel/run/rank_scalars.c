@@ -99,6 +99,7 @@ static void write_source(Rank *r, int tensor, int64_t rows) {
         break;
     case SCALAR_SEED: executor_set_i64(e, tensor, spec->seed); break;
     case SCALAR_LOSS_SCALE: executor_set_f64(e, tensor, 1); break;  // losses are not scaled
+    case SCALAR_INDEX: executor_set_index(e, tensor); break;
     case SCALAR_NONE:
     case SCALAR_COUNT: break;
     }

@@ -23,6 +23,10 @@ void *plan_ranks_data(const Executor *e, const char *name) {
     return executor_data(e, tensor);
 }
 
+static const Device *device_of(const Ranks *r) {
+    return r->job->device ? r->job->device : &device_reference;
+}
+
 static void note_failure(const Ranks *r, int rank, char *failure) {
     const char *says = status_message();
     if (!r->job->fails)
@@ -35,7 +39,7 @@ static void rank_body(Comm *c, void *context, char *failure) {
     const Ranks *r = context;
     Executor e = {0};
     Arena arena = {0};
-    Status s = executor_create(&e, &arena, r->program, c->rank, &device_reference, c, NULL);
+    Status s = executor_create(&e, &arena, r->program, c->rank, device_of(r), c, NULL);
     for (int64_t step = 0; s == OK && step < r->job->steps && !*failure; step++) {
         if (r->job->begin) r->job->begin(&e, step, r->job->context);
         s = executor_run(&e, 0, step);
@@ -75,7 +79,7 @@ static void run_serial(const Ranks *r, CommWorld *w, int ranks) {
     Arena arena = {0};
     for (int i = 0; i < ranks; i++) {
         ck_assert_ok(comm_join(&c[i], w, i));
-        ck_assert_ok(executor_create(&e[i], &arena, r->program, i, &device_reference, &c[i], NULL));
+        ck_assert_ok(executor_create(&e[i], &arena, r->program, i, device_of(r), &c[i], NULL));
     }
     bool goes_on = true;
     for (int64_t step = 0; step < r->job->steps && goes_on; step++) {
@@ -101,7 +105,7 @@ void plan_ranks_run(const PlanRanks *job, CommKind kind) {
     Ranks r = {.job = job, .told = job_memory(PLAN_RANKS)};
     ck_assert_ok(plan_text_parse(&r.set, job->text, strlen(job->text), "test"));
     ck_assert_ok(plan_check(&r.set));
-    ck_assert_ok(collective_work_lower(&r.set, &plain));
+    ck_assert_ok(collective_work_lower(&r.set, job->device ? job->device->traits : &plain));
     r.program = &r.set.programs[0];
     int ranks = program_ranks(r.program), told = 0;
     for (int i = 0; i < ranks; i++) rooms[i] = executor_room(r.program);

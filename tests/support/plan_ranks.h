@@ -16,6 +16,7 @@ typedef struct {
     void (*begin)(Executor *e, int64_t step, void *context);
     void (*end)(Executor *e, int64_t step, void *context, char *failure);
     const char *fails;  // not NULL: the first step of every rank fails, and one says this
+    const Device *device;  // NULL: the reference
 } PlanRanks;
 
 // Fails the test for whatever goes wrong, on whichever rank.

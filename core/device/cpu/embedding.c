@@ -3,24 +3,34 @@
 // compute. The uses of each token are found by a counting sort, so that its gradient is summed in
 // the order of the reference, with its bits.
 #include "core/device/cpu/cpu_internal.h"
+#include "core/device/index.h"
 
 void NAME(cpu_embedding)(const KernelCall *call) {
     real *restrict y = output_data(call, 0);
     const int32_t *tokens = input_data(call, 0);
     const real *restrict weight = input_data(call, 1);
     int64_t C = input(call, 1)->shape[1], n = live_elements(input(call, 0));
+    const IndexRange rows = index_range(call, 2, input(call, 1)->shape[0]);
     for (int64_t i = 0; i < n; i++)
-        memcpy(y + i * C, weight + tokens[i] * C, (size_t)C * sizeof *y);
+        if (index_has(rows, tokens[i]))
+            memcpy(y + i * C, weight + (tokens[i] - rows.first) * C, (size_t)C * sizeof *y);
+        else
+            memset(y + i * C, 0, (size_t)C * sizeof *y);
 }
 
-// Positions by token: those of token v are use[end[v - 1] .. end[v]), ascending. end[V].
-static void sort_uses(const int32_t *tokens, int64_t n, int64_t V, int32_t *end, int32_t *use) {
+// Positions by row of the table, of which this rank has `rows`, at the beginning of V: the uses of
+// row v are use[end[v - 1] .. end[v]), ascending. end[V].
+static void sort_uses(const int32_t *tokens, int64_t n, int64_t V, IndexRange rows, int32_t *end,
+                      int32_t *use) {
     memset(end, 0, (size_t)V * sizeof *end);
-    for (int64_t i = 0; i < n; i++) end[tokens[i]]++;
+    for (int64_t i = 0; i < n; i++)
+        if (index_has(rows, tokens[i])) end[tokens[i] - rows.first]++;
     for (int64_t v = 1; v < V; v++) end[v] += end[v - 1];
-    for (int64_t i = n - 1; i >= 0; i--) use[--end[tokens[i]]] = (int32_t)i;  // now the beginnings
+    int32_t uses = end[V - 1];
+    for (int64_t i = n - 1; i >= 0; i--)  // leaves the beginnings
+        if (index_has(rows, tokens[i])) use[--end[tokens[i] - rows.first]] = (int32_t)i;
     for (int64_t v = 0; v + 1 < V; v++) end[v] = end[v + 1];
-    end[V - 1] = (int32_t)n;
+    end[V - 1] = uses;
 }
 
 void NAME(cpu_embedding_backward)(const KernelCall *call) {
@@ -34,7 +44,7 @@ void NAME(cpu_embedding_backward)(const KernelCall *call) {
     char *scratch = call->scratch;
     int32_t *end = (int32_t *)(scratch + s.end_of_token), *use = (int32_t *)(scratch + s.use);
     real *restrict sum = (real *)(scratch + s.sum);
-    sort_uses(tokens, n, V, end, use);
+    sort_uses(tokens, n, V, index_range(call, 2, V), end, use);
     for (int64_t v = 0, k = 0; v < V; v++) {
         if (k == end[v] && call->accumulate) continue;
         memset(sum, 0, (size_t)C * sizeof *sum);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Rows of a table: y[b][t] = weight[tokens[b][t]]; a table of positions: y[b][t] = x[b][t] +
-// weight[t]; and one of segments: y[b][t] = x[b][t] + weight[0], since a sample is one segment. The
-// gradient of a table's row is the sum of those of its uses, in their order; of a row without uses
-// it is 0. Tokens lie in the table: the data were checked (core/data/dataset.h).
-#include "core/device/kernel.h"
+// Rows of a table: y[b][t] = weight[tokens[b][t]], and zeros for a token whose row another rank has
+// (core/device/index.h), so that the y of all ranks add up to the whole. A table of positions:
+// y[b][t] = x[b][t] + weight[t]; and one of segments: y[b][t] = x[b][t] + weight[0], since a sample
+// is one segment. The gradient of a table's row is the sum of those of its uses, in their order; of
+// a row without uses it is 0. Tokens lie in the table: the data were checked
+// (core/data/dataset.h).
+#include "core/device/index.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
 
@@ -12,8 +14,12 @@ void NAME(reference_embedding)(const KernelCall *call) {
     const int32_t *tokens = input_data(call, 0);
     const real *weight = input_data(call, 1);
     int64_t C = input(call, 1)->shape[1], n = live_elements(input(call, 0));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < C; c++) y[i * C + c] = weight[tokens[i] * C + c];
+    const IndexRange rows = index_range(call, 2, input(call, 1)->shape[0]);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t v = tokens[i] - rows.first;
+        for (int64_t c = 0; c < C; c++)
+            y[i * C + c] = index_has(rows, tokens[i]) ? weight[v * C + c] : 0;
+    }
 }
 
 void NAME(reference_embedding_backward)(const KernelCall *call) {
@@ -22,11 +28,12 @@ void NAME(reference_embedding_backward)(const KernelCall *call) {
     const real *dy = input_data(call, 1);
     int64_t V = output(call, 0)->shape[0], C = output(call, 0)->shape[1],
             n = live_elements(input(call, 0));
+    const IndexRange rows = index_range(call, 2, V);
     for (int64_t v = 0; v < V; v++)
         for (int64_t c = 0; c < C; c++) {
             real sum = 0;
             for (int64_t i = 0; i < n; i++)
-                if (tokens[i] == v) sum += dy[i * C + c];
+                if (v < rows.count && tokens[i] == rows.first + v) sum += dy[i * C + c];
             dweight[v * C + c] = call->accumulate ? dweight[v * C + c] + sum : sum;
         }
 }
