@@ -151,7 +151,7 @@ const OptionDetail job_details[] = {
      "output, the bytes and floating-point operations, and what it waits for. lowered: what runs, "
      "with fused operations. file: the step as text, which --plan reads. lowered-file: what runs, "
      "with the place of every tensor. docs/formats.md, \"Plan files\".",
-     "dry-run explain"},
+     "dry-run"},
     {"print-memory",
      "The bytes that the plan of these options gives a rank, by class, and what parameters, "
      "gradients and optimiser state take by the formulas of DDP and ZeRO; and the bytes of "

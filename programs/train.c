@@ -13,6 +13,7 @@
 #include "programs/launcher.h"
 #include "programs/next.h"
 #include "programs/outputs.h"
+#include "programs/explain_mesh.h"
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
 #include "programs/train_calibrate.h"
@@ -320,6 +321,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
         SimJob described = {.spec = job.spec};
         return print_memory(&described, a);
     }
+    if (o->explain) return explain_mesh(&(SimJob){.spec = job.spec}, a);
     if (o->print_mesh) {
         Mesh mesh;
         TRY(job_spec_mesh(&mesh, &job.spec));

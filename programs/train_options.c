@@ -87,6 +87,8 @@ static const Option options[] = {
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; do not train"},
     PRINT_PLAN_ROW_CLASS(TrainOptions),
     PRINT_MEMORY_ROW(TrainOptions),
+    {.name = "explain", .kind = OPTION_FLAG, AT(explain),
+     .help = "say what each axis of the mesh costs in memory and traffic; do not train"},
     {.name = "print-mesh", .kind = OPTION_FLAG, AT(print_mesh),
      .help = "print where in the mesh each rank is; do not train"},
     {.name = "report", .kind = OPTION_STRING, AT(report), .value = "FILE", .brief = true,

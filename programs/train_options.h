@@ -15,8 +15,8 @@ typedef struct {
     int64_t batch_per_rank, epochs, steps, save_every, timeout_ps, generate;
     double dilate, test_fraction, temperature;
     int comm, tail, keep, print_plan, color, verbose;
-    bool evaluate, save_shards, print_memory, print_mesh, preview, require_plot, json, csv, plain,
-        quiet, version;
+    bool evaluate, save_shards, print_memory, print_mesh, explain, preview, require_plot, json, csv,
+        plain, quiet, version;
     IntList calibrate_rows;
 } TrainOptions;
 

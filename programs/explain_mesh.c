@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// What an axis is worth is seen without it: the job is planned as it is, and once more for each
+// axis on so many times fewer ranks, with the same batch.
+#include "programs/explain_mesh.h"
+
+#include "core/base/table.h"
+#include "core/base/text.h"
+#include "core/base/units.h"
+#include "core/platform/device_traits.h"
+#include "parallel/strategy/collective_work.h"
+#include "parallel/strategy/traffic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LINES = 78, WORDS_OF_AN_AXIS = 800 };
+
+static const struct {
+    MeshAxis axis;
+    const char *option;
+} degrees[] = {{MESH_DATA, "dp"}, {MESH_TENSOR, "tp"}, {MESH_PIPE, "pp"}, {MESH_CONTEXT, "cp"}};
+enum { DEGREES = sizeof degrees / sizeof *degrees };
+
+// A job as planned: its ranks with the most memory.
+typedef struct {
+    char class[32];
+    int64_t memory, weights;  // bytes of a rank: all; parameters, gradients, optimiser
+    Traffic *traffic;
+    int count;
+    Program program;  // owned by `set`
+    ProgramSet set;
+} Planned;
+
+static int first_rank(const ProgramSet *set, int class) {
+    for (int r = 0; r < program_set_ranks(set) && set->count > 1; r++)
+        if (program_set_class(set, r) == class) return r;
+    return NONE;
+}
+
+static int64_t bytes_of(const Program *p, bool weights) {
+    int64_t bytes = 0;
+    for (int m = 0; m < MEMORY_COUNT; m++)
+        if (!weights || m == MEMORY_PARAMETERS || m == MEMORY_GRADIENTS || m == MEMORY_OPTIMISER)
+            bytes += program_memory(p, (Memory)m);
+    return bytes;
+}
+
+// The memory of a step is asked for: an evaluation has as many rows on every rank, however many.
+static void leave_evaluation(Program *p) {
+    for (int k = 0; k < p->plan_count; k++)
+        if (p->plans[k].when == WHEN_EACH_EPOCH) p->plans[k].op_count = p->plans[k].dep_count = 0;
+}
+
+static Status plan(Planned *out, const JobSpec *spec, Arena *a) {
+    const SimJob job = {.spec = *spec};
+    int largest = 0;
+    *out = (Planned){0};
+    TRY(job_spec_check(spec));
+    TRY(sim_job_programs(&out->set, a, &job));
+    for (int c = 0; c < out->set.count; c++) leave_evaluation(&out->set.programs[c]);
+    TRY(collective_work_lower(&out->set, device_traits(spec->device)));
+    for (int c = 1; c < out->set.count; c++)
+        if (bytes_of(&out->set.programs[c], false) > bytes_of(&out->set.programs[largest], false))
+            largest = c;
+    const Program *p = &out->set.programs[largest];
+    snprintf(out->class, sizeof out->class, "%s", program_set_name(&out->set, largest));
+    out->memory = bytes_of(p, false);
+    out->weights = bytes_of(p, true);
+    out->program = *p;
+    return traffic_of_step(p, first_rank(&out->set, largest), a, &out->traffic, &out->count);
+}
+
+// --- the table
+
+static double sent(const Planned *x) {
+    double bytes = 0;
+    for (int i = 0; i < x->count; i++) bytes += x->traffic[i].bytes;
+    return bytes;
+}
+
+static int64_t messages(const Planned *x) {
+    int64_t count = 0;
+    for (int i = 0; i < x->count; i++) count += x->traffic[i].count;
+    return count;
+}
+
+static void bytes_cell(Table *t, double bytes) {
+    char text[UNITS_TEXT];
+    table_cell(t, "%s", units_print_size(text, (int64_t)(bytes + 0.5)));
+}
+
+static void planned_row(Table *t, const char *name, int64_t ranks, const Planned *x) {
+    table_cell(t, "%s", name);
+    table_cell(t, "%lld", (long long)ranks);
+    bytes_cell(t, (double)x->weights);
+    bytes_cell(t, (double)x->memory);
+    bytes_cell(t, sent(x));
+    table_cell(t, "%lld", (long long)messages(x));
+}
+
+// The same batch on the ranks that are left without an axis.
+static JobSpec without(const JobSpec *s, MeshAxis a) {
+    JobSpec out = *s;
+    Mesh *m = &out.mesh;
+    m->data = job_spec_data_ranks(s);
+    int *sizes[MESH_AXES] = {&m->pipe, &m->data, &m->context, &m->tensor};
+    *sizes[a] = 1;
+    out.ranks = (int)mesh_ranks(m);
+    if (a == MESH_DATA) out.shards = 1;
+    if (a == MESH_DATA) out.strategy.zero = 0;
+    return out;
+}
+
+static Status add_without(Table *t, const JobSpec *s, MeshAxis a, const char *option,
+                          Arena *arena) {
+    Planned other;
+    char name[64];
+    JobSpec spec = without(s, a);
+    Status status = plan(&other, &spec, arena);
+    snprintf(name, sizeof name, "without --%s", option);
+    if (status == OK)
+        planned_row(t, name, spec.ranks, &other);
+    else if (status == ERR_USAGE) {  // as a batch that fewer ranks cannot have
+        table_cell(t, "%s", name);
+        table_cell(t, "%d", spec.ranks);
+        for (int i = 0; i < 4; i++) table_cell(t, "-");
+        status = OK;
+    }
+    program_set_finish(&other.set);
+    return status;
+}
+
+static Status print_table(const JobSpec *s, const Mesh *m, const Planned *all, Arena *a) {
+    static const TableColumn columns[] = {{"a rank", false},      {"ranks", true},
+                                          {"weights etc.", true}, {"memory", true},
+                                          {"sent a step", true},  {"communications", true}};
+    Table t;
+    table_init(&t, a, columns, 6);
+    planned_row(&t, "as chosen", s->ranks, all);
+    for (int i = 0; i < DEGREES; i++)
+        if (mesh_size(m, degrees[i].axis) > 1)
+            TRY(add_without(&t, s, degrees[i].axis, degrees[i].option, a));
+    return table_print(stdout, &t, TABLE_TEXT);
+}
+
+// --- in words
+
+// The sum along one axis of the program; of the axis data, with those along context, too.
+static Traffic along(const Planned *x, MeshAxis a) {
+    int axis = mesh_find_axis(&x->program, a);
+    Traffic sum = traffic_along(x->traffic, x->count, (uint16_t)(1 << axis));
+    int context = mesh_find_axis(&x->program, MESH_CONTEXT);
+    if (a != MESH_DATA || context == NONE) return sum;
+    Traffic both = traffic_along(x->traffic, x->count, (uint16_t)(1 << axis | 1 << context));
+    sum.count += both.count;
+    sum.bytes += both.bytes;
+    return sum;
+}
+
+static void say_data(char *out, const JobSpec *s, int size) {
+    text_append(out, WORDS_OF_AN_AXIS, "%d parts of the batch, %lld rows each. ", size,
+                (long long)(s->batch / size));
+    switch (s->strategy.zero) {
+    case 0:
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "Every one holds all weights, so memory falls by activations alone; --zero 1 "
+                    "divides what the optimiser keeps. ");
+        break;
+    case 1:
+    case 2:
+        text_append(out, WORDS_OF_AN_AXIS, "They divide what the optimiser keeps%s. ",
+                    s->strategy.zero == 2 ? ", and gradients" : "");
+        break;
+    default:
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "They divide weights, gradients and the optimiser's memory, and gather a "
+                    "layer's weights before they compute it. ");
+    }
+    text_append(out, WORDS_OF_AN_AXIS,
+                "Gradients go while the backward computes the layers before: the cheapest axis to "
+                "take over slow links.");
+}
+
+static void say_tensor(char *out, int size) {
+    text_append(out, WORDS_OF_AN_AXIS,
+                "every product of a layer is cut in %d, with its weights. The results are joined "
+                "in every layer, forward and backward, and the next layer waits for that: so these "
+                "ranks are neighbours, within a node.",
+                size);
+}
+
+static void say_pipe(char *out, const JobSpec *s, int size) {
+    int batches = s->micro_batches;
+    text_append(out, WORDS_OF_AN_AXIS,
+                "each stage holds a part of the layers. Little is sent, between neighbours only, "
+                "so stages may be far apart. But a stage has nothing to do until the first of %d "
+                "micro-batch%s comes to it: with equal stages, gpipe and 1f1b leave %d/%d = %.0f "
+                "%% of a step idle; more --accumulate makes it less.",
+                batches, batches == 1 ? "" : "es", size - 1, batches + size - 1,
+                100.0 * (size - 1) / (batches + size - 1));
+}
+
+static void say_context(char *out, int size) {
+    text_append(out, WORDS_OF_AN_AXIS,
+                "each rank has 1/%d of every sequence: activations fall, weights do not. Keys and "
+                "values go around the ring in every attention while blocks are computed; gradients "
+                "are summed as along data.",
+                size);
+}
+
+static void print_wrapped(const char *text, int indent) {
+    int column = 0;
+    for (const char *at = text; *at;) {
+        int length = (int)strcspn(at, " ");
+        if (column && column + 1 + length > LINES - indent) column = 0, putchar('\n');
+        if (!column) printf("%*s", indent, "");
+        column += printf("%s%.*s", column ? " " : "", length, at);
+        at += length;
+        at += strspn(at, " ");
+    }
+    putchar('\n');
+}
+
+static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int place) {
+    MeshAxis a = mesh_at(m, place);
+    char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
+    Traffic t = along(all, a);
+    if (mesh_size(m, a) == 1) return;
+    printf("\n%s %d: a rank sends %s a step in %lld communication%s\n", mesh_axis_name(a),
+           mesh_size(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
+           t.count == 1 ? "" : "s");
+    if (a == MESH_DATA) say_data(words, s, mesh_size(m, a));
+    if (a == MESH_TENSOR) say_tensor(words, mesh_size(m, a));
+    if (a == MESH_PIPE) say_pipe(words, s, mesh_size(m, a));
+    if (a == MESH_CONTEXT) say_context(words, mesh_size(m, a));
+    print_wrapped(words, 2);
+}
+
+static void print_title(const Planned *all, const JobSpec *s, const Mesh *m) {
+    const char *between = ": ";
+    printf("%s, %s, batch %lld, %d rank%s", s->model, dtype_name(s->dtype), (long long)s->batch,
+           s->ranks, s->ranks == 1 ? "" : "s");
+    for (int place = 0; place < MESH_AXES; place++) {
+        MeshAxis a = mesh_at(m, place);
+        if (mesh_size(m, a) == 1) continue;
+        printf("%s%s %d", between, mesh_axis_name(a), mesh_size(m, a));
+        between = " x ";
+    }
+    if (*all->class) printf("; a rank of class %s", all->class);
+    printf("\n\n");
+}
+
+Status explain_mesh(const SimJob *job, Arena *a) {
+    const JobSpec *s = &job->spec;
+    Planned all;
+    Mesh m;
+    if (s->plan_file)
+        FAIL(ERR_USAGE,
+             "--explain explains the degrees of a mesh; the plan %s has none: see "
+             "--print-plan and --print-memory",
+             s->plan_file);
+    TRY(job_spec_mesh(&m, s));
+    Status status = plan(&all, s, a);
+    if (status == OK) {
+        print_title(&all, s, &m);
+        status = print_table(s, &m, &all, a);
+        for (int place = 0; place < MESH_AXES && status == OK; place++)
+            say_axis(&all, s, &m, place);
+        if (s->ranks == 1) puts("\none rank: it has nobody to divide the work with; see --dp");
+    }
+    program_set_finish(&all.set);
+    return status;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The mesh on the command line: where ranks are, what its axes cost, and degrees that do not fit.
+#include "tests/support/command.h"
+#include "tests/support/testing.h"
+
+#include <string.h>
+
+static Command it;
+
+static void shows(const char *words, const char *part) {
+    ck_assert_int_eq(command_run(&it, "%s", words), 0);
+    ck_assert_msg(strstr(it.out, part) != NULL, "%s shows no\n%s\nbut\n%s", words, part, it.out);
+    for (const char *line = it.out; *line;) {
+        size_t length = strcspn(line, "\n");
+        ck_assert_msg(length <= 80, "%s: a line of %zu columns", words, length);
+        line += length + (line[length] == '\n');
+    }
+    command_finish(&it);
+}
+
+START_TEST(each_rank_has_a_place) {
+    shows("train --dp 3 --print-mesh", "3 ranks: data 3\n\n    rank     data\n       0        0\n");
+    shows("train --print-mesh", "1 rank: data 1\n");
+}
+END_TEST
+
+START_TEST(what_an_axis_costs_is_said) {
+    shows("train --dp 4 --explain", "data 4: a rank sends 159KiB a step in 4 communications\n");
+    shows("train --ranks 4 --zero 1 --explain", "They divide what the optimiser keeps.\n");
+    shows("train --explain", "one rank: it has nobody to divide the work with");
+    ck_assert_int_eq(command_run(&it, "train --dp 4 --explain && test ! -e run"), 0);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(degrees_that_do_not_fit_are_refused_by_train_and_sim) {
+    static const char *const parts[] = {"--dp 2 is not --ranks 3", "give --ranks 2", NULL};
+    static const char *const orders[] = {"--mesh pipe,data", "context is missing", NULL};
+    command_run(&it, "train --dp 2 --ranks 3");
+    command_refused(&it, "train", parts);
+    command_run(&it, "sim --dp 2 --ranks 3");
+    command_refused(&it, "sim", parts);
+    command_run(&it, "train --mesh pipe,data --ranks 2");
+    command_refused(&it, "train", orders);
+}
+END_TEST
+
+START_TEST(ranks_follow_from_degrees) {
+    ck_assert_int_eq(
+        command_run(&it, "train --dp 3 --print-plan file --batch 6 > a && train "
+                         "--ranks 3 --print-plan file --batch 6 > b && cmp a b && "
+                         "sim --dp 3 --csv > c && sim --gpus 3 --point --csv > d && cmp c d"),
+        0);
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("mesh_cli", each_rank_has_a_place, what_an_axis_costs_is_said,
+      degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees)
