@@ -19,18 +19,40 @@ void print_disturbed(const char *indent, const char *done, const HostUse *use) {
     printf(" %s\n", text);
 }
 
+// How steps spread that were replayed each by itself, and their mean: the sum of the breakdown.
+static void print_spread(const Spread *simulated, const Spread *recorded) {
+    printf("  8 of 10    %8.3f to %-8.3f    %8.3f to %.3f\n", simulated->p10, simulated->p90,
+           recorded->p10, recorded->p90);
+    printf("  mean       %8.3f               %8.3f                       %+.2f %%\n",
+           simulated->mean, recorded->mean, 100 * report_error(simulated->mean, recorded->mean));
+}
+
+static void print_left_out(const Prediction *p, const Recording *r) {
+    if (!p->steps)
+        puts("  from the median of each operation: no step has the durations of all of them");
+    else if (r->left_out)
+        printf("  without %d step%s in which an operation was skipped\n", r->left_out,
+               r->left_out == 1 ? "" : "s");
+}
+
 void print_replay(const Prediction *p, const Recording *r) {
     const RunInfo *run = &r->traces[0].run;
     printf("replay of %s on %d rank%s, batch %lld, seed %lld  [simulated from %d step%s]\n",
            run->model, r->ranks, r->ranks == 1 ? "" : "s", (long long)run->batch,
            (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
+    print_left_out(p, r);
     printf("  step       %8.3f ms simulated  %8.3f ms recorded (median)  %+.2f %%\n", p->step_ms,
-           r->step_ms, 100 * (p->step_ms / r->step_ms - 1));
+           r->step_ms.median, 100 * report_error(p->step_ms, r->step_ms.median));
+    if (p->steps > 2) print_spread(&p->report.step_ms, &r->step_ms);
     for (int b = 0; b < TIME_COUNT; b++)
         if (p->report.breakdown_ms[b] > 0)
             printf("    %-12s %8.3f ms\n", time_category_name((TimeCategory)b),
                    p->report.breakdown_ms[b]);
-    sweep_print_noise(r);
+    const HostUse *use = &run->disturbed;
+    if (!p->steps)
+        sweep_print_noise(r);
+    else if (host_use_disturbs(use))
+        print_disturbed("", "recorded", use);
 }
 
 // --- comparisons

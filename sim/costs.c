@@ -38,13 +38,6 @@ typedef struct {
     double *values;  // room for step_count
 } Samples;
 
-// A rank that has a device does nothing itself for a communication,
-// which lasts from the last member's arrival.
-static double share_of(const Span *span) {
-    double since_arrival = (double)(span->end_ps - span->start_ps - span->wait_ns * 1000);
-    return span->cpu_ns ? (double)span->cpu_ns * 1000 : since_arrival > 0 ? since_arrival : 0;
-}
-
 static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
     int count = 0;
     for (int i = 0; i < s->step_count; i++) {
@@ -52,28 +45,32 @@ static int64_t median_of_op(const Samples *s, int op, bool cpu_time) {
         for (int k = 0; k < step->span_count; k++) {
             const Span *span = &s->timeline->spans[step->span_first + k];
             if (span->op != op) continue;
-            s->values[count++] =
-                cpu_time ? share_of(span) : (double)(span->end_ps - span->start_ps);
+            s->values[count++] = (double)step_costs_of_span(span, cpu_time);
             break;
         }
     }
     return count ? (int64_t)statistics_spread(s->values, count).median : NONE;
 }
 
-// Time outside of spans: at the beginning of a step, and in the rest of it.
+// A step's time outside of spans: at its beginning, and in the rest of it.
+static void find_gaps(const Timeline *t, const StepRecord *step, double *turn_ps, double *rest_ps) {
+    double duration = (double)(step->end_ps - step->start_ps);
+    int64_t first = step->end_ps;
+    for (int k = 0; k < step->span_count; k++)
+        if (t->spans[step->span_first + k].start_ps < first)
+            first = t->spans[step->span_first + k].start_ps;
+    double turn = first > step->start_ps ? (double)(first - step->start_ps) : 0;
+    double gap = duration * (1 - timeline_coverage(t, step)) - turn;
+    *turn_ps = turn;
+    *rest_ps = gap > 0 ? gap : 0;
+}
+
 static void median_gaps(const Samples *s, int64_t *turn_ps, int64_t *rest_ps) {
-    const Timeline *t = s->timeline;
     for (int part = 0; part < 2; part++) {
         for (int i = 0; i < s->step_count; i++) {
-            const StepRecord *step = &t->steps[s->steps[i]];
-            double duration = (double)(step->end_ps - step->start_ps);
-            int64_t first = step->end_ps;
-            for (int k = 0; k < step->span_count; k++)
-                if (t->spans[step->span_first + k].start_ps < first)
-                    first = t->spans[step->span_first + k].start_ps;
-            double turn = first > step->start_ps ? (double)(first - step->start_ps) : 0;
-            double gap = duration * (1 - timeline_coverage(t, step)) - turn;
-            s->values[i] = part == 0 ? turn : gap > 0 ? gap : 0;
+            double gaps[2];
+            find_gaps(s->timeline, &s->timeline->steps[s->steps[i]], &gaps[0], &gaps[1]);
+            s->values[i] = gaps[part];
         }
         *(part == 0 ? turn_ps : rest_ps) =
             s->step_count ? (int64_t)statistics_spread(s->values, s->step_count).median : 0;

@@ -8,6 +8,7 @@
 #include "core/platform/machine.h"
 #include "core/record/timeline.h"
 #include "core/record/trace.h"
+#include "sim/step_costs.h"
 
 typedef struct {
     int64_t ps;
@@ -21,7 +22,24 @@ typedef struct {
     OpCost *ops[PLANS];      // per plan, per operation, in the arena
     int64_t dispatch_ps;     // the executor's own time per operation
     int64_t turn_ps;         // a rank's own time per step, before its first operation
+    StepCosts steps;         // of a replay: the plan's that is simulated
 } Costs;
+
+// Of an operation of a plan in the simulated step with that number, from 0. Where each step has
+// costs of its own, the simulated steps are those.
+static inline int64_t costs_op_ps(const Costs *c, int plan, int op, int step) {
+    return c->steps.count ? c->steps.ps[step_costs_at(&c->steps, op, step)] : c->ops[plan][op].ps;
+}
+static inline int64_t costs_busy_ps(const Costs *c, int plan, int op, int step) {
+    const StepCosts *s = &c->steps;
+    return s->count ? s->busy_ps[step_costs_at(s, op, step)] : c->ops[plan][op].ps;
+}
+static inline int64_t costs_dispatch_ps(const Costs *c, int op, int step) {
+    return c->steps.count ? c->steps.gap_ps[step_costs_at(&c->steps, op, step)] : c->dispatch_ps;
+}
+static inline int64_t costs_turn_ps(const Costs *c, int step) {
+    return c->steps.count ? c->steps.turn_ps[step] : c->turn_ps;
+}
 
 Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;
 

@@ -47,14 +47,6 @@ static int64_t host_rounds(const SimRank *r, int lane, int32_t begun) {
     return c->round;
 }
 
-// Rounds in which the member has something to do.
-static int64_t host_count_shares(const Collective *c, int64_t rounds, int member) {
-    if (collective_pushes(c)) return 1;
-    int64_t shares = 0;
-    for (int64_t t = 0; t < rounds; t++) shares += collective_steps(c, t, member) > 0;
-    return shares;
-}
-
 // The communication begins on this rank. A send's share is to leave its message for the receiver.
 static LaneComm host_begin_comm(HostSimulation *s, int rank, int op) {
     const Program *p = host_program(s, rank);
@@ -66,7 +58,7 @@ static LaneComm host_begin_comm(HostSimulation *s, int rank, int op) {
     }
     c.what = collective_work_collective(p, w);
     c.rounds = collective_pushes(&c.what) ? 1 : collective_rounds(&c.what);
-    c.shares = host_count_shares(&c.what, c.rounds, host_position(s, rank, op));
+    c.shares = members_shares(p, w, rank);
     return c;
 }
 
@@ -155,10 +147,14 @@ static bool host_is_through(HostSimulation *s, int rank, int lane) {
     return true;
 }
 
-// The next round's share of the operation's CPU time.
+// The next round's share of the operation's CPU time; before the first the executor's own, where
+// the recorded steps say it.
 static int64_t host_share_cost(const HostSimulation *s, int rank, int op, const LaneComm *c) {
+    const Costs *costs = s->o->costs[rank];
+    bool begins = !c->share && costs->steps.count;
     __int128 all = host_cost(s, rank, op);
-    return (int64_t)(all * (c->share + 1) / c->shares - all * c->share / c->shares);
+    return (int64_t)(all * (c->share + 1) / c->shares - all * c->share / c->shares) +
+           (begins ? costs_dispatch_ps(costs, op, s->ranks[rank].step) : 0);
 }
 
 Status host_end_round(HostSimulation *s, int rank, int op, LaneComm *c) {

@@ -11,7 +11,7 @@
 #include "sim/simulate.h"
 
 // What a rank's thread does.
-typedef enum { DOING_NOTHING, DOING_WORK, DOING_SHARE, WAITING, WAKING, ENDED } Doing;
+typedef enum { DOING_NOTHING, DOING_TURN, DOING_WORK, DOING_SHARE, WAITING, WAKING, ENDED } Doing;
 
 // The communication in flight on a lane of a rank.
 typedef struct {
@@ -53,7 +53,7 @@ enum { EVENT_CORE, EVENT_WAKE };
 
 static inline int host_core(const HostSimulation *s, int rank) { return rank % s->host->cores; }
 static inline bool host_needs_core(const SimRank *r) {
-    return r->doing == DOING_WORK || r->doing == DOING_SHARE;
+    return r->doing == DOING_TURN || r->doing == DOING_WORK || r->doing == DOING_SHARE;
 }
 static inline bool host_oversubscribed(const HostSimulation *s) {
     return s->o->ranks > s->host->cores;
@@ -70,7 +70,7 @@ static inline const Work *host_work(const HostSimulation *s, int rank, int op) {
 }
 
 static inline int64_t host_cost(const HostSimulation *s, int rank, int op) {
-    return s->o->costs[rank]->ops[s->o->plan][op].ps;
+    return costs_op_ps(s->o->costs[rank], s->o->plan, op, s->ranks[rank].step);
 }
 
 // The operation has ended now.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Ends of a message, as the plan names them: by position in a group, never by number.
+// Who communicates, as the plan names them: by position in a group, never by number.
 #include "sim/members.h"
 
 #include "core/plan/group.h"
+#include "parallel/strategy/collective_work.h"
 
 int members_peer(const Program *p, const Work *w, int rank) {
     return work_is_message(w) ? group_peer(p, w->group, rank, w->peer) : NONE;
@@ -11,6 +12,16 @@ int members_peer(const Program *p, const Work *w, int rank) {
 bool members_are_ends(const Program *p, const Work *a, const Program *q, const Work *b) {
     return work_is_message(a) && work_is_message(b) && a->kind != b->kind &&
            work_attr(p, a, 0) == work_attr(q, b, 0);
+}
+
+int64_t members_shares(const Program *p, const Work *w, int rank) {
+    if (work_is_message(w)) return 1;
+    const Collective c = collective_work_collective(p, w);
+    if (collective_pushes(&c)) return 1;
+    int64_t shares = 0, rounds = collective_rounds(&c);
+    for (int64_t t = 0; t < rounds; t++)
+        shares += collective_steps(&c, t, group_position(p, w->group, rank)) > 0;
+    return shares;
 }
 
 static MessagePeer *find_peer(const MessagePeers *m, int rank) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The two ends of a message between ranks, and its sequence number.
+// The two ends of a message between ranks, and its sequence number; a rank's part of a collective.
 #ifndef SIM_MEMBERS_H
 #define SIM_MEMBERS_H
 
@@ -12,6 +12,10 @@ int members_peer(const Program *p, const Work *w, int rank);
 // Are they a send and a receive with one tag: with equal sequence numbers, ends of one message?
 // The two may be of different programs.
 bool members_are_ends(const Program *p, const Work *a, const Program *q, const Work *b);
+
+// In how many pieces a rank of a host does its share of a communication: the rounds of the schedule
+// in which it has something to do.
+int64_t members_shares(const Program *p, const Work *w, int rank);
 
 // Messages to and from each peer are counted by tag, which gives them their sequence numbers.
 enum { MESSAGE_COUNTS = 2 * MESSAGE_TAGS };

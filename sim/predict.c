@@ -85,6 +85,13 @@ static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
     hash = hash_u64(hash_u64(hash, (uint64_t)c->dispatch_ps), (uint64_t)c->turn_ps);
     for (int i = 0; i < c->program->plans[plan].op_count; i++)
         hash = hash_u64(hash, (uint64_t)c->ops[plan][i].ps);
+    const StepCosts *each = &c->steps;
+    for (int k = 0; k < each->count; k++) {
+        hash = hash_u64(hash, (uint64_t)each->turn_ps[k]);
+        for (int i = 0; i < c->program->plans[plan].op_count; i++)
+            hash = hash_u64(hash_u64(hash, (uint64_t)costs_op_ps(c, plan, i, k)),
+                            (uint64_t)costs_dispatch_ps(c, i, k));
+    }
     return hash;
 }
 
@@ -130,16 +137,17 @@ static Status simulate(Timeline *const lines[], const Run *run) {
     return simulate_devices(lines, &o, run->topology);
 }
 
-// What a rank communicates in its last step, from the last member's arrival on.
-static double comm_ms(const Timeline *t, const Program *p) {
-    const StepRecord *last = &t->steps[t->step_count - 1];
+// What a rank communicates in a step, from the last member's arrival on; the mean of the
+// timeline's last `count` steps.
+static double comm_ms(const Timeline *t, const Program *p, int count) {
     int64_t ps = 0;
-    for (int k = 0; k < last->span_count; k++) {
-        const Span *span = &t->spans[last->span_first + k];
-        if (op_communicates(p, &p->plans[span->plan].ops[span->op]))
-            ps += span->end_ps - span->start_ps - span->wait_ns * PS_PER_NS;
-    }
-    return (double)ps * 1e-9;
+    for (int i = t->step_count - count; i < t->step_count; i++)
+        for (int k = 0; k < t->steps[i].span_count; k++) {
+            const Span *span = &t->spans[t->steps[i].span_first + k];
+            if (op_communicates(p, &p->plans[span->plan].ops[span->op]))
+                ps += span->end_ps - span->start_ps - span->wait_ns * PS_PER_NS;
+        }
+    return (double)ps * 1e-9 / count;
 }
 
 static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
@@ -148,7 +156,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(create_timelines(lines, pointers, run));
     TRY(simulate(pointers, run));
-    out->step_ms = 0;
+    int counted = !out->replay ? 1 : run->steps > 1 ? run->steps - 1 : 1;
     for (int r = 0; r < run->ranks; r++) {
         programs[r] = run->costs[r]->program;
         for (int i = 0; i < run->steps; i++) {
@@ -157,7 +165,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
         }
         const StepRecord *last = &lines[r].steps[run->steps - 1];
         out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 / run->ranks;
-        out->comm_ms += comm_ms(&lines[r], programs[r]) / run->ranks;
+        out->comm_ms += comm_ms(&lines[r], programs[r], counted) / run->ranks;
     }
     return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
                                  run->ranks);
@@ -201,7 +209,7 @@ bool prediction_fits(const Prediction *p) {
 }
 
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
-    *out = (Prediction){.replay = true};
+    *out = (Prediction){.replay = true, .steps = r->costs[0].steps.count};
     const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
     RunClass *classes = ARENA_NEW(a, RunClass, r->ranks);
     if (!costs || !classes) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
@@ -224,9 +232,12 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
                        .host = timed ? NULL : &host,
                        .plan = r->plan,
                        .ranks = r->ranks,
-                       .steps = r->set.count > 1 ? STEPS : 1,
+                       .steps = out->steps         ? out->steps
+                                : r->set.count > 1 ? STEPS
+                                                   : 1,
                        .batch = job.spec.batch},
                 &job));
+    if (out->steps) out->step_ms = out->report.step_ms.median;
     const RunInfo *run = &r->traces[0].run;  // as it was described when it ran
     out->report.run.strategy = run->strategy;
     out->report.run.strategy_count = run->strategy_count;

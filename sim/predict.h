@@ -34,14 +34,15 @@ typedef struct {
 typedef struct {
     Report report;
     bool replay;
-    double step_ms;                // of the last step
+    int steps;                     // of a replay, each with its own costs; 0: medians were replayed
+    double step_ms;                // of the last step; of such a replay the median
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
     uint64_t inputs;               // hash of all that the prediction depends on
     int64_t memory_bytes;          // planned on a rank
     double launch_ms;              // part of the compute of the breakdown: a described device's
                                    // launches; 0 where operations were measured
-    double comm_ms;                // communication in the last step, each from its last member's
-                                   // arrival on, exposed or not; mean over ranks
+    double comm_ms;                // communication in that step (of a replay the mean), each from
+                                   // its last member's arrival on, exposed or not; mean over ranks
     int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
 
@@ -51,9 +52,9 @@ bool prediction_fits(const Prediction *p);
 // Has the machine room and links for so many ranks? ERR_USAGE, with what to give.
 Status predict_check_place(const SimSetting *s, int ranks) MUST_USE;
 
-// Replay: the median of each operation, ordered by dependencies alone, every rank with a
-// core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed
-// run with a device.
+// Replay: every recorded step with its own durations, ordered by dependencies alone, every rank
+// with a core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed
+// run with a device. Where no step has the spans of all ranks: the median of each operation.
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) MUST_USE;
 
 // The job on that machine. What an operation costs: as recorded under the same cost key; else as

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads all traces of a run, checks that they are of one run, and takes medians of their steps.
+// Reads all traces of a run, checks that they are of one run, and says what their steps cost.
 #include "sim/recording.h"
 
 #include "core/report/report.h"
@@ -8,25 +8,61 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static Status measure_steps(Recording *r, Arena *a) {
-    r->step_ms = 0;
+static const StepRecord *step_of(const Recording *r, int rank, int row) {
+    return &r->traces[rank].timeline.steps[row];
+}
+
+// All ranks have the same rows (trace_read_all()). Their fewest spans of one.
+typedef enum { NOT_KEPT, SOME_SPANS, ALL_SPANS } RowSpans;
+static RowSpans spans_of(const Recording *r, int row) {
+    RowSpans least = ALL_SPANS;
     for (int k = 0; k < r->ranks; k++) {
-        const Timeline *t = &r->traces[k].timeline;
-        int *steps = ARENA_NEW(a, int, t->step_count + 1);
-        double *ms = ARENA_NEW(a, double, t->step_count + 1);
-        if (!steps || !ms) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", t->step_count);
-        r->steps = costs_steps(t, r->plan, steps);
+        const StepRecord *step = step_of(r, k, row);
+        if (step->plan != r->plan || !step->complete) return NOT_KEPT;
+        if (step->span_count < r->traces[k].program.plans[r->plan].op_count) least = SOME_SPANS;
+    }
+    return least;
+}
+
+static Status find_rows(Recording *r, Arena *a) {
+    int count = r->traces[0].timeline.step_count;
+    r->rows = ARENA_NEW(a, int, count + 1);
+    if (!r->rows) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", count);
+    for (int i = 0; i < count; i++) {
+        RowSpans spans = spans_of(r, i);
+        if (spans == ALL_SPANS) r->rows[r->row_count++] = i;
+        r->left_out += spans == SOME_SPANS;
+    }
+    return OK;
+}
+
+static double mean_ms(const Recording *r, int row) {
+    double ms = 0;
+    for (int k = 0; k < r->ranks; k++) {
+        const StepRecord *step = step_of(r, k, row);
+        ms += (double)(step->end_ps - step->start_ps) * 1e-9 / r->ranks;
+    }
+    return ms;
+}
+
+// Of the rows; without any, of the steps that count for medians.
+static Status measure_steps(Recording *r, Arena *a) {
+    int count = r->traces[0].timeline.step_count, first = r->row_count > 1;
+    int *steps = ARENA_NEW(a, int, count + 1);
+    double *ms = ARENA_NEW(a, double, count + 1);
+    if (!steps || !ms) FAIL(ERR_MEMORY, "out of memory for %d recorded steps", count);
+    for (int k = 0; k < r->ranks; k++) {
+        r->steps = costs_steps(&r->traces[k].timeline, r->plan, steps);
         if (!r->steps)
             FAIL(ERR_FORMAT,
                  "the trace of rank %d has no complete training step; record one with --steps 2 "
                  "or more",
                  k);
-        for (int i = 0; i < r->steps; i++)
-            ms[i] = (double)(t->steps[steps[i]].end_ps - t->steps[steps[i]].start_ps) * 1e-9;
-        Spread spread = statistics_spread(ms, r->steps);
-        r->step_ms += spread.median / r->ranks;
-        if (k == 0) r->spread = (spread.p90 - spread.p10) / spread.median;
     }
+    if (r->row_count) r->steps = r->row_count - first;
+    for (int i = 0; i < r->steps; i++)
+        ms[i] = mean_ms(r, r->row_count ? r->rows[first + i] : steps[i]);
+    r->step_ms = statistics_spread(ms, r->steps);
     return OK;
 }
 
@@ -35,8 +71,11 @@ static Status read_costs(Recording *r, Arena *a) {
     if (!r->costs) FAIL(ERR_MEMORY, "out of memory for the costs of %d ranks", r->ranks);
     bool shared = r->has_machine && r->machine.is_host && r->ranks > r->machine.host.cores;
     for (int k = 0; k < r->ranks; k++) {
+        const Timeline *t = &r->traces[k].timeline;
         TRY(costs_init(&r->costs[k], a, &r->traces[r->traces[k].like].program));
-        TRY(costs_from_timeline(&r->costs[k], &r->traces[k].timeline, shared));
+        TRY(costs_from_timeline(&r->costs[k], t, shared));
+        TRY(step_costs_read(&r->costs[k].steps, a, r->costs[k].program, r->plan, t, r->rows,
+                            r->row_count, shared));
     }
     return OK;
 }
@@ -64,6 +103,7 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
              program_ranks(&r->traces[0].program), r->ranks);
     TRY(trace_programs(&r->set, a, r->traces, r->ranks, path));
     TRY(read_machine(r, a, path));
+    TRY(find_rows(r, a));
     TRY(measure_steps(r, a));
     return read_costs(r, a);
 }

@@ -3,6 +3,7 @@
 #ifndef SIM_RECORDING_H
 #define SIM_RECORDING_H
 
+#include "core/base/statistics.h"
 #include "core/platform/machine.h"
 #include "core/record/trace.h"
 #include "sim/costs.h"
@@ -13,9 +14,11 @@ typedef struct {
     ProgramSet set;  // what they executed; borrows from the traces, do not finish
     Costs *costs;    // per rank, in the arena
     int plan;        // the training step's
-    double step_ms;  // median of the recorded steps without the first, mean over ranks
-    int steps;       // recorded, without the first
-    double spread;   // of rank 0's steps: what the middle 80 % of them span, over their median
+    Spread step_ms;  // over the recorded steps without the first: the mean of the ranks' durations
+    int steps;       // of step_ms
+    int *rows;       // of the timelines, in the arena: steps of which all ranks have all spans, the
+    int row_count;   // first included, so that each is replayed by itself; 0: medians are
+    int left_out;    // complete steps, but for operations that a guard skipped
     bool has_machine;
     Machine machine;  // DIR/machine.yaml, when it is there
 } Recording;

@@ -144,7 +144,7 @@ static void free_pending(Simulation *s, int32_t i) {
 }
 
 static int64_t cost_of(const Simulation *s, int rank, int op) {
-    return s->o->costs[rank]->ops[s->o->plan][op].ps;
+    return costs_op_ps(s->o->costs[rank], s->o->plan, op, s->ranks[rank].step);
 }
 
 // The lane's leader is the collective, at each member.

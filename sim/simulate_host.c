@@ -10,8 +10,8 @@
 //             +------------------- host_end_work() --------------------+
 //             v                                                        |
 //       DOING_NOTHING --> host_run_rank() --> DOING_SHARE, a round ----+
-//             ^                |    |   \--> DOING_WORK, an operation -+
-//             |                |    |
+//             ^                |    |  | \--> DOING_WORK, an operation -+
+//             |                |    |  +----> DOING_TURN, a step begins +
 //          EVENT_WAKE          |    +--> ENDED, when no step is left
 //             |                v
 //          WAKING <-------- WAITING
@@ -84,16 +84,12 @@ void host_record(HostSimulation *s, int rank, int op, int64_t start_ps, int64_t 
                               .source = s->o->costs[rank]->ops[s->o->plan][op].source});
 }
 
-// The executor's own time before an operation; before the first of a step it has a time for the
-// whole step besides.
-static int64_t host_dispatch(const HostSimulation *s, int rank) {
-    const SimRank *r = &s->ranks[rank];
-    bool first = r->progress.left == host_order(s, rank)->plan->op_count;
-    return s->o->costs[rank]->dispatch_ps + (first ? s->o->costs[rank]->turn_ps : 0);
+static int64_t host_dispatch(const HostSimulation *s, int rank, int op) {
+    return costs_dispatch_ps(s->o->costs[rank], op, s->ranks[rank].step);
 }
 
 static int64_t host_demand(const HostSimulation *s, int rank, int op) {
-    int64_t cost_ps = host_cost(s, rank, op), dispatch_ps = host_dispatch(s, rank);
+    int64_t cost_ps = host_cost(s, rank, op), dispatch_ps = host_dispatch(s, rank, op);
     return cost_ps > INT64_MAX - dispatch_ps ? INT64_MAX : cost_ps + dispatch_ps;
 }
 
@@ -101,15 +97,22 @@ static int64_t host_demand(const HostSimulation *s, int rank, int op) {
 
 static Status host_run_rank(HostSimulation *s, int rank);
 
+// A step begins with the rank's own time for it, in which it serves nobody.
+static Status host_begin_step(HostSimulation *s, int rank) {
+    SimRank *r = &s->ranks[rank];
+    int64_t turn_ps = costs_turn_ps(s->o->costs[rank], r->step);
+    timeline_begin_step(s->timelines[rank], s->o->plan, r->step, s->engine.now_ps);
+    if (!turn_ps) return host_run_rank(s, rank);
+    return host_start_work(s, rank, DOING_TURN, NONE, NONE, turn_ps);
+}
+
 static Status host_end_step(HostSimulation *s, int rank) {
     SimRank *r = &s->ranks[rank];
-    int64_t now = s->engine.now_ps;
-    timeline_end_step(s->timelines[rank], now);
+    timeline_end_step(s->timelines[rank], s->engine.now_ps);
     r->doing = ENDED;
     if (++r->step >= (s->o->steps ? s->o->steps : 1)) return OK;
-    timeline_begin_step(s->timelines[rank], s->o->plan, r->step, now);
     rank_progress_begin(&r->progress);
-    return host_run_rank(s, rank);
+    return host_begin_step(s, rank);
 }
 
 // The thread has the core and decides what to do next, as executor_advance() does.
@@ -135,16 +138,18 @@ static Status host_run_rank(HostSimulation *s, int rank) {
 static Status host_end_work(HostSimulation *s, int rank) {
     SimRank *r = &s->ranks[rank];
     int op = r->op;
-    bool share = r->doing == DOING_SHARE;
+    bool share = r->doing == DOING_SHARE, turn = r->doing == DOING_TURN;
     r->doing = DOING_NOTHING;
+    if (turn) return host_run_rank(s, rank);
     if (share) {
         LaneComm *c = &r->comms[r->lane];
         c->share++;
         TRY(host_end_round(s, rank, op, c));
         return host_run_rank(s, rank);
     }
-    int64_t start = r->since_ps + host_dispatch(s, rank), now = s->engine.now_ps;
-    host_record(s, rank, op, start < now ? start : now, 0, host_cost(s, rank, op));
+    int64_t start = r->since_ps + host_dispatch(s, rank, op), now = s->engine.now_ps;
+    host_record(s, rank, op, start < now ? start : now, 0,
+                costs_busy_ps(s->o->costs[rank], s->o->plan, op, r->step));
     rank_progress_finish(&r->progress, op);
     return host_run_rank(s, rank);
 }
@@ -198,7 +203,6 @@ static Status host_init_rank(HostSimulation *s, Arena *a, int rank) {
     TRY(message_peers_init(&r->peers, a, order->program, order->plan, rank));
     if (!r->comms || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
-    timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
     return OK;
 }
 
@@ -212,7 +216,7 @@ static Status host_run(HostSimulation *s, Arena *a) {
     if (!s->ranks || !s->core_ps || !s->core_event)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     for (int r = 0; r < s->o->ranks; r++) TRY(host_init_rank(s, a, r));
-    for (int r = 0; r < s->o->ranks; r++) TRY(host_run_rank(s, r));
+    for (int r = 0; r < s->o->ranks; r++) TRY(host_begin_step(s, r));
     TRY(engine_run(&s->engine));
     for (int r = 0; r < s->o->ranks; r++)
         if (s->ranks[r].doing != ENDED) return host_deadlock(s, a);

@@ -230,8 +230,10 @@ int report_timed_steps(const Report *r) {
     return r->steps - r->unrecorded_steps - r->warm_up_steps;
 }
 
+// A prediction repeats one step; a replay has the steps that were recorded.
 bool report_has_spread(const Report *r) {
-    return !report_is_simulated(r) && report_timed_steps(r) > 1;
+    enum { PREDICTED = 2 };
+    return report_timed_steps(r) > (report_is_simulated(r) ? PREDICTED : 1);
 }
 
 const char *report_rank_word(const Report *r) { return report_is_described(r) ? "GPU" : "rank"; }

@@ -97,6 +97,8 @@ static void write_speed(const Report *r, const Markup *m) {
     write_spread(m, "samples/s", &r->samples_per_s, spread);
     write_spread(m, "step, ms", &r->step_ms, spread);
     markup_end_table(m);
+    if (simulated && spread)
+        markup_paragraph(m, "%d recorded steps, each simulated from its own durations.", steps);
     if (simulated) return;
     markup_paragraph(m, "Times of %d step%s%s.", steps, steps == 1 ? "" : "s",
                      r->warm_up_steps ? "; the first of the run, which warms up, is left out" : "");

@@ -125,6 +125,23 @@ START_TEST(communication_moves_on_between_operations_only) {
 }
 END_TEST
 
+// 25 ps before anything, also before a communication that nothing precedes.
+START_TEST(a_step_begins_with_the_ranks_own_time) {
+    Setup s;
+    setup(&s, 2, 2);
+    make_op(&s.p, s.plan, (OpSpec){.name = "gather", .kind = KIND_ALL_REDUCE, .lane = 2}, "g", "g");
+    prepare(&s);
+    for (int r = 0; r < 2; r++) {
+        cost(&s, r, 0, 30);
+        s.costs[r].turn_ps = 25;
+    }
+    ck_assert_ok(simulate(&s));
+    ck_assert_int_eq(s.lines[0].spans[0].start_ps, 25);
+    ck_assert_int_ge(end_of(&s, 0), 25 + 30);
+    finish(&s);
+}
+END_TEST
+
 START_TEST(an_unknown_cost_is_named) {
     Setup s;
     setup(&s, 1, 1);
@@ -165,4 +182,5 @@ END_TEST
 SUITE("simulate", operations_of_one_rank_follow_each_other, three_ranks_share_two_cores,
       who_ends_leaves_its_share_to_the_others, an_all_reduce_waits_for_its_last_member,
       a_rank_that_waits_long_has_to_be_woken, communication_moves_on_between_operations_only,
-      an_unknown_cost_is_named, a_deadlock_names_who_waits_where, time_that_does_not_end_is_refused)
+      a_step_begins_with_the_ranks_own_time, an_unknown_cost_is_named,
+      a_deadlock_names_who_waits_where, time_that_does_not_end_is_refused)

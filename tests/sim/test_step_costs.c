@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// A step's own costs, by hand and from simulated runs, whose costs are known.
+#include "sim/step_costs.h"
+
+#include "core/base/rng.h"
+#include "sim/predict.h"
+#include "tests/support/simulate_case.h"
+
+enum { NS = 1000, STEPS = 40, MOST_OPS = 8 };
+enum { WORK, BUCKET, MORE, USE };  // operations of the plan
+
+// A gradient, its all-reduce, a work beside it, and one that needs the sum.
+static void setup(Setup *s, int ranks) {
+    memset(s, 0, sizeof *s);
+    s->ranks = ranks;
+    s->plan = make_program(&s->p, ranks);
+    s->host = (HostModel){.cores = ranks, .spin_ps = INT64_MAX, .poll_ps = 7 * NS};
+    make_tensor(&s->p, "g", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+    make_tensor(&s->p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_tensor(&s->p, "h", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+    make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD}, "g", "w");
+    make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g",
+            "g");
+    make_op(&s->p, s->plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
+    make_op(&s->p, s->plan, (OpSpec){.name = "use", .kind = KIND_FOLD}, "w", "g");
+    prepare(s);
+    for (int r = 0; r < ranks; r++) timeline_destroy(&s->lines[r]);
+    for (int r = 0; r < ranks; r++)
+        ck_assert_ok(timeline_create(&s->lines[r], r, STEPS, STEPS * MOST_OPS));
+}
+
+static void span(Timeline *t, int op, int64_t start_ns, int64_t end_ns, int64_t wait_ns,
+                 int64_t cpu_ns) {
+    timeline_add_span(t, &(Span){.start_ps = start_ns * NS,
+                                 .end_ps = end_ns * NS,
+                                 .op = op,
+                                 .lane = op == BUCKET ? 2 : 0,
+                                 .wait_ns = wait_ns,
+                                 .cpu_ns = cpu_ns});
+}
+
+// Work from 10 to 110. The bucket is in flight from 112 on, the other rank comes at 122; before
+// more begins at 175, the rank did its share of 50 and was busy with the executor for 15. The
+// bucket ends at 290, and use begins 4 later. Behind it the step takes 6 more.
+START_TEST(time_between_operations_is_the_executors_but_for_shares) {
+    Setup s;
+    setup(&s, 2);
+    Timeline *t = &s.lines[0];
+    timeline_begin_step(t, 0, 0, 0);
+    span(t, WORK, 10, 110, 0, 90);
+    span(t, MORE, 175, 275, 0, 200);
+    span(t, BUCKET, 112, 290, 10, 50);
+    span(t, USE, 294, 300, 0, 6);
+    timeline_end_step(t, 306 * NS);
+    StepCosts c;
+    ck_assert_ok(step_costs_read(&c, &s.arena, &s.p, 0, t, &(int){0}, 1, false));
+    ck_assert_int_eq(c.ps[WORK], 100 * NS);
+    ck_assert_int_eq(c.busy_ps[WORK], 90 * NS);
+    ck_assert_int_eq(c.busy_ps[MORE], 100 * NS);  // no more than it took
+    ck_assert_int_eq(c.ps[BUCKET], 50 * NS);
+    ck_assert_int_eq(c.gap_ps[WORK], 0);
+    ck_assert_int_eq(c.gap_ps[MORE], (175 - 110 - 50) * NS);
+    ck_assert_int_eq(c.gap_ps[USE], 4 * NS);
+    ck_assert_int_eq(c.turn_ps[0], (10 + 6) * NS);
+    ck_assert_ok(step_costs_read(&c, &s.arena, &s.p, 0, t, &(int){0}, 1, true));
+    ck_assert_int_eq(c.ps[WORK], 90 * NS);
+    finish(&s);
+}
+END_TEST
+
+// The rank comes last: its share follows at once, and what is before it is the executor's. In the 3
+// before more the share, of 20, cannot have been done.
+START_TEST(a_rank_that_comes_last_begins_with_its_share) {
+    Setup s;
+    setup(&s, 2);
+    Timeline *t = &s.lines[0];
+    timeline_begin_step(t, 0, 0, 0);
+    span(t, WORK, 0, 100, 0, 100);
+    span(t, MORE, 108, 130, 0, 22);
+    span(t, BUCKET, 105, 160, 0, 20);
+    span(t, USE, 160, 200, 0, 40);
+    timeline_end_step(t, 200 * NS);
+    StepCosts c;
+    ck_assert_ok(step_costs_read(&c, &s.arena, &s.p, 0, t, &(int){0}, 1, false));
+    ck_assert_int_eq(c.gap_ps[BUCKET], 5 * NS);
+    ck_assert_int_eq(c.gap_ps[MORE], 3 * NS);
+    ck_assert_int_eq(c.gap_ps[USE], 0);
+    ck_assert_int_eq(c.turn_ps[0], 0);
+    finish(&s);
+}
+END_TEST
+
+// Random costs, of every step by itself. What is before the first operation counts as the turn.
+static void draw(Setup *s, StepCosts *c, Rng *rng) {
+    int ops = s->plan->op_count;
+    int64_t *ps = ARENA_NEW(&s->arena, int64_t, STEPS * ops);
+    int64_t *gap_ps = ARENA_NEW(&s->arena, int64_t, STEPS * ops);
+    int64_t *turn_ps = ARENA_NEW(&s->arena, int64_t, STEPS);
+    for (int i = 0; i < STEPS * ops; i++) {
+        ps[i] = (int64_t)(1 + rng_below(rng, 900)) * NS;
+        gap_ps[i] = i % ops == BUCKET || i % ops == WORK ? 0 : (int64_t)rng_below(rng, 20) * NS;
+    }
+    for (int i = 0; i < STEPS; i++) turn_ps[i] = (int64_t)rng_below(rng, 50) * NS;
+    *c = (StepCosts){STEPS, ops, ps, ps, gap_ps, turn_ps};
+}
+
+static void simulate(Setup *s) {
+    const SimulateOptions o = {.costs = s->cost_of, .ranks = s->ranks, .steps = STEPS};
+    for (int r = 0; r < s->ranks; r++) {
+        s->lines[r].step_count = s->lines[r].span_count = 0;
+        for (int i = 0; i < s->plan->op_count; i++) cost(s, r, i, 1);
+    }
+    ck_assert_ok(simulate_host(s->line_of, &o, &s->host));
+}
+
+// What the timelines of a simulated run say is what it was simulated with; simulated again it gives
+// the same run.
+START_TEST(a_simulated_run_is_read_and_replayed_exactly) {
+    static StepRecord first[RANKS_MOST][STEPS];
+    for (int ranks = 1; ranks <= 4; ranks++) {
+        Setup s;
+        setup(&s, ranks);
+        Rng rng;
+        rng_init(&rng, 7, RNG_TEST, (uint32_t)ranks, 0);
+        for (int r = 0; r < ranks; r++) draw(&s, &s.costs[r].steps, &rng);
+        simulate(&s);
+        int rows[STEPS];
+        for (int i = 0; i < STEPS; i++) rows[i] = i;
+        for (int r = 0; r < ranks; r++) {
+            StepCosts drawn = s.costs[r].steps, *read = &s.costs[r].steps;
+            memcpy(first[r], s.lines[r].steps, sizeof first[r]);
+            ck_assert_ok(step_costs_read(read, &s.arena, &s.p, 0, &s.lines[r], rows, STEPS, false));
+            for (int i = 0; i < STEPS * drawn.ops; i++) {
+                ck_assert_int_eq(read->ps[i], drawn.ps[i]);
+                ck_assert_msg(read->gap_ps[i] == drawn.gap_ps[i],
+                              "%d ranks, rank %d, operation %d of step %d: %lld instead of %lld ps",
+                              ranks, r, i % drawn.ops, i / drawn.ops, (long long)read->gap_ps[i],
+                              (long long)drawn.gap_ps[i]);
+            }
+            for (int i = 0; i < STEPS; i++) ck_assert_int_eq(read->turn_ps[i], drawn.turn_ps[i]);
+        }
+        simulate(&s);
+        for (int r = 0; r < ranks; r++)
+            for (int i = 0; i < STEPS; i++)
+                ck_assert_int_eq(s.lines[r].steps[i].end_ps, first[r][i].end_ps);
+        finish(&s);
+    }
+}
+END_TEST
+
+// Work takes 100 and 300 ns in turn, on one rank when on the other it takes 300 and 100: the ranks,
+// which meet in every step, always wait for the slower. Medians of 200 know nothing of that.
+static void take_turns(Setup *s, Recording *r, bool each) {
+    *r = (Recording){.ranks = 2, .costs = s->costs};
+    r->traces = ARENA_NEW(&s->arena, Trace, 2);
+    ck_assert_ptr_nonnull(r->traces);
+    for (int k = 0; k < 2; k++) {
+        StepCosts c;
+        Rng rng;
+        rng_init(&rng, 1, RNG_TEST, 0, 0);
+        draw(s, &c, &rng);
+        int64_t *ps = (int64_t *)c.ps, *gap_ps = (int64_t *)c.gap_ps,
+                *turn_ps = (int64_t *)c.turn_ps;
+        for (int i = 0; i < STEPS * c.ops; i++) {
+            ps[i] = i % c.ops == WORK ? ((i / c.ops + k) % 2 ? 300 : 100) * NS : 0;
+            gap_ps[i] = 0;
+        }
+        for (int i = 0; i < STEPS; i++) turn_ps[i] = 0;
+        if (each) s->costs[k].steps = c;
+        for (int i = 0; i < c.ops; i++) cost(s, k, i, i == WORK ? 200 * NS : 0);
+        r->traces[k] = (Trace){
+            .program = s->p,
+            .run = {.model = "x", .device = "cpu", .dtype = "f32", .ranks = 2, .batch = 64}};
+    }
+}
+
+START_TEST(ranks_that_fall_out_of_step_wait_for_each_other) {
+    for (int each = 0; each < 2; each++) {
+        Setup s;
+        Recording r;
+        Prediction p;
+        setup(&s, 2);
+        take_turns(&s, &r, each);
+        ck_assert_ok(predict_replay(&p, &s.arena, &r));
+        ck_assert_int_eq(p.steps, each ? STEPS : 0);
+        ck_assert_double_eq_tol(p.step_ms, each ? 300e-6 : 200e-6, 1e-12);
+        ck_assert_double_eq_tol(p.report.step_ms.median, p.step_ms, 1e-12);
+        ck_assert_double_eq_tol(p.report.breakdown_ms[TIME_WAITING], each ? 100e-6 : 0, 1e-12);
+        finish(&s);
+    }
+}
+END_TEST
+
+SUITE("step_costs", time_between_operations_is_the_executors_but_for_shares,
+      a_rank_that_comes_last_begins_with_its_share, a_simulated_run_is_read_and_replayed_exactly,
+      ranks_that_fall_out_of_step_wait_for_each_other)
