@@ -147,10 +147,32 @@ static bool computes_again(const Program *p, const Plan *plan, const Op *again, 
     return true;
 }
 
-static Status check_recompute(const Program *p, const Plan *plan, int i) {
+// Operations by the logical tensor of their first output, the latest first.
+typedef struct {
+    int32_t *last;    // [logical] or NONE
+    int32_t *before;  // [operation] or NONE
+} Makers;
+
+static Status makers_init(Makers *m, Arena *a, const Program *p, const Plan *plan) {
+    *m = (Makers){ARENA_NEW(a, int32_t, p->logical_count + 1),
+                  ARENA_NEW(a, int32_t, plan->op_count + 1)};
+    if (!m->last || !m->before) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    for (int l = 0; l < p->logical_count; l++) m->last[l] = NONE;
+    return OK;
+}
+
+static void makers_add(Makers *m, const Program *p, const Plan *plan, int i) {
+    if (!plan->ops[i].outputs) return;
+    int logical = p->tensors[op_outputs(plan, &plan->ops[i])[0]].logical;
+    m->before[i] = m->last[logical];
+    m->last[logical] = i;
+}
+
+static Status check_recompute(const Program *p, const Plan *plan, int i, const Makers *m) {
     const Op *op = &plan->ops[i];
     if (!(op->flags & OP_RECOMPUTE)) return OK;
-    for (int k = i - 1; k >= 0; k--)
+    int k = op->outputs ? m->last[p->tensors[op_outputs(plan, op)[0]].logical] : NONE;
+    for (; k != NONE; k = m->before[k])
         if (computes_again(p, plan, op, &plan->ops[k])) return OK;
     FAIL(ERR_PLAN, PLACE "flags=recompute, but no %s before it made %s from the same inputs",
          PLACE_ARGS, kind_name(op_kind(p, op)),
@@ -195,7 +217,9 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     int32_t *op_at = ARENA_NEW(scratch, int32_t, plan->op_count + 1);
     PlacementState state;
+    Makers makers;
     if (!written || !writer || !op_at) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    TRY(makers_init(&makers, scratch, p, plan));
     TRY(placement_state_init(&state, p, scratch));
     TRY(plan_order_find(op_at, scratch, p, plan));
     for (int t = 0; t < p->tensor_count; t++) writer[t] = NONE;
@@ -206,7 +230,8 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
         TRY(check_extents(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer, ready));
         TRY(check_pool_index(p, plan, op, writer));
-        TRY(check_recompute(p, plan, i));
+        TRY(check_recompute(p, plan, i, &makers));
+        makers_add(&makers, p, plan, i);
         TRY(check_placements(p, plan, op, &state));
         for (int o = 0; o < op->outputs; o++) {
             int root = program_root(p, op_outputs(plan, op)[o]);

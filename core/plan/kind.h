@@ -254,8 +254,9 @@ typedef enum {
 
 // clang-format off
 #define PHASE_LIST(X)                                                                 \
-    X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward") X(BACKWARD, "backward") \
-    X(SYNC, "sync") X(UPDATE, "update") X(EVALUATE, "evaluate")
+    X(SETUP, "setup") X(INPUT, "input") X(FORWARD, "forward")                         \
+    X(RECOMPUTE, "recompute") X(BACKWARD, "backward") X(SYNC, "sync")                 \
+    X(UPDATE, "update") X(EVALUATE, "evaluate")
 // clang-format on
 typedef enum {
 #define X(constant, name) PHASE_##constant,
