@@ -21,6 +21,7 @@ typedef struct {
     int64_t first;        // turns are called NAME.first, NAME.first+1 ...; NONE: they are not
     const char *cursor;   // its first line
     int line, layers;     // its own line; layers before it
+    int number;           // of this turn among all blocks
     Scope *outer;
 } Frame;
 
@@ -32,8 +33,8 @@ typedef struct {
     LayerLine *lines;  // [layer]
     int layer_capacity;
     Frame frames[FRAMES];
-    int depth;
-    Scope *scope;  // what the line being read stands in
+    int depth, turns;  // turns: of all frames so far
+    Scope *scope;      // what the line being read stands in
 } Reader;
 
 #define FAIL_LINE(s, fmt, ...) FAIL((s), "%s:%d: " fmt, r->in.source, r->in.line, __VA_ARGS__)
@@ -199,9 +200,18 @@ static Status push_layer(Reader *r, const Layer *l, const LayerLine *line) {
     return OK;
 }
 
+// A block that is one of a list, such as a transformer's layers, rather than one around them all.
+static int block_of(const Reader *r) {
+    int block = NONE;
+    for (const Frame *f = r->frames; f < &r->frames[r->depth]; f++)
+        if (f->block && (block == NONE || f->times || f->first != NONE)) block = f->number;
+    return block;
+}
+
 static Status read_layer(Reader *r, const LayerRow *row) {
     Layer l = {.row = row,
                .line = r->in.line,
+               .block = block_of(r),
                .attribute = {[ATTRIBUTE_BIAS] = true},
                .input_count = row->or_one ? 1 : row->inputs};
     LayerLine line = {.scope = r->scope};
@@ -249,7 +259,8 @@ static Status read_classes(Reader *r) {
     return model_numbers_read(&r->numbers, "classes", r->in.words[1], 1, &r->m->classes);
 }
 
-static Status open_turn(Reader *r, const Frame *f) {
+static Status open_turn(Reader *r, Frame *f) {
+    f->number = r->turns++;
     int64_t turn = f->first == NONE ? f->turn : -f->first - (f->turn ? f->turn : 1);
     return scope_open(&r->scope, r->a, f->outer, f->block, turn, r->m->layer_count);
 }
