@@ -144,6 +144,15 @@ const OptionDetail job_details[] = {
      "are "
      "in memory. 0: a layer waits for its own.",
      "forward-prefetch backward-prefetch stage3-prefetch-bucket-size"},
+    {"recompute",
+     "full: of each block of the model file only what enters it is kept from the forward, and the "
+     "backward computes the rest again, block by block: less memory, up to a third more "
+     "arithmetic. Of a model without blocks, groups of layers. selective: only what costs no "
+     "products and reads what is kept anyway, such as norms, activations, masks: nearly no "
+     "arithmetic. The bits are the same. See --print-memory, and the operations NAME.recompute of "
+     "--print-plan step; a large batch shows it, since evaluation takes 256 rows at once.",
+     "activation-checkpointing gradient-checkpointing checkpoint-activations "
+     "recompute-granularity recompute-activations remat rematerialization"},
     {"plan", "Runs what --print-plan file printed, edited or not; - is standard input. Options "
              "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
     {"print-plan",

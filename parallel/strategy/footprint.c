@@ -50,6 +50,22 @@ static int64_t copy_bytes(const Program *p, const Plan *plan) {
     return bytes;
 }
 
+// What one pass computes again reads once more.
+static int64_t recomputed_bytes(const Program *p, const Plan *plan) {
+    int64_t bytes = 0;
+    for (int i = 0; plan && i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        if (!(op->flags & OP_RECOMPUTE) || op->shard || op->micro_batch) continue;
+        for (int k = 0; k < op->inputs; k++) {
+            const Tensor *t = &p->tensors[op_inputs(plan, op)[k]];
+            const Logical *l = &p->logicals[t->logical];
+            if (l->role == ROLE_PARAMETER)
+                bytes += logical_elements(l) * dtype_bytes((Dtype)t->dtype);
+        }
+    }
+    return bytes;
+}
+
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
     FootprintModel m = {.ranks = mesh_axis_size(p, MESH_DATA),
@@ -65,7 +81,8 @@ FootprintModel footprint_model(const Program *p) {
         if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
         if (l->role == ROLE_STATE) m.state_bytes += bytes;
     }
-    m.copy_bytes = copy_bytes(p, step_of(p));
+    m.copy_bytes = copy_bytes(p, step);
+    m.recomputed_bytes = recomputed_bytes(p, step);
     return m;
 }
 
@@ -73,7 +90,8 @@ Footprint footprint_closed(const FootprintModel *m, int stage) {
     double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes, n = m->ranks;
     double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
     double copies = (double)m->copy_bytes, read = copies > 0 ? copies : whole;
-    double gathered = stage == 3 ? 2 * m->passes * read : trained;
+    double again = (double)m->recomputed_bytes;
+    double gathered = stage == 3 ? m->passes * (2 * read + again) : trained;
     return (Footprint){.parameters = (whole + copies) / (stage == 3 ? n : 1),
                        .gradients = stage >= 2 ? trained / n : trained,
                        .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,

@@ -13,6 +13,9 @@
 // With passes in bf16 a rank keeps copies of its parameters as well, Phi = Psi / 2 bytes, of which
 // ZeRO-3 has its share and gathers these: (2P Phi + T) (N-1)/N.
 //
+// Recomputation makes ZeRO-3 gather the R bytes of what it computes with once more in each pass:
+// (2P Psi + P R + T) (N-1)/N.
+//
 // Under ZeRO the norm of the gradients sends 16 (N-1)/N bytes for each block of 4,096 elements.
 // State, such as running statistics, is whole on every rank, and counts as the optimiser's.
 //
@@ -37,6 +40,7 @@ typedef struct {
 typedef struct {
     int64_t parameter_bytes, trained_bytes, optimiser_bytes, state_bytes;  // of logical tensors
     int64_t copy_bytes;           // of the parameters' copies in the passes' type
+    int64_t recomputed_bytes;     // of the parameters, or copies, that a pass reads once more
     int64_t parameters, trained;  // elements
     int64_t blocks;               // of all gradients whose squares are summed; 0 without a norm
     int ranks, passes;

@@ -6,6 +6,7 @@ static Status make_program(Program *out, const Model *m, const StepSpec *spec,
                            const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(out, strategy));
+    TRY(recompute_apply(out, m, strategy->recompute));
     if (strategy->zero) return zero_apply(out, strategy);
     return mesh_size(&spec->mesh, MESH_DATA) == 1 ? shards_apply(out, strategy)
                                                   : ddp_apply(out, strategy);
@@ -16,7 +17,8 @@ static Status make_devices(ProgramSet *out, const Model *m, const StepSpec *spec
                            const StrategyOptions *strategy) {
     Program p;
     TRY(model_emit(&p, m, spec));
-    Status s = data_parallel_programs(out, &p, strategy, spec->micro_batches);
+    Status s = recompute_apply(&p, m, strategy->recompute);
+    if (s == OK) s = data_parallel_programs(out, &p, strategy, spec->micro_batches);
     program_finish(&p);
     return s;
 }

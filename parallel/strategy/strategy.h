@@ -18,6 +18,9 @@ typedef enum {
     COMPRESS_TOPK,      // its number: the fraction of the elements
 } Compress;
 
+// What the backward computes again instead of keeping it, in the order of the words of --recompute.
+typedef enum { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL } Recompute;
+
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
@@ -28,6 +31,7 @@ typedef struct {
     bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
+    Recompute recompute;      // activations of the forward
 } StrategyOptions;
 
 // Make the programs of all ranks: the model's work, cut as `spec` says, and the strategy that its
@@ -70,6 +74,13 @@ Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyO
 // the sums of the backward reduced there, in the order of the shards. For the untransformed program
 // of a model; a strategy for the gradients comes after. ERR_USAGE when the program normalises none.
 Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_USE;
+
+// Let the backward of the step compute activations again, just before it reads them, instead of
+// keeping them from the forward: of each segment of the network (a block, or what lies between
+// two; without blocks about sqrt(n) segments of n layers) all but what other segments read, or with
+// `selective` only what is cheap, with no products, from what is there anyway. New operations have
+// phase and flag "recompute". For any program of the model before gradients are joined.
+Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 
 // ZeRO (Rajbhandari et al., 2020), the stage that the options say, in flat shards of blocks of
 // 4,096 elements over the mesh axis "data" (docs/contract.md, 6). Gradients are reduce-scattered,

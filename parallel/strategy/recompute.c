@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// Recomputation of activations (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016;
+// selective: Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models",
+// 2022) as a transformation of a program: a backward operation that reads what the forward made
+// reads what was made again just before it. Begin at recompute_apply().
+//
+// The network is cut into segments: its blocks, and what lies between them. What another segment
+// reads is kept; of the rest of a segment, what the backward reads is made again, and with it what
+// that is made from, back to what is kept. So nothing is computed again for nobody: of a GPT's
+// block all but its last product and sum. What has no rows (statistics), what was communicated, and
+// what outlives the step are kept, so running statistics are updated once.
+#include "core/base/array.h"
+#include "core/plan/build.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME = 320 };
+
+typedef struct {
+    Program *p;
+    Plan *plan;
+    Arena arena;
+    bool full;
+    int32_t *segment;  // [1 + name] of a layer, or NONE: of what is not recomputed; in the arena,
+                       // as all arrays but `after`
+    int32_t *root;     // [tensor] program_root()
+    int32_t *writer;   // [tensor] a root's only writer, or NONE
+    uint8_t *redo;     // [tensor] a root that can be made again
+    uint8_t *needed;   // [tensor] a root that the backward reads
+    int32_t *again;    // [tensor] where it is made again, or NONE
+    uint8_t *done;     // [operation] it is computed again
+    int32_t *list;     // [operation] those that one tensor needs again
+    int *after;        // owned; per new operation the one that it goes behind
+    int tensors, ops;  // of the program and plan as they were
+    int added, capacity;
+} Recomputation;
+
+// --- segments
+
+// Segments begin where the block changes; cut[i]: one does with the i-th layer of the list.
+static bool cut_at_blocks(const Model *m, const int *list, int count, uint8_t *cut) {
+    bool blocks = false;
+    for (int i = 0; i < count; i++) {
+        blocks |= m->layers[list[i]].block != NONE;
+        cut[i] = i && m->layers[list[i]].block != m->layers[list[i - 1]].block;
+    }
+    return blocks;
+}
+
+// Without blocks, of n layers about sqrt(n) segments of as many: what is kept, n/k tensors between
+// segments of k and the k of the segment at work, is least then. If there is one near, each begins
+// with a layer that has parameters: its activation, with which it may be fused, stays with it.
+static void cut_evenly(const Model *m, const int *list, int count, uint8_t *cut) {
+    int length = (int)ceil(sqrt(count)), reach = length / 2;
+    for (int place = length; place < count; place += length) {
+        int best = place, far = reach + 1;
+        for (int i = place - reach + 1; i <= place + reach && i < count; i++)
+            if (m->layers[list[i]].parameter_count && abs(i - place) < far) {
+                best = i;
+                far = abs(i - place);
+            }
+        cut[best] = 1;
+    }
+}
+
+// The backward of the last segment follows its forward at once: it is not recomputed.
+static Status find_segments(Recomputation *r, const Model *m) {
+    Program *p = r->p;
+    int count = 0, number = 0, last = 0;
+    int *list = ARENA_NEW(&r->arena, int, m->layer_count + 1);
+    uint8_t *cut = ARENA_NEW(&r->arena, uint8_t, m->layer_count + 1);
+    r->segment = ARENA_NEW(&r->arena, int32_t, p->name_bytes + 2);
+    if (!r->segment || !list || !cut)
+        FAIL(ERR_MEMORY, "out of memory for the segments of %d layers", m->layer_count);
+    for (int i = 0; i <= p->name_bytes; i++) r->segment[i] = NONE;
+    for (int i = 0; i < m->layer_count; i++)
+        if (m->layers[i].used) list[count++] = i;
+    if (!cut_at_blocks(m, list, count, cut)) cut_evenly(m, list, count, cut);
+    for (int i = 0; i < count; i++) last += cut[i];
+    for (int i = 0; i < count; i++) {
+        int name = program_find_name(p, m->layers[list[i]].name);
+        number += cut[i];
+        if (name != NONE && number < last) r->segment[1 + name] = number;
+    }
+    return OK;
+}
+
+static int segment_of(const Recomputation *r, const Op *op) {
+    return r->segment[1 + op_work(r->p, op)->layer];
+}
+
+// --- what is made again
+
+static bool is_activation(const Recomputation *r, int t) {
+    const Tensor *tensor = &r->p->tensors[t];
+    return tensor->role == ROLE_ACTIVATION && tensor->alias == NONE && tensor->extent != NONE &&
+           !tensor->result;
+}
+
+// A plain computation of the forward, of values that it alone writes.
+static bool can_repeat(const Recomputation *r, const Op *op) {
+    const Work *w = op_work(r->p, op);
+    bool plain = w->phase == PHASE_FORWARD && kind_class(work_kind(w)) == CLASS_COMPUTE &&
+                 op->guard == NONE && !(op->flags & OP_ACCUMULATE) && segment_of(r, op) != NONE;
+    for (int o = 0; o < op->outputs && plain; o++) {
+        int t = op_outputs(r->plan, op)[o];
+        plain = is_activation(r, t) && r->writer[t] != NONE;
+    }
+    return plain && op->outputs;
+}
+
+// Arithmetic that is cheap has no products, and pays where what it reads is there anyway.
+static bool is_cheap(const Recomputation *r, const Op *op) {
+    if (op_work(r->p, op)->flops) return false;
+    for (int i = 0; i < op->inputs; i++) {
+        int t = r->root[op_inputs(r->plan, op)[i]];
+        Memory memory = role_memory((Role)r->p->tensors[t].role);
+        bool passing = memory == MEMORY_ACTIVATIONS || memory == MEMORY_COMMUNICATION;
+        if (passing && !r->redo[t] && !r->needed[t]) return false;
+    }
+    return true;
+}
+
+static void find_touches(Recomputation *r) {
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        bool backward = op_work(r->p, op)->phase == PHASE_BACKWARD;
+        for (int o = 0; o < op->outputs; o++) {
+            int32_t *writer = &r->writer[r->root[op_outputs(r->plan, op)[o]]];
+            *writer = *writer == NONE ? i : r->ops;
+        }
+        for (int k = 0; k < op->inputs && backward; k++)
+            r->needed[r->root[op_inputs(r->plan, op)[k]]] = 1;
+    }
+    for (int t = 0; t < r->tensors; t++)
+        if (r->writer[t] == r->ops) r->writer[t] = NONE;  // by several
+}
+
+// What is read by another segment, or by anything but forward and backward, is kept.
+static void keep_what_leaves(Recomputation *r, uint8_t *leaves) {
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        Phase phase = (Phase)op_work(r->p, op)->phase;
+        for (int k = 0; k < op->inputs && phase != PHASE_BACKWARD; k++) {
+            int t = r->root[op_inputs(r->plan, op)[k]];
+            bool inside = phase == PHASE_FORWARD && r->writer[t] != NONE &&
+                          segment_of(r, op) == segment_of(r, &r->plan->ops[r->writer[t]]);
+            if (!inside) leaves[t] = 1;
+        }
+    }
+}
+
+static Status choose(Recomputation *r) {
+    uint8_t *leaves = ARENA_NEW(&r->arena, uint8_t, r->tensors + 1);
+    if (!leaves) FAIL(ERR_MEMORY, "out of memory for %d tensors", r->tensors);
+    keep_what_leaves(r, leaves);
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        bool redo = can_repeat(r, op) && (r->full || is_cheap(r, op));
+        for (int o = 0; o < op->outputs; o++) redo &= !leaves[r->root[op_outputs(r->plan, op)[o]]];
+        for (int o = 0; o < op->outputs && redo; o++) r->redo[op_outputs(r->plan, op)[o]] = 1;
+    }
+    return OK;
+}
+
+// --- making it again
+
+// "fc1.y/0.1.again": the same piece of the same logical tensor, or the same view of one.
+static Status add_tensor(Recomputation *r, int t, int alias, int32_t *out) {
+    const Tensor from = r->p->tensors[t];
+    char name[NAME];
+    TensorSpec spec = {.name = name,
+                       .logical = from.logical,
+                       .extent = TENSOR_REF(from.extent),
+                       .extent_times = from.extent_times,
+                       .alias = TENSOR_REF(alias),
+                       .shard = from.shard,
+                       .micro_batch = from.micro_batch,
+                       .dtype = (Dtype)from.dtype,
+                       .role = (Role)from.role};
+    int index;
+    memcpy(spec.shape, from.shape, sizeof spec.shape);
+    memcpy(spec.placement, from.placement, sizeof spec.placement);
+    snprintf(name, sizeof name, "%s.again", tensor_name(r->p, t));
+    TRY(program_add_tensor(r->p, &spec, &index));
+    *out = index;
+    return OK;
+}
+
+// Where a tensor lies that an operation made again, or the backward, reads.
+static Status find_again(Recomputation *r, int t, int32_t *out) {
+    int32_t alias;
+    *out = t;
+    if (!r->redo[r->root[t]]) return OK;
+    if (r->again[t] == NONE) {  // a view
+        TRY(find_again(r, r->p->tensors[t].alias, &alias));
+        TRY(add_tensor(r, t, alias, &r->again[t]));
+    }
+    *out = r->again[t];
+    return OK;
+}
+
+// "fc1.forward" becomes "fc1.recompute".
+static void name_again(const Recomputation *r, const Work *w, char out[NAME]) {
+    static const char forward[] = ".forward";
+    const char *name = program_name(r->p, w->name);
+    size_t length = strlen(name), end = sizeof forward - 1;
+    bool plain = length > end && !strcmp(name + length - end, forward);
+    snprintf(out, NAME, "%.*s.%s", (int)(length - (plain ? end : 0)), name,
+             phase_name(PHASE_RECOMPUTE));
+}
+
+static Status repeat(Recomputation *r, int i, int before) {
+    const Op op = r->plan->ops[i];
+    const Work w = *op_work(r->p, &op);
+    int32_t operands[OPERANDS * 2];
+    int64_t attrs[ATTRIBUTES];
+    char name[NAME], layer[NAME];
+    for (int o = 0; o < op.outputs; o++) {
+        int t = op_outputs(r->plan, &op)[o];
+        TRY(add_tensor(r, t, NONE, &r->again[t]));
+        operands[o] = r->again[t];
+    }
+    for (int k = 0; k < op.inputs; k++)
+        TRY(find_again(r, op_inputs(r->plan, &op)[k], &operands[op.outputs + k]));
+    for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(r->p, &w, k);
+    name_again(r, &w, name);
+    snprintf(layer, sizeof layer, "%s", program_name(r->p, w.layer));
+    TRY(ARRAY_RESERVE(r->after, r->capacity, r->added + 1));
+    r->after[r->added++] = before - 1;
+    return plan_add_op(r->p, r->plan,
+                       &(OpSpec){.name = name,
+                                 .layer = layer,
+                                 .kind = work_kind(&w),
+                                 .phase = PHASE_RECOMPUTE,
+                                 .dtype = (Dtype)w.dtype,
+                                 .lane = op.lane,
+                                 .attrs = w.attr_count ? attrs : NULL,
+                                 .outputs = operands,
+                                 .inputs = operands + op.outputs,
+                                 .output_count = op.outputs,
+                                 .input_count = op.inputs,
+                                 .shard = op.shard,
+                                 .micro_batch = op.micro_batch,
+                                 .flags = op.flags | OP_RECOMPUTE},
+                       NULL);
+}
+
+static int ascending(const void *left, const void *right) {
+    const int32_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+static void need(Recomputation *r, int root, int *count) {
+    if (!r->redo[root] || r->done[r->writer[root]]) return;
+    r->done[r->writer[root]] = 1;
+    r->list[(*count)++] = r->writer[root];
+}
+
+// Before operation `before`, repeat what makes this tensor, in the order of the forward.
+static Status make_again(Recomputation *r, int root, int before) {
+    int count = 0;
+    need(r, root, &count);
+    for (int i = 0; i < count; i++) {
+        const Op *op = &r->plan->ops[r->list[i]];
+        for (int k = 0; k < op->inputs; k++) need(r, r->root[op_inputs(r->plan, op)[k]], &count);
+    }
+    qsort(r->list, (size_t)count, sizeof *r->list, ascending);
+    for (int i = 0; i < count; i++) TRY(repeat(r, r->list[i], before));
+    return OK;
+}
+
+static Status read_again(Recomputation *r) {
+    for (int i = 0; i < r->ops; i++) {
+        const Op op = r->plan->ops[i];
+        if (op_work(r->p, &op)->phase != PHASE_BACKWARD) continue;
+        for (int k = 0; k < op.inputs; k++) {
+            int32_t t = op_inputs(r->plan, &op)[k], again;
+            TRY(make_again(r, r->root[t], i));
+            TRY(find_again(r, t, &again));
+            r->plan->operands[op.operand_first + op.outputs + k] = again;
+        }
+    }
+    return OK;
+}
+
+// --- the whole
+
+static Status init(Recomputation *r, const Model *m) {
+    Arena *a = &r->arena;
+    int n = r->tensors + 1;
+    r->root = ARENA_NEW(a, int32_t, n);
+    r->writer = ARENA_NEW(a, int32_t, n);
+    r->redo = ARENA_NEW(a, uint8_t, n);
+    r->needed = ARENA_NEW(a, uint8_t, n);
+    r->again = ARENA_NEW(a, int32_t, n);
+    r->done = ARENA_NEW(a, uint8_t, r->ops + 1);
+    r->list = ARENA_NEW(a, int32_t, r->ops + 1);
+    if (!r->root || !r->writer || !r->redo || !r->needed || !r->again || !r->done || !r->list)
+        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", r->ops);
+    for (int t = 0; t < r->tensors; t++) {
+        r->root[t] = program_root(r->p, t);
+        r->writer[t] = r->again[t] = NONE;
+    }
+    find_touches(r);
+    return find_segments(r, m);
+}
+
+static Status apply(Recomputation *r, const Model *m) {
+    TRY(init(r, m));
+    TRY(choose(r));
+    TRY(read_again(r));
+    TRY(strategy_place_after(r->plan, r->after, r->added, &r->arena));
+    return plan_derive_deps(r->p, r->plan);
+}
+
+Status recompute_apply(Program *p, const Model *m, Recompute how) {
+    int step = program_find_when(p, WHEN_EACH_STEP, 0);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
+    if (how == RECOMPUTE_NONE) return OK;
+    Recomputation r = {.p = p,
+                       .plan = &p->plans[step],
+                       .full = how == RECOMPUTE_FULL,
+                       .tensors = p->tensor_count,
+                       .ops = p->plans[step].op_count};
+    Status s = apply(&r, m);
+    free(r.after);
+    arena_finish(&r.arena);
+    return s;
+}
