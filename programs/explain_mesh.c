@@ -6,8 +6,6 @@
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
-#include "core/platform/device_traits.h"
-#include "parallel/strategy/collective_work.h"
 #include "parallel/strategy/traffic.h"
 
 #include <stdio.h>
@@ -45,20 +43,12 @@ static int64_t bytes_of(const Program *p, bool weights) {
     return bytes;
 }
 
-// The memory of a step is asked for: an evaluation has as many rows on every rank, however many.
-static void leave_evaluation(Program *p) {
-    for (int k = 0; k < p->plan_count; k++)
-        if (p->plans[k].when == WHEN_EACH_EPOCH) p->plans[k].op_count = p->plans[k].dep_count = 0;
-}
-
 static Status plan(Planned *out, const JobSpec *spec, Arena *a) {
     const SimJob job = {.spec = *spec};
     int largest = 0;
     *out = (Planned){0};
     TRY(job_spec_check(spec));
-    TRY(sim_job_programs(&out->set, a, &job));
-    for (int c = 0; c < out->set.count; c++) leave_evaluation(&out->set.programs[c]);
-    TRY(collective_work_lower(&out->set, device_traits(spec->device)));
+    TRY(sim_job_step(&out->set, a, &job));
     for (int c = 1; c < out->set.count; c++)
         if (bytes_of(&out->set.programs[c], false) > bytes_of(&out->set.programs[largest], false))
             largest = c;

@@ -2,9 +2,11 @@
 // Rows are classes of memory; columns are the plan's bytes and those of the formulas.
 #include "programs/print_memory.h"
 
+#include "core/base/json.h"
 #include "core/base/table.h"
 #include "core/base/units.h"
 #include "parallel/strategy/footprint.h"
+#include "parallel/strategy/traffic.h"
 
 #include <stdio.h>
 
@@ -26,7 +28,8 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
     for (int i = 0; i < STAGES; i++) table_cell(t, "%s", "");
 }
 
-static void fill(Table *t, const Program *p, int rank) {
+// `step`: the same without evaluation.
+static void fill(Table *t, const Program *p, const Program *step, int rank) {
     const FootprintModel model = footprint_model(p);
     double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
         norm[CELLS], statistics = 0, rows = 0;
@@ -51,6 +54,8 @@ static void fill(Table *t, const Program *p, int rank) {
         all += bytes;
         bool formula = m == MEMORY_PARAMETERS || m == MEMORY_GRADIENTS || m == MEMORY_OPTIMISER;
         if (!formula) plan_row(t, memory_name((Memory)m), bytes);
+        int64_t in_step = program_memory(step, (Memory)m);
+        if (m == MEMORY_ACTIVATIONS && in_step < bytes) plan_row(t, "  in a step", in_step);
     }
     plan_row(t, "all", all);
     row(t, "sent a step", sent);
@@ -84,7 +89,8 @@ static int first_rank(const ProgramSet *set, int class) {
     return NONE;
 }
 
-static Status print_class(const ProgramSet *set, int class, const JobSpec *job) {
+static Status print_class(const ProgramSet *set, const ProgramSet *step, int class,
+                          const JobSpec *job) {
     static const TableColumn columns[] = {{"a rank", false}, {"planned", true}, {"DDP", true},
                                           {"ZeRO 1", true},  {"ZeRO 2", true},  {"ZeRO 3", true}};
     const Program *p = &set->programs[class];
@@ -93,21 +99,106 @@ static Status print_class(const ProgramSet *set, int class, const JobSpec *job) 
     table_init(&t, &a, columns, CELLS + 1);
     if (class) putchar('\n');
     print_title(p, job, program_set_name(set, class));
-    fill(&t, p, first_rank(set, class));
+    fill(&t, p, &step->programs[class], first_rank(set, class));
     Status s = table_print(stdout, &t, TABLE_TEXT);
     arena_finish(&a);
     return s;
 }
 
-Status print_memory(SimJob *job, Arena *a) {
-    ProgramSet set = {0};
+static Status lower(ProgramSet *set, ProgramSet *step, SimJob *job, Arena *a) {
     const SimJobGiven nothing = {0};
     if (job->spec.plan_file) TRY(sim_job_take_plan(job, a, &nothing));
     TRY(job_spec_check(&job->spec));
-    Status s = sim_job_lowered(&set, a, job);
-    for (int i = 0; i < set.count && s == OK; i++) s = print_class(&set, i, &job->spec);
+    TRY(sim_job_lowered(set, a, job));
+    return sim_job_step(step, a, job);
+}
+
+Status print_memory(SimJob *job, Arena *a) {
+    ProgramSet set = {0}, step = {0};
+    Status s = lower(&set, &step, job, a);
+    for (int i = 0; i < set.count && s == OK; i++) s = print_class(&set, &step, i, &job->spec);
     if (s == OK)
         puts("DDP to ZeRO 3: by formula, without gathered layers and gradients on their way");
     program_set_finish(&set);
+    program_set_finish(&step);
     return s;
+}
+
+// --- as JSON
+
+static json_t *memory_json(const Program *p) {
+    json_t *out = json_object();
+    int64_t all = 0;
+    int failed = 0;
+    for (int m = 0; m < MEMORY_COUNT; m++) {
+        int64_t bytes = program_memory(p, (Memory)m);
+        all += bytes;
+        failed |= json_object_set_new(out, memory_name((Memory)m), json_integer(bytes));
+    }
+    failed |= json_object_set_new(out, "all", json_integer(all));
+    return failed ? NULL : out;
+}
+
+static json_t *axes_json(const Program *p, uint16_t axes) {
+    json_t *out = json_array();
+    int failed = 0;
+    for (int a = 0; a < p->axis_count; a++)
+        if (axes >> a & 1) failed |= json_array_append_new(out, json_text(p->axes[a].name));
+    return failed ? NULL : out;
+}
+
+static json_t *traffic_json(const Program *p, const Traffic *list, int count) {
+    json_t *out = json_array();
+    int failed = 0;
+    for (int i = 0; i < count; i++) {
+        json_t *item = json_object();
+        failed |= json_object_set_new(item, "kind", json_text(kind_name(list[i].kind)));
+        failed |= json_object_set_new(item, "phase", json_text(phase_name(list[i].phase)));
+        failed |= json_object_set_new(item, "axes", axes_json(p, list[i].axes));
+        failed |= json_object_set_new(item, "count", json_integer(list[i].count));
+        failed |= json_object_set_new(item, "sent_bytes", json_number(list[i].bytes));
+        failed |= json_array_append_new(out, item);
+    }
+    return failed ? NULL : out;
+}
+
+static Status class_json(json_t *classes, const ProgramSet *set, const ProgramSet *step, int class,
+                         Arena *a) {
+    const Program *p = &set->programs[class];
+    json_t *out = json_object();
+    Traffic *list;
+    int count, ranks = 0;
+    TRY(traffic_of_step(p, first_rank(set, class), a, &list, &count));
+    for (int r = 0; r < program_set_ranks(set); r++) ranks += program_set_class(set, r) == class;
+    int failed = json_object_set_new(out, "class", json_text(program_set_name(set, class)));
+    failed |= json_object_set_new(out, "ranks", json_integer(ranks));
+    failed |= json_object_set_new(out, "memory_bytes", memory_json(p));
+    failed |= json_object_set_new(out, "step_memory_bytes", memory_json(&step->programs[class]));
+    failed |= json_object_set_new(out, "communications", traffic_json(p, list, count));
+    failed |= json_array_append_new(classes, out);
+    if (failed) FAIL(ERR_MEMORY, "out of memory for the memory of a class");
+    return OK;
+}
+
+Status print_memory_json(SimJob *job, Arena *a) {
+    ProgramSet set = {0}, step = {0};
+    json_t *root = json_object(), *classes = json_array();
+    Status s = lower(&set, &step, job, a);
+    for (int i = 0; i < set.count && s == OK; i++) s = class_json(classes, &set, &step, i, a);
+    int failed = json_object_set_new(root, "schema", json_text("tandem.memory.v1"));
+    failed |= json_object_set_new(root, "model", json_text(job->spec.model));
+    failed |= json_object_set_new(root, "dtype", json_text(dtype_name(job->spec.dtype)));
+    failed |= json_object_set_new(root, "ranks", json_integer(job->spec.ranks));
+    failed |= json_object_set_new(root, "batch", json_integer(job->spec.batch));
+    failed |= json_object_set_new(root, "classes", classes);
+    if (s == OK && !failed) {
+        failed = json_dumpf(root, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(root);
+    program_set_finish(&set);
+    program_set_finish(&step);
+    TRY(s);
+    if (failed) FAIL(ERR_MEMORY, "out of memory for the memory of a job");
+    return OK;
 }

@@ -16,4 +16,7 @@
 // that it takes any number of ranks and no data. A plan file says how many ranks there are.
 Status print_memory(SimJob *job, Arena *a) MUST_USE;
 
+// The same as JSON, and what a step communicates: docs/formats.md, "Planned memory".
+Status print_memory_json(SimJob *job, Arena *a) MUST_USE;
+
 #endif

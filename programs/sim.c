@@ -245,7 +245,7 @@ static Status print_memories(const Sim *s) {
     for (int i = 0; i < s->sizes.count; i++) {
         SimJob job;
         TRY(job_on(&job, s, (int)s->sizes.items[i]));
-        TRY(print_memory(&job, s->arena));
+        TRY(s->o->json ? print_memory_json(&job, s->arena) : print_memory(&job, s->arena));
     }
     return OK;
 }

@@ -319,7 +319,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     job.info.argv = (const char *const *)argv;
     if (o->print_memory) {
         SimJob described = {.spec = job.spec};
-        return print_memory(&described, a);
+        return o->json ? print_memory_json(&described, a) : print_memory(&described, a);
     }
     if (o->explain) return explain_mesh(&(SimJob){.spec = job.spec}, a);
     if (o->print_mesh) {

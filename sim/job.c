@@ -141,12 +141,26 @@ Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
     return check_plan(out, job, &model);
 }
 
-Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
+static void leave_evaluation(Program *p) {
+    for (int k = 0; k < p->plan_count; k++)
+        if (p->plans[k].when == WHEN_EACH_EPOCH) p->plans[k].op_count = p->plans[k].dep_count = 0;
+}
+
+static Status lower(ProgramSet *out, Arena *a, const SimJob *job, bool evaluates) {
     *out = (ProgramSet){0};
     const DeviceTraits *traits = device_traits(job->spec.device);
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
     TRY(sim_job_programs(out, a, job));
+    for (int c = 0; c < out->count && !evaluates; c++) leave_evaluation(&out->programs[c]);
     return collective_work_lower(out, traits);
+}
+
+Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) {
+    return lower(out, a, job, true);
+}
+
+Status sim_job_step(ProgramSet *out, Arena *a, const SimJob *job) {
+    return lower(out, a, job, false);
 }
 
 // --- files that a trace names

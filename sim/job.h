@@ -42,4 +42,8 @@ Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) MUST_USE;
 // Checked and lowered: what train executes. ERR_PLAN names operation and rank.
 Status sim_job_lowered(ProgramSet *out, Arena *a, const SimJob *job) MUST_USE;
 
+// The same without evaluation, which has as many rows on every rank, however many there are: for
+// the memory of a training step.
+Status sim_job_step(ProgramSet *out, Arena *a, const SimJob *job) MUST_USE;
+
 #endif

@@ -357,15 +357,6 @@ END_TEST
 
 // --- the table
 
-static int longest_line(const char *text) {
-    int longest = 0;
-    for (const char *end; *text; text = end + (*end == '\n')) {
-        end = text + strcspn(text, "\n");
-        if (end - text > longest) longest = (int)(end - text);
-    }
-    return longest;
-}
-
 START_TEST(the_table_of_net_on_two_ranks_is_the_known_one) {
     const char *path = test_source("tests/data/plan_table.txt");
     ck_assert_ptr_nonnull(path);
@@ -393,7 +384,7 @@ START_TEST(a_plan_of_a_file_is_printed) {
         0);
     ck_assert_ptr_nonnull(strstr(it.out, "\nclass stage1: pipe=1\n"));
     ck_assert_ptr_nonnull(strstr(it.out, "\n 3  fc2.forward[0.0] "));
-    ck_assert_int_le(longest_line(it.out), 80);
+    ck_assert_int_le(command_columns(it.out), 80);
     command_finish(&it);
 }
 END_TEST
@@ -428,8 +419,8 @@ START_TEST(tables_fit_80_columns) {
         "--ranks 64 --print-plan lowered --model mlp:hidden=4096 --batch 65536 --accumulate 16"};
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(command_run(&it, "train %s", words[i]), 0);
-        ck_assert_int_le(longest_line(it.out), 80);
-        ck_assert_int_gt(longest_line(it.out), 70);
+        ck_assert_int_le(command_columns(it.out), 80);
+        ck_assert_int_gt(command_columns(it.out), 70);
         command_finish(&it);
     }
 }
@@ -459,25 +450,6 @@ START_TEST(train_and_sim_print_the_same_plans_of_zero) {
 }
 END_TEST
 
-// 1,024 ranks are more than train starts.
-START_TEST(the_memory_of_any_number_of_ranks_is_printed) {
-    static const char job[] = "--batch-per-rank 1 --model mlp:hidden=4096,layers=12 --zero 3 "
-                              "--clip 1";
-    char *first;
-    ck_assert_int_eq(command_run(&it, "train --ranks 1024 --print-memory %s", job), 0);
-    ck_assert_int_le(longest_line(it.out), 80);
-    ck_assert_ptr_nonnull(strstr(it.out, "1024 ranks, ZeRO 3, batch 1024\n"));
-    ck_assert_ptr_nonnull(strstr(it.out, "\nsent a step "));
-    ck_assert_ptr_nonnull(strstr(it.out, "\nfor the norm "));
-    ck_assert_ptr_nonnull(first = strdup(it.out));
-    command_finish(&it);
-    ck_assert_int_eq(command_run(&it, "sim --ranks 1024 --print-memory %s", job), 0);
-    ck_assert_str_eq(it.out, first);
-    command_finish(&it);
-    free(first);
-}
-END_TEST
-
 SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
       a_wrong_plan_is_named_with_its_file, tables_fit_80_columns,
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
@@ -488,5 +460,4 @@ SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_fi
       train_and_sim_refuse_wrong_lanes_with_one_text, train_and_sim_accept_right_plans,
       a_traced_plan_of_several_ranks_leaves_what_sim_reads,
       a_weight_in_pieces_is_initialised_saved_and_hashed_as_a_whole_one,
-      replicas_that_end_differently_fail_the_run, train_and_sim_print_the_same_plans_of_zero,
-      the_memory_of_any_number_of_ranks_is_printed)
+      replicas_that_end_differently_fail_the_run, train_and_sim_print_the_same_plans_of_zero)

@@ -263,3 +263,12 @@ void command_refused(Command *c, const char *program, const char *const parts[])
     ck_assert_str_eq(c->out, "");
     command_finish(c);
 }
+
+int command_columns(const char *text) {
+    int longest = 0;
+    for (const char *end; *text; text = end + (*end == '\n')) {
+        end = text + strcspn(text, "\n");
+        if (end - text > longest) longest = (int)(end - text);
+    }
+    return longest;
+}

@@ -59,4 +59,6 @@ void command_said(const char *text, const char *const parts[]);
 double seconds_now(void);
 void sleep_seconds(double s);
 
+int command_columns(const char *text);  // of its longest line
+
 #endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// --print-memory, as a table and as JSON.
+#include "core/base/json.h"
+#include "tests/support/command.h"
+#include "tests/support/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static Command it;
+
+// 1,024 ranks are more than train starts.
+START_TEST(the_memory_of_any_number_of_ranks_is_printed) {
+    static const char job[] = "--batch-per-rank 1 --model mlp:hidden=4096,layers=12 --zero 3 "
+                              "--clip 1";
+    char *first;
+    ck_assert_int_eq(command_run(&it, "train --ranks 1024 --print-memory %s", job), 0);
+    ck_assert_int_le(command_columns(it.out), 80);
+    ck_assert_ptr_nonnull(strstr(it.out, "1024 ranks, ZeRO 3, batch 1024\n"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\nsent a step "));
+    ck_assert_ptr_nonnull(strstr(it.out, "\nfor the norm "));
+    ck_assert_ptr_nonnull(first = strdup(it.out));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --ranks 1024 --print-memory %s", job), 0);
+    ck_assert_str_eq(it.out, first);
+    command_finish(&it);
+    free(first);
+}
+END_TEST
+
+// A step of full recomputation needs less memory than one of none; evaluation, here of more rows,
+// the same. DDP sends gradients along data.
+START_TEST(planned_memory_is_printed_as_json) {
+    static const char job[] = "--print-memory --json --model gpt:layers=2 --batch 32 --recompute";
+    int64_t step[2], all[2], batch, ranks, count;
+    for (int full = 0; full < 2; full++) {
+        json_t *root;
+        ck_assert_int_eq(command_run(&it, "train --ranks 2 %s %s", job, full ? "full" : "none"), 0);
+        ck_assert_ptr_nonnull(root = json_loads(it.out, 0, NULL));
+        ck_assert_ok(
+            json_get_int(&step[full], root, "out", "classes[0].step_memory_bytes.activations"));
+        ck_assert_ok(json_get_int(&all[full], root, "out", "classes[0].memory_bytes.activations"));
+        ck_assert_ok(json_get_int(&ranks, root, "out", "classes[0].ranks"));
+        ck_assert_ok(json_get_int(&count, root, "out", "classes[0].communications[0].count"));
+        ck_assert_ok(json_get_int(&batch, root, "out", "batch"));
+        ck_assert_int_eq(batch, 32);
+        json_decref(root);
+        command_finish(&it);
+    }
+    ck_assert_int_eq(ranks, 2);
+    ck_assert_int_gt(count, 0);
+    ck_assert_int_lt(step[1], step[0]);
+    ck_assert_int_lt(step[0], all[0]);
+    ck_assert_int_eq(all[0], all[1]);
+}
+END_TEST
+
+SUITE("memory_cli", the_memory_of_any_number_of_ranks_is_printed, planned_memory_is_printed_as_json)
