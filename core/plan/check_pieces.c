@@ -84,11 +84,26 @@ static Status check_holder(const Program *p, const Tensor *t) {
     return OK;
 }
 
+// A shift along a ring, and the terms of a sum in it, are less than once around.
+static Status check_ring(const Program *p, const Tensor *t) {
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement how = t->placement[a];
+        char text[PLACEMENT_TEXT];
+        int size = p->axes[a].size;
+        if ((!how.shift && !how.terms) || (how.shift < size && how.from < size && how.terms < size))
+            continue;
+        FAIL(ERR_PLAN, "tensor %s is %s along %s, whose ring has %d coordinates",
+             program_name(p, t->name), placement_text(how, text), p->axes[a].name, size);
+    }
+    return OK;
+}
+
 static Status check_all(const Program *p, Arena *scratch) {
     Slices s;
     TRY(count_slices(&s, p, scratch));
     for (int t = 0; t < p->tensor_count; t++) {
         TRY(check_holder(p, &p->tensors[t]));
+        TRY(check_ring(p, &p->tensors[t]));
         TRY(check_shape(p, &p->tensors[t], &s));
         TRY(check_extent(p, &p->tensors[t]));
     }

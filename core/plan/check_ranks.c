@@ -112,15 +112,27 @@ static bool are_ends(const Walk *walk, int rank, int lane, int other, int other_
            partner(walk, other, theirs) == rank;
 }
 
-// Along an axis that they are apart on, the receiver has what it has for itself, or, of what is
-// replicated, the same; along others both lie alike.
-static bool lies_alike(Placement sent, Placement received, bool apart) {
+// Along an axis that they are apart on, the receiver has what it has for itself; or, of what is
+// replicated, the same; or, in a ring, where it comes `distance` behind the sender, the same piece
+// and the same terms of a sum. Along others both lie alike.
+static bool lies_alike(Placement sent, Placement received, bool apart, int distance, int size) {
+    if (apart && sent.place == PLACE_SHARD) {
+        sent.shift = (sent.shift + distance) % size;
+        if (sent.terms) sent.from = (int16_t)((sent.from + distance) % size);
+    }
     if (placement_equal(sent, received)) return true;
     return apart && (received.place == PLACE_ONLY || received.place == PLACE_DIFFERS);
 }
 
-static Status check_type(const Walk *walk, const Walker *sender, int lane, const Walker *receiver,
+// How many coordinates along an axis one rank comes after another, modulo its size.
+static int distance(const Walk *walk, int axis, int from, int to) {
+    const Axis *x = &program_at(walk, from)->axes[axis];
+    return (axis_coordinate(x, to) - axis_coordinate(x, from) + x->size) % x->size;
+}
+
+static Status check_type(const Walk *walk, int sending, int lane, int receiving,
                          int receiver_lane) {
+    const Walker *sender = &walk->walkers[sending], *receiver = &walk->walkers[receiving];
     const Program *p = sender->order->program, *q = receiver->order->program;
     const Op *send = leader(sender, lane), *receive = leader(receiver, receiver_lane);
     int class = (int)(sender->order - walk->orders), group = op_work(p, send)->group;
@@ -132,7 +144,10 @@ static Status check_type(const Walk *walk, const Walker *sender, int lane, const
         for (int a = 0; a < walk->whole->axis_count; a++) {
             Placement is = how[i * AXES + a], declared = q->tensors[y].placement[a];
             bool apart = placement_group_varies(walk->whole, group, a);
-            if (walk->whole->axes[a].size < 2 || lies_alike(is, declared, apart)) continue;
+            int size = walk->whole->axes[a].size;
+            if (size < 2 ||
+                lies_alike(is, declared, apart, distance(walk, a, sending, receiving), size))
+                continue;
             FAIL(ERR_PLAN,
                  "plan %s: %s sends %s, which is %s along %s; %s receives it as %s, which is %s",
                  program_name(p, sender->order->plan->name), op_name(p, send), tensor_name(p, x),
@@ -156,7 +171,7 @@ static Status end_message(Walk *walk, int sender, int lane, int receiver, int re
              dtype_name((Dtype)send->dtype), program_name(program_at(walk, sender), send->name),
              receiver, dtype_name((Dtype)receive->dtype),
              program_name(program_at(walk, receiver), receive->name));
-    TRY(check_type(walk, &walk->walkers[sender], lane, &walk->walkers[receiver], receiver_lane));
+    TRY(check_type(walk, sender, lane, receiver, receiver_lane));
     finish_leader(walk, receiver, receiver_lane);
     finish_leader(walk, sender, lane);
     return OK;

@@ -24,17 +24,25 @@ static Shares shares(const Cutting *c) {
     return s;
 }
 
-static int64_t cut_elements(const Cutting *c, int i) {
+// Whose piece a coordinate has: its own, or in a ring that of one before.
+static int piece_of(const Cutting *c, int coordinate) {
+    int i = (coordinate - c->how.shift % c->count) % c->count;
+    return i < 0 ? i + c->count : i;
+}
+
+static int64_t cut_elements(const Cutting *c, int coordinate) {
     Shares s = shares(c);
+    int i = piece_of(c, coordinate);
     int64_t n = share_elements(s, i);
     if (c->how.cut == CUT_ZIGZAG) return n + share_elements(s, s.count - 1 - i);
     return c->how.cut == CUT_INTERLEAVED ? n * c->how.block : n;
 }
 
-// Where place `at` of the i-th piece lies in what was cut; *run: how many places, with this one,
-// lie one after the other.
-static int64_t cut_map(const Cutting *c, int i, int64_t at, int64_t *run) {
+// Where place `at` of a coordinate's piece lies in what was cut; *run: how many places, with this
+// one, lie one after the other.
+static int64_t cut_map(const Cutting *c, int coordinate, int64_t at, int64_t *run) {
     Shares s = shares(c);
+    int i = piece_of(c, coordinate);
     int64_t n = share_elements(s, i), section = 0;
     if (c->how.cut == CUT_ZIGZAG && at >= n) {
         at -= n;

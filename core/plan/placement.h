@@ -32,12 +32,19 @@ typedef enum {
 } Cut;
 
 // Without padding, so that placements can be compared as bytes.
+//
+// In a ring, pieces travel from coordinate to coordinate, and sums of what each coordinate adds to
+// a piece travel with them. So a shard may be the piece of another coordinate, `shift` before this
+// one (modulo the size of the axis); and it may be a sum of which only some terms are in: those of
+// the `terms` coordinates from `from` before this one on, backwards (placement_ring.c).
 typedef struct {
     uint8_t place;
     uint8_t dim, cut;  // of PLACE_SHARD, else 0
     uint8_t inner;     // of PLACE_SHARD: is it cut after the axes whose shards are not inner?
     int32_t block;     // of CUT_INTERLEAVED and CUT_FLAT; of PLACE_ONLY 1 + the coordinate that has
                        // it, 0: whoever executes this program; else 0
+    int32_t shift;     // of PLACE_SHARD that is not flat, else 0
+    int16_t from, terms;  // of the same; terms 0: the value, and no part of a sum
 } Placement;
 
 #define PLACEMENT_REPLICATED ((Placement){.place = PLACE_REPLICATE})
@@ -49,14 +56,19 @@ typedef struct {
 #define PLACEMENT_DIFFERS ((Placement){.place = PLACE_DIFFERS})
 
 bool placement_equal(Placement a, Placement b);
-bool placement_is_partial(Placement p);
+bool placement_is_partial(Placement p);  // some terms of a sum, or one of what a maximum is of
+
+// A shard of a ring's sum: the same with all terms in.
+Placement placement_summed(Placement p);
 
 // Is a tensor with these placements cut flat along some axis, so that it has one dimension?
 bool placements_are_flat(const Placement placement[], int axis_count);
 
 // The text of a placement: "R", "P+", "S1", "S1:zigzag", "S0:interleaved/3", "S0:inner",
-// "S:flat/4096", "O:0". Valid until `out` is reused.
-enum { PLACEMENT_TEXT = 48 };
+// "S:flat/4096", "O:0"; of a ring "S1:zigzag@2", the piece of the coordinate 2 before, and
+// "S1:zigzag@2:sum0-1", the terms of this coordinate and the one before.
+// Valid until `out` is reused.
+enum { PLACEMENT_TEXT = 80 };
 const char *placement_text(Placement p, char out[PLACEMENT_TEXT]);
 
 // The placement that a text means; false when it means none. PLACEMENT_FORMS says which there are.

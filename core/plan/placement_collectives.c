@@ -126,6 +126,7 @@ static const char *chunk_fault(const Along *a, const Tensor *shard, const Tensor
     }
     if (members > count) return "it is not cut along all axes of the group";
     int64_t unit = op_work(a->p, a->op)->unit > 1 ? op_work(a->p, a->op)->unit : 1;
+    if (how.shift) return "it is another coordinate's piece";
     if (how.cut == CUT_FLAT)
         return how.block == unit ? NULL : "unit= of the collective is not the N of S:flat/N";
     if (tensor_elements(shard) % unit) return "unit= of the collective does not divide its pieces";
@@ -187,7 +188,9 @@ static const char *exchange_fault(const Along *a, int from, int to) {
     return even ? NULL : "its pieces are not of equal size";
 }
 
-static bool contiguous(Placement p) { return is_shard(p) && p.cut == CUT_CONTIGUOUS; }
+static bool contiguous(Placement p) {
+    return is_shard(p) && p.cut == CUT_CONTIGUOUS && !p.shift && !p.terms;
+}
 
 Status placement_rule_all_to_all(const Along *a) {
     if (span_of(a) == SPAN_NONE) return pass(a);
@@ -277,7 +280,7 @@ Status placement_rule_send(const Along *a) {
     for (int i = 0; i < a->op->inputs; i++) {
         Placement x = along_input(a, i);
         if (span_of(a) == SPAN_NONE) continue;
-        if (placement_is_partial(x))
+        if (placement_is_partial(x) && !is_shard(x))
             return along_refuse_input(
                 a, i, "the receiver would have another rank's part of the sum; reduce it first");
         if (x.place == PLACE_ONLY && x.block)
@@ -286,11 +289,14 @@ Status placement_rule_send(const Along *a) {
     return OK;
 }
 
-// It lies as its sender's does, with which it is compared (check_ranks.c).
+// It lies as its sender's does, with which it is compared (check_ranks.c): in a ring the piece of
+// a coordinate before this one, or a sum with that coordinate's terms.
 Status placement_rule_receive(const Along *a) {
     for (int o = 0; o < a->op->outputs; o++) {
         Placement declared = operand(a, o)->placement[a->axis];
-        if (span_of(a) != SPAN_NONE && (placement_is_partial(declared) || is_shard(declared)))
+        bool in_ring = is_shard(declared) && (declared.shift || declared.terms);
+        if (span_of(a) != SPAN_NONE && !in_ring &&
+            (placement_is_partial(declared) || is_shard(declared)))
             return along_refuse_output(
                 a, o, "what another rank sent is O (this rank has it) or D (each has its own)");
         TRY(along_write(a, o, declared));

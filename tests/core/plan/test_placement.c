@@ -13,7 +13,9 @@ START_TEST(every_placement_reads_back_as_it_is_printed) {
                                         "D",         "S1:zigzag",
                                         "S0:inner",  "S0:interleaved/3",
                                         "S:flat/64", "S:flat/2147483646:inner",
-                                        "O:0",       "O:2147483646"};
+                                        "O:0",       "O:2147483646",
+                                        "S1@2",      "S1:zigzag@1",
+                                        "S1:sum0-0", "S1:zigzag:inner@12:sum3-5"};
     char text[PLACEMENT_TEXT];
     Placement all[sizeof texts / sizeof *texts];
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -57,8 +59,22 @@ START_TEST(what_is_no_placement_is_not_read) {
         "S:flat/99999999999999999999",
         "S0:interleaved/3:zigzag",
         "S0 ",
+        "S0@",
+        "S0@0",
+        "S0@-1",
+        "R@1",
+        "P+@1",
+        "S0:sum",
+        "S0:sum2-1",
+        "S0:sum-1-1",
+        "S0:sum0-1x",
+        "S0:sum0-99999",
+        "S0:sum0-1@2",
+        "S:flat/4@1",
+        "S:flat/4:sum0-1",
         "Pmax1",
-        "S0:interleaved/0000000000000000000000000000000000000000000003"};
+        "S0:interleaved/"
+        "00000000000000000000000000000000000000000000000000000000000000000000000003"};
     Placement p;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(!placement_parse(texts[i], &p), "%s was read", texts[i]);
