@@ -19,7 +19,7 @@
 #include "core/device/real.h"
 
 typedef struct {
-    int64_t B, T, heads, kv_heads, D;
+    int64_t B, T, S, heads, kv_heads, D;  // T queries, S keys
     bool causal;
     int64_t q_row, kv_row;  // elements from one position of q, of k and v, to the next
     const real *q, *k, *v;
@@ -37,6 +37,7 @@ static inline Attention attention_of(const KernelCall *call, const Operand *y, i
     const Operand *q = input(call, first);
     Attention a = {.B = operand_rows(y),
                    .T = y->shape[1],
+                   .S = y->shape[1],
                    .heads = call->attr[0],
                    .kv_heads = call->attr[1],
                    .D = y->shape[2] / call->attr[0],

@@ -33,20 +33,20 @@ static Status check_channels(const Asked *a, const char *what, int64_t has, int6
 }
 
 // C = heads D; keys and values have kv_heads D channels, packed ones (heads + 2 kv_heads) D. The
-// operation's other operands match already.
-static Status check_heads(const Asked *a) {
-    bool backward = op_kind(a->p, a->op) == KIND_ATTENTION_BACKWARD ||
-                    op_kind(a->p, a->op) == KIND_ATTENTION_PACKED_BACKWARD;
-    bool packed = a->op->inputs == (backward ? 4 : 1);
+// operation's other operands match already. The inputs from `first` on are q, k and v, or qkv.
+static Status check_heads(const Asked *a, bool backward) {
+    int first = backward ? 3 : 0;
+    bool packed = a->op->inputs == first + 1;
     int32_t y = backward ? op_inputs(a->plan, a->op)[0] : op_outputs(a->plan, a->op)[0];
     int64_t heads = a->attr[0], kv_heads = a->attr[1], C = a->p->tensors[y].shape[2];
     TRY(check_divides(a, "heads", heads, "channels", C));
     TRY(check_divides(a, "kv_heads", kv_heads, "heads", heads));
     if (a->attr[2] != 0 && a->attr[2] != 1)
         REFUSE(a, "causal is %lld, expected 0 or 1", (long long)a->attr[2]);
-    int64_t D = C / heads, last = input_of(a, a->op->inputs - 1)->shape[2];
-    return packed ? check_channels(a, "qkv", last, (heads + 2 * kv_heads) * D)
-                  : check_channels(a, "v", last, kv_heads * D);
+    int64_t D = C / heads;
+    return packed
+               ? check_channels(a, "qkv", input_of(a, first)->shape[2], (heads + 2 * kv_heads) * D)
+               : check_channels(a, "v", input_of(a, first + 2)->shape[2], kv_heads * D);
 }
 
 // Pairs of channels are turned in each head.
@@ -99,9 +99,11 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     const Asked a = {p, plan, op, p->attrs + w->attr_first};
     switch (work_kind(w)) {
     case KIND_ATTENTION:
+    case KIND_ATTENTION_BLOCK:
+    case KIND_ATTENTION_PACKED: return check_heads(&a, false);
     case KIND_ATTENTION_BACKWARD:
-    case KIND_ATTENTION_PACKED:
-    case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a);
+    case KIND_ATTENTION_BLOCK_BACKWARD:
+    case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a, true);
     case KIND_BATCH_NORM:
     case KIND_BATCH_NORM_INFERENCE:
     case KIND_BATCH_NORM_REDUCE:

@@ -251,6 +251,18 @@ static Status match_matrix(const Match *m) {
     return fits ? OK : mismatch(m, m->plain, "a matrix of N rows of M elements");
 }
 
+// Query, key and value side by side have their channels together.
+static Status match_packed(const Match *m) {
+    if (m->work->kind != KIND_PACK_QKV && m->work->kind != KIND_UNPACK_QKV) return OK;
+    int64_t C = size_of(m, "C"), G = size_of(m, "G"), E = size_of(m, "E");
+    if (E > C && (E - C) % 2 == 0 && (E - C) / 2 == G) return OK;
+    FAIL(ERR_PLAN,
+         "plan %s: %s: q of %lld channels, k and v of %lld are %lld side by side, not "
+         "%lld",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)C, (long long)G,
+         (long long)(C + 2 * G), (long long)E);
+}
+
 // Errors of all shards, a row of E elements each; K of the elements, which i32 can count.
 static Status match_feedback(const Match *m) {
     Kind kind = work_kind(m->work);
@@ -410,6 +422,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_blocks(&m));
     TRY(match_matrix(&m));
     TRY(match_feedback(&m));
+    TRY(match_packed(&m));
     TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

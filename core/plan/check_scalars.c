@@ -188,6 +188,10 @@ typedef struct {
 static const IndexOperand index_operands[] = {
     {KIND_EMBEDDING, 2, 1, 0, false},
     {KIND_EMBEDDING_BACKWARD, 2, 0, 0, true},
+    {KIND_ATTENTION_BLOCK, 3, 0, 1, false},
+    {KIND_ATTENTION_BLOCK, 4, 1, 1, false},
+    {KIND_ATTENTION_BLOCK_BACKWARD, 6, 3, 1, false},
+    {KIND_ATTENTION_BLOCK_BACKWARD, 7, 4, 1, false},
 };
 
 // An index tells the numbers of that dimension, whole or the rank's part.

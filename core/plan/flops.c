@@ -85,6 +85,39 @@ bool flops_rule_attention_backward(const Program *p, const OpSpec *op, int64_t *
     return attention(p, op, input(op, 0), 5, out);
 }
 
+// How the positions of a piece are cut, and the block of which coordinate before it is.
+static Placement cut_of(const Program *p, const int32_t *piece) {
+    for (int a = 0; piece && a < p->axis_count; a++) {
+        Placement how = p->tensors[*piece].placement[a];
+        if (how.place == PLACE_SHARD && how.cut != CUT_FLAT && how.dim == 1) return how;
+    }
+    return PLACEMENT_REPLICATED;
+}
+
+// Pairs of a block, of which all ranks have as many where a causal sequence is cut in a zigzag: of
+// chunks of L positions the block of a rank's own two makes 2 L (L + 1/2) pairs, another rank's
+// 2 L². Where it is cut contiguously the most that a rank can have.
+static bool block(const Program *p, const OpSpec *op, const int32_t *y, const int32_t *k,
+                  int products, int64_t *out) {
+    *out = 0;
+    if (!y || p->tensors[*y].dims != 3) return true;
+    const Placement cut = cut_of(p, k);
+    const int64_t own[] = {0, 0, op->attrs[2] && !cut.shift};
+    OpSpec whole = *op;
+    whole.attrs = own;
+    if (!pairs(&whole, &p->tensors[*y], products, out)) return false;
+    if (op->attrs[2] && cut.shift && cut.cut == CUT_ZIGZAG) *out /= 2;
+    return true;
+}
+
+bool flops_rule_attention_block(const Program *p, const OpSpec *op, int64_t *out) {
+    return block(p, op, output(op, 0), input(op, 1), 2, out);
+}
+
+bool flops_rule_attention_block_backward(const Program *p, const OpSpec *op, int64_t *out) {
+    return block(p, op, input(op, 0), input(op, 4), 5, out);
+}
+
 // Every element of a matrix meets every column of a factor.
 bool flops_rule_low_rank(const Program *p, const OpSpec *op, int64_t *out) {
     bool whole = op->kind == KIND_LOW_RANK_WHOLE, alone = op->kind == KIND_ORTHOGONALISE;

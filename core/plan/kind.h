@@ -22,7 +22,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // operation's type unless `:type` follows; `:wide` is f32 where that type has two bytes, and the
 // operation's own otherwise. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
-// and value side by side; lse is the logarithm of a softmax's sum.
+// and value side by side; lse is the logarithm of a softmax's sum. Blocks of attention: see
+// core/device/attention_block.h.
 // clang-format off
 #define KIND_LIST(X)                                                                              \
     X(LOAD, "load", HOST, load, none, "", "x labels(B,..):i32 <- first_row(1):i64")               \
@@ -69,6 +70,19 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
       attention_backward, "heads kv_heads causal",                                                \
       "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads):wide qkv(B,T,E)")                         \
+    X(ATTENTION_BLOCK, "attention_block", COMPUTE, attention_block, attention_block,              \
+      "heads kv_heads causal",                                                                    \
+      "y(B,T,C):wide lse(B,T,heads):wide <- q(B,T,C) k(B,T,G) v(B,T,G) queries(T):i64 "           \
+      "keys(T):i64 [y(B,T,C):wide] [lse(B,T,heads):wide]")                                        \
+    X(ATTENTION_BLOCK_BACKWARD, "attention_block_backward", COMPUTE, attention_block,             \
+      attention_block_backward, "heads kv_heads causal",                                          \
+      "dq(B,T,C):wide dk(B,T,G):wide dv(B,T,G):wide <- dy(B,T,C) y(B,T,C) "                       \
+      "lse(B,T,heads):wide q(B,T,C) k(B,T,G) v(B,T,G) queries(T):i64 keys(T):i64 "                \
+      "[dq(B,T,C):wide]")                                                                         \
+    X(UNPACK_QKV, "unpack_qkv", COMPUTE, qkv, none, "",                                           \
+      "q(B,T,C) k(B,T,G) v(B,T,G) <- qkv(B,T,E)")                                                 \
+    X(PACK_QKV, "pack_qkv", COMPUTE, qkv, none, "",                                               \
+      "qkv(B,T,E) <- q(B,T,C) k(B,T,G) v(B,T,G)")                                                 \
     X(EMBEDDING, "embedding", COMPUTE, embedding, none, "",                                       \
       "y(B,T,C) <- tokens(B,T):i32 weight(V,C) [rows(V):i64]")                                    \
     X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \
@@ -138,7 +152,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ORTHOGONALISE, "orthogonalise", COMPUTE, whole, low_rank, "", "y(N,R) <- x(N,R)")           \
     X(TOP_K, "top_k", COMPUTE, top_k, none, "", "pairs(K,2) rest <- x")                           \
     X(SPREAD, "spread", COMPUTE, whole, none, "first count period", "x <- pairs(N,2)")            \
-    X(FOLD, "fold", COMPUTE, linear, outputs, "", "sum <- x")                                     \
+    X(FOLD, "fold", COMPUTE, fold, outputs, "", "sum <- x")                                     \
     X(CONCATENATE, "concatenate", COMPUTE, concatenate, none, "", "y <- x...")                    \
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \

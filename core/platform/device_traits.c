@@ -75,8 +75,10 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
         return linear_scratch(dweight->shape[1], dweight->shape[0], dtype_bytes((Dtype)w->dtype))
             .end;
     case KIND_ATTENTION:
+    case KIND_ATTENTION_BLOCK:
     case KIND_ATTENTION_PACKED: return attention_bytes(p, w, output[0]);
     case KIND_ATTENTION_BACKWARD:
+    case KIND_ATTENTION_BLOCK_BACKWARD:
     case KIND_ATTENTION_PACKED_BACKWARD: return attention_bytes(p, w, input[0]);
     case KIND_ROTARY:
     case KIND_ROTARY_BACKWARD: return rotary_bytes(p, w, input[0]);

@@ -9,8 +9,7 @@
 //
 // Blocks of keys that no query sees are skipped. In those that the diagonal crosses, what is above
 // it counts as 0: so a NaN or infinite value reaches earlier queries of its block, too.
-#include "core/device/attention.h"
-#include "core/device/cpu/cpu_internal.h"
+#include "core/device/cpu/attention_internal.h"
 #include "core/device/cpu/exponential.h"
 #include "core/device/cpu/lanes.h"
 
@@ -39,6 +38,7 @@ static void multiply_all(int64_t n, real factor, real *restrict x) {
 // A block of n queries from t on, and w keys from j on, of whose scores a row is `row` long.
 typedef struct {
     int64_t t, n, j, w, row;
+    bool first;  // its queries have seen no key before
 } Block;
 
 // The keys of a block that its query r sees: at least one, since a block of keys begins where one
@@ -50,7 +50,7 @@ static int64_t seen(const Attention *a, const Block *k, int64_t r) {
 
 // The last key that a block of queries sees, and one.
 static int64_t end_of_keys(const Attention *a, int64_t t, int64_t n) {
-    return a->causal ? t + n : a->T;
+    return a->causal ? t + n : a->S;
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -60,23 +60,18 @@ static void add_scores(const Attention *a, AttentionHead at, const Block *k, rea
              &a->k[at.kv + k->j * a->kv_row], a->kv_row, 0, s, k->row);
 }
 
-typedef struct {
-    real *s, *most, *sum;  // of a block: scores, and what each query has of them
-    int64_t row;
-} Forward;
-
 // Scores become weights; what they add to is made to fit. y: the row of the block's first query.
-static void weigh(const Attention *a, const Block *k, const Forward *f, real *y) {
+static void weigh(const Attention *a, const Block *k, const AttentionForward *f, real *y) {
     for (int64_t r = 0; r < k->n; r++) {
         real *s = &f->s[r * k->row], sum = 0;
         int64_t n = seen(a, k, r);
         multiply_all(n, a->scale, s);
         real most = largest(n, s);
-        if (k->j && !(most > f->most[r])) most = f->most[r];
+        if (!k->first && !(most > f->most[r])) most = f->most[r];
         for (int64_t i = 0; i < n; i++) s[i] = share(s[i], most);
         memset(&s[n], 0, (size_t)(k->w - n) * sizeof *s);
         NAME(cpu_add_row_sums)(1, n, s, &sum);
-        if (k->j) {
+        if (!k->first) {
             real fit = share(f->most[r], most);
             sum += f->sum[r] * fit;
             multiply_all(a->D, fit, &y[r * attention_y_row(a)]);
@@ -86,17 +81,27 @@ static void weigh(const Attention *a, const Block *k, const Forward *f, real *y)
     }
 }
 
-static void attend(const Attention *a, AttentionHead at, int64_t t, const Forward *f, real *y,
-                   real *lse) {
+// What the queries have of earlier keys, of which y and lse are: their largest score may be taken
+// to be lse, and the sum of exp(s - lse) is 1.
+static void take_up(const Attention *a, int64_t n, const AttentionForward *f, const real *lse) {
+    for (int64_t r = 0; r < n; r++) {
+        f->most[r] = lse[r * a->heads];
+        f->sum[r] = 1;
+    }
+}
+
+void NAME(cpu_attend)(const Attention *a, AttentionHead at, int64_t t, const AttentionForward *f,
+                      bool goes_on, real *y, real *lse) {
     int64_t n = least(ATTENTION_QUERIES, a->T - t), end = end_of_keys(a, t, n),
             row = attention_y_row(a);
     real *first = &y[at.y + t * row];
+    if (goes_on) take_up(a, n, f, &lse[at.lse + t * a->heads]);
     for (int64_t j = 0; j < end; j += ATTENTION_KEYS) {
-        const Block k = {t, n, j, least(ATTENTION_KEYS, end - j), f->row};
+        const Block k = {t, n, j, least(ATTENTION_KEYS, end - j), f->row, !j && !goes_on};
         add_scores(a, at, &k, f->s);
         weigh(a, &k, f, first);
         multiply(false, false, n, a->D, k.w, f->s, k.row, &a->v[at.kv + j * a->kv_row], a->kv_row,
-                 j ? 1 : 0, first, row);
+                 k.first ? 0 : 1, first, row);
     }
     for (int64_t r = 0; r < n; r++) {
         multiply_all(a->D, 1 / f->sum[r], &first[r * row]);
@@ -104,28 +109,24 @@ static void attend(const Attention *a, AttentionHead at, int64_t t, const Forwar
     }
 }
 
-void NAME(cpu_attention)(const KernelCall *call) {
-    const Attention a = attention_of(call, output(call, 0), 0);
-    const AttentionScratch at = attention_scratch(a.T, sizeof(real));
-    const Forward f = {scratch_at(call, at.p), scratch_at(call, at.most), scratch_at(call, at.sum),
-                       at.keys};
-    for (int64_t b = 0; b < a.B; b++)
-        for (int64_t h = 0; h < a.heads; h++)
-            for (int64_t t = 0; t < a.T; t += ATTENTION_QUERIES)
-                attend(&a, attention_head(&a, b, h), t, &f, output_data(call, 0),
-                       output_data(call, 1));
+AttentionForward NAME(cpu_attention_forward)(const KernelCall *call, int64_t T) {
+    const AttentionScratch at = attention_scratch(T, sizeof(real));
+    return (AttentionForward){scratch_at(call, at.p), scratch_at(call, at.most),
+                              scratch_at(call, at.sum), at.keys};
 }
 
-typedef struct {
-    const real *dy, *lse;
-    real *p, *ds;  // of a block
-    real *delta;   // (T)
-    int64_t row;
-    AttentionGradients g;
-} Backward;
+void NAME(cpu_attention)(const KernelCall *call) {
+    const Attention a = attention_of(call, output(call, 0), 0);
+    const AttentionForward f = NAME(cpu_attention_forward)(call, a.T);
+    for (int64_t b = 0; b < a.B; b++)
+        for (int64_t h = 0; h < a.heads; h++)
+            for (int64_t t = 0; t < a.T; t += ATTENTION_QUERIES) NAME(cpu_attend)
+    (&a, attention_head(&a, b, h), t, &f, false, output_data(call, 0), output_data(call, 1));
+}
 
 // From scores and dp to p and ds.
-static void differentiate(const Attention *a, AttentionHead at, const Block *k, const Backward *f) {
+static void differentiate(const Attention *a, AttentionHead at, const Block *k,
+                          const AttentionBackward *f) {
     for (int64_t r = 0; r < k->n; r++) {
         real *restrict p = &f->p[r * k->row], *restrict ds = &f->ds[r * k->row];
         real delta = f->delta[k->t + r], lse = f->lse[at.lse + (k->t + r) * a->heads];
@@ -140,7 +141,7 @@ static void differentiate(const Attention *a, AttentionHead at, const Block *k, 
 }
 
 static void attend_backward(const Attention *a, AttentionHead at, const Block *k,
-                            const Backward *f) {
+                            const AttentionBackward *f) {
     int64_t row = attention_y_row(a), q = at.q + k->t * a->q_row, kv = at.kv + k->j * a->kv_row,
             L = k->row;
     const real *dy = &f->dy[at.y + k->t * row];
@@ -154,29 +155,43 @@ static void attend_backward(const Attention *a, AttentionHead at, const Block *k
              a->kv_row);
 }
 
+void NAME(cpu_attend_backward)(const Attention *a, AttentionHead at, const AttentionBackward *f) {
+    for (int64_t j = 0; j < a->S; j += ATTENTION_KEYS)
+        for (int64_t t = a->causal ? j : 0; t < a->T; t += ATTENTION_QUERIES) {
+            int64_t n = least(ATTENTION_QUERIES, a->T - t), end = end_of_keys(a, t, n);
+            attend_backward(a, at, &(Block){t, n, j, least(ATTENTION_KEYS, end - j), f->row, false},
+                            f);
+        }
+}
+
+AttentionBackward NAME(cpu_attention_backward_of)(const KernelCall *call, int64_t T,
+                                                  AttentionGradients g) {
+    const AttentionScratch s = attention_scratch(T, sizeof(real));
+    return (AttentionBackward){input_data(call, 0),
+                               input_data(call, 2),
+                               scratch_at(call, s.p),
+                               scratch_at(call, s.ds),
+                               scratch_at(call, s.delta),
+                               s.keys,
+                               g};
+}
+
+void NAME(cpu_attention_delta)(const Attention *a, AttentionHead at, const real *y,
+                               const AttentionBackward *f) {
+    for (int64_t r = 0; r < a->T; r += LANES_ROWS) {
+        int64_t row = attention_y_row(a), here = at.y + r * row;
+        lanes_products((int)least(LANES_ROWS, a->T - r), a->D, row, &f->dy[here], &y[here], NULL,
+                       &f->delta[r]);
+    }
+}
+
 void NAME(cpu_attention_backward)(const KernelCall *call) {
     const Attention a = attention_of(call, input(call, 0), 3);
-    const AttentionScratch s = attention_scratch(a.T, sizeof(real));
-    const real *dy = input_data(call, 0), *y = input_data(call, 1);
-    const Backward f = {dy,
-                        input_data(call, 2),
-                        scratch_at(call, s.p),
-                        scratch_at(call, s.ds),
-                        scratch_at(call, s.delta),
-                        s.keys,
-                        attention_gradients(call, &a)};
+    const AttentionBackward f =
+        NAME(cpu_attention_backward_of)(call, a.T, attention_gradients(call, &a));
     for (int64_t i = 0; i < a.B * a.heads; i++) {
         AttentionHead at = attention_head(&a, i / a.heads, i % a.heads);
-        for (int64_t r = 0; r < a.T; r += LANES_ROWS) {
-            int64_t row = attention_y_row(&a), here = at.y + r * row;
-            lanes_products((int)least(LANES_ROWS, a.T - r), a.D, row, &dy[here], &y[here], NULL,
-                           &f.delta[r]);
-        }
-        for (int64_t j = 0; j < a.T; j += ATTENTION_KEYS)
-            for (int64_t t = a.causal ? j : 0; t < a.T; t += ATTENTION_QUERIES) {
-                int64_t n = least(ATTENTION_QUERIES, a.T - t), end = end_of_keys(&a, t, n);
-                attend_backward(&a, at, &(Block){t, n, j, least(ATTENTION_KEYS, end - j), f.row},
-                                &f);
-            }
+        NAME(cpu_attention_delta)(&a, at, input_data(call, 1), &f);
+        NAME(cpu_attend_backward)(&a, at, &f);
     }
 }

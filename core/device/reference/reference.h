@@ -43,6 +43,10 @@
     X(ATTENTION_BACKWARD, attention_backward)                 \
     X(ATTENTION_PACKED, attention)                            \
     X(ATTENTION_PACKED_BACKWARD, attention_backward)          \
+    X(ATTENTION_BLOCK, attention_block)                       \
+    X(ATTENTION_BLOCK_BACKWARD, attention_block_backward)     \
+    X(UNPACK_QKV, unpack_qkv)                                 \
+    X(PACK_QKV, pack_qkv)                                     \
     X(EMBEDDING, embedding)                                   \
     X(EMBEDDING_BACKWARD, embedding_backward)                 \
     X(POSITIONS, positions)                                   \

@@ -175,6 +175,31 @@ static void attention_backward(Case *c) {
     case_op(c, KIND_ATTENTION_BACKWARD, false, (int64_t[]){2, 2, 0}, "dq dk dv", "dy y lse q k v");
 }
 
+// Of eight positions in a zigzag a rank has the first two and the last two, and those between come.
+static void attention_block(Case *c) {
+    for (int k = 0; k < 3; k++) in(c, (const char *const[]){"q", "k", "v"}[k], SHAPE(ROWS, 4, 8));
+    wide_in(c, "y", SHAPE(ROWS, 4, 8));
+    wide_in(c, "lse", SHAPE(ROWS, 4, 2));
+    TENSOR(c, "queries", DTYPE_I64, SHAPE(4), 0, 1, 6, 7);
+    TENSOR(c, "keys", DTYPE_I64, SHAPE(4), 2, 3, 4, 5);
+    case_op(c, KIND_ATTENTION_BLOCK, false, (int64_t[]){2, 2, 1}, "y lse",
+            "q k v queries keys y lse");
+}
+
+static void attention_block_backward(Case *c) {
+    for (int k = 0; k < 5; k++)
+        in(c, (const char *const[]){"dy", "y", "q", "k", "v"}[k], SHAPE(ROWS, 4, 8));
+    wide_in(c, "lse", SHAPE(ROWS, 4, 2));
+    wide_in(c, "dq", SHAPE(ROWS, 4, 8));
+    for (int k = 0; k < 2; k++)
+        case_tensor(c, (const char *const[]){"dk", "dv"}[k], dtype_wide(REAL(c)), FILL_OUTPUT,
+                    SHAPE(ROWS, 4, 8));
+    TENSOR(c, "queries", DTYPE_I64, SHAPE(4), 0, 1, 6, 7);
+    TENSOR(c, "keys", DTYPE_I64, SHAPE(4), 2, 3, 4, 5);
+    case_op(c, KIND_ATTENTION_BLOCK_BACKWARD, false, (int64_t[]){2, 2, 1}, "dq dk dv",
+            "dy y lse q k v queries keys dq");
+}
+
 static void swiglu_backward(Case *c) {
     for (int k = 0; k < 3; k++)
         in(c, (const char *const[]){"dy", "gate", "up"}[k], SHAPE(ROWS, 31));
@@ -215,6 +240,8 @@ static const Sample samples[] = {
     {"layer_norm_backward", layer_norm_backward},
     {"attention", attention},
     {"attention_backward", attention_backward},
+    {"attention_block", attention_block},
+    {"attention_block_backward", attention_block_backward},
     {"swiglu_backward", swiglu_backward},
     {"batch_norm_update", batch_norm_update},
     {"sgd", sgd},
