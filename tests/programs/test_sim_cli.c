@@ -95,7 +95,7 @@ START_TEST(a_recorded_run_is_replayed) {
     ck_assert_int_eq(command_run(&c, RECORD "--ranks 2 --trace run > log && sim --trace run"), 0);
     expect(&c, "replay of linear on 2 ranks, batch 64, seed 1");
     expect(&c, "ms recorded (median)");
-    expect(&c, "[simulated from 11 steps]");  // without the first
+    expect(&c, "[simulated from 11 steps]");             // without the first
     ck_assert(!command_wrote(&c, "predictions.jsonl"));  // nothing was predicted
     command_finish(&c);
 }
