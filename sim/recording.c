@@ -80,6 +80,12 @@ static Status read_costs(Recording *r, Arena *a) {
     return OK;
 }
 
+Status recording_measure(Recording *r, Arena *a) {
+    TRY(find_rows(r, a));
+    TRY(measure_steps(r, a));
+    return read_costs(r, a);
+}
+
 static Status read_machine(Recording *r, Arena *a, const char *path) {
     char *file = arena_push(a, 4096);
     if (!file) FAIL(ERR_MEMORY, "out of memory");
@@ -103,9 +109,7 @@ static Status read_all(Recording *r, Arena *a, const char *path) {
              program_ranks(&r->traces[0].program), r->ranks);
     TRY(trace_programs(&r->set, a, r->traces, r->ranks, path));
     TRY(read_machine(r, a, path));
-    TRY(find_rows(r, a));
-    TRY(measure_steps(r, a));
-    return read_costs(r, a);
+    return recording_measure(r, a);
 }
 
 Status recording_read(Recording *r, Arena *a, const char *path) {

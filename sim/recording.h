@@ -26,6 +26,11 @@ typedef struct {
 // Read a directory of traces, of all ranks. ERR_INPUT,
 // ERR_FORMAT, ERR_PLAN.
 Status recording_read(Recording *r, Arena *a, const char *path) MUST_USE;
+
+// The part of recording_read() that follows from traces, plan and machine: steps and costs.
+// ERR_FORMAT: a rank has no complete training step.
+Status recording_measure(Recording *r, Arena *a) MUST_USE;
+
 void recording_finish(Recording *r);  // safe on a zeroed Recording
 
 #endif

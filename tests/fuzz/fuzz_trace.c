@@ -77,15 +77,20 @@ static void simulate(const Trace *t, int plan, const Machine *machine) {
     Arena a = {0};
     Recording r = {.ranks = t->run.ranks, .plan = plan};
     r.traces = ARENA_NEW(&a, Trace, r.ranks);
+    for (int k = 0; k < r.ranks; k++) r.traces[k] = *t;
+    if (!machine) {
+        Status s = recording_measure(&r, &a);
+        REQUIRE(s == OK || s == ERR_FORMAT, "%s", status_message());
+        if (s == OK) replay(&a, &r);
+        arena_finish(&a);
+        return;
+    }
     r.costs = ARENA_NEW(&a, Costs, r.ranks);
     for (int k = 0; k < r.ranks; k++) {
-        r.traces[k] = *t;
         Status s = costs_init(&r.costs[k], &a, &t->program);
-        if (s == OK && !machine) s = costs_from_timeline(&r.costs[k], &t->timeline, false);
+        if (s == OK) s = costs_from_roofline(&r.costs[k], &machine->device);
         REQUIRE(s == OK, "%s", status_message());
-        if (machine) s = costs_from_roofline(&r.costs[k], &machine->device);
-        REQUIRE(s == OK, "%s", status_message());
-        if (machine) costs_from_host(&r.costs[k], &machine->host, NULL);
+        costs_from_host(&r.costs[k], &machine->host, NULL);
     }
     replay(&a, &r);
     arena_finish(&a);
