@@ -224,14 +224,13 @@ static Status match_window(const Match *m) {
     return OK;
 }
 
-// A sum for each block, of which the last may be shorter: of a flat share each block of the whole.
+// A sum for each block of the whole, of which the last may be shorter, whatever a rank has of it.
 static Status match_blocks(const Match *m) {
     if (m->work->kind != KIND_SQUARE_SUMS) return OK;
     const Tensor *gradient = &m->p->tensors[op_inputs(m->plan, m->op)[0]];
     const Logical *whole = &m->p->logicals[gradient->logical];
     int64_t n = 1;
     for (int d = 0; d < whole->dims; d++) n *= whole->shape[d];
-    if (!placements_are_flat(gradient->placement, m->p->axis_count)) n = tensor_elements(gradient);
     int64_t have = size_of(m, "N"), want = (n - 1) / KIND_SUM_BLOCK + 1;
     if (have == want) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: %lld elements are %lld blocks of %d, but there are %lld sums",

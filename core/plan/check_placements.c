@@ -30,9 +30,7 @@ Status placement_state_init(PlacementState *s, const Program *p, Arena *scratch)
 
 // --- names of one memory
 
-// How a view of another shape lies: as its memory does, where it is cut along a dimension before
-// which all are equal, and which is the same in both or all that is left in the view.
-static bool view_lies(Placement how, const Tensor *of, const Tensor *view) {
+bool placement_fits_view(Placement how, const Tensor *of, const Tensor *view) {
     if (how.place != PLACE_SHARD || how.cut == CUT_FLAT || check_same_shape(of, view)) return true;
     if (how.dim == 0 && of->bytes == view->bytes && tensor_room(of) == tensor_room(view))
         return true;  // samples are cut, whether as (B,T,C) or as B * T rows of C
@@ -85,7 +83,7 @@ static Status read_name(const Program *p, const Plan *plan, const Op *op, int t,
     for (int a = 0; a < p->axis_count; a++) {
         Placement how = s->now[holder * AXES + a];
         if (p->axes[a].size < 2) continue;
-        if (!view_lies(how, &p->tensors[holder], &p->tensors[t])) {
+        if (!placement_fits_view(how, &p->tensors[holder], &p->tensors[t])) {
             char text[PLACEMENT_TEXT];
             FAIL(ERR_PLAN,
                  "plan %s: %s: %s is a view of %s, which is %s along %s, in another shape",
@@ -171,7 +169,7 @@ static bool differs_by_rows(const Along *a) {
     }
 }
 
-static Status judge(const Along *a) {
+Status placement_judge(const Along *a) {
     Kind kind = op_kind(a->p, a->op);
     if (kind_class(kind) != CLASS_COMPUTE) return rules[kind](a);
     int only = find_input(a, PLACE_ONLY), differs = find_input(a, PLACE_DIFFERS);
@@ -207,9 +205,9 @@ Status check_placements(const Program *p, const Plan *plan, const Op *op, Placem
     TRY(read_names(p, plan, op, s));
     if (op->guard != NONE) TRY(read_name(p, plan, op, op->guard, s));
     for (int axis = 0; axis < p->axis_count; axis++) {
-        Along a = {p, plan, op, axis, s->now};
+        Along a = {.p = p, .plan = plan, .op = op, .axis = axis, .state = s->now};
         if (p->axes[axis].size < 2) continue;
-        TRY(judge(&a));
+        TRY(placement_judge(&a));
         TRY(check_guard_placement(&a));
     }
     write_names(p, plan, op, s);

@@ -55,12 +55,12 @@ Status along_write(const Along *a, int o, Placement want) {
     Placement *now = &a->state[tensor * AXES + a->axis];
     Placement declared = a->p->tensors[tensor].placement[a->axis];
     char text[PLACEMENT_TEXT], wanted[PLACEMENT_TEXT];
-    if (a->op->flags & OP_ACCUMULATE && !placement_equal(*now, want) &&
-        !says_no_more(declared, want))
+    bool adds = a->op->flags & OP_ACCUMULATE, alike = placement_equal(*now, want);
+    if (adds && !alike && (a->infers || !says_no_more(declared, want)))
         FAIL(ERR_PLAN, "plan %s: %s: adds what is %s along %s to %s, which is %s",
              program_name(a->p, a->plan->name), op_name(a->p, a->op), placement_text(want, wanted),
              a->p->axes[a->axis].name, tensor_name(a->p, tensor), placement_text(*now, text));
-    if (along_in_place(a, o)) {
+    if (a->infers || (adds && alike) || along_in_place(a, o)) {
         *now = want;
         return OK;
     }
@@ -404,13 +404,14 @@ Status placement_rule_batch_norm_backward_input(const Along *a) {
     return along_write(a, 0, along_input(a, 0));
 }
 
-// A sum for each block of elements: whole where the gradient is, and where it is cut at the ends of
-// blocks, zeros for the blocks of others and so a partial sum.
+// A sum for each block of elements: whole where the gradient is. Where that is cut flat at the ends
+// of blocks, zeros stand for the blocks of others; where a dimension is cut, a rank has blocks of
+// its own piece, and zeros behind them. Both are parts of a sum.
 Status placement_rule_blocks(const Along *a) {
     Placement gradient = along_input(a, 0), partial = gradient;
     TRY(along_refuse_partial(a));
     if (gradient.place == PLACE_SHARD) {
-        if (gradient.cut != CUT_FLAT || gradient.block != KIND_SUM_BLOCK)
+        if (gradient.cut == CUT_FLAT && gradient.block != KIND_SUM_BLOCK)
             return along_refuse_input(a, 0, "blocks of 4096 elements are whole in S:flat/4096");
         partial = PLACEMENT_SUM;
     }

@@ -14,7 +14,16 @@ typedef struct {
     const Op *op;
     int axis;
     Placement *state;  // [tensor * AXES + axis]: how tensors lie now; rules write those of outputs
+    bool infers;       // outputs lie as the rule says, whatever their tensors declare
 } Along;
+
+// The rule of the operation's kind, and what holds for all kinds about values that are each rank's
+// own. ERR_PLAN as the rules.
+Status placement_judge(const Along *a) MUST_USE;
+
+// May a view of another shape lie as its memory does: is that cut along a dimension before which
+// all are equal, and which is the same in both or all that is left in the view?
+bool placement_fits_view(Placement how, const Tensor *of, const Tensor *view);
 
 // The rules, one per name in KIND_LIST. ERR_PLAN, naming plan, operation, tensor, axis and cause.
 #define X(constant, name, class, rule, flops, attributes, operands) \
@@ -30,8 +39,8 @@ Placement along_output(const Along *a, int o);
 bool along_in_place(const Along *a, int o);
 
 // Output o, where there is one, now lies so. Its declared placement must say so too, unless it is
-// written in place; it may say less: that a value is each rank's own (D), or that only whoever
-// executes this program has it (O).
+// written in place, added to what lies so already, or inferred; it may say less: that a value is
+// each rank's own (D), or that only whoever executes this program has it (O).
 Status along_write(const Along *a, int o, Placement want) MUST_USE;
 
 // Do members of a group differ along an axis?
