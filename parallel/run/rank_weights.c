@@ -102,14 +102,29 @@ static bool gathers(const Rank *r) {
 // --- replicas
 
 // A word at a time: these hashes are only compared with each other.
-static uint64_t hash_words(const unsigned char *bytes, int64_t count) {
-    uint64_t hash = HASH_START, word;
+static uint64_t hash_words(uint64_t hash, const unsigned char *bytes, int64_t count) {
+    uint64_t word;
     for (; count >= 8; bytes += 8, count -= 8) {
         memcpy(&word, bytes, 8);
         hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 32;
     }
     return hash_bytes(hash, bytes, (size_t)count);
+}
+
+// Of the elements that a rank holds: what a smaller piece leaves free of its memory is nobody's.
+static uint64_t hash_piece(const Program *p, const Tensor *t, int rank, const void *data) {
+    int64_t element = dtype_bytes((Dtype)t->dtype);
+    uint64_t hash = HASH_START;
+    int coordinate[AXES];
+    PieceWalk walk;
+    PieceRun run;
+    program_coordinates(p, rank, coordinate);
+    piece_walk(&walk, p, t, coordinate);
+    while (piece_next(&walk, &run))
+        hash = hash_words(hash, (const unsigned char *)data + run.local * element,
+                          run.count * element);
+    return hash;
 }
 
 static Status say(Rank *r) {
@@ -129,7 +144,7 @@ static Status say(Rank *r) {
         const void *data;
         if (t == NONE || p->tensors[t].role != ROLE_PARAMETER) continue;
         TRY(executor_view(&r->executor, t, &data));
-        mine[SAYS_HASHES + i] = hash_words(data, p->tensors[t].bytes);
+        mine[SAYS_HASHES + i] = hash_piece(p, &p->tensors[t], r->comm.rank, data);
     }
     return comm_exchange(&r->comm, mine, (size_t)w->says * sizeof *mine, w->said);
 }
