@@ -112,6 +112,12 @@ const OptionDetail job_details[] = {
      "All ranks are dp x the other degrees, so one of --ranks and --dp is enough. Ranks with the "
      "same coordinate along data have the same rows. --print-mesh shows which ranks these are.",
      "data-parallel-size dp-size data-parallel-degree dp-degree"},
+    {"tp",
+     "As in Megatron-LM: ranks with the same rows divide weights. A product whose outputs can be "
+     "used in pieces is cut by its outputs, the one behind it by its inputs, attention by heads; "
+     "sums of partial results are all-reduced, and a bias is added to them once. Sizes may be "
+     "uneven, but heads must divide. Results differ from those of one rank in the last bits.",
+     "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
      "those of one node: so the axis that communicates most comes last. train --print-mesh.",
@@ -195,7 +201,7 @@ const OptionDetail job_details[] = {
      "broadcast-buffers"},
     {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
     {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
-     "tp pp cp ep tensor-parallel tensor-model-parallel-size pipeline pipeline-parallel "
+     "pp cp ep pipeline pipeline-parallel "
      "pipeline-model-parallel-size context-parallel expert-parallel"},
     {NULL, "it is not built; --accumulate N needs less memory for activations",
      "gradient-checkpointing activation-checkpointing recompute checkpoint-activations"},

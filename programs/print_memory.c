@@ -32,7 +32,7 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
 static void fill(Table *t, const Program *p, const Program *step, int rank) {
     const FootprintModel model = footprint_model(p);
     double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
-        norm[CELLS], statistics = 0, rows = 0;
+        norm[CELLS], statistics = 0, activations = 0, rows = 0;
     int64_t all = 0;
     for (int i = 0; i < CELLS; i++) {
         Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p, rank);
@@ -43,6 +43,7 @@ static void fill(Table *t, const Program *p, const Program *step, int rank) {
         sent[i] = f.sent;
         norm[i] = f.sent_norm;
         statistics += f.sent_statistics;
+        activations += f.sent_activations;
         rows += f.sent_rows;
     }
     row(t, "parameters", parameters);
@@ -61,6 +62,7 @@ static void fill(Table *t, const Program *p, const Program *step, int rank) {
     row(t, "sent a step", sent);
     if (model.blocks) row(t, "for the norm", norm);
     if (statistics > 0) plan_row(t, "for statistics", (int64_t)(statistics + 0.5));
+    if (activations > 0) plan_row(t, "for activations", (int64_t)(activations + 0.5));
     if (rows > 0) plan_row(t, "for rows", (int64_t)(rows + 0.5));
 }
 

@@ -4,6 +4,8 @@
 
 #include "core/plan/group.h"
 #include "core/plan/mesh.h"
+#include "core/plan/piece.h"
+#include "core/plan/placement_rules.h"
 #include "parallel/strategy/collective_work.h"
 
 static const Plan *step_of(const Program *p) {
@@ -66,6 +68,23 @@ static int64_t recomputed_bytes(const Program *p, const Plan *plan) {
     return bytes;
 }
 
+// Elements of a lasting tensor that data-parallel ranks divide among themselves: all, or the piece
+// that their place along other axes has.
+static int64_t divided_elements(const Program *p, int logical) {
+    const Logical *l = &p->logicals[logical];
+    int data = mesh_find_axis(p, MESH_DATA), dims;
+    for (int t = 0; p->axis_count > 1 && t < p->tensor_count; t++) {
+        Tensor piece = p->tensors[t];
+        int64_t shape[DIMS], n = 1;
+        if (piece.logical != logical || piece.role != l->role || data == NONE) continue;
+        piece.placement[data] = PLACEMENT_REPLICATED;
+        if (piece_capacity(p, &piece, shape, &dims) != OK) break;
+        for (int d = 0; d < dims; d++) n *= shape[d];
+        return n;
+    }
+    return logical_elements(l);
+}
+
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
     FootprintModel m = {.ranks = mesh_axis_size(p, MESH_DATA),
@@ -73,7 +92,9 @@ FootprintModel footprint_model(const Program *p) {
                         .blocks = count_blocks(p, step)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
-        int64_t n = logical_elements(l), bytes = n * dtype_bytes((Dtype)l->dtype);
+        if (!role_persists((Role)l->role)) continue;
+        int64_t n = logical_elements(l);
+        int64_t bytes = divided_elements(p, i) * dtype_bytes((Dtype)l->dtype);
         if (l->role == ROLE_PARAMETER) m.parameter_bytes += bytes;
         if (l->role == ROLE_PARAMETER) m.parameters += n;
         if (l->role == ROLE_PARAMETER && l->trainable) m.trained_bytes += bytes;
@@ -99,14 +120,18 @@ Footprint footprint_closed(const FootprintModel *m, int stage) {
                        .sent_norm = stage >= 1 ? 16 * (double)m->blocks * (n - 1) / n : 0};
 }
 
-// The sum to which the bytes of a collective of the step belong; NULL: the loss's to none. Buffers
+// The sum to which the bytes of a collective of the step belong; NULL: the loss's to none. Among
+// ranks that have the same rows, activations and their gradients are put together. Buffers
 // hold gradients that are joined in another form, or parameters that are gathered, or statistics.
 static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op *op) {
     Role to = (Role)p->tensors[op_outputs(plan, op)[0]].role,
          from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
     Phase phase = (Phase)op_work(p, op)->phase;
+    int data = mesh_find_axis(p, MESH_DATA);
     Role whole = (Role)p->logicals[p->tensors[op_outputs(plan, op)[0]].logical].role;
+    bool own = data != NONE && !placement_group_varies(p, op_work(p, op)->group, data);
     if (to == ROLE_SCALAR) return NULL;
+    if (to == ROLE_ACTIVATION && own && phase != PHASE_UPDATE) return &f->sent_activations;
     if (op_kind(p, op) == KIND_BROADCAST && whole == ROLE_PARAMETER) return &f->sent;  // copies
     if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;
     if (from == ROLE_PARAMETER || from == ROLE_COPY) return &f->sent;

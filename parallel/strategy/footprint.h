@@ -17,7 +17,8 @@
 // (2P Psi + P R + T) (N-1)/N.
 //
 // Under ZeRO the norm of the gradients sends 16 (N-1)/N bytes for each block of 4,096 elements.
-// State, such as running statistics, is whole on every rank, and counts as the optimiser's.
+// State, such as running statistics, is whole on every rank, and counts as the optimiser's. Where
+// other axes of the mesh cut parameters, Psi and T are of a rank's pieces.
 //
 // Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
 // stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
@@ -30,18 +31,19 @@
 // Bytes of one rank.
 typedef struct {
     double parameters, gradients, optimiser;
-    double sent;             // of gradients and parameters, a step
-    double sent_norm;        // of the norm of all gradients, where it is computed
-    double sent_statistics;  // of batch normalisation; no closed form has them, and none the next
-    double sent_rows;        // of samples, outputs and their gradients, as DataParallel does
+    double sent;              // of gradients and parameters, a step
+    double sent_norm;         // of the norm of all gradients, where it is computed
+    double sent_statistics;   // of batch normalisation; no closed form has them, and none the next
+    double sent_activations;  // and their gradients, where ranks share the work of the same rows
+    double sent_rows;         // of samples, outputs and their gradients, as DataParallel does
 } Footprint;
 
 // What the closed forms are about.
 typedef struct {
-    int64_t parameter_bytes, trained_bytes, optimiser_bytes, state_bytes;  // of logical tensors
+    int64_t parameter_bytes, trained_bytes, optimiser_bytes, state_bytes;  // along "data" together
     int64_t copy_bytes;           // of the parameters' copies in the passes' type
     int64_t recomputed_bytes;     // of the parameters, or copies, that a pass reads once more
-    int64_t parameters, trained;  // elements
+    int64_t parameters, trained;  // elements, of all ranks
     int64_t blocks;               // of all gradients whose squares are summed; 0 without a norm
     int ranks, passes;
 } FootprintModel;

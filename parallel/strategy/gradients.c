@@ -3,6 +3,7 @@
 #include "parallel/strategy/strategy_internal.h"
 
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -59,6 +60,8 @@ static Status find_parts(const Search *s, Arena *a, int first, Gradient *out) {
 Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
                       Gradient **out, int *count) {
     Search s;
+    int data = mesh_find_axis(p, MESH_DATA);
+    if (data == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
     if (parts < 1 || parts > PARTS)
         FAIL(ERR_PLAN, "%d shards on one rank; at most %d", parts, PARTS);
     TRY(search_init(&s, a, p, plan, parts));
@@ -67,7 +70,7 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
     if (!*out) FAIL(ERR_MEMORY, "out of memory for %d gradients", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        bool partial = tensor->placement[0].place == PLACE_PARTIAL_SUM && tensor->role == role &&
+        bool partial = tensor->placement[data].place == PLACE_PARTIAL_SUM && tensor->role == role &&
                        tensor->shard == 0;
         if (partial && s.writer[t] != NONE) TRY(find_parts(&s, a, t, &(*out)[(*count)++]));
     }

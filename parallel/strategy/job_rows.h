@@ -43,6 +43,9 @@
     {.name = "dp", .kind = OPTION_SMALL, JOB_AT(T, mesh.data), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN, .value = "N", .min = 1, .max = 1 << 20, \
      .help = "data parallel degree; without it what the other degrees leave of the ranks"}, \
+    {.name = "tp", .kind = OPTION_SMALL, JOB_AT(T, mesh.tensor), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
+     .min = 1, .max = 1 << 20, .help = "tensor parallel degree: weights and heads are divided"}, \
     {.name = "mesh", .kind = OPTION_STRING, JOB_AT(T, mesh_order), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
      .value = "AXIS,..", .initial = MESH_ORDER, \

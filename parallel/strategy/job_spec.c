@@ -123,10 +123,26 @@ static Status check_data_parallel(const StrategyOptions *o) {
     return OK;
 }
 
+static Status check_tensor(const JobSpec *s) {
+    const StrategyOptions *o = &s->strategy;
+    if (o->data_parallel)
+        FAIL(ERR_USAGE,
+             "--data-parallel keeps all weights on rank 0, --tp %d divides them; leave one of them "
+             "out: DDP goes with --tp",
+             s->mesh.tensor);
+    if (o->compress.word)
+        FAIL(ERR_USAGE,
+             "--compress %s with --tp %d is not built: it compresses gradients of whole weights; "
+             "leave one of them out",
+             forms[o->compress.word], s->mesh.tensor);
+    return OK;
+}
+
 Status job_spec_check(const JobSpec *s) {
     Mesh mesh;
     TRY(job_spec_mesh(&mesh, s));
     TRY(check_cut(s));
+    if (mesh_size(&mesh, MESH_TENSOR) > 1) TRY(check_tensor(s));
     if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)
         FAIL(ERR_USAGE,

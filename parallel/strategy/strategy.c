@@ -2,14 +2,24 @@
 // One rank gets the folds of its shards, several ranks get DDP, ZeRO or DataParallel.
 #include "parallel/strategy/strategy.h"
 
+#include "parallel/strategy/split.h"
+
+static Status join(Program *p, const Model *m, const StepSpec *spec,
+                   const StrategyOptions *strategy) {
+    if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(p, strategy));
+    TRY(recompute_apply(p, m, strategy->recompute));
+    if (strategy->zero) return zero_apply(p, strategy);
+    return mesh_size(&spec->mesh, MESH_DATA) == 1 ? shards_apply(p, strategy)
+                                                  : ddp_apply(p, strategy);
+}
+
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
                            const StrategyOptions *strategy) {
+    bool splits = mesh_size(&spec->mesh, MESH_TENSOR) > 1;
     TRY(model_emit(out, m, spec));
-    if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(out, strategy));
-    TRY(recompute_apply(out, m, strategy->recompute));
-    if (strategy->zero) return zero_apply(out, strategy);
-    return mesh_size(&spec->mesh, MESH_DATA) == 1 ? shards_apply(out, strategy)
-                                                  : ddp_apply(out, strategy);
+    if (splits) TRY(split_tensor(out));
+    TRY(join(out, m, spec, strategy));
+    return splits ? split_broadcast(out) : OK;
 }
 
 // Several classes of ranks from one program.

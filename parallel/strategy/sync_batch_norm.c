@@ -81,7 +81,7 @@ static Status add_again(Sync *s, int i) {
     }
     if (w.kind == KIND_BATCH_NORM_UPDATE)  // from what everybody knows
         for (int o = 0; o < op.outputs; o++)
-            s->p->tensors[operands[o]].placement[0] = PLACEMENT_REPLICATED;
+            s->p->tensors[operands[o]].placement[s->axis] = PLACEMENT_REPLICATED;
     for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(s->p, &w, k);
     snprintf(name, sizeof name, "%s", program_name(s->p, w.name));
     if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(s->p, w.layer));
@@ -168,7 +168,8 @@ static Status join_statistics(Sync *s, const Op *like, int32_t *all) {
 // The sum over all shards, folded in their order (docs/contract.md, 3).
 static Status join_sums(Sync *s, const Op *like, int32_t *all) {
     TRY(add_tensor(s, "all", 0, PLACEMENT_REPLICATED, all));
-    for (int i = 0; i < s->shards; i++) s->p->tensors[s->parts[i]].placement[0] = PLACEMENT_SUM;
+    for (int i = 0; i < s->shards; i++)
+        s->p->tensors[s->parts[i]].placement[s->axis] = PLACEMENT_SUM;
     if (s->ranks > 1) return add_join(s, KIND_ALL_REDUCE, like, *all, s->parts, s->shards, 0);
     for (int i = 0; i < s->shards; i++)
         TRY(add_join(s, KIND_FOLD, like, *all, &s->parts[i], 1, i ? OP_ACCUMULATE : 0));

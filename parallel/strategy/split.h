@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Cutting the work of a model over an axis of the mesh by placements (GSPMD, Xu et al. 2021; tensor
+// parallelism, Megatron-LM, Shoeybi et al. 2019). Parameters are placed first; how everything else
+// lies, and so what is communicated, follows from the rules of the kinds (placement_rules.h).
+#ifndef PARALLEL_STRATEGY_SPLIT_H
+#define PARALLEL_STRATEGY_SPLIT_H
+
+#include "core/plan/mesh.h"
+#include "core/plan/program.h"
+
+// Tensor parallelism: cut the weights of a model's untransformed program over the axis "tensor",
+// which it must have. Weights that lie between two others are cut by their outputs, those behind
+// them by their inputs (heads and channels stay whole); the sums that these leave are all-reduced
+// on the communication lane "tensor". Strategies for the data follow. The program is replaced; on
+// failure it is zeroed. ERR_USAGE: heads that the ranks cannot share, or nothing to cut.
+Status split_tensor(Program *p) MUST_USE;
+
+// Afterwards, the plan "broadcast.tensor": of parameters, or shards of them, that all ranks of the
+// axis hold, the first rank's initial values.
+Status split_broadcast(Program *p) MUST_USE;
+
+#endif

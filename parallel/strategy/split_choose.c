@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Which weights are cut, and how. In Megatron-LM (Shoeybi et al. 2019) each block says so; here it
+// is looked for: products that read one tensor, which all ranks have, are cut by their outputs if
+// all that is made of these can be computed from pieces, up to products that can be cut by their
+// inputs. Begin with split_choose().
+#include "core/plan/placement_rules.h"
+#include "parallel/strategy/split_internal.h"
+
+#include <string.h>
+
+enum { PAIR_OUTPUTS = 0, PAIR_INPUTS = 1 };  // dimensions of a weight
+
+typedef struct {
+    Split *x;
+    const Plan *plan;
+    SplitState state, trial;
+    int32_t *uses;     // [logical tensor] operations of a pass that read it
+    Placement *tried;  // [logical tensor] parameters as this trial places them
+    int rows;          // products of the trial that are cut by their inputs
+    const Op *uneven;  // of the trial: its heads cannot be shared, or NULL
+} Chooser;
+
+static int logical_of(const Chooser *c, int tensor) { return c->x->from->tensors[tensor].logical; }
+
+// Operations of the first forward pass: all passes do the same.
+static bool is_forward(const Chooser *c, const Op *op) {
+    const Work *w = op_work(c->x->from, op);
+    return w->phase == PHASE_FORWARD && !op->shard && !op->micro_batch;
+}
+
+static Placement channels_of(const Chooser *c, const Op *op, Placement weight) {
+    int x = op_inputs(c->plan, op)[0];
+    bool vectors = op_kind(c->x->from, op) == KIND_LINEAR;
+    weight.dim = (uint8_t)(vectors ? c->x->from->tensors[x].dims - 1 : 1);
+    return weight;
+}
+
+// Is a weight free to be cut: a parameter that one operation of a pass uses?
+static bool is_free(const Chooser *c, const Op *op) {
+    int l = logical_of(c, op_inputs(c->plan, op)[1]);
+    return c->x->from->logicals[l].role == ROLE_PARAMETER && c->uses[l] == 1 &&
+           c->tried[l].place == PLACE_REPLICATE;
+}
+
+static void place(Chooser *c, SplitState *s, int tensor, Placement how) {
+    c->tried[logical_of(c, tensor)] = how;
+    *split_now(c->x, s, tensor) = how;
+}
+
+// Outputs of a product whose sum over the ranks is reduced.
+static void write_whole(Chooser *c, const Op *op, SplitState *s) {
+    for (int o = 0; o < op->outputs; o++)
+        *split_now(c->x, s, op_outputs(c->plan, op)[o]) = PLACEMENT_REPLICATED;
+}
+
+// A product of something that is cut by channels: its weight is cut by its inputs.
+static bool cut_by_inputs(Chooser *c, const Op *op, SplitState *s) {
+    const int32_t *in = op_inputs(c->plan, op);
+    Placement how = *split_now(c->x, s, in[0]);
+    if (!placement_is_cut(how, channels_of(c, op, how).dim)) return false;
+    how.dim = PAIR_INPUTS;
+    bool chosen = placement_equal(c->tried[logical_of(c, in[1])], how);
+    if (!chosen && !is_free(c, op)) return false;
+    place(c, s, in[1], how);
+    write_whole(c, op, s);
+    c->rows++;
+    return true;
+}
+
+static bool reads_cut(const Chooser *c, const Op *op, const SplitState *s) {
+    for (int i = 0; i < op->inputs; i++)
+        if (split_now(c->x, s, op_inputs(c->plan, op)[i])->place != PLACE_REPLICATE) return true;
+    return false;
+}
+
+// One operation of a trial; ERR_PLAN: it cannot be done with pieces.
+static Status follow(Chooser *c, const Op *op, SplitState *s) {
+    TRY(split_read_names(c->x, c->plan, op, s));
+    if (!reads_cut(c, op, s)) return OK;
+    bool product = split_multiplies(op_kind(c->x->from, op));
+    if (product && cut_by_inputs(c, op, s)) return OK;
+    TRY(split_infer(c->x, c->plan, op, s));
+    for (int o = 0; o < op->outputs; o++)
+        if (placement_is_partial(*split_now(c->x, s, op_outputs(c->plan, op)[o])))
+            write_whole(c, op, s);
+    if (!c->uneven && split_check_heads(c->x, c->plan, op, s) != OK) c->uneven = op;
+    return OK;
+}
+
+// Cut all products that read the tensor `input` by their outputs, from operation `first` on.
+static Status try_cut(Chooser *c, int first, int input, Placement how) {
+    Split *x = c->x;
+    split_state_copy(x, &c->trial, &c->state);
+    memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
+    c->rows = 0;
+    c->uneven = NULL;
+    for (int i = first; i < c->plan->op_count; i++) {
+        const Op *op = &c->plan->ops[i];
+        const int32_t *in = op_inputs(c->plan, op);
+        if (!is_forward(c, op)) continue;
+        if (split_multiplies(op_kind(x->from, op)) && in[0] == input && is_free(c, op))
+            for (int k = 1; k < op->inputs; k++) place(c, &c->trial, in[k], how);
+        TRY(follow(c, op, &c->trial));
+        split_state_write(x, c->plan, op, &c->trial);
+    }
+    if (!c->rows) FAIL(ERR_PLAN, "nothing takes the pieces");
+    return OK;
+}
+
+static const Placement cuts[] = {
+    {.place = PLACE_SHARD, .dim = PAIR_OUTPUTS},
+    {.place = PLACE_SHARD, .dim = PAIR_OUTPUTS, .cut = CUT_INTERLEAVED, .block = 3},
+};
+
+static Status choose_at(Chooser *c, int i) {
+    Split *x = c->x;
+    const Op *op = &c->plan->ops[i];
+    int input = op_inputs(c->plan, op)[0];
+    for (size_t k = 0; k < sizeof cuts / sizeof *cuts; k++) {
+        if (try_cut(c, i, input, cuts[k]) != OK) continue;
+        if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
+        memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
+        for (int t = 0; t < x->from->tensor_count; t++)
+            if (x->parameter[logical_of(c, t)].place != PLACE_REPLICATE)
+                *split_now(x, &c->state, t) = *split_now(x, &c->trial, t);
+        return OK;
+    }
+    return OK;
+}
+
+static Status choose(Chooser *c) {
+    Split *x = c->x;
+    for (int i = 0; i < c->plan->op_count; i++) {
+        const Op *op = &c->plan->ops[i];
+        if (!is_forward(c, op)) continue;
+        TRY(split_read_names(x, c->plan, op, &c->state));
+        bool product = split_multiplies(op_kind(x->from, op));
+        if (product && is_free(c, op) && !reads_cut(c, op, &c->state)) TRY(choose_at(c, i));
+        memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
+        TRY(follow(c, op, &c->state));
+        split_state_write(x, c->plan, op, &c->state);
+    }
+    return OK;
+}
+
+// How often a pass reads each parameter, or its copy in another type.
+static void count_uses(Chooser *c) {
+    for (int i = 0; i < c->plan->op_count; i++) {
+        const Op *op = &c->plan->ops[i];
+        if (!is_forward(c, op) || op_kind(c->x->from, op) == KIND_TO_BF16) continue;
+        for (int k = 0; k < op->inputs; k++) c->uses[logical_of(c, op_inputs(c->plan, op)[k])]++;
+    }
+}
+
+static Status init(Chooser *c, Split *x, Arena *a) {
+    int logicals = x->from->logical_count + 1, step = program_find_when(x->from, WHEN_EACH_STEP, 0);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
+    *c = (Chooser){.x = x, .plan = &x->from->plans[step]};
+    c->uses = ARENA_NEW(a, int32_t, logicals);
+    c->tried = ARENA_NEW(a, Placement, logicals);
+    if (!c->uses || !c->tried) FAIL(ERR_MEMORY, "out of memory to place %d tensors", logicals);
+    TRY(split_state_init(x, &c->state, a));
+    TRY(split_state_init(x, &c->trial, a));
+    split_state_begin(x, &c->state);
+    count_uses(c);
+    return OK;
+}
+
+static bool is_any_cut(const Split *x) {
+    for (int l = 0; l < x->from->logical_count; l++)
+        if (x->parameter[l].place != PLACE_REPLICATE) return true;
+    return false;
+}
+
+Status split_choose(Split *x) {
+    Arena scratch = {0};
+    Chooser c;
+    Status s = init(&c, x, &scratch);
+    if (s == OK) s = choose(&c);
+    arena_finish(&scratch);
+    if (s == OK && !is_any_cut(x))
+        FAIL(ERR_USAGE,
+             "--tp %d: no two products of this model follow one another so that pieces of the "
+             "first one's outputs are all that the second one needs; leave --tp out: --dp divides "
+             "the batch",
+             split_ranks(x));
+    return s;
+}

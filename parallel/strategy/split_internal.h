@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// What the files of the split share. Read split.c first.
+#ifndef PARALLEL_STRATEGY_SPLIT_INTERNAL_H
+#define PARALLEL_STRATEGY_SPLIT_INTERNAL_H
+
+#include "core/base/arena.h"
+#include "core/plan/build.h"
+#include "parallel/strategy/split.h"
+
+// How the tensors of a program lie along the axis at some point of a plan.
+typedef struct {
+    Placement *now;   // [tensor * AXES + axis]
+    int32_t *holder;  // [tensor that has memory] the name under which it was written last, or NONE
+} SplitState;
+
+typedef struct {
+    Program *from;  // before; its operations may be changed, its tensors stay
+    Program *to;    // after: so far
+    const Plan *plan;
+    Plan *out;
+    int axis, group, lane;  // the axis in both, and its ranks and their communication in `to`
+    Arena arena;
+    SplitState state;
+    Placement *parameter;  // [logical tensor] of a parameter: how it shall lie
+    int32_t *taken;        // [tensor of `from`] that of `to`, or NONE
+    int32_t *used;         // [tensor of `from`] the last operation of `out` that reads or writes it
+    int *after;            // [added] the operation behind which a conversion goes
+    OpSpec *added;         // conversions of the plan at work, which are appended at its end
+    int added_count, added_capacity, after_capacity;
+} Split;
+
+// --- split_rules.c
+
+// What an operation makes of the placements of its inputs: written to `s` for its outputs, or
+// ERR_PLAN, and `s` as it was.
+Status split_infer(const Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
+
+// Before an operation reads: a name lies as what its memory was last written as.
+Status split_read_names(const Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
+
+// Take the state of another time; note that an operation has written its outputs.
+Status split_state_init(const Split *x, SplitState *s, Arena *a) MUST_USE;
+void split_state_begin(const Split *x, SplitState *s);
+void split_state_copy(const Split *x, SplitState *to, const SplitState *from);
+void split_state_write(const Split *x, const Plan *plan, const Op *op, SplitState *s);
+
+static inline Placement *split_now(const Split *x, const SplitState *s, int tensor) {
+    return &s->now[tensor * AXES + x->axis];
+}
+
+// Ranks along the axis.
+static inline int split_ranks(const Split *x) { return x->from->axes[x->axis].size; }
+
+// A product of a weight: its operands are y <- x weight [bias].
+static inline bool split_multiplies(Kind k) { return k == KIND_LINEAR || k == KIND_CONV2D; }
+
+// Attributes of an operation on this rank: heads are those of a piece. `out` has ATTRIBUTES places.
+void split_attributes(const Split *x, const Plan *plan, const Op *op, const SplitState *s,
+                      int64_t *out);
+
+// Heads that the ranks cannot share: ERR_USAGE, with those numbers of ranks that can.
+Status split_check_heads(const Split *x, const Plan *plan, const Op *op,
+                         const SplitState *s) MUST_USE;
+
+// --- split_choose.c
+
+// Place the parameters of the model, from what the step does with them.
+Status split_choose(Split *x) MUST_USE;
+
+// --- split_convert.c
+
+// Find conversions of the operands of an operation with which its rule takes it, the cheapest;
+// append them, and write how its outputs lie. ERR_PLAN: there are none.
+Status split_convert(Split *x, int op) MUST_USE;
+
+#endif

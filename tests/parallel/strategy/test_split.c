@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+// Tensor parallelism: networks whose weights are divided among ranks train as one rank does, within
+// the contract (docs/contract.md, 7), and send what Megatron-LM's closed form says.
+#include "core/data/safetensors.h"
+#include "core/plan/check.h"
+#include "core/plan/group.h"
+#include "core/platform/device_traits.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static Arena arena;
+
+enum { STEPS = 10 };
+
+typedef struct {
+    Safetensors file;
+    Outcome run;
+} Ending;
+
+static const char gpt[] = "gpt:layers=1,hidden=16,heads=4,seq=8",
+                  llama[] = "llama:layers=1,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20";
+
+static JobOptions options_of(const char *model) {
+    JobOptions o = training_options();
+    bool tokens = !strncmp(model, "gpt", 3) || !strncmp(model, "llama", 5);
+    o.spec.model = model;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 8;
+    o.spec.optimizer.momentum = 0.9;
+    o.data = tokens ? "text:count=2000" : "digits:count=100";
+    o.steps = STEPS;
+    return o;
+}
+
+static void run(Ending *out, const JobOptions *options) {
+    static int count;
+    JobOptions o = *options;
+    char saved[300];
+    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
+    o.save = arena_string(&arena, saved);
+    ck_assert_ok(training_run(&out->run, &o, NULL));
+    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
+}
+
+static double element(const SafetensorsEntry *e, int64_t i) {
+    return e->dtype == DTYPE_F64   ? ((const double *)e->data)[i]
+           : e->dtype == DTYPE_I64 ? (double)((const int64_t *)e->data)[i]
+                                   : (double)((const float *)e->data)[i];
+}
+
+// In units of `bound` max(1, |w|), over parameters and optimiser state; not a number: not at all.
+static double largest_difference(const Safetensors *a, const Safetensors *b, double bound) {
+    double most = 0;
+    ck_assert_int_eq(a->count, b->count);
+    for (int k = 0; k < a->count; k++) {
+        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
+        ck_assert_msg(y && safetensors_bytes(x) == safetensors_bytes(y), "%s", x->name);
+        for (int64_t i = 0; i < safetensors_bytes(x) / dtype_bytes(x->dtype); i++) {
+            double w = element(x, i), d = fabs(w - element(y, i)) / (bound * fmax(1, fabs(w)));
+            if (!(d <= most)) most = d;
+        }
+    }
+    return most;
+}
+
+static const StepRecord *step_of(const Outcome *o, int rank, int step) {
+    const Timeline *t = &o->training.shared->results[rank].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return &t->steps[i];
+    ck_abort_msg("a step is missing");
+}
+
+static double loss_of(const Outcome *o, int rank, int step) { return step_of(o, rank, step)->loss; }
+
+// The job on one rank and on a mesh: losses of all ranks and steps, and what both save.
+static void check_alike(const JobOptions *options, const Ending *one, double bound) {
+    const JobSpec *s = &options->spec;
+    Ending cut;
+    run(&cut, options);
+    for (int r = 0; r < s->ranks; r++)
+        for (int step = 0; step < STEPS; step++) {
+            double want = loss_of(&one->run, 0, step), got = loss_of(&cut.run, r, step);
+            ck_assert_msg(fabs(want - got) <= bound * fmax(1, want),
+                          "%s, tp %d, zero %d, rank %d of %d, step %d: %.17g, not %.17g", s->model,
+                          s->mesh.tensor, s->strategy.zero, r, s->ranks, step, got, want);
+        }
+    double d = largest_difference(&one->file, &cut.file, bound);
+    ck_assert_msg(d <= 1, "%s, %d ranks, tp %d, zero %d: %g bounds apart", s->model, s->ranks,
+                  s->mesh.tensor, s->strategy.zero, d);
+    outcome_finish(&cut.run);
+}
+
+static void check_degrees(const char *model, const int *degrees, int count) {
+    JobOptions o = options_of(model);
+    Ending one;
+    run(&one, &o);
+    for (int i = 0; i < count; i++) {
+        o.spec.ranks = o.spec.mesh.tensor = degrees[i];
+        o.comm = (CommKind)(i % COMM_KINDS);
+        check_alike(&o, &one, 1e-12);
+    }
+    outcome_finish(&one.run);
+    arena_finish(&arena);
+}
+
+// 17 hidden units over 2, 3 and 4 ranks, and 20 and 50 channels over 3, are uneven.
+START_TEST(weights_over_ranks_train_as_those_of_one_rank) {
+    check_degrees("mlp:hidden=17", (int[]){2, 3, 4}, 3);
+    check_degrees("net", (int[]){2, 3}, 2);
+    check_degrees(gpt, (int[]){2, 4}, 2);
+    check_degrees(llama, (int[]){2, 4}, 2);
+}
+END_TEST
+
+START_TEST(single_precision_and_the_reference_device_stay_within_the_contract) {
+    static const char *const devices[] = {"reference", device_traits_default};
+    for (int d = 0; d < 2; d++) {
+        JobOptions o = options_of(gpt);
+        Ending one;
+        o.spec.device = devices[d];
+        o.spec.dtype = d ? DTYPE_F32 : DTYPE_F64;
+        run(&one, &o);
+        o.spec.ranks = o.spec.mesh.tensor = 2;
+        check_alike(&o, &one, d ? 1e-5 : 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Queries share keys and values: two groups over two ranks.
+START_TEST(query_groups_are_cut_with_their_keys_and_values) {
+    check_degrees("llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=8,mlp=20", (int[]){2}, 1);
+}
+END_TEST
+
+// --- with the data
+
+static JobOptions product(const char *model, int data, int tensor) {
+    JobOptions o = options_of(model);
+    o.spec.ranks = data * tensor;
+    o.spec.mesh.tensor = tensor;
+    o.comm = COMM_THREAD;
+    return o;
+}
+
+START_TEST(the_data_are_divided_beside_the_weights) {
+    static const struct {
+        int zero, micro_batches;
+        double clip;
+        const char *order;
+    } cases[] = {{0, 1, 0, NULL},
+                 {0, 2, 0.1, "pipe,tensor,data,context"},
+                 {1, 1, 0.1, NULL},
+                 {2, 2, 0, NULL},
+                 {3, 1, 0.1, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = product(i % 2 ? llama : gpt, 2, 2), alone = o;
+        Ending one;
+        o.spec.strategy.zero = cases[i].zero;
+        o.spec.micro_batches = cases[i].micro_batches;
+        o.spec.mesh_order = cases[i].order;
+        o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
+        alone.spec.ranks = 1;
+        alone.spec.mesh.tensor = 0;
+        run(&one, &alone);
+        check_alike(&o, &one, 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// A norm that counts what all ranks hold once for each would be larger, and clip more.
+START_TEST(the_norm_counts_every_gradient_once) {
+    JobOptions o = options_of("mlp:hidden=16");
+    Ending one, cut;
+    o.spec.optimizer.clip = 1e9;  // nothing is clipped, but the norm is computed
+    run(&one, &o);
+    o.spec.ranks = o.spec.mesh.tensor = 4;
+    run(&cut, &o);
+    for (int step = 0; step < STEPS; step++) {
+        double want = step_of(&one.run, 0, step)->gradient_norm,
+               got = step_of(&cut.run, 3, step)->gradient_norm;
+        ck_assert_double_gt(want, 0);
+        ck_assert_double_le(fabs(want - got), 1e-13 * want);
+    }
+    outcome_finish(&one.run);
+    outcome_finish(&cut.run);
+    arena_finish(&arena);
+}
+END_TEST
+
+// In f64 Adam's square roots enlarge the last bits of small gradients: a larger bound.
+START_TEST(adam_keeps_moments_where_the_weights_are) {
+    JobOptions o = options_of(gpt);
+    Ending one;
+    o.spec.optimizer = (Optimizer){
+        .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1};
+    o.spec.learning_rate = 1e-3;
+    run(&one, &o);
+    o.spec.ranks = 4;
+    o.spec.mesh.tensor = 2;
+    check_alike(&o, &one, 1e-11);
+    outcome_finish(&one.run);
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- checkpoints
+
+// Four steps on two ranks, the rest on four, or on one, are ten on one.
+START_TEST(a_run_goes_on_with_another_degree) {
+    JobOptions o = options_of(gpt);
+    Ending one, part, rest;
+    char middle[300];
+    run(&one, &o);
+    snprintf(middle, sizeof middle, "%s/middle.safetensors", test_directory());
+    for (int tensor = 1; tensor <= 4; tensor += 3) {
+        JobOptions first = options_of(gpt), second = first;
+        first.steps = 4;
+        first.save = middle;
+        first.spec.ranks = first.spec.mesh.tensor = 2;
+        ck_assert_ok(training_run(&part.run, &first, NULL));
+        second.resume = middle;
+        second.spec.ranks = second.spec.mesh.tensor = tensor;
+        run(&rest, &second);
+        double d = largest_difference(&one.file, &rest.file, 1e-12);
+        ck_assert_msg(d <= 1, "tp 2, then %d: %g bounds apart", tensor, d);
+        outcome_finish(&part.run);
+        outcome_finish(&rest.run);
+    }
+    outcome_finish(&one.run);
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- what is sent
+
+static Status make(ProgramSet *out, const char *model, int tensor, int64_t batch) {
+    JobSpec s = job_spec_default();
+    Model m;
+    s.model = model;
+    s.ranks = s.mesh.tensor = tensor;
+    s.batch = batch;
+    TRY(job_spec_check(&s));
+    TRY(job_spec_model(&m, &arena, &s));
+    return job_spec_programs(out, &s, &m);
+}
+
+// Megatron-LM, 3: two all-reduces of B T C elements in the forward of a layer, two in its backward.
+START_TEST(a_step_sends_what_the_closed_form_says) {
+    enum { LAYERS = 3, B = 4, T = 8, C = 16 };
+    for (int i = 0; i < 2; i++) {
+        ProgramSet set;
+        int forward = 0, backward = 0;
+        ck_assert_ok(make(&set,
+                          i ? "llama:layers=3,hidden=16,heads=4,kv_heads=4,seq=8"
+                            : "gpt:layers=3,hidden=16,heads=4,seq=8",
+                          4, B));
+        ck_assert_ok(plan_check(&set));
+        const Program *p = &set.programs[0];
+        const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+        for (int k = 0; k < step->op_count; k++) {
+            const Work *w = op_work(p, &step->ops[k]);
+            if (!work_communicates(w)) continue;
+            ck_assert_int_eq(w->kind, KIND_ALL_REDUCE);
+            ck_assert_int_eq(w->payload_bytes, B * T * C * 4);
+            ck_assert_int_eq(group_size(p, w->group), 4);
+            forward += w->phase == PHASE_FORWARD;
+            backward += w->phase == PHASE_BACKWARD;
+        }
+        ck_assert_int_eq(forward, 2 * LAYERS);
+        ck_assert_int_eq(backward, 2 * LAYERS);
+        program_set_finish(&set);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// While the gradient of an input is reduced, those of weights are computed.
+START_TEST(gradients_of_weights_come_behind_a_reduction) {
+    ProgramSet set;
+    int overlapped = 0;
+    ck_assert_ok(make(&set, gpt, 2, 8));
+    const Program *p = &set.programs[0];
+    const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int k = 0; k + 1 < step->op_count; k++) {
+        const Work *w = op_work(p, &step->ops[k]);
+        if (w->kind != KIND_ALL_REDUCE || w->phase != PHASE_BACKWARD) continue;
+        ck_assert_int_eq(op_kind(p, &step->ops[k + 1]), KIND_LINEAR_BACKWARD_WEIGHT);
+        overlapped++;
+    }
+    ck_assert_int_eq(overlapped, 2);
+    program_set_finish(&set);
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- mutations
+
+static int find_op(const Program *p, const Plan *plan, const char *name) {
+    for (int i = 0; i < plan->op_count; i++)
+        if (!strcmp(op_name(p, &plan->ops[i]), name)) return i;
+    ck_abort_msg("no operation %s", name);
+}
+
+static void remove_op(Plan *plan, int op) {
+    uint8_t *keep = ARENA_NEW(&arena, uint8_t, plan->op_count);
+    ck_assert_ptr_nonnull(keep);
+    memset(keep, 1, (size_t)plan->op_count);
+    keep[op] = 0;
+    ck_assert_ok(plan_select(plan, NULL, keep));
+}
+
+static void exchange(Plan *plan, int i) {
+    const Op op = plan->ops[i];
+    plan->ops[i] = plan->ops[i + 1];
+    plan->ops[i + 1] = op;
+}
+
+typedef enum { FORGET_SUM, BIAS_FIRST, ACTIVATION_FIRST, MUTATIONS } Mutation;
+
+static void mutate(ProgramSet *set, Mutation m) {
+    Program *p = &set->programs[0];
+    Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    switch (m) {
+    case FORGET_SUM: remove_op(step, find_op(p, step, "all_reduce.fc2.y")); break;
+    case BIAS_FIRST: exchange(step, find_op(p, step, "all_reduce.fc2.y")); break;
+    case ACTIVATION_FIRST:
+        remove_op(step, find_op(p, step, "fc2.bias"));
+        exchange(step, find_op(p, step, "all_reduce.fc2.y"));
+        break;
+    default: break;
+    }
+    ck_assert_ok(plan_derive_deps(p, step));
+}
+
+START_TEST(a_reduction_that_is_forgotten_or_late_is_refused) {
+    static const char *const said[] = {
+        [FORGET_SUM] = "fc2.y is P+ along tensor: a bias is added once, to the sum",
+        [BIAS_FIRST] = "fc2.y is P+ along tensor: a bias is added once, to the sum",
+        [ACTIVATION_FIRST] = "fc2.y is P+ along tensor: not a linear operation; reduce it first",
+    };
+    for (int m = 0; m < MUTATIONS; m++) {
+        ProgramSet set;
+        ck_assert_ok(make(&set, "mlp:hidden=16", 2, 8));
+        ck_assert_ok(plan_check(&set));
+        mutate(&set, (Mutation)m);
+        ck_assert_int_eq(plan_check(&set), ERR_PLAN);
+        ck_assert_msg(strstr(status_message(), said[m]), "%d: %s", m, status_message());
+        program_set_finish(&set);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- what cannot be
+
+START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
+    static const struct {
+        const char *model;
+        int tensor;
+        const char *said;
+    } cases[] = {
+        {"gpt:heads=4", 3, "--tp 3: the 4 heads of h.0.attn.att1 cannot be shared equally; 2 or 4"},
+        {"llama:heads=4,kv_heads=2", 4,
+         "--tp 4: the 2 heads of model.layers.0.self_attn.k cannot be shared equally; 2 can"},
+        {"linear", 2, "--tp 2: no two products of this model follow one another"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ProgramSet set;
+        ck_assert_int_eq(make(&set, cases[i].model, cases[i].tensor, 8), ERR_USAGE);
+        ck_assert_msg(strstr(status_message(), cases[i].said), "%s: %s", cases[i].model,
+                      status_message());
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+SUITE("split", weights_over_ranks_train_as_those_of_one_rank,
+      single_precision_and_the_reference_device_stay_within_the_contract,
+      query_groups_are_cut_with_their_keys_and_values, the_data_are_divided_beside_the_weights,
+      the_norm_counts_every_gradient_once, adam_keeps_moments_where_the_weights_are,
+      a_run_goes_on_with_another_degree, a_step_sends_what_the_closed_form_says,
+      gradients_of_weights_come_behind_a_reduction,
+      a_reduction_that_is_forgotten_or_late_is_refused,
+      what_cannot_be_divided_is_refused_with_what_can)
