@@ -93,6 +93,23 @@ static Status check_clip(const Asked *a, double max_norm) {
     return OK;
 }
 
+// Three sums of a row, and a fourth for label smoothing; classes of the whole vocabulary.
+static Status check_vocabulary(const Asked *a, double smoothing) {
+    bool backward = op_kind(a->p, a->op) == KIND_VOCABULARY_LOSS_BACKWARD;
+    const Tensor *sums = input_of(a, backward);
+    const Logical *rows = &a->p->logicals[input_of(a, 0)->logical];
+    int64_t has = sums->shape[sums->dims - 1], classes = rows->shape[rows->dims - 1];
+    TRY(check_share(a, "smoothing", smoothing, false));
+    if (has != 3 && has != 4) REFUSE(a, "%lld sums of a row, expected 3 or 4", (long long)has);
+    if (smoothing > 0 && has < 4)
+        REFUSE(a, "smoothing=%g needs a fourth sum of each row, and there are 3", smoothing);
+    if (backward && a->attr[0] != classes)
+        REFUSE(a, "classes=%lld, but %s has %lld", (long long)a->attr[0],
+               program_name(a->p, rows->name), (long long)classes);
+    if (a->attr[0] < 1) REFUSE(a, "classes=%lld, expected 1 or more", (long long)a->attr[0]);
+    return OK;
+}
+
 Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     if (!w->attr_count) return OK;
@@ -123,6 +140,8 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_CROSS_ENTROPY:
     case KIND_CROSS_ENTROPY_BACKWARD:
         return check_share(&a, "smoothing", work_real(p, w, 0), false);
+    case KIND_VOCABULARY_LOSS:
+    case KIND_VOCABULARY_LOSS_BACKWARD: return check_vocabulary(&a, work_real(p, w, 1));
     case KIND_CLIP: return check_clip(&a, work_real(p, w, 0));
     default: return OK;
     }

@@ -180,6 +180,7 @@ static Status check_mask(const Program *p, const Plan *plan, const Op *op) {
 }
 
 // Operands that are the index of a dimension of another.
+enum { LAST_DIM = DIMS };
 typedef struct {
     uint8_t kind, input, of;  // which inputs
     uint8_t dim;              // of the second
@@ -192,6 +193,9 @@ static const IndexOperand index_operands[] = {
     {KIND_ATTENTION_BLOCK, 4, 1, 1, false},
     {KIND_ATTENTION_BLOCK_BACKWARD, 6, 3, 1, false},
     {KIND_ATTENTION_BLOCK_BACKWARD, 7, 4, 1, false},
+    {KIND_VOCABULARY_MAX, 1, 0, LAST_DIM, false},
+    {KIND_VOCABULARY_SUMS, 3, 0, LAST_DIM, false},
+    {KIND_VOCABULARY_LOSS_BACKWARD, 4, 0, LAST_DIM, false},
 };
 
 // An index tells the numbers of that dimension, whole or the rank's part.
@@ -201,11 +205,12 @@ static Status check_index_operand(const Program *p, const Plan *plan, const Op *
     if (i->input >= op->inputs) return OK;
     int index = op_inputs(plan, op)[i->input], of = operands[i->of];
     TRY(check_from(p, plan, op, index, SCALAR_INDEX));
-    int64_t has = p->logicals[p->tensors[index].logical].shape[0],
-            want = p->logicals[p->tensors[of].logical].shape[i->dim];
+    const Logical *whole = &p->logicals[p->tensors[of].logical];
+    int dim = i->dim == LAST_DIM ? whole->dims - 1 : i->dim;
+    int64_t has = p->logicals[p->tensors[index].logical].shape[0], want = whole->shape[dim];
     if (has == want) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: %s numbers %lld elements, but dimension %d of %s has %lld",
-         program_name(p, plan->name), op_name(p, op), tensor_name(p, index), (long long)has, i->dim,
+         program_name(p, plan->name), op_name(p, op), tensor_name(p, index), (long long)has, dim,
          tensor_name(p, of), (long long)want);
 }
 

@@ -138,6 +138,18 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "inverse_count(1):f64")                                                                     \
     X(CROSS_ENTROPY_BACKWARD, "cross_entropy_backward", COMPUTE, loss, none, "[smoothing:real]",  \
       "dlogits(B,..,C) <- probability(B,..,C):wide labels(B,..):i32 inverse_count(1):f64")        \
+    X(VOCABULARY_MAX, "vocabulary_max", COMPUTE, vocabulary_max, none, "",                        \
+      "largest(B,..):wide <- logits(B,..,V) [classes(V):i64]")                                    \
+    X(VOCABULARY_SUMS, "vocabulary_sums", COMPUTE, vocabulary_sums, none, "",                     \
+      "sums(B,..,S):wide [exponential(B,..,V):wide] <- logits(B,..,V) largest(B,..):wide "        \
+      "labels(B,..):i32 [classes(V):i64]")                                                        \
+    X(VOCABULARY_LOSS, "vocabulary_loss", COMPUTE, vocabulary_loss, none,                         \
+      "classes [smoothing:real]",                                                                 \
+      "loss(2):f64 <- sums(B,..,S):wide labels(B,..):i32 inverse_count(1):f64")                   \
+    X(VOCABULARY_LOSS_BACKWARD, "vocabulary_loss_backward", COMPUTE, vocabulary_loss_backward,    \
+      none, "classes [smoothing:real]",                                                           \
+      "dlogits(B,..,V) <- exponential(B,..,V):wide sums(B,..,S):wide labels(B,..):i32 "           \
+      "inverse_count(1):f64 [classes(V):i64]")                                                    \
     X(TO_BF16, "to_bf16", COMPUTE, linear, none, "", "y:bf16 <- x")                               \
     X(FROM_BF16, "from_bf16", COMPUTE, linear, none, "", "y <- x:bf16")                           \
     X(TO_F16, "to_f16", COMPUTE, linear, none, "", "y:f16 <- x")                                  \

@@ -55,3 +55,64 @@ Status placement_rule_loss(const Along *a) {
     TRY(along_write(a, 0, placement_is_whole(logits) ? PLACEMENT_REPLICATED : PLACEMENT_SUM));
     return along_write(a, 1, logits);
 }
+
+// --- the loss over classes that are cut: a few numbers of each row are reduced over the ranks
+// (core/device/reference/vocabulary.c), which goes with rows and positions that are not cut
+
+// Input 0, whose last dimension are classes: are they cut, with input `index` to say how? Else rows
+// or positions may be.
+static Status judge_classes(const Along *a, int index, bool *cut) {
+    Placement x = along_input(a, 0);
+    int classes = a->p->tensors[op_inputs(a->plan, a->op)[0]].dims - 1;
+    TRY(along_refuse_partial(a));
+    *cut = placement_is_cut(x, classes);
+    if (*cut && (x.cut != CUT_CONTIGUOUS || index >= a->op->inputs))
+        return along_refuse_input(a, 0, "classes are cut in intervals, with their index beside");
+    if (!*cut && !placement_is_whole(x) && !placement_is_cut_before(x, classes))
+        return along_refuse_input(a, 0, "it may be cut by rows, by positions or by classes");
+    return along_check_index(a, index, *cut ? placement_moved(x, 0) : PLACEMENT_REPLICATED);
+}
+
+// Inputs from..to are numbers of each row: whole where classes are cut, else as input 0 lies.
+static Status judge_rows(const Along *a, int from, int to, bool cut) {
+    Placement want = cut ? PLACEMENT_REPLICATED : along_input(a, 0);
+    for (int i = from; i <= to; i++)
+        if (!placement_equal(along_input(a, i), want))
+            return along_refuse_input(a, i, "the rows do not lie alike");
+    return OK;
+}
+
+Status placement_rule_vocabulary_max(const Along *a) {
+    bool cut;
+    TRY(judge_classes(a, 1, &cut));
+    return along_write(a, 0, cut ? PLACEMENT_MAX : along_input(a, 0));
+}
+
+Status placement_rule_vocabulary_sums(const Along *a) {
+    bool cut;
+    TRY(judge_classes(a, 3, &cut));
+    TRY(judge_rows(a, 1, 2, cut));
+    TRY(along_write(a, 0, cut ? PLACEMENT_SUM : along_input(a, 0)));
+    return along_write(a, 1, along_input(a, 0));
+}
+
+Status placement_rule_vocabulary_loss(const Along *a) {
+    Placement sums = along_input(a, 0);
+    int columns = a->p->tensors[op_inputs(a->plan, a->op)[0]].dims - 1;
+    TRY(along_refuse_partial(a));
+    if (!placement_is_whole(sums) && !placement_is_cut_before(sums, columns))
+        return along_refuse_input(a, 0, "the sums of a row are needed whole");
+    TRY(judge_rows(a, 1, 1, false));
+    if (!placement_is_whole(along_input(a, 2)))
+        return along_refuse_input(a, 2, "all rows are divided by one count");
+    return along_write(a, 0, placement_is_whole(sums) ? PLACEMENT_REPLICATED : PLACEMENT_SUM);
+}
+
+Status placement_rule_vocabulary_loss_backward(const Along *a) {
+    bool cut;
+    TRY(judge_classes(a, 4, &cut));
+    TRY(judge_rows(a, 1, 2, cut));
+    if (!placement_is_whole(along_input(a, 3)))
+        return along_refuse_input(a, 3, "all rows are divided by one count");
+    return along_write(a, 0, along_input(a, 0));
+}

@@ -94,6 +94,10 @@ Status cpu_reserve(int threads) MUST_USE;
     X(ORTHOGONALISE, orthogonalise)                           \
     X(TOP_K, top_k)                                           \
     X(SPREAD, spread)                                         \
+    X(VOCABULARY_MAX, vocabulary_max)                         \
+    X(VOCABULARY_SUMS, vocabulary_sums)                       \
+    X(VOCABULARY_LOSS, vocabulary_loss)                       \
+    X(VOCABULARY_LOSS_BACKWARD, vocabulary_loss_backward)     \
     X(CONCATENATE, concatenate)                               \
     X(FOLD, fold)                                             \
     X(SGD, sgd)

@@ -74,6 +74,10 @@
     X(BATCH_NORM_UPDATE, batch_norm_update)                   \
     X(CROSS_ENTROPY, cross_entropy)                           \
     X(CROSS_ENTROPY_BACKWARD, cross_entropy_backward)         \
+    X(VOCABULARY_MAX, vocabulary_max)                         \
+    X(VOCABULARY_SUMS, vocabulary_sums)                       \
+    X(VOCABULARY_LOSS, vocabulary_loss)                       \
+    X(VOCABULARY_LOSS_BACKWARD, vocabulary_loss_backward)     \
     X(CONCATENATE, concatenate)                               \
     X(FOLD, fold)                                             \
     X(SGD, sgd)

@@ -2,7 +2,7 @@
 // What the rules of kinds say to placements of their operands (core/plan/check_placements.c).
 #include "core/plan/check.h"
 
-#include "tests/support/plan_maker.h"
+#include "tests/support/one_op.h"
 
 static Status check_one(const Program *p) {
     const ProgramSet set = program_set_of_one(p);
@@ -65,71 +65,6 @@ START_TEST(a_linear_function_of_a_partial_sum_is_a_partial_sum) {
 }
 END_TEST
 
-// One operation on two ranks, in words: "x S1 2x4; lr R 1 f64" are tensors with placement, local
-// shape and type, "y <- x w" the operands. What is read is there; what is written may be a part.
-typedef struct {
-    Kind kind;
-    const char *tensors, *outputs, *inputs;
-    const char *refusal;  // NULL: accepted
-    Reduce reduce;
-    int peer, parts;
-} OneOp;
-
-static void add_tensors(Program *p, const char *tensors, const char *outputs) {
-    char copy[256], name[16], how[24], type[8], *save;
-    snprintf(copy, sizeof copy, "%s", tensors);
-    for (char *word = strtok_r(copy, ";", &save); word; word = strtok_r(NULL, ";", &save)) {
-        long long shape[DIMS];
-        int dims = 0, used = 0;
-        strcpy(type, "f32");
-        ck_assert_int_ge(sscanf(word, " %15s %23s %n", name, how, &used), 2);
-        for (word += used; dims < DIMS; word += *word == 'x') {
-            if (sscanf(word, "%lld%n", &shape[dims], &used) < 1) break;
-            word += used;
-            if (++dims && *word != 'x') break;
-        }
-        sscanf(word, " %7s", type);
-        Placement place;
-        ck_assert(placement_parse(how, &place));
-        int64_t local[DIMS] = {shape[0], shape[1], shape[2], shape[3]};
-        bool scalar = !strcmp(type, "f64") || !strcmp(type, "i64");
-        bool written = strstr(outputs, name) != NULL;
-        make_tensor(p, name,
-                    written  ? ROLE_OPTIMISER
-                    : scalar ? ROLE_SCALAR
-                             : ROLE_PARAMETER,
-                    place, dims, local, (Dtype)dtype_find(type, (int)strlen(type)));
-    }
-}
-
-static void judge(const OneOp *c) {
-    Program p = {0};
-    Plan *plan = make_program(&p, 2);
-    int64_t attrs[] = {1, 1, 0};
-    if (c->kind == KIND_AVG_POOL || c->kind == KIND_AVG_POOL_BACKWARD) attrs[2] = 1;
-    if (c->kind == KIND_LOAD || c->kind == KIND_SGD) memset(attrs, 0, sizeof attrs);
-    if (work_is_message(&(Work){.kind = c->kind})) attrs[0] = 0;
-    add_tensors(&p, c->tensors, c->outputs);
-    bool communicates = kind_communicates(c->kind), load = c->kind == KIND_LOAD;
-    make_op(&p, plan,
-            (OpSpec){.name = "op",
-                     .kind = c->kind,
-                     .lane = communicates ? 2 : load,
-                     .attrs = attrs,
-                     .peer = c->peer,
-                     .parts = c->parts,
-                     .reduce = c->reduce},
-            c->outputs, c->inputs);
-    char what[300];
-    Status s = program_check(&p);
-    snprintf(what, sizeof what, "%s %s <- %s of %s", kind_name(c->kind), c->outputs, c->inputs,
-             c->tensors);
-    ck_assert_msg((s == OK) == !c->refusal, "%s: %s", what, s == OK ? "ok" : status_message());
-    ck_assert_msg(s == OK || strstr(status_message(), c->refusal), "%s: %s", what,
-                  status_message());
-    program_finish(&p);
-}
-
 #define QKV(place) "q " place " 2x3x4; k " place " 2x3x4; v " place " 2x3x4; "
 #define PACKED "g S2 2x3x4; y S2 2x3x4; l S2 2x3x1; "
 #define DRAWN "s R 1 i64; t R 1 i64; "
@@ -171,19 +106,6 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_LINEAR_BACKWARD_WEIGHT, "x R 2x4; g S0 2x3; w P+ 3x4", "w", "x g",
          "the input is not cut alike"},
         {KIND_LINEAR_BACKWARD_WEIGHT, "x R 2x4; g S1 2x3; w S0 3x4", "w", "x g", NULL},
-        {KIND_LINEAR_BIAS, "x R 2x4; b R 4; y R 2x4", "y", "x b", NULL},
-        {KIND_LINEAR_BIAS, "x S0 2x4; b R 4; y S0 2x4", "y", "x b", NULL},
-        {KIND_LINEAR_BIAS, "x S1:zigzag 2x6x4; b R 4; y S1:zigzag 2x6x4", "y", "x b", NULL},
-        {KIND_LINEAR_BIAS, "x S2 2x3x4; b S0 4; y S2 2x3x4", "y", "x b", NULL},
-        {KIND_LINEAR_BIAS, "x S2 2x3x4; b R 4; y S2 2x3x4", "y", "x b",
-         "b is R along data: the input is not cut alike"},
-        {KIND_LINEAR_BIAS, "x R 2x4; b S0 4; y R 2x4", "y", "x b",
-         "b is S0 along data: the input is not cut alike"},
-        {KIND_LINEAR_BIAS, "x P+ 2x4; b R 4; y P+ 2x4", "y", "x b",
-         "x is P+ along data: a bias is added once, to the sum"},
-        {KIND_CONV2D_BIAS, "x S1 2x4x3x3; b S0 4; y S1 2x4x3x3", "y", "x b", NULL},
-        {KIND_CONV2D_BIAS, "x S3 2x4x3x3; b R 4; y S3 2x4x3x3", "y", "x b", NULL},
-        {KIND_CONV2D_BIAS, "x P+ 2x4x3x3; b R 4; y P+ 2x4x3x3", "y", "x b", "reduce it first"},
         {KIND_GELU, "x S1 2x4; y S1 2x4", "y", "x", NULL},
         {KIND_GELU, "x S1 2x4; y R 2x4", "y", "x", "its inputs make it S1"},
         {KIND_GELU, "x P+ 2x4; y P+ 2x4", "y", "x", "not a linear operation"},
@@ -223,24 +145,6 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; y R 2x3x4", "y", "t w",
          "w is S0 along data: a token may be any row of it"},
         {KIND_EMBEDDING, "t S0 2x3 i32; w S1 5x4; y S0 2x3x4", "y", "t w", "w is S1 along data"},
-        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r S0 5 i64; y P+ 2x3x4", "y", "t w r", NULL},
-        {KIND_EMBEDDING, "t S0 2x3 i32; w R 5x4; r R 5 i64; y S0 2x3x4", "y", "t w r", NULL},
-        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r S0 5 i64; y R 2x3x4", "y", "t w r",
-         "its inputs make it P+"},
-        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r R 5 i64; y P+ 2x3x4", "y", "t w r",
-         "r is R along data: it is not the index of what this rank has"},
-        {KIND_EMBEDDING, "t R 2x3 i32; w R 5x4; r S0 5 i64; y R 2x3x4", "y", "t w r",
-         "r is S0 along data: it is not the index of what this rank has"},
-        {KIND_EMBEDDING, "t S0 2x3 i32; w S0 5x4; r S0 5 i64; y P+ 2x3x4", "y", "t w r",
-         "t is S0 along data: each rank has some rows of the table for all tokens"},
-        {KIND_EMBEDDING, "t R 2x3 i32; w S0:zigzag 6x4; r S0:zigzag 6 i64; y P+ 2x3x4", "y",
-         "t w r", "r is S0:zigzag along data"},
-        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g R 2x3x4; r S0 5 i64; d S0 5x4", "d", "t g r",
-         NULL},
-        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g R 2x3x4; r S0 5 i64; d R 5x4", "d", "t g r",
-         "its inputs make it S0"},
-        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g S2 2x3x4; r S0 5 i64; d S0 5x4", "d", "t g r",
-         "g is S2 along data: each rank writes some rows, of all tokens"},
         {KIND_EMBEDDING_BACKWARD, "t S0 2x3 i32; g S0 2x3x4; d P+ 5x4", "d", "t g", NULL},
         {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g S2 2x3x4; d S1 5x4", "d", "t g", NULL},
         {KIND_EMBEDDING_BACKWARD, "t S0 2x3 i32; g S0 2x3x4; d R 5x4", "d", "t g",
@@ -385,7 +289,7 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_ADD_BLOCKS, "q P+ 3 f64; s R 1 f64", "s", "q", "gather or reduce it first"},
         {KIND_SGD, "w R 4; v S0 4; g R 4; r R 1 f64", "w v", "g r", "v is S0 along data"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge(&cases[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) one_op_judge(&cases[i]);
 }
 END_TEST
 
@@ -463,7 +367,7 @@ START_TEST(communications_are_judged_by_what_they_make_of_placements) {
         {KIND_RECEIVE, "y S0 4", "y", "", "what another rank sent is O", .peer = 1},
         {KIND_RECEIVE, "y P+ 4", "y", "", "what another rank sent is O", .peer = 1},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge(&cases[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) one_op_judge(&cases[i]);
 }
 END_TEST
 

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Rules of the operations that tensor parallelism needs: a bias by itself, tables and losses that
+// are cut along the vocabulary.
+#include "tests/support/one_op.h"
+
+#define VOCABULARY(z, m, l, i) "z " z " 2x3; m " m " 2; l " l " 2 i32; i " i " 3 i64; "
+
+static void judge_all(const OneOp *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) one_op_judge(&cases[i]);
+}
+START_TEST(a_bias_is_added_to_a_sum_and_lies_as_the_channels_do) {
+    const OneOp cases[] = {
+        {KIND_LINEAR_BIAS, "x R 2x4; b R 4; y R 2x4", "y", "x b", NULL},
+        {KIND_LINEAR_BIAS, "x S0 2x4; b R 4; y S0 2x4", "y", "x b", NULL},
+        {KIND_LINEAR_BIAS, "x S1:zigzag 2x6x4; b R 4; y S1:zigzag 2x6x4", "y", "x b", NULL},
+        {KIND_LINEAR_BIAS, "x S2 2x3x4; b S0 4; y S2 2x3x4", "y", "x b", NULL},
+        {KIND_LINEAR_BIAS, "x S2 2x3x4; b R 4; y S2 2x3x4", "y", "x b",
+         "b is R along data: the input is not cut alike"},
+        {KIND_LINEAR_BIAS, "x R 2x4; b S0 4; y R 2x4", "y", "x b",
+         "b is S0 along data: the input is not cut alike"},
+        {KIND_LINEAR_BIAS, "x P+ 2x4; b R 4; y P+ 2x4", "y", "x b",
+         "x is P+ along data: a bias is added once, to the sum"},
+        {KIND_CONV2D_BIAS, "x S1 2x4x3x3; b S0 4; y S1 2x4x3x3", "y", "x b", NULL},
+        {KIND_CONV2D_BIAS, "x S3 2x4x3x3; b R 4; y S3 2x4x3x3", "y", "x b", NULL},
+        {KIND_CONV2D_BIAS, "x P+ 2x4x3x3; b R 4; y P+ 2x4x3x3", "y", "x b", "reduce it first"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
+START_TEST(a_table_is_cut_along_its_rows_with_their_index) {
+    const OneOp cases[] = {
+        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r S0 5 i64; y P+ 2x3x4", "y", "t w r", NULL},
+        {KIND_EMBEDDING, "t S0 2x3 i32; w R 5x4; r R 5 i64; y S0 2x3x4", "y", "t w r", NULL},
+        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r S0 5 i64; y R 2x3x4", "y", "t w r",
+         "its inputs make it P+"},
+        {KIND_EMBEDDING, "t R 2x3 i32; w S0 5x4; r R 5 i64; y P+ 2x3x4", "y", "t w r",
+         "r is R along data: it is not the index of what this rank has"},
+        {KIND_EMBEDDING, "t R 2x3 i32; w R 5x4; r S0 5 i64; y R 2x3x4", "y", "t w r",
+         "r is S0 along data: it is not the index of what this rank has"},
+        {KIND_EMBEDDING, "t S0 2x3 i32; w S0 5x4; r S0 5 i64; y P+ 2x3x4", "y", "t w r",
+         "t is S0 along data: each rank has some rows of the table for all tokens"},
+        {KIND_EMBEDDING, "t R 2x3 i32; w S0:zigzag 6x4; r S0:zigzag 6 i64; y P+ 2x3x4", "y",
+         "t w r", "r is S0:zigzag along data"},
+        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g R 2x3x4; r S0 5 i64; d S0 5x4", "d", "t g r",
+         NULL},
+        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g R 2x3x4; r S0 5 i64; d R 5x4", "d", "t g r",
+         "its inputs make it S0"},
+        {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g S2 2x3x4; r S0 5 i64; d S0 5x4", "d", "t g r",
+         "g is S2 along data: each rank writes some rows, of all tokens"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
+START_TEST(a_loss_reduces_a_few_numbers_of_each_row) {
+    const OneOp cases[] = {
+        {KIND_VOCABULARY_MAX, "z S1 2x3; i S0 3 i64; m Pmax 2", "m", "z i", NULL},
+        {KIND_VOCABULARY_MAX, "z S0 2x3; i R 3 i64; m S0 2", "m", "z i", NULL},
+        {KIND_VOCABULARY_MAX, "z S1 2x3; i S0 3 i64; m R 2", "m", "z i", "its inputs make it Pmax"},
+        {KIND_VOCABULARY_MAX, "z S1 2x3; m Pmax 2", "m", "z", "with their index beside"},
+        {KIND_VOCABULARY_MAX, "z S1 2x3; i R 3 i64; m Pmax 2", "m", "z i", "it is not the index"},
+        {KIND_VOCABULARY_MAX, "z P+ 2x3; i R 3 i64; m Pmax 2", "m", "z i", "reduce it first"},
+        {KIND_VOCABULARY_SUMS, VOCABULARY("S1", "R", "R", "S0") "s P+ 2x3; e S1 2x3", "s e",
+         "z m l i", NULL},
+        {KIND_VOCABULARY_SUMS, VOCABULARY("S0", "S0", "S0", "R") "s S0 2x3; e S0 2x3", "s e",
+         "z m l i", NULL},
+        {KIND_VOCABULARY_SUMS, VOCABULARY("S1", "Pmax", "R", "S0") "s P+ 2x3; e S1 2x3", "s e",
+         "z m l i", "m is Pmax along data: reduce it first"},
+        {KIND_VOCABULARY_SUMS, VOCABULARY("S1", "R", "S0", "S0") "s P+ 2x3; e S1 2x3", "s e",
+         "z m l i", "l is S0 along data: the rows do not lie alike"},
+        {KIND_VOCABULARY_SUMS, VOCABULARY("S1", "R", "R", "S0") "s R 2x3; e S1 2x3", "s e",
+         "z m l i", "its inputs make it P+"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
+// --- attributes
+
+static Status check_loss(int columns, int64_t classes, double smoothing, bool backward) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 1);
+    const int64_t attrs[] = {classes, build_attr_real(smoothing)};
+    make_tensor(&p, "e", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(2, 5), DTYPE_F32);
+    make_tensor(&p, "s", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(2, columns), DTYPE_F32);
+    make_tensor(&p, "l", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_I32);
+    make_tensor(&p, "c", ROLE_SCALAR, PLACEMENT_REPLICATED, SHAPE(1), DTYPE_F64);
+    make_tensor(&p, "d", ROLE_OPTIMISER, PLACEMENT_REPLICATED, SHAPE(2, 5), DTYPE_F32);
+    make_tensor(&p, "loss", ROLE_SCALAR, PLACEMENT_REPLICATED, SHAPE(2), DTYPE_F64);
+    Kind kind = backward ? KIND_VOCABULARY_LOSS_BACKWARD : KIND_VOCABULARY_LOSS;
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = kind, .attrs = attrs}, backward ? "d" : "loss",
+            backward ? "e s l c" : "s l c");
+    Status s = program_check(&p);
+    program_finish(&p);
+    return s;
+}
+
+START_TEST(a_loss_has_a_sum_for_smoothing_and_knows_its_classes) {
+    ck_assert_ok(check_loss(3, 5, 0, false));
+    ck_assert_ok(check_loss(4, 5, 0.1, true));
+    ck_assert_fails(check_loss(3, 5, 0.1, false), ERR_PLAN, "op: smoothing=0.1 needs a fourth sum");
+    ck_assert_fails(check_loss(5, 5, 0, false), ERR_PLAN, "op: 5 sums of a row, expected 3 or 4");
+    ck_assert_fails(check_loss(4, 5, 2, false), ERR_PLAN, "smoothing is 2");
+    ck_assert_fails(check_loss(3, 0, 0, false), ERR_PLAN, "classes=0, expected 1 or more");
+    ck_assert_fails(check_loss(3, 4, 0, true), ERR_PLAN, "op: classes=4, but e has 5");
+}
+END_TEST
+
+SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
+      a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
+      a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row)
