@@ -35,6 +35,7 @@ static Status add_like(Join *j, int like, const char *suffix, Dtype dtype, Role 
     memcpy(l.shape, whole->shape, sizeof l.shape);
     snprintf(name, sizeof name, "%s.%s", program_name(j->p, whole->name), suffix);
     snprintf(local, sizeof local, shard ? "%s/%d" : "%s", name, shard);
+    join_confine(j, &piece);
     piece.placement[j->axis] = placement;
     piece.logical = program_find_logical(j->p, name);
     if (piece.logical == NONE) TRY(program_add_logical(j->p, &l, &piece.logical));

@@ -57,6 +57,7 @@ static Status add_tensor(const Feedback *f, const LogicalSpec *whole, int shard,
     snprintf(local, sizeof local, shard ? "%s/%d" : "%s", whole->name, shard);
     memcpy(piece.shape, whole->shape, sizeof piece.shape);
     if (rows) piece.shape[0] = rows;
+    join_confine(f->j, &piece);
     piece.placement[f->j->axis] = place;
     piece.logical = program_find_logical(f->j->p, whole->name);
     if (piece.logical == NONE) TRY(program_add_logical(f->j->p, whole, &piece.logical));

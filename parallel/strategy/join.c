@@ -13,7 +13,15 @@ Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) {
     *j = (Join){.p = p, .options = options, .group = NONE, .lane = NONE};
     j->axis = mesh_find_axis(p, MESH_DATA);
     if (j->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
+    for (int t = 0; t < p->tensor_count; t++)
+        for (int a = 0; a < p->axis_count && p->tensors[t].role == ROLE_GRADIENT; a++)
+            if (p->tensors[t].placement[a].place == PLACE_ONLY) j->only |= (uint16_t)(1 << a);
     return OK;
+}
+
+void join_confine(const Join *j, TensorSpec *piece) {
+    for (int a = 0; a < j->p->axis_count; a++)
+        if (j->only >> a & 1) piece->placement[a] = PLACEMENT_ONLY;
 }
 
 Status join_init(Join *j, Program *p, const StrategyOptions *options) {

@@ -41,6 +41,7 @@ typedef struct {
     const StrategyOptions *options;
     Arena arena;
     int axis, group, lane;  // "data": of the mesh, its ranks, their communication
+    uint16_t only;          // axes along which gradients are held at one coordinate, as by a stage
     int *after;             // owned; per added operation of the plan at work: the one before it
     int added, capacity;
 } Join;
@@ -50,6 +51,9 @@ typedef struct {
 Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 void join_finish(Join *j);
+
+// What is made of gradients is held where they are.
+void join_confine(const Join *j, TensorSpec *piece);
 
 // Add an operation to the plan at work, to be placed behind operation `after`; place all of them.
 Status join_add(Join *j, Plan *plan, const OpSpec *spec, int after) MUST_USE;

@@ -92,6 +92,10 @@ Status zero_shard_op(Zero *z, Plan *plan, int i) {
                               .phase = (Phase)w.phase,
                               .dtype = (Dtype)w.dtype,
                               .lane = op.lane,
+                              .group = w.group,
+                              .peer = w.peer,
+                              .algorithm = (Algorithm)w.algorithm,
+                              .order = (Order)w.order,
                               .attrs = attrs,
                               .outputs = operands,
                               .inputs = operands + op.outputs,
@@ -109,10 +113,16 @@ Status zero_shard_op(Zero *z, Plan *plan, int i) {
     return OK;
 }
 
+// A computation; or, of a weight that stages of a pipeline share, the sum of the gradients that
+// they have of it.
+static bool works_on_shards(const Program *p, const Plan *plan, const Op *op) {
+    bool sums = op_kind(p, op) == KIND_ALL_REDUCE &&
+                p->tensors[op_outputs(plan, op)[0]].role == ROLE_GRADIENT;
+    return op_work(p, op)->phase == PHASE_UPDATE && (sums || !op_communicates(p, op));
+}
+
 Status zero_shard_updates(Zero *z, Plan *plan) {
-    const Program *p = z->join.p;
     for (int i = 0; i < plan->op_count; i++)
-        if (op_work(p, &plan->ops[i])->phase == PHASE_UPDATE && !op_communicates(p, &plan->ops[i]))
-            TRY(zero_shard_op(z, plan, i));
+        if (works_on_shards(z->join.p, plan, &plan->ops[i])) TRY(zero_shard_op(z, plan, i));
     return OK;
 }
