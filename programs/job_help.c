@@ -37,7 +37,9 @@ const OptionDetail job_details[] = {
      "local-batch-size per-device-batch-size micro-batch-size"},
     {"shards", "The sum of gradients, and with it every bit of the result, depends on the shards, "
                "not on the ranks: --ranks 2 equals --ranks 1 --shards 2."},
-    {"accumulate", "Micro-batches are added in order. Activations are needed for one at a time.",
+    {"accumulate",
+     "Micro-batches are added in order. Activations are needed for one at a time; with --pp, whose "
+     "ranks work on them at the same time, for some.",
      "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
     {"optimizer",
      "sgd with --momentum and --nesterov; adam and adamw with --beta1, --beta2 and --eps. All are "
@@ -118,6 +120,23 @@ const OptionDetail job_details[] = {
      "sums of partial results are all-reduced, and a bias is added to them once. Sizes may be "
      "uneven, but heads must divide. Results differ from those of one rank in the last bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
+    {"pp",
+     "Each rank along the axis pipe has some layers; micro-batches pass through them. A rank that "
+     "has none to work on waits: (N-1)/(M+N-1) of a step with M micro-batches, so give "
+     "--accumulate M of 2 N or more. The result is that of --accumulate M on one rank, to the bit.",
+     "pipeline pipeline-parallel pipeline-model-parallel-size pipeline-parallel-size pp-size "
+     "pipe-parallel-size pipeline-degree"},
+    {"schedule",
+     "gpipe: all forward passes, then all backward ones; keeps the activations of all "
+     "micro-batches. 1f1b: as short, but a rank keeps those of at most N. interleaved:V: each rank "
+     "has V (2) stages, for a V-th of the waiting and V times the messages; --accumulate a "
+     "multiple of N. zero-bubble: gradients of weights are computed where a rank would wait.",
+     "pipeline-schedule pp-schedule virtual-pipeline-model-parallel-size"},
+    {"stages",
+     "Layers are counted from 0, as they stand in the model: 0:4,4:9 gives layers 0 to 3 to the "
+     "first stage and 4 to 8 to the second. Of an interleaved schedule stage k is on rank k mod N. "
+     "Without it the stage with the most arithmetic has as little as may be.",
+     "split-points pipeline-split layers-per-stage partition"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
      "those of one node: so the axis that communicates most comes last. train --print-mesh.",
@@ -201,8 +220,7 @@ const OptionDetail job_details[] = {
      "broadcast-buffers"},
     {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
     {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
-     "pp cp ep pipeline pipeline-parallel "
-     "pipeline-model-parallel-size context-parallel expert-parallel"},
+     "cp ep context-parallel expert-parallel"},
     {NULL, "it is not built; --accumulate N needs less memory for activations",
      "gradient-checkpointing activation-checkpointing recompute checkpoint-activations"},
     {NULL, "it is not needed: a plan is fused and given its memory before it runs", "compile"},

@@ -5,6 +5,7 @@
 #include "core/base/text.h"
 #include "core/plan_text/plan_table.h"
 #include "core/plan_text/plan_text.h"
+#include "parallel/strategy/pipeline_schedule.h"
 
 #include <string.h>
 
@@ -18,6 +19,7 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
                   {JOB_OF_ADAMW, "--optimizer adamw"},
                   {JOB_OF_STEP, "--lr-schedule step"},
                   {JOB_OF_COSINE, "--lr-schedule cosine"},
+                  {JOB_OF_PIPELINE, "--pp of 2 ranks or more"},
                   {JOB_OF_BUCKETS, "DDP and ZeRO; leave out --data-parallel"}};
     for (int i = 0; i < (int)(sizeof owners / sizeof *owners); i++) {
         const Option *given = option_given_marked(line, owners[i].mark & job_spec_unused(job));
@@ -42,6 +44,12 @@ void job_options_take_ranks(JobSpec *job, const OptionLine *line) {
     int64_t ranks = job_spec_mesh_ranks(job);
     if (!option_given(line, "ranks") && !job->plan_file && ranks <= 1 << 20)
         job->ranks = (int)ranks;
+}
+
+void job_options_take_micro_batches(JobSpec *job, const OptionLine *line) {
+    if (!option_given(line, "accumulate") && !job->plan_file && job->mesh.pipe > 1 &&
+        job->mesh.pipe <= PIPELINE_RANKS)
+        job->micro_batches = job_spec_pipeline_micro_batches(job);
 }
 
 Status job_options_check(const JobSpec *job, const OptionLine *line) {

@@ -40,6 +40,9 @@ Status print_plan_write(const ProgramSet *s, const char *class, PrintPlan what) 
 // Where --ranks is not given, the ranks are those of the degrees: 8 of --tp 2 --pp 2 --dp 2.
 void job_options_take_ranks(JobSpec *job, const OptionLine *line);
 
+// Where --accumulate is not given, a pipeline has two micro-batches for each of its ranks.
+void job_options_take_micro_batches(JobSpec *job, const OptionLine *line);
+
 // What cannot be asked for together, but for what depends on the ranks. ERR_USAGE.
 Status job_options_check(const JobSpec *job, const OptionLine *line) MUST_USE;
 

@@ -105,6 +105,7 @@ static Status make_job(Sim *s) {
     s->job.spec.ranks = (int)job_spec_mesh_ranks(&s->job.spec);
     if (s->setting.devices && !given(s, "batch"))  // so much for each
         s->job.spec.batch *= job_spec_data_ranks(&s->job.spec);
+    job_options_take_micro_batches(&s->job.spec, s->line);
     s->job.spec.device = s->setting.devices ? device : device_traits_default_for(s->o->job.dtype);
     if (!s->recorded) return OK;
     const Recording *r = &s->recording;

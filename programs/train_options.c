@@ -323,6 +323,7 @@ static Status describe(JobOptions *out, const TrainOptions *o, const OptionLine 
 
 Status train_job_options(JobOptions *out, TrainOptions *o, const OptionLine *line, Arena *a) {
     job_options_take_ranks(&o->job, line);
+    job_options_take_micro_batches(&o->job, line);
     TRY(check_line(o, line));
     *out = (JobOptions){.spec = o->job,
                         .data = o->data,

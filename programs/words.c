@@ -301,8 +301,8 @@ const OptionWord words[WORDS] = {
      "docs/formats.md, Reports"},
     {"pipeline", "pipelines pipe stage stages pp",
      "Ranks that each have some layers of the network, the next rank those behind: samples pass "
-     "through them in micro-batches. From a plan file; there is no option for it yet.",
-     "docs/formats.md, Plan files"},
+     "through them in micro-batches.",
+     "train --help pp"},
     {"plan", "plans",
      "What a rank does in a step: operations, their order, what waits for what. train "
      "executes it, sim simulates it.",

@@ -46,6 +46,20 @@
     {.name = "tp", .kind = OPTION_SMALL, JOB_AT(T, mesh.tensor), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, .help = "tensor parallel degree: weights and heads are divided"}, \
+    {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
+     .min = 1, .max = 1 << 20, \
+     .help = "pipeline degree: layers are divided; --accumulate is 2 N then, unless given"}, \
+    {.name = "schedule", .kind = OPTION_FORM, JOB_AT(T, strategy.schedule), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
+     .value = "gpipe|1f1b|interleaved[:V]|zero-bubble", .initial = "1f1b", .min = 2, .max = 64, \
+     .help = "of --pp: the order of forward and backward passes", \
+     .others = "1F1B=1f1b pipedream-flush=1f1b one-f-one-b=1f1b vpp=interleaved zb=zero-bubble " \
+               "zb-h1=zero-bubble zbv= dualpipe= afab=gpipe"}, \
+    {.name = "stages", .kind = OPTION_STRING, JOB_AT(T, strategy.stages), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
+     .value = "0:K,K:L,..", \
+     .help = "of --pp: the layers of each stage; without it by their flops"}, \
     {.name = "mesh", .kind = OPTION_STRING, JOB_AT(T, mesh_order), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
      .value = "AXIS,..", .initial = MESH_ORDER, \

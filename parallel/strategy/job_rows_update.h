@@ -22,6 +22,7 @@ enum {
     JOB_OF_COSINE = 512,     // to cosine,
     JOB_OF_BUCKETS = 1024,   // to strategies that join gradients in buckets: not --data-parallel
     JOB_OF_MESH = 2048,      // divides the ranks: not said where it is as when it is not given
+    JOB_OF_PIPELINE = 4096,  // to --pp of 2 ranks or more
 };
 
 // clang-format off

@@ -143,6 +143,7 @@ Status job_spec_check(const JobSpec *s) {
     TRY(job_spec_mesh(&mesh, s));
     TRY(check_cut(s));
     if (mesh_size(&mesh, MESH_TENSOR) > 1) TRY(check_tensor(s));
+    TRY(job_spec_check_pipeline(s));
     if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)
         FAIL(ERR_USAGE,
@@ -234,8 +235,9 @@ unsigned job_spec_unused(const JobSpec *s) {
     static const unsigned optimizers[] = {JOB_OF_ADAM | JOB_OF_ADAMW, JOB_OF_SGD | JOB_OF_ADAMW,
                                           JOB_OF_SGD},
                           schedules[] = {JOB_OF_STEP | JOB_OF_COSINE, JOB_OF_COSINE, JOB_OF_STEP};
-    unsigned buckets = s->strategy.data_parallel ? JOB_OF_BUCKETS : 0;
-    return optimizers[s->optimizer.kind] | schedules[s->schedule] | buckets;
+    unsigned buckets = s->strategy.data_parallel ? JOB_OF_BUCKETS : 0,
+             pipeline = mesh_size(&s->mesh, MESH_PIPE) > 1 ? 0 : JOB_OF_PIPELINE;
+    return optimizers[s->optimizer.kind] | schedules[s->schedule] | buckets | pipeline;
 }
 
 bool job_spec_has_effect(const JobSpec *s, const Option *o) {

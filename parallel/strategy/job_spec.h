@@ -80,6 +80,11 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) MUST_USE;
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
 
+// The same for a pipeline, where there is one. How many micro-batches a shard has in it, unless
+// that is said: two for each stage.
+Status job_spec_check_pipeline(const JobSpec *s) MUST_USE;
+int job_spec_pipeline_micro_batches(const JobSpec *s);
+
 // The marks (job_rows.h) of options that belong to another optimizer, schedule or strategy.
 unsigned job_spec_unused(const JobSpec *s);
 

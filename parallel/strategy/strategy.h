@@ -32,6 +32,8 @@ typedef struct {
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
     Recompute recompute;      // activations of the forward
+    OptionForm schedule;      // of a pipeline: a ScheduleKind, of interleaved stages a rank
+    const char *stages;       // layers of each stage, "0:4,4:8"; NULL: by cost
 } StrategyOptions;
 
 // Make the programs of all ranks: the model's work, cut as `spec` says, and the strategy that its

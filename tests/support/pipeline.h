@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pipelines written by hand, for tests: the program of one rank cut into one class of ranks per
-// stage, with sends and receives at the cuts (Huang et al., GPipe, 2019; Narayanan et al.,
-// PipeDream-Flush or 1F1B, 2021).
+// Pipelines whose stages end where a test says, by the names of layers.
 #ifndef TESTS_SUPPORT_PIPELINE_H
 #define TESTS_SUPPORT_PIPELINE_H
 
@@ -18,8 +16,7 @@ typedef struct {
     const char *last_layer[PIPELINE_STAGES];  // of every stage but the last, in order
 } PipelineSpec;
 
-// The classes of a pipeline over the mesh data x pipe (pipe outermost), `spec` being that of a rank
-// of its data axis. A cut may cross no tensor that skips a stage.
+// The classes of a pipeline over the mesh of `spec`, with so many stages along "pipe".
 Status pipeline_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *options, const PipelineSpec *pipeline);
 

@@ -27,7 +27,10 @@ static const char *other_value(const Option *o) {
     case OPTION_CHOICE: return strrchr(o->value, '|') ? strrchr(o->value, '|') + 1 : o->value;
     case OPTION_STRING: return "another.name";
     case OPTION_PAIR: return "7,9";
-    case OPTION_FORM: return strcmp(o->name, "compress") ? "constant:4" : "topk:0.25";
+    case OPTION_FORM:
+        return !strcmp(o->name, "compress")   ? "topk:0.25"
+               : !strcmp(o->name, "schedule") ? "interleaved:4"
+                                              : "constant:4";
     case OPTION_REAL: return "0.3";
     default: snprintf(text, sizeof text, "%d", 6); return text;
     }
@@ -60,6 +63,7 @@ START_TEST(every_option_comes_back_from_a_description) {
         if (rows[i].marks & (JOB_OF_ADAM | JOB_OF_ADAMW)) before.optimizer.kind = OPTIMIZER_ADAMW;
         if (rows[i].marks & JOB_OF_STEP) before.schedule = RATE_STEP;
         if (rows[i].marks & JOB_OF_COSINE) before.schedule = RATE_COSINE;
+        if (rows[i].marks & JOB_OF_PIPELINE) before.mesh.pipe = 2;
         ck_assert_ok(job_spec_describe(&run, &arena, &before, NULL, 0));
         ck_assert_ok(job_spec_recorded(&after, &run));
         check_equal(&before, &after, rows[i].name);

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// The program of one class: its tasks in the order of the schedule, each with what it receives
+// before and sends behind it. Read stage_emit_class() at the end first.
+#include "core/plan/set.h"
+#include "parallel/strategy/stage_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TAG_FORWARD, TAG_BACKWARD };
+
+// Held at one stage, unless all compute or get the same by themselves.
+static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
+    const StageClass *c = copy->context;
+    const Stages *s = c->s;
+    bool everywhere = s->everywhere[t - s->from->tensors];
+    if (!t->source && t->role != ROLE_INPUT && !everywhere)
+        spec->placement[s->pipe] = PLACEMENT_ONLY;
+}
+
+// --- operations
+
+static Status add_waits(StageClass *c, int op) {
+    for (int i = 0; i < c->wait_count; i++)
+        TRY(dep_list_add(&c->deps, op, c->waits[i], DEP_ORDER, 0));
+    c->wait_count = 0;
+    return OK;
+}
+
+static Status copy_communication(StageClass *c, const Op *op) {
+    const Program *from = c->s->from;
+    const Work *w = op_work(from, op);
+    int count = op->outputs + op->inputs;
+    int32_t *operands = ARENA_NEW(&c->s->arena, int32_t, count + 1);
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(from, op));
+    for (int k = 0; k < count; k++)
+        TRY(program_copy_tensor(&c->copy, op_outputs(c->copy.plan, op)[k], &operands[k]));
+    return plan_add_op(c->copy.to, c->copy.out,
+                       &(OpSpec){.name = program_name(from, w->name),
+                                 .layer = w->layer == NONE ? NULL : program_name(from, w->layer),
+                                 .kind = work_kind(w),
+                                 .phase = (Phase)w->phase,
+                                 .dtype = (Dtype)w->dtype,
+                                 .lane = op->lane,
+                                 .group = w->group,
+                                 .peer = w->peer,
+                                 .algorithm = (Algorithm)w->algorithm,
+                                 .order = (Order)w->order,
+                                 .reduce = (Reduce)w->reduce,
+                                 .parts = w->parts,
+                                 .unit = w->unit,
+                                 .attrs = w->attr_count ? &from->attrs[w->attr_first] : NULL,
+                                 .outputs = operands,
+                                 .inputs = operands + op->outputs,
+                                 .output_count = op->outputs,
+                                 .input_count = op->inputs,
+                                 .shard = op->shard,
+                                 .micro_batch = op->micro_batch,
+                                 .flags = op->flags},
+                       NULL);
+}
+
+Status stage_copy_op(StageClass *c, const Op *op) {
+    if (op_communicates(c->s->from, op)) return copy_communication(c, op);
+    TRY(program_copy_op(&c->copy, op, op->shard));
+    c->last = c->copy.out->op_count - 1;
+    return add_waits(c, c->last);
+}
+
+// --- messages
+
+static bool goes_forward(const StageCrossing *x) { return x->from < x->to; }
+
+static Status add_message(StageClass *c, const StageCrossing *x, bool send, Phase phase) {
+    const Program *from = c->s->from;
+    const Tensor *t = &from->tensors[x->root];
+    bool forward = goes_forward(x);
+    const int64_t tag = forward ? TAG_FORWARD : TAG_BACKWARD;
+    int32_t tensor;
+    char name[256];
+    TRY(program_copy_tensor(&c->copy, x->root, &tensor));
+    snprintf(name, sizeof name, "%s_%s.%.200s", send ? "send" : "receive",
+             forward ? "forward" : "backward", program_name(from, from->logicals[t->logical].name));
+    int lane =
+        forward ? (send ? c->next_out : c->previous_in) : (send ? c->previous_out : c->next_in);
+    return plan_add_op(c->copy.to, c->copy.out,
+                       &(OpSpec){.name = name,
+                                 .kind = send ? KIND_SEND : KIND_RECEIVE,
+                                 .phase = phase,
+                                 .dtype = (Dtype)t->dtype,
+                                 .lane = lane,
+                                 .group = c->group,
+                                 .peer = forward == send ? 1 : -1,
+                                 .attrs = &tag,
+                                 .outputs = &tensor,
+                                 .inputs = &tensor,
+                                 .output_count = !send,
+                                 .input_count = send,
+                                 .shard = t->shard,
+                                 .micro_batch = t->micro_batch},
+                       NULL);
+}
+
+// All messages of a task in one direction, to or from its stage. How many.
+static Status add_messages(StageClass *c, const PipelineTask *t, bool forward, bool send,
+                           Phase phase, int *count) {
+    const StagePlan *plan = c->plan;
+    int first = c->copy.out->op_count;
+    for (int i = plan->crossing_first[t->micro_batch]; i < plan->crossing_first[t->micro_batch + 1];
+         i++) {
+        const StageCrossing *x = &plan->crossings[i];
+        if ((send ? x->from : x->to) != t->stage || goes_forward(x) != forward) continue;
+        TRY(add_message(c, x, send, phase));
+    }
+    *count = c->copy.out->op_count - first;
+    return OK;
+}
+
+// What a task needs may come once the task before that one with a message begins.
+static Status receive(StageClass *c, const PipelineTask *t, bool forward, Phase phase) {
+    int count, first = c->copy.out->op_count, last = c->last;
+    TRY(add_messages(c, t, forward, false, phase, &count));
+    for (int i = 0; i < count && c->begun[forward] != NONE; i++)
+        TRY(dep_list_add(&c->deps, first + i, c->begun[forward], DEP_ORDER, 0));
+    if (count) c->begun[forward] = last;
+    return OK;
+}
+
+static void wait_for(StageClass *c, int first, int count) {
+    for (int i = 0; i < count; i++) c->waits[c->wait_count++] = first + i;
+}
+
+// --- tasks
+
+static Status add_loads(StageClass *c, const PipelineTask *t, const Op *op) {
+    const bool *loads = c->plan->loads[t->stage];
+    if (!loads[LOAD_X] && !loads[LOAD_LABELS]) return OK;
+    return program_copy_load(&c->copy, op, loads[LOAD_X], loads[LOAD_LABELS]);
+}
+
+// Does a task have this operation?
+static bool does(const StageClass *c, const PipelineTask *t, int i) {
+    const StageOp *so = &c->plan->ops[i];
+    bool forward = so->pass == PASS_FORWARD;
+    if (so->stage == NONE)  // of no stage alone: with the first task of the rank
+        return forward && t->pass == PASS_FORWARD && t->stage == c->rank &&
+               so->ranks >> c->rank & 1;
+    if (so->stage != t->stage) return false;
+    return t->pass == PASS_BACKWARD ? !forward : t->pass == so->pass;
+}
+
+static Status compute(StageClass *c, const PipelineTask *t) {
+    const StagePlan *plan = c->plan;
+    for (int k = plan->unit_first[t->micro_batch]; k < plan->unit_first[t->micro_batch + 1]; k++) {
+        int i = plan->of_unit[k];
+        const Op *op = &plan->plan->ops[i];
+        if (!kind_loads(op_kind(c->s->from, op))) {
+            if (does(c, t, i)) TRY(stage_copy_op(c, op));
+        } else if (t->pass == PASS_FORWARD) {
+            TRY(add_loads(c, t, op));
+        }
+    }
+    return OK;
+}
+
+static Status add_forward(StageClass *c, const PipelineTask *t) {
+    Phase phase = c->plan->plan->when == WHEN_EACH_STEP ? PHASE_FORWARD : PHASE_EVALUATE;
+    int slot = t->stage * c->plan->units + t->micro_batch;
+    TRY(receive(c, t, true, phase));
+    TRY(compute(c, t));
+    c->sent[slot] = c->copy.out->op_count;
+    return add_messages(c, t, true, true, phase, &c->sent_count[slot]);
+}
+
+// When the gradient of what a forward sent has come, that has long left; saying so lets its memory
+// go on to others. So does the wait for what the backward before the last sent.
+static Status add_backward(StageClass *c, const PipelineTask *t) {
+    int slot = t->stage * c->plan->units + t->micro_batch, at = c->backwards++ % 2;
+    TRY(receive(c, t, false, PHASE_BACKWARD));
+    wait_for(c, c->sent[slot], c->sent_count[slot]);
+    wait_for(c, c->back_sent[at], c->back_count[at]);
+    TRY(compute(c, t));
+    c->back_sent[at] = c->copy.out->op_count;
+    return add_messages(c, t, false, true, PHASE_BACKWARD, &c->back_count[at]);
+}
+
+static Status add_task(StageClass *c, const PipelineTask *t) {
+    if (t->pass == PASS_FORWARD) return add_forward(c, t);
+    return t->pass == PASS_BACKWARD_WEIGHT ? compute(c, t) : add_backward(c, t);
+}
+
+// --- plans
+
+Status stage_broadcast(StageClass *c, const char *name, Phase phase, int root,
+                       const int32_t *tensors, int count) {
+    return plan_add_op(c->copy.to, c->copy.out,
+                       &(OpSpec){.name = name,
+                                 .kind = KIND_BROADCAST,
+                                 .phase = phase,
+                                 .dtype = DTYPE_F64,
+                                 .lane = c->lane,
+                                 .group = c->group,
+                                 .peer = root,
+                                 .outputs = tensors,
+                                 .inputs = tensors,
+                                 .output_count = count,
+                                 .input_count = count},
+                       NULL);
+}
+
+// The last stage alone knows the losses, of each shard one; every rank reports them.
+static Status share_losses(StageClass *c, Phase phase) {
+    const Stages *s = c->s;
+    int count = 0,
+        loss = program_find_result(s->from, (int)(c->copy.plan - s->from->plans), RESULT_LOSS);
+    int32_t *losses = ARENA_NEW(&c->s->arena, int32_t, s->local_shards + 1);
+    if (!losses) FAIL(ERR_MEMORY, "out of memory for %d losses", s->local_shards);
+    if (loss == NONE) FAIL(ERR_PLAN, "the program has no result \"loss\"");
+    for (int t = 0; t < s->from->tensor_count; t++)
+        if (s->from->tensors[t].logical == s->from->tensors[loss].logical)
+            TRY(program_copy_tensor(&c->copy, t, &losses[count++]));
+    return stage_broadcast(c, phase == PHASE_EVALUATE ? "broadcast.evaluation" : "broadcast.loss",
+                           phase, stage_rank(s, s->stages - 1), losses, count);
+}
+
+static Status begin_plan(StageClass *c, int k) {
+    Stages *s = c->s;
+    int n = s->stages * s->plans[k].units;
+    c->plan = &s->plans[k];
+    c->sent = ARENA_NEW(&s->arena, int32_t, n);
+    c->sent_count = ARENA_NEW(&s->arena, int32_t, n);
+    c->waits = ARENA_NEW(&s->arena, int32_t, 3 * c->plan->crossing_count + 1);
+    if (!c->sent || !c->sent_count || !c->waits)
+        FAIL(ERR_MEMORY, "out of memory for a pipeline of %d stages", s->stages);
+    c->last = c->begun[0] = c->begun[1] = NONE;
+    c->back_count[0] = c->back_count[1] = 0;
+    c->wait_count = c->backwards = 0;
+    return program_copy_plan(&c->copy, k);
+}
+
+static Status end_plan(StageClass *c) {
+    Status s = plan_add_deps(c->copy.out, &c->deps);
+    dep_list_finish(&c->deps);
+    return s == OK ? plan_derive_deps(c->copy.to, c->copy.out) : s;
+}
+
+static Status emit_step(StageClass *c) {
+    const PipelineSchedule *p = &c->s->schedule;
+    for (int i = 0; i < p->count; i++) TRY(add_task(c, &p->tasks[c->rank * p->count + i]));
+    TRY(share_losses(c, PHASE_SYNC));
+    return stage_emit_update(c);
+}
+
+// Each of the rank's stages once, in order.
+static Status emit_evaluation(StageClass *c) {
+    for (int stage = c->rank; stage < c->s->stages; stage += c->s->ranks)
+        TRY(add_task(c, &(PipelineTask){.stage = stage, .pass = PASS_FORWARD}));
+    return share_losses(c, PHASE_EVALUATE);
+}
+
+static Status emit_plans(StageClass *c) {
+    for (int k = 0; k < c->s->from->plan_count; k++) {
+        TRY(begin_plan(c, k));
+        TRY(c->plan->plan->when == WHEN_EACH_STEP ? emit_step(c) : emit_evaluation(c));
+        TRY(end_plan(c));
+    }
+    return OK;
+}
+
+// --- the class
+
+static Status add_lanes(StageClass *c) {
+    Program *p = c->copy.to;
+    const Stages *s = c->s;
+    TRY(program_add_group(p, "pipe", (uint16_t)(1 << s->pipe), &c->group));
+    TRY(program_add_lane(p, "next_out", LANE_COMMUNICATION, c->group, &c->next_out));
+    TRY(program_add_lane(p, "next_in", LANE_COMMUNICATION, c->group, &c->next_in));
+    TRY(program_add_lane(p, "previous_out", LANE_COMMUNICATION, c->group, &c->previous_out));
+    TRY(program_add_lane(p, "previous_in", LANE_COMMUNICATION, c->group, &c->previous_in));
+    TRY(program_add_lane(p, "pipe", LANE_COMMUNICATION, c->group, &c->lane));
+    for (int i = 0; i < s->tied_count; i++) {
+        int positions[PIPELINE_RANKS], count = 0;
+        char name[32];
+        for (int r = 0; r < s->ranks; r++)
+            if (s->tied[i].ranks >> r & 1) positions[count++] = r;
+        snprintf(name, sizeof name, "tied%d", i);
+        TRY(program_add_group_at(p, name, (uint16_t)(1 << s->pipe), s->pipe, positions, count,
+                                 &s->tied[i].group));
+        TRY(program_add_lane(p, name, LANE_COMMUNICATION, s->tied[i].group, &s->tied[i].lane));
+    }
+    return OK;
+}
+
+// What lasts, in the order of the table: parameters come first, wherever they are used.
+static Status add_lasting(StageClass *c) {
+    const Program *from = c->s->from;
+    int32_t own;
+    for (int t = 0; t < from->tensor_count; t++)
+        if (role_persists((Role)from->tensors[t].role) && c->s->holders[t] >> c->rank & 1)
+            TRY(program_copy_tensor(&c->copy, t, &own));
+    return OK;
+}
+
+Status stage_emit_class(Stages *s, Program *out, int rank) {
+    StageClass c = {.s = s, .rank = rank, .copy = {.from = s->from, .to = out, .place = place}};
+    c.copy.context = &c;
+    TRY(program_copy_head(out, s->from));
+    c.copy.compute = program_find_lane(out, "compute");
+    c.copy.host = program_find_lane(out, "host");
+    TRY(add_lanes(&c));
+    TRY(add_lasting(&c));
+    Status status = emit_plans(&c);
+    dep_list_finish(&c.deps);
+    return status;
+}

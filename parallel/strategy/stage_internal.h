@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// What the parts of the pipeline pass share: stage_plan.c finds out which stage does what and what
+// it needs of others, stage_emit.c writes the program of a class, stage_update.c its update.
+#ifndef PARALLEL_STRATEGY_STAGE_INTERNAL_H
+#define PARALLEL_STRATEGY_STAGE_INTERNAL_H
+
+#include "core/base/arena.h"
+#include "core/plan/program_copy.h"
+#include "parallel/strategy/stage.h"
+
+// A micro-batch of a shard is called a unit here: a rank counts those of all its shards, in order.
+typedef struct {
+    int32_t stage;  // NONE: no single one
+    int32_t unit;
+    uint64_t ranks;  // bit r: place r along the pipe does it
+    PassKind pass;   // forward, or one of the two parts of the backward
+    bool update;
+    int32_t tied;  // of an update: the weight whose uses it adds up over several ranks, or NONE
+} StageOp;
+
+// A tensor goes from a stage to a neighbour: what that one reads, or passes on.
+typedef struct {
+    int32_t root, unit;
+    int from, to;  // stages
+} StageCrossing;
+
+enum { LOAD_X, LOAD_LABELS, LOADS };
+
+typedef struct {
+    const Plan *plan;
+    StageOp *ops;                   // [op]
+    int32_t *of_unit, *unit_first;  // operations of passes, by unit, in the order of the plan
+    StageCrossing *crossings;       // owned; by unit
+    int32_t *crossing_first;        // [unit + 1]
+    int crossing_count, crossing_capacity, units;
+    bool (*loads)[LOADS];  // [stage] does its forward load the samples, the labels?
+} StagePlan;
+
+// A weight that layers on several ranks use: their gradients are summed over a group of these.
+typedef struct {
+    int32_t sum;  // tensor that gets the sum
+    uint64_t ranks;
+    int group, lane;  // of the class at work
+} StageTied;
+
+typedef struct {
+    const Program *from;
+    const Model *m;
+    const StrategyOptions *options;
+    Arena arena;
+    int pipe, ranks, stages;  // axis; its size; of all ranks
+    int local_shards, micro_batches;
+    PipelineSchedule schedule;
+    int *layer_stage;     // [layer], and behind the last the loss
+    int *work_layer;      // [work] layer; layer_count: the loss; NONE
+    uint64_t *holders;    // [tensor] places along the pipe that have it
+    uint8_t *everywhere;  // [tensor] is it computed alike by all?
+    StagePlan plans[PLANS];
+    StageTied *tied;  // in the arena
+    int tied_count;
+} Stages;
+
+static inline int stage_rank(const Stages *s, int stage) { return stage % s->ranks; }
+
+// Find out all that stage_emit_class() needs of a plan. ERR_USAGE, ERR_PLAN, ERR_MEMORY.
+Status stage_plan_init(Stages *s, int k) MUST_USE;
+void stage_plan_finish(StagePlan *plan);
+
+// stage_update.c: who does which operation of the update.
+Status stage_plan_update(Stages *s, StagePlan *plan) MUST_USE;
+
+// The program of one class at work.
+typedef struct {
+    Stages *s;
+    const StagePlan *plan;
+    ProgramCopy copy;
+    int rank, group, lane;                             // "pipe": its ranks, their collectives
+    int next_out, next_in, previous_out, previous_in;  // lanes of messages
+    DepList deps;                                      // of the plan at work
+    int last;                                          // its last operation that computes, or NONE
+    int begun[2];   // [forward] the same before the last task that received
+    int32_t *sent;  // [stage * units + unit] the first of what a forward sent, or NONE
+    int32_t *sent_count;
+    int32_t back_sent[2], back_count[2];  // what the last two backwards sent
+    int32_t *waits;                       // what the next operation that computes must wait for
+    int wait_count, backwards;
+} StageClass;
+
+// An operation as it is, of any kind. It waits for c->waits if it computes.
+Status stage_copy_op(StageClass *c, const Op *op) MUST_USE;
+
+Status stage_emit_class(Stages *s, Program *out, int rank) MUST_USE;
+Status stage_emit_update(StageClass *c) MUST_USE;
+
+// The last stage's losses for all ranks, and other tensors in the same way.
+Status stage_broadcast(StageClass *c, const char *name, Phase phase, int root,
+                       const int32_t *tensors, int count) MUST_USE;
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Layers to stages; read stage_assign() at the end first. The least largest cost of a stage comes
+// from a dynamic program over (stages, layers), as in PipeDream (Narayanan et al., 2019, section
+// 3.1); a second one finds, of the cuts that reach it, those over which the fewest bytes go.
+#include "core/base/units.h"
+#include "parallel/strategy/stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Cut c lies before layer c, so that cuts 0 and n are the ends.
+typedef struct {
+    const Model *m;
+    const PipelineShape *shape;
+    int n, stages;
+    int64_t *before;  // [cut] flops of the layers before it
+    int64_t *bytes;   // [cut] what a micro-batch sends over it
+    uint8_t *joined;  // [cut] its neighbours must be on one stage
+} Cuts;
+
+static int layer_of(const Cuts *c, const Program *p, const Op *op) {
+    const Work *w = op_work(p, op);
+    for (int i = 0; w->layer != NONE && i < c->m->layer_count; i++)
+        if (!strcmp(c->m->layers[i].name, program_name(p, w->layer))) return i;
+    return NONE;
+}
+
+// Who wrote a tensor of the first micro-batch, and on the way back? It has been sent as far as the
+// layers low to high.
+typedef struct {
+    int *layer, *low, *high;
+    uint8_t *backward;
+} Writers;
+
+// A reader on another stage has it sent. What a backward writes goes to earlier layers alone, so
+// that a layer whose backward needs some of an earlier one's must be on the same stage.
+static void note_read(Cuts *c, const Program *p, Writers *w, int root, int reader) {
+    int from = w->layer[root];
+    if (from == NONE) return;
+    for (; w->high[root] < reader; w->high[root]++) {
+        c->bytes[w->high[root] + 1] += p->tensors[root].bytes;
+        if (w->backward[root]) c->joined[w->high[root] + 1] = 1;
+    }
+    for (; w->low[root] > reader; w->low[root]--) c->bytes[w->low[root]] += p->tensors[root].bytes;
+}
+
+static Status measure_ops(Cuts *c, Arena *a, const Program *p, const Plan *plan) {
+    Writers w = {ARENA_NEW(a, int, p->tensor_count + 1), ARENA_NEW(a, int, p->tensor_count + 1),
+                 ARENA_NEW(a, int, p->tensor_count + 1),
+                 ARENA_NEW(a, uint8_t, p->tensor_count + 1)};
+    if (!w.layer || !w.low || !w.high || !w.backward)
+        FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    for (int t = 0; t < p->tensor_count; t++) w.layer[t] = NONE;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        Phase phase = (Phase)op_work(p, op)->phase;
+        int layer =
+            op->shard || op->micro_batch || phase == PHASE_UPDATE ? NONE : layer_of(c, p, op);
+        if (layer == NONE) continue;
+        for (int k = 0; k < op->inputs; k++)
+            note_read(c, p, &w, program_root(p, op_inputs(plan, op)[k]), layer);
+        for (int k = 0; k < op->outputs; k++) {
+            int root = program_root(p, op_outputs(plan, op)[k]);
+            w.layer[root] = w.low[root] = w.high[root] = layer;
+            w.backward[root] = phase == PHASE_BACKWARD;
+        }
+        c->before[layer + 1] += op_work(p, op)->flops;
+    }
+    return OK;
+}
+
+// Every layer counts for one flop, so that stages have some where there is no arithmetic.
+static Status measure(Cuts *c, Arena *a, const Program *p) {
+    int step = program_find_when(p, WHEN_EACH_STEP, 0);
+    c->before = ARENA_NEW(a, int64_t, c->n + 1);
+    c->bytes = ARENA_NEW(a, int64_t, c->n + 1);
+    c->joined = ARENA_NEW(a, uint8_t, c->n + 1);
+    if (!c->before || !c->bytes || !c->joined)
+        FAIL(ERR_MEMORY, "out of memory for %d layers", c->n);
+    if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
+    TRY(measure_ops(c, a, p, &p->plans[step]));
+    for (int i = 0; i < c->n; i++) c->before[i + 1] += c->before[i] + 1;
+    return OK;
+}
+
+// --- the best cuts
+
+// [stage * (n + 1) + cut]: of the layers before a cut in so many stages the least largest cost; or,
+// within a largest cost, the fewest bytes. from: the cut before, for which that is so.
+typedef struct {
+    int64_t *best;
+    int *from;
+} Table;
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static void fill(Table *t, const Cuts *c, int64_t limit) {
+    int width = c->n + 1;
+    for (int i = 0; i < (c->stages + 1) * width; i++) t->best[i] = INT64_MAX;
+    t->best[0] = 0;
+    for (int k = 1; k <= c->stages; k++)
+        for (int end = k; end <= c->n; end++)
+            for (int cut = k - 1; cut < end; cut++) {
+                int64_t so_far = t->best[(k - 1) * width + cut],
+                        cost = c->before[end] - c->before[cut];
+                if (so_far == INT64_MAX || c->joined[cut]) continue;
+                if (limit >= 0 && cost > limit) continue;
+                int64_t value = limit < 0 ? larger(so_far, cost) : so_far + c->bytes[cut];
+                if (value > t->best[k * width + end]) continue;  // of equal ones the later
+                t->best[k * width + end] = value;
+                t->from[k * width + end] = cut;
+            }
+}
+
+static Status cut_by_cost(int *out, Arena *a, const Cuts *c) {
+    int width = c->n + 1, last = c->stages * width + c->n;
+    Table t = {ARENA_NEW(a, int64_t, (c->stages + 1) * width),
+               ARENA_NEW(a, int, (c->stages + 1) * width)};
+    if (!t.best || !t.from) FAIL(ERR_MEMORY, "out of memory for %d stages", c->stages);
+    fill(&t, c, -1);
+    fill(&t, c, t.best[last] + c->n);
+    for (int k = c->stages, end = c->n; k > 0; end = t.from[k-- * width + end])
+        for (int i = t.from[k * width + end]; i < end; i++) out[i] = k - 1;
+    return OK;
+}
+
+static Status check_count(const Cuts *c) {
+    char stages[96];
+    int most = 1, chunks = c->shape->chunks, ranks;
+    for (int cut = 1; cut < c->n; cut++) most += !c->joined[cut];
+    if (c->stages <= most) return OK;
+    ranks = most / chunks;
+    snprintf(stages, sizeof stages, "--pp %d", c->shape->ranks);
+    if (chunks > 1)
+        snprintf(stages, sizeof stages, "--pp %d x --schedule interleaved:%d = %d stages",
+                 c->shape->ranks, chunks, c->stages);
+    if (most == c->n)
+        FAIL(ERR_USAGE, "%s: %s has %d layers, and each stage needs one; give --pp %d at most",
+             stages, c->m->name, c->n, ranks);
+    FAIL(ERR_USAGE,
+         "%s: %s has %d layers, %d of which stay on one stage with the layer before, since their "
+         "backward is done together; give --pp %d at most",
+         stages, c->m->name, c->n, c->n - most, ranks);
+}
+
+// --- cuts by hand
+
+static Status check_given_cut(const Cuts *c, int cut, const char *given) {
+    if (!c->joined[cut]) return OK;
+    FAIL(ERR_USAGE,
+         "--stages %s: no stage can begin at layer %d, %s, whose backward is done with that of %s; "
+         "begin it one earlier or later",
+         given, cut, c->m->layers[cut].name, c->m->layers[cut - 1].name);
+}
+
+static Status cut_by_hand(int *out, const Cuts *c, const char *given) {
+    int at = 0, stage = 0;
+    for (const char *text = given; *text; stage++) {
+        int first, end, length = 0;
+        if (sscanf(text, "%d:%d%n", &first, &end, &length) != 2 || !length ||
+            (text[length] && text[length] != ','))
+            FAIL(ERR_USAGE,
+                 "--stages %s: expected the layers of each stage, from the first up to, but not "
+                 "including, the last: 0:4,4:%d",
+                 given, c->n > 4 ? c->n : 8);
+        if (first != at)
+            FAIL(ERR_USAGE,
+                 "--stages %s: stage %d begins at layer %d, but the one before ends at %d", given,
+                 stage, first, at);
+        if (end <= first || end > c->n)
+            FAIL(ERR_USAGE,
+                 "--stages %s: %d:%d of stage %d; it ends behind layer %d, and %s has %d layers",
+                 given, first, end, stage, first, c->m->name, c->n);
+        if (first) TRY(check_given_cut(c, first, given));
+        if (stage >= c->stages) break;
+        for (; at < end; at++) out[at] = stage;
+        text += length + (text[length] == ',');
+    }
+    if (stage != c->stages)
+        FAIL(ERR_USAGE, "--stages %s: %s %d stages, and the pipeline has %d", given,
+             stage > c->stages ? "more than" : "these are", stage > c->stages ? c->stages : stage,
+             c->stages);
+    if (at != c->n)
+        FAIL(ERR_USAGE, "--stages %s: the last stage ends at layer %d, but %s has %d layers", given,
+             at, c->m->name, c->n);
+    return OK;
+}
+
+Status stage_assign(int *out, Arena *a, const Program *p, const Model *m, const char *given,
+                    const PipelineShape *shape) {
+    int stages = shape->ranks * shape->chunks;
+    Cuts c = {.m = m, .shape = shape, .n = m->layer_count, .stages = stages};
+    TRY(measure(&c, a, p));
+    TRY(check_count(&c));
+    TRY(given ? cut_by_hand(out, &c, given) : cut_by_cost(out, a, &c));
+    out[c.n] = stages - 1;
+    return OK;
+}
