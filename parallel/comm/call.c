@@ -120,6 +120,31 @@ Status call_exchange_disagree(Comm *c, int rank, uint64_t theirs, uint64_t ours)
     FAIL(ERR_PLAN, "%s", text);
 }
 
+CommCount *call_count(Comm *c, const CommCall *call) {
+    int operation = call->point_to_point ? (call->receive ? COMM_RECEIVE : COMM_SEND)
+                    : call->counts       ? COMM_ALL_TO_ALL_V
+                                         : (int)call->kind;
+    return &c->counts[call->group][operation];
+}
+
+void call_note_taken(Comm *c, const CommCall *call, int64_t elements) {
+    call_count(c, call)->bytes += elements * dtype_bytes(call->dtype);
+}
+
+int64_t call_schedule_taken(const Collective *what, int member) {
+    int64_t sum = 0, begin, count;
+    for (int64_t round = 0; round < collective_rounds(what); round++) {
+        int steps = collective_steps(what, round, member);
+        for (int i = 0; i < steps; i++) {
+            CollectiveStep s = collective_step(what, round, member, i);
+            if (s.source == member) continue;
+            collective_chunk(what, s.chunk, &begin, &count);
+            sum += count;
+        }
+    }
+    return sum;
+}
+
 Status call_begin(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns) {
     TRY(world_check(c->world));
     assert(call->handle && !c->pending[call->lane]);
@@ -130,5 +155,6 @@ Status call_begin(Comm *c, const CommCall *call, CommRequest *r, int64_t start_n
     if (call->counts)
         TRY(pieces_check(c, r, (const void *)((const char *)c->pool + call->counts->offset)));
     c->pending[call->lane] = r;
+    call_count(c, call)->calls++;
     return OK;
 }

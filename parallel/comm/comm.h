@@ -101,6 +101,14 @@ typedef struct {
     int64_t end_ns;          // on an emulated link, once complete: when it ends here. Else 0
 } CommRequest;
 
+// What a rank has done over a group: calls that it has started, by CollectiveKind or one of these,
+// and bytes that it has taken from other members, as its engine moved them (of a send: that the
+// peer takes). The parts of a reduction count once, as in schedules (collective_bytes_total()).
+enum { COMM_ALL_TO_ALL_V = COLLECTIVE_COUNT, COMM_SEND, COMM_RECEIVE, COMM_OPERATIONS };
+typedef struct {
+    int64_t calls, bytes;
+} CommCount;
+
 typedef struct Comm Comm;
 typedef struct {
     const char *name;
@@ -117,6 +125,7 @@ struct Comm {
     void *pool;  // this rank's shared pool, borrowed
     struct CommWorld *world;
     CommGroup groups[COMM_GROUPS];
+    CommCount counts[COMM_GROUPS][COMM_OPERATIONS];  // since it joined
     int lane_group[COMM_LANES];        // the group whose calls the lane carries, or NONE
     int32_t calls, segments;           // published
     uint64_t sequence[COMM_LANES];     // collectives started on each lane

@@ -19,6 +19,12 @@ uint64_t call_signature(const CommCall *call, const CommGroup *g);
 // What every communicator does when a call starts: *r is filled in, its counts are checked.
 Status call_begin(Comm *c, const CommCall *call, CommRequest *r, int64_t start_ns);
 
+// The rank's counts of such calls; and that it has taken elements from another member.
+CommCount *call_count(Comm *c, const CommCall *call);
+void call_note_taken(Comm *c, const CommCall *call, int64_t elements);
+// By the schedule, the elements that a member takes from others.
+int64_t call_schedule_taken(const Collective *what, int member);
+
 // Calls that do not fit each other: ERR_PLAN, recorded for all ranks. call_message_disagree() looks
 // first, and returns OK when they fit.
 Status call_disagree(Comm *c, const CommRequest *r, int position, const Published *theirs);

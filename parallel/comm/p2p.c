@@ -45,6 +45,7 @@ static Status take(Comm *c, CommRequest *r, SharedLane *note, int sender) {
     Term from = {{theirs->pool, segments, sent->inputs}, 0, 1};
     Term to = {{c->pool, call->output, call->output_count}, 0, 1};
     fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
+    call_note_taken(c, call, elements);
     r->arrival_ns = note->start_ns > r->start_ns ? note->start_ns : r->start_ns;
     link_message(c, r);
     note->taken_start_ns = r->start_ns;
@@ -74,6 +75,7 @@ Status p2p_advance(Comm *c, CommRequest *r, bool *done) {
     SharedLane *note = &shared_rank(c, c->rank)->lanes[r->call->lane];
     *done = request_await(r, &note->taken, r->sequence);
     if (!*done) return OK;
+    call_note_taken(c, r->call, call_segments_elements(r->call->input, r->call->input_count));
     r->arrival_ns = note->taken_start_ns > r->start_ns ? note->taken_start_ns : r->start_ns;
     link_message(c, r);
     return OK;

@@ -99,6 +99,8 @@ static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
         outputs[m] = (Term){perform_output(c, r, m), begin, 1};
     }
     fold_terms(call->dtype, call->reduce, false, outputs, members, inputs, members, count);
+    // Of its chunk what the others bring; of the other chunks the sums, which they store here.
+    call_note_taken(c, call, (members - 1) * count + r->what.elements - count);
     *ended = true;
     publish(c, r, 1);
     return OK;
@@ -108,7 +110,7 @@ static Status push_chunk(Comm *c, CommRequest *r, bool *ended) {
 static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     const CommCall *call = r->call;
     Term terms[COMM_RANKS];
-    int count = 0;
+    int count = 0, remote = 0;
     int64_t chunk = -1, begin, elements;
     for (int i = r->step; i < steps; i++) {
         CollectiveStep s = collective_step(&r->what, r->round, r->group->position, i);
@@ -116,6 +118,7 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
         TRY(perform_await(c, r, s.source, r->round, there));
         if (!*there) return OK;
         chunk = s.chunk;
+        remote += s.source != r->group->position;
         terms[count++] = s.from == FROM_INPUT ? input_term(c, r, s.source, chunk)
                                               : result_term(c, r, s.source, chunk);
     }
@@ -123,6 +126,7 @@ static Status pull_fold(Comm *c, CommRequest *r, int steps, bool *there) {
     collective_chunk(&r->what, chunk, &begin, &elements);
     fold_terms(call->dtype, call->reduce, !collective_in_rank_order(&r->what), &out, 1, terms,
                count, elements);
+    call_note_taken(c, call, remote * elements);
     r->step += count;
     return OK;
 }

@@ -87,6 +87,7 @@ Status pieces_pull(Comm *c, CommRequest *r, bool *ended) {
         for (int i = 0; i < position; i++) from.at += counts[m][i] * unit_of(r);
         int64_t elements = counts[m][position] * unit_of(r);
         fold_terms(call->dtype, REDUCE_SUM, false, &to, 1, &from, 1, elements);
+        if (m != position) call_note_taken(c, call, elements);
         to.at += elements;
         received[m] = counts[m][position];
     }

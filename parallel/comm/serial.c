@@ -184,6 +184,8 @@ static Status perform_pieces(Comm *c, const CommRequest *r, const Party parties[
             for (int i = 0; i < to; i++) begin += counts[from][i] * unit;
             copy(&parties[to], at, &parties[from], begin, counts[from][to] * unit);
             at += counts[from][to] * unit;
+            if (from != to)
+                call_note_taken(c->world->ends[r->group->ranks[to]], call, counts[from][to] * unit);
             counts_at(&parties[to], call->received)[from] = counts[from][to];
         }
     }
@@ -217,6 +219,9 @@ static uint64_t missing(const CommWorld *w, const CommRequest *r) {
 static Status perform(Comm *c, const CommRequest *r, const Party parties[]) {
     CollectiveKind kind = r->call->kind;
     if (r->call->counts) return perform_pieces(c, r, parties);
+    for (int m = 0; m < r->group->count; m++)
+        call_note_taken(c->world->ends[r->group->ranks[m]], parties[m].call,
+                        call_schedule_taken(&r->what, m));
     if (collective_in_rank_order(&r->what) || kind == COLLECTIVE_ALL_GATHER ||
         kind == COLLECTIVE_BROADCAST)
         perform_plainly(parties, &r->what);
@@ -260,6 +265,8 @@ static Status hand_over(Comm *c, CommRequest *send, CommRequest *receive, int64_
     int64_t elements = call_segments_elements(send->call->input, send->call->input_count);
     TRY(call_message_disagree(c, receive, sender, send->call->dtype, elements));
     copy(&to, 0, &from, 0, elements);
+    call_note_taken(c->world->ends[sender], send->call, elements);
+    call_note_taken(c->world->ends[receiver], receive->call, elements);
     finish(c->world, send, now_ns);
     finish(c->world, receive, now_ns);
     return OK;

@@ -89,6 +89,7 @@ CaseValue case_value(Dtype d, uint64_t i) {
 }
 
 static void draw_offsets(Case *t) {
+    case_value(t->dtype, 0);  // the values are there
     for (int r = 0; r < t->ranks; r++)
         for (int p = 0; p < t->parts; p++)
             t->offset[r][p] = case_hash(t->seed, (uint32_t)r, (uint32_t)p, 6);
@@ -96,7 +97,7 @@ static void draw_offsets(Case *t) {
 
 // What member r brings as element e of part p.
 static Value brought(const Case *t, int r, int p, int64_t e) {
-    return case_value(t->dtype, (uint64_t)(t->offset[r][p] + e));
+    return values[t->dtype][(uint64_t)(t->offset[r][p] + e) % VALUES];
 }
 
 static Value join(const Case *t, Value a, Value b) {
@@ -164,7 +165,10 @@ static bool expected(const Case *t, int r, int64_t e, Value *v) {
     switch (t->kind) {
     case COLLECTIVE_ALL_REDUCE: *v = reduced(t, e); return true;
     case COLLECTIVE_REDUCE_SCATTER: *v = reduced(t, t->begin[r] + e); return true;
-    case COLLECTIVE_REDUCE: *v = reduced(t, e); return r == t->root;
+    case COLLECTIVE_REDUCE:
+        if (r != t->root) return false;
+        *v = reduced(t, e);
+        return true;
     case COLLECTIVE_BROADCAST: *v = brought(t, t->root, 0, e); return true;
     case COLLECTIVE_SCATTER: *v = brought(t, t->root, 0, t->begin[r] + e); return true;
     case COLLECTIVE_GATHER:
@@ -225,6 +229,27 @@ int64_t case_lay_out(CommSegment *s, int count, int64_t elements, Dtype d, int64
     return at;
 }
 
+// An element's bytes; constant sizes, because memcpy() and memcmp() are called for each.
+static void put(void *at, Value v, int64_t bytes) {
+    switch (bytes) {
+    case 1: memcpy(at, &v, 1); break;
+    case 2: memcpy(at, &v, 2); break;
+    case 4: memcpy(at, &v, 4); break;
+    default: memcpy(at, &v, 8);
+    }
+}
+
+static Value get(const void *at, int64_t bytes) {
+    Value v = {.i64 = 0};
+    switch (bytes) {
+    case 1: memcpy(&v, at, 1); break;
+    case 2: memcpy(&v, at, 2); break;
+    case 4: memcpy(&v, at, 4); break;
+    default: memcpy(&v, at, 8);
+    }
+    return v;
+}
+
 static void layout_tensors(Part *x, CommSegment *s, int64_t own) {
     x->end = case_lay_out(s, x->t.segments, own, x->t.dtype, x->end,
                           case_hash(x->t.seed, (uint32_t)x->rank, 0, 0));
@@ -268,9 +293,8 @@ void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
     memset(pool + t->base, 0xA5, (size_t)(x->end - t->base));
     for (int p = 0; p < t->parts; p++)
         for (int64_t e = 0; e < input_elements(t, rank); e++) {
-            Value v = brought(t, rank, p, e);
-            memcpy(case_element(pool, x->input + p * x->t.segments, e, t->dtype), &v,
-                   (size_t)bytes);
+            void *at = case_element(pool, x->input + p * x->t.segments, e, t->dtype);
+            put(at, brought(t, rank, p, e), bytes);
         }
     x->before = malloc((size_t)(x->end - t->base));
     memcpy(x->before, pool + t->base, (size_t)(x->end - t->base));
@@ -314,16 +338,15 @@ static bool verify_output(const Part *x, char *image, const char *pool, char *ou
     const Case *t = &x->t;
     int64_t bytes = dtype_bytes(t->dtype), count = output_elements(t, x->rank);
     for (int64_t e = 0; e < count; e++) {
-        Value v = {0};
         char *at = case_element(image, x->output, e, t->dtype);
-        const char *got = pool + (at - image);
-        if (!expected(t, x->rank, e, &v)) memcpy(&v, got, (size_t)bytes);
-        bool same = memcmp(&v, got, (size_t)bytes) == 0;
+        Value is = get(pool + (at - image), bytes), v;
+        if (!expected(t, x->rank, e, &v)) v = is;
+        bool same = get(&v, bytes).i64 == is.i64;
         if (!same || !near_fold(t, e, v)) {
             describe(out, size, x, same ? "outside of the bound" : "wrong element", e);
             return false;
         }
-        memcpy(at, &v, (size_t)bytes);
+        put(at, v, bytes);
     }
     return true;
 }

@@ -2,7 +2,9 @@
 #include "tests/support/training.h"
 
 #include "core/base/rng.h"
+#include "core/plan/group.h"
 #include "core/platform/device_traits.h"
+#include "parallel/strategy/collective_work.h"
 #include "tests/support/testing.h"
 
 #include <stdio.h>
@@ -62,11 +64,29 @@ static int64_t state_bytes(const Program *p) {
 
 // --- running
 
+typedef CommCount Counts[COMM_GROUPS][COMM_OPERATIONS];
+struct OutcomeCounts {
+    Counts of[PLANS], seen;  // seen: all that was counted up to the last change of the plan
+    int plan;                // that is being executed
+};
+
 typedef struct {
     const TrainingProbe *probe;
     Outcome *out;
     Executor *executors[COMM_RANKS];
 } Watch;
+
+// What was counted since the last change belongs to the plan that was executed.
+static void change_plan(struct OutcomeCounts *c, const Executor *e, int plan) {
+    CommCount *now = e->comm ? e->comm->counts[0] : NULL, *seen = c->seen[0],
+              *of = c->of[c->plan][0];
+    for (int i = 0; now && i < COMM_GROUPS * COMM_OPERATIONS; i++) {
+        of[i].calls += now[i].calls - seen[i].calls;
+        of[i].bytes += now[i].bytes - seen[i].bytes;
+        seen[i] = now[i];
+    }
+    c->plan = plan;
+}
 
 static void watch_ready(void *context, Executor *e) {
     Watch *w = context;
@@ -76,7 +96,9 @@ static void watch_ready(void *context, Executor *e) {
 
 static void watch_before(void *context, int rank, int plan, int op) {
     Watch *w = context;
-    w->probe->before(w->probe->context, w->executors[rank], plan, op);
+    struct OutcomeCounts *c = &w->out->counts[rank];
+    if (c->plan != plan) change_plan(c, w->executors[rank], plan);
+    if (w->probe->before) w->probe->before(w->probe->context, w->executors[rank], plan, op);
 }
 
 static void watch_finished(void *context, Executor *e) {
@@ -84,11 +106,13 @@ static void watch_finished(void *context, Executor *e) {
     StateWalk s = STATE_WALK(e->program);
     unsigned char *mine = w->out->state + e->rank * w->out->state_bytes;
     while (state_next(&s)) ck_assert_ok(executor_read(e, s.tensor, mine + s.at));
+    change_plan(&w->out->counts[e->rank], e, 0);
     if (w->probe->finished) w->probe->finished(w->probe->context, e);
 }
 
 static size_t mapped_bytes(const Outcome *o) {
-    return (size_t)(o->state_bytes * o->job.options.spec.ranks);
+    return (size_t)o->job.options.spec.ranks *
+           ((size_t)o->state_bytes + sizeof(struct OutcomeCounts));
 }
 
 static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) {
@@ -101,12 +125,11 @@ static Status run(Outcome *out, const JobOptions *options, const TrainingProbe *
     void *room =
         mmap(NULL, mapped_bytes(out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) FAIL(ERR_MEMORY, "no memory for the state of the ranks");
-    out->state = room;
+    out->counts = room;
+    out->state = (unsigned char *)(out->counts + options->spec.ranks);
     Watch w = {.probe = probe, .out = out};
-    const RunHooks hooks = {.context = &w,
-                            .ready = watch_ready,
-                            .before = probe->before ? watch_before : NULL,
-                            .finished = watch_finished};
+    const RunHooks hooks = {
+        .context = &w, .ready = watch_ready, .before = watch_before, .finished = watch_finished};
     return launch_run(&out->training, &out->job, &hooks);
 }
 
@@ -118,7 +141,7 @@ Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe
 }
 
 void outcome_finish(Outcome *o) {
-    if (o->state) munmap(o->state, mapped_bytes(o));
+    if (o->counts) munmap(o->counts, mapped_bytes(o));
     launch_finish(&o->training);
     job_destroy(&o->job);
     *o = (Outcome){0};
@@ -130,6 +153,74 @@ void training_delay(void *context, Executor *e, int plan, int op) {
     uint32_t x = rng_at(&r, (uint64_t)plan * 4096 + (uint64_t)op);
     if (x % 16) return;
     nanosleep(&(struct timespec){0, (x >> 4) % 300001}, NULL);
+}
+
+// --- counting
+
+CommCount outcome_count(const Outcome *o, int rank, const char *plan, const char *group,
+                        int operation) {
+    const Program *p = job_program(&o->job, rank);
+    int k = 0, g = 0;
+    while (k < p->plan_count && strcmp(program_name(p, p->plans[k].name), plan)) k++;
+    while (g < p->group_count && strcmp(program_name(p, p->groups[g].name), group)) g++;
+    ck_assert_msg(k < p->plan_count && g < p->group_count, "no plan %s or group %s", plan, group);
+    return o->counts[rank].of[k][g][operation];
+}
+
+static int operation_of(const Work *w) {
+    if (w->kind == KIND_SEND) return COMM_SEND;
+    if (w->kind == KIND_RECEIVE) return COMM_RECEIVE;
+    return w->kind == KIND_ALL_TO_ALL_V ? COMM_ALL_TO_ALL_V : -1;
+}
+
+// What an operation takes from other members each time, step by step of its schedule.
+static int64_t bytes_taken(const Collective *c, int member, int64_t element_bytes) {
+    int64_t sum = 0, begin, count;
+    for (int64_t t = 0; t < collective_rounds(c); t++)
+        for (int i = 0; i < collective_steps(c, t, member); i++) {
+            CollectiveStep s = collective_step(c, t, member, i);
+            collective_chunk(c, s.chunk, &begin, &count);
+            if (s.source != member) sum += count * element_bytes;
+        }
+    return sum;
+}
+
+static void expect_op(Counts *want, const Program *p, const Op *op, int rank, int64_t steps) {
+    const Work *w = op_work(p, op);
+    if (!work_communicates(w)) return;
+    int operation = operation_of(w);
+    bool message = operation >= 0;
+    Collective c = {.kind = COLLECTIVE_BARRIER};
+    if (!message) c = collective_work_collective(p, w);
+    CommCount *to = &(*want)[w->group][message ? operation : (int)c.kind];
+    to->calls += steps;
+    to->bytes += steps * (message ? w->payload_bytes
+                                  : bytes_taken(&c, group_position(p, w->group, rank),
+                                                dtype_bytes((Dtype)w->dtype)));
+}
+
+const char *outcome_uncounted(const Outcome *o) {
+    static char text[256];
+    for (int rank = 0; rank < o->job.options.spec.ranks; rank++) {
+        const Program *p = job_program(&o->job, rank);
+        const Plan *plan = &p->plans[o->job.plan_step];
+        Counts want = {{{0}}};
+        for (int i = 0; i < plan->op_count; i++)
+            expect_op(&want, p, &plan->ops[i], rank, o->job.steps - o->job.first_step);
+        for (int g = 0; g < COMM_GROUPS; g++)
+            for (int k = 0; k < COMM_OPERATIONS; k++) {
+                CommCount is = o->counts[rank].of[o->job.plan_step][g][k], be = want[g][k];
+                bool any = k == COMM_ALL_TO_ALL_V;  // its pieces are as large as the data say
+                if (is.calls == be.calls && (any || is.bytes == be.bytes)) continue;
+                snprintf(text, sizeof text,
+                         "rank %d, group %d, operation %d: %lld calls and %lld bytes, not %lld and "
+                         "%lld",
+                         rank, g, k, (long long)is.calls, (long long)is.bytes, (long long)be.calls,
+                         (long long)be.bytes);
+                return text;
+            }
+    }
+    return NULL;
 }
 
 // --- comparing

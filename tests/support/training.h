@@ -23,13 +23,23 @@ typedef struct {
 typedef struct {
     Job job;
     Training training;
-    unsigned char *state;  // owned: rank after rank, parameters, optimiser state, state
-    int64_t state_bytes;   // room for one rank: the most that a class has
+    unsigned char *state;          // owned: rank after rank, parameters, optimiser state, state
+    int64_t state_bytes;           // room for one rank: the most that a class has
+    struct OutcomeCounts *counts;  // owned, [rank]: what its communicator counted
 } Outcome;
 
 // Run the job to its end. On failure *out is zeroed, and the message is the run's.
 Status training_run(Outcome *out, const JobOptions *options, const TrainingProbe *probe) MUST_USE;
 void outcome_finish(Outcome *o);  // safe on a zeroed Outcome
+
+// What a rank did over a group, by its communicator's counters, in all turns of a plan of its
+// program, both by name; operation: of CommCount.
+CommCount outcome_count(const Outcome *o, int rank, const char *plan, const char *group,
+                        int operation);
+
+// NULL: the counters of all ranks are those of their plans. Each call of a step was made as often
+// as there were steps, with the bytes of its schedule, and no other. Else it says what is not so.
+const char *outcome_uncounted(const Outcome *o);
 
 // What two runs differ in, as text: parameters and optimiser state of any rank, the losses and the
 // norms of gradients of the steps, the evaluations. NULL: not in one bit. Of runs of one class.
