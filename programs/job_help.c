@@ -117,8 +117,10 @@ const OptionDetail job_details[] = {
     {"tp",
      "As in Megatron-LM: ranks with the same rows divide weights. A product whose outputs can be "
      "used in pieces is cut by its outputs, the one behind it by its inputs, attention by heads; "
-     "sums of partial results are all-reduced, and a bias is added to them once. Sizes may be "
-     "uneven, but heads must divide. Results differ from those of one rank in the last bits.",
+     "sums of partial results are all-reduced, and a bias is added to them once. Of tokens, the "
+     "vocabulary is divided too, and logits are never gathered. Sizes may be uneven, as 65 tokens "
+     "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
+     "last bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
     {"pp",
      "Each rank along the axis pipe has some layers; micro-batches pass through them. A rank that "

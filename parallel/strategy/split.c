@@ -239,6 +239,7 @@ static Status init(Split *x) {
 }
 
 static Status split(Split *x) {
+    TRY(split_vocabulary(x));
     TRY(init(x));
     TRY(split_choose(x));
     TRY(take_lasting(x));

@@ -47,10 +47,12 @@ static void place(Chooser *c, SplitState *s, int tensor, Placement how) {
     *split_now(c->x, s, tensor) = how;
 }
 
-// Outputs of a product whose sum over the ranks is reduced.
+// Outputs that are parts of a sum or maximum are reduced.
 static void write_whole(Chooser *c, const Op *op, SplitState *s) {
-    for (int o = 0; o < op->outputs; o++)
-        *split_now(c->x, s, op_outputs(c->plan, op)[o]) = PLACEMENT_REPLICATED;
+    for (int o = 0; o < op->outputs; o++) {
+        Placement *now = split_now(c->x, s, op_outputs(c->plan, op)[o]);
+        if (placement_is_partial(*now)) *now = PLACEMENT_REPLICATED;
+    }
 }
 
 // A product of something that is cut by channels: its weight is cut by its inputs.
@@ -62,7 +64,7 @@ static bool cut_by_inputs(Chooser *c, const Op *op, SplitState *s) {
     bool chosen = placement_equal(c->tried[logical_of(c, in[1])], how);
     if (!chosen && !is_free(c, op)) return false;
     place(c, s, in[1], how);
-    write_whole(c, op, s);
+    *split_now(c->x, s, op_outputs(c->plan, op)[0]) = PLACEMENT_REPLICATED;  // of a sum
     c->rows++;
     return true;
 }
@@ -80,9 +82,7 @@ static Status follow(Chooser *c, const Op *op, SplitState *s) {
     bool product = split_multiplies(op_kind(c->x->from, op));
     if (product && cut_by_inputs(c, op, s)) return OK;
     TRY(split_infer(c->x, c->plan, op, s));
-    for (int o = 0; o < op->outputs; o++)
-        if (placement_is_partial(*split_now(c->x, s, op_outputs(c->plan, op)[o])))
-            write_whole(c, op, s);
+    write_whole(c, op, s);
     if (!c->uneven && split_check_heads(c->x, c->plan, op, s) != OK) c->uneven = op;
     return OK;
 }
@@ -161,7 +161,11 @@ static Status init(Chooser *c, Split *x, Arena *a) {
     if (!c->uses || !c->tried) FAIL(ERR_MEMORY, "out of memory to place %d tensors", logicals);
     TRY(split_state_init(x, &c->state, a));
     TRY(split_state_init(x, &c->trial, a));
+    split_place_vocabulary(x);
     split_state_begin(x, &c->state);
+    for (int t = 0; t < x->from->tensor_count; t++)
+        if (role_persists((Role)x->from->tensors[t].role))
+            *split_now(x, &c->state, t) = x->parameter[logical_of(c, t)];
     count_uses(c);
     return OK;
 }

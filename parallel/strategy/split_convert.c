@@ -28,7 +28,7 @@ static void find_candidates(const Split *x, Operand *o, int tensor) {
     int64_t bytes = x->from->tensors[tensor].bytes, ranks = split_ranks(x);
     *o = (Operand){.tensor = tensor};
     add_candidate(o, is, 0);
-    if (is.place == PLACE_PARTIAL_SUM)
+    if (placement_is_partial(is))
         add_candidate(o, PLACEMENT_REPLICATED, 2 * bytes * (ranks - 1) / ranks);
 }
 
@@ -98,6 +98,7 @@ static int find_partners(const Split *x, int at, int32_t *out) {
 
 static Status add_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) {
     char name[320];
+    bool largest = split_now(x, &x->state, tensors[0])->place == PLACE_PARTIAL_MAX;
     int32_t *operands = ARENA_NEW(&x->arena, int32_t, count);
     int after = NONE;
     if (!operands) FAIL(ERR_MEMORY, "out of memory for a conversion");
@@ -118,6 +119,7 @@ static Status add_all_reduce(Split *x, const Op *op, const int32_t *tensors, int
                                           .dtype = (Dtype)x->from->tensors[tensors[0]].dtype,
                                           .lane = x->lane,
                                           .group = x->group,
+                                          .reduce = largest ? REDUCE_MAX : REDUCE_SUM,
                                           .outputs = operands,
                                           .inputs = operands,
                                           .output_count = count,

@@ -67,6 +67,13 @@ Status split_check_heads(const Split *x, const Plan *plan, const Op *op,
 // Place the parameters of the model, from what the step does with them.
 Status split_choose(Split *x) MUST_USE;
 
+// --- split_vocabulary.c
+
+// Let tables of tokens and the loss over them be computed with a part of the rows and classes on
+// each rank, if the model reads tokens; and cut their weights.
+Status split_vocabulary(Split *x) MUST_USE;
+void split_place_vocabulary(Split *x);
+
 // --- split_convert.c
 
 // Find conversions of the operands of an operation with which its rule takes it, the cheapest;

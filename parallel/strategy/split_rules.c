@@ -18,8 +18,10 @@ Status split_state_init(const Split *x, SplitState *s, Arena *a) {
 void split_state_begin(const Split *x, SplitState *s) {
     for (int t = 0; t < x->from->tensor_count; t++) {
         s->holder[t] = NONE;
-        if (!role_persists((Role)x->from->tensors[t].role))
-            memcpy(&s->now[t * AXES], x->from->tensors[t].placement, AXES * sizeof *s->now);
+        const Tensor *tensor = &x->from->tensors[t];
+        if (!role_persists((Role)tensor->role))
+            memcpy(&s->now[t * AXES], tensor->placement, AXES * sizeof *s->now);
+        if (tensor->source == SCALAR_INDEX) *split_now(x, s, t) = x->parameter[tensor->logical];
     }
 }
 

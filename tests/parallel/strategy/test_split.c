@@ -138,6 +138,29 @@ START_TEST(query_groups_are_cut_with_their_keys_and_values) {
 }
 END_TEST
 
+// 65 tokens over 2 and 4 ranks are 33 and 17 rows at most. Labels that do not count, and
+// shares of a label that all classes get, are the loss's.
+START_TEST(a_vocabulary_over_ranks_gives_the_loss_of_one_rank) {
+    static const struct {
+        const char *model;
+        int degrees[3];
+    } cases[] = {{llama, {2, 4}}, {"bert:layers=1,hidden=24,heads=6,seq=8", {2, 3, 6}}};
+    for (int i = 0; i < 2; i++) {
+        JobOptions o = options_of(cases[i].model);
+        Ending one;
+        o.data = "text:count=2000";
+        o.spec.label_smoothing = 0.1;
+        run(&one, &o);
+        for (int k = 0; k < 3 && cases[i].degrees[k]; k++) {
+            o.spec.ranks = o.spec.mesh.tensor = cases[i].degrees[k];
+            check_alike(&o, &one, 1e-12);
+        }
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 // --- with the data
 
 static JobOptions product(const char *model, int data, int tensor) {
@@ -252,12 +275,14 @@ static Status make(ProgramSet *out, const char *model, int tensor, int64_t batch
     return job_spec_programs(out, &s, &m);
 }
 
-// Megatron-LM, 3: two all-reduces of B T C elements in the forward of a layer, two in its backward.
+// Megatron-LM, 3: two all-reduces of B T C elements in the forward of a layer, two in its backward;
+// one behind the table of tokens, one before the head in the backward; and of the loss, the maximum
+// of each of B T rows and three sums.
 START_TEST(a_step_sends_what_the_closed_form_says) {
-    enum { LAYERS = 3, B = 4, T = 8, C = 16 };
+    enum { LAYERS = 3, B = 4, T = 8, C = 16, REAL = 4 };
     for (int i = 0; i < 2; i++) {
         ProgramSet set;
-        int forward = 0, backward = 0;
+        int forward = 0, backward = 0, loss = 0;
         ck_assert_ok(make(&set,
                           i ? "llama:layers=3,hidden=16,heads=4,kv_heads=4,seq=8"
                             : "gpt:layers=3,hidden=16,heads=4,seq=8",
@@ -268,14 +293,19 @@ START_TEST(a_step_sends_what_the_closed_form_says) {
         for (int k = 0; k < step->op_count; k++) {
             const Work *w = op_work(p, &step->ops[k]);
             if (!work_communicates(w)) continue;
+            bool layer = w->payload_bytes == B * T * C * REAL;
             ck_assert_int_eq(w->kind, KIND_ALL_REDUCE);
-            ck_assert_int_eq(w->payload_bytes, B * T * C * 4);
             ck_assert_int_eq(group_size(p, w->group), 4);
-            forward += w->phase == PHASE_FORWARD;
-            backward += w->phase == PHASE_BACKWARD;
+            forward += layer && w->phase == PHASE_FORWARD;
+            backward += layer && w->phase == PHASE_BACKWARD;
+            if (layer) continue;
+            ck_assert_int_eq(w->reduce, loss ? REDUCE_SUM : REDUCE_MAX);
+            ck_assert_int_eq(w->payload_bytes, B * T * REAL * (loss ? 3 : 1));
+            loss++;
         }
-        ck_assert_int_eq(forward, 2 * LAYERS);
-        ck_assert_int_eq(backward, 2 * LAYERS);
+        ck_assert_int_eq(forward, 2 * LAYERS + 1);
+        ck_assert_int_eq(backward, 2 * LAYERS + 1);
+        ck_assert_int_eq(loss, 2);
         program_set_finish(&set);
     }
     arena_finish(&arena);
@@ -295,7 +325,7 @@ START_TEST(gradients_of_weights_come_behind_a_reduction) {
         ck_assert_int_eq(op_kind(p, &step->ops[k + 1]), KIND_LINEAR_BACKWARD_WEIGHT);
         overlapped++;
     }
-    ck_assert_int_eq(overlapped, 2);
+    ck_assert_int_eq(overlapped, 3);
     program_set_finish(&set);
     arena_finish(&arena);
 }
@@ -384,7 +414,8 @@ END_TEST
 
 SUITE("split", weights_over_ranks_train_as_those_of_one_rank,
       single_precision_and_the_reference_device_stay_within_the_contract,
-      query_groups_are_cut_with_their_keys_and_values, the_data_are_divided_beside_the_weights,
+      query_groups_are_cut_with_their_keys_and_values,
+      a_vocabulary_over_ranks_gives_the_loss_of_one_rank, the_data_are_divided_beside_the_weights,
       the_norm_counts_every_gradient_once, adam_keeps_moments_where_the_weights_are,
       a_run_goes_on_with_another_degree, a_step_sends_what_the_closed_form_says,
       gradients_of_weights_come_behind_a_reduction,
