@@ -223,8 +223,6 @@ const OptionDetail job_details[] = {
     {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
     {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
      "cp ep context-parallel expert-parallel"},
-    {NULL, "it is not built; --accumulate N needs less memory for activations",
-     "gradient-checkpointing activation-checkpointing recompute checkpoint-activations"},
     {NULL, "it is not needed: a plan is fused and given its memory before it runs", "compile"},
     {NULL, "give --dtype bf16: passes in bf16, weights in f32", "bf16"},
     {NULL, "it is not built: give --dtype bf16, or --compress fp16 for the gradients on their way",

@@ -5,6 +5,7 @@
 #include "core/plan/check.h"
 #include "core/platform/device_traits.h"
 #include "parallel/run/executor.h"
+#include "parallel/strategy/pipeline_schedule.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
@@ -129,6 +130,21 @@ START_TEST(statistics_of_all_shards_are_kept) {
     o.spec.micro_batches = 2;
     o.spec.strategy.sync_batch_norm = true;
     check_same(o, "synchronised");
+}
+END_TEST
+
+// Each stage computes again what is its own, of each micro-batch when its backward comes.
+START_TEST(stages_of_a_pipeline_compute_the_same_bits_again) {
+    for (int schedule = SCHEDULE_GPIPE; schedule <= SCHEDULE_ZERO_BUBBLE; schedule++) {
+        JobOptions o = schedule % 2 ? convolution() : sequence();
+        o.spec.ranks = schedule % 2 ? 4 : 2;
+        o.spec.mesh.pipe = 2;
+        o.spec.strategy.schedule.word = schedule;
+        o.spec.strategy.schedule.number = 2;
+        o.spec.micro_batches = 4;
+        o.spec.batch = 16;
+        check_same(o, "pipeline");
+    }
 }
 END_TEST
 
@@ -292,6 +308,7 @@ SUITE("recompute", every_type_and_device_computes_the_same_bits_again,
       every_stage_of_zero_computes_the_same_bits_again,
       compressed_and_scaled_gradients_are_the_same,
       data_parallel_devices_compute_the_same_bits_again,
+      stages_of_a_pipeline_compute_the_same_bits_again,
       pieces_of_a_layer_are_computed_again_without_sending_again, statistics_of_all_shards_are_kept,
       another_micro_batch_s_input_is_seen, a_mask_of_another_counter_is_seen,
       a_mask_of_the_next_step_is_seen, a_stale_activation_is_seen,
