@@ -108,13 +108,31 @@ static Status one_rank(const Job *job, RunShared *shared, CommWorld *world, int 
     return s;
 }
 
-// The message of the rank that failed first.
-static Status first_failure(const CommWorld *world) {
+// The class of a rank where there are several, else "".
+static const char *class_of(const Job *job, int rank) {
+    const ProgramSet *set = &job->set;
+    return set->count > 1 ? program_set_name(set, program_set_class(set, rank)) : "";
+}
+
+// "rank 1", "rank 1 (class stage1)".
+enum { RANK_TEXT = 160 };
+static const char *rank_text(char out[RANK_TEXT], const Job *job, int rank) {
+    const char *class = class_of(job, rank);
+    snprintf(out, RANK_TEXT, *class ? "rank %d (class %.120s)" : "rank %d", rank, class);
+    return out;
+}
+
+// The message of the rank that failed first. Who waited for a rank in vain named it without its
+// class, which a communicator does not know.
+static Status first_failure(const CommWorld *world, const Job *job) {
     int rank;
     const char *text;
+    char who[RANK_TEXT];
     Status s = comm_world_failure(world, &rank, &text);
-    if (s != OK) FAIL(s, "%s", text);
-    return OK;
+    if (s == OK) return OK;
+    if (s != ERR_PEER || !*class_of(job, rank) || strstr(text, rank_text(who, job, rank)))
+        FAIL(s, "%s", text);
+    FAIL(s, "%s; rank %d is of class %s", text, rank, class_of(job, rank));
 }
 
 // --- processes
@@ -157,13 +175,14 @@ static void note_end(Children *c, int rank, int status) {
     c->stopped_by[rank] = 0;
     c->alive--;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-    char place[160], text[320];
+    char who[RANK_TEXT], place[160], text[480];
+    rank_text(who, c->job, rank);
     where(c, rank, place, sizeof place);
     if (WIFSIGNALED(status))
-        snprintf(text, sizeof text, "rank %d was lost: killed by signal %d (%s), %s", rank,
+        snprintf(text, sizeof text, "%s was lost: killed by signal %d (%s), %s", who,
                  WTERMSIG(status), strsignal(WTERMSIG(status)), place);
     else
-        snprintf(text, sizeof text, "rank %d was lost: it ended with status %d, %s", rank,
+        snprintf(text, sizeof text, "%s was lost: it ended with status %d, %s", who,
                  WEXITSTATUS(status), place);
     lose(c, rank, text);
 }
@@ -196,10 +215,10 @@ static void time_stopped(Children *c) {
         if (!c->stopped_by[r]) continue;
         c->stopped_ns[r] += passed < 2 * LOOK_NS ? passed : 2 * LOOK_NS;
         if (c->stopped_ns[r] <= most) continue;
-        char place[160], text[320];
+        char who[RANK_TEXT], place[160], text[480];
         where(c, r, place, sizeof place);
-        snprintf(text, sizeof text, "rank %d was stopped by signal %d for more than %g s, %s", r,
-                 c->stopped_by[r], (double)most * 1e-9, place);
+        snprintf(text, sizeof text, "%s was stopped by signal %d for more than %g s, %s",
+                 rank_text(who, c->job, r), c->stopped_by[r], (double)most * 1e-9, place);
         lose(c, r, text);
     }
 }
@@ -262,7 +281,7 @@ static Status run_processes(Training *t, const Job *job, CommWorld *world, const
     watch(&c);
     sigaction(SIGCHLD, &inherited, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return first_failure(world);
+    return first_failure(world, job);
 }
 
 // --- threads
@@ -319,7 +338,7 @@ static Status run_threads(Training *t, const Job *job, CommWorld *world, const R
         if (threads[r].started && !join(threads[r].thread, world, &until_ns) && stuck == NONE)
             stuck = r;
     t->stuck = stuck != NONE;
-    Status s = first_failure(world);
+    Status s = first_failure(world, job);
     if (!t->stuck) {
         free(threads);
         return s;

@@ -16,6 +16,7 @@
 
 // A hundred rounds.
 enum { KILLS = 40, STOPS = 24, LOST_LAUNCHERS = 12, INTERRUPTS = 12, STARVES = 12 };
+enum { STAGES = 3 };
 
 // A hang, not slowness: every wait here is for something that happens within two seconds
 // on an idle machine.
@@ -107,7 +108,8 @@ static void check_lost(const Round *r) {
     ck_assert_msg(at == it.err && strstr(at, rank), "round %d: rank %d is not named in %s",
                   r->number, r->victim, it.err);
     bool place = strstr(at, ", step ") || strstr(at, "before its first operation") ||
-                 strstr(at, "arrive at ") || strstr(at, "did not end ");
+                 strstr(at, "arrive at ") || strstr(at, "did not end ") ||
+                 strstr(at, "did not answer ");
     ck_assert_msg(place, "round %d: no operation in %s", r->number, it.err);
     ck_assert_str_eq(it.out, "");
 }
@@ -135,6 +137,30 @@ START_TEST(a_stopped_rank_ends_the_run_after_the_time_out) {
         kill(r.pids[r.victim], SIGSTOP);
         command_wait(&it, HANG_S);
         check_lost(&r);
+        command_finish(&it);
+    }
+    check_shared();
+}
+END_TEST
+
+// One message, whoever it is from: the launcher, or a peer that waited in vain.
+START_TEST(a_lost_rank_of_a_pipeline_is_named_with_its_stage) {
+    note_shared();
+    for (int i = 0; i < 2 * STAGES; i++) {
+        char who[64];
+        Round r = {.number = i, .ranks = STAGES, .victim = i % STAGES};
+        bool killed = i < STAGES;
+        command_start(&it,
+                      "train -q --model mlp:hidden=16,layers=3 --pp %d --accumulate 4 --data "
+                      "digits:count=300 --steps 20000000 --timeout %s",
+                      STAGES, killed ? "60" : "300ms");
+        await_ranks(&r);
+        sleep_seconds(0.1 * (i % 3));
+        kill(r.pids[r.victim], killed ? SIGKILL : SIGSTOP);
+        command_wait(&it, HANG_S);
+        check_lost(&r);
+        snprintf(who, sizeof who, "class stage%d", r.victim);
+        ck_assert_msg(strstr(it.err, who), "round %d: %s is not named in %s", i, who, it.err);
         command_finish(&it);
     }
     check_shared();
@@ -365,7 +391,8 @@ START_TEST(a_rank_stopped_while_it_writes_its_trace_is_not_waited_for) { lose_wr
 END_TEST
 
 SUITE_SECONDS("train: faults", 280, a_killed_rank_ends_the_run,
-              a_stopped_rank_ends_the_run_after_the_time_out, no_rank_outlives_a_killed_launcher,
+              a_stopped_rank_ends_the_run_after_the_time_out,
+              a_lost_rank_of_a_pipeline_is_named_with_its_stage, no_rank_outlives_a_killed_launcher,
               an_interrupted_run_ends_after_a_step, a_starved_rank_changes_no_bit,
               a_run_that_is_stopped_as_a_whole_goes_on,
               a_launcher_does_not_count_the_time_in_which_it_was_stopped,

@@ -44,5 +44,24 @@ START_TEST(a_rank_whose_thread_never_ends_is_named_and_not_waited_for) {
 }
 END_TEST
 
+// A peer waits in vain, and the launcher adds the class that this peer does not know.
+START_TEST(a_stage_that_is_waited_for_in_vain_is_named) {
+    static Spinner spinner = {.rank = 1, .forever = true};
+    Outcome run;
+    JobOptions o = training_options();
+    o.comm = COMM_THREAD;
+    o.spec.ranks = 2;
+    o.spec.mesh.pipe = 2;
+    o.spec.batch = 60;
+    o.spec.micro_batches = 4;
+    o.comm_options.timeout_ns = 200000000;
+    ck_assert_fails(training_run(&run, &o, &(TrainingProbe){.context = &spinner, .before = spin}),
+                    ERR_PEER, "rank 1 did not answer send");
+    ck_assert_msg(strstr(status_message(), "; rank 1 is of class stage1; rank 1 does not end"),
+                  "%s", status_message());
+}
+END_TEST
+
 SUITE("launch", a_type_that_no_device_computes_in_is_refused_before_the_run,
-      a_rank_whose_thread_never_ends_is_named_and_not_waited_for)
+      a_rank_whose_thread_never_ends_is_named_and_not_waited_for,
+      a_stage_that_is_waited_for_in_vain_is_named)
