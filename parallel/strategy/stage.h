@@ -18,8 +18,8 @@ enum { STAGE_CHUNKS = 2 };  // stages of each rank of an interleaved schedule, i
 // along "pipe"; gradients of a weight that layers of several stages share are summed among those.
 //
 // A receive may begin when its rank begins the task before the one that needs it, so that a rank
-// has one message in flight at most while it computes on another; a backward waits until what its
-// forward sent has left, and until what the backward before the last sent has.
+// has one message in flight at most while it computes on another; and a task waits until what the
+// one before the last sent the same way has left. So each lane has two buffers.
 //
 // Gradients stay partial sums along "data": joining them is another pass's work, on each class.
 // ERR_USAGE, with the arithmetic: more stages than layers, `options->stages` that are none, a

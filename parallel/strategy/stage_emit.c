@@ -163,25 +163,42 @@ static Status compute(StageClass *c, const PipelineTask *t) {
     return OK;
 }
 
+// Two messages at most are on their way out: a task waits for what the one before the last sent.
+static void wait_for_room(StageClass *c, bool forward) {
+    int at = c->tasks[forward] % 2;
+    wait_for(c, c->last_sent[forward][at], c->last_count[forward][at]);
+}
+
+static void note_sent(StageClass *c, bool forward, int first, int count) {
+    int at = c->tasks[forward]++ % 2;
+    c->last_sent[forward][at] = first;
+    c->last_count[forward][at] = count;
+}
+
 static Status add_forward(StageClass *c, const PipelineTask *t) {
     Phase phase = c->plan->plan->when == WHEN_EACH_STEP ? PHASE_FORWARD : PHASE_EVALUATE;
     int slot = t->stage * c->plan->units + t->micro_batch;
     TRY(receive(c, t, true, phase));
+    wait_for_room(c, true);
     TRY(compute(c, t));
     c->sent[slot] = c->copy.out->op_count;
-    return add_messages(c, t, true, true, phase, &c->sent_count[slot]);
+    TRY(add_messages(c, t, true, true, phase, &c->sent_count[slot]));
+    note_sent(c, true, c->sent[slot], c->sent_count[slot]);
+    return OK;
 }
 
 // When the gradient of what a forward sent has come, that has long left; saying so lets its memory
-// go on to others. So does the wait for what the backward before the last sent.
+// go on to others.
 static Status add_backward(StageClass *c, const PipelineTask *t) {
-    int slot = t->stage * c->plan->units + t->micro_batch, at = c->backwards++ % 2;
+    int slot = t->stage * c->plan->units + t->micro_batch, count;
     TRY(receive(c, t, false, PHASE_BACKWARD));
     wait_for(c, c->sent[slot], c->sent_count[slot]);
-    wait_for(c, c->back_sent[at], c->back_count[at]);
+    wait_for_room(c, false);
     TRY(compute(c, t));
-    c->back_sent[at] = c->copy.out->op_count;
-    return add_messages(c, t, false, true, PHASE_BACKWARD, &c->back_count[at]);
+    int first = c->copy.out->op_count;
+    TRY(add_messages(c, t, false, true, PHASE_BACKWARD, &count));
+    note_sent(c, false, first, count);
+    return OK;
 }
 
 static Status add_task(StageClass *c, const PipelineTask *t) {
@@ -233,8 +250,8 @@ static Status begin_plan(StageClass *c, int k) {
     if (!c->sent || !c->sent_count || !c->waits)
         FAIL(ERR_MEMORY, "out of memory for a pipeline of %d stages", s->stages);
     c->last = c->begun[0] = c->begun[1] = NONE;
-    c->back_count[0] = c->back_count[1] = 0;
-    c->wait_count = c->backwards = 0;
+    memset(c->last_count, 0, sizeof c->last_count);
+    c->wait_count = c->tasks[0] = c->tasks[1] = 0;
     return program_copy_plan(&c->copy, k);
 }
 

@@ -81,9 +81,9 @@ typedef struct {
     int begun[2];   // [forward] the same before the last task that received
     int32_t *sent;  // [stage * units + unit] the first of what a forward sent, or NONE
     int32_t *sent_count;
-    int32_t back_sent[2], back_count[2];  // what the last two backwards sent
-    int32_t *waits;                       // what the next operation that computes must wait for
-    int wait_count, backwards;
+    int32_t last_sent[2][2], last_count[2][2];  // [forward] what the last two of these sent
+    int32_t *waits;            // what the next operation that computes must wait for
+    int wait_count, tasks[2];  // tasks: [forward] how many there were
 } StageClass;
 
 // An operation as it is, of any kind. It waits for c->waits if it computes.

@@ -155,7 +155,11 @@ static Status check_given_cut(const Cuts *c, int cut, const char *given) {
 }
 
 static Status cut_by_hand(int *out, const Cuts *c, const char *given) {
-    int at = 0, stage = 0;
+    int at = 0, stage = 0, count = 1;
+    for (const char *comma = given; (comma = strchr(comma, ',')); comma++) count++;
+    if (count != c->stages)
+        FAIL(ERR_USAGE, "--stages %s: %d stage%s, and the pipeline has %d", given, count,
+             count == 1 ? "" : "s", c->stages);
     for (const char *text = given; *text; stage++) {
         int first, end, length = 0;
         if (sscanf(text, "%d:%d%n", &first, &end, &length) != 2 || !length ||
@@ -173,14 +177,9 @@ static Status cut_by_hand(int *out, const Cuts *c, const char *given) {
                  "--stages %s: %d:%d of stage %d; it ends behind layer %d, and %s has %d layers",
                  given, first, end, stage, first, c->m->name, c->n);
         if (first) TRY(check_given_cut(c, first, given));
-        if (stage >= c->stages) break;
         for (; at < end; at++) out[at] = stage;
         text += length + (text[length] == ',');
     }
-    if (stage != c->stages)
-        FAIL(ERR_USAGE, "--stages %s: %s %d stages, and the pipeline has %d", given,
-             stage > c->stages ? "more than" : "these are", stage > c->stages ? c->stages : stage,
-             c->stages);
     if (at != c->n)
         FAIL(ERR_USAGE, "--stages %s: the last stage ends at layer %d, but %s has %d layers", given,
              at, c->m->name, c->n);
