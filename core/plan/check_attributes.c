@@ -67,6 +67,24 @@ static Status check_dropout(const Asked *a, double rate) {
     return OK;
 }
 
+// Elements of a whole row, and of one element of its dimension 1, are those of x unless attributes
+// say that there are more.
+static Status check_places(const Asked *a) {
+    static const char *const names[] = {"row", "inner"};
+    const Tensor *x = input_of(a, 0);
+    const Logical *whole = &a->p->logicals[x->logical];
+    for (int k = 0; k < 2; k++) {
+        int64_t has = 1, want = 1;
+        for (int d = k + 1; d < x->dims; d++) has *= x->shape[d];
+        for (int d = k + 1; d < whole->dims; d++) want *= whole->shape[d];
+        if (a->attr[2 + k]) has = a->attr[2 + k];
+        if (has != want)
+            REFUSE(a, "%s=%lld, but %s has %lld of those elements", names[k], (long long)has,
+                   program_name(a->p, whole->name), (long long)want);
+    }
+    return OK;
+}
+
 static Status check_eps(const Asked *a, double eps) {
     if (!(eps >= 0 && isfinite(eps))) REFUSE(a, "eps is %g, expected 0 or more", eps);
     return OK;
@@ -134,7 +152,7 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ROTARY:
     case KIND_ROTARY_BACKWARD: return check_rotary(&a, work_real(p, w, 1));
     case KIND_DROPOUT:
-    case KIND_DROPOUT_BACKWARD: return check_dropout(&a, work_real(p, w, 0));
+    case KIND_DROPOUT_BACKWARD: TRY(check_dropout(&a, work_real(p, w, 0))); return check_places(&a);
     case KIND_BATCH_NORM_UPDATE: return check_share(&a, "momentum", work_real(p, w, 0), false);
     case KIND_ADAM: return check_adam(&a, w);
     case KIND_CROSS_ENTROPY:

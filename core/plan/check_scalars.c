@@ -193,6 +193,12 @@ static const IndexOperand index_operands[] = {
     {KIND_ATTENTION_BLOCK, 4, 1, 1, false},
     {KIND_ATTENTION_BLOCK_BACKWARD, 6, 3, 1, false},
     {KIND_ATTENTION_BLOCK_BACKWARD, 7, 4, 1, false},
+    {KIND_ROTARY, 1, 0, 1, false},
+    {KIND_ROTARY_BACKWARD, 1, 0, 1, false},
+    {KIND_DROPOUT, 4, 0, 1, false},
+    {KIND_DROPOUT, 5, 0, 2, false},
+    {KIND_DROPOUT_BACKWARD, 4, 0, 1, false},
+    {KIND_DROPOUT_BACKWARD, 5, 0, 2, false},
     {KIND_VOCABULARY_MAX, 1, 0, LAST_DIM, false},
     {KIND_VOCABULARY_SUMS, 3, 0, LAST_DIM, false},
     {KIND_VOCABULARY_LOSS_BACKWARD, 4, 0, LAST_DIM, false},
@@ -207,7 +213,8 @@ static Status check_index_operand(const Program *p, const Plan *plan, const Op *
     TRY(check_from(p, plan, op, index, SCALAR_INDEX));
     const Logical *whole = &p->logicals[p->tensors[of].logical];
     int dim = i->dim == LAST_DIM ? whole->dims - 1 : i->dim;
-    int64_t has = p->logicals[p->tensors[index].logical].shape[0], want = whole->shape[dim];
+    int64_t has = p->logicals[p->tensors[index].logical].shape[0],
+            want = dim < whole->dims ? whole->shape[dim] : 0;
     if (has == want) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: %s numbers %lld elements, but dimension %d of %s has %lld",
          program_name(p, plan->name), op_name(p, op), tensor_name(p, index), (long long)has, dim,

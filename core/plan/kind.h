@@ -106,16 +106,18 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "eps:real", "dx(B,T,C) <- dy(B,T,C) x(B,T,C) weight(C)")                                    \
     X(RMS_NORM_BACKWARD_WEIGHT, "rms_norm_backward_weight", COMPUTE, row_norm_backward_weight,    \
       none, "eps:real", "dweight(C):wide <- dy(B,T,C) x(B,T,C)")                                  \
-    X(ROTARY, "rotary", COMPUTE, heads, none, "heads theta:real", "y(B,T,C) <- x(B,T,C)")         \
-    X(ROTARY_BACKWARD, "rotary_backward", COMPUTE, heads, none, "heads theta:real",               \
-      "dx(B,T,C) <- dy(B,T,C)")                                                                   \
+    X(ROTARY, "rotary", COMPUTE, rotary, none, "heads theta:real",                                \
+      "y(B,T,C) <- x(B,T,C) [positions(T):i64]")                                                  \
+    X(ROTARY_BACKWARD, "rotary_backward", COMPUTE, rotary, none, "heads theta:real",              \
+      "dx(B,T,C) <- dy(B,T,C) [positions(T):i64]")                                                \
     X(SWIGLU, "swiglu", COMPUTE, elementwise, none, "", "y <- gate up")                           \
     X(SWIGLU_BACKWARD, "swiglu_backward", COMPUTE, elementwise, none, "",                         \
       "dgate dup <- dy gate up")                                                                  \
-    X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real layer",                              \
-      "y <- x seed(1):i64 step(1):i64 first_row(1):i64")                                          \
-    X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none, "rate:real layer",            \
-      "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64")                                        \
+    X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real layer [row] [inner]",                \
+      "y <- x seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")            \
+    X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none,                               \
+      "rate:real layer [row] [inner]",                                                            \
+      "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")          \
     X(BATCH_NORM_STATISTICS, "batch_norm_statistics", COMPUTE, batch_norm_statistics, none, "",   \
       "statistics(1,3,C):f64 <- x(B,C,..)")                                                       \
     X(BATCH_NORM, "batch_norm", COMPUTE, batch_norm, none, "eps:real",                            \

@@ -262,11 +262,6 @@ static Status refuse_cut_positions(const Along *a) {
     return OK;
 }
 
-Status placement_rule_heads(const Along *a) {
-    TRY(refuse_cut_positions(a));
-    return placement_rule_linear(a);
-}
-
 Status placement_rule_attention(const Along *a) {
     TRY(refuse_cut_positions(a));
     return placement_rule_elementwise(a);

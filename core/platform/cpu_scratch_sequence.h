@@ -26,18 +26,18 @@ static inline AttentionScratch attention_scratch(int64_t T, int64_t size) {
     return s;
 }
 
-// Cosines and sines of T positions of `half` pairs: of the first ROTARY_FINE positions and of each
-// ROTARY_FINE-th, in f64; and of one.
+// Cosines and sines of `half` pairs: of the first ROTARY_FINE positions and of the last multiple of
+// ROTARY_FINE, and their frequencies, in f64; and of one position.
 enum { ROTARY_FINE = 32 };
 typedef struct {
-    int64_t fine, coarse, cosine, sine, end;
+    int64_t fine, coarse, frequency, cosine, sine, end;
 } RotaryScratch;
 
-static inline RotaryScratch rotary_scratch(int64_t T, int64_t half, int64_t size) {
+static inline RotaryScratch rotary_scratch(int64_t half, int64_t size) {
     RotaryScratch s = {0};
     s.fine = scratch_piece(&s.end, 2 * ROTARY_FINE * half, sizeof(double));
-    s.coarse =
-        scratch_piece(&s.end, 2 * ((T + ROTARY_FINE - 1) / ROTARY_FINE) * half, sizeof(double));
+    s.coarse = scratch_piece(&s.end, 2 * half, sizeof(double));
+    s.frequency = scratch_piece(&s.end, half, sizeof(double));
     s.cosine = scratch_piece(&s.end, half, size);
     s.sine = scratch_piece(&s.end, half, size);
     return s;

@@ -55,9 +55,8 @@ static int64_t attention_bytes(const Program *p, const Work *w, int32_t y) {
 
 static int64_t rotary_bytes(const Program *p, const Work *w, int32_t x) {
     const Tensor *t = &p->tensors[x];
-    return rotary_scratch(t->shape[1], t->shape[2] / work_attr(p, w, 0) / 2,
-                          dtype_bytes((Dtype)w->dtype))
-        .end;
+    int64_t half = t->shape[2] / work_attr(p, w, 0) / 2;
+    return rotary_scratch(half, dtype_bytes((Dtype)w->dtype)).end;
 }
 
 static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {

@@ -47,7 +47,7 @@ static inline void one_op_add_tensors(Program *p, const char *tensors, const cha
 static inline void one_op_judge(const OneOp *c) {
     Program p = {0};
     Plan *plan = make_program(&p, 2);
-    int64_t attrs[] = {1, 1, 0};
+    int64_t attrs[ATTRIBUTES] = {1, 1};
     if (c->kind == KIND_AVG_POOL || c->kind == KIND_AVG_POOL_BACKWARD) attrs[2] = 1;
     if (c->kind == KIND_LOAD || c->kind == KIND_SGD) memset(attrs, 0, sizeof attrs);
     if (work_is_message(&(Work){.kind = c->kind})) attrs[0] = 0;

@@ -19,9 +19,10 @@ typedef struct {
     PiecesValue value;
     const char *compared;  // logical tensors, separated by spaces
     double tolerance;      // of 1 + |value|; 0: the same bits
+    bool zeros;            // behind a piece, a compared tensor is zero
 } Pieces;
 
-// Fails the test, naming rank, tensor and element. Padding of compared tensors must be zero.
+// Fails the test, naming rank, tensor and element.
 void pieces_compare(const Pieces *p);
 
 // The text of a plan: `$t` in the template is a type, `$0` to `$9` are numbers. `size` bytes.

@@ -29,16 +29,63 @@ static void draw(const Rng *r, uint64_t block, uint32_t *restrict out) {
     for (int i = 0; i < BLOCKS; i++) draw_block(r, block + (uint64_t)i, &out[4 * i]);
 }
 
-void NAME(cpu_dropout)(const KernelCall *call) {
-    real *restrict y = output_data(call, 0);
-    const real *restrict x = input_data(call, 0);
-    const DropoutMask m = dropout_mask(call);
-    real scale = (real)m.scale;
+// n elements in a row, the first of which lies at `place`.
+static void drop(const DropoutMask *m, uint64_t place, int64_t n, const real *restrict x,
+                 real *restrict y) {
+    real scale = (real)m->scale;
     uint32_t numbers[NUMBERS];
-    int64_t n = live_elements(input(call, 0)), skip = (int64_t)(m.first % 4);
+    int64_t skip = (int64_t)(place % 4);
     for (int64_t e = -skip; e < n; e += NUMBERS) {
-        draw(&m.stream, (m.first + (uint64_t)e) / 4, numbers);
+        draw(&m->stream, (place + (uint64_t)e) / 4, numbers);
         int64_t from = e < 0 ? 0 : e, to = e + NUMBERS < n ? e + NUMBERS : n;
-        for (int64_t i = from; i < to; i++) y[i] = numbers[i - e] < m.below ? 0 : x[i] * scale;
+        for (int64_t i = from; i < to; i++) y[i] = numbers[i - e] < m->below ? 0 : x[i] * scale;
+    }
+}
+
+// How many elements from `from` on follow one another in the whole, too.
+static int64_t run_from(const int64_t *index, int64_t from, int64_t count) {
+    int64_t to = from + 1;
+    if (!index) return count - from;
+    while (to < count && index[to] == index[to - 1] + 1) to++;
+    return to - from;
+}
+
+// One row in pieces, as `last` has been cut.
+static void drop_last(const DropoutMask *m, int64_t b, int64_t i, const real *x, real *y) {
+    for (int64_t j = 0, n; j < m->last; j += n) {
+        int64_t place = dropout_place(m, b, i, j);
+        n = place == DROPOUT_NONE ? 1 : run_from(m->last_index, j, m->last);
+        if (place == DROPOUT_NONE)
+            y[j] = 0;
+        else
+            drop(m, (uint64_t)place, n, &x[j], &y[j]);
+    }
+}
+
+// And as `middle` has been.
+static void drop_middle(const DropoutMask *m, int64_t b, const real *x, real *y) {
+    for (int64_t i = 0, n; i < m->middle; i += n) {
+        int64_t at = i * m->last, place = dropout_place(m, b, i, 0);
+        n = place == DROPOUT_NONE ? 1 : run_from(m->middle_index, i, m->middle);
+        if (place == DROPOUT_NONE)
+            memset(&y[at], 0, (size_t)m->last * sizeof *y);
+        else
+            drop(m, (uint64_t)place, n * m->last, &x[at], &y[at]);
+    }
+}
+
+void NAME(cpu_dropout)(const KernelCall *call) {
+    const DropoutMask m = dropout_mask(call);
+    real *y = output_data(call, 0);
+    const real *x = input_data(call, 0);
+    int64_t row = m.middle * m.last;
+    if (!m.middle_index && !m.last_index) {
+        drop(&m, m.first, m.rows * row, x, y);
+        return;
+    }
+    for (int64_t b = 0; b < m.rows; b++, x += row, y += row) {
+        for (int64_t i = 0; m.last_index && i < m.middle; i++)
+            drop_last(&m, b, i, &x[i * m.last], &y[i * m.last]);
+        if (!m.last_index) drop_middle(&m, b, x, y);
     }
 }

@@ -8,9 +8,13 @@
 void NAME(reference_dropout)(const KernelCall *call) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0);
-    int64_t n = live_elements(input(call, 0));
     const DropoutMask m = dropout_mask(call);
     real scale = (real)m.scale;
-    for (int64_t e = 0; e < n; e++)
-        y[e] = rng_at(&m.stream, m.first + (uint64_t)e) < m.below ? 0 : x[e] * scale;
+    for (int64_t b = 0; b < m.rows; b++)
+        for (int64_t i = 0; i < m.middle; i++)
+            for (int64_t j = 0; j < m.last; j++, x++, y++) {
+                int64_t place = dropout_place(&m, b, i, j);
+                bool drop = place == DROPOUT_NONE || rng_at(&m.stream, (uint64_t)place) < m.below;
+                *y = drop ? 0 : *x * scale;
+            }
 }

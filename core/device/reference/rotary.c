@@ -5,8 +5,10 @@
 //   a        = t theta^(-2 i / D)
 //   y[i]     = x[i] cos a - x[i + D/2] sin a
 //   y[i+D/2] = x[i + D/2] cos a + x[i] sin a
-// The gradient is turned back. The arithmetic is in f64 for f32 as well, and rounded once.
-#include "core/device/kernel.h"
+// t counts from the beginning of the whole sequence: of one that is cut, the index of its positions
+// says (core/device/index.h). The gradient is turned back. The arithmetic is in f64 for f32 as
+// well, and rounded once.
+#include "core/device/index.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
 
@@ -20,6 +22,7 @@ static void turn(int64_t half, double angle, int64_t i, const real *x, real *y) 
 static void turn_all(const KernelCall *call, double sign) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0);
+    const int64_t *positions = input_data(call, 1);
     int64_t B = operand_rows(input(call, 0)), T = input(call, 0)->shape[1], heads = call->attr[0],
             D = input(call, 0)->shape[2] / heads;
     for (int64_t b = 0; b < B; b++)
@@ -27,7 +30,7 @@ static void turn_all(const KernelCall *call, double sign) {
             for (int64_t h = 0; h < heads; h++, x += D, y += D)
                 for (int64_t i = 0; i < D / 2; i++)
                     turn(D / 2,
-                         sign * (double)t *
+                         sign * (double)index_at(positions, t) *
                              pow(attr_as_real(call, 1), -2.0 * (double)i / (double)D),
                          i, x, y);
 }

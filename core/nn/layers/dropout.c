@@ -13,14 +13,15 @@ static Status infer(const Model *m, Layer *l) {
     return OK;
 }
 
-static const int64_t *attrs(const Graph *g, int i, int64_t out[2]) {
+static const int64_t *attrs(const Graph *g, int i, int64_t out[4]) {
     out[0] = build_attr_real(g->m->layers[i].real[ATTRIBUTE_P]);
     out[1] = i;
+    out[2] = out[3] = 0;  // rows are whole
     return out;
 }
 
 static Status forward(Graph *g, int i) {
-    int64_t a[2];
+    int64_t a[4];
     int y;
     if (!g->training) return graph_output(g, i, graph_input(g, i, 0), &y);
     TRY(graph_output(g, i, NONE, &y));
@@ -30,7 +31,7 @@ static Status forward(Graph *g, int i) {
 }
 
 static Status backward(Graph *g, int i) {
-    int64_t a[2];
+    int64_t a[4];
     int dx;
     TRY(graph_dx(g, i, 0, NONE, &dx));
     return graph_backward_input(g, i, KIND_DROPOUT_BACKWARD, attrs(g, i, a), VALUES(dx),

@@ -39,7 +39,7 @@ static void build_swiglu(Case *c, const Shape *s) {
 
 static void drop(Case *c, const Shape *s, double rate, int64_t layer, double seed, double step,
                  double first_row) {
-    const int64_t attrs[] = {build_attr_real(rate), layer};
+    const int64_t attrs[] = {build_attr_real(rate), layer, 0, 0};
     static const char *const names[] = {"seed", "step", "first_row"};
     const double values[] = {seed, step, first_row};
     sequence(c, s, "x", FILL_RANDOM);

@@ -71,7 +71,7 @@ END_TEST
 static void judge_dropout(double rate, int64_t layer, const char *refusal) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
-    const int64_t attrs[] = {build_attr_real(rate), layer};
+    const int64_t attrs[] = {build_attr_real(rate), layer, 0, 0};
     make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T), DTYPE_F32);
     make_tensor(&p, "y", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(B, T), DTYPE_F32);
     ck_assert_ok(program_add_scalar(&p, "seed", DTYPE_I64, 1, NULL));

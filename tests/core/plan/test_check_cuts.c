@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rules of the operations that tensor parallelism needs: a bias by itself, tables and losses that
 // are cut along the vocabulary.
+#include "core/plan/piece.h"
+
 #include "tests/support/one_op.h"
 
 #define VOCABULARY(z, m, l, i) "z " z " 2x3; m " m " 2; l " l " 2 i32; i " i " 3 i64; "
@@ -76,6 +78,77 @@ START_TEST(a_loss_reduces_a_few_numbers_of_each_row) {
 }
 END_TEST
 
+START_TEST(positions_of_pieces_need_an_index) {
+    const OneOp cases[] = {
+        {KIND_ROTARY, "x S1 2x3x4; p S0 3 i64; y S1 2x3x4", "y", "x p", NULL},
+        {KIND_ROTARY, "x S1:zigzag 2x4x4; p S0:zigzag 4 i64; y S1:zigzag 2x4x4", "y", "x p", NULL},
+        {KIND_ROTARY, "x S2 2x3x4; p R 3 i64; y S2 2x3x4", "y", "x p", NULL},
+        {KIND_ROTARY, "x P+ 2x3x4; p R 3 i64; y P+ 2x3x4", "y", "x p", NULL},
+        {KIND_ROTARY, "x S1:zigzag 2x4x4; p S0 4 i64; y S1:zigzag 2x4x4", "y", "x p",
+         "p is S0 along data: it is not the index of what this rank has"},
+        {KIND_ROTARY, "x S1 2x3x4; p R 3 i64; y S1 2x3x4", "y", "x p", "p is R along data"},
+        {KIND_ROTARY, "x S2:zigzag 2x3x4; p R 3 i64; y S2:zigzag 2x3x4", "y", "x p",
+         "it may be cut by rows, by positions or by heads"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
+// --- masks, which have attributes
+
+// x (4,6,5) over two ranks with indices of dimensions 1 and 2, as many as are given.
+static Status check_mask(Placement x, const Placement *index, int count, int64_t row,
+                         int64_t inner) {
+    static const char *const inputs[] = {"x s t f", "x s t f i1", "x s t f i1 i2"};
+    const int64_t attrs[] = {build_attr_real(0.5), 0, row, inner}, whole[] = {4, 6, 5};
+    Program p = {0};
+    Plan *plan = make_program(&p, 2);
+    int64_t shape[DIMS] = {4, 6, 5};
+    int logical, dims;
+    LogicalSpec l = {.name = "x", .shape = {4, 6, 5}, .dims = 3, .role = ROLE_PARAMETER};
+    ck_assert_ok(program_add_logical(&p, &l, &logical));
+    Tensor t = {.logical = logical, .placement = {x}, .extent_times = 1};
+    ck_assert_ok(piece_capacity(&p, &t, shape, &dims));
+    for (int i = 0; i < 2; i++) {
+        TensorSpec s = {.name = i ? "y" : "x", .logical = logical, .placement = {x}};
+        s.role = i ? ROLE_OPTIMISER : ROLE_PARAMETER;
+        memcpy(s.shape, shape, sizeof shape);
+        ck_assert_ok(program_add_tensor(&p, &s, NULL));
+    }
+    for (int i = 0; i < 3; i++)
+        make_tensor(&p, (const char *[]){"s", "t", "f"}[i], ROLE_SCALAR, PLACEMENT_REPLICATED,
+                    SHAPE(1), DTYPE_I64);
+    for (int i = 0; i < count; i++)
+        ck_assert_ok(
+            piece_add_index(&p, i ? "i2" : "i1", whole[i + 1], (Placement[AXES]){index[i]}, NULL));
+    make_op(&p, plan, (OpSpec){.name = "op", .kind = KIND_DROPOUT, .attrs = attrs}, "y",
+            inputs[count]);
+    Status s = program_check(&p);
+    program_finish(&p);
+    return s;
+}
+
+START_TEST(a_mask_is_drawn_for_whole_rows_wherever_they_are_cut) {
+    const Placement whole = PLACEMENT_REPLICATED, cut = PLACEMENT_SHARD(0),
+                    middle = PLACEMENT_SHARD(1), last = PLACEMENT_SHARD(2),
+                    zigzag = {.place = PLACE_SHARD, .cut = CUT_ZIGZAG},
+                    middle_zigzag = {.place = PLACE_SHARD, .dim = 1, .cut = CUT_ZIGZAG};
+    ck_assert_ok(check_mask(whole, NULL, 0, 0, 0));
+    ck_assert_ok(check_mask(middle, &cut, 1, 30, 5));
+    ck_assert_ok(check_mask(middle_zigzag, &zigzag, 1, 30, 5));
+    ck_assert_ok(check_mask(last, (Placement[]){whole, cut}, 2, 30, 5));
+    ck_assert_fails(check_mask(middle, NULL, 0, 30, 5), ERR_PLAN,
+                    "x is S1 along data: it needs the index of that dimension");
+    ck_assert_fails(check_mask(last, &whole, 1, 30, 5), ERR_PLAN,
+                    "x is S2 along data: it needs the index of that dimension");
+    ck_assert_fails(check_mask(middle_zigzag, &cut, 1, 30, 5), ERR_PLAN,
+                    "i1 is S0 along data: it is not the index");
+    ck_assert_fails(check_mask(middle, &cut, 1, 0, 5), ERR_PLAN, "op: row=15, but x has 30");
+    ck_assert_fails(check_mask(last, (Placement[]){whole, cut}, 2, 30, 3), ERR_PLAN,
+                    "op: inner=3, but x has 5");
+}
+END_TEST
+
 // --- attributes
 
 static Status check_loss(int columns, int64_t classes, double smoothing, bool backward) {
@@ -109,4 +182,5 @@ END_TEST
 
 SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
       a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
-      a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row)
+      a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row,
+      positions_of_pieces_need_an_index, a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)

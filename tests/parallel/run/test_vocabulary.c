@@ -72,7 +72,7 @@ START_TEST(a_table_cut_along_the_vocabulary_adds_up_to_the_whole) {
         pieces_text(whole, TEXT, whole_embedding, type, (int64_t[]){1, vocabulary, vocabulary});
         pieces_text(text, TEXT, embedding, type,
                     (int64_t[]){ranks, vocabulary, (vocabulary + ranks - 1) / ranks});
-        pieces_compare(&(Pieces){whole, text, devices[i / 32], of_tokens, "y dweight", 0});
+        pieces_compare(&(Pieces){whole, text, devices[i / 32], of_tokens, "y dweight", 0, true});
     }
 }
 END_TEST
@@ -158,7 +158,8 @@ static void compare_losses(const Device *d, const char *type, int64_t ranks, int
     pieces_compare(&(Pieces){whole, text, d, values, "loss dlogits",
                              same  ? 0
                              : f64 ? 1e-14
-                                   : 2e-6});
+                                   : 2e-6,
+                             true});
 }
 
 // Sizes over up to four ranks: even, uneven, and fewer classes than ranks.
