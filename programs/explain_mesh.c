@@ -101,18 +101,16 @@ static JobSpec without(const JobSpec *s, MeshAxis a) {
     return out;
 }
 
-static Status add_without(Table *t, const JobSpec *s, MeshAxis a, const char *option,
-                          Arena *arena) {
+static Status add_without(Table *t, const JobSpec *spec, const char *option, Arena *arena) {
     Planned other;
     char name[64];
-    JobSpec spec = without(s, a);
-    Status status = plan(&other, &spec, arena);
+    Status status = plan(&other, spec, arena);
     snprintf(name, sizeof name, "without --%s", option);
     if (status == OK)
-        planned_row(t, name, spec.ranks, &other);
+        planned_row(t, name, spec->ranks, &other);
     else if (status == ERR_USAGE) {  // as a batch that fewer ranks cannot have
         table_cell(t, "%s", name);
-        table_cell(t, "%d", spec.ranks);
+        table_cell(t, "%d", spec->ranks);
         for (int i = 0; i < 4; i++) table_cell(t, "-");
         status = OK;
     }
@@ -127,9 +125,13 @@ static Status print_table(const JobSpec *s, const Mesh *m, const Planned *all, A
     Table t;
     table_init(&t, a, columns, 6);
     planned_row(&t, "as chosen", s->ranks, all);
-    for (int i = 0; i < DEGREES; i++)
-        if (mesh_size(m, degrees[i].axis) > 1)
-            TRY(add_without(&t, s, degrees[i].axis, degrees[i].option, a));
+    for (int i = 0; i < DEGREES; i++) {
+        const JobSpec spec = without(s, degrees[i].axis);
+        if (mesh_size(m, degrees[i].axis) > 1) TRY(add_without(&t, &spec, degrees[i].option, a));
+    }
+    JobSpec keeps = *s;
+    keeps.strategy.recompute = RECOMPUTE_NONE;
+    if (s->strategy.recompute) TRY(add_without(&t, &keeps, "recompute", a));
     return table_print(stdout, &t, TABLE_TEXT);
 }
 
@@ -226,6 +228,28 @@ static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int pl
     print_wrapped(words, 2);
 }
 
+// What a step computes again, of the arithmetic that it had to do once.
+static void say_recompute(const Planned *all, const JobSpec *s) {
+    const Program *p = &all->program;
+    const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    double once = 0, again = 0;
+    char words[WORDS_OF_AN_AXIS] = "";
+    int count = 0;
+    for (int i = 0; i < step->op_count; i++) {
+        bool repeats = step->ops[i].flags & OP_RECOMPUTE;
+        *(repeats ? &again : &once) += (double)op_work(p, &step->ops[i])->flops;
+        count += repeats;
+    }
+    printf("\nrecompute %s: %d operations again, %.0f %% more products\n",
+           s->strategy.recompute == RECOMPUTE_FULL ? "full" : "selective", count,
+           once > 0 ? 100 * again / once : 0);
+    text_append(words, WORDS_OF_AN_AXIS,
+                "The backward computes them again just before it reads them, so that less is kept "
+                "from the forward. Nothing is sent again%s.",
+                s->strategy.zero == 3 ? ", but the weights that they read" : "");
+    print_wrapped(words, 2);
+}
+
 static void print_title(const Planned *all, const JobSpec *s, const Mesh *m) {
     const char *between = ": ";
     printf("%s, %s, batch %lld, %d rank%s", s->model, dtype_name(s->dtype), (long long)s->batch,
@@ -256,6 +280,7 @@ Status explain_mesh(const SimJob *job, Arena *a) {
         status = print_table(s, &m, &all, a);
         for (int place = 0; place < MESH_AXES && status == OK; place++)
             say_axis(&all, s, &m, place);
+        if (s->strategy.recompute && status == OK) say_recompute(&all, s);
         if (s->ranks == 1) puts("\none rank: it has nobody to divide the work with; see --dp");
     }
     program_set_finish(&all.set);
