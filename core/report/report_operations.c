@@ -3,23 +3,38 @@
 // measured or simulated, are compared.
 #include "core/report/report_internal.h"
 
+#include "core/base/hash.h"
+
 #include <math.h>
 #include <string.h>
 
 // --- rows
 
-// The rows that a rank's operations belong to; kept while ranks have the same program.
-typedef struct {
-    OperationTimes *rows;  // in the arena of the report, like their texts
-    int count, capacity;
-    int *row_of;  // per operation of `program`
+// The row of each operation of a program's plan.
+typedef struct Match {
     const Program *program;
-    int plan;
+    int *row_of;
+    struct Match *next;  // of another program; or NULL
+} Match;
+
+// The rows that ranks' operations belong to, and how to find a row by what is_row_of() compares.
+typedef struct {
+    OperationTimes *rows;  // in the arena of the report, like their texts and all below
+    int count;
+    Match *matches;  // of the programs so far, the last one first
+    int *first;      // [slots] the first row in a slot, or NONE
+    int *next;       // [rows] the next row in the same slot, or NONE
+    int slots, plan;
 } Rows;
 
 static bool is_row_of(const OperationTimes *row, const Program *p, const Op *op) {
     return row->shard == op->shard && row->micro_batch == op->micro_batch &&
            !strcmp(row->name, op_name(p, op));
+}
+
+static int slot_of(const Rows *rows, const char *name, int32_t shard, int32_t micro_batch) {
+    uint64_t hash = hash_bytes(hash_u64(HASH_START, (uint64_t)micro_batch), name, strlen(name));
+    return (int)(hash_u64(hash, (uint64_t)shard) % (uint64_t)rows->slots);
 }
 
 static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
@@ -36,33 +51,57 @@ static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
     return OK;
 }
 
-// A program that is not the last rank's: its operations are those of the same name, shard and
+// Room for `more` rows, and the rows that are there in their slots, each slot's in order.
+static Status index_rows(Rows *rows, Arena *a, int more) {
+    int need = rows->count + more;
+    OperationTimes *copy = ARENA_NEW(a, OperationTimes, need);
+    rows->slots = need + 1;
+    rows->first = ARENA_NEW(a, int, rows->slots);
+    rows->next = ARENA_NEW(a, int, need);
+    if (!copy || !rows->first || !rows->next)
+        FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    if (rows->count) memcpy(copy, rows->rows, (size_t)rows->count * sizeof *copy);
+    rows->rows = copy;
+    for (int i = 0; i < rows->slots; i++) rows->first[i] = NONE;
+    for (int i = rows->count - 1; i >= 0; i--) {
+        int slot = slot_of(rows, copy[i].name, copy[i].shard, copy[i].micro_batch);
+        rows->next[i] = rows->first[slot];
+        rows->first[slot] = i;
+    }
+    return OK;
+}
+
+// The first row of the operation that no other has taken, which it takes; NONE: there is none.
+static int take_row(Rows *rows, const Program *p, const Op *op) {
+    int *link = &rows->first[slot_of(rows, op_name(p, op), op->shard, op->micro_batch)];
+    while (*link != NONE && !is_row_of(&rows->rows[*link], p, op)) link = &rows->next[*link];
+    int row = *link;
+    if (row != NONE) *link = rows->next[row];
+    return row;
+}
+
+// A program that is not like the last rank's: its operations are those of the same name, shard and
 // micro-batch, the K-th the K-th of these; what other ranks do not have is a row of its own.
 static Status match_rows(Rows *rows, Arena *a, const Program *p) {
     const Plan *plan = &p->plans[rows->plan];
-    int known = rows->count;
-    bool *taken = ARENA_NEW(a, bool, known);
-    OperationTimes *more = ARENA_NEW(a, OperationTimes, known + plan->op_count);
+    Match *match = ARENA_NEW(a, Match, 1);
     int *row_of = ARENA_NEW(a, int, plan->op_count);
-    if (!taken || !more || !row_of) FAIL(ERR_MEMORY, "no memory for the operations of a report");
-    if (known) memcpy(more, rows->rows, (size_t)known * sizeof *more);
-    rows->rows = more;
+    if (!match || !row_of) FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    TRY(index_rows(rows, a, plan->op_count));
     for (int i = 0; i < plan->op_count; i++) {
-        int row = 0;
-        while (row < known && (taken[row] || !is_row_of(&more[row], p, &plan->ops[i]))) row++;
-        if (row < known) taken[row] = true;
-        row_of[i] = row < known ? row : rows->count;
-        if (row == known) TRY(add_row(rows, a, p, &plan->ops[i]));
+        int row = take_row(rows, p, &plan->ops[i]);
+        row_of[i] = row == NONE ? rows->count : row;
+        if (row == NONE) TRY(add_row(rows, a, p, &plan->ops[i]));
     }
-    rows->row_of = row_of;
-    rows->program = p;
+    *match = (Match){p, row_of, rows->matches};
+    rows->matches = match;
     return OK;
 }
 
 // Whether two plans have the same operations in the same order, as those of most ranks do.
 static bool same_operations(const Program *a, const Program *b, int plan) {
     if (a == b) return true;
-    if (!a || a->plans[plan].op_count != b->plans[plan].op_count) return false;
+    if (a->plans[plan].op_count != b->plans[plan].op_count) return false;
     for (int i = 0; i < a->plans[plan].op_count; i++) {
         const Op *left = &a->plans[plan].ops[i], *right = &b->plans[plan].ops[i];
         if (left->shard != right->shard || left->micro_batch != right->micro_batch ||
@@ -70,6 +109,15 @@ static bool same_operations(const Program *a, const Program *b, int plan) {
             return false;
     }
     return true;
+}
+
+static Status find_match(const Match **out, Rows *rows, Arena *a, const Program *p) {
+    const Match *m = rows->matches;
+    while (m && m->program != p) m = m->next;
+    for (m = m ? m : rows->matches; m && !same_operations(m->program, p, rows->plan);) m = m->next;
+    if (!m) TRY(match_rows(rows, a, p));
+    *out = m ? m : rows->matches;
+    return OK;
 }
 
 // --- the spans of a rank, by operation
@@ -182,10 +230,11 @@ static Status add_rank(Rows *rows, Arena *a, const MeasuredSteps *m, int rank) {
     Arena scratch = {0};
     ByOperation b = {0};
     const Program *p = m->programs[rank];
-    if (!same_operations(rows->program, p, rows->plan)) TRY(match_rows(rows, a, p));
+    const Match *match;
+    TRY(find_match(&match, rows, a, p));
     Status s = sort_by_operation(&b, &scratch, m, rank, rows->plan);
     for (int i = 0; s == OK && i < p->plans[rows->plan].op_count; i++)
-        add_times(&rows->rows[rows->row_of[i]], &b, i);
+        add_times(&rows->rows[match->row_of[i]], &b, i);
     arena_finish(&scratch);
     return s;
 }
