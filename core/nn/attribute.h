@@ -4,8 +4,8 @@
 #define CORE_NN_ATTRIBUTE_H
 
 // What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
-// NATURAL are whole numbers from 1 and from 0, REAL is a number above 0, SWITCH is true or false,
-// LAYERS names layers. Each kind of layer says which it takes; all take `from`.
+// NATURAL are whole numbers from 1 and from 0, REAL is a number above 0, AMOUNT that or 0, SWITCH
+// is true or false, LAYERS names layers. Each kind of layer says which it takes; all take `from`.
 #define ATTRIBUTE_LIST(X)             \
     X(OUT, "out", POSITIVE)           \
     X(TYPES, "types", POSITIVE)       \
@@ -23,6 +23,12 @@
     X(STD, "std", REAL)               \
     X(TANH, "tanh", SWITCH)           \
     X(GLOBAL, "global", SWITCH)       \
+    X(COUNT_OF, "count", POSITIVE)    \
+    X(TOP_K, "top_k", POSITIVE)       \
+    X(HIDDEN, "hidden", POSITIVE)     \
+    X(CAPACITY, "capacity", REAL)     \
+    X(BALANCE, "balance", AMOUNT)     \
+    X(NORMALISE, "normalise", SWITCH) \
     X(TRAINABLE, "trainable", SWITCH) \
     X(TIE, "tie", LAYERS)             \
     X(FROM, "from", LAYERS)

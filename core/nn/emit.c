@@ -3,6 +3,7 @@
 #include "core/base/units.h"
 #include "core/nn/emit_internal.h"
 #include "core/nn/freeze.h"
+#include "core/plan/expert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,24 @@ static Status add_fixed(Emitter *e, const Value *v, int32_t *out) {
     TensorSpec piece = {.shard = e->shard, .micro_batch = e->micro_batch};
     piece.placement[e->data] = PLACEMENT_DIFFERS;
     memcpy(whole.shape, v->shape, sizeof whole.shape);
+    return emit_tensor(e, name, e->suffix, &whole, &piece, out);
+}
+
+// A piece of the queues of experts: those of this pass. Each rank's are one of all pieces.
+static Status add_queues(Emitter *e, const Value *v, int32_t *out) {
+    const Layer *l = &e->m->layers[v->layer];
+    int64_t tokens = e->rows * (l->in_dims == 2 ? l->in[0] : 1);
+    char name[NAME];
+    snprintf(name, sizeof name, "%s%s", e->training ? "" : "evaluate.", v->name);
+    LogicalSpec whole = {.dims = v->dims, .dtype = v->dtype, .role = ROLE_ACTIVATION};
+    TensorSpec piece = {.shard = e->shard, .micro_batch = e->micro_batch};
+    piece.placement[e->data] = PLACEMENT_SHARD(0);
+    memcpy(whole.shape, v->shape, sizeof whole.shape);
+    if (v->dims > 2)
+        whole.shape[2] = expert_capacity(l->real[ATTRIBUTE_CAPACITY], l->attribute[ATTRIBUTE_TOP_K],
+                                         tokens, l->attribute[ATTRIBUTE_COUNT_OF]);
+    memcpy(piece.shape, whole.shape, sizeof piece.shape);
+    whole.shape[0] = mesh_size(&e->spec->mesh, MESH_DATA);
     return emit_tensor(e, name, e->suffix, &whole, &piece, out);
 }
 
@@ -121,6 +140,19 @@ static Status add_loss(Emitter *e, const char *name, int shard) {
     return emit_tensor(e, name, suffix, &whole, &piece, &e->loss);
 }
 
+// What happened to the choices of tokens, of this rank's rows; that of shard 0 becomes a result.
+static Status add_counts(Emitter *e, int shard) {
+    char suffix[16] = "";
+    if (e->step.counts == NONE) return OK;
+    const Value *v = &e->step.values[e->step.counts];
+    if (shard) snprintf(suffix, sizeof suffix, "/%d", shard);
+    LogicalSpec whole = {.dims = v->dims, .dtype = v->dtype, .role = ROLE_SCALAR};
+    TensorSpec piece = {.shard = shard, .result = shard ? RESULT_NONE : RESULT_CHOICES};
+    piece.placement[e->data] = PLACEMENT_SUM;
+    memcpy(whole.shape, v->shape, sizeof whole.shape);
+    return emit_tensor(e, "choices", suffix, &whole, &piece, &e->counts);
+}
+
 // A scalar that the run writes; that of rows is of this pass's shard and micro-batch.
 static Status add_scalar(Emitter *e, const char *name, ScalarSource source, int32_t *out) {
     int index;
@@ -164,10 +196,12 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
     case VALUE_SEED: return e->seed;
     case VALUE_STEP: return e->step_number;
     case VALUE_FIRST_ROW: return e->first_row;
+    case VALUE_COUNTS: return e->counts;
     case VALUE_PARAMETER: return e->layers[v->layer].copy[v->index];
     case VALUE_GRADIENT: return e->layers[v->layer].gradient[v->index];
     case VALUE_ROWS:
-    case VALUE_FIXED: break;
+    case VALUE_FIXED:
+    case VALUE_QUEUES: break;
     }
     return NONE;
 }
@@ -175,6 +209,7 @@ static int32_t find_tensor(const Emitter *e, const Value *v) {
 static Status emit_value(Emitter *e, const Value *v, int32_t *out) {
     *out = find_tensor(e, v);
     if (v->source == VALUE_FIXED) return add_fixed(e, v, out);
+    if (v->source == VALUE_QUEUES) return add_queues(e, v, out);
     if (v->source != VALUE_ROWS) return OK;
     return add_rows(e, v->name, v->dtype, ROLE_ACTIVATION, v->shape, v->dims,
                     v->alias == NONE ? 0 : TENSOR_REF(e->tensors[v->alias]), out);
@@ -246,6 +281,7 @@ static Status emit_step(Emitter *e) {
     for (int shard = 0; shard < e->spec->local_shards; shard++) {
         TRY(add_gradients(e, shard));
         TRY(add_loss(e, "loss", shard));
+        TRY(add_counts(e, shard));
         for (int m = 0; m < e->spec->micro_batches; m++) TRY(emit_micro_batch(e, shard, m));
     }
     TRY(emit_updates(e));

@@ -42,7 +42,7 @@ typedef struct {
     int shard, micro_batch;
     int64_t rows, whole_rows;  // capacity; of the whole batch
     char suffix[32];           // of its tensors: "/0.1", or "" when there is only one
-    int32_t x, labels, live_rows, first_row, loss;
+    int32_t x, labels, live_rows, first_row, loss, counts;
 } Emitter;
 
 // A tensor of logical tensor `name`, which is made when it is the first; "NAME SUFFIX" is its own.

@@ -71,9 +71,15 @@ Status graph_output(Graph *g, int layer, int alias, int *out) {
 Status graph_extra(Graph *g, int layer, int k, ValueSource source, const char *what, Dtype dtype,
                    int dims, const int64_t *shape) {
     char name[NAME];
-    const Value v = {.source = source, .dims = dims, .alias = NONE, .dtype = dtype};
+    const Value v = {.source = source, .layer = layer, .dims = dims, .alias = NONE, .dtype = dtype};
     snprintf(name, sizeof name, "%s.%s", layer_of(g, layer)->name, what);
     return add_named(g, &v, name, shape, &g->extra[layer][k]);
+}
+
+Status graph_counts(Graph *g, int layers, int64_t columns) {
+    const Value v = {
+        .source = VALUE_COUNTS, .shape = {layers, columns}, .dims = 2, .dtype = DTYPE_F64};
+    return g->counts == NONE ? add_value(g, &v, &g->counts) : OK;
 }
 
 // "conv1.dy"; where several layers use conv1's output, "conv1.dy:pool1" is pool1's part of that.
@@ -202,6 +208,8 @@ static Status add_loss(Graph *g) {
     op.inputs = VALUES(g->y[g->m->layer_count - 1], g->labels, g->inverse_count);
     TRY(add_op(g, &op));
     if (!g->training) return OK;
+    for (int i = 0; i < g->m->layer_count; i++)
+        if (layer_of(g, i)->used && layer_of(g, i)->row->loss) TRY(layer_of(g, i)->row->loss(g, i));
     TRY(add_rows(g, last->out, last->out_dims, g->dtype, NONE, dy, "%s.dy", last->name));
     return add_op(g, &(GraphOp){.kind = KIND_CROSS_ENTROPY_BACKWARD,
                                 .phase = PHASE_BACKWARD,
@@ -282,7 +290,7 @@ static Status build(Graph *g) {
 Status graph_build(Graph *out, const Model *m, const StepSpec *spec, bool training) {
     *out = (Graph){.m = m, .dtype = spec->dtype, .training = training};
     if (training) out->smoothing = spec->label_smoothing;
-    out->seed = out->step = out->first_row = NONE;
+    out->seed = out->step = out->first_row = out->counts = NONE;
     Status s = build(out);
     if (s != OK) graph_finish(out);
     return s;

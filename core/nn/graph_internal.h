@@ -19,14 +19,16 @@
 
 // Where the tensor of a value comes from.
 typedef enum {
-    VALUE_ROWS,   // of each pass its own: a row per sample
-    VALUE_FIXED,  // the same without rows: statistics of the pass
-    VALUE_X,      // the samples, and their labels
+    VALUE_ROWS,    // of each pass its own: a row per sample
+    VALUE_FIXED,   // the same without rows: statistics of the pass
+    VALUE_QUEUES,  // of experts (core/plan/expert.h): (1,E), or (1,E,S,C), S following from rows
+    VALUE_COUNTS,  // of the choices of tokens, of the whole batch
+    VALUE_X,       // the samples, and their labels
     VALUE_LABELS,
     VALUE_LOSS,  // sums over the whole batch
     VALUE_INVERSE_COUNT,
     VALUE_SCALED_COUNT,  // the same, times the scale of the loss: what its gradient begins with
-    VALUE_SEED,  // what random numbers are drawn for
+    VALUE_SEED,          // what random numbers are drawn for
     VALUE_STEP,
     VALUE_FIRST_ROW,
     VALUE_PARAMETER,  // number `index` of layer `layer`, which may be state
@@ -35,8 +37,7 @@ typedef enum {
 
 typedef struct {
     ValueSource source;
-    int layer, index;  // of a parameter and its gradient
-    // The rest is of VALUE_ROWS and VALUE_FIXED.
+    int layer, index;     // of a parameter and its gradient; of queues the layer
     const char *name;     // "conv1.y", in the graph's arena
     int64_t shape[DIMS];  // of one sample, or of all there is
     int dims;
@@ -44,7 +45,7 @@ typedef struct {
     Dtype dtype;
 } Value;
 
-enum { GRAPH_OPERANDS = 8, GRAPH_ATTRIBUTES = 4, LAYER_EXTRAS = 4 };
+enum { GRAPH_OPERANDS = 8, GRAPH_ATTRIBUTES = 4, LAYER_EXTRAS = 24 };
 
 // Operands end with the first NONE: optional ones are absent from the right.
 typedef struct {
@@ -68,12 +69,12 @@ typedef struct {
     Dtype dtype;
     bool training;
     double smoothing;  // of labels
-    Arena arena;    // names
-    Value *values;  // owned, as the arrays below
+    Arena arena;       // names
+    Value *values;     // owned, as the arrays below
     GraphOp *ops;
     int value_count, value_capacity, op_count, op_capacity;
     int x, labels, loss, inverse_count, scaled_count;  // values
-    int seed, step, first_row;           // what graph_random() added, or NONE
+    int seed, step, first_row, counts;  // what graph_random() and graph_counts() added, or NONE
     // Of each layer, in the arena.
     int *y, *dy;                          // its output; the gradient of that, once it is known
     int (*extra)[LAYER_EXTRAS];           // what graph_extra() added, or NONE
@@ -85,7 +86,6 @@ typedef struct {
 
 Status graph_build(Graph *out, const Model *m, const StepSpec *spec, bool training) MUST_USE;
 void graph_finish(Graph *g);  // safe on a zeroed graph
-
 // Cheaper operations for the same bits (rewrite.c gives the reasons).
 Status graph_rewrite(Graph *g) MUST_USE;
 
@@ -100,11 +100,13 @@ bool graph_writes_gradient(const Model *m, int layer, int k);
 
 // New values: the layer's output; the gradient of input k; and, as extra[layer][k], what else the
 // forward leaves for the backward: "index" and the like. A view has the memory of `alias`, which
-// else is NONE. An extra value is VALUE_ROWS, `shape` being that of one sample, or VALUE_FIXED.
+// else is NONE. An extra value is VALUE_ROWS with the shape of one sample, or FIXED, or QUEUES.
 Status graph_output(Graph *g, int layer, int alias, int *out) MUST_USE;
 Status graph_extra(Graph *g, int layer, int k, ValueSource source, const char *what, Dtype dtype,
                    int dims, const int64_t *shape) MUST_USE;
 Status graph_dx(Graph *g, int layer, int k, int alias, int *out) MUST_USE;
+// g->counts: a row of `columns` counts for each of so many layers.
+Status graph_counts(Graph *g, int layers, int64_t columns) MUST_USE;
 
 // The gradient of input k for an operation that writes it whether anybody wants it or not.
 Status graph_dx_or_unused(Graph *g, int layer, int k, int *out) MUST_USE;

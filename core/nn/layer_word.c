@@ -70,6 +70,10 @@ static const ForeignWord foreign_layers[] = {
     {"tokentypeembeddings", "segments"},
     {"positionembeddings", "positions"},
     {"wordembeddings", "embedding"},
+    {"moe", "experts"},
+    {"mixtureofexperts", "experts"},
+    {"sparsemoe", "experts"},
+    {"switch", "experts"},
 };
 static const ForeignWord foreign_attributes[] = {
     {"epsilon", "eps"},
@@ -98,6 +102,14 @@ static const ForeignWord foreign_attributes[] = {
     {"requiresgrad", "trainable"},
     {"frozen", "trainable"},
     {"freeze", "trainable"},
+    {"numexperts", "count"},
+    {"numlocalexperts", "count"},
+    {"topk", "top_k"},
+    {"numexpertspertok", "top_k"},
+    {"capacityfactor", "capacity"},
+    {"routerauxlosscoef", "balance"},
+    {"ffn", "hidden"},
+    {"intermediatesize", "hidden"},
 };
 
 // What is done elsewhere, or follows from the rest of the file.

@@ -116,10 +116,23 @@ Status model_numbers_read(const ModelNumbers *n, const char *what, const char *w
     return OK;
 }
 
-// "1e-5", "0.02" or "0.02/sqrt(2*$layers)".
+// "$capacity" or "$capacity/100".
+static Status read_ratio(const ModelNumbers *n, const char *what, const char *word, double *out) {
+    char name[64];
+    size_t length = strcspn(word, "/");
+    int64_t value, divisor = 1;
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    TRY(model_numbers_read(n, what, name, 1, &value));
+    if (word[length]) TRY(model_numbers_read(n, what, word + length + 1, 1, &divisor));
+    *out = (double)value / (double)divisor;
+    return OK;
+}
+
+// "1e-5", "0.02", "0.02/sqrt(2*$layers)" or "$capacity/100".
 Status model_numbers_read_real(const ModelNumbers *n, const char *what, const char *word,
                                double *out) {
     static const char root[] = "/sqrt(";
+    if (*word == '$') return read_ratio(n, what, word, out);
     char *end, under[64];
     double value = strtod(word, &end);
     bool decimal = strspn(word, "0123456789.e+-") >= (size_t)(end - word);  // strtod takes more

@@ -76,7 +76,7 @@ static Status read_parameter(Reader *r) {
 
 // --- layers
 
-typedef enum { POSITIVE, NATURAL, REAL, SWITCH, LAYERS } ValueKind;
+typedef enum { POSITIVE, NATURAL, REAL, AMOUNT, SWITCH, LAYERS } ValueKind;
 
 static ValueKind value_kind(Attribute a) {
     static const ValueKind kinds[] = {
@@ -123,6 +123,10 @@ static Status read_value(const Reader *r, Layer *l, LayerLine *line, Attribute a
     case SWITCH: return read_switch(r, what, text, &l->attribute[a]);
     case POSITIVE: return model_numbers_read(&r->numbers, what, text, 1, &l->attribute[a]);
     case NATURAL: return model_numbers_read(&r->numbers, what, text, 0, &l->attribute[a]);
+    case AMOUNT:
+        l->real[a] = 0;
+        if (!strcmp(text, "0")) return OK;
+        return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
     case REAL: return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
     case LAYERS: break;
     }

@@ -128,6 +128,45 @@ static Status check_vocabulary(const Asked *a, double smoothing) {
     return OK;
 }
 
+static Status check_switch(const Asked *a, const char *what, int64_t value) {
+    if (value != 0 && value != 1) REFUSE(a, "%s is %lld, expected 0 or 1", what, (long long)value);
+    return OK;
+}
+
+// Slots are numbered in 32 bits.
+static Status check_route(const Asked *a, double capacity) {
+    const Tensor *z = input_of(a, 0), *gates = &a->p->tensors[op_outputs(a->plan, a->op)[0]];
+    int64_t E = z->shape[z->dims - 1], K = gates->shape[gates->dims - 1];
+    TRY(check_switch(a, "normalise", a->attr[0]));
+    if (!(capacity > 0 && isfinite(capacity)))
+        REFUSE(a, "capacity is %g, expected more than 0", capacity);
+    if (K > E)
+        REFUSE(a, "a token has %lld choices, but there are %lld experts", (long long)K,
+               (long long)E);
+    if (tensor_elements(z) > INT32_MAX)
+        REFUSE(a, "%lld slots are more than 32 bits can number", (long long)tensor_elements(z));
+    return OK;
+}
+
+static Status check_balance(const Asked *a, double balance) {
+    if (!(balance >= 0 && isfinite(balance)))
+        REFUSE(a, "balance is %g, expected 0 or more", balance);
+    return OK;
+}
+
+// A row for each layer, with room for what is dropped and for each expert.
+static Status check_counts(const Asked *a) {
+    const Tensor *counts = &a->p->tensors[op_outputs(a->plan, a->op)[0]];
+    int64_t E = input_of(a, 1)->shape[1];
+    if (counts->shape[1] != E + 1)
+        REFUSE(a, "%lld counts for %lld experts, expected %lld", (long long)counts->shape[1],
+               (long long)E, (long long)E + 1);
+    if (a->attr[0] < 0 || a->attr[0] >= counts->shape[0])
+        REFUSE(a, "layer is %lld, expected 0 to %lld", (long long)a->attr[0],
+               (long long)counts->shape[0] - 1);
+    return OK;
+}
+
 Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     if (!w->attr_count) return OK;
@@ -160,6 +199,12 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
         return check_share(&a, "smoothing", work_real(p, w, 0), false);
     case KIND_VOCABULARY_LOSS:
     case KIND_VOCABULARY_LOSS_BACKWARD: return check_vocabulary(&a, work_real(p, w, 1));
+    case KIND_ROUTE: return check_route(&a, work_real(p, w, 1));
+    case KIND_ROUTE_BACKWARD:
+        TRY(check_switch(&a, "normalise", a.attr[0]));
+        return check_balance(&a, work_real(p, w, 1));
+    case KIND_BALANCE: return check_balance(&a, work_real(p, w, 0));
+    case KIND_COUNT_CHOICES: return check_counts(&a);
     case KIND_CLIP: return check_clip(&a, work_real(p, w, 0));
     default: return OK;
     }

@@ -61,7 +61,13 @@ static Status check_result(const Program *p, const Tensor *t) {
              "tensor %s: result=%s is a scalar of f64 pairs (sum of losses, correct answers) that "
              "an operation writes",
              name, result);
-    if (t->result != RESULT_LOSS && (!scalar || tensor_elements(t) != 1))
+    if (t->result == RESULT_CHOICES && (!scalar || t->dims != 2))
+        FAIL(ERR_PLAN,
+             "tensor %s: result=%s is a scalar of f64, a row for each layer of experts, that an "
+             "operation writes",
+             name, result);
+    bool one = t->result != RESULT_LOSS && t->result != RESULT_CHOICES;
+    if (one && (!scalar || tensor_elements(t) != 1))
         FAIL(ERR_PLAN, "tensor %s: result=%s is a scalar of one f64 that an operation writes", name,
              result);
     return OK;

@@ -55,6 +55,27 @@ bool flops_rule_product_dw(const Program *p, const OpSpec *op, int64_t *out) {
     return product(p, input(op, 1), output(op, 0), out);
 }
 
+// Every slot of the experts' queues, in use or not, by the weight of its expert: each element of y
+// is a sum of C products, x having C channels.
+static bool expert_product(const Program *p, const int32_t *y, const int32_t *x, int64_t *out) {
+    *out = 0;
+    if (!y || !x || p->tensors[*x].dims != 4) return true;
+    return !__builtin_mul_overflow(2 * p->tensors[*x].shape[3], tensor_elements(&p->tensors[*y]),
+                                   out);
+}
+
+bool flops_rule_expert_product(const Program *p, const OpSpec *op, int64_t *out) {
+    return expert_product(p, output(op, 0), input(op, 0), out);
+}
+
+bool flops_rule_expert_product_dx(const Program *p, const OpSpec *op, int64_t *out) {
+    return expert_product(p, input(op, 0), output(op, 0), out);
+}
+
+bool flops_rule_expert_product_dw(const Program *p, const OpSpec *op, int64_t *out) {
+    return expert_product(p, input(op, 1), input(op, 0), out);
+}
+
 // Each pair of a query and a key that it sees costs `products` products of a head's length, of
 // 2 C flops for all heads. Each of T queries sees T keys, or with causal=1 those up to itself.
 static bool pairs(const OpSpec *op, const Tensor *y, int products, int64_t *out) {

@@ -23,7 +23,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // operation's own otherwise. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; lse is the logarithm of a softmax's sum. Blocks of attention: see
-// core/device/attention_block.h.
+// core/device/attention_block.h. In a mixture of experts each of B tokens has K of E experts, which
+// have queues of S slots in each of P pieces of the batch (core/plan/expert.h).
 // clang-format off
 #define KIND_LIST(X)                                                                              \
     X(LOAD, "load", HOST, load, none, "", "x labels(B,..):i32 <- first_row(1):i64")               \
@@ -118,6 +119,34 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none,                               \
       "rate:real layer [row] [inner]",                                                            \
       "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")          \
+    X(ROUTE, "route", COMPUTE, route, none, "normalise capacity:real",                            \
+      "gates(B,..,K):wide slot(B,..,K):i32 probability(B,..,E):wide load(1,E):i64 "               \
+      "chosen(1,E):i64 <- logits(B,..,E)")                                                        \
+    X(ROUTE_BACKWARD, "route_backward", COMPUTE, route_backward, none,                            \
+      "normalise balance:real",                                                                   \
+      "dlogits(B,..,E) <- dgates(B,..,K):wide probability(B,..,E):wide slot(B,..,K):i32 "         \
+      "chosen(1,E):i64 inverse_count(1):f64")                                                     \
+    X(BALANCE, "balance", COMPUTE, balance, none, "balance:real",                                 \
+      "loss(2):f64 <- probability(B,..,E):wide chosen(1,E):i64 inverse_count(1):f64")             \
+    X(COUNT_CHOICES, "count_choices", COMPUTE, count_choices, none, "layer",                      \
+      "counts(L,N):f64 <- slot(B,..,K):i32 chosen(1,E):i64")                                      \
+    X(DISPATCH, "dispatch", COMPUTE, dispatch, none, "",                                          \
+      "slots(1,E,S,C) <- x(B,..,C) slot(B,..,K):i32")                                             \
+    X(DISPATCH_BACKWARD, "dispatch_backward", COMPUTE, combine, none, "",                         \
+      "dx(B,..,C) <- dslots(1,E,S,C) slot(B,..,K):i32")                                           \
+    X(EXPERT_LINEAR, "expert_linear", COMPUTE, expert_linear, expert_product, "",                 \
+      "y(P,E,S,K) <- x(P,E,S,C) weight(E,K,C) load(P,E):i64")                                     \
+    X(EXPERT_LINEAR_BACKWARD_INPUT, "expert_linear_backward_input", COMPUTE,                      \
+      expert_linear_backward_input, expert_product_dx, "",                                        \
+      "dx(P,E,S,C) <- dy(P,E,S,K) weight(E,K,C) load(P,E):i64")                                   \
+    X(EXPERT_LINEAR_BACKWARD_WEIGHT, "expert_linear_backward_weight", COMPUTE,                    \
+      expert_linear_backward_weight, expert_product_dw, "",                                       \
+      "dweight(E,K,C):wide <- x(P,E,S,C) dy(P,E,S,K) load(P,E):i64")                              \
+    X(COMBINE, "combine", COMPUTE, combine, none, "",                                             \
+      "y(B,..,C) <- slots(1,E,S,C) slot(B,..,K):i32 gates(B,..,K):wide")                          \
+    X(COMBINE_BACKWARD, "combine_backward", COMPUTE, combine_backward, none, "",                  \
+      "dslots(1,E,S,C) dgates(B,..,K):wide <- dy(B,..,C) slots(1,E,S,C) slot(B,..,K):i32 "        \
+      "gates(B,..,K):wide")                                                                       \
     X(BATCH_NORM_STATISTICS, "batch_norm_statistics", COMPUTE, batch_norm_statistics, none, "",   \
       "statistics(1,3,C):f64 <- x(B,C,..)")                                                       \
     X(BATCH_NORM, "batch_norm", COMPUTE, batch_norm, none, "eps:real",                            \
@@ -354,8 +383,13 @@ typedef enum {
 // What the run reads from a scalar when a plan that writes it has ended: X(constant, name in
 // files). loss: one or more pairs (sum of losses, correct answers) in f64, added in their order.
 // gradient_norm: of all gradients before they are clipped. finite: zero where the step found
-// something that is not finite and left the weights as they were.
-#define RESULT_LIST(X) X(LOSS, "loss") X(GRADIENT_NORM, "gradient_norm") X(FINITE, "finite")
+// something that is not finite and left the weights as they were. choices: of each layer of experts
+// how many choices of tokens were dropped, and how many fell on each expert (core/plan/expert.h).
+// clang-format off
+#define RESULT_LIST(X)                                                                  \
+    X(LOSS, "loss") X(GRADIENT_NORM, "gradient_norm") X(FINITE, "finite")               \
+    X(CHOICES, "choices")
+// clang-format on
 typedef enum {
     RESULT_NONE,
 #define X(constant, name) RESULT_##constant,

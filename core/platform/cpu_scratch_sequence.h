@@ -57,4 +57,16 @@ static inline EmbeddingScratch embedding_scratch(int64_t V, int64_t C, int64_t n
     return s;
 }
 
+// The gradient of one expert's weight, C to K: its sum over pieces of the batch, and one of them.
+typedef struct {
+    int64_t sum, piece, end;
+} ExpertScratch;
+
+static inline ExpertScratch expert_scratch(int64_t C, int64_t K, int64_t size) {
+    ExpertScratch s = {0};
+    s.sum = scratch_piece(&s.end, K * C, size);
+    s.piece = scratch_piece(&s.end, K * C, size);
+    return s;
+}
+
 #endif

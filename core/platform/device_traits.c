@@ -73,6 +73,9 @@ static int64_t op_bytes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_LINEAR_BACKWARD_WEIGHT:
         return linear_scratch(dweight->shape[1], dweight->shape[0], dtype_bytes((Dtype)w->dtype))
             .end;
+    case KIND_EXPERT_LINEAR_BACKWARD_WEIGHT:
+        return expert_scratch(dweight->shape[2], dweight->shape[1], dtype_bytes((Dtype)w->dtype))
+            .end;
     case KIND_ATTENTION:
     case KIND_ATTENTION_BLOCK:
     case KIND_ATTENTION_PACKED: return attention_bytes(p, w, output[0]);

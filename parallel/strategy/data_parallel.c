@@ -396,6 +396,10 @@ static Status add_class(ProgramSet *out, const Program *from, const StrategyOpti
 Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyOptions *options,
                               int micro_batches) {
     *out = (ProgramSet){0};
+    for (int k = 0; k < p->plan_count; k++)
+        if (program_find_result(p, k, RESULT_CHOICES) != NONE)
+            FAIL(ERR_USAGE, "--data-parallel is not built for a layer of experts: leave it out, "
+                            "for distributed data parallel");
     Status s = add_class(out, p, options, micro_batches, true);
     if (s == OK) s = add_class(out, p, options, micro_batches, false);
     if (s != OK) program_set_finish(out);

@@ -14,7 +14,7 @@
 #define JOB_ROW_MODEL(T) \
     {.name = "model", .kind = OPTION_STRING, JOB_AT(T, model), .marks = JOB_OPTION, \
      .value = "NAME|FILE", .initial = "net", .brief = true, \
-     .help = "net, mlp, linear, resnet, resnet50, gpt, llama, bert, or a model file"}
+     .help = "net, mlp, linear, resnet, resnet50, gpt, llama, bert, mixtral, or a file"}
 
 #define JOB_ROWS_TYPE_SEED(T) \
     {.name = "dtype", .kind = OPTION_CHOICE, JOB_AT(T, dtype), .marks = JOB_OPTION, \

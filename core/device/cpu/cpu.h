@@ -5,6 +5,7 @@
 #ifndef CORE_DEVICE_CPU_CPU_H
 #define CORE_DEVICE_CPU_CPU_H
 
+#include "core/device/expert_kernels.h"
 #include "core/device/kernel.h"
 
 // Tables of the same kernels, compiled for every processor, and for those with AVX2: the bits of
@@ -72,6 +73,7 @@ Status cpu_reserve(int threads) MUST_USE;
     X(SWIGLU_BACKWARD, swiglu_backward)                       \
     X(DROPOUT, dropout)                                       \
     X(DROPOUT_BACKWARD, dropout)                              \
+    EXPERT_KERNELS(X)                                         \
     X(BATCH_NORM_STATISTICS, batch_norm_statistics)           \
     X(BATCH_NORM, batch_norm)                                 \
     X(BATCH_NORM_INFERENCE, batch_norm_inference)             \

@@ -11,6 +11,7 @@
 #define CORE_DEVICE_REFERENCE_REFERENCE_H
 
 #include "core/device/device.h"
+#include "core/device/expert_kernels.h"
 
 #define REFERENCE_KERNELS(X)                                  \
     X(CONV2D, conv2d)                                         \
@@ -65,6 +66,7 @@
     X(SWIGLU_BACKWARD, swiglu_backward)                       \
     X(DROPOUT, dropout)                                       \
     X(DROPOUT_BACKWARD, dropout)                              \
+    EXPERT_KERNELS(X)                                         \
     X(BATCH_NORM_STATISTICS, batch_norm_statistics)           \
     X(BATCH_NORM, batch_norm)                                 \
     X(BATCH_NORM_INFERENCE, batch_norm_inference)             \

@@ -18,7 +18,7 @@
 #define LAYER_LIST(X)                                                                        \
     X(conv2d) X(linear) X(relu) X(gelu) X(max_pool) X(avg_pool) X(flatten) X(add) X(attention) \
     X(rms_norm) X(rotary) X(swiglu) X(dropout) X(batch_norm) X(embedding) \
-    X(positions) X(segments) X(layer_norm)
+    X(positions) X(segments) X(layer_norm) X(experts)
 // clang-format on
 
 typedef struct LayerRow {
@@ -37,6 +37,8 @@ typedef struct LayerRow {
     // Of the whole backward, where it is no multiple of that.
     int64_t (*flops_backward)(const Layer *l);
     Status (*forward)(Graph *g, int layer);
+    // What it adds to the loss of training, and counts for its report. NULL: nothing.
+    Status (*loss)(Graph *g, int layer);
     Status (*backward)(Graph *g, int layer);
 } LayerRow;
 

@@ -471,8 +471,23 @@ START_TEST(gradients_of_llama) {
 }
 END_TEST
 
+// Two of three experts, of which each has room for two thirds of a fair share, and their balance.
+START_TEST(gradients_of_mixtral) {
+    static const Pair pairs[] = {WEIGHT("model.embed_tokens"),
+                                 WEIGHT(LAYER "post_attention_layernorm"),
+                                 WEIGHT(LAYER "block_sparse_moe.gate"),
+                                 WEIGHT(LAYER "block_sparse_moe.experts.w1"),
+                                 WEIGHT(LAYER "block_sparse_moe.experts.w2"),
+                                 WEIGHT(LAYER "block_sparse_moe.experts.w3"),
+                                 {0}};
+    check_network("mixtral:layers=1,hidden=4,heads=2,kv_heads=1,mlp=3,experts=3,top_k=2,"
+                  "capacity=67,seq=3,vocabulary=3",
+                  pairs);
+}
+END_TEST
+
 SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
               gradients_of_linear, gradients_of_relu, gradients_of_max_pool, gradients_of_gelu,
               gradients_of_avg_pool, gradients_of_cross_entropy, gradients_of_a_network,
               gradients_of_a_network_that_is_no_chain, gradients_of_a_network_of_sequences,
-              gradients_of_llama)
+              gradients_of_llama, gradients_of_mixtral)

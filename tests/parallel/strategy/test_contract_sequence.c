@@ -62,6 +62,21 @@ START_TEST(llama_ends_with_the_same_bits_on_any_number_of_ranks) {
 }
 END_TEST
 
+// Queues with room for four fifths of a fair share: each micro-batch of a shard drops tokens.
+static JobOptions mixtral_options(const char *device) {
+    JobOptions o = llama_options(device);
+    o.spec.model = "mixtral:hidden=16,seq=9,layers=1,experts=3,capacity=80";
+    return o;
+}
+
+START_TEST(mixtral_ends_with_the_same_bits_on_any_number_of_ranks) {
+    const Device *d;
+    check_ranks(mixtral_options("reference"), 2, 2);
+    for (int ranks = 2; ranks <= 4 && device_find(&d, "cpu") == OK; ranks++)
+        check_ranks(mixtral_options("cpu"), ranks, ranks % 2 ? 2 : 1);
+}
+END_TEST
+
 // Both masks and their backward read the wrong input `context`: 1 the seed, 2 the step, 3 the row.
 static void draw_from(Job *job, int input, ScalarSource source) {
     Program *p = &job->set.programs[0];
@@ -118,5 +133,6 @@ END_TEST
 
 SUITE_SECONDS("contract sequence", 60,
               a_network_of_sequences_ends_with_the_same_bits_on_any_number_of_ranks,
-              llama_ends_with_the_same_bits_on_any_number_of_ranks, a_mask_of_other_rows_is_seen,
+              llama_ends_with_the_same_bits_on_any_number_of_ranks,
+              mixtral_ends_with_the_same_bits_on_any_number_of_ranks, a_mask_of_other_rows_is_seen,
               a_mask_is_drawn_from_seed_step_and_its_own_rows)
