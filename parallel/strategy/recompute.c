@@ -29,6 +29,7 @@ typedef struct {
                        // as all arrays but `after`
     int32_t *root;     // [tensor] program_root()
     int32_t *writer;   // [tensor] a root's only writer, or NONE
+    int32_t *last;     // [tensor] the last operation that writes a root, or NONE
     uint8_t *redo;     // [tensor] a root that can be made again
     uint8_t *needed;   // [tensor] a root that the backward reads
     int32_t *again;    // [tensor] where it is made again, or NONE
@@ -101,14 +102,26 @@ static bool is_activation(const Recomputation *r, int t) {
            !tensor->result;
 }
 
-// A plain computation of the forward, of values that it alone writes.
-static bool can_repeat(const Recomputation *r, const Op *op) {
+// What passes through memory that others use later.
+static bool is_passing(const Recomputation *r, int root) {
+    Memory m = role_memory((Role)r->p->tensors[root].role);
+    return m == MEMORY_ACTIVATIONS || m == MEMORY_COMMUNICATION;
+}
+
+// A plain computation of the forward, of values that it alone writes, from values that stay: a
+// buffer of messages may have the next one by then.
+static bool can_repeat(const Recomputation *r, int i) {
+    const Op *op = &r->plan->ops[i];
     const Work *w = op_work(r->p, op);
     bool plain = w->phase == PHASE_FORWARD && kind_class(work_kind(w)) == CLASS_COMPUTE &&
                  op->guard == NONE && !(op->flags & OP_ACCUMULATE) && segment_of(r, op) != NONE;
     for (int o = 0; o < op->outputs && plain; o++) {
         int t = op_outputs(r->plan, op)[o];
         plain = is_activation(r, t) && r->writer[t] != NONE;
+    }
+    for (int k = 0; k < op->inputs && plain; k++) {
+        int t = r->root[op_inputs(r->plan, op)[k]];
+        plain = !is_passing(r, t) || r->last[t] < i;
     }
     return plain && op->outputs;
 }
@@ -118,9 +131,7 @@ static bool is_cheap(const Recomputation *r, const Op *op) {
     if (op_work(r->p, op)->flops) return false;
     for (int i = 0; i < op->inputs; i++) {
         int t = r->root[op_inputs(r->plan, op)[i]];
-        Memory memory = role_memory((Role)r->p->tensors[t].role);
-        bool passing = memory == MEMORY_ACTIVATIONS || memory == MEMORY_COMMUNICATION;
-        if (passing && !r->redo[t] && !r->needed[t]) return false;
+        if (is_passing(r, t) && !r->redo[t] && !r->needed[t]) return false;
     }
     return true;
 }
@@ -130,8 +141,9 @@ static void find_touches(Recomputation *r) {
         const Op *op = &r->plan->ops[i];
         bool backward = op_work(r->p, op)->phase == PHASE_BACKWARD;
         for (int o = 0; o < op->outputs; o++) {
-            int32_t *writer = &r->writer[r->root[op_outputs(r->plan, op)[o]]];
-            *writer = *writer == NONE ? i : r->ops;
+            int t = r->root[op_outputs(r->plan, op)[o]];
+            r->writer[t] = r->writer[t] == NONE ? i : r->ops;
+            r->last[t] = i;
         }
         for (int k = 0; k < op->inputs && backward; k++)
             r->needed[r->root[op_inputs(r->plan, op)[k]]] = 1;
@@ -160,7 +172,7 @@ static Status choose(Recomputation *r) {
     keep_what_leaves(r, leaves);
     for (int i = 0; i < r->ops; i++) {
         const Op *op = &r->plan->ops[i];
-        bool redo = can_repeat(r, op) && (r->full || is_cheap(r, op));
+        bool redo = can_repeat(r, i) && (r->full || is_cheap(r, op));
         for (int o = 0; o < op->outputs; o++) redo &= !leaves[r->root[op_outputs(r->plan, op)[o]]];
         for (int o = 0; o < op->outputs && redo; o++) r->redo[op_outputs(r->plan, op)[o]] = 1;
     }
@@ -295,16 +307,18 @@ static Status init(Recomputation *r, const Model *m) {
     int n = r->tensors + 1;
     r->root = ARENA_NEW(a, int32_t, n);
     r->writer = ARENA_NEW(a, int32_t, n);
+    r->last = ARENA_NEW(a, int32_t, n);
     r->redo = ARENA_NEW(a, uint8_t, n);
     r->needed = ARENA_NEW(a, uint8_t, n);
     r->again = ARENA_NEW(a, int32_t, n);
     r->done = ARENA_NEW(a, uint8_t, r->ops + 1);
     r->list = ARENA_NEW(a, int32_t, r->ops + 1);
-    if (!r->root || !r->writer || !r->redo || !r->needed || !r->again || !r->done || !r->list)
+    if (!r->root || !r->writer || !r->last || !r->redo || !r->needed || !r->again || !r->done ||
+        !r->list)
         FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", r->ops);
     for (int t = 0; t < r->tensors; t++) {
         r->root[t] = program_root(r->p, t);
-        r->writer[t] = r->again[t] = NONE;
+        r->writer[t] = r->last[t] = r->again[t] = NONE;
     }
     find_touches(r);
     return find_segments(r, m);

@@ -179,7 +179,49 @@ START_TEST(segments_are_blocks_or_a_root_of_the_layers) {
 }
 END_TEST
 
-SUITE("recompute_bytes", activations_are_those_of_the_closed_forms,
+// How many operations that read this tensor are computed again; `overwritten`: another one writes
+// the tensor later, as the next message does with a buffer.
+static int readers_again(const char *tensor, bool overwritten) {
+    const StepSpec spec = {.dtype = DTYPE_F32,
+                           .batch = 8,
+                           .shards = 1,
+                           .local_shards = 1,
+                           .micro_batches = 1,
+                           .evaluation_rows = 1};
+    Arena a = {0};
+    Model m;
+    Program p;
+    int count = 0;
+    ck_assert_ok(model_read(&m, &a, "gpt:layers=2"));
+    ck_assert_ok(model_emit(&p, &m, &spec));
+    Plan *step = &p.plans[program_find_when(&p, WHEN_EACH_STEP, 0)];
+    int32_t to = program_find_tensor(&p, tensor), from = program_find_tensor(&p, "wte.y");
+    if (overwritten)
+        ck_assert_ok(plan_add_op(&p, step,
+                                 &(OpSpec){.name = "overwrite",
+                                           .kind = KIND_COPY,
+                                           .phase = PHASE_FORWARD,
+                                           .outputs = &to,
+                                           .inputs = &from,
+                                           .output_count = 1,
+                                           .input_count = 1},
+                                 NULL));
+    ck_assert_ok(recompute_apply(&p, &m, RECOMPUTE_SELECTIVE));
+    for (int i = 0; i < step->op_count; i++)
+        count += step->ops[i].flags & OP_RECOMPUTE && op_inputs(step, &step->ops[i])[0] == to;
+    program_finish(&p);
+    arena_finish(&a);
+    return count;
+}
+
+START_TEST(what_reads_a_buffer_that_is_filled_again_is_kept) {
+    ck_assert_int_eq(readers_again("h.0.mid.y", false), 1);
+    ck_assert_int_eq(readers_again("h.0.mid.y", true), 0);
+}
+END_TEST
+
+SUITE("recompute_bytes", what_reads_a_buffer_that_is_filled_again_is_kept,
+      activations_are_those_of_the_closed_forms,
       full_costs_the_forward_of_the_blocks_but_for_their_last_product,
       zero_3_gathers_once_more_what_it_computes_again_with,
       segments_are_blocks_or_a_root_of_the_layers)
