@@ -52,8 +52,10 @@ static void hold_the_rest(Stages *s) {
 static Status find_plans(Stages *s) {
     const Program *p = s->from;
     s->holders = ARENA_NEW(&s->arena, uint64_t, p->tensor_count + 1);
+    s->writers = ARENA_NEW(&s->arena, uint64_t, p->tensor_count + 1);
+    s->reduced = ARENA_NEW(&s->arena, uint16_t, p->tensor_count + 1);
     s->everywhere = ARENA_NEW(&s->arena, uint8_t, p->tensor_count + 1);
-    if (!s->holders || !s->everywhere)
+    if (!s->holders || !s->writers || !s->reduced || !s->everywhere)
         FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
     for (int k = p->plan_count - 1; k >= 0; k--) TRY(stage_plan_init(s, k));
     hold_the_rest(s);

@@ -9,13 +9,18 @@
 
 enum { TAG_FORWARD, TAG_BACKWARD };
 
-// Held at one stage, unless all compute or get the same by themselves.
+// Held at one stage, unless all compute or get the same by themselves. What a stage receives lies
+// as it does when it is sent.
 static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     const StageClass *c = copy->context;
     const Stages *s = c->s;
-    bool everywhere = s->everywhere[t - s->from->tensors];
-    if (!t->source && t->role != ROLE_INPUT && !everywhere)
+    int64_t at = t - s->from->tensors;
+    bool received = s->writers[at] && !(s->writers[at] >> c->rank & 1);
+    if (!t->source && t->role != ROLE_INPUT && !s->everywhere[at])
         spec->placement[s->pipe] = PLACEMENT_ONLY;
+    for (int a = 0; a < s->from->axis_count && received; a++)
+        if (s->reduced[at] >> a & 1 && placement_is_partial(t->placement[a]))
+            spec->placement[a] = PLACEMENT_REPLICATED;
 }
 
 // --- operations
@@ -27,14 +32,26 @@ static Status add_waits(StageClass *c, int op) {
     return OK;
 }
 
+// Its operands that this rank has: a collective may join those of several stages.
+static Status take_operands(StageClass *c, const Op *op, int32_t *operands, int *outputs,
+                            int *inputs) {
+    *outputs = *inputs = 0;
+    for (int k = 0; k < op->outputs + op->inputs; k++) {
+        int t = op_outputs(c->copy.plan, op)[k];
+        if (!(c->s->holders[t] >> c->rank & 1)) continue;
+        TRY(program_copy_tensor(&c->copy, t, &operands[*outputs + *inputs]));
+        ++*(k < op->outputs ? outputs : inputs);
+    }
+    return OK;
+}
+
 static Status copy_communication(StageClass *c, const Op *op) {
     const Program *from = c->s->from;
     const Work *w = op_work(from, op);
-    int count = op->outputs + op->inputs;
-    int32_t *operands = ARENA_NEW(&c->s->arena, int32_t, count + 1);
+    int outputs, inputs;
+    int32_t *operands = ARENA_NEW(&c->s->arena, int32_t, op->outputs + op->inputs + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(from, op));
-    for (int k = 0; k < count; k++)
-        TRY(program_copy_tensor(&c->copy, op_outputs(c->copy.plan, op)[k], &operands[k]));
+    TRY(take_operands(c, op, operands, &outputs, &inputs));
     return plan_add_op(c->copy.to, c->copy.out,
                        &(OpSpec){.name = program_name(from, w->name),
                                  .layer = w->layer == NONE ? NULL : program_name(from, w->layer),
@@ -51,9 +68,9 @@ static Status copy_communication(StageClass *c, const Op *op) {
                                  .unit = w->unit,
                                  .attrs = w->attr_count ? &from->attrs[w->attr_first] : NULL,
                                  .outputs = operands,
-                                 .inputs = operands + op->outputs,
-                                 .output_count = op->outputs,
-                                 .input_count = op->inputs,
+                                 .inputs = operands + outputs,
+                                 .output_count = outputs,
+                                 .input_count = inputs,
                                  .shard = op->shard,
                                  .micro_batch = op->micro_batch,
                                  .flags = op->flags},

@@ -14,8 +14,8 @@ typedef struct {
     int32_t unit;
     uint64_t ranks;  // bit r: place r along the pipe does it
     PassKind pass;   // forward, or one of the two parts of the backward
-    bool update;
-    int32_t tied;  // of an update: the weight whose uses it adds up over several ranks, or NONE
+    bool update;     // it comes behind all passes
+    int32_t tied;    // of an update: the weight whose uses it adds up over several ranks, or NONE
 } StageOp;
 
 // A tensor goes from a stage to a neighbour: what that one reads, or passes on.
@@ -54,6 +54,8 @@ typedef struct {
     int *layer_stage;     // [layer], and behind the last the loss
     int *work_layer;      // [work] layer; layer_count: the loss; NONE
     uint64_t *holders;    // [tensor] places along the pipe that have it
+    uint64_t *writers;    // [tensor] those that compute it; others receive it
+    uint16_t *reduced;    // [tensor] axes along which its writers reduce it in place
     uint8_t *everywhere;  // [tensor] is it computed alike by all?
     StagePlan plans[PLANS];
     StageTied *tied;  // in the arena

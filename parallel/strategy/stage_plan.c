@@ -31,7 +31,7 @@ static StageOp classify(const Stages *s, const Plan *plan, const Op *op) {
     bool training = plan->when == WHEN_EACH_STEP;
     StageOp so = {.stage = NONE,
                   .unit = training ? op->shard * s->micro_batches + op->micro_batch : 0,
-                  .update = phase == PHASE_UPDATE,
+                  .update = phase == PHASE_UPDATE || phase == PHASE_SYNC,
                   .tied = NONE};
     if (phase == PHASE_BACKWARD)
         so.pass =
@@ -141,10 +141,22 @@ static Status scan_passes(Stages *s, StagePlan *plan) {
 
 // --- the whole
 
+static void note_writer(Stages *s, const Plan *plan, const Op *op, uint64_t ranks) {
+    const Work *w = op_work(s->from, op);
+    for (int o = 0; o < op->outputs; o++) {
+        int root = program_root(s->from, op_outputs(plan, op)[o]);
+        s->writers[root] |= ranks;
+        for (int i = 0; i < op->inputs && w->kind == KIND_ALL_REDUCE; i++)
+            if (program_root(s->from, op_inputs(plan, op)[i]) == root)
+                s->reduced[root] |= s->from->groups[w->group].axes;
+    }
+}
+
 // Who has which tensor in its passes.
 static void find_holders(Stages *s, const StagePlan *plan) {
     for (int i = 0; i < plan->plan->op_count; i++) {
         const Op *op = &plan->plan->ops[i];
+        if (!plan->ops[i].update) note_writer(s, plan->plan, op, plan->ops[i].ranks);
         for (int k = 0; k < op->outputs + op->inputs && !plan->ops[i].update; k++) {
             int t = op_outputs(plan->plan, op)[k];
             s->holders[t] |= plan->ops[i].ranks;

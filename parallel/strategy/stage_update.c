@@ -62,17 +62,30 @@ static Status find_tied(Stages *s, StagePlan *plan, int first, int *end) {
 // --- who does what
 
 static void note_holders(Stages *s, const Plan *plan, const Op *op, uint64_t ranks) {
-    for (int k = 0; k < op->outputs + op->inputs; k++) s->holders[op_outputs(plan, op)[k]] |= ranks;
+    bool communicates = op_communicates(s->from, op);
+    for (int k = 0; k < op->outputs + op->inputs && !communicates; k++)
+        s->holders[op_outputs(plan, op)[k]] |= ranks;
+    for (int k = 0; k < op->outputs && k < op->inputs && communicates; k++)
+        s->holders[op_outputs(plan, op)[k]] |= held_by(s, plan, op, op->outputs + k);
 }
 
 static void compute_everywhere(Stages *s, const Plan *plan, const Op *op) {
     for (int k = 0; k < op->outputs; k++) s->everywhere[op_outputs(plan, op)[k]] = 1;
 }
 
-// Squares are of a gradient, which one rank adds to the norm.
+// What no layer has, such as the count of updates.
+static bool is_everywhere(const Stages *s, const Op *op) {
+    return s->work_layer[op->work] == NONE && !op_communicates(s->from, op);
+}
+
+// Squares are of a gradient, which one rank adds to the norm. A collective along another axis is
+// each stage's own, over the operands that it has.
 static uint64_t ranks_of(const Stages *s, const Plan *plan, const Op *op) {
     Kind kind = op_kind(s->from, op);
-    if (s->work_layer[op->work] == NONE) return ~UINT64_C(0) >> (64 - s->ranks);
+    uint64_t ranks = 0;
+    if (is_everywhere(s, op)) return ~UINT64_C(0) >> (64 - s->ranks);
+    for (int k = 0; k < op->outputs + op->inputs; k++) ranks |= held_by(s, plan, op, k);
+    if (op_communicates(s->from, op)) return ranks;
     if (kind == KIND_SQUARE_SUMS || kind == KIND_ADD_BLOCKS)
         return lowest(held_by(s, plan, op, op->outputs));
     return held_by(s, plan, op, 0);
@@ -92,7 +105,7 @@ Status stage_plan_update(Stages *s, StagePlan *plan) {
             continue;
         }
         plan->ops[i].ranks = ranks_of(s, p, op);
-        if (s->work_layer[op->work] == NONE) compute_everywhere(s, p, op);
+        if (is_everywhere(s, op)) compute_everywhere(s, p, op);
         note_holders(s, p, op, plan->ops[i].ranks);
     }
     return OK;

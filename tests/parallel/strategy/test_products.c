@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Products of pipeline, tensor and data parallelism on 8 ranks, with what else changes a step:
+// after 10 steps in f64, losses and all that is saved lie within 1e-12 max(1, |w|) of one process
+// (docs/contract.md, 7). A pipeline adds nothing to that: without it the bits are the same.
+#include "core/data/safetensors.h"
+#include "parallel/strategy/pipeline_schedule.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STEPS = 10, RANKS = 8 };
+
+static Arena arena;  // finished by each test
+
+typedef struct {
+    Safetensors file;
+    Outcome run;
+} Ending;
+
+// How 8 ranks are divided, and what else is done.
+typedef struct {
+    int pipe, data, tensor, schedule, zero;
+    Recompute recompute;
+    const char *order;  // of the mesh, or NULL
+} Product;
+
+static const Product products[] = {
+    {2, 2, 2, SCHEDULE_1F1B, 0, RECOMPUTE_NONE, NULL},
+    {2, 2, 2, SCHEDULE_INTERLEAVED, 1, RECOMPUTE_FULL, NULL},
+    {2, 2, 2, SCHEDULE_ZERO_BUBBLE, 2, RECOMPUTE_SELECTIVE, "data,tensor,pipe,context"},
+    {4, 1, 2, SCHEDULE_GPIPE, 0, RECOMPUTE_FULL, "tensor,pipe,data,context"},
+    {4, 2, 1, SCHEDULE_ZERO_BUBBLE, 2, RECOMPUTE_NONE, "pipe,context,data,tensor"},
+    {2, 1, 4, SCHEDULE_1F1B, 0, RECOMPUTE_SELECTIVE, NULL},
+};
+
+static JobOptions options_of(const char *model, bool clips) {
+    JobOptions o = training_options();
+    o.spec.model = model;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 16;
+    o.spec.micro_batches = 4;
+    o.spec.optimizer.clip = clips ? 0.5 : 0;
+    o.spec.optimizer.momentum = 0.9;
+    o.data = strcmp(model, "net") ? "text:count=2000" : "digits:count=60";
+    o.steps = STEPS;
+    return o;
+}
+
+static void run(Ending *out, const JobOptions *options) {
+    static int count;
+    JobOptions o = *options;
+    char saved[300];
+    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
+    o.save = arena_string(&arena, saved);
+    ck_assert_ok(training_run(&out->run, &o, NULL));
+    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
+}
+
+// In units of 1e-12 max(1, |w|); not a number: not at all.
+static double distance(const Safetensors *a, const Safetensors *b) {
+    double most = 0;
+    ck_assert_int_eq(a->count, b->count);
+    for (int k = 0; k < a->count; k++) {
+        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
+        ck_assert_msg(y && x->dtype == y->dtype && safetensors_bytes(x) == safetensors_bytes(y),
+                      "%s", x->name);
+        if (x->dtype != DTYPE_F64) ck_assert(!memcmp(x->data, y->data, safetensors_bytes(x)));
+        for (int64_t i = 0; x->dtype == DTYPE_F64 && i < safetensors_bytes(x) / 8; i++) {
+            double w = ((const double *)x->data)[i], v = ((const double *)y->data)[i];
+            double d = fabs(w - v) / (1e-12 * fmax(1, fabs(w)));
+            if (!(d <= most)) most = d;
+        }
+    }
+    return most;
+}
+
+static double loss_of(const Outcome *o, int step) {
+    const Timeline *t = &o->training.shared->results[0].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return t->steps[i].loss;
+    ck_abort_msg("a step is missing");
+}
+
+static void divide(JobOptions *o, const Product *p) {
+    o->spec.mesh.pipe = p->pipe;
+    o->spec.mesh.tensor = p->tensor;
+    o->spec.mesh_order = p->order;
+    o->spec.ranks = p->pipe * p->data * p->tensor;
+    o->spec.micro_batches = 4;
+    o->spec.strategy.schedule = (OptionForm){.word = p->schedule};
+    o->spec.strategy.zero = p->zero;
+    o->spec.strategy.recompute = p->recompute;
+}
+
+static void check_product(const JobOptions *whole, const Ending *one, const Product *p) {
+    JobOptions o = *whole;
+    Product flat = *p;
+    Ending all, beside;
+    divide(&o, p);
+    ck_assert_int_eq(o.spec.ranks, RANKS);
+    run(&all, &o);
+    for (int step = 0; step < STEPS; step++)
+        ck_assert_double_le(fabs(loss_of(&all.run, step) - loss_of(&one->run, step)), 1e-11);
+    double d = distance(&one->file, &all.file);
+    ck_assert_msg(d <= 1, "%s, pp %d, dp %d, tp %d: %g bounds apart", o.spec.model, p->pipe,
+                  p->data, p->tensor, d);
+    flat.pipe = 1;
+    flat.zero = 0;
+    o = *whole;
+    divide(&o, &flat);
+    run(&beside, &o);
+    ck_assert_msg(distance(&beside.file, &all.file) == 0, "%s, pp %d, dp %d, tp %d", o.spec.model,
+                  p->pipe, p->data, p->tensor);
+    outcome_finish(&beside.run);
+    outcome_finish(&all.run);
+}
+
+static void check_model(const char *model, unsigned which) {
+    for (int clips = 0; clips < 2; clips++) {
+        JobOptions o = options_of(model, clips);
+        Ending one;
+        run(&one, &o);
+        for (size_t i = 0; i < sizeof products / sizeof *products; i++)
+            if (which >> i & 1 && (int)i % 2 == clips) check_product(&o, &one, &products[i]);
+        outcome_finish(&one.run);
+        arena_finish(&arena);
+    }
+}
+
+START_TEST(a_gpt_over_three_axes_trains_as_one_process) {
+    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", 0x3f);
+}
+END_TEST
+
+START_TEST(a_llama_over_three_axes_does) {
+    check_model("llama:layers=2,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20", 0x1f);
+}
+END_TEST
+
+START_TEST(a_convolutional_net_over_three_axes_does) { check_model("net", 0x13); }
+END_TEST
+
+SUITE("products", a_gpt_over_three_axes_trains_as_one_process, a_llama_over_three_axes_does,
+      a_convolutional_net_over_three_axes_does)
