@@ -161,7 +161,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(BATCH_NORM_BACKWARD_INPUT, "batch_norm_backward_input", COMPUTE, batch_norm_backward_input, \
       none, "eps:real",                                                                           \
       "dx(B,C,..) <- dy(B,C,..) x(B,C,..) statistics(P,3,C):f64 sums(2,C):f64 weight(C)")         \
-    X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, elementwise, none, "momentum:real",        \
+    X(BATCH_NORM_UPDATE, "batch_norm_update", COMPUTE, batch_norm_update, none, "momentum:real",  \
       "running_mean(C):wide running_var(C):wide <- running_mean(C):wide running_var(C):wide "     \
       "statistics(P,3,C):f64")                                                                    \
     X(CROSS_ENTROPY, "cross_entropy", COMPUTE, loss, none, "[smoothing:real]",                    \

@@ -63,11 +63,20 @@ static void fill(const Executor *e, int tensor, PiecesValue value) {
             write(t, data, run.local + i, value(logical, run.whole + i));
 }
 
+static bool is_among(int tensor, const int32_t *operands, int count) {
+    for (int i = 0; i < count; i++)
+        if (operands[i] == tensor) return true;
+    return false;
+}
+
+// Does an operation write it, and not read it as well?
 static bool is_written(const Program *p, int tensor) {
     const Plan *plan = &p->plans[0];
-    for (int i = 0; i < plan->op_count; i++)
-        for (int o = 0; o < plan->ops[i].outputs; o++)
-            if (op_outputs(plan, &plan->ops[i])[o] == tensor) return true;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        if (is_among(tensor, op_inputs(plan, op), op->inputs)) return false;
+        if (is_among(tensor, op_outputs(plan, op), op->outputs)) return true;
+    }
     return false;
 }
 

@@ -94,6 +94,42 @@ START_TEST(positions_of_pieces_need_an_index) {
 }
 END_TEST
 
+#define NORM(x, t, w) "x " x " 2x3x2; t " t " 1x3x3 f64; w " w " 3; b " w " 3; "
+
+START_TEST(batch_normalisation_has_channels_with_all_that_is_theirs) {
+    const OneOp cases[] = {
+        {KIND_BATCH_NORM_STATISTICS, "x S1 2x3; t S2 1x3x3 f64", "t", "x", NULL},
+        {KIND_BATCH_NORM_STATISTICS, "x S1 2x3; t R 1x3x3 f64", "t", "x", "its inputs make it S2"},
+        {KIND_BATCH_NORM, NORM("S1", "S2", "S0") "y S1 2x3x2", "y", "x t w b", NULL},
+        {KIND_BATCH_NORM, NORM("S1", "R", "S0") "y S1 2x3x2", "y", "x t w b",
+         "t is R along data: the channels do not lie alike"},
+        {KIND_BATCH_NORM, NORM("S1", "S2", "R") "y S1 2x3x2", "y", "x t w b",
+         "w is R along data: the channels do not lie alike"},
+        {KIND_BATCH_NORM_INFERENCE, NORM("S1", "S2", "S0") "y S1 2x3x2; m S0 3; v S0 3", "y",
+         "x m v w b", NULL},
+        {KIND_BATCH_NORM_REDUCE, NORM("S1", "S2", "S0") "g S1 2x3x2; s S1 2x3 f64", "s", "g x t",
+         NULL},
+        {KIND_BATCH_NORM_REDUCE, NORM("S1", "S2", "S0") "g S1 2x3x2; s P+ 2x3 f64", "s", "g x t",
+         "its inputs make it S1"},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s S1 2x3 f64; d S0 3; e S0 3", "d e", "s", NULL},
+        {KIND_BATCH_NORM_BACKWARD_WEIGHT, "s S0 2x3 f64; d S0 3; e S0 3", "d e", "s",
+         "sums over a rank's rows"},
+        {KIND_BATCH_NORM_BACKWARD_INPUT,
+         NORM("S1", "S2", "S0") "g S1 2x3x2; s S1 2x3 f64; "
+                                "d S1 2x3x2",
+         "d", "g x t s w", NULL},
+        {KIND_BATCH_NORM_BACKWARD_INPUT,
+         NORM("S1", "S2", "S0") "g S1 2x3x2; s R 2x3 f64; "
+                                "d S1 2x3x2",
+         "d", "g x t s w", "the statistics are not of the same rows and channels"},
+        {KIND_BATCH_NORM_UPDATE, "m S0 3; v S0 3; t S2 1x3x3 f64", "m v", "m v t", NULL},
+        {KIND_BATCH_NORM_UPDATE, "m R 3; v R 3; t S2 1x3x3 f64", "m v", "m v t",
+         "m is R along data: the statistics of the batch do not lie alike"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
 // --- masks, which have attributes
 
 // x (4,6,5) over two ranks with indices of dimensions 1 and 2, as many as are given.
@@ -183,4 +219,5 @@ END_TEST
 SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
       a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
       a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row,
-      positions_of_pieces_need_an_index, a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)
+      positions_of_pieces_need_an_index, batch_normalisation_has_channels_with_all_that_is_theirs,
+      a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)

@@ -141,5 +141,52 @@ START_TEST(positions_of_pieces_are_those_of_the_whole_sequence) {
 }
 END_TEST
 
-SUITE("cuts", masks_of_pieces_are_pieces_of_one_mask,
-      positions_of_pieces_are_those_of_the_whole_sequence)
+// --- batch normalisation, all of it
+
+#define NORM(room, x, statistics, sums, channels)                            \
+    HEAD "logical x   $t 2x$1x3  optimiser\n"                                \
+         "logical g   $t 2x$1x3  optimiser\n"                                \
+         "logical y   $t 2x$1x3  optimiser\n"                                \
+         "logical dx  $t 2x$1x3  optimiser\n"                                \
+         "logical z   $t 2x$1x3  optimiser\n"                                \
+         "logical t   f64 1x3x$1  optimiser\n"                               \
+         "logical s   f64 2x$1  optimiser\n"                                 \
+         "logical w   $t $1  optimiser\n"                                    \
+         "logical b   $t $1  optimiser\n"                                    \
+         "logical dw  $t $1  optimiser\n"                                    \
+         "logical db  $t $1  optimiser\n"                                    \
+         "logical m   $t $1  optimiser\n"                                    \
+         "logical v   $t $1  optimiser\n"                                    \
+         "tensor x    $t 2x" room "x3  optimiser  place=" x "\n"             \
+         "tensor g    $t 2x" room "x3  optimiser  place=" x "\n"             \
+         "tensor y    $t 2x" room "x3  optimiser  place=" x "\n"             \
+         "tensor dx   $t 2x" room "x3  optimiser  place=" x "\n"             \
+         "tensor z    $t 2x" room "x3  optimiser  place=" x "\n"             \
+         "tensor t    f64 1x3x" room "  optimiser  place=" statistics "\n"   \
+         "tensor s    f64 2x" room "  optimiser  place=" sums "\n"           \
+         "tensor w    $t " room "  optimiser  place=" channels "\n"          \
+         "tensor b    $t " room "  optimiser  place=" channels "\n"          \
+         "tensor dw   $t " room "  optimiser  place=" channels "\n"          \
+         "tensor db   $t " room "  optimiser  place=" channels "\n"          \
+         "tensor m    $t " room "  optimiser  place=" channels "\n"          \
+         "tensor v    $t " room "  optimiser  place=" channels "\n"          \
+         "plan step  when=each_step\n"                                       \
+         "statistics batch_norm_statistics @compute t <- x\n"                \
+         "norm batch_norm @compute y <- x t w b  eps=0.01\n"                 \
+         "update batch_norm_update @compute m v <- m v t  momentum=0.1\n"    \
+         "infer batch_norm_inference @compute z <- x m v w b  eps=3\n"       \
+         "reduce batch_norm_reduce @compute s <- g x t  eps=0.01\n"          \
+         "weight batch_norm_backward_weight @compute dw db <- s  dtype=$t\n" \
+         "input batch_norm_backward_input @compute dx <- g x t s w  eps=0.01\n"
+
+static const Twice norm = {NORM("$1", "R", "R", "R", "R"), NORM("$2", "S1", "S2", "S1", "S0")};
+
+START_TEST(channels_are_normalised_by_the_rank_that_has_them) {
+    static const int64_t channels[] = {12, 7, 3};
+    for (int i = 0; i < 4 * 3; i++)
+        compare_cut(&norm, 1 + i / 3, channels[i % 3], "y z dx dw db m v", false);
+}
+END_TEST
+
+SUITE("cuts", channels_are_normalised_by_the_rank_that_has_them,
+      masks_of_pieces_are_pieces_of_one_mask, positions_of_pieces_are_those_of_the_whole_sequence)
