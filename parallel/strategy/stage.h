@@ -35,8 +35,9 @@ Status stage_unify(ProgramSet *set) MUST_USE;
 PipelineShape stage_shape(const StrategyOptions *options, int ranks, int micro_batches);
 
 // Layers to stages: out[layer] for the layers of the model, and behind them the loss. Contiguous,
-// so that the stage with the most flops has as few as may be, and of such cuts the one over which
-// the fewest bytes are sent; or as `options->stages` says ("0:4,4:8": the layers of each stage).
+// no stage without flops while enough layers have some, so that the stage with the most flops has
+// as few as may be, and of such cuts the one over which the fewest bytes are sent; or as
+// `options->stages` says ("0:4,4:8": the layers of each stage).
 Status stage_assign(int *out, Arena *a, const Program *p, const Model *m, const char *given,
                     const PipelineShape *shape) MUST_USE;
 

@@ -17,6 +17,7 @@ typedef struct {
     int64_t *before;  // [cut] flops of the layers before it
     int64_t *bytes;   // [cut] what a micro-batch sends over it
     uint8_t *joined;  // [cut] its neighbours must be on one stage
+    bool busy;        // no stage may be without arithmetic
 } Cuts;
 
 static int layer_of(const Cuts *c, const Program *p, const Op *op) {
@@ -105,6 +106,7 @@ static void fill(Table *t, const Cuts *c, int64_t limit) {
                 int64_t so_far = t->best[(k - 1) * width + cut],
                         cost = c->before[end] - c->before[cut];
                 if (so_far == INT64_MAX || c->joined[cut]) continue;
+                if (c->busy && cost == end - cut) continue;
                 if (limit >= 0 && cost > limit) continue;
                 int64_t value = limit < 0 ? larger(so_far, cost) : so_far + c->bytes[cut];
                 if (value > t->best[k * width + end]) continue;  // of equal ones the later
@@ -113,12 +115,19 @@ static void fill(Table *t, const Cuts *c, int64_t limit) {
             }
 }
 
-static Status cut_by_cost(int *out, Arena *a, const Cuts *c) {
+// A stage without arithmetic, as of a layer that only gives its input another shape, costs least
+// and has least to send; but its rank would idle.
+static Status cut_by_cost(int *out, Arena *a, Cuts *c) {
     int width = c->n + 1, last = c->stages * width + c->n;
     Table t = {ARENA_NEW(a, int64_t, (c->stages + 1) * width),
                ARENA_NEW(a, int, (c->stages + 1) * width)};
     if (!t.best || !t.from) FAIL(ERR_MEMORY, "out of memory for %d stages", c->stages);
+    c->busy = true;
     fill(&t, c, -1);
+    if (t.best[last] == INT64_MAX) {
+        c->busy = false;  // there are more stages than layers with arithmetic
+        fill(&t, c, -1);
+    }
     fill(&t, c, t.best[last] + c->n);
     for (int k = c->stages, end = c->n; k > 0; end = t.from[k-- * width + end])
         for (int i = t.from[k * width + end]; i < end; i++) out[i] = k - 1;

@@ -201,8 +201,38 @@ START_TEST(stages_may_begin_anywhere) {
 }
 END_TEST
 
+// Flops of a step on each stage, and the fewest of any.
+static int64_t idlest(const JobOptions *o) {
+    Job job;
+    int64_t least = INT64_MAX;
+    ck_assert_ok(job_create(&job, o));
+    for (int s = 0; s < job.set.count; s++) {
+        const Program *p = &job.set.programs[s];
+        const Plan *step = &p->plans[job.plan_step];
+        int64_t flops = 0;
+        for (int i = 0; i < step->op_count; i++)
+            if (op_work(p, &step->ops[i])->phase != PHASE_UPDATE)
+                flops += op_work(p, &step->ops[i])->flops;
+        if (flops < least) least = flops;
+    }
+    job_destroy(&job);
+    return least;
+}
+
+// The layer that makes a row of an image costs nothing and sends nothing: the cheapest stage, whose
+// rank would idle. Of as many stages as layers it is one.
+START_TEST(no_stage_idles_while_there_are_layers_that_compute) {
+    JobOptions o = options_of("mlp:hidden=24,layers=4", NULL, 4);
+    divide(&o, 4, SCHEDULE_1F1B, 0);
+    ck_assert_int_gt(idlest(&o), 0);
+    o = options_of("linear", NULL, 4);  // that layer, and another one
+    divide(&o, 2, SCHEDULE_1F1B, 0);
+    ck_assert_int_eq(idlest(&o), 0);
+}
+END_TEST
+
 SUITE("stage", every_schedule_equals_accumulation, a_gpt_with_a_tied_head_does, a_llama_does,
       what_an_update_knows_of_all_stages_is_right,
       a_step_that_is_not_finite_is_skipped_by_all_stages,
       pipelines_in_two_copies_equal_data_parallel_ranks, stages_compress_and_freeze_what_is_theirs,
-      stages_may_begin_anywhere)
+      stages_may_begin_anywhere, no_stage_idles_while_there_are_layers_that_compute)
