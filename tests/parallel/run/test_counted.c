@@ -2,9 +2,11 @@
 // What the ranks of a training send each other: the communicators' counters against the plan, and
 // against the closed forms of DDP and ZeRO (parallel/strategy/footprint.h).
 #include "parallel/strategy/footprint.h"
+#include "parallel/strategy/pipeline_schedule.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { STEPS = 4, LAYERS = 3, TENSORS = 2 * LAYERS };  // a weight and a bias each
@@ -61,6 +63,85 @@ START_TEST(counters_are_the_plans_and_the_closed_forms) {
 }
 END_TEST
 
+static void run_job(Outcome *o, const JobOptions *options) {
+    ck_assert_ok(training_run(o, options, NULL));
+    const char *uncounted = outcome_uncounted(o);
+    ck_assert_msg(!uncounted, "%s", uncounted);
+}
+
+// Megatron's table (Shoeybi et al., 2019) for L blocks of width C over t ranks: an all-reduce of
+// all tokens behind attention and one behind the feed-forward net, forward and backward, that is
+// 4 L; one behind the embedding and one before the last norm; and of each token its largest logit,
+// the sum of exponentials and two other sums of the loss. Of n bytes a rank takes 2 (t-1)/t n.
+START_TEST(tensor_parallelism_sends_what_megatrons_table_says) {
+    enum { C = 32, T = 8, BATCH = 8 };
+    for (int t = 2; t <= 4; t += 2)
+        for (int L = 1; L <= 2; L++) {
+            char model[64];
+            int data = t == 2 ? 2 : 1;
+            JobOptions options = training_options();
+            snprintf(model, sizeof model, "gpt:layers=%d,hidden=%d,heads=4,seq=%d", L, C, T);
+            options.spec.model = model;
+            options.spec.mesh.tensor = t;
+            options.spec.ranks = data * t;
+            options.spec.batch = BATCH;
+            options.data = "text:count=1000";
+            options.steps = STEPS;
+            options.comm = t == 2 ? COMM_THREAD : COMM_SHM;
+            Outcome o;
+            run_job(&o, &options);
+            int64_t tokens = BATCH / data * T, elements = tokens * (C * (4 * L + 2) + 1 + 3);
+            for (int r = 0; r < options.spec.ranks; r++) {
+                CommCount is = outcome_count(&o, r, "step", "tensor", COLLECTIVE_ALL_REDUCE);
+                ck_assert_int_eq(is.calls, STEPS * (4 * L + 2 + 2));
+                ck_assert_int_eq(is.bytes, STEPS * 4 * 2 * (t - 1) * elements / t);
+            }
+            outcome_finish(&o);
+        }
+}
+END_TEST
+
+// Where two stages meet, each micro-batch's activations go forward and their gradients backward.
+START_TEST(a_pipeline_sends_activations_and_gradients_once_a_border) {
+    enum { WIDTH = 24, ROWS = 48, MICRO = 4 };
+    static const struct {
+        int data, pipe, chunks;
+        ScheduleKind schedule;
+    } jobs[] = {{1, 2, 1, SCHEDULE_1F1B},
+                {2, 2, 1, SCHEDULE_GPIPE},
+                {1, 4, 1, SCHEDULE_1F1B},
+                {1, 2, 2, SCHEDULE_INTERLEAVED},
+                {1, 3, 1, SCHEDULE_ZERO_BUBBLE}};
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
+        JobOptions options = training_options();
+        options.spec.model = "mlp:hidden=24,layers=4";
+        options.spec.mesh.pipe = jobs[i].pipe;
+        options.spec.ranks = jobs[i].data * jobs[i].pipe;
+        options.spec.batch = ROWS;
+        options.spec.micro_batches = MICRO;
+        options.spec.strategy.schedule =
+            (OptionForm){.word = (int)jobs[i].schedule, .number = jobs[i].chunks};
+        options.steps = STEPS;
+        options.comm = (CommKind)(i % COMM_KINDS);
+        Outcome o;
+        run_job(&o, &options);
+        CommCount sent = {0, 0}, received = {0, 0};
+        for (int r = 0; r < options.spec.ranks; r++) {
+            CommCount s = outcome_count(&o, r, "step", "pipe", COMM_SEND),
+                      t = outcome_count(&o, r, "step", "pipe", COMM_RECEIVE);
+            sent = (CommCount){sent.calls + s.calls, sent.bytes + s.bytes};
+            received = (CommCount){received.calls + t.calls, received.bytes + t.bytes};
+        }
+        int64_t borders = jobs[i].pipe * jobs[i].chunks - 1;
+        ck_assert_int_eq(sent.calls, STEPS * 2 * borders * MICRO * jobs[i].data);
+        ck_assert_int_eq(sent.bytes, STEPS * 2 * borders * ROWS * WIDTH * 4);
+        ck_assert_int_eq(received.calls, sent.calls);
+        ck_assert_int_eq(received.bytes, sent.bytes);
+        outcome_finish(&o);
+    }
+}
+END_TEST
+
 // A counter that misses a step, or a call that the plan does not have, is seen.
 static void call_once_more(void *context, Executor *e) {
     if (e->rank == 1) e->comm->counts[0][COLLECTIVE_ALL_REDUCE].bytes += 4;
@@ -78,4 +159,6 @@ START_TEST(a_byte_too_many_is_seen) {
 }
 END_TEST
 
-SUITE("counted", counters_are_the_plans_and_the_closed_forms, a_byte_too_many_is_seen)
+SUITE("counted", counters_are_the_plans_and_the_closed_forms,
+      tensor_parallelism_sends_what_megatrons_table_says,
+      a_pipeline_sends_activations_and_gradients_once_a_border, a_byte_too_many_is_seen)

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Products of data, tensor and pipeline parallelism whose ranks are late at random: before they
+// execute an operation, before they read what a peer has, after they have written, before they wake
+// who waits. Losses, norms and weights are those of ranks in lockstep.
+#include "tests/support/comm_delays.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+typedef struct {
+    int data, tensor, pipe;
+} Degrees;
+
+static JobOptions options_of(const Degrees *d, CommKind kind) {
+    JobOptions o = training_options();
+    o.spec.model = "mlp:hidden=24,layers=2";
+    o.spec.mesh.tensor = d->tensor;
+    o.spec.mesh.pipe = d->pipe;
+    o.spec.ranks = d->data * d->tensor * d->pipe;
+    o.spec.batch = 48;
+    o.spec.micro_batches = 4;
+    o.steps = 6;
+    o.comm = kind;
+    return o;
+}
+
+static void run(Outcome *o, const Degrees *d, CommKind kind, const TrainingProbe *probe) {
+    JobOptions options = options_of(d, kind);
+    ck_assert_ok(training_run(o, &options, probe));
+    const char *uncounted = outcome_uncounted(o);
+    ck_assert_msg(!uncounted, "dp %d tp %d pp %d: %s", d->data, d->tensor, d->pipe, uncounted);
+}
+
+static void begin_late(void *context, Executor *e) { comm_delays_set(16, 7 + (uint32_t)e->rank); }
+
+static void end_late(void *context, Executor *e) {
+    ck_assert_int_gt(comm_delays_count(), 0);
+    comm_delays_set(0, 0);
+}
+
+static void check(const Degrees *d) {
+    uint64_t seed = 3;
+    const TrainingProbe late = {
+        .context = &seed, .ready = begin_late, .before = training_delay, .finished = end_late};
+    Outcome want, got;
+    run(&want, d, COMM_SERIAL, NULL);
+    for (int kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        run(&got, d, (CommKind)kind, &late);
+        const char *difference = outcome_result_difference(&want, &got);
+        ck_assert_msg(!difference, "dp %d tp %d pp %d, %s: %s", d->data, d->tensor, d->pipe,
+                      comm_kind_name((CommKind)kind), difference);
+        outcome_finish(&got);
+    }
+    outcome_finish(&want);
+}
+
+START_TEST(late_ranks_of_a_product_change_nothing) {
+    static const Degrees products[] = {{1, 2, 1}, {1, 1, 2}, {2, 2, 1}, {2, 1, 2},
+                                       {1, 2, 2}, {1, 1, 4}, {2, 2, 2}};
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) check(&products[i]);
+}
+END_TEST
+
+SUITE("handovers", late_ranks_of_a_product_change_nothing)
