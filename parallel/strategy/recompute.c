@@ -7,8 +7,8 @@
 // The network is cut into segments: its blocks, and what lies between them. What another segment
 // reads is kept; of the rest of a segment, what the backward reads is made again, and with it what
 // that is made from, back to what is kept. So nothing is computed again for nobody: of a GPT's
-// block all but its last product and sum. What has no rows (statistics), what was communicated, and
-// what outlives the step are kept, so running statistics are updated once.
+// block all but its last product and sum. What is little beside what it is made of (statistics),
+// what was communicated, and what outlives the step are kept: running statistics are updated once.
 #include "core/base/array.h"
 #include "core/plan/build.h"
 #include "parallel/strategy/strategy_internal.h"
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 320 };
+enum { NAME = 320, CONDENSED = 16 };  // CONDENSED: times as much is read as is made
 
 typedef struct {
     Program *p;
@@ -98,14 +98,24 @@ static int segment_of(const Recomputation *r, const Op *op) {
 
 static bool is_activation(const Recomputation *r, int t) {
     const Tensor *tensor = &r->p->tensors[t];
-    return tensor->role == ROLE_ACTIVATION && tensor->alias == NONE && tensor->extent != NONE &&
-           !tensor->result;
+    return tensor->role == ROLE_ACTIVATION && tensor->alias == NONE && !tensor->result;
 }
 
 // What passes through memory that others use later.
 static bool is_passing(const Recomputation *r, int root) {
     Memory m = role_memory((Role)r->p->tensors[root].role);
     return m == MEMORY_ACTIVATIONS || m == MEMORY_COMMUNICATION;
+}
+
+// Does it make little of much, as statistics of a batch are? Keeping that costs next to nothing.
+static bool condenses(const Recomputation *r, const Op *op) {
+    int64_t made = 0, read = 0;
+    for (int o = 0; o < op->outputs; o++) made += r->p->tensors[op_outputs(r->plan, op)[o]].bytes;
+    for (int k = 0; k < op->inputs; k++) {
+        int t = op_inputs(r->plan, op)[k];
+        if (is_passing(r, r->root[t])) read += r->p->tensors[t].bytes;
+    }
+    return made < read / CONDENSED;
 }
 
 // A plain computation of the forward, of values that it alone writes, from values that stay: a
@@ -123,7 +133,7 @@ static bool can_repeat(const Recomputation *r, int i) {
         int t = r->root[op_inputs(r->plan, op)[k]];
         plain = !is_passing(r, t) || r->last[t] < i;
     }
-    return plain && op->outputs;
+    return plain && op->outputs && !condenses(r, op);
 }
 
 // Arithmetic that is cheap has no products, and pays where what it reads is there anyway.

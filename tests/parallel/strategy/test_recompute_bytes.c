@@ -171,6 +171,7 @@ static int count_again(const char *model, Recompute how, Kind kind) {
 START_TEST(segments_are_blocks_or_a_root_of_the_layers) {
     ck_assert_int_eq(count_again("bert:layers=3", RECOMPUTE_FULL, KIND_ATTENTION), 3);
     ck_assert_int_eq(count_again("llama:layers=2", RECOMPUTE_SELECTIVE, KIND_SWIGLU), 2);
+    ck_assert_int_eq(count_again("mixtral:layers=2", RECOMPUTE_FULL, KIND_EXPERT_LINEAR), 6);
     ck_assert_int_eq(count_again("resnet:depth=14", RECOMPUTE_FULL, KIND_BATCH_NORM_UPDATE), 0);
     ck_assert_int_eq(count_again("resnet:depth=14", RECOMPUTE_FULL, KIND_BATCH_NORM_STATISTICS), 0);
     ck_assert_int_eq(count_again("mlp:layers=1", RECOMPUTE_FULL, KIND_RELU), 0);
