@@ -63,6 +63,7 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
                  100 * (double)(turn->block + 1) / (double)job->evaluation_turns);
     if (!isnan(step->loss)) text_append(note, sizeof note, "loss %.4f", step->loss);
     if (step->normed) text_append(note, sizeof note, " norm %.3g", step->gradient_norm);
+    if (step->routed) text_append(note, sizeof note, " dropped %.2g %%", 100 * step->dropped);
     if (step->skipped) text_append(note, sizeof note, " skipped");
     int64_t steps = step->step - job->first_step + (turn->block == NONE);
     int64_t samples = steps * job->options.spec.batch;

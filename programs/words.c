@@ -132,6 +132,10 @@ const OptionWord words[WORDS] = {
     {"evaluation", "evaluate evaluation_loss",
      "Loss and accuracy on held-out samples, after each epoch. No parameter changes.",
      NULL},
+    {"experts", "expert dropped mixture-of-experts moe",
+     "Parts of a layer of which each token uses a few; what comes to an expert beyond its capacity "
+     "is dropped: it adds nothing to that token.",
+     "core/plan/expert.h"},
     {"exposed_comm", "exposed exposed-communication",
      "Time that a rank could do nothing but wait for bytes in transit: communication that no "
      "computation hides. What overlaps is not counted.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 115 };
+enum { WORDS = 116 };
 extern const OptionWord words[WORDS];
 
 #endif

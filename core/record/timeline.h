@@ -42,10 +42,14 @@ typedef struct {
     int64_t start_ps, end_ps;
     double loss;           // of the global batch; NaN when the plan has none
     double gradient_norm;  // of all gradients before they were clipped, where `normed`
+    // Where `routed`, of the step's tokens and all layers of experts: the share of choices that
+    // were dropped, and how many times its fair share the most chosen expert of a layer got.
+    double dropped, fullest;
     int32_t step, span_first, span_count;
     int32_t epoch, rows;  // rows: of the global batch that was trained on; 0: nothing was trained
     uint8_t plan;
     bool normed;    // the step computed the norm of its gradients
+    bool routed;    // its tokens chose experts
     bool skipped;   // the step found something not finite and updated nothing
     bool complete;  // its spans were kept; otherwise span_count is 0
 } StepRecord;

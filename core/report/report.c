@@ -67,15 +67,19 @@ static Status find_steps(Steps *s, Arena *a) {
 static Status add_losses(Report *r, Arena *a, const Steps *s) {
     double *loss = ARENA_NEW(a, double, s->count), *end_s = ARENA_NEW(a, double, s->count);
     double *norm = ARENA_NEW(a, double, s->count);
+    double *dropped = ARENA_NEW(a, double, s->count), *fullest = ARENA_NEW(a, double, s->count);
     int64_t *samples = ARENA_NEW(a, int64_t, s->count), rows = 0;
-    bool norms = false;
-    if (!loss || !end_s || !samples || !norm)
+    bool norms = false, routes = false;
+    if (!loss || !end_s || !samples || !norm || !dropped || !fullest)
         FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
     for (int i = 0; i < s->count; i++) {
         const StepRecord *record = record_of(s, 0, i);
         loss[i] = record->loss;
         norm[i] = record->normed ? record->gradient_norm : (double)NAN;
         norms |= record->normed;
+        routes |= record->routed;
+        dropped[i] = record->routed ? record->dropped : (double)NAN;
+        fullest[i] = record->routed ? record->fullest : (double)NAN;
         r->skipped_steps += record->skipped;
         end_s[i] = (double)(record->end_ps - record_of(s, 0, 0)->start_ps) * 1e-12;
         samples[i] = rows += record->rows;
@@ -83,6 +87,8 @@ static Status add_losses(Report *r, Arena *a, const Steps *s) {
     }
     r->loss = loss;
     r->gradient_norm = norms ? norm : NULL;
+    r->dropped = routes ? dropped : NULL;
+    r->fullest = routes ? fullest : NULL;
     r->step_end_s = end_s;
     r->step_samples = samples;
     r->loss_count = r->steps = s->count;

@@ -56,11 +56,13 @@ typedef struct {
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per recorded step, of the global batch
     const double *gradient_norm;       // per step of loss, before clipping; NULL: not computed
-    int64_t skipped_steps;             // that found something not finite and updated nothing
-    double last_loss;                  // of the last step; NaN when it has none
-    const double *step_end_s;          // per step of loss: on rank 0, since the first's start; NULL
-                                       // when unknown. Evaluations between steps are in it
-    const int64_t *step_samples;       // per step of loss: rows trained on so far; NULL: unknown
+    const double *dropped, *fullest;  // of experts, as a step's record (core/record/timeline.h) has
+                                      // them, per step of loss; NULL: there are none
+    int64_t skipped_steps;            // that found something not finite and updated nothing
+    double last_loss;                 // of the last step; NaN when it has none
+    const double *step_end_s;         // per step of loss: on rank 0, since the first's start; NULL
+                                      // when unknown. Evaluations between steps are in it
+    const int64_t *step_samples;      // per step of loss: rows trained on so far; NULL: unknown
     const Evaluation *evaluations;
     int32_t loss_count, evaluation_count;
     uint64_t parameters_hash;  // of all parameters at the end; 0 when it was not made

@@ -105,14 +105,21 @@ static int set_step_ends(json_t *report, const Report *r) {
     return failed;
 }
 
+// A number per step of loss, or null.
+static int set_per_step(json_t *report, const Report *r, const char *key, const double *values) {
+    if (!values) return json_object_set_new(report, key, json_null());
+    json_t *list = json_array();
+    int failed = 0;
+    for (int i = 0; i < r->loss_count; i++)
+        failed |= json_array_append_new(list, json_number(values[i]));
+    return failed | json_object_set_new(report, key, list);
+}
+
 static int set_gradients(json_t *report, const Report *r) {
-    json_t *norms = json_array();
     int failed = json_object_set_new(report, "skipped_steps", json_integer(r->skipped_steps));
-    for (int i = 0; i < r->loss_count && r->gradient_norm; i++)
-        failed |= json_array_append_new(norms, json_number(r->gradient_norm[i]));
-    failed |= json_object_set_new(report, "gradient_norm", r->gradient_norm ? norms : json_null());
-    if (!r->gradient_norm) json_decref(norms);
-    return failed;
+    failed |= set_per_step(report, r, "gradient_norm", r->gradient_norm);
+    failed |= set_per_step(report, r, "dropped_choices", r->dropped);
+    return failed | set_per_step(report, r, "fullest_expert", r->fullest);
 }
 
 static int set_learning(json_t *report, const Report *r) {

@@ -69,6 +69,12 @@ static void print_learning(const Report *r, FILE *out) {
         fprintf(out, "  gradients  norm %.4g at the first step, %s at the last\n",
                 r->gradient_norm[0],
                 number_text(r->gradient_norm[r->loss_count - 1], (char[24]){0}));
+    int final = r->loss_count - 1;
+    if (r->dropped && r->fullest && r->loss_count)
+        fprintf(out,
+                "  experts    %.2f %% of choices dropped at the first step, %.2f %% at the last;\n"
+                "             the fullest expert has %.2f of a fair share, then %.2f\n",
+                100 * r->dropped[0], 100 * r->dropped[final], r->fullest[0], r->fullest[final]);
     if (r->skipped_steps)
         fprintf(out, "  skipped    %lld step%s whose loss or gradients were not finite\n",
                 (long long)r->skipped_steps, r->skipped_steps == 1 ? "" : "s");

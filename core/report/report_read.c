@@ -227,22 +227,29 @@ static Status get_step_ends(Report *r, Arena *a, const json_t *root, const char 
     return OK;
 }
 
-// Missing in reports of before they were kept.
+// A number per step of loss. Missing in reports of before it was kept.
+static Status get_per_step(const double **out, const Report *r, Arena *a, const json_t *root,
+                           const char *source, const char *key) {
+    bool there;
+    TRY(find_per_step(&there, r, root, source, key));
+    if (!there) return OK;
+    double *values = ARENA_NEW(a, double, r->loss_count);
+    if (!values) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
+    for (int i = 0; i < r->loss_count; i++) {
+        char at[48];
+        snprintf(at, sizeof at, "%s[%d]", key, i);
+        TRY(json_get_real_or_nan(&values[i], root, source, at));
+    }
+    *out = values;
+    return OK;
+}
+
 static Status get_gradients(Report *r, Arena *a, const json_t *root, const char *source) {
-    bool norms;
     if (json_find(root, "skipped_steps"))
         TRY(json_get_int_in(&r->skipped_steps, root, 0, INT32_MAX, source, "skipped_steps"));
-    TRY(find_per_step(&norms, r, root, source, "gradient_norm"));
-    if (!norms) return OK;
-    double *norm = ARENA_NEW(a, double, r->loss_count);
-    if (!norm) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
-    for (int i = 0; i < r->loss_count; i++) {
-        char at[32];
-        snprintf(at, sizeof at, "gradient_norm[%d]", i);
-        TRY(json_get_real_or_nan(&norm[i], root, source, at));
-    }
-    r->gradient_norm = norm;
-    return OK;
+    TRY(get_per_step(&r->gradient_norm, r, a, root, source, "gradient_norm"));
+    TRY(get_per_step(&r->dropped, r, a, root, source, "dropped_choices"));
+    return get_per_step(&r->fullest, r, a, root, source, "fullest_expert");
 }
 
 static Status get_evaluation(Evaluation *out, const json_t *item, const char *source) {

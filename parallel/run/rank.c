@@ -3,6 +3,7 @@
 #include "parallel/run/rank.h"
 
 #include "core/base/clock.h"
+#include "core/plan/expert.h"
 #include "parallel/run/rank_internal.h"
 
 #include <math.h>
@@ -211,6 +212,32 @@ static Status keep_weights(Rank *r, const StepRecord *record, const Evaluation *
     return OK;
 }
 
+// What happened to the choices of the step's tokens (core/plan/expert.h).
+static Status count_choices(Rank *r, StepRecord *record) {
+    const Tensor *t = &r->program->tensors[r->choices];
+    const void *data;
+    double all = 0, dropped = 0;
+    TRY(executor_view(&r->executor, r->choices, &data));
+    record->fullest = 0;
+    for (int64_t layer = 0; layer < t->shape[0]; layer++) {
+        const double *row = (const double *)data + layer * t->shape[1];
+        int64_t experts = t->shape[1] - EXPERT_CHOSEN;
+        double sum = 0, most = 0;
+        for (int64_t e = 0; e < experts; e++) {
+            double chosen = row[EXPERT_CHOSEN + e];
+            sum += chosen;
+            if (chosen > most) most = chosen;
+        }
+        dropped += row[EXPERT_DROPPED];
+        all += sum;
+        if (sum > 0 && most * (double)experts / sum > record->fullest)
+            record->fullest = most * (double)experts / sum;
+    }
+    record->routed = all > 0;
+    record->dropped = all > 0 ? dropped / all : 0;
+    return OK;
+}
+
 // The norm of the gradients, where the plan has it, and whether the weights were updated: a step
 // that was skipped has not diverged.
 static Status end_update(Rank *r, double loss) {
@@ -223,6 +250,7 @@ static Status end_update(Rank *r, double loss) {
         record->gradient_norm = *(const double *)data;
         record->normed = true;
     }
+    if (batch && r->choices != NONE && !r->job->device->model) TRY(count_choices(r, record));
     if (batch && r->finite != NONE) {
         TRY(executor_view(&r->executor, r->finite, &data));
         finite = *(const double *)data;

@@ -87,7 +87,7 @@ typedef struct Rank {
     int32_t *rows;  // of one load, in the arena
     int *sources;   // tensors that the run writes before each turn, in the arena
     int source_count;
-    int gradient_norm, finite;  // what the step writes of these results, or NONE
+    int gradient_norm, finite, choices;  // what the step writes of these results, or NONE
     int loss[PLANS];            // tensor that each plan writes as its result, or NONE
     double evaluation[2];       // of the rounds so far: sum of losses, correct answers
     int64_t turns;

@@ -15,6 +15,7 @@ Status rank_find_scalars(Rank *r) {
         if (p->tensors[t].source && p->tensors[t].offset != NONE) r->sources[r->source_count++] = t;
     for (int k = 0; k < p->plan_count; k++) r->loss[k] = program_find_result(p, k, RESULT_LOSS);
     r->gradient_norm = program_find_result(p, r->job->plan_step, RESULT_GRADIENT_NORM);
+    r->choices = program_find_result(p, r->job->plan_step, RESULT_CHOICES);
     r->finite = program_find_result(p, r->job->plan_step, RESULT_FINITE);
     return OK;
 }
