@@ -8,7 +8,9 @@ Status along_check_index(const Along *a, int i, Placement dimension) {
 }
 
 // The index of a dimension that is cut, or is not, as `dimension` says: there must be one if it is.
+// Whoever infers how things will lie adds it afterwards.
 static Status need_index(const Along *a, int i, Placement dimension) {
+    if (a->infers) return OK;
     if (i >= a->op->inputs && !placement_is_whole(dimension))
         return along_refuse_input(a, 0, "it needs the index of that dimension beside it");
     return along_check_index(a, i, dimension);

@@ -168,12 +168,13 @@ static Status copy_op(Split *x, const Op *op) {
     const Work *w = op_work(x->from, op);
     int32_t operands[2 * OPERANDS], guard = NONE;
     int64_t attrs[ATTRIBUTES];
-    int made;
+    int made, inputs = op->inputs;
     TRY(split_check_heads(x, x->plan, op, &x->state));
     split_attributes(x, x->plan, op, &x->state, attrs);
     for (int i = 0; i < op->outputs + op->inputs; i++)
         TRY(take(x, op_outputs(x->plan, op)[i], &operands[i]));
     if (op->guard != NONE) TRY(take(x, op->guard, &guard));
+    TRY(split_index(x, op, attrs, operands + op->outputs, &inputs));
     TRY(plan_add_op(x->to, x->out,
                     &(OpSpec){.name = program_name(x->from, w->name),
                               .layer = w->layer == NONE ? NULL : program_name(x->from, w->layer),
@@ -186,7 +187,7 @@ static Status copy_op(Split *x, const Op *op) {
                               .outputs = operands,
                               .inputs = operands + op->outputs,
                               .output_count = op->outputs,
-                              .input_count = op->inputs,
+                              .input_count = inputs,
                               .guard = TENSOR_REF(guard),
                               .shard = op->shard,
                               .micro_batch = op->micro_batch,

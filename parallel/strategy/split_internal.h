@@ -74,6 +74,12 @@ Status split_choose(Split *x) MUST_USE;
 Status split_vocabulary(Split *x) MUST_USE;
 void split_place_vocabulary(Split *x);
 
+// --- split_index.c
+
+// An operation that is copied reads an index where it needs one: change its attributes and append
+// it to its *count inputs, which are tensors of `to`.
+Status split_index(Split *x, const Op *op, int64_t *attrs, int32_t *inputs, int *count) MUST_USE;
+
 // --- split_convert.c
 
 // Find conversions of the operands of an operation with which its rule takes it, the cheapest;
