@@ -62,6 +62,12 @@ typedef struct {
     int tied_count;
 } Stages;
 
+// Does it add parts of the gradient of an output, one for each use?
+static inline bool stage_sums_uses(const Program *p, const Op *op) {
+    Kind k = op_kind(p, op);
+    return op_work(p, op)->phase == PHASE_BACKWARD && (k == KIND_ADD || k == KIND_FOLD);
+}
+
 static inline int stage_rank(const Stages *s, int stage) { return stage % s->ranks; }
 
 // Find out all that stage_emit_class() needs of a plan. ERR_USAGE, ERR_PLAN, ERR_MEMORY.

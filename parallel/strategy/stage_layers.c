@@ -3,7 +3,7 @@
 // from a dynamic program over (stages, layers), as in PipeDream (Narayanan et al., 2019, section
 // 3.1); a second one finds, of the cuts that reach it, those over which the fewest bytes go.
 #include "core/base/units.h"
-#include "parallel/strategy/stage.h"
+#include "parallel/strategy/stage_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,18 @@ static void note_read(Cuts *c, const Program *p, Writers *w, int root, int reade
     for (; w->low[root] > reader; w->low[root]--) c->bytes[w->low[root]] += p->tensors[root].bytes;
 }
 
+// Parts of a gradient are added up where the first layer that has one is (stage_plan.c).
+static int layer_of_sum(const Writers *w, const Program *p, const Plan *plan, const Op *op,
+                        int own) {
+    int first = NONE;
+    for (int k = 0; k < op->outputs + op->inputs; k++) {
+        if (k < op->outputs && !(op->flags & OP_ACCUMULATE)) continue;
+        int layer = w->layer[program_root(p, op_outputs(plan, op)[k])];
+        if (first == NONE || layer < first) first = layer;
+    }
+    return first > own ? first : own;
+}
+
 static Status measure_ops(Cuts *c, Arena *a, const Program *p, const Plan *plan) {
     Writers w = {ARENA_NEW(a, int, p->tensor_count + 1), ARENA_NEW(a, int, p->tensor_count + 1),
                  ARENA_NEW(a, int, p->tensor_count + 1),
@@ -59,6 +71,7 @@ static Status measure_ops(Cuts *c, Arena *a, const Program *p, const Plan *plan)
         int layer =
             op->shard || op->micro_batch || phase == PHASE_UPDATE ? NONE : layer_of(c, p, op);
         if (layer == NONE) continue;
+        if (stage_sums_uses(p, op)) layer = layer_of_sum(&w, p, plan, op, layer);
         for (int k = 0; k < op->inputs; k++)
             note_read(c, p, &w, program_root(p, op_inputs(plan, op)[k]), layer);
         for (int k = 0; k < op->outputs; k++) {

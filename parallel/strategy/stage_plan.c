@@ -39,6 +39,20 @@ static StageOp classify(const Stages *s, const Plan *plan, const Op *op) {
     return so;
 }
 
+// What uses of an output give of its gradient is added up before it is sent: on the first of the
+// stages that have such a part, if all are behind that of the layer.
+static int stage_of_sum(const Scan *scan, const Op *op, int own) {
+    const Stages *s = scan->s;
+    int first = NONE;
+    for (int k = 0; k < op->outputs + op->inputs; k++) {
+        if (k < op->outputs && !(op->flags & OP_ACCUMULATE)) continue;
+        int writer = scan->writer[program_root(s->from, op_outputs(scan->plan->plan, op)[k])];
+        int stage = writer == NONE ? own : scan->plan->ops[writer].stage;
+        if (first == NONE || stage < first) first = stage;
+    }
+    return first > own ? first : own;
+}
+
 // That of its layer; of what belongs to none, such as a collective, that of what it reads.
 static Status find_stage(Scan *scan, int i) {
     const Stages *s = scan->s;
@@ -53,6 +67,7 @@ static Status find_stage(Scan *scan, int i) {
     if (so->stage == NONE)
         FAIL(ERR_PLAN, "%s belongs to no layer: a pipeline does not know its stage",
              op_name(s->from, op));
+    if (stage_sums_uses(s->from, op)) so->stage = stage_of_sum(scan, op, so->stage);
     so->ranks = bit_of(s, so->stage);
     return OK;
 }
