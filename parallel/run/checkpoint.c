@@ -15,7 +15,7 @@
 
 // Each element is copied by one rank.
 static bool is_copied(const Rank *r, int tensor) {
-    return rank_saves(r->program, tensor) && rank_holds_first(r->job, r->comm.rank, tensor);
+    return rank_saves(r->program, tensor) && rank_keeps(r->job, r->comm.rank, tensor);
 }
 
 Status checkpoint_create(Rank *r) {

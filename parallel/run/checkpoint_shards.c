@@ -22,7 +22,7 @@ enum { RUNS_TEXT = 96 };  // bytes that one SafetensorsRun takes as text, at mos
 static int stored(const Rank *r, int rank, int i) {
     const Program *p = job_program(r->job, rank);
     int coordinate[AXES], tensor = rank_weight_tensor(r, rank, i);
-    if (tensor == NONE || !rank_holds_first(r->job, rank, tensor)) return NONE;
+    if (tensor == NONE || !rank_keeps(r->job, rank, tensor)) return NONE;
     program_coordinates(p, rank, coordinate);
     return piece_elements(p, &p->tensors[tensor], coordinate) ? tensor : NONE;
 }

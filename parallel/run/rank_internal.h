@@ -61,8 +61,11 @@ Status checkpoint_shards_index(Rank *r, int64_t step) MUST_USE;
 bool rank_saves(const Program *p,
                 int tensor);  // does the tensor outlive a plan, in its own memory?
 
-// Of the ranks of a class that hold the same elements, is this the first? It draws and saves them.
+// Of the ranks of a class that hold the same elements, is this the first? It draws them.
 bool rank_holds_first(const Job *job, int rank, int tensor);
+
+// And of those of all classes? It saves them.
+bool rank_keeps(const Job *job, int rank, int tensor);
 
 // The weights of all ranks, on rank 0, after rank_gather(): rank_weight_count() of them, in the
 // order of the logical tensors. `copied`: as checkpoint_keep() or checkpoint_copy() left them.

@@ -20,6 +20,28 @@ bool rank_saves(const Program *p, int tensor) {
     return role_persists((Role)t->role) && t->alias == NONE && t->logical != NONE;
 }
 
+// Do ranks of two classes that agree on all axes but those of the classes hold the same elements?
+static bool classes_hold_alike(const ProgramSet *set, int c, int t, int d, int u) {
+    const Program *p = &set->programs[c], *q = &set->programs[d];
+    uint16_t confined = set->classes[c].axes | set->classes[d].axes;
+    if (p->tensors[t].logical != q->tensors[u].logical) return false;
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement here = p->tensors[t].placement[a], there = q->tensors[u].placement[a];
+        bool cut = here.place == PLACE_SHARD || there.place == PLACE_SHARD;
+        if (cut && (confined >> a & 1 || !placement_equal(here, there))) return false;
+    }
+    return true;
+}
+
+// As stages of a pipeline that share a weight, or a count of updates.
+static bool earlier_class_holds(const ProgramSet *set, int class, int tensor) {
+    for (int c = 0; c < class; c++)
+        for (int t = 0; t < set->programs[c].tensor_count; t++)
+            if (rank_saves(&set->programs[c], t) && classes_hold_alike(set, class, tensor, c, t))
+                return true;
+    return false;
+}
+
 bool rank_holds_first(const Job *job, int rank, int tensor) {
     const ProgramSet *set = &job->set;
     const Program *p = job_program(job, rank);
@@ -28,6 +50,12 @@ bool rank_holds_first(const Job *job, int rank, int tensor) {
     program_coordinates(p, rank, coordinate);
     for (int a = 0; a < AXES; a++) first[a] = c && c->axes >> a & 1 ? c->first[a] : 0;
     return piece_is_first(p, &p->tensors[tensor], coordinate, first);
+}
+
+bool rank_keeps(const Job *job, int rank, int tensor) {
+    int class = program_set_class(&job->set, rank);
+    if (!rank_holds_first(job, rank, tensor)) return false;
+    return !job->set.classes || !earlier_class_holds(&job->set, class, tensor);
 }
 
 // The tensor in which a rank holds the i-th saved logical tensor, or NONE.
@@ -215,7 +243,7 @@ static void cursor_begin(PieceCursor *c, const Job *job, int tensor, int rank) {
     const Program *p = job_program(job, rank);
     int coordinate[AXES];
     *c = (PieceCursor){0};
-    if (tensor == NONE || !rank_holds_first(job, rank, tensor)) return;
+    if (tensor == NONE || !rank_keeps(job, rank, tensor)) return;
     program_coordinates(p, rank, coordinate);
     piece_walk(&c->walk, p, &p->tensors[tensor], coordinate);
     c->open = piece_next(&c->walk, &c->run);

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define GPT "gpt:hidden=16,heads=2,seq=8"
 #define LLAMA "llama:hidden=16,heads=2,kv_heads=1,seq=8"
@@ -231,8 +232,70 @@ START_TEST(no_stage_idles_while_there_are_layers_that_compute) {
 }
 END_TEST
 
+// A run that is saved by three stages, as one file or one a rank, goes on on one rank, and on other
+// stages: what is saved at the end are the bytes of a run that was not stopped.
+START_TEST(a_run_goes_on_with_other_stages) {
+    static char whole[300], half[300], rest[300];
+    Outcome out;
+    JobOptions o = options_of(GPT, "text:count=1000", 6);
+    snprintf(whole, sizeof whole, "%s/whole.safetensors", test_directory());
+    snprintf(half, sizeof half, "%s/half.safetensors", test_directory());
+    snprintf(rest, sizeof rest, "%s/rest.safetensors", test_directory());
+    o.spec.optimizer.kind = OPTIMIZER_ADAMW;
+    o.steps = 4;
+    o.save = whole;
+    ck_assert_ok(training_run(&out, &o, NULL));
+    outcome_finish(&out);
+    for (int shards = 0; shards < 2; shards++) {
+        JobOptions first = o;
+        divide(&first, 3, SCHEDULE_ZERO_BUBBLE, shards);
+        first.steps = 2;
+        first.save = half;
+        first.save_shards = shards;
+        ck_assert_ok(training_run(&out, &first, NULL));
+        outcome_finish(&out);
+        for (int stages = 1; stages <= 2; stages++) {
+            char text[2000];
+            JobOptions second = o;
+            divide(&second, stages, SCHEDULE_INTERLEAVED, stages);
+            second.resume = half;
+            second.save = rest;
+            if (shards) second.resume = strcat(strcpy(text, half), ".index.json");
+            ck_assert_ok(training_run(&out, &second, NULL));
+            outcome_finish(&out);
+            ck_assert_int_eq(test_shell(text, sizeof text, "cmp %s %s", whole, rest), 0);
+        }
+    }
+}
+END_TEST
+
+// Between blocks of a transformer the residual stream is sent, and its gradient back: batch x T x C
+// numbers each way, and nothing else but 16 bytes of losses.
+START_TEST(a_cut_between_blocks_sends_what_goes_through_it) {
+    Outcome out;
+    JobOptions o = options_of("gpt:layers=4,hidden=16,heads=2,seq=8", "text:count=1000", 4);
+    o.spec.batch = 16;
+    o.spec.strategy.stages = "0:12,12:22,22:44";  // wte, wpe and one block; one; two and the head
+    divide(&o, 3, SCHEDULE_1F1B, 0);
+    ck_assert_ok(training_run(&out, &o, NULL));
+    for (int s = 0; s < 3; s++) {
+        const Program *p = &out.job.set.programs[s];
+        const Plan *plan = &p->plans[out.job.plan_step];
+        int64_t sent[2] = {0, 0};
+        for (int i = 0; i < plan->op_count; i++) {
+            const Work *w = op_work(p, &plan->ops[i]);
+            if (work_is_send(w)) sent[w->peer == 1] += w->payload_bytes;
+        }
+        ck_assert_int_eq(sent[1], s < 2 ? 16 * 8 * 16 * 4 : 0);
+        ck_assert_int_eq(sent[0], s > 0 ? 16 * 8 * 16 * 4 : 0);
+    }
+    outcome_finish(&out);
+}
+END_TEST
+
 SUITE("stage", every_schedule_equals_accumulation, a_gpt_with_a_tied_head_does, a_llama_does,
       what_an_update_knows_of_all_stages_is_right,
       a_step_that_is_not_finite_is_skipped_by_all_stages,
       pipelines_in_two_copies_equal_data_parallel_ranks, stages_compress_and_freeze_what_is_theirs,
-      stages_may_begin_anywhere, no_stage_idles_while_there_are_layers_that_compute)
+      stages_may_begin_anywhere, no_stage_idles_while_there_are_layers_that_compute,
+      a_run_goes_on_with_other_stages, a_cut_between_blocks_sends_what_goes_through_it)
