@@ -78,7 +78,8 @@ static void print_title(const Program *p, const JobSpec *job, const char *class)
         printf("ZeRO %d", job->strategy.zero);
     else
         printf("%s", job->plan_file                ? "a plan"
-                     : model.ranks == 1            ? "no strategy"
+                     : job->ranks == 1             ? "no strategy"
+                     : model.ranks == 1            ? "model parallel"
                      : job->strategy.data_parallel ? "DataParallel"
                                                    : "DDP");
     printf(", batch %lld\n", (long long)job->batch);

@@ -69,7 +69,7 @@ static int64_t recomputed_bytes(const Program *p, const Plan *plan) {
 }
 
 // Elements of a lasting tensor that data-parallel ranks divide among themselves: all, or the piece
-// that their place along other axes has.
+// that their place along other axes has; of a tensor of another stage of a pipeline none.
 static int64_t divided_elements(const Program *p, int logical) {
     const Logical *l = &p->logicals[logical];
     int data = mesh_find_axis(p, MESH_DATA), dims;
@@ -82,7 +82,7 @@ static int64_t divided_elements(const Program *p, int logical) {
         for (int d = 0; d < dims; d++) n *= shape[d];
         return n;
     }
-    return logical_elements(l);
+    return mesh_axis_size(p, MESH_PIPE) > 1 ? 0 : logical_elements(l);
 }
 
 FootprintModel footprint_model(const Program *p) {
@@ -139,6 +139,13 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
     return phase == PHASE_UPDATE ? &f->sent_norm : &f->sent_statistics;
 }
 
+// What a stage of a pipeline sends to another, but for the norm on its way.
+static int64_t message_bytes(const Program *p, const Plan *plan, const Op *op) {
+    const Work *w = op_work(p, op);
+    bool rows = work_is_send(w) && p->tensors[*op_inputs(plan, op)].role == ROLE_ACTIVATION;
+    return rows ? w->payload_bytes : 0;
+}
+
 Footprint footprint_planned(const Program *p, int rank) {
     const Plan *plan = step_of(p);
     Footprint f = {.parameters = (double)program_memory(p, MEMORY_PARAMETERS),
@@ -148,6 +155,7 @@ Footprint footprint_planned(const Program *p, int rank) {
         const Op *op = &plan->ops[i];
         const Work *w = op_work(p, op);
         bool rows = w->kind == KIND_SCATTER || w->kind == KIND_GATHER;
+        f.sent_activations += (double)message_bytes(p, plan, op);
         if (!work_communicates(w) || work_is_message(w) || (!op->outputs && !rows)) continue;
         double *sum = rows ? &f.sent_rows : sum_of(&f, p, plan, op);
         if (!sum) continue;

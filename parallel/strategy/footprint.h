@@ -34,7 +34,7 @@ typedef struct {
     double sent;              // of gradients and parameters, a step
     double sent_norm;         // of the norm of all gradients, where it is computed
     double sent_statistics;   // of batch normalisation; no closed form has them, and none the next
-    double sent_activations;  // and their gradients, where ranks share the work of the same rows
+    double sent_activations;  // and their gradients, where ranks or stages share the same rows
     double sent_rows;         // of samples, outputs and their gradients, as DataParallel does
 } Footprint;
 

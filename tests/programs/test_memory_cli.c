@@ -55,4 +55,21 @@ START_TEST(planned_memory_is_printed_as_json) {
 }
 END_TEST
 
-SUITE("memory_cli", the_memory_of_any_number_of_ranks_is_printed, planned_memory_is_printed_as_json)
+// The formulas are about what a stage holds: of 784 x 64 + 64 parameters the first, 64 x 64 + 64 +
+// 10 x 64 + 10 the second. It sends 64 rows of 64 numbers.
+START_TEST(the_formulas_of_a_stage_are_of_its_parameters) {
+    const char *at;
+    ck_assert_int_eq(command_run(&it, "train --print-memory --model mlp:hidden=64,layers=2 --pp 2 "
+                                      "--dp 2 --stages 0:3,3:6"),
+                     0);
+    ck_assert_ptr_nonnull(at = strstr(it.out, "4 ranks, class stage0, DDP, batch 64\n"));
+    ck_assert_ptr_nonnull(at = strstr(at, "\nparameters        196KiB  196KiB   196KiB"));
+    ck_assert_ptr_nonnull(at = strstr(at, "\nfor activations     8KiB\n"));
+    ck_assert_ptr_nonnull(at = strstr(at, "4 ranks, class stage1, DDP, batch 64\n"));
+    ck_assert_ptr_nonnull(strstr(at, "\nparameters       18.8KiB  18.8KiB  18.8KiB"));
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("memory_cli", the_memory_of_any_number_of_ranks_is_printed, planned_memory_is_printed_as_json,
+      the_formulas_of_a_stage_are_of_its_parameters)
