@@ -37,6 +37,9 @@ static inline int64_t costs_busy_ps(const Costs *c, int plan, int op, int step) 
 static inline int64_t costs_dispatch_ps(const Costs *c, int op, int step) {
     return c->steps.count ? c->steps.gap_ps[step_costs_at(&c->steps, op, step)] : c->dispatch_ps;
 }
+static inline int64_t costs_notice_ps(const Costs *c, int op, int step) {
+    return c->steps.notice_ps ? c->steps.notice_ps[step_costs_at(&c->steps, op, step)] : 0;
+}
 static inline int64_t costs_turn_ps(const Costs *c, int step) {
     return c->steps.count ? c->steps.turn_ps[step] : c->turn_ps;
 }

@@ -191,6 +191,11 @@ Status host_advance_lane(HostSimulation *s, int rank, int lane, bool *busy) {
             return host_start_work(s, rank, DOING_SHARE, op, lane, host_share_cost(s, rank, op, c));
         }
         if (!host_is_through(s, rank, lane)) return OK;
+        int64_t notice_ps = costs_notice_ps(s->o->costs[rank], op, r->step);
+        if (notice_ps && !c->noticed) {
+            *busy = true;
+            return host_start_work(s, rank, DOING_NOTICE, op, lane, notice_ps);
+        }
         host_end_comm(s, rank, lane);
     }
     return OK;

@@ -11,7 +11,16 @@
 #include "sim/simulate.h"
 
 // What a rank's thread does.
-typedef enum { DOING_NOTHING, DOING_TURN, DOING_WORK, DOING_SHARE, WAITING, WAKING, ENDED } Doing;
+typedef enum {
+    DOING_NOTHING,
+    DOING_TURN,
+    DOING_WORK,
+    DOING_SHARE,
+    DOING_NOTICE,
+    WAITING,
+    WAKING,
+    ENDED
+} Doing;
 
 // The communication in flight on a lane of a rank.
 typedef struct {
@@ -22,6 +31,7 @@ typedef struct {
     int64_t start_ps, arrival_ps;
     int32_t number;  // of a message, from 1 on: its place among those with this peer and tag; or 0
     bool taken;      // a send whose receiver has it
+    bool noticed;    // this rank has seen that it has ended
 } LaneComm;
 
 typedef struct {
@@ -53,7 +63,8 @@ enum { EVENT_CORE, EVENT_WAKE };
 
 static inline int host_core(const HostSimulation *s, int rank) { return rank % s->host->cores; }
 static inline bool host_needs_core(const SimRank *r) {
-    return r->doing == DOING_TURN || r->doing == DOING_WORK || r->doing == DOING_SHARE;
+    return r->doing == DOING_TURN || r->doing == DOING_WORK || r->doing == DOING_SHARE ||
+           r->doing == DOING_NOTICE;
 }
 static inline bool host_oversubscribed(const HostSimulation *s) {
     return s->o->ranks > s->host->cores;

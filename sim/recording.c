@@ -2,7 +2,9 @@
 // Reads all traces of a run, checks that they are of one run, and says what their steps cost.
 #include "sim/recording.h"
 
+#include "core/platform/device_traits.h"
 #include "core/report/report.h"
+#include "sim/step_delays.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -77,7 +79,15 @@ static Status read_costs(Recording *r, Arena *a) {
         TRY(step_costs_read(&r->costs[k].steps, a, r->costs[k].program, r->plan, t, r->rows,
                             r->row_count, shared));
     }
-    return OK;
+    if (shared || device_traits_platform(r->traces[0].run.device)) return OK;
+    const StepDelays delays = {
+        .traces = r->traces,
+        .costs = r->costs,
+        .ranks = r->ranks,
+        .plan = r->plan,
+        .rows = r->rows,
+        .poll_ps = r->has_machine && r->machine.is_host ? r->machine.host.poll_ps : 0};
+    return step_delays_read(&delays, a);
 }
 
 Status recording_measure(Recording *r, Arena *a) {

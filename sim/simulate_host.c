@@ -17,6 +17,7 @@
 //          WAKING <-------- WAITING
 //             host_notify(): a peer went on
 //
+// In a replay a rank may see late that a communication has ended: DOING_NOTICE until it does.
 // Ranks that DO something need their core: host_start_work() adds one to it. A core divides its
 // time equally (processor sharing). Whenever the number of its busy ranks changes,
 // host_update_demand() takes off what each has had, and host_schedule_core() sets the one event
@@ -138,10 +139,11 @@ static Status host_run_rank(HostSimulation *s, int rank) {
 static Status host_end_work(HostSimulation *s, int rank) {
     SimRank *r = &s->ranks[rank];
     int op = r->op;
-    bool share = r->doing == DOING_SHARE, turn = r->doing == DOING_TURN;
+    Doing done = r->doing;
     r->doing = DOING_NOTHING;
-    if (turn) return host_run_rank(s, rank);
-    if (share) {
+    if (done == DOING_NOTICE) r->comms[r->lane].noticed = true;
+    if (done == DOING_TURN || done == DOING_NOTICE) return host_run_rank(s, rank);
+    if (done == DOING_SHARE) {
         LaneComm *c = &r->comms[r->lane];
         c->share++;
         TRY(host_end_round(s, rank, op, c));

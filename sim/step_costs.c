@@ -138,6 +138,11 @@ Status step_costs_read(StepCosts *out, Arena *a, const Program *p, int plan, con
         }
         read_gaps(&r, step, &gap_ps[(size_t)i * ops], &turn_ps[i]);
     }
-    *out = (StepCosts){count, (int)ops, ps, busy_ps, gap_ps, turn_ps};
+    *out = (StepCosts){.count = count,
+                       .ops = (int)ops,
+                       .ps = ps,
+                       .busy_ps = busy_ps,
+                       .gap_ps = gap_ps,
+                       .turn_ps = turn_ps};
     return OK;
 }

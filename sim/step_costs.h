@@ -10,11 +10,13 @@
 
 // Of one plan on one rank.
 typedef struct {
-    int count, ops;          // steps, of so many operations; 0: no step is known by itself
-    const int64_t *ps;       // [step][operation]
-    const int64_t *busy_ps;  // [step][operation]: CPU time of a computation, at most its ps
-    const int64_t *gap_ps;   // [step][operation]: the executor's own time before it
-    const int64_t *turn_ps;  // [step]: a rank's own time, before and after all operations
+    int count, ops;            // steps, of so many operations; 0: no step is known by itself
+    const int64_t *ps;         // [step][operation]
+    const int64_t *busy_ps;    // [step][operation]: CPU time of a computation, at most its ps
+    int64_t *gap_ps;           // [step][operation]: the executor's own time before it
+    const int64_t *notice_ps;  // [step][operation]: of a communication, until the rank sees that it
+                               // has ended; NULL: none
+    const int64_t *turn_ps;    // [step]: a rank's own time, before and after all operations
 } StepCosts;
 
 // What a span says of its operation's cost: its duration, or with `share` the CPU time of the rank,

@@ -4,6 +4,7 @@
 
 #include "core/base/rng.h"
 #include "sim/predict.h"
+#include "sim/step_delays.h"
 #include "tests/support/simulate_case.h"
 
 enum { NS = 1000, STEPS = 40, MOST_OPS = 8 };
@@ -101,7 +102,8 @@ static void draw(Setup *s, StepCosts *c, Rng *rng) {
         gap_ps[i] = i % ops == BUCKET || i % ops == WORK ? 0 : (int64_t)rng_below(rng, 20) * NS;
     }
     for (int i = 0; i < STEPS; i++) turn_ps[i] = (int64_t)rng_below(rng, 50) * NS;
-    *c = (StepCosts){STEPS, ops, ps, ps, gap_ps, turn_ps};
+    *c = (StepCosts){
+        .count = STEPS, .ops = ops, .ps = ps, .busy_ps = ps, .gap_ps = gap_ps, .turn_ps = turn_ps};
 }
 
 static void simulate(Setup *s) {
@@ -148,6 +150,110 @@ START_TEST(a_simulated_run_is_read_and_replayed_exactly) {
 }
 END_TEST
 
+static void read_delays(Costs *costs, Arena *a, const Trace traces[2], int64_t poll_ns) {
+    static const int row = 0;
+    for (int r = 0; r < 2; r++)
+        ck_assert_ok(step_costs_read(&costs[r].steps, a, costs[r].program, 0, &traces[r].timeline,
+                                     &row, 1, false));
+    const StepDelays d = {
+        .traces = traces, .costs = costs, .ranks = 2, .rows = &row, .poll_ps = poll_ns * NS};
+    ck_assert_ok(step_delays_read(&d, a));
+}
+
+// Rank 1 comes last, at 200, does its share at once and more behind it. Rank 0, which waits, does
+// its share from 270 to 300: it was late by 70, of which 7 are seen in every run. Then all is done;
+// rank 1 has had nothing to do since 250, but sees it at 340. Rank 1's clock began 5 later.
+START_TEST(threads_that_go_on_late_are_found) {
+    Setup s;
+    setup(&s, 2);
+    for (int r = 0; r < 2; r++) timeline_begin_step(&s.lines[r], 0, 0, 0);
+    span(&s.lines[0], WORK, 0, 100, 0, 100);
+    span(&s.lines[0], BUCKET, 100, 300, 100, 30);
+    span(&s.lines[0], MORE, 300, 310, 0, 10);
+    span(&s.lines[0], USE, 310, 320, 0, 10);
+    span(&s.lines[1], WORK, 0, 195, 0, 195);
+    span(&s.lines[1], MORE, 225, 245, 0, 20);
+    span(&s.lines[1], BUCKET, 195, 335, 0, 30);
+    span(&s.lines[1], USE, 335, 345, 0, 10);
+    for (int r = 0; r < 2; r++) timeline_end_step(&s.lines[r], 345 * NS);
+    Trace traces[2] = {{.timeline = s.lines[0], .origin_ns = 1000},
+                       {.timeline = s.lines[1], .origin_ns = 1005}};
+    read_delays(s.costs, &s.arena, traces, 7);
+    ck_assert_int_eq(s.costs[0].steps.gap_ps[BUCKET], (270 - 200 - 7) * NS);
+    ck_assert_int_eq(s.costs[0].steps.notice_ps[BUCKET], 0);
+    ck_assert_int_eq(s.costs[1].steps.gap_ps[BUCKET], 0);
+    ck_assert_int_eq(s.costs[1].steps.notice_ps[BUCKET], (340 - 300 - 7) * NS);
+    traces[1].origin_ns = INT64_MAX;  // another machine's
+    read_delays(s.costs, &s.arena, traces, 7);
+    ck_assert_int_eq(s.costs[0].steps.gap_ps[BUCKET], 0);
+    finish(&s);
+}
+END_TEST
+
+// The message is there at 110, when the sender's share of it is done; the receiver takes it from
+// 130 to 150, and the sender sees that at 180.
+START_TEST(the_ends_of_a_message_are_late_for_each_other) {
+    Program stages[2] = {0};
+    Costs costs[2];
+    Timeline lines[2];
+    Arena arena = {0};
+    const int64_t tag = 0;
+    for (int r = 0; r < 2; r++) {
+        Program *p = &stages[r];
+        int group;
+        ck_assert_ok(program_add_axis(p, "pipe", 2, NULL));
+        ck_assert_ok(program_add_group(p, "pipe", 1, &group));
+        ck_assert_ok(program_add_lane(p, "next", LANE_COMMUNICATION, group, NULL));
+        ck_assert_ok(program_add_plan(p, "step", NULL));
+        make_tensor(p, "x", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+        make_op(p, &p->plans[0],
+                (OpSpec){.name = "message",
+                         .kind = r ? KIND_RECEIVE : KIND_SEND,
+                         .peer = r ? -1 : 1,
+                         .attrs = &tag},
+                r ? "x" : "", r ? "" : "x");
+        ck_assert_ok(costs_init(&costs[r], &arena, p));
+        ck_assert_ok(timeline_create(&lines[r], r, 1, 1));
+        timeline_begin_step(&lines[r], 0, 0, 0);
+        timeline_add_span(&lines[r], &(Span){.start_ps = (r ? 0 : 100) * NS,
+                                             .end_ps = (r ? 150 : 180) * NS,
+                                             .wait_ns = r ? 100 : 0,
+                                             .cpu_ns = r ? 20 : 10});
+        timeline_end_step(&lines[r], 200 * NS);
+    }
+    read_delays(costs, &arena, (const Trace[]){{.timeline = lines[0]}, {.timeline = lines[1]}}, 7);
+    ck_assert_int_eq(costs[1].steps.gap_ps[0], (130 - 110 - 7) * NS);
+    ck_assert_int_eq(costs[0].steps.notice_ps[0], (180 - 150 - 7) * NS);
+    for (int r = 0; r < 2; r++) {
+        timeline_destroy(&lines[r]);
+        program_finish(&stages[r]);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// A rank that sees late that a communication has ended goes on so much later.
+START_TEST(what_is_seen_late_makes_a_step_longer) {
+    Setup s;
+    int64_t ends[2];
+    setup(&s, 2);
+    for (int late = 0; late < 2; late++) {
+        Rng rng;
+        rng_init(&rng, 9, RNG_TEST, 0, 0);
+        for (int r = 0; r < 2; r++) {
+            draw(&s, &s.costs[r].steps, &rng);
+            int64_t *notice_ps = ARENA_NEW(&s.arena, int64_t, STEPS * s.plan->op_count);
+            notice_ps[(STEPS - 1) * s.plan->op_count + BUCKET] = late * 500 * NS;
+            s.costs[r].steps.notice_ps = notice_ps;
+        }
+        simulate(&s);
+        ends[late] = end_of(&s, 0);
+    }
+    ck_assert_int_eq(ends[1] - ends[0], 500 * NS);
+    finish(&s);
+}
+END_TEST
+
 // Work takes 100 and 300 ns in turn, on one rank when on the other it takes 300 and 100: the ranks,
 // which meet in every step, always wait for the slower. Medians of 200 know nothing of that.
 static void take_turns(Setup *s, Recording *r, bool each) {
@@ -159,8 +265,7 @@ static void take_turns(Setup *s, Recording *r, bool each) {
         Rng rng;
         rng_init(&rng, 1, RNG_TEST, 0, 0);
         draw(s, &c, &rng);
-        int64_t *ps = (int64_t *)c.ps, *gap_ps = (int64_t *)c.gap_ps,
-                *turn_ps = (int64_t *)c.turn_ps;
+        int64_t *ps = (int64_t *)c.ps, *gap_ps = c.gap_ps, *turn_ps = (int64_t *)c.turn_ps;
         for (int i = 0; i < STEPS * c.ops; i++) {
             ps[i] = i % c.ops == WORK ? ((i / c.ops + k) % 2 ? 300 : 100) * NS : 0;
             gap_ps[i] = 0;
@@ -193,4 +298,5 @@ END_TEST
 
 SUITE("step_costs", time_between_operations_is_the_executors_but_for_shares,
       a_rank_that_comes_last_begins_with_its_share, a_simulated_run_is_read_and_replayed_exactly,
-      ranks_that_fall_out_of_step_wait_for_each_other)
+      threads_that_go_on_late_are_found, the_ends_of_a_message_are_late_for_each_other,
+      what_is_seen_late_makes_a_step_longer, ranks_that_fall_out_of_step_wait_for_each_other)
