@@ -142,12 +142,12 @@ static Status take(Split *x, int t, int32_t *out) {
     return OK;
 }
 
-// What outlives a step is there from the beginning, and lies as its parameter does.
+// What outlives a step is there from the beginning, as was chosen or as its parameter lies.
 static Status take_lasting(Split *x) {
     Program *p = x->from;
     int32_t any;
     for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].role == ROLE_PARAMETER)
+        if (p->tensors[t].role == ROLE_PARAMETER || p->tensors[t].role == ROLE_STATE)
             *split_now(x, &x->state, t) = x->parameter[p->tensors[t].logical];
     for (int k = 0; k < p->plan_count; k++)
         for (int i = 0; i < p->plans[k].op_count; i++) {

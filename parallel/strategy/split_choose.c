@@ -69,6 +69,24 @@ static bool cut_by_inputs(Chooser *c, const Op *op, SplitState *s) {
     return true;
 }
 
+// All that belongs to a channel which is cut lies with it: what batch normalisation has of it,
+// parameters and running statistics.
+static void cut_with_channels(Chooser *c, const Op *op, SplitState *s) {
+    Kind kind = op_kind(c->x->from, op);
+    bool norm = kind == KIND_BATCH_NORM, update = kind == KIND_BATCH_NORM_UPDATE;
+    if (!norm && !update) return;
+    const int32_t *in = op_inputs(c->plan, op);
+    Placement how = *split_now(c->x, s, in[norm ? 0 : 2]);
+    if (!placement_is_cut(how, norm ? 1 : 2)) return;
+    how = placement_moved(how, 0);
+    for (int i = norm ? 2 : 0; i < (norm ? 4 : 2); i++) {
+        int l = logical_of(c, in[i]);
+        bool chosen = placement_equal(c->tried[l], how),
+             is_free = c->uses[l] == 1 && c->tried[l].place == PLACE_REPLICATE;
+        if (chosen || is_free) place(c, s, in[i], how);
+    }
+}
+
 static bool reads_cut(const Chooser *c, const Op *op, const SplitState *s) {
     for (int i = 0; i < op->inputs; i++)
         if (split_now(c->x, s, op_inputs(c->plan, op)[i])->place != PLACE_REPLICATE) return true;
@@ -81,24 +99,29 @@ static Status follow(Chooser *c, const Op *op, SplitState *s) {
     if (!reads_cut(c, op, s)) return OK;
     bool product = split_multiplies(op_kind(c->x->from, op));
     if (product && cut_by_inputs(c, op, s)) return OK;
+    cut_with_channels(c, op, s);
     TRY(split_infer(c->x, c->plan, op, s));
     write_whole(c, op, s);
     if (!c->uneven && split_check_heads(c->x, c->plan, op, s) != OK) c->uneven = op;
     return OK;
 }
 
-// Cut all products that read the tensor `input` by their outputs, from operation `first` on.
-static Status try_cut(Chooser *c, int first, int input, Placement how) {
+// Cut operation `first` by its outputs and, unless it shall be alone, all others that multiply its
+// input as well.
+static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
     Split *x = c->x;
     split_state_copy(x, &c->trial, &c->state);
     memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
     c->rows = 0;
     c->uneven = NULL;
+    int input = op_inputs(c->plan, &c->plan->ops[first])[0];
     for (int i = first; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
         const int32_t *in = op_inputs(c->plan, op);
         if (!is_forward(c, op)) continue;
-        if (split_multiplies(op_kind(x->from, op)) && in[0] == input && is_free(c, op))
+        bool asked = i == first || (!alone && split_multiplies(op_kind(x->from, op)) &&
+                                    in[0] == input && is_free(c, op));
+        if (asked)
             for (int k = 1; k < op->inputs; k++) place(c, &c->trial, in[k], how);
         TRY(follow(c, op, &c->trial));
         split_state_write(x, c->plan, op, &c->trial);
@@ -112,12 +135,12 @@ static const Placement cuts[] = {
     {.place = PLACE_SHARD, .dim = PAIR_OUTPUTS, .cut = CUT_INTERLEAVED, .block = 3},
 };
 
+// Queries, keys and values are cut together; beside a branch a projection of its input may not be.
 static Status choose_at(Chooser *c, int i) {
     Split *x = c->x;
-    const Op *op = &c->plan->ops[i];
-    int input = op_inputs(c->plan, op)[0];
-    for (size_t k = 0; k < sizeof cuts / sizeof *cuts; k++) {
-        if (try_cut(c, i, input, cuts[k]) != OK) continue;
+    int count = (int)(sizeof cuts / sizeof *cuts);
+    for (int k = 0; k < 2 * count; k++) {
+        if (try_cut(c, i, k >= count, cuts[k % count]) != OK) continue;
         if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
         memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
         for (int t = 0; t < x->from->tensor_count; t++)
