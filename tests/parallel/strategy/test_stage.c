@@ -53,9 +53,9 @@ static void check_schedules(const Outcome *oracle, const JobOptions *whole, int 
     }
 }
 
-static void check_all(const char *model, const char *data) {
+static void check_all(const char *model, const char *data, int variants) {
     int turn = 0;
-    for (int variant = 0; variant < 4; variant++) {
+    for (int variant = 0; variant < variants; variant++) {
         Outcome oracle;
         JobOptions o = options_of(model, data, 12);
         o.spec.device = variant & 1 ? device_traits_default : "reference";
@@ -69,14 +69,14 @@ static void check_all(const char *model, const char *data) {
 START_TEST(every_schedule_equals_accumulation) {
     static char model[4096];
     snprintf(model, sizeof model, "%s", test_source("tests/data/zero.model"));
-    check_all(model, NULL);
+    check_all(model, NULL, 4);
 }
 END_TEST
 
-START_TEST(a_gpt_with_a_tied_head_does) { check_all(GPT, "text:count=1000"); }
+START_TEST(a_gpt_with_a_tied_head_does) { check_all(GPT, "text:count=1000", 4); }
 END_TEST
 
-START_TEST(a_llama_does) { check_all(LLAMA, "text:count=1000"); }
+START_TEST(a_llama_does) { check_all(LLAMA, "text:count=1000", 2); }
 END_TEST
 
 // Clipping adds blocks through all stages; the count of Adam and the scale are the same on all.
@@ -293,9 +293,43 @@ START_TEST(a_cut_between_blocks_sends_what_goes_through_it) {
 }
 END_TEST
 
+// The first two messages of a kind of the first stage, each with what belongs to the other.
+static void exchange_messages(void *context, Job *job) {
+    Program *p = &job->set.programs[0];
+    const Plan *plan = &p->plans[job->plan_step];
+    int32_t *operand[2];
+    int found = 0;
+    for (int i = 0; i < plan->op_count && found < 2; i++)
+        if (op_kind(p, &plan->ops[i]) == *(const Kind *)context)
+            operand[found++] = &plan->operands[plan->ops[i].operand_first];
+    ck_assert_int_eq(found, 2);
+    int32_t first = *operand[0];
+    *operand[0] = *operand[1];
+    *operand[1] = first;
+}
+
+START_TEST(micro_batches_that_are_taken_for_each_other_are_seen) {
+    Outcome oracle, got;
+    JobOptions o = options_of(GPT, "text:count=1000", 4);
+    o.spec.batch = 24;
+    o.spec.strategy.stages = "0:12,12:24";  // one message each way
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    divide(&o, 2, SCHEDULE_GPIPE, 0);
+    for (int sends = 0; sends < 2; sends++) {
+        Kind kind = sends ? KIND_SEND : KIND_RECEIVE;
+        ck_assert_ok(
+            training_run(&got, &o, &(TrainingProbe){.context = &kind, .edit = exchange_messages}));
+        ck_assert_ptr_nonnull(outcome_result_difference(&oracle, &got));
+        outcome_finish(&got);
+    }
+    outcome_finish(&oracle);
+}
+END_TEST
+
 SUITE("stage", every_schedule_equals_accumulation, a_gpt_with_a_tied_head_does, a_llama_does,
       what_an_update_knows_of_all_stages_is_right,
       a_step_that_is_not_finite_is_skipped_by_all_stages,
       pipelines_in_two_copies_equal_data_parallel_ranks, stages_compress_and_freeze_what_is_theirs,
       stages_may_begin_anywhere, no_stage_idles_while_there_are_layers_that_compute,
-      a_run_goes_on_with_other_stages, a_cut_between_blocks_sends_what_goes_through_it)
+      a_run_goes_on_with_other_stages, a_cut_between_blocks_sends_what_goes_through_it,
+      micro_batches_that_are_taken_for_each_other_are_seen)
