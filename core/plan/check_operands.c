@@ -238,6 +238,18 @@ static Status match_blocks(const Match *m) {
          KIND_SUM_BLOCK, (long long)have);
 }
 
+// W equal pieces of a dimension behind the first, with all elements of the tensor.
+static Status match_chunks(const Match *m) {
+    Kind kind = work_kind(m->work);
+    if (kind != KIND_TO_CHUNKS && kind != KIND_FROM_CHUNKS) return OK;
+    TRY(check_attribute(m, "dim", 1, m->plain->dims - 1));
+    int64_t elements, W = size_of(m, "W"), N = size_of(m, "N");
+    bool fits = !__builtin_mul_overflow(W, N, &elements) &&
+                m->plain->shape[attribute(m, "dim")] % W == 0 &&
+                elements == tensor_elements(m->plain);
+    return fits ? OK : mismatch(m, m->plain, "W equal pieces along dim, of N elements each");
+}
+
 // A matrix of N rows, however many dimensions the M elements of one have.
 static Status match_matrix(const Match *m) {
     Kind kind = work_kind(m->work);
@@ -420,6 +432,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_window(&m));
     TRY(match_blocks(&m));
     TRY(match_matrix(&m));
+    TRY(match_chunks(&m));
     TRY(match_feedback(&m));
     TRY(match_packed(&m));
     TRY(check_attributes(p, plan, op));

@@ -159,6 +159,7 @@ static Status judge_own(const Along *a, int own) {
 // with them gradients of parameters, which are parts of a sum.
 static bool differs_by_rows(const Along *a) {
     switch (op_kind(a->p, a->op)) {
+    case KIND_FROM_CHUNKS:
     case KIND_BATCH_NORM_BACKWARD_WEIGHT: return true;
     case KIND_DROPOUT:
     case KIND_DROPOUT_BACKWARD:

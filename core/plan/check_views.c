@@ -39,7 +39,9 @@ static Status check_share(const Program *p, const Tensor *t, int axis) {
     if (of->extent != NONE)
         FAIL(ERR_PLAN, "tensor %s: a share inside %s, which has an extent", name, base);
     for (int a = 0; a < p->axis_count; a++) {
-        bool alike = placement_equal(t->placement[a], of->placement[a]);
+        bool reduced = placement_is_partial(of->placement[a]) &&
+                       t->placement[a].place == PLACE_REPLICATE;  // in place, before
+        bool alike = reduced || placement_equal(t->placement[a], of->placement[a]);
         bool flat = of->placement[a].place == PLACE_SHARD && of->placement[a].cut == CUT_FLAT;
         if (p->axes[a].size < 2 || a == axis || (alike && !flat)) continue;
         FAIL(ERR_PLAN, "tensor %s: a share along %s inside %s, but along %s they do not lie alike",

@@ -34,6 +34,10 @@ void NAME(cpu_fold)(const KernelCall *call) {
 
 void NAME(cpu_concatenate)(const KernelCall *call) { TYPED(reference_concatenate)(call); }
 
+void NAME(cpu_to_chunks)(const KernelCall *call) { TYPED(reference_to_chunks)(call); }
+
+void NAME(cpu_from_chunks)(const KernelCall *call) { TYPED(reference_from_chunks)(call); }
+
 void NAME(cpu_sgd)(const KernelCall *call) {
     real *restrict weight = output_data(call, 0), *restrict velocity = output_data(call, 1);
     const real *restrict gradient = input_data(call, 0);

@@ -12,6 +12,16 @@ static void judge_all(const OneOp *cases, size_t count) {
 }
 START_TEST(a_bias_is_added_to_a_sum_and_lies_as_the_channels_do) {
     const OneOp cases[] = {
+        {KIND_TO_CHUNKS, "x P+ 2x6x4; y P+ 3x16", "y", "x", NULL},
+        {KIND_TO_CHUNKS, "x S1 2x3x4; y S0 1x24", "y", "x", NULL},
+        {KIND_TO_CHUNKS, "x S0 2x6x4; y D 3x16", "y", "x", NULL},
+        {KIND_TO_CHUNKS, "x S1:zigzag 2x4x4; y S0 1x32", "y", "x", "by rows, or along dim="},
+        {KIND_TO_CHUNKS, "x S2 2x6x4; y R 3x16", "y", "x", "by rows, or along dim="},
+        {KIND_TO_CHUNKS, "x R 2x5x4; y R 3x16", "y", "x", "W equal pieces along dim"},
+        {KIND_FROM_CHUNKS, "y S0 1x24; x S1 2x3x4", "x", "y", NULL},
+        {KIND_FROM_CHUNKS, "y S0 1x24; x S2 2x3x4", "x", "y", "make it S1"},
+        {KIND_FROM_CHUNKS, "y D 3x16; x S0 2x6x4", "x", "y", NULL},
+        {KIND_FROM_CHUNKS, "y S1 3x16; x R 2x6x4", "x", "y", "chunks are whole, cut by S0"},
         {KIND_LINEAR_BIAS, "x R 2x4; b R 4; y R 2x4", "y", "x b", NULL},
         {KIND_LINEAR_BIAS, "x S0 2x4; b R 4; y S0 2x4", "y", "x b", NULL},
         {KIND_LINEAR_BIAS, "x S1:zigzag 2x6x4; b R 4; y S1:zigzag 2x6x4", "y", "x b", NULL},

@@ -283,6 +283,7 @@ START_TEST(computations_are_judged_by_how_their_operands_lie) {
         {KIND_SQUARE_SUMS, "g P+ 4; q R 1 f64", "q", "g", "reduce it first"},
         {KIND_SQUARE_SUMS, "g S0 4; q P+ 1 f64", "q", "g", NULL},
         {KIND_SQUARE_SUMS, "g S0 4; q S0 1 f64", "q", "g", "make it P+"},
+        {KIND_SQUARE_SUMS, "g S:flat/64 64; q P+ 1 f64", "q", "g", "whole in S:flat/4096"},
         {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q P+ 2 f64", "q", "g", NULL},
         {KIND_SQUARE_SUMS, "g S:flat/4096 4096; q R 2 f64", "q", "g", "make it P+"},
         {KIND_ADD_BLOCKS, "q R 3 f64; s R 1 f64", "s", "q", NULL},
