@@ -141,6 +141,12 @@ const OptionDetail job_details[] = {
      "first stage and 4 to 8 to the second. Of an interleaved schedule stage k is on rank k mod N. "
      "Without it the stage with the most arithmetic has as little as may be.",
      "split-points pipeline-split layers-per-stage partition"},
+    {"sequence-parallel",
+     "Korthikanti et al., 2022: between products each rank has a part of the positions, for norms, "
+     "residual sums and dropout, so that their activations are divided too. Every all-reduce "
+     "becomes a reduce-scatter and an all-gather, which send as many bytes; norms' gradients are "
+     "reduced once a step. --tp must divide the positions.",
+     "sp"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
      "those of one node: so the axis that communicates most comes last. train --print-mesh.",

@@ -131,7 +131,8 @@ static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op
     Role whole = (Role)p->logicals[p->tensors[op_outputs(plan, op)[0]].logical].role;
     bool own = data != NONE && !placement_group_varies(p, op_work(p, op)->group, data);
     if (to == ROLE_SCALAR) return NULL;
-    if (to == ROLE_ACTIVATION && own && phase != PHASE_UPDATE) return &f->sent_activations;
+    if ((to == ROLE_ACTIVATION || to == ROLE_BUFFER) && own && phase != PHASE_UPDATE)
+        return &f->sent_activations;
     if (op_kind(p, op) == KIND_BROADCAST && whole == ROLE_PARAMETER) return &f->sent;  // copies
     if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;
     if (from == ROLE_PARAMETER || from == ROLE_COPY) return &f->sent;

@@ -46,6 +46,9 @@
     {.name = "tp", .kind = OPTION_SMALL, JOB_AT(T, mesh.tensor), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, .help = "tensor parallel degree: weights and heads are divided"}, \
+    {.name = "sequence-parallel", .kind = OPTION_FLAG, JOB_AT(T, strategy.sequence_parallel), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
+     .help = "with --tp: norms and dropout, too, of a part of the positions on each rank"}, \
     {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, \

@@ -138,11 +138,24 @@ static Status check_tensor(const JobSpec *s) {
     return OK;
 }
 
+static Status check_sequence(const Mesh *mesh) {
+    if (mesh_size(mesh, MESH_TENSOR) < 2)
+        FAIL(ERR_USAGE, "--sequence-parallel divides positions among the ranks of --tp, and there "
+                        "is one; give --tp 2 or more, or leave it out");
+    if (mesh_size(mesh, MESH_CONTEXT) > 1)
+        FAIL(ERR_USAGE,
+             "--sequence-parallel with --cp %d is not built: both divide positions; leave one of "
+             "them out",
+             mesh_size(mesh, MESH_CONTEXT));
+    return OK;
+}
+
 Status job_spec_check(const JobSpec *s) {
     Mesh mesh;
     TRY(job_spec_mesh(&mesh, s));
     TRY(check_cut(s));
     if (mesh_size(&mesh, MESH_TENSOR) > 1) TRY(check_tensor(s));
+    if (s->strategy.sequence_parallel) TRY(check_sequence(&mesh));
     TRY(job_spec_check_pipeline(s));
     if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)

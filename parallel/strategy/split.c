@@ -216,10 +216,12 @@ static Status copy_plan(Split *x, int k) {
     TRY(program_add_plan(x->to, program_name(x->from, plan->name), &x->out));
     x->out->when = plan->when;
     split_state_begin(x, &x->state);
-    for (int t = 0; t < x->from->tensor_count; t++) x->used[t] = NONE;
+    x->variant_count = 0;
+    for (int t = 0; t < x->from->tensor_count; t++) x->used[t] = x->first[t] = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         TRY(split_convert(x, i));
         TRY(copy_op(x, &plan->ops[i]));
+        split_convert_end(x, i);
     }
     TRY(place_conversions(x));
     return plan_derive_deps(x->to, x->out);
@@ -231,7 +233,9 @@ static Status init(Split *x) {
     x->parameter = ARENA_NEW(&x->arena, Placement, x->from->logical_count + 1);
     x->taken = ARENA_NEW(&x->arena, int32_t, tensors);
     x->used = ARENA_NEW(&x->arena, int32_t, tensors);
-    if (!x->parameter || !x->taken || !x->used) FAIL(ERR_MEMORY, "out of memory for a split");
+    x->first = ARENA_NEW(&x->arena, int32_t, tensors);
+    if (!x->parameter || !x->taken || !x->used || !x->first)
+        FAIL(ERR_MEMORY, "out of memory for a split");
     for (int t = 0; t < x->from->tensor_count; t++) x->taken[t] = NONE;
     TRY(split_state_init(x, &x->state, &x->arena));
     TRY(program_copy_head(x->to, x->from));
@@ -243,17 +247,20 @@ static Status split(Split *x) {
     TRY(split_vocabulary(x));
     TRY(init(x));
     TRY(split_choose(x));
+    if (x->sequence) TRY(split_place_positions(x));
     TRY(take_lasting(x));
     for (int k = 0; k < x->from->plan_count; k++) TRY(copy_plan(x, k));
     return OK;
 }
 
-Status split_tensor(Program *p) {
+Status split_tensor(Program *p, bool sequence) {
     Program to = {0};
-    Split x = {.from = p, .to = &to, .axis = mesh_find_axis(p, MESH_TENSOR)};
+    Split x = {.from = p, .to = &to, .axis = mesh_find_axis(p, MESH_TENSOR), .sequence = sequence};
     if (x.axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"tensor\"");
     Status s = split(&x);
     free(x.added);
+    free(x.variants);
+    free(x.swapped);
     free(x.after);
     arena_finish(&x.arena);
     program_finish(p);

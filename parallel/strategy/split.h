@@ -13,7 +13,11 @@
 // them by their inputs (heads and channels stay whole); the sums that these leave are all-reduced
 // on the communication lane "tensor". Strategies for the data follow. The program is replaced; on
 // failure it is zeroed. ERR_USAGE: heads that the ranks cannot share, or nothing to cut.
-Status split_tensor(Program *p) MUST_USE;
+//
+// `sequence`: norms, residual sums and dropout are computed by each rank for a part of the
+// positions (Korthikanti et al., 2022): all-reduces become reduce-scatters and all-gathers.
+// ERR_USAGE: there are no sequences, or the ranks cannot share their positions equally.
+Status split_tensor(Program *p, bool sequence) MUST_USE;
 
 // Afterwards, the plan "broadcast.tensor": of parameters, or shards of them, that all ranks of the
 // axis hold, the first rank's initial values.

@@ -213,3 +213,35 @@ Status split_choose(Split *x) {
              split_ranks(x));
     return s;
 }
+
+// Sequences (B,T,C) are what norms of positions and sums of these read.
+static int64_t find_sequence(const Split *x) {
+    int k = program_find_when(x->from, WHEN_EACH_STEP, 0);
+    const Plan *plan = &x->from->plans[k];
+    for (int i = 0; i < plan->op_count; i++) {
+        Kind kind = op_kind(x->from, &plan->ops[i]);
+        int y = op_outputs(plan, &plan->ops[i])[0];
+        if (kind == KIND_LAYER_NORM || kind == KIND_RMS_NORM) return x->from->tensors[y].shape[1];
+    }
+    return 0;
+}
+
+Status split_place_positions(Split *x) {
+    const Plan *plan = &x->from->plans[program_find_when(x->from, WHEN_EACH_STEP, 0)];
+    int64_t T = find_sequence(x), ranks = split_ranks(x);
+    if (!T)
+        FAIL(ERR_USAGE, "--sequence-parallel divides positions among ranks, and this model has "
+                        "no norm of positions; leave it out");
+    if (T % ranks)
+        FAIL(ERR_USAGE,
+             "--sequence-parallel: %lld positions cannot be shared equally by --tp %lld; give "
+             "the model %lld or %lld",
+             (long long)T, (long long)ranks, (long long)(T / ranks * ranks),
+             (long long)((T / ranks + 1) * ranks));
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        if (op_kind(x->from, op) == KIND_POSITIONS)
+            x->parameter[x->from->tensors[op_inputs(plan, op)[1]].logical] = PLACEMENT_SHARD(0);
+    }
+    return OK;
+}

@@ -1,35 +1,51 @@
 // SPDX-License-Identifier: MIT
 // Where an operation cannot take its inputs as they lie, they are converted: the candidates are
-// tried, the cheapest of those that its rule takes are made. Begin with split_convert().
+// tried, and the cheapest of those that its rule takes are made. Begin with split_convert().
 #include "core/base/array.h"
 #include "core/plan/placement_rules.h"
 #include "parallel/strategy/split_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { CANDIDATES = 2 };
+enum { CANDIDATES = 6, POSITIONS = 1 };
 
 // Something that an operation reads, under the name that its memory was written as.
 typedef struct {
     int tensor;
     Placement how[CANDIDATES];
-    int64_t cost[CANDIDATES];  // bytes sent; the first is what there is, for nothing
+    int64_t cost[CANDIDATES];     // bytes sent; the first is what there is, for nothing
+    int32_t variant[CANDIDATES];  // what there is besides; or NONE
     int count;
 } Operand;
 
-static void add_candidate(Operand *o, Placement how, int64_t cost) {
+static void add_candidate(Operand *o, Placement how, int64_t cost, int32_t variant) {
+    for (int i = 0; i < o->count; i++)
+        if (placement_equal(o->how[i], how)) return;
+    if (o->count == CANDIDATES) return;
     o->how[o->count] = how;
+    o->variant[o->count] = variant;
     o->cost[o->count++] = cost;
 }
 
-static void find_candidates(const Split *x, Operand *o, int tensor) {
+// May the positions of a tensor (B,T,C) be divided?
+static bool has_positions(const Split *x, const Tensor *t) {
+    return x->sequence && t->role == ROLE_ACTIVATION && t->dims == 3 &&
+           t->shape[POSITIONS] % split_ranks(x) == 0;
+}
+
+static void find_candidates(const Split *x, Operand *o, int tensor, bool view) {
     Placement is = *split_now(x, &x->state, tensor);
-    int64_t bytes = x->from->tensors[tensor].bytes, ranks = split_ranks(x);
+    const Tensor *t = &x->from->tensors[tensor];
+    int64_t ranks = split_ranks(x), sent = t->bytes * (ranks - 1) / ranks;
     *o = (Operand){.tensor = tensor};
-    add_candidate(o, is, 0);
-    if (placement_is_partial(is))
-        add_candidate(o, PLACEMENT_REPLICATED, 2 * bytes * (ranks - 1) / ranks);
+    add_candidate(o, is, 0, NONE);
+    for (int v = x->first[tensor]; v != NONE && !view; v = x->variants[v].next)
+        add_candidate(o, x->variants[v].how, 0, v);
+    if (placement_is_partial(is)) add_candidate(o, PLACEMENT_REPLICATED, 2 * sent, NONE);
+    if (view || !has_positions(x, t)) return;
+    if (is.place == PLACE_PARTIAL_SUM) add_candidate(o, PLACEMENT_SHARD(POSITIONS), sent, NONE);
+    if (placement_equal(is, PLACEMENT_SHARD(POSITIONS)))
+        add_candidate(o, PLACEMENT_REPLICATED, sent, NONE);
 }
 
 // Each memory once; how many.
@@ -37,11 +53,12 @@ static int find_operands(const Split *x, const Op *op, Operand out[2 * OPERANDS]
     bool adds = op->flags & OP_ACCUMULATE;
     int count = 0, first = adds ? 0 : op->outputs;
     for (int i = first; i < op->outputs + op->inputs; i++) {
-        int t = op_outputs(x->plan, op)[i], holder = x->state.holder[program_root(x->from, t)];
+        int name = op_outputs(x->plan, op)[i], t = name,
+            holder = x->state.holder[program_root(x->from, t)];
         bool seen = false;
         if (holder != NONE) t = holder;
         for (int k = 0; k < count; k++) seen = seen || out[k].tensor == t;
-        if (!seen) find_candidates(x, &out[count++], t);
+        if (!seen) find_candidates(x, &out[count++], t, t != name);
     }
     return count;
 }
@@ -83,68 +100,110 @@ static Status find_choice(Split *x, const Op *op, const Operand *operands, int c
 
 // --- making them
 
-// Operations of one kind that follow each other and want whole tensors get them by one collective:
-// the squares of gradients, which are small.
-static int find_partners(const Split *x, int at, int32_t *out) {
-    Kind kind = op_kind(x->from, &x->plan->ops[at]);
+static bool is_reducible(const Split *x, int t) {
+    return x->used[t] != NONE && split_now(x, &x->state, t)->place == PLACE_PARTIAL_SUM;
+}
+
+// The squares of all gradients, which are small, are reduced by one collective.
+static int find_squares(const Split *x, int at, int32_t *out) {
     int count = 0;
-    for (int i = at; i < x->plan->op_count && op_kind(x->from, &x->plan->ops[i]) == kind; i++) {
-        int t = op_inputs(x->plan, &x->plan->ops[i])[0];
-        if (split_now(x, &x->state, t)->place == PLACE_PARTIAL_SUM && x->used[t] != NONE)
-            out[count++] = t;
+    for (int i = at; i < x->plan->op_count; i++) {
+        const Op *op = &x->plan->ops[i];
+        if (op_kind(x->from, op) != KIND_ADD_BLOCKS) break;
+        if (is_reducible(x, op_inputs(x->plan, op)[0])) out[count++] = op_inputs(x->plan, op)[0];
     }
     return count;
 }
 
-static Status add_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) {
-    char name[320];
-    bool largest = split_now(x, &x->state, tensors[0])->place == PLACE_PARTIAL_MAX;
-    int32_t *operands = ARENA_NEW(&x->arena, int32_t, count);
-    int after = NONE;
-    if (!operands) FAIL(ERR_MEMORY, "out of memory for a conversion");
-    for (int i = 0; i < count; i++) {
-        operands[i] = x->taken[tensors[i]];
-        if (x->used[tensors[i]] > after) after = x->used[tensors[i]];
-        *split_now(x, &x->state, tensors[i]) = PLACEMENT_REPLICATED;
-    }
-    snprintf(name, sizeof name, "all_reduce.%s", tensor_name(x->from, tensors[0]));
-    const char *kept = arena_string(&x->arena, name);
-    if (!kept) FAIL(ERR_MEMORY, "out of memory for a conversion");
-    TRY(ARRAY_RESERVE(x->added, x->added_capacity, x->added_count + 1));
-    TRY(ARRAY_RESERVE(x->after, x->after_capacity, x->added_count + 1));
-    x->after[x->added_count] = after;
-    x->added[x->added_count++] = (OpSpec){.name = kept,
-                                          .kind = KIND_ALL_REDUCE,
-                                          .phase = (Phase)op_work(x->from, op)->phase,
-                                          .dtype = (Dtype)x->from->tensors[tensors[0]].dtype,
-                                          .lane = x->lane,
-                                          .group = x->group,
-                                          .reduce = largest ? REDUCE_MAX : REDUCE_SUM,
-                                          .outputs = operands,
-                                          .inputs = operands,
-                                          .output_count = count,
-                                          .input_count = count,
-                                          .shard = op->shard,
-                                          .micro_batch = op->micro_batch};
+// So are the gradients that one operation made, such as those of a norm's weight and bias, with
+// those of other shards. `whole` is zeroed, [logical tensor].
+static int find_gradients(const Split *x, int tensor, uint8_t *whole, int32_t *out) {
+    const Program *p = x->from;
+    int writer = x->used[tensor], count = 0;
+    for (int t = 0; t < p->tensor_count; t++)
+        if (x->used[t] == writer) whole[p->tensors[t].logical] = 1;
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_GRADIENT && whole[p->tensors[t].logical] &&
+            is_reducible(x, t))
+            out[count++] = t;
+    return count;
+}
+
+static Status reduce(Split *x, int at, int32_t tensor) {
+    const Op *op = &x->plan->ops[at];
+    int32_t *partners = ARENA_NEW(&x->arena, int32_t, x->plan->op_count + x->from->tensor_count);
+    uint8_t *whole = ARENA_NEW(&x->arena, uint8_t, x->from->logical_count);
+    int count = 1;
+    if (!partners || !whole) FAIL(ERR_MEMORY, "out of memory for a conversion");
+    partners[0] = tensor;
+    if (op_kind(x->from, op) == KIND_ADD_BLOCKS) count = find_squares(x, at, partners);
+    if (x->from->tensors[tensor].role == ROLE_GRADIENT)
+        count = find_gradients(x, tensor, whole, partners);
+    TRY(split_all_reduce(x, op, partners, count));
+    for (int i = 0; i < count; i++) *split_now(x, &x->state, partners[i]) = PLACEMENT_REPLICATED;
     return OK;
 }
 
-static Status convert(Split *x, int at, int32_t tensor) {
-    const Op *op = &x->plan->ops[at];
-    if (op_kind(x->from, op) != KIND_ADD_BLOCKS) return add_all_reduce(x, op, &tensor, 1);
-    int32_t *partners = ARENA_NEW(&x->arena, int32_t, x->plan->op_count);
-    if (!partners) FAIL(ERR_MEMORY, "out of memory for a conversion");
-    return add_all_reduce(x, op, partners, find_partners(x, at, partners));
+static Status add_variant(Split *x, int tensor, Placement how, int32_t made) {
+    TRY(ARRAY_RESERVE(x->variants, x->variant_capacity, x->variant_count + 1));
+    x->variants[x->variant_count] = (SplitVariant){how, made, x->first[tensor]};
+    x->first[tensor] = x->variant_count++;
+    return OK;
+}
+
+// From now on, or until this operation ends, the tensor is another one of `to`.
+static Status stand_in(Split *x, int tensor, int32_t by, Placement how, bool returns) {
+    TRY(ARRAY_RESERVE(x->swapped, x->swapped_capacity, x->swapped_count + 1));
+    if (returns)
+        x->swapped[x->swapped_count++] =
+            (SplitSwap){tensor, x->taken[tensor], *split_now(x, &x->state, tensor)};
+    x->taken[tensor] = by;
+    *split_now(x, &x->state, tensor) = how;
+    return OK;
+}
+
+// A candidate is made, unless it is there. What was a part of a sum is of no use any more; what was
+// cut goes on beside what it has become.
+static Status convert(Split *x, int at, const Operand *o, int choice) {
+    Placement is = o->how[0], want = o->how[choice];
+    int32_t made, variant = o->variant[choice];
+    bool partial = placement_is_partial(is);
+    if (variant == NONE && partial && placement_is_whole(want)) return reduce(x, at, o->tensor);
+    if (variant == NONE) {
+        TRY(split_repartition(x, &x->plan->ops[at], o->tensor, is, want, &made));
+        if (!partial) TRY(add_variant(x, o->tensor, want, made));
+    } else {
+        made = x->variants[variant].tensor;
+    }
+    return stand_in(x, o->tensor, made, want, !partial);
 }
 
 Status split_convert(Split *x, int at) {
     const Op *op = &x->plan->ops[at];
     Operand operands[2 * OPERANDS];
     int best[2 * OPERANDS] = {0};
+    x->swapped_count = 0;
     if (split_infer(x, x->plan, op, &x->state) == OK) return OK;
     int count = find_operands(x, op, operands);
     TRY(find_choice(x, op, operands, count, best));
     for (int i = 0; i < count; i++)
-        if (best[i]) TRY(convert(x, at, operands[i].tensor));
+        if (best[i]) TRY(convert(x, at, &operands[i], best[i]));
     return split_infer(x, x->plan, op, &x->state);
+}
+
+static bool writes(const Split *x, const Op *op, int tensor) {
+    for (int o = 0; o < op->outputs; o++)
+        if (op_outputs(x->plan, op)[o] == tensor) return true;
+    return false;
+}
+
+void split_convert_end(Split *x, int at) {
+    const Op *op = &x->plan->ops[at];
+    for (int i = 0; i < x->swapped_count; i++) {
+        const SplitSwap *s = &x->swapped[i];
+        if (writes(x, op, s->tensor)) continue;
+        x->taken[s->tensor] = s->taken;
+        *split_now(x, &x->state, s->tensor) = s->now;
+    }
+    for (int o = 0; o < op->outputs; o++) x->first[op_outputs(x->plan, op)[o]] = NONE;
 }

@@ -13,6 +13,18 @@ typedef struct {
     int32_t *holder;  // [tensor that has memory] the name under which it was written last, or NONE
 } SplitState;
 
+// A tensor of `from` that lies in another way besides, in a tensor of `to`.
+typedef struct {
+    Placement how;
+    int32_t tensor, next;  // next: of the same tensor of `from`, or NONE
+} SplitVariant;
+
+// How a tensor of `from` lay before an operation read a variant of it.
+typedef struct {
+    int32_t tensor, taken;
+    Placement now;
+} SplitSwap;
+
 typedef struct {
     Program *from;  // before; its operations may be changed, its tensors stay
     Program *to;    // after: so far
@@ -24,8 +36,14 @@ typedef struct {
     Placement *parameter;  // [logical tensor] of a parameter: how it shall lie
     int32_t *taken;        // [tensor of `from`] that of `to`, or NONE
     int32_t *used;         // [tensor of `from`] the last operation of `out` that reads or writes it
-    int *after;            // [added] the operation behind which a conversion goes
-    OpSpec *added;         // conversions of the plan at work, which are appended at its end
+    bool sequence;         // positions are cut where that is cheaper
+    int32_t *first;        // [tensor of `from`] its first variant, or NONE
+    SplitVariant *variants;
+    int variant_count, variant_capacity;
+    SplitSwap *swapped;  // of the operation at work
+    int swapped_count, swapped_capacity;
+    int *after;     // [added] the operation behind which a conversion goes
+    OpSpec *added;  // conversions of the plan at work, which are appended at its end
     int added_count, added_capacity, after_capacity;
 } Split;
 
@@ -67,6 +85,9 @@ Status split_check_heads(const Split *x, const Plan *plan, const Op *op,
 // Place the parameters of the model, from what the step does with them.
 Status split_choose(Split *x) MUST_USE;
 
+// Cut tables of positions by these. ERR_USAGE when the ranks cannot share the positions equally.
+Status split_place_positions(Split *x) MUST_USE;
+
 // --- split_vocabulary.c
 
 // Let tables of tokens and the loss over them be computed with a part of the rows and classes on
@@ -85,5 +106,19 @@ Status split_index(Split *x, const Op *op, int64_t *attrs, int32_t *inputs, int 
 // Find conversions of the operands of an operation with which its rule takes it, the cheapest;
 // append them, and write how its outputs lie. ERR_PLAN: there are none.
 Status split_convert(Split *x, int op) MUST_USE;
+
+// --- split_collective.c
+
+// Append what puts tensors together, to go behind the last operation that uses them: an all-reduce
+// in place; or operations that make of a tensor `tensor` of `from` another one, *out of `to`, which
+// lies in another way: by reduce_scatter or all_gather, over copies in the order of the pieces.
+Status split_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) MUST_USE;
+Status split_repartition(Split *x, const Op *op, int tensor, Placement is, Placement want,
+                         int32_t *out) MUST_USE;
+
+// --- split_convert.c
+
+// After the operation: its operands lie as before, but for what it wrote.
+void split_convert_end(Split *x, int op);
 
 #endif

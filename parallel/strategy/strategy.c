@@ -9,9 +9,10 @@
 static bool splits(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_TENSOR) > 1; }
 
 // What all ranks do, with weights divided.
-static Status make_whole(Program *out, const Model *m, const StepSpec *spec) {
+static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
+                         const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
-    return splits(spec) ? split_tensor(out) : OK;
+    return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }
 
 static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {
@@ -31,7 +32,7 @@ static Status join(Program *p, const Model *m, const StepSpec *spec,
 
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
                            const StrategyOptions *strategy) {
-    TRY(make_whole(out, m, spec));
+    TRY(make_whole(out, m, spec, strategy));
     return join(out, m, spec, strategy);
 }
 
@@ -39,7 +40,7 @@ static Status make_program(Program *out, const Model *m, const StepSpec *spec,
 static Status make_stages(ProgramSet *out, const Model *m, const StepSpec *spec,
                           const StrategyOptions *strategy) {
     Program whole = {0};
-    Status s = make_whole(&whole, m, spec);
+    Status s = make_whole(&whole, m, spec, strategy);
     if (s == OK) s = stage_programs(out, &whole, m, strategy, spec->micro_batches);
     program_finish(&whole);
     for (int i = 0; i < out->count && s == OK; i++) s = join(&out->programs[i], m, spec, strategy);

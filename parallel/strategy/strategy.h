@@ -28,6 +28,7 @@ typedef struct {
     Algorithm algorithm;      // of the gradients' all-reduce
     OptionForm compress;      // of the gradients' all-reduce: a Compress
     bool data_parallel;       // one device has batch, loss and weights; instead of DDP
+    bool sequence_parallel;   // tensor-parallel ranks divide positions outside of products
     bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes

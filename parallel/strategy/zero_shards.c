@@ -19,6 +19,8 @@ static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
     char name[256];
     int dims;
     piece.placement[z->join.axis] = flat();
+    for (int a = 0; a < p->axis_count; a++)  // what is updated has been reduced along other axes
+        if (placement_is_partial(piece.placement[a])) piece.placement[a] = PLACEMENT_REPLICATED;
     TensorSpec spec = {.name = name,
                        .logical = piece.logical,
                        .alias = view ? TENSOR_REF(whole) : 0,

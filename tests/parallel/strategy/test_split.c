@@ -198,6 +198,33 @@ START_TEST(the_data_are_divided_beside_the_weights) {
 }
 END_TEST
 
+// The same, with norms of a part of the positions on each rank.
+START_TEST(positions_are_divided_outside_of_products) {
+    static const struct {
+        const char *model;
+        int data, tensor, zero, micro_batches, shards;
+        double clip;
+    } cases[] = {{gpt, 1, 4, 0, 1, 1, 0},   {llama, 1, 2, 0, 2, 1, 0.1}, {gpt, 2, 2, 1, 1, 2, 0},
+                 {llama, 2, 2, 2, 2, 2, 0}, {gpt, 2, 2, 3, 1, 2, 0.1},   {gpt, 2, 2, 0, 1, 4, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = product(cases[i].model, cases[i].data, cases[i].tensor), alone = o;
+        Ending one;
+        o.spec.strategy.sequence_parallel = true;
+        o.spec.strategy.zero = cases[i].zero;
+        o.spec.micro_batches = cases[i].micro_batches;
+        o.spec.shards = cases[i].shards;
+        o.spec.batch = alone.spec.batch = 7;
+        o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
+        alone.spec.ranks = 1;
+        alone.spec.mesh.tensor = 0;
+        run(&one, &alone);
+        check_alike(&o, &one, 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 // A norm that counts what all ranks hold once for each would be larger, and clip more.
 START_TEST(the_norm_counts_every_gradient_once) {
     JobOptions o = options_of("mlp:hidden=16");
@@ -264,15 +291,21 @@ END_TEST
 
 // --- what is sent
 
-static Status make(ProgramSet *out, const char *model, int tensor, int64_t batch) {
+static Status make_as(ProgramSet *out, const char *model, int tensor, int64_t batch,
+                      bool sequence) {
     JobSpec s = job_spec_default();
     Model m;
+    s.strategy.sequence_parallel = sequence;
     s.model = model;
     s.ranks = s.mesh.tensor = tensor;
     s.batch = batch;
     TRY(job_spec_check(&s));
     TRY(job_spec_model(&m, &arena, &s));
     return job_spec_programs(out, &s, &m);
+}
+
+static Status make(ProgramSet *out, const char *model, int tensor, int64_t batch) {
+    return make_as(out, model, tensor, batch, false);
 }
 
 // Megatron-LM, 3: two all-reduces of B T C elements in the forward of a layer, two in its backward;
@@ -308,6 +341,39 @@ START_TEST(a_step_sends_what_the_closed_form_says) {
         ck_assert_int_eq(loss, 2);
         program_set_finish(&set);
     }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Korthikanti et al. (2022): the same bytes, as reduce-scatters and all-gathers of B T C elements.
+// Both halves of a layer gather what they read and scatter what they give, forward and backward;
+// so do the table, whose backward gathers, and the head, whose backward scatters. The gradients of
+// a norm are a part of a sum: 2 C elements for each of 2 norms a layer and the last one.
+START_TEST(positions_cost_as_many_gathers_and_scatters) {
+    enum { LAYERS = 3, B = 4, T = 8, C = 16, REAL = 4 };
+    ProgramSet set;
+    int gathers[2] = {0}, scatters[2] = {0}, norms = 0;
+    ck_assert_ok(make_as(&set, "gpt:layers=3,hidden=16,heads=4,seq=8", 4, B, true));
+    ck_assert_ok(plan_check(&set));
+    const Program *p = &set.programs[0];
+    const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int k = 0; k < step->op_count; k++) {
+        const Work *w = op_work(p, &step->ops[k]);
+        bool backward = w->phase == PHASE_BACKWARD;
+        if (!work_communicates(w)) continue;
+        gathers[backward] += w->kind == KIND_ALL_GATHER;
+        scatters[backward] += w->kind == KIND_REDUCE_SCATTER;
+        if (w->kind != KIND_ALL_REDUCE)
+            ck_assert_int_eq(w->read_bytes + w->write_bytes, B * T * C * REAL * 5 / 4);
+        else if (backward)
+            norms += w->payload_bytes == 2 * C * REAL;
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(gathers[i], 2 * LAYERS + 1);
+        ck_assert_int_eq(scatters[i], 2 * LAYERS + 1);
+    }
+    ck_assert_int_eq(norms, 2 * LAYERS + 1);
+    program_set_finish(&set);
     arena_finish(&arena);
 }
 END_TEST
@@ -353,7 +419,7 @@ static void exchange(Plan *plan, int i) {
     plan->ops[i + 1] = op;
 }
 
-typedef enum { FORGET_SUM, BIAS_FIRST, ACTIVATION_FIRST, MUTATIONS } Mutation;
+typedef enum { FORGET_SUM, BIAS_FIRST, ACTIVATION_FIRST, FORGET_NORM, MUTATIONS } Mutation;
 
 static void mutate(ProgramSet *set, Mutation m) {
     Program *p = &set->programs[0];
@@ -365,6 +431,7 @@ static void mutate(ProgramSet *set, Mutation m) {
         remove_op(step, find_op(p, step, "fc2.bias"));
         exchange(step, find_op(p, step, "all_reduce.fc2.y"));
         break;
+    case FORGET_NORM: remove_op(step, find_op(p, step, "all_reduce.ln_f.weight.grad")); break;
     default: break;
     }
     ck_assert_ok(plan_derive_deps(p, step));
@@ -374,11 +441,13 @@ START_TEST(a_reduction_that_is_forgotten_or_late_is_refused) {
     static const char *const said[] = {
         [FORGET_SUM] = "fc2.y is P+ along tensor: a bias is added once, to the sum",
         [BIAS_FIRST] = "fc2.y is P+ along tensor: a bias is added once, to the sum",
+        [FORGET_NORM] = "ln_f.weight.grad is P+ along tensor: each rank holds a part of the sum",
         [ACTIVATION_FIRST] = "fc2.y is P+ along tensor: not a linear operation; reduce it first",
     };
     for (int m = 0; m < MUTATIONS; m++) {
         ProgramSet set;
-        ck_assert_ok(make(&set, "mlp:hidden=16", 2, 8));
+        bool sequence = m == FORGET_NORM;
+        ck_assert_ok(make_as(&set, sequence ? gpt : "mlp:hidden=16", 2, 8, sequence));
         ck_assert_ok(plan_check(&set));
         mutate(&set, (Mutation)m);
         ck_assert_int_eq(plan_check(&set), ERR_PLAN);
@@ -396,7 +465,12 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
         const char *model;
         int tensor;
         const char *said;
+        bool sequence;
     } cases[] = {
+        {"gpt:seq=30", 4, "30 positions cannot be shared equally by --tp 4; give the model 28",
+         true},
+        {"mlp", 2, "--sequence-parallel divides positions among ranks, and this model has", true},
+        {gpt, 1, "--sequence-parallel divides positions among the ranks of --tp, and", true},
         {"gpt:heads=4", 3, "--tp 3: the 4 heads of h.0.attn.att1 cannot be shared equally; 2 or 4"},
         {"llama:heads=4,kv_heads=2", 4,
          "--tp 4: the 2 heads of model.layers.0.self_attn.k cannot be shared equally; 2 can"},
@@ -404,7 +478,8 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ProgramSet set;
-        ck_assert_int_eq(make(&set, cases[i].model, cases[i].tensor, 8), ERR_USAGE);
+        ck_assert_int_eq(make_as(&set, cases[i].model, cases[i].tensor, 8, cases[i].sequence),
+                         ERR_USAGE);
         ck_assert_msg(strstr(status_message(), cases[i].said), "%s: %s", cases[i].model,
                       status_message());
     }
@@ -416,8 +491,9 @@ SUITE("split", weights_over_ranks_train_as_those_of_one_rank,
       single_precision_and_the_reference_device_stay_within_the_contract,
       query_groups_are_cut_with_their_keys_and_values,
       a_vocabulary_over_ranks_gives_the_loss_of_one_rank, the_data_are_divided_beside_the_weights,
-      the_norm_counts_every_gradient_once, adam_keeps_moments_where_the_weights_are,
-      a_run_goes_on_with_another_degree, a_step_sends_what_the_closed_form_says,
+      positions_are_divided_outside_of_products, the_norm_counts_every_gradient_once,
+      adam_keeps_moments_where_the_weights_are, a_run_goes_on_with_another_degree,
+      a_step_sends_what_the_closed_form_says, positions_cost_as_many_gathers_and_scatters,
       gradients_of_weights_come_behind_a_reduction,
       a_reduction_that_is_forgotten_or_late_is_refused,
       what_cannot_be_divided_is_refused_with_what_can)
