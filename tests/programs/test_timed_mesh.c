@@ -32,7 +32,7 @@ static double error_of(const char *job, int ranks, int dilate) {
 }
 
 static void agree(const char *job, int ranks) {
-    double percent = INFINITY;
+    double percent = (double)INFINITY;
     for (int dilate = 40; dilate <= 2560 && fabs(percent) > 2; dilate *= 4)
         percent = error_of(job, ranks, dilate);
     ck_assert_msg(fabs(percent) <= 2, "%s on %d ranks: the simulated step is %+.1f %%", job, ranks,

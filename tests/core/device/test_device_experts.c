@@ -316,7 +316,7 @@ START_TEST(pieces_are_folded_as_shards_are) {
         for (int i = 0; i < P * SLOTS * C; i++) x[i] = (double)(rng_float(&rng) - 0.5F);
         for (int i = 0; i < P * SLOTS * F; i++) dy[i] = (double)(rng_float(&rng) - 0.5F);
         for (int i = 0; i < P * E; i++) load[i] = rng_below(&rng, S + 1);
-        for (int i = 0; i < E * F * C; i++) whole[i] = 0.1F;
+        for (int i = 0; i < E * F * C; i++) whole[i] = (double)0.1F;
         for (int p = 0; p < P; p++) {
             expert_weight_gradient(&c, devices[d / 2], 1, false, x + p * SLOTS * C,
                                    dy + p * SLOTS * F, load + p * E, part);

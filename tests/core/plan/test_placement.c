@@ -73,8 +73,7 @@ START_TEST(what_is_no_placement_is_not_read) {
         "S:flat/4@1",
         "S:flat/4:sum0-1",
         "Pmax1",
-        "S0:interleaved/"
-        "00000000000000000000000000000000000000000000000000000000000000000000000003"};
+        "S0:interleaved/000000000000000000000000000000000000000000000000000000000000000000003"};
     Placement p;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(!placement_parse(texts[i], &p), "%s was read", texts[i]);
