@@ -232,21 +232,27 @@ static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int pl
 static void say_recompute(const Planned *all, const JobSpec *s) {
     const Program *p = &all->program;
     const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
-    double once = 0, again = 0;
-    char words[WORDS_OF_AN_AXIS] = "";
+    double once = 0, again = 0, gathered = 0;
+    char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
     int count = 0;
     for (int i = 0; i < step->op_count; i++) {
         bool repeats = step->ops[i].flags & OP_RECOMPUTE;
         *(repeats ? &again : &once) += (double)op_work(p, &step->ops[i])->flops;
         count += repeats;
     }
+    for (int i = 0; i < all->count; i++)
+        if (all->traffic[i].phase == PHASE_RECOMPUTE) gathered += all->traffic[i].bytes;
     printf("\nrecompute %s: %d operations again, %.0f %% more products\n",
            s->strategy.recompute == RECOMPUTE_FULL ? "full" : "selective", count,
            once > 0 ? 100 * again / once : 0);
     text_append(words, WORDS_OF_AN_AXIS,
                 "The backward computes them again just before it reads them, so that less is kept "
-                "from the forward. Nothing is sent again%s.",
-                s->strategy.zero == 3 ? ", but the weights that they read" : "");
+                "from the forward. ");
+    if (gathered == 0) text_append(words, WORDS_OF_AN_AXIS, "Nothing is sent again.");
+    if (gathered > 0)
+        text_append(words, WORDS_OF_AN_AXIS,
+                    "What they read and no rank has whole is gathered again: %s a step.",
+                    units_print_size(size, (int64_t)(gathered + 0.5)));
     print_wrapped(words, 2);
 }
 

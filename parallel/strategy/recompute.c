@@ -8,7 +8,8 @@
 // reads is kept; of the rest of a segment, what the backward reads is made again, and with it what
 // that is made from, back to what is kept. So nothing is computed again for nobody: of a GPT's
 // block all but its last product and sum. What is little beside what it is made of (statistics),
-// what was communicated, and what outlives the step are kept: running statistics are updated once.
+// what was sent or reduced, and what outlives the step are kept: so running statistics are updated
+// once, and no rank waits for a reduction twice.
 #include "core/base/array.h"
 #include "core/plan/build.h"
 #include "parallel/strategy/strategy_internal.h"
@@ -25,8 +26,8 @@ typedef struct {
     Plan *plan;
     Arena arena;
     bool full;
-    int32_t *segment;  // [1 + name] of a layer, or NONE: of what is not recomputed; in the arena,
-                       // as all arrays but `after`
+    int32_t *segment;  // [operation] or NONE: of what is not recomputed; in the arena, as all
+                       // arrays but `after`
     int32_t *root;     // [tensor] program_root()
     int32_t *writer;   // [tensor] a root's only writer, or NONE
     int32_t *last;     // [tensor] the last operation that writes a root, or NONE
@@ -68,16 +69,17 @@ static void cut_evenly(const Model *m, const int *list, int count, uint8_t *cut)
     }
 }
 
-// The backward of the last segment follows its forward at once: it is not recomputed.
-static Status find_segments(Recomputation *r, const Model *m) {
+// The segment of each layer, by its name; NONE of the last, whose backward follows its forward at
+// once, so that it is not recomputed.
+static Status find_layer_segments(Recomputation *r, const Model *m, int32_t **out) {
     Program *p = r->p;
     int count = 0, number = 0, last = 0;
     int *list = ARENA_NEW(&r->arena, int, m->layer_count + 1);
     uint8_t *cut = ARENA_NEW(&r->arena, uint8_t, m->layer_count + 1);
-    r->segment = ARENA_NEW(&r->arena, int32_t, p->name_bytes + 2);
-    if (!r->segment || !list || !cut)
+    *out = ARENA_NEW(&r->arena, int32_t, p->name_bytes + 2);
+    if (!*out || !list || !cut)
         FAIL(ERR_MEMORY, "out of memory for the segments of %d layers", m->layer_count);
-    for (int i = 0; i <= p->name_bytes; i++) r->segment[i] = NONE;
+    for (int i = 0; i <= p->name_bytes; i++) (*out)[i] = NONE;
     for (int i = 0; i < m->layer_count; i++)
         if (m->layers[i].used) list[count++] = i;
     if (!cut_at_blocks(m, list, count, cut)) cut_evenly(m, list, count, cut);
@@ -85,20 +87,36 @@ static Status find_segments(Recomputation *r, const Model *m) {
     for (int i = 0; i < count; i++) {
         int name = program_find_name(p, m->layers[list[i]].name);
         number += cut[i];
-        if (name != NONE && number < last) r->segment[1 + name] = number;
+        if (name != NONE && number < last) (*out)[1 + name] = number;
     }
     return OK;
 }
 
-static int segment_of(const Recomputation *r, const Op *op) {
-    return r->segment[1 + op_work(r->p, op)->layer];
+// What an operation that belongs to no layer reads decides, such as of a gather.
+static Status find_segments(Recomputation *r, const Model *m) {
+    int32_t *of_layer, *writer = ARENA_NEW(&r->arena, int32_t, r->tensors + 1);
+    TRY(find_layer_segments(r, m, &of_layer));
+    r->segment = ARENA_NEW(&r->arena, int32_t, r->ops + 1);
+    if (!writer || !r->segment) FAIL(ERR_MEMORY, "out of memory for %d operations", r->ops);
+    for (int t = 0; t < r->tensors; t++) writer[t] = NONE;
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        int layer = op_work(r->p, op)->layer, from = NONE;
+        if (layer == NONE && op->inputs) from = writer[r->root[op_inputs(r->plan, op)[0]]];
+        r->segment[i] = layer != NONE  ? of_layer[1 + layer]
+                        : from != NONE ? r->segment[from]
+                                       : NONE;
+        for (int o = 0; o < op->outputs; o++) writer[r->root[op_outputs(r->plan, op)[o]]] = i;
+    }
+    return OK;
 }
 
 // --- what is made again
 
-static bool is_activation(const Recomputation *r, int t) {
+static bool is_intermediate(const Recomputation *r, int t) {
     const Tensor *tensor = &r->p->tensors[t];
-    return tensor->role == ROLE_ACTIVATION && tensor->alias == NONE && !tensor->result;
+    return (tensor->role == ROLE_ACTIVATION || tensor->role == ROLE_BUFFER) &&
+           tensor->alias == NONE && !tensor->result;
 }
 
 // What passes through memory that others use later.
@@ -119,15 +137,18 @@ static bool condenses(const Recomputation *r, const Op *op) {
 }
 
 // A plain computation of the forward, of values that it alone writes, from values that stay: a
-// buffer of messages may have the next one by then.
+// buffer of messages may have the next one by then. Or a gather, where pieces are kept instead of
+// the whole that they make on every rank.
 static bool can_repeat(const Recomputation *r, int i) {
     const Op *op = &r->plan->ops[i];
     const Work *w = op_work(r->p, op);
-    bool plain = w->phase == PHASE_FORWARD && kind_class(work_kind(w)) == CLASS_COMPUTE &&
-                 op->guard == NONE && !(op->flags & OP_ACCUMULATE) && segment_of(r, op) != NONE;
+    bool gathers = r->full && w->kind == KIND_ALL_GATHER;
+    bool plain = w->phase == PHASE_FORWARD && op->guard == NONE &&
+                 (gathers || kind_class(work_kind(w)) == CLASS_COMPUTE) &&
+                 !(op->flags & OP_ACCUMULATE) && r->segment[i] != NONE;
     for (int o = 0; o < op->outputs && plain; o++) {
         int t = op_outputs(r->plan, op)[o];
-        plain = is_activation(r, t) && r->writer[t] != NONE;
+        plain = is_intermediate(r, t) && r->writer[t] != NONE;
     }
     for (int k = 0; k < op->inputs && plain; k++) {
         int t = r->root[op_inputs(r->plan, op)[k]];
@@ -170,7 +191,7 @@ static void keep_what_leaves(Recomputation *r, uint8_t *leaves) {
         for (int k = 0; k < op->inputs && phase != PHASE_BACKWARD; k++) {
             int t = r->root[op_inputs(r->plan, op)[k]];
             bool inside = phase == PHASE_FORWARD && r->writer[t] != NONE &&
-                          segment_of(r, op) == segment_of(r, &r->plan->ops[r->writer[t]]);
+                          r->segment[i] == r->segment[r->writer[t]];
             if (!inside) leaves[t] = 1;
         }
     }
@@ -239,9 +260,10 @@ static void name_again(const Recomputation *r, const Work *w, char out[NAME]) {
 static Status repeat(Recomputation *r, int i, int before) {
     const Op op = r->plan->ops[i];
     const Work w = *op_work(r->p, &op);
-    int32_t operands[OPERANDS * 2];
+    int32_t *operands = ARENA_NEW(&r->arena, int32_t, op.outputs + op.inputs + 1);
     int64_t attrs[ATTRIBUTES];
     char name[NAME], layer[NAME];
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(r->p, &op));
     for (int o = 0; o < op.outputs; o++) {
         int t = op_outputs(r->plan, &op)[o];
         TRY(add_tensor(r, t, NONE, &r->again[t]));
@@ -261,6 +283,11 @@ static Status repeat(Recomputation *r, int i, int before) {
                                  .phase = PHASE_RECOMPUTE,
                                  .dtype = (Dtype)w.dtype,
                                  .lane = op.lane,
+                                 .group = w.group,
+                                 .algorithm = (Algorithm)w.algorithm,
+                                 .order = (Order)w.order,
+                                 .parts = w.parts,
+                                 .unit = w.unit,
                                  .attrs = w.attr_count ? attrs : NULL,
                                  .outputs = operands,
                                  .inputs = operands + op.outputs,
