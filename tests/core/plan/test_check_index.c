@@ -37,8 +37,8 @@ static void numbers_are(int axes, const int *sizes, int64_t elements, const Plac
 // Ten elements for four ranks are 0 1, 2 3 4, 5 6 and 7 8 9; the smaller pieces leave a place free.
 START_TEST(a_piece_has_the_numbers_of_its_elements_and_no_others) {
     static const int four[] = {4}, two[] = {2};
-    static const Placement whole[] = {PLACEMENT_REPLICATED}, cut[] = {PLACEMENT_SHARD(0)},
-                           zigzag[] = {{.place = PLACE_SHARD, .cut = CUT_ZIGZAG}};
+    const Placement whole[] = {PLACEMENT_REPLICATED}, cut[] = {PLACEMENT_SHARD(0)},
+                    zigzag[] = {{.place = PLACE_SHARD, .cut = CUT_ZIGZAG}};
     NUMBERS(four, 10, cut, 0, 0, 1, -1);
     NUMBERS(four, 10, cut, 1, 2, 3, 4);
     NUMBERS(four, 10, cut, 2, 5, 6, -1);
