@@ -154,9 +154,15 @@ static void say_data(char *out, const JobSpec *s, int size) {
                 (long long)(s->batch / size));
     switch (s->strategy.zero) {
     case 0:
-        text_append(out, WORDS_OF_AN_AXIS,
-                    "Every one holds all weights, so memory falls by activations alone; --zero 1 "
-                    "divides what the optimiser keeps. ");
+        if (s->strategy.experts > 1)
+            text_append(out, WORDS_OF_AN_AXIS,
+                        "They share the experts of each layer, and exchange tokens before and "
+                        "after these, forward and backward; what is no expert all hold. ");
+        else
+            text_append(
+                out, WORDS_OF_AN_AXIS,
+                "Every one holds all weights, so memory falls by activations alone; --zero 1 "
+                "divides what the optimiser keeps. ");
         break;
     case 1:
     case 2:

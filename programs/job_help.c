@@ -124,6 +124,12 @@ const OptionDetail job_details[] = {
      "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
      "last bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
+    {"ep",
+     "Each data parallel rank has 1/N of the experts of each layer, whole, and computes them for "
+     "the tokens of all ranks: two all-to-alls forward, two backward, of E slots in the capacity "
+     "each. Their gradients need no reduction. N is the number of data parallel ranks, and divides "
+     "the experts. The result is that of --shards N on one rank, to the bit, with one micro-batch.",
+     "expert-parallel expert-parallel-size ep-size expert-model-parallel-size"},
     {"pp",
      "Each rank along the axis pipe has some layers; micro-batches pass through them. A rank that "
      "has none to work on waits: (N-1)/(M+N-1) of a step with M micro-batches, so give "

@@ -53,3 +53,34 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) {
     out->data = job_spec_data_ranks(s);
     return OK;
 }
+
+// What else divides or changes what experts are divided by: gradients of experts are whole where
+// their experts are, and nowhere else.
+Status job_spec_check_experts(const JobSpec *s) {
+    const StrategyOptions *o = &s->strategy;
+    int ranks = job_spec_data_ranks(s), experts = o->experts;
+    if (experts != ranks)
+        FAIL(ERR_USAGE,
+             "--ep %d with %d data parallel rank%s is not built: all of them share the experts; "
+             "give --ep %d, or leave --ep out",
+             experts, ranks, ranks == 1 ? "" : "s", ranks);
+    const struct {
+        bool given;
+        const char *option;
+    } others[] = {{s->mesh.tensor > 1, "--tp"},
+                  {s->mesh.pipe > 1, "--pp"},
+                  {s->mesh.context > 1, "--cp"},
+                  {o->zero > 0, "--zero"},
+                  {o->data_parallel, "--data-parallel"},
+                  {o->compress.word != 0, "--compress"},
+                  {o->recompute != RECOMPUTE_NONE, "--recompute"},
+                  {s->optimizer.clip > 0, "--clip"},
+                  {s->on_nan == ON_NAN_SKIP, "--on-nan skip"},
+                  {s->loss_scale.word != 0, "--loss-scale"},
+                  {job_spec_shards(s) != ranks, "other --shards than ranks"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i].given)
+            FAIL(ERR_USAGE, "--ep %d with %s is not built; leave one of them out", experts,
+                 others[i].option);
+    return OK;
+}

@@ -49,6 +49,10 @@
     {.name = "sequence-parallel", .kind = OPTION_FLAG, JOB_AT(T, strategy.sequence_parallel), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
      .help = "with --tp: norms and dropout, too, of a part of the positions on each rank"}, \
+    {.name = "ep", .kind = OPTION_SMALL, JOB_AT(T, strategy.experts), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
+     .min = 1, .max = 1 << 20, \
+     .help = "expert parallel degree: the data parallel ranks share the experts"}, \
     {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, \

@@ -156,6 +156,7 @@ Status job_spec_check(const JobSpec *s) {
     TRY(check_cut(s));
     if (mesh_size(&mesh, MESH_TENSOR) > 1) TRY(check_tensor(s));
     if (s->strategy.sequence_parallel) TRY(check_sequence(&mesh));
+    if (s->strategy.experts > 1) TRY(job_spec_check_experts(s));
     TRY(job_spec_check_pipeline(s));
     if (s->strategy.data_parallel) TRY(check_data_parallel(&s->strategy));
     if (s->strategy.zero && job_spec_data_ranks(s) < 2)

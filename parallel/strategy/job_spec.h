@@ -83,6 +83,7 @@ Status job_spec_check(const JobSpec *s) MUST_USE;
 // The same for a pipeline, where there is one. How many micro-batches a shard has in it, unless
 // that is said: two for each stage.
 Status job_spec_check_pipeline(const JobSpec *s) MUST_USE;
+Status job_spec_check_experts(const JobSpec *s) MUST_USE;  // the same for --ep
 int job_spec_pipeline_micro_batches(const JobSpec *s);
 
 // The marks (job_rows.h) of options that belong to another optimizer, schedule or strategy.

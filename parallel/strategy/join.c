@@ -172,7 +172,8 @@ Status join_broadcast(Join *j) {
     int count = 0;
     if (!parameters) FAIL(ERR_MEMORY, "out of memory for the broadcast");
     for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE)
+        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE &&
+            p->tensors[t].placement[j->axis].place != PLACE_SHARD)
             parameters[count++] = t;
     if (!count) return OK;
     TRY(program_add_plan(p, "broadcast", &plan));

@@ -12,6 +12,7 @@ static bool splits(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_TE
 static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
+    if (strategy->experts > 1) return expert_split(out);
     return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }
 

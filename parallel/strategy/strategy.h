@@ -33,6 +33,7 @@ typedef struct {
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
     Recompute recompute;      // activations of the forward
+    int experts;              // ranks that share the experts of a layer; 0, 1: each has all
     OptionForm schedule;      // of a pipeline: a ScheduleKind, of interleaved stages a rank
     const char *stages;       // layers of each stage, "0:4,4:8"; NULL: by cost
 } StrategyOptions;
@@ -77,6 +78,12 @@ Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyO
 // the sums of the backward reduced there, in the order of the shards. For the untransformed program
 // of a model; a strategy for the gradients comes after. ERR_USAGE when the program normalises none.
 Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_USE;
+
+// Expert parallelism: the data parallel ranks, as many as strategy.experts, share the experts of
+// each layer of a model's untransformed program, and exchange tokens on the lane "experts". What
+// joins gradients follows. The program is replaced; on failure it is zeroed. ERR_USAGE: experts
+// that they cannot share equally, or none.
+Status expert_split(Program *p) MUST_USE;
 
 // Let the backward of the step compute activations again, just before it reads them, instead of
 // keeping them from the forward: of each segment of the network (a block, or what lies between

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Expert parallelism (Lepikhin et al., "GShard", 2020): each data parallel rank holds a part of the
+// experts, whole, and computes them for the tokens of all ranks. Queues that a rank has filled from
+// its own tokens are its piece of the whole, S0 (core/plan/placement_experts.c); an all-to-all
+// makes them S1, the queues of all ranks of its own experts, and another one brings back what the
+// experts gave. The backward does the same with gradients. Read expert_split() at the end first.
+#include "core/base/arena.h"
+#include "core/plan/mesh.h"
+#include "core/plan/program_copy.h"
+#include "core/plan/set.h"
+#include "parallel/strategy/strategy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    ProgramCopy copy;
+    int axis, group, lane;  // the axis "data"; the ranks along it, and their exchanges
+    int64_t ranks;
+    bool *cut;         // [logical tensor] of experts: their weights, and what goes with these
+    bool *queues;      // [tensor] it has queues
+    int32_t *at_home;  // [tensor] of `to`: the queues of a rank's own tokens, or NONE
+    int32_t *away;     // [tensor] of `to`: the queues of a rank's own experts, or NONE
+    bool computes;     // the operation that is copied computes experts
+    Arena arena;
+} Exchange;
+
+static Exchange *of_copy(const ProgramCopy *c) { return c->context; }
+
+// --- what is of experts
+
+static bool is_product(Kind k) {
+    return k == KIND_EXPERT_LINEAR || k == KIND_EXPERT_LINEAR_BACKWARD_INPUT ||
+           k == KIND_EXPERT_LINEAR_BACKWARD_WEIGHT;
+}
+
+static void find_queues(Exchange *x, const Plan *plan, const Op *op) {
+    const int32_t *out = op_outputs(plan, op), *in = op_inputs(plan, op);
+    const Program *p = x->copy.from;
+    switch (op_kind(p, op)) {
+    case KIND_EXPERT_LINEAR:
+    case KIND_EXPERT_LINEAR_BACKWARD_INPUT:
+        x->queues[out[0]] = x->queues[in[0]] = x->queues[in[2]] = true;
+        x->cut[p->tensors[in[1]].logical] = true;
+        break;
+    case KIND_EXPERT_LINEAR_BACKWARD_WEIGHT:
+        x->queues[in[0]] = x->queues[in[1]] = x->queues[in[2]] = true;
+        x->cut[p->tensors[out[0]].logical] = true;
+        break;
+    case KIND_DISPATCH_BACKWARD: x->queues[in[0]] = true; break;
+    default: break;
+    }
+}
+
+// What an optimiser keeps of a weight lies as the weight does.
+static void find_states(Exchange *x, const Plan *plan, const Op *op) {
+    const Program *p = x->copy.from;
+    Kind k = op_kind(p, op);
+    if (k != KIND_SGD && k != KIND_ADAM) return;
+    if (!x->cut[p->tensors[op_outputs(plan, op)[0]].logical]) return;
+    for (int o = 0; o < op->outputs; o++)
+        x->cut[p->tensors[op_outputs(plan, op)[o]].logical] = true;
+}
+
+static void find(Exchange *x) {
+    const Program *p = x->copy.from;
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++)
+            find_queues(x, &p->plans[k], &p->plans[k].ops[i]);
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++)
+            find_states(x, &p->plans[k], &p->plans[k].ops[i]);
+}
+
+// --- tensors
+
+static void place(const ProgramCopy *c, TensorSpec *spec, const Tensor *t) {
+    const Exchange *x = of_copy(c);
+    if (!x->cut[t->logical]) return;
+    spec->placement[x->axis] = PLACEMENT_SHARD(0);
+    spec->shape[0] /= x->ranks;
+}
+
+// A tensor of queues as it lies at home or away.
+static Status take_queues(Exchange *x, int from, bool away, int32_t *out) {
+    int32_t *made = away ? &x->away[from] : &x->at_home[from];
+    const Tensor *t = &x->copy.from->tensors[from];
+    char name[320];
+    int index;
+    *out = *made;
+    if (*made != NONE) return OK;
+    TensorSpec spec = program_copy_spec(x->copy.from, t);
+    snprintf(name, sizeof name, "%s%s", tensor_name(x->copy.from, from), away ? ".away" : "");
+    spec.name = name;
+    spec.placement[x->axis] = PLACEMENT_SHARD(away);
+    if (away) spec.shape[0] = x->ranks;
+    if (away) spec.shape[1] /= x->ranks;
+    TRY(program_add_tensor(x->copy.to, &spec, &index));
+    *out = *made = index;
+    return OK;
+}
+
+static Status take(ProgramCopy *c, int from, int32_t *out) {
+    Exchange *x = of_copy(c);
+    return x->queues[from] ? take_queues(x, from, x->computes, out)
+                           : program_copy_tensor(c, from, out);
+}
+
+// --- operations
+
+// Its operands but for weights are queues.
+static bool computes_experts(const Exchange *x, const Op *op) {
+    Kind k = op_kind(x->copy.from, op);
+    bool each = k == KIND_SWIGLU || k == KIND_SWIGLU_BACKWARD || k == KIND_ADD;
+    return is_product(k) || (each && x->queues[op_outputs(x->copy.plan, op)[0]]);
+}
+
+static Status exchange(Exchange *x, const Op *op, int from, bool away) {
+    int32_t output, input;
+    char name[320];
+    TRY(take_queues(x, from, !away, &input));
+    TRY(take_queues(x, from, away, &output));
+    snprintf(name, sizeof name, "all_to_all.%s", tensor_name(x->copy.from, from));
+    const OpSpec spec = {.name = name,
+                         .kind = KIND_ALL_TO_ALL,
+                         .phase = (Phase)op_work(x->copy.from, op)->phase,
+                         .lane = x->lane,
+                         .group = x->group,
+                         .shard = op->shard,
+                         .micro_batch = op->micro_batch};
+    return program_copy_collective(&x->copy, &spec, output, input);
+}
+
+// Does an operation behind the i-th read the tensor on the other side?
+static bool is_read_there(const Exchange *x, int i, int tensor) {
+    const Plan *plan = x->copy.plan;
+    for (int k = i + 1; k < plan->op_count; k++)
+        for (int n = 0; n < plan->ops[k].inputs; n++)
+            if (op_inputs(plan, &plan->ops[k])[n] == tensor &&
+                computes_experts(x, &plan->ops[k]) != x->computes)
+                return true;
+    return false;
+}
+
+// What the other side reads is sent there as soon as it is written.
+static Status copy_op(Exchange *x, int i) {
+    ProgramCopy *c = &x->copy;
+    const Op *op = &c->plan->ops[i];
+    x->computes = computes_experts(x, op);
+    if (kind_loads(op_kind(c->from, op)))
+        TRY(program_copy_load(c, op, true, true));
+    else
+        TRY(program_copy_op(c, op, op->shard));
+    for (int o = 0; o < op->outputs; o++) {
+        int t = op_outputs(c->plan, op)[o];
+        if (x->queues[t] && is_read_there(x, i, t)) TRY(exchange(x, op, t, !x->computes));
+    }
+    return OK;
+}
+
+static Status copy_program(Exchange *x) {
+    ProgramCopy *c = &x->copy;
+    int32_t any;
+    for (int t = 0; t < c->from->tensor_count; t++)
+        if (role_persists((Role)c->from->tensors[t].role)) TRY(program_copy_tensor(c, t, &any));
+    for (int k = 0; k < c->from->plan_count; k++) {
+        TRY(program_copy_plan(c, k));
+        for (int i = 0; i < c->plan->op_count; i++) TRY(copy_op(x, i));
+        TRY(plan_derive_deps(c->to, c->out));
+    }
+    return OK;
+}
+
+static Status split(Exchange *x) {
+    ProgramCopy *c = &x->copy;
+    int tensors = c->from->tensor_count + 1;
+    x->cut = ARENA_NEW(&x->arena, bool, c->from->logical_count + 1);
+    x->queues = ARENA_NEW(&x->arena, bool, tensors);
+    x->at_home = ARENA_NEW(&x->arena, int32_t, tensors);
+    x->away = ARENA_NEW(&x->arena, int32_t, tensors);
+    if (!x->cut || !x->queues || !x->at_home || !x->away)
+        FAIL(ERR_MEMORY, "out of memory to divide experts");
+    for (int t = 0; t < tensors; t++) x->at_home[t] = x->away[t] = NONE;
+    find(x);
+    TRY(program_copy_head(c->to, c->from));
+    c->compute = program_find_lane(c->to, "compute");
+    c->host = program_find_lane(c->to, "host");
+    TRY(program_add_group(c->to, "experts", (uint16_t)(1 << x->axis), &x->group));
+    TRY(program_add_lane(c->to, "experts", LANE_COMMUNICATION, x->group, &x->lane));
+    return copy_program(x);
+}
+
+// The numbers of ranks that can share so many experts: all that divide it.
+static Status check_experts(const Program *p, int64_t ranks) {
+    for (int k = 0; k < p->plan_count; k++) {
+        int choices = program_find_result(p, k, RESULT_CHOICES);
+        if (choices == NONE) continue;
+        int64_t experts = p->tensors[choices].shape[1] - 1, less = ranks;
+        if (experts % ranks == 0) return OK;
+        while (experts % less) less--;
+        FAIL(ERR_USAGE, "--ep %lld: %lld experts = %lld × %lld + %lld; --ep %lld can share them",
+             (long long)ranks, (long long)experts, (long long)ranks, (long long)(experts / ranks),
+             (long long)(experts % ranks), (long long)less);
+    }
+    FAIL(ERR_USAGE, "--ep %lld: the model has no layer of experts, as mixtral has",
+         (long long)ranks);
+}
+
+Status expert_split(Program *p) {
+    Program to = {0};
+    Exchange x = {.copy = {.from = p, .to = &to, .place = place, .take = take},
+                  .axis = mesh_find_axis(p, MESH_DATA),
+                  .ranks = mesh_axis_size(p, MESH_DATA)};
+    x.copy.context = &x;
+    Status s = check_experts(p, x.ranks);
+    if (s == OK) s = split(&x);
+    arena_finish(&x.arena);
+    program_finish(p);
+    *p = to;
+    if (s != OK) program_finish(p);
+    return s;
+}
