@@ -163,11 +163,11 @@ START_TEST(stages_of_a_pipeline_compute_the_same_bits_again) {
 }
 END_TEST
 
-static int count_reductions(const Job *job) {
+static int count_kind(const Job *job, Kind kind) {
     const Program *p = &job->set.programs[0];
     const Plan *plan = &p->plans[job->plan_step];
     int count = 0;
-    for (int i = 0; i < plan->op_count; i++) count += op_kind(p, &plan->ops[i]) == KIND_ALL_REDUCE;
+    for (int i = 0; i < plan->op_count; i++) count += op_kind(p, &plan->ops[i]) == kind;
     return count;
 }
 
@@ -184,10 +184,34 @@ START_TEST(pieces_of_a_layer_are_computed_again_without_sending_again) {
         ck_assert_ok(job_create(&kept, &o));
         o.spec.strategy.recompute = RECOMPUTE_FULL;
         ck_assert_ok(job_create(&full, &o));
-        ck_assert_int_eq(count_reductions(&full), count_reductions(&kept));
+        ck_assert_int_eq(count_kind(&full, KIND_ALL_REDUCE), count_kind(&kept, KIND_ALL_REDUCE));
         job_destroy(&full);
         job_destroy(&kept);
     }
+}
+END_TEST
+
+// With positions in pieces each of two blocks gathers what attention and the gated unit read, in
+// two micro-batches: these are gathered again, and reductions are not repeated.
+START_TEST(pieces_of_sequences_are_gathered_again) {
+    JobOptions o = sequence();
+    Job kept, full;
+    o.spec.ranks = 2;
+    o.spec.mesh.tensor = 2;
+    o.spec.model = "llama:layers=2,hidden=16,seq=8";
+    o.data = "text:count=2000";
+    o.spec.strategy.sequence_parallel = true;
+    o.spec.micro_batches = 2;
+    check_same(o, "--sequence-parallel");
+    ck_assert_ok(job_create(&kept, &o));
+    o.spec.strategy.recompute = RECOMPUTE_FULL;
+    ck_assert_ok(job_create(&full, &o));
+    ck_assert_int_eq(count_kind(&full, KIND_ALL_GATHER),
+                     count_kind(&kept, KIND_ALL_GATHER) + 2 * 2 * 2);
+    ck_assert_int_eq(count_kind(&full, KIND_REDUCE_SCATTER),
+                     count_kind(&kept, KIND_REDUCE_SCATTER));
+    job_destroy(&full);
+    job_destroy(&kept);
 }
 END_TEST
 
@@ -325,7 +349,8 @@ SUITE("recompute", every_type_and_device_computes_the_same_bits_again,
       compressed_and_scaled_gradients_are_the_same,
       data_parallel_devices_compute_the_same_bits_again,
       stages_of_a_pipeline_compute_the_same_bits_again,
-      pieces_of_a_layer_are_computed_again_without_sending_again, statistics_of_all_shards_are_kept,
+      pieces_of_a_layer_are_computed_again_without_sending_again,
+      pieces_of_sequences_are_gathered_again, statistics_of_all_shards_are_kept,
       another_micro_batch_s_input_is_seen, a_mask_of_another_counter_is_seen,
       a_mask_of_the_next_step_is_seen, a_stale_activation_is_seen,
       running_statistics_that_are_updated_twice_are_seen)
