@@ -152,5 +152,6 @@ Status split_repartition(Split *x, const Op *op, int tensor, Placement is, Place
                  .inputs = &to,
                  .output_count = 1,
                  .input_count = 1};
+    x->used[tensor] = read;
     return add(x, op, s, read);
 }

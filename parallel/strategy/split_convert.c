@@ -162,20 +162,29 @@ static Status stand_in(Split *x, int tensor, int32_t by, Placement how, bool ret
     return OK;
 }
 
-// A candidate is made, unless it is there. What was a part of a sum is of no use any more; what was
-// cut goes on beside what it has become.
-static Status convert(Split *x, int at, const Operand *o, int choice) {
-    Placement is = o->how[0], want = o->how[choice];
-    int32_t made, variant = o->variant[choice];
+// What was a part of a sum is of no use any more; what was cut goes on beside what it has become.
+static Status make(Split *x, int at, int tensor, Placement want) {
+    Placement is = *split_now(x, &x->state, tensor);
     bool partial = placement_is_partial(is);
-    if (variant == NONE && partial && placement_is_whole(want)) return reduce(x, at, o->tensor);
-    if (variant == NONE) {
-        TRY(split_repartition(x, &x->plan->ops[at], o->tensor, is, want, &made));
-        if (!partial) TRY(add_variant(x, o->tensor, want, made));
-    } else {
-        made = x->variants[variant].tensor;
-    }
-    return stand_in(x, o->tensor, made, want, !partial);
+    int32_t made;
+    TRY(split_repartition(x, &x->plan->ops[at], tensor, is, want, &made));
+    if (!partial) TRY(add_variant(x, tensor, want, made));
+    return stand_in(x, tensor, made, want, !partial);
+}
+
+// A candidate is made, unless it is there. A sum whose positions may be divided becomes pieces
+// first, which other readers take, and is put together from these: as many bytes as an all-reduce.
+static Status convert(Split *x, int at, const Operand *o, int choice) {
+    Placement want = o->how[choice];
+    int32_t variant = o->variant[choice];
+    if (variant != NONE) return stand_in(x, o->tensor, x->variants[variant].tensor, want, true);
+    bool sum = o->how[0].place == PLACE_PARTIAL_SUM &&  // the loss's are few, and wanted whole
+               op_kind(x->from, &x->plan->ops[at]) != KIND_VOCABULARY_LOSS;
+    if (sum && placement_is_whole(want) && has_positions(x, &x->from->tensors[o->tensor]))
+        TRY(make(x, at, o->tensor, PLACEMENT_SHARD(POSITIONS)));
+    else if (placement_is_partial(o->how[0]) && placement_is_whole(want))
+        return reduce(x, at, o->tensor);
+    return make(x, at, o->tensor, want);
 }
 
 Status split_convert(Split *x, int at) {
