@@ -2,17 +2,26 @@
 // Products of data, tensor and pipeline parallelism whose ranks are late at random: before they
 // execute an operation, before they read what a peer has, after they have written, before they wake
 // who waits. Losses, norms and weights are those of ranks in lockstep.
+#include "parallel/strategy/pipeline_schedule.h"
 #include "tests/support/comm_delays.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
 typedef struct {
     int data, tensor, pipe;
-} Degrees;
+    int zero;
+    Recompute recompute;
+    OptionForm schedule;
+    const char *model, *samples;
+} Product;
 
-static JobOptions options_of(const Degrees *d, CommKind kind) {
+static JobOptions options_of(const Product *d, CommKind kind) {
     JobOptions o = training_options();
-    o.spec.model = "mlp:hidden=24,layers=2";
+    o.spec.model = d->model ? d->model : "mlp:hidden=24,layers=4";
+    if (d->samples) o.data = d->samples;
+    o.spec.strategy.zero = d->zero;
+    o.spec.strategy.recompute = d->recompute;
+    if (d->pipe > 1) o.spec.strategy.schedule = d->schedule;
     o.spec.mesh.tensor = d->tensor;
     o.spec.mesh.pipe = d->pipe;
     o.spec.ranks = d->data * d->tensor * d->pipe;
@@ -23,7 +32,7 @@ static JobOptions options_of(const Degrees *d, CommKind kind) {
     return o;
 }
 
-static void run(Outcome *o, const Degrees *d, CommKind kind, const TrainingProbe *probe) {
+static void run(Outcome *o, const Product *d, CommKind kind, const TrainingProbe *probe) {
     JobOptions options = options_of(d, kind);
     ck_assert_ok(training_run(o, &options, probe));
     const char *uncounted = outcome_uncounted(o);
@@ -37,7 +46,7 @@ static void end_late(void *context, Executor *e) {
     comm_delays_set(0, 0);
 }
 
-static void check(const Degrees *d) {
+static void check(const Product *d) {
     uint64_t seed = 3;
     const TrainingProbe late = {
         .context = &seed, .ready = begin_late, .before = training_delay, .finished = end_late};
@@ -54,10 +63,33 @@ static void check(const Degrees *d) {
 }
 
 START_TEST(late_ranks_of_a_product_change_nothing) {
-    static const Degrees products[] = {{1, 2, 1}, {1, 1, 2}, {2, 2, 1}, {2, 1, 2},
-                                       {1, 2, 2}, {1, 1, 4}, {2, 2, 2}};
+    static const Product products[] = {
+        {.data = 1, .tensor = 2, .pipe = 1}, {.data = 1, .tensor = 1, .pipe = 2},
+        {.data = 2, .tensor = 2, .pipe = 1}, {.data = 2, .tensor = 1, .pipe = 2},
+        {.data = 1, .tensor = 2, .pipe = 2}, {.data = 1, .tensor = 1, .pipe = 4},
+        {.data = 2, .tensor = 2, .pipe = 2}};
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) check(&products[i]);
 }
 END_TEST
 
-SUITE("handovers", late_ranks_of_a_product_change_nothing)
+// With what else ranks do meanwhile: gather and scatter under ZeRO, compute again, interleave.
+START_TEST(late_ranks_of_a_gpt_change_nothing) {
+    static const Product products[] = {
+        {.data = 2, .tensor = 2, .pipe = 1, .zero = 3},
+        {.data = 2, .tensor = 1, .pipe = 2, .zero = 1, .schedule = {SCHEDULE_INTERLEAVED, 2}},
+        {.data = 1,
+         .tensor = 2,
+         .pipe = 2,
+         .recompute = RECOMPUTE_FULL,
+         .schedule = {SCHEDULE_ZERO_BUBBLE, 0}},
+        {.data = 2, .tensor = 2, .pipe = 2, .zero = 1, .schedule = {SCHEDULE_1F1B, 0}}};
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        Product d = products[i];
+        d.model = "gpt:hidden=16,heads=2,seq=8";
+        d.samples = "text:count=2000";
+        check(&d);
+    }
+}
+END_TEST
+
+SUITE("handovers", late_ranks_of_a_product_change_nothing, late_ranks_of_a_gpt_change_nothing)
