@@ -220,7 +220,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
     HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX};
     if (r->has_machine && r->machine.is_host) {
         host.poll_ps = r->machine.host.poll_ps;
-        if (r->ranks > r->machine.host.cores) host = r->machine.host;
+        if (!out->steps && r->ranks > r->machine.host.cores) host = r->machine.host;
     }
     SimJob job;
     TRY(sim_job_recorded(&job, &r->traces[0].run, &r->set));

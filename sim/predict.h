@@ -53,8 +53,8 @@ bool prediction_fits(const Prediction *p);
 Status predict_check_place(const SimSetting *s, int ranks) MUST_USE;
 
 // Replay: every recorded step with its own durations, ordered by dependencies alone, every rank
-// with a core of its own (or the recorded machine's, where ranks outnumber cores), or of a timed
-// run with a device. Where no step has the spans of all ranks: the median of each operation.
+// with a core of its own, or of a timed run with a device. Where no step has the spans of all
+// ranks: the median of each operation, on the recorded machine's cores if ranks outnumber them.
 Status predict_replay(Prediction *out, Arena *a, const Recording *r) MUST_USE;
 
 // The job on that machine. What an operation costs: as recorded under the same cost key; else as

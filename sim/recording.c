@@ -77,9 +77,9 @@ static Status read_costs(Recording *r, Arena *a) {
         TRY(costs_init(&r->costs[k], a, &r->traces[r->traces[k].like].program));
         TRY(costs_from_timeline(&r->costs[k], t, shared));
         TRY(step_costs_read(&r->costs[k].steps, a, r->costs[k].program, r->plan, t, r->rows,
-                            r->row_count, shared));
+                            r->row_count));
     }
-    if (shared || device_traits_platform(r->traces[0].run.device)) return OK;
+    if (device_traits_platform(r->traces[0].run.device)) return OK;
     const StepDelays delays = {
         .traces = r->traces,
         .costs = r->costs,

@@ -117,7 +117,7 @@ static Status init(Reader *r, Arena *a, int rank) {
 }
 
 Status step_costs_read(StepCosts *out, Arena *a, const Program *p, int plan, const Timeline *t,
-                       const int *rows, int count, bool cpu_time) {
+                       const int *rows, int count) {
     Reader r = {.program = p, .plan = &p->plans[plan], .timeline = t};
     const size_t ops = (size_t)r.plan->op_count;
     int64_t *ps = ARENA_NEW(a, int64_t, (size_t)count * ops);
@@ -131,7 +131,7 @@ Status step_costs_read(StepCosts *out, Arena *a, const Program *p, int plan, con
         const StepRecord *step = &t->steps[rows[i]];
         for (int k = 0; k < step->span_count; k++) {
             const Span *span = &t->spans[step->span_first + k];
-            bool share = cpu_time || work_communicates(work_of(&r, span));
+            bool share = work_communicates(work_of(&r, span));
             const size_t at = (size_t)i * ops + (size_t)span->op;
             ps[at] = step_costs_of_span(span, share);
             busy_ps[at] = span->cpu_ns * 1000 < ps[at] ? span->cpu_ns * 1000 : ps[at];

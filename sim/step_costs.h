@@ -23,10 +23,11 @@ typedef struct {
 // which for a device that communicates is what it takes from the last member's arrival.
 int64_t step_costs_of_span(const Span *span, bool share);
 
-// `rows` of the timeline: complete executions of the plan in which every operation has a span. In
-// the arena. With `cpu_time` (ranks shared cores) costs are CPU times. ERR_MEMORY.
+// `rows` of the timeline: complete executions of the plan in which every operation has a span.
+// Costs are durations, also where ranks shared cores: what others had of these is in them. They
+// are in the arena. ERR_MEMORY.
 Status step_costs_read(StepCosts *out, Arena *a, const Program *p, int plan, const Timeline *t,
-                       const int *rows, int count, bool cpu_time) MUST_USE;
+                       const int *rows, int count) MUST_USE;
 
 // Of an operation in one of the steps.
 static inline size_t step_costs_at(const StepCosts *c, int op, int step) {
