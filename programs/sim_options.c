@@ -97,7 +97,7 @@ static const OptionDetail details[] = {
              "with others on the way. The same option of train emulates such links."},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
-     .text = "Alone, the recorded run is put together again from the median of each operation (a "
+     .text = "Alone, the recorded run is put together again, each step from its own durations (a "
              "replay). With other ranks, a platform, or an option of the job it is a prediction."},
     {.topic = "compare",
      .text = "The simulated and the measured step, and what their difference is made of: causes, "
