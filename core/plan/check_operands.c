@@ -274,6 +274,17 @@ static Status match_packed(const Match *m) {
          (long long)(C + 2 * G), (long long)E);
 }
 
+// A table of positions has a row for each, unless an index says which rows are wanted.
+static Status match_positions(const Match *m) {
+    Kind kind = work_kind(m->work);
+    int64_t N = size_of(m, "N"), T = size_of(m, "T");
+    bool table = kind == KIND_POSITIONS || kind == KIND_POSITIONS_BACKWARD,
+         indexed = m->op->inputs > (kind == KIND_POSITIONS ? 2 : 1);
+    if (!table || indexed || N == T) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: a table of %lld positions for %lld, without an index",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)N, (long long)T);
+}
+
 // Errors of all shards, a row of E elements each; K of the elements, which i32 can count.
 static Status match_feedback(const Match *m) {
     Kind kind = work_kind(m->work);
@@ -435,6 +446,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_chunks(&m));
     TRY(match_feedback(&m));
     TRY(match_packed(&m));
+    TRY(match_positions(&m));
     TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

@@ -195,6 +195,11 @@ typedef struct {
 static const IndexOperand index_operands[] = {
     {KIND_EMBEDDING, 2, 1, 0, false},
     {KIND_EMBEDDING_BACKWARD, 2, 0, 0, true},
+    {KIND_LOAD, 1, 0, 1, true},
+    {KIND_POSITIONS, 2, 0, 1, false},
+    {KIND_POSITIONS, 2, 1, 0, false},
+    {KIND_POSITIONS_BACKWARD, 1, 0, 1, false},
+    {KIND_POSITIONS_BACKWARD, 1, 0, 0, true},
     {KIND_ATTENTION_BLOCK, 3, 0, 1, false},
     {KIND_ATTENTION_BLOCK, 4, 1, 1, false},
     {KIND_ATTENTION_BLOCK_BACKWARD, 6, 3, 1, false},

@@ -22,12 +22,14 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // operation's type unless `:type` follows; `:wide` is f32 where that type has two bytes, and the
 // operation's own otherwise. plan_check() compares operands with these patterns.
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
-// and value side by side; lse is the logarithm of a softmax's sum. Blocks of attention: see
+// and value side by side; N positions of a whole sequence, of which an index says which T a rank
+// has (source=index); lse is the logarithm of a softmax's sum. Blocks of attention: see
 // core/device/attention_block.h. In a mixture of experts each of B tokens has K of E experts, which
 // have queues of S slots in each of P pieces of the batch (core/plan/expert.h).
 // clang-format off
 #define KIND_LIST(X)                                                                              \
-    X(LOAD, "load", HOST, load, none, "", "x labels(B,..):i32 <- first_row(1):i64")               \
+    X(LOAD, "load", HOST, load, none, "",                                                         \
+      "x labels(B,..):i32 <- first_row(1):i64 [positions(T):i64]")                                \
     X(LOAD_X, "load_x", HOST, load, none, "", "x <- first_row(1):i64")                            \
     X(LOAD_LABELS, "load_labels", HOST, load, none, "", "labels(B,..):i32 <- first_row(1):i64")   \
     X(CONV2D, "conv2d", COMPUTE, contraction, product, "kernel stride pad",                       \
@@ -88,9 +90,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "y(B,T,C) <- tokens(B,T):i32 weight(V,C) [rows(V):i64]")                                    \
     X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \
       "dweight(V,C):wide <- tokens(B,T):i32 dy(B,T,C) [rows(V):i64]")                             \
-    X(POSITIONS, "positions", COMPUTE, positions, none, "", "y(B,T,C) <- x(B,T,C) weight(T,C)")   \
+    X(POSITIONS, "positions", COMPUTE, positions, none, "",                                       \
+      "y(B,T,C) <- x(B,T,C) weight(N,C) [positions(T):i64]")                                      \
     X(POSITIONS_BACKWARD, "positions_backward", COMPUTE, positions_backward, none, "",            \
-      "dweight(T,C):wide <- dy(B,T,C)")                                                           \
+      "dweight(N,C):wide <- dy(B,T,C) [positions(T):i64]")                                        \
     X(SEGMENTS, "segments", COMPUTE, segments, none, "", "y(B,T,C) <- x(B,T,C) weight(S,C)")      \
     X(SEGMENTS_BACKWARD, "segments_backward", COMPUTE, segments_backward, none, "",               \
       "dweight(S,C):wide <- dy(B,T,C)")                                                           \

@@ -195,13 +195,20 @@ Status placement_rule_linear_window(const Along *a) {
     return placement_rule_linear(a);
 }
 
-// y (B,T,C) = x + weight (T,C)
+// Are the positions of input 0 cut, and numbered by input i?
+static bool numbered(const Along *a, int i) {
+    return a->op->inputs > i && placement_is_cut(along_input(a, 0), 1);
+}
+
+// y (B,T,C) = x + weight (T,C); with an index of positions, rows of a whole weight.
 Status placement_rule_positions(const Along *a) {
     Placement x = along_input(a, 0), w = along_input(a, 1), want = PLACEMENT_REPLICATED;
+    bool index = numbered(a, 2);
     TRY(along_refuse_partial(a));
-    if (placement_is_cut(x, 1) || placement_is_cut(x, 2))
+    TRY(along_check_index(a, 2, index ? placement_moved(x, 0) : PLACEMENT_REPLICATED));
+    if (!index && (placement_is_cut(x, 1) || placement_is_cut(x, 2)))
         want = placement_moved(x, x.dim - 1);
-    else if (!placement_is_whole(x) && !placement_is_cut(x, 0))
+    else if (!index && !placement_is_whole(x) && !placement_is_cut(x, 0))
         return along_refuse_input(a, 0, "it may be cut by rows, positions or channels");
     if (!placement_equal(w, want)) return along_refuse_input(a, 1, "the input is not cut alike");
     return along_write(a, 0, x);
@@ -209,7 +216,10 @@ Status placement_rule_positions(const Along *a) {
 
 Status placement_rule_positions_backward(const Along *a) {
     Placement dy = along_input(a, 0);
+    bool index = numbered(a, 1);
     TRY(along_refuse_partial(a));
+    TRY(along_check_index(a, 1, index ? placement_moved(dy, 0) : PLACEMENT_REPLICATED));
+    if (index) return along_write(a, 0, PLACEMENT_SUM);
     if (placement_is_cut(dy, 1) || placement_is_cut(dy, 2))
         return along_write(a, 0, placement_moved(dy, dy.dim - 1));
     if (!placement_is_whole(dy) && !placement_is_cut(dy, 0))
@@ -338,10 +348,13 @@ Status placement_rule_whole(const Along *a) {
     return OK;
 }
 
-// Rows from the first row on, which is each rank's own where the batch is cut.
+// Rows from the first row on, which is each rank's own where the batch is cut; or, of the same
+// rows, positions that an index says.
 Status placement_rule_load(const Along *a) {
-    Placement first = along_input(a, 0), rows = first;
+    Placement first = along_input(a, 0), index = along_input(a, 1), rows = first;
     if (first.place == PLACE_DIFFERS) rows = PLACEMENT_SHARD(0);
+    if (placement_is_cut(index, 0) && placement_is_whole(first)) rows = placement_moved(index, 1);
+    TRY(along_check_index(a, 1, placement_is_cut(rows, 1) ? index : PLACEMENT_REPLICATED));
     if (first.place == PLACE_SHARD || placement_is_partial(first))
         return along_refuse_input(a, 0, "a row's number is replicated or each rank's own");
     for (int o = 0; o < a->op->outputs; o++) TRY(along_write(a, o, rows));

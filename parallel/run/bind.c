@@ -105,6 +105,7 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
     const int32_t *outputs = op_outputs(plan, op);
     *call = (LoadCall){.dtype = (Dtype)w->dtype, .evaluate = plan->when != WHEN_EACH_STEP};
     if (w->kind != KIND_LOAD_LABELS) call->x = bind_operand(e, outputs[0]);
+    if (op->inputs > 1) call->positions = executor_scalar(e, op_inputs(plan, op)[1]);
     if (w->kind != KIND_LOAD_X) call->labels = bind_operand(e, outputs[op->outputs - 1]);
     return OK;
 }

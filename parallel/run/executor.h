@@ -28,7 +28,8 @@
 typedef struct {
     int64_t first_row, rows;
     Operand x, labels;
-    Dtype dtype;  // of x
+    Dtype dtype;               // of x
+    const int64_t *positions;  // of a text: which tokens of a row are wanted; NULL: all
     bool evaluate;
 } LoadCall;
 

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-// Values a row of an operand of a load.
-static int64_t values_of(const Tensor *t) { return tensor_elements(t) / t->shape[0]; }
+// Values a row of an operand of a load, of all its pieces together.
+static int64_t values_of(const Program *p, const Tensor *t) {
+    const Logical *l = &p->logicals[t->logical];
+    return logical_elements(l) / l->shape[0];
+}
 
 static Status check_load(const Job *job, const Program *p, const Plan *plan, const Op *op) {
     const Dataset *d = &job->data;
@@ -20,19 +23,19 @@ static Status check_load(const Job *job, const Program *p, const Plan *plan, con
     const char *file = job->options.spec.plan_file, *name = program_name(p, x->name);
     bool has_x = op_kind(p, op) != KIND_LOAD_LABELS;
     int64_t image = dataset_pixels(d);
-    if (op_kind(p, op) != KIND_LOAD_X && values_of(labels) != dataset_labels(d))
+    if (op_kind(p, op) != KIND_LOAD_X && values_of(p, labels) != dataset_labels(d))
         FAIL(ERR_USAGE, "%s: %s has %lld labels a row, %s has %lld", file,
-             program_name(p, labels->name), (long long)values_of(labels), d->source,
+             program_name(p, labels->name), (long long)values_of(p, labels), d->source,
              (long long)dataset_labels(d));
     if (has_x && dataset_is_text(d) != (x->dtype == DTYPE_I32))
         FAIL(ERR_USAGE, "%s: %s is %s, and %s has %s", file, name, dtype_name((Dtype)x->dtype),
              d->source, dataset_is_text(d) ? "tokens (i32)" : "images");
-    if (has_x && dataset_is_text(d) && values_of(x) != d->text.window)
+    if (has_x && dataset_is_text(d) && values_of(p, x) != d->text.window)
         FAIL(ERR_USAGE, "%s: %s has %lld tokens a row, and windows have %lld", file, name,
-             (long long)values_of(x), (long long)d->text.window);
-    if (!has_x || dataset_is_text(d) || values_of(x) == image) return OK;
+             (long long)values_of(p, x), (long long)d->text.window);
+    if (!has_x || dataset_is_text(d) || values_of(p, x) == image) return OK;
     FAIL(ERR_USAGE, "%s: %s has %lld values a row, the images of %s are %dx%dx%d = %lld", file,
-         name, (long long)values_of(x), d->source, d->channels, d->height, d->width,
+         name, (long long)values_of(p, x), d->source, d->channels, d->height, d->width,
          (long long)image);
 }
 

@@ -12,6 +12,20 @@
 
 static bool in_batch(const Rank *r) { return r->turn.plan == r->job->plan_step; }
 
+// Of each row the tokens, and what follows them, at the positions that a load wants.
+static void load_positions(Rank *r, const LoadCall *call, const int32_t *rows) {
+    int64_t T = call->labels.shape[1], window = r->job->data.text.window;
+    int32_t *tokens = r->text, *labels = r->text + window, *x = call->x.data,
+            *y = call->labels.data;
+    for (int64_t i = 0; i < call->rows; i++) {
+        dataset_gather(&r->job->data, &rows[i], 1, call->dtype, rank_data_time(r), tokens, labels);
+        for (int64_t t = 0; t < T; t++) {
+            x[i * T + t] = tokens[call->positions[t]];
+            y[i * T + t] = labels[call->positions[t]];
+        }
+    }
+}
+
 // The rows of the dataset that a load wants: of the epoch's batch, or of the test set.
 static void load(void *context, const LoadCall *call) {
     Rank *r = context;
@@ -21,8 +35,11 @@ static void load(void *context, const LoadCall *call) {
     else
         for (int64_t i = 0; i < call->rows; i++)
             r->rows[i] = sampler_row(&r->sampler, r->turn.batch, call->first_row + i);
-    dataset_gather(&r->job->data, rows, call->rows, call->dtype, rank_data_time(r), call->x.data,
-                   call->labels.data);
+    if (call->positions)
+        load_positions(r, call, rows);
+    else
+        dataset_gather(&r->job->data, rows, call->rows, call->dtype, rank_data_time(r),
+                       call->x.data, call->labels.data);
 }
 
 static void before(void *context, int rank, int plan, int op) {

@@ -85,6 +85,7 @@ typedef struct Rank {
     Arena arena;
     Turn turn;
     int32_t *rows;  // of one load, in the arena
+    int32_t *text;  // [2 x tokens of a row] tokens and labels that a load takes some of
     int *sources;   // tensors that the run writes before each turn, in the arena
     int source_count;
     int gradient_norm, finite, choices;  // what the step writes of these results, or NONE

@@ -10,7 +10,9 @@ Status rank_find_scalars(Rank *r) {
         r->job->options.spec.batch > EVALUATION_ROWS ? r->job->options.spec.batch : EVALUATION_ROWS;
     r->sources = ARENA_NEW(&r->arena, int, p->tensor_count + 1);
     r->rows = ARENA_NEW(&r->arena, int32_t, most);
-    if (!r->sources || !r->rows) FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
+    r->text = ARENA_NEW(&r->arena, int32_t, 2 * r->job->data.text.window + 1);
+    if (!r->sources || !r->rows || !r->text)
+        FAIL(ERR_MEMORY, "rank %d: out of memory", r->comm.rank);
     for (int t = 0; t < p->tensor_count; t++)
         if (p->tensors[t].source && p->tensors[t].offset != NONE) r->sources[r->source_count++] = t;
     for (int k = 0; k < p->plan_count; k++) r->loss[k] = program_find_result(p, k, RESULT_LOSS);

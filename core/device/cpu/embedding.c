@@ -59,22 +59,35 @@ void NAME(cpu_embedding_backward)(const KernelCall *call) {
 void NAME(cpu_positions)(const KernelCall *call) {
     real *restrict y = output_data(call, 0);
     const real *restrict x = input_data(call, 0), *restrict weight = input_data(call, 1);
-    int64_t B = operand_rows(input(call, 0));
-    int64_t row = input(call, 1)->shape[0] * input(call, 1)->shape[1];
-    for (int64_t b = 0; b < B; b++, x += row, y += row)
+    const int64_t *index = input_data(call, 2);
+    int64_t B = operand_rows(input(call, 0)), T = input(call, 0)->shape[1],
+            C = input(call, 0)->shape[2], row = T * C;
+    for (int64_t b = 0; b < B && !index; b++, x += row, y += row)
         for (int64_t i = 0; i < row; i++) y[i] = x[i] + weight[i];
+    for (int64_t t = 0; t < B * T && index; t++, x += C, y += C) {
+        const real *restrict w = weight + index[t % T] * C;
+        for (int64_t c = 0; c < C; c++) y[c] = x[c] + w[c];
+    }
 }
 
 // Complete before it is added to what others left.
 void NAME(cpu_positions_backward)(const KernelCall *call) {
     const real *restrict dy = input_data(call, 0);
-    real *restrict sum = call->scratch;
-    int64_t B = operand_rows(input(call, 0));
-    int64_t row = output(call, 0)->shape[0] * output(call, 0)->shape[1];
+    const int64_t *index = input_data(call, 1);
+    real *restrict sum = call->scratch, *dweight = output_data(call, 0);
+    int64_t B = operand_rows(input(call, 0)), T = input(call, 0)->shape[1],
+            C = input(call, 0)->shape[2], row = T * C;
     memset(sum, 0, (size_t)row * sizeof *sum);
     for (int64_t b = 0; b < B; b++, dy += row)
         for (int64_t i = 0; i < row; i++) sum[i] += dy[i];
-    NAME(cpu_deliver)(row, sum, call->accumulate, output_data(call, 0));
+    if (!index) {
+        NAME(cpu_deliver)(row, sum, call->accumulate, dweight);
+        return;
+    }
+    if (!call->accumulate)
+        memset(dweight, 0, (size_t)live_elements(output(call, 0)) * sizeof *dweight);
+    for (int64_t t = 0; t < T; t++)
+        NAME(cpu_deliver)(C, sum + t * C, call->accumulate, dweight + index[t] * C);
 }
 
 void NAME(cpu_segments)(const KernelCall *call) {

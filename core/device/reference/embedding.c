@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Rows of a table: y[b][t] = weight[tokens[b][t]], and zeros for a token whose row another rank has
-// (core/device/index.h), so that the y of all ranks add up to the whole. A table of positions:
-// y[b][t] = x[b][t] + weight[t]; and one of segments: y[b][t] = x[b][t] + weight[0], since a sample
-// is one segment. The gradient of a table's row is the sum of those of its uses, in their order; of
-// a row without uses it is 0. Tokens lie in the table: the data were checked
-// (core/data/dataset.h).
+// (core/device/index.h), so that all ranks' y add up to the whole; a table of positions: y[b][t] =
+// x[b][t] + weight[t], of row index[t] where there is an index; and one of segments: y[b][t] =
+// x[b][t] + weight[0], since a sample is one segment. The gradient of a table's row is the sum of
+// those of its uses, in their order; of a row without uses it is 0. Tokens lie in the table: the
+// data were checked (core/data/dataset.h).
 #include "core/device/index.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
@@ -41,21 +41,25 @@ void NAME(reference_embedding_backward)(const KernelCall *call) {
 void NAME(reference_positions)(const KernelCall *call) {
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0), *weight = input_data(call, 1);
-    int64_t B = operand_rows(input(call, 0)),
-            row = input(call, 1)->shape[0] * input(call, 1)->shape[1];
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t i = 0; i < row; i++) y[b * row + i] = x[b * row + i] + weight[i];
+    const int64_t *index = input_data(call, 2);
+    int64_t B = operand_rows(input(call, 0)), T = input(call, 0)->shape[1],
+            C = input(call, 0)->shape[2];
+    for (int64_t i = 0; i < B * T * C; i++)
+        y[i] = x[i] + weight[index_at(index, i / C % T) * C + i % C];
 }
 
 void NAME(reference_positions_backward)(const KernelCall *call) {
     real *dweight = output_data(call, 0);
     const real *dy = input_data(call, 0);
-    int64_t B = operand_rows(input(call, 0)),
-            row = output(call, 0)->shape[0] * output(call, 0)->shape[1];
-    for (int64_t i = 0; i < row; i++) {
-        real sum = 0;
-        for (int64_t b = 0; b < B; b++) sum += dy[b * row + i];
-        dweight[i] = call->accumulate ? dweight[i] + sum : sum;
+    const int64_t *index = input_data(call, 1);
+    int64_t B = operand_rows(input(call, 0)), T = input(call, 0)->shape[1],
+            C = input(call, 0)->shape[2];
+    for (int64_t i = 0; index && !call->accumulate && i < live_elements(output(call, 0)); i++)
+        dweight[i] = 0;
+    for (int64_t i = 0; i < T * C; i++) {
+        real sum = 0, *to = &dweight[index_at(index, i / C) * C + i % C];
+        for (int64_t b = 0; b < B; b++) sum += dy[b * T * C + i];
+        *to = call->accumulate ? *to + sum : sum;
     }
 }
 

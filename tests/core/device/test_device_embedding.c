@@ -91,6 +91,30 @@ static void positions(Case *c, const Device *d) {
     EXPECT(c, &got, "dweight", 5, 10);
 }
 
+// Of four positions the rank has the first and the last; its gradient of the others is 0, or what
+// was there before.
+static void numbered_positions(Case *c, const Device *d, bool accumulate) {
+    const Shape s = {.T = 2, .C = 1};
+    sequence(c, &s, "x", FILL_RANDOM);
+    sequence(c, &s, "y", FILL_OUTPUT);
+    sequence(c, &s, "dy", FILL_RANDOM);
+    TENSOR(c, "weight", REAL(c), SHAPE(4, 1), 10, 20, 30, 40);
+    TENSOR(c, "dweight", REAL(c), SHAPE(4, 1), 100, 200, 300, 400);
+    TENSOR(c, "index", DTYPE_I64, SHAPE(2), 0, 3);
+    case_op(c, KIND_POSITIONS, false, NULL, "y", "x weight index");
+    case_op(c, KIND_POSITIONS_BACKWARD, accumulate, NULL, "dweight", "dy index");
+    SET(c, "x", 1, 2, 3, 4);
+    SET(c, "dy", 1, 2, 4, 8);
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "y", 11, 42, 13, 44);
+    if (accumulate)
+        EXPECT(c, &got, "dweight", 105, 200, 300, 410);
+    else
+        EXPECT(c, &got, "dweight", 5, 0, 0, 10);
+}
+static void numbered_positions_write(Case *c, const Device *d) { numbered_positions(c, d, false); }
+static void numbered_positions_add(Case *c, const Device *d) { numbered_positions(c, d, true); }
+
 // Every position is of the first segment; the second row has no gradient, or keeps what was there.
 static void segments(Case *c, const Device *d, bool accumulate) {
     const Shape s = {.rows = 2, .capacity = 2, .T = 2, .C = 1, .V = 2, .accumulate = accumulate};
@@ -131,6 +155,8 @@ START_TEST(tables_and_norms_by_hand) {
     by_hand(1, embedding_writes);
     by_hand(1, embedding_adds);
     by_hand(2, positions);
+    by_hand(2, numbered_positions_write);
+    by_hand(2, numbered_positions_add);
     by_hand(2, segments_write);
     by_hand(2, segments_add);
     by_hand(1, layer_norm);
