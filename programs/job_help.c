@@ -153,6 +153,12 @@ const OptionDetail job_details[] = {
      "becomes a reduce-scatter and an all-gather, which send as many bytes; norms' gradients are "
      "reduced once a step. --tp must divide the positions.",
      "sp"},
+    {"cp",
+     "Each rank has two intervals of every sequence, one from the front and one from the back, and "
+     "computes all layers for them; keys and values go around a ring of N ranks while attention "
+     "to those that have come is computed. 2 N must divide the sequence. Results differ from those "
+     "of one rank in the last bits.",
+     "context-parallel context-parallel-size cp-size ring-attention sequence-ring"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
      "those of one node: so the axis that communicates most comes last. train --print-mesh.",
@@ -236,7 +242,7 @@ const OptionDetail job_details[] = {
      "broadcast-buffers"},
     {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
     {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
-     "cp ep context-parallel expert-parallel"},
+     "ep expert-parallel"},
     {NULL, "it is not needed: a plan is fused and given its memory before it runs", "compile"},
     {NULL, "give --dtype bf16: passes in bf16, weights in f32", "bf16"},
     {NULL, "it is not built: give --dtype bf16, or --compress fp16 for the gradients on their way",

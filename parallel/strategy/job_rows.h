@@ -57,6 +57,10 @@
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, \
      .help = "pipeline degree: layers are divided; --accumulate is 2 N then, unless given"}, \
+    {.name = "cp", .kind = OPTION_SMALL, JOB_AT(T, mesh.context), \
+     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
+     .min = 1, .max = 64, \
+     .help = "context parallel degree: sequences are cut, attention is a ring"}, \
     {.name = "schedule", .kind = OPTION_FORM, JOB_AT(T, strategy.schedule), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
      .value = "gpipe|1f1b|interleaved[:V]|zero-bubble", .initial = "1f1b", .min = 2, .max = 64, \

@@ -24,14 +24,23 @@ void join_confine(const Join *j, TensorSpec *piece) {
         if (j->only >> a & 1) piece->placement[a] = PLACEMENT_ONLY;
 }
 
+static Status find_group(Program *p, const char *name, uint16_t axes, int *out) {
+    *out = program_find_group(p, name);
+    return *out == NONE ? program_add_group(p, name, axes, out) : OK;
+}
+
+bool join_over_context(const StrategyOptions *options) {
+    return !options->zero && !options->compress.word;
+}
+
 Status join_init(Join *j, Program *p, const StrategyOptions *options) {
     TRY(join_init_alone(j, p, options));
-    int axis = j->axis;
-    if (p->axes[axis].size < 2)
+    int context = join_over_context(options) ? mesh_find_axis(p, MESH_CONTEXT) : NONE;
+    uint16_t axes = (uint16_t)(1 << j->axis | (context == NONE ? 0 : 1 << context));
+    if (p->axes[j->axis].size < 2 && context == NONE)
         FAIL(ERR_PLAN,
              "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
-    j->group = program_find_group(p, "data");
-    if (j->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << axis), &j->group));
+    TRY(find_group(p, context == NONE ? "data" : "replicas", axes, &j->group));
     return program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane);
 }
 
@@ -193,15 +202,22 @@ Status join_broadcast(Join *j) {
     return plan_derive_deps(p, plan);
 }
 
-// Every rank evaluates blocks of its own; each then sees the results of all, in rank order.
+// Every rank evaluates blocks of its own; each then sees the results of all, in rank order. Ranks
+// that share rows have one result (context_apply()).
 Status join_evaluation(Join *j, int k) {
     Program *p = j->p;
     Plan *plan = &p->plans[k];
     int32_t loss = program_find_result(p, k, RESULT_LOSS), gathered;
+    int group = j->group, lane = j->lane;
+    if (p->axes[j->axis].size < 2) return OK;
+    if (p->groups[group].axes != 1 << j->axis) {
+        TRY(find_group(p, "data", (uint16_t)(1 << j->axis), &group));
+        TRY(program_add_lane(p, "evaluation", LANE_COMMUNICATION, group, &lane));
+    }
     if (loss == NONE)
         FAIL(ERR_PLAN, "the plan %s has no result \"loss\"", program_name(p, plan->name));
     TRY(program_add_scalar(p, "evaluate.gathered", DTYPE_F64,
-                           p->groups[j->group].size * (int)tensor_elements(&p->tensors[loss]),
+                           p->groups[group].size * (int)tensor_elements(&p->tensors[loss]),
                            &gathered));
     p->tensors[loss].result = RESULT_NONE;
     p->tensors[gathered].result = RESULT_LOSS;
@@ -210,8 +226,8 @@ Status join_evaluation(Join *j, int k) {
                               .kind = KIND_ALL_GATHER,
                               .phase = PHASE_EVALUATE,
                               .dtype = DTYPE_F64,
-                              .lane = j->lane,
-                              .group = j->group,
+                              .lane = lane,
+                              .group = group,
                               .outputs = &gathered,
                               .inputs = &loss,
                               .output_count = 1,

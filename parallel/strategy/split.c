@@ -299,9 +299,9 @@ static Status broadcast(Program *p, int axis, Arena *a) {
     return plan_derive_deps(p, plan);
 }
 
-Status split_broadcast(Program *p) {
+Status split_broadcast(Program *p, MeshAxis along) {
     Arena scratch = {0};
-    Status s = broadcast(p, mesh_find_axis(p, MESH_TENSOR), &scratch);
+    Status s = broadcast(p, mesh_find_axis(p, along), &scratch);
     arena_finish(&scratch);
     return s;
 }

@@ -19,8 +19,8 @@
 // ERR_USAGE: there are no sequences, or the ranks cannot share their positions equally.
 Status split_tensor(Program *p, bool sequence) MUST_USE;
 
-// Afterwards, the plan "broadcast.tensor": of parameters, or shards of them, that all ranks of the
-// axis hold, the first rank's initial values.
-Status split_broadcast(Program *p) MUST_USE;
+// Afterwards, the plan "broadcast.tensor", or of another axis: of parameters, or shards of them,
+// that all ranks of the axis hold, the first rank's initial values.
+Status split_broadcast(Program *p, MeshAxis along) MUST_USE;
 
 #endif

@@ -3,23 +3,48 @@
 // gets them stage by stage.
 #include "parallel/strategy/strategy.h"
 
+#include "parallel/strategy/context.h"
 #include "parallel/strategy/split.h"
 #include "parallel/strategy/stage.h"
+#include "parallel/strategy/strategy_internal.h"
 
 static bool splits(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_TENSOR) > 1; }
+static bool cuts(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_CONTEXT) > 1; }
 
-// What all ranks do, with weights divided.
+// What does not go with sequences that are cut, and what to give instead.
+static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
+    int cp = mesh_size(&spec->mesh, MESH_CONTEXT);
+    const char *other = splits(spec)                            ? "--tp"
+                        : mesh_size(&spec->mesh, MESH_PIPE) > 1 ? "--pp"
+                        : s->experts > 1                        ? "--ep"
+                        : s->data_parallel                      ? "--data-parallel"
+                        : s->sync_batch_norm                    ? "--sync-batchnorm"
+                        : s->recompute                          ? "--recompute"
+                                                                : NULL;
+    if (other) FAIL(ERR_USAGE, "--cp %d does not go with %s; leave one of them out", cp, other);
+    if (s->zero && mesh_size(&spec->mesh, MESH_DATA) < 2)
+        FAIL(ERR_USAGE,
+             "--zero %d shards over the ranks that --cp %d leaves to data, of which there is one; "
+             "give --ranks %d or more",
+             s->zero, cp, 2 * cp);
+    return OK;
+}
+
+// What all ranks do, with sequences cut and weights divided.
 static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) return expert_split(out);
+    if (cuts(spec)) TRY(context_apply(out));
     return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }
 
 static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {
+    bool over = cuts(spec) && join_over_context(strategy);
+    if (cuts(spec) && !over) TRY(context_join(p, strategy));
     if (strategy->zero) return zero_apply(p, strategy);
-    return mesh_size(&spec->mesh, MESH_DATA) == 1 ? shards_apply(p, strategy)
-                                                  : ddp_apply(p, strategy);
+    bool alone = mesh_size(&spec->mesh, MESH_DATA) == 1 && !over;
+    return alone ? shards_apply(p, strategy) : ddp_apply(p, strategy);
 }
 
 // One class of ranks.
@@ -28,7 +53,8 @@ static Status join(Program *p, const Model *m, const StepSpec *spec,
     if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(p, strategy));
     TRY(recompute_apply(p, m, strategy->recompute));
     TRY(join_gradients(p, spec, strategy));
-    return splits(spec) ? split_broadcast(p) : OK;
+    if (cuts(spec) && !join_over_context(strategy)) TRY(split_broadcast(p, MESH_CONTEXT));
+    return splits(spec) ? split_broadcast(p, MESH_TENSOR) : OK;
 }
 
 static Status make_program(Program *out, const Model *m, const StepSpec *spec,
@@ -68,6 +94,7 @@ Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
     StrategyOptions strategy = *options;
     *out = (ProgramSet){0};
     step.local_shards = strategy.local_shards = spec->shards / mesh_size(&spec->mesh, MESH_DATA);
+    if (cuts(&step)) TRY(check_context(&step, &strategy));
     if (strategy.data_parallel && mesh_size(&step.mesh, MESH_DATA) > 1)
         return make_devices(out, m, &step, &strategy);
     if (mesh_size(&step.mesh, MESH_PIPE) > 1) return make_stages(out, m, &step, &strategy);

@@ -40,13 +40,18 @@ typedef struct {
     Program *p;
     const StrategyOptions *options;
     Arena arena;
-    int axis, group, lane;  // "data": of the mesh, its ranks, their communication
-    uint16_t only;          // axes along which gradients are held at one coordinate, as by a stage
-    int *after;             // owned; per added operation of the plan at work: the one before it
+    int axis;         // "data"
+    int group, lane;  // ranks whose gradients are added up, their communication
+    uint16_t only;    // axes along which gradients are held at one coordinate, as by a stage
+    int *after;       // owned; per added operation of the plan at work: the one before it
     int added, capacity;
 } Join;
 
-// Finds the axis, which must have two ranks or more, and adds group and lane. ERR_PLAN, ERR_MEMORY.
+// Does this strategy add up gradients over the axes "data" and "context" at once? Others do so over
+// "data", behind context_join().
+bool join_over_context(const StrategyOptions *options);
+
+// Finds the axis; there must be two ranks or more. Adds group and lane. ERR_PLAN, ERR_MEMORY.
 // Call join_finish() also when it failed. The second: of one rank, without group and lane.
 Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) MUST_USE;

@@ -18,6 +18,8 @@ static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
     Tensor piece = p->tensors[whole];
     char name[256];
     int dims;
+    for (int a = 0; a < p->axis_count; a++)  // sums along other axes are complete
+        if (placement_is_partial(piece.placement[a])) piece.placement[a] = PLACEMENT_REPLICATED;
     piece.placement[z->join.axis] = flat();
     for (int a = 0; a < p->axis_count; a++)  // what is updated has been reduced along other axes
         if (placement_is_partial(piece.placement[a])) piece.placement[a] = PLACEMENT_REPLICATED;
@@ -32,12 +34,19 @@ static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
     return program_add_tensor(p, &spec, out);
 }
 
+static bool partial_elsewhere(const Zero *z, const Tensor *t) {
+    for (int a = 0; a < z->join.p->axis_count; a++)
+        if (a != z->join.axis && placement_is_partial(t->placement[a])) return true;
+    return false;
+}
+
 // A gradient of one local shard is reduced in place in stage 1: a collective that folds several
-// inputs cannot leave its result in one of them.
+// inputs cannot leave its result in one of them. Nor can a sum over another axis have been taken
+// there, since a share lies as its whole does.
 Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
     const Tensor *t = &z->join.p->tensors[tensor];
     bool beside = t->placement[z->join.axis].place == PLACE_PARTIAL_SUM;
-    bool view = z->stage == 1 && z->join.options->local_shards == 1;
+    bool view = z->stage == 1 && z->join.options->local_shards == 1 && !partial_elsewhere(z, t);
     *out = tensor < z->tensors ? z->shard[tensor] : tensor;
     if (*out != NONE) return OK;
     if (t->role == ROLE_PARAMETER && z->stage < 3) beside = view = true;

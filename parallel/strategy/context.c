@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// The program of a model with its sequences cut over the axis "context"; read context_apply()
+// first. Rows keep their rank's positions, and whatever is summed over positions becomes a partial
+// sum; operations that depend on where a position is are told by an index. context_ring.c does the
+// same for attention, whose positions need each other.
+#include "parallel/strategy/context_internal.h"
+
+#include "core/plan/mesh.h"
+#include "core/plan/piece.h"
+#include "parallel/strategy/strategy_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+Placement context_piece(int hop) {
+    return (Placement){.place = PLACE_SHARD, .dim = 1, .cut = CUT_ZIGZAG, .shift = hop};
+}
+
+Status context_index(Context *c, int hop, int32_t *out) {
+    Placement placement[AXES] = {0};
+    char name[32];
+    int tensor;
+    if (c->index[hop] == NONE) {
+        snprintf(name, sizeof name, "positions.hop%d", hop);
+        placement[c->axis] = context_piece(hop);
+        placement[c->axis].dim = 0;
+        TRY(piece_add_index(c->copy.to, name, c->positions, placement, &tensor));
+        c->index[hop] = tensor;
+    }
+    *out = c->index[hop];
+    return OK;
+}
+
+// --- tensors
+
+static bool has_positions(const Context *c, const Tensor *t) {
+    const Logical *l = &c->copy.from->logicals[t->logical];
+    return t->extent != NONE && l->dims >= 2 && l->shape[1] == c->positions;
+}
+
+static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
+    const Context *c = copy->context;
+    int data = mesh_find_axis(copy->from, MESH_DATA);
+    Placement *how = &spec->placement[c->axis];
+    if (has_positions(c, t)) {
+        *how = context_piece(0);
+        spec->shape[1] = c->positions / c->ranks;
+    } else if (t->placement[data].place == PLACE_PARTIAL_SUM ||
+               c->partial[t - copy->from->tensors]) {
+        *how = PLACEMENT_SUM;
+    } else if (t->role == ROLE_ACTIVATION && t->placement[data].place == PLACE_DIFFERS) {
+        *how = PLACEMENT_DIFFERS;
+    }
+}
+
+static Status mark_partial(Context *c, Arena *a) {
+    const Program *p = c->copy.from;
+    c->partial = ARENA_NEW(a, uint8_t, p->tensor_count + 1);
+    if (!c->partial) FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++)
+            if (op_kind(p, &p->plans[k].ops[i]) == KIND_CROSS_ENTROPY)
+                c->partial[op_outputs(&p->plans[k], &p->plans[k].ops[i])[0]] = 1;
+    return OK;
+}
+
+// --- operations
+
+// Does it depend on where in the sequence a position is?
+static bool wants_index(Kind k) {
+    switch (k) {
+    case KIND_LOAD:
+    case KIND_POSITIONS:
+    case KIND_POSITIONS_BACKWARD:
+    case KIND_ROTARY:
+    case KIND_ROTARY_BACKWARD:
+    case KIND_DROPOUT:
+    case KIND_DROPOUT_BACKWARD: return true;
+    default: return false;
+    }
+}
+
+// The elements of a row of the whole, and of one position of it: places of dropout's mask.
+static void whole_rows(const Context *c, const Op *op, int64_t out[2]) {
+    const Program *p = c->copy.from;
+    const Logical *l = &p->logicals[p->tensors[op_inputs(c->copy.plan, op)[0]].logical];
+    out[1] = 1;
+    for (int d = 2; d < l->dims; d++) out[1] *= l->shape[d];
+    out[0] = out[1] * l->shape[1];
+}
+
+static Status copy_with_index(Context *c, const Op *op) {
+    ProgramCopy *copy = &c->copy;
+    const Work *w = op_work(copy->from, op);
+    Kind kind = work_kind(w);
+    int32_t operands[OPERANDS];
+    int count = op->outputs + op->inputs;
+    for (int i = 0; i < count; i++)
+        TRY(program_copy_tensor(copy, op_outputs(copy->plan, op)[i], &operands[i]));
+    int64_t attrs[ATTRIBUTES] = {0};
+    memcpy(attrs, &copy->from->attrs[w->attr_first], (size_t)w->attr_count * sizeof *attrs);
+    if (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) whole_rows(c, op, &attrs[2]);
+    TRY(context_index(c, 0, &operands[count]));
+    return plan_add_op(
+        copy->to, copy->out,
+        &(OpSpec){.name = program_name(copy->from, w->name),
+                  .layer = w->layer == NONE ? NULL : program_name(copy->from, w->layer),
+                  .kind = kind,
+                  .phase = (Phase)w->phase,
+                  .dtype = (Dtype)w->dtype,
+                  .lane = kind_loads(kind) ? copy->host : copy->compute,
+                  .attrs = attrs,
+                  .outputs = operands,
+                  .inputs = operands + op->outputs,
+                  .output_count = op->outputs,
+                  .input_count = op->inputs + 1,
+                  .shard = op->shard,
+                  .micro_batch = op->micro_batch,
+                  .flags = op->flags},
+        NULL);
+}
+
+static Status copy_op(Context *c, const Op *op) {
+    Kind kind = op_kind(c->copy.from, op);
+    if (context_is_attention(kind)) return context_add_ring(c, op);
+    return wants_index(kind) ? copy_with_index(c, op) : program_copy_op(&c->copy, op, op->shard);
+}
+
+static Status add_sum(Program *p, Plan *plan, int lane, int group, const char *name, Phase phase,
+                      int32_t *sum) {
+    return plan_add_op(p, plan,
+                       &(OpSpec){.name = name,
+                                 .kind = KIND_ALL_REDUCE,
+                                 .phase = phase,
+                                 .dtype = (Dtype)p->tensors[*sum].dtype,
+                                 .lane = lane,
+                                 .group = group,
+                                 .outputs = sum,
+                                 .inputs = sum,
+                                 .output_count = 1,
+                                 .input_count = 1},
+                       NULL);
+}
+
+// An evaluation ends in what all positions of a rank's rows have come to.
+static Status sum_evaluation(Context *c, int k) {
+    int32_t loss = program_find_result(c->copy.to, k, RESULT_LOSS);
+    if (c->copy.out->when == WHEN_EACH_STEP || loss == NONE) return OK;
+    return add_sum(c->copy.to, c->copy.out, c->reduce, c->group, "all_reduce.evaluation.context",
+                   PHASE_EVALUATE, &loss);
+}
+
+static Status copy_plan(Context *c, int k) {
+    TRY(program_copy_plan(&c->copy, k));
+    for (int i = 0; i < c->copy.plan->op_count; i++) TRY(copy_op(c, &c->copy.plan->ops[i]));
+    TRY(sum_evaluation(c, k));
+    return plan_derive_deps(c->copy.to, c->copy.out);
+}
+
+// --- what can be cut
+
+static Status refuse_length(const Context *c) {
+    int64_t chunks = 2 * c->ranks, T = c->positions, below = T / chunks * chunks;
+    int fits = 0;
+    for (int P = 2; P < c->ranks; P++)
+        if (T % (2 * P) == 0) fits = P;
+    char other[48] = "";
+    if (fits) snprintf(other, sizeof other, "--cp %d divides it; or ", fits);
+    FAIL(ERR_USAGE,
+         "--cp %d cuts a sequence into 2 x %d chunks of equal length, but %lld tokens are %lld x "
+         "%lld + %lld; %sgive the model a length of %lld",
+         c->ranks, c->ranks, (long long)T, (long long)chunks, (long long)(T / chunks),
+         (long long)(T % chunks), other, (long long)(below ? below : chunks));
+}
+
+static Status find_positions(Context *c) {
+    const Program *p = c->copy.from;
+    const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int i = 0; i < plan->op_count && !c->positions; i++) {
+        if (!kind_loads(op_kind(p, &plan->ops[i]))) continue;
+        const Tensor *x = &p->tensors[op_outputs(plan, &plan->ops[i])[0]];
+        if (x->dtype != DTYPE_I32)
+            FAIL(ERR_USAGE, "--cp %d cuts sequences of tokens, and this model has none; use --dp",
+                 c->ranks);
+        c->positions = p->logicals[x->logical].shape[1];
+    }
+    if (c->positions % (2 * c->ranks)) return refuse_length(c);
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].extent != NONE && !has_positions(c, &p->tensors[t]))
+            FAIL(ERR_USAGE,
+                 "--cp %d cuts positions, and %s has none: every layer must keep those of the text",
+                 c->ranks, tensor_name(p, t));
+    return OK;
+}
+
+static Status begin(Context *c, const Program *p) {
+    c->axis = mesh_find_axis(p, MESH_CONTEXT);
+    if (c->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"context\"");
+    c->ranks = p->axes[c->axis].size;
+    if (c->ranks > CONTEXT_MOST)
+        FAIL(ERR_USAGE, "--cp %d: a ring has %d ranks at most", c->ranks, CONTEXT_MOST);
+    for (int i = 0; i < CONTEXT_MOST; i++) c->index[i] = NONE;
+    TRY(find_positions(c));
+    for (int a = 0; a < p->axis_count; a++)
+        TRY(program_add_axis(c->copy.to, p->axes[a].name, p->axes[a].size, NULL));
+    TRY(program_copy_begin(&c->copy));
+    TRY(program_add_group(c->copy.to, "context", (uint16_t)(1 << c->axis), &c->group));
+    const struct {
+        const char *name;
+        int *lane;
+    } lanes[] = {{"ring.send", &c->send},
+                 {"ring.receive", &c->receive},
+                 {"ring.send_gradients", &c->send_gradients},
+                 {"ring.receive_gradients", &c->receive_gradients},
+                 {"context", &c->reduce}};
+    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
+        TRY(program_add_lane(c->copy.to, lanes[i].name, LANE_COMMUNICATION, c->group,
+                             lanes[i].lane));
+    return OK;
+}
+
+// Parameters that nothing reads are there, too.
+static Status copy_all(Context *c, Arena *a) {
+    const Program *p = c->copy.from;
+    int32_t own;
+    TRY(begin(c, p));
+    TRY(mark_partial(c, a));
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_PARAMETER) TRY(program_copy_tensor(&c->copy, t, &own));
+    for (int k = 0; k < p->plan_count; k++) TRY(copy_plan(c, k));
+    return OK;
+}
+
+Status context_apply(Program *p) {
+    Arena scratch = {0};
+    Program cut = {0};
+    Context c = {.copy = {.from = p, .to = &cut, .place = place}};
+    c.copy.context = &c;
+    Status s = copy_all(&c, &scratch);
+    arena_finish(&scratch);
+    program_finish(p);
+    if (s != OK) program_finish(&cut);
+    *p = cut;
+    return s;
+}
+
+// --- sums over the axis alone
+
+static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count) {
+    for (int first = 0, end; first < count; first = end) {
+        int after;
+        end = gradients_bucket(j->p, j->options, g, count, first, &after);
+        for (int shard = 0; shard < j->options->local_shards; shard++) {
+            int32_t *sums = ARENA_NEW(&j->arena, int32_t, end - first);
+            if (!sums) FAIL(ERR_MEMORY, "out of memory for %d gradients", end - first);
+            for (int i = first; i < end; i++) sums[i - first] = g[i].part[shard];
+            TRY(join_add(j, plan,
+                         &(OpSpec){.name = "all_reduce.context",
+                                   .kind = KIND_ALL_REDUCE,
+                                   .phase = PHASE_SYNC,
+                                   .dtype = (Dtype)j->p->tensors[sums[0]].dtype,
+                                   .lane = j->lane,
+                                   .group = j->group,
+                                   .outputs = sums,
+                                   .inputs = sums,
+                                   .output_count = end - first,
+                                   .input_count = end - first,
+                                   .shard = shard},
+                         after));
+        }
+    }
+    return OK;
+}
+
+static Status join_all(Join *j, Plan *plan) {
+    static const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
+    for (int r = 0; r < 2; r++) {
+        Gradient *g;
+        int count;
+        TRY(gradients_find(j->p, plan, roles[r], j->options->local_shards, &j->arena, &g, &count));
+        gradients_sort(g, count);
+        TRY(add_buckets(j, plan, g, count));
+    }
+    TRY(join_place(j, plan));
+    return plan_derive_deps(j->p, plan);
+}
+
+Status context_join(Program *p, const StrategyOptions *options) {
+    Join j;
+    int step = program_find_when(p, WHEN_EACH_STEP, 0);
+    Status s = join_init_alone(&j, p, options);
+    j.group = program_find_group(p, "context");
+    j.lane = program_find_lane(p, "context");
+    if (s == OK) s = join_all(&j, &p->plans[step]);
+    join_finish(&j);
+    return s;
+}

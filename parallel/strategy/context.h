@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Context parallelism: sequences are cut over the mesh axis "context", so that each rank computes
+// all layers for its positions. Attention alone needs those of others: its keys and values go
+// around a ring (Liu et al., "Ring Attention with Blockwise Transformers", 2023), in pieces of a
+// zigzag that give all ranks as many pairs of a query and a key it may see (Megatron-LM's).
+#ifndef PARALLEL_STRATEGY_CONTEXT_H
+#define PARALLEL_STRATEGY_CONTEXT_H
+
+#include "parallel/strategy/strategy.h"
+
+// Cut the untransformed program of a model, whose mesh has the axis "context". Gradients and losses
+// become partial sums along it, which strategies join with those along "data". The program is
+// replaced; on failure it is zeroed. ERR_USAGE, with the arithmetic: a model that has no sequences
+// of tokens, or whose length 2 x ranks does not divide.
+Status context_apply(Program *p) MUST_USE;
+
+// Add up gradients and losses of each shard over the axis "context" alone, in buckets: for
+// strategies that then treat them by the axis "data", as ZeRO does.
+Status context_join(Program *p, const StrategyOptions *options) MUST_USE;
+
+#endif

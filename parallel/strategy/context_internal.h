@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A context-parallel program at work, and the expansion of attention into a ring.
+#ifndef PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
+#define PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
+
+#include "core/plan/program_copy.h"
+#include "parallel/strategy/context.h"
+
+enum { CONTEXT_MOST = 64 };  // ranks of a ring
+
+typedef struct {
+    ProgramCopy copy;  // from the model's program to the one that is cut
+    int axis, ranks, group;
+    int64_t positions;                      // of the whole sequence
+    int send, receive;                      // lanes: of keys and values
+    int send_gradients, receive_gradients;  // of what is added to their gradients
+    int reduce;                             // of sums over the ranks of the axis
+    int32_t index[CONTEXT_MOST];            // positions of the piece `hop` before, or NONE
+    uint8_t *partial;                       // [tensor of `from`] it is summed over the positions
+} Context;
+
+// The tensor that says where the positions of the piece are that the coordinate `hop` before has.
+Status context_index(Context *c, int hop, int32_t *out) MUST_USE;
+
+// How rows lie whose positions are cut: the piece of the coordinate `hop` before.
+Placement context_piece(int hop);
+
+bool context_is_attention(Kind k);
+
+// An attention operation of `from`, forward or backward, as hop after hop around the ring.
+Status context_add_ring(Context *c, const Op *op) MUST_USE;
+
+#endif

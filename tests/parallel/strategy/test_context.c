@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Context parallelism: models of text whose sequences are cut over ranks train as on one rank,
+// within the contract (docs/contract.md, 7), and send what ring attention's closed form says.
+#include "core/data/safetensors.h"
+#include "core/platform/device_traits.h"
+#include "tests/support/testing.h"
+#include "tests/support/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static Arena arena;
+
+enum { STEPS = 10 };
+
+typedef struct {
+    Safetensors file;
+    Outcome run;
+} Ending;
+
+// 24 positions are 4, 6 and 8 chunks; four heads of queries share two of keys and values.
+static const char gpt[] = "gpt:layers=2,hidden=16,heads=4,seq=24",
+                  llama[] = "llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=24,mlp=20";
+
+static JobOptions options_of(const char *model, int ranks, int context) {
+    JobOptions o = training_options();
+    o.spec.model = model;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 8;
+    o.spec.optimizer.momentum = 0.9;
+    o.spec.ranks = ranks;
+    o.spec.mesh.context = context;
+    o.comm = COMM_THREAD;
+    o.data = "text:count=2000";
+    o.steps = STEPS;
+    return o;
+}
+
+static void run(Ending *out, const JobOptions *options) {
+    static int count;
+    JobOptions o = *options;
+    char saved[300];
+    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
+    o.save = arena_string(&arena, saved);
+    ck_assert_ok(training_run(&out->run, &o, NULL));
+    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
+}
+
+static double element(const SafetensorsEntry *e, int64_t i) {
+    return e->dtype == DTYPE_F64   ? ((const double *)e->data)[i]
+           : e->dtype == DTYPE_I64 ? (double)((const int64_t *)e->data)[i]
+                                   : (double)((const float *)e->data)[i];
+}
+
+// In units of `bound` max(1, |w|), over parameters and optimiser state; not a number: not at all.
+static double largest_difference(const Safetensors *a, const Safetensors *b, double bound) {
+    double most = 0;
+    ck_assert_int_eq(a->count, b->count);
+    for (int k = 0; k < a->count; k++) {
+        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
+        ck_assert_msg(y && safetensors_bytes(x) == safetensors_bytes(y), "%s", x->name);
+        for (int64_t i = 0; i < safetensors_bytes(x) / dtype_bytes(x->dtype); i++) {
+            double w = element(x, i), d = fabs(w - element(y, i)) / (bound * fmax(1, fabs(w)));
+            if (!(d <= most)) most = d;
+        }
+    }
+    return most;
+}
+
+static double loss_of(const Outcome *o, int rank, int step) {
+    const Timeline *t = &o->training.shared->results[rank].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return t->steps[i].loss;
+    ck_abort_msg("a step is missing");
+}
+
+// The job on one rank and on a mesh: losses of all ranks and steps, and what both save; and the
+// counters of the communicators are those of the plan.
+static void check_alike(const JobOptions *options, const Ending *one, double bound) {
+    const JobSpec *s = &options->spec;
+    Ending cut;
+    run(&cut, options);
+    for (int r = 0; r < s->ranks; r++)
+        for (int step = 0; step < STEPS; step++) {
+            double want = loss_of(&one->run, 0, step), got = loss_of(&cut.run, r, step);
+            ck_assert_msg(fabs(want - got) <= bound * fmax(1, want),
+                          "%s, cp %d, rank %d of %d, step %d: %.17g, not %.17g", s->model,
+                          s->mesh.context, r, s->ranks, step, got, want);
+        }
+    double d = largest_difference(&one->file, &cut.file, bound);
+    ck_assert_msg(d <= 1, "%s, %d ranks, cp %d, zero %d: %g bounds apart", s->model, s->ranks,
+                  s->mesh.context, s->strategy.zero, d);
+    const char *uncounted = outcome_uncounted(&cut.run);
+    ck_assert_msg(!uncounted, "%s, %d ranks, cp %d: %s", s->model, s->ranks, s->mesh.context,
+                  uncounted ? uncounted : "");
+    outcome_finish(&cut.run);
+}
+
+static void check_rings(const char *model) {
+    JobOptions o = options_of(model, 1, 0);
+    Ending one;
+    run(&one, &o);
+    for (int P = 2; P <= 4; P++) {
+        o.spec.ranks = o.spec.mesh.context = P;
+        o.comm = (CommKind)((P - 2) % COMM_KINDS);
+        check_alike(&o, &one, 1e-12);
+    }
+    o.spec.ranks = 4;
+    o.spec.mesh.context = 2;
+    check_alike(&o, &one, 1e-12);
+    outcome_finish(&one.run);
+    arena_finish(&arena);
+}
+
+START_TEST(a_gpt_whose_sequences_are_cut_trains_as_on_one_rank) { check_rings(gpt); }
+END_TEST
+
+START_TEST(so_does_a_llama_with_groups_of_queries) { check_rings(llama); }
+END_TEST
+
+// Attention to all positions, dropout, segments, and labels that do not count.
+static const char sentences[] = "model s\ninput tokens 24\nclasses 66\nembedding e out=12\n"
+                                "positions p\nsegments g types=2\ndropout d p=0.2\n"
+                                "linear q out=12\nlinear k from=d out=6\nlinear v from=d out=6\n"
+                                "attention a from=q,k,v heads=4 kv_heads=2\ndropout f p=0.3\n"
+                                "linear out out=66\n";
+
+START_TEST(masks_of_dropout_are_those_of_one_rank) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/s.model", test_directory());
+    FILE *f = fopen(path, "w");
+    ck_assert(f && fputs(sentences, f) >= 0 && fclose(f) == 0);
+    JobOptions o = options_of(path, 1, 0);
+    Ending one;
+    run(&one, &o);
+    for (int P = 2; P <= 4; P += 2) {
+        o.spec.ranks = 4;
+        o.spec.mesh.context = P;
+        check_alike(&o, &one, 1e-12);
+    }
+    outcome_finish(&one.run);
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(single_precision_and_the_reference_device_stay_within_the_contract) {
+    static const char *const devices[] = {"reference", device_traits_default};
+    for (int d = 0; d < 2; d++) {
+        JobOptions o = options_of(gpt, 1, 0);
+        Ending one;
+        o.spec.device = devices[d];
+        o.spec.dtype = d ? DTYPE_F32 : DTYPE_F64;
+        run(&one, &o);
+        o.spec.ranks = o.spec.mesh.context = 3;
+        check_alike(&o, &one, d ? 1e-5 : 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- with the data, and what is done to gradients
+
+START_TEST(data_are_divided_beside_the_sequences) {
+    static const struct {
+        int zero, micro_batches, shards;
+        double clip;
+        const char *order;
+    } cases[] = {{0, 2, 2, 0.1, NULL},
+                 {0, 1, 4, 0, "pipe,context,data,tensor"},
+                 {1, 1, 2, 0.1, NULL},
+                 {2, 2, 2, 0, NULL},
+                 {3, 1, 2, 0.1, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = options_of(i % 2 ? llama : gpt, 4, 2), alone = o;
+        Ending one;
+        o.spec.strategy.zero = cases[i].zero;
+        o.spec.micro_batches = cases[i].micro_batches;
+        o.spec.shards = cases[i].shards;
+        o.spec.mesh_order = cases[i].order;
+        o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
+        alone.spec.ranks = 1;
+        alone.spec.mesh.context = 0;
+        run(&one, &alone);
+        check_alike(&o, &one, 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- what is sent
+
+// A layer's keys and values, of this rank's positions, go P - 1 hops in the forward and in the
+// backward, and as many their gradients: B T / P (G + G) elements each.
+START_TEST(keys_values_and_gradients_go_around_once) {
+    enum { ROWS = 8, T = 24, G = 8 };
+    for (int P = 2; P <= 4; P++) {
+        JobOptions o = options_of(llama, P, P);
+        Outcome got;
+        o.steps = 1;
+        ck_assert_ok(training_run(&got, &o, NULL));
+        CommCount count = outcome_count(&got, P - 1, "step", "context", COMM_SEND);
+        ck_assert_int_eq(count.calls, 3 * (P - 1));
+        ck_assert_int_eq(count.bytes, (int64_t)3 * (P - 1) * 2 * ROWS * (T / P) * G * 8);
+        outcome_finish(&got);
+    }
+}
+END_TEST
+
+// --- what is refused
+
+static void refuse(JobOptions o, const char *why) {
+    Job job;
+    ck_assert_fails(job_create(&job, &o), ERR_USAGE, why);
+}
+
+START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
+    JobOptions o = options_of("gpt:layers=1,hidden=16,heads=4,seq=20", 3, 3);
+    refuse(o, "--cp 3 cuts a sequence into 2 x 3 chunks of equal length, but 20 tokens are 6 x 3 + "
+              "2; --cp 2 divides it; or give the model a length of 18");
+    o.spec.ranks = o.spec.mesh.context = 2;
+    o.spec.strategy.recompute = RECOMPUTE_FULL;
+    refuse(o, "--cp 2 does not go with --recompute");
+    o.spec.strategy.recompute = RECOMPUTE_NONE;
+    o.spec.model = "mlp";
+    o.data = "digits:count=100";
+    refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");
+}
+END_TEST
+
+SUITE("context", a_gpt_whose_sequences_are_cut_trains_as_on_one_rank,
+      so_does_a_llama_with_groups_of_queries, masks_of_dropout_are_those_of_one_rank,
+      single_precision_and_the_reference_device_stay_within_the_contract,
+      data_are_divided_beside_the_sequences, keys_values_and_gradients_go_around_once,
+      what_cannot_be_cut_is_refused_with_what_can)
