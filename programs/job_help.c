@@ -159,6 +159,11 @@ const OptionDetail job_details[] = {
      "to those that have come is computed. 2 N must divide the sequence. Results differ from those "
      "of one rank in the last bits.",
      "context-parallel context-parallel-size cp-size ring-attention sequence-ring"},
+    {"cp-kind",
+     "ring: keys and values go from rank to rank, as far as sequences reach. all-to-all: before "
+     "attention ranks exchange positions for heads, as DeepSpeed's Ulysses does, and back after "
+     "it: fewer messages, but N must divide the heads, and those of keys and values.",
+     "context-parallel-kind cp-comm-type ulysses"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "
      "those of one node: so the axis that communicates most comes last. train --print-mesh.",

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 53 };
+enum { JOB_DETAILS = 55 };
 extern const OptionDetail job_details[];
 
 #endif

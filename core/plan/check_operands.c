@@ -274,6 +274,20 @@ static Status match_packed(const Match *m) {
          (long long)(C + 2 * G), (long long)E);
 }
 
+// All elements of a row, in as many pieces of one size.
+static Status match_pieces(const Match *m) {
+    Kind kind = work_kind(m->work);
+    if (kind != KIND_APART && kind != KIND_TOGETHER) return OK;
+    int64_t dim = attribute(m, "dim"), P = size_of(m, "P"), Q = size_of(m, "Q"),
+            T = size_of(m, "T"), C = size_of(m, "C"), R = size_of(m, "R");
+    TRY(check_attribute(m, "dim", 1, 2));
+    bool fits = (P == 1 || Q == 1) && (dim == 2 ? C : T) % (P * Q) == 0 && T * C == P * Q * R;
+    if (fits) return OK;
+    FAIL(ERR_PLAN, "plan %s: %s: rows of %lld x %lld are not %lld x %lld pieces of %lld along %lld",
+         program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)T, (long long)C,
+         (long long)P, (long long)Q, (long long)R, (long long)dim);
+}
+
 // A table of positions has a row for each, unless an index says which rows are wanted.
 static Status match_positions(const Match *m) {
     Kind kind = work_kind(m->work);
@@ -447,6 +461,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_feedback(&m));
     TRY(match_packed(&m));
     TRY(match_positions(&m));
+    TRY(match_pieces(&m));
     TRY(check_attributes(p, plan, op));
     return check_flops(&m);
 }

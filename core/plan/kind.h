@@ -86,6 +86,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "q(B,T,C) k(B,T,G) v(B,T,G) <- qkv(B,T,E)")                                                 \
     X(PACK_QKV, "pack_qkv", COMPUTE, qkv, none, "",                                               \
       "qkv(B,T,E) <- q(B,T,C) k(B,T,G) v(B,T,G)")                                                 \
+    X(APART, "apart", COMPUTE, apart, none, "dim", "parts(P,Q,B,R) <- x(B,T,C)")                  \
+    X(TOGETHER, "together", COMPUTE, together, none, "dim", "x(B,T,C) <- parts(P,Q,B,R)")         \
     X(EMBEDDING, "embedding", COMPUTE, embedding, none, "",                                       \
       "y(B,T,C) <- tokens(B,T):i32 weight(V,C) [rows(V):i64]")                                    \
     X(EMBEDDING_BACKWARD, "embedding_backward", COMPUTE, embedding_backward, none, "",            \

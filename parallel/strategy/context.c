@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-Placement context_piece(int hop) {
-    return (Placement){.place = PLACE_SHARD, .dim = 1, .cut = CUT_ZIGZAG, .shift = hop};
+Placement context_piece(const Context *c, int hop) {
+    int cut = c->kind == CONTEXT_RING ? CUT_ZIGZAG : CUT_CONTIGUOUS;
+    return (Placement){.place = PLACE_SHARD, .dim = 1, .cut = (uint8_t)cut, .shift = hop};
 }
 
 Status context_index(Context *c, int hop, int32_t *out) {
@@ -22,7 +23,7 @@ Status context_index(Context *c, int hop, int32_t *out) {
     int tensor;
     if (c->index[hop] == NONE) {
         snprintf(name, sizeof name, "positions.hop%d", hop);
-        placement[c->axis] = context_piece(hop);
+        placement[c->axis] = context_piece(c, hop);
         placement[c->axis].dim = 0;
         TRY(piece_add_index(c->copy.to, name, c->positions, placement, &tensor));
         c->index[hop] = tensor;
@@ -43,7 +44,7 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     int data = mesh_find_axis(copy->from, MESH_DATA);
     Placement *how = &spec->placement[c->axis];
     if (has_positions(c, t)) {
-        *how = context_piece(0);
+        *how = context_piece(c, 0);
         spec->shape[1] = c->positions / c->ranks;
     } else if (t->placement[data].place == PLACE_PARTIAL_SUM ||
                c->partial[t - copy->from->tensors]) {
@@ -122,7 +123,8 @@ static Status copy_with_index(Context *c, const Op *op) {
 
 static Status copy_op(Context *c, const Op *op) {
     Kind kind = op_kind(c->copy.from, op);
-    if (context_is_attention(kind)) return context_add_ring(c, op);
+    if (context_is_attention(kind))
+        return c->kind == CONTEXT_RING ? context_add_ring(c, op) : context_add_exchange(c, op);
     return wants_index(kind) ? copy_with_index(c, op) : program_copy_op(&c->copy, op, op->shard);
 }
 
@@ -159,18 +161,24 @@ static Status copy_plan(Context *c, int k) {
 
 // --- what can be cut
 
+// A ring has two chunks for each rank, an all-to-all one.
+static int64_t chunks_of(const Context *c, int ranks) {
+    return c->kind == CONTEXT_RING ? 2 * ranks : ranks;
+}
+
 static Status refuse_length(const Context *c) {
-    int64_t chunks = 2 * c->ranks, T = c->positions, below = T / chunks * chunks;
+    int64_t chunks = chunks_of(c, c->ranks), T = c->positions, below = T / chunks * chunks;
     int fits = 0;
     for (int P = 2; P < c->ranks; P++)
-        if (T % (2 * P) == 0) fits = P;
+        if (T % chunks_of(c, P) == 0) fits = P;
     char other[48] = "";
     if (fits) snprintf(other, sizeof other, "--cp %d divides it; or ", fits);
     FAIL(ERR_USAGE,
-         "--cp %d cuts a sequence into 2 x %d chunks of equal length, but %lld tokens are %lld x "
+         "--cp %d cuts a sequence into %s%d chunks of equal length, but %lld tokens are %lld x "
          "%lld + %lld; %sgive the model a length of %lld",
-         c->ranks, c->ranks, (long long)T, (long long)chunks, (long long)(T / chunks),
-         (long long)(T % chunks), other, (long long)(below ? below : chunks));
+         c->ranks, c->kind == CONTEXT_RING ? "2 x " : "", c->ranks, (long long)T, (long long)chunks,
+         (long long)(T / chunks), (long long)(T % chunks), other,
+         (long long)(below ? below : chunks));
 }
 
 static Status find_positions(Context *c) {
@@ -184,7 +192,8 @@ static Status find_positions(Context *c) {
                  c->ranks);
         c->positions = p->logicals[x->logical].shape[1];
     }
-    if (c->positions % (2 * c->ranks)) return refuse_length(c);
+    if (c->positions % chunks_of(c, c->ranks)) return refuse_length(c);
+    if (c->kind == CONTEXT_ALL_TO_ALL) TRY(context_check_heads(c));
     for (int t = 0; t < p->tensor_count; t++)
         if (p->tensors[t].extent != NONE && !has_positions(c, &p->tensors[t]))
             FAIL(ERR_USAGE,
@@ -213,7 +222,7 @@ static Status begin(Context *c, const Program *p) {
                  {"ring.send_gradients", &c->send_gradients},
                  {"ring.receive_gradients", &c->receive_gradients},
                  {"context", &c->reduce}};
-    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
+    for (size_t i = c->kind == CONTEXT_RING ? 0 : 4; i < sizeof lanes / sizeof *lanes; i++)
         TRY(program_add_lane(c->copy.to, lanes[i].name, LANE_COMMUNICATION, c->group,
                              lanes[i].lane));
     return OK;
@@ -231,10 +240,10 @@ static Status copy_all(Context *c, Arena *a) {
     return OK;
 }
 
-Status context_apply(Program *p) {
+Status context_apply(Program *p, ContextKind kind) {
     Arena scratch = {0};
     Program cut = {0};
-    Context c = {.copy = {.from = p, .to = &cut, .place = place}};
+    Context c = {.copy = {.from = p, .to = &cut, .place = place}, .kind = kind};
     c.copy.context = &c;
     Status s = copy_all(&c, &scratch);
     arena_finish(&scratch);

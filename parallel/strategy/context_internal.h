@@ -3,6 +3,7 @@
 #ifndef PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
 #define PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
 
+#include "core/plan/mesh.h"
 #include "core/plan/program_copy.h"
 #include "parallel/strategy/context.h"
 
@@ -10,6 +11,7 @@ enum { CONTEXT_MOST = 64 };  // ranks of a ring
 
 typedef struct {
     ProgramCopy copy;  // from the model's program to the one that is cut
+    ContextKind kind;
     int axis, ranks, group;
     int64_t positions;                      // of the whole sequence
     int send, receive;                      // lanes: of keys and values
@@ -23,11 +25,17 @@ typedef struct {
 Status context_index(Context *c, int hop, int32_t *out) MUST_USE;
 
 // How rows lie whose positions are cut: the piece of the coordinate `hop` before.
-Placement context_piece(int hop);
+Placement context_piece(const Context *c, int hop);
 
 bool context_is_attention(Kind k);
 
 // An attention operation of `from`, forward or backward, as hop after hop around the ring.
 Status context_add_ring(Context *c, const Op *op) MUST_USE;
+
+// The same with all-to-alls around an attention operation of some heads of all positions.
+Status context_add_exchange(Context *c, const Op *op) MUST_USE;
+
+// Do the ranks divide the heads? ERR_USAGE with the arithmetic.
+Status context_check_heads(const Context *c) MUST_USE;
 
 #endif

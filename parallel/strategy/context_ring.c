@@ -53,7 +53,7 @@ static Status add_rows(const Ring *r, const char *what, int hop, int terms, int6
     t.role = role;
     t.shape[2] = channels;
     t.extent = TENSOR_REF(like->extent);
-    t.placement[r->c->axis] = context_piece(hop > 0 ? hop % r->c->ranks : 0);
+    t.placement[r->c->axis] = context_piece(r->c, hop > 0 ? hop % r->c->ranks : 0);
     if (terms) {
         t.placement[r->c->axis].from = 1;
         t.placement[r->c->axis].terms = (int16_t)terms;

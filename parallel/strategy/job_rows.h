@@ -7,6 +7,7 @@
 #define PARALLEL_STRATEGY_JOB_ROWS_H
 
 #include "core/cli/option.h"
+#include "parallel/strategy/job_rows_mesh.h"
 #include "parallel/strategy/job_rows_update.h"
 #include "parallel/strategy/job_spec.h"
 
@@ -38,43 +39,6 @@
     {.name = "accumulate", .kind = OPTION_SMALL, JOB_AT(T, micro_batches), \
      .marks = JOB_OPTION | JOB_IN_STRATEGY, .value = "N", .initial = "1", .min = 1, .max = 4096, \
      .help = "micro-batches of a shard before gradients are synchronised"}
-
-#define JOB_ROWS_MESH(T) \
-    {.name = "dp", .kind = OPTION_SMALL, JOB_AT(T, mesh.data), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN, .value = "N", .min = 1, .max = 1 << 20, \
-     .help = "data parallel degree; without it what the other degrees leave of the ranks"}, \
-    {.name = "tp", .kind = OPTION_SMALL, JOB_AT(T, mesh.tensor), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, .help = "tensor parallel degree: weights and heads are divided"}, \
-    {.name = "sequence-parallel", .kind = OPTION_FLAG, JOB_AT(T, strategy.sequence_parallel), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
-     .help = "with --tp: norms and dropout, too, of a part of the positions on each rank"}, \
-    {.name = "ep", .kind = OPTION_SMALL, JOB_AT(T, strategy.experts), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, \
-     .help = "expert parallel degree: the data parallel ranks share the experts"}, \
-    {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, \
-     .help = "pipeline degree: layers are divided; --accumulate is 2 N then, unless given"}, \
-    {.name = "cp", .kind = OPTION_SMALL, JOB_AT(T, mesh.context), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 64, \
-     .help = "context parallel degree: sequences are cut, attention is a ring"}, \
-    {.name = "schedule", .kind = OPTION_FORM, JOB_AT(T, strategy.schedule), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
-     .value = "gpipe|1f1b|interleaved[:V]|zero-bubble", .initial = "1f1b", .min = 2, .max = 64, \
-     .help = "of --pp: the order of forward and backward passes", \
-     .others = "1F1B=1f1b pipedream-flush=1f1b one-f-one-b=1f1b vpp=interleaved zb=zero-bubble " \
-               "zb-h1=zero-bubble zbv= dualpipe= afab=gpipe"}, \
-    {.name = "stages", .kind = OPTION_STRING, JOB_AT(T, strategy.stages), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
-     .value = "0:K,K:L,..", \
-     .help = "of --pp: the layers of each stage; without it by their flops"}, \
-    {.name = "mesh", .kind = OPTION_STRING, JOB_AT(T, mesh_order), \
-     .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
-     .value = "AXIS,..", .initial = MESH_ORDER, \
-     .help = "the order of its axes, the innermost last: its ranks are neighbours"}
 
 #define JOB_ROWS_STRATEGY(T) \
     {.name = "all-reduce", .kind = OPTION_CHOICE, JOB_AT(T, strategy.algorithm), \

@@ -35,7 +35,7 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) return expert_split(out);
-    if (cuts(spec)) TRY(context_apply(out));
+    if (cuts(spec)) TRY(context_apply(out, strategy->context));
     return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }
 

@@ -21,6 +21,10 @@ typedef enum {
 // What the backward computes again instead of keeping it, in the order of the words of --recompute.
 typedef enum { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL } Recompute;
 
+// How ranks that have a part of every sequence attend to all of it, in the order of the words of
+// --cp-kind: keys and values go around, or ranks take heads of all positions instead.
+typedef enum { CONTEXT_RING, CONTEXT_ALL_TO_ALL } ContextKind;
+
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
@@ -34,6 +38,7 @@ typedef struct {
     int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
     Recompute recompute;      // activations of the forward
     int experts;              // ranks that share the experts of a layer; 0, 1: each has all
+    ContextKind context;      // attention of sequences that are cut
     OptionForm schedule;      // of a pipeline: a ScheduleKind, of interleaved stages a rank
     const char *stages;       // layers of each stage, "0:4,4:8"; NULL: by cost
 } StrategyOptions;

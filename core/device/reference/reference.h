@@ -48,6 +48,8 @@
     X(ATTENTION_BLOCK_BACKWARD, attention_block_backward)     \
     X(UNPACK_QKV, unpack_qkv)                                 \
     X(PACK_QKV, pack_qkv)                                     \
+    X(APART, apart)                                           \
+    X(TOGETHER, together)                                     \
     X(EMBEDDING, embedding)                                   \
     X(EMBEDDING_BACKWARD, embedding_backward)                 \
     X(POSITIONS, positions)                                   \

@@ -278,9 +278,33 @@ static void sections(Case *c, const Device *d) {
     EXPECT(c, &got, "again", 1, 2, 3, 4, 5, 6, 7, 8);
 }
 
+// Two rows of two positions of four channels: two groups of heads, or two positions, of all rows.
+static void pieces(Case *c, const Device *d) {
+    const int64_t heads = 2, positions = 1;
+    TENSOR(c, "x", REAL(c), SHAPE(ROWS, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17,
+           18);
+    OUTPUT(c, "by_heads", REAL(c), SHAPE(2, 1, 2, 4));
+    OUTPUT(c, "by_positions", REAL(c), SHAPE(1, 2, 2, 4));
+    OUTPUT(c, "again", REAL(c), SHAPE(ROWS, 2, 4));
+    OUTPUT(c, "other", REAL(c), SHAPE(ROWS, 4, 2));
+    case_op(c, KIND_APART, false, &heads, "by_heads", "x");
+    case_op(c, KIND_APART, false, &positions, "by_positions", "x");
+    case_op(c, KIND_TOGETHER, false, &heads, "again", "by_heads");
+    case_op(c, KIND_TOGETHER, false, &positions, "other", "by_heads");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "by_heads", 1, 2, 5, 6, 11, 12, 15, 16, 3, 4, 7, 8, 13, 14, 17, 18);
+    EXPECT(c, &got, "by_positions", 1, 2, 3, 4, 11, 12, 13, 14, 5, 6, 7, 8, 15, 16, 17, 18);
+    EXPECT(c, &got, "again", 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18);
+    EXPECT(c, &got, "other", 1, 2, 5, 6, 3, 4, 7, 8, 11, 12, 15, 16, 13, 14, 17, 18);
+}
+
+START_TEST(rows_are_taken_apart_by_heads_or_positions) { by_hand(2, pieces); }
+END_TEST
+
 START_TEST(query_key_and_value_are_taken_apart_and_put_together) { by_hand(1, sections); }
 END_TEST
 
 SUITE("attention block", blocks_of_all_ranks_are_the_whole_sequence, a_wrong_ring_is_another_result,
       devices_agree_about_a_block, devices_agree_about_any_positions,
-      query_key_and_value_are_taken_apart_and_put_together)
+      query_key_and_value_are_taken_apart_and_put_together,
+      rows_are_taken_apart_by_heads_or_positions)

@@ -88,6 +88,24 @@ START_TEST(a_loss_reduces_a_few_numbers_of_each_row) {
 }
 END_TEST
 
+// The dimension that is taken apart is 1 in these: heads are cut.
+START_TEST(pieces_of_rows_are_exchanged) {
+    const OneOp cases[] = {
+        {KIND_APART, "x S2 2x4x3; p S0 1x2x2x6", "p", "x", NULL},
+        {KIND_APART, "x S0 2x4x3; p S2 1x2x2x6", "p", "x", NULL},
+        {KIND_APART, "x S2 2x4x3; p S1 1x2x2x6", "p", "x", "its inputs make it S0"},
+        {KIND_APART, "x S1 2x4x3; p S1 1x2x2x6", "p", "x", "or along what is exchanged"},
+        {KIND_APART, "x S2:zigzag 2x4x3; p S0:zigzag 1x2x2x6", "p", "x", "what is exchanged"},
+        {KIND_APART, "x P+ 2x4x3; p P+ 1x2x2x6", "p", "x", "reduce it first"},
+        {KIND_APART, "x S2 2x4x3; p S0 1x3x2x4", "p", "x", "are not 1 x 3 pieces of 4 along 1"},
+        {KIND_TOGETHER, "p S0 1x2x2x6; x S2 2x4x3", "x", "p", NULL},
+        {KIND_TOGETHER, "p S2 1x2x2x6; x S0 2x4x3", "x", "p", NULL},
+        {KIND_TOGETHER, "p S1 1x2x2x6; x S2 2x4x3", "x", "p", "or along what is exchanged"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
 START_TEST(positions_of_pieces_need_an_index) {
     const OneOp cases[] = {
         {KIND_ROTARY, "x S1 2x3x4; p S0 3 i64; y S1 2x3x4", "y", "x p", NULL},
@@ -241,5 +259,6 @@ END_TEST
 SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
       a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
       a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row,
-      positions_of_pieces_need_an_index, batch_normalisation_has_channels_with_all_that_is_theirs,
+      pieces_of_rows_are_exchanged, positions_of_pieces_need_an_index,
+      batch_normalisation_has_channels_with_all_that_is_theirs,
       a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)

@@ -160,6 +160,45 @@ START_TEST(single_precision_and_the_reference_device_stay_within_the_contract) {
 }
 END_TEST
 
+// --- heads are exchanged for positions
+
+START_TEST(heads_of_all_positions_train_as_on_one_rank) {
+    static const char *const models[] = {gpt, llama};
+    for (int m = 0; m < 2; m++) {
+        JobOptions o = options_of(models[m], 1, 0);
+        Ending one;
+        run(&one, &o);
+        o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+        for (int P = 2; P <= 4 - 2 * m; P += 2) {
+            o.spec.ranks = 4;
+            o.spec.mesh.context = P;
+            o.spec.micro_batches = P / 2;
+            o.comm = (CommKind)(P / 2 % COMM_KINDS);
+            if (P == 4) o.spec.shards = 1;
+            check_alike(&o, &one, 1e-12);
+        }
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Query, key, value and output of a rank's positions, and their gradients: all but the P-th part
+// comes from others.
+START_TEST(heads_are_exchanged_four_times_each_way) {
+    enum { ROWS = 8, T = 24, C = 16, G = 8, P = 2 };
+    JobOptions o = options_of(llama, P, P);
+    Outcome got;
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    o.steps = 1;
+    ck_assert_ok(training_run(&got, &o, NULL));
+    CommCount count = outcome_count(&got, 0, "step", "context", COLLECTIVE_ALL_TO_ALL);
+    ck_assert_int_eq(count.calls, 8);
+    ck_assert_int_eq(count.bytes, (int64_t)2 * ROWS * (T / P) * (2 * C + 2 * G) * 8 / P * (P - 1));
+    outcome_finish(&got);
+}
+END_TEST
+
 // --- with the data, and what is done to gradients
 
 START_TEST(data_are_divided_beside_the_sequences) {
@@ -220,6 +259,12 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     JobOptions o = options_of("gpt:layers=1,hidden=16,heads=4,seq=20", 3, 3);
     refuse(o, "--cp 3 cuts a sequence into 2 x 3 chunks of equal length, but 20 tokens are 6 x 3 + "
               "2; --cp 2 divides it; or give the model a length of 18");
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    refuse(o, "--cp 3 cuts a sequence into 3 chunks of equal length, but 20 tokens are 3 x 6 + 2");
+    o.spec.model = "llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=24,mlp=20";
+    o.spec.ranks = o.spec.mesh.context = 4;
+    refuse(o, "has kv_heads=2 = 4 x 0 + 2; give a --cp that divides them, or --cp-kind ring");
+    o.spec.model = "gpt:layers=1,hidden=16,heads=4,seq=20";
     o.spec.ranks = o.spec.mesh.context = 2;
     o.spec.strategy.recompute = RECOMPUTE_FULL;
     refuse(o, "--cp 2 does not go with --recompute");
@@ -233,5 +278,6 @@ END_TEST
 SUITE("context", a_gpt_whose_sequences_are_cut_trains_as_on_one_rank,
       so_does_a_llama_with_groups_of_queries, masks_of_dropout_are_those_of_one_rank,
       single_precision_and_the_reference_device_stay_within_the_contract,
+      heads_of_all_positions_train_as_on_one_rank, heads_are_exchanged_four_times_each_way,
       data_are_divided_beside_the_sequences, keys_values_and_gradients_go_around_once,
       what_cannot_be_cut_is_refused_with_what_can)
