@@ -145,7 +145,8 @@ const OptionDetail job_details[] = {
     {"stages",
      "Layers are counted from 0, as they stand in the model: 0:4,4:9 gives layers 0 to 3 to the "
      "first stage and 4 to 8 to the second. Of an interleaved schedule stage k is on rank k mod N. "
-     "Without it the stage with the most arithmetic has as little as may be.",
+     "Without it the stage with the most arithmetic has as little as may be. --print-mesh shows "
+     "which layers are where.",
      "split-points pipeline-split layers-per-stage partition"},
     {"sequence-parallel",
      "Korthikanti et al., 2022: between products each rank has a part of the positions, for norms, "

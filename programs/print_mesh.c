@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A table of ranks and coordinates. Axes of one rank, but data, are left out: all are at 0 of them.
+// A table of ranks and coordinates, and one of a pipeline's stages. Axes of one rank, but data, are
+// left out: all are at 0 of them.
 #include "programs/print_mesh.h"
 
 #include <inttypes.h>
@@ -33,10 +34,38 @@ static Status print_table(const Mesh *m, const Program *p) {
     return OK;
 }
 
-Status print_mesh(const Mesh *m) {
+static Status print_ranks(const Mesh *m) {
     Program p = {0};
     Status s = mesh_add_axes(&p, m);
     if (s == OK) s = print_table(m, &p);
     program_finish(&p);
     return s;
+}
+
+// A line for each stage of a pipeline: the layers that it has, as --stages takes them.
+static Status print_stages(const JobSpec *job, int ranks) {
+    Arena a = {0};
+    Model m;
+    int *stage;
+    Status s = job_spec_model(&m, &a, job);
+    if (s == OK) s = job_spec_stages(&stage, &a, job, &m);
+    if (s == OK) printf("\n%8s%9s%9s   from .. to\n", "stage", "pipe", "layers");
+    for (int first = 0, end; s == OK && first < m.layer_count; first = end) {
+        char layers[32];
+        for (end = first + 1; end < m.layer_count && stage[end] == stage[first];) end++;
+        snprintf(layers, sizeof layers, "%d:%d", first, end);
+        printf("%8d%9d%9s   %s", stage[first], stage[first] % ranks, layers, m.layers[first].name);
+        if (end > first + 1) printf(" .. %s", m.layers[end - 1].name);
+        printf("\n");
+    }
+    arena_finish(&a);
+    return s;
+}
+
+Status print_mesh(const JobSpec *job) {
+    Mesh mesh;
+    TRY(job_spec_mesh(&mesh, job));
+    TRY(print_ranks(&mesh));
+    int pipe = mesh_size(&mesh, MESH_PIPE);
+    return pipe > 1 && !job->plan_file ? print_stages(job, pipe) : OK;
 }

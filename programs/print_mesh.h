@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// --print-mesh of train: which rank is where.
+// --print-mesh of train: which rank is where, and which layers are.
 #ifndef PROGRAMS_PRINT_MESH_H
 #define PROGRAMS_PRINT_MESH_H
 
-#include "core/plan/mesh.h"
+#include "parallel/strategy/job_spec.h"
 
 // To standard output: the sizes of the axes, the outermost first, and a line for each rank with its
-// coordinates, which other programs can read. ERR_PLAN, ERR_MEMORY.
-Status print_mesh(const Mesh *m) MUST_USE;
+// coordinates, which other programs can read; of a pipeline a line for each stage, with its layers.
+// Errors are those of the job's mesh and model.
+Status print_mesh(const JobSpec *job) MUST_USE;
 
 #endif

@@ -10,10 +10,10 @@
 #include "parallel/run/launch.h"
 #include "parallel/run/process.h"
 #include "programs/ending.h"
+#include "programs/explain_mesh.h"
 #include "programs/launcher.h"
 #include "programs/next.h"
 #include "programs/outputs.h"
-#include "programs/explain_mesh.h"
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
 #include "programs/train_calibrate.h"
@@ -323,11 +323,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
         return o->json ? print_memory_json(&described, a) : print_memory(&described, a);
     }
     if (o->explain) return explain_mesh(&(SimJob){.spec = job.spec}, a);
-    if (o->print_mesh) {
-        Mesh mesh;
-        TRY(job_spec_mesh(&mesh, &job.spec));
-        return print_mesh(&mesh);
-    }
+    if (o->print_mesh) return print_mesh(&job.spec);
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);

@@ -214,21 +214,35 @@ Status job_spec_model(Model *out, Arena *a, const JobSpec *s) {
     return OK;
 }
 
-Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {
-    StepSpec step = {.dtype = s->dtype,
-                     .batch = s->batch,
-                     .shards = job_spec_shards(s),
-                     .micro_batches = s->micro_batches,
-                     .evaluation_rows = EVALUATION_ROWS,
-                     .optimizer = s->optimizer,
-                     .label_smoothing = s->label_smoothing};
-    TRY(job_spec_mesh(&step.mesh, s));
+static Status make_step(StepSpec *step, const JobSpec *s) {
+    *step = (StepSpec){.dtype = s->dtype,
+                       .batch = s->batch,
+                       .shards = job_spec_shards(s),
+                       .micro_batches = s->micro_batches,
+                       .evaluation_rows = EVALUATION_ROWS,
+                       .optimizer = s->optimizer,
+                       .label_smoothing = s->label_smoothing};
+    TRY(job_spec_mesh(&step->mesh, s));
     bool dynamic = s->loss_scale.word == LOSS_SCALE_DYNAMIC;
-    step.optimizer.skip_nan = s->on_nan == ON_NAN_SKIP || dynamic;
-    if (dynamic) step.optimizer.scale_every = s->loss_scale_every;
+    step->optimizer.skip_nan = s->on_nan == ON_NAN_SKIP || dynamic;
+    if (dynamic) step->optimizer.scale_every = s->loss_scale_every;
     if (s->loss_scale.word)
-        step.optimizer.loss_scale = s->loss_scale.number ? s->loss_scale.number : LOSS_SCALE_FIRST;
+        step->optimizer.loss_scale = s->loss_scale.number ? s->loss_scale.number : LOSS_SCALE_FIRST;
+    return OK;
+}
+
+Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {
+    StepSpec step;
+    TRY(make_step(&step, s));
     return strategy_programs(out, model, &step, &s->strategy);
+}
+
+Status job_spec_stages(int **out, Arena *a, const JobSpec *s, const Model *model) {
+    StepSpec step;
+    *out = ARENA_NEW(a, int, model->layer_count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for %d layers", model->layer_count);
+    TRY(make_step(&step, s));
+    return strategy_stages(*out, a, model, &step, &s->strategy);
 }
 
 // --- what traces and reports say of it

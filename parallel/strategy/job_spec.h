@@ -80,8 +80,7 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) MUST_USE;
 // job calls this first: it bounds the size of the plan.
 Status job_spec_check(const JobSpec *s) MUST_USE;
 
-// The same for a pipeline, where there is one. How many micro-batches a shard has in it, unless
-// that is said: two for each stage.
+// The same for a pipeline; and the micro-batches that a shard has in it by default: 2 a stage.
 Status job_spec_check_pipeline(const JobSpec *s) MUST_USE;
 Status job_spec_check_experts(const JobSpec *s) MUST_USE;  // the same for --ep
 int job_spec_pipeline_micro_batches(const JobSpec *s);
@@ -102,13 +101,15 @@ const char *job_spec_compress(char out[OPTION_VALUE], const JobSpec *s);
 // min + (lr - min) (1 + cos(pi t / T)) / 2, where T is what the warm-up leaves of the steps.
 double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps);
 
-// The model of a job, in the arena, with those parameters frozen that the job freezes. Errors are
-// those of model_read() and of model_freeze().
+// The model of a job, in the arena, frozen as the job says; as model_read() and model_freeze().
 Status job_spec_model(Model *out, Arena *a, const JobSpec *s) MUST_USE;
 
 // The programs of all ranks, before lowering: what --print-plan file prints. From the model and the
 // strategy, whatever plan_file says. The job must pass job_spec_check(). On failure *out is zeroed.
 Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) MUST_USE;
+
+// The stage of each layer, in the arena. Stage k is at place k mod P of the P along "pipe".
+Status job_spec_stages(int **out, Arena *a, const JobSpec *s, const Model *model) MUST_USE;
 
 // What a trace or report says of a job: model, device, type, sizes, and the settings of strategy
 // and optimizer, in the arena, with `count` more of the strategy behind them. Kind, communicator

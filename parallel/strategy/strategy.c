@@ -87,6 +87,19 @@ static Status make_devices(ProgramSet *out, const Model *m, const StepSpec *spec
     return s;
 }
 
+Status strategy_stages(int *out, Arena *a, const Model *m, const StepSpec *spec,
+                       const StrategyOptions *options) {
+    Program whole = {0};
+    StepSpec step = *spec;
+    const PipelineShape shape =
+        stage_shape(options, mesh_size(&spec->mesh, MESH_PIPE), spec->micro_batches);
+    step.local_shards = spec->shards / mesh_size(&spec->mesh, MESH_DATA);
+    Status s = make_whole(&whole, m, &step, options);
+    if (s == OK) s = stage_assign(out, a, &whole, m, options->stages, &shape);
+    program_finish(&whole);
+    return s;
+}
+
 Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *options) {
     Program p = {0};

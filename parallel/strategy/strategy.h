@@ -50,6 +50,10 @@ typedef struct {
 Status strategy_programs(ProgramSet *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *options) MUST_USE;
 
+// Which stage each layer of the model is on: out[layer].
+Status strategy_stages(int *out, Arena *a, const Model *m, const StepSpec *spec,
+                       const StrategyOptions *options) MUST_USE;
+
 // Are gradients sent with error feedback? Then each shard's are compressed on one rank, too.
 static inline bool strategy_feeds_back(const StrategyOptions *o) {
     return o->compress.word == COMPRESS_POWERSGD || o->compress.word == COMPRESS_TOPK;

@@ -21,6 +21,10 @@ static void shows(const char *words, const char *part) {
 START_TEST(each_rank_has_a_place) {
     shows("train --dp 3 --print-mesh", "3 ranks: data 3\n\n    rank     data\n       0        0\n");
     shows("train --print-mesh", "1 rank: data 1\n");
+    shows("train --pp 2 --print-mesh --model mlp:layers=2",
+          "\n   stage     pipe   layers   from .. to\n       0        0      0:3   flatten1 .. "
+          "relu1\n"
+          "       1        1      3:6   fc2 .. logits\n");
 }
 END_TEST
 
