@@ -73,7 +73,6 @@ Status job_spec_check_experts(const JobSpec *s) {
                   {o->zero > 0, "--zero"},
                   {o->data_parallel, "--data-parallel"},
                   {o->compress.word != 0, "--compress"},
-                  {o->recompute != RECOMPUTE_NONE, "--recompute"},
                   {s->optimizer.clip > 0, "--clip"},
                   {s->on_nan == ON_NAN_SKIP, "--on-nan skip"},
                   {s->loss_scale.word != 0, "--loss-scale"},
