@@ -181,9 +181,21 @@ static Status refuse_length(const Context *c) {
          (long long)(below ? below : chunks));
 }
 
+// Queues of experts are filled from whole rows.
+static Status refuse_experts(const Context *c, const Plan *plan) {
+    const Program *p = c->copy.from;
+    for (int i = 0; i < plan->op_count; i++)
+        if (op_kind(p, &plan->ops[i]) == KIND_ROUTE)
+            FAIL(ERR_USAGE,
+                 "--cp %d does not cut sequences of a mixture of experts, such as %s; use --dp",
+                 c->ranks, program_name(p, op_work(p, &plan->ops[i])->layer));
+    return OK;
+}
+
 static Status find_positions(Context *c) {
     const Program *p = c->copy.from;
     const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    TRY(refuse_experts(c, plan));
     for (int i = 0; i < plan->op_count && !c->positions; i++) {
         if (!kind_loads(op_kind(p, &plan->ops[i]))) continue;
         const Tensor *x = &p->tensors[op_outputs(plan, &plan->ops[i])[0]];

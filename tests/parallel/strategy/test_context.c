@@ -269,6 +269,8 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o.spec.strategy.recompute = RECOMPUTE_FULL;
     refuse(o, "--cp 2 does not go with --recompute");
     o.spec.strategy.recompute = RECOMPUTE_NONE;
+    o.spec.model = "mixtral";
+    refuse(o, "--cp 2 does not cut sequences of a mixture of experts, such as model.layers.0");
     o.spec.model = "mlp";
     o.data = "digits:count=100";
     refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");
