@@ -19,7 +19,6 @@ static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
                         : s->experts > 1                        ? "--ep"
                         : s->data_parallel                      ? "--data-parallel"
                         : s->sync_batch_norm                    ? "--sync-batchnorm"
-                        : s->recompute                          ? "--recompute"
                                                                 : NULL;
     if (other) FAIL(ERR_USAGE, "--cp %d does not go with %s; leave one of them out", cp, other);
     if (s->zero && mesh_size(&spec->mesh, MESH_DATA) < 2)

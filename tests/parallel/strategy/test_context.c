@@ -266,9 +266,9 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     refuse(o, "has kv_heads=2 = 4 x 0 + 2; give a --cp that divides them, or --cp-kind ring");
     o.spec.model = "gpt:layers=1,hidden=16,heads=4,seq=20";
     o.spec.ranks = o.spec.mesh.context = 2;
-    o.spec.strategy.recompute = RECOMPUTE_FULL;
-    refuse(o, "--cp 2 does not go with --recompute");
-    o.spec.strategy.recompute = RECOMPUTE_NONE;
+    o.spec.strategy.sync_batch_norm = true;
+    refuse(o, "--cp 2 does not go with --sync-batchnorm");
+    o.spec.strategy.sync_batch_norm = false;
     o.spec.model = "mixtral";
     refuse(o, "--cp 2 does not cut sequences of a mixture of experts, such as model.layers.0");
     o.spec.model = "mlp";
