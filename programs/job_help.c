@@ -124,6 +124,11 @@ const OptionDetail job_details[] = {
      "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
      "last bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
+    {"experts",
+     "The same as --model mixtral:experts=E; --top-k K is top_k=K. A model file can have such "
+     "parameters, too: docs/formats.md, \"Model files\".",
+     "num-experts moe-num-experts"},
+    {"top-k", "Of the experts, those with the largest probabilities.", "moe-router-topk topk"},
     {"ep",
      "Each data parallel rank has 1/N of the experts of each layer, whole, and computes them for "
      "the tokens of all ranks: two all-to-alls forward, two backward, of E slots in the capacity "

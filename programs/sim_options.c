@@ -40,7 +40,7 @@ static const Option options[] = {
     JOB_ROWS_LR(SimOptions, false),
     JOB_ROWS_UPDATE(SimOptions),
     JOB_ROWS_SHARDS(SimOptions),
-    JOB_ROWS_MESH(SimOptions),
+    JOB_ROWS_MESH(SimOptions), JOB_ROWS_EXPERTS(SimOptions),
     JOB_ROWS_STRATEGY(SimOptions),
     JOB_ROW_PLAN(SimOptions),
 

@@ -7,6 +7,7 @@
 #define PARALLEL_STRATEGY_JOB_ROWS_H
 
 #include "core/cli/option.h"
+#include "parallel/strategy/job_rows_experts.h"
 #include "parallel/strategy/job_rows_mesh.h"
 #include "parallel/strategy/job_rows_update.h"
 #include "parallel/strategy/job_spec.h"
@@ -91,6 +92,7 @@
 #define JOB_ROWS(T) \
     JOB_ROW_MODEL(T), JOB_ROWS_TYPE_SEED(T), JOB_ROW_BATCH(T), JOB_ROW_OPTIMIZER(T), \
     JOB_ROWS_LR(T, true), JOB_ROWS_UPDATE(T), JOB_ROWS_SHARDS(T), JOB_ROWS_MESH(T), \
+    JOB_ROWS_EXPERTS(T), \
     JOB_ROWS_STRATEGY(T), \
     JOB_ROW_PLAN(T)
 // clang-format on

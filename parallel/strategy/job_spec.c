@@ -2,6 +2,7 @@
 // Jobs from options and from what traces remember; both follow from the rows of job_rows.h.
 #include "parallel/strategy/job_spec.h"
 
+#include "core/base/text.h"
 #include "core/cli/option_value.h"
 #include "core/nn/freeze.h"
 #include "core/platform/device_traits.h"
@@ -207,8 +208,28 @@ double job_spec_learning_rate(const JobSpec *s, int64_t step, int64_t steps) {
     return s->learning_rate;
 }
 
+// --experts and --top-k are short for parameters of the model.
+static Status read_model(Model *out, Arena *a, const JobSpec *s) {
+    char text[1024];
+    if (!s->experts && !s->top_k) return model_read(out, a, s->model);
+    snprintf(text, sizeof text, "%.900s", s->model);
+    const struct {
+        int value;
+        const char *name, *option;
+    } given[] = {{s->experts, "experts", "--experts"}, {s->top_k, "top_k", "--top-k"}};
+    for (int i = 0; i < 2; i++)
+        if (given[i].value)
+            text_append(text, sizeof text, "%c%s=%d", strchr(text, ':') ? ',' : ':', given[i].name,
+                        given[i].value);
+    Status read = model_read(out, a, text);
+    if (read != OK)
+        FAIL(ERR_USAGE, "%s %d: %s", given[!s->experts].option, given[!s->experts].value,
+             status_message());
+    return OK;
+}
+
 Status job_spec_model(Model *out, Arena *a, const JobSpec *s) {
-    TRY(model_read(out, a, s->model));
+    TRY(read_model(out, a, s));
     Status frozen = s->freeze ? model_freeze(out, s->freeze) : OK;
     if (frozen != OK) FAIL(frozen, "--freeze %s", status_message());
     return OK;

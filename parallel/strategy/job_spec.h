@@ -17,10 +17,10 @@ typedef enum { RATE_CONSTANT, RATE_STEP, RATE_COSINE } RateSchedule;
 typedef enum { ON_NAN_STOP, ON_NAN_SKIP } OnNan;
 typedef enum { LOSS_SCALE_NONE, LOSS_SCALE_DYNAMIC, LOSS_SCALE_CONSTANT } LossScale;
 enum { LOSS_SCALE_FIRST = 1 << 16 };
-
 // Strings are borrowed. Zeroed, it is no job: job_spec_default() is.
 typedef struct {
     const char *model;      // a built-in name, or a file
+    int experts, top_k;     // of its parameters of these names; 0: as `model` says
     const char *device;     // whose kernels: "cpu", "reference", or "timed:PLATFORM"
     const char *plan_file;  // this program instead of the strategy's; NULL
     Dtype dtype;

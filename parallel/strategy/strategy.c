@@ -34,6 +34,10 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) return expert_split(out);
+    for (int k = 0; k < out->plan_count && cuts(spec); k++)
+        if (program_find_result(out, k, RESULT_CHOICES) != NONE)
+            FAIL(ERR_USAGE, "--cp is not built for a layer of experts: leave it out; --dp divides "
+                            "the batch");
     if (cuts(spec)) TRY(context_apply(out, strategy->context));
     return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }

@@ -113,8 +113,30 @@ START_TEST(the_balance_is_in_the_loss_once_however_the_batch_is_cut) {
 }
 END_TEST
 
+// --experts and --top-k are parameters of the model.
+START_TEST(numbers_of_experts_are_those_of_the_model) {
+    JobOptions o = options("mixtral:" SIZES "experts=6,top_k=3");
+    Outcome one, two;
+    ck_assert_ok(training_run(&one, &o, NULL));
+    o.spec.model = "mixtral:hidden=16,seq=8,layers=2,mlp=8";
+    o.spec.experts = 6;
+    o.spec.top_k = 3;
+    ck_assert_ok(training_run(&two, &o, NULL));
+    const char *d = outcome_difference(&one, &two);
+    ck_assert_msg(!d, "%s", d ? d : "");
+    outcome_finish(&one);
+    outcome_finish(&two);
+    o.spec.top_k = 7;
+    ck_assert_fails(training_run(&one, &o, NULL), ERR_USAGE,
+                    "--experts 6: built-in mixtral.model:");
+    o.spec.model = "gpt";
+    ck_assert_fails(training_run(&one, &o, NULL), ERR_USAGE,
+                    "--experts 6: built-in gpt.model: no parameter experts");
+}
+END_TEST
+
 // What is not built says so.
-START_TEST(pipelines_and_data_parallel_are_refused) {
+START_TEST(what_is_not_built_for_experts_is_refused) {
     JobOptions o = options("mixtral:" SIZES "experts=2");
     Outcome run;
     o.spec.ranks = 2;
@@ -123,6 +145,10 @@ START_TEST(pipelines_and_data_parallel_are_refused) {
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--pp is not built for a layer of experts");
     o.spec.mesh.pipe = 0;
+    o.spec.mesh.context = 2;
+    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
+                    "--cp is not built for a layer of experts");
+    o.spec.mesh.context = 0;
     o.spec.strategy.data_parallel = true;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--data-parallel is not built for a layer of experts");
@@ -132,4 +158,5 @@ END_TEST
 SUITE("choices", what_exceeds_the_capacity_is_counted, nothing_is_dropped_where_there_is_room,
       all_ranks_count_the_choices_of_all_shards, a_model_without_experts_counts_none,
       the_balance_is_in_the_loss_once_however_the_batch_is_cut,
-      pipelines_and_data_parallel_are_refused)
+      numbers_of_experts_are_those_of_the_model,
+      what_is_not_built_for_experts_is_refused)
