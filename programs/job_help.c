@@ -36,13 +36,14 @@ const OptionDetail job_details[] = {
      "by the rows of the whole batch once.",
      "batch-size bs global-batch-size"},
     {"batch-per-rank", "The global batch is this times the ranks: the batch of weak scaling.",
-     "local-batch-size per-device-batch-size micro-batch-size"},
+     "local-batch-size per-device-batch-size micro-batch-size train-micro-batch-size-per-gpu"},
     {"shards", "The sum of gradients, and with it every bit of the result, depends on the shards, "
                "not on the ranks: --ranks 2 equals --ranks 1 --shards 2."},
     {"accumulate",
      "Micro-batches are added in order. Activations are needed for one at a time; with --pp, whose "
      "ranks work on them at the same time, for some.",
-     "gradient-accumulation-steps grad-accum accumulation-steps micro-batches"},
+     "gradient-accumulation-steps grad-accum accumulation-steps micro-batches microbatches "
+     "num-microbatches num-micro-batches chunks"},
     {"optimizer",
      "sgd with --momentum and --nesterov; adam and adamw with --beta1, --beta2 and --eps. All are "
      "torch.optim's, with one difference: adamw decays only weights of two and more dimensions, as "
@@ -114,8 +115,9 @@ const OptionDetail job_details[] = {
      "powersgd-hook error-feedback"},
     {"dp",
      "All ranks are dp x the other degrees, so one of --ranks and --dp is enough. Ranks with the "
-     "same coordinate along data have the same rows. --print-mesh shows which ranks these are.",
-     "data-parallel-size dp-size data-parallel-degree dp-degree"},
+     "same coordinate along data have the same rows. train --print-mesh shows which ranks these "
+     "are.",
+     "data-parallel-size dp-size data-parallel-degree dp-degree data-parallel-replicate-degree"},
     {"tp",
      "As in Megatron-LM: ranks with the same rows divide weights. A product whose outputs can be "
      "used in pieces is cut by its outputs, the one behind it by its inputs, attention by heads; "
@@ -123,36 +125,43 @@ const OptionDetail job_details[] = {
      "vocabulary is divided too, and logits are never gathered. Sizes may be uneven, as 65 tokens "
      "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
      "last bits.",
-     "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size"},
+     "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size "
+     "tensor-parallel-degree autotp-size"},
     {"experts",
      "The same as --model mixtral:experts=E; --top-k K is top_k=K. A model file can have such "
      "parameters, too: docs/formats.md, \"Model files\".",
-     "num-experts moe-num-experts"},
-    {"top-k", "Of the experts, those with the largest probabilities.", "moe-router-topk topk"},
+     "num-experts moe-num-experts num-local-experts"},
+    {"top-k", "Of the experts, those with the largest probabilities.",
+     "moe-router-topk moe-router-top-k topk"},
     {"ep",
      "Each data parallel rank has 1/N of the experts of each layer, whole, and computes them for "
      "the tokens of all ranks: two all-to-alls forward, two backward, of E slots in the capacity "
      "each. Their gradients need no reduction. N is the number of data parallel ranks, and divides "
      "the experts. The result is that of --shards N on one rank, to the bit, with one micro-batch.",
-     "expert-parallel expert-parallel-size ep-size expert-model-parallel-size"},
+     "expert-parallel expert-parallel-size ep-size expert-model-parallel-size "
+     "expert-parallel-degree"},
     {"pp",
      "Each rank along the axis pipe has some layers; micro-batches pass through them. A rank that "
      "has none to work on waits: (N-1)/(M+N-1) of a step with M micro-batches, so give "
      "--accumulate M of 2 N or more. The result is that of --accumulate M on one rank, to the bit.",
      "pipeline pipeline-parallel pipeline-model-parallel-size pipeline-parallel-size pp-size "
-     "pipe-parallel-size pipeline-degree"},
+     "pipe-parallel-size pipeline-degree pipeline-parallel-degree num-stages"},
     {"schedule",
      "gpipe: all forward passes, then all backward ones; keeps the activations of all "
      "micro-batches. 1f1b: as short, but a rank keeps those of at most N. interleaved:V: each rank "
      "has V (2) stages, for a V-th of the waiting and V times the messages; --accumulate a "
      "multiple of N. zero-bubble: gradients of weights are computed where a rank would wait.",
-     "pipeline-schedule pp-schedule virtual-pipeline-model-parallel-size"},
+     "pipeline-schedule pp-schedule pipeline-parallel-schedule "
+     "virtual-pipeline-model-parallel-size num-layers-per-virtual-pipeline-stage "
+     "num-virtual-stages-per-pipeline-rank virtual-stages"},
     {"stages",
      "Layers are counted from 0, as they stand in the model: 0:4,4:9 gives layers 0 to 3 to the "
      "first stage and 4 to 8 to the second. Of an interleaved schedule stage k is on rank k mod N. "
-     "Without it the stage with the most arithmetic has as little as may be. --print-mesh shows "
-     "which layers are where.",
-     "split-points pipeline-split layers-per-stage partition"},
+     "Without it the stage with the most arithmetic has as little as may be. train --print-mesh "
+     "shows which layers are where.",
+     "split-points pipeline-split layers-per-stage partition partition-method "
+     "pipeline-model-parallel-layout decoder-first-pipeline-num-layers "
+     "decoder-last-pipeline-num-layers"},
     {"sequence-parallel",
      "Korthikanti et al., 2022: between products each rank has a part of the positions, for norms, "
      "residual sums and dropout, so that their activations are divided too. Every all-reduce "
@@ -164,7 +173,8 @@ const OptionDetail job_details[] = {
      "computes all layers for them; keys and values go around a ring of N ranks while attention "
      "to those that have come is computed. 2 N must divide the sequence. Results differ from those "
      "of one rank in the last bits.",
-     "context-parallel context-parallel-size cp-size ring-attention sequence-ring"},
+     "context-parallel context-parallel-size cp-size ring-attention sequence-ring "
+     "context-parallel-degree sequence-parallel-size ulysses-degree"},
     {"cp-kind",
      "ring: keys and values go from rank to rank, as far as sequences reach. all-to-all: before "
      "attention ranks exchange positions for heads, as DeepSpeed's Ulysses does, and back after "
@@ -196,7 +206,8 @@ const OptionDetail job_details[] = {
      "are "
      "gathered after the update (1, 2), or per layer before its forward and again before its "
      "backward (3).",
-     "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy"},
+     "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy "
+     "zero-optimization use-distributed-optimizer data-parallel-shard-degree"},
     {"prefetch",
      "With N, N layers' parameters are gathered while another layer computes, and N + 1 layers' "
      "are "
@@ -210,7 +221,8 @@ const OptionDetail job_details[] = {
      "arithmetic. The bits are the same. See --print-memory, and the operations NAME.recompute of "
      "--print-plan step; a large batch shows it, since evaluation takes 256 rows at once.",
      "activation-checkpointing gradient-checkpointing checkpoint-activations "
-     "recompute-granularity recompute-activations remat rematerialization"},
+     "recompute-granularity recompute-activations recompute-method recompute-num-layers "
+     "activation-checkpoint remat rematerialization"},
     {"plan", "Runs what --print-plan file printed, edited or not; - is standard input. Options "
              "that the plan states already are refused. docs/formats.md, \"Plan files\"."},
     {"print-plan",
@@ -252,8 +264,10 @@ const OptionDetail job_details[] = {
      "other layer has state",
      "broadcast-buffers"},
     {NULL, "it is what --ranks 2 does, without another option", "ddp distributed-data-parallel"},
-    {NULL, "it is not built: --plan FILE takes plans for it that you write (docs/formats.md)",
-     "ep expert-parallel"},
+    {NULL, "it belongs to the model: --model gpt:layers=4,hidden=128,heads=4,seq=64",
+     "num-layers hidden-size num-attention-heads seq-length n-layer n-embd n-head"},
+    {NULL, "it is the default; --no-overlap leaves it out",
+     "overlap-grad-reduce overlap-comm overlap-param-gather"},
     {NULL, "it is not needed: a plan is fused and given its memory before it runs", "compile"},
     {NULL, "give --dtype bf16: passes in bf16, weights in f32", "bf16"},
     {NULL, "it is not built: give --dtype bf16, or --compress fp16 for the gradients on their way",

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { JOB_DETAILS = 57 };
+enum { JOB_DETAILS = 58 };
 extern const OptionDetail job_details[];
 
 #endif
