@@ -25,6 +25,7 @@ static int print_degrees(char out[TEXT], const JobSpec *s, bool data) {
     return count;
 }
 
+// Ranks are those of --ranks or of --gpus: a message names neither.
 static Status check_ranks(const JobSpec *s) {
     char text[TEXT], product[32] = "";
     int model = job_spec_model_ranks(s);
@@ -32,17 +33,17 @@ static Status check_ranks(const JobSpec *s) {
     if (s->mesh.data && all != s->ranks) {
         if (print_degrees(text, s, true) > 1)
             snprintf(product, sizeof product, " = %lld", (long long)all);
-        FAIL(ERR_USAGE, "%s%s is not --ranks %d; give --ranks %lld, or leave out --dp", text,
+        FAIL(ERR_USAGE, "%s%s is not the number of ranks, %d; give %lld, or leave out --dp", text,
              product, s->ranks, (long long)all);
     }
     if (s->ranks % model == 0) return OK;
     if (print_degrees(text, s, false) > 1) snprintf(product, sizeof product, " = %d", model);
     int below = s->ranks / model * model;
     if (below)
-        FAIL(ERR_USAGE, "--ranks %d is not a multiple of %s%s; give --ranks %d or %d", s->ranks,
-             text, product, below, below + model);
-    FAIL(ERR_USAGE, "--ranks %d is less than %s%s; give --ranks %d or more", s->ranks, text,
-         product, model);
+        FAIL(ERR_USAGE, "%d ranks are not a multiple of %s%s; give %d or %d", s->ranks, text,
+             product, below, below + model);
+    FAIL(ERR_USAGE, "%s need%s %d ranks, and there %s %d; give %d or more", text,
+         product[0] ? "" : "s", model, s->ranks == 1 ? "is" : "are", s->ranks, model);
 }
 
 Status job_spec_mesh(Mesh *out, const JobSpec *s) {
@@ -62,8 +63,8 @@ Status job_spec_check_experts(const JobSpec *s) {
     if (experts != ranks)
         FAIL(ERR_USAGE,
              "--ep %d with %d data parallel rank%s is not built: all of them share the experts; "
-             "give --ep %d, or leave --ep out",
-             experts, ranks, ranks == 1 ? "" : "s", ranks);
+             "give %d of them, or --ep %d",
+             experts, ranks, ranks == 1 ? "" : "s", experts, ranks);
     const struct {
         bool given;
         const char *option;

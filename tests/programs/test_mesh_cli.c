@@ -45,7 +45,7 @@ START_TEST(what_an_axis_costs_is_said) {
 END_TEST
 
 START_TEST(degrees_that_do_not_fit_are_refused_by_train_and_sim) {
-    static const char *const parts[] = {"--dp 2 is not --ranks 3", "give --ranks 2", NULL};
+    static const char *const parts[] = {"--dp 2 is not the number of ranks, 3", "give 2", NULL};
     static const char *const orders[] = {"--mesh pipe,data", "context is missing", NULL};
     command_run(&it, "train --dp 2 --ranks 3");
     command_refused(&it, "train", parts);
@@ -66,5 +66,40 @@ START_TEST(ranks_follow_from_degrees) {
 }
 END_TEST
 
+// A message would mislead if it said --ranks of devices, which --gpus counts.
+START_TEST(too_few_devices_are_not_called_ranks_of_a_host) {
+    static const char *const parts[] = {"--tp 4 x --pp 4 need 16 ranks, and there are 8", NULL};
+    command_run(&it, "sim --gpus 8 --tp 4 --pp 4 --model gpt");
+    ck_assert_msg(!strstr(it.err, "--ranks"), "%s", it.err);
+    command_refused(&it, "sim", parts);
+}
+END_TEST
+
+START_TEST(words_of_other_programs_lead_to_options) {
+    static const char *const words[][2] = {
+        {"tensor-model-parallel-size", "--tp?"},
+        {"tensor_parallel_degree", "--tp?"},
+        {"pipeline_parallel_degree", "--pp?"},
+        {"num-layers-per-virtual-pipeline-stage", "--schedule?"},
+        {"num-microbatches", "--accumulate?"},
+        {"context_parallel_degree", "--cp?"},
+        {"sequence-parallel-size", "--cp?"},
+        {"expert-model-parallel-size", "--ep?"},
+        {"expert-parallel", "--ep?"},
+        {"use-distributed-optimizer", "--zero?"},
+        {"recompute-method", "--recompute?"},
+        {"num-experts", "--experts?"},
+        {"num-layers", "it belongs to the model"},
+        {"overlap-grad-reduce", "it is the default"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *const parts[] = {"unknown option", words[i][1], NULL};
+        command_run(&it, "train --%s 2", words[i][0]);
+        command_refused(&it, "train", parts);
+    }
+}
+END_TEST
+
 SUITE("mesh_cli", each_rank_has_a_place, what_an_axis_costs_is_said,
-      degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees)
+      degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees,
+      too_few_devices_are_not_called_ranks_of_a_host, words_of_other_programs_lead_to_options)

@@ -197,7 +197,7 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
     o.spec.strategy.experts = 2;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--ep 2 with 3 data parallel ranks is not built: all of them share the "
-                    "experts; give --ep 3, or leave --ep out");
+                    "experts; give 2 of them, or --ep 3");
     share_experts(&o, 2);
     o.spec.model = "llama:hidden=16,seq=8";
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
