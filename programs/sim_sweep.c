@@ -50,6 +50,16 @@ static void phrase(Phrases *p, const char *fmt, ...) {
     fputs(text, stdout);
 }
 
+// Degrees of the mesh; data has what they leave of the ranks of a row.
+static void phrase_degrees(Phrases *p, const JobSpec *s) {
+    int stages = mesh_size(&s->mesh, MESH_PIPE), cut = mesh_size(&s->mesh, MESH_CONTEXT);
+    int divided = mesh_size(&s->mesh, MESH_TENSOR);
+    if (stages > 1) phrase(p, "pp %d", stages);
+    if (cut > 1) phrase(p, "cp %d", cut);
+    if (divided > 1) phrase(p, "tp %d", divided);
+    if (s->strategy.experts > 1) phrase(p, "ep %d", s->strategy.experts);
+}
+
 static void print_job(const Sweep *s) {
     const SimJob *job = &s->jobs[s->size_count - 1];
     const char *thing = s->setting->devices ? "device" : "rank";
@@ -63,6 +73,7 @@ static void print_job(const Sweep *s) {
         phrase(&p, "batch %lld a %s (weak scaling)", (long long)(job->spec.batch / job->spec.ranks),
                thing);
     phrase(&p, "%s", dtype_name(job->spec.dtype));
+    if (!job->spec.plan_file) phrase_degrees(&p, &job->spec);
     if (job->spec.shards) phrase(&p, "%d shards in all", job->spec.shards);
     if (job->spec.micro_batches > 1) phrase(&p, "%d micro-batches", job->spec.micro_batches);
     if (job->spec.plan_file)

@@ -2,6 +2,7 @@
 // The report on a terminal: what a person wants to know when a run has ended. Read report_print(),
 // the last function, first.
 #include "core/base/printable.h"
+#include "core/base/text.h"
 #include "core/base/units.h"
 #include "core/report/report_internal.h"
 
@@ -17,12 +18,27 @@ static int64_t planned_bytes(const MemoryUse *m) {
 
 enum { TERMINAL = 80 };
 
-// A factor by which all that was modelled was slowed down; NULL: it was not.
-static const char *slowdown_of(const RunInfo *run) {
+// The value of a setting whose usual one is 1; NULL: it has that.
+static const char *factor_of(const RunInfo *run, const char *key) {
     for (int i = 0; i < run->strategy_count; i++)
-        if (!strcmp(run->strategy[i].key, "dilate") && strcmp(run->strategy[i].value, "1") != 0)
+        if (!strcmp(run->strategy[i].key, key) && strcmp(run->strategy[i].value, "1") != 0)
             return run->strategy[i].value;
     return NULL;
+}
+
+// Of ranks that divide more than the data, how: the degrees above 1, as their options are called.
+static void print_mesh(const RunInfo *run, FILE *out) {
+    static const char *const keys[] = {"pp", "dp", "cp", "tp", "ep"};
+    char line[TERMINAL] = "";
+    int model = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = factor_of(run, keys[i]);
+        if (!value) continue;
+        if (strcmp(keys[i], "dp") != 0) model++;
+        text_append(line, sizeof line, "%s%s %.11s", *line ? ", " : "", keys[i], value);
+    }
+    printable_make(line);  // a report that was read may hold anything
+    if (model) fprintf(out, "  mesh       %s\n", line);
 }
 
 static void print_resumed(const RunInfo *run, FILE *out) {
@@ -46,7 +62,9 @@ static void print_title(const Report *r, FILE *out, bool color) {
     printable_make(model);  // names come from files and command lines
     printable_make(rest);
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
-    if (slowdown_of(run)) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown_of(run));
+    print_mesh(run, out);
+    const char *slowdown = factor_of(run, "dilate");
+    if (slowdown) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown);
     if (run->resumed_from) print_resumed(run, out);
     if (r->unrecorded_steps)
         fprintf(out, "  recorded   the first %d steps: times and losses are of these\n",

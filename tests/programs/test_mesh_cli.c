@@ -66,6 +66,13 @@ START_TEST(ranks_follow_from_degrees) {
 }
 END_TEST
 
+START_TEST(a_title_says_how_ranks_are_divided) {
+    shows("sim --gpus 4 --model gpt --pp 2 --tp 2", "  pp 2  tp 2  ");
+    shows("sim --gpus 2 --model gpt --cp 2", "  cp 2  ");
+    shows("train --model gpt --data text --steps 1 --tp 2", "\n  mesh       tp 2\n");
+}
+END_TEST
+
 // A message would mislead if it said --ranks of devices, which --gpus counts.
 START_TEST(too_few_devices_are_not_called_ranks_of_a_host) {
     static const char *const parts[] = {"--tp 4 x --pp 4 need 16 ranks, and there are 8", NULL};
@@ -102,4 +109,5 @@ END_TEST
 
 SUITE("mesh_cli", each_rank_has_a_place, what_an_axis_costs_is_said,
       degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees,
-      too_few_devices_are_not_called_ranks_of_a_host, words_of_other_programs_lead_to_options)
+      a_title_says_how_ranks_are_divided, too_few_devices_are_not_called_ranks_of_a_host,
+      words_of_other_programs_lead_to_options)

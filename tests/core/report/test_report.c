@@ -288,6 +288,30 @@ START_TEST(the_summary_fits_a_terminal) {
 }
 END_TEST
 
+START_TEST(degrees_of_model_parallelism_stand_under_the_title) {
+    const RunSetting divided[] = {{"dp", "3"}, {"pp", "2"}, {"tp", "4"}, {"cp", "1"}};
+    const RunSetting replicas[] = {{"dp", "3"}, {"pp", "1"}};
+    Arena a = {0};
+    Report r;
+    char text[4096] = "";
+    make(&r, &a);
+    r.run.strategy = divided;
+    r.run.strategy_count = 4;
+    FILE *f = fmemopen(text, sizeof text, "w");
+    report_print(&r, f, false);
+    fclose(f);
+    ck_assert_msg(strstr(text, "\n  mesh       pp 2, dp 3, tp 4\n") != NULL, "%s", text);
+    r.run.strategy = replicas;
+    r.run.strategy_count = 2;
+    memset(text, 0, sizeof text);
+    f = fmemopen(text, sizeof text, "w");
+    report_print(&r, f, false);
+    fclose(f);
+    ck_assert_ptr_null(strstr(text, "mesh"));
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_share_too_small_for_a_bar_ends_its_line) {
     Arena a = {0};
     Report r;
@@ -403,8 +427,8 @@ SUITE("report", quantiles_are_interpolated_between_the_two_values_around_them,
       a_json_report_has_its_members_in_order_and_their_types, documents_show_the_same_facts,
       a_report_of_nothing_is_written_in_every_format,
       a_long_loss_curve_keeps_its_extremes_and_breaks_at_what_is_not_finite,
-      the_summary_fits_a_terminal, a_share_too_small_for_a_bar_ends_its_line,
-      the_summary_says_the_essential,
+      the_summary_fits_a_terminal, degrees_of_model_parallelism_stand_under_the_title,
+      a_share_too_small_for_a_bar_ends_its_line, the_summary_says_the_essential,
       a_damaged_report_is_refused_with_the_place,
       a_report_needs_a_known_format_and_a_writable_place,
       words_that_are_not_utf8_still_make_a_valid_report)
