@@ -69,6 +69,7 @@ END_TEST
 START_TEST(a_title_says_how_ranks_are_divided) {
     shows("sim --gpus 4 --model gpt --pp 2 --tp 2", "  pp 2  tp 2  ");
     shows("sim --gpus 2 --model gpt --cp 2", "  cp 2  ");
+    shows("sim --gpus 4 --model mixtral --ep 4", "  ep 4  ");
     shows("train --model gpt --data text --steps 1 --tp 2", "\n  mesh       tp 2\n");
 }
 END_TEST
