@@ -331,3 +331,10 @@ int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinat
     Cutting c = share_cutting(p, t);
     return share_begin(shares(&c), coordinate[axis]);
 }
+
+int64_t piece_flat_begin(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    PieceWalk w;
+    int64_t run;
+    piece_walk(&w, p, t, coordinate);
+    return map_place(&w, FLAT_DIM, product(w.capacity), 0, &run);
+}

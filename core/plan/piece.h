@@ -60,6 +60,10 @@ int64_t piece_room(const Program *p, const Tensor *share);
 // The element of the whole at which such a view begins at a coordinate; 0 of any other tensor.
 int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinate[AXES]);
 
+// The place at which a flat share begins in the tensor as it would be without its flat cuts, which
+// may be a piece with places that belong to nobody; 0 of a tensor that is not flat.
+int64_t piece_flat_begin(const Program *p, const Tensor *t, const int coordinate[AXES]);
+
 // The axes that cut a dimension (of CUT_FLAT: with FLAT_DIM), outermost first; how many.
 enum { FLAT_DIM = DIMS };
 int piece_axes(const Program *p, const Tensor *t, int dim, int axes[AXES]);

@@ -56,8 +56,9 @@ static Operand bind_operand(const Executor *e, int tensor) {
     return o;
 }
 
-// A flat share has room for the largest of them: what it does not hold is not to be added up.
-// *first_block: the block of the whole at which it begins.
+// A flat share has room for the largest of them: what is behind the last element that it holds is
+// not to be added up. Places between elements, of a weight that is cut along another axis, too, are
+// zeros. *first_block: the block at which it begins, as the rank would count without flat shares.
 static void bind_held(const Executor *e, int tensor, Operand *o, int64_t *first_block) {
     const Program *p = e->program;
     int coordinate[AXES];
@@ -66,8 +67,10 @@ static void bind_held(const Executor *e, int tensor, Operand *o, int64_t *first_
     if (!placements_are_flat(p->tensors[tensor].placement, p->axis_count)) return;
     program_coordinates(p, e->rank, coordinate);
     piece_walk(&walk, p, &p->tensors[tensor], coordinate);
-    if (piece_next(&walk, &run)) *first_block = run.whole / KIND_SUM_BLOCK;
-    o->shape[0] = piece_elements(p, &p->tensors[tensor], coordinate);
+    o->shape[0] = 0;
+    while (piece_next(&walk, &run)) o->shape[0] = run.local + run.count;
+    if (o->shape[0])
+        *first_block = piece_flat_begin(p, &p->tensors[tensor], coordinate) / KIND_SUM_BLOCK;
 }
 
 static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,

@@ -103,6 +103,43 @@ START_TEST(many_gradients_have_one_norm) {
 }
 END_TEST
 
+// --- weights that tensor parallel ranks divide, too
+
+static double norm_of(const Outcome *o, int step) {
+    const Timeline *t = &o->training.shared->results[0].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return t->steps[i].gradient_norm;
+    ck_abort_msg("a step is missing");
+}
+
+// Pieces of 18 and 17 rows or columns: the smaller one has places in each row, or behind the last,
+// that belong to nobody. Data parallel ranks without ZeRO add the same blocks.
+START_TEST(shards_of_pieces_that_are_not_equal_know_the_norm) {
+    Outcome oracle, one, got;
+    JobOptions o = clip_options(3, 2);
+    o.spec.model = "mlp:hidden=35,layers=3";
+    o.spec.shards = 2;
+    o.spec.optimizer.clip = 0.1;
+    o.spec.ranks = 1;
+    ck_assert_ok(training_run(&one, &o, NULL));
+    o.spec.mesh.tensor = 2;
+    o.spec.ranks = 4;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    check_clipped(&oracle);
+    for (int i = 0; i < o.steps; i++)
+        ck_assert_double_eq_tol(norm_of(&one, i), norm_of(&oracle, i), 1e-12);
+    for (int stage = 1; stage <= 3; stage++) {
+        shard(&o, 4, stage, stage);
+        ck_assert_ok(training_run(&got, &o, NULL));
+        const char *d = outcome_result_difference(&oracle, &got);
+        ck_assert_msg(!d, "ZeRO-%d: %s", stage, d ? d : "");
+        outcome_finish(&got);
+    }
+    outcome_finish(&one);
+    outcome_finish(&oracle);
+}
+END_TEST
+
 // --- a small GPT-2 as it is trained: AdamW, a warm-up and a cosine, clipping by 1
 
 static JobOptions gpt_options(int shards) {
@@ -239,5 +276,6 @@ START_TEST(blocks_are_added_in_their_order) {
 END_TEST
 
 SUITE("zero_clip", clipped_shards_have_the_bits_of_one_rank, ranks_without_a_block_know_the_norm,
-      many_gradients_have_one_norm, a_gpt_has_the_same_bits_by_every_strategy,
-      a_step_that_is_not_finite_is_skipped_on_all_ranks, blocks_are_added_in_their_order)
+      many_gradients_have_one_norm, shards_of_pieces_that_are_not_equal_know_the_norm,
+      a_gpt_has_the_same_bits_by_every_strategy, a_step_that_is_not_finite_is_skipped_on_all_ranks,
+      blocks_are_added_in_their_order)
