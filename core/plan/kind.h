@@ -119,10 +119,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(SWIGLU, "swiglu", COMPUTE, elementwise, none, "", "y <- gate up")                           \
     X(SWIGLU_BACKWARD, "swiglu_backward", COMPUTE, elementwise, none, "",                         \
       "dgate dup <- dy gate up")                                                                  \
-    X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real layer [row] [inner]",                \
+    X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real stream [row] [inner]",               \
       "y <- x seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")            \
     X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none,                               \
-      "rate:real layer [row] [inner]",                                                            \
+      "rate:real stream [row] [inner]",                                                           \
       "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")          \
     X(ROUTE, "route", COMPUTE, route, none, "normalise capacity:real",                            \
       "gates(B,..,K):wide slot(B,..,K):i32 probability(B,..,E):wide load(1,E):i64 "               \
@@ -133,7 +133,7 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "chosen(1,E):i64 inverse_count(1):f64")                                                     \
     X(BALANCE, "balance", COMPUTE, balance, none, "balance:real",                                 \
       "loss(2):f64 <- probability(B,..,E):wide chosen(1,E):i64 inverse_count(1):f64")             \
-    X(COUNT_CHOICES, "count_choices", COMPUTE, count_choices, none, "layer",                      \
+    X(COUNT_CHOICES, "count_choices", COMPUTE, count_choices, none, "row",                        \
       "counts(L,N):f64 <- slot(B,..,K):i32 chosen(1,E):i64")                                      \
     X(DISPATCH, "dispatch", COMPUTE, dispatch, none, "",                                          \
       "slots(1,E,S,C) <- x(B,..,C) slot(B,..,K):i32")                                             \

@@ -50,6 +50,26 @@ START_TEST(a_plan_whose_results_are_parts_is_refused) {
 }
 END_TEST
 
+// What a kind of operation is told has no name that all operations' keys have.
+START_TEST(a_printed_plan_of_each_kind_of_layer_is_read_again) {
+    static const char *const models[] = {"sequence.model", "mixtral", "residual.model"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char dir[64], words[300], model[200];
+        bool text = !strchr(models[i], '.');
+        snprintf(dir, sizeof dir, "%s", test_directory());
+        snprintf(model, sizeof model, "tests/data/%s", models[i]);
+        snprintf(words, sizeof words, "--model %s --data %s --batch 8 --ranks 2",
+                 text ? models[i] : test_source(model), text ? "text" : "digits:count=100");
+        print_plan(dir, "p", words);
+        ck_assert_msg(command_run(&it,
+                                  "train %s --plan %s/p --print-plan file > %s/q && cmp %s/p %s/q",
+                                  words, dir, dir, dir, dir) == 0,
+                      "%s: %s%s", models[i], it.out, it.err);
+        command_finish(&it);
+    }
+}
+END_TEST
+
 // The run knows scalars and plans by what they state, whatever they are called.
 START_TEST(names_of_scalars_and_plans_mean_nothing) {
     char dir[64];
@@ -450,7 +470,8 @@ START_TEST(train_and_sim_print_the_same_plans_of_zero) {
 }
 END_TEST
 
-SUITE("plan_cli", the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
+SUITE("plan_cli", a_printed_plan_of_each_kind_of_layer_is_read_again,
+      the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
       a_wrong_plan_is_named_with_its_file, tables_fit_80_columns,
       a_plan_whose_results_are_parts_is_refused, names_of_scalars_and_plans_mean_nothing,
       a_plan_without_any_result_runs_and_reports_none,

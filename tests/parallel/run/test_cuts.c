@@ -24,22 +24,23 @@ static double value(const char *logical, int64_t i) {
 // --- masks
 
 // How x and its gradient lie, and the shape of x with $1 or $2 in it; indices and attributes.
-#define MASK(shape, room, place, indices, names, attributes)                                       \
-    HEAD "logical x      $t " shape "  optimiser\n"                                                \
-         "logical y      $t " shape "  optimiser\n"                                                \
-         "logical dx     $t " shape "  optimiser\n"                                                \
-         "logical seed   i64 1  scalar\n"                                                          \
-         "logical step   i64 1  scalar\n"                                                          \
-         "logical first  i64 1  scalar\n"                                                          \
-         "tensor x       $t " room "  optimiser  place=" place "\n"                                \
-         "tensor y       $t " room "  optimiser  place=" place "\n"                                \
-         "tensor dx      $t " room "  optimiser  place=" place "\n"                                \
-         "tensor seed    i64 1  scalar\n"                                                          \
-         "tensor step    i64 1  scalar\n"                                                          \
-         "tensor first   i64 1  scalar\n" indices "plan step  when=each_step\n"                    \
-         "drop dropout @compute y <- x seed step first" names "  rate=0.5 layer=2" attributes "\n" \
-         "drop.backward dropout_backward @compute dx <- x seed step first" names                   \
-         "  rate=0.5 layer=2" attributes "\n"
+#define MASK(shape, room, place, indices, names, attributes)                                   \
+    HEAD "logical x      $t " shape "  optimiser\n"                                            \
+         "logical y      $t " shape "  optimiser\n"                                            \
+         "logical dx     $t " shape "  optimiser\n"                                            \
+         "logical seed   i64 1  scalar\n"                                                      \
+         "logical step   i64 1  scalar\n"                                                      \
+         "logical first  i64 1  scalar\n"                                                      \
+         "tensor x       $t " room "  optimiser  place=" place "\n"                            \
+         "tensor y       $t " room "  optimiser  place=" place "\n"                            \
+         "tensor dx      $t " room "  optimiser  place=" place "\n"                            \
+         "tensor seed    i64 1  scalar\n"                                                      \
+         "tensor step    i64 1  scalar\n"                                                      \
+         "tensor first   i64 1  scalar\n" indices "plan step  when=each_step\n"                \
+         "drop dropout @compute y <- x seed step first" names "  rate=0.5 stream=2" attributes \
+         "\n"                                                                                  \
+         "drop.backward dropout_backward @compute dx <- x seed step first" names               \
+         "  rate=0.5 stream=2" attributes "\n"
 #define INDEX(name, n, room, place)                                                            \
     "logical " name "  i64 " n "  scalar\ntensor " name "  i64 " room "  scalar  place=" place \
     "  source=index\n"
