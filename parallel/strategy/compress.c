@@ -126,7 +126,7 @@ Status compress_buckets(Join *j, Plan *plan, const Gradient *g, int count, int l
         b->count = end - first;
         b->sent = ARENA_NEW(&j->arena, Gradient, b->count);
         if (!b->sent) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", b->count);
-        if (j->options->no_overlap) b->after = last_backward;
+        b->after = join_after(j, b->after, last_backward);
         snprintf(b->name, sizeof b->name, "bucket%d", n);
         TRY(send(j, plan, b));
     }

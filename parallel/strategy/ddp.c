@@ -16,7 +16,7 @@ static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count, int
         end = gradients_bucket(j->p, j->options, g, count, first, &after);
         snprintf(name, sizeof name, "bucket%d", buckets++);
         TRY(join_all_reduce(j, plan, name, &g[first], end - first, j->options->algorithm,
-                            j->options->no_overlap ? last_backward : after));
+                            join_after(j, after, last_backward)));
     }
     return OK;
 }

@@ -381,7 +381,7 @@ Status feedback_buckets(Join *j, Plan *plan, const Gradient *g, int count, int l
     for (int first = 0, end; first < count; first = end, n++) {
         Bucket *b = &buckets[n];
         end = gradients_bucket(j->p, j->options, g, count, first, &b->after);
-        if (j->options->no_overlap) b->after = last_backward;
+        b->after = join_after(j, b->after, last_backward);
         snprintf(b->name, sizeof b->name, "bucket%d", n);
         TRY(fill_bucket(&f, b, &g[first], end - first));
         TRY(send(&f, b));

@@ -87,13 +87,17 @@ Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g,
                     after);
 }
 
+int join_after(const Join *j, int complete, int last_backward) {
+    return j->options->no_overlap && last_backward > complete ? last_backward : complete;
+}
+
 Status join_loss(Join *j, Plan *plan) {
     Gradient *g;
     int count, backward = join_last_backward(j->p, plan);
     TRY(gradients_find(j->p, plan, ROLE_SCALAR, j->options->local_shards, &j->arena, &g, &count));
     for (int i = 0; i < count; i++)
         TRY(join_all_reduce(j, plan, "all_reduce.loss", &g[i], 1, ALGORITHM_DIRECT,
-                            j->options->no_overlap ? backward : g[i].complete));
+                            join_after(j, g[i].complete, backward)));
     return OK;
 }
 

@@ -38,6 +38,10 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
         if (program_find_result(out, k, RESULT_CHOICES) != NONE)
             FAIL(ERR_USAGE, "--cp is not built for a layer of experts: leave it out; --dp divides "
                             "the batch");
+    for (int k = 0; k < out->plan_count && strategy->sequence_parallel; k++)
+        if (program_find_result(out, k, RESULT_CHOICES) != NONE)
+            FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "
+                            "from all positions: leave it out; --tp goes without it");
     if (cuts(spec)) TRY(context_apply(out, strategy->context));
     return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
 }

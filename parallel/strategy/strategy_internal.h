@@ -96,6 +96,11 @@ int compress_read_sum(Plan *plan, const Gradient *g, int32_t sum, int original);
 // The last operation of the backward pass, or NONE.
 int join_last_backward(const Program *p, const Plan *plan);
 
+// The operation after which a value is sent that is complete at one: without overlap not before the
+// backward ends. A stage of a pipeline may have the loss, or a gradient of a weight that stages
+// share, only after its own backward.
+int join_after(const Join *j, int complete, int last_backward);
+
 // Without overlap: nothing is communicated before the backward's end, and nothing is updated before
 // the last bucket's.
 Status join_separate_phases(const Program *p, Plan *plan) MUST_USE;

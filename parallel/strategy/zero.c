@@ -74,7 +74,7 @@ static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *
     for (int first = 0, end; first < count; first = end) {
         int trigger;
         end = gradients_bucket(j->p, j->options, g, count, first, &trigger);
-        if (j->options->no_overlap) trigger = last_backward;
+        trigger = join_after(j, trigger, last_backward);
         for (int i = first; i < end; i++) TRY(add_reduce_scatter(z, plan, &g[i], trigger));
         if (trigger != b[0].trigger) {  // buckets of one operation count as one
             b[2] = b[1];

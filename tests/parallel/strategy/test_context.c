@@ -210,11 +210,13 @@ START_TEST(data_are_divided_beside_the_sequences) {
                  {0, 1, 4, 0, "pipe,context,data,tensor"},
                  {1, 1, 2, 0.1, NULL},
                  {2, 2, 2, 0, NULL},
-                 {3, 1, 2, 0.1, NULL}};
+                 {3, 1, 2, 0.1, NULL},
+                 {1, 1, 2, 0, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         JobOptions o = options_of(i % 2 ? llama : gpt, 4, 2), alone = o;
         Ending one;
         o.spec.strategy.zero = cases[i].zero;
+        o.spec.strategy.no_overlap = i == 5;
         o.spec.micro_batches = cases[i].micro_batches;
         o.spec.shards = cases[i].shards;
         o.spec.mesh_order = cases[i].order;

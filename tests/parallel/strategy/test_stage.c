@@ -152,6 +152,11 @@ static void check_copies(void (*change)(JobOptions *o), const char *model, const
 
 static void zero_1(JobOptions *o) { o->spec.strategy.zero = 1; }
 static void zero_2(JobOptions *o) { o->spec.strategy.zero = 2; }
+static void no_overlap(JobOptions *o) { o->spec.strategy.no_overlap = true; }
+static void zero_2_no_overlap(JobOptions *o) {
+    o->spec.strategy.zero = 2;
+    o->spec.strategy.no_overlap = true;
+}
 static void local_shards(JobOptions *o) { o->spec.shards = 4; }
 static void one_rank_of_shards(JobOptions *o) {
     o->spec.ranks = 1;
@@ -170,6 +175,8 @@ START_TEST(pipelines_in_two_copies_equal_data_parallel_ranks) {
     check_copies(NULL, GPT, "text:count=1000");
     check_copies(zero_1, GPT, "text:count=1000");
     check_copies(zero_2, GPT, "text:count=1000");
+    check_copies(no_overlap, GPT, "text:count=1000");
+    check_copies(zero_2_no_overlap, NULL, NULL);
     check_copies(local_shards, NULL, NULL);
     check_copies(one_rank_of_shards, NULL, NULL);
 }
