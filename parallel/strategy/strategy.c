@@ -34,10 +34,6 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) return expert_split(out);
-    for (int k = 0; k < out->plan_count && cuts(spec); k++)
-        if (program_find_result(out, k, RESULT_CHOICES) != NONE)
-            FAIL(ERR_USAGE, "--cp is not built for a layer of experts: leave it out; --dp divides "
-                            "the batch");
     for (int k = 0; k < out->plan_count && strategy->sequence_parallel; k++)
         if (program_find_result(out, k, RESULT_CHOICES) != NONE)
             FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "

@@ -147,7 +147,7 @@ START_TEST(what_is_not_built_for_experts_is_refused) {
     o.spec.mesh.pipe = 0;
     o.spec.mesh.context = 2;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--cp is not built for a layer of experts");
+                    "--cp 2 does not cut sequences of a mixture of experts");
     o.spec.mesh.context = 0;
     o.spec.mesh.tensor = 2;
     o.spec.strategy.sequence_parallel = true;
