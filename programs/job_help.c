@@ -126,7 +126,7 @@ const OptionDetail job_details[] = {
      "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
      "last bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size "
-     "tensor-parallel-degree autotp-size"},
+     "tensor-parallel-degree autotp-size tensor-parallelism model-parallel model-parallelism"},
     {"experts",
      "The same as --model mixtral:experts=E; --top-k K is top_k=K. A model file can have such "
      "parameters, too: docs/formats.md, \"Model files\".",
@@ -139,13 +139,13 @@ const OptionDetail job_details[] = {
      "each. Their gradients need no reduction. N is the number of data parallel ranks, and divides "
      "the experts. The result is that of --shards N on one rank, to the bit, with one micro-batch.",
      "expert-parallel expert-parallel-size ep-size expert-model-parallel-size "
-     "expert-parallel-degree"},
+     "expert-parallel-degree expert-parallelism"},
     {"pp",
      "Each rank along the axis pipe has some layers; micro-batches pass through them. A rank that "
      "has none to work on waits: (N-1)/(M+N-1) of a step with M micro-batches, so give "
      "--accumulate M of 2 N or more. The result is that of --accumulate M on one rank, to the bit.",
      "pipeline pipeline-parallel pipeline-model-parallel-size pipeline-parallel-size pp-size "
-     "pipe-parallel-size pipeline-degree pipeline-parallel-degree num-stages"},
+     "pipe-parallel-size pipeline-degree pipeline-parallel-degree pipeline-parallelism num-stages"},
     {"schedule",
      "gpipe: all forward passes, then all backward ones; keeps the activations of all "
      "micro-batches. 1f1b: as short, but a rank keeps those of at most N. interleaved:V: each rank "
@@ -153,7 +153,7 @@ const OptionDetail job_details[] = {
      "multiple of N. zero-bubble: gradients of weights are computed where a rank would wait.",
      "pipeline-schedule pp-schedule pipeline-parallel-schedule "
      "virtual-pipeline-model-parallel-size num-layers-per-virtual-pipeline-stage "
-     "num-virtual-stages-per-pipeline-rank virtual-stages"},
+     "num-virtual-stages-per-pipeline-rank virtual-stages 1f1b gpipe interleaved zero-bubble"},
     {"stages",
      "Layers are counted from 0, as they stand in the model: 0:4,4:9 gives layers 0 to 3 to the "
      "first stage and 4 to 8 to the second. Of an interleaved schedule stage k is on rank k mod N. "
@@ -167,14 +167,14 @@ const OptionDetail job_details[] = {
      "residual sums and dropout, so that their activations are divided too. Every all-reduce "
      "becomes a reduce-scatter and an all-gather, which send as many bytes; norms' gradients are "
      "reduced once a step. --tp must divide the positions.",
-     "sp"},
+     "sp sequence-parallelism"},
     {"cp",
      "Each rank has two intervals of every sequence, one from the front and one from the back, and "
      "computes all layers for them; keys and values go around a ring of N ranks while attention "
      "to those that have come is computed. 2 N must divide the sequence. Results differ from those "
      "of one rank in the last bits.",
      "context-parallel context-parallel-size cp-size ring-attention sequence-ring "
-     "context-parallel-degree sequence-parallel-size ulysses-degree"},
+     "context-parallel-degree context-parallelism sequence-parallel-size ulysses-degree"},
     {"cp-kind",
      "ring: keys and values go from rank to rank, as far as sequences reach. all-to-all: before "
      "attention ranks exchange positions for heads, as DeepSpeed's Ulysses does, and back after "
@@ -239,8 +239,9 @@ const OptionDetail job_details[] = {
      "will do, train --model mlp --ranks 1024 --batch-per-rank 8 --zero 3 --print-memory.",
      "memory vram footprint"},
     {"class",
-     "A plan file may have a program for each class of ranks; all prints them one after the "
-     "other. A class alone is for reading: --plan needs all of them."},
+     "Each stage of --pp is a class, stage0 and so on, and a plan file may have several; all "
+     "prints "
+     "their plans one after the other. A class alone is for reading: --plan needs all of them."},
     {"report",
      "What was run, how fast, where the time went, how long each operation takes, what was "
      "learned. .json.gz is compressed. docs/formats.md, \"Reports\".",

@@ -144,6 +144,8 @@ static const OptionExample examples[] = {
     {"train --ranks 2 --steps 50 --trace run/", "one timeline per rank, for Perfetto"},
     {"train --ranks 2 --print-plan step", "what each rank will do in a step"},
     {"train --ranks 1 --shards 2 --steps 50", "bit for bit what two ranks compute"},
+    {"train --model gpt --dp 2 --tp 2 --pp 2 --explain",
+     "data, tensor and pipeline parallelism: what each costs"},
     {"train --model linear --calibrate machine.yaml", "what this host can do, for sim --platform"},
 };
 

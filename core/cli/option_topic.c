@@ -171,7 +171,8 @@ static Status fail_unknown(const OptionTable *t, const char *topic) {
     nearest_offer(&near, "status");
     nearest_offer(&near, "words");
     option_offer_words(&near, t);
-    if (!near.best) near.best = option_named_otherwise(t, near.word);
+    const char *otherwise = option_named_otherwise(t, near.word);  // fsdp is zero, not dp
+    if (otherwise) near.best = otherwise;
     if (near.best) FAIL(ERR_USAGE, "no help on %.80s (did you mean --help %s?)", topic, near.best);
     FAIL(ERR_USAGE, "no help on %.80s (--help alone lists options and topics)", topic);
 }

@@ -108,7 +108,22 @@ START_TEST(words_of_other_programs_lead_to_options) {
 }
 END_TEST
 
+// Where a word resembles another option, too, as fsdp does dp, what it means counts.
+START_TEST(topics_of_other_programs_lead_to_help) {
+    static const char *const topics[][2] = {
+        {"fsdp", "--help zero?"},         {"tensor-parallelism", "--help tp?"},
+        {"1f1b", "--help schedule?"},     {"zero-bubble", "--help schedule?"},
+        {"model-parallel", "--help tp?"}, {"pipeline-parallelism", "--help pp?"},
+    };
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        const char *const parts[] = {"no help on", topics[i][1], NULL};
+        command_run(&it, "train --help %s", topics[i][0]);
+        command_refused(&it, "train", parts);
+    }
+}
+END_TEST
+
 SUITE("mesh_cli", each_rank_has_a_place, what_an_axis_costs_is_said,
       degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees,
       a_title_says_how_ranks_are_divided, too_few_devices_are_not_called_ranks_of_a_host,
-      words_of_other_programs_lead_to_options)
+      words_of_other_programs_lead_to_options, topics_of_other_programs_lead_to_help)
