@@ -5,7 +5,8 @@
 
 // What a layer may say in a model file: X(ATTRIBUTE, its word, what its value is). POSITIVE and
 // NATURAL are whole numbers from 1 and from 0, REAL is a number above 0, AMOUNT that or 0, SWITCH
-// is true or false, LAYERS names layers. Each kind of layer says which it takes; all take `from`.
+// is true or false, PLACEMENT says how a weight lies along the axis "tensor", LAYERS names layers.
+// Each kind of layer says which it takes; all take `from`.
 #define ATTRIBUTE_LIST(X)             \
     X(OUT, "out", POSITIVE)           \
     X(TYPES, "types", POSITIVE)       \
@@ -30,6 +31,7 @@
     X(BALANCE, "balance", AMOUNT)     \
     X(NORMALISE, "normalise", SWITCH) \
     X(TRAINABLE, "trainable", SWITCH) \
+    X(PLACE, "place", PLACEMENT)      \
     X(TIE, "tie", LAYERS)             \
     X(FROM, "from", LAYERS)
 

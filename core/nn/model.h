@@ -50,10 +50,11 @@ typedef struct {
     int in_dims, out_dims;        // at most DIMS - 1: the batch is not among them
     LayerParameter parameters[LAYER_PARAMETERS];
     int parameter_count;
-    bool used;     // the loss depends on its output; else no pass computes it
-    bool trained;  // it, or a layer that it gets something from, has parameters to train
-    int block;     // number of the block that it belongs to as a whole: of the innermost that is
-                   // one of a list (`repeat=`, or NAME.0), else of the outermost; or NONE
+    bool used;        // the loss depends on its output; else no pass computes it
+    bool trained;     // it, or a layer that it gets something from, has parameters to train
+    Placement place;  // along "tensor", of its weight, if the file gives it
+    int block;        // number of the block that it belongs to as a whole: of the innermost that is
+                      // one of a list (`repeat=`, or NAME.0), else of the outermost; or NONE
 } Layer;
 
 // The loss is softmax cross-entropy on the logits, which the last layer gives.

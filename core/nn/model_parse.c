@@ -76,7 +76,7 @@ static Status read_parameter(Reader *r) {
 
 // --- layers
 
-typedef enum { POSITIVE, NATURAL, REAL, AMOUNT, SWITCH, LAYERS } ValueKind;
+typedef enum { POSITIVE, NATURAL, REAL, AMOUNT, SWITCH, PLACEMENT, LAYERS } ValueKind;
 
 static ValueKind value_kind(Attribute a) {
     static const ValueKind kinds[] = {
@@ -91,6 +91,20 @@ static Status read_switch(const Reader *r, const char *what, const char *word, i
     *out = !strcmp(word, "true");
     if (!*out && strcmp(word, "false"))
         FAIL_LINE(ERR_FORMAT, "%s: expected true or false, found \"%.40s\"", what, word);
+    return OK;
+}
+
+// How the weight lies along the axis "tensor": whole, or cut by its outputs or its inputs.
+static Status read_placement(const Reader *r, const char *what, const char *word, Placement *out) {
+    bool known = placement_parse(word, out);
+    known = known && (placement_equal(*out, PLACEMENT_REPLICATED) ||
+                      placement_equal(*out, PLACEMENT_SHARD(0)) ||
+                      placement_equal(*out, PLACEMENT_SHARD(1)));
+    if (!known)
+        FAIL_LINE(ERR_FORMAT,
+                  "%s: expected R (whole on each rank), S0 (cut by outputs) or S1 (cut by inputs), "
+                  "found \"%.40s\"",
+                  what, word);
     return OK;
 }
 
@@ -128,6 +142,7 @@ static Status read_value(const Reader *r, Layer *l, LayerLine *line, Attribute a
         if (!strcmp(text, "0")) return OK;
         return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
     case REAL: return model_numbers_read_real(&r->numbers, what, text, &l->real[a]);
+    case PLACEMENT: return read_placement(r, what, text, &l->place);
     case LAYERS: break;
     }
     int tied;

@@ -10,6 +10,7 @@
 #include "core/plan/program_copy.h"
 #include "core/plan/set.h"
 #include "parallel/strategy/split_internal.h"
+#include "parallel/strategy/split_place.h"
 #include "parallel/strategy/strategy_internal.h"
 
 #include <stdio.h>
@@ -244,6 +245,7 @@ static Status init(Split *x) {
 }
 
 static Status split(Split *x) {
+    TRY(split_read_places(x));
     TRY(split_vocabulary(x));
     TRY(init(x));
     TRY(split_choose(x));
@@ -253,9 +255,13 @@ static Status split(Split *x) {
     return OK;
 }
 
-Status split_tensor(Program *p, bool sequence) {
+Status split_tensor(Program *p, const Model *m, bool sequence) {
     Program to = {0};
-    Split x = {.from = p, .to = &to, .axis = mesh_find_axis(p, MESH_TENSOR), .sequence = sequence};
+    Split x = {.from = p,
+               .to = &to,
+               .model = m,
+               .axis = mesh_find_axis(p, MESH_TENSOR),
+               .sequence = sequence};
     if (x.axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"tensor\"");
     Status s = split(&x);
     free(x.added);

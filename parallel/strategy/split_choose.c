@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Which weights are cut, and how. In Megatron-LM (Shoeybi et al. 2019) each block says so; here it
-// is looked for: products that read one tensor, which all ranks have, are cut by their outputs if
-// all that is made of these can be computed from pieces, up to products that can be cut by their
-// inputs. Begin with split_choose().
+// Which weights are cut, and how, unless the model file says so (split_place.c). In Megatron-LM
+// (Shoeybi et al. 2019) each block says so; here it is looked for: products that read one tensor,
+// which all ranks have, are cut by their outputs if all that is made of these can be computed from
+// pieces, up to products that can be cut by their inputs. Begin with split_choose().
 #include "core/plan/placement_rules.h"
 #include "parallel/strategy/split_internal.h"
+#include "parallel/strategy/split_place.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { PAIR_OUTPUTS = 0, PAIR_INPUTS = 1 };  // dimensions of a weight
@@ -35,11 +37,11 @@ static Placement channels_of(const Chooser *c, const Op *op, Placement weight) {
     return weight;
 }
 
-// Is a weight free to be cut: a parameter that one operation of a pass uses?
-static bool is_free(const Chooser *c, const Op *op) {
+// Is a weight free to be cut so: a parameter that one operation of a pass uses?
+static bool is_free(const Chooser *c, const Op *op, Placement how) {
     int l = logical_of(c, op_inputs(c->plan, op)[1]);
     return c->x->from->logicals[l].role == ROLE_PARAMETER && c->uses[l] == 1 &&
-           c->tried[l].place == PLACE_REPLICATE;
+           c->tried[l].place == PLACE_REPLICATE && split_may_place(c->x, l, how);
 }
 
 static void place(Chooser *c, SplitState *s, int tensor, Placement how) {
@@ -62,7 +64,7 @@ static bool cut_by_inputs(Chooser *c, const Op *op, SplitState *s) {
     if (!placement_is_cut(how, channels_of(c, op, how).dim)) return false;
     how.dim = PAIR_INPUTS;
     bool chosen = placement_equal(c->tried[logical_of(c, in[1])], how);
-    if (!chosen && !is_free(c, op)) return false;
+    if (!chosen && !is_free(c, op, how)) return false;
     place(c, s, in[1], how);
     *split_now(c->x, s, op_outputs(c->plan, op)[0]) = PLACEMENT_REPLICATED;  // of a sum
     c->rows++;
@@ -120,7 +122,7 @@ static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
         const int32_t *in = op_inputs(c->plan, op);
         if (!is_forward(c, op)) continue;
         bool asked = i == first || (!alone && split_multiplies(op_kind(x->from, op)) &&
-                                    in[0] == input && is_free(c, op));
+                                    in[0] == input && is_free(c, op, how));
         if (asked)
             for (int k = 1; k < op->inputs; k++) place(c, &c->trial, in[k], how);
         TRY(follow(c, op, &c->trial));
@@ -139,8 +141,11 @@ static const Placement cuts[] = {
 static Status choose_at(Chooser *c, int i) {
     Split *x = c->x;
     int count = (int)(sizeof cuts / sizeof *cuts);
+    char why[STATUS_TEXT] = "";
     for (int k = 0; k < 2 * count; k++) {
-        if (try_cut(c, i, k >= count, cuts[k % count]) != OK) continue;
+        Status tried = try_cut(c, i, k >= count, cuts[k % count]);
+        if (tried != OK && !*why) snprintf(why, sizeof why, "%s", status_message());
+        if (tried != OK) continue;
         if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
         memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
         for (int t = 0; t < x->from->tensor_count; t++)
@@ -148,7 +153,8 @@ static Status choose_at(Chooser *c, int i) {
                 *split_now(x, &c->state, t) = *split_now(x, &c->trial, t);
         return OK;
     }
-    return OK;
+    int weight = logical_of(c, op_inputs(c->plan, &c->plan->ops[i])[1]);
+    return split_asks_for(x, weight, cuts[0]) ? split_refuse_place(x, weight, why) : OK;
 }
 
 static Status choose(Chooser *c) {
@@ -158,7 +164,8 @@ static Status choose(Chooser *c) {
         if (!is_forward(c, op)) continue;
         TRY(split_read_names(x, c->plan, op, &c->state));
         bool product = split_multiplies(op_kind(x->from, op));
-        if (product && is_free(c, op) && !reads_cut(c, op, &c->state)) TRY(choose_at(c, i));
+        if (product && is_free(c, op, cuts[0]) && !reads_cut(c, op, &c->state))
+            TRY(choose_at(c, i));
         memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
         TRY(follow(c, op, &c->state));
         split_state_write(x, c->plan, op, &c->state);
@@ -205,6 +212,7 @@ Status split_choose(Split *x) {
     Status s = init(&c, x, &scratch);
     if (s == OK) s = choose(&c);
     arena_finish(&scratch);
+    if (s == OK) s = split_check_places(x);
     if (s == OK && !is_any_cut(x))
         FAIL(ERR_USAGE,
              "--tp %d: no two products of this model follow one another so that pieces of the "

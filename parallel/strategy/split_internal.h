@@ -4,6 +4,7 @@
 #define PARALLEL_STRATEGY_SPLIT_INTERNAL_H
 
 #include "core/base/arena.h"
+#include "core/nn/model.h"
 #include "core/plan/build.h"
 #include "parallel/strategy/split.h"
 
@@ -33,6 +34,9 @@ typedef struct {
     int axis, group, lane;  // the axis in both, and its ranks and their communication in `to`
     Arena arena;
     SplitState state;
+    const Model *model;
+    int32_t *asker;        // [logical tensor] the layer whose place= says how it lies, or NONE;
+    int asker_count;       // of those that there were before the split
     Placement *parameter;  // [logical tensor] of a parameter: how it shall lie
     int32_t *taken;        // [tensor of `from`] that of `to`, or NONE
     int32_t *used;         // [tensor of `from`] the last operation of `out` that reads or writes it

@@ -8,6 +8,7 @@
 #include "core/plan/placement_rules.h"
 #include "core/plan/program_copy.h"
 #include "parallel/strategy/split_internal.h"
+#include "parallel/strategy/split_place.h"
 #include "parallel/strategy/strategy_internal.h"
 
 #include <stdio.h>
@@ -63,6 +64,8 @@ static void find_weights(Vocabulary *v) {
         const Op *head = k == KIND_CROSS_ENTROPY ? find_product(v, i, in[0]) : NULL;
         if (head) v->head = logical_of(v, op_inputs(v->plan, head)[1]);
     }
+    bool asked = v->head != NONE && !split_may_place(v->x, v->head, PLACEMENT_SHARD(0));
+    if (asked) v->head = NONE;
     if (v->table == NONE) v->head = NONE;  // classes of images are few
     if (v->head != NONE && is_used_otherwise(v, v->head)) v->head = NONE;
     if (v->table != NONE && is_used_otherwise(v, v->table)) v->table = NONE;

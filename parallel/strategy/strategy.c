@@ -39,7 +39,7 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
             FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "
                             "from all positions: leave it out; --tp goes without it");
     if (cuts(spec)) TRY(context_apply(out, strategy->context));
-    return splits(spec) ? split_tensor(out, strategy->sequence_parallel) : OK;
+    return splits(spec) ? split_tensor(out, m, strategy->sequence_parallel) : OK;
 }
 
 static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {

@@ -52,7 +52,7 @@ const LayerRow layer_conv2d = {
     .stem = "conv",
     .required = LAYER_TAKES(OUT) | LAYER_TAKES(KERNEL),
     .optional = LAYER_TAKES(STRIDE) | LAYER_TAKES(PAD) | LAYER_TAKES(BIAS) | LAYER_TAKES(TIE) |
-                LAYER_TAKES(STD) | LAYER_TAKES(TRAINABLE),
+                LAYER_TAKES(STD) | LAYER_TAKES(TRAINABLE) | LAYER_TAKES(PLACE),
     .inputs = 1,
     .infer = infer,
     .flops = layer_weighted_flops,

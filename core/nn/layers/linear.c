@@ -34,7 +34,8 @@ const LayerRow layer_linear = {
     .word = "linear",
     .stem = "fc",
     .required = LAYER_TAKES(OUT),
-    .optional = LAYER_TAKES(BIAS) | LAYER_TAKES(TIE) | LAYER_TAKES(STD) | LAYER_TAKES(TRAINABLE),
+    .optional = LAYER_TAKES(BIAS) | LAYER_TAKES(TIE) | LAYER_TAKES(STD) | LAYER_TAKES(TRAINABLE) |
+                LAYER_TAKES(PLACE),
     .inputs = 1,
     .infer = infer,
     .flops = layer_weighted_flops,

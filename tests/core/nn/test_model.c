@@ -350,7 +350,7 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "MaxPool2d 2\n", "x.model:4: no layer \"MaxPool2d\" (did you mean max_pool?)"},
         {HEAD "conv2d out=3 kernel=5 padding=1\n",
          "x.model:4: conv2d: no attribute padding (did you mean pad?); it has out, kernel, stride, "
-         "pad, bias, std, trainable, tie, from"},
+         "pad, bias, std, trainable, place, tie, from"},
         {HEAD "conv2d out=3 kernel_size=5\n",
          "x.model:4: conv2d: no attribute kernel_size (did you mean kernel?); it has out, kernel, "
          "stride, pad, bias"},
@@ -368,9 +368,15 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "linear out=3**3\n", "x.model:4: out: expected a whole number from 1"},
         {HEAD "linear out=3*$n\n", "x.model:4: out: no parameter n"},
         {HEAD "linear out=100000*100000\n", "x.model:4: out: 100000*100000 is more than"},
+        {HEAD "linear out=3 place=column\n",
+         "x.model:4: place: expected R (whole on each rank), S0 (cut by outputs) or S1 (cut by "
+         "inputs), found \"column\""},
+        {HEAD "linear out=3 place=S2\n", "x.model:4: place: expected R (whole"},
+        {HEAD "linear out=3 place=P+\n", "x.model:4: place: expected R (whole"},
+        {HEAD "relu place=R\n", "x.model:4: relu: no attribute place; it has from"},
         {HEAD "linear in_features=4 out=3\n",
          "x.model:4: linear: no attribute in_features (what comes in follows from the layer "
-         "before: leave it out); it has out, bias, std, trainable, tie, from"},
+         "before: leave it out); it has out, bias, std, trainable, place, tie, from"},
         {HEAD "max_pool kernel=2 padding=1\n",
          "x.model:4: max_pool: no attribute padding (did you mean pad?)"},
         {HEAD "avg_pool kernel=2 padding=1\n",  // it has no pad

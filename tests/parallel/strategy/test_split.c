@@ -204,13 +204,17 @@ static const char dropped[] =
     "dropout drop p=0.2\nadd mid from=drop,wpe\nlayer_norm ln2\nlinear up out=32\ngelu\n"
     "dropout p=0.1\nlinear down out=16\nadd end from=down,mid\nlinear head out=65\n";
 
-START_TEST(a_sum_that_is_wanted_whole_and_in_pieces_is_both) {
-    static char path[300];
-    snprintf(path, sizeof path, "%s/dropped.model", test_directory());
+static void write_model(char path[300], const char *name, const char *text) {
+    snprintf(path, 300, "%s/%s", test_directory(), name);
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
-    fputs(dropped, f);
+    fputs(text, f);
     ck_assert_int_eq(fclose(f), 0);
+}
+
+START_TEST(a_sum_that_is_wanted_whole_and_in_pieces_is_both) {
+    static char path[300];
+    write_model(path, "dropped.model", dropped);
     for (int data = 1; data <= 2; data++) {
         JobOptions o = product(path, data, 2), alone;
         Ending one;
@@ -222,6 +226,34 @@ START_TEST(a_sum_that_is_wanted_whole_and_in_pieces_is_both) {
         o.spec.strategy.zero = data - 1;
         run(&one, &alone);
         check_alike(&o, &one, 1e-12);
+        outcome_finish(&one.run);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Four products, of which the first would be cut; and a head that would be cut by its classes.
+static const char first_whole[] =
+    "model whole\ninput 1 28 28\nclasses 10\nflatten\nlinear a out=17 place=R\nrelu\n"
+    "linear b out=18\nrelu\nlinear c out=19\nrelu\nlinear d out=10\n";
+static const char head_whole[] =
+    "model head\ninput tokens 8\nclasses 65\nembedding wte out=16\npositions wpe\n"
+    "layer_norm ln\nlinear up out=32\ngelu\nlinear down out=16\nlinear head out=65 place=R\n";
+
+START_TEST(weights_that_lie_as_their_layers_say_train_alike) {
+    static const char *const texts[] = {first_whole, head_whole};
+    for (int i = 0; i < 2; i++) {
+        char path[300];
+        JobOptions o;
+        Ending one;
+        write_model(path, "placed.model", texts[i]);
+        o = options_of(path);
+        o.data = i ? "text:count=2000" : o.data;
+        run(&one, &o);
+        for (int tensor = 2; tensor <= 3; tensor++) {
+            o.spec.ranks = o.spec.mesh.tensor = tensor;
+            check_alike(&o, &one, 1e-12);
+        }
         outcome_finish(&one.run);
     }
     arena_finish(&arena);
@@ -324,5 +356,5 @@ SUITE("split", weights_over_ranks_train_as_those_of_one_rank,
       query_groups_are_cut_with_their_keys_and_values,
       a_vocabulary_over_ranks_gives_the_loss_of_one_rank, the_data_are_divided_beside_the_weights,
       positions_are_divided_outside_of_products, a_sum_that_is_wanted_whole_and_in_pieces_is_both,
-      the_norm_counts_every_gradient_once, adam_keeps_moments_where_the_weights_are,
-      a_run_goes_on_with_another_degree)
+      weights_that_lie_as_their_layers_say_train_alike, the_norm_counts_every_gradient_once,
+      adam_keeps_moments_where_the_weights_are, a_run_goes_on_with_another_degree)

@@ -224,8 +224,103 @@ START_TEST(statistics_of_divided_channels_are_not_joined) {
 }
 END_TEST
 
+// --- what a model file says
+
+// A model of four products, whose lines say `says`, in a file; `out` is its name.
+static void write_products(char out[300], const char *const says[4]) {
+    snprintf(out, 300, "%s/products.model", test_directory());
+    FILE *f = fopen(out, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("model products\ninput 12\nclasses 10\n", f);
+    for (int i = 0; i < 4; i++)
+        fprintf(f, "linear %c out=%d %s\n%s", "abcd"[i], i == 3 ? 10 : 8, says[i],
+                i == 3 ? "" : "relu\n");
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+// "S0 S1 R R": how the weights lie along the axis of tensor parallelism.
+static void describe_weights(const Program *p, char out[64]) {
+    int axis = mesh_find_axis(p, MESH_TENSOR), at = 0;
+    char name[] = "a.weight", text[PLACEMENT_TEXT];
+    for (*name = 'a'; *name <= 'd'; (*name)++) {
+        int t = program_find_tensor(p, name);
+        ck_assert_int_ne(t, NONE);
+        at += snprintf(out + at, 64 - (size_t)at, "%s%s", at ? " " : "",
+                       placement_text(p->tensors[t].placement[axis], text));
+    }
+}
+
+// A pair costs an all-reduce forward, and one backward unless it is the first.
+START_TEST(a_layer_may_say_how_its_weight_lies) {
+    static const struct {
+        const char *says[4], *weights;
+        int reductions;
+    } cases[] = {
+        {{"", "", "", ""}, "S0 S1 S0 S1", 3},
+        {{"place=R", "", "", ""}, "R S0 S1 R", 2},
+        {{"", "", "place=R", ""}, "S0 S1 R R", 1},
+        {{"", "place=S0", "", ""}, "R S0 S1 R", 2},
+        {{"place=R", "place=R", "", "place=S1"}, "R R S0 S1", 2},
+        {{"place=S0", "place=S1", "place=S0", "place=S1"}, "S0 S1 S0 S1", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ProgramSet set;
+        char model[300], weights[64];
+        int reductions = 0;
+        write_products(model, cases[i].says);
+        ck_assert_ok(make(&set, model, 2, 8));
+        ck_assert_ok(plan_check(&set));
+        const Program *p = &set.programs[0];
+        const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+        for (int k = 0; k < step->op_count; k++)
+            reductions += op_kind(p, &step->ops[k]) == KIND_ALL_REDUCE;
+        describe_weights(p, weights);
+        ck_assert_msg(!strcmp(weights, cases[i].weights) && reductions == cases[i].reductions,
+                      "case %zu: %s, %d reductions", i, weights, reductions);
+        program_set_finish(&set);
+        if (i == 0) continue;
+        ck_assert_int_eq(make_as(&set, model, 2, 8, true), ERR_USAGE);
+        ck_assert_ptr_nonnull(strstr(status_message(), "place= does not go with --sequence-para"));
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(what_a_layer_says_and_cannot_have_is_refused) {
+    static const struct {
+        const char *says[4], *said;
+    } cases[] = {
+        {{"place=S0", "place=R", "", ""},
+         "products.model:4: a: place=S0 with --tp 2: plan step: b.forward: "
+         "relu1.y is S1 along tensor: the weight is not cut alike"},
+        {{"", "", "", "place=S0"},
+         "products.model:10: d: place=S0 with --tp 2: plan step: "
+         "cross_entropy.forward: d.y is S1 along tensor: the softmax of a row needs the whole row"},
+        {{"place=S1", "", "", ""},
+         "products.model:4: a: place=S1 with --tp 2: its input is whole on each rank"},
+        {{"place=R", "place=R", "place=R", "place=S0"},
+         "d: place=S0 with --tp 2: plan step: cross_entropy"},
+        {{"", "", "place=R", "place=S1"}, "d: place=S1 with --tp 2: its input is whole on each"},
+        {{"", "place=S0", "place=R tie=b", ""},
+         "products.model:8: c: place=R, but b in line 6, which has the same weight, says S0"},
+        {{"", "place=S0", "tie=b", ""},
+         "b: place=S0 with --tp 2: its input is cut, or several layers use its weight"},
+        {{"place=R", "place=R", "place=R", ""}, "--tp 2: no two products of this model follow"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ProgramSet set;
+        char model[300];
+        write_products(model, cases[i].says);
+        ck_assert_int_eq(make(&set, model, 2, 8), ERR_USAGE);
+        ck_assert_msg(strstr(status_message(), cases[i].said), "%zu: %s", i, status_message());
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("split_plan", a_step_sends_what_the_closed_form_says,
       positions_cost_as_many_gathers_and_scatters, gradients_of_weights_come_behind_a_reduction,
       a_reduction_that_is_forgotten_or_late_is_refused,
       what_cannot_be_divided_is_refused_with_what_can,
-      statistics_of_divided_channels_are_not_joined)
+      statistics_of_divided_channels_are_not_joined, a_layer_may_say_how_its_weight_lies,
+      what_a_layer_says_and_cannot_have_is_refused)
