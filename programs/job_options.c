@@ -32,6 +32,8 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
     bool dynamic = job->loss_scale.word == LOSS_SCALE_DYNAMIC;
     if (option_given(line, "loss-scale-every") && !dynamic)
         FAIL(ERR_USAGE, "--loss-scale-every belongs to --loss-scale dynamic");
+    if (option_given(line, "cp-kind") && job->mesh.context < 2 && !job->plan_file)
+        FAIL(ERR_USAGE, "--cp-kind belongs to --cp of 2 ranks or more");
     if (option_given(line, "on-nan") && job->on_nan == ON_NAN_STOP && dynamic)
         FAIL(ERR_USAGE, "--loss-scale dynamic finds its size by steps that it skips; leave out "
                         "--on-nan stop");

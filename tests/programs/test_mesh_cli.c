@@ -46,11 +46,14 @@ END_TEST
 
 START_TEST(degrees_that_do_not_fit_are_refused_by_train_and_sim) {
     static const char *const parts[] = {"--dp 2 is not the number of ranks, 3", "give 2", NULL};
+    static const char *const kinds[] = {"--cp-kind belongs to --cp", NULL};
     static const char *const orders[] = {"--mesh pipe,data", "context is missing", NULL};
     command_run(&it, "train --dp 2 --ranks 3");
     command_refused(&it, "train", parts);
     command_run(&it, "sim --dp 2 --ranks 3");
     command_refused(&it, "sim", parts);
+    command_run(&it, "train --cp-kind all-to-all");
+    command_refused(&it, "train", kinds);
     command_run(&it, "train --mesh pipe,data --ranks 2");
     command_refused(&it, "train", orders);
 }
