@@ -121,6 +121,7 @@ static Status host_run_rank(HostSimulation *s, int rank) {
     SimRank *r = &s->ranks[rank];
     const Program *p = host_program(s, rank);
     bool busy = false;
+    int left = r->progress.left;
     r->doing = DOING_NOTHING;
     for (int lane = 0; lane < p->lane_count && !busy; lane++)
         if (p->lanes[lane].kind == LANE_COMMUNICATION) TRY(host_advance_lane(s, rank, lane, &busy));
@@ -130,6 +131,7 @@ static Status host_run_rank(HostSimulation *s, int rank) {
     if (op != NONE)
         return host_start_work(s, rank, DOING_WORK, op, host_order(s, rank)->plan->ops[op].lane,
                                host_demand(s, rank, op));
+    if (r->progress.left < left) return host_run_rank(s, rank);  // another lane may begin now
     r->doing = WAITING;
     r->since_ps = s->engine.now_ps;
     return OK;

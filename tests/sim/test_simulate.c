@@ -125,6 +125,27 @@ START_TEST(communication_moves_on_between_operations_only) {
 }
 END_TEST
 
+// The second waits on a lane before that of the first. Rank 1 comes last to the first: its share is
+// done at 30, that of rank 0, which sees it 10 later, at 40. Rank 1 sees that at 50 and comes to
+// the second, where the same begins anew.
+START_TEST(a_communication_that_ends_lets_one_on_a_lane_before_begin) {
+    Setup s;
+    setup(&s, 2, 2);
+    int group = s.p.lanes[2].group;
+    ck_assert_ok(program_add_lane(&s.p, "more", LANE_COMMUNICATION, group, NULL));
+    make_tensor(&s.p, "k", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+    make_op(&s.p, s.plan, (OpSpec){.name = "a", .kind = KIND_ALL_REDUCE, .lane = 3}, "g", "g");
+    make_op(&s.p, s.plan, (OpSpec){.name = "b", .kind = KIND_ALL_REDUCE, .lane = 2}, "k", "k");
+    ck_assert_ok(plan_add_dep(s.plan, 1, 0, DEP_ORDER, 0));
+    prepare(&s);
+    for (int r = 0; r < 2; r++) cost(&s, r, 0, 30), cost(&s, r, 1, 30);
+    ck_assert_ok(simulate(&s));
+    ck_assert_int_eq(end_of(&s, 0), 90);
+    ck_assert_int_eq(end_of(&s, 1), 100);
+    finish(&s);
+}
+END_TEST
+
 // 25 ps before anything, also before a communication that nothing precedes.
 START_TEST(a_step_begins_with_the_ranks_own_time) {
     Setup s;
@@ -182,5 +203,6 @@ END_TEST
 SUITE("simulate", operations_of_one_rank_follow_each_other, three_ranks_share_two_cores,
       who_ends_leaves_its_share_to_the_others, an_all_reduce_waits_for_its_last_member,
       a_rank_that_waits_long_has_to_be_woken, communication_moves_on_between_operations_only,
+      a_communication_that_ends_lets_one_on_a_lane_before_begin,
       a_step_begins_with_the_ranks_own_time, an_unknown_cost_is_named,
       a_deadlock_names_who_waits_where, time_that_does_not_end_is_refused)
