@@ -196,6 +196,8 @@ static const IndexOperand index_operands[] = {
     {KIND_EMBEDDING, 2, 1, 0, false},
     {KIND_EMBEDDING_BACKWARD, 2, 0, 0, true},
     {KIND_LOAD, 1, 0, 1, true},
+    {KIND_LOAD_X, 1, 0, 1, true},
+    {KIND_LOAD_LABELS, 1, 0, 1, true},
     {KIND_POSITIONS, 2, 0, 1, false},
     {KIND_POSITIONS, 2, 1, 0, false},
     {KIND_POSITIONS_BACKWARD, 1, 0, 1, false},

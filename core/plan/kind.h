@@ -30,8 +30,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 #define KIND_LIST(X)                                                                              \
     X(LOAD, "load", HOST, load, none, "",                                                         \
       "x labels(B,..):i32 <- first_row(1):i64 [positions(T):i64]")                                \
-    X(LOAD_X, "load_x", HOST, load, none, "", "x <- first_row(1):i64")                            \
-    X(LOAD_LABELS, "load_labels", HOST, load, none, "", "labels(B,..):i32 <- first_row(1):i64")   \
+    X(LOAD_X, "load_x", HOST, load, none, "", "x <- first_row(1):i64 [positions(T):i64]")         \
+    X(LOAD_LABELS, "load_labels", HOST, load, none, "",                                           \
+      "labels(B,..):i32 <- first_row(1):i64 [positions(T):i64]")                                  \
     X(CONV2D, "conv2d", COMPUTE, contraction, product, "kernel stride pad",                       \
       "y(B,K,OH,OW) <- x(B,C,H,W) weight(K,C,kernel,kernel) [bias(K)]")                           \
     X(CONV2D_BACKWARD_INPUT, "conv2d_backward_input", COMPUTE, backward_input, product_dx,        \

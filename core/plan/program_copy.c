@@ -91,11 +91,11 @@ Status program_copy_op(ProgramCopy *c, const Op *op, int shard) {
 Status program_copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
     const Work *w = op_work(c->from, op);
     Kind kind = !labels ? KIND_LOAD_X : !x ? KIND_LOAD_LABELS : KIND_LOAD;
-    int32_t rows[2], first_row;
+    int32_t rows[2], inputs[OPERANDS];
     int count = 0;
     if (x) TRY(take(c, op_outputs(c->plan, op)[0], &rows[count++]));
     if (labels) TRY(take(c, op_outputs(c->plan, op)[1], &rows[count++]));
-    TRY(take(c, op_inputs(c->plan, op)[0], &first_row));
+    for (int i = 0; i < op->inputs; i++) TRY(take(c, op_inputs(c->plan, op)[i], &inputs[i]));
     return plan_add_op(c->to, c->out,
                        &(OpSpec){.name = kind_name(kind),
                                  .kind = kind,
@@ -103,9 +103,9 @@ Status program_copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
                                  .dtype = (Dtype)w->dtype,
                                  .lane = c->host,
                                  .outputs = rows,
-                                 .inputs = &first_row,
+                                 .inputs = inputs,
                                  .output_count = count,
-                                 .input_count = 1,
+                                 .input_count = op->inputs,
                                  .shard = op->shard,
                                  .micro_batch = op->micro_batch},
                        NULL);

@@ -12,16 +12,17 @@
 
 static bool in_batch(const Rank *r) { return r->turn.plan == r->job->plan_step; }
 
-// Of each row the tokens, and what follows them, at the positions that a load wants.
+// Of each row the tokens, or what follows them, or both, at the positions that a load wants.
 static void load_positions(Rank *r, const LoadCall *call, const int32_t *rows) {
-    int64_t T = call->labels.shape[1], window = r->job->data.text.window;
+    int64_t T = call->x.data ? call->x.shape[1] : call->labels.shape[1];
+    int64_t window = r->job->data.text.window;
     int32_t *tokens = r->text, *labels = r->text + window, *x = call->x.data,
             *y = call->labels.data;
     for (int64_t i = 0; i < call->rows; i++) {
         dataset_gather(&r->job->data, &rows[i], 1, call->dtype, rank_data_time(r), tokens, labels);
         for (int64_t t = 0; t < T; t++) {
-            x[i * T + t] = tokens[call->positions[t]];
-            y[i * T + t] = labels[call->positions[t]];
+            if (x) x[i * T + t] = tokens[call->positions[t]];
+            if (y) y[i * T + t] = labels[call->positions[t]];
         }
     }
 }

@@ -14,12 +14,11 @@ static bool cuts(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_CONT
 // What does not go with sequences that are cut, and what to give instead.
 static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     int cp = mesh_size(&spec->mesh, MESH_CONTEXT);
-    const char *other = splits(spec)                            ? "--tp"
-                        : mesh_size(&spec->mesh, MESH_PIPE) > 1 ? "--pp"
-                        : s->experts > 1                        ? "--ep"
-                        : s->data_parallel                      ? "--data-parallel"
-                        : s->sync_batch_norm                    ? "--sync-batchnorm"
-                                                                : NULL;
+    const char *other = splits(spec)         ? "--tp"
+                        : s->experts > 1     ? "--ep"
+                        : s->data_parallel   ? "--data-parallel"
+                        : s->sync_batch_norm ? "--sync-batchnorm"
+                                             : NULL;
     if (other) FAIL(ERR_USAGE, "--cp %d does not go with %s; leave one of them out", cp, other);
     if (s->zero && mesh_size(&spec->mesh, MESH_DATA) < 2)
         FAIL(ERR_USAGE,

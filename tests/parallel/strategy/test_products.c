@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Products of pipeline, tensor and data parallelism on 8 ranks, with what else changes a step:
+// Products of pipeline, tensor, context and data parallelism, with what else changes a step:
 // after 10 steps in f64, losses and all that is saved lie within 1e-12 max(1, |w|) of one process
 // (docs/contract.md, 7). A pipeline adds nothing to that: without it the bits are the same.
 #include "core/data/safetensors.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STEPS = 10, RANKS = 8 };
+enum { STEPS = 10 };
 
 static Arena arena;  // finished by each test
 
@@ -20,11 +20,14 @@ typedef struct {
     Outcome run;
 } Ending;
 
-// How 8 ranks are divided, and what else is done.
+// How ranks are divided, and what else is done. The context has one rank unless more are given.
 typedef struct {
     int pipe, data, tensor, schedule, zero;
     Recompute recompute;
     const char *order;  // of the mesh, or NULL
+    int context;
+    ContextKind kind;
+    CommKind comm;
 } Product;
 
 static const Product products[] = {
@@ -34,6 +37,15 @@ static const Product products[] = {
     {4, 1, 2, SCHEDULE_GPIPE, 0, RECOMPUTE_FULL, "tensor,pipe,data,context"},
     {4, 2, 1, SCHEDULE_ZERO_BUBBLE, 2, RECOMPUTE_NONE, "pipe,context,data,tensor"},
     {2, 1, 4, SCHEDULE_1F1B, 0, RECOMPUTE_SELECTIVE, NULL},
+};
+
+// Sequences are cut, and stages compute with pieces of them.
+static const Product rings[] = {
+    {2, 1, 1, SCHEDULE_GPIPE, 0, RECOMPUTE_NONE, NULL, 2, CONTEXT_RING, COMM_THREAD},
+    {2, 2, 1, SCHEDULE_1F1B, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_RING, COMM_SERIAL},
+    {2, 1, 1, SCHEDULE_1F1B, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_ALL_TO_ALL, COMM_SERIAL},
+    {2, 2, 1, SCHEDULE_GPIPE, 2, RECOMPUTE_NONE, "context,data,pipe,tensor", 2, CONTEXT_RING,
+     COMM_SERIAL},
 };
 
 static JobOptions options_of(const char *model, bool clips) {
@@ -88,7 +100,10 @@ static void divide(JobOptions *o, const Product *p) {
     o->spec.mesh.pipe = p->pipe;
     o->spec.mesh.tensor = p->tensor;
     o->spec.mesh_order = p->order;
-    o->spec.ranks = p->pipe * p->data * p->tensor;
+    o->spec.mesh.context = p->context ? p->context : 1;
+    o->spec.strategy.context = p->kind;
+    o->spec.ranks = p->pipe * p->data * p->tensor * o->spec.mesh.context;
+    o->comm = p->comm;
     o->spec.micro_batches = 4;
     o->spec.strategy.schedule = (OptionForm){.word = p->schedule};
     o->spec.strategy.zero = p->zero;
@@ -100,48 +115,68 @@ static void check_product(const JobOptions *whole, const Ending *one, const Prod
     Product flat = *p;
     Ending all, beside;
     divide(&o, p);
-    ck_assert_int_eq(o.spec.ranks, RANKS);
     run(&all, &o);
     for (int step = 0; step < STEPS; step++)
         ck_assert_double_le(fabs(loss_of(&all.run, step) - loss_of(&one->run, step)), 1e-11);
     double d = distance(&one->file, &all.file);
-    ck_assert_msg(d <= 1, "%s, pp %d, dp %d, tp %d: %g bounds apart", o.spec.model, p->pipe,
-                  p->data, p->tensor, d);
+    ck_assert_msg(d <= 1, "%s, pp %d, dp %d, tp %d, cp %d: %g bounds apart", o.spec.model, p->pipe,
+                  p->data, p->tensor, p->context, d);
     flat.pipe = 1;
-    flat.zero = 0;
+    if (!p->context) flat.zero = 0;  // sums over both axes together are of another order
     o = *whole;
     divide(&o, &flat);
     run(&beside, &o);
-    ck_assert_msg(distance(&beside.file, &all.file) == 0, "%s, pp %d, dp %d, tp %d", o.spec.model,
-                  p->pipe, p->data, p->tensor);
+    ck_assert_msg(distance(&beside.file, &all.file) == 0, "%s, pp %d, dp %d, tp %d, cp %d",
+                  o.spec.model, p->pipe, p->data, p->tensor, p->context);
     outcome_finish(&beside.run);
     outcome_finish(&all.run);
 }
 
-static void check_model(const char *model, unsigned which) {
+static void check_model(const char *model, const Product *what, unsigned which) {
     for (int clips = 0; clips < 2; clips++) {
         JobOptions o = options_of(model, clips);
         Ending one;
         run(&one, &o);
-        for (size_t i = 0; i < sizeof products / sizeof *products; i++)
-            if (which >> i & 1 && (int)i % 2 == clips) check_product(&o, &one, &products[i]);
+        for (int i = 0; which >> i; i++)
+            if (which >> i & 1 && i % 2 == clips) check_product(&o, &one, &what[i]);
         outcome_finish(&one.run);
         arena_finish(&arena);
     }
 }
 
 START_TEST(a_gpt_over_three_axes_trains_as_one_process) {
-    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", 0x3f);
+    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", products, 0x3f);
 }
 END_TEST
 
 START_TEST(a_llama_over_three_axes_does) {
-    check_model("llama:layers=2,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20", 0x1f);
+    check_model("llama:layers=2,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20", products, 0x1f);
 }
 END_TEST
 
-START_TEST(a_convolutional_net_over_three_axes_does) { check_model("net", 0x13); }
+START_TEST(a_convolutional_net_over_three_axes_does) { check_model("net", products, 0x13); }
+END_TEST
+
+START_TEST(sequences_that_are_cut_go_through_a_pipeline) {
+    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", rings, 0xf);
+}
+END_TEST
+
+// Blocks of a gpt, with masks in each.
+static const char dropping[] =
+    "model d\ninput tokens 8\nclasses 65\nembedding e out=12\npositions p\ndropout d p=0.2\n"
+    "block h.0 repeat=2\nlayer_norm n\nlinear qkv out=36\nattention a heads=4 causal=true\n"
+    "linear o out=12\ndropout f p=0.3\nadd r from=f,h.in\nend\nlinear head out=65\n";
+
+START_TEST(and_so_do_their_masks) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/d.model", test_directory());
+    FILE *f = fopen(path, "w");
+    ck_assert(f && fputs(dropping, f) >= 0 && fclose(f) == 0);
+    check_model(path, rings, 0x3);
+}
 END_TEST
 
 SUITE("products", a_gpt_over_three_axes_trains_as_one_process, a_llama_over_three_axes_does,
-      a_convolutional_net_over_three_axes_does)
+      a_convolutional_net_over_three_axes_does, sequences_that_are_cut_go_through_a_pipeline,
+      and_so_do_their_masks)
