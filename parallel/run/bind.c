@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Binding: from the tables of a lowered program to kernel calls and communication calls on memory.
 #include "core/base/units.h"
+#include "core/plan/mesh.h"
 #include "core/plan/piece.h"
 #include "core/platform/device_model.h"
 #include "parallel/run/executor_stream.h"
@@ -73,6 +74,23 @@ static void bind_held(const Executor *e, int tensor, Operand *o, int64_t *first_
         *first_block = piece_flat_begin(p, &p->tensors[tensor], coordinate) / KIND_SUM_BLOCK;
 }
 
+// A piece along `data`, as of experts, whose elements follow one another in the whole begins at a
+// block of the whole where it can; else its blocks are its own.
+static void bind_range(const Executor *e, int tensor, int64_t *first_block) {
+    const Program *p = e->program;
+    const Tensor *t = &p->tensors[tensor];
+    int coordinate[AXES], data = mesh_find_axis(p, MESH_DATA);
+    PieceWalk walk;
+    PieceRun run;
+    bool flat = placements_are_flat(t->placement, p->axis_count);
+    if (flat || data == NONE || t->placement[data].place != PLACE_SHARD) return;
+    program_coordinates(p, e->rank, coordinate);
+    piece_walk(&walk, p, t, coordinate);
+    if (piece_next(&walk, &run) && run.count == tensor_elements(t) &&
+        run.whole % KIND_SUM_BLOCK == 0)
+        *first_block = run.whole / KIND_SUM_BLOCK;
+}
+
 static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, void *scratch,
                         KernelCall *call) {
     const Work *w = op_work(e->program, op);
@@ -81,8 +99,10 @@ static Status bind_call(Executor *e, Arena *a, const Plan *plan, const Op *op, v
     Operand *operands = ARENA_NEW(a, Operand, count + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for binding %s", op_name(e->program, op));
     for (int i = 0; i < count; i++) operands[i] = bind_operand(e, op_outputs(plan, op)[i]);
-    if (w->kind == KIND_SQUARE_SUMS)
+    if (w->kind == KIND_SQUARE_SUMS) {
         bind_held(e, op_inputs(plan, op)[0], &operands[count - 1], &first_block);
+        bind_range(e, op_inputs(plan, op)[0], &first_block);
+    }
     *call = (KernelCall){.kind = work_kind(w),
                          .dtype = (Dtype)w->dtype,
                          .accumulate = op->flags & OP_ACCUMULATE,

@@ -25,6 +25,7 @@ static Status transform_step(Join *j, Plan *plan) {
     Gradient *g;
     int count, backward = join_last_backward(j->p, plan), original = plan->op_count;
     TRY(join_state(j, plan));
+    TRY(join_norm(j, plan, false));
     TRY(join_loss(j, plan));
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
     gradients_sort(g, count);

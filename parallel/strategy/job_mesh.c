@@ -74,9 +74,6 @@ Status job_spec_check_experts(const JobSpec *s) {
                   {o->zero > 0, "--zero"},
                   {o->data_parallel, "--data-parallel"},
                   {o->compress.word != 0, "--compress"},
-                  {s->optimizer.clip > 0, "--clip"},
-                  {s->on_nan == ON_NAN_SKIP, "--on-nan skip"},
-                  {s->loss_scale.word != 0, "--loss-scale"},
                   {job_spec_shards(s) != ranks, "other --shards than ranks"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].given)

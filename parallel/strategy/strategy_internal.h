@@ -73,6 +73,10 @@ Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g,
 Status join_loss(Join *j, Plan *plan) MUST_USE;
 Status join_evaluation(Join *j, int k) MUST_USE;
 
+// Where the plan computes the norm of all gradients: join the sums of squares of those that are cut
+// along the axis, or of all, which are about to be cut. ERR_MEMORY, ERR_PLAN.
+Status join_norm(Join *j, Plan *plan, bool all) MUST_USE;
+
 // Give all ranks the state that rank 0 wrote in a step from values of its own, such as running
 // statistics of its rows, or what a step that counts will make of it.
 Status join_state(Join *j, Plan *plan) MUST_USE;

@@ -176,7 +176,7 @@ static Status separate(const Zero *z, const Plan *plan, int last_backward, DepLi
 static Status change_step(Zero *z, Plan *plan, DepList *deps) {
     Join *j = &z->join;
     int backward = join_last_backward(j->p, plan);
-    TRY(zero_join_norm(z, plan));
+    TRY(join_norm(j, plan, true));
     TRY(zero_shard_updates(z, plan));
     TRY(join_state(j, plan));
     TRY(join_loss(j, plan));

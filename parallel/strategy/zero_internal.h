@@ -26,10 +26,6 @@ Status zero_shard_op(Zero *z, Plan *plan, int i) MUST_USE;
 // Let the updates of a plan work on shards.
 Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
 
-// Join the sums of squares of which each rank has those of its blocks, where the plan computes the
-// norm of all gradients. Before zero_shard_updates().
-Status zero_join_norm(Zero *z, Plan *plan) MUST_USE;
-
 // Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3);
 // of parameters that have copies in another type each rank converts its shard, and copies are
 // gathered. Add what gathers them, and collect in `deps` what keeps them few: what a layer needs is

@@ -3,6 +3,7 @@
 // rank holds, and what is refused.
 #include "core/device/device.h"
 #include "core/plan/expert.h"
+#include "core/platform/device_traits.h"
 #include "parallel/collective/collective.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
@@ -110,6 +111,83 @@ START_TEST(micro_batches_stay_within_the_contract) {
 }
 END_TEST
 
+// --- the norm of all gradients, in which each expert counts once
+
+// The experts of a rank are whole blocks of 4,096 elements.
+#define BLOCKS "mixtral:hidden=64,mlp=64,seq=8,layers=2,capacity=80,"
+
+START_TEST(clipping_and_loss_scales_change_no_bit) {
+    JobOptions o = options(BLOCKS "experts=4", DTYPE_F32, "reference");
+    o.spec.optimizer.clip = 0.1;
+    check_ranks(o, 2);
+    o.spec.on_nan = ON_NAN_SKIP;
+    o.spec.loss_scale = (OptionForm){.word = LOSS_SCALE_CONSTANT, .number = 1024};
+    check_ranks(o, 2);
+    o = options(BLOCKS "experts=8", DTYPE_F32, device_traits_default);
+    o.spec.optimizer.clip = 0.1;
+    o.spec.loss_scale = (OptionForm){.word = LOSS_SCALE_DYNAMIC, .number = 64};
+    o.spec.loss_scale_every = 2;
+    check_ranks(o, 4);
+}
+END_TEST
+
+// The k-th step of training.
+static const StepRecord *step_of(const Outcome *o, int rank, int k) {
+    const Timeline *t = &o->training.shared->results[rank].timeline;
+    for (int i = 0; i < t->step_count; i++)
+        if (t->steps[i].plan == o->job.plan_step && k-- == 0) return &t->steps[i];
+    ck_abort_msg("there are fewer steps");
+}
+
+// Experts that end within a block: their sums are of other blocks than those of one rank.
+START_TEST(clipping_by_parts_of_blocks_stays_within_the_contract) {
+    JobOptions o = options(MODEL "experts=4", DTYPE_F64, "reference");
+    Outcome one, two;
+    o.steps = 10;
+    o.spec.optimizer.clip = 0.1;
+    o.spec.shards = 4;
+    ck_assert_ok(training_run(&one, &o, NULL));
+    share_experts(&o, 4);
+    ck_assert_ok(training_run(&two, &o, NULL));
+    for (int k = 0; k < o.steps; k++)
+        for (int rank = 0; rank < 4; rank++) {
+            double want = step_of(&one, 0, k)->gradient_norm,
+                   got = step_of(&two, rank, k)->gradient_norm;
+            ck_assert_double_gt(want, o.spec.optimizer.clip);
+            ck_assert_msg(fabs(got - want) <= 1e-12 * want, "step %d: %.17g and %.17g on rank %d",
+                          k, want, got, rank);
+        }
+    outcome_finish(&one);
+    outcome_finish(&two);
+}
+END_TEST
+
+// One rank alone has the expert whose gradient is no number.
+static void spoil(void *context, Executor *e, int plan, int op) {
+    const Plan *p = &e->program->plans[plan];
+    int gradient =
+        program_find_tensor(e->program, "model.layers.0.block_sparse_moe.experts.w1.weight.grad");
+    (void)context;
+    if (op_kind(e->program, &p->ops[op]) == KIND_SQUARE_SUMS && e->rank == 1 &&
+        e->step == STEPS - 1)
+        *(float *)executor_data(e, gradient) = (float)NAN;
+}
+
+START_TEST(all_ranks_skip_a_step_for_an_expert_of_one) {
+    JobOptions o = options(MODEL "experts=4", DTYPE_F32, "reference");
+    Outcome run;
+    share_experts(&o, 2);
+    o.test_fraction = 0;
+    o.spec.on_nan = ON_NAN_SKIP;
+    ck_assert_ok(training_run(&run, &o, &(TrainingProbe){.before = spoil}));
+    for (int rank = 0; rank < 2; rank++) {
+        ck_assert(step_of(&run, rank, STEPS - 1)->skipped);
+        ck_assert(!step_of(&run, rank, STEPS - 2)->skipped);
+    }
+    outcome_finish(&run);
+}
+END_TEST
+
 // For each layer and micro-batch five exchanges: how many tokens there are, the tokens and what
 // the experts made of them, and the gradients of both. All but a rank's own share is taken from
 // others: (P - 1) / P of E · S slots.
@@ -207,9 +285,6 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
     o.spec.strategy.zero = 1;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE, "--ep 2 with --zero is not built");
     o.spec.strategy.zero = 0;
-    o.spec.optimizer.clip = 1;
-    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE, "--ep 2 with --clip is not built");
-    o.spec.optimizer.clip = 0;
     o.spec.shards = 4;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--ep 2 with other --shards than ranks is not built");
@@ -218,6 +293,8 @@ END_TEST
 
 SUITE_SECONDS("expert split", 60, ranks_that_share_experts_equal_shards,
               uneven_batches_optimisers_and_frozen_weights_change_nothing,
-              micro_batches_stay_within_the_contract, what_is_sent_is_the_closed_form,
+              micro_batches_stay_within_the_contract, clipping_and_loss_scales_change_no_bit,
+              clipping_by_parts_of_blocks_stays_within_the_contract,
+              all_ranks_skip_a_step_for_an_expert_of_one, what_is_sent_is_the_closed_form,
               a_rank_holds_its_experts_alone, experts_that_send_back_what_they_got_are_seen,
               what_is_not_built_is_refused_with_the_arithmetic)

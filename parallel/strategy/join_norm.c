@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The norm of all gradients where each rank holds shards of them. A shard ends where a block ends,
-// so that a rank knows the sum of squares of whole blocks and leaves zeros in the place of the
-// others; one all-reduce of the sums of all gradients makes them whole, which adding zeros does to
-// the last bit in any order. All ranks then add all blocks as one rank would (docs/contract.md, 6).
-#include "parallel/strategy/zero_internal.h"
+// The norm of all gradients where each rank holds pieces of them: shards of ZeRO, or the experts
+// that are its own. A rank knows the sums of squares of its blocks and leaves zeros in the place of
+// the others; one all-reduce of the sums of all such gradients makes them whole. Where pieces end
+// where blocks end, adding zeros does so to the last bit in any order, and all ranks then add all
+// blocks as one rank would (docs/contract.md, 6).
+#include "parallel/strategy/strategy_internal.h"
 
-Status zero_join_norm(Zero *z, Plan *plan) {
-    Join *j = &z->join;
+static bool is_cut(const Join *j, int tensor) {
+    return j->p->tensors[tensor].placement[j->axis].place == PLACE_SHARD;
+}
+
+Status join_norm(Join *j, Plan *plan, bool all) {
     int32_t *sums = ARENA_NEW(&j->arena, int32_t, plan->op_count + 1);
     int count = 0, last = NONE;
     if (!sums) FAIL(ERR_MEMORY, "out of memory for the norm of the gradients");
     for (int i = 0; i < plan->op_count; i++) {
-        if (op_kind(j->p, &plan->ops[i]) != KIND_SQUARE_SUMS) continue;
-        sums[count] = op_outputs(plan, &plan->ops[i])[0];
+        const Op *op = &plan->ops[i];
+        if (op_kind(j->p, op) != KIND_SQUARE_SUMS) continue;
+        if (!all && !is_cut(j, op_inputs(plan, op)[0])) continue;
+        sums[count] = op_outputs(plan, op)[0];
         j->p->tensors[sums[count++]].placement[j->axis] = PLACEMENT_SUM;
         last = i;
     }
