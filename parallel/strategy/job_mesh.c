@@ -71,7 +71,7 @@ Status job_spec_check_experts(const JobSpec *s) {
     } others[] = {{s->mesh.tensor > 1, "--tp"},
                   {s->mesh.pipe > 1, "--pp"},
                   {s->mesh.context > 1, "--cp"},
-                  {o->zero > 0, "--zero"},
+                  {o->zero > 2, "--zero 3"},
                   {o->data_parallel, "--data-parallel"},
                   {o->compress.word != 0, "--compress"},
                   {job_spec_shards(s) != ranks, "other --shards than ranks"}};

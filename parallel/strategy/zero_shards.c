@@ -132,8 +132,21 @@ static bool works_on_shards(const Program *p, const Plan *plan, const Op *op) {
     return op_work(p, op)->phase == PHASE_UPDATE && (sums || !op_communicates(p, op));
 }
 
+// What ranks hold pieces of already, as of the experts that they share, stays where it is.
+static bool works_on_pieces(const Zero *z, const Plan *plan, const Op *op) {
+    for (int k = 0; k < op->outputs + op->inputs; k++) {
+        const Tensor *t = &z->join.p->tensors[op_outputs(plan, op)[k]];
+        Placement is = t->placement[z->join.axis];
+        if (is.place == PLACE_SHARD && is.cut != CUT_FLAT) return true;
+    }
+    return false;
+}
+
 Status zero_shard_updates(Zero *z, Plan *plan) {
-    for (int i = 0; i < plan->op_count; i++)
-        if (works_on_shards(z->join.p, plan, &plan->ops[i])) TRY(zero_shard_op(z, plan, i));
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        if (works_on_shards(z->join.p, plan, op) && !works_on_pieces(z, plan, op))
+            TRY(zero_shard_op(z, plan, i));
+    }
     return OK;
 }

@@ -33,9 +33,12 @@ static void share_experts(JobOptions *o, int ranks) {
 
 static void check_ranks(JobOptions o, int ranks) {
     Outcome oracle;
+    int stage = o.spec.strategy.zero;
     o.spec.shards = ranks;
+    o.spec.strategy.zero = 0;
     ck_assert_ok(training_run(&oracle, &o, NULL));
     share_experts(&o, ranks);
+    o.spec.strategy.zero = stage;
     for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
         Outcome got;
         o.comm = (CommKind)comm;
@@ -127,6 +130,25 @@ START_TEST(clipping_and_loss_scales_change_no_bit) {
     o.spec.optimizer.clip = 0.1;
     o.spec.loss_scale = (OptionForm){.word = LOSS_SCALE_DYNAMIC, .number = 64};
     o.spec.loss_scale_every = 2;
+    check_ranks(o, 4);
+}
+END_TEST
+
+// What all ranks update is sharded, what each holds of the experts is not.
+START_TEST(sharded_states_beside_experts_change_no_bit) {
+    JobOptions o = options(BLOCKS "experts=4", DTYPE_F32, "reference");
+    for (int stage = 1; stage <= 2; stage++) {
+        o.spec.strategy.zero = stage;
+        o.spec.optimizer = (Optimizer){.kind = OPTIMIZER_ADAMW,
+                                       .beta1 = 0.9,
+                                       .beta2 = 0.99,
+                                       .eps = 1e-8,
+                                       .weight_decay = 0.1,
+                                       .clip = 0.1 * stage};
+        check_ranks(o, 2);
+    }
+    o.spec.optimizer = (Optimizer){.momentum = 0.9};
+    o.spec.on_nan = ON_NAN_SKIP;
     check_ranks(o, 4);
 }
 END_TEST
@@ -282,8 +304,8 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
                     "--ep 2: the model has no layer of experts");
     o = options(MODEL "experts=4", DTYPE_F32, "reference");
     share_experts(&o, 2);
-    o.spec.strategy.zero = 1;
-    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE, "--ep 2 with --zero is not built");
+    o.spec.strategy.zero = 3;
+    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE, "--ep 2 with --zero 3 is not built");
     o.spec.strategy.zero = 0;
     o.spec.shards = 4;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
@@ -295,6 +317,7 @@ SUITE_SECONDS("expert split", 60, ranks_that_share_experts_equal_shards,
               uneven_batches_optimisers_and_frozen_weights_change_nothing,
               micro_batches_stay_within_the_contract, clipping_and_loss_scales_change_no_bit,
               clipping_by_parts_of_blocks_stays_within_the_contract,
+              sharded_states_beside_experts_change_no_bit,
               all_ranks_skip_a_step_for_an_expert_of_one, what_is_sent_is_the_closed_form,
               a_rank_holds_its_experts_alone, experts_that_send_back_what_they_got_are_seen,
               what_is_not_built_is_refused_with_the_arithmetic)
