@@ -62,6 +62,7 @@ static Status make_job(Job *out, const Job *from, int64_t rows, bool *derived) {
     o.spec.ranks = 1;
     o.spec.mesh = (Mesh){0};
     o.spec.strategy.sequence_parallel = false;
+    o.spec.strategy.experts = 0;
     o.spec.strategy.zero = 0;  // one rank has nobody to divide with
     o.spec.strategy.data_parallel = false;
     o.spec.batch = rows;

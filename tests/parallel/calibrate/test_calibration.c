@@ -428,8 +428,10 @@ START_TEST(strategies_that_need_ranks_have_a_calibration_beside_their_traces) {
         "train --trace run --steps 2 --ranks 2 -q --data-parallel" SMALL,
         "train --trace run --steps 2 --tp 2 --sequence-parallel -q --batch 4 --data text "
         "--model gpt:layers=1,hidden=8,heads=2,seq=8 --test-fraction 0",
+        "train --trace run --steps 2 --dp 2 --ep 2 -q --batch 4 --data text "
+        "--model mixtral:layers=1,hidden=8,heads=2,seq=8 --test-fraction 0",
     };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         Arena a = {0};
         Machine m;
         ck_assert_msg(command_run(&it, "%s", commands[i]) == 0, "%s", it.err);
