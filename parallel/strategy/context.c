@@ -311,7 +311,8 @@ Status context_join(Program *p, const StrategyOptions *options) {
     int step = program_find_when(p, WHEN_EACH_STEP, 0);
     Status s = join_init_alone(&j, p, options);
     j.group = program_find_group(p, "context");
-    j.lane = program_find_lane(p, "context");
+    // A lane of their own: exchanges of the backward would wait for sums that wait for its end.
+    if (s == OK) s = program_add_lane(p, "sums", LANE_COMMUNICATION, j.group, &j.lane);
     if (s == OK) s = join_all(&j, &p->plans[step]);
     join_finish(&j);
     return s;

@@ -206,17 +206,16 @@ START_TEST(data_are_divided_beside_the_sequences) {
         int zero, micro_batches, shards;
         double clip;
         const char *order;
-    } cases[] = {{0, 2, 2, 0.1, NULL},
-                 {0, 1, 4, 0, "pipe,context,data,tensor"},
-                 {1, 1, 2, 0.1, NULL},
-                 {2, 2, 2, 0, NULL},
-                 {3, 1, 2, 0.1, NULL},
-                 {1, 1, 2, 0, NULL}};
+    } cases[] = {{0, 2, 2, 0.1, NULL}, {0, 1, 4, 0, "pipe,context,data,tensor"},
+                 {1, 1, 2, 0.1, NULL}, {2, 2, 2, 0, NULL},
+                 {3, 1, 2, 0.1, NULL}, {1, 1, 2, 0, NULL},
+                 {1, 1, 2, 0, NULL}};  // by exchanges
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         JobOptions o = options_of(i % 2 ? llama : gpt, 4, 2), alone = o;
         Ending one;
         o.spec.strategy.zero = cases[i].zero;
-        o.spec.strategy.no_overlap = i == 5;
+        o.spec.strategy.no_overlap = i >= 5;
+        if (i == 6) o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
         o.spec.micro_batches = cases[i].micro_batches;
         o.spec.shards = cases[i].shards;
         o.spec.mesh_order = cases[i].order;
