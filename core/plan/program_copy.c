@@ -88,6 +88,34 @@ Status program_copy_op(ProgramCopy *c, const Op *op, int shard) {
     return plan_add_op(c->to, c->out, &spec, NULL);
 }
 
+Status program_copy_communication(ProgramCopy *c, const Op *op, const int32_t *outputs,
+                                  int output_count, const int32_t *inputs, int input_count) {
+    const Work *w = op_work(c->from, op);
+    return plan_add_op(c->to, c->out,
+                       &(OpSpec){.name = program_name(c->from, w->name),
+                                 .layer = w->layer == NONE ? NULL : program_name(c->from, w->layer),
+                                 .kind = work_kind(w),
+                                 .phase = (Phase)w->phase,
+                                 .dtype = (Dtype)w->dtype,
+                                 .lane = op->lane,
+                                 .group = w->group,
+                                 .peer = w->peer,
+                                 .algorithm = (Algorithm)w->algorithm,
+                                 .order = (Order)w->order,
+                                 .reduce = (Reduce)w->reduce,
+                                 .parts = w->parts,
+                                 .unit = w->unit,
+                                 .attrs = w->attr_count ? &c->from->attrs[w->attr_first] : NULL,
+                                 .outputs = outputs,
+                                 .inputs = inputs,
+                                 .output_count = output_count,
+                                 .input_count = input_count,
+                                 .shard = op->shard,
+                                 .micro_batch = op->micro_batch,
+                                 .flags = op->flags},
+                       NULL);
+}
+
 Status program_copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) {
     const Work *w = op_work(c->from, op);
     Kind kind = !labels ? KIND_LOAD_X : !x ? KIND_LOAD_LABELS : KIND_LOAD;

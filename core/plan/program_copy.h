@@ -39,6 +39,12 @@ TensorSpec program_copy_spec(const Program *from, const Tensor *t);
 // An operation that computes, as it is but for its tensors; `shard` is the copy's.
 Status program_copy_op(ProgramCopy *c, const Op *op, int shard) MUST_USE;
 
+// A communication of `from` whose operands in `to` the caller has found: as many as that takes part
+// in it there, in a program whose lanes and groups are those of `from` (program_copy_head()).
+Status program_copy_communication(ProgramCopy *c, const Op *op, const int32_t *outputs,
+                                  int output_count, const int32_t *inputs,
+                                  int input_count) MUST_USE;
+
 // A load of the samples, the labels, or both.
 Status program_copy_load(ProgramCopy *c, const Op *op, bool x, bool labels) MUST_USE;
 

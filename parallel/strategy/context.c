@@ -7,6 +7,7 @@
 
 #include "core/plan/mesh.h"
 #include "core/plan/piece.h"
+#include "core/plan/set.h"
 #include "parallel/strategy/strategy_internal.h"
 
 #include <stdio.h>
@@ -54,18 +55,23 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     }
 }
 
+static bool is_loss(Kind k) { return k == KIND_CROSS_ENTROPY || k == KIND_VOCABULARY_LOSS; }
+
 static Status mark_partial(Context *c, Arena *a) {
     const Program *p = c->copy.from;
+    c->arena = a;
     c->partial = ARENA_NEW(a, uint8_t, p->tensor_count + 1);
     if (!c->partial) FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
     for (int k = 0; k < p->plan_count; k++)
         for (int i = 0; i < p->plans[k].op_count; i++)
-            if (op_kind(p, &p->plans[k].ops[i]) == KIND_CROSS_ENTROPY)
+            if (is_loss(op_kind(p, &p->plans[k].ops[i])))
                 c->partial[op_outputs(&p->plans[k], &p->plans[k].ops[i])[0]] = 1;
     return OK;
 }
 
 // --- operations
+
+enum { DROPOUT_POSITIONS = 4 };  // input: the index of dimension 1
 
 // Does it depend on where in the sequence a position is?
 static bool wants_index(Kind k) {
@@ -101,7 +107,12 @@ static Status copy_with_index(Context *c, const Op *op) {
     int64_t attrs[ATTRIBUTES] = {0};
     memcpy(attrs, &copy->from->attrs[w->attr_first], (size_t)w->attr_count * sizeof *attrs);
     if (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) whole_rows(c, op, &attrs[2]);
-    TRY(context_index(c, 0, &operands[count]));
+    // Where channels are divided, too, there is an index of positions, of all of them, already.
+    bool indexed = kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD
+                       ? op->inputs > DROPOUT_POSITIONS
+                       : false;
+    int at = indexed ? op->outputs + DROPOUT_POSITIONS : count;
+    TRY(context_index(c, 0, &operands[at]));
     return plan_add_op(
         copy->to, copy->out,
         &(OpSpec){.name = program_name(copy->from, w->name),
@@ -114,14 +125,25 @@ static Status copy_with_index(Context *c, const Op *op) {
                   .outputs = operands,
                   .inputs = operands + op->outputs,
                   .output_count = op->outputs,
-                  .input_count = op->inputs + 1,
+                  .input_count = op->inputs + !indexed,
                   .shard = op->shard,
                   .micro_batch = op->micro_batch,
                   .flags = op->flags},
         NULL);
 }
 
+static Status copy_communication(Context *c, const Op *op) {
+    int n = op->outputs + op->inputs;
+    int32_t *operands = ARENA_NEW(c->arena, int32_t, n + 1);
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(c->copy.from, op));
+    for (int i = 0; i < n; i++)
+        TRY(program_copy_tensor(&c->copy, op_outputs(c->copy.plan, op)[i], &operands[i]));
+    return program_copy_communication(&c->copy, op, operands, op->outputs, operands + op->outputs,
+                                      op->inputs);
+}
+
 static Status copy_op(Context *c, const Op *op) {
+    if (op_communicates(c->copy.from, op)) return copy_communication(c, op);
     Kind kind = op_kind(c->copy.from, op);
     if (context_is_attention(kind))
         return c->kind == CONTEXT_RING ? context_add_ring(c, op) : context_add_exchange(c, op);
@@ -222,9 +244,9 @@ static Status begin(Context *c, const Program *p) {
         FAIL(ERR_USAGE, "--cp %d: a ring has %d ranks at most", c->ranks, CONTEXT_MOST);
     for (int i = 0; i < CONTEXT_MOST; i++) c->index[i] = NONE;
     TRY(find_positions(c));
-    for (int a = 0; a < p->axis_count; a++)
-        TRY(program_add_axis(c->copy.to, p->axes[a].name, p->axes[a].size, NULL));
-    TRY(program_copy_begin(&c->copy));
+    TRY(program_copy_head(c->copy.to, p));
+    c->copy.compute = program_find_lane(p, "compute");
+    c->copy.host = program_find_lane(p, "host");
     TRY(program_add_group(c->copy.to, "context", (uint16_t)(1 << c->axis), &c->group));
     const struct {
         const char *name;

@@ -3,6 +3,7 @@
 #ifndef PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
 #define PARALLEL_STRATEGY_CONTEXT_INTERNAL_H
 
+#include "core/base/arena.h"
 #include "core/plan/mesh.h"
 #include "core/plan/program_copy.h"
 #include "parallel/strategy/context.h"
@@ -18,7 +19,8 @@ typedef struct {
     int send_gradients, receive_gradients;  // of what is added to their gradients
     int reduce;                             // of sums over the ranks of the axis
     int32_t index[CONTEXT_MOST];            // positions of the piece `hop` before, or NONE
-    uint8_t *partial;                       // [tensor of `from`] it is summed over the positions
+    Arena *arena;
+    uint8_t *partial;  // [tensor of `from`] it is summed over the positions
 } Context;
 
 // The tensor that says where the positions of the piece are that the coordinate `hop` before has.

@@ -4,6 +4,7 @@
 // they go around again, and what each rank adds to a piece's gradients follows one hop behind: it
 // begins at the first rank after the owner, the others add theirs in the order of the ring, and the
 // owner adds its own part last. core/plan/placement_ring.c checks that nothing is left out.
+#include "core/plan/placement_rules.h"
 #include "parallel/strategy/context_internal.h"
 
 #include <stdio.h>
@@ -35,6 +36,12 @@ static void name_of(const Ring *r, const char *what, int hop, char out[NAME]) {
     snprintf(out, NAME, "%.*s%s%s%s", length, like, what, number, slash ? slash : "");
 }
 
+// Ranks that have some of the heads each.
+static int64_t sharers(const Program *p, const Tensor *t) {
+    int axis = mesh_find_axis(p, MESH_TENSOR);
+    return axis != NONE && placement_is_cut(t->placement[axis], 2) ? p->axes[axis].size : 1;
+}
+
 // A tensor of the operation's rows with so many channels; `hop`: which piece, NONE: the rank's own.
 // `terms`: of a sum that has come, how many.
 static Status add_rows(const Ring *r, const char *what, int hop, int terms, int64_t channels,
@@ -44,7 +51,7 @@ static Status add_rows(const Ring *r, const char *what, int hop, int terms, int6
     const Tensor *like = &p->tensors[r->like];
     LogicalSpec l = {.name = whole, .dims = 3, .dtype = dtype, .role = role};
     memcpy(l.shape, p->logicals[like->logical].shape, sizeof l.shape);
-    l.shape[2] = channels;
+    l.shape[2] = channels * sharers(p, like);
     name_of(r, what, hop, name);
     snprintf(whole, sizeof whole, "%.*s", (int)strcspn(name, "/"), name);
     TensorSpec t = program_copy_spec(p, like);

@@ -46,35 +46,11 @@ static Status take_operands(StageClass *c, const Op *op, int32_t *operands, int 
 }
 
 static Status copy_communication(StageClass *c, const Op *op) {
-    const Program *from = c->s->from;
-    const Work *w = op_work(from, op);
     int outputs, inputs;
     int32_t *operands = ARENA_NEW(&c->s->arena, int32_t, op->outputs + op->inputs + 1);
-    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(from, op));
+    if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(c->s->from, op));
     TRY(take_operands(c, op, operands, &outputs, &inputs));
-    return plan_add_op(c->copy.to, c->copy.out,
-                       &(OpSpec){.name = program_name(from, w->name),
-                                 .layer = w->layer == NONE ? NULL : program_name(from, w->layer),
-                                 .kind = work_kind(w),
-                                 .phase = (Phase)w->phase,
-                                 .dtype = (Dtype)w->dtype,
-                                 .lane = op->lane,
-                                 .group = w->group,
-                                 .peer = w->peer,
-                                 .algorithm = (Algorithm)w->algorithm,
-                                 .order = (Order)w->order,
-                                 .reduce = (Reduce)w->reduce,
-                                 .parts = w->parts,
-                                 .unit = w->unit,
-                                 .attrs = w->attr_count ? &from->attrs[w->attr_first] : NULL,
-                                 .outputs = operands,
-                                 .inputs = operands + outputs,
-                                 .output_count = outputs,
-                                 .input_count = inputs,
-                                 .shard = op->shard,
-                                 .micro_batch = op->micro_batch,
-                                 .flags = op->flags},
-                       NULL);
+    return program_copy_communication(&c->copy, op, operands, outputs, operands + outputs, inputs);
 }
 
 Status stage_copy_op(StageClass *c, const Op *op) {

@@ -14,8 +14,11 @@ static bool cuts(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_CONT
 // What does not go with sequences that are cut, and what to give instead.
 static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     int cp = mesh_size(&spec->mesh, MESH_CONTEXT);
-    const char *other = splits(spec)         ? "--tp"
-                        : s->experts > 1     ? "--ep"
+    bool exchanges = splits(spec) && s->context == CONTEXT_ALL_TO_ALL;
+    if (exchanges)
+        FAIL(ERR_USAGE, "--cp-kind all-to-all with --tp is not built: both divide heads; give "
+                        "--cp-kind ring, or leave one of them out");
+    const char *other = s->experts > 1       ? "--ep"
                         : s->data_parallel   ? "--data-parallel"
                         : s->sync_batch_norm ? "--sync-batchnorm"
                                              : NULL;
@@ -37,8 +40,8 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
         if (program_find_result(out, k, RESULT_CHOICES) != NONE)
             FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "
                             "from all positions: leave it out; --tp goes without it");
-    if (cuts(spec)) TRY(context_apply(out, strategy->context));
-    return splits(spec) ? split_tensor(out, m, strategy->sequence_parallel) : OK;
+    if (splits(spec)) TRY(split_tensor(out, m, strategy->sequence_parallel));
+    return cuts(spec) ? context_apply(out, strategy->context) : OK;
 }
 
 static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {

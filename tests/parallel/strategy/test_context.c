@@ -275,6 +275,10 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o.spec.model = "mlp";
     o.data = "digits:count=100";
     refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");
+    o = options_of(gpt, 4, 2);
+    o.spec.mesh.tensor = 2;
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    refuse(o, "--cp-kind all-to-all with --tp is not built: both divide heads");
 }
 END_TEST
 

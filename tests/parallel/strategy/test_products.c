@@ -46,6 +46,9 @@ static const Product rings[] = {
     {2, 1, 1, SCHEDULE_1F1B, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_ALL_TO_ALL, COMM_SERIAL},
     {2, 2, 1, SCHEDULE_GPIPE, 2, RECOMPUTE_NONE, "context,data,pipe,tensor", 2, CONTEXT_RING,
      COMM_SERIAL},
+    {2, 1, 2, SCHEDULE_ZERO_BUBBLE, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_RING, COMM_SERIAL},
+    {1, 2, 2, SCHEDULE_1F1B, 1, RECOMPUTE_SELECTIVE, "tensor,context,data,pipe", 2, CONTEXT_RING,
+     COMM_THREAD},
 };
 
 static JobOptions options_of(const char *model, bool clips) {
@@ -157,8 +160,13 @@ END_TEST
 START_TEST(a_convolutional_net_over_three_axes_does) { check_model("net", products, 0x13); }
 END_TEST
 
+START_TEST(groups_of_queries_are_divided_where_sequences_are_cut) {
+    check_model("llama:layers=2,hidden=16,heads=4,kv_heads=2,seq=8", rings, 0x30);
+}
+END_TEST
+
 START_TEST(sequences_that_are_cut_go_through_a_pipeline) {
-    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", rings, 0xf);
+    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", rings, 0x3f);
 }
 END_TEST
 
@@ -173,10 +181,10 @@ START_TEST(and_so_do_their_masks) {
     snprintf(path, sizeof path, "%s/d.model", test_directory());
     FILE *f = fopen(path, "w");
     ck_assert(f && fputs(dropping, f) >= 0 && fclose(f) == 0);
-    check_model(path, rings, 0x3);
+    check_model(path, rings, 0x13);
 }
 END_TEST
 
 SUITE("products", a_gpt_over_three_axes_trains_as_one_process, a_llama_over_three_axes_does,
       a_convolutional_net_over_three_axes_does, sequences_that_are_cut_go_through_a_pipeline,
-      and_so_do_their_masks)
+      groups_of_queries_are_divided_where_sequences_are_cut, and_so_do_their_masks)
