@@ -64,7 +64,8 @@ static const char *write_file(const char *directory, const char *name, const voi
 
 START_TEST(unknown_options_get_a_suggestion) {
     refused(2, PARTS("unknown option --rank ", "did you mean --ranks?"), "--rank 2");
-    refused(2, PARTS("unknown option --zero-bubble", "--help lists the options"), "--zero-bubble");
+    refused(2, PARTS("unknown option --zero-bubble ", "did you mean --schedule?"), "--zero-bubble");
+    refused(2, PARTS("unknown option --quantise", "--help lists the options"), "--quantise");
     refused(2, PARTS("unexpected argument run/", "--help"), "run/");
     refused(2, PARTS("--comm", "\"thraed\"", "did you mean thread?"), "--comm thraed");
     refused(2, PARTS("no device \"tpu\"", "reference|cpu|timed:PLATFORM"), "--device tpu");

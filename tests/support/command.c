@@ -65,6 +65,7 @@ static void become(const Command *c, const char *terminal, const char *words) {
         setsid();
     else
         setpgid(0, 0);
+    signal(SIGHUP, SIG_DFL);  // whoever started the tests may have ignored it, as nohup does
     signal(SIGINT, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
     sigset_t none;
