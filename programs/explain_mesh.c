@@ -222,8 +222,8 @@ static void print_wrapped(const char *text, int indent) {
 static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int place) {
     MeshAxis a = mesh_at(m, place);
     char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
+    if (mesh_size(m, a) == 1) return;  // the program may have no such axis
     Traffic t = along(all, a);
-    if (mesh_size(m, a) == 1) return;
     printf("\n%s %d: a rank sends %s a step in %lld communication%s\n", mesh_axis_name(a),
            mesh_size(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
            t.count == 1 ? "" : "s");
