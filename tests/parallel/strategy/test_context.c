@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Context parallelism: models of text whose sequences are cut over ranks train as on one rank,
 // within the contract (docs/contract.md, 7), and send what ring attention's closed form says.
-#include "core/data/safetensors.h"
 #include "core/platform/device_traits.h"
+#include "tests/support/ending.h"
 #include "tests/support/testing.h"
-#include "tests/support/training.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,11 +12,6 @@
 static Arena arena;
 
 enum { STEPS = 10 };
-
-typedef struct {
-    Safetensors file;
-    Outcome run;
-} Ending;
 
 // 24 positions are 4, 6 and 8 chunks; four heads of queries share two of keys and values.
 static const char gpt[] = "gpt:layers=2,hidden=16,heads=4,seq=24",
@@ -37,79 +31,19 @@ static JobOptions options_of(const char *model, int ranks, int context) {
     return o;
 }
 
-static void run(Ending *out, const JobOptions *options) {
-    static int count;
-    JobOptions o = *options;
-    char saved[300];
-    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
-    o.save = arena_string(&arena, saved);
-    ck_assert_ok(training_run(&out->run, &o, NULL));
-    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
-}
-
-static double element(const SafetensorsEntry *e, int64_t i) {
-    return e->dtype == DTYPE_F64   ? ((const double *)e->data)[i]
-           : e->dtype == DTYPE_I64 ? (double)((const int64_t *)e->data)[i]
-                                   : (double)((const float *)e->data)[i];
-}
-
-// In units of `bound` max(1, |w|), over parameters and optimiser state; not a number: not at all.
-static double largest_difference(const Safetensors *a, const Safetensors *b, double bound) {
-    double most = 0;
-    ck_assert_int_eq(a->count, b->count);
-    for (int k = 0; k < a->count; k++) {
-        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
-        ck_assert_msg(y && safetensors_bytes(x) == safetensors_bytes(y), "%s", x->name);
-        for (int64_t i = 0; i < safetensors_bytes(x) / dtype_bytes(x->dtype); i++) {
-            double w = element(x, i), d = fabs(w - element(y, i)) / (bound * fmax(1, fabs(w)));
-            if (!(d <= most)) most = d;
-        }
-    }
-    return most;
-}
-
-static double loss_of(const Outcome *o, int rank, int step) {
-    const Timeline *t = &o->training.shared->results[rank].timeline;
-    for (int i = 0; i < t->step_count; i++)
-        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return t->steps[i].loss;
-    ck_abort_msg("a step is missing");
-}
-
-// The job on one rank and on a mesh: losses of all ranks and steps, and what both save; and the
-// counters of the communicators are those of the plan.
-static void check_alike(const JobOptions *options, const Ending *one, double bound) {
-    const JobSpec *s = &options->spec;
-    Ending cut;
-    run(&cut, options);
-    for (int r = 0; r < s->ranks; r++)
-        for (int step = 0; step < STEPS; step++) {
-            double want = loss_of(&one->run, 0, step), got = loss_of(&cut.run, r, step);
-            ck_assert_msg(fabs(want - got) <= bound * fmax(1, want),
-                          "%s, cp %d, rank %d of %d, step %d: %.17g, not %.17g", s->model,
-                          s->mesh.context, r, s->ranks, step, got, want);
-        }
-    double d = largest_difference(&one->file, &cut.file, bound);
-    ck_assert_msg(d <= 1, "%s, %d ranks, cp %d, zero %d: %g bounds apart", s->model, s->ranks,
-                  s->mesh.context, s->strategy.zero, d);
-    const char *uncounted = outcome_uncounted(&cut.run);
-    ck_assert_msg(!uncounted, "%s, %d ranks, cp %d: %s", s->model, s->ranks, s->mesh.context,
-                  uncounted ? uncounted : "");
-    outcome_finish(&cut.run);
-}
-
 static void check_rings(const char *model) {
     JobOptions o = options_of(model, 1, 0);
     Ending one;
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     for (int P = 2; P <= 4; P++) {
         o.spec.ranks = o.spec.mesh.context = P;
         o.comm = (CommKind)((P - 2) % COMM_KINDS);
-        check_alike(&o, &one, 1e-12);
+        ending_check_run(&o, &arena, &one, 1e-12);
     }
     o.spec.ranks = 4;
     o.spec.mesh.context = 2;
-    check_alike(&o, &one, 1e-12);
-    outcome_finish(&one.run);
+    ending_check_run(&o, &arena, &one, 1e-12);
+    ending_finish(&one);
     arena_finish(&arena);
 }
 
@@ -127,19 +61,15 @@ static const char sentences[] = "model s\ninput tokens 24\nclasses 66\nembedding
                                 "linear out out=66\n";
 
 START_TEST(masks_of_dropout_are_those_of_one_rank) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/s.model", test_directory());
-    FILE *f = fopen(path, "w");
-    ck_assert(f && fputs(sentences, f) >= 0 && fclose(f) == 0);
-    JobOptions o = options_of(path, 1, 0);
+    JobOptions o = options_of(ending_write_file(&arena, "s.model", sentences), 1, 0);
     Ending one;
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     for (int P = 2; P <= 4; P += 2) {
         o.spec.ranks = 4;
         o.spec.mesh.context = P;
-        check_alike(&o, &one, 1e-12);
+        ending_check_run(&o, &arena, &one, 1e-12);
     }
-    outcome_finish(&one.run);
+    ending_finish(&one);
     arena_finish(&arena);
 }
 END_TEST
@@ -151,10 +81,10 @@ START_TEST(single_precision_and_the_reference_device_stay_within_the_contract) {
         Ending one;
         o.spec.device = devices[d];
         o.spec.dtype = d ? DTYPE_F32 : DTYPE_F64;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         o.spec.ranks = o.spec.mesh.context = 3;
-        check_alike(&o, &one, d ? 1e-5 : 1e-12);
-        outcome_finish(&one.run);
+        ending_check_run(&o, &arena, &one, d ? 1e-5 : 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -167,7 +97,7 @@ START_TEST(heads_of_all_positions_train_as_on_one_rank) {
     for (int m = 0; m < 2; m++) {
         JobOptions o = options_of(models[m], 1, 0);
         Ending one;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
         for (int P = 2; P <= 4 - 2 * m; P += 2) {
             o.spec.ranks = 4;
@@ -175,9 +105,9 @@ START_TEST(heads_of_all_positions_train_as_on_one_rank) {
             o.spec.micro_batches = P / 2;
             o.comm = (CommKind)(P / 2 % COMM_KINDS);
             if (P == 4) o.spec.shards = 1;
-            check_alike(&o, &one, 1e-12);
+            ending_check_run(&o, &arena, &one, 1e-12);
         }
-        outcome_finish(&one.run);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -222,9 +152,9 @@ START_TEST(data_are_divided_beside_the_sequences) {
         o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
         alone.spec.ranks = 1;
         alone.spec.mesh.context = 0;
-        run(&one, &alone);
-        check_alike(&o, &one, 1e-12);
-        outcome_finish(&one.run);
+        ending_run(&one, &arena, &alone);
+        ending_check_run(&o, &arena, &one, 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }

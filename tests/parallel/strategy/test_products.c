@@ -2,10 +2,9 @@
 // Products of pipeline, tensor, context and data parallelism, with what else changes a step:
 // after 10 steps in f64, losses and all that is saved lie within 1e-12 max(1, |w|) of one process
 // (docs/contract.md, 7). A pipeline adds nothing to that: without it the bits are the same.
-#include "core/data/safetensors.h"
 #include "parallel/strategy/pipeline_schedule.h"
+#include "tests/support/ending.h"
 #include "tests/support/testing.h"
-#include "tests/support/training.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,11 +13,6 @@
 enum { STEPS = 10 };
 
 static Arena arena;  // finished by each test
-
-typedef struct {
-    Safetensors file;
-    Outcome run;
-} Ending;
 
 // How ranks are divided, and what else is done. The context has one rank unless more are given.
 typedef struct {
@@ -64,41 +58,6 @@ static JobOptions options_of(const char *model, bool clips) {
     return o;
 }
 
-static void run(Ending *out, const JobOptions *options) {
-    static int count;
-    JobOptions o = *options;
-    char saved[300];
-    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
-    o.save = arena_string(&arena, saved);
-    ck_assert_ok(training_run(&out->run, &o, NULL));
-    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
-}
-
-// In units of 1e-12 max(1, |w|); not a number: not at all.
-static double distance(const Safetensors *a, const Safetensors *b) {
-    double most = 0;
-    ck_assert_int_eq(a->count, b->count);
-    for (int k = 0; k < a->count; k++) {
-        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
-        ck_assert_msg(y && x->dtype == y->dtype && safetensors_bytes(x) == safetensors_bytes(y),
-                      "%s", x->name);
-        if (x->dtype != DTYPE_F64) ck_assert(!memcmp(x->data, y->data, safetensors_bytes(x)));
-        for (int64_t i = 0; x->dtype == DTYPE_F64 && i < safetensors_bytes(x) / 8; i++) {
-            double w = ((const double *)x->data)[i], v = ((const double *)y->data)[i];
-            double d = fabs(w - v) / (1e-12 * fmax(1, fabs(w)));
-            if (!(d <= most)) most = d;
-        }
-    }
-    return most;
-}
-
-static double loss_of(const Outcome *o, int step) {
-    const Timeline *t = &o->training.shared->results[0].timeline;
-    for (int i = 0; i < t->step_count; i++)
-        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return t->steps[i].loss;
-    ck_abort_msg("a step is missing");
-}
-
 static void divide(JobOptions *o, const Product *p) {
     o->spec.mesh.pipe = p->pipe;
     o->spec.mesh.tensor = p->tensor;
@@ -118,31 +77,27 @@ static void check_product(const JobOptions *whole, const Ending *one, const Prod
     Product flat = *p;
     Ending all, beside;
     divide(&o, p);
-    run(&all, &o);
-    for (int step = 0; step < STEPS; step++)
-        ck_assert_double_le(fabs(loss_of(&all.run, step) - loss_of(&one->run, step)), 1e-11);
-    double d = distance(&one->file, &all.file);
-    ck_assert_msg(d <= 1, "%s, pp %d, dp %d, tp %d, cp %d: %g bounds apart", o.spec.model, p->pipe,
-                  p->data, p->tensor, p->context, d);
+    ending_run(&all, &arena, &o);
+    ending_check(&all, one, 1e-12);
     flat.pipe = 1;
     if (!p->context) flat.zero = 0;  // sums over both axes together are of another order
     o = *whole;
     divide(&o, &flat);
-    run(&beside, &o);
-    ck_assert_msg(distance(&beside.file, &all.file) == 0, "%s, pp %d, dp %d, tp %d, cp %d",
+    ending_run(&beside, &arena, &o);
+    ck_assert_msg(ending_distance(&beside, &all, 1) == 0, "%s, pp %d, dp %d, tp %d, cp %d",
                   o.spec.model, p->pipe, p->data, p->tensor, p->context);
-    outcome_finish(&beside.run);
-    outcome_finish(&all.run);
+    ending_finish(&beside);
+    ending_finish(&all);
 }
 
 static void check_model(const char *model, const Product *what, unsigned which) {
     for (int clips = 0; clips < 2; clips++) {
         JobOptions o = options_of(model, clips);
         Ending one;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         for (int i = 0; which >> i; i++)
             if (which >> i & 1 && i % 2 == clips) check_product(&o, &one, &what[i]);
-        outcome_finish(&one.run);
+        ending_finish(&one);
         arena_finish(&arena);
     }
 }
@@ -177,11 +132,9 @@ static const char dropping[] =
     "linear o out=12\ndropout f p=0.3\nadd r from=f,h.in\nend\nlinear head out=65\n";
 
 START_TEST(and_so_do_their_masks) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/d.model", test_directory());
-    FILE *f = fopen(path, "w");
-    ck_assert(f && fputs(dropping, f) >= 0 && fclose(f) == 0);
-    check_model(path, rings, 0x13);
+    static Arena names;
+    check_model(ending_write_file(&names, "d.model", dropping), rings, 0x13);
+    arena_finish(&names);
 }
 END_TEST
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Tensor parallelism: networks whose weights are divided among ranks train as one rank does, within
 // the contract (docs/contract.md, 7).
-#include "core/data/safetensors.h"
 #include "core/platform/device_traits.h"
+#include "tests/support/ending.h"
 #include "tests/support/testing.h"
-#include "tests/support/training.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,11 +12,6 @@
 static Arena arena;
 
 enum { STEPS = 10 };
-
-typedef struct {
-    Safetensors file;
-    Outcome run;
-} Ending;
 
 static const char gpt[] = "gpt:layers=1,hidden=16,heads=4,seq=8",
                   llama[] = "llama:layers=1,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20";
@@ -34,74 +28,16 @@ static JobOptions options_of(const char *model) {
     return o;
 }
 
-static void run(Ending *out, const JobOptions *options) {
-    static int count;
-    JobOptions o = *options;
-    char saved[300];
-    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), count++);
-    o.save = arena_string(&arena, saved);
-    ck_assert_ok(training_run(&out->run, &o, NULL));
-    ck_assert_ok(safetensors_read(&out->file, &arena, o.save));
-}
-
-static double element(const SafetensorsEntry *e, int64_t i) {
-    return e->dtype == DTYPE_F64   ? ((const double *)e->data)[i]
-           : e->dtype == DTYPE_I64 ? (double)((const int64_t *)e->data)[i]
-                                   : (double)((const float *)e->data)[i];
-}
-
-// In units of `bound` max(1, |w|), over parameters and optimiser state; not a number: not at all.
-static double largest_difference(const Safetensors *a, const Safetensors *b, double bound) {
-    double most = 0;
-    ck_assert_int_eq(a->count, b->count);
-    for (int k = 0; k < a->count; k++) {
-        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
-        ck_assert_msg(y && safetensors_bytes(x) == safetensors_bytes(y), "%s", x->name);
-        for (int64_t i = 0; i < safetensors_bytes(x) / dtype_bytes(x->dtype); i++) {
-            double w = element(x, i), d = fabs(w - element(y, i)) / (bound * fmax(1, fabs(w)));
-            if (!(d <= most)) most = d;
-        }
-    }
-    return most;
-}
-
-static const StepRecord *step_of(const Outcome *o, int rank, int step) {
-    const Timeline *t = &o->training.shared->results[rank].timeline;
-    for (int i = 0; i < t->step_count; i++)
-        if (t->steps[i].plan == o->job.plan_step && step-- == 0) return &t->steps[i];
-    ck_abort_msg("a step is missing");
-}
-
-static double loss_of(const Outcome *o, int rank, int step) { return step_of(o, rank, step)->loss; }
-
-// The job on one rank and on a mesh: losses of all ranks and steps, and what both save.
-static void check_alike(const JobOptions *options, const Ending *one, double bound) {
-    const JobSpec *s = &options->spec;
-    Ending cut;
-    run(&cut, options);
-    for (int r = 0; r < s->ranks; r++)
-        for (int step = 0; step < STEPS; step++) {
-            double want = loss_of(&one->run, 0, step), got = loss_of(&cut.run, r, step);
-            ck_assert_msg(fabs(want - got) <= bound * fmax(1, want),
-                          "%s, tp %d, zero %d, rank %d of %d, step %d: %.17g, not %.17g", s->model,
-                          s->mesh.tensor, s->strategy.zero, r, s->ranks, step, got, want);
-        }
-    double d = largest_difference(&one->file, &cut.file, bound);
-    ck_assert_msg(d <= 1, "%s, %d ranks, tp %d, zero %d: %g bounds apart", s->model, s->ranks,
-                  s->mesh.tensor, s->strategy.zero, d);
-    outcome_finish(&cut.run);
-}
-
 static void check_degrees(const char *model, const int *degrees, int count) {
     JobOptions o = options_of(model);
     Ending one;
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     for (int i = 0; i < count; i++) {
         o.spec.ranks = o.spec.mesh.tensor = degrees[i];
         o.comm = (CommKind)(i % COMM_KINDS);
-        check_alike(&o, &one, 1e-12);
+        ending_check_run(&o, &arena, &one, 1e-12);
     }
-    outcome_finish(&one.run);
+    ending_finish(&one);
     arena_finish(&arena);
 }
 
@@ -121,10 +57,10 @@ START_TEST(single_precision_and_the_reference_device_stay_within_the_contract) {
         Ending one;
         o.spec.device = devices[d];
         o.spec.dtype = d ? DTYPE_F32 : DTYPE_F64;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         o.spec.ranks = o.spec.mesh.tensor = 2;
-        check_alike(&o, &one, d ? 1e-5 : 1e-12);
-        outcome_finish(&one.run);
+        ending_check_run(&o, &arena, &one, d ? 1e-5 : 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -148,12 +84,12 @@ START_TEST(a_vocabulary_over_ranks_gives_the_loss_of_one_rank) {
         Ending one;
         o.data = "text:count=2000";
         o.spec.label_smoothing = 0.1;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         for (int k = 0; k < 3 && cases[i].degrees[k]; k++) {
             o.spec.ranks = o.spec.mesh.tensor = cases[i].degrees[k];
-            check_alike(&o, &one, 1e-12);
+            ending_check_run(&o, &arena, &one, 1e-12);
         }
-        outcome_finish(&one.run);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -188,9 +124,9 @@ START_TEST(the_data_are_divided_beside_the_weights) {
         o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
         alone.spec.ranks = 1;
         alone.spec.mesh.tensor = 0;
-        run(&one, &alone);
-        check_alike(&o, &one, 1e-12);
-        outcome_finish(&one.run);
+        ending_run(&one, &arena, &alone);
+        ending_check_run(&o, &arena, &one, 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -204,17 +140,8 @@ static const char dropped[] =
     "dropout drop p=0.2\nadd mid from=drop,wpe\nlayer_norm ln2\nlinear up out=32\ngelu\n"
     "dropout p=0.1\nlinear down out=16\nadd end from=down,mid\nlinear head out=65\n";
 
-static void write_model(char path[300], const char *name, const char *text) {
-    snprintf(path, 300, "%s/%s", test_directory(), name);
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
 START_TEST(a_sum_that_is_wanted_whole_and_in_pieces_is_both) {
-    static char path[300];
-    write_model(path, "dropped.model", dropped);
+    const char *path = ending_write_file(&arena, "dropped.model", dropped);
     for (int data = 1; data <= 2; data++) {
         JobOptions o = product(path, data, 2), alone;
         Ending one;
@@ -224,9 +151,9 @@ START_TEST(a_sum_that_is_wanted_whole_and_in_pieces_is_both) {
         alone.spec.mesh.tensor = 0;
         o.spec.strategy.sequence_parallel = true;
         o.spec.strategy.zero = data - 1;
-        run(&one, &alone);
-        check_alike(&o, &one, 1e-12);
-        outcome_finish(&one.run);
+        ending_run(&one, &arena, &alone);
+        ending_check_run(&o, &arena, &one, 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -243,18 +170,15 @@ static const char head_whole[] =
 START_TEST(weights_that_lie_as_their_layers_say_train_alike) {
     static const char *const texts[] = {first_whole, head_whole};
     for (int i = 0; i < 2; i++) {
-        char path[300];
-        JobOptions o;
+        JobOptions o = options_of(ending_write_file(&arena, "placed.model", texts[i]));
         Ending one;
-        write_model(path, "placed.model", texts[i]);
-        o = options_of(path);
         o.data = i ? "text:count=2000" : o.data;
-        run(&one, &o);
+        ending_run(&one, &arena, &o);
         for (int tensor = 2; tensor <= 3; tensor++) {
             o.spec.ranks = o.spec.mesh.tensor = tensor;
-            check_alike(&o, &one, 1e-12);
+            ending_check_run(&o, &arena, &one, 1e-12);
         }
-        outcome_finish(&one.run);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -279,9 +203,9 @@ START_TEST(positions_are_divided_outside_of_products) {
         o.spec.optimizer.clip = alone.spec.optimizer.clip = cases[i].clip;
         alone.spec.ranks = 1;
         alone.spec.mesh.tensor = 0;
-        run(&one, &alone);
-        check_alike(&o, &one, 1e-12);
-        outcome_finish(&one.run);
+        ending_run(&one, &arena, &alone);
+        ending_check_run(&o, &arena, &one, 1e-12);
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -292,17 +216,17 @@ START_TEST(the_norm_counts_every_gradient_once) {
     JobOptions o = options_of("mlp:hidden=16");
     Ending one, cut;
     o.spec.optimizer.clip = 1e9;  // nothing is clipped, but the norm is computed
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     o.spec.ranks = o.spec.mesh.tensor = 4;
-    run(&cut, &o);
+    ending_run(&cut, &arena, &o);
     for (int step = 0; step < STEPS; step++) {
-        double want = step_of(&one.run, 0, step)->gradient_norm,
-               got = step_of(&cut.run, 3, step)->gradient_norm;
+        double want = ending_step(&one, 0, step)->gradient_norm,
+               got = ending_step(&cut, 3, step)->gradient_norm;
         ck_assert_double_gt(want, 0);
         ck_assert_double_le(fabs(want - got), 1e-13 * want);
     }
-    outcome_finish(&one.run);
-    outcome_finish(&cut.run);
+    ending_finish(&one);
+    ending_finish(&cut);
     arena_finish(&arena);
 }
 END_TEST
@@ -314,11 +238,11 @@ START_TEST(adam_keeps_moments_where_the_weights_are) {
     o.spec.optimizer = (Optimizer){
         .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1};
     o.spec.learning_rate = 1e-3;
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     o.spec.ranks = 4;
     o.spec.mesh.tensor = 2;
-    check_alike(&o, &one, 1e-11);
-    outcome_finish(&one.run);
+    ending_check_run(&o, &arena, &one, 1e-11);
+    ending_finish(&one);
     arena_finish(&arena);
 }
 END_TEST
@@ -328,25 +252,26 @@ END_TEST
 // Four steps on two ranks, the rest on four, or on one, are ten on one.
 START_TEST(a_run_goes_on_with_another_degree) {
     JobOptions o = options_of(gpt);
-    Ending one, part, rest;
+    Ending one, rest;
+    Outcome part;
     char middle[300];
-    run(&one, &o);
+    ending_run(&one, &arena, &o);
     snprintf(middle, sizeof middle, "%s/middle.safetensors", test_directory());
     for (int tensor = 1; tensor <= 4; tensor += 3) {
         JobOptions first = options_of(gpt), second = first;
         first.steps = 4;
         first.save = middle;
         first.spec.ranks = first.spec.mesh.tensor = 2;
-        ck_assert_ok(training_run(&part.run, &first, NULL));
+        ck_assert_ok(training_run(&part, &first, NULL));
         second.resume = middle;
         second.spec.ranks = second.spec.mesh.tensor = tensor;
-        run(&rest, &second);
-        double d = largest_difference(&one.file, &rest.file, 1e-12);
+        ending_run(&rest, &arena, &second);
+        double d = ending_distance(&one, &rest, 1e-12);
         ck_assert_msg(d <= 1, "tp 2, then %d: %g bounds apart", tensor, d);
-        outcome_finish(&part.run);
-        outcome_finish(&rest.run);
+        outcome_finish(&part);
+        ending_finish(&rest);
     }
-    outcome_finish(&one.run);
+    ending_finish(&one);
     arena_finish(&arena);
 }
 END_TEST

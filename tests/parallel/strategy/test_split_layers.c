@@ -2,10 +2,9 @@
 // Layers between two divided products, under tensor parallelism: masks of dropout, which are one
 // mask where ranks hold the same and pieces of one where channels are divided, and batch
 // normalisation. The training is that of one rank.
-#include "core/data/safetensors.h"
 
+#include "tests/support/ending.h"
 #include "tests/support/testing.h"
-#include "tests/support/training.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -43,18 +42,6 @@ static const char masked[] = "model masked\n"
                              "layer_norm last\n"
                              "linear head out=65 bias=false std=0.1\n";
 
-static const char *model_path(const char *name, const char *text) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s.model", test_directory(), name);
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_ge(fputs(text, f), 0);
-    ck_assert_int_eq(fclose(f), 0);
-    const char *kept = arena_string(&arena, path);
-    ck_assert_ptr_nonnull(kept);
-    return kept;
-}
-
 // Masks and norms of the step that are of pieces, and all of them.
 static void count_pieces(void *context, Job *job) {
     const Program *p = &job->set.programs[0];
@@ -72,15 +59,10 @@ static void count_pieces(void *context, Job *job) {
     }
 }
 
-static Safetensors train(const char *model, const char *data, int degree, int parts,
-                         const char *device, int count[2]) {
-    static int saves;
+static Ending train(const char *model, const char *data, int degree, int parts, const char *device,
+                    int count[2]) {
     JobOptions o = training_options();
-    Outcome run;
-    Safetensors file;
-    char saved[300];
-    snprintf(saved, sizeof saved, "%s/%d.safetensors", test_directory(), saves++);
-    o.save = arena_string(&arena, saved);
+    Ending ending;
     o.data = data;
     o.steps = STEPS;
     o.comm = (CommKind)(degree % COMM_KINDS);
@@ -91,44 +73,29 @@ static Safetensors train(const char *model, const char *data, int degree, int pa
     o.spec.mesh.tensor = degree;
     o.spec.ranks = degree * parts;
     o.spec.shards = parts == 1 ? 2 : 0;
-    ck_assert_ok(training_run(&run, &o, &(TrainingProbe){.context = count, .edit = count_pieces}));
-    outcome_finish(&run);
-    ck_assert_ok(safetensors_read(&file, &arena, o.save));
-    return file;
-}
-
-static double largest_difference(const Safetensors *a, const Safetensors *b) {
-    double most = 0;
-    for (int k = 0; k < a->count; k++) {
-        const SafetensorsEntry *x = &a->entries[k], *y = safetensors_find(b, x->name);
-        ck_assert_msg(y && safetensors_bytes(x) == safetensors_bytes(y), "%s", x->name);
-        const double *v = (const double *)x->data, *w = (const double *)y->data;
-        for (int64_t i = 0; x->dtype == DTYPE_F64 && i < safetensors_bytes(x) / 8; i++) {
-            double d = fabs(v[i] - w[i]) / fmax(1, fabs(v[i]));
-            if (!(d <= most)) most = d;
-        }
-    }
-    return most;
+    ending_run_probed(&ending, &arena, &o,
+                      &(TrainingProbe){.context = count, .edit = count_pieces});
+    return ending;
 }
 
 START_TEST(masks_over_ranks_are_those_of_one_rank) {
     static const char *const devices[] = {"reference", "cpu"};
-    const char *model = model_path("masked", masked);
+    const char *model = ending_write_file(&arena, "masked.model", masked);
     for (int d = 0; d < 2; d++) {
         const Device *found;
         int whole[2] = {0};
         if (device_find(&found, devices[d]) == ERR_UNAVAILABLE) continue;
-        Safetensors one = train(model, "text:count=2000", 1, 1, devices[d], whole);
+        Ending one = train(model, "text:count=2000", 1, 1, devices[d], whole);
         ck_assert_int_eq(whole[0], 0);
         for (int degree = 2; degree <= 4; degree += 2) {
             int count[2] = {0};
-            Safetensors cut = train(model, "text:count=2000", degree, 1, devices[d], count);
-            double difference = largest_difference(&one, &cut);
-            ck_assert_msg(difference <= 1e-12, "%s, %d ranks: %g apart", devices[d], degree,
-                          difference);
+            Ending cut = train(model, "text:count=2000", degree, 1, devices[d], count);
+            ending_check(&cut, &one, 1e-12);
+            ending_finish(&cut);
             ck_assert_int_eq(count[1], whole[1]);
             ck_assert_int_eq(count[0], 2 * 2 * BLOCKS);
         }
+        ending_finish(&one);
     }
     arena_finish(&arena);
 }
@@ -162,17 +129,18 @@ static const char normed[] = "model normed\n"
                              "linear last out=10\n";
 
 START_TEST(channels_over_ranks_are_normalised_as_on_one_rank) {
-    const char *model = model_path("normed", normed);
+    const char *model = ending_write_file(&arena, "normed.model", normed);
     static const int meshes[][2] = {{2, 1}, {3, 1}, {4, 1}, {2, 2}};
     int whole[2] = {0};
-    Safetensors one = train(model, "digits:count=100", 1, 1, "reference", whole);
+    Ending one = train(model, "digits:count=100", 1, 1, "reference", whole);
     for (size_t i = 0; i < sizeof meshes / sizeof *meshes; i++) {
         int degree = meshes[i][0], parts = meshes[i][1], count[2] = {0};
-        Safetensors cut = train(model, "digits:count=100", degree, parts, "reference", count);
-        double difference = largest_difference(&one, &cut);
-        ck_assert_msg(difference <= 1e-12, "tp %d, dp %d: %g apart", degree, parts, difference);
+        Ending cut = train(model, "digits:count=100", degree, parts, "reference", count);
+        ending_check(&cut, &one, 1e-12);
+        ending_finish(&cut);
         ck_assert_int_eq(2 * count[0], count[1]);  // two of four
     }
+    ending_finish(&one);
     arena_finish(&arena);
 }
 END_TEST
