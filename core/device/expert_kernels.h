@@ -8,6 +8,7 @@
     X(ROUTE, route)                                                 \
     X(ROUTE_BACKWARD, route_backward)                               \
     X(BALANCE, balance)                                             \
+    X(ADD_BALANCE, add_balance)                                     \
     X(COUNT_CHOICES, count_choices)                                 \
     X(DISPATCH, dispatch)                                           \
     X(DISPATCH_BACKWARD, dispatch_backward)                         \

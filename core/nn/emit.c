@@ -223,6 +223,7 @@ static int find_operands(const Emitter *e, const Values *values, int32_t out[GRA
 
 static Status emit_op(Emitter *e, const Graph *g, const GraphOp *op) {
     if (op->of_shard_0 && e->shard > 0) return OK;
+    if (op->of_last && e->micro_batch + 1 < e->spec->micro_batches) return OK;
     char name[NAME];
     int32_t outputs[GRAPH_OPERANDS], inputs[GRAPH_OPERANDS];
     snprintf(name, sizeof name, "%s.%s", op->layer, op->what);

@@ -58,9 +58,9 @@ typedef struct {
     Phase phase;
     const char *layer, *what;  // the operation is LAYER.what: "conv1", "forward"
     int64_t attrs[GRAPH_ATTRIBUTES];
-    int flags;         // OP_ACCUMULATE: it always adds to its outputs
-    bool accumulates;  // it does from the second micro-batch on
-    bool of_shard_0;   // shard 0 alone does it: the update of state
+    int flags;                 // OP_ACCUMULATE: it always adds to its outputs
+    bool accumulates;          // it does from the second micro-batch on
+    bool of_shard_0, of_last;  // by shard 0 alone, such as state's update; by the last micro-batch
     Values outputs, inputs;
 } GraphOp;
 

@@ -2,6 +2,7 @@
 // Ranges of attributes: heads that divide the channels, as many of keys and values as fit, and real
 // ones for which a formula has a value.
 #include "core/plan/check_internal.h"
+#include "core/plan/expert.h"
 
 #include <math.h>
 
@@ -154,13 +155,13 @@ static Status check_balance(const Asked *a, double balance) {
     return OK;
 }
 
-// A row for each layer, with room for what is dropped and for each expert.
+// A row for each layer, with room for its balance, what is dropped, and each expert.
 static Status check_counts(const Asked *a) {
     const Tensor *counts = &a->p->tensors[op_outputs(a->plan, a->op)[0]];
     int64_t E = input_of(a, 1)->shape[1];
-    if (counts->shape[1] != E + 1)
+    if (counts->shape[1] != E + EXPERT_CHOSEN)
         REFUSE(a, "%lld counts for %lld experts, expected %lld", (long long)counts->shape[1],
-               (long long)E, (long long)E + 1);
+               (long long)E, (long long)E + EXPERT_CHOSEN);
     if (a->attr[0] < 0 || a->attr[0] >= counts->shape[0])
         REFUSE(a, "layer is %lld, expected 0 to %lld", (long long)a->attr[0],
                (long long)counts->shape[0] - 1);
@@ -203,7 +204,7 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ROUTE_BACKWARD:
         TRY(check_switch(&a, "normalise", a.attr[0]));
         return check_balance(&a, work_real(p, w, 1));
-    case KIND_BALANCE: return check_balance(&a, work_real(p, w, 0));
+    case KIND_BALANCE: TRY(check_balance(&a, work_real(p, w, 1))); return check_counts(&a);
     case KIND_COUNT_CHOICES: return check_counts(&a);
     case KIND_CLIP: return check_clip(&a, work_real(p, w, 0));
     default: return OK;

@@ -28,7 +28,8 @@ static inline bool expert_keeps(int32_t slot) { return slot >= 0; }
 static inline int64_t expert_of(int32_t slot, int64_t E) { return slot < 0 ? -1 - slot : slot % E; }
 static inline int64_t expert_place(int32_t slot, int64_t E) { return slot / E; }
 
-// A row of counts, for each layer of experts: choices that were dropped, then those of each expert.
-enum { EXPERT_DROPPED, EXPERT_CHOSEN };
+// A row of counts, for each layer of experts: what its balance adds to the loss, choices that were
+// dropped, then those of each expert.
+enum { EXPERT_BALANCE, EXPERT_DROPPED, EXPERT_CHOSEN };
 
 #endif

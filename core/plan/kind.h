@@ -132,8 +132,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "normalise balance:real",                                                                   \
       "dlogits(B,..,E) <- dgates(B,..,K):wide probability(B,..,E):wide slot(B,..,K):i32 "         \
       "chosen(1,E):i64 inverse_count(1):f64")                                                     \
-    X(BALANCE, "balance", COMPUTE, balance, none, "balance:real",                                 \
-      "loss(2):f64 <- probability(B,..,E):wide chosen(1,E):i64 inverse_count(1):f64")             \
+    X(BALANCE, "balance", COMPUTE, balance, none, "row balance:real",                             \
+      "counts(L,N):f64 <- probability(B,..,E):wide chosen(1,E):i64 inverse_count(1):f64")         \
+    X(ADD_BALANCE, "add_balance", COMPUTE, add_balance, none, "",                                 \
+      "loss(2):f64 <- counts(L,N):f64")                                                           \
     X(COUNT_CHOICES, "count_choices", COMPUTE, count_choices, none, "row",                        \
       "counts(L,N):f64 <- slot(B,..,K):i32 chosen(1,E):i64")                                      \
     X(DISPATCH, "dispatch", COMPUTE, dispatch, none, "",                                          \
@@ -392,7 +394,8 @@ typedef enum {
 // files). loss: one or more pairs (sum of losses, correct answers) in f64, added in their order.
 // gradient_norm: of all gradients before they are clipped. finite: zero where the step found
 // something that is not finite and left the weights as they were. choices: of each layer of experts
-// how many choices of tokens were dropped, and how many fell on each expert (core/plan/expert.h).
+// its part of the loss, how many choices of tokens were dropped, and how many fell on each expert
+// (core/plan/expert.h).
 // clang-format off
 #define RESULT_LIST(X)                                                                  \
     X(LOSS, "loss") X(GRADIENT_NORM, "gradient_norm") X(FINITE, "finite")               \

@@ -84,6 +84,13 @@ Status placement_rule_balance(const Along *a) {
     return sum_of_tokens(a);
 }
 
+// What the layers add, in sums over the same tokens as the loss.
+Status placement_rule_add_balance(const Along *a) {
+    Placement x = along_input(a, 0);
+    if (x.place == PLACE_SHARD) return along_refuse_input(a, 0, "each sum has all layers");
+    return along_write(a, 0, x);
+}
+
 Status placement_rule_count_choices(const Along *a) {
     TRY(refuse_partial(a));
     TRY(judge_tokens(a, 0, 0));

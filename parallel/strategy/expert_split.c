@@ -5,6 +5,7 @@
 // makes them S1, the queues of all ranks of its own experts, and another one brings back what the
 // experts gave. The backward does the same with gradients. Read expert_split() at the end first.
 #include "core/base/arena.h"
+#include "core/plan/expert.h"
 #include "core/plan/mesh.h"
 #include "core/plan/program_copy.h"
 #include "core/plan/set.h"
@@ -195,7 +196,7 @@ static Status check_experts(const Program *p, int64_t ranks) {
     for (int k = 0; k < p->plan_count; k++) {
         int choices = program_find_result(p, k, RESULT_CHOICES);
         if (choices == NONE) continue;
-        int64_t experts = p->tensors[choices].shape[1] - 1, less = ranks;
+        int64_t experts = p->tensors[choices].shape[1] - EXPERT_CHOSEN, less = ranks;
         if (experts % ranks == 0) return OK;
         while (experts % less) less--;
         FAIL(ERR_USAGE, "--ep %lld: %lld experts = %lld × %lld + %lld; --ep %lld can share them",

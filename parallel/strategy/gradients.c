@@ -11,10 +11,15 @@
 typedef struct {
     const Program *p;
     int parts;
-    int32_t *writer;  // [tensor] the last operation that writes it, or NONE
+    int32_t *writer;  // [tensor] the last operation that needs it apart, or NONE
     int32_t *first;   // [logical] its first tensor, or NONE
     int32_t *next;    // [tensor] the next of the same logical tensor, or NONE
 } Search;
+
+// Does it write the operand, or read a part of a sum in the forward pass?
+static bool needs_apart(const Program *p, const Op *op, int operand) {
+    return operand < op->outputs || op_work(p, op)->phase == PHASE_FORWARD;
+}
 
 static Status search_init(Search *s, Arena *a, const Program *p, const Plan *plan, int parts) {
     *s = (Search){.p = p,
@@ -25,9 +30,11 @@ static Status search_init(Search *s, Arena *a, const Program *p, const Plan *pla
     if (!s->writer || !s->first || !s->next)
         FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) s->writer[t] = NONE;
-    for (int i = 0; i < plan->op_count; i++)
-        for (int o = 0; o < plan->ops[i].outputs; o++)
-            s->writer[op_outputs(plan, &plan->ops[i])[o]] = i;
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        for (int k = 0; k < op->outputs + op->inputs; k++)
+            if (needs_apart(p, op, k)) s->writer[op_outputs(plan, op)[k]] = i;
+    }
     for (int l = 0; l < p->logical_count; l++) s->first[l] = NONE;
     for (int t = p->tensor_count - 1; t >= 0; t--) {
         s->next[t] = s->first[p->tensors[t].logical];

@@ -10,6 +10,7 @@
 void NAME(cpu_route)(const KernelCall *call) { TYPED(reference_route)(call); }
 void NAME(cpu_route_backward)(const KernelCall *call) { TYPED(reference_route_backward)(call); }
 void NAME(cpu_balance)(const KernelCall *call) { TYPED(reference_balance)(call); }
+void NAME(cpu_add_balance)(const KernelCall *call) { TYPED(reference_add_balance)(call); }
 void NAME(cpu_count_choices)(const KernelCall *call) { TYPED(reference_count_choices)(call); }
 
 static int64_t row_of(int32_t slot, const Operand *slots) {

@@ -91,9 +91,15 @@ void NAME(reference_route_backward)(const KernelCall *call) {
     }
 }
 
+// The first operation that writes counts begins those of all layers.
+static void begin_counts(const KernelCall *call) {
+    double *counts = output_data(call, 0);
+    for (int64_t i = 0; !call->accumulate && i < live_elements(output(call, 0)); i++) counts[i] = 0;
+}
+
 // Summed in f64, in blocks of 4,096 tokens (docs/contract.md, 6).
 void NAME(reference_balance)(const KernelCall *call) {
-    double *loss = output_data(call, 0), total = 0;
+    double *row = output_data(call, 0), total = 0;
     const real *probability = input_data(call, 0);
     const int64_t *chosen = input_data(call, 1);
     const double *inverse_count = input_data(call, 2);
@@ -105,7 +111,18 @@ void NAME(reference_balance)(const KernelCall *call) {
                 block += (double)chosen[e] * (double)probability[b * E + e];
         total += block;
     }
-    if (B) total *= attr_as_real(call, 0) * (double)E / (double)B * *inverse_count;
+    if (B) total *= attr_as_real(call, 1) * (double)E / (double)B * *inverse_count;
+    begin_counts(call);
+    row += call->attr[0] * vector_length(output(call, 0));
+    row[EXPERT_BALANCE] += total;
+}
+
+// What all layers add to the loss, in their order.
+void NAME(reference_add_balance)(const KernelCall *call) {
+    double *loss = output_data(call, 0), total = 0;
+    const double *counts = input_data(call, 0);
+    int64_t N = vector_length(input(call, 0)), L = live_vectors(input(call, 0));
+    for (int64_t l = 0; l < L; l++) total += counts[l * N + EXPERT_BALANCE];
     loss[0] = call->accumulate ? loss[0] + total : total;
     if (!call->accumulate) loss[1] = 0;
 }
@@ -117,7 +134,7 @@ void NAME(reference_count_choices)(const KernelCall *call) {
     const int64_t *chosen = input_data(call, 1);
     int64_t n = live_elements(input(call, 0)), E = vector_length(input(call, 1));
     double *row = &counts[call->attr[0] * vector_length(output(call, 0))];
-    for (int64_t i = 0; !call->accumulate && i < live_elements(output(call, 0)); i++) counts[i] = 0;
+    begin_counts(call);
     for (int64_t i = 0; i < n; i++) row[EXPERT_DROPPED] += !expert_keeps(slots[i]);
     for (int64_t e = 0; e < E; e++) row[EXPERT_CHOSEN + e] += (double)chosen[e];
 }

@@ -5,6 +5,7 @@
 // what queues are, core/device/reference/route.c how tokens are routed and what balances the
 // experts. Start with forward().
 #include "core/nn/layers/layer_internal.h"
+#include "core/plan/expert.h"
 
 #include <string.h>
 
@@ -170,35 +171,55 @@ static int64_t balance_attr(const Graph *g, int i) {
     return build_attr_real(l->real[ATTRIBUTE_BALANCE] * labels / tokens);
 }
 
-// Which of the layers of experts that the loss depends on it is; how many there are.
+// Is it a layer of experts that the loss depends on?
+static bool is_counted(const Graph *g, int i) {
+    return g->m->layers[i].used && g->m->layers[i].row == &layer_experts;
+}
+
+// Which of these layers it is; how many there are.
 static int number_of(const Graph *g, int i, int *all) {
     int number = 0;
     *all = 0;
     for (int k = 0; k < g->m->layer_count; k++) {
-        bool one = g->m->layers[k].used && g->m->layers[k].row == g->m->layers[i].row;
-        number += one && k < i;
-        *all += one;
+        number += is_counted(g, k) && k < i;
+        *all += is_counted(g, k);
     }
     return number;
 }
 
+static bool balances(const Graph *g) {
+    bool one = false;
+    for (int k = 0; k < g->m->layer_count; k++)
+        one |= is_counted(g, k) && g->m->layers[k].real[ATTRIBUTE_BALANCE] > 0;
+    return one;
+}
+
+// Layers have sums of their own, which may be on different ranks, over the micro-batches of a shard
+// (docs/contract.md, 3).
 static Status loss(Graph *g, int i) {
     const Layer *l = &g->m->layers[i];
     const int *extra = g->extra[i];
     int layers, number = number_of(g, i, &layers);
-    const int64_t balance = balance_attr(g, i), row = number;
-    GraphOp op = {
+    const int64_t attrs[] = {number, balance_attr(g, i)};
+    GraphOp op = {.kind = KIND_COUNT_CHOICES,
+                  .phase = PHASE_FORWARD,
+                  .what = "count",
+                  .flags = number ? OP_ACCUMULATE : 0,
+                  .accumulates = true};
+    TRY(graph_counts(g, layers, EXPERT_CHOSEN + count_of(l)));
+    TRY(graph_op(g, i, &op, attrs, VALUES(g->counts), VALUES(extra[SLOT], extra[CHOSEN])));
+    op = (GraphOp){
         .kind = KIND_BALANCE, .phase = PHASE_FORWARD, .what = "balance", .flags = OP_ACCUMULATE};
     if (l->real[ATTRIBUTE_BALANCE] > 0)
-        TRY(graph_op(g, i, &op, &balance, VALUES(g->loss),
+        TRY(graph_op(g, i, &op, attrs, VALUES(g->counts),
                      VALUES(extra[PROBABILITY], extra[CHOSEN], g->inverse_count)));
-    TRY(graph_counts(g, layers, count_of(l) + 1));
-    op = (GraphOp){.kind = KIND_COUNT_CHOICES,
+    op = (GraphOp){.kind = KIND_ADD_BALANCE,
                    .phase = PHASE_FORWARD,
-                   .what = "count",
-                   .flags = number ? OP_ACCUMULATE : 0,
-                   .accumulates = true};
-    return graph_op(g, i, &op, &row, VALUES(g->counts), VALUES(extra[SLOT], extra[CHOSEN]));
+                   .what = "add_balance",
+                   .flags = OP_ACCUMULATE,
+                   .of_last = true};
+    if (number + 1 < layers || !balances(g)) return OK;
+    return graph_op(g, i, &op, NULL, VALUES(g->loss), VALUES(g->counts));
 }
 
 // --- the backward

@@ -26,7 +26,8 @@ static void queues(Case *c, const Shape *s, const char *name, int64_t last) {
 
 static void build_route(Case *c, const Shape *s) {
     const int64_t attrs[] = {routing.normalise, build_attr_real(routing.capacity)},
-                  back[] = {routing.normalise, build_attr_real(routing.balance)}, layer = 1;
+                  back[] = {routing.normalise, build_attr_real(routing.balance)},
+                  layer[] = {1, build_attr_real(routing.balance)};
     if (program_find_tensor(&c->p, "logits") == NONE)
         tokens(c, s, "logits", REAL(c), FILL_RANDOM, s->V);
     tokens(c, s, "gates", REAL(c), FILL_OUTPUT, s->heads);
@@ -38,12 +39,13 @@ static void build_route(Case *c, const Shape *s) {
     case_tensor(c, "load", DTYPE_I64, FILL_OUTPUT, SHAPE(1, s->V));
     case_tensor(c, "chosen", DTYPE_I64, FILL_OUTPUT, SHAPE(1, s->V));
     case_tensor(c, "loss", DTYPE_F64, FILL_RANDOM, SHAPE(2));
-    case_tensor(c, "counts", DTYPE_F64, FILL_OUTPUT, SHAPE(2, s->V + 1));
+    case_tensor(c, "counts", DTYPE_F64, FILL_OUTPUT, SHAPE(2, EXPERT_CHOSEN + s->V));
     case_set(c, case_tensor(c, "inverse_count", DTYPE_F64, FILL_OUTPUT, SHAPE(1)),
              (const double[]){0.25});
     case_op(c, KIND_ROUTE, false, attrs, "gates slot probability load chosen", "logits");
-    case_op(c, KIND_BALANCE, true, &back[1], "loss", "probability chosen inverse_count");
-    case_op(c, KIND_COUNT_CHOICES, false, &layer, "counts", "slot chosen");
+    case_op(c, KIND_COUNT_CHOICES, false, layer, "counts", "slot chosen");
+    case_op(c, KIND_BALANCE, true, layer, "counts", "probability chosen inverse_count");
+    case_op(c, KIND_ADD_BALANCE, true, NULL, "loss", "counts");
     case_op(c, KIND_ROUTE_BACKWARD, false, back, "dlogits",
             "dgates probability slot chosen inverse_count");
 }
@@ -135,9 +137,11 @@ static void switch_route(Case *c, const Device *d) {
     EXPECT(c, &got, "slot", 0, 1, 2, 4, -1);
     EXPECT(c, &got, "load", 3, 1);
     EXPECT(c, &got, "chosen", 4, 1);
-    EXPECT(c, &got, "counts", 0, 0, 0, 1, 4, 1);
     double u = REAL(c) == DTYPE_F32 ? 0x1p-22 : 0x1p-50;
-    const double gates[] = {0.75, 0.75, 0.75, 0.75, 0};
+    const double gates[] = {0.75, 0.75, 0.75, 0.75, 0},
+                 counts[] = {0, 0, 0, 0, 0.7375, 1, 4, 1};  // of layer 1
+    for (int i = 0; i < 8; i++)
+        ck_assert_double_eq_tol(got.of[gradient_tensor(c, "counts")][i], counts[i], 8 * u);
     for (int i = 0; i < 5; i++)
         ck_assert_double_eq_tol(got.of[gradient_tensor(c, "gates")][i], gates[i], u);
     // sum of p: 3.25 and 1.75. 0.5 · 2 / 5 · (4 · 3.25 + 1 · 1.75) / 4 = 0.7375
@@ -164,7 +168,7 @@ static void mixtral_route(Case *c, const Device *d) {
     EXPECT(c, &got, "slot", 0, 1, -2, 3);  // the second token finds expert 1 full
     EXPECT(c, &got, "load", 1, 1, 0, 1);
     EXPECT(c, &got, "gates", 0.5, 0.5, 0, 0.5);
-    EXPECT(c, &got, "counts", 0, 0, 0, 0, 0, 1, 1, 2, 0, 1);
+    EXPECT(c, &got, "counts", 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 1);
     // Token 0: dp = (3 - 4) / (1/2), (5 - 4) / (1/2), 0, 0; their mean by p is 0.
     const double *dz = got.of[gradient_tensor(c, "dlogits")];
     const double want[] = {-0.5, 0.5, 0, 0};
