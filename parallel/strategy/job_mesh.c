@@ -69,7 +69,6 @@ Status job_spec_check_experts(const JobSpec *s) {
         bool given;
         const char *option;
     } others[] = {{s->mesh.tensor > 1, "--tp"},
-                  {s->mesh.pipe > 1, "--pp"},
                   {s->mesh.context > 1, "--cp"},
                   {o->zero > 2, "--zero 3"},
                   {o->data_parallel, "--data-parallel"},

@@ -59,6 +59,7 @@ static Status find_plans(Stages *s) {
         FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
     for (int k = p->plan_count - 1; k >= 0; k--) TRY(stage_plan_init(s, k));
     hold_the_rest(s);
+    stage_find_choices(s);
     return OK;
 }
 
@@ -98,10 +99,6 @@ Status stage_programs(ProgramSet *out, const Program *p, const Model *m,
                 .local_shards = options->local_shards,
                 .micro_batches = micro_batches};
     *out = (ProgramSet){0};
-    for (int k = 0; k < p->plan_count; k++)
-        if (program_find_result(p, k, RESULT_CHOICES) != NONE)
-            FAIL(ERR_USAGE, "--pp is not built for a layer of experts, whose balance is a part of "
-                            "the loss; leave it out: --dp divides the batch");
     Status status = init(&s);
     if (status == OK) status = add_classes(out, &s);
     for (int k = 0; k < PLANS; k++) stage_plan_finish(&s.plans[k]);

@@ -55,7 +55,10 @@ static Status copy_communication(StageClass *c, const Op *op) {
 
 Status stage_copy_op(StageClass *c, const Op *op) {
     if (op_communicates(c->s->from, op)) return copy_communication(c, op);
-    TRY(program_copy_op(&c->copy, op, op->shard));
+    if (op_kind(c->s->from, op) == KIND_COUNT_CHOICES)
+        TRY(stage_copy_count(c, op));
+    else
+        TRY(program_copy_op(&c->copy, op, op->shard));
     c->last = c->copy.out->op_count - 1;
     return add_waits(c, c->last);
 }
@@ -258,6 +261,7 @@ static Status emit_step(StageClass *c) {
     const PipelineSchedule *p = &c->s->schedule;
     for (int i = 0; i < p->count; i++) TRY(add_task(c, &p->tasks[c->rank * p->count + i]));
     TRY(share_losses(c, PHASE_SYNC));
+    TRY(stage_share_choices(c));
     return stage_emit_update(c);
 }
 
@@ -279,6 +283,16 @@ static Status emit_plans(StageClass *c) {
 
 // --- the class
 
+// Of those ranks that have a part of a sum.
+static Status add_lane_among(StageClass *c, const char *name, StageTied *tied) {
+    Program *p = c->copy.to;
+    int pipe = c->s->pipe, positions[PIPELINE_RANKS], count = 0;
+    for (int r = 0; r < c->s->ranks; r++)
+        if (tied->ranks >> r & 1) positions[count++] = r;
+    TRY(program_add_group_at(p, name, (uint16_t)(1 << pipe), pipe, positions, count, &tied->group));
+    return program_add_lane(p, name, LANE_COMMUNICATION, tied->group, &tied->lane);
+}
+
 static Status add_lanes(StageClass *c) {
     Program *p = c->copy.to;
     const Stages *s = c->s;
@@ -289,16 +303,12 @@ static Status add_lanes(StageClass *c) {
     TRY(program_add_lane(p, "previous_in", LANE_COMMUNICATION, c->group, &c->previous_in));
     TRY(program_add_lane(p, "pipe", LANE_COMMUNICATION, c->group, &c->lane));
     for (int i = 0; i < s->tied_count; i++) {
-        int positions[PIPELINE_RANKS], count = 0;
         char name[32];
-        for (int r = 0; r < s->ranks; r++)
-            if (s->tied[i].ranks >> r & 1) positions[count++] = r;
         snprintf(name, sizeof name, "tied%d", i);
-        TRY(program_add_group_at(p, name, (uint16_t)(1 << s->pipe), s->pipe, positions, count,
-                                 &s->tied[i].group));
-        TRY(program_add_lane(p, name, LANE_COMMUNICATION, s->tied[i].group, &s->tied[i].lane));
+        TRY(add_lane_among(c, name, &s->tied[i]));
     }
-    return OK;
+    uint64_t choices = s->choices.ranks;
+    return choices & (choices - 1) ? add_lane_among(c, "choices", &c->s->choices) : OK;
 }
 
 // What lasts, in the order of the table: parameters come first, wherever they are used.
@@ -314,6 +324,8 @@ static Status add_lasting(StageClass *c) {
 Status stage_emit_class(Stages *s, Program *out, int rank) {
     StageClass c = {.s = s, .rank = rank, .copy = {.from = s->from, .to = out, .place = place}};
     c.copy.context = &c;
+    c.counted = ARENA_NEW(&s->arena, bool, s->from->tensor_count + 1);
+    if (!c.counted) FAIL(ERR_MEMORY, "out of memory for %d tensors", s->from->tensor_count);
     TRY(program_copy_head(out, s->from));
     c.copy.compute = program_find_lane(out, "compute");
     c.copy.host = program_find_lane(out, "host");

@@ -36,7 +36,8 @@ typedef struct {
     bool (*loads)[LOADS];  // [stage] does its forward load the samples, the labels?
 } StagePlan;
 
-// A weight that layers on several ranks use: their gradients are summed over a group of these.
+// What several ranks have a part of, summed over a group of these: the gradient of a weight that
+// layers on all of them use; the choices of tokens.
 typedef struct {
     int32_t sum;  // tensor that gets the sum
     uint64_t ranks;
@@ -60,6 +61,7 @@ typedef struct {
     StagePlan plans[PLANS];
     StageTied *tied;  // in the arena
     int tied_count;
+    StageTied choices;  // of experts: the table of local shard 0, or NONE
 } Stages;
 
 // Does it add parts of the gradient of an output, one for each use?
@@ -92,10 +94,17 @@ typedef struct {
     int32_t last_sent[2][2], last_count[2][2];  // [forward] what the last two of these sent
     int32_t *waits;            // what the next operation that computes must wait for
     int wait_count, tasks[2];  // tasks: [forward] how many there were
+    bool *counted;             // [tensor of `from`] a table of choices that is begun
 } StageClass;
 
 // An operation as it is, of any kind. It waits for c->waits if it computes.
 Status stage_copy_op(StageClass *c, const Op *op) MUST_USE;
+
+// stage_experts.c: who counts choices; the count of a layer; and, behind all passes, the counts and
+// the losses of all stages on each.
+void stage_find_choices(Stages *s);
+Status stage_copy_count(StageClass *c, const Op *op) MUST_USE;
+Status stage_share_choices(StageClass *c) MUST_USE;
 
 Status stage_emit_class(Stages *s, Program *out, int rank) MUST_USE;
 Status stage_emit_update(StageClass *c) MUST_USE;

@@ -31,7 +31,8 @@ static StageOp classify(const Stages *s, const Plan *plan, const Op *op) {
     bool training = plan->when == WHEN_EACH_STEP;
     StageOp so = {.stage = NONE,
                   .unit = training ? op->shard * s->micro_batches + op->micro_batch : 0,
-                  .update = phase == PHASE_UPDATE || phase == PHASE_SYNC,
+                  .update = phase == PHASE_UPDATE || phase == PHASE_SYNC ||
+                            op_kind(s->from, op) == KIND_ADD_BALANCE,
                   .tied = NONE};
     if (phase == PHASE_BACKWARD)
         so.pass =

@@ -98,7 +98,7 @@ Status stage_plan_update(Stages *s, StagePlan *plan) {
     for (int i = 0, end; i < p->op_count; i = end) {
         const Op *op = &p->ops[i];
         end = i + 1;
-        if (!plan->ops[i].update) continue;
+        if (!plan->ops[i].update || op_kind(s->from, op) == KIND_ADD_BALANCE) continue;
         bool sums = op->outputs && s->from->tensors[op_outputs(p, op)[0]].role == ROLE_GRADIENT;
         if (sums) {
             TRY(find_tied(s, plan, i, &end));
@@ -193,7 +193,7 @@ Status stage_emit_update(StageClass *c) {
     for (int i = 0; i < p->op_count; i++) {
         const StageOp *so = &c->plan->ops[i];
         bool first = i == 0 || c->plan->ops[i - 1].tied != so->tied;
-        if (!so->update) continue;
+        if (!so->update || op_kind(c->s->from, &p->ops[i]) == KIND_ADD_BALANCE) continue;
         if (op_kind(c->s->from, &p->ops[i]) == KIND_ADD_BLOCKS) {
             TRY(add_to_norm(c, i));
         } else if (so->tied != NONE) {
