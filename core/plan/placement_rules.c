@@ -167,11 +167,24 @@ Status placement_rule_linear(const Along *a) {
     return alike(a);
 }
 
-// One tensor after the other: shards of them would lie between each other.
+// Do pieces that follow one another have the shape of the whole but for the number of rows?
+static bool stacks_rows(const Along *a, int i) {
+    const Tensor *y = &a->p->tensors[op_outputs(a->plan, a->op)[0]],
+                 *x = &a->p->tensors[op_inputs(a->plan, a->op)[i]];
+    for (int d = 1; d < DIMS; d++)
+        if (x->shape[d] != y->shape[d]) return false;
+    return x->dims == y->dims;
+}
+
+// One tensor after the other: shards of them would lie between each other, but for shards of rows
+// that are put together row by row.
 Status placement_rule_concatenate(const Along *a) {
-    for (int i = 0; i < a->op->inputs; i++)
-        if (along_input(a, i).place == PLACE_SHARD)
+    for (int i = 0; i < a->op->inputs; i++) {
+        Placement x = along_input(a, i);
+        bool beside_rows = x.cut != CUT_FLAT && x.dim > 0 && stacks_rows(a, i);
+        if (x.place == PLACE_SHARD && !beside_rows)
             return along_refuse_input(a, i, "a shard of it is no shard of the whole");
+    }
     return placement_rule_linear(a);
 }
 

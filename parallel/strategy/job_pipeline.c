@@ -8,9 +8,11 @@
 
 int job_spec_pipeline_micro_batches(const JobSpec *s) { return 2 * mesh_size(&s->mesh, MESH_PIPE); }
 
-// With fewer micro-batches than stages some stage has nothing to do at any time.
+// With fewer micro-batches than stages some stage has nothing to do at any time. Shards that share
+// statistics go through a stage together.
 static Status check_micro_batches(const JobSpec *s, int ranks) {
-    int local = job_spec_local_shards(s), all = local * s->micro_batches;
+    int local = s->strategy.sync_batch_norm ? 1 : job_spec_local_shards(s);
+    int all = local * s->micro_batches;
     int least = (ranks + local - 1) / local;
     if (all < ranks && local == 1)
         FAIL(ERR_USAGE,
@@ -56,11 +58,6 @@ Status job_spec_check_pipeline(const JobSpec *s) {
         FAIL(ERR_USAGE,
              "--zero 3 gathers the parameters of each layer for each pass, which --pp %d would ask "
              "for with every micro-batch; give --zero 1 or 2",
-             ranks);
-    if (o->sync_batch_norm)
-        FAIL(ERR_USAGE,
-             "--sync-batchnorm is not built for --pp %d: each shard normalises with "
-             "statistics of its own there; leave one of them out",
              ranks);
     TRY(check_schedule(s));
     return check_micro_batches(s, ranks);

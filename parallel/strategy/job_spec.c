@@ -136,12 +136,6 @@ static Status check_tensor(const JobSpec *s) {
              "--compress %s with --tp %d is not built: it compresses gradients of whole weights; "
              "leave one of them out",
              forms[o->compress.word], s->mesh.tensor);
-    if (o->sync_batch_norm && job_spec_shards(s) > 1)
-        FAIL(
-            ERR_USAGE,
-            "--sync-batchnorm is not built for --tp %d with %d shards, whose statistics of divided "
-            "channels it would join; leave one of them out",
-            s->mesh.tensor, job_spec_shards(s));
     return OK;
 }
 

@@ -67,7 +67,7 @@ static Status init(Stages *s) {
     s->pipe = mesh_find_axis(s->from, MESH_PIPE);
     if (s->pipe == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"pipe\"");
     s->ranks = s->from->axes[s->pipe].size;
-    PipelineShape shape = stage_shape(s->options, s->ranks, s->micro_batches * s->local_shards);
+    PipelineShape shape = stage_shape(s->options, s->ranks, s->units);
     TRY(pipeline_schedule_create(&s->schedule, &s->arena, &shape));
     TRY(pipeline_schedule_check(&s->schedule));
     s->stages = shape.ranks * shape.chunks;
@@ -97,7 +97,8 @@ Status stage_programs(ProgramSet *out, const Program *p, const Model *m,
                 .m = m,
                 .options = options,
                 .local_shards = options->local_shards,
-                .micro_batches = micro_batches};
+                .micro_batches = micro_batches,
+                .units = micro_batches * (options->sync_batch_norm ? 1 : options->local_shards)};
     *out = (ProgramSet){0};
     Status status = init(&s);
     if (status == OK) status = add_classes(out, &s);

@@ -8,7 +8,9 @@
 #include "core/plan/program_copy.h"
 #include "parallel/strategy/stage.h"
 
-// A micro-batch of a shard is called a unit here: a rank counts those of all its shards, in order.
+// A unit here is what goes through a stage at once: a micro-batch of a shard, of which a rank
+// counts those of all its shards, in order; or, with --sync-batchnorm, which joins what all shards
+// know of a micro-batch, that of all its shards.
 typedef struct {
     int32_t stage;  // NONE: no single one
     int32_t unit;
@@ -50,7 +52,7 @@ typedef struct {
     const StrategyOptions *options;
     Arena arena;
     int pipe, ranks, stages;  // axis; its size; of all ranks
-    int local_shards, micro_batches;
+    int local_shards, micro_batches, units;  // units: of a step
     PipelineSchedule schedule;
     int *layer_stage;     // [layer], and behind the last the loss
     int *work_layer;      // [work] layer; layer_count: the loss; NONE

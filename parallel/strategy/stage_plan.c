@@ -26,11 +26,16 @@ static bool writes_role(const Stages *s, const Plan *plan, const Op *op, Role ro
     return false;
 }
 
+static int unit_of(const Stages *s, const Op *op) {
+    bool together = s->units == s->micro_batches;
+    return together ? op->micro_batch : op->shard * s->micro_batches + op->micro_batch;
+}
+
 static StageOp classify(const Stages *s, const Plan *plan, const Op *op) {
     Phase phase = (Phase)op_work(s->from, op)->phase;
     bool training = plan->when == WHEN_EACH_STEP;
     StageOp so = {.stage = NONE,
-                  .unit = training ? op->shard * s->micro_batches + op->micro_batch : 0,
+                  .unit = training ? unit_of(s, op) : 0,
                   .update = phase == PHASE_UPDATE || phase == PHASE_SYNC ||
                             op_kind(s->from, op) == KIND_ADD_BALANCE,
                   .tied = NONE};
@@ -211,7 +216,7 @@ Status stage_plan_init(Stages *s, int k) {
     StagePlan *plan = &s->plans[k];
     plan->plan = &s->from->plans[k];
     bool training = plan->plan->when == WHEN_EACH_STEP;
-    plan->units = training ? s->local_shards * s->micro_batches : 1;
+    plan->units = training ? s->units : 1;
     plan->ops = ARENA_NEW(&s->arena, StageOp, plan->plan->op_count + 1);
     plan->loads = arena_push_array(&s->arena, (size_t)s->stages, sizeof *plan->loads);
     if (!plan->ops || !plan->loads)

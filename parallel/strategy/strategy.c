@@ -31,9 +31,9 @@ static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     return OK;
 }
 
-// What all ranks do, with sequences cut and weights divided.
-static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
-                         const StrategyOptions *strategy) {
+// With sequences cut and weights divided.
+static Status divide(Program *out, const Model *m, const StepSpec *spec,
+                     const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) return expert_split(out);
     for (int k = 0; k < out->plan_count && strategy->sequence_parallel; k++)
@@ -42,6 +42,13 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
                             "from all positions: leave it out; --tp goes without it");
     if (splits(spec)) TRY(split_tensor(out, m, strategy->sequence_parallel));
     return cuts(spec) ? context_apply(out, strategy->context) : OK;
+}
+
+// What all ranks do.
+static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
+                         const StrategyOptions *strategy) {
+    TRY(divide(out, m, spec, strategy));
+    return strategy->sync_batch_norm ? sync_batch_norm_apply(out, strategy) : OK;
 }
 
 static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {
@@ -55,7 +62,6 @@ static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOpt
 // One class of ranks.
 static Status join(Program *p, const Model *m, const StepSpec *spec,
                    const StrategyOptions *strategy) {
-    if (strategy->sync_batch_norm) TRY(sync_batch_norm_apply(p, strategy));
     TRY(recompute_apply(p, m, strategy->recompute));
     TRY(join_gradients(p, spec, strategy));
     if (cuts(spec) && !join_over_context(strategy)) TRY(split_broadcast(p, MESH_CONTEXT));
@@ -96,10 +102,11 @@ Status strategy_stages(int *out, Arena *a, const Model *m, const StepSpec *spec,
                        const StrategyOptions *options) {
     Program whole = {0};
     StepSpec step = *spec;
+    StrategyOptions strategy = *options;
     const PipelineShape shape =
         stage_shape(options, mesh_size(&spec->mesh, MESH_PIPE), spec->micro_batches);
-    step.local_shards = spec->shards / mesh_size(&spec->mesh, MESH_DATA);
-    Status s = make_whole(&whole, m, &step, options);
+    step.local_shards = strategy.local_shards = spec->shards / mesh_size(&spec->mesh, MESH_DATA);
+    Status s = make_whole(&whole, m, &step, &strategy);
     if (s == OK) s = stage_assign(out, a, &whole, m, options->stages, &shape);
     program_finish(&whole);
     return s;

@@ -84,8 +84,9 @@ Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyO
 
 // Let each batch normalisation of the step use the statistics of all shards of its micro-batch: its
 // operations go shard by shard, statistics are gathered on the communication lane "statistics" and
-// the sums of the backward reduced there, in the order of the shards. For the untransformed program
-// of a model; a strategy for the gradients comes after. ERR_USAGE when the program normalises none.
+// the sums of the backward reduced there, in the order of the shards. For a program whose data are
+// divided and perhaps its weights, before a pipeline or a strategy for the gradients. ERR_USAGE
+// when the program normalises none.
 Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // Expert parallelism: the data parallel ranks, as many as strategy.experts, share the experts of

@@ -2,9 +2,12 @@
 // Synchronised batch normalisation (as PyTorch's SyncBatchNorm) as a transformation of a program:
 // every shard normalises with the statistics of all shards' rows. Statistics are gathered, since
 // counts may differ; the sums of the backward are reduced; the gradients of weight and bias stay a
-// shard's own, for the strategy to sum. The plan is written anew: of each micro-batch an operation
-// of all shards, then the next one, so that all statistics are there before the first is read.
+// shard's own, for the strategy to sum. Operations are ordered anew: of each micro-batch those of
+// all shards up to the next statistics, which are joined before the first shard reads them. Tensors
+// may be cut along other axes; what is joined is cut as its parts are.
+#include "core/base/array.h"
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 #include "parallel/strategy/strategy_internal.h"
 
 #include <stdio.h>
@@ -20,18 +23,20 @@ typedef struct {
     int compute, group, lane;
     int32_t *joined;  // [tensor] what all shards know together in its place, or NONE
     int32_t *parts;   // [shards] what they have written so far of one layer and micro-batch
+    int *order;       // owned: the operations so far in the new order
+    int count, capacity;
 } Sync;
 
 // --- order
 
 typedef struct {
-    int micro_batch, place, shard, op;
+    int micro_batch, segment, shard, op;
 } Key;
 
 static int by_key(const void *left, const void *right) {
     const Key *a = left, *b = right;
     if (a->micro_batch != b->micro_batch) return a->micro_batch < b->micro_batch ? -1 : 1;
-    if (a->place != b->place) return a->place < b->place ? -1 : 1;
+    if (a->segment != b->segment) return a->segment < b->segment ? -1 : 1;
     if (a->shard != b->shard) return a->shard < b->shard ? -1 : 1;
     return (a->op > b->op) - (a->op < b->op);
 }
@@ -43,41 +48,47 @@ static int count_micro_batches(const Plan *plan) {
     return most + 1;
 }
 
-// All shards do the same but for the update of running statistics, which is shard 0's alone: it has
-// the place of the operation before it. Copies of parameters and the scale of the loss come first,
-// as before, and updates come last.
+static bool is_joined(Kind k) {
+    return k == KIND_BATCH_NORM_STATISTICS || k == KIND_BATCH_NORM_REDUCE;
+}
+
+// A segment of a micro-batch ends with what is joined. Updates come last, in their order.
 static Status find_order(Sync *s, Key **out) {
     int n = s->plan->op_count, micro_batches = count_micro_batches(s->plan);
-    int *place = ARENA_NEW(&s->arena, int, s->shards *micro_batches);
+    int *segment = ARENA_NEW(&s->arena, int, s->shards *micro_batches);
     *out = ARENA_NEW(&s->arena, Key, n + 1);
-    if (!*out || !place) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    if (!*out || !segment) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
     for (int i = 0; i < n; i++) {
         const Op *op = &s->plan->ops[i];
-        int *next = &place[op->shard * micro_batches + op->micro_batch];
+        int *now = &segment[op->shard * micro_batches + op->micro_batch];
         bool last = op_work(s->p, op)->phase == PHASE_UPDATE;
-        bool first = op_kind(s->p, op) == KIND_SCALE ||
-                     (op->outputs && s->p->tensors[op_outputs(s->plan, op)[0]].role == ROLE_COPY);
-        if (!first && op_kind(s->p, op) != KIND_BATCH_NORM_UPDATE) ++*next;
-        (*out)[i] = (Key){last ? micro_batches : op->micro_batch, last ? i : *next, op->shard, i};
+        (*out)[i] =
+            last ? (Key){micro_batches, 0, 0, i} : (Key){op->micro_batch, *now, op->shard, i};
+        *now += is_joined(op_kind(s->p, op));
     }
     qsort(*out, (size_t)n, sizeof **out, by_key);
     return OK;
 }
 
+static Status put_next(Sync *s, int op) {
+    TRY(ARRAY_RESERVE(s->order, s->capacity, s->count + 1));
+    s->order[s->count++] = op;
+    return OK;
+}
+
 // --- operations
 
-static Status add_again(Sync *s, int i) {
+// An operation reads what is joined. It keeps its place and its explicit dependencies.
+static Status read_joined(Sync *s, int i) {
     const Op op = s->plan->ops[i];
     const Work w = *op_work(s->p, &op);
-    int count = op.outputs + op.inputs;
-    int32_t *operands = ARENA_NEW(&s->arena, int32_t, count + 1);
-    int64_t *attrs = ARENA_NEW(&s->arena, int64_t, w.attr_count + 1);
+    int32_t operands[2 * OPERANDS];
+    int64_t attrs[ATTRIBUTES];
     char name[256], layer[256] = "";
-    bool own = w.kind == KIND_BATCH_NORM_BACKWARD_WEIGHT;  // the gradients are of our rows
-    if (!operands || !attrs) FAIL(ERR_MEMORY, "out of memory for %s", op_name(s->p, &op));
-    for (int k = 0; k < count; k++) {
+    int made;
+    for (int k = 0; k < op.outputs + op.inputs; k++) {
         int32_t t = op_outputs(s->plan, &op)[k], all = s->joined[t];
-        operands[k] = k < op.outputs || own || all == NONE ? t : all;
+        operands[k] = k < op.outputs || all == NONE ? t : all;
     }
     if (w.kind == KIND_BATCH_NORM_UPDATE)  // from what everybody knows
         for (int o = 0; o < op.outputs; o++)
@@ -85,41 +96,50 @@ static Status add_again(Sync *s, int i) {
     for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(s->p, &w, k);
     snprintf(name, sizeof name, "%s", program_name(s->p, w.name));
     if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(s->p, w.layer));
-    return plan_add_op(s->p, s->plan,
-                       &(OpSpec){.name = name,
-                                 .layer = layer,
-                                 .kind = work_kind(&w),
-                                 .phase = (Phase)w.phase,
-                                 .dtype = (Dtype)w.dtype,
-                                 .lane = op.lane,
-                                 .attrs = attrs,
-                                 .outputs = operands,
-                                 .inputs = operands + op.outputs,
-                                 .output_count = op.outputs,
-                                 .input_count = op.inputs,
-                                 .guard = TENSOR_REF(op.guard),
-                                 .shard = op.shard,
-                                 .micro_batch = op.micro_batch,
-                                 .flags = op.flags},
-                       NULL);
+    TRY(plan_add_op(s->p, s->plan,
+                    &(OpSpec){.name = name,
+                              .layer = layer,
+                              .kind = work_kind(&w),
+                              .phase = (Phase)w.phase,
+                              .dtype = (Dtype)w.dtype,
+                              .lane = op.lane,
+                              .attrs = attrs,
+                              .outputs = operands,
+                              .inputs = operands + op.outputs,
+                              .output_count = op.outputs,
+                              .input_count = op.inputs},
+                    &made));
+    s->plan->ops[i].work = s->plan->ops[made].work;
+    s->plan->ops[i].operand_first = s->plan->ops[made].operand_first;
+    s->plan->op_count = made;
+    return OK;
 }
 
-// "bn1.statistics.all" beside shard 0's "bn1.statistics", with room for so many sets.
+// The gradients of weight and bias are of a shard's own rows.
+static bool reads_joined(const Sync *s, const Op *op) {
+    if (op_kind(s->p, op) == KIND_BATCH_NORM_BACKWARD_WEIGHT) return false;
+    for (int k = 0; k < op->inputs; k++)
+        if (s->joined[op_inputs(s->plan, op)[k]] != NONE) return true;
+    return false;
+}
+
+// "bn1.statistics.all" beside shard 0's "bn1.statistics", with room for so many sets; 0: for one
+// sum. Along other axes it lies as its parts do.
 static Status add_tensor(Sync *s, const char *what, int64_t sets, Placement place, int32_t *out) {
     const Tensor t = s->p->tensors[s->parts[0]];
+    const Logical of = s->p->logicals[t.logical];
     char name[300], whole[300];
     int index;
-    snprintf(whole, sizeof whole, "%s.%s", program_name(s->p, s->p->logicals[t.logical].name),
-             what);
+    snprintf(whole, sizeof whole, "%s.%s", program_name(s->p, of.name), what);
     snprintf(name, sizeof name, "%s.%s", program_name(s->p, t.name), what);
-    LogicalSpec l = {.name = whole, .dims = t.dims, .dtype = (Dtype)t.dtype, .role = ROLE_BUFFER};
-    memcpy(l.shape, t.shape, sizeof l.shape);
-    if (sets) l.shape[0] = sets;
-    TensorSpec piece = {.name = name,
-                        .dtype = l.dtype,
-                        .role = l.role,
-                        .micro_batch = t.micro_batch,
-                        .placement = {place}};
+    LogicalSpec l = {.name = whole, .dims = of.dims, .dtype = (Dtype)t.dtype, .role = ROLE_BUFFER};
+    TensorSpec piece = {
+        .name = name, .dtype = l.dtype, .role = l.role, .micro_batch = t.micro_batch};
+    memcpy(l.shape, of.shape, sizeof l.shape);
+    memcpy(piece.shape, t.shape, sizeof piece.shape);
+    memcpy(piece.placement, t.placement, sizeof piece.placement);
+    if (sets) l.shape[0] = piece.shape[0] = sets;
+    piece.placement[s->axis] = place;
     piece.logical = program_find_logical(s->p, whole);
     if (piece.logical == NONE) TRY(program_add_logical(s->p, &l, &piece.logical));
     TRY(program_add_tensor(s->p, &piece, &index));
@@ -133,6 +153,7 @@ static Status add_join(Sync *s, Kind kind, const Op *like, int32_t out, const in
     char name[300];
     bool communicates = kind_communicates(kind);
     snprintf(name, sizeof name, "%s.%s", kind_name(kind), tensor_name(s->p, inputs[0]));
+    TRY(put_next(s, s->plan->op_count));
     return plan_add_op(s->p, s->plan,
                        &(OpSpec){.name = name,
                                  .kind = kind,
@@ -181,7 +202,7 @@ static Status join_parts(Sync *s, int i) {
     const Op op = s->plan->ops[i];
     Kind kind = op_kind(s->p, &op);
     int32_t all;
-    if (kind != KIND_BATCH_NORM_STATISTICS && kind != KIND_BATCH_NORM_REDUCE) return OK;
+    if (!is_joined(kind)) return OK;
     s->parts[op.shard] = op_outputs(s->plan, &op)[0];
     if (op.shard + 1 < s->shards) return OK;
     TRY(kind == KIND_BATCH_NORM_STATISTICS ? join_statistics(s, &op, &all)
@@ -202,22 +223,24 @@ static Status find_lanes(Sync *s) {
 }
 
 static Status rewrite(Sync *s) {
-    Key *order;
-    int n = s->plan->op_count;
+    Key *keys;
+    int n = s->plan->op_count, tensors = s->p->tensor_count;
     TRY(find_lanes(s));
-    TRY(find_order(s, &order));
-    uint8_t *keep = ARENA_NEW(&s->arena, uint8_t, 4 * n + n * s->shards + 1);
-    s->joined = ARENA_NEW(&s->arena, int32_t, s->p->tensor_count + 1);
+    TRY(find_order(s, &keys));
+    s->joined = ARENA_NEW(&s->arena, int32_t, tensors + 1);
     s->parts = ARENA_NEW(&s->arena, int32_t, s->shards);
-    if (!keep || !s->joined || !s->parts)
-        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
-    for (int t = 0; t < s->p->tensor_count; t++) s->joined[t] = NONE;
-    for (int i = 0; i < n; i++) {
-        TRY(add_again(s, order[i].op));
-        TRY(join_parts(s, order[i].op));
+    if (!s->joined || !s->parts) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    for (int t = 0; t < tensors; t++) s->joined[t] = NONE;
+    for (int k = 0; k < n; k++) {
+        int i = keys[k].op;
+        if (reads_joined(s, &s->plan->ops[i])) TRY(read_joined(s, i));
+        TRY(put_next(s, i));
+        TRY(join_parts(s, i));
     }
-    for (int i = n; i < s->plan->op_count; i++) keep[i] = 1;
-    TRY(plan_select(s->plan, NULL, keep));
+    uint8_t *keep = ARENA_NEW(&s->arena, uint8_t, s->count);
+    if (!keep) FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
+    memset(keep, 1, (size_t)s->count);
+    TRY(plan_select(s->plan, s->order, keep));
     return plan_derive_deps(s->p, s->plan);
 }
 
@@ -239,6 +262,7 @@ Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) {
         FAIL(ERR_USAGE, "--sync-batchnorm: the model has no batch_norm layer; leave it out");
     if (s.shards * s.ranks == 1) return OK;  // its statistics are of the whole batch
     Status status = rewrite(&s);
+    free(s.order);
     arena_finish(&s.arena);
     return status;
 }

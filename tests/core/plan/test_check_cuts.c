@@ -170,6 +170,22 @@ START_TEST(batch_normalisation_has_channels_with_all_that_is_theirs) {
 }
 END_TEST
 
+START_TEST(pieces_of_columns_are_put_together_row_by_row) {
+    const OneOp cases[] = {
+        {KIND_CONCATENATE, "a S1 1x3; b S1 1x3; y S1 2x3", "y", "a b", NULL},
+        {KIND_CONCATENATE, "a S2 1x3x2; b S2 2x3x2; y S2 3x3x2", "y", "a b", NULL},
+        {KIND_CONCATENATE, "a P+ 1x3; b P+ 1x3; y P+ 2x3", "y", "a b", NULL},
+        {KIND_CONCATENATE, "a S0 1x3; b S0 1x3; y S0 2x3", "y", "a b",
+         "a is S0 along data: a shard of it is no shard of the whole"},
+        {KIND_CONCATENATE, "a S1 1x4; b S1 1x4; y S1 4x2", "y", "a b", "is no shard of the whole"},
+        {KIND_CONCATENATE, "a S1 1x4; b S1 1x4; y S0 8", "y", "a b", "is no shard of the whole"},
+        {KIND_CONCATENATE, "a S:flat/4 4; b S:flat/4 4; y S:flat/4 8", "y", "a b",
+         "is no shard of the whole"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
 // --- masks, which have attributes
 
 // x (4,6,5) over two ranks with indices of dimensions 1 and 2, as many as are given.
@@ -259,6 +275,6 @@ END_TEST
 SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
       a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
       a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row,
-      pieces_of_rows_are_exchanged, positions_of_pieces_need_an_index,
-      batch_normalisation_has_channels_with_all_that_is_theirs,
+      pieces_of_rows_are_exchanged, pieces_of_columns_are_put_together_row_by_row,
+      positions_of_pieces_need_an_index, batch_normalisation_has_channels_with_all_that_is_theirs,
       a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)

@@ -211,19 +211,6 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
 }
 END_TEST
 
-// Statistics of one shard are a rank's own channels'; those of several are not joined.
-START_TEST(statistics_of_divided_channels_are_not_joined) {
-    JobSpec s = job_spec_default();
-    s.strategy.sync_batch_norm = true;
-    s.model = "resnet";
-    s.ranks = s.mesh.tensor = 2;
-    ck_assert_ok(job_spec_check(&s));
-    s.shards = 2;
-    ck_assert_fails(job_spec_check(&s), ERR_USAGE,
-                    "--sync-batchnorm is not built for --tp 2 with 2 shards");
-}
-END_TEST
-
 // --- what a model file says
 
 // A model of four products, whose lines say `says`, in a file; `out` is its name.
@@ -321,6 +308,5 @@ END_TEST
 SUITE("split_plan", a_step_sends_what_the_closed_form_says,
       positions_cost_as_many_gathers_and_scatters, gradients_of_weights_come_behind_a_reduction,
       a_reduction_that_is_forgotten_or_late_is_refused,
-      what_cannot_be_divided_is_refused_with_what_can,
-      statistics_of_divided_channels_are_not_joined, a_layer_may_say_how_its_weight_lies,
+      what_cannot_be_divided_is_refused_with_what_can, a_layer_may_say_how_its_weight_lies,
       what_a_layer_says_and_cannot_have_is_refused)

@@ -158,9 +158,6 @@ START_TEST(what_does_not_go_with_a_pipeline_is_refused) {
     s = job(2, 4, 4, SCHEDULE_1F1B);
     s.strategy.data_parallel = true;
     ck_assert_fails(job_spec_check(&s), ERR_USAGE, "--data-parallel keeps all weights");
-    s = job(2, 4, 4, SCHEDULE_1F1B);
-    s.strategy.sync_batch_norm = true;
-    ck_assert_fails(job_spec_check(&s), ERR_USAGE, "--sync-batchnorm is not built for --pp 2");
     s = job(65, 65, 65, SCHEDULE_1F1B);
     ck_assert_fails(job_spec_check(&s), ERR_USAGE, "--pp 65: a pipeline has at most 64 ranks");
 }
