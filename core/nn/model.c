@@ -84,18 +84,43 @@ static int64_t add_or_most(int64_t a, int64_t b) {
     return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
 }
 
-int64_t model_flops(const Model *m) {
+// Of the backward pass of a layer whose forward is `forward`: gradients of its weights, where they
+// are trained, and of its inputs.
+static int64_t backward_flops(const Model *m, int layer, int64_t forward) {
+    const Layer *l = &m->layers[layer];
+    int gradients = l->parameter_count > 0 && model_has_gradient(m, layer, 0);
+    for (int k = 0; k < l->input_count; k++) gradients += layer_input_trained(m, l, k);
+    bool attention = l->row->flops_backward != NULL;  // however many of its inputs want a gradient
+    if (attention && gradients) gradients = 2;
     int64_t sum = 0;
+    for (int k = 0; k < gradients; k++) sum = add_or_most(sum, forward);
+    return sum;
+}
+
+static int64_t forward_flops(const Layer *l) {
+    return l->used && l->row->flops ? l->row->flops(l) : 0;
+}
+
+int64_t model_forward_flops(const Model *m) {
+    int64_t sum = 0;
+    for (int i = 0; i < m->layer_count; i++) sum = add_or_most(sum, forward_flops(&m->layers[i]));
+    return sum;
+}
+
+int64_t model_needed_flops(const Model *m) {
+    int64_t sum = model_forward_flops(m);
+    for (int i = 0; i < m->layer_count; i++)
+        sum = add_or_most(sum, backward_flops(m, i, forward_flops(&m->layers[i])));
+    return sum;
+}
+
+int64_t model_flops(const Model *m) {
+    int64_t sum = model_forward_flops(m);
     for (int i = 0; i < m->layer_count; i++) {
         const Layer *l = &m->layers[i];
-        if (!l->used) continue;
-        int passes = 1 + (l->parameter_count > 0 && model_has_gradient(m, i, 0));
-        for (int k = 0; k < l->input_count; k++) passes += layer_input_trained(m, l, k);
-        if (!l->row->flops) continue;
-        sum = add_or_most(sum, l->row->flops(l));
-        for (int k = 1; k < passes && !l->row->flops_backward; k++)
-            sum = add_or_most(sum, l->row->flops(l));
-        if (l->row->flops_backward && passes > 1) sum = add_or_most(sum, l->row->flops_backward(l));
+        int64_t forward = forward_flops(l), backward = backward_flops(m, i, forward);
+        if (forward && backward && l->row->flops_backward) backward = l->row->flops_backward(l);
+        sum = add_or_most(sum, backward);
     }
     return sum;
 }

@@ -85,6 +85,12 @@ int64_t model_trained_parameters(const Model *m);  // of those that a step updat
 // such, in the input's gradients; and of attention. Nothing else counts. INT64_MAX: or more.
 int64_t model_flops(const Model *m);
 
+// Of a sample's forward pass alone; and of a training step as model flops utilisation counts them
+// (Chowdhery et al., PaLM, 2022, appendix B): a backward is twice a forward, so that scores which
+// attention computes again count no more than what --recompute does.
+int64_t model_forward_flops(const Model *m);
+int64_t model_needed_flops(const Model *m);
+
 // Rows of one evaluation block: fixed, so that a result does not depend on the ranks.
 enum { EVALUATION_ROWS = 256 };
 

@@ -9,13 +9,12 @@ static const int64_t ELEMENTS_MAX = (int64_t)1 << 40, MULTIPLY_ADDS_MAX = (int64
 
 // Sizes that the rest of the program may multiply without looking.
 static Status check_sizes(const Model *m, const Layer *l) {
-    int64_t out = layer_elements(l->out, l->out_dims);
-    bool fits = out <= ELEMENTS_MAX;
+    bool fits = layer_elements(l->out, l->out_dims) <= ELEMENTS_MAX;
     for (int k = 0; k < l->parameter_count; k++)
-        fits = fits &&
-               layer_elements(l->parameters[k].shape, l->parameters[k].dims) <= ELEMENTS_MAX &&
-               out <= MULTIPLY_ADDS_MAX /
-                          layer_elements(l->parameters[k].shape + 1, l->parameters[k].dims - 1);
+        fits =
+            fits && layer_elements(l->parameters[k].shape, l->parameters[k].dims) <= ELEMENTS_MAX;
+    if (fits && l->parameter_count && l->row->flops)
+        fits = l->row->flops(l) / 2 <= MULTIPLY_ADDS_MAX;
     char shape[LAYER_SHAPE];
     if (!fits)
         LAYER_FAIL(ERR_SHAPE, m, l, "too large: its output is %s",

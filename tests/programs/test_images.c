@@ -45,12 +45,12 @@ static void run(char weights[17], const char *model, const char *more) {
     command_finish(&it);
 }
 
-START_TEST(residual_networks_train_on_cifar_to_the_same_bits_on_any_number_of_ranks) {
-    static const char *const models[] = {"resnet:depth=8,width=4,image=32,colours=3",
-                                         "resnet18:width=4,size=32,classes=10",
-                                         "resnet50:width=4,size=32,classes=10"};
+START_TEST(small_networks_train_on_cifar_to_the_same_bits_on_any_number_of_ranks) {
+    static const char *const models[] = {
+        "resnet:depth=8,width=4,image=32,colours=3", "resnet18:width=4,size=32,classes=10",
+        "resnet50:width=4,size=32,classes=10", "vgg16:width=4,size=32,hidden=16,classes=10"};
     write_data();
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         char one[17], more[17];
         run(one, models[i], "");
         ck_assert_uint_eq(strlen(one), 16);
@@ -73,11 +73,12 @@ START_TEST(images_of_another_shape_are_refused_with_both) {
 }
 END_TEST
 
-// 4 bytes a parameter: 11,689,512 and 25,557,032. Nothing of that size is trained here.
+// 4 bytes a parameter: 11,689,512, 25,557,032 and 138,357,544. None of that size is trained here.
 START_TEST(networks_of_imagenet_are_planned_and_simulated) {
     static const char *const nets[][3] = {{"resnet18", "11689512 parameters", "44.6MiB"},
-                                          {"resnet50", "25557032 parameters", "97.5MiB"}};
-    for (int i = 0; i < 2; i++) {
+                                          {"resnet50", "25557032 parameters", "97.5MiB"},
+                                          {"vgg16", "138357544 parameters", "528MiB"}};
+    for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(command_run(&it, "train --print-memory --model %s", nets[i][0]), 0);
         ck_assert_ptr_nonnull(strstr(it.out, nets[i][1]));
         ck_assert_ptr_nonnull(strstr(it.out, nets[i][2]));
@@ -90,5 +91,5 @@ START_TEST(networks_of_imagenet_are_planned_and_simulated) {
 }
 END_TEST
 
-SUITE("images", residual_networks_train_on_cifar_to_the_same_bits_on_any_number_of_ranks,
+SUITE("images", small_networks_train_on_cifar_to_the_same_bits_on_any_number_of_ranks,
       images_of_another_shape_are_refused_with_both, networks_of_imagenet_are_planned_and_simulated)

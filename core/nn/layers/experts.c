@@ -86,8 +86,11 @@ static Status infer(const Model *m, Layer *l) {
 
 // The router, and three products for each choice: as if none were dropped, and no slot empty.
 static int64_t flops(const Layer *l) {
-    int64_t C = l->in[l->in_dims - 1], tokens = layer_elements(l->in, l->in_dims) / C;
-    return 2 * tokens * C * (count_of(l) + 3 * top_k(l) * hidden(l));
+    int64_t each, flops, choices = 6 * top_k(l);
+    bool fits = !__builtin_mul_overflow(choices, hidden(l), &each) &&
+                !__builtin_add_overflow(each, 2 * count_of(l), &each) &&
+                !__builtin_mul_overflow(layer_elements(l->in, l->in_dims), each, &flops);
+    return fits ? flops : INT64_MAX;
 }
 
 // --- operations

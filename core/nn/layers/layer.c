@@ -143,5 +143,9 @@ void layer_add_weight_and_bias(Layer *l, int dims, const int64_t *shape) {
 
 int64_t layer_weighted_flops(const Layer *l) {
     const LayerParameter *w = &l->parameters[0];
-    return 2 * layer_elements(l->out, l->out_dims) * layer_elements(w->shape + 1, w->dims - 1);
+    int64_t out = layer_elements(l->out, l->out_dims), each, flops;
+    each = layer_elements(w->shape + 1, w->dims - 1);
+    bool fits =
+        !__builtin_mul_overflow(out, each, &flops) && !__builtin_add_overflow(flops, flops, &flops);
+    return fits ? flops : INT64_MAX;
 }
