@@ -16,7 +16,11 @@ enum { LINES = 78, WORDS_OF_AN_AXIS = 800 };
 static const struct {
     MeshAxis axis;
     const char *option;
-} degrees[] = {{MESH_DATA, "dp"}, {MESH_TENSOR, "tp"}, {MESH_PIPE, "pp"}, {MESH_CONTEXT, "cp"}};
+} degrees[] = {{MESH_DATA, "dp"},
+               {MESH_TENSOR, "tp"},
+               {MESH_PIPE, "pp"},
+               {MESH_CONTEXT, "cp"},
+               {MESH_EXPERT, "ep"}};
 enum { DEGREES = sizeof degrees / sizeof *degrees };
 
 // A job as planned: its ranks with the most memory.
@@ -88,14 +92,15 @@ static void planned_row(Table *t, const char *name, int64_t ranks, const Planned
     table_cell(t, "%lld", (long long)messages(x));
 }
 
-// The same batch on the ranks that are left without an axis.
+// The same batch on the ranks that are left without an axis: on all of them without shared experts.
 static JobSpec without(const JobSpec *s, MeshAxis a) {
     JobSpec out = *s;
     Mesh *m = &out.mesh;
     m->data = job_spec_data_ranks(s);
-    int *sizes[MESH_AXES] = {&m->pipe, &m->data, &m->context, &m->tensor};
+    int *sizes[] = {&m->pipe, &m->data, &m->context, &m->tensor, &out.strategy.experts};
     *sizes[a] = 1;
     out.ranks = (int)mesh_ranks(m);
+    if (a == MESH_DATA) out.strategy.experts = 1;
     if (a == MESH_DATA) out.shards = 1;
     if (a == MESH_DATA) out.strategy.zero = 0;
     return out;
@@ -137,15 +142,27 @@ static Status print_table(const JobSpec *s, const Mesh *m, const Planned *all, A
 
 // --- in words
 
-// The sum along one axis of the program; of the axis data, with those along context, too.
+// Is it an exchange of tokens among ranks that share experts, or a sum among these alone?
+static bool is_of_experts(const Program *p, const Traffic *t) {
+    bool own_axis = mesh_find_axis(p, MESH_EXPERT) != NONE;
+    return t->axes == 1 << mesh_expert_axis(p) && (own_axis || t->kind == KIND_ALL_TO_ALL);
+}
+
+// Is it sent along an axis? Along data, what is summed along data and others at once, too.
+static bool is_along(const Program *p, const Traffic *t, MeshAxis a) {
+    int axis = mesh_find_axis(p, a), context = mesh_find_axis(p, MESH_CONTEXT);
+    unsigned batch = mesh_batch_axes(p), wide = batch | (context == NONE ? 0u : 1u << context);
+    if (a == MESH_EXPERT || is_of_experts(p, t)) return a == MESH_EXPERT && is_of_experts(p, t);
+    return a == MESH_DATA ? t->axes & batch && !(t->axes & ~wide) : t->axes == 1 << axis;
+}
+
 static Traffic along(const Planned *x, MeshAxis a) {
-    int axis = mesh_find_axis(&x->program, a);
-    Traffic sum = traffic_along(x->traffic, x->count, (uint16_t)(1 << axis));
-    int context = mesh_find_axis(&x->program, MESH_CONTEXT);
-    if (a != MESH_DATA || context == NONE) return sum;
-    Traffic both = traffic_along(x->traffic, x->count, (uint16_t)(1 << axis | 1 << context));
-    sum.count += both.count;
-    sum.bytes += both.bytes;
+    Traffic sum = {0};
+    for (int i = 0; i < x->count; i++) {
+        if (!is_along(&x->program, &x->traffic[i], a)) continue;
+        sum.count += x->traffic[i].count;
+        sum.bytes += x->traffic[i].bytes;
+    }
     return sum;
 }
 
@@ -154,15 +171,10 @@ static void say_data(char *out, const JobSpec *s, int size) {
                 (long long)(s->batch / size));
     switch (s->strategy.zero) {
     case 0:
-        if (s->strategy.experts > 1)
-            text_append(out, WORDS_OF_AN_AXIS,
-                        "They share the experts of each layer, and exchange tokens before and "
-                        "after these, forward and backward; what is no expert all hold. ");
-        else
-            text_append(
-                out, WORDS_OF_AN_AXIS,
-                "Every one holds all weights, so memory falls by activations alone; --zero 1 "
-                "divides what the optimiser keeps. ");
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "Every one holds all weights%s, so memory falls by activations alone; --zero 1 "
+                    "divides what the optimiser keeps. ",
+                    s->strategy.experts > 1 ? " that are no expert's" : "");
         break;
     case 1:
     case 2:
@@ -177,6 +189,20 @@ static void say_data(char *out, const JobSpec *s, int size) {
     text_append(out, WORDS_OF_AN_AXIS,
                 "Gradients go while the backward computes the layers before: the cheapest axis to "
                 "take over slow links.");
+}
+
+static void say_experts(char *out, int size, int groups) {
+    if (groups == 1)
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "all %d data parallel ranks share the experts of each layer", size);
+    else
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "%d neighbours along data share the experts of each layer, and %d groups of "
+                    "them hold the same ones, whose gradients are summed over the groups",
+                    size, groups);
+    text_append(out, WORDS_OF_AN_AXIS,
+                ". Tokens go to the ranks that have their experts and back, forward and backward, "
+                "and the layer waits for that: so these ranks are better within a node.");
 }
 
 static void say_tensor(char *out, int size) {
@@ -219,8 +245,7 @@ static void print_wrapped(const char *text, int indent) {
     putchar('\n');
 }
 
-static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int place) {
-    MeshAxis a = mesh_at(m, place);
+static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, MeshAxis a) {
     char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
     if (mesh_size(m, a) == 1) return;  // the program may have no such axis
     Traffic t = along(all, a);
@@ -228,6 +253,7 @@ static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, int pl
            mesh_size(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
            t.count == 1 ? "" : "s");
     if (a == MESH_DATA) say_data(words, s, mesh_size(m, a));
+    if (a == MESH_EXPERT) say_experts(words, mesh_size(m, a), m->data / mesh_size(m, a));
     if (a == MESH_TENSOR) say_tensor(words, mesh_size(m, a));
     if (a == MESH_PIPE) say_pipe(words, s, mesh_size(m, a));
     if (a == MESH_CONTEXT) say_context(words, mesh_size(m, a));
@@ -291,7 +317,8 @@ Status explain_mesh(const SimJob *job, Arena *a) {
         print_title(&all, s, &m);
         status = print_table(s, &m, &all, a);
         for (int place = 0; place < MESH_AXES && status == OK; place++)
-            say_axis(&all, s, &m, place);
+            say_axis(&all, s, &m, mesh_at(&m, place));
+        if (status == OK) say_axis(&all, s, &m, MESH_EXPERT);
         if (s->strategy.recompute && status == OK) say_recompute(&all, s);
         if (s->ranks == 1) puts("\none rank: it has nobody to divide the work with; see --dp");
     }

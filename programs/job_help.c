@@ -136,10 +136,12 @@ const OptionDetail job_details[] = {
     {"top-k", "Of the experts, those with the largest probabilities.",
      "moe-router-topk moe-router-top-k topk"},
     {"ep",
-     "Each data parallel rank has 1/N of the experts of each layer, whole, and computes them for "
-     "the tokens of all ranks: two all-to-alls forward, two backward, of E slots in the capacity "
-     "each. Their gradients need no reduction. N is the number of data parallel ranks, and divides "
-     "the experts. The result is that of --shards N on one rank, to the bit, with one micro-batch.",
+     "N neighbours among the data parallel ranks share the experts of each layer: each has 1/N of "
+     "them, whole, and computes these for the tokens of all N: two all-to-alls forward, two "
+     "backward, of E slots in the capacity each. Their gradients are summed over the ranks with "
+     "the "
+     "same experts alone. N divides --dp and the experts. Where N is --dp, the result is that of "
+     "--shards N on one rank, to the bit, with one micro-batch.",
      "expert-parallel expert-parallel-size ep-size expert-model-parallel-size "
      "expert-parallel-degree expert-parallelism"},
     {"pp",

@@ -8,6 +8,16 @@
 
 static bool is_shown(const Mesh *m, MeshAxis a) { return a == MESH_DATA || mesh_size(m, a) > 1; }
 
+// The ranks that share experts are neighbours along data.
+static void print_place(const Mesh *m, const Program *p, MeshAxis a, int rank) {
+    int at[AXES], sharers = mesh_size(m, MESH_EXPERT);
+    int64_t places, of_data = program_position(p, mesh_batch_axes(p), rank, &places);
+    program_coordinates(p, rank, at);
+    if (a != MESH_DATA) printf("%9d", at[mesh_find_axis(p, a)]);
+    if (a == MESH_DATA) printf("%9" PRId64, of_data);
+    if (a == MESH_DATA && sharers > 1) printf("%9" PRId64, of_data % sharers);
+}
+
 static Status print_table(const Mesh *m, const Program *p) {
     int64_t ranks = mesh_ranks(m);
     const char *between = ": ";
@@ -16,19 +26,22 @@ static Status print_table(const Mesh *m, const Program *p) {
         MeshAxis a = mesh_at(m, place);
         if (!is_shown(m, a)) continue;
         printf("%s%s %d", between, mesh_axis_name(a), mesh_size(m, a));
+        if (a == MESH_DATA && mesh_size(m, MESH_EXPERT) > 1)
+            printf(" (groups of %d share experts)", mesh_size(m, MESH_EXPERT));
         between = " x ";
     }
     printf("\n\n%8s", "rank");
-    for (int place = 0; place < MESH_AXES; place++)
-        if (is_shown(m, mesh_at(m, place))) printf("%9s", mesh_axis_name(mesh_at(m, place)));
+    for (int place = 0; place < MESH_AXES; place++) {
+        MeshAxis a = mesh_at(m, place);
+        if (is_shown(m, a)) printf("%9s", mesh_axis_name(a));
+        if (a == MESH_DATA && mesh_size(m, MESH_EXPERT) > 1)
+            printf("%9s", mesh_axis_name(MESH_EXPERT));
+    }
     printf("\n");
     for (int rank = 0; rank < ranks; rank++) {
-        int at[AXES];
-        program_coordinates(p, rank, at);
         printf("%8d", rank);
         for (int place = 0; place < MESH_AXES; place++)
-            if (is_shown(m, mesh_at(m, place)))
-                printf("%9d", at[mesh_find_axis(p, mesh_at(m, place))]);
+            if (is_shown(m, mesh_at(m, place))) print_place(m, p, mesh_at(m, place), rank);
         printf("\n");
     }
     return OK;

@@ -140,9 +140,9 @@ static bool is_replay(const Sim *s) {
 
 // Of a sweep: what the degrees of the mesh need, twice that for what divides among data ranks.
 static int64_t least_ranks(const JobSpec *job) {
-    int64_t model = job_spec_model_ranks(job);
-    bool fixed = job->mesh.data || job->strategy.experts > 1;
-    return fixed ? INT64_MAX : job->strategy.zero ? 2 * model : model;
+    int64_t all = job_spec_mesh_ranks(job);
+    bool divides = job->strategy.zero && all == job_spec_model_ranks(job);
+    return job->mesh.data ? INT64_MAX : divides ? 2 * all : all;
 }
 
 // --gpus N: N and the powers of two below it, at most the last ROWS; from 2 on what takes several.

@@ -157,7 +157,7 @@ static Status add_counts(Emitter *e, int shard) {
 static Status add_scalar(Emitter *e, const char *name, ScalarSource source, int32_t *out) {
     int index;
     bool cut = scalar_source_is_cut(source);
-    TRY(program_add_source(e->p, name, source, cut ? 1 << e->data : 0, cut ? e->shard : 0,
+    TRY(program_add_source(e->p, name, source, cut ? mesh_batch_axes(e->p) : 0, cut ? e->shard : 0,
                            cut ? e->micro_batch : 0, &index));
     *out = index;
     return OK;
@@ -307,6 +307,13 @@ static Status emit_evaluation(Emitter *e) {
     return plan_derive_deps(e->p, e->plan);
 }
 
+// An inner part of the data parallel ranks has parts of the batch as they all have.
+static void lie_alike_along_expert(Emitter *e) {
+    int expert = mesh_find_axis(e->p, MESH_EXPERT);
+    for (int t = 0; t < e->p->tensor_count && expert != NONE; t++)
+        e->p->tensors[t].placement[expert] = e->p->tensors[t].placement[e->data];
+}
+
 static Status emit_program(Emitter *e) {
     const StepSpec *spec = e->spec;
     TRY(mesh_add_axes(e->p, &spec->mesh));
@@ -323,7 +330,9 @@ static Status emit_program(Emitter *e) {
         TRY(add_scalar(e, "step", SCALAR_STEP, &e->step_number));
     }
     TRY(emit_step(e));
-    return emit_evaluation(e);
+    TRY(emit_evaluation(e));
+    lie_alike_along_expert(e);
+    return OK;
 }
 
 static Status check_step(const StepSpec *s) {

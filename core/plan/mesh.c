@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-static const char *const names[MESH_AXES] = {"pipe", "data", "context", "tensor"};
+static const char *const names[MESH_AXES + 1] = {"pipe", "data", "context", "tensor", "expert"};
 
 const char *mesh_axis_name(MeshAxis a) { return names[a]; }
 
 int mesh_size(const Mesh *m, MeshAxis a) {
-    const int sizes[MESH_AXES] = {m->pipe, m->data, m->context, m->tensor};
+    const int sizes[MESH_AXES + 1] = {m->pipe, m->data, m->context, m->tensor, m->expert};
     return sizes[a] ? sizes[a] : 1;
 }
 
@@ -59,10 +59,23 @@ Status mesh_parse_order(Mesh *m, const char *text) {
     return OK;
 }
 
+// The ranks that share experts, then the axis of such groups.
+static Status add_data(Program *p, const Mesh *m) {
+    int data = mesh_size(m, MESH_DATA), sharers = mesh_size(m, MESH_EXPERT);
+    if (sharers == 1 || sharers == data) return program_add_axis(p, names[MESH_DATA], data, NULL);
+    if (data % sharers)
+        FAIL(ERR_PLAN, "%d data parallel ranks are not groups of %d that share experts", data,
+             sharers);
+    TRY(program_add_axis(p, names[MESH_EXPERT], sharers, NULL));
+    return program_add_axis(p, names[MESH_DATA], data / sharers, NULL);
+}
+
 Status mesh_add_axes(Program *p, const Mesh *m) {
     for (int place = MESH_AXES - 1; place >= 0; place--) {
         MeshAxis a = mesh_at(m, place);
-        if (a == MESH_DATA || mesh_size(m, a) > 1)
+        if (a == MESH_DATA)
+            TRY(add_data(p, m));
+        else if (mesh_size(m, a) > 1)
             TRY(program_add_axis(p, names[a], mesh_size(m, a), NULL));
     }
     return OK;
@@ -77,4 +90,23 @@ int mesh_find_axis(const Program *p, MeshAxis a) {
 int mesh_axis_size(const Program *p, MeshAxis a) {
     int axis = mesh_find_axis(p, a);
     return axis == NONE ? 1 : p->axes[axis].size;
+}
+
+uint16_t mesh_batch_axes(const Program *p) {
+    int data = mesh_find_axis(p, MESH_DATA), expert = mesh_find_axis(p, MESH_EXPERT);
+    return (uint16_t)((data == NONE ? 0 : 1 << data) | (expert == NONE ? 0 : 1 << expert));
+}
+
+int mesh_batch_ranks(const Program *p) {
+    return mesh_axis_size(p, MESH_DATA) * mesh_axis_size(p, MESH_EXPERT);
+}
+
+void mesh_place(Placement placement[AXES], uint16_t axes, Placement how) {
+    for (int a = 0; a < AXES; a++)
+        if (axes >> a & 1) placement[a] = how;
+}
+
+int mesh_expert_axis(const Program *p) {
+    int expert = mesh_find_axis(p, MESH_EXPERT);
+    return expert == NONE ? mesh_find_axis(p, MESH_DATA) : expert;
 }

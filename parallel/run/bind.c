@@ -74,16 +74,22 @@ static void bind_held(const Executor *e, int tensor, Operand *o, int64_t *first_
         *first_block = piece_flat_begin(p, &p->tensors[tensor], coordinate) / KIND_SUM_BLOCK;
 }
 
-// A piece along `data`, as of experts, whose elements follow one another in the whole begins at a
-// block of the whole where it can; else its blocks are its own.
+static bool is_cut_among(const Tensor *t, uint16_t axes) {
+    for (int a = 0; a < AXES; a++)
+        if (axes >> a & 1 && t->placement[a].place == PLACE_SHARD) return true;
+    return false;
+}
+
+// A piece of a data parallel rank, as of experts, whose elements follow one another in the whole
+// begins at a block of the whole where it can; else its blocks are its own.
 static void bind_range(const Executor *e, int tensor, int64_t *first_block) {
     const Program *p = e->program;
     const Tensor *t = &p->tensors[tensor];
-    int coordinate[AXES], data = mesh_find_axis(p, MESH_DATA);
+    int coordinate[AXES];
     PieceWalk walk;
     PieceRun run;
     bool flat = placements_are_flat(t->placement, p->axis_count);
-    if (flat || data == NONE || t->placement[data].place != PLACE_SHARD) return;
+    if (flat || !is_cut_among(t, mesh_batch_axes(p))) return;
     program_coordinates(p, e->rank, coordinate);
     piece_walk(&walk, p, t, coordinate);
     if (piece_next(&walk, &run) && run.count == tensor_elements(t) &&

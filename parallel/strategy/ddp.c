@@ -11,12 +11,27 @@
 static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward) {
     int buckets = 0;
     for (int first = 0, end; first < count; first = end) {
+        const char *of = join_is_of_experts(j, &g[first]) ? "experts." : "";
         char name[32];
         int after;
         end = gradients_bucket(j->p, j->options, g, count, first, &after);
-        snprintf(name, sizeof name, "bucket%d", buckets++);
+        snprintf(name, sizeof name, "%sbucket%d", of, buckets++);
         TRY(join_all_reduce(j, plan, name, &g[first], end - first, j->options->algorithm,
                             join_after(j, after, last_backward)));
+    }
+    return OK;
+}
+
+// Gradients of experts go among fewer ranks, in buckets of their own.
+static Status add_all_buckets(Join *j, Plan *plan, const Gradient *g, int count,
+                              int last_backward) {
+    Gradient *some = ARENA_NEW(&j->arena, Gradient, count + 1);
+    if (!some) FAIL(ERR_MEMORY, "out of memory for %d gradients", count);
+    for (int of_experts = 0; of_experts < 2; of_experts++) {
+        int taken = 0;
+        for (int i = 0; i < count; i++)
+            if (join_is_of_experts(j, &g[i]) == of_experts) some[taken++] = g[i];
+        TRY(add_buckets(j, plan, some, taken, last_backward));
     }
     return OK;
 }
@@ -34,7 +49,7 @@ static Status transform_step(Join *j, Plan *plan) {
     else if (j->options->compress.word)
         TRY(compress_buckets(j, plan, g, count, backward, original));
     else
-        TRY(add_buckets(j, plan, g, count, backward));
+        TRY(add_all_buckets(j, plan, g, count, backward));
     TRY(join_place(j, plan));
     if (j->options->no_overlap) TRY(join_separate_phases(j->p, plan));
     return plan_derive_deps(j->p, plan);

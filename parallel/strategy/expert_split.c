@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Expert parallelism (Lepikhin et al., "GShard", 2020): each data parallel rank holds a part of the
-// experts, whole, and computes them for the tokens of all ranks. Queues that a rank has filled from
-// its own tokens are its piece of the whole, S0 (core/plan/placement_experts.c); an all-to-all
-// makes them S1, the queues of all ranks of its own experts, and another one brings back what the
-// experts gave. The backward does the same with gradients. Read expert_split() at the end first.
+// Expert parallelism (Lepikhin et al., "GShard", 2020): data parallel ranks, all or groups of
+// neighbours (the axis "expert"), share the experts: each holds some of them, whole, and computes
+// these for the tokens of its group. Queues that a rank has filled from its own tokens are its
+// piece of the whole, S0 (core/plan/placement_experts.c); an all-to-all makes them S1, the queues
+// of the group of its own experts, and another one brings back what the experts gave. The backward
+// does the same with gradients. Read expert_split() at the end first.
 #include "core/base/arena.h"
 #include "core/plan/expert.h"
 #include "core/plan/mesh.h"
@@ -16,7 +17,7 @@
 
 typedef struct {
     ProgramCopy copy;
-    int axis, group, lane;  // the axis "data"; the ranks along it, and their exchanges
+    int axis, group, lane;  // of the ranks that share experts; they, and their exchanges
     int64_t ranks;
     bool *cut;         // [logical tensor] of experts: their weights, and what goes with these
     bool *queues;      // [tensor] it has queues
@@ -210,9 +211,9 @@ static Status check_experts(const Program *p, int64_t ranks) {
 Status expert_split(Program *p) {
     Program to = {0};
     Exchange x = {.copy = {.from = p, .to = &to, .place = place, .take = take},
-                  .axis = mesh_find_axis(p, MESH_DATA),
-                  .ranks = mesh_axis_size(p, MESH_DATA)};
+                  .axis = mesh_expert_axis(p)};
     x.copy.context = &x;
+    x.ranks = p->axes[x.axis].size;
     Status s = check_experts(p, x.ranks);
     if (s == OK) s = split(&x);
     arena_finish(&x.arena);

@@ -31,25 +31,23 @@ static int count_passes(const Program *p, const Plan *plan) {
     return (shards + 1) * (micro_batches + 1);
 }
 
-// Each gradient has a sum of squares for each of its blocks.
-static int64_t count_blocks(const Program *p, const Plan *plan) {
-    int64_t blocks = 0;
-    for (int i = 0; plan && i < plan->op_count; i++)
-        if (op_kind(p, &plan->ops[i]) == KIND_SQUARE_SUMS)
-            blocks += tensor_elements(&p->tensors[op_outputs(plan, &plan->ops[i])[0]]);
-    return blocks;
+// Is it of experts that ranks share, of which each has its own?
+static bool is_shared(const Program *p, const Tensor *t) {
+    int axis = mesh_expert_axis(p);
+    Placement how = axis == NONE ? PLACEMENT_REPLICATED : t->placement[axis];
+    return how.place == PLACE_SHARD && how.cut != CUT_FLAT;
 }
 
-// Each copy is written once.
-static int64_t copy_bytes(const Program *p, const Plan *plan) {
-    int64_t bytes = 0;
+// Each gradient has a sum of squares for each of its blocks.
+static int64_t count_blocks(const Program *p, const Plan *plan, bool shared) {
+    int64_t blocks = 0;
     for (int i = 0; plan && i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        const Tensor *t = op->outputs ? &p->tensors[op_outputs(plan, op)[0]] : NULL;
-        if (t && t->role == ROLE_COPY)
-            bytes += logical_elements(&p->logicals[t->logical]) * dtype_bytes((Dtype)t->dtype);
+        if (op_kind(p, op) != KIND_SQUARE_SUMS) continue;
+        if (!shared || is_shared(p, &p->tensors[op_inputs(plan, op)[0]]))
+            blocks += tensor_elements(&p->tensors[op_outputs(plan, op)[0]]);
     }
-    return bytes;
+    return blocks;
 }
 
 // What one pass computes again reads once more.
@@ -68,16 +66,21 @@ static int64_t recomputed_bytes(const Program *p, const Plan *plan) {
     return bytes;
 }
 
-// Elements of a lasting tensor that data-parallel ranks divide among themselves: all, or the piece
-// that their place along other axes has; of a tensor of another stage of a pipeline none.
-static int64_t divided_elements(const Program *p, int logical) {
+// Elements of a lasting tensor that ranks divide among themselves which would hold the same without
+// ZeRO: all, or the piece that their place along other axes has, or their experts; of a tensor of
+// another stage of a pipeline none. *shared: are they of experts that ranks share?
+static int64_t divided_elements(const Program *p, int logical, bool *shared) {
     const Logical *l = &p->logicals[logical];
-    int data = mesh_find_axis(p, MESH_DATA), dims;
-    for (int t = 0; p->axis_count > 1 && t < p->tensor_count; t++) {
+    int dims;
+    *shared = false;
+    for (int t = 0; t < p->tensor_count; t++) {
         Tensor piece = p->tensors[t];
         int64_t shape[DIMS], n = 1;
-        if (piece.logical != logical || piece.role != l->role || data == NONE) continue;
-        piece.placement[data] = PLACEMENT_REPLICATED;
+        if (piece.logical != logical || piece.role != l->role) continue;
+        for (int a = 0; a < p->axis_count; a++)
+            if (mesh_batch_axes(p) >> a & 1 && piece.placement[a].cut == CUT_FLAT)
+                piece.placement[a] = PLACEMENT_REPLICATED;
+        *shared = is_shared(p, &piece);
         if (piece_capacity(p, &piece, shape, &dims) != OK) break;
         for (int d = 0; d < dims; d++) n *= shape[d];
         return n;
@@ -85,16 +88,38 @@ static int64_t divided_elements(const Program *p, int logical) {
     return mesh_axis_size(p, MESH_PIPE) > 1 ? 0 : logical_elements(l);
 }
 
+// Each copy is written once.
+static int64_t copy_bytes(const Program *p, const Plan *plan, bool only_shared) {
+    int64_t bytes = 0;
+    for (int i = 0; plan && i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        const Tensor *t = op->outputs ? &p->tensors[op_outputs(plan, op)[0]] : NULL;
+        bool shared;
+        if (!t || t->role != ROLE_COPY) continue;
+        int64_t elements = divided_elements(p, t->logical, &shared);
+        if (shared || !only_shared) bytes += elements * dtype_bytes((Dtype)t->dtype);
+    }
+    return bytes;
+}
+
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
-    FootprintModel m = {.ranks = mesh_axis_size(p, MESH_DATA),
+    FootprintModel m = {.ranks = mesh_batch_ranks(p),
+                        .sharers = 1,
                         .passes = count_passes(p, step),
-                        .blocks = count_blocks(p, step)};
+                        .blocks = count_blocks(p, step, false),
+                        .expert_blocks = count_blocks(p, step, true)};
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         if (!role_persists((Role)l->role)) continue;
+        bool shared;
         int64_t n = logical_elements(l);
-        int64_t bytes = divided_elements(p, i) * dtype_bytes((Dtype)l->dtype);
+        int64_t bytes = divided_elements(p, i, &shared) * dtype_bytes((Dtype)l->dtype);
+        int64_t of_experts = shared ? bytes : 0;
+        if (shared) m.sharers = p->axes[mesh_expert_axis(p)].size;
+        if (l->role == ROLE_PARAMETER) m.expert_parameter_bytes += of_experts;
+        if (l->role == ROLE_PARAMETER && l->trainable) m.expert_trained_bytes += of_experts;
+        if (l->role == ROLE_OPTIMISER) m.expert_optimiser_bytes += of_experts;
         if (l->role == ROLE_PARAMETER) m.parameter_bytes += bytes;
         if (l->role == ROLE_PARAMETER) m.parameters += n;
         if (l->role == ROLE_PARAMETER && l->trainable) m.trained_bytes += bytes;
@@ -102,13 +127,15 @@ FootprintModel footprint_model(const Program *p) {
         if (l->role == ROLE_OPTIMISER) m.optimiser_bytes += bytes;
         if (l->role == ROLE_STATE) m.state_bytes += bytes;
     }
-    m.copy_bytes = copy_bytes(p, step);
+    m.copy_bytes = copy_bytes(p, step, false);
+    m.expert_copy_bytes = copy_bytes(p, step, true);
     m.recomputed_bytes = recomputed_bytes(p, step);
     return m;
 }
 
-Footprint footprint_closed(const FootprintModel *m, int stage) {
-    double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes, n = m->ranks;
+// The same of a part of the bytes, which `n` ranks would hold alike. Only the norm's are of all.
+static Footprint closed_part(const FootprintModel *m, int stage, double n) {
+    double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes;
     double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
     double copies = (double)m->copy_bytes, read = copies > 0 ? copies : whole;
     double again = (double)m->recomputed_bytes;
@@ -116,22 +143,52 @@ Footprint footprint_closed(const FootprintModel *m, int stage) {
     return (Footprint){.parameters = (whole + copies) / (stage == 3 ? n : 1),
                        .gradients = stage >= 2 ? trained / n : trained,
                        .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,
-                       .sent = (gathered + trained) * (n - 1) / n,
-                       .sent_norm = stage >= 1 ? 16 * (double)m->blocks * (n - 1) / n : 0};
+                       .sent = (gathered + trained) * (n - 1) / n};
+}
+
+// What all ranks would hold alike, and what those with the same experts would.
+Footprint footprint_closed(const FootprintModel *m, int stage) {
+    double n = m->ranks, e = m->sharers;
+    double joined =
+        stage >= 1 ? (double)m->blocks * (n - 1) / n : (double)m->expert_blocks * (e - 1) / e;
+    FootprintModel experts = {.parameter_bytes = m->expert_parameter_bytes,
+                              .trained_bytes = m->expert_trained_bytes,
+                              .optimiser_bytes = m->expert_optimiser_bytes,
+                              .copy_bytes = m->expert_copy_bytes,
+                              .passes = m->passes},
+                   others = *m;
+    others.parameter_bytes -= experts.parameter_bytes;
+    others.trained_bytes -= experts.trained_bytes;
+    others.optimiser_bytes -= experts.optimiser_bytes;
+    others.copy_bytes -= experts.copy_bytes;
+    Footprint f = closed_part(&others, stage, n), own = closed_part(&experts, stage, n / e);
+    f.parameters += own.parameters;
+    f.gradients += own.gradients;
+    f.optimiser += own.optimiser;
+    f.sent += own.sent;
+    f.sent_norm = 16 * joined;
+    return f;
+}
+
+static bool varies_with_batch(const Program *p, int group) {
+    for (int a = 0; a < p->axis_count; a++)
+        if (mesh_batch_axes(p) >> a & 1 && placement_group_varies(p, group, a)) return true;
+    return false;
 }
 
 // The sum to which the bytes of a collective of the step belong; NULL: the loss's to none. Among
-// ranks that have the same rows, activations and their gradients are put together. Buffers
+// ranks that have the same rows, activations and their gradients are put together; tokens go to
+// those that have their experts. Buffers
 // hold gradients that are joined in another form, or parameters that are gathered, or statistics.
 static double *sum_of(Footprint *f, const Program *p, const Plan *plan, const Op *op) {
     Role to = (Role)p->tensors[op_outputs(plan, op)[0]].role,
          from = op->inputs ? (Role)p->tensors[op_inputs(plan, op)[0]].role : to;
     Phase phase = (Phase)op_work(p, op)->phase;
-    int data = mesh_find_axis(p, MESH_DATA);
     Role whole = (Role)p->logicals[p->tensors[op_outputs(plan, op)[0]].logical].role;
-    bool own = data != NONE && !placement_group_varies(p, op_work(p, op)->group, data);
+    bool own = !varies_with_batch(p, op_work(p, op)->group);
+    bool exchanges = op_kind(p, op) == KIND_ALL_TO_ALL && to == ROLE_ACTIVATION;
     if (to == ROLE_SCALAR) return NULL;
-    if ((to == ROLE_ACTIVATION || to == ROLE_BUFFER) && own && phase != PHASE_UPDATE)
+    if ((to == ROLE_ACTIVATION || to == ROLE_BUFFER) && (own || exchanges) && phase != PHASE_UPDATE)
         return &f->sent_activations;
     if (op_kind(p, op) == KIND_BROADCAST && whole == ROLE_PARAMETER) return &f->sent;  // copies
     if (to == ROLE_GRADIENT || to == ROLE_PARAMETER) return &f->sent;

@@ -20,6 +20,10 @@
 // State, such as running statistics, is whole on every rank, and counts as the optimiser's. Where
 // other axes of the mesh cut parameters, Psi and T are of a rank's pieces.
 //
+// Where E of the N ranks share experts, what a rank has of these is in Psi, T and K T, but N / E
+// ranks hold the same: for that part the forms are those of N / E ranks. DDP sends for the norm
+// 16 (E-1)/E bytes for each block of experts' gradients.
+//
 // Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
 // stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
 // gathers only what it reads; and a parameter that several layers use has a gradient for each.
@@ -34,7 +38,7 @@ typedef struct {
     double sent;              // of gradients and parameters, a step
     double sent_norm;         // of the norm of all gradients, where it is computed
     double sent_statistics;   // of batch normalisation; no closed form has them, and none the next
-    double sent_activations;  // and their gradients, where ranks or stages share the same rows
+    double sent_activations;  // and their gradients, where ranks or stages share rows, or experts
     double sent_rows;         // of samples, outputs and their gradients, as DataParallel does
 } Footprint;
 
@@ -45,7 +49,9 @@ typedef struct {
     int64_t recomputed_bytes;     // of the parameters, or copies, that a pass reads once more
     int64_t parameters, trained;  // elements, of all ranks
     int64_t blocks;               // of all gradients whose squares are summed; 0 without a norm
-    int ranks, passes;
+    int64_t expert_parameter_bytes, expert_trained_bytes, expert_optimiser_bytes, expert_copy_bytes,
+        expert_blocks;           // of all those, what is of experts that ranks share
+    int ranks, passes, sharers;  // sharers: so many share them, 1: none
 } FootprintModel;
 
 // The model of a program, lowered or not, whose data-parallel ranks lie along the axis "data".

@@ -25,6 +25,13 @@ static int print_degrees(char out[TEXT], const JobSpec *s, bool data) {
     return count;
 }
 
+// There are data parallel ranks enough to share experts.
+int64_t job_spec_mesh_ranks(const JobSpec *s) {
+    Mesh m = s->mesh;
+    if (!m.data) m.data = s->strategy.experts;
+    return mesh_ranks(&m);
+}
+
 // Ranks are those of --ranks or of --gpus: a message names neither.
 static Status check_ranks(const JobSpec *s) {
     char text[TEXT], product[32] = "";
@@ -52,7 +59,25 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) {
         FAIL(ERR_USAGE, "--mesh %.80s: %s", s->mesh_order, status_message());
     if (!s->plan_file) TRY(check_ranks(s));
     out->data = job_spec_data_ranks(s);
+    out->expert = s->plan_file ? 0 : s->strategy.experts;
     return OK;
+}
+
+// Groups of --ep ranks share the experts, so their number is a multiple of it.
+static Status check_sharers(int experts, int ranks) {
+    int below = ranks / experts * experts, less = experts;
+    const char *plural = ranks == 1 ? "" : "s";
+    if (!below)
+        FAIL(ERR_USAGE,
+             "--ep %d: data parallel ranks share the experts, and there %s %d; give --dp %d, or "
+             "--ep %d",
+             experts, ranks == 1 ? "is" : "are", ranks, experts, ranks);
+    if (ranks == below) return OK;
+    while (ranks % less) less--;
+    FAIL(ERR_USAGE,
+         "--ep %d: %d data parallel rank%s = %d × %d + %d; give %d or %d of them, or --ep %d",
+         experts, ranks, plural, experts, ranks / experts, ranks % experts, below, below + experts,
+         less);
 }
 
 // What else divides or changes what experts are divided by: gradients of experts are whole where
@@ -60,11 +85,12 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) {
 Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
-    if (experts != ranks)
+    TRY(check_sharers(experts, ranks));
+    if (o->zero && experts < ranks)
         FAIL(ERR_USAGE,
-             "--ep %d with %d data parallel rank%s is not built: all of them share the experts; "
-             "give %d of them, or --ep %d",
-             experts, ranks, ranks == 1 ? "" : "s", experts, ranks);
+             "--ep %d with %d data parallel ranks and --zero %d is not built; give --ep %d, or "
+             "leave one of them out",
+             experts, ranks, o->zero, ranks);
     const struct {
         bool given;
         const char *option;

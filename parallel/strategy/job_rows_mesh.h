@@ -20,7 +20,7 @@
     {.name = "ep", .kind = OPTION_SMALL, JOB_AT(T, strategy.experts), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, \
-     .help = "expert parallel degree: the data parallel ranks share the experts"}, \
+     .help = "expert parallel degree: so many data parallel ranks share the experts"}, \
     {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
      .min = 1, .max = 1 << 20, \

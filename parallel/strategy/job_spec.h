@@ -61,8 +61,8 @@ static inline int job_spec_data_ranks(const JobSpec *s) {
     return s->mesh.data ? s->mesh.data : s->ranks / job_spec_model_ranks(s);
 }
 
-// All ranks of the degrees that are given, where --ranks is not: 1 without any.
-static inline int64_t job_spec_mesh_ranks(const JobSpec *s) { return mesh_ranks(&s->mesh); }
+// All ranks of the degrees that are given, where --ranks is not; 1 without any.
+int64_t job_spec_mesh_ranks(const JobSpec *s);
 
 // Shards of a batch, and how many of them a rank computes, one after the other.
 static inline int job_spec_shards(const JobSpec *s) {

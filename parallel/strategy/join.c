@@ -13,6 +13,8 @@ Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) {
     *j = (Join){.p = p, .options = options, .group = NONE, .lane = NONE};
     j->axis = mesh_find_axis(p, MESH_DATA);
     if (j->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
+    j->axes = mesh_batch_axes(p);
+    j->holders_group = j->holders_lane = NONE;
     for (int t = 0; t < p->tensor_count; t++)
         for (int a = 0; a < p->axis_count && p->tensors[t].role == ROLE_GRADIENT; a++)
             if (p->tensors[t].placement[a].place == PLACE_ONLY) j->only |= (uint16_t)(1 << a);
@@ -36,12 +38,21 @@ bool join_over_context(const StrategyOptions *options) {
 Status join_init(Join *j, Program *p, const StrategyOptions *options) {
     TRY(join_init_alone(j, p, options));
     int context = join_over_context(options) ? mesh_find_axis(p, MESH_CONTEXT) : NONE;
-    uint16_t axes = (uint16_t)(1 << j->axis | (context == NONE ? 0 : 1 << context));
+    uint16_t axes = (uint16_t)(j->axes | (context == NONE ? 0 : 1 << context));
+    int expert = mesh_find_axis(p, MESH_EXPERT);
     if (p->axes[j->axis].size < 2 && context == NONE)
         FAIL(ERR_PLAN,
              "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
     TRY(find_group(p, context == NONE ? "data" : "replicas", axes, &j->group));
-    return program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane);
+    TRY(program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane));
+    if (expert == NONE) return OK;
+    TRY(find_group(p, "holders", (uint16_t)(axes & ~(1 << expert)), &j->holders_group));
+    return program_add_lane(p, "holders", LANE_COMMUNICATION, j->holders_group, &j->holders_lane);
+}
+
+bool join_is_of_experts(const Join *j, const Gradient *g) {
+    int expert = mesh_find_axis(j->p, MESH_EXPERT);
+    return expert != NONE && !placement_is_partial(j->p->tensors[g->part[0]].placement[expert]);
 }
 
 void join_finish(Join *j) {
@@ -66,6 +77,7 @@ Status join_place(Join *j, Plan *plan) {
 Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g, int count,
                        Algorithm algorithm, int after) {
     int parts = j->options->local_shards;
+    bool of_experts = join_is_of_experts(j, g);
     int32_t *operands = ARENA_NEW(&j->arena, int32_t, count * parts);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", count);
     for (int s = 0; s < parts; s++)
@@ -75,8 +87,8 @@ Status join_all_reduce(Join *j, Plan *plan, const char *name, const Gradient *g,
                               .kind = KIND_ALL_REDUCE,
                               .phase = PHASE_SYNC,
                               .dtype = (Dtype)j->p->tensors[g[0].part[0]].dtype,
-                              .lane = j->lane,
-                              .group = j->group,
+                              .lane = of_experts ? j->holders_lane : j->lane,
+                              .group = of_experts ? j->holders_group : j->group,
                               .algorithm = algorithm,
                               .order = algorithm_order(algorithm),
                               .parts = parts,
@@ -178,32 +190,55 @@ Status join_state(Join *j, Plan *plan) {
                     last);
 }
 
-Status join_broadcast(Join *j) {
-    Program *p = j->p;
-    Plan *plan;
-    int32_t *parameters = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
-    int count = 0;
-    if (!parameters) FAIL(ERR_MEMORY, "out of memory for the broadcast");
-    for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias == NONE &&
-            p->tensors[t].placement[j->axis].place != PLACE_SHARD)
-            parameters[count++] = t;
+static bool is_cut_along(const Tensor *t, int axis) {
+    return axis != NONE && t->placement[axis].place == PLACE_SHARD;
+}
+
+// Parameters that all have alike; or of experts, which those that hold the same have. What is cut
+// along data nobody else holds.
+static Status find_alike(Join *j, bool experts, int32_t **out, int *count) {
+    const Program *p = j->p;
+    int expert = mesh_find_axis(p, MESH_EXPERT);
+    *count = 0;
+    *out = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for the broadcast");
+    for (int i = 0; i < p->tensor_count; i++) {
+        const Tensor *t = &p->tensors[i];
+        if (t->role == ROLE_PARAMETER && t->alias == NONE && !is_cut_along(t, j->axis) &&
+            is_cut_along(t, expert) == experts)
+            (*out)[(*count)++] = i;
+    }
+    return OK;
+}
+
+static Status broadcast(Join *j, Plan *plan, bool experts, const int32_t *parameters, int count) {
     if (!count) return OK;
-    TRY(program_add_plan(p, "broadcast", &plan));
+    return plan_add_op(j->p, plan,
+                       &(OpSpec){.name = experts ? "broadcast.experts" : "broadcast.parameters",
+                                 .kind = KIND_BROADCAST,
+                                 .phase = PHASE_SETUP,
+                                 .dtype = (Dtype)j->p->tensors[*parameters].dtype,
+                                 .lane = experts ? j->holders_lane : j->lane,
+                                 .group = experts ? j->holders_group : j->group,
+                                 .outputs = parameters,
+                                 .inputs = parameters,
+                                 .output_count = count,
+                                 .input_count = count},
+                       NULL);
+}
+
+Status join_broadcast(Join *j) {
+    Plan *plan;
+    int32_t *parameters, *experts;
+    int count, expert_count;
+    TRY(find_alike(j, false, &parameters, &count));
+    TRY(find_alike(j, true, &experts, &expert_count));
+    if (!count && !expert_count) return OK;
+    TRY(program_add_plan(j->p, "broadcast", &plan));
     plan->when = WHEN_ONCE;
-    TRY(plan_add_op(p, plan,
-                    &(OpSpec){.name = "broadcast.parameters",
-                              .kind = KIND_BROADCAST,
-                              .phase = PHASE_SETUP,
-                              .dtype = (Dtype)p->tensors[parameters[0]].dtype,
-                              .lane = j->lane,
-                              .group = j->group,
-                              .outputs = parameters,
-                              .inputs = parameters,
-                              .output_count = count,
-                              .input_count = count},
-                    NULL));
-    return plan_derive_deps(p, plan);
+    TRY(broadcast(j, plan, false, parameters, count));
+    TRY(broadcast(j, plan, true, experts, expert_count));
+    return plan_derive_deps(j->p, plan);
 }
 
 // Every rank evaluates blocks of its own; each then sees the results of all, in rank order. Ranks
@@ -214,8 +249,8 @@ Status join_evaluation(Join *j, int k) {
     int32_t loss = program_find_result(p, k, RESULT_LOSS), gathered;
     int group = j->group, lane = j->lane;
     if (p->axes[j->axis].size < 2) return OK;
-    if (p->groups[group].axes != 1 << j->axis) {
-        TRY(find_group(p, "data", (uint16_t)(1 << j->axis), &group));
+    if (p->groups[group].axes != j->axes) {
+        TRY(find_group(p, "data", j->axes, &group));
         TRY(program_add_lane(p, "evaluation", LANE_COMMUNICATION, group, &lane));
     }
     if (loss == NONE)

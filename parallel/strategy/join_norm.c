@@ -4,22 +4,30 @@
 // the others; one all-reduce of the sums of all such gradients makes them whole. Where pieces end
 // where blocks end, adding zeros does so to the last bit in any order, and all ranks then add all
 // blocks as one rank would (docs/contract.md, 6).
+#include "core/plan/mesh.h"
 #include "parallel/strategy/strategy_internal.h"
 
 static bool is_cut(const Join *j, int tensor) {
-    return j->p->tensors[tensor].placement[j->axis].place == PLACE_SHARD;
+    int axis = mesh_expert_axis(j->p);
+    return j->p->tensors[tensor].placement[axis].place == PLACE_SHARD;
 }
 
 Status join_norm(Join *j, Plan *plan, bool all) {
     int32_t *sums = ARENA_NEW(&j->arena, int32_t, plan->op_count + 1);
-    int count = 0, last = NONE;
+    int count = 0, last = NONE, group = j->group, lane = j->lane;
+    uint16_t axes = j->axes;
+    if (!all && mesh_find_axis(j->p, MESH_EXPERT) != NONE) {  // those that hold the same know it
+        axes = (uint16_t)(1 << mesh_expert_axis(j->p));
+        group = program_find_group(j->p, "experts");
+        lane = program_find_lane(j->p, "experts");
+    }
     if (!sums) FAIL(ERR_MEMORY, "out of memory for the norm of the gradients");
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         if (op_kind(j->p, op) != KIND_SQUARE_SUMS) continue;
         if (!all && !is_cut(j, op_inputs(plan, op)[0])) continue;
         sums[count] = op_outputs(plan, op)[0];
-        j->p->tensors[sums[count++]].placement[j->axis] = PLACEMENT_SUM;
+        mesh_place(j->p->tensors[sums[count++]].placement, axes, PLACEMENT_SUM);
         last = i;
     }
     if (!count) return OK;
@@ -28,8 +36,8 @@ Status join_norm(Join *j, Plan *plan, bool all) {
                               .kind = KIND_ALL_REDUCE,
                               .phase = PHASE_UPDATE,
                               .dtype = DTYPE_F64,
-                              .lane = j->lane,
-                              .group = j->group,
+                              .lane = lane,
+                              .group = group,
                               .outputs = sums,
                               .inputs = sums,
                               .output_count = count,

@@ -41,9 +41,11 @@ typedef struct {
     const StrategyOptions *options;
     Arena arena;
     int axis;         // "data"
+    uint16_t axes;    // it, and "expert", its inner part: along which the batch is cut
     int group, lane;  // ranks whose gradients are added up, their communication
-    uint16_t only;    // axes along which gradients are held at one coordinate, as by a stage
-    int *after;       // owned; per added operation of the plan at work: the one before it
+    int holders_group, holders_lane;  // of experts' gradients: those with the same experts; or NONE
+    uint16_t only;  // axes along which gradients are held at one coordinate, as by a stage
+    int *after;     // owned; per added operation of the plan at work: the one before it
     int added, capacity;
 } Join;
 
@@ -56,6 +58,10 @@ bool join_over_context(const StrategyOptions *options);
 Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 void join_finish(Join *j);
+
+// Is it a gradient of experts' weights, of which ranks along "expert" have pieces, so that it is
+// added up over the ranks that hold the same experts?
+bool join_is_of_experts(const Join *j, const Gradient *g);
 
 // What is made of gradients is held where they are.
 void join_confine(const Join *j, TensorSpec *piece);

@@ -18,8 +18,8 @@ typedef struct {
     Program *p;
     Plan *plan;
     Arena arena;
-    int axis;           // "data"
-    int shards, ranks;  // of a rank; along that axis
+    uint16_t axes;      // "data", and "expert" where ranks along it have parts of the batch
+    int shards, ranks;  // of a rank; along those axes
     int compute, group, lane;
     int32_t *joined;  // [tensor] what all shards know together in its place, or NONE
     int32_t *parts;   // [shards] what they have written so far of one layer and micro-batch
@@ -92,7 +92,7 @@ static Status read_joined(Sync *s, int i) {
     }
     if (w.kind == KIND_BATCH_NORM_UPDATE)  // from what everybody knows
         for (int o = 0; o < op.outputs; o++)
-            s->p->tensors[operands[o]].placement[s->axis] = PLACEMENT_REPLICATED;
+            mesh_place(s->p->tensors[operands[o]].placement, s->axes, PLACEMENT_REPLICATED);
     for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(s->p, &w, k);
     snprintf(name, sizeof name, "%s", program_name(s->p, w.name));
     if (w.layer != NONE) snprintf(layer, sizeof layer, "%s", program_name(s->p, w.layer));
@@ -139,7 +139,7 @@ static Status add_tensor(Sync *s, const char *what, int64_t sets, Placement plac
     memcpy(piece.shape, t.shape, sizeof piece.shape);
     memcpy(piece.placement, t.placement, sizeof piece.placement);
     if (sets) l.shape[0] = piece.shape[0] = sets;
-    piece.placement[s->axis] = place;
+    mesh_place(piece.placement, s->axes, place);
     piece.logical = program_find_logical(s->p, whole);
     if (piece.logical == NONE) TRY(program_add_logical(s->p, &l, &piece.logical));
     TRY(program_add_tensor(s->p, &piece, &index));
@@ -190,7 +190,7 @@ static Status join_statistics(Sync *s, const Op *like, int32_t *all) {
 static Status join_sums(Sync *s, const Op *like, int32_t *all) {
     TRY(add_tensor(s, "all", 0, PLACEMENT_REPLICATED, all));
     for (int i = 0; i < s->shards; i++)
-        s->p->tensors[s->parts[i]].placement[s->axis] = PLACEMENT_SUM;
+        mesh_place(s->p->tensors[s->parts[i]].placement, s->axes, PLACEMENT_SUM);
     if (s->ranks > 1) return add_join(s, KIND_ALL_REDUCE, like, *all, s->parts, s->shards, 0);
     for (int i = 0; i < s->shards; i++)
         TRY(add_join(s, KIND_FOLD, like, *all, &s->parts[i], 1, i ? OP_ACCUMULATE : 0));
@@ -218,7 +218,7 @@ static Status find_lanes(Sync *s) {
     s->compute = program_find_lane(p, "compute");
     s->group = program_find_group(p, "data");
     if (s->ranks == 1) return OK;
-    if (s->group == NONE) TRY(program_add_group(p, "data", (uint16_t)(1 << s->axis), &s->group));
+    if (s->group == NONE) TRY(program_add_group(p, "data", s->axes, &s->group));
     return program_add_lane(p, "statistics", LANE_COMMUNICATION, s->group, &s->lane);
 }
 
@@ -255,9 +255,9 @@ Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) {
     if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
     Sync s = {.p = p,
               .plan = &p->plans[step],
-              .axis = mesh_find_axis(p, MESH_DATA),
+              .axes = mesh_batch_axes(p),
               .shards = options->local_shards,
-              .ranks = mesh_axis_size(p, MESH_DATA)};
+              .ranks = mesh_batch_ranks(p)};
     if (!normalises(p, s.plan))
         FAIL(ERR_USAGE, "--sync-batchnorm: the model has no batch_norm layer; leave it out");
     if (s.shards * s.ranks == 1) return OK;  // its statistics are of the whole batch

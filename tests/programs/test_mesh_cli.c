@@ -21,6 +21,10 @@ static void shows(const char *words, const char *part) {
 START_TEST(each_rank_has_a_place) {
     shows("train --dp 3 --print-mesh", "3 ranks: data 3\n\n    rank     data\n       0        0\n");
     shows("train --print-mesh", "1 rank: data 1\n");
+    shows("train --model mixtral --dp 4 --ep 2 --print-mesh",
+          "4 ranks: data 4 (groups of 2 share experts)\n\n    rank     data   expert\n"
+          "       0        0        0\n       1        1        1\n       2        2        0\n");
+    shows("train --model mixtral --ep 2 --print-mesh", "2 ranks: data 2 (groups of 2 share");
     shows("train --pp 2 --print-mesh --model mlp:layers=2",
           "\n   stage     pipe   layers   from .. to\n       0        0      0:3   flatten1 .. "
           "relu1\n"
@@ -31,6 +35,13 @@ END_TEST
 START_TEST(what_an_axis_costs_is_said) {
     shows("train --dp 4 --explain", "data 4: a rank sends 159KiB a step in 4 communications\n");
     shows("train --ranks 4 --zero 1 --explain", "They divide what the optimiser keeps.\n");
+    shows("train --model mixtral --dp 4 --ep 2 --explain",
+          "\nexpert 2: a rank sends 1.25MiB a step in 10 communications\n"
+          "  2 neighbours along data share the experts of each layer, and 2 groups of\n"
+          "  them hold the same ones");
+    shows("train --model mixtral --dp 4 --ep 2 --explain", "\nwithout --ep ");
+    shows("train --model mixtral --ep 2 --explain",
+          "  all 2 data parallel ranks share the experts of each layer.");
     shows("train --explain", "one rank: it has nobody to divide the work with");
     // A token of a block: 24 C^2 + 2 C (T + 1) forward, three times the former and 7/2 the latter
     // with the backward, 16 C^2 + 2 C (T + 1) again; the head 6 V C. So 139,520 of 644,352.

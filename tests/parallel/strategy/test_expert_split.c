@@ -296,8 +296,7 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
                     "--ep 3: 4 experts = 3 × 1 + 1; --ep 2 can share them");
     o.spec.strategy.experts = 2;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--ep 2 with 3 data parallel ranks is not built: all of them share the "
-                    "experts; give 2 of them, or --ep 3");
+                    "--ep 2: 3 data parallel ranks = 2 × 1 + 1; give 2 or 4 of them, or --ep 1");
     share_experts(&o, 2);
     o.spec.model = "llama:hidden=16,seq=8";
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
