@@ -228,6 +228,13 @@ static Status copy_plan(Split *x, int k) {
     return plan_derive_deps(x->to, x->out);
 }
 
+static int most_operations(const Program *p) {
+    int most = 0;
+    for (int k = 0; k < p->plan_count; k++)
+        if (p->plans[k].op_count > most) most = p->plans[k].op_count;
+    return most;
+}
+
 static Status init(Split *x) {
     const char *name = x->from->axes[x->axis].name;
     int tensors = x->from->tensor_count + 1;
@@ -235,7 +242,9 @@ static Status init(Split *x) {
     x->taken = ARENA_NEW(&x->arena, int32_t, tensors);
     x->used = ARENA_NEW(&x->arena, int32_t, tensors);
     x->first = ARENA_NEW(&x->arena, int32_t, tensors);
-    if (!x->parameter || !x->taken || !x->used || !x->first)
+    x->together = ARENA_NEW(&x->arena, int32_t, tensors + most_operations(x->from));
+    x->whole = ARENA_NEW(&x->arena, uint8_t, x->from->logical_count + 1);
+    if (!x->parameter || !x->taken || !x->used || !x->first || !x->together || !x->whole)
         FAIL(ERR_MEMORY, "out of memory for a split");
     for (int t = 0; t < x->from->tensor_count; t++) x->taken[t] = NONE;
     TRY(split_state_init(x, &x->state, &x->arena));

@@ -116,14 +116,15 @@ static int find_squares(const Split *x, int at, int32_t *out) {
 }
 
 // So are the gradients that one operation made, such as those of a norm's weight and bias, with
-// those of other shards. `whole` is zeroed, [logical tensor].
-static int find_gradients(const Split *x, int tensor, uint8_t *whole, int32_t *out) {
+// those of other shards.
+static int find_gradients(const Split *x, int tensor, int32_t *out) {
     const Program *p = x->from;
     int writer = x->used[tensor], count = 0;
+    memset(x->whole, 0, (size_t)p->logical_count);
     for (int t = 0; t < p->tensor_count; t++)
-        if (x->used[t] == writer) whole[p->tensors[t].logical] = 1;
+        if (x->used[t] == writer) x->whole[p->tensors[t].logical] = 1;
     for (int t = 0; t < p->tensor_count; t++)
-        if (p->tensors[t].role == ROLE_GRADIENT && whole[p->tensors[t].logical] &&
+        if (p->tensors[t].role == ROLE_GRADIENT && x->whole[p->tensors[t].logical] &&
             is_reducible(x, t))
             out[count++] = t;
     return count;
@@ -131,16 +132,13 @@ static int find_gradients(const Split *x, int tensor, uint8_t *whole, int32_t *o
 
 static Status reduce(Split *x, int at, int32_t tensor) {
     const Op *op = &x->plan->ops[at];
-    int32_t *partners = ARENA_NEW(&x->arena, int32_t, x->plan->op_count + x->from->tensor_count);
-    uint8_t *whole = ARENA_NEW(&x->arena, uint8_t, x->from->logical_count);
+    int32_t *together = x->together;
     int count = 1;
-    if (!partners || !whole) FAIL(ERR_MEMORY, "out of memory for a conversion");
-    partners[0] = tensor;
-    if (op_kind(x->from, op) == KIND_ADD_BLOCKS) count = find_squares(x, at, partners);
-    if (x->from->tensors[tensor].role == ROLE_GRADIENT)
-        count = find_gradients(x, tensor, whole, partners);
-    TRY(split_all_reduce(x, op, partners, count));
-    for (int i = 0; i < count; i++) *split_now(x, &x->state, partners[i]) = PLACEMENT_REPLICATED;
+    together[0] = tensor;
+    if (op_kind(x->from, op) == KIND_ADD_BLOCKS) count = find_squares(x, at, together);
+    if (x->from->tensors[tensor].role == ROLE_GRADIENT) count = find_gradients(x, tensor, together);
+    TRY(split_all_reduce(x, op, together, count));
+    for (int i = 0; i < count; i++) *split_now(x, &x->state, together[i]) = PLACEMENT_REPLICATED;
     return OK;
 }
 

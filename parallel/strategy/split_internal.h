@@ -46,8 +46,10 @@ typedef struct {
     int variant_count, variant_capacity;
     SplitSwap *swapped;  // of the operation at work
     int swapped_count, swapped_capacity;
-    int *after;     // [added] the operation behind which a conversion goes
-    OpSpec *added;  // conversions of the plan at work, which are appended at its end
+    int32_t *together;  // scratch: what one collective reduces, of any plan or all tensors
+    uint8_t *whole;     // scratch, [logical tensor]
+    int *after;         // [added] the operation behind which a conversion goes
+    OpSpec *added;      // conversions of the plan at work, which are appended at its end
     int added_count, added_capacity, after_capacity;
 } Split;
 
