@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Where the steps of a sweep go: a table whose columns depend on all rows. Read it from its end.
+#include "core/base/table.h"
+#include "programs/sim_sweep_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static int larger(int a, int b) { return a > b ? a : b; }
+
+// Parts of a step: the breakdown, with computation divided into work and launches.
+enum { PART_LAUNCH = TIME_COUNT, PARTS };
+
+static double part_ms(const Prediction *p, int part) {
+    if (part == PART_LAUNCH) return p->launch_ms;
+    return p->report.breakdown_ms[part] - (part == TIME_COMPUTE ? p->launch_ms : 0);
+}
+
+static const char *part_name(const Sweep *s, int part) {
+    if (part == PART_LAUNCH) return "launch";
+    if (part == TIME_COMPUTE && s->rows[0].launch_ms > 0) return "work";
+    return part == TIME_EXPOSED_COMM ? "exposed" : time_category_name((TimeCategory)part);
+}
+
+// The largest share of a step that a part has in any row.
+static double part_share(const Sweep *s, int part) {
+    double most = 0;
+    for (int i = 0; i < s->count; i++)
+        most = fmax(most, part_ms(&s->rows[i], part) / s->rows[i].step_ms);
+    return most;
+}
+
+typedef struct {
+    int parts[PARTS], count;
+    bool other;  // what is left out is not 0 everywhere, as it is printed
+} ShownParts;
+
+static double other_ms(const Prediction *p, const ShownParts *shown) {
+    double rest = 0;
+    for (int part = 0; part < PARTS; part++) rest += part_ms(p, part);
+    for (int k = 0; k < shown->count; k++) rest -= part_ms(p, shown->parts[k]);
+    return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
+}
+
+// Parts of 0.05 % of some row's step have a column of their own, launches beside work.
+static void choose_parts(const Sweep *s, ShownParts *out) {
+    static const int order[PARTS] = {TIME_COMPUTE, PART_LAUNCH,  TIME_CONTENDED, TIME_EXPOSED_COMM,
+                                     TIME_BUBBLE,  TIME_WAITING, TIME_HOST,      TIME_IDLE};
+    *out = (ShownParts){0};
+    for (int k = 0; k < PARTS; k++) {
+        double share = part_share(s, order[k]);
+        if (share >= 5e-4) out->parts[out->count++] = order[k];
+    }
+    double least = 0.5;  // that is not printed as 0
+    for (int i = 0; i < sweep_decimals(s); i++) least /= 10;
+    for (int i = 0; i < s->count; i++) out->other |= other_ms(&s->rows[i], out) >= least;
+}
+
+static void drop_smallest(const Sweep *s, ShownParts *shown) {
+    int least = 0;
+    for (int k = 1; k < shown->count; k++)
+        if (part_share(s, shown->parts[k]) < part_share(s, shown->parts[least])) least = k;
+    memmove(&shown->parts[least], &shown->parts[least + 1],
+            (size_t)(shown->count - least - 1) * sizeof *shown->parts);
+    shown->count--;
+    shown->other = true;
+}
+
+// Ranks, parts, other, and all communication: of each the largest width that a cell takes.
+static int parts_width(const Sweep *s, const ShownParts *shown) {
+    double most = 0;
+    for (int i = 0; i < s->count; i++) most = fmax(most, s->rows[i].step_ms);
+    int cell = snprintf(NULL, 0, "%.*f", sweep_decimals(s), most), width = 5;
+    for (int k = 0; k < shown->count; k++)
+        width += 2 + larger(cell, (int)strlen(part_name(s, shown->parts[k])));
+    return width + (shown->other ? 2 + larger(cell, 5) : 0) + 2 + larger(cell, 4) + 2 + 7;
+}
+
+bool sweep_communicates(const Sweep *s) {
+    for (int i = 0; i < s->count; i++)
+        if (s->rows[i].comm_bytes > 0) return true;
+    return false;
+}
+
+static void fill_parts(Table *t, const Sweep *s, int i, const ShownParts *shown, bool comm) {
+    const Prediction *p = &s->rows[i];
+    int decimals = sweep_decimals(s);
+    char bytes[UNITS_TEXT];
+    table_cell(t, "%d", p->report.run.ranks);
+    for (int k = 0; k < shown->count; k++)
+        table_cell(t, "%.*f", decimals, part_ms(p, shown->parts[k]));
+    if (shown->other) table_cell(t, "%.*f", decimals, other_ms(p, shown));
+    if (!comm) return;
+    table_cell(t, "%.*f", decimals, p->comm_ms);
+    table_cell(t, "%s", units_print_size(bytes, p->comm_bytes));
+}
+
+Status sweep_print_parts(const Sweep *s, Arena *a) {
+    ShownParts shown;
+    bool comm = sweep_communicates(s);
+    choose_parts(s, &shown);
+    while (shown.count > 1 && parts_width(s, &shown) > s->width) drop_smallest(s, &shown);
+    TableColumn columns[PARTS + 4] = {{s->setting->devices ? "gpus" : "ranks", true}};
+    int n = 1;
+    for (int k = 0; k < shown.count; k++)
+        columns[n++] = (TableColumn){part_name(s, shown.parts[k]), true};
+    if (shown.other) columns[n++] = (TableColumn){"other", true};
+    if (comm) columns[n++] = (TableColumn){"comm", true};
+    if (comm) columns[n++] = (TableColumn){"payload", true};
+    Table table;
+    table_init(&table, a, columns, n);
+    for (int i = 0; i < s->count; i++) fill_parts(&table, s, i, &shown, comm);
+    puts(comm ? "where a step goes, ms; comm: all of its communication, exposed or not"
+              : "where a step goes, ms");
+    return table_print(stdout, &table, TABLE_TEXT);
+}
+
+enum { OPERATIONS_WIDTH = 34 };
+
+// In the plan's order.
+Status sweep_print_operations(const Sweep *s, Arena *a) {
+    const Report *r = &s->rows[s->count - 1].report;
+    const TableColumn columns[] = {
+        {"operation", false}, {"phase", false}, {"starts ms", true}, {"ms", true}, {"waits", true}};
+    Table table;
+    table_init(&table, a, columns, 5);
+    for (int i = 0; i < r->operation_count; i++) {
+        const OperationTimes *o = &r->operations[i];
+        table_cell(&table, "%.*s", OPERATIONS_WIDTH, o->name);
+        table_cell(&table, "%s", o->phase);
+        table_cell(&table, "%.4f", o->start_ms);
+        table_cell(&table, "%.4f", o->duration_ms.median);
+        table_cell(&table, "%.4f", o->wait_ms);
+    }
+    printf("\na step of %d rank%s, operation by operation\n", r->run.ranks,
+           r->run.ranks == 1 ? "" : "s");
+    return table_print(stdout, &table, TABLE_TEXT);
+}

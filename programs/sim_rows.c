@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A sweep for programs: names stay what they are and where they are (docs/formats.md, "Summaries").
+#include "programs/sim_sweep_internal.h"
+
+#include <stdio.h>
+
+#define SWEEP_SCHEMA "tandem.sweep.v1"
+
+static const char *fits_text(const Prediction *p, const char *unknown) {
+    if (!p->report.device_bytes) return unknown;
+    return prediction_fits(p) ? "true" : "false";
+}
+
+void sweep_print_csv_heads(void) {
+    printf("schema,ranks,batch,step_ms,samples_per_s,speed_up,efficiency");
+    for (int b = 0; b < TIME_COUNT; b++) printf(",%s_ms", time_category_name((TimeCategory)b));
+    puts(",launch_ms,comm_ms,comm_bytes,memory_bytes,device_bytes,fits");
+}
+
+void sweep_print_csv_row(const Sweep *s, int i) {
+    const Prediction *p = &s->rows[i];
+    printf(SWEEP_SCHEMA ",%d,%lld,%.9g,%.9g,%.9g,%.9g", p->report.run.ranks,
+           (long long)p->report.run.batch, p->step_ms, sweep_samples_per_s(p), sweep_speed_up(s, i),
+           sweep_efficiency(s, i));
+    for (int b = 0; b < TIME_COUNT; b++) printf(",%.9g", p->report.breakdown_ms[b]);
+    printf(",%.9g,%.9g,%lld,%lld,", p->launch_ms, p->comm_ms, (long long)p->comm_bytes,
+           (long long)p->memory_bytes);
+    if (p->report.device_bytes) printf("%lld", (long long)p->report.device_bytes);
+    printf(",%s\n", fits_text(p, ""));
+}
+
+void sweep_print_plain_heads(void) { puts("schema " SWEEP_SCHEMA); }
+
+void sweep_print_plain_row(const Sweep *s, int i) {
+    const Prediction *p = &s->rows[i];
+    int n = p->report.run.ranks;
+    printf("ranks.%d.batch %lld\n", n, (long long)p->report.run.batch);
+    printf("ranks.%d.step_ms %.9g ms\n", n, p->step_ms);
+    printf("ranks.%d.samples_per_s %.9g\n", n, sweep_samples_per_s(p));
+    printf("ranks.%d.speed_up %.9g\n", n, sweep_speed_up(s, i));
+    printf("ranks.%d.efficiency %.9g\n", n, sweep_efficiency(s, i));
+    for (int b = 0; b < TIME_COUNT; b++)
+        printf("ranks.%d.%s_ms %.9g ms\n", n, time_category_name((TimeCategory)b),
+               p->report.breakdown_ms[b]);
+    printf("ranks.%d.launch_ms %.9g ms\n", n, p->launch_ms);
+    printf("ranks.%d.comm_ms %.9g ms\n", n, p->comm_ms);
+    printf("ranks.%d.comm_bytes %lld B\n", n, (long long)p->comm_bytes);
+    printf("ranks.%d.memory_bytes %lld B\n", n, (long long)p->memory_bytes);
+    if (p->report.device_bytes)
+        printf("ranks.%d.device_bytes %lld B\n", n, (long long)p->report.device_bytes);
+    else
+        printf("ranks.%d.device_bytes -\n", n);
+    printf("ranks.%d.fits %s\n", n, fits_text(p, "-"));
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What the files share that print a sweep: sim_sweep.c has the title and the table of steps,
+// sim_parts.c where the steps go, sim_rows.c what programs read.
+#ifndef PROGRAMS_SIM_SWEEP_INTERNAL_H
+#define PROGRAMS_SIM_SWEEP_INTERNAL_H
+
+#include "core/base/status.h"
+#include "programs/sim_sweep.h"
+
+// Of row i, and against the first row.
+double sweep_samples_per_s(const Prediction *p);
+double sweep_speed_up(const Sweep *s, int i);
+double sweep_efficiency(const Sweep *s, int i);
+
+// Decimals for all times, so that the first row's step shows four digits or more.
+int sweep_decimals(const Sweep *s);
+
+// Does any row communicate?
+bool sweep_communicates(const Sweep *s);
+
+// Phrases two spaces apart, on lines of the terminal's width; all zero but the width to begin.
+typedef struct {
+    int width, column;
+} SweepPhrases;
+void sweep_phrase(SweepPhrases *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// The table of where the steps go; -v: the operations of the last row's step. ERR_MEMORY.
+Status sweep_print_parts(const Sweep *s, Arena *a) MUST_USE;
+Status sweep_print_operations(const Sweep *s, Arena *a) MUST_USE;
+
+// --csv and --plain: what comes first, and row i.
+void sweep_print_csv_heads(void);
+void sweep_print_csv_row(const Sweep *s, int i);
+void sweep_print_plain_heads(void);
+void sweep_print_plain_row(const Sweep *s, int i);
+
+#endif
