@@ -176,7 +176,8 @@ const OptionDetail job_details[] = {
      "Each rank has two intervals of every sequence, one from the front and one from the back, and "
      "computes all layers for them; keys and values go around a ring of N ranks while attention "
      "to those that have come is computed. 2 N must divide the sequence. Results differ from those "
-     "of one rank in the last bits.",
+     "of one rank in the last bits. In a mixture of experts each rank drops of its own tokens what "
+     "exceeds its share of the capacity.",
      "context-parallel context-parallel-size cp-size ring-attention sequence-ring "
      "context-parallel-degree context-parallelism sequence-parallel-size ulysses-degree"},
     {"cp-kind",

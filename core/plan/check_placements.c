@@ -156,13 +156,16 @@ static Status judge_own(const Along *a, int own) {
 }
 
 // Rules that know what differs beside rows that are cut: a first row; statistics of these rows, and
-// with them gradients of parameters, which are parts of a sum.
+// with them gradients of parameters, which are parts of a sum; how many of them chose an expert.
 static bool differs_by_rows(const Along *a) {
     switch (op_kind(a->p, a->op)) {
     case KIND_FROM_CHUNKS:
     case KIND_BATCH_NORM_BACKWARD_WEIGHT: return true;
     case KIND_DROPOUT:
     case KIND_DROPOUT_BACKWARD:
+    case KIND_ROUTE_BACKWARD:
+    case KIND_BALANCE:
+    case KIND_COUNT_CHOICES:
     case KIND_BATCH_NORM:
     case KIND_BATCH_NORM_REDUCE:
     case KIND_BATCH_NORM_BACKWARD_INPUT: return along_input(a, 0).place == PLACE_SHARD;

@@ -131,9 +131,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ROUTE_BACKWARD, "route_backward", COMPUTE, route_backward, none,                            \
       "normalise balance:real",                                                                   \
       "dlogits(B,..,E) <- dgates(B,..,K):wide probability(B,..,E):wide slot(B,..,K):i32 "         \
-      "chosen(1,E):i64 inverse_count(1):f64")                                                     \
+      "chosen(P,E):i64 inverse_count(1):f64")                                                     \
     X(BALANCE, "balance", COMPUTE, balance, none, "row balance:real",                             \
-      "counts(L,N):f64 <- probability(B,..,E):wide chosen(1,E):i64 inverse_count(1):f64")         \
+      "counts(L,N):f64 <- probability(B,..,E):wide chosen(P,E):i64 inverse_count(1):f64")         \
     X(ADD_BALANCE, "add_balance", COMPUTE, add_balance, none, "",                                 \
       "loss(2):f64 <- counts(L,N):f64")                                                           \
     X(COUNT_CHOICES, "count_choices", COMPUTE, count_choices, none, "row",                        \

@@ -47,6 +47,17 @@ static Status judge_queues(const Along *a, int i, int tokens) {
                : along_refuse_input(a, i, "the queues are not those of these tokens");
 }
 
+// How many choices fell on each expert: of the tokens here, in a piece or as each rank's own; or,
+// to balance the experts over all of them, a piece from every rank.
+static Status judge_chosen(const Along *a, int i, bool all) {
+    Placement x = along_input(a, i), tokens = along_input(a, 0);
+    int64_t pieces = a->p->tensors[op_inputs(a->plan, a->op)[i]].shape[0];
+    bool cut = tokens.place == PLACE_SHARD;
+    if (cut && x.place == PLACE_DIFFERS) return OK;
+    if (cut && all && replicated(x) && pieces % a->p->axes[a->axis].size == 0) return OK;
+    return judge_queues(a, i, 0);
+}
+
 static Status judge_count(const Along *a, int i) {
     return replicated(along_input(a, i))
                ? OK
@@ -65,15 +76,15 @@ Status placement_rule_route(const Along *a) {
 Status placement_rule_route_backward(const Along *a) {
     TRY(refuse_partial(a));
     for (int i = 0; i < 3; i++) TRY(judge_tokens(a, i, 0));
-    TRY(judge_queues(a, 3, 0));
+    TRY(judge_chosen(a, 3, true));
     TRY(judge_count(a, 4));
     return along_write(a, 0, along_input(a, 0));
 }
 
 // What is added up over the tokens of all ranks.
-static Status sum_of_tokens(const Along *a) {
+static Status sum_of_tokens(const Along *a, bool all) {
     Placement x = along_input(a, 0);
-    TRY(judge_queues(a, 1, 0));
+    TRY(judge_chosen(a, 1, all));
     return along_write(a, 0, x.place == PLACE_SHARD ? PLACEMENT_SUM : x);
 }
 
@@ -81,7 +92,7 @@ Status placement_rule_balance(const Along *a) {
     TRY(refuse_partial(a));
     TRY(judge_tokens(a, 0, 0));
     TRY(judge_count(a, 2));
-    return sum_of_tokens(a);
+    return sum_of_tokens(a, true);
 }
 
 // What the layers add, in sums over the same tokens as the loss.
@@ -94,7 +105,7 @@ Status placement_rule_add_balance(const Along *a) {
 Status placement_rule_count_choices(const Along *a) {
     TRY(refuse_partial(a));
     TRY(judge_tokens(a, 0, 0));
-    return sum_of_tokens(a);
+    return sum_of_tokens(a, false);
 }
 
 Status placement_rule_dispatch(const Along *a) {

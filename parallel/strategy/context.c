@@ -44,6 +44,7 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     const Context *c = copy->context;
     int data = mesh_find_axis(copy->from, MESH_DATA);
     Placement *how = &spec->placement[c->axis];
+    if (context_place_queues(c, spec, t)) return;
     if (has_positions(c, t)) {
         *how = context_piece(c, 0);
         spec->shape[1] = c->positions / c->ranks;
@@ -147,6 +148,8 @@ static Status copy_op(Context *c, const Op *op) {
     Kind kind = op_kind(c->copy.from, op);
     if (context_is_attention(kind))
         return c->kind == CONTEXT_RING ? context_add_ring(c, op) : context_add_exchange(c, op);
+    if (kind == KIND_ROUTE || kind == KIND_ROUTE_BACKWARD || kind == KIND_BALANCE)
+        return context_add_experts(c, op);
     return wants_index(kind) ? copy_with_index(c, op) : program_copy_op(&c->copy, op, op->shard);
 }
 
@@ -203,21 +206,9 @@ static Status refuse_length(const Context *c) {
          (long long)(below ? below : chunks));
 }
 
-// Queues of experts are filled from whole rows.
-static Status refuse_experts(const Context *c, const Plan *plan) {
-    const Program *p = c->copy.from;
-    for (int i = 0; i < plan->op_count; i++)
-        if (op_kind(p, &plan->ops[i]) == KIND_ROUTE)
-            FAIL(ERR_USAGE,
-                 "--cp %d does not cut sequences of a mixture of experts, such as %s; use --dp",
-                 c->ranks, program_name(p, op_work(p, &plan->ops[i])->layer));
-    return OK;
-}
-
 static Status find_positions(Context *c) {
     const Program *p = c->copy.from;
     const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
-    TRY(refuse_experts(c, plan));
     for (int i = 0; i < plan->op_count && !c->positions; i++) {
         if (!kind_loads(op_kind(p, &plan->ops[i]))) continue;
         const Tensor *x = &p->tensors[op_outputs(plan, &plan->ops[i])[0]];
@@ -268,6 +259,7 @@ static Status copy_all(Context *c, Arena *a) {
     int32_t own;
     TRY(begin(c, p));
     TRY(mark_partial(c, a));
+    TRY(context_find_experts(c));
     for (int t = 0; t < p->tensor_count; t++)
         if (p->tensors[t].role == ROLE_PARAMETER) TRY(program_copy_tensor(&c->copy, t, &own));
     for (int k = 0; k < p->plan_count; k++) TRY(copy_plan(c, k));
@@ -277,7 +269,8 @@ static Status copy_all(Context *c, Arena *a) {
 Status context_apply(Program *p, ContextKind kind) {
     Arena scratch = {0};
     Program cut = {0};
-    Context c = {.copy = {.from = p, .to = &cut, .place = place}, .kind = kind};
+    Context c = {.copy = {.from = p, .to = &cut, .place = place, .take = context_take},
+                 .kind = kind};
     c.copy.context = &c;
     Status s = copy_all(&c, &scratch);
     arena_finish(&scratch);

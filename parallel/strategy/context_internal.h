@@ -21,6 +21,10 @@ typedef struct {
     int32_t index[CONTEXT_MOST];            // positions of the piece `hop` before, or NONE
     Arena *arena;
     uint8_t *partial;  // [tensor of `from`] it is summed over the positions
+    // Of experts, [tensor of `from`]: it counts choices; of such, those of all ranks, or NONE.
+    uint8_t *chosen;
+    int32_t *gathered;
+    bool balances;  // the operation that is copied takes these
 } Context;
 
 // The tensor that says where the positions of the piece are that the coordinate `hop` before has.
@@ -30,6 +34,13 @@ Status context_index(Context *c, int hop, int32_t *out) MUST_USE;
 Placement context_piece(const Context *c, int hop);
 
 bool context_is_attention(Kind k);
+
+// context_experts.c: find what layers of experts have; how their queues lie, if it is one; the
+// tensor that an operation takes; and an operation on choices, a gathering of them behind it.
+Status context_find_experts(Context *c) MUST_USE;
+bool context_place_queues(const Context *c, TensorSpec *spec, const Tensor *t);
+Status context_take(ProgramCopy *copy, int from, int32_t *out) MUST_USE;
+Status context_add_experts(Context *c, const Op *op) MUST_USE;
 
 // An attention operation of `from`, forward or backward, as hop after hop around the ring.
 Status context_add_ring(Context *c, const Op *op) MUST_USE;

@@ -8,7 +8,8 @@
 // The auxiliary loss (Fedus et al., 2101.03961, equation 4; with K > 1 as Hugging Face's Mixtral
 // has it), over the B tokens of a shard's micro-batch:
 //   balance E sum_e f[e] P[e]   f[e] = choices of e / B, dropped or not; P[e] = sum_b p[b,e] / B
-// counts as their part of the global batch, B inverse_count. f has no gradient.
+// counts as their part of the global batch, B inverse_count. f has no gradient. Where the positions
+// of the micro-batch are cut, `chosen` has a row from each of P ranks, and each has B / P tokens.
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
@@ -61,6 +62,13 @@ void NAME(reference_route)(const KernelCall *call) {
     }
 }
 
+// Choices of an expert on all ranks.
+static int64_t chosen_of(const int64_t *chosen, int64_t pieces, int64_t E, int64_t e) {
+    int64_t sum = 0;
+    for (int64_t p = 0; p < pieces; p++) sum += chosen[p * E + e];
+    return sum;
+}
+
 // With g[k] = p[k] / s, s being the sum of the chosen: dp[k] = (dg[k] - sum_j dg[j] g[j]) / s. Then
 // dz[e] = p[e] (dp[e] - sum_e' dp[e'] p[e']).
 void NAME(reference_route_backward)(const KernelCall *call) {
@@ -70,13 +78,14 @@ void NAME(reference_route_backward)(const KernelCall *call) {
     const int64_t *chosen = input_data(call, 3);
     const double *inverse_count = input_data(call, 4);
     int64_t B = live_vectors(output(call, 0)), E = vector_length(output(call, 0)),
-            K = vector_length(input(call, 0));
-    double each = B ? attr_as_real(call, 1) * (double)E / (double)B * *inverse_count : 0;
+            K = vector_length(input(call, 0)), pieces = live_vectors(input(call, 3));
+    double each = B ? attr_as_real(call, 1) * (double)E / (double)(B * pieces) * *inverse_count : 0;
     for (int64_t b = 0; b < B; b++) {
         const real *p = &probability[b * E], *dg = &dgates[b * K];
         const int32_t *slot = &slots[b * K];
         real *dz = &dlogits[b * E], sum = 0, weighted = 0, dot = 0;
-        for (int64_t e = 0; e < E; e++) dz[e] = (real)(each * (double)chosen[e]);
+        for (int64_t e = 0; e < E; e++)
+            dz[e] = (real)(each * (double)chosen_of(chosen, pieces, E, e));
         for (int64_t k = 0; k < K; k++) {
             real pk = p[expert_of(slot[k], E)];
             sum += pk;
@@ -103,15 +112,16 @@ void NAME(reference_balance)(const KernelCall *call) {
     const real *probability = input_data(call, 0);
     const int64_t *chosen = input_data(call, 1);
     const double *inverse_count = input_data(call, 2);
-    int64_t B = live_vectors(input(call, 0)), E = vector_length(input(call, 0));
+    int64_t B = live_vectors(input(call, 0)), E = vector_length(input(call, 0)),
+            pieces = live_vectors(input(call, 1));
     for (int64_t first = 0; first < B; first += KIND_SUM_BLOCK) {
         double block = 0;
         for (int64_t b = first; b < B && b < first + KIND_SUM_BLOCK; b++)
             for (int64_t e = 0; e < E; e++)
-                block += (double)chosen[e] * (double)probability[b * E + e];
+                block += (double)chosen_of(chosen, pieces, E, e) * (double)probability[b * E + e];
         total += block;
     }
-    if (B) total *= attr_as_real(call, 1) * (double)E / (double)B * *inverse_count;
+    if (B) total *= attr_as_real(call, 1) * (double)E / (double)(B * pieces) * *inverse_count;
     begin_counts(call);
     row += call->attr[0] * vector_length(output(call, 0));
     row[EXPERT_BALANCE] += total;

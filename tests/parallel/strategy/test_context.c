@@ -200,8 +200,6 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o.spec.strategy.sync_batch_norm = true;
     refuse(o, "--cp 2 does not go with --sync-batchnorm");
     o.spec.strategy.sync_batch_norm = false;
-    o.spec.model = "mixtral";
-    refuse(o, "--cp 2 does not cut sequences of a mixture of experts, such as model.layers.0");
     o.spec.model = "mlp";
     o.data = "digits:count=100";
     refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Layers of experts whose sequences are cut over ranks: they train as on one rank, within the
+// contract (docs/contract.md, 7), if nothing is dropped, with the balance of the whole micro-batch;
+// what is dropped follows from the positions of each rank.
+#include "core/platform/device_traits.h"
+#include "tests/support/ending.h"
+#include "tests/support/testing.h"
+
+#include <string.h>
+
+static Arena arena;
+
+enum { STEPS = 10, EXPERTS = 4, LAYERS = 2 };
+
+// 24 positions are 4, 6 and 8 chunks. Of 4 experts each has room for all tokens.
+#define SIZES "mixtral:layers=2,hidden=16,heads=4,kv_heads=2,mlp=8,"
+static const char model[] = SIZES "seq=24,experts=4,capacity=200";
+
+static JobOptions options_of(int ranks, int context) {
+    JobOptions o = training_options();
+    o.spec.model = model;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 8;
+    o.spec.optimizer.momentum = 0.9;
+    o.spec.ranks = ranks;
+    o.spec.mesh.context = context;
+    o.comm = COMM_THREAD;
+    o.data = "text:count=2000";
+    o.steps = STEPS;
+    return o;
+}
+
+// Choices are whole numbers, the same on any ranks.
+static void check_choices(const Ending *one, const Ending *got) {
+    for (int r = 0; r < got->run.job.options.spec.ranks; r++)
+        for (int k = 0; k < STEPS; k++) {
+            const StepRecord *x = ending_step(one, 0, k), *y = ending_step(got, r, k);
+            ck_assert(x->routed && y->routed);
+            ck_assert_double_eq(y->fullest, x->fullest);
+            ck_assert_double_eq(y->dropped, 0);
+        }
+}
+
+static void check(const JobOptions *o, const Ending *one, double bound) {
+    Ending got;
+    ending_run(&got, &arena, o);
+    ending_check(&got, one, bound);
+    check_choices(one, &got);
+    ending_finish(&got);
+}
+
+START_TEST(tokens_that_are_cut_train_as_on_one_rank) {
+    JobOptions o = options_of(1, 0);
+    Ending one;
+    ending_run(&one, &arena, &o);
+    for (int P = 2; P <= 4; P++) {
+        o.spec.ranks = o.spec.mesh.context = P;
+        o.comm = (CommKind)((P - 2) % COMM_KINDS);
+        check(&o, &one, 1e-12);
+    }
+    o.spec.ranks = o.spec.mesh.context = 2;
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    check(&o, &one, 1e-12);
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(single_precision_and_the_fast_device_stay_within_the_contract) {
+    JobOptions o = options_of(1, 0);
+    Ending one;
+    o.spec.device = device_traits_default;
+    o.spec.dtype = DTYPE_F32;
+    ending_run(&one, &arena, &o);
+    o.spec.ranks = o.spec.mesh.context = 3;
+    check(&o, &one, 1e-5);
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
+// Beside each other degree and what is done to gradients; each shard and micro-batch balances its
+// own tokens, on whichever ranks.
+START_TEST(other_degrees_go_with_it) {
+    static const struct {
+        int data, tensor, pipe, zero, micro_batches;
+        Recompute recompute;
+        double clip;
+        const char *order;
+    } cases[] = {{2, 1, 1, 0, 2, RECOMPUTE_NONE, 0.1, "pipe,context,data,tensor"},
+                 {2, 1, 1, 2, 1, RECOMPUTE_FULL, 0.1, NULL},
+                 {2, 1, 1, 3, 1, RECOMPUTE_NONE, 0, NULL},
+                 {1, 2, 1, 0, 1, RECOMPUTE_SELECTIVE, 0, NULL},
+                 {1, 1, 2, 0, 3, RECOMPUTE_NONE, 0.1, NULL},
+                 {2, 1, 2, 1, 2, RECOMPUTE_FULL, 0, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = options_of(1, 0);
+        Ending one;
+        o.spec.micro_batches = cases[i].micro_batches;
+        o.spec.optimizer.clip = cases[i].clip;
+        o.spec.shards = cases[i].data;
+        ending_run(&one, &arena, &o);
+        o.spec.mesh = (Mesh){.context = 2, .tensor = cases[i].tensor, .pipe = cases[i].pipe};
+        o.spec.ranks = 2 * cases[i].data * cases[i].tensor * cases[i].pipe;
+        o.spec.strategy.zero = cases[i].zero;
+        o.spec.strategy.recompute = cases[i].recompute;
+        o.spec.mesh_order = cases[i].order;
+        check(&o, &one, 1e-12);
+        ending_finish(&one);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Two of two experts: each gets all tokens, 64 on one rank. At 90 % of a fair share there is room
+// for ceil(57.6) = 58 of them; of 16 on each of four ranks for ceil(14.4) = 15. All ranks say so.
+START_TEST(each_rank_drops_of_its_own_tokens) {
+    for (int P = 1; P <= 4; P += 3) {
+        JobOptions o = options_of(P, P);
+        Ending got;
+        o.spec.model = SIZES "seq=8,experts=2,capacity=90";
+        ending_run(&got, &arena, &o);
+        for (int r = 0; r < P; r++) {
+            ck_assert_double_eq(ending_step(&got, r, 1)->dropped, P == 1 ? 6.0 / 64 : 1.0 / 16);
+            ck_assert_double_eq(ending_step(&got, r, 1)->fullest, 1);
+            ck_assert(ending_step(&got, r, 1)->loss == ending_step(&got, 0, 1)->loss);
+        }
+        ending_finish(&got);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// For each layer and micro-batch how many choices of the others fell on each expert.
+START_TEST(choices_are_gathered_where_experts_are_balanced) {
+    for (int P = 2; P <= 4; P += 2)
+        for (int balanced = 0; balanced < 2; balanced++) {
+            JobOptions o = options_of(P, P);
+            Outcome got;
+            o.spec.micro_batches = 2;
+            o.steps = 1;
+            if (!balanced) o.spec.model = test_source("tests/data/unbalanced.model");
+            ck_assert_ok(training_run(&got, &o, NULL));
+            CommCount count = outcome_count(&got, P - 1, "step", "context", COLLECTIVE_ALL_GATHER);
+            ck_assert_int_eq(count.calls, balanced ? 2 * LAYERS : 0);
+            ck_assert_int_eq(count.bytes, balanced ? 2 * LAYERS * (P - 1) * EXPERTS * 8 : 0);
+            outcome_finish(&got);
+        }
+}
+END_TEST
+
+// A rank that takes its own choices for those of the other, too, balances its tokens alone.
+static void forget_others(void *context, Executor *e, int plan, int op) {
+    const Program *p = e->program;
+    const Op *o = &p->plans[plan].ops[op];
+    (void)context;
+    if (op_kind(p, o) != KIND_BALANCE && op_kind(p, o) != KIND_ROUTE_BACKWARD) return;
+    int which = op_kind(p, o) == KIND_BALANCE ? 1 : 3;
+    int64_t *chosen = executor_data(e, op_inputs(&p->plans[plan], o)[which]);
+    memcpy(&chosen[(1 - e->rank) * EXPERTS], &chosen[e->rank * EXPERTS], EXPERTS * sizeof *chosen);
+}
+
+START_TEST(a_balance_of_a_ranks_own_tokens_is_seen) {
+    JobOptions o = options_of(1, 0);
+    Ending one, got;
+    ending_run(&one, &arena, &o);
+    o.spec.ranks = o.spec.mesh.context = 2;
+    ending_run_probed(&got, &arena, &o, &(TrainingProbe){.before = forget_others});
+    ck_assert_double_gt(ending_distance(&one, &got, 1e-12), 1000);
+    ending_finish(&got);
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
+SUITE("context experts", tokens_that_are_cut_train_as_on_one_rank,
+      single_precision_and_the_fast_device_stay_within_the_contract, other_degrees_go_with_it,
+      each_rank_drops_of_its_own_tokens, choices_are_gathered_where_experts_are_balanced,
+      a_balance_of_a_ranks_own_tokens_is_seen)
