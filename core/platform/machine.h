@@ -7,6 +7,7 @@
 #include "core/base/arena.h"
 #include "core/plan/kind.h"
 #include "core/platform/calibration.h"
+#include "core/platform/nccl_constants.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,6 +56,8 @@ typedef struct {
     LinkModel link;  // between a device and its node's switch
     LinkModel rail;  // between a device and the network of nodes
     HostModel host;
+    bool has_collectives;       // the file has a section `collectives`
+    NcclConstants collectives;  // that section; without it all 0
     bool is_calibrated;       // the file has a section `calibration`
     Calibration calibration;  // that section; without it all 0
 } Machine;

@@ -147,10 +147,42 @@ static Status get_host(HostModel *h, const YamlNode *n) {
     return oversubscribed ? get_permille(&h->oversubscribed_permille, oversubscribed, 100) : OK;
 }
 
+// A ring can be no faster than the links that it runs over.
+static Status check_bus(const YamlNode *n, const char *key, __int128 bus, __int128 link,
+                        const char *what) {
+    if (bus <= link) return OK;
+    YAML_FAIL(yaml_find(n, key), "%s: %.1f GB/s on all channels, and %s has %.1f GB/s", key,
+              (double)bus / 1e9, what, (double)link / 1e9);
+}
+
+static Status get_collectives(Machine *m, const YamlNode *n) {
+    if (m->is_host) YAML_FAIL(n, "collectives: ranks on a host have no devices for NCCL");
+    NcclConstants *c = &m->collectives;
+    TRY(nccl_constants_read(c, n, m->devices_per_node));
+    for (int i = 0; i < c->group_sizes && m->devices_per_node > 1; i++)
+        TRY(check_bus(n, "within",
+                      (__int128)c->channels[i].channels * c->channel_bytes_per_s *
+                          c->bandwidth_within / NCCL_UNIT,
+                      m->link.bytes_per_s, "the link of a device"));
+    TRY(check_bus(n, "nvls",
+                  (__int128)c->nvls_channels * c->nvls_bytes_per_s * c->bandwidth_within /
+                      NCCL_UNIT,
+                  m->link.bytes_per_s, "the link of a device"));
+    if (!c->across_channels && !m->rail.bytes_per_s) return OK;
+    if (!c->across_channels)
+        YAML_FAIL(n, "collectives: the machine has a rail; add \"across: {channels: 8, bandwidth: "
+                     "24GB/s}\"");
+    return check_bus(
+        n, "across",
+        (__int128)c->across_channels * c->across_bytes_per_s * c->bandwidth_across / NCCL_UNIT,
+        (__int128)m->rail.bytes_per_s * m->devices_per_node, "all rails of a node together");
+}
+
 static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     const char *version;
     TRY(yaml_expect(n, YAML_MAPPING));
-    TRY(yaml_check_keys(n, "tandem name device", "nodes devices link rail host calibration"));
+    TRY(yaml_check_keys(n, "tandem name device",
+                        "nodes devices link rail host collectives calibration"));
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
     if (strcmp(version, MACHINE_VERSION))
         YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
@@ -183,6 +215,9 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
                   "%lld nodes need a rail to reach each other: add \"rail: {bandwidth: 25GB/s, "
                   "latency: 2us}\"",
                   (long long)nodes);
+    const YamlNode *collectives = yaml_find(n, "collectives");
+    m->has_collectives = collectives != NULL;
+    if (collectives) TRY(get_collectives(m, collectives));
     const YamlNode *calibration = yaml_find(n, "calibration");
     m->is_calibrated = calibration != NULL;
     return calibration ? calibration_read(&m->calibration, a, calibration) : OK;

@@ -42,6 +42,26 @@ static void same_host(const HostModel *a, const HostModel *b) {
     ck_assert_int_eq(a->oversubscribed_permille, b->oversubscribed_permille);
 }
 
+static void same_collectives(const NcclConstants *a, const NcclConstants *b) {
+    ck_assert(a->architecture == b->architecture && a->wire == b->wire && a->cpu == b->cpu);
+    ck_assert_int_eq(a->devices, b->devices);
+    ck_assert_int_eq(a->group_sizes, b->group_sizes);
+    for (int i = 0; i < a->group_sizes; i++)
+        ck_assert(a->channels[i].ranks == b->channels[i].ranks &&
+                  a->channels[i].channels == b->channels[i].channels);
+    ck_assert_int_eq(a->channel_bytes_per_s, b->channel_bytes_per_s);
+    ck_assert_int_eq(a->across_channels, b->across_channels);
+    ck_assert_int_eq(a->across_bytes_per_s, b->across_bytes_per_s);
+    ck_assert_int_eq(a->nvls_channels, b->nvls_channels);
+    ck_assert_int_eq(a->nvls_bytes_per_s, b->nvls_bytes_per_s);
+    ck_assert_int_eq(a->collnet, b->collnet);
+    ck_assert_int_eq(a->base_latency_ps, b->base_latency_ps);
+    ck_assert_int_eq(a->hop_within, b->hop_within);
+    ck_assert_int_eq(a->hop_across, b->hop_across);
+    ck_assert_int_eq(a->bandwidth_within, b->bandwidth_within);
+    ck_assert_int_eq(a->bandwidth_across, b->bandwidth_across);
+}
+
 void machine_same(const Machine *a, const Machine *b) {
     ck_assert_str_eq(a->name, b->name);
     ck_assert_int_eq(a->nodes, b->nodes);
@@ -51,4 +71,6 @@ void machine_same(const Machine *a, const Machine *b) {
     ck_assert_mem_eq(&a->rail, &b->rail, sizeof a->rail);
     same_device(&a->device, &b->device);
     same_host(&a->host, &b->host);
+    ck_assert_int_eq(a->has_collectives, b->has_collectives);
+    same_collectives(&a->collectives, &b->collectives);
 }
