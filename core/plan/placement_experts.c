@@ -114,15 +114,29 @@ Status placement_rule_dispatch(const Along *a) {
     return along_write(a, 0, queues_of(along_input(a, 1)));
 }
 
+// Slots may hold parts of a sum, of tokens that all ranks have: what is made of them is linear.
+static bool holds_sums(const Along *a, int queues) {
+    for (int i = 0; i < a->op->inputs; i++)
+        if (!is(along_input(a, i), i == queues ? PLACEMENT_SUM : PLACEMENT_REPLICATED))
+            return false;
+    return true;
+}
+
 // From slots back to the tokens.
 Status placement_rule_combine(const Along *a) {
+    if (holds_sums(a, 0)) return along_write(a, 0, PLACEMENT_SUM);
     TRY(refuse_partial(a));
     for (int i = 1; i < a->op->inputs; i++) TRY(judge_tokens(a, i, 1));
     TRY(judge_queues(a, 0, 1));
     return along_write(a, 0, along_input(a, 1));
 }
 
+// A gate's gradient is the product of its token's with what the expert gave.
 Status placement_rule_combine_backward(const Along *a) {
+    if (holds_sums(a, 1)) {
+        TRY(along_write(a, 0, PLACEMENT_REPLICATED));
+        return along_write(a, 1, PLACEMENT_SUM);
+    }
     TRY(refuse_partial(a));
     for (int i = 0; i < 4; i++)
         if (i != 1) TRY(judge_tokens(a, i, 0));

@@ -94,8 +94,7 @@ Status job_spec_check_experts(const JobSpec *s) {
     const struct {
         bool given;
         const char *option;
-    } others[] = {{s->mesh.tensor > 1, "--tp"},
-                  {s->mesh.context > 1, "--cp"},
+    } others[] = {{s->mesh.context > 1, "--cp"},
                   {o->zero > 2, "--zero 3"},
                   {o->data_parallel, "--data-parallel"},
                   {o->compress.word != 0, "--compress"},

@@ -56,8 +56,7 @@ static Status separate_biases(Split *x, Plan *plan) {
     if (!after) FAIL(ERR_MEMORY, "out of memory for %d operations", count);
     for (int i = 0; i < count; i++) {
         const Op *op = &plan->ops[i];
-        bool product = split_multiplies(op_kind(x->from, op));
-        if (!product || op->inputs < 3 || !cut_by(x, plan, op, 1)) continue;
+        if (!split_has_bias(x, op) || !cut_by(x, plan, op, 1)) continue;
         TRY(separate_bias(x, plan, i));
         after[added++] = i;
     }
@@ -183,6 +182,7 @@ static Status copy_op(Split *x, const Op *op) {
                               .phase = (Phase)w->phase,
                               .dtype = (Dtype)w->dtype,
                               .lane = op->lane,
+                              .group = w->group,
                               .parts = w->parts,
                               .attrs = attrs,
                               .outputs = operands,

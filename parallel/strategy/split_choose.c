@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAIR_OUTPUTS = 0, PAIR_INPUTS = 1 };  // dimensions of a weight
+enum { PAIR_OUTPUTS = 0, PAIR_INPUTS = 1 };  // dimensions of a weight, behind those of experts
 
 typedef struct {
     Split *x;
@@ -32,7 +32,7 @@ static bool is_forward(const Chooser *c, const Op *op) {
 
 static Placement channels_of(const Chooser *c, const Op *op, Placement weight) {
     int x = op_inputs(c->plan, op)[0];
-    bool vectors = op_kind(c->x->from, op) == KIND_LINEAR;
+    bool vectors = op_kind(c->x->from, op) != KIND_CONV2D;
     weight.dim = (uint8_t)(vectors ? c->x->from->tensors[x].dims - 1 : 1);
     return weight;
 }
@@ -57,12 +57,17 @@ static void write_whole(Chooser *c, const Op *op, SplitState *s) {
     }
 }
 
+static Placement of_weight(const Chooser *c, const Op *op, Placement pair) {
+    bool of_experts = op_kind(c->x->from, op) == KIND_EXPERT_LINEAR;
+    return placement_moved(pair, pair.dim + of_experts);
+}
+
 // A product of something that is cut by channels: its weight is cut by its inputs.
 static bool cut_by_inputs(Chooser *c, const Op *op, SplitState *s) {
     const int32_t *in = op_inputs(c->plan, op);
     Placement how = *split_now(c->x, s, in[0]);
     if (!placement_is_cut(how, channels_of(c, op, how).dim)) return false;
-    how.dim = PAIR_INPUTS;
+    how = of_weight(c, op, placement_moved(how, PAIR_INPUTS));
     bool chosen = placement_equal(c->tried[logical_of(c, in[1])], how);
     if (!chosen && !is_free(c, op, how)) return false;
     place(c, s, in[1], how);
@@ -120,11 +125,13 @@ static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
     for (int i = first; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
         const int32_t *in = op_inputs(c->plan, op);
+        Kind kind = op_kind(x->from, op);
+        Placement own = of_weight(c, op, how);
         if (!is_forward(c, op)) continue;
-        bool asked = i == first || (!alone && split_multiplies(op_kind(x->from, op)) &&
-                                    in[0] == input && is_free(c, op, how));
-        if (asked)
-            for (int k = 1; k < op->inputs; k++) place(c, &c->trial, in[k], how);
+        bool asked = i == first ||
+                     (!alone && split_multiplies(kind) && in[0] == input && is_free(c, op, own));
+        int last = split_has_bias(x, op) ? op->inputs : 2;
+        for (int k = 1; k < last && asked; k++) place(c, &c->trial, in[k], own);
         TRY(follow(c, op, &c->trial));
         split_state_write(x, c->plan, op, &c->trial);
     }
@@ -164,7 +171,7 @@ static Status choose(Chooser *c) {
         if (!is_forward(c, op)) continue;
         TRY(split_read_names(x, c->plan, op, &c->state));
         bool product = split_multiplies(op_kind(x->from, op));
-        if (product && is_free(c, op, cuts[0]) && !reads_cut(c, op, &c->state))
+        if (product && is_free(c, op, of_weight(c, op, cuts[0])) && !reads_cut(c, op, &c->state))
             TRY(choose_at(c, i));
         memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
         TRY(follow(c, op, &c->state));

@@ -75,8 +75,9 @@ static inline Placement *split_now(const Split *x, const SplitState *s, int tens
 // Ranks along the axis.
 static inline int split_ranks(const Split *x) { return x->from->axes[x->axis].size; }
 
-// A product of a weight: its operands are y <- x weight [bias].
-static inline bool split_multiplies(Kind k) { return k == KIND_LINEAR || k == KIND_CONV2D; }
+// A product of a weight: y <- x weight [bias], of experts y <- x weight load.
+bool split_multiplies(Kind k);
+bool split_has_bias(const Split *x, const Op *op);
 
 // Attributes of an operation on this rank: heads are those of a piece. `out` has ATTRIBUTES places.
 void split_attributes(const Split *x, const Plan *plan, const Op *op, const SplitState *s,
@@ -113,6 +114,9 @@ Status split_index(Split *x, const Op *op, int64_t *attrs, int32_t *inputs, int 
 // append them, and write how its outputs lie. ERR_PLAN: there are none.
 Status split_convert(Split *x, int op) MUST_USE;
 
+// After the operation: its operands lie as before, but for what it wrote.
+void split_convert_end(Split *x, int op);
+
 // --- split_collective.c
 
 // Append what puts tensors together, to go behind the last operation that uses them: an all-reduce
@@ -121,10 +125,5 @@ Status split_convert(Split *x, int op) MUST_USE;
 Status split_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) MUST_USE;
 Status split_repartition(Split *x, const Op *op, int tensor, Placement is, Placement want,
                          int32_t *out) MUST_USE;
-
-// --- split_convert.c
-
-// After the operation: its operands lie as before, but for what it wrote.
-void split_convert_end(Split *x, int op);
 
 #endif

@@ -80,6 +80,17 @@ Status split_infer(const Split *x, const Plan *plan, const Op *op, SplitState *s
     return judged;
 }
 
+// --- products
+
+bool split_multiplies(Kind k) {
+    return k == KIND_LINEAR || k == KIND_CONV2D || k == KIND_EXPERT_LINEAR;
+}
+
+bool split_has_bias(const Split *x, const Op *op) {
+    Kind k = op_kind(x->from, op);
+    return op->inputs > 2 && split_multiplies(k) && k != KIND_EXPERT_LINEAR;
+}
+
 // --- heads
 
 enum { SEQUENCE_CHANNELS = 2 };

@@ -35,7 +35,7 @@ static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
 static Status divide(Program *out, const Model *m, const StepSpec *spec,
                      const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
-    if (strategy->experts > 1) return expert_split(out);
+    if (strategy->experts > 1) TRY(expert_split(out));
     for (int k = 0; k < out->plan_count && strategy->sequence_parallel; k++)
         if (program_find_result(out, k, RESULT_CHOICES) != NONE)
             FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "
