@@ -24,6 +24,8 @@ typedef struct {
 
 static Status take(ProgramCopy *c, int from, int32_t *out) {
     const Place *p = c->context;
+    if (!p->slot && devices_counts(p->devices, from))
+        return devices_take_table(p->devices, from, out);
     return p->slot ? devices_take_slot(p->devices, from, *p->slot, out)
                    : devices_take(p->devices, from, out);
 }
@@ -114,6 +116,10 @@ static void note_rows(Devices *d, const Op *op, int where) {
 
 // --- parts of a plan
 
+static bool adds_balance(const Devices *d, const Op *op) {
+    return op_kind(d->from, op) == KIND_ADD_BALANCE;
+}
+
 static bool is_loss(const Devices *d, const Op *op) {
     const Work *w = op_work(d->from, op);
     return w->layer == d->loss_layer && w->phase != PHASE_UPDATE;
@@ -181,7 +187,8 @@ static Status add_pass(Devices *d, int shard, int micro_batch) {
         const Op *op = &d->plan->ops[i];
         const Work *w = op_work(d->from, op);
         bool loads = kind_loads(work_kind(w)), on_first = loads || is_loss(d, op);
-        if (op->shard != shard || op->micro_batch != micro_batch || w->phase == PHASE_UPDATE)
+        if (op->shard != shard || op->micro_batch != micro_batch || w->phase == PHASE_UPDATE ||
+            adds_balance(d, op))
             continue;
         TRY(bring_rows(d, op, on_first ? ON_FIRST : ON_DEVICES));
         if (!on_first && !replicated) TRY(replicate(d, op));
@@ -215,24 +222,49 @@ static Status reduce_gradients(Devices *d) {
                                     .input_count = count * parts});
 }
 
-// The loss of shard k, on device 0.
-static Status loss_of(Devices *d, int k, int32_t *out) {
-    return devices_take_slot(d, d->loss, (DevicesSlot){k, 0}, out);
+// Where layers of experts are, their choices come to device 0, the table of each shard by itself,
+// and what balances the experts is added to the loss of the shard.
+static Status gather_choices(Devices *d) {
+    int32_t own, *slots = ARENA_NEW(&d->arena, int32_t, d->ranks);
+    if (!slots) FAIL(ERR_MEMORY, "out of memory for %d devices", d->ranks);
+    for (int t = 0; t < d->from->tensor_count && d->choices != NONE; t++) {
+        int shard = d->from->tensors[t].shard;
+        if (!devices_counts(d, t)) continue;
+        TRY(devices_take_table(d, t, &own));
+        for (int r = 0; r < d->ranks && d->first; r++)
+            TRY(devices_take_slot(d, t, (DevicesSlot){r * d->local_shards + shard, 0}, &slots[r]));
+        TRY(communicate(d, &(OpSpec){.name = "gather.choices",
+                                     .kind = KIND_GATHER,
+                                     .phase = PHASE_SYNC,
+                                     .outputs = slots,
+                                     .output_count = d->first ? d->ranks : 0,
+                                     .inputs = &own,
+                                     .input_count = 1,
+                                     .shard = shard}));
+    }
+    for (int i = 0; i < d->plan->op_count; i++)
+        if (adds_balance(d, &d->plan->ops[i])) TRY(copy_for_all(d, &d->plan->ops[i]));
+    return OK;
 }
 
-static Status fold_losses(Devices *d) {
-    int32_t sum, loss;
-    TRY(loss_of(d, 0, &sum));
+// A result of shard k, on device 0.
+static Status result_of(Devices *d, int32_t result, int k, int32_t *out) {
+    return devices_take_slot(d, result, (DevicesSlot){k, 0}, out);
+}
+
+static Status fold_shards(Devices *d, int32_t result, const char *name) {
+    int32_t sum, part;
+    TRY(result_of(d, result, 0, &sum));
     for (int k = 1; k < d->ranks * d->local_shards; k++) {
-        TRY(loss_of(d, k, &loss));
+        TRY(result_of(d, result, k, &part));
         TRY(plan_add_op(d->to, d->out,
-                        &(OpSpec){.name = "fold.loss",
+                        &(OpSpec){.name = name,
                                   .kind = KIND_FOLD,
                                   .phase = PHASE_SYNC,
                                   .dtype = DTYPE_F64,
                                   .lane = d->compute,
                                   .outputs = &sum,
-                                  .inputs = &loss,
+                                  .inputs = &part,
                                   .output_count = 1,
                                   .input_count = 1,
                                   .shard = k,
@@ -267,6 +299,7 @@ static Status tell_results(Devices *d) {
     int count = 1;
     if (!list) FAIL(ERR_MEMORY, "out of memory for the results of a step");
     TRY(devices_take(d, d->loss, &list[0]));
+    if (d->choices != NONE) TRY(devices_take(d, d->choices, &list[count++]));
     for (int i = 0; i < d->plan->op_count; i++) {
         const Op *op = &d->plan->ops[i];
         for (int o = 0; o < op->outputs && op_work(d->from, op)->phase == PHASE_UPDATE; o++)
@@ -302,7 +335,7 @@ static Status tell_evaluation(Devices *d) {
                                          .result = RESULT_LOSS},
                            &all));
     gathered = all;
-    for (int r = 0; r < d->ranks && d->first; r++) TRY(loss_of(d, r, &losses[r]));
+    for (int r = 0; r < d->ranks && d->first; r++) TRY(result_of(d, d->loss, r, &losses[r]));
     return communicate(d, &(OpSpec){.name = "broadcast.evaluation",
                                     .kind = KIND_BROADCAST,
                                     .outputs = &gathered,
@@ -315,6 +348,7 @@ static Status tell_evaluation(Devices *d) {
 
 static Status begin_plan(Devices *d, int k) {
     d->loss = program_find_result(d->from, k, RESULT_LOSS);
+    d->choices = program_find_result(d->from, k, RESULT_CHOICES);
     d->plan = &d->from->plans[k];
     d->training = d->plan->when == WHEN_EACH_STEP;
     d->loss_layer = NONE;
@@ -322,7 +356,8 @@ static Status begin_plan(Devices *d, int k) {
         FAIL(ERR_PLAN, "the plan %s has no result \"loss\"", program_name(d->from, d->plan->name));
     for (int i = 0; i < d->plan->op_count; i++)
         for (int o = 0; o < d->plan->ops[i].outputs; o++)
-            if (op_outputs(d->plan, &d->plan->ops[i])[o] == d->loss)
+            if (op_outputs(d->plan, &d->plan->ops[i])[o] == d->loss &&
+                !adds_balance(d, &d->plan->ops[i]))
                 d->loss_layer = op_work(d->from, &d->plan->ops[i])->layer;
     find_kept(d);
     TRY(program_add_plan(d->to, program_name(d->from, d->plan->name), &d->out));
@@ -338,7 +373,9 @@ static Status add_plan(Devices *d, int k) {
         TRY(tell_evaluation(d));
     } else {
         TRY(reduce_gradients(d));
-        if (d->first) TRY(fold_losses(d));
+        TRY(gather_choices(d));
+        if (d->first) TRY(fold_shards(d, d->loss, "fold.loss"));
+        if (d->first && d->choices != NONE) TRY(fold_shards(d, d->choices, "fold.choices"));
         TRY(add_updates(d));
         TRY(tell_results(d));
     }
@@ -396,10 +433,6 @@ static Status add_class(ProgramSet *out, const Program *from, const StrategyOpti
 Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyOptions *options,
                               int micro_batches) {
     *out = (ProgramSet){0};
-    for (int k = 0; k < p->plan_count; k++)
-        if (program_find_result(p, k, RESULT_CHOICES) != NONE)
-            FAIL(ERR_USAGE, "--data-parallel is not built for a layer of experts: leave it out, "
-                            "for distributed data parallel");
     Status s = add_class(out, p, options, micro_batches, true);
     if (s == OK) s = add_class(out, p, options, micro_batches, false);
     if (s != OK) program_set_finish(out);

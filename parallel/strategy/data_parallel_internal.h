@@ -21,6 +21,7 @@ typedef struct {
     int axis, group, lane, compute, host;
     int ranks, local_shards, micro_batches;
     int32_t loss, loss_layer;  // the result of `plan`; name
+    int32_t choices;           // of tokens, another result, or NONE
     uint8_t *kept;             // [tensor of `from`] what lasts, and what an update makes it of
     uint8_t *where;            // [tensor of `from`] ON_DEVICES | ON_FIRST, of the pass at work
     int32_t *written;  // [tensor of `from`] the name under which this memory was written last
@@ -38,6 +39,10 @@ Status devices_take(Devices *d, int t, int32_t *out) MUST_USE;
 // Device 0's tensor of a slot, in the place of tensor t, which a rank has for its own part of the
 // batch. What is the same for all parts is the device's own.
 Status devices_take_slot(Devices *d, int t, DevicesSlot s, int32_t *out) MUST_USE;
+
+// The same of a table of choices that a device fills itself, in the place of tensor t.
+bool devices_counts(const Devices *d, int t);
+Status devices_take_table(Devices *d, int t, int32_t *out) MUST_USE;
 
 // The name of a tensor's logical tensor, "x" of "evaluate.x" too.
 const char *devices_plain_name(const Devices *d, const Tensor *t);

@@ -73,6 +73,28 @@ static Status find_logical(Devices *d, const Tensor *t, const char *name, int *o
     return *out == NONE ? program_add_logical(d->to, &spec, out) : OK;
 }
 
+bool devices_counts(const Devices *d, int t) {
+    return d->choices != NONE &&
+           d->from->tensors[t].logical == d->from->tensors[d->choices].logical;
+}
+
+Status devices_take_table(Devices *d, int t, int32_t *out) {
+    const Tensor *from = &d->from->tensors[t];
+    char own[NAME];
+    snprintf(own, sizeof own, "own.%.300s", tensor_name(d->from, t));
+    int index = program_find_tensor(d->to, own);
+    if (index == NONE) {
+        TensorSpec spec = program_copy_spec(d->from, from);
+        TRY(find_logical(d, from, "own.choices", &spec.logical));
+        spec.name = own;
+        spec.placement[d->axis] = PLACEMENT_DIFFERS;
+        spec.result = RESULT_NONE;
+        TRY(program_add_tensor(d->to, &spec, &index));
+    }
+    *out = index;
+    return OK;
+}
+
 // Device 0's tensor of a slot, in the place of a rank's own.
 Status devices_take_slot(Devices *d, int t, DevicesSlot s, int32_t *out) {
     const Tensor *from = &d->from->tensors[t];

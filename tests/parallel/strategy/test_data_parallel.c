@@ -113,6 +113,45 @@ START_TEST(devices_without_rows_take_part) {
 }
 END_TEST
 
+// The last step that a rank recorded.
+static const StepRecord *last_step(const Outcome *o, int rank) {
+    const Timeline *t = &o->training.shared->results[rank].timeline;
+    for (int i = t->step_count - 1; i >= 0; i--)
+        if (t->steps[i].plan == o->job.plan_step) return &t->steps[i];
+    ck_abort_msg("rank %d recorded no step", rank);
+}
+
+// Each device routes its rows. Device 0 gets their choices, and adds what balances the experts of
+// each shard to the loss of that.
+START_TEST(experts_are_balanced_shard_by_shard) {
+    for (int ranks = 2; ranks <= 4; ranks++) {
+        JobOptions o = training_options();
+        Outcome oracle, got;
+        o.spec.model = "mixtral:hidden=16,mlp=8,seq=8,layers=2,experts=4,capacity=80";
+        o.data = "text:count=1000";
+        o.spec.batch = 25;
+        o.steps = 4;
+        o.spec.device = devices[ranks % 2];
+        o.spec.optimizer.clip = ranks == 3 ? 0.1 : 0;
+        o.spec.on_nan = ranks == 3 ? ON_NAN_SKIP : ON_NAN_STOP;
+        cut(&o, ranks, ranks % 3);
+        ck_assert_ok(training_run(&oracle, &o, NULL));
+        ck_assert_double_gt(last_step(&oracle, 0)->dropped, 0);
+        o.spec.ranks = ranks;
+        o.spec.strategy.data_parallel = true;
+        o.comm = (CommKind)(ranks % COMM_KINDS);
+        check_equal(&oracle, &o, (uint64_t)ranks);
+        ck_assert_ok(training_run(&got, &o, NULL));
+        for (int r = 0; r < ranks; r++) {
+            ck_assert_double_eq(last_step(&got, r)->dropped, last_step(&oracle, 0)->dropped);
+            ck_assert_double_eq(last_step(&got, r)->fullest, last_step(&oracle, 0)->fullest);
+        }
+        outcome_finish(&got);
+        outcome_finish(&oracle);
+    }
+}
+END_TEST
+
 // --- checkpoints
 
 static void train_and_save(const JobOptions *like, int steps, bool data_parallel, int ranks,
@@ -194,5 +233,5 @@ END_TEST
 
 SUITE("data_parallel", devices_equal_shards_of_one_rank, a_text_gives_the_bits_of_one_rank,
       running_statistics_are_those_of_device_0, devices_without_rows_take_part,
-      device_0_goes_on_as_replicas_and_back, a_device_that_fails_ends_the_run,
-      what_divides_or_joins_otherwise_is_refused_with_the_reason)
+      experts_are_balanced_shard_by_shard, device_0_goes_on_as_replicas_and_back,
+      a_device_that_fails_ends_the_run, what_divides_or_joins_otherwise_is_refused_with_the_reason)

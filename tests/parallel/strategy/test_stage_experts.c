@@ -121,6 +121,11 @@ START_TEST(so_do_experts_that_ranks_of_a_stage_share) {
     o.spec.ranks = o.spec.strategy.experts = 4;
     o.spec.strategy.zero = 2;
     check_stages(&o, 2, SCHEDULE_INTERLEAVED, SCHEDULE_1F1B);
+    o = options_of(MODEL "2", 2);  // two groups share them
+    o.spec.ranks = 4;
+    o.spec.strategy.experts = 2;
+    o.spec.optimizer.clip = 0.1;
+    check_stages(&o, 2, SCHEDULE_1F1B, SCHEDULE_GPIPE);
     o = options_of("mixtral:hidden=16,mlp=8,seq=8,experts=4,capacity=80", 4);
     o.spec.mesh.tensor = 2;
     o.spec.ranks = 4;
