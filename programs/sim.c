@@ -187,6 +187,20 @@ static Status check_compared(const Sim *s) {
     return OK;
 }
 
+static Status choose_launch(Sim *s) {
+    const SimOptions *o = s->o;
+    DeviceModel *d = &s->machine.device;
+    if (o->launch == SIM_LAUNCH_PLATFORM) return OK;
+    if (!s->setting.devices) FAIL(ERR_USAGE, "--launch is how GPUs are launched; give --gpus");
+    if (!d->issue_ps)
+        FAIL(ERR_USAGE,
+             "%s does not say what a launch takes its host; --launch needs a platform with "
+             "\"launch: eager\" and \"issue: 5us\", such as dgx-a100",
+             s->machine.name);
+    d->graph = o->launch == SIM_LAUNCH_GRAPH;
+    return OK;
+}
+
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
@@ -203,6 +217,7 @@ static Status choose_machine(Sim *s) {
     if (!printable(s->machine.name) || !printable(s->machine.device.name))
         FAIL(ERR_FORMAT, "%s: the name of the machine or of its device has control characters",
              name);
+    TRY(choose_launch(s));
     if (s->link) TRY(link_model_parse(&s->setting.link, s->link));
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;

@@ -25,6 +25,9 @@ static const Option options[] = {
     {.name = "link", .kind = OPTION_STRING, AT(link), .marks = SIM_PLACE,
      .value = "BW,LATENCY",
      .help = "one link a device to a switch, such as 1GB/s,50us, instead of the platform's"},
+    {.name = "launch", .kind = OPTION_CHOICE, AT(launch), .marks = SIM_PLACE,
+     .value = "platform|eager|graph", .initial = "platform",
+     .help = "how hosts launch: as the platform does, an operation at a time, a step at once"},
     {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .marks = SIM_PLACE,
      .value = "K", .initial = "1", .min = 1e-3,
      .max = 1e6, .help = "make computation and links so much slower"},
@@ -95,6 +98,11 @@ static const OptionDetail details[] = {
     {.topic = "link",
      .text = "All devices hang on one switch. A message takes LATENCY and its bytes at BW, shared "
              "with others on the way. The same option of train emulates such links."},
+    {.topic = "launch",
+     .text = "A GPU starts an operation when it can and its host has launched it, in the plan's "
+             "order. eager: each launch takes the host the time that the platform says. graph: a "
+             "step is launched at once, as a CUDA graph is replayed. What a GPU waits for launches "
+             "is host in the table of a step."},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
      .text = "Alone, the recorded run is put together again, each step from its own durations (a "

@@ -8,6 +8,9 @@
 // A mark of options beside those of job_rows.h: on which machine; with it, a trace is not replayed.
 enum { SIM_PLACE = 1 << 16 };
 
+// How a host launches a device's operations; the words of --launch.
+typedef enum { SIM_LAUNCH_PLATFORM, SIM_LAUNCH_EAGER, SIM_LAUNCH_GRAPH } SimLaunch;
+
 // Values as the table in sim_options.c fills them.
 typedef struct {
     JobSpec job;
@@ -17,6 +20,7 @@ typedef struct {
     double dilate;
     IntList ranks, gpus;
     int print_plan, color, verbose;
+    int launch;  // SimLaunch
     bool print_memory, point, json, csv, plain, preview, require_plot, quiet, version, no_view;
 } SimOptions;
 

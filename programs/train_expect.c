@@ -9,6 +9,7 @@ static Status predict(Prediction *out, Arena *a, const Job *job, const char *pla
     const JobOptions *o = &job->options;
     Machine machine;
     TRY(machine_read(&machine, a, platform));
+    machine.device.issue_ps = 0;  // a timed device waits for no host
     const SimJob what = {.spec = o->spec};
     const SimSetting where = {
         .machine = &machine, .devices = true, .link = o->link, .dilation = o->slowdown_permille};

@@ -185,7 +185,8 @@ const OptionWord words[WORDS] = {
      NULL},
     {"host", NULL,
      "The machine whose cores run the ranks. As a part of a step: its own work, such as "
-     "loading samples.",
+     "loading samples, and time in which a GPU has nothing to do since the host has not "
+     "launched it yet.",
      "docs/formats.md, Reports"},
     {"idle", NULL,
      "None of the other parts: mostly the executor's own work between two operations.",

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+static int64_t clamp(__int128 ps) { return ps > INT64_MAX ? INT64_MAX : (int64_t)ps; }
+
 Status costs_init(Costs *c, Arena *a, const Program *p) {
     *c = (Costs){.program = p};
     for (int k = 0; k < p->plan_count; k++) {
@@ -153,7 +155,7 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
             bool both = t && t->solo_ps.known && busy.known && t->solo_ps.median > 0;
             __int128 ps = c->ops[k][i].ps;
             ps = both ? ps * busy.median / t->solo_ps.median : ps * permille / 1000;
-            c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
+            c->ops[k][i].ps = clamp(ps);
         }
 }
 
@@ -176,12 +178,23 @@ void costs_of_network(Costs *c) {
                 c->ops[k][i] = (OpCost){0, SOURCE_ROOFLINE, true};
 }
 
+Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) {
+    int count = c->program->plans[plan].op_count;
+    if (!d->issue_ps) return OK;
+    c->issued_ps = ARENA_NEW(a, int64_t, count + 1);
+    if (!c->issued_ps) FAIL(ERR_MEMORY, "out of memory for %d operations", count);
+    for (int i = 0; i < count; i++)
+        c->issued_ps[i] = clamp((__int128)d->issue_ps * (d->graph ? 1 : i + 1));
+    c->issued = count;
+    return OK;
+}
+
 void costs_slow_down(Costs *c, int64_t thousandths) {
     for (int k = 0; k < c->program->plan_count; k++)
-        for (int i = 0; i < c->program->plans[k].op_count; i++) {
-            __int128 ps = (__int128)c->ops[k][i].ps * thousandths / 1000;
-            c->ops[k][i].ps = ps > INT64_MAX ? INT64_MAX : (int64_t)ps;
-        }
+        for (int i = 0; i < c->program->plans[k].op_count; i++)
+            c->ops[k][i].ps = clamp((__int128)c->ops[k][i].ps * thousandths / 1000);
+    for (int i = 0; i < c->issued; i++)
+        c->issued_ps[i] = clamp((__int128)c->issued_ps[i] * thousandths / 1000);
 }
 
 // The rate for pieces of a size: linear between the two sizes around it.

@@ -23,6 +23,9 @@ typedef struct {
     int64_t dispatch_ps;     // the executor's own time per operation
     int64_t turn_ps;         // a rank's own time per step, before its first operation
     StepCosts steps;         // of a replay: the plan's that is simulated
+    int64_t *issued_ps;  // of the plan that is simulated, per operation: when the host has issued
+                         // it, after the step began. In the arena; NULL: the host keeps up
+    int issued;          // operations in issued_ps
 } Costs;
 
 // Of an operation of a plan in the simulated step with that number, from 0. Where each step has
@@ -82,7 +85,11 @@ void costs_from_host(Costs *c, const HostModel *h, const Calibration *m);
 // Communication takes its time from the network, and none of the rank's own.
 void costs_of_network(Costs *c);
 
-// All costs times so many thousandths, rounded down.
+// The host issues the operations of the plan in its order, from the beginning of the step on: each
+// takes the device's issue_ps, or with `graph` one launch is all of them. In the arena. ERR_MEMORY.
+Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) MUST_USE;
+
+// All costs times so many thousandths, rounded down; when operations are issued, too.
 void costs_slow_down(Costs *c, int64_t thousandths);
 
 // Is every operation of a plan known? ERR_FAILED names the first that is not.

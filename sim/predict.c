@@ -85,6 +85,7 @@ static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
     hash = hash_u64(hash_u64(hash, (uint64_t)c->dispatch_ps), (uint64_t)c->turn_ps);
     for (int i = 0; i < c->program->plans[plan].op_count; i++)
         hash = hash_u64(hash, (uint64_t)c->ops[plan][i].ps);
+    for (int i = 0; i < c->issued; i++) hash = hash_u64(hash, (uint64_t)c->issued_ps[i]);
     const StepCosts *each = &c->steps;
     for (int k = 0; k < each->count; k++) {
         hash = hash_u64(hash, (uint64_t)each->turn_ps[k]);
@@ -319,6 +320,7 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     for (int c = 0; c < run->class_count; c++) {
         TRY(costs_from_roofline(&costs[c], &s->machine->device));
         costs_of_network(&costs[c]);
+        TRY(costs_issue(&costs[c], a, run->plan, &s->machine->device));
         if (slower) costs_slow_down(&costs[c], s->dilation);
     }
     if (slower) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Ranks with a device of their own. Every lane works by itself: an operation starts when those it
-// depends on and the one before it on its lane have ended. A collective's messages travel over the
-// network by its schedule, each member from its arrival on, and for a member it ends when it has
-// ended its own last round; a message between two ranks leaves when both have come to it.
+// depends on and the one before it on its lane have ended, and the host has issued it. A
+// collective's messages travel over the network by its schedule, each member from its arrival on,
+// and for a member it ends when it has ended its own last round; a message between two ranks leaves
+// when both have come to it.
 // Read advance() first, then arrive() for collectives and meet_peer() for messages.
 #include "core/base/arena.h"
 #include "core/base/array.h"
@@ -18,7 +19,8 @@
 // What a lane is doing.
 typedef struct {
     bool busy;
-    int64_t start_ps;
+    bool issued;  // by the host; until then the operation waits, ready on the device
+    int64_t ready_ps, start_ps;
     int32_t pending;  // of a collective
     int32_t number;   // of a message: its sequence number among those with this peer and tag
     bool under_way;   // of a message: both ends have come to it
@@ -31,6 +33,7 @@ typedef struct {
     int32_t *begun;  // per lane: collectives begun
     MessagePeers peers;
     int step;
+    int64_t begin_ps;  // of the step
     bool ended;
 } DeviceRank;
 
@@ -64,7 +67,7 @@ typedef struct {
     int16_t actor;
 } Simulation;
 
-enum { WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
+enum { ISSUED, WORK_ENDS, COLLECTIVE_ENDS, MESSAGE_ENDS };
 
 static const LaneOrder *order_of(const Simulation *s, int rank) {
     return s->ranks[rank].progress.order;
@@ -88,6 +91,7 @@ static void record(Simulation *s, int rank, int op, const Activity *a, int64_t a
                               .lane = order_of(s, rank)->plan->ops[op].lane,
                               .wait_ns = wait / 1000,
                               .cpu_ns = computes ? (now - a->start_ps + 999) / 1000 : 0,
+                              .issue_ps = a->start_ps - a->ready_ps,
                               .source = cost->source});
 }
 
@@ -204,7 +208,7 @@ static int find_other_end(Simulation *s, int rank, int op, int peer, int32_t num
     for (int lane = 0; lane < s->lanes; lane++) {
         int theirs = other->progress.at[lane];
         const Activity *a = &other->lanes[lane];
-        if (theirs == NONE || !a->busy || a->under_way || a->number != number) continue;
+        if (theirs == NONE || !a->issued || a->under_way || a->number != number) continue;
         const Program *p = program_of(s, rank), *q = program_of(s, peer);
         const Work *w = work_of(s, peer, theirs);
         if (members_are_ends(p, work_of(s, rank, op), q, w) && members_peer(q, w, peer) == rank)
@@ -241,12 +245,29 @@ static Status end_of_message(Simulation *s, int64_t end) {
 // --- a rank
 
 static Status start(Simulation *s, int rank, int op, int lane) {
-    s->ranks[rank].lanes[lane] = (Activity){.busy = true, .start_ps = s->engine.now_ps};
+    Activity *a = &s->ranks[rank].lanes[lane];
+    a->issued = true;
+    a->start_ps = s->engine.now_ps;
     const Work *w = work_of(s, rank, op);
     if (work_communicates(w))
         return work_is_message(w) ? meet_peer(s, rank, op, lane) : arrive(s, rank, op, lane);
     return engine_push(&s->engine, NULL, cost_of(s, rank, op),
                        (Event){s->actor, WORK_ENDS, rank, lane});
+}
+
+// Everything that the operation waits for has ended. It starts as soon as the host has issued it.
+static Status become_ready(Simulation *s, int rank, int op, int lane) {
+    const DeviceRank *r = &s->ranks[rank];
+    int64_t now = s->engine.now_ps;
+    r->lanes[lane] = (Activity){.busy = true, .ready_ps = now};
+    const int64_t *issued = s->o->costs[rank]->issued_ps;
+    if (!issued || issued[op] <= now - r->begin_ps) return start(s, rank, op, lane);
+    return engine_push(&s->engine, NULL, issued[op] - (now - r->begin_ps),
+                       (Event){s->actor, ISSUED, rank, lane});
+}
+
+static Status be_issued(Simulation *s, int rank, int lane) {
+    return start(s, rank, s->ranks[rank].progress.at[lane], lane);
 }
 
 // Start what may start; with nothing left the step ends, and the next one begins.
@@ -256,13 +277,14 @@ static Status advance(Simulation *s, int rank) {
         timeline_end_step(s->timelines[rank], s->engine.now_ps);
         r->ended = ++r->step >= (s->o->steps ? s->o->steps : 1);
         if (r->ended) return OK;
-        timeline_begin_step(s->timelines[rank], s->o->plan, r->step, s->engine.now_ps);
+        r->begin_ps = s->engine.now_ps;
+        timeline_begin_step(s->timelines[rank], s->o->plan, r->step, r->begin_ps);
         rank_progress_begin(&r->progress);
     }
     for (int lane = 0; lane < s->lanes; lane++) {
         int op = r->progress.at[lane];
         if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, op))
-            TRY(start(s, rank, op, lane));
+            TRY(become_ready(s, rank, op, lane));
     }
     return OK;
 }
@@ -270,6 +292,7 @@ static Status advance(Simulation *s, int rank) {
 static Status handle(void *context, Event e) {
     Simulation *s = context;
     switch (e.kind) {
+    case ISSUED: return be_issued(s, e.a, (int)e.b);
     case WORK_ENDS: return end_operation(s, e.a, (int)e.b, 0);
     case COLLECTIVE_ENDS: return end_collective(s, e.a, (int)e.b);
     case MESSAGE_ENDS: TRY(end_of_message(s, e.b >> 32)); return end_of_message(s, e.b & INT32_MAX);

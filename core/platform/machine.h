@@ -28,6 +28,8 @@ typedef struct {
     int64_t flops_per_s[DTYPE_COUNT];  // peak; 0: the device does not compute in this type
     int64_t memory_bytes_per_s, memory_bytes;
     int64_t launch_ps;                        // from one operation's end to the next one's start
+    int64_t issue_ps;                         // the host takes so long for a launch; 0: it keeps up
+    bool graph;                               // with issue_ps: a step is launched as one
     int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach
 } DeviceModel;
 

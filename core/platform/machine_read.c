@@ -104,13 +104,37 @@ static Status get_flops(DeviceModel *d, const YamlNode *n) {
     return OK;
 }
 
+// "launch: 5us": operations follow each other at that distance, and the host keeps up. Or a word,
+// eager or graph: the host takes `issue` for each launch, the device `gap` from one to the next.
+static Status get_launch(DeviceModel *d, const YamlNode *device) {
+    const YamlNode *launch = yaml_find(device, "launch");
+    const YamlNode *issue = yaml_find(device, "issue"), *gap = yaml_find(device, "gap");
+    bool graph = launch && launch->kind == YAML_SCALAR && !strcmp(launch->text, "graph");
+    bool eager = launch && launch->kind == YAML_SCALAR && !strcmp(launch->text, "eager");
+    d->graph = graph;
+    if (!graph && !eager) {
+        if (issue || gap)
+            YAML_FAIL(issue ? issue : gap,
+                      "%s: only with \"launch: eager\" or \"launch: graph\"; a duration for launch "
+                      "says that the host keeps up",
+                      issue ? "issue" : "gap");
+        return get_duration(&d->launch_ps, launch);
+    }
+    if (!issue)
+        YAML_FAIL(launch, "launch: %s needs the host's time for a launch: add \"issue: 5us\"",
+                  launch->text);
+    TRY(get_duration(&d->issue_ps, issue));
+    TRY(check_rate(issue, d->issue_ps, 1, PS_PER_S, "above 0, at most 1s"));
+    return get_duration(&d->launch_ps, gap);
+}
+
 static Status get_device(DeviceModel *d, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch reached"));
+    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch issue gap reached"));
     TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
     TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
-    TRY(get_duration(&d->launch_ps, yaml_find(n, "launch")));
+    TRY(get_launch(d, n));
     d->flops_permille = d->memory_permille = 1000;
     const YamlNode *reached = yaml_find(n, "reached");
     if (!reached) return OK;

@@ -30,7 +30,12 @@ static void put_device(FILE *f, const DeviceModel *d) {
     fputs("}\n", f);
     fprintf(f, "  memory: %s\n", units_exact_size(text, d->memory_bytes));
     fprintf(f, "  memory_bandwidth: %s\n", units_exact_bandwidth(text, d->memory_bytes_per_s));
-    fprintf(f, "  launch: %s\n", units_exact_duration(text, d->launch_ps));
+    if (d->issue_ps) {
+        fprintf(f, "  launch: %s\n", d->graph ? "graph" : "eager");
+        fprintf(f, "  issue: %s\n", units_exact_duration(text, d->issue_ps));
+    }
+    fprintf(f, "  %s: %s\n", d->issue_ps ? "gap" : "launch",
+            units_exact_duration(text, d->launch_ps));
     put_permille(f, "  reached: {flops: ", d->flops_permille);
     put_permille(f, ", memory: ", d->memory_permille);
     fputs("}\n", f);

@@ -94,6 +94,7 @@ void timeline_end_step(Timeline *t, int64_t end_ps) {
 
 // The instant from which a span belongs to category `b` or one before it; it does so until its end.
 static int64_t counted_from(const Work *w, const Span *span, TimeCategory b) {
+    if (b >= TIME_HOST) return span->start_ps - span->issue_ps;
     int64_t arrival = min64(span->end_ps, span->start_ps + span->wait_ns * 1000);
     switch (kind_class(work_kind(w))) {
     case CLASS_COMPUTE:
@@ -103,7 +104,7 @@ static int64_t counted_from(const Work *w, const Span *span, TimeCategory b) {
         if (b >= TIME_WAITING || (b == TIME_BUBBLE && w->kind == KIND_RECEIVE))
             return span->start_ps;
         return b >= TIME_EXPOSED_COMM ? arrival : span->end_ps;
-    case CLASS_HOST: return b >= TIME_HOST ? span->start_ps : span->end_ps;
+    case CLASS_HOST: break;
     }
     return span->end_ps;
 }
@@ -148,7 +149,7 @@ double timeline_coverage(const Timeline *t, const StepRecord *s) {
     Union u = {.frontier = s->end_ps};
     for (int i = s->span_count - 1; i >= 0; i--) {
         const Span *span = &t->spans[s->span_first + i];
-        union_add(&u, max64(s->start_ps, span->start_ps), span->end_ps);
+        union_add(&u, max64(s->start_ps, span->start_ps - span->issue_ps), span->end_ps);
     }
     return (double)u.covered / (double)(s->end_ps - s->start_ps);
 }

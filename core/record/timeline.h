@@ -33,6 +33,8 @@ typedef struct {
     int64_t start_ps, end_ps;  // since the run's origin
     int64_t wait_ns, cpu_ns;   // wait: from the start until the last member arrived; cpu: CPU time
                                // of the thread, or of the device that computed
+    int64_t issue_ps;          // how long before start_ps it could have started on its device, had
+                               // the host issued it; simulated only
     int32_t op, step, rank;    // op: index in the plan
     uint8_t plan, lane, source, flags;
 } Span;
@@ -83,9 +85,11 @@ void timeline_end_step(Timeline *t, int64_t end_ps);
 //   exposed_comm  a communication all of whose members have arrived is in progress
 //   bubble        blocked on a receive whose sender has not arrived
 //   waiting       blocked on another communication whose last member has not arrived
-//   host          work of the host, such as loading a batch
+//   host          work of the host, such as loading a batch; or an operation could run on the
+//                 device, and the host has not issued it yet
 //   idle          nothing
 // A compute span of duration D with CPU time c is compute for min(c, D) and contended for the rest.
+// The issue_ps before a span are host.
 #define TIME_CATEGORY_LIST(X)       \
     X(COMPUTE, "compute")           \
     X(CONTENDED, "contended")       \
@@ -107,7 +111,8 @@ const char *time_category_name(TimeCategory b);
 void timeline_breakdown(const Program *p, const Timeline *t, const StepRecord *s,
                         int64_t out_ps[TIME_COUNT]);
 
-// Share (0 to 1) of a step that lies inside at least one span; 1 for a step of no duration.
+// Share (0 to 1) of a step that lies inside at least one span, or in the issue_ps before it; 1 for
+// a step of no duration.
 double timeline_coverage(const Timeline *t, const StepRecord *s);
 
 #endif

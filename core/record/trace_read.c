@@ -201,6 +201,7 @@ static Status read_span(Span *out, const TraceReader *r, const json_t *event,
     int64_t longest_ns = (out->end_ps - out->start_ps + 999) / 1000;
     TRY(get_optional(&out->wait_ns, r, event, longest_ns, "args.wait_ns"));
     TRY(get_optional(&out->cpu_ns, r, event, TIMELINE_LAST_PS / 1000, "args.cpu_ns"));
+    TRY(get_optional(&out->issue_ps, r, event, out->start_ps - first, "args.issue_ps"));
     TRY(get_optional(&flags, r, event, UINT8_MAX, "args.flags"));
     out->flags = (uint8_t)flags;
     return read_source(&out->source, r, event);

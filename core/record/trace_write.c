@@ -90,6 +90,7 @@ static void write_span(FILE *out, const TraceNames *q, const Program *p, const S
             s->start_ps, s->end_ps);
     if (s->wait_ns) fprintf(out, ",\"wait_ns\":%" PRId64, s->wait_ns);
     if (s->cpu_ns) fprintf(out, ",\"cpu_ns\":%" PRId64, s->cpu_ns);
+    if (s->issue_ps) fprintf(out, ",\"issue_ps\":%" PRId64, s->issue_ps);
     if (w->payload_bytes) fprintf(out, ",\"bytes\":%" PRId64, w->payload_bytes);
     if (s->source != SOURCE_MEASURED)
         fprintf(out, ",\"source\":\"%s\"", span_source_name((SpanSource)s->source));

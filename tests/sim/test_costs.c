@@ -68,6 +68,23 @@ START_TEST(without_measurements_the_peaks_of_the_device_count) {
 }
 END_TEST
 
+// In the plan's order, an operation after 5 us of the host each; as a graph all after the first 5.
+START_TEST(a_host_issues_operation_by_operation_or_a_step_at_once) {
+    Setup s;
+    setup(&s);
+    DeviceModel d = {.issue_ps = 5000000};
+    ck_assert_ok(costs_issue(&s.costs, &s.arena, 0, &d));
+    for (int i = 0; i < s.plan->op_count; i++)
+        ck_assert_int_eq(s.costs.issued_ps[i], 5000000 * (i + 1));
+    costs_slow_down(&s.costs, 2500);
+    ck_assert_int_eq(s.costs.issued_ps[BUCKET], 12500000 * (BUCKET + 1));
+    d.graph = true;
+    ck_assert_ok(costs_issue(&s.costs, &s.arena, 0, &d));
+    for (int i = 0; i < s.plan->op_count; i++) ck_assert_int_eq(s.costs.issued_ps[i], 5000000);
+    finish(&s);
+}
+END_TEST
+
 START_TEST(what_was_calibrated_counts_before_the_peaks_and_after_the_record) {
     Setup s;
     setup(&s);
@@ -129,6 +146,7 @@ START_TEST(a_share_of_an_all_reduce_has_the_rate_of_its_size) {
 END_TEST
 
 SUITE("costs", without_measurements_the_peaks_of_the_device_count,
+      a_host_issues_operation_by_operation_or_a_step_at_once,
       what_was_calibrated_counts_before_the_peaks_and_after_the_record,
       busy_and_oversubscribed_cores_cost_what_was_measured,
       a_share_of_an_all_reduce_has_the_rate_of_its_size)

@@ -200,6 +200,41 @@ START_TEST(steps_follow_each_other_and_take_the_same) {
 }
 END_TEST
 
+// The host takes 1000 ps to issue each of three operations. `work` (500) starts at 1000. The ring
+// (2 * 32,020 of two ranks) could start at 1500 and is issued at 2000; `more` (100) could start at
+// 1500 and is issued at 3000. In a step nothing runs during 0..1000 and 1500..2000: that is host.
+START_TEST(a_device_waits_until_its_host_has_issued) {
+    Setup s;
+    int64_t parts[TIME_COUNT];
+    setup(&s, 2);
+    s.steps = 2;
+    make_reduced(&s, ALGORITHM_RING);
+    make_op(&s.p, s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
+    prepare_devices(&s);
+    for (int r = 0; r < 2; r++) {
+        cost(&s, r, 0, 500), cost(&s, r, 2, 100);
+        ck_assert_ok(costs_issue(&s.costs[r], &s.arena, 0, &(DeviceModel){.issue_ps = 1000}));
+    }
+    ck_assert_ok(simulate(&s));
+    const int64_t step = 2000 + 2 * 32020, waits[] = {1000, 500, 1500};
+    for (int k = 0; k < 2; k++) {
+        const StepRecord *record = &s.lines[0].steps[k];
+        ck_assert_int_eq(record->start_ps, k * step);
+        ck_assert_int_eq(record->end_ps, (k + 1) * step);
+        for (int i = 0; i < 3; i++) {
+            const Span *span = &s.lines[0].spans[record->span_first + i];
+            ck_assert_int_eq(span->start_ps, k * step + 1000 * (span->op + 1));
+            ck_assert_int_eq(span->issue_ps, waits[span->op]);
+        }
+        timeline_breakdown(&s.p, &s.lines[0], record, parts);
+        ck_assert_int_eq(parts[TIME_COMPUTE], 500 + 100);
+        ck_assert_int_eq(parts[TIME_EXPOSED_COMM], 2 * 32020 - 100);
+        ck_assert_int_eq(parts[TIME_HOST], 1000 + 500);
+    }
+    finish(&s);
+}
+END_TEST
+
 // Nobody receives what is sent.
 START_TEST(a_deadlock_says_who_waits_for_whom) {
     Setup s;
@@ -236,4 +271,4 @@ SUITE("simulate_devices", all_reduces_on_two_lanes_share_the_links,
       a_message_leaves_when_both_ends_have_come,
       without_a_network_communication_takes_what_was_recorded,
       steps_follow_each_other_and_take_the_same, a_deadlock_says_who_waits_for_whom,
-      too_few_devices_are_an_error)
+      a_device_waits_until_its_host_has_issued, too_few_devices_are_an_error)

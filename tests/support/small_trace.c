@@ -68,7 +68,11 @@ void small_timeline(Timeline *t, int rank) {
     timeline_end_step(t, SMALL_LATE + 2);
     timeline_begin_step(t, 0, 8, SMALL_LATE + 2);
     Span early = {.start_ps = SMALL_LATE + 2, .end_ps = SMALL_LATE + 200000, .cpu_ns = 7};
-    Span next = {.op = 1, .lane = 1, .start_ps = SMALL_LATE + 9, .end_ps = SMALL_LATE + 300000};
+    Span next = {.op = 1,
+                 .lane = 1,
+                 .start_ps = SMALL_LATE + 9,
+                 .end_ps = SMALL_LATE + 300000,
+                 .issue_ps = 5};
     timeline_add_span(t, &early);
     timeline_add_span(t, &next);
     timeline_end_step(t, SMALL_LATE + 300000);

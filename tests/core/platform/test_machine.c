@@ -68,6 +68,34 @@ START_TEST(what_is_wrong_is_named_with_its_place) {
 }
 END_TEST
 
+#define LAUNCHED(keys)                                                                          \
+    "tandem: machine 1\nname: x\ndevices: 1\ndevice: {name: d, flops: {f32: 1T}, memory: 1GB, " \
+    "memory_bandwidth: 1GB/s, " keys "}\n"
+
+static DeviceModel launched(const char *text) {
+    Arena a = {0};
+    Machine m;
+    ck_assert_ok(machine_parse(&m, &a, text, strlen(text), "m.yaml"));
+    DeviceModel d = m.device;
+    arena_finish(&a);
+    return d;
+}
+
+START_TEST(launches_are_a_distance_or_have_a_host) {
+    DeviceModel d = launched(LAUNCHED("launch: 3us"));
+    ck_assert(d.launch_ps == 3 * PS_PER_US && d.issue_ps == 0 && !d.graph);
+    d = launched(LAUNCHED("launch: eager, issue: 5us, gap: 900ns"));
+    ck_assert(d.launch_ps == 900 * PS_PER_NS && d.issue_ps == 5 * PS_PER_US && !d.graph);
+    d = launched(LAUNCHED("launch: graph, issue: 6us"));
+    ck_assert(d.launch_ps == 0 && d.issue_ps == 6 * PS_PER_US && d.graph);
+    machine_refused(LAUNCHED("launch: graph"), "add \"issue: 5us\"");
+    machine_refused(LAUNCHED("launch: 3us, issue: 5us"), "issue: only with \"launch: eager\"");
+    machine_refused(LAUNCHED("gap: 1us"), "gap: only with");
+    machine_refused(LAUNCHED("launch: graph, issue: 2s"), "issue: expected above 0, at most 1s");
+    machine_refused(LAUNCHED("launch: late"), "launch:");
+}
+END_TEST
+
 START_TEST(an_unknown_machine_is_told_the_nearest) {
     Arena a = {0};
     Machine m;
@@ -78,4 +106,5 @@ START_TEST(an_unknown_machine_is_told_the_nearest) {
 END_TEST
 
 SUITE("machine", every_built_in_machine_reads_and_writes_back_equal, figures_have_their_units,
-      what_is_wrong_is_named_with_its_place, an_unknown_machine_is_told_the_nearest)
+      what_is_wrong_is_named_with_its_place, launches_are_a_distance_or_have_a_host,
+      an_unknown_machine_is_told_the_nearest)

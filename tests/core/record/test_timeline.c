@@ -178,6 +178,7 @@ static TimeCategory category_of_instant(const Timeline *t, const StepRecord *s, 
     for (int i = s->span_first; i < s->span_first + s->span_count; i++) {
         const Span *span = &t->spans[i];
         int64_t start = span->start_ps / 1000, end = span->end_ps / 1000;
+        if (x < start && x >= start - span->issue_ps / 1000 && best > TIME_HOST) best = TIME_HOST;
         if (x < start || x >= end) continue;
         bool arrived = x >= start + span->wait_ns;
         int category = TIME_HOST;
@@ -205,8 +206,13 @@ START_TEST(random_steps_are_broken_down_as_instant_by_instant) {
         timeline_begin_step(&t, 0, 0, begin * 1000);
         for (int n = (int)rng_below(&r, 17); n > 0; n--) {
             int start = (int)rng_below(&r, 110), duration = (int)rng_below(&r, 40);
-            add(&t, (int)rng_below(&r, OPS), start, start + duration, (int)rng_below(&r, 50),
-                (int)rng_below(&r, 50));
+            int issue = (int)rng_below(&r, 2) ? (int)rng_below(&r, 20) : 0;
+            timeline_add_span(&t, &(Span){.op = (int)rng_below(&r, OPS),
+                                          .start_ps = start * 1000,
+                                          .end_ps = (start + duration) * 1000,
+                                          .wait_ns = (int)rng_below(&r, 50),
+                                          .cpu_ns = (int)rng_below(&r, 50),
+                                          .issue_ps = issue * 1000});
         }
         timeline_end_step(&t, end * 1000);
 

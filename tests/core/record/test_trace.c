@@ -39,6 +39,7 @@ static char *printed(const Program *p) {
 static void check_same_span(const Span *a, const Span *b) {
     ck_assert(a->start_ps == b->start_ps && a->end_ps == b->end_ps);
     ck_assert(a->wait_ns == b->wait_ns && a->cpu_ns == b->cpu_ns);
+    ck_assert_int_eq(a->issue_ps, b->issue_ps);
     ck_assert(a->op == b->op && a->step == b->step && a->rank == b->rank);
     ck_assert(a->plan == b->plan && a->lane == b->lane && a->source == b->source &&
               a->flags == b->flags);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What GPUs cost, as sim tells it: launches by the host.
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/command.h"
+
+static void expect(const Command *c, const char *text) {
+    ck_assert_msg(strstr(c->out, text), "no \"%s\" in:\n%s", text, c->out);
+}
+
+static void refuse(const char *line, const char *message) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, line), 2);
+    ck_assert_msg(strstr(c.err, message), "no \"%s\" in:\n%s", message, c.err);
+    command_finish(&c);
+}
+
+static double figure(const char *line, const char *name) {
+    Command c = {0};
+    double value;
+    ck_assert_int_eq(command_run(&c, line), 0);
+    const char *at = strstr(c.out, name);
+    ck_assert_msg(at && sscanf(at + strlen(name), " %lf", &value) == 1, "no %s in:\n%s", name,
+                  c.out);
+    command_finish(&c);
+    return value;
+}
+
+// net's 32 operations are tiny: one device waits for launches most of the time, and eight launch
+// an all-reduce besides, so that they are slower than one. A graph is launched at once.
+START_TEST(a_step_of_tiny_operations_is_bound_by_the_host) {
+    const char *eager = "sim --gpus 8 --plain", *graph = "sim --gpus 8 --launch graph --plain";
+    double step = figure(eager, "ranks.1.step_ms"), host = figure(eager, "ranks.1.host_ms");
+    ck_assert(host > step / 2);
+    ck_assert(figure(eager, "ranks.8.efficiency") < 0.95);
+    ck_assert(figure(graph, "ranks.1.step_ms") < step / 2);
+    ck_assert(figure(graph, "ranks.1.host_ms") < host / 4);
+    ck_assert(figure(graph, "ranks.1.compute_ms") == figure(eager, "ranks.1.compute_ms"));
+    ck_assert(figure("sim --gpus 8 --launch eager --plain", "ranks.1.step_ms") == step);
+}
+END_TEST
+
+START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
+    Command c = {0};
+    refuse("sim --ranks 2 --launch graph", "--launch is how GPUs are launched; give --gpus");
+    ck_assert_int_eq(command_run(&c, "sed -e '/issue:/d' -e '/gap:/d' -e 's/launch: .*/launch: "
+                                     "5us/' $TANDEM_SOURCE/machines/dgx-a100.yaml > old.yaml && "
+                                     "sim --gpus 1 --platform old.yaml"),
+                     0);
+    expect(&c, "work  launch");
+    command_finish(&c);
+    refuse("sed -e '/issue:/d' -e '/gap:/d' -e 's/launch: .*/launch: 5us/' "
+           "$TANDEM_SOURCE/machines/dgx-a100.yaml > old.yaml && "
+           "sim --gpus 1 --platform old.yaml --launch graph",
+           "does not say what a launch takes its host");
+}
+END_TEST
+
+SUITE_SECONDS("sim_gpus", 60, a_step_of_tiny_operations_is_bound_by_the_host,
+              launches_are_an_option_of_platforms_that_say_what_they_take)
