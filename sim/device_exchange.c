@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// Collectives and messages of ranks with devices (sim/simulate_devices.c): who has come, and what
+// then travels. Read device_arrive() for collectives, device_meet_peer() for messages.
+#include "core/base/array.h"
+#include "core/plan/group.h"
+#include "parallel/strategy/collective_work.h"
+#include "sim/device_internal.h"
+
+// --- collectives
+
+static Status new_pending(DeviceSimulation *s, int32_t *out, int rank, int group, int lane) {
+    const Program *p = device_program(s, rank);
+    int32_t i = s->spare;
+    if (i == NONE) {
+        TRY(ARRAY_RESERVE(s->pending, s->pending_capacity, s->pending_count + 1));
+        i = s->pending_count++;
+        s->pending[i] = (PendingCollective){0};
+    } else
+        s->spare = s->pending[i].next;
+    PendingCollective *c = &s->pending[i];
+    c->left = group_size(p, group);
+    TRY(ARRAY_RESERVE(c->ranks, c->capacity, c->left));
+    for (int k = 0; k < c->left; k++) c->ranks[k] = group_member(p, group, rank, k);
+    int32_t *first = &s->pending_of[c->ranks[0] * s->lanes + lane];
+    c->leader = c->ranks[0];
+    c->lane = lane;
+    c->begun = s->ranks[rank].begun[lane];
+    c->next = *first;
+    c->arrived = 0;
+    *first = i;
+    *out = i;
+    return OK;
+}
+
+static int32_t find_pending(const DeviceSimulation *s, int leader, int lane, int begun) {
+    int32_t i = s->pending_of[leader * s->lanes + lane];
+    while (i != NONE && s->pending[i].begun != begun) i = s->pending[i].next;
+    return i;
+}
+
+static void free_pending(DeviceSimulation *s, int32_t i) {
+    PendingCollective *m = &s->pending[i];
+    int32_t *link = &s->pending_of[m->leader * s->lanes + m->lane];
+    while (*link != i) link = &s->pending[*link].next;
+    *link = m->next;
+    m->next = s->spare;
+    s->spare = i;
+}
+
+// The lane's leader is the collective, at each member.
+static int64_t recorded_cost(const DeviceSimulation *s, int32_t i, int member) {
+    int rank = s->pending[i].ranks[member];
+    return device_cost(s, rank, s->ranks[rank].progress.at[s->pending[i].lane]);
+}
+
+// All members have arrived; from now on the collective takes each as long as was recorded.
+static Status end_as_recorded(DeviceSimulation *s, int32_t i) {
+    for (int m = 0; m < s->pending[i].left; m++)
+        TRY(engine_push(&s->engine, NULL, recorded_cost(s, i, m),
+                        (Event){s->actor, DEVICE_COLLECTIVE_ENDS, i, m}));
+    return OK;
+}
+
+// A rank comes to a collective, whose sequence number on the lane is the same at all members: they
+// issue the same collectives in the same order.
+Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
+    const Program *p = device_program(s, rank);
+    const Work *w = device_work(s, rank, op);
+    DeviceRank *r = &s->ranks[rank];
+    int begun = ++r->begun[lane];
+    int32_t i = find_pending(s, group_member(p, w->group, rank, 0), lane, begun);
+    bool first = i == NONE;
+    if (first) TRY(new_pending(s, &i, rank, w->group, lane));
+    r->lanes[lane].pending = i;
+    s->pending[i].arrived++;
+    s->pending[i].arrival_ps = s->engine.now_ps;
+    if (!s->network_of)
+        return s->pending[i].arrived == group_size(p, w->group) ? end_as_recorded(s, i) : OK;
+    if (first) {
+        const TransferCall call = {.what = collective_work_collective(p, w),
+                                   .alone = s->alone,
+                                   .element_bytes = dtype_bytes((Dtype)w->dtype),
+                                   .devices = s->pending[i].ranks,
+                                   .done = {s->actor, DEVICE_COLLECTIVE_ENDS, i, 0}};
+        TRY(transfer_begin(&s->transfers, &s->pending[i].transfer, &call));
+    }
+    return transfer_arrive(&s->transfers, s->pending[i].transfer, group_position(p, w->group, rank),
+                           0);
+}
+
+Status device_end_collective(DeviceSimulation *s, int32_t i, int member) {
+    PendingCollective *m = &s->pending[i];
+    int rank = m->ranks[member], lane = m->lane;
+    int64_t arrival = m->arrival_ps;
+    if (--m->left == 0) free_pending(s, i);
+    return device_end_operation(s, rank, lane, arrival);
+}
+
+// --- messages
+
+// The lane on which the peer waits for this message; NONE: the peer has not come to it.
+static int find_other_end(DeviceSimulation *s, int rank, int op, int peer, int32_t number) {
+    const DeviceRank *other = &s->ranks[peer];
+    for (int lane = 0; lane < s->lanes; lane++) {
+        int theirs = other->progress.at[lane];
+        const DeviceActivity *a = &other->lanes[lane];
+        if (theirs == NONE || !a->issued || a->under_way || a->number != number) continue;
+        const Program *p = device_program(s, rank), *q = device_program(s, peer);
+        const Work *w = device_work(s, peer, theirs);
+        if (members_are_ends(p, device_work(s, rank, op), q, w) && members_peer(q, w, peer) == rank)
+            return lane;
+    }
+    return NONE;
+}
+
+Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) {
+    const Program *p = device_program(s, rank);
+    const Work *w = device_work(s, rank, op);
+    DeviceRank *r = &s->ranks[rank];
+    int peer = members_peer(p, w, rank);
+    DeviceActivity *mine = &r->lanes[lane];
+    mine->number = message_peers_next(&r->peers, p, w, peer);
+    int their_lane = find_other_end(s, rank, op, peer, mine->number);
+    if (their_lane == NONE) return OK;
+    DeviceActivity *theirs = &s->ranks[peer].lanes[their_lane];
+    mine->under_way = theirs->under_way = true;
+    mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
+    int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (peer * s->lanes + their_lane);
+    const Event event = {s->actor, DEVICE_MESSAGE_ENDS, 0, ends};
+    if (!s->network_of) return engine_push(&s->engine, NULL, device_cost(s, rank, op), event);
+    Path path = work_is_send(w) ? topology_path(&s->topology, rank, peer)
+                                : topology_path(&s->topology, peer, rank);
+    return network_start(&s->network, &path, w->payload_bytes, event);
+}
+
+static Status end_of_message(DeviceSimulation *s, int64_t end) {
+    int rank = (int)(end / s->lanes), lane = (int)(end % s->lanes);
+    return device_end_operation(s, rank, lane, s->ranks[rank].lanes[lane].arrival_ps);
+}
+
+Status device_end_message(DeviceSimulation *s, int64_t ends) {
+    TRY(end_of_message(s, ends >> 32));
+    return end_of_message(s, ends & INT32_MAX);
+}
+
+// --- who is missing
+
+int device_find_missing(void *context, int rank, int lane, int *out) {
+    DeviceSimulation *s = context;
+    const DeviceRank *r = &s->ranks[rank];
+    const Program *p = device_program(s, rank);
+    const Work *w = device_work(s, rank, r->progress.at[lane]);
+    int count = 0;
+    if (work_is_message(w)) {
+        *out = members_peer(p, w, rank);
+        return 1;
+    }
+    for (int i = 0; i < group_size(p, w->group); i++) {
+        int other = group_member(p, w->group, rank, i);
+        if (s->ranks[other].begun[lane] < r->begun[lane]) out[count++] = other;
+    }
+    return count;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Shared by the files that simulate ranks with devices. sim/simulate_devices.c: ranks and lanes;
+// sim/device_exchange.c: collectives, and messages between two ranks.
+#ifndef SIM_DEVICE_INTERNAL_H
+#define SIM_DEVICE_INTERNAL_H
+
+#include "sim/members.h"
+#include "sim/rank_progress.h"
+#include "sim/simulate.h"
+#include "sim/transfer.h"
+
+// What a lane is doing.
+typedef struct {
+    bool busy;
+    bool issued;  // by the host; until then the operation waits, ready on the device
+    int64_t ready_ps, start_ps;
+    int32_t pending;  // of a collective
+    int32_t number;   // of a message: its sequence number among those with this peer and tag
+    bool under_way;   // of a message: both ends have come to it
+    int64_t arrival_ps;
+} DeviceActivity;
+
+typedef struct {
+    RankProgress progress;
+    DeviceActivity *lanes;
+    int32_t *begun;  // per lane: collectives begun
+    MessagePeers peers;
+    int step;
+    int64_t begin_ps;  // of the step
+    bool ended;
+} DeviceRank;
+
+// One collective of one group, from its first member's arrival to its last member's end.
+typedef struct {
+    int32_t leader, lane, begun;  // member 0 of the group, its lane, the sequence number there
+    int32_t next;                 // of the same leader and lane, or of the unused ones; or NONE
+    int32_t transfer, arrived, left;
+    int64_t arrival_ps;  // of the last member
+    int32_t *ranks;      // owned: the members
+    int capacity;        // of ranks
+} PendingCollective;
+
+typedef struct {
+    const SimulateOptions *o;
+    Timeline *const *timelines;
+    const TopologyOptions *network_of;  // NULL: communication takes its cost
+    Engine engine;
+    Network network;
+    Topology topology;
+    Transfers transfers;
+    ClassOrder *orders;
+    int lanes;  // of every program
+    DeviceRank *ranks;
+    int32_t *pending_of;         // per leader and lane: the first of its pending, or NONE
+    PendingCollective *pending;  // owned
+    int pending_count, pending_capacity;
+    int32_t spare;
+    bool alone;     // no collective travels while another does
+    int64_t ended;  // executions of operations that have ended
+    int16_t actor;
+} DeviceSimulation;
+
+enum { DEVICE_ISSUED, DEVICE_WORK_ENDS, DEVICE_COLLECTIVE_ENDS, DEVICE_MESSAGE_ENDS };
+
+static inline const LaneOrder *device_order(const DeviceSimulation *s, int rank) {
+    return s->ranks[rank].progress.order;
+}
+static inline const Program *device_program(const DeviceSimulation *s, int rank) {
+    return device_order(s, rank)->program;
+}
+static inline const Work *device_work(const DeviceSimulation *s, int rank, int op) {
+    return op_work(device_program(s, rank), &device_order(s, rank)->plan->ops[op]);
+}
+static inline int64_t device_cost(const DeviceSimulation *s, int rank, int op) {
+    return costs_op_ps(s->o->costs[rank], s->o->plan, op, s->ranks[rank].step);
+}
+
+// The operation that the lane is busy with ends now; what may start then starts. `arrival_ps`: of
+// the last member of a communication.
+Status device_end_operation(DeviceSimulation *s, int rank, int lane, int64_t arrival_ps) MUST_USE;
+
+// A rank comes to a collective, on a lane that is busy with it from now on.
+Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;
+
+// A collective, by its index among the pending, ends at that member.
+Status device_end_collective(DeviceSimulation *s, int32_t pending, int member) MUST_USE;
+
+// A rank comes to its end of a message; the message leaves if the other end is there.
+Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;
+
+// A message ends at both ends, as `b` of its event names them.
+Status device_end_message(DeviceSimulation *s, int64_t ends) MUST_USE;
+
+// The ranks that the lane waits for: members that have not arrived, or a message's other end.
+int device_find_missing(void *context, int rank, int lane, int *out);
+
+#endif
