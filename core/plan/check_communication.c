@@ -89,7 +89,7 @@ static int by_root(const void *left, const void *right) {
 // A rank's own share inside the whole: an all-gather completes the whole around it, and a
 // reduce-scatter leaves its sum there. That the collective cuts it so is asked of its placement.
 static bool is_own_share(const Program *p, int share, int whole) {
-    return p->tensors[share].alias == whole && piece_share_axis(p, &p->tensors[share]) != NONE;
+    return p->tensors[share].alias == whole && piece_share_axes(p, &p->tensors[share]);
 }
 
 // What reduces or passes on the whole may do so in place, input by output. Of what cuts or gathers,

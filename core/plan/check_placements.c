@@ -46,24 +46,27 @@ bool placement_fits_view(Placement how, const Tensor *of, const Tensor *view) {
 static Status read_share(const Program *p, const Plan *plan, const Op *op, int t, int holder,
                          PlacementState *s, bool *judged) {
     const Tensor *tensor = &p->tensors[t], *of = &p->tensors[holder];
-    int axis = piece_share_axis(p, tensor), written = piece_share_axis(p, of);
+    uint16_t axes = piece_share_axes(p, tensor), written = piece_share_axes(p, of);
+    int axis = axes ? __builtin_ctz(axes) : NONE;  // along the others it is cut alike
     *judged = false;
-    if (axis == written &&
-        (axis == NONE || placement_equal(tensor->placement[axis], of->placement[axis])))
+    if (axes == written && (!axes || placement_equal(tensor->placement[axis], of->placement[axis])))
         return OK;
-    if (axis == NONE || written != NONE)
+    if (!axes || written)
         FAIL(ERR_PLAN,
              "plan %s: %s: reads %s, but since this rank wrote %s, a share, the memory has no more",
              program_name(p, plan->name), op_name(p, op), tensor_name(p, t),
              tensor_name(p, holder));
     memcpy(&s->now[t * AXES], &s->now[holder * AXES], AXES * sizeof *s->now);
-    Placement *now = &s->now[t * AXES + axis];
-    char text[PLACEMENT_TEXT];
-    if (now->place != PLACE_REPLICATE)
-        FAIL(ERR_PLAN, "plan %s: %s: %s is a share of %s, which is %s along %s, not R",
-             program_name(p, plan->name), op_name(p, op), tensor_name(p, t), tensor_name(p, holder),
-             placement_text(*now, text), p->axes[axis].name);
-    *now = tensor->placement[axis];
+    for (int a = 0; a < p->axis_count; a++) {
+        Placement *now = &s->now[t * AXES + a];
+        char text[PLACEMENT_TEXT];
+        if (!(axes >> a & 1)) continue;
+        if (now->place != PLACE_REPLICATE)
+            FAIL(ERR_PLAN, "plan %s: %s: %s is a share of %s, which is %s along %s, not R",
+                 program_name(p, plan->name), op_name(p, op), tensor_name(p, t),
+                 tensor_name(p, holder), placement_text(*now, text), p->axes[a].name);
+        *now = tensor->placement[a];
+    }
     *judged = true;
     return OK;
 }
@@ -240,7 +243,7 @@ Status check_placements_left(const Program *p, const Plan *plan, const Placement
         int holder = s->holder[program_root(p, t)];
         if (holder == t) TRY(check_left(p, plan, t, s));
         if (holder == NONE || holder == t || p->tensors[t].alias != NONE) continue;
-        if (piece_share_axis(p, &p->tensors[holder]) != NONE)
+        if (piece_share_axes(p, &p->tensors[holder]))
             FAIL(ERR_PLAN, "plan %s: leaves of %s only %s, this rank's share",
                  program_name(p, plan->name), tensor_name(p, t), tensor_name(p, holder));
         if (!outlives_plan(p, holder))

@@ -30,10 +30,11 @@ static Status check_view(const Program *p, const Tensor *t) {
 }
 
 // A share inside the whole: the whole has memory of its own, is cut along no other axis than the
-// share is, and has all rows in use. One axis cuts it, so that piece_room() is enough.
-static Status check_share(const Program *p, const Tensor *t, int axis) {
+// share is, and has all rows in use. One cut makes it, so that piece_room() is enough.
+static Status check_share(const Program *p, const Tensor *t, uint16_t axes) {
     const Tensor *of = &p->tensors[t->alias];
     const char *name = program_name(p, t->name), *base = program_name(p, of->name);
+    int axis = __builtin_ctz(axes);
     if (of->alias != NONE)
         FAIL(ERR_PLAN, "tensor %s: a share inside %s, which is a view itself", name, base);
     if (of->extent != NONE)
@@ -43,7 +44,8 @@ static Status check_share(const Program *p, const Tensor *t, int axis) {
                        t->placement[a].place == PLACE_REPLICATE;  // in place, before
         bool alike = reduced || placement_equal(t->placement[a], of->placement[a]);
         bool flat = of->placement[a].place == PLACE_SHARD && of->placement[a].cut == CUT_FLAT;
-        if (p->axes[a].size < 2 || a == axis || (alike && !flat)) continue;
+        if (axes >> a & 1) alike = placement_equal(t->placement[a], t->placement[axis]);
+        if (p->axes[a].size < 2 || (alike && !flat)) continue;
         FAIL(ERR_PLAN, "tensor %s: a share along %s inside %s, but along %s they do not lie alike",
              name, p->axes[axis].name, base, p->axes[a].name);
     }
@@ -53,8 +55,8 @@ static Status check_share(const Program *p, const Tensor *t, int axis) {
 // A view stays inside what it views.
 static Status check_bounds(const Program *p, const Tensor *t) {
     const Tensor *of = &p->tensors[t->alias];
-    int axis = piece_share_axis(p, t);
-    if (axis != NONE) return check_share(p, t, axis);  // its shape follows from how it is cut
+    uint16_t axes = piece_share_axes(p, t);
+    if (axes) return check_share(p, t, axes);  // its shape follows from how it is cut
     if (t->bytes <= of->bytes) return OK;
     FAIL(ERR_PLAN, "tensor %s has %lld bytes, more than the %lld of %s, which it views",
          program_name(p, t->name), (long long)t->bytes, (long long)of->bytes,

@@ -60,7 +60,7 @@ static void note_room(Lives *l, int t) {
     const Tensor *tensor = &l->p->tensors[t];
     int64_t bytes = tensor->bytes;
     int at = t;
-    if (piece_share_axis(l->p, tensor) != NONE) {
+    if (piece_share_axes(l->p, tensor)) {
         at = tensor->alias;
         bytes = piece_room(l->p, tensor) * dtype_bytes((Dtype)tensor->dtype);
     }

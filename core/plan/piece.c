@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-// One cut: `elements` for `count` coordinates.
+// One cut: `elements` for `count` coordinates, of which this is one.
 typedef struct {
     Placement how;
     int64_t elements;
-    int count;
+    int count, coordinate;
 } Cutting;
 
 static Shares shares(const Cutting *c) {
@@ -25,14 +25,14 @@ static Shares shares(const Cutting *c) {
 }
 
 // Whose piece a coordinate has: its own, or in a ring that of one before.
-static int piece_of(const Cutting *c, int coordinate) {
-    int i = (coordinate - c->how.shift % c->count) % c->count;
+static int piece_of(const Cutting *c) {
+    int i = (c->coordinate - c->how.shift % c->count) % c->count;
     return i < 0 ? i + c->count : i;
 }
 
-static int64_t cut_elements(const Cutting *c, int coordinate) {
+static int64_t cut_elements(const Cutting *c) {
     Shares s = shares(c);
-    int i = piece_of(c, coordinate);
+    int i = piece_of(c);
     int64_t n = share_elements(s, i);
     if (c->how.cut == CUT_ZIGZAG) return n + share_elements(s, s.count - 1 - i);
     return c->how.cut == CUT_INTERLEAVED ? n * c->how.block : n;
@@ -40,9 +40,9 @@ static int64_t cut_elements(const Cutting *c, int coordinate) {
 
 // Where place `at` of a coordinate's piece lies in what was cut; *run: how many places, with this
 // one, lie one after the other.
-static int64_t cut_map(const Cutting *c, int coordinate, int64_t at, int64_t *run) {
+static int64_t cut_map(const Cutting *c, int64_t at, int64_t *run) {
     Shares s = shares(c);
-    int i = piece_of(c, coordinate);
+    int i = piece_of(c);
     int64_t n = share_elements(s, i), section = 0;
     if (c->how.cut == CUT_ZIGZAG && at >= n) {
         at -= n;
@@ -72,7 +72,25 @@ int piece_axes(const Program *p, const Tensor *t, int dim, int axes[AXES]) {
 }
 
 static Cutting cutting(const Program *p, const Tensor *t, int axis, int64_t elements) {
-    return (Cutting){t->placement[axis], elements, p->axes[axis].size};
+    return (Cutting){t->placement[axis], elements, p->axes[axis].size, 0};
+}
+
+// The cuts of a dimension, one after the other, at a coordinate, of how many elements is not said;
+// how many. Flat ones that are alike are one.
+static int find_cuts(const Program *p, const Tensor *t, int dim, const int coordinate[AXES],
+                     Cutting out[AXES]) {
+    int axes[AXES], all = piece_axes(p, t, dim, axes), count = 0;
+    for (int i = 0; i < all; i++) {
+        Cutting c = cutting(p, t, axes[i], 0), *last = count ? &out[count - 1] : NULL;
+        c.coordinate = coordinate[axes[i]];
+        if (dim == FLAT_DIM && last && placement_equal(last->how, c.how)) {
+            last->coordinate = last->coordinate * c.count + c.coordinate;
+            last->count *= c.count;
+        } else {
+            out[count++] = c;
+        }
+    }
+    return count;
 }
 
 // Rows that one extent counts together, such as the tokens of a sample, are not cut apart.
@@ -82,11 +100,12 @@ static int64_t unit_of(const Tensor *t, int dim) { return dim == 0 ? t->extent_t
 static int64_t held_elements(const Program *p, const Tensor *t, int dim, int64_t elements,
                              const int coordinate[AXES]) {
     int64_t unit = unit_of(t, dim);
-    int axes[AXES], count = piece_axes(p, t, dim, axes);
+    Cutting steps[AXES];
+    int count = find_cuts(p, t, dim, coordinate, steps);
     elements /= unit;
     for (int i = 0; i < count; i++) {
-        Cutting c = cutting(p, t, axes[i], elements);
-        elements = cut_elements(&c, coordinate[axes[i]]);
+        steps[i].elements = elements;
+        elements = cut_elements(&steps[i]);
     }
     return elements * unit;
 }
@@ -94,18 +113,18 @@ static int64_t held_elements(const Program *p, const Tensor *t, int dim, int64_t
 // The composed map of a dimension, or of the flat tensor.
 static int64_t map_place(const PieceWalk *w, int dim, int64_t elements, int64_t at, int64_t *run) {
     int64_t unit = unit_of(w->t, dim), within = at % unit;
-    int axes[AXES], count = piece_axes(w->p, w->t, dim, axes);
-    int64_t size[AXES + 1] = {elements / unit};
+    Cutting steps[AXES];
+    int count = find_cuts(w->p, w->t, dim, w->coordinate, steps);
+    elements /= unit;
     at /= unit;
     for (int i = 0; i < count; i++) {
-        Cutting c = cutting(w->p, w->t, axes[i], size[i]);
-        size[i + 1] = cut_elements(&c, w->coordinate[axes[i]]);
+        steps[i].elements = elements;
+        elements = cut_elements(&steps[i]);
     }
-    *run = size[count] - at;
+    *run = elements - at;
     for (int i = count - 1; i >= 0; i--) {
-        Cutting c = cutting(w->p, w->t, axes[i], size[i]);
         int64_t alike;
-        at = cut_map(&c, w->coordinate[axes[i]], at, &alike);
+        at = cut_map(&steps[i], at, &alike);
         if (alike < *run) *run = alike;
     }
     *run = *run * unit - within;
@@ -130,7 +149,8 @@ static void add_size(Sizes *s, int64_t size) {
 // Shares of a contiguous cut have two sizes; pairs of a zigzag have three, in no simple order.
 static void add_sizes(Sizes *s, const Cutting *c) {
     if (c->how.cut == CUT_ZIGZAG) {
-        for (int i = 0; i < c->count; i++) add_size(s, cut_elements(c, i));
+        Cutting at = *c;
+        for (; at.coordinate < c->count; at.coordinate++) add_size(s, cut_elements(&at));
         return;
     }
     int64_t sections = c->how.cut == CUT_INTERLEAVED ? c->how.block : 1;
@@ -198,11 +218,13 @@ Status piece_capacity(const Program *p, const Tensor *t, int64_t shape[DIMS], in
     TRY(box_capacity(p, t, shape));
     *dims = l->dims;
     if (!placements_are_flat(t->placement, p->axis_count)) return OK;
-    int axes[AXES], count = piece_axes(p, t, FLAT_DIM, axes);
+    const int any[AXES] = {0};
+    Cutting steps[AXES];
+    int count = find_cuts(p, t, FLAT_DIM, any, steps);
     int64_t elements = product(shape);
     for (int i = 0; i < count; i++) {
-        Cutting c = cutting(p, t, axes[i], elements);
-        elements = share_capacity(shares(&c));
+        steps[i].elements = elements;
+        elements = share_capacity(shares(&steps[i]));
     }
     for (int d = 0; d < DIMS; d++) shape[d] = d ? 1 : elements;
     *dims = 1;
@@ -309,27 +331,33 @@ bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES
 
 // --- shares inside the whole
 
-int piece_share_axis(const Program *p, const Tensor *t) {
-    if (t->alias == NONE || p->tensors[t->alias].logical != t->logical) return NONE;
+// Of alike cuts; check_views() refuses others.
+uint16_t piece_share_axes(const Program *p, const Tensor *t) {
+    uint16_t axes = 0;
+    if (t->alias == NONE || p->tensors[t->alias].logical != t->logical) return 0;
     for (int a = 0; a < p->axis_count; a++)
-        if (cuts(p, t, a, FLAT_DIM) && !cuts(p, &p->tensors[t->alias], a, FLAT_DIM)) return a;
-    return NONE;
+        if (cuts(p, t, a, FLAT_DIM) && !cuts(p, &p->tensors[t->alias], a, FLAT_DIM))
+            axes |= (uint16_t)(1 << a);
+    return axes;
 }
 
-static Cutting share_cutting(const Program *p, const Tensor *t) {
-    return cutting(p, t, piece_share_axis(p, t), tensor_elements(&p->tensors[t->alias]));
+static Cutting share_cutting(const Program *p, const Tensor *t, const int coordinate[AXES]) {
+    Cutting all[AXES];
+    find_cuts(p, t, FLAT_DIM, coordinate, all);
+    all[0].elements = tensor_elements(&p->tensors[t->alias]);
+    return all[0];
 }
 
 int64_t piece_room(const Program *p, const Tensor *share) {
-    Cutting c = share_cutting(p, share);
+    const int any[AXES] = {0};
+    Cutting c = share_cutting(p, share, any);
     return share_room(shares(&c));
 }
 
 int64_t piece_share_begin(const Program *p, const Tensor *t, const int coordinate[AXES]) {
-    int axis = piece_share_axis(p, t);
-    if (axis == NONE) return 0;
-    Cutting c = share_cutting(p, t);
-    return share_begin(shares(&c), coordinate[axis]);
+    if (!piece_share_axes(p, t)) return 0;
+    Cutting c = share_cutting(p, t, coordinate);
+    return share_begin(shares(&c), c.coordinate);
 }
 
 int64_t piece_flat_begin(const Program *p, const Tensor *t, const int coordinate[AXES]) {

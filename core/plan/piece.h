@@ -4,7 +4,8 @@
 //
 // Where several axes cut one dimension, they cut one after the other: first those whose placement
 // is not inner, of these first the one with the largest stride, so that pieces lie in the order of
-// the ranks. Flat cuts come after all others and see the elements of the local tensor in order.
+// the ranks. Flat cuts come after all others and see the elements of the local tensor in order;
+// those in blocks of one size are one cut, for all coordinates along their axes in that order.
 // Cuts are shares (share.h), so pieces may be uneven; tensors have the capacity of the largest, and
 // what a smaller piece leaves free at the end of a dimension belongs to nobody.
 #ifndef CORE_PLAN_PIECE_H
@@ -51,10 +52,10 @@ Status piece_add_index(Program *p, const char *name, int64_t elements,
 bool piece_is_first(const Program *p, const Tensor *t, const int coordinate[AXES],
                     const int first[AXES]);
 
-// A tensor that is cut flat along one axis, S:flat/N, and views a tensor of the same logical tensor
-// that is not, is a view of this rank's share inside the whole: that axis, or NONE. The whole has
-// memory for piece_room() elements, so that the largest share fits wherever one begins.
-int piece_share_axis(const Program *p, const Tensor *t);
+// A tensor that is cut flat, S:flat/N, and views a tensor of the same logical tensor that is not,
+// is a view of this rank's share inside the whole: the axes of that cut, bit i for axis i, or 0.
+// The whole has memory for piece_room() elements: the largest share fits wherever one begins.
+uint16_t piece_share_axes(const Program *p, const Tensor *t);
 int64_t piece_room(const Program *p, const Tensor *share);
 
 // The element of the whole at which such a view begins at a coordinate; 0 of any other tensor.

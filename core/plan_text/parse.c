@@ -281,7 +281,7 @@ static Status read_lane_of(const PlanReader *r, const Tensor *t, int lane) {
 // A tensor must lie within what it is said to lie in: the executor trusts offsets.
 static Status check_place(const PlanReader *r, const Tensor *t) {
     const char *name = program_name(r->p, t->name);
-    bool share = piece_share_axis(r->p, t) != NONE;  // the whole has room for it
+    bool share = piece_share_axes(r->p, t);  // the whole has room for it
     if (t->alias != NONE && !share && t->bytes > r->p->tensors[t->alias].bytes)
         FAIL_LINE("%s has %" PRId64 " bytes, more than the %" PRId64 " of %s, which it views", name,
                   t->bytes, r->p->tensors[t->alias].bytes, tensor_name(r->p, t->alias));

@@ -13,7 +13,7 @@ int64_t executor_offset(const Executor *e, int tensor) {
     const Program *p = e->program;
     const Tensor *t = &p->tensors[tensor];
     int coordinate[AXES];
-    if (t->offset == NONE || piece_share_axis(p, t) == NONE) return t->offset;
+    if (t->offset == NONE || !piece_share_axes(p, t)) return t->offset;
     program_coordinates(p, e->rank, coordinate);
     return t->offset + piece_share_begin(p, t, coordinate) * dtype_bytes((Dtype)t->dtype);
 }

@@ -86,16 +86,10 @@ Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
     TRY(check_sharers(experts, ranks));
-    if (o->zero && experts < ranks)
-        FAIL(ERR_USAGE,
-             "--ep %d with %d data parallel ranks and --zero %d is not built; give --ep %d, or "
-             "leave one of them out",
-             experts, ranks, o->zero, ranks);
     const struct {
         bool given;
         const char *option;
     } others[] = {{s->mesh.context > 1, "--cp"},
-                  {o->zero > 2, "--zero 3"},
                   {o->data_parallel, "--data-parallel"},
                   {o->compress.word != 0, "--compress"},
                   {job_spec_shards(s) != ranks, "other --shards than ranks"}};

@@ -19,8 +19,8 @@ static Status add_reduce_scatter(Zero *z, Plan *plan, const Gradient *g, int aft
                               .kind = KIND_REDUCE_SCATTER,
                               .phase = PHASE_SYNC,
                               .dtype = (Dtype)j->p->tensors[shard].dtype,
-                              .lane = j->lane,
-                              .group = j->group,
+                              .lane = zero_lane(z, shard, false),
+                              .group = zero_group(z, shard),
                               .algorithm = j->options->algorithm,
                               .order = algorithm_order(j->options->algorithm),
                               .parts = j->options->local_shards,
@@ -45,7 +45,7 @@ static Status find_writers(Zero *z, const Plan *plan, int32_t **out) {
 
 typedef struct {
     int trigger;  // the operation that completes the bucket
-    int last;     // the last one that reduces it
+    int last[2];  // the last ones that reduce it: of all data parallel ranks, of holders; or NONE
 } Bucket;
 
 // Whole gradients of a bucket are begun when those of the bucket before the last are reduced. They
@@ -55,8 +55,9 @@ static Status wait_for_bucket(Zero *z, const Gradient *g, int count, const int32
     for (int i = 0; i < count; i++)
         for (int s = 0; s < z->join.options->local_shards; s++) {
             int begun = writer[g[i].part[s]];
-            if (begun > reduced->trigger)
-                TRY(dep_list_add(deps, begun, reduced->last, DEP_ORDER, 0));
+            for (int k = 0; k < 2 && begun > reduced->trigger; k++)
+                if (reduced->last[k] != NONE)
+                    TRY(dep_list_add(deps, begun, reduced->last[k], DEP_ORDER, 0));
         }
     return OK;
 }
@@ -66,22 +67,26 @@ static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *
     Gradient *g;
     int32_t *writer;
     int count;
-    Bucket b[3] = {{NONE, NONE}, {NONE, NONE}, {NONE, NONE}};  // this, the last, the one before
+    Bucket b[3];  // this, the last, the one before
     bool bounded = z->stage > 1 && !j->options->no_overlap;
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
     TRY(find_writers(z, plan, &writer));
     gradients_sort(g, count);
+    for (int k = 0; k < 3; k++) b[k] = (Bucket){NONE, {NONE, NONE}};
     for (int first = 0, end; first < count; first = end) {
         int trigger;
         end = gradients_bucket(j->p, j->options, g, count, first, &trigger);
         trigger = join_after(j, trigger, last_backward);
-        for (int i = first; i < end; i++) TRY(add_reduce_scatter(z, plan, &g[i], trigger));
         if (trigger != b[0].trigger) {  // buckets of one operation count as one
             b[2] = b[1];
             b[1] = b[0];
+            b[0] = (Bucket){trigger, {NONE, NONE}};
         }
-        b[0] = (Bucket){trigger, plan->op_count - 1};
-        if (bounded && b[2].last != NONE)
+        for (int i = first; i < end; i++) {
+            TRY(add_reduce_scatter(z, plan, &g[i], trigger));
+            b[0].last[join_is_of_experts(j, &g[i])] = plan->op_count - 1;
+        }
+        if (bounded && b[2].trigger != NONE)
             TRY(wait_for_bucket(z, &g[first], end - first, writer, &b[2], deps));
     }
     return OK;
@@ -111,8 +116,8 @@ static Status add_gather(Zero *z, Plan *plan, int share, int after) {
                               .kind = KIND_ALL_GATHER,
                               .phase = PHASE_UPDATE,
                               .dtype = (Dtype)j->p->tensors[whole].dtype,
-                              .lane = z->gather_lane,
-                              .group = j->group,
+                              .lane = zero_lane(z, share, true),
+                              .group = zero_group(z, share),
                               .algorithm = j->options->algorithm,
                               .order = algorithm_order(j->options->algorithm),
                               .unit = ZERO_BLOCK,
@@ -208,8 +213,12 @@ static Status init(Zero *z, Program *p, const StrategyOptions *options) {
     *z = (Zero){.stage = options->zero, .tensors = p->tensor_count};
     TRY(join_init(&z->join, p, options));
     z->gather_lane = z->join.lane;
+    z->holders_gather_lane = z->join.holders_lane;
     if (z->stage == 3)
         TRY(program_add_lane(p, "gather", LANE_COMMUNICATION, z->join.group, &z->gather_lane));
+    if (z->stage == 3 && z->join.holders_group != NONE)
+        TRY(program_add_lane(p, "holders.gather", LANE_COMMUNICATION, z->join.holders_group,
+                             &z->holders_gather_lane));
     z->shard = ARENA_NEW(&z->join.arena, int32_t, z->tensors + 1);
     if (!z->shard) FAIL(ERR_MEMORY, "out of memory for the shards of %d tensors", z->tensors);
     for (int t = 0; t < z->tensors; t++) z->shard[t] = NONE;

@@ -5,6 +5,7 @@
 // collected here make it sure, and program_lower() finds the places.
 #include "core/base/array.h"
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 #include "core/plan/piece.h"
 #include "parallel/strategy/zero_internal.h"
 
@@ -72,7 +73,7 @@ static Status add_buffer(Gathers *g, Use *u, int whole, const Op *op) {
     Buffer *b = &g->buffers[g->buffer_count];
     char name[320];
     int dims;
-    piece.placement[g->z->join.axis] = PLACEMENT_REPLICATED;
+    mesh_place(piece.placement, zero_axes(g->z, whole), PLACEMENT_REPLICATED);
     TensorSpec spec = {.name = name,
                        .logical = piece.logical,
                        .dtype = (Dtype)piece.dtype,
@@ -146,7 +147,7 @@ static Status read_buffers(Gathers *g) {
         if (op_work(p, op)->phase == PHASE_UPDATE || writes_copy(p, g->plan, op)) continue;
         for (int k = 0; k < op->inputs; k++) {
             Role role = (Role)p->tensors[inputs[k]].role;
-            if (role == ROLE_PARAMETER || role == ROLE_COPY)
+            if ((role == ROLE_PARAMETER || role == ROLE_COPY) && zero_axes(g->z, inputs[k]))
                 TRY(buffer_of(g, i, inputs[k], &inputs[k]));
         }
     }
@@ -176,8 +177,8 @@ static Status add_gather(Gathers *g, const Buffer *b, Phase phase, int after) {
                               .kind = KIND_ALL_GATHER,
                               .phase = phase,
                               .dtype = (Dtype)p->tensors[b->tensor].dtype,
-                              .lane = z->gather_lane,
-                              .group = z->join.group,
+                              .lane = zero_lane(z, b->whole, true),
+                              .group = zero_group(z, b->whole),
                               .algorithm = z->join.options->algorithm,
                               .order = algorithm_order(z->join.options->algorithm),
                               .unit = ZERO_BLOCK,
@@ -190,15 +191,24 @@ static Status add_gather(Gathers *g, const Buffer *b, Phase phase, int after) {
                     after);
 }
 
-// All wait for the first of a use, which is of the same lane.
+// The others of its lane wait for the first of a use.
+static bool is_first_of_lane(const Gathers *g, const Use *u, int buffer) {
+    const Buffer *of = &g->buffers[u->first_buffer];
+    for (int b = 0; b < buffer; b++)
+        if (zero_group(g->z, of[b].whole) == zero_group(g->z, of[buffer].whole)) return false;
+    return true;
+}
+
 static Status add_gathers(Gathers *g, DepList *deps) {
     for (int k = 0; k < g->use_count; k++) {
         const Use *u = &g->uses[k];
         int after = gathered_after(g, k);
         const Phase phase = (Phase)op_work(g->z->join.p, &g->plan->ops[u->first_op])->phase;
-        if (after != NONE) TRY(dep_list_add(deps, g->plan->op_count, after, DEP_ORDER, 0));
-        for (int b = 0; b < u->buffers; b++)
+        for (int b = 0; b < u->buffers; b++) {
+            if (after != NONE && is_first_of_lane(g, u, b))
+                TRY(dep_list_add(deps, g->plan->op_count, after, DEP_ORDER, 0));
             TRY(add_gather(g, &g->buffers[u->first_buffer + b], phase, after));
+        }
     }
     return OK;
 }

@@ -10,10 +10,17 @@ enum { ZERO_BLOCK = 4096 };  // elements; what clipping sums apart (docs/contrac
 typedef struct {
     Join join;
     int stage;
-    int gather_lane;  // of parameters
-    int32_t *shard;   // [tensor] its flat shard: another tensor, or itself; NONE: not yet asked for
-    int tensors;      // as many have one
+    int gather_lane, holders_gather_lane;  // of parameters; of experts' among those with the same
+    int32_t *shard;  // [tensor] its flat shard: another tensor, or itself; NONE: not yet asked for
+    int tensors;     // as many have one
 } Zero;
+
+// The axes along which data parallel ranks hold the same of a tensor, or parts of its sum, so that
+// it is sharded along them: all, of experts that ranks along "expert" share, "data", or none. And
+// the group and lane of such ranks, for gradients or for the gathering of parameters.
+uint16_t zero_axes(const Zero *z, int tensor);
+int zero_group(const Zero *z, int tensor);
+int zero_lane(const Zero *z, int tensor, bool gathers);
 
 // The flat shard of what the program had before: of a gradient that is a partial sum, or of a
 // parameter that all hold, a tensor beside it; of anything else that an update keeps, it itself,

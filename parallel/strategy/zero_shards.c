@@ -2,6 +2,7 @@
 // Flat shards of parameters, gradients and optimiser state, and updates that work on them. A rank's
 // share inside a whole tensor is a view of it (core/plan/piece.h).
 #include "core/plan/build.h"
+#include "core/plan/mesh.h"
 #include "core/plan/piece.h"
 #include "parallel/strategy/zero_internal.h"
 
@@ -12,15 +13,35 @@ static Placement flat(void) {
     return (Placement){.place = PLACE_SHARD, .cut = CUT_FLAT, .block = ZERO_BLOCK};
 }
 
+static bool is_sharded_along(const Zero *z, int tensor, int axis) {
+    Placement how = z->join.p->tensors[tensor].placement[axis];
+    bool piece = how.place == PLACE_SHARD && how.cut != CUT_FLAT;  // as of experts
+    return z->join.axes >> axis & 1 && !piece;
+}
+
+uint16_t zero_axes(const Zero *z, int tensor) {
+    uint16_t axes = 0;
+    for (int a = 0; a < z->join.p->axis_count; a++)
+        if (is_sharded_along(z, tensor, a)) axes |= (uint16_t)(1 << a);
+    return axes;
+}
+
+int zero_group(const Zero *z, int tensor) {
+    return zero_axes(z, tensor) == z->join.axes ? z->join.group : z->join.holders_group;
+}
+
+int zero_lane(const Zero *z, int tensor, bool gathers) {
+    if (zero_axes(z, tensor) == z->join.axes) return gathers ? z->gather_lane : z->join.lane;
+    return gathers ? z->holders_gather_lane : z->join.holders_lane;
+}
+
 // A shard beside the whole tensor: a view of this rank's share inside it, or memory of its own.
 static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
     Program *p = z->join.p;
     Tensor piece = p->tensors[whole];
     char name[256];
     int dims;
-    for (int a = 0; a < p->axis_count; a++)  // sums along other axes are complete
-        if (placement_is_partial(piece.placement[a])) piece.placement[a] = PLACEMENT_REPLICATED;
-    piece.placement[z->join.axis] = flat();
+    mesh_place(piece.placement, zero_axes(z, whole), flat());
     for (int a = 0; a < p->axis_count; a++)  // what is updated has been reduced along other axes
         if (placement_is_partial(piece.placement[a])) piece.placement[a] = PLACEMENT_REPLICATED;
     TensorSpec spec = {.name = name,
@@ -36,7 +57,7 @@ static Status add_shard(Zero *z, int whole, bool view, int32_t *out) {
 
 static bool partial_elsewhere(const Zero *z, const Tensor *t) {
     for (int a = 0; a < z->join.p->axis_count; a++)
-        if (a != z->join.axis && placement_is_partial(t->placement[a])) return true;
+        if (!(z->join.axes >> a & 1) && placement_is_partial(t->placement[a])) return true;
     return false;
 }
 
@@ -47,13 +68,15 @@ Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
     const Tensor *t = &z->join.p->tensors[tensor];
     bool beside = t->placement[z->join.axis].place == PLACE_PARTIAL_SUM;
     bool view = z->stage == 1 && z->join.options->local_shards == 1 && !partial_elsewhere(z, t);
-    *out = tensor < z->tensors ? z->shard[tensor] : tensor;
+    uint16_t axes = zero_axes(z, tensor);
+    *out = tensor < z->tensors && axes ? z->shard[tensor] : tensor;
     if (*out != NONE) return OK;
     if (t->role == ROLE_PARAMETER && z->stage < 3) beside = view = true;
     if (beside) {
         TRY(add_shard(z, tensor, view, out));
     } else {
-        TRY(program_place_tensor(z->join.p, tensor, z->join.axis, flat()));
+        for (int a = 0; a < z->join.p->axis_count; a++)
+            if (axes >> a & 1) TRY(program_place_tensor(z->join.p, tensor, a, flat()));
         *out = tensor;
     }
     z->shard[tensor] = *out;
@@ -134,11 +157,8 @@ static bool works_on_shards(const Program *p, const Plan *plan, const Op *op) {
 
 // What ranks hold pieces of already, as of the experts that they share, stays where it is.
 static bool works_on_pieces(const Zero *z, const Plan *plan, const Op *op) {
-    for (int k = 0; k < op->outputs + op->inputs; k++) {
-        const Tensor *t = &z->join.p->tensors[op_outputs(plan, op)[k]];
-        Placement is = t->placement[z->join.axis];
-        if (is.place == PLACE_SHARD && is.cut != CUT_FLAT) return true;
-    }
+    for (int k = 0; k < op->outputs + op->inputs; k++)
+        if (!zero_axes(z, op_outputs(plan, op)[k])) return true;
     return false;
 }
 

@@ -70,8 +70,17 @@ static void describe(const Case *c, char *out, size_t size) {
 // The axis that cuts first, where both cut alike: not inner before inner, then the larger stride.
 static int outer_axis(const Case *c) { return c->place[1].inner > c->place[0].inner ? 0 : 1; }
 
+// Flat cuts of both axes in blocks of one size are one.
+static bool is_one_cut(const Case *c) {
+    return c->size[0] > 1 && c->size[1] > 1 && c->place[0].cut == CUT_FLAT &&
+           placement_equal(c->place[0], c->place[1]);
+}
+
 // The elements of a dimension (or the flat places) at a coordinate.
 static List dim_list(const Case *c, int dim, List l, const int *coordinate) {
+    if (dim == FLAT_DIM && is_one_cut(c))
+        return cut_list(l, c->place[0], c->size[0] * c->size[1],
+                        coordinate[1] * c->size[0] + coordinate[0]);
     for (int k = 0; k < 2; k++) {
         int a = k ? 1 - outer_axis(c) : outer_axis(c);
         bool flat = c->place[a].cut == CUT_FLAT;

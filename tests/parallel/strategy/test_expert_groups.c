@@ -22,6 +22,7 @@ static JobOptions options(const char *model) {
     o.spec.dtype = DTYPE_F64;
     o.spec.batch = BATCH;
     o.data = "text:count=2000";
+    o.comm = COMM_SERIAL;
     o.steps = STEPS;
     return o;
 }
@@ -32,25 +33,26 @@ static void share_experts(JobOptions *o, int ranks, int sharers) {
     o->spec.strategy.experts = sharers;
 }
 
-// One process with as many shards, and the groups of ranks over each communicator.
+// One process with as many shards, and groups of ranks.
 static void check_groups(JobOptions o, int ranks, int sharers) {
     Ending one;
-    Recompute recompute = o.spec.strategy.recompute;
+    const StrategyOptions strategy = o.spec.strategy;
     o.spec.shards = ranks;
-    o.spec.strategy.recompute = RECOMPUTE_NONE;
+    o.spec.strategy = job_spec_default().strategy;
     ending_run(&one, &arena, &o);
+    o.spec.strategy = strategy;
     share_experts(&o, ranks, sharers);
-    o.spec.strategy.recompute = recompute;
-    for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
-        o.comm = (CommKind)comm;
-        ending_check_run(&o, &arena, &one, 1e-12);
-    }
+    ending_check_run(&o, &arena, &one, 1e-12);
     ending_finish(&one);
     arena_finish(&arena);
 }
 
 START_TEST(groups_that_share_experts_train_as_one_process) {
-    check_groups(options(MODEL "experts=4"), 4, 2);
+    for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
+        JobOptions o = options(MODEL "experts=4");
+        o.comm = (CommKind)comm;
+        check_groups(o, 4, 2);
+    }
     check_groups(options(MODEL "experts=6"), 6, 2);
     check_groups(options(MODEL "experts=6"), 6, 3);
 }
@@ -82,6 +84,25 @@ START_TEST(what_else_changes_a_step_goes_with_groups) {
 }
 END_TEST
 
+// What data parallel ranks hold alike is sharded among all of them, experts among those that hold
+// the same, with other blocks on each rank than those of 4,096 elements, and with whole ones.
+START_TEST(shards_of_zero_go_with_groups) {
+    static const char *const models[] = {
+        MODEL "experts=4", "mixtral:hidden=64,mlp=64,seq=8,layers=1,capacity=80,experts=4"};
+    for (int stage = 1; stage <= 3; stage++) {
+        JobOptions o = options(models[stage % 2]);
+        o.spec.strategy.zero = stage;
+        o.spec.strategy.prefetch = stage % 2;
+        o.spec.optimizer = (Optimizer){.momentum = 0.9, .clip = 0.1};
+        check_groups(o, 4, 2);
+        o.spec.micro_batches = 2;
+        o.spec.on_nan = ON_NAN_SKIP;
+        o.spec.strategy.no_overlap = stage == 2;
+        check_groups(o, 6, 2);
+    }
+}
+END_TEST
+
 // --- what is sent and held
 
 static CommCount count(const Outcome *run, int rank, const char *group, int operation) {
@@ -96,7 +117,6 @@ START_TEST(what_is_sent_is_the_closed_form) {
         Outcome run;
         const int ranks = 8, holders = ranks / sharers;
         o.steps = 1;
-        o.comm = COMM_SERIAL;
         o.spec.strategy.bucket_bytes[0] = o.spec.strategy.bucket_bytes[1] = INT64_MAX;
         share_experts(&o, ranks, sharers);
         ck_assert_ok(training_run(&run, &o, NULL));
@@ -153,6 +173,33 @@ START_TEST(memory_and_traffic_are_those_of_the_closed_forms) {
 }
 END_TEST
 
+// A shard of each of an expert's weights and states on the ranks that hold it, in blocks of 4,096.
+START_TEST(shards_of_experts_are_those_of_their_holders) {
+    static const char *const names[] = {
+        "model.layers.0.block_sparse_moe.experts.w1.weight",
+        "model.layers.0.block_sparse_moe.experts.w1.weight.velocity",
+        "model.layers.0.block_sparse_moe.gate.weight.velocity"};
+    for (int stage = 1; stage <= 3; stage++) {
+        JobOptions o = options("mixtral:hidden=64,mlp=64,seq=8,layers=1,capacity=80,experts=8");
+        Job job;
+        const int64_t piece = 8 * 64 * 64 / 2 * 8;  // of 2 ranks that share the experts
+        o.spec.strategy.zero = stage;
+        o.spec.optimizer = (Optimizer){.momentum = 0.9, .clip = 1};
+        share_experts(&o, 8, 2);
+        ck_assert_ok(job_create(&job, &o));
+        const Program *p = job_program(&job, 0);
+        FootprintModel m = footprint_model(p);
+        Footprint closed = footprint_closed(&m, stage), is = footprint_planned(p, NONE);
+        const int64_t want[] = {stage == 3 ? piece / 4 : piece, piece / 4, 8 * 64 * 8};
+        for (int i = 0; i < 3; i++)
+            ck_assert_int_eq(p->tensors[program_find_tensor(p, names[i])].bytes, want[i]);
+        if (stage < 3) ck_assert_double_eq_tol(is.sent, closed.sent, 1e-6);
+        ck_assert_double_eq_tol(is.sent_norm, closed.sent_norm, 1e-6);
+        job_destroy(&job);
+    }
+}
+END_TEST
+
 // --- mistakes
 
 static int find_op(const Program *p, const Plan *plan, const char *name) {
@@ -196,7 +243,6 @@ static void keep_to_oneself(void *context, Job *job) {
 START_TEST(holders_that_do_not_add_up_are_seen) {
     JobOptions o = options(MODEL "experts=4");
     Outcome run;
-    o.comm = COMM_SERIAL;
     share_experts(&o, 4, 2);
     ck_assert_fails(training_run(&run, &o, &(TrainingProbe){.edit = keep_to_oneself}), ERR_FAILED,
                     "of which both hold the same elements");
@@ -222,6 +268,8 @@ END_TEST
 
 SUITE("expert groups", groups_that_share_experts_train_as_one_process,
       eight_ranks_in_groups_of_two_and_four_do, what_else_changes_a_step_goes_with_groups,
-      what_is_sent_is_the_closed_form, memory_and_traffic_are_those_of_the_closed_forms,
+      shards_of_zero_go_with_groups, what_is_sent_is_the_closed_form,
+      shards_of_experts_are_those_of_their_holders,
+      memory_and_traffic_are_those_of_the_closed_forms,
       a_sum_over_ranks_with_other_experts_is_refused, holders_that_do_not_add_up_are_seen,
       degrees_that_do_not_fit_are_refused_with_the_arithmetic)

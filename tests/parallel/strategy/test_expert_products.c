@@ -106,6 +106,7 @@ static void check_all(int pipe, int first, bool clips) {
                 o.spec.strategy.recompute = recompute[(first + count) % 3];
                 o.spec.strategy.schedule =
                     (OptionForm){.word = count % 2 ? SCHEDULE_ZERO_BUBBLE : SCHEDULE_1F1B};
+                o.spec.strategy.zero = (first + count) % (pipe > 1 ? 3 : 4);
                 o.spec.mesh_order = count % 2 ? "tensor,data,pipe,context" : NULL;
                 ending_check_run(&o, &arena, &one, 1e-12);
                 count++;
