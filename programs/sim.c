@@ -12,6 +12,8 @@
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
 #include "programs/version.h"
+#include "sim/answers.h"
+#include "sim/fit.h"
 #include "sim/ledger.h"
 
 #include <math.h>
@@ -292,6 +294,7 @@ static Status predict_row(Sim *s, int i) {
     TRY(predict_job(p, s->arena, &s->jobs[i], &s->setting));
     p->report.run.argc = s->argc;
     p->report.run.argv = s->argv;
+    answers_relate(p, &s->rows[0]);
     return keep(s, p);
 }
 
@@ -387,6 +390,22 @@ static Status replay(Sim *s) {
     return OK;
 }
 
+// Of the largest size that does not fit its devices: with which options it would.
+static Status find_fit(const Sim *s) {
+    int i = s->done - 1;
+    while (i >= 0 && prediction_fits(&s->rows[i])) i--;
+    if (i < 0) return OK;
+    const FitPlace place = {.bytes = s->machine.device.memory_bytes,
+                            .devices_per_node = s->machine.devices_per_node,
+                            .keep_batch = s->strong};
+    char text[FIT_TEXT];
+    TRY(fit_find(text, &s->jobs[i], &place));
+    if (!*text) return OK;
+    s->rows[i].answers->fits_with = arena_string(s->arena, text);
+    if (!s->rows[i].answers->fits_with) FAIL(ERR_MEMORY, "out of memory");
+    return OK;
+}
+
 // When a person interrupts, or something fails on the way, the rows that are done are kept.
 static Status predict(Sim *s) {
     TRY(check_recorded_link(s));
@@ -396,6 +415,7 @@ static Status predict(Sim *s) {
     Sweep sweep = make_sweep(s);
     Status status = predict_all(s, &sweep);
     if (status != OK && !s->done) return status;
+    if (status == OK) status = find_fit(s);
     if (!s->o->json) TRY(sweep_end(&sweep, s->arena));
     return status;
 }

@@ -7,6 +7,7 @@
 #include "core/base/units.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
+#include "sim/answers.h"
 #include "sim/simulate.h"
 
 #include <math.h>
@@ -384,7 +385,8 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
              (long long)job->spec.batch, INT32_MAX);
     TRY(predict_check_place(s, job->spec.ranks));
-    TRY(sim_job_lowered(set, a, job));
+    // Of a device what counts is whether a step fits; a host has what the evaluation takes, too.
+    TRY(s->devices ? sim_job_step(set, a, job) : sim_job_lowered(set, a, job));
     Run run = {.plan = program_find_when(&set->programs[0], WHEN_EACH_STEP, 0),
                .ranks = job->spec.ranks,
                .steps = STEPS,
@@ -392,8 +394,12 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .batch = job->spec.batch};
     Costs *costs = NULL;
     TRY(take_classes(&run, &costs, a, set));
-    return s->devices ? predict_devices(out, a, &run, job, s, costs)
-                      : predict_host(out, a, &run, job, s, costs);
+    TRY(s->devices ? predict_devices(out, a, &run, job, s, costs)
+                   : predict_host(out, a, &run, job, s, costs));
+    TopologyOptions place = {.devices_per_node = 0};
+    if (s->devices) TRY(place_devices(&place, s, run.ranks));
+    const AnswersOf of = {job, s, set, place.devices_per_node};
+    return answers_make(out, a, &of);
 }
 
 Status predict_job(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s) {

@@ -43,6 +43,7 @@ typedef struct {
                                    // launches; 0 where operations were measured
     double comm_ms;                // communication in that step (of a replay the mean), each from
                                    // its last member's arrival on, exposed or not; mean over ranks
+    ReportAnswers *answers;        // in the arena, as the report's; NULL: of a replay
     int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
 

@@ -11,6 +11,7 @@
 #include "core/base/statistics.h"
 #include "core/record/run_info.h"
 #include "core/record/timeline.h"
+#include "core/report/report_answers.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,7 @@ typedef struct {
     int32_t operation_count;           // 0: no spans were kept
     double coverage;                   // share inside spans, of the rank with the least, or NaN
     const MemoryUse *memory;           // per rank
+    const ReportAnswers *answers;      // of a simulation; NULL: of a run, or of a replay
     int64_t device_bytes;              // memory of a rank's described device; 0: not known
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per recorded step, of the global batch

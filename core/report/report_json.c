@@ -177,6 +177,7 @@ static Status to_json(json_t *out, const Report *r) {
     failed |= json_object_set_new(out, "breakdown_steps", json_integer(r->breakdown_steps));
     failed |= set_breakdown(out, r);
     failed |= json_object_set_new(out, "coverage", json_number(r->coverage));
+    failed |= report_set_answers(out, r->answers);
     failed |= set_operations(out, r);
     failed |= set_bytes(out, r);
     failed |= set_learning(out, r);

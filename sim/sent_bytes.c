@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// A collective's messages are listed by who receives them; all that is sent is received, so that
+// the mean is the same. How its bytes divide among links is asked once for all of its kind in a
+// group. Read sent_bytes_of_step().
+#include "sim/sent_bytes.h"
+
+#include "core/plan/group.h"
+#include "parallel/strategy/collective_work.h"
+#include "parallel/strategy/traffic.h"
+
+#include <math.h>
+
+// Collectives of one kind and algorithm in one group of a class, and the share of their bytes that
+// goes between nodes.
+typedef struct {
+    int class, group, kind, algorithm;
+    double between;
+} Known;
+
+enum { MESSAGES_MOST = 1 << 25 };  // that are counted
+
+typedef struct {
+    const ProgramSet *set;
+    const int *ranks;  // [class]
+    Known *known;
+    int known_count, per_node, devices;
+    int64_t messages;
+} Counting;
+
+static int node_of(const Counting *c, int rank) { return rank / c->per_node; }
+
+// Elements that `rank` receives, by where they come from.
+static void receive(Counting *c, const Program *p, int group, const Collective *what, int rank,
+                    double elements[2]) {
+    int place = group_position(p, group, rank);
+    int64_t rounds = collective_rounds(what);
+    for (int64_t round = 0; round < rounds; round++) {
+        int steps = collective_steps(what, round, place);
+        for (int i = 0; i < steps; i++) {
+            CollectiveStep s = collective_step(what, round, place, i);
+            if (s.source == s.destination) continue;
+            int64_t begin, count;
+            collective_chunk(what, s.chunk, &begin, &count);
+            int from = group_member(p, group, rank, s.source);
+            elements[node_of(c, from) != node_of(c, rank)] += (double)count;
+        }
+        c->messages += steps + 1;
+    }
+}
+
+// Of the ranks of a class. NaN where there are too many messages.
+static double count_between(Counting *c, int class, const Collective *what, int group) {
+    const Program *p = &c->set->programs[class];
+    double elements[2] = {0, 0};
+    for (int r = 0; r < c->devices && c->messages < MESSAGES_MOST; r++)
+        if (program_set_class(c->set, r) == class) receive(c, p, group, what, r, elements);
+    if (c->messages >= MESSAGES_MOST) return (double)NAN;
+    double all = elements[0] + elements[1];
+    return all > 0 ? elements[1] / all : 0;
+}
+
+static double share_between(Counting *c, int class, const Work *w) {
+    Collective what = collective_work_collective(&c->set->programs[class], w);
+    for (int i = 0; i < c->known_count; i++) {
+        const Known *k = &c->known[i];
+        if (k->class == class && k->group == w->group && k->kind == (int)what.kind &&
+            k->algorithm == (int)what.algorithm)
+            return k->between;
+    }
+    double between = c->devices <= c->per_node ? 0 : count_between(c, class, &what, w->group);
+    c->known[c->known_count++] =
+        (Known){class, w->group, (int)what.kind, (int)what.algorithm, between};
+    return between;
+}
+
+// A send of every rank of the class, to a peer that its place says.
+static void add_sends(SentBytes *out, const Counting *c, int class, const Work *w) {
+    const Program *p = &c->set->programs[class];
+    double each = (double)w->payload_bytes / c->devices;
+    for (int r = 0; r < c->devices; r++) {
+        if (program_set_class(c->set, r) != class) continue;
+        int peer = group_peer(p, w->group, r, w->peer);
+        *(node_of(c, r) == node_of(c, peer) ? &out->within_node : &out->between_nodes) += each;
+    }
+}
+
+static void add_collective(SentBytes *out, Counting *c, int class, const Work *w) {
+    double bytes = traffic_bytes(&c->set->programs[class], w, NONE) * c->ranks[class] / c->devices;
+    double between = share_between(c, class, w);
+    out->within_node += bytes * (1 - between);
+    out->between_nodes += bytes * between;
+}
+
+static int count_communications(const ProgramSet *set) {
+    int count = 0;
+    for (int c = 0; c < set->count; c++) {
+        const Program *p = &set->programs[c];
+        const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+        for (int i = 0; i < plan->op_count; i++) count += op_communicates(p, &plan->ops[i]);
+    }
+    return count;
+}
+
+static void add_class(SentBytes *out, Counting *c, int class) {
+    const Program *p = &c->set->programs[class];
+    const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int i = 0; i < plan->op_count; i++) {
+        const Work *w = op_work(p, &plan->ops[i]);
+        if (!work_communicates(w)) continue;
+        if (!work_is_message(w))
+            add_collective(out, c, class, w);
+        else if (work_is_send(w))
+            add_sends(out, c, class, w);
+    }
+}
+
+Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set, int devices_per_node) {
+    Counting c = {.set = set, .per_node = devices_per_node, .devices = program_set_ranks(set)};
+    int *ranks = ARENA_NEW(a, int, set->count);
+    c.known = ARENA_NEW(a, Known, count_communications(set) + 1);
+    if (!ranks || !c.known) FAIL(ERR_MEMORY, "out of memory for what a step sends");
+    for (int r = 0; r < c.devices; r++) ranks[program_set_class(set, r)]++;
+    c.ranks = ranks;
+    *out = (SentBytes){0, 0};
+    for (int k = 0; k < set->count; k++) add_class(out, &c, k);
+    return OK;
+}
