@@ -21,236 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 8 };  // that --gpus N prints at most
-
-static bool given(const Sim *s, const char *name) { return option_given(s->line, name); }
-
-// --- what is asked for
-
-static Status check_line(const SimOptions *o, const OptionLine *line) {
-    TRY(job_options_check(&o->job, line));
-    if (o->gpus.count && o->ranks.count)
-        FAIL(ERR_USAGE, "--gpus are devices, --ranks share a host's cores; give one of the two");
-    if (option_given(line, "batch") && option_given(line, "batch-per-rank"))
-        FAIL(ERR_USAGE, "--batch is of all ranks, --batch-per-rank of each; give one of the two");
-    if (o->require_plot && !o->plot && !o->preview)
-        FAIL(ERR_USAGE, "--require-plot says that --plot DIR or --preview must work; give one");
-    if (o->json + o->csv + o->plain > 1)
-        FAIL(ERR_USAGE, "--json, --csv and --plain are three forms of one output; give one");
-    if (o->report) TRY(report_check_name(o->report));
-    if (!strcmp(o->predictions, "-") || !*o->predictions)
-        FAIL(ERR_USAGE, "--predictions takes a file to append to, or none");
-    if (o->point && o->gpus.count != 1)
-        FAIL(ERR_USAGE, "--point simulates just the one number that --gpus names");
-    return OK;
-}
-
-static Status read_reports(Sim *s) {
-    enum { REPORTS = 64 };
-    if (!s->o->compare) return OK;
-    Report *reports = ARENA_NEW(s->arena, Report, REPORTS);
-    char *names = arena_string(s->arena, s->o->compare), *end;
-    if (!reports || !names) FAIL(ERR_MEMORY, "out of memory for reports");
-    for (char *name = strtok_r(names, ",", &end); name; name = strtok_r(NULL, ",", &end)) {
-        if (s->measured_count == REPORTS)
-            FAIL(ERR_USAGE, "--compare takes at most %d reports", REPORTS);
-        TRY(report_read(&reports[s->measured_count++], s->arena, name));
-    }
-    s->measured = reports;
-    return OK;
-}
-
-// Ranks have devices where --gpus says so, and where they had described ones when recorded: other
-// numbers of them are then on the same devices and links, unless options say otherwise.
-static Status choose_place(Sim *s) {
-    const RunInfo *run = s->recorded ? &s->recording.traces[0].run : NULL;
-    const char *recorded_on = run ? device_traits_platform(run->device) : NULL;
-    bool host = s->o->ranks.count > 0 || (s->recorded && !s->o->gpus.count);
-    s->setting.devices = s->o->gpus.count > 0 || recorded_on;
-    s->link = s->o->link;
-    s->dilate = s->o->dilate;
-    s->platform = s->o->platform ? s->o->platform : "dgx-a100";
-    if (recorded_on && host) {
-        const char *dilate = job_spec_setting(run, "dilate");
-        if (!s->o->platform) s->platform = recorded_on;
-        if (!s->link) s->link = job_spec_setting(run, "link");
-        if (dilate && !given(s, "dilate")) s->dilate = strtod(dilate, NULL);
-        if (!(s->dilate >= 1e-3 && s->dilate <= 1e6))
-            FAIL(ERR_FORMAT, "the trace was recorded with dilate %s: expected 0.001 to 1e6",
-                 dilate);
-    }
-    if (!s->setting.devices && (s->link || given(s, "dilate")))
-        FAIL(ERR_USAGE,
-             "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
-    return OK;
-}
-
-// A link that the communicator emulated is not in the costs of ranks that share a host.
-static Status check_recorded_link(const Sim *s) {
-    if (!s->recorded || s->setting.devices) return OK;
-    const char *link = job_spec_setting(&s->recording.traces[0].run, "link");
-    if (!link) return OK;
-    FAIL(
-        ERR_USAGE,
-        "%s was recorded with --link %s, which a prediction for ranks of a host leaves out; record "
-        "it without, or predict devices with --gpus and --link",
-        s->o->trace, link);
-}
-
-// Options that were given change the recorded job; without a recording all of them make it.
-static Status make_job(Sim *s) {
-    const size_t size = strlen(s->platform) + sizeof "timed:";
-    char *device = arena_push(s->arena, size);
-    if (!device) FAIL(ERR_MEMORY, "out of memory");
-    snprintf(device, size, "timed:%s", s->platform);
-    s->job.spec = s->o->job;
-    s->job.spec.ranks = (int)job_spec_mesh_ranks(&s->job.spec);
-    if (s->setting.devices && !given(s, "batch"))  // so much for each
-        s->job.spec.batch *= job_spec_data_ranks(&s->job.spec);
-    job_options_take_micro_batches(&s->job.spec, s->line);
-    s->job.spec.device = s->setting.devices ? device : device_traits_default_for(s->o->job.dtype);
-    if (!s->recorded) return OK;
-    const Recording *r = &s->recording;
-    TRY(sim_job_recorded(&s->job, &r->traces[0].run, &r->set));
-    s->recorded_job = s->job;
-    if (s->setting.devices) s->job.spec.device = device;
-    job_spec_take_given(&s->job.spec, &s->o->job, s->line);
-    return OK;
-}
-
-// What --plan FILE says of its job counts where no option does; of its ranks always.
-static Status take_plan(Sim *s, SimOptions *o) {
-    if (!o->job.plan_file) return OK;
-    const SimJobGiven given_here = {.batch = s->recorded || given(s, "batch") ||
-                                             given(s, "batch-per-rank"),
-                                    .shards = s->recorded || given(s, "shards"),
-                                    .micro_batches = s->recorded || given(s, "accumulate"),
-                                    .dtype = s->recorded || given(s, "dtype")};
-    if (s->recorded && !o->gpus.count && !o->ranks.count) return OK;
-    TRY(sim_job_take_plan(&s->job, s->arena, &given_here));
-    if (!s->recorded && !s->setting.devices)
-        s->job.spec.device = device_traits_default_for(s->job.spec.dtype);
-    if (!given(s, "gpus") && !given(s, "ranks")) o->gpus = (IntList){{s->job.spec.ranks}, 1};
-    return OK;
-}
-
-// Is nothing asked for but the recorded run itself?
-static bool is_replay(const Sim *s) {
-    if (!s->recorded || option_given_marked(s->line, JOB_OPTION | SIM_PLACE)) return false;
-    return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
-}
-
-// Of a sweep: what the degrees of the mesh need, twice that for what divides among data ranks.
-static int64_t least_ranks(const JobSpec *job) {
-    int64_t all = job_spec_mesh_ranks(job);
-    bool divides = job->strategy.zero && all == job_spec_model_ranks(job);
-    return job->mesh.data ? INT64_MAX : divides ? 2 * all : all;
-}
-
-// --gpus N: N and the powers of two below it, at most the last ROWS; from 2 on what takes several.
-static IntList sweep_of(const Sim *s) {
-    const SimOptions *o = s->o;
-    IntList list = o->gpus.count ? o->gpus : o->ranks;
-    if (o->gpus.count != 1 || o->point || s->job.spec.plan_file) return list;
-    int64_t most = o->gpus.items[0];
-    list.count = 0;
-    for (int64_t n = least_ranks(&s->job.spec); n < most; n *= 2) list.items[list.count++] = n;
-    list.items[list.count++] = most;
-    int extra = list.count > ROWS ? list.count - ROWS : 0;
-    for (int i = 0; i < list.count - extra; i++) list.items[i] = list.items[i + extra];
-    list.count -= extra;
-    return list;
-}
-
-static void choose_sizes(Sim *s) {
-    s->sizes = sweep_of(s);
-    for (int i = 0; i < s->measured_count && !s->o->gpus.count && !s->o->ranks.count; i++) {
-        bool known = false;
-        for (int k = 0; k < s->sizes.count; k++)
-            known |= s->sizes.items[k] == s->measured[i].run.ranks;
-        if (!known && s->sizes.count < UNITS_LIST)
-            s->sizes.items[s->sizes.count++] = s->measured[i].run.ranks;
-    }
-    if (!s->sizes.count && s->recorded) s->sizes = (IntList){{s->recording.ranks}, 1};
-    // A global batch that is given, or train's default without devices, stays the same.
-    bool train_like = !s->recorded && !s->setting.devices && !given(s, "batch-per-rank");
-    s->strong = given(s, "batch") || train_like;
-}
-
-static Status check_compared(const Sim *s) {
-    for (int i = 0; i < s->measured_count; i++) {
-        bool simulated = false;
-        for (int k = 0; k < s->sizes.count; k++)
-            simulated |= s->sizes.items[k] == s->measured[i].run.ranks;
-        if (!simulated)
-            FAIL(ERR_USAGE, "a report is of %d ranks, which are not simulated; add them to --%s",
-                 s->measured[i].run.ranks, s->setting.devices ? "gpus" : "ranks");
-    }
-    return OK;
-}
-
-static Status choose_launch(Sim *s) {
-    const SimOptions *o = s->o;
-    DeviceModel *d = &s->machine.device;
-    if (o->launch == SIM_LAUNCH_PLATFORM) return OK;
-    if (!s->setting.devices) FAIL(ERR_USAGE, "--launch is how GPUs are launched; give --gpus");
-    if (!d->issue_ps)
-        FAIL(ERR_USAGE,
-             "%s does not say what a launch takes its host; --launch needs a platform with "
-             "\"launch: eager\" and \"issue: 5us\", such as dgx-a100",
-             s->machine.name);
-    d->graph = o->launch == SIM_LAUNCH_GRAPH;
-    return OK;
-}
-
-static Status choose_machine(Sim *s) {
-    const SimOptions *o = s->o;
-    const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
-    bool own = !o->platform && !s->setting.devices && s->recording.has_machine;
-    if (own)
-        s->machine = s->recording.machine;
-    else if (!o->platform && s->recorded && !s->setting.devices)
-        FAIL(ERR_USAGE,
-             "%s holds no machine.yaml that describes the host; give --platform FILE, which train "
-             "--calibrate FILE makes",
-             o->trace);
-    else
-        TRY(machine_read(&s->machine, s->arena, name));
-    if (!printable(s->machine.name) || !printable(s->machine.device.name))
-        FAIL(ERR_FORMAT, "%s: the name of the machine or of its device has control characters",
-             name);
-    TRY(choose_launch(s));
-    if (s->link) TRY(link_model_parse(&s->setting.link, s->link));
-    s->setting.machine = &s->machine;
-    s->setting.recording = s->recorded ? &s->recording : NULL;
-    s->setting.dilation = (int64_t)llround(s->dilate * 1000);
-    return OK;
-}
-
 // --- doing it
-
-// The job on `ranks`, by the options' word for the batch, or keeping the batch per rank.
-static Status job_on(SimJob *out, const Sim *s, int ranks) {
-    SimJob base = s->job;
-    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 2);
-    char *dilate = arena_push(s->arena, UNITS_TEXT);
-    if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
-    snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
-    if (given(s, "batch-per-rank"))
-        base.spec.batch = s->o->batch_per_rank * job_spec_data_ranks(&base.spec);
-    TRY(sim_job_resize(out, &base, ranks, s->strong));
-    out->settings = settings;
-    out->setting_count = 0;
-    if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
-    if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
-    return OK;
-}
 
 static Status print_plan(const Sim *s) {
     ProgramSet set;
     SimJob job;
     int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
-    TRY(job_on(&job, s, ranks));
+    TRY(sim_request_job(&job, s, ranks));
     Status status = print_plan_is_lowered((PrintPlan)s->o->print_plan)
                         ? sim_job_lowered(&set, s->arena, &job)
                         : sim_job_programs(&set, s->arena, &job);
@@ -263,7 +40,7 @@ static Status print_plan(const Sim *s) {
 static Status print_memories(const Sim *s) {
     for (int i = 0; i < s->sizes.count; i++) {
         SimJob job;
-        TRY(job_on(&job, s, (int)s->sizes.items[i]));
+        TRY(sim_request_job(&job, s, (int)s->sizes.items[i]));
         TRY(s->o->json ? print_memory_json(&job, s->arena) : print_memory(&job, s->arena));
     }
     return OK;
@@ -271,13 +48,13 @@ static Status print_memories(const Sim *s) {
 
 // Predictions of devices are kept only where that is asked for: nobody expects a file of a what-if.
 static bool keeps(const Sim *s) {
-    if (!given(s, "predictions")) return !s->o->gpus.count;
+    if (!sim_given(s, "predictions")) return !s->o->gpus.count;
     return strcmp(s->o->predictions, "none") != 0;
 }
 
 // A ledger that cannot be used is a note where nobody named one.
 static Status ledger_status(Sim *s, Status status) {
-    if (status == OK || given(s, "predictions")) return status;
+    if (status == OK || sim_given(s, "predictions")) return status;
     if (!s->ledger_noted) log_say(s->log, LOG_NOTE, "%s", status_message());
     s->ledger_noted = true;
     return OK;
@@ -303,7 +80,7 @@ static Status predict_row(Sim *s, int i) {
 static Status predict_all(Sim *s, Sweep *shown) {
     Status status = OK;
     for (int i = s->sizes.count - 1; i >= 0; i--) {
-        TRY(job_on(&s->jobs[i], s, (int)s->sizes.items[i]));
+        TRY(sim_request_job(&s->jobs[i], s, (int)s->sizes.items[i]));
         TRY(predict_check_place(&s->setting, (int)s->sizes.items[i]));
     }
     s->setting.watch = &s->watch.simulation;
@@ -408,9 +185,8 @@ static Status find_fit(const Sim *s) {
 
 // When a person interrupts, or something fails on the way, the rows that are done are kept.
 static Status predict(Sim *s) {
-    TRY(check_recorded_link(s));
-    TRY(choose_machine(s));
-    if (s->recorded && !given(s, "model") && !given(s, "plan"))
+    TRY(sim_request_machine(s));
+    if (s->recorded && !sim_given(s, "model") && !sim_given(s, "plan"))
         TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.set));
     Sweep sweep = make_sweep(s);
     Status status = predict_all(s, &sweep);
@@ -424,7 +200,7 @@ static Status simulate(Sim *s) {
     s->rows = ARENA_NEW(s->arena, Prediction, s->sizes.count + 1);
     s->jobs = ARENA_NEW(s->arena, SimJob, s->sizes.count + 1);
     if (!s->rows || !s->jobs) FAIL(ERR_MEMORY, "out of memory");
-    s->replay = is_replay(s);
+    s->replay = sim_request_is_replay(s);
     Status status = s->replay ? replay(s) : predict(s);
     if (!s->done) return status;
     char why[STATUS_TEXT];
@@ -446,19 +222,8 @@ static Status check_outputs(const Sim *s) {
     if (o->plot) TRY(outputs_name(file_make_directory(o->plot), "plot"));
     return outputs_check(files, sizeof files / sizeof *files);
 }
-
 static Status run(Sim *s, SimOptions *o) {
-    TRY(check_line(s->o, s->line));
-    if (s->o->trace) {
-        TRY(recording_read(&s->recording, s->arena, s->o->trace));
-        s->recorded = true;
-    }
-    TRY(choose_place(s));
-    TRY(read_reports(s));
-    TRY(make_job(s));
-    TRY(take_plan(s, o));
-    choose_sizes(s);
-    TRY(check_compared(s));
+    TRY(sim_request_read(s, o));
     if (s->o->print_plan) return print_plan(s);
     if (s->o->print_memory) return print_memories(s);
     TRY(check_outputs(s));

@@ -35,6 +35,21 @@ typedef struct {
     SimWatch watch;
 } Sim;
 
+static inline bool sim_given(const Sim *s, const char *name) { return option_given(s->line, name); }
+
+// What the command line asks for: recording, job, sizes, reports to compare with. `o` is what
+// s->o points to, of which a plan file may set the ranks. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
+Status sim_request_read(Sim *s, SimOptions *o) MUST_USE;
+
+// Is nothing asked for but the recorded run itself?
+bool sim_request_is_replay(const Sim *s);
+
+// The machine to simulate, and how ranks use it. ERR_USAGE, ERR_FORMAT.
+Status sim_request_machine(Sim *s) MUST_USE;
+
+// The job on `ranks`, by the options' word for the batch, or keeping the batch per rank. ERR_USAGE.
+Status sim_request_job(SimJob *out, const Sim *s, int ranks) MUST_USE;
+
 // The rows that are done as JSON: one report, or of a sweep a list. ERR_MEMORY.
 Status sim_output_json(const Sim *s, FILE *out) MUST_USE;
 
