@@ -299,14 +299,14 @@ static Status match_positions(const Match *m) {
          program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)N, (long long)T);
 }
 
-// Errors of all shards, a row of E elements each; K of the elements, which i32 can count.
+// Errors of all shards, a row each, of any dimensions; K of the elements, which i32 can count.
 static Status match_feedback(const Match *m) {
     Kind kind = work_kind(m->work);
     if (kind == KIND_FEED_ERROR || kind == KIND_KEEP_ERROR) {
         TRY(check_attribute(m, "row", 0, size_of(m, "L") - 1));
-        return size_of(m, "E") == tensor_elements(m->plain)
+        return tensor_elements(m->rest) == size_of(m, "L") * tensor_elements(m->plain)
                    ? OK
-                   : mismatch(m, m->plain, "the E elements of a row");
+                   : mismatch(m, m->plain, "the elements of a row");
     }
     if (kind == KIND_SPREAD) {
         int64_t period = attribute(m, "period");

@@ -158,12 +158,19 @@ static Status judge_own(const Along *a, int own) {
     return OK;
 }
 
-// Rules that know what differs beside rows that are cut: a first row; statistics of these rows, and
-// with them gradients of parameters, which are parts of a sum; how many of them chose an expert.
-static bool differs_by_rows(const Along *a) {
+// Rules that know what differs beside what is cut: a first row; statistics of rows, and with them
+// gradients of parameters, which are parts of a sum; how many rows chose an expert; what a piece of
+// a gradient is sent as.
+static bool differs_by_pieces(const Along *a) {
     switch (op_kind(a->p, a->op)) {
     case KIND_FROM_CHUNKS:
+    case KIND_ORTHOGONALISE:
+    case KIND_LOW_RANK_WHOLE:
+    case KIND_SPREAD:
     case KIND_BATCH_NORM_BACKWARD_WEIGHT: return true;
+    case KIND_LOW_RANK_LEFT:
+    case KIND_LOW_RANK_RIGHT:
+    case KIND_LOW_RANK_REST:
     case KIND_DROPOUT:
     case KIND_DROPOUT_BACKWARD:
     case KIND_ROUTE_BACKWARD:
@@ -181,7 +188,7 @@ Status placement_judge(const Along *a) {
     if (kind_class(kind) != CLASS_COMPUTE) return rules[kind](a);
     int only = find_input(a, PLACE_ONLY), differs = find_input(a, PLACE_DIFFERS);
     if (only != NONE) return judge_own(a, only);
-    if (differs != NONE && !differs_by_rows(a)) return judge_own(a, differs);
+    if (differs != NONE && !differs_by_pieces(a)) return judge_own(a, differs);
     return rules[kind](a);
 }
 

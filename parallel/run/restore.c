@@ -184,9 +184,16 @@ static bool is_state_of(const char *frozen, const char *name) {
 
 // Errors of shards, a row each, of a run with another number of them: their sum is what counts.
 static bool has_other_shards(const SafetensorsEntry *e, const Logical *l) {
-    return l->role == ROLE_FEEDBACK && l->dims == 2 && e->dims == 2 && e->shape[0] > 0 &&
-           e->shape[0] != l->shape[0] && e->shape[1] == l->shape[1] && e->dtype == l->dtype &&
-           strstr(e->name, ".error");
+    if (l->role != ROLE_FEEDBACK || e->dims != l->dims || !strstr(e->name, ".error")) return false;
+    for (int d = 1; d < l->dims; d++)
+        if (e->shape[d] != l->shape[d]) return false;
+    return e->shape[0] > 0 && e->shape[0] != l->shape[0] && e->dtype == l->dtype;
+}
+
+// Factors of the pieces that tensor-parallel ranks had of a gradient, of a run with others.
+static bool has_other_pieces(const SafetensorsEntry *e, const Logical *l) {
+    return l->role == ROLE_FEEDBACK && !has_shape(e, l) && strstr(e->name, ".factor") &&
+           e->dims == l->dims && e->dtype == l->dtype;
 }
 
 static void check_logical(const Restore *s, const Program *p, int logical, Role role, List *wrong,
@@ -207,7 +214,8 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
     bool type =
         e->dtype == l->dtype || (!s->whole && is_real(e->dtype) && is_real((Dtype)l->dtype));
     if (type && (has_shape(e, l) || has_other_shards(e, l))) return;
-    list_add(wrong, "%s %s, here %s", name, shape_text(is, e->dtype, e->shape, e->dims), want);
+    list_add(has_other_pieces(e, l) ? missing : wrong, "%s %s, here %s", name,
+             shape_text(is, e->dtype, e->shape, e->dims), want);
 }
 
 // Error feedback is of one use of a parameter, which may be tied and have another name.
@@ -365,15 +373,17 @@ static void convert(Dtype to_type, void *to, int64_t at, const SafetensorsEntry 
 }
 
 // The sum of the errors of all shards, in their order, is the first one's; others begin with none.
-static void fill_sum(const Tensor *t, void *values, const SafetensorsEntry *e, bool first) {
-    int64_t count = t->shape[1];
-    for (int64_t i = 0; first && i < e->shape[0] * count; i++) {
-        double x = dtype_read(e->dtype, e->data, i);
-        if (t->dtype == DTYPE_F64)
-            ((double *)values)[i % count] += x;
-        else
-            ((float *)values)[i % count] += (float)x;
-    }
+static void fill_sum(const Tensor *t, void *values, const SafetensorsEntry *e,
+                     const PieceRun *run) {
+    int64_t row = safetensors_bytes(e) / dtype_bytes(e->dtype) / e->shape[0];
+    for (int64_t i = 0; i < run->count && run->whole + i < row; i++)
+        for (int64_t s = 0; s < e->shape[0]; s++) {
+            double x = dtype_read(e->dtype, e->data, s * row + run->whole + i);
+            if (t->dtype == DTYPE_F64)
+                ((double *)values)[run->local + i] += x;
+            else
+                ((float *)values)[run->local + i] += (float)x;
+        }
 }
 
 static Status fill(Executor *to, int tensor, const SafetensorsEntry *e) {
@@ -389,7 +399,7 @@ static Status fill(Executor *to, int tensor, const SafetensorsEntry *e) {
     bool other = has_other_shards(e, &p->logicals[t->logical]);
     while (piece_next(&walk, &run))
         if (other)
-            fill_sum(t, values, e, run.whole == 0);
+            fill_sum(t, values, e, &run);
         else
             convert((Dtype)t->dtype, values, run.local, e, run.whole, run.count);
     Status s = executor_write(to, tensor, values);
@@ -403,7 +413,8 @@ Status restore_fill(const Restore *s, Executor *e) {
     for (int t = 0; t < p->tensor_count; t++) {
         if (!rank_saves(p, t) || !is_wanted(s, (Role)p->tensors[t].role)) continue;
         const SafetensorsEntry *entry = find_entry(s, p, p->tensors[t].logical);
-        if (entry) TRY(fill(e, t, entry));
+        if (entry && !has_other_pieces(entry, &p->logicals[p->tensors[t].logical]))
+            TRY(fill(e, t, entry));
     }
     return OK;
 }

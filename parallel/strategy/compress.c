@@ -24,7 +24,8 @@ typedef struct {
     char name[32];
 } Bucket;
 
-// A tensor of the shape of gradient `like`: its copy in another type, or the sum of all ranks.
+// A tensor that lies as gradient `like`, but for that axis: its copy in another type, or the sum
+// over all ranks.
 static Status add_like(Join *j, int like, const char *suffix, Dtype dtype, Role role, int shard,
                        Placement placement, int32_t *out) {
     const Tensor *t = &j->p->tensors[like];
@@ -33,9 +34,11 @@ static Status add_like(Join *j, int like, const char *suffix, Dtype dtype, Role 
     LogicalSpec l = {.name = name, .dims = whole->dims, .dtype = dtype, .role = role};
     TensorSpec piece = {.name = local, .dtype = dtype, .role = role, .shard = shard};
     memcpy(l.shape, whole->shape, sizeof l.shape);
+    memcpy(piece.shape, t->shape, sizeof piece.shape);
+    for (int a = 0; a < j->p->axis_count; a++)  // a part of a sum has been reduced in place
+        if (!placement_is_partial(t->placement[a])) piece.placement[a] = t->placement[a];
     snprintf(name, sizeof name, "%s.%s", program_name(j->p, whole->name), suffix);
     snprintf(local, sizeof local, shard ? "%s/%d" : "%s", name, shard);
-    join_confine(j, &piece);
     piece.placement[j->axis] = placement;
     piece.logical = program_find_logical(j->p, name);
     if (piece.logical == NONE) TRY(program_add_logical(j->p, &l, &piece.logical));

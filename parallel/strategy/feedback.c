@@ -21,7 +21,7 @@ typedef struct {
     int64_t N, M, E;
     int64_t R;             // powersgd: columns of its factors
     int64_t K, first;      // topk: elements that are sent, and where they begin in a shard's list
-    int32_t error;         // (local shards, E)
+    int32_t error;         // (local shards, the dimensions of the gradient)
     int32_t factor;        // powersgd: (M,R), the right factor of the last step
     Gradient left, right;  // powersgd: (N,R) and (M,R) of each shard, summed in the first part
     int32_t *pairs;        // topk: (K,2) of each shard
@@ -48,15 +48,48 @@ static const Tensor *tensor_of(const Feedback *f, int32_t t) { return &f->j->p->
 
 // --- tensors
 
-// The tensor NAME, of a shard NAME/1, in the type of the gradients.
-static Status add_tensor(const Feedback *f, const LogicalSpec *whole, int shard, int64_t rows,
+// How something that is made of a gradient lies along an axis that cuts the gradient.
+typedef enum {
+    BESIDE_OWN,      // each rank has its own of its piece
+    BESIDE_STACKED,  // the same, one below the other, so that a checkpoint has them all
+    BESIDE_CUT,      // it has the gradient's dimensions behind its first one
+} Beside;
+
+static Placement beside(Placement g, Beside how) {
+    if (placement_is_partial(g)) return PLACEMENT_REPLICATED;  // it has been reduced in place
+    if (g.place != PLACE_SHARD) return g;
+    if (how == BESIDE_OWN) return PLACEMENT_DIFFERS;
+    if (how == BESIDE_STACKED) return PLACEMENT_SHARD(0);
+    g.dim++;
+    return g;
+}
+
+static bool is_cut(const Feedback *f, int32_t gradient) {
+    for (int a = 0; a < f->j->p->axis_count; a++)
+        if (a != f->j->axis && tensor_of(f, gradient)->placement[a].place == PLACE_SHARD)
+            return true;
+    return false;
+}
+
+// The pieces of a gradient.
+static int64_t count_pieces(const Feedback *f, int32_t gradient) {
+    int64_t pieces = 1;
+    for (int a = 0; a < f->j->p->axis_count; a++)
+        if (a != f->j->axis && tensor_of(f, gradient)->placement[a].place == PLACE_SHARD)
+            pieces *= f->j->p->axes[a].size;
+    return pieces;
+}
+
+// The tensor NAME, of a shard NAME/1, of the logical tensor `whole`, in the type of the gradients.
+// What the spec does not say follows: of the name, and along the axis `place`.
+static Status add_tensor(const Feedback *f, const LogicalSpec *whole, TensorSpec piece,
                          Placement place, int32_t *out) {
     char local[NAME + 16];
-    TensorSpec piece = {.name = local, .dtype = whole->dtype, .role = whole->role, .shard = shard};
     int index;
-    snprintf(local, sizeof local, shard ? "%s/%d" : "%s", whole->name, shard);
-    memcpy(piece.shape, whole->shape, sizeof piece.shape);
-    if (rows) piece.shape[0] = rows;
+    snprintf(local, sizeof local, piece.shard ? "%s/%d" : "%s", whole->name, piece.shard);
+    piece.name = local;
+    piece.dtype = whole->dtype;
+    piece.role = whole->role;
     join_confine(f->j, &piece);
     piece.placement[f->j->axis] = place;
     piece.logical = program_find_logical(f->j->p, whole->name);
@@ -66,46 +99,69 @@ static Status add_tensor(const Feedback *f, const LogicalSpec *whole, int shard,
     return OK;
 }
 
-// A tensor (rows, columns) "GRADIENT.what".
-static Status add_matrix(const Feedback *f, const Matrix *m, const char *what, int shard,
-                         int64_t rows, int64_t columns, Role role, Placement place, int32_t *out) {
-    char name[NAME];
-    const Tensor *g = tensor_of(f, m->g->part[0]);
-    const LogicalSpec whole = {
-        .name = name, .shape = {rows, columns}, .dims = 2, .dtype = (Dtype)g->dtype, .role = role};
-    snprintf(name, sizeof name, "%s.%s", program_name(f->j->p, f->j->p->logicals[g->logical].name),
-             what);
-    return add_tensor(f, &whole, shard, 0, place, out);
+static TensorSpec spec_beside(const Feedback *f, int32_t gradient, Beside how) {
+    TensorSpec s = {0};
+    for (int a = 0; a < f->j->p->axis_count; a++)
+        s.placement[a] = beside(tensor_of(f, gradient)->placement[a], how);
+    return s;
 }
 
-// What all shards have not sent, a row each, and this rank's rows of it.
-static Status add_error(const Feedback *f, Matrix *m) {
+// A tensor (rows, columns) "GRADIENT.what" of this rank's piece.
+static Status add_matrix(const Feedback *f, const Matrix *m, const char *what, int shard,
+                         int64_t rows, int64_t columns, Placement place, int32_t *out) {
     char name[NAME];
     const Tensor *g = tensor_of(f, m->g->part[0]);
     const LogicalSpec whole = {.name = name,
-                               .shape = {(int64_t)f->parts * f->ranks, m->E},
+                               .shape = {rows, columns},
                                .dims = 2,
                                .dtype = (Dtype)g->dtype,
-                               .role = ROLE_FEEDBACK};
-    snprintf(name, sizeof name, "%s.error",
-             program_name(f->j->p, f->j->p->logicals[g->logical].name));
-    Placement place = f->ranks > 1 ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED;
-    return add_tensor(f, &whole, 0, f->parts, place, &m->error);
+                               .role = ROLE_BUFFER};
+    TensorSpec piece = spec_beside(f, m->g->part[0], BESIDE_OWN);
+    snprintf(name, sizeof name, "%s.%s", program_name(f->j->p, f->j->p->logicals[g->logical].name),
+             what);
+    piece.shard = shard;
+    return add_tensor(f, &whole, piece, place, out);
 }
 
-// Random at first, alike on all ranks: keyed by the seed and its name.
+// (rows, the dimensions of the gradient), of which those behind the second are one.
+static int error_shape(const int64_t shape[DIMS], int dims, int64_t rows, int64_t out[DIMS]) {
+    out[0] = rows;
+    for (int d = 0; d < dims && d < DIMS - 1; d++) out[d + 1] = shape[d];
+    for (int d = DIMS - 1; d < dims; d++) out[DIMS - 1] *= shape[d];
+    return dims < DIMS ? dims + 1 : DIMS;
+}
+
+// What all shards have not sent, a row each, and this rank's rows of it; where the gradient is cut,
+// of its piece alone.
+static Status add_error(const Feedback *f, Matrix *m) {
+    char name[NAME];
+    const Tensor *g = tensor_of(f, m->g->part[0]);
+    const Logical *of = &f->j->p->logicals[g->logical];
+    LogicalSpec whole = {.name = name, .dtype = (Dtype)g->dtype, .role = ROLE_FEEDBACK};
+    TensorSpec piece = spec_beside(f, m->g->part[0], BESIDE_CUT);
+    whole.dims = error_shape(of->shape, of->dims, (int64_t)f->parts * f->ranks, whole.shape);
+    error_shape(g->shape, g->dims, f->parts, piece.shape);
+    snprintf(name, sizeof name, "%s.error", program_name(f->j->p, of->name));
+    return add_tensor(f, &whole, piece, f->ranks > 1 ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED,
+                      &m->error);
+}
+
+// Random at first, alike on all ranks that hold the piece: keyed by the seed and its name.
 static Status add_factor(const Feedback *f, Matrix *m) {
     Program *p = f->j->p;
     char name[NAME];
     const Tensor *g = tensor_of(f, m->g->part[0]);
     const LogicalSpec whole = {.name = name,
-                               .shape = {m->M, m->R},
+                               .shape = {m->M * count_pieces(f, m->g->part[0]), m->R},
                                .dims = 2,
                                .dtype = (Dtype)g->dtype,
                                .role = ROLE_FEEDBACK,
                                .normal = 1};
+    TensorSpec piece = spec_beside(f, m->g->part[0], BESIDE_STACKED);
+    piece.shape[0] = m->M;
+    piece.shape[1] = m->R;
     snprintf(name, sizeof name, "%s.factor", program_name(p, p->logicals[g->logical].name));
-    TRY(add_tensor(f, &whole, 0, 0, PLACEMENT_REPLICATED, &m->factor));
+    TRY(add_tensor(f, &whole, piece, PLACEMENT_REPLICATED, &m->factor));
     p->logicals[p->tensors[m->factor].logical].init =
         (int32_t)(hash_bytes(HASH_START, name, strlen(name)) & INT32_MAX);
     return OK;
@@ -215,7 +271,11 @@ static Status add_list(const Feedback *f, const Bucket *b, const char *what, int
     snprintf(name, sizeof name, "%s.%s", b->name, what);
     const LogicalSpec whole = {
         .name = name, .shape = {pairs, 2}, .dims = 2, .dtype = dtype, .role = ROLE_BUFFER};
-    return add_tensor(f, &whole, 0, 0, place, out);
+    TensorSpec piece = {0};
+    for (int a = 0; a < f->j->p->axis_count && b->matrix_count; a++)
+        piece.placement[a] =
+            beside(tensor_of(f, b->matrices[0].g->part[0])->placement[a], BESIDE_OWN);
+    return add_tensor(f, &whole, piece, place, out);
 }
 
 // One list of several, as many at a time as an operation takes, until one is left.
@@ -312,12 +372,11 @@ static Status add_parts(const Feedback *f, Matrix *m) {
     if (!topk) TRY(add_factor(f, m));
     for (int s = 0; s < f->parts; s++) {
         if (topk) {
-            TRY(add_matrix(f, m, "pairs", s, m->K, 2, ROLE_BUFFER, own, &m->pairs[s]));
+            TRY(add_matrix(f, m, "pairs", s, m->K, 2, own, &m->pairs[s]));
             continue;
         }
-        TRY(add_matrix(f, m, "left", s, m->N, m->R, ROLE_BUFFER, PLACEMENT_SUM, &m->left.part[s]));
-        TRY(add_matrix(f, m, "right", s, m->M, m->R, ROLE_BUFFER, PLACEMENT_SUM,
-                       &m->right.part[s]));
+        TRY(add_matrix(f, m, "left", s, m->N, m->R, PLACEMENT_SUM, &m->left.part[s]));
+        TRY(add_matrix(f, m, "right", s, m->M, m->R, PLACEMENT_SUM, &m->right.part[s]));
     }
     return OK;
 }
@@ -364,11 +423,38 @@ static Status receive(const Feedback *f, const Bucket *b, int original) {
     return OK;
 }
 
+// Gradients of which this rank has a piece go behind the others: a list is either of elements that
+// are each rank's own or of such as all know alike. How many there are before.
+static int sort_pieces(const Feedback *f, Gradient *g, const Gradient *from, int count) {
+    int placed = 0, before = 0;
+    for (int cut = 0; cut < 2; cut++) {
+        for (int i = 0; i < count; i++)
+            if (is_cut(f, from[i].part[0]) == cut) g[placed++] = from[i];
+        if (!cut) before = placed;
+    }
+    return before;
+}
+
+static Status add_bucket(const Feedback *f, Bucket *buckets, int *n, const Gradient *g, int count,
+                         int after) {
+    Bucket *b = &buckets[*n];
+    if (!count) return OK;
+    b->after = after;
+    snprintf(b->name, sizeof b->name, "bucket%d", *n);
+    TRY(fill_bucket(f, b, g, count));
+    TRY(send(f, b));
+    if (*n && f->j->options->compress.word == COMPRESS_POWERSGD)
+        TRY(send_right(f, &buckets[*n - 1], after));
+    ++*n;
+    return OK;
+}
+
 // A bucket's right factors wait for the sum of its left ones, so they go behind the next bucket's
 // left ones: the backward goes on meanwhile.
 Status feedback_buckets(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
                         int original) {
     int finite = program_find_result(j->p, (int)(plan - j->p->plans), RESULT_FINITE), n = 0;
+    bool topk = j->options->compress.word == COMPRESS_TOPK;
     Feedback f = {.j = j,
                   .plan = plan,
                   .parts = j->options->local_shards,
@@ -376,20 +462,19 @@ Status feedback_buckets(Join *j, Plan *plan, const Gradient *g, int count, int l
                   .compute = program_find_lane(j->p, "compute"),
                   .guard = finite == NONE ? 0 : TENSOR_REF(finite),
                   .last = original - 1};
-    Bucket *buckets = ARENA_NEW(&j->arena, Bucket, count + 1);
-    if (!buckets) FAIL(ERR_MEMORY, "out of memory for %d buckets", count);
-    for (int first = 0, end; first < count; first = end, n++) {
-        Bucket *b = &buckets[n];
-        end = gradients_bucket(j->p, j->options, g, count, first, &b->after);
-        b->after = join_after(j, b->after, last_backward);
-        snprintf(b->name, sizeof b->name, "bucket%d", n);
-        TRY(fill_bucket(&f, b, &g[first], end - first));
-        TRY(send(&f, b));
-        if (n && j->options->compress.word == COMPRESS_POWERSGD)
-            TRY(send_right(&f, &buckets[n - 1], b->after));
+    Bucket *buckets = ARENA_NEW(&j->arena, Bucket, 2 * count + 1);
+    Gradient *sorted = ARENA_NEW(&j->arena, Gradient, count + 1);
+    if (!buckets || !sorted) FAIL(ERR_MEMORY, "out of memory for %d buckets", count);
+    memcpy(sorted, g, (size_t)count * sizeof *g);
+    for (int first = 0, end; first < count; first = end) {
+        int after;
+        end = gradients_bucket(j->p, j->options, g, count, first, &after);
+        int whole = topk ? sort_pieces(&f, &sorted[first], &g[first], end - first) : end - first;
+        after = join_after(j, after, last_backward);
+        TRY(add_bucket(&f, buckets, &n, &sorted[first], whole, after));
+        TRY(add_bucket(&f, buckets, &n, &sorted[first + whole], end - first - whole, after));
     }
-    if (n && j->options->compress.word == COMPRESS_POWERSGD)
-        TRY(send_right(&f, &buckets[n - 1], buckets[n - 1].after));
+    if (n && !topk) TRY(send_right(&f, &buckets[n - 1], buckets[n - 1].after));
     for (int i = 0; i < n; i++) TRY(receive(&f, &buckets[i], original));
     return OK;
 }

@@ -131,11 +131,6 @@ static Status check_tensor(const JobSpec *s) {
              "--data-parallel keeps all weights on rank 0, --tp %d divides them; leave one of them "
              "out: DDP goes with --tp",
              s->mesh.tensor);
-    if (o->compress.word)
-        FAIL(ERR_USAGE,
-             "--compress %s with --tp %d is not built: it compresses gradients of whole weights; "
-             "leave one of them out",
-             forms[o->compress.word], s->mesh.tensor);
     return OK;
 }
 

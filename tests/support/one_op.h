@@ -50,6 +50,7 @@ static inline void one_op_judge(const OneOp *c) {
     int64_t attrs[ATTRIBUTES] = {1, 1};
     if (c->kind == KIND_AVG_POOL || c->kind == KIND_AVG_POOL_BACKWARD) attrs[2] = 1;
     if (c->kind == KIND_LOAD || c->kind == KIND_SGD) memset(attrs, 0, sizeof attrs);
+    if (c->kind == KIND_SPREAD) memcpy(attrs, (int64_t[]){0, 1, 1}, 3 * sizeof *attrs);
     if (work_is_message(&(Work){.kind = c->kind})) attrs[0] = 0;
     one_op_add_tensors(&p, c->tensors, c->outputs);
     bool communicates = kind_communicates(c->kind), load = c->kind == KIND_LOAD;

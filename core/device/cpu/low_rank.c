@@ -44,7 +44,7 @@ void NAME(cpu_low_rank_whole)(const KernelCall *call) {
 void NAME(cpu_orthogonalise)(const KernelCall *call) { TYPED(reference_orthogonalise)(call); }
 
 void NAME(cpu_feed_error)(const KernelCall *call) {
-    int64_t E = input(call, 0)->shape[1];
+    int64_t E = live_elements(output(call, 0));
     NAME(cpu_deliver)
     (E, (const real *)input_data(call, 0) + call->attr[0] * E, call->accumulate,
      output_data(call, 0));

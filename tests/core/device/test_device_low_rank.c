@@ -15,7 +15,7 @@ static void feedback(Case *c, const Device *d) {
     TENSOR(c, "error", REAL(c), SHAPE(2, 4), 1, 2, 3, 4, 5, 6, 7, 8);
     TENSOR(c, "sum", REAL(c), SHAPE(2, 2), 0.5, 0.25, -1, 0);
     OUTPUT(c, "first", REAL(c), SHAPE(2, 2));
-    TENSOR(c, "kept", REAL(c), SHAPE(2, 4), 9, 9, 9, 9, 0, 0, 0, 0);
+    TENSOR(c, "kept", REAL(c), SHAPE(2, 2, 2), 9, 9, 9, 9, 0, 0, 0, 0);
     case_op(c, KIND_FEED_ERROR, true, &row, "sum", "error");
     case_op(c, KIND_FEED_ERROR, false, &row, "first", "error");
     case_op(c, KIND_KEEP_ERROR, false, &row, "kept", "sum");

@@ -363,7 +363,8 @@ START_TEST(error_feedback_of_what_is_frozen_is_left_and_begins_with_zeros) {
         o.resume = part;
         o.spec.freeze = "fc";
         const char *notes = notes_of(&o);
-        ck_assert_msg(strstr(notes, "b.weight.grad.error not there, here f32 2x2304"), "%s", notes);
+        ck_assert_msg(strstr(notes, "b.weight.grad.error not there, here f32 2x48x48"), "%s",
+                      notes);
         ck_assert_msg(strstr(notes, power ? "4 tensors are not used" : "3 tensors are not used"),
                       "%s", notes);
         ck_assert_msg(strstr(notes, "fc.weight.grad.error"), "%s", notes);
