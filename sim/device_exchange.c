@@ -8,8 +8,18 @@
 
 // --- collectives
 
+// How many members a group of this rank has that are simulated; the i-th of them.
+static int count_members(const DeviceSimulation *s, int rank, int group) {
+    const Fold *f = s->o->fold;
+    return f ? fold_members(f, rank, group).count : group_size(device_program(s, rank), group);
+}
+static int32_t member_of(const DeviceSimulation *s, int rank, int group, int i) {
+    const Fold *f = s->o->fold;
+    return f ? fold_members(f, rank, group).colours[i]
+             : group_member(device_program(s, rank), group, rank, i);
+}
+
 static Status new_pending(DeviceSimulation *s, int32_t *out, int rank, int group, int lane) {
-    const Program *p = device_program(s, rank);
     int32_t i = s->spare;
     if (i == NONE) {
         TRY(ARRAY_RESERVE(s->pending, s->pending_capacity, s->pending_count + 1));
@@ -18,9 +28,9 @@ static Status new_pending(DeviceSimulation *s, int32_t *out, int rank, int group
     } else
         s->spare = s->pending[i].next;
     PendingCollective *c = &s->pending[i];
-    c->left = group_size(p, group);
+    c->left = count_members(s, rank, group);
     TRY(ARRAY_RESERVE(c->ranks, c->capacity, c->left));
-    for (int k = 0; k < c->left; k++) c->ranks[k] = group_member(p, group, rank, k);
+    for (int k = 0; k < c->left; k++) c->ranks[k] = member_of(s, rank, group, k);
     int32_t *first = &s->pending_of[c->ranks[0] * s->lanes + lane];
     c->leader = c->ranks[0];
     c->lane = lane;
@@ -68,14 +78,17 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
     const Work *w = device_work(s, rank, op);
     DeviceRank *r = &s->ranks[rank];
     int begun = ++r->begun[lane];
-    int32_t i = find_pending(s, group_member(p, w->group, rank, 0), lane, begun);
+    int32_t i = find_pending(s, member_of(s, rank, w->group, 0), lane, begun);
     bool first = i == NONE;
     if (first) TRY(new_pending(s, &i, rank, w->group, lane));
     r->lanes[lane].pending = i;
     s->pending[i].arrived++;
     s->pending[i].arrival_ps = s->engine.now_ps;
     if (!s->network_of)
-        return s->pending[i].arrived == group_size(p, w->group) ? end_as_recorded(s, i) : OK;
+        return s->pending[i].arrived == s->pending[i].left ? end_as_recorded(s, i) : OK;
+    if (s->o->fold)
+        FAIL(ERR_FAILED, "%s is simulated message by message: ranks cannot be folded",
+             program_name(p, w->name));
     if (first) {
         const TransferCall call = {.what = collective_work_collective(p, w),
                                    .alone = s->alone,
@@ -100,36 +113,46 @@ Status device_end_collective(DeviceSimulation *s, int32_t i, int member) {
 
 // The lane on which the peer waits for this message; NONE: the peer has not come to it.
 static int find_other_end(DeviceSimulation *s, int rank, int op, int peer, int32_t number) {
-    const DeviceRank *other = &s->ranks[peer];
+    int simulated = fold_index(s->o->fold, peer);
+    const DeviceRank *other = &s->ranks[simulated];
     for (int lane = 0; lane < s->lanes; lane++) {
         int theirs = other->progress.at[lane];
         const DeviceActivity *a = &other->lanes[lane];
         if (theirs == NONE || !a->issued || a->under_way || a->number != number) continue;
-        const Program *p = device_program(s, rank), *q = device_program(s, peer);
-        const Work *w = device_work(s, peer, theirs);
-        if (members_are_ends(p, device_work(s, rank, op), q, w) && members_peer(q, w, peer) == rank)
+        const Program *p = device_program(s, rank), *q = device_program(s, simulated);
+        const Work *w = device_work(s, simulated, theirs);
+        if (members_are_ends(p, device_work(s, rank, op), q, w) &&
+            members_peer(q, w, peer) == s->ranks[rank].number)
             return lane;
     }
     return NONE;
+}
+
+// To (or from) another rank of the run, over the links of the one that stands for it.
+static Path path_between(const DeviceSimulation *s, int rank, int peer, bool to) {
+    int here = s->ranks[rank].number, there = device_rank_of(s, peer)->number;
+    bool within = topology_within(&s->topology, here, peer);
+    if (here == peer) return (Path){.hops = 0};
+    return to ? topology_path_like(&s->topology, here, there, within)
+              : topology_path_like(&s->topology, there, here, within);
 }
 
 Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) {
     const Program *p = device_program(s, rank);
     const Work *w = device_work(s, rank, op);
     DeviceRank *r = &s->ranks[rank];
-    int peer = members_peer(p, w, rank);
+    int peer = members_peer(p, w, r->number), simulated = fold_index(s->o->fold, peer);
     DeviceActivity *mine = &r->lanes[lane];
     mine->number = message_peers_next(&r->peers, p, w, peer);
     int their_lane = find_other_end(s, rank, op, peer, mine->number);
     if (their_lane == NONE) return OK;
-    DeviceActivity *theirs = &s->ranks[peer].lanes[their_lane];
+    DeviceActivity *theirs = &s->ranks[simulated].lanes[their_lane];
     mine->under_way = theirs->under_way = true;
     mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
-    int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (peer * s->lanes + their_lane);
+    int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (simulated * s->lanes + their_lane);
     const Event event = {s->actor, DEVICE_MESSAGE_ENDS, 0, ends};
     if (!s->network_of) return engine_push(&s->engine, NULL, device_cost(s, rank, op), event);
-    Path path = work_is_send(w) ? topology_path(&s->topology, rank, peer)
-                                : topology_path(&s->topology, peer, rank);
+    const Path path = path_between(s, rank, peer, work_is_send(w));
     return network_start(&s->network, &path, w->payload_bytes, event);
 }
 
@@ -145,19 +168,19 @@ Status device_end_message(DeviceSimulation *s, int64_t ends) {
 
 // --- who is missing
 
-int device_find_missing(void *context, int rank, int lane, int *out) {
-    DeviceSimulation *s = context;
-    const DeviceRank *r = &s->ranks[rank];
-    const Program *p = device_program(s, rank);
-    const Work *w = device_work(s, rank, r->progress.at[lane]);
+int device_find_missing(void *context, int number, int lane, int *out) {
+    const DeviceSimulation *s = context;
+    const DeviceRank *r = device_rank_of(s, number);
+    const Program *p = r->progress.order->program;
+    const Work *w = op_work(p, &r->progress.order->plan->ops[r->progress.at[lane]]);
     int count = 0;
     if (work_is_message(w)) {
-        *out = members_peer(p, w, rank);
+        *out = members_peer(p, w, number);
         return 1;
     }
     for (int i = 0; i < group_size(p, w->group); i++) {
-        int other = group_member(p, w->group, rank, i);
-        if (s->ranks[other].begun[lane] < r->begun[lane]) out[count++] = other;
+        int other = group_member(p, w->group, number, i);
+        if (device_rank_of(s, other)->begun[lane] < r->begun[lane]) out[count++] = other;
     }
     return count;
 }

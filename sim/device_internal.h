@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Shared by the files that simulate ranks with devices. sim/simulate_devices.c: ranks and lanes;
 // sim/device_exchange.c: collectives, and messages between two ranks.
+//
+// Where ranks are folded (sim/fold.h), one of each colour is simulated: `rank` is the index of a
+// simulated rank everywhere, ranks[rank].number its number in the run, and a member or a peer is
+// found by its colour.
 #ifndef SIM_DEVICE_INTERNAL_H
 #define SIM_DEVICE_INTERNAL_H
 
@@ -21,6 +25,8 @@ typedef struct {
 } DeviceActivity;
 
 typedef struct {
+    int32_t number;  // of the run
+    const Costs *costs;
     RankProgress progress;
     DeviceActivity *lanes;
     int32_t *begun;  // per lane: collectives begun
@@ -32,7 +38,7 @@ typedef struct {
 
 // One collective of one group, from its first member's arrival to its last member's end.
 typedef struct {
-    int32_t leader, lane, begun;  // member 0 of the group, its lane, the sequence number there
+    int32_t leader, lane, begun;  // the group's first member, lane, the sequence number there
     int32_t next;                 // of the same leader and lane, or of the unused ones; or NONE
     int32_t transfer, arrived, left;
     int64_t arrival_ps;  // of the last member
@@ -44,6 +50,7 @@ typedef struct {
     const SimulateOptions *o;
     Timeline *const *timelines;
     const TopologyOptions *network_of;  // NULL: communication takes its cost
+    int count;                          // ranks that are simulated
     Engine engine;
     Network network;
     Topology topology;
@@ -55,8 +62,9 @@ typedef struct {
     PendingCollective *pending;  // owned
     int pending_count, pending_capacity;
     int32_t spare;
-    bool alone;     // no collective travels while another does
-    int64_t ended;  // executions of operations that have ended
+    bool alone;          // no collective travels while another does
+    int64_t ended;       // executions of operations that have ended,
+    int64_t executions;  // of so many
     int16_t actor;
 } DeviceSimulation;
 
@@ -72,7 +80,7 @@ static inline const Work *device_work(const DeviceSimulation *s, int rank, int o
     return op_work(device_program(s, rank), &device_order(s, rank)->plan->ops[op]);
 }
 static inline int64_t device_cost(const DeviceSimulation *s, int rank, int op) {
-    return costs_op_ps(s->o->costs[rank], s->o->plan, op, s->ranks[rank].step);
+    return costs_op_ps(s->ranks[rank].costs, s->o->plan, op, s->ranks[rank].step);
 }
 
 // The operation that the lane is busy with ends now; what may start then starts. `arrival_ps`: of
@@ -91,7 +99,13 @@ Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) MUST_US
 // A message ends at both ends, as `b` of its event names them.
 Status device_end_message(DeviceSimulation *s, int64_t ends) MUST_USE;
 
-// The ranks that the lane waits for: members that have not arrived, or a message's other end.
-int device_find_missing(void *context, int rank, int lane, int *out);
+// The simulated rank that stands for a rank of the run.
+static inline const DeviceRank *device_rank_of(const DeviceSimulation *s, int number) {
+    return &s->ranks[fold_index(s->o->fold, number)];
+}
+
+// The ranks that the lane of a rank waits for: members that have not arrived, or a message's other
+// end; all by their numbers in the run.
+int device_find_missing(void *context, int number, int lane, int *out);
 
 #endif

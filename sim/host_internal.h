@@ -55,7 +55,8 @@ typedef struct {
     SimRank *ranks;
     int64_t *core_ps;     // per core: the time up to which its ranks' demand is reduced
     EventId *core_event;  // per core: when its first busy rank will have had enough, or 0
-    int64_t ended;        // executions of operations that have ended
+    int64_t ended;        // executions of operations that have ended,
+    int64_t executions;   // of so many
     int16_t actor;
 } HostSimulation;
 

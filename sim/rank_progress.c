@@ -61,10 +61,14 @@ Status class_order_of(const LaneOrder **of_rank, ClassOrder **orders, Arena *a,
     return OK;
 }
 
-Status simulate_watch(const SimulateOptions *o, int64_t ended) {
+int64_t simulate_executions(const SimulateOptions *o) {
     int64_t all = 0;
-    for (int r = 0; r < o->ranks; r++) all += o->costs[r]->program->plans[o->plan].op_count;
-    all *= o->steps ? o->steps : 1;
+    for (int i = 0; i < fold_count(o->fold, o->ranks); i++)
+        all += o->costs[fold_rank(o->fold, i)]->program->plans[o->plan].op_count;
+    return all * (o->steps ? o->steps : 1);
+}
+
+Status simulate_watch(const SimulateOptions *o, int64_t ended, int64_t all) {
     if (!o->watch || o->watch->go_on(o->watch->context, (double)ended / (double)(all ? all : 1)))
         return OK;
     FAIL(ERR_INTERRUPTED, "interrupted after %lld of %lld operations of %d ranks", (long long)ended,

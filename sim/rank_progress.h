@@ -36,9 +36,12 @@ typedef struct ClassOrder {
 Status class_order_of(const LaneOrder **of_rank, ClassOrder **orders, Arena *a,
                       const SimulateOptions *o, int rank) MUST_USE;
 
-// Tell the watch of the options, if there is one, that so many executions of operations have ended.
+// Executions of operations that are simulated.
+int64_t simulate_executions(const SimulateOptions *o);
+
+// Tell the watch of the options, if there is one, that so many of `all` executions have ended.
 // ERR_INTERRUPTED when it says to stop.
-Status simulate_watch(const SimulateOptions *o, int64_t ended) MUST_USE;
+Status simulate_watch(const SimulateOptions *o, int64_t ended, int64_t all) MUST_USE;
 
 // Why a simulation came to a stop, for the message: how far each rank is; whether the operation
 // that leads a lane has started; and if so, for which ranks it waits, into `out` (room for all),

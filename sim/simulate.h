@@ -11,6 +11,7 @@
 
 #include "core/record/timeline.h"
 #include "sim/costs.h"
+#include "sim/fold.h"
 #include "sim/topology.h"
 
 // Follows a simulation that takes long, in real time. It does not change what is simulated.
@@ -27,6 +28,8 @@ typedef struct {
     int plan, ranks;
     int steps;                   // executions of the plan, one after the other; 0: one
     const SimulateWatch *watch;  // NULL: none
+    const Fold *fold;            // of these ranks, on devices: one of each colour is simulated, and
+                                 // timelines are of these; NULL: all are
 } SimulateOptions;
 
 // Ranks are pinned to the cores of `host` in turn. A core is shared by the ranks on it that have

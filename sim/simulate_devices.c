@@ -13,7 +13,7 @@
 
 static void record(DeviceSimulation *s, int rank, int op, const DeviceActivity *a,
                    int64_t arrival_ps) {
-    const OpCost *cost = &s->o->costs[rank]->ops[s->o->plan][op];
+    const OpCost *cost = &s->ranks[rank].costs->ops[s->o->plan][op];
     int64_t now = s->engine.now_ps, wait = arrival_ps > a->start_ps ? arrival_ps - a->start_ps : 0;
     s->ended++;
     bool computes = kind_class(work_kind(device_work(s, rank, op))) == CLASS_COMPUTE;
@@ -58,7 +58,7 @@ static Status become_ready(DeviceSimulation *s, int rank, int op, int lane) {
     const DeviceRank *r = &s->ranks[rank];
     int64_t now = s->engine.now_ps;
     r->lanes[lane] = (DeviceActivity){.busy = true, .ready_ps = now};
-    const int64_t *issued = s->o->costs[rank]->issued_ps;
+    const int64_t *issued = s->ranks[rank].costs->issued_ps;
     if (!issued || issued[op] <= now - r->begin_ps) return start(s, rank, op, lane);
     return engine_push(&s->engine, NULL, issued[op] - (now - r->begin_ps),
                        (Event){s->actor, DEVICE_ISSUED, rank, lane});
@@ -100,12 +100,13 @@ static Status handle(void *context, Event e) {
 
 // --- the simulation
 
-static const RankProgress *progress_of(void *context, int rank) {
-    return &((DeviceSimulation *)context)->ranks[rank].progress;
+// A deadlock is told of the ranks of the run: by their numbers.
+static const RankProgress *progress_of(void *context, int number) {
+    return &device_rank_of(context, number)->progress;
 }
 
-static bool is_started(void *context, int rank, int lane) {
-    return ((DeviceSimulation *)context)->ranks[rank].lanes[lane].busy;
+static bool is_started(void *context, int number, int lane) {
+    return device_rank_of(context, number)->lanes[lane].busy;
 }
 
 static Status deadlock(DeviceSimulation *s, Arena *a) {
@@ -115,18 +116,20 @@ static Status deadlock(DeviceSimulation *s, Arena *a) {
 
 static Status watch(void *context) {
     const DeviceSimulation *s = context;
-    return simulate_watch(s->o, s->ended);
+    return simulate_watch(s->o, s->ended, s->executions);
 }
 
 static Status init_rank(DeviceSimulation *s, Arena *a, int rank) {
     DeviceRank *r = &s->ranks[rank];
     const LaneOrder *order;
-    TRY(class_order_of(&order, &s->orders, a, s->o, rank));
-    TRY(costs_complete(s->o->costs[rank], s->o->plan));
+    r->number = fold_rank(s->o->fold, rank);
+    r->costs = s->o->costs[r->number];
+    TRY(class_order_of(&order, &s->orders, a, s->o, r->number));
+    TRY(costs_complete(r->costs, s->o->plan));
     TRY(rank_progress_init(&r->progress, a, order));
     r->lanes = ARENA_NEW(a, DeviceActivity, s->lanes + 1);
     r->begun = ARENA_NEW(a, int32_t, s->lanes + 1);
-    TRY(message_peers_init(&r->peers, a, order->program, order->plan, rank));
+    TRY(message_peers_init(&r->peers, a, order->program, order->plan, r->number));
     if (!r->lanes || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
@@ -158,13 +161,14 @@ static Status init(DeviceSimulation *s, Arena *a, const TopologyOptions *topolog
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
     s->lanes = s->o->costs[0]->program->lane_count;
-    int slots = s->o->ranks * s->lanes;
-    s->ranks = ARENA_NEW(a, DeviceRank, s->o->ranks);
+    int slots = s->count * s->lanes;
+    s->ranks = ARENA_NEW(a, DeviceRank, s->count);
     s->pending_of = ARENA_NEW(a, int32_t, slots + 1);
     if (!s->ranks || !s->pending_of)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
     for (int i = 0; i < slots; i++) s->pending_of[i] = NONE;
-    for (int r = 0; r < s->o->ranks; r++) TRY(init_rank(s, a, r));
+    for (int r = 0; r < s->count; r++) TRY(init_rank(s, a, r));
+    s->executions = simulate_executions(s->o);
     s->alone = true;
     for (const ClassOrder *o = s->orders; o; o = o->next)
         s->alone &= communicates_in_turn(&o->lanes, s->o->ranks);
@@ -176,9 +180,9 @@ static Status run(DeviceSimulation *s, Arena *a, const TopologyOptions *topology
         FAIL(ERR_USAGE, "%d ranks need a device each, and the machine has %d", s->o->ranks,
              topology->nodes * topology->devices_per_node);
     TRY(init(s, a, topology));
-    for (int r = 0; r < s->o->ranks; r++) TRY(advance(s, r));
+    for (int r = 0; r < s->count; r++) TRY(advance(s, r));
     TRY(engine_run(&s->engine));
-    for (int r = 0; r < s->o->ranks; r++)
+    for (int r = 0; r < s->count; r++)
         if (!s->ranks[r].ended) return deadlock(s, a);
     return OK;
 }
@@ -194,8 +198,11 @@ static void finish(DeviceSimulation *s) {
 Status simulate_devices(Timeline *const timelines[], const SimulateOptions *options,
                         const TopologyOptions *topology) {
     Arena scratch = {0};
-    DeviceSimulation s = {
-        .o = options, .timelines = timelines, .network_of = topology, .spare = NONE};
+    DeviceSimulation s = {.o = options,
+                          .timelines = timelines,
+                          .network_of = topology,
+                          .count = fold_count(options->fold, options->ranks),
+                          .spare = NONE};
     Status status = run(&s, &scratch, topology);
     finish(&s);
     arena_finish(&scratch);

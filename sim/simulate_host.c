@@ -192,7 +192,7 @@ static Status host_deadlock(HostSimulation *s, Arena *a) {
 
 static Status host_watch(void *context) {
     const HostSimulation *s = context;
-    return simulate_watch(s->o, s->ended);
+    return simulate_watch(s->o, s->ended, s->executions);
 }
 
 static Status host_init_rank(HostSimulation *s, Arena *a, int rank) {
@@ -230,7 +230,10 @@ static Status host_run(HostSimulation *s, Arena *a) {
 Status simulate_host(Timeline *const timelines[], const SimulateOptions *options,
                      const HostModel *host) {
     Arena scratch = {0};
-    HostSimulation s = {.o = options, .host = host, .timelines = timelines};
+    HostSimulation s = {.o = options,
+                        .host = host,
+                        .timelines = timelines,
+                        .executions = simulate_executions(options)};
     Status status = host_run(&s, &scratch);
     engine_finish(&s.engine);
     arena_finish(&scratch);

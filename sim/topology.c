@@ -24,17 +24,25 @@ Status topology_init(Topology *t, Network *n, const TopologyOptions *o) {
     return OK;
 }
 
+bool topology_within(const Topology *t, int a, int b) {
+    return a / t->devices_per_node == b / t->devices_per_node;
+}
+
 int topology_devices(const Topology *t) { return t->nodes * t->devices_per_node; }
 
-Path topology_path(const Topology *t, int source, int destination) {
+Path topology_path_like(const Topology *t, int source, int destination, bool within) {
     int from = source / t->devices_per_node, to = destination / t->devices_per_node;
     int up = t->first_link + 2 * source + UP, down = t->first_link + 2 * destination + DOWN;
-    if (source == destination) return (Path){.hops = 0};
-    if (from == to) return (Path){.links = {up, down}, .hops = 2};
+    if (within) return (Path){.links = {up, down}, .hops = 2};
     if (!t->shared_rail)
         return (Path){
             .links = {t->first_rail + 2 * source + UP, t->first_rail + 2 * destination + DOWN},
             .hops = 2};
     return (Path){.links = {up, t->first_rail + 2 * from + UP, t->first_rail + 2 * to + DOWN, down},
                   .hops = 4};
+}
+
+Path topology_path(const Topology *t, int source, int destination) {
+    if (source == destination) return (Path){.hops = 0};
+    return topology_path_like(t, source, destination, topology_within(t, source, destination));
 }

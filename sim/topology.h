@@ -31,4 +31,11 @@ int topology_devices(const Topology *t);
 // of both devices; or, where a node shares one, up, both rails, down. To itself: no links.
 Path topology_path(const Topology *t, int source, int destination);
 
+// Are two devices in one node?
+bool topology_within(const Topology *t, int a, int b);
+
+// The links of two devices that stand for others (sim/fold.h), which are in one node (within) or
+// are not; they may be the same device. Where devices have rails of their own.
+Path topology_path_like(const Topology *t, int source, int destination, bool within);
+
 #endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+// Folding: which ranks are alike, by hand; and that one of each colour, simulated, does what every
+// rank of that colour does when all are, to the picosecond, for every strategy.
+#include "core/plan/group.h"
+#include "parallel/strategy/pipeline_schedule.h"
+#include "sim/job.h"
+#include "sim/simulate.h"
+#include "tests/support/plan_maker.h"
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RANKS_MOST = 64, CLASSES_MOST = 64, STEPS = 2 };
+
+static Arena arena;  // finished by each test
+
+// A job, simulated twice.
+typedef struct {
+    ProgramSet set;
+    int plan, ranks;
+    Costs costs[CLASSES_MOST];
+    const Costs *cost_of[RANKS_MOST];
+    Timeline all[RANKS_MOST], one[RANKS_MOST];
+} Simulated;
+
+// Costs that differ from one kind of work and one class to the next, so that nobody arrives where
+// others do by chance.
+static void give_costs(Costs *c, const Program *p, int class, int k) {
+    ck_assert_ok(costs_init(c, &arena, p));
+    for (int i = 0; i < p->plans[k].op_count; i++) {
+        const Work *w = op_work(p, &p->plans[k].ops[i]);
+        int64_t ps = work_communicates(w) ? 5000 + w->payload_bytes / 3
+                                          : 1000 + (int64_t)(w->cost_key % 7919) + class;
+        c->ops[k][i] = (OpCost){ps, SOURCE_REPLAYED, true};
+    }
+}
+
+static void run(Simulated *x, Timeline *lines, const Fold *fold) {
+    Timeline *line_of[RANKS_MOST];
+    const SimulateOptions o = {
+        .costs = x->cost_of, .plan = x->plan, .ranks = x->ranks, .steps = STEPS, .fold = fold};
+    for (int i = 0; i < fold_count(fold, x->ranks); i++) {
+        int rank = fold_rank(fold, i), ops = x->cost_of[rank]->program->plans[x->plan].op_count;
+        ck_assert_ok(timeline_create(&lines[i], rank, STEPS, STEPS * ops + 1));
+        line_of[i] = &lines[i];
+    }
+    ck_assert_ok(simulate_devices(line_of, &o, NULL));
+}
+
+// What ends at one instant may be recorded in any order.
+static const Span *find_span(const Timeline *t, int step, int op) {
+    for (int i = 0; i < t->steps[step].span_count; i++)
+        if (t->spans[t->steps[step].span_first + i].op == op)
+            return &t->spans[t->steps[step].span_first + i];
+    ck_abort_msg("no span of operation %d in step %d", op, step);
+    return NULL;
+}
+
+static void check_equal(const Timeline *all, const Timeline *one) {
+    ck_assert_int_eq(all->span_count, one->span_count);
+    ck_assert_int_eq(all->step_count, one->step_count);
+    for (int i = 0; i < all->step_count; i++) {
+        ck_assert_int_eq(all->steps[i].start_ps, one->steps[i].start_ps);
+        ck_assert_int_eq(all->steps[i].end_ps, one->steps[i].end_ps);
+    }
+    for (int i = 0; i < all->span_count; i++) {
+        const Span *a = &all->spans[i], *b = find_span(one, i / (all->span_count / STEPS), a->op);
+        ck_assert_int_eq(a->start_ps, b->start_ps);
+        ck_assert_int_eq(a->end_ps, b->end_ps);
+        ck_assert_int_eq(a->wait_ns, b->wait_ns);
+        ck_assert_int_eq(a->issue_ps, b->issue_ps);
+    }
+}
+
+// How many ranks are simulated instead of all.
+static int check_folded(const SimJob *job, int per_node) {
+    static Simulated x;
+    Fold fold;
+    int multiplicity = 0;
+    x.ranks = job->spec.ranks;
+    ck_assert_ok(sim_job_lowered(&x.set, &arena, job));
+    ck_assert_int_le(x.set.count, CLASSES_MOST);
+    x.plan = program_find_when(&x.set.programs[0], WHEN_EACH_STEP, 0);
+    for (int c = 0; c < x.set.count; c++) give_costs(&x.costs[c], &x.set.programs[c], c, x.plan);
+    for (int r = 0; r < x.ranks; r++) x.cost_of[r] = &x.costs[program_set_class(&x.set, r)];
+    ck_assert_ok(fold_init(&fold, &arena, &(FoldInput){x.cost_of, x.plan, x.ranks, per_node}));
+    run(&x, x.all, NULL);
+    run(&x, x.one, &fold);
+    for (int r = 0; r < x.ranks; r++) check_equal(&x.all[r], &x.one[fold_index(&fold, r)]);
+    for (int i = 0; i < fold.count; i++) multiplicity += fold_multiplicity(&fold, i);
+    ck_assert_int_eq(multiplicity, x.ranks);
+    for (int r = 0; r < x.ranks; r++) timeline_destroy(&x.all[r]);
+    for (int i = 0; i < fold.count; i++) timeline_destroy(&x.one[i]);
+    program_set_finish(&x.set);
+    return fold.count;
+}
+
+static SimJob job_of(const char *model, Mesh mesh) {
+    SimJob job = {.spec = job_spec_default()};
+    job.spec.model = model;
+    job.spec.device = "timed:laptop";
+    job.spec.mesh = mesh;
+    job.spec.ranks = (int)mesh_ranks(&mesh);
+    job.spec.micro_batches = mesh_size(&mesh, MESH_PIPE) > 1 ? 4 : 1;
+    job.spec.batch = 8 * mesh_size(&mesh, MESH_DATA);
+    return job;
+}
+
+#define GPT "gpt:layers=4,hidden=16,heads=4,seq=16"
+
+// --- strategies
+
+START_TEST(data_parallel_ranks_are_one) {
+    for (int ranks = 2; ranks <= RANKS_MOST; ranks *= 2)
+        for (int zero = 0; zero <= 3; zero++) {
+            SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = ranks});
+            job.spec.strategy.zero = zero;
+            ck_assert_int_eq(check_folded(&job, 8), 1);
+            job.spec.micro_batches = 2;
+            job.spec.strategy.no_overlap = true;
+            ck_assert_int_eq(check_folded(&job, 8), 1);
+        }
+    arena_finish(&arena);
+}
+END_TEST
+
+// One device has batch and weights; the others do all the same.
+START_TEST(one_device_of_data_parallel_is_unlike_the_others) {
+    SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = 8});
+    job.spec.strategy.data_parallel = true;
+    ck_assert_int_eq(check_folded(&job, 8), 2);
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(tensor_and_context_parallel_ranks_are_one) {
+    SimJob tensor = job_of(GPT, (Mesh){.data = 4, .tensor = 4});
+    ck_assert_int_eq(check_folded(&tensor, 8), 1);
+    tensor.spec.strategy.sequence_parallel = true;
+    ck_assert_int_eq(check_folded(&tensor, 8), 1);
+    tensor.spec.mesh_order = "tensor,pipe,data,context";
+    ck_assert_int_eq(check_folded(&tensor, 8), 1);
+    SimJob context = job_of(GPT, (Mesh){.data = 2, .context = 4});
+    ck_assert_int_eq(check_folded(&context, 8), 1);
+    context.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    ck_assert_int_eq(check_folded(&context, 8), 1);
+    SimJob both = job_of(GPT, (Mesh){.data = 4, .context = 4, .tensor = 4});
+    ck_assert_int_eq(check_folded(&both, 0), 1);
+    arena_finish(&arena);
+}
+END_TEST
+
+// A colour for each stage, whatever the schedule.
+START_TEST(ranks_of_a_stage_are_one) {
+    for (int k = 0; k <= SCHEDULE_ZERO_BUBBLE; k++) {
+        SimJob job = job_of(GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 2});
+        job.spec.strategy.schedule = (OptionForm){k, k == SCHEDULE_INTERLEAVED ? 2 : 0};
+        ck_assert_int_eq(check_folded(&job, 4), 2);
+        job.spec.mesh = (Mesh){.pipe = 4, .data = 2, .context = 2, .tensor = 4};
+        job.spec.ranks = 64;
+        job.spec.strategy.schedule.number = 0;
+        if (k != SCHEDULE_INTERLEAVED) ck_assert_int_eq(check_folded(&job, 8), 4);
+    }
+    SimJob zero = job_of(GPT, (Mesh){.pipe = 4, .data = 8, .tensor = 2});
+    zero.spec.strategy.zero = 1;
+    zero.spec.strategy.recompute = RECOMPUTE_FULL;
+    ck_assert_int_eq(check_folded(&zero, 8), 4);
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(ranks_that_share_experts_are_one) {
+    SimJob job = job_of("mixtral:layers=2,hidden=16", (Mesh){.data = 8});
+    job.spec.strategy.experts = 4;
+    ck_assert_int_eq(check_folded(&job, 8), 1);
+    job.spec.strategy.experts = 2;
+    ck_assert_int_eq(check_folded(&job, 4), 1);
+    arena_finish(&arena);
+}
+END_TEST
+
+// 12 ranks on nodes of 8: the tensor groups of two lie in a node, but data groups have four members
+// on the first node and two on the second.
+START_TEST(a_node_that_is_not_full_is_unlike_the_others) {
+    SimJob job = job_of(GPT, (Mesh){.data = 6, .tensor = 2});
+    ck_assert_int_eq(check_folded(&job, 8), 2);
+    ck_assert_int_eq(check_folded(&job, 6), 1);
+    ck_assert_int_eq(check_folded(&job, 0), 1);
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- by hand
+
+// 2 x 4 ranks with an all-reduce along the inner axis; rank 5 alone has other costs: its group
+// differs from the other, and it from the others of its group.
+START_TEST(who_has_other_costs_is_unlike_and_so_is_who_waits_for_it) {
+    Program p = {0};
+    Plan *plan;
+    int group;
+    Costs usual, slow;
+    const Costs *cost_of[8];
+    Fold f;
+    ck_assert_ok(program_add_axis(&p, "tensor", 4, NULL));
+    ck_assert_ok(program_add_axis(&p, "data", 2, NULL));
+    ck_assert_ok(program_add_group(&p, "tensor", 1, &group));
+    ck_assert_ok(program_add_lane(&p, "compute", LANE_COMPUTE, NONE, NULL));
+    ck_assert_ok(program_add_lane(&p, "tensor", LANE_COMMUNICATION, group, NULL));
+    ck_assert_ok(program_add_plan(&p, "step", &plan));
+    make_tensor(&p, "g", ROLE_GRADIENT, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 1, .group = group},
+            "g", "g");
+    usual = slow = (Costs){.program = &p};
+    for (int r = 0; r < 8; r++) cost_of[r] = r == 5 ? &slow : &usual;
+    ck_assert_ok(fold_init(&f, &arena, &(FoldInput){cost_of, 0, 8, 0}));
+    static const int32_t colours[] = {0, 0, 0, 0, 1, 2, 1, 1};
+    ck_assert_int_eq(f.count, 3);
+    for (int r = 0; r < 8; r++) ck_assert_int_eq(f.colours[r], colours[r]);
+    ck_assert_int_eq(f.representatives[1], 4);
+    ck_assert_int_eq(f.multiplicities[1], 3);
+    ck_assert_int_eq(fold_members(&f, 0, group).count, 1);
+    for (int c = 1; c < 3; c++) {
+        ck_assert_int_eq(fold_members(&f, c, group).count, 2);
+        ck_assert_int_eq(fold_members(&f, c, group).colours[0], 1);
+        ck_assert_int_eq(fold_members(&f, c, group).colours[1], 2);
+    }
+    program_finish(&p);
+    arena_finish(&arena);
+}
+END_TEST
+
+// Around a ring rank 2 has other costs: its neighbours differ by the side on which it is, and the
+// rank across from it from both.
+START_TEST(who_has_messages_with_others_is_unlike) {
+    Program p = {0};
+    Plan *plan = make_program(&p, 4);
+    Costs usual, slow;
+    const Costs *cost_of[4];
+    Fold f;
+    make_tensor(&p, "x", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+    make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "to", .kind = KIND_SEND, .lane = 2, .peer = 1}, "", "x");
+    make_op(&p, plan, (OpSpec){.name = "from", .kind = KIND_RECEIVE, .lane = 2, .peer = -1}, "y",
+            "");
+    usual = slow = (Costs){.program = &p};
+    for (int r = 0; r < 4; r++) cost_of[r] = r == 2 ? &slow : &usual;
+    ck_assert_ok(fold_init(&f, &arena, &(FoldInput){cost_of, 0, 4, 0}));
+    ck_assert_int_eq(f.count, 4);
+    cost_of[2] = &usual;
+    ck_assert_ok(fold_init(&f, &arena, &(FoldInput){cost_of, 0, 4, 0}));
+    ck_assert_int_eq(f.count, 1);
+    ck_assert_ok(fold_init(&f, &arena, &(FoldInput){cost_of, 0, 4, 2}));
+    ck_assert_int_eq(f.count, 2);  // one sends to the other node, one receives from there
+    program_finish(&p);
+    arena_finish(&arena);
+}
+END_TEST
+
+SUITE("fold", who_has_messages_with_others_is_unlike, data_parallel_ranks_are_one,
+      one_device_of_data_parallel_is_unlike_the_others, tensor_and_context_parallel_ranks_are_one,
+      ranks_of_a_stage_are_one, ranks_that_share_experts_are_one,
+      a_node_that_is_not_full_is_unlike_the_others,
+      who_has_other_costs_is_unlike_and_so_is_who_waits_for_it)
