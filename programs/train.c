@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/cli/log.h"
 #include "core/cli/terminal.h"
+#include "core/data/safetensors_experts.h"
 #include "core/data/safetensors_index.h"
 #include "core/plan_text/plan_text.h"
 #include "core/report/report.h"
@@ -227,13 +228,16 @@ static Status check_recorded(const TrainOptions *o, const Job *job) {
 static Status consolidate(const TrainOptions *o) {
     Arena a = {0};
     Safetensors all;
+    SafetensorsEntry *each;
+    int count;
     Status s = train_check_outputs(o);
     if (s == OK && !safetensors_is_index(o->consolidate))
         s = status_fail(ERR_USAGE, __FILE__, __LINE__,
                         "--consolidate %s: give the index of the files, FILE.index.json",
                         o->consolidate);
     if (s == OK) s = outputs_name(safetensors_read_index(&all, &a, o->consolidate), "consolidate");
-    if (s == OK) s = safetensors_write(o->save, all.entries, all.count, all.texts, all.text_count);
+    if (s == OK) s = safetensors_split_experts(&each, &count, &a, all.entries, all.count);
+    if (s == OK) s = safetensors_write(o->save, each, count, all.texts, all.text_count);
     arena_finish(&a);
     return s;
 }

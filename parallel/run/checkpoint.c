@@ -3,7 +3,7 @@
 // hold them. After each evaluation whose loss is finite (without evaluations, after each epoch) and
 // whenever a checkpoint is written they make copies, so that a run that diverges later still leaves
 // the last weights that were good. restore.c reads what is written here.
-#include "core/data/safetensors.h"
+#include "core/data/safetensors_experts.h"
 #include "parallel/run/checkpoint_about.h"
 #include "parallel/run/checkpoint_files.h"
 #include "parallel/run/rank_internal.h"
@@ -91,7 +91,7 @@ void checkpoint_note_finite(Rank *r, bool finite) {
     r->result->diverged_step = r->turn.step;
 }
 
-// Parameters and optimiser state under the names of their logical tensors.
+// Parameters and optimiser state under the names of their logical tensors, experts one by one.
 static Status write_file(const Rank *r, const char *path, const WeightView *views, int64_t step) {
     int count = 0, weights = rank_weight_count(r);
     SafetensorsEntry *out = calloc((size_t)weights + 1, sizeof *out);
@@ -106,10 +106,12 @@ static Status write_file(const Rank *r, const char *path, const WeightView *view
         memcpy(out[count++].shape, l->shape, sizeof l->shape);
     }
     Arena scratch = {0};
+    SafetensorsEntry *each;
     SafetensorsText *texts;
     int text_count;
     Status s = checkpoint_about(&texts, &text_count, &scratch, r->job, step);
-    if (s == OK) s = safetensors_write(path, out, count, texts, text_count);
+    if (s == OK) s = safetensors_split_experts(&each, &count, &scratch, out, count);
+    if (s == OK) s = safetensors_write(path, each, count, texts, text_count);
     arena_finish(&scratch);
     free(out);
     return s;

@@ -6,6 +6,7 @@
 #include "core/base/bf16.h"
 #include "core/base/f16.h"
 #include "core/base/text.h"
+#include "core/data/safetensors_experts.h"
 #include "core/data/safetensors_index.h"
 #include "core/plan/piece.h"
 #include "parallel/run/checkpoint_about.h"
@@ -332,6 +333,22 @@ static Status check_steps(Job *job) {
          o->steps ? "steps" : "epochs");
 }
 
+// Does some class have this tensor, of which the file has nothing but experts?
+static bool wants_whole(const void *context, const char *whole) {
+    const Job *job = context;
+    for (int c = 0; c < job->set.count; c++)
+        if (program_find_logical(&job->set.programs[c], whole) != NONE)
+            return !safetensors_find(&job->restore.file, whole);
+    return false;
+}
+
+static Status read_file(Job *job) {
+    Restore *s = &job->restore;
+    TRY(safetensors_is_index(s->path) ? safetensors_read_index(&s->file, &job->arena, s->path)
+                                      : safetensors_read(&s->file, &job->arena, s->path));
+    return safetensors_join_experts(&s->file, &job->arena, wants_whole, job);
+}
+
 Status restore_open(Job *job) {
     const JobOptions *o = &job->options;
     Restore *s = &job->restore;
@@ -340,9 +357,7 @@ Status restore_open(Job *job) {
     s->whole = s->resumes && !o->evaluate_only;
     if (!s->path) return OK;
     const char *option = s->resumes ? "--resume" : "--load";
-    Status done = safetensors_is_index(s->path)
-                      ? safetensors_read_index(&s->file, &job->arena, s->path)
-                      : safetensors_read(&s->file, &job->arena, s->path);
+    Status done = read_file(job);
     if (done == OK && s->resumes) done = read_step(job);
     if (s->resumes) job->options.info.resumed_from = s->path;
     job->options.info.resumed_step = s->step;

@@ -135,6 +135,8 @@ START_TEST(what_does_not_fit_is_one_line) {
 }
 END_TEST
 
+#define MIXTURE "--model mixtral:hidden=16,seq=8,mlp=8 --data text:count=500 --batch 8 --steps 1"
+
 START_TEST(files_of_ranks_are_consolidated) {
     ck_success(command_run(
         &it, "train -q " SMALL " --ranks 2 --save a >/dev/null && train -q " SMALL
@@ -144,6 +146,10 @@ START_TEST(files_of_ranks_are_consolidated) {
     command_said(it.out, PARTS("a\nb\nw-step6-", "-00001-of-00002.safetensors\n",
                                "-00002-of-00002.safetensors\nw.safetensors.index.json\nheld-"));
     ck_assert_int_eq(count(it.out, "w-step"), 2);
+    ck_success(command_run(&it, "train -q " MIXTURE
+                                " --shards 2 --save m >/dev/null && train -q " MIXTURE
+                                " --dp 2 --ep 2 --save n --save-shards >/dev/null && "
+                                "train --consolidate n.index.json --save o && cmp m o"));
     ck_assert_str_eq(it.err, "");
     command_finish(&it);
     command_run(&it, "train --consolidate w --save b");
