@@ -238,16 +238,30 @@ static Status match_blocks(const Match *m) {
          KIND_SUM_BLOCK, (long long)have);
 }
 
-// W equal pieces of a dimension behind the first, with all elements of the tensor.
+// W pieces of a dimension behind the first, of each of its sections: with room for the largest.
 static Status match_chunks(const Match *m) {
     Kind kind = work_kind(m->work);
     if (kind != KIND_TO_CHUNKS && kind != KIND_FROM_CHUNKS) return OK;
     TRY(check_attribute(m, "dim", 1, m->plain->dims - 1));
-    int64_t elements, W = size_of(m, "W"), N = size_of(m, "N");
-    bool fits = !__builtin_mul_overflow(W, N, &elements) &&
-                m->plain->shape[attribute(m, "dim")] % W == 0 &&
-                elements == tensor_elements(m->plain);
-    return fits ? OK : mismatch(m, m->plain, "W equal pieces along dim, of N elements each");
+    int64_t size = m->plain->shape[attribute(m, "dim")], W = size_of(m, "W");
+    TRY(check_attribute(m, "sections", 0, size));
+    int64_t sections = attribute(m, "sections") ? attribute(m, "sections") : 1;
+    const Shares cut = {.elements = size / sections, .count = (int)W};
+    int64_t others = size ? tensor_elements(m->plain) / size : 0;
+    bool fits = W > 0 && W <= INT32_MAX && size % sections == 0 &&
+                size_of(m, "N") == others * sections * share_capacity(cut);
+    return fits ? OK : mismatch(m, m->plain, "W pieces along dim, with room for N elements each");
+}
+
+// So much of a dimension behind the first as there are numbers in the index.
+static Status match_slice(const Match *m) {
+    if (m->work->kind != KIND_SLICE) return OK;
+    const Tensor *x = &m->p->tensors[op_inputs(m->plan, m->op)[0]], *y = m->plain;
+    TRY(check_attribute(m, "dim", 1, x->dims - 1));
+    int dim = (int)attribute(m, "dim");
+    bool fits = y->dims == x->dims && y->shape[dim] == size_of(m, "N");
+    for (int d = 0; fits && d < x->dims; d++) fits = d == dim || y->shape[d] == x->shape[d];
+    return fits ? OK : mismatch(m, y, "the shape of x, but for N places of dim");
 }
 
 // A matrix of N rows, however many dimensions the M elements of one have.
@@ -458,6 +472,7 @@ Status check_operands(const Program *p, const Plan *plan, const Op *op) {
     TRY(match_blocks(&m));
     TRY(match_matrix(&m));
     TRY(match_chunks(&m));
+    TRY(match_slice(&m));
     TRY(match_feedback(&m));
     TRY(match_packed(&m));
     TRY(match_positions(&m));

@@ -186,7 +186,7 @@ static Status check_mask(const Program *p, const Plan *plan, const Op *op) {
 }
 
 // Operands that are the index of a dimension of another.
-enum { LAST_DIM = DIMS };
+enum { LAST_DIM = DIMS, SLICED_DIM };  // SLICED_DIM: the attribute dim
 typedef struct {
     uint8_t kind, input, of;  // which inputs
     uint8_t dim;              // of the second
@@ -208,6 +208,7 @@ static const IndexOperand index_operands[] = {
     {KIND_ATTENTION_BLOCK_BACKWARD, 7, 4, 1, false},
     {KIND_ROTARY, 1, 0, 1, false},
     {KIND_ROTARY_BACKWARD, 1, 0, 1, false},
+    {KIND_SLICE, 1, 0, SLICED_DIM, false},
     {KIND_DROPOUT, 4, 0, 1, false},
     {KIND_DROPOUT, 5, 0, 2, false},
     {KIND_DROPOUT_BACKWARD, 4, 0, 1, false},
@@ -225,7 +226,9 @@ static Status check_index_operand(const Program *p, const Plan *plan, const Op *
     int index = op_inputs(plan, op)[i->input], of = operands[i->of];
     TRY(check_from(p, plan, op, index, SCALAR_INDEX));
     const Logical *whole = &p->logicals[p->tensors[of].logical];
-    int dim = i->dim == LAST_DIM ? whole->dims - 1 : i->dim;
+    int dim = i->dim == LAST_DIM     ? whole->dims - 1
+              : i->dim == SLICED_DIM ? (int)work_attr(p, op_work(p, op), 0)
+                                     : i->dim;
     int64_t has = p->logicals[p->tensors[index].logical].shape[0],
             want = dim < whole->dims ? whole->shape[dim] : 0;
     if (has == want) return OK;

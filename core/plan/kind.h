@@ -206,8 +206,10 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(FOLD, "fold", COMPUTE, fold, outputs, "", "sum <- x")                                     \
     X(CONCATENATE, "concatenate", COMPUTE, concatenate, none, "", "y <- x...")                    \
     X(COPY, "copy", COMPUTE, linear, none, "", "y <- x")                                          \
-    X(TO_CHUNKS, "to_chunks", COMPUTE, to_chunks, none, "dim", "chunks(W,N) <- x")                \
-    X(FROM_CHUNKS, "from_chunks", COMPUTE, from_chunks, none, "dim", "x <- chunks(W,N)")          \
+    X(SLICE, "slice", COMPUTE, slice, none, "dim", "y <- x(B,..) index(N):i64")                   \
+    X(TO_CHUNKS, "to_chunks", COMPUTE, to_chunks, none, "dim [sections]", "chunks(W,N) <- x")     \
+    X(FROM_CHUNKS, "from_chunks", COMPUTE, from_chunks, none, "dim [sections]",                   \
+      "x <- chunks(W,N)")                                                                         \
     X(SGD, "sgd", COMPUTE, update, none, "momentum:real weight_decay:real nesterov",              \
       "weight [velocity] <- gradient learning_rate(1):f64 [factor(1):f64]")                       \
     X(ADAM, "adam", COMPUTE, update, none,                                                        \

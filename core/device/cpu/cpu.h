@@ -103,6 +103,7 @@ Status cpu_reserve(int threads) MUST_USE;
     X(VOCABULARY_LOSS, vocabulary_loss)                       \
     X(VOCABULARY_LOSS_BACKWARD, vocabulary_loss_backward)     \
     X(CONCATENATE, concatenate)                               \
+    X(SLICE, slice)                                           \
     X(TO_CHUNKS, to_chunks)                                   \
     X(FROM_CHUNKS, from_chunks)                               \
     X(FOLD, fold)                                             \

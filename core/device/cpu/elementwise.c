@@ -34,6 +34,8 @@ void NAME(cpu_fold)(const KernelCall *call) {
 
 void NAME(cpu_concatenate)(const KernelCall *call) { TYPED(reference_concatenate)(call); }
 
+void NAME(cpu_slice)(const KernelCall *call) { TYPED(reference_slice)(call); }
+
 void NAME(cpu_to_chunks)(const KernelCall *call) { TYPED(reference_to_chunks)(call); }
 
 void NAME(cpu_from_chunks)(const KernelCall *call) { TYPED(reference_from_chunks)(call); }

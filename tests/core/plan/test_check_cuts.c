@@ -17,7 +17,8 @@ START_TEST(a_bias_is_added_to_a_sum_and_lies_as_the_channels_do) {
         {KIND_TO_CHUNKS, "x S0 2x6x4; y D 3x16", "y", "x", NULL},
         {KIND_TO_CHUNKS, "x S1:zigzag 2x4x4; y S0 1x32", "y", "x", "by rows, or along dim="},
         {KIND_TO_CHUNKS, "x S2 2x6x4; y R 3x16", "y", "x", "by rows, or along dim="},
-        {KIND_TO_CHUNKS, "x R 2x5x4; y R 3x16", "y", "x", "W equal pieces along dim"},
+        {KIND_TO_CHUNKS, "x R 2x5x4; y R 3x16", "y", "x", NULL},
+        {KIND_TO_CHUNKS, "x R 2x5x4; y R 3x14", "y", "x", "W pieces along dim, with room for N"},
         {KIND_FROM_CHUNKS, "y S0 1x24; x S1 2x3x4", "x", "y", NULL},
         {KIND_FROM_CHUNKS, "y S0 1x24; x S2 2x3x4", "x", "y", "make it S1"},
         {KIND_FROM_CHUNKS, "y D 3x16; x S0 2x6x4", "x", "y", NULL},
@@ -60,6 +61,23 @@ START_TEST(a_table_is_cut_along_its_rows_with_their_index) {
          "its inputs make it S0"},
         {KIND_EMBEDDING_BACKWARD, "t R 2x3 i32; g S2 2x3x4; r S0 5 i64; d S0 5x4", "d", "t g r",
          "g is S2 along data: each rank writes some rows, of all tokens"},
+    };
+    judge_all(cases, sizeof cases / sizeof *cases);
+}
+END_TEST
+
+START_TEST(a_slice_is_taken_of_what_is_whole) {
+    const OneOp cases[] = {
+        {KIND_SLICE, "x R 2x6x4; i S0 3 i64; y S1 2x3x4", "y", "x i", NULL},
+        {KIND_SLICE, "x R 2x5x4; i S0 3 i64; y S1 2x3x4", "y", "x i", NULL},
+        {KIND_SLICE, "x R 2x6x4; i S0:zigzag 4 i64; y S1:zigzag 2x4x4", "y", "x i", NULL},
+        {KIND_SLICE, "x S0 2x6x4; i R 6 i64; y S0 2x6x4", "y", "x i", NULL},
+        {KIND_SLICE, "x P+ 2x6x4; i R 6 i64; y P+ 2x6x4", "y", "x i", NULL},
+        {KIND_SLICE, "x R 2x6x4; i S0 3 i64; y R 2x3x4", "y", "x i", "its inputs make it S1"},
+        {KIND_SLICE, "x R 2x6x4; i S0 3 i64; y S2 2x6x4", "y", "x i", "but for N places of dim"},
+        {KIND_SLICE, "x P+ 2x6x4; i S0 3 i64; y S1 2x3x4", "y", "x i",
+         "x is P+ along data: a rank takes its slice of what it has whole"},
+        {KIND_SLICE, "x S1 2x3x4; i R 6 i64; y R 2x6x4", "y", "x i", "would be one of a piece"},
     };
     judge_all(cases, sizeof cases / sizeof *cases);
 }
@@ -274,7 +292,8 @@ END_TEST
 
 SUITE("check cuts", a_loss_has_a_sum_for_smoothing_and_knows_its_classes,
       a_bias_is_added_to_a_sum_and_lies_as_the_channels_do,
-      a_table_is_cut_along_its_rows_with_their_index, a_loss_reduces_a_few_numbers_of_each_row,
-      pieces_of_rows_are_exchanged, pieces_of_columns_are_put_together_row_by_row,
-      positions_of_pieces_need_an_index, batch_normalisation_has_channels_with_all_that_is_theirs,
+      a_table_is_cut_along_its_rows_with_their_index, a_slice_is_taken_of_what_is_whole,
+      a_loss_reduces_a_few_numbers_of_each_row, pieces_of_rows_are_exchanged,
+      pieces_of_columns_are_put_together_row_by_row, positions_of_pieces_need_an_index,
+      batch_normalisation_has_channels_with_all_that_is_theirs,
       a_mask_is_drawn_for_whole_rows_wherever_they_are_cut)
