@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The rules of pieces of a dimension: a rank's own slice of what it has whole; and pieces that lie
-// one after the other, as rows of chunks, so that collectives of consecutive memory can put them
-// together.
+// one after the other, as rows of chunks, for collectives, which take consecutive memory.
 #include "core/plan/placement_rules.h"
 
 static int dim_of(const Along *a) { return (int)work_attr(a->p, op_work(a->p, a->op), 0); }

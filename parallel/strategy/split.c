@@ -9,7 +9,7 @@
 #include "core/plan/placement_rules.h"
 #include "core/plan/program_copy.h"
 #include "core/plan/set.h"
-#include "parallel/strategy/split_internal.h"
+#include "parallel/strategy/split_convert.h"
 #include "parallel/strategy/split_place.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -101,7 +101,7 @@ static Status order_backward(const Split *x, Plan *plan) {
 // --- tensors
 
 // The shape of a rank's piece: that of the whole, but for the dimension that is cut.
-static Status cut_shape(const Split *x, TensorSpec *spec, const Tensor *t) {
+Status split_cut_shape(const Split *x, TensorSpec *spec, const Tensor *t) {
     Placement how = spec->placement[x->axis];
     Tensor piece = *t;
     int64_t shape[DIMS];
@@ -122,19 +122,19 @@ static void place_memory(Split *x, int view) {
     if (fits) *split_now(x, &x->state, of) = how;
 }
 
-static Status take(Split *x, int t, int32_t *out) {
+Status split_take(Split *x, int t, int32_t *out) {
     const Tensor *from = &x->from->tensors[t];
     int32_t other;
     int index = x->taken[t];
     if (index == NONE) {
         TensorSpec spec = program_copy_spec(x->from, from);
         place_memory(x, t);
-        if (from->extent != NONE) TRY(take(x, from->extent, &other));
+        if (from->extent != NONE) TRY(split_take(x, from->extent, &other));
         if (from->extent != NONE) spec.extent = TENSOR_REF(other);
-        if (from->alias != NONE) TRY(take(x, from->alias, &other));
+        if (from->alias != NONE) TRY(split_take(x, from->alias, &other));
         if (from->alias != NONE) spec.alias = TENSOR_REF(other);
         spec.placement[x->axis] = *split_now(x, &x->state, t);
-        TRY(cut_shape(x, &spec, from));
+        TRY(split_cut_shape(x, &spec, from));
         TRY(program_add_tensor(x->to, &spec, &index));
         x->taken[t] = index;
     }
@@ -156,9 +156,11 @@ static Status take_lasting(Split *x) {
             if (op_kind(p, op) != KIND_SGD && op_kind(p, op) != KIND_ADAM) continue;
             for (int o = 1; o < op->outputs; o++)
                 *split_now(x, &x->state, kept[o]) = *split_now(x, &x->state, kept[0]);
+            int gradient = op_inputs(&p->plans[k], op)[0];
+            x->wish[p->tensors[gradient].logical] = *split_now(x, &x->state, kept[0]);
         }
     for (int t = 0; t < p->tensor_count; t++)
-        if (role_persists((Role)p->tensors[t].role)) TRY(take(x, t, &any));
+        if (role_persists((Role)p->tensors[t].role)) TRY(split_take(x, t, &any));
     return OK;
 }
 
@@ -172,8 +174,8 @@ static Status copy_op(Split *x, const Op *op) {
     TRY(split_check_heads(x, x->plan, op, &x->state));
     split_attributes(x, x->plan, op, &x->state, attrs);
     for (int i = 0; i < op->outputs + op->inputs; i++)
-        TRY(take(x, op_outputs(x->plan, op)[i], &operands[i]));
-    if (op->guard != NONE) TRY(take(x, op->guard, &guard));
+        TRY(split_take(x, op_outputs(x->plan, op)[i], &operands[i]));
+    if (op->guard != NONE) TRY(split_take(x, op->guard, &guard));
     TRY(split_index(x, op, attrs, operands + op->outputs, &inputs));
     TRY(plan_add_op(x->to, x->out,
                     &(OpSpec){.name = program_name(x->from, w->name),
@@ -242,11 +244,13 @@ static Status init(Split *x) {
     x->taken = ARENA_NEW(&x->arena, int32_t, tensors);
     x->used = ARENA_NEW(&x->arena, int32_t, tensors);
     x->first = ARENA_NEW(&x->arena, int32_t, tensors);
+    x->wish = ARENA_NEW(&x->arena, Placement, x->from->logical_count + 1);
     x->together = ARENA_NEW(&x->arena, int32_t, tensors + most_operations(x->from));
     x->whole = ARENA_NEW(&x->arena, uint8_t, x->from->logical_count + 1);
-    if (!x->parameter || !x->taken || !x->used || !x->first || !x->together || !x->whole)
-        FAIL(ERR_MEMORY, "out of memory for a split");
-    for (int t = 0; t < x->from->tensor_count; t++) x->taken[t] = NONE;
+    bool got = x->parameter && x->taken && x->used && x->first && x->wish && x->together;
+    if (!got || !x->whole) FAIL(ERR_MEMORY, "out of memory for a split");
+    for (int t = 0; t < x->from->tensor_count; t++) x->taken[t] = x->first[t] = NONE;
+    for (int l = 0; l < x->from->logical_count; l++) x->wish[l].place = PLACE_COUNT;
     TRY(split_state_init(x, &x->state, &x->arena));
     TRY(program_copy_head(x->to, x->from));
     TRY(program_add_group(x->to, name, (uint16_t)(1 << x->axis), &x->group));

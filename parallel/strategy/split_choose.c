@@ -4,7 +4,7 @@
 // which all ranks have, are cut by their outputs if all that is made of these can be computed from
 // pieces, up to products that can be cut by their inputs. Begin with split_choose().
 #include "core/plan/placement_rules.h"
-#include "parallel/strategy/split_internal.h"
+#include "parallel/strategy/split_convert.h"
 #include "parallel/strategy/split_place.h"
 
 #include <stdio.h>
@@ -19,6 +19,7 @@ typedef struct {
     int32_t *uses;     // [logical tensor] operations of a pass that read it
     Placement *tried;  // [logical tensor] parameters as this trial places them
     int rows;          // products of the trial that are cut by their inputs
+    int reached;       // the operation at which the trial ended
     const Op *uneven;  // of the trial: its heads cannot be shared, or NULL
 } Chooser;
 
@@ -127,6 +128,7 @@ static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
         const int32_t *in = op_inputs(c->plan, op);
         Kind kind = op_kind(x->from, op);
         Placement own = of_weight(c, op, how);
+        c->reached = i;
         if (!is_forward(c, op)) continue;
         bool asked = i == first ||
                      (!alone && split_multiplies(kind) && in[0] == input && is_free(c, op, own));
@@ -144,14 +146,26 @@ static const Placement cuts[] = {
     {.place = PLACE_SHARD, .dim = PAIR_OUTPUTS, .cut = CUT_INTERLEAVED, .block = 3},
 };
 
+static void place_all(Chooser *c, const Op *op, Placement how) {
+    const int32_t *in = op_inputs(c->plan, op);
+    bool bias = split_has_bias(c->x, op) && how.dim == PAIR_OUTPUTS;
+    for (int k = 1; k < (bias ? 3 : 2); k++) {
+        c->x->parameter[logical_of(c, in[k])] = how;
+        *split_now(c->x, &c->state, in[k]) = how;
+    }
+}
+
 // Queries, keys and values are cut together; beside a branch a projection of its input may not be.
+// Where a layer asks for pieces that no other layer takes, they are cut so that they go farthest.
 static Status choose_at(Chooser *c, int i) {
     Split *x = c->x;
-    int count = (int)(sizeof cuts / sizeof *cuts);
-    char why[STATUS_TEXT] = "";
+    int count = (int)(sizeof cuts / sizeof *cuts), farthest = NONE, best = 0;
     for (int k = 0; k < 2 * count; k++) {
         Status tried = try_cut(c, i, k >= count, cuts[k % count]);
-        if (tried != OK && !*why) snprintf(why, sizeof why, "%s", status_message());
+        if (tried != OK && c->reached > farthest) {
+            farthest = c->reached;
+            best = k % count;
+        }
         if (tried != OK) continue;
         if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
         memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
@@ -160,8 +174,42 @@ static Status choose_at(Chooser *c, int i) {
                 *split_now(x, &c->state, t) = *split_now(x, &c->trial, t);
         return OK;
     }
-    int weight = logical_of(c, op_inputs(c->plan, &c->plan->ops[i])[1]);
-    return split_asks_for(x, weight, cuts[0]) ? split_refuse_place(x, weight, why) : OK;
+    const Op *op = &c->plan->ops[i];
+    int weight = logical_of(c, op_inputs(c->plan, op)[1]);
+    if (split_asks_for(x, weight, cuts[0])) place_all(c, op, cuts[best]);
+    return OK;
+}
+
+// What a layer asks for, whatever its input is: that will be put together or sliced.
+static void choose_asked(Chooser *c, const Op *op, bool read) {
+    int32_t input = op_inputs(c->plan, op)[0], weight = logical_of(c, op_inputs(c->plan, op)[1]);
+    Placement is = *split_now(c->x, &c->state, input), rows = PLACEMENT_SHARD(PAIR_INPUTS);
+    Placement placed = c->x->parameter[weight];
+    if (c->x->placed && placement_is_cut(placed, PAIR_OUTPUTS)) place_all(c, op, placed);
+    if (placed.place != PLACE_REPLICATE) return;
+    if (read && placement_is_cut(is, channels_of(c, op, is).dim))
+        rows = placement_moved(is, PAIR_INPUTS);
+    if (split_asks_for(c->x, weight, cuts[0])) place_all(c, op, cuts[0]);
+    if (split_asks_for(c->x, weight, rows)) place_all(c, op, rows);
+}
+
+// The next operation with the parameters as they are placed now.
+static Status follow_on(Chooser *c, const Op *op) {
+    Split *x = c->x;
+    size_t bytes = (size_t)x->from->logical_count * sizeof *c->tried;
+    memcpy(c->tried, x->parameter, bytes);
+    if (follow(c, op, &c->state) == OK) {
+        memcpy(x->parameter, c->tried, bytes);
+        return OK;
+    }
+    bool sum = split_has_bias(x, op) &&
+               placement_is_cut(*split_now(x, &c->state, op_inputs(c->plan, op)[1]), PAIR_INPUTS);
+    if (sum)  // its bias, which the rule would refuse, will be added after it
+        *split_now(x, &c->state, op_outputs(c->plan, op)[0]) = PLACEMENT_REPLICATED;
+    else
+        TRY(split_infer_converted(x, c->plan, op, &c->state));
+    write_whole(c, op, &c->state);
+    return OK;
 }
 
 static Status choose(Chooser *c) {
@@ -169,12 +217,14 @@ static Status choose(Chooser *c) {
     for (int i = 0; i < c->plan->op_count; i++) {
         const Op *op = &c->plan->ops[i];
         if (!is_forward(c, op)) continue;
-        TRY(split_read_names(x, c->plan, op, &c->state));
-        bool product = split_multiplies(op_kind(x->from, op));
-        if (product && is_free(c, op, of_weight(c, op, cuts[0])) && !reads_cut(c, op, &c->state))
-            TRY(choose_at(c, i));
+        bool product = split_multiplies(op_kind(x->from, op)),
+             read = split_read_names(x, c->plan, op, &c->state) == OK;
         memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
-        TRY(follow(c, op, &c->state));
+        if (product && read && !reads_cut(c, op, &c->state) &&
+            is_free(c, op, of_weight(c, op, cuts[0])))
+            TRY(choose_at(c, i));
+        if (product) choose_asked(c, op, read);
+        TRY(follow_on(c, op));
         split_state_write(x, c->plan, op, &c->state);
     }
     return OK;
@@ -220,7 +270,7 @@ Status split_choose(Split *x) {
     if (s == OK) s = choose(&c);
     arena_finish(&scratch);
     if (s == OK) s = split_check_places(x);
-    if (s == OK && !is_any_cut(x))
+    if (s == OK && !x->placed && !is_any_cut(x))
         FAIL(ERR_USAGE,
              "--tp %d: no two products of this model follow one another so that pieces of the "
              "first one's outputs are all that the second one needs; leave --tp out: --dp divides "

@@ -6,7 +6,8 @@
 #include "core/base/array.h"
 #include "core/plan/placement_rules.h"
 #include "core/plan/program_copy.h"
-#include "parallel/strategy/split_internal.h"
+#include "core/plan/share.h"
+#include "parallel/strategy/split_convert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,20 +79,32 @@ static Status take_named(Split *x, int32_t of, const char *what, TensorSpec s, i
     return OK;
 }
 
+// How many sections a dimension has side by side of which each rank has a share.
+static int64_t sections_of(Placement p) { return p.cut == CUT_INTERLEAVED ? p.block : 0; }
+
+// Elements of a chunk: those of the largest piece.
+static int64_t chunk_elements(const Split *x, const Tensor *t, Placement how) {
+    int64_t size = t->shape[how.dim], sections = sections_of(how) ? sections_of(how) : 1;
+    const Shares cut = {.elements = size / sections, .count = split_ranks(x)};
+    return tensor_elements(t) / size * sections * share_capacity(cut);
+}
+
 // The chunks of a tensor: one for each rank, or this rank's. Along axes that cut the rows each rank
-// has those of its own rows.
-static Status take_chunks(Split *x, int32_t of, int64_t elements, const char *what, Placement how,
-                          int32_t *out) {
+// has those of its own rows. Those of equal size are the same whatever dimension is cut.
+static Status take_chunks(Split *x, int32_t of, int64_t elements, const char *what, int uneven,
+                          Placement how, int32_t *out) {
     const Tensor t = x->to->tensors[of];
     int64_t ranks = split_ranks(x);
-    char name[NAME];
-    snprintf(name, sizeof name, "%s.chunks", tensor_name(x->to, of));
+    char name[NAME], suffix[32], dim[16] = "";
+    if (uneven) snprintf(dim, sizeof dim, ".%d", uneven);
+    snprintf(name, sizeof name, "%s.chunks%s", tensor_name(x->to, of), dim);
+    snprintf(suffix, sizeof suffix, "%s%s", what, dim);
     LogicalSpec l = {.name = name,
-                     .shape = {ranks, elements / ranks},
+                     .shape = {ranks, elements},
                      .dims = 2,
                      .dtype = (Dtype)t.dtype,
                      .role = ROLE_BUFFER};
-    TensorSpec s = {.shape = {ranks, elements / ranks},
+    TensorSpec s = {.shape = {ranks, elements},
                     .shard = t.shard,
                     .micro_batch = t.micro_batch,
                     .dtype = (Dtype)t.dtype,
@@ -102,56 +115,92 @@ static Status take_chunks(Split *x, int32_t of, int64_t elements, const char *wh
         s.placement[a] = placement_is_cut(t.placement[a], 0) ? PLACEMENT_DIFFERS : t.placement[a];
     s.placement[x->axis] = how;
     if (how.place == PLACE_SHARD) s.shape[0] = 1;
-    return take_named(x, of, what, s, out);
+    return take_named(x, of, suffix, s, out);
 }
 
-// The tensor as it shall lie.
-static Status take_piece(Split *x, int tensor, Placement want, int32_t *out) {
+// "x:S1", and "x:S2.interleaved.3": a slash is for what shards and micro-batches have.
+static void piece_suffix(Placement p, char out[PLACEMENT_TEXT + 1]) {
+    out[0] = ':';
+    placement_text(p, out + 1);
+    for (char *c = out + 1; *c; c++)
+        if (*c == ':' || *c == '/') *c = '.';
+}
+
+// The tensor as it shall lie; of `view`, if that is not NONE.
+static Status take_piece(Split *x, int tensor, int32_t home, Placement want, int view,
+                         int32_t *out) {
     const Tensor *t = &x->from->tensors[tensor];
-    int32_t home = x->taken[tensor];
-    char what[PLACEMENT_TEXT + 1] = ":";
+    char what[PLACEMENT_TEXT + 1];
+    int32_t extent = NONE;
     TensorSpec s = program_copy_spec(x->from, t);
+    if (t->extent != NONE) TRY(split_take(x, t->extent, &extent));
     memcpy(s.placement, x->to->tensors[home].placement, sizeof s.placement);
     s.placement[x->axis] = want;
-    if (want.place == PLACE_SHARD) s.shape[want.dim] /= split_ranks(x);
-    s.extent = t->extent == NONE ? 0 : TENSOR_REF(x->taken[t->extent]);
-    placement_text(want, what + 1);
+    TRY(split_cut_shape(x, &s, t));
+    s.extent = TENSOR_REF(extent);
+    s.alias = TENSOR_REF(view);
+    piece_suffix(want, what);
     return take_named(x, home, what, s, out);
 }
 
-Status split_repartition(Split *x, const Op *op, int tensor, Placement is, Placement want,
-                         int32_t *out) {
+static Status add_unary(Split *x, const Op *op, Kind kind, const int64_t *attrs, int32_t from,
+                        int32_t to, int after) {
+    return add(x, op,
+               (OpSpec){.kind = kind,
+                        .attrs = attrs,
+                        .outputs = &to,
+                        .inputs = &from,
+                        .output_count = 1,
+                        .input_count = 1},
+               after);
+}
+
+static int32_t *used_of(const Split *x, int tensor) {
+    int holder = x->state.holder[program_root(x->from, tensor)];
+    return &x->used[holder == NONE ? tensor : holder];
+}
+
+Status split_repartition(Split *x, const Op *op, int tensor, int32_t home, Placement is,
+                         Placement want, int32_t *out) {
     bool scatters = placement_is_partial(is);
-    int32_t home = x->taken[tensor], from, to;
-    int64_t elements = tensor_elements(&x->from->tensors[tensor]);
-    int64_t *dim = ARENA_NEW(&x->arena, int64_t, 1);
-    int made = x->used[tensor], read = x->out->op_count - 1;
-    if (!dim) FAIL(ERR_MEMORY, "out of memory for a conversion");
-    *dim = scatters ? want.dim : is.dim;
-    TRY(take_chunks(x, home, elements, scatters ? ".sums" : ".own",
+    int32_t *used = used_of(x, tensor), from, to;
+    int64_t elements = chunk_elements(x, &x->from->tensors[tensor], scatters ? want : is);
+    int64_t *cut = ARENA_NEW(&x->arena, int64_t, 2);
+    int made = *used, read = x->out->op_count - 1, uneven;
+    if (!cut) FAIL(ERR_MEMORY, "out of memory for a conversion");
+    cut[0] = scatters ? want.dim : is.dim;
+    cut[1] = sections_of(scatters ? want : is);
+    bool even = elements * split_ranks(x) == tensor_elements(&x->from->tensors[tensor]);
+    uneven = even ? 0 : (int)cut[0];
+    TRY(take_chunks(x, home, elements, scatters ? ".sums" : ".own", uneven,
                     scatters ? is : PLACEMENT_SHARD(0), &from));
-    TRY(take_chunks(x, home, elements, scatters ? ".sum" : ".all",
+    TRY(take_chunks(x, home, elements, scatters ? ".sum" : ".all", uneven,
                     scatters ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED, &to));
-    TRY(take_piece(x, tensor, want, out));
-    OpSpec s = {.kind = KIND_TO_CHUNKS,
-                .attrs = dim,
-                .outputs = &from,
-                .inputs = &home,
-                .output_count = 1,
-                .input_count = 1};
-    TRY(add(x, op, s, made));
-    s = (OpSpec){.kind = scatters ? KIND_REDUCE_SCATTER : KIND_ALL_GATHER,
-                 .outputs = &to,
-                 .inputs = &from,
-                 .output_count = 1,
-                 .input_count = 1};
-    TRY(add(x, op, s, made));
-    s = (OpSpec){.kind = KIND_FROM_CHUNKS,
-                 .attrs = dim,
-                 .outputs = out,
-                 .inputs = &to,
-                 .output_count = 1,
-                 .input_count = 1};
-    x->used[tensor] = read;
-    return add(x, op, s, read);
+    TRY(take_piece(x, tensor, home, want, NONE, out));
+    TRY(add_unary(x, op, KIND_TO_CHUNKS, cut, home, from, made));
+    TRY(add_unary(x, op, scatters ? KIND_REDUCE_SCATTER : KIND_ALL_GATHER, NULL, from, to, made));
+    *used = read;
+    return add_unary(x, op, KIND_FROM_CHUNKS, cut, to, *out, read);
+}
+
+Status split_slice(Split *x, const Op *op, int tensor, int32_t home, Placement want, int32_t *out) {
+    int64_t *dim = ARENA_NEW(&x->arena, int64_t, 1);
+    int32_t index, *used = used_of(x, tensor);
+    if (!dim) FAIL(ERR_MEMORY, "out of memory for a conversion");
+    *dim = want.dim;
+    TRY(split_index_of(x, tensor, want.dim, want, &index));
+    TRY(take_piece(x, tensor, home, want, NONE, out));
+    *used = x->out->op_count - 1;
+    return add(x, op,
+               (OpSpec){.kind = KIND_SLICE,
+                        .attrs = dim,
+                        .outputs = out,
+                        .inputs = (int32_t[]){home, index},
+                        .output_count = 1,
+                        .input_count = 2},
+               *used);
+}
+
+Status split_view(Split *x, int tensor, int32_t home, int32_t *out) {
+    return take_piece(x, tensor, home, PLACEMENT_REPLICATED, home, out);
 }

@@ -21,13 +21,13 @@ static int find_index(const Program *p, int64_t elements, const Placement place[
     return NONE;
 }
 
-// The index of a dimension of a tensor: along each axis cut as that, or whole.
-static Status index_of(Split *x, int tensor, int dim, int32_t *out) {
+// Along each axis cut as that dimension, or whole.
+Status split_index_of(Split *x, int tensor, int dim, Placement along, int32_t *out) {
     const Tensor *t = &x->from->tensors[tensor];
     Placement place[AXES] = {PLACEMENT_REPLICATED};
     int64_t elements = x->from->logicals[t->logical].shape[dim];
     for (int a = 0; a < x->from->axis_count; a++) {
-        Placement how = a == x->axis ? *split_now(x, &x->state, tensor) : t->placement[a];
+        Placement how = a == x->axis ? along : t->placement[a];
         place[a] = placement_is_cut(how, dim) ? placement_moved(how, 0) : PLACEMENT_REPLICATED;
     }
     int index = find_index(x->to, elements, place);
@@ -38,6 +38,10 @@ static Status index_of(Split *x, int tensor, int dim, int32_t *out) {
     }
     *out = index;
     return OK;
+}
+
+static Status index_of(Split *x, int tensor, int dim, int32_t *out) {
+    return split_index_of(x, tensor, dim, *split_now(x, &x->state, tensor), out);
 }
 
 static Status index_mask(Split *x, int tensor, int64_t *attrs, int32_t *inputs, int *count) {

@@ -17,6 +17,7 @@ typedef struct {
 // A tensor of `from` that lies in another way besides, in a tensor of `to`.
 typedef struct {
     Placement how;
+    int32_t name;          // that tensor, or a view of it whose shape this has
     int32_t tensor, next;  // next: of the same tensor of `from`, or NONE
 } SplitVariant;
 
@@ -35,9 +36,12 @@ typedef struct {
     Arena arena;
     SplitState state;
     const Model *model;
+    bool placed;           // some layers say place=
     int32_t *asker;        // [logical tensor] the layer whose place= says how it lies, or NONE;
     int asker_count;       // of those that there were before the split
     Placement *parameter;  // [logical tensor] of a parameter: how it shall lie
+    Placement *wish;       // [logical tensor] of a gradient: how its parameter lies; else none
+                           // (PLACE_COUNT)
     int32_t *taken;        // [tensor of `from`] that of `to`, or NONE
     int32_t *used;         // [tensor of `from`] the last operation of `out` that reads or writes it
     bool sequence;         // positions are cut where that is cheaper
@@ -59,7 +63,12 @@ typedef struct {
 // ERR_PLAN, and `s` as it was.
 Status split_infer(const Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
 
+// The same of inputs whose names have been read.
+Status split_judge(const Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
+
 // Before an operation reads: a name lies as what its memory was last written as.
+Status split_read_name(const Split *x, const Plan *plan, const Op *op, int tensor,
+                       SplitState *s) MUST_USE;
 Status split_read_names(const Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
 
 // Take the state of another time; note that an operation has written its outputs.
@@ -108,22 +117,13 @@ void split_place_vocabulary(Split *x);
 // it to its *count inputs, which are tensors of `to`.
 Status split_index(Split *x, const Op *op, int64_t *attrs, int32_t *inputs, int *count) MUST_USE;
 
-// --- split_convert.c
+// The index of a dimension of a tensor that along the axis shall lie so: a tensor of `to`.
+Status split_index_of(Split *x, int tensor, int dim, Placement how, int32_t *out) MUST_USE;
 
-// Find conversions of the operands of an operation with which its rule takes it, the cheapest;
-// append them, and write how its outputs lie. ERR_PLAN: there are none.
-Status split_convert(Split *x, int op) MUST_USE;
+// --- split.c
 
-// After the operation: its operands lie as before, but for what it wrote.
-void split_convert_end(Split *x, int op);
-
-// --- split_collective.c
-
-// Append what puts tensors together, to go behind the last operation that uses them: an all-reduce
-// in place; or operations that make of a tensor `tensor` of `from` another one, *out of `to`, which
-// lies in another way: by reduce_scatter or all_gather, over copies in the order of the pieces.
-Status split_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) MUST_USE;
-Status split_repartition(Split *x, const Op *op, int tensor, Placement is, Placement want,
-                         int32_t *out) MUST_USE;
+// The tensor of `to` for one of `from`; and the shape of what lies so along the axis.
+Status split_take(Split *x, int tensor, int32_t *out) MUST_USE;
+Status split_cut_shape(const Split *x, TensorSpec *spec, const Tensor *t) MUST_USE;
 
 #endif

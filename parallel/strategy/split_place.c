@@ -26,10 +26,6 @@ static Status read_place(Split *x, int layer) {
     const Layer *l = &m->layers[layer];
     const LayerParameter *weight = &l->parameters[0];
     char name[NAME], one[PLACEMENT_TEXT], other[PLACEMENT_TEXT];
-    if (x->sequence)
-        FAIL(ERR_USAGE,
-             "%s:%d: %s: place= does not go with --sequence-parallel; leave one of them out",
-             m->source, l->line, l->name);
     snprintf(name, sizeof name, "%s.%s", m->layers[weight->owner].name, weight->name);
     int logical = program_find_logical(x->from, name);
     if (logical == NONE) FAIL(ERR_PLAN, "the program has no parameter %s", name);
@@ -40,6 +36,7 @@ static Status read_place(Split *x, int layer) {
              m->source, l->line, l->name, placement_text(l->place, one), before->name, before->line,
              placement_text(before->place, other));
     x->asker[logical] = layer;
+    x->placed = true;
     return OK;
 }
 
@@ -64,27 +61,16 @@ bool split_asks_for(const Split *x, int logical, Placement how) {
     return l && is_alike(l->place, how);
 }
 
-Status split_refuse_place(const Split *x, int logical, const char *why) {
-    const Layer *l = asker_of(x, logical);
-    char text[PLACEMENT_TEXT];
-    FAIL(ERR_USAGE, "%s:%d: %s: place=%s with --tp %d: %s", x->model->source, l->line, l->name,
-         placement_text(l->place, text), split_ranks(x), why);
-}
-
-// What is whole may always be; what is cut depends on what comes in, and on other uses.
-static const char *explain(Placement asked) {
-    if (asked.dim == 0)
-        return "its input is cut, or several layers use its weight; give the layer that makes its "
-               "input place=R, or leave this out";
-    return "its input is whole on each rank, or several layers use its weight; give the layer that "
-           "makes its input place=S0, or leave this out";
-}
-
 Status split_check_places(const Split *x) {
     for (int l = 0; l < x->asker_count; l++) {
         const Layer *asker = asker_of(x, l);
-        if (asker && !is_alike(asker->place, x->parameter[l]))
-            return split_refuse_place(x, l, explain(asker->place));
+        char asked[PLACEMENT_TEXT], lies[PLACEMENT_TEXT];
+        if (!asker || is_alike(asker->place, x->parameter[l])) continue;
+        FAIL(ERR_USAGE,
+             "%s:%d: %s: place=%s with --tp %d: other layers use its weight, which is %s for them; "
+             "leave this out",
+             x->model->source, asker->line, asker->name, placement_text(asker->place, asked),
+             split_ranks(x), placement_text(x->parameter[l], lies));
     }
     return OK;
 }

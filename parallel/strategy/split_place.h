@@ -13,9 +13,6 @@ Status split_read_places(Split *x) MUST_USE;
 bool split_may_place(const Split *x, int logical, Placement how);
 bool split_asks_for(const Split *x, int logical, Placement how);
 
-// A layer that says place= and cannot have it, because of what `why` says: ERR_USAGE.
-Status split_refuse_place(const Split *x, int logical, const char *why) MUST_USE;
-
 // Once all weights are placed: does each lie as its layer says? ERR_USAGE.
 Status split_check_places(const Split *x) MUST_USE;
 

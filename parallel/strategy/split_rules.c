@@ -47,7 +47,7 @@ static bool view_is_even(const Split *x, Placement how, const Tensor *of, const 
 }
 
 // A name lies as what its memory was written as.
-static Status read_name(const Split *x, const Plan *plan, const Op *op, int t, SplitState *s) {
+Status split_read_name(const Split *x, const Plan *plan, const Op *op, int t, SplitState *s) {
     int holder = s->holder[program_root(x->from, t)];
     if (holder == NONE || holder == t) return OK;
     const Tensor *of = &x->from->tensors[holder], *view = &x->from->tensors[t];
@@ -62,16 +62,21 @@ static Status read_name(const Split *x, const Plan *plan, const Op *op, int t, S
 }
 
 Status split_read_names(const Split *x, const Plan *plan, const Op *op, SplitState *s) {
-    for (int i = 0; i < op->inputs; i++) TRY(read_name(x, plan, op, op_inputs(plan, op)[i], s));
+    for (int i = 0; i < op->inputs; i++)
+        TRY(split_read_name(x, plan, op, op_inputs(plan, op)[i], s));
     for (int o = 0; o < op->outputs && op->flags & OP_ACCUMULATE; o++)
-        TRY(read_name(x, plan, op, op_outputs(plan, op)[o], s));
+        TRY(split_read_name(x, plan, op, op_outputs(plan, op)[o], s));
     return OK;
 }
 
 Status split_infer(const Split *x, const Plan *plan, const Op *op, SplitState *s) {
+    TRY(split_read_names(x, plan, op, s));
+    return split_judge(x, plan, op, s);
+}
+
+Status split_judge(const Split *x, const Plan *plan, const Op *op, SplitState *s) {
     Placement before[OPERANDS];
     const int32_t *outputs = op_outputs(plan, op);
-    TRY(split_read_names(x, plan, op, s));
     for (int o = 0; o < op->outputs; o++) before[o] = *split_now(x, s, outputs[o]);
     const Along along = {
         .p = x->from, .plan = plan, .op = op, .axis = x->axis, .state = s->now, .infers = true};

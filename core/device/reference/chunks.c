@@ -33,8 +33,8 @@ static int64_t place_in_x(const Chunks *c, int64_t outer, int64_t section, int64
     return (outer * c->size + at) * c->inner;
 }
 
-// Rows that are not in use, and room that a smaller piece leaves, are zeros: sums over ranks are of
-// numbers.
+// Zeros in rows that are not in use, and in the room that a smaller piece leaves: sums over ranks
+// are of numbers.
 void NAME(reference_to_chunks)(const KernelCall *call) {
     const Chunks c = chunks_of(call, input(call, 0), output(call, 0));
     const real *x = input_data(call, 0);

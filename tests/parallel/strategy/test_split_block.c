@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// place= of model files in a block of a transformer, in every sequence of its four products: the
+// training is that of one rank.
+#include "tests/support/placed.h"
+
+static const char *write_block(int sequence, bool says) {
+    char text[1000] = "model block\ninput tokens 4\nclasses 65\nembedding wte out=8 std=0.02\n"
+                      "positions wpe std=0.02\nlayer_norm ln_1\n";
+    placed_line(text, sizeof text, "linear qkv out=24 std=0.1", sequence, 0, says);
+    placed_line(text, sizeof text, "attention heads=2 causal=true\nlinear mix out=8 std=0.1",
+                sequence, 1, says);
+    placed_line(text, sizeof text,
+                "add mid from=mix,wpe\nlayer_norm ln_2\nlinear up out=14 std=0.1", sequence, 2,
+                says);
+    placed_line(text, sizeof text, "gelu\ndropout p=0.4\nlinear down out=8 std=0.1", sequence, 3,
+                says);
+    size_t n = strlen(text);
+    snprintf(text + n, sizeof text - n,
+             "add end from=down,mid\nlayer_norm ln_f\nlinear head out=65 bias=false tie=wte\n");
+    return ending_write_file(&arena, "block.model", text);
+}
+
+START_TEST(every_sequence_of_a_block_trains_alike) {
+    placed_check(write_block, 4, "text:count=2000", 2, false, 1);
+}
+END_TEST
+
+START_TEST(sequences_of_a_block_train_alike_with_divided_positions) {
+    placed_check(write_block, 4, "text:count=2000", 2, true, 2);
+}
+END_TEST
+
+SUITE("split_block", every_sequence_of_a_block_trains_alike,
+      sequences_of_a_block_train_alike_with_divided_positions)
