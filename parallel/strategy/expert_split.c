@@ -24,6 +24,8 @@ typedef struct {
     int32_t *at_home;  // [tensor] of `to`: the queues of a rank's own tokens, or NONE
     int32_t *away;     // [tensor] of `to`: the queues of a rank's own experts, or NONE
     bool computes;     // the operation that is copied computes experts
+    int32_t *order;    // the operations of the plan that is copied, in the order of the copy
+    int ordered;
     Arena arena;
 } Exchange;
 
@@ -108,14 +110,74 @@ static Status take(ProgramCopy *c, int from, int32_t *out) {
                            : program_copy_tensor(c, from, out);
 }
 
-// --- operations
-
 // Its operands but for weights are queues.
 static bool computes_experts(const Exchange *x, const Op *op) {
     Kind k = op_kind(x->copy.from, op);
     bool each = k == KIND_SWIGLU || k == KIND_SWIGLU_BACKWARD || k == KIND_ADD;
     return is_product(k) || (each && x->queues[op_outputs(x->copy.plan, op)[0]]);
 }
+
+// --- the order of the backward
+
+static bool is_weight_gradient(const Exchange *x, const Op *op) {
+    return op_kind(x->copy.from, op) == KIND_EXPERT_LINEAR_BACKWARD_WEIGHT;
+}
+
+// The router's part: no queue is read.
+static bool is_of_router(const Exchange *x, const Op *op) {
+    Kind k = op_kind(x->copy.from, op);
+    return k == KIND_ROUTE_BACKWARD || k == KIND_LINEAR_BACKWARD_WEIGHT ||
+           k == KIND_LINEAR_BACKWARD_INPUT;
+}
+
+// Where the backward of the layer of operation i ends, of its shard and micro-batch.
+static int end_of_layer(const Exchange *x, int i) {
+    const Plan *plan = x->copy.plan;
+    const Op *first = &plan->ops[i];
+    const Work *w = op_work(x->copy.from, first);
+    for (; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        const Work *other = op_work(x->copy.from, op);
+        if (other->layer != w->layer || other->phase != w->phase || op->shard != first->shard ||
+            op->micro_batch != first->micro_batch)
+            break;
+    }
+    return i;
+}
+
+// From the gradient of what the experts gave on: while that is on its way, the router's part; then
+// what leads to the gradient of the tokens; and gradients of weights while that is on its way back.
+static void order_layer(Exchange *x, int first, int end) {
+    const Plan *plan = x->copy.plan;
+    int last = first;  // that reads or writes queues, but for gradients of weights
+    for (int i = first; i < end; i++)
+        if (computes_experts(x, &plan->ops[i]) && !is_weight_gradient(x, &plan->ops[i])) last = i;
+    for (int i = first; i < end; i++)
+        if (is_of_router(x, &plan->ops[i])) x->order[x->ordered++] = i;
+    for (int i = first; i < end; i++) {
+        if (!is_of_router(x, &plan->ops[i]) && !is_weight_gradient(x, &plan->ops[i]))
+            x->order[x->ordered++] = i;
+        for (int k = first; k < end && i == last; k++)
+            if (is_weight_gradient(x, &plan->ops[k])) x->order[x->ordered++] = k;
+    }
+}
+
+static Status find_order(Exchange *x) {
+    const Plan *plan = x->copy.plan;
+    x->order = ARENA_NEW(&x->arena, int32_t, plan->op_count + 1);
+    if (!x->order) FAIL(ERR_MEMORY, "out of memory for %d operations", plan->op_count);
+    x->ordered = 0;
+    for (int i = 0; i < plan->op_count; i++) {
+        x->order[x->ordered++] = i;
+        if (op_kind(x->copy.from, &plan->ops[i]) != KIND_COMBINE_BACKWARD) continue;
+        int end = end_of_layer(x, i);
+        order_layer(x, i + 1, end);
+        i = end - 1;
+    }
+    return OK;
+}
+
+// --- operations
 
 static Status exchange(Exchange *x, const Op *op, int from, bool away) {
     int32_t output, input;
@@ -133,21 +195,22 @@ static Status exchange(Exchange *x, const Op *op, int from, bool away) {
     return program_copy_collective(&x->copy, &spec, output, input);
 }
 
-// Does an operation behind the i-th read the tensor on the other side?
-static bool is_read_there(const Exchange *x, int i, int tensor) {
+// Does an operation that is still to come read the tensor on the other side?
+static bool is_read_there(const Exchange *x, int place, int tensor) {
     const Plan *plan = x->copy.plan;
-    for (int k = i + 1; k < plan->op_count; k++)
-        for (int n = 0; n < plan->ops[k].inputs; n++)
-            if (op_inputs(plan, &plan->ops[k])[n] == tensor &&
-                computes_experts(x, &plan->ops[k]) != x->computes)
+    for (int k = place + 1; k < plan->op_count; k++) {
+        const Op *op = &plan->ops[x->order[k]];
+        for (int n = 0; n < op->inputs; n++)
+            if (op_inputs(plan, op)[n] == tensor && computes_experts(x, op) != x->computes)
                 return true;
+    }
     return false;
 }
 
 // What the other side reads is sent there as soon as it is written.
-static Status copy_op(Exchange *x, int i) {
+static Status copy_op(Exchange *x, int place) {
     ProgramCopy *c = &x->copy;
-    const Op *op = &c->plan->ops[i];
+    const Op *op = &c->plan->ops[x->order[place]];
     x->computes = computes_experts(x, op);
     if (kind_loads(op_kind(c->from, op)))
         TRY(program_copy_load(c, op, true, true));
@@ -155,7 +218,7 @@ static Status copy_op(Exchange *x, int i) {
         TRY(program_copy_op(c, op, op->shard));
     for (int o = 0; o < op->outputs; o++) {
         int t = op_outputs(c->plan, op)[o];
-        if (x->queues[t] && is_read_there(x, i, t)) TRY(exchange(x, op, t, !x->computes));
+        if (x->queues[t] && is_read_there(x, place, t)) TRY(exchange(x, op, t, !x->computes));
     }
     return OK;
 }
@@ -167,6 +230,7 @@ static Status copy_program(Exchange *x) {
         if (role_persists((Role)c->from->tensors[t].role)) TRY(program_copy_tensor(c, t, &any));
     for (int k = 0; k < c->from->plan_count; k++) {
         TRY(program_copy_plan(c, k));
+        TRY(find_order(x));
         for (int i = 0; i < c->plan->op_count; i++) TRY(copy_op(x, i));
         TRY(plan_derive_deps(c->to, c->out));
     }

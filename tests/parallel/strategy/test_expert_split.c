@@ -256,6 +256,48 @@ START_TEST(a_rank_holds_its_experts_alone) {
 }
 END_TEST
 
+// Operations of these kinds between the i-th, an exchange, and the next of a kind.
+static int count_meanwhile(const Program *p, const Plan *plan, int i, const Kind kinds[3],
+                           Kind next) {
+    int count = 0;
+    for (i++; i < plan->op_count && op_kind(p, &plan->ops[i]) != next; i++)
+        for (int k = 0; k < 3; k++) count += op_kind(p, &plan->ops[i]) == kinds[k];
+    return count;
+}
+
+// The router's part goes on while gradients come to the experts, and gradients of weights while
+// those of tokens go back: in each layer, shard and micro-batch.
+START_TEST(gradients_are_computed_while_others_are_exchanged) {
+    static const Kind router[] = {KIND_ROUTE_BACKWARD, KIND_LINEAR_BACKWARD_WEIGHT,
+                                  KIND_LINEAR_BACKWARD_INPUT},
+                      weights[] = {KIND_EXPERT_LINEAR_BACKWARD_WEIGHT, KIND_COUNT, KIND_COUNT};
+    JobOptions o = options(MODEL "experts=4", DTYPE_F32, "reference");
+    Job job;
+    int there = 0, back = 0;
+    o.spec.micro_batches = 3;
+    share_experts(&o, 2);
+    ck_assert_ok(job_create(&job, &o));
+    const Program *p = job_program(&job, 0);
+    const Plan *step = &p->plans[job.plan_step];
+    for (int i = 0; i < step->op_count; i++) {
+        const char *output = tensor_name(p, op_outputs(step, &step->ops[i])[0]);
+        if (op_kind(p, &step->ops[i]) != KIND_ALL_TO_ALL) continue;
+        bool away = strstr(output, ".away");
+        if (away && strstr(output, ".dgiven")) {
+            there++;
+            ck_assert_int_eq(count_meanwhile(p, step, i, router, KIND_EXPERT_LINEAR_BACKWARD_INPUT),
+                             3);
+        } else if (!away && strstr(output, ".dsent")) {
+            back++;
+            ck_assert_int_eq(count_meanwhile(p, step, i, weights, KIND_DISPATCH_BACKWARD), 3);
+        }
+    }
+    ck_assert_int_eq(there, 3 * LAYERS);
+    ck_assert_int_eq(back, 3 * LAYERS);
+    job_destroy(&job);
+}
+END_TEST
+
 // The exchange that should bring back what experts gave sends what they got: the tokens.
 static void send_back_what_came(void *context, Job *job) {
     Program *p = &job->set.programs[0];
@@ -315,5 +357,6 @@ SUITE_SECONDS("expert split", 60, ranks_that_share_experts_equal_shards,
               clipping_by_parts_of_blocks_stays_within_the_contract,
               sharded_states_beside_experts_change_no_bit,
               all_ranks_skip_a_step_for_an_expert_of_one, what_is_sent_is_the_closed_form,
-              a_rank_holds_its_experts_alone, experts_that_send_back_what_they_got_are_seen,
+              a_rank_holds_its_experts_alone, gradients_are_computed_while_others_are_exchanged,
+              experts_that_send_back_what_they_got_are_seen,
               what_is_not_built_is_refused_with_the_arithmetic)
