@@ -2,22 +2,15 @@
 // Where the steps of a sweep go: a table whose columns depend on all rows. Read it from its end.
 #include "core/base/table.h"
 #include "programs/sim_sweep_internal.h"
+#include "sim/answers.h"
 
 #include <math.h>
 #include <string.h>
 
 static int larger(int a, int b) { return a > b ? a : b; }
 
-// Parts of a step: the breakdown, with computation divided into work and launches.
-enum { PART_LAUNCH = TIME_COUNT, PARTS };
-
-static double part_ms(const Prediction *p, int part) {
-    if (part == PART_LAUNCH) return p->launch_ms;
-    return p->report.breakdown_ms[part] - (part == TIME_COMPUTE ? p->launch_ms : 0);
-}
-
-static const char *part_name(const Sweep *s, int part) {
-    if (part == PART_LAUNCH) return "launch";
+const char *sweep_part_name(const Sweep *s, int part) {
+    if (part == REPORT_LAUNCH) return "launch";
     if (part == TIME_COMPUTE && s->rows[0].launch_ms > 0) return "work";
     return part == TIME_EXPOSED_COMM ? "exposed" : time_category_name((TimeCategory)part);
 }
@@ -26,28 +19,29 @@ static const char *part_name(const Sweep *s, int part) {
 static double part_share(const Sweep *s, int part) {
     double most = 0;
     for (int i = 0; i < s->count; i++)
-        most = fmax(most, part_ms(&s->rows[i], part) / s->rows[i].step_ms);
+        most = fmax(most, answers_part_ms(&s->rows[i], part) / s->rows[i].step_ms);
     return most;
 }
 
 typedef struct {
-    int parts[PARTS], count;
+    int parts[REPORT_PARTS], count;
     bool other;  // what is left out is not 0 everywhere, as it is printed
 } ShownParts;
 
 static double other_ms(const Prediction *p, const ShownParts *shown) {
     double rest = 0;
-    for (int part = 0; part < PARTS; part++) rest += part_ms(p, part);
-    for (int k = 0; k < shown->count; k++) rest -= part_ms(p, shown->parts[k]);
+    for (int part = 0; part < REPORT_PARTS; part++) rest += answers_part_ms(p, part);
+    for (int k = 0; k < shown->count; k++) rest -= answers_part_ms(p, shown->parts[k]);
     return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
 }
 
 // Parts of 0.05 % of some row's step have a column of their own, launches beside work.
 static void choose_parts(const Sweep *s, ShownParts *out) {
-    static const int order[PARTS] = {TIME_COMPUTE, PART_LAUNCH,  TIME_CONTENDED, TIME_EXPOSED_COMM,
-                                     TIME_BUBBLE,  TIME_WAITING, TIME_HOST,      TIME_IDLE};
+    static const int order[REPORT_PARTS] = {TIME_COMPUTE,      REPORT_LAUNCH, TIME_CONTENDED,
+                                            TIME_EXPOSED_COMM, TIME_BUBBLE,   TIME_WAITING,
+                                            TIME_HOST,         TIME_IDLE};
     *out = (ShownParts){0};
-    for (int k = 0; k < PARTS; k++) {
+    for (int k = 0; k < REPORT_PARTS; k++) {
         double share = part_share(s, order[k]);
         if (share >= 5e-4) out->parts[out->count++] = order[k];
     }
@@ -72,7 +66,7 @@ static int parts_width(const Sweep *s, const ShownParts *shown) {
     for (int i = 0; i < s->count; i++) most = fmax(most, s->rows[i].step_ms);
     int cell = snprintf(NULL, 0, "%.*f", sweep_decimals(s), most), width = 5;
     for (int k = 0; k < shown->count; k++)
-        width += 2 + larger(cell, (int)strlen(part_name(s, shown->parts[k])));
+        width += 2 + larger(cell, (int)strlen(sweep_part_name(s, shown->parts[k])));
     return width + (shown->other ? 2 + larger(cell, 5) : 0) + 2 + larger(cell, 4) + 2 + 7;
 }
 
@@ -88,7 +82,7 @@ static void fill_parts(Table *t, const Sweep *s, int i, const ShownParts *shown,
     char bytes[UNITS_TEXT];
     table_cell(t, "%d", p->report.run.ranks);
     for (int k = 0; k < shown->count; k++)
-        table_cell(t, "%.*f", decimals, part_ms(p, shown->parts[k]));
+        table_cell(t, "%.*f", decimals, answers_part_ms(p, shown->parts[k]));
     if (shown->other) table_cell(t, "%.*f", decimals, other_ms(p, shown));
     if (!comm) return;
     table_cell(t, "%.*f", decimals, p->comm_ms);
@@ -100,10 +94,10 @@ Status sweep_print_parts(const Sweep *s, Arena *a) {
     bool comm = sweep_communicates(s);
     choose_parts(s, &shown);
     while (shown.count > 1 && parts_width(s, &shown) > s->width) drop_smallest(s, &shown);
-    TableColumn columns[PARTS + 4] = {{s->setting->devices ? "gpus" : "ranks", true}};
+    TableColumn columns[REPORT_PARTS + 4] = {{s->setting->devices ? "gpus" : "ranks", true}};
     int n = 1;
     for (int k = 0; k < shown.count; k++)
-        columns[n++] = (TableColumn){part_name(s, shown.parts[k]), true};
+        columns[n++] = (TableColumn){sweep_part_name(s, shown.parts[k]), true};
     if (shown.other) columns[n++] = (TableColumn){"other", true};
     if (comm) columns[n++] = (TableColumn){"comm", true};
     if (comm) columns[n++] = (TableColumn){"payload", true};

@@ -2,7 +2,9 @@
 // A sweep for programs: names stay what they are and where they are (docs/formats.md, "Summaries").
 #include "programs/sim_sweep_internal.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SWEEP_SCHEMA "tandem.sweep.v1"
 
@@ -11,10 +13,67 @@ static const char *fits_text(const Prediction *p, const char *unknown) {
     return prediction_fits(p) ? "true" : "false";
 }
 
+// Numbers of the answers, in the order of the columns; NaN: not known.
+typedef struct {
+    const char *name, *unit;
+    double value;
+} Answer;
+enum { ANSWERS = 5 };
+
+static void list_answers(Answer out[ANSWERS], const ReportAnswers *a) {
+    const ReportAnswers none = {.tokens_per_s = (double)NAN,
+                                .mfu = (double)NAN,
+                                .hfu = (double)NAN,
+                                .node_bytes = (double)NAN,
+                                .rail_bytes = (double)NAN};
+    if (!a) a = &none;
+    const Answer list[ANSWERS] = {{"tokens_per_s", "", a->tokens_per_s},
+                                  {"mfu", "", a->mfu},
+                                  {"hfu", "", a->hfu},
+                                  {"sent_node_bytes", " B", a->node_bytes},
+                                  {"sent_rail_bytes", " B", a->rail_bytes}};
+    memcpy(out, list, sizeof list);
+}
+
+// What a row lost its efficiency to; NULL: nothing.
+static const char *lost_to(const Prediction *p) {
+    bool lost = p->answers && p->answers->lost_to != NONE;
+    return lost ? report_part_name(p->answers->lost_to) : NULL;
+}
+
+static void print_csv_answers(const Prediction *p) {
+    Answer list[ANSWERS];
+    list_answers(list, p->answers);
+    for (int i = 0; i < ANSWERS; i++)
+        isnan(list[i].value) ? putchar(',') : printf(",%.9g", list[i].value);
+    const char *lost = lost_to(p);
+    printf(",%s,", lost ? lost : "");
+    if (p->answers) printf("%.9g", p->answers->lost_ms);
+    putchar('\n');
+}
+
+static void print_plain_answers(const Prediction *p) {
+    Answer list[ANSWERS];
+    int n = p->report.run.ranks;
+    list_answers(list, p->answers);
+    for (int i = 0; i < ANSWERS; i++)
+        if (isnan(list[i].value))
+            printf("ranks.%d.%s -\n", n, list[i].name);
+        else
+            printf("ranks.%d.%s %.9g%s\n", n, list[i].name, list[i].value, list[i].unit);
+    const char *lost = lost_to(p);
+    printf("ranks.%d.lost_to %s\n", n, lost ? lost : "-");
+    if (p->answers)
+        printf("ranks.%d.lost_ms %.9g ms\n", n, p->answers->lost_ms);
+    else
+        printf("ranks.%d.lost_ms -\n", n);
+}
+
 void sweep_print_csv_heads(void) {
     printf("schema,ranks,batch,step_ms,samples_per_s,speed_up,efficiency");
     for (int b = 0; b < TIME_COUNT; b++) printf(",%s_ms", time_category_name((TimeCategory)b));
-    puts(",launch_ms,comm_ms,comm_bytes,memory_bytes,device_bytes,fits");
+    puts(",launch_ms,comm_ms,comm_bytes,memory_bytes,device_bytes,fits"
+         ",tokens_per_s,mfu,hfu,sent_node_bytes,sent_rail_bytes,lost_to,lost_ms");
 }
 
 void sweep_print_csv_row(const Sweep *s, int i) {
@@ -26,7 +85,8 @@ void sweep_print_csv_row(const Sweep *s, int i) {
     printf(",%.9g,%.9g,%lld,%lld,", p->launch_ms, p->comm_ms, (long long)p->comm_bytes,
            (long long)p->memory_bytes);
     if (p->report.device_bytes) printf("%lld", (long long)p->report.device_bytes);
-    printf(",%s\n", fits_text(p, ""));
+    printf(",%s", fits_text(p, ""));
+    print_csv_answers(p);
 }
 
 void sweep_print_plain_heads(void) { puts("schema " SWEEP_SCHEMA); }
@@ -51,4 +111,5 @@ void sweep_print_plain_row(const Sweep *s, int i) {
     else
         printf("ranks.%d.device_bytes -\n", n);
     printf("ranks.%d.fits %s\n", n, fits_text(p, "-"));
+    print_plain_answers(p);
 }

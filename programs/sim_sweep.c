@@ -6,6 +6,7 @@
 #include "programs/sim_print.h"
 #include "programs/sim_sweep_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool is_table(const Sweep *s) { return !s->options->plain && !s->options->csv; }
@@ -111,14 +112,30 @@ static void print_machine(const Sweep *s) {
 
 // --- the table of steps
 
-typedef enum { RANKS, BATCH, STEP, SAMPLES, SPEED_UP, EFFICIENCY, MEMORY_USE, COLUMNS } Column;
+typedef enum {
+    RANKS,
+    BATCH,
+    STEP,
+    SAMPLES,
+    TOKENS,
+    SPEED_UP,
+    EFFICIENCY,
+    UTILISATION,
+    MEMORY_USE,
+    NOTE,  // what the row lost its efficiency to, or that it does not fit; not padded
+    COLUMNS
+} Column;
 
 static int digits(int64_t n) { return snprintf(NULL, 0, "%lld", (long long)n); }
 static int larger(int a, int b) { return a > b ? a : b; }
 
-// Widths of the columns; 0: it is left out, for one row, or on a narrow terminal.
+// Widths of the columns; 0: it is left out, for one row, or on a narrow terminal: then what others
+// tell, too, goes first. Samples are of little use beside tokens.
 static void choose_columns(const Sweep *s, int width[COLUMNS]) {
-    static const Column dispensable[] = {BATCH, EFFICIENCY, SAMPLES, SPEED_UP};
+    static const Column of_tokens[] = {SAMPLES, SPEED_UP, BATCH, UTILISATION, EFFICIENCY, TOKENS},
+                        of_samples[] = {SPEED_UP, BATCH, UTILISATION, EFFICIENCY, SAMPLES};
+    const Column *dispensable = s->tokens ? of_tokens : of_samples;
+    const int dispensable_count = s->tokens ? 6 : 5;
     int64_t ranks = 0, batch = 0;
     for (int i = 0; i < s->size_count; i++) {
         if (s->jobs[i].spec.ranks > ranks) ranks = s->jobs[i].spec.ranks;
@@ -128,13 +145,16 @@ static void choose_columns(const Sweep *s, int width[COLUMNS]) {
     const int wanted[COLUMNS] = {larger(s->setting->devices ? 4 : 5, digits(ranks)),
                                  larger(5, digits(batch)),
                                  9,
-                                 11,
+                                 9,
+                                 s->tokens ? 9 : 0,
                                  several ? 8 : 0,
                                  several ? 5 : 0,
-                                 7};
+                                 s->setting->devices ? 5 : 0,
+                                 7,
+                                 12};
     int total = -2;
     for (int c = 0; c < COLUMNS; c++) total += (width[c] = wanted[c]) ? wanted[c] + 2 : 0;
-    for (size_t i = 0; i < sizeof dispensable / sizeof *dispensable && total > s->width; i++) {
+    for (int i = 0; i < dispensable_count && total > s->width; i++) {
         if (width[dispensable[i]]) total -= width[dispensable[i]] + 2;
         width[dispensable[i]] = 0;
     }
@@ -151,8 +171,8 @@ static void print_cells(const Sweep *s, const char *const cells[COLUMNS]) {
     int width[COLUMNS], owed = 0;
     choose_columns(s, width);
     for (int c = 0; c < COLUMNS; c++) {
-        if (!width[c]) continue;
-        printf("%*s%*s", owed, "", width[c], cells[c]);
+        if (!width[c] || (c == NOTE && !*cells[c])) continue;
+        printf("%*s%*s", owed, "", c == NOTE ? 0 : width[c], cells[c]);
         owed = 2;
     }
 }
@@ -162,11 +182,26 @@ static void print_heads(const Sweep *s) {
                                         "batch",
                                         "step ms",
                                         "samples/s",
+                                        "tokens/s",
                                         "speed-up",
                                         "eff.",
-                                        "memory"};
+                                        "MFU",
+                                        "memory",
+                                        s->size_count > 1 ? "lost to" : ""};
     print_cells(s, heads);
     putchar('\n');
+}
+
+// An efficiency that is printed as less than 100 %.
+static const char *note_of(const Sweep *s, int i) {
+    const Prediction *p = &s->rows[i];
+    if (!prediction_fits(p)) return "DOES NOT FIT";
+    bool lost = p->answers && p->answers->lost_to != NONE && sweep_efficiency(s, i) < 0.995;
+    return lost ? sweep_part_name(s, p->answers->lost_to) : "";
+}
+
+static void print_rate(char *out, size_t size, double per_s) {
+    snprintf(out, size, "%.*f", per_s < 10 ? 3 : per_s < 1000 ? 1 : 0, per_s);
 }
 
 static void print_row(const Sweep *s, int i) {
@@ -174,17 +209,19 @@ static void print_row(const Sweep *s, int i) {
     char text[COLUMNS][CELL], memory[UNITS_TEXT];
     const char *cells[COLUMNS];
     const Prediction *p = &s->rows[i];
-    double rate = sweep_samples_per_s(p);
     for (int c = 0; c < COLUMNS; c++) cells[c] = text[c];
     snprintf(text[RANKS], CELL, "%d", p->report.run.ranks);
     snprintf(text[BATCH], CELL, "%lld", (long long)p->report.run.batch);
     snprintf(text[STEP], CELL, "%.*f", sweep_decimals(s), p->step_ms);
-    snprintf(text[SAMPLES], CELL, "%.*f", rate < 10 ? 3 : rate < 1000 ? 1 : 0, rate);
+    print_rate(text[SAMPLES], CELL, sweep_samples_per_s(p));
+    print_rate(text[TOKENS], CELL, p->answers ? p->answers->tokens_per_s : (double)NAN);
     snprintf(text[SPEED_UP], CELL, "%.2fx", sweep_speed_up(s, i));
     snprintf(text[EFFICIENCY], CELL, "%.0f%%", 100 * sweep_efficiency(s, i));
+    snprintf(text[UTILISATION], CELL, "%.1f%%", p->answers ? 100 * p->answers->mfu : (double)NAN);
     snprintf(text[MEMORY_USE], CELL, "%s", units_print_size(memory, p->memory_bytes));
+    snprintf(text[NOTE], CELL, "%s", note_of(s, i));
     print_cells(s, cells);
-    puts(prediction_fits(p) ? "" : "  DOES NOT FIT");
+    putchar('\n');
 }
 
 // --- where the numbers come from
@@ -232,15 +269,56 @@ static void print_sources(const Sweep *s) {
     if (r && !s->setting->devices) sweep_print_noise(r);
 }
 
-static void print_memory(const Sweep *s) {
+// Of the largest size that does not fit.
+static void print_misfit(const Sweep *s) {
     char need[UNITS_TEXT], have[UNITS_TEXT];
-    int first = 0;
-    while (first < s->count && prediction_fits(&s->rows[first])) first++;
-    if (first == s->count) return;
-    int ranks = s->rows[first].report.run.ranks;
-    printf("DOES NOT FIT: %d device%s of %s: %s needed on each\n", ranks, ranks == 1 ? "" : "s",
-           units_print_size(have, s->rows[first].report.device_bytes),
-           units_print_size(need, s->rows[first].memory_bytes));
+    int i = s->count - 1;
+    while (i >= 0 && prediction_fits(&s->rows[i])) i--;
+    if (i < 0) return;
+    const Prediction *p = &s->rows[i];
+    int ranks = p->report.run.ranks;
+    SweepPhrases line = {s->width, 0};
+    sweep_phrase(&line, "DOES NOT FIT on %d device%s: %s of %s%s%s;", ranks, ranks == 1 ? "" : "s",
+                 units_print_size(need, p->memory_bytes),
+                 units_print_size(have, p->report.device_bytes), *p->answers->class ? " on " : "",
+                 p->answers->class);
+    if (p->answers->fits_with)
+        sweep_phrase(&line, "with %s it would", p->answers->fits_with);
+    else if (s->count == s->size_count && !s->jobs[i].spec.plan_file)
+        sweep_phrase(&line, "none of --zero, --recompute, --accumulate and --tp makes it fit");
+    putchar('\n');
+}
+
+// Of the last row, on the rank that needs most.
+static void print_memory(const Sweep *s) {
+    const ReportAnswers *a = s->rows[s->count - 1].answers;
+    char bytes[UNITS_TEXT];
+    char head[96];
+    SweepPhrases line = {s->width, 0};
+    snprintf(head, sizeof head, "memory%s%s%s: ", *a->class ? " on " : "", a->class,
+             s->size_count > 1 ? ", last row" : "");
+    for (int m = 0; m < MEMORY_COUNT; m++)
+        if (a->memory_bytes[m] >= 1024)
+            sweep_phrase(&line, "%s%s %s", line.column ? "" : head, memory_name((Memory)m),
+                         units_print_size(bytes, a->memory_bytes[m]));
+    putchar('\n');
+}
+
+// What a device sends; what it computes again.
+static void print_use(const Sweep *s) {
+    const Prediction *p = &s->rows[s->count - 1];
+    const ReportAnswers *a = p->answers;
+    char bytes[UNITS_TEXT];
+    if (a->node_bytes + a->rail_bytes > 0) {
+        printf("sent by a device%s: %s within its node", s->size_count > 1 ? ", last row" : "",
+               units_print_size(bytes, (int64_t)(a->node_bytes + 0.5)));
+        if (a->rail_bytes > 0)
+            printf(", %s to other nodes", units_print_size(bytes, (int64_t)(a->rail_bytes + 0.5)));
+        putchar('\n');
+    }
+    if (s->setting->devices && s->jobs[s->count - 1].spec.strategy.recompute)
+        printf("with what is computed again devices do %.1f%% of their peak (HFU)%s\n",
+               100 * a->hfu, s->size_count > 1 ? ", last row" : "");
 }
 
 static void print_network(const Sweep *s) {
@@ -281,9 +359,11 @@ Status sweep_end(const Sweep *s, Arena *a) {
     if (s->size_count > 1 && s->jobs[0].spec.shards)
         printf("the same %d shards in every row: fewer ranks compute more, one after the other\n",
                s->jobs[0].spec.shards);
-    print_memory(s);
+    print_misfit(s);
     putchar('\n');
     TRY(sweep_print_parts(s, a));
+    print_use(s);
+    print_memory(s);
     print_sources(s);
     print_network(s);
     return s->options->verbose ? sweep_print_operations(s, a) : OK;

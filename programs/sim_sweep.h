@@ -15,6 +15,7 @@ typedef struct {
     int size_count;          // rows that are asked for
     const Prediction *rows;  // the first `count` are there
     int count;
+    bool tokens;  // the model is one of language
     bool strong;  // the global batch is the same in all rows
     int width;    // of the terminal
 } Sweep;

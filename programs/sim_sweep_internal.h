@@ -15,6 +15,9 @@ double sweep_efficiency(const Sweep *s, int i);
 // Decimals for all times, so that the first row's step shows four digits or more.
 int sweep_decimals(const Sweep *s);
 
+// What a part of a step is called in the tables: a TimeCategory or REPORT_LAUNCH.
+const char *sweep_part_name(const Sweep *s, int part);
+
 // Does any row communicate?
 bool sweep_communicates(const Sweep *s);
 

@@ -180,6 +180,10 @@ const OptionWord words[WORDS] = {
      "Samples that are never trained on, and so show what the network has learned rather "
      "than remembered.",
      "train --help test-fraction"},
+    {"hfu", "hardware-flops-utilisation hardware_flops",
+     "Hardware flops utilisation: MFU, but of all arithmetic that the plan does, also what "
+     "--recompute does again.",
+     "docs/formats.md, Reports"},
     {"hierarchy", "hierarchical",
      "Collectives in two levels: first within a node, then between nodes.",
      NULL},
@@ -228,6 +232,10 @@ const OptionWord words[WORDS] = {
      "whose label counts, of -log of the probability given to the right class. A step's is that of "
      "its own batch before the update; the one after an epoch is that of the held-out samples.",
      "core/device/reference/cross_entropy.c"},
+    {"lost", "lost_to lost_ms",
+     "The part of a step that grew most against the first size's, divided evenly over ranks and "
+     "rows: the first cause of an efficiency below 100 %.",
+     "docs/formats.md, Reports"},
     {"lr", "learning_rate",
      "Learning rate: how far an update goes against the gradient.",
      NULL},
@@ -253,6 +261,10 @@ const OptionWord words[WORDS] = {
     {"message", "messages",
      "Bytes that one rank sends to another at once. A collective is made of them.",
      "parallel/collective/schedule.c"},
+    {"mfu", "model-flops-utilisation model_flops utilisation utilization peak",
+     "Model flops utilisation: the arithmetic that the model needs for a step, over what all "
+     "devices could do in that time at their peak in the job's dtype.",
+     "docs/formats.md, Reports"},
     {"micro-batch", "micro-batches accumulate",
      "A part of a shard's batch. Gradients of micro-batches are added before they are "
      "communicated, so that a large batch needs little memory.",
@@ -270,6 +282,9 @@ const OptionWord words[WORDS] = {
      "NVIDIA's library of collectives. It starts kernels of its own and chooses protocols by "
      "size, which takes time that links alone do not.",
      "docs/validation.md"},
+    {"node", "nodes",
+     "Devices, or cores, of one machine. Links within it are faster than rails to others.",
+     "docs/formats.md, Machine files"},
     {"noise", "noisy",
      "How much the same step differs from run to run. A prediction cannot be better than "
      "that.",
@@ -357,7 +372,7 @@ const OptionWord words[WORDS] = {
     {"seed", NULL,
      "The number that all random choices come from. Equal seeds give equal runs.",
      NULL},
-    {"send", "receive point-to-point",
+    {"send", "sent receive point-to-point",
      "A message from one rank of a group to another, as between the stages of a pipeline.",
      "docs/formats.md, Plan files"},
     {"shard", "shards",
@@ -395,6 +410,9 @@ const OptionWord words[WORDS] = {
      "A device that computes nothing: it waits as long as its description says the operation "
      "takes.",
      "train --help device"},
+    {"tokens/s", "tokens_per_s token tokens",
+     "Tokens trained on in a second, over all ranks: samples a second times the tokens of one.",
+     NULL},
     {"torchrun", "mpirun srun launcher",
      "Starts the ranks of PyTorch or MPI. Here train starts them itself: train --ranks N.",
      NULL},

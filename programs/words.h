@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 116 };
+enum { WORDS = 121 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -106,7 +106,7 @@ static void print(char out[FIT_TEXT], const Candidate *c) {
 }
 
 // With as many micro-batches as a shard has rows, at most this, memory is least; fewer do perhaps.
-enum { MICRO_BATCHES_MOST = 16 };
+enum { MICRO_BATCHES_MOST = 32 };
 
 static int most_micro_batches(const JobSpec *s) {
     int64_t rows = s->batch / job_spec_shards(s), most = 1;
@@ -163,6 +163,8 @@ static Status search_all(bool *found, Candidate *c, const Search *search) {
     if (!*found) TRY(try_micro_batches(found, c, search));
     if (!*found) TRY(try_tensor(found, c, search, &none));
     if (!*found) TRY(try_each(found, c, search, together, 2));
+    if (!*found) *c = full;
+    if (!*found) TRY(try_micro_batches(found, c, search));
     if (!*found) *c = most;
     if (!*found) TRY(try_micro_batches(found, c, search));
     if (!*found) TRY(try_tensor(found, c, search, &full));
