@@ -184,8 +184,8 @@ const OptionDetail job_details[] = {
     {"cp-kind",
      "ring: keys and values go from rank to rank, as far as sequences reach. all-to-all: before "
      "attention ranks exchange positions for heads, as DeepSpeed's Ulysses does, and back after "
-     "it: fewer messages, but N must divide the heads, and those of keys and values; not with "
-     "--tp.",
+     "it: fewer messages, but N must divide the heads, and those of keys and values, that --tp "
+     "leaves to a rank.",
      "context-parallel-kind cp-comm-type ulysses"},
     {"mesh",
      "Four axes, the outermost first. Ranks along the innermost one are neighbours, in a cluster "

@@ -14,7 +14,7 @@
 // become partial sums along it, which strategies join with those along "data". Each rank has queues
 // of experts of its own. The program is replaced; on failure it is zeroed. ERR_USAGE, with the
 // arithmetic: a model that has no sequences of tokens, or whose length is not 2 x ranks chunks of a
-// ring, or ranks of an all-to-all; or heads that the ranks of an all-to-all do not divide.
+// ring, or ranks of an all-to-all; or heads of a rank that an all-to-all does not divide.
 Status context_apply(Program *p, ContextKind kind) MUST_USE;
 
 // Add up gradients and losses of each shard over the axis "context" alone, in buckets: for

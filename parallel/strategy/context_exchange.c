@@ -2,12 +2,13 @@
 // Attention between two all-to-alls (Jacobs et al., "DeepSpeed Ulysses", arXiv:2309.14509); read
 // context_add_exchange() at the end first. Ranks have some positions of all heads before it and
 // after it, and some heads of all positions in it. The gradients go the same way.
+#include "core/base/text.h"
 #include "parallel/strategy/context_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME = 256, POSITIONS = 1, HEADS = 2 };
+enum { NAME = 256, POSITIONS = 1, HEADS = 2, REST = 3 };  // of rows, and of parts
 
 typedef struct {
     Context *c;
@@ -47,6 +48,21 @@ static Status one_to_one(const Exchange *x, const char *what, Kind kind, int64_t
                            .input_count = 1});
 }
 
+// Ranks of tensor parallelism that have divided the heads of a tensor before: 1 if none have.
+static int64_t heads_divided(const Program *p, const Tensor *t) {
+    int axis = mesh_find_axis(p, MESH_TENSOR);
+    bool cut =
+        axis != NONE && t->placement[axis].place == PLACE_SHARD && t->placement[axis].dim == HEADS;
+    return cut ? p->axes[axis].size : 1;
+}
+
+// Some heads of all positions: of those that are this rank's, if they are divided before.
+static Placement some_heads(const Program *p, const Tensor *t) {
+    Placement how = PLACEMENT_SHARD(HEADS);
+    how.inner = heads_divided(p, t) > 1;
+    return how;
+}
+
 // A tensor of the rows of `like`: of some positions of all heads or, `by_heads`, the other way.
 static Status add_rows(const Exchange *x, const char *suffix, int32_t like, bool by_heads,
                        int32_t *out) {
@@ -58,9 +74,10 @@ static Status add_rows(const Exchange *x, const char *suffix, int32_t like, bool
     snprintf(name, sizeof name, "%s.%s", tensor_name(p, like), suffix);
     spec.name = name;
     spec.extent = TENSOR_REF(t->extent);
+    int64_t channels = l->shape[2] / heads_divided(p, t);
     spec.shape[1] = by_heads ? l->shape[1] : l->shape[1] / x->c->ranks;
-    spec.shape[2] = by_heads ? l->shape[2] / x->c->ranks : l->shape[2];
-    spec.placement[x->c->axis] = by_heads ? PLACEMENT_SHARD(HEADS) : context_piece(x->c, 0);
+    spec.shape[2] = by_heads ? channels / x->c->ranks : channels;
+    spec.placement[x->c->axis] = by_heads ? some_heads(p, t) : context_piece(x->c, 0);
     return program_add_tensor(p, &spec, out);
 }
 
@@ -71,7 +88,7 @@ static Status add_parts(const Exchange *x, const char *suffix, int32_t like, int
     Program *p = to(x);
     const Tensor *t = &p->tensors[like];
     const Logical *l = &p->logicals[t->logical];
-    int64_t P = x->c->ranks;
+    int64_t P = x->c->ranks, divided = heads_divided(p, t);
     int data = mesh_find_axis(p, MESH_DATA);
     char name[NAME];
     snprintf(name, sizeof name, "%s.%s", tensor_name(p, like), suffix);
@@ -82,12 +99,13 @@ static Status add_parts(const Exchange *x, const char *suffix, int32_t like, int
         .dtype = (Dtype)t->dtype,
         .role = ROLE_BUFFER};
     TensorSpec piece = {.name = name,
-                        .shape = {P, P, t->shape[0], whole.shape[3]},
+                        .shape = {P, P, t->shape[0], whole.shape[3] / divided},
                         .dtype = whole.dtype,
                         .role = ROLE_BUFFER};
     piece.shape[cut] = 1;
     piece.placement[data] = PLACEMENT_SHARD(2);
     piece.placement[x->c->axis] = PLACEMENT_SHARD(cut);
+    if (divided > 1) piece.placement[mesh_find_axis(p, MESH_TENSOR)] = PLACEMENT_SHARD(REST);
     TRY(program_add_logical(p, &whole, &piece.logical));
     return program_add_tensor(p, &piece, out);
 }
@@ -104,7 +122,7 @@ static Status exchange(const Exchange *x, bool to_heads, int32_t from, int32_t *
     return one_to_one(x, "together", KIND_TOGETHER, to_heads ? POSITIONS : HEADS, received, *into);
 }
 
-// "att1.q/0.2" of "att1.y/0.2"; made of some heads if it is not there.
+// "att1.q/0.2" of "att1.y/0.2", of `channels` on this rank; made of some heads if there is none.
 static Status own_tensor(const Exchange *x, int32_t y, const char *what, int64_t channels,
                          bool by_heads, int32_t *out) {
     Program *p = to(x);
@@ -119,7 +137,7 @@ static Status own_tensor(const Exchange *x, int32_t y, const char *what, int64_t
     const Tensor *t = &p->tensors[y];
     LogicalSpec l = {.name = whole, .dims = 3, .dtype = (Dtype)t->dtype, .role = ROLE_ACTIVATION};
     memcpy(l.shape, p->logicals[t->logical].shape, sizeof l.shape);
-    l.shape[2] = channels;
+    l.shape[2] = channels * heads_divided(p, t);
     if (!strcmp(what, "lse_heads")) l.dtype = dtype_wide(l.dtype);
     TensorSpec spec = program_copy_spec(p, t);
     spec.name = name;
@@ -127,7 +145,7 @@ static Status own_tensor(const Exchange *x, int32_t y, const char *what, int64_t
     spec.extent = TENSOR_REF(t->extent);
     spec.shape[1] = by_heads ? l.shape[1] : l.shape[1] / x->c->ranks;
     spec.shape[2] = by_heads ? channels / x->c->ranks : channels;
-    spec.placement[x->c->axis] = by_heads ? PLACEMENT_SHARD(HEADS) : context_piece(x->c, 0);
+    spec.placement[x->c->axis] = by_heads ? some_heads(p, t) : context_piece(x->c, 0);
     spec.logical = program_find_logical(p, whole);
     if (spec.logical == NONE) TRY(program_add_logical(p, &l, &spec.logical));
     return program_add_tensor(p, &spec, out);
@@ -198,19 +216,37 @@ static Status backward(const Exchange *x, const int32_t *outputs, int32_t dy, in
     return x->packed ? compute(x, "pack", KIND_PACK_QKV, outputs, 1, apart, 3) : OK;
 }
 
+static int64_t common_divisor(int64_t a, int64_t b) { return b ? common_divisor(b, a % b) : a; }
+
+// "--cp 2 or 4 divides them; " for ranks that can share so many heads; "" where only one can.
+static void sharers(int64_t heads, char *out, size_t size) {
+    int found = 0;
+    *out = '\0';
+    for (int64_t n = 2; n <= heads; n++)
+        if (heads % n == 0)
+            text_append(out, size, "%s%lld", found++ ? " or " : "give --cp ", (long long)n);
+    if (found) text_append(out, size, ", which divides them, or ");
+}
+
+// Heads of each rank of tensor parallelism, which divides them first.
 Status context_check_heads(const Context *c) {
     const Program *p = c->copy.from;
+    int tensor = mesh_find_axis(p, MESH_TENSOR);
+    char each[64] = "", others[128];
+    if (tensor != NONE)
+        snprintf(each, sizeof each, " on each of --tp %d ranks", p->axes[tensor].size);
     for (int i = 0; i < p->work_count; i++) {
         const Work *w = &p->works[i];
         if (!context_is_attention(work_kind(w))) continue;
+        sharers(common_divisor(work_attr(p, w, 0), work_attr(p, w, 1)), others, sizeof others);
         for (int k = 0; k < 2; k++) {
             long long heads = work_attr(p, w, k), P = c->ranks;
             if (heads % P)
                 FAIL(ERR_USAGE,
-                     "--cp-kind all-to-all divides heads among --cp %d ranks, but %s has %s=%lld = "
-                     "%lld x %lld + %lld; give a --cp that divides them, or --cp-kind ring",
+                     "--cp-kind all-to-all divides heads among --cp %d ranks, but %s has %s=%lld "
+                     "= %lld x %lld + %lld%s; %s--cp-kind ring",
                      c->ranks, program_name(p, w->layer), k ? "kv_heads" : "heads", heads, P,
-                     heads / P, heads % P);
+                     heads / P, heads % P, each, *others ? others : "give ");
         }
     }
     return OK;

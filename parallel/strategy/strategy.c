@@ -14,10 +14,6 @@ static bool cuts(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_CONT
 // What does not go with sequences that are cut, and what to give instead.
 static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     int cp = mesh_size(&spec->mesh, MESH_CONTEXT);
-    bool exchanges = splits(spec) && s->context == CONTEXT_ALL_TO_ALL;
-    if (exchanges)
-        FAIL(ERR_USAGE, "--cp-kind all-to-all with --tp is not built: both divide heads; give "
-                        "--cp-kind ring, or leave one of them out");
     const char *other = s->experts > 1       ? "--ep"
                         : s->data_parallel   ? "--data-parallel"
                         : s->sync_batch_norm ? "--sync-batchnorm"

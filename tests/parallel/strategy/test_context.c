@@ -129,6 +129,28 @@ START_TEST(heads_are_exchanged_four_times_each_way) {
 }
 END_TEST
 
+// A rank exchanges the heads that --tp leaves to it: half of them, and so half the bytes.
+START_TEST(heads_that_are_divided_before_are_exchanged) {
+    enum { LAYERS = 2, ROWS = 8, T = 24, C = 16, P = 2, TENSOR = 2 };
+    JobOptions o = options_of(gpt, 1, 0);
+    Ending one, got;
+    ending_run(&one, &arena, &o);
+    o.spec.ranks = P * TENSOR;
+    o.spec.mesh.context = P;
+    o.spec.mesh.tensor = TENSOR;
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    ending_run(&got, &arena, &o);
+    ending_check(&got, &one, 1e-12);
+    CommCount count = outcome_count(&got.run, 3, "step", "context", COLLECTIVE_ALL_TO_ALL);
+    ck_assert_int_eq(count.calls, o.steps * LAYERS * 8);
+    ck_assert_int_eq(count.bytes,
+                     (int64_t)o.steps * LAYERS * 8 * ROWS * (T / P) * C / TENSOR * 8 / P);
+    ending_finish(&got);
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
 // --- with the data, and what is done to gradients
 
 START_TEST(data_are_divided_beside_the_sequences) {
@@ -194,7 +216,7 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     refuse(o, "--cp 3 cuts a sequence into 3 chunks of equal length, but 20 tokens are 3 x 6 + 2");
     o.spec.model = "llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=24,mlp=20";
     o.spec.ranks = o.spec.mesh.context = 4;
-    refuse(o, "has kv_heads=2 = 4 x 0 + 2; give a --cp that divides them, or --cp-kind ring");
+    refuse(o, "has kv_heads=2 = 4 x 0 + 2; give --cp 2, which divides them, or --cp-kind ring");
     o.spec.model = "gpt:layers=1,hidden=16,heads=4,seq=20";
     o.spec.ranks = o.spec.mesh.context = 2;
     o.spec.strategy.sync_batch_norm = true;
@@ -203,10 +225,15 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o.spec.model = "mlp";
     o.data = "digits:count=100";
     refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");
-    o = options_of(gpt, 4, 2);
+    o = options_of("gpt:layers=1,hidden=24,heads=12,seq=24", 8, 4);
     o.spec.mesh.tensor = 2;
     o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
-    refuse(o, "--cp-kind all-to-all with --tp is not built: both divide heads");
+    refuse(o, "has heads=6 = 4 x 1 + 2 on each of --tp 2 ranks; give --cp 2 or 3 or 6, which "
+              "divides them");
+    o = options_of(gpt, 8, 2);
+    o.spec.mesh.tensor = 4;
+    o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
+    refuse(o, "has heads=1 = 2 x 0 + 1 on each of --tp 4 ranks; give --cp-kind ring");
 }
 END_TEST
 
@@ -214,5 +241,5 @@ SUITE("context", a_gpt_whose_sequences_are_cut_trains_as_on_one_rank,
       so_does_a_llama_with_groups_of_queries, masks_of_dropout_are_those_of_one_rank,
       single_precision_and_the_reference_device_stay_within_the_contract,
       heads_of_all_positions_train_as_on_one_rank, heads_are_exchanged_four_times_each_way,
-      data_are_divided_beside_the_sequences, keys_values_and_gradients_go_around_once,
-      what_cannot_be_cut_is_refused_with_what_can)
+      heads_that_are_divided_before_are_exchanged, data_are_divided_beside_the_sequences,
+      keys_values_and_gradients_go_around_once, what_cannot_be_cut_is_refused_with_what_can)

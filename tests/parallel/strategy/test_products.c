@@ -43,6 +43,9 @@ static const Product rings[] = {
     {2, 1, 2, SCHEDULE_ZERO_BUBBLE, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_RING, COMM_SERIAL},
     {1, 2, 2, SCHEDULE_1F1B, 1, RECOMPUTE_SELECTIVE, "tensor,context,data,pipe", 2, CONTEXT_RING,
      COMM_THREAD},
+    {2, 1, 2, SCHEDULE_GPIPE, 0, RECOMPUTE_FULL, NULL, 2, CONTEXT_ALL_TO_ALL, COMM_THREAD},
+    {1, 2, 2, SCHEDULE_1F1B, 2, RECOMPUTE_SELECTIVE, "tensor,context,data,pipe", 2,
+     CONTEXT_ALL_TO_ALL, COMM_SERIAL},
 };
 
 static JobOptions options_of(const char *model, bool clips) {
@@ -121,7 +124,7 @@ START_TEST(groups_of_queries_are_divided_where_sequences_are_cut) {
 END_TEST
 
 START_TEST(sequences_that_are_cut_go_through_a_pipeline) {
-    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", rings, 0x3f);
+    check_model("gpt:layers=2,hidden=16,heads=4,seq=8", rings, 0xff);
 }
 END_TEST
 
