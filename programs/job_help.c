@@ -171,7 +171,8 @@ const OptionDetail job_details[] = {
      "Korthikanti et al., 2022: between products each rank has a part of the positions, for norms, "
      "residual sums and dropout, so that their activations are divided too. Every all-reduce "
      "becomes a reduce-scatter and an all-gather, which send as many bytes; norms' gradients are "
-     "reduced once a step. --tp must divide the positions.",
+     "reduced once a step. Experts choose from all positions, which are gathered for them. --tp "
+     "must divide the positions.",
      "sp sequence-parallelism"},
     {"cp",
      "Each rank has two intervals of every sequence, one from the front and one from the back, and "

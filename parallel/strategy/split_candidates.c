@@ -34,7 +34,8 @@ static int64_t bytes_sent(const Split *x, const Tensor *t) {
 
 // --- what model files without place= need
 
-// The name under which the memory was written is converted, and views of it lie as it does.
+// The name under which the memory was written is converted, and views of it lie as it does. What
+// all ranks have goes with pieces of positions as a slice.
 static void find_few(const Split *x, const SplitState *s, SplitOperand *o) {
     Placement is = o->is = *split_now(x, s, o->tensor);
     const Tensor *t = &x->from->tensors[o->tensor];
@@ -45,6 +46,7 @@ static void find_few(const Split *x, const SplitState *s, SplitOperand *o) {
     if (placement_is_partial(is)) add_candidate(o, PLACEMENT_REPLICATED, 2 * sent, NONE);
     if (o->view || !split_has_positions(x, t)) return;
     if (is.place == PLACE_PARTIAL_SUM) add_candidate(o, PLACEMENT_SHARD(POSITIONS), sent, NONE);
+    if (placement_is_whole(is)) add_candidate(o, PLACEMENT_SHARD(POSITIONS), POSITIONS_COST, NONE);
     if (placement_equal(is, PLACEMENT_SHARD(POSITIONS)))
         add_candidate(o, PLACEMENT_REPLICATED, sent, NONE);
 }

@@ -74,8 +74,35 @@ Status split_infer(const Split *x, const Plan *plan, const Op *op, SplitState *s
     return split_judge(x, plan, op, s);
 }
 
+// The queues of experts are of all tokens of a shard: ranks with pieces of these would have queues
+// of their own, which drop others.
+static bool fills_queues(Kind k) {
+    switch (k) {
+    case KIND_ROUTE:
+    case KIND_ROUTE_BACKWARD:
+    case KIND_DISPATCH:
+    case KIND_DISPATCH_BACKWARD:
+    case KIND_COMBINE:
+    case KIND_COMBINE_BACKWARD:
+    case KIND_COUNT_CHOICES:
+    case KIND_BALANCE: return true;
+    default: return false;
+    }
+}
+
+static Status check_tokens(const Split *x, const Plan *plan, const Op *op, const SplitState *s) {
+    for (int i = 0; i < op->inputs && fills_queues(op_kind(x->from, op)); i++) {
+        int t = op_inputs(plan, op)[i];
+        if (split_now(x, s, t)->place == PLACE_SHARD)
+            FAIL(ERR_PLAN, "plan %s: %s: %s is cut, and experts choose from all tokens",
+                 program_name(x->from, plan->name), op_name(x->from, op), tensor_name(x->from, t));
+    }
+    return OK;
+}
+
 Status split_judge(const Split *x, const Plan *plan, const Op *op, SplitState *s) {
     Placement before[OPERANDS];
+    TRY(check_tokens(x, plan, op, s));
     const int32_t *outputs = op_outputs(plan, op);
     for (int o = 0; o < op->outputs; o++) before[o] = *split_now(x, s, outputs[o]);
     const Along along = {

@@ -32,10 +32,6 @@ static Status divide(Program *out, const Model *m, const StepSpec *spec,
                      const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) TRY(expert_split(out));
-    for (int k = 0; k < out->plan_count && strategy->sequence_parallel; k++)
-        if (program_find_result(out, k, RESULT_CHOICES) != NONE)
-            FAIL(ERR_USAGE, "--sequence-parallel is not built for a layer of experts, which choose "
-                            "from all positions: leave it out; --tp goes without it");
     if (splits(spec)) TRY(split_tensor(out, m, strategy->sequence_parallel));
     return cuts(spec) ? context_apply(out, strategy->context) : OK;
 }

@@ -135,19 +135,7 @@ START_TEST(numbers_of_experts_are_those_of_the_model) {
 }
 END_TEST
 
-// What is not built says so.
-START_TEST(what_is_not_built_for_experts_is_refused) {
-    JobOptions o = options("mixtral:" SIZES "experts=2");
-    Outcome run;
-    o.spec.ranks = 2;
-    o.spec.mesh.tensor = 2;
-    o.spec.strategy.sequence_parallel = true;
-    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--sequence-parallel is not built for a layer of experts");
-}
-END_TEST
-
 SUITE("choices", what_exceeds_the_capacity_is_counted, nothing_is_dropped_where_there_is_room,
       all_ranks_count_the_choices_of_all_shards, a_model_without_experts_counts_none,
       the_balance_is_in_the_loss_once_however_the_batch_is_cut,
-      numbers_of_experts_are_those_of_the_model, what_is_not_built_for_experts_is_refused)
+      numbers_of_experts_are_those_of_the_model)
