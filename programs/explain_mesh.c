@@ -205,12 +205,33 @@ static void say_experts(char *out, int size, int groups) {
                 "and the layer waits for that: so these ranks are better within a node.");
 }
 
-static void say_tensor(char *out, int size) {
+// Weights whose rows, or columns, the ranks cannot share equally: 65 tokens are 32 and 33.
+static void say_uneven(char *out, const Program *p, int size) {
+    int axis = mesh_find_axis(p, MESH_TENSOR), count = 0;
+    for (int i = 0; i < p->tensor_count; i++) {
+        const Tensor *t = &p->tensors[i];
+        Placement how = t->placement[axis];
+        if (t->role != ROLE_PARAMETER || t->alias != NONE || how.place != PLACE_SHARD) continue;
+        long long all = p->logicals[t->logical].shape[how.dim] / (how.block ? how.block : 1);
+        if (p->logicals[t->logical].dims < 2 || all % size == 0 || count++) continue;
+        text_append(out, WORDS_OF_AN_AXIS,
+                    " Of the %lld %s of %s a rank has %lld or %lld, and room for %lld: %lld in all",
+                    all, how.dim ? "columns" : "rows", tensor_name(p, i), all / size,
+                    all / size + 1, all / size + 1, (all / size + 1) * size);
+    }
+    if (count > 1)
+        text_append(out, WORDS_OF_AN_AXIS, "; so it is with %d more weight%s", count - 1,
+                    count == 2 ? "" : "s");
+    if (count) text_append(out, WORDS_OF_AN_AXIS, ".");
+}
+
+static void say_tensor(char *out, const Program *p, int size) {
     text_append(out, WORDS_OF_AN_AXIS,
                 "every product of a layer is cut in %d, with its weights. The results are joined "
                 "in every layer, forward and backward, and the next layer waits for that: so these "
                 "ranks are neighbours, within a node.",
                 size);
+    say_uneven(out, p, size);
 }
 
 static void say_pipe(char *out, const JobSpec *s, int size) {
@@ -224,12 +245,16 @@ static void say_pipe(char *out, const JobSpec *s, int size) {
                 100.0 * (size - 1) / (batches + size - 1));
 }
 
-static void say_context(char *out, int size) {
+static void say_context(char *out, const JobSpec *s, int size) {
+    bool ring = s->strategy.context == CONTEXT_RING;
     text_append(out, WORDS_OF_AN_AXIS,
-                "each rank has 1/%d of every sequence: activations fall, weights do not. Keys and "
-                "values go around the ring in every attention while blocks are computed; gradients "
-                "are summed as along data.",
-                size);
+                "each rank has 1/%d of every sequence: activations fall, weights do not. %s; "
+                "gradients are summed as along data.",
+                size,
+                ring ? "Keys and values go around the ring in every attention while blocks are "
+                       "computed"
+                     : "Before every attention ranks exchange their positions for some heads of "
+                       "all positions, and back behind it, and wait for that");
 }
 
 static void print_wrapped(const char *text, int indent) {
@@ -254,9 +279,9 @@ static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, MeshAx
            t.count == 1 ? "" : "s");
     if (a == MESH_DATA) say_data(words, s, mesh_size(m, a));
     if (a == MESH_EXPERT) say_experts(words, mesh_size(m, a), m->data / mesh_size(m, a));
-    if (a == MESH_TENSOR) say_tensor(words, mesh_size(m, a));
+    if (a == MESH_TENSOR) say_tensor(words, &all->program, mesh_size(m, a));
     if (a == MESH_PIPE) say_pipe(words, s, mesh_size(m, a));
-    if (a == MESH_CONTEXT) say_context(words, mesh_size(m, a));
+    if (a == MESH_CONTEXT) say_context(words, s, mesh_size(m, a));
     print_wrapped(words, 2);
 }
 

@@ -42,6 +42,11 @@ START_TEST(what_an_axis_costs_is_said) {
     shows("train --model mixtral --dp 4 --ep 2 --explain", "\nwithout --ep ");
     shows("train --model mixtral --ep 2 --explain",
           "  all 2 data parallel ranks share the experts of each layer.");
+    shows("train --model gpt --tp 2 --explain",
+          "wte.weight a rank has 32 or 33, and room for 33: 66 in all.");
+    shows("train --model gpt --tp 4 --explain", "a rank has 16 or 17, and room");
+    shows("train --model gpt --cp 2 --cp-kind all-to-all --explain",
+          "attention ranks exchange their positions");
     shows("train --explain", "one rank: it has nobody to divide the work with");
     // A token of a block: 24 C^2 + 2 C (T + 1) forward, three times the former and 7/2 the latter
     // with the backward, 16 C^2 + 2 C (T + 1) again; the head 6 V C. So 139,520 of 644,352.
