@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// --explain of train: what each axis of the mesh costs in memory and traffic, in words.
+// --explain of train and sim: what each axis of the mesh costs in memory and traffic, in words.
 #ifndef PROGRAMS_EXPLAIN_MESH_H
 #define PROGRAMS_EXPLAIN_MESH_H
 

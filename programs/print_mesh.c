@@ -75,10 +75,21 @@ static Status print_stages(const JobSpec *job, int ranks) {
     return s;
 }
 
-Status print_mesh(const JobSpec *job) {
+// Whether its ranks can do the job that way is known once their programs are made.
+static Status check(const SimJob *job, Arena *a) {
+    ProgramSet set;
+    TRY(job_spec_check(&job->spec));
+    Status s = sim_job_programs(&set, a, job);
+    program_set_finish(&set);
+    return s;
+}
+
+Status print_mesh(const SimJob *job, Arena *a) {
+    const JobSpec *spec = &job->spec;
     Mesh mesh;
-    TRY(job_spec_mesh(&mesh, job));
+    TRY(job_spec_mesh(&mesh, spec));
+    if (!spec->plan_file) TRY(check(job, a));
     TRY(print_ranks(&mesh));
     int pipe = mesh_size(&mesh, MESH_PIPE);
-    return pipe > 1 && !job->plan_file ? print_stages(job, pipe) : OK;
+    return pipe > 1 && !spec->plan_file ? print_stages(spec, pipe) : OK;
 }

@@ -6,8 +6,10 @@
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
 #include "programs/ending.h"
+#include "programs/explain_mesh.h"
 #include "programs/outputs.h"
 #include "programs/print_memory.h"
+#include "programs/print_mesh.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
@@ -23,11 +25,22 @@
 
 // --- doing it
 
+// The job on the most ranks that are asked for.
+static Status largest_job(SimJob *out, const Sim *s) {
+    int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
+    return sim_request_job(out, s, ranks);
+}
+
+static Status explain(const Sim *s) {
+    SimJob job;
+    TRY(largest_job(&job, s));
+    return s->o->explain ? explain_mesh(&job, s->arena) : print_mesh(&job, s->arena);
+}
+
 static Status print_plan(const Sim *s) {
     ProgramSet set;
     SimJob job;
-    int ranks = s->sizes.count ? (int)s->sizes.items[s->sizes.count - 1] : 1;
-    TRY(sim_request_job(&job, s, ranks));
+    TRY(largest_job(&job, s));
     Status status = print_plan_is_lowered((PrintPlan)s->o->print_plan)
                         ? sim_job_lowered(&set, s->arena, &job)
                         : sim_job_programs(&set, s->arena, &job);
@@ -230,6 +243,7 @@ static Status check_outputs(const Sim *s) {
 }
 static Status run(Sim *s, SimOptions *o) {
     TRY(sim_request_read(s, o));
+    if (s->o->explain || s->o->print_mesh) return explain(s);
     if (s->o->print_plan) return print_plan(s);
     if (s->o->print_memory) return print_memories(s);
     TRY(check_outputs(s));

@@ -21,7 +21,8 @@ typedef struct {
     IntList ranks, gpus;
     int print_plan, color, verbose;
     int launch;  // SimLaunch
-    bool print_memory, point, json, csv, plain, preview, require_plot, quiet, version, no_view;
+    bool print_memory, print_mesh, explain, point, json, csv, plain, preview, require_plot;
+    bool quiet, version, no_view;
 } SimOptions;
 
 extern const OptionTable sim_options;

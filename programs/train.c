@@ -327,7 +327,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
         return o->json ? print_memory_json(&described, a) : print_memory(&described, a);
     }
     if (o->explain) return explain_mesh(&(SimJob){.spec = job.spec}, a);
-    if (o->print_mesh) return print_mesh(&job.spec);
+    if (o->print_mesh) return print_mesh(&(SimJob){.spec = job.spec}, a);
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);

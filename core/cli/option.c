@@ -87,6 +87,15 @@ static Status read_help(Reader *r, const char *topic) {
     return OK;
 }
 
+static Status note_given(Reader *r, const Option *o, const char *spelling) {
+    bool *given = &r->line->given[o - r->line->table->options];
+    if (*given && o->once)
+        FAIL(ERR_USAGE, "%s is given twice, and it writes one %s: leave one of them out", spelling,
+             o->value);
+    *given = true;
+    return OK;
+}
+
 // A word that begins with "--".
 static Status read_long(Reader *r, const char *word) {
     const OptionTable *t = r->line->table;
@@ -98,9 +107,9 @@ static Status read_long(Reader *r, const char *word) {
     bool no = !o && strncmp(name, "no-", 3) == 0;
     if (no) o = option_find(t, name + 3, length - 3);
     if (!o || (no && !o->no)) return fail_unknown(t, "unknown option", word);
-    r->line->given[o - t->options] = true;
     char spelling[128];
     snprintf(spelling, sizeof spelling, "--%.*s", (int)length, name);
+    TRY(note_given(r, o, spelling));
     if (takes_value(o)) return read_value(r, o, value, spelling);
     if (value) FAIL(ERR_USAGE, "%s takes no value: give %s alone", spelling, spelling);
     return option_set(o, r->values, no ? "no" : "yes");
@@ -120,9 +129,9 @@ static Status read_short(Reader *r, const char *word) {
             return OK;
         }
         const Option *o = option_find_letter(t, *c);
-        r->line->given[o - t->options] = true;
-        if (takes_value(o))
-            return read_value(r, o, c[1] ? c + 1 : NULL, (const char[]){'-', *c, '\0'});
+        const char spelling[] = {'-', *c, '\0'};
+        TRY(note_given(r, o, spelling));
+        if (takes_value(o)) return read_value(r, o, c[1] ? c + 1 : NULL, spelling);
         TRY(option_set(o, r->values, "yes"));
     }
     return OK;

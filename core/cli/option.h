@@ -53,6 +53,7 @@ typedef struct {
     unsigned marks;       // bits that mean something to the program: option_given_marked()
     bool no;              // --no-NAME turns the flag off
     bool brief;           // shown by -h
+    bool once;            // it names a place that is written to: giving two is refused
     const char *help;     // one line, no full stop
     const char *others;   // of these two: words of other programs and what they are here, between
                           // spaces, "float32=f32 bf16="; with nothing behind the =: not built
@@ -108,7 +109,6 @@ Status option_parse(OptionLine *out, void *values, Arena *a, const OptionTable *
 
 // Whether --name was on the command line. The name must be in the table.
 bool option_given(const OptionLine *l, const char *name);
-
 // The first option on the command line that has one of these marks; NULL: there is none.
 const Option *option_given_marked(const OptionLine *l, unsigned marks);
 

@@ -32,6 +32,53 @@ START_TEST(each_rank_has_a_place) {
 }
 END_TEST
 
+// Of several numbers of devices the largest is shown.
+START_TEST(sim_tells_the_same_of_a_mesh) {
+    ck_assert_int_eq(
+        command_run(&it, "train --model gpt --dp 2 --tp 2 --pp 2 --accumulate 4 --print-mesh > a "
+                         "&& sim --model gpt --gpus 2,4,8 --tp 2 --pp 2 --accumulate 4 "
+                         "--print-mesh > b && cmp a b"),
+        0);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train --model gpt --dp 2 --tp 2 --explain > a && sim "
+                                      "--model gpt --ranks 4 --tp 2 --batch 64 --explain > b && "
+                                      "cmp a b"),
+                     0);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_mesh_that_a_run_refuses_is_not_shown) {
+    static const char *const given[][2] = {
+        {"--model linear --tp 2", "no two products of this model follow one another"},
+        {"--model gpt:heads=4 --tp 3", "the 4 heads of h.0.attn.att1 cannot be shared equally"},
+        {"--model gpt:seq=20 --cp 3", "--cp 3 cuts a sequence into 2 x 3 chunks"},
+        {"--model mlp --pp 2 --accumulate 1", "--pp 2 needs 2 micro-batches or more"},
+        {"--model mlp --pp 2 --zero 3", "give --zero 1 or 2"},
+    };
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        for (int sim = 0; sim < 2; sim++) {
+            const char *const parts[] = {given[i][1], NULL};
+            command_run(&it, "%s %s --print-mesh", sim ? "sim --gpus 6" : "train", given[i][0]);
+            ck_assert_str_eq(it.out, "");
+            command_refused(&it, sim ? "sim" : "train", parts);
+        }
+}
+END_TEST
+
+START_TEST(what_is_written_is_named_once) {
+    static const char *const lines[][2] = {{"train", "--report a --report b"},
+                                           {"train", "--save a --save=a"},
+                                           {"sim", "--report a --report b"},
+                                           {"sim", "--predictions a --predictions none"}};
+    for (int i = 0; i < 4; i++) {
+        static const char *const parts[] = {"is given twice, and it writes one FILE", NULL};
+        command_run(&it, "%s %s", lines[i][0], lines[i][1]);
+        command_refused(&it, lines[i][0], parts);
+    }
+}
+END_TEST
+
 START_TEST(what_an_axis_costs_is_said) {
     shows("train --dp 4 --explain", "data 4: a rank sends 159KiB a step in 4 communications\n");
     shows("train --ranks 4 --zero 1 --explain", "They divide what the optimiser keeps.\n");
@@ -142,7 +189,9 @@ START_TEST(topics_of_other_programs_lead_to_help) {
 }
 END_TEST
 
-SUITE("mesh_cli", each_rank_has_a_place, what_an_axis_costs_is_said,
-      degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees,
-      a_title_says_how_ranks_are_divided, too_few_devices_are_not_called_ranks_of_a_host,
-      words_of_other_programs_lead_to_options, topics_of_other_programs_lead_to_help)
+SUITE("mesh_cli", each_rank_has_a_place, sim_tells_the_same_of_a_mesh,
+      a_mesh_that_a_run_refuses_is_not_shown, what_is_written_is_named_once,
+      what_an_axis_costs_is_said, degrees_that_do_not_fit_are_refused_by_train_and_sim,
+      ranks_follow_from_degrees, a_title_says_how_ranks_are_divided,
+      too_few_devices_are_not_called_ranks_of_a_host, words_of_other_programs_lead_to_options,
+      topics_of_other_programs_lead_to_help)

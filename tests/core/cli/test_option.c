@@ -64,6 +64,30 @@ START_TEST(of_an_option_given_twice_the_last_counts) {
 }
 END_TEST
 
+START_TEST(a_place_that_is_written_to_is_given_once) {
+    static const Option options[] = {
+        {.name = "report",
+         .letter = 'o',
+         .kind = OPTION_STRING,
+         .at = AT(data),
+         .value = "FILE",
+         .once = true,
+         .help = "where to"},
+        {.name = "ranks", .kind = OPTION_INT, .at = AT(ranks), .value = "N", .help = "how many"}};
+    static const OptionTable table = {.program = "p", .options = options, .option_count = 2};
+    static const char *const twice[][5] = {
+        {"--report", "a", "--report", "b"}, {"--report=a", "--report=a"}, {"-oa", "--report=b"}};
+    OptionLine l;
+    Values v;
+    ck_assert_ok(parse_with(&l, &v, &table,
+                            (const char *const[]){"--report=a", "--ranks=1", "--ranks=2", NULL}));
+    ck_assert_str_eq(v.data, "a");
+    for (int i = 0; i < 3; i++)
+        ck_assert_fails(parse_with(&l, &v, &table, twice[i]), ERR_USAGE,
+                        "--report is given twice, and it writes one FILE: leave one of them out");
+}
+END_TEST
+
 START_TEST(no_turns_off_only_what_the_table_says) {
     OptionLine l;
     Values v;
@@ -227,9 +251,9 @@ END_TEST
 SUITE("option", without_words_the_values_are_the_defaults_of_the_table,
       values_come_in_the_next_word_or_after_an_equals_sign,
       options_and_arguments_mix_and_two_dashes_end_the_options,
-      of_an_option_given_twice_the_last_counts, no_turns_off_only_what_the_table_says,
-      unknown_options_are_named_with_the_nearest, a_missing_value_is_not_the_next_option,
-      bad_values_are_named_with_what_is_accepted, arguments_are_counted,
-      letters_stand_together_the_last_with_its_value,
+      of_an_option_given_twice_the_last_counts, a_place_that_is_written_to_is_given_once,
+      no_turns_off_only_what_the_table_says, unknown_options_are_named_with_the_nearest,
+      a_missing_value_is_not_the_next_option, bad_values_are_named_with_what_is_accepted,
+      arguments_are_counted, letters_stand_together_the_last_with_its_value,
       what_follows_a_mistake_is_read_and_the_first_mistake_told, help_takes_a_topic,
       help_ends_the_reading)
