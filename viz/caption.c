@@ -26,20 +26,21 @@ void caption_command(FILE *out, const char *const *argv, int argc) {
     }
 }
 
-static void say_size(FILE *out, int ranks, bool first) {
-    fprintf(out, first ? "%d" : ", %d", ranks);
+static const char *degrees_of(char out[RUN_DEGREES], const SizePoint *p) {
+    return run_info_degrees(out, &p->reports[0]->run, false);
 }
 
-// The world sizes of both series, ascending, each once.
-static void say_sizes(FILE *out, const Series *a, const Series *b) {
-    int i = 0, k = 0;
-    while (i < a->count || k < b->count) {
-        bool first = i + k == 0;
-        int left = i < a->count ? a->points[i].ranks : INT32_MAX;
-        int right = k < b->count ? b->points[k].ranks : INT32_MAX;
-        say_size(out, left < right ? left : right, first);
-        i += left <= right;
-        k += right <= left;
+// World sizes, ascending; how ranks are divided beside the data: once, or at each where it differs.
+static void say_sizes(FILE *out, const FigureOptions *o, const Series *s) {
+    char first[RUN_DEGREES], own[RUN_DEGREES];
+    bool alike = true;
+    degrees_of(first, &s->points[0]);
+    for (int i = 1; i < s->count; i++) alike &= !strcmp(degrees_of(own, &s->points[i]), first);
+    if (alike && *first) fprintf(out, "%s, ", first);
+    fprintf(out, "%ss ", caption_rank(o));
+    for (int i = 0; i < s->count; i++) {
+        fprintf(out, "%s%d", i ? ", " : "", s->points[i].ranks);
+        if (!alike && *degrees_of(own, &s->points[i])) fprintf(out, " (%s)", own);
     }
 }
 
@@ -140,8 +141,7 @@ void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool mea
     if (!described) fprintf(out, "%s, ", r->run.device);
     fprintf(out, "%s, ", r->run.dtype);
     if (!described && strcmp(comm, "none")) fprintf(out, "%s, ", comm);
-    fprintf(out, "%ss ", caption_rank(o));
-    say_sizes(out, s, &(Series){0});
+    say_sizes(out, o, s);
     if (measured) {
         fputs("; ", out);
         say_repeats(out, s);

@@ -185,10 +185,16 @@ static void write_axes(Figure *f, const Learning *l) {
 static void write_caption(Figure *f, const Learning *l) {
     FILE *out = f->caption.stream;
     const Report *r = l->reports[0];
+    char first[RUN_DEGREES], own[RUN_DEGREES];
+    bool alike = true;
+    run_info_degrees(first, &r->run, true);
+    for (int i = 1; i < l->count; i++)
+        alike &= !strcmp(run_info_degrees(own, &l->reports[i]->run, true), first);
     fputs("Measured: ", out);
     caption_machine(out, r);
-    fprintf(out, ", %s, %s, %d run%s. ", r->run.device, r->run.dtype, l->count,
-            l->count == 1 ? "" : "s");
+    fprintf(out, ", %s, %s, ", r->run.device, r->run.dtype);
+    if (!alike || *first) fprintf(out, "%s, ", alike ? first : "ranks divided in several ways");
+    fprintf(out, "%d run%s. ", l->count, l->count == 1 ? "" : "s");
     if (l->window > 1)
         fprintf(out, "Lines: mean loss of the last %d steps; points: single steps", l->window);
     else

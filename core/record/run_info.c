@@ -2,12 +2,37 @@
 // To JSON and back. Text from a file is copied, and checked like everything that others wrote.
 #include "core/record/run_info.h"
 
+#include "core/base/printable.h"
+#include "core/base/text.h"
 #include "core/base/units.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *run_info_factor(const RunInfo *run, const char *key) {
+    for (int i = 0; i < run->strategy_count; i++)
+        if (!strcmp(run->strategy[i].key, key) && strcmp(run->strategy[i].value, "1") != 0)
+            return run->strategy[i].value;
+    return NULL;
+}
+
+const char *run_info_degrees(char out[RUN_DEGREES], const RunInfo *run, bool data) {
+    static const char *const keys[] = {"pp", "dp", "cp", "tp", "ep"};
+    int model = 0;
+    *out = '\0';
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = run_info_factor(run, keys[i]);
+        bool is_data = !strcmp(keys[i], "dp");
+        if (!value || (is_data && !data)) continue;
+        model += !is_data;
+        text_append(out, RUN_DEGREES, "%s%s %.11s", *out ? ", " : "", keys[i], value);
+    }
+    if (!model) *out = '\0';
+    printable_make(out);  // a report that was read may hold anything
+    return out;
+}
 
 // Digits that a file may hold as a number: no leading zeros, no overflow.
 static bool is_whole_number(const char *text) {

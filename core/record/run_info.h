@@ -30,6 +30,14 @@ typedef struct {
     HostUse disturbed;         // who else used the cores meanwhile; seconds 0: unknown
 } RunInfo;
 
+// The value of a setting whose usual one is 1; NULL: it has that.
+const char *run_info_factor(const RunInfo *run, const char *key);
+
+// How the ranks are divided, if not over the data alone: the degrees above 1 as their options are
+// called, "pp 2, dp 2, tp 4"; `data`: with that of the data. "" of ranks that divide nothing else.
+enum { RUN_DEGREES = 80 };
+const char *run_info_degrees(char out[RUN_DEGREES], const RunInfo *run, bool data);
+
 // The members of a trace's section, or of a report, that say what was run. ERR_MEMORY.
 Status run_info_to_json(json_t *object, const RunInfo *run) MUST_USE;
 Status run_info_from_json(RunInfo *out, Arena *a, const json_t *object,

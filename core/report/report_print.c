@@ -18,29 +18,6 @@ static int64_t planned_bytes(const MemoryUse *m) {
 
 enum { TERMINAL = 80 };
 
-// The value of a setting whose usual one is 1; NULL: it has that.
-static const char *factor_of(const RunInfo *run, const char *key) {
-    for (int i = 0; i < run->strategy_count; i++)
-        if (!strcmp(run->strategy[i].key, key) && strcmp(run->strategy[i].value, "1") != 0)
-            return run->strategy[i].value;
-    return NULL;
-}
-
-// Of ranks that divide more than the data, how: the degrees above 1, as their options are called.
-static void print_mesh(const RunInfo *run, FILE *out) {
-    static const char *const keys[] = {"pp", "dp", "cp", "tp", "ep"};
-    char line[TERMINAL] = "";
-    int model = 0;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *value = factor_of(run, keys[i]);
-        if (!value) continue;
-        if (strcmp(keys[i], "dp") != 0) model++;
-        text_append(line, sizeof line, "%s%s %.11s", *line ? ", " : "", keys[i], value);
-    }
-    printable_make(line);  // a report that was read may hold anything
-    if (model) fprintf(out, "  mesh       %s\n", line);
-}
-
 static void print_resumed(const RunInfo *run, FILE *out) {
     char from[TERMINAL / 2];
     snprintf(from, sizeof from, "%s", run->resumed_from);
@@ -62,8 +39,9 @@ static void print_title(const Report *r, FILE *out, bool color) {
     printable_make(model);  // names come from files and command lines
     printable_make(rest);
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
-    print_mesh(run, out);
-    const char *slowdown = factor_of(run, "dilate");
+    char degrees[RUN_DEGREES];
+    if (*run_info_degrees(degrees, run, true)) fprintf(out, "  mesh       %s\n", degrees);
+    const char *slowdown = run_info_factor(run, "dilate");
     if (slowdown) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown);
     if (run->resumed_from) print_resumed(run, out);
     if (r->unrecorded_steps)

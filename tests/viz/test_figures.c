@@ -292,6 +292,48 @@ START_TEST(figures_without_data_are_not_written_and_say_why) {
 }
 END_TEST
 
+static void divide(const Report *r, const RunSetting *settings, int count) {
+    ((Report *)r)->run.strategy = settings;
+    ((Report *)r)->run.strategy_count = count;
+}
+
+static void says(const char *figure, const char *part) {
+    json_t *root;
+    const char *caption;
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s.json", it.directory, figure);
+    ck_assert_ok(json_read_file(&root, path));
+    ck_assert_ok(json_get_string(&caption, root, path, "caption"));
+    ck_assert_msg(strstr(caption, part) != NULL, "%s", caption);
+    json_decref(root);
+}
+
+// Once, or beside the sizes where they differ; the ranks of the data are those of the sizes.
+START_TEST(captions_say_how_ranks_are_divided) {
+    static const RunSetting two[] = {{"dp", "2"}, {"tp", "2"}, {"cp", "1"}},
+                            four[] = {{"pp", "2"}, {"tp", "2"}, {"zero", "1"}};
+    figure_case_scaling(&it);
+    for (int i = 0; i < it.options.measured.count; i++) divide(it.measured[i], two, 3);
+    divide(it.simulated[it.options.simulated.count - 1], four, 3);
+    ck_assert_ok(figures_scaling(&it.options, &it.notes));
+    says("throughput", "Measured: A processor, 2 cores, cpu, f32, shm, tp 2, ranks 1, 2; ");
+    says("throughput", "Simulated: cpu, f32, shm, ranks 1, 2, 4 (pp 2, tp 2). ");
+    figure_case_finish(&it);
+    figure_case_init(&it, false);
+    for (int i = 0; i < 2; i++) {
+        Report *r = figure_case_measure(&it, 4, 1000, 900, 1100);
+        figure_case_learn(&it, r, 4);
+        divide(r, two, 3);
+    }
+    ck_assert_ok(figures_learning(&it.options, &it.notes));
+    says("learning", "Measured: A processor, 2 cores, cpu, f32, dp 2, tp 2, 2 runs. ");
+    divide(it.measured[1], four, 3);
+    ck_assert_ok(figures_learning(&it.options, &it.notes));
+    says("learning", "f32, ranks divided in several ways, 2 runs. ");
+    figure_case_finish(&it);
+}
+END_TEST
+
 START_TEST(reports_that_differ_in_what_the_caption_says_are_refused) {
     figure_case_scaling(&it);
     ((Report *)it.measured[1])->run.model = "mlp";
@@ -338,6 +380,6 @@ SUITE("figures", scaling_data_are_medians_with_intervals_and_every_run,
       learning_is_kept_against_steps_samples_epochs_and_seconds,
       a_resumed_run_is_drawn_where_it_went_on,
       what_a_report_does_not_know_is_left_out_of_learning_and_noted,
-      figures_without_data_are_not_written_and_say_why,
+      figures_without_data_are_not_written_and_say_why, captions_say_how_ranks_are_divided,
       reports_that_differ_in_what_the_caption_says_are_refused,
       five_repeats_get_a_bootstrap_interval)
