@@ -16,13 +16,14 @@ static Command it;
 
 // The error of the simulated step, in percent.
 static double error_of(const char *job, int ranks, int dilate) {
+    bool tokens = strstr(job, "gpt") || strstr(job, "mixtral");
     int status = command_run(
         &it,
         "J='%s --dilate %d' && "
         "train -q $J --data %s --ranks %d --device timed:laptop --comm thread --steps 3 "
         "--tail drop --report r.json > log && "
         "sim $J --gpus %d --point --platform laptop --predictions none --compare r.json",
-        job, dilate, strstr(job, "gpt") ? "text:count=20000" : "digits:count=600", ranks, ranks);
+        job, dilate, tokens ? "text:count=20000" : "digits:count=600", ranks, ranks);
     ck_assert_msg(status == 0, "%s on %d ranks: %s", job, ranks, it.err);
     const char *at = strstr(it.out, " simulated: ");
     ck_assert_msg(at != NULL, "%s", it.out);
@@ -68,5 +69,15 @@ START_TEST(products_of_data_tensor_and_pipeline_agree) {
 }
 END_TEST
 
+#define MOE \
+    "--model mixtral:hidden=32,mlp=32,seq=8,layers=2,experts=8,capacity=125 --link 10GB/s,50us "
+
+START_TEST(ranks_that_share_experts_agree) {
+    agree(MOE "--ep 8 --batch 16", 8);
+    agree(MOE "--ep 2 --tp 2 --batch 16", 16);
+    agree(MOE "--ep 4 --pp 2 --accumulate 4 --batch 32 --zero 1", 16);
+}
+END_TEST
+
 SUITE_SECONDS("timed_mesh", 120, data_parallel_ranks_agree, a_pipeline_from_a_plan_agrees,
-              products_of_data_tensor_and_pipeline_agree)
+              products_of_data_tensor_and_pipeline_agree, ranks_that_share_experts_agree)
