@@ -7,6 +7,7 @@
 #include "core/base/units.h"
 #include "core/plan_text/plan_text.h"
 #include "core/platform/device_traits.h"
+#include "core/report/report_alike.h"
 #include "sim/answers.h"
 #include "sim/simulate.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     const HostModel *host;            // NULL: ranks have devices,
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
+    const Fold *fold;  // of the ranks; NULL: all are simulated
     int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -120,11 +122,13 @@ static Status hash_inputs(uint64_t *out, const Run *run) {
 
 // --- simulating
 
+// One for each rank that is simulated.
 static Status create_timelines(Timeline *lines, Timeline **pointers, const Run *run) {
-    for (int r = 0; r < run->ranks; r++) {
-        int spans = run->steps * run->costs[r]->program->plans[run->plan].op_count + 1;
-        TRY(timeline_create(&lines[r], r, run->steps, spans));
-        pointers[r] = &lines[r];
+    for (int i = 0; i < fold_count(run->fold, run->ranks); i++) {
+        int rank = fold_rank(run->fold, i);
+        int spans = run->steps * run->costs[rank]->program->plans[run->plan].op_count + 1;
+        TRY(timeline_create(&lines[i], rank, run->steps, spans));
+        pointers[i] = &lines[i];
     }
     return OK;
 }
@@ -134,7 +138,8 @@ static Status simulate(Timeline *const lines[], const Run *run) {
                                .plan = run->plan,
                                .ranks = run->ranks,
                                .steps = run->steps,
-                               .watch = run->watch};
+                               .watch = run->watch,
+                               .fold = run->fold};
     if (run->host) return simulate_host(lines, &o, run->host);
     return simulate_devices(lines, &o, run->topology);
 }
@@ -153,24 +158,33 @@ static double comm_ms(const Timeline *t, const Program *p, int count) {
 }
 
 static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lines) {
-    Timeline **pointers = ARENA_NEW(a, Timeline *, run->ranks);
-    const Program **programs = ARENA_NEW(a, const Program *, run->ranks);
+    const Fold *fold = run->fold;
+    int count = fold_count(fold, run->ranks);
+    Timeline **pointers = ARENA_NEW(a, Timeline *, count);
+    const Program **programs = ARENA_NEW(a, const Program *, count);
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(create_timelines(lines, pointers, run));
     TRY(simulate(pointers, run));
     int counted = !out->replay ? 1 : run->steps > 1 ? run->steps - 1 : 1;
-    for (int r = 0; r < run->ranks; r++) {
-        programs[r] = run->costs[r]->program;
-        for (int i = 0; i < run->steps; i++) {
-            lines[r].steps[i].rows = (int32_t)run->batch;
-            lines[r].steps[i].loss = (double)NAN;
+    for (int i = 0; i < count; i++) {
+        int alike = fold_multiplicity(fold, i);
+        programs[i] = run->costs[fold_rank(fold, i)]->program;
+        for (int k = 0; k < run->steps; k++) {
+            lines[i].steps[k].rows = (int32_t)run->batch;
+            lines[i].steps[k].loss = (double)NAN;
         }
-        const StepRecord *last = &lines[r].steps[run->steps - 1];
-        out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 / run->ranks;
-        out->comm_ms += comm_ms(&lines[r], programs[r], counted) / run->ranks;
+        const StepRecord *last = &lines[i].steps[run->steps - 1];
+        out->step_ms += (double)(last->end_ps - last->start_ps) * 1e-9 * alike / run->ranks;
+        out->comm_ms += comm_ms(&lines[i], programs[i], counted) * alike / run->ranks;
     }
-    return report_from_timelines(&out->report, a, programs, (const Timeline *const *)pointers,
-                                 run->ranks);
+    return report_from_alike(
+        &out->report, a,
+        &(ReportTimelines){.programs = programs,
+                           .timelines = (const Timeline *const *)pointers,
+                           .count = count,
+                           .ranks = run->ranks,
+                           .multiplicities = fold ? fold->multiplicities : NULL,
+                           .timeline_of = fold ? fold->colours : NULL});
 }
 
 // Of the plans of all programs; a rank's memory is that of the program that needs most.
@@ -189,12 +203,13 @@ static void count_sources(Prediction *out, const Run *run) {
 }
 
 static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) {
-    Timeline *lines = ARENA_NEW(a, Timeline, run->ranks);
+    int count = fold_count(run->fold, run->ranks);
+    Timeline *lines = ARENA_NEW(a, Timeline, count);
     if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(hash_inputs(&out->inputs, run));
     count_sources(out, run);
     Status s = run_steps(out, a, run, lines);
-    for (int r = 0; r < run->ranks; r++) timeline_destroy(&lines[r]);
+    for (int i = 0; i < count; i++) timeline_destroy(&lines[i]);
     for (int r = 0; r < run->ranks && s == OK; r++)
         if (out->report.comm_bytes[r] > out->comm_bytes)
             out->comm_bytes = out->report.comm_bytes[r];

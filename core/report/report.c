@@ -14,22 +14,22 @@
 
 // The records of training steps, as indices that are the same on all ranks.
 typedef struct {
-    const Program *const *programs;
-    const Timeline *const *timelines;
-    int ranks;
+    const ReportTimelines *of;
     int *records, count;  // in the arena
     bool *complete;       // of each of them: all ranks have its spans
     int first;            // the first that is measured: those before it are warm-up
 } Steps;
 
-static const StepRecord *record_of(const Steps *s, int rank, int i) {
-    return &s->timelines[rank]->steps[s->records[i]];
+// Of the i-th step; `line`: of a timeline.
+static const StepRecord *record_of(const Steps *s, int line, int i) {
+    return &s->of->timelines[line]->steps[s->records[i]];
 }
 
 static Status check_records(const Steps *s) {
-    const Timeline *zero = s->timelines[0];
-    for (int rank = 1; rank < s->ranks; rank++) {
-        const Timeline *t = s->timelines[rank];
+    const Timeline *zero = s->of->timelines[0];
+    for (int line = 1; line < s->of->count; line++) {
+        const Timeline *t = s->of->timelines[line];
+        int rank = t->rank;
         if (t->step_count != zero->step_count)
             FAIL(ERR_FAILED, "rank %d recorded %d steps, rank 0 %d: no report can be made of them",
                  rank, t->step_count, zero->step_count);
@@ -45,13 +45,13 @@ static Status check_records(const Steps *s) {
 }
 
 static bool is_complete(const Steps *s, int i) {
-    for (int rank = 0; rank < s->ranks; rank++)
-        if (!record_of(s, rank, i)->complete) return false;
+    for (int line = 0; line < s->of->count; line++)
+        if (!record_of(s, line, i)->complete) return false;
     return true;
 }
 
 static Status find_steps(Steps *s, Arena *a) {
-    const Timeline *t = s->timelines[0];
+    const Timeline *t = s->of->timelines[0];
     TRY(check_records(s));
     s->records = ARENA_NEW(a, int, t->step_count);
     s->complete = ARENA_NEW(a, bool, t->step_count);
@@ -100,7 +100,7 @@ static Status add_losses(Report *r, Arena *a, const Steps *s) {
 // Steps for which the record had no room: they were trained, but nothing is known of them but the
 // last one's loss.
 static void add_unrecorded(Report *r, const Steps *s) {
-    const Timeline *t = s->timelines[0];
+    const Timeline *t = s->of->timelines[0];
     if (!t->unrecorded) return;
     r->unrecorded_steps = t->unrecorded;
     r->steps += t->unrecorded;
@@ -110,11 +110,11 @@ static void add_unrecorded(Report *r, const Steps *s) {
 
 static double step_s(const Steps *s, int i) {
     double sum = 0;
-    for (int rank = 0; rank < s->ranks; rank++) {
-        const StepRecord *record = record_of(s, rank, i);
-        sum += (double)(record->end_ps - record->start_ps);
+    for (int line = 0; line < s->of->count; line++) {
+        const StepRecord *record = record_of(s, line, i);
+        sum += report_timeline_ranks(s->of, line) * (double)(record->end_ps - record->start_ps);
     }
-    return sum / s->ranks * 1e-12;
+    return sum / s->of->ranks * 1e-12;
 }
 
 static Status add_speed(Report *r, const Steps *s) {
@@ -145,14 +145,15 @@ static void add_breakdown(Report *r, const Steps *s) {
     double total_ps[TIME_COUNT] = {0};
     for (int i = s->first; i < s->count; i++) r->breakdown_steps += s->complete[i];
     r->coverage = (double)NAN;
-    for (int rank = 0; rank < s->ranks && r->breakdown_steps; rank++) {
+    for (int line = 0; line < s->of->count && r->breakdown_steps; line++) {
+        double ranks = report_timeline_ranks(s->of, line);
         double idle_ps = 0, all_ps = 0;
         for (int i = s->first; i < s->count; i++) {
-            const StepRecord *record = record_of(s, rank, i);
+            const StepRecord *record = record_of(s, line, i);
             int64_t times[TIME_COUNT];
             if (!s->complete[i]) continue;
-            timeline_breakdown(s->programs[rank], s->timelines[rank], record, times);
-            for (int b = 0; b < TIME_COUNT; b++) total_ps[b] += (double)times[b];
+            timeline_breakdown(s->of->programs[line], s->of->timelines[line], record, times);
+            for (int b = 0; b < TIME_COUNT; b++) total_ps[b] += ranks * (double)times[b];
             idle_ps += (double)times[TIME_IDLE];
             all_ps += (double)(record->end_ps - record->start_ps);
         }
@@ -160,7 +161,7 @@ static void add_breakdown(Report *r, const Steps *s) {
             fmin(r->coverage, all_ps > 0 ? 1 - idle_ps / all_ps : 1);  // fmin ignores a NaN
     }
     for (int b = 0; b < TIME_COUNT && r->breakdown_steps; b++)
-        r->breakdown_ms[b] = total_ps[b] * 1e-9 / ((double)s->ranks * r->breakdown_steps);
+        r->breakdown_ms[b] = total_ps[b] * 1e-9 / ((double)s->of->ranks * r->breakdown_steps);
 }
 
 static Status add_operations(Report *r, Arena *a, const Steps *s) {
@@ -169,7 +170,7 @@ static Status add_operations(Report *r, Arena *a, const Steps *s) {
     if (!records) FAIL(ERR_MEMORY, "no memory for a report of %d steps", s->count);
     for (int i = s->first; i < s->count; i++)
         if (s->complete[i]) records[count++] = s->records[i];
-    const MeasuredSteps measured = {s->programs, s->timelines, s->ranks, records, count};
+    const MeasuredSteps measured = {s->of, records, count};
     Status status = report_add_operations(r, a, &measured);
     arena_finish(&scratch);
     return status;
@@ -181,19 +182,36 @@ static int64_t plan_payload(const Program *p, const Plan *plan) {
     return bytes;
 }
 
+// Payload of a step, in the mean.
+static int64_t sent_bytes(const Steps *s, int line) {
+    const Program *p = s->of->programs[line];
+    int64_t payload[PLANS], sum = 0;
+    for (int i = 0; i < p->plan_count; i++) payload[i] = plan_payload(p, &p->plans[i]);
+    for (int i = s->first; i < s->count; i++) sum += payload[record_of(s, line, i)->plan];
+    return s->count ? sum / (s->count - s->first) : 0;
+}
+
+static MemoryUse memory_use(const Program *p) {
+    MemoryUse use = {.unplanned = NONE};
+    for (int m = 0; m < MEMORY_COUNT; m++) use.planned[m] = program_memory(p, (Memory)m);
+    return use;
+}
+
 static Status add_bytes(Report *r, Arena *a, const Steps *s) {
-    MemoryUse *memory = ARENA_NEW(a, MemoryUse, s->ranks);
-    int64_t *comm_bytes = ARENA_NEW(a, int64_t, s->ranks);
-    if (!memory || !comm_bytes) FAIL(ERR_MEMORY, "no memory for a report of %d ranks", s->ranks);
-    for (int rank = 0; rank < s->ranks; rank++) {
-        const Program *p = s->programs[rank];
-        int64_t payload[PLANS], sum = 0;
-        for (int m = 0; m < MEMORY_COUNT; m++)
-            memory[rank].planned[m] = program_memory(p, (Memory)m);
-        memory[rank].unplanned = NONE;
-        for (int i = 0; i < p->plan_count; i++) payload[i] = plan_payload(p, &p->plans[i]);
-        for (int i = s->first; i < s->count; i++) sum += payload[record_of(s, rank, i)->plan];
-        if (s->count) comm_bytes[rank] = sum / (s->count - s->first);
+    MemoryUse *memory = ARENA_NEW(a, MemoryUse, s->of->ranks);
+    int64_t *comm_bytes = ARENA_NEW(a, int64_t, s->of->ranks);
+    MemoryUse *memory_of = ARENA_NEW(a, MemoryUse, s->of->count);
+    int64_t *bytes_of = ARENA_NEW(a, int64_t, s->of->count);
+    if (!memory || !comm_bytes || !memory_of || !bytes_of)
+        FAIL(ERR_MEMORY, "no memory for a report of %d ranks", s->of->ranks);
+    for (int line = 0; line < s->of->count; line++) {
+        memory_of[line] = memory_use(s->of->programs[line]);
+        bytes_of[line] = sent_bytes(s, line);
+    }
+    for (int rank = 0; rank < s->of->ranks; rank++) {
+        int line = s->of->timeline_of ? s->of->timeline_of[rank] : rank;
+        memory[rank] = memory_of[line];
+        comm_bytes[rank] = bytes_of[line];
     }
     r->memory = memory;
     r->comm_bytes = comm_bytes;
@@ -202,11 +220,15 @@ static Status add_bytes(Report *r, Arena *a, const Steps *s) {
 
 Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
                              const Timeline *const timelines[], int ranks) {
-    *r = (Report){.run.ranks = ranks,
+    return report_from_alike(r, a, &(ReportTimelines){programs, timelines, ranks, ranks, 0, 0});
+}
+
+Status report_from_alike(Report *r, Arena *a, const ReportTimelines *of) {
+    *r = (Report){.run.ranks = of->ranks,
                   .tracing_overhead = (double)NAN,
                   .wall_s = (double)NAN,
                   .machine.load = (double)NAN};
-    Steps s = {.programs = programs, .timelines = timelines, .ranks = ranks};
+    Steps s = {.of = of};
     TRY(find_steps(&s, a));
     TRY(add_losses(r, a, &s));
     add_unrecorded(r, &s);

@@ -3,17 +3,20 @@
 #ifndef CORE_REPORT_REPORT_INTERNAL_H
 #define CORE_REPORT_REPORT_INTERNAL_H
 
-#include "core/report/report.h"
+#include "core/report/report_alike.h"
 
 // Training steps whose spans all ranks kept, as indices into the timelines' steps, which are the
 // same on all ranks.
 typedef struct {
-    const Program *const *programs;
-    const Timeline *const *timelines;
-    int ranks;
+    const ReportTimelines *of;
     const int *records;
     int count;
 } MeasuredSteps;
+
+// Ranks that a timeline stands for.
+static inline int report_timeline_ranks(const ReportTimelines *of, int line) {
+    return of->multiplicities ? of->multiplicities[line] : 1;
+}
 
 // Fill in the operations. ERR_MEMORY.
 Status report_add_operations(Report *r, Arena *a, const MeasuredSteps *m) MUST_USE;

@@ -124,6 +124,7 @@ static Status find_match(const Match **out, Rows *rows, Arena *a, const Program 
 
 typedef struct {
     const Timeline *timeline;
+    int ranks;             // that it stands for
     int steps;             // that were measured
     int *first;            // operation i has the spans first[i] .. first[i + 1)
     int *spans, *records;  // per span: its index, and that of its step
@@ -141,10 +142,11 @@ static Status make_room(ByOperation *b, Arena *a, int ops, int spans) {
     return OK;
 }
 
-static Status sort_by_operation(ByOperation *b, Arena *a, const MeasuredSteps *m, int rank,
+static Status sort_by_operation(ByOperation *b, Arena *a, const MeasuredSteps *m, int line,
                                 int plan) {
-    const Timeline *t = b->timeline = m->timelines[rank];
-    int ops = m->programs[rank]->plans[plan].op_count, spans = 0;
+    const Timeline *t = b->timeline = m->of->timelines[line];
+    int ops = m->of->programs[line]->plans[plan].op_count, spans = 0;
+    b->ranks = report_timeline_ranks(m->of, line);
     for (int i = 0; i < m->count; i++)
         if (t->steps[m->records[i]].plan == plan) {
             spans += t->steps[m->records[i]].span_count;
@@ -191,21 +193,21 @@ static int gather(const ByOperation *b, int op, Quantity q) {
     return count;
 }
 
-// Add what this rank's executions of an operation say.
+// Add what executions of an operation say, for each rank that has them.
 static void add_times(OperationTimes *row, const ByOperation *b, int op) {
     int count = gather(b, op, DURATION);
     if (!count) return;
-    double sum = 0;
+    double sum = 0, ranks = b->ranks;
     for (int i = 0; i < count; i++) sum += b->values[i];
-    row->ranks++;
-    row->executions += (double)count / b->steps;
-    row->duration_ms.mean += sum / count;
-    row->duration_ms.median += statistics_quantile_of(b->values, count, 0.5);
-    row->duration_ms.p10 += statistics_quantile_of(b->values, count, 0.1);
-    row->duration_ms.p90 += statistics_quantile_of(b->values, count, 0.9);
-    row->wait_ms += statistics_quantile_of(b->values, gather(b, op, WAIT), 0.5);
-    row->cpu_ms += statistics_quantile_of(b->values, gather(b, op, CPU), 0.5);
-    row->start_ms += statistics_quantile_of(b->values, gather(b, op, START), 0.5);
+    row->ranks += b->ranks;
+    row->executions += ranks * count / b->steps;
+    row->duration_ms.mean += ranks * sum / count;
+    row->duration_ms.median += ranks * statistics_quantile_of(b->values, count, 0.5);
+    row->duration_ms.p10 += ranks * statistics_quantile_of(b->values, count, 0.1);
+    row->duration_ms.p90 += ranks * statistics_quantile_of(b->values, count, 0.9);
+    row->wait_ms += ranks * statistics_quantile_of(b->values, gather(b, op, WAIT), 0.5);
+    row->cpu_ms += ranks * statistics_quantile_of(b->values, gather(b, op, CPU), 0.5);
+    row->start_ms += ranks * statistics_quantile_of(b->values, gather(b, op, START), 0.5);
 }
 
 static void divide_by_ranks(OperationTimes *row) {
@@ -220,19 +222,19 @@ static void divide_by_ranks(OperationTimes *row) {
 // The plan of most of the measured steps; of equals the first.
 static int most_used_plan(const MeasuredSteps *m) {
     int uses[PLANS] = {0}, most = 0;
-    for (int i = 0; i < m->count; i++) uses[m->timelines[0]->steps[m->records[i]].plan]++;
+    for (int i = 0; i < m->count; i++) uses[m->of->timelines[0]->steps[m->records[i]].plan]++;
     for (int k = 1; k < PLANS; k++)
         if (uses[k] > uses[most]) most = k;
     return most;
 }
 
-static Status add_rank(Rows *rows, Arena *a, const MeasuredSteps *m, int rank) {
+static Status add_timeline(Rows *rows, Arena *a, const MeasuredSteps *m, int line) {
     Arena scratch = {0};
     ByOperation b = {0};
-    const Program *p = m->programs[rank];
+    const Program *p = m->of->programs[line];
     const Match *match;
     TRY(find_match(&match, rows, a, p));
-    Status s = sort_by_operation(&b, &scratch, m, rank, rows->plan);
+    Status s = sort_by_operation(&b, &scratch, m, line, rows->plan);
     for (int i = 0; s == OK && i < p->plans[rows->plan].op_count; i++)
         add_times(&rows->rows[match->row_of[i]], &b, i);
     arena_finish(&scratch);
@@ -242,7 +244,7 @@ static Status add_rank(Rows *rows, Arena *a, const MeasuredSteps *m, int rank) {
 Status report_add_operations(Report *r, Arena *a, const MeasuredSteps *m) {
     Rows rows = {.plan = most_used_plan(m)};
     if (!m->count) return OK;
-    for (int rank = 0; rank < m->ranks; rank++) TRY(add_rank(&rows, a, m, rank));
+    for (int line = 0; line < m->of->count; line++) TRY(add_timeline(&rows, a, m, line));
     for (int i = 0; i < rows.count; i++) divide_by_ranks(&rows.rows[i]);
     r->operations = rows.rows;
     r->operation_count = rows.count;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Folding: which ranks are alike, by hand; and that one of each colour, simulated, does what every
 // rank of that colour does when all are, to the picosecond, for every strategy.
-#include "core/plan/group.h"
+#include "core/report/report_alike.h"
 #include "parallel/strategy/pipeline_schedule.h"
 #include "sim/job.h"
 #include "sim/simulate.h"
 #include "tests/support/plan_maker.h"
 #include "tests/support/testing.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 enum { RANKS_MOST = 64, CLASSES_MOST = 64, STEPS = 2 };
@@ -73,6 +73,50 @@ static void check_equal(const Timeline *all, const Timeline *one) {
     }
 }
 
+static void report_of(Report *out, Simulated *x, Timeline *lines, const Fold *fold) {
+    const Timeline *line_of[RANKS_MOST];
+    const Program *programs[RANKS_MOST];
+    for (int i = 0; i < fold_count(fold, x->ranks); i++) {
+        line_of[i] = &lines[i];
+        programs[i] = x->cost_of[fold_rank(fold, i)]->program;
+        for (int k = 0; k < STEPS; k++) lines[i].steps[k].rows = 1;
+    }
+    const ReportTimelines of = {programs,
+                                line_of,
+                                fold_count(fold, x->ranks),
+                                x->ranks,
+                                fold ? fold->multiplicities : NULL,
+                                fold ? fold->colours : NULL};
+    ck_assert_ok(report_from_alike(out, &arena, &of));
+}
+
+static void check_near(double a, double b) {
+    if (isnan(a) && isnan(b)) return;
+    ck_assert_msg(fabs(a - b) <= 1e-12 * fabs(a), "%.17g and %.17g", a, b);
+}
+
+static void check_reports_equal(Simulated *x, const Fold *fold) {
+    Report all, one;
+    report_of(&all, x, x->all, NULL);
+    report_of(&one, x, x->one, fold);
+    ck_assert_int_eq(one.run.ranks, x->ranks);
+    check_near(all.step_ms.median, one.step_ms.median);
+    for (int b = 0; b < TIME_COUNT; b++) check_near(all.breakdown_ms[b], one.breakdown_ms[b]);
+    ck_assert_int_eq(all.operation_count, one.operation_count);
+    for (int i = 0; i < all.operation_count; i++) {
+        const OperationTimes *a = &all.operations[i], *b = &one.operations[i];
+        ck_assert_str_eq(a->name, b->name);
+        ck_assert_int_eq(a->ranks, b->ranks);
+        check_near(a->duration_ms.median, b->duration_ms.median);
+        check_near(a->wait_ms, b->wait_ms);
+        check_near(a->start_ms, b->start_ms);
+    }
+    for (int r = 0; r < x->ranks; r++) {
+        ck_assert_int_eq(all.comm_bytes[r], one.comm_bytes[r]);
+        ck_assert(!memcmp(&all.memory[r], &one.memory[r], sizeof *all.memory));
+    }
+}
+
 // How many ranks are simulated instead of all.
 static int check_folded(const SimJob *job, int per_node) {
     static Simulated x;
@@ -88,6 +132,7 @@ static int check_folded(const SimJob *job, int per_node) {
     run(&x, x.all, NULL);
     run(&x, x.one, &fold);
     for (int r = 0; r < x.ranks; r++) check_equal(&x.all[r], &x.one[fold_index(&fold, r)]);
+    check_reports_equal(&x, &fold);
     for (int i = 0; i < fold.count; i++) multiplicity += fold_multiplicity(&fold, i);
     ck_assert_int_eq(multiplicity, x.ranks);
     for (int r = 0; r < x.ranks; r++) timeline_destroy(&x.all[r]);
@@ -230,6 +275,32 @@ START_TEST(who_has_other_costs_is_unlike_and_so_is_who_waits_for_it) {
 }
 END_TEST
 
+// Groups of three on nodes of four: one lies in a node, one has one member on the first of two
+// nodes, one has two there.
+START_TEST(groups_that_lie_on_nodes_in_other_ways_are_unlike) {
+    Program p = {0};
+    Plan *plan;
+    int group;
+    Costs usual;
+    const Costs *cost_of[9];
+    Fold f;
+    ck_assert_ok(program_add_axis(&p, "tensor", 3, NULL));
+    ck_assert_ok(program_add_axis(&p, "data", 3, NULL));
+    ck_assert_ok(program_add_group(&p, "tensor", 1, &group));
+    ck_assert_ok(program_add_lane(&p, "tensor", LANE_COMMUNICATION, group, NULL));
+    ck_assert_ok(program_add_plan(&p, "step", &plan));
+    make_tensor(&p, "g", ROLE_GRADIENT, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+    make_op(&p, plan, (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .group = group}, "g", "g");
+    usual = (Costs){.program = &p};
+    for (int r = 0; r < 9; r++) cost_of[r] = &usual;
+    ck_assert_ok(fold_init(&f, &arena, &(FoldInput){cost_of, 0, 9, 4}));
+    static const int32_t colours[] = {0, 0, 0, 1, 2, 2, 3, 3, 4};
+    for (int r = 0; r < 9; r++) ck_assert_int_eq(f.colours[r], colours[r]);
+    program_finish(&p);
+    arena_finish(&arena);
+}
+END_TEST
+
 // Around a ring rank 2 has other costs: its neighbours differ by the side on which it is, and the
 // rank across from it from both.
 START_TEST(who_has_messages_with_others_is_unlike) {
@@ -257,7 +328,8 @@ START_TEST(who_has_messages_with_others_is_unlike) {
 }
 END_TEST
 
-SUITE("fold", who_has_messages_with_others_is_unlike, data_parallel_ranks_are_one,
+SUITE("fold", groups_that_lie_on_nodes_in_other_ways_are_unlike,
+      who_has_messages_with_others_is_unlike, data_parallel_ranks_are_one,
       one_device_of_data_parallel_is_unlike_the_others, tensor_and_context_parallel_ranks_are_one,
       ranks_of_a_stage_are_one, ranks_that_share_experts_are_one,
       a_node_that_is_not_full_is_unlike_the_others,
