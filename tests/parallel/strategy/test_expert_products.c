@@ -7,7 +7,7 @@
 #include "tests/support/ending.h"
 #include "tests/support/testing.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { STEPS = 10, RANKS = 8, HIDDEN = 16, MLP = 12, SEQUENCE = 8, TOKENS = 16 * SEQUENCE };
@@ -156,6 +156,43 @@ START_TEST(stages_whose_positions_are_divided_do) {
 }
 END_TEST
 
+// Divided in one way after the other, from files of one rank and from those of all.
+START_TEST(a_run_goes_on_with_other_degrees) {
+    static const struct {
+        Degrees degrees;
+        int zero, steps;
+    } parts[] = {{{1, 4, 2, 2}, 0, 4}, {{1, 4, 4, 1}, 3, 7}, {{1, 4, 2, 1}, 1, STEPS}};
+    JobOptions o = options();
+    Ending one, last;
+    char files[2][300], index[320];
+    run_one(&one, &o, 4);
+    for (int i = 0; i < 2; i++) {
+        snprintf(files[i], sizeof files[i], "%s/part%d.safetensors", test_directory(), i);
+        o.save = files[i];
+        o.save_shards = i == 1;
+        o.resume = i ? files[0] : NULL;
+        o.steps = parts[i].steps;
+        divide(&o, &parts[i].degrees);
+        o.spec.strategy.zero = parts[i].zero;
+        Outcome run;
+        ck_assert_ok(training_run(&run, &o, NULL));
+        outcome_finish(&run);
+    }
+    snprintf(index, sizeof index, "%s.index.json", files[1]);
+    o.save_shards = false;
+    o.resume = index;
+    o.steps = STEPS;
+    divide(&o, &parts[2].degrees);
+    o.spec.strategy.zero = parts[2].zero;
+    ending_run(&last, &arena, &o);
+    double apart = ending_distance(&one, &last, 1e-12);
+    ck_assert_msg(apart <= 1, "%g bounds apart", apart);
+    ending_finish(&last);
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
 // --- what is cut and sent
 
 // Weights are cut by their units, states and gradients with them, and again by who has the expert.
@@ -261,7 +298,7 @@ START_TEST(gates_whose_gradients_are_not_reduced_are_refused) {
 }
 END_TEST
 
-SUITE("expert products", tensor_ranks_divide_experts,
+SUITE("expert products", tensor_ranks_divide_experts, a_run_goes_on_with_other_degrees,
       units_that_cannot_be_shared_equally_are_divided,
       products_with_tensor_ranks_train_as_one_process, products_with_a_pipeline_do,
       products_whose_positions_are_divided_do, stages_whose_positions_are_divided_do,
