@@ -42,6 +42,14 @@ typedef struct {
     const Training *training;
 } Show;
 
+static void say_evaluation(Log *log, const Evaluation *e) {
+    char perplexity[48] = "";  // of a model of tokens
+    if (e->perplexity > 0)
+        snprintf(perplexity, sizeof perplexity, "  perplexity %.4g", e->perplexity);
+    log_say(log, LOG_NOTE, "epoch %d  step %d  held-out loss %.4f%s  accuracy %.2f %%", e->epoch,
+            e->step, e->loss, perplexity, 100 * e->accuracy);
+}
+
 // Progress is rank 0's; in another process when ranks are processes.
 static void show(void *context, const Job *job, const Turn *turn, const StepRecord *step,
                  const Evaluation *evaluation) {
@@ -53,8 +61,7 @@ static void show(void *context, const Job *job, const Turn *turn, const StepReco
         log_say(s->log, LOG_NOTE, "epoch %d  step %d  the held-out loss is not finite",
                 evaluation->epoch, evaluation->step);
     else if (evaluation)
-        log_say(s->log, LOG_NOTE, "epoch %d  step %d  held-out loss %.4f  accuracy %.2f %%",
-                evaluation->epoch, evaluation->step, evaluation->loss, 100 * evaluation->accuracy);
+        say_evaluation(s->log, evaluation);
     if (evaluation) {
         train_explain_busy(s->log, job, s->training->shared);
         return;
@@ -249,8 +256,9 @@ static Status print_evaluation(const Job *job, const Training *t) {
     if (t->interrupted) FAIL(ERR_INTERRUPTED, "interrupted while evaluating");
     if (!r->evaluation_count || !isfinite(e->loss))
         FAIL(ERR_FAILED, "%s: the held-out loss is not finite", job->restore.path);
-    printf("held-out loss %.4f, accuracy %.2f %% of %lld samples\n", e->loss, 100 * e->accuracy,
-           (long long)e->samples);
+    printf("held-out loss %.4f, ", e->loss);
+    if (e->perplexity > 0) printf("perplexity %.4g, ", e->perplexity);
+    printf("accuracy %.2f %% of %lld samples\n", 100 * e->accuracy, (long long)e->samples);
     return OK;
 }
 

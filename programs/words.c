@@ -315,6 +315,10 @@ const OptionWord words[WORDS] = {
     {"peer", "peers",
      "Another rank that this one communicates with.",
      NULL},
+    {"perplexity", NULL,
+     "e to the power of the held-out loss of a model of language: it is as uncertain as among so "
+     "many tokens that are equally likely.",
+     "docs/formats.md, Reports"},
     {"phase", "phases input",
      "A part of the step by purpose: input, forward, backward, sync (communication), update. "
      "Lanes overlap, so phases may sum to more than a step.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 121 };
+enum { WORDS = 122 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -240,6 +240,11 @@ Status report_from_alike(Report *r, Arena *a, const ReportTimelines *of) {
 
 // --- the rest
 
+double report_perplexity(const Report *r) {
+    const Evaluation *last = r->evaluation_count ? &r->evaluations[r->evaluation_count - 1] : NULL;
+    return last && last->perplexity > 0 ? last->perplexity : (double)NAN;
+}
+
 double report_accuracy(const Report *r) {
     return r->evaluation_count ? r->evaluations[r->evaluation_count - 1].accuracy : (double)NAN;
 }

@@ -23,7 +23,8 @@ typedef struct {
 typedef struct {
     int32_t epoch, step;  // epoch: in which it was made, from 1; step: training steps before it
     int64_t samples;
-    double loss, accuracy;  // loss: mean per sample; accuracy: 0 to 1
+    double loss, accuracy;  // loss: mean per sample, or per token; accuracy: 0 to 1
+    double perplexity;      // exp(loss) of a model of tokens, at least 1; 0: of another model
 } Evaluation;
 
 // An operation of the training step, over the steps of the breakdown. Times are the mean over the
@@ -84,7 +85,9 @@ Status report_from_timelines(Report *r, Arena *a, const Program *const programs[
 // medians. Lanes overlap: phases may sum to more than a step. NaN when none is executed.
 double report_phase_ms(const Report *r, const char *phase);
 
-double report_accuracy(const Report *r);  // of the last evaluation; NaN without one
+// Of the last evaluation; NaN without one, and the perplexity of a model that has none.
+double report_accuracy(const Report *r);
+double report_perplexity(const Report *r);
 
 // The error of a simulation, the one definition of it: its median step time relative to the
 // measured one, minus 1. +0.05: the simulated step takes 5 % longer.

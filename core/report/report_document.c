@@ -246,8 +246,10 @@ void report_document_memory(const Report *r, const Markup *m) {
 
 static void write_evaluations(const Report *r, const Markup *m) {
     if (!r->evaluation_count) return;
-    markup_table(
-        m, 5, (const char *const[]){"epoch", "after step", "held-out loss", "accuracy", "samples"});
+    bool tokens = isfinite(report_perplexity(r));
+    markup_table(m, tokens ? 6 : 5,
+                 (const char *const[]){"epoch", "after step", "held-out loss", "accuracy",
+                                       "samples", "perplexity"});
     for (int i = 0; i < r->evaluation_count; i++) {
         const Evaluation *e = &r->evaluations[i];
         markup_begin_row(m);
@@ -256,6 +258,7 @@ static void write_evaluations(const Report *r, const Markup *m) {
         markup_number(m, e->loss);
         markup_percent(m, e->accuracy);
         markup_count(m, e->samples);
+        if (tokens) markup_number(m, e->perplexity);
         markup_end_row(m);
     }
     markup_end_table(m);

@@ -134,6 +134,8 @@ static int set_learning(json_t *report, const Report *r) {
         failed |= json_object_set_new(out, "step", json_integer(e->step));
         failed |= json_object_set_new(out, "samples", json_integer(e->samples));
         failed |= json_object_set_new(out, "loss", json_number(e->loss));
+        failed |= json_object_set_new(out, "perplexity",
+                                      e->perplexity > 0 ? json_number(e->perplexity) : json_null());
         failed |= json_object_set_new(out, "accuracy", json_number(e->accuracy));
         failed |= json_array_append_new(evaluations, out);
     }

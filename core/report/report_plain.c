@@ -144,6 +144,7 @@ static void write_all(Writer *w, const Report *r) {
     write_circumstances(w, r);
     write_settings(w, "optimizer", r->run.optimizer, r->run.optimizer_count);
     write_count(w, "unrecorded_steps", r->unrecorded_steps, "");
+    write_real(w, "perplexity", report_perplexity(r), "");
 }
 
 void report_write_csv(const Report *r, FILE *out) {

@@ -78,6 +78,8 @@ static void print_learning(const Report *r, FILE *out) {
     const Evaluation *e = &r->evaluations[r->evaluation_count - 1];
     fprintf(out, "  accuracy   %.2f %% of %lld held-out samples after step %d\n", e->accuracy * 100,
             (long long)e->samples, e->step);
+    if (isfinite(report_perplexity(r)))
+        fprintf(out, "  perplexity %.4g (held-out loss %.4f)\n", e->perplexity, e->loss);
 }
 
 static void print_hash(const Report *r, FILE *out) {

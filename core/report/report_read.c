@@ -260,6 +260,10 @@ static Status get_evaluation(Evaluation *out, const json_t *item, const char *so
     out->step = (int32_t)step;
     TRY(json_get_int_in(&out->samples, item, 0, INT64_MAX, source, "samples"));
     TRY(json_get_real_or_nan(&out->loss, item, source, "loss"));
+    double perplexity = (double)NAN;  // missing in reports of before it was kept
+    if (json_find(item, "perplexity"))
+        TRY(json_get_real_or_nan(&perplexity, item, source, "perplexity"));
+    out->perplexity = perplexity > 0 ? perplexity : 0;
     return get_quantity(&out->accuracy, item, 1, source, "accuracy");
 }
 

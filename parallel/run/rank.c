@@ -209,7 +209,8 @@ static const Evaluation *end_evaluation(Rank *r) {
                       .samples = samples,
                       .loss = r->evaluation[0],
                       .accuracy = isfinite(r->evaluation[0]) ? r->evaluation[1] / (double)labels
-                                                             : (double)NAN};
+                                                             : (double)NAN,
+                      .perplexity = r->job->model.tokens ? exp(r->evaluation[0]) : 0};
     return e;
 }
 

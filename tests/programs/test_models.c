@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Models by name, as a user meets them: small ones train, whole ones are simulated.
+#include "core/report/report.h"
 #include "tests/support/command.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,59 +53,44 @@ START_TEST(whole_ones_are_simulated) {
 }
 END_TEST
 
-static void shows(const char *part) {
-    ck_assert_msg(strstr(it.out, part) != NULL, "\"%s\" lacks \"%s\"", it.out, part);
-}
-
-// All that a slow link costs is exposed communication. Tokens stand where samples did.
-START_TEST(a_row_says_how_well_devices_are_used_and_what_it_lost) {
-    ck_assert_int_eq(command_run(&it, "sim --gpus 4 --link 1MB/s,5us"), 0);
-    shows("  speed-up   eff.    MFU   memory  lost to\n");
-    shows("MiB  exposed\n");
-    shows("sent by a device, last row: 159KiB within its node\n");
-    shows("memory, last row: parameters 106KiB  gradients 106KiB");
-    command_finish(&it);
-    ck_assert_int_eq(command_run(&it, "sim --model gpt2 --gpus 16 --recompute full"), 0);
-    shows(" tokens/s  ");
-    shows("% of their peak (HFU), last row\n");
-    shows(" to other nodes\n");
-    ck_assert_ptr_null(strstr(it.out, "samples/s"));
-    command_finish(&it);
-    ck_assert_int_eq(command_run(&it, "COLUMNS=100 sim --model gpt2 --gpus 2"), 0);
-    shows("samples/s   tokens/s");
-    command_finish(&it);
-}
-END_TEST
-
-// What is proposed is tried.
-START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
-    static const char *const lines[] = {"--model gpt2-xl --gpus 8",
-                                        "--model llama-3-8b --dtype bf16 --batch 8 --gpus 8",
-                                        "--model bert-large --tp 4 --batch 256 --gpus 4",
-                                        "--model gpt2-xl --pp 4 --batch 256 --gpus 4"};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        char with[64] = "";
-        ck_assert_int_eq(command_run(&it, "sim --point %s", lines[i]), 0);
-        const char *found = strstr(it.out, "\nDOES NOT FIT on ");
-        ck_assert_ptr_nonnull(found);
-        ck_assert_ptr_nonnull(found = strstr(found, "with --"));
-        snprintf(with, sizeof with, "%.*s", (int)(strstr(found, " it would") - found) - 5,
-                 found + 5);
-        command_finish(&it);
-        ck_assert_int_eq(command_run(&it, "sim --point %s %s", lines[i], with), 0);
-        ck_assert_msg(!strstr(it.out, "DOES NOT FIT"), "%s %s: %s", lines[i], with, it.out);
-        command_finish(&it);
+// e to the power of the loss, per token; of a network of images there is none.
+START_TEST(models_of_language_have_a_perplexity) {
+    Arena a = {0};
+    Report r;
+    char shown[64];
+    ck_assert_int_eq(command_run(&it,
+                                 "train --model gpt:layers=1,hidden=8,heads=1,seq=8 --epochs 2 "
+                                 "--data text:count=2000 --batch 8 --report r.json "
+                                 "--save w 2>&1 && train --model gpt:layers=1,hidden=8,"
+                                 "heads=1,seq=8 --data text:count=2000 --evaluate --load w"),
+                     0);
+    ck_assert_ok(report_read(&r, &a, command_path(&it, "r.json")));
+    ck_assert_int_eq(r.evaluation_count, 2);
+    for (int i = 0; i < 2; i++) {
+        const Evaluation *e = &r.evaluations[i];
+        ck_assert_double_eq_tol(e->perplexity, exp(e->loss), 1e-9 * e->perplexity);
+        snprintf(shown, sizeof shown, "  perplexity %.4g  accuracy ", e->perplexity);
+        ck_assert_ptr_nonnull(strstr(it.out, shown));
     }
-    ck_assert_int_eq(command_run(&it, "sim --model llama-3-405b --gpus 8 --point"), 0);
-    shows("none of --zero, --recompute, --accumulate and --tp makes it fit\n");
+    ck_assert_double_eq(report_perplexity(&r), r.evaluations[1].perplexity);
+    snprintf(shown, sizeof shown, "  perplexity %.4g (held-out loss %.4f)\n",
+             r.evaluations[1].perplexity, r.evaluations[1].loss);
+    ck_assert_ptr_nonnull(strstr(it.out, shown));
+    snprintf(shown, sizeof shown, "held-out loss %.4f, perplexity %.4g, ", r.evaluations[1].loss,
+             r.evaluations[1].perplexity);
+    ck_assert_ptr_nonnull(strstr(it.out, shown));
+    arena_finish(&a);
     command_finish(&it);
-    ck_assert_int_eq(command_run(&it, "sim --point %s", lines[3]), 0);
-    shows("GiB on stage0;");
-    shows("memory on stage0: ");
+    ck_assert_int_eq(command_run(&it, "train --model linear --data digits:count=300 --epochs 1 "
+                                      "--report r.json 2>&1"),
+                     0);
+    ck_assert_ptr_null(strstr(it.out, "perplexity"));
+    ck_assert_ok(report_read(&r, &a, command_path(&it, "r.json")));
+    ck_assert(isnan(report_perplexity(&r)));
+    arena_finish(&a);
     command_finish(&it);
 }
 END_TEST
 
 SUITE("models", small_ones_train_to_the_same_bits_on_any_number_of_ranks, whole_ones_are_simulated,
-      a_row_says_how_well_devices_are_used_and_what_it_lost,
-      a_step_that_does_not_fit_would_with_the_options_that_are_named)
+      models_of_language_have_a_perplexity)

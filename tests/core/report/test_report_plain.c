@@ -67,7 +67,8 @@ START_TEST(plain_is_a_line_per_figure_name_value_unit) {
                            "load 0.25\n"
                            "command train --data a <b> & \"c\" | d\n"
                            "optimizer name=sgd lr=0.05\n"
-                           "unrecorded_steps 0\n");
+                           "unrecorded_steps 0\n"
+                           "perplexity -\n");
     free(text);
     arena_finish(&a);
 }
@@ -88,7 +89,7 @@ START_TEST(csv_is_names_and_values) {
         "compute_ms,contended_ms,exposed_comm_ms,bubble_ms,waiting_ms,host_ms,idle_ms,"
         "planned_bytes,unplanned_bytes,comm_bytes,"
         "loss_first,loss_last,evaluation_loss,accuracy,parameters_hash,"
-        "started,wall_s,cores,cpu,load,command,optimizer,unrecorded_steps\n"
+        "started,wall_s,cores,cpu,load,command,optimizer,unrecorded_steps,perplexity\n"
         "tandem.summary.v1,train,net,\"dp=2 bucket_kib=4,32 overlap=true tag=007\",2,cpu,shm,f32,2,"
         "8,9007199254740993,4,2,"
         "1333.3333333333333,1333.3333333333333,1546.6666666666667,1428.5714285714287,"
@@ -98,7 +99,7 @@ START_TEST(csv_is_names_and_values) {
         "3215,,800,"
         "2.0,1.0,0.1,0.9375,0fedcba987654321,"
         "2026-01-31T12:00:00.250Z,0.1,2,A processor,0.25,"
-        "\"train --data a <b> & \"\"c\"\" | d\",name=sgd lr=0.05,0\n");
+        "\"train --data a <b> & \"\"c\"\" | d\",name=sgd lr=0.05,0,\n");
     free(text);
     arena_finish(&a);
 }
@@ -129,7 +130,7 @@ START_TEST(what_is_not_known_is_empty_or_a_dash) {
     ck_assert_ptr_nonnull(strstr(text, "\nstarted -\n"));
     ck_assert_ptr_nonnull(strstr(text, "\nparameters_hash -\n"));
     ck_assert_ptr_nonnull(strstr(text, "\ncommand train --data two lines\n"));
-    ck_assert_ptr_nonnull(strstr(text, ",train --data two lines,,0\n"));
+    ck_assert_ptr_nonnull(strstr(text, ",train --data two lines,,0,\n"));
     ck_assert_ptr_nonnull(strstr(text, ",,,,,"));
     ck_assert_ptr_null(strstr(text, "nan"));
     free(text);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What sim tells of a row besides its times: use of devices, what it lost, and what would fit.
+#include "tests/support/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static Command it;
+
+static void shows(const char *part) {
+    ck_assert_msg(strstr(it.out, part) != NULL, "\"%s\" lacks \"%s\"", it.out, part);
+}
+
+// All that a slow link costs is exposed communication. Tokens stand where samples did.
+START_TEST(a_row_says_how_well_devices_are_used_and_what_it_lost) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 4 --link 1MB/s,5us"), 0);
+    shows("  speed-up   eff.    MFU   memory  lost to\n");
+    shows("MiB  exposed\n");
+    shows("sent by a device, last row: 159KiB within its node\n");
+    shows("memory, last row: parameters 106KiB  gradients 106KiB");
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --model gpt2 --gpus 16 --recompute full"), 0);
+    shows(" tokens/s  ");
+    shows("% of their peak (HFU), last row\n");
+    shows(" to other nodes\n");
+    ck_assert_ptr_null(strstr(it.out, "samples/s"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "COLUMNS=100 sim --model gpt2 --gpus 2"), 0);
+    shows("samples/s   tokens/s");
+    command_finish(&it);
+}
+END_TEST
+
+// What is proposed is tried.
+START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
+    static const char *const lines[] = {"--model gpt2-xl --gpus 8",
+                                        "--model llama-3-8b --dtype bf16 --batch 8 --gpus 8",
+                                        "--model bert-large --tp 4 --batch 256 --gpus 4",
+                                        "--model gpt2-xl --pp 4 --batch 256 --gpus 4"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char with[64] = "";
+        ck_assert_int_eq(command_run(&it, "sim --point %s", lines[i]), 0);
+        const char *found = strstr(it.out, "\nDOES NOT FIT on ");
+        ck_assert_ptr_nonnull(found);
+        ck_assert_ptr_nonnull(found = strstr(found, "with --"));
+        snprintf(with, sizeof with, "%.*s", (int)(strstr(found, " it would") - found) - 5,
+                 found + 5);
+        command_finish(&it);
+        ck_assert_int_eq(command_run(&it, "sim --point %s %s", lines[i], with), 0);
+        ck_assert_msg(!strstr(it.out, "DOES NOT FIT"), "%s %s: %s", lines[i], with, it.out);
+        command_finish(&it);
+    }
+    ck_assert_int_eq(command_run(&it, "sim --model llama-3-405b --gpus 8 --point"), 0);
+    shows("none of --zero, --recompute, --accumulate and --tp makes it fit\n");
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --point %s", lines[3]), 0);
+    shows("GiB on stage0;");
+    shows("memory on stage0: ");
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("sim_answers", a_row_says_how_well_devices_are_used_and_what_it_lost,
+      a_step_that_does_not_fit_would_with_the_options_that_are_named)
