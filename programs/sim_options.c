@@ -6,6 +6,7 @@
 #include "programs/job_help.h"
 #include "programs/print_memory.h"
 #include "programs/words.h"
+#include "sim/predict.h"
 
 #define AT(field) .at = offsetof(SimOptions, field)
 
@@ -28,6 +29,14 @@ static const Option options[] = {
     {.name = "launch", .kind = OPTION_CHOICE, AT(launch), .marks = SIM_PLACE,
      .value = "platform|eager|graph", .initial = "platform",
      .help = "how hosts launch: as the platform does, an operation at a time, a step at once"},
+    {.name = "network", .kind = OPTION_CHOICE, AT(network), .marks = SIM_PLACE,
+     .value = SIM_NETWORK_WORDS, .initial = "auto",
+     .help = "communication of devices: by NCCL's model, or message by message"},
+    {.name = "nccl-algo", .kind = OPTION_CHOICE, AT(nccl_algorithm), .marks = SIM_PLACE,
+     .value = NCCL_ALGORITHM_WORDS, .initial = "auto",
+     .help = "the algorithm that NCCL's model takes; auto: the fastest"},
+    {.name = "nccl-proto", .kind = OPTION_CHOICE, AT(nccl_protocol), .marks = SIM_PLACE,
+     .value = NCCL_PROTOCOL_WORDS, .initial = "auto", .help = "its protocol"},
     {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .marks = SIM_PLACE,
      .value = "K", .initial = "1", .min = 1e-3,
      .max = 1e6, .help = "make computation and links so much slower"},
@@ -107,6 +116,15 @@ static const OptionDetail details[] = {
              "order. eager: each launch takes the host the time that the platform says. graph: a "
              "step is launched at once, as a CUDA graph is replayed. What a GPU waits for launches "
              "is host in the table of a step."},
+    {.topic = "network",
+     .text = "nccl: each collective takes what NCCL's own tuning model says of the platform, for "
+             "the algorithm and protocol that NCCL would choose. flow: the messages of the "
+             "schedule that --all-reduce names share the links. auto: nccl where the platform has "
+             "a section `collectives`, but flow with --link, with --all-reduce, and for ranks that "
+             "were recorded on a described device.",
+     .others = "nccl"},
+    {.topic = "nccl-algo",
+     .text = "As NCCL_ALGO does; collectives that do not have it keep theirs."},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
      .text = "Alone, the recorded run is put together again, each step from its own durations (a "

@@ -19,7 +19,7 @@ typedef struct {
     int64_t batch_per_rank;
     double dilate;
     IntList ranks, gpus;
-    int print_plan, color, verbose;
+    int network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
     bool print_memory, print_mesh, explain, point, json, csv, plain, preview, require_plot;
     bool quiet, version, no_view;

@@ -45,6 +45,22 @@ static Status read_reports(Sim *s) {
     return OK;
 }
 
+// A schedule that is named is followed message by message, and so are the emulated links of ranks
+// that were recorded on a described device.
+static Status choose_network(Sim *s, bool emulated) {
+    bool nccl = s->o->nccl_algorithm || s->o->nccl_protocol;
+    bool schedule = sim_given(s, "all-reduce");
+    s->setting.network = (SimNetwork)s->o->network;
+    s->setting.nccl_algorithm = (NcclAlgorithm)s->o->nccl_algorithm;
+    s->setting.nccl_protocol = (NcclProtocol)s->o->nccl_protocol;
+    if (schedule && (nccl || s->o->network == SIM_NETWORK_NCCL))
+        FAIL(ERR_USAGE, "--all-reduce names a schedule of messages, %s NCCL's model; give one",
+             nccl ? "--nccl-algo and --nccl-proto are of" : "--network nccl is");
+    if (s->o->network == SIM_NETWORK_AUTO && !nccl && (schedule || emulated))
+        s->setting.network = SIM_NETWORK_FLOW;
+    return OK;
+}
+
 // Ranks have devices where --gpus says so, and where they had described ones when recorded: other
 // numbers of them are then on the same devices and links, unless options say otherwise.
 static Status choose_place(Sim *s) {
@@ -64,6 +80,7 @@ static Status choose_place(Sim *s) {
             FAIL(ERR_FORMAT, "the trace was recorded with dilate %s: expected 0.001 to 1e6",
                  dilate);
     }
+    TRY(choose_network(s, recorded_on && host));
     if (!s->setting.devices && (s->link || sim_given(s, "dilate")))
         FAIL(ERR_USAGE,
              "--link and --dilate are of devices, not of ranks that share a host; give --gpus");

@@ -52,6 +52,11 @@ static void phrase_degrees(SweepPhrases *p, const JobSpec *s) {
     if (s->strategy.experts > 1) sweep_phrase(p, "ep %d", s->strategy.experts);
 }
 
+static const char *algorithm_of(const Sweep *s) {
+    if (sim_setting_is_priced(s->setting)) return "NCCL";
+    return algorithm_name(s->jobs[s->size_count - 1].spec.strategy.algorithm);
+}
+
 static void print_job(const Sweep *s) {
     const SimJob *job = &s->jobs[s->size_count - 1];
     const char *thing = s->setting->devices ? "device" : "rank";
@@ -71,12 +76,9 @@ static void print_job(const Sweep *s) {
     if (job->spec.plan_file)
         sweep_phrase(&p, "plan %s", job->spec.plan_file);
     else if (job->spec.strategy.zero)
-        sweep_phrase(&p, "ZeRO %d, %s", job->spec.strategy.zero,
-                     algorithm_name(job->spec.strategy.algorithm));
+        sweep_phrase(&p, "ZeRO %d, %s", job->spec.strategy.zero, algorithm_of(s));
     else
-        sweep_phrase(&p, "%s",
-                     job->spec.ranks > 1 ? algorithm_name(job->spec.strategy.algorithm)
-                                         : "no all-reduce");
+        sweep_phrase(&p, "%s", job->spec.ranks > 1 ? algorithm_of(s) : "no all-reduce");
     sweep_phrase(&p, "[simulated]");
     putchar('\n');
 }
@@ -323,6 +325,17 @@ static void print_use(const Sweep *s) {
 
 static void print_network(const Sweep *s) {
     if (!s->setting->devices || !sweep_communicates(s)) return;
+    const SimSetting *set = s->setting;
+    if (sim_setting_is_priced(set) && (set->nccl_algorithm || set->nccl_protocol)) {
+        printf("network: NCCL's own model, algorithm %s, protocol %s (docs/validation.md)\n",
+               nccl_algorithm_name(set->nccl_algorithm), nccl_protocol_name(set->nccl_protocol));
+        return;
+    }
+    if (sim_setting_is_priced(set)) {
+        puts("network: NCCL's own model, the fastest of its algorithms and protocols for each\n"
+             "size; collectives that overlap share the links (docs/validation.md)");
+        return;
+    }
     puts("network: links only, without NCCL's launches, protocols and hierarchy: small\n"
          "messages take longer on real devices (docs/validation.md)");
 }

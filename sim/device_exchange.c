@@ -71,25 +71,13 @@ static Status end_as_recorded(DeviceSimulation *s, int32_t i) {
     return OK;
 }
 
-// A rank comes to a collective, whose sequence number on the lane is the same at all members: they
-// issue the same collectives in the same order.
-Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
+// A member has come to a collective whose messages travel one by one.
+static Status arrive_at_transfer(DeviceSimulation *s, int32_t i, int rank, const Work *w) {
     const Program *p = device_program(s, rank);
-    const Work *w = device_work(s, rank, op);
-    DeviceRank *r = &s->ranks[rank];
-    int begun = ++r->begun[lane];
-    int32_t i = find_pending(s, member_of(s, rank, w->group, 0), lane, begun);
-    bool first = i == NONE;
-    if (first) TRY(new_pending(s, &i, rank, w->group, lane));
-    r->lanes[lane].pending = i;
-    s->pending[i].arrived++;
-    s->pending[i].arrival_ps = s->engine.now_ps;
-    if (!s->network_of)
-        return s->pending[i].arrived == s->pending[i].left ? end_as_recorded(s, i) : OK;
     if (s->o->fold)
         FAIL(ERR_FAILED, "%s is simulated message by message: ranks cannot be folded",
              program_name(p, w->name));
-    if (first) {
+    if (s->pending[i].arrived == 1) {
         const TransferCall call = {.what = collective_work_collective(p, w),
                                    .alone = s->alone,
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
@@ -99,6 +87,40 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
     }
     return transfer_arrive(&s->transfers, s->pending[i].transfer, group_position(p, w->group, rank),
                            0);
+}
+
+// All members have come; the links of those that are simulated carry it.
+static Status end_at_its_price(DeviceSimulation *s, int32_t i, int rank, const Work *w) {
+    const Program *p = device_program(s, rank);
+    const PendingCollective *c = &s->pending[i];
+    const Collective what = collective_work_collective(p, w);
+    TRY(priced_begin(&s->priced, &what, dtype_bytes((Dtype)w->dtype),
+                     priced_nodes(&s->priced, p, w->group, s->ranks[rank].number)));
+    for (int k = 0; k < c->left; k++)
+        TRY(priced_add_member(&s->priced, s->ranks[c->ranks[k]].number));
+    return priced_start(&s->priced, (Event){s->actor, DEVICE_ALL_END, i, 0});
+}
+
+// A rank comes to a collective, whose sequence number on the lane is the same at all members: they
+// issue the same collectives in the same order.
+Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
+    const Work *w = device_work(s, rank, op);
+    DeviceRank *r = &s->ranks[rank];
+    int begun = ++r->begun[lane];
+    int32_t i = find_pending(s, member_of(s, rank, w->group, 0), lane, begun);
+    if (i == NONE) TRY(new_pending(s, &i, rank, w->group, lane));
+    r->lanes[lane].pending = i;
+    s->pending[i].arrived++;
+    s->pending[i].arrival_ps = s->engine.now_ps;
+    if (s->network_of && !s->by_price) return arrive_at_transfer(s, i, rank, w);
+    if (s->pending[i].arrived < s->pending[i].left) return OK;
+    return s->by_price ? end_at_its_price(s, i, rank, w) : end_as_recorded(s, i);
+}
+
+Status device_end_all(DeviceSimulation *s, int32_t i) {
+    int members = s->pending[i].left;
+    for (int m = 0; m < members; m++) TRY(device_end_collective(s, i, m));
+    return OK;
 }
 
 Status device_end_collective(DeviceSimulation *s, int32_t i, int member) {
@@ -137,6 +159,15 @@ static Path path_between(const DeviceSimulation *s, int rank, int peer, bool to)
               : topology_path_like(&s->topology, there, here, within);
 }
 
+static Status start_priced_message(DeviceSimulation *s, int rank, int peer, const Work *w,
+                                   Event event) {
+    int here = s->ranks[rank].number, there = device_rank_of(s, peer)->number;
+    bool sends = work_is_send(w), across = !topology_within(&s->topology, here, peer);
+    if (here == peer) return engine_push(&s->engine, NULL, 0, event);
+    return priced_message(&s->priced, sends ? here : there, sends ? there : here, across,
+                          w->payload_bytes, event);
+}
+
 Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) {
     const Program *p = device_program(s, rank);
     const Work *w = device_work(s, rank, op);
@@ -152,6 +183,7 @@ Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) {
     int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (simulated * s->lanes + their_lane);
     const Event event = {s->actor, DEVICE_MESSAGE_ENDS, 0, ends};
     if (!s->network_of) return engine_push(&s->engine, NULL, device_cost(s, rank, op), event);
+    if (s->by_price) return start_priced_message(s, rank, peer, w, event);
     const Path path = path_between(s, rank, peer, work_is_send(w));
     return network_start(&s->network, &path, w->payload_bytes, event);
 }

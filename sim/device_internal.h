@@ -9,6 +9,7 @@
 #define SIM_DEVICE_INTERNAL_H
 
 #include "sim/members.h"
+#include "sim/priced.h"
 #include "sim/rank_progress.h"
 #include "sim/simulate.h"
 #include "sim/transfer.h"
@@ -55,6 +56,8 @@ typedef struct {
     Network network;
     Topology topology;
     Transfers transfers;
+    PricedNetwork priced;
+    bool by_price;  // communication has a price; else messages go one by one
     ClassOrder *orders;
     int lanes;  // of every program
     DeviceRank *ranks;
@@ -68,7 +71,13 @@ typedef struct {
     int16_t actor;
 } DeviceSimulation;
 
-enum { DEVICE_ISSUED, DEVICE_WORK_ENDS, DEVICE_COLLECTIVE_ENDS, DEVICE_MESSAGE_ENDS };
+enum {
+    DEVICE_ISSUED,
+    DEVICE_WORK_ENDS,
+    DEVICE_COLLECTIVE_ENDS,
+    DEVICE_ALL_END,
+    DEVICE_MESSAGE_ENDS
+};
 
 static inline const LaneOrder *device_order(const DeviceSimulation *s, int rank) {
     return s->ranks[rank].progress.order;
@@ -92,6 +101,9 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;
 
 // A collective, by its index among the pending, ends at that member.
 Status device_end_collective(DeviceSimulation *s, int32_t pending, int member) MUST_USE;
+
+// A collective ends at all members.
+Status device_end_all(DeviceSimulation *s, int32_t pending) MUST_USE;
 
 // A rank comes to its end of a message; the message leaves if the other end is there.
 Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;

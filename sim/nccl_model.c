@@ -5,8 +5,6 @@
 
 #include "core/base/units.h"
 
-#include <strings.h>
-
 // One question to the model, with what follows from it.
 typedef struct {
     const NcclConstants *c;
@@ -369,11 +367,8 @@ Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) 
     if (call->ranks < 1 || call->nodes < 1 || call->nodes > call->ranks || call->bytes < 0)
         FAIL(ERR_USAGE, "%s of %lld bytes over %d ranks on %d nodes", collective_name(call->kind),
              (long long)call->bytes, call->ranks, call->nodes);
-    if (call->ranks == 1) {
-        int64_t latency = base_latencies[NCCL_RING][NCCL_LL] + c->base_latency_ps;
-        *out = (NcclPrice){NCCL_RING, NCCL_LL, 1, latency, INT64_MAX, latency, 0, 0};
-        return OK;
-    }
+    *out = (NcclPrice){NCCL_RING, NCCL_LL, 1, 0, INT64_MAX, 0, 0, 0};
+    if (call->ranks == 1) return OK;
     if (call->nodes > 1 && !c->across_channels)
         FAIL(ERR_USAGE,
              "%d ranks are on %d nodes, and the section `collectives` of the machine "
@@ -415,25 +410,4 @@ int64_t nccl_model_bus_factor(CollectiveKind kind, int32_t ranks) {
     if (is_gathering(kind) || kind_has(kind, NCCL_P2P))
         return (int64_t)NCCL_UNIT * (ranks - 1) / ranks;
     return NCCL_UNIT;
-}
-
-Status nccl_algorithm_parse(NcclAlgorithm *out, const char *text) {
-    for (int a = 0; a < NCCL_P2P; a++)
-        if (!strcasecmp(text, algorithm_names[a])) {
-            *out = (NcclAlgorithm)a;
-            return OK;
-        }
-    FAIL(ERR_USAGE,
-         "no algorithm \"%.40s\" of NCCL: give auto, Tree, Ring, CollNetDirect, "
-         "CollNetChain, NVLS, NVLSTree or PAT",
-         text);
-}
-
-Status nccl_protocol_parse(NcclProtocol *out, const char *text) {
-    for (int p = 0; p < NCCL_PROTOCOLS; p++)
-        if (!strcasecmp(text, protocol_names[p])) {
-            *out = (NcclProtocol)p;
-            return OK;
-        }
-    FAIL(ERR_USAGE, "no protocol \"%.40s\" of NCCL: give auto, LL, LL128 or Simple", text);
 }

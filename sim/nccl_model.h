@@ -17,7 +17,8 @@
 #include "core/platform/nccl_constants.h"
 #include "parallel/collective/collective.h"
 
-// X(constant, name as in NCCL_ALGO)
+// X(constant, name as in NCCL_ALGO); the words of an option in the order of the enum, but for P2P,
+// which is no choice.
 #define NCCL_ALGORITHM_LIST(X)         \
     X(TREE, "Tree")                    \
     X(RING, "Ring")                    \
@@ -27,6 +28,7 @@
     X(NVLS_TREE, "NVLSTree")           \
     X(PAT, "PAT")                      \
     X(P2P, "P2P")
+#define NCCL_ALGORITHM_WORDS "auto|tree|ring|collnetdirect|collnetchain|nvls|nvlstree|pat"
 typedef enum {
     NCCL_ANY_ALGORITHM,
 #define X(constant, name) NCCL_##constant,
@@ -35,6 +37,7 @@ typedef enum {
         NCCL_ALGORITHMS
 } NcclAlgorithm;
 
+#define NCCL_PROTOCOL_WORDS "auto|ll|ll128|simple"
 typedef enum { NCCL_ANY_PROTOCOL, NCCL_LL, NCCL_LL128, NCCL_SIMPLE, NCCL_PROTOCOLS } NcclProtocol;
 
 const char *nccl_algorithm_name(NcclAlgorithm a);  // "Ring"; of the one for any "auto"
@@ -62,7 +65,15 @@ typedef struct {
 
 enum { NCCL_WEIGHT = 1024 };
 
-// The price of the fastest, or of the one asked for. One rank pays the base latency. ERR_USAGE for
+// How a simulation prices communication.
+typedef struct {
+    const NcclConstants *constants;  // borrowed; NULL: not by this model
+    NcclAlgorithm algorithm;
+    NcclProtocol protocol;
+    int64_t dilation;  // of times, in thousandths; 0: 1000
+} NcclPricing;
+
+// The price of the fastest, or of the one asked for. One rank has nothing to do. ERR_USAGE for
 // an algorithm or protocol that the platform does not have, or nodes without constants for them.
 Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) MUST_USE;
 
@@ -72,9 +83,5 @@ Status nccl_price_message(NcclPrice *out, const NcclConstants *c, int64_t bytes,
 
 // Bus bandwidth as nccl-tests defines it: bytes per second times this, in 1/1000000.
 int64_t nccl_model_bus_factor(CollectiveKind kind, int32_t ranks);
-
-// "ring", "NVLSTree", "auto"; "ll128": in whatever case. ERR_USAGE names what there is.
-Status nccl_algorithm_parse(NcclAlgorithm *out, const char *text) MUST_USE;
-Status nccl_protocol_parse(NcclProtocol *out, const char *text) MUST_USE;
 
 #endif

@@ -70,11 +70,61 @@ Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     Flow *f = &n->flows[flow];
     f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;
     f->rate = 0;
+    f->cap = INT64_MAX;
     f->done = done;
     f->path = *path;
+    for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
+    f->owner = flow;
+    f->more = -1;
     f->visited = false;
     Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
     return engine_push(n->engine, &f->event, latency_ps, begins);
+}
+
+// Another part of a flow, with its first links of `uses`; how many it took.
+static Status add_part(Network *n, int32_t *out, int32_t owner, const NetworkUse *uses, int count,
+                       int *taken) {
+    int32_t part;
+    TRY(take_flow(n, &part));
+    Flow *f = &n->flows[part];
+    f->path.hops = count < PATH_LINKS ? count : PATH_LINKS;
+    for (int h = 0; h < f->path.hops; h++) {
+        assert(uses[h].weight > 0);
+        f->path.links[h] = uses[h].link;
+        f->weights[h] = uses[h].weight;
+    }
+    f->owner = owner < 0 ? part : owner;
+    f->more = -1;
+    f->visited = false;
+    *taken = f->path.hops;
+    *out = part;
+    return OK;
+}
+
+Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,
+                          int64_t latency_ps, Event done) {
+    assert(bytes >= 0 && count >= 0 && cap > 0 && latency_ps >= 0);
+    int32_t flow = -1;
+    for (int i = 0, last = -1, taken; i < count || flow < 0; i += taken) {
+        int32_t part;
+        TRY(add_part(n, &part, flow, uses + i, count - i, &taken));
+        if (flow < 0)
+            flow = part;
+        else
+            n->flows[last].more = part;
+        last = part;
+    }
+    Flow *f = &n->flows[flow];
+    f->left = (Carried)bytes * PS_PER_S;
+    f->rate = 0;
+    f->cap = cap;
+    f->done = done;
+    int64_t carried_ps = 0;
+    if (!count) TRY(network_carried_time(&carried_ps, f->left, cap));
+    if (latency_ps > INT64_MAX - carried_ps) FAIL(ERR_FAILED, "simulated time ends after 106 days");
+    bool flows = count && bytes;
+    Event begins = {.actor = n->actor, .kind = flows ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
+    return engine_push(n->engine, &f->event, latency_ps + carried_ps, begins);
 }
 
 static void mark_changed(Network *n, int32_t link) {
@@ -84,22 +134,23 @@ static void mark_changed(Network *n, int32_t link) {
     engine_settle(n->engine, n->actor);
 }
 
-static void occupy(Network *n, int32_t flow) {
-    Flow *f = &n->flows[flow];
+static void occupy(Network *n, int32_t part) {
+    Flow *f = &n->flows[part];
     for (int h = 0; h < f->path.hops; h++) {
         Link *l = &n->links[f->path.links[h]];
-        int32_t here = flow * PATH_LINKS + h;
+        int32_t here = part * PATH_LINKS + h;
         if (l->first >= 0) n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
         f->next[h] = l->first;
         f->previous[h] = -1;
         l->first = here;
         l->flows++;
+        l->weight += f->weights[h];
         mark_changed(n, f->path.links[h]);
     }
 }
 
-static void vacate(Network *n, int32_t flow) {
-    Flow *f = &n->flows[flow];
+static void vacate(Network *n, int32_t part) {
+    Flow *f = &n->flows[part];
     for (int h = 0; h < f->path.hops; h++) {
         Link *l = &n->links[f->path.links[h]];
         int32_t next = f->next[h], previous = f->previous[h];
@@ -108,6 +159,7 @@ static void vacate(Network *n, int32_t flow) {
             n->flows[previous / PATH_LINKS].next[previous % PATH_LINKS] = next;
         else
             l->first = next;
+        l->weight -= f->weights[h];
         if (--l->flows > 0) mark_changed(n, f->path.links[h]);
     }
 }
@@ -118,13 +170,17 @@ static Status handle(void *context, Event event) {
     if (event.kind == FLOW_BEGINS) {
         f->since_ps = n->engine->now_ps;
         f->event = 0;
-        occupy(n, event.a);
+        for (int32_t part = event.a; part >= 0; part = n->flows[part].more) occupy(n, part);
         return OK;
     }
     Event done = f->done;
-    if (f->rate) vacate(n, event.a);
-    f->next[0] = n->spare;
-    n->spare = event.a;
+    bool flows = f->rate > 0;
+    for (int32_t part = event.a, more; part >= 0; part = more) {
+        if (flows) vacate(n, part);
+        more = n->flows[part].more;
+        n->flows[part].next[0] = n->spare;
+        n->spare = part;
+    }
     n->messages++;
     return engine_deliver(n->engine, done);
 }
@@ -153,15 +209,33 @@ static Status set_rate(Network *n, int32_t flow, int64_t rate) {
     return engine_push(n->engine, &f->event, delay_ps, ends);
 }
 
-// Is this the only flow on every link of its path? It is then as fast as the slowest of them.
-static bool is_alone(const Network *n, const Flow *f, int64_t *rate) {
-    *rate = INT64_MAX;
-    for (int h = 0; h < f->path.hops; h++) {
-        const Link *l = &n->links[f->path.links[h]];
-        if (l->flows > 1) return false;
-        if (l->bytes_per_s < *rate) *rate = l->bytes_per_s;
+// What of a flow's bytes a link carries.
+static int64_t weigh(int64_t rate, int32_t weight) {
+    return weight == NETWORK_WEIGHT ? rate : (int64_t)((__int128)rate * weight / NETWORK_WEIGHT);
+}
+
+// The rate of flows of that weight together, whose parts fill the link.
+static int64_t share_of(int64_t bytes_per_s, int64_t weight) {
+    return bytes_per_s <= INT64_MAX / NETWORK_WEIGHT ? bytes_per_s * NETWORK_WEIGHT / weight
+                                                     : bytes_per_s / weight * NETWORK_WEIGHT;
+}
+
+// Is this the only flow on every link that it takes? It is then as fast as the slowest of them, or
+// as its cap.
+static bool is_alone(const Network *n, int32_t flow, int64_t *rate) {
+    *rate = n->flows[flow].cap;
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more) {
+        const Flow *f = &n->flows[part];
+        for (int h = 0; h < f->path.hops; h++) {
+            const Link *l = &n->links[f->path.links[h]];
+            if (l->flows > 1) return false;
+            int64_t share = f->weights[h] == NETWORK_WEIGHT
+                                ? l->bytes_per_s
+                                : share_of(l->bytes_per_s, f->weights[h]);
+            if (share < *rate) *rate = share;
+        }
     }
-    return true;
+    return *rate > 0;
 }
 
 static void visit_link(Network *n, int32_t link) {
@@ -169,8 +243,18 @@ static void visit_link(Network *n, int32_t link) {
     if (l->visited) return;
     l->visited = true;
     l->free = l->bytes_per_s;
-    l->unfrozen = l->flows;
+    l->unfrozen = l->weight;
     n->part_links[n->part_link_count++] = link;
+}
+
+static void visit_flow(Network *n, int32_t flow) {
+    if (n->flows[flow].visited) return;
+    n->flows[flow].visited = true;
+    n->flows[flow].share = 0;
+    n->part_flows[n->part_flow_count++] = flow;
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more)
+        for (int h = 0; h < n->flows[part].path.hops; h++)
+            visit_link(n, n->flows[part].path.links[h]);
 }
 
 // All links and flows that are connected with a link.
@@ -179,56 +263,76 @@ static void find_part(Network *n, int32_t link) {
     visit_link(n, link);
     for (int i = 0; i < n->part_link_count; i++) {
         int32_t at = n->links[n->part_links[i]].first;
-        for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
-            Flow *f = &n->flows[at / PATH_LINKS];
-            if (f->visited) continue;
-            f->visited = true;
-            f->share = 0;
-            n->part_flows[n->part_flow_count++] = at / PATH_LINKS;
-            for (int h = 0; h < f->path.hops; h++) visit_link(n, f->path.links[h]);
+        for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS])
+            visit_flow(n, n->flows[at / PATH_LINKS].owner);
+    }
+}
+
+static void freeze(Network *n, int32_t flow, int64_t level) {
+    if (n->flows[flow].share) return;
+    n->flows[flow].share = level;
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more) {
+        const Flow *f = &n->flows[part];
+        for (int h = 0; h < f->path.hops; h++) {
+            Link *l = &n->links[f->path.links[h]];
+            l->free -= weigh(level, f->weights[h]);
+            l->unfrozen -= f->weights[h];
         }
     }
 }
 
 static void freeze_flows(Network *n, const Link *full, int64_t level) {
     int32_t at = full->first;
-    for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
-        Flow *f = &n->flows[at / PATH_LINKS];
-        if (f->share) continue;
-        f->share = level;
-        for (int h = 0; h < f->path.hops; h++) {
-            n->links[f->path.links[h]].free -= level;
-            n->links[f->path.links[h]].unfrozen--;
-        }
-    }
+    for (; at >= 0; at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS])
+        freeze(n, n->flows[at / PATH_LINKS].owner, level);
 }
 
-// Raise the rates of all flows of the part together; whenever a link is full, its flows stay there.
-// A share is at least 1: a link whose flows were fewer than its bytes/s keeps that property,
-// because nobody froze above the share that it had to offer.
-static Status fill(Network *n) {
-    int32_t *links = n->part_links;
+static Status check_links(const Network *n) {
     for (int i = 0; i < n->part_link_count; i++) {
-        const Link *l = &n->links[links[i]];
-        if (l->flows > l->bytes_per_s)
+        const Link *l = &n->links[n->part_links[i]];
+        if (share_of(l->bytes_per_s, l->weight) < 1)
             FAIL(ERR_USAGE,
                  "a link of %lld bytes/s carries %d messages at once: less than 1 byte/s "
                  "each; give it more",
                  (long long)l->bytes_per_s, l->flows);
     }
+    return OK;
+}
+
+// Flows whose cap is this level stay there; the least cap of those that rise on.
+static int64_t freeze_capped(Network *n, int64_t level) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < n->part_flow_count; i++) {
+        const Flow *f = &n->flows[n->part_flows[i]];
+        if (f->cap <= level) freeze(n, n->part_flows[i], level);
+        if (!f->share && f->cap < least) least = f->cap;
+    }
+    return least;
+}
+
+// Raise the rates of all flows of the part together; whenever a link is full, or a flow at its cap,
+// flows stay there. A share is at least 1: a link whose flows were fewer than its bytes/s keeps
+// that property, because nobody froze above the share that it had to offer.
+static Status fill(Network *n) {
+    int32_t *links = n->part_links;
+    int64_t least_cap = INT64_MAX;  // of flows that may not be frozen yet
+    TRY(check_links(n));
+    for (int i = 0; i < n->part_flow_count; i++)
+        if (n->flows[n->part_flows[i]].cap < least_cap) least_cap = n->flows[n->part_flows[i]].cap;
     for (int open = n->part_link_count; open > 0;) {
         int still_open = 0;
-        int64_t level = INT64_MAX;
+        int64_t level = least_cap;
         for (int i = 0; i < open; i++) {
             Link *l = &n->links[links[i]];
             if (l->unfrozen == 0) continue;
-            l->share = l->free / l->unfrozen;
+            l->share = share_of(l->free, l->unfrozen);
             if (l->share < level) level = l->share;
             links[still_open++] = links[i];
         }
         open = still_open;
         for (int i = 0; i < open; i++)
             if (n->links[links[i]].share == level) freeze_flows(n, &n->links[links[i]], level);
+        if (least_cap < INT64_MAX) least_cap = freeze_capped(n, level);
     }
     return OK;
 }
@@ -246,6 +350,13 @@ static Status solve(Network *n, int32_t link) {
     return OK;
 }
 
+// All links of a flow that is alone are settled by its rate.
+static void settle_links(Network *n, int32_t flow) {
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more)
+        for (int h = 0; h < n->flows[part].path.hops; h++)
+            n->links[n->flows[part].path.links[h]].changed = false;
+}
+
 static Status settle(void *context) {
     Network *n = context;
     for (int i = 0; i < n->changed_count; i++) {
@@ -254,9 +365,11 @@ static Status settle(void *context) {
         if (!l->changed) continue;  // solved together with one before
         l->changed = false;
         if (l->flows == 0) continue;
-        if (is_alone(n, &n->flows[l->first / PATH_LINKS], &rate))
-            TRY(set_rate(n, l->first / PATH_LINKS, rate));
-        else
+        int32_t flow = n->flows[l->first / PATH_LINKS].owner;
+        if (is_alone(n, flow, &rate)) {
+            if (n->flows[flow].more >= 0) settle_links(n, flow);
+            TRY(set_rate(n, flow, rate));
+        } else
             TRY(solve(n, n->changed[i]));
     }
     n->changed_count = 0;

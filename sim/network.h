@@ -14,6 +14,10 @@
 //   Two flows of 1000 B and 3000 B that share A alone get 0.5 GB/s each. After 2 us the first has
 //   ended; 2000 B of the second are left, now at 1 GB/s, and it ends after 4 us.
 //
+// A flow may also take many links at once, each with a part of its bytes, and have a rate that it
+// does not exceed: a collective that is priced as a whole goes over the ports of all its members.
+// A cap fills like a link of its own.
+//
 // Rates are whole bytes per second: of a link's capacity less than one byte/s for each of its flows
 // stays unused. Links that fill at the same level freeze together, so that rates do not depend on
 // numbering. Only flows connected through shared links to one that came or went are looked
@@ -26,20 +30,26 @@
 
 #include <stdbool.h>
 
-enum { PATH_LINKS = 4 };
+enum { PATH_LINKS = 4, NETWORK_WEIGHT = 1024 };
 
 typedef struct {
     int32_t links[PATH_LINKS];  // all different
     int32_t hops;               // 0: from a device to itself, which takes no time
 } Path;
 
+// A link that a flow takes: so many 1/NETWORK_WEIGHT of each of its bytes pass it.
+typedef struct {
+    int32_t link, weight;
+} NetworkUse;
+
 typedef struct {
     int64_t bytes_per_s, latency_ps;
-    int32_t first;     // flow on it: 4 * flow + hop, or -1
+    int32_t first;     // part of a flow on it: 4 * part + hop, or -1
     int32_t flows;     // that share it now
     bool changed;      // among network->changed
     bool visited;      // while shares are solved
-    int32_t unfrozen;  // flows without a share yet
+    int64_t weight;    // of all flows that share it now
+    int64_t unfrozen;  // of that, of flows without a share yet
     int64_t free, share;
 } Link;
 
@@ -48,14 +58,19 @@ typedef unsigned __int128 Carried;  // bytes x 10^12
 // How long it takes at a rate, rounded up. ERR_FAILED for more than 2^63 ps, or 106 days.
 Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
 
+// A flow, or a further part of one that takes more links than a path has: parts are flows, too, of
+// which only links and weights count.
 typedef struct {
     Carried left;            // at since_ps
     int64_t rate, since_ps;  // bytes/s; 0: it pays its latency, or came in this instant
+    int64_t cap;             // that the rate does not exceed; INT64_MAX: none
     int64_t share;           // while shares are solved: the new rate, 0: not frozen
     Event done;
     EventId event;  // of the end of its latency, then of its end
     Path path;
-    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link: 4 * flow + hop, or -1
+    int32_t weights[PATH_LINKS];
+    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link: 4 * part + hop, or -1
+    int32_t owner, more;  // the flow that this is a part of; its next part, or -1
     bool visited;
 } Flow;
 
@@ -82,6 +97,11 @@ Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
 
 // What a message on that path pays before its bytes flow.
 int64_t network_latency(const Network *n, const Path *path);
+
+// Bytes leave after `latency_ps`, over `count` links, all different, with weights of at least 1.
+// As network_start() otherwise. Without links they go at the cap.
+Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,
+                          int64_t latency_ps, Event done) MUST_USE;
 
 // A message leaves now; `done` is delivered when all of it has arrived. Nothing is kept of it then.
 // A message of no bytes takes the latency only. ERR_USAGE, when shares are solved, if a link has

@@ -55,12 +55,41 @@ static uint64_t mix_link(uint64_t hash, const LinkModel *l) {
     return hash_u64(hash_u64(hash, (uint64_t)l->bytes_per_s), (uint64_t)l->latency_ps);
 }
 
+static uint64_t mix_pricing(uint64_t hash, const NcclPricing *p) {
+    const NcclConstants *c = p->constants;
+    if (!c) return hash;
+    const int64_t facts[] = {c->architecture,
+                             c->wire,
+                             c->cpu,
+                             c->devices,
+                             c->channel_bytes_per_s,
+                             c->across_channels,
+                             c->across_bytes_per_s,
+                             c->nvls_channels,
+                             c->nvls_bytes_per_s,
+                             c->collnet,
+                             c->base_latency_ps,
+                             c->hop_within,
+                             c->hop_across,
+                             c->bandwidth_within,
+                             c->bandwidth_across,
+                             p->algorithm,
+                             p->protocol,
+                             p->dilation};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        hash = hash_u64(hash, (uint64_t)facts[i]);
+    for (int i = 0; i < c->group_sizes; i++)
+        hash = hash_u64(hash_u64(hash, (uint64_t)c->channels[i].ranks),
+                        (uint64_t)c->channels[i].channels);
+    return hash;
+}
+
 static uint64_t mix_place(uint64_t hash, const Run *run) {
     if (run->topology) {
         const TopologyOptions *t = run->topology;
         hash = hash_u64(hash_u64(hash_u64(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node),
                         t->shared_rail);
-        return mix_link(mix_link(hash, &t->link), &t->rail);
+        return mix_pricing(mix_link(mix_link(hash, &t->link), &t->rail), &t->pricing);
     }
     if (!run->host) return hash;
     const HostModel *h = run->host;
@@ -291,11 +320,38 @@ static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) 
              "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
              "--link 25GB/s,1us",
              ranks, t->nodes, m->name, per_node);
+    if (sim_setting_is_priced(s))
+        t->pricing =
+            (NcclPricing){&m->collectives, s->nccl_algorithm, s->nccl_protocol, s->dilation};
     return OK;
+}
+
+bool sim_setting_is_priced(const SimSetting *s) {
+    return s->devices && s->network != SIM_NETWORK_FLOW && s->machine->has_collectives &&
+           !s->link.bytes_per_s;
+}
+
+static Status check_network(const SimSetting *s) {
+    if (sim_setting_is_priced(s)) return OK;
+    const char *what = s->network == SIM_NETWORK_NCCL ? "--network nccl"
+                       : s->nccl_algorithm            ? "--nccl-algo"
+                       : s->nccl_protocol             ? "--nccl-proto"
+                                                      : NULL;
+    if (!what) return OK;
+    if (!s->devices || s->link.bytes_per_s || s->network == SIM_NETWORK_FLOW)
+        FAIL(ERR_USAGE,
+             "%s: NCCL's model is of devices and of the platform's own links; give "
+             "--gpus, and neither --link nor --network flow",
+             what);
+    FAIL(ERR_USAGE,
+         "%s: the machine %s has no section `collectives`, which NCCL's model needs; "
+         "give another --platform",
+         what, s->machine->name);
 }
 
 Status predict_check_place(const SimSetting *s, int ranks) {
     TopologyOptions topology;
+    TRY(check_network(s));
     if (s->devices) return place_devices(&topology, s, ranks);
     if (!s->machine->is_host)
         FAIL(ERR_USAGE,

@@ -20,13 +20,21 @@
 #include "sim/simulate.h"
 #include "sim/topology.h"
 
+// How devices communicate. By NCCL's model where the machine has constants for it and no link is
+// given, else message by message; or in one of the two ways.
+#define SIM_NETWORK_WORDS "auto|nccl|flow"
+typedef enum { SIM_NETWORK_AUTO, SIM_NETWORK_NCCL, SIM_NETWORK_FLOW } SimNetwork;
+
 // The machine, and how ranks use it.
 typedef struct {
     const Machine *machine;
     const Recording *recording;  // of a run whose costs are known; NULL: none
-    bool devices;      // every rank has a device of the machine; else ranks share the host's cores
-    LinkModel link;    // with a bandwidth: one link a rank, to a switch, instead of the machine's
-    int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
+    bool devices;    // every rank has a device of the machine; else ranks share the host's cores
+    LinkModel link;  // with a bandwidth: one link a rank, to a switch, instead of the machine's
+    SimNetwork network;
+    NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
+    NcclProtocol nccl_protocol;
+    int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
     const SimulateWatch *watch;  // of the simulation; NULL: none
 } SimSetting;
 
@@ -46,6 +54,9 @@ typedef struct {
     ReportAnswers *answers;        // in the arena, as the report's; NULL: of a replay
     int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
+
+// Does the setting's communication of devices go by NCCL's model?
+bool sim_setting_is_priced(const SimSetting *s);
 
 // Does a rank's planned memory fit its device? True when that is not known.
 bool prediction_fits(const Prediction *p);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Ranks with a device of their own. Every lane works by itself: an operation starts when those it
 // depends on and the one before it on its lane have ended, and the host has issued it. A
-// collective's messages travel over the network by its schedule, each member from its arrival on,
-// and for a member it ends when it has ended its own last round; a message between two ranks leaves
-// when both have come to it.
+// collective has a price from its last member's arrival on, or its messages travel over the network
+// by its schedule, each member from its arrival on, and for a member it ends when it has ended its
+// own last round; a message between two ranks leaves when both have come to it.
 // Read advance() first; communication is in sim/device_exchange.c.
 #include "core/base/arena.h"
 #include "core/plan/group.h"
@@ -93,6 +93,7 @@ static Status handle(void *context, Event e) {
     case DEVICE_ISSUED: return be_issued(s, e.a, (int)e.b);
     case DEVICE_WORK_ENDS: return device_end_operation(s, e.a, (int)e.b, 0);
     case DEVICE_COLLECTIVE_ENDS: return device_end_collective(s, e.a, (int)e.b);
+    case DEVICE_ALL_END: return device_end_all(s, e.a);
     case DEVICE_MESSAGE_ENDS: return device_end_message(s, e.b);
     default: return OK;
     }
@@ -160,6 +161,8 @@ static Status init(DeviceSimulation *s, Arena *a, const TopologyOptions *topolog
     TRY(network_init(&s->network, &s->engine));
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
+    s->by_price = topology && topology->pricing.constants;
+    if (s->by_price) TRY(priced_init(&s->priced, &s->network, &s->topology, &topology->pricing));
     s->lanes = s->o->costs[0]->program->lane_count;
     int slots = s->count * s->lanes;
     s->ranks = ARENA_NEW(a, DeviceRank, s->count);
@@ -188,6 +191,7 @@ static Status run(DeviceSimulation *s, Arena *a, const TopologyOptions *topology
 }
 
 static void finish(DeviceSimulation *s) {
+    priced_finish(&s->priced);
     transfers_finish(&s->transfers);
     network_finish(&s->network);
     engine_finish(&s->engine);

@@ -7,6 +7,7 @@
 #define SIM_TOPOLOGY_H
 
 #include "core/platform/machine.h"
+#include "sim/nccl_model.h"
 #include "sim/network.h"
 
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
     LinkModel link;    // between a device and its node's switch, one direction
     LinkModel rail;    // to the fabric and from it; not needed for one node
     bool shared_rail;  // one for all devices of a node, behind its switch; else one for each device
+    NcclPricing pricing;  // of communication; without constants it goes message by message
 } TopologyOptions;
 
 typedef struct {

@@ -27,7 +27,7 @@ static const char ORDINARY[] =
     "apart at before began goes go given in into kind laptop less made name needs none number "
     "part part-time pinned process processes rows row run runs sample schema seconds see source "
     "started strategy table tandem threads time times unplanned value within command cpu wall "
-    "train sim single built-in b us ns u additional amd epyc intel "
+    "train sim single built-in fastest size share b us ns u additional amd epyc intel "
     "arm xeon processor ryzen taken turn turn's next next: note eff summary sweep v v1 "
     "lockstep sleep spin yield peer lost main pool reference alone faster ";
 

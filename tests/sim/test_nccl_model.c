@@ -209,14 +209,6 @@ START_TEST(an_algorithm_that_the_platform_lacks_is_refused) {
     ck_assert_fails(nccl_price(&p, &c, &call), ERR_USAGE, "16 ranks are on 2 nodes");
     call.nodes = 17;
     ck_assert_fails(nccl_price(&p, &c, &call), ERR_USAGE, "17 nodes");
-    NcclAlgorithm a;
-    NcclProtocol of;
-    ck_assert_ok(nccl_algorithm_parse(&a, "nvlstree"));
-    ck_assert_int_eq(a, NCCL_NVLS_TREE);
-    ck_assert_fails(nccl_algorithm_parse(&a, "star"), ERR_USAGE, "no algorithm \"star\"");
-    ck_assert_ok(nccl_protocol_parse(&of, "ll128"));
-    ck_assert_int_eq(of, NCCL_LL128);
-    ck_assert_fails(nccl_protocol_parse(&of, "LL64"), ERR_USAGE, "no protocol \"LL64\"");
 }
 END_TEST
 

@@ -181,6 +181,25 @@ START_TEST(messages_between_stages_take_their_time_on_the_network) {
 }
 END_TEST
 
+// At NCCL's price: a send with LL on NVLink takes 6.6 + 0.6 us and 16 bytes at half the bus.
+START_TEST(messages_between_stages_take_the_price_of_a_send) {
+    Pipeline *s = pipeline_create(2, 1, GPIPE, false);
+    Machine machine;
+    NcclPrice price;
+    ck_assert_ok(machine_read(&machine, &s->arena, "dgx-h100"));
+    const TopologyOptions network = {.nodes = 1,
+                                     .devices_per_node = 8,
+                                     .link = machine.link,
+                                     .pricing = {.constants = &machine.collectives}};
+    const SimulateOptions o = {.costs = s->cost_of, .ranks = 2};
+    ck_assert_ok(simulate_devices(s->line_of, &o, &network));
+    ck_assert_ok(nccl_price_message(&price, &machine.collectives, 16, false));
+    ck_assert_int_eq(price.latency_ps, 7200000);
+    ck_assert_int_eq(s->lines[0].steps[0].end_ps, 2 * (TF + TB) + 2 * price.time_ps);
+    pipeline_destroy(s);
+}
+END_TEST
+
 // A stage that sends less than the next expects to receive never ends: who waits is told.
 START_TEST(a_stage_that_sends_too_little_is_a_deadlock) {
     Pipeline *s = pipeline_create(2, 1, GPIPE, false),
@@ -199,4 +218,4 @@ SUITE("simulate_pipeline", both_schedules_take_the_same_on_devices,
       both_schedules_take_the_same_on_the_cores_of_a_host,
       a_collective_on_a_lane_of_messages_meets_its_members_in_every_step,
       messages_between_stages_take_their_time_on_the_network,
-      a_stage_that_sends_too_little_is_a_deadlock)
+      messages_between_stages_take_the_price_of_a_send, a_stage_that_sends_too_little_is_a_deadlock)

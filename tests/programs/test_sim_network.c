@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// What `sim` says of communication between devices, and the options that decide how it is modelled.
+#include "tests/support/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void expect(const Command *c, const char *text) {
+    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
+}
+
+// Communication and its payload are there, whether or not it is exposed; and which model of the
+// network made the numbers is said, with the link that decides.
+START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 16"), 0);
+    expect(&c, "comm  payload");
+    expect(&c, "106KiB");
+    expect(&c, "link 300GB/s, 600ns  rail 25GB/s, 2.7us");
+    expect(&c, "network: NCCL's own model, the fastest of its algorithms");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network flow"), 0);
+    expect(&c, "f32  direct  [simulated]");
+    expect(&c, "network: links only, without NCCL");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8"), 0);
+    ck_assert_ptr_null(strstr(c.out, "rail"));  // one node
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1"), 0);
+    ck_assert_ptr_null(strstr(c.out, "network:"));  // nothing is sent
+    command_finish(&c);
+}
+END_TEST
+
+static double efficiency_of(const char *options) {
+    Command c = {0};
+    char line[128];
+    double percent = 0;
+    snprintf(line, sizeof line, "sim --gpus 8 %s | awk '$1 == 8 && NF > 6 {print $6}'", options);
+    ck_assert_int_eq(command_run(&c, "%s", line), 0);
+    ck_assert_int_eq(sscanf(c.out, "%lf%%", &percent), 1);
+    command_finish(&c);
+    return percent;
+}
+
+// NCCL's price is more than bytes over bandwidth, a worse algorithm costs more, and a schedule that
+// is named goes message by message.
+START_TEST(communication_costs_what_the_options_say) {
+    double nccl = efficiency_of(""), flow = efficiency_of("--network flow");
+    ck_assert(nccl < 90 && nccl < flow);
+    ck_assert(efficiency_of("--nccl-algo ring --nccl-proto simple") < nccl);
+    ck_assert_close(efficiency_of("--nccl-algo auto"), nccl, 0);
+    ck_assert_close(efficiency_of("--all-reduce direct"), flow, 0);
+    ck_assert_close(efficiency_of("--all-reduce direct --network flow"), flow, 0);
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --nccl-algo ring --nccl-proto ll128"), 0);
+    expect(&c, "network: NCCL's own model, algorithm Ring, protocol LL128");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(networks_that_contradict_each_other_are_refused) {
+    static const struct {
+        const char *line, *why;
+    } lines[] = {
+        {"sim --gpus 8 --nccl-algo nvls --point", "no NVLS with auto here"},
+        {"sim --gpus 8 --nccl-algo rings", "--nccl-algo"},
+        {"sim --gpus 8 --nccl-algo ring --all-reduce ring", "--all-reduce names a schedule"},
+        {"sim --gpus 8 --network nccl --link 1GB/s,1us", "--network nccl: NCCL's model is of"},
+        {"sim --gpus 8 --network flow --nccl-proto ll", "--nccl-proto: NCCL's model is of"},
+        {"sim --ranks 2 --nccl-proto ll", "--nccl-proto: NCCL's model is of"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Command c = {0};
+        ck_assert_int_eq(command_run(&c, "%s", lines[i].line), 2);
+        ck_assert_msg(strstr(c.err, lines[i].why) != NULL, "%s: %s", lines[i].line, c.err);
+        command_finish(&c);
+    }
+}
+END_TEST
+
+SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
+      communication_costs_what_the_options_say, networks_that_contradict_each_other_are_refused)
