@@ -25,6 +25,7 @@ enum { STEPS_MOST = 1000000000, SHAPE_TEXT = 160, LIST_TEXT = 260, VALUE_TEXT = 
 typedef struct {
     char text[LIST_TEXT];
     int count, left_out;
+    bool weights;  // is there a parameter among them that no run with this model takes?
 } List;
 
 static void list_add(List *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -209,13 +210,15 @@ static void check_logical(const Restore *s, const Program *p, int logical, Role 
              thawed = kept && (is_state_of(safetensors_text(&s->file, "frozen"), name) ||
                                (role == ROLE_FEEDBACK && s->refrozen)),
              needed = (s->whole && !thawed) || role == ROLE_PARAMETER;
-        list_add(needed ? wrong : missing, "%s not there, here %s", name, want);
+        wrong->weights |= role == ROLE_PARAMETER;
+        list_add(needed ? wrong : missing, "%s is not in it, here %s", name, want);
         return;
     }
     bool type =
         e->dtype == l->dtype || (!s->whole && is_real(e->dtype) && is_real((Dtype)l->dtype));
     if (type && (has_shape(e, l) || has_other_shards(e, l))) return;
-    list_add(has_other_pieces(e, l) ? missing : wrong, "%s %s, here %s", name,
+    wrong->weights |= role == ROLE_PARAMETER && !has_shape(e, l);
+    list_add(has_other_pieces(e, l) ? missing : wrong, "%s is %s, here %s", name,
              shape_text(is, e->dtype, e->shape, e->dims), want);
 }
 
@@ -262,7 +265,7 @@ static void check_rest(const Job *job, const char *frozen, List *wrong, List *un
         if (is_known(job, e->name)) continue;
         bool left = is_state_of(frozen, e->name) || (s->refrozen && is_feedback(e->name));
         if (s->resumes && !left)
-            list_add(wrong, "%s %s, here none", e->name,
+            list_add(wrong, "%s is %s, here none", e->name,
                      shape_text(is, e->dtype, e->shape, e->dims));
         else
             list_add(unused, "%s", e->name);
@@ -311,8 +314,8 @@ static Status check(Job *job) {
     TRY(check_tensors(job, &wrong, &missing));
     if (!o->evaluate_only) check_rest(job, frozen, &wrong, &unused);
     if (!wrong.count) return tell_notes(job, &missing, &unused);
-    FAIL(ERR_SHAPE, "%.100s does not fit: %s%s", s->path, list_end(&wrong),
-         s->resumes ? "; --load takes weights alone" : "");
+    FAIL(ERR_SHAPE, "%.100s does not fit: %s; %s", s->path, list_end(&wrong),
+         wrong.weights ? "give the --model whose weights these are" : "--load takes weights alone");
 }
 
 static Status check_steps(Job *job) {

@@ -124,10 +124,11 @@ START_TEST(what_does_not_fit_is_one_line) {
                           "--momentum 0 --resume w");
     command_refused(&it, "train",
                     PARTS("--resume w does not fit: ", "model linear, here mlp",
-                          "batch 64, here 32", "logits.weight not there, here f32",
-                          "more; --load takes weights alone"));
+                          "batch 64, here 32", "logits.weight is not in it, here f32",
+                          "more; give the --model whose weights these are"));
     command_run(&it, PART "train --model mlp:hidden=8,layers=1 --data digits:count=300 --load w");
-    command_refused(&it, "train", PARTS("--load w does not fit: fc1.weight not there, here f32"));
+    command_refused(&it, "train",
+                    PARTS("--load w does not fit: fc1.weight is not in it, here f32"));
     command_run(&it, PART "head -c 5000 w >v; train " SMALL " --resume v");
     command_refused(&it, "train", PARTS("--resume v: byte 5000: ", "the file is cut short"));
     command_run(&it, PART "train -q --model linear --data digits:count=300 --steps 3 --resume w");

@@ -142,7 +142,7 @@ START_TEST(weights_of_others_are_loaded) {
     o.spec.model = "mixtral:hidden=16,mlp=8,seq=8,layers=2,experts=6,capacity=80";
     o.load = whole;
     ck_assert_fails(training_run(&got, &o, NULL), ERR_SHAPE,
-                    "model.layers.0.block_sparse_moe.experts.w1.weight f32 4x8x16, here f32 "
+                    "model.layers.0.block_sparse_moe.experts.w1.weight is f32 4x8x16, here f32 "
                     "6x8x16");
     arena_finish(&arena);
 }

@@ -131,19 +131,23 @@ START_TEST(what_does_not_fit_is_listed_together) {
                   "tail keep, here pad", "train_samples 170, here 171", "--load takes weights"));
     other = o;
     other.spec.optimizer.momentum = 0;
-    refused(&other, ERR_SHAPE, PARTS("conv.weight.velocity f32 3x1x7x7, here none"));
+    refused(
+        &other, ERR_SHAPE,
+        PARTS("conv.weight.velocity is f32 3x1x7x7, here none", "; --load takes weights alone"));
     other = o;
     other.spec.dtype = DTYPE_F64;
     refused(&other, ERR_SHAPE,
-            PARTS("dtype f32, here f64", "conv.weight f32 3x1x7x7, here f64 3x1x7x7"));
+            PARTS("dtype f32, here f64", "conv.weight is f32 3x1x7x7, here f64 3x1x7x7",
+                  "; --load takes weights alone"));
     other = o;
     other.data = "digits:count=200,seed=2";  // as many, but others
     refused(&other, ERR_SHAPE, PARTS("data_hash "));
     other = o;
     other.spec.model = "mlp:hidden=8,layers=1";
     refused(&other, ERR_SHAPE,
-            PARTS("model small, here mlp", "fc1.weight f32 20x48, here f32 8x784",
-                  "logits.weight not there, here f32 10x8"));
+            PARTS("model small, here mlp", "fc1.weight is f32 20x48, here f32 8x784",
+                  "logits.weight is not in it, here f32 10x8",
+                  "; give the --model whose weights these are"));
     other = o;
     other.steps = 10;
     refused(&other, ERR_USAGE,
@@ -157,8 +161,9 @@ START_TEST(what_does_not_fit_is_listed_together) {
     other.load = whole;
     other.spec.model = "mlp:hidden=8,layers=1";
     refused(&other, ERR_SHAPE,
-            PARTS("--load ", "fc1.weight f32 20x48, here f32 8x784",
-                  "logits.bias not there, here f32 10"));
+            PARTS("--load ", "fc1.weight is f32 20x48, here f32 8x784",
+                  "logits.bias is not in it, here f32 10",
+                  "; give the --model whose weights these are"));
 }
 END_TEST
 

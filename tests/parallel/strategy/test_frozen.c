@@ -337,7 +337,7 @@ START_TEST(a_run_that_is_resumed_with_others_frozen_is_told_and_goes_on) {
     // Momentum of conv.weight begins with zeros, that of fc is left.
     ck_assert_msg(strstr(notes, ": frozen conv.weight,conv.bias,aside.bias"), "%s", notes);
     ck_assert_msg(strstr(notes, "aside2.bias, here conv.bias,aside.bias"), "%s", notes);
-    ck_assert_msg(strstr(notes, "begin as without it: conv.weight.velocity not there, here f32 "
+    ck_assert_msg(strstr(notes, "begin as without it: conv.weight.velocity is not in it, here f32 "
                                 "3x1x7x7\n"),
                   "%s", notes);
     ck_assert_msg(strstr(notes, "2 tensors are not used: fc.weight.velocity; fc.bias.velocity"),
@@ -346,7 +346,7 @@ START_TEST(a_run_that_is_resumed_with_others_frozen_is_told_and_goes_on) {
     o.spec.freeze = NULL;
     o.spec.optimizer.momentum = 0;  // what else is missing is still refused
     Job job;
-    ck_assert_fails(job_create(&job, &o), ERR_SHAPE, "a.weight.velocity f32 48x48, here none");
+    ck_assert_fails(job_create(&job, &o), ERR_SHAPE, "a.weight.velocity is f32 48x48, here none");
     job_destroy(&job);
 }
 END_TEST
@@ -363,7 +363,7 @@ START_TEST(error_feedback_of_what_is_frozen_is_left_and_begins_with_zeros) {
         o.resume = part;
         o.spec.freeze = "fc";
         const char *notes = notes_of(&o);
-        ck_assert_msg(strstr(notes, "b.weight.grad.error not there, here f32 2x48x48"), "%s",
+        ck_assert_msg(strstr(notes, "b.weight.grad.error is not in it, here f32 2x48x48"), "%s",
                       notes);
         ck_assert_msg(strstr(notes, power ? "4 tensors are not used" : "3 tensors are not used"),
                       "%s", notes);
