@@ -220,7 +220,8 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o.spec.model = "gpt:layers=1,hidden=16,heads=4,seq=20";
     o.spec.ranks = o.spec.mesh.context = 2;
     o.spec.strategy.sync_batch_norm = true;
-    refuse(o, "--cp 2 does not go with --sync-batchnorm");
+    refuse(o, "--cp 2 cuts sequences of tokens, in which there is no batch_norm layer; leave "
+              "--sync-batchnorm out");
     o.spec.strategy.sync_batch_norm = false;
     o.spec.model = "mlp";
     o.data = "digits:count=100";
