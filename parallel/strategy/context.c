@@ -40,6 +40,11 @@ static bool has_positions(const Context *c, const Tensor *t) {
     return t->extent != NONE && l->dims >= 2 && l->shape[1] == c->positions;
 }
 
+// A gradient of experts that data parallel ranks share is whole among these.
+static bool is_of_experts(const Tensor *t, int data) {
+    return t->role == ROLE_GRADIENT && t->placement[data].place == PLACE_SHARD;
+}
+
 static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     const Context *c = copy->context;
     int data = mesh_find_axis(copy->from, MESH_DATA);
@@ -48,7 +53,7 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     if (has_positions(c, t)) {
         *how = context_piece(c, 0);
         spec->shape[1] = c->positions / c->ranks;
-    } else if (t->placement[data].place == PLACE_PARTIAL_SUM ||
+    } else if (t->placement[data].place == PLACE_PARTIAL_SUM || is_of_experts(t, data) ||
                c->partial[t - copy->from->tensors]) {
         *how = PLACEMENT_SUM;
     } else if (t->role == ROLE_ACTIVATION && t->placement[data].place == PLACE_DIFFERS) {
@@ -310,10 +315,12 @@ static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count) {
 
 static Status join_all(Join *j, Plan *plan) {
     static const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
+    uint16_t axes = (uint16_t)(j->axes | 1 << mesh_find_axis(j->p, MESH_CONTEXT));
     for (int r = 0; r < 2; r++) {
         Gradient *g;
         int count;
-        TRY(gradients_find(j->p, plan, roles[r], j->options->local_shards, &j->arena, &g, &count));
+        TRY(gradients_find_along(j->p, plan, roles[r], axes, j->options->local_shards, &j->arena,
+                                 &g, &count));
         gradients_sort(g, count);
         TRY(add_buckets(j, plan, g, count));
     }

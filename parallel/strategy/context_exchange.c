@@ -89,12 +89,11 @@ static Status add_parts(const Exchange *x, const char *suffix, int32_t like, int
     const Tensor *t = &p->tensors[like];
     const Logical *l = &p->logicals[t->logical];
     int64_t P = x->c->ranks, divided = heads_divided(p, t);
-    int data = mesh_find_axis(p, MESH_DATA);
     char name[NAME];
     snprintf(name, sizeof name, "%s.%s", tensor_name(p, like), suffix);
     LogicalSpec whole = {
         .name = name,
-        .shape = {P, P, t->shape[0] * p->axes[data].size, l->shape[1] * l->shape[2] / P / P},
+        .shape = {P, P, t->shape[0] * mesh_batch_ranks(p), l->shape[1] * l->shape[2] / P / P},
         .dims = 4,
         .dtype = (Dtype)t->dtype,
         .role = ROLE_BUFFER};
@@ -103,7 +102,7 @@ static Status add_parts(const Exchange *x, const char *suffix, int32_t like, int
                         .dtype = whole.dtype,
                         .role = ROLE_BUFFER};
     piece.shape[cut] = 1;
-    piece.placement[data] = PLACEMENT_SHARD(2);
+    mesh_place(piece.placement, mesh_batch_axes(p), PLACEMENT_SHARD(2));
     piece.placement[x->c->axis] = PLACEMENT_SHARD(cut);
     if (divided > 1) piece.placement[mesh_find_axis(p, MESH_TENSOR)] = PLACEMENT_SHARD(REST);
     TRY(program_add_logical(p, &whole, &piece.logical));

@@ -42,7 +42,8 @@ static Status transform_step(Join *j, Plan *plan) {
     TRY(join_state(j, plan));
     TRY(join_norm(j, plan, false));
     TRY(join_loss(j, plan));
-    TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
+    TRY(gradients_find_along(j->p, plan, ROLE_GRADIENT, j->sums, j->options->local_shards,
+                             &j->arena, &g, &count));
     gradients_sort(g, count);
     if (strategy_feeds_back(j->options))
         TRY(feedback_buckets(j, plan, g, count, backward, original));

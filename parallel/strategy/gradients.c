@@ -64,11 +64,22 @@ static Status find_parts(const Search *s, Arena *a, int first, Gradient *out) {
     return OK;
 }
 
+static bool is_partial_along(const Program *p, const Tensor *t, uint16_t axes) {
+    for (int a = 0; a < p->axis_count; a++)
+        if (axes >> a & 1 && t->placement[a].place == PLACE_PARTIAL_SUM) return true;
+    return false;
+}
+
 Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
                       Gradient **out, int *count) {
-    Search s;
     int data = mesh_find_axis(p, MESH_DATA);
     if (data == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
+    return gradients_find_along(p, plan, role, (uint16_t)(1 << data), parts, a, out, count);
+}
+
+Status gradients_find_along(const Program *p, const Plan *plan, Role role, uint16_t axes, int parts,
+                            Arena *a, Gradient **out, int *count) {
+    Search s;
     if (parts < 1 || parts > PARTS)
         FAIL(ERR_PLAN, "%d shards on one rank; at most %d", parts, PARTS);
     TRY(search_init(&s, a, p, plan, parts));
@@ -77,8 +88,8 @@ Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, 
     if (!*out) FAIL(ERR_MEMORY, "out of memory for %d gradients", p->tensor_count);
     for (int t = 0; t < p->tensor_count; t++) {
         const Tensor *tensor = &p->tensors[t];
-        bool partial = tensor->placement[data].place == PLACE_PARTIAL_SUM && tensor->role == role &&
-                       tensor->shard == 0;
+        bool partial =
+            is_partial_along(p, tensor, axes) && tensor->role == role && tensor->shard == 0;
         if (partial && s.writer[t] != NONE) TRY(find_parts(&s, a, t, &(*out)[(*count)++]));
     }
     return OK;

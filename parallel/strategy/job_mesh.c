@@ -94,8 +94,7 @@ Status job_spec_check_experts(const JobSpec *s) {
     const struct {
         bool given;
         const char *option;
-    } others[] = {{s->mesh.context > 1, "--cp"},
-                  {o->data_parallel, "--data-parallel"},
+    } others[] = {{o->data_parallel, "--data-parallel"},
                   {job_spec_shards(s) != ranks, "other --shards than ranks"}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].given)

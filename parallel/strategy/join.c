@@ -13,7 +13,7 @@ Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) {
     *j = (Join){.p = p, .options = options, .group = NONE, .lane = NONE};
     j->axis = mesh_find_axis(p, MESH_DATA);
     if (j->axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"data\"");
-    j->axes = mesh_batch_axes(p);
+    j->axes = j->sums = mesh_batch_axes(p);
     j->holders_group = j->holders_lane = NONE;
     for (int t = 0; t < p->tensor_count; t++)
         for (int a = 0; a < p->axis_count && p->tensors[t].role == ROLE_GRADIENT; a++)
@@ -38,21 +38,22 @@ bool join_over_context(const StrategyOptions *options) {
 Status join_init(Join *j, Program *p, const StrategyOptions *options) {
     TRY(join_init_alone(j, p, options));
     int context = join_over_context(options) ? mesh_find_axis(p, MESH_CONTEXT) : NONE;
-    uint16_t axes = (uint16_t)(j->axes | (context == NONE ? 0 : 1 << context));
-    int expert = mesh_find_axis(p, MESH_EXPERT);
+    j->sums = (uint16_t)(j->axes | (context == NONE ? 0 : 1 << context));
+    bool held = mesh_find_axis(p, MESH_EXPERT) != NONE || (context != NONE && options->experts > 1);
     if (p->axes[j->axis].size < 2 && context == NONE)
         FAIL(ERR_PLAN,
              "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
-    TRY(find_group(p, context == NONE ? "data" : "replicas", axes, &j->group));
+    TRY(find_group(p, context == NONE ? "data" : "replicas", j->sums, &j->group));
     TRY(program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane));
-    if (expert == NONE) return OK;
-    TRY(find_group(p, "holders", (uint16_t)(axes & ~(1 << expert)), &j->holders_group));
+    if (!held) return OK;
+    TRY(find_group(p, "holders", (uint16_t)(j->sums & ~(1 << mesh_expert_axis(p))),
+                   &j->holders_group));
     return program_add_lane(p, "holders", LANE_COMMUNICATION, j->holders_group, &j->holders_lane);
 }
 
 bool join_is_of_experts(const Join *j, const Gradient *g) {
-    int expert = mesh_find_axis(j->p, MESH_EXPERT);
-    return expert != NONE && !placement_is_partial(j->p->tensors[g->part[0]].placement[expert]);
+    int sharers = mesh_expert_axis(j->p);
+    return !placement_is_partial(j->p->tensors[g->part[0]].placement[sharers]);
 }
 
 void join_finish(Join *j) {
@@ -194,18 +195,20 @@ static bool is_cut_along(const Tensor *t, int axis) {
     return axis != NONE && t->placement[axis].place == PLACE_SHARD;
 }
 
-// Parameters that all have alike; or of experts, which those that hold the same have. What is cut
-// along data nobody else holds.
+// Parameters that all have alike; or of experts, which those that hold the same have, if there are
+// several. What is cut along data besides nobody else holds.
 static Status find_alike(Join *j, bool experts, int32_t **out, int *count) {
     const Program *p = j->p;
-    int expert = mesh_find_axis(p, MESH_EXPERT);
+    int sharers = mesh_expert_axis(p);
     *count = 0;
     *out = ARENA_NEW(&j->arena, int32_t, p->tensor_count + 1);
     if (!*out) FAIL(ERR_MEMORY, "out of memory for the broadcast");
     for (int i = 0; i < p->tensor_count; i++) {
         const Tensor *t = &p->tensors[i];
-        if (t->role == ROLE_PARAMETER && t->alias == NONE && !is_cut_along(t, j->axis) &&
-            is_cut_along(t, expert) == experts)
+        bool shared = is_cut_along(t, sharers),
+             cut = sharers != j->axis && is_cut_along(t, j->axis);
+        if (t->role == ROLE_PARAMETER && t->alias == NONE && !cut && shared == experts &&
+            (!shared || j->holders_group != NONE))
             (*out)[(*count)++] = i;
     }
     return OK;

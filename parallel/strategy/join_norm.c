@@ -16,7 +16,7 @@ Status join_norm(Join *j, Plan *plan, bool all) {
     int32_t *sums = ARENA_NEW(&j->arena, int32_t, plan->op_count + 1);
     int count = 0, last = NONE, group = j->group, lane = j->lane;
     uint16_t axes = j->axes;
-    if (!all && mesh_find_axis(j->p, MESH_EXPERT) != NONE) {  // those that hold the same know it
+    if (!all && j->options->experts > 1) {  // those that hold the same know it
         axes = (uint16_t)(1 << mesh_expert_axis(j->p));
         group = program_find_group(j->p, "experts");
         lane = program_find_lane(j->p, "experts");

@@ -14,8 +14,8 @@ static bool cuts(const StepSpec *spec) { return mesh_size(&spec->mesh, MESH_CONT
 // What does not go with sequences that are cut, and what to give instead.
 static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     int cp = mesh_size(&spec->mesh, MESH_CONTEXT);
-    const char *other = s->experts > 1 ? "--ep" : s->data_parallel ? "--data-parallel" : NULL;
-    if (other) FAIL(ERR_USAGE, "--cp %d does not go with %s; leave one of them out", cp, other);
+    if (s->data_parallel)
+        FAIL(ERR_USAGE, "--cp %d does not go with --data-parallel; leave one of them out", cp);
     if (s->sync_batch_norm)
         FAIL(ERR_USAGE,
              "--cp %d cuts sequences of tokens, in which there is no batch_norm layer; leave "

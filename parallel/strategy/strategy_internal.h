@@ -21,6 +21,10 @@ typedef struct {
 Status gradients_find(const Program *p, const Plan *plan, Role role, int parts, Arena *a,
                       Gradient **out, int *count) MUST_USE;
 
+// The same of what is a partial sum along any of some axes, bit i for axis i.
+Status gradients_find_along(const Program *p, const Plan *plan, Role role, uint16_t axes, int parts,
+                            Arena *a, Gradient **out, int *count) MUST_USE;
+
 // In the order in which they become ready.
 void gradients_sort(Gradient *g, int count);
 
@@ -42,6 +46,7 @@ typedef struct {
     Arena arena;
     int axis;         // "data"
     uint16_t axes;    // it, and "expert", its inner part: along which the batch is cut
+    uint16_t sums;    // along which gradients are added up at once: these, and "context"
     int group, lane;  // ranks whose gradients are added up, their communication
     int holders_group, holders_lane;  // of experts' gradients: those with the same experts; or NONE
     uint16_t only;  // axes along which gradients are held at one coordinate, as by a stage
@@ -59,8 +64,8 @@ Status join_init(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 Status join_init_alone(Join *j, Program *p, const StrategyOptions *options) MUST_USE;
 void join_finish(Join *j);
 
-// Is it a gradient of experts' weights, of which ranks along "expert" have pieces, so that it is
-// added up over the ranks that hold the same experts?
+// Is it a gradient of experts' weights, of which the ranks that share them have pieces, so that it
+// is added up over the ranks that hold the same experts?
 bool join_is_of_experts(const Join *j, const Gradient *g);
 
 // What is made of gradients is held where they are.

@@ -24,7 +24,7 @@ static JobOptions options_of(int ranks, int context) {
     o.spec.optimizer.momentum = 0.9;
     o.spec.ranks = ranks;
     o.spec.mesh.context = context;
-    o.comm = COMM_THREAD;
+    o.comm = COMM_SERIAL;
     o.data = "text:count=2000";
     o.steps = STEPS;
     return o;
@@ -112,6 +112,40 @@ START_TEST(other_degrees_go_with_it) {
 }
 END_TEST
 
+// Data parallel ranks with the same positions share the experts, all or in groups; gradients of an
+// expert are added up over the positions, and over groups.
+START_TEST(ranks_with_the_same_positions_share_experts) {
+    static const struct {
+        int data, expert, tensor, pipe, zero;
+        double clip;
+        ContextKind kind;
+        const char *order;
+    } cases[] = {{2, 2, 1, 1, 0, 0.1, CONTEXT_RING, NULL},
+                 {2, 2, 1, 1, 3, 0.1, CONTEXT_RING, "tensor,context,data,pipe"},
+                 {2, 2, 2, 1, 0, 0, CONTEXT_RING, NULL},
+                 {2, 2, 1, 2, 1, 0.1, CONTEXT_RING, NULL},
+                 {4, 2, 1, 1, 0, 0.1, CONTEXT_RING, "pipe,context,data,tensor"},
+                 {4, 2, 1, 1, 2, 0, CONTEXT_ALL_TO_ALL, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = options_of(1, 0);
+        Ending one;
+        o.spec.optimizer.clip = cases[i].clip;
+        o.spec.shards = cases[i].data;
+        o.spec.micro_batches = 2;
+        ending_run(&one, &arena, &o);
+        o.spec.mesh = (Mesh){.context = 2, .tensor = cases[i].tensor, .pipe = cases[i].pipe};
+        o.spec.ranks = 2 * cases[i].data * cases[i].tensor * cases[i].pipe;
+        o.spec.strategy.experts = cases[i].expert;
+        o.spec.strategy.zero = cases[i].zero;
+        o.spec.strategy.context = cases[i].kind;
+        o.spec.mesh_order = cases[i].order;
+        check(&o, &one, 1e-12);
+        ending_finish(&one);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 // Two of two experts: each gets all tokens, 64 on one rank. At 90 % of a fair share there is room
 // for ceil(57.6) = 58 of them; of 16 on each of four ranks for ceil(14.4) = 15. All ranks say so.
 START_TEST(each_rank_drops_of_its_own_tokens) {
@@ -175,5 +209,5 @@ END_TEST
 
 SUITE("context experts", tokens_that_are_cut_train_as_on_one_rank,
       single_precision_and_the_fast_device_stay_within_the_contract, other_degrees_go_with_it,
-      each_rank_drops_of_its_own_tokens, choices_are_gathered_where_experts_are_balanced,
-      a_balance_of_a_ranks_own_tokens_is_seen)
+      ranks_with_the_same_positions_share_experts, each_rank_drops_of_its_own_tokens,
+      choices_are_gathered_where_experts_are_balanced, a_balance_of_a_ranks_own_tokens_is_seen)
