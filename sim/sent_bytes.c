@@ -10,18 +10,21 @@
 
 #include <math.h>
 
-// Collectives of one kind and algorithm in one group of a class, and the share of their bytes that
-// goes between nodes.
+// Communications of one kind and algorithm in one group of a class, of messages to a peer at that
+// distance, and the share of their bytes that goes between nodes.
 typedef struct {
-    int class, group, kind, algorithm;
+    int class, group, kind, detail;  // detail: the algorithm, or the distance
     double between;
 } Known;
 
-enum { MESSAGES_MOST = 1 << 25 };  // that are counted
+enum { MESSAGE = COLLECTIVE_COUNT };  // a kind beside those of collectives
+
+enum { MESSAGES_MOST = 1 << 23 };  // of collectives, that are counted
 
 typedef struct {
     const ProgramSet *set;
-    const int *ranks;  // [class]
+    const int *ranks;        // [class]
+    const int16_t *classes;  // [rank]
     Known *known;
     int known_count, per_node, devices;
     int64_t messages;
@@ -53,35 +56,52 @@ static double count_between(Counting *c, int class, const Collective *what, int 
     const Program *p = &c->set->programs[class];
     double elements[2] = {0, 0};
     for (int r = 0; r < c->devices && c->messages < MESSAGES_MOST; r++)
-        if (program_set_class(c->set, r) == class) receive(c, p, group, what, r, elements);
+        if (c->classes[r] == class) receive(c, p, group, what, r, elements);
     if (c->messages >= MESSAGES_MOST) return (double)NAN;
     double all = elements[0] + elements[1];
     return all > 0 ? elements[1] / all : 0;
 }
 
-static double share_between(Counting *c, int class, const Work *w) {
-    Collective what = collective_work_collective(&c->set->programs[class], w);
+// Where the share is kept; *found: it is known.
+static Known *find_known(Counting *c, const Known *like, bool *found) {
     for (int i = 0; i < c->known_count; i++) {
-        const Known *k = &c->known[i];
-        if (k->class == class && k->group == w->group && k->kind == (int)what.kind &&
-            k->algorithm == (int)what.algorithm)
-            return k->between;
+        Known *k = &c->known[i];
+        *found = k->class == like->class && k->group == like->group && k->kind == like->kind &&
+                 k->detail == like->detail;
+        if (*found) return k;
     }
-    double between = c->devices <= c->per_node ? 0 : count_between(c, class, &what, w->group);
-    c->known[c->known_count++] =
-        (Known){class, w->group, (int)what.kind, (int)what.algorithm, between};
-    return between;
+    *found = false;
+    c->known[c->known_count] = *like;
+    return &c->known[c->known_count++];
 }
 
-// A send of every rank of the class, to a peer that its place says.
-static void add_sends(SentBytes *out, const Counting *c, int class, const Work *w) {
+static double share_between(Counting *c, int class, const Work *w) {
+    Collective what = collective_work_collective(&c->set->programs[class], w);
+    bool found;
+    Known *k =
+        find_known(c, &(Known){class, w->group, (int)what.kind, (int)what.algorithm, 0}, &found);
+    if (!found && c->devices > c->per_node) k->between = count_between(c, class, &what, w->group);
+    return k->between;
+}
+
+// Of what every rank of the class sends to the peer that its place says.
+static double sends_between(Counting *c, int class, const Work *w) {
     const Program *p = &c->set->programs[class];
-    double each = (double)w->payload_bytes / c->devices;
-    for (int r = 0; r < c->devices; r++) {
-        if (program_set_class(c->set, r) != class) continue;
-        int peer = group_peer(p, w->group, r, w->peer);
-        *(node_of(c, r) == node_of(c, peer) ? &out->within_node : &out->between_nodes) += each;
-    }
+    bool found;
+    Known *k = find_known(c, &(Known){class, w->group, MESSAGE, w->peer, 0}, &found);
+    if (found || c->devices <= c->per_node) return k->between;
+    int64_t away = 0;
+    for (int r = 0; r < c->devices; r++)
+        if (c->classes[r] == class)
+            away += node_of(c, r) != node_of(c, group_peer(p, w->group, r, w->peer));
+    return k->between = (double)away / c->ranks[class];
+}
+
+static void add_sends(SentBytes *out, Counting *c, int class, const Work *w) {
+    double bytes = (double)w->payload_bytes * c->ranks[class] / c->devices;
+    double between = sends_between(c, class, w);
+    out->within_node += bytes * (1 - between);
+    out->between_nodes += bytes * between;
 }
 
 static void add_collective(SentBytes *out, Counting *c, int class, const Work *w) {
@@ -117,10 +137,12 @@ static void add_class(SentBytes *out, Counting *c, int class) {
 Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set, int devices_per_node) {
     Counting c = {.set = set, .per_node = devices_per_node, .devices = program_set_ranks(set)};
     int *ranks = ARENA_NEW(a, int, set->count);
+    int16_t *classes = ARENA_NEW(a, int16_t, c.devices);
     c.known = ARENA_NEW(a, Known, count_communications(set) + 1);
-    if (!ranks || !c.known) FAIL(ERR_MEMORY, "out of memory for what a step sends");
-    for (int r = 0; r < c.devices; r++) ranks[program_set_class(set, r)]++;
+    if (!ranks || !classes || !c.known) FAIL(ERR_MEMORY, "out of memory for what a step sends");
+    for (int r = 0; r < c.devices; r++) ranks[classes[r] = (int16_t)program_set_class(set, r)]++;
     c.ranks = ranks;
+    c.classes = classes;
     *out = (SentBytes){0, 0};
     for (int k = 0; k < set->count; k++) add_class(out, &c, k);
     return OK;
