@@ -2,6 +2,7 @@
 // The report of one run as a document: report_write_document() names the sections in their order.
 // How they look is report_markup.c's; several runs beside each other are report_sweep.c's.
 #include "core/base/text.h"
+#include "core/base/units.h"
 #include "core/report/report_internal.h"
 
 #include <inttypes.h>
@@ -83,6 +84,27 @@ static void write_spread(const Markup *m, const char *name, const Spread *s, boo
     markup_end_row(m);
 }
 
+// What is known of a simulation's answers.
+static void write_answers(const ReportAnswers *a, const Markup *m) {
+    if (isfinite(a->tokens_per_s)) {
+        markup_begin_row(m);
+        markup_text(m, "tokens/s");
+        markup_number(m, a->tokens_per_s);
+        markup_end_row(m);
+    }
+    const struct {
+        const char *name;
+        double share;
+    } shares[] = {{"model flops utilisation", a->mfu}, {"hardware flops utilisation", a->hfu}};
+    for (int i = 0; i < 2; i++) {
+        if (!isfinite(shares[i].share)) continue;
+        markup_begin_row(m);
+        markup_text(m, shares[i].name);
+        markup_percent(m, shares[i].share);
+        markup_end_row(m);
+    }
+}
+
 static void write_speed(const Report *r, const Markup *m) {
     bool spread = report_has_spread(r), simulated = report_is_simulated(r);
     int steps = report_timed_steps(r);
@@ -96,6 +118,7 @@ static void write_speed(const Report *r, const Markup *m) {
     markup_table(m, spread ? 5 : 2, head);
     write_spread(m, "samples/s", &r->samples_per_s, spread);
     write_spread(m, "step, ms", &r->step_ms, spread);
+    if (r->answers && !spread) write_answers(r->answers, m);
     markup_end_table(m);
     if (simulated && spread)
         markup_paragraph(m, "%d recorded steps, each simulated from its own durations.", steps);
@@ -221,6 +244,18 @@ static void write_ranks(const Markup *m, const Report *r, int first, int last) {
     markup_end_row(m);
 }
 
+static void write_misfit(const Report *r, const Markup *m) {
+    const ReportAnswers *a = r->answers;
+    char need[UNITS_TEXT], have[UNITS_TEXT];
+    int64_t all = 0;
+    for (int i = 0; i < MEMORY_COUNT; i++) all += a->memory_bytes[i];
+    if (!r->device_bytes || all <= r->device_bytes) return;
+    markup_paragraph(m, "A step does not fit: %s of %s%s%s.%s%s%s", units_print_size(need, all),
+                     units_print_size(have, r->device_bytes), *a->class ? " on " : "", a->class,
+                     a->fits_with ? " With " : "", a->fits_with ? a->fits_with : "",
+                     a->fits_with ? " it would." : "");
+}
+
 // Neighbours that use as much share a row.
 void report_document_memory(const Report *r, const Markup *m) {
     const char *head[MEMORY_COUNT + 3] = {report_rank_word(r)};
@@ -240,6 +275,7 @@ void report_document_memory(const Report *r, const Markup *m) {
     if (first < r->run.ranks)
         markup_paragraph(m, "%d more %ss are in the .json report.", r->run.ranks - first,
                          report_rank_word(r));
+    if (r->answers) write_misfit(r, m);
 }
 
 // --- learning

@@ -22,11 +22,18 @@ static bool takes_time(const Report *const reports[], int count, TimeCategory b)
     return false;
 }
 
-// A column for each category of the breakdown that takes time anywhere.
+static bool have_answers(const Report *const reports[], int count) {
+    for (int i = 0; i < count; i++)
+        if (!reports[i]->answers || !isfinite(reports[i]->answers->mfu)) return false;
+    return true;
+}
+
+// A column for each category of the breakdown that takes time anywhere, and of a simulation of
+// devices for their use and what a size lost.
 static void write_sizes(const Report *const reports[], int count, const Markup *m) {
-    enum { FIXED = 6 };
-    const char *head[FIXED + TIME_COUNT] = {"",          "batch",    "step, ms",
-                                            "samples/s", "speed-up", "efficiency"};
+    enum { FIXED = 6, ANSWERS = 2 };
+    const char *head[FIXED + TIME_COUNT + ANSWERS] = {"",          "batch",    "step, ms",
+                                                      "samples/s", "speed-up", "efficiency"};
     int columns = FIXED;
     char ranks[16];
     snprintf(ranks, sizeof ranks, "%ss", report_rank_word(reports[0]));
@@ -34,6 +41,9 @@ static void write_sizes(const Report *const reports[], int count, const Markup *
     for (int b = 0; b < TIME_COUNT; b++)
         if (takes_time(reports, count, (TimeCategory)b))
             head[columns++] = time_category_name((TimeCategory)b);
+    bool answers = have_answers(reports, count);
+    if (answers) head[columns++] = "MFU";
+    if (answers) head[columns++] = "lost to";
     markup_table(m, columns, head);
     for (int i = 0; i < count; i++) {
         const Report *r = reports[i];
@@ -48,6 +58,10 @@ static void write_sizes(const Report *const reports[], int count, const Markup *
         markup_percent(m, efficiency(r, reports[0]));
         for (int b = 0; b < TIME_COUNT; b++)
             if (takes_time(reports, count, (TimeCategory)b)) markup_number(m, r->breakdown_ms[b]);
+        if (answers) markup_percent(m, r->answers->mfu);
+        if (answers)
+            markup_text(m,
+                        r->answers->lost_to == NONE ? "" : report_part_name(r->answers->lost_to));
         markup_end_row(m);
     }
     markup_end_table(m);

@@ -75,6 +75,37 @@ START_TEST(a_simulation_shows_nothing_that_it_does_not_have) {
 }
 END_TEST
 
+// Of 1,000 bytes a device has 600.
+START_TEST(a_simulation_shows_what_it_answers) {
+    Arena a = {0};
+    Report rows[2];
+    ReportAnswers answers = {.tokens_per_s = 64000,
+                             .mfu = 0.25,
+                             .hfu = 0.5,
+                             .class = "stage1",
+                             .lost_to = TIME_EXPOSED_COMM,
+                             .fits_with = "--zero 1"};
+    simulate(&rows[0], &a, 1, 1000);
+    simulate(&rows[1], &a, 2, 1800);
+    rows[0].answers = rows[1].answers = &answers;
+    answers.memory_bytes[MEMORY_ACTIVATIONS] = 1000;
+    rows[1].device_bytes = 600;
+    const char *md = report_text(&a, &rows[1], "s.md");
+    has(md, "| tokens/s | 64000 |\n| model flops utilisation | 25.00 % |\n"
+            "| hardware flops utilisation | 50.00 % |\n");
+    has(md, "A step does not fit: 1000B of 600B on stage1. With --zero 1 it would.");
+    rows[1].device_bytes = 1000;
+    lacks(report_text(&a, &rows[1], "s.md"), "does not fit");
+    const Report *const reports[] = {&rows[0], &rows[1]};
+    md = reports_text(&a, reports, 2, "sweep.md");
+    has(md, "| MFU | lost to |\n");
+    has(md, "| 25.00 % | exposed\\_comm |\n");
+    rows[0].answers = NULL;
+    lacks(reports_text(&a, reports, 2, "sweep.md"), "MFU");
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling) {
     Arena a = {0};
     Report rows[3];
@@ -244,6 +275,7 @@ START_TEST(no_control_character_reaches_a_screen) {
 END_TEST
 
 SUITE("report_document", a_simulation_shows_nothing_that_it_does_not_have,
+      a_simulation_shows_what_it_answers,
       a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling, a_sweep_as_json_is_a_list,
       one_step_has_no_statistics, tables_and_figures_scroll_by_themselves,
       a_document_says_how_weights_were_updated_and_who_disturbed,
