@@ -17,19 +17,24 @@ static Placement piece_of(const Along *a) {
 
 static bool passes(Placement p) { return placement_is_whole(p) || placement_is_partial(p); }
 
-// Where the rows of x are cut, each rank has chunks of its own rows (D).
+// Where another dimension of x is cut, each rank has chunks of its own piece (D).
 Status placement_rule_to_chunks(const Along *a) {
     Placement x = along_input(a, 0);
+    bool other = x.place == PLACE_SHARD && x.cut != CUT_FLAT && x.dim != dim_of(a);
     if (passes(x)) return along_write(a, 0, x);
     if (placement_equal(x, piece_of(a))) return along_write(a, 0, PLACEMENT_SHARD(0));
-    if (placement_is_cut(x, 0)) return along_write(a, 0, PLACEMENT_DIFFERS);
-    return along_refuse_input(a, 0, "it may be cut by rows, or along dim= in intervals");
+    if (other) return along_write(a, 0, PLACEMENT_DIFFERS);
+    return along_refuse_input(a, 0, "it may be cut along dim= in intervals, or along others");
 }
 
+// Chunks of each rank's own are put together to a piece that is cut along another dimension: that
+// which is declared, and rows if that is not known.
 Status placement_rule_from_chunks(const Along *a) {
-    Placement chunks = along_input(a, 0);
+    Placement chunks = along_input(a, 0), y = PLACEMENT_SHARD(0);
+    Placement declared = a->p->tensors[op_outputs(a->plan, a->op)[0]].placement[a->axis];
     if (passes(chunks)) return along_write(a, 0, chunks);
-    if (chunks.place == PLACE_DIFFERS) return along_write(a, 0, PLACEMENT_SHARD(0));
+    if (declared.place == PLACE_SHARD && declared.dim != dim_of(a) && !a->infers) y = declared;
+    if (chunks.place == PLACE_DIFFERS) return along_write(a, 0, y);
     if (placement_equal(chunks, PLACEMENT_SHARD(0))) return along_write(a, 0, piece_of(a));
     return along_refuse_input(a, 0, "chunks are whole, cut by S0, or each rank's own");
 }

@@ -67,6 +67,7 @@ static int64_t cost_of(const Split *x, const Tensor *t, Placement is, Placement 
     bool positions = x->sequence && placement_is_cut(want, POSITIONS) && t->dims == 3;
     int64_t sent = bytes_sent(x, t), slice = positions ? POSITIONS_COST : SLICE_COST;
     if (placement_is_whole(want)) return placement_is_partial(is) ? 2 * sent : sent;
+    if (split_exchanges(is, want)) return sent / split_ranks(x);
     return placement_is_whole(is) ? slice : placement_is_partial(is) ? sent : sent + slice;
 }
 

@@ -82,23 +82,27 @@ static Status take_named(Split *x, int32_t of, const char *what, TensorSpec s, i
 // How many sections a dimension has side by side of which each rank has a share.
 static int64_t sections_of(Placement p) { return p.cut == CUT_INTERLEAVED ? p.block : 0; }
 
+// Elements of the dimension that is cut in the largest piece.
+static int64_t largest_piece(const Split *x, const Tensor *t, Placement how) {
+    int64_t sections = sections_of(how) ? sections_of(how) : 1;
+    const Shares cut = {.elements = t->shape[how.dim] / sections, .count = split_ranks(x)};
+    return sections * share_capacity(cut);
+}
+
 // Elements of a chunk: those of the largest piece.
 static int64_t chunk_elements(const Split *x, const Tensor *t, Placement how) {
-    int64_t size = t->shape[how.dim], sections = sections_of(how) ? sections_of(how) : 1;
-    const Shares cut = {.elements = size / sections, .count = split_ranks(x)};
-    return tensor_elements(t) / size * sections * share_capacity(cut);
+    return tensor_elements(t) / t->shape[how.dim] * largest_piece(x, t, how);
 }
 
 // The chunks of a tensor: one for each rank, or this rank's. Along axes that cut the rows each rank
-// has those of its own rows. Those of equal size are the same whatever dimension is cut.
-static Status take_chunks(Split *x, int32_t of, int64_t elements, const char *what, int uneven,
+// has those of its own rows. Those of one size serve several dimensions; others have a `tag`.
+static Status take_chunks(Split *x, int32_t of, int64_t elements, const char *what, const char *tag,
                           Placement how, int32_t *out) {
     const Tensor t = x->to->tensors[of];
     int64_t ranks = split_ranks(x);
-    char name[NAME], suffix[32], dim[16] = "";
-    if (uneven) snprintf(dim, sizeof dim, ".%d", uneven);
-    snprintf(name, sizeof name, "%s.chunks%s", tensor_name(x->to, of), dim);
-    snprintf(suffix, sizeof suffix, "%s%s", what, dim);
+    char name[NAME], suffix[NAME];
+    snprintf(name, sizeof name, "%s.chunks%s", tensor_name(x->to, of), tag);
+    snprintf(suffix, sizeof suffix, "%s%s", what, tag);
     LogicalSpec l = {.name = name,
                      .shape = {ranks, elements},
                      .dims = 2,
@@ -166,21 +170,43 @@ Status split_repartition(Split *x, const Op *op, int tensor, int32_t home, Place
     int32_t *used = used_of(x, tensor), from, to;
     int64_t elements = chunk_elements(x, &x->from->tensors[tensor], scatters ? want : is);
     int64_t *cut = ARENA_NEW(&x->arena, int64_t, 2);
-    int made = *used, read = x->out->op_count - 1, uneven;
+    int made = *used, read = x->out->op_count - 1;
+    char tag[16] = "";
     if (!cut) FAIL(ERR_MEMORY, "out of memory for a conversion");
     cut[0] = scatters ? want.dim : is.dim;
     cut[1] = sections_of(scatters ? want : is);
     bool even = elements * split_ranks(x) == tensor_elements(&x->from->tensors[tensor]);
-    uneven = even ? 0 : (int)cut[0];
-    TRY(take_chunks(x, home, elements, scatters ? ".sums" : ".own", uneven,
+    if (!even) snprintf(tag, sizeof tag, ".%d", (int)cut[0]);
+    TRY(take_chunks(x, home, elements, scatters ? ".sums" : ".own", tag,
                     scatters ? is : PLACEMENT_SHARD(0), &from));
-    TRY(take_chunks(x, home, elements, scatters ? ".sum" : ".all", uneven,
+    TRY(take_chunks(x, home, elements, scatters ? ".sum" : ".all", tag,
                     scatters ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED, &to));
     TRY(take_piece(x, tensor, home, want, NONE, out));
     TRY(add_unary(x, op, KIND_TO_CHUNKS, cut, home, from, made));
     TRY(add_unary(x, op, scatters ? KIND_REDUCE_SCATTER : KIND_ALL_GATHER, NULL, from, to, made));
     *used = read;
     return add_unary(x, op, KIND_FROM_CHUNKS, cut, to, *out, read);
+}
+
+// A chunk of this rank's piece goes to each, and what comes is put together.
+Status split_exchange(Split *x, const Op *op, int tensor, int32_t home, Placement is,
+                      Placement want, int32_t *out) {
+    const Tensor *t = &x->from->tensors[tensor];
+    int32_t *used = used_of(x, tensor), from, to;
+    int64_t elements = chunk_elements(x, t, is) / t->shape[want.dim] * largest_piece(x, t, want);
+    int64_t *cut = ARENA_NEW(&x->arena, int64_t, 4);
+    int made = *used, read = x->out->op_count - 1;
+    char tag[32];
+    if (!cut) FAIL(ERR_MEMORY, "out of memory for a conversion");
+    memcpy(cut, (int64_t[]){want.dim, sections_of(want), is.dim, sections_of(is)}, 4 * sizeof *cut);
+    snprintf(tag, sizeof tag, ".%d.%d", is.dim, want.dim);
+    TRY(take_chunks(x, home, elements, ".sent", tag, PLACEMENT_DIFFERS, &from));
+    TRY(take_chunks(x, home, elements, ".received", tag, PLACEMENT_DIFFERS, &to));
+    TRY(take_piece(x, tensor, home, want, NONE, out));
+    TRY(add_unary(x, op, KIND_TO_CHUNKS, cut, home, from, made));
+    TRY(add_unary(x, op, KIND_ALL_TO_ALL, NULL, from, to, made));
+    *used = read;
+    return add_unary(x, op, KIND_FROM_CHUNKS, cut + 2, to, *out, read);
 }
 
 Status split_slice(Split *x, const Op *op, int tensor, int32_t home, Placement want, int32_t *out) {

@@ -82,6 +82,15 @@ static Status make(Split *x, int at, const SplitOperand *o, Placement want) {
     return stand_in(x, o->tensor, made, want, !partial);
 }
 
+// Pieces of one dimension become pieces of another.
+static Status exchange(Split *x, int at, const SplitOperand *o, Placement want) {
+    int32_t home, made;
+    TRY(split_take(x, o->tensor, &home));
+    TRY(split_exchange(x, &x->plan->ops[at], o->tensor, home, o->is, want, &made));
+    TRY(add_variant(x, o, want, made));
+    return stand_in(x, o->tensor, made, want, true);
+}
+
 // A slice of what is whole, or has become so.
 static Status make_slice(Split *x, int at, const SplitOperand *o, Placement want) {
     int32_t home, made;
@@ -121,6 +130,7 @@ static Status convert(Split *x, int at, const SplitOperand *o, int choice) {
         TRY(make(x, at, o, PLACEMENT_SHARD(POSITIONS)));
         return make(x, at, o, want);
     }
+    if (o->fits && split_exchanges(is, want)) return exchange(x, at, o, want);
     if (!o->fits) TRY(make_view(x, at, o));
     if (o->fits && is.place == PLACE_SHARD) TRY(make(x, at, o, PLACEMENT_REPLICATED));
     if (placement_is_partial(is)) return make(x, at, o, want);

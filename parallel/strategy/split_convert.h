@@ -33,6 +33,11 @@ Status split_infer_converted(Split *x, const Plan *plan, const Op *op, SplitStat
 // Do the gradients that an operation has written lie as their parameters, or are they sums?
 bool split_is_as_wished(const Split *x, const Plan *plan, const Op *op, const SplitState *s);
 
+// Is it from a shard of one dimension to one of another?
+static inline bool split_exchanges(Placement is, Placement want) {
+    return is.place == PLACE_SHARD && want.place == PLACE_SHARD && is.dim != want.dim;
+}
+
 // May the positions of a tensor (B,T,C) be divided?
 bool split_has_positions(const Split *x, const Tensor *t);
 
@@ -50,10 +55,14 @@ void split_convert_end(Split *x, int op);
 // Append what puts tensors together, to go behind the last operation that uses them: an all-reduce
 // in place; or operations that make of a tensor, which `home` of `to` holds as `is` says, another
 // one, *out of `to`, which lies in another way: a sum becomes shards by a reduce_scatter, a shard
-// whole by an all_gather, over copies in the order of the pieces.
+// whole by an all_gather, over copies in the order of the pieces. A shard of another dimension is
+// made by an all_to_all.
 Status split_all_reduce(Split *x, const Op *op, const int32_t *tensors, int count) MUST_USE;
 Status split_repartition(Split *x, const Op *op, int tensor, int32_t home, Placement is,
                          Placement want, int32_t *out) MUST_USE;
+
+Status split_exchange(Split *x, const Op *op, int tensor, int32_t home, Placement is,
+                      Placement want, int32_t *out) MUST_USE;
 
 // This rank's slice of what `home` holds whole; and `tensor`, a view, of `home` that is whole.
 Status split_slice(Split *x, const Op *op, int tensor, int32_t home, Placement want,

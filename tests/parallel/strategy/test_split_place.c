@@ -19,7 +19,7 @@ static const char *write_mlp(int sequence, bool says) {
 
 START_TEST(every_sequence_of_three_layers_trains_alike) {
     for (int ranks = 2; ranks <= 3; ranks++)
-        placed_check(write_mlp, 3, "digits:count=100", ranks, false, 1);
+        placed_check(write_mlp, "digits:count=100", (PlacedRun){3, ranks, 1});
 }
 END_TEST
 
@@ -33,7 +33,7 @@ static const char *write_images(int sequence, bool says) {
 }
 
 START_TEST(every_sequence_of_convolutions_trains_alike) {
-    placed_check(write_images, 3, "digits:count=100", 2, false, 1);
+    placed_check(write_images, "digits:count=100", (PlacedRun){3, 2, 1});
 }
 END_TEST
 
@@ -83,12 +83,13 @@ static void count_sent(const Program *p, Sent *s) {
     }
 }
 
-static void make(ProgramSet *out, const char *model) {
+static void make_as(ProgramSet *out, const char *model, bool positions) {
     JobSpec s = job_spec_default();
     Model m;
     s.model = model;
     s.ranks = s.mesh.tensor = TENSOR;
     s.batch = BATCH;
+    s.strategy.sequence_parallel = positions;
     ck_assert_ok(job_spec_check(&s));
     ck_assert_ok(job_spec_model(&m, &arena, &s));
     ck_assert_ok(job_spec_programs(out, &s, &m));
@@ -108,7 +109,7 @@ START_TEST(a_sequence_sends_what_its_placements_ask_for) {
     for (int s = 0; s < PLACES * PLACES * PLACES; s++) {
         ProgramSet set;
         Sent want = {{0}, {0}}, got = {{0}, {0}};
-        make(&set, write_even(s));
+        make_as(&set, write_even(s), false);
         expect_sent(s, channels, &want);
         count_sent(&set.programs[0], &got);
         for (int i = 0; i < 3; i++)
@@ -123,5 +124,31 @@ START_TEST(a_sequence_sends_what_its_placements_ask_for) {
 }
 END_TEST
 
+// Between norms, which have some positions, and a product that takes some channels, pieces become
+// others: a rank sends all but its own part of its half. Forward, and the gradient backward.
+START_TEST(pieces_of_positions_are_exchanged_for_channels) {
+    enum { T = 4, C = 8 };
+    char text[300] =
+        "model exchanged\ninput tokens 4\nclasses 65\nembedding e out=8\npositions p\n"
+        "layer_norm n\nlinear a out=8 place=S1\nadd from=a,p\nlinear b out=65 place=R\n";
+    ProgramSet set;
+    int count[2] = {0};
+    make_as(&set, ending_write_file(&arena, "exchanged.model", text), true);
+    const Program *p = &set.programs[0];
+    const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    for (int k = 0; k < step->op_count; k++) {
+        const Work *w = op_work(p, &step->ops[k]);
+        if (work_kind(w) != KIND_ALL_TO_ALL) continue;
+        ck_assert_int_eq(w->payload_bytes, BATCH * T * C * REAL / TENSOR);
+        count[w->phase == PHASE_BACKWARD]++;
+    }
+    ck_assert_int_eq(count[0], 1);
+    ck_assert_int_eq(count[1], 1);
+    program_set_finish(&set);
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("split_place", every_sequence_of_three_layers_trains_alike,
-      every_sequence_of_convolutions_trains_alike, a_sequence_sends_what_its_placements_ask_for)
+      every_sequence_of_convolutions_trains_alike, a_sequence_sends_what_its_placements_ask_for,
+      pieces_of_positions_are_exchanged_for_channels)

@@ -3,6 +3,7 @@
 // are refused, and so is what cannot be divided.
 #include "core/plan/check.h"
 #include "core/plan/group.h"
+#include "core/platform/device_traits.h"
 #include "parallel/strategy/job_spec.h"
 #include "tests/support/testing.h"
 
@@ -97,6 +98,29 @@ START_TEST(positions_cost_as_many_gathers_and_scatters) {
         ck_assert_int_eq(scatters[i], 2 * LAYERS + 1);
     }
     ck_assert_int_eq(norms, 2 * LAYERS + 1);
+    program_set_finish(&set);
+    arena_finish(&arena);
+}
+END_TEST
+
+// Of all conversions, in the step and in the evaluation, one is at work at a time: the memory of
+// buffers is that of the largest, a piece and all pieces.
+START_TEST(buffers_of_conversions_share_memory) {
+    ProgramSet set;
+    int64_t most = 0, conversions = 0;
+    ck_assert_ok(make_as(&set, "gpt:layers=3,hidden=16,heads=4,seq=8", 4, 4, true));
+    ck_assert_ok(program_set_lower(&set, &device_traits_cpu));
+    const Program *p = &set.programs[0];
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++) {
+            const Work *w = op_work(p, &p->plans[k].ops[i]);
+            if (w->kind != KIND_ALL_GATHER && w->kind != KIND_REDUCE_SCATTER) continue;
+            int64_t bytes = w->read_bytes + w->write_bytes;
+            if (bytes > most) most = bytes;
+            conversions++;
+        }
+    ck_assert_int_gt(conversions, 40);
+    ck_assert_int_eq(p->role_bytes[POOL_SHARED][ROLE_BUFFER], most);
     program_set_finish(&set);
     arena_finish(&arena);
 }
@@ -285,7 +309,8 @@ START_TEST(layers_of_one_weight_may_not_say_different_things) {
 END_TEST
 
 SUITE("split_plan", a_step_sends_what_the_closed_form_says,
-      positions_cost_as_many_gathers_and_scatters, gradients_of_weights_come_behind_a_reduction,
+      positions_cost_as_many_gathers_and_scatters, buffers_of_conversions_share_memory,
+      gradients_of_weights_come_behind_a_reduction,
       a_reduction_that_is_forgotten_or_late_is_refused,
       what_cannot_be_divided_is_refused_with_what_can, a_layer_may_say_how_its_weight_lies,
       layers_of_one_weight_may_not_say_different_things)
