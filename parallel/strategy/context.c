@@ -50,6 +50,11 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     int data = mesh_find_axis(copy->from, MESH_DATA);
     Placement *how = &spec->placement[c->axis];
     if (context_place_queues(c, spec, t)) return;
+    if (c->chunks[t->logical]) {
+        *how = PLACEMENT_DIFFERS;
+        spec->shape[1] /= c->ranks;
+        return;
+    }
     if (has_positions(c, t)) {
         *how = context_piece(c, 0);
         spec->shape[1] = c->positions / c->ranks;
@@ -59,6 +64,24 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     } else if (t->role == ROLE_ACTIVATION && t->placement[data].place == PLACE_DIFFERS) {
         *how = PLACEMENT_DIFFERS;
     }
+}
+
+// Channels that --tp puts together are sent in chunks, which hold this rank's positions alone.
+static Status find_chunks(Context *c, Arena *a) {
+    const Program *p = c->copy.from;
+    c->chunks = ARENA_NEW(a, uint8_t, p->logical_count + 1);
+    if (!c->chunks) FAIL(ERR_MEMORY, "out of memory for %d tensors", p->logical_count);
+    for (int k = 0; k < p->plan_count; k++)
+        for (int i = 0; i < p->plans[k].op_count; i++) {
+            const Op *op = &p->plans[k].ops[i];
+            bool to = op_kind(p, op) == KIND_TO_CHUNKS, from = op_kind(p, op) == KIND_FROM_CHUNKS;
+            if (!to && !from) continue;
+            int chunks = to ? op_outputs(&p->plans[k], op)[0] : op_inputs(&p->plans[k], op)[0];
+            c->chunks[p->tensors[chunks].logical] = 1;
+        }
+    for (int l = 0; l < p->logical_count; l++)
+        if (c->chunks[l]) c->copy.to->logicals[l].shape[1] /= c->ranks;
+    return OK;
 }
 
 static bool is_loss(Kind k) { return k == KIND_CROSS_ENTROPY || k == KIND_VOCABULARY_LOSS; }
@@ -263,6 +286,7 @@ static Status copy_all(Context *c, Arena *a) {
     const Program *p = c->copy.from;
     int32_t own;
     TRY(begin(c, p));
+    TRY(find_chunks(c, a));
     TRY(mark_partial(c, a));
     TRY(context_find_experts(c));
     for (int t = 0; t < p->tensor_count; t++)

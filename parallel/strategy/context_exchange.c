@@ -77,6 +77,9 @@ static Status add_rows(const Exchange *x, const char *suffix, int32_t like, bool
     int64_t channels = l->shape[2] / heads_divided(p, t);
     spec.shape[1] = by_heads ? l->shape[1] : l->shape[1] / x->c->ranks;
     spec.shape[2] = by_heads ? channels / x->c->ranks : channels;
+    // What came as parts of a sum has been added up.
+    for (int i = 0; i < p->axis_count; i++)
+        if (placement_is_partial(spec.placement[i])) spec.placement[i] = PLACEMENT_REPLICATED;
     spec.placement[x->c->axis] = by_heads ? some_heads(p, t) : context_piece(x->c, 0);
     return program_add_tensor(p, &spec, out);
 }

@@ -20,6 +20,7 @@ typedef struct {
     int reduce;                             // of sums over the ranks of the axis
     int32_t index[CONTEXT_MOST];            // positions of the piece `hop` before, or NONE
     Arena *arena;
+    uint8_t *chunks;   // [logical tensor] pieces of rows, which have positions, one by one
     uint8_t *partial;  // [tensor of `from`] it is summed over the positions
     // Of experts, [tensor of `from`]: it counts choices; of such, those of all ranks, or NONE.
     uint8_t *chosen;

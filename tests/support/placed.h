@@ -38,18 +38,26 @@ static inline JobOptions placed_options(const char *model, const char *data) {
 
 // Every sequence of so many layers, or each `step`-th, over so many ranks, as one rank does it.
 typedef const char *(*PlacedModel)(int sequence, bool says);
+typedef struct {
+    int layers, tensor, step;
+    bool positions;  // --sequence-parallel
+    int context;     // 0: not cut
+    ContextKind kind;
+} PlacedRun;
 
-static inline void placed_check(PlacedModel write, int layers, const char *data, int ranks,
-                                bool positions, int step) {
+static inline void placed_check(PlacedModel write, const char *data, PlacedRun run) {
     int count = 1;
-    for (int i = 0; i < layers; i++) count *= PLACES;
+    for (int i = 0; i < run.layers; i++) count *= PLACES;
     JobOptions o = placed_options(write(0, false), data);
     Ending one;
     ending_run(&one, &arena, &o);
-    for (int s = 0; s < count; s += step) {
+    o.spec.mesh.tensor = run.tensor;
+    o.spec.mesh.context = run.context;
+    o.spec.ranks = run.tensor * (run.context ? run.context : 1);
+    o.spec.strategy.sequence_parallel = run.positions;
+    o.spec.strategy.context = run.kind;
+    for (int s = 0; s < count; s += run.step) {
         o.spec.model = write(s, true);
-        o.spec.ranks = o.spec.mesh.tensor = ranks;
-        o.spec.strategy.sequence_parallel = positions;
         o.comm = s % 9 ? COMM_SERIAL : COMM_THREAD;
         ending_check_run(&o, &arena, &one, 1e-12);
     }

@@ -7,7 +7,7 @@ static const char *write_block(int sequence, bool says) {
     char text[1000] = "model block\ninput tokens 4\nclasses 65\nembedding wte out=8 std=0.02\n"
                       "positions wpe std=0.02\nlayer_norm ln_1\n";
     placed_line(text, sizeof text, "linear qkv out=24 std=0.1", sequence, 0, says);
-    placed_line(text, sizeof text, "attention heads=2 causal=true\nlinear mix out=8 std=0.1",
+    placed_line(text, sizeof text, "attention heads=4 causal=true\nlinear mix out=8 std=0.1",
                 sequence, 1, says);
     placed_line(text, sizeof text,
                 "add mid from=mix,wpe\nlayer_norm ln_2\nlinear up out=14 std=0.1", sequence, 2,
@@ -21,14 +21,24 @@ static const char *write_block(int sequence, bool says) {
 }
 
 START_TEST(every_sequence_of_a_block_trains_alike) {
-    placed_check(write_block, 4, "text:count=2000", 2, false, 1);
+    placed_check(write_block, "text:count=2000", (PlacedRun){4, 2, 1});
 }
 END_TEST
 
 START_TEST(sequences_of_a_block_train_alike_with_divided_positions) {
-    placed_check(write_block, 4, "text:count=2000", 2, true, 2);
+    placed_check(write_block, "text:count=2000", (PlacedRun){4, 2, 2, .positions = true});
+}
+END_TEST
+
+// Channels are put together, of a rank's positions.
+START_TEST(sequences_of_a_block_train_alike_with_sequences_cut) {
+    PlacedRun run = {4, 2, 10, .context = 2, .kind = CONTEXT_RING};
+    placed_check(write_block, "text:count=2000", run);
+    run.kind = CONTEXT_ALL_TO_ALL;
+    placed_check(write_block, "text:count=2000", run);
 }
 END_TEST
 
 SUITE("split_block", every_sequence_of_a_block_trains_alike,
+      sequences_of_a_block_train_alike_with_sequences_cut,
       sequences_of_a_block_train_alike_with_divided_positions)
