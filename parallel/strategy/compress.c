@@ -24,11 +24,12 @@ typedef struct {
     char name[32];
 } Bucket;
 
-// A tensor that lies as gradient `like`, but for that axis: its copy in another type, or the sum
-// over all ranks.
-static Status add_like(Join *j, int like, const char *suffix, Dtype dtype, Role role, int shard,
-                       Placement placement, int32_t *out) {
-    const Tensor *t = &j->p->tensors[like];
+// A tensor that lies as a gradient, but along the axes over which that is summed: its copy in
+// another type, or the sum.
+static Status add_like(Join *j, const Gradient *g, const char *suffix, Dtype dtype, Role role,
+                       int shard, Placement placement, int32_t *out) {
+    const Tensor *t = &j->p->tensors[g->part[shard]];
+    uint16_t summed = join_summed_axes(j, g);
     const Logical *whole = &j->p->logicals[t->logical];
     char name[256], local[288];
     LogicalSpec l = {.name = name, .dims = whole->dims, .dtype = dtype, .role = role};
@@ -39,7 +40,8 @@ static Status add_like(Join *j, int like, const char *suffix, Dtype dtype, Role 
         if (!placement_is_partial(t->placement[a])) piece.placement[a] = t->placement[a];
     snprintf(name, sizeof name, "%s.%s", program_name(j->p, whole->name), suffix);
     snprintf(local, sizeof local, shard ? "%s/%d" : "%s", name, shard);
-    piece.placement[j->axis] = placement;
+    for (int a = 0; a < j->p->axis_count; a++)
+        if (summed >> a & 1) piece.placement[a] = placement;
     piece.logical = program_find_logical(j->p, name);
     if (piece.logical == NONE) TRY(program_add_logical(j->p, &l, &piece.logical));
     int index;
@@ -76,8 +78,8 @@ static Status send(Join *j, Plan *plan, Bucket *b) {
         if (!b->sent[i].part) FAIL(ERR_MEMORY, "out of memory for a bucket");
         for (int s = 0; s < parts; s++) {
             int32_t *to = &b->sent[i].part[s], from = b->g[i].part[s];
-            TRY(add_like(j, from, dtype_name(forms[form].dtype), forms[form].dtype, ROLE_BUFFER, s,
-                         PLACEMENT_SUM, to));
+            TRY(add_like(j, &b->g[i], dtype_name(forms[form].dtype), forms[form].dtype, ROLE_BUFFER,
+                         s, PLACEMENT_SUM, to));
             TRY(convert(j, plan, "compress", forms[form].to, to, &from, from, s, b->after));
         }
     }
@@ -98,8 +100,8 @@ int compress_read_sum(Plan *plan, const Gradient *g, int32_t sum, int original) 
 }
 
 Status compress_add_sum(Join *j, const Gradient *g, int32_t *out) {
-    return add_like(j, g->part[0], "reduced", (Dtype)j->p->tensors[g->part[0]].dtype, ROLE_GRADIENT,
-                    0, PLACEMENT_REPLICATED, out);
+    return add_like(j, g, "reduced", (Dtype)j->p->tensors[g->part[0]].dtype, ROLE_GRADIENT, 0,
+                    PLACEMENT_REPLICATED, out);
 }
 
 static Status receive(Join *j, Plan *plan, const Bucket *b, int original) {
@@ -130,7 +132,8 @@ Status compress_buckets(Join *j, Plan *plan, const Gradient *g, int count, int l
         b->sent = ARENA_NEW(&j->arena, Gradient, b->count);
         if (!b->sent) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", b->count);
         b->after = join_after(j, b->after, last_backward);
-        snprintf(b->name, sizeof b->name, "bucket%d", n);
+        snprintf(b->name, sizeof b->name, "%sbucket%d",
+                 join_is_of_experts(j, &g[first]) ? "experts." : "", n);
         TRY(send(j, plan, b));
     }
     for (int i = 0; i < n; i++) TRY(receive(j, plan, &buckets[i], original));

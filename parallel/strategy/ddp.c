@@ -22,16 +22,25 @@ static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count, int
     return OK;
 }
 
+static Status add_some(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
+                       int original) {
+    if (strategy_feeds_back(j->options))
+        return feedback_buckets(j, plan, g, count, last_backward, original);
+    if (j->options->compress.word)
+        return compress_buckets(j, plan, g, count, last_backward, original);
+    return add_buckets(j, plan, g, count, last_backward);
+}
+
 // Gradients of experts go among fewer ranks, in buckets of their own.
-static Status add_all_buckets(Join *j, Plan *plan, const Gradient *g, int count,
-                              int last_backward) {
-    Gradient *some = ARENA_NEW(&j->arena, Gradient, count + 1);
-    if (!some) FAIL(ERR_MEMORY, "out of memory for %d gradients", count);
+static Status add_all(Join *j, Plan *plan, const Gradient *g, int count, int last_backward,
+                      int original) {
     for (int of_experts = 0; of_experts < 2; of_experts++) {
+        Gradient *some = ARENA_NEW(&j->arena, Gradient, count + 1);
         int taken = 0;
+        if (!some) FAIL(ERR_MEMORY, "out of memory for %d gradients", count);
         for (int i = 0; i < count; i++)
             if (join_is_of_experts(j, &g[i]) == of_experts) some[taken++] = g[i];
-        TRY(add_buckets(j, plan, some, taken, last_backward));
+        TRY(add_some(j, plan, some, taken, last_backward, original));
     }
     return OK;
 }
@@ -45,12 +54,7 @@ static Status transform_step(Join *j, Plan *plan) {
     TRY(gradients_find_along(j->p, plan, ROLE_GRADIENT, j->sums, j->options->local_shards,
                              &j->arena, &g, &count));
     gradients_sort(g, count);
-    if (strategy_feeds_back(j->options))
-        TRY(feedback_buckets(j, plan, g, count, backward, original));
-    else if (j->options->compress.word)
-        TRY(compress_buckets(j, plan, g, count, backward, original));
-    else
-        TRY(add_all_buckets(j, plan, g, count, backward));
+    TRY(add_all(j, plan, g, count, backward, original));
     TRY(join_place(j, plan));
     if (j->options->no_overlap) TRY(join_separate_phases(j->p, plan));
     return plan_derive_deps(j->p, plan);

@@ -64,26 +64,27 @@ static Placement beside(Placement g, Beside how) {
     return g;
 }
 
-static bool is_cut(const Feedback *f, int32_t gradient) {
-    for (int a = 0; a < f->j->p->axis_count; a++)
-        if (a != f->j->axis && tensor_of(f, gradient)->placement[a].place == PLACE_SHARD)
-            return true;
-    return false;
-}
-
-// The pieces of a gradient.
+// The pieces of a gradient, and the ranks over which it is summed.
 static int64_t count_pieces(const Feedback *f, int32_t gradient) {
     int64_t pieces = 1;
     for (int a = 0; a < f->j->p->axis_count; a++)
-        if (a != f->j->axis && tensor_of(f, gradient)->placement[a].place == PLACE_SHARD)
+        if (tensor_of(f, gradient)->placement[a].place == PLACE_SHARD)
             pieces *= f->j->p->axes[a].size;
     return pieces;
 }
 
+static int64_t count_ranks(const Feedback *f, const Gradient *g) {
+    int64_t ranks = 1;
+    for (int a = 0; a < f->j->p->axis_count; a++)
+        if (join_summed_axes(f->j, g) >> a & 1) ranks *= f->j->p->axes[a].size;
+    return ranks;
+}
+
 // The tensor NAME, of a shard NAME/1, of the logical tensor `whole`, in the type of the gradients.
-// What the spec does not say follows: of the name, and along the axis `place`.
-static Status add_tensor(const Feedback *f, const LogicalSpec *whole, TensorSpec piece,
-                         Placement place, int32_t *out) {
+// What the spec does not say follows: of the name, and `place` along the axes over which the
+// gradient is summed.
+static Status add_tensor(const Feedback *f, const Gradient *g, const LogicalSpec *whole,
+                         TensorSpec piece, Placement place, int32_t *out) {
     char local[NAME + 16];
     int index;
     snprintf(local, sizeof local, piece.shard ? "%s/%d" : "%s", whole->name, piece.shard);
@@ -91,7 +92,8 @@ static Status add_tensor(const Feedback *f, const LogicalSpec *whole, TensorSpec
     piece.dtype = whole->dtype;
     piece.role = whole->role;
     join_confine(f->j, &piece);
-    piece.placement[f->j->axis] = place;
+    for (int a = 0; a < f->j->p->axis_count; a++)
+        if (join_summed_axes(f->j, g) >> a & 1) piece.placement[a] = place;
     piece.logical = program_find_logical(f->j->p, whole->name);
     if (piece.logical == NONE) TRY(program_add_logical(f->j->p, whole, &piece.logical));
     TRY(program_add_tensor(f->j->p, &piece, &index));
@@ -120,7 +122,7 @@ static Status add_matrix(const Feedback *f, const Matrix *m, const char *what, i
     snprintf(name, sizeof name, "%s.%s", program_name(f->j->p, f->j->p->logicals[g->logical].name),
              what);
     piece.shard = shard;
-    return add_tensor(f, &whole, piece, place, out);
+    return add_tensor(f, m->g, &whole, piece, place, out);
 }
 
 // (rows, the dimensions of the gradient), of which those behind the second are one.
@@ -139,11 +141,11 @@ static Status add_error(const Feedback *f, Matrix *m) {
     const Logical *of = &f->j->p->logicals[g->logical];
     LogicalSpec whole = {.name = name, .dtype = (Dtype)g->dtype, .role = ROLE_FEEDBACK};
     TensorSpec piece = spec_beside(f, m->g->part[0], BESIDE_CUT);
-    whole.dims = error_shape(of->shape, of->dims, (int64_t)f->parts * f->ranks, whole.shape);
+    whole.dims = error_shape(of->shape, of->dims, f->parts * count_ranks(f, m->g), whole.shape);
     error_shape(g->shape, g->dims, f->parts, piece.shape);
     snprintf(name, sizeof name, "%s.error", program_name(f->j->p, of->name));
-    return add_tensor(f, &whole, piece, f->ranks > 1 ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED,
-                      &m->error);
+    return add_tensor(f, m->g, &whole, piece,
+                      f->ranks > 1 ? PLACEMENT_SHARD(0) : PLACEMENT_REPLICATED, &m->error);
 }
 
 // Random at first, alike on all ranks that hold the piece: keyed by the seed and its name.
@@ -161,7 +163,7 @@ static Status add_factor(const Feedback *f, Matrix *m) {
     piece.shape[0] = m->M;
     piece.shape[1] = m->R;
     snprintf(name, sizeof name, "%s.factor", program_name(p, p->logicals[g->logical].name));
-    TRY(add_tensor(f, &whole, piece, PLACEMENT_REPLICATED, &m->factor));
+    TRY(add_tensor(f, m->g, &whole, piece, PLACEMENT_REPLICATED, &m->factor));
     p->logicals[p->tensors[m->factor].logical].init =
         (int32_t)(hash_bytes(HASH_START, name, strlen(name)) & INT32_MAX);
     return OK;
@@ -271,11 +273,8 @@ static Status add_list(const Feedback *f, const Bucket *b, const char *what, int
     snprintf(name, sizeof name, "%s.%s", b->name, what);
     const LogicalSpec whole = {
         .name = name, .shape = {pairs, 2}, .dims = 2, .dtype = dtype, .role = ROLE_BUFFER};
-    TensorSpec piece = {0};
-    for (int a = 0; a < f->j->p->axis_count && b->matrix_count; a++)
-        piece.placement[a] =
-            beside(tensor_of(f, b->matrices[0].g->part[0])->placement[a], BESIDE_OWN);
-    return add_tensor(f, &whole, piece, place, out);
+    const Gradient *g = b->matrices[0].g;
+    return add_tensor(f, g, &whole, spec_beside(f, g->part[0], BESIDE_OWN), place, out);
 }
 
 // One list of several, as many at a time as an operation takes, until one is left.
@@ -306,12 +305,16 @@ static Status gather(const Feedback *f, Bucket *b, int32_t mine) {
     Dtype dtype = (Dtype)tensor_of(f, mine)->dtype;
     b->list = mine;
     if (f->ranks == 1) return OK;
-    TRY(add_list(f, b, "all", b->K * f->parts * f->ranks, dtype, PLACEMENT_REPLICATED, &b->list));
+    const Gradient *g = b->matrices[0].g;
+    bool of_experts = join_is_of_experts(f->j, g);
+    TRY(add_list(f, b, "all", b->K * f->parts * count_ranks(f, g), dtype, PLACEMENT_REPLICATED,
+                 &b->list));
     snprintf(name, sizeof name, "%s.pairs", b->name);
     return join_add(f->j, f->plan,
                     &(OpSpec){OPERANDS_OF(&b->list, 1, &mine, 1), .name = name,
                               .kind = KIND_ALL_GATHER, .phase = PHASE_SYNC, .dtype = dtype,
-                              .lane = f->j->lane, .group = f->j->group},
+                              .lane = of_experts ? f->j->holders_lane : f->j->lane,
+                              .group = of_experts ? f->j->holders_group : f->j->group},
                     b->after);
 }
 
@@ -429,7 +432,7 @@ static int sort_pieces(const Feedback *f, Gradient *g, const Gradient *from, int
     int placed = 0, before = 0;
     for (int cut = 0; cut < 2; cut++) {
         for (int i = 0; i < count; i++)
-            if (is_cut(f, from[i].part[0]) == cut) g[placed++] = from[i];
+            if ((count_pieces(f, from[i].part[0]) > 1) == cut) g[placed++] = from[i];
         if (!cut) before = placed;
     }
     return before;
@@ -440,7 +443,8 @@ static Status add_bucket(const Feedback *f, Bucket *buckets, int *n, const Gradi
     Bucket *b = &buckets[*n];
     if (!count) return OK;
     b->after = after;
-    snprintf(b->name, sizeof b->name, "bucket%d", *n);
+    snprintf(b->name, sizeof b->name, "%sbucket%d", join_is_of_experts(f->j, g) ? "experts." : "",
+             *n);
     TRY(fill_bucket(f, b, g, count));
     TRY(send(f, b));
     if (*n && f->j->options->compress.word == COMPRESS_POWERSGD)

@@ -86,11 +86,6 @@ Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
     TRY(check_sharers(experts, ranks));
-    if (o->compress.word && experts < ranks)
-        FAIL(ERR_USAGE,
-             "--ep %d with %d data parallel ranks and --compress is not built; give --ep %d, whose "
-             "experts' gradients are not sent, or leave one of them out",
-             experts, ranks, ranks);
     const struct {
         bool given;
         const char *option;

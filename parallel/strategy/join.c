@@ -56,6 +56,14 @@ bool join_is_of_experts(const Join *j, const Gradient *g) {
     return !placement_is_partial(j->p->tensors[g->part[0]].placement[sharers]);
 }
 
+uint16_t join_summed_axes(const Join *j, const Gradient *g) {
+    uint16_t axes = (uint16_t)(1 << j->axis);
+    for (int a = 0; a < j->p->axis_count; a++)
+        if (j->axes >> a & 1 && placement_is_partial(j->p->tensors[g->part[0]].placement[a]))
+            axes |= (uint16_t)(1 << a);
+    return axes;
+}
+
 void join_finish(Join *j) {
     free(j->after);
     arena_finish(&j->arena);

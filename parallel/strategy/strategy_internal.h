@@ -68,6 +68,10 @@ void join_finish(Join *j);
 // is added up over the ranks that hold the same experts?
 bool join_is_of_experts(const Join *j, const Gradient *g);
 
+// The axes over which a gradient is added up: "data", and "expert" if it is there and the gradient
+// is not of experts.
+uint16_t join_summed_axes(const Join *j, const Gradient *g);
+
 // What is made of gradients is held where they are.
 void join_confine(const Join *j, TensorSpec *piece);
 
