@@ -14,7 +14,7 @@
 static const Option options[] = {
     {.kind = OPTION_HEADING, .name = "machine", .help = "On what"},
     {.name = "gpus", .kind = OPTION_LIST, AT(gpus), .marks = SIM_PLACE,
-     .value = "N,N..", .min = 1, .max = 4096,
+     .value = "N,N..", .min = 1, .max = 1 << 20,
      .brief = true,
      .help = "so many devices; one number: it and powers of two below, at most 8 sizes"},
     {.name = "ranks", .kind = OPTION_LIST, AT(ranks), .value = "N,N..", .min = 1, .max = 4096,

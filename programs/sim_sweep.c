@@ -340,6 +340,19 @@ static void print_network(const Sweep *s) {
          "messages take longer on real devices (docs/validation.md)");
 }
 
+// -v: of the last row.
+static void print_simulated(const Sweep *s) {
+    const Prediction *p = &s->rows[s->count - 1];
+    int ranks = p->report.run.ranks;
+    if (!s->options->verbose || !s->setting->devices || ranks == 1) return;
+    if (p->simulated < ranks)
+        printf("simulated: %d of %d devices; each of the others is like one of them\n",
+               p->simulated, ranks);
+    else
+        printf("simulated: all %d devices%s%s\n", ranks, p->not_folded ? ": " : "",
+               p->not_folded ? p->not_folded : "");
+}
+
 // --- all of it
 
 void sweep_begin(const Sweep *s) {
@@ -379,5 +392,6 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_memory(s);
     print_sources(s);
     print_network(s);
+    print_simulated(s);
     return s->options->verbose ? sweep_print_operations(s, a) : OK;
 }

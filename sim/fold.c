@@ -254,3 +254,23 @@ Status fold_init(Fold *f, Arena *a, const FoldInput *in) {
     arena_finish(&scratch);
     return s;
 }
+
+static const char *find_refusal(const TopologyOptions *network) {
+    if (!network->pricing.constants) return "collectives go message by message";
+    return network->shared_rail ? "devices of a node share a rail" : NULL;
+}
+
+Status fold_choose(const Fold **out, const char **why, Arena *a, const FoldInput *in,
+                   const TopologyOptions *network) {
+    *out = NULL;
+    *why = in->ranks > 1 ? find_refusal(network) : NULL;
+    if (*why || in->ranks == 1) return OK;
+    Fold *f = ARENA_NEW(a, Fold, 1);
+    if (!f) FAIL(ERR_MEMORY, "out of memory for folding %d ranks", in->ranks);
+    TRY(fold_init(f, a, in));
+    if (f->count < in->ranks)
+        *out = f;
+    else
+        *why = "no two of them are alike";
+    return OK;
+}

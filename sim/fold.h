@@ -16,6 +16,7 @@
 
 #include "core/base/arena.h"
 #include "sim/costs.h"
+#include "sim/topology.h"
 
 // The colours of a group's members, ascending.
 typedef struct {
@@ -43,6 +44,11 @@ typedef struct {
 // Takes time and a few bytes of scratch for each rank and its groups, not for each pair of ranks.
 // Fails with ERR_MEMORY.
 Status fold_init(Fold *f, Arena *a, const FoldInput *in) MUST_USE;
+
+// Fold the ranks of a simulation on this network, in the arena, if that gives the same times. *out
+// is NULL where all have to be simulated, and *why says why, to follow a colon; NULL: one rank.
+Status fold_choose(const Fold **out, const char **why, Arena *a, const FoldInput *in,
+                   const TopologyOptions *network) MUST_USE;
 
 // Simulated ranks, which of them stands for a rank, and which rank the i-th is. Without a fold
 // (NULL) each rank is simulated.

@@ -237,6 +237,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(hash_inputs(&out->inputs, run));
     count_sources(out, run);
+    out->simulated = count;
     Status s = run_steps(out, a, run, lines);
     for (int i = 0; i < count; i++) timeline_destroy(&lines[i]);
     for (int r = 0; r < run->ranks && s == OK; r++)
@@ -400,6 +401,8 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
         slow_down_link(&topology.rail, s->dilation);
     }
     run->topology = &topology;
+    const FoldInput in = {run->costs, run->plan, run->ranks, topology.devices_per_node};
+    if (!s->unfolded) TRY(fold_choose(&run->fold, &out->not_folded, a, &in, &topology));
     TRY(execute(out, a, run, job));
     out->report.device_bytes = s->machine->device.memory_bytes;
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);

@@ -35,6 +35,7 @@ typedef struct {
     NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
     NcclProtocol nccl_protocol;
     int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
+    bool unfolded;               // simulate all ranks with devices, also those that are alike
     const SimulateWatch *watch;  // of the simulation; NULL: none
 } SimSetting;
 
@@ -42,8 +43,10 @@ typedef struct {
 typedef struct {
     Report report;
     bool replay;
-    int steps;                     // of a replay, each with its own costs; 0: medians were replayed
-    double step_ms;                // of the last step; of such a replay the median
+    int steps;               // of a replay, each with its own costs; 0: medians were replayed
+    double step_ms;          // of the last step; of such a replay the median
+    int simulated;           // ranks: where some are alike (sim/fold.h), fewer than all
+    const char *not_folded;  // why all are, to follow a colon; NULL: they are not, or need not
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
     uint64_t inputs;               // hash of all that the prediction depends on
     int64_t memory_bytes;          // planned on a rank

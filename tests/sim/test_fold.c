@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Folding: which ranks are alike, by hand; and that one of each colour, simulated, does what every
 // rank of that colour does when all are, to the picosecond, for every strategy.
+#include "core/platform/machine.h"
 #include "core/report/report_alike.h"
 #include "parallel/strategy/pipeline_schedule.h"
-#include "sim/job.h"
-#include "sim/simulate.h"
+#include "sim/predict.h"
 #include "tests/support/plan_maker.h"
 #include "tests/support/testing.h"
 
@@ -21,18 +21,23 @@ typedef struct {
     int plan, ranks;
     Costs costs[CLASSES_MOST];
     const Costs *cost_of[RANKS_MOST];
+    Machine machine;
+    TopologyOptions topology;
+    const TopologyOptions *network;  // NULL: communication takes a cost of its own
     Timeline all[RANKS_MOST], one[RANKS_MOST];
 } Simulated;
 
 // Costs that differ from one kind of work and one class to the next, so that nobody arrives where
-// others do by chance.
-static void give_costs(Costs *c, const Program *p, int class, int k) {
+// others do by chance. On a network computation takes about as long as what is sent.
+static void give_costs(Simulated *x, int class) {
+    const Program *p = &x->set.programs[class];
+    Costs *c = &x->costs[class];
     ck_assert_ok(costs_init(c, &arena, p));
-    for (int i = 0; i < p->plans[k].op_count; i++) {
-        const Work *w = op_work(p, &p->plans[k].ops[i]);
-        int64_t ps = work_communicates(w) ? 5000 + w->payload_bytes / 3
-                                          : 1000 + (int64_t)(w->cost_key % 7919) + class;
-        c->ops[k][i] = (OpCost){ps, SOURCE_REPLAYED, true};
+    for (int i = 0; i < p->plans[x->plan].op_count; i++) {
+        const Work *w = op_work(p, &p->plans[x->plan].ops[i]);
+        int64_t ps = 1000 + (int64_t)(w->cost_key % 7919) + class;
+        if (work_communicates(w)) ps = x->network ? 0 : 5000 + w->payload_bytes / 3;
+        c->ops[x->plan][i] = (OpCost){x->network ? 1000 * ps : ps, SOURCE_REPLAYED, true};
     }
 }
 
@@ -45,7 +50,7 @@ static void run(Simulated *x, Timeline *lines, const Fold *fold) {
         ck_assert_ok(timeline_create(&lines[i], rank, STEPS, STEPS * ops + 1));
         line_of[i] = &lines[i];
     }
-    ck_assert_ok(simulate_devices(line_of, &o, NULL));
+    ck_assert_ok(simulate_devices(line_of, &o, x->network));
 }
 
 // What ends at one instant may be recorded in any order.
@@ -117,7 +122,27 @@ static void check_reports_equal(Simulated *x, const Fold *fold) {
     }
 }
 
-// How many ranks are simulated instead of all.
+static void check_simulated(Simulated *x, const Fold *fold) {
+    for (int c = 0; c < x->set.count; c++) give_costs(x, c);
+    run(x, x->all, NULL);
+    run(x, x->one, fold);
+    for (int r = 0; r < x->ranks; r++) check_equal(&x->all[r], &x->one[fold_index(fold, r)]);
+    check_reports_equal(x, fold);
+    for (int r = 0; r < x->ranks; r++) timeline_destroy(&x->all[r]);
+    for (int i = 0; i < fold->count; i++) timeline_destroy(&x->one[i]);
+}
+
+static void place(Simulated *x, int per_node) {
+    ck_assert_ok(machine_read(&x->machine, &arena, "dgx-a100"));
+    x->topology = (TopologyOptions){.nodes = (x->ranks + per_node - 1) / per_node,
+                                    .devices_per_node = per_node,
+                                    .link = x->machine.link,
+                                    .rail = x->machine.rail,
+                                    .pricing = {.constants = &x->machine.collectives}};
+}
+
+// How many ranks are simulated instead of all: with costs for communication, and with prices on a
+// network of nodes of so many devices.
 static int check_folded(const SimJob *job, int per_node) {
     static Simulated x;
     Fold fold;
@@ -126,17 +151,16 @@ static int check_folded(const SimJob *job, int per_node) {
     ck_assert_ok(sim_job_lowered(&x.set, &arena, job));
     ck_assert_int_le(x.set.count, CLASSES_MOST);
     x.plan = program_find_when(&x.set.programs[0], WHEN_EACH_STEP, 0);
-    for (int c = 0; c < x.set.count; c++) give_costs(&x.costs[c], &x.set.programs[c], c, x.plan);
     for (int r = 0; r < x.ranks; r++) x.cost_of[r] = &x.costs[program_set_class(&x.set, r)];
+    for (int c = 0; c < x.set.count; c++) x.costs[c].program = &x.set.programs[c];
     ck_assert_ok(fold_init(&fold, &arena, &(FoldInput){x.cost_of, x.plan, x.ranks, per_node}));
-    run(&x, x.all, NULL);
-    run(&x, x.one, &fold);
-    for (int r = 0; r < x.ranks; r++) check_equal(&x.all[r], &x.one[fold_index(&fold, r)]);
-    check_reports_equal(&x, &fold);
     for (int i = 0; i < fold.count; i++) multiplicity += fold_multiplicity(&fold, i);
     ck_assert_int_eq(multiplicity, x.ranks);
-    for (int r = 0; r < x.ranks; r++) timeline_destroy(&x.all[r]);
-    for (int i = 0; i < fold.count; i++) timeline_destroy(&x.one[i]);
+    place(&x, per_node);
+    for (int k = 0; k < 2; k++) {
+        x.network = k ? &x.topology : NULL;
+        check_simulated(&x, &fold);
+    }
     program_set_finish(&x.set);
     return fold.count;
 }
@@ -157,7 +181,7 @@ static SimJob job_of(const char *model, Mesh mesh) {
 // --- strategies
 
 START_TEST(data_parallel_ranks_are_one) {
-    for (int ranks = 2; ranks <= RANKS_MOST; ranks *= 2)
+    for (int ranks = 4; ranks <= RANKS_MOST; ranks *= 4)
         for (int zero = 0; zero <= 3; zero++) {
             SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = ranks});
             job.spec.strategy.zero = zero;
@@ -191,7 +215,7 @@ START_TEST(tensor_and_context_parallel_ranks_are_one) {
     context.spec.strategy.context = CONTEXT_ALL_TO_ALL;
     ck_assert_int_eq(check_folded(&context, 8), 1);
     SimJob both = job_of(GPT, (Mesh){.data = 4, .context = 4, .tensor = 4});
-    ck_assert_int_eq(check_folded(&both, 0), 1);
+    ck_assert_int_eq(check_folded(&both, 64), 1);
     arena_finish(&arena);
 }
 END_TEST
@@ -231,7 +255,62 @@ START_TEST(a_node_that_is_not_full_is_unlike_the_others) {
     SimJob job = job_of(GPT, (Mesh){.data = 6, .tensor = 2});
     ck_assert_int_eq(check_folded(&job, 8), 2);
     ck_assert_int_eq(check_folded(&job, 6), 1);
-    ck_assert_int_eq(check_folded(&job, 0), 1);
+    ck_assert_int_eq(check_folded(&job, 12), 1);
+    arena_finish(&arena);
+}
+END_TEST
+
+// --- predictions
+
+static void predict(Prediction *out, const SimJob *job, const Machine *m, bool unfolded,
+                    SimNetwork network) {
+    const SimSetting setting = {
+        .machine = m, .devices = true, .unfolded = unfolded, .network = network};
+    ck_assert_ok(predict_job(out, &arena, job, &setting));
+}
+
+START_TEST(a_prediction_is_the_same_with_all_ranks_simulated) {
+    Machine m;
+    Prediction one, all;
+    ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
+    SimJob job = job_of(GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 4});
+    predict(&one, &job, &m, false, SIM_NETWORK_AUTO);
+    predict(&all, &job, &m, true, SIM_NETWORK_AUTO);
+    ck_assert_int_eq(one.simulated, 2);
+    ck_assert_ptr_null(one.not_folded);
+    ck_assert_int_eq(all.simulated, 32);
+    check_near(all.step_ms, one.step_ms);
+    check_near(all.comm_ms, one.comm_ms);
+    check_near(all.launch_ms, one.launch_ms);
+    ck_assert_int_eq(all.comm_bytes, one.comm_bytes);
+    ck_assert_int_eq(all.inputs, one.inputs);
+    for (int b = 0; b < TIME_COUNT; b++)
+        check_near(all.report.breakdown_ms[b], one.report.breakdown_ms[b]);
+    arena_finish(&arena);
+}
+END_TEST
+
+// What a port carries then differs from member to member.
+START_TEST(collectives_that_go_message_by_message_are_not_folded) {
+    Machine m;
+    Prediction p;
+    ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
+    SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = 4});
+    predict(&p, &job, &m, false, SIM_NETWORK_FLOW);
+    ck_assert_int_eq(p.simulated, 4);
+    ck_assert_str_eq(p.not_folded, "collectives go message by message");
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(a_hundred_thousand_ranks_fold_as_soon_as_a_hundred) {
+    Machine m;
+    Prediction p;
+    ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
+    SimJob job = job_of(GPT, (Mesh){.pipe = 4, .data = 6144, .tensor = 4});
+    predict(&p, &job, &m, false, SIM_NETWORK_AUTO);
+    ck_assert_int_eq(p.simulated, 4);
+    ck_assert_int_eq(p.report.operations[0].ranks % (4 * 6144), 0);
     arena_finish(&arena);
 }
 END_TEST
@@ -328,9 +407,11 @@ START_TEST(who_has_messages_with_others_is_unlike) {
 }
 END_TEST
 
-SUITE("fold", groups_that_lie_on_nodes_in_other_ways_are_unlike,
-      who_has_messages_with_others_is_unlike, data_parallel_ranks_are_one,
-      one_device_of_data_parallel_is_unlike_the_others, tensor_and_context_parallel_ranks_are_one,
-      ranks_of_a_stage_are_one, ranks_that_share_experts_are_one,
-      a_node_that_is_not_full_is_unlike_the_others,
+SUITE("fold", a_prediction_is_the_same_with_all_ranks_simulated,
+      collectives_that_go_message_by_message_are_not_folded,
+      a_hundred_thousand_ranks_fold_as_soon_as_a_hundred,
+      groups_that_lie_on_nodes_in_other_ways_are_unlike, who_has_messages_with_others_is_unlike,
+      data_parallel_ranks_are_one, one_device_of_data_parallel_is_unlike_the_others,
+      tensor_and_context_parallel_ranks_are_one, ranks_of_a_stage_are_one,
+      ranks_that_share_experts_are_one, a_node_that_is_not_full_is_unlike_the_others,
       who_has_other_costs_is_unlike_and_so_is_who_waits_for_it)
