@@ -56,6 +56,12 @@ static const Option options[] = {
     JOB_ROWS_STRATEGY(SimOptions),
     JOB_ROW_PLAN(SimOptions),
 
+    {.kind = OPTION_HEADING, .name = "collectives", .help = "A collective by itself"},
+    {.name = "collective", .kind = OPTION_CHOICE, AT(collective), .value = SIM_COLLECTIVE_WORDS,
+     .initial = "no", .help = "what it takes on --gpus N, size by size, as nccl-tests prints it"},
+    {.name = "sizes", .kind = OPTION_STRING, AT(sizes), .value = "SIZE,SIZE..",
+     .initial = "8..1GiB", .help = "the sizes; 1KiB..1GiB: each double the one before"},
+
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "compare", .kind = OPTION_STRING, AT(compare), .value = "FILE,..", .brief = true,
      .help = "measured beside simulated: reports of train --report FILE.json"},
@@ -125,6 +131,13 @@ static const OptionDetail details[] = {
      .others = "nccl"},
     {.topic = "nccl-algo",
      .text = "As NCCL_ALGO does; collectives that do not have it keep theirs."},
+    {.topic = "collective",
+     .text = "By NCCL's model, in its columns: algbw is bytes / time, busbw what a link carries of "
+             "it. With --compare TABLE (text that nccl-tests or bench/collectives printed, or CSV "
+             "with columns size and time) measured beside simulated, with the error.",
+     .others = "collectives nccl-tests"},
+    {.topic = "sizes",
+     .text = "Of the whole array, of an all_to_all of what one rank has, as nccl-tests counts."},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
      .text = "Alone, the recorded run is put together again, each step from its own durations (a "
@@ -159,6 +172,7 @@ static const OptionExample examples[] = {
     {"sim --gpus 1,2,4..64 --platform dgx-h100 --batch 4096", "strong scaling over nodes"},
     {"sim --trace run/", "replay a recorded run: simulated beside measured"},
     {"sim --trace run/ --ranks 1,2,4", "the same job on other numbers of ranks of this host"},
+    {"sim --collective all_reduce --gpus 16", "one all-reduce by NCCL's model, size by size"},
     {"sim --gpus 4 --print-plan step", "what each of four devices would do in a step"},
 };
 

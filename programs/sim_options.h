@@ -11,6 +11,9 @@ enum { SIM_PLACE = 1 << 16 };
 // How a host launches a device's operations; the words of --launch.
 typedef enum { SIM_LAUNCH_PLATFORM, SIM_LAUNCH_EAGER, SIM_LAUNCH_GRAPH } SimLaunch;
 
+// The words of --collective; the first: none is asked for.
+#define SIM_COLLECTIVE_WORDS "no|all_reduce|all_gather|reduce_scatter|broadcast|all_to_all"
+
 // Values as the table in sim_options.c fills them.
 typedef struct {
     JobSpec job;
@@ -19,7 +22,8 @@ typedef struct {
     int64_t batch_per_rank;
     double dilate;
     IntList ranks, gpus;
-    int network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
+    const char *sizes;  // of --collective
+    int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
     bool print_memory, print_mesh, explain, point, json, csv, plain, preview, require_plot;
     bool quiet, version, no_view;

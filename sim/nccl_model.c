@@ -298,7 +298,7 @@ static int64_t hops_latency(const Question *q, NcclAlgorithm a, NcclProtocol p) 
     case NCCL_NVLS: return within + (nodes > 1 ? across : 0);
     case NCCL_NVLS_TREE: return within + 2 * log2_floor(nodes) * across;
     case NCCL_PAT: return log2_floor(nodes) * times(across, 10, 35) + q->call->ranks * US(2.8);
-    default: return nodes > 1 ? across : within;
+    default: return (nodes > 1 ? across : within) + (q->call->ranks - 2) * US(0.4);
     }
 }
 

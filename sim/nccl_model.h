@@ -8,7 +8,8 @@
 // of a ring's all-reduce, twice the depth of a tree; bandwidth is that of the channels, less what a
 // protocol wastes (LL sends a flag with every 4 bytes, LL128 8 in 128). Where the model speaks of
 // no such collective (all-to-all, scatter, gather: sends and receives at once) the price is the
-// latency of a send and the time of the busier of NVLink and rail.
+// latency of a send, 0.4 us for each further peer, as the model has it for the peers of a
+// CollNetDirect, and the time of the busier of NVLink and rail.
 //
 // Whole numbers throughout: picoseconds, bytes per second, factors in thousandths or millionths.
 #ifndef SIM_NCCL_MODEL_H

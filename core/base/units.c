@@ -166,14 +166,16 @@ static Status list_add(IntList *l, int64_t item, const char *text) {
     return OK;
 }
 
+typedef Status ParseItem(int64_t *out, const char *text);
+
 // One item, "4" or "4..64"; `item` is ours to change.
-static Status list_add_item(IntList *l, char *item, const char *text) {
+static Status list_add_item(IntList *l, char *item, const char *text, ParseItem *parse) {
     char *dots = strstr(item, "..");
     if (dots) *dots = '\0';
     int64_t first, last;
-    TRY(units_parse_count(&first, item));
+    TRY(parse(&first, item));
     if (!dots) return list_add(l, first, text);
-    TRY(units_parse_count(&last, dots + 2));
+    TRY(parse(&last, dots + 2));
     int64_t i = first;
     for (; i > 0 && i < last && i <= INT64_MAX / 2; i *= 2) TRY(list_add(l, i, text));
     if (i != last || first == 0)
@@ -183,23 +185,30 @@ static Status list_add_item(IntList *l, char *item, const char *text) {
     return list_add(l, last, text);
 }
 
-Status units_parse_list(IntList *out, const char *text) {
+static Status list_parse(IntList *out, const char *text, ParseItem *parse, const char *what) {
     IntList l = {.count = 0};
     for (const char *p = text;;) {
         size_t length = strcspn(p, ",");
         char item[64];
         if (length == 0 || length >= sizeof item)
-            FAIL(ERR_USAGE,
-                 "\"%.60s\" is not a list: give whole numbers between commas, such as 1,2,4..64",
-                 text);
+            FAIL(ERR_USAGE, "\"%.60s\" is not a list: give %s", text, what);
         memcpy(item, p, length);
         item[length] = '\0';
-        TRY(list_add_item(&l, item, text));
+        TRY(list_add_item(&l, item, text, parse));
         if (p[length] == '\0') break;
         p += length + 1;
     }
     *out = l;
     return OK;
+}
+
+Status units_parse_list(IntList *out, const char *text) {
+    return list_parse(out, text, units_parse_count,
+                      "whole numbers between commas, such as 1,2,4..64");
+}
+
+Status units_parse_sizes(IntList *out, const char *text) {
+    return list_parse(out, text, units_parse_size, "sizes between commas, such as 8,1KiB..1GiB");
 }
 
 // --- printing

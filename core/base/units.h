@@ -42,6 +42,9 @@ typedef struct {
 // Counts between commas; "4..64" stands for doubling from 4 until 64: 4,8,16,32,64.
 Status units_parse_list(IntList *out, const char *text) MUST_USE;
 
+// The same of sizes: "8,1KiB..1GiB".
+Status units_parse_sizes(IntList *out, const char *text) MUST_USE;
+
 // numerator / denominator, rounded up, or INT64_MAX where that is less. Neither is negative.
 int64_t units_divide_up(__int128 numerator, __int128 denominator);
 

@@ -177,7 +177,8 @@ START_TEST(more_bytes_or_more_ranks_are_not_faster_by_a_ring) {
 END_TEST
 
 // A message: 8.4 + 3.4 us and all channels; across, 8.4 + 14 us and one adapter. 16 members that
-// send all others their part: 7/16 by NVLink, 8/16 by the adapter, which takes longer.
+// send all others their part: 7/16 by NVLink, 8/16 by the adapter, which takes longer; and 0.4 us
+// for each of 14 further peers.
 START_TEST(sends_cost_a_send_and_the_busier_way) {
     const NcclConstants c = unfitted("dgx-a100");
     NcclPrice p;
@@ -190,7 +191,7 @@ START_TEST(sends_cost_a_send_and_the_busier_way) {
     ck_assert_ok(nccl_price_message(&p, &c, 4, false));
     is(&p, NCCL_P2P, NCCL_LL, PS_PER_US / 10 * 72, INT64_C(120000000000));
     p = price_of(&c, COLLECTIVE_ALL_TO_ALL, 1 << 24, 16, 2);
-    is(&p, NCCL_P2P, NCCL_SIMPLE, PS_PER_US / 10 * 224, INT64_C(48000000000));
+    is(&p, NCCL_P2P, NCCL_SIMPLE, PS_PER_US / 10 * 280, INT64_C(48000000000));
     ck_assert(p.port_weight == 448 && p.rail_weight == 512);
 }
 END_TEST

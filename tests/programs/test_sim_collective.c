@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// sim --collective, as a user would call it.
+#include "tests/support/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void expect(const Command *c, const char *text) {
+    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
+}
+
+// Eight A100: 15 us of NCCL's and 20 of the machine file's; then a bus of 240 GB/s: 7905.37 us.
+START_TEST(a_collective_has_the_columns_of_nccl_tests) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 8 --sizes 8,1GiB"), 0);
+    expect(&c, "all_reduce on 8 devices of dgx-a100, 1 node: NCCL's model  [simulated]\n");
+    expect(&c,
+           "          8           2  float          Ring       LL      35.00    0.00    0.00\n");
+    expect(&c,
+           " 1073741824   268435456  float          Ring   Simple    7905.37  135.82  237.69\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --collective all_gather --gpus 2,16 --sizes 1KiB..4KiB "
+                                     "--nccl-algo ring --nccl-proto simple | grep -c Simple"),
+                     0);
+    ck_assert_str_eq(c.out, "6\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --collective broadcast | awk 'length > 80 {exit 1}'"), 0);
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(json_has_the_same_and_the_channels) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --collective all_to_all --gpus 16 --sizes 1MiB --json"),
+                     0);
+    expect(&c, "\"collective\": \"all_to_all\"");
+    expect(&c, "\"nodes\": 2");
+    expect(&c, "\"algorithm\": \"P2P\"");
+    expect(&c, "\"channels\": ");
+    ck_assert(c.out[0] == '{');
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 2,4 --sizes 8 --json"), 0);
+    ck_assert(c.out[0] == '[');
+    command_finish(&c);
+}
+END_TEST
+
+// Measured 70 us where the model says 35: half, -50 %.
+START_TEST(a_measured_table_is_set_beside_it) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 "printf '#  Rank 0 Pid 1 on a device 0\\n#  Rank 1 Pid 1 on a\\n"
+                                 "# size count type time\\n8 2 float 55.6\\n' > t && "
+                                 "sim --collective all_reduce --compare t"),
+                     0);
+    expect(&c, "all_reduce on 2 devices of dgx-a100, 1 node");
+    expect(&c, "27.80     0.00      55.60     0.00   -50.0%\n");
+    expect(&c, "1 row: mean error 50.0 %, at most -50.0 % at 8B\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce "
+                                     "--compare - --gpus 8 --json"),
+                     0);
+    expect(&c, "\"measured_us\": 70");
+    expect(&c, "\"mean_error\": 0.49999");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(what_does_not_go_together_is_refused) {
+    static const struct {
+        const char *line, *why;
+    } lines[] = {
+        {"sim --sizes 8", "--sizes are of --collective"},
+        {"sim --collective all_reduce --model net", "leave out --model"},
+        {"sim --collective all_reduce --csv", "leave out --csv"},
+        {"sim --collective all_reduce --network flow", "--network flow has no table"},
+        {"sim --collective all_reduce --sizes 8,x", "\"x\""},
+        {"sim --collective all_reduce --sizes 1KiB..3KiB", "doubling"},
+        {"sim --collective all_reduce --platform laptop", "laptop has no section `collectives`"},
+        {"sim --collective all_reduce --nccl-algo nvls --gpus 8", "no NVLS with auto here"},
+        {"printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce --compare -",
+         "does not say how many devices"},
+        {"sim --collective all_reduce --compare nowhere.txt", "nowhere.txt"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Command c = {0};
+        ck_assert_msg(command_run(&c, "%s", lines[i].line) == 2, "%s: %s", lines[i].line, c.out);
+        ck_assert_msg(strstr(c.err, lines[i].why) != NULL, "%s: %s", lines[i].line, c.err);
+        command_finish(&c);
+    }
+}
+END_TEST
+
+SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
+      json_has_the_same_and_the_channels, a_measured_table_is_set_beside_it,
+      what_does_not_go_together_is_refused)
