@@ -295,7 +295,7 @@ static void print_misfit(const Sweep *s) {
 static void print_memory(const Sweep *s) {
     const ReportAnswers *a = s->rows[s->count - 1].answers;
     char bytes[UNITS_TEXT];
-    char head[96];
+    char head[256];
     SweepPhrases line = {s->width, 0};
     snprintf(head, sizeof head, "memory%s%s%s: ", *a->class ? " on " : "", a->class,
              s->size_count > 1 ? ", last row" : "");
@@ -303,6 +303,7 @@ static void print_memory(const Sweep *s) {
         if (a->memory_bytes[m] >= 1024)
             sweep_phrase(&line, "%s%s %s", line.column ? "" : head, memory_name((Memory)m),
                          units_print_size(bytes, a->memory_bytes[m]));
+    if (a->peak_op) sweep_phrase(&line, "most at %s", a->peak_op);
     putchar('\n');
 }
 

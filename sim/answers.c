@@ -3,6 +3,7 @@
 // from two breakdowns. Read answers_make().
 #include "sim/answers.h"
 
+#include "sim/peak.h"
 #include "sim/sent_bytes.h"
 
 #include <math.h>
@@ -26,7 +27,7 @@ static double flops_of_rank(const Program *p) {
 static double peak_flops(const Prediction *p, const AnswersOf *of) {
     const JobSpec *job = &of->job->spec;
     double peak = (double)of->setting->machine->device.flops_per_s[job->dtype];
-    if (!of->devices_per_node || peak <= 0) return (double)NAN;
+    if (!of->place || peak <= 0) return (double)NAN;
     double slower = of->setting->dilation ? (double)of->setting->dilation / 1000 : 1;
     return peak / slower * job->ranks * p->step_ms * 1e-3;
 }
@@ -55,15 +56,29 @@ static int64_t memory_of(const Program *p) {
     return bytes;
 }
 
-static void add_memory(ReportAnswers *out, const ProgramSet *set) {
+static Status add_peak(ReportAnswers *out, Arena *a, const Program *p) {
+    Peak peak;
+    int k = program_find_when(p, WHEN_EACH_STEP, 0);
+    TRY(peak_find(&peak, a, p, k));
+    if (peak.op == NONE) return OK;
+    const Op *op = &p->plans[k].ops[peak.op];
+    out->peak_op = arena_string(a, op_name(p, op));
+    out->peak_phase = phase_name((Phase)op_work(p, op)->phase);
+    if (!out->peak_op) FAIL(ERR_MEMORY, "out of memory for a prediction");
+    return OK;
+}
+
+static Status add_memory(ReportAnswers *out, Arena *a, const ProgramSet *set) {
     int most = 0;
     for (int c = 1; c < set->count; c++)
         if (memory_of(&set->programs[c]) > memory_of(&set->programs[most])) most = c;
     for (int m = 0; m < MEMORY_COUNT; m++)
         out->memory_bytes[m] = program_memory(&set->programs[most], (Memory)m);
-    out->class = program_set_name(set, most);
+    out->class = arena_string(a, program_set_name(set, most));
+    if (!out->class) FAIL(ERR_MEMORY, "out of memory for a prediction");
     out->rank = 0;
     while (program_set_class(set, out->rank) != most) out->rank++;
+    return add_peak(out, a, &set->programs[most]);
 }
 
 // --- all of it
@@ -73,14 +88,12 @@ Status answers_make(Prediction *p, Arena *a, const AnswersOf *of) {
     int *ranks = ARENA_NEW(a, int, of->set->count);
     if (!out || !ranks) FAIL(ERR_MEMORY, "out of memory for a prediction");
     for (int r = 0; r < of->job->spec.ranks; r++) ranks[program_set_class(of->set, r)]++;
-    add_memory(out, of->set);
-    out->class = arena_string(a, out->class);
-    if (!out->class) FAIL(ERR_MEMORY, "out of memory for a prediction");
+    TRY(add_memory(out, a, of->set));
     TRY(add_flops(out, a, p, of, ranks));
     out->node_bytes = out->rail_bytes = (double)NAN;
-    if (of->devices_per_node) {
+    if (of->place) {
         SentBytes sent;
-        TRY(sent_bytes_of_step(&sent, a, of->set, of->devices_per_node));
+        TRY(sent_bytes_of_step(&sent, a, of->set, of->place));
         out->node_bytes = sent.within_node;
         out->rail_bytes = sent.between_nodes;
     }

@@ -7,13 +7,13 @@
 #include "sim/predict.h"
 
 // Of a prediction whose times are known: answers of the job and the lowered programs that were
-// simulated, in the arena; the report gets them. `devices_per_node`: of ranks that have devices;
-// 0: they share a host, whose peak and links are not known. ERR_MEMORY.
+// simulated, in the arena; the report gets them. `place`: of ranks that have devices; NULL: they
+// share a host, whose peak and links are not known. ERR_MEMORY.
 typedef struct {
     const SimJob *job;
     const SimSetting *setting;
     const ProgramSet *set;
-    int devices_per_node;
+    const TopologyOptions *place;
 } AnswersOf;
 Status answers_make(Prediction *p, Arena *a, const AnswersOf *of) MUST_USE;
 

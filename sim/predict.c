@@ -472,7 +472,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                    : predict_host(out, a, &run, job, s, costs));
     TopologyOptions place = {.devices_per_node = 0};
     if (s->devices) TRY(place_devices(&place, s, run.ranks));
-    const AnswersOf of = {job, s, set, place.devices_per_node};
+    const AnswersOf of = {job, s, set, s->devices ? &place : NULL};
     return answers_make(out, a, &of);
 }
 

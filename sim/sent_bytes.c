@@ -17,6 +17,13 @@ typedef struct {
     double between;
 } Known;
 
+// On how many nodes groups of that number are, of ranks of a class: `count` kinds of them.
+enum { SPANS = 4 };
+typedef struct {
+    int class, group, count;
+    int32_t nodes[SPANS], members[SPANS];  // members: of all groups that are on so many
+} Spans;
+
 enum { MESSAGE = COLLECTIVE_COUNT };  // a kind beside those of collectives
 
 enum { MESSAGES_MOST = 1 << 23 };  // of collectives, that are counted
@@ -26,7 +33,10 @@ typedef struct {
     const int *ranks;        // [class]
     const int16_t *classes;  // [rank]
     Known *known;
-    int known_count, per_node, devices;
+    const NcclPricing *pricing;  // without constants: message by message
+    Spans *spans;                // [span_count] of groups whose members were counted
+    int32_t *seen, seens;        // [node] the last group that met it
+    int known_count, span_count, per_node, devices;
     int64_t messages;
 } Counting;
 
@@ -104,6 +114,77 @@ static void add_sends(SentBytes *out, Counting *c, int class, const Work *w) {
     out->between_nodes += bytes * between;
 }
 
+// --- by NCCL's model
+
+static int32_t nodes_of_group(Counting *c, const Program *p, int group, int rank) {
+    int32_t nodes = 0;
+    c->seens++;
+    for (int i = 0; i < group_size(p, group); i++) {
+        int32_t *seen = &c->seen[node_of(c, group_member(p, group, rank, i))];
+        nodes += *seen != c->seens;
+        *seen = c->seens;
+    }
+    return nodes;
+}
+
+static void add_span(Spans *s, int32_t nodes, int32_t members) {
+    int i = 0;
+    while (i < s->count && s->nodes[i] != nodes) i++;
+    if (i == SPANS) i = SPANS - 1;
+    if (i == s->count) s->nodes[s->count++] = nodes;
+    s->members[i] += members;
+}
+
+// Each group once, by the member at its first place.
+static const Spans *find_spans(Counting *c, int class, int group) {
+    for (int i = 0; i < c->span_count; i++)
+        if (c->spans[i].class == class && c->spans[i].group == group) return &c->spans[i];
+    const Program *p = &c->set->programs[class];
+    Spans *s = &c->spans[c->span_count++];
+    int first = NONE;
+    *s = (Spans){.class = class, .group = group};
+    for (int r = 0; r < c->devices; r++) {
+        if (c->classes[r] != class) continue;
+        if (first == NONE) first = r;
+        if (group_position(p, group, r) == 0)
+            add_span(s, nodes_of_group(c, p, group, r), group_size(p, group));
+    }
+    if (!s->count) add_span(s, nodes_of_group(c, p, group, first), 1);  // first places elsewhere
+    return s;
+}
+
+// A link of a node carries what goes over a rail as well, but where members exchange directly.
+static void add_price(SentBytes *out, const NcclPrice *price, double bytes) {
+    double port = bytes * price->port_weight / NCCL_WEIGHT;
+    double rail = bytes * price->rail_weight / NCCL_WEIGHT;
+    bool passes = price->algorithm != NCCL_P2P && port >= rail;
+    out->within_node += passes ? port - rail : port;
+    out->between_nodes += rail;
+}
+
+static Status add_priced(SentBytes *out, Counting *c, int class, const Work *w) {
+    Collective what = collective_work_collective(&c->set->programs[class], w);
+    if (what.ranks < 2) return OK;
+    const Spans *s = find_spans(c, class, w->group);
+    double bytes = (double)what.elements * (double)dtype_bytes((Dtype)w->dtype);
+    double all = 0;
+    for (int i = 0; i < s->count; i++) all += s->members[i];
+    for (int i = 0; i < s->count; i++) {
+        NcclPrice price;
+        const NcclCall call = {.kind = what.kind,
+                               .bytes = (int64_t)bytes,
+                               .ranks = what.ranks,
+                               .nodes = s->nodes[i],
+                               .algorithm = c->pricing->algorithm,
+                               .protocol = c->pricing->protocol};
+        TRY(nccl_price(&price, c->pricing->constants, &call));
+        add_price(out, &price, bytes * s->members[i] / all * c->ranks[class] / c->devices);
+    }
+    return OK;
+}
+
+// --- all of it
+
 static void add_collective(SentBytes *out, Counting *c, int class, const Work *w) {
     double bytes = traffic_bytes(&c->set->programs[class], w, NONE) * c->ranks[class] / c->devices;
     double between = share_between(c, class, w);
@@ -121,29 +202,40 @@ static int count_communications(const ProgramSet *set) {
     return count;
 }
 
-static void add_class(SentBytes *out, Counting *c, int class) {
+static Status add_class(SentBytes *out, Counting *c, int class) {
     const Program *p = &c->set->programs[class];
     const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
         if (!work_communicates(w)) continue;
-        if (!work_is_message(w))
+        if (work_is_message(w)) {
+            if (work_is_send(w)) add_sends(out, c, class, w);
+        } else if (c->pricing->constants)
+            TRY(add_priced(out, c, class, w));
+        else
             add_collective(out, c, class, w);
-        else if (work_is_send(w))
-            add_sends(out, c, class, w);
     }
+    return OK;
 }
 
-Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set, int devices_per_node) {
-    Counting c = {.set = set, .per_node = devices_per_node, .devices = program_set_ranks(set)};
+Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set,
+                          const TopologyOptions *place) {
+    Counting c = {.set = set,
+                  .pricing = &place->pricing,
+                  .per_node = place->devices_per_node,
+                  .devices = program_set_ranks(set)};
+    int most = count_communications(set) + 1;
     int *ranks = ARENA_NEW(a, int, set->count);
     int16_t *classes = ARENA_NEW(a, int16_t, c.devices);
-    c.known = ARENA_NEW(a, Known, count_communications(set) + 1);
-    if (!ranks || !classes || !c.known) FAIL(ERR_MEMORY, "out of memory for what a step sends");
+    c.known = ARENA_NEW(a, Known, most);
+    c.spans = ARENA_NEW(a, Spans, most);
+    c.seen = ARENA_NEW(a, int32_t, c.devices / c.per_node + 1);
+    if (!ranks || !classes || !c.known || !c.spans || !c.seen)
+        FAIL(ERR_MEMORY, "out of memory for what a step sends");
     for (int r = 0; r < c.devices; r++) ranks[classes[r] = (int16_t)program_set_class(set, r)]++;
     c.ranks = ranks;
     c.classes = classes;
     *out = (SentBytes){0, 0};
-    for (int k = 0; k < set->count; k++) add_class(out, &c, k);
+    for (int k = 0; k < set->count; k++) TRY(add_class(out, &c, k));
     return OK;
 }

@@ -19,6 +19,8 @@ static int set_memory(json_t *out, const ReportAnswers *a) {
     int64_t all = 0;
     int failed = json_object_set_new(memory, "rank", json_integer(a->rank));
     failed |= set_text(memory, "class", a->class);
+    failed |= set_text(memory, "operation", a->peak_op);
+    failed |= set_text(memory, "phase", a->peak_phase);
     for (int m = 0; m < MEMORY_COUNT; m++) {
         all += a->memory_bytes[m];
         failed |=

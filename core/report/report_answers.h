@@ -20,7 +20,8 @@ typedef struct {
     double mfu, hfu;        // these over the step's time and the peak of all devices, 0 to 1
     int rank;               // the first of those that need most memory,
     const char *class;      // its class, "stage 0"; empty where all ranks do the same,
-    int64_t memory_bytes[MEMORY_COUNT];  // and what is planned for a step of it
+    int64_t memory_bytes[MEMORY_COUNT];  // what is planned for a step of it,
+    const char *peak_op, *peak_phase;    // and the operation at which most of that is in use
     double node_bytes, rail_bytes;  // that a device sends in a step, within its node and out of it,
                                     // mean over all
     double speed_up, efficiency;    // against the first size

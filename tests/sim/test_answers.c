@@ -3,6 +3,7 @@
 // links, and options with which a step would fit.
 #include "sim/answers.h"
 #include "sim/fit.h"
+#include "sim/peak.h"
 #include "sim/sent_bytes.h"
 #include "tests/support/testing.h"
 
@@ -107,6 +108,38 @@ START_TEST(memory_is_that_of_the_rank_that_needs_most) {
 }
 END_TEST
 
+// In the backward of the last block there are, beside what all blocks keep, the gradient of its
+// output and of what gelu reads and gives (tests/parallel/strategy/test_recompute_bytes.c): gelu's
+// own backward is the first that has both. Forward alone, the loss has logits and their gradient.
+START_TEST(most_is_in_use_where_the_last_block_goes_backward) {
+    const SimJob job = job_of("gpt:layers=3,hidden=64,heads=4,seq=32,vocabulary=8", 1, 512);
+    Prediction p = predict(&job, 0);
+    ck_assert_str_eq(p.answers->peak_op, "h.2.mlp.gelu1.backward_input");
+    ck_assert_str_eq(p.answers->peak_phase, "backward");
+    const SimJob wide = job_of("gpt:layers=1,hidden=64,heads=4,seq=32,vocabulary=8192", 1, 64);
+    p = predict(&wide, 0);
+    ck_assert_str_eq(p.answers->peak_op, "cross_entropy.forward");
+    arena_finish(&arena);
+}
+END_TEST
+
+// The images, the gradient of the logits, and what is made of them: gradients of weight and bias.
+START_TEST(a_peak_is_the_sum_of_what_is_there) {
+    const SimJob job = job_of("linear", 1, 64);
+    ProgramSet set;
+    Peak peak;
+    ck_assert_ok(sim_job_step(&set, &arena, &job));
+    int k = program_find_when(&set.programs[0], WHEN_EACH_STEP, 0);
+    ck_assert_ok(peak_find(&peak, &arena, &set.programs[0], k));
+    const Plan *plan = &set.programs[0].plans[k];
+    ck_assert_int_ge(peak.op, 0);
+    ck_assert_str_eq(op_name(&set.programs[0], &plan->ops[peak.op]), "fc.backward_weight");
+    ck_assert_int_eq(peak.in_use, 4 * (64 * 784 + 64 * 10 + 7840 + 10));
+    program_set_finish(&set);
+    arena_finish(&arena);
+}
+END_TEST
+
 // An evaluation takes 256 rows on each device, whatever a step takes.
 START_TEST(memory_is_that_of_a_training_step) {
     const SimJob few = job_of("net", 1, 4), many = job_of("net", 1, 256);
@@ -147,11 +180,14 @@ START_TEST(a_size_lost_what_grew_most) {
 }
 END_TEST
 
+static NcclPricing pricing;  // without constants: message by message
+
 static SentBytes sent(const SimJob *job, int devices_per_node) {
     SentBytes out;
     ProgramSet set;
+    const TopologyOptions place = {.devices_per_node = devices_per_node, .pricing = pricing};
     ck_assert_ok(sim_job_step(&set, &arena, job));
-    ck_assert_ok(sent_bytes_of_step(&out, &arena, &set, devices_per_node));
+    ck_assert_ok(sent_bytes_of_step(&out, &arena, &set, &place));
     program_set_finish(&set);
     arena_finish(&arena);
     return out;
@@ -185,6 +221,24 @@ START_TEST(stages_send_over_the_borders_between_them) {
     const double border = 2.0 * 8 * 32 * 4;
     ck_assert_double_eq_tol(bytes.between_nodes, border / 4, 32);
     ck_assert_double_eq_tol(bytes.within_node, 2 * border / 4, 32);
+}
+END_TEST
+
+// NCCL's ring over two nodes of 8: 2 * 15 / 16 of the array, an eighth of which each device sends
+// by its own rail; within a node 2 * 7 / 8 of it.
+START_TEST(priced_collectives_send_as_their_algorithm_does) {
+    Machine m;
+    ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
+    pricing = (NcclPricing){.constants = &m.collectives, .algorithm = NCCL_RING};
+    const double array = 4 * 7850 + 16;
+    const SimJob two = job_of("linear", 16, 64), one = job_of("linear", 8, 64);
+    SentBytes bytes = sent(&two, 8);
+    ck_assert_double_eq_tol(bytes.within_node + bytes.between_nodes, array * 15 / 8, 64);
+    ck_assert_double_eq_tol(bytes.between_nodes, array * 15 / 8 / 8, 64);
+    bytes = sent(&one, 8);
+    ck_assert_double_eq_tol(bytes.within_node, array * 7 / 4, 64);
+    ck_assert_double_eq(bytes.between_nodes, 0);
+    pricing = (NcclPricing){0};
 }
 END_TEST
 
@@ -249,7 +303,9 @@ END_TEST
 
 SUITE("answers", model_flops_are_of_the_model_and_utilisation_of_the_peak,
       what_is_computed_again_is_hardware_alone, memory_is_that_of_the_rank_that_needs_most,
+      most_is_in_use_where_the_last_block_goes_backward, a_peak_is_the_sum_of_what_is_there,
       memory_is_that_of_a_training_step, a_size_lost_what_grew_most,
       bytes_go_within_nodes_and_between_them, stages_send_over_the_borders_between_them,
+      priced_collectives_send_as_their_algorithm_does,
       a_step_that_does_not_fit_is_planned_with_other_options,
       one_device_recomputes_or_takes_fewer_rows_at_once, tensor_parallel_ranks_share_weights)
