@@ -203,9 +203,30 @@ static void slots_by_hand(Case *c, const Device *d) {
     EXPECT(c, &got, "dx", 6, 14, 0, 0);
 }
 
+// Two tokens here and two on another rank, of which one chose each expert here, and both expert 0
+// there. 0.5 · 2 / 4 of (3 · 1.25 + 1 · 0.75), counted by 1/4. Nothing but the balance has a
+// gradient: dp = 0.5 · 2 / 4 / 4 · chosen = 3/16 1/16, and dz0 = p0 p1 (dp0 - dp1).
+static void balance_of_two_ranks(Case *c, const Device *d) {
+    const int64_t attrs[] = {0, build_attr_real(0.5)};
+    TENSOR(c, "probability", REAL(c), SHAPE(ROWS, 1, 2), 0.75, 0.25, 0.5, 0.5);
+    TENSOR(c, "chosen", DTYPE_I64, SHAPE(2, 2), 1, 1, 2, 0);
+    TENSOR(c, "slot", DTYPE_I32, SHAPE(ROWS, 1, 1), 0, 1);
+    TENSOR(c, "dgates", REAL(c), SHAPE(ROWS, 1, 1), 0, 0);
+    TENSOR(c, "inverse_count", DTYPE_F64, SHAPE(1), 0.25);
+    OUTPUT(c, "counts", DTYPE_F64, SHAPE(1, EXPERT_CHOSEN + 2));
+    OUTPUT(c, "dlogits", REAL(c), SHAPE(ROWS, 1, 2));
+    case_op(c, KIND_BALANCE, false, attrs, "counts", "probability chosen inverse_count");
+    case_op(c, KIND_ROUTE_BACKWARD, false, attrs, "dlogits",
+            "dgates probability slot chosen inverse_count");
+    Values got = run_lowered(c, d);
+    EXPECT(c, &got, "counts", 0.28125, 0, 0, 0);
+    EXPECT(c, &got, "dlogits", 0.0234375, -0.0234375, 0.03125, -0.03125);
+}
+
 START_TEST(experts_by_hand) {
     by_hand(5, switch_route);
     by_hand(2, mixtral_route);
+    by_hand(2, balance_of_two_ranks);
     by_hand(2, slots_by_hand);
 }
 END_TEST
