@@ -337,6 +337,29 @@ static Status add_buckets(Join *j, Plan *plan, const Gradient *g, int count) {
     return OK;
 }
 
+// Sums that no strategy takes along data, of experts that no other rank has: over all shards, too.
+static Status add_last_sums(Join *j, Plan *plan, const Gradient *g, int count) {
+    for (int first = 0, end; first < count; first = end) {
+        int after;
+        end = gradients_bucket(j->p, j->options, g, count, first, &after);
+        TRY(join_all_reduce(j, plan, "all_reduce.context", &g[first], end - first, ALGORITHM_DIRECT,
+                            after));
+    }
+    return OK;
+}
+
+static Status add_sums(Join *j, Plan *plan, const Gradient *g, int count) {
+    Gradient *some = ARENA_NEW(&j->arena, Gradient, 2 * count + 1), *others = some + count;
+    int last = 0, before = 0;
+    if (!some) FAIL(ERR_MEMORY, "out of memory for %d gradients", count);
+    for (int i = 0; i < count; i++) {
+        Placement data = j->p->tensors[g[i].part[0]].placement[j->axis];
+        *(placement_is_partial(data) ? &others[before++] : &some[last++]) = g[i];
+    }
+    TRY(add_buckets(j, plan, others, before));
+    return add_last_sums(j, plan, some, last);
+}
+
 static Status join_all(Join *j, Plan *plan) {
     static const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
     uint16_t axes = (uint16_t)(j->axes | 1 << mesh_find_axis(j->p, MESH_CONTEXT));
@@ -346,7 +369,7 @@ static Status join_all(Join *j, Plan *plan) {
         TRY(gradients_find_along(j->p, plan, roles[r], axes, j->options->local_shards, &j->arena,
                                  &g, &count));
         gradients_sort(g, count);
-        TRY(add_buckets(j, plan, g, count));
+        TRY(add_sums(j, plan, g, count));
     }
     TRY(join_place(j, plan));
     return plan_derive_deps(j->p, plan);
@@ -359,6 +382,8 @@ Status context_join(Program *p, const StrategyOptions *options) {
     j.group = program_find_group(p, "context");
     // A lane of their own: exchanges of the backward would wait for sums that wait for its end.
     if (s == OK) s = program_add_lane(p, "sums", LANE_COMMUNICATION, j.group, &j.lane);
+    j.holders_group = j.group;
+    j.holders_lane = j.lane;
     if (s == OK) s = join_all(&j, &p->plans[step]);
     join_finish(&j);
     return s;

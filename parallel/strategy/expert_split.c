@@ -104,8 +104,21 @@ static Status take_queues(Exchange *x, int from, bool away, int32_t *out) {
     return OK;
 }
 
+// Gradients of experts that no other rank has are sums over all shards of this one, as they are
+// over its micro-batches: the tensor of shard 0 has them.
+static int first_of_shards(const Exchange *x, int tensor) {
+    const Program *p = x->copy.from;
+    const Tensor *t = &p->tensors[tensor];
+    bool alone = mesh_find_axis(p, MESH_EXPERT) == NONE && mesh_find_axis(p, MESH_CONTEXT) == NONE;
+    if (!alone || t->role != ROLE_GRADIENT || !x->cut[t->logical] || !t->shard) return tensor;
+    for (int i = 0; i < p->tensor_count; i++)
+        if (p->tensors[i].logical == t->logical && !p->tensors[i].shard) return i;
+    return tensor;
+}
+
 static Status take(ProgramCopy *c, int from, int32_t *out) {
     Exchange *x = of_copy(c);
+    from = first_of_shards(x, from);
     return x->queues[from] ? take_queues(x, from, x->computes, out)
                            : program_copy_tensor(c, from, out);
 }
@@ -211,11 +224,15 @@ static bool is_read_there(const Exchange *x, int place, int tensor) {
 static Status copy_op(Exchange *x, int place) {
     ProgramCopy *c = &x->copy;
     const Op *op = &c->plan->ops[x->order[place]];
+    Op adds = *op;
+    adds.flags |= OP_ACCUMULATE;
+    bool first = !is_weight_gradient(x, op) ||
+                 first_of_shards(x, op_outputs(c->plan, op)[0]) == op_outputs(c->plan, op)[0];
     x->computes = computes_experts(x, op);
     if (kind_loads(op_kind(c->from, op)))
         TRY(program_copy_load(c, op, true, true));
     else
-        TRY(program_copy_op(c, op, op->shard));
+        TRY(program_copy_op(c, first ? op : &adds, op->shard));
     for (int o = 0; o < op->outputs; o++) {
         int t = op_outputs(c->plan, op)[o];
         if (x->queues[t] && is_read_there(x, place, t)) TRY(exchange(x, op, t, !x->computes));

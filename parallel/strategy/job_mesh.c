@@ -80,20 +80,15 @@ static Status check_sharers(int experts, int ranks) {
          less);
 }
 
-// What else divides or changes what experts are divided by: gradients of experts are whole where
-// their experts are, and nowhere else.
+// Experts are shared by ranks that have them and update them each for itself.
 Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
     TRY(check_sharers(experts, ranks));
-    const struct {
-        bool given;
-        const char *option;
-    } others[] = {{o->data_parallel, "--data-parallel"},
-                  {job_spec_shards(s) != ranks, "other --shards than ranks"}};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].given)
-            FAIL(ERR_USAGE, "--ep %d with %s is not built; leave one of them out", experts,
-                 others[i].option);
+    if (o->data_parallel)
+        FAIL(ERR_USAGE,
+             "--data-parallel keeps all weights on rank 0, --ep %d divides those of experts; leave "
+             "one of them out: DDP goes with --ep",
+             experts);
     return OK;
 }

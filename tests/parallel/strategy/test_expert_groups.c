@@ -84,6 +84,47 @@ START_TEST(what_else_changes_a_step_goes_with_groups) {
 }
 END_TEST
 
+// Ranks with two shards of the batch each: gradients of experts that no other rank has are added up
+// over these, others as ever.
+START_TEST(ranks_have_several_shards) {
+    static const int ranks[][2] = {{2, 2}, {4, 2}, {4, 4}};
+    for (int i = 0; i < 3; i++)
+        for (int stage = 0; stage <= 3; stage++) {
+            JobOptions o = options(MODEL "experts=4");
+            Ending one;
+            if (stage && stage != i + 1) continue;
+            o.spec.shards = 2 * ranks[i][0];
+            o.spec.micro_batches = 1 + i / 2;
+            o.spec.optimizer.clip = stage ? 0.1 : 0;
+            ending_run(&one, &arena, &o);
+            share_experts(&o, ranks[i][0], ranks[i][1]);
+            o.spec.shards = 2 * ranks[i][0];
+            o.spec.strategy.zero = stage;
+            ending_check_run(&o, &arena, &one, 1e-12);
+            ending_finish(&one);
+            arena_finish(&arena);
+        }
+}
+END_TEST
+
+// Where sequences are cut, too, sums along context come first, of which some are the last.
+START_TEST(and_pieces_of_sequences) {
+    for (int stage = 0; stage <= 3; stage += stage ? 2 : 1) {
+        JobOptions o = options("mixtral:hidden=16,mlp=8,seq=8,layers=2,experts=4,capacity=400");
+        Ending one;
+        o.spec.shards = 4;
+        ending_run(&one, &arena, &o);
+        share_experts(&o, 4, 2);
+        o.spec.shards = 4;
+        o.spec.mesh.context = 2;
+        o.spec.strategy.zero = stage;
+        ending_check_run(&o, &arena, &one, 1e-12);
+        ending_finish(&one);
+        arena_finish(&arena);
+    }
+}
+END_TEST
+
 // What data parallel ranks hold alike is sharded among all of them, experts among those that hold
 // the same, with other blocks on each rank than those of 4,096 elements, and with whole ones.
 START_TEST(shards_of_zero_go_with_groups) {
@@ -268,8 +309,8 @@ END_TEST
 
 SUITE("expert groups", groups_that_share_experts_train_as_one_process,
       eight_ranks_in_groups_of_two_and_four_do, what_else_changes_a_step_goes_with_groups,
-      shards_of_zero_go_with_groups, what_is_sent_is_the_closed_form,
-      shards_of_experts_are_those_of_their_holders,
+      shards_of_zero_go_with_groups, ranks_have_several_shards, and_pieces_of_sequences,
+      what_is_sent_is_the_closed_form, shards_of_experts_are_those_of_their_holders,
       memory_and_traffic_are_those_of_the_closed_forms,
       a_sum_over_ranks_with_other_experts_is_refused, holders_that_do_not_add_up_are_seen,
       degrees_that_do_not_fit_are_refused_with_the_arithmetic)

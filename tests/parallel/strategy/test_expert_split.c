@@ -343,11 +343,6 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
     o.spec.model = "llama:hidden=16,seq=8";
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--ep 2: the model has no layer of experts");
-    o = options(MODEL "experts=4", DTYPE_F32, "reference");
-    share_experts(&o, 2);
-    o.spec.shards = 4;
-    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--ep 2 with other --shards than ranks is not built");
 }
 END_TEST
 
