@@ -98,6 +98,7 @@ static Status predict_all(Sim *s, Sweep *shown) {
         TRY(predict_check_place(&s->setting, (int)s->sizes.items[i]));
     }
     s->setting.watch = &s->watch.simulation;
+    s->setting.unkept = !keeps(s);
     sim_watch_start(&s->watch, s->log, s->o->quiet, s->sizes.items, s->sizes.count);
     for (int i = 0; i < s->sizes.count && status == OK; i++) {
         status = predict_row(s, i);

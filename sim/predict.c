@@ -31,6 +31,7 @@ typedef struct {
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
     const Fold *fold;  // of the ranks; NULL: all are simulated
+    bool unkept;
     int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -235,7 +236,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
     int count = fold_count(run->fold, run->ranks);
     Timeline *lines = ARENA_NEW(a, Timeline, count);
     if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
-    TRY(hash_inputs(&out->inputs, run));
+    if (!run->unkept) TRY(hash_inputs(&out->inputs, run));
     count_sources(out, run);
     out->simulated = count;
     Status s = run_steps(out, a, run, lines);
@@ -465,6 +466,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .ranks = job->spec.ranks,
                .steps = STEPS,
                .watch = s->watch,
+               .unkept = s->unkept,
                .batch = job->spec.batch};
     Costs *costs = NULL;
     TRY(take_classes(&run, &costs, a, set));

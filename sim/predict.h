@@ -36,6 +36,7 @@ typedef struct {
     NcclProtocol nccl_protocol;
     int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
     bool unfolded;               // simulate all ranks with devices, also those that are alike
+    bool unkept;                 // leave out Prediction.inputs, for which all programs are printed
     const SimulateWatch *watch;  // of the simulation; NULL: none
 } SimSetting;
 
@@ -48,7 +49,7 @@ typedef struct {
     int simulated;           // ranks: where some are alike (sim/fold.h), fewer than all
     const char *not_folded;  // why all are, to follow a colon; NULL: they are not, or need not
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from
-    uint64_t inputs;               // hash of all that the prediction depends on
+    uint64_t inputs;               // hash of all that the prediction depends on; 0: left out
     int64_t memory_bytes;          // planned on a rank
     double launch_ms;              // part of the compute of the breakdown: a described device's
                                    // launches; 0 where operations were measured

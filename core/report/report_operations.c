@@ -24,6 +24,7 @@ typedef struct {
     Match *matches;  // of the programs so far, the last one first
     int *first;      // [slots] the first row in a slot, or NONE
     int *next;       // [rows] the next row in the same slot, or NONE
+    uint64_t *hash;  // [rows] of what is compared
     int slots, plan;
 } Rows;
 
@@ -32,14 +33,18 @@ static bool is_row_of(const OperationTimes *row, const Program *p, const Op *op)
            !strcmp(row->name, op_name(p, op));
 }
 
-static int slot_of(const Rows *rows, const char *name, int32_t shard, int32_t micro_batch) {
-    uint64_t hash = hash_bytes(hash_u64(HASH_START, (uint64_t)micro_batch), name, strlen(name));
-    return (int)(hash_u64(hash, (uint64_t)shard) % (uint64_t)rows->slots);
+static uint64_t hash_of(const Program *p, const Op *op) {
+    const char *name = op_name(p, op);
+    uint64_t hash = hash_bytes(hash_u64(HASH_START, (uint64_t)op->micro_batch), name, strlen(name));
+    return hash_u64(hash, (uint64_t)op->shard);
 }
+
+static int slot_of(const Rows *rows, uint64_t hash) { return (int)(hash % (uint64_t)rows->slots); }
 
 static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
     const Work *w = op_work(p, op);
     const char *lane = p->lane_count ? program_name(p, p->lanes[op->lane].name) : "";
+    rows->hash[rows->count] = hash_of(p, op);
     OperationTimes *row = &rows->rows[rows->count++];
     *row = (OperationTimes){.name = arena_string(a, op_name(p, op)),
                             .kind = kind_name(work_kind(w)),
@@ -55,16 +60,19 @@ static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
 static Status index_rows(Rows *rows, Arena *a, int more) {
     int need = rows->count + more;
     OperationTimes *copy = ARENA_NEW(a, OperationTimes, need);
+    uint64_t *hash = ARENA_NEW(a, uint64_t, need);
     rows->slots = need + 1;
     rows->first = ARENA_NEW(a, int, rows->slots);
     rows->next = ARENA_NEW(a, int, need);
-    if (!copy || !rows->first || !rows->next)
+    if (!copy || !hash || !rows->first || !rows->next)
         FAIL(ERR_MEMORY, "no memory for the operations of a report");
     if (rows->count) memcpy(copy, rows->rows, (size_t)rows->count * sizeof *copy);
+    if (rows->count) memcpy(hash, rows->hash, (size_t)rows->count * sizeof *hash);
     rows->rows = copy;
+    rows->hash = hash;
     for (int i = 0; i < rows->slots; i++) rows->first[i] = NONE;
     for (int i = rows->count - 1; i >= 0; i--) {
-        int slot = slot_of(rows, copy[i].name, copy[i].shard, copy[i].micro_batch);
+        int slot = slot_of(rows, hash[i]);
         rows->next[i] = rows->first[slot];
         rows->first[slot] = i;
     }
@@ -73,7 +81,7 @@ static Status index_rows(Rows *rows, Arena *a, int more) {
 
 // The first row of the operation that no other has taken, which it takes; NONE: there is none.
 static int take_row(Rows *rows, const Program *p, const Op *op) {
-    int *link = &rows->first[slot_of(rows, op_name(p, op), op->shard, op->micro_batch)];
+    int *link = &rows->first[slot_of(rows, hash_of(p, op))];
     while (*link != NONE && !is_row_of(&rows->rows[*link], p, op)) link = &rows->next[*link];
     int row = *link;
     if (row != NONE) *link = rows->next[row];

@@ -15,17 +15,19 @@ enum { PAIR_OUTPUTS = 0, PAIR_INPUTS = 1 };  // dimensions of a weight, behind t
 typedef struct {
     Split *x;
     const Plan *plan;
-    SplitState state, trial;
-    int32_t *uses;     // [logical tensor] operations of a pass that read it
-    Placement *tried;  // [logical tensor] parameters as this trial places them
-    int rows;          // products of the trial that are cut by their inputs
-    int reached;       // the operation at which the trial ended
-    const Op *uneven;  // of the trial: its heads cannot be shared, or NULL
+    int32_t *forward;  // operations of the first forward pass, in order: all passes do the same
+    int32_t *touched;  // the tensors that they name, each once
+    int forward_count, touched_count;
+    SplitState state, trial;  // equal but for touched tensors
+    int32_t *uses;            // [logical tensor] operations of a pass that read it
+    Placement *tried;         // [logical tensor] parameters as this trial places them
+    int rows;                 // products of the trial that are cut by their inputs
+    int reached;              // the operation at which the trial ended
+    const Op *uneven;         // of the trial: its heads cannot be shared, or NULL
 } Chooser;
 
 static int logical_of(const Chooser *c, int tensor) { return c->x->from->tensors[tensor].logical; }
 
-// Operations of the first forward pass: all passes do the same.
 static bool is_forward(const Chooser *c, const Op *op) {
     const Work *w = op_work(c->x->from, op);
     return w->phase == PHASE_FORWARD && !op->shard && !op->micro_batch;
@@ -114,29 +116,39 @@ static Status follow(Chooser *c, const Op *op, SplitState *s) {
     return OK;
 }
 
-// Cut operation `first` by its outputs and, unless it shall be alone, all others that multiply its
-// input as well.
+static const Op *forward_op(const Chooser *c, int f) { return &c->plan->ops[c->forward[f]]; }
+
+static void begin_trial(Chooser *c) {
+    for (int i = 0; i < c->touched_count; i++) {
+        int32_t t = c->touched[i];
+        memcpy(&c->trial.now[t * AXES], &c->state.now[t * AXES], AXES * sizeof *c->trial.now);
+        c->trial.holder[t] = c->state.holder[t];
+    }
+}
+
+// Cut forward operation `first` by its outputs and, unless it shall be alone, all others that
+// multiply its input as well.
 static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
     Split *x = c->x;
-    split_state_copy(x, &c->trial, &c->state);
+    begin_trial(c);
     memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
     c->rows = 0;
     c->uneven = NULL;
-    int input = op_inputs(c->plan, &c->plan->ops[first])[0];
-    for (int i = first; i < c->plan->op_count; i++) {
-        const Op *op = &c->plan->ops[i];
+    int input = op_inputs(c->plan, forward_op(c, first))[0];
+    for (int f = first; f < c->forward_count; f++) {
+        const Op *op = forward_op(c, f);
         const int32_t *in = op_inputs(c->plan, op);
         Kind kind = op_kind(x->from, op);
         Placement own = of_weight(c, op, how);
-        c->reached = i;
-        if (!is_forward(c, op)) continue;
-        bool asked = i == first ||
+        c->reached = f;
+        bool asked = f == first ||
                      (!alone && split_multiplies(kind) && in[0] == input && is_free(c, op, own));
         int last = split_has_bias(x, op) ? op->inputs : 2;
         for (int k = 1; k < last && asked; k++) place(c, &c->trial, in[k], own);
         TRY(follow(c, op, &c->trial));
         split_state_write(x, c->plan, op, &c->trial);
     }
+    c->reached = c->forward_count;
     if (!c->rows) FAIL(ERR_PLAN, "nothing takes the pieces");
     return OK;
 }
@@ -157,11 +169,11 @@ static void place_all(Chooser *c, const Op *op, Placement how) {
 
 // Queries, keys and values are cut together; beside a branch a projection of its input may not be.
 // Where a layer asks for pieces that no other layer takes, they are cut so that they go farthest.
-static Status choose_at(Chooser *c, int i) {
+static Status choose_at(Chooser *c, int f) {
     Split *x = c->x;
     int count = (int)(sizeof cuts / sizeof *cuts), farthest = NONE, best = 0;
     for (int k = 0; k < 2 * count; k++) {
-        Status tried = try_cut(c, i, k >= count, cuts[k % count]);
+        Status tried = try_cut(c, f, k >= count, cuts[k % count]);
         if (tried != OK && c->reached > farthest) {
             farthest = c->reached;
             best = k % count;
@@ -169,12 +181,14 @@ static Status choose_at(Chooser *c, int i) {
         if (tried != OK) continue;
         if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
         memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
-        for (int t = 0; t < x->from->tensor_count; t++)
+        for (int i = 0; i < c->touched_count; i++) {
+            int32_t t = c->touched[i];
             if (x->parameter[logical_of(c, t)].place != PLACE_REPLICATE)
                 *split_now(x, &c->state, t) = *split_now(x, &c->trial, t);
+        }
         return OK;
     }
-    const Op *op = &c->plan->ops[i];
+    const Op *op = forward_op(c, f);
     int weight = logical_of(c, op_inputs(c->plan, op)[1]);
     if (split_asks_for(x, weight, cuts[0])) place_all(c, op, cuts[best]);
     return OK;
@@ -214,15 +228,14 @@ static Status follow_on(Chooser *c, const Op *op) {
 
 static Status choose(Chooser *c) {
     Split *x = c->x;
-    for (int i = 0; i < c->plan->op_count; i++) {
-        const Op *op = &c->plan->ops[i];
-        if (!is_forward(c, op)) continue;
+    for (int f = 0; f < c->forward_count; f++) {
+        const Op *op = forward_op(c, f);
         bool product = split_multiplies(op_kind(x->from, op)),
              read = split_read_names(x, c->plan, op, &c->state) == OK;
         memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
         if (product && read && !reads_cut(c, op, &c->state) &&
             is_free(c, op, of_weight(c, op, cuts[0])))
-            TRY(choose_at(c, i));
+            TRY(choose_at(c, f));
         if (product) choose_asked(c, op, read);
         TRY(follow_on(c, op));
         split_state_write(x, c->plan, op, &c->state);
@@ -232,11 +245,33 @@ static Status choose(Chooser *c) {
 
 // How often a pass reads each parameter, or its copy in another type.
 static void count_uses(Chooser *c) {
-    for (int i = 0; i < c->plan->op_count; i++) {
-        const Op *op = &c->plan->ops[i];
-        if (!is_forward(c, op) || op_kind(c->x->from, op) == KIND_TO_BF16) continue;
+    for (int f = 0; f < c->forward_count; f++) {
+        const Op *op = forward_op(c, f);
+        if (op_kind(c->x->from, op) == KIND_TO_BF16) continue;
         for (int k = 0; k < op->inputs; k++) c->uses[logical_of(c, op_inputs(c->plan, op)[k])]++;
     }
+}
+
+static Status find_forward(Chooser *c, Arena *a) {
+    int tensors = c->x->from->tensor_count + 1;
+    bool *seen = ARENA_NEW(a, bool, tensors);
+    c->forward = ARENA_NEW(a, int32_t, c->plan->op_count + 1);
+    c->touched = ARENA_NEW(a, int32_t, tensors);
+    if (!seen || !c->forward || !c->touched)
+        FAIL(ERR_MEMORY, "out of memory to place %d tensors", tensors);
+    for (int i = 0; i < c->plan->op_count; i++) {
+        const Op *op = &c->plan->ops[i];
+        if (!is_forward(c, op)) continue;
+        c->forward[c->forward_count++] = i;
+        for (int k = 0; k < op->outputs + op->inputs; k++) {
+            int32_t t = op_outputs(c->plan, op)[k], root = program_root(c->x->from, t);
+            if (!seen[t]) c->touched[c->touched_count++] = t;
+            seen[t] = true;
+            if (!seen[root]) c->touched[c->touched_count++] = root;
+            seen[root] = true;
+        }
+    }
+    return OK;
 }
 
 static Status init(Chooser *c, Split *x, Arena *a) {
@@ -246,6 +281,7 @@ static Status init(Chooser *c, Split *x, Arena *a) {
     c->uses = ARENA_NEW(a, int32_t, logicals);
     c->tried = ARENA_NEW(a, Placement, logicals);
     if (!c->uses || !c->tried) FAIL(ERR_MEMORY, "out of memory to place %d tensors", logicals);
+    TRY(find_forward(c, a));
     TRY(split_state_init(x, &c->state, a));
     TRY(split_state_init(x, &c->trial, a));
     split_place_vocabulary(x);
@@ -253,6 +289,7 @@ static Status init(Chooser *c, Split *x, Arena *a) {
     for (int t = 0; t < x->from->tensor_count; t++)
         if (role_persists((Role)x->from->tensors[t].role))
             *split_now(x, &c->state, t) = x->parameter[logical_of(c, t)];
+    split_state_copy(x, &c->trial, &c->state);
     count_uses(c);
     return OK;
 }
