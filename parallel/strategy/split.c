@@ -142,6 +142,21 @@ Status split_take(Split *x, int t, int32_t *out) {
     return OK;
 }
 
+// What is added up to a gradient, of a weight that several layers use, shall lie as that.
+static void wish_of_sums(Split *x, const Plan *plan) {
+    const Program *p = x->from;
+    for (int i = plan->op_count - 1; i >= 0; i--) {
+        const Op *op = &plan->ops[i];
+        Kind k = op_kind(p, op);
+        if (k != KIND_ADD && k != KIND_FOLD && k != KIND_COPY) continue;
+        Placement wish = x->wish[p->tensors[op_outputs(plan, op)[0]].logical];
+        for (int n = 0; n < op->inputs && wish.place != PLACE_COUNT; n++) {
+            const Tensor *t = &p->tensors[op_inputs(plan, op)[n]];
+            if (t->role == ROLE_GRADIENT) x->wish[t->logical] = wish;
+        }
+    }
+}
+
 // What outlives a step is there from the beginning, as was chosen or as its parameter lies.
 static Status take_lasting(Split *x) {
     Program *p = x->from;
@@ -159,6 +174,7 @@ static Status take_lasting(Split *x) {
             int gradient = op_inputs(&p->plans[k], op)[0];
             x->wish[p->tensors[gradient].logical] = *split_now(x, &x->state, kept[0]);
         }
+    for (int k = 0; k < p->plan_count; k++) wish_of_sums(x, &p->plans[k]);
     for (int t = 0; t < p->tensor_count; t++)
         if (role_persists((Role)p->tensors[t].role)) TRY(split_take(x, t, &any));
     return OK;

@@ -39,6 +39,24 @@ START_TEST(sequences_of_a_block_train_alike_with_sequences_cut) {
 }
 END_TEST
 
+// Its gradients come from the table and from the head, and are added up.
+static const char *write_head(int sequence, bool says) {
+    char text[400] = "model head\ninput tokens 4\nclasses 65\nembedding wte out=8 std=0.02\n"
+                     "positions wpe std=0.02\nlayer_norm n\nlinear up out=14\ngelu\n"
+                     "linear down out=8\nlayer_norm ln_f\n";
+    placed_line(text, sizeof text, "linear head out=65 bias=false tie=wte", sequence, 0, says);
+    return ending_write_file(&arena, "head.model", text);
+}
+
+START_TEST(a_head_with_the_weight_of_the_table_lies_as_it_says) {
+    for (int tensor = 2; tensor <= 4; tensor += 2)
+        for (int positions = 0; positions < 2; positions++)
+            placed_check(write_head, "text:count=2000",
+                         (PlacedRun){1, tensor, 1, .positions = positions});
+}
+END_TEST
+
 SUITE("split_block", every_sequence_of_a_block_trains_alike,
       sequences_of_a_block_train_alike_with_sequences_cut,
+      a_head_with_the_weight_of_the_table_lies_as_it_says,
       sequences_of_a_block_train_alike_with_divided_positions)
