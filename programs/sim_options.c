@@ -3,6 +3,7 @@
 #include "programs/sim_options.h"
 
 #include "core/cli/terminal.h"
+#include "core/platform/machine.h"
 #include "programs/job_help.h"
 #include "programs/print_memory.h"
 #include "programs/words.h"
@@ -22,7 +23,7 @@ static const Option options[] = {
     {.name = "point", .kind = OPTION_FLAG, AT(point), .help = "just the number that --gpus names"},
     {.name = "platform", .kind = OPTION_STRING, AT(platform), .marks = SIM_PLACE,
      .value = "NAME|FILE", .brief = true,
-     .help = "dgx-a100, dgx-h100, dgx-v100, laptop, or a machine file"},
+     .help = "dgx-a100, dgx-h100, laptop (others: --help platform), or a machine file"},
     {.name = "link", .kind = OPTION_STRING, AT(link), .marks = SIM_PLACE,
      .value = "BW,LATENCY",
      .help = "one link a device to a switch, such as 1GB/s,50us, instead of the platform's"},
@@ -111,9 +112,11 @@ static const OptionDetail details[] = {
              "their operations cost what was recorded; else what the platform's calibration or "
              "its peaks say."},
     {.topic = "platform",
-     .text = "Without it: with --gpus dgx-a100; with --trace DIR/machine.yaml, which train --trace "
-             "left there; else laptop. train --calibrate FILE describes this host. "
-             "docs/formats.md, \"Machine files\"."},
+     .text =
+         "Built in are " MACHINE_BUILTIN_NAMES
+         ". Without it: with --gpus dgx-a100; with --trace DIR/machine.yaml, which train --trace "
+         "left there; else laptop. train --calibrate FILE describes this host. "
+         "docs/formats.md, \"Machine files\"."},
     {.topic = "link",
      .text = "All devices hang on one switch. A message takes LATENCY and its bytes at BW, shared "
              "with others on the way. The same option of train emulates such links."},

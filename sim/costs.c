@@ -166,7 +166,8 @@ Status costs_from_roofline(Costs *c, const DeviceModel *d) {
             const Work *w = op_work(c->program, op);
             if (c->ops[k][i].known || op_communicates(c->program, op)) continue;
             if (!device_model_knows(d, w)) return device_model_check(d, c->program);
-            c->ops[k][i] = (OpCost){device_model_ps(d, w), SOURCE_ROOFLINE, true};
+            c->ops[k][i] = (OpCost){device_model_ps(d, c->program, &c->program->plans[k], op),
+                                    SOURCE_ROOFLINE, true};
         }
     return OK;
 }

@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Roofline times in whole picoseconds, rounded up.
+// Roofline times in whole picoseconds, rounded up; kernel_model.c has what of the roof kernels of
+// which shapes reach.
 #include "core/platform/device_model.h"
 
 #include "core/base/units.h"
 
-int64_t device_model_ps(const DeviceModel *d, const Work *w) {
-    int64_t compute = units_ps_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille);
-    int64_t memory =
-        units_ps_at(w->read_bytes + w->write_bytes, d->memory_bytes_per_s, d->memory_permille);
-    int64_t longer = compute > memory ? compute : memory;
+static int64_t longer_ps(const DeviceModel *d, const Work *w, int64_t arithmetic_ps) {
+    int64_t memory_ps = kernel_model_memory_ps(&d->kernels, w->read_bytes + w->write_bytes,
+                                               d->memory_bytes_per_s, d->memory_permille);
+    int64_t longer = arithmetic_ps > memory_ps ? arithmetic_ps : memory_ps;
     return longer > INT64_MAX - d->launch_ps ? INT64_MAX : longer + d->launch_ps;
+}
+
+int64_t device_model_work_ps(const DeviceModel *d, const Work *w) {
+    return longer_ps(d, w, units_ps_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille));
+}
+
+int64_t device_model_ps(const DeviceModel *d, const Program *p, const Plan *plan, const Op *op) {
+    const Work *w = op_work(p, op);
+    int64_t ps;
+    if (kernel_model_arithmetic_ps(&ps, &d->kernels, p, plan, op, d->flops_per_s[w->dtype]))
+        return longer_ps(d, w, ps);
+    return device_model_work_ps(d, w);
 }
 
 bool device_model_knows(const DeviceModel *d, const Work *w) {

@@ -7,6 +7,7 @@
 #include "core/base/arena.h"
 #include "core/plan/kind.h"
 #include "core/platform/calibration.h"
+#include "core/platform/kernel_model.h"
 #include "core/platform/nccl_constants.h"
 
 #include <stdbool.h>
@@ -30,7 +31,8 @@ typedef struct {
     int64_t launch_ps;                        // from one operation's end to the next one's start
     int64_t issue_ps;                         // the host takes so long for a launch; 0: it keeps up
     bool graph;                               // with issue_ps: a step is launched as one
-    int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach
+    int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach,
+    KernelModel kernels;                      // where their shapes do not say more
 } DeviceModel;
 
 // How ranks that are processes or threads of one host compute, wait and exchange.
@@ -60,12 +62,17 @@ typedef struct {
     HostModel host;
     bool has_collectives;       // the file has a section `collectives`
     NcclConstants collectives;  // that section; without it all 0
-    bool is_calibrated;       // the file has a section `calibration`
-    Calibration calibration;  // that section; without it all 0
+    bool is_calibrated;         // the file has a section `calibration`
+    Calibration calibration;    // that section; without it all 0
 } Machine;
 
-// Read a machine: a built-in name (dgx-a100, dgx-h100, dgx-v100, laptop) or a YAML file. ERR_USAGE
-// for an unknown name, with the nearest; ERR_FORMAT with file, line, column, expected, found.
+// For messages and help; a test compares them with what is built in.
+#define MACHINE_BUILTIN_NAMES                                                               \
+    "dgx-a100, dgx-h100, dgx-v100, ethernet-cluster, gb200-nvl72, h100-1, h200-1, laptop, " \
+    "pcie-8"
+
+// Read a machine: one of MACHINE_BUILTIN_NAMES or a YAML file. ERR_USAGE for an unknown name, with
+// the nearest; ERR_FORMAT with file, line, column, expected, found.
 Status machine_read(Machine *out, Arena *a, const char *spec) MUST_USE;
 
 // Read a machine file from memory; `name` is its name in messages, and borrowed.

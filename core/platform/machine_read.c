@@ -8,6 +8,7 @@
 #include "core/base/units.h"
 #include "core/base/yaml.h"
 #include "core/platform/calibration_internal.h"
+#include "core/platform/kernel_model_internal.h"
 #include "core/platform/machine_builtin.h"
 
 #include <string.h>
@@ -129,18 +130,23 @@ static Status get_launch(DeviceModel *d, const YamlNode *device) {
 }
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth", "launch issue gap reached"));
+    TRY(yaml_check_keys(n, "name flops memory memory_bandwidth",
+                        "launch issue gap reached units products attention"));
     TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
     TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
     TRY(get_launch(d, n));
+    TRY(kernel_model_read(&d->kernels, n));
     d->flops_permille = d->memory_permille = 1000;
     const YamlNode *reached = yaml_find(n, "reached");
     if (!reached) return OK;
     TRY(yaml_check_keys(reached, "", "flops memory"));
     TRY(get_permille(&d->flops_permille, yaml_find(reached, "flops"), 1));
-    return get_permille(&d->memory_permille, yaml_find(reached, "memory"), 1);
+    if (!d->kernels.point_count)
+        return get_permille(&d->memory_permille, yaml_find(reached, "memory"), 1);
+    d->memory_permille = d->kernels.bytes_permille[d->kernels.point_count - 1];
+    return OK;
 }
 
 static Status get_host(HostModel *h, const YamlNode *n) {
@@ -263,8 +269,9 @@ Status machine_read(Machine *out, Arena *a, const char *spec) {
     const EmbeddedFile *builtin = find_builtin(spec, &nearest);
     if (!builtin && !strchr(spec, '/') && !strchr(spec, '.'))
         FAIL(ERR_USAGE,
-             "no machine \"%s\"%s%s%s; built in are dgx-a100, dgx-h100, dgx-v100, laptop; a file "
-             "is a path that ends in .yaml",
+             "no machine \"%s\"%s%s%s; built in are " MACHINE_BUILTIN_NAMES
+             "; a file is a path that "
+             "ends in .yaml",
              spec, nearest.best ? " (did you mean " : "", nearest.best ? nearest.best : "",
              nearest.best ? "?)" : "");
     if (builtin) {

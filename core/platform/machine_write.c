@@ -5,6 +5,7 @@
 #include "core/base/file.h"
 #include "core/base/units.h"
 #include "core/base/yaml.h"
+#include "core/platform/kernel_model_internal.h"
 
 static void put_link(FILE *f, const char *key, const LinkModel *l) {
     char rate[UNITS_TEXT], latency[UNITS_TEXT];
@@ -37,8 +38,13 @@ static void put_device(FILE *f, const DeviceModel *d) {
     fprintf(f, "  %s: %s\n", d->issue_ps ? "gap" : "launch",
             units_exact_duration(text, d->launch_ps));
     put_permille(f, "  reached: {flops: ", d->flops_permille);
-    put_permille(f, ", memory: ", d->memory_permille);
+    if (d->kernels.point_count) {
+        fputs(", memory: ", f);
+        kernel_model_print_curve(&d->kernels, f);
+    } else
+        put_permille(f, ", memory: ", d->memory_permille);
     fputs("}\n", f);
+    kernel_model_print(&d->kernels, f);
 }
 
 static void put_host(FILE *f, const HostModel *h) {

@@ -140,16 +140,16 @@ static Status bind_load(const Executor *e, const Plan *plan, const Op *op, LoadC
 }
 
 // Host work is modelled as computation is.
-static int64_t modelled_ns(const Device *d, const Work *w) {
-    if (!d->model || work_communicates(w)) return 0;
-    return device_model_slowed_ns(device_model_ps(d->model, w), d->slowdown_permille);
+static int64_t modelled_ns(const Device *d, const Program *p, const Plan *plan, const Op *op) {
+    if (!d->model || op_communicates(p, op)) return 0;
+    return device_model_slowed_ns(device_model_ps(d->model, p, plan, op), d->slowdown_permille);
 }
 
 static Status bind_op(Executor *e, Arena *a, const Plan *plan, const Op *op, BoundOp *b) {
     const Program *p = e->program;
     int scratch = p->lanes[op->lane].scratch;
     b->class = kind_class(op_kind(p, op));
-    b->modelled_ns = modelled_ns(e->device, op_work(p, op));
+    b->modelled_ns = modelled_ns(e->device, p, plan, op);
     bool computed = op->guard != NONE && !p->tensors[op->guard].source;
     if (op->guard != NONE && !(computed && e->device->model)) {  // a model computes no guard
         b->guard = executor_scalar(e, op->guard);

@@ -27,17 +27,19 @@ static double figure(const char *line, const char *name) {
     return value;
 }
 
-// net's 32 operations are tiny: one device waits for launches most of the time, and eight launch
-// an all-reduce besides, so that they are slower than one. A graph is launched at once.
+// Operations of 16 channels take the device 2 to 4 us and their launches 5 us: it waits for its
+// host, and eight devices launch all-reduces besides, so that they are slower than one. A graph is
+// launched at once.
 START_TEST(a_step_of_tiny_operations_is_bound_by_the_host) {
-    const char *eager = "sim --gpus 8 --plain", *graph = "sim --gpus 8 --launch graph --plain";
+#define TINY "sim --gpus 8 --model mlp:hidden=16,layers=8 --plain"
+    const char *eager = TINY, *graph = TINY " --launch graph";
     double step = figure(eager, "ranks.1.step_ms"), host = figure(eager, "ranks.1.host_ms");
-    ck_assert(host > step / 2);
-    ck_assert(figure(eager, "ranks.8.efficiency") < 0.95);
-    ck_assert(figure(graph, "ranks.1.step_ms") < step / 2);
+    ck_assert(host > step / 8);
+    ck_assert(figure(eager, "ranks.8.efficiency") < 0.97);
+    ck_assert(figure(graph, "ranks.1.step_ms") < 0.9 * step);
     ck_assert(figure(graph, "ranks.1.host_ms") < host / 4);
     ck_assert(figure(graph, "ranks.1.compute_ms") == figure(eager, "ranks.1.compute_ms"));
-    ck_assert(figure("sim --gpus 8 --launch eager --plain", "ranks.1.step_ms") == step);
+    ck_assert(figure(TINY " --launch eager", "ranks.1.step_ms") == step);
 }
 END_TEST
 

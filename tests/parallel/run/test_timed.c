@@ -24,22 +24,22 @@ static const DeviceModel core = {.name = "core",
 START_TEST(a_device_takes_the_longer_of_flops_and_bytes_and_its_launch) {
     // 501,760 flops at 60 G * 0.7: 11,946,666.67 ps. 1,024 bytes at 10 GB/s * 0.8: 128,000 ps.
     Work w = {.flops = 501760, .read_bytes = 1000, .write_bytes = 24};
-    ck_assert_int_eq(device_model_ps(&core, &w), 11946667 + 2000000);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), 11946667 + 2000000);
     // 8 MB at 8 GB/s: a millisecond; a byte: 125 ps exactly.
     w = (Work){.flops = 501760, .read_bytes = 7000000, .write_bytes = 1000000};
-    ck_assert_int_eq(device_model_ps(&core, &w), 1000000000 + 2000000);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), 1000000000 + 2000000);
     w = (Work){.write_bytes = 1};
-    ck_assert_int_eq(device_model_ps(&core, &w), 125 + 2000000);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), 125 + 2000000);
     // A flop at 42 GFLOP/s: 23.8 ps. Nothing at all, and in a type without a rate: the launch.
     w = (Work){.flops = 1};
-    ck_assert_int_eq(device_model_ps(&core, &w), 24 + 2000000);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), 24 + 2000000);
     w = (Work){.dtype = DTYPE_F64};
-    ck_assert_int_eq(device_model_ps(&core, &w), 2000000);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), 2000000);
     ck_assert(device_model_knows(&core, &w));
     w = (Work){.dtype = DTYPE_F64, .flops = 1};
     ck_assert(!device_model_knows(&core, &w));
     w = (Work){.flops = INT64_MAX};
-    ck_assert_int_eq(device_model_ps(&core, &w), INT64_MAX);
+    ck_assert_int_eq(device_model_work_ps(&core, &w), INT64_MAX);
 }
 END_TEST
 
