@@ -160,18 +160,14 @@ static Status show(Sim *s, const Prediction *rows, int count) {
 // --- all of it
 
 // A sweep of predictions, or one row for a replay: what shows them while they are made.
-static Status make_sweep(Sweep *out, const Sim *s) {
-    Model m;
-    TRY(job_spec_model(&m, s->arena, &s->job.spec));
-    *out = (Sweep){.tokens = m.tokens,
-                   .options = s->o,
+static Sweep make_sweep(const Sim *s) {
+    return (Sweep){.options = s->o,
                    .setting = &s->setting,
                    .jobs = s->jobs,
                    .size_count = s->sizes.count,
                    .rows = s->rows,
                    .strong = s->strong,
                    .width = terminal_width(stdout)};
-    return OK;
 }
 
 static Status replay(Sim *s) {
@@ -179,8 +175,7 @@ static Status replay(Sim *s) {
     s->jobs[0] = s->job;
     s->done = 1;
     if (!s->o->csv && !s->o->plain) return OK;
-    Sweep sweep;
-    TRY(make_sweep(&sweep, s));
+    Sweep sweep = make_sweep(s);
     sweep.count = 1;
     sweep_begin(&sweep);
     sweep_row(&sweep);
@@ -208,8 +203,10 @@ static Status predict(Sim *s) {
     TRY(sim_request_machine(s));
     if (s->recorded && !sim_given(s, "model") && !sim_given(s, "plan"))
         TRY(sim_job_check_recorded(&s->recorded_job, s->arena, &s->recording.set));
-    Sweep sweep;
-    TRY(make_sweep(&sweep, s));
+    Sweep sweep = make_sweep(s);
+    Model m;
+    TRY(job_spec_model(&m, s->arena, &s->job.spec));
+    sweep.tokens = m.tokens;
     Status status = predict_all(s, &sweep);
     if (status != OK && !s->done) return status;
     if (status == OK) status = find_fit(s);

@@ -31,6 +31,20 @@ START_TEST(a_row_says_how_well_devices_are_used_and_what_it_lost) {
 }
 END_TEST
 
+// Its plan is in the trace.
+START_TEST(a_replay_needs_no_model) {
+    ck_assert_int_eq(
+        command_run(&it, "printf 'model tiny\\ninput 1 28 28\\nclasses 10\\nflatten\\n"
+                         "linear out=10\\n' > tiny.model && train --model tiny.model --steps 4 "
+                         "--data digits:count=200 --trace run > log && rm tiny.model && "
+                         "sim --trace run --csv"),
+        0);
+    shows("tandem.sweep.v1,1,64,");
+    shows(",,,,,,,\n");  // without answers
+    command_finish(&it);
+}
+END_TEST
+
 // What is proposed is tried.
 START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
     static const char *const lines[] = {"--model gpt2-xl --gpus 8",
@@ -60,5 +74,5 @@ START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
 }
 END_TEST
 
-SUITE("sim_answers", a_row_says_how_well_devices_are_used_and_what_it_lost,
+SUITE("sim_answers", a_replay_needs_no_model, a_row_says_how_well_devices_are_used_and_what_it_lost,
       a_step_that_does_not_fit_would_with_the_options_that_are_named)
