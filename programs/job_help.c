@@ -125,10 +125,9 @@ const OptionDetail job_details[] = {
      "used in pieces is cut by its outputs, the one behind it by its inputs, attention by heads; "
      "sums of partial results are all-reduced, and a bias is added to them once. Of tokens, the "
      "vocabulary is divided too, and logits are never gathered; experts are divided by units. "
-     "place= of a layer in a model file says otherwise. "
-     "Sizes may be uneven, as 65 tokens "
-     "over 4 are 17, 16, 16, 16; heads must divide. Results differ from those of one rank in the "
-     "last bits.",
+     "place= of a layer in a model file says otherwise. Sizes may be uneven, as 65 tokens over 4 "
+     "are 16, 16, 16, 17; heads must divide. Results differ from those of one rank in the last "
+     "bits.",
      "tensor-parallel tensor-parallel-size tensor-model-parallel-size tp-size "
      "tensor-parallel-degree autotp-size tensor-parallelism model-parallel model-parallelism"},
     {"experts",

@@ -56,7 +56,8 @@ static void fill(Table *t, const Program *p, const Program *step, int rank) {
         bool formula = m == MEMORY_PARAMETERS || m == MEMORY_GRADIENTS || m == MEMORY_OPTIMISER;
         if (!formula) plan_row(t, memory_name((Memory)m), bytes);
         int64_t in_step = program_memory(step, (Memory)m);
-        if (m == MEMORY_ACTIVATIONS && in_step < bytes) plan_row(t, "  in a step", in_step);
+        bool evaluates = m == MEMORY_ACTIVATIONS || m == MEMORY_COMMUNICATION;
+        if (evaluates && in_step < bytes) plan_row(t, "  in a step", in_step);
     }
     plan_row(t, "all", all);
     row(t, "sent a step", sent);

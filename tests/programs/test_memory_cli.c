@@ -71,5 +71,16 @@ START_TEST(the_formulas_of_a_stage_are_of_its_parameters) {
 }
 END_TEST
 
+// An evaluation takes 256 rows of 32 x 64 numbers, a step 32: a half and the whole of them.
+START_TEST(buffers_of_a_step_are_told_from_those_of_an_evaluation) {
+    ck_assert_int_eq(command_run(&it, "train --print-memory --model gpt --data text --tp 2 --dp 2 "
+                                      "--sequence-parallel"),
+                     0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\ncommunication       3MiB\n  in a step       384KiB\n"));
+    command_finish(&it);
+}
+END_TEST
+
 SUITE("memory_cli", the_memory_of_any_number_of_ranks_is_printed, planned_memory_is_printed_as_json,
-      the_formulas_of_a_stage_are_of_its_parameters)
+      the_formulas_of_a_stage_are_of_its_parameters,
+      buffers_of_a_step_are_told_from_those_of_an_evaluation)
