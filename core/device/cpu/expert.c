@@ -3,6 +3,7 @@
 // core/device/reference/expert.c has the formulas; the router itself is small, and the reference's.
 #include "core/plan/expert.h"
 #include "core/device/cpu/cpu_internal.h"
+#include "core/device/expert_kernels.h"
 #include "core/device/reference/reference.h"
 
 #include <string.h>
@@ -12,11 +13,6 @@ void NAME(cpu_route_backward)(const KernelCall *call) { TYPED(reference_route_ba
 void NAME(cpu_balance)(const KernelCall *call) { TYPED(reference_balance)(call); }
 void NAME(cpu_add_balance)(const KernelCall *call) { TYPED(reference_add_balance)(call); }
 void NAME(cpu_count_choices)(const KernelCall *call) { TYPED(reference_count_choices)(call); }
-
-static int64_t row_of(int32_t slot, const Operand *slots) {
-    int64_t E = slots->shape[1], S = slots->shape[2], C = slots->shape[3];
-    return (expert_of(slot, E) * S + expert_place(slot, E)) * C;
-}
 
 void NAME(cpu_dispatch)(const KernelCall *call) {
     const Operand *to = output(call, 0);
@@ -28,7 +24,7 @@ void NAME(cpu_dispatch)(const KernelCall *call) {
     memset(slots, 0, (size_t)live_elements(to) * sizeof *slots);
     for (int64_t i = 0; i < B * K; i++)
         if (expert_keeps(slot[i]))
-            memcpy(&slots[row_of(slot[i], to)], &x[i / K * C], (size_t)C * sizeof *x);
+            memcpy(&slots[expert_row(slot[i], to)], &x[i / K * C], (size_t)C * sizeof *x);
 }
 
 static void collect(const KernelCall *call, const real *gates) {
@@ -40,7 +36,7 @@ static void collect(const KernelCall *call, const real *gates) {
     memset(y, 0, (size_t)(B * C) * sizeof *y);
     for (int64_t i = 0; i < B * K; i++) {
         if (!expert_keeps(slot[i])) continue;
-        const real *restrict from = &slots[row_of(slot[i], input(call, 0))];
+        const real *restrict from = &slots[expert_row(slot[i], input(call, 0))];
         real *restrict to = &y[i / K * C], gate = gates ? gates[i] : 1;
         for (int64_t c = 0; c < C; c++) to[c] += gate * from[c];
     }
@@ -61,7 +57,7 @@ void NAME(cpu_combine_backward)(const KernelCall *call) {
     for (int64_t i = 0; i < B * K; i++) {
         dgates[i] = 0;
         if (!expert_keeps(slot[i])) continue;
-        int64_t at = row_of(slot[i], to);
+        int64_t at = expert_row(slot[i], to);
         const real *restrict d = &dy[i / K * C], *restrict from = &slots[at];
         real *restrict row = &dslots[at], gate = gates[i], sum = 0;
         for (int64_t c = 0; c < C; c++) row[c] = gate * d[c];

@@ -10,15 +10,10 @@
 // Slots that are not in use are 0; the gradient of a dropped choice's gate is 0. A weight's
 // gradient is folded over the pieces p, each summed by itself: as shards are (docs/contract.md, 3).
 #include "core/plan/expert.h"
+#include "core/device/expert_kernels.h"
 #include "core/device/kernel.h"
 #include "core/device/real.h"
 #include "core/device/reference/reference.h"
-
-// The row of `slots` (1,E,S,C) where a choice that was kept lies.
-static int64_t row_of(int32_t slot, const Operand *slots) {
-    int64_t E = slots->shape[1], S = slots->shape[2], C = slots->shape[3];
-    return (expert_of(slot, E) * S + expert_place(slot, E)) * C;
-}
 
 void NAME(reference_dispatch)(const KernelCall *call) {
     const Operand *to = output(call, 0);
@@ -30,7 +25,7 @@ void NAME(reference_dispatch)(const KernelCall *call) {
     for (int64_t i = 0; i < n; i++) slots[i] = 0;
     for (int64_t i = 0; i < B * K; i++)
         for (int64_t c = 0; c < C && expert_keeps(slot[i]); c++)
-            slots[row_of(slot[i], to) + c] = x[i / K * C + c];
+            slots[expert_row(slot[i], to) + c] = x[i / K * C + c];
 }
 
 // y[b] = the sum of its choices, weighted by gates, or with 1 where there are none.
@@ -42,8 +37,10 @@ static void collect(const KernelCall *call, const real *gates) {
             K = vector_length(input(call, 1));
     for (int64_t i = 0; i < B * C; i++) y[i] = 0;
     for (int64_t i = 0; i < B * K; i++)
-        for (int64_t c = 0; c < C && expert_keeps(slot[i]); c++)
-            y[i / K * C + c] += (gates ? gates[i] : 1) * slots[row_of(slot[i], input(call, 0)) + c];
+        for (int64_t c = 0; c < C && expert_keeps(slot[i]); c++) {
+            int64_t at = expert_row(slot[i], input(call, 0)) + c;
+            y[i / K * C + c] += (gates ? gates[i] : 1) * slots[at];
+        }
 }
 
 void NAME(reference_dispatch_backward)(const KernelCall *call) { collect(call, NULL); }
@@ -62,7 +59,7 @@ void NAME(reference_combine_backward)(const KernelCall *call) {
         const real *d = &dy[i / K * C];
         real sum = 0;
         for (int64_t c = 0; c < C && expert_keeps(slot[i]); c++) {
-            int64_t at = row_of(slot[i], to) + c;
+            int64_t at = expert_row(slot[i], to) + c;
             sum += d[c] * slots[at];
             dslots[at] = gates[i] * d[c];
         }
