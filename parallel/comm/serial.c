@@ -71,9 +71,13 @@ static Value load(const Party *p, const CommSegment *segments, int64_t e) {
 
 static void save(const Party *p, const CommSegment *segments, int64_t e, Value v) {
     Dtype d = p->call->dtype;
+    char *to = element(p, segments, e);
+    if (!dtype_is_half(d)) {
+        memcpy(to, &v, (size_t)dtype_bytes(d));
+        return;
+    }
     uint16_t half = d == DTYPE_F16 ? f16_from_f32(v.f32) : bf16_from_f32(v.f32);
-    memcpy(element(p, segments, e), dtype_is_half(d) ? (const void *)&half : &v,
-           (size_t)dtype_bytes(d));
+    memcpy(to, &half, sizeof half);
 }
 
 // --- collectives; parties[m] is member m

@@ -45,7 +45,8 @@ double ending_distance(const Ending *a, const Ending *b, double bound) {
         const SafetensorsEntry *x = &a->file.entries[k], *y = safetensors_find(&b->file, x->name);
         ck_assert_msg(y && x->dtype == y->dtype && safetensors_bytes(x) == safetensors_bytes(y),
                       "%s", x->name);
-        for (int64_t i = 0; i < safetensors_bytes(x) / dtype_bytes(x->dtype); i++) {
+        int64_t elements = safetensors_bytes(x) / dtype_bytes(x->dtype);
+        for (int64_t i = 0; i < elements; i++) {
             double w = element(x, i), d = fabs(w - element(y, i)) / (bound * fmax(1, fabs(w)));
             if (!(d <= most)) most = d;
         }
