@@ -48,7 +48,7 @@ static void run(char weights[17], const char *model, const char *more) {
 START_TEST(small_networks_train_on_cifar_to_the_same_bits_on_any_number_of_ranks) {
     static const char *const models[] = {
         "resnet:depth=8,width=4,image=32,colours=3", "resnet18:width=4,size=32,classes=10",
-        "resnet50:width=4,size=32,classes=10", "vgg16:width=4,size=32,hidden=16,classes=10"};
+        "resnet50:width=4,size=32,classes=10", "vgg16:width=4,size=32,pool=1,hidden=16,classes=10"};
     write_data();
     for (int i = 0; i < 4; i++) {
         char one[17], more[17];

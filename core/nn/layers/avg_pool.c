@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The mean of each window; with global=true of the whole plane, whatever its height and width.
+// The mean of each window; with global=true of the whole plane, whatever its height and width; with
+// out=N of N × N windows side by side, as PyTorch's AdaptiveAvgPool2d has them where N divides.
 #include "core/nn/layers/layer_internal.h"
 
 static bool is_global(const Layer *l) { return l->attribute[ATTRIBUTE_GLOBAL]; }
@@ -10,11 +11,26 @@ static LayerWindow window(const Layer *l) {
                         : (LayerWindow){kernel, kernel, l->attribute[ATTRIBUTE_STRIDE], 0};
 }
 
+// Windows of the size that makes so many of them.
+static Status divide(const Model *m, Layer *l) {
+    int64_t out = l->attribute[ATTRIBUTE_OUT], height = l->in[1], width = l->in[2];
+    const LayerWindow any = {1, 1, 1, 0};
+    TRY(layer_slide(m, l, l->in[0], &any));  // channels×height×width
+    if (height != width || height % out)
+        LAYER_FAIL(ERR_SHAPE, m, l, "out=%lld must divide a square image, and this is %lld×%lld",
+                   (long long)out, (long long)height, (long long)width);
+    l->attribute[ATTRIBUTE_KERNEL] = l->attribute[ATTRIBUTE_STRIDE] = height / out;
+    return OK;
+}
+
 static Status infer(const Model *m, Layer *l) {
-    bool sized = layer_gives(l, ATTRIBUTE_KERNEL) || layer_gives(l, ATTRIBUTE_STRIDE);
-    if (is_global(l) == sized || (sized && !layer_gives(l, ATTRIBUTE_KERNEL)))
-        LAYER_FAIL(ERR_FORMAT, m, l, "needs %s", "either kernel= or global=true");
-    if (!layer_gives(l, ATTRIBUTE_STRIDE))
+    bool divides = layer_gives(l, ATTRIBUTE_OUT), sized = layer_gives(l, ATTRIBUTE_KERNEL);
+    bool stride = layer_gives(l, ATTRIBUTE_STRIDE);
+    if (is_global(l) + sized + divides != 1 || (stride && !sized))
+        LAYER_FAIL(ERR_FORMAT, m, l, "needs %s", "either kernel=, out= or global=true");
+    if (divides)
+        TRY(divide(m, l));
+    else if (!stride)
         l->attribute[ATTRIBUTE_STRIDE] = l->attribute[ATTRIBUTE_KERNEL];
     const LayerWindow w = window(l);
     return layer_slide(m, l, l->in[0], &w);
@@ -47,7 +63,7 @@ static Status backward(Graph *g, int i) {
 const LayerRow layer_avg_pool = {
     .word = "avg_pool",
     .stem = "mean",
-    .optional = LAYER_TAKES(KERNEL) | LAYER_TAKES(STRIDE) | LAYER_TAKES(GLOBAL),
+    .optional = LAYER_TAKES(KERNEL) | LAYER_TAKES(STRIDE) | LAYER_TAKES(GLOBAL) | LAYER_TAKES(OUT),
     .inputs = 1,
     .infer = infer,
     .forward = forward,

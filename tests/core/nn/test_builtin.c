@@ -103,6 +103,12 @@ END_TEST
 START_TEST(networks_of_images_take_the_published_multiply_adds) {
     ck_assert_int_eq(model_forward_flops(read_model("resnet50")), 2 * 4089184256);
     ck_assert_int_eq(model_forward_flops(read_model("vgg16")), 2 * 15470264320);
+    // Four times the pixels for the convolutions, 15346630656 of those, and the same parameters.
+    ck_assert_int_eq(model_forward_flops(read_model("vgg16:size=448")),
+                     2 * (15470264320 + 3 * 15346630656));
+    ck_assert_int_eq(model_parameters(&model), 138357544);
+    ck_assert_fails(model_read(&model, &arena, "vgg16:size=64"), ERR_SHAPE,
+                    "out=7 must divide a square image, and this is 2×2");
     arena_finish(&arena);
 }
 END_TEST

@@ -155,9 +155,11 @@ START_TEST(what_cannot_be_connected_is_an_error_with_its_line) {
         {"relu a\nlinear out=3 tie=b\n", "tie=b: no layer of that name comes before it"},
         {"relu a\nflatten\nlinear out=3 tie=a\n",
          "x.model:6: linear fc1: tie=a: relu has no weight"},
-        {"avg_pool\n", "x.model:4: avg_pool mean1: needs either kernel= or global=true"},
-        {"avg_pool kernel=2 global=true\n", "needs either kernel= or global=true"},
-        {"avg_pool stride=2\n", "needs either kernel= or global=true"},
+        {"avg_pool\n", "x.model:4: avg_pool mean1: needs either kernel=, out= or global=true"},
+        {"avg_pool kernel=2 global=true\n", "needs either kernel=, out= or global=true"},
+        {"avg_pool out=2 stride=2\n", "needs either kernel=, out= or global=true"},
+        {"avg_pool out=2 kernel=2\n", "needs either kernel=, out= or global=true"},
+        {"avg_pool stride=2\n", "needs either kernel=, out= or global=true"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[512];
@@ -212,6 +214,26 @@ START_TEST(an_average_has_the_windows_of_its_kernel_or_the_whole_plane) {
     ck_assert_int_eq(layer("e")->out[0], 2);
     ck_assert_ok(parse_model(HEAD "avg_pool a kernel=2\n" TAIL, ""));
     ck_assert_int_eq(layer("a")->out[1], 2);  // stride=kernel
+}
+END_TEST
+
+// As many as out= says, side by side.
+START_TEST(an_average_divides_a_square_into_windows) {
+    int64_t kernel, stride;
+    ck_assert_ok(parse_model("model x\ninput 2 6 6\nclasses 3\navg_pool a out=3\nflatten\n"
+                             "linear d out=3\n",
+                             ""));
+    const Layer *a = layer("a");
+    ck_assert(a->out[0] == 2 && a->out[1] == 3 && a->out[2] == 3);
+    kernel = a->attribute[ATTRIBUTE_KERNEL];
+    stride = a->attribute[ATTRIBUTE_STRIDE];
+    ck_assert(kernel == 2 && stride == 2);
+    ck_assert_fails(parse_model("model x\ninput 2 6 6\nclasses 3\navg_pool out=4\n", ""), ERR_SHAPE,
+                    "out=4 must divide a square image, and this is 6×6");
+    ck_assert_fails(parse_model("model x\ninput 2 6 3\nclasses 3\navg_pool out=3\n", ""), ERR_SHAPE,
+                    "out=3 must divide a square image, and this is 6×3");
+    ck_assert_fails(parse_model("model x\ninput 9\nclasses 3\navg_pool out=3\n", ""), ERR_SHAPE,
+                    "avg_pool mean1: needs");
 }
 END_TEST
 
@@ -354,7 +376,7 @@ END_TEST
 
 SUITE("graph", repeats_and_blocks_nest_and_their_turns_are_in_the_names,
       a_name_means_the_nearest_layer_around, what_cannot_be_connected_is_an_error_with_its_line,
-      shapes_that_are_not_one_are_both_told,
+      shapes_that_are_not_one_are_both_told, an_average_divides_a_square_into_windows,
       an_average_has_the_windows_of_its_kernel_or_the_whole_plane, a_tied_weight_is_counted_once,
       the_gradients_of_an_output_are_added_in_the_order_of_its_users,
       what_needs_no_gradient_gets_none, uses_of_a_tied_weight_are_added_last,

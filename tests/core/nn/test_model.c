@@ -380,7 +380,7 @@ START_TEST(what_a_model_file_cannot_say_is_an_error_with_its_line) {
         {HEAD "max_pool kernel=2 padding=1\n",
          "x.model:4: max_pool: no attribute padding (did you mean pad?)"},
         {HEAD "avg_pool kernel=2 padding=1\n",  // it has no pad
-         "x.model:4: avg_pool: no attribute padding; it has kernel, stride, global, from"},
+         "x.model:4: avg_pool: no attribute padding; it has out, kernel, stride, global, from"},
         {HEAD "conv2d out=3 kernal=5\n",
          "x.model:4: conv2d: no attribute kernal (did you mean kernel?)"},
         {HEAD "relu kernel=2\n", "x.model:4: relu: no attribute kernel; it has from"},
