@@ -48,6 +48,7 @@ START_TEST(model_flops_are_of_the_model_and_utilisation_of_the_peak) {
     Prediction p = predict(&job, 0);
     ck_assert_double_eq(p.answers->model_flops, 64.0 * 4 * 7840);
     ck_assert_double_eq_tol(p.answers->mfu, 64.0 * 4 * 7840 / (2 * 1e12 * p.step_ms * 1e-3), 1e-12);
+    ck_assert_double_eq(p.answers->hardware_flops, p.answers->model_flops);  // of both ranks
     ck_assert_int_eq(p.answers->tokens, 0);
     ck_assert(isnan(p.answers->tokens_per_s));
     // A device twice as slow has half the peak: its use stays.
