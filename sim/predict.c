@@ -9,6 +9,7 @@
 #include "core/platform/device_traits.h"
 #include "core/report/report_alike.h"
 #include "sim/answers.h"
+#include "sim/predict_place.h"
 #include "sim/simulate.h"
 
 #include <math.h>
@@ -294,75 +295,6 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
 
 // --- predicting
 
-// Nodes of the machine's kind, as many as the ranks need; or with a link given, one switch.
-static Status place_devices(TopologyOptions *t, const SimSetting *s, int ranks) {
-    const Machine *m = s->machine;
-    *t = (TopologyOptions){.nodes = 1, .devices_per_node = ranks, .link = s->link};
-    t->link.latency_ps /= 2;  // of each of the two hops
-    if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
-    if (s->link.bytes_per_s || ranks == 1) return OK;
-    int per_node = m->devices_per_node;
-    *t = (TopologyOptions){.nodes = (ranks + per_node - 1) / per_node,
-                           .devices_per_node = per_node,
-                           .link = m->link,
-                           .rail = m->rail};
-    if (m->is_host && !m->link.bytes_per_s)
-        FAIL(
-            ERR_USAGE,
-            "%s is a host, whose ranks share its cores: give --ranks %d, or a link between devices "
-            "of that kind, --link 25GB/s,1us",
-            m->name, ranks);
-    if (per_node > 1 && !m->link.bytes_per_s)
-        FAIL(ERR_USAGE,
-             "the machine %s has no link between its devices; give one, --link 25GB/s,1us",
-             m->name);
-    if (per_node == 1) t->link = m->rail;
-    if (t->nodes > 1 && !m->rail.bytes_per_s)
-        FAIL(ERR_USAGE,
-             "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
-             "--link 25GB/s,1us",
-             ranks, t->nodes, m->name, per_node);
-    if (sim_setting_is_priced(s))
-        t->pricing =
-            (NcclPricing){&m->collectives, s->nccl_algorithm, s->nccl_protocol, s->dilation};
-    return OK;
-}
-
-bool sim_setting_is_priced(const SimSetting *s) {
-    return s->devices && s->network != SIM_NETWORK_FLOW && s->machine->has_collectives &&
-           !s->link.bytes_per_s;
-}
-
-static Status check_network(const SimSetting *s) {
-    if (sim_setting_is_priced(s)) return OK;
-    const char *what = s->network == SIM_NETWORK_NCCL ? "--network nccl"
-                       : s->nccl_algorithm            ? "--nccl-algo"
-                       : s->nccl_protocol             ? "--nccl-proto"
-                                                      : NULL;
-    if (!what) return OK;
-    if (!s->devices || s->link.bytes_per_s || s->network == SIM_NETWORK_FLOW)
-        FAIL(ERR_USAGE,
-             "%s: NCCL's model is of devices and of the platform's own links; give "
-             "--gpus, and neither --link nor --network flow",
-             what);
-    FAIL(ERR_USAGE,
-         "%s: the machine %s has no section `collectives`, which NCCL's model needs; "
-         "give another --platform",
-         what, s->machine->name);
-}
-
-Status predict_check_place(const SimSetting *s, int ranks) {
-    TopologyOptions topology;
-    TRY(check_network(s));
-    if (s->devices) return place_devices(&topology, s, ranks);
-    if (!s->machine->is_host)
-        FAIL(ERR_USAGE,
-             "the machine %s has devices, and --ranks are processes that share a host's cores; "
-             "give --gpus, or a machine file with a host",
-             s->machine->name);
-    return OK;
-}
-
 // A latency that becomes longer than time can tell is refused when the link is added.
 static void slow_down_link(LinkModel *l, int64_t thousandths) {
     __int128 latency_ps = (__int128)l->latency_ps * thousandths / 1000;
@@ -389,7 +321,7 @@ static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) 
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
                               const SimSetting *s, Costs *costs) {
     TopologyOptions topology;
-    TRY(place_devices(&topology, s, run->ranks));
+    TRY(predict_place_devices(&topology, s, run->ranks));
     bool slower = s->dilation && s->dilation != 1000;
     for (int c = 0; c < run->class_count; c++) {
         TRY(costs_from_roofline(&costs[c], &s->machine->device));
@@ -473,7 +405,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
     TRY(s->devices ? predict_devices(out, a, &run, job, s, costs)
                    : predict_host(out, a, &run, job, s, costs));
     TopologyOptions place = {.devices_per_node = 0};
-    if (s->devices) TRY(place_devices(&place, s, run.ranks));
+    if (s->devices) TRY(predict_place_devices(&place, s, run.ranks));
     const AnswersOf of = {job, s, set, s->devices ? &place : NULL};
     return answers_make(out, a, &of);
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Where ranks are placed: nodes and links for those with devices, and whether a machine has them.
+#include "sim/predict_place.h"
+
+Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks) {
+    const Machine *m = s->machine;
+    *t = (TopologyOptions){.nodes = 1, .devices_per_node = ranks, .link = s->link};
+    t->link.latency_ps /= 2;  // of each of the two hops
+    if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
+    if (s->link.bytes_per_s || ranks == 1) return OK;
+    int per_node = m->devices_per_node;
+    *t = (TopologyOptions){.nodes = (ranks + per_node - 1) / per_node,
+                           .devices_per_node = per_node,
+                           .link = m->link,
+                           .rail = m->rail};
+    if (m->is_host && !m->link.bytes_per_s)
+        FAIL(
+            ERR_USAGE,
+            "%s is a host, whose ranks share its cores: give --ranks %d, or a link between devices "
+            "of that kind, --link 25GB/s,1us",
+            m->name, ranks);
+    if (per_node > 1 && !m->link.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "the machine %s has no link between its devices; give one, --link 25GB/s,1us",
+             m->name);
+    if (per_node == 1) t->link = m->rail;
+    if (t->nodes > 1 && !m->rail.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
+             "--link 25GB/s,1us",
+             ranks, t->nodes, m->name, per_node);
+    if (sim_setting_is_priced(s))
+        t->pricing =
+            (NcclPricing){&m->collectives, s->nccl_algorithm, s->nccl_protocol, s->dilation};
+    return OK;
+}
+
+bool sim_setting_is_priced(const SimSetting *s) {
+    return s->devices && s->network != SIM_NETWORK_FLOW && s->machine->has_collectives &&
+           !s->link.bytes_per_s;
+}
+
+static Status check_network(const SimSetting *s) {
+    if (sim_setting_is_priced(s)) return OK;
+    const char *what = s->network == SIM_NETWORK_NCCL ? "--network nccl"
+                       : s->nccl_algorithm            ? "--nccl-algo"
+                       : s->nccl_protocol             ? "--nccl-proto"
+                                                      : NULL;
+    if (!what) return OK;
+    if (!s->devices || s->link.bytes_per_s || s->network == SIM_NETWORK_FLOW)
+        FAIL(ERR_USAGE,
+             "%s: NCCL's model is of devices and of the platform's own links; give "
+             "--gpus, and neither --link nor --network flow",
+             what);
+    FAIL(ERR_USAGE,
+         "%s: the machine %s has no section `collectives`, which NCCL's model needs; "
+         "give another --platform",
+         what, s->machine->name);
+}
+
+Status predict_check_place(const SimSetting *s, int ranks) {
+    TopologyOptions topology;
+    TRY(check_network(s));
+    if (s->devices) return predict_place_devices(&topology, s, ranks);
+    if (!s->machine->is_host)
+        FAIL(ERR_USAGE,
+             "the machine %s has devices, and --ranks are processes that share a host's cores; "
+             "give --gpus, or a machine file with a host",
+             s->machine->name);
+    return OK;
+}
