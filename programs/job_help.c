@@ -112,7 +112,8 @@ const OptionDetail job_details[] = {
      "topk: of each matrix the FRACTION (0.01) of largest elements is sent, with their places. "
      "Vectors are sent whole. What is not sent is added to the shard's gradient of the next step; "
      "one rank compresses its shards, too. Both delay gradients: with momentum, give a lower "
-     "--lr.",
+     "--lr. With --tp each rank compresses its piece of a gradient, as if that were a weight of "
+     "its own; gradients of experts that all share (--ep) are not sent.",
      "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook "
      "powersgd-hook error-feedback"},
     {"dp",
@@ -205,7 +206,8 @@ const OptionDetail job_details[] = {
      "Without it every shard normalises with the mean and variance of its own rows of a "
      "micro-batch, as PyTorch's DistributedDataParallel does, and the running statistics are "
      "those of shard 0. With it, with those of all shards' rows (SyncBatchNorm): one exchange in "
-     "the forward and one in the backward of each layer.",
+     "the forward and one in the backward of each layer. With --pp the shards of a rank go through "
+     "a stage together, so that --accumulate alone counts micro-batches.",
      "sync-batch-norm syncbatchnorm syncbn sync-bn convert-sync-batchnorm"},
     {"zero",
      "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
