@@ -58,18 +58,32 @@ Status transfer_begin(Transfers *t, int32_t *id, const TransferCall *call) {
     x->by_formula = transfer_direct_applies(call, t->topology, t->network);
     x->arrived = 0;
     for (int m = 0; m < x->left; m++)
-        x->members[m] = (TransferMember){.round = -1, .first_waiter = -1, .next_waiter = -1};
+        x->members[m] =
+            (TransferMember){.round = -1, .looked_up = -1, .first_waiter = -1, .next_waiter = -1};
     *id = i;
     return OK;
 }
 
+// The steps of a member's round. Most rounds have one step, which is asked for several times.
+static int count_steps(Transfer *x, int member) {
+    TransferMember *m = &x->members[member];
+    if (m->looked_up == m->round) return m->steps;
+    m->looked_up = m->round;
+    m->steps = collective_steps(&x->call.what, m->round, member);
+    if (m->steps) m->first = collective_step(&x->call.what, m->round, member, 0);
+    return m->steps;
+}
+static CollectiveStep step_of(const Transfer *x, int member, int i) {
+    const TransferMember *m = &x->members[member];
+    return i == 0 ? m->first : collective_step(&x->call.what, m->round, member, i);
+}
+
 // Have the sources of the member's round ended the rounds before? If not it waits for one of them.
 static bool sources_ready(Transfer *x, int member) {
-    const Collective *c = &x->call.what;
     TransferMember *m = &x->members[member];
-    int steps = collective_steps(c, m->round, member);
+    int steps = count_steps(x, member);
     for (; m->next_step < steps; m->next_step++) {
-        int source = collective_step(c, m->round, member, m->next_step).source;
+        int source = step_of(x, member, m->next_step).source;
         if (x->members[source].round >= m->round) continue;
         m->next_waiter = x->members[source].first_waiter;
         x->members[source].first_waiter = member;
@@ -89,7 +103,7 @@ static Status start_round(Transfers *t, int32_t id, int member) {
     m->messages = 0;
     m->added_bytes = 0;
     for (int i = 0; i < steps; i++) {
-        CollectiveStep s = collective_step(&call->what, m->round, member, i);
+        CollectiveStep s = step_of(x, member, i);
         int64_t begin, count;
         collective_chunk(&call->what, s.chunk, &begin, &count);
         if (s.action == STEP_REDUCE) m->added_bytes += count * call->element_bytes;

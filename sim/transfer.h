@@ -26,10 +26,13 @@ typedef struct {
 } TransferCall;
 
 typedef struct {
-    int64_t round;         // that it is in, which is how many it has ended; -1: not arrived
-    int64_t added_bytes;   // in this round
-    int32_t messages;      // that it still expects in this round
-    int32_t next_step;     // the first step of the round whose source is not known to be there
+    int64_t round;        // that it is in, which is how many it has ended; -1: not arrived
+    int64_t added_bytes;  // in this round
+    int32_t messages;     // that it still expects in this round
+    int32_t next_step;    // the first step of the round whose source is not known to be there
+    int32_t steps;        // of the round `looked_up`: how many, and the first of them
+    int64_t looked_up;
+    CollectiveStep first;
     int32_t first_waiter;  // of the members that wait for this one; -1: none
     int32_t next_waiter;   // that waits for the same member
 } TransferMember;
