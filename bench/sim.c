@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// sim: completed messages per second of wall time for an all-reduce that is simulated
-// message by message, and the memory it takes; and events per second of the engine alone,
-// with so many pending.
+// sim: completed messages per second of CPU time for an all-reduce and for an all-to-all that are
+// simulated message by message, and the memory it takes; executions of operations per second for a
+// pipeline of which every rank is simulated; and events per second of the engine alone, with some
+// number of them pending.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/base/statistics.h"
 #include "core/base/table.h"
 #include "core/cli/option.h"
+#include "core/platform/machine.h"
+#include "sim/job.h"
+#include "sim/rank_progress.h"
 #include "sim/transfer.h"
 
 #include <math.h>
@@ -14,7 +18,7 @@
 #include <sys/resource.h>
 
 typedef struct {
-    IntList ranks, pending;
+    IntList ranks, exchanging, piped, pending;
     int64_t bytes, per_node, rounds, messages, events;
     int algorithm;
 } BenchOptions;
@@ -42,6 +46,24 @@ static const Option options[] = {
      .initial = "ring",
      .brief = true,
      .help = "its algorithm"},
+    {.name = "all-to-all",
+     .kind = OPTION_LIST,
+     AT(exchanging),
+     .value = "N,…",
+     .initial = "8,64",
+     .min = 2,
+     .max = 4096,
+     .brief = true,
+     .help = "members of the all-to-all"},
+    {.name = "pipeline",
+     .kind = OPTION_LIST,
+     AT(piped),
+     .value = "N,…",
+     .initial = "16,64",
+     .min = 16,
+     .max = 4096,
+     .brief = true,
+     .help = "ranks of pipelines of 16 stages"},
     {.name = "per-node",
      .kind = OPTION_INT,
      AT(per_node),
@@ -88,7 +110,7 @@ static const Option options[] = {
 };
 static const OptionTable option_table = {
     .program = "sim",
-    .summary = "messages per second of simulated all-reduces",
+    .summary = "how fast the simulator is: messages, operations and events per second",
     .options = options,
     .option_count = sizeof options / sizeof *options,
 };
@@ -115,7 +137,7 @@ typedef struct {
     TransferCall call;
 } World;
 
-static Status world_init(World *w, const BenchOptions *o, int ranks) {
+static Status world_init(World *w, const BenchOptions *o, CollectiveKind kind, int ranks) {
     TopologyOptions topology = {
         .nodes = (int32_t)((ranks + o->per_node - 1) / o->per_node),
         .devices_per_node = (int32_t)o->per_node,
@@ -127,9 +149,9 @@ static Status world_init(World *w, const BenchOptions *o, int ranks) {
     TRY(network_init(&w->network, &w->engine));
     TRY(topology_init(&w->topology, &w->network, &topology));
     TRY(transfers_init(&w->transfers, &w->engine, &w->network, &w->topology));
-    w->call = (TransferCall){
-        .what = {COLLECTIVE_ALL_REDUCE, (Algorithm)o->algorithm, ranks, 0, o->bytes / 4},
-        .element_bytes = 4};
+    bool reduces = kind == COLLECTIVE_ALL_REDUCE;
+    Algorithm algorithm = reduces ? (Algorithm)o->algorithm : ALGORITHM_DIRECT;
+    w->call = (TransferCall){.what = {kind, algorithm, ranks, 0, o->bytes / 4}, .element_bytes = 4};
     return engine_add_actor(&w->engine, &w->call.done.actor, w, ignore, NULL);
 }
 
@@ -139,19 +161,19 @@ static void world_finish(World *w) {
     engine_finish(&w->engine);
 }
 
-static Status all_reduce(World *w) {
+static Status perform(World *w) {
     int32_t id;
     TRY(transfer_begin(&w->transfers, &id, &w->call));
     for (int r = 0; r < w->call.what.ranks; r++) TRY(transfer_arrive(&w->transfers, id, r, 0));
     return engine_run(&w->engine);
 }
 
-static Status measure_all_reduce(Table *t, World *w, const BenchOptions *o, double *seconds) {
+static Status measure_collective(Table *t, World *w, const BenchOptions *o, double *seconds) {
     int64_t repeats = 0, messages = 0;
     for (int64_t round = 0; round < o->rounds; round++) {
         int64_t start = clock_thread_cpu_ns(), before = w->network.messages;
         for (repeats = 0, messages = 0; messages < o->messages; repeats++) {
-            TRY(all_reduce(w));
+            TRY(perform(w));
             messages = w->network.messages - before;
         }
         seconds[round] = seconds_since(start);
@@ -168,19 +190,105 @@ static Status measure_all_reduce(Table *t, World *w, const BenchOptions *o, doub
     return OK;
 }
 
-static Status bench_all_reduces(const BenchOptions *o, double *seconds, Arena *a) {
-    static const TableColumn columns[] = {{"ranks", true}, {"messages", true},     {"times", true},
-                                          {"s", true},     {"M messages/s", true}, {"least", true},
-                                          {"most", true},  {"peak MiB", true}};
+static Status bench_collectives(const BenchOptions *o, CollectiveKind kind, const IntList *ranks,
+                                double *seconds, Arena *a) {
+    const TableColumn columns[] = {
+        {collective_name(kind), true}, {"messages", true}, {"times", true}, {"s", true},
+        {"M messages/s", true},        {"least", true},    {"most", true},  {"peak MiB", true}};
     Table t;
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
-    for (int i = 0; i < o->ranks.count; i++) {
+    for (int i = 0; i < ranks->count; i++) {
         World w;
-        Status s = world_init(&w, o, (int)o->ranks.items[i]);
-        if (s == OK) s = measure_all_reduce(&t, &w, o, seconds);
+        Status s = world_init(&w, o, kind, (int)ranks->items[i]);
+        if (s == OK) s = measure_collective(&t, &w, o, seconds);
         world_finish(&w);
         if (s != OK) return s;
     }
+    return table_print(stdout, &t, TABLE_TEXT);
+}
+
+// Every rank of a pipeline of 16 stages with 64 micro-batches, whose other ranks are data parallel.
+typedef struct {
+    ProgramSet set;
+    const Costs **cost_of;  // [ranks]
+    TopologyOptions topology;
+    int ranks, plan;
+} Pipeline;
+
+enum { STAGES = 16, MICRO_BATCHES = 64 };
+
+static Status pipeline_init(Pipeline *p, Arena *a, const BenchOptions *o, int ranks) {
+    Machine machine;
+    SimJob job = {.spec = job_spec_default()};
+    job.spec.model = "gpt:layers=16";
+    job.spec.device = "timed:dgx-a100";
+    job.spec.mesh = (Mesh){.pipe = STAGES, .data = ranks / STAGES};
+    job.spec.ranks = p->ranks = ranks / STAGES * STAGES;
+    job.spec.micro_batches = MICRO_BATCHES;
+    job.spec.batch = MICRO_BATCHES * (ranks / STAGES);
+    TRY(machine_read(&machine, a, "dgx-a100"));
+    TRY(sim_job_step(&p->set, a, &job));
+    p->plan = program_find_when(&p->set.programs[0], WHEN_EACH_STEP, 0);
+    p->topology = (TopologyOptions){(ranks + (int)o->per_node - 1) / (int)o->per_node,
+                                    (int32_t)o->per_node, machine.link, machine.rail};
+    Costs *costs = ARENA_NEW(a, Costs, p->set.count);
+    p->cost_of = ARENA_NEW(a, const Costs *, p->ranks);
+    if (!costs || !p->cost_of) FAIL(ERR_MEMORY, "out of memory for %d ranks", ranks);
+    for (int c = 0; c < p->set.count; c++) {
+        TRY(costs_init(&costs[c], a, &p->set.programs[c]));
+        TRY(costs_from_roofline(&costs[c], &machine.device));
+        costs_of_network(&costs[c]);
+    }
+    for (int r = 0; r < p->ranks; r++) p->cost_of[r] = &costs[program_set_class(&p->set, r)];
+    return OK;
+}
+
+static Status simulate_pipeline(const Pipeline *p, Arena *a, double *seconds, int64_t *operations) {
+    const SimulateOptions o = {.costs = p->cost_of, .plan = p->plan, .ranks = p->ranks, .steps = 3};
+    Timeline *lines = ARENA_NEW(a, Timeline, p->ranks);
+    Timeline **line_of = ARENA_NEW(a, Timeline *, p->ranks);
+    if (!lines || !line_of) FAIL(ERR_MEMORY, "out of memory for %d ranks", p->ranks);
+    Status s = OK;
+    for (int r = 0; r < p->ranks && s == OK; r++) {
+        int ops = p->cost_of[r]->program->plans[p->plan].op_count;
+        s = timeline_create(&lines[r], r, o.steps, o.steps * ops + 1);
+        line_of[r] = &lines[r];
+    }
+    int64_t start = clock_thread_cpu_ns();
+    if (s == OK) s = simulate_devices(line_of, &o, &p->topology);
+    *seconds = seconds_since(start);
+    *operations = simulate_executions(&o);
+    for (int r = 0; r < p->ranks; r++) timeline_destroy(&lines[r]);
+    return s;
+}
+
+static Status measure_pipeline(Table *t, Arena *a, const BenchOptions *o, int ranks,
+                               double *seconds) {
+    Pipeline p = {.plan = 0};
+    int64_t operations = 0;
+    Status s = pipeline_init(&p, a, o, ranks);
+    for (int64_t k = 0; k < o->rounds && s == OK; k++)
+        s = simulate_pipeline(&p, a, &seconds[k], &operations);
+    program_set_finish(&p.set);
+    TRY(s);
+    double median = statistics_spread(seconds, (int)o->rounds).median;
+    table_cell(t, "%d", p.ranks);
+    table_cell(t, "%lld", (long long)operations);
+    table_cell(t, "%.3f", median);
+    table_cell(t, "%.2f", (double)operations / median / 1e6);
+    table_cell(t, "%.2f", (double)operations / seconds[o->rounds - 1] / 1e6);
+    table_cell(t, "%.2f", (double)operations / seconds[0] / 1e6);
+    return OK;
+}
+
+static Status bench_pipelines(const BenchOptions *o, double *seconds, Arena *a) {
+    static const TableColumn columns[] = {{"pipeline", true}, {"operations", true},
+                                          {"s", true},        {"M operations/s", true},
+                                          {"least", true},    {"most", true}};
+    Table t;
+    table_init(&t, a, columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < o->piped.count; i++)
+        TRY(measure_pipeline(&t, a, o, (int)o->piped.items[i], seconds));
     return table_print(stdout, &t, TABLE_TEXT);
 }
 
@@ -233,10 +341,14 @@ static Status bench_engine(const BenchOptions *o, double *seconds, Arena *a) {
 static Status bench(const BenchOptions *o, Arena *a) {
     double *seconds = ARENA_NEW(a, double, o->rounds);
     if (!seconds) FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
-    TRY(bench_all_reduces(o, seconds, a));
+    TRY(bench_collectives(o, COLLECTIVE_ALL_REDUCE, &o->ranks, seconds, a));
+    printf("\n");
+    TRY(bench_collectives(o, COLLECTIVE_ALL_TO_ALL, &o->exchanging, seconds, a));
+    printf("\n");
+    TRY(bench_pipelines(o, seconds, a));
     printf("\n");
     TRY(bench_engine(o, seconds, a));
-    printf("\nmedian, least and most of %lld measurements; times: all-reduces in one measurement\n",
+    printf("\nmedian, least and most of %lld measurements; times: collectives in one measurement\n",
            (long long)o->rounds);
     return OK;
 }
