@@ -11,6 +11,7 @@
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
 #include "programs/sim_collective.h"
+#include "programs/sim_fit.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
@@ -242,6 +243,8 @@ static Status check_outputs(const Sim *s) {
 }
 static Status run(Sim *s, SimOptions *o) {
     TRY(sim_collective_check(s));
+    TRY(sim_fit_check(s));
+    if (o->fit) return sim_fit_print(s);
     if (o->collective) return sim_collective_print(s);
     TRY(sim_request_read(s, o));
     if (s->o->explain || s->o->print_mesh) return explain(s);

@@ -36,24 +36,27 @@ static const CollectiveKind kinds[] = {COLLECTIVE_COUNT,      COLLECTIVE_ALL_RED
                                        COLLECTIVE_ALL_GATHER, COLLECTIVE_REDUCE_SCATTER,
                                        COLLECTIVE_BROADCAST,  COLLECTIVE_ALL_TO_ALL};
 
+CollectiveKind sim_collective_kind(const SimOptions *o) {
+    return o->collective ? kinds[o->collective] : COLLECTIVE_ALL_REDUCE;
+}
+
 Status sim_collective_check(const Sim *s) {
     const SimOptions *o = s->o;
-    if (!o->collective) {
+    if (!o->collective && !o->fit) {
         if (sim_given(s, "sizes"))
             FAIL(ERR_USAGE,
                  "--sizes are of --collective; give one, such as --collective all_reduce");
         return OK;
     }
     const Option *job = option_given_marked(s->line, JOB_OPTION);
-    if (job) FAIL(ERR_USAGE, "--collective simulates no job: leave out --%s", job->name);
+    const char *what = o->fit ? "--fit" : "--collective";
+    if (job) FAIL(ERR_USAGE, "%s simulates no job: leave out --%s", what, job->name);
     static const char *const others[] = {"trace", "ranks",      "link",        "dilate",
                                          "plot",  "preview",    "report",      "csv",
                                          "plain", "print-plan", "print-memory"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (sim_given(s, others[i]))
-            FAIL(ERR_USAGE,
-                 "--collective goes with --gpus, --platform, --sizes, --nccl-algo, "
-                 "--nccl-proto, --compare and --json; leave out --%s",
+            FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
                  others[i]);
     if (o->network == SIM_NETWORK_FLOW)
         FAIL(ERR_USAGE,
@@ -188,7 +191,7 @@ static Status place_table(Sheet *sheet, const Sim *s, const NcclTable *t) {
     return OK;
 }
 
-static Status take_machine(Sim *s) {
+Status sim_collective_machine(Sim *s) {
     TRY(machine_read(&s->machine, s->arena, s->o->platform ? s->o->platform : "dgx-a100"));
     const Machine *m = &s->machine;
     if (!printable(m->name) || !printable(m->device.name))
@@ -207,7 +210,7 @@ static Status make_sheets(Sim *s, const IntList *sizes, const NcclTable *measure
     const int per_node = s->machine.devices_per_node;
     for (int i = 0; i < (measured ? 1 : o->gpus.count); i++) {
         Sheet sheet = {.machine = &s->machine,
-                       .kind = kinds[o->collective],
+                       .kind = sim_collective_kind(o),
                        .ranks = (int32_t)o->gpus.items[i],
                        .algorithm = (NcclAlgorithm)o->nccl_algorithm,
                        .protocol = (NcclProtocol)o->nccl_protocol};
@@ -234,7 +237,7 @@ Status sim_collective_print(Sim *s) {
     IntList sizes;
     const char *table = s->o->compare;
     TRY(units_parse_sizes(&sizes, s->o->sizes));
-    TRY(take_machine(s));
+    TRY(sim_collective_machine(s));
     if (table) TRY(nccl_table_read(&measured, s->arena, table));
     return s->o->json ? print_json(s, &sizes, table ? &measured : NULL)
                       : make_sheets(s, &sizes, table ? &measured : NULL, NULL);

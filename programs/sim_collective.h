@@ -9,6 +9,12 @@
 // Is what the line says possible together, with --collective or without it? ERR_USAGE.
 Status sim_collective_check(const Sim *s) MUST_USE;
 
+// The collective that is asked for; without --collective an all-reduce.
+CollectiveKind sim_collective_kind(const SimOptions *o);
+
+// The platform, which must have constants for NCCL's model. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
+Status sim_collective_machine(Sim *s) MUST_USE;
+
 // Prints the tables that are asked for. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
 Status sim_collective_print(Sim *s) MUST_USE;
 

@@ -62,6 +62,10 @@ static const Option options[] = {
      .initial = "no", .help = "what it takes on --gpus N, size by size, as nccl-tests prints it"},
     {.name = "sizes", .kind = OPTION_STRING, AT(sizes), .value = "SIZE,SIZE..",
      .initial = "8..1GiB", .help = "the sizes; 1KiB..1GiB: each double the one before"},
+    {.name = "fit", .kind = OPTION_STRING, AT(fit), .value = "TABLE,..",
+     .help = "fit the platform's constants of NCCL's model to tables of nccl-tests"},
+    {.name = "out", .kind = OPTION_STRING, AT(out), .value = "FILE",
+     .help = "where --fit writes the machine file"},
 
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "compare", .kind = OPTION_STRING, AT(compare), .value = "FILE,..", .brief = true,
@@ -139,6 +143,11 @@ static const OptionDetail details[] = {
              "it. With --compare TABLE (text that nccl-tests or bench/collectives printed, or CSV "
              "with columns size and time) measured beside simulated, with the error.",
      .others = "collectives nccl-tests"},
+    {.topic = "fit",
+     .text = "Tables as --compare reads them, of one --collective (all_reduce); --gpus has a "
+             "number for each, where they do not say on how many devices. Powers of two are "
+             "fitted (or every second row); the error of the others is printed. At most six "
+             "constants: latency, hops, bandwidths, and what small groups lose."},
     {.topic = "sizes",
      .text = "Of the whole array, of an all_to_all of what one rank has, as nccl-tests counts."},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
@@ -161,7 +170,7 @@ static const OptionDetail details[] = {
     {.topic = "report",
      .text = "What was simulated, how fast, where the time goes, how long each operation takes, "
              "for every number of ranks. .json.gz is compressed. docs/formats.md, \"Reports\".",
-     .others = "output out o"},
+     .others = "output o"},
     {.topic = "predictions",
      .text = "One line of JSON for each number of ranks, with a hash of everything it depends on; "
              "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},

@@ -22,7 +22,7 @@ typedef struct {
     int64_t batch_per_rank;
     double dilate;
     IntList ranks, gpus;
-    const char *sizes;  // of --collective
+    const char *sizes, *fit, *out;  // of --collective; of --fit
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
     bool print_memory, print_mesh, explain, point, json, csv, plain, preview, require_plot;

@@ -124,8 +124,9 @@ static int64_t across_bus(const NcclConstants *c, int32_t per_node) {
 }
 
 static int64_t within_bus(const NcclConstants *c, int32_t ranks) {
-    return times(nccl_constants_channels(c, ranks) * c->channel_bytes_per_s, c->bandwidth_within,
-                 NCCL_UNIT);
+    int64_t bus = times(nccl_constants_channels(c, ranks) * c->channel_bytes_per_s,
+                        c->bandwidth_within, NCCL_UNIT);
+    return bus - times(bus, c->group_loss, (int64_t)NCCL_UNIT * ranks);
 }
 
 static Question ask(const NcclConstants *c, const NcclCall *call) {

@@ -75,6 +75,7 @@ static uint64_t mix_pricing(uint64_t hash, const NcclPricing *p) {
                              c->hop_across,
                              c->bandwidth_within,
                              c->bandwidth_across,
+                             c->group_loss,
                              p->algorithm,
                              p->protocol,
                              p->dilation};

@@ -63,7 +63,8 @@ static Status get_fitted(NcclConstants *c, const YamlNode *n) {
     c->hop_within = c->hop_across = c->bandwidth_within = c->bandwidth_across = NCCL_UNIT;
     if (!n) return OK;
     TRY(yaml_check_keys(n, "",
-                        "base_latency hop_within hop_across bandwidth_within bandwidth_across"));
+                        "base_latency hop_within hop_across bandwidth_within bandwidth_across "
+                        "group_loss"));
     const YamlNode *base = yaml_find(n, "base_latency");
     TRY(yaml_get_duration(&c->base_latency_ps, base));
     if (c->base_latency_ps > PS_PER_S)
@@ -71,7 +72,11 @@ static Status get_fitted(NcclConstants *c, const YamlNode *n) {
     TRY(get_factor(&c->hop_within, yaml_find(n, "hop_within")));
     TRY(get_factor(&c->hop_across, yaml_find(n, "hop_across")));
     TRY(get_factor(&c->bandwidth_within, yaml_find(n, "bandwidth_within")));
-    return get_factor(&c->bandwidth_across, yaml_find(n, "bandwidth_across"));
+    TRY(get_factor(&c->bandwidth_across, yaml_find(n, "bandwidth_across")));
+    double loss = 0;
+    TRY(yaml_get_real(&loss, yaml_find(n, "group_loss"), 0, 1));
+    c->group_loss = (int32_t)(loss * NCCL_UNIT + 0.5);
+    return OK;
 }
 
 Status nccl_constants_read(NcclConstants *out, const YamlNode *n, int32_t devices) {
@@ -133,6 +138,7 @@ void nccl_constants_write(FILE *f, const NcclConstants *c) {
     put_factor(f, "hop_across", c->hop_across);
     put_factor(f, "bandwidth_within", c->bandwidth_within);
     put_factor(f, "bandwidth_across", c->bandwidth_across);
+    put_factor(f, "group_loss", c->group_loss);
     fputs("}\n", f);
 }
 

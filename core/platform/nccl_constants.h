@@ -49,10 +49,12 @@ typedef struct {
     int32_t nvls_channels;                    // by which the switch adds; 0: it does not
     int64_t nvls_bytes_per_s;                 // of one of them
     bool collnet;                             // do the switches between nodes add?
-    // What a fit may set: a latency of every operation besides NCCL's own; and in millionths
-    // (NCCL_UNIT: as in NCCL) factors of its latencies of a hop and of bus bandwidths.
+    // What a fit may set: a latency of every operation besides NCCL's own; in millionths
+    // (NCCL_UNIT: as in NCCL) factors of its latencies of a hop and of bus bandwidths, and what
+    // small groups lose of the latter (0: as in NCCL).
     int64_t base_latency_ps;
     int32_t hop_within, hop_across, bandwidth_within, bandwidth_across;
+    int32_t group_loss;  // of n devices of a node lose a bandwidth of group_loss / n within it
 } NcclConstants;
 
 // Read the section; `devices`: of a node. ERR_FORMAT with file, line, column, expected, found.

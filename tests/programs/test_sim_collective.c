@@ -66,6 +66,41 @@ START_TEST(a_measured_table_is_set_beside_it) {
 }
 END_TEST
 
+// A table that the model made with half the bus is fitted: the written platform says the same.
+START_TEST(a_platform_is_fitted_to_a_table_and_written) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --collective all_gather --gpus 8 --sizes 8..4GiB | "
+                                 "awk '$1 ~ /^[0-9]/ {print $1\",\"$6*1.5}' > rows && "
+                                 "(echo bytes,time; cat rows) > t.csv && "
+                                 "sim --fit t.csv --gpus 8 --collective all_gather --out m.yaml"),
+                     0);
+    expect(&c, "dgx-a100: 3 constants fitted to 15 rows of 1 table of all_gather\n");
+    expect(&c, "  table 1            8      1    30");
+    double fitted = 0, others = 0;
+    const char *end = strstr(c.out, "\nmean error ");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_int_eq(
+        sscanf(end, "\nmean error %lf %% of rows that were fitted, %lf", &fitted, &others), 2);
+    ck_assert_msg(fitted < 2 && others < 2, "%s", end);
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --collective all_gather --gpus 8 --sizes 8..4GiB | "
+                                 "awk '$1 ~ /^[0-9]/ {print $1\",\"$6*1.5}' > rows && "
+                                 "(echo bytes,time; cat rows) > t.csv && "
+                                 "sim --fit t.csv --gpus 8 --collective all_gather --out m.yaml "
+                                 "> /dev/null && sim --collective all_gather --compare t.csv "
+                                 "--gpus 8 --platform ./m.yaml"),
+                     0);
+    double mean = 100;
+    end = strstr(c.out, "30 rows: mean error ");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_int_eq(sscanf(end, "30 rows: mean error %lf", &mean), 1);
+    ck_assert(mean < 2);
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(what_does_not_go_together_is_refused) {
     static const struct {
         const char *line, *why;
@@ -81,6 +116,12 @@ START_TEST(what_does_not_go_together_is_refused) {
         {"printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce --compare -",
          "does not say how many devices"},
         {"sim --collective all_reduce --compare nowhere.txt", "nowhere.txt"},
+        {"sim --out m.yaml", "--out is where --fit TABLE writes"},
+        {"sim --fit nowhere.txt", "nowhere.txt"},
+        {"sim --fit t --model net", "--fit simulates no job: leave out --model"},
+        {"sim --fit t --sizes 8", "leave out --sizes"},
+        {"printf 'bytes,time\\n8,70\\n' | sim --fit - --gpus 2,4", "1 table and --gpus 2 numbers"},
+        {"printf 'bytes,time\\n8,70\\n' | sim --fit -", "how many devices were measured"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         Command c = {0};
@@ -93,4 +134,4 @@ END_TEST
 
 SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
       json_has_the_same_and_the_channels, a_measured_table_is_set_beside_it,
-      what_does_not_go_together_is_refused)
+      a_platform_is_fitted_to_a_table_and_written, what_does_not_go_together_is_refused)

@@ -66,6 +66,9 @@ START_TEST(a_large_all_reduce_is_a_ring_with_the_bandwidth_of_the_bus) {
     c.bandwidth_within = NCCL_UNIT / 2;
     p = price_of(&c, COLLECTIVE_ALL_REDUCE, INT64_C(1) << 34, 8, 1);
     is(&p, NCCL_RING, NCCL_SIMPLE, PS_PER_US / 10 * 1086, INT64_C(120000000000) * 8 / 14);
+    c.group_loss = 8 * NCCL_UNIT / 10;  // a tenth for eight devices
+    p = price_of(&c, COLLECTIVE_ALL_REDUCE, INT64_C(1) << 34, 8, 1);
+    ck_assert_int_eq(p.bytes_per_s, INT64_C(108000000000) * 8 / 14);
 }
 END_TEST
 

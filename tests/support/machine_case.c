@@ -63,6 +63,7 @@ static void same_collectives(const NcclConstants *a, const NcclConstants *b) {
     ck_assert_int_eq(a->hop_across, b->hop_across);
     ck_assert_int_eq(a->bandwidth_within, b->bandwidth_within);
     ck_assert_int_eq(a->bandwidth_across, b->bandwidth_across);
+    ck_assert_int_eq(a->group_loss, b->group_loss);
 }
 
 void machine_same(const Machine *a, const Machine *b) {
