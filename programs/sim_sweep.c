@@ -324,9 +324,16 @@ static void print_use(const Sweep *s) {
                100 * a->hfu, s->size_count > 1 ? ", last row" : "");
 }
 
+static void print_slowed(const DeviceModel *d) {
+    if (!d->slowed_permille[SLOWED_PRODUCTS]) return;
+    printf("beside collectives products take %.2f times as long, other work %.2f times\n",
+           d->slowed_permille[SLOWED_PRODUCTS] / 1000.0, d->slowed_permille[SLOWED_OTHER] / 1000.0);
+}
+
 static void print_network(const Sweep *s) {
     if (!s->setting->devices || !sweep_communicates(s)) return;
     const SimSetting *set = s->setting;
+    if (sim_setting_is_priced(set)) print_slowed(&set->machine->device);
     if (sim_setting_is_priced(set) && (set->nccl_algorithm || set->nccl_protocol)) {
         printf("network: NCCL's own model, algorithm %s, protocol %s (docs/validation.md)\n",
                nccl_algorithm_name(set->nccl_algorithm), nccl_protocol_name(set->nccl_protocol));

@@ -23,6 +23,8 @@ typedef struct {
     int64_t dispatch_ps;     // the executor's own time per operation
     int64_t turn_ps;         // a rank's own time per step, before its first operation
     StepCosts steps;         // of a replay: the plan's that is simulated
+    // Times so much longer while a collective is under way on the device; 0: 1000, as long.
+    int32_t slowed_permille[SLOWED_KINDS];
     int64_t *issued_ps;  // of the plan that is simulated, per operation: when the host has issued
                          // it, after the step began. In the arena; NULL: the host keeps up
     int issued;          // operations in issued_ps

@@ -98,6 +98,7 @@ static Status end_at_its_price(DeviceSimulation *s, int32_t i, int rank, const W
                      priced_nodes(&s->priced, p, w->group, s->ranks[rank].number)));
     for (int k = 0; k < c->left; k++)
         TRY(priced_add_member(&s->priced, s->ranks[c->ranks[k]].number));
+    for (int k = 0; k < c->left; k++) TRY(device_communicates(s, c->ranks[k], 1));
     return priced_start(&s->priced, (Event){s->actor, DEVICE_ALL_END, i, 0});
 }
 
@@ -119,6 +120,7 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
 
 Status device_end_all(DeviceSimulation *s, int32_t i) {
     int members = s->pending[i].left;
+    for (int m = 0; m < members; m++) TRY(device_communicates(s, s->pending[i].ranks[m], -1));
     for (int m = 0; m < members; m++) TRY(device_end_collective(s, i, m));
     return OK;
 }

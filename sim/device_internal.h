@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Shared by the files that simulate ranks with devices. sim/simulate_devices.c: ranks and lanes;
-// sim/device_exchange.c: collectives, and messages between two ranks.
+// sim/device_exchange.c: collectives, messages; sim/device_contention.c: what computes meanwhile.
 //
 // Where ranks are folded (sim/fold.h), one of each colour is simulated: `rank` is the index of a
 // simulated rank everywhere, ranks[rank].number its number in the run, and a member or a peer is
@@ -19,9 +19,11 @@ typedef struct {
     bool busy;
     bool issued;  // by the host; until then the operation waits, ready on the device
     int64_t ready_ps, start_ps;
-    int32_t pending;  // of a collective
-    int32_t number;   // of a message: its sequence number among those with this peer and tag
-    bool under_way;   // of a message: both ends have come to it
+    EventId ends;               // of work; 0: it does not compute
+    int64_t left_ps, since_ps;  // what was left of the work then, at full speed
+    int32_t pending;            // of a collective
+    int32_t number;  // of a message: its sequence number among those with this peer and tag
+    bool under_way;  // of a message: both ends have come to it
     int64_t arrival_ps;
 } DeviceActivity;
 
@@ -33,7 +35,8 @@ typedef struct {
     int32_t *begun;  // per lane: collectives begun
     MessagePeers peers;
     int step;
-    int64_t begin_ps;  // of the step
+    int communicating;  // collectives under way, by their price
+    int64_t begin_ps;   // of the step
     bool ended;
 } DeviceRank;
 
@@ -95,6 +98,10 @@ static inline int64_t device_cost(const DeviceSimulation *s, int rank, int op) {
 // The operation that the lane is busy with ends now; what may start then starts. `arrival_ps`: of
 // the last member of a communication.
 Status device_end_operation(DeviceSimulation *s, int rank, int lane, int64_t arrival_ps) MUST_USE;
+
+// A lane computes from now on; so many collectives more are under way on the device, or less.
+Status device_begin_work(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;
+Status device_communicates(DeviceSimulation *s, int rank, int collectives) MUST_USE;
 
 // A rank comes to a collective, on a lane that is busy with it from now on.
 Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;

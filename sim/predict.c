@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { STEPS = 3 };  // simulated: the first begins on all ranks at once, the last is what repeats
 
@@ -120,6 +121,7 @@ static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
     hash = hash_u64(hash_u64(hash, (uint64_t)c->dispatch_ps), (uint64_t)c->turn_ps);
     for (int i = 0; i < c->program->plans[plan].op_count; i++)
         hash = hash_u64(hash, (uint64_t)c->ops[plan][i].ps);
+    for (int i = 0; i < SLOWED_KINDS; i++) hash = hash_u64(hash, (uint64_t)c->slowed_permille[i]);
     for (int i = 0; i < c->issued; i++) hash = hash_u64(hash, (uint64_t)c->issued_ps[i]);
     const StepCosts *each = &c->steps;
     for (int k = 0; k < each->count; k++) {
@@ -328,6 +330,8 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
         TRY(costs_from_roofline(&costs[c], &s->machine->device));
         costs_of_network(&costs[c]);
         TRY(costs_issue(&costs[c], a, run->plan, &s->machine->device));
+        memcpy(costs[c].slowed_permille, s->machine->device.slowed_permille,
+               sizeof costs[c].slowed_permille);
         if (slower) costs_slow_down(&costs[c], s->dilation);
     }
     if (slower) {

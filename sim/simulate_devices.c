@@ -17,15 +17,16 @@ static void record(DeviceSimulation *s, int rank, int op, const DeviceActivity *
     int64_t now = s->engine.now_ps, wait = arrival_ps > a->start_ps ? arrival_ps - a->start_ps : 0;
     s->ended++;
     bool computes = kind_class(work_kind(device_work(s, rank, op))) == CLASS_COMPUTE;
-    timeline_add_span(s->timelines[rank],
-                      &(Span){.start_ps = a->start_ps,
-                              .end_ps = now,
-                              .op = op,
-                              .lane = device_order(s, rank)->plan->ops[op].lane,
-                              .wait_ns = wait / 1000,
-                              .cpu_ns = computes ? (now - a->start_ps + 999) / 1000 : 0,
-                              .issue_ps = a->start_ps - a->ready_ps,
-                              .source = cost->source});
+    int64_t alone_ps = device_cost(s, rank, op);  // what is longer is contention
+    if (alone_ps > now - a->start_ps) alone_ps = now - a->start_ps;
+    timeline_add_span(s->timelines[rank], &(Span){.start_ps = a->start_ps,
+                                                  .end_ps = now,
+                                                  .op = op,
+                                                  .lane = device_order(s, rank)->plan->ops[op].lane,
+                                                  .wait_ns = wait / 1000,
+                                                  .cpu_ns = computes ? (alone_ps + 999) / 1000 : 0,
+                                                  .issue_ps = a->start_ps - a->ready_ps,
+                                                  .source = cost->source});
 }
 
 static Status advance(DeviceSimulation *s, int rank);
@@ -49,8 +50,7 @@ static Status start(DeviceSimulation *s, int rank, int op, int lane) {
     if (work_communicates(w))
         return work_is_message(w) ? device_meet_peer(s, rank, op, lane)
                                   : device_arrive(s, rank, op, lane);
-    return engine_push(&s->engine, NULL, device_cost(s, rank, op),
-                       (Event){s->actor, DEVICE_WORK_ENDS, rank, lane});
+    return device_begin_work(s, rank, op, lane);
 }
 
 // Everything that the operation waits for has ended. It starts as soon as the host has issued it.

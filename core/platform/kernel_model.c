@@ -76,6 +76,21 @@ static bool is_attention(Kind kind) {
            kind == KIND_ATTENTION_BLOCK;
 }
 
+bool kernel_model_multiplies(Kind kind) {
+    switch (kind) {
+    case KIND_LINEAR:
+    case KIND_LINEAR_BACKWARD_INPUT:
+    case KIND_LINEAR_BACKWARD_WEIGHT:
+    case KIND_CONV2D:
+    case KIND_CONV2D_BACKWARD_INPUT:
+    case KIND_CONV2D_BACKWARD_WEIGHT:
+    case KIND_EXPERT_LINEAR:
+    case KIND_EXPERT_LINEAR_BACKWARD_INPUT:
+    case KIND_EXPERT_LINEAR_BACKWARD_WEIGHT: return true;
+    default: return is_attention(kind);
+    }
+}
+
 bool kernel_model_blocks(int64_t *out, const Program *p, const Plan *plan, const Op *op,
                          int32_t queries) {
     if (!is_attention(op_kind(p, op)) || op_work(p, op)->flops == 0) return false;

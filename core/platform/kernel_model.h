@@ -49,6 +49,9 @@ bool kernel_model_product(ProductShape *out, const Program *p, const Plan *plan,
 bool kernel_model_blocks(int64_t *out, const Program *p, const Plan *plan, const Op *op,
                          int32_t queries);
 
+// Products and attention, which the units' arithmetic bounds.
+bool kernel_model_multiplies(Kind kind);
+
 // Picoseconds for the arithmetic of an operation on a device with that peak, rounded up; INT64_MAX
 // if it is longer than fits. False: the model does not know this kind of work.
 bool kernel_model_arithmetic_ps(int64_t *out, const KernelModel *k, const Program *p,

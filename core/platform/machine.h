@@ -24,6 +24,9 @@ typedef struct {
 // "1GB/s,50us": a bandwidth and a latency. ERR_USAGE says what was found and what is accepted.
 Status link_model_parse(LinkModel *out, const char *text) MUST_USE;
 
+// What a device computes slower beside collectives: products and attention, or what moves memory.
+typedef enum { SLOWED_PRODUCTS, SLOWED_OTHER, SLOWED_KINDS } SlowedKind;
+
 typedef struct {
     const char *name;
     int64_t flops_per_s[DTYPE_COUNT];  // peak; 0: the device does not compute in this type
@@ -32,6 +35,7 @@ typedef struct {
     int64_t issue_ps;                         // the host takes so long for a launch; 0: it keeps up
     bool graph;                               // with issue_ps: a step is launched as one
     int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach,
+    int32_t slowed_permille[SLOWED_KINDS];    // times as long beside a collective; 0: 1000
     KernelModel kernels;                      // where their shapes do not say more
 } DeviceModel;
 

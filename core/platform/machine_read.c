@@ -129,14 +129,27 @@ static Status get_launch(DeviceModel *d, const YamlNode *device) {
     return get_duration(&d->launch_ps, gap);
 }
 
+static Status get_slowed(DeviceModel *d, const YamlNode *n) {
+    static const char *const keys[SLOWED_KINDS] = {"products", "other"};
+    if (!n) return OK;
+    TRY(yaml_check_keys(n, "", "products other"));
+    for (int i = 0; i < SLOWED_KINDS; i++) {
+        double factor = 1;
+        TRY(yaml_get_real(&factor, yaml_find(n, keys[i]), 1, 100));
+        d->slowed_permille[i] = (int32_t)(factor * 1000 + 0.5);
+    }
+    return OK;
+}
+
 static Status get_device(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "name flops memory memory_bandwidth",
-                        "launch issue gap reached units products attention"));
+                        "launch issue gap reached units products attention slowed"));
     TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
     TRY(get_bandwidth(&d->memory_bytes_per_s, yaml_find(n, "memory_bandwidth")));
     TRY(get_launch(d, n));
+    TRY(get_slowed(d, yaml_find(n, "slowed")));
     TRY(kernel_model_read(&d->kernels, n));
     d->flops_permille = d->memory_permille = 1000;
     const YamlNode *reached = yaml_find(n, "reached");

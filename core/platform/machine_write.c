@@ -44,6 +44,11 @@ static void put_device(FILE *f, const DeviceModel *d) {
     } else
         put_permille(f, ", memory: ", d->memory_permille);
     fputs("}\n", f);
+    if (d->slowed_permille[SLOWED_PRODUCTS]) {
+        put_permille(f, "  slowed: {products: ", d->slowed_permille[SLOWED_PRODUCTS]);
+        put_permille(f, ", other: ", d->slowed_permille[SLOWED_OTHER]);
+        fputs("}\n", f);
+    }
     kernel_model_print(&d->kernels, f);
 }
 

@@ -4,6 +4,7 @@
 #include "core/platform/machine.h"
 #include "tests/support/simulate_case.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ELEMENTS = 1 << 20 };
@@ -127,5 +128,36 @@ START_TEST(two_at_once_share_the_ports) {
 }
 END_TEST
 
+// Half as fast beside the collective, which begins at 2 us. On rank 0 `more` began at 1 us: what it
+// does until the collective ends is a us and half of the rest. On rank 1 it begins with the
+// collective, and ends before it, after twice its time. Products here are not slower.
+START_TEST(computing_goes_on_slower_while_a_collective_is_under_way) {
+    Case c;
+    int64_t parts[TIME_COUNT];
+    setup(&c, "dgx-a100", 2, 2);
+    add_reduced(&c);
+    make_op(&c.s.p, c.s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
+    prepare(&c.s);
+    const int64_t took = price_of(&c).time_ps;
+    for (int r = 0; r < 2; r++) {
+        costs_of_network(&c.s.costs[r]);
+        cost(&c.s, r, 0, (r + 1) * PS_PER_US);
+        cost(&c.s, r, 2, r ? took / 4 : PS_PER_US + 2 * took);
+        c.s.costs[r].slowed_permille[SLOWED_OTHER] = 2000;
+        c.s.costs[r].slowed_permille[SLOWED_PRODUCTS] = 7000;
+    }
+    const SimulateOptions o = {.costs = c.s.cost_of, .ranks = 2, .steps = 1};
+    ck_assert_ok(simulate_devices(c.s.line_of, &o, &c.s.topology));
+    ck_assert_int_eq(span_of(&c, 0, 1)->end_ps, 2 * PS_PER_US + took);
+    ck_assert_int_eq(span_of(&c, 1, 2)->end_ps, 2 * PS_PER_US + 2 * (took / 4));
+    ck_assert_int_eq(span_of(&c, 0, 2)->end_ps, 2 * PS_PER_US + took + 2 * took - took / 2);
+    timeline_breakdown(&c.s.p, &c.s.lines[0], &c.s.lines[0].steps[0], parts);
+    ck_assert_int_le(llabs(parts[TIME_CONTENDED] - (took - took / 2)), PS_PER_NS);
+    ck_assert_int_le(llabs(parts[TIME_COMPUTE] - (2 * PS_PER_US + 2 * took)), PS_PER_NS);
+    finish(&c.s);
+}
+END_TEST
+
 SUITE("priced", alone_a_collective_takes_its_price_from_the_last_arrival_on,
-      the_algorithm_that_is_asked_for_has_its_own_price, two_at_once_share_the_ports)
+      the_algorithm_that_is_asked_for_has_its_own_price, two_at_once_share_the_ports,
+      computing_goes_on_slower_while_a_collective_is_under_way)

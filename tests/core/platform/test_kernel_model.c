@@ -186,6 +186,8 @@ END_TEST
 START_TEST(what_is_wrong_about_kernels_is_named) {
     machine_refused(MACHINE("products: {most: 0.7, tiles: [" TILE "]}"), "units: 108");
     machine_refused(MACHINE("units: 0"), "units");
+    machine_refused(MACHINE("slowed: {products: 0.9}"), "products");
+    machine_refused(MACHINE("slowed: {product: 1.1}"), "product");
     machine_refused(MACHINE("units: 8, products: {most: 0.7, tiles: []}"), "expected 1 to 8");
     machine_refused(MACHINE("units: 8, products: {most: 0, tiles: [" TILE "]}"), "most");
     machine_refused(MACHINE("units: 8, products: {most: 1, tiles: [{rows: 64}]}"), "columns");
