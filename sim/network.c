@@ -107,7 +107,7 @@ Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t
     int32_t flow = -1;
     for (int i = 0, last = -1, taken; i < count || flow < 0; i += taken) {
         int32_t part;
-        TRY(add_part(n, &part, flow, uses + i, count - i, &taken));
+        TRY(add_part(n, &part, flow, count ? &uses[i] : NULL, count - i, &taken));
         if (flow < 0)
             flow = part;
         else
