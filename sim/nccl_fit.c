@@ -155,7 +155,7 @@ static void choose_bounds(Search *s, const Machine *m) {
 static Status search(Search *best, const Machine *m) {
     static const int64_t bases[] = {-1, 0, 20000000, 40000000};
     static const int64_t hops[] = {NCCL_UNIT / 2, NCCL_UNIT, 2 * NCCL_UNIT};
-    best->error = INFINITY;
+    best->error = (double)INFINITY;
     for (size_t b = 0; b < sizeof bases / sizeof *bases; b++)
         for (size_t h = 0; h < sizeof hops / sizeof *hops; h++) {
             Search s = *best;
