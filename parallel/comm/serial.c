@@ -50,9 +50,16 @@ typedef struct {
     char *pool;
 } Party;
 
-static char *element(const Party *p, const CommSegment *segments, int64_t e) {
+// Element `e`; *count is cut to those that lie behind one another from there.
+static char *elements(const Party *p, const CommSegment *segments, int64_t e, int64_t *count) {
     while (e >= segments->elements) e -= (segments++)->elements;
+    if (*count > segments->elements - e) *count = segments->elements - e;
     return p->pool + segments->offset + e * dtype_bytes(p->call->dtype);
+}
+
+static char *element(const Party *p, const CommSegment *segments, int64_t e) {
+    int64_t one = 1;
+    return elements(p, segments, e, &one);
 }
 
 static Value load(const Party *p, const CommSegment *segments, int64_t e) {
@@ -96,10 +103,12 @@ static Value fold(const Party parties[], int members, int64_t e) {
 
 static void copy(const Party *to, int64_t to_at, const Party *from, int64_t from_at,
                  int64_t count) {
-    for (int64_t e = 0; e < count; e++)
-        memmove(element(to, to->call->output, to_at + e),
-                element(from, from->call->input, from_at + e),
-                (size_t)dtype_bytes(from->call->dtype));
+    for (int64_t e = 0, next; e < count; e += next) {
+        next = count - e;
+        char *out = elements(to, to->call->output, to_at + e, &next);
+        const char *in = elements(from, from->call->input, from_at + e, &next);
+        memmove(out, in, (size_t)(next * dtype_bytes(from->call->dtype)));
+    }
 }
 
 // Chunk by chunk of a schedule with one chunk a member, as its definition says.
