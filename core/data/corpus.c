@@ -43,10 +43,10 @@ static int encode(uint32_t c, char out[5]) {
 
 // --- numbering
 
-// Which code points the text has, in seen[CODE_POINTS]; how many characters that is.
-static Status find_characters(uint8_t *seen, int64_t *count, const uint8_t *text, size_t length,
-                              const char *source) {
-    *count = 0;
+// Which code points the text has, in seen[CODE_POINTS], all below *end; how many characters it is.
+static Status find_characters(uint8_t *seen, uint32_t *end, int64_t *count, const uint8_t *text,
+                              size_t length, const char *source) {
+    *count = *end = 0;
     for (size_t i = 0; i < length; ++*count) {
         uint32_t c;
         int bytes = decode(&text[i], length - i, &c);
@@ -56,26 +56,27 @@ static Status find_characters(uint8_t *seen, int64_t *count, const uint8_t *text
                  "characters, add ,tokens=bytes",
                  source, i, text[i]);
         seen[c] = 1;
+        if (c >= *end) *end = c + 1;
         i += (size_t)bytes;
     }
     return OK;
 }
 
 // Give the code points numbers in their order. number[CODE_POINTS] is written where one is seen.
-static Status number_characters(Corpus *c, Arena *a, const uint8_t *seen, uint16_t *number,
-                                const char *source) {
-    for (int i = 0; i < CODE_POINTS; i++) c->vocabulary += seen[i];
+static Status number_characters(Corpus *c, Arena *a, const uint8_t *seen, uint32_t end,
+                                uint16_t *number, const char *source) {
+    for (uint32_t i = 0; i < end; i++) c->vocabulary += seen[i];
     if (c->vocabulary > VOCABULARY)
         FAIL(ERR_FORMAT, "%s: expected at most %d different characters, found %d", source,
              VOCABULARY, c->vocabulary);
     uint32_t *characters = ARENA_NEW(a, uint32_t, c->vocabulary);
     if (!characters) FAIL(ERR_MEMORY, "%s: out of memory for its characters", source);
     int token = 0;
-    for (int i = 0; i < CODE_POINTS; i++) {
+    for (uint32_t i = 0; i < end; i++) {
         if (!seen[i]) continue;
         number[i] = (uint16_t)token;
         if (i < 0x80) c->token[i] = (uint16_t)token;
-        characters[token++] = (uint32_t)i;
+        characters[token++] = i;
     }
     c->character = characters;
     return OK;
@@ -102,8 +103,9 @@ static Status number_with(Corpus *c, Arena *a, Arena *scratch, size_t length, co
     uint8_t *seen = ARENA_NEW(scratch, uint8_t, CODE_POINTS);
     uint16_t *number = ARENA_NEW(scratch, uint16_t, CODE_POINTS);
     if (!seen || !number) FAIL(ERR_MEMORY, "%s: out of memory for its characters", source);
-    TRY(find_characters(seen, &c->length, c->bytes, length, source));
-    TRY(number_characters(c, a, seen, number, source));
+    uint32_t end;
+    TRY(find_characters(seen, &end, &c->length, c->bytes, length, source));
+    TRY(number_characters(c, a, seen, end, number, source));
     return write_wide(c, a, length, number, source);
 }
 
