@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-enum { LAYERS = 2, HIDDEN = 16, MLP = 8, VOCABULARY = 65, SEQUENCE = 8, BATCH = 24, STEPS = 10 };
-#define MODEL "mixtral:hidden=16,mlp=8,seq=8,layers=2,capacity=80,"
+enum { LAYERS = 2, HIDDEN = 16, MLP = 8, VOCABULARY = 65, SEQUENCE = 4, BATCH = 24, STEPS = 10 };
+#define MODEL "mixtral:hidden=16,mlp=8,seq=4,layers=2,capacity=80,"
 
 static Arena arena;  // finished by each test
 
@@ -129,7 +129,7 @@ END_TEST
 // the same, with other blocks on each rank than those of 4,096 elements, and with whole ones.
 START_TEST(shards_of_zero_go_with_groups) {
     static const char *const models[] = {
-        MODEL "experts=4", "mixtral:hidden=64,mlp=64,seq=8,layers=1,capacity=80,experts=4"};
+        MODEL "experts=4", "mixtral:hidden=64,mlp=64,seq=4,layers=1,capacity=80,experts=4"};
     for (int stage = 1; stage <= 3; stage++) {
         JobOptions o = options(models[stage % 2]);
         o.spec.strategy.zero = stage;
@@ -221,7 +221,7 @@ START_TEST(shards_of_experts_are_those_of_their_holders) {
         "model.layers.0.block_sparse_moe.experts.w1.weight.velocity",
         "model.layers.0.block_sparse_moe.gate.weight.velocity"};
     for (int stage = 1; stage <= 3; stage++) {
-        JobOptions o = options("mixtral:hidden=64,mlp=64,seq=8,layers=1,capacity=80,experts=8");
+        JobOptions o = options("mixtral:hidden=64,mlp=64,seq=4,layers=1,capacity=80,experts=8");
         Job job;
         const int64_t piece = 8 * 64 * 64 / 2 * 8;  // of 2 ranks that share the experts
         o.spec.strategy.zero = stage;
