@@ -31,7 +31,8 @@
      .help = "context parallel degree: sequences are cut, attention is a ring"}, \
     {.name = "cp-kind", .kind = OPTION_CHOICE, JOB_AT(T, strategy.context), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
-     .value = "ring|all-to-all", .initial = "ring", .help = "of --cp: how attention goes"}, \
+     .value = "ring|all-to-all", .initial = "ring", .help = "of --cp: how attention goes", \
+     .others = "ulysses=all-to-all a2a=all-to-all alltoall=all-to-all p2p=ring zigzag=ring"}, \
     {.name = "schedule", .kind = OPTION_FORM, JOB_AT(T, strategy.schedule), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_PIPELINE, \
      .value = "gpipe|1f1b|interleaved[:V]|zero-bubble", .initial = "1f1b", .min = 2, .max = 64, \
