@@ -6,6 +6,7 @@
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "parallel/strategy/stage.h"
 #include "parallel/strategy/traffic.h"
 
 #include <stdio.h>
@@ -103,6 +104,7 @@ static JobSpec without(const JobSpec *s, MeshAxis a) {
     if (a == MESH_DATA) out.strategy.experts = 1;
     if (a == MESH_DATA) out.shards = 1;
     if (a == MESH_DATA) out.strategy.zero = 0;
+    if (a == MESH_TENSOR) out.strategy.sequence_parallel = false;
     return out;
 }
 
@@ -192,7 +194,10 @@ static void say_data(char *out, const JobSpec *s, int size) {
 }
 
 static void say_experts(char *out, int size, int groups) {
-    if (groups == 1)
+    if (groups == 1 && size == 2)
+        text_append(out, WORDS_OF_AN_AXIS,
+                    "both data parallel ranks share the experts of each layer");
+    else if (groups == 1)
         text_append(out, WORDS_OF_AN_AXIS,
                     "all %d data parallel ranks share the experts of each layer", size);
     else
@@ -225,24 +230,63 @@ static void say_uneven(char *out, const Program *p, int size) {
     if (count) text_append(out, WORDS_OF_AN_AXIS, ".");
 }
 
-static void say_tensor(char *out, const Program *p, int size) {
+static void say_tensor(char *out, const Program *p, const JobSpec *s, int size) {
     text_append(out, WORDS_OF_AN_AXIS,
                 "every product of a layer is cut in %d, with its weights. The results are joined "
                 "in every layer, forward and backward, and the next layer waits for that: so these "
                 "ranks are neighbours, within a node.",
                 size);
+    if (s->strategy.sequence_parallel)
+        text_append(out, WORDS_OF_AN_AXIS,
+                    " Between products each rank has 1/%d of the positions, so that norms, "
+                    "dropout and residual sums keep less, for as many bytes sent.",
+                    size);
     say_uneven(out, p, size);
 }
 
-static void say_pipe(char *out, const JobSpec *s, int size) {
+static const char *const schedules[] = {"gpipe", "1f1b", "interleaved", "zero-bubble"};
+
+// What a rank idles, of a step of equal stages: a/b in lowest terms. Shards that share statistics
+// go through a stage together.
+static Status find_idle(long long *a, long long *b, const JobSpec *s, const OptionForm *schedule,
+                        int size, Arena *arena) {
+    StrategyOptions o = s->strategy;
+    o.schedule = *schedule;
+    int shards = o.sync_batch_norm ? 1 : job_spec_local_shards(s);
+    PipelineShape shape = stage_shape(&o, size, shards * s->micro_batches);
+    PipelineSchedule order;
+    PipelineTimes t;
+    TRY(pipeline_schedule_create(&order, arena, &shape));
+    TRY(pipeline_schedule_time(&t, &order, &(PipelineCosts){1, 1, 1, 0}));
+    long long divisor = t.step, rest = t.bubble[0];
+    while (rest) {
+        long long next = divisor % rest;
+        divisor = rest;
+        rest = next;
+    }
+    *a = t.bubble[0] / divisor;
+    *b = t.step / divisor;
+    return OK;
+}
+
+static Status say_pipe(char *out, const JobSpec *s, int size, Arena *arena) {
+    const OptionForm *chosen = &s->strategy.schedule, plain = {.word = SCHEDULE_1F1B};
     int batches = s->micro_batches;
+    long long a, b;
+    TRY(find_idle(&a, &b, s, chosen, size, arena));
     text_append(out, WORDS_OF_AN_AXIS,
                 "each stage holds a part of the layers. Little is sent, between neighbours only, "
                 "so stages may be far apart. But a stage has nothing to do until the first of %d "
-                "micro-batch%s comes to it: with equal stages, gpipe and 1f1b leave %d/%d = %.0f "
-                "%% of a step idle; more --accumulate makes it less.",
-                batches, batches == 1 ? "" : "es", size - 1, batches + size - 1,
-                100.0 * (size - 1) / (batches + size - 1));
+                "micro-batch%s comes to it: with equal stages, the schedule %s leaves %lld/%lld = "
+                "%.0f %% of a step idle",
+                batches, batches == 1 ? "" : "es", schedules[chosen->word], a, b,
+                100.0 * (double)a / (double)b);
+    if (chosen->word == SCHEDULE_INTERLEAVED || chosen->word == SCHEDULE_ZERO_BUBBLE) {
+        TRY(find_idle(&a, &b, s, &plain, size, arena));
+        text_append(out, WORDS_OF_AN_AXIS, ", where 1f1b leaves %lld/%lld", a, b);
+    }
+    text_append(out, WORDS_OF_AN_AXIS, "; more --accumulate makes it less.");
+    return OK;
 }
 
 static void say_context(char *out, const JobSpec *s, int size) {
@@ -270,19 +314,21 @@ static void print_wrapped(const char *text, int indent) {
     putchar('\n');
 }
 
-static void say_axis(const Planned *all, const JobSpec *s, const Mesh *m, MeshAxis a) {
+static Status say_axis(const Planned *all, const JobSpec *s, const Mesh *m, MeshAxis a,
+                       Arena *arena) {
     char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
-    if (mesh_size(m, a) == 1) return;  // the program may have no such axis
+    if (mesh_size(m, a) == 1) return OK;  // the program may have no such axis
     Traffic t = along(all, a);
     printf("\n%s %d: a rank sends %s a step in %lld communication%s\n", mesh_axis_name(a),
            mesh_size(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
            t.count == 1 ? "" : "s");
     if (a == MESH_DATA) say_data(words, s, mesh_size(m, a));
     if (a == MESH_EXPERT) say_experts(words, mesh_size(m, a), m->data / mesh_size(m, a));
-    if (a == MESH_TENSOR) say_tensor(words, &all->program, mesh_size(m, a));
-    if (a == MESH_PIPE) say_pipe(words, s, mesh_size(m, a));
+    if (a == MESH_TENSOR) say_tensor(words, &all->program, s, mesh_size(m, a));
+    if (a == MESH_PIPE) TRY(say_pipe(words, s, mesh_size(m, a), arena));
     if (a == MESH_CONTEXT) say_context(words, s, mesh_size(m, a));
     print_wrapped(words, 2);
+    return OK;
 }
 
 // What a step computes again, of the arithmetic that it had to do once.
@@ -342,8 +388,8 @@ Status explain_mesh(const SimJob *job, Arena *a) {
         print_title(&all, s, &m);
         status = print_table(s, &m, &all, a);
         for (int place = 0; place < MESH_AXES && status == OK; place++)
-            say_axis(&all, s, &m, mesh_at(&m, place));
-        if (status == OK) say_axis(&all, s, &m, MESH_EXPERT);
+            status = say_axis(&all, s, &m, mesh_at(&m, place), a);
+        if (status == OK) status = say_axis(&all, s, &m, MESH_EXPERT, a);
         if (s->strategy.recompute && status == OK) say_recompute(&all, s);
         if (s->ranks == 1) puts("\none rank: it has nobody to divide the work with; see --dp");
     }

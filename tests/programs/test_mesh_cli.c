@@ -88,10 +88,15 @@ START_TEST(what_an_axis_costs_is_said) {
           "  them hold the same ones");
     shows("train --model mixtral --dp 4 --ep 2 --explain", "\nwithout --ep ");
     shows("train --model mixtral --ep 2 --explain",
-          "  all 2 data parallel ranks share the experts of each layer.");
+          "  both data parallel ranks share the experts of each layer.");
     shows("train --model gpt --tp 2 --explain",
           "wte.weight a rank has 32 or 33, and room for 33: 66 in all.");
     shows("train --model gpt --tp 4 --explain", "a rank has 16 or 17, and room");
+    // Without --tp there are no positions to divide either.
+    shows("train --model gpt --tp 2 --sequence-parallel --explain",
+          "\nwithout --tp      1       1.23MiB  19.9MiB           0B               0\n");
+    shows("train --model gpt --tp 2 --sequence-parallel --explain",
+          "rank has 1/2 of the positions, so that norms");
     shows("train --model gpt --cp 2 --cp-kind all-to-all --explain",
           "attention ranks exchange their positions");
     shows("train --explain", "one rank: it has nobody to divide the work with");
@@ -104,6 +109,21 @@ START_TEST(what_an_axis_costs_is_said) {
           "recompute selective: 6 operations again, 0 % more products\n");
     ck_assert_int_eq(command_run(&it, "train --dp 4 --explain && test ! -e run"), 0);
     command_finish(&it);
+}
+END_TEST
+
+// Four micro-batches through two equal stages: 3 passes of 15 are the other rank's, of halves of
+// stages 3 of 27, and 1 of 13 where weights' gradients fill what they can.
+START_TEST(the_idle_part_of_a_schedule_is_said) {
+    shows("train --model gpt --pp 2 --explain",
+          "the schedule 1f1b\n  leaves 1/5 = 20 % of a step idle; more --accumulate");
+    shows("train --model gpt --pp 2 --schedule gpipe --explain",
+          "\n  leaves 1/5 = 20 % of a step idle; more");
+    shows("train --model gpt --pp 2 --schedule interleaved --explain",
+          "interleaved leaves 1/9 = 11 % of a step idle, where 1f1b leaves 1/5;");
+    shows("train --model gpt --pp 2 --schedule zero-bubble --explain",
+          "leaves 1/13 = 8 % of a step idle, where 1f1b leaves 1/5;");
+    shows("train --model gpt --pp 2 --shards 2 --explain", "leaves 1/9 = 11 %");
 }
 END_TEST
 
@@ -191,7 +211,7 @@ END_TEST
 
 SUITE("mesh_cli", each_rank_has_a_place, sim_tells_the_same_of_a_mesh,
       a_mesh_that_a_run_refuses_is_not_shown, what_is_written_is_named_once,
-      what_an_axis_costs_is_said, degrees_that_do_not_fit_are_refused_by_train_and_sim,
-      ranks_follow_from_degrees, a_title_says_how_ranks_are_divided,
-      too_few_devices_are_not_called_ranks_of_a_host, words_of_other_programs_lead_to_options,
-      topics_of_other_programs_lead_to_help)
+      what_an_axis_costs_is_said, the_idle_part_of_a_schedule_is_said,
+      degrees_that_do_not_fit_are_refused_by_train_and_sim, ranks_follow_from_degrees,
+      a_title_says_how_ranks_are_divided, too_few_devices_are_not_called_ranks_of_a_host,
+      words_of_other_programs_lead_to_options, topics_of_other_programs_lead_to_help)
