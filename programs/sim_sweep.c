@@ -60,15 +60,19 @@ static const char *algorithm_of(const Sweep *s) {
 static void print_job(const Sweep *s) {
     const SimJob *job = &s->jobs[s->size_count - 1];
     const char *thing = s->setting->devices ? "device" : "rank";
+    const int data = job_spec_data_ranks(&job->spec);
+    const long long each = job->spec.batch / data;
     SweepPhrases p = {s->width, 0};
     sweep_phrase(&p, "%s", job->spec.model);
     if (s->size_count == 1)
         sweep_phrase(&p, "batch %lld", (long long)job->spec.batch);
     else if (s->strong)
         sweep_phrase(&p, "batch %lld in all (strong scaling)", (long long)job->spec.batch);
+    else if (data == job->spec.ranks)
+        sweep_phrase(&p, "batch %lld a %s (weak scaling)", each, thing);
     else
-        sweep_phrase(&p, "batch %lld a %s (weak scaling)",
-                     (long long)(job->spec.batch / job->spec.ranks), thing);
+        sweep_phrase(&p, "batch %lld for every %d %ss (weak scaling)", each, job->spec.ranks / data,
+                     thing);
     sweep_phrase(&p, "%s", dtype_name(job->spec.dtype));
     if (!job->spec.plan_file) phrase_degrees(&p, &job->spec);
     if (job->spec.shards) sweep_phrase(&p, "%d shards in all", job->spec.shards);

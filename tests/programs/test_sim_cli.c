@@ -26,6 +26,17 @@ static void refuse(const char *line, const char *message) {
 START_TEST(the_option_table_is_sound) { ck_assert_ok(option_check(&sim_options)); }
 END_TEST
 
+// A batch is shared by the devices along data: 64 each time there are 2 x 2 more of them.
+START_TEST(a_title_says_how_many_devices_share_a_batch) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --tp 2 --pp 2 --model mlp"), 0);
+    expect(&c, "mlp  batch 64 for every 4 devices (weak scaling)");
+    expect(&c, "\n   4     64 ");
+    expect(&c, "\n   8    128 ");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim"), 0);
@@ -462,9 +473,9 @@ END_TEST
 
 SUITE_SECONDS("sim_cli", 240, the_option_table_is_sound,
               without_words_there_is_something_to_see_and_to_do_next,
-              the_help_says_what_holds_for_sim, every_example_of_the_help_runs,
-              the_brief_help_fits_a_screen, a_recorded_run_is_replayed,
-              whatever_changes_the_recorded_run_makes_a_prediction,
+              a_title_says_how_many_devices_share_a_batch, the_help_says_what_holds_for_sim,
+              every_example_of_the_help_runs, the_brief_help_fits_a_screen,
+              a_recorded_run_is_replayed, whatever_changes_the_recorded_run_makes_a_prediction,
               one_number_of_gpus_stands_for_the_powers_of_two_below,
               a_prediction_is_known_to_the_last_digit,
               every_prediction_is_kept_with_a_hash_of_its_inputs,
