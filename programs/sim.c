@@ -11,6 +11,7 @@
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
 #include "programs/sim_collective.h"
+#include "programs/sim_critical.h"
 #include "programs/sim_fit.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
@@ -154,6 +155,7 @@ static Status show(Sim *s, const Prediction *rows, int count) {
         TRY(sim_output_json(s, stdout));
     else if (s->replay && !s->o->csv && !s->o->plain)
         print_replay(&rows[0], &s->recording);
+    if (s->o->critical_path && !s->o->json) TRY(sim_critical_print(s));
     TRY(compare_all(s, rows, count));
     return s->o->report ? sim_output_report(s) : OK;
 }
@@ -247,6 +249,7 @@ static Status run(Sim *s, SimOptions *o) {
     if (o->fit) return sim_fit_print(s);
     if (o->collective) return sim_collective_print(s);
     TRY(sim_request_read(s, o));
+    TRY(sim_critical_request(s));
     if (s->o->explain || s->o->print_mesh) return explain(s);
     if (s->o->print_plan) return print_plan(s);
     if (s->o->print_memory) return print_memories(s);

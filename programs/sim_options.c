@@ -70,6 +70,8 @@ static const Option options[] = {
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown and kept"},
     {.name = "compare", .kind = OPTION_STRING, AT(compare), .value = "FILE,..", .brief = true,
      .help = "measured beside simulated: reports of train --report FILE.json"},
+    {.name = "critical-path", .kind = OPTION_FLAG, AT(critical_path),
+     .help = "what a step is made of, across devices, and what it gains if an item is free"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
@@ -158,6 +160,12 @@ static const OptionDetail details[] = {
      .text = "The simulated and the measured step, and what their difference is made of: causes, "
              "phases, operations (-v: all). Says whether the prediction was there before the run. "
              "The error is of the step time: simulated over measured, less 1."},
+    {.topic = "critical-path",
+     .text = "The chain of operations from the step's end back to its beginning, each of which "
+             "started when the one before it ended; their times sum to the step. A gain is found "
+             "by simulating again with the operation free on all its ranks (-v: of all items). "
+             "For one number of devices (--point). docs/formats.md, \"Reports\".",
+     .others = "critical bottleneck"},
     {.topic = "batch",
      .text =
          "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "

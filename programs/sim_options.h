@@ -25,7 +25,8 @@ typedef struct {
     const char *sizes, *fit, *out;  // of --collective; of --fit
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
-    bool print_memory, print_mesh, explain, point, json, csv, plain, preview, require_plot;
+    bool print_memory, print_mesh, explain, point, critical_path, json, csv, plain, preview,
+        require_plot;
     bool quiet, version, no_view;
 } SimOptions;
 

@@ -25,9 +25,11 @@ typedef struct {
     StepCosts steps;         // of a replay: the plan's that is simulated
     // Times so much longer while a collective is under way on the device; 0: 1000, as long.
     int32_t slowed_permille[SLOWED_KINDS];
-    int64_t *issued_ps;  // of the plan that is simulated, per operation: when the host has issued
-                         // it, after the step began. In the arena; NULL: the host keeps up
-    int issued;          // operations in issued_ps
+    int64_t *issued_ps;    // of the plan that is simulated, per operation: when the host has issued
+                           // it, after the step began. In the arena; NULL: the host keeps up
+    int issued;            // operations in issued_ps
+    const bool *free_ops;  // of that plan, per operation: a communication that takes no time on
+                           // the network, if one of its members has it so; NULL: none
 } Costs;
 
 // Of an operation of a plan in the simulated step with that number, from 0. Where each step has

@@ -6,6 +6,12 @@
 #include "parallel/strategy/collective_work.h"
 #include "sim/device_internal.h"
 
+// Does a communication take no time, as this member has it?
+static bool is_free_for(const DeviceSimulation *s, int rank, int op) {
+    const Costs *c = s->ranks[rank].costs;
+    return c->free_ops && c->free_ops[op];
+}
+
 // --- collectives
 
 // How many members a group of this rank has that are simulated; the i-th of them.
@@ -63,6 +69,13 @@ static int64_t recorded_cost(const DeviceSimulation *s, int32_t i, int member) {
     return device_cost(s, rank, s->ranks[rank].progress.at[s->pending[i].lane]);
 }
 
+static bool is_free(const DeviceSimulation *s, int32_t i) {
+    const PendingCollective *c = &s->pending[i];
+    for (int k = 0; k < c->left; k++)
+        if (is_free_for(s, c->ranks[k], s->ranks[c->ranks[k]].progress.at[c->lane])) return true;
+    return false;
+}
+
 // All members have arrived; from now on the collective takes each as long as was recorded.
 static Status end_as_recorded(DeviceSimulation *s, int32_t i) {
     for (int m = 0; m < s->pending[i].left; m++)
@@ -115,7 +128,8 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
     s->pending[i].arrival_ps = s->engine.now_ps;
     if (s->network_of && !s->by_price) return arrive_at_transfer(s, i, rank, w);
     if (s->pending[i].arrived < s->pending[i].left) return OK;
-    return s->by_price ? end_at_its_price(s, i, rank, w) : end_as_recorded(s, i);
+    bool priced = s->by_price && !is_free(s, i);  // on a network costs are 0
+    return priced ? end_at_its_price(s, i, rank, w) : end_as_recorded(s, i);
 }
 
 Status device_end_all(DeviceSimulation *s, int32_t i) {
@@ -184,6 +198,9 @@ Status device_meet_peer(DeviceSimulation *s, int rank, int op, int lane) {
     mine->arrival_ps = theirs->arrival_ps = s->engine.now_ps;
     int64_t ends = ((int64_t)rank * s->lanes + lane) << 32 | (simulated * s->lanes + their_lane);
     const Event event = {s->actor, DEVICE_MESSAGE_ENDS, 0, ends};
+    if (is_free_for(s, rank, op) ||
+        is_free_for(s, simulated, s->ranks[simulated].progress.at[their_lane]))
+        return engine_push(&s->engine, NULL, 0, event);
     if (!s->network_of) return engine_push(&s->engine, NULL, device_cost(s, rank, op), event);
     if (s->by_price) return start_priced_message(s, rank, peer, w, event);
     const Path path = path_between(s, rank, peer, work_is_send(w));

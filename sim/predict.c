@@ -9,6 +9,7 @@
 #include "core/platform/device_traits.h"
 #include "core/report/report_alike.h"
 #include "sim/answers.h"
+#include "sim/critical_bill.h"
 #include "sim/predict_place.h"
 #include "sim/simulate.h"
 
@@ -33,7 +34,8 @@ typedef struct {
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
     const Fold *fold;  // of the ranks; NULL: all are simulated
-    bool unkept;
+    bool unkept, critical;
+    int freed;
     int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -167,7 +169,7 @@ static Status create_timelines(Timeline *lines, Timeline **pointers, const Run *
     return OK;
 }
 
-static Status simulate(Timeline *const lines[], const Run *run) {
+static Status simulate(Prediction *out, Arena *a, Timeline *const lines[], const Run *run) {
     const SimulateOptions o = {.costs = run->costs,
                                .plan = run->plan,
                                .ranks = run->ranks,
@@ -175,7 +177,11 @@ static Status simulate(Timeline *const lines[], const Run *run) {
                                .watch = run->watch,
                                .fold = run->fold};
     if (run->host) return simulate_host(lines, &o, run->host);
-    return simulate_devices(lines, &o, run->topology);
+    TRY(simulate_devices(lines, &o, run->topology));
+    if (!run->critical) return OK;
+    out->critical = ARENA_NEW(a, ReportCritical, 1);
+    if (!out->critical) FAIL(ERR_MEMORY, "out of memory for a critical path");
+    return critical_bill_make(out->critical, a, &o, run->topology, lines, run->freed);
 }
 
 // What a rank communicates in a step, from the last member's arrival on; the mean of the
@@ -198,7 +204,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
     const Program **programs = ARENA_NEW(a, const Program *, count);
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(create_timelines(lines, pointers, run));
-    TRY(simulate(pointers, run));
+    TRY(simulate(out, a, pointers, run));
     int counted = !out->replay ? 1 : run->steps > 1 ? run->steps - 1 : 1;
     for (int i = 0; i < count; i++) {
         int alike = fold_multiplicity(fold, i);
@@ -249,6 +255,7 @@ static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *j
         if (out->report.comm_bytes[r] > out->comm_bytes)
             out->comm_bytes = out->report.comm_bytes[r];
     out->report.loss_count = 0;  // nothing was learned
+    out->report.critical = out->critical;
     if (s == OK)
         s = job_spec_describe(&out->report.run, a, &job->spec, job->settings, job->setting_count);
     out->report.run.kind = "sim";
@@ -404,6 +411,8 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .steps = STEPS,
                .watch = s->watch,
                .unkept = s->unkept,
+               .critical = s->critical,
+               .freed = s->freed,
                .batch = job->spec.batch};
     Costs *costs = NULL;
     TRY(take_classes(&run, &costs, a, set));

@@ -37,6 +37,8 @@ typedef struct {
     int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
     bool unfolded;               // simulate all ranks with devices, also those that are alike
     bool unkept;                 // leave out Prediction.inputs, for which all programs are printed
+    bool critical;               // find the critical path of a step, on devices only,
+    int freed;                   // and what it gains from as many of its items
     const SimulateWatch *watch;  // of the simulation; NULL: none
 } SimSetting;
 
@@ -56,6 +58,7 @@ typedef struct {
     double comm_ms;                // communication in that step (of a replay the mean), each from
                                    // its last member's arrival on, exposed or not; mean over ranks
     ReportAnswers *answers;        // in the arena, as the report's; NULL: of a replay
+    ReportCritical *critical;      // in the arena, as the report's; NULL: not asked for
     int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
 

@@ -58,9 +58,22 @@ static Status check_network(const SimSetting *s) {
          what, s->machine->name);
 }
 
+// Messages of a collective that go one by one leave no record of what waited for what.
+static Status check_critical(const SimSetting *s, int ranks) {
+    if (!s->critical) return OK;
+    if (!s->devices)
+        FAIL(ERR_USAGE,
+             "--critical-path is of devices: give --gpus instead of --ranks, or leave out --trace");
+    if (ranks == 1 || sim_setting_is_priced(s)) return OK;
+    FAIL(ERR_USAGE,
+         "--critical-path needs communication by NCCL's model: a --platform with a section "
+         "`collectives`, and neither --link nor --network flow");
+}
+
 Status predict_check_place(const SimSetting *s, int ranks) {
     TopologyOptions topology;
     TRY(check_network(s));
+    TRY(check_critical(s, ranks));
     if (s->devices) return predict_place_devices(&topology, s, ranks);
     if (!s->machine->is_host)
         FAIL(ERR_USAGE,

@@ -180,6 +180,7 @@ static Status to_json(json_t *out, const Report *r) {
     failed |= set_breakdown(out, r);
     failed |= json_object_set_new(out, "coverage", json_number(r->coverage));
     failed |= report_set_answers(out, r->answers);
+    failed |= report_set_critical(out, r->critical);
     failed |= set_operations(out, r);
     failed |= set_bytes(out, r);
     failed |= set_learning(out, r);

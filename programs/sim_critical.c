@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// The critical path of a step on the terminal (sim/critical_bill.h). Read sim_critical_print().
+#include "programs/sim_critical.h"
+
+#include "core/base/table.h"
+#include "core/base/text.h"
+#include "core/cli/terminal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ITEMS = 10 };  // that are printed and made free, without -v
+
+Status sim_critical_request(Sim *s) {
+    const SimOptions *o = s->o;
+    if (!o->critical_path) return OK;
+    if (o->explain || o->print_mesh || o->print_plan || o->print_memory)
+        FAIL(ERR_USAGE, "--critical-path is of a simulated step: give it alone, without what "
+                        "prints a plan, a mesh or memory");
+    if (o->csv || o->plain)
+        FAIL(ERR_USAGE,
+             "--critical-path is a table, or a member of the report with --json or "
+             "--report; leave out --%s",
+             o->csv ? "csv" : "plain");
+    if (!s->setting.devices || sim_request_is_replay(s))
+        FAIL(ERR_USAGE, "--critical-path is of simulated devices; give --gpus N --point");
+    if (s->sizes.count != 1)
+        FAIL(ERR_USAGE, "--critical-path is of one number of devices; add --point");
+    s->setting.critical = true;
+    s->setting.freed = o->verbose ? INT32_MAX : ITEMS;
+    return OK;
+}
+
+// --- the table
+
+typedef struct {
+    const ReportCritical *critical;
+    int shown, decimals, operation_width, next_width;
+} Sheet;
+
+static int64_t magnitude(int64_t ps) { return ps < 0 ? -ps : ps; }
+
+// So many decimals of a millisecond that the step has five digits.
+static int decimals_for(int64_t step_ps) {
+    int decimals = 3;
+    for (int64_t most = 10000000000; step_ps < most && decimals < 6; most /= 10) decimals++;
+    return decimals;
+}
+
+static double ms(int64_t ps) { return (double)ps * 1e-9; }
+
+static double percent(const Sheet *s, int64_t ps) {
+    return s->critical->step_ps ? 100.0 * (double)ps / (double)s->critical->step_ps : 0;
+}
+
+static void fill_item(Table *t, const Sheet *s, const ReportCriticalItem *i) {
+    table_cell(t, "%.*s", s->operation_width, i->name);
+    table_cell(t, "%s", i->ranks);
+    table_cell(t, "%" PRId32, i->times);
+    table_cell(t, "%.*f", s->decimals, ms(i->ps));
+    table_cell(t, "%.1f", percent(s, i->ps));
+    if (!i->freed) {
+        table_cell(t, "?");
+        table_cell(t, "%s", "");
+        return;
+    }
+    table_cell(t, "%.*f", s->decimals, ms(i->gain_ps));
+    bool more = i->next && magnitude(i->next_ps) * 2000 >= s->critical->step_ps;
+    table_cell(t, "%.*s", s->next_width, more ? i->next : "");
+}
+
+static void fill_rest(Table *t, const Sheet *s) {
+    const ReportCritical *c = s->critical;
+    int64_t ps = 0;
+    int32_t times = 0;
+    for (int i = s->shown; i < c->item_count; i++) {
+        ps += c->items[i].ps;
+        times += c->items[i].times;
+    }
+    table_cell(t, "%d more: -v", c->item_count - s->shown);
+    table_cell(t, "%s", "");
+    table_cell(t, "%" PRId32, times);
+    table_cell(t, "%.*f", s->decimals, ms(ps));
+    table_cell(t, "%.1f", percent(s, ps));
+    table_cell(t, "%s", "");
+    table_cell(t, "%s", "");
+}
+
+static int longer(int width, const char *text) {
+    int length = text ? (int)strlen(text) : 0;
+    return length > width ? length : width;
+}
+
+// What names may take beside the other columns: the heads are 5, 1, 5 and 7 wide.
+static void choose_widths(Sheet *s, int width) {
+    enum { GAPS = 6 * 2, LEAST = 13 };
+    int operation = LEAST, next = LEAST, ranks = 5;
+    int cell = snprintf(NULL, 0, "%.*f", s->decimals, ms(s->critical->step_ps));
+    int times = snprintf(NULL, 0, "%" PRId32, s->critical->stretch_count);
+    for (int i = 0; i < s->shown; i++) {
+        const ReportCriticalItem *item = &s->critical->items[i];
+        operation = longer(operation, item->name);
+        next = longer(next, item->next);
+        ranks = longer(ranks, item->ranks);
+    }
+    int left = width - GAPS - ranks - times - cell - 5 - (cell > 7 ? cell : 7);
+    while (operation + next > left && (operation > LEAST || next > LEAST))
+        --*(next > operation ? &next : &operation);
+    s->operation_width = operation;
+    s->next_width = next;
+}
+
+Status sim_critical_print(const Sim *s) {
+    const ReportCritical *c = s->rows[0].critical;
+    const TableColumn columns[] = {
+        {"operation", false}, {"ranks", false},        {"x", true}, {"ms", true}, {"%", true},
+        {"gain ms", true},    {"then critical", false}};
+    Sheet sheet = {.critical = c, .decimals = decimals_for(c->step_ps)};
+    Table table;
+    sheet.shown = s->o->verbose || c->item_count < ITEMS ? c->item_count : ITEMS;
+    choose_widths(&sheet, terminal_width(stdout));
+    table_init(&table, s->arena, columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < sheet.shown; i++) fill_item(&table, &sheet, &c->items[i]);
+    if (sheet.shown < c->item_count) fill_rest(&table, &sheet);
+    printf("\nthe critical path of a step, %.*f ms; gain: a step simulated again with the\n"
+           "operation free is so much shorter; then critical: what grew most on its path\n",
+           sheet.decimals, ms(c->step_ps));
+    return table_print(stdout, &table, TABLE_TEXT);
+}
