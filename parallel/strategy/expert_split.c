@@ -273,17 +273,29 @@ static Status split(Exchange *x) {
     return copy_program(x);
 }
 
-// The numbers of ranks that can share so many experts: all that divide it.
+// Names fewer of `data` ranks that can share the experts, or else numbers of experts that fit.
+static Status refuse_experts(int64_t experts, int64_t ranks, int64_t data) {
+    long long least = experts / ranks * ranks, less = ranks - 1;
+    char instead[96];
+    while (less > 1 && (experts % less || data % less)) less--;
+    if (less > 1)
+        snprintf(instead, sizeof instead, "--ep %lld can share them", less);
+    else if (least)
+        snprintf(instead, sizeof instead, "give --experts %lld or %lld", least,
+                 least + (long long)ranks);
+    else
+        snprintf(instead, sizeof instead, "give --experts %lld", (long long)ranks);
+    FAIL(ERR_USAGE, "--ep %lld: %lld experts = %lld × %lld + %lld; %s", (long long)ranks,
+         (long long)experts, (long long)ranks, (long long)(experts / ranks),
+         (long long)(experts % ranks), instead);
+}
+
 static Status check_experts(const Program *p, int64_t ranks) {
     for (int k = 0; k < p->plan_count; k++) {
         int choices = program_find_result(p, k, RESULT_CHOICES);
         if (choices == NONE) continue;
-        int64_t experts = p->tensors[choices].shape[1] - EXPERT_CHOSEN, less = ranks;
-        if (experts % ranks == 0) return OK;
-        while (experts % less) less--;
-        FAIL(ERR_USAGE, "--ep %lld: %lld experts = %lld × %lld + %lld; --ep %lld can share them",
-             (long long)ranks, (long long)experts, (long long)ranks, (long long)(experts / ranks),
-             (long long)(experts % ranks), (long long)less);
+        int64_t experts = p->tensors[choices].shape[1] - EXPERT_CHOSEN;
+        return experts % ranks ? refuse_experts(experts, ranks, mesh_batch_ranks(p)) : OK;
     }
     FAIL(ERR_USAGE, "--ep %lld: the model has no layer of experts, as mixtral has",
          (long long)ranks);

@@ -335,7 +335,11 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
     JobOptions o = options(MODEL "experts=4", DTYPE_F32, "reference");
     share_experts(&o, 3);
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--ep 3: 4 experts = 3 × 1 + 1; --ep 2 can share them");
+                    "--ep 3: 4 experts = 3 × 1 + 1; give --experts 3 or 6");
+    share_experts(&o, 5);
+    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
+                    "--ep 5: 4 experts = 5 × 0 + 4; give --experts 5");
+    share_experts(&o, 3);
     o.spec.strategy.experts = 2;
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--ep 2: 3 data parallel ranks = 2 × 1 + 1; give 2 or 4 of them, or --ep 1");
