@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "core/base/table.h"
 #include "core/base/units.h"
+#include "core/nn/model.h"
 #include "parallel/strategy/footprint.h"
 #include "parallel/strategy/traffic.h"
 
@@ -28,12 +29,13 @@ static void plan_row(Table *t, const char *name, int64_t bytes) {
     for (int i = 0; i < STAGES; i++) table_cell(t, "%s", "");
 }
 
-// `step`: the same without evaluation.
-static void fill(Table *t, const Program *p, const Program *step, int rank) {
+// `step`: the same without evaluation; is it less?
+static bool fill(Table *t, const Program *p, const Program *step, int rank) {
     const FootprintModel model = footprint_model(p);
     double parameters[CELLS], gradients[CELLS], optimiser[CELLS], sum[CELLS], sent[CELLS],
         norm[CELLS], statistics = 0, activations = 0, rows = 0;
     int64_t all = 0;
+    bool less = false;
     for (int i = 0; i < CELLS; i++) {
         Footprint f = i ? footprint_closed(&model, i - 1) : footprint_planned(p, rank);
         parameters[i] = f.parameters;
@@ -57,7 +59,9 @@ static void fill(Table *t, const Program *p, const Program *step, int rank) {
         if (!formula) plan_row(t, memory_name((Memory)m), bytes);
         int64_t in_step = program_memory(step, (Memory)m);
         bool evaluates = m == MEMORY_ACTIVATIONS || m == MEMORY_COMMUNICATION;
-        if (evaluates && in_step < bytes) plan_row(t, "  in a step", in_step);
+        if (!evaluates || in_step >= bytes) continue;
+        plan_row(t, "  in a step", in_step);
+        less = true;
     }
     plan_row(t, "all", all);
     row(t, "sent a step", sent);
@@ -65,6 +69,7 @@ static void fill(Table *t, const Program *p, const Program *step, int rank) {
     if (statistics > 0) plan_row(t, "for statistics", (int64_t)(statistics + 0.5));
     if (activations > 0) plan_row(t, "for activations", (int64_t)(activations + 0.5));
     if (rows > 0) plan_row(t, "for rows", (int64_t)(rows + 0.5));
+    return less;
 }
 
 static void print_title(const Program *p, const JobSpec *job, const char *class) {
@@ -93,8 +98,9 @@ static int first_rank(const ProgramSet *set, int class) {
     return NONE;
 }
 
+// Sets *less if a step takes less than the run.
 static Status print_class(const ProgramSet *set, const ProgramSet *step, int class,
-                          const JobSpec *job) {
+                          const JobSpec *job, bool *less) {
     static const TableColumn columns[] = {{"a rank", false}, {"planned", true}, {"DDP", true},
                                           {"ZeRO 1", true},  {"ZeRO 2", true},  {"ZeRO 3", true}};
     const Program *p = &set->programs[class];
@@ -103,7 +109,7 @@ static Status print_class(const ProgramSet *set, const ProgramSet *step, int cla
     table_init(&t, &a, columns, CELLS + 1);
     if (class) putchar('\n');
     print_title(p, job, program_set_name(set, class));
-    fill(&t, p, &step->programs[class], first_rank(set, class));
+    *less |= fill(&t, p, &step->programs[class], first_rank(set, class));
     Status s = table_print(stdout, &t, TABLE_TEXT);
     arena_finish(&a);
     return s;
@@ -119,8 +125,13 @@ static Status lower(ProgramSet *set, ProgramSet *step, SimJob *job, Arena *a) {
 
 Status print_memory(SimJob *job, Arena *a) {
     ProgramSet set = {0}, step = {0};
+    bool less = false;
     Status s = lower(&set, &step, job, a);
-    for (int i = 0; i < set.count && s == OK; i++) s = print_class(&set, &step, i, &job->spec);
+    for (int i = 0; i < set.count && s == OK; i++)
+        s = print_class(&set, &step, i, &job->spec, &less);
+    if (less && s == OK)
+        printf("in a step: without evaluations, which take up to %d rows at once\n",
+               EVALUATION_ROWS);
     if (s == OK)
         puts("DDP to ZeRO 3: by formula, without gathered layers and gradients on their way");
     program_set_finish(&set);

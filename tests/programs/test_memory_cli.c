@@ -77,6 +77,11 @@ START_TEST(buffers_of_a_step_are_told_from_those_of_an_evaluation) {
                                       "--sequence-parallel"),
                      0);
     ck_assert_ptr_nonnull(strstr(it.out, "\ncommunication       3MiB\n  in a step       384KiB\n"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\nin a step: without evaluations, which take up to 256 "
+                                         "rows at once\n"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "train --print-memory --batch 512"), 0);
+    ck_assert_ptr_null(strstr(it.out, "in a step"));
     command_finish(&it);
 }
 END_TEST
