@@ -58,9 +58,9 @@ Status sim_collective_check(const Sim *s) {
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
                  others[i]);
-    if (o->network == SIM_NETWORK_FLOW)
-        FAIL(ERR_USAGE,
-             "--collective prints NCCL's prices; --network flow has no table of its own");
+    if (o->network == SIM_NETWORK_FLOW || o->network == SIM_NETWORK_STORE_FORWARD)
+        FAIL(ERR_USAGE, "--collective prints NCCL's prices; --network %s has no table of its own",
+             o->network == SIM_NETWORK_FLOW ? "flow" : "store-forward");
     return OK;
 }
 

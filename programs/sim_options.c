@@ -134,9 +134,10 @@ static const OptionDetail details[] = {
     {.topic = "network",
      .text = "nccl: each collective takes what NCCL's own tuning model says of the platform, for "
              "the algorithm and protocol that NCCL would choose. flow: the messages of the "
-             "schedule that --all-reduce names share the links. auto: nccl where the platform has "
-             "a section `collectives`, but flow with --link, with --all-reduce, and for ranks that "
-             "were recorded on a described device.",
+             "schedule that --all-reduce names share the links. store-forward: a link carries them "
+             "one after another, each whole. auto: nccl where the platform has a section "
+             "`collectives`, but flow with --link, with --all-reduce, and for ranks that were "
+             "recorded on a described device.",
      .others = "nccl"},
     {.topic = "nccl-algo",
      .text = "As NCCL_ALGO does; collectives that do not have it keep theirs."},

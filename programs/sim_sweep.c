@@ -348,6 +348,11 @@ static void print_network(const Sweep *s) {
              "size; collectives that overlap share the links (docs/validation.md)");
         return;
     }
+    if (set->network == SIM_NETWORK_STORE_FORWARD) {
+        puts("network: links that carry whole messages one after another, store and forward,\n"
+             "without NCCL's launches and protocols (docs/validation.md)");
+        return;
+    }
     puts("network: links only, without NCCL's launches, protocols and hierarchy: small\n"
          "messages take longer on real devices (docs/validation.md)");
 }

@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FLOW_BEGINS, FLOW_ENDS };
+enum { FLOW_BEGINS, FLOW_ENDS, FLOW_FORWARDS };
 
 static Status handle(void *context, Event event);
 static Status settle(void *context);
@@ -62,6 +62,21 @@ int64_t network_latency(const Network *n, const Path *path) {
     return ps;
 }
 
+// A message comes to the next link of its path, which carries it after those that came before.
+static Status enter_link(Network *n, int32_t flow) {
+    Flow *f = &n->flows[flow];
+    Link *l = &n->links[f->path.links[f->hop++]];
+    int64_t now = n->engine->now_ps, carried_ps = 0;
+    TRY(network_carried_time(&carried_ps, f->left, l->bytes_per_s));
+    if (l->sent_ps < now) l->sent_ps = now;
+    if (carried_ps > INT64_MAX - l->latency_ps - l->sent_ps)
+        FAIL(ERR_FAILED, "simulated time ends after 106 days: a message would come later");
+    l->sent_ps += carried_ps;
+    Event next = {
+        .actor = n->actor, .kind = f->hop < f->path.hops ? FLOW_FORWARDS : FLOW_ENDS, .a = flow};
+    return engine_push(n->engine, &f->event, l->sent_ps - now + l->latency_ps, next);
+}
+
 Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_LINKS);
     int32_t flow;
@@ -77,6 +92,8 @@ Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     f->owner = flow;
     f->more = -1;
     f->visited = false;
+    f->hop = 0;
+    if (n->store_and_forward && f->left) return enter_link(n, flow);
     Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
     return engine_push(n->engine, &f->event, latency_ps, begins);
 }
@@ -103,7 +120,7 @@ static Status add_part(Network *n, int32_t *out, int32_t owner, const NetworkUse
 
 Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,
                           int64_t latency_ps, Event done) {
-    assert(bytes >= 0 && count >= 0 && cap > 0 && latency_ps >= 0);
+    assert(bytes >= 0 && count >= 0 && cap > 0 && latency_ps >= 0 && !n->store_and_forward);
     int32_t flow = -1;
     for (int i = 0, last = -1, taken; i < count || flow < 0; i += taken) {
         int32_t part;
@@ -173,6 +190,7 @@ static Status handle(void *context, Event event) {
         for (int32_t part = event.a; part >= 0; part = n->flows[part].more) occupy(n, part);
         return OK;
     }
+    if (event.kind == FLOW_FORWARDS) return enter_link(n, event.a);
     Event done = f->done;
     bool flows = f->rate > 0;
     for (int32_t part = event.a, more; part >= 0; part = more) {

@@ -14,6 +14,10 @@
 //   Two flows of 1000 B and 3000 B that share A alone get 0.5 GB/s each. After 2 us the first has
 //   ended; 2000 B of the second are left, now at 1 GB/s, and it ends after 4 us.
 //
+// Where a network stores and forwards, links are not shared: each carries whole messages, one after
+// another in the order in which they come to it, and its latency later a message is at the next
+// link. So does ASTRA-sim's analytical network that is aware of congestion (Won et al., 2023).
+//
 // A flow may also take many links at once, each with a part of its bytes, and have a rate that it
 // does not exceed: a collective that is priced as a whole goes over the ports of all its members.
 // A cap fills like a link of its own.
@@ -51,6 +55,7 @@ typedef struct {
     int64_t weight;    // of all flows that share it now
     int64_t unfrozen;  // of that, of flows without a share yet
     int64_t free, share;
+    int64_t sent_ps;  // store and forward: when its last message has left
 } Link;
 
 typedef unsigned __int128 Carried;  // bytes x 10^12
@@ -72,12 +77,14 @@ typedef struct {
     int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link: 4 * part + hop, or -1
     int32_t owner, more;  // the flow that this is a part of; its next part, or -1
     bool visited;
+    int8_t hop;  // store and forward: links of the path that it has come to
 } Flow;
 
 typedef struct {
     Engine *engine;  // borrowed
     int16_t actor;
-    Link *links;  // owned, like all arrays below
+    bool store_and_forward;  // set before the first message
+    Link *links;             // owned, like all arrays below
     Flow *flows;
     int32_t *changed;                  // links whose flows came or went in this instant
     int32_t *part_links, *part_flows;  // while shares are solved: what is connected
@@ -99,7 +106,8 @@ Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
 int64_t network_latency(const Network *n, const Path *path);
 
 // Bytes leave after `latency_ps`, over `count` links, all different, with weights of at least 1.
-// As network_start() otherwise. Without links they go at the cap.
+// As network_start() otherwise, but not where a network stores and forwards. Without links they go
+// at the cap.
 Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,
                           int64_t latency_ps, Event done) MUST_USE;
 

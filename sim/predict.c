@@ -95,6 +95,7 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
         const TopologyOptions *t = run->topology;
         hash = hash_u64(hash_u64(hash_u64(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node),
                         t->shared_rail);
+        if (t->store_and_forward) hash = hash_u64(hash, 1);
         return mix_pricing(mix_link(mix_link(hash, &t->link), &t->rail), &t->pricing);
     }
     if (!run->host) return hash;

@@ -21,9 +21,14 @@
 #include "sim/topology.h"
 
 // How devices communicate. By NCCL's model where the machine has constants for it and no link is
-// given, else message by message; or in one of the two ways.
-#define SIM_NETWORK_WORDS "auto|nccl|flow"
-typedef enum { SIM_NETWORK_AUTO, SIM_NETWORK_NCCL, SIM_NETWORK_FLOW } SimNetwork;
+// given, else message by message, on links that messages share; or in the way that is named.
+#define SIM_NETWORK_WORDS "auto|nccl|flow|store-forward"
+typedef enum {
+    SIM_NETWORK_AUTO,
+    SIM_NETWORK_NCCL,
+    SIM_NETWORK_FLOW,
+    SIM_NETWORK_STORE_FORWARD
+} SimNetwork;
 
 // The machine, and how ranks use it.
 typedef struct {

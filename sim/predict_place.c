@@ -5,6 +5,7 @@
 Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks) {
     const Machine *m = s->machine;
     *t = (TopologyOptions){.nodes = 1, .devices_per_node = ranks, .link = s->link};
+    t->store_and_forward = s->network == SIM_NETWORK_STORE_FORWARD;
     t->link.latency_ps /= 2;  // of each of the two hops
     if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
     if (s->link.bytes_per_s || ranks == 1) return OK;
@@ -12,7 +13,8 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
     *t = (TopologyOptions){.nodes = (ranks + per_node - 1) / per_node,
                            .devices_per_node = per_node,
                            .link = m->link,
-                           .rail = m->rail};
+                           .rail = m->rail,
+                           .store_and_forward = t->store_and_forward};
     if (m->is_host && !m->link.bytes_per_s)
         FAIL(
             ERR_USAGE,
@@ -35,9 +37,12 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
     return OK;
 }
 
+static bool by_messages(const SimSetting *s) {
+    return s->network == SIM_NETWORK_FLOW || s->network == SIM_NETWORK_STORE_FORWARD;
+}
+
 bool sim_setting_is_priced(const SimSetting *s) {
-    return s->devices && s->network != SIM_NETWORK_FLOW && s->machine->has_collectives &&
-           !s->link.bytes_per_s;
+    return s->devices && !by_messages(s) && s->machine->has_collectives && !s->link.bytes_per_s;
 }
 
 static Status check_network(const SimSetting *s) {
@@ -47,10 +52,10 @@ static Status check_network(const SimSetting *s) {
                        : s->nccl_protocol             ? "--nccl-proto"
                                                       : NULL;
     if (!what) return OK;
-    if (!s->devices || s->link.bytes_per_s || s->network == SIM_NETWORK_FLOW)
+    if (!s->devices || s->link.bytes_per_s || by_messages(s))
         FAIL(ERR_USAGE,
              "%s: NCCL's model is of devices and of the platform's own links; give "
-             "--gpus, and neither --link nor --network flow",
+             "--gpus, and neither --link nor --network flow or store-forward",
              what);
     FAIL(ERR_USAGE,
          "%s: the machine %s has no section `collectives`, which NCCL's model needs; "
@@ -74,6 +79,8 @@ Status predict_check_place(const SimSetting *s, int ranks) {
     TopologyOptions topology;
     TRY(check_network(s));
     TRY(check_critical(s, ranks));
+    if (!s->devices && s->network == SIM_NETWORK_STORE_FORWARD)
+        FAIL(ERR_USAGE, "--network store-forward: ranks of a host share memory; give --gpus");
     if (s->devices) return predict_place_devices(&topology, s, ranks);
     if (!s->machine->is_host)
         FAIL(ERR_USAGE,

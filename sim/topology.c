@@ -17,6 +17,7 @@ Status topology_init(Topology *t, Network *n, const TopologyOptions *o) {
     if (o->nodes < 1 || o->devices_per_node < 1 || o->nodes > INT32_MAX / 8 / o->devices_per_node)
         FAIL(ERR_USAGE, "%d nodes of %d devices: there must be between 1 and %d devices", o->nodes,
              o->devices_per_node, INT32_MAX / 8);
+    n->store_and_forward = o->store_and_forward;
     int devices = topology_devices(t), rails = o->shared_rail ? o->nodes : devices;
     for (int i = 0; i < devices; i++) TRY(add_pair(n, &o->link, i == 0 ? &t->first_link : NULL));
     for (int i = 0; i < rails && o->nodes > 1; i++)

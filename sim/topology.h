@@ -15,7 +15,8 @@ typedef struct {
     LinkModel link;    // between a device and its node's switch, one direction
     LinkModel rail;    // to the fabric and from it; not needed for one node
     bool shared_rail;  // one for all devices of a node, behind its switch; else one for each device
-    NcclPricing pricing;  // of communication; without constants it goes message by message
+    bool store_and_forward;  // links carry one message after another (sim/network.h)
+    NcclPricing pricing;     // of communication; without constants it goes message by message
 } TopologyOptions;
 
 typedef struct {

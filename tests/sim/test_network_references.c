@@ -160,6 +160,67 @@ START_TEST(rings_of_astra_sim_take_its_exact_cycles) {
 }
 END_TEST
 
+// Messages on a ring of `npus` whose links store and forward, each the shorter way, clockwise where
+// both are as long. A path holds few links, so that a message goes on where one has ended.
+typedef struct {
+    World *w;
+    int npus;
+    int32_t links[2][DEVICES];  // clockwise from each, and the other way
+    int64_t bytes, last_ps;
+    int16_t actor;
+} Ring;
+
+static Status ring_go_on(void *context, Event event) {
+    Ring *r = context;
+    int at = event.a, ahead = ((int)event.b - at + r->npus) % r->npus;
+    bool clockwise = 2 * ahead <= r->npus;
+    int left = clockwise ? ahead : r->npus - ahead, step = clockwise ? 1 : r->npus - 1;
+    Path path = {.hops = 0};
+    r->last_ps = r->w->engine.now_ps;
+    if (left == 0) return OK;
+    for (; left > 0 && path.hops < PATH_LINKS; left--, at = (at + step) % r->npus)
+        path.links[path.hops++] = r->links[!clockwise][at];
+    return network_start(&r->w->network, &path, r->bytes, (Event){r->actor, 0, at, event.b});
+}
+
+// Each of 16 sends 1 MiB to every other at once, in ASTRA-sim's network that is aware of congestion
+// (50 GB/s, 500 ns): links are busy for 19,531 of 19,531.25 ns, a hop takes 20,031 ns.
+START_TEST(a_direct_all_gather_on_a_ring_takes_the_exact_cycles_of_astra_sim) {
+    Ring r = {.w = world_of(1, GB, 0), .npus = 16, .bytes = INT64_C(1) << 20};
+    const int64_t rate = rate_of(r.bytes, 19531 * NS);
+    r.w->network.store_and_forward = true;
+    ck_assert_ok(engine_add_actor(&r.w->engine, &r.actor, &r, ring_go_on, NULL));
+    for (int way = 0; way < 2; way++)
+        for (int i = 0; i < r.npus; i++)
+            ck_assert_ok(network_add_link(&r.w->network, &r.links[way][i], rate, 500 * NS));
+    for (int k = 1; k < r.npus; k++)
+        for (int i = 0; i < r.npus; i++)
+            ck_assert_ok(ring_go_on(&r, (Event){r.actor, 0, i, (i + k) % r.npus}));
+    ck_assert_ok(engine_run(&r.w->engine));
+    ck_assert_int_eq(r.last_ps, 704116 * NS);
+    world_destroy(r.w);
+}
+END_TEST
+
+// Two messages of 1000 B and 3000 B over a fast and a slow link: the second leaves the first link
+// after both, and comes to the slow one while it still carries the first.
+START_TEST(a_link_that_stores_and_forwards_carries_one_message_after_another) {
+    World *w = world_of(1, GB, 0);
+    w->network.store_and_forward = true;
+    Path path = {.hops = 2};
+    ck_assert_ok(network_add_link(&w->network, &path.links[0], GB, 10 * NS));
+    ck_assert_ok(network_add_link(&w->network, &path.links[1], GB / 5, 20 * NS));
+    for (int i = 0; i < 2; i++)
+        ck_assert_ok(
+            network_start(&w->network, &path, i ? 3000 : 1000, (Event){w->actor, 0, i, 0}));
+    ck_assert_ok(engine_run(&w->engine));
+    ck_assert_int_eq(w->end_ps[0], (1000 + 10 + 5000 + 20) * NS);
+    // It is at the slow link after 1000 + 3000 + 10 ns, which is free after 6010 ns.
+    ck_assert_int_eq(w->end_ps[1], (6010 + 15000 + 20) * NS);
+    world_destroy(w);
+}
+END_TEST
+
 // --- closed forms
 
 // Alpha-beta (Hockney): a message takes alpha + bytes / B. Arrays whose chunks are whole.
@@ -278,6 +339,8 @@ END_TEST
 
 SUITE("network_references", simgrid_example_of_lv08_is_0_996079_s,
       acknowledgements_of_flows_that_cross_take_5_percent, rings_of_astra_sim_take_its_exact_cycles,
+      a_direct_all_gather_on_a_ring_takes_the_exact_cycles_of_astra_sim,
+      a_link_that_stores_and_forwards_carries_one_message_after_another,
       rings_take_what_alpha_beta_says, a_ring_takes_what_loggp_says,
       halving_and_doubling_takes_its_closed_form, a_binomial_tree_takes_its_closed_form,
       a_hierarchical_all_reduce_takes_its_closed_form)
