@@ -59,7 +59,22 @@ static int stage_of_sum(const Scan *scan, const Op *op, int own) {
     return first > own ? first : own;
 }
 
-// That of its layer; of what belongs to none, such as a collective, that of what it reads.
+// The stage of the first layer behind an operation that reads what it writes, or NONE.
+static int stage_of_reader(const Scan *scan, int i) {
+    const Stages *s = scan->s;
+    const Plan *plan = scan->plan->plan;
+    int root = program_root(s->from, op_outputs(plan, &plan->ops[i])[0]);
+    for (int j = i + 1; j < plan->op_count; j++) {
+        const Op *op = &plan->ops[j];
+        for (int k = 0; k < op->inputs && s->work_layer[op->work] != NONE; k++)
+            if (program_root(s->from, op_inputs(plan, op)[k]) == root)
+                return s->layer_stage[s->work_layer[op->work]];
+    }
+    return NONE;
+}
+
+// That of its layer; of what belongs to none, such as a collective, that of what it reads. What
+// takes a slice of the sample reads rows, which every stage may load: that of its reader.
 static Status find_stage(Scan *scan, int i) {
     const Stages *s = scan->s;
     const Plan *plan = scan->plan->plan;
@@ -70,6 +85,7 @@ static Status find_stage(Scan *scan, int i) {
     so->stage = layer != NONE    ? s->layer_stage[layer]
                 : writer != NONE ? scan->plan->ops[writer].stage
                                  : NONE;
+    if (so->stage == NONE) so->stage = stage_of_reader(scan, i);
     if (so->stage == NONE)
         FAIL(ERR_PLAN, "%s belongs to no layer: a pipeline does not know its stage",
              op_name(s->from, op));

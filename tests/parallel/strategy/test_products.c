@@ -141,6 +141,24 @@ START_TEST(and_so_do_their_masks) {
 }
 END_TEST
 
+// The first product takes each rank's slice of the sample, which no layer has written.
+START_TEST(a_slice_of_the_sample_is_taken_on_the_first_stage) {
+    static const char text[] =
+        "model s\ninput 1 28 28\nclasses 10\nflatten\nlinear a out=9 place=S1\ngelu\n"
+        "linear b out=10\n";
+    static Arena names;
+    JobOptions whole = options_of(ending_write_file(&names, "s.model", text), false);
+    Ending one;
+    whole.data = "digits:count=60";
+    ending_run(&one, &arena, &whole);
+    check_product(&whole, &one, &products[0]);
+    ending_finish(&one);
+    arena_finish(&arena);
+    arena_finish(&names);
+}
+END_TEST
+
 SUITE("products", a_gpt_over_three_axes_trains_as_one_process, a_llama_over_three_axes_does,
       a_convolutional_net_over_three_axes_does, sequences_that_are_cut_go_through_a_pipeline,
-      groups_of_queries_are_divided_where_sequences_are_cut, and_so_do_their_masks)
+      groups_of_queries_are_divided_where_sequences_are_cut, and_so_do_their_masks,
+      a_slice_of_the_sample_is_taken_on_the_first_stage)
