@@ -187,11 +187,10 @@ static void suggest(Log *l, const TrainOptions *o, const char *train) {
                 next_program(sim, train, "sim"), length, o->trace);
         log_say(l, LOG_NOTE, "      or open %.*s/all.json in ui.perfetto.dev", length, o->trace);
     } else if (o->job.ranks == 1) {
-        log_say(l, LOG_NOTE, "next: %s --ranks 2    # the same between two processes", train);
-        log_say(l, LOG_NOTE, "next: %s --help       # what else can be asked for", train);
+        log_say(l, LOG_NOTE, "next: the same with --ranks 2    # between two processes");
+        log_say(l, LOG_NOTE, "next: %s --help    # what else can be asked for", train);
     } else
-        log_say(l, LOG_NOTE, "next: %s --ranks %lld --trace run    # a timeline per rank", train,
-                (long long)o->job.ranks);
+        log_say(l, LOG_NOTE, "next: the same with --trace run    # a timeline per rank");
 }
 
 static Status run_job(Training *t, const TrainOptions *o, const Job *job, Log *l) {

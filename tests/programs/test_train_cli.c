@@ -121,7 +121,7 @@ START_TEST(a_terminal_gets_colour_and_one_line_of_progress) {
     ck_assert(strstr(text, "\033[3"));
     ck_assert_int_eq(count(text, "\ntrain"), 0);  // the line is rewritten, and gone at the end
     ck_assert(strstr(text, "\r\033[K"));
-    ck_assert(strstr(text, "\nnext: train "));
+    ck_assert(strstr(text, "\nnext: the same with --trace "));
     command_finish(&it);
 }
 END_TEST
@@ -131,8 +131,7 @@ START_TEST(what_is_suggested_can_be_pasted) {
     static const char *const cases[][2] = {
         {"--trace run//", "/sim --trace run    # simulate that run"},
         {"--trace run//", "      or open run/all.json in ui.perfetto.dev"},
-        {"--ranks 2", "/train --ranks 2 --trace run    # a timeline per rank"},
-        {"--ranks 1", "/train --ranks 2    # the same between two processes"},
+        {"--ranks 1", "/train --help    # what else can be asked for"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         command_start_on_terminal(&it, "sh -c '$(command -v train) %s " SMALL "'", cases[i][0]);
@@ -140,6 +139,22 @@ START_TEST(what_is_suggested_can_be_pasted) {
         ck_success(it.status);
         const char *next = strstr(it.out, "next: /");
         ck_assert_msg(next && strstr(next, cases[i][1]), "%s", it.out);
+        command_finish(&it);
+    }
+}
+END_TEST
+
+// A line with other options alone would leave out the model, or how ranks are divided.
+START_TEST(what_is_suggested_keeps_what_was_given) {
+    static const char *const cases[][2] = {
+        {"--ranks 2", "\nnext: the same with --trace run    # a timeline per rank"},
+        {"--ranks 1", "\nnext: the same with --ranks 2    # between two processes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_start_on_terminal(&it, "train %s " SMALL, cases[i][0]);
+        command_wait(&it, 60);
+        ck_success(it.status);
+        ck_assert_msg(strstr(it.out, cases[i][1]), "%s", it.out);
         command_finish(&it);
     }
 }
@@ -380,7 +395,8 @@ SUITE_SECONDS(
     verbosity_is_counted, a_log_keeps_what_was_said_and_progress,
     options_after_a_mistake_hold_for_its_message, files_and_pipes_get_no_colour_unless_asked,
     a_terminal_gets_colour_and_one_line_of_progress, no_color_and_dumb_terminals_get_no_escapes,
-    what_is_suggested_can_be_pasted, a_full_disk_is_an_error, json_on_stdout_is_the_report,
+    what_is_suggested_can_be_pasted, what_is_suggested_keeps_what_was_given,
+    a_full_disk_is_an_error, json_on_stdout_is_the_report,
     csv_and_plain_on_stdout_are_the_main_figures, reports_are_written_as_json_markdown_and_html,
     every_rank_leaves_a_trace, saved_weights_can_be_read, chosen_steps_are_recorded,
     a_printed_plan_trains_to_the_same_weights, printing_a_plan_trains_nothing_and_writes_nothing,
