@@ -29,7 +29,7 @@ static const char ORDINARY[] =
     "started strategy table tandem threads time times unplanned value within command cpu wall "
     "train sim single built-in fastest size share b us ns u additional amd epyc intel "
     "arm xeon processor ryzen taken turn turn's next next: note eff summary sweep v v1 "
-    "lockstep sleep spin yield peer lost main pool reference alone faster ";
+    "lockstep sleep spin yield peer lost main pool reference alone faster long product ";
 
 // It, or it without an s at the end.
 static bool ordinary(const char *word) {
