@@ -25,6 +25,18 @@ static void print_resumed(const RunInfo *run, FILE *out) {
     fprintf(out, "  resumed    after step %lld, from %s\n", (long long)run->resumed_step, from);
 }
 
+// The order of a pipeline's passes, and through how many parts of a batch it goes.
+static void print_schedule(const RunInfo *run, FILE *out) {
+    const char *schedule = run_info_factor(run, "schedule");
+    const char *batches = run_info_factor(run, "accumulate");
+    char text[TERMINAL / 2];
+    if (!schedule) return;
+    snprintf(text, sizeof text, "%.20s", schedule);
+    if (batches) text_append(text, sizeof text, ", %.11s micro-batches", batches);
+    printable_make(text);  // a report that was read may hold anything
+    fprintf(out, "  schedule   %s\n", text);
+}
+
 static void print_title(const Report *r, FILE *out, bool color) {
     char rest[TERMINAL], model[TERMINAL];
     const RunInfo *run = &r->run;
@@ -41,6 +53,7 @@ static void print_title(const Report *r, FILE *out, bool color) {
     fprintf(out, "%s%s%s%s\n", color ? "\033[1m" : "", model, rest, color ? "\033[0m" : "");
     char degrees[RUN_DEGREES];
     if (*run_info_degrees(degrees, run, true)) fprintf(out, "  mesh       %s\n", degrees);
+    print_schedule(run, out);
     const char *slowdown = run_info_factor(run, "dilate");
     if (slowdown) fprintf(out, "  slowed     times x%.16s (--dilate)\n", slowdown);
     if (run->resumed_from) print_resumed(run, out);

@@ -289,18 +289,21 @@ START_TEST(the_summary_fits_a_terminal) {
 END_TEST
 
 START_TEST(degrees_of_model_parallelism_stand_under_the_title) {
-    const RunSetting divided[] = {{"dp", "3"}, {"pp", "2"}, {"tp", "4"}, {"cp", "1"}};
+    const RunSetting divided[] = {{"dp", "3"}, {"pp", "2"},         {"tp", "4"},
+                                  {"cp", "1"}, {"accumulate", "8"}, {"schedule", "interleaved:2"}};
     const RunSetting replicas[] = {{"dp", "3"}, {"pp", "1"}};
     Arena a = {0};
     Report r;
     char text[4096] = "";
     make(&r, &a);
     r.run.strategy = divided;
-    r.run.strategy_count = 4;
+    r.run.strategy_count = 6;
     FILE *f = fmemopen(text, sizeof text, "w");
     report_print(&r, f, false);
     fclose(f);
-    ck_assert_msg(strstr(text, "\n  mesh       pp 2, dp 3, tp 4\n") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "\n  mesh       pp 2, dp 3, tp 4\n"
+                               "  schedule   interleaved:2, 8 micro-batches\n") != NULL,
+                  "%s", text);
     r.run.strategy = replicas;
     r.run.strategy_count = 2;
     memset(text, 0, sizeof text);
@@ -308,6 +311,7 @@ START_TEST(degrees_of_model_parallelism_stand_under_the_title) {
     report_print(&r, f, false);
     fclose(f);
     ck_assert_ptr_null(strstr(text, "mesh"));
+    ck_assert_ptr_null(strstr(text, "schedule"));
     arena_finish(&a);
 }
 END_TEST
