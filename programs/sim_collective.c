@@ -87,6 +87,13 @@ static Status fill_row(SheetRow *r, Sheet *s, int64_t bytes, int64_t measured_ps
     return OK;
 }
 
+// Elements as nccl-tests counts them: what one rank brings to an all-gather, gets of a
+// reduce-scatter, or sends to each other of an all-to-all, whose size is that of all ranks.
+static int64_t element_count(const Sheet *s, int64_t bytes) {
+    bool whole = s->kind == COLLECTIVE_ALL_REDUCE || s->kind == COLLECTIVE_BROADCAST;
+    return bytes / FLOAT_BYTES / (whole ? 1 : s->ranks);
+}
+
 static void print_title(const Sheet *s) {
     printf("%s on %d device%s of %s, %d node%s: NCCL's model  [simulated]\n",
            collective_name(s->kind), s->ranks, s->ranks == 1 ? "" : "s", s->machine->name, s->nodes,
@@ -107,7 +114,7 @@ static void print_row(const Sheet *s, const SheetRow *r) {
                100 * r->error);
     else
         printf("%11lld %11lld  float %13s %8s %10.*f %7.2f %7.2f\n", (long long)r->bytes,
-               (long long)(r->bytes / FLOAT_BYTES), nccl_algorithm_name(r->price.algorithm),
+               (long long)element_count(s, r->bytes), nccl_algorithm_name(r->price.algorithm),
                nccl_protocol_name(r->price.protocol), decimals, r->us, r->algbw, r->busbw);
 }
 
@@ -124,7 +131,7 @@ static void print_end(const Sheet *s) {
 
 static json_t *row_json(const Sheet *s, const SheetRow *r) {
     json_t *j = json_pack("{s:I, s:I, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "bytes",
-                          (json_int_t)r->bytes, "count", (json_int_t)(r->bytes / FLOAT_BYTES),
+                          (json_int_t)r->bytes, "count", (json_int_t)element_count(s, r->bytes),
                           "type", "float", "algorithm", nccl_algorithm_name(r->price.algorithm),
                           "protocol", nccl_protocol_name(r->price.protocol), "channels",
                           r->price.channels, "time_us", json_number(r->us), "algbw_gb_per_s",

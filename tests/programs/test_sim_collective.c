@@ -29,6 +29,30 @@ START_TEST(a_collective_has_the_columns_of_nccl_tests) {
 }
 END_TEST
 
+// As nccl-tests prints 8 GPUs: all_gather_perf "65536 2048 float", all_reduce_perf "65536 16384".
+START_TEST(a_count_is_of_one_ranks_part_where_ranks_have_parts) {
+    static const struct {
+        const char *kind, *columns;
+    } rows[] = {{"all_reduce", "65536       16384  float "},
+                {"broadcast", "65536       16384  float "},
+                {"all_gather", "65536        2048  float "},
+                {"reduce_scatter", "65536        2048  float "},
+                {"all_to_all", "65536        2048  float "}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Command c = {0};
+        ck_assert_int_eq(
+            command_run(&c, "sim --collective %s --gpus 8 --sizes 64KiB", rows[i].kind), 0);
+        expect(&c, rows[i].columns);
+        command_finish(&c);
+    }
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --collective all_gather --gpus 8 --sizes 64KiB --json"),
+                     0);
+    expect(&c, "\"count\": 2048");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(json_has_the_same_and_the_channels) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --collective all_to_all --gpus 16 --sizes 1MiB --json"),
@@ -133,5 +157,6 @@ START_TEST(what_does_not_go_together_is_refused) {
 END_TEST
 
 SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
-      json_has_the_same_and_the_channels, a_measured_table_is_set_beside_it,
-      a_platform_is_fitted_to_a_table_and_written, what_does_not_go_together_is_refused)
+      a_count_is_of_one_ranks_part_where_ranks_have_parts, json_has_the_same_and_the_channels,
+      a_measured_table_is_set_beside_it, a_platform_is_fitted_to_a_table_and_written,
+      what_does_not_go_together_is_refused)
