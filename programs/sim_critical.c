@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ITEMS = 10 };  // that are printed and made free, without -v
+// Items that are printed and made free; with -v all are printed and more made free. More operations
+// than that are billed by kind.
+enum { ITEMS = 10, ITEMS_FREED = 100, OPERATIONS = 60 };
+static const CriticalBillForm usual = {ITEMS, OPERATIONS}, verbose = {ITEMS_FREED, 0};
 
 Status sim_critical_request(Sim *s) {
     const SimOptions *o = s->o;
@@ -27,8 +30,7 @@ Status sim_critical_request(Sim *s) {
         FAIL(ERR_USAGE, "--critical-path is of simulated devices; give --gpus N --point");
     if (s->sizes.count != 1)
         FAIL(ERR_USAGE, "--critical-path is of one number of devices; add --point");
-    s->setting.critical = true;
-    s->setting.freed = o->verbose ? INT32_MAX : ITEMS;
+    s->setting.critical = o->verbose ? &verbose : &usual;
     return OK;
 }
 
@@ -94,7 +96,7 @@ static int longer(int width, const char *text) {
 
 // What names may take beside the other columns: the heads are 5, 1, 5 and 7 wide.
 static void choose_widths(Sheet *s, int width) {
-    enum { GAPS = 6 * 2, LEAST = 13 };
+    enum { GAPS = 6 * 2, LEAST = 15 };
     int operation = LEAST, next = LEAST, ranks = 5;
     int cell = snprintf(NULL, 0, "%.*f", s->decimals, ms(s->critical->step_ps));
     int times = snprintf(NULL, 0, "%" PRId32, s->critical->stretch_count);
@@ -106,16 +108,20 @@ static void choose_widths(Sheet *s, int width) {
     }
     int left = width - GAPS - ranks - times - cell - 5 - (cell > 7 ? cell : 7);
     while (operation + next > left && (operation > LEAST || next > LEAST))
-        --*(next > operation ? &next : &operation);
+        --*(next > LEAST ? &next : &operation);
     s->operation_width = operation;
     s->next_width = next;
 }
 
 Status sim_critical_print(const Sim *s) {
     const ReportCritical *c = s->rows[0].critical;
-    const TableColumn columns[] = {
-        {"operation", false}, {"ranks", false},        {"x", true}, {"ms", true}, {"%", true},
-        {"gain ms", true},    {"then critical", false}};
+    const TableColumn columns[] = {{c->by_kind ? "kind of work" : "operation", false},
+                                   {"ranks", false},
+                                   {"x", true},
+                                   {"ms", true},
+                                   {"%", true},
+                                   {"gain ms", true},
+                                   {"then critical", false}};
     Sheet sheet = {.critical = c, .decimals = decimals_for(c->step_ps)};
     Table table;
     sheet.shown = s->o->verbose || c->item_count < ITEMS ? c->item_count : ITEMS;
@@ -124,7 +130,7 @@ Status sim_critical_print(const Sim *s) {
     for (int i = 0; i < sheet.shown; i++) fill_item(&table, &sheet, &c->items[i]);
     if (sheet.shown < c->item_count) fill_rest(&table, &sheet);
     printf("\nthe critical path of a step, %.*f ms; gain: a step simulated again with the\n"
-           "operation free is so much shorter; then critical: what grew most on its path\n",
-           sheet.decimals, ms(c->step_ps));
+           "%s free is so much shorter; then critical: what grew most on its path\n",
+           sheet.decimals, ms(c->step_ps), c->by_kind ? "item" : "operation");
     return table_print(stdout, &table, TABLE_TEXT);
 }

@@ -164,7 +164,7 @@ static const OptionDetail details[] = {
     {.topic = "critical-path",
      .text = "The chain of operations from the step's end back to its beginning, each of which "
              "started when the one before it ended; their times sum to the step. A gain is found "
-             "by simulating again with the operation free on all its ranks (-v: of all items). "
+             "by simulating again with the item free on all ranks that have it; -v: of 100 items. "
              "For one number of devices (--point). docs/formats.md, \"Reports\".",
      .others = "critical bottleneck"},
     {.topic = "batch",

@@ -12,8 +12,9 @@
 // Stretches of the path that are billed together.
 typedef struct {
     const char *name;
-    int class;  // of costs; NONE: of all, a communication
-    bool host;  // what hosts take to issue operations
+    int class;        // of costs; NONE: of all
+    int kind, phase;  // of its operations; NONE: those of that name
+    bool host;        // what hosts take to issue operations
     int32_t times;
     int64_t ps;
 } BillItem;
@@ -31,6 +32,7 @@ typedef struct {
     const Costs **classes;  // that ranks have, each once
     int class_count;
     int32_t *class_of;  // [ranks]
+    bool by_kind;       // items are kinds of work in a phase, not operations
 } Billing;
 
 static const Plan *plan_of(const Billing *b, int class) {
@@ -55,16 +57,31 @@ static Status find_classes(Billing *b) {
 
 // --- items
 
-// Does the item contain an operation of the class?
-static bool item_has(const Billing *b, const BillItem *item, int class, int op) {
+// The item of an operation of a class, without its time; by kind, without its name.
+static BillItem item_of_op(const Billing *b, int class, int op) {
     const Program *p = b->classes[class]->program;
     const Op *x = &plan_of(b, class)->ops[op];
-    if (item->host || op_communicates(p, x) != (item->class == NONE)) return false;
-    return (item->class == NONE || item->class == class) && !strcmp(op_name(p, x), item->name);
+    BillItem item = {.class = op_communicates(p, x) ? NONE : class, .kind = NONE, .phase = NONE};
+    item.name = op_name(p, x);
+    if (!b->by_kind) return item;
+    return (BillItem){.class = NONE, .kind = op_kind(p, x), .phase = op_work(p, x)->phase};
+}
+
+static bool same_item(const BillItem *a, const BillItem *b) {
+    if (a->host != b->host || a->class != b->class || a->kind != b->kind || a->phase != b->phase)
+        return false;
+    return a->host || a->kind != NONE || !strcmp(a->name, b->name);
+}
+
+// Does the item contain an operation of the class?
+static bool item_has(const Billing *b, const BillItem *item, int class, int op) {
+    const BillItem of_op = item_of_op(b, class, op);
+    return same_item(&of_op, item);
 }
 
 static bool item_touches(const Billing *b, const BillItem *item, int class) {
     if (item->class != NONE) return item->class == class;
+    if (item->host) return true;
     for (int i = 0; i < plan_of(b, class)->op_count; i++)
         if (item_has(b, item, class, i)) return true;
     return false;
@@ -72,20 +89,24 @@ static bool item_touches(const Billing *b, const BillItem *item, int class) {
 
 static BillItem item_of(const Billing *b, const CriticalStretch *s) {
     int class = b->class_of[fold_rank(b->o->fold, s->rank)];
-    if (s->op == NONE) return (BillItem){CRITICAL_LAUNCHES, class, true, 0, 0};
-    const Program *p = b->classes[class]->program;
-    const Op *op = &plan_of(b, class)->ops[s->op];
-    return (BillItem){op_name(p, op), op_communicates(p, op) ? NONE : class, false, 0, 0};
+    if (s->op != NONE) return item_of_op(b, class, s->op);
+    return (BillItem){CRITICAL_LAUNCHES, b->by_kind ? NONE : class, NONE, NONE, true, 0, 0};
 }
 
 static BillItem *find_item(const Bill *bill, const BillItem *like) {
     for (int i = 0; i < bill->count; i++) {
-        BillItem *item = &bill->items[i];
-        if (item->class == like->class && item->host == like->host &&
-            !strcmp(item->name, like->name))
-            return item;
+        if (same_item(&bill->items[i], like)) return &bill->items[i];
     }
     return NULL;
+}
+
+// "linear forward", but "linear_backward_weight".
+static const char *name_kind(Arena *a, const BillItem *item) {
+    const char *kind = kind_name((Kind)item->kind);
+    char text[64];
+    if (strstr(kind, "backward")) return kind;
+    snprintf(text, sizeof text, "%s %s", kind, phase_name((Phase)item->phase));
+    return arena_string(a, text);
 }
 
 static Status make_items(Bill *bill, Arena *a, const Billing *b, const CriticalPath *path) {
@@ -97,6 +118,8 @@ static Status make_items(Bill *bill, Arena *a, const Billing *b, const CriticalP
         const BillItem like = item_of(b, s);
         BillItem *item = find_item(bill, &like);
         if (!item) *(item = &bill->items[bill->count++]) = like;
+        if (!item->name) item->name = name_kind(a, item);
+        if (!item->name) FAIL(ERR_MEMORY, "out of memory for a bill");
         item->times++;
         item->ps += s->end_ps - s->start_ps;
     }
@@ -234,19 +257,42 @@ static const char *name_ranks(Arena *a, const Billing *b, const BillItem *item) 
     return arena_string(a, text);
 }
 
-static Status list_stretches(ReportCritical *out, Arena *a, const Billing *b, const Bill *bill,
+static Status list_items(ReportCritical *out, Arena *a, const Billing *b, const Bill *bill,
+                         int freed) {
+    ReportCriticalItem *items = ARENA_NEW(a, ReportCriticalItem, bill->count + 1);
+    if (!items) FAIL(ERR_MEMORY, "out of memory for a bill");
+    for (int i = 0; i < bill->count; i++) {
+        const BillItem *item = &bill->items[i];
+        items[i] = (ReportCriticalItem){.name = arena_string(a, item->name),
+                                        .ranks = name_ranks(a, b, item),
+                                        .times = item->times,
+                                        .ps = item->ps};
+        if (!items[i].name || !items[i].ranks) FAIL(ERR_MEMORY, "out of memory for a bill");
+        if (i < freed) TRY(find_gain(&items[i], b, bill, item));
+    }
+    out->items = items;
+    out->item_count = bill->count;
+    return OK;
+}
+
+static const char *name_stretch(Arena *a, const Billing *b, const CriticalStretch *s) {
+    if (s->op == NONE) return CRITICAL_LAUNCHES;
+    int class = b->class_of[fold_rank(b->o->fold, s->rank)];
+    return arena_string(a, op_name(b->classes[class]->program, &plan_of(b, class)->ops[s->op]));
+}
+
+static Status list_stretches(ReportCritical *out, Arena *a, const Billing *b,
                              const CriticalPath *path) {
     ReportCriticalStretch *list = ARENA_NEW(a, ReportCriticalStretch, path->count + 1);
     if (!list) FAIL(ERR_MEMORY, "out of memory for a bill");
     for (int i = 0; i < path->count; i++) {
         const CriticalStretch *s = &path->stretches[i];
-        const BillItem like = item_of(b, s);
-        list[i] =
-            (ReportCriticalStretch){.name = out->items[find_item(bill, &like) - bill->items].name,
-                                    .rank = fold_rank(b->o->fold, s->rank),
-                                    .stands_for = fold_multiplicity(b->o->fold, s->rank),
-                                    .start_ps = s->start_ps - path->start_ps,
-                                    .ps = s->end_ps - s->start_ps};
+        list[i] = (ReportCriticalStretch){.name = name_stretch(a, b, s),
+                                          .rank = fold_rank(b->o->fold, s->rank),
+                                          .stands_for = fold_multiplicity(b->o->fold, s->rank),
+                                          .start_ps = s->start_ps - path->start_ps,
+                                          .ps = s->end_ps - s->start_ps};
+        if (!list[i].name) FAIL(ERR_MEMORY, "out of memory for a bill");
     }
     out->stretches = list;
     out->stretch_count = path->count;
@@ -254,7 +300,8 @@ static Status list_stretches(ReportCritical *out, Arena *a, const Billing *b, co
 }
 
 Status critical_bill_make(ReportCritical *out, Arena *a, const SimulateOptions *o,
-                          const TopologyOptions *topology, Timeline *const timelines[], int freed) {
+                          const TopologyOptions *topology, Timeline *const timelines[],
+                          const CriticalBillForm *form) {
     Billing b = {.arena = a, .o = o, .topology = topology};
     CriticalPath path;
     Bill bill;
@@ -262,20 +309,11 @@ Status critical_bill_make(ReportCritical *out, Arena *a, const SimulateOptions *
     TRY(find_classes(&b));
     TRY(critical_path_find(&path, a, o, timelines));
     TRY(make_items(&bill, a, &b, &path));
+    b.by_kind = form->operations && bill.count > form->operations;
+    if (b.by_kind) TRY(make_items(&bill, a, &b, &path));
     qsort(bill.items, (size_t)bill.count, sizeof *bill.items, by_time);
-    ReportCriticalItem *items = ARENA_NEW(a, ReportCriticalItem, bill.count + 1);
-    if (!items) FAIL(ERR_MEMORY, "out of memory for a bill");
-    for (int i = 0; i < bill.count; i++) {
-        const BillItem *item = &bill.items[i];
-        items[i] = (ReportCriticalItem){.name = arena_string(a, item->name),
-                                        .ranks = name_ranks(a, &b, item),
-                                        .times = item->times,
-                                        .ps = item->ps};
-        if (!items[i].name || !items[i].ranks) FAIL(ERR_MEMORY, "out of memory for a bill");
-        if (i < freed) TRY(find_gain(&items[i], &b, &bill, item));
-    }
     out->step_ps = bill.step_ps;
-    out->items = items;
-    out->item_count = bill.count;
-    return list_stretches(out, a, &b, &bill, &path);
+    out->by_kind = b.by_kind;
+    TRY(list_items(out, a, &b, &bill, form->freed));
+    return list_stretches(out, a, &b, &path);
 }

@@ -10,15 +10,21 @@
 // The name of what a host takes to issue operations.
 #define CRITICAL_LAUNCHES "host launches"
 
-// A computation is an item for each program that has it, a communication one for all, and what
-// hosts take one for each program. An item that is free costs all ranks with it nothing.
+typedef struct {
+    int freed;       // the longest items that are simulated again, free
+    int operations;  // with more items than that, kinds of work are billed instead; 0: never
+} CriticalBillForm;
+
+// An operation that computes is an item for each program that has it, one that communicates an item
+// for all, and what hosts take one for each program; or each kind of work in a phase is an item, of
+// all programs. An item that is free costs all ranks that have it nothing.
 //
 // On a network a free collective also leaves its links, and computation its full speed, to others:
 // then the gain may exceed the item's time on the path; without that it never does, and what is not
-// on the path gains nothing. The `freed` longest items are simulated again. Texts are in the
-// arena, copies. Errors are critical_path_find()'s and simulate_devices()'s.
+// on the path gains nothing. Texts are in the arena, copies. Errors are critical_path_find()'s and
+// simulate_devices()'s.
 Status critical_bill_make(ReportCritical *out, Arena *a, const SimulateOptions *o,
                           const TopologyOptions *topology, Timeline *const timelines[],
-                          int freed) MUST_USE;
+                          const CriticalBillForm *form) MUST_USE;
 
 #endif

@@ -9,7 +9,6 @@
 #include "core/platform/device_traits.h"
 #include "core/report/report_alike.h"
 #include "sim/answers.h"
-#include "sim/critical_bill.h"
 #include "sim/predict_place.h"
 #include "sim/simulate.h"
 
@@ -34,8 +33,8 @@ typedef struct {
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
     const Fold *fold;  // of the ranks; NULL: all are simulated
-    bool unkept, critical;
-    int freed;
+    const CriticalBillForm *critical;
+    bool unkept;
     int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -182,7 +181,7 @@ static Status simulate(Prediction *out, Arena *a, Timeline *const lines[], const
     if (!run->critical) return OK;
     out->critical = ARENA_NEW(a, ReportCritical, 1);
     if (!out->critical) FAIL(ERR_MEMORY, "out of memory for a critical path");
-    return critical_bill_make(out->critical, a, &o, run->topology, lines, run->freed);
+    return critical_bill_make(out->critical, a, &o, run->topology, lines, run->critical);
 }
 
 // What a rank communicates in a step, from the last member's arrival on; the mean of the
@@ -413,7 +412,6 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .watch = s->watch,
                .unkept = s->unkept,
                .critical = s->critical,
-               .freed = s->freed,
                .batch = job->spec.batch};
     Costs *costs = NULL;
     TRY(take_classes(&run, &costs, a, set));

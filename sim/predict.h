@@ -15,6 +15,7 @@
 #define SIM_PREDICT_H
 
 #include "core/report/report.h"
+#include "sim/critical_bill.h"
 #include "sim/job.h"
 #include "sim/recording.h"
 #include "sim/simulate.h"
@@ -39,12 +40,11 @@ typedef struct {
     SimNetwork network;
     NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
     NcclProtocol nccl_protocol;
-    int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
-    bool unfolded;               // simulate all ranks with devices, also those that are alike
-    bool unkept;                 // leave out Prediction.inputs, for which all programs are printed
-    bool critical;               // find the critical path of a step, on devices only,
-    int freed;                   // and what it gains from as many of its items
-    const SimulateWatch *watch;  // of the simulation; NULL: none
+    int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
+    bool unfolded;     // simulate all ranks with devices, also those that are alike
+    bool unkept;       // leave out Prediction.inputs, for which all programs are printed
+    const CriticalBillForm *critical;  // of the critical path of a step, on devices; NULL: not made
+    const SimulateWatch *watch;        // of the simulation; NULL: none
 } SimSetting;
 
 // One simulated run of a few steps. `report.run` borrows from the job.

@@ -37,6 +37,8 @@ int report_set_critical(json_t *report, const ReportCritical *c) {
         failed |= json_array_append_new(items, item_to_json(&c->items[i]));
     for (int i = 0; i < c->stretch_count; i++)
         failed |= json_array_append_new(path, stretch_to_json(&c->stretches[i]));
+    failed |=
+        json_object_set_new(out, "items_are", json_string(c->by_kind ? "kinds" : "operations"));
     failed |= json_object_set_new(out, "items", items);
     failed |= json_object_set_new(out, "path", path);
     return failed | json_object_set_new(report, "critical_path", out);

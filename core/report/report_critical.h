@@ -29,6 +29,7 @@ typedef struct {
     const ReportCriticalItem *items;         // the longest first
     const ReportCriticalStretch *stretches;  // in the order of time
     int32_t item_count, stretch_count;
+    bool by_kind;  // items are kinds of work in a phase; else operations
 } ReportCritical;
 
 // The object `critical_path` of a report; nothing without a path. ERR as jansson's: not 0.

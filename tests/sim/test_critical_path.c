@@ -269,10 +269,11 @@ static void check_sums(const ReportCritical *c, int64_t step_ps) {
     ck_assert_int_eq(times, c->stretch_count);
 }
 
-static void make_bill(ReportCritical *c, Simulated *x, const Fold *fold) {
+static void make_bill(ReportCritical *c, Simulated *x, const Fold *fold,
+                      const CriticalBillForm *form) {
     const SimulateOptions o = options_of(x, fold);
     int64_t step_ps = run(x, fold);
-    ck_assert_ok(critical_bill_make(c, &arena, &o, x->network, x->line_of, FREED));
+    ck_assert_ok(critical_bill_make(c, &arena, &o, x->network, x->line_of, form));
     check_sums(c, step_ps);
 }
 
@@ -334,9 +335,39 @@ static void check_same_bill(const ReportCritical *a, const ReportCritical *b) {
     }
 }
 
+static void set_kind_free(Simulated *x, const char *name) {
+    for (int c = 0; c < x->set.count; c++) {
+        const Program *p = &x->set.programs[c];
+        for (int i = 0; i < p->plans[x->plan].op_count; i++) {
+            const Work *w = op_work(p, &p->plans[x->plan].ops[i]);
+            const char *kind = kind_name(work_kind(w));
+            char whole[64];
+            snprintf(whole, sizeof whole, "%s %s", kind, phase_name((Phase)w->phase));
+            bool is = strstr(kind, "backward") ? !strcmp(kind, name) : !strcmp(whole, name);
+            if (is) x->costs[c].ops[x->plan][i].ps = 0;
+        }
+    }
+}
+
+// Fewer items than operations, and each gains what costs of zero do where there is no network.
+static void check_kinds(Simulated *x, const ReportCritical *kinds, const ReportCritical *one) {
+    ck_assert(kinds->by_kind && !one->by_kind);
+    ck_assert_int_lt(kinds->item_count, one->item_count);
+    ck_assert_int_eq(kinds->stretch_count, one->stretch_count);
+    for (int i = 0; i < kinds->stretch_count; i++)
+        ck_assert_str_eq(kinds->stretches[i].name, one->stretches[i].name);
+    for (int i = 0; i < kinds->item_count && kinds->items[i].freed && !x->network; i++) {
+        if (!strncmp(kinds->items[i].name, "send", 4)) continue;  // a receive has its cost, too
+        set_kind_free(x, kinds->items[i].name);
+        ck_assert_int_eq(kinds->step_ps - run(x, &x->fold), kinds->items[i].gain_ps);
+        for (int c = 0; c < x->set.count; c++) give_class_costs(x, c);
+    }
+}
+
 static void check_job(SimJob *job) {
     static Simulated x;
-    ReportCritical all, one;
+    ReportCritical all, one, kinds;
+    const CriticalBillForm form = {.freed = FREED};
     x = (Simulated){.ranks = job->spec.ranks};
     ck_assert_ok(sim_job_lowered(&x.set, &arena, job));
     ck_assert_int_le(x.set.count, JOB_CLASSES);
@@ -353,10 +384,12 @@ static void check_job(SimJob *job) {
     for (int k = 0; k < 2; k++) {
         x.network = k ? &x.topology : NULL;
         for (int c = 0; c < x.set.count; c++) give_class_costs(&x, c);
-        make_bill(&all, &x, NULL);
-        make_bill(&one, &x, &x.fold);
+        make_bill(&all, &x, NULL, &form);
+        make_bill(&one, &x, &x.fold, &form);
         check_same_bill(&all, &one);
         if (!k) ck_assert_int_gt(check_gains(&x, &one, &x.fold), 2);
+        make_bill(&kinds, &x, &x.fold, &(CriticalBillForm){FREED, 1});
+        check_kinds(&x, &kinds, &one);
     }
     for (int r = 0; r < x.ranks; r++) timeline_destroy(&x.lines[r]);
     program_set_finish(&x.set);
