@@ -148,7 +148,7 @@ static Status cut_by_cost(int *out, Arena *a, Cuts *c) {
 }
 
 static Status check_count(const Cuts *c) {
-    char stages[96];
+    char stages[96], instead[32];
     int most = 1, chunks = c->shape->chunks, ranks;
     for (int cut = 1; cut < c->n; cut++) most += !c->joined[cut];
     if (c->stages <= most) return OK;
@@ -157,13 +157,17 @@ static Status check_count(const Cuts *c) {
     if (chunks > 1)
         snprintf(stages, sizeof stages, "--pp %d x --schedule interleaved:%d = %d stages",
                  c->shape->ranks, chunks, c->stages);
+    if (ranks < 2 && c->shape->ranks <= most)
+        snprintf(instead, sizeof instead, "--schedule 1f1b");
+    else
+        snprintf(instead, sizeof instead, "--pp %d at most", ranks);
     if (most == c->n)
-        FAIL(ERR_USAGE, "%s: %s has %d layers, and each stage needs one; give --pp %d at most",
-             stages, c->m->name, c->n, ranks);
+        FAIL(ERR_USAGE, "%s: %s has %d layers, and each stage needs one; give %s", stages,
+             c->m->name, c->n, instead);
     FAIL(ERR_USAGE,
          "%s: %s has %d layers, %d of which stay on one stage with the layer before, since their "
-         "backward is done together; give --pp %d at most",
-         stages, c->m->name, c->n, c->n - most, ranks);
+         "backward is done together; give %s",
+         stages, c->m->name, c->n, c->n - most, instead);
 }
 
 // --- cuts by hand
@@ -180,8 +184,10 @@ static Status cut_by_hand(int *out, const Cuts *c, const char *given) {
     int at = 0, stage = 0, count = 1;
     for (const char *comma = given; (comma = strchr(comma, ',')); comma++) count++;
     if (count != c->stages)
-        FAIL(ERR_USAGE, "--stages %s: %d stage%s, and the pipeline has %d", given, count,
-             count == 1 ? "" : "s", c->stages);
+        FAIL(ERR_USAGE,
+             "--stages %s: %d stage%s, and the pipeline has %d; --print-mesh shows those that it "
+             "has without --stages",
+             given, count, count == 1 ? "" : "s", c->stages);
     for (const char *text = given; *text; stage++) {
         int first, end, length = 0;
         if (sscanf(text, "%d:%d%n", &first, &end, &length) != 2 || !length ||
@@ -203,8 +209,9 @@ static Status cut_by_hand(int *out, const Cuts *c, const char *given) {
         text += length + (text[length] == ',');
     }
     if (at != c->n)
-        FAIL(ERR_USAGE, "--stages %s: the last stage ends at layer %d, but %s has %d layers", given,
-             at, c->m->name, c->n);
+        FAIL(ERR_USAGE,
+             "--stages %s: the last stage ends at layer %d, but %s has %d layers; let it end at %d",
+             given, at, c->m->name, c->n, c->n);
     return OK;
 }
 

@@ -95,9 +95,14 @@ START_TEST(stages_by_hand_have_all_layers_in_their_order) {
         {"1:2,2:4", "--stages 1:2,2:4: stage 0 begins at layer 1, but the one before ends at 0"},
         {"0:2,2:5", "--stages 0:2,2:5: 2:5 of stage 1; it ends behind layer 2, and m has 4 layers"},
         {"0:2,2:2", "--stages 0:2,2:2: 2:2 of stage 1; it ends behind layer 2, and m has 4 layers"},
-        {"0:2,2:3", "--stages 0:2,2:3: the last stage ends at layer 3, but m has 4 layers"},
-        {"0:4", "--stages 0:4: 1 stage, and the pipeline has 2"},
-        {"0:1,1:2,2:4", "--stages 0:1,1:2,2:4: 3 stages, and the pipeline has 2"},
+        {"0:2,2:3",
+         "--stages 0:2,2:3: the last stage ends at layer 3, but m has 4 layers; let it end at 4"},
+        {"0:4",
+         "--stages 0:4: 1 stage, and the pipeline has 2; --print-mesh shows those that it has "
+         "without --stages"},
+        {"0:1,1:2,2:4",
+         "--stages 0:1,1:2,2:4: 3 stages, and the pipeline has 2; --print-mesh shows those that "
+         "it has without --stages"},
         {"0-2,2-4",
          "--stages 0-2,2-4: expected the layers of each stage, from the first up to, but not "
          "including, the last: 0:4,4:8"},
@@ -108,7 +113,7 @@ START_TEST(stages_by_hand_have_all_layers_in_their_order) {
                      "--pp 5: m has 4 layers, and each stage needs one; give --pp 4 at most");
     ck_assert_str_eq(stages_of(text, NULL, 2, 3),
                      "--pp 2 x --schedule interleaved:3 = 6 stages: m has 4 layers, and each stage "
-                     "needs one; give --pp 1 at most");
+                     "needs one; give --schedule 1f1b");
     arena_finish(&arena);
 }
 END_TEST
