@@ -4,7 +4,7 @@
 // counts may differ; the sums of the backward are reduced; the gradients of weight and bias stay a
 // shard's own, for the strategy to sum. Operations are ordered anew: of each micro-batch those of
 // all shards up to the next statistics, which are joined before the first shard reads them. Tensors
-// may be cut along other axes; what is joined is cut as its parts are.
+// may be cut along other axes; what is joined is cut as its parts are, and as its readers need it.
 #include "core/base/array.h"
 #include "core/plan/build.h"
 #include "core/plan/mesh.h"
@@ -22,6 +22,7 @@ typedef struct {
     int shards, ranks;  // of a rank; along those axes
     int compute, group, lane;
     int32_t *joined;  // [tensor] what all shards know together in its place, or NONE
+    uint8_t *joins;   // [operation] what it writes that is joined: STATISTICS or SUMS, or 0
     int32_t *parts;   // [shards] what they have written so far of one layer and micro-batch
     int *order;       // owned: the operations so far in the new order
     int count, capacity;
@@ -48,8 +49,44 @@ static int count_micro_batches(const Plan *plan) {
     return most + 1;
 }
 
-static bool is_joined(Kind k) {
-    return k == KIND_BATCH_NORM_STATISTICS || k == KIND_BATCH_NORM_REDUCE;
+enum { STATISTICS = 1, SUMS };  // that are joined
+
+// Whether it reads statistics and sums of all shards.
+static bool normalises_with(Kind k) {
+    return k == KIND_BATCH_NORM || k == KIND_BATCH_NORM_REDUCE || k == KIND_BATCH_NORM_UPDATE ||
+           k == KIND_BATCH_NORM_BACKWARD_INPUT;
+}
+
+// What an operation writes that is joined, or is cut otherwise from that: `what` of its input.
+static uint8_t what_is_written(const Sync *s, const Op *op, const uint8_t *what) {
+    Kind k = op_kind(s->p, op);
+    if (k == KIND_BATCH_NORM_STATISTICS) return STATISTICS;
+    if (k == KIND_BATCH_NORM_REDUCE) return SUMS;
+    if (normalises_with(k) || k == KIND_BATCH_NORM_BACKWARD_WEIGHT || !op->inputs) return 0;
+    return what[op_inputs(s->plan, op)[0]];
+}
+
+// The operations whose output is joined: those that write statistics and sums; or, where a norm
+// reads these cut otherwise or put together along another axis, the last that does so. Until then
+// sums are each shard's part of a sum.
+static Status find_joins(Sync *s) {
+    int32_t *writer = ARENA_NEW(&s->arena, int32_t, s->p->tensor_count + 1);
+    uint8_t *what = ARENA_NEW(&s->arena, uint8_t, s->p->tensor_count + 1);
+    s->joins = ARENA_NEW(&s->arena, uint8_t, s->plan->op_count + 1);
+    if (!writer || !what || !s->joins)
+        FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", s->plan->op_count);
+    for (int i = 0; i < s->plan->op_count; i++) {
+        const Op *op = &s->plan->ops[i];
+        const int32_t *in = op_inputs(s->plan, op), *out = op_outputs(s->plan, op);
+        uint8_t written = what_is_written(s, op, what);
+        for (int k = 0; k < op->inputs && normalises_with(op_kind(s->p, op)); k++)
+            if (what[in[k]]) s->joins[writer[in[k]]] = what[in[k]];
+        if (!written) continue;
+        writer[out[0]] = i;
+        what[out[0]] = written;
+        if (written == SUMS) mesh_place(s->p->tensors[out[0]].placement, s->axes, PLACEMENT_SUM);
+    }
+    return OK;
 }
 
 // A segment of a micro-batch ends with what is joined. Updates come last, in their order.
@@ -64,7 +101,7 @@ static Status find_order(Sync *s, Key **out) {
         bool last = op_work(s->p, op)->phase == PHASE_UPDATE;
         (*out)[i] =
             last ? (Key){micro_batches, 0, 0, i} : (Key){op->micro_batch, *now, op->shard, i};
-        *now += is_joined(op_kind(s->p, op));
+        *now += s->joins[i] != 0;
     }
     qsort(*out, (size_t)n, sizeof **out, by_key);
     return OK;
@@ -115,9 +152,9 @@ static Status read_joined(Sync *s, int i) {
     return OK;
 }
 
-// The gradients of weight and bias are of a shard's own rows.
+// The gradients of weight and bias are of a shard's own rows, and so is what is cut otherwise.
 static bool reads_joined(const Sync *s, const Op *op) {
-    if (op_kind(s->p, op) == KIND_BATCH_NORM_BACKWARD_WEIGHT) return false;
+    if (!normalises_with(op_kind(s->p, op))) return false;
     for (int k = 0; k < op->inputs; k++)
         if (s->joined[op_inputs(s->plan, op)[k]] != NONE) return true;
     return false;
@@ -189,8 +226,6 @@ static Status join_statistics(Sync *s, const Op *like, int32_t *all) {
 // The sum over all shards, folded in their order (docs/contract.md, 3).
 static Status join_sums(Sync *s, const Op *like, int32_t *all) {
     TRY(add_tensor(s, "all", 0, PLACEMENT_REPLICATED, all));
-    for (int i = 0; i < s->shards; i++)
-        mesh_place(s->p->tensors[s->parts[i]].placement, s->axes, PLACEMENT_SUM);
     if (s->ranks > 1) return add_join(s, KIND_ALL_REDUCE, like, *all, s->parts, s->shards, 0);
     for (int i = 0; i < s->shards; i++)
         TRY(add_join(s, KIND_FOLD, like, *all, &s->parts[i], 1, i ? OP_ACCUMULATE : 0));
@@ -200,13 +235,11 @@ static Status join_sums(Sync *s, const Op *like, int32_t *all) {
 // Once the last shard has written its part, all know the whole.
 static Status join_parts(Sync *s, int i) {
     const Op op = s->plan->ops[i];
-    Kind kind = op_kind(s->p, &op);
     int32_t all;
-    if (!is_joined(kind)) return OK;
+    if (!s->joins[i]) return OK;
     s->parts[op.shard] = op_outputs(s->plan, &op)[0];
     if (op.shard + 1 < s->shards) return OK;
-    TRY(kind == KIND_BATCH_NORM_STATISTICS ? join_statistics(s, &op, &all)
-                                           : join_sums(s, &op, &all));
+    TRY(s->joins[i] == SUMS ? join_sums(s, &op, &all) : join_statistics(s, &op, &all));
     for (int k = 0; k < s->shards; k++) s->joined[s->parts[k]] = all;
     return OK;
 }
@@ -226,6 +259,7 @@ static Status rewrite(Sync *s) {
     Key *keys;
     int n = s->plan->op_count, tensors = s->p->tensor_count;
     TRY(find_lanes(s));
+    TRY(find_joins(s));
     TRY(find_order(s, &keys));
     s->joined = ARENA_NEW(&s->arena, int32_t, tensors + 1);
     s->parts = ARENA_NEW(&s->arena, int32_t, s->shards);

@@ -147,6 +147,29 @@ START_TEST(so_have_stages_of_divided_channels) {
 }
 END_TEST
 
+// What enters the norm is whole on each rank, and what leaves it is needed in pieces, or the other
+// way round: statistics and sums are cut or put together before the shards join them.
+START_TEST(what_is_cut_otherwise_is_joined_after_that) {
+    static const char mixed[] =
+        "model mixed\ninput 1 28 28\nclasses 10\n"
+        "conv2d a out=4 kernel=5 stride=3 place=S1\nbatch_norm an\nrelu r from=an\n"
+        "add s from=an,r\navg_pool global=true\nflatten\nlinear d out=10 place=S1\n";
+    JobOptions o = options_of(DTYPE_F64, 1);
+    Ending one;
+    o.spec.model = ending_write_file(&arena, "mixed.model", mixed);
+    o.spec.shards = 4;
+    ending_run(&one, &arena, &o);
+    o.spec.mesh.tensor = 2;
+    for (int data = 1; data <= 4; data *= 2) {
+        o.spec.ranks = 2 * data;
+        ending_check_run(&o, &arena, &one, 1e-12);
+    }
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("batch_norm_products", stages_have_the_statistics_of_all_shards,
       a_pipeline_counts_micro_batches_that_shards_share_once,
-      channels_over_ranks_have_the_statistics_of_all_shards, so_have_stages_of_divided_channels)
+      channels_over_ranks_have_the_statistics_of_all_shards, so_have_stages_of_divided_channels,
+      what_is_cut_otherwise_is_joined_after_that)
