@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STEPS = 10, RANKS = 8, HIDDEN = 16, MLP = 12, SEQUENCE = 8, TOKENS = 16 * SEQUENCE };
-#define MODEL "mixtral:layers=2,hidden=16,heads=4,kv_heads=4,seq=8,mlp=12,experts=4,capacity=80"
+enum { STEPS = 10, RANKS = 8, HIDDEN = 16, MLP = 12, SEQUENCE = 4, TOKENS = 16 * SEQUENCE };
+#define MODEL "mixtral:layers=2,hidden=16,heads=4,kv_heads=4,seq=4,mlp=12,experts=4,capacity=80"
 
 static Arena arena;  // finished by each test
 
@@ -73,7 +73,7 @@ END_TEST
 START_TEST(units_that_cannot_be_shared_equally_are_divided) {
     JobOptions o = options();
     o.spec.model =
-        "mixtral:layers=1,hidden=16,heads=4,kv_heads=4,seq=8,mlp=9,experts=4,capacity=80";
+        "mixtral:layers=1,hidden=16,heads=4,kv_heads=4,seq=4,mlp=9,experts=4,capacity=80";
     check(&o, &(Degrees){1, 2, 2, 4});
     o.spec.model = ending_write_file(&arena, "moe.model",
                                      "model m\ninput 1 28 28\nclasses 10\nflatten f\n"
