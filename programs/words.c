@@ -16,6 +16,10 @@ const OptionWord words[WORDS] = {
     {"add", "residual skip",
      "A layer that adds the outputs of two others, such as a block's and what entered it.",
      "core/device/reference/add.c"},
+    {"algbw", "busbw",
+     "Bandwidths as nccl-tests prints them. algbw: size by time. busbw: algbw times what each "
+     "link carries of a byte, such as 2(n-1)/n of n ranks' all-reduce, to set beside the link's.",
+     "sim --help collective"},
     {"algorithm", NULL,
      "How a collective is carried out: direct, chain or ring.",
      "train --help all-reduce"},
@@ -64,6 +68,9 @@ const OptionWord words[WORDS] = {
     {"collective", "collectives",
      "A communication in which all ranks of a group take part, such as an all-reduce.",
      "parallel/collective/collective.h"},
+    {"collnet", "collnetdirect collnetchain",
+     "NCCL's algorithms for networks whose switches add: directly, or down a chain in a node.",
+     "sim --help nccl-algo"},
     {"comm", "communication communicates shm thread serial",
      "Communication between ranks; in tables the time of all of it, hidden behind "
      "computation or not. In reports, how ranks are run: shm (processes), thread, serial (in "
@@ -223,6 +230,10 @@ const OptionWord words[WORDS] = {
      "The wire between two devices, or a device and its switch: bytes a second, and a "
      "latency.",
      "train --help link"},
+    {"ll", "ll128 simple",
+     "NCCL's protocols. LL sends a flag with every 4 bytes: least latency, half the bandwidth. "
+     "LL128: 120 bytes of 128. Simple: all of it, and the most latency.",
+     "sim --help nccl-proto"},
     {"load", NULL,
      "Processes that wanted a core in the last minute, as the system counts them. Much more "
      "than 0 before a run spoils its times.",
@@ -289,6 +300,10 @@ const OptionWord words[WORDS] = {
      "How much the same step differs from run to run. A prediction cannot be better than "
      "that.",
      "docs/validation.md"},
+    {"nvls", "nvlstree nvls_tree",
+     "NCCL's algorithms for NVSwitch of Hopper and later: the switch adds what devices send, "
+     "and hands out copies; NVLSTree goes on between nodes as a tree.",
+     "sim --help nccl-algo"},
     {"operation", "operations",
      "One piece of work in the plan of a step: a kernel, a collective, an update.",
      "docs/formats.md, Plan files"},
@@ -296,18 +311,28 @@ const OptionWord words[WORDS] = {
      "The rule that changes parameters. Its memory is one velocity a parameter for SGD with "
      "momentum, two averages for Adam and AdamW.",
      "train --help optimizer"},
+    {"other", NULL,
+     "In the table of where a step goes: parts too small for a column of their own, together.",
+     "docs/formats.md, Reports"},
     {"overlap", "overlaps",
      "Communication that goes on while the backward pass still computes.",
      "train --help no-overlap"},
     {"p10", "10",
      "The value that one step in ten stays below: from p10 to p90 lie 8 of 10 steps.",
      "docs/formats.md, Reports"},
+    {"p2p", NULL,
+     "NCCL's sends and receives from rank to rank, of which it makes an all-to-all.",
+     "sim --help collective"},
     {"p90", "90",
      "The value that nine steps in ten stay below.",
      "docs/formats.md, Reports"},
     {"parameters", "parameter weight",
      "The numbers that are learned: weights and biases of layers.",
      NULL},
+    {"pat", NULL,
+     "NCCL's algorithm for all-gathers and reduce-scatters of nodes with one device each: "
+     "parallel trees, so that the latency grows with the logarithm of the ranks.",
+     "sim --help nccl-algo"},
     {"payload", NULL,
      "The bytes that are communicated for their own sake, such as all gradients once, "
      "whatever the algorithm sends for it. What a rank sends: --print-memory.",
@@ -424,6 +449,10 @@ const OptionWord words[WORDS] = {
      "What happened when, on each rank: one span an operation. Perfetto shows it, sim "
      "--trace simulates from it.",
      "docs/formats.md, Trace files"},
+    {"tree", "trees",
+     "NCCL's all-reduce over two binary trees of nodes, each with half of the bytes: little "
+     "latency where there are many nodes.",
+     "sim --help nccl-algo"},
     {"unrecorded_steps", "unrecorded",
      "The last steps of a very long run, beyond what a record holds: times and losses are of "
      "the others.",

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 122 };
+enum { WORDS = 130 };
 extern const OptionWord words[WORDS];
 
 #endif

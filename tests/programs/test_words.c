@@ -29,7 +29,8 @@ static const char ORDINARY[] =
     "started strategy table tandem threads time times unplanned value within command cpu wall "
     "train sim single built-in fastest size share b us ns u additional amd epyc intel "
     "arm xeon processor ryzen taken turn turn's next next: note eff summary sweep v v1 "
-    "lockstep sleep spin yield peer lost main pool reference alone faster long product ";
+    "lockstep sleep spin yield peer lost main pool reference alone faster long product "
+    "call carries float ";
 
 // It, or it without an s at the end.
 static bool ordinary(const char *word) {
@@ -127,6 +128,7 @@ END_TEST
 
 START_TEST(every_word_of_a_prediction_is_explained) {
     check_command("sim --gpus 16 --predictions none | grep -v ^dgx");
+    check_command("sim --collective all_reduce --gpus 8,32 --platform dgx-h100 | grep -v ^dgx");
     check_command("sim --gpus 4 --batch 4096 --link 1GB/s,5us --predictions none | grep -v ^dgx");
     check_command(RECORD "sim --trace tr --predictions none");
     check_command(RECORD "sim --trace tr --ranks 1,2,4 --predictions none | grep -v cores");
