@@ -381,10 +381,10 @@ Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) 
     TRY(find_fastest(out, &q, only, call->protocol));
     if (out->time_ps < 0)
         FAIL(ERR_USAGE,
-             "%s over %d ranks on %d node%s: no %s with %s here; leave --nccl-algo or "
-             "--nccl-proto out",
+             "%s over %d ranks on %d node%s: no %s%s%s here; leave --nccl-algo or --nccl-proto out",
              collective_name(call->kind), call->ranks, call->nodes, call->nodes == 1 ? "" : "s",
-             nccl_algorithm_name(only), nccl_protocol_name(call->protocol));
+             only ? nccl_algorithm_name(only) : "algorithm", call->protocol ? " with " : "",
+             call->protocol ? nccl_protocol_name(call->protocol) : "");
     out->channels = channels_of(&q, out->algorithm, out->protocol);
     set_weights(out, &q);
     return OK;

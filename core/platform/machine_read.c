@@ -11,6 +11,7 @@
 #include "core/platform/kernel_model_internal.h"
 #include "core/platform/machine_builtin.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { DEVICES_MAX = 1 << 30 };
@@ -119,6 +120,10 @@ static Status get_launch(DeviceModel *d, const YamlNode *device) {
                       "%s: only with \"launch: eager\" or \"launch: graph\"; a duration for launch "
                       "says that the host keeps up",
                       issue ? "issue" : "gap");
+        if (launch && launch->kind == YAML_SCALAR && isalpha((unsigned char)*launch->text))
+            YAML_FAIL(launch,
+                      "launch: expected eager, graph or a duration such as 5us, found \"%s\"",
+                      launch->text);
         return get_duration(&d->launch_ps, launch);
     }
     if (!issue)

@@ -136,7 +136,7 @@ START_TEST(what_does_not_go_together_is_refused) {
         {"sim --collective all_reduce --sizes 8,x", "\"x\""},
         {"sim --collective all_reduce --sizes 1KiB..3KiB", "doubling"},
         {"sim --collective all_reduce --platform laptop", "laptop has no section `collectives`"},
-        {"sim --collective all_reduce --nccl-algo nvls --gpus 8", "no NVLS with auto here"},
+        {"sim --collective all_reduce --nccl-algo nvls --gpus 8", "no NVLS here"},
         {"printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce --compare -",
          "does not say how many devices"},
         {"sim --collective all_reduce --compare nowhere.txt", "nowhere.txt"},

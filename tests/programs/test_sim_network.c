@@ -68,7 +68,7 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
     static const struct {
         const char *line, *why;
     } lines[] = {
-        {"sim --gpus 8 --nccl-algo nvls --point", "no NVLS with auto here"},
+        {"sim --gpus 8 --nccl-algo nvls --point", "no NVLS here"},
         {"sim --gpus 8 --nccl-algo rings", "--nccl-algo"},
         {"sim --gpus 8 --nccl-algo ring --all-reduce ring", "--all-reduce names a schedule"},
         {"sim --gpus 8 --network nccl --link 1GB/s,1us", "--network nccl: NCCL's model is of"},

@@ -204,7 +204,7 @@ START_TEST(an_algorithm_that_the_platform_lacks_is_refused) {
     NcclPrice p;
     NcclCall call = {COLLECTIVE_ALL_REDUCE, 64, 8, 1, NCCL_NVLS, 0};
     ck_assert_fails(nccl_price(&p, &c, &call), ERR_USAGE,
-                    "all_reduce over 8 ranks on 1 node: no NVLS with auto here");
+                    "all_reduce over 8 ranks on 1 node: no NVLS here");
     call.kind = COLLECTIVE_BROADCAST;  // which has rings only, wherever
     ck_assert_ok(nccl_price(&p, &c, &call));
     ck_assert_int_eq(p.algorithm, NCCL_RING);

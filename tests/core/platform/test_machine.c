@@ -93,6 +93,8 @@ START_TEST(launches_are_a_distance_or_have_a_host) {
     d = launched(LAUNCHED("launch: graph, issue: 6us"));
     ck_assert(d.launch_ps == 0 && d.issue_ps == 6 * PS_PER_US && d.graph);
     machine_refused(LAUNCHED("launch: graph"), "add \"issue: 5us\"");
+    machine_refused(LAUNCHED("launch: egaer"),
+                    "launch: expected eager, graph or a duration such as 5us, found \"egaer\"");
     machine_refused(LAUNCHED("launch: 3us, issue: 5us"), "issue: only with \"launch: eager\"");
     machine_refused(LAUNCHED("gap: 1us"), "gap: only with");
     machine_refused(LAUNCHED("launch: graph, issue: 2s"), "issue: expected above 0, at most 1s");
