@@ -2,6 +2,7 @@
 // The table of a sweep is printed while it is made, so its columns have fixed widths; where the
 // steps go (sim_parts.c) is a second table. Read sweep_row(), then sweep_end().
 #include "core/base/printable.h"
+#include "core/base/table.h"
 #include "core/base/text.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep_internal.h"
@@ -370,6 +371,33 @@ static void print_simulated(const Sweep *s) {
                p->not_folded ? p->not_folded : "");
 }
 
+// -v: of the last row, where messages go one by one.
+static Status print_links(const Sweep *s, Arena *a) {
+    static const char *const kinds[LINK_KINDS] = {"device to switch", "switch to device",
+                                                  "rail, sending", "rail, receiving"};
+    const LinkUses *uses = &s->rows[s->count - 1].links;
+    if (!s->options->verbose || !uses->known) return OK;
+    const TableColumn columns[] = {
+        {"links", false}, {"busiest", true}, {"a step", true}, {"busy", true}, {"mean", true}};
+    Table table;
+    char size[UNITS_TEXT];
+    int shown = 0;
+    table_init(&table, a, columns, 5);
+    for (int k = 0; k < LINK_KINDS; k++) {
+        const LinkUse *u = &uses->of[k];
+        if (!u->bytes) continue;
+        shown++;
+        table_cell(&table, "%s", kinds[k]);
+        table_cell(&table, "device %d", u->busiest);
+        table_cell(&table, "%s", units_print_size(size, u->bytes));
+        table_cell(&table, "%.1f%%", 100 * u->busy);
+        table_cell(&table, "%.1f%%", 100 * u->mean);
+    }
+    if (!shown) return OK;
+    puts("\nhow much of the time the links carry, last row: the busiest, and the mean of all");
+    return table_print(stdout, &table, TABLE_TEXT);
+}
+
 // --- all of it
 
 void sweep_begin(const Sweep *s) {
@@ -410,5 +438,6 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_sources(s);
     print_network(s);
     print_simulated(s);
+    TRY(print_links(s, a));
     return s->options->verbose ? sweep_print_operations(s, a) : OK;
 }

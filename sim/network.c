@@ -89,6 +89,7 @@ Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
     f->done = done;
     f->path = *path;
     for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
+    for (int h = 0; h < path->hops; h++) n->links[path->links[h]].carried_bytes += bytes;
     f->owner = flow;
     f->more = -1;
     f->visited = false;

@@ -55,7 +55,8 @@ typedef struct {
     int64_t weight;    // of all flows that share it now
     int64_t unfrozen;  // of that, of flows without a share yet
     int64_t free, share;
-    int64_t sent_ps;  // store and forward: when its last message has left
+    int64_t carried_bytes;  // of messages that have left, on their way or arrived
+    int64_t sent_ps;        // store and forward: when its last message has left
 } Link;
 
 typedef unsigned __int128 Carried;  // bytes x 10^12

@@ -175,9 +175,14 @@ static Status simulate(Prediction *out, Arena *a, Timeline *const lines[], const
                                .ranks = run->ranks,
                                .steps = run->steps,
                                .watch = run->watch,
+                               .links = &out->links,
                                .fold = run->fold};
     if (run->host) return simulate_host(lines, &o, run->host);
     TRY(simulate_devices(lines, &o, run->topology));
+    for (int k = 0; k < LINK_KINDS; k++) {
+        out->links.of[k].bytes /= run->steps;
+        out->links.of[k].mean_bytes /= run->steps;
+    }
     if (!run->critical) return OK;
     out->critical = ARENA_NEW(a, ReportCritical, 1);
     if (!out->critical) FAIL(ERR_MEMORY, "out of memory for a critical path");

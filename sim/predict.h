@@ -64,6 +64,7 @@ typedef struct {
                                    // its last member's arrival on, exposed or not; mean over ranks
     ReportAnswers *answers;        // in the arena, as the report's; NULL: of a replay
     ReportCritical *critical;      // in the arena, as the report's; NULL: not asked for
+    LinkUses links;                // of a step, on devices whose messages go one by one
     int64_t comm_bytes;            // payload of a rank's communication in a step
 } Prediction;
 

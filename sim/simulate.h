@@ -12,6 +12,7 @@
 #include "core/record/timeline.h"
 #include "sim/costs.h"
 #include "sim/fold.h"
+#include "sim/link_use.h"
 #include "sim/topology.h"
 
 // Follows a simulation that takes long, in real time. It does not change what is simulated.
@@ -28,6 +29,7 @@ typedef struct {
     int plan, ranks;
     int steps;                   // executions of the plan, one after the other; 0: one
     const SimulateWatch *watch;  // NULL: none
+    LinkUses *links;             // out, on devices whose messages go one by one; NULL: not wanted
     const Fold *fold;            // of these ranks, on devices: one of each colour is simulated, and
                                  // timelines are of these; NULL: all are
 } SimulateOptions;

@@ -187,6 +187,8 @@ static Status run(DeviceSimulation *s, Arena *a, const TopologyOptions *topology
     TRY(engine_run(&s->engine));
     for (int r = 0; r < s->count; r++)
         if (!s->ranks[r].ended) return deadlock(s, a);
+    if (s->o->links && topology && !s->by_price)
+        link_uses_find(s->o->links, &s->topology, &s->network, s->o->ranks, s->engine.now_ps);
     return OK;
 }
 

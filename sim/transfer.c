@@ -192,6 +192,7 @@ static Status arrive_by_formula(Transfers *t, int32_t id) {
     TRY(ARRAY_RESERVE(t->delay_ps, t->delay_capacity, ranks));
     TRY(transfer_direct_ends(t->delay_ps, &x->call, t->topology, t->network));
     t->network->messages += transfer_direct_messages(&x->call);
+    transfer_direct_carry(&x->call, t->topology, t->network);
     for (int m = 0; m < ranks; m++)
         TRY(engine_push(t->engine, NULL, t->delay_ps[m], (Event){t->actor, MEMBER_ENDS, id, m}));
     return OK;

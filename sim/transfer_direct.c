@@ -113,6 +113,28 @@ int64_t transfer_direct_messages(const TransferCall *call) {
     return 2 * owners * (call->what.ranks - 1);
 }
 
+// Member m sends each other's chunk in the first round and its own to every other in the second;
+// what comes to it is as much.
+void transfer_direct_carry(const TransferCall *call, const Topology *t, Network *n) {
+    Reaches r = find_reaches(call, t, n);
+    int ranks = call->what.ranks;
+    int64_t total = call->what.elements * call->element_bytes;
+    for (int node = 0; node < ranks / r.per_node; node++) {
+        int first = node * r.per_node;
+        int64_t here = 0;
+        for (int i = first; i < first + r.per_node; i++) here += chunk_bytes(call, i);
+        for (int i = first; i < first + r.per_node; i++) {
+            int64_t own = chunk_bytes(call, i);
+            int64_t inside = here - own + (r.per_node - 1) * own;
+            int64_t outside = total - here + (ranks - r.per_node) * own;
+            for (int way = 0; way < 2; way++) {
+                n->links[t->first_link + 2 * i + way].carried_bytes += inside;
+                if (t->nodes > 1) n->links[t->first_rail + 2 * i + way].carried_bytes += outside;
+            }
+        }
+    }
+}
+
 Status transfer_direct_ends(int64_t *delay_ps, const TransferCall *call, const Topology *t,
                             const Network *n) {
     Reaches r = find_reaches(call, t, n);

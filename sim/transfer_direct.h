@@ -19,4 +19,7 @@ Status transfer_direct_ends(int64_t *delay_ps, const TransferCall *call, const T
 // How many messages those are.
 int64_t transfer_direct_messages(const TransferCall *call);
 
+// Count what each link carries of it.
+void transfer_direct_carry(const TransferCall *call, const Topology *t, Network *n);
+
 #endif

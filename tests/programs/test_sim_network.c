@@ -26,6 +26,12 @@ START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
     ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network store-forward"), 0);
     expect(&c, "network: links that carry whole messages one after another");
     command_finish(&c);
+    // A ring of 16 on one switch: every link carries 30/16 of 106 KiB a step.
+    ck_assert_int_eq(
+        command_run(&c, "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring -v"), 0);
+    expect(&c, "device to switch  device ");
+    expect(&c, "199KiB  45.6%  45.6%");
+    command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8"), 0);
     ck_assert_ptr_null(strstr(c.out, "rail"));  // one node
     command_finish(&c);
