@@ -85,7 +85,7 @@ const OptionWord words[WORDS] = {
      "docs/formats.md, Reports"},
     {"contended", "oversubscribed",
      "Time that an operation was started, but something else had its core: another rank, or "
-     "another program. On devices of one's own there is none.",
+     "another program. On a device: what computing takes longer beside a collective.",
      "docs/formats.md, Reports"},
     {"conv2d", "conv convolution",
      "A layer whose outputs are weighted sums over small windows of an image, with the same "

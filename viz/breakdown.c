@@ -115,10 +115,11 @@ static void write_caption(Figure *f, const Breakdown *b) {
     fprintf(out, ", %.4g ms a step. ", base->total_ms);
     fprintf(out,
             "Rule: an instant of a %s belongs to the first that applies: compute (an operation has "
-            "the processor); contended (one was started but has it not); exposed comm (all members "
-            "have arrived); bubble (blocked on a receive); waiting (a member has not arrived); "
-            "host; idle.",
-            caption_rank(f->options));
+            "the processor); contended (%s); exposed comm (all members have arrived); bubble "
+            "(blocked on a receive); waiting (a member has not arrived); host; idle.",
+            caption_rank(f->options),
+            f->options->devices ? "it takes longer beside a collective"
+                                : "one was started but has it not");
 }
 
 static Status add_facts(Figure *f, const Breakdown *b) {

@@ -209,6 +209,12 @@ START_TEST(a_breakdown_sums_to_the_step_and_weighs_repeats_by_their_steps) {
     ck_assert_ptr_nonnull(strstr(script, "XTICS = '\"1\" 0, \"2\" 1'\n"));
     ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "breakdown.json"),
                                  "Rule: an instant of a rank belongs to the first that applies"));
+    ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "breakdown.json"),
+                                 "contended (one was started but has it not)"));
+    it.options.devices = true;
+    ck_assert_ok(figures_breakdown(&it.options, &it.notes));
+    ck_assert_ptr_nonnull(strstr(figure_case_file(&it, "breakdown.json"),
+                                 "contended (it takes longer beside a collective)"));
     figure_case_finish(&it);
 }
 END_TEST
