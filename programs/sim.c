@@ -16,6 +16,7 @@
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
+#include "programs/sim_what_if.h"
 #include "programs/version.h"
 #include "sim/answers.h"
 #include "sim/fit.h"
@@ -156,6 +157,7 @@ static Status show(Sim *s, const Prediction *rows, int count) {
     else if (s->replay && !s->o->csv && !s->o->plain)
         print_replay(&rows[0], &s->recording);
     if (s->o->critical_path && !s->o->json) TRY(sim_critical_print(s));
+    if (s->o->what_if) TRY(sim_what_if_print(s));
     TRY(compare_all(s, rows, count));
     return s->o->report ? sim_output_report(s) : OK;
 }
@@ -250,6 +252,7 @@ static Status run(Sim *s, SimOptions *o) {
     if (o->collective) return sim_collective_print(s);
     TRY(sim_request_read(s, o));
     TRY(sim_critical_request(s));
+    TRY(sim_what_if_request(s));
     if (s->o->explain || s->o->print_mesh) return explain(s);
     if (s->o->print_plan) return print_plan(s);
     if (s->o->print_memory) return print_memories(s);

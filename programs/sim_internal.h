@@ -8,6 +8,8 @@
 #include "programs/sim_watch.h"
 #include "sim/predict.h"
 
+typedef struct SimChange SimChange;  // of --what-if (programs/sim_what_if.c)
+
 // One invocation.
 typedef struct {
     const SimOptions *o;
@@ -31,6 +33,8 @@ typedef struct {
     SimJob *jobs;      // one a size
     Prediction *rows;  // one a size, the first `done` are there
     int done;
+    SimChange *changes;  // in the arena
+    int change_count;
     bool ledger_noted;  // that it cannot be used
     SimWatch watch;
 } Sim;

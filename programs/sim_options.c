@@ -72,6 +72,8 @@ static const Option options[] = {
      .help = "measured beside simulated: reports of train --report FILE.json"},
     {.name = "critical-path", .kind = OPTION_FLAG, AT(critical_path),
      .help = "what a step is made of, across devices, and what it gains if an item is free"},
+    {.name = "what-if", .kind = OPTION_STRING, AT(what_if), .value = "KEY=VALUE,..",
+     .help = "the same changed, side by side: bandwidth=x2, latency=/2, dtype=bf16"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
@@ -167,6 +169,12 @@ static const OptionDetail details[] = {
              "by simulating again with the item free on all ranks that have it; -v: of 100 items. "
              "For one number of devices (--point). docs/formats.md, \"Reports\".",
      .others = "critical bottleneck"},
+    {.topic = "what-if",
+     .text = "A column for each change: a factor, xN or /N, of bandwidth and latency (of links and "
+             "collectives), flops, memory (its bandwidth) or launch; or any option of the job or "
+             "the machine, overlap=no. Below each stands by how many ms of what the step differs. "
+             "For one number of devices (--point).",
+     .others = "whatif scenario"},
     {.topic = "batch",
      .text =
          "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "

@@ -23,6 +23,7 @@ typedef struct {
     double dilate;
     IntList ranks, gpus;
     const char *sizes, *fit, *out;  // of --collective; of --fit
+    const char *what_if;            // KEY=VALUE,..
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
     bool print_memory, print_mesh, explain, point, critical_path, json, csv, plain, preview,
