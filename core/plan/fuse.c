@@ -147,6 +147,25 @@ static bool links_are_private(const Chain *c) {
     return true;
 }
 
+// What is computed again is made by the kernels that made it first (docs/contract.md, 1): is a
+// member's output the again of one that an operation outside of any chain has written?
+static bool first_was_stored(const Chain *c) {
+    const Plan *plan = c->plan;
+    if (!(plan->ops[c->ops[0]].flags & OP_RECOMPUTE)) return false;
+    for (int i = 0; i + 1 < c->count; i++) {
+        const Op *again = &plan->ops[c->ops[i]];
+        int logical = c->p->tensors[op_outputs(plan, again)[0]].logical;
+        for (int j = 0; j < c->ops[0]; j++) {
+            const Op *op = &plan->ops[j];
+            if (!op->outputs || op->flags & OP_RECOMPUTE || op->member_count || !c->fuse->keep[j] ||
+                op->shard != again->shard || op->micro_batch != again->micro_batch)
+                continue;
+            if (c->p->tensors[op_outputs(plan, op)[0]].logical == logical) return true;
+        }
+    }
+    return false;
+}
+
 static bool match(Chain *c, uint32_t fusions, int first) {
     for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
         if (!(fusions >> patterns[k].fusion & 1) || kind_of(c, first) != patterns[k].kinds[0])
@@ -162,7 +181,8 @@ static bool match(Chain *c, uint32_t fusions, int first) {
                 break;
             c->ops[c->count++] = next;
         }
-        if (c->count == patterns[k].count && links_are_private(c)) return true;
+        if (c->count == patterns[k].count && links_are_private(c) && !first_was_stored(c))
+            return true;
     }
     return false;
 }

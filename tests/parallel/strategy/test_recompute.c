@@ -6,6 +6,7 @@
 #include "core/platform/device_traits.h"
 #include "parallel/run/executor.h"
 #include "parallel/strategy/pipeline_schedule.h"
+#include "tests/support/ending.h"
 #include "tests/support/testing.h"
 #include "tests/support/training.h"
 
@@ -66,6 +67,21 @@ START_TEST(every_type_and_device_computes_the_same_bits_again) {
                 o.spec.micro_batches = 1 + cpu;
                 check_same(o, dtype_name(o.spec.dtype));
             }
+}
+END_TEST
+
+// What a product gives is stored, since another layer reads it: a device that makes a product and
+// the ReLU behind it with one kernel did not do so first, and must not when it does it again.
+START_TEST(what_was_made_by_two_kernels_is_made_by_two_again) {
+    static const char text[] =
+        "model kept\ninput 1 28 28\nclasses 10\nflatten\nlinear a out=9\ngelu\nlinear b out=9\n"
+        "relu r\nadd from=r,b\ngelu\nlinear c out=10\n";
+    static Arena names;
+    JobOptions o = convolution();
+    o.spec.model = ending_write_file(&names, "kept.model", text);
+    o.spec.device = "cpu";
+    check_same(o, "a ReLU whose input is kept");
+    arena_finish(&names);
 }
 END_TEST
 
@@ -361,6 +377,7 @@ START_TEST(running_statistics_that_are_updated_twice_are_seen) {
 END_TEST
 
 SUITE("recompute", every_type_and_device_computes_the_same_bits_again,
+      what_was_made_by_two_kernels_is_made_by_two_again,
       a_mixture_of_experts_computes_the_same_bits_again,
       shards_and_micro_batches_compute_the_same_bits_again,
       every_stage_of_zero_computes_the_same_bits_again,
