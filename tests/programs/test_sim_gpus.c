@@ -11,7 +11,7 @@ static void expect(const Command *c, const char *text) {
 
 static void refuse(const char *line, const char *message) {
     Command c = {0};
-    ck_assert_int_eq(command_run(&c, line), 2);
+    ck_assert_int_eq(command_run(&c, "%s", line), 2);
     ck_assert_msg(strstr(c.err, message), "no \"%s\" in:\n%s", message, c.err);
     command_finish(&c);
 }
@@ -19,7 +19,7 @@ static void refuse(const char *line, const char *message) {
 static double figure(const char *line, const char *name) {
     Command c = {0};
     double value;
-    ck_assert_int_eq(command_run(&c, line), 0);
+    ck_assert_int_eq(command_run(&c, "%s", line), 0);
     const char *at = strstr(c.out, name);
     ck_assert_msg(at && sscanf(at + strlen(name), " %lf", &value) == 1, "no %s in:\n%s", name,
                   c.out);
