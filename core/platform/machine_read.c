@@ -199,8 +199,12 @@ static Status get_host(HostModel *h, const YamlNode *n) {
 static Status check_bus(const YamlNode *n, const char *key, __int128 bus, __int128 link,
                         const char *what) {
     if (bus <= link) return OK;
-    YAML_FAIL(yaml_find(n, key), "%s: %.1f GB/s on all channels, and %s has %.1f GB/s", key,
-              (double)bus / 1e9, what, (double)link / 1e9);
+    char all[UNITS_TEXT], most[UNITS_TEXT];
+    YAML_FAIL(yaml_find(n, key),
+              "%s: channels times bandwidth are %s, more than the %s of %s; give fewer or slower "
+              "channels",
+              key, units_print_bandwidth(all, (int64_t)bus),
+              units_print_bandwidth(most, (int64_t)link), what);
 }
 
 static Status get_collectives(Machine *m, const YamlNode *n) {

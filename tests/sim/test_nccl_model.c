@@ -269,14 +269,22 @@ START_TEST(the_section_of_a_machine_file_is_checked) {
     machine_refused(MACHINE "collectives: {architecture: volta}\n", "within");
     machine_refused(MACHINE "collectives: {architecture: volta, within: {channels: 12, "
                             "bandwidth: 10GB/s}}\n",
-                    "within: 120.0 GB/s on all channels, and the link of a device has 100.0 GB/s");
+                    "within: channels times bandwidth are 120GB/s, more than the 100GB/s of the "
+                    "link of a device; "
+                    "give fewer or slower channels");
+    machine_refused("tandem: machine 1\nname: x\ndevices: 8\n"
+                    "device: {name: d, flops: {f32: 1T}, memory: 1GB, memory_bandwidth: 1GB/s}\n"
+                    "link: {bandwidth: 3MB/s, latency: 1us}\n"
+                    "collectives: {architecture: volta, within: {channels: 4, bandwidth: 1MB/s}}\n",
+                    "are 4MB/s, more than the 3MB/s of the link of a device");
     machine_refused(MACHINE RAIL "collectives: {architecture: volta, within: {channels: 2, "
                                  "bandwidth: 10GB/s}}\n",
                     "the machine has a rail");
     machine_refused(MACHINE RAIL
                     "collectives: {architecture: volta, within: {channels: 2, bandwidth: "
                     "10GB/s}, across: {channels: 9, bandwidth: 10GB/s}}\n",
-                    "across: 90.0 GB/s on all channels, and all rails of a node together has");
+                    "across: channels times bandwidth are 90GB/s, more than the 80GB/s of all "
+                    "rails of a node together");
     machine_refused(MACHINE "collectives: {architecture: volta, within: {channels: {4: 2, 2: 1}, "
                             "bandwidth: 10GB/s}}\n",
                     "the smallest first, found \"2\"");
