@@ -75,6 +75,7 @@ static int stage_of_reader(const Scan *scan, int i) {
 
 // That of its layer; of what belongs to none, such as a collective, that of what it reads. What
 // takes a slice of the sample reads rows, which every stage may load: that of its reader.
+// So is what the backward cuts of an output of the forward, which may be of a stage before.
 static Status find_stage(Scan *scan, int i) {
     const Stages *s = scan->s;
     const Plan *plan = scan->plan->plan;
@@ -85,7 +86,10 @@ static Status find_stage(Scan *scan, int i) {
     so->stage = layer != NONE    ? s->layer_stage[layer]
                 : writer != NONE ? scan->plan->ops[writer].stage
                                  : NONE;
-    if (so->stage == NONE) so->stage = stage_of_reader(scan, i);
+    bool late = layer == NONE && writer != NONE && so->pass != PASS_FORWARD &&
+                scan->plan->ops[writer].pass == PASS_FORWARD;
+    int reader = so->stage == NONE || late ? stage_of_reader(scan, i) : NONE;
+    if (reader != NONE) so->stage = reader;
     if (so->stage == NONE)
         FAIL(ERR_PLAN, "%s belongs to no layer: a pipeline does not know its stage",
              op_name(s->from, op));

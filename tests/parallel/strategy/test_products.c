@@ -158,7 +158,26 @@ START_TEST(a_slice_of_the_sample_is_taken_on_the_first_stage) {
 }
 END_TEST
 
+// The backward of what gates reads a slice of what the forward had whole, from the stage before.
+START_TEST(a_slice_for_the_backward_is_taken_where_it_is_read) {
+    static const char text[] =
+        "model g\ninput tokens 8\nclasses 65\nembedding e out=8\nlinear a out=8\nrelu\n"
+        "linear b out=8\nlinear c out=12 place=R\nlinear d from=b out=12 place=R\n"
+        "swiglu from=c,d\nlinear f out=8 place=S1\nlinear head out=65\n";
+    static const Product cut = {2, 1, 2, SCHEDULE_INTERLEAVED, 0, RECOMPUTE_NONE, NULL};
+    static Arena names;
+    JobOptions whole = options_of(ending_write_file(&names, "g.model", text), false);
+    Ending one;
+    ending_run(&one, &arena, &whole);
+    check_product(&whole, &one, &cut);
+    ending_finish(&one);
+    arena_finish(&arena);
+    arena_finish(&names);
+}
+END_TEST
+
 SUITE("products", a_gpt_over_three_axes_trains_as_one_process, a_llama_over_three_axes_does,
       a_convolutional_net_over_three_axes_does, sequences_that_are_cut_go_through_a_pipeline,
       groups_of_queries_are_divided_where_sequences_are_cut, and_so_do_their_masks,
-      a_slice_of_the_sample_is_taken_on_the_first_stage)
+      a_slice_of_the_sample_is_taken_on_the_first_stage,
+      a_slice_for_the_backward_is_taken_where_it_is_read)
