@@ -75,7 +75,7 @@ END_TEST
 START_TEST(what_was_made_by_two_kernels_is_made_by_two_again) {
     static const char text[] =
         "model kept\ninput 1 28 28\nclasses 10\nflatten\nlinear a out=9\ngelu\nlinear b out=9\n"
-        "relu r\nadd from=r,b\ngelu\nlinear c out=10\n";
+        "relu r\nadd from=r,b\nlinear c out=9\nlinear d out=10\n";
     static Arena names;
     JobOptions o = convolution();
     o.spec.model = ending_write_file(&names, "kept.model", text);
