@@ -147,6 +147,7 @@ START_TEST(files_of_ranks_are_consolidated) {
     command_said(it.out, PARTS("a\nb\nw-step6-", "-00001-of-00002.safetensors\n",
                                "-00002-of-00002.safetensors\nw.safetensors.index.json\nheld-"));
     ck_assert_int_eq(count(it.out, "w-step"), 2);
+    command_finish(&it);
     ck_success(command_run(&it, "train -q " MIXTURE
                                 " --shards 2 --save m >/dev/null && train -q " MIXTURE
                                 " --dp 2 --ep 2 --save n --save-shards >/dev/null && "
