@@ -7,7 +7,7 @@
 #include "parallel/strategy/pipeline_schedule.h"
 #include "sim/critical_bill.h"
 #include "sim/critical_path.h"
-#include "sim/job.h"
+#include "tests/support/mesh_job.h"
 #include "tests/support/simulate_case.h"
 
 #include <string.h>
@@ -395,22 +395,9 @@ static void check_job(SimJob *job) {
     program_set_finish(&x.set);
 }
 
-static SimJob job_of(const char *model, Mesh mesh) {
-    SimJob job = {.spec = job_spec_default()};
-    job.spec.model = model;
-    job.spec.device = "timed:laptop";
-    job.spec.mesh = mesh;
-    job.spec.ranks = (int)mesh_ranks(&mesh);
-    job.spec.micro_batches = mesh_size(&mesh, MESH_PIPE) > 1 ? 4 : 1;
-    job.spec.batch = 8 * mesh_size(&mesh, MESH_DATA);
-    return job;
-}
-
-#define GPT "gpt:layers=4,hidden=16,heads=4,seq=16"
-
 START_TEST(a_bill_of_data_parallel_ranks_holds) {
     for (int zero = 0; zero <= 3; zero += 3) {
-        SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = 8});
+        SimJob job = mesh_job("mlp:hidden=16,layers=2", (Mesh){.data = 8});
         job.spec.strategy.zero = zero;
         check_job(&job);
     }
@@ -419,7 +406,7 @@ START_TEST(a_bill_of_data_parallel_ranks_holds) {
 END_TEST
 
 START_TEST(a_bill_of_tensor_parallel_ranks_holds) {
-    SimJob job = job_of(GPT, (Mesh){.data = 2, .tensor = 4});
+    SimJob job = mesh_job(SMALL_GPT, (Mesh){.data = 2, .tensor = 4});
     check_job(&job);
     arena_finish(&arena);
 }
@@ -427,7 +414,7 @@ END_TEST
 
 START_TEST(a_bill_of_a_pipeline_holds) {
     for (int k = 0; k <= SCHEDULE_ZERO_BUBBLE; k++) {
-        SimJob job = job_of(GPT, (Mesh){.pipe = 4, .data = 2});
+        SimJob job = mesh_job(SMALL_GPT, (Mesh){.pipe = 4, .data = 2});
         if (k == SCHEDULE_INTERLEAVED) job.spec.mesh = (Mesh){.pipe = 2, .data = 4};
         if (k == SCHEDULE_INTERLEAVED) job.spec.batch = 32;
         job.spec.strategy.schedule = (OptionForm){k, k == SCHEDULE_INTERLEAVED ? 2 : 0};

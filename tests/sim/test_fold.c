@@ -5,6 +5,7 @@
 #include "core/report/report_alike.h"
 #include "parallel/strategy/pipeline_schedule.h"
 #include "sim/predict.h"
+#include "tests/support/mesh_job.h"
 #include "tests/support/plan_maker.h"
 #include "tests/support/testing.h"
 
@@ -165,25 +166,12 @@ static int check_folded(const SimJob *job, int per_node) {
     return fold.count;
 }
 
-static SimJob job_of(const char *model, Mesh mesh) {
-    SimJob job = {.spec = job_spec_default()};
-    job.spec.model = model;
-    job.spec.device = "timed:laptop";
-    job.spec.mesh = mesh;
-    job.spec.ranks = (int)mesh_ranks(&mesh);
-    job.spec.micro_batches = mesh_size(&mesh, MESH_PIPE) > 1 ? 4 : 1;
-    job.spec.batch = 8 * mesh_size(&mesh, MESH_DATA);
-    return job;
-}
-
-#define GPT "gpt:layers=4,hidden=16,heads=4,seq=16"
-
 // --- strategies
 
 START_TEST(data_parallel_ranks_are_one) {
     for (int ranks = 4; ranks <= RANKS_MOST; ranks *= 4)
         for (int zero = 0; zero <= 3; zero++) {
-            SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = ranks});
+            SimJob job = mesh_job("mlp:hidden=16,layers=2", (Mesh){.data = ranks});
             job.spec.strategy.zero = zero;
             ck_assert_int_eq(check_folded(&job, 8), 1);
             job.spec.micro_batches = 2;
@@ -196,7 +184,7 @@ END_TEST
 
 // One device has batch and weights; the others do all the same.
 START_TEST(one_device_of_data_parallel_is_unlike_the_others) {
-    SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = 8});
+    SimJob job = mesh_job("mlp:hidden=16,layers=2", (Mesh){.data = 8});
     job.spec.strategy.data_parallel = true;
     ck_assert_int_eq(check_folded(&job, 8), 2);
     arena_finish(&arena);
@@ -204,17 +192,17 @@ START_TEST(one_device_of_data_parallel_is_unlike_the_others) {
 END_TEST
 
 START_TEST(tensor_and_context_parallel_ranks_are_one) {
-    SimJob tensor = job_of(GPT, (Mesh){.data = 4, .tensor = 4});
+    SimJob tensor = mesh_job(SMALL_GPT, (Mesh){.data = 4, .tensor = 4});
     ck_assert_int_eq(check_folded(&tensor, 8), 1);
     tensor.spec.strategy.sequence_parallel = true;
     ck_assert_int_eq(check_folded(&tensor, 8), 1);
     tensor.spec.mesh_order = "tensor,pipe,data,context";
     ck_assert_int_eq(check_folded(&tensor, 8), 1);
-    SimJob context = job_of(GPT, (Mesh){.data = 2, .context = 4});
+    SimJob context = mesh_job(SMALL_GPT, (Mesh){.data = 2, .context = 4});
     ck_assert_int_eq(check_folded(&context, 8), 1);
     context.spec.strategy.context = CONTEXT_ALL_TO_ALL;
     ck_assert_int_eq(check_folded(&context, 8), 1);
-    SimJob both = job_of(GPT, (Mesh){.data = 4, .context = 4, .tensor = 4});
+    SimJob both = mesh_job(SMALL_GPT, (Mesh){.data = 4, .context = 4, .tensor = 4});
     ck_assert_int_eq(check_folded(&both, 64), 1);
     arena_finish(&arena);
 }
@@ -223,7 +211,7 @@ END_TEST
 // A colour for each stage, whatever the schedule.
 START_TEST(ranks_of_a_stage_are_one) {
     for (int k = 0; k <= SCHEDULE_ZERO_BUBBLE; k++) {
-        SimJob job = job_of(GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 2});
+        SimJob job = mesh_job(SMALL_GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 2});
         job.spec.strategy.schedule = (OptionForm){k, k == SCHEDULE_INTERLEAVED ? 2 : 0};
         ck_assert_int_eq(check_folded(&job, 4), 2);
         job.spec.mesh = (Mesh){.pipe = 4, .data = 2, .context = 2, .tensor = 4};
@@ -231,7 +219,7 @@ START_TEST(ranks_of_a_stage_are_one) {
         job.spec.strategy.schedule.number = 0;
         if (k != SCHEDULE_INTERLEAVED) ck_assert_int_eq(check_folded(&job, 8), 4);
     }
-    SimJob zero = job_of(GPT, (Mesh){.pipe = 4, .data = 8, .tensor = 2});
+    SimJob zero = mesh_job(SMALL_GPT, (Mesh){.pipe = 4, .data = 8, .tensor = 2});
     zero.spec.strategy.zero = 1;
     zero.spec.strategy.recompute = RECOMPUTE_FULL;
     ck_assert_int_eq(check_folded(&zero, 8), 4);
@@ -240,7 +228,7 @@ START_TEST(ranks_of_a_stage_are_one) {
 END_TEST
 
 START_TEST(ranks_that_share_experts_are_one) {
-    SimJob job = job_of("mixtral:layers=2,hidden=16", (Mesh){.data = 8});
+    SimJob job = mesh_job("mixtral:layers=2,hidden=16", (Mesh){.data = 8});
     job.spec.strategy.experts = 4;
     ck_assert_int_eq(check_folded(&job, 8), 1);
     job.spec.strategy.experts = 2;
@@ -252,7 +240,7 @@ END_TEST
 // 12 ranks on nodes of 8: the tensor groups of two lie in a node, but data groups have four members
 // on the first node and two on the second.
 START_TEST(a_node_that_is_not_full_is_unlike_the_others) {
-    SimJob job = job_of(GPT, (Mesh){.data = 6, .tensor = 2});
+    SimJob job = mesh_job(SMALL_GPT, (Mesh){.data = 6, .tensor = 2});
     ck_assert_int_eq(check_folded(&job, 8), 2);
     ck_assert_int_eq(check_folded(&job, 6), 1);
     ck_assert_int_eq(check_folded(&job, 12), 1);
@@ -273,7 +261,7 @@ START_TEST(a_prediction_is_the_same_with_all_ranks_simulated) {
     Machine m;
     Prediction one, all;
     ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
-    SimJob job = job_of(GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 4});
+    SimJob job = mesh_job(SMALL_GPT, (Mesh){.pipe = 2, .data = 4, .tensor = 4});
     predict(&one, &job, &m, false, SIM_NETWORK_AUTO);
     predict(&all, &job, &m, true, SIM_NETWORK_AUTO);
     ck_assert_int_eq(one.simulated, 2);
@@ -296,7 +284,7 @@ START_TEST(collectives_that_go_message_by_message_are_not_folded) {
     Machine m;
     Prediction p;
     ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
-    SimJob job = job_of("mlp:hidden=16,layers=2", (Mesh){.data = 4});
+    SimJob job = mesh_job("mlp:hidden=16,layers=2", (Mesh){.data = 4});
     predict(&p, &job, &m, false, SIM_NETWORK_FLOW);
     ck_assert_int_eq(p.simulated, 4);
     ck_assert_str_eq(p.not_folded, "collectives go message by message");
@@ -308,7 +296,7 @@ START_TEST(a_hundred_thousand_ranks_fold_as_soon_as_a_hundred) {
     Machine m;
     Prediction p;
     ck_assert_ok(machine_read(&m, &arena, "dgx-a100"));
-    SimJob job = job_of(GPT, (Mesh){.pipe = 4, .data = 6144, .tensor = 4});
+    SimJob job = mesh_job(SMALL_GPT, (Mesh){.pipe = 4, .data = 6144, .tensor = 4});
     predict(&p, &job, &m, false, SIM_NETWORK_AUTO);
     ck_assert_int_eq(p.simulated, 4);
     ck_assert_int_eq(p.report.operations[0].ranks % (4 * 6144), 0);
