@@ -65,38 +65,19 @@ int64_t network_latency(const Network *n, const Path *path) {
 // A message comes to the next link of its path, which carries it after those that came before.
 static Status enter_link(Network *n, int32_t flow) {
     Flow *f = &n->flows[flow];
-    Link *l = &n->links[f->path.links[f->hop++]];
+    const Flow *part = f;
+    int hop = f->hop++;
+    for (; hop >= PATH_LINKS; hop -= PATH_LINKS) part = &n->flows[part->more];
+    bool last = part->more < 0 && hop + 1 == part->path.hops;
+    Link *l = &n->links[part->path.links[hop]];
     int64_t now = n->engine->now_ps, carried_ps = 0;
     TRY(network_carried_time(&carried_ps, f->left, l->bytes_per_s));
     if (l->sent_ps < now) l->sent_ps = now;
     if (carried_ps > INT64_MAX - l->latency_ps - l->sent_ps)
         FAIL(ERR_FAILED, "simulated time ends after 106 days: a message would come later");
     l->sent_ps += carried_ps;
-    Event next = {
-        .actor = n->actor, .kind = f->hop < f->path.hops ? FLOW_FORWARDS : FLOW_ENDS, .a = flow};
+    Event next = {.actor = n->actor, .kind = last ? FLOW_ENDS : FLOW_FORWARDS, .a = flow};
     return engine_push(n->engine, &f->event, l->sent_ps - now + l->latency_ps, next);
-}
-
-Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
-    assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_LINKS);
-    int32_t flow;
-    int64_t latency_ps = network_latency(n, path);
-    TRY(take_flow(n, &flow));
-    Flow *f = &n->flows[flow];
-    f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;
-    f->rate = 0;
-    f->cap = INT64_MAX;
-    f->done = done;
-    f->path = *path;
-    for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
-    for (int h = 0; h < path->hops; h++) n->links[path->links[h]].carried_bytes += bytes;
-    f->owner = flow;
-    f->more = -1;
-    f->visited = false;
-    f->hop = 0;
-    if (n->store_and_forward && f->left) return enter_link(n, flow);
-    Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
-    return engine_push(n->engine, &f->event, latency_ps, begins);
 }
 
 // Another part of a flow, with its first links of `uses`; how many it took.
@@ -117,6 +98,46 @@ static Status add_part(Network *n, int32_t *out, int32_t owner, const NetworkUse
     *taken = f->path.hops;
     *out = part;
     return OK;
+}
+
+// The links of a path from `first` on, as parts of a flow besides its own.
+static Status add_parts(Network *n, int32_t flow, const Path *path, int first) {
+    int32_t last = flow;
+    for (int taken; first < path->hops; first += taken) {
+        NetworkUse uses[PATH_LINKS];
+        int32_t part;
+        int count = path->hops - first < PATH_LINKS ? path->hops - first : PATH_LINKS;
+        for (int h = 0; h < count; h++)
+            uses[h] = (NetworkUse){path->links[first + h], NETWORK_WEIGHT};
+        TRY(add_part(n, &part, flow, uses, count, &taken));
+        n->flows[last].more = part;
+        last = part;
+    }
+    return OK;
+}
+
+Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
+    assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_MOST);
+    int32_t flow;
+    int64_t latency_ps = network_latency(n, path);
+    TRY(take_flow(n, &flow));
+    n->flows[flow].more = -1;
+    if (path->hops > PATH_LINKS) TRY(add_parts(n, flow, path, PATH_LINKS));
+    Flow *f = &n->flows[flow];
+    f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;
+    f->rate = 0;
+    f->cap = INT64_MAX;
+    f->done = done;
+    f->path.hops = path->hops < PATH_LINKS ? path->hops : PATH_LINKS;
+    for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
+    for (int h = 0; h < f->path.hops; h++) f->path.links[h] = path->links[h];
+    for (int h = 0; h < path->hops; h++) n->links[path->links[h]].carried_bytes += bytes;
+    f->owner = flow;
+    f->visited = false;
+    f->hop = 0;
+    if (n->store_and_forward && f->left) return enter_link(n, flow);
+    Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
+    return engine_push(n->engine, &f->event, latency_ps, begins);
 }
 
 Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,

@@ -34,11 +34,12 @@
 
 #include <stdbool.h>
 
-enum { PATH_LINKS = 4, NETWORK_WEIGHT = 1024 };
+// A path has up to PATH_MOST links; of a flow each part keeps PATH_LINKS.
+enum { PATH_LINKS = 4, PATH_MOST = 64, NETWORK_WEIGHT = 1024 };
 
 typedef struct {
-    int32_t links[PATH_LINKS];  // all different
-    int32_t hops;               // 0: from a device to itself, which takes no time
+    int32_t hops;              // 0: from a device to itself, which takes no time
+    int32_t links[PATH_MOST];  // all different
 } Path;
 
 // A link that a flow takes: so many 1/NETWORK_WEIGHT of each of its bytes pass it.
@@ -48,7 +49,7 @@ typedef struct {
 
 typedef struct {
     int64_t bytes_per_s, latency_ps;
-    int32_t first;     // part of a flow on it: 4 * part + hop, or -1
+    int32_t first;     // part of a flow on it: PATH_LINKS * part + hop, or -1
     int32_t flows;     // that share it now
     bool changed;      // among network->changed
     bool visited;      // while shares are solved
@@ -64,7 +65,7 @@ typedef unsigned __int128 Carried;  // bytes x 10^12
 // How long it takes at a rate, rounded up. ERR_FAILED for more than 2^63 ps, or 106 days.
 Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
 
-// A flow, or a further part of one that takes more links than a path has: parts are flows, too, of
+// A flow, or a further part of one that takes more than PATH_LINKS links: parts are flows, too, of
 // which only links and weights count.
 typedef struct {
     Carried left;            // at since_ps
@@ -73,12 +74,14 @@ typedef struct {
     int64_t share;           // while shares are solved: the new rate, 0: not frozen
     Event done;
     EventId event;  // of the end of its latency, then of its end
-    Path path;
+    struct {
+        int32_t links[PATH_LINKS], hops;
+    } path;  // of this part
     int32_t weights[PATH_LINKS];
-    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link: 4 * part + hop, or -1
+    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link, as Link.first
     int32_t owner, more;  // the flow that this is a part of; its next part, or -1
     bool visited;
-    int8_t hop;  // store and forward: links of the path that it has come to
+    int8_t hop;  // store and forward: links of the whole path that it has come to
 } Flow;
 
 typedef struct {
@@ -103,7 +106,8 @@ void network_finish(Network *n);
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
                         int64_t latency_ps) MUST_USE;
 
-// What a message on that path pays before its bytes flow.
+// What a message on that path pays before its bytes flow. The latencies of more than PATH_LINKS
+// links must not add up to 2^63 ps.
 int64_t network_latency(const Network *n, const Path *path);
 
 // Bytes leave after `latency_ps`, over `count` links, all different, with weights of at least 1.

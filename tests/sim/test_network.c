@@ -66,8 +66,8 @@ static int send(World *w, Path path, int64_t bytes, int64_t start_ps) {
     return i;
 }
 
-static Path path1(int32_t a) { return (Path){{a}, 1}; }
-static Path path2(int32_t a, int32_t b) { return (Path){{a, b}, 2}; }
+static Path path1(int32_t a) { return (Path){1, {a}}; }
+static Path path2(int32_t a, int32_t b) { return (Path){2, {a, b}}; }
 
 static void run(World *w) {
     ck_assert_ok(engine_run(&w->engine));
@@ -317,7 +317,7 @@ static World *random_world(uint32_t seed, int messages) {
         for (int l = 0; l < links; l++) order[l] = l;
         rng_shuffle(&r, order, links);
         Path p = {.hops = 1 + (int32_t)rng_below(&r, (uint32_t)(links < 4 ? links : 4))};
-        memcpy(p.links, order, sizeof p.links);
+        memcpy(p.links, order, PATH_LINKS * sizeof *order);
         // Often at the same instant, and often for a whole number of seconds.
         int64_t start_ps =
             rng_below(&r, 2) ? rng_below(&r, 20) * PS_PER_S : rng_u32(&r) * INT64_C(5000);
@@ -419,6 +419,28 @@ START_TEST(messages_arrive_in_the_same_order_twice) {
 }
 END_TEST
 
+// The last link is the slowest: 2 us, or stored on the way 10 times 1 us more.
+START_TEST(a_path_may_be_longer_than_a_part_of_a_flow) {
+    for (int stored = 0; stored < 2; stored++) {
+        World *w = world_create();
+        Path p = {.hops = 11};
+        w->network.store_and_forward = stored;
+        for (int h = 0; h < p.hops; h++) p.links[h] = add_link(w, h == 10 ? GB / 2 : GB, 1000);
+        int long_one = send(w, p, 1000, 0);
+        run(w);
+        ck_assert_int_eq(w->end_ps[long_one], 11000 + (stored ? 12 : 2) * PS_PER_US);
+        world_destroy(w);
+    }
+    World *w = world_create();
+    Path p = {.hops = 11};
+    for (int h = 0; h < p.hops; h++) p.links[h] = add_link(w, GB, 0);
+    int other = send(w, path1(p.links[8]), 1000, 0), long_one = send(w, p, 1000, 0);
+    run(w);
+    ck_assert(w->end_ps[long_one] == 2 * PS_PER_US && w->end_ps[other] == 2 * PS_PER_US);
+    world_destroy(w);
+}
+END_TEST
+
 static void ck_assert_path(Path p, int hops, int a, int b, int c, int d) {
     const int want[] = {a, b, c, d};
     ck_assert_int_eq(p.hops, hops);
@@ -473,5 +495,6 @@ SUITE("network", a_message_takes_its_latency_and_its_bytes,
       nothing_is_kept_of_a_message_that_has_arrived, every_message_ends_when_the_definition_says,
       rates_are_max_min_fair_at_every_instant,
       numbering_links_and_messages_otherwise_changes_nothing,
-      messages_arrive_in_the_same_order_twice, devices_meet_at_their_switch_and_nodes_over_rails,
+      a_path_may_be_longer_than_a_part_of_a_flow, messages_arrive_in_the_same_order_twice,
+      devices_meet_at_their_switch_and_nodes_over_rails,
       a_topology_of_no_or_too_many_devices_is_refused)

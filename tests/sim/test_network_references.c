@@ -86,7 +86,7 @@ START_TEST(simgrid_example_of_lv08_is_0_996079_s) {
     World *w = world_of(1, GB, 0);
     int32_t link;
     ck_assert_ok(network_add_link(&w->network, &link, 20 * 121250, 10 * 13010 * PS_PER_US));
-    ck_assert_ok(network_start(&w->network, &(Path){{link}, 1}, INT64_C(21) * 100000,
+    ck_assert_ok(network_start(&w->network, &(Path){1, {link}}, INT64_C(21) * 100000,
                                (Event){w->actor, 0, 0, 0}));
     ck_assert_ok(engine_run(&w->engine));
     // 130.1 ms and 2,100,000 / 2,425,000 s = 865,979,381,443.3 ps, rounded up.

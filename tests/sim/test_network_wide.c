@@ -47,7 +47,7 @@ static void wide(World *w, int id, const NetworkUse *uses, int count, int64_t by
 
 static void message(World *w, int id, int32_t link, int64_t bytes) {
     ck_assert_ok(
-        network_start(&w->network, &(Path){{link}, 1}, bytes, (Event){w->actor, 0, id, 0}));
+        network_start(&w->network, &(Path){1, {link}}, bytes, (Event){w->actor, 0, id, 0}));
 }
 
 static void run(World *w, int flows) {
