@@ -108,7 +108,12 @@ static void print_machine(const Sweep *s) {
             phrase_link(&p, "link", &set->link, 1);
         else {
             if (m->devices_per_node > 1) phrase_link(&p, "link", &m->link, 2);
-            if (job->spec.ranks > m->devices_per_node) phrase_link(&p, "rail", &m->rail, 2);
+            bool torus = m->fabric.kind == FABRIC_TORUS;
+            if (m->mesh.devices && !sim_setting_is_priced(set)) sweep_phrase(&p, "mesh of wires");
+            if (job->spec.ranks > m->devices_per_node) {
+                phrase_link(&p, "rail", &m->rail, torus ? 1 : 2);
+                if (m->fabric.kind != FABRIC_RAILS) sweep_phrase(&p, "%s", fabric_name(&m->fabric));
+            }
         }
     }
     if (set->dilation && set->dilation != 1000)
@@ -373,8 +378,9 @@ static void print_simulated(const Sweep *s) {
 
 // -v: of the last row, where messages go one by one.
 static Status print_links(const Sweep *s, Arena *a) {
-    static const char *const kinds[LINK_KINDS] = {"device to switch", "switch to device",
-                                                  "rail, sending", "rail, receiving"};
+    static const char *const kinds[LINK_KINDS] = {
+        "device to switch", "switch to device", "rail, sending", "rail, receiving", "wire",
+        "between switches"};
     const LinkUses *uses = &s->rows[s->count - 1].links;
     if (!s->options->verbose || !uses->known) return OK;
     const TableColumn columns[] = {
@@ -387,8 +393,17 @@ static Status print_links(const Sweep *s, Arena *a) {
         const LinkUse *u = &uses->of[k];
         if (!u->bytes) continue;
         shown++;
-        table_cell(&table, "%s", kinds[k]);
-        table_cell(&table, "device %d", u->busiest);
+        bool trunk = k == LINK_TRUNK;
+        bool torus = trunk && s->setting->machine->fabric.kind == FABRIC_TORUS;
+        table_cell(&table, "%s", torus ? "between nodes" : kinds[k]);
+        if (trunk || k == LINK_WIRE)
+            table_cell(&table, "%s %d to %d",
+                       torus   ? "node"
+                       : trunk ? "switch"
+                               : "device",
+                       u->busiest, u->to);
+        else
+            table_cell(&table, "device %d", u->busiest);
         table_cell(&table, "%s", units_print_size(size, u->bytes));
         table_cell(&table, "%.1f%%", 100 * u->busy);
         table_cell(&table, "%.1f%%", 100 * u->mean);

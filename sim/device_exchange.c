@@ -171,6 +171,9 @@ static Path path_between(const DeviceSimulation *s, int rank, int peer, bool to)
     int here = s->ranks[rank].number, there = device_rank_of(s, peer)->number;
     bool within = topology_within(&s->topology, here, peer);
     if (here == peer) return (Path){.hops = 0};
+    if (!s->o->fold)
+        return to ? topology_path(&s->topology, here, there)
+                  : topology_path(&s->topology, there, here);
     return to ? topology_path_like(&s->topology, here, there, within)
               : topology_path_like(&s->topology, there, here, within);
 }

@@ -95,6 +95,9 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
         hash = hash_u64(hash_u64(hash_u64(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node),
                         t->shared_rail);
         if (t->store_and_forward) hash = hash_u64(hash, 1);
+        if (t->mesh) hash = hash_bytes(hash, t->mesh, sizeof *t->mesh);
+        if (t->fabric && t->fabric->kind != FABRIC_RAILS)
+            hash = hash_bytes(hash, t->fabric, sizeof *t->fabric);
         return mix_pricing(mix_link(mix_link(hash, &t->link), &t->rail), &t->pricing);
     }
     if (!run->host) return hash;

@@ -10,11 +10,18 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
     if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
     if (s->link.bytes_per_s || ranks == 1) return OK;
     int per_node = m->devices_per_node;
-    *t = (TopologyOptions){.nodes = (ranks + per_node - 1) / per_node,
+    bool rails = m->fabric.kind == FABRIC_RAILS;
+    *t = (TopologyOptions){.nodes = rails ? (ranks + per_node - 1) / per_node : m->nodes,
                            .devices_per_node = per_node,
                            .link = m->link,
                            .rail = m->rail,
-                           .store_and_forward = t->store_and_forward};
+                           .store_and_forward = t->store_and_forward,
+                           .fabric = &m->fabric};
+    if (!rails && ranks > machine_devices(m))
+        FAIL(ERR_USAGE,
+             "%d ranks need a device each, and the %s of %s connects %d; give at most "
+             "so many, or a larger `across` in the machine file",
+             ranks, fabric_name(&m->fabric), m->name, machine_devices(m));
     if (m->is_host && !m->link.bytes_per_s)
         FAIL(
             ERR_USAGE,
@@ -31,6 +38,8 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
              "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
              "--link 25GB/s,1us",
              ranks, t->nodes, m->name, per_node);
+    // What wires a mesh has is in the model's channels; what a price takes is a device's port.
+    if (!sim_setting_is_priced(s) && m->mesh.devices) t->mesh = &m->mesh;
     if (sim_setting_is_priced(s))
         t->pricing =
             (NcclPricing){&m->collectives, s->nccl_algorithm, s->nccl_protocol, s->dilation};

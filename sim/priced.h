@@ -23,7 +23,8 @@ typedef struct {
     int32_t counts;
 } PricedNetwork;
 
-// ERR_USAGE where nodes share a rail, which the model does not know.
+// ERR_USAGE where nodes share a rail, or ports do not describe the network (topology_is_ports()):
+// the model does not know these.
 Status priced_init(PricedNetwork *p, Network *n, const Topology *t, const NcclPricing *o) MUST_USE;
 void priced_finish(PricedNetwork *p);
 

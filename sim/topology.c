@@ -1,28 +1,64 @@
 // SPDX-License-Identifier: MIT
-// Links are numbered by formula: device d has link 2d up and 2d + 1 down, rails likewise.
-#include "sim/topology.h"
+// Links are numbered by formula: device d has link 2d up and 2d + 1 down, rails likewise. Wires of
+// a mesh are in sim/topology_mesh.c, networks between nodes in sim/topology_fabric.c.
+#include "core/plan/program.h"
+#include "sim/topology_internal.h"
 
 enum { UP, DOWN };
 
-static Status add_pair(Network *n, const LinkModel *model, int32_t *first) {
-    int32_t up, down;
-    TRY(network_add_link(n, &up, model->bytes_per_s, model->latency_ps));
-    TRY(network_add_link(n, &down, model->bytes_per_s, model->latency_ps));
-    if (first) *first = up;
+static Status add_pairs(Network *n, const LinkModel *model, int count, int32_t *first) {
+    for (int i = 0; i < 2 * count; i++) {
+        int32_t link;
+        TRY(network_add_link(n, &link, model->bytes_per_s, model->latency_ps));
+        if (i == 0) *first = link;
+    }
+    return OK;
+}
+
+// Latencies of a long path must add up.
+static Status check_latency(const LinkModel *l, const char *what) {
+    if (l->latency_ps <= INT64_MAX / PATH_MOST) return OK;
+    FAIL(ERR_USAGE, "the latency of a %s is above 40 hours", what);
+}
+
+static Status check(const Topology *t, const TopologyOptions *o) {
+    if (o->nodes < 1 || o->devices_per_node < 1 || o->nodes > INT32_MAX / 8 / o->devices_per_node)
+        FAIL(ERR_USAGE, "%d nodes of %d devices: there must be between 1 and %d devices", o->nodes,
+             o->devices_per_node, INT32_MAX / 8);
+    if (topology_is_ports(t)) return OK;
+    TRY(check_latency(&o->link, "link"));
+    TRY(check_latency(&o->rail, "rail"));
+    if (t->shared_rail)
+        FAIL(ERR_USAGE,
+             "devices of a node share a rail, and a %s or wires within a node need one "
+             "for each",
+             fabric_name(&t->fabric));
+    if (o->nodes > fabric_nodes(&t->fabric, o->devices_per_node))
+        FAIL(ERR_USAGE, "%d nodes, and the %s connects %lld", o->nodes, fabric_name(&t->fabric),
+             (long long)fabric_nodes(&t->fabric, o->devices_per_node));
     return OK;
 }
 
 Status topology_init(Topology *t, Network *n, const TopologyOptions *o) {
-    *t = (Topology){o->nodes, o->devices_per_node, o->shared_rail, 0, 0};
-    if (o->nodes < 1 || o->devices_per_node < 1 || o->nodes > INT32_MAX / 8 / o->devices_per_node)
-        FAIL(ERR_USAGE, "%d nodes of %d devices: there must be between 1 and %d devices", o->nodes,
-             o->devices_per_node, INT32_MAX / 8);
+    *t = (Topology){.nodes = o->nodes,
+                    .devices_per_node = o->devices_per_node,
+                    .shared_rail = o->shared_rail,
+                    .first_link = NONE,
+                    .first_rail = NONE,
+                    .first_wire = NONE,
+                    .first_trunk = NONE};
+    if (o->mesh) t->mesh = *o->mesh;
+    if (o->fabric) t->fabric = *o->fabric;
+    TRY(check(t, o));
     n->store_and_forward = o->store_and_forward;
     int devices = topology_devices(t), rails = o->shared_rail ? o->nodes : devices;
-    for (int i = 0; i < devices; i++) TRY(add_pair(n, &o->link, i == 0 ? &t->first_link : NULL));
-    for (int i = 0; i < rails && o->nodes > 1; i++)
-        TRY(add_pair(n, &o->rail, i == 0 ? &t->first_rail : NULL));
-    return OK;
+    bool torus = t->fabric.kind == FABRIC_TORUS;
+    if (t->mesh.devices)
+        TRY(topology_add_wires(t, n, &o->link));
+    else if (!torus || o->devices_per_node > 1)
+        TRY(add_pairs(n, &o->link, devices, &t->first_link));
+    if (!torus && o->nodes > 1) TRY(add_pairs(n, &o->rail, rails, &t->first_rail));
+    return t->fabric.kind == FABRIC_RAILS ? OK : topology_add_trunks(t, n, &o->rail);
 }
 
 bool topology_within(const Topology *t, int a, int b) {
@@ -31,19 +67,59 @@ bool topology_within(const Topology *t, int a, int b) {
 
 int topology_devices(const Topology *t) { return t->nodes * t->devices_per_node; }
 
+bool topology_is_ports(const Topology *t) {
+    return !t->mesh.devices && t->fabric.kind == FABRIC_RAILS;
+}
+
 Path topology_path_like(const Topology *t, int source, int destination, bool within) {
-    int from = source / t->devices_per_node, to = destination / t->devices_per_node;
-    int up = t->first_link + 2 * source + UP, down = t->first_link + 2 * destination + DOWN;
-    if (within) return (Path){.links = {up, down}, .hops = 2};
-    if (!t->shared_rail)
-        return (Path){
-            .links = {t->first_rail + 2 * source + UP, t->first_rail + 2 * destination + DOWN},
-            .hops = 2};
-    return (Path){.links = {up, t->first_rail + 2 * from + UP, t->first_rail + 2 * to + DOWN, down},
-                  .hops = 4};
+    Path p;
+    p.hops = 0;
+    if (within || t->shared_rail) path_add(&p, t->first_link + 2 * source + UP);
+    if (!within) {
+        int from = t->shared_rail ? source / t->devices_per_node : source;
+        int to = t->shared_rail ? destination / t->devices_per_node : destination;
+        path_add(&p, t->first_rail + 2 * from + UP);
+        path_add(&p, t->first_rail + 2 * to + DOWN);
+    }
+    if (within || t->shared_rail) path_add(&p, t->first_link + 2 * destination + DOWN);
+    return p;
+}
+
+// Over what a device is attached to: its rail, or of a torus the switch of its node.
+static Path path_over_trunks(const Topology *t, int source, int destination) {
+    int32_t first = t->fabric.kind == FABRIC_TORUS ? t->first_link : t->first_rail;
+    Path p;
+    p.hops = 0;
+    if (first != NONE) path_add(&p, first + 2 * source + UP);
+    topology_follow_trunks(t, &p, source, destination);
+    if (first != NONE) path_add(&p, first + 2 * destination + DOWN);
+    return p;
 }
 
 Path topology_path(const Topology *t, int source, int destination) {
-    if (source == destination) return (Path){.hops = 0};
-    return topology_path_like(t, source, destination, topology_within(t, source, destination));
+    bool within = topology_within(t, source, destination);
+    Path p;
+    p.hops = 0;
+    if (source == destination) return p;
+    if (!within && t->fabric.kind != FABRIC_RAILS) return path_over_trunks(t, source, destination);
+    if (!within || !t->mesh.devices) return topology_path_like(t, source, destination, within);
+    int32_t node = source / t->devices_per_node;
+    topology_follow_wires(t, &p, node, source % t->devices_per_node,
+                          destination % t->devices_per_node);
+    return p;
+}
+
+void topology_ends(const Topology *t, int32_t link, int32_t *from, int32_t *to) {
+    if (t->first_trunk != NONE && link >= t->first_trunk) {
+        topology_trunk_ends(t, link - t->first_trunk, from, to);
+        return;
+    }
+    int32_t node = (link - t->first_wire) / t->node_wires;
+    int32_t wire = (link - t->first_wire) % t->node_wires;
+    for (int a = 0; a < t->mesh.devices; a++)
+        for (int b = 0; b < t->mesh.devices; b++)
+            if (t->wire[a][b] == wire) {
+                *from = node * t->devices_per_node + a;
+                *to = node * t->devices_per_node + b;
+            }
 }

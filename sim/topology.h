@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Nodes of devices as links of a network. Every device has a link up to the switch of its node and
-// one down from it; switches and the fabric between nodes never fill. Where a node's traffic leaves
-// it, each device has a rail of its own, or all of a node share one. Nothing is looked up: a link's
-// number is a formula.
+// one down from it, and a switch never fills; or wires lead from device to device (NodeMesh). Where
+// a node's traffic leaves it, each device has a rail of its own, or all of a node share one.
+//
+// Rails meet in a network that never fills, or in one whose links are here, too (Fabric). Each is
+// routed the same way always, so that a run can be repeated:
+//
+//   mesh          the fewest wires; of several ways, by the devices with the lowest numbers
+//   fat tree      up by the number of the device to which it goes (D-mod-k), then down
+//   leaf-spine    between leaves by the spine that the destination's node has the number of
+//   torus         one dimension after the other, the shorter way round; where both are as short,
+//                 from even places up and from odd ones down
+//   dragonfly     to the router with the link to the destination's group, over it, to its router
+//
+// Paths are found by formula, but for a mesh's, which are tables of one node.
 #ifndef SIM_TOPOLOGY_H
 #define SIM_TOPOLOGY_H
 
+#include "core/platform/fabric.h"
 #include "core/platform/machine.h"
 #include "sim/nccl_model.h"
 #include "sim/network.h"
@@ -17,28 +29,47 @@ typedef struct {
     bool shared_rail;  // one for all devices of a node, behind its switch; else one for each device
     bool store_and_forward;  // links carry one message after another (sim/network.h)
     NcclPricing pricing;     // of communication; without constants it goes message by message
+    const NodeMesh *mesh;    // borrowed, like fabric; NULL: none, but a switch,
+    const Fabric *fabric;    // and a network that never fills
 } TopologyOptions;
 
 typedef struct {
     int32_t nodes, devices_per_node;
     bool shared_rail;
-    int32_t first_link, first_rail;  // up and down in turn
+    int32_t first_link, first_rail;  // up and down in turn; NONE: there are none
+    int32_t first_wire, node_wires;  // of a mesh: the links of one node after the other's
+    int32_t first_trunk, trunks;     // of the network between rails
+    Fabric fabric;
+    NodeMesh mesh;
+    int16_t wire[NODE_MESH_DEVICES][NODE_MESH_DEVICES];  // from device to device; NONE: no wire
+    int8_t away[NODE_MESH_DEVICES][NODE_MESH_DEVICES];   // so many wires
 } Topology;
 
-// Adds the links to the network.
+// Adds the links to the network. ERR_USAGE for no or too many devices, for links that a network
+// does not take.
 Status topology_init(Topology *t, Network *n, const TopologyOptions *o) MUST_USE;
 
 int topology_devices(const Topology *t);
 
-// From device to device, numbered node by node. Within a node: up, down. Between nodes: the rails
-// of both devices; or, where a node shares one, up, both rails, down. To itself: no links.
+// From device to device, numbered node by node. Within a node: up, down; or its wires. Between
+// nodes: the rails of both devices, and between them the links of a fabric; where a node shares a
+// rail, up, both rails, down; over a torus up, its links, down, or its links alone where nodes are
+// devices. To itself: no links.
 Path topology_path(const Topology *t, int source, int destination);
 
 // Are two devices in one node?
 bool topology_within(const Topology *t, int a, int b);
 
+// Do the links of devices and their rails describe the whole network? Else prices and formulas
+// that look at these alone do not apply.
+bool topology_is_ports(const Topology *t);
+
+// The devices, switches or nodes that a wire or a trunk leads from and to: switches of a fat tree
+// are numbered from the lowest level, leaves before spines, routers group by group.
+void topology_ends(const Topology *t, int32_t link, int32_t *from, int32_t *to);
+
 // The links of two devices that stand for others (sim/fold.h), which are in one node (within) or
-// are not; they may be the same device. Where devices have rails of their own.
+// are not; they may be the same device. Only where ports describe the network.
 Path topology_path_like(const Topology *t, int source, int destination, bool within);
 
 #endif

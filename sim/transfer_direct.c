@@ -42,8 +42,9 @@ static Reaches find_reaches(const TransferCall *call, const Topology *t, const N
 bool transfer_direct_applies(const TransferCall *call, const Topology *t, const Network *n) {
     const Collective *c = &call->what;
     bool whole = t->nodes == 1 || (!t->shared_rail && c->ranks == topology_devices(t));
-    if (!call->alone || !whole || n->store_and_forward || c->kind != COLLECTIVE_ALL_REDUCE ||
-        c->algorithm != ALGORITHM_DIRECT || call->add_bytes_per_s || !c->elements)
+    if (!topology_is_ports(t) || !call->alone || !whole || n->store_and_forward ||
+        c->kind != COLLECTIVE_ALL_REDUCE || c->algorithm != ALGORITHM_DIRECT ||
+        call->add_bytes_per_s || !c->elements)
         return false;
     for (int i = 0; i < c->ranks && call->devices; i++)
         if (call->devices[i] != i) return false;

@@ -7,6 +7,7 @@
 #include "core/base/arena.h"
 #include "core/plan/kind.h"
 #include "core/platform/calibration.h"
+#include "core/platform/fabric.h"
 #include "core/platform/kernel_model.h"
 #include "core/platform/nccl_constants.h"
 
@@ -63,6 +64,8 @@ typedef struct {
     DeviceModel device;
     LinkModel link;  // between a device and its node's switch
     LinkModel rail;  // between a device and the network of nodes
+    NodeMesh mesh;   // wires within a node instead of its switch
+    Fabric fabric;   // that network
     HostModel host;
     bool has_collectives;       // the file has a section `collectives`
     NcclConstants collectives;  // that section; without it all 0

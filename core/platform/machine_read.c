@@ -14,7 +14,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { DEVICES_MAX = 1 << 30 };
+enum { DEVICES_MAX = 1 << 30, NODES_MAX = 1 << 20 };
 
 // A name is printed in tables and on terminals.
 static Status get_name(const char **out, const YamlNode *n) {
@@ -209,6 +209,12 @@ static Status check_bus(const YamlNode *n, const char *key, __int128 bus, __int1
 
 static Status get_collectives(Machine *m, const YamlNode *n) {
     if (m->is_host) YAML_FAIL(n, "collectives: ranks on a host have no devices for NCCL");
+    if (m->fabric.kind != FABRIC_RAILS)
+        YAML_FAIL(n,
+                  "collectives: NCCL's model knows no %s, only rails that meet in a network that "
+                  "never fills; leave out `collectives`, and messages are simulated one by one, or "
+                  "leave out `across`",
+                  fabric_name(&m->fabric));
     NcclConstants *c = &m->collectives;
     TRY(nccl_constants_read(c, n, m->devices_per_node));
     for (int i = 0; i < c->group_sizes && m->devices_per_node > 1; i++)
@@ -230,11 +236,30 @@ static Status get_collectives(Machine *m, const YamlNode *n) {
         (__int128)m->rail.bytes_per_s * m->devices_per_node, "all rails of a node together");
 }
 
+// Where a file does not say how many nodes there are, a topology has as many as it connects.
+static Status get_topology(Machine *m, int64_t *nodes, const YamlNode *machine, int64_t devices) {
+    const YamlNode *topology = yaml_find(machine, "topology"), *n = yaml_find(machine, "nodes");
+    TRY(yaml_get_int(nodes, n, 1, NODES_MAX));
+    if (!topology) return OK;
+    if (m->is_host) YAML_FAIL(topology, "topology: ranks on a host share its memory");
+    if (devices < 1) return OK;  // refused with what is missing
+    TRY(fabric_read(&m->fabric, &m->mesh, topology, devices));
+    if (m->fabric.kind == FABRIC_RAILS) return OK;
+    int64_t connected = fabric_nodes(&m->fabric, devices);
+    if (!n) *nodes = connected;
+    if (*nodes > NODES_MAX)
+        YAML_FAIL(topology, "topology: %lld nodes; expected at most %d", (long long)*nodes,
+                  NODES_MAX);
+    if (*nodes <= connected) return OK;
+    YAML_FAIL(n, "nodes: %lld, and the %s connects %lld of %lld devices", (long long)*nodes,
+              fabric_name(&m->fabric), (long long)connected, (long long)devices);
+}
+
 static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     const char *version;
     TRY(yaml_expect(n, YAML_MAPPING));
     TRY(yaml_check_keys(n, "tandem name device",
-                        "nodes devices link rail host collectives calibration"));
+                        "nodes devices link rail topology host collectives calibration"));
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
     if (strcmp(version, MACHINE_VERSION))
         YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
@@ -245,8 +270,8 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     m->is_host = host != NULL;
     if (m->is_host) TRY(get_host(&m->host, host));
     int64_t nodes = 1, devices = m->is_host ? m->host.cores : 0;
-    TRY(yaml_get_int(&nodes, yaml_find(n, "nodes"), 1, 1 << 20));
     TRY(yaml_get_int(&devices, yaml_find(n, "devices"), 1, 4096));
+    TRY(get_topology(m, &nodes, n, devices));
     if (nodes * devices > DEVICES_MAX)
         YAML_FAIL(n, "%lld nodes of %lld devices: expected at most %d devices", (long long)nodes,
                   (long long)devices, DEVICES_MAX);

@@ -82,6 +82,7 @@ void machine_print(const Machine *m, FILE *f) {
     put_device(f, &m->device);
     put_link(f, "link", &m->link);
     put_link(f, "rail", &m->rail);
+    fabric_write(f, &m->fabric, &m->mesh);
     if (m->is_host) put_host(f, &m->host);
     if (m->has_collectives) nccl_constants_write(f, &m->collectives);
     if (m->is_calibrated) calibration_write(f, &m->calibration);

@@ -92,5 +92,36 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
 }
 END_TEST
 
+// All 16 of a torus; -v names the fullest link. NCCL's model, a folded run and a 17th are refused.
+START_TEST(a_machine_file_brings_its_own_network) {
+    const char *write =
+        "printf 'tandem: machine 1\\nname: pod\\ndevices: 1\\ntopology: {across: {torus: [4, 4]}}"
+        "\\nrail: {bandwidth: 50GB/s, latency: 1us}\\ndevice: {name: chip, flops: {f32: 20T}, "
+        "memory:"
+        " 16GB, memory_bandwidth: 900GB/s}\\n' > torus.yaml && sim --platform torus.yaml";
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "%s --gpus 16 --all-reduce ring -v", write), 0);
+    expect(&c, "rail 50GB/s, 1us  torus");
+    expect(&c, "between nodes  node ");
+    expect(&c, "simulated: all 16 devices: collectives go message by message");
+    expect(&c, "network: links only");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s --gpus 17", write), 2);
+    ck_assert(strstr(c.err, "the torus of pod connects 16; give at most so many"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s --gpus 16 --network nccl", write), 2);
+    ck_assert(strstr(c.err, "no section `collectives`"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --platform dgx-v100 --gpus 8 --network flow -v"), 0);
+    expect(&c, "mesh of wires");
+    expect(&c, "wire   device ");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --platform dgx-v100 --gpus 8"), 0);
+    ck_assert_ptr_null(strstr(c.out, "mesh of wires"));  // NCCL's price, over ports
+    command_finish(&c);
+}
+END_TEST
+
 SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
-      communication_costs_what_the_options_say, networks_that_contradict_each_other_are_refused)
+      communication_costs_what_the_options_say, a_machine_file_brings_its_own_network,
+      networks_that_contradict_each_other_are_refused)

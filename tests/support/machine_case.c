@@ -74,6 +74,8 @@ void machine_same(const Machine *a, const Machine *b) {
     ck_assert(a->is_host == b->is_host && a->is_calibrated == b->is_calibrated);
     ck_assert_mem_eq(&a->link, &b->link, sizeof a->link);
     ck_assert_mem_eq(&a->rail, &b->rail, sizeof a->rail);
+    ck_assert_mem_eq(&a->mesh, &b->mesh, sizeof a->mesh);
+    ck_assert_mem_eq(&a->fabric, &b->fabric, sizeof a->fabric);
     same_device(&a->device, &b->device);
     same_host(&a->host, &b->host);
     ck_assert_int_eq(a->has_collectives, b->has_collectives);

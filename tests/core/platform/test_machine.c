@@ -5,6 +5,7 @@
 #include "core/platform/machine_builtin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/machine_case.h"
@@ -52,6 +53,101 @@ START_TEST(figures_have_their_units) {
 END_TEST
 
 #define DEVICE "device: {name: d, flops: {f32: 1T}, memory: 1GB, memory_bandwidth: 1GB/s}\n"
+
+// Parsed, printed and parsed again.
+static void read_topology(Machine *m, const char *rest) {
+    Arena a = {0};
+    Machine again;
+    char text[600], *printed = NULL;
+    size_t length;
+    snprintf(text, sizeof text,
+             "tandem: machine 1\nname: x\n" DEVICE
+             "link: {bandwidth: 1GB/s, latency: 1us}\nrail: {bandwidth: 1GB/s, latency: 1us}\n%s",
+             rest);
+    ck_assert_ok(machine_parse(m, &a, text, strlen(text), "m.yaml"));
+    FILE *f = open_memstream(&printed, &length);
+    machine_print(m, f);
+    fclose(f);
+    ck_assert_ok(machine_parse(&again, &a, printed, length, "m.yaml"));
+    machine_same(&again, m);
+    free(printed);
+    arena_finish(&a);
+}
+
+// As many nodes as a network connects, or fewer where the file says so.
+START_TEST(topologies_are_read_and_written_back) {
+    Machine m;
+    read_topology(&m, "devices: 8\ntopology: {within: switch, across: rails}\n");
+    ck_assert(m.nodes == 1 && m.fabric.kind == FABRIC_RAILS && !m.mesh.devices);
+    read_topology(&m, "devices: 8\n"
+                      "topology: {across: {fat-tree: {radix: 8, oversubscription: 2.5}}}\n");
+    ck_assert(m.nodes == 16 && m.fabric.oversubscribed_permille == 2500);
+    read_topology(&m,
+                  "devices: 8\ntopology: {across: {leaf-spine: {pods: 2, nodes: 4, spines: 3}}}\n");
+    ck_assert(m.nodes == 8 && m.fabric.pod_nodes == 4 && m.fabric.oversubscribed_permille == 1000);
+    read_topology(&m, "devices: 1\nnodes: 50\ntopology: {across: {torus: [3, 4, 5]}}\n");
+    ck_assert(m.nodes == 50 && m.fabric.dimensions == 3 && m.fabric.sizes[2] == 5);
+    read_topology(&m, "devices: 2\ntopology: {across: {dragonfly: {groups: 9, routers: 4, devices: "
+                      "2, global: 2}}}\n");
+    ck_assert(m.nodes == 36 && m.fabric.ports == 2 && m.fabric.globals == 2);
+    read_topology(&m, "devices: 3\ntopology: {within: {mesh: [[0, 1, 2], [2, 1]]}}\n");
+    ck_assert(m.mesh.devices == 3 && m.mesh.most_wires == 3 && m.mesh.wires[1][0] == 2);
+    ck_assert(m.mesh.wires[1][2] == 1 && !m.mesh.wires[0][2]);
+}
+END_TEST
+
+static void refuse_topology(const char *rest, const char *why) {
+    char text[600];
+    snprintf(text, sizeof text,
+             "tandem: machine 1\nname: x\n" DEVICE "link: {bandwidth: 1GB/s, latency: 1us}\n"
+             "rail: {bandwidth: 1GB/s, latency: 1us}\n%s",
+             rest);
+    machine_refused(text, why);
+}
+
+START_TEST(a_topology_that_cannot_be_is_refused) {
+    static const struct {
+        int devices;
+        const char *topology, *why;
+    } cases[] = {
+        {3, "{within: mesh}", "within: expected switch or {mesh:"},
+        {3, "{within: {mesh: [[0, 1]]}}", "no wires lead from device 0 to device 2"},
+        {3, "{within: {mesh: [[0, 3]]}}", "3"},
+        {3, "{within: {mesh: [[1, 1]]}}", "a wire from device 1 to itself"},
+        {3, "{within: {mesh: [[0, 1], [1, 0]]}}", "1 and 0 are there twice"},
+        {3, "{within: {mesh: [[0]]}}", "found 1 numbers"},
+        {17, "{within: {mesh: [[0, 1]]}}", "2 to 16 devices, found 17"},
+        {2, "{across: ring}", "across: expected one of rails"},
+        {2, "{across: {rings: 2}}", "rings"},
+        {2, "{across: {torus: [2, 2], fat-tree: {radix: 4}}}", "across: expected one of rails"},
+        {2, "{across: {fat-tree: {radix: 5}}}", "expected an even number, found 5"},
+        {8, "{across: {fat-tree: {radix: 2}}}", "fewer devices than the 8 of a node"},
+        {2, "{across: {fat-tree: {radix: 4, oversubscription: 0.5}}}", "oversubscription"},
+        {2, "{across: {leaf-spine: {pods: 2, nodes: 2}}}", "spines"},
+        {2, "{across: {leaf-spine: {pods: 2, nodes: 2, spines: 3}}}", "found 3"},
+        {2, "{across: {torus: [2, 2, 2, 2]}}", "1 to 3 sizes"},
+        {2, "{across: {torus: [128]}}", "paths of 66 links"},
+        {2, "{across: {dragonfly: {groups: 10, routers: 4, devices: 2, global: 2}}}",
+         "at most 9 groups"},
+        {8, "{across: {leaf-spine: {pods: 4096, nodes: 4096, spines: 4096}}}", "at most 4194304"},
+        {2, "{within: {mesh: [[0, 1]]}, across: {torus: [4, 4]}}", "a torus needs a switch"},
+        {2, "{between: rails}", "between"}};
+    char text[300];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text, "devices: %d\ntopology: %s\n", cases[i].devices,
+                 cases[i].topology);
+        refuse_topology(text, cases[i].why);
+    }
+    refuse_topology("devices: 2\nnodes: 17\ntopology: {across: {torus: [4, 4]}}\n",
+                    "nodes: 17, and the torus connects 16 of 2 devices");
+    refuse_topology("devices: 2\ntopology: {across: {torus: [4, 4]}}\n"
+                    "collectives: {architecture: volta, within: {channels: 1, bandwidth: 1GB/s}}\n",
+                    "NCCL's model knows no torus");
+    machine_refused("tandem: machine 1\nname: x\ntopology: {across: rails}\n"
+                    "host: {cores: 2, fold_bandwidth: 1GB/s}\n" DEVICE,
+                    "ranks on a host share its memory");
+}
+END_TEST
 
 START_TEST(what_is_wrong_is_named_with_its_place) {
     machine_refused("tandem: machine 2\nname: x\ndevices: 1\n" DEVICE,
@@ -112,5 +208,6 @@ START_TEST(an_unknown_machine_is_told_the_nearest) {
 END_TEST
 
 SUITE("machine", every_built_in_machine_reads_and_writes_back_equal, figures_have_their_units,
-      what_is_wrong_is_named_with_its_place, launches_are_a_distance_or_have_a_host,
+      what_is_wrong_is_named_with_its_place, topologies_are_read_and_written_back,
+      a_topology_that_cannot_be_is_refused, launches_are_a_distance_or_have_a_host,
       an_unknown_machine_is_told_the_nearest)
