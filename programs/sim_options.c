@@ -41,6 +41,11 @@ static const Option options[] = {
     {.name = "dilate", .kind = OPTION_REAL, AT(dilate), .marks = SIM_PLACE,
      .value = "K", .initial = "1", .min = 1e-3,
      .max = 1e6, .help = "make computation and links so much slower"},
+    {.name = "straggler", .kind = OPTION_STRING, AT(straggler), .marks = SIM_PLACE,
+     .value = "RANK=K,..", .help = "ranks that compute so much slower, such as 3=1.3"},
+    {.name = "jitter", .kind = OPTION_REAL, AT(jitter), .marks = SIM_PLACE,
+     .value = "CV", .initial = "0", .min = 0, .max = 1,
+     .help = "how much computations vary: standard deviation over mean, from --seed"},
 
     {.kind = OPTION_HEADING, .name = "job", .help = "What is simulated"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -155,6 +160,15 @@ static const OptionDetail details[] = {
              "constants: latency, hops, bandwidths, and what small groups lose."},
     {.topic = "sizes",
      .text = "Of the whole array, of an all_to_all of what one rank has, as nccl-tests counts."},
+    {.topic = "straggler",
+     .text = "From 0; computations of that device take K times as long, launches of its host do "
+             "not. The others wait for it where they communicate."},
+    {.topic = "jitter",
+     .text = "Each computation takes 1 - CV + CV E times its cost, E exponential with mean 1 from "
+             "--seed: most are a little faster, a few much slower, and the mean is the cost. Up to "
+             "64 steps are simulated; rows show their mean, the line below the table what 8 of 10 "
+             "take. All ranks are simulated.",
+     .others = "noise variance"},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
      .text = "Alone, the recorded run is put together again, each step from its own durations (a "

@@ -20,10 +20,11 @@ typedef struct {
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
     const char *print_class;
     int64_t batch_per_rank;
-    double dilate;
+    double dilate, jitter;
     IntList ranks, gpus;
     const char *sizes, *fit, *out;  // of --collective; of --fit
     const char *what_if;            // KEY=VALUE,..
+    const char *straggler;          // RANK=FACTOR,..
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;  // SimLaunch
     bool print_memory, print_mesh, explain, point, critical_path, json, csv, plain, preview,

@@ -205,6 +205,22 @@ static Status choose_launch(Sim *s) {
     return OK;
 }
 
+// A straggler that no row has is a slip; rows with fewer devices go without it.
+static Status choose_noise(Sim *s) {
+    const SimOptions *o = s->o;
+    int most = 0;
+    s->setting.noise = (Noise){.variation = (int32_t)llround(o->jitter * NOISE_UNIT),
+                               .seed = (uint64_t)s->job.spec.seed};
+    if (!o->straggler) return OK;
+    TRY(noise_parse_stragglers(&s->setting.noise, s->arena, o->straggler));
+    for (int i = 0; i < s->sizes.count; i++)
+        if (s->sizes.items[i] > most) most = (int)s->sizes.items[i];
+    for (int i = 0; i < s->setting.noise.straggler_count; i++)
+        if (s->setting.noise.stragglers[i].rank >= most)
+            FAIL(ERR_USAGE, "--straggler %s: there are ranks 0 to %d", o->straggler, most - 1);
+    return OK;
+}
+
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
@@ -226,15 +242,16 @@ static Status choose_machine(Sim *s) {
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
     s->setting.dilation = (int64_t)llround(s->dilate * 1000);
-    return OK;
+    return choose_noise(s);
 }
 
 Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     SimJob base = s->job;
-    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 2);
-    char *dilate = arena_push(s->arena, UNITS_TEXT);
-    if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
+    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 4);
+    char *dilate = arena_push(s->arena, UNITS_TEXT), *jitter = arena_push(s->arena, UNITS_TEXT);
+    if (!settings || !dilate || !jitter) FAIL(ERR_MEMORY, "out of memory");
     snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
+    snprintf(jitter, UNITS_TEXT, "%g", s->o->jitter);
     if (sim_given(s, "batch-per-rank"))
         base.spec.batch = s->o->batch_per_rank * job_spec_data_ranks(&base.spec);
     TRY(sim_job_resize(out, &base, ranks, s->strong));
@@ -242,6 +259,9 @@ Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     out->setting_count = 0;
     if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
     if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
+    if (s->o->straggler)
+        settings[out->setting_count++] = (RunSetting){"straggler", s->o->straggler};
+    if (s->o->jitter > 0) settings[out->setting_count++] = (RunSetting){"jitter", jitter};
     return OK;
 }
 

@@ -363,6 +363,21 @@ static void print_network(const Sweep *s) {
          "messages take longer on real devices (docs/validation.md)");
 }
 
+// Of the last row, where steps differ.
+static void print_steps(const Sweep *s) {
+    const Report *r = &s->rows[s->count - 1].report;
+    const Noise *n = &s->setting->noise;
+    if (n->variation)
+        printf("steps, last row: mean %.4f ms, median %.4f, 8 of 10 from %.4f to %.4f; %d steps\n"
+               "  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
+               r->step_ms.mean, r->step_ms.median, r->step_ms.p10, r->step_ms.p90,
+               r->steps - r->warm_up_steps, n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
+    for (int i = 0; i < n->straggler_count; i++)
+        if (n->stragglers[i].rank < r->run.ranks)
+            printf("rank %d computes %.4g times as long (--straggler)\n", n->stragglers[i].rank,
+                   n->stragglers[i].permille / 1000.0);
+}
+
 // -v: of the last row.
 static void print_simulated(const Sweep *s) {
     const Prediction *p = &s->rows[s->count - 1];
@@ -452,6 +467,7 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_memory(s);
     print_sources(s);
     print_network(s);
+    print_steps(s);
     print_simulated(s);
     TRY(print_links(s, a));
     return s->options->verbose ? sweep_print_operations(s, a) : OK;

@@ -5,6 +5,13 @@
 #include "core/platform/kernel_model.h"
 #include "sim/device_internal.h"
 
+int64_t device_cost(const DeviceSimulation *s, int rank, int op) {
+    const DeviceRank *r = &s->ranks[rank];
+    int64_t ps = costs_op_ps(r->costs, s->o->plan, op, r->step);
+    if (!s->o->noise || kind_class(work_kind(device_work(s, rank, op))) != CLASS_COMPUTE) return ps;
+    return noise_ps(s->o->noise, r->number, op, r->step, ps);
+}
+
 // Times so much longer in thousandths, now.
 static int32_t slowdown(const DeviceSimulation *s, int rank, int lane) {
     const DeviceRank *r = &s->ranks[rank];

@@ -255,7 +255,9 @@ Status fold_init(Fold *f, Arena *a, const FoldInput *in) {
     return s;
 }
 
-static const char *find_refusal(const TopologyOptions *network) {
+static const char *find_refusal(const FoldInput *in, const TopologyOptions *network) {
+    if (in->noise && in->noise->variation) return "computations jitter, each by itself";
+    if (in->noise && in->noise->straggler_count) return "some of them are slower";
     if (!network->pricing.constants) return "collectives go message by message";
     return network->shared_rail ? "devices of a node share a rail" : NULL;
 }
@@ -263,7 +265,7 @@ static const char *find_refusal(const TopologyOptions *network) {
 Status fold_choose(const Fold **out, const char **why, Arena *a, const FoldInput *in,
                    const TopologyOptions *network) {
     *out = NULL;
-    *why = in->ranks > 1 ? find_refusal(network) : NULL;
+    *why = in->ranks > 1 ? find_refusal(in, network) : NULL;
     if (*why || in->ranks == 1) return OK;
     Fold *f = ARENA_NEW(a, Fold, 1);
     if (!f) FAIL(ERR_MEMORY, "out of memory for folding %d ranks", in->ranks);

@@ -16,6 +16,7 @@
 
 #include "core/base/arena.h"
 #include "sim/costs.h"
+#include "sim/noise.h"
 #include "sim/topology.h"
 
 // The colours of a group's members, ascending.
@@ -39,6 +40,7 @@ typedef struct {
     const Costs *const *costs;  // per rank, of programs of one set
     int plan, ranks;
     int devices_per_node;  // rank r is on node r / devices_per_node; 0: nodes do not matter
+    const Noise *noise;    // with which no two ranks are alike; NULL: none
 } FoldInput;
 
 // Takes time and a few bytes of scratch for each rank and its groups, not for each pair of ranks.

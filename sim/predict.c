@@ -32,7 +32,8 @@ typedef struct {
     const HostModel *host;            // NULL: ranks have devices,
     const TopologyOptions *topology;  // on this network, or without one
     const SimulateWatch *watch;
-    const Fold *fold;  // of the ranks; NULL: all are simulated
+    const Fold *fold;    // of the ranks; NULL: all are simulated
+    const Noise *noise;  // NULL: none
     const CriticalBillForm *critical;
     bool unkept;
     int class_count, plan, ranks, steps;
@@ -89,7 +90,16 @@ static uint64_t mix_pricing(uint64_t hash, const NcclPricing *p) {
     return hash;
 }
 
+static uint64_t mix_noise(uint64_t hash, const Noise *n) {
+    if (n->variation) hash = hash_u64(hash_u64(hash, (uint64_t)n->variation), n->seed);
+    for (int i = 0; i < n->straggler_count; i++)
+        hash = hash_u64(hash_u64(hash, (uint64_t)n->stragglers[i].rank),
+                        (uint64_t)n->stragglers[i].permille);
+    return hash;
+}
+
 static uint64_t mix_place(uint64_t hash, const Run *run) {
+    if (run->noise) hash = mix_noise(hash, run->noise);
     if (run->topology) {
         const TopologyOptions *t = run->topology;
         hash = hash_u64(hash_u64(hash_u64(hash, (uint64_t)t->nodes), (uint64_t)t->devices_per_node),
@@ -179,7 +189,8 @@ static Status simulate(Prediction *out, Arena *a, Timeline *const lines[], const
                                .steps = run->steps,
                                .watch = run->watch,
                                .links = &out->links,
-                               .fold = run->fold};
+                               .fold = run->fold,
+                               .noise = run->noise};
     if (run->host) return simulate_host(lines, &o, run->host);
     TRY(simulate_devices(lines, &o, run->topology));
     for (int k = 0; k < LINK_KINDS; k++) {
@@ -213,7 +224,8 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(create_timelines(lines, pointers, run));
     TRY(simulate(out, a, pointers, run));
-    int counted = !out->replay ? 1 : run->steps > 1 ? run->steps - 1 : 1;
+    bool differ = out->replay || (run->noise && run->noise->variation);
+    int counted = !differ ? 1 : run->steps > 1 ? run->steps - 1 : 1;
     for (int i = 0; i < count; i++) {
         int alike = fold_multiplicity(fold, i);
         programs[i] = run->costs[fold_rank(fold, i)]->program;
@@ -336,6 +348,13 @@ static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) 
     return ms * count;
 }
 
+// Enough for quantiles, but in large worlds, where spans of all would take too much memory.
+static int jittered_steps(const Run *run) {
+    const int64_t most = 64, least = 8, spans = 1 << 22;
+    int64_t steps = spans / run->ranks / (class_plan(run, 0)->op_count + 1);
+    return 1 + (int)(steps > most ? most : steps < least ? least : steps);
+}
+
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
                               const SimSetting *s, Costs *costs) {
     TopologyOptions topology;
@@ -354,9 +373,12 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
         slow_down_link(&topology.rail, s->dilation);
     }
     run->topology = &topology;
-    const FoldInput in = {run->costs, run->plan, run->ranks, topology.devices_per_node};
+    if (!noise_is_none(&s->noise)) run->noise = &s->noise;
+    if (s->noise.variation) run->steps = jittered_steps(run);
+    const FoldInput in = {run->costs, run->plan, run->ranks, topology.devices_per_node, run->noise};
     if (!s->unfolded) TRY(fold_choose(&run->fold, &out->not_folded, a, &in, &topology));
     TRY(execute(out, a, run, job));
+    if (s->noise.variation) out->step_ms = out->report.step_ms.mean;
     out->report.device_bytes = s->machine->device.memory_bytes;
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
     if (out->launch_ms > out->report.breakdown_ms[TIME_COMPUTE])

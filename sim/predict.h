@@ -17,6 +17,7 @@
 #include "core/report/report.h"
 #include "sim/critical_bill.h"
 #include "sim/job.h"
+#include "sim/noise.h"
 #include "sim/recording.h"
 #include "sim/simulate.h"
 #include "sim/topology.h"
@@ -41,6 +42,7 @@ typedef struct {
     NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
     NcclProtocol nccl_protocol;
     int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
+    Noise noise;       // of computations on devices
     bool unfolded;     // simulate all ranks with devices, also those that are alike
     bool unkept;       // leave out Prediction.inputs, for which all programs are printed
     const CriticalBillForm *critical;  // of the critical path of a step, on devices; NULL: not made
@@ -52,7 +54,7 @@ typedef struct {
     Report report;
     bool replay;
     int steps;               // of a replay, each with its own costs; 0: medians were replayed
-    double step_ms;          // of the last step; of such a replay the median
+    double step_ms;          // of the last step; of such a replay the median, with jitter the mean
     int simulated;           // ranks: where some are alike (sim/fold.h), fewer than all
     const char *not_folded;  // why all are, to follow a colon; NULL: they are not, or need not
     int operations[SOURCE_COUNT];  // of the step plan: where their costs come from

@@ -75,6 +75,9 @@ static Status check_network(const SimSetting *s) {
 // Messages of a collective that go one by one leave no record of what waited for what.
 static Status check_critical(const SimSetting *s, int ranks) {
     if (!s->critical) return OK;
+    if (!noise_is_none(&s->noise))
+        FAIL(ERR_USAGE, "--critical-path needs steps that are alike; leave out --jitter and "
+                        "--straggler");
     if (!s->devices)
         FAIL(ERR_USAGE,
              "--critical-path is of devices: give --gpus instead of --ranks, or leave out --trace");
@@ -88,6 +91,9 @@ Status predict_check_place(const SimSetting *s, int ranks) {
     TopologyOptions topology;
     TRY(check_network(s));
     TRY(check_critical(s, ranks));
+    if (!s->devices && !noise_is_none(&s->noise))
+        FAIL(ERR_USAGE, "--jitter and --straggler are of devices, not of ranks that share a host; "
+                        "give --gpus");
     if (!s->devices && s->network == SIM_NETWORK_STORE_FORWARD)
         FAIL(ERR_USAGE, "--network store-forward: ranks of a host share memory; give --gpus");
     if (s->devices) return predict_place_devices(&topology, s, ranks);

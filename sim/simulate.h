@@ -13,6 +13,7 @@
 #include "sim/costs.h"
 #include "sim/fold.h"
 #include "sim/link_use.h"
+#include "sim/noise.h"
 #include "sim/topology.h"
 
 // Follows a simulation that takes long, in real time. It does not change what is simulated.
@@ -32,6 +33,7 @@ typedef struct {
     LinkUses *links;             // out, on devices whose messages go one by one; NULL: not wanted
     const Fold *fold;            // of these ranks, on devices: one of each colour is simulated, and
                                  // timelines are of these; NULL: all are
+    const Noise *noise;          // of computations, on devices; NULL: none
 } SimulateOptions;
 
 // Ranks are pinned to the cores of `host` in turn. A core is shared by the ranks on it that have

@@ -29,7 +29,8 @@ typedef enum {
     RNG_WINDOWS,
     RNG_GENERATE,
     RNG_MASK,
-    RNG_MASK_TOKEN
+    RNG_MASK_TOKEN,
+    RNG_JITTER
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

@@ -81,6 +81,10 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
         {"sim --gpus 8 --network flow --nccl-proto ll", "--nccl-proto: NCCL's model is of"},
         {"sim --gpus 8 --network store-forward --nccl-algo ring", "--nccl-algo: NCCL's model is"},
         {"sim --ranks 2 --network store-forward", "ranks of a host share memory; give --gpus"},
+        {"sim --gpus 4 --straggler 4=1.5", "there are ranks 0 to 3"},
+        {"sim --gpus 4 --straggler 3=0.5", "a factor from 1 to 1000"},
+        {"sim --ranks 2 --jitter 0.1", "are of devices, not of ranks that share a host"},
+        {"sim --gpus 4 --point --critical-path --jitter 0.1", "leave out --jitter"},
         {"sim --ranks 2 --nccl-proto ll", "--nccl-proto: NCCL's model is of"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -122,6 +126,25 @@ START_TEST(a_machine_file_brings_its_own_network) {
 }
 END_TEST
 
+// The mean of steps with their quantiles, the same each time; a straggler is waited for.
+START_TEST(jitter_and_stragglers_are_told) {
+    Command c = {0}, again = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
+    ck_assert_int_eq(command_run(&again, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
+    ck_assert_str_eq(c.out, again.out);
+    expect(&c, "8 of 10 from ");
+    expect(&c, "; 64 steps\n  with computations that vary by 10 % (--jitter), from seed 1");
+    expect(&c, "simulated: all 8 devices: computations jitter, each by itself");
+    command_finish(&c);
+    command_finish(&again);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --straggler 3=1.5 -v"), 0);
+    expect(&c, "rank 3 computes 1.5 times as long (--straggler)");
+    expect(&c, "simulated: all 4 devices: some of them are slower");
+    expect(&c, "waiting");
+    command_finish(&c);
+}
+END_TEST
+
 SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
       communication_costs_what_the_options_say, a_machine_file_brings_its_own_network,
-      networks_that_contradict_each_other_are_refused)
+      jitter_and_stragglers_are_told, networks_that_contradict_each_other_are_refused)
