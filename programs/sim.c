@@ -13,6 +13,7 @@
 #include "programs/sim_collective.h"
 #include "programs/sim_critical.h"
 #include "programs/sim_fit.h"
+#include "programs/sim_grid.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep.h"
@@ -250,6 +251,8 @@ static Status run(Sim *s, SimOptions *o) {
     TRY(sim_fit_check(s));
     if (o->fit) return sim_fit_print(s);
     if (o->collective) return sim_collective_print(s);
+    if (o->sweep) return sim_grid_print(s);
+    if (o->threads) FAIL(ERR_USAGE, "--threads are of --sweep; give one, such as --sweep tp=1,2");
     TRY(sim_request_read(s, o));
     TRY(sim_critical_request(s));
     TRY(sim_what_if_request(s));
@@ -265,9 +268,7 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
     log_init(sim->log, line->called ? line->called : "sim", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
     TRY(s);
-    bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;
-    int64_t mesh = job_spec_mesh_ranks(&o->job);
-    if (!what) o->gpus = (IntList){{o->job.mesh.data || mesh > 8 ? mesh : 8}, 1};
+    sim_request_default(o);
     if (line->help != HELP_NONE) return option_show_help(line, stdout);
     if (o->version) {
         version_print("sim", stdout);

@@ -8,7 +8,7 @@
 #include "programs/sim_watch.h"
 #include "sim/predict.h"
 
-typedef struct SimChange SimChange;  // of --what-if (programs/sim_what_if.c)
+typedef struct SimWhatIf SimWhatIf;  // a column of --what-if (programs/sim_what_if.c)
 
 // One invocation.
 typedef struct {
@@ -33,13 +33,16 @@ typedef struct {
     SimJob *jobs;      // one a size
     Prediction *rows;  // one a size, the first `done` are there
     int done;
-    SimChange *changes;  // in the arena
+    SimWhatIf *changes;  // in the arena
     int change_count;
     bool ledger_noted;  // that it cannot be used
     SimWatch watch;
 } Sim;
 
 static inline bool sim_given(const Sim *s, const char *name) { return option_given(s->line, name); }
+
+// Where no devices, ranks or recording are given: 8 devices, or those of the mesh.
+void sim_request_default(SimOptions *o);
 
 // What the command line asks for: recording, job, sizes, reports to compare with. `o` is what
 // s->o points to, of which a plan file may set the ranks. ERR_USAGE, ERR_INPUT, ERR_FORMAT.

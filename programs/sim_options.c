@@ -79,6 +79,10 @@ static const Option options[] = {
      .help = "what a step is made of, across devices, and what it gains if an item is free"},
     {.name = "what-if", .kind = OPTION_STRING, AT(what_if), .value = "KEY=VALUE,..",
      .help = "the same changed, side by side: bandwidth=x2, latency=/2, dtype=bf16"},
+    {.name = "sweep", .kind = OPTION_STRING, AT(sweep), .once = true, .value = "KEY=A,B,..",
+     .help = "a row for each value of an option, of several for each combination: tp=1,2,pp=1,2"},
+    {.name = "threads", .kind = OPTION_SMALL, AT(threads), .value = "N", .min = 1, .max = 256,
+     .help = "threads that simulate the rows of --sweep; by default as many as cores"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
@@ -189,6 +193,13 @@ static const OptionDetail details[] = {
              "the machine, overlap=no. Below each stands by how many ms of what the step differs. "
              "For one number of devices (--point).",
      .others = "whatif scenario"},
+    {.topic = "sweep",
+     .text = "Each row is what the line with these options gives on its number of devices (as with "
+             "--point). An option of the job or the machine may have several values, 1..64 of "
+             "numbers for doubling; bandwidth, latency, flops, memory and launch of the platform "
+             "have factors, bandwidth=x1,x2. Two keys are all combinations. Rows appear in order; "
+             "Ctrl-C keeps those that are done. --csv, --json. docs/formats.md, \"Summaries\".",
+     .others = "grid product scan"},
     {.topic = "batch",
      .text =
          "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "

@@ -25,8 +25,10 @@ typedef struct {
     const char *sizes, *fit, *out;  // of --collective; of --fit
     const char *what_if;            // KEY=VALUE,..
     const char *straggler;          // RANK=FACTOR,..
+    const char *sweep;              // KEY=A,B,..
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
-    int launch;  // SimLaunch
+    int launch;   // SimLaunch
+    int threads;  // 0: as many as cores
     bool print_memory, print_mesh, explain, point, critical_path, json, csv, plain, preview,
         require_plot;
     bool quiet, version, no_view;

@@ -265,6 +265,12 @@ Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     return OK;
 }
 
+void sim_request_default(SimOptions *o) {
+    bool what = o->trace || o->compare || o->ranks.count || o->gpus.count;
+    int64_t mesh = job_spec_mesh_ranks(&o->job);
+    if (!what) o->gpus = (IntList){{o->job.mesh.data || mesh > 8 ? mesh : 8}, 1};
+}
+
 Status sim_request_read(Sim *s, SimOptions *o) {
     TRY(check_line(s->o, s->line));
     if (s->o->trace) {

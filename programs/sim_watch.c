@@ -33,13 +33,15 @@ static void catch_signals(void) {
 
 bool sim_watch_interrupted(void) { return atomic_load(&interrupts) > 0; }
 
+void sim_watch_share(SimWatch *w, double share) {
+    int64_t now_ns = clock_ns();
+    if (now_ns - w->start_ns > PATIENCE_NS)
+        progress_update(&w->progress, (int64_t)(share * THOUSAND), now_ns, "");
+}
+
 static bool go_on(void *context, double share) {
     SimWatch *w = context;
-    int64_t now_ns = clock_ns();
-    if (now_ns - w->start_ns > PATIENCE_NS) {
-        double done = (w->before + share * w->current) / w->all;
-        progress_update(&w->progress, (int64_t)(done * THOUSAND), now_ns, "");
-    }
+    sim_watch_share(w, (w->before + share * w->current) / w->all);
     return !sim_watch_interrupted();
 }
 

@@ -18,12 +18,14 @@ typedef struct {
     SimulateWatch simulation;  // for SimSetting
 } SimWatch;
 
-// From now on SIGINT and SIGTERM stop a watched simulation; the second one ends the program.
+// From now on SIGINT and SIGTERM stop a watched simulation; the second one ends the program. With
+// `count` 0 the work has no sizes.
 void sim_watch_start(SimWatch *w, Log *log, bool quiet, const int64_t *sizes, int count);
 
 void sim_watch_row(SimWatch *w,
                    int64_t ranks);  // the row of this size begins; the one before ended
-void sim_watch_clear(SimWatch *w);  // before a row is printed
+void sim_watch_share(SimWatch *w, double share);  // of work without sizes: so much is done
+void sim_watch_clear(SimWatch *w);                // before a row is printed
 bool sim_watch_interrupted(void);
 
 // Progress and signals are as before.

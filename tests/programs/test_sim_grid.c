@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// sim --sweep: a row is what its line gives by itself, on any number of threads; what cannot be
+// made is a row that says why.
+#include "tests/support/command.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static Command it;
+
+enum { TEXT = 512 };
+
+// Field number `field`, from 0, of line number `line` of comma-separated output, as a number.
+static double csv_number(const char *text, int line, int field) {
+    for (; line; line--) {
+        text = strchr(text, '\n');
+        ck_assert_ptr_nonnull(text);
+        text++;
+    }
+    for (; field; field--) {
+        text = strchr(text, ',');
+        ck_assert_ptr_nonnull(text);
+        text++;
+    }
+    return strtod(text, NULL);
+}
+
+// The step that the options give alone, in milliseconds.
+static double step_of(const char *options) {
+    ck_assert_int_eq(command_run(&it, "sim %s --point --csv", options), 0);
+    double step = csv_number(it.out, 1, 3);
+    command_finish(&it);
+    return step;
+}
+
+START_TEST(a_row_is_what_its_line_gives_alone) {
+    static const char *const lines[] = {"--gpus 4 --dtype f32 --overlap", "--gpus 4 --no-overlap",
+                                        "--gpus 4 --dtype bf16",
+                                        "--gpus 4 --dtype bf16 --no-overlap"};
+    double steps[4];
+    steps[0] = step_of("--gpus 4");
+    for (int i = 1; i < 4; i++) steps[i] = step_of(lines[i]);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 4 --sweep dtype=f32,bf16,overlap=yes,no --csv"),
+                     0);
+    for (int i = 0; i < 4; i++) {
+        double step =
+            csv_number(it.out, 1 + i, 6);  // schema, dtype, overlap, state, devices, batch
+        ck_assert_msg(step == steps[i], "row %d has %.12g, not %.12g", i, step, steps[i]);
+        for (int k = 0; k < i; k++) ck_assert(steps[k] != steps[i]);
+    }
+    ck_assert_ptr_null(strstr(it.out, "refused"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(factors_and_doubled_numbers_are_values) {
+    double slow = step_of("--gpus 4 --link 100MB/s,50us"),
+           fast = step_of("--gpus 4 --link 200MB/s,50us");
+    ck_assert_int_eq(
+        command_run(&it, "sim --link 100MB/s,50us --sweep gpus=1..4,bandwidth=x1,x2 --csv"), 0);
+    ck_assert_double_eq(csv_number(it.out, 5, 6), slow);  // 1, 1, 2, 2, 4, 4
+    ck_assert_double_eq(csv_number(it.out, 6, 6), fast);
+    ck_assert(csv_number(it.out, 6, 4) == 4 && csv_number(it.out, 3, 4) == 2);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(the_output_is_the_same_bytes_on_any_number_of_threads) {
+    static const char *const forms[] = {"", "--csv", "--json"};
+    for (int f = 0; f < 3; f++) {
+        char *one = NULL;
+        for (int threads = 1; threads <= 5; threads += 2) {
+            ck_assert_int_eq(
+                command_run(&it, "sim --model mlp --sweep tp=1,2,3,gpus=1..8 --threads %d %s",
+                            threads, forms[f]),
+                0);
+            if (one)
+                ck_assert_str_eq(it.out, one);
+            else
+                one = strdup(it.out);
+            command_finish(&it);
+        }
+        ck_assert(strlen(one) > 200);
+        free(one);
+    }
+}
+END_TEST
+
+// 2 devices are no multiple of 4; the other three rows are made.
+START_TEST(a_row_that_cannot_be_made_says_why_and_the_others_are_made) {
+    ck_assert_int_eq(command_run(&it, "sim --model mlp --sweep gpus=2,4,tp=2,4"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "refused: --tp 4 "));
+    ck_assert_ptr_nonnull(strstr(it.out, "refused: 1 of 4 "));
+    ck_assert_ptr_nonnull(strstr(it.out, "fastest: gpus="));
+    ck_assert_int_le(command_columns(it.out), 80);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --model mlp --sweep gpus=2,4,tp=2,4 --json"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\"schema\": \"tandem.points.v1\""));
+    ck_assert_ptr_nonnull(strstr(it.out, "\"step\": null"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\"refused\": \"--tp 4 "));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(an_interrupted_sweep_keeps_its_rows) {
+    command_start(&it, "sim --csv --threads 2 --model resnet50 --sweep "
+                       "gpus=1..64,dtype=f32,bf16,zero=no,1,2,3,bandwidth=x1,x2,x3,x4,x5,x6,x7,x8");
+    sleep_seconds(1.5);
+    ck_assert_int_eq(kill(it.pid, SIGINT), 0);
+    command_wait(&it, 30);
+    ck_assert_int_eq(it.status, 130);
+    ck_assert_ptr_nonnull(strstr(it.err, " of 448 rows are done and kept: interrupted"));
+    ck_assert_int_eq(strncmp(it.out, "schema,gpus,", 12), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\ntandem.points.v1,1,f32,no,x1,done,"));
+    ck_assert_int_eq(it.out[strlen(it.out) - 1], '\n');
+    command_finish(&it);
+}
+END_TEST
+
+static void refuses(const char *line, const char *why) {
+    ck_assert_int_eq(command_run(&it, "sim %s", line), 2);
+    ck_assert_msg(strstr(it.err, why) != NULL, "\"%s\" lacks \"%s\"", it.err, why);
+    ck_assert_str_eq(it.out, "");
+    command_finish(&it);
+}
+
+START_TEST(what_cannot_be_swept_is_refused) {
+    refuses("--sweep tp", "expected KEY=A,B, such as tp=1,2,4");
+    refuses("--sweep tp=1,,2", "a value is empty");
+    refuses("--sweep tp=1,tp=2", "tp is given twice");
+    refuses("--sweep json=yes", "expected an option of the job");
+    refuses("--sweep dtype=f32,f8", "\"f8\" is not one of");
+    refuses("--sweep speed=x2", "a factor changes bandwidth, latency");
+    refuses("--sweep batch=1..1048576,seed=1..1048576,pp=1..32,dp=1..64,cp=1..64",
+            "combinations; at most 100000");
+    refuses("--no-overlap --sweep overlap=yes,no", "leave out --no-overlap");
+    refuses("--gpus 1,2 --sweep tp=1", "give --sweep gpus=1,2,4");
+    refuses("--sweep tp=1 --ranks 2", "leave out --ranks");
+    refuses("--sweep tp=1 --what-if flops=x2", "leave out --what-if");
+    refuses("--sweep tp=1 --json --csv", "give one");
+    refuses("--threads 2", "--threads are of --sweep");
+    ck_assert_int_eq(command_run(&it, "sim --csv --sweep tp=3"), 2);
+    ck_assert_ptr_nonnull(strstr(it.err, "no row can be made: 8 ranks are not a multiple of"));
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("sim_grid", a_row_is_what_its_line_gives_alone, factors_and_doubled_numbers_are_values,
+      the_output_is_the_same_bytes_on_any_number_of_threads,
+      a_row_that_cannot_be_made_says_why_and_the_others_are_made,
+      an_interrupted_sweep_keeps_its_rows, what_cannot_be_swept_is_refused)
