@@ -16,6 +16,7 @@
 #include "programs/sim_grid.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_print.h"
+#include "programs/sim_sensitivity.h"
 #include "programs/sim_sweep.h"
 #include "programs/sim_what_if.h"
 #include "programs/version.h"
@@ -252,6 +253,7 @@ static Status run(Sim *s, SimOptions *o) {
     if (o->fit) return sim_fit_print(s);
     if (o->collective) return sim_collective_print(s);
     if (o->sweep) return sim_grid_print(s);
+    if (o->sensitivity) return sim_sensitivity_print(s);
     if (o->threads) FAIL(ERR_USAGE, "--threads are of --sweep; give one, such as --sweep tp=1,2");
     TRY(sim_request_read(s, o));
     TRY(sim_critical_request(s));

@@ -81,8 +81,10 @@ static const Option options[] = {
      .help = "the same changed, side by side: bandwidth=x2, latency=/2, dtype=bf16"},
     {.name = "sweep", .kind = OPTION_STRING, AT(sweep), .once = true, .value = "KEY=A,B,..",
      .help = "a row for each value of an option, of several for each combination: tp=1,2,pp=1,2"},
+    {.name = "sensitivity", .kind = OPTION_FLAG, AT(sensitivity),
+     .help = "what a step changes by with 10 % of each number of the platform, largest first"},
     {.name = "threads", .kind = OPTION_SMALL, AT(threads), .value = "N", .min = 1, .max = 256,
-     .help = "threads that simulate the rows of --sweep; by default as many as cores"},
+     .help = "threads that simulate --sweep and --sensitivity; by default as many as cores"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
@@ -200,6 +202,11 @@ static const OptionDetail details[] = {
              "have factors, bandwidth=x1,x2. Two keys are all combinations. Rows appear in order; "
              "Ctrl-C keeps those that are done. --csv, --json. docs/formats.md, \"Summaries\".",
      .others = "grid product scan"},
+    {.topic = "sensitivity",
+     .text = "A tornado: peaks, bandwidths, latencies and NCCL's constants of the platform, each "
+             "10 % less and 10 % more with the others as they are. Left of the middle the step is "
+             "shorter. --csv, --json. docs/formats.md, \"Summaries\".",
+     .others = "tornado"},
     {.topic = "batch",
      .text =
          "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "

@@ -29,8 +29,8 @@ typedef struct {
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;   // SimLaunch
     int threads;  // 0: as many as cores
-    bool print_memory, print_mesh, explain, point, critical_path, json, csv, plain, preview,
-        require_plot;
+    bool print_memory, print_mesh, explain, point, critical_path, sensitivity, json, csv, plain,
+        preview, require_plot;
     bool quiet, version, no_view;
 } SimOptions;
 

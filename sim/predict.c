@@ -428,14 +428,22 @@ static Status take_classes(Run *run, Costs **out, Arena *a, const ProgramSet *se
     return OK;
 }
 
+// Of a device what counts is whether a step fits; a host has what the evaluation takes, too.
+static Status make_programs(const ProgramSet **out, ProgramSet *own, Arena *a, const SimJob *job,
+                            const SimSetting *s) {
+    *out = s->programs ? s->programs : own;
+    if (s->programs) return OK;
+    return s->devices ? sim_job_step(own, a, job) : sim_job_lowered(own, a, job);
+}
+
 static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const SimSetting *s,
-                           ProgramSet *set) {
+                           ProgramSet *own) {
     if (job->spec.batch > INT32_MAX)
         FAIL(ERR_USAGE, "a global batch of %lld rows; a step has at most %d of them",
              (long long)job->spec.batch, INT32_MAX);
     TRY(predict_check_place(s, job->spec.ranks));
-    // Of a device what counts is whether a step fits; a host has what the evaluation takes, too.
-    TRY(s->devices ? sim_job_step(set, a, job) : sim_job_lowered(set, a, job));
+    const ProgramSet *set;
+    TRY(make_programs(&set, own, a, job, s));
     Run run = {.plan = program_find_when(&set->programs[0], WHEN_EACH_STEP, 0),
                .ranks = job->spec.ranks,
                .steps = STEPS,

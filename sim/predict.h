@@ -41,10 +41,12 @@ typedef struct {
     SimNetwork network;
     NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
     NcclProtocol nccl_protocol;
-    int64_t dilation;  // of all modelled times, in thousandths; 0: 1000
-    Noise noise;       // of computations on devices
-    bool unfolded;     // simulate all ranks with devices, also those that are alike
-    bool unkept;       // leave out Prediction.inputs, for which all programs are printed
+    int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
+    Noise noise;                 // of computations on devices
+    bool unfolded;               // simulate all ranks with devices, also those that are alike
+    const ProgramSet *programs;  // of a job on devices, as sim_job_step() makes them; borrowed, and
+                                 // shared by threads. NULL: they are made
+    bool unkept;                 // leave out Prediction.inputs, for which all programs are printed
     const CriticalBillForm *critical;  // of the critical path of a step, on devices; NULL: not made
     const SimulateWatch *watch;        // of the simulation; NULL: none
 } SimSetting;
