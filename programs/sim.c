@@ -10,6 +10,7 @@
 #include "programs/outputs.h"
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
+#include "programs/sim_advise.h"
 #include "programs/sim_collective.h"
 #include "programs/sim_critical.h"
 #include "programs/sim_fit.h"
@@ -254,6 +255,8 @@ static Status run(Sim *s, SimOptions *o) {
     if (o->collective) return sim_collective_print(s);
     if (o->sweep) return sim_grid_print(s);
     if (o->sensitivity) return sim_sensitivity_print(s);
+    if (o->advise) return sim_advise_print(s);
+    if (o->memory) FAIL(ERR_USAGE, "--memory is of --advise; give both");
     if (o->threads) FAIL(ERR_USAGE, "--threads are of --sweep; give one, such as --sweep tp=1,2");
     TRY(sim_request_read(s, o));
     TRY(sim_critical_request(s));

@@ -21,9 +21,9 @@ int sim_grid_threads(const Sim *s) {
 
 Status sim_grid_check_alone(const Sim *s, const char *name) {
     static const char *const others[] = {
-        "trace",       "ranks",        "compare",    "critical-path", "what-if", "sweep",
-        "print-plan",  "print-memory", "explain",    "plain",         "preview", "report",
-        "predictions", "sensitivity",  "print-mesh", "plot"};
+        "trace",       "ranks",        "compare", "critical-path", "what-if", "sweep",
+        "print-plan",  "print-memory", "explain", "plain",         "preview", "report",
+        "predictions", "sensitivity",  "advise",  "print-mesh",    "plot"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(name, others[i]) && sim_given(s, others[i]))
             FAIL(ERR_USAGE, "--%s simulates devices and prints a table of its own; leave out --%s",

@@ -9,6 +9,8 @@
 #include "programs/words.h"
 #include "sim/predict.h"
 
+#include <math.h>
+
 #define AT(field) .at = offsetof(SimOptions, field)
 
 // clang-format off
@@ -83,8 +85,12 @@ static const Option options[] = {
      .help = "a row for each value of an option, of several for each combination: tp=1,2,pp=1,2"},
     {.name = "sensitivity", .kind = OPTION_FLAG, AT(sensitivity),
      .help = "what a step changes by with 10 % of each number of the platform, largest first"},
+    {.name = "advise", .kind = OPTION_FLAG, AT(advise),
+     .help = "how to divide the job over its devices: the best options, and what is around them"},
+    {.name = "memory", .kind = OPTION_SIZE, AT(memory), .value = "SIZE", .min = 1,
+     .max = HUGE_VAL, .help = "of --advise: what a device has, instead of the platform's"},
     {.name = "threads", .kind = OPTION_SMALL, AT(threads), .value = "N", .min = 1, .max = 256,
-     .help = "threads that simulate --sweep and --sensitivity; by default as many as cores"},
+     .help = "threads of --sweep, --sensitivity and --advise; by default as many as cores"},
     {.name = "print-plan", .kind = OPTION_CHOICE, AT(print_plan), .value = PRINT_PLAN_WORDS,
      .initial = "no", .help = "print the plan as a table, or as a file for --plan; no simulation"},
     PRINT_PLAN_ROW_CLASS(SimOptions),
@@ -207,6 +213,12 @@ static const OptionDetail details[] = {
              "10 % less and 10 % more with the others as they are. Left of the middle the step is "
              "shorter. --csv, --json. docs/formats.md, \"Summaries\".",
      .others = "tornado"},
+    {.topic = "advise",
+     .text = "Chooses --tp, --cp, --pp, --ep, --zero, --recompute, --schedule, --accumulate and "
+             "--bucket-kib, but for those that are given; the global batch stays. Combinations "
+             "are sorted by closed forms, and the most promising are simulated; then what differs "
+             "from the best by one option, until nothing is better. --json.",
+     .others = "autotune planner"},
     {.topic = "batch",
      .text =
          "Without it, --gpus and --trace keep the batch per rank (weak scaling): 64, or that of "

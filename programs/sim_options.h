@@ -19,7 +19,7 @@ typedef struct {
     JobSpec job;
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
     const char *print_class;
-    int64_t batch_per_rank;
+    int64_t batch_per_rank, memory;  // memory: bytes; 0: the platform's
     double dilate, jitter;
     IntList ranks, gpus;
     const char *sizes, *fit, *out;  // of --collective; of --fit
@@ -29,8 +29,8 @@ typedef struct {
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;   // SimLaunch
     int threads;  // 0: as many as cores
-    bool print_memory, print_mesh, explain, point, critical_path, sensitivity, json, csv, plain,
-        preview, require_plot;
+    bool print_memory, print_mesh, explain, point, critical_path, sensitivity, advise, json, csv,
+        plain, preview, require_plot;
     bool quiet, version, no_view;
 } SimOptions;
 

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Bytes as footprint.h has them (Rajbhandari et al., ZeRO, 2020); bubbles and tensor-parallel
+// traffic after Narayanan et al., 2021. Read estimate_model_step_ms() last.
+#include "sim/advise_estimate.h"
+
+#include "parallel/strategy/pipeline_schedule.h"
+
+#include <math.h>
+
+enum { GRADIENT_BYTES = 4, MASTER_BYTES = 4 };
+
+// --- the model
+
+static double layer_parameters(const Layer *l, int at) {
+    double sum = 0;
+    for (int k = 0; k < l->parameter_count; k++) {
+        double elements = 1;
+        for (int d = 0; d < l->parameters[k].dims; d++)
+            elements *= (double)l->parameters[k].shape[d];
+        sum += l->parameters[k].owner == at ? elements : 0;
+    }
+    return sum;
+}
+
+static double elements_out(const Layer *l) {
+    double elements = 1;
+    for (int d = 0; d < l->out_dims; d++) elements *= (double)l->out[d];
+    return elements;
+}
+
+static void read_layers(EstimateModel *out, const Model *m) {
+    int block = NONE, counted = 0;
+    for (int i = 0; i < m->layer_count; i++) {
+        const Layer *l = &m->layers[i];
+        bool ends = i + 1 == m->layer_count || m->layers[i + 1].block != l->block;
+        if (!l->used) continue;
+        out->layers++;
+        if (l->attribute[ATTRIBUTE_COUNT_OF] > 1) {
+            out->experts = (int)l->attribute[ATTRIBUTE_COUNT_OF];
+            out->expert_parameters += layer_parameters(l, i);
+        }
+        if (l->block != NONE && l->block != block) out->blocks++;
+        block = l->block;
+        if (l->block == NONE || !ends) continue;
+        out->width += elements_out(l);
+        counted++;
+    }
+    if (counted) out->width /= counted;
+    if (out->blocks) return;
+    out->blocks = out->layers;
+    for (int i = 0; i < m->layer_count; i++)
+        out->width += elements_out(&m->layers[i]) / m->layer_count;
+}
+
+static void read_machine(EstimateModel *out, const Machine *m, const LinkModel *link, Dtype dtype) {
+    const DeviceModel *d = &m->device;
+    double reached = d->kernels.most_permille ? d->kernels.most_permille : d->flops_permille;
+    out->flops_per_s = (double)d->flops_per_s[dtype] * (reached > 0 ? reached / 1000 : 1);
+    bool given = link->bytes_per_s > 0;
+    out->devices_per_node = given ? 1 << 20 : m->devices_per_node;
+    out->link_bytes_per_s = (double)(given ? link->bytes_per_s : m->link.bytes_per_s);
+    out->rail_bytes_per_s = (double)(given ? link->bytes_per_s : m->rail.bytes_per_s);
+    out->layer_s = 3e-12 * (double)(d->launch_ps > d->issue_ps ? d->launch_ps : d->issue_ps);
+}
+
+Status estimate_model_read(EstimateModel *out, Arena *a, const JobSpec *s,
+                           const SimSetting *setting) {
+    Model m;
+    *out = (EstimateModel){0};
+    TRY(job_spec_model(&m, a, s));
+    out->parameters = (double)model_parameters(&m);
+    out->sample_flops = (double)model_needed_flops(&m);
+    out->tokens = m.tokens;
+    out->element_bytes = (double)dtype_bytes(s->dtype);
+    out->passes_bytes = s->dtype == DTYPE_BF16 ? out->element_bytes : 0;
+    out->state_bytes = s->optimizer.kind != OPTIMIZER_SGD ? 8 : s->optimizer.momentum > 0 ? 4 : 0;
+    read_layers(out, &m);
+    read_machine(out, setting->machine, &setting->link, s->dtype);
+    return OK;
+}
+
+// --- memory
+
+// Elements of a device, of those that are cut along the axes of the model.
+static double own_parameters(const EstimateModel *m, const JobSpec *s) {
+    double cut = mesh_size(&s->mesh, MESH_TENSOR) * mesh_size(&s->mesh, MESH_PIPE);
+    double experts = s->strategy.experts > 1 ? s->strategy.experts : 1;
+    return (m->parameters - m->expert_parameters + m->expert_parameters / experts) / cut;
+}
+
+double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s) {
+    double own = own_parameters(m, s), ranks = job_spec_data_ranks(s);
+    int zero = s->strategy.zero;
+    return own *
+           ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
+            GRADIENT_BYTES / (zero >= 2 ? ranks : 1) + m->state_bytes / (zero >= 1 ? ranks : 1));
+}
+
+// --- time
+
+// Of what a pipeline computes: what it waits besides.
+static double bubble(const JobSpec *s) {
+    double stages = mesh_size(&s->mesh, MESH_PIPE);
+    const OptionForm *form = &s->strategy.schedule;
+    double wait = (stages - 1) / s->micro_batches;
+    if (form->word == SCHEDULE_INTERLEAVED) wait /= form->number > 0 ? form->number : 2;
+    if (form->word == SCHEDULE_ZERO_BUBBLE) wait /= 3;
+    return wait;
+}
+
+// Four collectives of a width, forward and backward, along an axis whose neighbours are `stride`
+// ranks apart in the mesh.
+static double block_traffic_s(const EstimateModel *m, const JobSpec *s, int size, int stride) {
+    if (size < 2) return 0;
+    double stages = mesh_size(&s->mesh, MESH_PIPE), cut = mesh_size(&s->mesh, MESH_CONTEXT);
+    double rows = (double)s->batch / job_spec_data_ranks(s);
+    double bytes = 4 * m->blocks / stages * rows * m->width / cut * m->element_bytes;
+    bool within = size * stride <= m->devices_per_node;
+    return 2 * bytes * (size - 1) / size / (within ? m->link_bytes_per_s : m->rail_bytes_per_s);
+}
+
+// Gradients, and with ZeRO-3 parameters in each pass of each micro-batch, too.
+static double gradients_s(const EstimateModel *m, const JobSpec *s) {
+    double ranks = job_spec_data_ranks(s), own = own_parameters(m, s);
+    if (ranks < 2) return 0;
+    double copy = m->passes_bytes > 0 ? m->passes_bytes : MASTER_BYTES;
+    double sent =
+        s->strategy.zero == 3 ? 2.0 * s->micro_batches * copy + GRADIENT_BYTES : 2 * GRADIENT_BYTES;
+    bool within = s->ranks <= m->devices_per_node;
+    double rate = within ? m->link_bytes_per_s : m->rail_bytes_per_s;
+    return own * sent * (ranks - 1) / ranks / rate;
+}
+
+double estimate_model_step_ms(const EstimateModel *m, const JobSpec *s) {
+    static const double again[] = {0, 0.05, 1.0 / 3};
+    double stages = mesh_size(&s->mesh, MESH_PIPE);
+    int tensor = mesh_size(&s->mesh, MESH_TENSOR), context = mesh_size(&s->mesh, MESH_CONTEXT);
+    double more = 1 + again[s->strategy.recompute];
+    double compute = m->sample_flops * (double)s->batch / s->ranks / m->flops_per_s * more;
+    compute += s->micro_batches * m->layers / stages * m->layer_s * more;
+    double passes = compute + more * block_traffic_s(m, s, tensor, 1);
+    passes += 0.5 * block_traffic_s(m, s, context, tensor);
+    if (s->strategy.experts > 1) passes += block_traffic_s(m, s, s->strategy.experts, tensor);
+    double hidden = s->strategy.no_overlap ? 0 : 0.5 * passes / s->micro_batches;
+    if (s->strategy.zero == 3) hidden = 0.7 * passes;
+    double exposed = fmax(0, gradients_s(m, s) - hidden);
+    return 1e3 * (passes * (1 + bubble(s)) + exposed);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// sim --advise: what it advises is a line that gives the step it promises; options of the line
+// stay, and where nothing fits it says so.
+#include "tests/support/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static Command it;
+
+enum { TEXT = 256 };
+
+START_TEST(the_advised_line_gives_the_promised_step) {
+    char options[TEXT] = "";
+    const char *base = "--model mlp --gpus 6 --batch 240";
+    ck_assert_int_eq(command_run(&it, "sim --advise %s", base), 0);
+    ck_assert_int_le(command_columns(it.out), 80);
+    const char *best = strstr(it.out, "\nbest: "), *rows = strstr(it.out, "\nstep ms ");
+    ck_assert(best && rows);
+    ck_assert_int_eq(sscanf(best, "\nbest: %255[^\n]", options), 1);
+    double promised = strtod(strchr(rows + 1, '\n') + 1, NULL);
+    ck_assert_ptr_nonnull(strstr(it.out, "\naround the best, with one option changed\n"));
+    ck_assert_ptr_nonnull(strstr(it.out, "  degrees do not divide the devices\n"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim %s %s --point --csv | tail -1 | cut -d, -f4", base,
+                                 strstr(options, "--") ? options : ""),
+                     0);
+    double step = strtod(it.out, NULL);
+    ck_assert_msg(promised > 0.9999 * step && promised < 1.0001 * step, "%s: %g ms, not %g ms",
+                  options, step, promised);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(options_of_the_line_stay) {
+    ck_assert_int_eq(
+        command_run(&it, "sim --advise --model mlp --gpus 8 --tp 2 --zero 1 --batch 256 --json"),
+        0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\"schema\": \"tandem.advice.v1\""));
+    for (const char *at = it.out; (at = strstr(at, "\"tp\": ")); at++)
+        ck_assert_int_eq(strncmp(at, "\"tp\": \"2\"", 9), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\"tp\": \"2\""));
+    ck_assert_ptr_null(strstr(it.out, "\"zero\": \"no\""));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_memory_in_which_nothing_fits_is_an_error_with_counts) {
+    ck_assert_int_eq(command_run(&it, "sim --advise --model mlp --gpus 2 --memory 1MiB"), 2);
+    ck_assert_ptr_nonnull(strstr(it.out, "weights and states alone are larger than the memory"));
+    ck_assert_ptr_null(strstr(it.out, "best:"));
+    ck_assert_ptr_nonnull(strstr(it.err, "combinations fits; give more devices"));
+    command_finish(&it);
+}
+END_TEST
+
+static void refuses(const char *line, const char *why) {
+    ck_assert_int_eq(command_run(&it, "sim %s", line), 2);
+    ck_assert_msg(strstr(it.err, why) != NULL, "\"%s\" lacks \"%s\"", it.err, why);
+    ck_assert_str_eq(it.out, "");
+    command_finish(&it);
+}
+
+START_TEST(what_it_cannot_be_asked_with_is_refused) {
+    refuses("--advise --gpus 1,2", "one number of devices");
+    refuses("--advise --dp 2", "leave out --dp");
+    refuses("--advise --csv", "leave out --csv");
+    refuses("--advise --ranks 2", "leave out --ranks");
+    refuses("--memory 1GiB", "--memory is of --advise");
+}
+END_TEST
+
+SUITE("sim_advise", the_advised_line_gives_the_promised_step, options_of_the_line_stay,
+      a_memory_in_which_nothing_fits_is_an_error_with_counts,
+      what_it_cannot_be_asked_with_is_refused)
