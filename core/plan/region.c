@@ -182,15 +182,31 @@ static int find_shelf(const SizeClass *c, int64_t offset, int64_t bytes) {
     return low;
 }
 
-// Where a shelf ends that the tensor would meet at `offset`; 0: it meets none.
-static int64_t meeting(const Region *r, int tensor, int64_t offset, int64_t bytes) {
-    for (const SizeClass *c = r->classes; c < r->classes + SIZE_CLASSES; c++)
-        for (int i = c->count ? find_shelf(c, offset - c->most + 1, 0) : 0;
-             i < c->count && c->shelves[i].offset < offset + bytes; i++) {
-            const Shelf *s = &c->shelves[i];
-            if (s->offset + s->bytes > offset && meets(r, s, tensor)) return s->offset + s->bytes;
-        }
-    return 0;
+// The lowest offset from `*offset` on at which the tensor meets no shelf of the class; did it move?
+// `*at` is the first shelf that was not looked at: those before it end below the offset, or the
+// tensor does not meet them, wherever it lies. A shelf that it meets leaves no place below its end.
+static bool pass_class(const Region *r, const SizeClass *c, int *at, int tensor, int64_t *offset,
+                       int64_t bytes) {
+    const int64_t before = *offset;
+    int near = c->count ? find_shelf(c, before - c->most + 1, 0) : 0;
+    if (near > *at) *at = near;
+    for (; *at < c->count && c->shelves[*at].offset < *offset + bytes; ++*at) {
+        const Shelf *s = &c->shelves[*at];
+        if (s->offset + s->bytes > *offset && meets(r, s, tensor)) *offset = s->offset + s->bytes;
+    }
+    return *offset > before;
+}
+
+// Classes of large shelves come first: a step over one of these passes many small ones.
+static int64_t first_free(const Region *r, int tensor, int64_t offset, int64_t bytes) {
+    int at[SIZE_CLASSES] = {0};
+    bool moved = true;
+    while (moved) {
+        moved = false;
+        for (int c = SIZE_CLASSES - 1; c >= 0; c--)
+            moved |= pass_class(r, &r->classes[c], &at[c], tensor, &offset, bytes);
+    }
+    return offset;
 }
 
 static Status put_on_shelf(Region *r, const Stay *stay, int64_t offset, int64_t bytes) {
@@ -214,13 +230,13 @@ static Status put_on_shelf(Region *r, const Stay *stay, int64_t offset, int64_t 
 
 Status region_place(Region *r, int tensor, int64_t *offset) {
     const Lives *l = r->l;
-    int64_t bytes = layout_aligned(l->room[tensor]), end;
+    int64_t bytes = layout_aligned(l->room[tensor]);
     *offset = 0;
     for (int at = l->first_stay[tensor]; at != NONE; at = l->stays[at].next) {
         int64_t h = height(r->heights, 1, 0, r->times - 1, l->stays[at].first, l->stays[at].last);
         if (h > *offset) *offset = h;
     }
-    while ((end = meeting(r, tensor, *offset, bytes)) > 0) *offset = end;
+    *offset = first_free(r, tensor, *offset, bytes);
     for (int at = l->first_stay[tensor]; at != NONE; at = l->stays[at].next) {
         Block b = certain_block(r, &l->stays[at]);
         b.offset = *offset;
