@@ -156,10 +156,11 @@ static int64_t take_choice(const Split *x, const SplitOperand *operands, int cou
 }
 
 bool split_is_as_wished(const Split *x, const Plan *plan, const Op *op, const SplitState *s) {
+    bool sums_uses = op_work(x->from, op)->phase == PHASE_UPDATE;
     for (int o = 0; o < op->outputs; o++) {
         int t = op_outputs(plan, op)[o];
         Placement wish = x->wish[x->from->tensors[t].logical], is = *split_now(x, s, t);
-        bool whole = placement_is_partial(is) && placement_is_whole(wish);
+        bool whole = placement_is_partial(is) && placement_is_whole(wish) && !sums_uses;
         if (wish.place == PLACE_COUNT || placement_equal(is, wish) || whole) continue;
         if (x->from->tensors[t].role == ROLE_GRADIENT) return false;
     }

@@ -30,7 +30,8 @@ bool split_find_choice(Split *x, const Plan *plan, const Op *op, SplitState *s, 
 // How outputs lie once inputs have been converted as they have to be. ERR_PLAN: they cannot.
 Status split_infer_converted(Split *x, const Plan *plan, const Op *op, SplitState *s) MUST_USE;
 
-// Do the gradients that an operation has written lie as their parameters, or are they sums?
+// Do the gradients that an operation has written lie as their parameters, or are they sums? The
+// uses of a weight have been reduced, each by itself, before the update adds them up.
 bool split_is_as_wished(const Split *x, const Plan *plan, const Op *op, const SplitState *s);
 
 // Is it from a shard of one dimension to one of another?
