@@ -173,7 +173,7 @@ const OptionDetail job_details[] = {
      "residual sums and dropout, so that their activations are divided too. Every all-reduce "
      "becomes a reduce-scatter and an all-gather, which send as many bytes; norms' gradients are "
      "reduced once a step. Experts choose from all positions, which are gathered for them. --tp "
-     "must divide the positions.",
+     "must divide the positions, those that --cp leaves to a rank.",
      "sp sequence-parallelism"},
     {"cp",
      "Each rank has two intervals of every sequence, one from the front and one from the back, and "

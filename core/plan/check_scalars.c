@@ -218,7 +218,8 @@ static const IndexOperand index_operands[] = {
     {KIND_VOCABULARY_LOSS_BACKWARD, 4, 0, LAST_DIM, false},
 };
 
-// An index tells the numbers of that dimension, whole or the rank's part.
+// An index tells the numbers of that dimension, whole or the rank's part; of what is sliced, those
+// in the part that this rank has.
 static Status check_index_operand(const Program *p, const Plan *plan, const Op *op,
                                   const IndexOperand *i) {
     const int32_t *operands = i->output ? op_outputs(plan, op) : op_inputs(plan, op);
@@ -231,6 +232,7 @@ static Status check_index_operand(const Program *p, const Plan *plan, const Op *
                                      : i->dim;
     int64_t has = p->logicals[p->tensors[index].logical].shape[0],
             want = dim < whole->dims ? whole->shape[dim] : 0;
+    if (i->dim == SLICED_DIM && dim < whole->dims) want = p->tensors[of].shape[dim];
     if (has == want) return OK;
     FAIL(ERR_PLAN, "plan %s: %s: %s numbers %lld elements, but dimension %d of %s has %lld",
          program_name(p, plan->name), op_name(p, op), tensor_name(p, index), (long long)has, dim,

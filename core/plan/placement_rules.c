@@ -210,7 +210,7 @@ Status placement_rule_linear_window(const Along *a) {
 
 // Are the positions of input 0 cut, and numbered by input i?
 static bool numbered(const Along *a, int i) {
-    return a->op->inputs > i && placement_is_cut(along_input(a, 0), 1);
+    return (a->numbers || a->op->inputs > i) && placement_is_cut(along_input(a, 0), 1);
 }
 
 // y (B,T,C) = x + weight (T,C); with an index of positions, rows of a whole weight.

@@ -15,6 +15,7 @@ typedef struct {
     int axis;
     Placement *state;  // [tensor * AXES + axis]: how tensors lie now; rules write those of outputs
     bool infers;       // outputs lie as the rule says, whatever their tensors declare
+    bool numbers;      // with that: tables whose rows are positions will have an index beside them
 } Along;
 
 // The rule of the operation's kind, and what holds for all kinds about values that are each rank's

@@ -7,6 +7,7 @@
 
 #include "core/plan/mesh.h"
 #include "core/plan/piece.h"
+#include "core/plan/placement_rules.h"
 #include "core/plan/set.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -30,6 +31,31 @@ Status context_index(Context *c, int hop, int32_t *out) {
         c->index[hop] = tensor;
     }
     *out = c->index[hop];
+    return OK;
+}
+
+// --- positions that are cut again, along "tensor"
+
+static bool is_divided(const Context *c, const Tensor *t) {
+    return c->tensor != NONE && placement_is_cut(t->placement[c->tensor], 1);
+}
+
+static Placement part(int dim) {
+    Placement how = PLACEMENT_SHARD((uint8_t)dim);
+    how.inner = 1;
+    return how;
+}
+
+// The numbers of a part's positions, in the whole sequence or in the piece that is divided.
+static Status part_index(Context *c, bool in_piece, int32_t *out) {
+    int32_t *index = in_piece ? &c->slice : &c->divided;
+    Placement placement[AXES] = {0};
+    placement[c->tensor] = part(0);
+    if (!in_piece) placement[c->axis] = placement_moved(context_piece(c, 0), 0);
+    if (*index == NONE)
+        TRY(piece_add_index(c->copy.to, in_piece ? "positions.slice" : "positions.part",
+                            in_piece ? c->positions / c->ranks : c->positions, placement, index));
+    *out = *index;
     return OK;
 }
 
@@ -57,7 +83,8 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     }
     if (has_positions(c, t)) {
         *how = context_piece(c, 0);
-        spec->shape[1] = c->positions / c->ranks;
+        spec->shape[1] /= c->ranks;
+        if (is_divided(c, t)) spec->placement[c->tensor] = part(1);
     } else if (t->placement[data].place == PLACE_PARTIAL_SUM || is_of_experts(t, data) ||
                c->partial[t - copy->from->tensors]) {
         *how = PLACEMENT_SUM;
@@ -100,20 +127,30 @@ static Status mark_partial(Context *c, Arena *a) {
 
 // --- operations
 
-enum { DROPOUT_POSITIONS = 4 };  // input: the index of dimension 1
-
-// Does it depend on where in the sequence a position is?
-static bool wants_index(Kind k) {
-    switch (k) {
+// The input that is the index of dimension 1 where it depends on where in the sequence a position
+// is, or NONE. A slice of another dimension does not.
+static int index_input(const Program *p, const Op *op) {
+    switch (op_kind(p, op)) {
     case KIND_LOAD:
-    case KIND_POSITIONS:
     case KIND_POSITIONS_BACKWARD:
     case KIND_ROTARY:
-    case KIND_ROTARY_BACKWARD:
+    case KIND_ROTARY_BACKWARD: return 1;
+    case KIND_POSITIONS: return 2;
     case KIND_DROPOUT:
-    case KIND_DROPOUT_BACKWARD: return true;
-    default: return false;
+    case KIND_DROPOUT_BACKWARD: return 4;
+    case KIND_SLICE: return work_attr(p, op_work(p, op), 0) == 1 ? 1 : NONE;
+    default: return NONE;
     }
+}
+
+// Of the rank's positions: those of the piece, or of a part of it.
+static Status add_index(Context *c, const Op *op, int32_t *out) {
+    const Program *p = c->copy.from;
+    Kind kind = op_kind(p, op);
+    const int32_t *operands = op_outputs(c->copy.plan, op);
+    int of = kind == KIND_POSITIONS_BACKWARD ? operands[op->outputs] : operands[0];
+    if (is_divided(c, &p->tensors[of])) return part_index(c, kind == KIND_SLICE, out);
+    return context_index(c, 0, out);
 }
 
 // The elements of a row of the whole, and of one position of it: places of dropout's mask.
@@ -130,18 +167,14 @@ static Status copy_with_index(Context *c, const Op *op) {
     const Work *w = op_work(copy->from, op);
     Kind kind = work_kind(w);
     int32_t operands[OPERANDS];
-    int count = op->outputs + op->inputs;
-    for (int i = 0; i < count; i++)
-        TRY(program_copy_tensor(copy, op_outputs(copy->plan, op)[i], &operands[i]));
+    int at = op->outputs + index_input(copy->from, op);
+    bool indexed = at < op->outputs + op->inputs;  // by positions of which none was cut
+    for (int i = 0; i < op->outputs + op->inputs; i++)
+        if (i != at) TRY(program_copy_tensor(copy, op_outputs(copy->plan, op)[i], &operands[i]));
     int64_t attrs[ATTRIBUTES] = {0};
     memcpy(attrs, &copy->from->attrs[w->attr_first], (size_t)w->attr_count * sizeof *attrs);
     if (kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD) whole_rows(c, op, &attrs[2]);
-    // Where channels are divided, too, there is an index of positions, of all of them, already.
-    bool indexed = kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD
-                       ? op->inputs > DROPOUT_POSITIONS
-                       : false;
-    int at = indexed ? op->outputs + DROPOUT_POSITIONS : count;
-    TRY(context_index(c, 0, &operands[at]));
+    TRY(add_index(c, op, &operands[at]));
     return plan_add_op(
         copy->to, copy->out,
         &(OpSpec){.name = program_name(copy->from, w->name),
@@ -178,7 +211,8 @@ static Status copy_op(Context *c, const Op *op) {
         return c->kind == CONTEXT_RING ? context_add_ring(c, op) : context_add_exchange(c, op);
     if (kind == KIND_ROUTE || kind == KIND_ROUTE_BACKWARD || kind == KIND_BALANCE)
         return context_add_experts(c, op);
-    return wants_index(kind) ? copy_with_index(c, op) : program_copy_op(&c->copy, op, op->shard);
+    if (index_input(c->copy.from, op) != NONE) return copy_with_index(c, op);
+    return program_copy_op(&c->copy, op, op->shard);
 }
 
 static Status add_sum(Program *p, Plan *plan, int lane, int group, const char *name, Phase phase,
@@ -261,6 +295,8 @@ static Status begin(Context *c, const Program *p) {
     c->ranks = p->axes[c->axis].size;
     if (c->ranks > CONTEXT_MOST)
         FAIL(ERR_USAGE, "--cp %d: a ring has %d ranks at most", c->ranks, CONTEXT_MOST);
+    c->tensor = mesh_find_axis(p, MESH_TENSOR);
+    c->divided = c->slice = NONE;
     for (int i = 0; i < CONTEXT_MOST; i++) c->index[i] = NONE;
     TRY(find_positions(c));
     TRY(program_copy_head(c->copy.to, p));

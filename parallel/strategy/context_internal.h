@@ -14,11 +14,14 @@ typedef struct {
     ProgramCopy copy;  // from the model's program to the one that is cut
     ContextKind kind;
     int axis, ranks, group;
+    int tensor;                             // the axis of that name, or NONE
     int64_t positions;                      // of the whole sequence
     int send, receive;                      // lanes: of keys and values
     int send_gradients, receive_gradients;  // of what is added to their gradients
     int reduce;                             // of sums over the ranks of the axis
     int32_t index[CONTEXT_MOST];            // positions of the piece `hop` before, or NONE
+    int32_t divided, slice;                 // of the part that ranks of `tensor` divide it into:
+                                            // in the whole sequence, and in the piece; or NONE
     Arena *arena;
     uint8_t *chunks;   // [logical tensor] pieces of rows, which have positions, one by one
     uint8_t *partial;  // [tensor of `from`] it is summed over the positions

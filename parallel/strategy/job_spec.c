@@ -138,11 +138,6 @@ static Status check_sequence(const Mesh *mesh) {
     if (mesh_size(mesh, MESH_TENSOR) < 2)
         FAIL(ERR_USAGE, "--sequence-parallel divides positions among the ranks of --tp, and there "
                         "is one; give --tp 2 or more, or leave it out");
-    if (mesh_size(mesh, MESH_CONTEXT) > 1)
-        FAIL(ERR_USAGE,
-             "--sequence-parallel with --cp %d is not built: both divide positions; leave one of "
-             "them out",
-             mesh_size(mesh, MESH_CONTEXT));
     return OK;
 }
 

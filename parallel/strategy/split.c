@@ -290,7 +290,8 @@ Status split_tensor(Program *p, const Model *m, bool sequence) {
                .to = &to,
                .model = m,
                .axis = mesh_find_axis(p, MESH_TENSOR),
-               .sequence = sequence};
+               .sequence = sequence,
+               .numbers = sequence && mesh_axis_size(p, MESH_CONTEXT) > 1};
     if (x.axis == NONE) FAIL(ERR_PLAN, "the program has no mesh axis \"tensor\"");
     Status s = split(&x);
     free(x.added);

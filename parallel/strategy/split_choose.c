@@ -328,9 +328,23 @@ static int64_t find_sequence(const Split *x) {
     return 0;
 }
 
+// Ranks divide what --cp leaves to each; a length that both kinds of attention can have is given.
+static Status refuse_length(int64_t T, int64_t ranks, int64_t pieces) {
+    int64_t unit = ranks * pieces * (ranks % 2 ? 2 : 1), below = T / unit * unit;
+    char fits[48] = "";
+    if (below) snprintf(fits, sizeof fits, "%lld or ", (long long)below);
+    FAIL(ERR_USAGE,
+         "--sequence-parallel divides the positions of each of --cp %lld among --tp %lld, but %lld "
+         "are %lld x %lld x %lld + %lld; give the model a length of %s%lld",
+         (long long)pieces, (long long)ranks, (long long)T, (long long)pieces, (long long)ranks,
+         (long long)(T / (ranks * pieces)), (long long)(T % (ranks * pieces)), fits,
+         (long long)(below + unit));
+}
+
 Status split_place_positions(Split *x) {
     const Plan *plan = &x->from->plans[program_find_when(x->from, WHEN_EACH_STEP, 0)];
-    int64_t T = find_sequence(x), ranks = split_ranks(x);
+    int64_t T = find_sequence(x), ranks = split_ranks(x),
+            pieces = mesh_axis_size(x->from, MESH_CONTEXT);
     if (!T)
         FAIL(ERR_USAGE, "--sequence-parallel divides positions among ranks, and this model has "
                         "no norm of positions; leave it out");
@@ -340,7 +354,8 @@ Status split_place_positions(Split *x) {
              "the model %lld or %lld",
              (long long)T, (long long)ranks, (long long)(T / ranks * ranks),
              (long long)((T / ranks + 1) * ranks));
-    for (int i = 0; i < plan->op_count; i++) {
+    if (T % (ranks * pieces)) return refuse_length(T, ranks, pieces);
+    for (int i = 0; i < plan->op_count && !x->numbers; i++) {
         const Op *op = &plan->ops[i];
         if (op_kind(x->from, op) == KIND_POSITIONS)
             x->parameter[x->from->tensors[op_inputs(plan, op)[1]].logical] = PLACEMENT_SHARD(0);

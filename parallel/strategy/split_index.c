@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROTARY_INDEX = 1, DROPOUT_INDEX = 4, DROPOUT_ROW = 2, DROPOUT_INNER = 3 };
+enum { TABLE_INDEX = 2, ROTARY_INDEX = 1, DROPOUT_INDEX = 4, DROPOUT_ROW = 2, DROPOUT_INNER = 3 };
 
 // An index of the program that is made, of so many elements that lie so.
 static int find_index(const Program *p, int64_t elements, const Placement place[AXES]) {
@@ -58,13 +58,16 @@ static Status index_mask(Split *x, int tensor, int64_t *attrs, int32_t *inputs, 
 Status split_index(Split *x, const Op *op, int64_t *attrs, int32_t *inputs, int *count) {
     Kind kind = op_kind(x->from, op);
     bool mask = kind == KIND_DROPOUT || kind == KIND_DROPOUT_BACKWARD,
-         turn = kind == KIND_ROTARY || kind == KIND_ROTARY_BACKWARD;
-    if (!mask && !turn) return OK;
+         turn = kind == KIND_ROTARY || kind == KIND_ROTARY_BACKWARD,
+         table = x->numbers && (kind == KIND_POSITIONS || kind == KIND_POSITIONS_BACKWARD);
+    if (!mask && !turn && !table) return OK;
     int tensor = op_inputs(x->plan, op)[0];
     Placement how = *split_now(x, &x->state, tensor);
     if (mask && (placement_is_cut(how, 1) || placement_is_cut(how, 2)))
         return index_mask(x, tensor, attrs, inputs, count);
-    if (!turn || !placement_is_cut(how, 1)) return OK;
-    *count = ROTARY_INDEX + 1;
-    return index_of(x, tensor, 1, &inputs[ROTARY_INDEX]);
+    if (mask || !placement_is_cut(how, 1)) return OK;
+    int at =
+        kind == KIND_POSITIONS ? TABLE_INDEX : ROTARY_INDEX;  // backward, the table is no input
+    *count = at + 1;
+    return index_of(x, tensor, 1, &inputs[at]);
 }

@@ -45,6 +45,7 @@ typedef struct {
     int32_t *taken;        // [tensor of `from`] that of `to`, or NONE
     int32_t *used;         // [tensor of `from`] the last operation of `out` that reads or writes it
     bool sequence;         // positions are cut where that is cheaper
+    bool numbers;          // and before along another axis: tables of positions stay whole
     int32_t *first;        // [tensor of `from`] its first variant, or NONE
     SplitVariant *variants;
     int variant_count, variant_capacity;

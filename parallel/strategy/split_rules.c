@@ -105,8 +105,13 @@ Status split_judge(const Split *x, const Plan *plan, const Op *op, SplitState *s
     TRY(check_tokens(x, plan, op, s));
     const int32_t *outputs = op_outputs(plan, op);
     for (int o = 0; o < op->outputs; o++) before[o] = *split_now(x, s, outputs[o]);
-    const Along along = {
-        .p = x->from, .plan = plan, .op = op, .axis = x->axis, .state = s->now, .infers = true};
+    const Along along = {.p = x->from,
+                         .plan = plan,
+                         .op = op,
+                         .axis = x->axis,
+                         .state = s->now,
+                         .infers = true,
+                         .numbers = x->numbers};
     Status judged = placement_judge(&along);
     for (int o = 0; o < op->outputs && judged != OK; o++) *split_now(x, s, outputs[o]) = before[o];
     return judged;
