@@ -108,6 +108,11 @@ static JobSpec without(const JobSpec *s, MeshAxis a) {
     return out;
 }
 
+// Ranks that share experts: those along data, or with them all along context.
+static int degree_of(const Mesh *m, MeshAxis a) {
+    return mesh_size(m, a) * (a == MESH_EXPERT && m->wide_experts ? mesh_size(m, MESH_CONTEXT) : 1);
+}
+
 static Status add_without(Table *t, const JobSpec *spec, const char *option, Arena *arena) {
     Planned other;
     char name[64];
@@ -133,8 +138,10 @@ static Status print_table(const JobSpec *s, const Mesh *m, const Planned *all, A
     table_init(&t, a, columns, 6);
     planned_row(&t, "as chosen", s->ranks, all);
     for (int i = 0; i < DEGREES; i++) {
-        const JobSpec spec = without(s, degrees[i].axis);
-        if (mesh_size(m, degrees[i].axis) > 1) TRY(add_without(&t, &spec, degrees[i].option, a));
+        JobSpec spec = without(s, degrees[i].axis);
+        if (degrees[i].axis == MESH_CONTEXT && m->wide_experts)
+            spec.strategy.experts = mesh_size(m, MESH_EXPERT);
+        if (degree_of(m, degrees[i].axis) > 1) TRY(add_without(&t, &spec, degrees[i].option, a));
     }
     JobSpec keeps = *s;
     keeps.strategy.recompute = RECOMPUTE_NONE;
@@ -147,7 +154,7 @@ static Status print_table(const JobSpec *s, const Mesh *m, const Planned *all, A
 // Is it an exchange of tokens among ranks that share experts, or a sum among these alone?
 static bool is_of_experts(const Program *p, const Traffic *t) {
     bool own_axis = mesh_find_axis(p, MESH_EXPERT) != NONE;
-    return t->axes == 1 << mesh_expert_axis(p) && (own_axis || t->kind == KIND_ALL_TO_ALL);
+    return t->axes == mesh_expert_axes(p) && (own_axis || t->kind == KIND_ALL_TO_ALL);
 }
 
 // Is it sent along an axis? Along data, what is summed along data and others at once, too.
@@ -193,8 +200,22 @@ static void say_data(char *out, const JobSpec *s, int size) {
                 "take over slow links.");
 }
 
-static void say_experts(char *out, int size, int groups) {
-    if (groups == 1 && size == 2)
+// With ranks along context, of which all data parallel ranks are `groups` groups.
+static void say_wide_experts(char *out, int size, int groups) {
+    text_append(out, WORDS_OF_AN_AXIS,
+                "%d ranks, whose rows or positions differ, share the experts of each layer", size);
+    if (groups > 1)
+        text_append(out, WORDS_OF_AN_AXIS,
+                    ", and %d such groups hold the same ones, whose gradients are summed over the "
+                    "groups",
+                    groups);
+}
+
+static void say_experts(char *out, const Mesh *m) {
+    int size = mesh_size(m, MESH_EXPERT), groups = mesh_size(m, MESH_DATA) / size;
+    if (m->wide_experts)
+        say_wide_experts(out, degree_of(m, MESH_EXPERT), groups);
+    else if (groups == 1 && size == 2)
         text_append(out, WORDS_OF_AN_AXIS,
                     "both data parallel ranks share the experts of each layer");
     else if (groups == 1)
@@ -317,13 +338,13 @@ static void print_wrapped(const char *text, int indent) {
 static Status say_axis(const Planned *all, const JobSpec *s, const Mesh *m, MeshAxis a,
                        Arena *arena) {
     char words[WORDS_OF_AN_AXIS] = "", size[UNITS_TEXT];
-    if (mesh_size(m, a) == 1) return OK;  // the program may have no such axis
+    if (degree_of(m, a) == 1) return OK;  // the program may have no such axis
     Traffic t = along(all, a);
     printf("\n%s %d: a rank sends %s a step in %lld communication%s\n", mesh_axis_name(a),
-           mesh_size(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
+           degree_of(m, a), units_print_size(size, (int64_t)(t.bytes + 0.5)), (long long)t.count,
            t.count == 1 ? "" : "s");
     if (a == MESH_DATA) say_data(words, s, mesh_size(m, a));
-    if (a == MESH_EXPERT) say_experts(words, mesh_size(m, a), m->data / mesh_size(m, a));
+    if (a == MESH_EXPERT) say_experts(words, m);
     if (a == MESH_TENSOR) say_tensor(words, &all->program, s, mesh_size(m, a));
     if (a == MESH_PIPE) TRY(say_pipe(words, s, mesh_size(m, a), arena));
     if (a == MESH_CONTEXT) say_context(words, s, mesh_size(m, a));

@@ -18,6 +18,15 @@ static void print_place(const Mesh *m, const Program *p, MeshAxis a, int rank) {
     if (a == MESH_DATA && sharers > 1) printf("%9" PRId64, of_data % sharers);
 }
 
+static void print_sharers(const Mesh *m) {
+    int sharers = mesh_size(m, MESH_EXPERT);
+    if (m->wide_experts && sharers == 1)
+        printf(" (experts are shared along context)");
+    else if (sharers > 1)
+        printf(" (groups of %d%s share experts)", sharers,
+               m->wide_experts ? ", with all along context," : "");
+}
+
 static Status print_table(const Mesh *m, const Program *p) {
     int64_t ranks = mesh_ranks(m);
     const char *between = ": ";
@@ -26,8 +35,7 @@ static Status print_table(const Mesh *m, const Program *p) {
         MeshAxis a = mesh_at(m, place);
         if (!is_shown(m, a)) continue;
         printf("%s%s %d", between, mesh_axis_name(a), mesh_size(m, a));
-        if (a == MESH_DATA && mesh_size(m, MESH_EXPERT) > 1)
-            printf(" (groups of %d share experts)", mesh_size(m, MESH_EXPERT));
+        if (a == MESH_DATA) print_sharers(m);
         between = " x ";
     }
     printf("\n\n%8s", "rank");

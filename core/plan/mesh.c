@@ -62,7 +62,8 @@ Status mesh_parse_order(Mesh *m, const char *text) {
 // The ranks that share experts, then the axis of such groups.
 static Status add_data(Program *p, const Mesh *m) {
     int data = mesh_size(m, MESH_DATA), sharers = mesh_size(m, MESH_EXPERT);
-    if (sharers == 1 || sharers == data) return program_add_axis(p, names[MESH_DATA], data, NULL);
+    bool all = sharers == data, none = sharers == 1 && !m->wide_experts;
+    if (none || all) return program_add_axis(p, names[MESH_DATA], data, NULL);
     if (data % sharers)
         FAIL(ERR_PLAN, "%d data parallel ranks are not groups of %d that share experts", data,
              sharers);
@@ -109,4 +110,9 @@ void mesh_place(Placement placement[AXES], uint16_t axes, Placement how) {
 int mesh_expert_axis(const Program *p) {
     int expert = mesh_find_axis(p, MESH_EXPERT);
     return expert == NONE ? mesh_find_axis(p, MESH_DATA) : expert;
+}
+
+uint16_t mesh_expert_axes(const Program *p) {
+    int group = program_find_group(p, "experts");
+    return group == NONE ? (uint16_t)(1 << mesh_expert_axis(p)) : p->groups[group].axes;
 }

@@ -22,9 +22,11 @@ typedef enum {
 #define MESH_ORDER "pipe,data,context,tensor"
 
 // Sizes; 0 means 1, so that {.data = 4} is a mesh. `order` has the axes, the outermost first; where
-// all of it is 0, they are in MESH_ORDER.
+// all of it is 0, they are in MESH_ORDER. `expert` ranks along data share experts: with
+// `wide_experts` together with all ranks along context.
 typedef struct {
     int pipe, data, context, tensor, expert;
+    bool wide_experts;
     uint8_t order[MESH_AXES];
 } Mesh;
 
@@ -55,5 +57,8 @@ void mesh_place(Placement placement[AXES], uint16_t axes, Placement how);
 
 // The axis along which experts are shared: "expert", or "data" where all ranks along it share them.
 int mesh_expert_axis(const Program *p);
+
+// All axes along which they are, bit i for axis i: those of the group "experts", if there is one.
+uint16_t mesh_expert_axes(const Program *p);
 
 #endif

@@ -76,6 +76,7 @@ static void place(const ProgramCopy *copy, TensorSpec *spec, const Tensor *t) {
     int data = mesh_find_axis(copy->from, MESH_DATA);
     Placement *how = &spec->placement[c->axis];
     if (context_place_queues(c, spec, t)) return;
+    if (how->place == PLACE_SHARD) return;  // experts that ranks of other positions share
     if (c->chunks[t->logical]) {
         *how = PLACEMENT_DIFFERS;
         spec->shape[1] /= c->ranks;
@@ -398,7 +399,7 @@ static Status add_sums(Join *j, Plan *plan, const Gradient *g, int count) {
 
 static Status join_all(Join *j, Plan *plan) {
     static const Role roles[] = {ROLE_GRADIENT, ROLE_SCALAR};
-    uint16_t axes = (uint16_t)(j->axes | 1 << mesh_find_axis(j->p, MESH_CONTEXT));
+    uint16_t axes = (uint16_t)(1 << mesh_find_axis(j->p, MESH_CONTEXT));
     for (int r = 0; r < 2; r++) {
         Gradient *g;
         int count;

@@ -17,8 +17,9 @@ static bool has_queues(const Context *c, const Tensor *t) {
 
 bool context_place_queues(const Context *c, TensorSpec *spec, const Tensor *t) {
     if (!has_queues(c, t)) return false;
-    bool counts = c->chosen[t - c->copy.from->tensors];
-    spec->placement[c->axis] = counts ? PLACEMENT_DIFFERS : PLACEMENT_SHARD(0);
+    bool counts = c->chosen[t - c->copy.from->tensors],
+         away = t->placement[c->axis].place == PLACE_SHARD;
+    if (!away) spec->placement[c->axis] = counts ? PLACEMENT_DIFFERS : PLACEMENT_SHARD(0);
     if (t->dims > 2) spec->shape[2] = units_divide_up(t->shape[2], c->ranks);
     return true;
 }

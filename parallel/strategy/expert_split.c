@@ -18,6 +18,7 @@
 typedef struct {
     ProgramCopy copy;
     int axis, group, lane;  // of the ranks that share experts; they, and their exchanges
+    uint16_t axes;  // of these ranks: `axis` and, where other positions share them, "context"
     int64_t ranks;
     bool *cut;         // [logical tensor] of experts: their weights, and what goes with these
     bool *queues;      // [tensor] it has queues
@@ -81,7 +82,7 @@ static void find(Exchange *x) {
 static void place(const ProgramCopy *c, TensorSpec *spec, const Tensor *t) {
     const Exchange *x = of_copy(c);
     if (!x->cut[t->logical]) return;
-    spec->placement[x->axis] = PLACEMENT_SHARD(0);
+    mesh_place(spec->placement, x->axes, PLACEMENT_SHARD(0));
     spec->shape[0] /= x->ranks;
 }
 
@@ -97,6 +98,7 @@ static Status take_queues(Exchange *x, int from, bool away, int32_t *out) {
     snprintf(name, sizeof name, "%s%s", tensor_name(x->copy.from, from), away ? ".away" : "");
     spec.name = name;
     spec.placement[x->axis] = PLACEMENT_SHARD(away);
+    if (away) mesh_place(spec.placement, x->axes, PLACEMENT_SHARD(1));
     if (away) spec.shape[0] = x->ranks;
     if (away) spec.shape[1] /= x->ranks;
     TRY(program_add_tensor(x->copy.to, &spec, &index));
@@ -109,7 +111,9 @@ static Status take_queues(Exchange *x, int from, bool away, int32_t *out) {
 static int first_of_shards(const Exchange *x, int tensor) {
     const Program *p = x->copy.from;
     const Tensor *t = &p->tensors[tensor];
-    bool alone = mesh_find_axis(p, MESH_EXPERT) == NONE && mesh_find_axis(p, MESH_CONTEXT) == NONE;
+    int context = mesh_find_axis(p, MESH_CONTEXT);
+    bool alone =
+        mesh_find_axis(p, MESH_EXPERT) == NONE && (context == NONE || x->axes >> context & 1);
     if (!alone || t->role != ROLE_GRADIENT || !x->cut[t->logical] || !t->shard) return tensor;
     for (int i = 0; i < p->tensor_count; i++)
         if (p->tensors[i].logical == t->logical && !p->tensors[i].shard) return i;
@@ -268,7 +272,7 @@ static Status split(Exchange *x) {
     TRY(program_copy_head(c->to, c->from));
     c->compute = program_find_lane(c->to, "compute");
     c->host = program_find_lane(c->to, "host");
-    TRY(program_add_group(c->to, "experts", (uint16_t)(1 << x->axis), &x->group));
+    TRY(program_add_group(c->to, "experts", x->axes, &x->group));
     TRY(program_add_lane(c->to, "experts", LANE_COMMUNICATION, x->group, &x->lane));
     return copy_program(x);
 }
@@ -301,12 +305,13 @@ static Status check_experts(const Program *p, int64_t ranks) {
          (long long)ranks);
 }
 
-Status expert_split(Program *p) {
+Status expert_split(Program *p, bool wide) {
     Program to = {0};
     Exchange x = {.copy = {.from = p, .to = &to, .place = place, .take = take},
                   .axis = mesh_expert_axis(p)};
     x.copy.context = &x;
-    x.ranks = p->axes[x.axis].size;
+    x.ranks = p->axes[x.axis].size * (wide ? mesh_axis_size(p, MESH_CONTEXT) : 1);
+    x.axes = (uint16_t)(1 << x.axis | (wide ? 1 << mesh_find_axis(p, MESH_CONTEXT) : 0));
     Status s = check_experts(p, x.ranks);
     if (s == OK) s = split(&x);
     arena_finish(&x.arena);

@@ -53,13 +53,23 @@ static Status check_ranks(const JobSpec *s) {
          product[0] ? "" : "s", model, s->ranks == 1 ? "is" : "are", s->ranks, model);
 }
 
+// Ranks along data share experts, all or groups; or else such groups with all ranks along context.
+static bool is_wide(const JobSpec *s) {
+    int data = job_spec_data_ranks(s), context = mesh_size(&s->mesh, MESH_CONTEXT),
+        experts = s->strategy.experts;
+    return experts > 1 && context > 1 && data % experts && experts % context == 0 &&
+           data % (experts / context) == 0;
+}
+
 Status job_spec_mesh(Mesh *out, const JobSpec *s) {
     *out = s->mesh;
     if (s->mesh_order && mesh_parse_order(out, s->mesh_order) != OK)
         FAIL(ERR_USAGE, "--mesh %.80s: %s", s->mesh_order, status_message());
     if (!s->plan_file) TRY(check_ranks(s));
     out->data = job_spec_data_ranks(s);
+    out->wide_experts = !s->plan_file && is_wide(s);
     out->expert = s->plan_file ? 0 : s->strategy.experts;
+    if (out->wide_experts) out->expert /= mesh_size(&s->mesh, MESH_CONTEXT);
     return OK;
 }
 
@@ -84,7 +94,13 @@ static Status check_sharers(int experts, int ranks) {
 Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
-    TRY(check_sharers(experts, ranks));
+    if (!is_wide(s)) TRY(check_sharers(experts, ranks));
+    if (is_wide(s) && o->zero)
+        FAIL(ERR_USAGE,
+             "--ep %d, among ranks with other positions of --cp, is not built with --zero %d; give "
+             "a "
+             "--dp that %d divides, or leave --zero out",
+             experts, o->zero, experts);
     if (o->data_parallel)
         FAIL(ERR_USAGE,
              "--data-parallel keeps all weights on rank 0, --ep %d divides those of experts; leave "

@@ -39,15 +39,15 @@ Status join_init(Join *j, Program *p, const StrategyOptions *options) {
     TRY(join_init_alone(j, p, options));
     int context = join_over_context(options) ? mesh_find_axis(p, MESH_CONTEXT) : NONE;
     j->sums = (uint16_t)(j->axes | (context == NONE ? 0 : 1 << context));
-    bool held = mesh_find_axis(p, MESH_EXPERT) != NONE || (context != NONE && options->experts > 1);
+    uint16_t holders = (uint16_t)(j->sums & ~mesh_expert_axes(p));
+    bool held = holders && options->experts > 1;
     if (p->axes[j->axis].size < 2 && context == NONE)
         FAIL(ERR_PLAN,
              "distributed data parallel needs two ranks or more along the mesh axis \"data\"");
     TRY(find_group(p, context == NONE ? "data" : "replicas", j->sums, &j->group));
     TRY(program_add_lane(p, "data", LANE_COMMUNICATION, j->group, &j->lane));
     if (!held) return OK;
-    TRY(find_group(p, "holders", (uint16_t)(j->sums & ~(1 << mesh_expert_axis(p))),
-                   &j->holders_group));
+    TRY(find_group(p, "holders", holders, &j->holders_group));
     return program_add_lane(p, "holders", LANE_COMMUNICATION, j->holders_group, &j->holders_lane);
 }
 

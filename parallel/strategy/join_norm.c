@@ -17,7 +17,7 @@ Status join_norm(Join *j, Plan *plan, bool all) {
     int count = 0, last = NONE, group = j->group, lane = j->lane;
     uint16_t axes = j->axes;
     if (!all && j->options->experts > 1) {  // those that hold the same know it
-        axes = (uint16_t)(1 << mesh_expert_axis(j->p));
+        axes = mesh_expert_axes(j->p);
         group = program_find_group(j->p, "experts");
         lane = program_find_lane(j->p, "experts");
     }

@@ -33,7 +33,7 @@ static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
 static Status divide(Program *out, const Model *m, const StepSpec *spec,
                      const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
-    if (strategy->experts > 1) TRY(expert_split(out));
+    if (strategy->experts > 1) TRY(expert_split(out, spec->mesh.wide_experts));
     if (splits(spec)) TRY(split_tensor(out, m, strategy->sequence_parallel));
     return cuts(spec) ? context_apply(out, strategy->context) : OK;
 }

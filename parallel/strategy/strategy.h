@@ -90,10 +90,11 @@ Status data_parallel_programs(ProgramSet *out, const Program *p, const StrategyO
 Status sync_batch_norm_apply(Program *p, const StrategyOptions *options) MUST_USE;
 
 // Expert parallelism: the data parallel ranks, as many as strategy.experts, share the experts of
-// each layer of a model's untransformed program, and exchange tokens on the lane "experts". What
-// joins gradients follows. The program is replaced; on failure it is zeroed. ERR_USAGE: experts
-// that they cannot share equally, or none.
-Status expert_split(Program *p) MUST_USE;
+// each layer of a model's untransformed program, and exchange tokens on the lane "experts"; `wide`:
+// with all ranks along "context", which context_apply() cuts afterwards. What joins gradients
+// follows. The program is replaced; on failure it is zeroed. ERR_USAGE: experts that they cannot
+// share equally, or none.
+Status expert_split(Program *p, bool wide) MUST_USE;
 
 // Let the backward of the step compute activations again, just before it reads them, instead of
 // keeping them from the forward: of each segment of the network (a block, or what lies between

@@ -149,6 +149,81 @@ START_TEST(ranks_with_the_same_positions_share_experts) {
 }
 END_TEST
 
+// A degree that divides no number of data parallel ranks takes those along context, too: all ranks,
+// those of one row, or groups of which others hold the same experts.
+START_TEST(ranks_with_other_positions_share_them_too) {
+    static const struct {
+        int data, context, expert, tensor, pipe, micro_batches, shards;
+        double clip;
+        ContextKind kind;
+        const char *order;
+    } cases[] = {{1, 2, 2, 1, 1, 2, 1, 0.1, CONTEXT_RING, NULL},
+                 {1, 2, 2, 1, 1, 1, 2, 0, CONTEXT_ALL_TO_ALL, NULL},
+                 {2, 2, 4, 1, 1, 2, 2, 0.1, CONTEXT_RING, "pipe,context,data,tensor"},
+                 {3, 2, 2, 1, 1, 1, 3, 0.1, CONTEXT_RING, NULL},
+                 {2, 4, 4, 1, 1, 1, 2, 0.1, CONTEXT_RING, "tensor,context,data,pipe"},
+                 {1, 2, 2, 2, 1, 2, 1, 0, CONTEXT_RING, NULL},
+                 {1, 2, 2, 1, 2, 2, 1, 0.1, CONTEXT_RING, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        JobOptions o = options_of(1, 0);
+        Ending one;
+        o.spec.model = shorter;
+        o.spec.batch = 12;
+        o.spec.optimizer.clip = cases[i].clip;
+        o.spec.shards = cases[i].shards;
+        o.spec.micro_batches = cases[i].micro_batches;
+        ending_run(&one, &arena, &o);
+        o.spec.mesh =
+            (Mesh){.context = cases[i].context, .tensor = cases[i].tensor, .pipe = cases[i].pipe};
+        o.spec.ranks = cases[i].context * cases[i].data * cases[i].tensor * cases[i].pipe;
+        o.spec.strategy.experts = cases[i].expert;
+        o.spec.strategy.context = cases[i].kind;
+        o.spec.strategy.sequence_parallel = cases[i].tensor > 1;
+        o.spec.mesh_order = cases[i].order;
+        check(&o, &one, 1e-12);
+        ending_finish(&one);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Each layer sends loads, tokens and results, and the gradients of both: five exchanges, of E
+// queues with the rank's share of their room each time; all but those of a rank's own experts go.
+START_TEST(tokens_go_to_ranks_of_other_positions) {
+    enum { B = 8, T = 24, C = 16, P = 2, REAL = 8, ROOM = B * T / P };
+    JobOptions o = options_of(P, P);
+    Outcome got;
+    o.spec.strategy.experts = P;
+    o.steps = 1;
+    ck_assert_ok(training_run(&got, &o, NULL));
+    const Program *p = job_program(&got.job, 0);
+    for (int t = 0; t < p->tensor_count; t++)
+        if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].dims == 3)
+            ck_assert_int_eq(p->tensors[t].shape[0], EXPERTS / P);
+    CommCount count = outcome_count(&got, 1, "step", "experts", COLLECTIVE_ALL_TO_ALL);
+    ck_assert_int_eq(count.calls, 5 * LAYERS);
+    ck_assert_int_eq(count.bytes,
+                     (int64_t)LAYERS * (4 * EXPERTS * ROOM * C * REAL + EXPERTS * 8) / P);
+    outcome_finish(&got);
+}
+END_TEST
+
+START_TEST(what_cannot_be_shared_is_refused) {
+    JobOptions o = options_of(2, 2);
+    Job job;
+    o.spec.strategy.experts = 3;
+    ck_assert_fails(job_create(&job, &o), ERR_USAGE,
+                    "--ep 3: data parallel ranks share the experts, and there is 1");
+    o = options_of(6, 2);
+    o.spec.batch = 12;
+    o.spec.strategy.experts = 2;
+    o.spec.strategy.zero = 1;
+    ck_assert_fails(job_create(&job, &o), ERR_USAGE,
+                    "--ep 2, among ranks with other positions of --cp, is not built with --zero 1; "
+                    "give a --dp that 2 divides, or leave --zero out");
+}
+END_TEST
+
 // Two of two experts: each gets all tokens, 64 on one rank. At 90 % of a fair share there is room
 // for ceil(57.6) = 58 of them; of 16 on each of four ranks for ceil(14.4) = 15. All ranks say so.
 START_TEST(each_rank_drops_of_its_own_tokens) {
@@ -212,5 +287,7 @@ END_TEST
 
 SUITE("context experts", tokens_that_are_cut_train_as_on_one_rank,
       single_precision_and_the_fast_device_stay_within_the_contract, other_degrees_go_with_it,
-      ranks_with_the_same_positions_share_experts, each_rank_drops_of_its_own_tokens,
-      choices_are_gathered_where_experts_are_balanced, a_balance_of_a_ranks_own_tokens_is_seen)
+      ranks_with_the_same_positions_share_experts, ranks_with_other_positions_share_them_too,
+      tokens_go_to_ranks_of_other_positions, what_cannot_be_shared_is_refused,
+      each_rank_drops_of_its_own_tokens, choices_are_gathered_where_experts_are_balanced,
+      a_balance_of_a_ranks_own_tokens_is_seen)
