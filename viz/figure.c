@@ -49,14 +49,17 @@ static void text_buffer_finish(TextBuffer *w) {
 
 // --- the script's variables
 
-// Between single quotes gnuplot takes everything as it is; a quote is written twice.
+// Between single quotes gnuplot takes everything as it is. A quote itself is joined on between
+// double ones: gnuplot 5.4 loses its place at two quotes in a row that are each written twice.
 static void write_quoted(FILE *out, const char *text, size_t length) {
     putc('\'', out);
     for (size_t i = 0; i < length;) {
         int bytes = printable_length(text + i);
-        if (text[i] == '\'') putc('\'', out);
         if (bytes == 0) putc('?', out);
-        fwrite(text + i, 1, (size_t)bytes, out);
+        if (text[i] == '\'')
+            fputs("'.\"'\".'", out);
+        else
+            fwrite(text + i, 1, (size_t)bytes, out);
         i += bytes ? (size_t)bytes : 1;
     }
     putc('\'', out);
