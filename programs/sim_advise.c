@@ -373,6 +373,7 @@ static Status print_json(const Advise *a) {
 
 static Status check(const Sim *s) {
     TRY(sim_grid_check_alone(s, "advise"));
+    if (s->o->plot) FAIL(ERR_USAGE, "--advise has no figure yet; leave out --plot");
     if (s->o->csv) FAIL(ERR_USAGE, "--advise has --json for programs; leave out --csv");
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--advise is of one number of devices; give --gpus one");

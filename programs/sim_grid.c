@@ -23,7 +23,7 @@ Status sim_grid_check_alone(const Sim *s, const char *name) {
     static const char *const others[] = {
         "trace",       "ranks",        "compare", "critical-path", "what-if", "sweep",
         "print-plan",  "print-memory", "explain", "plain",         "preview", "report",
-        "predictions", "sensitivity",  "advise",  "print-mesh",    "plot"};
+        "predictions", "sensitivity",  "advise",  "print-mesh"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(name, others[i]) && sim_given(s, others[i]))
             FAIL(ERR_USAGE, "--%s simulates devices and prints a table of its own; leave out --%s",
@@ -134,6 +134,7 @@ static Status read_tokens(Grid *g) {
 
 static Status check(const Sim *s) {
     TRY(sim_grid_check_alone(s, "sweep"));
+    if (s->o->plot) FAIL(ERR_USAGE, "--sweep has no figure yet; leave out --plot");
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--gpus of several numbers is a sweep by itself; give --sweep gpus=1,2,4");
     return OK;

@@ -211,7 +211,7 @@ static const OptionDetail details[] = {
     {.topic = "sensitivity",
      .text = "A tornado: peaks, bandwidths, latencies and NCCL's constants of the platform, each "
              "10 % less and 10 % more with the others as they are. Left of the middle the step is "
-             "shorter. --csv, --json. docs/formats.md, \"Summaries\".",
+             "shorter. --csv, --json, --plot. docs/formats.md, \"Summaries\".",
      .others = "tornado"},
     {.topic = "advise",
      .text = "Chooses --tp, --cp, --pp, --ep, --zero, --recompute, --schedule, --accumulate and "
@@ -237,7 +237,8 @@ static const OptionDetail details[] = {
              "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},
     {.topic = "plot",
      .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
-             "numbers of ranks or more; gnuplot draws the pictures. docs/formats.md, \"Figures\"."},
+             "numbers of ranks or more. With --sensitivity a tornado. gnuplot draws the pictures. "
+             "docs/formats.md, \"Figures\"."},
 };
 
 static const OptionExample examples[] = {

@@ -7,10 +7,12 @@
 #include "core/base/table.h"
 #include "core/cli/terminal.h"
 #include "programs/sim_change.h"
+#include "programs/sim_figures.h"
 #include "programs/sim_grid.h"
 #include "programs/sim_sweep_internal.h"
 #include "sim/platform_numbers.h"
 #include "sim/points.h"
+#include "viz/tornado.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -35,12 +37,12 @@ typedef struct {
     int count;
     Point points[1 + SIDES * PLATFORM_NUMBERS];  // the first is of the platform as it is
     SimWatch *watch;
-} Tornado;
+} Effects;
 
 // --- simulating
 
 static Status make(void *context, PointInput *out, Arena *a, int i) {
-    const Tornado *t = context;
+    const Effects *t = context;
     Machine *m = ARENA_NEW(a, Machine, 1);
     if (!m) FAIL(ERR_MEMORY, "out of memory");
     out->job = &t->line->job;
@@ -56,7 +58,7 @@ static Status make(void *context, PointInput *out, Arena *a, int i) {
 }
 
 static void follow(void *context, int ended, int all_ended) {
-    const Tornado *t = context;
+    const Effects *t = context;
     (void)ended;
     sim_watch_share(t->watch, (double)all_ended / (1 + SIDES * t->count));
 }
@@ -70,10 +72,10 @@ static double magnitude(const Effect *e, double now) {
     return fmax(fabs(e->ms[LESS] - now), fabs(e->ms[MORE] - now));
 }
 
-static double now_ms(const Tornado *t) { return t->points[0].step_ms; }
+static double now_ms(const Effects *t) { return t->points[0].step_ms; }
 
 // The largest first; of equal ones in the order of the platform. Numbers are few.
-static void sort(Tornado *t) {
+static void sort(Effects *t) {
     for (int i = 1; i < t->count; i++) {
         Effect e = t->effects[i];
         int at = i;
@@ -83,7 +85,7 @@ static void sort(Tornado *t) {
     }
 }
 
-static Status simulate(Tornado *t, Sim *s) {
+static Status simulate(Effects *t, Sim *s) {
     const LinkModel *link = &t->line->sim.setting.link;
     PlatformNumber numbers[PLATFORM_NUMBERS];
     const PointWork work = {t, make, follow, go_on};
@@ -107,18 +109,18 @@ static Status simulate(Tornado *t, Sim *s) {
 
 enum { NAME = 20, VALUE = 8, CHANGE = 8, BESIDE = NAME + VALUE + 2 * CHANGE + 2 * 4 };
 
-static double percent(const Tornado *t, const Effect *e, int side) {
+static double percent(const Effects *t, const Effect *e, int side) {
     return 100 * (e->ms[side] / now_ms(t) - 1);
 }
 
 // Does it change the step by 0.005 %?
-static bool has_effect(const Tornado *t, const Effect *e) {
+static bool has_effect(const Effects *t, const Effect *e) {
     return magnitude(e, now_ms(t)) >= 5e-5 * now_ms(t);
 }
 
 // '-' of 10 % less, '+' of 10 % more, to the left of the middle where the step is shorter. Where
 // both are on one side the shorter covers the longer.
-static void print_bar(const Tornado *t, const Effect *e, int half) {
+static void print_bar(const Effects *t, const Effect *e, int half) {
     char bar[2 * 64 + 2];
     double most = magnitude(&t->effects[0], now_ms(t));
     int length[SIDES];
@@ -138,7 +140,7 @@ static void print_bar(const Tornado *t, const Effect *e, int half) {
     printf("%.*s\n", end, bar);
 }
 
-static void print_title(const Tornado *t, int width) {
+static void print_title(const Effects *t, int width) {
     const SimJob *job = &t->line->job;
     SweepPhrases p = {width, 0};
     sweep_phrase(&p, "%s", job->spec.model);
@@ -149,7 +151,7 @@ static void print_title(const Tornado *t, int width) {
     puts("\nby how much it changes with each number of the platform");
 }
 
-static void print_unimportant(const Tornado *t, int first, int width) {
+static void print_unimportant(const Effects *t, int first, int width) {
     SweepPhrases p = {width, 0};
     if (first == t->count) return;
     for (int i = first; i < t->count; i++)
@@ -158,7 +160,7 @@ static void print_unimportant(const Tornado *t, int first, int width) {
     putchar('\n');
 }
 
-static void print_table(const Tornado *t) {
+static void print_table(const Effects *t) {
     int width = terminal_width(stdout), half = (width - BESIDE - 1) / 2, i = 0;
     char value[UNITS_TEXT];
     if (half < 6) half = 6;
@@ -175,7 +177,7 @@ static void print_table(const Tornado *t) {
     print_unimportant(t, i, width);
 }
 
-static void print_csv(const Tornado *t) {
+static void print_csv(const Effects *t) {
     puts("schema,number,unit,value,step_ms,less_ms,more_ms");
     for (int i = 0; i < t->count; i++) {
         const Effect *e = &t->effects[i];
@@ -185,7 +187,7 @@ static void print_csv(const Tornado *t) {
     }
 }
 
-static Status print_json(const Tornado *t) {
+static Status print_json(const Effects *t) {
     json_t *numbers = json_array();
     for (int i = 0; numbers && i < t->count; i++) {
         const Effect *e = &t->effects[i];
@@ -204,17 +206,39 @@ static Status print_json(const Tornado *t) {
     return OK;
 }
 
-static Status print(const Tornado *t, const SimOptions *o) {
+static Status print(const Effects *t, const SimOptions *o) {
     if (o->json) return print_json(t);
     o->csv ? print_csv(t) : print_table(t);
     return OK;
 }
 
+// --- the figure
+
+static Status plot(const Sim *s, const Effects *t) {
+    if (!s->o->plot) return OK;
+    const Machine *m = &t->line->sim.machine;
+    FigureOptions o = sim_figures_options(s, m);
+    FigureNotes notes = {0};
+    Report run;
+    TornadoBar *bars = ARENA_NEW(s->arena, TornadoBar, t->count);
+    char(*values)[UNITS_TEXT] = arena_push(s->arena, (size_t)t->count * sizeof *values);
+    if (!bars || !values) FAIL(ERR_MEMORY, "out of memory for %d bars", t->count);
+    TRY(sim_figures_run(&run, s->arena, &t->line->job, m, now_ms(t)));
+    for (int i = 0; i < t->count; i++) {
+        const Effect *e = &t->effects[i];
+        platform_number_print(values[i], &e->number);
+        bars[i] = (TornadoBar){e->number.name, values[i], e->ms[LESS], e->ms[MORE]};
+    }
+    const Tornado tornado = {&run, bars, t->count};
+    return sim_figures_end(s, &o, &notes, figures_tornado(&o, &tornado, &notes));
+}
+
 Status sim_sensitivity_print(Sim *s) {
     TRY(sim_grid_check_alone(s, "sensitivity"));
+    TRY(sim_figures_check(s));
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--sensitivity is of one number of devices; give --gpus one");
-    Tornado *t = ARENA_NEW(s->arena, Tornado, 1);
+    Effects *t = ARENA_NEW(s->arena, Effects, 1);
     if (t) t->line = ARENA_NEW(s->arena, SimChange, 1);
     if (!t || !t->line) FAIL(ERR_MEMORY, "out of memory");
     const SimChangeAsk ask = {NULL, 0, true, "--sensitivity"};
@@ -222,5 +246,6 @@ Status sim_sensitivity_print(Sim *s) {
     Status status = simulate(t, s);
     program_set_finish(&t->set);
     TRY(status);
-    return print(t, s->o);
+    TRY(print(t, s->o));
+    return plot(s, t);
 }

@@ -151,6 +151,16 @@ void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool mea
     fputs(". ", out);
 }
 
+void caption_job(FILE *out, const FigureOptions *o, const Report *r) {
+    char degrees[RUN_DEGREES];
+    fputs("Simulated: ", out);
+    if (o->platform) fprintf(out, "%s, ", o->platform);
+    fprintf(out, "%s, ", r->run.dtype);
+    if (*run_info_degrees(degrees, &r->run, true)) fprintf(out, "%s, ", degrees);
+    caption_ranks(out, o, r->run.ranks);
+    fprintf(out, ", batch %lld. ", (long long)r->run.batch);
+}
+
 void caption_bars(FILE *out, const Series *measured) {
     if (measured->count) fputs("Points: medians", out);
     if (measured->has_intervals) fprintf(out, "; bars: %s", series_interval(measured));

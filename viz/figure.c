@@ -338,3 +338,32 @@ Status figure_close(Figure *f, Status s, const char *const parts[], bool preview
     f->facts = NULL;
     return s;
 }
+
+// Whatever the data are, their caption ends with the command.
+static Status write_form(Figure *f, const FigureForm *form) {
+    TRY(form->write(f, form->data));
+    fputs(" Command: ", f->caption.stream);
+    caption_command(f->caption.stream, f->options->argv, f->options->argc);
+    putc('.', f->caption.stream);
+    return OK;
+}
+
+Status figure_make(const FigureOptions *o, FigureNotes *n, const FigureForm *form) {
+    Arena a = {0};
+    FigureDirectory d;
+    Status s = figure_enter_directory(&d, o);
+    if (s == OK) {
+        Figure f = {.options = o,
+                    .notes = n,
+                    .arena = &a,
+                    .name = form->name,
+                    .directory = d.path,
+                    .run = form->run,
+                    .width = form->width,
+                    .height = form->height};
+        s = figure_close(&f, write_form(&f, form), form->parts, false);
+        figure_leave_directory(&d);
+    }
+    arena_finish(&a);
+    return s;
+}

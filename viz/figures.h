@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Figures from reports, drawn by gnuplot (https://gnuplot.info), which runs as a program:
 // throughput and efficiency against ranks, simulated against measured, where a step goes, how
-// a network learns.
+// a network learns. Figures of other tables have headers of their own (viz/tornado.h, ...).
 //
 // A figure is four files: its data (NAME.dat), the script that draws them (NAME.gp), the picture
 // (NAME.svg) and where all of it comes from (NAME.json); docs/formats.md, "Figures". Data and
@@ -45,10 +45,10 @@ enum { FIGURE_NOTES = 16 };
 typedef struct {
     char lines[FIGURE_NOTES][STATUS_TEXT];  // the last says how many more there were
     int count, left_out;
-    int written, drawn;    // figures whose data and script, whose picture was written
-    const char *names[8];  // of those written
-    bool interrupted;      // no picture is drawn any more; data and scripts still are
-    bool hung;             // gnuplot took too long once, and is not started again
+    int written, drawn;     // figures whose data and script, whose picture was written
+    const char *names[16];  // of those written
+    bool interrupted;       // no picture is drawn any more; data and scripts still are
+    bool hung;              // gnuplot took too long once, and is not started again
 } FigureNotes;
 
 // Each writes the figures for which there are data; a note says which are not written, and why.

@@ -6,6 +6,7 @@
 #include "core/base/embedded.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "viz/caption.h"
 #include "viz/figures.h"
 
 // style.gp, figures.mk and the bodies of the scripts (viz/*.gp).
@@ -55,6 +56,18 @@ void figure_set_names(Figure *f, const char *name, const char *first, const char
 // However it ends, nothing unfinished remains. `s`, or what else went wrong.
 Status figure_close(Figure *f, Status s, const char *const parts[], bool preview) MUST_USE;
 
+// A whole figure at once: what `write` opens and fills in with `data`, of the run, in the directory
+// of the options. The command is added to the caption. It has no preview.
+typedef struct {
+    const char *name;
+    int width, height;
+    const Report *run;
+    Status (*write)(Figure *f, const void *data);
+    const void *data;
+    const char *const *parts;  // as figure_close() takes them
+} FigureForm;
+Status figure_make(const FigureOptions *o, FigureNotes *n, const FigureForm *form) MUST_USE;
+
 // A place to work in: the directory of the options, or a new temporary one. figure_leave_directory
 // removes the latter.
 typedef struct {
@@ -103,12 +116,8 @@ Status series_bootstrap_median(double *low, double *high, double *values, int co
 // `what` are its first words. ERR_MEMORY.
 Status figure_set_title(Figure *f, const char *what, const Series *a, const Series *b) MUST_USE;
 
-void caption_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
-const char *caption_rank(const FigureOptions *o);    // "rank" or "GPU", to which an s is added
-void caption_ranks(FILE *out, const FigureOptions *o, int count);  // "1 rank", "8 GPUs"
 void caption_series(FILE *out, const FigureOptions *o, const Series *s, bool measured);
 void caption_bars(FILE *out, const Series *measured);  // what points are, and bars reach over
-void caption_command(FILE *out, const char *const *argv, int argc);  // as a shell would read it
 json_t *series_size_facts(const Series *measured, const Series *simulated);
 
 // Where larger numbers are easier to read in thousands or millions: 1, 1e3, 1e6, and the unit.

@@ -136,7 +136,29 @@ START_TEST(what_it_cannot_be_asked_with_is_refused) {
 }
 END_TEST
 
+START_TEST(the_figure_has_the_steps_of_the_table) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sensitivity --csv --plot p && "
+                                      "grep \"^6.*19.5T\" p/tornado.dat | cut -f 6 | tr '\\n' ' '"),
+                     0);
+    char steps[64];
+    const char *flops = row_of("flops");
+    snprintf(steps, sizeof steps, "%.9g %.9g ", field(flops, LESS), field(flops, MORE));
+    ck_assert_msg(strstr(it.out, steps) != NULL, "no \"%s\" in %s", steps, it.out);
+    ck_assert(command_wrote(&it, "p/tornado.json") && command_wrote(&it, "p/tornado.gp"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(a_directory_that_cannot_be_written_is_said_before_the_work) {
+    ck_assert_int_eq(command_run(&it, "touch f && sim --gpus 8 --sensitivity --plot f"), 1);
+    ck_assert_str_eq(it.out, "");
+    ck_assert_msg(strstr(it.err, "--plot") && strstr(it.err, "f: "), "%s", it.err);
+    command_finish(&it);
+}
+END_TEST
+
 SUITE("sim_sensitivity", a_link_10_percent_slower_is_the_step_on_that_link,
       a_number_10_percent_more_is_the_step_of_such_a_machine_file, the_largest_effect_is_first,
       bars_point_to_where_the_step_is_shorter_or_longer, threads_change_no_byte,
-      what_it_cannot_be_asked_with_is_refused)
+      what_it_cannot_be_asked_with_is_refused, the_figure_has_the_steps_of_the_table,
+      a_directory_that_cannot_be_written_is_said_before_the_work)
