@@ -141,11 +141,9 @@ const OptionDetail job_details[] = {
      "N neighbours among the data parallel ranks share the experts of each layer: each has 1/N of "
      "them, whole, and computes these for the tokens of all N: two all-to-alls forward, two "
      "backward, of E slots in the capacity each. Their gradients are summed over the ranks with "
-     "the "
-     "same experts alone. N divides --dp and the experts; or it is a multiple of --cp, and N / cp "
-     "divides --dp: then ranks with other positions share them, too. Where N is --dp, the result "
-     "is that of "
-     "--shards N on one rank, to the bit, with one micro-batch.",
+     "the same experts alone. N divides --dp and the experts; or it is a multiple of --cp, and "
+     "N / cp divides --dp: then ranks with other positions share them, too. Where N is --dp, the "
+     "result is that of --shards N on one rank, to the bit, with one micro-batch.",
      "expert-parallel expert-parallel-size ep-size expert-model-parallel-size "
      "expert-parallel-degree expert-parallelism"},
     {"pp",

@@ -95,12 +95,6 @@ Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
     int ranks = job_spec_data_ranks(s), experts = o->experts;
     if (!is_wide(s)) TRY(check_sharers(experts, ranks));
-    if (is_wide(s) && o->zero)
-        FAIL(ERR_USAGE,
-             "--ep %d, among ranks with other positions of --cp, is not built with --zero %d; give "
-             "a "
-             "--dp that %d divides, or leave --zero out",
-             experts, o->zero, experts);
     if (o->data_parallel)
         FAIL(ERR_USAGE,
              "--data-parallel keeps all weights on rank 0, --ep %d divides those of experts; leave "
