@@ -49,7 +49,9 @@ static void print_csv_answers(const Prediction *p) {
     const char *lost = lost_to(p);
     printf(",%s,", lost ? lost : "");
     if (p->answers) printf("%.9g", p->answers->lost_ms);
-    putchar('\n');
+    const Report *r = &p->report;
+    printf(",%.9g,%.9g,%.9g,%.9g\n", r->step_tails_ms.p5, r->step_ms.median, r->step_tails_ms.p95,
+           r->step_tails_ms.p99);
 }
 
 static void print_plain_answers(const Prediction *p) {
@@ -67,13 +69,19 @@ static void print_plain_answers(const Prediction *p) {
         printf("ranks.%d.lost_ms %.9g ms\n", n, p->answers->lost_ms);
     else
         printf("ranks.%d.lost_ms -\n", n);
+    const Report *r = &p->report;
+    printf("ranks.%d.step_p5_ms %.9g ms\n", n, r->step_tails_ms.p5);
+    printf("ranks.%d.step_p50_ms %.9g ms\n", n, r->step_ms.median);
+    printf("ranks.%d.step_p95_ms %.9g ms\n", n, r->step_tails_ms.p95);
+    printf("ranks.%d.step_p99_ms %.9g ms\n", n, r->step_tails_ms.p99);
 }
 
 void sweep_print_csv_heads(void) {
     printf("schema,ranks,batch,step_ms,samples_per_s,speed_up,efficiency");
     for (int b = 0; b < TIME_COUNT; b++) printf(",%s_ms", time_category_name((TimeCategory)b));
     puts(",launch_ms,comm_ms,comm_bytes,memory_bytes,device_bytes,fits"
-         ",tokens_per_s,mfu,hfu,sent_node_bytes,sent_rail_bytes,lost_to,lost_ms");
+         ",tokens_per_s,mfu,hfu,sent_node_bytes,sent_rail_bytes,lost_to,lost_ms"
+         ",step_p5_ms,step_p50_ms,step_p95_ms,step_p99_ms");
 }
 
 void sweep_print_csv_row(const Sweep *s, int i) {

@@ -369,9 +369,11 @@ static void print_steps(const Sweep *s) {
     const Noise *n = &s->setting->noise;
     if (n->variation)
         printf("steps, last row: mean %.4f ms, median %.4f, 8 of 10 from %.4f to %.4f; %d steps\n"
+               "  p5 %.4f, p95 %.4f, p99 %.4f\n"
                "  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
                r->step_ms.mean, r->step_ms.median, r->step_ms.p10, r->step_ms.p90,
-               r->steps - r->warm_up_steps, n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
+               r->steps - r->warm_up_steps, r->step_tails_ms.p5, r->step_tails_ms.p95,
+               r->step_tails_ms.p99, n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
     for (int i = 0; i < n->straggler_count; i++)
         if (n->stragglers[i].rank < r->run.ranks)
             printf("rank %d computes %.4g times as long (--straggler)\n", n->stragglers[i].rank,

@@ -6,7 +6,7 @@
 
 #include "core/cli/option.h"
 
-enum { WORDS = 130 };
+enum { WORDS = 133 };
 extern const OptionWord words[WORDS];
 
 #endif

@@ -65,6 +65,7 @@ static Status measure_steps(Recording *r, Arena *a) {
     for (int i = 0; i < r->steps; i++)
         ms[i] = mean_ms(r, r->row_count ? r->rows[first + i] : steps[i]);
     r->step_ms = statistics_spread(ms, r->steps);
+    r->step_tails_ms = statistics_tails(ms, r->steps);
     return OK;
 }
 

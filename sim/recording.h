@@ -15,10 +15,11 @@ typedef struct {
     Costs *costs;    // per rank, in the arena
     int plan;        // the training step's
     Spread step_ms;  // over the recorded steps without the first: the mean of the ranks' durations
-    int steps;       // of step_ms
-    int *rows;       // of the timelines, in the arena: steps of which all ranks have all spans, the
-    int row_count;   // first included, so that each is replayed by itself; 0: medians are
-    int left_out;    // complete steps, but for operations that a guard skipped
+    Tails step_tails_ms;  // of the same
+    int steps;            // of step_ms
+    int *rows;      // of the timelines, in the arena: steps of which all ranks have all spans, the
+    int row_count;  // first included, so that each is replayed by itself; 0: medians are
+    int left_out;   // complete steps, but for operations that a guard skipped
     bool has_machine;
     Machine machine;  // DIR/machine.yaml, when it is there
 } Recording;

@@ -62,3 +62,9 @@ Spread statistics_spread(double *values, int count) {
                     statistics_quantile(values, count, 0.1),
                     statistics_quantile(values, count, 0.9), count ? sum / count : (double)NAN};
 }
+
+Tails statistics_tails(const double *sorted, int count) {
+    return (Tails){statistics_quantile(sorted, count, 0.05),
+                   statistics_quantile(sorted, count, 0.95),
+                   statistics_quantile(sorted, count, 0.99)};
+}

@@ -135,6 +135,7 @@ static Status add_speed(Report *r, const Steps *s) {
         seconds += took;
     }
     r->step_ms = statistics_spread(ms, count);
+    r->step_tails_ms = statistics_tails(ms, count);
     r->samples_per_s = statistics_spread(rates, count);
     r->samples_per_s.mean = rows / seconds;
     arena_finish(&scratch);

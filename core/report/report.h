@@ -50,6 +50,7 @@ typedef struct {
     int32_t breakdown_steps;           // those of the breakdown: all ranks kept their spans
     Spread samples_per_s;              // mean: all samples over all time
     Spread step_ms;                    // of a step, the mean of its ranks' durations
+    Tails step_tails_ms;               // of the same; NaN in reports of before they were kept
     double breakdown_ms[TIME_COUNT];   // mean over ranks and steps; the sum is step_ms.mean
     const OperationTimes *operations;  // in the order of the plan that most of the steps executed
     int32_t operation_count;           // 0: no spans were kept

@@ -16,6 +16,18 @@ static json_t *spread_to_json(const Spread *s) {
     return NULL;
 }
 
+// The step's spread has its tails, too.
+static json_t *step_to_json(const Report *r) {
+    const Tails *t = &r->step_tails_ms;
+    json_t *out = spread_to_json(&r->step_ms);
+    int failed = json_object_set_new(out, "p5", json_number(t->p5));
+    failed |= json_object_set_new(out, "p95", json_number(t->p95));
+    failed |= json_object_set_new(out, "p99", json_number(t->p99));
+    if (!failed) return out;
+    json_decref(out);
+    return NULL;
+}
+
 static int set_breakdown(json_t *report, const Report *r) {
     json_t *out = json_object();
     int failed = 0;
@@ -175,7 +187,7 @@ static Status to_json(json_t *out, const Report *r) {
     failed |= json_object_set_new(out, "epochs", json_integer(r->epochs));
     failed |= json_object_set_new(out, "warm_up_steps", json_integer(r->warm_up_steps));
     failed |= json_object_set_new(out, "samples_per_s", spread_to_json(&r->samples_per_s));
-    failed |= json_object_set_new(out, "step_ms", spread_to_json(&r->step_ms));
+    failed |= json_object_set_new(out, "step_ms", step_to_json(r));
     failed |= json_object_set_new(out, "breakdown_steps", json_integer(r->breakdown_steps));
     failed |= set_breakdown(out, r);
     failed |= json_object_set_new(out, "coverage", json_number(r->coverage));

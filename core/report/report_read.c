@@ -91,10 +91,25 @@ static Status check_median(const Spread *s, const char *source, const char *key)
     FAIL(ERR_FORMAT, "%s: %s.median: expected a number above 0, found %g", source, key, s->median);
 }
 
+// Older reports do not have them.
+static Status get_tails(Tails *out, const json_t *root, const char *source) {
+    static const char *const keys[] = {"p5", "p95", "p99"};
+    double *const fields[] = {&out->p5, &out->p95, &out->p99};
+    const json_t *step = json_object_get(root, "step_ms");
+    char at[64];
+    for (int i = 0; i < 3; i++) {
+        *fields[i] = (double)NAN;
+        snprintf(at, sizeof at, "step_ms.%s", keys[i]);
+        if (json_object_get(step, keys[i])) TRY(get_quantity(fields[i], root, MS_MOST, source, at));
+    }
+    return OK;
+}
+
 static Status get_speed(Report *r, const json_t *root, const char *source) {
     char at[64];
     TRY(get_spread(&r->samples_per_s, root, RATE_MOST, source, "samples_per_s"));
     TRY(get_spread(&r->step_ms, root, MS_MOST, source, "step_ms"));
+    TRY(get_tails(&r->step_tails_ms, root, source));
     TRY(check_median(&r->samples_per_s, source, "samples_per_s"));
     TRY(check_median(&r->step_ms, source, "step_ms"));
     for (int b = 0; b < TIME_COUNT; b++) {

@@ -38,6 +38,9 @@ START_TEST(speed_is_that_of_the_training_steps_after_the_first) {
     ck_assert_close(r.step_ms.p10, 3.4, 1e-12);  // position 0.2
     ck_assert_close(r.step_ms.p90, 5.8, 1e-12);  // position 1.8
     ck_assert_close(r.step_ms.mean, 14.0 / 3, 1e-12);
+    ck_assert_close(r.step_tails_ms.p5, 3.2, 1e-12);    // position 0.1
+    ck_assert_close(r.step_tails_ms.p95, 5.9, 1e-12);   // position 1.9
+    ck_assert_close(r.step_tails_ms.p99, 5.98, 1e-12);  // position 1.98
     // 8 rows in 5 ms, 8 in 6 ms, 4 in 3 ms; altogether 20 in 14 ms.
     ck_assert_close(r.samples_per_s.median, 4000.0 / 3, 1e-9);
     ck_assert_close(r.samples_per_s.p90, 4000.0 / 3 + 0.8 * (1600 - 4000.0 / 3), 1e-9);

@@ -27,6 +27,7 @@ START_TEST(a_median_that_is_no_time_is_refused_with_its_place) {
         {"\"step_ms\"", "5.0", "-1", "step_ms: median: expected 0 to 4.32e+09, or null, found -1"},
         {"\"step_ms\"", "5.0", "1e308", "step_ms: median: expected 0 to 4.32e+09, or null, found"},
         {"\"step_ms\"", "5.8", "-5.8", "step_ms: p90: expected 0 to"},
+        {"\"step_ms\"", "\"p99\": ", "\"p99\": -", "r.json: step_ms.p99: expected 0 to"},
         {"\"samples_per_s\"", "1333.3333333333333", "0", "samples_per_s.median: expected a number"},
         {"\"samples_per_s\"", "1333.3333333333333", "1e16", "samples_per_s: median: expected 0 to"},
         {"\"breakdown_ms\"", "2.0", "-2.0", "breakdown_ms.compute: expected 0 to 4.32e+09"},
@@ -44,6 +45,17 @@ START_TEST(a_median_that_is_no_time_is_refused_with_its_place) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_fails(reread(&back, &a, cases[i].after, cases[i].from, cases[i].to), ERR_FORMAT,
                         cases[i].message);
+    arena_finish(&a);
+}
+END_TEST
+
+// Reports of before they were kept have no tails.
+START_TEST(a_report_without_tails_is_read) {
+    Arena a = {0};
+    Report back;
+    ck_assert_ok(reread(&back, &a, "\"step_ms\"", "\"p99\"", "\"other\""));
+    ck_assert_close(back.step_tails_ms.p95, 5.9, 1e-9);
+    ck_assert(isnan(back.step_tails_ms.p99));
     arena_finish(&a);
 }
 END_TEST
@@ -115,6 +127,7 @@ START_TEST(steps_that_the_record_had_no_room_for_are_counted) {
 }
 END_TEST
 
-SUITE("report_read", a_median_that_is_no_time_is_refused_with_its_place,
+SUITE("report_read", a_report_without_tails_is_read,
+      a_median_that_is_no_time_is_refused_with_its_place,
       a_name_that_a_terminal_would_obey_is_refused,
       steps_that_the_record_had_no_room_for_are_counted)
