@@ -45,9 +45,11 @@ static const Option options[] = {
      .max = 1e6, .help = "make computation and links so much slower"},
     {.name = "straggler", .kind = OPTION_STRING, AT(straggler), .marks = SIM_PLACE,
      .value = "RANK=K,..", .help = "ranks that compute so much slower, such as 3=1.3"},
-    {.name = "jitter", .kind = OPTION_REAL, AT(jitter), .marks = SIM_PLACE,
-     .value = "CV", .initial = "0", .min = 0, .max = 1,
-     .help = "how much computations vary: standard deviation over mean, from --seed"},
+    {.name = "jitter", .kind = OPTION_STRING, AT(jitter), .marks = SIM_PLACE,
+     .value = "CV|recorded|apart",
+     .help = "how much computations vary, standard deviation over mean; or recorded steps"},
+    {.name = "steps", .kind = OPTION_INT, AT(steps), .marks = SIM_PLACE, .value = "N", .min = 1,
+     .max = 1e6, .help = "simulated steps of --jitter"},
 
     {.kind = OPTION_HEADING, .name = "job", .help = "What is simulated"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -179,7 +181,10 @@ static const OptionDetail details[] = {
      .text = "Each computation takes 1 - CV + CV E times its cost, E exponential with mean 1 from "
              "--seed: most are a little faster, a few much slower, and the mean is the cost. Up to "
              "64 steps are simulated; rows show their mean, the line below the table what 8 of 10 "
-             "take. All ranks are simulated.",
+             "take. All ranks are simulated.\n"
+             "recorded: a replay (--trace alone) of steps drawn from the recorded ones, as many as "
+             "there are, or --steps. apart: each rank draws by itself, as if it had a host of its "
+             "own; what slowed all ranks in one step is left out.",
      .others = "noise variance"},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",

@@ -20,12 +20,13 @@ typedef struct {
     const char *trace, *platform, *link, *compare, *report, *plot, *predictions, *log;
     const char *print_class;
     int64_t batch_per_rank, memory;  // memory: bytes; 0: the platform's
-    double dilate, jitter;
+    double dilate;
+    int64_t steps;  // 0: not given
     IntList ranks, gpus;
-    const char *sizes, *fit, *out;  // of --collective; of --fit
-    const char *what_if;            // KEY=VALUE,..
-    const char *straggler;          // RANK=FACTOR,..
-    const char *sweep;              // KEY=A,B,..
+    const char *sizes, *fit, *out;   // of --collective; of --fit
+    const char *what_if;             // KEY=VALUE,..
+    const char *straggler, *jitter;  // RANK=FACTOR,..; CV or recorded
+    const char *sweep;               // KEY=A,B,..
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;   // SimLaunch
     int threads;  // 0: as many as cores

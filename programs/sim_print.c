@@ -20,11 +20,32 @@ void print_disturbed(const char *indent, const char *done, const HostUse *use) {
 }
 
 // How steps spread that were replayed each by itself, and their mean: the sum of the breakdown.
-static void print_spread(const Spread *simulated, const Spread *recorded) {
-    printf("  8 of 10    %8.3f to %-8.3f    %8.3f to %.3f\n", simulated->p10, simulated->p90,
-           recorded->p10, recorded->p90);
-    printf("  mean       %8.3f               %8.3f                       %+.2f %%\n",
-           simulated->mean, recorded->mean, 100 * report_error(simulated->mean, recorded->mean));
+static void print_spread(const Report *simulated, const Recording *recorded) {
+    const Spread *s = &simulated->step_ms, *r = &recorded->step_ms;
+    const Tails *tail = &simulated->step_tails_ms, *tail_r = &recorded->step_tails_ms;
+    const struct {
+        const char *name;
+        double simulated, recorded;
+    } rows[] = {{"mean", s->mean, r->mean},
+                {"p5", tail->p5, tail_r->p5},
+                {"p95", tail->p95, tail_r->p95},
+                {"p99", tail->p99, tail_r->p99}};
+    printf("  8 of 10    %8.3f to %-8.3f  %8.3f to %.3f\n", s->p10, s->p90, r->p10, r->p90);
+    for (int i = 0; i < 4; i++)
+        printf("  %-10s %8.3f              %8.3f                       %+.2f %%\n", rows[i].name,
+               rows[i].simulated, rows[i].recorded,
+               100 * report_error(rows[i].simulated, rows[i].recorded));
+}
+
+// What draws leave out.
+static void print_draws(const Prediction *p) {
+    if (!p->drawn) return;
+    puts(p->apart
+             ? "  each rank draws whole steps of its own record, whatever the others draw: what\n"
+               "  slowed all ranks in one step is left out"
+             : "  each is a recorded one, of all ranks at once");
+    if (p->apart && isfinite(p->correlation))
+        printf("  correlation of the ranks' own times in a recorded step: %+.2f\n", p->correlation);
 }
 
 static void print_left_out(const Prediction *p, const Recording *r) {
@@ -37,13 +58,18 @@ static void print_left_out(const Prediction *p, const Recording *r) {
 
 void print_replay(const Prediction *p, const Recording *r) {
     const RunInfo *run = &r->traces[0].run;
-    printf("replay of %s on %d rank%s, batch %lld, seed %lld  [simulated from %d step%s]\n",
-           run->model, r->ranks, r->ranks == 1 ? "" : "s", (long long)run->batch,
-           (long long)run->seed, r->steps, r->steps == 1 ? "" : "s");
+    printf("replay of %s on %d rank%s, batch %lld, seed %lld  ", run->model, r->ranks,
+           r->ranks == 1 ? "" : "s", (long long)run->batch, (long long)run->seed);
+    if (p->drawn)
+        printf("[%d drawn from %d step%s]\n", p->report.steps - p->report.warm_up_steps, r->steps,
+               r->steps == 1 ? "" : "s");
+    else
+        printf("[simulated from %d step%s]\n", r->steps, r->steps == 1 ? "" : "s");
     print_left_out(p, r);
+    print_draws(p);
     printf("  step       %8.3f ms simulated  %8.3f ms recorded (median)  %+.2f %%\n", p->step_ms,
            r->step_ms.median, 100 * report_error(p->step_ms, r->step_ms.median));
-    if (p->steps > 2) print_spread(&p->report.step_ms, &r->step_ms);
+    if (p->steps > 2) print_spread(&p->report, r);
     for (int b = 0; b < TIME_COUNT; b++)
         if (p->report.breakdown_ms[b] > 0)
             printf("    %-12s %8.3f ms\n", time_category_name((TimeCategory)b),

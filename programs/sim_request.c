@@ -4,6 +4,7 @@
 #include "core/base/printable.h"
 #include "core/platform/device_traits.h"
 #include "programs/sim_internal.h"
+#include "programs/sim_noise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -138,7 +139,13 @@ static Status take_plan(Sim *s, SimOptions *o) {
 }
 
 bool sim_request_is_replay(const Sim *s) {
-    if (!s->recorded || option_given_marked(s->line, JOB_OPTION | SIM_PLACE)) return false;
+    const OptionLine *l = s->line;
+    if (!s->recorded) return false;
+    for (int i = 0; i < l->table->option_count; i++) {
+        const Option *o = &l->table->options[i];
+        if (l->given[i] && o->marks & (JOB_OPTION | SIM_PLACE) && !sim_noise_suits_replay(s, o))
+            return false;
+    }
     return s->sizes.count == 1 && s->sizes.items[0] == s->recording.ranks;
 }
 
@@ -205,22 +212,6 @@ static Status choose_launch(Sim *s) {
     return OK;
 }
 
-// A straggler that no row has is a slip; rows with fewer devices go without it.
-static Status choose_noise(Sim *s) {
-    const SimOptions *o = s->o;
-    int most = 0;
-    s->setting.noise = (Noise){.variation = (int32_t)llround(o->jitter * NOISE_UNIT),
-                               .seed = (uint64_t)s->job.spec.seed};
-    if (!o->straggler) return OK;
-    TRY(noise_parse_stragglers(&s->setting.noise, s->arena, o->straggler));
-    for (int i = 0; i < s->sizes.count; i++)
-        if (s->sizes.items[i] > most) most = (int)s->sizes.items[i];
-    for (int i = 0; i < s->setting.noise.straggler_count; i++)
-        if (s->setting.noise.stragglers[i].rank >= most)
-            FAIL(ERR_USAGE, "--straggler %s: there are ranks 0 to %d", o->straggler, most - 1);
-    return OK;
-}
-
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
@@ -242,26 +233,22 @@ static Status choose_machine(Sim *s) {
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
     s->setting.dilation = (int64_t)llround(s->dilate * 1000);
-    return choose_noise(s);
+    return sim_noise_choose(s);
 }
 
 Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     SimJob base = s->job;
     RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 4);
-    char *dilate = arena_push(s->arena, UNITS_TEXT), *jitter = arena_push(s->arena, UNITS_TEXT);
-    if (!settings || !dilate || !jitter) FAIL(ERR_MEMORY, "out of memory");
+    char *dilate = arena_push(s->arena, UNITS_TEXT);
+    if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
     snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
-    snprintf(jitter, UNITS_TEXT, "%g", s->o->jitter);
     if (sim_given(s, "batch-per-rank"))
         base.spec.batch = s->o->batch_per_rank * job_spec_data_ranks(&base.spec);
     TRY(sim_job_resize(out, &base, ranks, s->strong));
     out->settings = settings;
-    out->setting_count = 0;
+    TRY(sim_noise_describe(settings, &out->setting_count, s));
     if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
     if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
-    if (s->o->straggler)
-        settings[out->setting_count++] = (RunSetting){"straggler", s->o->straggler};
-    if (s->o->jitter > 0) settings[out->setting_count++] = (RunSetting){"jitter", jitter};
     return OK;
 }
 
@@ -273,6 +260,7 @@ void sim_request_default(SimOptions *o) {
 
 Status sim_request_read(Sim *s, SimOptions *o) {
     TRY(check_line(s->o, s->line));
+    TRY(sim_noise_read(s));
     if (s->o->trace) {
         TRY(recording_read(&s->recording, s->arena, s->o->trace));
         s->recorded = true;

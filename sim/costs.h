@@ -32,23 +32,31 @@ typedef struct {
                            // the network, if one of its members has it so; NULL: none
 } Costs;
 
+// Which of the steps that have costs of their own a simulated one is, from 0.
+static inline int costs_step(const Costs *c, int simulated) {
+    return c->steps.drawn ? c->steps.drawn[simulated] : simulated;
+}
+
 // Of an operation of a plan in the simulated step with that number, from 0. Where each step has
-// costs of its own, the simulated steps are those.
+// costs of its own, the simulated steps are those, or are drawn from them.
 static inline int64_t costs_op_ps(const Costs *c, int plan, int op, int step) {
-    return c->steps.count ? c->steps.ps[step_costs_at(&c->steps, op, step)] : c->ops[plan][op].ps;
+    const StepCosts *s = &c->steps;
+    return s->count ? s->ps[step_costs_at(s, op, costs_step(c, step))] : c->ops[plan][op].ps;
 }
 static inline int64_t costs_busy_ps(const Costs *c, int plan, int op, int step) {
     const StepCosts *s = &c->steps;
-    return s->count ? s->busy_ps[step_costs_at(s, op, step)] : c->ops[plan][op].ps;
+    return s->count ? s->busy_ps[step_costs_at(s, op, costs_step(c, step))] : c->ops[plan][op].ps;
 }
 static inline int64_t costs_dispatch_ps(const Costs *c, int op, int step) {
-    return c->steps.count ? c->steps.gap_ps[step_costs_at(&c->steps, op, step)] : c->dispatch_ps;
+    const StepCosts *s = &c->steps;
+    return s->count ? s->gap_ps[step_costs_at(s, op, costs_step(c, step))] : c->dispatch_ps;
 }
 static inline int64_t costs_notice_ps(const Costs *c, int op, int step) {
-    return c->steps.notice_ps ? c->steps.notice_ps[step_costs_at(&c->steps, op, step)] : 0;
+    const StepCosts *s = &c->steps;
+    return s->notice_ps ? s->notice_ps[step_costs_at(s, op, costs_step(c, step))] : 0;
 }
 static inline int64_t costs_turn_ps(const Costs *c, int step) {
-    return c->steps.count ? c->steps.turn_ps[step] : c->turn_ps;
+    return c->steps.count ? c->steps.turn_ps[costs_step(c, step)] : c->turn_ps;
 }
 
 Status costs_init(Costs *c, Arena *a, const Program *p) MUST_USE;

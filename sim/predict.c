@@ -9,6 +9,7 @@
 #include "core/platform/device_traits.h"
 #include "core/report/report_alike.h"
 #include "sim/answers.h"
+#include "sim/predict_internal.h"
 #include "sim/predict_place.h"
 #include "sim/simulate.h"
 
@@ -17,40 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 3 };  // simulated: the first begins on all ranks at once, the last is what repeats
-
-// Ranks that execute one program with one set of costs.
-typedef struct {
-    const Costs *costs;
-    int ranks;
-} RunClass;
-
-// One run of the simulator.
-typedef struct {
-    const RunClass *classes;
-    const Costs *const *costs;        // per rank
-    const HostModel *host;            // NULL: ranks have devices,
-    const TopologyOptions *topology;  // on this network, or without one
-    const SimulateWatch *watch;
-    const Fold *fold;    // of the ranks; NULL: all are simulated
-    const Noise *noise;  // NULL: none
-    const CriticalBillForm *critical;
-    bool unkept;
-    int class_count, plan, ranks, steps;
-    int64_t batch;
-} Run;
-
-static const Program *class_program(const Run *run, int class) {
-    return run->classes[class].costs->program;
-}
-static const Plan *class_plan(const Run *run, int class) {
-    return &class_program(run, class)->plans[run->plan];
-}
-
 // Is it the first class with its program? In a replay every rank has costs of its own.
 static bool class_is_new(const Run *run, int class) {
     int first = 0;
-    while (class_program(run, first) != class_program(run, class)) first++;
+    while (run_class_program(run, first) != run_class_program(run, class)) first++;
     return first == class;
 }
 
@@ -141,10 +112,11 @@ static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
     const StepCosts *each = &c->steps;
     for (int k = 0; k < each->count; k++) {
         hash = hash_u64(hash, (uint64_t)each->turn_ps[k]);
-        for (int i = 0; i < c->program->plans[plan].op_count; i++)
-            hash = hash_u64(hash_u64(hash, (uint64_t)costs_op_ps(c, plan, i, k)),
-                            (uint64_t)costs_dispatch_ps(c, i, k));
+        for (int i = 0; i < each->ops; i++)
+            hash = hash_u64(hash_u64(hash, (uint64_t)each->ps[step_costs_at(each, i, k)]),
+                            (uint64_t)each->gap_ps[step_costs_at(each, i, k)]);
     }
+    for (int k = 0; k < each->drawn_count; k++) hash = hash_u64(hash, (uint64_t)each->drawn[k]);
     return hash;
 }
 
@@ -161,7 +133,7 @@ static uint64_t mix_ranks(uint64_t hash, const Run *run) {
 static Status hash_inputs(uint64_t *out, const Run *run) {
     uint64_t hash = HASH_START;
     for (int c = 0; c < run->class_count; c++)
-        if (class_is_new(run, c)) TRY(mix_program(&hash, class_program(run, c)));
+        if (class_is_new(run, c)) TRY(mix_program(&hash, run_class_program(run, c)));
     for (int c = 0; c < run->class_count; c++)
         hash = mix_costs(hash, run->classes[c].costs, run->plan);
     hash = mix_ranks(hash, run);
@@ -251,8 +223,8 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
 static void count_sources(Prediction *out, const Run *run) {
     for (int c = 0; c < run->class_count; c++) {
         if (!class_is_new(run, c)) continue;
-        const Program *p = class_program(run, c);
-        const Plan *plan = class_plan(run, c);
+        const Program *p = run_class_program(run, c);
+        const Plan *plan = run_class_plan(run, c);
         int64_t memory = 0;
         for (int i = 0; i < plan->op_count; i++)
             if (!op_communicates(p, &plan->ops[i]))
@@ -262,7 +234,7 @@ static void count_sources(Prediction *out, const Run *run) {
     }
 }
 
-static Status execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) {
+Status predict_execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) {
     int count = fold_count(run->fold, run->ranks);
     Timeline *lines = ARENA_NEW(a, Timeline, count);
     if (!lines) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
@@ -287,42 +259,6 @@ bool prediction_fits(const Prediction *p) {
     return !p->report.device_bytes || p->memory_bytes <= p->report.device_bytes;
 }
 
-Status predict_replay(Prediction *out, Arena *a, const Recording *r) {
-    *out = (Prediction){.replay = true, .steps = r->costs[0].steps.count};
-    const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
-    RunClass *classes = ARENA_NEW(a, RunClass, r->ranks);
-    if (!costs || !classes) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
-    for (int k = 0; k < r->ranks; k++) {
-        costs[k] = &r->costs[k];
-        classes[k] = (RunClass){&r->costs[k], 1};
-    }
-    HostModel host = {.cores = r->ranks, .spin_ps = INT64_MAX};
-    if (r->has_machine && r->machine.is_host) {
-        host.poll_ps = r->machine.host.poll_ps;
-        if (!out->steps && r->ranks > r->machine.host.cores) host = r->machine.host;
-    }
-    SimJob job;
-    TRY(sim_job_recorded(&job, &r->traces[0].run, &r->set));
-    bool timed = device_traits_platform(job.spec.device) != NULL;
-    TRY(execute(out, a,
-                &(Run){.classes = classes,
-                       .class_count = r->ranks,
-                       .costs = costs,
-                       .host = timed ? NULL : &host,
-                       .plan = r->plan,
-                       .ranks = r->ranks,
-                       .steps = out->steps         ? out->steps
-                                : r->set.count > 1 ? STEPS
-                                                   : 1,
-                       .batch = job.spec.batch},
-                &job));
-    if (out->steps) out->step_ms = out->report.step_ms.median;
-    const RunInfo *run = &r->traces[0].run;  // as it was described when it ran
-    out->report.run.strategy = run->strategy;
-    out->report.run.strategy_count = run->strategy_count;
-    return OK;
-}
-
 // --- predicting
 
 // A latency that becomes longer than time can tell is refused when the link is added.
@@ -339,10 +275,11 @@ static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) 
     double ms = 1e-9 * (double)d->launch_ps * (double)(dilation ? dilation : 1000) / 1000;
     double count = 0;
     for (int c = 0; c < run->class_count; c++) {
-        const Plan *plan = class_plan(run, c);
+        const Plan *plan = run_class_plan(run, c);
         int launches = 0;
         for (int i = 0; i < plan->op_count; i++)
-            launches += kind_class(op_kind(class_program(run, c), &plan->ops[i])) == CLASS_COMPUTE;
+            launches +=
+                kind_class(op_kind(run_class_program(run, c), &plan->ops[i])) == CLASS_COMPUTE;
         count += (double)launches * run->classes[c].ranks / run->ranks;
     }
     return ms * count;
@@ -351,8 +288,23 @@ static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) 
 // Enough for quantiles, but in large worlds, where spans of all would take too much memory.
 static int jittered_steps(const Run *run) {
     const int64_t most = 64, least = 8, spans = 1 << 22;
-    int64_t steps = spans / run->ranks / (class_plan(run, 0)->op_count + 1);
-    return 1 + (int)(steps > most ? most : steps < least ? least : steps);
+    int64_t steps = spans / run->ranks / (run_class_plan(run, 0)->op_count + 1);
+    return (int)(steps > most ? most : steps < least ? least : steps);
+}
+
+// In a step, of all ranks.
+static int64_t devices_operations(const Run *run) {
+    int64_t ops = 0;
+    for (int c = 0; c < run->class_count; c++)
+        ops += (int64_t)run->classes[c].ranks * run_class_plan(run, c)->op_count;
+    return ops;
+}
+
+Status run_check_room(int ranks, int64_t ops, int steps) {
+    const int64_t most = (1 << 25) / (ops + 1);
+    if (steps <= most) return OK;
+    FAIL(ERR_USAGE, "--steps %d: a step of %d rank%s has %lld operations; give at most %lld steps",
+         steps - 1, ranks, ranks == 1 ? "" : "s", (long long)ops, (long long)most - 1);
 }
 
 static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob *job,
@@ -374,10 +326,11 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     }
     run->topology = &topology;
     if (!noise_is_none(&s->noise)) run->noise = &s->noise;
-    if (s->noise.variation) run->steps = jittered_steps(run);
+    if (s->noise.variation) run->steps = 1 + (s->steps ? s->steps : jittered_steps(run));
+    if (s->steps) TRY(run_check_room(run->ranks, devices_operations(run), run->steps));
     const FoldInput in = {run->costs, run->plan, run->ranks, topology.devices_per_node, run->noise};
     if (!s->unfolded) TRY(fold_choose(&run->fold, &out->not_folded, a, &in, &topology));
-    TRY(execute(out, a, run, job));
+    TRY(predict_execute(out, a, run, job));
     if (s->noise.variation) out->step_ms = out->report.step_ms.mean;
     out->report.device_bytes = s->machine->device.memory_bytes;
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
@@ -403,7 +356,7 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
         costs_from_host(&costs[c], host, calibration);
     }
     run->host = host;
-    return execute(out, a, run, job);
+    return predict_execute(out, a, run, job);
 }
 
 // Costs, as yet unknown, for each class of a set.
@@ -446,7 +399,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
     TRY(make_programs(&set, own, a, job, s));
     Run run = {.plan = program_find_when(&set->programs[0], WHEN_EACH_STEP, 0),
                .ranks = job->spec.ranks,
-               .steps = STEPS,
+               .steps = RUN_STEPS,
                .watch = s->watch,
                .unkept = s->unkept,
                .critical = s->critical,

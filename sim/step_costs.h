@@ -17,6 +17,8 @@ typedef struct {
     const int64_t *notice_ps;  // [step][operation]: of a communication, until the rank sees that it
                                // has ended; NULL: none
     const int64_t *turn_ps;    // [step]: a rank's own time, before and after all operations
+    const int32_t *drawn;      // [simulated step]: which of these it is; NULL: they are simulated
+    int drawn_count;           // in turn
 } StepCosts;
 
 // What a span says of its operation's cost: its duration, or with `share` the CPU time of the rank,

@@ -30,7 +30,8 @@ typedef enum {
     RNG_GENERATE,
     RNG_MASK,
     RNG_MASK_TOKEN,
-    RNG_JITTER
+    RNG_JITTER,
+    RNG_RECORDED
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

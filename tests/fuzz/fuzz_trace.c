@@ -66,7 +66,7 @@ static void lower_and_check(Program *p, const char *device) {
 
 static void replay(Arena *a, const Recording *r) {
     Prediction p;
-    Status s = predict_replay(&p, a, r);
+    Status s = predict_replay(&p, a, r, NULL);
     bool refused = s == ERR_FAILED || s == ERR_FORMAT;
     REQUIRE(s == OK || refused, "%s: %s", status_name(s), status_message());
     REQUIRE(s != OK || p.step_ms >= 0, "a step of %g ms", p.step_ms);

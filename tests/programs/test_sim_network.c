@@ -83,6 +83,12 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
         {"sim --ranks 2 --network store-forward", "ranks of a host share memory; give --gpus"},
         {"sim --gpus 4 --straggler 4=1.5", "there are ranks 0 to 3"},
         {"sim --gpus 4 --straggler 3=0.5", "a factor from 1 to 1000"},
+        {"sim --gpus 4 --jitter 1.5", "--jitter 1.5: expected a number from 0 to 1, or recorded"},
+        {"sim --gpus 4 --jitter 0.1x", "--jitter 0.1x: expected a number"},
+        {"sim --gpus 4 --jitter recorded", "--jitter recorded draws the steps of a recorded run"},
+        {"sim --gpus 4 --steps 9", "--steps 9: steps differ only with --jitter"},
+        {"sim --gpus 4 --jitter 0 --steps 9", "--steps 9: steps differ only with --jitter"},
+        {"sim --gpus 4 --point --jitter 0.1 --steps 1000000", "give at most"},
         {"sim --ranks 2 --jitter 0.1", "are of devices, not of ranks that share a host"},
         {"sim --gpus 4 --point --critical-path --jitter 0.1", "leave out --jitter"},
         {"sim --ranks 2 --nccl-proto ll", "--nccl-proto: NCCL's model is of"},
@@ -133,10 +139,14 @@ START_TEST(jitter_and_stragglers_are_told) {
     ck_assert_int_eq(command_run(&again, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
     ck_assert_str_eq(c.out, again.out);
     expect(&c, "8 of 10 from ");
-    expect(&c, "; 64 steps\n  with computations that vary by 10 % (--jitter), from seed 1");
+    expect(&c, "; 64 steps\n  p5 0.");
+    expect(&c, "\n  with computations that vary by 10 % (--jitter), from seed 1");
     expect(&c, "simulated: all 8 devices: computations jitter, each by itself");
     command_finish(&c);
     command_finish(&again);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --jitter 0.1 --steps 20"), 0);
+    expect(&c, "; 20 steps\n");
+    command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --straggler 3=1.5 -v"), 0);
     expect(&c, "rank 3 computes 1.5 times as long (--straggler)");
     expect(&c, "simulated: all 4 devices: some of them are slower");

@@ -289,7 +289,7 @@ START_TEST(ranks_that_fall_out_of_step_wait_for_each_other) {
         take_turns(&s, &r, each);
         r.has_machine = r.machine.is_host = one_core;
         r.machine.host.cores = 1;
-        ck_assert_ok(predict_replay(&p, &s.arena, &r));
+        ck_assert_ok(predict_replay(&p, &s.arena, &r, NULL));
         ck_assert_int_eq(p.steps, each ? STEPS : 0);
         ck_assert_double_eq_tol(p.step_ms, each ? 300e-6 : median, 1e-12);
         ck_assert_double_eq_tol(p.report.step_ms.median, p.step_ms, 1e-12);

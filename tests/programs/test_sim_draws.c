@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// sim --trace DIR --jitter recorded|apart, as a user types it.
+#include "tests/support/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RECORD "train -q --device reference --model linear --data digits:count=2000 --steps 12 "
+
+static void expect(const Command *c, const char *text) {
+    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
+}
+
+// Drawn from the recorded steps, the same each time; more steps, or another seed, are others.
+START_TEST(recorded_steps_are_drawn) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD
+                                 "--ranks 2 --trace run > log && "
+                                 "sim --trace run --jitter recorded > a && cat a && "
+                                 "sim --trace run --jitter recorded --seed 1 | cmp a - && "
+                                 "! sim --trace run --jitter recorded --seed 2 | cmp -s a - && "
+                                 "sim --trace run --jitter apart --steps 300"),
+                     0);
+    expect(&c, "replay of linear on 2 ranks, batch 64, seed 1  [11 drawn from 11 steps]\n"
+               "  each is a recorded one, of all ranks at once\n");
+    expect(&c, "\n  p99 ");
+    expect(&c, "[300 drawn from 11 steps]\n  each rank draws whole steps of its own record");
+    expect(&c, "correlation of the ranks' own times in a recorded step: ");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(draws_that_suit_no_replay_are_refused) {
+    static const struct {
+        const char *words, *message;
+    } lines[] = {
+        {"--jitter 0.1", "are of devices, not of ranks that share a host"},
+        {"--jitter recorded --batch 32", "--jitter recorded draws the steps of a recorded run"},
+        {"--jitter apart --straggler 1=2", "--jitter apart draws the steps of a recorded run"},
+        {"--steps 5", "--steps 5: steps differ only with --jitter"},
+    };
+    char script[1024] = "";
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        size_t used = strlen(script);
+        snprintf(script + used, sizeof script - used, " && { sim --trace run %s; test $? = 2; }",
+                 lines[i].words);
+    }
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, RECORD "--trace run > log%s", script), 0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        ck_assert_msg(strstr(c.err, lines[i].message), "%s: %s", lines[i].words, c.err);
+    command_finish(&c);
+}
+END_TEST
+
+SUITE("sim_draws", recorded_steps_are_drawn, draws_that_suit_no_replay_are_refused)
