@@ -5,6 +5,7 @@
 
 #include "core/base/host.h"
 #include "core/cli/terminal.h"
+#include "programs/sim_figures.h"
 #include "programs/sim_grid_internal.h"
 
 #include <inttypes.h>
@@ -19,13 +20,18 @@ int sim_grid_threads(const Sim *s) {
     return host.cores < 1 ? 1 : host.cores;
 }
 
+// Runs of --compare are drawn in the figures of a sweep.
+static bool draws_runs(const Sim *s, const char *name, const char *other) {
+    return s->o->plot && !strcmp(name, "sweep") && !strcmp(other, "compare");
+}
+
 Status sim_grid_check_alone(const Sim *s, const char *name) {
     static const char *const others[] = {
         "trace",       "ranks",        "compare", "critical-path", "what-if", "sweep",
         "print-plan",  "print-memory", "explain", "plain",         "preview", "report",
         "predictions", "sensitivity",  "advise",  "print-mesh"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(name, others[i]) && sim_given(s, others[i]))
+        if (strcmp(name, others[i]) && sim_given(s, others[i]) && !draws_runs(s, name, others[i]))
             FAIL(ERR_USAGE, "--%s simulates devices and prints a table of its own; leave out --%s",
                  name, others[i]);
     if (s->o->json && s->o->csv)
@@ -40,14 +46,15 @@ const char *grid_value(const Grid *g, int point, int axis) {
 
 // --- what is asked for
 
-// "4..64" of a whole number stands for doubling.
-static Status add_range(GridAxis *axis, Arena *a, const char *text) {
+// "4..64" of a whole number stands for doubling; a number alone of a pair for both of it.
+static Status add_range(GridAxis *axis, Arena *a, const char *text, bool pair) {
     IntList list;
     TRY(units_parse_list(&list, text));
     for (int i = 0; i < list.count; i++) {
-        char *value = arena_push(a, UNITS_TEXT);
+        char *value = arena_push(a, 2 * UNITS_TEXT);
         if (!value) FAIL(ERR_MEMORY, "out of memory");
-        snprintf(value, UNITS_TEXT, "%" PRId64, list.items[i]);
+        int length = snprintf(value, UNITS_TEXT, "%" PRId64, list.items[i]);
+        if (pair) snprintf(value + length, UNITS_TEXT, ",%" PRId64, list.items[i]);
         if (axis->count == GRID_VALUES)
             FAIL(ERR_USAGE, "--sweep %s: at most %d values", axis->key, GRID_VALUES);
         axis->values[axis->count++] = value;
@@ -58,10 +65,11 @@ static Status add_range(GridAxis *axis, Arena *a, const char *text) {
 static Status add_value(GridAxis *axis, Arena *a, const char *text) {
     const Option *o = sim_change_option(axis->key);
     bool whole = o && (o->kind == OPTION_INT || o->kind == OPTION_SMALL || o->kind == OPTION_LIST);
+    bool pair = o && o->kind == OPTION_PAIR;
     if (!*text)
         FAIL(ERR_USAGE, "--sweep %s=..: a value is empty; expected KEY=A,B, such as tp=1,2,4",
              axis->key);
-    if (whole && strstr(text, "..")) return add_range(axis, a, text);
+    if (pair || (whole && strstr(text, ".."))) return add_range(axis, a, text, pair);
     if (axis->count == GRID_VALUES)
         FAIL(ERR_USAGE, "--sweep %s: at most %d values", axis->key, GRID_VALUES);
     axis->values[axis->count++] = text;
@@ -134,7 +142,6 @@ static Status read_tokens(Grid *g) {
 
 static Status check(const Sim *s) {
     TRY(sim_grid_check_alone(s, "sweep"));
-    if (s->o->plot) FAIL(ERR_USAGE, "--sweep has no figure yet; leave out --plot");
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--gpus of several numbers is a sweep by itself; give --sweep gpus=1,2,4");
     return OK;
@@ -194,12 +201,14 @@ static Status finish(Grid *g, Status status) {
     if (status != OK)
         FAIL(status, "%d of %d rows are done and kept: %s", g->count - open, g->count, why);
     if (!done) FAIL(ERR_USAGE, "--sweep: no row can be made: %s", g->points[0].why);
-    return OK;
+    return grid_plot(g);
 }
 
 Status sim_grid_print(Sim *s) {
     Grid g = {.sim = s, .width = terminal_width(stdout)};
     TRY(check(s));
+    TRY(sim_figures_check(s));
+    TRY(sim_request_reports(s));
     TRY(read_axes(&g));
     TRY(read_tokens(&g));
     g.points = ARENA_NEW(s->arena, Point, g.count);

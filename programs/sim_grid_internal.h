@@ -38,6 +38,9 @@ void grid_print_end(const Grid *g);
 // All points, those that were not made left out. ERR_MEMORY.
 Status grid_print_json(const Grid *g) MUST_USE;
 
+// The figures of --plot, once all points have ended and one at least is done. ERR_IO; ERR_MEMORY.
+Status grid_plot(const Grid *g) MUST_USE;
+
 // The numbers of a point that is done, NULL without memory: for objects of JSON.
 json_t *grid_point_json(const Point *p);
 

@@ -49,6 +49,9 @@ void sim_request_default(SimOptions *o);
 // s->o points to, of which a plan file may set the ranks. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
 Status sim_request_read(Sim *s, SimOptions *o) MUST_USE;
 
+// The reports of --compare alone. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
+Status sim_request_reports(Sim *s) MUST_USE;
+
 // Is nothing asked for but the recorded run itself?
 bool sim_request_is_replay(const Sim *s);
 

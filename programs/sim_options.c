@@ -207,11 +207,12 @@ static const OptionDetail details[] = {
              "For one number of devices (--point).",
      .others = "whatif scenario"},
     {.topic = "sweep",
-     .text = "Each row is what the line with these options gives on its number of devices (as with "
-             "--point). An option of the job or the machine may have several values, 1..64 of "
-             "numbers for doubling; bandwidth, latency, flops, memory and launch of the platform "
-             "have factors, bandwidth=x1,x2. Two keys are all combinations. Rows appear in order; "
-             "Ctrl-C keeps those that are done. --csv, --json. docs/formats.md, \"Summaries\".",
+     .text =
+         "Each row is what the line with these options gives on its number of devices (as with "
+         "--point). An option of the job or the machine may have several values, 1..64 of "
+         "numbers for doubling; bandwidth, latency, flops, memory and launch of the platform "
+         "have factors, bandwidth=x1,x2. Two keys are all combinations. Rows appear in order; "
+         "Ctrl-C keeps those that are done. --csv, --json, --plot. docs/formats.md, \"Summaries\".",
      .others = "grid product scan"},
     {.topic = "sensitivity",
      .text = "A tornado: peaks, bandwidths, latencies and NCCL's constants of the platform, each "
@@ -242,7 +243,9 @@ static const OptionDetail details[] = {
              "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},
     {.topic = "plot",
      .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
-             "numbers of ranks or more. With --sensitivity a tornado. gnuplot draws the pictures. "
+             "numbers of ranks or more. With --sensitivity a tornado; with --sweep "
+             "sweep or layout, and memory, where runs of --compare with the same options are "
+             "measured beside simulated. gnuplot draws the pictures. "
              "docs/formats.md, \"Figures\"."},
 };
 

@@ -31,7 +31,7 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
     return OK;
 }
 
-static Status read_reports(Sim *s) {
+Status sim_request_reports(Sim *s) {
     enum { REPORTS = 64 };
     if (!s->o->compare) return OK;
     Report *reports = ARENA_NEW(s->arena, Report, REPORTS);
@@ -266,7 +266,7 @@ Status sim_request_read(Sim *s, SimOptions *o) {
         s->recorded = true;
     }
     TRY(choose_place(s));
-    TRY(read_reports(s));
+    TRY(sim_request_reports(s));
     TRY(make_job(s));
     TRY(take_plan(s, o));
     choose_sizes(s);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -51,6 +52,10 @@ static void take_numbers(Point *out, const Prediction *p) {
     for (int part = 0; part < REPORT_PARTS; part++) out->parts_ms[part] = answers_part_ms(p, part);
     out->memory_bytes = p->memory_bytes;
     out->device_bytes = p->report.device_bytes;
+    for (int m = 0; m < MEMORY_COUNT && p->answers; m++)
+        out->class_bytes[m] = p->answers->memory_bytes[m];
+    const char *dp = job_spec_setting(&p->report.run, "dp");
+    out->data_ranks = dp ? atoi(dp) : 1;
 }
 
 static Status make_numbers(PointPool *pool, Point *out, Arena *a, int i) {

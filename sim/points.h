@@ -18,6 +18,8 @@ typedef struct {
     double step_ms, samples_per_s, tokens_per_s, mfu, comm_ms;
     double parts_ms[REPORT_PARTS];       // of the step, as answers_part_ms()
     int64_t memory_bytes, device_bytes;  // planned on the rank that needs most; 0: not known
+    int64_t class_bytes[MEMORY_COUNT];   // the same by class
+    int data_ranks;                      // that hold other samples
 } Point;
 
 // Does its memory fit the device? True when that is not known.

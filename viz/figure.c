@@ -51,7 +51,7 @@ static void text_buffer_finish(TextBuffer *w) {
 
 // Between single quotes gnuplot takes everything as it is. A quote itself is joined on between
 // double ones: gnuplot 5.4 loses its place at two quotes in a row that are each written twice.
-static void write_quoted(FILE *out, const char *text, size_t length) {
+static void write_quoted_part(FILE *out, const char *text, size_t length) {
     putc('\'', out);
     for (size_t i = 0; i < length;) {
         int bytes = printable_length(text + i);
@@ -65,6 +65,10 @@ static void write_quoted(FILE *out, const char *text, size_t length) {
     putc('\'', out);
 }
 
+void figure_write_quoted(FILE *out, const char *text) {
+    write_quoted_part(out, text, strlen(text));
+}
+
 void figure_set(Figure *f, const char *name, double value) {
     fprintf(f->settings.stream, "%s = %.10g\n", name, value);
 }
@@ -76,7 +80,7 @@ void figure_set_text(Figure *f, const char *name, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     fprintf(f->settings.stream, "%s = ", name);
-    write_quoted(f->settings.stream, text, strlen(text));
+    figure_write_quoted(f->settings.stream, text);
     putc('\n', f->settings.stream);
 }
 
@@ -109,7 +113,7 @@ static void write_caption(FILE *out, const char *text, int width) {
     for (const char *at = text; *at;) {
         size_t end = line_end(at, columns);
         fputs(at == text ? " \\\n    " : ", \\\n    ", out);
-        write_quoted(out, at, end);
+        write_quoted_part(out, at, end);
         at += end;
         at += *at == ' ';
     }

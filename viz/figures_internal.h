@@ -46,6 +46,7 @@ void figure_block(Figure *f, const char *name);
 
 // A variable of the script; text is quoted so that nothing in it is special.
 void figure_set(Figure *f, const char *name, double value);
+void figure_write_quoted(FILE *out, const char *text);  // as an item of a list
 void figure_set_text(Figure *f, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 // A list of one or both words; at least one is not NULL.

@@ -148,7 +148,53 @@ START_TEST(what_cannot_be_swept_is_refused) {
 }
 END_TEST
 
+START_TEST(a_number_of_a_pair_stands_for_both) {
+    double small = step_of("--gpus 8 --bucket-kib 16,16"),
+           large = step_of("--gpus 8 --bucket-kib 512,512");
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sweep bucket-kib=16..512 --csv"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, ",\"16,16\",done,"));
+    ck_assert_double_eq(csv_number(it.out, 1, 6), small);  // the pair's comma is a field more
+    ck_assert_double_eq(csv_number(it.out, 6, 6), large);
+    ck_assert(small != large);
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(figures_have_the_numbers_of_the_rows) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sweep bucket-kib=16..512 --csv --plot p && "
+                                      "grep '^simulated.512' p/sweep.dat | cut -f 4 && ls p"),
+                     0);
+    char line[64];
+    double step = csv_number(it.out, 6, 6);
+    snprintf(line, sizeof line, "\n%.9g\n", step);
+    ck_assert_msg(strstr(it.out, line) != NULL, "no %s in %s", line, it.out);
+    ck_assert(command_wrote(&it, "p/memory.dat") && !command_wrote(&it, "p/layout.dat"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sweep pp=1,2,tp=1,2 --plot p"), 0);
+    ck_assert(command_wrote(&it, "p/layout.dat") && !command_wrote(&it, "p/sweep.dat"));
+    command_finish(&it);
+}
+END_TEST
+
+START_TEST(runs_with_the_same_options_are_drawn_beside_their_row) {
+    ck_assert_int_eq(
+        command_run(&it,
+                    "train -q --ranks 2 --zero 1 --steps 3 --report 1.json >t1 && train -q "
+                    "--ranks 2 --zero 2 --clip 1 --steps 3 --report 2.json >t2 && sim --gpus 2 "
+                    "--batch 64 --sweep zero=no,1,2 --compare 1.json,2.json --plot p && grep "
+                    "-c ^measured p/sweep.dat && grep '^measured.1' p/sweep.dat"),
+        0);
+    // One run has its row, and is the least of one; the other clips, which the rows do not.
+    ck_assert_ptr_nonnull(strstr(it.out, "\n2\nmeasured\t1\t1\t"));
+    ck_assert_ptr_nonnull(strstr(it.err, "report 2 of 2 is of no point"));
+    command_finish(&it);
+    refuses("--sweep tp=1 --compare r.json", "leave out --compare");
+}
+END_TEST
+
 SUITE("sim_grid", a_row_is_what_its_line_gives_alone, factors_and_doubled_numbers_are_values,
       the_output_is_the_same_bytes_on_any_number_of_threads,
       a_row_that_cannot_be_made_says_why_and_the_others_are_made,
-      an_interrupted_sweep_keeps_its_rows, what_cannot_be_swept_is_refused)
+      an_interrupted_sweep_keeps_its_rows, what_cannot_be_swept_is_refused,
+      a_number_of_a_pair_stands_for_both, figures_have_the_numbers_of_the_rows,
+      runs_with_the_same_options_are_drawn_beside_their_row)
