@@ -14,13 +14,14 @@
 typedef struct Match {
     const Program *program;
     int *row_of;
-    struct Match *next;  // of another program; or NULL
+    const char **work_names, **lane_names;  // in the arena of the report, once a row has them
+    struct Match *next;                     // of another program; or NULL
 } Match;
 
 // The rows that ranks' operations belong to, and how to find a row by what is_row_of() compares.
 typedef struct {
     OperationTimes *rows;  // in the arena of the report, like their texts and all below
-    int count;
+    int count, capacity;
     Match *matches;  // of the programs so far, the last one first
     int *first;      // [slots] the first row in a slot, or NONE
     int *next;       // [rows] the next row in the same slot, or NONE
@@ -41,38 +42,53 @@ static uint64_t hash_of(const Program *p, const Op *op) {
 
 static int slot_of(const Rows *rows, uint64_t hash) { return (int)(hash % (uint64_t)rows->slots); }
 
-static Status add_row(Rows *rows, Arena *a, const Program *p, const Op *op) {
+// The copy of a text that all rows share which have it.
+static const char *text_of(const char **known, Arena *a, const char *text) {
+    if (!*known) *known = arena_string(a, text);
+    return *known;
+}
+
+static Status add_row(Rows *rows, Arena *a, Match *match, const Op *op) {
+    const Program *p = match->program;
     const Work *w = op_work(p, op);
     const char *lane = p->lane_count ? program_name(p, p->lanes[op->lane].name) : "";
     rows->hash[rows->count] = hash_of(p, op);
     OperationTimes *row = &rows->rows[rows->count++];
-    *row = (OperationTimes){.name = arena_string(a, op_name(p, op)),
+    *row = (OperationTimes){.name = text_of(&match->work_names[op->work], a, op_name(p, op)),
                             .kind = kind_name(work_kind(w)),
                             .phase = phase_name((Phase)w->phase),
-                            .lane = arena_string(a, lane),
+                            .lane = text_of(&match->lane_names[op->lane], a, lane),
                             .shard = op->shard,
                             .micro_batch = op->micro_batch};
     if (!row->name || !row->lane) FAIL(ERR_MEMORY, "no memory for the operations of a report");
     return OK;
 }
 
-// Room for `more` rows, and the rows that are there in their slots, each slot's in order.
-static Status index_rows(Rows *rows, Arena *a, int more) {
-    int need = rows->count + more;
-    OperationTimes *copy = ARENA_NEW(a, OperationTimes, need);
-    uint64_t *hash = ARENA_NEW(a, uint64_t, need);
-    rows->slots = need + 1;
+// Room for `more` rows, at least twice as much as before.
+static Status reserve_rows(Rows *rows, Arena *a, int more) {
+    int need = rows->count + more, twice = 2 * rows->capacity;
+    if (need <= rows->capacity) return OK;
+    rows->capacity = need > twice ? need : twice;
+    OperationTimes *copy = ARENA_NEW(a, OperationTimes, rows->capacity);
+    uint64_t *hash = ARENA_NEW(a, uint64_t, rows->capacity);
+    rows->slots = rows->capacity + 1;
     rows->first = ARENA_NEW(a, int, rows->slots);
-    rows->next = ARENA_NEW(a, int, need);
+    rows->next = ARENA_NEW(a, int, rows->capacity);
     if (!copy || !hash || !rows->first || !rows->next)
         FAIL(ERR_MEMORY, "no memory for the operations of a report");
     if (rows->count) memcpy(copy, rows->rows, (size_t)rows->count * sizeof *copy);
     if (rows->count) memcpy(hash, rows->hash, (size_t)rows->count * sizeof *hash);
     rows->rows = copy;
     rows->hash = hash;
+    return OK;
+}
+
+// Room for `more` rows, and the rows that are there in their slots, each slot's in order.
+static Status index_rows(Rows *rows, Arena *a, int more) {
+    TRY(reserve_rows(rows, a, more));
     for (int i = 0; i < rows->slots; i++) rows->first[i] = NONE;
     for (int i = rows->count - 1; i >= 0; i--) {
-        int slot = slot_of(rows, hash[i]);
+        int slot = slot_of(rows, rows->hash[i]);
         rows->next[i] = rows->first[slot];
         rows->first[slot] = i;
     }
@@ -94,14 +110,15 @@ static Status match_rows(Rows *rows, Arena *a, const Program *p) {
     const Plan *plan = &p->plans[rows->plan];
     Match *match = ARENA_NEW(a, Match, 1);
     int *row_of = ARENA_NEW(a, int, plan->op_count);
-    if (!match || !row_of) FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    const char **names = ARENA_NEW(a, const char *, p->work_count + p->lane_count + 2);
+    if (!match || !row_of || !names) FAIL(ERR_MEMORY, "no memory for the operations of a report");
+    *match = (Match){p, row_of, names, names + p->work_count + 1, rows->matches};
     TRY(index_rows(rows, a, plan->op_count));
     for (int i = 0; i < plan->op_count; i++) {
         int row = take_row(rows, p, &plan->ops[i]);
         row_of[i] = row == NONE ? rows->count : row;
-        if (row == NONE) TRY(add_row(rows, a, p, &plan->ops[i]));
+        if (row == NONE) TRY(add_row(rows, a, match, &plan->ops[i]));
     }
-    *match = (Match){p, row_of, rows->matches};
     rows->matches = match;
     return OK;
 }
