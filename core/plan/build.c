@@ -5,6 +5,7 @@
 
 #include "core/base/array.h"
 #include "core/base/hash.h"
+#include "core/plan/build_internal.h"
 #include "core/plan/flops.h"
 #include "core/plan/piece.h"
 
@@ -395,6 +396,32 @@ static Status check_spec(const Program *p, const OpSpec *spec) {
     return OK;
 }
 
+static Status append_op(Plan *plan, int work, const OpSpec *spec) {
+    int operands = spec->output_count + spec->input_count;
+    // One more, so that there is an array for operations without any too.
+    TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands + 1));
+    TRY(ARRAY_RESERVE(plan->ops, plan->op_capacity, plan->op_count + 1));
+    plan->ops[plan->op_count++] = (Op){.work = work,
+                                       .operand_first = plan->operand_count,
+                                       .dep_first = plan->dep_count,
+                                       .guard = spec->guard - 1,
+                                       .shard = spec->shard,
+                                       .micro_batch = spec->micro_batch,
+                                       .outputs = spec->output_count,
+                                       .inputs = spec->input_count,
+                                       .lane = (uint8_t)spec->lane,
+                                       .flags = (uint8_t)spec->flags};
+    for (int i = 0; i < operands; i++)
+        plan->operands[plan->operand_count++] =
+            i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
+    return OK;
+}
+
+Status plan_add_op_of(const Program *p, Plan *plan, int work, const OpSpec *spec) {
+    TRY(check_spec(p, spec));
+    return append_op(plan, work, spec);
+}
+
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
     static const int64_t zeros[ATTRIBUTES];
     OpSpec given = *spec;
@@ -404,25 +431,6 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
     TRY(fill_work(p, &given, &w));
     int work;
     TRY(share_work(p, &w, &given, &work));
-    int operands = spec->output_count + spec->input_count;
-    // One more, so that there is an array for operations without any too.
-    TRY(ARRAY_RESERVE(plan->operands, plan->operand_capacity, plan->operand_count + operands + 1));
-    TRY(ARRAY_RESERVE(plan->ops, plan->op_capacity, plan->op_count + 1));
-    Op *op = &plan->ops[plan->op_count];
-    *op = (Op){.work = work,
-               .operand_first = plan->operand_count,
-               .dep_first = plan->dep_count,
-               .guard = spec->guard - 1,
-               .shard = spec->shard,
-               .micro_batch = spec->micro_batch,
-               .outputs = spec->output_count,
-               .inputs = spec->input_count,
-               .lane = (uint8_t)spec->lane,
-               .flags = (uint8_t)spec->flags};
-    for (int i = 0; i < operands; i++)
-        plan->operands[plan->operand_count++] =
-            i < spec->output_count ? spec->outputs[i] : spec->inputs[i - spec->output_count];
     if (out) *out = plan->op_count;
-    plan->op_count++;
-    return OK;
+    return append_op(plan, work, spec);
 }

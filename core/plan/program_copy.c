@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A copied tensor is found again by its name, so programs that are copied from one have the same
-// names for the same things.
+// names for the same things. With an arena, names are looked up once only.
 #include "core/plan/program_copy.h"
 
+#include "core/plan/build_internal.h"
 #include "core/plan/set.h"
 
 #include <string.h>
@@ -36,7 +37,19 @@ TensorSpec program_copy_spec(const Program *from, const Tensor *t) {
     return spec;
 }
 
-Status program_copy_tensor(ProgramCopy *c, int from, int32_t *out) {
+// `from` does not grow while it is copied.
+static Status remember(ProgramCopy *c) {
+    if (!c->arena || c->tensors) return OK;
+    c->tensors = ARENA_NEW(c->arena, int32_t, c->from->tensor_count + 1);
+    c->works = ARENA_NEW(c->arena, int32_t, c->from->work_count + 1);
+    if (!c->tensors || !c->works)
+        FAIL(ERR_MEMORY, "out of memory for a copy of %d tensors", c->from->tensor_count);
+    for (int t = 0; t < c->from->tensor_count; t++) c->tensors[t] = NONE;
+    for (int w = 0; w < c->from->work_count; w++) c->works[w] = NONE;
+    return OK;
+}
+
+static Status make_tensor(ProgramCopy *c, int from, int32_t *out) {
     const Tensor *t = &c->from->tensors[from];
     int index = program_find_tensor(c->to, tensor_name(c->from, from));
     int32_t other;
@@ -57,8 +70,30 @@ Status program_copy_tensor(ProgramCopy *c, int from, int32_t *out) {
     return OK;
 }
 
+Status program_copy_tensor(ProgramCopy *c, int from, int32_t *out) {
+    TRY(remember(c));
+    if (!c->tensors) return make_tensor(c, from, out);
+    if (c->tensors[from] == NONE) TRY(make_tensor(c, from, &c->tensors[from]));
+    *out = c->tensors[from];
+    return OK;
+}
+
 static Status take(ProgramCopy *c, int from, int32_t *out) {
     return c->take ? c->take(c, from, out) : program_copy_tensor(c, from, out);
+}
+
+// Is the work that was made of this one before that of these operands, too? It follows from their
+// types and shapes.
+static bool is_known(const ProgramCopy *c, const Op *op, const int32_t *operands) {
+    if (!c->works || c->works[op->work] == NONE) return false;
+    for (int i = 0; i < op->outputs + op->inputs; i++) {
+        const Tensor *a = &c->from->tensors[op_outputs(c->plan, op)[i]];
+        const Tensor *b = &c->to->tensors[operands[i]];
+        if (a->dtype != b->dtype || a->dims != b->dims ||
+            memcmp(a->shape, b->shape, sizeof a->shape) != 0)
+            return false;
+    }
+    return true;
 }
 
 Status program_copy_op(ProgramCopy *c, const Op *op, int shard) {
@@ -85,7 +120,10 @@ Status program_copy_op(ProgramCopy *c, const Op *op, int shard) {
                          .shard = shard,
                          .micro_batch = op->micro_batch,
                          .flags = op->flags};
-    return plan_add_op(c->to, c->out, &spec, NULL);
+    if (is_known(c, op, operands)) return plan_add_op_of(c->to, c->out, c->works[op->work], &spec);
+    TRY(plan_add_op(c->to, c->out, &spec, NULL));
+    if (c->works) c->works[op->work] = c->out->ops[c->out->op_count - 1].work;
+    return OK;
 }
 
 Status program_copy_communication(ProgramCopy *c, const Op *op, const int32_t *outputs,

@@ -5,6 +5,7 @@
 #ifndef CORE_PLAN_PROGRAM_COPY_H
 #define CORE_PLAN_PROGRAM_COPY_H
 
+#include "core/base/arena.h"
 #include "core/plan/build.h"
 
 typedef struct ProgramCopy ProgramCopy;
@@ -15,6 +16,10 @@ struct ProgramCopy {
     Plan *out;          // of it
     int compute, host;  // lanes of `to`
     void *context;      // of the caller
+    Arena *arena;       // the caller's, for what is known of the copy so far; NULL: tensors are
+                        // found by their names and works anew, which takes longer
+    int32_t *tensors;   // [tensor of `from`] that of `to`, or NONE; in the arena, NULL at first
+    int32_t *works;     // [work of `from`] that of `to`, or NONE; as `tensors`
 
     // How a tensor that is copied lies, and what else of it changes. NULL: it stays as it is.
     void (*place)(const ProgramCopy *c, TensorSpec *spec, const Tensor *t);
