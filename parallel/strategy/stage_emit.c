@@ -224,16 +224,13 @@ Status stage_broadcast(StageClass *c, const char *name, Phase phase, int root,
 // The last stage alone knows the losses, of each shard one; every rank reports them.
 static Status share_losses(StageClass *c, Phase phase) {
     const Stages *s = c->s;
-    int count = 0,
-        loss = program_find_result(s->from, (int)(c->copy.plan - s->from->plans), RESULT_LOSS);
-    int32_t *losses = ARENA_NEW(&c->s->arena, int32_t, s->local_shards + 1);
-    if (!losses) FAIL(ERR_MEMORY, "out of memory for %d losses", s->local_shards);
-    if (loss == NONE) FAIL(ERR_PLAN, "the program has no result \"loss\"");
-    for (int t = 0; t < s->from->tensor_count; t++)
-        if (s->from->tensors[t].logical == s->from->tensors[loss].logical)
-            TRY(program_copy_tensor(&c->copy, t, &losses[count++]));
+    const StagePlan *plan = c->plan;
+    int32_t *losses = ARENA_NEW(&c->s->arena, int32_t, plan->loss_count + 1);
+    if (!losses) FAIL(ERR_MEMORY, "out of memory for %d losses", plan->loss_count);
+    for (int i = 0; i < plan->loss_count; i++)
+        TRY(program_copy_tensor(&c->copy, plan->losses[i], &losses[i]));
     return stage_broadcast(c, phase == PHASE_EVALUATE ? "broadcast.evaluation" : "broadcast.loss",
-                           phase, stage_rank(s, s->stages - 1), losses, count);
+                           phase, stage_rank(s, s->stages - 1), losses, plan->loss_count);
 }
 
 static Status begin_plan(StageClass *c, int k) {
@@ -322,7 +319,9 @@ static Status add_lasting(StageClass *c) {
 }
 
 Status stage_emit_class(Stages *s, Program *out, int rank) {
-    StageClass c = {.s = s, .rank = rank, .copy = {.from = s->from, .to = out, .place = place}};
+    StageClass c = {.s = s,
+                    .rank = rank,
+                    .copy = {.from = s->from, .to = out, .arena = &s->arena, .place = place}};
     c.copy.context = &c;
     c.counted = ARENA_NEW(&s->arena, bool, s->from->tensor_count + 1);
     if (!c.counted) FAIL(ERR_MEMORY, "out of memory for %d tensors", s->from->tensor_count);

@@ -36,6 +36,8 @@ typedef struct {
     int32_t *crossing_first;        // [unit + 1]
     int crossing_count, crossing_capacity, units;
     bool (*loads)[LOADS];  // [stage] does its forward load the samples, the labels?
+    int32_t *losses;       // tensors, one of each local shard
+    int loss_count;
 } StagePlan;
 
 // What several ranks have a part of, summed over a group of these: the gradient of a weight that
