@@ -34,6 +34,23 @@ static inline int64_t share_elements(Shares s, int64_t i) {
     return share_begin(s, i + 1) - share_begin(s, i);
 }
 
+// The sizes of many shares of one array: the divisions that they have in common, done once. Where
+// units are elements, share i has one more if it begins in the last (U mod n)/n of a unit.
+typedef struct {
+    Shares of;
+    int64_t each, rest;  // U / n and U mod n
+} ShareSizes;
+
+static inline ShareSizes share_sizes(Shares s) {
+    int64_t units = share_units(s);
+    return (ShareSizes){s, units / s.count, units % s.count};
+}
+static inline int64_t share_size(const ShareSizes *s, int64_t i) {
+    if (s->of.unit > 1) return share_elements(s->of, i);
+    if (!s->rest) return s->each;
+    return s->each + (i * s->rest % s->of.count + s->rest >= s->of.count);
+}
+
 // Elements that every share has room for: ceil(U / count) units, or all elements where these are
 // fewer; and how many the whole array needs for each share to have that room from its own begin on.
 int64_t share_capacity(Shares s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What holds for every schedule: names, chunks and where they lie, bytes.
-#include "parallel/collective/collective.h"
+#include "parallel/collective/walk.h"
 
 #include "core/plan/share.h"
 
@@ -22,15 +22,24 @@ static Shares shares_of(const Collective *c) {
 }
 
 // What a schedule passes on whole travels in pieces of equal size, whatever the unit.
+static Shares chunks_of(const Collective *c) {
+    if (c->kind == COLLECTIVE_ALL_TO_ALL || !collective_is_piecewise(c)) return shares_of(c);
+    return (Shares){.elements = c->elements, .count = (int)collective_chunks(c)};
+}
+
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count) {
-    int64_t chunks = collective_chunks(c);
-    Shares s = shares_of(c);
-    if (c->kind == COLLECTIVE_ALL_TO_ALL)
-        chunk %= c->ranks;
-    else if (collective_is_piecewise(c))
-        s = (Shares){.elements = c->elements, .count = (int)chunks};
+    Shares s = chunks_of(c);
+    if (c->kind == COLLECTIVE_ALL_TO_ALL) chunk %= c->ranks;
     *begin = share_begin(s, chunk);
     *count = share_begin(s, chunk + 1) - *begin;
+}
+
+CollectiveSizes collective_sizes(const Collective *c) {
+    return (CollectiveSizes){share_sizes(chunks_of(c)), c->kind == COLLECTIVE_ALL_TO_ALL};
+}
+
+int64_t collective_size(const CollectiveSizes *s, int64_t chunk) {
+    return share_size(&s->shares, s->per_member ? chunk % s->shares.of.count : chunk);
 }
 
 static int64_t share_of(const Collective *c, int rank) {
@@ -82,13 +91,13 @@ bool collective_in_rank_order(const Collective *c) {
 // floor(n/P), and the smallest two neighbours together (around the ring) have floor(2n/P).
 typedef struct {
     int64_t largest, smallest, smallest_pair;
-} ShareSizes;
+} Extremes;
 
-static ShareSizes share_sizes(const Collective *c) {
+static Extremes find_extremes(const Collective *c) {
     int64_t n = c->elements, P = c->ranks;
-    ShareSizes out = {(n + P - 1) / P, n / P, 2 * (n / P) + 2 * (n % P) / P};
+    Extremes out = {(n + P - 1) / P, n / P, 2 * (n / P) + 2 * (n % P) / P};
     if (c->unit <= 1) return out;
-    out = (ShareSizes){0, n, n};
+    out = (Extremes){0, n, n};
     for (int i = 0; i < c->ranks; i++) {
         int64_t own = share_of(c, i), pair = own + share_of(c, (i + 1) % c->ranks);
         if (own > out.largest) out.largest = own;
@@ -108,7 +117,7 @@ static int64_t largest_of_others(const Collective *c) {
 
 static int64_t elements_per_rank(const Collective *c) {
     int64_t n = c->elements, P = c->ranks;
-    ShareSizes share = share_sizes(c);
+    Extremes share = find_extremes(c);
     switch (c->kind) {
     case COLLECTIVE_ALL_REDUCE:
         if (c->algorithm == ALGORITHM_DIRECT)

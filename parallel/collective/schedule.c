@@ -18,7 +18,7 @@
 //   3         =3         =0         =1         =2       and passes it on
 //   4         =2         =3         =0         =1
 //   5         =1         =2         =3         =0
-#include "parallel/collective/collective.h"
+#include "parallel/collective/walk.h"
 
 #include "core/plan/share.h"
 
@@ -29,6 +29,10 @@ enum { PIECE = 8192 };  // elements of a pipelined piece: 32 KiB of f32, half of
 // The steps of member r in round t: returns how many there are; writes the i-th to *s unless s is
 // NULL (its action, origin, source and chunk).
 typedef int Schedule(const Collective *c, int64_t t, int r, int i, CollectiveStep *s);
+
+// Around the group, of numbers from -P to 2P - 1: simulations ask for a hundred million steps, and
+// dividing would take a good part of their time.
+static inline int64_t around(int64_t i, int P) { return i < 0 ? i + P : i >= P ? i - P : i; }
 
 static void take(CollectiveStep *s, StepAction action, int source, StepOrigin from, int64_t chunk) {
     if (!s) return;
@@ -78,7 +82,7 @@ static int direct_reduce(const Collective *c, int64_t t, int r, int i, Collectiv
 }
 
 static int direct_all_gather(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
-    int source = (r + i) % c->ranks;
+    int source = (int)around((int64_t)r + i, c->ranks);
     take(s, STEP_COPY, source, FROM_INPUT, source);
     return c->ranks;
 }
@@ -93,7 +97,7 @@ static int direct_gather(const Collective *c, int64_t t, int r, int i, Collectiv
 }
 
 static int direct_all_to_all(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
-    int source = (r + i) % c->ranks;
+    int source = (int)around((int64_t)r + i, c->ranks);
     take(s, STEP_COPY, source, FROM_INPUT, (int64_t)source * c->ranks + r);
     return c->ranks;
 }
@@ -150,14 +154,14 @@ static int chain_broadcast(const Collective *c, int64_t t, int r, int i, Collect
 
 static int ring_broadcast(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
     int P = c->ranks;
-    return relay(c, t, r, (r - c->root + P) % P, (r - 1 + P) % P, s);
+    return relay(c, t, r, (int)around(r - c->root, P), (int)around(r - 1, P), s);
 }
 
 // Chunk k starts at member k+1 and comes round to member k; each adds its own. Two members only
 // exchange inputs, and may do so in rank order.
 static int ring_reduce_scatter(const Collective *c, int64_t t, int r, int i, CollectiveStep *s) {
-    int P = c->ranks, before = (r + P - 1) % P;
-    int64_t chunk = (r + 2 * (int64_t)P - 2 - t) % P;
+    int P = c->ranks, before = (int)around(r - 1, P);
+    int64_t chunk = around(r - 2 - t, P);
     bool own_first = P == 2 && r == 0;
     StepAction action = i == 0 ? STEP_COPY : STEP_REDUCE;
     if ((i == 0) == own_first)
@@ -169,8 +173,8 @@ static int ring_reduce_scatter(const Collective *c, int64_t t, int r, int i, Col
 
 // In round t the member before us passes on the chunk of the member t places before it.
 static int ring_spread(const Collective *c, int64_t t, int r, StepOrigin first, CollectiveStep *s) {
-    int P = c->ranks, before = (r + P - 1) % P;
-    take(s, STEP_COPY, before, t == 0 ? first : FROM_RESULT, (before + P - t) % P);
+    int P = c->ranks, before = (int)around(r - 1, P);
+    take(s, STEP_COPY, before, t == 0 ? first : FROM_RESULT, around(before - t, P));
     return 1;
 }
 
@@ -284,6 +288,11 @@ CollectiveStep collective_step(const Collective *c, int64_t round, int rank, int
     assert(i >= 0 && i < count);
     (void)count;
     return s;
+}
+
+int collective_first_step(const Collective *c, int64_t round, int rank, CollectiveStep *first) {
+    *first = (CollectiveStep){.round = round, .destination = rank};
+    return schedules[c->kind][algorithm_of(c)](c, round, rank, 0, first);
 }
 
 // Where a member has a step for every source, these go up by one around the group; so the place of

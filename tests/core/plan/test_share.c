@@ -24,11 +24,13 @@ START_TEST(shares_tile_the_array_and_fit_their_capacity) {
         for (int64_t unit = 0; unit <= 9; unit++)
             for (int count = 1; count <= 9; count++) {
                 const Shares s = {n, unit, count};
+                const ShareSizes sizes = share_sizes(s);
                 int64_t step = unit > 1 ? unit : 1, at = 0, least = INT64_MAX, most = 0;
                 for (int i = 0; i < count; i++) {
                     ck_assert_int_eq(share_begin(s, i), at);
                     ck_assert(at % step == 0 || at == n);
                     int64_t own = share_elements(s, i), units = (own + step - 1) / step;
+                    ck_assert_int_eq(share_size(&sizes, i), own);
                     ck_assert_int_ge(own, 0);
                     ck_assert_int_le(own, share_capacity(s));
                     ck_assert_int_le(at + share_capacity(s), share_room(s));
@@ -50,6 +52,10 @@ START_TEST(large_arrays_do_not_overflow) {
     const Shares s = {n, 4096, 1 << 20};
     ck_assert_int_eq(share_begin(s, 1 << 19), INT64_C(1) << 61);
     ck_assert_int_eq(share_begin(s, 1 << 20), n);
+    const Shares by_one = {n, 1, INT32_MAX};
+    const ShareSizes sizes = share_sizes(by_one);
+    for (int64_t i = INT32_MAX - 9; i < INT32_MAX; i++)
+        ck_assert_int_eq(share_size(&sizes, i), share_elements(by_one, i));
 }
 END_TEST
 
