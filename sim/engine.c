@@ -49,21 +49,42 @@ static int list_of(const Engine *e, int64_t time_ps) {
     return place * DIGITS + (int)(time_ps >> place * DIGIT_BITS & (DIGITS - 1));
 }
 
-static void append(Engine *e, EventId id) {
-    int head = list_of(e, e->nodes[id].time_ps), last = e->nodes[head].previous;
-    e->nodes[id].next = head;
-    e->nodes[id].previous = last;
-    e->nodes[last].next = id;
-    e->nodes[head].previous = id;
+static void open_list(Engine *e, int head) {
     e->waiting[head / DIGITS] |= UINT64_C(1) << head % DIGITS;
 }
+static void close_list(Engine *e, int head) {
+    e->waiting[head / DIGITS] &= ~(UINT64_C(1) << head % DIGITS);
+}
 
+static void append(Engine *e, EventId id) {
+    EventNode *nodes = e->nodes, *node = &nodes[id];
+    int64_t time_ps = node->time_ps;
+    int list = list_of(e, time_ps), last = nodes[list].previous;
+    EventNode *head = &nodes[list];
+    node->next = list;
+    node->previous = last;
+    nodes[last].next = id;
+    head->previous = id;
+    if (last == list) {
+        head->time_ps = head->last_ps = time_ps;
+        head->exact = true;
+        open_list(e, list);
+    } else if (time_ps <= head->time_ps) {
+        head->time_ps = time_ps;
+        head->exact = true;
+    } else if (time_ps > head->last_ps) {
+        head->last_ps = time_ps;
+    }
+}
+
+// Take an event out of its list before its time has come.
 static void unlink_node(Engine *e, EventId id) {
     int next = e->nodes[id].next, previous = e->nodes[id].previous;
     e->nodes[previous].next = next;
     e->nodes[next].previous = previous;
-    if (next == previous && next < ENGINE_LISTS)
-        e->waiting[next / DIGITS] &= ~(UINT64_C(1) << next % DIGITS);
+    if (next == previous && next < ENGINE_LISTS) close_list(e, next);
+    int list = list_of(e, e->nodes[id].time_ps);
+    e->nodes[list].exact &= e->nodes[id].time_ps != e->nodes[list].time_ps;
 }
 
 static void release(Engine *e, EventId id) {
@@ -114,16 +135,26 @@ Status engine_deliver(Engine *e, Event event) {
 
 void engine_settle(Engine *e, int16_t actor) { e->unsettled |= UINT32_C(1) << actor; }
 
+// The first event of the instant, taken out of its list; 0: there is none. Its node is free.
+static EventId take_first(Engine *e, int list) {
+    EventNode *head = &e->nodes[list];
+    EventId id = head->next;
+    if (id == list) return 0;
+    head->next = e->nodes[id].next;
+    e->nodes[head->next].previous = list;
+    if (head->next == list) close_list(e, list);
+    release(e, id);
+    return id;
+}
+
 static Status run_instant(Engine *e) {
+    int list = list_of(e, e->now_ps);
     for (;;) {
         EventId id;
-        while ((id = e->nodes[list_of(e, e->now_ps)].next) >= ENGINE_LISTS) {
-            Event event = e->nodes[id].event;  // a copy: the handler may make the array grow
-            unlink_node(e, id);
-            release(e, id);
+        while ((id = take_first(e, list))) {
             e->event_count++;
             if (e->watch && e->event_count % ENGINE_WATCHED == 0) TRY(e->watch(e->watch_context));
-            TRY(engine_deliver(e, event));
+            TRY(engine_deliver(e, e->nodes[id].event));
         }
         if (!e->unsettled) return OK;
         int actor = __builtin_ctz(e->unsettled);
@@ -140,11 +171,23 @@ static bool find_earliest(const Engine *e, int *list, int64_t *time_ps) {
     if (place == ENGINE_PLACES) return false;
     int head = place * DIGITS + __builtin_ctzll(e->waiting[place]), i = e->nodes[head].next;
     *list = head;
+    *time_ps = e->nodes[head].time_ps;
+    if (place == 0 || e->nodes[head].exact) return true;
     *time_ps = e->nodes[i].time_ps;
-    if (place == 0) return true;
     while ((i = e->nodes[i].next) != head)
         if (e->nodes[i].time_ps < *time_ps) *time_ps = e->nodes[i].time_ps;
     return true;
+}
+
+// All events of a list have come: it becomes that of the instant.
+static void hand_over(Engine *e, int from, int to) {
+    int first = e->nodes[from].next, last = e->nodes[from].previous;
+    e->nodes[first].previous = e->nodes[last].next = to;
+    e->nodes[to].next = first;
+    e->nodes[to].previous = last;
+    e->nodes[to].time_ps = e->nodes[to].last_ps = e->now_ps;
+    e->nodes[to].exact = true;
+    open_list(e, to);
 }
 
 // Go to the time of the next event, if it is not after `last_ps`; what shares its list now differs
@@ -155,10 +198,12 @@ static bool advance(Engine *e, int64_t last_ps) {
     if (!find_earliest(e, &list, &time_ps) || time_ps > last_ps) return false;
     e->now_ps = time_ps;
     if (list < DIGITS) return true;
+    bool same = time_ps == e->nodes[list].last_ps;
     int next = e->nodes[list].next;
+    if (same) hand_over(e, list, list_of(e, time_ps));
     e->nodes[list].next = e->nodes[list].previous = list;
-    e->waiting[list / DIGITS] &= ~(UINT64_C(1) << list % DIGITS);
-    for (int i = next; i != list; i = next) {
+    close_list(e, list);
+    for (int i = next; i != list && !same; i = next) {
         next = e->nodes[i].next;
         append(e, i);
     }

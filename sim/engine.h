@@ -12,7 +12,8 @@
 // highest digit, to base 64, in which its time differs from now. Only when all before it are
 // used up is a list sorted, by the digits below: inserting, moving and cancelling cost the same
 // at any number of events. Lists keep their order, and events of one time are always in one
-// list: that is the sequence number.
+// list: that is the sequence number. A list whose events all have one time, as where many ranks
+// do the same, need not be sorted: it becomes the list of that instant as it is.
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 
@@ -34,10 +35,17 @@ typedef Status EventHandler(void *context, Event event);
 typedef Status SettleHandler(void *context);
 typedef Status WatchHandler(void *context);
 
+// An event, or the head of a list, which knows between which times its events are.
 typedef struct {
-    int64_t time_ps;
+    int64_t time_ps;         // of a head: not after the earliest of its list,
     int32_t next, previous;  // in a circular list
-    Event event;
+    union {
+        Event event;
+        struct {
+            int64_t last_ps;  // and not before the latest
+            bool exact;       // there is an event of time_ps: nothing was taken out of the list
+        };
+    };
 } EventNode;
 
 enum { ENGINE_PLACES = 11, ENGINE_LISTS = ENGINE_PLACES * 64, ENGINE_ACTORS = 32 };

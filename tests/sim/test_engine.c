@@ -109,6 +109,24 @@ START_TEST(a_cancelled_event_never_comes) {
 }
 END_TEST
 
+// 1000 and 1020 ps are in one list; nothing happens at the time that was the earliest of it.
+START_TEST(time_does_not_stop_where_an_event_was_cancelled) {
+    Diary d;
+    diary_init(&d);
+    EventId first = push(&d, 1000, 0, 1), moved = push(&d, 1001, 0, 2);
+    push(&d, 1020, 0, 3);
+    engine_cancel(&d.engine, first);
+    ck_assert_ok(engine_move(&d.engine, moved, 1022));
+    ck_assert_ok(engine_run_until(&d.engine, 1010));
+    ck_assert_int_eq(d.engine.now_ps, 0);
+    ck_assert_ok(engine_run(&d.engine));
+    ck_assert_int_eq(d.count, 2);
+    ck_assert_log(&d, 0, 1020, 3);
+    ck_assert_log(&d, 1, 1022, 2);
+    engine_finish(&d.engine);
+}
+END_TEST
+
 START_TEST(an_instant_is_settled_after_all_its_events) {
     Diary d;
     diary_init(&d);
@@ -321,7 +339,7 @@ END_TEST
 
 SUITE("engine", equal_times_come_out_in_insertion_order,
       a_moved_event_comes_after_those_that_were_there, a_cancelled_event_never_comes,
-      an_instant_is_settled_after_all_its_events,
+      time_does_not_stop_where_an_event_was_cancelled, an_instant_is_settled_after_all_its_events,
       what_settling_adds_to_the_instant_is_applied_before_others_settle,
       running_until_a_time_includes_it, the_last_picosecond_is_2_to_the_63, an_error_ends_the_run,
       the_number_of_actors_is_limited, random_pushes_moves_and_cancels_come_out_like_a_sorted_list,
