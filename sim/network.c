@@ -36,7 +36,7 @@ Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t 
              units_print_bandwidth(rate, bytes_per_s), units_print_duration(latency, latency_ps));
     int need = n->link_count + 1;
     TRY(ARRAY_RESERVE(n->links, n->link_capacity, need));
-    TRY(ARRAY_RESERVE(n->changed, n->changed_capacity, need));
+    TRY(ARRAY_RESERVE(n->changed, n->changed_capacity, need + n->flow_count));
     TRY(ARRAY_RESERVE(n->part_links, n->part_link_capacity, need));
     n->links[n->link_count] =
         (Link){.bytes_per_s = bytes_per_s, .latency_ps = latency_ps, .first = -1};
@@ -44,16 +44,32 @@ Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s, int64_t 
     return OK;
 }
 
+// Unused flows are on no link.
 static Status take_flow(Network *n, int32_t *flow) {
-    *flow = n->spare;
     if (n->spare >= 0) {
-        n->spare = n->flows[n->spare].next[0];
-        return OK;
+        *flow = n->spare;
+        n->spare = n->flows[*flow].more;
+    } else {
+        int need = n->flow_count + 1;
+        TRY(ARRAY_RESERVE(n->flows, n->flow_capacity, need));
+        TRY(ARRAY_RESERVE(n->part_flows, n->part_flow_capacity, need));
+        TRY(ARRAY_RESERVE(n->changed, n->changed_capacity, n->link_count + need));
+        *flow = n->flow_count++;
+        Flow *f = &n->flows[*flow];
+        *f = (Flow){0};
+        for (int h = 0; h < PATH_LINKS; h++) f->next[h] = f->previous[h] = -1;
     }
-    TRY(ARRAY_RESERVE(n->flows, n->flow_capacity, n->flow_count + 1));
-    TRY(ARRAY_RESERVE(n->part_flows, n->part_flow_capacity, n->flow_count + 1));
-    *flow = n->flow_count++;
+    n->flows[*flow].owner = *flow;
+    n->flows[*flow].more = -1;
     return OK;
+}
+
+static void give_back(Network *n, int32_t flow) {
+    for (int32_t part = flow, more; part >= 0; part = more) {
+        more = n->flows[part].more;
+        n->flows[part].more = n->spare;
+        n->spare = part;
+    }
 }
 
 int64_t network_latency(const Network *n, const Path *path) {
@@ -86,15 +102,14 @@ static Status add_part(Network *n, int32_t *out, int32_t owner, const NetworkUse
     int32_t part;
     TRY(take_flow(n, &part));
     Flow *f = &n->flows[part];
+    f->plain = f->kept = false;
     f->path.hops = count < PATH_LINKS ? count : PATH_LINKS;
     for (int h = 0; h < f->path.hops; h++) {
         assert(uses[h].weight > 0);
         f->path.links[h] = uses[h].link;
         f->weights[h] = uses[h].weight;
     }
-    f->owner = owner < 0 ? part : owner;
-    f->more = -1;
-    f->visited = false;
+    if (owner >= 0) f->owner = owner;
     *taken = f->path.hops;
     *out = part;
     return OK;
@@ -116,29 +131,52 @@ static Status add_parts(Network *n, int32_t flow, const Path *path, int first) {
     return OK;
 }
 
-Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
-    assert(bytes >= 0 && path->hops >= 0 && path->hops <= PATH_MOST);
-    int32_t flow;
-    int64_t latency_ps = network_latency(n, path);
-    TRY(take_flow(n, &flow));
-    n->flows[flow].more = -1;
-    if (path->hops > PATH_LINKS) TRY(add_parts(n, flow, path, PATH_LINKS));
-    Flow *f = &n->flows[flow];
-    f->left = path->hops ? (Carried)bytes * PS_PER_S : 0;
-    f->rate = 0;
-    f->cap = INT64_MAX;
+// A flow without a message, for messages that go that way.
+static Status lay(Network *n, int32_t *flow, const Path *path, Event done) {
+    assert(path->hops >= 0 && path->hops <= PATH_MOST);
+    TRY(take_flow(n, flow));
+    if (path->hops > PATH_LINKS) TRY(add_parts(n, *flow, path, PATH_LINKS));
+    Flow *f = &n->flows[*flow];
     f->done = done;
-    f->path.hops = path->hops < PATH_LINKS ? path->hops : PATH_LINKS;
-    for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
+    f->latency_ps = network_latency(n, path);
+    f->plain = path->hops <= PATH_LINKS;
+    f->cap = INT64_MAX;
+    f->path.hops = f->plain ? path->hops : PATH_LINKS;
     for (int h = 0; h < f->path.hops; h++) f->path.links[h] = path->links[h];
-    for (int h = 0; h < path->hops; h++) n->links[path->links[h]].carried_bytes += bytes;
-    f->owner = flow;
-    f->visited = false;
+    for (int h = 0; h < PATH_LINKS; h++) f->weights[h] = NETWORK_WEIGHT;
+    return OK;
+}
+
+static Status leave(Network *n, int32_t flow, int64_t bytes) {
+    Flow *f = &n->flows[flow];
+    assert(bytes >= 0);
+    f->left = f->path.hops ? (Carried)bytes * PS_PER_S : 0;
+    f->rate = 0;
     f->hop = 0;
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more)
+        for (int h = 0; h < n->flows[part].path.hops; h++)
+            n->links[n->flows[part].path.links[h]].carried_bytes += bytes;
     if (n->store_and_forward && f->left) return enter_link(n, flow);
     Event begins = {.actor = n->actor, .kind = f->left ? FLOW_BEGINS : FLOW_ENDS, .a = flow};
-    return engine_push(n->engine, &f->event, latency_ps, begins);
+    return engine_push(n->engine, &f->event, f->latency_ps, begins);
 }
+
+Status network_start(Network *n, const Path *path, int64_t bytes, Event done) {
+    int32_t flow;
+    TRY(lay(n, &flow, path, done));
+    n->flows[flow].kept = false;
+    return leave(n, flow, bytes);
+}
+
+Status network_open(Network *n, int32_t *channel, const Path *path, Event done) {
+    TRY(lay(n, channel, path, done));
+    n->flows[*channel].kept = true;
+    return OK;
+}
+
+Status network_send(Network *n, int32_t channel, int64_t bytes) { return leave(n, channel, bytes); }
+
+void network_close(Network *n, int32_t channel) { give_back(n, channel); }
 
 Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t bytes, int64_t cap,
                           int64_t latency_ps, Event done) {
@@ -178,54 +216,75 @@ static void occupy(Network *n, int32_t part) {
     for (int h = 0; h < f->path.hops; h++) {
         Link *l = &n->links[f->path.links[h]];
         int32_t here = part * PATH_LINKS + h;
-        if (l->first >= 0) n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
-        f->next[h] = l->first;
-        f->previous[h] = -1;
+        if (l->first >= 0) {
+            n->flows[l->first / PATH_LINKS].previous[l->first % PATH_LINKS] = here;
+            f->next[h] = l->first;
+        }
         l->first = here;
         l->flows++;
-        l->weight += f->weights[h];
-        mark_changed(n, f->path.links[h]);
+        l->weight += f->plain ? NETWORK_WEIGHT : f->weights[h];
     }
+}
+
+static void take_off(Network *n, Flow *f, Link *l, int hop) {
+    int32_t next = f->next[hop], previous = f->previous[hop];
+    f->next[hop] = f->previous[hop] = -1;
+    if (next >= 0) n->flows[next / PATH_LINKS].previous[next % PATH_LINKS] = previous;
+    if (previous >= 0)
+        n->flows[previous / PATH_LINKS].next[previous % PATH_LINKS] = next;
+    else
+        l->first = next;
 }
 
 static void vacate(Network *n, int32_t part) {
     Flow *f = &n->flows[part];
     for (int h = 0; h < f->path.hops; h++) {
         Link *l = &n->links[f->path.links[h]];
-        int32_t next = f->next[h], previous = f->previous[h];
-        if (next >= 0) n->flows[next / PATH_LINKS].previous[next % PATH_LINKS] = previous;
-        if (previous >= 0)
-            n->flows[previous / PATH_LINKS].next[previous % PATH_LINKS] = next;
-        else
-            l->first = next;
-        l->weight -= f->weights[h];
-        if (--l->flows > 0) mark_changed(n, f->path.links[h]);
+        l->weight -= f->plain ? NETWORK_WEIGHT : f->weights[h];
+        if (--l->flows == 0) {
+            l->first = -1;
+            continue;
+        }
+        take_off(n, f, l, h);
+        mark_changed(n, f->path.links[h]);
     }
+}
+
+static void begin_flow(Network *n, int32_t flow) {
+    Flow *f = &n->flows[flow];
+    f->since_ps = n->engine->now_ps;
+    f->event = 0;
+    for (int32_t part = flow; part >= 0; part = n->flows[part].more) occupy(n, part);
+    n->changed[n->changed_count++] = -1 - flow;
+    engine_settle(n->engine, n->actor);
+}
+
+static void end_flow(Network *n, int32_t flow) {
+    const Flow *f = &n->flows[flow];
+    for (int32_t part = f->rate > 0 ? flow : -1; part >= 0; part = n->flows[part].more)
+        vacate(n, part);
+    if (!f->kept) give_back(n, flow);
+    n->messages++;
 }
 
 static Status handle(void *context, Event event) {
     Network *n = context;
-    Flow *f = &n->flows[event.a];
+    if (event.kind == FLOW_FORWARDS) return enter_link(n, event.a);
     if (event.kind == FLOW_BEGINS) {
-        f->since_ps = n->engine->now_ps;
-        f->event = 0;
-        for (int32_t part = event.a; part >= 0; part = n->flows[part].more) occupy(n, part);
+        begin_flow(n, event.a);
         return OK;
     }
-    if (event.kind == FLOW_FORWARDS) return enter_link(n, event.a);
-    Event done = f->done;
-    bool flows = f->rate > 0;
-    for (int32_t part = event.a, more; part >= 0; part = more) {
-        if (flows) vacate(n, part);
-        more = n->flows[part].more;
-        n->flows[part].next[0] = n->spare;
-        n->spare = part;
-    }
-    n->messages++;
+    Event done = n->flows[event.a].done;
+    end_flow(n, event.a);
     return engine_deliver(n->engine, done);
 }
 
 Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) {
+    if (left <= INT64_MAX) {  // in half as many digits
+        uint64_t small = (uint64_t)left, rate = (uint64_t)bytes_per_s;
+        *ps = (int64_t)((small + rate - 1) / rate);
+        return OK;
+    }
     Carried time = (left + (Carried)bytes_per_s - 1) / (Carried)bytes_per_s;
     if (time > INT64_MAX)
         FAIL(ERR_FAILED,
@@ -263,7 +322,16 @@ static int64_t share_of(int64_t bytes_per_s, int64_t weight) {
 // Is this the only flow on every link that it takes? It is then as fast as the slowest of them, or
 // as its cap.
 static bool is_alone(const Network *n, int32_t flow, int64_t *rate) {
-    *rate = n->flows[flow].cap;
+    const Flow *whole = &n->flows[flow];
+    *rate = whole->plain ? INT64_MAX : whole->cap;
+    if (whole->plain) {
+        for (int h = 0; h < whole->path.hops; h++) {
+            const Link *l = &n->links[whole->path.links[h]];
+            if (l->flows > 1) return false;
+            if (l->bytes_per_s < *rate) *rate = l->bytes_per_s;
+        }
+        return true;
+    }
     for (int32_t part = flow; part >= 0; part = n->flows[part].more) {
         const Flow *f = &n->flows[part];
         for (int h = 0; h < f->path.hops; h++) {
@@ -397,20 +465,29 @@ static void settle_links(Network *n, int32_t flow) {
             n->links[n->flows[part].path.links[h]].changed = false;
 }
 
+static Status settle_link(Network *n, int32_t link) {
+    int64_t rate;
+    if (!n->links[link].changed) return OK;  // settled together with one before
+    n->links[link].changed = false;
+    if (n->links[link].flows == 0) return OK;
+    int32_t flow = n->flows[n->links[link].first / PATH_LINKS].owner;
+    if (!is_alone(n, flow, &rate)) return solve(n, link);
+    settle_links(n, flow);
+    return set_rate(n, flow, rate);
+}
+
+static Status settle_flow(Network *n, int32_t flow) {
+    int64_t rate;
+    if (n->flows[flow].rate) return OK;  // settled together with one before
+    if (!is_alone(n, flow, &rate)) return solve(n, n->flows[flow].path.links[0]);
+    return set_rate(n, flow, rate);
+}
+
 static Status settle(void *context) {
     Network *n = context;
     for (int i = 0; i < n->changed_count; i++) {
-        Link *l = &n->links[n->changed[i]];
-        int64_t rate;
-        if (!l->changed) continue;  // solved together with one before
-        l->changed = false;
-        if (l->flows == 0) continue;
-        int32_t flow = n->flows[l->first / PATH_LINKS].owner;
-        if (is_alone(n, flow, &rate)) {
-            if (n->flows[flow].more >= 0) settle_links(n, flow);
-            TRY(set_rate(n, flow, rate));
-        } else
-            TRY(solve(n, n->changed[i]));
+        int32_t what = n->changed[i];
+        TRY(what < 0 ? settle_flow(n, -1 - what) : settle_link(n, what));
     }
     n->changed_count = 0;
     return OK;

@@ -19,20 +19,18 @@
 // link. So does ASTRA-sim's analytical network that is aware of congestion (Won et al., 2023).
 //
 // A flow may also take many links at once, each with a part of its bytes, and have a rate that it
-// does not exceed: a collective that is priced as a whole goes over the ports of all its members.
-// A cap fills like a link of its own.
+// does not exceed: a collective that is priced as a whole goes over all its members' ports. A cap
+// fills like a link of its own.
 //
 // Rates are whole bytes per second: of a link's capacity less than one byte/s for each of its flows
 // stays unused. Links that fill at the same level freeze together, so that rates do not depend on
-// numbering. Only flows connected through shared links to one that came or went are looked
-// at. Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond):
-// the rest is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
+// numbering. Only flows connected through shared links to one that came or went are looked at.
+// Nothing is rounded but a rate (down) and the end of a message (up to the next picosecond): the
+// rest is counted in bytes x 10^12, of which a rate of r bytes/s carries r every picosecond.
 #ifndef SIM_NETWORK_H
 #define SIM_NETWORK_H
 
 #include "sim/engine.h"
-
-#include <stdbool.h>
 
 // A path has up to PATH_MOST links; of a flow each part keeps PATH_LINKS.
 enum { PATH_LINKS = 4, PATH_MOST = 64, NETWORK_WEIGHT = 1024 };
@@ -42,7 +40,7 @@ typedef struct {
     int32_t links[PATH_MOST];  // all different
 } Path;
 
-// A link that a flow takes: so many 1/NETWORK_WEIGHT of each of its bytes pass it.
+// A flow's link, which so many 1/NETWORK_WEIGHT of each of its bytes pass.
 typedef struct {
     int32_t link, weight;
 } NetworkUse;
@@ -51,7 +49,7 @@ typedef struct {
     int64_t bytes_per_s, latency_ps;
     int32_t first;     // part of a flow on it: PATH_LINKS * part + hop, or -1
     int32_t flows;     // that share it now
-    bool changed;      // among network->changed
+    bool changed;      // among network->changed, as a link
     bool visited;      // while shares are solved
     int64_t weight;    // of all flows that share it now
     int64_t unfrozen;  // of that, of flows without a share yet
@@ -66,22 +64,25 @@ typedef unsigned __int128 Carried;  // bytes x 10^12
 Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
 
 // A flow, or a further part of one that takes more than PATH_LINKS links: parts are flows, too, of
-// which only links and weights count.
+// which only links and weights count. What every message needs comes first.
 typedef struct {
     Carried left;            // at since_ps
     int64_t rate, since_ps;  // bytes/s; 0: it pays its latency, or came in this instant
-    int64_t cap;             // that the rate does not exceed; INT64_MAX: none
-    int64_t share;           // while shares are solved: the new rate, 0: not frozen
     Event done;
-    EventId event;  // of the end of its latency, then of its end
+    int64_t latency_ps;  // of its path
+    EventId event;       // of the end of its latency, then of its end
+    int8_t hop;          // store and forward: links of the whole path that it has come to
+    bool plain;          // one part, whole on every link of its path and without a cap
+    bool kept;           // of a channel
+    bool visited;        // while shares are solved
     struct {
         int32_t links[PATH_LINKS], hops;
-    } path;  // of this part
-    int32_t weights[PATH_LINKS];
-    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link, as Link.first
+    } path;               // of this part
     int32_t owner, more;  // the flow that this is a part of; its next part, or -1
-    bool visited;
-    int8_t hop;  // store and forward: links of the whole path that it has come to
+    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link, as Link.first
+    int32_t weights[PATH_LINKS];
+    int64_t cap;    // that the rate does not exceed; INT64_MAX: none
+    int64_t share;  // while shares are solved: the new rate, 0: not frozen
 } Flow;
 
 typedef struct {
@@ -90,12 +91,12 @@ typedef struct {
     bool store_and_forward;  // set before the first message
     Link *links;             // owned, like all arrays below
     Flow *flows;
-    int32_t *changed;                  // links whose flows came or went in this instant
+    int32_t *changed;  // in this instant: links with a flow less; -1 - k: flow k has begun
     int32_t *part_links, *part_flows;  // while shares are solved: what is connected
     int link_count, link_capacity, changed_count, changed_capacity;
     int flow_count, flow_capacity, part_link_count, part_link_capacity, part_flow_count;
     int part_flow_capacity;
-    int32_t spare;     // first of the unused flows, linked by next[0]; -1: none
+    int32_t spare;     // first of the unused flows, linked by `more`; -1: none
     int64_t messages;  // that have arrived
 } Network;
 
@@ -106,8 +107,7 @@ void network_finish(Network *n);
 Status network_add_link(Network *n, int32_t *link, int64_t bytes_per_s,
                         int64_t latency_ps) MUST_USE;
 
-// What a message on that path pays before its bytes flow. The latencies of more than PATH_LINKS
-// links must not add up to 2^63 ps.
+// What a message on that path pays first. More than PATH_LINKS links: it must be below 2^63 ps.
 int64_t network_latency(const Network *n, const Path *path);
 
 // Bytes leave after `latency_ps`, over `count` links, all different, with weights of at least 1.
@@ -120,5 +120,11 @@ Status network_start_wide(Network *n, const NetworkUse *uses, int count, int64_t
 // A message of no bytes takes the latency only. ERR_USAGE, when shares are solved, if a link has
 // less than 1 byte/s for each of its flows.
 Status network_start(Network *n, const Path *path, int64_t bytes, Event done) MUST_USE;
+
+// A channel carries messages on the same path one after another, each when the one before has
+// arrived; it is closed when none is on its way.
+Status network_open(Network *n, int32_t *channel, const Path *path, Event done) MUST_USE;
+Status network_send(Network *n, int32_t channel, int64_t bytes) MUST_USE;
+void network_close(Network *n, int32_t channel);
 
 #endif

@@ -53,82 +53,115 @@ Status transfer_begin(Transfers *t, int32_t *id, const TransferCall *call) {
     TRY(ARRAY_RESERVE(x->members, x->member_capacity, call->what.ranks));
     t->spare = x->spare;
     x->call = *call;
+    x->sizes = collective_sizes(&call->what);
     x->rounds = collective_rounds(&call->what);
     x->left = call->what.ranks;
     x->by_formula = transfer_direct_applies(call, t->topology, t->network);
     x->arrived = 0;
     for (int m = 0; m < x->left; m++)
-        x->members[m] =
-            (TransferMember){.round = -1, .looked_up = -1, .first_waiter = -1, .next_waiter = -1};
+        x->members[m] = (TransferMember){
+            .round = -1, .steps = -1, .first_waiter = -1, .next_waiter = -1, .channel = -1};
     *id = i;
     return OK;
 }
 
-// The steps of a member's round. Most rounds have one step, which is asked for several times.
-static int count_steps(Transfer *x, int member) {
-    TransferMember *m = &x->members[member];
-    if (m->looked_up == m->round) return m->steps;
-    m->looked_up = m->round;
-    m->steps = collective_steps(&x->call.what, m->round, member);
-    if (m->steps) m->first = collective_step(&x->call.what, m->round, member, 0);
-    return m->steps;
+static int64_t chunk_bytes(const Transfer *x, int64_t chunk) {
+    return collective_size(&x->sizes, chunk) * x->call.element_bytes;
 }
-static CollectiveStep step_of(const Transfer *x, int member, int i) {
-    const TransferMember *m = &x->members[member];
-    return i == 0 ? m->first : collective_step(&x->call.what, m->round, member, i);
+
+// A step whose source is another member is kept, until the next of that kind.
+static void look_at(const Transfer *x, TransferMember *m, const CollectiveStep *s, int member) {
+    if (s->action == STEP_REDUCE && x->call.add_bytes_per_s)
+        m->added_bytes += chunk_bytes(x, s->chunk);
+    if (s->source == member) return;
+    m->source = s->source;
+    m->chunk = s->chunk;
+    m->messages++;
 }
 
 // Have the sources of the member's round ended the rounds before? If not it waits for one of them.
 static bool sources_ready(Transfer *x, int member) {
     TransferMember *m = &x->members[member];
-    int steps = count_steps(x, member);
-    for (; m->next_step < steps; m->next_step++) {
-        int source = step_of(x, member, m->next_step).source;
-        if (x->members[source].round >= m->round) continue;
-        m->next_waiter = x->members[source].first_waiter;
-        x->members[source].first_waiter = member;
+    const Collective *c = &x->call.what;
+    CollectiveStep s;
+    bool first = m->steps < 0;
+    if (first) m->steps = collective_first_step(c, m->round, member, &s);
+    for (; m->next_step < m->steps; m->next_step++) {
+        if (!m->waits) {
+            if (!first) s = collective_step(c, m->round, member, m->next_step);
+            first = false;
+            look_at(x, m, &s, member);
+            if (s.source == member) continue;
+        }
+        m->waits = x->members[m->source].round < m->round;
+        if (!m->waits) continue;
+        m->next_waiter = x->members[m->source].first_waiter;
+        x->members[m->source].first_waiter = member;
         return false;
     }
     return true;
 }
 
+static Path path_from(const Transfers *t, const TransferCall *call, int source, int member) {
+    const int32_t *devices = call->devices;
+    return topology_path(t->topology, devices ? devices[source] : source,
+                         devices ? devices[member] : member);
+}
+
+static Event arrives(const Transfers *t, int32_t id, int member) {
+    return (Event){t->actor, MESSAGE_ARRIVES, id, member};
+}
+
 // Messages without bytes share no link: of all that the member expects, only the last is an event.
-static Status start_round(Transfers *t, int32_t id, int member) {
-    const Transfer *x = &t->items[id];
-    const TransferCall *call = &x->call;
+static Status start_empty(Transfers *t, int32_t id, int member, int count, int64_t latency_ps) {
+    t->network->messages += count;
+    return engine_push(t->engine, NULL, latency_ps, arrives(t, id, member));
+}
+
+// A round with one message, from the step looked up last. Its source is likely to be the same in
+// the next round.
+static Status start_message(Transfers *t, int32_t id, int member) {
+    Transfer *x = &t->items[id];
     TransferMember *m = &x->members[member];
-    int steps = m->next_step, empty = 0;
+    int64_t bytes = chunk_bytes(x, m->chunk);
+    if (m->channel < 0 || m->channel_source != m->source) {
+        const Path path = path_from(t, &x->call, m->source, member);
+        if (bytes == 0) return start_empty(t, id, member, 1, network_latency(t->network, &path));
+        if (m->channel >= 0) network_close(t->network, m->channel);
+        m->channel = -1;
+        TRY(network_open(t->network, &m->channel, &path, arrives(t, id, member)));
+        m->channel_source = m->source;
+    }
+    return network_send(t->network, m->channel, bytes);
+}
+
+static Status start_messages(Transfers *t, int32_t id, int member) {
+    const Transfer *x = &t->items[id];
+    TransferMember *m = &x->members[member];
+    int empty = 0;
     int64_t empty_ps = 0;
-    const Event arrives = {t->actor, MESSAGE_ARRIVES, id, member};
-    m->messages = 0;
-    m->added_bytes = 0;
-    for (int i = 0; i < steps; i++) {
-        CollectiveStep s = step_of(x, member, i);
-        int64_t begin, count;
-        collective_chunk(&call->what, s.chunk, &begin, &count);
-        if (s.action == STEP_REDUCE) m->added_bytes += count * call->element_bytes;
+    for (int i = 0; i < m->steps; i++) {
+        CollectiveStep s = collective_step(&x->call.what, m->round, member, i);
         if (s.source == member) continue;
-        const int32_t *devices = call->devices;
-        Path path = topology_path(t->topology, devices ? devices[s.source] : s.source,
-                                  devices ? devices[member] : member);
-        if (count == 0) {
+        int64_t bytes = chunk_bytes(x, s.chunk);
+        const Path path = path_from(t, &x->call, s.source, member);
+        if (bytes == 0) {
             int64_t latency_ps = network_latency(t->network, &path);
             if (latency_ps > empty_ps) empty_ps = latency_ps;
             empty++;
-            continue;
-        }
-        m->messages++;
-        TRY(network_start(t->network, &path, count * call->element_bytes, arrives));
+        } else
+            TRY(network_start(t->network, &path, bytes, arrives(t, id, member)));
     }
     if (!empty) return OK;
-    m->messages++;
-    t->network->messages += empty;
-    return engine_push(t->engine, NULL, empty_ps, arrives);
+    m->messages -= empty - 1;
+    return start_empty(t, id, member, empty, empty_ps);
 }
 
 static Status end_member(Transfers *t, int32_t id, int member) {
     Event done = t->items[id].call.done;
+    int32_t channel = t->items[id].members[member].channel;
     done.b = member;
+    if (channel >= 0) network_close(t->network, channel);
     TRY(engine_deliver(t->engine, done));
     Transfer *x = &t->items[id];
     if (--x->left > 0) return OK;
@@ -155,7 +188,9 @@ static Status wake_waiters(Transfers *t, int32_t id, int member) {
 static Status end_round(Transfers *t, int32_t id, int member) {
     TransferMember *m = &t->items[id].members[member];
     m->round++;
+    m->steps = -1;
     m->next_step = 0;
+    m->added_bytes = 0;
     return wake_waiters(t, id, member);
 }
 
@@ -177,8 +212,9 @@ static Status go_on(Transfers *t, int32_t id, int member) {
         Transfer *x = &t->items[id];
         if (x->members[member].round == x->rounds) return end_member(t, id, member);
         if (!sources_ready(x, member)) return OK;
-        TRY(start_round(t, id, member));
-        if (x->members[member].messages > 0) return OK;
+        int messages = x->members[member].messages;
+        if (messages)
+            return messages == 1 ? start_message(t, id, member) : start_messages(t, id, member);
         TRY(add_up(t, id, member, &ended));
     }
     return OK;

@@ -11,7 +11,7 @@
 #ifndef SIM_TRANSFER_H
 #define SIM_TRANSFER_H
 
-#include "parallel/collective/collective.h"
+#include "parallel/collective/walk.h"
 #include "sim/topology.h"
 
 typedef struct {
@@ -25,20 +25,25 @@ typedef struct {
     Event done;  // delivered when a member has ended its last round, `b` being the member
 } TransferCall;
 
+// Where a member is: one line of the cache, as thousands of members take turns.
 typedef struct {
-    int64_t round;        // that it is in, which is how many it has ended; -1: not arrived
-    int64_t added_bytes;  // in this round
-    int32_t messages;     // that it still expects in this round
-    int32_t next_step;    // the first step of the round whose source is not known to be there
-    int32_t steps;        // of the round `looked_up`: how many, and the first of them
-    int64_t looked_up;
-    CollectiveStep first;
+    int64_t round;         // that it is in, which is how many it has ended; -1: not arrived
+    int64_t added_bytes;   // in this round; 0 where adding takes no time
+    int64_t chunk;         // that it takes from another member in the step looked up last,
+    int32_t source;        // and from which
+    int32_t steps;         // of the round; -1: not looked up
+    int32_t next_step;     // the first whose source is not known to be there
+    int32_t messages;      // that it still expects in this round; before it starts: looked up
     int32_t first_waiter;  // of the members that wait for this one; -1: none
     int32_t next_waiter;   // that waits for the same member
+    int32_t channel;       // of the network, from the last source that sent alone; -1: none
+    int32_t channel_source;
+    bool waits;  // for the source of the next step, which is the one looked up last
 } TransferMember;
 
 typedef struct {
     TransferCall call;
+    CollectiveSizes sizes;  // of chunks
     int64_t rounds;
     bool by_formula;
     int arrived;                // of one by formula: members
