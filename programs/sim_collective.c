@@ -52,9 +52,9 @@ Status sim_collective_check(const Sim *s) {
     const char *what = o->fit ? "--fit" : "--collective";
     if (job) FAIL(ERR_USAGE, "%s simulates no job: leave out --%s", what, job->name);
     static const char *const others[] = {
-        "trace",        "critical-path", "what-if",     "ranks", "link",  "dilate",
-        "plot",         "preview",       "report",      "csv",   "plain", "print-plan",
-        "print-memory", "sweep",         "sensitivity", "advise"};
+        "trace",       "critical-path", "what-if",  "ranks",  "link",       "dilate",       "plot",
+        "preview",     "report",        "csv",      "plain",  "print-plan", "print-memory", "sweep",
+        "sensitivity", "advise",        "topology", "jitter", "straggler"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,

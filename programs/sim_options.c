@@ -29,6 +29,9 @@ static const Option options[] = {
     {.name = "link", .kind = OPTION_STRING, AT(link), .marks = SIM_PLACE,
      .value = "BW,LATENCY",
      .help = "one link a device to a switch, such as 1GB/s,50us, instead of the platform's"},
+    {.name = "topology", .kind = OPTION_STRING, AT(topology), .marks = SIM_PLACE,
+     .value = "FILE.xml",
+     .help = "nodes wired as NCCL found one, in what NCCL_TOPO_DUMP_FILE made it write"},
     {.name = "launch", .kind = OPTION_CHOICE, AT(launch), .marks = SIM_PLACE,
      .value = "platform|eager|graph", .initial = "platform",
      .help = "how hosts launch: as the platform does, an operation at a time, a step at once"},
@@ -147,6 +150,12 @@ static const OptionDetail details[] = {
     {.topic = "link",
      .text = "All devices hang on one switch. A message takes LATENCY and its bytes at BW, shared "
              "with others on the way. The same option of train emulates such links."},
+    {.topic = "topology",
+     .text = "Devices, NVLinks, PCI and adapters are the file's, at the rates that NCCL counts, "
+             "instead of the platform's; what devices compute and what a wire's and a rail's "
+             "latency is stay the platform's. Messages go one by one; -v names the busiest wires. "
+             "docs/formats.md, \"Machine files\".",
+     .others = "xml nccl wires"},
     {.topic = "launch",
      .text = "A GPU starts an operation when it can and its host has launched it, in the plan's "
              "order. eager: each launch takes the host the time that the platform says. graph: a "

@@ -27,6 +27,7 @@ typedef struct {
     const char *what_if;             // KEY=VALUE,..
     const char *straggler, *jitter;  // RANK=FACTOR,..; CV or recorded
     const char *sweep;               // KEY=A,B,..
+    const char *topology;            // of NCCL, in XML
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;   // SimLaunch
     int threads;  // 0: as many as cores

@@ -212,6 +212,25 @@ static Status choose_launch(Sim *s) {
     return OK;
 }
 
+// Prices of NCCL are of the platform's own wires, which the file replaces.
+static Status choose_topology(Sim *s) {
+    const SimOptions *o = s->o;
+    NodeGraph node;
+    if (!o->topology) return OK;
+    if (!s->setting.devices) FAIL(ERR_USAGE, "--topology is of devices; give --gpus");
+    if (s->link)
+        FAIL(ERR_USAGE, "--link and --topology both say how devices are connected; give one");
+    if (s->setting.network == SIM_NETWORK_NCCL || o->nccl_algorithm || o->nccl_protocol)
+        FAIL(ERR_USAGE,
+             "--topology: NCCL's model knows the platform's own wires alone; leave out %s, and "
+             "messages go one by one",
+             o->nccl_algorithm  ? "--nccl-algo"
+             : o->nccl_protocol ? "--nccl-proto"
+                                : "--network nccl");
+    TRY(node_graph_read(&node, o->topology));
+    return machine_take_node(&s->machine, &node);
+}
+
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
@@ -229,6 +248,7 @@ static Status choose_machine(Sim *s) {
         FAIL(ERR_FORMAT, "%s: the name of the machine or of its device has control characters",
              name);
     TRY(choose_launch(s));
+    TRY(choose_topology(s));
     if (s->link) TRY(link_model_parse(&s->setting.link, s->link));
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
@@ -238,7 +258,7 @@ static Status choose_machine(Sim *s) {
 
 Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     SimJob base = s->job;
-    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 4);
+    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 6);
     char *dilate = arena_push(s->arena, UNITS_TEXT);
     if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
     snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
@@ -248,6 +268,7 @@ Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     out->settings = settings;
     TRY(sim_noise_describe(settings, &out->setting_count, s));
     if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
+    if (s->o->topology) settings[out->setting_count++] = (RunSetting){"topology", s->o->topology};
     if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
     return OK;
 }

@@ -110,6 +110,7 @@ static void print_machine(const Sweep *s) {
             if (m->devices_per_node > 1) phrase_link(&p, "link", &m->link, 2);
             bool torus = m->fabric.kind == FABRIC_TORUS;
             if (m->mesh.devices && !sim_setting_is_priced(set)) sweep_phrase(&p, "mesh of wires");
+            if (m->node.devices) sweep_phrase(&p, "wires of a topology");
             if (job->spec.ranks > m->devices_per_node) {
                 phrase_link(&p, "rail", &m->rail, torus ? 1 : 2);
                 if (m->fabric.kind != FABRIC_RAILS) sweep_phrase(&p, "%s", fabric_name(&m->fabric));
@@ -393,6 +394,17 @@ static void print_simulated(const Sweep *s) {
                p->not_folded ? p->not_folded : "");
 }
 
+// A wire from a device or a switch of its node (topology_ends()) to another.
+static void cell_wire(Table *t, const LinkUse *u) {
+    bool from = u->busiest >= 0, to = u->to >= 0;
+    if (from && to) {
+        table_cell(t, "device %d to %d", u->busiest, u->to);
+        return;
+    }
+    table_cell(t, "%s %d to %s %d", from ? "device" : "switch", from ? u->busiest : -1 - u->busiest,
+               to ? "device" : "switch", to ? u->to : -1 - u->to);
+}
+
 // -v: of the last row, where messages go one by one.
 static Status print_links(const Sweep *s, Arena *a) {
     static const char *const kinds[LINK_KINDS] = {
@@ -412,15 +424,14 @@ static Status print_links(const Sweep *s, Arena *a) {
         shown++;
         bool trunk = k == LINK_TRUNK;
         bool torus = trunk && s->setting->machine->fabric.kind == FABRIC_TORUS;
+        bool adapters = s->setting->machine->node.adapter_count > 0;
         table_cell(&table, "%s", torus ? "between nodes" : kinds[k]);
-        if (trunk || k == LINK_WIRE)
-            table_cell(&table, "%s %d to %d",
-                       torus   ? "node"
-                       : trunk ? "switch"
-                               : "device",
-                       u->busiest, u->to);
+        if (trunk)
+            table_cell(&table, "%s %d to %d", torus ? "node" : "switch", u->busiest, u->to);
+        else if (k == LINK_WIRE)
+            cell_wire(&table, u);
         else
-            table_cell(&table, "device %d", u->busiest);
+            table_cell(&table, "%s %d", adapters ? "adapter" : "device", u->busiest);
         table_cell(&table, "%s", units_print_size(size, u->bytes));
         table_cell(&table, "%.1f%%", 100 * u->busy);
         table_cell(&table, "%.1f%%", 100 * u->mean);

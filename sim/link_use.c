@@ -37,14 +37,16 @@ void link_uses_find(LinkUses *out, const Topology *t, const Network *n, int devi
                     int64_t time_ps) {
     *out = (LinkUses){.known = true};
     int nodes = (devices + t->devices_per_node - 1) / t->devices_per_node;
-    int rails = t->shared_rail ? nodes : devices;
+    int rails = t->node.adapter_count ? nodes * t->node.adapter_count
+                : t->shared_rail      ? nodes
+                                      : devices;
     for (int down = 0; down < 2; down++) {
         if (t->first_link != NONE)
             out->of[LINK_UP + down] = find_use(n, t->first_link + down, 2, devices, time_ps);
         if (t->nodes > 1 && t->first_rail != NONE)
             out->of[LINK_RAIL_UP + down] = find_use(n, t->first_rail + down, 2, rails, time_ps);
     }
-    if (t->mesh.devices)
+    if (t->node.devices)
         out->of[LINK_WIRE] = find_ends(t, n, t->first_wire, nodes * t->node_wires, time_ps);
     if (t->trunks) out->of[LINK_TRUNK] = find_ends(t, n, t->first_trunk, t->trunks, time_ps);
 }

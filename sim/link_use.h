@@ -18,7 +18,8 @@ typedef enum {
 } LinkKind;
 
 typedef struct {
-    int32_t busiest;    // whose link: a device, or a node that has one rail; the first of equals
+    int32_t busiest;    // whose link: a device, an adapter, or a node that has one rail; the first
+                        // of equals
     int32_t to;         // of a wire or trunk, which leads from `busiest` to this (topology_ends())
     int64_t bytes;      // that it carried
     double busy;        // share of the time that this would take at its rate

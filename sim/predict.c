@@ -77,6 +77,7 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
                         t->shared_rail);
         if (t->store_and_forward) hash = hash_u64(hash, 1);
         if (t->mesh) hash = hash_bytes(hash, t->mesh, sizeof *t->mesh);
+        if (t->node) hash = hash_bytes(hash, t->node, sizeof *t->node);
         if (t->fabric && t->fabric->kind != FABRIC_RAILS)
             hash = hash_bytes(hash, t->fabric, sizeof *t->fabric);
         return mix_pricing(mix_link(mix_link(hash, &t->link), &t->rail), &t->pricing);

@@ -32,7 +32,12 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
         FAIL(ERR_USAGE,
              "the machine %s has no link between its devices; give one, --link 25GB/s,1us",
              m->name);
-    if (per_node == 1) t->link = m->rail;
+    if (per_node == 1 && !m->node.devices) t->link = m->rail;
+    if (t->nodes > 1 && m->node.devices && !m->node.adapter_count)
+        FAIL(ERR_USAGE,
+             "%d ranks need %d nodes, and the --topology has no network adapter (<net>); give at "
+             "most %d",
+             ranks, t->nodes, per_node);
     if (t->nodes > 1 && !m->rail.bytes_per_s)
         FAIL(ERR_USAGE,
              "%d ranks need %d nodes of %s, which has no rail between nodes; give at most %d, or "
@@ -40,6 +45,7 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
              ranks, t->nodes, m->name, per_node);
     // What wires a mesh has is in the model's channels; what a price takes is a device's port.
     if (!sim_setting_is_priced(s) && m->mesh.devices) t->mesh = &m->mesh;
+    if (m->node.devices) t->node = &m->node;
     if (sim_setting_is_priced(s))
         t->pricing =
             (NcclPricing){&m->collectives, s->nccl_algorithm, s->nccl_protocol, s->dilation};

@@ -11,7 +11,7 @@ Status priced_init(PricedNetwork *p, Network *n, const Topology *t, const NcclPr
     *p = (PricedNetwork){.network = n, .topology = t, .pricing = o};
     if (!topology_is_ports(t))
         FAIL(ERR_USAGE, "NCCL's model knows the links of devices and rails alone, not a %s",
-             t->mesh.devices ? "mesh of wires" : fabric_name(&t->fabric));
+             t->node.devices ? "mesh of wires" : fabric_name(&t->fabric));
     if (t->shared_rail) FAIL(ERR_USAGE, "NCCL's model knows no nodes whose devices share one rail");
     p->seen = calloc((size_t)t->nodes, sizeof *p->seen);
     if (!p->seen) FAIL(ERR_MEMORY, "out of memory for %d nodes", t->nodes);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Nodes of devices as links of a network. Every device has a link up to the switch of its node and
-// one down from it, and a switch never fills; or wires lead from device to device (NodeMesh). Where
-// a node's traffic leaves it, each device has a rail of its own, or all of a node share one.
+// one down from it, and a switch never fills; or wires lead from device to device (NodeMesh), also
+// over switches and processors (NodeGraph). Where a node's traffic leaves it, each device has a
+// rail of its own, or all of a node share one, or those that are nearest to an adapter share that.
 //
 // Rails meet in a network that never fills, or in one whose links are here, too (Fabric). Each is
 // routed the same way always, so that a run can be repeated:
 //
-//   mesh          the fewest wires; of several ways, by the devices with the lowest numbers
+//   mesh          the fewest wires; of several ways, by the devices with the lowest numbers; over
+//                 NVLink where two wires of it do, else over the host (NodeGraph)
 //   fat tree      up by the number of the device to which it goes (D-mod-k), then down
 //   leaf-spine    between leaves by the spine that the destination's node has the number of
 //   torus         one dimension after the other, the shorter way round; where both are as short,
@@ -29,20 +31,21 @@ typedef struct {
     bool shared_rail;  // one for all devices of a node, behind its switch; else one for each device
     bool store_and_forward;  // links carry one message after another (sim/network.h)
     NcclPricing pricing;     // of communication; without constants it goes message by message
-    const NodeMesh *mesh;    // borrowed, like fabric; NULL: none, but a switch,
-    const Fabric *fabric;    // and a network that never fills
+    const NodeMesh *mesh;    // borrowed, like the next two; NULL: none, but a switch,
+    const NodeGraph *node;   // instead of a mesh, with adapters as rails; NULL: none
+    const Fabric *fabric;    // NULL: a network that never fills
 } TopologyOptions;
 
 typedef struct {
     int32_t nodes, devices_per_node;
     bool shared_rail;
     int32_t first_link, first_rail;  // up and down in turn; NONE: there are none
-    int32_t first_wire, node_wires;  // of a mesh: the links of one node after the other's
+    int32_t first_wire, node_wires;  // of wires: the links of one node after the other's
     int32_t first_trunk, trunks;     // of the network between rails
     Fabric fabric;
-    NodeMesh mesh;
-    int16_t wire[NODE_MESH_DEVICES][NODE_MESH_DEVICES];  // from device to device; NONE: no wire
-    int8_t away[NODE_MESH_DEVICES][NODE_MESH_DEVICES];   // so many wires
+    NodeGraph node;                                     // of wires; devices 0: a switch
+    int16_t wire[NODE_PLACES][NODE_PLACES];             // from place to place; NONE: no wire
+    int8_t away[WIRE_KINDS][NODE_PLACES][NODE_PLACES];  // so many wires of the kind
 } Topology;
 
 // Adds the links to the network. ERR_USAGE for no or too many devices, for links that a network
@@ -65,7 +68,8 @@ bool topology_within(const Topology *t, int a, int b);
 bool topology_is_ports(const Topology *t);
 
 // The devices, switches or nodes that a wire or a trunk leads from and to: switches of a fat tree
-// are numbered from the lowest level, leaves before spines, routers group by group.
+// are numbered from the lowest level, leaves before spines, routers group by group. What a wire
+// leads to besides devices is numbered, too, node by node, and k stands there as -1 - k.
 void topology_ends(const Topology *t, int32_t link, int32_t *from, int32_t *to);
 
 // The links of two devices that stand for others (sim/fold.h), which are in one node (within) or

@@ -12,8 +12,10 @@ static inline void path_add(Path *p, int32_t link) {
     p->links[p->hops++] = link;
 }
 
-// The wires of all nodes; those from one device of a node to another, by their numbers in it.
+// The wires of all nodes; the rails of their adapters, of which the fastest is as fast as `rail`;
+// the wires from one place of a node to another (NodeGraph).
 Status topology_add_wires(Topology *t, Network *n, const LinkModel *link) MUST_USE;
+Status topology_add_adapters(Topology *t, Network *n, const LinkModel *rail) MUST_USE;
 void topology_follow_wires(const Topology *t, Path *p, int32_t node, int source, int destination);
 
 // The links of the fabric, with the bandwidth of rails; those from device to device between rails.

@@ -10,6 +10,7 @@
 #include "core/platform/fabric.h"
 #include "core/platform/kernel_model.h"
 #include "core/platform/nccl_constants.h"
+#include "core/platform/node_graph.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,7 +65,8 @@ typedef struct {
     DeviceModel device;
     LinkModel link;  // between a device and its node's switch
     LinkModel rail;  // between a device and the network of nodes
-    NodeMesh mesh;   // wires within a node instead of its switch
+    NodeMesh mesh;   // wires within a node instead of its switch,
+    NodeGraph node;  // or all of its wires, with which adapters are rails; not in files
     Fabric fabric;   // that network
     HostModel host;
     bool has_collectives;       // the file has a section `collectives`
@@ -91,5 +93,11 @@ Status machine_write(const Machine *m, const char *path) MUST_USE;
 void machine_print(const Machine *m, FILE *f);
 
 int machine_devices(const Machine *m);  // of all nodes
+
+// Nodes of another kind: their wires and adapters instead of the switch or the mesh and the rails,
+// of which latencies stay; what NCCL reaches on the machine's own (`collectives`) does not.
+// ERR_USAGE where there is no such latency, for a host, for a network between nodes that needs a
+// rail for each device. *m is unchanged then.
+Status machine_take_node(Machine *m, const NodeGraph *node) MUST_USE;
 
 #endif

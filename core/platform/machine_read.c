@@ -337,3 +337,28 @@ Status machine_parse(Machine *out, Arena *a, const char *text, size_t length, co
 }
 
 int machine_devices(const Machine *m) { return m->nodes * m->devices_per_node; }
+
+Status machine_take_node(Machine *m, const NodeGraph *node) {
+    if (m->is_host)
+        FAIL(ERR_USAGE,
+             "the machine %s is a host whose ranks share its cores; give the --platform "
+             "whose devices the topology connects",
+             m->name);
+    if (!m->link.bytes_per_s)
+        FAIL(ERR_USAGE,
+             "a topology has no latencies, and the machine %s has no link to take them "
+             "from; give another --platform",
+             m->name);
+    if (m->fabric.kind != FABRIC_RAILS)
+        FAIL(ERR_USAGE,
+             "the %s of %s needs a rail for each device, and a topology has adapters of "
+             "its own; give a --platform without `across`",
+             fabric_name(&m->fabric), m->name);
+    m->node = *node;
+    m->mesh = (NodeMesh){.devices = 0};
+    m->devices_per_node = node->devices;
+    m->link.bytes_per_s = node->link_bytes_per_s;
+    m->rail.bytes_per_s = m->rail.bytes_per_s ? node->rail_bytes_per_s : 0;
+    m->has_collectives = false;
+    return OK;
+}

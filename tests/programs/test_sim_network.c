@@ -155,6 +155,42 @@ START_TEST(jitter_and_stragglers_are_told) {
 }
 END_TEST
 
+static void refused_with(const char *file, const char *options, const char *message) {
+    Command c = {0};
+    command_start(&c, "sim --topology %s %s", file, options);
+    command_wait(&c, 30);
+    command_refused(&c, "sim", PARTS(message));
+}
+
+// Devices, wires and adapters are the file's; what does not go with a topology is said in a line.
+START_TEST(nodes_are_wired_as_nccls_topology_says) {
+    Command c = {0};
+    char file[4096], none[4100];
+    snprintf(file, sizeof file, "%s", test_source("tests/data/nccl_topology.xml"));
+    snprintf(none, sizeof none, "%s.no", file);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --topology %s -v", file), 0);
+    expect(&c, "link 240GB/s, 600ns  wires of a topology");
+    expect(&c, "to switch 6");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --topology %s -v", file), 0);
+    expect(&c, "rail 25GB/s, 2.7us");
+    expect(&c, "adapter 1");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 4 --topology %s --json", file), 0);
+    expect(&c, "\"topology\":");
+    expect(&c, "/nccl_topology.xml\"");
+    command_finish(&c);
+    refused_with(file, "--gpus 4 --network nccl", "leave out --network nccl, and messages go one");
+    refused_with(file, "--gpus 4 --nccl-algo ring", "leave out --nccl-algo");
+    refused_with(file, "--gpus 4 --link 1GB/s,1us", "--link and --topology both say");
+    refused_with(file, "--ranks 2", "--topology is of devices; give --gpus");
+    refused_with(file, "--gpus 4 --collective all_reduce", "leave out --topology");
+    refused_with(file, "--gpus 4 --platform h100-1", "has no link to take them from");
+    refused_with(none, "--gpus 4", "No such file");
+}
+END_TEST
+
 SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
       communication_costs_what_the_options_say, a_machine_file_brings_its_own_network,
-      jitter_and_stragglers_are_told, networks_that_contradict_each_other_are_refused)
+      jitter_and_stragglers_are_told, networks_that_contradict_each_other_are_refused,
+      nodes_are_wired_as_nccls_topology_says)

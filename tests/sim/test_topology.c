@@ -407,7 +407,7 @@ START_TEST(what_does_not_fit_a_network_is_refused) {
     o = options_of(&tree, 1, MB, INT64_MAX / 8);
     refuse(o, "above 40 hours");
     o = (TopologyOptions){.nodes = 1, .devices_per_node = 4, .link = {MB, 0}, .mesh = &mesh};
-    refuse(o, "a mesh of 8 devices, in nodes of 4");
+    refuse(o, "wires of 8 devices, in nodes of 4");
 }
 END_TEST
 
