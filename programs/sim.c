@@ -13,6 +13,7 @@
 #include "programs/sim_advise.h"
 #include "programs/sim_collective.h"
 #include "programs/sim_critical.h"
+#include "programs/sim_failures.h"
 #include "programs/sim_fit.h"
 #include "programs/sim_grid.h"
 #include "programs/sim_internal.h"
@@ -91,6 +92,7 @@ static Status predict_row(Sim *s, int i) {
     TRY(predict_job(p, s->arena, &s->jobs[i], &s->setting));
     p->report.run.argc = s->argc;
     p->report.run.argv = s->argv;
+    TRY(sim_failures_add(s, p));
     answers_relate(p, &s->rows[0]);
     return keep(s, p);
 }
@@ -159,6 +161,7 @@ static Status show(Sim *s, const Prediction *rows, int count) {
         TRY(sim_output_json(s, stdout));
     else if (s->replay && !s->o->csv && !s->o->plain)
         print_replay(&rows[0], &s->recording);
+    TRY(sim_failures_print(s));
     if (s->o->critical_path && !s->o->json) TRY(sim_critical_print(s));
     if (s->o->what_if) TRY(sim_what_if_print(s));
     TRY(compare_all(s, rows, count));
@@ -251,6 +254,7 @@ static Status check_outputs(const Sim *s) {
     return outputs_check(files, sizeof files / sizeof *files);
 }
 static Status run(Sim *s, SimOptions *o) {
+    TRY(sim_failures_check(s));
     TRY(sim_collective_check(s));
     TRY(sim_fit_check(s));
     if (o->fit) return sim_fit_print(s);
@@ -262,6 +266,7 @@ static Status run(Sim *s, SimOptions *o) {
     if (o->threads) FAIL(ERR_USAGE, "--threads are of --sweep; give one, such as --sweep tp=1,2");
     TRY(sim_request_read(s, o));
     TRY(sim_critical_request(s));
+    TRY(sim_failures_request(s));
     TRY(sim_what_if_request(s));
     if (s->o->explain || s->o->print_mesh) return explain(s);
     if (s->o->print_plan) return print_plan(s);

@@ -53,6 +53,12 @@ static const Option options[] = {
      .help = "how much computations vary, standard deviation over mean; or recorded steps"},
     {.name = "steps", .kind = OPTION_INT, AT(steps), .marks = SIM_PLACE, .value = "N", .min = 1,
      .max = 1e6, .help = "simulated steps of --jitter"},
+    {.name = "mtbf", .kind = OPTION_REAL, AT(mtbf), .value = "HOURS", .min = 1e-3, .max = 1e9,
+     .help = "mean time between failures of one device: goodput and how often to save"},
+    {.name = "checkpoint-seconds", .kind = OPTION_REAL, AT(checkpoint_s), .value = "S",
+     .min = 1e-3, .max = 1e6, .help = "with --mtbf: how long training stops for a checkpoint"},
+    {.name = "restart-seconds", .kind = OPTION_REAL, AT(restart_s), .value = "S", .min = 0,
+     .max = 1e6, .help = "with --mtbf: from a failure until training goes on"},
 
     {.kind = OPTION_HEADING, .name = "job", .help = "What is simulated"},
     {.name = "trace", .kind = OPTION_STRING, AT(trace), .value = "DIR", .brief = true,
@@ -195,6 +201,15 @@ static const OptionDetail details[] = {
              "there are, or --steps. apart: each rank draws by itself, as if it had a host of its "
              "own; what slowed all ranks in one step is left out.",
      .others = "noise variance"},
+    {.topic = "mtbf",
+     .text =
+         "Devices fail at random, so that N of them fail N times as often; one whose node takes "
+         "the others along has the node's time times the devices of a node. The run restarts "
+         "from its last checkpoint. Below the table stand the interval between checkpoints by "
+         "Young's and Daly's formulas and the best one simulated, the share of time that is "
+         "progress (goodput), and where the rest goes. Llama 3 had 419 interruptions in 54 days "
+         "on 16,384 H100: --mtbf 50700.",
+     .others = "failures goodput checkpoints interruptions"},
     {.topic = "dilate", .text = "As train --device timed:PLATFORM --dilate K does, to compare."},
     {.topic = "trace",
      .text = "Alone, the recorded run is put together again, each step from its own durations (a "

@@ -21,7 +21,8 @@ typedef struct {
     const char *print_class;
     int64_t batch_per_rank, memory;  // memory: bytes; 0: the platform's
     double dilate;
-    int64_t steps;  // 0: not given
+    double mtbf, checkpoint_s, restart_s;  // hours; 0: not given
+    int64_t steps;                         // 0: not given
     IntList ranks, gpus;
     const char *sizes, *fit, *out;   // of --collective; of --fit
     const char *what_if;             // KEY=VALUE,..

@@ -13,6 +13,7 @@
 #include "core/record/timeline.h"
 #include "core/report/report_answers.h"
 #include "core/report/report_critical.h"
+#include "core/report/report_failures.h"
 
 #include <stdio.h>
 
@@ -58,6 +59,7 @@ typedef struct {
     const MemoryUse *memory;           // per rank
     const ReportAnswers *answers;      // of a simulation; NULL: of a run, or of a replay
     const ReportCritical *critical;    // the critical path of a simulated step; NULL: not asked for
+    const ReportFailures *failures;    // of its devices; NULL: not asked for
     int64_t device_bytes;              // memory of a rank's described device; 0: not known
     const int64_t *comm_bytes;         // per rank: payload of its communication in a step (mean)
     const double *loss;                // per recorded step, of the global batch

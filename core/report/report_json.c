@@ -193,6 +193,7 @@ static Status to_json(json_t *out, const Report *r) {
     failed |= json_object_set_new(out, "coverage", json_number(r->coverage));
     failed |= report_set_answers(out, r->answers);
     failed |= report_set_critical(out, r->critical);
+    failed |= report_set_failures(out, r->failures);
     failed |= set_operations(out, r);
     failed |= set_bytes(out, r);
     failed |= set_learning(out, r);
