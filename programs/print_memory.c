@@ -6,6 +6,7 @@
 #include "core/base/table.h"
 #include "core/base/units.h"
 #include "core/nn/model.h"
+#include "core/plan/mesh.h"
 #include "parallel/strategy/footprint.h"
 #include "parallel/strategy/traffic.h"
 
@@ -72,13 +73,30 @@ static bool fill(Table *t, const Program *p, const Program *step, int rank) {
     return less;
 }
 
+// ": data 2 × tensor 2", if there is another axis of the mesh than data.
+static void print_degrees(const Program *p, const char *before) {
+    static const MeshAxis axes[] = {MESH_PIPE, MESH_CONTEXT, MESH_TENSOR};
+    int others = 0;
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++)
+        others += mesh_axis_size(p, axes[i]) > 1;
+    for (int place = 0; others && place < MESH_AXES; place++) {
+        MeshAxis a = (MeshAxis)place;
+        int size = a == MESH_DATA ? mesh_batch_ranks(p) : mesh_axis_size(p, a);
+        if (size < 2) continue;
+        printf("%s%s %d", before, mesh_axis_name(a), size);
+        before = " × ";
+    }
+}
+
 static void print_title(const Program *p, const JobSpec *job, const char *class) {
     const FootprintModel model = footprint_model(p);
     printf("%s: %lld parameters, ", job->model, (long long)model.parameters);
     if (model.trained < model.parameters)
         printf("%lld of them trained, ", (long long)model.trained);
     printf("%s\n", dtype_name(job->dtype));
-    printf("%d rank%s, ", job->ranks, job->ranks == 1 ? "" : "s");
+    printf("%d rank%s", job->ranks, job->ranks == 1 ? "" : "s");
+    print_degrees(p, ": ");
+    printf(", ");
     if (*class) printf("class %s, ", class);
     if (job->strategy.zero)
         printf("ZeRO %d", job->strategy.zero);

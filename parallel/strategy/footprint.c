@@ -21,13 +21,14 @@ static bool reads_parameter(const Program *p, const Plan *plan, const Op *op) {
 }
 
 // Every pass through the layers has its own shard and micro-batch.
-static int count_passes(const Program *p, const Plan *plan) {
+static int count_passes(const Program *p, const Plan *plan, int *out_shards) {
     int shards = 0, micro_batches = 0;
     for (int i = 0; plan && i < plan->op_count; i++) {
         if (!reads_parameter(p, plan, &plan->ops[i])) continue;
         if (plan->ops[i].shard > shards) shards = plan->ops[i].shard;
         if (plan->ops[i].micro_batch > micro_batches) micro_batches = plan->ops[i].micro_batch;
     }
+    *out_shards = shards + 1;
     return (shards + 1) * (micro_batches + 1);
 }
 
@@ -102,13 +103,22 @@ static int64_t copy_bytes(const Program *p, const Plan *plan, bool only_shared) 
     return bytes;
 }
 
+static void find_sharers(FootprintModel *m, const Program *p) {
+    uint16_t axes = mesh_expert_axes(p);
+    m->sharers = 1;
+    for (int a = 0; a < p->axis_count; a++)
+        if (axes >> a & 1) m->sharers *= p->axes[a].size;
+    m->wide = axes & ~mesh_batch_axes(p);
+}
+
 FootprintModel footprint_model(const Program *p) {
     const Plan *step = step_of(p);
     FootprintModel m = {.ranks = mesh_batch_ranks(p),
                         .sharers = 1,
-                        .passes = count_passes(p, step),
+                        .context = mesh_axis_size(p, MESH_CONTEXT),
                         .blocks = count_blocks(p, step, false),
                         .expert_blocks = count_blocks(p, step, true)};
+    m.passes = count_passes(p, step, &m.shards);
     for (int i = 0; i < p->logical_count; i++) {
         const Logical *l = &p->logicals[i];
         if (!role_persists((Role)l->role)) continue;
@@ -116,7 +126,7 @@ FootprintModel footprint_model(const Program *p) {
         int64_t n = logical_elements(l);
         int64_t bytes = divided_elements(p, i, &shared) * dtype_bytes((Dtype)l->dtype);
         int64_t of_experts = shared ? bytes : 0;
-        if (shared) m.sharers = p->axes[mesh_expert_axis(p)].size;
+        if (shared) find_sharers(&m, p);
         if (l->role == ROLE_PARAMETER) m.expert_parameter_bytes += of_experts;
         if (l->role == ROLE_PARAMETER && l->trainable) m.expert_trained_bytes += of_experts;
         if (l->role == ROLE_OPTIMISER) m.expert_optimiser_bytes += of_experts;
@@ -146,11 +156,25 @@ static Footprint closed_part(const FootprintModel *m, int stage, double n) {
                        .sent = (gathered + trained) * (n - 1) / n};
 }
 
+// Blocks whose sums of squares go among n ranks, each as often as it is received.
+static double joined(int64_t blocks, double n) { return (double)blocks * (n - 1) / n; }
+
+static double joined_blocks(const FootprintModel *m, int stage) {
+    double n = m->ranks, all = n * m->context;
+    if (!stage) return joined(m->expert_blocks, m->sharers);
+    return joined(m->blocks - m->expert_blocks, n) + joined(m->expert_blocks, m->wide ? all : n);
+}
+
+// What ZeRO leaves to be summed over ranks of other positions: of each local shard; of experts that
+// no data parallel rank has besides at once.
+static double over_context(const FootprintModel *m, int64_t trained, double shards) {
+    return 2 * shards * (double)trained * (m->context - 1) / m->context;
+}
+
 // What all ranks would hold alike, and what those with the same experts would.
 Footprint footprint_closed(const FootprintModel *m, int stage) {
-    double n = m->ranks, e = m->sharers;
-    double joined =
-        stage >= 1 ? (double)m->blocks * (n - 1) / n : (double)m->expert_blocks * (e - 1) / e;
+    double data = stage ? m->ranks : m->ranks * m->context,
+           holders = (stage && !m->wide ? m->ranks : m->ranks * m->context) / m->sharers;
     FootprintModel experts = {.parameter_bytes = m->expert_parameter_bytes,
                               .trained_bytes = m->expert_trained_bytes,
                               .optimiser_bytes = m->expert_optimiser_bytes,
@@ -161,12 +185,15 @@ Footprint footprint_closed(const FootprintModel *m, int stage) {
     others.trained_bytes -= experts.trained_bytes;
     others.optimiser_bytes -= experts.optimiser_bytes;
     others.copy_bytes -= experts.copy_bytes;
-    Footprint f = closed_part(&others, stage, n), own = closed_part(&experts, stage, n / e);
+    Footprint f = closed_part(&others, stage, data), own = closed_part(&experts, stage, holders);
     f.parameters += own.parameters;
     f.gradients += own.gradients;
     f.optimiser += own.optimiser;
     f.sent += own.sent;
-    f.sent_norm = 16 * joined;
+    if (stage) f.sent += over_context(m, others.trained_bytes, m->shards);
+    if (stage && !m->wide)
+        f.sent += over_context(m, experts.trained_bytes, holders > 1 ? m->shards : 1);
+    f.sent_norm = 16 * joined_blocks(m, stage);
     return f;
 }
 

@@ -20,9 +20,13 @@
 // State, such as running statistics, is whole on every rank, and counts as the optimiser's. Where
 // other axes of the mesh cut parameters, Psi and T are of a rank's pieces.
 //
+// Where C ranks of other positions (--cp) hold the same, DDP is that of N C ranks; ZeRO shards over
+// N, and gradients of each of S local shards are summed over C before: 2 S T (C-1)/C more.
+//
 // Where E of the N ranks share experts, what a rank has of these is in Psi, T and K T, but N / E
 // ranks hold the same: for that part the forms are those of N / E ranks. DDP sends for the norm
-// 16 (E-1)/E bytes for each block of experts' gradients.
+// 16 (E-1)/E bytes for each block of experts' gradients. Where ranks of other positions are among
+// the E, those of N C are meant, nobody sums over C, and their norm under ZeRO is of N C ranks.
 //
 // Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
 // stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
@@ -52,6 +56,8 @@ typedef struct {
     int64_t expert_parameter_bytes, expert_trained_bytes, expert_optimiser_bytes, expert_copy_bytes,
         expert_blocks;           // of all those, what is of experts that ranks share
     int ranks, passes, sharers;  // sharers: so many share them, 1: none
+    int context, shards;         // ranks of other positions, 1: none; local shards
+    bool wide;                   // these share experts, too
 } FootprintModel;
 
 // The model of a program, lowered or not, whose data-parallel ranks lie along the axis "data".

@@ -62,12 +62,58 @@ START_TEST(the_formulas_of_a_stage_are_of_its_parameters) {
     ck_assert_int_eq(command_run(&it, "train --print-memory --model mlp:hidden=64,layers=2 --pp 2 "
                                       "--dp 2 --stages 0:3,3:6"),
                      0);
-    ck_assert_ptr_nonnull(at = strstr(it.out, "4 ranks, class stage0, DDP, batch 64\n"));
+    ck_assert_ptr_nonnull(
+        at = strstr(it.out, "4 ranks: pipe 2 × data 2, class stage0, DDP, batch 64\n"));
     ck_assert_ptr_nonnull(at = strstr(at, "\nparameters        196KiB  196KiB   196KiB"));
     ck_assert_ptr_nonnull(at = strstr(at, "\nfor activations     8KiB\n"));
-    ck_assert_ptr_nonnull(at = strstr(at, "4 ranks, class stage1, DDP, batch 64\n"));
+    ck_assert_ptr_nonnull(
+        at = strstr(at, "4 ranks: pipe 2 × data 2, class stage1, DDP, batch 64\n"));
     ck_assert_ptr_nonnull(strstr(at, "\nparameters       18.8KiB  18.8KiB  18.8KiB"));
     command_finish(&it);
+}
+END_TEST
+
+// The columns of a line behind its name: "planned" and "DDP" are 0 and 1.
+static void read_columns(const char *name, char out[5][16]) {
+    const char *at = strstr(it.out, name);
+    ck_assert_msg(at != NULL, "%s is not in %s", name, it.out);
+    int read = sscanf(at + strlen(name), "%15s %15s %15s %15s %15s", out[0], out[1], out[2], out[3],
+                      out[4]);
+    ck_assert_int_eq(read, 5);
+}
+
+// Ranks of other positions sum gradients, at once with data parallel ranks or before ZeRO; where
+// they share experts, nobody sums over them.
+START_TEST(sums_over_positions_are_in_the_formulas) {
+    static const struct {
+        const char *degrees, *title;
+        int zero;
+        bool norm;
+    } cases[] = {
+        {"--cp 2 --dp 2", "4 ranks: data 2 × context 2, DDP", 0, false},
+        {"--cp 4 --clip 1 --zero 1 --dp 2", "8 ranks: data 2 × context 4, ZeRO 1", 1, true},
+        {"--cp 2 --dp 4 --ep 2 --zero 2 --clip 1 --shards 8", "8 ranks: data 4", 2, true},
+        {"--cp 2 --dp 2 --ep 2 --zero 1 --shards 4", "4 ranks: data 2", 1, false},
+        {"--cp 2 --dp 3 --ep 2 --clip 1", "6 ranks: data 3", 0, true},
+        {"--cp 2 --dp 3 --ep 2 --zero 2 --clip 1 --shards 6", "6 ranks: data 3", 2, true},
+        {"--cp 2 --dp 2 --ep 4 --tp 2 --zero 1 --clip 1",
+         "8 ranks: data 2 × context 2 × tensor 2, ZeRO 1", 1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sent[5][16], norm[5][16];
+        ck_assert_int_eq(command_run(&it,
+                                     "train --print-memory --model mixtral:layers=2,seq=24 --data "
+                                     "text %s",
+                                     cases[i].degrees),
+                         0);
+        ck_assert_ptr_nonnull(strstr(it.out, cases[i].title));
+        read_columns("\nsent a step", sent);
+        ck_assert_str_eq(sent[0], sent[1 + cases[i].zero]);
+        if (cases[i].norm) {
+            read_columns("\nfor the norm", norm);
+            ck_assert_str_eq(norm[0], norm[1 + cases[i].zero]);
+        }
+        command_finish(&it);
+    }
 }
 END_TEST
 
@@ -87,5 +133,5 @@ START_TEST(buffers_of_a_step_are_told_from_those_of_an_evaluation) {
 END_TEST
 
 SUITE("memory_cli", the_memory_of_any_number_of_ranks_is_printed, planned_memory_is_printed_as_json,
-      the_formulas_of_a_stage_are_of_its_parameters,
+      the_formulas_of_a_stage_are_of_its_parameters, sums_over_positions_are_in_the_formulas,
       buffers_of_a_step_are_told_from_those_of_an_evaluation)
