@@ -80,6 +80,12 @@ static int64_t count_parameters(const Model *m, bool trained) {
 int64_t model_parameters(const Model *m) { return count_parameters(m, false); }
 int64_t model_trained_parameters(const Model *m) { return count_parameters(m, true); }
 
+int64_t model_experts(const Model *m) {
+    for (int i = 0; i < m->layer_count; i++)
+        if (m->layers[i].row == &layer_experts) return m->layers[i].attribute[ATTRIBUTE_COUNT_OF];
+    return 0;
+}
+
 static int64_t add_or_most(int64_t a, int64_t b) {
     return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
 }

@@ -79,6 +79,7 @@ Status model_parse(Model *out, Arena *a, const char *text, const char *source,
 
 int64_t model_parameters(const Model *m);          // elements, of all parameters;
 int64_t model_trained_parameters(const Model *m);  // of those that a step updates
+int64_t model_experts(const Model *m);             // of a layer of experts; 0: it has none
 
 // Floating-point operations of a training step, per sample: 2 per multiply-add of conv2d and linear
 // in the forward pass, in the gradients of weights that are trained and, where a layer before has

@@ -10,7 +10,7 @@ static const struct {
 } degrees[] = {{MESH_DATA, "dp"}, {MESH_TENSOR, "tp"}, {MESH_PIPE, "pp"}, {MESH_CONTEXT, "cp"}};
 enum { DEGREES = sizeof degrees / sizeof *degrees, TEXT = 96 };
 
-// "--dp 2 x --tp 4", of the degrees above 1 or given; returns how many there are.
+// "--dp 2 × --tp 4", of the degrees above 1 or given; returns how many there are.
 static int print_degrees(char out[TEXT], const JobSpec *s, bool data) {
     int count = 0, length = 0;
     out[0] = 0;
@@ -18,7 +18,7 @@ static int print_degrees(char out[TEXT], const JobSpec *s, bool data) {
         int size = mesh_size(&s->mesh, degrees[i].axis);
         bool shown = degrees[i].axis == MESH_DATA ? data && s->mesh.data : size > 1;
         if (!shown) continue;
-        length += snprintf(out + length, (size_t)(TEXT - length), "%s--%s %d", count ? " x " : "",
+        length += snprintf(out + length, (size_t)(TEXT - length), "%s--%s %d", count ? " × " : "",
                            degrees[i].option, size);
         count++;
     }
@@ -73,32 +73,56 @@ Status job_spec_mesh(Mesh *out, const JobSpec *s) {
     return OK;
 }
 
-// Groups of --ep ranks share the experts, so their number is a multiple of it.
-static Status check_sharers(int experts, int ranks) {
-    int below = ranks / experts * experts, less = experts;
-    const char *plural = ranks == 1 ? "" : "s";
-    if (!below)
-        FAIL(ERR_USAGE,
-             "--ep %d: data parallel ranks share the experts, and there %s %d; give --dp %d, or "
-             "--ep %d",
-             experts, ranks == 1 ? "is" : "are", ranks, experts, ranks);
+// Experts of a layer of the model; 0 where that is not known.
+static int64_t count_experts(const JobSpec *s) {
+    Arena a = {0};
+    Model m;
+    int64_t count = s->model && job_spec_model(&m, &a, s) == OK ? model_experts(&m) : 0;
+    arena_finish(&a);
+    return count;
+}
+
+static bool can_share(const JobSpec *s, int64_t experts, int degree) {
+    JobSpec other = *s;
+    other.strategy.experts = degree;
+    return experts % degree == 0 && (job_spec_data_ranks(s) % degree == 0 || is_wide(&other));
+}
+
+// Groups of --ep ranks share the experts, so their number is a multiple of it; another one helps if
+// the experts can be shared so.
+static Status check_sharers(const JobSpec *s) {
+    int degree = s->strategy.experts, ranks = job_spec_data_ranks(s), less = degree - 1,
+        below = ranks / degree * degree;
     if (ranks == below) return OK;
-    while (ranks % less) less--;
-    FAIL(ERR_USAGE,
-         "--ep %d: %d data parallel rank%s = %d × %d + %d; give %d or %d of them, or --ep %d",
-         experts, ranks, plural, experts, ranks / experts, ranks % experts, below, below + experts,
-         less);
+    int64_t experts = count_experts(s);
+    const char *plural = ranks == 1 ? "" : "s";
+    char instead[32], more[64] = "";
+    while (less > 1 && !can_share(s, experts, less)) less--;
+    if (less > 1)
+        snprintf(instead, sizeof instead, "--ep %d", less);
+    else
+        snprintf(instead, sizeof instead, "leave --ep out");
+    if (experts % degree == 0 && below)
+        snprintf(more, sizeof more, "give %d or %d of them, or ", below, below + degree);
+    else if (experts % degree == 0)
+        snprintf(more, sizeof more, "give --dp %d, or ", degree);
+    else if (less > 1)
+        snprintf(more, sizeof more, "give ");
+    if (!below)
+        FAIL(ERR_USAGE, "--ep %d: data parallel ranks share the experts, and there %s %d; %s%s",
+             degree, ranks == 1 ? "is" : "are", ranks, more, instead);
+    FAIL(ERR_USAGE, "--ep %d: %d data parallel rank%s = %d × %d + %d; %s%s", degree, ranks, plural,
+         degree, ranks / degree, ranks % degree, more, instead);
 }
 
 // Experts are shared by ranks that have them and update them each for itself.
 Status job_spec_check_experts(const JobSpec *s) {
     const StrategyOptions *o = &s->strategy;
-    int ranks = job_spec_data_ranks(s), experts = o->experts;
-    if (!is_wide(s)) TRY(check_sharers(experts, ranks));
+    if (!is_wide(s)) TRY(check_sharers(s));
     if (o->data_parallel)
         FAIL(ERR_USAGE,
              "--data-parallel keeps all weights on rank 0, --ep %d divides those of experts; leave "
              "one of them out: DDP goes with --ep",
-             experts);
+             o->experts);
     return OK;
 }

@@ -212,9 +212,16 @@ static Status read_model(Model *out, Arena *a, const JobSpec *s) {
             text_append(text, sizeof text, "%c%s=%d", strchr(text, ':') ? ',' : ':', given[i].name,
                         given[i].value);
     Status read = model_read(out, a, text);
+    Model plain;
+    char why[1024];
+    snprintf(why, sizeof why, "%s", status_message());
+    if (read != OK && model_read(&plain, a, s->model) == OK && !model_experts(&plain))
+        FAIL(ERR_USAGE,
+             "%s %d: model %s has no layer of experts; give one that has, such as "
+             "--model mixtral",
+             given[!s->experts].option, given[!s->experts].value, plain.name);
     if (read != OK)
-        FAIL(ERR_USAGE, "%s %d: %s", given[!s->experts].option, given[!s->experts].value,
-             status_message());
+        FAIL(ERR_USAGE, "%s %d: %s", given[!s->experts].option, given[!s->experts].value, why);
     return OK;
 }
 

@@ -131,7 +131,8 @@ START_TEST(numbers_of_experts_are_those_of_the_model) {
                     "--experts 6: built-in mixtral.model:");
     o.spec.model = "gpt";
     ck_assert_fails(training_run(&one, &o, NULL), ERR_USAGE,
-                    "--experts 6: built-in gpt.model: no parameter experts");
+                    "--experts 6: model gpt has no layer of experts; give one that has, such as "
+                    "--model mixtral");
 }
 END_TEST
 

@@ -296,7 +296,14 @@ START_TEST(degrees_that_do_not_fit_are_refused_with_the_arithmetic) {
     JobOptions o = options(MODEL "experts=4");
     share_experts(&o, 6, 4);
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--ep 4: 6 data parallel ranks = 4 × 1 + 2; give 4 or 8 of them, or --ep 3");
+                    "--ep 4: 6 data parallel ranks = 4 × 1 + 2; give 4 or 8 of them, or --ep 2");
+    o.spec.model = MODEL "experts=6";
+    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
+                    "--ep 4: 6 data parallel ranks = 4 × 1 + 2; give --ep 3");
+    o.spec.model = MODEL "experts=5";
+    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
+                    "--ep 4: 6 data parallel ranks = 4 × 1 + 2; leave --ep out");
+    o.spec.model = MODEL "experts=4";
     share_experts(&o, 2, 4);
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
                     "--ep 4: data parallel ranks share the experts, and there are 2; give --dp 4, "

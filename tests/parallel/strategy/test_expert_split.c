@@ -341,8 +341,9 @@ START_TEST(what_is_not_built_is_refused_with_the_arithmetic) {
                     "--ep 5: 4 experts = 5 × 0 + 4; give --experts 5");
     share_experts(&o, 3);
     o.spec.strategy.experts = 2;
-    ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
-                    "--ep 2: 3 data parallel ranks = 2 × 1 + 1; give 2 or 4 of them, or --ep 1");
+    ck_assert_fails(
+        training_run(&run, &o, NULL), ERR_USAGE,
+        "--ep 2: 3 data parallel ranks = 2 × 1 + 1; give 2 or 4 of them, or leave --ep out");
     share_experts(&o, 2);
     o.spec.model = "llama:hidden=16,seq=8";
     ck_assert_fails(training_run(&run, &o, NULL), ERR_USAGE,
