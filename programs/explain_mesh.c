@@ -388,7 +388,7 @@ static void print_title(const Planned *all, const JobSpec *s, const Mesh *m) {
         MeshAxis a = mesh_at(m, place);
         if (mesh_size(m, a) == 1) continue;
         printf("%s%s %d", between, mesh_axis_name(a), mesh_size(m, a));
-        between = " x ";
+        between = " × ";
     }
     if (*all->class) printf("; a rank of class %s", all->class);
     printf("\n\n");

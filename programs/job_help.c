@@ -117,7 +117,7 @@ const OptionDetail job_details[] = {
      "compression fp16-compress bf16-compress grad-compression comm-hook ddp-comm-hook "
      "powersgd-hook error-feedback"},
     {"dp",
-     "All ranks are dp x the other degrees, so one of --ranks and --dp is enough. Ranks with the "
+     "All ranks are dp × the other degrees, so one of --ranks and --dp is enough. Ranks with the "
      "same coordinate along data have the same rows. train --print-mesh shows which ranks these "
      "are.",
      "data-parallel-size dp-size data-parallel-degree dp-degree data-parallel-replicate-degree"},

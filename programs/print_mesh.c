@@ -36,7 +36,7 @@ static Status print_table(const Mesh *m, const Program *p) {
         if (!is_shown(m, a)) continue;
         printf("%s%s %d", between, mesh_axis_name(a), mesh_size(m, a));
         if (a == MESH_DATA) print_sharers(m);
-        between = " x ";
+        between = " × ";
     }
     printf("\n\n%8s", "rank");
     for (int place = 0; place < MESH_AXES; place++) {

@@ -10,6 +10,7 @@
 #include "core/record/values.h"
 #include "core/report/report.h"
 #include "parallel/calibrate/calibrate.h"
+#include "parallel/comm/comm.h"
 #include "programs/job_help.h"
 #include "programs/outputs.h"
 #include "programs/print_memory.h"
@@ -62,7 +63,7 @@ static const Option options[] = {
 
     {.kind = OPTION_HEADING, .name = "parallel", .help = "On how many, and how"},
     {.name = "ranks", .kind = OPTION_SMALL, JOB_AT(TrainOptions, ranks), .value = "N",
-     .initial = "1", .min = 1, .max = 1 << 20, .brief = true,
+     .initial = "1", .min = 1, .max = 1 << 20, .offered = COMM_RANKS, .brief = true,
      .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
     JOB_ROWS_MESH(TrainOptions), JOB_ROWS_EXPERTS(TrainOptions),

@@ -48,6 +48,7 @@ typedef struct {
     const char *value;    // the value's name in the help, "N"; of a choice its words, "f32|f64"
     const char *initial;  // the default as it would be typed ("yes" for a flag that is on); NULL: 0
     double min, max;      // of numbers; both 0: no bounds; HUGE_VAL: none on that side
+    double offered;       // an error offers so many at most; 0: max
     int64_t bare_ps;      // of a duration: what a number without a unit counts
     int64_t unit;         // of a pair
     unsigned marks;       // bits that mean something to the program: option_given_marked()
@@ -68,8 +69,7 @@ typedef struct {
 typedef struct {
     const char *topic;   // the name of an option or a group; NULL: `text` answers `others`
     const char *text;    // sentences; "\n" begins a paragraph; NULL: none
-    const char *others;  // words that other programs have for it, which are no options here but
-                         // lead to it: "gpus np"; NULL: none
+    const char *others;  // other programs' words that lead to it, no options: "gpus np"; NULL: none
 } OptionDetail;
 
 typedef struct {

@@ -46,7 +46,8 @@ static Status check_bounds(const Option *o, double value, const char *text) {
         FAIL(ERR_USAGE, "%.60s is too %s: give at most %s", text, what,
              option_print_bound(max, o, o->max));
     FAIL(ERR_USAGE, "%.60s is too %s: give %s to %s", text, what,
-         option_print_bound(min, o, o->min), option_print_bound(max, o, o->max));
+         option_print_bound(min, o, o->min),
+         option_print_bound(max, o, o->offered ? o->offered : o->max));
 }
 
 static Status set_int(int64_t *out, const Option *o, const char *text) {

@@ -18,12 +18,12 @@ static Status check_file(const DataFile *f, const char *path) {
     if (!f->length)
         FAIL(
             ERR_FORMAT,
-            "%s: expected records of %d bytes, a label and 3 x 32 x 32 pixels, found an empty file",
+            "%s: expected records of %d bytes, a label and 3 × 32 × 32 pixels, found an empty file",
             path, CIFAR_RECORD);
     if (rest)
         FAIL(ERR_FORMAT,
              "%s: byte %lld: the file ends within record %lld: expected records of %d bytes, a "
-             "label and 3 x 32 x 32 pixels, found %lld; fetch it again",
+             "label and 3 × 32 × 32 pixels, found %lld; fetch it again",
              path, (long long)f->length, (long long)records, CIFAR_RECORD, (long long)rest);
     if (records > INT32_MAX)
         FAIL(ERR_FORMAT, "%s: expected at most %d records, found %lld", path, INT32_MAX,

@@ -90,7 +90,7 @@ static Status open_pair(Idx *idx, Arena *a, const char *images_path, const char 
     TRY(open_file(&images, &idx->images_file, &idx->count, a, images_path, IDX_IMAGES, 3));
     TRY(read_side(&idx->height, &images, 8, "height"));
     TRY(read_side(&idx->width, &images, 12, "width"));
-    snprintf(what, sizeof what, "%lld images of %d x %d", (long long)idx->count, idx->height,
+    snprintf(what, sizeof what, "%lld images of %d × %d", (long long)idx->count, idx->height,
              idx->width);
     TRY(check_length(&images, 16 + idx->count * idx->height * idx->width, what));
     TRY(open_file(&labels, &idx->labels_file, &label_count, a, labels_path, IDX_LABELS, 1));

@@ -150,7 +150,7 @@ static Status add_pair(Dataset *d, Arena *a, const Pair *pair, const Idx *idx) {
 // The second of two sets: it tests.
 static Status check_second(const Dataset *d, const Pair *pairs, const Idx *test) {
     if (test->height != d->height || test->width != d->width)
-        FAIL(ERR_FORMAT, "%s: byte 8: expected images of %d x %d as in %s, found %d x %d",
+        FAIL(ERR_FORMAT, "%s: byte 8: expected images of %d × %d as in %s, found %d × %d",
              pairs[1].images, d->height, d->width, pairs[0].images, test->height, test->width);
     if (d->count + test->count > INT32_MAX)
         FAIL(ERR_FORMAT, "%s: byte 4: expected at most %lld images beside those of %s, found %lld",

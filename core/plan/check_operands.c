@@ -297,7 +297,7 @@ static Status match_pieces(const Match *m) {
     TRY(check_attribute(m, "dim", 1, 2));
     bool fits = (P == 1 || Q == 1) && (dim == 2 ? C : T) % (P * Q) == 0 && T * C == P * Q * R;
     if (fits) return OK;
-    FAIL(ERR_PLAN, "plan %s: %s: rows of %lld x %lld are not %lld x %lld pieces of %lld along %lld",
+    FAIL(ERR_PLAN, "plan %s: %s: rows of %lld × %lld are not %lld × %lld pieces of %lld along %lld",
          program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)T, (long long)C,
          (long long)P, (long long)Q, (long long)R, (long long)dim);
 }

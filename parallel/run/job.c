@@ -50,11 +50,11 @@ static Status link_of_machine(LinkModel *out, const JobOptions *o, const Machine
              "1GB/s,50us",
              o->spec.device, m->name, o->spec.ranks);
     if (m->nodes > 1 || machine_devices(m) < o->spec.ranks)
-        FAIL(
-            ERR_USAGE,
-            "--device %s: %s has %d node(s) of %d devices; %d ranks on one switch need --link such "
-            "as 25GB/s,5us",
-            o->spec.device, m->name, m->nodes, m->devices_per_node, o->spec.ranks);
+        FAIL(ERR_USAGE,
+             "--device %s: %s has %d node%s of %d devices; %d ranks on one switch need --link such "
+             "as 25GB/s,5us",
+             o->spec.device, m->name, m->nodes, m->nodes == 1 ? "" : "s", m->devices_per_node,
+             o->spec.ranks);
     *out = (LinkModel){m->link.bytes_per_s, 2 * m->link.latency_ps};
     return OK;
 }

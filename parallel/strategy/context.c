@@ -262,9 +262,9 @@ static Status refuse_length(const Context *c) {
     char other[48] = "";
     if (fits) snprintf(other, sizeof other, "--cp %d divides it; or ", fits);
     FAIL(ERR_USAGE,
-         "--cp %d cuts a sequence into %s%d chunks of equal length, but %lld tokens are %lld x "
+         "--cp %d cuts a sequence into %s%d chunks of equal length, but %lld tokens are %lld × "
          "%lld + %lld; %sgive the model a length of %lld",
-         c->ranks, c->kind == CONTEXT_RING ? "2 x " : "", c->ranks, (long long)T, (long long)chunks,
+         c->ranks, c->kind == CONTEXT_RING ? "2 × " : "", c->ranks, (long long)T, (long long)chunks,
          (long long)(T / chunks), (long long)(T % chunks), other,
          (long long)(below ? below : chunks));
 }

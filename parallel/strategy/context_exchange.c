@@ -246,7 +246,7 @@ Status context_check_heads(const Context *c) {
             if (heads % P)
                 FAIL(ERR_USAGE,
                      "--cp-kind all-to-all divides heads among --cp %d ranks, but %s has %s=%lld "
-                     "= %lld x %lld + %lld%s; %s--cp-kind ring",
+                     "= %lld × %lld + %lld%s; %s--cp-kind ring",
                      c->ranks, program_name(p, w->layer), k ? "kv_heads" : "heads", heads, P,
                      heads / P, heads % P, each, *others ? others : "give ");
         }

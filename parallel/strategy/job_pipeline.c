@@ -22,13 +22,13 @@ static Status check_micro_batches(const JobSpec *s, int ranks) {
     if (all < ranks)
         FAIL(ERR_USAGE,
              "--pp %d needs %d micro-batches or more, so that every stage has one to work on; %d "
-             "shards a rank x --accumulate %d = %d; give --accumulate %d",
+             "shards a rank × --accumulate %d = %d; give --accumulate %d",
              ranks, ranks, local, s->micro_batches, all, least);
     if (s->strategy.schedule.word != SCHEDULE_INTERLEAVED || all % ranks == 0) return OK;
     int up = least;
     while (up < s->micro_batches || local * up % ranks) up++;
     FAIL(ERR_USAGE,
-         "--schedule interleaved takes micro-batches in groups of its --pp %d, and %d = %d x %d + "
+         "--schedule interleaved takes micro-batches in groups of its --pp %d, and %d = %d × %d + "
          "%d; give --accumulate %d",
          ranks, all, all / ranks, ranks, all % ranks, up);
 }

@@ -335,7 +335,7 @@ static Status refuse_length(int64_t T, int64_t ranks, int64_t pieces) {
     if (below) snprintf(fits, sizeof fits, "%lld or ", (long long)below);
     FAIL(ERR_USAGE,
          "--sequence-parallel divides the positions of each of --cp %lld among --tp %lld, but %lld "
-         "are %lld x %lld x %lld + %lld; give the model a length of %s%lld",
+         "are %lld × %lld × %lld + %lld; give the model a length of %s%lld",
          (long long)pieces, (long long)ranks, (long long)T, (long long)pieces, (long long)ranks,
          (long long)(T / (ranks * pieces)), (long long)(T % (ranks * pieces)), fits,
          (long long)(below + unit));

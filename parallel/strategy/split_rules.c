@@ -186,9 +186,10 @@ Status split_check_heads(const Split *x, const Plan *plan, const Op *op, const S
     if (heads != first)
         FAIL(ERR_USAGE,
              "--tp %d: the heads of %s cannot be shared equally, %lld of queries and %lld or a "
-             "multiple of keys and values; %s can",
+             "multiple of keys and values; %s%s",
              split_ranks(x), program_name(x->from, w->layer), (long long)first, (long long)heads,
-             *fit ? fit : "only 1");
-    FAIL(ERR_USAGE, "--tp %d: the %lld heads of %s cannot be shared equally; %s can",
-         split_ranks(x), (long long)heads, program_name(x->from, w->layer), *fit ? fit : "only 1");
+             *fit ? fit : "leave --tp out", *fit ? " can" : "");
+    FAIL(ERR_USAGE, "--tp %d: %s has %lld head%s, which cannot be shared equally; %s%s",
+         split_ranks(x), program_name(x->from, w->layer), (long long)heads, heads == 1 ? "" : "s",
+         *fit ? fit : "leave --tp out", *fit ? " can" : "");
 }

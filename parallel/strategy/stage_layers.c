@@ -155,7 +155,7 @@ static Status check_count(const Cuts *c) {
     ranks = most / chunks;
     snprintf(stages, sizeof stages, "--pp %d", c->shape->ranks);
     if (chunks > 1)
-        snprintf(stages, sizeof stages, "--pp %d x --schedule interleaved:%d = %d stages",
+        snprintf(stages, sizeof stages, "--pp %d × --schedule interleaved:%d = %d stages",
                  c->shape->ranks, chunks, c->stages);
     if (ranks < 2 && c->shape->ranks <= most)
         snprintf(instead, sizeof instead, "--schedule 1f1b");

@@ -80,7 +80,8 @@ START_TEST(unknown_options_get_a_suggestion) {
 END_TEST
 
 START_TEST(numbers_out_of_bounds_are_named_with_the_bounds) {
-    refused(2, PARTS("--ranks: 0 is too small: give 1 to 1048576"), "--ranks 0");
+    refused(2, PARTS("--ranks: 0 is too small: give 1 to 64"), "--ranks 0");
+    refused(2, PARTS("--ranks: 2097152 is too large: give 1 to 64"), "--ranks 2097152");
     refused(2, PARTS("--ranks: 65 is too large: give 1 to 64"), "--ranks 65");
     refused(2, PARTS("--ranks: \"two\" is not a count"), "--ranks two");
     refused(2, PARTS("--lr: \"nan\" is not a number"), "--lr nan");
@@ -125,7 +126,7 @@ START_TEST(what_a_timed_device_and_a_link_cannot_do_is_said) {
             "--ranks 2 --comm serial --device timed:dgx-a100");
     refused(2, PARTS("laptop has no link between devices, which 2 ranks need", "--link"),
             "--ranks 2 --device timed:laptop");
-    refused(2, PARTS("dgx-a100 has 1 node(s) of 8 devices", "16 ranks", "--link"),
+    refused(2, PARTS("dgx-a100 has 1 node of 8 devices", "16 ranks", "--link"),
             "--ranks 16 --device timed:dgx-a100");
 }
 END_TEST

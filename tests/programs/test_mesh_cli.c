@@ -51,8 +51,8 @@ END_TEST
 START_TEST(a_mesh_that_a_run_refuses_is_not_shown) {
     static const char *const given[][2] = {
         {"--model linear --tp 2", "no two products of this model follow one another"},
-        {"--model gpt:heads=4 --tp 3", "the 4 heads of h.0.attn.att1 cannot be shared equally"},
-        {"--model gpt:seq=20 --cp 3", "--cp 3 cuts a sequence into 2 x 3 chunks"},
+        {"--model gpt:heads=4 --tp 3", "h.0.attn.att1 has 4 heads, which cannot be shared equally"},
+        {"--model gpt:seq=20 --cp 3", "--cp 3 cuts a sequence into 2 × 3 chunks"},
         {"--model mlp --pp 2 --accumulate 1", "--pp 2 needs 2 micro-batches or more"},
         {"--model mlp --pp 2 --zero 3", "give --zero 1 or 2"},
     };
@@ -162,7 +162,7 @@ END_TEST
 
 // A message would mislead if it said --ranks of devices, which --gpus counts.
 START_TEST(too_few_devices_are_not_called_ranks_of_a_host) {
-    static const char *const parts[] = {"--tp 4 x --pp 4 need 16 ranks, and there are 8", NULL};
+    static const char *const parts[] = {"--tp 4 × --pp 4 need 16 ranks, and there are 8", NULL};
     command_run(&it, "sim --gpus 8 --tp 4 --pp 4 --model gpt");
     ck_assert_msg(!strstr(it.err, "--ranks"), "%s", it.err);
     command_refused(&it, "sim", parts);

@@ -154,7 +154,7 @@ START_TEST(a_file_that_ends_within_a_record_is_told) {
     write_records("test_batch.bin", 0, 1, 0);
     assert_refused("test_batch.bin", ERR_FORMAT,
                    "test_batch.bin: expected records of 3073 bytes, "
-                   "a label and 3 x 32 x 32 pixels, found an empty");
+                   "a label and 3 × 32 × 32 pixels, found an empty");
     arena_finish(&arena);
 }
 END_TEST

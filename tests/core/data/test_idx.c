@@ -127,7 +127,7 @@ START_TEST(a_file_that_ends_in_its_body_is_told) {
     write_file("i", (uint32_t[]){IDX_IMAGES, 3, 2, 3}, 4, 0, 33);
     // 16 + 3 * 2 * 3 = 34
     ck_assert_rejects(
-        "i", "byte 33: the file ends too early: expected 34 bytes for 3 images of 2 x 3, found 33");
+        "i", "byte 33: the file ends too early: expected 34 bytes for 3 images of 2 × 3, found 33");
     write_images("i", 3, 0);
     write_file("l", (uint32_t[]){IDX_LABELS, 3}, 2, 0, 9);
     ck_assert_rejects("l",
@@ -140,7 +140,7 @@ START_TEST(bytes_after_the_end_are_told) {
     write_labels("l", 3, 0);
     write_file("i", (uint32_t[]){IDX_IMAGES, 3, 2, 3}, 4, 0, 36);
     ck_assert_rejects(
-        "i", "byte 34: expected the end of the file after 3 images of 2 x 3, found 2 more bytes");
+        "i", "byte 34: expected the end of the file after 3 images of 2 × 3, found 2 more bytes");
     write_images("i", 3, 0);
     write_file("l", (uint32_t[]){IDX_LABELS, 3}, 2, 0, 12);
     ck_assert_rejects("l",
@@ -338,9 +338,9 @@ START_TEST(sets_of_different_sizes_are_told_with_both_files) {
     Arena a = {0};
     Dataset d;
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_FORMAT,
-                    "t10k-images-idx3-ubyte: byte 8: expected images of 2 x 3 as in ");
+                    "t10k-images-idx3-ubyte: byte 8: expected images of 2 × 3 as in ");
     ck_assert_fails(dataset_read(&d, &a, directory), ERR_FORMAT,
-                    "train-images-idx3-ubyte, found 3 x 3");
+                    "train-images-idx3-ubyte, found 3 × 3");
     dataset_finish(&d);
     arena_finish(&a);
 }

@@ -121,7 +121,7 @@ START_TEST(pieces_of_rows_are_exchanged) {
         {KIND_APART, "x S1 2x4x3; p S1 1x2x2x6", "p", "x", "or along what is exchanged"},
         {KIND_APART, "x S2:zigzag 2x4x3; p S0:zigzag 1x2x2x6", "p", "x", "what is exchanged"},
         {KIND_APART, "x P+ 2x4x3; p P+ 1x2x2x6", "p", "x", "reduce it first"},
-        {KIND_APART, "x S2 2x4x3; p S0 1x3x2x4", "p", "x", "are not 1 x 3 pieces of 4 along 1"},
+        {KIND_APART, "x S2 2x4x3; p S0 1x3x2x4", "p", "x", "are not 1 × 3 pieces of 4 along 1"},
         {KIND_TOGETHER, "p S0 1x2x2x6; x S2 2x4x3", "x", "p", NULL},
         {KIND_TOGETHER, "p S2 1x2x2x6; x S0 2x4x3", "x", "p", NULL},
         {KIND_TOGETHER, "p S1 1x2x2x6; x S2 2x4x3", "x", "p", "or along what is exchanged"},

@@ -210,13 +210,13 @@ static void refuse(JobOptions o, const char *why) {
 
 START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     JobOptions o = options_of("gpt:layers=1,hidden=16,heads=4,seq=20", 3, 3);
-    refuse(o, "--cp 3 cuts a sequence into 2 x 3 chunks of equal length, but 20 tokens are 6 x 3 + "
+    refuse(o, "--cp 3 cuts a sequence into 2 × 3 chunks of equal length, but 20 tokens are 6 × 3 + "
               "2; --cp 2 divides it; or give the model a length of 18");
     o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
-    refuse(o, "--cp 3 cuts a sequence into 3 chunks of equal length, but 20 tokens are 3 x 6 + 2");
+    refuse(o, "--cp 3 cuts a sequence into 3 chunks of equal length, but 20 tokens are 3 × 6 + 2");
     o.spec.model = "llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=24,mlp=20";
     o.spec.ranks = o.spec.mesh.context = 4;
-    refuse(o, "has kv_heads=2 = 4 x 0 + 2; give --cp 2, which divides them, or --cp-kind ring");
+    refuse(o, "has kv_heads=2 = 4 × 0 + 2; give --cp 2, which divides them, or --cp-kind ring");
     o.spec.model = "gpt:layers=1,hidden=16,heads=4,seq=20";
     o.spec.ranks = o.spec.mesh.context = 2;
     o.spec.strategy.sync_batch_norm = true;
@@ -229,12 +229,12 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     o = options_of("gpt:layers=1,hidden=24,heads=12,seq=24", 8, 4);
     o.spec.mesh.tensor = 2;
     o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
-    refuse(o, "has heads=6 = 4 x 1 + 2 on each of --tp 2 ranks; give --cp 2 or 3 or 6, which "
+    refuse(o, "has heads=6 = 4 × 1 + 2 on each of --tp 2 ranks; give --cp 2 or 3 or 6, which "
               "divides them");
     o = options_of(gpt, 8, 2);
     o.spec.mesh.tensor = 4;
     o.spec.strategy.context = CONTEXT_ALL_TO_ALL;
-    refuse(o, "has heads=1 = 2 x 0 + 1 on each of --tp 4 ranks; give --cp-kind ring");
+    refuse(o, "has heads=1 = 2 × 0 + 1 on each of --tp 4 ranks; give --cp-kind ring");
 }
 END_TEST
 

@@ -304,12 +304,12 @@ START_TEST(the_ranks_are_the_product_of_the_degrees) {
         const char *said;
     } cases[] = {
         {divided(6, (Mesh){.tensor = 2, .pipe = 2}),
-         "6 ranks are not a multiple of --tp 2 x --pp 2 = 4; give 4 or 8"},
+         "6 ranks are not a multiple of --tp 2 × --pp 2 = 4; give 4 or 8"},
         {divided(5, (Mesh){.tensor = 2}), "not a multiple of --tp 2; give 4 or 6"},
         {divided(3, (Mesh){.tensor = 2, .context = 4}),
-         "--tp 2 x --cp 4 need 8 ranks, and there are 3; give 8 or more"},
+         "--tp 2 × --cp 4 need 8 ranks, and there are 3; give 8 or more"},
         {divided(8, (Mesh){.data = 4, .tensor = 4}),
-         "--dp 4 x --tp 4 = 16 is not the number of ranks, 8; give 16, or leave out --dp"},
+         "--dp 4 × --tp 4 = 16 is not the number of ranks, 8; give 16, or leave out --dp"},
     };
     Mesh mesh;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -226,7 +226,7 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
     divide(&o, &pieces[1]);
     ck_assert_fails(job_create(&job, &o), ERR_USAGE,
                     "--sequence-parallel divides the positions of each of --cp 2 among --tp 4, but "
-                    "12 are 2 x 4 x 1 + 4; give the model a length of 8 or 16");
+                    "12 are 2 × 4 × 1 + 4; give the model a length of 8 or 16");
     arena_finish(&arena);
 }
 END_TEST

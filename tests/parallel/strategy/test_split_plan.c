@@ -219,9 +219,12 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
          true},
         {"mlp", 2, "--sequence-parallel divides positions among ranks, and this model has", true},
         {gpt, 1, "--sequence-parallel divides positions among the ranks of --tp, and", true},
-        {"gpt:heads=4", 3, "--tp 3: the 4 heads of h.0.attn.att1 cannot be shared equally; 2 or 4"},
+        {"gpt:heads=4", 3,
+         "--tp 3: h.0.attn.att1 has 4 heads, which cannot be shared equally; 2 or 4"},
         {"llama:heads=4,kv_heads=2", 4,
-         "--tp 4: the 2 heads of model.layers.0.self_attn.k cannot be shared equally; 2 can"},
+         "--tp 4: model.layers.0.self_attn.k has 2 heads, which cannot be shared equally; 2 can"},
+        {"gpt:heads=1", 2,
+         "--tp 2: h.0.attn.att1 has 1 head, which cannot be shared equally; leave --tp out"},
         {"linear", 2, "--tp 2: no two products of this model follow one another"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -112,7 +112,7 @@ START_TEST(stages_by_hand_have_all_layers_in_their_order) {
     ck_assert_str_eq(stages_of(text, NULL, 5, 1),
                      "--pp 5: m has 4 layers, and each stage needs one; give --pp 4 at most");
     ck_assert_str_eq(stages_of(text, NULL, 2, 3),
-                     "--pp 2 x --schedule interleaved:3 = 6 stages: m has 4 layers, and each stage "
+                     "--pp 2 × --schedule interleaved:3 = 6 stages: m has 4 layers, and each stage "
                      "needs one; give --schedule 1f1b");
     arena_finish(&arena);
 }
@@ -135,16 +135,16 @@ START_TEST(a_pipeline_has_as_many_micro_batches_as_stages) {
                     "--pp 4 needs 4 micro-batches or more, so that every stage has one to work on, "
                     "and --accumulate is 3; give --accumulate 4, or twice that");
     s.shards = 2;
-    ck_assert_ok(job_spec_check(&s));  // 2 x 3
+    ck_assert_ok(job_spec_check(&s));  // 2 × 3
     s = job(8, 8, 3, SCHEDULE_1F1B);
     s.shards = 2;
     ck_assert_fails(job_spec_check(&s), ERR_USAGE,
-                    "2 shards a rank x --accumulate 3 = 6; give "
+                    "2 shards a rank × --accumulate 3 = 6; give "
                     "--accumulate 4");
     s = job(4, 4, 6, SCHEDULE_INTERLEAVED);
     ck_assert_fails(job_spec_check(&s), ERR_USAGE,
                     "--schedule interleaved takes micro-batches in groups of its --pp 4, and 6 = 1 "
-                    "x 4 + 2; give --accumulate 8");
+                    "× 4 + 2; give --accumulate 8");
     s.micro_batches = 8;
     ck_assert_ok(job_spec_check(&s));
     s.strategy.schedule.number = 2.5;
