@@ -8,11 +8,11 @@
 #include "core/base/text.h"
 #include "core/cli/terminal.h"
 #include "parallel/strategy/pipeline_schedule.h"
-#include "programs/sim_change.h"
+#include "programs/sim_advise_internal.h"
+#include "programs/sim_figures.h"
 #include "programs/sim_grid.h"
 #include "programs/sim_grid_internal.h"
 #include "programs/sim_sweep_internal.h"
-#include "sim/advise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -373,7 +373,6 @@ static Status print_json(const Advise *a) {
 
 static Status check(const Sim *s) {
     TRY(sim_grid_check_alone(s, "advise"));
-    if (s->o->plot) FAIL(ERR_USAGE, "--advise has no figure yet; leave out --plot");
     if (s->o->csv) FAIL(ERR_USAGE, "--advise has --json for programs; leave out --csv");
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--advise is of one number of devices; give --gpus one");
@@ -387,6 +386,7 @@ static Status check(const Sim *s) {
 
 Status sim_advise_print(Sim *s) {
     TRY(check(s));
+    TRY(sim_figures_check(s));
     Advise *a = ARENA_NEW(s->arena, Advise, 1);
     if (a) a->line = ARENA_NEW(s->arena, SimChange, 1);
     if (!a || !a->line) FAIL(ERR_MEMORY, "out of memory");
@@ -397,6 +397,7 @@ Status sim_advise_print(Sim *s) {
     if (status != OK && status != ERR_INTERRUPTED) return status;
     TRY(sort(a, s->arena));
     TRY(s->o->json ? print_json(a) : print(a, s->arena));
+    TRY(sim_advise_plot(s, a->line, &a->advice));
     if (status != OK)
         FAIL(status, "interrupted after %d simulations; the best of these is printed",
              a->advice.simulated);

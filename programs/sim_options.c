@@ -247,7 +247,7 @@ static const OptionDetail details[] = {
      .text = "Chooses --tp, --cp, --pp, --ep, --zero, --recompute, --schedule, --accumulate and "
              "--bucket-kib, but for those that are given; the global batch stays. Combinations "
              "are sorted by closed forms, and the most promising are simulated; then what differs "
-             "from the best by one option, until nothing is better. --json.",
+             "from the best by one option, until nothing is better. --json, --plot.",
      .others = "autotune planner"},
     {.topic = "batch",
      .text =
@@ -269,7 +269,7 @@ static const OptionDetail details[] = {
      .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
              "numbers of ranks or more. With --sensitivity a tornado; with --sweep "
              "sweep or layout, and memory, where runs of --compare with the same options are "
-             "measured beside simulated. gnuplot draws the pictures. "
+             "measured beside simulated; with --advise layout. gnuplot draws the pictures. "
              "docs/formats.md, \"Figures\"."},
 };
 

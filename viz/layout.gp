@@ -56,6 +56,11 @@ if (HAS_REFUSED[1]) {
         " with boxxyerror fc rgb SHADE fs solid noborder".\
         ", DATA index 'REFUSED' using 1:2:('x') with labels font ',14' tc rgb GREY"
 }
+if (HAS_OPEN[1]) {
+    lines = lines.", DATA index 'OPEN'".cell.\
+        " with boxxyerror fc rgb '#FFFFFF' fs solid border lc rgb PALE".\
+        ", DATA index 'OPEN' using 1:2:('slower') with labels font ',12' tc rgb GREY"
+}
 if (MOST <= LEAST) { unset colorbox }
 set style textbox opaque fc rgb "#FFFFFF" noborder margins 2, 2
 if (!DUMB) {

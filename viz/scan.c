@@ -72,7 +72,10 @@ void scan_caption(FILE *out, const FigureOptions *o, const Scan *s) {
         fputs(", ", out);
     }
     if (batch) fprintf(out, "batch %lld, ", (long long)batch);
-    fprintf(out, "%d %s of ", s->count, s->axis_count > 1 ? "combinations" : "values");
+    if (s->advised)
+        fprintf(out, "the best that was found of %d combinations at each of ", s->advised);
+    else
+        fprintf(out, "%d %s of ", s->count, s->axis_count > 1 ? "combinations" : "values");
     for (int k = 0; k < s->axis_count; k++)
         fprintf(out, "%s--%s",
                 k == 0                  ? ""

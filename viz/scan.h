@@ -33,6 +33,7 @@ typedef struct {
     int axis_count;
     const ScanPoint *points;
     int count;
+    int advised;  // 0; or each is the best that was found, of so many combinations in all
 } Scan;
 
 // Each is left out, with a note, where there is too little to draw. ERR_IO; ERR_MEMORY.

@@ -55,11 +55,11 @@ static void write_cells(Figure *f, const Map *m, const char *name, ScanState sta
         if (!written++) figure_block(f, name);
         write_place(out, m, i);
         for (int k = 0; k < MEMORY_COUNT; k++) bytes += p->memory_bytes[k];
-        if (scan_is_made(p))
+        if (scan_is_made(p) && p->step_ms > 0)
             fprintf(out, "%.10g\t%s\tdp %d\n", scan_time_ms(m->scan, i),
                     units_print_size(memory, bytes), p->data_ranks);
         else
-            fputs("\t\t\n", out);
+            fprintf(out, "\t%s\t\n", bytes ? units_print_size(memory, bytes) : "");
     }
     fprintf(f->settings.stream, "array HAS_%s[1] = [%d]\n", name, written > 0);
 }
@@ -95,7 +95,9 @@ static void write_caption(Figure *f, const Map *m) {
     if (m->of[SCAN_TOO_LARGE])
         fprintf(out, "Hatched: do not fit a device's %.4g GiB. ",
                 (double)s->run->device_bytes / (1 << 30));
-    if (m->of[SCAN_REFUSED]) fputs("Grey x: cannot be made, as --csv says. ", out);
+    if (m->of[SCAN_REFUSED])
+        fprintf(out, "Grey x: cannot be made%s. ", s->advised ? "" : ", as --csv says");
+    if (m->of[SCAN_OPEN]) fputs("White: estimated to be slower, and not simulated. ", out);
     fputs("Simulated steps have no spread.", out);
 }
 
@@ -108,6 +110,7 @@ static Status write_figure(Figure *f, const void *data) {
     write_cells(f, m, "LIGHT", SCAN_DONE, false);
     write_cells(f, m, "LARGE", SCAN_TOO_LARGE, false);
     write_cells(f, m, "REFUSED", SCAN_REFUSED, false);
+    write_cells(f, m, "OPEN", SCAN_OPEN, false);
     for (int k = 0; k < s->axis_count - 1; k++)
         text_append(keys, sizeof keys, "%s%s", k ? ", " : "", s->axes[k].key);
     figure_set_text(f, "TITLE", "How %s is divided: %s", s->run->run.model,

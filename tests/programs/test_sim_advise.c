@@ -71,6 +71,26 @@ START_TEST(what_it_cannot_be_asked_with_is_refused) {
 }
 END_TEST
 
+// The framed cell has the advised step; degrees that 6 devices do not have are refused.
+START_TEST(the_map_has_the_best_of_each_pair_of_degrees) {
+    ck_assert_int_eq(
+        command_run(&it, "sim --advise --model mlp --gpus 6 --batch 240 --json --plot p && grep "
+                         "^LEAST p/layout.gp && grep -c '^[0-9]' p/layout.dat"),
+        0);
+    const char *step = strstr(it.out, "\"step_ms\": "), *least = strstr(it.out, "\nLEAST = ");
+    ck_assert(step && least);
+    double advised = strtod(step + strlen("\"step_ms\": "), NULL),
+           drawn = strtod(least + strlen("\nLEAST = "), NULL);
+    ck_assert_msg(drawn > 0.9999 * advised && drawn < 1.0001 * advised, "%g ms, not %g ms", drawn,
+                  advised);
+    ck_assert_int_ge(atoi(strrchr(it.out, '=') + strcspn(strrchr(it.out, '='), "\n") + 1), 2);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "touch f && sim --advise --gpus 2 --plot f"), 1);
+    ck_assert_ptr_nonnull(strstr(it.err, "--plot"));
+    command_finish(&it);
+}
+END_TEST
+
 SUITE("sim_advise", the_advised_line_gives_the_promised_step, options_of_the_line_stay,
       a_memory_in_which_nothing_fits_is_an_error_with_counts,
-      what_it_cannot_be_asked_with_is_refused)
+      what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees)
