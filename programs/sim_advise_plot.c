@@ -11,7 +11,7 @@
 enum { VALUE = 12 };
 
 // Which of two is in a cell: what was simulated and fits, then what was not simulated; so a cell is
-// too large only where all are. Of two simulated ones the faster, of two too large ones the smaller.
+// too large only where all are. Of two simulated ones the faster, of two too large the smaller.
 static const ScanState ranking[] = {SCAN_DONE, SCAN_OPEN, SCAN_TOO_LARGE, SCAN_REFUSED};
 
 static int rank_of(ScanState s) {

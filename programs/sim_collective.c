@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One collective by NCCL's model (sim/nccl_model.h), size by size. Read sim_collective_print().
-#include "programs/sim_collective.h"
+#include "programs/sim_collective_internal.h"
 
 #include "core/base/json.h"
 #include "core/base/printable.h"
 #include "core/base/units.h"
-#include "sim/nccl_table.h"
+#include "programs/sim_figures.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,13 +52,16 @@ Status sim_collective_check(const Sim *s) {
     const char *what = o->fit ? "--fit" : "--collective";
     if (job) FAIL(ERR_USAGE, "%s simulates no job: leave out --%s", what, job->name);
     static const char *const others[] = {
-        "trace",       "critical-path", "what-if",  "ranks",  "link",       "dilate",       "plot",
-        "preview",     "report",        "csv",      "plain",  "print-plan", "print-memory", "sweep",
-        "sensitivity", "advise",        "topology", "jitter", "straggler"};
+        "trace",   "critical-path", "what-if", "ranks",    "link",       "dilate",
+        "preview", "report",        "csv",     "plain",    "print-plan", "print-memory",
+        "sweep",   "sensitivity",   "advise",  "topology", "jitter",     "straggler"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
                  others[i]);
+    if (o->plot && o->fit) FAIL(ERR_USAGE, "--fit has no figure; leave out --plot");
+    if (o->plot && o->gpus.count != 1)
+        FAIL(ERR_USAGE, "--plot draws a collective on one number of devices; give --gpus one");
     if (o->network == SIM_NETWORK_FLOW || o->network == SIM_NETWORK_STORE_FORWARD)
         FAIL(ERR_USAGE, "--collective prints NCCL's prices; --network %s has no table of its own",
              o->network == SIM_NETWORK_FLOW ? "flow" : "store-forward");
@@ -212,6 +215,15 @@ Status sim_collective_machine(Sim *s) {
     return OK;
 }
 
+static Status plot(const Sim *s, const Sheet *sheet, const IntList *sizes) {
+    const CollectivePlot p = {
+        .machine = sheet->machine,
+        .call = {sheet->kind, 0, sheet->ranks, sheet->nodes, sheet->algorithm, sheet->protocol},
+        .sizes = sizes,
+        .measured = sheet->measured};
+    return sim_collective_plot(s, &p);
+}
+
 // Every sheet, printed as it is made, or added to `all`.
 static Status make_sheets(Sim *s, const IntList *sizes, const NcclTable *measured, json_t *all) {
     const SimOptions *o = s->o;
@@ -226,6 +238,7 @@ static Status make_sheets(Sim *s, const IntList *sizes, const NcclTable *measure
         if (!sheet.nodes) sheet.nodes = (sheet.ranks + per_node - 1) / per_node;
         if (i && !all) putchar('\n');
         TRY(all ? add_json(all, &sheet, sizes) : print_sheet(&sheet, sizes));
+        if (o->plot) TRY(plot(s, &sheet, sizes));
     }
     return OK;
 }
@@ -246,6 +259,7 @@ Status sim_collective_print(Sim *s) {
     const char *table = s->o->compare;
     TRY(units_parse_sizes(&sizes, s->o->sizes));
     TRY(sim_collective_machine(s));
+    TRY(sim_figures_check(s));
     if (table) TRY(nccl_table_read(&measured, s->arena, table));
     return s->o->json ? print_json(s, &sizes, table ? &measured : NULL)
                       : make_sheets(s, &sizes, table ? &measured : NULL, NULL);

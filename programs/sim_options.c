@@ -269,7 +269,8 @@ static const OptionDetail details[] = {
      .text = "throughput, efficiency, scaling, breakdown, and with --compare parity. Needs two "
              "numbers of ranks or more. With --sensitivity a tornado; with --sweep "
              "sweep or layout, and memory, where runs of --compare with the same options are "
-             "measured beside simulated; with --advise layout. gnuplot draws the pictures. "
+             "measured beside simulated; with --advise layout; with "
+             "--collective collective. gnuplot draws the pictures. "
              "docs/formats.md, \"Figures\"."},
 };
 

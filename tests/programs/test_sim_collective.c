@@ -3,6 +3,7 @@
 #include "tests/support/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void expect(const Command *c, const char *text) {
@@ -140,6 +141,8 @@ START_TEST(what_does_not_go_together_is_refused) {
         {"printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce --compare -",
          "does not say how many devices"},
         {"sim --collective all_reduce --compare nowhere.txt", "nowhere.txt"},
+        {"sim --fit t --plot p", "--fit has no figure; leave out --plot"},
+        {"sim --collective broadcast --gpus 2,4 --plot p", "one number of devices"},
         {"sim --out m.yaml", "--out is where --fit TABLE writes"},
         {"sim --fit nowhere.txt", "nowhere.txt"},
         {"sim --fit t --model net", "--fit simulates no job: leave out --model"},
@@ -156,7 +159,28 @@ START_TEST(what_does_not_go_together_is_refused) {
 }
 END_TEST
 
+START_TEST(a_figure_has_the_times_of_the_table_and_of_every_algorithm) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --collective all_reduce --gpus 16 --sizes 1MiB,64MiB "
+                                 "--plot p && grep '^chosen.1048576' p/collective.dat && grep -c "
+                                 "'^# [TR][ri]' p/collective.dat"),
+                     0);
+    const char *row = strstr(c.out, "   1048576 "), *drawn = strstr(c.out, "chosen\t1048576\t");
+    ck_assert(row && drawn);
+    double time = 0;
+    ck_assert_int_eq(sscanf(row, " %*d %*d float %*s %*s %lf", &time), 1);
+    ck_assert_double_eq_tol(strtod(drawn + strlen("chosen\t1048576\t"), NULL), time, 0.006);
+    ck_assert_msg(strstr(c.out, "\n2\n") != NULL, "%s", c.out);  // Tree and Ring
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 8 --sizes 8 --plot p"), 0);
+    ck_assert_ptr_nonnull(strstr(c.err, "collective is not drawn: it needs two sizes"));
+    command_finish(&c);
+}
+END_TEST
+
 SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
       a_count_is_of_one_ranks_part_where_ranks_have_parts, json_has_the_same_and_the_channels,
       a_measured_table_is_set_beside_it, a_platform_is_fitted_to_a_table_and_written,
-      what_does_not_go_together_is_refused)
+      what_does_not_go_together_is_refused,
+      a_figure_has_the_times_of_the_table_and_of_every_algorithm)
