@@ -301,7 +301,9 @@ static Status check_experts(const Program *p, int64_t ranks) {
         int64_t experts = p->tensors[choices].shape[1] - EXPERT_CHOSEN;
         return experts % ranks ? refuse_experts(experts, ranks, mesh_batch_ranks(p)) : OK;
     }
-    FAIL(ERR_USAGE, "--ep %lld: the model has no layer of experts, as mixtral has",
+    FAIL(ERR_USAGE,
+         "--ep %lld: the model has no layer of experts; give one that has, such as --model "
+         "mixtral, or leave --ep out",
          (long long)ranks);
 }
 

@@ -43,6 +43,18 @@ static Status check_schedule(const JobSpec *s) {
     return OK;
 }
 
+// What --pp asks of the batch is not said of a degree that the model cannot have.
+static Status check_layers(const JobSpec *s) {
+    Arena a = {0};
+    Model m;
+    int pipe = mesh_size(&s->mesh, MESH_PIPE), layers = pipe;
+    if (pipe > 1 && s->model && job_spec_model(&m, &a, s) == OK) layers = m.layer_count;
+    arena_finish(&a);
+    if (layers >= pipe) return OK;
+    FAIL(ERR_USAGE, "--pp %d: %.100s has %d layers, and each stage needs one; give --pp %d at most",
+         pipe, s->model, layers, layers);
+}
+
 Status job_spec_check_pipeline(const JobSpec *s) {
     int ranks = mesh_size(&s->mesh, MESH_PIPE);
     const StrategyOptions *o = &s->strategy;
@@ -60,5 +72,6 @@ Status job_spec_check_pipeline(const JobSpec *s) {
              "for with every micro-batch; give --zero 1 or 2",
              ranks);
     TRY(check_schedule(s));
+    if (s->batch < (int64_t)job_spec_shards(s) * s->micro_batches) TRY(check_layers(s));
     return check_micro_batches(s, ranks);
 }

@@ -330,15 +330,18 @@ static int64_t find_sequence(const Split *x) {
 
 // Ranks divide what --cp leaves to each; a length that both kinds of attention can have is given.
 static Status refuse_length(int64_t T, int64_t ranks, int64_t pieces) {
-    int64_t unit = ranks * pieces * (ranks % 2 ? 2 : 1), below = T / unit * unit;
-    char fits[48] = "";
+    int64_t all = ranks * pieces, unit = pieces > 1 && ranks % 2 ? 2 * all : all,
+            below = T / unit * unit;
+    char fits[48] = "", of[64] = "", by[48] = "";
     if (below) snprintf(fits, sizeof fits, "%lld or ", (long long)below);
+    if (pieces > 1)
+        snprintf(of, sizeof of, "the positions of each of --cp %lld", (long long)pieces);
+    if (pieces > 1) snprintf(by, sizeof by, "%lld × ", (long long)pieces);
     FAIL(ERR_USAGE,
-         "--sequence-parallel divides the positions of each of --cp %lld among --tp %lld, but %lld "
-         "are %lld × %lld × %lld + %lld; give the model a length of %s%lld",
-         (long long)pieces, (long long)ranks, (long long)T, (long long)pieces, (long long)ranks,
-         (long long)(T / (ranks * pieces)), (long long)(T % (ranks * pieces)), fits,
-         (long long)(below + unit));
+         "--sequence-parallel divides %s among --tp %lld, but %lld are %s%lld × %lld + %lld; give "
+         "the model a length of %s%lld",
+         *of ? of : "positions", (long long)ranks, (long long)T, by, (long long)ranks,
+         (long long)(T / all), (long long)(T % all), fits, (long long)(below + unit));
 }
 
 Status split_place_positions(Split *x) {
@@ -348,12 +351,6 @@ Status split_place_positions(Split *x) {
     if (!T)
         FAIL(ERR_USAGE, "--sequence-parallel divides positions among ranks, and this model has "
                         "no norm of positions; leave it out");
-    if (T % ranks)
-        FAIL(ERR_USAGE,
-             "--sequence-parallel: %lld positions cannot be shared equally by --tp %lld; give "
-             "the model %lld or %lld",
-             (long long)T, (long long)ranks, (long long)(T / ranks * ranks),
-             (long long)((T / ranks + 1) * ranks));
     if (T % (ranks * pieces)) return refuse_length(T, ranks, pieces);
     for (int i = 0; i < plan->op_count && !x->numbers; i++) {
         const Op *op = &plan->ops[i];

@@ -189,7 +189,8 @@ Status split_check_heads(const Split *x, const Plan *plan, const Op *op, const S
              "multiple of keys and values; %s%s",
              split_ranks(x), program_name(x->from, w->layer), (long long)first, (long long)heads,
              *fit ? fit : "leave --tp out", *fit ? " can" : "");
-    FAIL(ERR_USAGE, "--tp %d: %s has %lld head%s, which cannot be shared equally; %s%s",
-         split_ranks(x), program_name(x->from, w->layer), (long long)heads, heads == 1 ? "" : "s",
-         *fit ? fit : "leave --tp out", *fit ? " can" : "");
+    FAIL(ERR_USAGE, "--tp %d: %s has %lld head%s = %d × %lld + %lld; %s%s", split_ranks(x),
+         program_name(x->from, w->layer), (long long)heads, heads == 1 ? "" : "s", split_ranks(x),
+         (long long)heads / split_ranks(x), (long long)heads % split_ranks(x),
+         *fit ? fit : "leave --tp out", *fit ? " can share them" : "");
 }

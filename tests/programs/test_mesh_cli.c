@@ -51,7 +51,7 @@ END_TEST
 START_TEST(a_mesh_that_a_run_refuses_is_not_shown) {
     static const char *const given[][2] = {
         {"--model linear --tp 2", "no two products of this model follow one another"},
-        {"--model gpt:heads=4 --tp 3", "h.0.attn.att1 has 4 heads, which cannot be shared equally"},
+        {"--model gpt:heads=4 --tp 3", "h.0.attn.att1 has 4 heads = 3 × 1 + 1; 2 or 4 can"},
         {"--model gpt:seq=20 --cp 3", "--cp 3 cuts a sequence into 2 × 3 chunks"},
         {"--model mlp --pp 2 --accumulate 1", "--pp 2 needs 2 micro-batches or more"},
         {"--model mlp --pp 2 --zero 3", "give --zero 1 or 2"},

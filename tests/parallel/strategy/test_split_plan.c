@@ -215,16 +215,17 @@ START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
         const char *said;
         bool sequence;
     } cases[] = {
-        {"gpt:seq=30", 4, "30 positions cannot be shared equally by --tp 4; give the model 28",
+        {"gpt:seq=30", 4,
+         "--sequence-parallel divides positions among --tp 4, but 30 are 4 × 7 + 2; give the model "
+         "a length of 28 or 32",
          true},
+        {"gpt:seq=3", 4, "but 3 are 4 × 0 + 3; give the model a length of 4", true},
         {"mlp", 2, "--sequence-parallel divides positions among ranks, and this model has", true},
         {gpt, 1, "--sequence-parallel divides positions among the ranks of --tp, and", true},
-        {"gpt:heads=4", 3,
-         "--tp 3: h.0.attn.att1 has 4 heads, which cannot be shared equally; 2 or 4"},
+        {"gpt:heads=4", 3, "--tp 3: h.0.attn.att1 has 4 heads = 3 × 1 + 1; 2 or 4 can share them"},
         {"llama:heads=4,kv_heads=2", 4,
-         "--tp 4: model.layers.0.self_attn.k has 2 heads, which cannot be shared equally; 2 can"},
-        {"gpt:heads=1", 2,
-         "--tp 2: h.0.attn.att1 has 1 head, which cannot be shared equally; leave --tp out"},
+         "--tp 4: model.layers.0.self_attn.k has 2 heads = 4 × 0 + 2; 2 can share them"},
+        {"gpt:heads=1", 2, "--tp 2: h.0.attn.att1 has 1 head = 2 × 0 + 1; leave --tp out"},
         {"linear", 2, "--tp 2: no two products of this model follow one another"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -153,6 +153,18 @@ START_TEST(a_pipeline_has_as_many_micro_batches_as_stages) {
 }
 END_TEST
 
+// The layers are named before the rows that so many stages would need.
+START_TEST(more_stages_than_layers_are_refused_before_the_batch) {
+    JobSpec s = job(40, 40, 80, SCHEDULE_1F1B);
+    s.model = "mlp";
+    s.batch = 64;
+    ck_assert_fails(job_spec_check(&s), ERR_USAGE,
+                    "--pp 40: mlp has 6 layers, and each stage needs one; give --pp 6 at most");
+    s.batch = 80;
+    ck_assert_ok(job_spec_check(&s));
+}
+END_TEST
+
 START_TEST(what_does_not_go_with_a_pipeline_is_refused) {
     JobSpec s = job(2, 4, 4, SCHEDULE_1F1B);
     ck_assert_ok(job_spec_check(&s));
@@ -172,4 +184,5 @@ SUITE("stage_layers", the_stage_with_the_most_flops_has_as_few_as_may_be,
       of_equal_cuts_the_one_with_the_fewest_bytes_is_taken,
       layers_whose_backward_is_done_together_stay_together,
       stages_by_hand_have_all_layers_in_their_order, a_pipeline_has_as_many_micro_batches_as_stages,
+      more_stages_than_layers_are_refused_before_the_batch,
       what_does_not_go_with_a_pipeline_is_refused)
