@@ -108,8 +108,28 @@ static Status print_times(Arena *a, const char *what, const ComparedTime *times,
     return table_print(stdout, &table, TABLE_TEXT);
 }
 
+enum { SPREAD_ROWS = 4 };
+
+// Where simulated steps differ: their mean and quantiles beside the measured ones.
+static int list_spread(ComparedTime *rows, const Comparison *c) {
+    const Report *m = c->measured, *s = c->simulated;
+    if (s->steps - s->warm_up_steps <= 2) return 0;
+    const struct {
+        const char *name;
+        double measured_ms, simulated_ms;
+    } list[] = {{"step, mean", m->step_ms.mean, s->step_ms.mean},
+                {"step, p5", m->step_tails_ms.p5, s->step_tails_ms.p5},
+                {"step, p95", m->step_tails_ms.p95, s->step_tails_ms.p95},
+                {"step, p99", m->step_tails_ms.p99, s->step_tails_ms.p99}};
+    for (int i = 0; i < SPREAD_ROWS; i++)
+        rows[i] = (ComparedTime){.name = list[i].name,
+                                 .measured_ms = list[i].measured_ms,
+                                 .simulated_ms = list[i].simulated_ms};
+    return SPREAD_ROWS;
+}
+
 static Status print_causes(Arena *a, const Comparison *c) {
-    ComparedTime rows[TIME_COUNT + 3];
+    ComparedTime rows[TIME_COUNT + 3 + SPREAD_ROWS];
     int count = 0;
     for (int b = 0; b < TIME_COUNT; b++)
         if (c->breakdown[b].measured_ms >= 5e-5 || c->breakdown[b].simulated_ms >= 5e-5)
@@ -121,6 +141,7 @@ static Status print_causes(Arena *a, const Comparison *c) {
     rows[count++] = (ComparedTime){.name = "step (median)",
                                    .measured_ms = c->measured->step_ms.median,
                                    .simulated_ms = c->simulated->step_ms.median};
+    count += list_spread(&rows[count], c);
     return print_times(a, "where the step goes", rows, count);
 }
 

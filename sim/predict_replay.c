@@ -25,6 +25,18 @@ static Status draw_steps(Prediction *out, Costs *costs, Arena *a, const Recordin
     return step_draws_correlation(&out->correlation, each, r->ranks);
 }
 
+// As it was described when it ran; and how steps were drawn.
+static Status describe(Prediction *out, Arena *a, const RunInfo *run, const ReplayDraws *draws) {
+    int count = run->strategy_count;
+    RunSetting *strategy = ARENA_NEW(a, RunSetting, count + 1);
+    if (!strategy) FAIL(ERR_MEMORY, "out of memory");
+    for (int i = 0; i < count; i++) strategy[i] = run->strategy[i];
+    if (draws) strategy[count++] = (RunSetting){"jitter", draws->apart ? "apart" : "recorded"};
+    out->report.run.strategy = strategy;
+    out->report.run.strategy_count = count;
+    return OK;
+}
+
 Status predict_replay(Prediction *out, Arena *a, const Recording *r, const ReplayDraws *draws) {
     *out = (Prediction){.replay = true, .steps = r->costs[0].steps.count};
     Costs *own = ARENA_NEW(a, Costs, r->ranks);
@@ -58,8 +70,5 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r, const Repla
                                .batch = job.spec.batch},
                         &job));
     if (out->steps) out->step_ms = out->report.step_ms.median;
-    const RunInfo *run = &r->traces[0].run;  // as it was described when it ran
-    out->report.run.strategy = run->strategy;
-    out->report.run.strategy_count = run->strategy_count;
-    return OK;
+    return describe(out, a, &r->traces[0].run, draws);
 }

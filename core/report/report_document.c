@@ -84,13 +84,19 @@ static void write_spread(const Markup *m, const char *name, const Spread *s, boo
     markup_end_row(m);
 }
 
-// What is known of a simulation's answers.
-static void write_answers(const ReportAnswers *a, const Markup *m) {
+// The quantiles of what has none.
+static void end_answer(const Markup *m, bool spread) {
+    for (int i = 0; i < 3 && spread; i++) markup_text(m, "");
+    markup_end_row(m);
+}
+
+// What is known of a simulation's answers: of the mean step, where steps differ.
+static void write_answers(const ReportAnswers *a, const Markup *m, bool spread) {
     if (isfinite(a->tokens_per_s)) {
         markup_begin_row(m);
         markup_text(m, "tokens/s");
         markup_number(m, a->tokens_per_s);
-        markup_end_row(m);
+        end_answer(m, spread);
     }
     const struct {
         const char *name;
@@ -101,8 +107,34 @@ static void write_answers(const ReportAnswers *a, const Markup *m) {
         markup_begin_row(m);
         markup_text(m, shares[i].name);
         markup_percent(m, shares[i].share);
-        markup_end_row(m);
+        end_answer(m, spread);
     }
+}
+
+// A setting of the run, or NULL.
+static const char *setting(const Report *r, const char *name) {
+    for (int i = 0; i < r->run.strategy_count; i++)
+        if (!strcmp(r->run.strategy[i].key, name)) return r->run.strategy[i].value;
+    return NULL;
+}
+
+// Simulated steps that differ: why they do, and how far.
+static void write_simulated_steps(const Report *r, const Markup *m) {
+    const Tails *t = &r->step_tails_ms;
+    const char *jitter = setting(r, "jitter");
+    int steps = report_timed_steps(r);
+    if (!jitter)
+        markup_paragraph(m, "%d recorded steps, each simulated from its own durations.", steps);
+    else if (!strcmp(jitter, "recorded"))
+        markup_paragraph(m, "%d steps drawn from recorded ones, each of all ranks.", steps);
+    else if (!strcmp(jitter, "apart"))
+        markup_paragraph(m, "%d steps drawn from recorded ones, by each rank for itself.", steps);
+    else
+        markup_paragraph(m, "%d steps, with computations whose coefficient of variation is %s.",
+                         steps, jitter);
+    if (isfinite(t->p5))
+        markup_paragraph(m, "Further out: p5 %.4g ms, p95 %.4g ms, p99 %.4g ms.", t->p5, t->p95,
+                         t->p99);
 }
 
 static void write_speed(const Report *r, const Markup *m) {
@@ -118,10 +150,9 @@ static void write_speed(const Report *r, const Markup *m) {
     markup_table(m, spread ? 5 : 2, head);
     write_spread(m, "samples/s", &r->samples_per_s, spread);
     write_spread(m, "step, ms", &r->step_ms, spread);
-    if (r->answers && !spread) write_answers(r->answers, m);
+    if (r->answers) write_answers(r->answers, m, spread);
     markup_end_table(m);
-    if (simulated && spread)
-        markup_paragraph(m, "%d recorded steps, each simulated from its own durations.", steps);
+    if (simulated && spread) write_simulated_steps(r, m);
     if (simulated) return;
     markup_paragraph(m, "Times of %d step%s%s.", steps, steps == 1 ? "" : "s",
                      r->warm_up_steps ? "; the first of the run, which warms up, is left out" : "");
@@ -324,6 +355,7 @@ void report_write_document(const Report *r, const Markup *m) {
     write_learning(r, m);
     write_speed(r, m);
     report_document_breakdown(r, m);
+    report_document_failures(r, m);
     report_document_operations(r, m);
     report_document_memory(r, m);
     markup_end(m);

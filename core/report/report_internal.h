@@ -71,6 +71,7 @@ void report_write_sweep(const Report *const reports[], int count, const Markup *
 // Sections that both have.
 void report_document_facts(const Report *r, const Markup *m, bool one_size);
 void report_document_breakdown(const Report *r, const Markup *m);
+void report_document_failures(const Report *r, const Markup *m);  // nothing without
 void report_document_operations(const Report *r, const Markup *m);
 void report_document_memory(const Report *r, const Markup *m);
 

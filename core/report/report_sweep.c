@@ -106,6 +106,7 @@ void report_write_sweep(const Report *const reports[], int count, const Markup *
     markup_section(m, details);
     markup_paragraph(m, "The largest size; all of them are in the .json report.");
     report_document_breakdown(largest, m);
+    report_document_failures(largest, m);
     report_document_operations(largest, m);
     report_document_memory(largest, m);
     markup_end(m);

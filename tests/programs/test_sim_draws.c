@@ -15,16 +15,19 @@ static void expect(const Command *c, const char *text) {
 START_TEST(recorded_steps_are_drawn) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, RECORD
-                                 "--ranks 2 --trace run > log && "
+                                 "--ranks 2 --trace run --report m.json > log && "
                                  "sim --trace run --jitter recorded > a && cat a && "
                                  "sim --trace run --jitter recorded --seed 1 | cmp a - && "
                                  "! sim --trace run --jitter recorded --seed 2 | cmp -s a - && "
-                                 "sim --trace run --jitter apart --steps 300"),
+                                 "sim --trace run --jitter apart --steps 300 --report r.json "
+                                 "--compare m.json && grep jitter r.json"),
                      0);
     expect(&c, "replay of linear on 2 ranks, batch 64, seed 1  [11 drawn from 11 steps]\n"
                "  each is a recorded one, of all ranks at once\n");
     expect(&c, "\n  p99 ");
     expect(&c, "[300 drawn from 11 steps]\n  each rank draws whole steps of its own record");
+    expect(&c, "\nstep, p99 ");
+    expect(&c, "\"jitter\": \"apart\"");
     expect(&c, "correlation of the ranks' own times in a recorded step: ");
     command_finish(&c);
 }

@@ -106,6 +106,69 @@ START_TEST(a_simulation_shows_what_it_answers) {
 }
 END_TEST
 
+// Why they differ, and how far out they go; answers have no quantiles.
+START_TEST(steps_that_differ_say_why) {
+    static const struct {
+        const char *jitter, *text;
+    } cases[] = {
+        {NULL, "\n40 recorded steps, each simulated from its own durations.\n"},
+        {"recorded", "\n40 steps drawn from recorded ones, each of all ranks.\n"},
+        {"apart", "\n40 steps drawn from recorded ones, by each rank for itself.\n"},
+        {"0.1", "\n40 steps, with computations whose coefficient of variation is 0.1.\n"},
+    };
+    Arena a = {0};
+    Report r;
+    const ReportAnswers answers = {.tokens_per_s = 64000, .mfu = 0.25, .hfu = 0.5};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const RunSetting strategy[] = {{"overlap", "true"}, {"jitter", cases[i].jitter}};
+        simulate(&r, &a, 8, 4000);
+        r.steps = 41;
+        r.answers = &answers;
+        r.step_tails_ms = (Tails){101, 102, 103};
+        r.run.strategy = strategy;
+        r.run.strategy_count = cases[i].jitter ? 2 : 1;
+        const char *md = report_text(&a, &r, "s.md");
+        has(md, cases[i].text);
+        has(md, "\nFurther out: p5 101 ms, p95 102 ms, p99 103 ms.\n");
+        has(md, "| tokens/s | 64000 | – | – | – |\n");
+    }
+    arena_finish(&a);
+}
+END_TEST
+
+START_TEST(failures_have_a_section) {
+    Arena a = {0};
+    Report r;
+    const ReportFailures failures = {.device_mtbf_s = 3.6e6,
+                                     .mtbf_s = 36000,
+                                     .checkpoint_s = 60,
+                                     .restart_s = 300,
+                                     .young_s = 2078,
+                                     .daly_s = 2038,
+                                     .best_s = 2100,
+                                     .best_steps = 1050,
+                                     .goodput = 0.925,
+                                     .goodput_error = 0.0012,
+                                     .expected = 0.9261,
+                                     .checkpoint = 0.03,
+                                     .redo = 0.04,
+                                     .restart = 0.005,
+                                     .step_ms = 138.4,
+                                     .failures = 20000};
+    simulate(&r, &a, 100, 4000);
+    lacks(report_text(&a, &r, "s.md"), "Failures");
+    r.failures = &failures;
+    const char *md = report_text(&a, &r, "s.md");
+    has(md, "## Failures and checkpoints");
+    has(md, "1000 h of one GPU, 10 h of the run");
+    has(md, "best 35 minutes (1050 steps); Young 34.63, Daly 33.97");
+    has(md, "92.50 % of the time, +- 0.12 (by Daly's formula 92.61 %)");
+    has(md, "saving 3.00 %, work done again 4.00 %, restarts 0.50 %");
+    has(md, "| a step, with failures | 138.4 ms |");
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling) {
     Arena a = {0};
     Report rows[3];
@@ -275,7 +338,7 @@ START_TEST(no_control_character_reaches_a_screen) {
 END_TEST
 
 SUITE("report_document", a_simulation_shows_nothing_that_it_does_not_have,
-      a_simulation_shows_what_it_answers,
+      a_simulation_shows_what_it_answers, steps_that_differ_say_why, failures_have_a_section,
       a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling, a_sweep_as_json_is_a_list,
       one_step_has_no_statistics, tables_and_figures_scroll_by_themselves,
       a_document_says_how_weights_were_updated_and_who_disturbed,
