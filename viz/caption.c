@@ -6,26 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void caption_command(FILE *out, const char *const *argv, int argc) {
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
-        bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
-                                                 "WXYZ0123456789-_./=:,+@%")];
-        if (i) putc(' ', out);
-        if (!plain) putc('\'', out);
-        for (int bytes; *word; word += bytes ? bytes : 1) {
-            bytes = printable_length(word);
-            if (*word == '\'')
-                fputs("'\\''", out);
-            else if (bytes == 0)
-                putc('?', out);  // a line stays one line
-            else
-                fwrite(word, 1, (size_t)bytes, out);
-        }
-        if (!plain) putc('\'', out);
-    }
-}
-
 static const char *degrees_of(char out[RUN_DEGREES], const SizePoint *p) {
     return run_info_degrees(out, &p->reports[0]->run, false);
 }

@@ -126,7 +126,7 @@ static void write_head(Figure *f, const char *columns) {
     FILE *out = f->data.stream;
     const Report *r = f->run;
     fputs("# command\t", out);
-    caption_command(out, f->options->argv, f->options->argc);
+    printable_command(out, f->options->argv, f->options->argc);
     fputs("\n# run\t", out);
     printable_write(out, r->run.model);
     fputs(", ", out);
@@ -347,7 +347,7 @@ Status figure_close(Figure *f, Status s, const char *const parts[], bool preview
 static Status write_form(Figure *f, const FigureForm *form) {
     TRY(form->write(f, form->data));
     fputs(" Command: ", f->caption.stream);
-    caption_command(f->caption.stream, f->options->argv, f->options->argc);
+    printable_command(f->caption.stream, f->options->argv, f->options->argc);
     putc('.', f->caption.stream);
     return OK;
 }

@@ -2,6 +2,8 @@
 // UTF-8 decoded strictly; what a terminal would obey, or what is malformed, becomes '?'.
 #include "core/base/printable.h"
 
+#include <string.h>
+
 // The table of well-formed sequences is Unicode's (table 3-7); U+0080 to U+009F are controls.
 int printable_length(const char *text) {
     const unsigned char *s = (const unsigned char *)text;
@@ -36,5 +38,25 @@ void printable_make(char *text) {
         int length = printable_length(text);
         if (length == 0) *text = '?';
         text += length ? length : 1;
+    }
+}
+
+void printable_command(FILE *out, const char *const *argv, int argc) {
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+                                                 "WXYZ0123456789-_./=:,+@%")];
+        if (i) putc(' ', out);
+        if (!plain) putc('\'', out);
+        for (int bytes; *word; word += bytes ? bytes : 1) {
+            bytes = printable_length(word);
+            if (*word == '\'')
+                fputs("'\\''", out);
+            else if (bytes == 0)
+                putc('?', out);  // a line stays one line
+            else
+                fwrite(word, 1, (size_t)bytes, out);
+        }
+        if (!plain) putc('\'', out);
     }
 }

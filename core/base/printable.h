@@ -18,4 +18,7 @@ void printable_make(char *text);
 // The text so changed, on a stream. Errors are the stream's.
 void printable_write(FILE *out, const char *text);
 
+// Words of a command line, quoted where a shell would not read them as they are, on a stream.
+void printable_command(FILE *out, const char *const *argv, int argc);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "tests/support/testing.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 START_TEST(text_in_any_script_is_printable) {
@@ -60,6 +61,19 @@ START_TEST(messages_are_one_printable_line) {
 }
 END_TEST
 
+START_TEST(a_command_is_printed_as_a_shell_would_read_it) {
+    const char *const words[] = {"train", "--model", "my model", "it's", "", "a\tb", "x=1,2"};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(f);
+    printable_command(f, words, 7);
+    fclose(f);
+    ck_assert_str_eq(text, "train --model 'my model' 'it'\\''s' '' 'a?b' x=1,2");
+    free(text);
+}
+END_TEST
+
 SUITE("printable", text_in_any_script_is_printable, what_a_terminal_would_obey_is_not,
       bytes_that_are_not_utf_8_are_not, a_question_mark_takes_the_place_of_each_bad_byte,
-      messages_are_one_printable_line)
+      messages_are_one_printable_line, a_command_is_printed_as_a_shell_would_read_it)
