@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each function fills in what is still unknown, so the order in which sim/predict.c calls them is
-// the order of preference: recorded, calibrated, roofline.
+// the order of preference: recorded, calibrated, scaled, roofline.
 #include "sim/costs.h"
 
 #include "core/base/units.h"
@@ -142,6 +142,26 @@ void costs_from_calibration(Costs *c, const Calibration *m) {
         }
 }
 
+static const OperationTime *find_like(const Calibration *m, const Program *p, const Op *op) {
+    const Work *w = op_work(p, op);
+    return calibration_find_like(m, op_name(p, op), w->flops, w->read_bytes + w->write_bytes);
+}
+
+void costs_from_sizes(Costs *c, const Calibration *m) {
+    for (int k = 0; k < c->program->plan_count; k++)
+        for (int i = 0; i < c->program->plans[k].op_count; i++) {
+            const Op *op = &c->program->plans[k].ops[i];
+            const Work *w = op_work(c->program, op);
+            if (c->ops[k][i].known || op_communicates(c->program, op)) continue;
+            const OperationTime *t = find_like(m, c->program, op);
+            if (!t) continue;
+            int64_t permille =
+                calibration_work_permille(t, w->flops, w->read_bytes + w->write_bytes);
+            c->ops[k][i] =
+                (OpCost){clamp((__int128)t->solo_ps.median * permille / 1000), SOURCE_SCALED, true};
+        }
+}
+
 void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool oversubscribed) {
     int32_t permille = oversubscribed ? h->oversubscribed_permille : h->co_run_permille;
     for (int k = 0; k < c->program->plan_count; k++)
@@ -150,6 +170,7 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
             if (op_communicates(c->program, op)) continue;
             const OperationTime *t =
                 m ? calibration_find(m, op_work(c->program, op)->cost_key) : NULL;
+            if (m && !t && c->ops[k][i].source == SOURCE_SCALED) t = find_like(m, c->program, op);
             Measured busy = {0};
             if (t) busy = oversubscribed ? t->oversubscribed_ps : t->co_run_ps;
             bool both = t && t->solo_ps.known && busy.known && t->solo_ps.median > 0;

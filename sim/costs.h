@@ -84,6 +84,10 @@ Status costs_from_roofline(Costs *c, const DeviceModel *d) MUST_USE;
 // For operations still unknown: the calibrated time under the same cost key, measured alone.
 void costs_from_calibration(Costs *c, const Calibration *m);
 
+// For operations still unknown: the calibrated time of the same operation in another size, as of a
+// job that is divided otherwise, times the ratio of their work.
+void costs_from_sizes(Costs *c, const Calibration *m);
+
 // Makes computation slower, as it is while other cores work, and more so where there are more ranks
 // than cores (oversubscribed): by what the calibration (NULL: none) measured for the same cost key,
 // else by the host's factor.

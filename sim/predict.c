@@ -351,6 +351,7 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
         for (int k = 0; known && k < known->ranks; k++)
             if (known->traces[k].like == k) costs_share(&costs[c], &known->costs[k]);
         if (calibration) costs_from_calibration(&costs[c], calibration);
+        if (calibration) costs_from_sizes(&costs[c], calibration);
         TRY(costs_from_roofline(&costs[c], &s->machine->device));
         if (alone && run->ranks > 1 && (oversubscribed || host->cores > 1))
             costs_co_run(&costs[c], host, calibration, oversubscribed);

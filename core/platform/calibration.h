@@ -70,4 +70,12 @@ Status calibration_print(FILE *f, const Calibration *c) MUST_USE;
 // The cost of work with that key; NULL when it was not measured.
 const OperationTime *calibration_find(const Calibration *c, uint64_t cost_key);
 
+// Of what was measured under that name, fused with others or not, in the same direction
+// ("fc2+relu2.forward" for "fc2.forward"), the one with the nearest work; NULL: there is none.
+const OperationTime *calibration_find_like(const Calibration *c, const char *name, int64_t flops,
+                                           int64_t bytes);
+
+// How many times the work of `t` that is, in thousandths: flops where both have them, else bytes.
+int64_t calibration_work_permille(const OperationTime *t, int64_t flops, int64_t bytes);
+
 #endif

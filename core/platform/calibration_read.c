@@ -130,3 +130,42 @@ const OperationTime *calibration_find(const Calibration *c, uint64_t cost_key) {
         if (c->operations[i].cost_key == cost_key) return &c->operations[i];
     return NULL;
 }
+
+// --- operations that were measured in another size
+
+int64_t calibration_work_permille(const OperationTime *t, int64_t flops, int64_t bytes) {
+    bool by_flops = flops > 0 && t->flops > 0;
+    int64_t own = by_flops ? t->flops : t->bytes, asked = by_flops ? flops : bytes;
+    __int128 permille = own > 0 ? (__int128)asked * 1000 / own : 1000;
+    return permille > INT32_MAX ? INT32_MAX : (int64_t)permille;
+}
+
+// Layers before the last point, joined by '+' where they are fused, then the direction.
+static bool is_like(const char *a, const char *b) {
+    const char *of_a = strrchr(a, '.'), *of_b = strrchr(b, '.');
+    if (!of_a || !of_b || strcmp(of_a, of_b)) return !strcmp(a, b);
+    size_t first_a = strcspn(a, "+"), first_b = strcspn(b, "+");
+    if (first_a > (size_t)(of_a - a)) first_a = (size_t)(of_a - a);
+    if (first_b > (size_t)(of_b - b)) first_b = (size_t)(of_b - b);
+    return first_a == first_b && !strncmp(a, b, first_a);
+}
+
+// As a factor, whichever way.
+static int64_t distance(int64_t permille) {
+    return permille > 1000 ? permille : permille > 0 ? 1000000 / permille : INT64_MAX;
+}
+
+const OperationTime *calibration_find_like(const Calibration *c, const char *name, int64_t flops,
+                                           int64_t bytes) {
+    const OperationTime *best = NULL;
+    int64_t nearest = INT64_MAX;
+    for (int i = 0; i < c->operation_count; i++) {
+        const OperationTime *t = &c->operations[i];
+        if (!is_like(t->name, name) || !t->solo_ps.known) continue;
+        int64_t away = distance(calibration_work_permille(t, flops, bytes));
+        if (best && away >= nearest) continue;
+        best = t;
+        nearest = away;
+    }
+    return best;
+}

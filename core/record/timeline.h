@@ -15,6 +15,7 @@
     X(MEASURED, "measured")     \
     X(REPLAYED, "replayed")     \
     X(CALIBRATED, "calibrated") \
+    X(SCALED, "scaled")         \
     X(ROOFLINE, "roofline")
 typedef enum {
 #define X(constant, name) SOURCE_##constant,

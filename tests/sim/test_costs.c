@@ -100,6 +100,49 @@ START_TEST(what_was_calibrated_counts_before_the_peaks_and_after_the_record) {
 }
 END_TEST
 
+// Half the flops of what was measured as "work+more" in 500 ps; of two sizes the nearer one counts,
+// and beside busy cores what that one was slower. What has another name is not known.
+START_TEST(an_operation_in_another_size_costs_in_proportion) {
+    Setup s;
+    setup(&s);
+    OperationTime t[] = {operation(&s), operation(&s), operation(&s)};
+    const char *const names[] = {"works", "work", "work"};
+    const int64_t flops[] = {1000, 8000, 2000};
+    for (int i = 0; i < 3; i++) {
+        t[i].cost_key++;
+        t[i].name = names[i];
+        t[i].flops = flops[i];
+    }
+    t[1].solo_ps = known(900);
+    const Calibration m = {.operations = t, .operation_count = 3};
+    costs_from_calibration(&s.costs, &m);
+    ck_assert(!cost(&s, WORK)->known);
+    costs_from_sizes(&s.costs, &m);
+    ck_assert_int_eq(cost(&s, WORK)->ps, 250);
+    ck_assert_int_eq(cost(&s, WORK)->source, SOURCE_SCALED);
+    ck_assert(!cost(&s, BUCKET)->known);
+    costs_co_run(&s.costs, &(HostModel){.co_run_permille = 9000}, &m, false);
+    ck_assert_int_eq(cost(&s, WORK)->ps, 275);
+    finish(&s);
+}
+END_TEST
+
+START_TEST(names_of_fused_operations_are_like_those_of_their_first) {
+    OperationTime t[] = {{.name = "fc2+relu2.forward", .bytes = 100, .solo_ps = known(7)},
+                         {.name = "fc2.backward_input", .bytes = 100, .solo_ps = known(8)},
+                         {.name = "sgd.fc2.weight", .bytes = 100, .solo_ps = known(9)}};
+    const Calibration m = {.operations = t, .operation_count = 3};
+    ck_assert_ptr_eq(calibration_find_like(&m, "fc2.forward", 0, 50), &t[0]);
+    ck_assert_ptr_eq(calibration_find_like(&m, "fc2+gelu2.forward", 0, 50), &t[0]);
+    ck_assert_ptr_eq(calibration_find_like(&m, "fc2.backward_input", 0, 50), &t[1]);
+    ck_assert_ptr_eq(calibration_find_like(&m, "sgd.fc2.weight", 0, 50), &t[2]);
+    ck_assert_ptr_null(calibration_find_like(&m, "fc2.backward_weight", 0, 50));
+    ck_assert_ptr_null(calibration_find_like(&m, "fc20.forward", 0, 50));
+    ck_assert_ptr_null(calibration_find_like(&m, "sgd.fc2.bias", 0, 50));
+    ck_assert_int_eq(calibration_work_permille(&t[0], 1000, 50), 500);
+}
+END_TEST
+
 // A recorded 1000 ps become 1100 beside a busy core and 1200 where ranks share one; of an operation
 // that was not calibrated 1050 and 1300, by the host's factors.
 START_TEST(busy_and_oversubscribed_cores_cost_what_was_measured) {
@@ -148,5 +191,7 @@ END_TEST
 SUITE("costs", without_measurements_the_peaks_of_the_device_count,
       a_host_issues_operation_by_operation_or_a_step_at_once,
       what_was_calibrated_counts_before_the_peaks_and_after_the_record,
+      an_operation_in_another_size_costs_in_proportion,
+      names_of_fused_operations_are_like_those_of_their_first,
       busy_and_oversubscribed_cores_cost_what_was_measured,
       a_share_of_an_all_reduce_has_the_rate_of_its_size)
