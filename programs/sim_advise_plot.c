@@ -41,7 +41,7 @@ static void fill_candidate(ScanPoint *out, const Advice *v, int c, const SimJob 
     JobSpec spec = job->spec;
     *out = (ScanPoint){.state = state_of(candidate), .ranks = spec.ranks, .batch = spec.batch};
     if (out->state == SCAN_REFUSED) return;
-    advise_apply(&spec, v, c);
+    advise_job(&spec, v, c);
     out->data_ranks = job_spec_data_ranks(&spec);
     out->memory_bytes[MEMORY_PARAMETERS] = candidate->least_bytes;
     if (candidate->point == NONE) return;

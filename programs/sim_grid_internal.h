@@ -6,8 +6,6 @@
 #include "programs/sim_change.h"
 #include "sim/points.h"
 
-#include <jansson.h>
-
 enum { GRID_KEYS = 6, GRID_VALUES = UNITS_LIST, GRID_POINTS = 100000 };
 
 // An option, and what it is in turn. In the arena of the Sim.
@@ -40,8 +38,5 @@ Status grid_print_json(const Grid *g) MUST_USE;
 
 // The figures of --plot, once all points have ended and one at least is done. ERR_IO; ERR_MEMORY.
 Status grid_plot(const Grid *g) MUST_USE;
-
-// The numbers of a point that is done, NULL without memory: for objects of JSON.
-json_t *grid_point_json(const Point *p);
 
 #endif

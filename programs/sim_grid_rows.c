@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "core/base/table.h"
 #include "core/base/text.h"
+#include "programs/point_json.h"
 #include "programs/sim_grid_internal.h"
 #include "programs/sim_sweep_internal.h"
 
@@ -209,28 +210,12 @@ void grid_print_end(const Grid *g) {
 
 // --- JSON
 
-json_t *grid_point_json(const Point *p) {
-    json_t *parts = json_object();
-    for (int part = 0; part < REPORT_PARTS; part++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s_ms", report_part_name(part));
-        json_object_set_new(parts, name, json_number(p->parts_ms[part]));
-    }
-    return json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:b}", "devices", p->ranks,
-                     "batch", (json_int_t)p->batch, "step_ms", json_number(p->step_ms),
-                     "samples_per_s", json_number(p->samples_per_s), "tokens_per_s",
-                     json_number(p->tokens_per_s), "mfu", json_number(p->mfu), "breakdown", parts,
-                     "comm_ms", json_number(p->comm_ms), "memory_bytes",
-                     (json_int_t)p->memory_bytes, "device_bytes", (json_int_t)p->device_bytes,
-                     "fits", point_fits(p));
-}
-
 static json_t *row_json(const Grid *g, int i) {
     const Point *p = &g->points[i];
     json_t *values = json_object();
     for (int k = 0; k < g->axis_count; k++)
         json_object_set_new(values, g->axes[k].key, json_text(grid_value(g, i, k)));
-    json_t *step = p->state == POINT_DONE ? grid_point_json(p) : json_null();
+    json_t *step = p->state == POINT_DONE ? point_json(p) : json_null();
     json_t *why = p->state == POINT_DONE ? json_null() : json_text(p->why);
     return json_pack("{s:o, s:o, s:o}", "values", values, "step", step, "refused", why);
 }

@@ -10,9 +10,7 @@
 static int larger(int a, int b) { return a > b ? a : b; }
 
 const char *sweep_part_name(const Sweep *s, int part) {
-    if (part == REPORT_LAUNCH) return "launch";
-    if (part == TIME_COMPUTE && s->rows[0].launch_ms > 0) return "work";
-    return part == TIME_EXPOSED_COMM ? "exposed" : time_category_name((TimeCategory)part);
+    return sweep_phrase_part(part, s->rows[0].launch_ms > 0);
 }
 
 // The largest share of a step that a part has in any row.

@@ -26,23 +26,6 @@ double sweep_efficiency(const Sweep *s, int i) {
 
 // --- the title
 
-void sweep_phrase(SweepPhrases *p, const char *fmt, ...) {
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    printable_make(text);
-    int gap = p->column ? 2 : 0;
-    if (p->column && p->column + gap + text_width(text) > p->width) {
-        printf("\n  ");
-        p->column = 2;
-        gap = 0;
-    }
-    p->column += printf("%*s", gap, "") + text_width(text);
-    fputs(text, stdout);
-}
-
 // Degrees of the mesh; data has what they leave of the ranks of a row.
 static void phrase_degrees(SweepPhrases *p, const JobSpec *s) {
     int stages = mesh_size(&s->mesh, MESH_PIPE), cut = mesh_size(&s->mesh, MESH_CONTEXT);

@@ -6,6 +6,7 @@
 
 #include "core/base/status.h"
 #include "programs/sim_sweep.h"
+#include "programs/sweep_phrases.h"
 
 // Of row i, and against the first row.
 double sweep_samples_per_s(const Prediction *p);
@@ -20,12 +21,6 @@ const char *sweep_part_name(const Sweep *s, int part);
 
 // Does any row communicate?
 bool sweep_communicates(const Sweep *s);
-
-// Phrases two spaces apart, on lines of the terminal's width; all zero but the width to begin.
-typedef struct {
-    int width, column;
-} SweepPhrases;
-void sweep_phrase(SweepPhrases *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // The table of where the steps go; -v: the operations of the last row's step. ERR_MEMORY.
 Status sweep_print_parts(const Sweep *s, Arena *a) MUST_USE;

@@ -17,6 +17,7 @@
 #include "programs/outputs.h"
 #include "programs/print_memory.h"
 #include "programs/print_mesh.h"
+#include "programs/train_advise.h"
 #include "programs/train_calibrate.h"
 #include "programs/train_expect.h"
 #include "programs/train_explain.h"
@@ -338,6 +339,7 @@ static Status run(TrainOptions *o, Arena *a, Log *l, int argc, char *argv[]) {
     if (o->print_plan) return print_plan(&job, o->print_class, (PrintPlan)o->print_plan);
     TRY(launcher_check());
     if (o->calibrate) return train_calibrate(o, &job);
+    if (o->advise) return train_advise(o, &job, &line, l);
     if (o->consolidate) return consolidate(o);
     if (o->generate) return train_generate(o, &job, &line, l);
     return o->evaluate ? evaluate(o, &job, &line, l) : train(o, &job, &line, l);

@@ -77,6 +77,12 @@ const OptionDetail train_details[] = {
     {"calibrate",
      "Operations at the shard sizes asked for, alone and with the other cores busy, memory, waking "
      "and waiting; each as a median with its interval. sim --platform FILE predicts with it."},
+    {"advise",
+     "Measures this host for a few seconds, then searches as sim --advise does, on one rank, two "
+     "and so on to as many as there are cores, or on --ranks N; the global batch stays. Costs of "
+     "operations that were not measured in just that size are scaled from those that were: "
+     "\"measured\" says of how many that is not so. --json.",
+     "autotune planner"},
     {"calibrate-rows", "A prediction is best for the rows a rank that were measured."},
     {"link",
      "Each message takes as long as such a link needs. Bits and bytes are told apart: 1GB/s is "

@@ -5,7 +5,7 @@
 
 #include "core/cli/option.h"
 
-enum { TRAIN_DETAILS = 28 };
+enum { TRAIN_DETAILS = 29 };
 extern const OptionDetail train_details[];
 
 #endif

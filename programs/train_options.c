@@ -121,6 +121,8 @@ static const Option options[] = {
     {.name = "calibrate-rows", .kind = OPTION_LIST, AT(calibrate_rows), .value = "B,...",
      .min = 1, .max = 1e7,
      .help = "rows a rank to measure operations at, instead of the batch and 1/2, 1/4 of it"},
+    {.name = "advise", .kind = OPTION_FLAG, AT(advise),
+     .help = "how to divide the job over this host's cores, fastest first; do not train"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "print the report as JSON"},
     {.name = "csv", .kind = OPTION_FLAG, AT(csv),
      .help = "print the main figures as CSV: names, then values"},
@@ -206,6 +208,27 @@ static Status check_calibration(const TrainOptions *o, const OptionLine *line) {
     return OK;
 }
 
+// One division, and what belongs to a run or to described devices.
+static Status check_advice(const TrainOptions *o, const OptionLine *line) {
+    static const char *const others[] = {
+        "dp",      "data-parallel", "plan",      "batch-per-rank", "print-plan", "print-memory",
+        "explain", "print-mesh",    "calibrate", "evaluate",       "generate",   "consolidate",
+        "link",    "dilate",        "csv",       "plain",          "preview"};
+    if (!o->advise) return OK;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (option_given(line, others[i]))
+            FAIL(ERR_USAGE, "--advise chooses how this host's ranks divide a batch: leave out --%s",
+                 others[i]);
+    if (device_traits_platform(o->job.device))
+        FAIL(ERR_USAGE,
+             "--advise measures this host, not --device %s; for described devices: sim "
+             "--advise --platform %s",
+             o->job.device, device_traits_platform(o->job.device));
+    if (option_given(line, "comm") && o->comm == COMM_SERIAL)
+        FAIL(ERR_USAGE, "--advise is of ranks that run at once: leave out --comm serial");
+    return OK;
+}
+
 // A pipe or device is written to once, and has no name beside it.
 static bool is_file(const char *path) {
     struct stat at;
@@ -285,6 +308,7 @@ static Status check_line(const TrainOptions *o, const OptionLine *line) {
     int ranks = job_spec_data_ranks(job);
     TRY(job_options_check(job, line));
     TRY(check_calibration(o, line));
+    TRY(check_advice(o, line));
     if (option_given(line, "batch") && option_given(line, "batch-per-rank") &&
         job->batch != o->batch_per_rank * ranks)
         FAIL(ERR_USAGE,

@@ -15,6 +15,7 @@ typedef struct {
     int64_t batch_per_rank, epochs, steps, save_every, timeout_ps, generate;
     double dilate, test_fraction, temperature;
     int comm, tail, keep, print_plan, color, verbose;
+    bool advise;
     bool evaluate, save_shards, print_memory, print_mesh, explain, preview, require_plot, json, csv,
         plain, quiet, version;
     IntList calibrate_rows;

@@ -26,9 +26,16 @@ int advise_value(const Advice *v, int candidate, AdviseOption option) {
     return v->space.values[option][v->candidates[candidate].at[option]];
 }
 
-void advise_apply(JobSpec *s, const Advice *v, int candidate) {
+const char *advise_option_name(AdviseOption option) {
+    static const char *const names[ADVISE_OPTIONS] = {
+        "tp", "cp", "pp", "ep", "zero", "recompute", "schedule", "accumulate", "bucket-kib"};
+    return names[option];
+}
+
+void advise_job(JobSpec *s, const Advice *v, int candidate) {
     int expert = advise_value(v, candidate, ADVISE_EXPERT);
     int schedule = advise_value(v, candidate, ADVISE_SCHEDULE);
+    *s = v->job;
     s->mesh.data = 0;
     s->mesh.tensor = advise_value(v, candidate, ADVISE_TENSOR);
     s->mesh.context = advise_value(v, candidate, ADVISE_CONTEXT);
@@ -162,7 +169,6 @@ static AdviseFate check_divisions(const JobSpec *s) {
 
 static void judge(Search *search, AdviseCandidate *c, const JobSpec *s) {
     Advice *v = search->out;
-    int64_t bytes = search->ask->setting->machine->device.memory_bytes;
     c->point = NONE;
     c->fate = (uint8_t)check_divisions(s);
     if (c->fate == ADVISE_REFUSED) note_why(v, ADVISE_REFUSED, status_message());
@@ -173,7 +179,7 @@ static void judge(Search *search, AdviseCandidate *c, const JobSpec *s) {
     if (c->fate != ADVISE_OPEN) return;
     c->least_bytes = (int64_t)estimate_model_least_bytes(&search->model, s);
     c->estimate_ms = estimate_model_step_ms(&search->model, s);
-    if (bytes && c->least_bytes > bytes) c->fate = ADVISE_LEAST;
+    if (v->memory_bytes && c->least_bytes > v->memory_bytes) c->fate = ADVISE_LEAST;
 }
 
 // The next combination; false: it was the last.
@@ -196,9 +202,9 @@ static Status list(Search *search, Arena *a) {
     v->candidates = ARENA_NEW(a, AdviseCandidate, all);
     if (!v->candidates) FAIL(ERR_MEMORY, "out of memory for %lld candidates", (long long)all);
     do {
-        JobSpec s = search->ask->job->spec;
+        JobSpec s;
         v->candidates[v->count] = next;
-        advise_apply(&s, v, v->count);
+        advise_job(&s, v, v->count);
         if (job_spec_model_ranks(&s) > s.ranks || is_twin(&s, &next)) continue;
         judge(search, &v->candidates[v->count++], &s);
     } while (advance(next.at, &v->space));
@@ -212,7 +218,7 @@ static Status make(void *context, PointInput *out, Arena *a, int i) {
     SimJob *job = ARENA_NEW(a, SimJob, 1);
     if (!job) FAIL(ERR_MEMORY, "out of memory");
     *job = *search->ask->job;
-    advise_apply(&job->spec, search->out, search->out->of_point[search->first + i]);
+    advise_job(&job->spec, search->out, search->out->of_point[search->first + i]);
     out->job = job;
     out->setting = *search->ask->setting;
     return OK;
@@ -232,12 +238,16 @@ static bool go_on(void *context) {
 
 static bool better(const Point *p, const Point *than) { return p->step_ms < than->step_ms; }
 
+static bool fits(const Advice *v, const Point *p) {
+    return !v->memory_bytes || p->memory_bytes <= v->memory_bytes;
+}
+
 static void take_point(Advice *v, int i) {
     AdviseCandidate *c = &v->candidates[v->of_point[i]];
     const Point *p = &v->points[i];
     c->point = i;
     c->fate = p->state == POINT_REFUSED ? ADVISE_MODEL
-              : point_fits(p)           ? ADVISE_SIMULATED
+              : fits(v, p)              ? ADVISE_SIMULATED
                                         : ADVISE_MEMORY;
     if (c->fate == ADVISE_MODEL) note_why(v, ADVISE_MODEL, p->why);
     if (c->fate != ADVISE_SIMULATED) return;
@@ -350,7 +360,7 @@ static void count_fates(Advice *v) {
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) {
     Search search = {.out = out, .ask = ask};
     int most = ask->most ? ask->most : ADVISE_MOST;
-    *out = (Advice){.best = NONE};
+    *out = (Advice){.job = ask->job->spec, .memory_bytes = ask->memory_bytes, .best = NONE};
     TRY(estimate_model_read(&search.model, a, &ask->job->spec, ask->setting));
     TRY(list(&search, a));
     out->points = ARENA_NEW(a, Point, most);

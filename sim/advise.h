@@ -55,6 +55,8 @@ typedef struct {
 } AdviseCandidate;
 
 typedef struct {
+    JobSpec job;  // as it was asked for: borrows what that does
+    int64_t memory_bytes;
     AdviseSpace space;
     AdviseCandidate *candidates;  // in the arena
     int count;
@@ -70,6 +72,7 @@ typedef struct {
 typedef struct {
     const SimJob *job;          // its devices, batch, and all that is not chosen
     const SimSetting *setting;  // on devices
+    int64_t memory_bytes;       // that a rank may take; 0: not known
     int threads;
     int most;                   // so many are simulated; 0: ADVISE_MOST
     const bool *fixed;          // [ADVISE_OPTIONS]: stays as the job has it
@@ -80,9 +83,10 @@ enum { ADVISE_MOST = 48 };
 // ERR_USAGE when no combination is possible; ERR_INTERRUPTED with what was simulated kept.
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) MUST_USE;
 
-// The value of an option in a candidate; the candidate's job.
+// The option's name on a command line; its value in a candidate; the candidate's job.
+const char *advise_option_name(AdviseOption option);
 int advise_value(const Advice *v, int candidate, AdviseOption option);
-void advise_apply(JobSpec *s, const Advice *v, int candidate);
+void advise_job(JobSpec *out, const Advice *v, int candidate);
 
 // Do two candidates differ in this option and no other?
 bool advise_differs_only(const Advice *v, int a, int b, AdviseOption *option);

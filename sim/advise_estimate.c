@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { GRADIENT_BYTES = 4, MASTER_BYTES = 4 };
+enum { GRADIENT_BYTES = 4, MASTER_BYTES = 4, OPERATIONS_OF_A_LAYER = 3 };
 
 // --- the model
 
@@ -52,15 +52,37 @@ static void read_layers(EstimateModel *out, const Model *m) {
         out->width += elements_out(&m->layers[i]) / m->layer_count;
 }
 
-static void read_machine(EstimateModel *out, const Machine *m, const LinkModel *link, Dtype dtype) {
+// Ranks share the cores of a host, and exchange through its memory.
+static void read_host(EstimateModel *out, const Machine *m, const JobSpec *s) {
+    const HostModel *h = &m->host;
+    double share = s->ranks > h->cores ? (double)h->cores / s->ranks : 1;
+    int32_t slower = s->ranks < 2           ? 1000
+                     : s->ranks <= h->cores ? h->co_run_permille
+                                            : h->oversubscribed_permille;
+    out->flops_per_s *= share * 1000 / (slower > 0 ? slower : 1000);
+    out->devices_per_node = 1 << 20;
+    out->link_bytes_per_s = out->rail_bytes_per_s = (double)h->fold_bytes_per_s;
+    out->layer_s = 1e-12 * OPERATIONS_OF_A_LAYER * (double)h->dispatch_ps;
+}
+
+static void read_devices(EstimateModel *out, const Machine *m, const LinkModel *link) {
     const DeviceModel *d = &m->device;
-    double reached = d->kernels.most_permille ? d->kernels.most_permille : d->flops_permille;
-    out->flops_per_s = (double)d->flops_per_s[dtype] * (reached > 0 ? reached / 1000 : 1);
     bool given = link->bytes_per_s > 0;
     out->devices_per_node = given ? 1 << 20 : m->devices_per_node;
     out->link_bytes_per_s = (double)(given ? link->bytes_per_s : m->link.bytes_per_s);
     out->rail_bytes_per_s = (double)(given ? link->bytes_per_s : m->rail.bytes_per_s);
-    out->layer_s = 3e-12 * (double)(d->launch_ps > d->issue_ps ? d->launch_ps : d->issue_ps);
+    out->layer_s = 1e-12 * OPERATIONS_OF_A_LAYER *
+                   (double)(d->launch_ps > d->issue_ps ? d->launch_ps : d->issue_ps);
+}
+
+static void read_machine(EstimateModel *out, const SimSetting *setting, const JobSpec *s) {
+    const DeviceModel *d = &setting->machine->device;
+    double reached = d->kernels.most_permille ? d->kernels.most_permille : d->flops_permille;
+    out->flops_per_s = (double)d->flops_per_s[s->dtype] * (reached > 0 ? reached / 1000 : 1);
+    if (setting->devices)
+        read_devices(out, setting->machine, &setting->link);
+    else
+        read_host(out, setting->machine, s);
 }
 
 Status estimate_model_read(EstimateModel *out, Arena *a, const JobSpec *s,
@@ -75,7 +97,7 @@ Status estimate_model_read(EstimateModel *out, Arena *a, const JobSpec *s,
     out->passes_bytes = s->dtype == DTYPE_BF16 ? out->element_bytes : 0;
     out->state_bytes = s->optimizer.kind != OPTIMIZER_SGD ? 8 : s->optimizer.momentum > 0 ? 4 : 0;
     read_layers(out, &m);
-    read_machine(out, setting->machine, &setting->link, s->dtype);
+    read_machine(out, setting, s);
     return OK;
 }
 

@@ -56,6 +56,8 @@ static void take_numbers(Point *out, const Prediction *p) {
         out->class_bytes[m] = p->answers->memory_bytes[m];
     const char *dp = job_spec_setting(&p->report.run, "dp");
     out->data_ranks = dp ? atoi(dp) : 1;
+    for (int k = 0; k < SOURCE_COUNT; k++) out->operations += p->operations[k];
+    out->estimated = p->operations[SOURCE_ROOFLINE] + p->operations[SOURCE_SCALED];
 }
 
 static Status make_numbers(PointPool *pool, Point *out, Arena *a, int i) {

@@ -20,6 +20,7 @@ typedef struct {
     int64_t memory_bytes, device_bytes;  // planned on the rank that needs most; 0: not known
     int64_t class_bytes[MEMORY_COUNT];   // the same by class
     int data_ranks;                      // that hold other samples
+    int operations, estimated;  // of all classes of ranks: that compute; without a measured cost
 } Point;
 
 // Does its memory fit the device? True when that is not known.

@@ -23,8 +23,12 @@ static SimJob job_of(const char *model, int ranks, int64_t batch) {
 }
 
 static void find(const SimJob *job, const bool fixed[ADVISE_OPTIONS], int threads, int most) {
-    const AdviseAsk ask = {
-        .job = job, .setting = &setting, .threads = threads, .most = most, .fixed = fixed};
+    const AdviseAsk ask = {.job = job,
+                           .setting = &setting,
+                           .memory_bytes = machine.device.memory_bytes,
+                           .threads = threads,
+                           .most = most,
+                           .fixed = fixed};
     ck_assert_ok(advise_find(&advice, &arena, &ask));
 }
 
@@ -37,7 +41,7 @@ static void set_up(void) {
 static double step_alone(const SimJob *base, int candidate) {
     SimJob job = *base;
     Prediction p;
-    advise_apply(&job.spec, &advice, candidate);
+    advise_job(&job.spec, &advice, candidate);
     if (predict_job(&p, &arena, &job, &setting) != OK || !prediction_fits(&p)) return HUGE_VAL;
     return p.step_ms;
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What a search for the best division says (sim/advise.h), for a person or as JSON: the best first,
+// then what one option more or less would change, then why the others are not there.
+#ifndef PROGRAMS_ADVISE_PRINT_H
+#define PROGRAMS_ADVISE_PRINT_H
+
+#include "sim/advise.h"
+
+// Borrowed.
+typedef struct {
+    const Advice *searches;  // each on another number of ranks
+    int count;
+    const char *machine;
+    bool devices;          // ranks have devices; else they share the host
+    int64_t memory_bytes;  // of a device, or of the host; 0: not known
+    // The command that gives the job, to which the advised options belong; NULL: they stand alone.
+    const char *const *words;
+    int word_count;
+} AdvisePrint;
+
+// One candidate of one search; NULL: there is none.
+typedef struct {
+    const Advice *of;
+    int candidate;
+} AdviseChoice;
+
+// Of all searches the fastest that fits.
+AdviseChoice advise_print_best(const AdvisePrint *p);
+
+// On standard output. ERR_MEMORY.
+Status advise_print(const AdvisePrint *p, Arena *a, bool json) MUST_USE;
+
+// Is there a best? If not, ERR_USAGE with what to try. `status` is the searches', which stays.
+Status advise_print_end(const AdvisePrint *p, Status status) MUST_USE;
+
+#endif

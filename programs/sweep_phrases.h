@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Phrases two spaces apart, on lines of the terminal's width, and what parts of a step are called.
+#ifndef PROGRAMS_SWEEP_PHRASES_H
+#define PROGRAMS_SWEEP_PHRASES_H
+
+#include "core/base/status.h"
+
+#include <stdbool.h>
+
+// All zero but the width to begin.
+typedef struct {
+    int width, column;
+} SweepPhrases;
+void sweep_phrase(SweepPhrases *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// A TimeCategory or REPORT_LAUNCH; compute is called work where launches stand beside it.
+const char *sweep_phrase_part(int part, bool launches);
+
+#endif
