@@ -14,7 +14,11 @@ void text_append(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4
 enum { TEXT_MARK_BYTES = 3 };
 const char *text_skip_mark(const char *text);
 
-// Columns that UTF-8 text takes, each character one.
+// Columns that UTF-8 text takes on a terminal: wide characters (Chinese, Japanese, Korean, their
+// punctuation, emoji) two, marks that combine with the one before none, all others one.
 int text_width(const char *text);
+
+// The same of its first character, and how many bytes that has; 0 of both at the end.
+int text_character_width(const char *text, int *bytes);
 
 #endif
