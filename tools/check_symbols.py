@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 
-LIBRARIES = ('core', 'parallel', 'sim', 'viz')
+LIBRARIES = ('core', 'lessons', 'parallel', 'sim', 'viz')
 # Symbols that may do without, and why.
 WITHOUT_NOUN = {}
 TYPE = re.compile(r'^(?:typedef\b.*|\}) ?\b([A-Z]\w*)(?:\[.*)?;|\b(?:struct|enum|union) ([A-Z]\w*)')

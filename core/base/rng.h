@@ -32,7 +32,8 @@ typedef enum {
     RNG_MASK_TOKEN,
     RNG_JITTER,
     RNG_RECORDED,
-    RNG_FAILURE
+    RNG_FAILURE,
+    RNG_LESSON
 } RngUse;
 
 // A stream of 2^58 numbers: (seed; use, a, b) names it, `index` counts within it. Number i is word

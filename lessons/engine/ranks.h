@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Ranks for a lesson: the trainer's communicators, each rank a thread that runs one function.
+#ifndef LESSONS_ENGINE_RANKS_H
+#define LESSONS_ENGINE_RANKS_H
+
+#include "parallel/comm/comm.h"
+
+#include <stdint.h>
+
+// What each rank does; group 0 has all ranks in order.
+typedef Status RanksBody(Comm *c, void *context);
+
+// Run it on 1 to COMM_RANKS ranks with pools of so many bytes each. The failure of the first rank
+// that fails; ERR_MEMORY.
+Status ranks_run(int ranks, int64_t pool_bytes, RanksBody *body, void *context) MUST_USE;
+
+// An all-reduce of `count` f32 at the beginning of every rank's pool, whose sum takes their place.
+Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) MUST_USE;
+
+#endif

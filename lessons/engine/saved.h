@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Where a learner stands, as a text file that people can read and change:
+//
+//     tandem-lessons 1
+//     current 8
+//     lesson 8 seed 17 at 4
+//     answer 8.3 hints 1 149 MB
+//     shown 8.5 hints 3
+//     done 2 seed 5
+//
+// Lines that are not known, of a later version or of a person, stay as they are.
+#ifndef LESSONS_ENGINE_SAVED_H
+#define LESSONS_ENGINE_SAVED_H
+
+#include "core/base/arena.h"
+#include "lessons/engine/session.h"
+
+enum { SAVED_VERSION = 1 };
+
+typedef struct SavedLine SavedLine;
+typedef struct {
+    Arena *arena;      // borrowed
+    const char *path;  // borrowed; NULL: nothing is kept
+    SavedLine *first, *last;
+} Saved;
+
+// The file's place: `given`, or $XDG_STATE_HOME/tandem/lessons, ~/.local/state/tandem/lessons where
+// that is not set. ERR_USAGE when there is no home.
+Status saved_path(const char **out, Arena *a, const char *given) MUST_USE;
+
+// A file that is missing is empty. ERR_INPUT; ERR_FORMAT for another header: one of a later version
+// is neither read nor written over, and the message says what to do.
+Status saved_read(Saved *out, Arena *a, const char *path) MUST_USE;
+
+// What it says of a lesson.
+typedef enum { SAVED_NEW, SAVED_BEGUN, SAVED_DONE } SavedKind;
+typedef struct {
+    SavedKind kind;
+    uint64_t seed;
+    int at;  // step, from 0
+    int answered, shown, hints;
+} SavedLesson;
+void saved_find(SavedLesson *out, const Saved *s, int number);
+int saved_current(const Saved *s);  // the lesson that was gone through last; -1: none
+
+// Put a session's answers and place back; ERR_FORMAT for an answer that does not read.
+Status saved_restore(const Saved *s, Session *session) MUST_USE;
+
+// Keep a session as it stands, and write the file whole or not at all. ERR_IO, ERR_MEMORY.
+Status saved_keep(Saved *s, const Session *session) MUST_USE;
+
+// Forget one lesson, or with -1 all of them; written at once.
+Status saved_forget(Saved *s, int number) MUST_USE;
+
+#endif

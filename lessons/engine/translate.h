@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Languages, by gettext: everything that a learner reads stands in _("…"), English in the source,
+// other languages in po/.
+#ifndef LESSONS_ENGINE_TRANSLATE_H
+#define LESSONS_ENGINE_TRANSLATE_H
+
+#include <libintl.h>
+
+#define TRANSLATE_DOMAIN "tandem-lesson"
+#define _(text) dgettext(TRANSLATE_DOMAIN, text)
+#define N_(text) text  // in a table; translated where it is shown
+
+// Take the language from the environment (LANGUAGE, LC_ALL, LC_MESSAGES, LANG), also where no
+// locale is set but LANGUAGE is, with text as UTF-8. Numbers stay as C writes them. Translations
+// lie in `folder`, or beside the program in a build, when there; else where they are installed.
+void translate_begin(const char *folder);
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// The list, and finding a lesson by what people type.
+#include "lessons/lessons.h"
+
+#include "core/base/nearest.h"
+#include "lessons/engine/translate.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Lesson *const LESSONS[] = {&softmax_lesson, &all_reduce_lesson};
+
+const Lesson *const *lessons_all(int *count) {
+    *count = LESSON_COUNT(LESSONS);
+    return LESSONS;
+}
+
+// The number at the start of a word, or -1; *rest is what follows it.
+static int number_of(const char *word, const char **rest) {
+    char *end;
+    long number = strtol(word, &end, 10);
+    *rest = end;
+    return end == word || number < 0 || number > 99 ? -1 : (int)number;
+}
+
+Status lessons_find(const Lesson **out, const char *word) {
+    const char *rest;
+    int number = number_of(word, &rest);
+    Nearest near = {.word = word};
+    for (int i = 0; i < LESSON_COUNT(LESSONS); i++) {
+        const Lesson *l = LESSONS[i];
+        bool named = strcmp(word, l->name) == 0;
+        bool numbered = number == l->number &&
+                        (*rest == '\0' || (*rest == '_' && strcmp(rest + 1, l->name) == 0));
+        if (named || numbered) {
+            *out = l;
+            return OK;
+        }
+        nearest_offer(&near, l->name);
+    }
+    if (near.best) FAIL(ERR_USAGE, _("there is no lesson %s; do you mean %s?"), word, near.best);
+    FAIL(ERR_USAGE, _("there is no lesson %s; lesson list shows all"), word);
+}

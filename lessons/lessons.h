@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// All lessons. A new one: its folder, its line here and in lessons.c and meson.build.
+#ifndef LESSONS_LESSONS_H
+#define LESSONS_LESSONS_H
+
+#include "lessons/engine/lesson.h"
+
+extern const Lesson softmax_lesson, all_reduce_lesson;
+
+// In the order of their numbers.
+const Lesson *const *lessons_all(int *count);
+
+// By number or name ("8", "all_reduce", "08_all_reduce"); ERR_USAGE with the nearest.
+Status lessons_find(const Lesson **out, const char *word) MUST_USE;
+
+#endif

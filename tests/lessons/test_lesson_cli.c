@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// The program lesson, as a learner uses it: through a pipe, on a terminal, left and taken up again.
+#include "tests/support/command.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void has(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in:\n%s", part, text);
+}
+static void lacks(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
+}
+
+START_TEST(every_lesson_is_proved_and_keeps_the_rules) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "lesson verify --all"), 0);
+    has(c.out, " 8 all_reduce               ok");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_wrong_answer_gets_the_reply_to_its_misconception) {
+    Command c;
+    ck_assert_int_eq(
+        command_run(&c, "lesson 8 --seed 5 --auto wrong:whole_buffer_to_everyone --state s"), 0);
+    has(c.out, "> 17.304 MB\n");
+    has(c.out, "That is the whole buffer to each of the 6 others.");
+    has(c.out, "theory       4.944 MB\nmeasured     4.944 MB\n");
+    ck_assert(!command_wrote(&c, "s"));  // nobody's place was changed
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_lesson_is_left_and_taken_up_where_it_was) {
+    Command c;
+    ck_assert_int_eq(command_run(&c,
+                                 "printf '\\n\\n4.94MB\\n' | lesson 8 --seed 5 --state s && "
+                                 "printf '12\\nq\\n' | lesson --state s && lesson list --state s"),
+                     0);
+    has(c.err, "the input ended at step 4 of 11; your place is kept");
+    has(c.out, "All-reduce by hand  5/11");
+    has(c.out, ">  8  All-reduce by hand                               begun");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(keys_work_at_every_prompt) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "printf 'b\\nn\\n\\nh\\nh\\nh\\nh\\n? ring\\n? rnig\\nfoo\\n"
+                                     "\\nv\\np\\nl\\ng 9\\ns\\nskip\\nback\\nq\\n' | "
+                                     "lesson 8 --seed 5 --state s"),
+                     0);
+    has(c.out, "Hint 1 of 3:");
+    has(c.out, "Hint 3 of 3:\n  2 * 6 * 2.884 MB / 7");
+    has(c.out, "ring: An order of ranks");
+    has(c.out, "do you mean ring?");
+    has(c.out, "\"foo\" is not an amount of data, such as 150 MB");
+    has(c.out, "An answer comes first");
+    has(c.out, "The viewer is not built in");
+    has(c.out, "This lesson has nothing to play with.");
+    has(c.out, "Step 3 must be done before what follows it.");
+    has(c.out, "All-reduce by hand  5/11");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_question_cannot_be_skipped_where_that_is_not_allowed) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "printf '\\n\\ns\\n' | lesson 8 --no-skip --state s"), 0);
+    has(c.out, "Questions cannot be skipped here.");
+    lacks(c.out, "4/11");
+    command_finish(&c);
+}
+END_TEST
+
+// Each line is an object; the verdict stands in it.
+START_TEST(json_has_an_object_a_step) {
+    Command c;
+    int lines = 0, wrong = 0;
+    char *rest;
+    ck_assert_int_eq(command_run(&c, "lesson 8 --seed 5 --json --auto wrong:one_trip --state s"),
+                     0);
+    for (char *line = strtok_r(c.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *object = json_loads(line, 0, NULL);
+        ck_assert_ptr_nonnull(object);
+        ck_assert_int_eq(json_integer_value(json_object_get(object, "step")), ++lines);
+        const char *id = json_string_value(json_object_get(object, "misconception"));
+        wrong += id && strcmp(id, "one_trip") == 0;
+        json_decref(object);
+    }
+    ck_assert_int_eq(lines, 11);
+    ck_assert_int_eq(wrong, 2);
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(the_same_seed_gives_the_same_text) {
+    Command c;
+    ck_assert_int_eq(
+        command_run(&c, "lesson 2 --seed 3 --no-input --virtual-time --state s > a && "
+                        "lesson 2 --seed 3 --no-input --virtual-time --state s > b && cmp a b && "
+                        "lesson 2 --seed 4 --no-input --virtual-time --state s > c; cmp a c"),
+        1);
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_signal_ends_it_and_keeps_the_place) {
+    Command c;
+    command_start_on_terminal(&c, "lesson 8 --seed 5 --state s");
+    sleep_seconds(0.5);
+    ck_assert_int_eq((int)write(c.terminal, "\n", 1), 1);
+    sleep_seconds(0.5);
+    kill(c.pid, SIGINT);
+    command_wait(&c, 20);
+    ck_assert_int_eq(c.status, 130);
+    has(c.out, "interrupted at step 2 of 11; your place is kept");
+    ck_assert(command_wrote(&c, "s"));
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(mistakes_on_the_command_line_are_refused) {
+    static const struct {
+        const char *words, *part;
+    } CASES[] = {
+        {"lesson 99", "there is no lesson 99"},
+        {"lesson all_reduc", "do you mean all_reduce?"},
+        {"lesson 8 2", "one lesson at a time"},
+        {"lesson verify", "lesson verify --all"},
+        {"lesson reset", "lesson reset --all"},
+        {"lesson 8 --auto maybe", "right, or wrong:ID"},
+        {"lesson 8 --auto wrong:nobody", "no misconception of this lesson is called nobody"},
+        {"lesson 8 --answers none", "none: this file of answers cannot be read"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Command c;
+        command_run(&c, "%s --state s </dev/null", CASES[i].words);
+        command_refused(&c, "lesson", PARTS(CASES[i].part));
+    }
+}
+END_TEST
+
+START_TEST(a_state_of_a_newer_version_is_left_as_it_is) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "echo 'tandem-lessons 9' > s; lesson 8 --state s </dev/null"),
+                     2);
+    has(c.err, "a newer Tandem wrote this (version 9, known here: 1); it stays as it is");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(what_was_done_is_forgotten_when_one_is_sure) {
+    Command c;
+    ck_assert_int_eq(
+        command_run(&c,
+                    "echo q | lesson 8 --seed 5 --state s && echo no | lesson reset 8 --state s "
+                    "&& grep -c 'lesson 8' s && echo yes | lesson reset 8 --state s; "
+                    "grep -c 'lesson 8' s"),
+        1);
+    has(c.out, "Forget what was done of All-reduce by hand? Type yes: 1\n");
+    has(c.err, "nothing was changed");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_lesson_is_a_program_of_its_own_too) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "$(dirname $(command -v lesson))/lessons/02_softmax "
+                                     "--no-input --seed 1 --state s"),
+                     0);
+    has(c.out, "Lesson 2, about 10 minutes, seed 1");
+    command_finish(&c);
+}
+END_TEST
+
+// Without any locale set, as in a container. The reader's word for a term finds it, too.
+START_TEST(a_lesson_is_in_chinese_where_that_is_asked_for) {
+    Command c;
+    if (!test_build("po/zh_CN/LC_MESSAGES/tandem-lesson.mo")) SKIP("msgfmt is not installed");
+    ck_assert_int_eq(
+        command_run(&c, "printf '\\n\\n? 梯度\\n5 个\\n' | env -u LANG -u LC_ALL LANGUAGE=zh_CN "
+                        "lesson 8 --seed 5 --state s"),
+        0);
+    has(c.out, "亲手做 all-reduce  3/11");
+    has(c.out, "梯度：损失随每个权重变化的快慢");
+    has(c.out, "“5 个”不是数据量");
+    has(c.err, "进度已保存");
+    command_finish(&c);
+}
+END_TEST
+
+SUITE("lesson_cli", a_lesson_is_a_program_of_its_own_too,
+      a_lesson_is_in_chinese_where_that_is_asked_for, every_lesson_is_proved_and_keeps_the_rules,
+      a_wrong_answer_gets_the_reply_to_its_misconception,
+      a_lesson_is_left_and_taken_up_where_it_was, keys_work_at_every_prompt,
+      a_question_cannot_be_skipped_where_that_is_not_allowed, json_has_an_object_a_step,
+      the_same_seed_gives_the_same_text, a_signal_ends_it_and_keeps_the_place,
+      mistakes_on_the_command_line_are_refused, a_state_of_a_newer_version_is_left_as_it_is,
+      what_was_done_is_forgotten_when_one_is_sure)
