@@ -182,7 +182,7 @@ static Sweep make_sweep(const Sim *s) {
 }
 
 static Status replay(Sim *s) {
-    const ReplayDraws draws = {
+    const StepDraws draws = {
         .apart = s->apart, .seed = (uint64_t)s->job.spec.seed, .steps = (int)s->o->steps};
     TRY(predict_replay(&s->rows[0], s->arena, &s->recording, s->draws ? &draws : NULL));
     s->jobs[0] = s->job;

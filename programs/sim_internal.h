@@ -23,6 +23,7 @@ typedef struct {
     const char *platform, *link;  // of devices: as given, or as recorded; link NULL: the platform's
     double dilate, jitter;        // jitter: of devices; 0: none
     bool draws, apart;            // a replay's steps are drawn from the recorded ones; by each rank
+    StepDraws step_draws;
     Machine machine;
     SimSetting setting;
     SimJob job;  // on its own number of ranks

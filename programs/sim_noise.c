@@ -47,11 +47,13 @@ static Status check_stragglers(const Sim *s) {
 }
 
 Status sim_noise_choose(Sim *s) {
-    if (s->draws)
+    if (s->draws && (!s->recorded || s->setting.devices))
         FAIL(ERR_USAGE,
-             "--jitter %s draws the steps of a recorded run again: give it with "
-             "--trace DIR, --seed and --steps alone; for devices a number, such as 0.1",
+             "--jitter %s draws steps of a recorded run, for ranks of its host: give --trace DIR; "
+             "for devices a number, such as 0.1",
              s->o->jitter);
+    s->step_draws = (StepDraws){(uint64_t)s->job.spec.seed, s->apart, (int)s->o->steps};
+    s->setting.draws = s->draws ? &s->step_draws : NULL;
     s->setting.noise = (Noise){.variation = (int32_t)llround(s->jitter * NOISE_UNIT),
                                .seed = (uint64_t)s->job.spec.seed};
     s->setting.steps = (int)s->o->steps;
@@ -66,6 +68,7 @@ Status sim_noise_describe(RunSetting *settings, int *count, const Sim *s) {
     snprintf(jitter, UNITS_TEXT, "%g", s->jitter);
     *count = 0;
     if (s->o->straggler) settings[(*count)++] = (RunSetting){"straggler", s->o->straggler};
-    if (s->jitter > 0) settings[(*count)++] = (RunSetting){"jitter", jitter};
+    if (s->jitter > 0 || s->draws)
+        settings[(*count)++] = (RunSetting){"jitter", s->draws ? s->o->jitter : jitter};
     return OK;
 }

@@ -197,9 +197,10 @@ static const OptionDetail details[] = {
              "--seed: most are a little faster, a few much slower, and the mean is the cost. Up to "
              "64 steps are simulated; rows show their mean, the line below the table what 8 of 10 "
              "take. All ranks are simulated.\n"
-             "recorded: a replay (--trace alone) of steps drawn from the recorded ones, as many as "
-             "there are, or --steps. apart: each rank draws by itself, as if it had a host of its "
-             "own; what slowed all ranks in one step is left out.",
+             "recorded: with --trace, on ranks that share a host, steps are drawn from the "
+             "recorded ones, as many as there are, or --steps; a replay is of these, and in a "
+             "prediction operations vary as they did in them. apart: each rank draws by itself, "
+             "as if it had a host of its own; what slowed all ranks in one step is left out.",
      .others = "noise variance"},
     {.topic = "mtbf",
      .text =

@@ -351,13 +351,19 @@ static void print_network(const Sweep *s) {
 static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
     const Noise *n = &s->setting->noise;
-    if (n->variation)
+    const StepDraws *draws = s->setting->draws;
+    if (n->variation || draws)
         printf("steps, last row: mean %.4f ms, median %.4f, 8 of 10 from %.4f to %.4f; %d steps\n"
-               "  p5 %.4f, p95 %.4f, p99 %.4f\n"
-               "  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
+               "  p5 %.4f, p95 %.4f, p99 %.4f\n",
                r->step_ms.mean, r->step_ms.median, r->step_ms.p10, r->step_ms.p90,
                r->steps - r->warm_up_steps, r->step_tails_ms.p5, r->step_tails_ms.p95,
-               r->step_tails_ms.p99, n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
+               r->step_tails_ms.p99);
+    if (n->variation)
+        printf("  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
+               n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
+    if (draws)
+        printf("  with operations that vary as in recorded steps, %s; seed %lld\n",
+               draws->apart ? "each rank by itself" : "all ranks alike", (long long)draws->seed);
     for (int i = 0; i < n->straggler_count; i++)
         if (n->stragglers[i].rank < r->run.ranks)
             printf("rank %d computes %.4g times as long (--straggler)\n", n->stragglers[i].rank,

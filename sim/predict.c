@@ -197,8 +197,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
     if (!pointers || !programs) FAIL(ERR_MEMORY, "out of memory for %d ranks", run->ranks);
     TRY(create_timelines(lines, pointers, run));
     TRY(simulate(out, a, pointers, run));
-    bool differ = out->replay || (run->noise && run->noise->variation);
-    int counted = !differ ? 1 : run->steps > 1 ? run->steps - 1 : 1;
+    int counted = !run->differ ? 1 : run->steps > 1 ? run->steps - 1 : 1;
     for (int i = 0; i < count; i++) {
         int alike = fold_multiplicity(fold, i);
         programs[i] = run->costs[fold_rank(fold, i)]->program;
@@ -327,7 +326,8 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     }
     run->topology = &topology;
     if (!noise_is_none(&s->noise)) run->noise = &s->noise;
-    if (s->noise.variation) run->steps = 1 + (s->steps ? s->steps : jittered_steps(run));
+    run->differ = s->noise.variation > 0;
+    if (run->differ) run->steps = 1 + (s->steps ? s->steps : jittered_steps(run));
     if (s->steps) TRY(run_check_room(run->ranks, devices_operations(run), run->steps));
     const FoldInput in = {run->costs, run->plan, run->ranks, topology.devices_per_node, run->noise};
     if (!s->unfolded) TRY(fold_choose(&run->fold, &out->not_folded, a, &in, &topology));
@@ -358,7 +358,10 @@ static Status predict_host(Prediction *out, Arena *a, Run *run, const SimJob *jo
         costs_from_host(&costs[c], host, calibration);
     }
     run->host = host;
-    return predict_execute(out, a, run, job);
+    if (s->draws) TRY(predict_draws(run, a, s));
+    TRY(predict_execute(out, a, run, job));
+    if (s->draws) out->step_ms = out->report.step_ms.mean;
+    return OK;
 }
 
 // Costs, as yet unknown, for each class of a set.

@@ -32,6 +32,13 @@ typedef enum {
     SIM_NETWORK_STORE_FORWARD
 } SimNetwork;
 
+// Steps that are drawn from the recorded ones (sim/step_draws.h).
+typedef struct {
+    uint64_t seed;
+    bool apart;  // by each rank for itself; else one for all
+    int steps;   // simulated, after one that does not count; 0: as many as were recorded
+} StepDraws;
+
 // The machine, and how ranks use it.
 typedef struct {
     const Machine *machine;
@@ -44,6 +51,7 @@ typedef struct {
     int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
     Noise noise;                 // of computations on devices
     int steps;                   // simulated with jitter; 0: up to 64
+    const StepDraws *draws;      // of ranks of a host, as their recording has it; NULL: medians
     bool unfolded;               // simulate all ranks with devices, also those that are alike
     const ProgramSet *programs;  // of a job on devices, as sim_job_step() makes them; borrowed, and
                                  // shared by threads. NULL: they are made
@@ -84,20 +92,13 @@ bool prediction_fits(const Prediction *p);
 // Has the machine room and links for so many ranks? ERR_USAGE, with what to give.
 Status predict_check_place(const SimSetting *s, int ranks) MUST_USE;
 
-// Steps that are drawn from the recorded ones (sim/step_draws.h).
-typedef struct {
-    uint64_t seed;
-    bool apart;  // by each rank for itself; else one for all
-    int steps;   // simulated, after one that does not count; 0: as many as were recorded
-} ReplayDraws;
-
 // Replay: every recorded step with its own durations, ordered by dependencies alone, every rank
 // with a core of its own, or of a timed run with a device; with `draws` (or NULL) steps that are
 // drawn. Where no step has the spans of all ranks: the median of each operation, on the recorded
 // machine's cores if ranks outnumber them; such steps cannot be drawn: ERR_INPUT. ERR_USAGE: more
 // steps than there is room for.
 Status predict_replay(Prediction *out, Arena *a, const Recording *r,
-                      const ReplayDraws *draws) MUST_USE;
+                      const StepDraws *draws) MUST_USE;
 
 // The job on that machine. What an operation costs: as recorded under the same cost key; else as
 // calibrated under that key; else by the device's peaks. Communication: as the machine's rates, or

@@ -5,9 +5,8 @@
 
 #include "sim/predict.h"
 
-enum {
-    RUN_STEPS = 3
-};  // simulated: the first begins on all ranks at once, the last is what repeats
+// Steps that are simulated: the first begins on all ranks at once, the last is what repeats.
+enum { RUN_STEPS = 3 };
 
 // Ranks that execute one program with one set of costs.
 typedef struct {
@@ -26,6 +25,7 @@ typedef struct {
     const Noise *noise;  // NULL: none
     const CriticalBillForm *critical;
     bool unkept;
+    bool differ;  // steps do, so that all but the first count
     int class_count, plan, ranks, steps;
     int64_t batch;
 } Run;
@@ -40,6 +40,10 @@ static inline const Plan *run_class_plan(const Run *run, int class) {
 // Do the spans of so many steps, the one that does not count included, fit into memory, and into
 // timelines? `ops`: of all ranks in a step. ERR_USAGE, of --steps.
 Status run_check_room(int ranks, int64_t ops, int steps) MUST_USE;
+
+// Costs of each rank in steps that are drawn from the setting's recording (s->draws), so that ranks
+// of a host vary as recorded ones did. ERR_INPUT: no step can be drawn; ERR_USAGE.
+Status predict_draws(Run *run, Arena *a, const SimSetting *s) MUST_USE;
 
 // Simulate the run, of that job, and report it. ERR_FAILED: a deadlock; ERR_MEMORY.
 Status predict_execute(Prediction *out, Arena *a, const Run *run, const SimJob *job) MUST_USE;

@@ -6,7 +6,7 @@
 #include "sim/step_draws.h"
 
 static Status draw_steps(Prediction *out, Costs *costs, Arena *a, const Recording *r,
-                         const ReplayDraws *draws) {
+                         const StepDraws *draws) {
     const StepCosts **each = ARENA_NEW(a, const StepCosts *, r->ranks);
     if (!each) FAIL(ERR_MEMORY, "out of memory for %d ranks", r->ranks);
     if (!out->steps)
@@ -26,7 +26,7 @@ static Status draw_steps(Prediction *out, Costs *costs, Arena *a, const Recordin
 }
 
 // As it was described when it ran; and how steps were drawn.
-static Status describe(Prediction *out, Arena *a, const RunInfo *run, const ReplayDraws *draws) {
+static Status describe(Prediction *out, Arena *a, const RunInfo *run, const StepDraws *draws) {
     int count = run->strategy_count;
     RunSetting *strategy = ARENA_NEW(a, RunSetting, count + 1);
     if (!strategy) FAIL(ERR_MEMORY, "out of memory");
@@ -37,7 +37,7 @@ static Status describe(Prediction *out, Arena *a, const RunInfo *run, const Repl
     return OK;
 }
 
-Status predict_replay(Prediction *out, Arena *a, const Recording *r, const ReplayDraws *draws) {
+Status predict_replay(Prediction *out, Arena *a, const Recording *r, const StepDraws *draws) {
     *out = (Prediction){.replay = true, .steps = r->costs[0].steps.count};
     Costs *own = ARENA_NEW(a, Costs, r->ranks);
     const Costs **costs = ARENA_NEW(a, const Costs *, r->ranks);
@@ -60,6 +60,7 @@ Status predict_replay(Prediction *out, Arena *a, const Recording *r, const Repla
     TRY(predict_execute(out, a,
                         &(Run){.classes = classes,
                                .class_count = r->ranks,
+                               .differ = true,
                                .costs = costs,
                                .host = timed ? NULL : &host,
                                .plan = r->plan,

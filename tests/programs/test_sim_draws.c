@@ -33,13 +33,33 @@ START_TEST(recorded_steps_are_drawn) {
 }
 END_TEST
 
+// Of other numbers of ranks; a row is the mean of the steps that follow below.
+START_TEST(predictions_vary_as_recorded_steps_did) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 RECORD "--trace run > log && "
+                                        "sim --trace run --ranks 2,4 --jitter apart "
+                                        "--steps 30 --report r.json > a && cat a && "
+                                        "sim --trace run --ranks 2,4 --jitter apart "
+                                        "--steps 30 --seed 1 | cmp a - && grep jitter r.json && "
+                                        "sim --trace run --ranks 2 --jitter recorded"),
+                     0);
+    expect(&c, "; 30 steps\n");
+    expect(&c, "with operations that vary as in recorded steps, each rank by itself; seed 1\n");
+    expect(&c, "\"jitter\": \"apart\"");
+    expect(&c, "; 11 steps\n");
+    expect(&c, "with operations that vary as in recorded steps, all ranks alike; seed 1\n");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(draws_that_suit_no_replay_are_refused) {
     static const struct {
         const char *words, *message;
     } lines[] = {
         {"--jitter 0.1", "are of devices, not of ranks that share a host"},
-        {"--jitter recorded --batch 32", "--jitter recorded draws the steps of a recorded run"},
-        {"--jitter apart --straggler 1=2", "--jitter apart draws the steps of a recorded run"},
+        {"--jitter recorded --gpus 2", "for devices a number, such as 0.1"},
+        {"--jitter apart --straggler 1=2", "--straggler are of devices, not of ranks"},
         {"--steps 5", "--steps 5: steps differ only with --jitter"},
     };
     char script[1024] = "";
@@ -56,4 +76,5 @@ START_TEST(draws_that_suit_no_replay_are_refused) {
 }
 END_TEST
 
-SUITE("sim_draws", recorded_steps_are_drawn, draws_that_suit_no_replay_are_refused)
+SUITE("sim_draws", recorded_steps_are_drawn, predictions_vary_as_recorded_steps_did,
+      draws_that_suit_no_replay_are_refused)

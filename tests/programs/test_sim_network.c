@@ -85,7 +85,7 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
         {"sim --gpus 4 --straggler 3=0.5", "a factor from 1 to 1000"},
         {"sim --gpus 4 --jitter 1.5", "--jitter 1.5: expected a number from 0 to 1, or recorded"},
         {"sim --gpus 4 --jitter 0.1x", "--jitter 0.1x: expected a number"},
-        {"sim --gpus 4 --jitter recorded", "--jitter recorded draws the steps of a recorded run"},
+        {"sim --gpus 4 --jitter recorded", "--jitter recorded draws steps of a recorded run"},
         {"sim --gpus 4 --steps 9", "--steps 9: steps differ only with --jitter"},
         {"sim --gpus 4 --jitter 0 --steps 9", "--steps 9: steps differ only with --jitter"},
         {"sim --gpus 4 --point --jitter 0.1 --steps 1000000", "give at most"},

@@ -135,7 +135,7 @@ START_TEST(a_drawn_step_has_the_distribution_of_the_slowest_of_its_ranks) {
             Setup s;
             Recording r;
             Prediction p;
-            const ReplayDraws draws = {.seed = 5, .apart = k == 2, .steps = DRAWS};
+            const StepDraws draws = {.seed = 5, .apart = k == 2, .steps = DRAWS};
             record(&s, &r, c->ns);
             ck_assert_ok(predict_replay(&p, &s.arena, &r, k ? &draws : NULL));
             int steps = p.report.steps - p.report.warm_up_steps;
@@ -156,8 +156,8 @@ START_TEST(quantiles_of_drawn_steps_are_those_of_their_distribution) {
     Setup s;
     Recording r;
     Prediction p, again, other;
-    const ReplayDraws draws = {.seed = 5, .apart = true, .steps = DRAWS},
-                      seed = {.seed = 6, .apart = true, .steps = DRAWS};
+    const StepDraws draws = {.seed = 5, .apart = true, .steps = DRAWS},
+                    seed = {.seed = 6, .apart = true, .steps = DRAWS};
     record(&s, &r, cases[2].ns);
     ck_assert_ok(predict_replay(&p, &s.arena, &r, &draws));
     ck_assert_ok(predict_replay(&again, &s.arena, &r, &draws));
@@ -180,12 +180,12 @@ START_TEST(as_many_steps_are_drawn_as_were_recorded_and_no_more_than_fit) {
     Recording r;
     Prediction p;
     record(&s, &r, cases[0].ns);
-    ck_assert_ok(predict_replay(&p, &s.arena, &r, &(ReplayDraws){.seed = 1}));
+    ck_assert_ok(predict_replay(&p, &s.arena, &r, &(StepDraws){.seed = 1}));
     ck_assert_int_eq(p.report.steps - p.report.warm_up_steps, ROWS - 1);
-    ck_assert_fails(predict_replay(&p, &s.arena, &r, &(ReplayDraws){.steps = 10000000}), ERR_USAGE,
+    ck_assert_fails(predict_replay(&p, &s.arena, &r, &(StepDraws){.steps = 10000000}), ERR_USAGE,
                     "a step of 2 ranks has 4 operations; give at most 6710885 steps");
     for (int k = 0; k < 2; k++) s.costs[k].steps = (StepCosts){0};
-    ck_assert_fails(predict_replay(&p, &s.arena, &r, &(ReplayDraws){.seed = 1}), ERR_INPUT,
+    ck_assert_fails(predict_replay(&p, &s.arena, &r, &(StepDraws){.seed = 1}), ERR_INPUT,
                     "no recorded step has the durations of all operations");
     finish(&s);
 }
