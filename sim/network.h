@@ -47,15 +47,9 @@ typedef struct {
 
 typedef struct {
     int64_t bytes_per_s, latency_ps;
-    int32_t first;     // part of a flow on it: PATH_LINKS * part + hop, or -1
-    int32_t flows;     // that share it now
-    bool changed;      // among network->changed, as a link
-    bool visited;      // while shares are solved
-    int64_t weight;    // of all flows that share it now
-    int64_t unfrozen;  // of that, of flows without a share yet
-    int64_t free, share;
     int64_t carried_bytes;  // of messages that have left, on their way or arrived
-    int64_t sent_ps;        // store and forward: when its last message has left
+    int32_t first;          // part of a flow on it: PATH_LINKS * part + hop, or -1
+    int32_t flows;          // that share it now
 } Link;
 
 typedef unsigned __int128 Carried;  // bytes x 10^12
@@ -64,25 +58,18 @@ typedef unsigned __int128 Carried;  // bytes x 10^12
 Status network_carried_time(int64_t *ps, Carried left, int64_t bytes_per_s) MUST_USE;
 
 // A flow, or a further part of one that takes more than PATH_LINKS links: parts are flows, too, of
-// which only links and weights count. What every message needs comes first.
+// which only links and weights count.
 typedef struct {
     Carried left;            // at since_ps
-    int64_t rate, since_ps;  // bytes/s; 0: it pays its latency, or came in this instant
+    int64_t rate, since_ps;  // bytes/s; 0: it pays its latency; below 0: it came in this instant
     Event done;
-    int64_t latency_ps;  // of its path
-    EventId event;       // of the end of its latency, then of its end
-    int8_t hop;          // store and forward: links of the whole path that it has come to
-    bool plain;          // one part, whole on every link of its path and without a cap
-    bool kept;           // of a channel
-    bool visited;        // while shares are solved
-    struct {
-        int32_t links[PATH_LINKS], hops;
-    } path;               // of this part
+    EventId event;  // of the end of its latency, then of its end
+    int8_t hops;    // links of this part
+    int8_t hop;     // store and forward: links of the whole path that it has come to
+    bool plain;     // one part, whole on every link of its path and without a cap
+    bool kept;      // of a channel
+    int32_t links[PATH_LINKS];
     int32_t owner, more;  // the flow that this is a part of; its next part, or -1
-    int32_t next[PATH_LINKS], previous[PATH_LINKS];  // on each link, as Link.first
-    int32_t weights[PATH_LINKS];
-    int64_t cap;    // that the rate does not exceed; INT64_MAX: none
-    int64_t share;  // while shares are solved: the new rate, 0: not frozen
 } Flow;
 
 typedef struct {
@@ -91,11 +78,13 @@ typedef struct {
     bool store_and_forward;  // set before the first message
     Link *links;             // owned, like all arrays below
     Flow *flows;
+    struct LinkSharing *link_sharing;  // [links], [flows]: what matters only where links are shared
+    struct FlowSharing *flow_sharing;  // (sim/network_internal.h)
     int32_t *changed;  // in this instant: links with a flow less; -1 - k: flow k has begun
     int32_t *part_links, *part_flows;  // while shares are solved: what is connected
-    int link_count, link_capacity, changed_count, changed_capacity;
-    int flow_count, flow_capacity, part_link_count, part_link_capacity, part_flow_count;
-    int part_flow_capacity;
+    int link_count, flow_count, changed_count, part_link_count, part_flow_count;
+    int link_capacity, link_sharing_capacity, flow_capacity, flow_sharing_capacity;
+    int changed_capacity, part_link_capacity, part_flow_capacity;
     int32_t spare;     // first of the unused flows, linked by `more`; -1: none
     int64_t messages;  // that have arrived
 } Network;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/base/rng.h"
 #include "core/base/units.h"
+#include "sim/network_internal.h"
 #include "sim/topology.h"
 #include "tests/support/allocations.h"
 #include "tests/support/testing.h"
@@ -346,8 +347,7 @@ static void check_rates(const World *w) {
     int64_t used[8] = {0}, most[8] = {0};
     const Network *n = &w->network;
     for (int l = 0; l < n->link_count; l++) {
-        for (int32_t at = n->links[l].first; at >= 0;
-             at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+        for (int32_t at = n->links[l].first; at >= 0; at = network_next(n, at)) {
             int64_t rate = n->flows[at / PATH_LINKS].rate;
             ck_assert_int_gt(rate, 0);
             used[l] += rate;
@@ -356,14 +356,13 @@ static void check_rates(const World *w) {
         ck_assert_int_le(used[l], n->links[l].bytes_per_s);
     }
     for (int l = 0; l < n->link_count; l++) {
-        for (int32_t at = n->links[l].first; at >= 0;
-             at = n->flows[at / PATH_LINKS].next[at % PATH_LINKS]) {
+        for (int32_t at = n->links[l].first; at >= 0; at = network_next(n, at)) {
             const Flow *f = &n->flows[at / PATH_LINKS];
             bool stopped = false;
-            for (int h = 0; h < f->path.hops; h++) {
-                const Link *on = &n->links[f->path.links[h]];
-                stopped |= f->rate == most[f->path.links[h]] &&
-                           on->bytes_per_s - used[f->path.links[h]] < on->flows;
+            for (int h = 0; h < f->hops; h++) {
+                const Link *on = &n->links[f->links[h]];
+                stopped |=
+                    f->rate == most[f->links[h]] && on->bytes_per_s - used[f->links[h]] < on->flows;
             }
             ck_assert(stopped);
         }
