@@ -17,6 +17,9 @@ Status sim_figures_run(Report *out, Arena *a, const SimJob *job, const Machine *
 // The directory of --plot, before the work: ERR_IO says that it cannot be written. OK without it.
 Status sim_figures_check(const Sim *s) MUST_USE;
 
+// The roofline of the last row, of devices; nothing for other rows. ERR_IO; ERR_MEMORY.
+Status sim_figures_roofline(const Sim *s, const FigureOptions *o, FigureNotes *notes) MUST_USE;
+
 // After the last figure, of which `status` came: what earlier runs left is removed, and the notes
 // are shown. `status`, or ERR_IO.
 Status sim_figures_end(const Sim *s, const FigureOptions *o, FigureNotes *n,

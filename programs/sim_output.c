@@ -2,8 +2,7 @@
 // What sim leaves behind when its rows are done: JSON, reports, figures, and what to do next.
 #include "core/cli/terminal.h"
 #include "programs/next.h"
-#include "programs/sim_internal.h"
-#include "viz/figures.h"
+#include "programs/sim_figures.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +63,7 @@ Status sim_output_figures(const Sim *s) {
     f.preview = NULL;
     if (status == OK && o->plot && s->measured_count) status = figures_parity(&f, &notes);
     if (status == OK && o->plot) status = figures_breakdown(&f, &notes);
+    if (status == OK && o->plot) status = sim_figures_roofline(s, &f, &notes);
     if (status == OK && o->plot) status = figures_remove_stale(&f, &notes);
     for (int i = 0; i < notes.count; i++) log_say(s->log, LOG_NOTE, "%s", notes.lines[i]);
     return status;
