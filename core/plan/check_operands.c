@@ -264,16 +264,26 @@ static Status match_slice(const Match *m) {
     return fits ? OK : mismatch(m, y, "the shape of x, but for N places of dim");
 }
 
-// A matrix of N rows, however many dimensions the M elements of one have.
+// A matrix of N rows, however many dimensions the M elements of one have; or of a stack of matrices
+// all rows, and of their factors, too.
 static Status match_matrix(const Match *m) {
     Kind kind = work_kind(m->work);
     bool has = kind == KIND_LOW_RANK_LEFT || kind == KIND_LOW_RANK_RIGHT ||
                kind == KIND_LOW_RANK_REST || kind == KIND_LOW_RANK_WHOLE;
-    int64_t elements, N = size_of(m, "N"), M = size_of(m, "M");
+    int64_t elements, N = size_of(m, "N"), M = has ? size_of(m, "M") : 0, B, rows;
+    if (!has && kind != KIND_ORTHOGONALISE) return OK;
+    TRY(check_attribute(m, "matrices", 0, N));
+    B = attribute(m, "matrices") ? attribute(m, "matrices") : 1;
+    if (N % B || M % B)
+        FAIL(ERR_PLAN, "plan %s: %s: matrices=%lld are not of %lld rows and %lld columns in all",
+             program_name(m->p, m->plan->name), op_name(m->p, m->op), (long long)B, (long long)N,
+             (long long)M);
     if (!has) return OK;
-    bool fits = !__builtin_mul_overflow(N, M, &elements) && m->plain->shape[0] == N &&
-                elements == tensor_elements(m->plain);
-    return fits ? OK : mismatch(m, m->plain, "a matrix of N rows of M elements");
+    rows = m->plain->shape[0] * (B > 1 && m->plain->dims > 1 ? m->plain->shape[1] : 1);
+    bool fits = !__builtin_mul_overflow(N, M / B, &elements) && rows == N &&
+                (B == 1 || m->plain->shape[0] == B) && elements == tensor_elements(m->plain);
+    return fits ? OK
+                : mismatch(m, m->plain, "a matrix of N rows of M elements, or a stack of some");
 }
 
 // Query, key and value side by side have their channels together.

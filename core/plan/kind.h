@@ -195,12 +195,16 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(FROM_F16, "from_f16", COMPUTE, linear, none, "", "y <- x:f16")                              \
     X(FEED_ERROR, "feed_error", COMPUTE, feed_error, outputs, "row", "sum <- error(L,..)")        \
     X(KEEP_ERROR, "keep_error", COMPUTE, keep_error, none, "row", "error(L,..) <- x")             \
-    X(LOW_RANK_LEFT, "low_rank_left", COMPUTE, low_rank, low_rank, "", "p(N,R) <- x q(M,R)")      \
-    X(LOW_RANK_RIGHT, "low_rank_right", COMPUTE, low_rank, low_rank, "", "q(M,R) <- x p(N,R)")    \
-    X(LOW_RANK_REST, "low_rank_rest", COMPUTE, low_rank, low_rank, "",                            \
+    X(LOW_RANK_LEFT, "low_rank_left", COMPUTE, low_rank, low_rank, "[matrices]",                  \
+      "p(N,R) <- x q(M,R)")                                                                       \
+    X(LOW_RANK_RIGHT, "low_rank_right", COMPUTE, low_rank, low_rank, "[matrices]",                \
+      "q(M,R) <- x p(N,R)")                                                                       \
+    X(LOW_RANK_REST, "low_rank_rest", COMPUTE, low_rank, low_rank, "[matrices]",                  \
       "rest <- x p(N,R) q(M,R)")                                                                  \
-    X(LOW_RANK_WHOLE, "low_rank_whole", COMPUTE, expand, low_rank, "", "x <- p(N,R) q(M,R)")       \
-    X(ORTHOGONALISE, "orthogonalise", COMPUTE, expand, low_rank, "", "y(N,R) <- x(N,R)")           \
+    X(LOW_RANK_WHOLE, "low_rank_whole", COMPUTE, expand, low_rank, "[matrices]",                  \
+      "x <- p(N,R) q(M,R)")                                                                       \
+    X(ORTHOGONALISE, "orthogonalise", COMPUTE, expand, low_rank, "[matrices]",                    \
+      "y(N,R) <- x(N,R)")                                                                         \
     X(TOP_K, "top_k", COMPUTE, top_k, none, "", "pairs(K,2) rest <- x")                           \
     X(SPREAD, "spread", COMPUTE, expand, none, "first count period", "x <- pairs(N,2)")            \
     X(FOLD, "fold", COMPUTE, fold, outputs, "", "sum <- x")                                     \

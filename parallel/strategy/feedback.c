@@ -15,14 +15,16 @@
 enum { NAME = 256, RANK = 2 };
 static const double fraction = 0.01;
 
-// A gradient of two dimensions or more: rows, elements of a row, of all; what is sent of it.
+// A gradient of two dimensions or more: rows, elements of a row, of all; what is sent of it. One of
+// three is a stack of matrices, those of experts: N and M are of each.
 typedef struct {
     const Gradient *g;
     int64_t N, M, E;
+    int64_t stack;         // so many, an attribute of what is done to factors; 0: one matrix
     int64_t R;             // powersgd: columns of its factors
     int64_t K, first;      // topk: elements that are sent, and where they begin in a shard's list
     int32_t error;         // (local shards, the dimensions of the gradient)
-    int32_t factor;        // powersgd: (M,R), the right factor of the last step
+    int32_t factor;        // powersgd: (M,R) of all, the right factor of the last step
     Gradient left, right;  // powersgd: (N,R) and (M,R) of each shard, summed in the first part
     int32_t *pairs;        // topk: (K,2) of each shard
 } Matrix;
@@ -108,6 +110,8 @@ static TensorSpec spec_beside(const Feedback *f, int32_t gradient, Beside how) {
     return s;
 }
 
+static int64_t count_matrices(const Matrix *m) { return m->stack ? m->stack : 1; }
+
 // A tensor (rows, columns) "GRADIENT.what" of this rank's piece.
 static Status add_matrix(const Feedback *f, const Matrix *m, const char *what, int shard,
                          int64_t rows, int64_t columns, Placement place, int32_t *out) {
@@ -151,16 +155,17 @@ static Status add_error(const Feedback *f, Matrix *m) {
 // Random at first, alike on all ranks that hold the piece: keyed by the seed and its name.
 static Status add_factor(const Feedback *f, Matrix *m) {
     Program *p = f->j->p;
+    int64_t rows = count_matrices(m) * m->M;
     char name[NAME];
     const Tensor *g = tensor_of(f, m->g->part[0]);
     const LogicalSpec whole = {.name = name,
-                               .shape = {m->M * count_pieces(f, m->g->part[0]), m->R},
+                               .shape = {rows * count_pieces(f, m->g->part[0]), m->R},
                                .dims = 2,
                                .dtype = (Dtype)g->dtype,
                                .role = ROLE_FEEDBACK,
                                .normal = 1};
     TensorSpec piece = spec_beside(f, m->g->part[0], BESIDE_STACKED);
-    piece.shape[0] = m->M;
+    piece.shape[0] = rows;
     piece.shape[1] = m->R;
     snprintf(name, sizeof name, "%s.factor", program_name(p, p->logicals[g->logical].name));
     TRY(add_tensor(f, m->g, &whole, piece, PLACEMENT_REPLICATED, &m->factor));
@@ -227,7 +232,8 @@ static Status send_left(const Feedback *f, const Matrix *m, int after) {
         const int32_t in[] = {m->g->part[s], m->factor};
         TRY(feed(f, m, s, after));
         TRY(compute(f, KIND_LOW_RANK_LEFT, m->left.part[s],
-                    (OpSpec){OPERANDS_OF(&m->left.part[s], 1, in, 2)}, s, after));
+                    (OpSpec){OPERANDS_OF(&m->left.part[s], 1, in, 2), .attrs = &m->stack}, s,
+                    after));
     }
     return OK;
 }
@@ -242,11 +248,14 @@ static Status send_right(const Feedback *f, const Bucket *b, int after) {
         const Matrix *m = &b->matrices[i];
         int32_t p = m->left.part[0];
         right[i] = m->right;
-        TRY(compute(f, KIND_ORTHOGONALISE, p, (OpSpec){OPERANDS_OF(&p, 1, &p, 1)}, 0, after));
+        TRY(compute(f, KIND_ORTHOGONALISE, p,
+                    (OpSpec){OPERANDS_OF(&p, 1, &p, 1), .attrs = &m->stack}, 0, after));
         for (int s = 0; s < f->parts; s++) {
             const int32_t g = m->g->part[s], q = m->right.part[s], in[] = {g, p, q};
-            TRY(compute(f, KIND_LOW_RANK_RIGHT, q, (OpSpec){OPERANDS_OF(&q, 1, in, 2)}, s, after));
-            TRY(compute(f, KIND_LOW_RANK_REST, g, (OpSpec){OPERANDS_OF(&g, 1, in, 3)}, s, after));
+            TRY(compute(f, KIND_LOW_RANK_RIGHT, q,
+                        (OpSpec){OPERANDS_OF(&q, 1, in, 2), .attrs = &m->stack}, s, after));
+            TRY(compute(f, KIND_LOW_RANK_REST, g,
+                        (OpSpec){OPERANDS_OF(&g, 1, in, 3), .attrs = &m->stack}, s, after));
             TRY(keep(f, m, s, after));
         }
     }
@@ -258,11 +267,12 @@ static Status send_right(const Feedback *f, const Bucket *b, int after) {
 static Status receive_factors(const Feedback *f, const Matrix *m, int32_t reduced, int after) {
     const int32_t in[] = {m->left.part[0], m->right.part[0]};
     if (reduced != NONE)
-        TRY(compute(f, KIND_LOW_RANK_WHOLE, reduced, (OpSpec){OPERANDS_OF(&reduced, 1, in, 2)}, 0,
-                    after));
-    return compute(f, KIND_ORTHOGONALISE, m->factor,
-                   (OpSpec){OPERANDS_OF(&m->factor, 1, &in[1], 1), .guard = f->guard}, 0,
-                   f->guard ? f->last : after);
+        TRY(compute(f, KIND_LOW_RANK_WHOLE, reduced,
+                    (OpSpec){OPERANDS_OF(&reduced, 1, in, 2), .attrs = &m->stack}, 0, after));
+    return compute(
+        f, KIND_ORTHOGONALISE, m->factor,
+        (OpSpec){OPERANDS_OF(&m->factor, 1, &in[1], 1), .guard = f->guard, .attrs = &m->stack}, 0,
+        f->guard ? f->last : after);
 }
 
 // --- top-k
@@ -353,13 +363,15 @@ static bool shrinks(const Feedback *f, const Gradient *g, Matrix *m) {
     const Tensor *t = tensor_of(f, g->part[0]);
     *m = (Matrix){.g = g, .N = t->shape[0], .E = tensor_elements(t), .error = NONE, .factor = NONE};
     if (t->dims < 2) return false;
-    m->M = m->E / m->N;
+    if (t->dims == 3) m->stack = t->shape[0];
+    if (m->stack) m->N = t->shape[1];
+    m->M = m->E / (m->N * count_matrices(m));
     double rank = form->number > 0 ? form->number : RANK;
     m->R = m->N < m->M ? m->N : m->M;
     if (rank < (double)m->R) m->R = (int64_t)rank;
     m->K = llround((form->number > 0 ? form->number : fraction) * (double)m->E);
     m->K = m->K < 1 ? 1 : m->K > m->E ? m->E : m->K;
-    return form->word == COMPRESS_TOPK || m->R * (m->N + m->M) < m->E;
+    return form->word == COMPRESS_TOPK || m->R * (m->N + m->M) < m->N * m->M;
 }
 
 // Tensors of a matrix that is compressed.
@@ -378,8 +390,10 @@ static Status add_parts(const Feedback *f, Matrix *m) {
             TRY(add_matrix(f, m, "pairs", s, m->K, 2, own, &m->pairs[s]));
             continue;
         }
-        TRY(add_matrix(f, m, "left", s, m->N, m->R, PLACEMENT_SUM, &m->left.part[s]));
-        TRY(add_matrix(f, m, "right", s, m->M, m->R, PLACEMENT_SUM, &m->right.part[s]));
+        TRY(add_matrix(f, m, "left", s, count_matrices(m) * m->N, m->R, PLACEMENT_SUM,
+                       &m->left.part[s]));
+        TRY(add_matrix(f, m, "right", s, count_matrices(m) * m->M, m->R, PLACEMENT_SUM,
+                       &m->right.part[s]));
     }
     return OK;
 }

@@ -175,6 +175,74 @@ static void selection_agrees(Case *c, const Device *d, int64_t N, int64_t M, int
         if (case_is_output(c, t)) case_compare_bits(c, t, &got, &want);
 }
 
+// Two matrices (N,M), one below the other, and their factors.
+static void stacks_agree(Case *c, const Device *d, int64_t N, int64_t M, int64_t R) {
+    static const int64_t two[] = {2};
+    case_tensor(c, "x", REAL(c), FILL_RANDOM, SHAPE(2, N, M));
+    case_tensor(c, "q", REAL(c), FILL_RANDOM, SHAPE(2 * M, R));
+    OUTPUT(c, "p", REAL(c), SHAPE(2 * N, R));
+    OUTPUT(c, "right", REAL(c), SHAPE(2 * M, R));
+    OUTPUT(c, "rest", REAL(c), SHAPE(2, N, M));
+    OUTPUT(c, "whole", REAL(c), SHAPE(2, N, M));
+    case_op(c, KIND_LOW_RANK_LEFT, false, two, "p", "x q");
+    case_op(c, KIND_LOW_RANK_RIGHT, false, two, "right", "x p");
+    case_op(c, KIND_LOW_RANK_REST, false, two, "rest", "x p q");
+    case_op(c, KIND_LOW_RANK_WHOLE, false, two, "whole", "p q");
+    near_agree(c, d, 64);
+}
+
+// A stack has the bits of its matrices, each by itself.
+static void stacks_are_their_matrices(Case *c, const Device *d, int64_t N, int64_t M, int64_t R) {
+    static const char *const made[] = {"p", "right", "rest", "whole", "y"};
+    int64_t sizes[5] = {N * R, M * R, N * M, N * M, N * R}, two = 2;
+    int of[3][5];
+    if (R > N) return;
+    int x = case_tensor(c, "x", REAL(c), FILL_RANDOM, SHAPE(2, N, M)),
+        q = case_tensor(c, "q", REAL(c), FILL_RANDOM, SHAPE(2 * M, R));
+    int64_t elements[] = {N * M, M * R};
+    for (int k = 0; k < 3; k++) {  // the stack, then each
+        char xs[8], qs[8], out[5][16], in[40];
+        const int64_t *attrs = k ? NULL : &two, B = k ? 1 : 2;
+        const int64_t first[] = {B * N, B * M};
+        snprintf(xs, sizeof xs, k ? "x%d" : "x", k);
+        snprintf(qs, sizeof qs, k ? "q%d" : "q", k);
+        if (k) {
+            int one = case_tensor(c, xs, REAL(c), FILL_RANDOM, SHAPE(N, M)),
+                factor = case_tensor(c, qs, REAL(c), FILL_RANDOM, SHAPE(M, R));
+            memcpy(c->before[one], &c->before[x][(k - 1) * elements[0]],
+                   (size_t)elements[0] * sizeof **c->before);
+            memcpy(c->before[factor], &c->before[q][(k - 1) * elements[1]],
+                   (size_t)elements[1] * sizeof **c->before);
+        }
+        for (int o = 0; o < 5; o++) {
+            bool whole = o == 2 || o == 3;
+            snprintf(out[o], sizeof out[o], k ? "%s%d" : "%s", made[o], k);
+            of[k][o] = whole && !k ? OUTPUT(c, out[o], REAL(c), SHAPE(2, N, M))
+                       : whole     ? OUTPUT(c, out[o], REAL(c), SHAPE(N, M))
+                                   : OUTPUT(c, out[o], REAL(c), SHAPE(first[o == 1], R));
+        }
+        snprintf(in, sizeof in, "%s %s", xs, qs);
+        case_op(c, KIND_LOW_RANK_LEFT, false, attrs, out[0], in);
+        case_op(c, KIND_ORTHOGONALISE, false, attrs, out[4], out[0]);
+        snprintf(in, sizeof in, "%s %s", xs, out[4]);
+        case_op(c, KIND_LOW_RANK_RIGHT, false, attrs, out[1], in);
+        snprintf(in, sizeof in, "%s %s %s", xs, out[4], out[1]);
+        case_op(c, KIND_LOW_RANK_REST, false, attrs, out[2], in);
+        snprintf(in, sizeof in, "%s %s", out[4], out[1]);
+        case_op(c, KIND_LOW_RANK_WHOLE, false, attrs, out[3], in);
+    }
+    Values got = run_lowered(c, d);
+    for (int k = 1; k < 3; k++)
+        for (int o = 0; o < 5; o++)
+            for (int64_t i = 0; i < sizes[o]; i++)
+                ck_assert_msg(got.of[of[k][o]][i] == got.of[of[0][o]][(k - 1) * sizes[o] + i],
+                              "%s: matrix %d: %s[%lld]", c->text, k, made[o], (long long)i);
+}
+
+START_TEST(stacks_agree_with_the_reference) { each(stacks_agree); }
+END_TEST
+START_TEST(a_stack_has_the_bits_of_its_matrices) { each(stacks_are_their_matrices); }
+END_TEST
 START_TEST(products_agree_with_the_reference) { each(products_agree); }
 END_TEST
 START_TEST(selections_agree_bit_for_bit) { each(selection_agrees); }
@@ -274,5 +342,6 @@ END_TEST
 SUITE("device_low_rank", an_error_goes_in_and_out_by_rows, products_with_factors_by_hand,
       the_largest_elements_by_hand, lists_of_shards_are_added_in_their_order,
       columns_become_orthonormal_by_hand, products_agree_with_the_reference,
+      stacks_agree_with_the_reference, a_stack_has_the_bits_of_its_matrices,
       selections_agree_bit_for_bit, what_is_sent_and_what_is_left_are_everything,
       columns_of_any_size_become_orthonormal, factors_of_full_rank_are_the_matrix)

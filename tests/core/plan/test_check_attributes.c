@@ -146,8 +146,8 @@ START_TEST(compression_stays_within_its_rows_and_lists) {
 }
 END_TEST
 
-// x (4,1,3) is a matrix of 4 rows of 3 elements, and nothing else.
-static void judge_matrix(int64_t N, int64_t M, int64_t K, const char *refusal) {
+// x (4,1,3) is a matrix of 4 rows of 3 elements, or 4 of one row, and nothing else.
+static void judge_matrices(int64_t stack, int64_t N, int64_t M, int64_t K, const char *refusal) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
     make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(4, 1, 3), DTYPE_F32);
@@ -157,7 +157,8 @@ static void judge_matrix(int64_t N, int64_t M, int64_t K, const char *refusal) {
     int64_t flops;
     int op;
     op = plan->op_count;
-    make_op(&p, plan, (OpSpec){.name = "left", .kind = KIND_LOW_RANK_LEFT}, "p", "x q");
+    make_op(&p, plan, (OpSpec){.name = "left", .kind = KIND_LOW_RANK_LEFT, .attrs = &stack}, "p",
+            "x q");
     ck_assert_ok(flops_of_op(&p, plan, &plan->ops[op], &flops));
     ck_assert_int_eq(flops, 2 * 12 * 2);  // each of 12 elements meets two columns
     make_op(&p, plan, (OpSpec){.name = "largest", .kind = KIND_TOP_K}, "pairs x", "x");
@@ -168,11 +169,19 @@ static void judge_matrix(int64_t N, int64_t M, int64_t K, const char *refusal) {
     program_finish(&p);
 }
 
+static void judge_matrix(int64_t N, int64_t M, int64_t K, const char *refusal) {
+    judge_matrices(0, N, M, K, refusal);
+}
+
 START_TEST(factors_fit_the_matrix_and_no_more_is_taken_than_there_is) {
     judge_matrix(4, 3, 12, NULL);
     judge_matrix(3, 4, 12, "x is f32 4x1x3, expected a matrix of N rows of M elements");
     judge_matrix(4, 4, 12, "expected a matrix of N rows of M elements");
     judge_matrix(4, 3, 13, "expected K elements or more");
+    judge_matrices(4, 4, 12, 12, NULL);
+    judge_matrices(4, 4, 3, 12, "matrices=4 are not of 4 rows and 3 columns in all");
+    judge_matrices(2, 4, 6, 12, "expected a matrix of N rows of M elements, or a stack of some");
+    judge_matrices(-1, 4, 3, 12, "matrices");
 }
 END_TEST
 

@@ -360,6 +360,40 @@ END_TEST
 #define EXPERT_MODEL "mixtral:layers=1,hidden=16,heads=2,kv_heads=2,seq=8,mlp=16"
 #define EXPERT_LAYER "model.layers.0.block_sparse_moe.experts."
 
+// The bytes that a rank gets of the gradients of one step, from the other of two.
+static int64_t bytes_of_gradients(Outcome *o, OptionForm compress) {
+    JobOptions options = options_of(EXPERT_MODEL, text, compress);
+    options.steps = 1;
+    options.spec.ranks = 2;
+    ck_assert_ok(training_run(o, &options, NULL));
+    return outcome_count(o, 0, "step", "data", COLLECTIVE_ALL_REDUCE).bytes;
+}
+
+// A stack of experts (E,N,M) is E matrices, each with factors of its own: E R (N + M) elements are
+// sent of it, and of any other weight R (N + M), where that is less.
+START_TEST(each_expert_is_compressed_by_itself) {
+    enum { R = 2, REAL = 8 };
+    Outcome dense, factors;
+    int64_t saved = 0, stacks = 0;
+    int64_t whole = bytes_of_gradients(&dense, (OptionForm){COMPRESS_NONE}),
+            sent = bytes_of_gradients(&factors, (OptionForm){COMPRESS_POWERSGD, R});
+    const Program *p = job_program(&dense.job, 0);
+    for (int t = 0; t < p->tensor_count; t++) {
+        const Tensor *w = &p->tensors[t];
+        if (w->role != ROLE_PARAMETER || w->dims < 2) continue;
+        int64_t E = w->dims == 3 ? w->shape[0] : 1, N = w->shape[w->dims - 2],
+                M = w->shape[w->dims - 1];
+        if (R * (N + M) < N * M) saved += E * (N * M - R * (N + M));
+        stacks += w->dims == 3;
+    }
+    ck_assert_int_eq(stacks, 3);
+    ck_assert_int_eq(whole - sent, saved * REAL);
+    outcome_finish(&dense);
+    outcome_finish(&factors);
+    arena_finish(&arena);
+}
+END_TEST
+
 // Ranks that share experts do not send these weights' gradients, and so do not compress them: after
 // a step they are those of no compression, and all others those of ranks that have all experts.
 START_TEST(gradients_of_shared_experts_are_not_compressed) {
@@ -458,5 +492,5 @@ END_TEST
 SUITE("compress_products", pieces_are_compressed_as_weights_of_their_own, factors_are_of_a_piece,
       ranks_equal_shards_whatever_else_is_divided, whole_gradients_are_compressed_as_on_one_process,
       two_bytes_of_a_piece_are_those_of_the_whole, a_run_goes_on_with_the_errors_of_all_pieces,
-      gradients_of_shared_experts_are_not_compressed,
+      each_expert_is_compressed_by_itself, gradients_of_shared_experts_are_not_compressed,
       groups_that_share_experts_compress_what_they_send)
