@@ -18,6 +18,17 @@ void ending_run_probed(Ending *out, Arena *a, const JobOptions *options,
     ck_assert_ok(safetensors_read(&out->file, a, o.save));
 }
 
+JobOptions ending_text_options(const char *model, int steps) {
+    JobOptions o = training_options();
+    o.spec.model = model;
+    o.spec.dtype = DTYPE_F64;
+    o.spec.batch = 8;
+    o.spec.optimizer.momentum = 0.9;
+    o.data = "text:count=2000";
+    o.steps = steps;
+    return o;
+}
+
 void ending_run(Ending *out, Arena *a, const JobOptions *options) {
     ending_run_probed(out, a, options, NULL);
 }

@@ -12,6 +12,9 @@ typedef struct {
     Outcome run;
 } Ending;
 
+// A model of text in f64 with momentum, whose rows 2, 4 and 8 ranks share, on one rank.
+JobOptions ending_text_options(const char *model, int steps);
+
 // Run the job, which saves a file of its own in the test's directory. Fails the test if that fails.
 void ending_run(Ending *out, Arena *a, const JobOptions *options);
 void ending_run_probed(Ending *out, Arena *a, const JobOptions *options,

@@ -96,12 +96,8 @@ START_TEST(biases_of_keys_move_by_rounding) {
                  {{.context = 2}, false},
                  {{.context = 2, .tensor = 2}, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        JobOptions o = training_options();
-        o.spec.model = ending_write_file(&arena, "attending.model", attending);
-        o.spec.dtype = DTYPE_F64;
-        o.spec.batch = 8;
-        o.data = "text:count=2000";
-        o.steps = STEPS;
+        const char *model = ending_write_file(&arena, "attending.model", attending);
+        JobOptions o = ending_text_options(model, STEPS);
         check(&o, &cases[i].mesh, cases[i].sequence, is_free_of_a_gpt);
     }
     arena_finish(&arena);

@@ -13,15 +13,10 @@
 static Arena arena;  // finished by each test
 
 static JobOptions options_of(const char *model, const char *data, OptionForm compress) {
-    JobOptions o = training_options();
-    o.spec.model = model;
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
+    JobOptions o = ending_text_options(model, 6);
     o.spec.strategy.compress = compress;
     o.spec.strategy.bucket_bytes[0] = 1000;
     o.data = data;
-    o.steps = 6;
     return o;
 }
 

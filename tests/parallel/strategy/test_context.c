@@ -18,16 +18,10 @@ static const char gpt[] = "gpt:layers=2,hidden=16,heads=4,seq=24",
                   llama[] = "llama:layers=1,hidden=16,heads=4,kv_heads=2,seq=24,mlp=20";
 
 static JobOptions options_of(const char *model, int ranks, int context) {
-    JobOptions o = training_options();
-    o.spec.model = model;
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
+    JobOptions o = ending_text_options(model, STEPS);
     o.spec.ranks = ranks;
     o.spec.mesh.context = context;
     o.comm = COMM_THREAD;
-    o.data = "text:count=2000";
-    o.steps = STEPS;
     return o;
 }
 

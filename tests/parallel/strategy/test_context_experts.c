@@ -18,16 +18,10 @@ static const char model[] = SIZES "seq=24,experts=4,capacity=200";
 static const char shorter[] = SIZES "seq=8,experts=4,capacity=200";
 
 static JobOptions options_of(int ranks, int context) {
-    JobOptions o = training_options();
-    o.spec.model = model;
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
+    JobOptions o = ending_text_options(model, STEPS);
     o.spec.ranks = ranks;
     o.spec.mesh.context = context;
     o.comm = COMM_SERIAL;
-    o.data = "text:count=2000";
-    o.steps = STEPS;
     return o;
 }
 

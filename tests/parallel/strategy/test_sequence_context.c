@@ -25,17 +25,6 @@ typedef struct {
     const char *order;  // of the mesh, or NULL
 } Division;
 
-static JobOptions options_of(const char *model, int steps) {
-    JobOptions o = training_options();
-    o.spec.model = model;
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
-    o.data = "text:count=2000";
-    o.steps = steps;
-    return o;
-}
-
 static void divide(JobOptions *o, const Division *d) {
     o->spec.mesh = (Mesh){.pipe = d->pipe, .context = d->context, .tensor = d->tensor};
     o->spec.mesh_order = d->order;
@@ -49,7 +38,7 @@ static void divide(JobOptions *o, const Division *d) {
 }
 
 static void check(const char *model, const Division *d, int count) {
-    JobOptions o = options_of(model, 10);
+    JobOptions o = ending_text_options(model, 10);
     Ending one;
     ending_run(&one, &arena, &o);
     for (int i = 0; i < count; i++) {
@@ -125,7 +114,7 @@ static int count_kind(const Program *p, Kind kind) {
 
 START_TEST(slices_of_a_piece_are_taken_by_its_numbers) {
     const char *path = ending_write_file(&arena, "s.model", sliced);
-    JobOptions o = options_of(path, 1);
+    JobOptions o = ending_text_options(path, 1);
     Job job;
     divide(&o, &pieces[0]);
     ck_assert_ok(job_create(&job, &o));
@@ -148,7 +137,7 @@ START_TEST(a_rank_sends_what_is_of_its_own_positions) {
     for (int kind = CONTEXT_RING; kind <= CONTEXT_ALL_TO_ALL; kind++)
         for (int tensor = 2; tensor <= 4 - 2 * (kind == CONTEXT_ALL_TO_ALL); tensor += 2) {
             const Division d = {1, 1, 2, tensor, (ContextKind)kind, .order = NULL};
-            JobOptions o = options_of(gpt, 1);
+            JobOptions o = ending_text_options(gpt, 1);
             Outcome got;
             divide(&o, &d);
             ck_assert_ok(training_run(&got, &o, NULL));
@@ -207,7 +196,7 @@ START_TEST(parts_of_other_positions_are_refused) {
         {KIND_TO_CHUNKS, 1, turn_contiguous}, {KIND_POSITIONS_BACKWARD, 0, make_whole},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        JobOptions o = options_of(gpt, 1);
+        JobOptions o = ending_text_options(gpt, 1);
         Job job;
         divide(&o, &pieces[4]);
         ck_assert_ok(job_create(&job, &o));
@@ -221,7 +210,7 @@ START_TEST(parts_of_other_positions_are_refused) {
 END_TEST
 
 START_TEST(what_cannot_be_divided_is_refused_with_what_can) {
-    JobOptions o = options_of("gpt:layers=1,hidden=16,heads=4,seq=12", 1);
+    JobOptions o = ending_text_options("gpt:layers=1,hidden=16,heads=4,seq=12", 1);
     Job job;
     divide(&o, &pieces[1]);
     ck_assert_fails(job_create(&job, &o), ERR_USAGE,

@@ -17,14 +17,9 @@ static const char gpt[] = "gpt:layers=1,hidden=16,heads=4,seq=8",
                   llama[] = "llama:layers=1,hidden=16,heads=4,kv_heads=4,seq=8,mlp=20";
 
 static JobOptions options_of(const char *model) {
-    JobOptions o = training_options();
+    JobOptions o = ending_text_options(model, STEPS);
     bool tokens = !strncmp(model, "gpt", 3) || !strncmp(model, "llama", 5);
-    o.spec.model = model;
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
-    o.data = tokens ? "text:count=2000" : "digits:count=100";
-    o.steps = STEPS;
+    if (!tokens) o.data = "digits:count=100";
     return o;
 }
 

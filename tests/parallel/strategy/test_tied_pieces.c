@@ -30,14 +30,9 @@ static const char *const models[] = {plain, bare, thrice};
 enum { MODELS = 3 };
 
 static JobOptions options_of(int model) {
-    JobOptions o = training_options();
-    o.spec.model = ending_write_file(&arena, "tied.model", models[model]);
-    o.spec.dtype = DTYPE_F64;
-    o.spec.batch = 8;
-    o.spec.optimizer.momentum = 0.9;
+    const char *file = ending_write_file(&arena, "tied.model", models[model]);
+    JobOptions o = ending_text_options(file, 6);
     o.spec.strategy.bucket_bytes[0] = o.spec.strategy.bucket_bytes[1] = 3000;
-    o.data = "text:count=2000";
-    o.steps = 6;
     return o;
 }
 
