@@ -3,6 +3,7 @@
 #include "programs/launcher.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 // The number of copies, as each launcher says it. SLURM_NTASKS also stands in a batch script, which
 // runs once; SLURM_STEP_NUM_TASKS is srun's.
@@ -25,4 +26,15 @@ Status launcher_check(void) {
              launchers[i].variable);
     }
     return OK;
+}
+
+long launcher_mpi_copies(const char **launcher) {
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
+        const char *text = getenv(launchers[i].variable);
+        long copies =
+            text && strcmp(launchers[i].launcher, "torchrun") ? strtol(text, NULL, 10) : 1;
+        *launcher = launchers[i].launcher;
+        if (copies > 1) return copies;
+    }
+    return 1;
 }

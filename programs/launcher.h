@@ -9,4 +9,7 @@
 // ERR_USAGE, with what to give instead, where this is one of several copies.
 Status launcher_check(void) MUST_USE;
 
+// How many copies were started by what starts programs of MPI, and its name; 1: just this one.
+long launcher_mpi_copies(const char **launcher);
+
 #endif

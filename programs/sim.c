@@ -257,6 +257,7 @@ static Status run(Sim *s, SimOptions *o) {
     TRY(sim_failures_check(s));
     TRY(sim_collective_check(s));
     TRY(sim_fit_check(s));
+    if (!o->sweep) TRY(spread_check_alone(&s->spread));
     if (o->fit) return sim_fit_print(s);
     if (o->collective) return sim_collective_print(s);
     if (o->sweep) return sim_grid_print(s);
@@ -276,6 +277,9 @@ static Status run(Sim *s, SimOptions *o) {
 }
 
 static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *argv[]) {
+    Status joined = spread_begin(&sim->spread);
+    char why[STATUS_TEXT];
+    snprintf(why, sizeof why, "%s", status_message());
     Status s = option_parse(line, o, sim->arena, &sim_options, argc, argv);
     log_init(sim->log, line->called ? line->called : "sim", stderr, o->quiet, o->verbose,
              terminal_color(stderr, (TerminalColor)o->color));
@@ -286,7 +290,8 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
         version_print("sim", stdout);
         return OK;
     }
-    if (o->log) TRY(log_open(sim->log, o->log));
+    if (joined != OK) FAIL(joined, "%s", why);
+    if (o->log && !sim->spread.rank) TRY(log_open(sim->log, o->log));
     return run(sim, o);
 }
 
@@ -305,6 +310,7 @@ int main(int argc, char *argv[]) {
     Status s = start(&sim, &o, &line, argc, argv);
     recording_finish(&sim.recording);
     int status = ending_status(&log, s);
+    spread_end(&sim.spread);
     arena_finish(&arena);
     return status;
 }

@@ -17,7 +17,8 @@ int sim_grid_threads(const Sim *s) {
     if (s->o->threads) return s->o->threads;
     HostInfo host;
     host_info_read(&host);
-    return host.cores < 1 ? 1 : host.cores;
+    int cores = host.cores / s->spread.local;
+    return cores < 1 ? 1 : cores;
 }
 
 // Runs of --compare are drawn in the figures of a sweep.
@@ -216,7 +217,7 @@ Status sim_grid_print(Sim *s) {
     const PointWork work = {&g, make, follow, go_on};
     sim_watch_start(&s->watch, s->log, s->o->quiet, NULL, 0);
     if (!s->o->json) grid_print_heads(&g);
-    Status status = points_run(g.points, g.count, sim_grid_threads(s), &work);
+    Status status = spread_run(&s->spread, g.points, g.count, sim_grid_threads(s), &work);
     sim_watch_end(&s->watch);
-    return finish(&g, status);
+    return s->spread.rank ? OK : finish(&g, status);
 }

@@ -6,6 +6,7 @@
 #include "core/cli/log.h"
 #include "programs/sim_options.h"
 #include "programs/sim_watch.h"
+#include "programs/spread.h"
 #include "sim/predict.h"
 
 typedef struct SimWhatIf SimWhatIf;  // a column of --what-if (programs/sim_what_if.c)
@@ -39,6 +40,7 @@ typedef struct {
     int change_count;
     bool ledger_noted;  // that it cannot be used
     SimWatch watch;
+    MpiProcesses spread;
 } Sim;
 
 static inline bool sim_given(const Sim *s, const char *name) { return option_given(s->line, name); }
