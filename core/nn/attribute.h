@@ -17,6 +17,8 @@
     X(HEADS, "heads", POSITIVE)       \
     X(KV_HEADS, "kv_heads", POSITIVE) \
     X(CAUSAL, "causal", SWITCH)       \
+    X(UNFUSED, "unfused", SWITCH)     \
+    X(MASK, "mask", SWITCH)           \
     X(THETA, "theta", REAL)           \
     X(P, "p", REAL)                   \
     X(EPS, "eps", REAL)               \

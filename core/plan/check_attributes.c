@@ -50,6 +50,31 @@ static Status check_heads(const Asked *a, bool backward) {
                : check_channels(a, "v", input_of(a, first + 2)->shape[2], kv_heads * D);
 }
 
+// Of query, key and value side by side, the last input, a head has D channels; of y and dy all
+// heads of queries have C, of dv those of values G.
+static Status check_matrix(const Asked *a) {
+    const int32_t *in = op_inputs(a->plan, a->op), *out = op_outputs(a->plan, a->op);
+    int64_t heads = a->attr[0], kv_heads = a->attr[1];
+    const Tensor *qkv = input_of(a, a->op->inputs - 1);
+    if (heads < 1 || heads > INT32_MAX)
+        REFUSE(a, "heads=%lld, expected 1 or more", (long long)heads);
+    TRY(check_divides(a, "kv_heads", kv_heads, "heads", heads));
+    if (qkv->shape[2] % (heads + 2 * kv_heads))
+        REFUSE(a, "heads=%lld, kv_heads=%lld do not divide the %lld channels of qkv",
+               (long long)heads, (long long)kv_heads, (long long)qkv->shape[2]);
+    int64_t D = qkv->shape[2] / (heads + 2 * kv_heads);
+    switch (op_kind(a->p, a->op)) {
+    case KIND_ATTENTION_VALUES:
+        return check_channels(a, "y", a->p->tensors[out[0]].shape[2], heads * D);
+    case KIND_ATTENTION_SCORES_BACKWARD:
+        return check_channels(a, "dv", a->p->tensors[in[1]].shape[2], kv_heads * D);
+    case KIND_ATTENTION_VALUES_BACKWARD:
+        TRY(check_channels(a, "dv", a->p->tensors[out[1]].shape[2], kv_heads * D));
+        return check_channels(a, "dy", a->p->tensors[in[0]].shape[2], heads * D);
+    default: return OK;
+    }
+}
+
 // Pairs of channels are turned in each head.
 static Status check_rotary(const Asked *a, double theta) {
     int64_t heads = a->attr[0], C = input_of(a, 0)->shape[2];
@@ -61,8 +86,13 @@ static Status check_rotary(const Asked *a, double theta) {
     return OK;
 }
 
-static Status check_dropout(const Asked *a, double rate) {
+static Status check_rate(const Asked *a, double rate) {
     if (!(rate >= 0 && rate < 1)) REFUSE(a, "rate is %g, expected 0 to less than 1", rate);
+    return OK;
+}
+
+static Status check_dropout(const Asked *a, double rate) {
+    TRY(check_rate(a, rate));
     if (a->attr[1] < 0 || a->attr[1] > UINT32_MAX)
         REFUSE(a, "layer is %lld, expected a number of 32 bits", (long long)a->attr[1]);
     return OK;
@@ -179,6 +209,12 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ATTENTION_BACKWARD:
     case KIND_ATTENTION_BLOCK_BACKWARD:
     case KIND_ATTENTION_PACKED_BACKWARD: return check_heads(&a, true);
+    case KIND_ATTENTION_SCORES:
+    case KIND_ATTENTION_SCORES_BACKWARD:
+    case KIND_ATTENTION_VALUES:
+    case KIND_ATTENTION_VALUES_BACKWARD: return check_matrix(&a);
+    case KIND_ATTENTION_SOFTMAX:
+    case KIND_ATTENTION_SOFTMAX_BACKWARD: return check_switch(&a, "causal", a.attr[0]);
     case KIND_BATCH_NORM:
     case KIND_BATCH_NORM_INFERENCE:
     case KIND_BATCH_NORM_REDUCE:
@@ -193,6 +229,7 @@ Status check_attributes(const Program *p, const Plan *plan, const Op *op) {
     case KIND_ROTARY_BACKWARD: return check_rotary(&a, work_real(p, w, 1));
     case KIND_DROPOUT:
     case KIND_DROPOUT_BACKWARD: TRY(check_dropout(&a, work_real(p, w, 0))); return check_places(&a);
+    case KIND_DROPOUT_MASK_BACKWARD: return check_rate(&a, work_real(p, w, 0));
     case KIND_BATCH_NORM_UPDATE: return check_share(&a, "momentum", work_real(p, w, 0), false);
     case KIND_ADAM: return check_adam(&a, w);
     case KIND_CROSS_ENTROPY:

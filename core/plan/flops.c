@@ -106,6 +106,24 @@ bool flops_rule_attention_backward(const Program *p, const OpSpec *op, int64_t *
     return attention(p, op, input(op, 0), 5, out);
 }
 
+// One product of all queries and keys of a head forward, two backward, causal or not. qkv is the
+// last input, and the matrix has four dimensions.
+bool flops_rule_attention_matrix(const Program *p, const OpSpec *op, int64_t *out) {
+    bool backward =
+        op->kind == KIND_ATTENTION_SCORES_BACKWARD || op->kind == KIND_ATTENTION_VALUES_BACKWARD;
+    *out = 0;
+    if (!op->input_count || !op->output_count) return true;
+    const Tensor *matrix = &p->tensors[op->outputs[0]],
+                 *qkv = &p->tensors[op->inputs[op->input_count - 1]];
+    for (int i = 0; i < op->input_count && matrix->dims != 4; i++)
+        matrix = &p->tensors[op->inputs[i]];
+    int64_t heads = op->attrs[0] + 2 * op->attrs[1];
+    if (matrix->dims != 4 || qkv->dims != 3 || heads < 1) return true;
+    *out = 2 * (backward ? 2 : 1);
+    return !__builtin_mul_overflow(*out, tensor_elements(matrix), out) &&
+           !__builtin_mul_overflow(*out, qkv->shape[2] / heads, out);
+}
+
 // How the positions of a piece are cut, and the block of which coordinate before it is.
 static Placement cut_of(const Program *p, const int32_t *piece) {
     for (int a = 0; piece && a < p->axis_count; a++) {

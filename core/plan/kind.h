@@ -24,8 +24,9 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
 // Sequences are (B,T,C), T positions of C channels; G channels of keys and values, E of query, key
 // and value side by side; N positions of a whole sequence, of which an index says which T a rank
 // has (source=index); lse is the logarithm of a softmax's sum. Blocks of attention: see
-// core/device/attention_block.h. In a mixture of experts each of B tokens has K of E experts, which
-// have queues of S slots in each of P pieces of the batch (core/plan/expert.h).
+// core/device/attention_block.h. With whole matrices of scores, of H heads a number for each query
+// and key: core/device/attention_matrix.h. In a mixture of experts each of B tokens has K of E
+// experts, which have queues of S slots in each of P pieces of the batch (core/plan/expert.h).
 // clang-format off
 #define KIND_LIST(X)                                                                              \
     X(LOAD, "load", HOST, load, none, "",                                                         \
@@ -74,6 +75,20 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(ATTENTION_PACKED_BACKWARD, "attention_packed_backward", COMPUTE, attention_packed,          \
       attention_backward, "heads kv_heads causal",                                                \
       "dqkv(B,T,E) <- dy(B,T,C) y(B,T,C) lse(B,T,heads):wide qkv(B,T,E)")                         \
+    X(ATTENTION_SCORES, "attention_scores", COMPUTE, attention_matrix, attention_matrix,          \
+      "heads kv_heads", "s(B,heads,T,T) <- qkv(B,T,E)")                                           \
+    X(ATTENTION_SCORES_BACKWARD, "attention_scores_backward", COMPUTE, attention_matrix,          \
+      attention_matrix, "heads kv_heads",                                                         \
+      "dqkv(B,T,E) <- ds(B,heads,T,T) dv(B,T,G) qkv(B,T,E)")                                      \
+    X(ATTENTION_SOFTMAX, "attention_softmax", COMPUTE, attention_softmax, none, "causal",         \
+      "p(B,H,T,T) <- s(B,H,T,T)")                                                                 \
+    X(ATTENTION_SOFTMAX_BACKWARD, "attention_softmax_backward", COMPUTE, attention_softmax, none, \
+      "causal", "ds(B,H,T,T) <- dp(B,H,T,T) p(B,H,T,T)")                                          \
+    X(ATTENTION_VALUES, "attention_values", COMPUTE, attention_matrix, attention_matrix,          \
+      "heads kv_heads", "y(B,T,C) <- p(B,heads,T,T) qkv(B,T,E)")                                  \
+    X(ATTENTION_VALUES_BACKWARD, "attention_values_backward", COMPUTE, attention_matrix,          \
+      attention_matrix, "heads kv_heads",                                                         \
+      "dp(B,heads,T,T) dv(B,T,G) <- dy(B,T,C) p(B,heads,T,T) qkv(B,T,E)")                         \
     X(ATTENTION_BLOCK, "attention_block", COMPUTE, attention_block, attention_block,              \
       "heads kv_heads causal",                                                                    \
       "y(B,T,C):wide lse(B,T,heads):wide <- q(B,T,C) k(B,T,G) v(B,T,G) queries(T):i64 "           \
@@ -121,10 +136,12 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
     X(SWIGLU_BACKWARD, "swiglu_backward", COMPUTE, elementwise, none, "",                         \
       "dgate dup <- dy gate up")                                                                  \
     X(DROPOUT, "dropout", COMPUTE, dropout, none, "rate:real stream [row] [inner]",               \
-      "y <- x seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")            \
+      "y [mask:u8] <- x seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")  \
     X(DROPOUT_BACKWARD, "dropout_backward", COMPUTE, dropout, none,                               \
       "rate:real stream [row] [inner]",                                                           \
       "dx <- dy seed(1):i64 step(1):i64 first_row(1):i64 [middle(M):i64] [last(N):i64]")          \
+    X(DROPOUT_MASK_BACKWARD, "dropout_mask_backward", COMPUTE, elementwise, none, "rate:real",    \
+      "dx <- dy mask:u8")                                                                         \
     X(ROUTE, "route", COMPUTE, route, none, "normalise capacity:real",                            \
       "gates(B,..,K):wide slot(B,..,K):i32 probability(B,..,E):wide load(1,E):i64 "               \
       "chosen(1,E):i64 <- logits(B,..,E)")                                                        \

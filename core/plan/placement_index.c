@@ -35,7 +35,8 @@ Status placement_rule_dropout(const Along *a) {
         return along_refuse_input(a, 3, "it is not where the rows begin");
     TRY(need_index(a, 4, index_of(x, 1)));
     TRY(need_index(a, 5, index_of(x, 2)));
-    return along_write(a, 0, x);
+    TRY(along_write(a, 0, x));
+    return along_write(a, 1, x);
 }
 
 // Rows, whole heads, or positions with their index: each is counted from the first of all.

@@ -314,6 +314,48 @@ Status placement_rule_attention_packed(const Along *a) {
     return along_write(a, 1, y);
 }
 
+static Status refuse_cut_matrix(const Along *a, int i) {
+    return along_refuse_input(a, i, "scores may be cut by rows, or by heads");
+}
+
+// Each row of scores by itself: rows of the batch and heads may be cut.
+Status placement_rule_attention_softmax(const Along *a) {
+    Placement s = along_input(a, 0);
+    bool heads = placement_is_cut(s, 1) && s.cut == CUT_CONTIGUOUS;
+    if (s.place == PLACE_SHARD && !heads && !placement_is_cut(s, 0)) return refuse_cut_matrix(a, 0);
+    return placement_rule_elementwise(a);
+}
+
+// How a tensor lies of an attention whose qkv lies so: matrices have heads in dimension 1, others
+// in dimension 2; only query, key and value side by side have three sections of them.
+static Placement beside_qkv(Placement qkv, const Tensor *t, bool packed) {
+    if (!placement_is_cut(qkv, 2) || packed) return qkv;
+    return PLACEMENT_SHARD(t->dims == 4 ? 1 : 2);
+}
+
+// Query, key and value as in placement_rule_attention_packed(), the last input.
+Status placement_rule_attention_matrix(const Along *a) {
+    const int64_t *attr = a->p->attrs + op_work(a->p, a->op)->attr_first;
+    const int32_t *out = op_outputs(a->plan, a->op), *in = op_inputs(a->plan, a->op);
+    int last = a->op->inputs - 1;
+    Placement qkv = along_input(a, last);
+    TRY(along_refuse_partial(a));
+    bool sections = qkv.cut == CUT_INTERLEAVED && qkv.block == 3 && attr[0] == attr[1];
+    if (placement_is_cut(qkv, 2) ? !sections
+                                 : qkv.place == PLACE_SHARD && !placement_is_cut(qkv, 0))
+        return along_refuse_input(a, last,
+                                  "it may be cut by rows, or, if there are as many heads of keys "
+                                  "as of queries, by heads of each (S2:interleaved/3)");
+    for (int i = 0; i < last; i++)
+        if (!placement_equal(along_input(a, i), beside_qkv(qkv, &a->p->tensors[in[i]], false)))
+            return along_refuse_input(a, i, "query, key and value do not lie alike");
+    for (int o = 0; o < a->op->outputs; o++) {
+        bool packed = op_kind(a->p, a->op) == KIND_ATTENTION_SCORES_BACKWARD;
+        TRY(along_write(a, o, beside_qkv(qkv, &a->p->tensors[out[o]], packed)));
+    }
+    return OK;
+}
+
 // Parameters and their optimiser's state, outputs and inputs in one; or a count.
 Status placement_rule_update(const Along *a) {
     Placement weight = along_output(a, 0), gradient = along_input(a, 0);

@@ -66,6 +66,22 @@ bool kernel_model_product(ProductShape *out, const Program *p, const Plan *plan,
     }
 }
 
+// Of each head of each row: T x T matrices of sums over D channels, or T x D of sums over T.
+int kernel_model_matrices(ProductShape out[2], const Program *p, const Plan *plan, const Op *op) {
+    Kind kind = op_kind(p, op);
+    bool scores = kind == KIND_ATTENTION_SCORES, values = kind == KIND_ATTENTION_VALUES,
+         backward = kind == KIND_ATTENTION_SCORES_BACKWARD,
+         values_backward = kind == KIND_ATTENTION_VALUES_BACKWARD;
+    if (!scores && !values && !backward && !values_backward) return 0;
+    const Tensor *qkv = input(p, plan, op, op->inputs - 1);
+    int64_t B = qkv->shape[0], T = qkv->shape[1], heads = work_attr(p, op_work(p, op), 0);
+    int64_t D = qkv->shape[2] / (heads + 2 * work_attr(p, op_work(p, op), 1));
+    const ProductShape square = {B * heads, T, T, D}, rows = {B * heads, T, D, T};
+    out[0] = scores || values_backward ? square : rows;
+    out[1] = rows;
+    return backward || values_backward ? 2 : 1;
+}
+
 static bool is_backward(Kind kind) {
     return kind == KIND_ATTENTION_BACKWARD || kind == KIND_ATTENTION_PACKED_BACKWARD ||
            kind == KIND_ATTENTION_BLOCK_BACKWARD;
@@ -86,7 +102,11 @@ bool kernel_model_multiplies(Kind kind) {
     case KIND_CONV2D_BACKWARD_WEIGHT:
     case KIND_EXPERT_LINEAR:
     case KIND_EXPERT_LINEAR_BACKWARD_INPUT:
-    case KIND_EXPERT_LINEAR_BACKWARD_WEIGHT: return true;
+    case KIND_EXPERT_LINEAR_BACKWARD_WEIGHT:
+    case KIND_ATTENTION_SCORES:
+    case KIND_ATTENTION_SCORES_BACKWARD:
+    case KIND_ATTENTION_VALUES:
+    case KIND_ATTENTION_VALUES_BACKWARD: return true;
     default: return is_attention(kind);
     }
 }
@@ -137,11 +157,15 @@ static int64_t product_ps(const KernelModel *k, const ProductShape *s, int64_t f
 
 bool kernel_model_arithmetic_ps(int64_t *out, const KernelModel *k, const Program *p,
                                 const Plan *plan, const Op *op, int64_t flops_per_s) {
-    ProductShape shape;
+    ProductShape shape[2];
     int64_t blocks, flops = op_work(p, op)->flops;
     if (flops_per_s < k->units) return false;
-    if (k->tile_count && kernel_model_product(&shape, p, plan, op)) {
-        *out = product_ps(k, &shape, flops_per_s);
+    int count =
+        kernel_model_product(shape, p, plan, op) ? 1 : kernel_model_matrices(shape, p, plan, op);
+    if (k->tile_count && count) {
+        __int128 sum = 0;
+        for (int i = 0; i < count; i++) sum += product_ps(k, &shape[i], flops_per_s);
+        *out = clamp(sum);
         int64_t least = units_ps_at(flops, flops_per_s, k->most_permille);
         if (least > *out) *out = least;
         return true;

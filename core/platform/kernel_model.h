@@ -46,6 +46,8 @@ typedef struct {
 // The shape of a product as kernels compute it, convolutions as im2col would; of attention a block
 // of all keys for each `block` queries of a head (columns 0). False: the operation is neither.
 bool kernel_model_product(ProductShape *out, const Program *p, const Plan *plan, const Op *op);
+// The products of queries and keys of an unfused attention, one or two: how many; 0: it is none.
+int kernel_model_matrices(ProductShape out[2], const Program *p, const Plan *plan, const Op *op);
 bool kernel_model_blocks(int64_t *out, const Program *p, const Plan *plan, const Op *op,
                          int32_t queries);
 

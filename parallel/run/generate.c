@@ -45,8 +45,9 @@ static Status check_model(const Generator *g) {
     const Plan *plan = &p->plans[g->plan];
     for (int i = 0; i < plan->op_count; i++) {
         Kind kind = op_kind(p, &plan->ops[i]);
-        bool attends = kind == KIND_ATTENTION || kind == KIND_ATTENTION_PACKED;
-        if (attends && !work_attr(p, op_work(p, &plan->ops[i]), 2))
+        bool attends = kind == KIND_ATTENTION || kind == KIND_ATTENTION_PACKED,
+             scores = kind == KIND_ATTENTION_SOFTMAX;
+        if ((attends || scores) && !work_attr(p, op_work(p, &plan->ops[i]), scores ? 0 : 2))
             FAIL(ERR_USAGE,
                  "--generate: %s of model %s attends to tokens that come later, so it cannot "
                  "continue a text; gpt and llama can",

@@ -269,9 +269,21 @@ static Status refuse_length(const Context *c) {
          (long long)(below ? below : chunks));
 }
 
+static Status check_scores(const Context *c, const Plan *plan) {
+    const Program *p = c->copy.from;
+    for (int i = 0; i < plan->op_count; i++)
+        if (op_kind(p, &plan->ops[i]) == KIND_ATTENTION_SCORES)
+            FAIL(ERR_USAGE,
+                 "--cp %d: %s scores all positions at once, of which a rank has some: leave out "
+                 "unfused=true, for attention that goes block by block, or use --tp",
+                 c->ranks, program_name(p, op_work(p, &plan->ops[i])->layer));
+    return OK;
+}
+
 static Status find_positions(Context *c) {
     const Program *p = c->copy.from;
     const Plan *plan = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    TRY(check_scores(c, plan));
     for (int i = 0; i < plan->op_count && !c->positions; i++) {
         if (!kind_loads(op_kind(p, &plan->ops[i]))) continue;
         const Tensor *x = &p->tensors[op_outputs(plan, &plan->ops[i])[0]];

@@ -31,7 +31,7 @@ static void draw(const Rng *r, uint64_t block, uint32_t *restrict out) {
 
 // n elements in a row, the first of which lies at `place`.
 static void drop(const DropoutMask *m, uint64_t place, int64_t n, const real *restrict x,
-                 real *restrict y) {
+                 real *restrict y, uint8_t *restrict mask) {
     real scale = (real)m->scale;
     uint32_t numbers[NUMBERS];
     int64_t skip = (int64_t)(place % 4);
@@ -39,6 +39,7 @@ static void drop(const DropoutMask *m, uint64_t place, int64_t n, const real *re
         draw(&m->stream, (place + (uint64_t)e) / 4, numbers);
         int64_t from = e < 0 ? 0 : e, to = e + NUMBERS < n ? e + NUMBERS : n;
         for (int64_t i = from; i < to; i++) y[i] = numbers[i - e] < m->below ? 0 : x[i] * scale;
+        for (int64_t i = from; mask && i < to; i++) mask[i] = numbers[i - e] >= m->below;
     }
 }
 
@@ -50,27 +51,36 @@ static int64_t run_from(const int64_t *index, int64_t from, int64_t count) {
     return to - from;
 }
 
+// The part of a mask that belongs to elements from `at` on, if it is kept.
+static uint8_t *mask_at(uint8_t *mask, int64_t at) { return mask ? mask + at : NULL; }
+
+static void drop_all(int64_t n, real *y, uint8_t *mask) {
+    memset(y, 0, (size_t)n * sizeof *y);
+    if (mask) memset(mask, 0, (size_t)n);
+}
+
 // One row in pieces, as `last` has been cut.
-static void drop_last(const DropoutMask *m, int64_t b, int64_t i, const real *x, real *y) {
+static void drop_last(const DropoutMask *m, int64_t b, int64_t i, const real *x, real *y,
+                      uint8_t *mask) {
     for (int64_t j = 0, n; j < m->last; j += n) {
         int64_t place = dropout_place(m, b, i, j);
         n = place == DROPOUT_NONE ? 1 : run_from(m->last_index, j, m->last);
         if (place == DROPOUT_NONE)
-            y[j] = 0;
+            drop_all(n, &y[j], mask_at(mask, j));
         else
-            drop(m, (uint64_t)place, n, &x[j], &y[j]);
+            drop(m, (uint64_t)place, n, &x[j], &y[j], mask_at(mask, j));
     }
 }
 
 // And as `middle` has been.
-static void drop_middle(const DropoutMask *m, int64_t b, const real *x, real *y) {
+static void drop_middle(const DropoutMask *m, int64_t b, const real *x, real *y, uint8_t *mask) {
     for (int64_t i = 0, n; i < m->middle; i += n) {
         int64_t at = i * m->last, place = dropout_place(m, b, i, 0);
         n = place == DROPOUT_NONE ? 1 : run_from(m->middle_index, i, m->middle);
         if (place == DROPOUT_NONE)
-            memset(&y[at], 0, (size_t)m->last * sizeof *y);
+            drop_all(m->last, &y[at], mask_at(mask, at));
         else
-            drop(m, (uint64_t)place, n * m->last, &x[at], &y[at]);
+            drop(m, (uint64_t)place, n * m->last, &x[at], &y[at], mask_at(mask, at));
     }
 }
 
@@ -78,14 +88,23 @@ void NAME(cpu_dropout)(const KernelCall *call) {
     const DropoutMask m = dropout_mask(call);
     real *y = output_data(call, 0);
     const real *x = input_data(call, 0);
+    uint8_t *mask = output_data(call, 1);
     int64_t row = m.middle * m.last;
     if (!m.middle_index && !m.last_index) {
-        drop(&m, m.first, m.rows * row, x, y);
+        drop(&m, m.first, m.rows * row, x, y, mask);
         return;
     }
-    for (int64_t b = 0; b < m.rows; b++, x += row, y += row) {
+    for (int64_t b = 0; b < m.rows; b++, x += row, y += row, mask = mask_at(mask, row)) {
         for (int64_t i = 0; m.last_index && i < m.middle; i++)
-            drop_last(&m, b, i, &x[i * m.last], &y[i * m.last]);
-        if (!m.last_index) drop_middle(&m, b, x, y);
+            drop_last(&m, b, i, &x[i * m.last], &y[i * m.last], mask_at(mask, i * m.last));
+        if (!m.last_index) drop_middle(&m, b, x, y, mask);
     }
+}
+
+void NAME(cpu_dropout_mask_backward)(const KernelCall *call) {
+    real *restrict dx = output_data(call, 0);
+    const real *restrict dy = input_data(call, 0), scale = (real)(1 / (1 - attr_as_real(call, 0)));
+    const uint8_t *restrict mask = input_data(call, 1);
+    int64_t n = live_elements(output(call, 0));
+    for (int64_t i = 0; i < n; i++) dx[i] = mask[i] ? dy[i] * scale : 0;
 }

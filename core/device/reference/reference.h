@@ -11,6 +11,7 @@
 #define CORE_DEVICE_REFERENCE_REFERENCE_H
 
 #include "core/device/device.h"
+#include "core/device/attention_kernels.h"
 #include "core/device/expert_kernels.h"
 
 #define REFERENCE_KERNELS(X)                                  \
@@ -40,12 +41,7 @@
     X(MAX_POOL_BACKWARD, max_pool_backward)                   \
     X(AVG_POOL, avg_pool)                                     \
     X(AVG_POOL_BACKWARD, avg_pool_backward)                   \
-    X(ATTENTION, attention)                                   \
-    X(ATTENTION_BACKWARD, attention_backward)                 \
-    X(ATTENTION_PACKED, attention)                            \
-    X(ATTENTION_PACKED_BACKWARD, attention_backward)          \
-    X(ATTENTION_BLOCK, attention_block)                       \
-    X(ATTENTION_BLOCK_BACKWARD, attention_block_backward)     \
+    ATTENTION_KERNELS(X)                                      \
     X(UNPACK_QKV, unpack_qkv)                                 \
     X(PACK_QKV, pack_qkv)                                     \
     X(APART, apart)                                           \
@@ -68,6 +64,7 @@
     X(SWIGLU_BACKWARD, swiglu_backward)                       \
     X(DROPOUT, dropout)                                       \
     X(DROPOUT_BACKWARD, dropout)                              \
+    X(DROPOUT_MASK_BACKWARD, dropout_mask_backward)           \
     EXPERT_KERNELS(X)                                         \
     X(BATCH_NORM_STATISTICS, batch_norm_statistics)           \
     X(BATCH_NORM, batch_norm)                                 \

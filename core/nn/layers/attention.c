@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Multi-head attention of positions to each other (Vaswani et al., 2017), with as many heads of
 // keys and values or fewer (Ainslie et al., "GQA", 2023). It has no parameters: `linear` layers
-// give query, key and value, three outputs or side by side in one, as GPT-2 has it.
+// give query, key and value, three outputs or side by side in one, as GPT-2 has it. One kernel does
+// all of it, unless unfused=true asks for the matrix of scores (attention_matrix.c).
 // core/device/attention.h has the formulas.
-#include "core/nn/layers/layer_internal.h"
+#include "core/nn/layers/attention_internal.h"
 
 enum { LSE };  // the extra value that the backward reads
 
@@ -55,6 +56,7 @@ static Status infer(const Model *m, Layer *l) {
     int64_t heads = l->attribute[ATTRIBUTE_HEADS], *kv_heads = &l->attribute[ATTRIBUTE_KV_HEADS];
     if (!layer_gives(l, ATTRIBUTE_KV_HEADS)) *kv_heads = heads;
     TRY(layer_needs_positions(m, l));
+    TRY(attention_matrix_infer(m, l));
     TRY(check_divides(m, l, "kv_heads", *kv_heads, "the heads", heads));
     l->out_dims = 2;
     l->out[0] = l->in[0];
@@ -65,6 +67,7 @@ static Status infer(const Model *m, Layer *l) {
 // Two products of each query and each key that it sees; see core/plan/flops.h. More than fits an
 // int64_t, as of 2^26 positions, is the most that fits.
 static int64_t flops(const Layer *l) {
+    if (l->attribute[ATTRIBUTE_UNFUSED]) return attention_matrix_flops(l);
     int64_t T = l->out[0], flops, keys = l->attribute[ATTRIBUTE_CAUSAL] ? T + 1 : 2 * T;
     bool fits = !__builtin_mul_overflow(T * 2, keys, &flops);
     return fits && !__builtin_mul_overflow(flops, l->out[1], &flops) ? flops : INT64_MAX;
@@ -72,6 +75,7 @@ static int64_t flops(const Layer *l) {
 
 static int64_t flops_backward(const Layer *l) {
     int64_t forward = flops(l);
+    if (l->attribute[ATTRIBUTE_UNFUSED]) return forward > INT64_MAX / 2 ? INT64_MAX : 2 * forward;
     return forward > INT64_MAX / 5 ? INT64_MAX : forward / 2 * 5;
 }
 
@@ -84,6 +88,7 @@ static const int64_t *attrs(const Layer *l, int64_t out[3]) {
 
 static Status forward(Graph *g, int i) {
     const Layer *l = &g->m->layers[i];
+    if (l->attribute[ATTRIBUTE_UNFUSED]) return attention_matrix_forward(g, i);
     int64_t a[3], shape[] = {l->out[0], l->attribute[ATTRIBUTE_HEADS]};
     int y;
     TRY(graph_output(g, i, NONE, &y));
@@ -98,6 +103,7 @@ static Status forward(Graph *g, int i) {
 
 static Status backward(Graph *g, int i) {
     const Layer *l = &g->m->layers[i];
+    if (l->attribute[ATTRIBUTE_UNFUSED]) return attention_matrix_backward(g, i);
     int64_t a[3];
     int dx[3], y = g->y[i], lse = g->extra[i][LSE];
     for (int k = 0; k < l->input_count; k++) TRY(graph_dx_or_unused(g, i, k, &dx[k]));
@@ -114,7 +120,8 @@ const LayerRow layer_attention = {
     .word = "attention",
     .stem = "att",
     .required = LAYER_TAKES(HEADS),
-    .optional = LAYER_TAKES(KV_HEADS) | LAYER_TAKES(CAUSAL),
+    .optional = LAYER_TAKES(KV_HEADS) | LAYER_TAKES(CAUSAL) | LAYER_TAKES(UNFUSED) |
+                LAYER_TAKES(P) | LAYER_TAKES(MASK),
     .inputs = 3,
     .or_one = true,
     .infer = infer,

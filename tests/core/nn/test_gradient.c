@@ -486,8 +486,15 @@ START_TEST(gradients_of_mixtral) {
 }
 END_TEST
 
+// Attention in three operations, and dropout with masks that are kept.
+START_TEST(gradients_of_megatron) {
+    static const Pair pairs[] = {WEIGHT("h.0.ln_1"), WEIGHT("h.0.attn.c_attn"), WEIGHT("wpe"), {0}};
+    check_network("megatron:layers=1,hidden=4,heads=2,seq=3,vocabulary=3", pairs);
+}
+END_TEST
+
 SUITE_SECONDS("gradient", 120, gradients_of_conv2d, gradients_of_conv2d_relu_and_max_pool,
               gradients_of_linear, gradients_of_relu, gradients_of_max_pool, gradients_of_gelu,
               gradients_of_avg_pool, gradients_of_cross_entropy, gradients_of_a_network,
               gradients_of_a_network_that_is_no_chain, gradients_of_a_network_of_sequences,
-              gradients_of_llama, gradients_of_mixtral)
+              gradients_of_llama, gradients_of_mixtral, gradients_of_megatron)

@@ -79,6 +79,36 @@ START_TEST(products_have_the_shape_that_kernels_compute) {
 }
 END_TEST
 
+// 2 rows of 5 positions, 3 heads of 4 channels: 6 matrices of 5 x 5.
+START_TEST(unfused_attention_is_one_product_of_each_head_or_two) {
+    static const int64_t heads[] = {3, 3};
+    Setup s;
+    ProductShape shape[2];
+    setup(&s);
+    tensor(&s, "qkv", SHAPE(2, 5, 36)), tensor(&s, "y", SHAPE(2, 5, 12));
+    tensor(&s, "m", SHAPE(2, 3, 5, 5)), tensor(&s, "d", SHAPE(2, 3, 5, 5));
+    add(&s, KIND_ATTENTION_SCORES, heads, "m", "qkv");
+    add(&s, KIND_ATTENTION_VALUES, heads, "y", "m qkv");
+    add(&s, KIND_ATTENTION_VALUES_BACKWARD, heads, "d y", "y m qkv");
+    add(&s, KIND_ATTENTION_SCORES_BACKWARD, heads, "qkv", "d y qkv");
+    static const struct {
+        int count;
+        bool square;  // the first is T x T of sums over channels
+    } cases[] = {{1, true}, {1, false}, {2, true}, {2, false}};
+    for (int i = 0; i < 4; i++) {
+        const Op *op = &s.plan->ops[i];
+        ck_assert_int_eq(kernel_model_matrices(shape, &s.p, s.plan, op), cases[i].count);
+        ck_assert_int_eq(shape[0].count, 6);
+        ck_assert_int_eq(shape[0].rows, 5);
+        ck_assert_int_eq(shape[0].columns, cases[i].square ? 5 : 4);
+        ck_assert_int_eq(shape[0].depth, cases[i].square ? 4 : 5);
+        if (cases[i].count > 1) ck_assert(shape[1].columns == 4 && shape[1].depth == 5);
+        ck_assert_int_eq(op_work(&s.p, op)->flops, cases[i].count * 2 * 6 * 5 * 5 * 4);
+    }
+    program_finish(&s.p);
+}
+END_TEST
+
 static int64_t linear_ps(const KernelModel *k, int64_t rows, int64_t columns, int64_t depth) {
     Setup s;
     int64_t ps;
@@ -203,7 +233,7 @@ START_TEST(what_is_wrong_about_kernels_is_named) {
 END_TEST
 
 SUITE("kernel_model", products_have_the_shape_that_kernels_compute,
-      a_product_takes_whole_waves_of_tiles, attention_takes_waves_of_blocks_of_queries,
-      memory_reaches_its_rate_with_enough_bytes,
+      unfused_attention_is_one_product_of_each_head_or_two, a_product_takes_whole_waves_of_tiles,
+      attention_takes_waves_of_blocks_of_queries, memory_reaches_its_rate_with_enough_bytes,
       large_products_on_a_built_in_device_take_what_was_measured,
       what_is_wrong_about_kernels_is_named)
