@@ -367,8 +367,7 @@ static void say_recompute(const Planned *all, const JobSpec *s) {
     for (int i = 0; i < all->count; i++)
         if (all->traffic[i].phase == PHASE_RECOMPUTE) gathered += all->traffic[i].bytes;
     printf("\nrecompute %s: %d operations again, %.0f %% more products\n",
-           s->strategy.recompute == RECOMPUTE_FULL ? "full" : "selective", count,
-           once > 0 ? 100 * again / once : 0);
+           recompute_words[s->strategy.recompute], count, once > 0 ? 100 * again / once : 0);
     text_append(words, WORDS_OF_AN_AXIS,
                 "The backward computes them again just before it reads them, so that less is kept "
                 "from the forward. ");

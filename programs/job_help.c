@@ -17,8 +17,8 @@ const OptionDetail job_details[] = {
      "gpt2-medium, gpt2-large, gpt2-xl and gpt3-175b are gpt in sizes that were published, as "
      "llama-3-8b, llama-3-70b and llama-3-405b are of llama, bert-large of bert, and mixtral-8x7b "
      "of mixtral (llama-3-8b:seq=2048). mixtral has a mixture of "
-     "experts in each block (mixtral:experts=8,top_k=2; capacity=125 is 1.25 fair shares). bert "
-     "learns "
+     "experts in each block (mixtral:experts=8,top_k=2; capacity=125 is 1.25 fair shares). "
+     "megatron is gpt with dropout and attention as it was before FlashAttention. bert learns "
      "the tokens that are masked in a text, "
      "15 % of them; its vocabulary has one more, [MASK] (bert:vocabulary=66). A file "
      "describes a network of your own: "
@@ -229,8 +229,14 @@ const OptionDetail job_details[] = {
      "backward computes the rest again, block by block: less memory, up to a third more "
      "arithmetic. Of a model without blocks, groups of layers. selective: only what costs no "
      "products and reads what is kept anyway, such as norms, activations, masks: nearly no "
-     "arithmetic. The bits are the same. See --print-memory, and the operations NAME.recompute of "
-     "--print-plan step; a large batch shows it, since evaluation takes 256 rows at once.",
+     "arithmetic. attention: the scores of attention "
+     "that has them in memory (unfused=true in the model file), their softmax and dropout, "
+     "Megatron-LM's selective; and what --sequence-parallel gathers is gathered again. gathers: "
+     "that alone, as Megatron-LM always does. block: as full, but all of the forward, with the "
+     "sums over ranks of --tp and the last product, which full spares: PyTorch's checkpoint, "
+     "Megatron-LM's full. The bits are the same. See --print-memory, and the operations "
+     "NAME.recompute of --print-plan step; a large batch shows it, since evaluation takes 256 rows "
+     "at once.",
      "activation-checkpointing gradient-checkpointing checkpoint-activations "
      "recompute-granularity recompute-activations recompute-method recompute-num-layers "
      "activation-checkpoint remat rematerialization"},

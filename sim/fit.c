@@ -96,11 +96,10 @@ static Status fits(bool *out, const Search *search, const Candidate *c) {
 }
 
 static void print(char out[FIT_TEXT], const Candidate *c) {
-    static const char *const words[] = {"none", "selective", "full"};
     *out = '\0';
     if (c->tensor) text_append(out, FIT_TEXT, " --tp %d", c->tensor);
     if (c->zero) text_append(out, FIT_TEXT, " --zero %d", c->zero);
-    if (c->recompute) text_append(out, FIT_TEXT, " --recompute %s", words[c->recompute]);
+    if (c->recompute) text_append(out, FIT_TEXT, " --recompute %s", recompute_words[c->recompute]);
     if (c->micro_batches) text_append(out, FIT_TEXT, " --accumulate %d", c->micro_batches);
     memmove(out, out + 1, strlen(out));  // without the space before the first
 }

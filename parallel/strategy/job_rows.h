@@ -80,8 +80,9 @@
      .help = "of --zero 3: layers whose parameters are gathered ahead"}, \
     {.name = "recompute", .kind = OPTION_CHOICE, JOB_AT(T, strategy.recompute), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, \
-     .value = "none|selective|full", .initial = "none", \
-     .help = "activations that the backward computes again: what is cheap, or all of a block"}
+     .value = "none|selective|full|attention|gathers|block", .initial = "none", \
+     .help = "activations that the backward computes again: what is cheap, or all of a block", \
+     .others = "core=attention core-attn=attention core_attn=attention no=none off=none"}
 
 #define JOB_ROW_PLAN(T) \
     {.name = "plan", .kind = OPTION_STRING, JOB_AT(T, plan_file), \

@@ -19,17 +19,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const recompute_words[RECOMPUTE_COUNT] = {"none",      "selective", "full",
+                                                      "attention", "gathers",   "block"};
+
 enum { NAME = 320, CONDENSED = 16 };  // CONDENSED: times as much is read as is made
 
 typedef struct {
     Program *p;
     Plan *plan;
     Arena arena;
-    bool full;
+    Recompute how;
     int32_t *segment;  // [operation] or NONE: of what is not recomputed; in the arena, as all
                        // arrays but `after`
     int32_t *root;     // [tensor] program_root()
-    int32_t *writer;   // [tensor] a root's only writer, or NONE
+    int32_t *writer;   // [tensor] a root's only writer, or NONE; with `block` the first of those in
+                       // place, if nobody else reads it before the last
+    int32_t *first;    // [tensor] where a root's writers in place begin, or NONE; ops: they do not
     int32_t *last;     // [tensor] the last operation that writes a root, or NONE
     uint8_t *redo;     // [tensor] a root that can be made again
     uint8_t *needed;   // [tensor] a root that the backward reads
@@ -136,15 +141,27 @@ static bool condenses(const Recomputation *r, const Op *op) {
     return made < read / CONDENSED;
 }
 
+static bool writes(const Recomputation *r, const Op *op, int root) {
+    for (int o = 0; o < op->outputs; o++)
+        if (r->root[op_outputs(r->plan, op)[o]] == root) return true;
+    return false;
+}
+
+// Collectives that may be repeated: a gather, where pieces are kept instead of the whole that they
+// make on every rank; with `block` the sums of tensor parallelism, too.
+static bool may_communicate(const Recomputation *r, Kind kind) {
+    bool sums = kind == KIND_ALL_REDUCE || kind == KIND_REDUCE_SCATTER;
+    return (kind == KIND_ALL_GATHER && r->how != RECOMPUTE_SELECTIVE) ||
+           (sums && r->how == RECOMPUTE_BLOCK);
+}
+
 // A plain computation of the forward, of values that it alone writes, from values that stay: a
-// buffer of messages may have the next one by then. Or a gather, where pieces are kept instead of
-// the whole that they make on every rank.
+// buffer of messages may have the next one by then. Or one of those collectives.
 static bool can_repeat(const Recomputation *r, int i) {
     const Op *op = &r->plan->ops[i];
     const Work *w = op_work(r->p, op);
-    bool gathers = r->full && w->kind == KIND_ALL_GATHER;
     bool plain = w->phase == PHASE_FORWARD && op->guard == NONE &&
-                 (gathers || kind_class(work_kind(w)) == CLASS_COMPUTE) &&
+                 (may_communicate(r, work_kind(w)) || kind_class(work_kind(w)) == CLASS_COMPUTE) &&
                  !(op->flags & OP_ACCUMULATE) && r->segment[i] != NONE;
     for (int o = 0; o < op->outputs && plain; o++) {
         int t = op_outputs(r->plan, op)[o];
@@ -152,9 +169,9 @@ static bool can_repeat(const Recomputation *r, int i) {
     }
     for (int k = 0; k < op->inputs && plain; k++) {
         int t = r->root[op_inputs(r->plan, op)[k]];
-        plain = !is_passing(r, t) || r->last[t] < i;
+        plain = !is_passing(r, t) || r->last[t] < i || (r->writer[t] != NONE && writes(r, op, t));
     }
-    return plain && op->outputs && !condenses(r, op);
+    return plain && op->outputs && (r->how == RECOMPUTE_BLOCK || !condenses(r, op));
 }
 
 // Arithmetic that is cheap has no products, and pays where what it reads is there anyway.
@@ -165,6 +182,57 @@ static bool is_cheap(const Recomputation *r, const Op *op) {
         if (is_passing(r, t) && !r->redo[t] && !r->needed[t]) return false;
     }
     return true;
+}
+
+// The scores of an unfused attention, their softmax and its dropout: 5 a s² b bytes of a layer, and
+// products that are few beside those of its weights.
+static bool is_of_scores(const Recomputation *r, const Op *op) {
+    Kind kind = op_kind(r->p, op);
+    int writer = op->inputs ? r->writer[r->root[op_inputs(r->plan, op)[0]]] : NONE;
+    return kind == KIND_ATTENTION_SCORES || kind == KIND_ATTENTION_SOFTMAX ||
+           (kind == KIND_DROPOUT && writer != NONE &&
+            op_kind(r->p, &r->plan->ops[writer]) == KIND_ATTENTION_SOFTMAX);
+}
+
+// Which of what can be made again is, `how` says.
+static bool is_chosen(const Recomputation *r, const Op *op) {
+    Kind kind = op_kind(r->p, op);
+    bool joins = kind == KIND_FROM_CHUNKS && r->redo[r->root[op_inputs(r->plan, op)[0]]];
+    bool gathers = kind == KIND_ALL_GATHER || joins;
+    switch (r->how) {
+    case RECOMPUTE_FULL:
+    case RECOMPUTE_BLOCK: return true;
+    case RECOMPUTE_SELECTIVE: return is_cheap(r, op);
+    case RECOMPUTE_ATTENTION: return gathers || is_of_scores(r, op);
+    case RECOMPUTE_GATHERS: return gathers;
+    default: return false;
+    }
+}
+
+// A tensor may be written in place, as a product is that is summed over ranks before its bias is
+// added: what makes it are all its writers, if all others read it after the last.
+static void find_writers_in_place(Recomputation *r) {
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        bool forward = op_work(r->p, op)->phase == PHASE_FORWARD;
+        for (int k = 0; k < op->inputs; k++) {
+            int t = r->root[op_inputs(r->plan, op)[k]];
+            bool own = writes(r, op, t);
+            if (own ? r->first[t] == NONE || !forward : i < r->last[t]) r->first[t] = r->ops;
+        }
+        for (int o = 0; o < op->outputs; o++) {
+            int t = r->root[op_outputs(r->plan, op)[o]];
+            bool reads = false;
+            for (int k = 0; k < op->inputs; k++) reads |= r->root[op_inputs(r->plan, op)[k]] == t;
+            if (r->first[t] == NONE && !reads && forward)
+                r->first[t] = i;
+            else if (!reads)
+                r->first[t] = r->ops;
+        }
+    }
+    for (int t = 0; t < r->tensors; t++)
+        if (r->writer[t] == NONE && r->first[t] != NONE && r->first[t] < r->ops)
+            r->writer[t] = r->first[t];
 }
 
 static void find_touches(Recomputation *r) {
@@ -181,6 +249,7 @@ static void find_touches(Recomputation *r) {
     }
     for (int t = 0; t < r->tensors; t++)
         if (r->writer[t] == r->ops) r->writer[t] = NONE;  // by several
+    if (r->how == RECOMPUTE_BLOCK) find_writers_in_place(r);
 }
 
 // What is read by another segment, or by anything but forward and backward, is kept.
@@ -203,9 +272,14 @@ static Status choose(Recomputation *r) {
     keep_what_leaves(r, leaves);
     for (int i = 0; i < r->ops; i++) {
         const Op *op = &r->plan->ops[i];
-        bool redo = can_repeat(r, i) && (r->full || is_cheap(r, op));
+        bool redo = can_repeat(r, i) && is_chosen(r, op);
         for (int o = 0; o < op->outputs; o++) redo &= !leaves[r->root[op_outputs(r->plan, op)[o]]];
-        for (int o = 0; o < op->outputs && redo; o++) r->redo[op_outputs(r->plan, op)[o]] = 1;
+        for (int o = 0; o < op->outputs; o++) {
+            int t = op_outputs(r->plan, op)[o];
+            bool first = r->writer[r->root[t]] == i;
+            if (redo && first) r->redo[t] = 1;
+            if (!redo && !first) r->redo[r->root[t]] = 0;  // its last writers cannot be repeated
+        }
     }
     return OK;
 }
@@ -266,7 +340,7 @@ static Status repeat(Recomputation *r, int i, int before) {
     if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(r->p, &op));
     for (int o = 0; o < op.outputs; o++) {
         int t = op_outputs(r->plan, &op)[o];
-        TRY(add_tensor(r, t, NONE, &r->again[t]));
+        if (r->again[t] == NONE) TRY(add_tensor(r, t, NONE, &r->again[t]));
         operands[o] = r->again[t];
     }
     for (int k = 0; k < op.inputs; k++)
@@ -306,14 +380,29 @@ static int ascending(const void *left, const void *right) {
 
 static void need(Recomputation *r, int root, int *count) {
     if (!r->redo[root] || r->done[r->writer[root]]) return;
-    r->done[r->writer[root]] = 1;
-    r->list[(*count)++] = r->writer[root];
+    for (int i = r->writer[root]; i <= r->last[root]; i++) {
+        if (r->done[i] || !writes(r, &r->plan->ops[i], root)) continue;
+        r->done[i] = 1;
+        r->list[(*count)++] = i;
+    }
+}
+
+// The rest of the forward of that operation's segment and micro-batch, wanted or not.
+static void need_segment(Recomputation *r, int of, int *count) {
+    const Op *like = &r->plan->ops[of];
+    for (int i = 0; i < r->ops; i++) {
+        const Op *op = &r->plan->ops[i];
+        if (r->segment[i] == r->segment[of] && op->shard == like->shard &&
+            op->micro_batch == like->micro_batch && op->outputs)
+            need(r, r->root[op_outputs(r->plan, op)[0]], count);
+    }
 }
 
 // Before operation `before`, repeat what makes this tensor, in the order of the forward.
 static Status make_again(Recomputation *r, int root, int before) {
     int count = 0;
     need(r, root, &count);
+    if (count && r->how == RECOMPUTE_BLOCK) need_segment(r, r->list[0], &count);
     for (int i = 0; i < count; i++) {
         const Op *op = &r->plan->ops[r->list[i]];
         for (int k = 0; k < op->inputs; k++) need(r, r->root[op_inputs(r->plan, op)[k]], &count);
@@ -344,18 +433,19 @@ static Status init(Recomputation *r, const Model *m) {
     int n = r->tensors + 1;
     r->root = ARENA_NEW(a, int32_t, n);
     r->writer = ARENA_NEW(a, int32_t, n);
+    r->first = ARENA_NEW(a, int32_t, n);
     r->last = ARENA_NEW(a, int32_t, n);
     r->redo = ARENA_NEW(a, uint8_t, n);
     r->needed = ARENA_NEW(a, uint8_t, n);
     r->again = ARENA_NEW(a, int32_t, n);
     r->done = ARENA_NEW(a, uint8_t, r->ops + 1);
     r->list = ARENA_NEW(a, int32_t, r->ops + 1);
-    if (!r->root || !r->writer || !r->last || !r->redo || !r->needed || !r->again || !r->done ||
-        !r->list)
+    if (!r->root || !r->writer || !r->first || !r->last || !r->redo || !r->needed || !r->again ||
+        !r->done || !r->list)
         FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", r->ops);
     for (int t = 0; t < r->tensors; t++) {
         r->root[t] = program_root(r->p, t);
-        r->writer[t] = r->last[t] = r->again[t] = NONE;
+        r->writer[t] = r->first[t] = r->last[t] = r->again[t] = NONE;
     }
     find_touches(r);
     return find_segments(r, m);
@@ -375,7 +465,7 @@ Status recompute_apply(Program *p, const Model *m, Recompute how) {
     if (how == RECOMPUTE_NONE) return OK;
     Recomputation r = {.p = p,
                        .plan = &p->plans[step],
-                       .full = how == RECOMPUTE_FULL,
+                       .how = how,
                        .tensors = p->tensor_count,
                        .ops = p->plans[step].op_count};
     Status s = apply(&r, m);

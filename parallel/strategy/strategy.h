@@ -19,7 +19,11 @@ typedef enum {
 } Compress;
 
 // What the backward computes again instead of keeping it, in the order of the words of --recompute.
-typedef enum { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL } Recompute;
+// clang-format off
+typedef enum { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL, RECOMPUTE_ATTENTION,
+               RECOMPUTE_GATHERS, RECOMPUTE_BLOCK, RECOMPUTE_COUNT } Recompute;
+// clang-format on
+extern const char *const recompute_words[RECOMPUTE_COUNT];
 
 // How ranks that have a part of every sequence attend to all of it, in the order of the words of
 // --cp-kind: keys and values go around, or ranks take heads of all positions instead.
@@ -99,8 +103,10 @@ Status expert_split(Program *p, bool wide) MUST_USE;
 // Let the backward of the step compute activations again, just before it reads them, instead of
 // keeping them from the forward: of each segment of the network (a block, or what lies between
 // two; without blocks about sqrt(n) segments of n layers) all but what other segments read, or with
-// `selective` only what is cheap, with no products, from what is there anyway. New operations have
-// phase and flag "recompute". For any program of the model before gradients are joined.
+// `selective` only what is cheap, with no products, from what is there anyway; with `gathers` only
+// what sequence parallelism gathered, and with `attention` the scores of unfused attention, too,
+// Megatron-LM's selective. `block`, its full, repeats all of a segment's forward. New operations
+// have phase and flag "recompute". For any program of the model before gradients are joined.
 Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 
 // ZeRO (Rajbhandari et al., 2020), the stage that the options say, in flat shards of blocks of
