@@ -90,44 +90,6 @@ static Status print_plan(const JobOptions *options, const char *class, PrintPlan
     return s;
 }
 
-// When rank 0 began its first training step; empty when it began none. What is known of it is the
-// monotonic clock, which is compared with the time of day now.
-static void set_started(Report *r, const RunShared *shared) {
-    const Timeline *t = &shared->results[0].timeline;
-    for (int i = 0; i < t->step_count && !*r->started; i++) {
-        int64_t began_ns = shared->origin_ns + t->steps[i].start_ps / 1000;
-        if (t->steps[i].rows) clock_print_utc(r->started, clock_utc_ns() - (clock_ns() - began_ns));
-    }
-}
-
-// The report of a finished run; arrays are in the arena.
-static Status make_report(Report *r, Arena *a, const Job *job, const Training *t) {
-    int ranks = job->options.spec.ranks;
-    const Program **programs = ARENA_NEW(a, const Program *, ranks);
-    const Timeline **timelines = ARENA_NEW(a, const Timeline *, ranks);
-    MemoryUse *memory = ARENA_NEW(a, MemoryUse, ranks);
-    if (!programs || !timelines || !memory) FAIL(ERR_MEMORY, "out of memory for the report");
-    for (int i = 0; i < ranks; i++) {
-        programs[i] = job_program(job, i);
-        timelines[i] = &t->shared->results[i].timeline;
-    }
-    TRY(report_from_timelines(r, a, programs, timelines, ranks));
-    for (int i = 0; i < ranks; i++) {
-        memory[i] = r->memory[i];
-        memory[i].unplanned = t->shared->results[i].unplanned_bytes;
-    }
-    r->memory = memory;
-    r->run = job->options.info;
-    r->run.disturbed = t->shared->results[0].disturbed;
-    r->evaluations = t->shared->results[0].evaluations;
-    r->evaluation_count = t->shared->results[0].evaluation_count;
-    set_started(r, t->shared);
-    r->wall_s = (double)t->wall_ns * 1e-9;
-    r->parameters_hash = t->shared->results[0].parameters_hash;
-    host_info_read(&r->machine);
-    return OK;
-}
-
 // Figures of this run. What could not be drawn is reported on standard error.
 static Status draw(const TrainOptions *o, const Report *r, Log *l) {
     const FigureOptions figures = {.directory = o->plot,
@@ -156,7 +118,7 @@ static Status draw(const TrainOptions *o, const Report *r, Log *l) {
 static Status report(const TrainOptions *o, const Job *job, const Training *t, Log *l) {
     Arena a = {0};
     Report r;
-    Status s = make_report(&r, &a, job, t);
+    Status s = launch_report(&r, &a, job, t);
     if (s == OK && o->report) s = report_write(&r, o->report);
     if (s == OK && o->json) s = report_write_json(&r, stdout);
     if (s == OK && o->csv) report_write_csv(&r, stdout);

@@ -3,6 +3,7 @@
 #ifndef PARALLEL_RUN_LAUNCH_H
 #define PARALLEL_RUN_LAUNCH_H
 
+#include "core/report/report.h"
 #include "parallel/run/rank.h"
 
 typedef struct {
@@ -20,6 +21,9 @@ Status launch_run(Training *out, const Job *job, const RunHooks *hooks) MUST_USE
 // ERR_FAILED when the run stopped because a loss or a weight was no longer a finite number: which,
 // in which step, what may help, and what --save wrote.
 Status launch_check_divergence(const Training *t, const Job *job) MUST_USE;
+
+// The report of a finished run; arrays are in the arena, and borrowed from the run.
+Status launch_report(Report *r, Arena *a, const Job *job, const Training *t) MUST_USE;
 void launch_finish(Training *t);  // safe on a zeroed Training
 
 #endif
