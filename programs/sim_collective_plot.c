@@ -3,7 +3,9 @@
 #include "programs/sim_collective_internal.h"
 #include "programs/sim_figures.h"
 #include "sim/nccl_model.h"
+#include "viz/alpha_beta.h"
 #include "viz/collective_chart.h"
+#include "viz/residuals.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +69,29 @@ static Status fill_chart(CollectiveChart *c, Arena *a, const CollectivePlot *p) 
     return add_algorithms(c, a, p);
 }
 
+// How far the model, and the line through the table, are from it.
+static Status plot_residuals(const FigureOptions *o, FigureNotes *notes, Arena *a,
+                             const CollectiveChart *c) {
+    char what[128];
+    AlphaBeta fit;
+    double *line = ARENA_NEW(a, double, c->count);
+    if (!line) FAIL(ERR_MEMORY, "out of memory for %d sizes", c->count);
+    snprintf(what, sizeof what, "%s on %d devices of %s", c->run->run.model, c->run->run.ranks,
+             o->platform);
+    TRY(alpha_beta_fit(&fit, c->bytes, c->measured_us, c->count));
+    for (int i = 0; i < c->count; i++) line[i] = fit.alpha_us + c->bytes[i] / fit.beta;
+    const Residuals r = {
+        .run = c->run,
+        .what = what,
+        .table = c->table,
+        .bytes = c->bytes,
+        .measured = c->measured_us,
+        .count = c->count,
+        .series = {{"model of NCCL", c->chosen.us}, {"alpha + bytes / beta", line}},
+        .series_count = 2};
+    return figures_residuals(o, &r, notes);
+}
+
 Status sim_collective_plot(const Sim *s, const CollectivePlot *p) {
     FigureOptions o = sim_figures_options(s, p->machine);
     FigureNotes notes = {0};
@@ -81,5 +106,8 @@ Status sim_collective_plot(const Sim *s, const CollectivePlot *p) {
              p->machine->device.name);
     run.machine.load = (double)NAN;
     TRY(fill_chart(&chart, s->arena, p));
-    return sim_figures_end(s, &o, &notes, figures_collective(&o, &chart, &notes));
+    Status status = figures_collective(&o, &chart, &notes);
+    if (status == OK && chart.measured_us && notes.written)
+        status = plot_residuals(&o, &notes, s->arena, &chart);
+    return sim_figures_end(s, &o, &notes, status);
 }

@@ -63,6 +63,7 @@ Status sim_output_figures(const Sim *s) {
     f.preview = NULL;
     if (status == OK && o->plot && s->measured_count) status = figures_parity(&f, &notes);
     if (status == OK && o->plot) status = figures_breakdown(&f, &notes);
+    if (status == OK && o->plot && s->done > 1) status = figures_laws(&f, &notes);
     if (status == OK && o->plot) status = sim_figures_roofline(s, &f, &notes);
     if (status == OK && o->plot) status = figures_remove_stale(&f, &notes);
     for (int i = 0; i < notes.count; i++) log_say(s->log, LOG_NOTE, "%s", notes.lines[i]);

@@ -9,6 +9,6 @@
 void caption_job(FILE *out, const FigureOptions *o, const Report *run);
 void caption_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
 const char *caption_rank(const FigureOptions *o);    // "rank" or "GPU", to which an s is added
-void caption_ranks(FILE *out, const FigureOptions *o, int count);    // "1 rank", "8 GPUs"
+void caption_ranks(FILE *out, const FigureOptions *o, int count);  // "1 rank", "8 GPUs"
 
 #endif

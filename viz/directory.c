@@ -88,9 +88,9 @@ static Status remove_files(int *removed, const char *directory, const char *name
 }
 
 Status figures_remove_stale(const FigureOptions *o, FigureNotes *notes) {
-    static const char *const figures[] = {"breakdown", "collective", "efficiency", "layout",
-                                          "learning",  "memory",     "parity",     "roofline",
-                                          "scaling",   "sweep",      "throughput", "tornado"};
+    static const char *const figures[] = {
+        "breakdown", "collective", "efficiency", "laws",    "layout", "learning",   "memory",
+        "parity",    "residuals",  "roofline",   "scaling", "sweep",  "throughput", "tornado"};
     // The .json last: while it is there, the rest can still be recognised.
     static const char *const all[] = {"svg", "png", "pdf", "eps", "gp", "dat", "json", NULL};
     static const char *const others[] = {"png", "pdf", "eps", NULL};

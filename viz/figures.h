@@ -57,6 +57,10 @@ typedef struct {
 // throughput.*, efficiency.* and, side by side, scaling.*: for at least two world sizes.
 Status figures_scaling(const FigureOptions *o, FigureNotes *notes) MUST_USE;
 
+// laws.*: Amdahl, Gustafson and the universal scalability law (viz/law.h) through the throughputs
+// of the world sizes, and their errors. It has no preview.
+Status figures_laws(const FigureOptions *o, FigureNotes *notes) MUST_USE;
+
 // parity.*: where a world size was both simulated and measured.
 Status figures_parity(const FigureOptions *o, FigureNotes *notes) MUST_USE;
 
