@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // sim: completed messages per second of CPU time for an all-reduce and for an all-to-all that are
 // simulated message by message, and the memory it takes; executions of operations per second for a
-// pipeline of which every rank is simulated; and events per second of the engine alone, with some
-// number of them pending.
+// pipeline of which every rank is simulated; events per second of the engine alone, with some
+// number of them pending; and what bounds these: how long a load takes that the one before it
+// decides, from so much memory. The figures, and what they say, are in docs/validation.md.
 #include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/base/statistics.h"
@@ -10,6 +11,7 @@
 #include "core/cli/option.h"
 #include "core/platform/machine.h"
 #include "sim/job.h"
+#include "sim/network_internal.h"
 #include "sim/rank_progress.h"
 #include "sim/transfer.h"
 
@@ -168,6 +170,18 @@ static Status perform(World *w) {
     return engine_run(&w->engine);
 }
 
+// What is kept of each member, whatever it does; without the heads of the engine's lists.
+static double bytes_per_rank(const World *w) {
+    const Network *n = &w->network;
+    double flow = sizeof *n->flows + sizeof *n->flow_sharing + 2 * sizeof(int32_t);
+    double link = sizeof *n->links + sizeof *n->link_sharing + 2 * sizeof(int32_t);
+    double event = sizeof *w->engine.nodes;
+    int ranks = w->call.what.ranks;
+    return sizeof *w->transfers.items->members + (n->flow_count * flow + n->link_count * link +
+                                                  (w->engine.node_count - ENGINE_LISTS) * event) /
+                                                     ranks;
+}
+
 static Status measure_collective(Table *t, World *w, const BenchOptions *o, double *seconds) {
     int64_t repeats = 0, messages = 0;
     for (int64_t round = 0; round < o->rounds; round++) {
@@ -186,15 +200,24 @@ static Status measure_collective(Table *t, World *w, const BenchOptions *o, doub
     table_cell(t, "%.2f", (double)messages / median / 1e6);
     table_cell(t, "%.2f", (double)messages / seconds[o->rounds - 1] / 1e6);
     table_cell(t, "%.2f", (double)messages / seconds[0] / 1e6);
+    table_cell(t, "%.0f", median / (double)messages * 1e9);
+    table_cell(t, "%.0f", bytes_per_rank(w));
     table_cell(t, "%.1f", peak_mib());
     return OK;
 }
 
 static Status bench_collectives(const BenchOptions *o, CollectiveKind kind, const IntList *ranks,
                                 double *seconds, Arena *a) {
-    const TableColumn columns[] = {
-        {collective_name(kind), true}, {"messages", true}, {"times", true}, {"s", true},
-        {"M messages/s", true},        {"least", true},    {"most", true},  {"peak MiB", true}};
+    const TableColumn columns[] = {{collective_name(kind), true},
+                                   {"messages", true},
+                                   {"times", true},
+                                   {"s", true},
+                                   {"M messages/s", true},
+                                   {"least", true},
+                                   {"most", true},
+                                   {"ns each", true},
+                                   {"B a rank", true},
+                                   {"peak MiB", true}};
     Table t;
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int i = 0; i < ranks->count; i++) {
@@ -338,6 +361,51 @@ static Status bench_engine(const BenchOptions *o, double *seconds, Arena *a) {
     return table_print(stdout, &t, TABLE_TEXT);
 }
 
+// Lines of a cache in one random cycle (Sattolo): each says which is the next.
+typedef struct {
+    int64_t next;
+    char rest[56];
+} Line;
+enum { LOADS = 4000000 };
+
+static Status measure_loads(double *seconds, int64_t rounds, int64_t lines) {
+    Rng rng;
+    Line *all = malloc((size_t)lines * sizeof *all);
+    if (!all) FAIL(ERR_MEMORY, "out of memory for %lld lines", (long long)lines);
+    rng_init(&rng, 1, RNG_TEST, 0, 0);
+    for (int64_t i = 0; i < lines; i++) all[i].next = i;
+    for (int64_t i = lines - 1; i > 0; i--) {
+        int64_t other = rng_below(&rng, (uint32_t)i), next = all[i].next;
+        all[i].next = all[other].next;
+        all[other].next = next;
+    }
+    int64_t at = 0;
+    for (int64_t r = 0; r < rounds; r++) {
+        int64_t start = clock_thread_cpu_ns();
+        for (int i = 0; i < LOADS; i++) at = all[at].next;
+        seconds[r] = seconds_since(start);
+    }
+    free(all);
+    if (at < 0) FAIL(ERR_FAILED, "a line that is not there");  // the loads are needed
+    return OK;
+}
+
+static Status bench_loads(const BenchOptions *o, double *seconds, Arena *a) {
+    static const TableColumn columns[] = {
+        {"memory KiB", true}, {"ns a load", true}, {"least", true}, {"most", true}};
+    Table t;
+    table_init(&t, a, columns, sizeof columns / sizeof *columns);
+    for (int64_t kib = 16; kib <= 16384; kib *= 4) {
+        TRY(measure_loads(seconds, o->rounds, kib * 1024 / (int64_t)sizeof(Line)));
+        double median = statistics_spread(seconds, (int)o->rounds).median;
+        table_cell(&t, "%lld", (long long)kib);
+        table_cell(&t, "%.1f", median / LOADS * 1e9);
+        table_cell(&t, "%.1f", seconds[0] / LOADS * 1e9);
+        table_cell(&t, "%.1f", seconds[o->rounds - 1] / LOADS * 1e9);
+    }
+    return table_print(stdout, &t, TABLE_TEXT);
+}
+
 static Status bench(const BenchOptions *o, Arena *a) {
     double *seconds = ARENA_NEW(a, double, o->rounds);
     if (!seconds) FAIL(ERR_MEMORY, "out of memory for %lld rounds", (long long)o->rounds);
@@ -348,6 +416,8 @@ static Status bench(const BenchOptions *o, Arena *a) {
     TRY(bench_pipelines(o, seconds, a));
     printf("\n");
     TRY(bench_engine(o, seconds, a));
+    printf("\n");
+    TRY(bench_loads(o, seconds, a));
     printf("\nmedian, least and most of %lld measurements; times: collectives in one measurement\n",
            (long long)o->rounds);
     return OK;
