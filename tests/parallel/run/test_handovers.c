@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Products of data, tensor and pipeline parallelism whose ranks are late at random: before they
+// Products of all degrees whose ranks are late at random: before they
 // execute an operation, before they read what a peer has, after they have written, before they wake
 // who waits. Losses, norms and weights are those of ranks in lockstep.
 #include "parallel/strategy/pipeline_schedule.h"
@@ -8,7 +8,9 @@
 #include "tests/support/training.h"
 
 typedef struct {
-    int data, tensor, pipe;
+    int data, tensor, pipe, context, experts;
+    bool sequence;
+    ContextKind kind;
     int zero;
     Recompute recompute;
     OptionForm schedule;
@@ -24,7 +26,11 @@ static JobOptions options_of(const Product *d, CommKind kind) {
     if (d->pipe > 1) o.spec.strategy.schedule = d->schedule;
     o.spec.mesh.tensor = d->tensor;
     o.spec.mesh.pipe = d->pipe;
-    o.spec.ranks = d->data * d->tensor * d->pipe;
+    o.spec.mesh.context = d->context;
+    o.spec.strategy.context = d->kind;
+    o.spec.strategy.experts = d->experts;
+    o.spec.strategy.sequence_parallel = d->sequence;
+    o.spec.ranks = d->data * d->tensor * d->pipe * (d->context ? d->context : 1);
     o.spec.batch = 48;
     o.spec.micro_batches = 4;
     o.steps = 6;
@@ -92,4 +98,23 @@ START_TEST(late_ranks_of_a_gpt_change_nothing) {
 }
 END_TEST
 
-SUITE("handovers", late_ranks_of_a_product_change_nothing, late_ranks_of_a_gpt_change_nothing)
+// Keys and values go around, heads and tokens are exchanged, and positions gathered.
+START_TEST(late_ranks_of_sequences_and_experts_change_nothing) {
+    static const Product products[] = {
+        {.data = 1, .tensor = 1, .pipe = 1, .context = 3},
+        {.data = 1, .tensor = 2, .pipe = 1, .context = 2, .sequence = true},
+        {.data = 1, .tensor = 1, .pipe = 2, .context = 2, .kind = CONTEXT_ALL_TO_ALL},
+        {.data = 2, .tensor = 2, .pipe = 1, .experts = 2, .zero = 1},
+        {.data = 2, .tensor = 1, .pipe = 1, .context = 2, .experts = 4, .zero = 2},
+        {.data = 2, .tensor = 1, .pipe = 2, .context = 2, .experts = 2, .zero = 1}};
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        Product d = products[i];
+        d.model = "mixtral:layers=2,hidden=8,heads=2,kv_heads=2,mlp=8,seq=12";
+        d.samples = "text:count=2000";
+        check(&d);
+    }
+}
+END_TEST
+
+SUITE("handovers", late_ranks_of_a_product_change_nothing, late_ranks_of_a_gpt_change_nothing,
+      late_ranks_of_sequences_and_experts_change_nothing)
