@@ -73,13 +73,12 @@ static void print_schedule(char out[VALUE], int value) {
 
 // The value of an option as it would be typed.
 static void print_value(char out[VALUE], AdviseChoice c, AdviseOption o) {
-    static const char *const recompute[] = {"none", "selective", "full"};
     int value = value_of(c, o);
     JobSpec s;
     advise_job(&s, c.of, c.candidate);
     switch (o) {
     case ADVISE_ZERO: snprintf(out, VALUE, value ? "%d" : "no", value); break;
-    case ADVISE_RECOMPUTE: snprintf(out, VALUE, "%s", recompute[value]); break;
+    case ADVISE_RECOMPUTE: snprintf(out, VALUE, "%s", recompute_words[value]); break;
     case ADVISE_SCHEDULE: print_schedule(out, value); break;
     case ADVISE_BUCKET:
         snprintf(out, VALUE, "%lld,%lld", (long long)s.strategy.bucket_bytes[0] / 1024,

@@ -154,7 +154,10 @@ static double gradients_s(const EstimateModel *m, const JobSpec *s) {
 }
 
 double estimate_model_step_ms(const EstimateModel *m, const JobSpec *s) {
-    static const double again[] = {0, 0.05, 1.0 / 3};
+    static const double again[RECOMPUTE_COUNT] = {[RECOMPUTE_SELECTIVE] = 0.05,
+                                                  [RECOMPUTE_FULL] = 1.0 / 3,
+                                                  [RECOMPUTE_ATTENTION] = 0.05,
+                                                  [RECOMPUTE_BLOCK] = 1.0 / 3};
     double stages = mesh_size(&s->mesh, MESH_PIPE);
     int tensor = mesh_size(&s->mesh, MESH_TENSOR), context = mesh_size(&s->mesh, MESH_CONTEXT);
     double more = 1 + again[s->strategy.recompute];

@@ -46,6 +46,23 @@ START_TEST(options_of_the_line_stay) {
 }
 END_TEST
 
+START_TEST(every_way_to_recompute_stays_and_is_named) {
+    static const char *const words[] = {"none",      "selective", "full",
+                                        "attention", "gathers",   "block"};
+    for (size_t how = 0; how < sizeof words / sizeof *words; how++) {
+        char field[64];
+        ck_assert_int_eq(command_run(&it,
+                                     "sim --advise --model gpt --gpus 2 --tp 2 --batch 4 "
+                                     "--recompute %s --json",
+                                     words[how]),
+                         0);
+        snprintf(field, sizeof field, "\"recompute\": \"%s\"", words[how]);
+        ck_assert_msg(strstr(it.out, field) != NULL, "%s: %.300s", field, it.out);
+        command_finish(&it);
+    }
+}
+END_TEST
+
 START_TEST(a_memory_in_which_nothing_fits_is_an_error_with_counts) {
     ck_assert_int_eq(command_run(&it, "sim --advise --model mlp --gpus 2 --memory 1MiB"), 2);
     ck_assert_ptr_nonnull(strstr(it.out, "weights and states alone are larger than the memory"));
@@ -92,5 +109,6 @@ START_TEST(the_map_has_the_best_of_each_pair_of_degrees) {
 END_TEST
 
 SUITE("sim_advise", the_advised_line_gives_the_promised_step, options_of_the_line_stay,
+      every_way_to_recompute_stays_and_is_named,
       a_memory_in_which_nothing_fits_is_an_error_with_counts,
       what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees)
