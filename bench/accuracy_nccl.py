@@ -3,11 +3,11 @@
 
 The error by the built-in platform, and after `sim --fit` has fitted at most six of its constants to
 the powers of two of a table (every second row where there are no others); and each number of A100
-and V100 in a node predicted from the other two. Printed: mean and largest error, simulated over
-measured less 1, of rows that were not fitted. Tables of machines for which no platform is built in
-are left out, and named.
+and V100 in a node predicted from the other two. Printed: mean, median and worst error, simulated
+over measured less 1, of rows that were not fitted. Tables of machines for which no platform is
+built in are left out, and named.
 """
-import collections, csv, json, os, pathlib, sys, tempfile
+import collections, csv, json, os, pathlib, statistics, sys, tempfile
 
 PLATFORMS = {'A100': 'dgx-a100', 'H100': 'dgx-h100', 'V100': 'dgx-v100'}
 
@@ -39,10 +39,11 @@ def others(errors):
 
 
 def words(errors):
+    """Mean, median and worst, in percent."""
     if not errors:
-        return f'{"-":>8} {"-":>8}'
+        return f'{"-":>6}{"-":>6}{"-":>6}'
     sizes = [abs(e) for e in errors]
-    return f'{100 * sum(sizes) / len(sizes):7.2f}% {100 * max(sizes):7.1f}%'
+    return ''.join(f'{100 * f(sizes):6.1f}' for f in (statistics.mean, statistics.median, max))
 
 
 def mean(errors):
@@ -83,8 +84,8 @@ def compare(sim, table, folder):
     sim.fit([table], table['platform'], fitted)
     after = sim.errors(table, fitted)
     all_before = [e for _, e in before]
-    print(f'{table["name"][:40]:<40} {table["nodes"]:>5} {len(before):>5} '
-          f'{words(all_before)} {words(others(after))}', flush=True)
+    print(f'{table["name"][:30]:<30} {table["platform"]:<8} {len(before):>5}'
+          f'{words(all_before)}{words(others(after))}', flush=True)
     return dict(table=table['name'], nodes=table['nodes'], unfitted=mean(all_before),
                 fitted=mean(others(after)))
 
@@ -96,7 +97,8 @@ def leave_one_out(sim, tables, folder):
         rest = [t for t in tables if t['platform'] == left['platform'] and t is not left]
         sim.fit(rest, left['platform'], fitted)
         errors = [e for _, e in sim.errors(left, fitted)]
-        print(f'{left["name"]:<40} {words(errors)}', flush=True)
+        print(f'{left["name"]:<30} {left["platform"]:<8} {len(errors):>5}{words(errors)}',
+              flush=True)
 
 
 def summary(rows):
@@ -117,8 +119,9 @@ def compare_all(options):
     sim, rows, skipped = Sim(options.runs), [], []
     with tempfile.TemporaryDirectory() as folder:
         own = list(traced(shared))
-        print(f'{"":<40} {"nodes":>5} {"rows":>5} {"unfitted":>8} {"worst":>8} '
-              f'{"fitted":>8} {"worst":>8}')
+        print(f'{"errors, %":<44}{"nothing fitted":>19}{"others of a fit":>18}')
+        columns = f'{"mean":>6}{"med.":>6}{"worst":>6}'
+        print(f'{"table":<30} {"machine":<8} {"rows":>5}{columns}{columns}')
         for table in own + list(swept(shared, folder)):
             if not table['platform'] or table['kind'] == 'sendrecv' or table.get('rows', 9) < 8:
                 skipped.append(table['name'])
@@ -130,3 +133,5 @@ def compare_all(options):
         leave_one_out(sim, own, folder)
     print()
     summary(rows)
+    print('fitted: constants of each machine (sim --fit), to the powers of two of each table and,\n'
+          'of numbers of devices, to the tables of the others; errors are of rows left out')
