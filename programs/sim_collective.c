@@ -52,9 +52,10 @@ Status sim_collective_check(const Sim *s) {
     const char *what = o->fit ? "--fit" : "--collective";
     if (job) FAIL(ERR_USAGE, "%s simulates no job: leave out --%s", what, job->name);
     static const char *const others[] = {
-        "trace",   "critical-path", "what-if", "ranks",    "link",       "dilate",
-        "preview", "report",        "csv",     "plain",    "print-plan", "print-memory",
-        "sweep",   "sensitivity",   "advise",  "topology", "jitter",     "straggler"};
+        "trace",  "critical-path", "what-if", "ranks",      "link",         "dilate", "preview",
+        "report", "csv",           "plain",   "print-plan", "print-memory", "sweep",  "sensitivity",
+        "advise", "topology",      "jitter",  "straggler",  "hierarchical"};
+    static const char *const networks[] = {"flow", "store-forward", "alpha-beta", "loggp"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
@@ -62,9 +63,9 @@ Status sim_collective_check(const Sim *s) {
     if (o->plot && o->fit) FAIL(ERR_USAGE, "--fit has no figure; leave out --plot");
     if (o->plot && o->gpus.count != 1)
         FAIL(ERR_USAGE, "--plot draws a collective on one number of devices; give --gpus one");
-    if (o->network == SIM_NETWORK_FLOW || o->network == SIM_NETWORK_STORE_FORWARD)
+    if (o->network > SIM_NETWORK_NCCL)
         FAIL(ERR_USAGE, "--collective prints NCCL's prices; --network %s has no table of its own",
-             o->network == SIM_NETWORK_FLOW ? "flow" : "store-forward");
+             networks[o->network - SIM_NETWORK_FLOW]);
     return OK;
 }
 

@@ -38,6 +38,8 @@ static const Option options[] = {
     {.name = "network", .kind = OPTION_CHOICE, AT(network), .marks = SIM_PLACE,
      .value = SIM_NETWORK_WORDS, .initial = "auto",
      .help = "communication of devices: by NCCL's model, or message by message"},
+    {.name = "hierarchical", .kind = OPTION_FLAG, AT(hierarchical), .marks = SIM_PLACE,
+     .help = "collectives over nodes go within nodes, then across; message by message"},
     {.name = "nccl-algo", .kind = OPTION_CHOICE, AT(nccl_algorithm), .marks = SIM_PLACE,
      .value = NCCL_ALGORITHM_WORDS, .initial = "auto",
      .help = "the algorithm that NCCL's model takes; auto: the fastest"},
@@ -171,10 +173,18 @@ static const OptionDetail details[] = {
      .text = "nccl: each collective takes what NCCL's own tuning model says of the platform, for "
              "the algorithm and protocol that NCCL would choose. flow: the messages of the "
              "schedule that --all-reduce names share the links. store-forward: a link carries them "
-             "one after another, each whole. auto: nccl where the platform has a section "
+             "one after another, each whole. alpha-beta, loggp: a formula for each collective, as "
+             "if it were alone; loggp needs `loggp` in the machine file. auto: nccl where the "
+             "platform has a section "
              "`collectives`, but flow with --link, with --all-reduce, and for ranks that were "
              "recorded on a described device.",
      .others = "nccl"},
+    {.topic = "hierarchical",
+     .text = "An all-reduce is a reduce-scatter in each node, an all-reduce of each share among "
+             "nodes, an all-gather in each node, all around rings; an all-gather and a "
+             "reduce-scatter are parts of that. It concerns groups that have as many members on "
+             "each of several nodes, and goes with --network flow, store-forward and the formulas.",
+     .others = "levels rails"},
     {.topic = "nccl-algo",
      .text = "As NCCL_ALGO does; collectives that do not have it keep theirs."},
     {.topic = "collective",

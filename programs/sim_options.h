@@ -32,6 +32,7 @@ typedef struct {
     int collective, network, nccl_algorithm, nccl_protocol, print_plan, color, verbose;
     int launch;   // SimLaunch
     int threads;  // 0: as many as cores
+    bool hierarchical;
     bool print_memory, print_mesh, explain, point, critical_path, sensitivity, advise, json, csv,
         plain, preview, require_plot;
     bool quiet, version, no_view;

@@ -50,12 +50,14 @@ Status sim_request_reports(Sim *s) {
 // that were recorded on a described device.
 static Status choose_network(Sim *s, bool emulated) {
     bool nccl = s->o->nccl_algorithm || s->o->nccl_protocol;
-    bool schedule = sim_given(s, "all-reduce");
+    bool hierarchical = s->o->hierarchical, schedule = sim_given(s, "all-reduce") || hierarchical;
     s->setting.network = (SimNetwork)s->o->network;
     s->setting.nccl_algorithm = (NcclAlgorithm)s->o->nccl_algorithm;
     s->setting.nccl_protocol = (NcclProtocol)s->o->nccl_protocol;
+    s->setting.levels = hierarchical;
     if (schedule && (nccl || s->o->network == SIM_NETWORK_NCCL))
-        FAIL(ERR_USAGE, "--all-reduce names a schedule of messages, %s NCCL's model; give one",
+        FAIL(ERR_USAGE, "--%s names a schedule of messages, %s NCCL's model; give one",
+             hierarchical ? "hierarchical" : "all-reduce",
              nccl ? "--nccl-algo and --nccl-proto are of" : "--network nccl is");
     if (s->o->network == SIM_NETWORK_AUTO && !nccl && (schedule || emulated))
         s->setting.network = SIM_NETWORK_FLOW;
@@ -82,6 +84,8 @@ static Status choose_place(Sim *s) {
                  dilate);
     }
     TRY(choose_network(s, recorded_on && host));
+    if (s->o->hierarchical && (!s->setting.devices || s->link))
+        FAIL(ERR_USAGE, "--hierarchical is of nodes of devices; give --gpus, and not --link");
     if (!s->setting.devices && (s->link || sim_given(s, "dilate")))
         FAIL(ERR_USAGE,
              "--link and --dilate are of devices, not of ranks that share a host; give --gpus");
@@ -231,6 +235,15 @@ static Status choose_topology(Sim *s) {
     return machine_take_node(&s->machine, &node);
 }
 
+// Before the first row: also of those whose one device sends nothing.
+static Status check_formula(const Sim *s) {
+    bool formula =
+        s->setting.network == SIM_NETWORK_ALPHA_BETA || s->setting.network == SIM_NETWORK_LOGGP;
+    if (!formula || s->job.spec.strategy.algorithm != ALGORITHM_CHAIN) return OK;
+    FAIL(ERR_USAGE, "a chain has no closed form, since sums and results pass each other on it; "
+                    "give --all-reduce direct or ring, or --network flow");
+}
+
 static Status choose_machine(Sim *s) {
     const SimOptions *o = s->o;
     const char *name = s->setting.devices ? s->platform : o->platform ? o->platform : "laptop";
@@ -249,6 +262,7 @@ static Status choose_machine(Sim *s) {
              name);
     TRY(choose_launch(s));
     TRY(choose_topology(s));
+    TRY(check_formula(s));
     if (s->link) TRY(link_model_parse(&s->setting.link, s->link));
     s->setting.machine = &s->machine;
     s->setting.recording = s->recorded ? &s->recording : NULL;
@@ -258,7 +272,7 @@ static Status choose_machine(Sim *s) {
 
 Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     SimJob base = s->job;
-    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 6);
+    RunSetting *settings = ARENA_NEW(s->arena, RunSetting, 7);
     char *dilate = arena_push(s->arena, UNITS_TEXT);
     if (!settings || !dilate) FAIL(ERR_MEMORY, "out of memory");
     snprintf(dilate, UNITS_TEXT, "%g", s->dilate);
@@ -269,6 +283,7 @@ Status sim_request_job(SimJob *out, const Sim *s, int ranks) {
     TRY(sim_noise_describe(settings, &out->setting_count, s));
     if (s->link) settings[out->setting_count++] = (RunSetting){"link", s->link};
     if (s->o->topology) settings[out->setting_count++] = (RunSetting){"topology", s->o->topology};
+    if (s->o->hierarchical) settings[out->setting_count++] = (RunSetting){"hierarchical", "yes"};
     if (s->dilate != 1) settings[out->setting_count++] = (RunSetting){"dilate", dilate};
     return OK;
 }

@@ -37,7 +37,12 @@ static void phrase_degrees(SweepPhrases *p, const JobSpec *s) {
 }
 
 static const char *algorithm_of(const Sweep *s) {
-    if (sim_setting_is_priced(s->setting)) return "NCCL";
+    const SimSetting *set = s->setting;
+    if (sim_setting_is_priced(set)) return "NCCL";
+    int ranks = s->jobs[s->size_count - 1].spec.ranks;
+    int per_node = set->machine->devices_per_node;
+    if (set->levels && ranks > per_node)
+        return ranks % per_node ? "hierarchical where nodes are full" : "hierarchical";
     return algorithm_name(s->jobs[s->size_count - 1].spec.strategy.algorithm);
 }
 
@@ -341,6 +346,12 @@ static void print_network(const Sweep *s) {
     if (set->network == SIM_NETWORK_STORE_FORWARD) {
         puts("network: links that carry whole messages one after another, store and forward,\n"
              "without NCCL's launches and protocols (docs/validation.md)");
+        return;
+    }
+    if (set->network == SIM_NETWORK_ALPHA_BETA || set->network == SIM_NETWORK_LOGGP) {
+        printf("network: a formula (%s) for each collective and message, as if it were\n"
+               "alone; without NCCL's launches and protocols (docs/formats.md)\n",
+               set->network == SIM_NETWORK_LOGGP ? "LogGP" : "alpha-beta");
         return;
     }
     puts("network: links only, without NCCL's launches, protocols and hierarchy: small\n"

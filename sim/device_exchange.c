@@ -96,10 +96,16 @@ static Status arrive_at_transfer(DeviceSimulation *s, int32_t i, int rank, const
                                    .element_bytes = dtype_bytes((Dtype)w->dtype),
                                    .devices = s->pending[i].ranks,
                                    .done = {s->actor, DEVICE_COLLECTIVE_ENDS, i, 0}};
-        TRY(transfer_begin(&s->transfers, &s->pending[i].transfer, &call));
+        s->pending[i].leveled = NONE;
+        if (s->network_of->levels)
+            TRY(leveled_transfer_begin(&s->levels, &s->pending[i].leveled, &call));
+        if (s->pending[i].leveled == NONE)
+            TRY(transfer_begin(&s->transfers, &s->pending[i].transfer, &call));
     }
-    return transfer_arrive(&s->transfers, s->pending[i].transfer, group_position(p, w->group, rank),
-                           0);
+    int member = group_position(p, w->group, rank);
+    if (s->pending[i].leveled != NONE)
+        return leveled_transfer_arrive(&s->levels, s->pending[i].leveled, member);
+    return transfer_arrive(&s->transfers, s->pending[i].transfer, member, 0);
 }
 
 // All members have come; the links of those that are simulated carry it.
@@ -107,11 +113,12 @@ static Status end_at_its_price(DeviceSimulation *s, int32_t i, int rank, const W
     const Program *p = device_program(s, rank);
     const PendingCollective *c = &s->pending[i];
     const Collective what = collective_work_collective(p, w);
-    TRY(priced_begin(&s->priced, &what, dtype_bytes((Dtype)w->dtype),
-                     priced_nodes(&s->priced, p, w->group, s->ranks[rank].number)));
+    const GroupSpread spread = priced_spread(&s->priced, p, w->group, s->ranks[rank].number);
+    TRY(priced_begin(&s->priced, &what, dtype_bytes((Dtype)w->dtype), &spread));
     for (int k = 0; k < c->left; k++)
         TRY(priced_add_member(&s->priced, s->ranks[c->ranks[k]].number));
-    for (int k = 0; k < c->left; k++) TRY(device_communicates(s, c->ranks[k], 1));
+    for (int k = 0; k < c->left && !s->priced.closed.model; k++)
+        TRY(device_communicates(s, c->ranks[k], 1));
     return priced_start(&s->priced, (Event){s->actor, DEVICE_ALL_END, i, 0});
 }
 
@@ -134,7 +141,8 @@ Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) {
 
 Status device_end_all(DeviceSimulation *s, int32_t i) {
     int members = s->pending[i].left;
-    for (int m = 0; m < members; m++) TRY(device_communicates(s, s->pending[i].ranks[m], -1));
+    for (int m = 0; m < members && !s->priced.closed.model; m++)
+        TRY(device_communicates(s, s->pending[i].ranks[m], -1));
     for (int m = 0; m < members; m++) TRY(device_end_collective(s, i, m));
     return OK;
 }

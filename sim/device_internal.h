@@ -8,6 +8,7 @@
 #ifndef SIM_DEVICE_INTERNAL_H
 #define SIM_DEVICE_INTERNAL_H
 
+#include "sim/levels.h"
 #include "sim/members.h"
 #include "sim/priced.h"
 #include "sim/rank_progress.h"
@@ -44,10 +45,10 @@ typedef struct {
 typedef struct {
     int32_t leader, lane, begun;  // the group's first member, lane, the sequence number there
     int32_t next;                 // of the same leader and lane, or of the unused ones; or NONE
-    int32_t transfer, arrived, left;
-    int64_t arrival_ps;  // of the last member
-    int32_t *ranks;      // owned: the members
-    int capacity;        // of ranks
+    int32_t transfer, leveled, arrived, left;  // leveled NONE: it does not go in levels
+    int64_t arrival_ps;                        // of the last member
+    int32_t *ranks;                            // owned: the members
+    int capacity;                              // of ranks
 } PendingCollective;
 
 typedef struct {
@@ -59,6 +60,7 @@ typedef struct {
     Network network;
     Topology topology;
     Transfers transfers;
+    LeveledTransfers levels;
     PricedNetwork priced;
     bool by_price;  // communication has a price; else messages go one by one
     ClassOrder *orders;
@@ -105,10 +107,8 @@ Status device_communicates(DeviceSimulation *s, int rank, int collectives) MUST_
 // A rank comes to a collective, on a lane that is busy with it from now on.
 Status device_arrive(DeviceSimulation *s, int rank, int op, int lane) MUST_USE;
 
-// A collective, by its index among the pending, ends at that member.
+// A collective, by its index among the pending, ends at that member; at all members.
 Status device_end_collective(DeviceSimulation *s, int32_t pending, int member) MUST_USE;
-
-// A collective ends at all members.
 Status device_end_all(DeviceSimulation *s, int32_t pending) MUST_USE;
 
 // A rank comes to its end of a message; the message leaves if the other end is there.

@@ -258,7 +258,8 @@ Status fold_init(Fold *f, Arena *a, const FoldInput *in) {
 static const char *find_refusal(const FoldInput *in, const TopologyOptions *network) {
     if (in->noise && in->noise->variation) return "computations jitter, each by itself";
     if (in->noise && in->noise->straggler_count) return "some of them are slower";
-    if (!network->pricing.constants) return "collectives go message by message";
+    bool priced = network->pricing.constants || network->closed.model;
+    if (!priced) return "collectives go message by message";
     return network->shared_rail ? "devices of a node share a rail" : NULL;
 }
 

@@ -80,6 +80,11 @@ static uint64_t mix_place(uint64_t hash, const Run *run) {
         if (t->node) hash = hash_bytes(hash, t->node, sizeof *t->node);
         if (t->fabric && t->fabric->kind != FABRIC_RAILS)
             hash = hash_bytes(hash, t->fabric, sizeof *t->fabric);
+        const ClosedForm *c = &t->closed;
+        if (c->model)
+            hash = hash_u64(hash_u64(hash_u64(hash, c->model), (uint64_t)c->overhead_ps),
+                            (uint64_t)c->gap_ps);
+        if (t->levels) hash = hash_u64(hash, 2);
         return mix_pricing(mix_link(mix_link(hash, &t->link), &t->rail), &t->pricing);
     }
     if (!run->host) return hash;
@@ -262,10 +267,14 @@ bool prediction_fits(const Prediction *p) {
 // --- predicting
 
 // A latency that becomes longer than time can tell is refused when the link is added.
+static void slow_down_time(int64_t *ps, int64_t thousandths) {
+    __int128 longer = (__int128)*ps * thousandths / 1000;
+    *ps = longer > INT64_MAX ? INT64_MAX : (int64_t)longer;
+}
+
 static void slow_down_link(LinkModel *l, int64_t thousandths) {
-    __int128 latency_ps = (__int128)l->latency_ps * thousandths / 1000;
     __int128 rate = (__int128)l->bytes_per_s * 1000 / thousandths;
-    l->latency_ps = latency_ps > INT64_MAX ? INT64_MAX : (int64_t)latency_ps;
+    slow_down_time(&l->latency_ps, thousandths);
     if (!l->bytes_per_s) return;
     l->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
 }
@@ -323,6 +332,8 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     if (slower) {
         slow_down_link(&topology.link, s->dilation);
         slow_down_link(&topology.rail, s->dilation);
+        slow_down_time(&topology.closed.overhead_ps, s->dilation);
+        slow_down_time(&topology.closed.gap_ps, s->dilation);
     }
     run->topology = &topology;
     if (!noise_is_none(&s->noise)) run->noise = &s->noise;

@@ -23,13 +23,16 @@
 #include "sim/topology.h"
 
 // How devices communicate. By NCCL's model where the machine has constants for it and no link is
-// given, else message by message, on links that messages share; or in the way that is named.
-#define SIM_NETWORK_WORDS "auto|nccl|flow|store-forward"
+// given, else message by message, on links that messages share; or in the way that is named: links
+// that store and forward, formulas (sim/closed_form.h).
+#define SIM_NETWORK_WORDS "auto|nccl|flow|store-forward|alpha-beta|loggp"
 typedef enum {
     SIM_NETWORK_AUTO,
     SIM_NETWORK_NCCL,
     SIM_NETWORK_FLOW,
-    SIM_NETWORK_STORE_FORWARD
+    SIM_NETWORK_STORE_FORWARD,
+    SIM_NETWORK_ALPHA_BETA,
+    SIM_NETWORK_LOGGP
 } SimNetwork;
 
 // Steps that are drawn from the recorded ones (sim/step_draws.h).
@@ -48,11 +51,12 @@ typedef struct {
     SimNetwork network;
     NcclAlgorithm nccl_algorithm;  // that NCCL's model may take; any: the fastest
     NcclProtocol nccl_protocol;
-    int64_t dilation;            // of all modelled times, in thousandths; 0: 1000
-    Noise noise;                 // of computations on devices
-    int steps;                   // simulated with jitter; 0: up to 64
-    const StepDraws *draws;      // of ranks of a host, as their recording has it; NULL: medians
-    bool unfolded;               // simulate all ranks with devices, also those that are alike
+    bool levels;             // collectives over nodes go within nodes, then across (sim/levels.h)
+    int64_t dilation;        // of all modelled times, in thousandths; 0: 1000
+    Noise noise;             // of computations on devices
+    int steps;               // simulated with jitter; 0: up to 64
+    const StepDraws *draws;  // of ranks of a host, as their recording has it; NULL: medians
+    bool unfolded;           // simulate all ranks with devices, also those that are alike
     const ProgramSet *programs;  // of a job on devices, as sim_job_step() makes them; borrowed, and
                                  // shared by threads. NULL: they are made
     bool unkept;                 // leave out Prediction.inputs, for which all programs are printed

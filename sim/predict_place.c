@@ -2,10 +2,18 @@
 // Where ranks are placed: nodes and links for those with devices, and whether a machine has them.
 #include "sim/predict_place.h"
 
+static ClosedModel closed_model(const SimSetting *s) {
+    return s->network == SIM_NETWORK_ALPHA_BETA ? CLOSED_ALPHA_BETA
+           : s->network == SIM_NETWORK_LOGGP    ? CLOSED_LOGGP
+                                                : CLOSED_NONE;
+}
+
 Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks) {
     const Machine *m = s->machine;
     *t = (TopologyOptions){.nodes = 1, .devices_per_node = ranks, .link = s->link};
     t->store_and_forward = s->network == SIM_NETWORK_STORE_FORWARD;
+    t->closed =
+        (ClosedForm){.model = closed_model(s), .overhead_ps = m->overhead_ps, .gap_ps = m->gap_ps};
     t->link.latency_ps /= 2;  // of each of the two hops
     if (!s->link.bytes_per_s && ranks == 1) t->link = (LinkModel){.bytes_per_s = 1};  // not used
     if (s->link.bytes_per_s || ranks == 1) return OK;
@@ -16,6 +24,8 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
                            .link = m->link,
                            .rail = m->rail,
                            .store_and_forward = t->store_and_forward,
+                           .closed = t->closed,
+                           .levels = s->levels,
                            .fabric = &m->fabric};
     if (!rails && ranks > machine_devices(m))
         FAIL(ERR_USAGE,
@@ -52,12 +62,9 @@ Status predict_place_devices(TopologyOptions *t, const SimSetting *s, int ranks)
     return OK;
 }
 
-static bool by_messages(const SimSetting *s) {
-    return s->network == SIM_NETWORK_FLOW || s->network == SIM_NETWORK_STORE_FORWARD;
-}
-
 bool sim_setting_is_priced(const SimSetting *s) {
-    return s->devices && !by_messages(s) && s->machine->has_collectives && !s->link.bytes_per_s;
+    bool may = s->network == SIM_NETWORK_AUTO || s->network == SIM_NETWORK_NCCL;
+    return s->devices && may && s->machine->has_collectives && !s->link.bytes_per_s;
 }
 
 static Status check_network(const SimSetting *s) {
@@ -67,15 +74,40 @@ static Status check_network(const SimSetting *s) {
                        : s->nccl_protocol             ? "--nccl-proto"
                                                       : NULL;
     if (!what) return OK;
-    if (!s->devices || s->link.bytes_per_s || by_messages(s))
+    if (!s->devices || s->link.bytes_per_s || s->network > SIM_NETWORK_NCCL)
         FAIL(ERR_USAGE,
              "%s: NCCL's model is of devices and of the platform's own links; give "
-             "--gpus, and neither --link nor --network flow or store-forward",
+             "--gpus, and neither --link nor another --network",
              what);
     FAIL(ERR_USAGE,
          "%s: the machine %s has no section `collectives`, which NCCL's model needs; "
          "give another --platform",
          what, s->machine->name);
+}
+
+// A formula knows a path within a node and one between two.
+static Status check_closed_form(const SimSetting *s) {
+    static const char *const names[] = {"", "alpha-beta", "loggp"};
+    const Machine *m = s->machine;
+    ClosedModel model = closed_model(s);
+    if (!model) return OK;
+    if (!s->devices)
+        FAIL(ERR_USAGE, "--network %s: ranks of a host share memory; give --gpus", names[model]);
+    if (model == CLOSED_LOGGP && !m->has_loggp)
+        FAIL(ERR_USAGE,
+             "--network loggp: the machine %s does not say its overhead and gap; add \"loggp: "
+             "{overhead: 1.5us, gap: 1us}\" to a machine file, or give --network alpha-beta",
+             m->name);
+    if (s->link.bytes_per_s) return OK;
+    const char *what = m->node.devices                  ? "the wires of a --topology"
+                       : m->mesh.devices                ? "a mesh of wires"
+                       : m->fabric.kind != FABRIC_RAILS ? fabric_name(&m->fabric)
+                                                        : NULL;
+    if (!what) return OK;
+    FAIL(ERR_USAGE,
+         "--network %s: a formula knows the links of devices and rails alone, and %s has %s; give "
+         "--network flow",
+         names[model], m->name, what);
 }
 
 // Messages of a collective that go one by one leave no record of what waited for what.
@@ -87,15 +119,16 @@ static Status check_critical(const SimSetting *s, int ranks) {
     if (!s->devices)
         FAIL(ERR_USAGE,
              "--critical-path is of devices: give --gpus instead of --ranks, or leave out --trace");
-    if (ranks == 1 || sim_setting_is_priced(s)) return OK;
+    if (ranks == 1 || sim_setting_is_priced(s) || closed_model(s)) return OK;
     FAIL(ERR_USAGE,
-         "--critical-path needs communication by NCCL's model: a --platform with a section "
-         "`collectives`, and neither --link nor --network flow");
+         "--critical-path needs communication by NCCL's model or a formula: a --platform with a "
+         "section `collectives` and neither --link nor --network flow, or --network alpha-beta");
 }
 
 Status predict_check_place(const SimSetting *s, int ranks) {
     TopologyOptions topology;
     TRY(check_network(s));
+    TRY(check_closed_form(s));
     TRY(check_critical(s, ranks));
     if (!s->devices && !noise_is_none(&s->noise))
         FAIL(ERR_USAGE, "--jitter and --straggler are of devices, not of ranks that share a host; "

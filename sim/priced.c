@@ -7,33 +7,60 @@
 
 #include <stdlib.h>
 
-Status priced_init(PricedNetwork *p, Network *n, const Topology *t, const NcclPricing *o) {
-    *p = (PricedNetwork){.network = n, .topology = t, .pricing = o};
+// Up and down, or over two rails, at the slower of both.
+static LinkModel path_of(const Network *n, int32_t first) {
+    const Link *link = &n->links[first];
+    return (LinkModel){link->bytes_per_s, 2 * link->latency_ps};
+}
+
+static const char *model_name(const PricedNetwork *p) {
+    static const char *const names[] = {"NCCL's model", "the alpha-beta model", "LogGP"};
+    return names[p->closed.model];
+}
+
+Status priced_init(PricedNetwork *p, Network *n, const Topology *t, const TopologyOptions *o) {
+    *p = (PricedNetwork){.network = n, .topology = t, .pricing = &o->pricing, .closed = o->closed};
+    p->closed.levels = o->levels;
     if (!topology_is_ports(t))
-        FAIL(ERR_USAGE, "NCCL's model knows the links of devices and rails alone, not a %s",
+        FAIL(ERR_USAGE, "%s knows the links of devices and rails alone, not a %s", model_name(p),
              t->node.devices ? "mesh of wires" : fabric_name(&t->fabric));
-    if (t->shared_rail) FAIL(ERR_USAGE, "NCCL's model knows no nodes whose devices share one rail");
+    if (t->shared_rail)
+        FAIL(ERR_USAGE, "%s knows no nodes whose devices share one rail", model_name(p));
+    p->closed.within = path_of(n, t->first_link);
+    if (t->nodes > 1) p->closed.across = path_of(n, t->first_rail);
     p->seen = calloc((size_t)t->nodes, sizeof *p->seen);
-    if (!p->seen) FAIL(ERR_MEMORY, "out of memory for %d nodes", t->nodes);
+    p->members = calloc((size_t)t->nodes, sizeof *p->members);
+    if (!p->seen || !p->members) FAIL(ERR_MEMORY, "out of memory for %d nodes", t->nodes);
     return OK;
 }
 
 void priced_finish(PricedNetwork *p) {
     free(p->uses);
     free(p->seen);
+    free(p->members);
     *p = (PricedNetwork){0};
 }
 
-int32_t priced_nodes(PricedNetwork *p, const Program *program, int group, int rank) {
-    int32_t nodes = 0;
+static int node_of(const PricedNetwork *p, const Program *program, int group, int rank, int i) {
+    return group_member(program, group, rank, i) / p->topology->devices_per_node;
+}
+
+GroupSpread priced_spread(PricedNetwork *p, const Program *program, int group, int rank) {
+    int32_t size = group_size(program, group);
+    GroupSpread spread = {0, 0, size};
     p->counts++;
-    for (int i = 0; i < group_size(program, group); i++) {
-        int device = group_member(program, group, rank, i);
-        int32_t *seen = &p->seen[device / p->topology->devices_per_node];
-        nodes += *seen != p->counts;
-        *seen = p->counts;
+    for (int i = 0; i < size; i++) {
+        int node = node_of(p, program, group, rank, i);
+        if (p->seen[node] != p->counts) p->members[node] = 0;
+        spread.nodes += p->seen[node] != p->counts;
+        p->seen[node] = p->counts;
+        if (++p->members[node] > spread.most) spread.most = p->members[node];
     }
-    return nodes;
+    for (int i = 0; i < size; i++) {
+        int32_t members = p->members[node_of(p, program, group, rank, i)];
+        if (members < spread.least) spread.least = members;
+    }
+    return spread;
 }
 
 static void dilate(NcclPrice *price, int64_t thousandths) {
@@ -44,18 +71,30 @@ static void dilate(NcclPrice *price, int64_t thousandths) {
     price->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
 }
 
+// What takes so long and no links: no bytes flow at the end of it.
+static NcclPrice price_of_time(int64_t ps) {
+    return (NcclPrice){.latency_ps = ps, .bytes_per_s = 1};
+}
+
 Status priced_begin(PricedNetwork *p, const Collective *what, int64_t element_bytes,
-                    int32_t nodes) {
+                    const GroupSpread *spread) {
+    p->count = 0;
+    if (p->closed.model) {
+        int64_t ps;
+        TRY(closed_form_collective(&ps, &p->closed, what, element_bytes, spread));
+        p->price = price_of_time(ps);
+        p->bytes = 0;
+        return OK;
+    }
     const NcclCall call = {.kind = what->kind,
                            .bytes = what->ranks > 1 ? what->elements * element_bytes : 0,
                            .ranks = what->ranks,
-                           .nodes = nodes,
+                           .nodes = spread->nodes,
                            .algorithm = p->pricing->algorithm,
                            .protocol = p->pricing->protocol};
     TRY(nccl_price(&p->price, p->pricing->constants, &call));
     dilate(&p->price, p->pricing->dilation);
     p->bytes = call.bytes;
-    p->count = 0;
     return OK;
 }
 
@@ -67,6 +106,7 @@ static void add_pair(PricedNetwork *p, int32_t first, int device, int32_t weight
 }
 
 Status priced_add_member(PricedNetwork *p, int device) {
+    if (p->closed.model) return OK;
     TRY(ARRAY_RESERVE(p->uses, p->capacity, p->count + 4));
     add_pair(p, p->topology->first_link, device, p->price.port_weight);
     add_pair(p, p->topology->first_rail, device, p->price.rail_weight);
@@ -81,6 +121,11 @@ Status priced_start(PricedNetwork *p, Event done) {
 Status priced_message(PricedNetwork *p, int source, int destination, bool across, int64_t bytes,
                       Event done) {
     NcclPrice price;
+    int64_t ps;
+    if (p->closed.model) {
+        TRY(closed_form_message(&ps, &p->closed, bytes, across));
+        return network_start_wide(p->network, NULL, 0, 0, 1, ps, done);
+    }
     int32_t first = across ? p->topology->first_rail : p->topology->first_link;
     TRY(nccl_price_message(&price, p->pricing->constants, bytes, across));
     dilate(&price, p->pricing->dilation);

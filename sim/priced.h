@@ -3,7 +3,8 @@
 // message (sim/transfer.h). From its last member's arrival on, a collective takes its latency; then
 // its bytes go as one flow over the links of all members, each with its part, at the price's
 // bandwidth, or less where others use the same links. All members end at that instant. Alone, it
-// takes its price to the picosecond.
+// takes its price to the picosecond. A closed form (sim/closed_form.h) is a latency without bytes,
+// and shares nothing.
 #ifndef SIM_PRICED_H
 #define SIM_PRICED_H
 
@@ -15,26 +16,28 @@ typedef struct {
     Network *network;  // borrowed, like the others
     const Topology *topology;
     const NcclPricing *pricing;
-    NetworkUse *uses;  // owned: the links of the collective that begins
+    ClosedForm closed;  // instead of that, if it has a model
+    NetworkUse *uses;   // owned: the links of the collective that begins
     int count, capacity;
     NcclPrice price;  // of that
     int64_t bytes;
-    int32_t *seen;  // owned: per node, the last count that met it
+    int32_t *seen, *members;  // owned: per node, the last count that met it, and of how many
     int32_t counts;
 } PricedNetwork;
 
 // ERR_USAGE where nodes share a rail, or ports do not describe the network (topology_is_ports()):
 // the model does not know these.
-Status priced_init(PricedNetwork *p, Network *n, const Topology *t, const NcclPricing *o) MUST_USE;
+Status priced_init(PricedNetwork *p, Network *n, const Topology *t,
+                   const TopologyOptions *o) MUST_USE;
 void priced_finish(PricedNetwork *p);
 
-// On how many nodes the members of a rank's group are; rank r has device r.
-int32_t priced_nodes(PricedNetwork *p, const Program *program, int group, int rank);
+// How the members of a rank's group are spread over nodes; rank r has device r.
+GroupSpread priced_spread(PricedNetwork *p, const Program *program, int group, int rank);
 
 // All members of a collective have come: it begins, takes the links of one member after the other
 // (or of those that stand for all), and then its price, until `done` is delivered.
 Status priced_begin(PricedNetwork *p, const Collective *what, int64_t element_bytes,
-                    int32_t nodes) MUST_USE;
+                    const GroupSpread *spread) MUST_USE;
 Status priced_add_member(PricedNetwork *p, int device) MUST_USE;
 Status priced_start(PricedNetwork *p, Event done) MUST_USE;
 

@@ -7,6 +7,7 @@
 #include "core/plan/group.h"
 #include "parallel/strategy/collective_work.h"
 #include "parallel/strategy/traffic.h"
+#include "sim/levels.h"
 
 #include <math.h>
 
@@ -22,6 +23,7 @@ enum { SPANS = 4 };
 typedef struct {
     int class, group, count;
     int32_t nodes[SPANS], members[SPANS];  // members: of all groups that are on so many
+    int32_t each[SPANS];                   // so many members on each node; 0: they differ
 } Spans;
 
 enum { MESSAGE = COLLECTIVE_COUNT };  // a kind beside those of collectives
@@ -35,7 +37,9 @@ typedef struct {
     Known *known;
     const NcclPricing *pricing;  // without constants: message by message
     Spans *spans;                // [span_count] of groups whose members were counted
-    int32_t *seen, seens;        // [node] the last group that met it
+    bool levels;                 // those over nodes go in levels (sim/levels.h)
+    int32_t *seen, seens;        // [node] the last group that met it, and with how many members
+    int32_t *counts;
     int known_count, span_count, per_node, devices;
     int64_t messages;
 } Counting;
@@ -116,22 +120,31 @@ static void add_sends(SentBytes *out, Counting *c, int class, const Work *w) {
 
 // --- by NCCL's model
 
-static int32_t nodes_of_group(Counting *c, const Program *p, int group, int rank) {
-    int32_t nodes = 0;
+// How a rank's group is spread; *each: so many members on each node, 0 where they differ.
+static int32_t nodes_of_group(Counting *c, const Program *p, int group, int rank, int32_t *each) {
+    int32_t nodes = 0, most = 0, size = group_size(p, group);
     c->seens++;
-    for (int i = 0; i < group_size(p, group); i++) {
-        int32_t *seen = &c->seen[node_of(c, group_member(p, group, rank, i))];
-        nodes += *seen != c->seens;
-        *seen = c->seens;
+    for (int i = 0; i < size; i++) {
+        int node = node_of(c, group_member(p, group, rank, i));
+        bool met = c->seen[node] == c->seens;
+        c->counts[node] = met ? c->counts[node] + 1 : 1;
+        if (c->counts[node] > most) most = c->counts[node];
+        nodes += !met;
+        c->seen[node] = c->seens;
     }
+    *each = most * nodes == size ? most : 0;
     return nodes;
 }
 
-static void add_span(Spans *s, int32_t nodes, int32_t members) {
+static void add_span(Counting *c, Spans *s, const Program *p, int rank, int32_t members) {
     int i = 0;
-    while (i < s->count && s->nodes[i] != nodes) i++;
+    int32_t each, nodes = nodes_of_group(c, p, s->group, rank, &each);
+    while (i < s->count && (s->nodes[i] != nodes || s->each[i] != each)) i++;
     if (i == SPANS) i = SPANS - 1;
-    if (i == s->count) s->nodes[s->count++] = nodes;
+    if (i == s->count) {
+        s->nodes[i] = nodes;
+        s->each[s->count++] = each;
+    }
     s->members[i] += members;
 }
 
@@ -146,10 +159,9 @@ static const Spans *find_spans(Counting *c, int class, int group) {
     for (int r = 0; r < c->devices; r++) {
         if (c->classes[r] != class) continue;
         if (first == NONE) first = r;
-        if (group_position(p, group, r) == 0)
-            add_span(s, nodes_of_group(c, p, group, r), group_size(p, group));
+        if (group_position(p, group, r) == 0) add_span(c, s, p, r, group_size(p, group));
     }
-    if (!s->count) add_span(s, nodes_of_group(c, p, group, first), 1);  // first places elsewhere
+    if (!s->count) add_span(c, s, p, first, 1);  // first places elsewhere
     return s;
 }
 
@@ -162,13 +174,18 @@ static void add_price(SentBytes *out, const NcclPrice *price, double bytes) {
     out->between_nodes += rail;
 }
 
+static double members_of(const Spans *s) {
+    double all = 0;
+    for (int i = 0; i < s->count; i++) all += s->members[i];
+    return all;
+}
+
 static Status add_priced(SentBytes *out, Counting *c, int class, const Work *w) {
     Collective what = collective_work_collective(&c->set->programs[class], w);
     if (what.ranks < 2) return OK;
     const Spans *s = find_spans(c, class, w->group);
     double bytes = (double)what.elements * (double)dtype_bytes((Dtype)w->dtype);
-    double all = 0;
-    for (int i = 0; i < s->count; i++) all += s->members[i];
+    double all = members_of(s);
     for (int i = 0; i < s->count; i++) {
         NcclPrice price;
         const NcclCall call = {.kind = what.kind,
@@ -185,7 +202,30 @@ static Status add_priced(SentBytes *out, Counting *c, int class, const Work *w) 
 
 // --- all of it
 
+// *levelled: all groups of that number go in levels, and what they send is added.
+static void add_levels(SentBytes *out, Counting *c, int class, const Work *w, bool *levelled) {
+    const Collective what = collective_work_collective(&c->set->programs[class], w);
+    const Spans *s = find_spans(c, class, w->group);
+    const int64_t element_bytes = dtype_bytes((Dtype)w->dtype);
+    Level levels[LEVELS_MOST];
+    *levelled = true;
+    for (int i = 0; i < s->count; i++)
+        *levelled = *levelled && levels_of(levels, &what, s->nodes[i], s->each[i]);
+    for (int i = 0; i < s->count && *levelled; i++) {
+        int count = levels_of(levels, &what, s->nodes[i], s->each[i]);
+        double part = s->members[i] / members_of(s) * c->ranks[class] / c->devices;
+        for (int k = 0; k < count; k++) {
+            double bytes = part * collective_bytes_sent(&levels[k].what, 0, element_bytes);
+            out->within_node += levels[k].across ? 0 : bytes;
+            out->between_nodes += levels[k].across ? bytes : 0;
+        }
+    }
+}
+
 static void add_collective(SentBytes *out, Counting *c, int class, const Work *w) {
+    bool levelled = false;
+    if (c->levels) add_levels(out, c, class, w, &levelled);
+    if (levelled) return;
     double bytes = traffic_bytes(&c->set->programs[class], w, NONE) * c->ranks[class] / c->devices;
     double between = share_between(c, class, w);
     out->within_node += bytes * (1 - between);
@@ -222,6 +262,7 @@ Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set,
                           const TopologyOptions *place) {
     Counting c = {.set = set,
                   .pricing = &place->pricing,
+                  .levels = place->levels,
                   .per_node = place->devices_per_node,
                   .devices = program_set_ranks(set)};
     int most = count_communications(set) + 1;
@@ -230,7 +271,8 @@ Status sent_bytes_of_step(SentBytes *out, Arena *a, const ProgramSet *set,
     c.known = ARENA_NEW(a, Known, most);
     c.spans = ARENA_NEW(a, Spans, most);
     c.seen = ARENA_NEW(a, int32_t, c.devices / c.per_node + 1);
-    if (!ranks || !classes || !c.known || !c.spans || !c.seen)
+    c.counts = ARENA_NEW(a, int32_t, c.devices / c.per_node + 1);
+    if (!ranks || !classes || !c.known || !c.spans || !c.seen || !c.counts)
         FAIL(ERR_MEMORY, "out of memory for what a step sends");
     for (int r = 0; r < c.devices; r++) ranks[classes[r] = (int16_t)program_set_class(set, r)]++;
     c.ranks = ranks;

@@ -161,8 +161,10 @@ static Status init(DeviceSimulation *s, Arena *a, const TopologyOptions *topolog
     TRY(network_init(&s->network, &s->engine));
     if (topology) TRY(topology_init(&s->topology, &s->network, topology));
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
-    s->by_price = topology && topology->pricing.constants;
-    if (s->by_price) TRY(priced_init(&s->priced, &s->network, &s->topology, &topology->pricing));
+    if (topology && topology->levels)
+        TRY(leveled_transfers_init(&s->levels, &s->engine, &s->transfers, &s->topology));
+    s->by_price = topology && (topology->pricing.constants || topology->closed.model);
+    if (s->by_price) TRY(priced_init(&s->priced, &s->network, &s->topology, topology));
     s->lanes = s->o->costs[0]->program->lane_count;
     int slots = s->count * s->lanes;
     s->ranks = ARENA_NEW(a, DeviceRank, s->count);
@@ -194,6 +196,7 @@ static Status run(DeviceSimulation *s, Arena *a, const TopologyOptions *topology
 
 static void finish(DeviceSimulation *s) {
     priced_finish(&s->priced);
+    leveled_transfers_finish(&s->levels);
     transfers_finish(&s->transfers);
     network_finish(&s->network);
     engine_finish(&s->engine);

@@ -21,6 +21,7 @@
 
 #include "core/platform/fabric.h"
 #include "core/platform/machine.h"
+#include "sim/closed_form.h"
 #include "sim/nccl_model.h"
 #include "sim/network.h"
 
@@ -30,10 +31,12 @@ typedef struct {
     LinkModel rail;    // to the fabric and from it; not needed for one node
     bool shared_rail;  // one for all devices of a node, behind its switch; else one for each device
     bool store_and_forward;  // links carry one message after another (sim/network.h)
-    NcclPricing pricing;     // of communication; without constants it goes message by message
-    const NodeMesh *mesh;    // borrowed, like the next two; NULL: none, but a switch,
-    const NodeGraph *node;   // instead of a mesh, with adapters as rails; NULL: none
-    const Fabric *fabric;    // NULL: a network that never fills
+    NcclPricing pricing;     // of communication; without constants, and without a model of
+    ClosedForm closed;       // closed forms (whose paths are found here), message by message
+    bool levels;  // collectives over nodes go in levels (sim/levels.h); not by NCCL's model
+    const NodeMesh *mesh;   // borrowed, like the next two; NULL: none, but a switch,
+    const NodeGraph *node;  // instead of a mesh, with adapters as rails; NULL: none
+    const Fabric *fabric;   // NULL: a network that never fills
 } TopologyOptions;
 
 typedef struct {

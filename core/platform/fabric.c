@@ -44,7 +44,9 @@ static Status get_mesh(NodeMesh *m, const YamlNode *n, int64_t devices) {
     reach(m, reached, 0);
     for (int d = 0; d < m->devices; d++) {
         int32_t wires = 0;
-        if (!reached[d]) YAML_FAIL(n, "mesh: no wires lead from device 0 to device %d", d);
+        if (!reached[d])
+            YAML_FAIL(n, "mesh: no wires lead from device 0 to device %d; add one, such as [0, %d]",
+                      d, d);
         for (int to = 0; to < m->devices; to++) wires += m->wires[d][to];
         if (wires > m->most_wires) m->most_wires = wires;
     }

@@ -69,10 +69,12 @@ typedef struct {
     NodeGraph node;  // or all of its wires, with which adapters are rails; not in files
     Fabric fabric;   // that network
     HostModel host;
-    bool has_collectives;       // the file has a section `collectives`
-    NcclConstants collectives;  // that section; without it all 0
-    bool is_calibrated;         // the file has a section `calibration`
-    Calibration calibration;    // that section; without it all 0
+    bool has_loggp;               // the file has a section `loggp`
+    int64_t overhead_ps, gap_ps;  // of it: a host's time for a message, the least between two
+    bool has_collectives;         // the file has a section `collectives`
+    NcclConstants collectives;    // that section; without it all 0
+    bool is_calibrated;           // the file has a section `calibration`
+    Calibration calibration;      // that section; without it all 0
 } Machine;
 
 // For messages and help; a test compares them with what is built in.

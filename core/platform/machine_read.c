@@ -255,11 +255,21 @@ static Status get_topology(Machine *m, int64_t *nodes, const YamlNode *machine, 
               fabric_name(&m->fabric), (long long)connected, (long long)devices);
 }
 
+// Overhead and gap of LogGP, whose latency and bandwidth are those of link and rail.
+static Status get_loggp(Machine *m, const YamlNode *n) {
+    m->has_loggp = n != NULL;
+    if (!n) return OK;
+    if (m->is_host) YAML_FAIL(n, "loggp: ranks on a host send no messages over a network");
+    TRY(yaml_check_keys(n, "overhead gap", ""));
+    TRY(get_duration(&m->overhead_ps, yaml_find(n, "overhead")));
+    return get_duration(&m->gap_ps, yaml_find(n, "gap"));
+}
+
 static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
     const char *version;
     TRY(yaml_expect(n, YAML_MAPPING));
     TRY(yaml_check_keys(n, "tandem name device",
-                        "nodes devices link rail topology host collectives calibration"));
+                        "nodes devices link rail topology host loggp collectives calibration"));
     TRY(yaml_get_string(&version, yaml_find(n, "tandem")));
     if (strcmp(version, MACHINE_VERSION))
         YAML_FAIL(yaml_find(n, "tandem"), "expected \"%s\", found \"%.60s\"", MACHINE_VERSION,
@@ -292,6 +302,7 @@ static Status get_machine(Machine *m, Arena *a, const YamlNode *n) {
                   "%lld nodes need a rail to reach each other: add \"rail: {bandwidth: 25GB/s, "
                   "latency: 2us}\"",
                   (long long)nodes);
+    TRY(get_loggp(m, yaml_find(n, "loggp")));
     const YamlNode *collectives = yaml_find(n, "collectives");
     m->has_collectives = collectives != NULL;
     if (collectives) TRY(get_collectives(m, collectives));

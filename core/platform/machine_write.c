@@ -75,6 +75,12 @@ static void put_host(FILE *f, const HostModel *h) {
     fputc('\n', f);
 }
 
+static void put_loggp(FILE *f, const Machine *m) {
+    char overhead[UNITS_TEXT], gap[UNITS_TEXT];
+    fprintf(f, "loggp: {overhead: %s, gap: %s}\n", units_exact_duration(overhead, m->overhead_ps),
+            units_exact_duration(gap, m->gap_ps));
+}
+
 void machine_print(const Machine *m, FILE *f) {
     fputs("tandem: " MACHINE_VERSION "\nname: ", f);
     yaml_write_string(f, m->name);
@@ -84,6 +90,7 @@ void machine_print(const Machine *m, FILE *f) {
     put_link(f, "rail", &m->rail);
     fabric_write(f, &m->fabric, &m->mesh);
     if (m->is_host) put_host(f, &m->host);
+    if (m->has_loggp) put_loggp(f, m);
     if (m->has_collectives) nccl_constants_write(f, &m->collectives);
     if (m->is_calibrated) calibration_write(f, &m->calibration);
 }

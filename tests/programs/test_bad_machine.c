@@ -212,6 +212,28 @@ START_TEST(devices_that_cannot_reach_each_other_are_refused) {
 }
 END_TEST
 
+START_TEST(networks_with_absurd_numbers_are_refused) {
+    nodes("{bandwidth: 10GB/s, latency: 2us}", "{bandwidth: 10GB/s, latency: 2h}",
+          PARTS("m.yaml:13:36: latency: expected at most 1h"));
+    nodes("{bandwidth: 10GB/s", "{bandwidth: 10000TB/s",
+          PARTS("bandwidth: expected 1B/s to 1000TB/s, found 10000TB/s"));
+    nodes("{bandwidth: 10GB/s", "{bandwidth: -1GB/s", PARTS("\"-1GB/s\" is not a bandwidth"));
+    nodes("nodes: 2\n", "nodes: 2\ntopology: {within: {mesh: [[0, 1], [2, 3]]}}\n",
+          PARTS("m.yaml:4:27: mesh: no wires lead from device 0 to device 2; add one, such as"));
+    nodes("nodes: 2\n", "nodes: 2\ntopology: {within: {mesh: [[0, 1, 0]]}}\n",
+          PARTS("m.yaml:4:", "expected a whole number from 1 to 64"));
+    nodes("nodes: 2\n", "nodes: 2\ntopology: {across: {torus: [0]}}\n",
+          PARTS("expected a whole number from 1 to 1024"));
+    nodes("nodes: 2\n", "nodes: 2\ntopology: {across: {fat-tree: {radix: 0}}}\n",
+          PARTS("expected a whole number from 1 to 128, found \"0\""));
+    nodes("nodes: 2\n", "nodes: 3\ntopology: {across: {torus: [2]}}\n",
+          PARTS("nodes: 3, and the torus connects 2 of 4 devices"));
+    nodes("nodes: 2\n", "nodes: 2\nloggp: {overhead: 2h, gap: 1us}\n",
+          PARTS("overhead: expected at most 1h"));
+    nodes("nodes: 2\n", "nodes: 2\nloggp: {overhead: 1us}\n", PARTS("m.yaml:4:", "gap"));
+}
+END_TEST
+
 // --- what is no machine
 
 START_TEST(yaml_that_people_do_not_write_is_refused) {
@@ -310,6 +332,7 @@ SUITE_SECONDS("sim: bad machines", 120, machines_in_order_are_taken,
               a_quantity_without_its_unit_is_refused,
               an_ambiguous_unit_is_refused_with_both_readings,
               devices_that_cannot_reach_each_other_are_refused,
-              yaml_that_people_do_not_write_is_refused, files_that_are_no_machines_are_recognised,
+              networks_with_absurd_numbers_are_refused, yaml_that_people_do_not_write_is_refused,
+              files_that_are_no_machines_are_recognised,
               a_machine_whose_end_is_needed_is_refused_when_cut_anywhere,
               a_beginning_is_a_machine_only_where_a_value_has_ended)

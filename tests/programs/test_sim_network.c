@@ -190,7 +190,63 @@ START_TEST(nodes_are_wired_as_nccls_topology_says) {
 }
 END_TEST
 
+static double step_of(const char *options) {
+    Command c = {0};
+    double ms = 0;
+    ck_assert_int_eq(
+        command_run(&c, "sim --gpus 16 --point --csv --model mlp %s | tail -n 1", options), 0);
+    ck_assert_int_eq(sscanf(c.out, "%*[^,],%*[^,],%*[^,],%lf", &ms), 1);
+    command_finish(&c);
+    return ms;
+}
+
+// One bucket: nothing overlaps but the loss, so that the formula is what the messages take, but for
+// chunks in levels that differ by an element.
+START_TEST(formulas_and_levels_are_what_the_messages_take) {
+    double flow = step_of("--network flow --bucket-kib 100000,100000"),
+           levels = step_of("--hierarchical --bucket-kib 100000,100000");
+    ck_assert(flow > 0 && levels > 0 && levels < flow);
+    ck_assert_close(step_of("--network alpha-beta --bucket-kib 100000,100000"), flow, 1e-9);
+    ck_assert_close(step_of("--network alpha-beta --hierarchical --bucket-kib 100000,100000"),
+                    levels, 1e-6);
+}
+END_TEST
+
+static void refused_line(const char *options, const char *message) {
+    Command c = {0};
+    command_start(&c, "sim %s", options);
+    command_wait(&c, 30);
+    command_refused(&c, "sim", PARTS(message));
+}
+
+START_TEST(formulas_say_what_they_are_and_what_they_do_not_know) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network alpha-beta --hierarchical -v"), 0);
+    expect(&c, "f32  hierarchical  [simulated]");
+    expect(&c, "network: a formula (alpha-beta) for each collective and message");
+    expect(&c, "each of the others is like one of them");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sed 's/^link:/loggp: {overhead: 1.5us, gap: 1us}\\nlink:/' "
+                                     "$TANDEM_SOURCE/machines/dgx-a100.yaml > m.yaml && "
+                                     "sim --gpus 16 --platform m.yaml --network loggp"),
+                     0);
+    expect(&c, "network: a formula (LogGP)");
+    command_finish(&c);
+    refused_line("--gpus 8 --network loggp", "add \"loggp: {overhead: 1.5us, gap: 1us}\" to a");
+    refused_line("--gpus 8 --network alpha-beta --all-reduce chain", "a chain has no closed form");
+    refused_line("--gpus 8 --network alpha-beta --platform dgx-v100",
+                 "dgx-v100 has a mesh of wires");
+    refused_line("--ranks 2 --network alpha-beta", "ranks of a host share memory; give --gpus");
+    refused_line("--gpus 8 --network alpha-beta --nccl-algo ring", "nor another --network");
+    refused_line("--gpus 8 --hierarchical --network nccl", "--hierarchical names a schedule");
+    refused_line("--gpus 8 --hierarchical --link 1GB/s,1us",
+                 "--hierarchical is of nodes of devices");
+    refused_line("--ranks 2 --hierarchical", "--hierarchical is of nodes of devices");
+}
+END_TEST
+
 SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
       communication_costs_what_the_options_say, a_machine_file_brings_its_own_network,
       jitter_and_stragglers_are_told, networks_that_contradict_each_other_are_refused,
-      nodes_are_wired_as_nccls_topology_says)
+      nodes_are_wired_as_nccls_topology_says, formulas_and_levels_are_what_the_messages_take,
+      formulas_say_what_they_are_and_what_they_do_not_know)

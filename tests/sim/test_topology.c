@@ -412,7 +412,6 @@ START_TEST(what_does_not_fit_a_network_is_refused) {
 END_TEST
 
 START_TEST(prices_know_no_network_but_ports) {
-    const NcclPricing pricing = {0};
     const Fabric torus = TORUS(2, 4, 4);
     const NodeMesh mesh = cube_mesh();
     TopologyOptions options[] = {
@@ -422,7 +421,7 @@ START_TEST(prices_know_no_network_but_ports) {
         World w;
         PricedNetwork p;
         world_init(&w, &options[i]);
-        ck_assert_fails(priced_init(&p, &w.network, &w.topology, &pricing), ERR_USAGE,
+        ck_assert_fails(priced_init(&p, &w.network, &w.topology, &options[i]), ERR_USAGE,
                         i ? "not a mesh of wires" : "not a torus");
         priced_finish(&p);
         world_finish(&w);

@@ -78,6 +78,9 @@ void machine_same(const Machine *a, const Machine *b) {
     ck_assert_mem_eq(&a->fabric, &b->fabric, sizeof a->fabric);
     same_device(&a->device, &b->device);
     same_host(&a->host, &b->host);
+    ck_assert_int_eq(a->has_loggp, b->has_loggp);
+    ck_assert_int_eq(a->overhead_ps, b->overhead_ps);
+    ck_assert_int_eq(a->gap_ps, b->gap_ps);
     ck_assert_int_eq(a->has_collectives, b->has_collectives);
     same_collectives(&a->collectives, &b->collectives);
 }

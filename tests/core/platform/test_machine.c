@@ -96,6 +96,18 @@ START_TEST(topologies_are_read_and_written_back) {
 }
 END_TEST
 
+START_TEST(overhead_and_gap_of_loggp_are_read_and_written_back) {
+    Machine m;
+    read_topology(&m, "devices: 2\nloggp: {overhead: 1.5us, gap: 250ns}\n");
+    ck_assert(m.has_loggp && m.overhead_ps == 1500000 && m.gap_ps == 250000);
+    read_topology(&m, "devices: 2\n");
+    ck_assert(!m.has_loggp);
+    machine_refused("tandem: machine 1\nname: x\nloggp: {overhead: 1us, gap: 1us}\n"
+                    "host: {cores: 2, fold_bandwidth: 1GB/s}\n" DEVICE,
+                    "ranks on a host send no messages over a network");
+}
+END_TEST
+
 static void refuse_topology(const char *rest, const char *why) {
     char text[600];
     snprintf(text, sizeof text,
@@ -209,5 +221,5 @@ END_TEST
 
 SUITE("machine", every_built_in_machine_reads_and_writes_back_equal, figures_have_their_units,
       what_is_wrong_is_named_with_its_place, topologies_are_read_and_written_back,
-      a_topology_that_cannot_be_is_refused, launches_are_a_distance_or_have_a_host,
-      an_unknown_machine_is_told_the_nearest)
+      overhead_and_gap_of_loggp_are_read_and_written_back, a_topology_that_cannot_be_is_refused,
+      launches_are_a_distance_or_have_a_host, an_unknown_machine_is_told_the_nearest)
