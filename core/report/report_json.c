@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static json_t *spread_to_json(const Spread *s) {
     json_t *out = json_object();
@@ -84,19 +85,48 @@ static int set_fit(json_t *report, const Report *r) {
            json_object_set_new(report, "fits", r->device_bytes ? json_boolean(fits) : json_null());
 }
 
+// Of larger worlds ranks in a row that are alike share an item.
+enum { RANKS_EACH = 1024 };
+
+static bool is_like(const Report *r, int rank, int other) {
+    return r->comm_bytes[rank] == r->comm_bytes[other] &&
+           !memcmp(r->memory[rank].planned, r->memory[other].planned,
+                   sizeof r->memory[rank].planned) &&
+           r->memory[rank].unplanned == r->memory[other].unplanned;
+}
+
+// How many ranks from this one on have one item: of large worlds all that are alike.
+static int run_length(const Report *r, int first) {
+    int ranks = 1;
+    if (r->run.ranks <= RANKS_EACH) return 1;
+    while (first + ranks < r->run.ranks && is_like(r, first, first + ranks)) ranks++;
+    return ranks;
+}
+
+static json_t *memory_to_json(const MemoryUse *use) {
+    json_t *out = json_object();
+    int failed = 0;
+    for (int m = 0; m < MEMORY_COUNT; m++)
+        failed |= json_object_set_new(out, memory_name((Memory)m), json_integer(use->planned[m]));
+    failed |= json_object_set_new(
+        out, "unplanned", use->unplanned == NONE ? json_null() : json_integer(use->unplanned));
+    if (!failed) return out;
+    json_decref(out);
+    return NULL;
+}
+
 static int set_bytes(json_t *report, const Report *r) {
     json_t *memory = json_array(), *comm = json_array();
-    int failed = 0;
-    for (int rank = 0; rank < r->run.ranks; rank++) {
-        const MemoryUse *use = &r->memory[rank];
-        json_t *out = json_object();
-        for (int m = 0; m < MEMORY_COUNT; m++)
-            failed |=
-                json_object_set_new(out, memory_name((Memory)m), json_integer(use->planned[m]));
-        failed |= json_object_set_new(
-            out, "unplanned", use->unplanned == NONE ? json_null() : json_integer(use->unplanned));
-        failed |= json_array_append_new(memory, out);
-        failed |= json_array_append_new(comm, json_integer(r->comm_bytes[rank]));
+    int failed = 0, ranks;
+    bool each = r->run.ranks <= RANKS_EACH;
+    for (int rank = 0; rank < r->run.ranks && !failed; rank += ranks) {
+        json_t *item = memory_to_json(&r->memory[rank]);
+        ranks = run_length(r, rank);
+        if (!each) failed |= json_object_set_new(item, "ranks", json_integer(ranks));
+        failed |= json_array_append_new(memory, item);
+        json_t *bytes = json_integer(r->comm_bytes[rank]);
+        failed |= json_array_append_new(
+            comm, each ? bytes : json_pack("{s:o, s:i}", "bytes", bytes, "ranks", ranks));
     }
     failed |= json_object_set_new(report, "memory_bytes", memory);
     failed |= set_fit(report, r);

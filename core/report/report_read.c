@@ -159,32 +159,73 @@ static Status get_operations(Report *r, Arena *a, const json_t *root, const char
 
 // --- memory and communication
 
-static Status get_memory(MemoryUse *out, const json_t *root, const char *source, int rank) {
+static Status get_memory(MemoryUse *out, const json_t *root, const char *source, int item) {
     char at[64];
     for (int m = 0; m < MEMORY_COUNT; m++) {
-        snprintf(at, sizeof at, "memory_bytes[%d].%s", rank, memory_name((Memory)m));
+        snprintf(at, sizeof at, "memory_bytes[%d].%s", item, memory_name((Memory)m));
         TRY(json_get_int_in(&out->planned[m], root, 0, INT64_MAX, source, at));
     }
     out->unplanned = NONE;
-    snprintf(at, sizeof at, "memory_bytes[%d].unplanned", rank);
+    snprintf(at, sizeof at, "memory_bytes[%d].unplanned", item);
     if (json_is_null(json_find(root, "%s", at))) return OK;
     return json_get_int_in(&out->unplanned, root, 0, INT64_MAX, source, at);
 }
 
-static Status get_bytes(Report *r, Arena *a, const json_t *root, const char *source) {
+enum { RANKS_READ = 1 << 20 };  // a short file may stand for so many
+
+// How many ranks an item of a list is of: one where it does not say.
+static Status get_item_ranks(int *out, const json_t *root, const char *source, const char *list,
+                             int item) {
+    char at[64];
+    int64_t ranks = 1;
+    snprintf(at, sizeof at, "%s[%d].ranks", list, item);
+    if (json_find(root, "%s", at)) TRY(json_get_int_in(&ranks, root, 1, INT32_MAX, source, at));
+    *out = (int)ranks;
+    return OK;
+}
+
+static Status get_list(int *items, const Report *r, const json_t *root, const char *source,
+                       const char *name) {
     json_t *list;
-    TRY(json_get_array(&list, root, source, "memory_bytes"));
-    if (json_array_size(list) != (size_t)r->run.ranks)
-        FAIL(ERR_FORMAT, "%s: memory_bytes: expected one item for each of %d ranks, found %zu",
-             source, r->run.ranks, json_array_size(list));
-    MemoryUse *memory = ARENA_NEW(a, MemoryUse, r->run.ranks);
-    int64_t *comm = ARENA_NEW(a, int64_t, r->run.ranks);
+    int64_t all = 0;
+    TRY(json_get_array(&list, root, source, name));
+    *items = (int)json_array_size(list);
+    for (int i = 0; i < *items; i++) {
+        int ranks;
+        TRY(get_item_ranks(&ranks, root, source, name, i));
+        all += ranks;
+    }
+    if (all == r->run.ranks) return OK;
+    FAIL(ERR_FORMAT, "%s: %s: expected one item for each of %d ranks, found %lld", source, name,
+         r->run.ranks, (long long)all);
+}
+
+static Status get_comm(int64_t *out, const json_t *root, const char *source, int item) {
+    char at[64];
+    snprintf(at, sizeof at, "comm_bytes[%d].bytes", item);
+    if (!json_find(root, "%s", at)) snprintf(at, sizeof at, "comm_bytes[%d]", item);
+    return json_get_int_in(out, root, 0, INT64_MAX, source, at);
+}
+
+static Status get_bytes(Report *r, Arena *a, const json_t *root, const char *source) {
+    if (r->run.ranks > RANKS_READ)
+        FAIL(ERR_FORMAT, "%s: ranks: expected at most %d, found %d", source, RANKS_READ,
+             r->run.ranks);
+    MemoryUse *memory = ARENA_NEW(a, MemoryUse, r->run.ranks), use;
+    int64_t *comm = ARENA_NEW(a, int64_t, r->run.ranks), bytes;
+    int items, ranks;
     if (!memory || !comm) FAIL(ERR_MEMORY, "%s: no memory to read it", source);
-    for (int rank = 0; rank < r->run.ranks; rank++) {
-        char at[32];
-        TRY(get_memory(&memory[rank], root, source, rank));
-        snprintf(at, sizeof at, "comm_bytes[%d]", rank);
-        TRY(json_get_int_in(&comm[rank], root, 0, INT64_MAX, source, at));
+    TRY(get_list(&items, r, root, source, "memory_bytes"));
+    for (int i = 0, rank = 0; i < items; i++) {
+        TRY(get_memory(&use, root, source, i));
+        TRY(get_item_ranks(&ranks, root, source, "memory_bytes", i));
+        while (ranks--) memory[rank++] = use;
+    }
+    TRY(get_list(&items, r, root, source, "comm_bytes"));
+    for (int i = 0, rank = 0; i < items; i++) {
+        TRY(get_comm(&bytes, root, source, i));
+        TRY(get_item_ranks(&ranks, root, source, "comm_bytes", i));
+        while (ranks--) comm[rank++] = bytes;
     }
     r->memory = memory;
     r->comm_bytes = comm;

@@ -179,6 +179,40 @@ START_TEST(a_json_report_is_read_back_bit_for_bit) {
 }
 END_TEST
 
+// 3000 ranks of which the last third needs more, and one in the middle sends more: four items.
+START_TEST(alike_ranks_of_a_large_world_share_an_item) {
+    enum { RANKS = 3000 };
+    Arena a = {0};
+    Report r, back;
+    char path[128], text[1 << 14] = "";
+    make(&r, &a);
+    MemoryUse *memory = ARENA_NEW(&a, MemoryUse, RANKS);
+    int64_t *comm = ARENA_NEW(&a, int64_t, RANKS);
+    ck_assert(memory && comm);
+    for (int i = 0; i < RANKS; i++) {
+        memory[i] = (MemoryUse){.planned = {i < 2000 ? 10 : 20, 5}, .unplanned = NONE};
+        comm[i] = i == 1000 ? 8 : 7;
+    }
+    r.memory = memory;
+    r.comm_bytes = comm;
+    r.run.ranks = RANKS;
+    snprintf(path, sizeof path, "%s/large.json", test_directory());
+    ck_assert_ok(report_write(&r, path));
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_lt(fread(text, 1, sizeof text - 1, f), sizeof text - 1);
+    fclose(f);
+    int items = 0;
+    for (const char *at = text; (at = strstr(at, "\"unplanned\"")); at++) items++;
+    ck_assert_int_eq(items, 4);
+    ck_assert_ok(report_read(&back, &a, path));
+    ck_assert_int_eq(back.run.ranks, RANKS);
+    ck_assert_mem_eq(back.memory, memory, RANKS * sizeof *memory);
+    ck_assert_mem_eq(back.comm_bytes, comm, RANKS * sizeof *comm);
+    arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_json_report_has_its_members_in_order_and_their_types) {
     Arena a = {0};
     Report r;
@@ -431,6 +465,7 @@ SUITE("report", quantiles_are_interpolated_between_the_two_values_around_them,
       memory_and_payload_come_from_the_programs,
       steps_without_their_spans_are_left_out_of_the_breakdown,
       ranks_that_recorded_different_steps_make_no_report, a_json_report_is_read_back_bit_for_bit,
+      alike_ranks_of_a_large_world_share_an_item,
       a_json_report_has_its_members_in_order_and_their_types, documents_show_the_same_facts,
       a_report_of_nothing_is_written_in_every_format,
       a_long_loss_curve_keeps_its_extremes_and_breaks_at_what_is_not_finite,
