@@ -416,6 +416,25 @@ Status advise_print(const AdvisePrint *p, Arena *a, bool json) {
     return json ? print_json(p, a) : print_text(p, a);
 }
 
+// What a choice needs: as planned, else its weights and states.
+static int64_t bytes_of(AdviseChoice c) {
+    const AdviseCandidate *it = &c.of->candidates[c.candidate];
+    return it->point == NONE ? it->least_bytes : point_of(c)->memory_bytes;
+}
+
+// Of those that do not fit the smallest; planned ones, where there are any.
+static AdviseChoice find_nearest(const AdvisePrint *p) {
+    AdviseChoice best = {NULL, NONE};
+    AdviseFate fate = with_fate(p, ADVISE_MEMORY) ? ADVISE_MEMORY : ADVISE_LEAST;
+    for (int k = 0; k < p->count; k++)
+        for (int i = 0; i < p->searches[k].count; i++) {
+            const AdviseChoice c = {&p->searches[k], i};
+            if (p->searches[k].candidates[i].fate != fate) continue;
+            if (!best.of || bytes_of(c) < bytes_of(best)) best = c;
+        }
+    return best;
+}
+
 Status advise_print_end(const AdvisePrint *p, Status status) {
     int simulated = 0;
     for (int k = 0; k < p->count; k++) simulated += p->searches[k].simulated;
@@ -423,8 +442,23 @@ Status advise_print_end(const AdvisePrint *p, Status status) {
         FAIL(status, "interrupted after %d simulations; the best of these is printed", simulated);
     TRY(status);
     if (advise_print_best(p).of) return OK;
-    FAIL(ERR_USAGE,
-         "none of %d combinations fits; give more devices, a larger --memory, or a "
-         "smaller --batch",
-         combinations(p));
+    char all[UNITS_TEXT], least[UNITS_TEXT];
+    const AdviseChoice nearest = find_nearest(p);
+    units_print_size(all, p->memory_bytes);
+    if (!nearest.of)
+        FAIL(ERR_USAGE,
+             "none of %d combinations is possible (see above); give other degrees, devices or a "
+             "--batch that more numbers divide",
+             combinations(p));
+    units_print_size(least, bytes_of(nearest));
+    if (!simulated)
+        FAIL(ERR_USAGE,
+             "none of %d combinations fits: weights and states take %s of %s at least; give more "
+             "devices, a larger --memory, or a smaller --batch",
+             combinations(p), least, all);
+    FAIL(
+        ERR_USAGE,
+        "none of %d combinations that were simulated fits: the smallest takes %s of %s; give more "
+        "devices, a larger --memory or a smaller --batch, or fix options, such as --recompute full",
+        simulated, least, all);
 }
