@@ -41,13 +41,14 @@ static void choose(Shown *s, const Tornado *t) {
     s->others = t->count - s->count;
 }
 
-// The bars of one side: on the number's line, or beside the other where both reach the same way.
+// The bars of one side: on the number's line, or one beside the other where both do not reach to
+// different sides of the middle.
 static void write_side(Figure *f, const Shown *s, bool more) {
     figure_block(f, more ? "10 % more" : "10 % less");
     for (int i = 0; i < s->count; i++) {
         const TornadoBar *b = s->bars[i];
         double less = change(s->all, b->less_ms), own = more ? change(s->all, b->more_ms) : less;
-        bool beside = less * change(s->all, b->more_ms) > 0;
+        bool beside = less * change(s->all, b->more_ms) >= 0;
         int line = s->count - 1 - i;
         fprintf(f->data.stream, "%d\t%s\t%s\t%g\t%g\t%.10g\t%.6g\n", line, b->name, b->value,
                 line + (beside ? more ? -0.19 : 0.19 : 0), beside ? 0.19 : 0.36,

@@ -24,6 +24,7 @@ static Status draw(const TornadoBar *bars, int count) {
     return figures_tornado(&it.options, &t, &it.notes);
 }
 
+static const TornadoBar one_side[] = {{"one side", "x1", 100, 101}};
 static const TornadoBar three[] = {
     {"it's small", "5us", 99.5, 100.5},
     {"flops", "19.5T/s", 110, 92},
@@ -114,6 +115,11 @@ START_TEST(the_picture_has_a_bar_for_each_side_and_its_number) {
                                          ">+0.50<"};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         ck_assert_msg(figure_case_count(svg, labels[i]) == 1, "%s", labels[i]);
+    ck_assert_ok(draw(one_side, 1));  // a side without effect says so once, beside the other
+    svg = figure_case_file(&it, "tornado.svg");
+    ck_assert_int_eq(figure_case_count(svg, ">+0.00<") + figure_case_count(svg, ">-0.00<"), 1);
+    ck_assert_ptr_nonnull(
+        strstr(figure_case_file(&it, "tornado.dat"), "0\tone side\tx1\t0.19\t0.19\t100\t0\n"));
     figure_case_finish(&it);
 }
 END_TEST
