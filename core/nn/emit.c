@@ -4,6 +4,7 @@
 #include "core/nn/emit_internal.h"
 #include "core/nn/freeze.h"
 #include "core/plan/expert.h"
+#include "core/plan/repeat.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -283,7 +284,9 @@ static Status emit_step(Emitter *e) {
         TRY(add_gradients(e, shard));
         TRY(add_loss(e, "loss", shard));
         TRY(add_counts(e, shard));
-        for (int m = 0; m < e->spec->micro_batches; m++) TRY(emit_micro_batch(e, shard, m));
+        for (int m = 0; m < e->spec->micro_batches; m++)
+            if (!e->spec->repeated || repeat_makes(m, e->spec->micro_batches))
+                TRY(emit_micro_batch(e, shard, m));
     }
     TRY(emit_updates(e));
     return plan_derive_deps(e->p, e->plan);

@@ -92,8 +92,7 @@ int64_t model_flops(const Model *m);
 int64_t model_forward_flops(const Model *m);
 int64_t model_needed_flops(const Model *m);
 
-// Rows of one evaluation block: fixed, so that a result does not depend on the ranks.
-enum { EVALUATION_ROWS = 256 };
+enum { EVALUATION_ROWS = 256 };  // of one evaluation block, whatever the number of ranks
 
 // The cut of a batch into shards and micro-batches, and this rank's share of it.
 typedef struct {
@@ -101,6 +100,7 @@ typedef struct {
     int64_t batch;             // rows of the global batch
     int shards, local_shards;  // of the whole run, and of this rank
     int micro_batches;         // per shard
+    bool repeated;             // of these only those that program_repeat() wants
     int64_t evaluation_rows;   // rows of one evaluation block
     Optimizer optimizer;
     double label_smoothing;  // of training; an evaluation has none

@@ -16,7 +16,6 @@ enum { ALIASES_MAX = 16 };  // one after the other
 
 // Of one operation, so that what is computed from its bytes cannot overflow.
 static const int64_t OPERAND_BYTES_MAX = (int64_t)1 << 56;
-static const int64_t PROGRAM_BYTES_MAX = (int64_t)1 << 57;  // of all tensors
 
 Status program_add_axis(Program *p, const char *name, int size, int *out) {
     if (p->axis_count == AXES)
@@ -206,9 +205,9 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
                  (long long)t.shape[i]);
         t.bytes *= t.shape[i];
     }
-    if (t.bytes > PROGRAM_BYTES_MAX - p->tensor_bytes)
+    if (t.bytes > BUILD_BYTES_MAX - p->tensor_bytes)
         FAIL(ERR_SHAPE, "tensor %s: the tensors of a program have more than %lld bytes", spec->name,
-             (long long)PROGRAM_BYTES_MAX);
+             (long long)BUILD_BYTES_MAX);
     p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
@@ -310,9 +309,9 @@ static int work_slot(const Program *p, const Work *w) {
 
 static int next_slot(const Program *p, int slot) { return (slot + 1) & (p->work_slot_count - 1); }
 
-static Status make_room_for_work(Program *p) {
-    if (2 * (p->work_count + 1) <= p->work_slot_count) return OK;
-    int slots = p->work_slot_count ? 2 * p->work_slot_count : 64;
+Status build_index_works(Program *p) {
+    int slots = p->work_slot_count ? p->work_slot_count : 64;
+    while (2 * (p->work_count + 1) > slots) slots *= 2;
     TRY(ARRAY_RESERVE(p->work_slots, p->work_slot_capacity, slots));
     p->work_slot_count = slots;
     for (int i = 0; i < slots; i++) p->work_slots[i] = NONE;
@@ -322,6 +321,10 @@ static Status make_room_for_work(Program *p) {
         p->work_slots[slot] = i;
     }
     return OK;
+}
+
+static Status make_room_for_work(Program *p) {
+    return 2 * (p->work_count + 1) <= p->work_slot_count ? OK : build_index_works(p);
 }
 
 // The index of this work, which is added where the program has no such work yet.

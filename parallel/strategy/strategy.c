@@ -3,6 +3,7 @@
 // gets them stage by stage.
 #include "parallel/strategy/strategy.h"
 
+#include "core/plan/repeat.h"
 #include "parallel/strategy/context.h"
 #include "parallel/strategy/split.h"
 #include "parallel/strategy/stage.h"
@@ -29,13 +30,27 @@ static Status check_context(const StepSpec *spec, const StrategyOptions *s) {
     return OK;
 }
 
-// With sequences cut and weights divided.
-static Status divide(Program *out, const Model *m, const StepSpec *spec,
-                     const StrategyOptions *strategy) {
+// With sequences cut and weights divided, of each micro-batch by itself.
+static Status divide_each(Program *out, const Model *m, const StepSpec *spec,
+                          const StrategyOptions *strategy) {
     TRY(model_emit(out, m, spec));
     if (strategy->experts > 1) TRY(expert_split(out, spec->mesh.wide_experts));
     if (splits(spec)) TRY(split_tensor(out, m, strategy->sequence_parallel));
     return cuts(spec) ? context_apply(out, strategy->context) : OK;
+}
+
+// Most micro-batches are copies of another, unless they turn out to be different.
+static Status divide(Program *out, const Model *m, const StepSpec *spec,
+                     const StrategyOptions *strategy) {
+    StepSpec few = *spec;
+    bool all = false;
+    few.repeated = spec->micro_batches >= REPEAT_LEAST;
+    if (!few.repeated) return divide_each(out, m, spec, strategy);
+    Status s = divide_each(out, m, &few, strategy);
+    if (s == OK) s = program_repeat(out, spec->micro_batches, &all);
+    if (all || s == ERR_MEMORY) return s;
+    program_finish(out);
+    return divide_each(out, m, spec, strategy);
 }
 
 // What all ranks do.
