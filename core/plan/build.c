@@ -160,7 +160,8 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
     memcpy(l.shape, spec->shape, sizeof l.shape);
     TRY(program_add_name(p, spec->name, &l.name));
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, p->logical_count + 1));
-    if (p->named[l.name].logical == NONE) p->named[l.name].logical = p->logical_count;
+    if (program_named(p, l.name)->logical == NONE)
+        program_named(p, l.name)->logical = p->logical_count;
     if (out) *out = p->logical_count;
     p->logicals[p->logical_count++] = l;
     p->parameter_count += l.role == ROLE_PARAMETER;
@@ -211,7 +212,7 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
-    p->named[t.name].tensor = p->tensor_count;
+    program_named(p, t.name)->tensor = p->tensor_count;
     if (out) *out = p->tensor_count;
     p->tensors[p->tensor_count++] = t;
     return OK;

@@ -131,6 +131,14 @@ typedef struct {
     int32_t tensor, logical;
 } NamedThing;
 
+// A place in the hash table of names: where a name begins, or NONE, and its hash.
+typedef struct {
+    int32_t at;
+    uint32_t hash;
+} NameSlot;
+
+enum { NAME_ALIGN = 8 };  // bytes, of where a name begins
+
 typedef struct {
     Axis axes[AXES];
     int axis_count;
@@ -139,12 +147,12 @@ typedef struct {
     Logical *logicals;
     Tensor *tensors;
     Work *works;
-    int64_t *attrs;       // integers, or the bits of a double
-    int32_t *members;     // of groups: absolute ranks, or positions along an axis
-    char *names;          // every name once, terminated
-    NamedThing *named;    // [name_bytes], at the place where the name begins
-    int32_t *name_slots;  // [name_slot_count] hash table of names (names.c)
-    int32_t *work_slots;  // [work_slot_count] hash table of works (build.c)
+    int64_t *attrs;        // integers, or the bits of a double
+    int32_t *members;      // of groups: absolute ranks, or positions along an axis
+    char *names;           // every name once, terminated; program_next_name()
+    NamedThing *named;     // [name_bytes / NAME_ALIGN], program_named()
+    NameSlot *name_slots;  // [name_slot_count] hash table of names (names.c)
+    int32_t *work_slots;   // [work_slot_count] hash table of works (build.c)
     int group_count, group_capacity, lane_count, lane_capacity, logical_count, logical_capacity;
     int tensor_count, tensor_capacity, work_count, work_capacity, attr_count, attr_capacity;
     int member_count, member_capacity, name_bytes, name_capacity;
@@ -161,6 +169,12 @@ typedef struct {
 } Program;
 
 void program_finish(Program *p);  // free what it owns; safe on a zeroed Program
+
+static inline NamedThing *program_named(const Program *p, int32_t name) {
+    return &p->named[name / NAME_ALIGN];
+}
+// Where the name behind this one begins; name_bytes behind the last.
+int32_t program_next_name(const Program *p, int32_t name);
 
 const char *program_name(const Program *p, int32_t name);  // "" for NONE
 const char *tensor_name(const Program *p, int32_t tensor);

@@ -148,8 +148,9 @@ static Status grow_works(Repeat *r, int count) {
 }
 
 static void name_things(Program *p) {
-    for (int t = 0; t < p->tensor_count; t++) p->named[p->tensors[t].name].tensor = t;
-    for (int l = p->logical_count - 1; l >= 0; l--) p->named[p->logicals[l].name].logical = l;
+    for (int t = 0; t < p->tensor_count; t++) program_named(p, p->tensors[t].name)->tensor = t;
+    for (int l = p->logical_count - 1; l >= 0; l--)
+        program_named(p, p->logicals[l].name)->logical = l;
 }
 
 // --- plans

@@ -348,7 +348,7 @@ static Status print_plan(Printer *w, const Plan *plan) {
 }
 
 static Status check_names(const Program *p) {
-    for (int at = 0; at < p->name_bytes; at += (int)strlen(p->names + at) + 1)
+    for (int at = 0; at < p->name_bytes; at = program_next_name(p, at))
         if (!plan_text_is_name(p->names + at))
             FAIL(ERR_PLAN,
                  "the name \"%.60s\" cannot stand in a plan file: letters, digits and _ . / + : - "

@@ -92,12 +92,13 @@ static Status replace_logicals(Union *u, int class) {
         TRY(program_add_name(p, name, &own[i].l.name));
     }
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, u->count));
-    for (int i = 0; i < p->logical_count; i++) p->named[p->logicals[i].name].logical = NONE;
+    for (int i = 0; i < p->logical_count; i++)
+        program_named(p, p->logicals[i].name)->logical = NONE;
     for (int t = 0; t < p->tensor_count; t++)
         p->tensors[t].logical = u->place[class][p->tensors[t].logical];
     for (int i = 0; i < u->count; i++) {
         p->logicals[i] = own[i].l;
-        p->named[own[i].l.name].logical = i;
+        program_named(p, own[i].l.name)->logical = i;
     }
     p->logical_count = u->count;
     return OK;
