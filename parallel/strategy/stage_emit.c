@@ -145,16 +145,21 @@ static bool does(const StageClass *c, const PipelineTask *t, int i) {
     return t->pass == PASS_BACKWARD ? !forward : t->pass == so->pass;
 }
 
+static Status compute_op(StageClass *c, const PipelineTask *t, int i) {
+    const Op *op = &c->plan->plan->ops[i];
+    if (!kind_loads(op_kind(c->s->from, op))) return does(c, t, i) ? stage_copy_op(c, op) : OK;
+    return t->pass == PASS_FORWARD ? add_loads(c, t, op) : OK;
+}
+
+// Those of its stage, and those of no single stage, in the order of the plan.
 static Status compute(StageClass *c, const PipelineTask *t) {
     const StagePlan *plan = c->plan;
-    for (int k = plan->unit_first[t->micro_batch]; k < plan->unit_first[t->micro_batch + 1]; k++) {
-        int i = plan->of_unit[k];
-        const Op *op = &plan->plan->ops[i];
-        if (!kind_loads(op_kind(c->s->from, op))) {
-            if (does(c, t, i)) TRY(stage_copy_op(c, op));
-        } else if (t->pass == PASS_FORWARD) {
-            TRY(add_loads(c, t, op));
-        }
+    const int32_t *first = &plan->task_first[t->micro_batch * (c->s->stages + 1)];
+    int common = first[0], own = first[t->stage + 1];
+    while (common < first[1] || own < first[t->stage + 2]) {
+        bool next = own == first[t->stage + 2] ||
+                    (common < first[1] && plan->of_task[common] < plan->of_task[own]);
+        TRY(compute_op(c, t, plan->of_task[next ? common++ : own++]));
     }
     return OK;
 }

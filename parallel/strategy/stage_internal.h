@@ -31,7 +31,8 @@ enum { LOAD_X, LOAD_LABELS, LOADS };
 typedef struct {
     const Plan *plan;
     StageOp *ops;                   // [op]
-    int32_t *of_unit, *unit_first;  // operations of passes, by unit, in the order of the plan
+    int32_t *of_task, *task_first;  // operations of passes, in the order of the plan, by unit and
+                                    // in that by stage, those of no single stage first
     StageCrossing *crossings;       // owned; by unit
     int32_t *crossing_first;        // [unit + 1]
     int crossing_count, crossing_capacity, units;
@@ -53,7 +54,7 @@ typedef struct {
     const Model *m;
     const StrategyOptions *options;
     Arena arena;
-    int pipe, ranks, stages;  // axis; its size; of all ranks
+    int pipe, ranks, stages;                 // axis; its size; of all ranks
     int local_shards, micro_batches, units;  // units: of a step
     PipelineSchedule schedule;
     int *layer_stage;     // [layer], and behind the last the loss

@@ -206,25 +206,26 @@ static void find_holders(Stages *s, const StagePlan *plan) {
     }
 }
 
-// Counting sorts by unit.
+// Counting sorts: operations by unit and stage, those of no single stage first; crossings by unit.
 static Status sort_by_unit(Stages *s, StagePlan *plan) {
-    int n = plan->plan->op_count;
-    plan->of_unit = ARENA_NEW(&s->arena, int32_t, n + 1);
-    plan->unit_first = ARENA_NEW(&s->arena, int32_t, plan->units + 2);
+    int n = plan->plan->op_count, parts = s->stages + 1, tasks = plan->units * parts;
+    plan->of_task = ARENA_NEW(&s->arena, int32_t, n + 1);
+    plan->task_first = ARENA_NEW(&s->arena, int32_t, tasks + 2);
     plan->crossing_first = ARENA_NEW(&s->arena, int32_t, plan->units + 2);
     StageCrossing *sorted = ARENA_NEW(&s->arena, StageCrossing, plan->crossing_count + 1);
-    if (!plan->of_unit || !plan->unit_first || !plan->crossing_first || !sorted)
+    if (!plan->of_task || !plan->task_first || !plan->crossing_first || !sorted)
         FAIL(ERR_MEMORY, "out of memory for a plan of %d operations", n);
     for (int i = 0; i < n; i++)
-        if (!plan->ops[i].update) plan->unit_first[plan->ops[i].unit + 2]++;
+        if (!plan->ops[i].update)
+            plan->task_first[plan->ops[i].unit * parts + plan->ops[i].stage + 1 + 2]++;
     for (int i = 0; i < plan->crossing_count; i++)
         plan->crossing_first[plan->crossings[i].unit + 2]++;
-    for (int u = 0; u < plan->units; u++) {
-        plan->unit_first[u + 1] += plan->unit_first[u];
-        plan->crossing_first[u + 1] += plan->crossing_first[u];
-    }
+    for (int k = 0; k < tasks; k++) plan->task_first[k + 1] += plan->task_first[k];
+    for (int u = 0; u < plan->units; u++) plan->crossing_first[u + 1] += plan->crossing_first[u];
     for (int i = 0; i < n; i++)
-        if (!plan->ops[i].update) plan->of_unit[plan->unit_first[plan->ops[i].unit + 1]++] = i;
+        if (!plan->ops[i].update)
+            plan->of_task[plan->task_first[plan->ops[i].unit * parts + plan->ops[i].stage + 2]++] =
+                i;
     for (int i = 0; i < plan->crossing_count; i++)
         sorted[plan->crossing_first[plan->crossings[i].unit + 1]++] = plan->crossings[i];
     if (plan->crossing_count)
