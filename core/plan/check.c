@@ -8,6 +8,8 @@
 #include "core/plan/group.h"
 #include "core/plan/order.h"
 
+#include <string.h>
+
 #define PLACE "plan %s: %s: "
 #define PLACE_ARGS program_name(p, plan->name), op_name(p, op)
 
@@ -211,6 +213,49 @@ static Status check_results(const Program *p, const Plan *plan, const PlacementS
     return check_placements_left(p, plan, s);
 }
 
+// --- what repeats
+
+// Are these operands alike in all that check_operands() asks for?
+static bool same_operand(const Program *p, int one, int other) {
+    const Tensor *a = &p->tensors[one], *b = &p->tensors[other];
+    if (one == other) return true;
+    for (int k = 0; k < p->axis_count; k++)
+        if (!placement_equal(a->placement[k], b->placement[k])) return false;
+    return a->logical == b->logical && a->dtype == b->dtype && a->dims == b->dims &&
+           a->role == b->role && !memcmp(a->shape, b->shape, sizeof a->shape) &&
+           a->extent_times == b->extent_times && a->source == b->source && a->result == b->result &&
+           a->shard == b->shard && (a->alias == NONE) == (b->alias == NONE);
+}
+
+// Are rows in use counted by one scalar each, which all operands of the operation have?
+static bool same_extents(const Program *p, const Plan *plan, const Op *a, const Op *b) {
+    int one = NONE, other = NONE;
+    for (int k = 0; k < a->outputs + a->inputs; k++) {
+        int e = p->tensors[op_outputs(plan, a)[k]].extent;
+        int f = p->tensors[op_outputs(plan, b)[k]].extent;
+        if ((e == NONE) != (f == NONE)) return false;
+        if (e != NONE && one != NONE && (e != one || f != other)) return false;
+        if (e != NONE) {
+            one = e;
+            other = f;
+        }
+    }
+    return true;
+}
+
+// Would check_operands() say the same of an operation as of one before it that does the same work?
+// Micro-batches are alike.
+static bool same_operands(const Program *p, const Plan *plan, int before, const Op *op) {
+    if (before == NONE) return false;
+    const Op *a = &plan->ops[before];
+    if (a->outputs != op->outputs || a->inputs != op->inputs || a->lane != op->lane ||
+        a->flags != op->flags || a->shard != op->shard || a->member_count || op->member_count)
+        return false;
+    for (int k = 0; k < op->outputs + op->inputs; k++)
+        if (!same_operand(p, op_outputs(plan, a)[k], op_outputs(plan, op)[k])) return false;
+    return same_extents(p, plan, a, op);
+}
+
 static Status check_plan(const ProgramSet *set, int class, const Program *p, const Plan *plan,
                          const uint8_t *ready, Arena *scratch) {
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
@@ -218,14 +263,18 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
     int32_t *op_at = ARENA_NEW(scratch, int32_t, plan->op_count + 1);
     PlacementState state;
     Makers makers;
-    if (!written || !writer || !op_at) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    int32_t *checked = ARENA_NEW(scratch, int32_t, p->work_count + 1);
+    if (!written || !writer || !op_at || !checked)
+        FAIL(ERR_MEMORY, "out of memory for checking a plan");
     TRY(makers_init(&makers, scratch, p, plan));
     TRY(placement_state_init(&state, p, scratch));
     TRY(plan_order_find(op_at, scratch, p, plan));
     for (int t = 0; t < p->tensor_count; t++) writer[t] = NONE;
+    for (int w = 0; w < p->work_count; w++) checked[w] = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        TRY(check_operands(p, plan, op));
+        if (!same_operands(p, plan, checked[op->work], op)) TRY(check_operands(p, plan, op));
+        checked[op->work] = i;
         TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
         TRY(check_extents(p, plan, op, written, ready));
         TRY(check_guard(p, plan, op, writer, ready));
