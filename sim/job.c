@@ -128,17 +128,22 @@ static Status check_plan(const ProgramSet *set, const SimJob *job, const Model *
     return plan_job_check_set(set, &job->spec, model);
 }
 
-Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
+// checked: what is made here is checked here; else whoever lowers it checks the result.
+static Status make_programs(ProgramSet *out, Arena *a, const SimJob *job, bool checked) {
     Model model;
     *out = (ProgramSet){0};
     TRY(job_spec_model(&model, a, &job->spec));
     if (!job->spec.plan_file) {
         TRY(job_spec_programs(out, &job->spec, &model));
-        TRY(plan_check(out));
+        if (checked) TRY(plan_check(out));
         return plan_check_run(out);
     }
     TRY(read_plan(out, a, job->spec.plan_file));
     return check_plan(out, job, &model);
+}
+
+Status sim_job_programs(ProgramSet *out, Arena *a, const SimJob *job) {
+    return make_programs(out, a, job, true);
 }
 
 static void leave_evaluation(Program *p) {
@@ -150,7 +155,7 @@ static Status lower(ProgramSet *out, Arena *a, const SimJob *job, bool evaluates
     *out = (ProgramSet){0};
     const DeviceTraits *traits = device_traits(job->spec.device);
     if (!traits) FAIL(ERR_FORMAT, "the trace is of an unknown device %s", job->spec.device);
-    TRY(sim_job_programs(out, a, job));
+    TRY(make_programs(out, a, job, false));
     for (int c = 0; c < out->count && !evaluates; c++) leave_evaluation(&out->programs[c]);
     return collective_work_lower(out, traits);
 }
