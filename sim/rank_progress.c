@@ -9,7 +9,8 @@
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
     *r = (RankProgress){.order = o};
     r->at = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
-    if (!r->at) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
+    r->seen = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
+    if (!r->at || !r->seen) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
     rank_progress_begin(r);
     return OK;
 }
@@ -17,12 +18,14 @@ Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
 void rank_progress_begin(RankProgress *r) {
     r->left = r->order->plan->op_count;
     memcpy(r->at, r->order->first, (size_t)r->order->program->lane_count * sizeof *r->at);
+    memset(r->seen, 0, (size_t)r->order->program->lane_count * sizeof *r->seen);
 }
 
 static const Dep *first_missing(const RankProgress *r, int op) {
     const Plan *plan = r->order->plan;
-    for (int d = 0; d < plan->ops[op].dep_count; d++) {
-        const Dep *dep = &plan->deps[plan->ops[op].dep_first + d];
+    int32_t *seen = &r->seen[plan->ops[op].lane];
+    for (; *seen < plan->ops[op].dep_count; ++*seen) {
+        const Dep *dep = &plan->deps[plan->ops[op].dep_first + *seen];
         if (dep->distance == 0 && !lane_order_ended(r->order, r->at, dep->op)) return dep;
     }
     return NULL;
@@ -31,7 +34,9 @@ static const Dep *first_missing(const RankProgress *r, int op) {
 bool rank_progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
 
 void rank_progress_finish(RankProgress *r, int op) {
-    r->at[r->order->plan->ops[op].lane] = r->order->next[op];
+    int lane = r->order->plan->ops[op].lane;
+    r->at[lane] = r->order->next[op];
+    r->seen[lane] = 0;
     r->left--;
 }
 

@@ -13,6 +13,7 @@
 typedef struct {
     const LaneOrder *order;  // borrowed
     int32_t *at;             // per lane: the operation that leads it, or NONE
+    int32_t *seen;           // per lane: as many dependencies of that were seen to have ended
     int left;                // operations that have not ended
 } RankProgress;
 
@@ -20,7 +21,7 @@ typedef struct {
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) MUST_USE;
 
 void rank_progress_begin(RankProgress *r);  // a step: nothing has ended
-bool rank_progress_may_start(const RankProgress *r, int op);
+bool rank_progress_may_start(const RankProgress *r, int op);  // of one that leads its lane
 void rank_progress_finish(RankProgress *r, int op);
 
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
