@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // sim: parse the command line, read what was recorded, simulate, compare, print. Read run() first.
 #include "core/base/file.h"
+#include "core/base/host.h"
 #include "core/base/printable.h"
 #include "core/cli/terminal.h"
 #include "core/plan_text/plan_text.h"
@@ -73,6 +74,11 @@ static bool keeps(const Sim *s) {
     return strcmp(s->o->predictions, "none") != 0;
 }
 
+// Does anything show the operations of a step one by one?
+static bool shows_operations(const SimOptions *o) {
+    return o->verbose || o->json || o->report || o->plot || o->compare || o->preview;
+}
+
 // A ledger that cannot be used is a note where nobody named one.
 static Status ledger_status(Sim *s, Status status) {
     if (status == OK || sim_given(s, "predictions")) return status;
@@ -107,6 +113,7 @@ static Status predict_all(Sim *s, Sweep *shown) {
     }
     s->setting.watch = &s->watch.simulation;
     s->setting.unkept = !keeps(s);
+    s->setting.brief = !shows_operations(s->o);
     sim_watch_start(&s->watch, s->log, s->o->quiet, s->sizes.items, s->sizes.count);
     for (int i = 0; i < s->sizes.count && status == OK; i++) {
         status = predict_row(s, i);
@@ -297,6 +304,7 @@ static Status start(Sim *sim, SimOptions *o, OptionLine *line, int argc, char *a
 
 int main(int argc, char *argv[]) {
     ending_begin();
+    host_keep_memory();
     Arena arena = {0};
     Log log = {0};
     SimOptions o = {0};

@@ -65,7 +65,7 @@ static Status make_numbers(PointPool *pool, Point *out, Arena *a, int i) {
     Prediction p;
     TRY(pool->work->make(pool->work->context, &in, a, i));
     in.setting.watch = &pool->watch;
-    in.setting.unkept = true;
+    in.setting.unkept = in.setting.brief = true;
     TRY(predict_job(&p, a, in.job, &in.setting));
     take_numbers(out, &p);
     return OK;

@@ -221,7 +221,8 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
                            .count = count,
                            .ranks = run->ranks,
                            .multiplicities = fold ? fold->multiplicities : NULL,
-                           .timeline_of = fold ? fold->colours : NULL});
+                           .timeline_of = fold ? fold->colours : NULL,
+                           .brief = run->brief});
 }
 
 // Of the plans of all programs; a rank's memory is that of the program that needs most.
@@ -418,6 +419,7 @@ static Status predict_with(Prediction *out, Arena *a, const SimJob *job, const S
                .steps = RUN_STEPS,
                .watch = s->watch,
                .unkept = s->unkept,
+               .brief = s->brief,
                .critical = s->critical,
                .batch = job->spec.batch};
     Costs *costs = NULL;

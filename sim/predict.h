@@ -60,6 +60,7 @@ typedef struct {
     const ProgramSet *programs;  // of a job on devices, as sim_job_step() makes them; borrowed, and
                                  // shared by threads. NULL: they are made
     bool unkept;                 // leave out Prediction.inputs, for which all programs are printed
+    bool brief;                  // leave out the report's operations
     const CriticalBillForm *critical;  // of the critical path of a step, on devices; NULL: not made
     const SimulateWatch *watch;        // of the simulation; NULL: none
 } SimSetting;

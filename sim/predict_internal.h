@@ -24,7 +24,7 @@ typedef struct {
     const Fold *fold;    // of the ranks; NULL: all are simulated
     const Noise *noise;  // NULL: none
     const CriticalBillForm *critical;
-    bool unkept;
+    bool unkept, brief;
     bool differ;  // steps do, so that all but the first count
     int class_count, plan, ranks, steps;
     int64_t batch;

@@ -6,6 +6,9 @@
 #include "core/base/text.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +42,15 @@ void host_parse_cpu(char *out, size_t size, const char *cpuinfo) {
         snprintf(out, size, "%.*s", (int)strcspn(name, "\n"), name);
         return;
     }
+}
+
+void host_keep_memory(void) {
+#ifdef __GLIBC__
+    enum { LARGEST = 1 << 30 };  // bytes
+    mallopt(M_MMAP_THRESHOLD, LARGEST);
+    mallopt(M_TRIM_THRESHOLD, LARGEST);
+    mallopt(M_TOP_PAD, LARGEST / 64);
+#endif
 }
 
 void host_info_read(HostInfo *out) {

@@ -24,6 +24,10 @@ typedef struct {
 
 void host_info_read(HostInfo *out);  // now
 
+// Let memory that the process frees stay with it for what it allocates next, of any size. The
+// system clears what it hands out, which a program that makes plan after plan would wait for.
+void host_keep_memory(void);
+
 // The first "model name" in the text of /proc/cpuinfo; empty where there is none.
 void host_parse_cpu(char *out, size_t size, const char *cpuinfo);
 

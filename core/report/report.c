@@ -221,7 +221,10 @@ static Status add_bytes(Report *r, Arena *a, const Steps *s) {
 
 Status report_from_timelines(Report *r, Arena *a, const Program *const programs[],
                              const Timeline *const timelines[], int ranks) {
-    return report_from_alike(r, a, &(ReportTimelines){programs, timelines, ranks, ranks, 0, 0});
+    return report_from_alike(
+        r, a,
+        &(ReportTimelines){
+            .programs = programs, .timelines = timelines, .count = ranks, .ranks = ranks});
 }
 
 Status report_from_alike(Report *r, Arena *a, const ReportTimelines *of) {
@@ -235,7 +238,7 @@ Status report_from_alike(Report *r, Arena *a, const ReportTimelines *of) {
     add_unrecorded(r, &s);
     TRY(add_speed(r, &s));
     add_breakdown(r, &s);
-    TRY(add_operations(r, a, &s));
+    if (!of->brief) TRY(add_operations(r, a, &s));
     return add_bytes(r, a, &s);
 }
 

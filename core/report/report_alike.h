@@ -14,6 +14,7 @@ typedef struct {
     int ranks;                      // of the run
     const int32_t *multiplicities;  // [count] ranks of each; NULL: one
     const int32_t *timeline_of;     // [ranks] the timeline of a rank; NULL: timeline r is rank r's
+    bool brief;                     // leave out Report.operations, one for each of a step
 } ReportTimelines;
 
 // The report of all ranks, as report_from_timelines() would make it.
