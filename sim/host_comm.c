@@ -180,7 +180,7 @@ Status host_advance_lane(HostSimulation *s, int rank, int lane, bool *busy) {
     for (int op; (op = r->progress.at[lane]) != NONE && !*busy;) {
         LaneComm *c = &r->comms[lane];
         if (!c->in_flight) {
-            if (!rank_progress_may_start(&r->progress, op)) return OK;
+            if (!rank_progress_may_start(&r->progress, lane)) return OK;
             TRY(host_arrive(s, rank, lane));
         }
         for (; c->round < c->rounds && !host_has_share(s, rank, lane);)

@@ -9,8 +9,8 @@
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
     *r = (RankProgress){.order = o};
     r->at = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
-    r->seen = ARENA_NEW(a, int32_t, o->program->lane_count + 1);
-    if (!r->at || !r->seen) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
+    r->waits = ARENA_NEW(a, RankWait, o->program->lane_count + 1);
+    if (!r->at || !r->waits) FAIL(ERR_MEMORY, "out of memory for simulating a rank");
     rank_progress_begin(r);
     return OK;
 }
@@ -18,25 +18,39 @@ Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) {
 void rank_progress_begin(RankProgress *r) {
     r->left = r->order->plan->op_count;
     memcpy(r->at, r->order->first, (size_t)r->order->program->lane_count * sizeof *r->at);
-    memset(r->seen, 0, (size_t)r->order->program->lane_count * sizeof *r->seen);
+    for (int lane = 0; lane < r->order->program->lane_count; lane++)
+        r->waits[lane] = (RankWait){.behind = NONE};
 }
 
-static const Dep *first_missing(const RankProgress *r, int op) {
+// The operation that the lane's leader waits for, or NONE: of its dependencies the first that has
+// not ended. What has ended stays so.
+static int first_missing(const RankProgress *r, int lane) {
     const Plan *plan = r->order->plan;
-    int32_t *seen = &r->seen[plan->ops[op].lane];
-    for (; *seen < plan->ops[op].dep_count; ++*seen) {
-        const Dep *dep = &plan->deps[plan->ops[op].dep_first + *seen];
-        if (dep->distance == 0 && !lane_order_ended(r->order, r->at, dep->op)) return dep;
+    RankWait *w = &r->waits[lane];
+    if (w->behind != NONE) {
+        int32_t leader = r->at[w->behind_lane];
+        if (leader != NONE && w->behind >= leader) return w->behind;
+        w->seen++;
     }
-    return NULL;
+    const Op *op = &plan->ops[r->at[lane]];
+    for (w->behind = NONE; w->seen < op->dep_count; w->seen++) {
+        const Dep *dep = &plan->deps[op->dep_first + w->seen];
+        if (dep->distance || lane_order_ended(r->order, r->at, dep->op)) continue;
+        w->behind = dep->op;
+        w->behind_lane = plan->ops[dep->op].lane;
+        return dep->op;
+    }
+    return NONE;
 }
 
-bool rank_progress_may_start(const RankProgress *r, int op) { return !first_missing(r, op); }
+bool rank_progress_may_start(const RankProgress *r, int lane) {
+    return first_missing(r, lane) == NONE;
+}
 
 void rank_progress_finish(RankProgress *r, int op) {
     int lane = r->order->plan->ops[op].lane;
     r->at[lane] = r->order->next[op];
-    r->seen[lane] = 0;
+    r->waits[lane] = (RankWait){.behind = NONE};
     r->left--;
 }
 
@@ -45,7 +59,8 @@ int rank_progress_ready_work(const RankProgress *r) {
     const Program *p = r->order->program;
     for (int lane = 0; lane < p->lane_count; lane++) {
         int op = p->lanes[lane].kind == LANE_COMMUNICATION ? NONE : r->at[lane];
-        if (op != NONE && (best == NONE || op < best) && rank_progress_may_start(r, op)) best = op;
+        if (op != NONE && (best == NONE || op < best) && rank_progress_may_start(r, lane))
+            best = op;
     }
     return best;
 }
@@ -97,9 +112,9 @@ static void explain_lane(char text[EXPLANATION], const DeadlockReport *s, int ra
         for (int i = 0; i < count; i++) text_append(text, EXPLANATION, " rank %d", missing[i]);
         return;
     }
-    const Dep *dep = first_missing(r, op);
+    int behind = first_missing(r, lane);
     text_append(text, EXPLANATION, "cannot begin %s", op_name(p, &ops[op]));
-    if (dep) text_append(text, EXPLANATION, " before %s", op_name(p, &ops[dep->op]));
+    if (behind != NONE) text_append(text, EXPLANATION, " before %s", op_name(p, &ops[behind]));
 }
 
 Status rank_progress_deadlock(const DeadlockReport *s, Arena *a) {

@@ -10,18 +10,25 @@
 #include "core/plan/lane_order.h"
 #include "sim/simulate.h"
 
+// What the operation that leads a lane waits for, as far as it was looked at.
+typedef struct {
+    int32_t seen;    // as many of its dependencies have ended
+    int32_t behind;  // the operation that the next one is on; NONE: that was not looked at
+    int32_t behind_lane;
+} RankWait;
+
 typedef struct {
     const LaneOrder *order;  // borrowed
     int32_t *at;             // per lane: the operation that leads it, or NONE
-    int32_t *seen;           // per lane: as many dependencies of that were seen to have ended
+    RankWait *waits;         // per lane: of that operation
     int left;                // operations that have not ended
 } RankProgress;
 
 // Its lanes are in the arena. ERR_MEMORY.
 Status rank_progress_init(RankProgress *r, Arena *a, const LaneOrder *o) MUST_USE;
 
-void rank_progress_begin(RankProgress *r);  // a step: nothing has ended
-bool rank_progress_may_start(const RankProgress *r, int op);  // of one that leads its lane
+void rank_progress_begin(RankProgress *r);                      // a step: nothing has ended
+bool rank_progress_may_start(const RankProgress *r, int lane);  // the operation that leads it
 void rank_progress_finish(RankProgress *r, int op);
 
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.

@@ -81,7 +81,7 @@ static Status advance(DeviceSimulation *s, int rank) {
     }
     for (int lane = 0; lane < s->lanes; lane++) {
         int op = r->progress.at[lane];
-        if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, op))
+        if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, lane))
             TRY(become_ready(s, rank, op, lane));
     }
     return OK;

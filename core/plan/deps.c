@@ -161,7 +161,8 @@ typedef struct {
     const Program *p;
     const Plan *plan;
     const int32_t *root;     // [tensor] program_root()
-    const uint8_t *counted;  // [tensor]: is it an extent that an operation of the plan writes?
+    const uint8_t *counted;  // [tensor]: does an operation of the plan write it? NULL: of those
+                             // that are extents none does
     Touch *touch;            // in this step
     const Touch *before;     // NULL, or what a whole step left behind
     DepList *out;
@@ -192,6 +193,7 @@ static Status write_tensor(const Pass *s, int i, int tensor) {
 }
 
 static Status read_extents(const Pass *s, int i, const Op *op) {
+    if (!s->counted) return OK;
     for (int k = 0; k < op->outputs + op->inputs; k++) {
         int extent = s->p->tensors[op_outputs(s->plan, op)[k]].extent;
         if (extent != NONE && s->counted[extent]) TRY(read_tensor(s, i, extent));
@@ -256,6 +258,10 @@ static Status derive(const Program *p, const Plan *plan, Arena *scratch, DepList
     for (int i = 0; i < plan->op_count; i++)
         for (int o = 0; o < plan->ops[i].outputs; o++)
             counted[op_outputs(plan, &plan->ops[i])[o]] = 1;
+    bool counts = false;
+    for (int t = 0; t < p->tensor_count; t++)
+        counts |= p->tensors[t].extent != NONE && counted[p->tensors[t].extent];
+    if (!counts) counted = NULL;
     TRY(touch_init(&this_step, scratch, p, plan));
     TRY(touch_init(&next_step, scratch, p, plan));
     TRY(pass(&(Pass){p, plan, root, counted, &this_step, NULL, deps}));
