@@ -109,23 +109,28 @@ typedef struct {
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static void fill(Table *t, const Cuts *c, int64_t limit) {
+// The cuts before `end`, from the last one back: what lies between costs more and more, until that
+// alone is more than the limit, or than the best there is.
+static void fill_at(Table *t, const Cuts *c, int64_t limit, int k, int end) {
     int width = c->n + 1;
-    for (int i = 0; i < (c->stages + 1) * width; i++) t->best[i] = INT64_MAX;
+    int64_t *best = &t->best[k * width + end];
+    for (int cut = end - 1; cut >= k - 1; cut--) {
+        int64_t so_far = t->best[(k - 1) * width + cut], cost = c->before[end] - c->before[cut];
+        if (cost > (limit < 0 ? *best : limit)) return;
+        if (so_far == INT64_MAX || c->joined[cut]) continue;
+        if (c->busy && cost == end - cut) continue;
+        int64_t value = limit < 0 ? larger(so_far, cost) : so_far + c->bytes[cut];
+        if (value >= *best) continue;  // of equal ones the later
+        *best = value;
+        t->from[k * width + end] = cut;
+    }
+}
+
+static void fill(Table *t, const Cuts *c, int64_t limit) {
+    for (int i = 0; i < (c->stages + 1) * (c->n + 1); i++) t->best[i] = INT64_MAX;
     t->best[0] = 0;
     for (int k = 1; k <= c->stages; k++)
-        for (int end = k; end <= c->n; end++)
-            for (int cut = k - 1; cut < end; cut++) {
-                int64_t so_far = t->best[(k - 1) * width + cut],
-                        cost = c->before[end] - c->before[cut];
-                if (so_far == INT64_MAX || c->joined[cut]) continue;
-                if (c->busy && cost == end - cut) continue;
-                if (limit >= 0 && cost > limit) continue;
-                int64_t value = limit < 0 ? larger(so_far, cost) : so_far + c->bytes[cut];
-                if (value > t->best[k * width + end]) continue;  // of equal ones the later
-                t->best[k * width + end] = value;
-                t->from[k * width + end] = cut;
-            }
+        for (int end = k; end <= c->n; end++) fill_at(t, c, limit, k, end);
 }
 
 // A stage without arithmetic, as of a layer that only gives its input another shape, costs least
