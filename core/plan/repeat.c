@@ -196,7 +196,7 @@ static Status grow_step(Repeat *r, int ops, int operands) {
     free(plan->deps);
     free(plan->members);
     *plan = grown;
-    return plan_derive_deps(r->p, plan);
+    return OK;
 }
 
 static void renumber_plan(const Repeat *r, Plan *plan) {

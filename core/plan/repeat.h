@@ -18,8 +18,9 @@ static inline bool repeat_makes(int m, int micro_batches) {
 }
 
 // Add the micro-batches that are missing in the step of an untransformed or divided program, of
-// each local shard, and derive the dependencies anew. *all: it was done; else 1 and 2 are not
-// alike, and the program is as it was. ERR_MEMORY, after which it is fit for program_finish() only.
+// each local shard. *all: it was done, and the step has no dependencies until plan_derive_deps();
+// else 1 and 2 are not alike, and the program is as it was. ERR_MEMORY, after which it is fit for
+// program_finish() only.
 Status program_repeat(Program *p, int micro_batches, bool *all) MUST_USE;
 
 #endif

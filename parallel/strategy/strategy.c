@@ -39,6 +39,12 @@ static Status divide_each(Program *out, const Model *m, const StepSpec *spec,
     return cuts(spec) ? context_apply(out, strategy->context) : OK;
 }
 
+// A stage of a pipeline takes over operations alone.
+static Status derive(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {
+    if (mesh_size(&spec->mesh, MESH_PIPE) > 1 && !strategy->sync_batch_norm) return OK;
+    return plan_derive_deps(p, &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)]);
+}
+
 // Most micro-batches are copies of another, unless they turn out to be different.
 static Status divide(Program *out, const Model *m, const StepSpec *spec,
                      const StrategyOptions *strategy) {
@@ -48,7 +54,7 @@ static Status divide(Program *out, const Model *m, const StepSpec *spec,
     if (!few.repeated) return divide_each(out, m, spec, strategy);
     Status s = divide_each(out, m, &few, strategy);
     if (s == OK) s = program_repeat(out, spec->micro_batches, &all);
-    if (all || s == ERR_MEMORY) return s;
+    if (all || s == ERR_MEMORY) return s != OK ? s : derive(out, spec, strategy);
     program_finish(out);
     return divide_each(out, m, spec, strategy);
 }

@@ -108,6 +108,7 @@ static void check(const Case *c) {
     make(&repeated, c, true);
     ck_assert_ok(program_repeat(&repeated, c->micro_batches, &all));
     ck_assert_msg(all, "%s: micro-batches 1 and 2 differ", what);
+    ck_assert_ok(plan_derive_deps(&repeated, &repeated.plans[0]));
     compare(&each, &repeated, what);
     program_finish(&each);
     program_finish(&repeated);
