@@ -285,6 +285,12 @@ START_TEST(heads_that_do_not_divide_are_errors_with_the_arithmetic) {
          "heads=3 does not divide the channels of the query: 20 = 3 × 6 + 2"},
         {SEQUENCE "attention from=input,input,input heads=4 kv_heads=2\n",
          "the input is 6×20, but the input is 6×20: with heads=4, kv_heads=2 it must be 6×10"},
+        {SEQUENCE "linear out=12\nattention heads=2 p=0.1\n",
+         "p is of probabilities in memory, and attention as one kernel keeps none: add unfused"},
+        {SEQUENCE "linear out=12\nattention heads=2 mask=true\n", "mask is of probabilities"},
+        {SEQUENCE "linear out=12\nattention heads=2 unfused=true p=1\n", "drop everything"},
+        {SEQUENCE "attention from=input,input,input heads=2 unfused=true\n",
+         "unfused=true takes query, key and value side by side in one input, and there are 3"},
         {SEQUENCE "rotary heads=4\n", "heads=4 of pairs do not divide 20 channels: "
                                       "20 = 2 × 4 × 2 + 4"},
         {SEQUENCE "flatten f\nswiglu from=f,input\n",

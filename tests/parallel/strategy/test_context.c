@@ -217,6 +217,8 @@ START_TEST(what_cannot_be_cut_is_refused_with_what_can) {
     refuse(o, "--cp 2 cuts sequences of tokens, in which there is no batch_norm layer; leave "
               "--sync-batchnorm out");
     o.spec.strategy.sync_batch_norm = false;
+    o.spec.model = "megatron:layers=1,hidden=16,heads=4,seq=20";
+    refuse(o, "--cp 2: h.0.attn.att1 scores all positions at once, of which a rank has some");
     o.spec.model = "mlp";
     o.data = "digits:count=100";
     refuse(o, "--cp 2 cuts sequences of tokens, and this model has none");
