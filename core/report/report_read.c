@@ -188,7 +188,7 @@ static Status get_list(int *items, const Report *r, const json_t *root, const ch
                        const char *name) {
     json_t *list;
     int64_t all = 0;
-    TRY(json_get_array(&list, root, source, name));
+    TRY(json_get_array(&list, root, source, "%s", name));
     *items = (int)json_array_size(list);
     for (int i = 0; i < *items; i++) {
         int ranks;
