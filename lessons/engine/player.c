@@ -291,7 +291,9 @@ void player_list(const Player *p, bool todo) {
         SavedLesson known = {0};
         if (p->saved) saved_find(&known, p->saved, lesson->number);
         if (todo && known.kind == SAVED_DONE) continue;
-        fprintf(p->out, "%c %2d  %s%*s %s\n", lesson->number == current ? '>' : ' ', lesson->number,
-                _(lesson->title), 48 - text_width(_(lesson->title)), "", standing(&known));
+        const char *title = _(lesson->title), *done = standing(&known);
+        int gap = *done ? 48 - text_width(title) : 0;  // no blanks at the end of a line
+        fprintf(p->out, "%c %2d  %s%*s%s\n", lesson->number == current ? '>' : ' ', lesson->number,
+                title, gap > 0 ? gap : 0, "", done);
     }
 }
