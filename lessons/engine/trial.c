@@ -83,7 +83,7 @@ static Status read_report(Trial *out, Arena *a, const Job *job, const Training *
     if (!out->loss) FAIL(ERR_MEMORY, "out of memory for losses");
     for (int i = 0; i < line->step_count; i++)
         if (line->steps[i].rows) out->loss[out->steps++] = line->steps[i].loss;
-    out->held_out_loss = out->accuracy = NAN;
+    out->held_out_loss = out->accuracy = (double)NAN;
     if (r.evaluation_count) {
         out->held_out_loss = r.evaluations[r.evaluation_count - 1].loss;
         out->accuracy = r.evaluations[r.evaluation_count - 1].accuracy;
