@@ -24,7 +24,7 @@ static double fact(const char *at) {
     char path[200];
     snprintf(path, sizeof path, "%s/laws.json", it.directory);
     ck_assert_ok(json_read_file(&root, path));
-    ck_assert_ok(json_get_real(&value, root, path, at));
+    ck_assert_ok(json_get_real(&value, root, path, "%s", at));
     json_decref(root);
     return value;
 }
