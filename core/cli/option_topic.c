@@ -188,6 +188,8 @@ Status option_print_topic(FILE *f, const OptionTable *t, const char *topic) {
         print_examples(f, t, o);
     } else if (word) {
         option_print_word(f, word);
+        if (group) putc('\n', f);
+        if (group) print_group(f, t, group);
     } else if (!strcmp(topic, "words") && t->word_count) {
         option_print_words(f, t);
     } else if (group) {

@@ -181,6 +181,27 @@ START_TEST(a_topic_is_a_word_that_is_printed) {
 }
 END_TEST
 
+// Both can be read, the word first.
+START_TEST(a_group_with_the_name_of_a_word_is_shown_after_it) {
+    const OptionWord words[] = {{"talk", "chat", "What ranks say to each other.", NULL}};
+    OptionTable t = TABLE;
+    char text[4096] = "";
+    t.words = words;
+    t.word_count = 1;
+    FILE *f = fmemopen(text, sizeof text, "w");
+    ck_assert_ok(option_print_topic(f, &t, "talk"));
+    fclose(f);
+    static const char expected[] = "  talk\n      What ranks say to each other.\n\n"
+                                   "Communication:\n      How gradients meet.\n\n  --bucket SIZE";
+    ck_assert_msg(!strncmp(text, expected, sizeof expected - 1), "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "\n\n  -j, --jobs N"));
+    f = fmemopen(text, sizeof text, "w");
+    ck_assert_ok(option_print_topic(f, &t, "chat"));  // of the word alone
+    fclose(f);
+    ck_assert_ptr_null(strstr(text, "--bucket"));
+}
+END_TEST
+
 static void check_finds_word(OptionWord w, const char *part) {
     OptionWord two[2] = {WORDS[1], w};
     OptionTable t = TABLE;
@@ -286,6 +307,6 @@ SUITE("option_help", brief_help_shows_the_options_marked_brief,
       a_topic_is_an_option_with_all_there_is_to_say,
       a_topic_is_a_group_the_examples_or_the_exit_status,
       a_table_s_own_details_go_before_shared_ones, a_topic_is_a_word_that_is_printed,
-      a_list_of_words_with_mistakes_is_found_out, unknown_topics_are_named_with_the_nearest,
-      every_exit_status_has_its_meaning, a_table_with_mistakes_is_found_out,
-      brief_help_has_at_most_24_lines)
+      a_group_with_the_name_of_a_word_is_shown_after_it, a_list_of_words_with_mistakes_is_found_out,
+      unknown_topics_are_named_with_the_nearest, every_exit_status_has_its_meaning,
+      a_table_with_mistakes_is_found_out, brief_help_has_at_most_24_lines)
