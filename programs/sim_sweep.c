@@ -285,8 +285,11 @@ static void print_misfit(const Sweep *s) {
                  p->answers->class);
     if (p->answers->fits_with)
         sweep_phrase(&line, "with %s it would", p->answers->fits_with);
-    else if (s->count == s->size_count && !s->jobs[i].spec.plan_file)
-        sweep_phrase(&line, "none of --zero, --recompute, --accumulate and --tp makes it fit");
+    else if (s->count == s->size_count && !s->jobs[i].spec.plan_file) {
+        sweep_phrase(&line,
+                     "none of --zero, --recompute, --accumulate and --tp alone makes it fit,");
+        sweep_phrase(&line, "nor those tried together; --advise tries more, with --pp");
+    }
     putchar('\n');
 }
 

@@ -147,6 +147,21 @@ static Status try_tensor(bool *found, Candidate *c, const Search *search, const 
     return OK;
 }
 
+// All of them together, on as few tensor parallel ranks as that takes; what the job has stays.
+static Status try_all(bool *found, Candidate *c, const Search *search) {
+    const JobSpec *s = &search->job->spec;
+    bool again = s->strategy.recompute < RECOMPUTE_FULL;
+    bool fewer_rows = most_micro_batches(s) > s->micro_batches;
+    for (int n = 2; n <= search->place->devices_per_node && !*found; n *= 2)
+        for (int zero = 1; zero <= 3 && !*found; zero += 2) {
+            *c = (Candidate){.tensor = n,
+                             .zero = zero > s->strategy.zero ? zero : 0,
+                             .recompute = again ? RECOMPUTE_FULL : RECOMPUTE_NONE};
+            TRY(fewer_rows ? try_micro_batches(found, c, search) : fits(found, search, c));
+        }
+    return OK;
+}
+
 static Status search_all(bool *found, Candidate *c, const Search *search) {
     static const Candidate alone[] = {{.zero = 1},
                                       {.zero = 2},
@@ -167,6 +182,7 @@ static Status search_all(bool *found, Candidate *c, const Search *search) {
     if (!*found) *c = most;
     if (!*found) TRY(try_micro_batches(found, c, search));
     if (!*found) TRY(try_tensor(found, c, search, &full));
+    if (!*found) TRY(try_all(found, c, search));
     return OK;
 }
 

@@ -66,7 +66,8 @@ START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
         command_finish(&it);
     }
     ck_assert_int_eq(command_run(&it, "sim --model llama-3-405b --gpus 8 --point"), 0);
-    shows("none of --zero, --recompute, --accumulate and --tp makes it fit\n");
+    shows("\n  none of --zero, --recompute, --accumulate and --tp alone makes it fit,\n"
+          "  nor those tried together; --advise tries more, with --pp\n");
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --point %s", lines[3]), 0);
     shows("GiB on stage0;");

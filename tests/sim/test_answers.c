@@ -302,6 +302,19 @@ START_TEST(tensor_parallel_ranks_share_weights) {
 }
 END_TEST
 
+// In what this takes nothing fits that lacks one of the four.
+START_TEST(all_options_together_are_tried_at_last) {
+    SimJob job = job_of("mlp:hidden=512,layers=4", 8, 512), all = job;
+    all.spec.mesh.tensor = 4;
+    all.spec.strategy.zero = 1;
+    all.spec.strategy.recompute = RECOMPUTE_FULL;
+    all.spec.micro_batches = 4;
+    all.spec.batch = 128;  // 64 rows a shard, as before
+    finds("--tp 4 --zero 1 --recompute full --accumulate 4", &job, memory_of(&all));
+    finds("", &job, 1000000);
+}
+END_TEST
+
 SUITE("answers", model_flops_are_of_the_model_and_utilisation_of_the_peak,
       what_is_computed_again_is_hardware_alone, memory_is_that_of_the_rank_that_needs_most,
       most_is_in_use_where_the_last_block_goes_backward, a_peak_is_the_sum_of_what_is_there,
@@ -309,4 +322,5 @@ SUITE("answers", model_flops_are_of_the_model_and_utilisation_of_the_peak,
       bytes_go_within_nodes_and_between_them, stages_send_over_the_borders_between_them,
       priced_collectives_send_as_their_algorithm_does,
       a_step_that_does_not_fit_is_planned_with_other_options,
-      one_device_recomputes_or_takes_fewer_rows_at_once, tensor_parallel_ranks_share_weights)
+      one_device_recomputes_or_takes_fewer_rows_at_once, tensor_parallel_ranks_share_weights,
+      all_options_together_are_tried_at_last)
