@@ -40,6 +40,12 @@ CollectiveKind sim_collective_kind(const SimOptions *o) {
     return o->collective ? kinds[o->collective] : COLLECTIVE_ALL_REDUCE;
 }
 
+static Status check_ranks(int64_t ranks) {
+    if (ranks > 1) return OK;
+    FAIL(ERR_USAGE, "one device has nobody to exchange with, so that a collective takes no time; "
+                    "give --gpus 2 or more");
+}
+
 Status sim_collective_check(const Sim *s) {
     const SimOptions *o = s->o;
     if (!o->collective && !o->fit) {
@@ -60,6 +66,7 @@ Status sim_collective_check(const Sim *s) {
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
                  others[i]);
+    for (int i = 0; i < o->gpus.count; i++) TRY(check_ranks(o->gpus.items[i]));
     if (o->plot && o->fit) FAIL(ERR_USAGE, "--fit has no figure; leave out --plot");
     if (o->plot && o->gpus.count != 1)
         FAIL(ERR_USAGE, "--plot draws a collective on one number of devices; give --gpus one");
@@ -199,6 +206,7 @@ static Status place_table(Sheet *sheet, const Sim *s, const NcclTable *t) {
              s->o->compare);
     sheet->measured = t;
     sheet->ranks = gpus ? (int32_t)s->o->gpus.items[0] : t->ranks;
+    TRY(check_ranks(sheet->ranks));
     if (t->nodes && t->ranks == sheet->ranks) sheet->nodes = t->nodes;
     return OK;
 }

@@ -5,6 +5,7 @@
 #include "core/platform/device_traits.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_noise.h"
+#include "sim/nccl_table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,6 +32,21 @@ static Status check_line(const SimOptions *o, const OptionLine *line) {
     return OK;
 }
 
+// A report; for a table of measured collectives, what to give with it.
+static Status read_compared(Report *out, Arena *a, const char *name) {
+    char why[STATUS_TEXT], gpus[UNITS_TEXT] = "N";
+    NcclTable table;
+    Status status = report_read(out, a, name);
+    if (status != ERR_FORMAT) return status;
+    snprintf(why, sizeof why, "%s", status_message());
+    if (nccl_table_read(&table, a, name) != OK) FAIL(status, "%s", why);
+    if (table.ranks) snprintf(gpus, sizeof gpus, "%d", table.ranks);
+    FAIL(ERR_USAGE,
+         "%s is no report but looks like a table of nccl-tests; add --collective all_reduce, or "
+         "whichever was measured, and --gpus %s",
+         name, gpus);
+}
+
 Status sim_request_reports(Sim *s) {
     enum { REPORTS = 64 };
     if (!s->o->compare) return OK;
@@ -40,7 +56,7 @@ Status sim_request_reports(Sim *s) {
     for (char *name = strtok_r(names, ",", &end); name; name = strtok_r(NULL, ",", &end)) {
         if (s->measured_count == REPORTS)
             FAIL(ERR_USAGE, "--compare takes at most %d reports", REPORTS);
-        TRY(report_read(&reports[s->measured_count++], s->arena, name));
+        TRY(read_compared(&reports[s->measured_count++], s->arena, name));
     }
     s->measured = reports;
     return OK;
