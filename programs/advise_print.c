@@ -215,13 +215,11 @@ static int grown_part(const Point *from, const Point *to, double *by_ms) {
     return most;
 }
 
-static void fill_neighbour(Table *t, const AdvisePrint *print, AdviseChoice best, AdviseChoice c,
-                           AdviseOption o) {
+// What the row has instead of the best is in its first cell.
+static void fill_beside(Table *t, const AdvisePrint *print, AdviseChoice best, AdviseChoice c) {
     const Point *from = point_of(best), *p = point_of(c);
-    char value[VALUE], memory[UNITS_TEXT];
+    char memory[UNITS_TEXT];
     double by_ms;
-    print_value(value, c, o);
-    table_cell(t, "--%s %s", advise_option_name(o), value);
     table_cell(t, "%+.1f%%", 100 * (p->step_ms / from->step_ms - 1));
     table_cell(t, "%s", units_print_size(memory, p->memory_bytes));
     int part = grown_part(from, p, &by_ms);
@@ -231,6 +229,25 @@ static void fill_neighbour(Table *t, const AdvisePrint *print, AdviseChoice best
         table_cell(t, "%s", "");
     else
         table_cell(t, "%s %+.3g ms", sweep_phrase_part(part, print->devices), by_ms);
+}
+
+static void fill_neighbour(Table *t, const AdvisePrint *print, AdviseChoice best, AdviseChoice c,
+                           AdviseOption o) {
+    char value[VALUE];
+    print_value(value, c, o);
+    table_cell(t, "--%s %s", advise_option_name(o), value);
+    fill_beside(t, print, best, c);
+}
+
+// The line as it is, where no row of one option is that.
+static void fill_plain(Table *t, const AdvisePrint *print, AdviseChoice best) {
+    AdviseOption differs;
+    const AdviseChoice c = {best.of, advise_plain(best.of)};
+    if (c.candidate == NONE || c.candidate == best.candidate) return;
+    if (c.of->candidates[c.candidate].point == NONE) return;
+    if (advise_differs_only(best.of, best.candidate, c.candidate, &differs)) return;
+    table_cell(t, "none of these options");
+    fill_beside(t, print, best, c);
 }
 
 static Status print_neighbours(const AdvisePrint *p, AdviseChoice best, Arena *a) {
@@ -247,6 +264,7 @@ static Status print_neighbours(const AdvisePrint *p, AdviseChoice best, Arena *a
             if (advise_differs_only(v, best.candidate, c, &differs) && (int)differs == o)
                 fill_neighbour(&table, p, best, (AdviseChoice){v, c}, differs);
         }
+    fill_plain(&table, p, best);
     puts("\naround the best, with one option changed");
     return table_print(stdout, &table, TABLE_TEXT);
 }

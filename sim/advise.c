@@ -50,6 +50,12 @@ void advise_job(JobSpec *s, const Advice *v, int candidate) {
         s->strategy.bucket_bytes[k] *= advise_value(v, candidate, ADVISE_BUCKET);
 }
 
+// Each option's first value is the job's own, and the first combination has all of them.
+int advise_plain(const Advice *v) {
+    static const uint8_t own[ADVISE_OPTIONS] = {0};
+    return v->count && !memcmp(v->candidates[0].at, own, sizeof own) ? 0 : NONE;
+}
+
 bool advise_differs_only(const Advice *v, int a, int b, AdviseOption *option) {
     int count = 0;
     for (int o = 0; o < ADVISE_OPTIONS; o++)
@@ -303,8 +309,11 @@ static int next_best(const Advice *v, int first, int count) {
     return best;
 }
 
+// The job as it is, whatever its estimate, since no advice may be slower; then the best estimates.
 static int choose_estimated(Advice *v, int most) {
-    int count = 0, next;
+    int count = 0, next, plain = advise_plain(v);
+    if (most && plain != NONE && v->candidates[plain].fate == ADVISE_OPEN)
+        v->of_point[v->simulated + count++] = plain;
     while (count < most && (next = next_best(v, v->simulated, count)) != NONE)
         v->of_point[v->simulated + count++] = next;
     return count;

@@ -4,9 +4,9 @@
 //
 // All combinations are listed. Those that do not divide, and those whose weights and states cannot
 // fit by the closed form, are rejected at once; the others get an estimate of their step. Then
-// simulating begins: the best estimates, of each mesh a few, and after them what differs from the
-// best one by one option, until none of these is better or enough are simulated. An estimate
-// decides what is simulated, never which is better.
+// simulating begins: the job as it is and the best estimates, of each mesh a few, and after them
+// what differs from the best one by one option, until none of these is better or enough are
+// simulated. An estimate decides what is simulated, never which is better.
 #ifndef SIM_ADVISE_H
 #define SIM_ADVISE_H
 
@@ -87,6 +87,9 @@ Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) MUST_USE;
 const char *advise_option_name(AdviseOption option);
 int advise_value(const Advice *v, int candidate, AdviseOption option);
 void advise_job(JobSpec *out, const Advice *v, int candidate);
+
+// The job as it was asked for, with no option chosen; NONE where that is no candidate.
+int advise_plain(const Advice *v);
 
 // Do two candidates differ in this option and no other?
 bool advise_differs_only(const Advice *v, int a, int b, AdviseOption *option);

@@ -65,12 +65,15 @@ static void read_host(EstimateModel *out, const Machine *m, const JobSpec *s) {
     out->layer_s = 1e-12 * OPERATIONS_OF_A_LAYER * (double)h->dispatch_ps;
 }
 
-static void read_devices(EstimateModel *out, const Machine *m, const LinkModel *link) {
+static void read_devices(EstimateModel *out, const SimSetting *setting) {
+    const Machine *m = setting->machine;
+    const LinkModel *link = &setting->link;
     const DeviceModel *d = &m->device;
     bool given = link->bytes_per_s > 0;
     out->devices_per_node = given ? 1 << 20 : m->devices_per_node;
     out->link_bytes_per_s = (double)(given ? link->bytes_per_s : m->link.bytes_per_s);
     out->rail_bytes_per_s = (double)(given ? link->bytes_per_s : m->rail.bytes_per_s);
+    out->all_rails = sim_setting_is_priced(setting) || setting->levels;
     out->layer_s = 1e-12 * OPERATIONS_OF_A_LAYER *
                    (double)(d->launch_ps > d->issue_ps ? d->launch_ps : d->issue_ps);
 }
@@ -80,7 +83,7 @@ static void read_machine(EstimateModel *out, const SimSetting *setting, const Jo
     double reached = d->kernels.most_permille ? d->kernels.most_permille : d->flops_permille;
     out->flops_per_s = (double)d->flops_per_s[s->dtype] * (reached > 0 ? reached / 1000 : 1);
     if (setting->devices)
-        read_devices(out, setting->machine, &setting->link);
+        read_devices(out, setting);
     else
         read_host(out, setting->machine, s);
 }
@@ -130,27 +133,65 @@ static double bubble(const JobSpec *s) {
     return wait;
 }
 
-// Four collectives of a width, forward and backward, along an axis whose neighbours are `stride`
-// ranks apart in the mesh.
-static double block_traffic_s(const EstimateModel *m, const JobSpec *s, int size, int stride) {
+// With the order that the job asks for; job_spec_check() has said what is wrong with it.
+static Mesh mesh_of(const JobSpec *s) {
+    Mesh mesh;
+    return job_spec_mesh(&mesh, s) == OK ? mesh : s->mesh;
+}
+
+// Ranks between neighbours along an axis: the product of all sizes inside it.
+static int64_t stride_of(const Mesh *mesh, MeshAxis axis) {
+    int64_t stride = 1;
+    for (int place = MESH_AXES - 1; place >= 0 && mesh_at(mesh, place) != axis; place--)
+        stride *= mesh_size(mesh, mesh_at(mesh, place));
+    return stride;
+}
+
+// Bytes per second between members that are `stride` ranks apart: a link within a node, or a rail.
+static double message_rate(const EstimateModel *m, int size, int64_t stride) {
+    bool within = size * stride <= m->devices_per_node;
+    return within ? m->link_bytes_per_s : m->rail_bytes_per_s;
+}
+
+// The same of a collective. With NCCL, and in levels, members on one node divide the array, and
+// each sends its part by its own rail.
+static double collective_rate(const EstimateModel *m, int size, int64_t stride) {
+    double rate = message_rate(m, size, stride), members = (double)(m->devices_per_node / stride);
+    if (!m->all_rails || size * stride <= m->devices_per_node || members <= 1) return rate;
+    return fmin(m->link_bytes_per_s, members * rate);
+}
+
+// Four collectives of a width, forward and backward, at that rate along an axis.
+static double block_traffic_s(const EstimateModel *m, const JobSpec *s, int size, double rate) {
     if (size < 2) return 0;
     double stages = mesh_size(&s->mesh, MESH_PIPE), cut = mesh_size(&s->mesh, MESH_CONTEXT);
     double rows = (double)s->batch / job_spec_data_ranks(s);
     double bytes = 4 * m->blocks / stages * rows * m->width / cut * m->element_bytes;
-    bool within = size * stride <= m->devices_per_node;
-    return 2 * bytes * (size - 1) / size / (within ? m->link_bytes_per_s : m->rail_bytes_per_s);
+    return 2 * bytes * (size - 1) / size / rate;
+}
+
+// All-reduces of tensor parallel ranks, messages of a ring along context, all-to-alls of experts;
+// those of tensor parallel ranks again where they are computed again.
+static double blocks_s(const EstimateModel *m, const JobSpec *s, const Mesh *mesh, double more) {
+    int tensor = mesh_size(mesh, MESH_TENSOR), context = mesh_size(mesh, MESH_CONTEXT);
+    int64_t near = stride_of(mesh, MESH_TENSOR), far = stride_of(mesh, MESH_CONTEXT);
+    double sum = more * block_traffic_s(m, s, tensor, collective_rate(m, tensor, near));
+    sum += 0.5 * block_traffic_s(m, s, context, message_rate(m, context, far));
+    if (s->strategy.experts < 2) return sum;
+    int64_t between = stride_of(mesh, mesh->wide_experts ? MESH_CONTEXT : MESH_DATA);
+    double rate = message_rate(m, s->strategy.experts, between);
+    return sum + block_traffic_s(m, s, s->strategy.experts, rate);
 }
 
 // Gradients, and with ZeRO-3 parameters in each pass of each micro-batch, too.
-static double gradients_s(const EstimateModel *m, const JobSpec *s) {
-    double ranks = job_spec_data_ranks(s), own = own_parameters(m, s);
+static double gradients_s(const EstimateModel *m, const JobSpec *s, const Mesh *mesh) {
+    double own = own_parameters(m, s);
+    int ranks = job_spec_data_ranks(s);
     if (ranks < 2) return 0;
     double copy = m->passes_bytes > 0 ? m->passes_bytes : MASTER_BYTES;
     double sent =
         s->strategy.zero == 3 ? 2.0 * s->micro_batches * copy + GRADIENT_BYTES : 2 * GRADIENT_BYTES;
-    bool within = s->ranks <= m->devices_per_node;
-    double rate = within ? m->link_bytes_per_s : m->rail_bytes_per_s;
-    return own * sent * (ranks - 1) / ranks / rate;
+    return own * sent * (ranks - 1) / ranks / collective_rate(m, ranks, stride_of(mesh, MESH_DATA));
 }
 
 double estimate_model_step_ms(const EstimateModel *m, const JobSpec *s) {
@@ -159,15 +200,13 @@ double estimate_model_step_ms(const EstimateModel *m, const JobSpec *s) {
                                                   [RECOMPUTE_ATTENTION] = 0.05,
                                                   [RECOMPUTE_BLOCK] = 1.0 / 3};
     double stages = mesh_size(&s->mesh, MESH_PIPE);
-    int tensor = mesh_size(&s->mesh, MESH_TENSOR), context = mesh_size(&s->mesh, MESH_CONTEXT);
     double more = 1 + again[s->strategy.recompute];
     double compute = m->sample_flops * (double)s->batch / s->ranks / m->flops_per_s * more;
     compute += s->micro_batches * m->layers / stages * m->layer_s * more;
-    double passes = compute + more * block_traffic_s(m, s, tensor, 1);
-    passes += 0.5 * block_traffic_s(m, s, context, tensor);
-    if (s->strategy.experts > 1) passes += block_traffic_s(m, s, s->strategy.experts, tensor);
+    const Mesh mesh = mesh_of(s);
+    double passes = compute + blocks_s(m, s, &mesh, more);
     double hidden = s->strategy.no_overlap ? 0 : 0.5 * passes / s->micro_batches;
     if (s->strategy.zero == 3) hidden = 0.7 * passes;
-    double exposed = fmax(0, gradients_s(m, s) - hidden);
+    double exposed = fmax(0, gradients_s(m, s, &mesh) - hidden);
     return 1e3 * (passes * (1 + bubble(s)) + exposed);
 }

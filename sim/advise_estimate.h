@@ -21,6 +21,7 @@ typedef struct {
     double element_bytes;  // of activations
     double flops_per_s;    // that products may reach
     double link_bytes_per_s, rail_bytes_per_s;
+    bool all_rails;  // a collective over nodes sends by those of all its members
     double layer_s;  // that a layer takes at least in a pass: launches
     int devices_per_node;
 } EstimateModel;

@@ -3,6 +3,7 @@
 // stay, and where nothing fits it says so.
 #include "tests/support/command.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,26 @@ START_TEST(the_advised_line_gives_the_promised_step) {
     double step = strtod(it.out, NULL);
     ck_assert_msg(promised > 0.9999 * step && promised < 1.0001 * step, "%s: %g ms, not %g ms",
                   options, step, promised);
+    command_finish(&it);
+}
+END_TEST
+
+// Its best has several options: the line without any is a row of its own, and says what it costs.
+START_TEST(the_line_as_it_is_stands_beside_the_best) {
+    const char *base = "--model mlp --gpus 16 --batch 64";
+    double more = -1;
+    ck_assert_int_eq(command_run(&it, "sim --advise %s", base), 0);
+    ck_assert_int_le(command_columns(it.out), 80);
+    const char *row = strstr(it.out, "\nnone of these options "), *rows;
+    ck_assert_ptr_nonnull(row);
+    ck_assert_int_eq(sscanf(row, "\nnone of these options %lf%%", &more), 1);
+    ck_assert_ptr_nonnull(rows = strstr(it.out, "\nstep ms "));
+    double best = strtod(strchr(rows + 1, '\n') + 1, NULL);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim %s --point --csv | tail -1 | cut -d, -f4", base), 0);
+    double step = strtod(it.out, NULL);
+    ck_assert_msg(step > best && fabs(100 * (step / best - 1) - more) < 0.2, "%g ms, %g ms, %g %%",
+                  best, step, more);
     command_finish(&it);
 }
 END_TEST
@@ -108,7 +129,8 @@ START_TEST(the_map_has_the_best_of_each_pair_of_degrees) {
 }
 END_TEST
 
-SUITE("sim_advise", the_advised_line_gives_the_promised_step, options_of_the_line_stay,
+SUITE("sim_advise", the_advised_line_gives_the_promised_step,
+      the_line_as_it_is_stands_beside_the_best, options_of_the_line_stay,
       every_way_to_recompute_stays_and_is_named,
       a_memory_in_which_nothing_fits_is_an_error_with_counts,
       what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees)

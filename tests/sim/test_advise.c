@@ -174,7 +174,80 @@ START_TEST(the_closed_form_is_no_more_than_the_plan) {
 }
 END_TEST
 
+static double estimate_of(const SimJob *job) {
+    EstimateModel m;
+    ck_assert_ok(estimate_model_read(&m, &arena, &job->spec, &setting));
+    return estimate_model_step_ms(&m, &job->spec);
+}
+
+static double step_of(const SimJob *job) {
+    Prediction p;
+    ck_assert_ok(predict_job(&p, &arena, job, &setting));
+    return p.step_ms;
+}
+
+// From the fastest on. Gradients of 16 data parallel ranks go over all rails of two nodes, of 8 in
+// each stage within one.
+START_TEST(plans_over_nodes_are_estimated_in_the_order_of_their_steps) {
+    static const struct {
+        int pipe, tensor, micro_batches;
+    } plans[] = {{1, 1, 1}, {1, 2, 1}, {2, 1, 4}, {4, 1, 8}, {4, 1, 4}};
+    double estimate = 0, step = 0;
+    set_up();
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        SimJob job = job_of("gpt2", 16, 128);
+        double before = estimate, step_before = step;
+        job.spec.dtype = DTYPE_BF16;
+        job.spec.mesh = (Mesh){.pipe = plans[i].pipe, .tensor = plans[i].tensor};
+        job.spec.micro_batches = plans[i].micro_batches;
+        estimate = estimate_of(&job);
+        step = step_of(&job);
+        ck_assert_msg(estimate > before && step > step_before, "plan %zu: %g ms after %g ms", i,
+                      estimate, before);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Message by message a ring crosses between nodes by one rail; of NCCL's each has its own.
+START_TEST(an_estimate_knows_how_many_rails_a_collective_has) {
+    SimJob job = job_of("mlp:hidden=4096", 16, 64);
+    set_up();
+    job.spec.strategy.algorithm = ALGORITHM_RING;
+    double all = estimate_of(&job), all_step = step_of(&job);
+    setting.network = SIM_NETWORK_FLOW;
+    double one = estimate_of(&job), one_step = step_of(&job);
+    ck_assert_msg(one > 2 * all && one_step > 2 * all_step, "%g and %g ms, not %g and %g", one, all,
+                  one_step, all_step);
+    job.spec.ranks = 8;
+    job.spec.batch = 32;
+    one = estimate_of(&job);
+    setting.network = SIM_NETWORK_AUTO;
+    ck_assert_double_eq(estimate_of(&job), one);  // in one node there is no rail
+    arena_finish(&arena);
+}
+END_TEST
+
+// The one that is simulated, though others are estimated to be faster.
+START_TEST(the_job_as_it_is_is_simulated_first) {
+    static const bool fixed[ADVISE_OPTIONS] = {[ADVISE_RECOMPUTE] = true};
+    set_up();
+    SimJob job = job_of("mlp", 16, 64);
+    find(&job, fixed, 1, 1);
+    int plain = advise_plain(&advice), faster = 0;
+    ck_assert_int_eq(plain, advice.best);
+    ck_assert_double_eq(advice.points[0].step_ms, step_of(&job));
+    for (int c = 0; c < advice.count; c++)
+        faster += advice.candidates[c].fate == ADVISE_OPEN &&
+                  advice.candidates[c].estimate_ms < advice.candidates[plain].estimate_ms;
+    ck_assert_int_gt(faster, 0);
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("advise", the_best_is_the_best_of_all, what_does_not_fit_is_not_advised,
       each_combination_has_one_fate_and_fixed_options_stay,
       what_the_model_cannot_be_divided_by_is_not_simulated, threads_change_nothing,
-      the_closed_form_is_no_more_than_the_plan)
+      the_closed_form_is_no_more_than_the_plan,
+      plans_over_nodes_are_estimated_in_the_order_of_their_steps,
+      an_estimate_knows_how_many_rails_a_collective_has, the_job_as_it_is_is_simulated_first)
