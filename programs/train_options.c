@@ -72,7 +72,7 @@ static const Option options[] = {
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},
     {.name = "comm", .kind = OPTION_CHOICE, AT(comm), .marks = JOB_BETWEEN_RANKS,
      .value = "serial|thread|shm", .initial = "shm", .brief = true,
-     .help = "ranks in lockstep, as threads, or as processes"},
+     .others = "nccl= mpi= gloo=shm", .help = "ranks in lockstep, as threads, or as processes"},
     JOB_ROWS_STRATEGY(TrainOptions),
     {.name = "link", .kind = OPTION_STRING, AT(link), .marks = JOB_BETWEEN_RANKS,
      .value = "BANDWIDTH,LATENCY",

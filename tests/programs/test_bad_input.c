@@ -68,6 +68,9 @@ START_TEST(unknown_options_get_a_suggestion) {
     refused(2, PARTS("unknown option --quantise", "--help lists the options"), "--quantise");
     refused(2, PARTS("unexpected argument run/", "--help"), "run/");
     refused(2, PARTS("--comm", "\"thraed\"", "did you mean thread?"), "--comm thraed");
+    refused(2, PARTS("--comm", "nccl is not built", "there are serial, thread, shm"),
+            "--comm nccl");
+    refused(2, PARTS("--comm", "\"gloo\"", "did you mean shm?"), "--comm gloo");
     refused(2, PARTS("no device \"tpu\"", "reference|cpu|timed:PLATFORM"), "--device tpu");
     refused(2, PARTS("no device \"refrence\"", "did you mean reference?"), "--device refrence");
     refused(2, PARTS("--device timed needs a machine", "timed:laptop"), "--device timed");
