@@ -122,6 +122,16 @@ static void place_memory(Split *x, int view) {
     if (fits) *split_now(x, &x->state, of) = how;
 }
 
+// The gradient of a frozen weight, which its layer computes beside that of the bias, is dropped: as
+// along the data, each rank has a part of it, which is never summed, so parts just differ.
+static Placement declared(const Split *x, int t) {
+    const Tensor *from = &x->from->tensors[t];
+    Placement how = *split_now(x, &x->state, t);
+    int data = mesh_find_axis(x->from, MESH_DATA);
+    bool drops = from->role == ROLE_ACTIVATION && from->placement[data].place == PLACE_DIFFERS;
+    return drops && placement_is_partial(how) ? PLACEMENT_DIFFERS : how;
+}
+
 Status split_take(Split *x, int t, int32_t *out) {
     const Tensor *from = &x->from->tensors[t];
     int32_t other;
@@ -133,7 +143,7 @@ Status split_take(Split *x, int t, int32_t *out) {
         if (from->extent != NONE) spec.extent = TENSOR_REF(other);
         if (from->alias != NONE) TRY(split_take(x, from->alias, &other));
         if (from->alias != NONE) spec.alias = TENSOR_REF(other);
-        spec.placement[x->axis] = *split_now(x, &x->state, t);
+        spec.placement[x->axis] = declared(x, t);
         TRY(split_cut_shape(x, &spec, from));
         TRY(program_add_tensor(x->to, &spec, &index));
         x->taken[t] = index;

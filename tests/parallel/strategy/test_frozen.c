@@ -3,6 +3,7 @@
 // gradient, an update or bytes to send, and all of them compute the bits of one rank
 // (docs/contract.md, 7). tests/data/frozen.model has both kinds.
 #include "core/nn/freeze.h"
+#include "tests/support/ending.h"
 #include "tests/support/saved_run.h"
 
 enum { BYTES = 1 << 16 };
@@ -239,6 +240,32 @@ START_TEST(it_has_no_gradient_no_state_no_bytes_and_no_backward) {
 }
 END_TEST
 
+// --- a weight whose bias alone is trained
+
+// Its gradient is computed and dropped: no axis of the mesh has a sum of it.
+START_TEST(a_weight_whose_bias_is_trained_goes_with_divided_positions) {
+    static const struct {
+        int pipe, data, tensor, context, micro_batches, zero;
+    } cuts[] = {{1, 1, 2, 1, 1, 0}, {2, 1, 2, 1, 4, 0}, {1, 2, 2, 2, 2, 2}};
+    static Arena arena;
+    JobOptions o = ending_text_options("gpt:layers=2,hidden=16,heads=4,seq=8", 3);
+    Ending one;
+    o.spec.freeze = "*.ln_1.weight,h.0.mlp.c_proj.weight";
+    ending_run(&one, &arena, &o);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        o.spec.mesh =
+            (Mesh){.pipe = cuts[i].pipe, .tensor = cuts[i].tensor, .context = cuts[i].context};
+        o.spec.ranks = cuts[i].pipe * cuts[i].data * cuts[i].tensor * cuts[i].context;
+        o.spec.micro_batches = cuts[i].micro_batches;
+        o.spec.strategy.zero = cuts[i].zero;
+        o.spec.strategy.sequence_parallel = true;
+        ending_check_run(&o, &arena, &one, 1e-12);
+    }
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
 // --- a branch that nobody takes
 
 // Initial values are keyed by how many parameters are above: give those of the net without the
@@ -407,6 +434,7 @@ SUITE_SECONDS("frozen", 60, ranks_equal_shards_whatever_is_frozen,
               compressed_gradients_do_not_depend_on_ranks_either,
               what_is_frozen_stays_and_the_rest_moves_as_if_only_updates_were_left_out,
               it_has_no_gradient_no_state_no_bytes_and_no_backward,
+              a_weight_whose_bias_is_trained_goes_with_divided_positions,
               a_branch_that_nobody_takes_changes_nothing,
               a_resumed_run_with_the_same_frozen_equals_one_that_was_not_stopped,
               a_run_that_is_resumed_with_others_frozen_is_told_and_goes_on,
