@@ -14,13 +14,18 @@
 
 enum { NAME = 320 };
 
-// The reduction of a gradient belongs to the pass that completes it, not to the update that asks.
-static void end_backward(const Split *x, const Op *op, int after, OpSpec *s) {
-    int32_t layer = op_work(x->from, op)->layer;
+// The reduction of a gradient belongs to the pass and the layer that complete it, not to those of
+// the update that needs it: each use of a tied weight is reduced with its own layer.
+static Status end_backward(Split *x, int after, OpSpec *s) {
+    const Op *op = &x->out->ops[after];
+    int32_t layer = op_work(x->to, op)->layer;
     s->phase = PHASE_BACKWARD;
-    s->layer = layer == NONE ? NULL : program_name(x->from, layer);
-    s->shard = x->out->ops[after].shard;
-    s->micro_batch = x->out->ops[after].micro_batch;
+    s->shard = op->shard;
+    s->micro_batch = op->micro_batch;
+    if (layer == NONE) return OK;
+    s->layer = arena_string(&x->arena, program_name(x->to, layer));
+    if (!s->layer) FAIL(ERR_MEMORY, "out of memory for a conversion");
+    return OK;
 }
 
 // What all new operations for `op` say; their operands are copied.
@@ -40,7 +45,7 @@ static Status add(Split *x, const Op *op, OpSpec s, int after) {
     s.group = kind_communicates(s.kind) ? x->group : 0;
     s.shard = op->shard;
     s.micro_batch = op->micro_batch;
-    if (x->to->tensors[operands[0]].role == ROLE_GRADIENT) end_backward(x, op, after, &s);
+    if (x->to->tensors[operands[0]].role == ROLE_GRADIENT) TRY(end_backward(x, after, &s));
     TRY(ARRAY_RESERVE(x->added, x->added_capacity, x->added_count + 1));
     TRY(ARRAY_RESERVE(x->after, x->after_capacity, x->added_count + 1));
     x->after[x->added_count] = after;

@@ -135,6 +135,30 @@ START_TEST(models_that_tie_weights_train_as_on_one_process) {
 }
 END_TEST
 
+// Each use is reduced on the stage of its own layer, although the sum of both, which belongs to the
+// first layer, is what needs the second one reduced.
+START_TEST(uses_on_different_stages_are_reduced_each_on_its_own) {
+    static const char text[] =
+        "model t\ninput tokens 8\nclasses 65\nembedding wte out=16\nlayer_norm\n"
+        "linear a out=32\nrelu\nlinear b out=16\nlayer_norm\nlinear c out=32\nrelu\n"
+        "linear d out=16 bias=false tie=b\nlayer_norm\nlinear head out=65 bias=false\n";
+    static const char *const stages[] = {"0:5,5:11", "0:6,6:11", NULL};
+    JobOptions o = ending_text_options(ending_write_file(&arena, "later.model", text), 4);
+    Ending one;
+    ending_run(&one, &arena, &o);
+    for (int i = 0; i < 3; i++) {
+        divide(&o, 2, 1 + (i > 0));
+        o.spec.micro_batches = 2 + 2 * (i > 0);
+        o.spec.strategy.stages = stages[i];
+        o.spec.strategy.zero = i == 1;
+        o.comm = (CommKind)(i % COMM_KINDS);
+        ending_check_run(&o, &arena, &one, 1e-12);
+    }
+    ending_finish(&one);
+    arena_finish(&arena);
+}
+END_TEST
+
 // Two ranks have the bits of two shards, whatever is sent of each use.
 START_TEST(compressed_uses_of_ranks_are_those_of_shards) {
     static const OptionForm forms[] = {{COMPRESS_TOPK, 0.05}, {COMPRESS_POWERSGD, 2}};
@@ -174,5 +198,6 @@ END_TEST
 
 SUITE("tied_pieces", nothing_is_sent_behind_the_first_update,
       each_use_is_reduced_once_over_the_tensor_group,
-      models_that_tie_weights_train_as_on_one_process, compressed_uses_of_ranks_are_those_of_shards,
-      two_bytes_of_a_use_are_those_of_whole_weights)
+      models_that_tie_weights_train_as_on_one_process,
+      uses_on_different_stages_are_reduced_each_on_its_own,
+      compressed_uses_of_ranks_are_those_of_shards, two_bytes_of_a_use_are_those_of_whole_weights)
