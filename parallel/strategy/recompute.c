@@ -148,11 +148,12 @@ static bool writes(const Recomputation *r, const Op *op, int root) {
 }
 
 // Collectives that may be repeated: a gather, where pieces are kept instead of the whole that they
-// make on every rank; with `block` the sums of tensor parallelism, too.
+// make on every rank; with `block` the sums of tensor parallelism and all-to-all exchanges, too.
 static bool may_communicate(const Recomputation *r, Kind kind) {
-    bool sums = kind == KIND_ALL_REDUCE || kind == KIND_REDUCE_SCATTER;
+    bool messages =
+        kind == KIND_ALL_REDUCE || kind == KIND_REDUCE_SCATTER || kind == KIND_ALL_TO_ALL;
     return (kind == KIND_ALL_GATHER && r->how != RECOMPUTE_SELECTIVE) ||
-           (sums && r->how == RECOMPUTE_BLOCK);
+           (messages && r->how == RECOMPUTE_BLOCK);
 }
 
 // A plain computation of the forward, of values that it alone writes, from values that stay: a

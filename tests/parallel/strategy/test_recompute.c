@@ -32,6 +32,14 @@ static JobOptions options_of(const char *model) {
 static JobOptions sequence(void) { return options_of("recompute"); }
 static JobOptions convolution(void) { return options_of("recompute_conv"); }
 
+static int count_kind(const Job *job, Kind kind) {
+    const Program *p = &job->set.programs[0];
+    const Plan *plan = &p->plans[job->plan_step];
+    int count = 0;
+    for (int i = 0; i < plan->op_count; i++) count += op_kind(p, &plan->ops[i]) == kind;
+    return count;
+}
+
 // Every way of recomputing against none, of several ranks with delays.
 static void check_same(JobOptions o, const char *what) {
     Outcome kept;
@@ -101,6 +109,33 @@ START_TEST(a_mixture_of_experts_computes_the_same_bits_again) {
         check_same(o, "mixtral");
         o.spec.ranks = o.spec.strategy.experts = 2;
         check_same(o, "mixtral, --ep 2");
+    }
+}
+END_TEST
+
+// `block` repeats what a block sends, the exchanges of experts, too: with --tp the second exchange
+// is of partial sums, which are reduced after it.
+START_TEST(exchanges_of_experts_are_repeated_with_their_block) {
+    for (int pieces = 0; pieces < 2; pieces++) {
+        JobOptions o = sequence();
+        Job kept, block;
+        o.spec.model = "mixtral:layers=2,hidden=16,heads=4,seq=8,experts=4";
+        o.spec.batch = 8;
+        o.data = "text:count=2000";
+        o.steps = 2;
+        o.spec.ranks = 4;
+        o.spec.mesh.tensor = o.spec.strategy.experts = 2;
+        o.spec.strategy.sequence_parallel = pieces;
+        o.spec.micro_batches = 1 + pieces;
+        check_same(o, "mixtral, --tp 2 --ep 2");
+        ck_assert_ok(job_create(&kept, &o));
+        o.spec.strategy.recompute = RECOMPUTE_BLOCK;
+        ck_assert_ok(job_create(&block, &o));
+        // In each of 2 blocks: queues, their loads and what the experts gave.
+        ck_assert_int_eq(count_kind(&block, KIND_ALL_TO_ALL),
+                         count_kind(&kept, KIND_ALL_TO_ALL) + 2 * 3 * o.spec.micro_batches);
+        job_destroy(&block);
+        job_destroy(&kept);
     }
 }
 END_TEST
@@ -201,14 +236,6 @@ START_TEST(stages_of_a_pipeline_compute_the_same_bits_again) {
     }
 }
 END_TEST
-
-static int count_kind(const Job *job, Kind kind) {
-    const Program *p = &job->set.programs[0];
-    const Plan *plan = &p->plans[job->plan_step];
-    int count = 0;
-    for (int i = 0; i < plan->op_count; i++) count += op_kind(p, &plan->ops[i]) == kind;
-    return count;
-}
 
 // What was communicated is kept, so nothing is sent twice.
 START_TEST(pieces_of_a_layer_are_computed_again_without_sending_again) {
@@ -400,6 +427,7 @@ SUITE("recompute", every_type_and_device_computes_the_same_bits_again,
       unfused_attention_and_its_dropout_compute_the_same_bits_again,
       what_was_made_by_two_kernels_is_made_by_two_again,
       a_mixture_of_experts_computes_the_same_bits_again,
+      exchanges_of_experts_are_repeated_with_their_block,
       shards_and_micro_batches_compute_the_same_bits_again,
       every_stage_of_zero_computes_the_same_bits_again,
       compressed_and_scaled_gradients_are_the_same,
