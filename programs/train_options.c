@@ -3,6 +3,7 @@
 #include "programs/train_options.h"
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/cli/terminal.h"
 #include "core/platform/device_model.h"
 #include "core/platform/device_traits.h"
@@ -247,6 +248,25 @@ static Status check_untrained(const TrainOptions *o, const OptionLine *line, con
     return OK;
 }
 
+// "--dp 2 and --tp 2": the options on the command line that ask for several ranks.
+static void name_degrees(char *out, size_t size, const JobSpec *job, const OptionLine *line) {
+    const struct {
+        const char *option;
+        int value;
+    } degrees[] = {{"ranks", job->ranks},     {"dp", job->mesh.data},
+                   {"tp", job->mesh.tensor},  {"pp", job->mesh.pipe},
+                   {"cp", job->mesh.context}, {"ep", job->strategy.experts}};
+    size_t last = 0, count = sizeof degrees / sizeof *degrees;
+    *out = '\0';
+    for (size_t i = 0; i < count; i++)
+        if (degrees[i].value > 1 && option_given(line, degrees[i].option)) last = i;
+    for (size_t i = 0; i <= last; i++) {
+        if (degrees[i].value <= 1 || !option_given(line, degrees[i].option)) continue;
+        const char *between = !*out ? "" : i == last ? " and " : ", ";
+        text_append(out, size, "%s--%s %d", between, degrees[i].option, degrees[i].value);
+    }
+}
+
 static Status check_generation(const TrainOptions *o, const OptionLine *line) {
     static const char *const of_it[] = {"prompt", "temperature"};
     for (size_t i = 0; i < sizeof of_it / sizeof *of_it; i++)
@@ -254,8 +274,11 @@ static Status check_generation(const TrainOptions *o, const OptionLine *line) {
             FAIL(ERR_USAGE, "--%s says how --generate N writes; give both", of_it[i]);
     if (!o->generate) return OK;
     if (o->evaluate) FAIL(ERR_USAGE, "--generate writes text, --evaluate a line; give one");
-    if (o->job.ranks > 1)
-        FAIL(ERR_USAGE, "--generate runs on one rank: leave out --ranks %d", o->job.ranks);
+    if (o->job.ranks > 1) {
+        char degrees[128];
+        name_degrees(degrees, sizeof degrees, &o->job, line);
+        FAIL(ERR_USAGE, "--generate runs on one rank: leave out %s", degrees);
+    }
     return check_untrained(o, line, "generate");
 }
 

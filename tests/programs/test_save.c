@@ -107,7 +107,11 @@ START_TEST(text_is_generated) {
     ck_assert_uint_eq(strlen(it.out), 4 + 30 + 1);
     command_finish(&it);
     refused(PARTS("--generate needs weights"), "--generate 5");
-    refused(PARTS("--generate runs on one rank"), "--generate 5 --load w --ranks 2");
+    refused(PARTS("--generate runs on one rank: leave out --ranks 2\n"),
+            "--generate 5 --load w --ranks 2");
+    refused(PARTS("one rank: leave out --dp 2, --tp 2 and --pp 2\n"),
+            "--generate 5 --load w --pp 2 --tp 2 --dp 2 --cp 1");
+    refused(PARTS("one rank: leave out --ep 2\n"), "--generate 5 --load w --ep 2");
     refused(PARTS("--generate does not train: leave out --save"), "--generate 5 --load w --save x");
     refused(PARTS("--prompt says how --generate N"), "--prompt x");
     refused(PARTS("--generate writes text, --evaluate a line; give one"),
