@@ -6,9 +6,11 @@
 #include "lessons/engine/translate.h"
 #include "viz/scene/scene.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
-enum { CLASSES = 3, MOST_CLASSES = 20 };
+enum { CLASSES = 3, MOST_CLASSES = 20, LARGE_LOGIT = 1000 };
 
 typedef struct {
     double logit[CLASSES], p[CLASSES];
@@ -64,7 +66,7 @@ static Status run_untrained(const LessonRun *run, void *state) {
 // The loss of the right class when another one has a logit of 1000, in f32.
 static Status run_large(const LessonRun *run, void *state) {
     Softmax *x = state;
-    float right = 0, other = 1000;
+    float right = 0, other = LARGE_LOGIT;
     float sum = expf(right) + expf(other);
     x->naive = (double)-logf(expf(right) / sum);
     x->safe = (double)(other + logf(expf(right - other) + expf(other - other)) - right);
@@ -389,9 +391,20 @@ static const char *option_large(Page *p, const void *state, int which) {
     return _("0: the smaller exponential is lost in rounding");
 }
 
+// What a loss is taken for.
+static int large_option(double loss) {
+    if (!isfinite(loss)) return LARGE_INFINITE;
+    return loss == 0 ? LARGE_ZERO : LARGE_1000;
+}
+
+// By theory an exponential overflows where its argument exceeds the logarithm of the largest float.
 static void truth_large(Truth *out, const void *state) {
-    one(&out->from[FROM_THEORY], LARGE_INFINITE);
+    const Softmax *x = state;
+    bool overflows = LARGE_LOGIT > log((double)FLT_MAX);
+    one(&out->from[FROM_THEORY], overflows ? LARGE_INFINITE : LARGE_1000);
     out->known[FROM_THEORY] = true;
+    one(&out->from[FROM_MEASUREMENT], large_option(x->naive));
+    out->known[FROM_MEASUREMENT] = x->safe != 0;
 }
 
 static void large_1000(Answer *out, const void *state) { one(out, LARGE_1000); }
