@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const Lesson *const LESSONS[] = {&softmax_lesson, &all_reduce_lesson};
+// clang-format off: one on each line
+static const Lesson *const LESSONS[] = {
+    &softmax_lesson,
+    &all_reduce_lesson,
+};
+// clang-format on
 
 const Lesson *const *lessons_all(int *count) {
     *count = LESSON_COUNT(LESSONS);

@@ -5,7 +5,8 @@
 
 #include "lessons/engine/lesson.h"
 
-extern const Lesson softmax_lesson, all_reduce_lesson;
+extern const Lesson softmax_lesson;
+extern const Lesson all_reduce_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);

@@ -116,28 +116,25 @@ static void ask_loss(Page *p, const void *state) {
              x->logit[0], x->logit[1], x->logit[2], x->right + 1);
 }
 
-static void one(Answer *out, double value) { *out = (Answer){{value}, 1}; }
-
 static void truth_loss(Truth *out, const void *state) {
     const Softmax *x = state;
-    one(&out->from[FROM_THEORY], x->loss);
-    out->known[FROM_THEORY] = true;
+    truth_one(out, FROM_THEORY, x->loss);
     out->absolute = 2e-3;
 }
 
 static void probability_loss(Answer *out, const void *state) {
     const Softmax *x = state;
-    one(out, x->p[x->right]);
+    answer_one(out, x->p[x->right]);
 }
 
 static void logit_loss(Answer *out, const void *state) {
     const Softmax *x = state;
-    one(out, -x->logit[x->right]);
+    answer_one(out, -x->logit[x->right]);
 }
 
 static void base2_loss(Answer *out, const void *state) {
     const Softmax *x = state;
-    one(out, x->loss / log(2));
+    answer_one(out, x->loss / log(2));
 }
 
 static void reply_probability(Page *p, const void *state) {
@@ -154,19 +151,6 @@ static void reply_logit(Page *p, const void *state) {
              _("%.4f is minus the logit of class %d. Logits mean nothing by themselves: only their "
                "differences count, through softmax."),
              -x->logit[x->right], x->right + 1);
-}
-
-static void reply_base2(Page *p, const void *state) {
-    page_say(p, _("That is the logarithm to base 2, in bits. Losses of networks are in nats: the "
-                  "natural logarithm."));
-}
-
-static void hint_loss_1(Page *p, const void *state) {
-    page_say(p, _("First the probability of the right class, then its logarithm."));
-}
-
-static void hint_loss_2(Page *p, const void *state) {
-    page_line(p, "  L = log(exp(z_1) + exp(z_2) + exp(z_3)) - z_c");
 }
 
 static void hint_loss_3(Page *p, const void *state) {
@@ -186,11 +170,16 @@ static const Question LOSS = {
     .shape = {ANSWER_VALUE, UNIT_NUMBER, 0},
     .ask = ask_loss,
     .truth = truth_loss,
-    .wrong = {{"probability_itself", probability_loss, reply_probability},
-              {"minus_the_logit", logit_loss, reply_logit},
-              {"base_two", base2_loss, reply_base2}},
-    .hint = {hint_loss_1, hint_loss_2, hint_loss_3},
-    .explain = explain_loss,
+    .wrong = {{"probability_itself", probability_loss, {reply_probability}},
+              {"minus_the_logit", logit_loss, {reply_logit}},
+              {"base_two",
+               base2_loss,
+               {.text = N_("That is the logarithm to base 2, in bits. Losses of networks are in "
+                           "nats: the natural logarithm.")}}},
+    .hint = {{.text = N_("First the probability of the right class, then its logarithm.")},
+             {.text = "  L = log(exp(z_1) + exp(z_2) + exp(z_3)) - z_c"},
+             {hint_loss_3}},
+    .explain = {explain_loss},
 };
 
 // --- its gradient
@@ -224,30 +213,6 @@ static void only_target(Answer *out, const void *state) {
 static void other_sign(Answer *out, const void *state) { gradient(out, state, -1, -1); }
 
 static void just_probabilities(Answer *out, const void *state) { gradient(out, state, 0, 1); }
-
-static void reply_only_target(Page *p, const void *state) {
-    page_say(p, _("The other logits count as well: they are in the sum below the fraction, and "
-                  "raising one of them takes probability from the right class."));
-}
-
-static void reply_other_sign(Page *p, const void *state) {
-    page_say(p,
-             _("The signs are turned around: y - p is the direction in which the loss falls. The "
-               "gradient points to where it rises, and descent goes against it."));
-}
-
-static void reply_probabilities(Page *p, const void *state) {
-    page_say(p, _("That is the gradient of log(exp(z_1) + ...) alone. The right class also has its "
-                  "own -z_c in the loss, which takes 1 away."));
-}
-
-static void hint_gradient_1(Page *p, const void *state) {
-    page_say(p, _("Each entry says how far a probability is from what it should be."));
-}
-
-static void hint_gradient_2(Page *p, const void *state) {
-    page_line(p, "  dL/dz_i = p_i - y_i,   y_c = 1,  y_i = 0");
-}
 
 static void hint_gradient_3(Page *p, const void *state) {
     const Softmax *x = state;
@@ -284,11 +249,24 @@ static const Question GRADIENT = {
     .shape = {ANSWER_CURVE, UNIT_NUMBER, CLASSES},
     .ask = ask_gradient,
     .truth = truth_gradient,
-    .wrong = {{"only_the_target", only_target, reply_only_target},
-              {"other_sign", other_sign, reply_other_sign},
-              {"just_the_probabilities", just_probabilities, reply_probabilities}},
-    .hint = {hint_gradient_1, hint_gradient_2, hint_gradient_3},
-    .explain = explain_gradient,
+    .wrong = {{"only_the_target",
+               only_target,
+               {.text =
+                    N_("The other logits count as well: they are in the sum below the fraction, "
+                       "and raising one of them takes probability from the right class.")}},
+              {"other_sign",
+               other_sign,
+               {.text = N_(
+                    "The signs are turned around: y - p is the direction in which the loss falls. "
+                    "The gradient points to where it rises, and descent goes against it.")}},
+              {"just_the_probabilities",
+               just_probabilities,
+               {.text = N_("That is the gradient of log(exp(z_1) + ...) alone. The right class "
+                           "also has its own -z_c in the loss, which takes 1 away.")}}},
+    .hint = {{.text = N_("Each entry says how far a probability is from what it should be.")},
+             {.text = "  dL/dz_i = p_i - y_i,   y_c = 1,  y_i = 0"},
+             {hint_gradient_3}},
+    .explain = {explain_gradient},
 };
 
 // --- the loss before training
@@ -303,27 +281,22 @@ static void ask_untrained(Page *p, const void *state) {
 
 static void truth_untrained(Truth *out, const void *state) {
     const Softmax *x = state;
-    one(&out->from[FROM_THEORY], log(x->classes));
-    out->known[FROM_THEORY] = true;
-    one(&out->from[FROM_MEASUREMENT], x->first_loss);
+    truth_one(out, FROM_THEORY, log(x->classes));
+    answer_one(&out->from[FROM_MEASUREMENT], x->first_loss);
     out->known[FROM_MEASUREMENT] = x->draws > 0;
     out->relative = 0.02;
 }
 
-static void no_loss(Answer *out, const void *state) { one(out, 0); }
+static void no_loss(Answer *out, const void *state) { answer_one(out, 0); }
 
 static void one_over(Answer *out, const void *state) {
     const Softmax *x = state;
-    one(out, 1.0 / x->classes);
+    answer_one(out, 1.0 / x->classes);
 }
 
 static void share_wrong(Answer *out, const void *state) {
     const Softmax *x = state;
-    one(out, 1 - 1.0 / x->classes);
-}
-
-static void reply_no_loss(Page *p, const void *state) {
-    page_say(p, _("A loss of 0 would mean that the network is certain, and right, every time."));
+    answer_one(out, 1 - 1.0 / x->classes);
 }
 
 static void reply_one_over(Page *p, const void *state) {
@@ -340,19 +313,9 @@ static void reply_share_wrong(Page *p, const void *state) {
              x->classes);
 }
 
-static void hint_untrained_1(Page *p, const void *state) {
-    page_say(p, _("Which probability does each class get when all logits are about equal?"));
-}
-
-static void hint_untrained_2(Page *p, const void *state) { page_line(p, "  L = -log(1/C)"); }
-
 static void hint_untrained_3(Page *p, const void *state) {
     const Softmax *x = state;
     page_line(p, "  L = ln %d", x->classes);
-}
-
-static void before_untrained(Page *p, const void *state) {
-    page_say(p, _("Now 1000 samples get random logits, and their losses are averaged."));
 }
 
 static void explain_untrained(Page *p, const void *state) {
@@ -369,11 +332,16 @@ static const Question UNTRAINED = {
     .shape = {ANSWER_VALUE, UNIT_NUMBER, 0},
     .ask = ask_untrained,
     .truth = truth_untrained,
-    .wrong = {{"starts_at_zero", no_loss, reply_no_loss},
-              {"one_over_classes", one_over, reply_one_over},
-              {"share_of_errors", share_wrong, reply_share_wrong}},
-    .hint = {hint_untrained_1, hint_untrained_2, hint_untrained_3},
-    .explain = explain_untrained,
+    .wrong = {{"starts_at_zero",
+               no_loss,
+               {.text = N_(
+                    "A loss of 0 would mean that the network is certain, and right, every time.")}},
+              {"one_over_classes", one_over, {reply_one_over}},
+              {"share_of_errors", share_wrong, {reply_share_wrong}}},
+    .hint = {{.text = N_("Which probability does each class get when all logits are about equal?")},
+             {.text = "  L = -log(1/C)"},
+             {hint_untrained_3}},
+    .explain = {explain_untrained},
 };
 
 // --- a logit of 1000
@@ -401,31 +369,10 @@ static int large_option(double loss) {
 static void truth_large(Truth *out, const void *state) {
     const Softmax *x = state;
     bool overflows = LARGE_LOGIT > log((double)FLT_MAX);
-    one(&out->from[FROM_THEORY], overflows ? LARGE_INFINITE : LARGE_1000);
-    out->known[FROM_THEORY] = true;
-    one(&out->from[FROM_MEASUREMENT], large_option(x->naive));
+    truth_one(out, FROM_THEORY, overflows ? LARGE_INFINITE : LARGE_1000);
+    answer_one(&out->from[FROM_MEASUREMENT], large_option(x->naive));
     out->known[FROM_MEASUREMENT] = x->safe != 0;
 }
-
-static void large_1000(Answer *out, const void *state) { one(out, LARGE_1000); }
-static void large_zero(Answer *out, const void *state) { one(out, LARGE_ZERO); }
-
-static void reply_1000(Page *p, const void *state) {
-    page_say(p,
-             _("1000 is the value of the formula, but not what the computation gives: the largest "
-               "float is about 3.4e38, and exp(89) is more."));
-}
-
-static void reply_zero(Page *p, const void *state) {
-    page_say(p, _("Rounding does lose the smaller one, but the larger is no number any more, and "
-                  "-log(1/infinity) is infinite."));
-}
-
-static void hint_large_1(Page *p, const void *state) {
-    page_say(p, _("How large can a float be?"));
-}
-static void hint_large_2(Page *p, const void *state) { page_line(p, "  exp(88.7) = 3.3e38"); }
-static void hint_large_3(Page *p, const void *state) { page_line(p, "  -log(1 / inf) = ?"); }
 
 static void before_large(Page *p, const void *state) {
     page_say(p, _("The formula as it is written, and with the largest logit taken out first:"));
@@ -438,37 +385,43 @@ static void show_large(Page *p, const void *state) {
     page_line(p, _("  log-sum-exp   %g"), x->safe);
 }
 
-static void explain_large(Page *p, const void *state) {
-    page_say(p, _("Shifting all logits changes no probability, so the largest is shifted to 0: no "
-                  "exponential is above 1 then. Every trainer does this, core/device does."));
-}
-
 static const Question LARGE = {
     .id = "large_logit",
     .shape = {ANSWER_CHOICE, UNIT_NUMBER, LARGE_OPTIONS},
     .ask = ask_large,
     .option = option_large,
     .truth = truth_large,
-    .wrong = {{"formula_is_the_program", large_1000, reply_1000},
-              {"rounding_only", large_zero, reply_zero}},
-    .hint = {hint_large_1, hint_large_2, hint_large_3},
-    .explain = explain_large,
+    .wrong = {{"formula_is_the_program", .option = LARGE_1000,
+               .reply = {.text =
+                             N_("1000 is the value of the formula, but not what the computation "
+                                "gives: the largest float is about 3.4e38, and exp(89) is more.")}},
+              {"rounding_only", .option = LARGE_ZERO,
+               .reply = {.text = N_("Rounding does lose the smaller one, but the larger is no "
+                                    "number any more, and -log(1/infinity) is infinite.")}}},
+    .hint = {{.text = N_("How large can a float be?")},
+             {.text = "  exp(88.7) = 3.3e38"},
+             {.text = "  -log(1 / inf) = ?"}},
+    .explain = {.text = N_(
+                    "Shifting all logits changes no probability, so the largest is shifted to 0: "
+                    "no exponential is above 1 then. Every trainer does this, core/device does.")},
 };
 
 static const LessonStep STEPS[] = {
-    {.kind = STEP_SAY, .write = hook},
-    {.kind = STEP_SAY, .write = idea},
+    {.kind = STEP_SAY, .write = {hook}},
+    {.kind = STEP_SAY, .write = {idea}},
     {.kind = STEP_PREDICT, .question = &LOSS},
     {.kind = STEP_COMPARE, .question = &LOSS},
     {.kind = STEP_PREDICT, .question = &GRADIENT},
     {.kind = STEP_COMPARE, .question = &GRADIENT},
     {.kind = STEP_PREDICT, .question = &UNTRAINED},
-    {.kind = STEP_RUN, .before = before_untrained, .run = run_untrained},
+    {.kind = STEP_RUN,
+     .before = {.text = N_("Now 1000 samples get random logits, and their losses are averaged.")},
+     .run = run_untrained},
     {.kind = STEP_COMPARE, .question = &UNTRAINED},
     {.kind = STEP_PREDICT, .question = &LARGE},
-    {.kind = STEP_RUN, .before = before_large, .run = run_large, .write = show_large},
+    {.kind = STEP_RUN, .before = {before_large}, .run = run_large, .write = {show_large}},
     {.kind = STEP_COMPARE, .question = &LARGE},
-    {.kind = STEP_BOX, .write = box},
+    {.kind = STEP_BOX, .write = {box}},
 };
 
 const Lesson softmax_lesson = {

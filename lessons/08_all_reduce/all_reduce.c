@@ -166,8 +166,6 @@ static void before_ring(Page *p, const void *state) {
              x->ranks);
 }
 
-static void one(Answer *out, double value) { *out = (Answer){{value}, 1}; }
-
 // --- bytes
 
 static void ask_bytes(Page *p, const void *state) {
@@ -178,24 +176,23 @@ static void ask_bytes(Page *p, const void *state) {
 
 static void truth_bytes(Truth *out, const void *state) {
     const AllReduce *x = state;
-    one(&out->from[FROM_THEORY], 2 * x->bytes * (x->ranks - 1) / x->ranks);
-    out->known[FROM_THEORY] = true;
-    one(&out->from[FROM_MEASUREMENT], x->counted);
+    truth_one(out, FROM_THEORY, 2 * x->bytes * (x->ranks - 1) / x->ranks);
+    answer_one(&out->from[FROM_MEASUREMENT], x->counted);
     out->known[FROM_MEASUREMENT] = x->ran;
     out->relative = 0.01;
 }
 
 static void to_everyone(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, x->bytes * (x->ranks - 1));
+    answer_one(out, x->bytes * (x->ranks - 1));
 }
 static void just_once(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, x->bytes);
+    answer_one(out, x->bytes);
 }
 static void one_phase(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, x->bytes * (x->ranks - 1) / x->ranks);
+    answer_one(out, x->bytes * (x->ranks - 1) / x->ranks);
 }
 
 static void reply_to_everyone(Page *p, const void *state) {
@@ -205,21 +202,6 @@ static void reply_to_everyone(Page *p, const void *state) {
         _("That is the whole buffer to each of the %d others. In a ring a rank talks to one "
           "neighbour only, and what it passes on is already a sum: one chunk stands for many."),
         x->ranks - 1);
-}
-static void reply_just_once(Page *p, const void *state) {
-    page_say(p, _("That is the buffer once. It is sent almost twice: the parts of the sum have to "
-                  "come together, and then the sum has to get everywhere."));
-}
-static void reply_one_phase(Page *p, const void *state) {
-    page_say(p, _("That is one trip around the ring. After it each rank has the whole sum of one "
-                  "chunk only; a second trip takes the finished chunks to all."));
-}
-
-static void hint_bytes_1(Page *p, const void *state) {
-    page_say(p, _("How large is a chunk, and how often does a rank send one?"));
-}
-static void hint_bytes_2(Page *p, const void *state) {
-    page_line(p, _("  bytes sent = 2 (N-1) * S/N"));
 }
 static void hint_bytes_3(Page *p, const void *state) {
     const AllReduce *x = state;
@@ -237,11 +219,19 @@ static const Question BYTES = {
     .shape = {ANSWER_VALUE, UNIT_BYTES, 0},
     .ask = ask_bytes,
     .truth = truth_bytes,
-    .wrong = {{"whole_buffer_to_everyone", to_everyone, reply_to_everyone},
-              {"buffer_once", just_once, reply_just_once},
-              {"one_trip", one_phase, reply_one_phase}},
-    .hint = {hint_bytes_1, hint_bytes_2, hint_bytes_3},
-    .explain = explain_bytes,
+    .wrong = {{"whole_buffer_to_everyone", to_everyone, {reply_to_everyone}},
+              {"buffer_once",
+               just_once,
+               {.text = N_("That is the buffer once. It is sent almost twice: the parts of the sum "
+                           "have to come together, and then the sum has to get everywhere.")}},
+              {"one_trip",
+               one_phase,
+               {.text = N_("That is one trip around the ring. After it each rank has the whole sum "
+                           "of one chunk only; a second trip takes the finished chunks to all.")}}},
+    .hint = {{.text = N_("How large is a chunk, and how often does a rank send one?")},
+             {.text = N_("  bytes sent = 2 (N-1) * S/N")},
+             {hint_bytes_3}},
+    .explain = {explain_bytes},
 };
 
 // --- rounds
@@ -253,43 +243,24 @@ static void ask_rounds(Page *p, const void *state) {
 
 static void truth_rounds(Truth *out, const void *state) {
     const AllReduce *x = state;
-    one(&out->from[FROM_THEORY], 2 * (x->ranks - 1));
-    out->known[FROM_THEORY] = true;
-    one(&out->from[FROM_MEASUREMENT], x->rounds);
+    truth_one(out, FROM_THEORY, 2 * (x->ranks - 1));
+    answer_one(&out->from[FROM_MEASUREMENT], x->rounds);
     out->known[FROM_MEASUREMENT] = x->ran;
 }
 
 static void rounds_of_ranks(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, x->ranks);
+    answer_one(out, x->ranks);
 }
 static void rounds_of_one_trip(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, x->ranks - 1);
+    answer_one(out, x->ranks - 1);
 }
 static void rounds_of_two_whole(Answer *out, const void *state) {
     const AllReduce *x = state;
-    one(out, 2 * x->ranks);
+    answer_one(out, 2 * x->ranks);
 }
 
-static void reply_ranks(Page *p, const void *state) {
-    page_say(p, _("One round a rank would bring a chunk back to where it began, which is one too "
-                  "many, and once around is only half of it."));
-}
-static void reply_one_trip(Page *p, const void *state) {
-    page_say(p, _("That is once around: enough to add everything up, not to spread the result."));
-}
-static void reply_two_whole(Page *p, const void *state) {
-    page_say(p,
-             _("A chunk need not come back to the rank it left from: each trip has one round less "
-               "than there are ranks."));
-}
-
-static void hint_rounds_1(Page *p, const void *state) {
-    page_say(p,
-             _("Follow one chunk: how many ranks must add to it, and how many must then get it?"));
-}
-static void hint_rounds_2(Page *p, const void *state) { page_line(p, "  2 (N-1)"); }
 static void hint_rounds_3(Page *p, const void *state) {
     const AllReduce *x = state;
     page_line(p, "  2 * (%d - 1)", x->ranks);
@@ -307,11 +278,25 @@ static const Question ROUNDS = {
     .shape = {ANSWER_VALUE, UNIT_COUNT, 0},
     .ask = ask_rounds,
     .truth = truth_rounds,
-    .wrong = {{"one_a_rank", rounds_of_ranks, reply_ranks},
-              {"one_trip", rounds_of_one_trip, reply_one_trip},
-              {"whole_trips", rounds_of_two_whole, reply_two_whole}},
-    .hint = {hint_rounds_1, hint_rounds_2, hint_rounds_3},
-    .explain = explain_rounds,
+    .wrong =
+        {{"one_a_rank",
+          rounds_of_ranks,
+          {.text = N_("One round a rank would bring a chunk back to where it began, which is one "
+                      "too many, and once around is only half of it.")}},
+         {"one_trip",
+          rounds_of_one_trip,
+          {.text =
+               N_("That is once around: enough to add everything up, not to spread the result.")}},
+         {"whole_trips",
+          rounds_of_two_whole,
+          {.text = N_("A chunk need not come back to the rank it left from: each trip has one "
+                      "round less than there are ranks.")}}},
+    .hint =
+        {{.text = N_(
+              "Follow one chunk: how many ranks must add to it, and how many must then get it?")},
+         {.text = "  2 (N-1)"},
+         {hint_rounds_3}},
+    .explain = {explain_rounds},
 };
 
 // --- order
@@ -353,72 +338,54 @@ static bool orders_differ(const AllReduce *x) {
 
 static void truth_order(Truth *out, const void *state) {
     const AllReduce *x = state;
-    one(&out->from[FROM_THEORY], orders_differ(x) ? ORDER_DIFFERS : ORDER_SAME);
-    out->known[FROM_THEORY] = true;
-    one(&out->from[FROM_MEASUREMENT],
-        x->ring_sum != x->rank_order_sum ? ORDER_DIFFERS : ORDER_SAME);
+    truth_one(out, FROM_THEORY, orders_differ(x) ? ORDER_DIFFERS : ORDER_SAME);
+    answer_one(&out->from[FROM_MEASUREMENT],
+               x->ring_sum != x->rank_order_sum ? ORDER_DIFFERS : ORDER_SAME);
     out->known[FROM_MEASUREMENT] = x->ring_sum != 0 || x->rank_order_sum != 0;
 }
-
-static void order_same(Answer *out, const void *state) { one(out, ORDER_SAME); }
-static void order_ranks(Answer *out, const void *state) { one(out, ORDER_RANKS_DIFFER); }
-
-static void reply_same(Page *p, const void *state) {
-    page_say(p,
-             _("Of real numbers, yes. A float has 24 bits: 1 added to 1e8 is lost, and comes back "
-               "only if the 1e8 has been taken away before."));
-}
-static void reply_ranks_differ(Page *p, const void *state) {
-    page_say(
-        p, _("All ranks get the same bits: each chunk is added up once, by whoever it passes, and "
-             "the finished chunk is copied."));
-}
-
-static void hint_order_1(Page *p, const void *state) {
-    page_say(p, _("What is left of a small number that is added to a large one?"));
-}
-static void hint_order_2(Page *p, const void *state) { page_line(p, "  (1e8 + 1) - 1e8 = 0"); }
-static void hint_order_3(Page *p, const void *state) { page_line(p, "  1 + (1e8 - 1e8) = 1"); }
 
 static void show_orders(Page *p, const void *state) {
     const AllReduce *x = state;
     page_line(p, _("  around the ring         %.9g  (measured)"), (double)x->ring_sum);
     page_line(p, _("  in the order of ranks   %.9g  (measured)"), (double)x->rank_order_sum);
 }
-static void before_order(Page *p, const void *state) {
-    page_say(p, _("Both algorithms of the trainer, on four ranks:"));
-}
-static void explain_order(Page *p, const void *state) {
-    page_say(p,
-             _("In a ring every chunk begins at another rank, so its order of additions is another "
-               "one. Runs that must agree to the last bit fix the order: train does, unless "
-               "--algorithm ring is asked for (docs/contract.md)."));
-}
-
 static const Question ORDER = {
     .id = "order_of_additions",
     .shape = {ANSWER_CHOICE, UNIT_NUMBER, ORDER_OPTIONS},
     .ask = ask_order,
     .option = option_order,
     .truth = truth_order,
-    .wrong = {{"addition_is_associative", order_same, reply_same},
-              {"ranks_end_apart", order_ranks, reply_ranks_differ}},
-    .hint = {hint_order_1, hint_order_2, hint_order_3},
-    .explain = explain_order,
+    .wrong = {{"addition_is_associative", .option = ORDER_SAME,
+               .reply = {.text = N_(
+                             "Of real numbers, yes. A float has 24 bits: 1 added to 1e8 is lost, "
+                             "and comes back only if the 1e8 has been taken away before.")}},
+              {"ranks_end_apart", .option = ORDER_RANKS_DIFFER,
+               .reply = {.text = N_("All ranks get the same bits: each chunk is added up once, by "
+                                    "whoever it passes, and the finished chunk is copied.")}}},
+    .hint = {{.text = N_("What is left of a small number that is added to a large one?")},
+             {.text = "  (1e8 + 1) - 1e8 = 0"},
+             {.text = "  1 + (1e8 - 1e8) = 1"}},
+    .explain = {.text =
+                    N_("In a ring every chunk begins at another rank, so its order of additions is "
+                       "another one. Runs that must agree to the last bit fix the order: train "
+                       "does, unless --algorithm ring is asked for (docs/contract.md).")},
 };
 
 static const LessonStep STEPS[] = {
-    {.kind = STEP_SAY, .write = hook},
-    {.kind = STEP_SAY, .write = idea},
+    {.kind = STEP_SAY, .write = {hook}},
+    {.kind = STEP_SAY, .write = {idea}},
     {.kind = STEP_PREDICT, .question = &BYTES},
     {.kind = STEP_PREDICT, .question = &ROUNDS},
-    {.kind = STEP_RUN, .before = before_ring, .run = run_ring},
+    {.kind = STEP_RUN, .before = {before_ring}, .run = run_ring},
     {.kind = STEP_COMPARE, .question = &BYTES},
     {.kind = STEP_COMPARE, .question = &ROUNDS},
     {.kind = STEP_PREDICT, .question = &ORDER},
-    {.kind = STEP_RUN, .before = before_order, .run = run_orders, .write = show_orders},
+    {.kind = STEP_RUN,
+     .before = {.text = N_("Both algorithms of the trainer, on four ranks:")},
+     .run = run_orders,
+     .write = {show_orders}},
     {.kind = STEP_COMPARE, .question = &ORDER},
-    {.kind = STEP_BOX, .write = box},
+    {.kind = STEP_BOX, .write = {box}},
 };
 
 const Lesson all_reduce_lesson = {

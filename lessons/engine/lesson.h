@@ -34,9 +34,9 @@ typedef enum { STEP_SAY, STEP_PREDICT, STEP_RUN, STEP_COMPARE, STEP_BOX } Lesson
 
 typedef struct {
     LessonStepKind kind;
-    void (*write)(Page *p, const void *state);         // say, box; of a run what is shown after it
+    Saying write;                                      // say, box; of a run what is shown after it
     Status (*run)(const LessonRun *run, void *state);  // run
-    void (*before)(Page *p, const void *state);        // run: what is about to be computed
+    Saying before;                                     // run: what is about to be computed
     const Question *question;                          // predict, compare
 } LessonStep;
 

@@ -13,10 +13,10 @@
 // --- showing
 
 // Write a page and forget it; nothing where there is nothing to write.
-static Status write_page(const Player *p, void (*write)(Page *, const void *), const void *state) {
+static Status write_page(const Player *p, const Saying *saying, const void *state) {
     Arena arena = {0};
     Page page = {.arena = &arena};
-    if (write) write(&page, state);
+    saying_write(&page, saying, state);
     Status s = page.first ? page_write(p->out, &page, &p->style) : OK;
     arena_finish(&arena);
     return s;
@@ -49,7 +49,8 @@ static Status write_question(const Player *p, const Session *s) {
     bool places = q->shape.form == ANSWER_CHOICE || q->shape.form == ANSWER_ORDER;
     q->ask(&page, s->state);
     for (int k = 0; places && k < q->shape.count; k++)
-        page_line(&page, "  %d) %s", k + 1, q->option(&page, s->state, s->shown[s->at][k]));
+        page_line(&page, "  %d) %s", k + 1,
+                  question_option(&page, q, s->state, s->shown[s->at][k]));
     Status status = page_write(p->out, &page, &p->style);
     arena_finish(&arena);
     return status;
@@ -60,7 +61,7 @@ static Status write_hint(const Player *p, Session *s) {
     const Question *q = session_step(s)->question;
     if (given->hints < QUESTION_HINTS) given->hints++;
     fprintf(p->out, _("Hint %d of %d:\n"), given->hints, QUESTION_HINTS);
-    return write_page(p, q->hint[given->hints - 1], s->state);
+    return write_page(p, &q->hint[given->hints - 1], s->state);
 }
 
 static Status write_comparison(const Player *p, const Session *s) {
@@ -80,7 +81,7 @@ static bool own_answer(Answer *out, const Player *p, const Session *s) {
     if (p->mode == PLAYER_WRONG)
         for (int i = 0; i < question_misconceptions(q); i++)
             if (strcmp(q->wrong[i].id, p->wrong) == 0) {
-                q->wrong[i].answer(out, s->state);
+                question_believed(out, &q->wrong[i], s->state);
                 return true;
             }
     return session_right_answer(out, s, s->at);
@@ -203,15 +204,15 @@ static Status show_step(Player *p, Session *s) {
     write_head(p, s);
     switch (step->kind) {
     case STEP_SAY:
-    case STEP_BOX: return write_page(p, step->write, s->state);
+    case STEP_BOX: return write_page(p, &step->write, s->state);
     case STEP_PREDICT: return write_question(p, s);
     case STEP_COMPARE: return write_comparison(p, s);
     case STEP_RUN:
-        TRY(write_page(p, step->before, s->state));
-        if (step->before) fprintf(p->out, "\n");
+        TRY(write_page(p, &step->before, s->state));
+        if (!saying_is_empty(&step->before)) fprintf(p->out, "\n");
         fflush(p->out);
         TRY(session_compute(s));
-        return write_page(p, step->write, s->state);
+        return write_page(p, &step->write, s->state);
     }
     return OK;
 }

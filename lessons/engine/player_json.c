@@ -79,7 +79,8 @@ static void add_question(json_t *object, Page *page, const Session *s) {
     if (!places) return;
     json_t *options = json_array();
     for (int k = 0; k < q->shape.count; k++)
-        json_array_append_new(options, json_text(q->option(page, s->state, s->shown[s->at][k])));
+        json_array_append_new(options,
+                              json_text(question_option(page, q, s->state, s->shown[s->at][k])));
     json_object_set_new(object, "options", options);
 }
 
@@ -90,10 +91,10 @@ static Status write_step(Player *p, Session *s) {
     json_t *object = begin(s);
     Status status = OK;
     if (step->kind == STEP_RUN) {
-        if (step->before) step->before(&page, s->state);
+        saying_write(&page, &step->before, s->state);
         status = session_compute(s);
     }
-    if (status == OK && step->write) step->write(&page, s->state);
+    if (status == OK) saying_write(&page, &step->write, s->state);
     if (step->kind == STEP_PREDICT) add_question(object, &page, s);
     if (step->kind == STEP_COMPARE) {
         session_compare(&page, s, s->at);

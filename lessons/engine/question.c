@@ -2,6 +2,8 @@
 // Judging an answer: right within a tolerance of any known value, else what it would follow from.
 #include "lessons/engine/question.h"
 
+#include "lessons/engine/translate.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -9,6 +11,35 @@ int question_misconceptions(const Question *q) {
     int count = 0;
     while (count < QUESTION_MISCONCEPTIONS && q->wrong[count].id) count++;
     return count;
+}
+
+void question_believed(Answer *out, const Misconception *m, const void *state) {
+    if (m->answer)
+        m->answer(out, state);
+    else
+        answer_one(out, m->option);
+}
+
+const char *question_option(Page *p, const Question *q, const void *state, int which) {
+    return q->option ? q->option(p, state, which) : _(q->options[which]);
+}
+
+void saying_write(Page *p, const Saying *saying, const void *state) {
+    if (saying->write)
+        saying->write(p, state);
+    else if (saying->text && saying->text[0] == ' ')
+        page_line(p, "%s", _(saying->text));
+    else if (saying->text)
+        page_say(p, "%s", _(saying->text));
+}
+
+bool saying_is_empty(const Saying *saying) { return !saying->write && !saying->text; }
+
+void answer_one(Answer *out, double value) { *out = (Answer){{value}, 1}; }
+
+void truth_one(Truth *out, AnswerSource source, double value) {
+    answer_one(&out->from[source], value);
+    out->known[source] = true;
 }
 
 // Letters are compared, quantities measured.
@@ -53,7 +84,7 @@ void question_judge(Verdict *out, const Question *q, const void *state, const An
     }
     for (int i = 0; !out->right && i < question_misconceptions(q); i++) {
         Answer believed = {0};
-        q->wrong[i].answer(&believed, state);
+        question_believed(&believed, &q->wrong[i], state);
         double d = apart(q, &truth, given, &believed);
         if (d > nearest || (out->misconception && d == nearest)) continue;
         out->misconception = &q->wrong[i];
@@ -73,7 +104,7 @@ const char *question_muddled(const Question *q, const void *state) {
     Truth truth = {0};
     q->truth(&truth, state);
     for (int i = 0; i < question_misconceptions(q); i++) {
-        q->wrong[i].answer(&believed[i], state);
+        question_believed(&believed[i], &q->wrong[i], state);
         for (int k = 0; k < FROM_COUNT; k++)
             if (truth.known[k] && too_near(q, &truth, &believed[i], &truth.from[k]))
                 return q->wrong[i].id;

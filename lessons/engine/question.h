@@ -18,11 +18,19 @@ typedef struct {
                                 // interval when a known value lies in it
 } Truth;
 
+// Something to say: a function of the state, or a text that is always the same, marked by N_(). One
+// that begins with a blank is a formula, whose line is never broken.
+typedef struct {
+    void (*write)(Page *p, const void *state);
+    const char *text;  // where write is NULL
+} Saying;
+
 // A wrong belief: the answer that follows from it, and what to say to somebody who gave that one.
 typedef struct {
-    const char *id;  // "whole_buffer_to_everyone"
-    void (*answer)(Answer *out, const void *state);
-    void (*reply)(Page *p, const void *state);
+    const char *id;                                  // "whole_buffer_to_everyone"
+    void (*answer)(Answer *out, const void *state);  // NULL: `option` of a choice
+    Saying reply;
+    int option;
 } Misconception;
 
 enum { QUESTION_HINTS = 3, QUESTION_MISCONCEPTIONS = 6 };
@@ -34,11 +42,11 @@ typedef struct {
     void (*ask)(Page *p, const void *state);
     const char *(*option)(Page *p, const void *state, int which);  // of a choice or an order; text
                                                                    // in the page's arena
+    const char *const *options;  // where option is NULL: texts marked by N_()
     void (*truth)(Truth *out, const void *state);
     Misconception wrong[QUESTION_MISCONCEPTIONS];  // at least two; the first without id ends them
-    void (*hint[QUESTION_HINTS])(Page *p, const void *state);  // which quantity; the formula; the
-                                                               // formula with its numbers
-    void (*explain)(Page *p, const void *state);               // how the right answer comes about
+    Saying hint[QUESTION_HINTS];  // which quantity; the formula; the formula with its numbers
+    Saying explain;               // how the right answer comes about
 } Question;
 
 // What an answer is.
@@ -56,5 +64,13 @@ void question_judge(Verdict *out, const Question *q, const void *state, const An
 const char *question_muddled(const Question *q, const void *state);
 
 int question_misconceptions(const Question *q);  // how many it has
+void question_believed(Answer *out, const Misconception *m, const void *state);
+const char *question_option(Page *p, const Question *q, const void *state, int which);
+void saying_write(Page *p, const Saying *saying, const void *state);
+bool saying_is_empty(const Saying *saying);
+
+// For the functions above: an answer of one value; and a value of the truth that is known.
+void answer_one(Answer *out, double value);
+void truth_one(Truth *out, AnswerSource source, double value);
 
 #endif

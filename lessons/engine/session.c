@@ -162,7 +162,7 @@ static const char *answer_text(Page *p, const Session *s, int step, const Answer
     bool alone = q->shape.form == ANSWER_VALUE || a->count < 2;
     if (q->shape.form == ANSWER_CHOICE)
         return page_text(p, "%s) %s", session_print_answer(text, s, step, a),
-                         q->option(p, s->state, (int)a->values[0]));
+                         question_option(p, q, s->state, (int)a->values[0]));
     if (alone && q->shape.form != ANSWER_ORDER)
         return page_digits(p, q->shape.unit, 6, a->values[0]);
     return page_text(p, "%s", session_print_answer(text, s, step, a));
@@ -210,8 +210,8 @@ void session_compare(Page *p, const Session *s, int step) {
             write_value(p, source_name((AnswerSource)i), answer_text(p, s, step, &truth.from[i]));
     if (given->kind == GIVEN_ANSWER && verdict.right) page_say(p, "%s", agreement(verdict.matched));
     if (given->kind == GIVEN_ANSWER && !verdict.right && verdict.misconception)
-        verdict.misconception->reply(p, s->state);
+        saying_write(p, &verdict.misconception->reply, s->state);
     if (given->kind == GIVEN_ANSWER && !verdict.right && !verdict.misconception)
         page_say(p, _("No misconception that this lesson knows gives that answer."));
-    q->explain(p, s->state);
+    saying_write(p, &q->explain, s->state);
 }

@@ -57,14 +57,14 @@ static Status check_wrong(const Check *c, int step, const Misconception *m) {
     Page page = {.arena = &arena};
     Answer believed = {0};
     Verdict v;
-    m->answer(&believed, c->session->state);
+    question_believed(&believed, m, c->session->state);
     if (q->shape.form == ANSWER_INTERVAL) return OK;  // an interval around it may hold the truth
     TRY(judge_typed(&v, c, step, &believed));
     if (v.right) BROKEN(c, q, "the answer of %s is judged right", m->id);
     if (v.misconception != m)
         BROKEN(c, q, "the answer of %s is taken for %s", m->id,
                v.misconception ? v.misconception->id : "none");
-    m->reply(&page, c->session->state);
+    saying_write(&page, &m->reply, c->session->state);
     bool empty = !page.first;
     arena_finish(&arena);
     if (empty) BROKEN(c, q, "%s has no reply", m->id);
@@ -107,15 +107,15 @@ Status verify_lesson(const Lesson *lesson, uint64_t seed, bool virtual_time) {
 static Status check_question(const Check *c, int step) {
     const Question *q = c->lesson->steps[step].question;
     bool places = q->shape.form == ANSWER_CHOICE || q->shape.form == ANSWER_ORDER;
-    if (!q->id || !q->ask || !q->truth || !q->explain) BROKEN(c, q, "something of it is missing");
+    if (!q->id || !q->ask || !q->truth || saying_is_empty(&q->explain))
+        BROKEN(c, q, "something of it is missing");
     if (question_misconceptions(q) < 2) BROKEN(c, q, "fewer than two misconceptions");
-    if (places != (q->option != NULL)) BROKEN(c, q, "options and form do not agree");
+    if (places != (q->option || q->options)) BROKEN(c, q, "options and form do not agree");
     if (q->shape.count > ANSWER_MOST) BROKEN(c, q, "more than %d values", ANSWER_MOST);
     for (int i = 0; i < QUESTION_HINTS; i++)
-        if (!q->hint[i]) BROKEN(c, q, "hint %d is missing", i + 1);
+        if (saying_is_empty(&q->hint[i])) BROKEN(c, q, "hint %d is missing", i + 1);
     for (int i = 0; i < question_misconceptions(q); i++) {
-        if (!q->wrong[i].answer || !q->wrong[i].reply)
-            BROKEN(c, q, "%s has no answer or no reply", q->wrong[i].id);
+        if (saying_is_empty(&q->wrong[i].reply)) BROKEN(c, q, "%s has no reply", q->wrong[i].id);
         for (int j = 0; j < i; j++)
             if (strcmp(q->wrong[i].id, q->wrong[j].id) == 0)
                 BROKEN(c, q, "two misconceptions are called %s", q->wrong[i].id);
@@ -145,11 +145,11 @@ static Status check_page(const Check *c, const Question *q, const Page *p, const
 }
 
 // One text of the step that is next.
-static Status check_text(const Check *c, const Question *q, void (*write)(Page *, const void *),
+static Status check_text(const Check *c, const Question *q, const Saying *saying,
                          const char *what) {
     Arena arena = {0};
     Page page = {.arena = &arena};
-    if (write) write(&page, c->session->state);
+    saying_write(&page, saying, c->session->state);
     Status s = check_page(c, q, &page, what);
     arena_finish(&arena);
     return s;
@@ -159,8 +159,8 @@ static Status check_asked(const Check *c, const Question *q) {
     Arena arena = {0};
     Page page = {.arena = &arena};
     q->ask(&page, c->session->state);
-    for (int k = 0; q->option && k < q->shape.count; k++)
-        page_line(&page, "  %d) %s", k + 1, q->option(&page, c->session->state, k));
+    for (int k = 0; (q->option || q->options) && k < q->shape.count; k++)
+        page_line(&page, "  %d) %s", k + 1, question_option(&page, q, c->session->state, k));
     Status s = check_page(c, q, &page, "the question");
     arena_finish(&arena);
     return s;
@@ -173,7 +173,7 @@ static Status check_compared(const Check *c, const Question *q) {
     Status s = check_page(c, q, &page, "the comparison");
     arena_finish(&arena);
     for (int i = 0; i < question_misconceptions(q) && s == OK; i++)
-        s = check_text(c, q, q->wrong[i].reply, q->wrong[i].id);
+        s = check_text(c, q, &q->wrong[i].reply, q->wrong[i].id);
     return s;
 }
 
@@ -181,15 +181,15 @@ static Status check_texts(const Check *c) {
     Session *s = c->session;
     for (; session_step(s); session_next(s)) {
         const LessonStep *step = session_step(s);
-        TRY(check_text(c, NULL, step->before, "before the run"));
+        TRY(check_text(c, NULL, &step->before, "before the run"));
         if (step->kind == STEP_RUN) TRY(session_compute(s));
-        TRY(check_text(c, NULL, step->write, "the text"));
+        TRY(check_text(c, NULL, &step->write, "the text"));
         if (step->kind == STEP_COMPARE) TRY(check_compared(c, step->question));
         if (step->kind != STEP_PREDICT) continue;
         TRY(check_question(c, s->at));
         TRY(check_asked(c, step->question));
         for (int i = 0; i < QUESTION_HINTS; i++)
-            TRY(check_text(c, step->question, step->question->hint[i], "a hint"));
+            TRY(check_text(c, step->question, &step->question->hint[i], "a hint"));
         session_answer(s, GIVEN_SHOWN, NULL);
     }
     return OK;

@@ -32,8 +32,10 @@ static void truth(Truth *out, const void *state) {
 #define QUESTION_OF(unit_form)                                                              \
     {                                                                                       \
         .id = "how_many", .shape = {unit_form, UNIT_NUMBER, 0}, .ask = ask, .truth = truth, \
-        .wrong = {{"twice", twice, reply_twice}, {"half", half, reply_half}},               \
-        .hint = {hint, hint, hint}, .explain = hint                                         \
+        .wrong = {{"twice", twice, {reply_twice}}, {"half", half, {reply_half}}},           \
+        .hint = {{hint}, {hint}, {hint}}, .explain = {                                      \
+            hint                                                                            \
+        }                                                                                   \
     }
 static const Question VALUE = QUESTION_OF(ANSWER_VALUE);
 static const Question INTERVAL = QUESTION_OF(ANSWER_INTERVAL);
@@ -111,11 +113,11 @@ static Status compute(const LessonRun *run, void *state) {
     return OK;
 }
 static const LessonStep STEPS[] = {
-    {.kind = STEP_SAY, .write = hint},
+    {.kind = STEP_SAY, .write = {hint}},
     {.kind = STEP_PREDICT, .question = &VALUE},
-    {.kind = STEP_RUN, .run = compute, .write = hint},
+    {.kind = STEP_RUN, .run = compute, .write = {hint}},
     {.kind = STEP_COMPARE, .question = &VALUE},
-    {.kind = STEP_BOX, .write = hint},
+    {.kind = STEP_BOX, .write = {hint}},
 };
 
 static Lesson lesson_of(Status (*draw)(const LessonRun *, void *)) {
@@ -182,11 +184,11 @@ static void say_too_much(Page *p, const void *state) {
 static void say_too_wide(Page *p, const void *state) { page_line(p, "%*s", PAGE_COLUMNS + 1, "x"); }
 
 static Status proved(const Question *q, void (*write)(Page *, const void *)) {
-    const LessonStep steps[] = {{.kind = STEP_SAY, .write = write},
+    const LessonStep steps[] = {{.kind = STEP_SAY, .write = {write}},
                                 {.kind = STEP_PREDICT, .question = q},
                                 {.kind = STEP_RUN, .run = compute},
                                 {.kind = STEP_COMPARE, .question = q},
-                                {.kind = STEP_BOX, .write = hint}};
+                                {.kind = STEP_BOX, .write = {hint}}};
     Lesson lesson = lesson_of(draw_third);
     lesson.steps = steps;
     TRY(verify_rules(&lesson, 1));
@@ -201,10 +203,10 @@ START_TEST(proofs_name_what_is_wrong) {
     q.truth = truth_of_twice;
     ck_assert_fails(proved(&q, hint), ERR_FAILED, "the answer of twice is judged right");
     q = VALUE;
-    q.wrong[1].reply = say_nothing;
+    q.wrong[1].reply.write = say_nothing;
     ck_assert_fails(proved(&q, hint), ERR_FAILED, "half has no reply");
     q = VALUE;
-    q.hint[2] = NULL;
+    q.hint[2].write = NULL;
     ck_assert_fails(proved(&q, hint), ERR_FAILED, "hint 3 is missing");
     q = VALUE;
     q.wrong[1].id = NULL;
