@@ -31,6 +31,8 @@ typedef struct {
     Trial *out;
     Arena *arena;
     Status status;
+    const TrialHook *hook;            // or NULL
+    Executor *executors[COMM_RANKS];  // for the hook
 } Reader;
 
 static bool is_weight(const Tensor *t) { return t->role == ROLE_PARAMETER && t->alias == NONE; }
@@ -63,7 +65,18 @@ static Status read_weights(Reader *r, Executor *e) {
     return OK;
 }
 
-// Called in the thread of each rank; the others only pass.
+// Called in the thread of each rank, as what follows.
+static void ready(void *context, Executor *e) {
+    Reader *r = context;
+    r->executors[e->rank] = e;
+}
+
+static void before(void *context, int rank, int plan, int op) {
+    Reader *r = context;
+    if (r->executors[rank]) r->hook->before(r->hook->context, r->executors[rank], plan, op);
+}
+
+// The other ranks only pass.
 static void finished(void *context, Executor *e) {
     Reader *r = context;
     if (e->rank != 0) return;
@@ -105,10 +118,16 @@ static Status simulate_times(Trial *out, const LessonRun *run, const JobSpec *sp
 }
 
 Status trial_train(Trial *out, const LessonRun *run, const JobOptions *options) {
+    return trial_train_hooked(out, run, options, NULL);
+}
+
+Status trial_train_hooked(Trial *out, const LessonRun *run, const JobOptions *options,
+                          const TrialHook *hook) {
     Job job;
     Training t = {0};
-    Reader reader = {.out = out, .arena = run->arena};
-    const RunHooks hooks = {.context = &reader, .finished = finished};
+    Reader reader = {.out = out, .arena = run->arena, .hook = hook};
+    const RunHooks hooks = {
+        .context = &reader, .ready = ready, .before = hook ? before : NULL, .finished = finished};
     *out = (Trial){0};
     TRY(job_create(&job, options));
     Status s = launch_run(&t, &job, &hooks);

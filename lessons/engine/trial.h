@@ -7,6 +7,7 @@
 
 #include "core/report/report.h"
 #include "lessons/engine/lesson.h"
+#include "parallel/run/executor.h"
 #include "parallel/run/job.h"
 #include "sim/predict.h"
 
@@ -32,6 +33,15 @@ JobOptions trial_options(void);
 
 // Train. ERR_FAILED also where the loss is not finite.
 Status trial_train(Trial *out, const LessonRun *run, const JobOptions *options) MUST_USE;
+
+// Train, and before each operation of a rank call this in its thread: it may read and write what
+// the operation is about to use, as a mistake in a program would, or a loss that train has not.
+typedef struct {
+    void *context;
+    void (*before)(void *context, Executor *e, int plan, int op);
+} TrialHook;
+Status trial_train_hooked(Trial *out, const LessonRun *run, const JobOptions *options,
+                          const TrialHook *hook) MUST_USE;
 
 // The same step on a described machine, built in, by name: every rank has a device of it, or where
 // it is a host shares its cores.

@@ -57,5 +57,36 @@ START_TEST(a_run_that_diverges_or_is_refused_says_so) {
 }
 END_TEST
 
+// A hook that takes every gradient away before the update that would use it.
+static void take_gradient(void *context, Executor *e, int plan, int op) {
+    const Program *p = e->program;
+    const Plan *k = &p->plans[plan];
+    int *taken = context;
+    if (op_kind(p, &k->ops[op]) != KIND_SGD) return;
+    int gradient = op_inputs(k, &k->ops[op])[0];
+    void *zeros = arena_push(&arena, (size_t)p->tensors[gradient].bytes);
+    ck_assert_ptr_nonnull(zeros);
+    ck_assert_ok(executor_write(e, gradient, zeros));
+    ++*taken;
+}
+
+START_TEST(a_hook_changes_what_a_step_is_about_to_use) {
+    Trial one, five;
+    int taken = 0;
+    const TrialHook hook = {&taken, take_gradient};
+    JobOptions o = trial_options();
+    o.spec.model = "linear";
+    o.steps = 1;
+    ck_assert_ok(trial_train_hooked(&one, &(LessonRun){.arena = &arena}, &o, &hook));
+    ck_assert_int_eq(taken, 2);  // weight and bias
+    o.steps = 5;
+    ck_assert_ok(trial_train_hooked(&five, &(LessonRun){.arena = &arena}, &o, &hook));
+    ck_assert_uint_eq(one.hash, five.hash);
+    ck_assert_ok(trial_train(&five, &(LessonRun){.arena = &arena}, &o));
+    ck_assert_uint_ne(one.hash, five.hash);
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("trial", ranks_end_with_the_weights_of_one_process, virtual_time_changes_times_alone,
-      a_run_that_diverges_or_is_refused_says_so)
+      a_hook_changes_what_a_step_is_about_to_use, a_run_that_diverges_or_is_refused_says_so)
