@@ -3,6 +3,7 @@
 // called waits for them and tells how far they are. Read points_run() last.
 #include "sim/points.h"
 
+#include "core/base/team.h"
 #include "sim/answers.h"
 
 #include <math.h>
@@ -112,6 +113,7 @@ static void take_points(PointPool *pool) {
 
 static void *thread_main(void *context) {
     PointPool *pool = context;
+    team_keep_alone();
     pthread_mutex_lock(&pool->lock);
     take_points(pool);
     pool->running--;

@@ -4,6 +4,7 @@
 #include "core/plan/check.h"
 
 #include "core/base/arena.h"
+#include "core/base/team.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
 #include "core/plan/order.h"
@@ -314,7 +315,8 @@ static Status check_in_arena(const ProgramSet *set, int class, const Program *p)
 Status program_check(const Program *p) { return check_in_arena(NULL, 0, p); }
 
 // What is wrong with one of several programs is told with the name of its class.
-static Status check_class_program(const ProgramSet *set, int class) {
+static Status check_class_program(void *context, int class) {
+    const ProgramSet *set = context;
     Status s = check_in_arena(set, class, &set->programs[class]);
     const char *name = program_set_name(set, class);
     if (s == ERR_PLAN && *name) FAIL(s, "class %s: %s", name, status_message());
@@ -323,7 +325,7 @@ static Status check_class_program(const ProgramSet *set, int class) {
 
 Status plan_check(const ProgramSet *set) {
     TRY(check_set(set));
-    for (int i = 0; i < set->count; i++) TRY(check_class_program(set, i));
+    TRY(team_each(set->count, check_class_program, (void *)set));
     for (int k = 0; k < set->programs[0].plan_count; k++) TRY(check_ranks(set, k));
     return OK;
 }

@@ -14,6 +14,7 @@
 // walk that comes to its end proves the whole one. One that does not proves nothing: then all ranks
 // are walked, for the verdict and for the message.
 #include "core/base/arena.h"
+#include "core/base/team.h"
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
@@ -409,23 +410,38 @@ static bool sends(const Program *p, const Plan *plan) {
     return false;
 }
 
-static Status record_sends(Walk *walk, Arena *a, const ProgramSet *set, int k) {
-    walk->sent = ARENA_NEW(a, Placement **, set->count);
-    if (!walk->sent) FAIL(ERR_MEMORY, "out of memory for checking programs");
-    for (int c = 0; c < set->count; c++) {
-        const Program *p = &set->programs[c];
-        if (sends(p, &p->plans[k])) TRY(placements_of_sends(p, &p->plans[k], a, &walk->sent[c]));
-    }
-    return OK;
+// Classes are looked at side by side, each with an arena of its own.
+typedef struct {
+    const ProgramSet *set;
+    Arena *arenas;  // [class]
+    Placement ***sent;
+    int plan;
+} Sends;
+
+static Status record_sends_of(void *context, int c) {
+    const Sends *s = context;
+    const Program *p = &s->set->programs[c];
+    const Plan *plan = &p->plans[s->plan];
+    return sends(p, plan) ? placements_of_sends(p, plan, &s->arenas[c], &s->sent[c]) : OK;
 }
 
-static Status walk_view(Arena *a, const ProgramSet *set, int k, uint32_t kept) {
-    View view = {.count = set->count};
-    Walk walk = {.whole = &set->programs[0]};
-    TRY(view_init(&view, a, set, k, kept));
-    TRY(record_sends(&walk, a, set, k));
+static Status record_sends(Sends *s, Arena *a) {
+    s->sent = ARENA_NEW(a, Placement **, s->set->count);
+    s->arenas = ARENA_NEW(a, Arena, s->set->count);
+    if (!s->sent || !s->arenas) FAIL(ERR_MEMORY, "out of memory for checking programs");
+    return team_each(s->set->count, record_sends_of, s);
+}
+
+static void sends_finish(Sends *s) {
+    for (int c = 0; s->arenas && c < s->set->count; c++) arena_finish(&s->arenas[c]);
+}
+
+static Status walk_view(Arena *a, const Sends *s, uint32_t kept) {
+    View view = {.count = s->set->count};
+    Walk walk = {.whole = &s->set->programs[0], .sent = s->sent};
+    TRY(view_init(&view, a, s->set, s->plan, kept));
     walk.orders = view.orders;
-    TRY(walk_init(&walk, a, &view, set));
+    TRY(walk_init(&walk, a, &view, s->set));
     return walk_through(&walk);
 }
 
@@ -433,8 +449,11 @@ Status check_ranks(const ProgramSet *set, int k) {
     Arena scratch = {0};
     uint32_t kept = 0;
     for (int c = 0; c < set->count; c++) kept |= kept_axes(set, c, k);
-    Status s = walk_view(&scratch, set, k, kept);
-    if (s == ERR_PLAN && kept != UINT32_MAX) s = walk_view(&scratch, set, k, UINT32_MAX);
+    Sends sends = {.set = set, .plan = k};
+    Status s = record_sends(&sends, &scratch);
+    if (s == OK) s = walk_view(&scratch, &sends, kept);
+    if (s == ERR_PLAN && kept != UINT32_MAX) s = walk_view(&scratch, &sends, UINT32_MAX);
+    sends_finish(&sends);
     arena_finish(&scratch);
     return s;
 }

@@ -2,6 +2,7 @@
 // The order of lowering: fuse (fuse.c), size scratch, lay out memory (layout.c).
 #include "core/plan/lower.h"
 
+#include "core/base/team.h"
 #include "core/plan/build.h"
 #include "core/plan/check.h"
 #include "core/plan/lower_internal.h"
@@ -70,8 +71,19 @@ Status program_lower(Program *p, const DeviceTraits *traits) {
     return layout_tensors(p, traits->own_memory);
 }
 
+typedef struct {
+    ProgramSet *set;
+    const DeviceTraits *traits;
+} Lowering;
+
+static Status lower_class(void *context, int i) {
+    const Lowering *l = context;
+    return program_lower(&l->set->programs[i], l->traits);
+}
+
 Status program_set_lower(ProgramSet *s, const DeviceTraits *traits) {
-    for (int i = 0; i < s->count; i++) TRY(program_lower(&s->programs[i], traits));
+    Lowering lowering = {s, traits};
+    TRY(team_each(s->count, lower_class, &lowering));
     Status checked = plan_check(s);
     if (checked == ERR_PLAN)
         FAIL(ERR_PLAN, "as lowered for %s: %s", traits->name, status_message());

@@ -3,6 +3,7 @@
 // the end first, then stage_plan.c.
 #include "parallel/strategy/stage.h"
 
+#include "core/base/team.h"
 #include "core/plan/mesh.h"
 #include "parallel/strategy/stage_internal.h"
 
@@ -124,20 +125,26 @@ static Status init(Stages *s) {
     return find_plans(s);
 }
 
-static Status add_classes(ProgramSet *out, Stages *s) {
+typedef struct {
+    const Stages *s;
+    ProgramSet *out;
+} Emission;
+
+static Status emit_class(void *context, int r) {
+    const Emission *e = context;
+    return stage_emit_class(e->s, &e->out->programs[r], r);
+}
+
+static Status add_classes(ProgramSet *out, const Stages *s) {
+    Emission e = {s, out};
     for (int r = 0; r < s->ranks; r++) {
         Program p = {0};
         RankClass class = {0};
-        Status status = stage_emit_class(s, &p, r);
         snprintf(class.name, sizeof class.name, "stage%d", r);
         rank_class_confine(&class, s->pipe, r, r);
-        if (status != OK) {
-            program_finish(&p);
-            return status;
-        }
         TRY(program_set_add(out, &class, &p));
     }
-    return OK;
+    return team_each(s->ranks, emit_class, &e);
 }
 
 Status stage_programs(ProgramSet *out, const Program *p, const Model *m,

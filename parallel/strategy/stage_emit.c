@@ -47,7 +47,7 @@ static Status take_operands(StageClass *c, const Op *op, int32_t *operands, int 
 
 static Status copy_communication(StageClass *c, const Op *op) {
     int outputs, inputs;
-    int32_t *operands = ARENA_NEW(&c->s->arena, int32_t, op->outputs + op->inputs + 1);
+    int32_t *operands = ARENA_NEW(&c->arena, int32_t, op->outputs + op->inputs + 1);
     if (!operands) FAIL(ERR_MEMORY, "out of memory for %s", op_name(c->s->from, op));
     TRY(take_operands(c, op, operands, &outputs, &inputs));
     return program_copy_communication(&c->copy, op, operands, outputs, operands + outputs, inputs);
@@ -230,7 +230,7 @@ Status stage_broadcast(StageClass *c, const char *name, Phase phase, int root,
 static Status share_losses(StageClass *c, Phase phase) {
     const Stages *s = c->s;
     const StagePlan *plan = c->plan;
-    int32_t *losses = ARENA_NEW(&c->s->arena, int32_t, plan->loss_count + 1);
+    int32_t *losses = ARENA_NEW(&c->arena, int32_t, plan->loss_count + 1);
     if (!losses) FAIL(ERR_MEMORY, "out of memory for %d losses", plan->loss_count);
     for (int i = 0; i < plan->loss_count; i++)
         TRY(program_copy_tensor(&c->copy, plan->losses[i], &losses[i]));
@@ -239,12 +239,12 @@ static Status share_losses(StageClass *c, Phase phase) {
 }
 
 static Status begin_plan(StageClass *c, int k) {
-    Stages *s = c->s;
+    const Stages *s = c->s;
     int n = s->stages * s->plans[k].units;
     c->plan = &s->plans[k];
-    c->sent = ARENA_NEW(&s->arena, int32_t, n);
-    c->sent_count = ARENA_NEW(&s->arena, int32_t, n);
-    c->waits = ARENA_NEW(&s->arena, int32_t, 3 * c->plan->crossing_count + 1);
+    c->sent = ARENA_NEW(&c->arena, int32_t, n);
+    c->sent_count = ARENA_NEW(&c->arena, int32_t, n);
+    c->waits = ARENA_NEW(&c->arena, int32_t, 3 * c->plan->crossing_count + 1);
     if (!c->sent || !c->sent_count || !c->waits)
         FAIL(ERR_MEMORY, "out of memory for a pipeline of %d stages", s->stages);
     c->last = c->begun[0] = c->begun[1] = NONE;
@@ -286,13 +286,13 @@ static Status emit_plans(StageClass *c) {
 // --- the class
 
 // Of those ranks that have a part of a sum.
-static Status add_lane_among(StageClass *c, const char *name, StageTied *tied) {
+static Status add_lane_among(StageClass *c, const char *name, uint64_t ranks, StageJoint *out) {
     Program *p = c->copy.to;
     int pipe = c->s->pipe, positions[PIPELINE_RANKS], count = 0;
     for (int r = 0; r < c->s->ranks; r++)
-        if (tied->ranks >> r & 1) positions[count++] = r;
-    TRY(program_add_group_at(p, name, (uint16_t)(1 << pipe), pipe, positions, count, &tied->group));
-    return program_add_lane(p, name, LANE_COMMUNICATION, tied->group, &tied->lane);
+        if (ranks >> r & 1) positions[count++] = r;
+    TRY(program_add_group_at(p, name, (uint16_t)(1 << pipe), pipe, positions, count, &out->group));
+    return program_add_lane(p, name, LANE_COMMUNICATION, out->group, &out->lane);
 }
 
 static Status add_lanes(StageClass *c) {
@@ -304,13 +304,16 @@ static Status add_lanes(StageClass *c) {
     TRY(program_add_lane(p, "previous_out", LANE_COMMUNICATION, c->group, &c->previous_out));
     TRY(program_add_lane(p, "previous_in", LANE_COMMUNICATION, c->group, &c->previous_in));
     TRY(program_add_lane(p, "pipe", LANE_COMMUNICATION, c->group, &c->lane));
+    c->tied = ARENA_NEW(&c->arena, StageJoint, s->tied_count + 1);
+    if (!c->tied) FAIL(ERR_MEMORY, "out of memory for %d sums", s->tied_count);
     for (int i = 0; i < s->tied_count; i++) {
         char name[32];
         snprintf(name, sizeof name, "tied%d", i);
-        TRY(add_lane_among(c, name, &s->tied[i]));
+        TRY(add_lane_among(c, name, s->tied[i].ranks, &c->tied[i]));
     }
     uint64_t choices = s->choices.ranks;
-    return choices & (choices - 1) ? add_lane_among(c, "choices", &c->s->choices) : OK;
+    if (!(choices & (choices - 1))) return OK;
+    return add_lane_among(c, "choices", choices, &c->choices);
 }
 
 // What lasts, in the order of the table: parameters come first, wherever they are used.
@@ -323,19 +326,24 @@ static Status add_lasting(StageClass *c) {
     return OK;
 }
 
-Status stage_emit_class(Stages *s, Program *out, int rank) {
-    StageClass c = {.s = s,
-                    .rank = rank,
-                    .copy = {.from = s->from, .to = out, .arena = &s->arena, .place = place}};
+static Status emit_class(StageClass *c, Program *out) {
+    const Program *from = c->s->from;
+    c->counted = ARENA_NEW(&c->arena, bool, from->tensor_count + 1);
+    if (!c->counted) FAIL(ERR_MEMORY, "out of memory for %d tensors", from->tensor_count);
+    TRY(program_copy_head(out, from));
+    c->copy.compute = program_find_lane(out, "compute");
+    c->copy.host = program_find_lane(out, "host");
+    TRY(add_lanes(c));
+    TRY(add_lasting(c));
+    return emit_plans(c);
+}
+
+Status stage_emit_class(const Stages *s, Program *out, int rank) {
+    StageClass c = {.s = s, .rank = rank, .copy = {.from = s->from, .to = out, .place = place}};
+    c.copy.arena = &c.arena;
     c.copy.context = &c;
-    c.counted = ARENA_NEW(&s->arena, bool, s->from->tensor_count + 1);
-    if (!c.counted) FAIL(ERR_MEMORY, "out of memory for %d tensors", s->from->tensor_count);
-    TRY(program_copy_head(out, s->from));
-    c.copy.compute = program_find_lane(out, "compute");
-    c.copy.host = program_find_lane(out, "host");
-    TRY(add_lanes(&c));
-    TRY(add_lasting(&c));
-    Status status = emit_plans(&c);
+    Status status = emit_class(&c, out);
     dep_list_finish(&c.deps);
+    arena_finish(&c.arena);
     return status;
 }

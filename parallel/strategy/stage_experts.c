@@ -26,7 +26,7 @@ Status stage_copy_count(StageClass *c, const Op *op) {
 static Status take_tables(StageClass *c, int32_t **out, int *count) {
     const Program *from = c->s->from;
     *count = 0;
-    *out = ARENA_NEW(&c->s->arena, int32_t, c->s->local_shards + 1);
+    *out = ARENA_NEW(&c->arena, int32_t, c->s->local_shards + 1);
     if (!*out) FAIL(ERR_MEMORY, "out of memory for the choices of %d shards", c->s->local_shards);
     for (int t = 0; t < from->tensor_count; t++)
         if (from->tensors[t].logical == from->tensors[c->s->choices.sum].logical)
@@ -40,8 +40,8 @@ static Status add_tables(StageClass *c, const int32_t *tables, int count) {
                                  .kind = KIND_ALL_REDUCE,
                                  .phase = PHASE_SYNC,
                                  .dtype = DTYPE_F64,
-                                 .lane = c->s->choices.lane,
-                                 .group = c->s->choices.group,
+                                 .lane = c->choices.lane,
+                                 .group = c->choices.group,
                                  .outputs = tables,
                                  .inputs = tables,
                                  .output_count = count,

@@ -46,7 +46,6 @@ typedef struct {
 typedef struct {
     int32_t sum;  // tensor that gets the sum
     uint64_t ranks;
-    int group, lane;  // of the class at work
 } StageTied;
 
 typedef struct {
@@ -84,9 +83,15 @@ void stage_plan_finish(StagePlan *plan);
 // stage_update.c: who does which operation of the update.
 Status stage_plan_update(Stages *s, StagePlan *plan) MUST_USE;
 
-// The program of one class at work.
+// Where a class joins such parts. All classes have these lanes.
 typedef struct {
-    Stages *s;
+    int group, lane;
+} StageJoint;
+
+// The program of one class at work. Classes are made side by side: they only read `s`.
+typedef struct {
+    const Stages *s;
+    Arena arena;
     const StagePlan *plan;
     ProgramCopy copy;
     int rank, group, lane;                             // "pipe": its ranks, their collectives
@@ -100,6 +105,7 @@ typedef struct {
     int32_t *waits;            // what the next operation that computes must wait for
     int wait_count, tasks[2];  // tasks: [forward] how many there were
     bool *counted;             // [tensor of `from`] a table of choices that is begun
+    StageJoint *tied, choices;  // tied: [tied of `s`]
 } StageClass;
 
 // An operation as it is, of any kind. It waits for c->waits if it computes.
@@ -111,7 +117,8 @@ void stage_find_choices(Stages *s);
 Status stage_copy_count(StageClass *c, const Op *op) MUST_USE;
 Status stage_share_choices(StageClass *c) MUST_USE;
 
-Status stage_emit_class(Stages *s, Program *out, int rank) MUST_USE;
+// May be called from several threads at once.
+Status stage_emit_class(const Stages *s, Program *out, int rank) MUST_USE;
 Status stage_emit_update(StageClass *c) MUST_USE;
 
 // The last stage's losses for all ranks, and other tensors in the same way.

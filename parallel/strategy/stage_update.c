@@ -118,11 +118,11 @@ static bool is_mine(const StageClass *c, const StageOp *so) { return so->ranks >
 // A rank's own uses; then all of them.
 static Status add_tied(StageClass *c, int first) {
     const Plan *p = c->copy.plan;
-    const StageTied *tied = &c->s->tied[c->plan->ops[first].tied];
+    int number = c->plan->ops[first].tied;
     int32_t use = NONE, sum;
     int uses = 0;
-    TRY(program_copy_tensor(&c->copy, tied->sum, &sum));
-    for (int i = first; i < p->op_count && c->plan->ops[i].tied == c->plan->ops[first].tied; i++) {
+    TRY(program_copy_tensor(&c->copy, c->s->tied[number].sum, &sum));
+    for (int i = first; i < p->op_count && c->plan->ops[i].tied == number; i++) {
         const Op *op = &p->ops[i];
         int own = 0;
         for (int k = 0; k < op->inputs; k++) {
@@ -139,8 +139,8 @@ static Status add_tied(StageClass *c, int first) {
                              program_name(c->s->from, op_work(c->s->from, &p->ops[first])->layer),
                          .kind = KIND_ALL_REDUCE,
                          .phase = PHASE_UPDATE,
-                         .lane = tied->lane,
-                         .group = tied->group};
+                         .lane = c->tied[number].lane,
+                         .group = c->tied[number].group};
     return program_copy_collective(&c->copy, &spec, sum, uses > 1 ? sum : use);
 }
 

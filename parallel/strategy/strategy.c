@@ -3,6 +3,7 @@
 // gets them stage by stage.
 #include "parallel/strategy/strategy.h"
 
+#include "core/base/team.h"
 #include "core/plan/repeat.h"
 #include "parallel/strategy/context.h"
 #include "parallel/strategy/split.h"
@@ -89,6 +90,18 @@ static Status make_program(Program *out, const Model *m, const StepSpec *spec,
     return join(out, m, spec, strategy);
 }
 
+typedef struct {
+    ProgramSet *set;
+    const Model *m;
+    const StepSpec *spec;
+    const StrategyOptions *strategy;
+} Joining;
+
+static Status join_class(void *context, int i) {
+    const Joining *j = context;
+    return join(&j->set->programs[i], j->m, j->spec, j->strategy);
+}
+
 // A pipeline: a class for each place along it.
 static Status make_stages(ProgramSet *out, const Model *m, const StepSpec *spec,
                           const StrategyOptions *strategy) {
@@ -96,7 +109,8 @@ static Status make_stages(ProgramSet *out, const Model *m, const StepSpec *spec,
     Status s = make_whole(&whole, m, spec, strategy);
     if (s == OK) s = stage_programs(out, &whole, m, strategy, spec->micro_batches);
     program_finish(&whole);
-    for (int i = 0; i < out->count && s == OK; i++) s = join(&out->programs[i], m, spec, strategy);
+    Joining joining = {out, m, spec, strategy};
+    if (s == OK) s = team_each(out->count, join_class, &joining);
     if (s == OK) s = stage_unify(out);
     if (s != OK) program_set_finish(out);
     return s;
