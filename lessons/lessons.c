@@ -13,6 +13,7 @@
 static const Lesson *const LESSONS[] = {
     &softmax_lesson,
     &all_reduce_lesson,
+    &zero_lesson,
 };
 // clang-format on
 

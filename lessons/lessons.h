@@ -7,6 +7,7 @@
 
 extern const Lesson softmax_lesson;
 extern const Lesson all_reduce_lesson;
+extern const Lesson zero_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
