@@ -11,6 +11,7 @@
 
 // clang-format off: one on each line
 static const Lesson *const LESSONS[] = {
+    &neuron_lesson,
     &softmax_lesson,
     &all_reduce_lesson,
     &zero_lesson,

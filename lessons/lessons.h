@@ -5,6 +5,7 @@
 
 #include "lessons/engine/lesson.h"
 
+extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson zero_lesson;
