@@ -13,6 +13,7 @@
 static const Lesson *const LESSONS[] = {
     &neuron_lesson,
     &softmax_lesson,
+    &message_lesson,
     &all_reduce_lesson,
     &zero_lesson,
 };

@@ -7,6 +7,7 @@
 
 extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
+extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson zero_lesson;
 

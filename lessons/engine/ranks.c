@@ -52,9 +52,18 @@ Status ranks_run(int ranks, int64_t pool_bytes, RanksBody *body, void *context) 
     return s;
 }
 
+Status ranks_do(Comm *c, const CommCall *call) {
+    CommRequest r = {0};
+    TRY(comm_start(c, call, &r, clock_ns()));
+    for (bool done = false; !done;) {
+        TRY(comm_test(c, &r, &done));
+        if (!done) TRY(comm_idle(c, &(const CommRequest *){&r}, 1, INT64_MAX));
+    }
+    return OK;
+}
+
 Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) {
     const CommSegment array = {0, count};
-    CommRequest r = {0};
     CommCall call = {.kind = COLLECTIVE_ALL_REDUCE,
                      .algorithm = algorithm,
                      .dtype = DTYPE_F32,
@@ -65,10 +74,5 @@ Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) {
                      .output = &array,
                      .name = "all_reduce of a lesson"};
     TRY(comm_prepare(c, &call));
-    TRY(comm_start(c, &call, &r, clock_ns()));
-    for (bool done = false; !done;) {
-        TRY(comm_test(c, &r, &done));
-        if (!done) TRY(comm_idle(c, &(const CommRequest *){&r}, 1, INT64_MAX));
-    }
-    return OK;
+    return ranks_do(c, &call);
 }

@@ -14,6 +14,9 @@ typedef Status RanksBody(Comm *c, void *context);
 // that fails; ERR_MEMORY.
 Status ranks_run(int ranks, int64_t pool_bytes, RanksBody *body, void *context) MUST_USE;
 
+// Do a call that is prepared, and wait until it is complete on this rank.
+Status ranks_do(Comm *c, const CommCall *call) MUST_USE;
+
 // An all-reduce of `count` f32 at the beginning of every rank's pool, whose sum takes their place.
 Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) MUST_USE;
 

@@ -5,12 +5,21 @@
 #include "core/base/text.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 // The largest of 1, 2, 5, times a power of ten, that gives at least `parts` ticks.
 static double tick_of(double length, int parts) {
     double power = pow(10, floor(log10(length / parts)));
     double rest = length / parts / power;
     return power * (rest >= 5 ? 5 : rest >= 2 ? 2 : 1);
+}
+
+// The width of a tick's number, with the unit behind it or with none, in points.
+static double label_width(double at, const char *unit) {
+    char label[64];
+    snprintf(label, sizeof label, "%g%s%s", at, unit ? " " : "", unit ? unit : "");
+    return text_width(label) * DRAW_COLUMN;
 }
 
 void scene_timeline(DrawList *d, Arena *a, int columns, const SceneTimeline *s) {
@@ -48,6 +57,9 @@ void scene_timeline(DrawList *d, Arena *a, int columns, const SceneTimeline *s) 
         double x = left + (at - begin) * scale;
         bool last = at + tick > end;
         draw_line(d, TONE_INK, x, bottom + DRAW_ROW / 4.0, x, bottom + DRAW_ROW * 3 / 4.0);
+        // The last number stays, moved to the left by the edge, and takes the place of another.
+        double last_x = columns * DRAW_COLUMN - label_width(floor(end / tick) * tick, s->unit);
+        if (!last && x + label_width(at, NULL) + DRAW_COLUMN > last_x) continue;
         draw_text(d, TONE_INK, ALIGN_LEFT, x, bottom + DRAW_ROW, 0, "%g%s%s", at, last ? " " : "",
                   last ? s->unit : "");
     }
