@@ -82,7 +82,7 @@ static Status player_of(Player *out, Program *p) {
     if (p->o->answers && strcmp(p->o->answers, "-") != 0 && !(out->in = fopen(p->o->answers, "r")))
         FAIL(ERR_INPUT, "%s: this file of answers cannot be read", p->o->answers);
     out->repeats = !isatty(fileno(out->in));
-    if (out->mode != PLAYER_ASKS) out->saved = NULL;
+    if (out->mode != PLAYER_ASKS || p->o->inject) out->saved = NULL;
     return OK;
 }
 
@@ -117,7 +117,10 @@ static Status play(Program *p, const Lesson *lesson) {
     saved_find(&known, &p->saved, lesson->number);
     TRY(player_of(&player, p));
     TRY(check_wrong(&player, lesson));
-    LessonRun how = {.seed = seed_of(p, &known), .virtual_time = p->o->virtual_time};
+    LessonRun how = {
+        .seed = seed_of(p, &known), .inject = p->o->inject, .virtual_time = p->o->virtual_time};
+    if (how.inject && !lesson->injects)
+        FAIL(ERR_USAGE, "--inject: lesson %d has no faults; lesson 18 does", lesson->number);
     Status s = session_init(&session, lesson, &how);
     bool resumes = player.saved && known.kind == SAVED_BEGUN && known.seed == how.seed;
     if (s == OK && resumes) s = saved_restore(&p->saved, &session);

@@ -17,6 +17,8 @@ static const Option options[] = {
      .help = "a seed made of a name: each learner of a class has other numbers"},
     {.name = "no-skip", .kind = OPTION_FLAG, AT(no_skip),
      .help = "every question must be answered before it is explained"},
+    {.name = "inject", .kind = OPTION_STRING, AT(inject), .value = "FAULT:SEED",
+     .help = "lesson 18: this fault instead of a drawn one, such as slow_rank:3"},
     {.name = "virtual-time", .kind = OPTION_FLAG, AT(virtual_time),
      .help = "times of a described machine: the same text on every machine"},
 

@@ -19,10 +19,11 @@
 
 // What a step may use besides its lesson's state.
 typedef struct {
-    Arena *arena;       // lives as long as the session
-    uint64_t seed;      // that was printed
-    int attempt;        // the same seed is drawn again until misconceptions can be told apart
-    bool virtual_time;  // times come from a described machine's clock, not from this one's
+    Arena *arena;        // lives as long as the session
+    uint64_t seed;       // that was printed
+    int attempt;         // the same seed is drawn again until misconceptions can be told apart
+    const char *inject;  // a fault and its seed, "slow_rank:3", instead of a drawn one; or NULL
+    bool virtual_time;   // times come from a described machine's clock, not from this one's
     void (*progress)(void *context, double share);  // of a run that takes long; NULL: nobody looks
     void *context;
 } LessonRun;
@@ -53,7 +54,8 @@ typedef struct {
     const char *name;   // "all_reduce": lessons/08_all_reduce
     const char *title;  // translated where it is shown, as the objective
     const char *objective;
-    int minutes;  // of a reader's time
+    int minutes;   // of a reader's time
+    bool injects;  // it has faults that LessonRun.inject can name
     size_t state_size;
     Status (*draw)(const LessonRun *run, void *state);  // fills a zeroed state
     const LessonStep *steps;

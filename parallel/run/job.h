@@ -23,6 +23,7 @@ typedef struct {
     int64_t epochs, steps;  // steps > 0: stop after so many, whatever the epochs
     double test_fraction;
     Tail tail;
+    bool same_order;  // samples come in the order of the first epoch in all: a fault of lessons
     CommKind comm;
     CommOptions comm_options;  // its link is set here
     bool plan_only;            // the program is all that is wanted of the job: no data are made

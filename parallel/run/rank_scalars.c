@@ -27,8 +27,8 @@ static int64_t rows_of_turn(Rank *r) {
     When when = job_when(r->job, &r->turn);
     if (when == WHEN_EACH_EPOCH) return r->job->split.test_count;
     if (when != WHEN_EACH_STEP) return 0;
-    if (!r->job->device->model)
-        sampler_epoch(&r->sampler, r->turn.epoch);  // else nothing is loaded
+    int64_t epoch = r->job->options.same_order ? 0 : r->turn.epoch;
+    if (!r->job->device->model) sampler_epoch(&r->sampler, epoch);  // else nothing is loaded
     return sampler_batch_rows(&r->sampler, r->turn.batch);
 }
 

@@ -135,6 +135,7 @@ START_TEST(mistakes_on_the_command_line_are_refused) {
         {"lesson reset", "lesson reset --all"},
         {"lesson 8 --auto maybe", "right, or wrong:ID"},
         {"lesson 8 --auto wrong:nobody", "no misconception of this lesson is called nobody"},
+        {"lesson 8 --inject sum:3", "lesson 8 has no faults"},
         {"lesson 8 --answers none", "none: this file of answers cannot be read"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
