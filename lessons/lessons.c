@@ -16,6 +16,7 @@ static const Lesson *const LESSONS[] = {
     &message_lesson,
     &all_reduce_lesson,
     &zero_lesson,
+    &tensor_parallel_lesson,
 };
 // clang-format on
 
