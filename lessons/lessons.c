@@ -17,6 +17,7 @@ static const Lesson *const LESSONS[] = {
     &all_reduce_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
+    &bottleneck_lesson,
 };
 // clang-format on
 

@@ -98,7 +98,8 @@ typedef struct {
 // The job that its timeline is of; `pipeline`: in two stages.
 JobOptions fault_job(const Fault *fault, bool pipeline);
 
-// Simulate it; the number `faster` of ranks, or NONE, has a device that is twice as fast.
+// Simulate it; rank number `faster`, or of a pipeline the ranks of that stage, have devices that
+// are twice as fast; or NONE.
 Status fault_predict(FaultTimes *out, const LessonRun *run, const Fault *fault, bool pipeline,
                      int faster) MUST_USE;
 

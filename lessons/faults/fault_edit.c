@@ -81,7 +81,7 @@ Status fault_edit(ProgramSet *set, const Fault *fault, int faster, FaultAgain *a
         if (fault->kind == FAULT_STALE) let_updates_run_ahead(&set->programs[c]);
     }
     if (!slow && !swaps && faster == NONE) return OK;
-    TRY(set_ranks_apart(set, again, context));
+    if (set->count == 1) TRY(set_ranks_apart(set, again, context));
     for (int c = 0; c < set->count; c++) {
         if (fault->kind == FAULT_STALE) let_updates_run_ahead(&set->programs[c]);
         if (slow && c == fault->rank) scale_work(&set->programs[c], fault->permille);

@@ -9,7 +9,8 @@
 typedef Status FaultAgain(ProgramSet *out, void *context);
 
 // Edit a lowered set. Where ranks are to differ, each gets a program of its own, made by `again`.
-// `faster`: a rank that has half of the work, or NONE. ERR_MEMORY, and what `again` fails with.
+// `faster`: a rank, or of a pipeline a stage, that has half of the work, or NONE. ERR_MEMORY, and
+// what `again` fails with.
 Status fault_edit(ProgramSet *set, const Fault *fault, int faster, FaultAgain *again,
                   void *context) MUST_USE;
 
