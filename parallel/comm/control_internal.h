@@ -62,6 +62,8 @@ typedef struct {
     _Atomic bool away;                     // the rank's own: comm_set_away()
     _Alignas(64) _Atomic int64_t at_step;  // the rank's own: its position
     _Atomic int32_t at_plan, at_op;
+    _Atomic int64_t waits_ns;    // the rank's own: when it last looked for peers in vain
+    _Atomic uint64_t waits_for;  // the rank's own: which, a bit each, if it has waited for a while
     _Alignas(64) _Atomic uint64_t exchanges;  // the rank's own: rounds of exchanges
     // Published by `exchanges`; for even and odd rounds, as above.
     uint64_t exchange_size[2];

@@ -35,35 +35,88 @@ static Status shared_start(Comm *c, const CommCall *call, CommRequest *r, int64_
 
 // --- time-outs
 
-// Of the peers, those that have not arrived; if all have, those that have come least far.
-static uint64_t missing_members(Comm *c, const CommRequest *r, bool *arrived) {
+// Of the peers, those that have not arrived; if all have, those that have not ended the collective.
+static uint64_t missing_members(const Comm *c, const CommRequest *r, bool *arrived) {
     const CommGroup *g = r->group;
-    uint64_t set = 0, least = UINT64_MAX;
+    bool pushes = !c->world->links && collective_pushes(&r->what);
+    uint64_t end = 1 + (uint64_t)(pushes ? 1 : collective_rounds(&r->what));
+    uint64_t away = 0, behind = 0, begin = r->sequence << 32;
     for (int m = 0; m < g->count; m++) {
         uint64_t progress = atomic_load(&shared_lane(c, r, m)->progress);
-        if (progress < r->sequence << 32) progress = 0;  // still elsewhere
-        if (m == g->position || progress > least) continue;
-        if (progress < least) set = 0;
-        least = progress;
-        set |= UINT64_C(1) << g->ranks[m];
+        uint64_t rank = UINT64_C(1) << g->ranks[m];
+        if (m == g->position) continue;
+        if (progress < begin + end) behind |= rank;
+        if (progress <= begin) away |= rank;  // still elsewhere
     }
-    *arrived = least != 0;
+    *arrived = !away;
+    return away ? away : behind;
+}
+
+static uint64_t missing_peers(const Comm *c, const CommRequest *r, bool *arrived) {
+    *arrived = false;
+    if (r->call->point_to_point) return UINT64_C(1) << r->group->ranks[r->call->root];
+    return missing_members(c, r, arrived);
+}
+
+// Of a set, the ranks that do not wait: that have looked for no peer within the time-out.
+static uint64_t silent_ranks(const Comm *c, uint64_t set) {
+    int64_t since_ns = clock_ns() - c->world->timeout_ns;
+    for (int rank = 0; rank < c->ranks; rank++)
+        if (atomic_load(&shared_rank(c, rank)->waits_ns) > since_ns) set &= ~(UINT64_C(1) << rank);
     return set;
 }
 
-static Status time_out(Comm *c, uint64_t missing, const char *what) {
-    char text[STATUS_TEXT], ranks[RANKS_TEXT];
+// The silent ranks that a set of waiting ranks waits for in the end; 0: they wait for each other.
+static uint64_t silent_behind(const Comm *c, uint64_t set) {
+    uint64_t seen = UINT64_C(1) << c->rank, silent = 0;
+    while (set && !silent) {
+        uint64_t next = 0;
+        seen |= set;
+        for (int rank = 0; rank < c->ranks; rank++)
+            if (set >> rank & 1) next |= atomic_load(&shared_rank(c, rank)->waits_for);
+        set = next & ~seen;
+        silent = silent_ranks(c, set);
+    }
+    return silent;
+}
+
+static int first_rank(uint64_t set) {
     int first = 0;
-    while (!(missing >> first & 1)) first++;
-    snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)",
-             call_ranks_text(ranks, missing), what, (double)c->world->timeout_ns / 1e9, c->rank);
-    world_fail(c->world, ERR_PEER, c->rank, first, text);
+    while (!(set >> first & 1)) first++;
+    return first;
+}
+
+// A peer that waits itself is rarely the one that is away: it times out by itself, since its wait
+// began before or soon after ours, and knows better whom it misses. So it has twice the time; the
+// rank that is named then is the last of the chain.
+static Status time_out(Comm *c, const CommRequest *r, uint64_t missing, const char *what) {
+    char text[STATUS_TEXT], ranks[RANKS_TEXT], last[RANKS_TEXT];
+    int64_t timeout_ns = c->world->timeout_ns;
+    uint64_t silent = silent_ranks(c, missing), behind = 0;
+    if (silent)
+        missing = silent;
+    else if (r->waited_ns <= 2 * timeout_ns)
+        return OK;
+    else {
+        timeout_ns *= 2;
+        behind = silent_behind(c, missing);
+    }
+    int n = snprintf(text, sizeof text, "%s %s within %g s (rank %d waits)",
+                     call_ranks_text(ranks, missing), what, (double)timeout_ns / 1e9, c->rank);
+    if (behind)
+        snprintf(text + n, sizeof text - (size_t)n, " but waits itself, in the end for %s",
+                 call_ranks_text(last, behind));
+    world_fail(c->world, ERR_PEER, c->rank, first_rank(behind ? behind : missing), text);
     FAIL(ERR_PEER, "%s", text);
 }
 
 // Who waits while somebody is away begins anew. Whoever waits briefly need not look at all ranks.
+static bool waits_briefly(const Comm *c, const CommRequest *r) {
+    return r->waited_ns < c->world->timeout_ns / 4;
+}
+
 static bool somebody_is_away(const Comm *c, const CommRequest *r) {
-    if (r->waited_ns < c->world->timeout_ns / 4) return false;
+    if (waits_briefly(c, r)) return false;
     for (int rank = 0; rank < c->ranks; rank++)
         if (atomic_load_explicit(&shared_rank(c, rank)->away, memory_order_relaxed)) return true;
     return false;
@@ -73,6 +126,7 @@ static bool somebody_is_away(const Comm *c, const CommRequest *r) {
 static bool waited_long(const Comm *c, CommRequest *r) {
     int64_t now = clock_ns(), gap = now - r->looked_ns;
     r->looked_ns = now;
+    atomic_store_explicit(&shared_rank(c, c->rank)->waits_ns, now, memory_order_relaxed);
     r->waited_ns += gap < GAP_NS ? gap : GAP_NS;
     if (somebody_is_away(c, r)) r->waited_ns = 0;
     return r->waited_ns > c->world->timeout_ns;
@@ -87,22 +141,30 @@ static bool was_in_transit(const Comm *c) {
     return false;
 }
 
+// What this rank waits for on all lanes, for those that wait for it.
+static void note_missing(const Comm *c) {
+    uint64_t set = 0;
+    bool arrived;
+    for (int lane = 0; lane < COMM_LANES; lane++)
+        if (c->pending[lane] && !c->pending[lane]->complete)
+            set |= missing_peers(c, c->pending[lane], &arrived);
+    atomic_store(&shared_rank(c, c->rank)->waits_for, set);
+}
+
 static Status check_time(Comm *c, CommRequest *r) {
-    if (!waited_long(c, r) || was_in_transit(c)) return OK;
+    bool late = waited_long(c, r);
+    if (!waits_briefly(c, r)) note_missing(c);
+    if (!late || was_in_transit(c)) return OK;
     const CommCall *call = r->call;
     char name[CALL_TEXT], what[CALL_TEXT + 64];
-    bool arrived = false;
-    uint64_t missing;
-    if (call->point_to_point)
-        missing = UINT64_C(1) << r->group->ranks[call->root];
-    else
-        missing = missing_members(c, r, &arrived);
+    bool arrived;
+    uint64_t missing = missing_peers(c, r, &arrived);
     if (call->point_to_point)
         snprintf(what, sizeof what, "did not answer %s", call_text(name, call));
     else
         snprintf(what, sizeof what, arrived ? "did not end %s" : "did not arrive at %s",
                  call_text(name, call));
-    return time_out(c, missing, what);
+    return missing ? time_out(c, r, missing, what) : OK;  // 0: it has come since
 }
 
 static Status advance(Comm *c, CommRequest *r) {
@@ -225,9 +287,11 @@ static uint64_t missing_in_exchange(const Comm *c) {
 static Status await_exchange(Comm *c, int rank, CommRequest *r) {
     while (!request_await(r, &shared_rank(c, rank)->exchanges, c->exchanges)) {
         TRY(world_check(c->world));
+        bool late = waited_long(c, r);
         uint64_t missing = missing_in_exchange(c);  // 0: it has come since
-        if (waited_long(c, r) && missing && !was_in_transit(c))
-            return time_out(c, missing, "did not arrive at the " EXCHANGE);
+        atomic_store(&shared_rank(c, c->rank)->waits_for, missing);
+        if (late && missing && !was_in_transit(c))
+            TRY(time_out(c, r, missing, "did not arrive at the " EXCHANGE));
         TRY(shared_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
     }
     return OK;

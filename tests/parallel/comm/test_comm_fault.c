@@ -90,6 +90,91 @@ END_TEST
 START_TEST(a_lost_process_ends_the_others_at_once) { strike(SIGKILL, true); }
 END_TEST
 
+// Rank 0 waits for rank 1, which waits for rank 2, which does not come: whoever looks first after
+// its time-out, rank 2 is named. Times of waiting are set here, so that the order does not depend
+// on the machine.
+typedef struct {
+    bool exchange;    // rank 1 waits at an exchange; else for a message
+    bool rank_0_long;  // rank 0 has waited for the time-out before rank 1 begins; rank 1 never has
+    const char *says;
+} Chain;
+
+static Status wait_in_vain(Comm *c, CommRequest *r, bool patient) {
+    for (;;) {
+        bool done;
+        TRY(comm_test(c, r, &done));
+        if (done) FAIL(ERR_FAILED, "the message has come");
+        if (patient) r->waited_ns = c->world->timeout_ns / 2;
+        comm_post(c, 1);
+        TRY(comm_idle(c, &(const CommRequest *){r}, 1, INT64_MAX));
+    }
+}
+
+static Status wait_for_next(Comm *c, const Chain *chain) {
+    Message m;
+    int all[3];
+    if (c->rank == 1 && chain->exchange) {
+        comm_post(c, 1);
+        return comm_exchange(c, &c->rank, sizeof c->rank, all);
+    }
+    TRY(comm_prepare(c, message(&m, c->rank + 1, true, 0, 0, 0, 2)));
+    while (c->rank == 0 && !comm_peek(c, 1)) clock_sleep_ns(1000000);
+    TRY(comm_start(c, &m.call, &m.request, clock_ns()));
+    if (c->rank == 0) m.request.waited_ns = c->world->timeout_ns;
+    return wait_in_vain(c, &m.request, c->rank == 1 && chain->rank_0_long);
+}
+
+static void chain_body(Comm *c, void *context, char *failure) {
+    const Chain *chain = context;
+    job_everyone(c);
+    if (c->rank == 2) return;
+    Status status = wait_for_next(c, chain);
+    if (status != ERR_PEER || !strstr(status_message(), chain->says))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
+                 status_message());
+}
+
+START_TEST(who_waits_itself_is_not_the_one_that_is_lost) {
+    static const Chain chains[] = {
+        {false, false, "rank 2"},
+        {true, false, "rank 2"},
+        {false, true,
+         "rank 1 did not answer receive message within 1 s (rank 0 waits) but waits itself, in the "
+         "end for rank 2"}};
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++)
+        for (int i = 0; i < 3; i++) {
+            CommWorld *w = job_world(kind, 3, 500);
+            Chain chain = chains[i];
+            job_run(w, kind, 3, chain_body, &chain);
+            int rank = -1;
+            const char *text = NULL;
+            ck_assert_int_eq(comm_world_failure(w, &rank, &text), ERR_PEER);
+            ck_assert_int_eq(rank, 2);
+            comm_world_destroy(w);
+        }
+}
+END_TEST
+
+// Ranks 0 and 1 wait for each other's message: nobody is silent, and the wait ends nevertheless.
+static void circle_body(Comm *c, void *context, char *failure) {
+    Message m;
+    job_everyone(c);
+    Status status = comm_prepare(c, message(&m, 1 - c->rank, true, 0, 0, 0, 2));
+    if (status == OK) status = job_call(c, &m.call, &m.request);
+    if (status != ERR_PEER || !strstr(status_message(), "answer receive message within 0.4 s"))
+        snprintf(failure, STATUS_TEXT, "unexpected: %s, \"%s\"", status_name(status),
+                 status_message());
+}
+
+START_TEST(ranks_that_wait_for_each_other_end_after_twice_the_time_out) {
+    for (CommKind kind = COMM_THREAD; kind <= COMM_SHM; kind++) {
+        CommWorld *w = job_world(kind, 2, 200);
+        job_run(w, kind, 2, circle_body, NULL);
+        comm_world_destroy(w);
+    }
+}
+END_TEST
+
 static void abandon_body(Comm *c, void *context, char *failure) {
     Scalar s;
     CommRequest r;
@@ -224,5 +309,6 @@ SUITE("comm_fault", lists_of_ranks_are_short, a_rank_that_never_arrives_is_named
       all_ranks_that_do_not_arrive_are_named, a_killed_process_ends_the_others_after_the_time_out,
       a_stopped_process_ends_the_others_after_the_time_out, a_lost_process_ends_the_others_at_once,
       the_first_rank_that_gives_up_is_heard_by_all, different_collectives_on_one_lane_are_an_error,
-      a_rank_that_says_that_it_is_away_is_waited_for,
+      a_rank_that_says_that_it_is_away_is_waited_for, who_waits_itself_is_not_the_one_that_is_lost,
+      ranks_that_wait_for_each_other_end_after_twice_the_time_out,
       the_serial_communicator_says_who_waits_for_whom)
