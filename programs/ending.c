@@ -28,7 +28,6 @@ Status ending_flush(void) {
 int ending_fail(Log *l, Status s) {
     char message[STATUS_TEXT];
     snprintf(message, sizeof message, "%s", status_message());
-    fflush(stdout);
     log_say(l, LOG_ERROR, "%s", message);
     log_say(l, LOG_DETAIL, "  %s, seen at %s", status_name(s), status_place());
     return status_exit(s);

@@ -73,7 +73,7 @@ static const Option options[] = {
     JOB_ROWS_LR(SimOptions, false),
     JOB_ROWS_UPDATE(SimOptions),
     JOB_ROWS_SHARDS(SimOptions),
-    JOB_ROWS_MESH(SimOptions), JOB_ROWS_EXPERTS(SimOptions),
+    JOB_ROWS_MESH(SimOptions, 0), JOB_ROWS_EXPERTS(SimOptions),
     JOB_ROWS_STRATEGY(SimOptions),
     JOB_ROW_PLAN(SimOptions),
 
@@ -198,7 +198,8 @@ static const OptionDetail details[] = {
              "fitted (or every second row); the error of the others is printed. At most six "
              "constants: latency, hops, bandwidths, and what small groups lose."},
     {.topic = "sizes",
-     .text = "Of the whole array, of an all_to_all of what one rank has, as nccl-tests counts."},
+     .text = "Of the whole array, of an all_to_all of what one rank has, as nccl-tests counts. "
+             "1KiB and 1K are 1024 bytes, as nccl-tests has it; 1kB is 1000."},
     {.topic = "straggler",
      .text = "From 0; computations of that device take K times as long, launches of its host do "
              "not. The others wait for it where they communicate."},

@@ -19,7 +19,8 @@ const OptionDetail train_details[] = {
     {"ranks",
      "One is a process of its own. From two on, gradients are summed by all-reduces in buckets, "
      "while the backward pass goes on (DistributedDataParallel).\nMore ranks than cores share the "
-     "cores: the report counts the time as contended.",
+     "cores: the report counts the time as contended. Of more than 64 ranks --print-plan, "
+     "--print-mesh, --print-memory and --explain tell; sim simulates them.",
      "gpus np nproc nproc-per-node world-size workers processes devices n"},
     {"device", DEVICE_HELP},
     {"comm",

@@ -67,7 +67,7 @@ static const Option options[] = {
      .initial = "1", .min = 1, .max = 1 << 20, .offered = COMM_RANKS, .brief = true,
      .help = "ranks, data parallel (DDP from 2)"},
     JOB_ROWS_SHARDS(TrainOptions),
-    JOB_ROWS_MESH(TrainOptions), JOB_ROWS_EXPERTS(TrainOptions),
+    JOB_ROWS_MESH(TrainOptions, COMM_RANKS), JOB_ROWS_EXPERTS(TrainOptions),
     {.name = "device", .kind = OPTION_STRING, JOB_AT(TrainOptions, device),
      .value = DEVICE_FORMS, .initial = device_traits_default, .brief = true,
      .help = "whose kernels compute; timed:PLATFORM waits, as a model says"},

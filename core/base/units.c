@@ -29,6 +29,7 @@ typedef struct {
 static const Unit SIZES[] = {
     {"B", 1, 1}, {"KiB", KIB, 1}, {"MiB", MIB, 1}, {"GiB", GIB, 1}, {"TiB", TIB, 1},
     {"kB", KILO, 1}, {"KB", KILO, 1}, {"MB", MEGA, 1}, {"GB", GIGA, 1}, {"TB", TERA, 1},
+    {"K", KIB, 1}, {"k", KIB, 1}, {"M", MIB, 1}, {"G", GIB, 1}, {"T", TIB, 1},
     {"", 1, 1}, {0}};
 static const Unit DURATIONS[] = {
     {"ps", 1, 1}, {"ns", PS_PER_NS, 1}, {"us", PS_PER_US, 1}, {"ms", PS_PER_MS, 1},
@@ -47,7 +48,8 @@ enum { PRINTED = 5 };
 static const int64_t LARGEST = INT64_C(1000000000000000000);  // 18 digits are below
 
 static const char SIZE_FORMS[] =
-    "bytes, or a number with KiB, MiB, GiB, TiB, kB, MB, GB or TB, such as 64KiB";
+    "bytes, or a number with KiB, MiB, GiB or TiB (K, M, G, T: powers of 1024), or with kB, MB, GB "
+    "or TB (of 1000), such as 64KiB";
 static const char DURATION_FORMS[] = "a number with ps, ns, us, ms, s, min or h, such as 1.5ms";
 static const char BANDWIDTH_FORMS[] =
     "a number with B/s, kB/s, MB/s, GB/s, Mbit/s, Gbit/s, ..., such as 25GB/s";

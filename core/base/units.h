@@ -18,7 +18,8 @@
 // Parsing. A number with an optional fraction, or as 1e6, at most one space, a unit; never
 // negative. ERR_USAGE says what was found and which forms are accepted, and leaves *out alone.
 
-// Bytes: B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024), or nothing for bytes.
+// Bytes: B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024; K or k, M, G, T are the
+// same, as nccl-tests, dd and ls have it), or nothing for bytes.
 Status units_parse_size(int64_t *bytes, const char *text) MUST_USE;
 
 // Picoseconds: ps, ns, us, ms, s, min, h. A bare number counts `bare_ps` (PS_PER_S: seconds);

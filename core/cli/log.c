@@ -97,6 +97,7 @@ static void print_broken(const Log *l, const char *text, int at) {
 
 static void show(Log *l, LogLevel level, const char *text) {
     if (l->progress) progress_clear(l->progress);
+    fflush(stdout);  // where both go to one file, lines stand in the order in which they were said
     if (level == LOG_ERROR)
         fprintf(l->stream, "%s%s:%s ", l->color ? "\033[1;31m" : "", l->program,
                 l->color ? "\033[0m" : "");

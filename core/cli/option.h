@@ -48,7 +48,7 @@ typedef struct {
     const char *value;    // the value's name in the help, "N"; of a choice its words, "f32|f64"
     const char *initial;  // the default as it would be typed ("yes" for a flag that is on); NULL: 0
     double min, max;      // of numbers; both 0: no bounds; HUGE_VAL: none on that side
-    double offered;       // an error offers so many at most; 0: max
+    double offered;       // help and errors say so many at most; 0: max
     int64_t bare_ps;      // of a duration: what a number without a unit counts
     int64_t unit;         // of a pair
     unsigned marks;       // bits that mean something to the program: option_given_marked()

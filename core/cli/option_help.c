@@ -25,7 +25,7 @@ static void print_meaning(char out[TEXT], const Option *o, OptionHelp which) {
     char min[UNITS_TEXT], max[UNITS_TEXT], bounds[3 * UNITS_TEXT] = "";
     if (which == HELP_FULL && option_has_bounds(o) && !isinf(o->min) && !isinf(o->max))
         snprintf(bounds, sizeof bounds, "%s to %s", option_print_bound(min, o, o->min),
-                 option_print_bound(max, o, o->max));
+                 option_print_bound(max, o, option_most(o)));
     if (!bounds[0] && !o->initial)
         snprintf(out, TEXT, "%s", o->help);
     else

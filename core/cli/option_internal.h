@@ -53,6 +53,7 @@ void option_print_zsh(FILE *f, const OptionTable *t);
 // A bound as a person would type it.
 char *option_print_bound(char out[UNITS_TEXT], const Option *o, double bound);
 
+static inline double option_most(const Option *o) { return o->offered ? o->offered : o->max; }
 static inline bool option_has_bounds(const Option *o) { return o->min != 0 || o->max != 0; }
 
 #endif

@@ -100,8 +100,10 @@ void option_print_form(char *out, const Option *o) {
         return;
     case OPTION_REAL: snprintf(out, TEXT, "%s: a number%.80s.", o->value, bound); return;
     case OPTION_SIZE:
-        snprintf(out, TEXT, "%s: a size%.80s; 64KiB, 1.5MB, or a number of bytes.", o->value,
-                 bound);
+        snprintf(out, TEXT,
+                 "%s: a size%.80s; 64KiB (or 64K: powers of 1024), 1.5MB (of 1000), or a number of "
+                 "bytes.",
+                 o->value, bound);
         return;
     case OPTION_DURATION: print_duration_form(out, o, bound); return;
     case OPTION_PAIR: snprintf(out, TEXT, "%s: two whole numbers%.80s.", o->value, bound); return;

@@ -47,7 +47,7 @@ static Status check_bounds(const Option *o, double value, const char *text) {
              option_print_bound(max, o, o->max));
     FAIL(ERR_USAGE, "%.60s is too %s: give %s to %s", text, what,
          option_print_bound(min, o, o->min),
-         option_print_bound(max, o, o->offered ? o->offered : o->max));
+         option_print_bound(max, o, option_most(o)));
 }
 
 static Status set_int(int64_t *out, const Option *o, const char *text) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rows of JOB_ROWS() (job_rows.h): how ranks are divided among the axes of the mesh.
+// Rows of JOB_ROWS() (job_rows.h): how ranks are divided among the axes of the mesh. `most`: the
+// ranks that help offers, 0 all; plans may be printed of more than a program can run.
 #ifndef PARALLEL_STRATEGY_JOB_ROWS_MESH_H
 #define PARALLEL_STRATEGY_JOB_ROWS_MESH_H
 
@@ -7,23 +8,25 @@
 #include "parallel/strategy/job_spec.h"
 
 // clang-format off
-#define JOB_ROWS_MESH(T) \
+#define JOB_ROWS_MESH(T, most) \
     {.name = "dp", .kind = OPTION_SMALL, JOB_AT(T, mesh.data), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN, .value = "N", .min = 1, .max = 1 << 20, \
+     .offered = (most), \
      .help = "data parallel degree; without it what the other degrees leave of the ranks"}, \
     {.name = "tp", .kind = OPTION_SMALL, JOB_AT(T, mesh.tensor), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, .help = "tensor parallel degree: weights and heads are divided"}, \
+     .min = 1, .max = 1 << 20, .offered = (most), \
+     .help = "tensor parallel degree: weights and heads are divided"}, \
     {.name = "sequence-parallel", .kind = OPTION_FLAG, JOB_AT(T, strategy.sequence_parallel), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, \
      .help = "with --tp: norms and dropout, too, of a part of the positions on each rank"}, \
     {.name = "ep", .kind = OPTION_SMALL, JOB_AT(T, strategy.experts), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, \
+     .min = 1, .max = 1 << 20, .offered = (most), \
      .help = "expert parallel degree: so many data parallel ranks share the experts"}, \
     {.name = "pp", .kind = OPTION_SMALL, JOB_AT(T, mesh.pipe), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \
-     .min = 1, .max = 1 << 20, \
+     .min = 1, .max = 1 << 20, .offered = (most), \
      .help = "pipeline degree: layers are divided; --accumulate is 2 N then, unless given"}, \
     {.name = "cp", .kind = OPTION_SMALL, JOB_AT(T, mesh.context), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY | JOB_OF_MESH, .value = "N", \

@@ -123,7 +123,22 @@ START_TEST(the_version_says_what_is_built_in) {
 }
 END_TEST
 
-SUITE_SECONDS("train_help", 240, the_option_table_has_no_mistakes, every_example_of_the_help_runs,
+// What train can run, though it plans more; sim's own limit is in its help.
+START_TEST(each_program_offers_the_ranks_that_it_has) {
+    ck_success(command_run(&it, "train --help | tr -s ' \\n' ' '"));
+    ck_assert_ptr_nonnull(strstr(it.out, "data parallel (DDP from 2) (1 to 64, default 1)"));
+    ck_assert_ptr_nonnull(strstr(it.out, "weights and heads are divided (1 to 64)"));
+    command_finish(&it);
+    ck_success(command_run(&it, "sim --help | tr -s ' \\n' ' '"));
+    ck_assert_ptr_nonnull(strstr(it.out, "weights and heads are divided (1 to 1048576)"));
+    command_finish(&it);
+    ck_success(command_run(&it, "train --model gpt --ranks 128 --tp 4 --print-mesh"));
+    command_finish(&it);
+}
+END_TEST
+
+SUITE_SECONDS("train_help", 240, each_program_offers_the_ranks_that_it_has,
+              the_option_table_has_no_mistakes, every_example_of_the_help_runs,
               the_brief_help_fits_a_screen, the_full_help_names_every_option_once,
               details_are_of_options_that_exist_and_fit_a_screen,
               every_group_and_unknown_topics_have_an_answer,

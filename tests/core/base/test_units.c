@@ -40,6 +40,11 @@ START_TEST(sizes_have_binary_and_decimal_units) {
     ck_assert_int_eq(size_of("1.5GiB"), 1610612736);  // 1.5 * 2^30
     ck_assert_int_eq(size_of(".5KiB"), 512);
     ck_assert_int_eq(size_of("80GB"), INT64_C(80000000000));
+    ck_assert_int_eq(size_of("1K"), 1024);
+    ck_assert_int_eq(size_of("1.5k"), 1536);
+    ck_assert_int_eq(size_of("1M"), 1048576);
+    ck_assert_int_eq(size_of("80G"), INT64_C(80) << 30);
+    ck_assert_int_eq(size_of("2T"), INT64_C(2) << 40);
     ck_assert_int_eq(size_of("2TiB"), INT64_C(2199023255552));
 }
 END_TEST

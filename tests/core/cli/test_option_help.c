@@ -94,7 +94,8 @@ START_TEST(a_topic_is_an_option_with_all_there_is_to_say) {
         ck_assert_str_eq(
             text,
             "  --bucket SIZE               cap of a bucket (1KiB to 1GiB, default 32KiB)\n"
-            "      SIZE: a size; 64KiB, 1.5MB, or a number of bytes.\n"
+            "      SIZE: a size; 64KiB (or 64K: powers of 1024), 1.5MB (of 1000), or a number\n"
+            "      of bytes.\n"
             "      Gradients wait in a bucket until it is full, or until the last of them has\n"
             "      come, and then travel together.\n"
             "      Small ones start early.\n");
