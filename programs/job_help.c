@@ -102,7 +102,8 @@ const OptionDetail job_details[] = {
     {"all-reduce", ALGORITHM_HELP, "allreduce algorithm algo"},
     {"bucket-kib",
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
-     "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own.",
+     "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own. sim "
+     "--gpus has 1024,25600 unless told otherwise or recorded: 1 MiB and 25 MiB, as PyTorch's DDP.",
      "bucket-cap-mb bucket-size"},
     {"compress",
      "bf16 and fp16: each shard's gradients are rounded before they are sent, added up in f32, "

@@ -59,5 +59,25 @@ START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
 }
 END_TEST
 
-SUITE_SECONDS("sim_gpus", 60, a_step_of_tiny_operations_is_bound_by_the_host,
+// 1 MiB, then 25 MiB, as PyTorch's DDP; of train small ones, for its small networks.
+START_TEST(devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train) {
+    static const struct {
+        const char *options;
+        bool same;  // as 1024,25600
+    } lines[] = {{"--gpus 4", true}, {"--gpus 4 --bucket-kib 4,32", false}, {"--ranks 4", false}};
+    for (int i = 0; i < 3; i++) {
+        Command c = {0};
+        ck_assert_int_eq(command_run(&c,
+                                     "J='--model vgg16 --batch 8 --print-plan file' && "
+                                     "sim $J %s > a && sim $J %s --bucket-kib 1024,25600 > b && "
+                                     "cmp -s a b",
+                                     lines[i].options, lines[i].options),
+                         lines[i].same ? 0 : 1);
+        command_finish(&c);
+    }
+}
+END_TEST
+
+SUITE_SECONDS("sim_gpus", 60, devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
+              a_step_of_tiny_operations_is_bound_by_the_host,
               launches_are_an_option_of_platforms_that_say_what_they_take)

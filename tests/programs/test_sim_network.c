@@ -28,7 +28,9 @@ START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
     command_finish(&c);
     // A ring of 16 on one switch: every link carries 30/16 of 106 KiB a step.
     ck_assert_int_eq(
-        command_run(&c, "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring -v"), 0);
+        command_run(&c, "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring "
+                        "--bucket-kib 4,32 -v"),
+        0);
     expect(&c, "device to switch  device ");
     expect(&c, "199KiB  45.6%  45.6%");
     command_finish(&c);
