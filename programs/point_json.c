@@ -6,6 +6,21 @@
 
 #include <stdio.h>
 
+json_t *point_row_json(json_t *values, const Point *p) {
+    bool done = p->state == POINT_DONE;
+    return json_pack("{s:o, s:o, s:o}", "values", values, "step",
+                     done ? point_json(p) : json_null(), "refused",
+                     done ? json_null() : json_text(p->why));
+}
+
+Status points_print_json(json_t *rows) {
+    json_t *all = json_pack("{s:s, s:o}", "schema", POINTS_SCHEMA, "points", rows);
+    if (!all) FAIL(ERR_MEMORY, "out of memory for a table");
+    json_write(stdout, all);
+    json_decref(all);
+    return OK;
+}
+
 json_t *point_json(const Point *p) {
     json_t *parts = json_object();
     for (int part = 0; part < REPORT_PARTS; part++) {

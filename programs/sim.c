@@ -164,7 +164,7 @@ static Status compare_all(Sim *s, const Prediction *rows, int count) {
 }
 
 static Status show(Sim *s, const Prediction *rows, int count) {
-    if (s->o->json)
+    if (s->o->json && !s->o->what_if)
         TRY(sim_output_json(s, stdout));
     else if (s->replay && !s->o->csv && !s->o->plain)
         print_replay(&rows[0], &s->recording);

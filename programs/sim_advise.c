@@ -2,6 +2,7 @@
 // The search is sim/advise.h, what it says programs/advise_print.h.
 #include "programs/sim_advise.h"
 
+#include "core/base/units.h"
 #include "programs/advise_print.h"
 #include "programs/sim_advise_internal.h"
 #include "programs/sim_figures.h"
@@ -36,8 +37,18 @@ static Status search(Advice *out, Sim *s, const SimChange *line) {
     return status;
 }
 
+// A number without a unit is bytes; whoever gives 80 means GiB, and 81559 is what nvidia-smi says.
+static Status check_memory(int64_t bytes) {
+    enum { LEAST = 1 << 20, GIBIBYTES = 4096 };
+    char size[UNITS_TEXT];
+    if (!bytes || bytes >= LEAST) return OK;
+    FAIL(ERR_USAGE, "--memory %s is less than any device has; do you mean %lld%s?",
+         units_print_size(size, bytes), (long long)bytes, bytes < GIBIBYTES ? "GiB" : "MiB");
+}
+
 static Status check(const Sim *s) {
     TRY(sim_grid_check_alone(s, "advise"));
+    TRY(check_memory(s->o->memory));
     if (s->o->csv) FAIL(ERR_USAGE, "--advise has --json for programs; leave out --csv");
     if (s->o->gpus.count > 1)
         FAIL(ERR_USAGE, "--advise is of one number of devices; give --gpus one");

@@ -39,6 +39,7 @@ Status sim_critical_request(Sim *s) {
 typedef struct {
     const ReportCritical *critical;
     int shown, decimals, operation_width, next_width;
+    const char *ranks;  // of all items; NULL: they differ, and have a column
 } Sheet;
 
 static int64_t magnitude(int64_t ps) { return ps < 0 ? -ps : ps; }
@@ -56,9 +57,19 @@ static double percent(const Sheet *s, int64_t ps) {
     return s->critical->step_ps ? 100.0 * (double)ps / (double)s->critical->step_ps : 0;
 }
 
+// A name; where it is wider than that its middle is left out, since kinds of work differ at both
+// ends: attention.., ..backward.
+static void name_cell(Table *t, const char *name, int width) {
+    int length = (int)strlen(name), begin = (width - 2) / 2;
+    if (length <= width)
+        table_cell(t, "%s", name);
+    else
+        table_cell(t, "%.*s..%s", begin, name, name + length - (width - 2 - begin));
+}
+
 static void fill_item(Table *t, const Sheet *s, const ReportCriticalItem *i) {
-    table_cell(t, "%.*s", s->operation_width, i->name);
-    table_cell(t, "%s", i->ranks);
+    name_cell(t, i->name, s->operation_width);
+    if (!s->ranks) table_cell(t, "%s", i->ranks);
     table_cell(t, "%" PRId32, i->times);
     table_cell(t, "%.*f", s->decimals, ms(i->ps));
     table_cell(t, "%.1f", percent(s, i->ps));
@@ -69,7 +80,7 @@ static void fill_item(Table *t, const Sheet *s, const ReportCriticalItem *i) {
     }
     table_cell(t, "%.*f", s->decimals, ms(i->gain_ps));
     bool more = i->next && magnitude(i->next_ps) * 2000 >= s->critical->step_ps;
-    table_cell(t, "%.*s", s->next_width, more ? i->next : "");
+    name_cell(t, more ? i->next : "", s->next_width);
 }
 
 static void fill_rest(Table *t, const Sheet *s) {
@@ -81,7 +92,7 @@ static void fill_rest(Table *t, const Sheet *s) {
         times += c->items[i].times;
     }
     table_cell(t, "%d more: -v", c->item_count - s->shown);
-    table_cell(t, "%s", "");
+    if (!s->ranks) table_cell(t, "%s", "");
     table_cell(t, "%" PRId32, times);
     table_cell(t, "%.*f", s->decimals, ms(ps));
     table_cell(t, "%.1f", percent(s, ps));
@@ -97,14 +108,14 @@ static int longer(int width, const char *text) {
 // What names may take beside the other columns: the heads are 5, 1, 5 and 7 wide.
 static void choose_widths(Sheet *s, int width) {
     enum { GAPS = 6 * 2, LEAST = 15 };
-    int operation = LEAST, next = LEAST, ranks = 5;
+    int operation = LEAST, next = LEAST, ranks = s->ranks ? -2 : 5;
     int cell = snprintf(NULL, 0, "%.*f", s->decimals, ms(s->critical->step_ps));
     int times = snprintf(NULL, 0, "%" PRId32, s->critical->stretch_count);
     for (int i = 0; i < s->shown; i++) {
         const ReportCriticalItem *item = &s->critical->items[i];
         operation = longer(operation, item->name);
         next = longer(next, item->next);
-        ranks = longer(ranks, item->ranks);
+        if (!s->ranks) ranks = longer(ranks, item->ranks);
     }
     int left = width - GAPS - ranks - times - cell - 5 - (cell > 7 ? cell : 7);
     while (operation + next > left && (operation > LEAST || next > LEAST))
@@ -113,24 +124,36 @@ static void choose_widths(Sheet *s, int width) {
     s->next_width = next;
 }
 
+// The ranks of all items that are shown, or NULL.
+static const char *common_ranks(const Sheet *s) {
+    const ReportCriticalItem *items = s->critical->items;
+    for (int i = 1; i < s->shown; i++)
+        if (strcmp(items[i].ranks, items[0].ranks) != 0) return NULL;
+    return s->shown ? items[0].ranks : NULL;
+}
+
 Status sim_critical_print(const Sim *s) {
     const ReportCritical *c = s->rows[0].critical;
-    const TableColumn columns[] = {{c->by_kind ? "kind of work" : "operation", false},
-                                   {"ranks", false},
-                                   {"x", true},
-                                   {"ms", true},
-                                   {"%", true},
-                                   {"gain ms", true},
-                                   {"then critical", false}};
+    TableColumn columns[] = {{c->by_kind ? "kind of work" : "operation", false},
+                             {"ranks", false},
+                             {"x", true},
+                             {"ms", true},
+                             {"%", true},
+                             {"gain ms", true},
+                             {"then critical", false}};
+    int count = (int)(sizeof columns / sizeof *columns);
     Sheet sheet = {.critical = c, .decimals = decimals_for(c->step_ps)};
     Table table;
     sheet.shown = s->o->verbose || c->item_count < ITEMS ? c->item_count : ITEMS;
+    sheet.ranks = common_ranks(&sheet);
     choose_widths(&sheet, terminal_width(stdout));
-    table_init(&table, s->arena, columns, sizeof columns / sizeof *columns);
+    if (sheet.ranks) memmove(&columns[1], &columns[2], (size_t)(--count - 1) * sizeof *columns);
+    table_init(&table, s->arena, columns, count);
     for (int i = 0; i < sheet.shown; i++) fill_item(&table, &sheet, &c->items[i]);
     if (sheet.shown < c->item_count) fill_rest(&table, &sheet);
     printf("\nthe critical path of a step, %.*f ms; gain: a step simulated again with the\n"
            "%s free is so much shorter; then critical: what grew most on its path\n",
            sheet.decimals, ms(c->step_ps), c->by_kind ? "item" : "operation");
+    if (sheet.ranks) printf("ranks of all that is shown: %s\n", sheet.ranks);
     return table_print(stdout, &table, TABLE_TEXT);
 }

@@ -12,15 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GRID_SCHEMA "tandem.points.v1"
-
 // --- the table
 
-enum { GPUS = 6, STEP = 10, RATE = 9, UTILISATION = 6, MEMORY_WIDTH = 7, NOTE = 14, GAP = 2 };
+enum { GPUS = 6, BATCH = 7, STEP = 10, RATE = 9, UTILISATION = 6, MEMORY_WIDTH = 7, NOTE = 14 };
+enum { GAP = 2 };
 
 // Columns that there is room for; devices are left out where a key has them.
 typedef struct {
-    bool gpus, utilisation, memory;
+    bool gpus, batch, utilisation, memory;
 } Shown;
 
 static int keys_width(const Grid *g) {
@@ -35,10 +34,21 @@ static bool has_key(const Grid *g, const char *key) {
     return false;
 }
 
+// Does the global batch change from row to row, without being a key? Unless it is given, each of
+// the data parallel ranks has as many samples.
+static bool batch_changes(const Grid *g) {
+    static const char *const keys[] = {"gpus", "dp", "tp", "pp", "cp", "plan"};
+    if (has_key(g, "batch") || sim_given(g->sim, "batch")) return false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (has_key(g, keys[i])) return true;
+    return has_key(g, "batch-per-rank");
+}
+
 static Shown choose_columns(const Grid *g) {
-    Shown shown = {!has_key(g, "gpus"), true, true};
+    Shown shown = {!has_key(g, "gpus"), batch_changes(g), true, true};
     int left = g->width - keys_width(g) - STEP - GAP - RATE - GAP - NOTE;
     left -= MEMORY_WIDTH + GAP + (shown.gpus ? GPUS + GAP : 0) + UTILISATION + GAP;
+    left -= shown.batch ? BATCH + GAP : 0;
     if (left < 0) left += (shown.utilisation = false, UTILISATION + GAP);
     if (left < 0 && shown.gpus) left += (shown.gpus = false, GPUS + GAP);
     if (left < 0) shown.memory = false;
@@ -81,6 +91,7 @@ static void print_done(const Grid *g, const Point *p) {
     double rate = g->tokens ? p->tokens_per_s : p->samples_per_s;
     char memory[UNITS_TEXT];
     if (shown.gpus) printf("%*d  ", GPUS, p->ranks);
+    if (shown.batch) printf("%*lld  ", BATCH, (long long)p->batch);
     printf("%*.*f  %*.*f  ", STEP, decimals_of(p->step_ms), p->step_ms, RATE, decimals_of(rate),
            rate);
     if (shown.utilisation) printf("%*.1f%%  ", UTILISATION - 1, 100 * p->mfu);
@@ -125,7 +136,7 @@ static void print_csv_done(const Point *p) {
 
 static void print_csv_row(const Grid *g, int i) {
     const Point *p = &g->points[i];
-    printf(GRID_SCHEMA);
+    printf(POINTS_SCHEMA);
     for (int k = 0; k < g->axis_count; k++) {
         putchar(',');
         table_write_csv(stdout, grid_value(g, i, k));
@@ -148,6 +159,8 @@ static void print_title(const Grid *g) {
     SweepPhrases p = {g->width, 0};
     if (!has_key(g, "model")) sweep_phrase(&p, "%s", o->job.model);
     if (!has_key(g, "platform")) sweep_phrase(&p, "%s", o->platform ? o->platform : "dgx-a100");
+    if (sim_given(g->sim, "batch") && !has_key(g, "batch"))
+        sweep_phrase(&p, "batch %lld in all", (long long)o->job.batch);
     sweep_phrase(&p, "%d row%s, each a step [simulated]", g->count, g->count == 1 ? "" : "s");
     putchar('\n');
 }
@@ -161,6 +174,7 @@ void grid_print_heads(const Grid *g) {
     print_title(g);
     print_keys(g, NONE);
     if (shown.gpus) printf("%*s  ", GPUS, "gpus");
+    if (shown.batch) printf("%*s  ", BATCH, "batch");
     printf("%*s  %*s  ", STEP, "step ms", RATE, g->tokens ? "tokens/s" : "samples/s");
     if (shown.utilisation) printf("%*s  ", UTILISATION, "MFU");
     if (shown.memory) printf("%*s  ", MEMORY_WIDTH, "memory");
@@ -211,13 +225,10 @@ void grid_print_end(const Grid *g) {
 // --- JSON
 
 static json_t *row_json(const Grid *g, int i) {
-    const Point *p = &g->points[i];
     json_t *values = json_object();
     for (int k = 0; k < g->axis_count; k++)
         json_object_set_new(values, g->axes[k].key, json_text(grid_value(g, i, k)));
-    json_t *step = p->state == POINT_DONE ? point_json(p) : json_null();
-    json_t *why = p->state == POINT_DONE ? json_null() : json_text(p->why);
-    return json_pack("{s:o, s:o, s:o}", "values", values, "step", step, "refused", why);
+    return point_row_json(values, &g->points[i]);
 }
 
 Status grid_print_json(const Grid *g) {
@@ -226,13 +237,9 @@ Status grid_print_json(const Grid *g) {
     for (int i = 0; i < g->count && !lost; i++)
         if (g->points[i].state != POINT_OPEN)
             lost = json_array_append_new(rows, row_json(g, i)) != 0;
-    json_t *all = json_pack("{s:s, s:O}", "schema", GRID_SCHEMA, "points", rows);
-    json_decref(rows);
-    if (lost || !all) {
-        json_decref(all);
-        FAIL(ERR_MEMORY, "out of memory for %d points", g->count);
+    if (lost) {
+        json_decref(rows);
+        rows = NULL;
     }
-    json_write(stdout, all);
-    json_decref(all);
-    return OK;
+    return points_print_json(rows);
 }

@@ -185,6 +185,7 @@ static void print_comparison(const Comparison *c) {
     printf(",\n  %.3f simulated: %+.1f %%\n", c->simulated->step_ms.median, 100 * c->error);
     if (host_use_disturbs(&m->run.disturbed)) print_disturbed("  ", "measured", &m->run.disturbed);
     if (*c->settings) printf("  the measured run had %s\n", c->settings);
+    if (*c->disturbances) printf("  simulated steps vary by %s\n", c->disturbances);
 }
 
 Status print_comparisons(const Comparison *c, const LedgerEntry *made, int count,

@@ -3,8 +3,10 @@
 // sim_what_if_print() makes.
 #include "programs/sim_what_if.h"
 
+#include "core/base/json.h"
 #include "core/base/table.h"
 #include "core/cli/terminal.h"
+#include "programs/point_json.h"
 #include "programs/sim_change.h"
 #include "programs/sim_sweep_internal.h"
 #include "sim/answers.h"
@@ -50,12 +52,12 @@ static Status add_change(Sim *s, char *text) {
 Status sim_what_if_request(Sim *s) {
     const SimOptions *o = s->o;
     if (!o->what_if) return OK;
-    if (o->json || o->csv || o->plain || s->recorded)
-        FAIL(ERR_USAGE, "--what-if is a table of predictions; leave out --%s",
-             o->json    ? "json"
-             : o->csv   ? "csv"
-             : o->plain ? "plain"
-                        : "trace");
+    if (s->recorded) FAIL(ERR_USAGE, "--what-if is a table of predictions; leave out --trace");
+    if (o->csv || o->plain)
+        FAIL(ERR_USAGE, "--what-if has --json for programs; leave out --%s",
+             o->csv ? "csv" : "plain");
+    if (o->json && o->critical_path)
+        FAIL(ERR_USAGE, "--what-if and --critical-path each have a --json of their own; give one");
     if (!sim_given(s, "gpus") || s->sizes.count != 1)
         FAIL(ERR_USAGE, "--what-if is of one number of devices; give --gpus N --point");
     if (o->explain || o->print_mesh || o->print_plan || o->print_memory)
@@ -119,7 +121,7 @@ static bool part_counts(const Sim *s, int part) {
     return counts;
 }
 
-Status sim_what_if_print(const Sim *s) {
+static Status print_text(const Sim *s) {
     static const int order[REPORT_PARTS] = {TIME_COMPUTE,      REPORT_LAUNCH, TIME_CONTENDED,
                                             TIME_EXPOSED_COMM, TIME_BUBBLE,   TIME_WAITING,
                                             TIME_HOST,         TIME_IDLE};
@@ -128,9 +130,8 @@ Status sim_what_if_print(const Sim *s) {
     int shown = (terminal_width(stdout) - 21) / s->change_count - 2;
     shown = shown < SHOWN_LEAST ? SHOWN_LEAST : shown > SHOWN_MOST ? SHOWN_MOST : shown;
     for (int i = 0; i < s->change_count; i++) {
-        SimWhatIf *c = &s->changes[i];
-        TRY(predict_job(&c->prediction, s->arena, &c->change.job, &c->change.sim.setting));
-        const char *head = arena_string_n(s->arena, c->text, strnlen(c->text, (size_t)shown));
+        const char *text = s->changes[i].text;
+        const char *head = arena_string_n(s->arena, text, strnlen(text, (size_t)shown));
         if (!head) FAIL(ERR_MEMORY, "out of memory");
         columns[2 + i] = (TableColumn){head, true};
     }
@@ -144,4 +145,34 @@ Status sim_what_if_print(const Sim *s) {
     fill_row(&table, s, "difference", decimals, NONE);
     puts("\nwhat if: a step, simulated again, and by how much each part of it changes");
     return table_print(stdout, &table, TABLE_TEXT);
+}
+
+// --- JSON
+
+// Column i, counted from 0: as the line is, then each change.
+static json_t *column_json(const Sim *s, int i) {
+    Point point;
+    const SimWhatIf *c = i ? &s->changes[i - 1] : NULL;
+    json_t *values = json_object();
+    if (c) json_object_set_new(values, c->value.key, json_text(c->value.value));
+    point_take(&point, c ? &c->prediction : &s->rows[0]);
+    return point_row_json(values, &point);
+}
+
+static Status print_json(const Sim *s) {
+    json_t *rows = json_array();
+    for (int i = 0; i <= s->change_count && rows; i++)
+        if (json_array_append_new(rows, column_json(s, i))) {
+            json_decref(rows);
+            rows = NULL;
+        }
+    return points_print_json(rows);
+}
+
+Status sim_what_if_print(const Sim *s) {
+    for (int i = 0; i < s->change_count; i++) {
+        SimWhatIf *c = &s->changes[i];
+        TRY(predict_job(&c->prediction, s->arena, &c->change.job, &c->change.sim.setting));
+    }
+    return s->o->json ? print_json(s) : print_text(s);
 }

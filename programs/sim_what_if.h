@@ -8,7 +8,8 @@
 // Read the changes, and check that each makes a job that can be simulated. ERR_USAGE.
 Status sim_what_if_request(Sim *s) MUST_USE;
 
-// Simulate each and print it beside the one row that is done. Errors are predict_job()'s.
+// Simulate each and print it beside the one row that is done, with --json as points. Errors as
+// predict_job() has them.
 Status sim_what_if_print(const Sim *s) MUST_USE;
 
 #endif

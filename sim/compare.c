@@ -69,14 +69,24 @@ static void differ(char text[COMPARE_TEXT], const char *key, const char *m, cons
                 s ? s : "none");
 }
 
+// What is asked of a simulation, and happens to a measured run by itself.
+static bool is_disturbance(const char *key) {
+    return !strcmp(key, "jitter") || !strcmp(key, "straggler");
+}
+
 static void compare_settings(Comparison *c) {
     const RunInfo *m = &c->measured->run, *s = &c->simulated->run;
     for (int i = 0; i < m->strategy_count; i++)
         differ(c->settings, m->strategy[i].key, m->strategy[i].value,
                setting_of(s, m->strategy[i].key));
-    for (int i = 0; i < s->strategy_count; i++)
-        if (!setting_of(m, s->strategy[i].key))
-            differ(c->settings, s->strategy[i].key, NULL, s->strategy[i].value);
+    for (int i = 0; i < s->strategy_count; i++) {
+        const RunSetting *own = &s->strategy[i];
+        if (is_disturbance(own->key))
+            text_append(c->disturbances, COMPARE_TEXT, "%s%s %s", *c->disturbances ? ", " : "",
+                        own->key, own->value);
+        else if (!setting_of(m, own->key))
+            differ(c->settings, own->key, NULL, own->value);
+    }
     if (m->shards != s->shards)
         text_append(c->settings, COMPARE_TEXT, "%s%d shards instead of %d",
                     *c->settings ? ", " : "", m->shards, s->shards);

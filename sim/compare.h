@@ -17,7 +17,8 @@ typedef struct {
 typedef struct {
     const Report *measured, *simulated;
     char settings[COMPARE_TEXT];  // of the strategy, that the measured run had otherwise; or empty
-    double error;                 // of the simulated median step, relative to the measured one
+    char disturbances[COMPARE_TEXT];  // that only a simulation has, "jitter 0.1"; or empty
+    double error;                     // of the simulated median step, relative to the measured one
     ComparedTime breakdown[TIME_COUNT];
     double noise_ms;       // measured mean above measured median: what no model of a step has
     double difference_ms;  // simulated median minus measured median: the sum of the breakdown's

@@ -42,7 +42,8 @@ static bool go_on(void *context, double share) {
     return !atomic_load(&pool->stop);
 }
 
-static void take_numbers(Point *out, const Prediction *p) {
+void point_take(Point *out, const Prediction *p) {
+    *out = (Point){.state = POINT_DONE};
     out->ranks = p->report.run.ranks;
     out->batch = p->report.run.batch;
     out->step_ms = p->step_ms;
@@ -68,7 +69,7 @@ static Status make_numbers(PointPool *pool, Point *out, Arena *a, int i) {
     in.setting.watch = &pool->watch;
     in.setting.unkept = in.setting.brief = true;
     TRY(predict_job(&p, a, in.job, &in.setting));
-    take_numbers(out, &p);
+    point_take(out, &p);
     return OK;
 }
 

@@ -26,6 +26,9 @@ typedef struct {
 // Does its memory fit the device? True when that is not known.
 bool point_fits(const Point *p);
 
+// The numbers of a prediction; it is done.
+void point_take(Point *out, const Prediction *p);
+
 // What predict_job() is asked. Everything is borrowed from the arena or lives longer.
 typedef struct {
     const SimJob *job;

@@ -104,6 +104,8 @@ START_TEST(what_it_cannot_be_asked_with_is_refused) {
     refuses("--advise --gpus 1,2", "one number of devices");
     refuses("--advise --dp 2", "leave out --dp");
     refuses("--advise --csv", "leave out --csv");
+    refuses("--advise --memory 80", "do you mean 80GiB?");
+    refuses("--advise --memory 81559", "do you mean 81559MiB?");
     refuses("--advise --ranks 2", "leave out --ranks");
     refuses("--memory 1GiB", "--memory is of --advise");
 }

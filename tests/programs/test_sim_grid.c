@@ -183,8 +183,8 @@ START_TEST(runs_with_the_same_options_are_drawn_beside_their_row) {
         command_run(&it,
                     "train -q --ranks 2 --zero 1 --steps 3 --report 1.json >t1 && train -q "
                     "--ranks 2 --zero 2 --clip 1 --steps 3 --report 2.json >t2 && sim --gpus 2 "
-                    "--batch 64 --sweep zero=no,1,2 --compare 1.json,2.json --plot p && grep "
-                    "-c ^measured p/sweep.dat && grep '^measured.1' p/sweep.dat"),
+                    "--batch 64 --bucket-kib 4,32 --sweep zero=no,1,2 --compare 1.json,2.json "
+                    "--plot p && grep -c ^measured p/sweep.dat && grep '^measured.1' p/sweep.dat"),
         0);
     // One run has its row, and is the least of one; the other clips, which the rows do not.
     ck_assert_ptr_nonnull(strstr(it.out, "\n2\nmeasured\t1\t1\t"));
@@ -194,7 +194,27 @@ START_TEST(runs_with_the_same_options_are_drawn_beside_their_row) {
 }
 END_TEST
 
-SUITE("sim_grid", a_row_is_what_its_line_gives_alone, factors_and_doubled_numbers_are_values,
+// A row says of which batch it is where that changes: as many samples on each of more devices.
+START_TEST(the_batch_of_a_row_is_told_where_it_changes) {
+    ck_assert_int_eq(command_run(&it, "sim --sweep gpus=1,2"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\ngpus    batch     step ms"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\n   2      128  "));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --sweep gpus=1,2 --batch 256"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "  batch 256 in all  2 rows"));
+    ck_assert_ptr_nonnull(strstr(it.out, "\ngpus     step ms"));
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sweep tp=1,2 --batch-per-rank 4"), 0);
+    ck_assert_ptr_nonnull(strstr(it.out, "\n 2       8       16  "));  // of 4 data parallel ranks
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --sweep overlap=yes,no"), 0);
+    ck_assert_ptr_null(strstr(it.out, "batch"));
+    command_finish(&it);
+}
+END_TEST
+
+SUITE("sim_grid", the_batch_of_a_row_is_told_where_it_changes, a_row_is_what_its_line_gives_alone,
+      factors_and_doubled_numbers_are_values,
       the_output_is_the_same_bytes_on_any_number_of_threads,
       a_row_that_cannot_be_made_says_why_and_the_others_are_made,
       an_interrupted_sweep_keeps_its_rows, what_cannot_be_swept_is_refused,

@@ -3,6 +3,7 @@
 // parts of a step sum to its difference.
 #include "tests/support/command.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static void check_column(const char *options, const char *change, const char *as
 START_TEST(a_column_is_what_the_changed_line_gives) {
     check_column("--gpus 8", "dtype=bf16", "--gpus 8 --dtype bf16");
     check_column("--gpus 8", "overlap=no", "--gpus 8 --no-overlap");
-    check_column("--gpus 8", "bucket-kib=1000,2000", "--gpus 8 --bucket-kib 1000,2000");
+    check_column("--gpus 8", "bucket-kib=4,32", "--gpus 8 --bucket-kib 4,32");
     check_column("--gpus 4 --link 100MB/s,50us", "bandwidth=x2", "--gpus 4 --link 200MB/s,50us");
     check_column("--gpus 4 --link 100MB/s,50us", "latency=/2", "--gpus 4 --link 100MB/s,25us");
 }
@@ -113,9 +114,32 @@ START_TEST(what_cannot_be_changed_is_refused) {
     refuses("--gpus 8 --point --what-if speed=x2", "a factor changes bandwidth, latency");
     refuses("--gpus 8 --point --what-if json=yes", "expected an option of the job");
     refuses("--gpus 8 --point --what-if dtype=f8", "\"f8\" is not one of");
-    refuses("--gpus 8 --point --json --what-if flops=x2", "leave out --json");
+    refuses("--gpus 8 --point --csv --what-if flops=x2", "leave out --csv");
+    refuses("--gpus 8 --point --json --critical-path --what-if flops=x2", "give one");
 }
 END_TEST
 
-SUITE("sim_what_if", a_column_is_what_the_changed_line_gives, factors_change_what_they_name,
-      differences_of_parts_sum_to_that_of_the_step, what_cannot_be_changed_is_refused)
+// The line as it is, then each change, in the form of --sweep.
+START_TEST(programs_read_the_columns_as_points) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8 --point --json --what-if dtype=bf16,flops=x2"),
+                     0);
+    json_error_t error;
+    json_t *all = json_loads(it.out, 0, &error), *rows = json_object_get(all, "points");
+    ck_assert_msg(json_array_size(rows) == 3, "%s", it.out);
+    static const char *const as[] = {"--gpus 8", "--gpus 8 --dtype bf16"};
+    command_finish(&it);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *step = json_object_get(json_array_get(rows, i), "step");
+        double ms = json_number_value(json_object_get(step, "step_ms")), alone = step_of(as[i]);
+        ck_assert_msg(fabs(ms - alone) < 6e-5, "%s: %g, not %g", as[i], ms, alone);
+    }
+    json_t *values = json_object_get(json_array_get(rows, 2), "values");
+    ck_assert_str_eq(json_string_value(json_object_get(values, "flops")), "x2");
+    ck_assert_uint_eq(json_object_size(json_object_get(json_array_get(rows, 0), "values")), 0);
+    json_decref(all);
+}
+END_TEST
+
+SUITE("sim_what_if", programs_read_the_columns_as_points, a_column_is_what_the_changed_line_gives,
+      factors_change_what_they_name, differences_of_parts_sum_to_that_of_the_step,
+      what_cannot_be_changed_is_refused)

@@ -130,10 +130,30 @@ START_TEST(settings_that_differ_are_told) {
     ck_assert_str_eq(c.settings,
                      "all_reduce ring instead of direct, link 1GB/s,5us instead of none, "
                      "plan none instead of p, 4 shards instead of 2");
+    ck_assert_str_eq(c.disturbances, "");
+    arena_finish(&a);
+}
+END_TEST
+
+// A measured run varies by itself, and has no such setting.
+START_TEST(what_only_a_simulation_is_asked_for_is_no_setting_of_the_run) {
+    Arena a = {0};
+    Comparison c;
+    Report measured = report("train", 10), simulated = report("sim", 10);
+    static const RunSetting m[] = {{"dp", "2"}},
+                            s[] = {{"dp", "2"}, {"straggler", "1=2"}, {"jitter", "recorded"}};
+    measured.run.strategy = m;
+    measured.run.strategy_count = 1;
+    simulated.run.strategy = s;
+    simulated.run.strategy_count = 3;
+    ck_assert_ok(compare_reports(&c, &a, &measured, &simulated));
+    ck_assert_str_eq(c.settings, "");
+    ck_assert_str_eq(c.disturbances, "straggler 1=2, jitter recorded");
     arena_finish(&a);
 }
 END_TEST
 
 SUITE("compare", the_difference_is_explained_without_a_rest,
       operations_meet_by_name_and_part_the_furthest_first, reports_of_other_jobs_are_refused,
-      devices_are_compared_and_advice_is_worded_by_the_option_given, settings_that_differ_are_told)
+      devices_are_compared_and_advice_is_worded_by_the_option_given, settings_that_differ_are_told,
+      what_only_a_simulation_is_asked_for_is_no_setting_of_the_run)
