@@ -125,6 +125,7 @@ typedef struct {
     int next[PIPELINE_RANKS], held[PIPELINE_RANKS];
     int64_t free_at[PIPELINE_RANKS], busy[PIPELINE_RANKS];
     PipelineTimes *times;
+    int64_t *task_ends;  // [rank][task]; NULL: not wanted
 } Play;
 
 static int stages_of(const Play *p) { return p->s->shape.ranks * p->s->shape.chunks; }
@@ -171,6 +172,7 @@ static void do_task(Play *p, int rank, const PipelineTask *t, int64_t ready) {
             cost = cost_of(p->costs, t->pass);
     *ended(p, t->pass, t->stage, t->micro_batch) = p->free_at[rank] = begin + cost;
     p->busy[rank] += cost;
+    if (p->task_ends) p->task_ends[(int64_t)rank * p->s->count + p->next[rank]] = begin + cost;
     if (p->free_at[rank] > p->times->step) p->times->step = p->free_at[rank];
     if (t->pass == PASS_FORWARD) p->held[rank]++;
     if (p->held[rank] > p->times->peak[rank]) p->times->peak[rank] = p->held[rank];
@@ -208,10 +210,10 @@ static Status check_done(const Play *p) {
     return OK;
 }
 
-Status pipeline_schedule_time(PipelineTimes *out, const PipelineSchedule *s,
-                              const PipelineCosts *costs) {
+static Status play(PipelineTimes *out, int64_t *task_ends, const PipelineSchedule *s,
+                   const PipelineCosts *costs) {
     *out = (PipelineTimes){0};
-    Play p = {.s = s, .costs = costs, .times = out};
+    Play p = {.s = s, .costs = costs, .times = out, .task_ends = task_ends};
     int64_t entries = (int64_t)PASSES * stages_of(&p) * s->shape.micro_batches;
     p.ended = malloc((size_t)entries * sizeof *p.ended);
     if (!p.ended) FAIL(ERR_MEMORY, "out of memory for the schedule of a pipeline");
@@ -221,6 +223,17 @@ Status pipeline_schedule_time(PipelineTimes *out, const PipelineSchedule *s,
     for (int r = 0; r < s->shape.ranks; r++) out->bubble[r] = out->step - p.busy[r];
     free(p.ended);
     return status;
+}
+
+Status pipeline_schedule_time(PipelineTimes *out, const PipelineSchedule *s,
+                              const PipelineCosts *costs) {
+    return play(out, NULL, s, costs);
+}
+
+Status pipeline_schedule_ends(int64_t *ends, const PipelineSchedule *s,
+                              const PipelineCosts *costs) {
+    PipelineTimes times;
+    return play(&times, ends, s, costs);
 }
 
 // --- checking

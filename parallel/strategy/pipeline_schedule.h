@@ -75,6 +75,10 @@ typedef struct {
 Status pipeline_schedule_time(PipelineTimes *out, const PipelineSchedule *s,
                               const PipelineCosts *costs) MUST_USE;
 
+// When each of them ends, to draw them: ends[rank * count + task]. Errors as above.
+Status pipeline_schedule_ends(int64_t *ends, const PipelineSchedule *s,
+                              const PipelineCosts *costs) MUST_USE;
+
 // "F2.5": forward of stage 2, micro-batch 5; B, I and W are the backward, whole or in parts.
 enum { PIPELINE_TASK_TEXT = 32 };
 const char *pipeline_task_print(char out[PIPELINE_TASK_TEXT], const PipelineTask *t);

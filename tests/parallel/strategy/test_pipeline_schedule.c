@@ -49,6 +49,17 @@ START_TEST(the_orders_are_those_of_the_papers) {
 }
 END_TEST
 
+// Two ranks, passes of 100 and 200, a message of 10. Rank 0: F0 0-100, F1 100-200, and B0 when
+// that of rank 1 has come: rank 1 does F0 110-210, B0 210-410, F1 410-510, B1 510-710.
+START_TEST(tasks_end_as_worked_out_by_hand) {
+    PipelineSchedule s = make(SCHEDULE_1F1B, 2, 1, 2);
+    const int64_t want[] = {100, 200, 620, 920, 210, 410, 510, 710};
+    int64_t ends[8];
+    ck_assert_ok(pipeline_schedule_ends(ends, &s, &(PipelineCosts){F, I, W, 10}));
+    for (int i = 0; i < 8; i++) ck_assert_int_eq(ends[i], want[i]);
+}
+END_TEST
+
 // With P ranks, M >= P micro-batches, bubbles of every rank: GPipe and 1F1B (P-1)(F+B); interleaved
 // that over the chunks, whose passes are so much shorter; ZB-H1 (P-1)(F+I-W) of equal passes.
 START_TEST(bubbles_are_those_of_the_closed_forms) {
@@ -163,7 +174,7 @@ START_TEST(shapes_that_make_no_schedule_are_refused_with_what_would_do) {
 }
 END_TEST
 
-SUITE("pipeline_schedule", the_orders_are_those_of_the_papers,
+SUITE("pipeline_schedule", the_orders_are_those_of_the_papers, tasks_end_as_worked_out_by_hand,
       bubbles_are_those_of_the_closed_forms, activations_are_those_of_the_closed_forms,
       messages_take_their_time, every_shape_can_be_done, wrong_schedules_are_named,
       shapes_that_make_no_schedule_are_refused_with_what_would_do)
