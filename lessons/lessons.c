@@ -18,6 +18,7 @@ static const Lesson *const LESSONS[] = {
     &zero_lesson,
     &tensor_parallel_lesson,
     &bottleneck_lesson,
+    &pipeline_lesson,
 };
 // clang-format on
 
