@@ -13,12 +13,13 @@
 static const Lesson *const LESSONS[] = {
     &neuron_lesson,
     &softmax_lesson,
+    &backprop_lesson,
     &message_lesson,
     &all_reduce_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
-    &bottleneck_lesson,
     &pipeline_lesson,
+    &bottleneck_lesson,
 };
 // clang-format on
 

@@ -7,12 +7,13 @@
 
 extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
+extern const Lesson backprop_lesson;
 extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
-extern const Lesson bottleneck_lesson;
 extern const Lesson pipeline_lesson;
+extern const Lesson bottleneck_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
