@@ -20,6 +20,7 @@ static const Lesson *const LESSONS[] = {
     &tensor_parallel_lesson,
     &pipeline_lesson,
     &bottleneck_lesson,
+    &failures_lesson,
 };
 // clang-format on
 

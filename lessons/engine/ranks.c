@@ -32,13 +32,19 @@ static void *run(void *argument) {
 }
 
 Status ranks_run(int ranks, int64_t pool_bytes, RanksBody *body, void *context) {
+    return ranks_run_within(ranks, pool_bytes, 0, body, context);
+}
+
+Status ranks_run_within(int ranks, int64_t pool_bytes, int64_t timeout_ns, RanksBody *body,
+                        void *context) {
     Member members[COMM_RANKS];
     CommRoom rooms[COMM_RANKS] = {{0}};
     CommWorld *world;
     const char *message;
     int started = 0, failed;
     for (int r = 0; r < ranks; r++) rooms[r] = (CommRoom){pool_bytes, 16, 64};
-    TRY(comm_world_create(&world, COMM_THREAD, ranks, rooms, &(CommOptions){0}));
+    TRY(comm_world_create(&world, COMM_THREAD, ranks, rooms,
+                          &(CommOptions){.timeout_ns = timeout_ns}));
     for (; started < ranks; started++) {
         members[started] = (Member){world, body, context, started, ranks};
         if (pthread_create(&members[started].thread, NULL, run, &members[started]) == 0) continue;

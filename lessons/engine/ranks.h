@@ -14,6 +14,10 @@ typedef Status RanksBody(Comm *c, void *context);
 // that fails; ERR_MEMORY.
 Status ranks_run(int ranks, int64_t pool_bytes, RanksBody *body, void *context) MUST_USE;
 
+// The same, where a rank that waits longer than so many ns for a peer gives up: ERR_PEER.
+Status ranks_run_within(int ranks, int64_t pool_bytes, int64_t timeout_ns, RanksBody *body,
+                        void *context) MUST_USE;
+
 // Do a call that is prepared, and wait until it is complete on this rank.
 Status ranks_do(Comm *c, const CommCall *call) MUST_USE;
 
