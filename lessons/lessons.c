@@ -12,6 +12,7 @@
 // clang-format off: one on each line
 static const Lesson *const LESSONS[] = {
     &neuron_lesson,
+    &article_lesson,
     &softmax_lesson,
     &backprop_lesson,
     &message_lesson,

@@ -6,6 +6,7 @@
 #include "lessons/engine/lesson.h"
 
 extern const Lesson neuron_lesson;
+extern const Lesson article_lesson;
 extern const Lesson softmax_lesson;
 extern const Lesson backprop_lesson;
 extern const Lesson message_lesson;

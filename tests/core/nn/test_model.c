@@ -464,8 +464,8 @@ START_TEST(a_model_is_a_built_in_name_or_a_file) {
     ck_assert_fails(model_read(&model, &arena, "nett"), ERR_USAGE,
                     "no model \"nett\" (did you mean net?); give the path of a model file, or one "
                     "of net, mlp, linear, resnet, resnet18, resnet50, vgg16, gpt, llama, bert, "
-                    "mixtral, megatron, gpt2, gpt2-medium, gpt2-large, gpt2-xl, gpt3-175b, "
-                    "llama-3-8b, llama-3-70b, llama-3-405b, bert-large, mixtral-8x7b");
+                    "mixtral, megatron, article, gpt2, gpt2-medium, gpt2-large, gpt2-xl, "
+                    "gpt3-175b, llama-3-8b, llama-3-70b, llama-3-405b, bert-large, mixtral-8x7b");
     ck_assert_fails(model_read(&model, &arena, "nowhere/none.model"), ERR_INPUT,
                     "nowhere/none.model: No such file");
     path[strlen(path) - 4] = 0;
