@@ -11,10 +11,11 @@
 
 // clang-format off: one on each line
 static const Lesson *const LESSONS[] = {
-    &neuron_lesson,
     &article_lesson,
+    &neuron_lesson,
     &softmax_lesson,
     &backprop_lesson,
+    &minibatch_lesson,
     &message_lesson,
     &all_reduce_lesson,
     &zero_lesson,

@@ -5,10 +5,11 @@
 
 #include "lessons/engine/lesson.h"
 
-extern const Lesson neuron_lesson;
 extern const Lesson article_lesson;
+extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
 extern const Lesson backprop_lesson;
+extern const Lesson minibatch_lesson;
 extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson zero_lesson;
