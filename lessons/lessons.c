@@ -23,6 +23,7 @@ static const Lesson *const LESSONS[] = {
     &pipeline_lesson,
     &bottleneck_lesson,
     &failures_lesson,
+    &data_parallel_ddp_lesson,
 };
 // clang-format on
 

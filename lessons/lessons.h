@@ -17,6 +17,7 @@ extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
 extern const Lesson bottleneck_lesson;
 extern const Lesson failures_lesson;
+extern const Lesson data_parallel_ddp_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
