@@ -21,6 +21,7 @@ static const Lesson *const LESSONS[] = {
     &zero_lesson,
     &tensor_parallel_lesson,
     &pipeline_lesson,
+    &layout_lesson,
     &bottleneck_lesson,
     &failures_lesson,
     &data_parallel_ddp_lesson,

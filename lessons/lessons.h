@@ -15,6 +15,7 @@ extern const Lesson all_reduce_lesson;
 extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
+extern const Lesson layout_lesson;
 extern const Lesson bottleneck_lesson;
 extern const Lesson failures_lesson;
 extern const Lesson data_parallel_ddp_lesson;
