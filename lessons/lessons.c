@@ -33,6 +33,19 @@ const Lesson *const *lessons_all(int *count) {
     return LESSONS;
 }
 
+static const LessonPart PARTS[] = {
+    {0, N_("Exact learning on one process")},
+    {7, N_("Talking")},
+    {10, N_("Making it fast")},
+    {17, N_("Judging")},
+    {21, N_("The article's other questions")},
+};
+
+const LessonPart *lessons_parts(int *count) {
+    *count = LESSON_COUNT(PARTS);
+    return PARTS;
+}
+
 // The number at the start of a word, or -1; *rest is what follows it.
 static int number_of(const char *word, const char **rest) {
     char *end;

@@ -23,6 +23,9 @@ extern const Lesson data_parallel_ddp_lesson;
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
 
+// The parts of the course, in order.
+const LessonPart *lessons_parts(int *count);
+
 // By number or name ("8", "all_reduce", "08_all_reduce"); ERR_USAGE with the nearest.
 Status lessons_find(const Lesson **out, const char *word) MUST_USE;
 

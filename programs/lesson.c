@@ -6,9 +6,9 @@
 #include "core/cli/terminal.h"
 #include "lessons/engine/player.h"
 #include "lessons/engine/translate.h"
-#include "lessons/engine/verify.h"
 #include "lessons/lessons.h"
 #include "programs/ending.h"
+#include "programs/lesson_course.h"
 #include "programs/lesson_options.h"
 #include "programs/version.h"
 #include "viz/backend/ansi.h"
@@ -26,8 +26,7 @@ typedef struct {
     Log *log;
     const char *called;  // the last part of argv[0]
     Saved saved;
-    const Lesson *const *lessons;
-    int lesson_count;
+    Course course;
 } Program;
 
 static volatile sig_atomic_t interrupted;
@@ -67,8 +66,8 @@ static Status player_of(Player *out, Program *p) {
         .json = p->o->json,
         .no_skip = p->o->no_skip,
         .saved = &p->saved,
-        .lessons = p->lessons,
-        .lesson_count = p->lesson_count,
+        .lessons = p->course.lessons,
+        .lesson_count = p->course.lesson_count,
         .interrupted = &interrupted};
     if (p->o->no_input) out->mode = PLAYER_SHOWS;
     if (p->o->automatic && strcmp(p->o->automatic, "right") == 0) out->mode = PLAYER_RIGHT;
@@ -138,25 +137,25 @@ static Status play(Program *p, const Lesson *lesson) {
     return s;
 }
 
-// --- lists, proofs, resetting
+// --- lists, resetting
 
 static const Lesson *after(const Program *p) {
     int current = saved_current(&p->saved);
     for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < p->lesson_count; i++) {
+        for (int i = 0; i < p->course.lesson_count; i++) {
             SavedLesson known;
-            saved_find(&known, &p->saved, p->lessons[i]->number);
-            if (known.kind != SAVED_DONE && (pass || p->lessons[i]->number > current))
-                return p->lessons[i];
+            saved_find(&known, &p->saved, p->course.lessons[i]->number);
+            if (known.kind != SAVED_DONE && (pass || p->course.lessons[i]->number > current))
+                return p->course.lessons[i];
         }
     return NULL;
 }
 
 static Status list_json(const Program *p) {
     printf("[");
-    for (int i = 0; i < p->lesson_count; i++) {
+    for (int i = 0; i < p->course.lesson_count; i++) {
         static const char *const KINDS[] = {"new", "begun", "done"};
-        const Lesson *l = p->lessons[i];
+        const Lesson *l = p->course.lessons[i];
         SavedLesson known;
         saved_find(&known, &p->saved, l->number);
         printf("%s\n  {\"lesson\": %d, \"name\": \"%s\", \"title\": \"%s\", \"minutes\": %d, "
@@ -173,42 +172,8 @@ static Status list(Program *p) {
     if (p->o->json) return list_json(p);
     TRY(player_of(&player, p));
     player.saved = &p->saved;
+    player.parts = lessons_parts(&player.part_count);
     player_list(&player, p->o->todo);
-    return OK;
-}
-
-static Status verify_one(const Program *p, const Lesson *lesson) {
-    enum { SEEDS = 3 };
-    uint64_t first = p->o->seed >= 0 ? (uint64_t)p->o->seed : 1;
-    TRY(verify_rules(lesson, first));
-    for (uint64_t seed = first; seed < first + SEEDS; seed++)
-        TRY(verify_lesson(lesson, seed, !p->o->measured));
-    if (!p->o->quiet) printf("%2d %-24s ok\n", lesson->number, lesson->name);
-    return OK;
-}
-
-static Status verify(const Program *p, const char *word) {
-    const Lesson *lesson;
-    if (word) {
-        TRY(lessons_find(&lesson, word));
-        return verify_one(p, lesson);
-    }
-    if (!p->o->all) FAIL(ERR_USAGE, "verify which lesson? lesson verify 8, or lesson verify --all");
-    for (int i = 0; i < p->lesson_count; i++) TRY(verify_one(p, p->lessons[i]));
-    return OK;
-}
-
-// Seconds that the computing of each lesson takes.
-static Status bench(const Program *p) {
-    double sum = 0;
-    for (int i = 0; i < p->lesson_count; i++) {
-        int64_t began = clock_ns();
-        TRY(verify_lesson(p->lessons[i], 1, false));
-        double s = (double)(clock_ns() - began) * 1e-9;
-        sum += s;
-        printf("%2d %-24s %8.3f s\n", p->lessons[i]->number, p->lessons[i]->name, s);
-    }
-    printf("   %-24s %8.3f s\n", "all", sum);
     return OK;
 }
 
@@ -224,12 +189,19 @@ static Status reset(Program *p, const char *word) {
     const Lesson *lesson = NULL;
     if (!word && !p->o->all)
         FAIL(ERR_USAGE, "reset which lesson? lesson reset 8, or lesson reset --all");
-    if (word) TRY(lessons_find(&lesson, word));
+    if (word) TRY(course_find(&p->course, &lesson, word));
     if (!sure(p, lesson ? _(lesson->title) : _("all lessons"))) {
         log_say(p->log, LOG_NOTE, "%s", _("nothing was changed"));
         return OK;
     }
     return saved_forget(&p->saved, lesson ? lesson->number : -1);
+}
+
+// "dev check", and which lesson.
+static Status develop(const Program *p, const char *what) {
+    if (!what || strcmp(what, "check") != 0)
+        FAIL(ERR_USAGE, "dev what? lesson dev check tries what authors of lessons must keep");
+    return course_check(&p->course, p->line->argument_count > 2 ? p->line->arguments[2] : NULL);
 }
 
 static Status act(Program *p) {
@@ -240,12 +212,14 @@ static Status act(Program *p) {
     const char *more = p->line->argument_count > 1 ? p->line->arguments[1] : NULL;
     const char *path;
     const Lesson *lesson = NULL;
-    if (word && strcmp(word, "verify") == 0) return verify(p, more);
-    if (word && strcmp(word, "bench") == 0) return bench(p);
+    if (word && strcmp(word, "verify") == 0) return course_verify(&p->course, more);
+    if (word && strcmp(word, "bench") == 0) return course_bench(&p->course);
+    if (word && strcmp(word, "dev") == 0) return develop(p, more);
     TRY(saved_path(&path, p->arena, p->o->state));
     TRY(saved_read(&p->saved, p->arena, path));
     if (word && strcmp(word, "list") == 0) return list(p);
     if (word && strcmp(word, "reset") == 0) return reset(p, more);
+    if (word && strcmp(word, "report") == 0) return course_report(&p->course, &p->saved);
     if (more) FAIL(ERR_USAGE, "%s: one lesson at a time", more);
     if (word && strcmp(word, "next") == 0) {
         lesson = after(p);
@@ -254,14 +228,15 @@ static Status act(Program *p) {
             return OK;
         }
     } else if (word) {
-        TRY(lessons_find(&lesson, word));
+        TRY(course_find(&p->course, &lesson, word));
     } else {
-        for (int i = 0; i < p->lesson_count; i++)
-            if (p->lessons[i]->number == saved_current(&p->saved)) lesson = p->lessons[i];
+        for (int i = 0; i < p->course.lesson_count; i++)
+            if (p->course.lessons[i]->number == saved_current(&p->saved))
+                lesson = p->course.lessons[i];
         SavedLesson known = {0};
         if (lesson) saved_find(&known, &p->saved, lesson->number);
         if (!lesson || known.kind == SAVED_DONE) lesson = after(p);
-        if (!lesson) lesson = p->lessons[0];
+        if (!lesson) lesson = p->course.lessons[0];
     }
     return play(p, lesson);
 }
@@ -277,7 +252,13 @@ static Status start(Program *p, LessonOptions *o, OptionLine *line, int argc, ch
         return OK;
     }
     translate_begin(NULL);
-    p->lessons = lessons_all(&p->lesson_count);
+    if (translate_missing())
+        log_say(p->log, LOG_NOTE,
+                "texts in %s are not built: install gettext, whose msgfmt a build needs, and build "
+                "again",
+                translate_missing());
+    p->course.o = o;
+    TRY(course_choose(&p->course, p->arena));
     return act(p);
 }
 

@@ -22,6 +22,9 @@ static const Option options[] = {
     {.name = "virtual-time", .kind = OPTION_FLAG, AT(virtual_time),
      .help = "times of a described machine: the same text on every machine"},
 
+    {.name = "only", .kind = OPTION_LIST, AT(only), .value = "N,N..", .min = 0, .max = 99,
+     .help = "no other lessons than these, in lists and by name"},
+
     {.kind = OPTION_HEADING, .name = "answers", .help = "Who answers"},
     {.name = "no-input", .kind = OPTION_FLAG, AT(no_input), .brief = true,
      .help = "nobody: questions are shown with what is right"},
@@ -57,6 +60,7 @@ static const OptionExample examples[] = {
     {"lesson", "go on where you left, or with the first lesson"},
     {"lesson 8", "lesson 8: all-reduce by hand"},
     {"lesson list", "all lessons, and what of them is done"},
+    {"lesson report > report.md", "what you predicted, and what came out"},
     {"lesson 8 --no-input --virtual-time", "lesson 8 as a transcript"},
     {"lesson verify --all", "prove that every answer is judged as it should be"},
 };
@@ -69,6 +73,6 @@ const OptionTable lesson_options = {
     .option_count = sizeof options / sizeof *options,
     .examples = examples,
     .example_count = sizeof examples / sizeof *examples,
-    .arguments = "[N|NAME|list|next|reset N|verify N|bench]",
-    .arguments_max = 2,
+    .arguments = "[N|NAME|list|next|report|reset N|verify N|bench|dev check]",
+    .arguments_max = 3,
 };

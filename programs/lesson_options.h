@@ -11,6 +11,7 @@
 // Values as the table in lesson_options.c fills them.
 typedef struct {
     const char *state, *answers, *automatic, *seed_from, *inject;
+    IntList only;
     int64_t seed;
     int color, verbose;
     bool all, todo, force, no_input, no_skip, json, plain, virtual_time, measured;

@@ -38,7 +38,8 @@ typedef struct {
     Saying write;                                      // say, box; of a run what is shown after it
     Status (*run)(const LessonRun *run, void *state);  // run
     Saying before;                                     // run: what is about to be computed
-    const Question *question;                          // predict, compare
+    int seconds;               // run: so long on two cores; 0: nobody notices
+    const Question *question;  // predict, compare
 } LessonStep;
 
 // Free play: a number that a learner may change, a double in the lesson's state.
@@ -65,6 +66,12 @@ typedef struct {
     // Compute with the numbers as they stand, on a copy of the state, and show what comes out.
     Status (*play)(const LessonRun *run, void *state, Page *p);
 } Lesson;
+
+// A part of a course: the lessons from a number on, up to the next part.
+typedef struct {
+    int first;
+    const char *title;  // translated where it is shown
+} LessonPart;
 
 enum { LESSON_STEPS = 32, LESSON_DRAWS = 64 };
 

@@ -2,7 +2,6 @@
 // The loop of a lesson in lines of text. Read player_run() first.
 #include "lessons/engine/player.h"
 
-#include "core/base/text.h"
 #include "lessons/engine/glossary.h"
 #include "lessons/engine/player_internal.h"
 #include "lessons/engine/translate.h"
@@ -209,6 +208,8 @@ static Status show_step(Player *p, Session *s) {
     case STEP_COMPARE: return write_comparison(p, s);
     case STEP_RUN:
         TRY(write_page(p, &step->before, s->state));
+        if (step->seconds && s->at >= s->computed && !s->run.virtual_time)
+            fprintf(p->out, _("This takes about %d s.\n"), step->seconds);
         if (!saying_is_empty(&step->before)) fprintf(p->out, "\n");
         fflush(p->out);
         TRY(session_compute(s));
@@ -264,7 +265,7 @@ Status player_run(Player *p, Session *s, PlayerEnd *end) {
     return OK;
 }
 
-// --- lists and words
+// --- words
 
 Status player_explain(const Player *p, const char *word) {
     Arena arena = {0};
@@ -278,23 +279,4 @@ Status player_explain(const Player *p, const char *word) {
     if (s == ERR_USAGE) fprintf(p->out, "%s\n", status_message());
     arena_finish(&arena);
     return s == ERR_USAGE ? OK : s;
-}
-
-static const char *standing(const SavedLesson *l) {
-    if (l->kind == SAVED_DONE) return l->shown ? _("done, some shown") : _("done");
-    return l->kind == SAVED_BEGUN ? _("begun") : "";
-}
-
-void player_list(const Player *p, bool todo) {
-    int current = p->saved ? saved_current(p->saved) : -1;
-    for (int i = 0; i < p->lesson_count; i++) {
-        const Lesson *lesson = p->lessons[i];
-        SavedLesson known = {0};
-        if (p->saved) saved_find(&known, p->saved, lesson->number);
-        if (todo && known.kind == SAVED_DONE) continue;
-        const char *title = _(lesson->title), *done = standing(&known);
-        int gap = *done ? 48 - text_width(title) : 0;  // no blanks at the end of a line
-        fprintf(p->out, "%c %2d  %s%*s%s\n", lesson->number == current ? '>' : ' ', lesson->number,
-                title, gap > 0 ? gap : 0, "", done);
-    }
 }

@@ -30,6 +30,8 @@ typedef struct {
     Saved *saved;                  // NULL: nothing is kept
     const Lesson *const *lessons;  // for lists
     int lesson_count;
+    const LessonPart *parts;  // of the course, in order
+    int part_count;
     const volatile sig_atomic_t *interrupted;  // set by a signal; NULL: none
 } Player;
 

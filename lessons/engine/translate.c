@@ -32,3 +32,25 @@ void translate_begin(const char *folder) {
     bindtextdomain(TRANSLATE_DOMAIN, folder ? folder : TANDEM_LOCALEDIR);
     bind_textdomain_codeset(TRANSLATE_DOMAIN, "UTF-8");
 }
+
+static bool has_texts(const char *language) {
+    char texts[PATH_MAX];
+    snprintf(texts, sizeof texts, "%s/%s/LC_MESSAGES/%s.mo", bindtextdomain(TRANSLATE_DOMAIN, NULL),
+             language, TRANSLATE_DOMAIN);
+    return access(texts, R_OK) == 0;
+}
+
+const char *translate_missing(void) {
+    const char *language = getenv("LANGUAGE");
+    if (!language || strcmp(language, "zh_CN") != 0 || has_texts(language)) return NULL;
+    return language;
+}
+
+// setlocale() makes gettext look anew.
+bool translate_to(const char *language) {
+    if (setenv("LANGUAGE", language, 1) != 0) return false;
+    translate_begin(NULL);
+    const char *locale = setlocale(LC_MESSAGES, NULL);
+    if (strcmp(language, "en") == 0) return true;
+    return has_texts(language) && locale && strcmp(locale, "C") != 0;
+}

@@ -5,6 +5,7 @@
 #define LESSONS_ENGINE_TRANSLATE_H
 
 #include <libintl.h>
+#include <stdbool.h>
 
 #define TRANSLATE_DOMAIN "tandem-lesson"
 #define _(text) dgettext(TRANSLATE_DOMAIN, text)
@@ -14,5 +15,11 @@
 // locale is set but LANGUAGE is, with text as UTF-8. Numbers stay as C writes them. Translations
 // lie in `folder`, or beside the program in a build, when there; else where they are installed.
 void translate_begin(const char *folder);
+
+// The language that was asked for, when it is not English and its texts are not built; else NULL.
+const char *translate_missing(void);
+
+// Go over to a language, "en" or "zh_CN". False: there are no texts in it, and English stays.
+bool translate_to(const char *language);
 
 #endif

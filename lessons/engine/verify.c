@@ -3,6 +3,7 @@
 #include "lessons/engine/verify.h"
 
 #include "lessons/engine/session.h"
+#include "lessons/engine/translate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,6 +105,27 @@ Status verify_lesson(const Lesson *lesson, uint64_t seed, bool virtual_time) {
 
 // --- rules
 
+bool verify_is_translating(void) {
+    static const char PROBE[] = N_("measured");
+    return _(PROBE) != PROBE;
+}
+
+// gettext returns the text itself where it has none in the language. Formulas need none.
+static Status check_translated(const Check *c, const Question *q, const char *text) {
+    if (!text || *text == ' ' || !verify_is_translating() || _(text) != text) return OK;
+    BROKEN(c, q, "no translation of \"%.60s\"", text);
+    return OK;
+}
+
+static Status check_translations(const Check *c, const Question *q) {
+    bool fixed = !q->option && q->options;
+    for (int i = 0; fixed && i < q->shape.count; i++) TRY(check_translated(c, q, q->options[i]));
+    for (int i = 0; i < QUESTION_HINTS; i++) TRY(check_translated(c, q, q->hint[i].text));
+    for (int i = 0; i < question_misconceptions(q); i++)
+        TRY(check_translated(c, q, q->wrong[i].reply.text));
+    return check_translated(c, q, q->explain.text);
+}
+
 static Status check_question(const Check *c, int step) {
     const Question *q = c->lesson->steps[step].question;
     bool places = q->shape.form == ANSWER_CHOICE || q->shape.form == ANSWER_ORDER;
@@ -150,7 +172,8 @@ static Status check_text(const Check *c, const Question *q, const Saying *saying
     Arena arena = {0};
     Page page = {.arena = &arena};
     saying_write(&page, saying, c->session->state);
-    Status s = check_page(c, q, &page, what);
+    Status s = check_translated(c, q, saying->write ? NULL : saying->text);
+    if (s == OK) s = check_page(c, q, &page, what);
     arena_finish(&arena);
     return s;
 }
@@ -187,6 +210,7 @@ static Status check_texts(const Check *c) {
         if (step->kind == STEP_COMPARE) TRY(check_compared(c, step->question));
         if (step->kind != STEP_PREDICT) continue;
         TRY(check_question(c, s->at));
+        TRY(check_translations(c, step->question));
         TRY(check_asked(c, step->question));
         for (int i = 0; i < QUESTION_HINTS; i++)
             TRY(check_text(c, step->question, &step->question->hint[i], "a hint"));
@@ -203,6 +227,8 @@ Status verify_rules(const Lesson *lesson, uint64_t seed) {
     if (lesson->step_count < 3 || lesson->steps[lesson->step_count - 1].kind != STEP_BOX)
         BROKEN(&c, NULL, "it does not end with its takeaway");
     if (session_questions(lesson) == 0) BROKEN(&c, NULL, "it asks nothing");
+    TRY(check_translated(&c, NULL, lesson->title));
+    TRY(check_translated(&c, NULL, lesson->objective));
     Status s = session_init(&session, lesson, &(LessonRun){.seed = seed, .virtual_time = true});
     if (s == OK) s = check_texts(&c);
     session_finish(&session);

@@ -77,6 +77,41 @@ START_TEST(a_question_cannot_be_skipped_where_that_is_not_allowed) {
 }
 END_TEST
 
+START_TEST(what_authors_must_keep_is_kept_in_both_languages) {
+    Command c;
+    if (!test_build("po/zh_CN/LC_MESSAGES/tandem-lesson.mo")) SKIP("msgfmt is not installed");
+    ck_assert_int_eq(command_run(&c, "lesson dev check"), 0);
+    has(c.out, "en\n");
+    has(c.out, "zh_CN\n");
+    command_finish(&c);
+}
+END_TEST
+
+// Two predictions are compared, one is not yet: its answer stays hidden.
+START_TEST(a_report_has_predictions_beside_results) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "printf '\n\n4.94MB\n6\n\n\n\n1\nq\n' | lesson 8 --seed "
+                                     "5 --state s > t && lesson report --state s"),
+                     0);
+    has(c.out, "## 8 All-reduce by hand\n\nSeed 5.");
+    has(c.out, "| 4.94 MB | 4.944 MB |  | 4.944 MB | right | 0 |");
+    has(c.out, "| 6 | 12 |  | 12 | one_trip | 0 |");
+    lacks(c.out, "depends on who is added first");
+    has(c.out, "1 predictions right, 1 wrong, 0 shown; 0 hints.");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_teacher_chooses_lessons) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "lesson list --only 8 --state s && lesson verify --only 2,8"),
+                     0);
+    has(c.out, "Talking\n   8  All-reduce by hand\n 2 softmax");
+    lacks(c.out, "Softmax and cross-entropy");
+    command_finish(&c);
+}
+END_TEST
+
 // Each line is an object; the verdict stands in it.
 START_TEST(json_has_an_object_a_step) {
     Command c;
@@ -132,6 +167,9 @@ START_TEST(mistakes_on_the_command_line_are_refused) {
         {"lesson all_reduc", "do you mean all_reduce?"},
         {"lesson 8 2", "one lesson at a time"},
         {"lesson verify", "lesson verify --all"},
+        {"lesson dev", "lesson dev check"},
+        {"lesson list --only 98", "--only 98: there is no such lesson"},
+        {"lesson 2 --only 8", "lesson 2 is not among those of --only"},
         {"lesson reset", "lesson reset --all"},
         {"lesson 8 --auto maybe", "right, or wrong:ID"},
         {"lesson 8 --auto wrong:nobody", "no misconception of this lesson is called nobody"},
@@ -196,10 +234,12 @@ START_TEST(a_lesson_is_in_chinese_where_that_is_asked_for) {
 END_TEST
 
 SUITE("lesson_cli", a_lesson_is_a_program_of_its_own_too,
-      a_lesson_is_in_chinese_where_that_is_asked_for, every_lesson_is_proved_and_keeps_the_rules,
+      a_lesson_is_in_chinese_where_that_is_asked_for, a_lesson_is_left_and_taken_up_where_it_was,
+      a_question_cannot_be_skipped_where_that_is_not_allowed,
+      a_report_has_predictions_beside_results, a_signal_ends_it_and_keeps_the_place,
+      a_state_of_a_newer_version_is_left_as_it_is, a_teacher_chooses_lessons,
       a_wrong_answer_gets_the_reply_to_its_misconception,
-      a_lesson_is_left_and_taken_up_where_it_was, keys_work_at_every_prompt,
-      a_question_cannot_be_skipped_where_that_is_not_allowed, json_has_an_object_a_step,
-      the_same_seed_gives_the_same_text, a_signal_ends_it_and_keeps_the_place,
-      mistakes_on_the_command_line_are_refused, a_state_of_a_newer_version_is_left_as_it_is,
+      every_lesson_is_proved_and_keeps_the_rules, json_has_an_object_a_step,
+      keys_work_at_every_prompt, mistakes_on_the_command_line_are_refused,
+      the_same_seed_gives_the_same_text, what_authors_must_keep_is_kept_in_both_languages,
       what_was_done_is_forgotten_when_one_is_sure)
