@@ -18,6 +18,7 @@ static const Lesson *const LESSONS[] = {
     &minibatch_lesson,
     &message_lesson,
     &all_reduce_lesson,
+    &data_parallel_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
     &pipeline_lesson,

@@ -12,6 +12,7 @@ extern const Lesson backprop_lesson;
 extern const Lesson minibatch_lesson;
 extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
+extern const Lesson data_parallel_lesson;
 extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;

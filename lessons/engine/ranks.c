@@ -68,17 +68,21 @@ Status ranks_do(Comm *c, const CommCall *call) {
     return OK;
 }
 
+CommCall ranks_all_reduce_call(Algorithm algorithm, const CommSegment *array) {
+    return (CommCall){.kind = COLLECTIVE_ALL_REDUCE,
+                      .algorithm = algorithm,
+                      .dtype = DTYPE_F32,
+                      .parts = 1,
+                      .input_count = 1,
+                      .output_count = 1,
+                      .input = array,
+                      .output = array,
+                      .name = "all_reduce of a lesson"};
+}
+
 Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) {
     const CommSegment array = {0, count};
-    CommCall call = {.kind = COLLECTIVE_ALL_REDUCE,
-                     .algorithm = algorithm,
-                     .dtype = DTYPE_F32,
-                     .parts = 1,
-                     .input_count = 1,
-                     .output_count = 1,
-                     .input = &array,
-                     .output = &array,
-                     .name = "all_reduce of a lesson"};
+    CommCall call = ranks_all_reduce_call(algorithm, &array);
     TRY(comm_prepare(c, &call));
     return ranks_do(c, &call);
 }

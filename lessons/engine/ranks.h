@@ -21,7 +21,11 @@ Status ranks_run_within(int ranks, int64_t pool_bytes, int64_t timeout_ns, Ranks
 // Do a call that is prepared, and wait until it is complete on this rank.
 Status ranks_do(Comm *c, const CommCall *call) MUST_USE;
 
-// An all-reduce of `count` f32 at the beginning of every rank's pool, whose sum takes their place.
+// The call of an all-reduce of f32 in place, for comm_prepare() and then ranks_do(), any number of
+// times. It borrows the array.
+CommCall ranks_all_reduce_call(Algorithm algorithm, const CommSegment *array);
+
+// The same once, of `count` f32 at the beginning of every rank's pool, whose sum takes their place.
 Status ranks_all_reduce(Comm *c, Algorithm algorithm, int64_t count) MUST_USE;
 
 #endif
