@@ -16,6 +16,7 @@ static const Lesson *const LESSONS[] = {
     &softmax_lesson,
     &backprop_lesson,
     &minibatch_lesson,
+    &device_lesson,
     &message_lesson,
     &all_reduce_lesson,
     &data_parallel_lesson,

@@ -10,6 +10,7 @@ extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
 extern const Lesson backprop_lesson;
 extern const Lesson minibatch_lesson;
+extern const Lesson device_lesson;
 extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson data_parallel_lesson;
