@@ -57,6 +57,7 @@ static void scale_memory(Machine *m, LinkModel *link, Factor f) {
 static void scale_launch(Machine *m, LinkModel *link, Factor f) {
     (void)link;
     m->device.launch_ps = scaled(m->device.launch_ps, f);
+    m->device.graph_gap_ps = scaled(m->device.graph_gap_ps, f);
     m->device.issue_ps = scaled(m->device.issue_ps, f);
 }
 

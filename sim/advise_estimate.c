@@ -75,7 +75,7 @@ static void read_devices(EstimateModel *out, const SimSetting *setting) {
     out->rail_bytes_per_s = (double)(given ? link->bytes_per_s : m->rail.bytes_per_s);
     out->all_rails = sim_setting_is_priced(setting) || setting->levels;
     out->layer_s = 1e-12 * OPERATIONS_OF_A_LAYER *
-                   (double)(d->launch_ps > d->issue_ps ? d->launch_ps : d->issue_ps);
+                   (double)(device_gap_ps(d) > d->issue_ps ? device_gap_ps(d) : d->issue_ps);
 }
 
 static void read_machine(EstimateModel *out, const SimSetting *setting, const JobSpec *s) {

@@ -27,6 +27,7 @@ static const struct {
     {"flops", PLATFORM_FLOPS, WIDE, offsetof(Machine, device.flops_per_s), DTYPE_COUNT},
     OF_DEVICE("memory bandwidth", PLATFORM_BANDWIDTH, memory_bytes_per_s),
     OF_DEVICE("gap between kernels", PLATFORM_LATENCY, launch_ps),
+    OF_DEVICE("gap in a graph", PLATFORM_LATENCY, graph_gap_ps),
     OF_DEVICE("issue of a launch", PLATFORM_LATENCY, issue_ps),
     {"slowed: products", PLATFORM_FACTOR, SLOWDOWN,
      offsetof(Machine, device.slowed_permille[SLOWED_PRODUCTS]), 1},

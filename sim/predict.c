@@ -282,7 +282,7 @@ static void slow_down_link(LinkModel *l, int64_t thousandths) {
 
 // What of a step's computation is launching operations, mean over ranks.
 static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) {
-    double ms = 1e-9 * (double)d->launch_ps * (double)(dilation ? dilation : 1000) / 1000;
+    double ms = 1e-9 * (double)device_gap_ps(d) * (double)(dilation ? dilation : 1000) / 1000;
     double count = 0;
     for (int c = 0; c < run->class_count; c++) {
         const Plan *plan = run_class_plan(run, c);

@@ -5,11 +5,20 @@
 
 #include "core/base/units.h"
 
+static int64_t sum(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+
+// At a share of what is reached with so many bytes; 0: all of it.
+static int64_t moving_ps(const DeviceModel *d, int64_t bytes, int32_t share_permille) {
+    int64_t ps =
+        kernel_model_memory_ps(&d->kernels, bytes, d->memory_bytes_per_s, d->memory_permille);
+    __int128 all = share_permille ? (__int128)ps * 1000 / share_permille : ps;
+    return all > INT64_MAX ? INT64_MAX : (int64_t)all;
+}
+
 static int64_t longer_ps(const DeviceModel *d, const Work *w, int64_t arithmetic_ps) {
-    int64_t memory_ps = kernel_model_memory_ps(&d->kernels, w->read_bytes + w->write_bytes,
-                                               d->memory_bytes_per_s, d->memory_permille);
-    int64_t longer = arithmetic_ps > memory_ps ? arithmetic_ps : memory_ps;
-    return longer > INT64_MAX - d->launch_ps ? INT64_MAX : longer + d->launch_ps;
+    int64_t memory_ps =
+        moving_ps(d, w->read_bytes + w->write_bytes, d->kernels.kind_permille[work_kind(w)]);
+    return sum(arithmetic_ps > memory_ps ? arithmetic_ps : memory_ps, device_gap_ps(d));
 }
 
 int64_t device_model_work_ps(const DeviceModel *d, const Work *w) {
@@ -19,9 +28,12 @@ int64_t device_model_work_ps(const DeviceModel *d, const Work *w) {
 int64_t device_model_ps(const DeviceModel *d, const Program *p, const Plan *plan, const Op *op) {
     const Work *w = op_work(p, op);
     int64_t ps;
-    if (kernel_model_arithmetic_ps(&ps, &d->kernels, p, plan, op, d->flops_per_s[w->dtype]))
-        return longer_ps(d, w, ps);
-    return device_model_work_ps(d, w);
+    int32_t share;
+    if (!kernel_model_arithmetic_ps(&ps, &d->kernels, p, plan, op, d->flops_per_s[w->dtype]))
+        return device_model_work_ps(d, w);
+    ps = longer_ps(d, w, ps);
+    int64_t bytes = kernel_model_bias_bytes(&share, &d->kernels, p, plan, op);
+    return bytes ? sum(ps, sum(moving_ps(d, bytes, share), device_gap_ps(d))) : ps;
 }
 
 bool device_model_knows(const DeviceModel *d, const Work *w) {

@@ -11,7 +11,8 @@
 // Picoseconds for an operation at its full extent, computation and host work alike: its flops
 // against the peak of its type, its bytes read and written against the memory's rate, each at the
 // share of it that kernels of its shape reach (kernel_model.h) and rounded up; the longer of the
-// two, plus launch_ps. INT64_MAX when it is longer than fits; device_model_knows() must hold.
+// two, plus the gap to the next, and the kernel for its bias where that is one of its own.
+// INT64_MAX when it is longer than fits; device_model_knows() must hold.
 int64_t device_model_ps(const DeviceModel *d, const Program *p, const Plan *plan, const Op *op);
 
 // The same for work whose shapes do not matter.

@@ -122,8 +122,9 @@ bool kernel_model_blocks(int64_t *out, const Program *p, const Plan *plan, const
 // --- times
 
 static int64_t waves_ps(const KernelModel *k, __int128 tiles, int64_t flops_of_tile,
-                        const KernelTile *tile, int32_t permille, int64_t flops_per_s) {
-    int64_t sums = units_ps_at(flops_of_tile, flops_per_s / k->units, permille);
+                        const KernelTile *tile, int64_t flops_per_s) {
+    int64_t rate = flops_per_s / k->units;
+    int64_t sums = units_ps_at(flops_of_tile, rate, tile->reached_permille);
     return clamp((__int128)ceil_div(clamp(tiles), k->units) * ((__int128)sums + tile->fill_ps));
 }
 
@@ -137,7 +138,7 @@ static int64_t tile_ps(const KernelModel *k, const ProductShape *s, const Kernel
     for (int64_t split = 1; split == 1 || s->depth / split >= SPLIT_LEAST; split *= 2) {
         if (split > 1 && (tiles >= k->units || tiles * split > SPLIT_WAVES * k->units)) break;
         int64_t flops = clamp((__int128)2 * rows * columns * ceil_div(s->depth, split));
-        __int128 ps = waves_ps(k, tiles * split, flops, t, t->reached_permille, flops_per_s);
+        __int128 ps = waves_ps(k, tiles * split, flops, t, flops_per_s);
         if (split > 1) ps += t->fill_ps;
         if (ps < best) best = (int64_t)ps;
     }
@@ -155,6 +156,31 @@ static int64_t product_ps(const KernelModel *k, const ProductShape *s, int64_t f
     return best;
 }
 
+// The largest power of two, up to eight, that divides the features of a product, those of its input
+// and those of its output: rows of its matrices begin at multiples of so many elements.
+static int64_t alignment(const Program *p, const Plan *plan, const Op *op) {
+    const Tensor *weight;
+    switch (op_kind(p, op)) {
+    case KIND_LINEAR:
+    case KIND_LINEAR_BACKWARD_INPUT:
+    case KIND_CONV2D:
+    case KIND_CONV2D_BACKWARD_INPUT: weight = input(p, plan, op, 1); break;
+    case KIND_LINEAR_BACKWARD_WEIGHT:
+    case KIND_CONV2D_BACKWARD_WEIGHT: weight = output(p, plan, op); break;
+    default: return 8;
+    }
+    int64_t features = weight->shape[0] | weight->shape[1] | 8;
+    return features & -features;
+}
+
+static int32_t most_permille(const KernelModel *k, const Program *p, const Plan *plan,
+                             const Op *op) {
+    int64_t aligned = op_work(p, op)->dtype == DTYPE_BF16 ? alignment(p, plan, op) : 8;
+    if (aligned == 1 && k->odd_permille) return k->odd_permille;
+    if (aligned == 2 && k->even_permille) return k->even_permille;
+    return k->most_permille;
+}
+
 bool kernel_model_arithmetic_ps(int64_t *out, const KernelModel *k, const Program *p,
                                 const Plan *plan, const Op *op, int64_t flops_per_s) {
     ProductShape shape[2];
@@ -166,16 +192,30 @@ bool kernel_model_arithmetic_ps(int64_t *out, const KernelModel *k, const Progra
         __int128 sum = 0;
         for (int i = 0; i < count; i++) sum += product_ps(k, &shape[i], flops_per_s);
         *out = clamp(sum);
-        int64_t least = units_ps_at(flops, flops_per_s, k->most_permille);
+        int64_t least = units_ps_at(flops, flops_per_s, most_permille(k, p, plan, op));
         if (least > *out) *out = least;
         return true;
     }
-    const KernelTile *tile = &k->attention;
-    if (!tile->rows || !kernel_model_blocks(&blocks, p, plan, op, tile->rows)) return false;
-    int32_t permille =
-        is_backward(op_kind(p, op)) ? k->attention_backward_permille : tile->reached_permille;
-    *out = waves_ps(k, blocks, ceil_div(flops, blocks), tile, permille, flops_per_s);
+    KernelTile tile = k->attention;
+    if (!tile.rows || !kernel_model_blocks(&blocks, p, plan, op, tile.rows)) return false;
+    if (is_backward(op_kind(p, op))) {
+        tile.reached_permille = k->attention_backward_permille;
+        tile.fill_ps = k->attention_backward_fill_ps;
+    }
+    *out = waves_ps(k, blocks, ceil_div(flops, blocks), &tile, flops_per_s);
     return true;
+}
+
+int64_t kernel_model_bias_bytes(int32_t *permille, const KernelModel *k, const Program *p,
+                                const Plan *plan, const Op *op) {
+    Kind kind = op_kind(p, op);
+    bool forward = kind == KIND_CONV2D && op->inputs > 2;
+    bool backward = (kind == KIND_CONV2D_BACKWARD_WEIGHT || kind == KIND_LINEAR_BACKWARD_WEIGHT) &&
+                    op->outputs > 1;
+    if (!k->bias_permille || (!forward && !backward)) return 0;
+    const Tensor *t = forward ? output(p, plan, op) : input(p, plan, op, 1);
+    *permille = forward ? 1000 : k->bias_permille;
+    return (forward ? 2 : 1) * tensor_elements(t) * dtype_bytes((Dtype)t->dtype);
 }
 
 int64_t kernel_model_memory_ps(const KernelModel *k, int64_t bytes, int64_t bytes_per_s,

@@ -3,8 +3,12 @@
 #include "core/base/units.h"
 #include "core/platform/kernel_model_internal.h"
 
+#include <string.h>
+
+// Without n it stays as it is.
 static Status get_share(int32_t *out, const YamlNode *n) {
     double share = 1;
+    if (!n) return OK;
     TRY(yaml_get_real(&share, n, 1e-3, 1));
     *out = (int32_t)(share * 1000 + 0.5);
     return OK;
@@ -39,18 +43,35 @@ static Status get_tiles(KernelModel *k, const YamlNode *n) {
 }
 
 static Status get_products(KernelModel *k, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "most tiles", ""));
+    TRY(yaml_check_keys(n, "most tiles", "odd even bias"));
     TRY(get_share(&k->most_permille, yaml_find(n, "most")));
+    TRY(get_share(&k->odd_permille, yaml_find(n, "odd")));
+    TRY(get_share(&k->even_permille, yaml_find(n, "even")));
+    TRY(get_share(&k->bias_permille, yaml_find(n, "bias")));
     return get_tiles(k, yaml_find(n, "tiles"));
 }
 
 static Status get_attention(KernelModel *k, const YamlNode *n) {
-    TRY(yaml_check_keys(n, "rows reached backward fill", ""));
+    const YamlNode *backward_fill = yaml_find(n, "backward_fill");
+    TRY(yaml_check_keys(n, "rows reached backward fill", "backward_fill"));
     k->attention.columns = 1;
     TRY(get_extent(&k->attention.rows, yaml_find(n, "rows")));
     TRY(get_share(&k->attention.reached_permille, yaml_find(n, "reached")));
     TRY(get_share(&k->attention_backward_permille, yaml_find(n, "backward")));
-    return get_fill(&k->attention.fill_ps, yaml_find(n, "fill"));
+    TRY(get_fill(&k->attention.fill_ps, yaml_find(n, "fill")));
+    k->attention_backward_fill_ps = k->attention.fill_ps;
+    return backward_fill ? get_fill(&k->attention_backward_fill_ps, backward_fill) : OK;
+}
+
+static Status get_kinds(KernelModel *k, const YamlNode *n) {
+    TRY(yaml_expect(n, YAML_MAPPING));
+    for (const YamlNode *i = n->first; i; i = i->next) {
+        int kind = kind_find(i->key, (int)strlen(i->key));
+        if (kind < 0)
+            YAML_FAIL(i, "kinds: expected kinds of work, such as layer_norm, found %.60s", i->key);
+        TRY(get_share(&k->kind_permille[kind], i));
+    }
+    return OK;
 }
 
 // Sizes rise, and so does the time that they take.
@@ -77,7 +98,9 @@ Status kernel_model_read(KernelModel *out, const YamlNode *device) {
     const YamlNode *attention = yaml_find(device, "attention");
     const YamlNode *reached = yaml_find(device, "reached");
     const YamlNode *memory = reached ? yaml_find(reached, "memory") : NULL;
+    const YamlNode *kinds = reached ? yaml_find(reached, "kinds") : NULL;
     *out = (KernelModel){0};
+    if (kinds) TRY(get_kinds(out, kinds));
     if (memory && memory->kind == YAML_MAPPING) TRY(get_curve(out, memory));
     if (!units && (products || attention))
         YAML_FAIL(products ? products : attention,
@@ -103,11 +126,24 @@ void kernel_model_print_curve(const KernelModel *k, FILE *f) {
     fputc('}', f);
 }
 
+void kernel_model_print_kinds(const KernelModel *k, FILE *f) {
+    int any = 0;
+    for (int i = 0; i < KIND_COUNT; i++) {
+        if (!k->kind_permille[i]) continue;
+        fprintf(f, "%s%s", any++ ? ", " : ", kinds: {", kind_name((Kind)i));
+        put_share(f, ": ", k->kind_permille[i]);
+    }
+    if (any) fputc('}', f);
+}
+
 void kernel_model_print(const KernelModel *k, FILE *f) {
     char text[UNITS_TEXT];
     if (k->units) fprintf(f, "  units: %d\n", k->units);
     if (k->tile_count) {
         put_share(f, "  products:\n    most: ", k->most_permille);
+        if (k->odd_permille) put_share(f, "\n    odd: ", k->odd_permille);
+        if (k->even_permille) put_share(f, "\n    even: ", k->even_permille);
+        if (k->bias_permille) put_share(f, "\n    bias: ", k->bias_permille);
         fputs("\n    tiles:\n", f);
     }
     for (int i = 0; i < k->tile_count; i++) {
@@ -120,5 +156,6 @@ void kernel_model_print(const KernelModel *k, FILE *f) {
     fprintf(f, "  attention: {rows: %d", k->attention.rows);
     put_share(f, ", reached: ", k->attention.reached_permille);
     put_share(f, ", backward: ", k->attention_backward_permille);
-    fprintf(f, ", fill: %s}\n", units_exact_duration(text, k->attention.fill_ps));
+    fprintf(f, ", fill: %s", units_exact_duration(text, k->attention.fill_ps));
+    fprintf(f, ", backward_fill: %s}\n", units_exact_duration(text, k->attention_backward_fill_ps));
 }

@@ -35,11 +35,16 @@ typedef struct {
     int64_t memory_bytes_per_s, memory_bytes;
     int64_t launch_ps;                        // from one operation's end to the next one's start
     int64_t issue_ps;                         // the host takes so long for a launch; 0: it keeps up
-    bool graph;                               // with issue_ps: a step is launched as one
+    bool graph;                               // with issue_ps: a step is launched as one,
+    int64_t graph_gap_ps;                     // and this stands for launch_ps; 0: that does
     int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach,
     int32_t slowed_permille[SLOWED_KINDS];    // times as long beside a collective; 0: 1000
     KernelModel kernels;                      // where their shapes do not say more
 } DeviceModel;
+
+static inline int64_t device_gap_ps(const DeviceModel *d) {
+    return d->graph && d->graph_gap_ps ? d->graph_gap_ps : d->launch_ps;
+}
 
 // How ranks that are processes or threads of one host compute, wait and exchange.
 typedef struct {

@@ -111,15 +111,19 @@ static Status get_flops(DeviceModel *d, const YamlNode *n) {
 static Status get_launch(DeviceModel *d, const YamlNode *device) {
     const YamlNode *launch = yaml_find(device, "launch");
     const YamlNode *issue = yaml_find(device, "issue"), *gap = yaml_find(device, "gap");
+    const YamlNode *graph_gap = yaml_find(device, "graph_gap");
     bool graph = launch && launch->kind == YAML_SCALAR && !strcmp(launch->text, "graph");
     bool eager = launch && launch->kind == YAML_SCALAR && !strcmp(launch->text, "eager");
     d->graph = graph;
     if (!graph && !eager) {
-        if (issue || gap)
-            YAML_FAIL(issue ? issue : gap,
+        const YamlNode *of_host = issue ? issue : gap ? gap : graph_gap;
+        if (of_host)
+            YAML_FAIL(of_host,
                       "%s: only with \"launch: eager\" or \"launch: graph\"; a duration for launch "
                       "says that the host keeps up",
-                      issue ? "issue" : "gap");
+                      issue ? "issue"
+                      : gap ? "gap"
+                            : "graph_gap");
         if (launch && launch->kind == YAML_SCALAR && isalpha((unsigned char)*launch->text))
             YAML_FAIL(launch,
                       "launch: expected eager, graph or a duration such as 5us, found \"%s\"",
@@ -131,6 +135,7 @@ static Status get_launch(DeviceModel *d, const YamlNode *device) {
                   launch->text);
     TRY(get_duration(&d->issue_ps, issue));
     TRY(check_rate(issue, d->issue_ps, 1, PS_PER_S, "above 0, at most 1s"));
+    TRY(get_duration(&d->graph_gap_ps, graph_gap));
     return get_duration(&d->launch_ps, gap);
 }
 
@@ -148,7 +153,7 @@ static Status get_slowed(DeviceModel *d, const YamlNode *n) {
 
 static Status get_device(DeviceModel *d, const YamlNode *n) {
     TRY(yaml_check_keys(n, "name flops memory memory_bandwidth",
-                        "launch issue gap reached units products attention slowed"));
+                        "launch issue gap graph_gap reached units products attention slowed"));
     TRY(get_name(&d->name, yaml_find(n, "name")));
     TRY(get_flops(d, yaml_find(n, "flops")));
     TRY(get_memory(&d->memory_bytes, yaml_find(n, "memory")));
@@ -159,7 +164,7 @@ static Status get_device(DeviceModel *d, const YamlNode *n) {
     d->flops_permille = d->memory_permille = 1000;
     const YamlNode *reached = yaml_find(n, "reached");
     if (!reached) return OK;
-    TRY(yaml_check_keys(reached, "", "flops memory"));
+    TRY(yaml_check_keys(reached, "", "flops memory kinds"));
     TRY(get_permille(&d->flops_permille, yaml_find(reached, "flops"), 1));
     if (!d->kernels.point_count)
         return get_permille(&d->memory_permille, yaml_find(reached, "memory"), 1);

@@ -37,12 +37,15 @@ static void put_device(FILE *f, const DeviceModel *d) {
     }
     fprintf(f, "  %s: %s\n", d->issue_ps ? "gap" : "launch",
             units_exact_duration(text, d->launch_ps));
+    if (d->graph_gap_ps)
+        fprintf(f, "  graph_gap: %s\n", units_exact_duration(text, d->graph_gap_ps));
     put_permille(f, "  reached: {flops: ", d->flops_permille);
     if (d->kernels.point_count) {
         fputs(", memory: ", f);
         kernel_model_print_curve(&d->kernels, f);
     } else
         put_permille(f, ", memory: ", d->memory_permille);
+    kernel_model_print_kinds(&d->kernels, f);
     fputs("}\n", f);
     if (d->slowed_permille[SLOWED_PRODUCTS]) {
         put_permille(f, "  slowed: {products: ", d->slowed_permille[SLOWED_PRODUCTS]);

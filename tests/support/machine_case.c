@@ -25,6 +25,7 @@ static void same_device(const DeviceModel *a, const DeviceModel *b) {
     ck_assert_int_eq(a->launch_ps, b->launch_ps);
     ck_assert_int_eq(a->issue_ps, b->issue_ps);
     ck_assert(a->graph == b->graph);
+    ck_assert_int_eq(a->graph_gap_ps, b->graph_gap_ps);
     ck_assert_mem_eq(a->slowed_permille, b->slowed_permille, sizeof a->slowed_permille);
     ck_assert_mem_eq(&a->kernels, &b->kernels, sizeof a->kernels);
     ck_assert_int_eq(a->flops_permille, b->flops_permille);

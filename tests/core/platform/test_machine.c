@@ -198,6 +198,8 @@ START_TEST(launches_are_a_distance_or_have_a_host) {
     ck_assert(d.launch_ps == 3 * PS_PER_US && d.issue_ps == 0 && !d.graph);
     d = launched(LAUNCHED("launch: eager, issue: 5us, gap: 900ns"));
     ck_assert(d.launch_ps == 900 * PS_PER_NS && d.issue_ps == 5 * PS_PER_US && !d.graph);
+    d = launched(LAUNCHED("launch: eager, issue: 5us, gap: 2us, graph_gap: 1us"));
+    ck_assert(d.launch_ps == 2 * PS_PER_US && d.graph_gap_ps == PS_PER_US);
     d = launched(LAUNCHED("launch: graph, issue: 6us"));
     ck_assert(d.launch_ps == 0 && d.issue_ps == 6 * PS_PER_US && d.graph);
     machine_refused(LAUNCHED("launch: graph"), "add \"issue: 5us\"");
@@ -205,6 +207,7 @@ START_TEST(launches_are_a_distance_or_have_a_host) {
                     "launch: expected eager, graph or a duration such as 5us, found \"egaer\"");
     machine_refused(LAUNCHED("launch: 3us, issue: 5us"), "issue: only with \"launch: eager\"");
     machine_refused(LAUNCHED("gap: 1us"), "gap: only with");
+    machine_refused(LAUNCHED("graph_gap: 1us"), "graph_gap: only with");
     machine_refused(LAUNCHED("launch: graph, issue: 2s"), "issue: expected above 0, at most 1s");
     machine_refused(LAUNCHED("launch: late"), "launch:");
 }
