@@ -4,6 +4,7 @@ import json, os, statistics
 
 RESULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'results',
                       'h100-sxm5-pytorch.jsonl')
+LAUNCH = {'eager': 'ahead', 'graph': 'graph'}  # steps were not waited for
 
 
 def steps():
@@ -15,8 +16,8 @@ def steps():
 
 def simulate(o, row):
     words = ['--model', row['model'], '--dtype', row['dtype'], '--batch', row['batch'],
-             '--optimizer', row['optimizer'], '--launch', row['mode'], '--gpus', 1, '--point',
-             '--platform', 'h100-1']
+             '--optimizer', row['optimizer'], '--launch', LAUNCH[row['mode']], '--gpus', 1,
+             '--point', '--platform', 'h100-1']
     report = o.runs.sim(*words)[0]
     return report['step_ms']['median'], report['answers']['memory']['bytes']['all'] / 2**30
 

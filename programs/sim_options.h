@@ -9,7 +9,12 @@
 enum { SIM_PLACE = 1 << 16 };
 
 // How a host launches a device's operations; the words of --launch.
-typedef enum { SIM_LAUNCH_PLATFORM, SIM_LAUNCH_EAGER, SIM_LAUNCH_GRAPH } SimLaunch;
+typedef enum {
+    SIM_LAUNCH_PLATFORM,
+    SIM_LAUNCH_EAGER,
+    SIM_LAUNCH_AHEAD,
+    SIM_LAUNCH_GRAPH
+} SimLaunch;
 
 // The words of --collective; the first: none is asked for.
 #define SIM_COLLECTIVE_WORDS "no|all_reduce|all_gather|reduce_scatter|broadcast|all_to_all"

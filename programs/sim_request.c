@@ -237,6 +237,7 @@ static Status choose_launch(Sim *s) {
              "\"launch: eager\" and \"issue: 5us\", such as dgx-a100",
              s->machine.name);
     d->graph = o->launch == SIM_LAUNCH_GRAPH;
+    d->ahead = o->launch == SIM_LAUNCH_AHEAD;
     return OK;
 }
 

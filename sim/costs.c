@@ -200,6 +200,22 @@ void costs_of_network(Costs *c) {
                 c->ops[k][i] = (OpCost){0, SOURCE_ROOFLINE, true};
 }
 
+// How long before a device has done a step its host has issued that step and begins with the next,
+// when nothing makes it wait: then a step takes as long as the slower of the two does alone. On
+// a device that computes on one lane, whose messages the host does not wait for.
+static int64_t lead_ps(const Costs *c, int plan) {
+    const Plan *p = &c->program->plans[plan];
+    __int128 end = 0, busy = 0, host = 0;
+    for (int i = 0; i < p->op_count; i++) {
+        host = c->issued_ps[i];
+        if (c->program->lanes[p->ops[i].lane].kind != LANE_COMPUTE) continue;
+        end = (end > host ? end : host) + c->ops[plan][i].ps;
+        busy += c->ops[plan][i].ps;
+    }
+    __int128 slower = busy > host ? busy : host;
+    return clamp(end > slower ? end - slower : 0);
+}
+
 Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) {
     int count = c->program->plans[plan].op_count;
     if (!d->issue_ps) return OK;
@@ -208,6 +224,9 @@ Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) {
     for (int i = 0; i < count; i++)
         c->issued_ps[i] = clamp((__int128)d->issue_ps * (d->graph ? 1 : i + 1));
     c->issued = count;
+    int64_t lead = d->ahead ? lead_ps(c, plan) : 0;
+    for (int i = 0; i < count; i++)
+        c->issued_ps[i] = c->issued_ps[i] > lead ? c->issued_ps[i] - lead : 0;
     return OK;
 }
 

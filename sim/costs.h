@@ -102,7 +102,8 @@ void costs_from_host(Costs *c, const HostModel *h, const Calibration *m);
 void costs_of_network(Costs *c);
 
 // The host issues the operations of the plan in its order, from the beginning of the step on: each
-// takes the device's issue_ps, or with `graph` one launch is all of them. In the arena. ERR_MEMORY.
+// takes the device's issue_ps, or with `graph` one launch is all of them. With `ahead` it has begun
+// before: other costs must be known. In the arena. ERR_MEMORY.
 Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) MUST_USE;
 
 // All costs times so many thousandths, rounded down; when operations are issued, too.

@@ -40,6 +40,8 @@ START_TEST(a_step_of_tiny_operations_is_bound_by_the_host) {
     ck_assert(figure(graph, "ranks.1.host_ms") < host / 4);
     ck_assert(figure(graph, "ranks.1.compute_ms") == figure(eager, "ranks.1.compute_ms"));
     ck_assert(figure(TINY " --launch eager", "ranks.1.step_ms") == step);
+    ck_assert(figure(TINY " --launch ahead", "ranks.1.step_ms") < step);
+    ck_assert(figure(TINY " --launch ahead", "ranks.1.step_ms") > figure(graph, "ranks.1.step_ms"));
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 // What operations cost, from what a machine says: by hand.
 #include "sim/costs.h"
 
+#include "core/base/units.h"
 #include "core/plan/lower.h"
 #include "tests/support/plan_maker.h"
 
@@ -14,21 +15,25 @@ typedef struct {
 
 static const DeviceTraits plain = {.name = "plain"};
 
-enum { WORK, BUCKET };  // operations of the plan
+enum { WORK, BUCKET, MORE };  // operations of the plan
 
-// A fold of 1000 f32 and their all-reduce between two ranks.
-static void setup(Setup *s) {
+// A fold of 1000 f32 and their all-reduce between two ranks; and another fold.
+static void setup_plan(Setup *s, bool more) {
     memset(s, 0, sizeof *s);
     s->plan = make_program(&s->p, 2);
     make_tensor(&s->p, "g", ROLE_GRADIENT, PLACEMENT_SUM, SHAPE(1000), DTYPE_F32);
+    make_tensor(&s->p, "h", ROLE_ACTIVATION, PLACEMENT_SUM, SHAPE(1000), DTYPE_F32);
     make_tensor(&s->p, "w", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(1000), DTYPE_F32);
     make_op(&s->p, s->plan, (OpSpec){.name = "work", .kind = KIND_FOLD, .flops = 1000}, "g", "w");
     make_op(&s->p, s->plan, (OpSpec){.name = "bucket", .kind = KIND_ALL_REDUCE, .lane = 2}, "g",
             "g");
+    if (more) make_op(&s->p, s->plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "h", "w");
     ck_assert_ok(plan_derive_deps(&s->p, s->plan));
     ck_assert_ok(program_lower(&s->p, &plain));
     ck_assert_ok(costs_init(&s->costs, &s->arena, &s->p));
 }
+
+static void setup(Setup *s) { setup_plan(s, false); }
 
 static void finish(Setup *s) {
     program_finish(&s->p);
@@ -82,6 +87,29 @@ START_TEST(a_host_issues_operation_by_operation_or_a_step_at_once) {
     ck_assert_ok(costs_issue(&s.costs, &s.arena, 0, &d));
     for (int i = 0; i < s.plan->op_count; i++) ck_assert_int_eq(s.costs.issued_ps[i], 5000000);
     finish(&s);
+}
+END_TEST
+
+// A fold, an all-reduce, a fold; the host takes 5 us for each. Issued from the beginning of a step
+// on, folds of 4 and 30 us end at 45, though the device alone needs 34: hosts that go on are 11 us
+// ahead. Folds of 1 and 2 us end at 17, and the host needs 15.
+START_TEST(a_host_that_goes_on_hides_behind_its_device_or_hides_it) {
+    static const struct {
+        int64_t first_us, second_us, lead_us;
+    } cases[] = {{4, 30, 11}, {30, 4, 5}, {1, 2, 2}, {1, 0, 0}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        Setup s;
+        DeviceModel d = {.issue_ps = 5 * PS_PER_US, .ahead = true};
+        setup_plan(&s, true);
+        s.costs.ops[0][WORK].ps = cases[k].first_us * PS_PER_US;
+        s.costs.ops[0][MORE].ps = cases[k].second_us * PS_PER_US;
+        ck_assert_ok(costs_issue(&s.costs, &s.arena, 0, &d));
+        for (int i = 0; i < 3; i++) {
+            int64_t at = (5 * (i + 1) - cases[k].lead_us) * PS_PER_US;
+            ck_assert_int_eq(s.costs.issued_ps[i], at > 0 ? at : 0);
+        }
+        finish(&s);
+    }
 }
 END_TEST
 
@@ -190,6 +218,7 @@ END_TEST
 
 SUITE("costs", without_measurements_the_peaks_of_the_device_count,
       a_host_issues_operation_by_operation_or_a_step_at_once,
+      a_host_that_goes_on_hides_behind_its_device_or_hides_it,
       what_was_calibrated_counts_before_the_peaks_and_after_the_record,
       an_operation_in_another_size_costs_in_proportion,
       names_of_fused_operations_are_like_those_of_their_first,
