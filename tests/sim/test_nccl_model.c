@@ -106,11 +106,11 @@ START_TEST(a_ring_over_nodes_pays_for_the_network_and_the_plateau) {
 }
 END_TEST
 
-// Eight H100: 2 * 16 * 22.5 GB/s * 0.85 * 15/16, of which an array gets 8/14.
+// Eight H100: 2 * 16 * 18.8 GB/s * 0.85 * 15/16, of which an array gets 8/14.
 START_TEST(switches_that_add_are_used_where_the_platform_has_them) {
     NcclConstants c = constants_of("dgx-h100");
     NcclPrice p = price_of(&c, COLLECTIVE_ALL_REDUCE, 1 << 24, 8, 1);
-    is(&p, NCCL_NVLS, NCCL_SIMPLE, 25 * PS_PER_US, INT64_C(573750000000) * 8 / 14);
+    is(&p, NCCL_NVLS, NCCL_SIMPLE, 25 * PS_PER_US, INT64_C(479400000000) * 8 / 14);
     ck_assert(p.channels == 16 && p.port_weight == NCCL_WEIGHT);
     p = price_of(&c, COLLECTIVE_ALL_REDUCE, 1 << 24, 16, 2);
     ck_assert_int_eq(p.algorithm, NCCL_NVLS_TREE);
