@@ -111,8 +111,7 @@ static void print_title(const Sheet *s) {
            collective_name(s->kind), s->ranks, s->ranks == 1 ? "" : "s", s->machine->name, s->nodes,
            s->nodes == 1 ? "" : "s");
     if (s->measured)
-        puts("       size      algorithm  protocol    time us    busbw   measured    busbw    "
-             "error");
+        puts("       size      algorithm  proto    time us   busbw   measured   busbw   error");
     else
         puts("       size       count   type     algorithm protocol    time us   algbw   busbw");
 }
@@ -120,7 +119,7 @@ static void print_title(const Sheet *s) {
 static void print_row(const Sheet *s, const SheetRow *r) {
     int decimals = r->us < 1e5 ? 2 : 1;
     if (s->measured)
-        printf("%11lld  %13s  %8s %10.*f %8.2f %10.*f %8.2f %+7.1f%%\n", (long long)r->bytes,
+        printf("%11lld  %13s %6s %10.*f %7.2f %10.*f %7.2f %+6.1f%%\n", (long long)r->bytes,
                nccl_algorithm_name(r->price.algorithm), nccl_protocol_name(r->price.protocol),
                decimals, r->us, r->busbw, decimals, r->measured_us, r->measured_busbw,
                100 * r->error);

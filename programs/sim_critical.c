@@ -44,10 +44,10 @@ typedef struct {
 
 static int64_t magnitude(int64_t ps) { return ps < 0 ? -ps : ps; }
 
-// So many decimals of a millisecond that the step has five digits.
+// So many decimals of a millisecond that the step has five digits, or those before the point.
 static int decimals_for(int64_t step_ps) {
-    int decimals = 3;
-    for (int64_t most = 10000000000; step_ps < most && decimals < 6; most /= 10) decimals++;
+    int decimals = 6;
+    for (int64_t most = 100000000; step_ps >= most && decimals; most *= 10) decimals--;
     return decimals;
 }
 

@@ -14,12 +14,12 @@
 
 // --- the table
 
-enum { GPUS = 6, BATCH = 7, STEP = 10, RATE = 9, UTILISATION = 6, MEMORY_WIDTH = 7, NOTE = 14 };
+enum { GPUS = 6, BATCH = 7, STEP = 10, RATE = 9, UTILISATION = 6, MEMORY_WIDTH = 7, NOTE = 16 };
 enum { GAP = 2 };
 
 // Columns that there is room for; devices are left out where a key has them.
 typedef struct {
-    bool gpus, batch, utilisation, memory;
+    bool gpus, batch, utilisation, memory, note;
 } Shown;
 
 static int keys_width(const Grid *g) {
@@ -45,13 +45,14 @@ static bool batch_changes(const Grid *g) {
 }
 
 static Shown choose_columns(const Grid *g) {
-    Shown shown = {!has_key(g, "gpus"), batch_changes(g), true, true};
+    Shown shown = {!has_key(g, "gpus"), batch_changes(g), true, true, true};
     int left = g->width - keys_width(g) - STEP - GAP - RATE - GAP - NOTE;
     left -= MEMORY_WIDTH + GAP + (shown.gpus ? GPUS + GAP : 0) + UTILISATION + GAP;
     left -= shown.batch ? BATCH + GAP : 0;
     if (left < 0) left += (shown.utilisation = false, UTILISATION + GAP);
     if (left < 0 && shown.gpus) left += (shown.gpus = false, GPUS + GAP);
-    if (left < 0) shown.memory = false;
+    if (left < 0) left += (shown.memory = false, MEMORY_WIDTH + GAP);
+    if (left < 0) shown.note = false;
     return shown;
 }
 
@@ -77,9 +78,9 @@ static int largest_part(const Point *p) {
     return most;
 }
 
-static void print_note(const Point *p) {
+static void print_note(const Point *p, bool shown) {
     const Sweep names = {.rows = &(Prediction){.launch_ms = 1}};
-    int part = largest_part(p);
+    int part = shown ? largest_part(p) : NONE;
     if (!point_fits(p))
         fputs("DOES NOT FIT", stdout);
     else if (part != NONE)
@@ -96,7 +97,7 @@ static void print_done(const Grid *g, const Point *p) {
            rate);
     if (shown.utilisation) printf("%*.1f%%  ", UTILISATION - 1, 100 * p->mfu);
     if (shown.memory) printf("%*s  ", MEMORY_WIDTH, units_print_size(memory, p->memory_bytes));
-    print_note(p);
+    print_note(p, shown.note);
     putchar('\n');
 }
 
@@ -178,7 +179,7 @@ void grid_print_heads(const Grid *g) {
     printf("%*s  %*s  ", STEP, "step ms", RATE, g->tokens ? "tokens/s" : "samples/s");
     if (shown.utilisation) printf("%*s  ", UTILISATION, "MFU");
     if (shown.memory) printf("%*s  ", MEMORY_WIDTH, "memory");
-    puts("most beside work");
+    puts(shown.note ? "most beside work" : "");
 }
 
 void grid_print_row(const Grid *g, int i) {

@@ -114,15 +114,16 @@ Status sweep_print_operations(const Sweep *s, Arena *a) {
     const Report *r = &s->rows[s->count - 1].report;
     const TableColumn columns[] = {
         {"operation", false}, {"phase", false}, {"starts ms", true}, {"ms", true}, {"waits", true}};
+    const int d = r->step_ms.median < 1000 ? 4 : 3;
     Table table;
     table_init(&table, a, columns, 5);
     for (int i = 0; i < r->operation_count; i++) {
         const OperationTimes *o = &r->operations[i];
         table_cell(&table, "%.*s", OPERATIONS_WIDTH, o->name);
         table_cell(&table, "%s", o->phase);
-        table_cell(&table, "%.4f", o->start_ms);
-        table_cell(&table, "%.4f", o->duration_ms.median);
-        table_cell(&table, "%.4f", o->wait_ms);
+        table_cell(&table, "%.*f", d, o->start_ms);
+        table_cell(&table, "%.*f", d, o->duration_ms.median);
+        table_cell(&table, "%.*f", d, o->wait_ms);
     }
     printf("\na step of %d rank%s, operation by operation\n", r->run.ranks,
            r->run.ranks == 1 ? "" : "s");

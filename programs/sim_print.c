@@ -3,7 +3,9 @@
 #include "programs/sim_print.h"
 
 #include "core/base/table.h"
+#include "core/cli/terminal.h"
 #include "programs/sim_sweep.h"
+#include "programs/sweep_phrases.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,13 +60,16 @@ static void print_left_out(const Prediction *p, const Recording *r) {
 
 void print_replay(const Prediction *p, const Recording *r) {
     const RunInfo *run = &r->traces[0].run;
-    printf("replay of %s on %d rank%s, batch %lld, seed %lld  ", run->model, r->ranks,
-           r->ranks == 1 ? "" : "s", (long long)run->batch, (long long)run->seed);
+    const char *several = r->steps == 1 ? "" : "s";
+    SweepPhrases title = {terminal_width(stdout), 0};
+    sweep_phrase(&title, "replay of %s on %d rank%s, batch %lld, seed %lld", run->model, r->ranks,
+                 r->ranks == 1 ? "" : "s", (long long)run->batch, (long long)run->seed);
     if (p->drawn)
-        printf("[%d drawn from %d step%s]\n", p->report.steps - p->report.warm_up_steps, r->steps,
-               r->steps == 1 ? "" : "s");
+        sweep_phrase(&title, "[%d drawn from %d step%s]", p->report.steps - p->report.warm_up_steps,
+                     r->steps, several);
     else
-        printf("[simulated from %d step%s]\n", r->steps, r->steps == 1 ? "" : "s");
+        sweep_phrase(&title, "[simulated from %d step%s]", r->steps, several);
+    putchar('\n');
     print_left_out(p, r);
     print_draws(p);
     printf("  step       %8.3f ms simulated  %8.3f ms recorded (median)  %+.2f %%\n", p->step_ms,

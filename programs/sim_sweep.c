@@ -366,12 +366,13 @@ static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
     const Noise *n = &s->setting->noise;
     const StepDraws *draws = s->setting->draws;
+    const int d = sweep_decimals(s);
     if (n->variation || draws)
-        printf("steps, last row: mean %.4f ms, median %.4f, 8 of 10 from %.4f to %.4f; %d steps\n"
-               "  p5 %.4f, p95 %.4f, p99 %.4f\n",
-               r->step_ms.mean, r->step_ms.median, r->step_ms.p10, r->step_ms.p90,
-               r->steps - r->warm_up_steps, r->step_tails_ms.p5, r->step_tails_ms.p95,
-               r->step_tails_ms.p99);
+        printf("%d steps, last row: mean %.*f ms, median %.*f\n"
+               "  8 of 10 from %.*f to %.*f; p5 %.*f, p95 %.*f, p99 %.*f\n",
+               r->steps - r->warm_up_steps, d, r->step_ms.mean, d, r->step_ms.median, d,
+               r->step_ms.p10, d, r->step_ms.p90, d, r->step_tails_ms.p5, d, r->step_tails_ms.p95,
+               d, r->step_tails_ms.p99);
     if (n->variation)
         printf("  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
                n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);

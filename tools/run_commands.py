@@ -8,7 +8,8 @@ steps. The others must be among those that something else runs (ELSEWHERE). Spea
 
 ```console blocks show a command after "$ " and what it prints. `sim` must print exactly that; with
 --update, documents get what it prints now. Times and losses of `train` are the machine's: its first
-line must agree but for numbers, and lines that are indented by two columns in their first word.
+line must agree but for numbers, and lines that are indented by two columns in their first word. No
+line that goes to standard output is wider than 80 columns.
 """
 import os
 import pathlib
@@ -24,6 +25,7 @@ ELSEWHERE = {
     './quickstart test': '.ci/run',
 }
 STEPS = 5
+COLUMNS = 80
 
 
 def commands(root):
@@ -86,6 +88,16 @@ def difference(command, shown, printed):
     return None
 
 
+def too_wide(command, printed):
+    """A line that does not fit a terminal of 80 columns, or None. A word that cannot be broken, a
+    path or an address, may be as long as it is, and so is text that a network wrote."""
+    for line in printed.splitlines():
+        if len(line) > COLUMNS and '--generate' not in command and \
+                max(map(len, line.split())) <= COLUMNS // 2:
+            return f'a line of {len(line)} columns: {line}'
+    return None
+
+
 def run(command, directory, shown=None):
     """What is wrong with it, or None; and what it printed."""
     if command in ELSEWHERE:
@@ -98,6 +110,7 @@ def run(command, directory, shown=None):
     except subprocess.TimeoutExpired:
         return 'not done within 60 s', ''
     why = f'status {done.returncode}\n{done.stderr}' if done.returncode else None
+    why = why or too_wide(command, done.stdout)
     if not why and shown is not None:
         why = difference(command, shown, done.stdout)
     return why, done.stdout

@@ -79,7 +79,7 @@ START_TEST(a_measured_table_is_set_beside_it) {
                                  "sim --collective all_reduce --compare t"),
                      0);
     expect(&c, "all_reduce on 2 devices of dgx-a100, 1 node");
-    expect(&c, "27.80     0.00      55.60     0.00   -50.0%\n");
+    expect(&c, "27.80    0.00      55.60    0.00  -50.0%\n");
     expect(&c, "1 row: mean error 50.0 %, at most -50.0 % at 8B\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce "

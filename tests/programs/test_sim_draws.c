@@ -44,10 +44,10 @@ START_TEST(predictions_vary_as_recorded_steps_did) {
                                         "--steps 30 --seed 1 | cmp a - && grep jitter r.json && "
                                         "sim --trace run --ranks 2 --jitter recorded"),
                      0);
-    expect(&c, "; 30 steps\n");
+    expect(&c, "\n30 steps, last row: mean ");
     expect(&c, "with operations that vary as in recorded steps, each rank by itself; seed 1\n");
     expect(&c, "\"jitter\": \"apart\"");
-    expect(&c, "; 11 steps\n");
+    expect(&c, "\n11 steps, last row: mean ");
     expect(&c, "with operations that vary as in recorded steps, all ranks alike; seed 1\n");
     command_finish(&c);
 }

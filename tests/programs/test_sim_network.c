@@ -141,13 +141,14 @@ START_TEST(jitter_and_stragglers_are_told) {
     ck_assert_int_eq(command_run(&again, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
     ck_assert_str_eq(c.out, again.out);
     expect(&c, "8 of 10 from ");
-    expect(&c, "; 64 steps\n  p5 0.");
+    expect(&c, "\n64 steps, last row: mean 0.");
+    expect(&c, "; p5 0.");
     expect(&c, "\n  with computations that vary by 10 % (--jitter), from seed 1");
     expect(&c, "simulated: all 8 devices: computations jitter, each by itself");
     command_finish(&c);
     command_finish(&again);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --jitter 0.1 --steps 20"), 0);
-    expect(&c, "; 20 steps\n");
+    expect(&c, "\n20 steps, last row: mean ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --straggler 3=1.5 -v"), 0);
     expect(&c, "rank 3 computes 1.5 times as long (--straggler)");

@@ -280,6 +280,20 @@ def what_documents_show_is_printed(root):
     assert text.count(f'$ {sim}\n1 2\n\n  3\n$') == 1, text
 
 
+def commands_of_documents_fit_a_terminal(root):
+    fits, path = '12 ' * 26 + '12', 'x' * 41 + ' ' + 'y ' * 25
+    for name, line, wide in (('fits', fits, False), ('wide', fits + '3', True),
+                             ('path', path, False)):
+        assert (run_commands.too_wide(name, f'a\n{line}\n') is not None) == wide, name
+    assert run_commands.too_wide('build/train --generate 9', fits + '3') is None
+    tree(root, {'A.md': '```sh\nbuild/wide\n```\n', 'b/wide': f'#!/bin/sh\necho {fits}3\n'})
+    (root / 'b/wide').chmod(0o755)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run_commands.main(root, root / 'b')
+    assert '# a line of 81 columns: 12' in out.getvalue(), out.getvalue()
+
+
 def training_in_documents_is_cut_short(root):
     assert run_commands.shortened('build/train --epochs 5 --ranks 2') == \
         'build/train --steps 5 --ranks 2'
@@ -310,7 +324,8 @@ TESTS = [an_include_against_the_layers_is_named, headers_of_others_are_for_their
          tables_do_not_make_a_function_long, a_comment_whose_last_word_stands_alone_is_refused,
          a_symbol_without_its_noun_is_named, documents_that_show_what_is_not_there_are_named,
          citations_and_names_that_lead_nowhere_are_named, commands_of_documents_are_run,
-         what_documents_show_is_printed, training_in_documents_is_cut_short,
+         what_documents_show_is_printed, commands_of_documents_fit_a_terminal,
+         training_in_documents_is_cut_short,
          single_tests_are_counted, messages_without_a_reason_are_named,
          without_the_base_commits_are_skipped, a_commit_is_described_or_left_out]
 
