@@ -20,6 +20,7 @@ static const Lesson *const LESSONS[] = {
     &message_lesson,
     &all_reduce_lesson,
     &data_parallel_lesson,
+    &scaling_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
     &pipeline_lesson,

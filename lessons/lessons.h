@@ -14,6 +14,7 @@ extern const Lesson device_lesson;
 extern const Lesson message_lesson;
 extern const Lesson all_reduce_lesson;
 extern const Lesson data_parallel_lesson;
+extern const Lesson scaling_lesson;
 extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
