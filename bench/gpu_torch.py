@@ -204,8 +204,9 @@ def measure_step(b, t, batch, mode, row):
 def step(b, until, table=STEPS):
     torch.backends.cudnn.benchmark = True
     if b.o.fast:
-        table = [('net', 'f32', (8,), 'eager'), ('net', 'bf16', (8,), 'eager'),
-                 (models.SMALL, 'bf16', (2,), 'eager'), (models.SMALL, 'autocast', (2,), 'eager')]
+        ways = ('compile',) if table is COMPILED else ('eager',)
+        table = [(name, dtype, (2,), way) for way in ways for name, dtype in (
+            ('net', 'f32'), ('net', 'bf16'), (models.SMALL, 'bf16'), (models.SMALL, 'autocast'))]
     if b.o.steps:
         table = [row for row in table if row[0] in b.o.steps.split(',')]
     for name, dtype, batches, modes in b.rows('step', table, until):
