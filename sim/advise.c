@@ -2,8 +2,9 @@
 // Read advise_find() at the end: list, reject, estimate, simulate the best, then its neighbours.
 #include "sim/advise.h"
 
+#include "core/base/team.h"
 #include "parallel/strategy/pipeline_schedule.h"
-#include "sim/advise_estimate.h"
+#include "sim/advise_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,14 @@ typedef struct {
     Advice *out;
     const AdviseAsk *ask;
     EstimateModel model;
-    bool divides[ADVISE_VALUES][ADVISE_VALUES]
-                [ADVISE_VALUES];  // tensor, context, expert: the model
-    int first;                    // point of the round that is simulated
+    AdvisePiece *pieces;  // in the arena, as piece_of() has them
+    int first;            // point of the round that is simulated
 } Search;
+
+typedef struct {
+    Search *search;
+    uint32_t recomputes;
+} Planning;
 
 // --- candidates
 
@@ -121,40 +126,43 @@ static void note_why(Advice *v, AdviseFate fate, const char *why) {
     if (!*v->why[fate]) snprintf(v->why[fate], STATUS_TEXT, "%s", why);
 }
 
-// Can the model be divided so at all? Asked of as few ranks as that takes, before a pipeline.
-static Status probe(bool *divides, Advice *v, const JobSpec *job, int tensor, int context,
-                    int expert) {
-    JobSpec s = *job;
-    Arena a = {0};
-    Model m;
-    ProgramSet set = {0};
-    s.mesh = (Mesh){.tensor = tensor, .context = context, .data = expert > 1 ? expert : 1};
-    s.ranks = (int)mesh_ranks(&s.mesh);
-    s.batch = s.mesh.data;
-    s.shards = s.strategy.zero = 0;
-    s.micro_batches = 1;
-    s.strategy.experts = expert;
-    Status status = job_spec_check(&s);
-    if (status == OK) status = job_spec_model(&m, &a, &s);
-    if (status == OK) status = job_spec_programs(&set, &s, &m);
-    program_set_finish(&set);
-    arena_finish(&a);
-    *divides = status == OK;
-    if (status == OK || status == ERR_MEMORY) return status;
-    note_why(v, ADVISE_MODEL, status_message());
+// --- ways to cut the model
+
+// With experts that ranks along context share, or without.
+static AdvisePiece *piece_of(const Search *search, const AdviseCandidate *c, const JobSpec *s) {
+    Mesh mesh;
+    const int *counts = search->out->space.counts;
+    int i = c->at[ADVISE_TENSOR] * counts[ADVISE_CONTEXT] + c->at[ADVISE_CONTEXT];
+    bool wide = job_spec_mesh(&mesh, s) == OK && mesh.wide_experts;
+    return &search->pieces[2 * (i * counts[ADVISE_EXPERT] + c->at[ADVISE_EXPERT]) + wide];
+}
+
+// In the order of piece_of().
+static Status plan_piece(void *context, int i) {
+    const Planning *p = context;
+    const AdviseSpace *s = &p->search->out->space;
+    int experts = s->counts[ADVISE_EXPERT], contexts = s->counts[ADVISE_CONTEXT], at = i / 2;
+    const AdviseCut cut = {.tensor = s->values[ADVISE_TENSOR][at / experts / contexts],
+                           .context = s->values[ADVISE_CONTEXT][at / experts % contexts],
+                           .experts = s->values[ADVISE_EXPERT][at % experts],
+                           .wide = i % 2};
+    AdvisePiece *piece = &p->search->pieces[i];
+    return piece->wanted ? advise_piece_plan(piece, p->search->ask->job, &cut, p->recomputes) : OK;
+}
+
+static Status plan_pieces(Search *search, int count) {
+    const AdviseSpace *s = &search->out->space;
+    Planning planning = {.search = search};
+    for (int r = 0; r < s->counts[ADVISE_RECOMPUTE]; r++)
+        planning.recomputes |= UINT32_C(1) << s->values[ADVISE_RECOMPUTE][r];
+    TRY(team_each(count, plan_piece, &planning));
+    for (int i = 0; i < count; i++)
+        if (search->pieces[i].wanted && !search->pieces[i].divides)
+            note_why(search->out, ADVISE_MODEL, search->pieces[i].why);
     return OK;
 }
 
-static Status probe_all(Search *search) {
-    const AdviseSpace *s = &search->out->space;
-    for (int t = 0; t < s->counts[ADVISE_TENSOR]; t++)
-        for (int c = 0; c < s->counts[ADVISE_CONTEXT]; c++)
-            for (int e = 0; e < s->counts[ADVISE_EXPERT]; e++)
-                TRY(probe(&search->divides[t][c][e], search->out, &search->ask->job->spec,
-                          s->values[ADVISE_TENSOR][t], s->values[ADVISE_CONTEXT][c],
-                          s->values[ADVISE_EXPERT][e]));
-    return OK;
-}
+// --- what becomes of a candidate
 
 // The same job as another candidate: options that have no effect are at their first value.
 static bool is_twin(const JobSpec *s, const AdviseCandidate *c) {
@@ -174,18 +182,23 @@ static AdviseFate check_divisions(const JobSpec *s) {
 }
 
 static void judge(Search *search, AdviseCandidate *c, const JobSpec *s) {
-    Advice *v = search->out;
     c->point = NONE;
     c->fate = (uint8_t)check_divisions(s);
-    if (c->fate == ADVISE_REFUSED) note_why(v, ADVISE_REFUSED, status_message());
-    if (c->fate != ADVISE_OPEN) return;
-    const uint8_t *at = c->at;
-    if (!search->divides[at[ADVISE_TENSOR]][at[ADVISE_CONTEXT]][at[ADVISE_EXPERT]])
+    if (c->fate == ADVISE_REFUSED) note_why(search->out, ADVISE_REFUSED, status_message());
+    if (c->fate == ADVISE_OPEN) piece_of(search, c, s)->wanted = true;
+}
+
+static void estimate(Search *search, AdviseCandidate *c, const JobSpec *s) {
+    const AdvisePiece *piece = piece_of(search, c, s);
+    if (!piece->divides) {
         c->fate = ADVISE_MODEL;
-    if (c->fate != ADVISE_OPEN) return;
+        return;
+    }
     c->least_bytes = (int64_t)estimate_model_least_bytes(&search->model, s);
+    c->likely_bytes = advise_piece_bytes(piece, &search->model, s);
     c->estimate_ms = estimate_model_step_ms(&search->model, s);
-    if (v->memory_bytes && c->least_bytes > v->memory_bytes) c->fate = ADVISE_LEAST;
+    if (search->out->memory_bytes && c->least_bytes > search->out->memory_bytes)
+        c->fate = ADVISE_LEAST;
 }
 
 // The next combination; false: it was the last.
@@ -199,21 +212,30 @@ static bool advance(uint8_t at[ADVISE_OPTIONS], const AdviseSpace *s) {
 
 static Status list(Search *search, Arena *a) {
     Advice *v = search->out;
+    const int *counts = v->space.counts;
     int64_t all = 1;
     AdviseCandidate next = {0};
+    JobSpec s;
     add_own(&v->space, &search->ask->job->spec);
     add_choices(&v->space, search);
-    TRY(probe_all(search));
-    for (int o = 0; o < ADVISE_OPTIONS; o++) all *= v->space.counts[o];
+    int pieces = 2 * counts[ADVISE_TENSOR] * counts[ADVISE_CONTEXT] * counts[ADVISE_EXPERT];
+    for (int o = 0; o < ADVISE_OPTIONS; o++) all *= counts[o];
     v->candidates = ARENA_NEW(a, AdviseCandidate, all);
-    if (!v->candidates) FAIL(ERR_MEMORY, "out of memory for %lld candidates", (long long)all);
+    search->pieces = ARENA_NEW(a, AdvisePiece, pieces);
+    if (!v->candidates || !search->pieces)
+        FAIL(ERR_MEMORY, "out of memory for %lld candidates", (long long)all);
     do {
-        JobSpec s;
         v->candidates[v->count] = next;
         advise_job(&s, v, v->count);
         if (job_spec_model_ranks(&s) > s.ranks || is_twin(&s, &next)) continue;
         judge(search, &v->candidates[v->count++], &s);
     } while (advance(next.at, &v->space));
+    TRY(plan_pieces(search, pieces));
+    for (int c = 0; c < v->count; c++) {
+        if (v->candidates[c].fate != ADVISE_OPEN) continue;
+        advise_job(&s, v, c);
+        estimate(search, &v->candidates[c], &s);
+    }
     return OK;
 }
 
@@ -248,10 +270,31 @@ static bool fits(const Advice *v, const Point *p) {
     return !v->memory_bytes || p->memory_bytes <= v->memory_bytes;
 }
 
+static bool same_value(const AdviseCandidate *a, const AdviseCandidate *b, AdviseOption option) {
+    return a->at[option] == b->at[option];
+}
+
+static bool is_pipeline(const Advice *v, const AdviseCandidate *c) {
+    return v->space.values[ADVISE_PIPE][c->at[ADVISE_PIPE]] > 1;
+}
+
+// One took so many times what was expected: others that are cut and scheduled alike will, too.
+static void learn_memory(Advice *v, const AdviseCandidate *of, double times) {
+    if (!(times > 1)) return;
+    for (int i = 0; i < v->count; i++) {
+        AdviseCandidate *c = &v->candidates[i];
+        if (c->fate == ADVISE_OPEN && same_value(c, of, ADVISE_TENSOR) &&
+            same_value(c, of, ADVISE_CONTEXT) && same_value(c, of, ADVISE_EXPERT) &&
+            same_value(c, of, ADVISE_SCHEDULE) && is_pipeline(v, c) == is_pipeline(v, of))
+            c->likely_bytes *= times;
+    }
+}
+
 static void take_point(Advice *v, int i) {
     AdviseCandidate *c = &v->candidates[v->of_point[i]];
     const Point *p = &v->points[i];
     c->point = i;
+    if (p->state != POINT_REFUSED) learn_memory(v, c, (double)p->memory_bytes / c->likely_bytes);
     c->fate = p->state == POINT_REFUSED ? ADVISE_MODEL
               : fits(v, p)              ? ADVISE_SIMULATED
                                         : ADVISE_MEMORY;
@@ -280,14 +323,18 @@ static Status simulate(Search *search, int count) {
 
 // --- which
 
-static int same_mesh(const Advice *v, int first, int count, int candidate) {
+// Are enough of its mesh chosen, or one that is estimated to be as fast?
+static bool is_crowded(const Advice *v, int first, int count, int candidate) {
+    const AdviseCandidate *c = &v->candidates[candidate];
     int same = 0;
     for (int i = first; i < first + count; i++) {
-        const uint8_t *a = v->candidates[v->of_point[i]].at, *b = v->candidates[candidate].at;
-        same += a[ADVISE_TENSOR] == b[ADVISE_TENSOR] && a[ADVISE_CONTEXT] == b[ADVISE_CONTEXT] &&
-                a[ADVISE_PIPE] == b[ADVISE_PIPE] && a[ADVISE_EXPERT] == b[ADVISE_EXPERT];
+        const AdviseCandidate *other = &v->candidates[v->of_point[i]];
+        if (!same_value(c, other, ADVISE_TENSOR) || !same_value(c, other, ADVISE_CONTEXT) ||
+            !same_value(c, other, ADVISE_PIPE) || !same_value(c, other, ADVISE_EXPERT))
+            continue;
+        if (++same == OF_A_MESH || other->estimate_ms == c->estimate_ms) return true;
     }
-    return same;
+    return false;
 }
 
 static bool is_chosen(const Advice *v, int first, int count, int candidate) {
@@ -296,15 +343,27 @@ static bool is_chosen(const Advice *v, int first, int count, int candidate) {
     return false;
 }
 
-// The open candidate with the shortest estimate, the first of equal ones, of all whose mesh is not
-// chosen often enough.
+static bool may_fit(const Advice *v, const AdviseCandidate *c) {
+    return !v->memory_bytes || c->likely_bytes <= (double)v->memory_bytes;
+}
+
+// Is it more promising? What may fit is, and of that what is estimated to be faster; of the rest
+// what needs less memory.
+static bool is_before(const Advice *v, const AdviseCandidate *c, const AdviseCandidate *than) {
+    bool fit = may_fit(v, c);
+    if (fit != may_fit(v, than)) return fit;
+    return fit ? c->estimate_ms < than->estimate_ms : c->likely_bytes < than->likely_bytes;
+}
+
+// The most promising open candidate, the first of equal ones.
 static int next_best(const Advice *v, int first, int count) {
     int best = NONE;
     for (int c = 0; c < v->count; c++) {
-        if (v->candidates[c].fate != ADVISE_OPEN || is_chosen(v, first, count, c)) continue;
-        if (best != NONE && v->candidates[best].estimate_ms <= v->candidates[c].estimate_ms)
-            continue;
-        if (same_mesh(v, first, count, c) < OF_A_MESH) best = c;
+        const AdviseCandidate *next = &v->candidates[c];
+        if (next->fate != ADVISE_OPEN || is_chosen(v, first, count, c)) continue;
+        if (next->at[ADVISE_BUCKET]) continue;  // of which no estimate knows
+        if (best != NONE && !is_before(v, next, &v->candidates[best])) continue;
+        if (!is_crowded(v, first, count, c)) best = c;
     }
     return best;
 }
@@ -342,6 +401,14 @@ static int choose_neighbours(Advice *v, int most) {
     return count;
 }
 
+static int count_fitting(const Advice *v) {
+    int count = 0;
+    for (int i = 0; i < v->simulated; i++)
+        count += v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED;
+    return count;
+}
+
+// Two rounds of estimated candidates do, unless memory is so scarce that few of them fit.
 static Status search_all(Search *search, int most) {
     Advice *v = search->out;
     int improved = NONE;  // the best when its neighbours were simulated
@@ -351,7 +418,7 @@ static Status search_all(Search *search, int most) {
         if (around) {
             improved = v->best;
             count = choose_neighbours(v, left);
-        } else if (v->best == NONE || estimated < 2) {
+        } else if (estimated < 2 || count_fitting(v) < FIRST) {
             count = choose_estimated(v, (int)least(left, FIRST));
             estimated++;
             if (!count) return OK;

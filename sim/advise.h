@@ -3,10 +3,11 @@
 // micro-batches, recomputation and bucket size, with the global batch as it is.
 //
 // All combinations are listed. Those that do not divide, and those whose weights and states cannot
-// fit by the closed form, are rejected at once; the others get an estimate of their step. Then
-// simulating begins: the job as it is and the best estimates, of each mesh a few, and after them
-// what differs from the best one by one option, until none of these is better or enough are
-// simulated. An estimate decides what is simulated, never which is better.
+// fit by the closed form, are rejected at once; the others get estimates of their step and of their
+// memory. Then simulating begins: the job as it is and the fastest of those that are likely to fit,
+// of each mesh a few, and after them what differs from the best one by one option, until none of
+// these is better or enough are simulated. Where one takes more memory than was expected, so is
+// expected of others like it. An estimate decides what is simulated, never which is better.
 #ifndef SIM_ADVISE_H
 #define SIM_ADVISE_H
 
@@ -51,7 +52,7 @@ typedef struct {
     uint8_t fate;                // an AdviseFate
     int point;                   // that was simulated, or NONE
     int64_t least_bytes;         // of weights and states on a device
-    double estimate_ms;
+    double estimate_ms, likely_bytes;  // about: of its step, and on the device that needs most
 } AdviseCandidate;
 
 typedef struct {

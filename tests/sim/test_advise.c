@@ -6,6 +6,7 @@
 #include "tests/support/testing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static Arena arena;
@@ -64,6 +65,67 @@ START_TEST(the_best_is_the_best_of_all) {
                       models[m], p->step_ms, best);
     }
     arena_finish(&arena);
+}
+END_TEST
+
+static int by_bytes(const void *left, const void *right) {
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+// Memory in which a twelfth of all candidates fit, each of them simulated here; *best: the shortest
+// step of those.
+static int64_t scarce_memory(const SimJob *base, double *best) {
+    enum { ALL = 4096 };
+    static int64_t bytes[ALL], sorted[ALL];
+    static double steps[ALL];
+    int count = 0;
+    for (int c = 0; c < advice.count; c++) {
+        SimJob job = *base;
+        Prediction p;
+        Arena a = {0};
+        advise_job(&job.spec, &advice, c);
+        if (predict_job(&p, &a, &job, &setting) == OK) {
+            ck_assert_int_lt(count, ALL);
+            bytes[count] = sorted[count] = p.memory_bytes;
+            steps[count++] = p.step_ms;
+        }
+        arena_finish(&a);
+    }
+    qsort(sorted, (size_t)count, sizeof *sorted, by_bytes);
+    int64_t memory = sorted[count / 12];
+    *best = HUGE_VAL;
+    for (int i = 0; i < count; i++)
+        if (bytes[i] <= memory) *best = fmin(*best, steps[i]);
+    return memory;
+}
+
+// 4 devices, but hundreds of candidates each, of which few fit and few are simulated.
+START_TEST(what_fits_scarce_memory_is_found) {
+    static const struct {
+        const char *model;
+        bool fixed[ADVISE_OPTIONS];
+    } cases[] = {
+        {"gpt:layers=4,hidden=256,heads=4", {[ADVISE_CONTEXT] = true, [ADVISE_BUCKET] = true}},
+        {"llama-3-8b:layers=2,hidden=256,heads=8,seq=64",
+         {[ADVISE_SCHEDULE] = true, [ADVISE_BUCKET] = true}},
+        {"mixtral:layers=2",
+         {[ADVISE_CONTEXT] = true, [ADVISE_SCHEDULE] = true, [ADVISE_BUCKET] = true}},
+        {"mlp:hidden=2048", {[ADVISE_BUCKET] = true}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double best;
+        set_up();
+        SimJob job = job_of(cases[i].model, 4, 16);
+        job.spec.optimizer.kind = OPTIMIZER_ADAMW;
+        find(&job, cases[i].fixed, 1, 1);
+        machine.device.memory_bytes = scarce_memory(&job, &best);
+        find(&job, cases[i].fixed, 1, 0);
+        ck_assert_msg(advice.best != NONE, "%s: none of %d fits", cases[i].model, advice.simulated);
+        double step = advice.points[advice.candidates[advice.best].point].step_ms;
+        ck_assert_msg(step <= 1.1 * best, "%s: %.9g ms, but one that fits takes %.9g ms",
+                      cases[i].model, step, best);
+        arena_finish(&arena);
+    }
 }
 END_TEST
 
@@ -245,8 +307,8 @@ START_TEST(the_job_as_it_is_is_simulated_first) {
 }
 END_TEST
 
-SUITE("advise", the_best_is_the_best_of_all, what_does_not_fit_is_not_advised,
-      each_combination_has_one_fate_and_fixed_options_stay,
+SUITE("advise", the_best_is_the_best_of_all, what_fits_scarce_memory_is_found,
+      what_does_not_fit_is_not_advised, each_combination_has_one_fate_and_fixed_options_stay,
       what_the_model_cannot_be_divided_by_is_not_simulated, threads_change_nothing,
       the_closed_form_is_no_more_than_the_plan,
       plans_over_nodes_are_estimated_in_the_order_of_their_steps,
