@@ -15,6 +15,7 @@ static const Lesson *const LESSONS[] = {
     &neuron_lesson,
     &softmax_lesson,
     &backprop_lesson,
+    &descent_lesson,
     &minibatch_lesson,
     &device_lesson,
     &message_lesson,

@@ -9,6 +9,7 @@ extern const Lesson article_lesson;
 extern const Lesson neuron_lesson;
 extern const Lesson softmax_lesson;
 extern const Lesson backprop_lesson;
+extern const Lesson descent_lesson;
 extern const Lesson minibatch_lesson;
 extern const Lesson device_lesson;
 extern const Lesson message_lesson;

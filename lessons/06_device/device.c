@@ -429,10 +429,11 @@ static void explain_memory(Page *p, const void *state) {
         scene_bars(d, p->arena, PAGE_COLUMNS - 8, &(SceneBars){bars, CLASS_OPTIONS, "%.1f kB", 0});
         page_draw(p, d);
     }
-    page_say(p,
-             _("As the plan lays it out (measured). Parameters and Adam's two averages stay from "
-               "step to step; gradients and activations only from their first use to their "
-               "last, and take turns in the same memory."));
+    page_say(
+        p,
+        _("As the plan lays it out, counted in bytes. Parameters and Adam's two averages stay from "
+          "step to step; gradients and activations only from their first use to their "
+          "last, and take turns in the same memory."));
     if (x->rows < EVALUATION_ROWS)
         page_say(p,
                  _("The activations of the step itself are about %s (theory); those in the ledger "
@@ -482,7 +483,7 @@ static const LessonStep STEPS[] = {
 const Lesson device_lesson = {
     .number = 6,
     .name = "device",
-    .title = N_("Where time and memory go on one device"),
+    .title = N_("Time and memory on one device"),
     .objective = N_("Flops, bytes and memory of a step, before it runs; and what bounds it."),
     .minutes = 12,
     .state_size = sizeof(Roofline),
