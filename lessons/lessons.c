@@ -29,6 +29,7 @@ static const Lesson *const LESSONS[] = {
     &bottleneck_lesson,
     &failures_lesson,
     &data_parallel_ddp_lesson,
+    &which_strategy_lesson,
 };
 // clang-format on
 
