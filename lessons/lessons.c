@@ -30,6 +30,7 @@ static const Lesson *const LESSONS[] = {
     &failures_lesson,
     &data_parallel_ddp_lesson,
     &which_strategy_lesson,
+    &accumulation_lesson,
 };
 // clang-format on
 
