@@ -31,6 +31,7 @@ static const Lesson *const LESSONS[] = {
     &data_parallel_ddp_lesson,
     &which_strategy_lesson,
     &accumulation_lesson,
+    &mixed_precision_lesson,
 };
 // clang-format on
 
