@@ -282,12 +282,12 @@ static const OptionDetail details[] = {
      .text = "One line of JSON for each number of ranks, with a hash of everything it depends on; "
              "of --gpus only when this option is given. docs/formats.md, \"Predictions\"."},
     {.topic = "plot",
-     .text = "throughput, efficiency, scaling, laws (of two numbers of ranks or more), breakdown, "
-             "of GPUs a roofline, and with --compare parity. With --sensitivity a tornado; with "
-             "--sweep sweep or layout, and memory, where runs of --compare with the same options "
-             "are measured beside simulated; with --advise layout; with --collective collective, "
-             "and residuals of --compare. gnuplot draws the pictures. docs/formats.md, "
-             "\"Figures\"."},
+     .text = "throughput, efficiency, scaling, laws (of three numbers of ranks or more), "
+             "breakdown, of GPUs a roofline, and with --compare parity. With "
+             "--sensitivity a tornado; with --sweep sweep or layout, and memory, where "
+             "runs of --compare with the same options are measured beside simulated; with "
+             "--advise layout; with --collective collective, and residuals of --compare. "
+             "gnuplot draws the pictures. docs/formats.md, \"Figures\"."},
 };
 
 static const OptionExample examples[] = {

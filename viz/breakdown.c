@@ -103,6 +103,7 @@ static void write_lists(Figure *f, const Breakdown *b) {
 }
 
 static void write_caption(Figure *f, const Breakdown *b) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     const Series *first = b->measured.count ? &b->measured : &b->simulated;
     const SizePoint *base = &first->points[0];
@@ -112,7 +113,7 @@ static void write_caption(Figure *f, const Breakdown *b) {
             b->measured.count ? " and steps" : "",
             b->measured.count && b->dropped ? " whose spans were kept" : "");
     caption_ranks(out, f->options, base->ranks);
-    fprintf(out, ", %.4g ms a step. ", base->total_ms);
+    fprintf(out, ", %s a step. ", caption_ms(ms, base->total_ms, 4));
     fprintf(out,
             "Rule: an instant of a %s belongs to the first that applies: compute (an operation has "
             "the processor); contended (%s); exposed comm (all members have arrived); bubble "

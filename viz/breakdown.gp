@@ -1,11 +1,15 @@
 # Where a step goes: stacked bars from zero, measured filled, simulated hatched beside it.
 HALF = 0.17
-bottom(n) = n == 1 ? 0 : (sum [k = 1:n - 1] column(3 + k))
+bottom(n) = n == 1 ? 0 : SCALE * (sum [k = 1:n - 1] column(3 + k))
 XLABEL = RANKS
-YLABEL = "mean time of a step (ms)"
+# In the unit that shows the tallest bar as 0.1 or more; numbers without an exponent.
+UNIT = TALLEST < 0.1 ? "us" : TALLEST < 10000 ? "ms" : "s"
+SCALE = TALLEST < 0.1 ? 1000.0 : TALLEST < 10000 ? 1.0 : 0.001
+number(x) = sprintf(x < 1000 ? "%.3g" : "%.0f", x)
+YLABEL = "mean time of a step (".UNIT.")"
 eval SHOW_NAMES
 set xrange [XMIN:XMAX]
-set yrange [0:TALLEST * 1.12]
+set yrange [0:SCALE * TALLEST * 1.12]
 set xtics scale 0
 eval "set xtics (".XTICS.")"
 unset key
@@ -50,6 +54,7 @@ do for [k = 1:|SERIES|] {
         lines = lines." for [i = 1:7]".data.box." fc rgb (i == 6 ? PALE : INK)".\
             " fs transparent pattern HATCH[i] border lc rgb INK,"
     }
-    lines = lines.data." using 3:11:(sprintf('%.3g', $11)) with labels offset 0, 0.6 font ',12'"
+    lines = lines.data." using 3:(SCALE * $11):(number(SCALE * $11)) with labels".\
+        " offset 0, 0.6 font ',12'"
 }
 eval lines

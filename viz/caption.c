@@ -3,6 +3,7 @@
 #include "core/base/printable.h"
 #include "viz/figures_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,4 +183,15 @@ json_t *series_size_facts(const Series *measured, const Series *simulated) {
 double figure_readable_scale(double most, const char **unit) {
     *unit = most >= 2e6 ? "million samples/s" : most >= 2e3 ? "thousand samples/s" : "samples/s";
     return most >= 2e6 ? 1e6 : most >= 2e3 ? 1e3 : 1;
+}
+
+const char *caption_ms(char out[CAPTION_MS], double ms, int digits) {
+    int before = ms > 0 ? 1 + (int)floor(log10(ms)) : 1;  // digits before the point; less 0: zeros
+    char number[CAPTION_MS - 8];
+    snprintf(number, sizeof number, "%.*f", before < digits ? digits - before : 0, ms);
+    size_t length = strlen(number);
+    while (strchr(number, '.') && number[length - 1] == '0') number[--length] = 0;
+    if (number[length - 1] == '.') number[--length] = 0;
+    snprintf(out, CAPTION_MS, "%s ms", number);
+    return out;
 }

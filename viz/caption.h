@@ -11,4 +11,8 @@ void caption_machine(FILE *out, const Report *run);  // "AMD EPYC, 2 cores"
 const char *caption_rank(const FigureOptions *o);    // "rank" or "GPU", to which an s is added
 void caption_ranks(FILE *out, const FigureOptions *o, int count);  // "1 rank", "8 GPUs"
 
+// "0.358 ms", "549200 ms": so many digits or those before the point, never an exponent.
+enum { CAPTION_MS = 48 };
+const char *caption_ms(char out[CAPTION_MS], double ms, int digits);
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The laws of scaling (viz/law.h) through throughputs of several numbers of ranks: measured ones
-// where there are two sizes of them, else simulated ones. Read write_figure().
+// where there are three sizes of them, else simulated ones. Read write_figure().
 #include "viz/figures_internal.h"
 #include "viz/law.h"
 
@@ -8,6 +8,9 @@
 
 // Curves go so many times as far as the data, and that is said.
 enum { FARTHEST = 4, CURVE_POINTS = 120 };
+
+// Two sizes are met by any law of two parameters, whatever it says of a third.
+enum { LEAST_SIZES = 3 };
 
 typedef struct {
     Series series;
@@ -38,10 +41,10 @@ static Status take_values(Laws *l, Arena *a, const ReportList *list) {
 static Status gather(Laws *l, Arena *a, const FigureOptions *o, FigureNotes *notes) {
     *l = (Laws){.measured = true};
     TRY(series_make(&l->series, a, &o->measured, notes));
-    l->measured = l->series.count >= 2;
+    l->measured = l->series.count >= LEAST_SIZES;
     if (!l->measured) TRY(series_make(&l->series, a, &o->simulated, notes));
     TRY(take_values(l, a, l->measured ? &o->measured : &o->simulated));
-    for (int k = 0; k < LAWS && l->sizes >= 2; k++) {
+    for (int k = 0; k < LAWS && l->sizes >= LEAST_SIZES; k++) {
         Status s = law_fit(&l->laws[k], (LawKind)k, l->ranks, l->rates, l->count);
         l->fitted[k] = s == OK;
         if (s != OK && s != ERR_USAGE) return s;
@@ -201,7 +204,7 @@ Status figures_laws(const FigureOptions *o, FigureNotes *notes) {
     Arena a = {0};
     Laws l;
     Status s = o->directory ? gather(&l, &a, o, notes) : OK;
-    if (s == OK && o->directory && l.sizes >= 2)
+    if (s == OK && o->directory && l.sizes >= LEAST_SIZES)
         s = figure_make(o, notes,
                         &(FigureForm){.name = "laws",
                                       .width = 1080,
@@ -211,7 +214,8 @@ Status figures_laws(const FigureOptions *o, FigureNotes *notes) {
                                       .data = &l,
                                       .parts = parts});
     else if (s == OK && o->directory)
-        figure_note(notes, "laws are not drawn: they need two world sizes");
+        figure_note(notes, "laws are not drawn: they need three world sizes, and there %s %d",
+                    l.sizes == 1 ? "is" : "are", l.sizes);
     arena_finish(&a);
     return s;
 }

@@ -24,7 +24,7 @@ number(x) = sprintf(x < 1000 ? "%.4g" : "%.0f", x)
 set palette defined (0 "#003A5D", 1 "#0072B2", 2 "#7FB8DA", 3 "#DCEBF5")
 set logscale cb
 set cbrange [LEAST:(MOST > LEAST ? MOST : LEAST * 1.01)]
-set cblabel "ms" rotate by 0
+if (!DUMB) { set label 94 "ms" at screen 1 - 96.0 / WIDTH, screen TOP + 12.0 / HEIGHT center }
 MIDDLE = sqrt(LEAST * MOST)
 set cbtics (number(LEAST) LEAST, number(MIDDLE) MIDDLE, number(MOST) MOST)
 set colorbox user origin screen 1 - 104.0 / WIDTH, screen BOTTOM \
@@ -61,7 +61,10 @@ if (HAS_OPEN[1]) {
         " with boxxyerror fc rgb '#FFFFFF' fs solid border lc rgb PALE".\
         ", DATA index 'OPEN' using 1:2:('slower') with labels font ',12' tc rgb GREY"
 }
-if (MOST <= LEAST) { unset colorbox }
+if (MOST <= LEAST) {
+    unset colorbox
+    unset label 94
+}
 set style textbox opaque fc rgb "#FFFFFF" noborder margins 2, 2
 if (!DUMB) {
     set object 90 rectangle from BEST_COLUMN - 0.47, BEST_ROW - 0.45 \

@@ -183,6 +183,7 @@ static void write_axes(Figure *f, const Learning *l) {
 }
 
 static void write_caption(Figure *f, const Learning *l) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     const Report *r = l->reports[0];
     char first[RUN_DEGREES], own[RUN_DEGREES];
@@ -208,8 +209,8 @@ static void write_caption(Figure *f, const Learning *l) {
     if (l->has[SECONDS])
         fprintf(out,
                 "Seconds on the clock of rank 0 since the first step began, evaluations "
-                "included; base: %d rank%s, %.4g ms a step.",
-                r->run.ranks, r->run.ranks == 1 ? "" : "s", r->step_ms.median);
+                "included; base: %d rank%s, %s a step.",
+                r->run.ranks, r->run.ranks == 1 ? "" : "s", caption_ms(ms, r->step_ms.median, 4));
 }
 
 static Status add_facts(Figure *f, const Learning *l) {

@@ -93,6 +93,7 @@ static void write_rows(Figure *f, const Parity *p, double most) {
 }
 
 static void write_caption(Figure *f, const Parity *p) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     caption_series(out, f->options, &p->measured, true);
     caption_series(out, f->options, &p->simulated, false);
@@ -100,8 +101,8 @@ static void write_caption(Figure *f, const Parity *p) {
     caption_bars(out, &p->measured);
     fputs("Base: ", out);
     caption_ranks(out, f->options, p->measured.points[0].ranks);
-    fprintf(out, " measured, %.0f samples/s (%.4g ms a step). ", p->measured.points[0].rate,
-            p->measured.points[0].step_ms);
+    fprintf(out, " measured, %.0f samples/s (%s a step). ", p->measured.points[0].rate,
+            caption_ms(ms, p->measured.points[0].step_ms, 4));
     fprintf(out,
             "Error: of the step time, simulated / measured - 1. Mean absolute error of the %d "
             "%sworld size%s: %.1f %%; worst: %+.1f %% at ",

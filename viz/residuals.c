@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Residuals against sizes of messages. Read write_figure().
+// Residuals against sizes of messages, and by model. Read write_figure().
 #include "viz/residuals.h"
 
 #include "core/base/units.h"
@@ -93,6 +93,9 @@ static void write_settings(Figure *f, const Judged *j) {
     fprintf(out, "]\narray HIGH[%d] = [", r->series_count);
     for (int s = 0; s < r->series_count; s++)
         fprintf(out, "%s%.5g", s ? ", " : "", j->spread[s].p90);
+    fprintf(out, "]\narray MEDIAN[%d] = [", r->series_count);
+    for (int s = 0; s < r->series_count; s++)
+        fprintf(out, "%s%.5g", s ? ", " : "", j->spread[s].median);
     fputs("]\n", out);
 }
 
@@ -108,7 +111,9 @@ static void write_caption(Figure *f, const Judged *j) {
                 r->series[s].name, j->mean[s], j->spread[s].p10, j->spread[s].p90,
                 error_at(r, s, j->worst[s]),
                 units_print_size(size, (int64_t)r->bytes[j->worst[s]]));
-    fputs("Error: modelled / measured - 1, of the time.", out);
+    fputs("Error: modelled / measured - 1, of the time. Right: the same by model, with the band "
+          "and the median of each.",
+          out);
 }
 
 static Status write_figure(Figure *f, const void *data) {
@@ -131,7 +136,7 @@ Status figures_residuals(const FigureOptions *o, const Residuals *r, FigureNotes
     else if (s == OK)
         s = figure_make(o, notes,
                         &(FigureForm){.name = "residuals",
-                                      .width = 760,
+                                      .width = 980,
                                       .height = 480,
                                       .run = r->run,
                                       .write = write_figure,

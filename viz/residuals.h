@@ -23,7 +23,8 @@ typedef struct {
 } Residuals;
 
 // residuals.*: modelled / measured - 1 of each size, with bands of their 5th to 95th percentile
-// over all sizes. A note where there is one size or none. ERR_IO; ERR_MEMORY.
+// over all sizes; beside them the same for each model, with its median. A note where there is one
+// size or none. ERR_IO; ERR_MEMORY.
 Status figures_residuals(const FigureOptions *o, const Residuals *r, FigureNotes *notes) MUST_USE;
 
 #endif

@@ -51,67 +51,148 @@ static void write_kernels(Figure *f, const Points *p, bool computing) {
         if ((p->kernels[i]->flops > 0) == computing) write_row(f, p->kernels[i], "");
 }
 
-static bool is_near(double a, double b) { return fabs(log10(a / b)) < 0.06; }
+static const double PEAK_ROOM = 2.5;  // the axis ends at so many times the peak
 
-// Would the numbers of two stand on each other?
-static bool share_a_place(const RooflineKernel *a, const RooflineKernel *b) {
-    if ((a->flops > 0) != (b->flops > 0)) return false;
-    if (!(a->flops > 0)) return is_near(a->bytes, b->bytes) && is_near(a->ms, b->ms);
-    return is_near(a->flops / a->bytes, b->flops / b->bytes) &&
-           is_near(a->flops / a->ms, b->flops / b->ms);
+// --- numbers beside the largest points. Those of points that lie side by side stand in one row
+// under the lowest, or above the highest where the next row would be in the way.
+
+typedef struct {
+    char numbers[4 * ROOFLINE_NAMED];
+    double x, low, high;  // logarithms, base 10: of the middle, of the lowest and highest point
+    const RooflineKernel *first;
+    bool above;
+} Place;
+
+// Logarithms of where a kernel is drawn.
+static double place_x(const RooflineKernel *k) {
+    return log10(k->flops > 0 ? k->flops / k->bytes : k->bytes);
+}
+static double place_y(const RooflineKernel *k) {
+    return log10(per_s(k->flops > 0 ? k->flops : k->bytes, k->ms));
 }
 
-// The numbers of the largest, of those in one place in one row.
-static void write_named(Figure *f, const Points *p, bool computing) {
-    int named = p->count < ROOFLINE_NAMED ? p->count : ROOFLINE_NAMED;
-    bool done[ROOFLINE_NAMED] = {false};
-    figure_block(f, computing ? "named computing" : "named moving");
-    for (int i = 0; i < named; i++) {
+// The least and the most flops per byte or bytes of points, and the extent of the panel in decades.
+typedef struct {
+    double least, most, wide, high;
+} Extent;
+
+// The ridge is in sight, and some of the roof on both sides of it.
+static Extent extent(const Points *p, bool computing) {
+    const Roofline *r = p->roofline;
+    const double ridge = r->reached_flops / r->reached_bytes, margin = computing ? 4 : 2;
+    Extent e = {computing ? ridge : HUGE_VAL, computing ? ridge : 0, 0, 0};
+    double slowest = HUGE_VAL;
+    for (int i = 0; i < p->count; i++) {
         const RooflineKernel *k = p->kernels[i];
-        char numbers[4 * ROOFLINE_NAMED] = "";
-        if ((k->flops > 0) != computing || done[i]) continue;
-        for (int j = i; j < named; j++) {
-            if (done[j] || !share_a_place(k, p->kernels[j])) continue;
-            text_append(numbers, sizeof numbers, *numbers ? " %d" : "%d", j + 1);
-            done[j] = true;
+        if ((k->flops > 0) != computing) continue;
+        e.least = fmin(e.least, pow(10, place_x(k)));
+        e.most = fmax(e.most, pow(10, place_x(k)));
+        slowest = fmin(slowest, place_y(k));
+    }
+    e.least /= margin;
+    e.most *= margin;
+    e.wide = log10(e.most / e.least);
+    e.high = log10(PEAK_ROOM * (computing ? r->peak_flops : r->peak_bytes)) - floor(slowest);
+    return e;
+}
+
+// Would the numbers of two stand on each other? Of the panel a number takes a share of 0.05.
+static bool are_near(const RooflineKernel *a, const RooflineKernel *b, const Extent *e) {
+    return fabs(place_x(a) - place_x(b)) < 0.05 * e->wide &&
+           fabs(place_y(a) - place_y(b)) < 0.05 * e->high;
+}
+
+// group[i]: the first of those that kernel i is near to, also by way of others.
+static void find_groups(int group[ROOFLINE_NAMED], const Points *p, int named, bool computing) {
+    const Extent e = extent(p, computing);
+    for (int i = 0; i < named; i++) {
+        group[i] = (p->kernels[i]->flops > 0) == computing ? i : -1;
+        for (int j = 0; j < i && group[i] >= 0; j++) {
+            if (group[j] < 0 || !are_near(p->kernels[i], p->kernels[j], &e))
+                continue;
+            int one = group[i] < group[j] ? group[i] : group[j],
+                other = group[i] + group[j] - one;
+            for (int k = 0; k <= i; k++)
+                if (group[k] == other) group[k] = one;
         }
-        write_row(f, k, numbers);
     }
 }
 
-// Which of the two blocks has rows, since gnuplot fails at one without.
-static bool names(const Points *p, bool computing) {
-    for (int i = 0; i < p->count && i < ROOFLINE_NAMED; i++)
-        if ((p->kernels[i]->flops > 0) == computing) return true;
-    return false;
+// Is the row of `upper`, under its points, where those of `lower` are?
+static bool is_right_under(const Place *lower, const Place *upper, const Extent *e) {
+    double gap = upper->low - lower->high;
+    return fabs(lower->x - upper->x) < 0.12 * e->wide && gap > 0 && gap < 0.12 * e->high;
+}
+
+static int find_places(Place out[ROOFLINE_NAMED], const Points *p, bool computing) {
+    int named = p->count < ROOFLINE_NAMED ? p->count : ROOFLINE_NAMED, count = 0;
+    int group[ROOFLINE_NAMED];
+    const Extent e = extent(p, computing);
+    find_groups(group, p, named, computing);
+    for (int i = 0; i < named; i++) {
+        if (group[i] != i) continue;
+        Place place = {.first = p->kernels[i], .low = HUGE_VAL, .high = -HUGE_VAL};
+        double least = HUGE_VAL, most = -HUGE_VAL;
+        for (int j = i; j < named; j++) {
+            const RooflineKernel *k = p->kernels[j];
+            if (group[j] != i) continue;
+            text_append(place.numbers, sizeof place.numbers, *place.numbers ? " %d" : "%d", j + 1);
+            least = fmin(least, place_x(k));
+            most = fmax(most, place_x(k));
+            place.low = fmin(place.low, place_y(k));
+            place.high = fmax(place.high, place_y(k));
+        }
+        place.x = (least + most) / 2;
+        out[count++] = place;
+    }
+    for (int i = 0; i < count; i++) {
+        bool below = false, over = false;
+        for (int j = 0; j < count; j++) {
+            below |= is_right_under(&out[j], &out[i], &e);
+            over |= is_right_under(&out[i], &out[j], &e);
+        }
+        out[i].above = below && !over;
+    }
+    return count;
+}
+
+// Rows with their numbers on that side: columns as those of kernels, but for the place. No block
+// where there is none, at which gnuplot would fail; how many.
+static int write_named(Figure *f, const Points *p, bool computing, bool above) {
+    Place places[ROOFLINE_NAMED];
+    int count = find_places(places, p, computing), rows = 0;
+    char name[64];
+    snprintf(name, sizeof name, "named %s%s", computing ? "computing" : "moving",
+             above ? " above" : "");
+    for (int i = 0; i < count; i++) {
+        const Place *at = &places[i];
+        const RooflineKernel *k = at->first;
+        double x = pow(10, at->x), y = pow(10, above ? at->high : at->low);
+        if (at->above != above) continue;
+        if (!rows++) figure_block(f, name);
+        fprintf(f->data.stream, "%s\t%s\t%.6g\t%.6g\t%.6g\t%.6g\t%.4g\t%s\n", k->kind, k->phase,
+                computing ? x : 0, computing ? k->bytes : x, computing ? y : 0, computing ? 0 : y,
+                100 * k->share, at->numbers);
+    }
+    return rows;
 }
 
 static void write_settings(Figure *f, const Points *p) {
     const Roofline *r = p->roofline;
     FILE *out = f->settings.stream;
     int named = p->count < ROOFLINE_NAMED ? p->count : ROOFLINE_NAMED;
-    double low = HUGE_VAL, high = 0, least = HUGE_VAL, most = 0;
-    for (int i = 0; i < p->count; i++) {
-        const RooflineKernel *k = p->kernels[i];
-        if (k->flops > 0) low = fmin(low, k->flops / k->bytes);
-        if (k->flops > 0) high = fmax(high, k->flops / k->bytes);
-        if (!(k->flops > 0)) least = fmin(least, k->bytes);
-        if (!(k->flops > 0)) most = fmax(most, k->bytes);
-    }
-    // The ridge is in sight, and some of the roof on both sides of it.
-    double ridge = r->reached_flops / r->reached_bytes;
-    figure_set(f, "XMIN", fmin(low, ridge) / 4);
-    figure_set(f, "XMAX", fmax(high, ridge) * 4);
-    figure_set(f, "LEAST", p->moving ? least / 2 : 0);
-    figure_set(f, "MOST", p->moving ? most * 2 : 0);
+    const Extent computing = extent(p, true), moving = extent(p, false);
+    figure_set(f, "XMIN", computing.least);
+    figure_set(f, "XMAX", computing.most);
+    figure_set(f, "LEAST", p->moving ? moving.least : 0);
+    figure_set(f, "MOST", p->moving ? moving.most : 0);
+    figure_set(f, "PEAK_ROOM", PEAK_ROOM);
     figure_set(f, "PEAK_FLOPS", r->peak_flops);
     figure_set(f, "REACHED_FLOPS", r->reached_flops);
     figure_set(f, "PEAK_BYTES", r->peak_bytes);
     figure_set(f, "REACHED_BYTES", r->reached_bytes);
     figure_set(f, "COMPUTING", p->computing);
     figure_set(f, "MOVING", p->moving);
-    figure_set(f, "NAMED_COMPUTING", names(p, true));
-    figure_set(f, "NAMED_MOVING", names(p, false));
     fprintf(out, "array NAMED[%d] = [", named);
     for (int i = 0; i < named; i++)
         fprintf(out, "%s'%d  %s, %.1f %%'", i ? ", " : "", i + 1, p->kernels[i]->kind,
@@ -120,13 +201,15 @@ static void write_settings(Figure *f, const Points *p) {
 }
 
 static void write_caption(Figure *f, const Points *p) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     const Roofline *r = p->roofline;
     caption_job(out, f->options, r->run);
     fprintf(out,
-            "Points: operations of one kind and shape, as large as their share of the step of %.4g "
-            "ms: what computes %.1f %% of it, what moves memory alone %.1f %%. ",
-            r->run->step_ms.median, 100 * p->computing_share, 100 * p->moving_share);
+            "Points: operations of one kind and shape, as large as their share of the step of %s: "
+            "what computes %.1f %% of it, what moves memory alone %.1f %%. ",
+            caption_ms(ms, r->run->step_ms.median, 4), 100 * p->computing_share,
+            100 * p->moving_share);
     fprintf(
         out,
         "Roofs: what kernels reach at best, %.4g Tflop/s and %.4g GB/s; dotted: the peaks, %.4g "
@@ -141,8 +224,10 @@ static Status write_figure(Figure *f, const void *data) {
                        "bandwidth (bytes/s)\tshare of the step (%)\tnumber"));
     if (p->computing) write_kernels(f, p, true);
     if (p->moving) write_kernels(f, p, false);
-    if (names(p, true)) write_named(f, p, true);
-    if (names(p, false)) write_named(f, p, false);
+    figure_set(f, "COMPUTING_BELOW", write_named(f, p, true, false));
+    figure_set(f, "COMPUTING_ABOVE", write_named(f, p, true, true));
+    figure_set(f, "MOVING_BELOW", write_named(f, p, false, false));
+    figure_set(f, "MOVING_ABOVE", write_named(f, p, false, true));
     figure_set_text(f, "TITLE", "Roofline of %s on %s", p->roofline->run->run.model,
                     f->options->platform);
     write_settings(f, p);

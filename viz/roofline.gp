@@ -25,17 +25,18 @@ color(phase) = RGB[phase eq "forward" ? 1 : phase eq "backward" ? 2 : 3]
 size(share) = 0.5 + 0.75 * sqrt(share)
 roof(x, flops, bytes) = x * bytes < flops ? x * bytes * 1e-12 : flops * 1e-12
 point = "(size($7)):(color(stringcolumn(2))) with points pt 7 ps variable lc rgb variable"
-BELOW = "offset 0, -1.6 font ',11'"
+# Numbers under their points, and above them where others would be in the way.
+numbers(rows, name, columns, shift) = rows == 0 ? "" : sprintf(\
+    ", DATA index 'named %s' using %s:8 with labels offset 0, %g font ',11'", name, columns, shift)
 set xrange [XMIN:XMAX]
-set yrange [*:PEAK_FLOPS * 1.0e-12 * 2.5]
+set yrange [*:PEAK_FLOPS * 1.0e-12 * PEAK_ROOM]
 set logscale xy
 set samples 500
 lines = "plot roof(x, PEAK_FLOPS, PEAK_BYTES) with lines ls 3, ".\
     "roof(x, REACHED_FLOPS, REACHED_BYTES) with lines lc rgb INK lw 2, ".\
     "DATA index 'computing' using 3:($5 * 1e-12):".point
-if (NAMED_COMPUTING) {
-    lines = lines.", DATA index 'named computing' using 3:($5 * 1e-12):8 with labels ".BELOW
-}
+lines = lines.numbers(COMPUTING_BELOW, "computing", "3:($5 * 1e-12)", -1.6)
+lines = lines.numbers(COMPUTING_ABOVE, "computing above", "3:($5 * 1e-12)", 1.4)
 eval lines
 if (!DUMB && MOVING > 0) {
     do for [i = 1:|CAPTION|] { unset label 100 + i }
@@ -52,13 +53,13 @@ if (!DUMB && MOVING > 0) {
     YLABEL = "GB/s, log scale"
     eval SHOW_NAMES
     set xrange [LEAST:MOST]
-    set yrange [*:PEAK_BYTES * 1.0e-9 * 2.5]
+    set yrange [*:PEAK_BYTES * 1.0e-9 * PEAK_ROOM]
     set format x "%.0s %cB"
+    if (MOST / LEAST > 1e6) { set xtics 1, 1000 }
     lines = "plot PEAK_BYTES * 1e-9 with lines ls 3, REACHED_BYTES * 1e-9 with lines ".\
         "lc rgb INK lw 2, DATA index 'moving memory' using 4:($6 * 1e-9):".point
-    if (NAMED_MOVING) {
-        lines = lines.", DATA index 'named moving' using 4:($6 * 1e-9):8 with labels ".BELOW
-    }
+    lines = lines.numbers(MOVING_BELOW, "moving", "4:($6 * 1e-9)", -1.6)
+    lines = lines.numbers(MOVING_ABOVE, "moving above", "4:($6 * 1e-9)", 1.4)
     eval lines
 }
 if (!DUMB) { unset multiplot }

@@ -142,6 +142,7 @@ static void write_settings(Figure *f, const Scale *s) {
 }
 
 static void write_caption(Figure *f, const Scale *s) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     if (s->measured.count) caption_series(out, f->options, &s->measured, true);
     if (s->simulated.count) caption_series(out, f->options, &s->simulated, false);
@@ -150,10 +151,10 @@ static void write_caption(Figure *f, const Scale *s) {
     fputs("Base: ", out);
     caption_ranks(out, f->options, s->base->ranks);
     fprintf(out,
-            " %s, %.0f samples/s (%.4g ms a step). Ideal: the base's samples/s per %s, times %ss; "
+            " %s, %.0f samples/s (%s a step). Ideal: the base's samples/s per %s, times %ss; "
             "efficiency: share of the ideal.",
-            s->base_is_measured ? "measured" : "simulated", s->base->rate, s->base->step_ms, rank,
-            rank);
+            s->base_is_measured ? "measured" : "simulated", s->base->rate,
+            caption_ms(ms, s->base->step_ms, 4), rank, rank);
     if (f->options->oversubscribed_from > 0 && f->options->oversubscribed_from < s->most) {
         fputs(" Shaded: more than ", out);
         caption_ranks(out, f->options, f->options->oversubscribed_from);

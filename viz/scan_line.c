@@ -168,16 +168,19 @@ static const char *value_at(const Line *l, int position) {
 }
 
 static void caption_least(FILE *out, const Line *l) {
+    char ms[CAPTION_MS];
     const ScanLeast *s = &l->simulated_least, *m = &l->measured_least;
     if (s->at != NONE) {
-        fprintf(out, "Least simulated: %.5g ms at %s", l->ms[s->at], value_at(l, s->at));
+        fprintf(out, "Least simulated: %s at %s", caption_ms(ms, l->ms[s->at], 5),
+                value_at(l, s->at));
         if (s->low < s->high)
             fprintf(out, "; shaded, %s to %s: within 1 %% of it", value_at(l, s->low),
                     value_at(l, s->high));
         fputs(". ", out);
     }
     if (m->at == NONE) return;
-    fprintf(out, "Least measured: %.5g ms at %s", l->measured[m->at], value_at(l, m->at));
+    fprintf(out, "Least measured: %s at %s", caption_ms(ms, l->measured[m->at], 5),
+            value_at(l, m->at));
     if (l->least_repeats >= REPEATS_LEAST)
         fprintf(out, ", 95 %% bootstrap interval %s to %s. ", value_at(l, m->low),
                 value_at(l, m->high));

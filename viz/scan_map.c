@@ -83,6 +83,7 @@ static void write_ticks(Figure *f, const Map *m) {
 }
 
 static void write_caption(Figure *f, const Map *m) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     const Scan *s = m->scan;
     char label[SCAN_TEXT];
@@ -90,8 +91,9 @@ static void write_caption(Figure *f, const Map *m) {
     fprintf(out, "In a cell: %s, memory of a device, ranks with other data (dp). ",
             scan_has_one_batch(s) ? "a step in ms" : "1000 samples in ms");
     if (m->best != NONE)
-        fprintf(out, "Framed, the fastest that fits: %s, %.5g ms. ",
-                scan_label(label, s, m->best, 0, s->axis_count, true), m->least_ms);
+        fprintf(out, "Framed, the fastest that fits: %s, %s. ",
+                scan_label(label, s, m->best, 0, s->axis_count, true),
+                caption_ms(ms, m->least_ms, 5));
     if (m->of[SCAN_TOO_LARGE])
         fprintf(out, "Hatched: do not fit a device's %.4g GiB. ",
                 (double)s->run->device_bytes / (1 << 30));

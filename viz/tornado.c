@@ -57,13 +57,14 @@ static void write_side(Figure *f, const Shown *s, bool more) {
 }
 
 static void write_caption(Figure *f, const Shown *s) {
+    char ms[CAPTION_MS];
     FILE *out = f->caption.stream;
     const Report *run = s->all->run;
     caption_job(out, f->options, run);
     fprintf(out,
-            "Base: %.5g ms a step. Bars: the step simulated again with one number 10 %% less, and "
+            "Base: %s a step. Bars: the step simulated again with one number 10 %% less, and "
             "10 %% more, and all others as they are; no spread, since nothing is random.",
-            run->step_ms.median);
+            caption_ms(ms, run->step_ms.median, 5));
     if (s->others)
         fprintf(out, " Not shown: %d number%s of smaller effect.", s->others,
                 s->others == 1 ? "" : "s");

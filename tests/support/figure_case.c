@@ -2,6 +2,7 @@
 #include "tests/support/figure_case.h"
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -87,6 +88,17 @@ char *figure_case_file(FigureCase *c, const char *name) {
     if (access(path, F_OK)) return NULL;
     ck_assert_ok(file_read(&text, &length, &c->arena, path));
     return text;
+}
+
+double figure_case_fact(FigureCase *c, const char *name, const char *at) {
+    json_t *root;
+    double value;
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", c->directory, name);
+    ck_assert_ok(json_read_file(&root, path));
+    ck_assert_ok(json_get_real(&value, root, path, "%s", at));
+    json_decref(root);
+    return value;
 }
 
 int figure_case_count(const char *text, const char *part) {

@@ -35,6 +35,7 @@ void figure_case_learn(FigureCase *c, Report *r, int steps);
 
 // The text of a file of the directory, in the arena; NULL when there is none.
 char *figure_case_file(FigureCase *c, const char *name);
+double figure_case_fact(FigureCase *c, const char *name, const char *at);  // "laws.USL.mean_error"
 int figure_case_count(const char *text, const char *part);
 
 int figure_case_count_files(const FigureCase *c);  // hidden ones too; 0: no directory

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The figure of a collective: rows of every series, the line, and where Ring and Tree cross.
-#include "core/base/json.h"
 #include "tests/support/figure_case.h"
 #include "viz/collective_chart.h"
 
@@ -36,16 +35,7 @@ static CollectiveChart begin(bool gnuplot) {
                              .chosen = {"chosen", chosen}};
 }
 
-static double fact(const char *at) {
-    json_t *root;
-    double value;
-    char path[200];
-    snprintf(path, sizeof path, "%s/collective.json", it.directory);
-    ck_assert_ok(json_read_file(&root, path));
-    ck_assert_ok(json_get_real(&value, root, path, "%s", at));
-    json_decref(root);
-    return value;
-}
+static double fact(const char *at) { return figure_case_fact(&it, "collective.json", at); }
 
 START_TEST(rows_have_time_and_both_bandwidths) {
     CollectiveChart c = begin(false);

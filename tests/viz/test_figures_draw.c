@@ -116,6 +116,30 @@ START_TEST(one_measured_step_has_no_bar) {
 }
 END_TEST
 
+// Steps of ten nanoseconds and of nine minutes, in the unit that suits.
+START_TEST(a_breakdown_shows_no_exponents) {
+    static const struct {
+        double ms;
+        const char *axis, *bar, *base;
+    } cases[] = {{1e-5, ">mean time of a step (us)<", ">0.01<", " 0.00001 ms a step"},
+                 {549200, ">mean time of a step (s)<", ">549<", "549200 ms a step"},
+                 {1234, ">mean time of a step (ms)<", ">1234<", "1234 ms a step"}};
+    NEEDS_GNUPLOT();
+    for (int i = 0; i < 3; i++) {
+        figure_case_init(&it, true);
+        Report *r = figure_case_simulate(&it, 1, 1000);
+        memset(r->breakdown_ms, 0, sizeof r->breakdown_ms);
+        r->breakdown_ms[TIME_COMPUTE] = cases[i].ms;
+        ck_assert_ok(figures_breakdown(&it.options, &it.notes));
+        ck_assert_int_eq(count("breakdown.svg", cases[i].axis), 1);
+        ck_assert_int_ge(count("breakdown.svg", cases[i].bar), 1);
+        ck_assert_msg(strstr(figure_case_file(&it, "breakdown.json"), cases[i].base) != NULL, "%s",
+                      figure_case_file(&it, "breakdown.json"));
+        figure_case_finish(&it);
+    }
+}
+END_TEST
+
 START_TEST(a_breakdown_has_hatched_bars_beside_filled_ones) {
     NEEDS_GNUPLOT();
     measure_and_simulate();
@@ -382,7 +406,7 @@ END_TEST
 
 SUITE("figures_draw", throughput_shows_every_run_and_a_median_for_each_size,
       figures_of_devices_say_gpus_and_have_no_bars, one_measured_step_has_no_bar,
-      a_breakdown_has_hatched_bars_beside_filled_ones,
+      a_breakdown_shows_no_exponents, a_breakdown_has_hatched_bars_beside_filled_ones,
       parity_marks_what_is_held_out_and_writes_signed_errors,
       learning_has_four_panels_of_the_same_runs, scripts_run_by_themselves_in_every_terminal,
       a_terminal_that_this_gnuplot_lacks_does_not_stop_it, make_says_which_style_is_missing,

@@ -41,14 +41,35 @@ START_TEST(kernels_lie_at_their_intensity_and_the_rate_that_they_reach) {
                   "%s", data);
     // Two in one place have their numbers in one row.
     ck_assert_ptr_nonnull(strstr(data, "# named computing\n"
-                                       "linear\tforward\t200\t1e+07\t2e+12\t1e+10\t40\t1 2\n"
-                                       "conv2d\tforward\t10\t1e+08\t1e+12\t1e+11\t10\t3\n"));
+                                       "linear\tforward\t200\t1e+07\t2e+12\t0\t40\t1 2\n"
+                                       "conv2d\tforward\t10\t1e+08\t1e+12\t0\t10\t3\n"));
     ck_assert_ptr_nonnull(strstr(script, "array NAMED[4] = ['1  linear, 40.0 %', "));
     ck_assert_ptr_nonnull(
         strstr(figure_case_file(&it, "roofline.json"),
                "the step of 2.5 ms: what computes 80.0 % of it, what moves "
                "memory alone 5.0 %. Roofs: what kernels reach at best, 15 Tflop/s "
                "and 1500 GB/s; dotted: the peaks, 20 and 2000. "));
+    figure_case_finish(&it);
+}
+END_TEST
+
+// 1, 2 and 3 follow each other closely, 1 and 3 apart; below them is 4. Their row is in the middle
+// between 100 and 150 flop/byte, above, since 4 is right under them.
+START_TEST(numbers_of_neighbours_stand_in_one_row_and_rows_apart) {
+    static const RooflineKernel close[] = {{"a", "forward", 1e9, 1e7, 1, 0.4},
+                                           {"b", "forward", 1.25e9, 1e7, 1.25, 0.3},
+                                           {"c", "forward", 1.5e9, 1e7, 1.5, 0.2},
+                                           {"d", "forward", 1.2e9, 1e7, 2.4, 0.1}};
+    Roofline r = begin(false);
+    r.kernels = close;
+    r.count = 4;
+    ck_assert_ok(figures_roofline(&it.options, &r, &it.notes));
+    const char *data = figure_case_file(&it, "roofline.dat");
+    ck_assert_msg(strstr(data, "# named computing\n"
+                               "d\tforward\t120\t1e+07\t5e+11\t0\t10\t4\n"
+                               "\n\n# named computing above\n"
+                               "a\tforward\t122.474\t1e+07\t1e+12\t0\t40\t1 2 3\n") != NULL,
+                  "%s", data);
     figure_case_finish(&it);
 }
 END_TEST
@@ -84,5 +105,6 @@ START_TEST(the_picture_has_both_panels_and_names) {
 }
 END_TEST
 
-SUITE("roofline", kernels_lie_at_their_intensity_and_the_rate_that_they_reach,
+SUITE("roofline", numbers_of_neighbours_stand_in_one_row_and_rows_apart,
+      kernels_lie_at_their_intensity_and_the_rate_that_they_reach,
       a_step_that_only_moves_memory_has_no_roofline, the_picture_has_both_panels_and_names)
