@@ -22,6 +22,7 @@ static const Lesson *const LESSONS[] = {
     &all_reduce_lesson,
     &data_parallel_lesson,
     &scaling_lesson,
+    &overlap_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
     &pipeline_lesson,
