@@ -7,6 +7,8 @@
 #include "core/cli/log.h"
 #include "sim/simulate.h"
 
+#include <pthread.h>
+
 // At most one may be in use. The sizes of a sweep weigh as the messages of their collectives.
 typedef struct {
     Progress progress;
@@ -16,10 +18,16 @@ typedef struct {
     double current;  // of the row that is simulated
     int64_t start_ns;
     SimulateWatch simulation;  // for SimSetting
+    // A plan is made without a word to the watch: a thread shows that, on a terminal.
+    pthread_t thread;
+    pthread_cond_t end;
+    pthread_mutex_t lock;  // guards what follows, `before`, `current`, and all shown in a row
+    bool threaded, ended;
+    bool plans;  // no operation of the row was simulated yet
 } SimWatch;
 
-// From now on SIGINT and SIGTERM stop a watched simulation; the second one ends the program. With
-// `count` 0 the work has no sizes.
+// From now on SIGINT and SIGTERM stop a watched simulation; the second one ends the program, and so
+// does the first before anything was simulated. With `count` 0 the work has no sizes.
 void sim_watch_start(SimWatch *w, Log *log, bool quiet, const int64_t *sizes, int count);
 
 void sim_watch_row(SimWatch *w,

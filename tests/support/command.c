@@ -167,6 +167,17 @@ static bool group_is_empty(pid_t group) {
     return kill(-group, 0) != 0 || group_members(group, &one, 1) == 0;
 }
 
+void command_wait_for(Command *c, const char *text, double seconds) {
+    double until = seconds_now() + seconds;
+    while (read_terminal(c), !strstr(c->out, text)) {
+        if (seconds_now() > until) {
+            kill(-c->pid, SIGKILL);
+            ck_abort_msg("no \"%s\" after %g s; it said:\n%s", text, seconds, c->out);
+        }
+        sleep_seconds(0.002);
+    }
+}
+
 void command_wait(Command *c, double seconds) {
     int status;
     double until = seconds_now() + seconds;

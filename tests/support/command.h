@@ -29,6 +29,9 @@ typedef struct {
 void command_start(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void command_start_on_terminal(Command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+// Wait until its terminal has shown a text. The test fails when that takes more than `seconds`.
+void command_wait_for(Command *c, const char *text, double seconds);
+
 // Wait for its end. The test fails when it takes more than `seconds`, or when a process is left.
 void command_wait(Command *c, double seconds);
 void command_finish(Command *c);  // forget it, and kill what is left; safe on a zeroed one
