@@ -28,6 +28,7 @@ static const Lesson *const LESSONS[] = {
     &pipeline_lesson,
     &layout_lesson,
     &bottleneck_lesson,
+    &gpu_lesson,
     &failures_lesson,
     &data_parallel_ddp_lesson,
     &which_strategy_lesson,

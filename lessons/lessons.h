@@ -22,6 +22,7 @@ extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
 extern const Lesson layout_lesson;
 extern const Lesson bottleneck_lesson;
+extern const Lesson gpu_lesson;
 extern const Lesson failures_lesson;
 extern const Lesson data_parallel_ddp_lesson;
 extern const Lesson which_strategy_lesson;
