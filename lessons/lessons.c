@@ -27,6 +27,7 @@ static const Lesson *const LESSONS[] = {
     &tensor_parallel_lesson,
     &pipeline_lesson,
     &layout_lesson,
+    &validation_lesson,
     &bottleneck_lesson,
     &gpu_lesson,
     &failures_lesson,

@@ -21,6 +21,7 @@ extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
 extern const Lesson layout_lesson;
+extern const Lesson validation_lesson;
 extern const Lesson bottleneck_lesson;
 extern const Lesson gpu_lesson;
 extern const Lesson failures_lesson;
