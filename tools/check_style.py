@@ -20,7 +20,8 @@ LONGER = {
     'parallel/comm/comm.h': 'the interface that every communicator implements, in one piece',
 }
 LIBRARIES = ('core', 'parallel', 'sim', 'viz')
-FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models', '.ci')
+FOLDERS = LIBRARIES + ('lessons', 'programs', 'tests', 'bench', 'tools', 'models', 'notebooks',
+                       '.ci')
 CODE = {'.c', '.h', '.cu', '.cuh'}
 TEXT = CODE | {'.py', '.sh', '.build', '.model', '.gp'}
 LICENCE = '// SPDX-License-Identifier: MIT'
