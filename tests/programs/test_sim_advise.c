@@ -125,9 +125,6 @@ START_TEST(the_map_has_the_best_of_each_pair_of_degrees) {
                   advised);
     ck_assert_int_ge(atoi(strrchr(it.out, '=') + strcspn(strrchr(it.out, '='), "\n") + 1), 2);
     command_finish(&it);
-    ck_assert_int_eq(command_run(&it, "touch f && sim --advise --gpus 2 --plot f"), 1);
-    ck_assert_ptr_nonnull(strstr(it.err, "--plot"));
-    command_finish(&it);
 }
 END_TEST
 

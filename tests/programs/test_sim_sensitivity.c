@@ -150,10 +150,16 @@ START_TEST(the_figure_has_the_steps_of_the_table) {
 END_TEST
 
 START_TEST(a_directory_that_cannot_be_written_is_said_before_the_work) {
-    ck_assert_int_eq(command_run(&it, "touch f && sim --gpus 8 --sensitivity --plot f"), 1);
-    ck_assert_str_eq(it.out, "");
-    ck_assert_msg(strstr(it.err, "--plot") && strstr(it.err, "f: "), "%s", it.err);
-    command_finish(&it);
+    static const char *const tables[] = {"--gpus 8 --sensitivity", "--gpus 2 --advise",
+                                         "--gpus 4 --sweep tp=1,2",
+                                         "--gpus 8 --collective all_reduce", "--gpus 1,2"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        ck_assert_int_eq(command_run(&it, "touch f && sim %s --plot f", tables[i]), 1);
+        ck_assert_str_eq(it.out, "");
+        ck_assert_msg(strstr(it.err, "--plot") && strstr(it.err, "f: "), "%s: %s", tables[i],
+                      it.err);
+        command_finish(&it);
+    }
 }
 END_TEST
 

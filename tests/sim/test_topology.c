@@ -3,8 +3,7 @@
 // compared links have a rate that the flows on the fullest of them divide.
 #include "core/base/units.h"
 #include "sim/priced.h"
-#include "sim/transfer.h"
-#include "tests/support/testing.h"
+#include "tests/support/topology_case.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,38 +57,6 @@ static const Case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-typedef struct {
-    Engine engine;
-    Network network;
-    Topology topology;
-    Transfers transfers;
-    int16_t actor;
-    int ended;
-    int64_t last_ps;
-} World;
-
-static Status world_handle(void *context, Event event) {
-    World *w = context;
-    w->ended++;
-    w->last_ps = w->engine.now_ps;
-    return OK;
-}
-
-static void world_init(World *w, const TopologyOptions *o) {
-    *w = (World){.ended = 0};
-    ck_assert_ok(engine_init(&w->engine));
-    ck_assert_ok(network_init(&w->network, &w->engine));
-    ck_assert_ok(topology_init(&w->topology, &w->network, o));
-    ck_assert_ok(transfers_init(&w->transfers, &w->engine, &w->network, &w->topology));
-    ck_assert_ok(engine_add_actor(&w->engine, &w->actor, w, world_handle, NULL));
-}
-
-static void world_finish(World *w) {
-    transfers_finish(&w->transfers);
-    network_finish(&w->network);
-    engine_finish(&w->engine);
-}
-
 static TopologyOptions options_of(const Fabric *f, int per_node, int64_t rate, int64_t latency) {
     return (TopologyOptions){.nodes = (int32_t)fabric_nodes(f, per_node),
                              .devices_per_node = per_node,
@@ -104,11 +71,6 @@ static NodeMesh cube_mesh(void) {
     ck_assert_ok(machine_read(&m, &a, "dgx-v100"));
     arena_finish(&a);
     return m.mesh;
-}
-
-static void send(World *w, int from, int to, int64_t bytes) {
-    Path p = topology_path(&w->topology, from, to);
-    ck_assert_ok(network_start(&w->network, &p, bytes, (Event){w->actor, 0, 0, 0}));
 }
 
 // --- paths
@@ -130,7 +92,7 @@ static bool is_trunk(const Topology *t, int32_t link) {
 }
 
 // Links that exist, each once, and trunks that lead from the source's switch to the destination's.
-static void check_path(const World *w, int from, int to, bool *used) {
+static void check_path(const TopologyCase *w, int from, int to, bool *used) {
     const Topology *t = &w->topology;
     Path p = topology_path(t, from, to), back = topology_path(t, to, from);
     int at = attached(t, from);
@@ -153,9 +115,9 @@ static void check_path(const World *w, int from, int to, bool *used) {
 }
 
 static void check_all_paths(const Fabric *f, int per_node) {
-    World w;
+    TopologyCase w;
     TopologyOptions o = options_of(f, per_node, MB, 0);
-    world_init(&w, &o);
+    topology_case_init(&w, &o);
     int devices = topology_devices(&w.topology);
     bool *used = calloc((size_t)w.network.link_count, sizeof *used);
     ck_assert_ptr_nonnull(used);
@@ -168,7 +130,7 @@ static void check_all_paths(const Fabric *f, int per_node) {
         ck_assert_msg(used[i], "%s, link %d of %d: nobody takes it", fabric_name(f), i,
                       w.network.link_count);
     free(used);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 
 START_TEST(paths_lead_from_every_device_to_every_other_and_leave_no_link_unused) {
@@ -180,10 +142,10 @@ START_TEST(paths_lead_from_every_device_to_every_other_and_leave_no_link_unused)
 END_TEST
 
 static void check_hops(const Fabric *f, int from, int to, const char *ends) {
-    World w;
+    TopologyCase w;
     char text[200] = "";
     TopologyOptions o = options_of(f, 1, MB, 0);
-    world_init(&w, &o);
+    topology_case_init(&w, &o);
     Path p = topology_path(&w.topology, from, to);
     for (int h = 0; h < p.hops; h++) {
         int32_t begin, end;
@@ -193,7 +155,7 @@ static void check_hops(const Fabric *f, int from, int to, const char *ends) {
         snprintf(text + n, sizeof text - n, "%s%d-%d", n ? " " : "", begin, end);
     }
     ck_assert_str_eq(text, ends);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 
 // Radix 4: edge switches 0 to 7, then aggregation, 8 to 15, then the core, of which 16 and 17 are
@@ -220,8 +182,8 @@ END_TEST
 // Two NVLinks lead from 0 to 3 and one from 0 to 1; 5 is two wires away, over 1 rather than 4.
 START_TEST(wires_of_a_node_lead_over_the_lowest_neighbour) {
     const NodeMesh mesh = cube_mesh();
-    World w;
-    world_init(&w, &(TopologyOptions){.nodes = 2,
+    TopologyCase w;
+    topology_case_init(&w, &(TopologyOptions){.nodes = 2,
                                       .devices_per_node = 8,
                                       .link = {150000 * MB, 300000},
                                       .rail = {MB, 0},
@@ -245,7 +207,7 @@ START_TEST(wires_of_a_node_lead_over_the_lowest_neighbour) {
     Path across = topology_path(t, 3, 8);
     ck_assert_int_eq(across.hops, 2);
     ck_assert_int_eq(w.network.links[across.links[0]].bytes_per_s, MB);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 END_TEST
 
@@ -254,15 +216,15 @@ END_TEST
 // Every device sends to the one `shift` further, over the middle of the network: so many times as
 // long as over a rail.
 static void check_shift(const Fabric *f, int per_node, int shift, int times) {
-    World w;
+    TopologyCase w;
     TopologyOptions o = options_of(f, per_node, 2 * MB, 0);
-    world_init(&w, &o);
+    topology_case_init(&w, &o);
     int devices = topology_devices(&w.topology);
-    for (int d = 0; d < devices; d++) send(&w, d, (d + shift) % devices, 2 * MB);
+    for (int d = 0; d < devices; d++) topology_case_send(&w, d, (d + shift) % devices, 2 * MB);
     ck_assert_ok(engine_run(&w.engine));
     ck_assert_int_eq(w.ended, devices);
     ck_assert_int_eq(w.last_ps, times * PS_PER_S);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 
 // Half of a torus' ring of k sends each way: k / 4 on each link. A dragonfly's groups of two have
@@ -279,11 +241,11 @@ START_TEST(halves_exchange_at_the_bisection_bandwidth) {
 }
 END_TEST
 
-static int64_t all_to_all(World *w, int64_t bytes) {
+static int64_t all_to_all(TopologyCase *w, int64_t bytes) {
     int devices = topology_devices(&w->topology);
     for (int a = 0; a < devices; a++)
         for (int b = 0; b < devices; b++)
-            if (a != b) send(w, a, b, bytes);
+            if (a != b) topology_case_send(w, a, b, bytes);
     ck_assert_ok(engine_run(&w->engine));
     ck_assert_int_eq(w->ended, devices * (devices - 1));
     return w->last_ps;
@@ -291,13 +253,13 @@ static int64_t all_to_all(World *w, int64_t bytes) {
 
 START_TEST(an_all_to_all_takes_what_its_fullest_link_carries) {
     for (int i = 0; i < CASES; i++) {
-        World w;
+        TopologyCase w;
         const Case *c = &cases[i];
         TopologyOptions o = options_of(&c->fabric, c->per_node, c->flows * MB, 0);
-        world_init(&w, &o);
+        topology_case_init(&w, &o);
         int64_t ps = all_to_all(&w, MB);
         ck_assert_msg(ps == PS_PER_S, "case %d: %lld ps", i, (long long)ps);
-        world_finish(&w);
+        topology_case_finish(&w);
     }
 }
 END_TEST
@@ -306,18 +268,18 @@ END_TEST
 // of; a wire is a sixth of a device's link.
 START_TEST(an_all_to_all_over_the_cube_mesh_waits_for_its_single_wires) {
     const NodeMesh mesh = cube_mesh();
-    World w;
-    world_init(&w, &(TopologyOptions){
+    TopologyCase w;
+    topology_case_init(&w, &(TopologyOptions){
                        .nodes = 1, .devices_per_node = 8, .link = {6 * 4 * MB, 0}, .mesh = &mesh});
     ck_assert_int_eq(all_to_all(&w, MB), PS_PER_S);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 END_TEST
 
 static int64_t ring(const TopologyOptions *o, int64_t chunk_bytes) {
-    World w;
+    TopologyCase w;
     int32_t id;
-    world_init(&w, o);
+    topology_case_init(&w, o);
     int ranks = topology_devices(&w.topology);
     TransferCall call = {
         .what = {COLLECTIVE_ALL_REDUCE, ALGORITHM_RING, ranks, 0, ranks * chunk_bytes / 4},
@@ -327,7 +289,7 @@ static int64_t ring(const TopologyOptions *o, int64_t chunk_bytes) {
     for (int m = 0; m < ranks; m++) ck_assert_ok(transfer_arrive(&w.transfers, id, m, 0));
     ck_assert_ok(engine_run(&w.engine));
     ck_assert_int_eq(w.ended, ranks);
-    world_finish(&w);
+    topology_case_finish(&w);
     return w.last_ps;
 }
 
@@ -360,13 +322,13 @@ END_TEST
 START_TEST(a_long_path_is_paid_link_by_link_where_messages_are_stored) {
     const Fabric f = TORUS(1, 16);
     for (int stored = 0; stored < 2; stored++) {
-        World w;
+        TopologyCase w;
         TopologyOptions o = options_of(&f, 1, MB, 1000);
         o.store_and_forward = stored;
-        world_init(&w, &o);
+        topology_case_init(&w, &o);
         for (int again = 0; again < 3; again++) {
             int64_t begin = w.engine.now_ps;
-            send(&w, 0, 8, MB);
+            topology_case_send(&w, 0, 8, MB);
             ck_assert_ok(engine_run(&w.engine));
             ck_assert_int_eq(w.last_ps - begin, 8 * 1000 + (stored ? 8 : 1) * PS_PER_S);
         }
@@ -377,7 +339,7 @@ START_TEST(a_long_path_is_paid_link_by_link_where_messages_are_stored) {
             ck_assert_int_eq(w.network.links[i].carried_bytes,
                              to == from + 1 && from < 8 ? 3 * MB : 0);
         }
-        world_finish(&w);
+        topology_case_finish(&w);
     }
 }
 END_TEST
@@ -418,13 +380,13 @@ START_TEST(prices_know_no_network_but_ports) {
         options_of(&torus, 1, MB, 0),
         {.nodes = 1, .devices_per_node = 8, .link = {6 * MB, 0}, .mesh = &mesh}};
     for (int i = 0; i < 2; i++) {
-        World w;
+        TopologyCase w;
         PricedNetwork p;
-        world_init(&w, &options[i]);
+        topology_case_init(&w, &options[i]);
         ck_assert_fails(priced_init(&p, &w.network, &w.topology, &options[i]), ERR_USAGE,
                         i ? "not a mesh of wires" : "not a torus");
         priced_finish(&p);
-        world_finish(&w);
+        topology_case_finish(&w);
     }
 }
 END_TEST

@@ -2,47 +2,12 @@
 // Wires within nodes that are more than a switch or a mesh (NodeGraph): which a message takes, and
 // how long it does.
 #include "core/base/units.h"
-#include "sim/topology.h"
-#include "tests/support/testing.h"
+#include "tests/support/topology_case.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MB INT64_C(1000000)
-
-typedef struct {
-    Engine engine;
-    Network network;
-    Topology topology;
-    int16_t actor;
-    int ended;
-    int64_t last_ps;
-} World;
-
-static Status world_handle(void *context, Event event) {
-    World *w = context;
-    w->ended++;
-    w->last_ps = w->engine.now_ps;
-    return OK;
-}
-
-static void world_init(World *w, const TopologyOptions *o) {
-    *w = (World){.ended = 0};
-    ck_assert_ok(engine_init(&w->engine));
-    ck_assert_ok(network_init(&w->network, &w->engine));
-    ck_assert_ok(topology_init(&w->topology, &w->network, o));
-    ck_assert_ok(engine_add_actor(&w->engine, &w->actor, w, world_handle, NULL));
-}
-
-static void world_finish(World *w) {
-    network_finish(&w->network);
-    engine_finish(&w->engine);
-}
-
-static void send(World *w, int from, int to, int64_t bytes) {
-    Path p = topology_path(&w->topology, from, to);
-    ck_assert_ok(network_start(&w->network, &p, bytes, (Event){w->actor, 0, 0, 0}));
-}
 
 // Four devices, two on a switch of PCI below each of two processors, without NVLinks; the adapter
 // of a pair is at its switch. Places: devices 0 to 3, processors 4 and 5, switches 6 and 7. Rates
@@ -89,61 +54,61 @@ static void check_ends(const Topology *t, int from, int to, const char *want) {
 
 // What is no device is -1, -2 and so on: processors, then switches, node by node.
 START_TEST(wires_of_a_host_lead_over_its_switches_and_to_the_nearest_adapter) {
-    World w;
+    TopologyCase w;
     TopologyOptions o = node_options(&pci_node, 2);
-    world_init(&w, &o);
+    topology_case_init(&w, &o);
     check_ends(&w.topology, 0, 1, " 0>-3 -3>1");
     check_ends(&w.topology, 0, 3, " 0>-3 -3>-1 -1>-2 -2>-4 -4>3");
     check_ends(&w.topology, 3, 0, " 3>-4 -4>-2 -2>-1 -1>-3 -3>0");
     check_ends(&w.topology, 4, 5, " 4>-7 -7>5");
     check_ends(&w.topology, 1, 6, " 1>-3 rail0 rail3 -8>6");
     check_ends(&w.topology, 7, 0, " 7>-8 rail3 rail0 -3>0");
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 END_TEST
 
 // NVLink is taken where two wires of it lead there, else the host; devices pass on only NVLink.
 START_TEST(nvlink_is_taken_where_two_wires_of_it_do) {
     NodeGraph g = pci_node;
-    World w;
+    TopologyCase w;
     g.wires[g.wire_count++] = (NodeWire){0, 1, WIRE_NVLINK, 20};
     g.wires[g.wire_count++] = (NodeWire){1, 2, WIRE_NVLINK, 20};
     g.wires[g.wire_count++] = (NodeWire){2, 3, WIRE_NVLINK, 20};
     g.link_bytes_per_s = 40;
     TopologyOptions o = node_options(&g, 1);
-    world_init(&w, &o);
+    topology_case_init(&w, &o);
     check_ends(&w.topology, 0, 1, " 0>1");
     check_ends(&w.topology, 2, 0, " 2>1 1>0");
     check_ends(&w.topology, 0, 3, " 0>-3 -3>-1 -1>-2 -2>-4 -4>3");
     ck_assert_int_eq(w.network.links[topology_path(&w.topology, 0, 1).links[0]].bytes_per_s,
                      4 * MB);  // half of a device's link
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 END_TEST
 
 // 1 MB: alone at the slowest wire's rate; two pairs across processors share 2 MB/s; two devices
 // share an adapter of 1 MB/s.
 START_TEST(messages_share_the_wires_of_a_node_and_its_adapters) {
-    World w;
+    TopologyCase w;
     TopologyOptions o = node_options(&pci_node, 2);
-    world_init(&w, &o);
-    send(&w, 0, 1, MB);
+    topology_case_init(&w, &o);
+    topology_case_send(&w, 0, 1, MB);
     ck_assert_ok(engine_run(&w.engine));
     ck_assert_int_eq(w.last_ps, 2 * 1000 + PS_PER_S / 8);
-    world_finish(&w);
-    world_init(&w, &o);
-    send(&w, 0, 2, MB);
-    send(&w, 1, 3, MB);
+    topology_case_finish(&w);
+    topology_case_init(&w, &o);
+    topology_case_send(&w, 0, 2, MB);
+    topology_case_send(&w, 1, 3, MB);
     ck_assert_ok(engine_run(&w.engine));
     ck_assert_int_eq(w.last_ps, 5 * 1000 + PS_PER_S);
-    world_finish(&w);
-    world_init(&w, &o);
-    send(&w, 0, 6, MB);
-    send(&w, 1, 7, MB);
+    topology_case_finish(&w);
+    topology_case_init(&w, &o);
+    topology_case_send(&w, 0, 6, MB);
+    topology_case_send(&w, 1, 7, MB);
     ck_assert_ok(engine_run(&w.engine));
     ck_assert_int_eq(w.last_ps, 2 * 1000 + 2 * 20000 + 2 * PS_PER_S);
     ck_assert_int_eq(w.ended, 2);
-    world_finish(&w);
+    topology_case_finish(&w);
 }
 END_TEST
 
