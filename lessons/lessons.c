@@ -35,6 +35,7 @@ static const Lesson *const LESSONS[] = {
     &which_strategy_lesson,
     &accumulation_lesson,
     &mixed_precision_lesson,
+    &compression_lesson,
 };
 // clang-format on
 

@@ -29,6 +29,7 @@ extern const Lesson data_parallel_ddp_lesson;
 extern const Lesson which_strategy_lesson;
 extern const Lesson accumulation_lesson;
 extern const Lesson mixed_precision_lesson;
+extern const Lesson compression_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
