@@ -36,6 +36,7 @@ static const Lesson *const LESSONS[] = {
     &accumulation_lesson,
     &mixed_precision_lesson,
     &compression_lesson,
+    &distillation_lesson,
 };
 // clang-format on
 

@@ -30,6 +30,7 @@ extern const Lesson which_strategy_lesson;
 extern const Lesson accumulation_lesson;
 extern const Lesson mixed_precision_lesson;
 extern const Lesson compression_lesson;
+extern const Lesson distillation_lesson;
 
 // In the order of their numbers.
 const Lesson *const *lessons_all(int *count);
