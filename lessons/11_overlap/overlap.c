@@ -333,6 +333,7 @@ static const LessonStep STEPS[] = {
     {.kind = STEP_RUN,
      .before = {.text = N_("All four caps.")},
      .run = overlap_run_caps,
+     .seconds = 3,
      .write = {show_caps}},
     {.kind = STEP_COMPARE, .question = &CAP},
     {.kind = STEP_BOX, .write = {box}},
