@@ -96,7 +96,12 @@ static void explain_ranks(Log *l, const Job *job) {
             how.spin_ns ? "spin for " : "yield the core", how.spin_ns ? spin : "", timeout);
 }
 
-static bool is_bucket(const Program *p, const Op *op) { return op_kind(p, op) == KIND_ALL_REDUCE; }
+// DDP sums gradients in all-reduces, ZeRO in reduce-scatters. Those of --tp are in other phases.
+static bool is_bucket(const Program *p, const Op *op) {
+    Kind kind = op_kind(p, op);
+    return (kind == KIND_ALL_REDUCE || kind == KIND_REDUCE_SCATTER) &&
+           op_work(p, op)->phase == PHASE_SYNC;
+}
 
 static void explain_buckets(Log *l, const Job *job) {
     const Program *p = job_program(job, 0);
@@ -114,6 +119,8 @@ static void explain_buckets(Log *l, const Job *job) {
     }
     if (count && job->options.spec.strategy.no_overlap)
         text_append(line, LINE, "; after the backward pass");
+    if (count && job->options.spec.strategy.zero)
+        text_append(line, LINE, "; with --zero each tensor by itself");
     if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];

@@ -54,6 +54,13 @@ START_TEST(verbosity_is_counted) {
     ck_assert(strstr(it.err, "; after the backward pass\n"));
     check_width(it.err);
     command_finish(&it);
+    ck_success(command_run(&it, "train -v --ranks 2 --zero 2 " SMALL));
+    ck_assert(strstr(it.err, "reduce_scatter.fc.weight.grad 30.6KiB"));
+    ck_assert(strstr(it.err, "; with --zero each tensor by itself\n"));
+    command_finish(&it);
+    ck_success(command_run(&it, "train -v --tp 2 --dp 2 --steps 1"));
+    ck_assert(strstr(it.err, "  buckets  all_reduce.loss 16B, bucket0 "));  // not those of --tp
+    command_finish(&it);
     command_run(&it, "train -v --plan missing");
     ck_assert(strstr(it.err, "train: --plan missing: No such file"));
     ck_assert(strstr(it.err, "\n  ERR_INPUT, seen at "));
