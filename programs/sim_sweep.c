@@ -361,6 +361,12 @@ static void print_network(const Sweep *s) {
          "messages take longer on real devices (docs/validation.md)");
 }
 
+static void print_zero(const Sweep *s) {
+    if (!s->jobs[s->count - 1].spec.strategy.zero || !sweep_communicates(s)) return;
+    puts("ZeRO: every tensor is a collective of its own and pays its latency; --bucket-kib\n"
+         "says when gradients may leave, and joins none (--help zero)");
+}
+
 // Of the last row, where steps differ.
 static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
@@ -484,6 +490,7 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_memory(s);
     print_sources(s);
     print_network(s);
+    print_zero(s);
     print_steps(s);
     print_simulated(s);
     TRY(print_links(s, a));
