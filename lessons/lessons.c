@@ -23,6 +23,7 @@ static const Lesson *const LESSONS[] = {
     &data_parallel_lesson,
     &scaling_lesson,
     &overlap_lesson,
+    &stragglers_lesson,
     &zero_lesson,
     &tensor_parallel_lesson,
     &pipeline_lesson,

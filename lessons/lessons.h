@@ -17,6 +17,7 @@ extern const Lesson all_reduce_lesson;
 extern const Lesson data_parallel_lesson;
 extern const Lesson scaling_lesson;
 extern const Lesson overlap_lesson;
+extern const Lesson stragglers_lesson;
 extern const Lesson zero_lesson;
 extern const Lesson tensor_parallel_lesson;
 extern const Lesson pipeline_lesson;
