@@ -245,7 +245,7 @@ static void explain_half(Page *p, const void *state) {
              page_quantity(p, UNIT_BYTES, least), page_quantity(p, UNIT_BYTES, most), how(x));
 }
 
-static const Question HALF = {
+const Question message_half = {
     .id = "half_bandwidth_size",
     .shape = {ANSWER_VALUE, UNIT_BYTES, 0},
     .ask = ask_half,
@@ -412,11 +412,11 @@ static const LessonStep STEPS[] = {
                        "fitted to them.")},
      .run = message_run_sizes,
      .write = {show_sizes}},
-    {.kind = STEP_PREDICT, .question = &HALF},
-    {.kind = STEP_COMPARE, .question = &HALF},
+    {.kind = STEP_PREDICT, .question = &message_half},
+    {.kind = STEP_COMPARE, .question = &message_half},
     {.kind = STEP_PREDICT, .question = &HELD},
     {.kind = STEP_RUN,
-     .before = {.text = N_("Now that size is sent, 150 times.")},
+     .before = {.text = N_("Now that size is sent, 150 times, and the others beside it.")},
      .run = message_run_held},
     {.kind = STEP_COMPARE, .question = &HELD},
     {.kind = STEP_PREDICT, .question = &OVERWRITTEN},

@@ -31,6 +31,7 @@ Status message_run_held(const LessonRun *run, void *state) MUST_USE;
 Status message_run_overwritten(const LessonRun *run, void *state) MUST_USE;
 
 double message_half_bytes(const Message *x);  // n1/2: latency and bytes take equally long
-extern const Question message_reported;       // what the repeats must be able to tell apart
+// What the runs must be able to tell apart.
+extern const Question message_reported, message_half;
 
 #endif

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <time.h>
 
-enum { SMALLEST = 8, TRIES = 20 };
+enum { SMALLEST = 8, REPEATED = 200, TRIES = 5 };
 static const double LINE_ERROR = 0.15;  // mean
 
 // --- a described host
@@ -91,8 +91,8 @@ static CommCall message(bool receive, int peer, const CommSegment *what) {
 // Rank 0 sends and gets the message back; half of that is one direction.
 static Status bounce(Comm *c, void *context) {
     PingPong *x = context;
-    CommSegment what[MESSAGE_SIZES];
-    CommCall first[MESSAGE_SIZES], second[MESSAGE_SIZES];
+    CommSegment what[MESSAGE_SIZES + 1];
+    CommCall first[MESSAGE_SIZES + 1], second[MESSAGE_SIZES + 1];
     for (int i = 0; i < x->sizes; i++) {
         what[i] = (CommSegment){0, (int64_t)x->bytes[i] / 4};
         first[i] = message(c->rank == 1, 1 - c->rank, &what[i]);
@@ -132,7 +132,7 @@ Status message_run_repeats(const LessonRun *run, void *state) {
     Message *x = state;
     const double bytes = SMALLEST;
     if (x->simulated) return OK;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < REPEATED; i++) {
         TRY(ranks_run(2, 4096, bounce, &(PingPong){&bytes, 1, MESSAGE_REPEATS, x->repeat_s}));
         if (!question_muddled(&message_reported, x)) return OK;
     }
@@ -147,17 +147,34 @@ Status message_run_sizes(const LessonRun *run, void *state) {
     for (int i = 0; i < TRIES; i++) {
         TRY(measure(run, x->time_s, x->bytes, MESSAGE_SIZES));
         TRY(fit(x));
-        if (x->error < LINE_ERROR) break;
+        if (x->error < LINE_ERROR && !question_muddled(&message_half, x)) break;
     }
     return OK;
+}
+
+// The mean by which times miss the line, a share.
+static double missed(const Message *x, const double time_s[MESSAGE_SIZES]) {
+    double sum = 0;
+    for (int i = 0; i < MESSAGE_SIZES; i++)
+        sum += fabs(time_s[i] / (x->alpha_s + x->bytes[i] / x->bytes_per_s) - 1);
+    return sum / MESSAGE_SIZES;
 }
 
 Status message_run_held(const LessonRun *run, void *state) {
     Message *x = state;
     Described d;
-    if (!x->simulated) return measure(run, &x->held_s, &x->held_bytes, 1);
+    double bytes[MESSAGE_SIZES + 1], time_s[MESSAGE_SIZES + 1];
     TRY(describe(&d, run));
     x->held_s = described_s(&d, x->held_bytes);
+    if (x->simulated) return OK;
+    // The fitted sizes again beside it: where they are as before, so is the host.
+    for (int i = 0; i < MESSAGE_SIZES; i++) bytes[i] = x->bytes[i];
+    bytes[MESSAGE_SIZES] = x->held_bytes;
+    for (int i = 0; i < TRIES; i++) {
+        TRY(measure(run, time_s, bytes, MESSAGE_SIZES + 1));
+        x->held_s = time_s[MESSAGE_SIZES];
+        if (missed(x, time_s) < LINE_ERROR) break;
+    }
     return OK;
 }
 
