@@ -67,6 +67,19 @@ START_TEST(options_of_the_line_stay) {
 }
 END_TEST
 
+// The best has ZeRO, of which buckets say when gradients leave.
+START_TEST(buckets_are_tried_where_they_have_an_effect) {
+    for (int overlap = 0; overlap < 2; overlap++) {
+        ck_assert_int_eq(command_run(&it,
+                                     "sim --advise --model mlp --gpus 8 --zero 1 --batch 256%s",
+                                     overlap ? "" : " --no-overlap"),
+                         0);
+        ck_assert_int_eq(strstr(it.out, "\n--bucket-kib 4096,102400 ") != NULL, overlap);
+        command_finish(&it);
+    }
+}
+END_TEST
+
 START_TEST(every_way_to_recompute_stays_and_is_named) {
     static const char *const words[] = {"none",      "selective", "full",
                                         "attention", "gathers",   "block"};
@@ -130,6 +143,6 @@ END_TEST
 
 SUITE("sim_advise", the_advised_line_gives_the_promised_step,
       the_line_as_it_is_stands_beside_the_best, options_of_the_line_stay,
-      every_way_to_recompute_stays_and_is_named,
+      buckets_are_tried_where_they_have_an_effect, every_way_to_recompute_stays_and_is_named,
       a_memory_in_which_nothing_fits_is_an_error_with_counts,
       what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees)
