@@ -8,6 +8,7 @@
 #include "lessons/engine/translate.h"
 #include "lessons/lessons.h"
 #include "programs/ending.h"
+#include "programs/lesson_build.h"
 #include "programs/lesson_course.h"
 #include "programs/lesson_options.h"
 #include "programs/version.h"
@@ -204,6 +205,13 @@ static Status develop(const Program *p, const char *what) {
     return course_check(&p->course, p->line->argument_count > 2 ? p->line->arguments[2] : NULL);
 }
 
+// "build", an exercise, and what to do with it.
+static Status build(Program *p, const char *word) {
+    if (p->o->watch) watch_signals();
+    return lesson_build(&(LessonBuild){p->o, p->log, &p->saved, &interrupted}, word,
+                        p->line->argument_count > 2 ? p->line->arguments[2] : NULL);
+}
+
 static Status act(Program *p) {
     bool by_name = *p->called >= '0' && *p->called <= '9';  // as lessons/08_all_reduce
     const char *word = p->line->argument_count > 0 ? p->line->arguments[0]
@@ -219,6 +227,7 @@ static Status act(Program *p) {
     TRY(saved_read(&p->saved, p->arena, path));
     if (word && strcmp(word, "list") == 0) return list(p);
     if (word && strcmp(word, "reset") == 0) return reset(p, more);
+    if (word && strcmp(word, "build") == 0) return build(p, more);
     if (word && strcmp(word, "report") == 0) return course_report(&p->course, &p->saved);
     if (more) FAIL(ERR_USAGE, "%s: one lesson at a time", more);
     if (word && strcmp(word, "next") == 0) {

@@ -43,6 +43,16 @@ static const Option options[] = {
     {.name = "measured", .kind = OPTION_FLAG, AT(measured),
      .help = "verify: times of this machine, not virtual ones"},
 
+    {.kind = OPTION_HEADING, .name = "build", .help = "Exercises in C: lesson build"},
+    {.name = "watch", .kind = OPTION_FLAG, AT(watch),
+     .help = "compile and test again whenever the file changes"},
+    {.name = "hint", .kind = OPTION_SMALL, AT(hint), .value = "K", .min = 0, .max = 3,
+     .help = "show hints 1 to K instead, of 3"},
+    {.name = "solution", .kind = OPTION_FLAG, AT(solution),
+     .help = "show the official solution instead, once all cases have passed"},
+    {.name = "work", .kind = OPTION_STRING, AT(work), .value = "FOLDER", .initial = "exercises",
+     .help = "where your files are"},
+
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "an object on a line for each step"},
     {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "frames in ASCII, no bold"},
@@ -60,6 +70,7 @@ static const OptionExample examples[] = {
     {"lesson", "go on where you left, or with the first lesson"},
     {"lesson 8", "lesson 8: all-reduce by hand"},
     {"lesson list", "all lessons, and what of them is done"},
+    {"lesson build 3", "write an all-reduce in C: compile and test it"},
     {"lesson report > report.md", "what you predicted, and what came out"},
     {"lesson 8 --no-input --virtual-time", "lesson 8 as a transcript"},
     {"lesson verify --all", "prove that every answer is judged as it should be"},
@@ -73,6 +84,6 @@ const OptionTable lesson_options = {
     .option_count = sizeof options / sizeof *options,
     .examples = examples,
     .example_count = sizeof examples / sizeof *examples,
-    .arguments = "[N|NAME|list|next|report|reset N|verify N|bench|dev check]",
+    .arguments = "[N|NAME|list|next|report|reset N|build N|verify N|bench|dev check]",
     .arguments_max = 3,
 };

@@ -10,11 +10,12 @@
 
 // Values as the table in lesson_options.c fills them.
 typedef struct {
-    const char *state, *answers, *automatic, *seed_from, *inject;
+    const char *state, *answers, *automatic, *seed_from, *inject, *work;
     IntList only;
     int64_t seed;
-    int color, verbose;
+    int color, verbose, hint;
     bool all, todo, force, no_input, no_skip, json, plain, virtual_time, measured;
+    bool watch, solution;
     bool quiet, version;
 } LessonOptions;
 

@@ -234,3 +234,35 @@ Status saved_forget(Saved *s, int number) {
     remove_lines(s, number, current);
     return s->first ? write_all(s) : OK;
 }
+
+// --- exercises
+
+static const char *const BUILD_WORDS[] = {"new", "begun", "asked", "done"};
+enum { BUILD_WORD_COUNT = sizeof BUILD_WORDS / sizeof *BUILD_WORDS };
+
+SavedBuild saved_build(const Saved *s, int number) {
+    SavedBuild state = SAVED_BUILD_NEW;
+    for (const SavedLine *line = s->first; line; line = line->next) {
+        char word[16];
+        int about;
+        if (sscanf(line->text, "build %d %15s", &about, word) != 2 || about != number) continue;
+        for (int k = 0; k < BUILD_WORD_COUNT; k++)
+            if (strcmp(word, BUILD_WORDS[k]) == 0) state = (SavedBuild)k;
+    }
+    return state;
+}
+
+Status saved_keep_build(Saved *s, int number, SavedBuild state) {
+    SavedLine *line = s->first;
+    char text[32];
+    snprintf(text, sizeof text, "build %d %s", number, BUILD_WORDS[state]);
+    while (line && lesson_of(line->text, "build") != number) line = line->next;
+    if (!s->first) TRY(add_text(s, HEADER " %d", SAVED_VERSION));
+    if (!line) {
+        TRY(add_text(s, "%s", text));
+    } else {
+        line->text = arena_string(s->arena, text);
+        if (!line->text) FAIL(ERR_MEMORY, "out of memory for the state of lessons");
+    }
+    return write_all(s);
+}

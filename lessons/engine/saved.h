@@ -7,6 +7,7 @@
 //     answer 8.3 hints 1 149 MB
 //     shown 8.5 hints 3
 //     done 2 seed 5
+//     build 3 done
 //
 // Lines that are not known, of a later version or of a person, stay as they are.
 #ifndef LESSONS_ENGINE_SAVED_H
@@ -42,6 +43,14 @@ typedef struct {
 } SavedLesson;
 void saved_find(SavedLesson *out, const Saved *s, int number);
 int saved_current(const Saved *s);  // the lesson that was gone through last; -1: none
+
+// What it says of an exercise of `lesson build`: nothing, its file was made, its solution was asked
+// for, all cases passed.
+typedef enum { SAVED_BUILD_NEW, SAVED_BUILD_BEGUN, SAVED_BUILD_ASKED, SAVED_BUILD_DONE } SavedBuild;
+SavedBuild saved_build(const Saved *s, int number);
+
+// Say another thing of it; written at once. ERR_IO, ERR_MEMORY.
+Status saved_keep_build(Saved *s, int number, SavedBuild state) MUST_USE;
 
 // Put a session's answers and place back; ERR_FORMAT for an answer that does not read.
 Status saved_restore(const Saved *s, Session *session) MUST_USE;

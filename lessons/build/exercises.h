@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// All exercises, one line each, in order of number.
+#ifndef LESSONS_BUILD_EXERCISES_H
+#define LESSONS_BUILD_EXERCISES_H
+
+#include "lessons/build/exercise.h"
+
+extern const Exercise exercise_softmax;          // 1
+extern const Exercise exercise_ring_all_reduce;  // 3
+
+#endif

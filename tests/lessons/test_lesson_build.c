@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// lesson build, as a learner uses it: the right file passes, a wrong one is told what is wrong.
+#include "lessons/build/build.h"
+#include "tests/support/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static void has(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in:\n%s", part, text);
+}
+static void lacks(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
+}
+
+// The official solution of exercise %d becomes the learner's file, edited by sed; two arguments.
+#define SOLVE                                                          \
+    "mkdir -p exercises && { lesson build %d --solution --state s || " \
+    "lesson build %d --solution --state s; } 2>/dev/null | sed '%s' > exercises/%02d_%s.c; "
+
+static const Exercise *exercise(int i) {
+    int count;
+    const Exercise *const *all = exercises_all(&count);
+    ck_assert_int_lt(i, count);
+    return all[i];
+}
+static int exercise_count(void) {
+    int count;
+    exercises_all(&count);
+    return count;
+}
+
+static void try_solution(int i) {
+    const Exercise *e = exercise(i);
+    Command c;
+    ck_assert_int_eq(command_run(&c,
+                                 SOLVE "for seed in 1 2 3 4 5 6 7 8; do "
+                                       "lesson build %d --seed $seed --state s || exit 1; done; "
+                                       "lesson build --state s; cat s",
+                                 e->number, e->number, "", e->number, e->name, e->number),
+                     0);
+    char done[64];
+    snprintf(done, sizeof done, "build %d done\n", e->number);
+    has(c.out, "cases pass.\n");
+    has(c.out, "our solver:");
+    has(c.out, done);
+    command_finish(&c);
+}
+START_TEST(each_official_solution_passes_with_several_seeds) {
+    for (int i = 0; i < exercise_count(); i++) try_solution(i);
+}
+END_TEST
+
+static void try_stub(int i) {
+    const Exercise *e = exercise(i);
+    Command c;
+    char again[32];
+    ck_assert_int_eq(command_run(&c, "lesson build %s --seed 3 --state s", e->name), 1);
+    snprintf(again, sizeof again, "Exercise %d, seed 3: ", e->number);
+    has(c.out, again);
+    has(c.out, "then this one does not:\n  ");
+    has(c.err, "is new: fill it");
+    lacks(c.err, "warning:");
+    lacks(c.out, "crashed");
+    command_finish(&c);
+}
+START_TEST(each_stub_compiles_without_a_warning_and_fails_with_numbers) {
+    for (int i = 0; i < exercise_count(); i++) try_stub(i);
+}
+END_TEST
+
+// What a learner gets wrong, made out of the official solution.
+static const struct {
+    int number;
+    const char *name, *edit, *says;
+} MISTAKES[] = {
+    {1, "softmax", "s| / (float)rows;|;|", "dlogits[0] is"},                       // no mean
+    {1, "softmax", "s|z.c. - max|z[c]|", "logits up to 1000"},                     // overflows
+    {1, "softmax", "s|(c == labels.r.)|0|", "dlogits["},                           // no label
+    {1, "softmax", "s|c < classes|c <= classes|", "it touches"},                   // one too far
+    {3, "ring_all_reduce", "s|values.to + i.|values[from + i]|", "it should be"},  // a chunk off
+    {3, "ring_all_reduce", "s|2 . (ranks - 1)|ranks - 1|", "it should be"},        // no second half
+    {3, "ring_all_reduce", "s|+ 1) % ranks;|+ 2) % ranks;|", "not the next on the ring"},
+    {3, "ring_all_reduce", "/ring->send/d", "waits for a message that nobody sends"},
+    {3, "ring_all_reduce",
+     "s|ring->send(ring->network, next, values + from, .*|"
+     "ring->send(ring->network, next, values, elements);|",
+     "the message from rank"},
+};
+enum { MISTAKE_COUNT = sizeof MISTAKES / sizeof *MISTAKES };
+
+static void try_mistake(int i) {
+    Command c;
+    int number = MISTAKES[i].number;
+    const char *name = MISTAKES[i].name;
+    ck_assert_int_eq(command_run(&c, SOLVE "lesson build %d --seed 5 --state s", number, number,
+                                 MISTAKES[i].edit, number, name, number),
+                     1);
+    has(c.out, MISTAKES[i].says);
+    has(c.err, "--seed 5 tries the same cases again");
+    command_finish(&c);
+}
+START_TEST(a_mistake_is_named_with_the_case_and_its_numbers) {
+    for (int i = 0; i < MISTAKE_COUNT; i++) try_mistake(i);
+}
+END_TEST
+
+// Whole files of exercise 1 that end their process.
+#define FUNCTION "void softmax_backward(float *d, float *z, const int *t, int rows, int classes) "
+static const struct {
+    const char *file, *says;
+} ENDS[] = {
+    {FUNCTION "{ for (;;) *(volatile float *)d = *z; }", "processor time: an endless loop?"},
+    {FUNCTION "{ *(volatile int *)0 = 1; }", "it follows a null pointer (signal 11"},
+    {FUNCTION "{ z[1] = 0; }", "it writes to logits[1], which is const"},
+    {FUNCTION "{ d[-1] = 0; }", "written before the beginning of dlogits"},
+    {"void exit(int); " FUNCTION "{ exit(3); }", "with exit status 3"},
+    {"void abort(void); " FUNCTION "{ abort(); }", "it crashed (signal 6"},
+    {"void other(void) {}", "there is no function softmax_backward in it"},
+};
+enum { END_COUNT = sizeof ENDS / sizeof *ENDS };
+
+static void try_end(int i) {
+    Command c;
+    ck_assert_int_eq(command_run(&c,
+                                 "mkdir exercises && echo '%s' > exercises/01_softmax.c && "
+                                 "cp exercises/01_softmax.c kept && lesson build 1 --state s; "
+                                 "status=$?; cmp kept exercises/01_softmax.c && exit $status",
+                                 ENDS[i].file),
+                     1);
+    has(c.out, ENDS[i].says);
+    has(c.err, "exercises/01_softmax.c is there and stays as it is");
+    command_finish(&c);
+}
+START_TEST(a_file_that_ends_its_process_is_reported_and_nothing_is_lost) {
+    for (int i = 0; i < END_COUNT; i++) try_end(i);
+}
+END_TEST
+
+START_TEST(what_cannot_be_compiled_is_said) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "mkdir exercises && echo 'int x' > exercises/01_softmax.c && "
+                                     "lesson build 1 --state s"),
+                     1);
+    has(c.err, "error:");
+    has(c.err, "lesson: exercises/01_softmax.c does not compile");
+    command_finish(&c);
+    ck_assert_int_ne(command_run(&c, "program=$(command -v lesson); PATH=/nonexistent; "
+                                     "$program build 1 --state s"),
+                     0);
+    has(c.err, "there is no C compiler");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_solution_is_kept_back_until_it_passed_or_was_asked_for_twice) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "lesson build 1 --solution --state s"), 1);
+    has(c.err, "is shown when you ask once more");
+    lacks(c.out, "softmax_backward");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(reset_keeps_the_file_under_another_name) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "mkdir exercises && echo mine > exercises/01_softmax.c && "
+                                     "printf 'tandem-lessons 1\\nbuild 1 done\\nlater 7\\n' > s && "
+                                     "lesson build 1 reset --state s && cat s exercises/*.c.1 && "
+                                     "! ls exercises/01_softmax.c"),
+                     0);
+    has(c.out, "tandem-lessons 1\nbuild 1 new\nlater 7\nmine\n");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_file_that_changes_is_tested_again) {
+    Command c;
+    command_start_on_terminal(&c, "lesson build 3 --watch --seed 2 --state s");
+    command_wait_for(&c, "waiting for exercises/03_ring_all_reduce.c", 60);
+    Command other;
+    ck_assert_int_eq(
+        command_run(&other, "cd %s && " SOLVE "true", c.directory, 3, 3, "", 3, "ring_all_reduce"),
+        0);
+    command_finish(&other);
+    command_wait_for(&c, "seed 2: all 6 cases pass", 60);
+    kill(c.pid, SIGINT);
+    command_wait(&c, 60);
+    ck_assert_int_eq(c.status, 0);
+    command_finish(&c);
+}
+END_TEST
+
+SUITE_SECONDS("lesson_build", 300, a_file_that_changes_is_tested_again,
+              a_file_that_ends_its_process_is_reported_and_nothing_is_lost,
+              a_mistake_is_named_with_the_case_and_its_numbers,
+              a_solution_is_kept_back_until_it_passed_or_was_asked_for_twice,
+              each_official_solution_passes_with_several_seeds,
+              each_stub_compiles_without_a_warning_and_fails_with_numbers,
+              reset_keeps_the_file_under_another_name, what_cannot_be_compiled_is_said)
