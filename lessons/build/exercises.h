@@ -5,7 +5,9 @@
 
 #include "lessons/build/exercise.h"
 
-extern const Exercise exercise_softmax;          // 1
-extern const Exercise exercise_ring_all_reduce;  // 3
+extern const Exercise exercise_softmax;                   // 1
+extern const Exercise exercise_ring_all_reduce;           // 3
+extern const Exercise exercise_one_forward_one_backward;  // 9
+extern const Exercise exercise_alpha_beta;                // 10
 
 #endif

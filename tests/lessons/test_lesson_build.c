@@ -87,6 +87,12 @@ static const struct {
      "s|ring->send(ring->network, next, values + from, .*|"
      "ring->send(ring->network, next, values, elements);|",
      "the message from rank"},
+    {9, "one_forward_one_backward", "s|first = stages - 1 - stage|first = micro_batches|",
+     "micro-batches at once"},  // GPipe
+    {9, "one_forward_one_backward", "s|stages - 1 - stage|0|", "a step takes"},
+    {9, "one_forward_one_backward", "s|-1 - backward++|-backward++|", "twice"},
+    {10, "alpha_beta", "s|double w = .*|double w = 1;|", "alpha_us[0] is"},  // absolute errors
+    {10, "alpha_beta", "s|1 / us_per_byte|us_per_byte|", "bytes_per_us[0] is"},
 };
 enum { MISTAKE_COUNT = sizeof MISTAKES / sizeof *MISTAKES };
 
