@@ -135,6 +135,7 @@ START_TEST(half_the_bytes_train_to_nearly_the_same_loss) {
     JobOptions o = training_options();
     o.steps = 60;
     o.spec.ranks = 2;
+    o.spec.learning_rate = 0.01;  // so small that rounding errors do not grow
     ck_assert_ok(training_run(&none, &o, NULL));
     for (int form = COMPRESS_BF16; form <= COMPRESS_FP16; form++) {
         o.spec.strategy.compress.word = form;
