@@ -76,6 +76,9 @@ static Status add_intervals(AlphaBeta *f, Arena *a, const double *x, const doubl
     f->alpha_high = statistics_quantile(alphas, made, 0.975);
     f->beta_low = statistics_quantile(betas, made, 0.025);
     f->beta_high = statistics_quantile(betas, made, 0.975);
+    // between two infinite ones a quantile is no number
+    if (isnan(f->beta_low)) f->beta_low = HUGE_VAL;
+    if (isnan(f->beta_high)) f->beta_high = HUGE_VAL;
     return OK;
 }
 

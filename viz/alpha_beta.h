@@ -7,6 +7,7 @@
 #include "core/base/status.h"
 
 // Microseconds, and bytes per microsecond (1000 of which are 1 GB/s), with their 95 % intervals.
+// A beta is infinite where the times do not grow with the bytes.
 typedef struct {
     double alpha_us, alpha_low, alpha_high;
     double beta, beta_low, beta_high;

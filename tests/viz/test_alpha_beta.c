@@ -57,6 +57,7 @@ START_TEST(neither_part_is_negative) {
     ck_assert(f.alpha_us == 0 && f.beta > 0 && isfinite(f.beta));
     ck_assert_ok(alpha_beta_fit(&f, x, falling, 3));
     ck_assert(f.alpha_us > 0 && f.beta > 0 && isinf(f.beta));
+    ck_assert(f.beta_low > 0 && isinf(f.beta_high));
 }
 END_TEST
 
