@@ -67,6 +67,9 @@ static int number_of(const char *word, const char **rest) {
     return end == word || number < 0 || number > 99 ? -1 : (int)number;
 }
 
+// What may stand in a lesson's place on the command line.
+static const char *const WORDS[] = {"bench", "dev", "list", "next", "report", "reset", "verify"};
+
 Status lessons_find(const Lesson **out, const char *word) {
     const char *rest;
     int number = number_of(word, &rest);
@@ -82,6 +85,7 @@ Status lessons_find(const Lesson **out, const char *word) {
         }
         nearest_offer(&near, l->name);
     }
+    for (int i = 0; i < LESSON_COUNT(WORDS); i++) nearest_offer(&near, WORDS[i]);
     if (near.best) FAIL(ERR_USAGE, _("there is no lesson %s; do you mean %s?"), word, near.best);
     FAIL(ERR_USAGE, _("there is no lesson %s; lesson list shows all"), word);
 }

@@ -2,6 +2,7 @@
 // lesson: parse the command line, find the lesson, go through it. Read act() first.
 #include "core/base/clock.h"
 #include "core/base/hash.h"
+#include "core/base/nearest.h"
 #include "core/cli/log.h"
 #include "core/cli/terminal.h"
 #include "lessons/engine/player.h"
@@ -70,6 +71,7 @@ static Status player_of(Player *out, Program *p) {
         .lessons = p->course.lessons,
         .lesson_count = p->course.lesson_count,
         .interrupted = &interrupted};
+    out->parts = lessons_parts(&out->part_count);
     if (p->o->no_input) out->mode = PLAYER_SHOWS;
     if (p->o->automatic && strcmp(p->o->automatic, "right") == 0) out->mode = PLAYER_RIGHT;
     if (p->o->automatic && strncmp(p->o->automatic, "wrong:", 6) == 0) {
@@ -99,12 +101,18 @@ static Status say_end(const Program *p, const Session *s, PlayerEnd end) {
 
 // A misconception's name that nobody has would answer rightly, and prove nothing.
 static Status check_wrong(const Player *player, const Lesson *lesson) {
+    Nearest near = {.word = player->wrong};
     if (player->mode != PLAYER_WRONG) return OK;
     for (int i = 0; i < lesson->step_count; i++) {
         const Question *q = lesson->steps[i].question;
-        for (int k = 0; q && k < question_misconceptions(q); k++)
+        for (int k = 0; q && k < question_misconceptions(q); k++) {
             if (strcmp(q->wrong[k].id, player->wrong) == 0) return OK;
+            nearest_offer(&near, q->wrong[k].id);
+        }
     }
+    if (near.best)
+        FAIL(ERR_USAGE, "--auto wrong:%s: lesson %d has no such misconception; do you mean %s?",
+             player->wrong, lesson->number, near.best);
     FAIL(ERR_USAGE, "--auto wrong:%s: no misconception of this lesson is called %s", player->wrong,
          player->wrong);
 }
@@ -173,7 +181,6 @@ static Status list(Program *p) {
     if (p->o->json) return list_json(p);
     TRY(player_of(&player, p));
     player.saved = &p->saved;
-    player.parts = lessons_parts(&player.part_count);
     player_list(&player, p->o->todo);
     return OK;
 }

@@ -58,7 +58,7 @@ static void show_printed(Page *p, const void *state) {
     DrawList *d = ARENA_NEW(p->arena, DrawList, 1);
     for (int i = 0; i < STEPS; i++) steps[i] = i + 1;
     const SceneSeries series[] = {{_("as printed"), steps, x->printed.loss, STEPS, TONE_EXPOSED},
-                                  {_("mended"), steps, x->mended.loss, SHOWN_STEPS, TONE_COMPUTE}};
+                                  {_("fixed"), steps, x->mended.loss, SHOWN_STEPS, TONE_COMPUTE}};
     if (!d) return;
     scene_curve(d, p->arena, PAGE_COLUMNS - 4,
                 &(SceneCurve){series, 2, _("step"), _("loss"), false, false, 10});
@@ -73,7 +73,7 @@ static void show_stages(Page *p, const void *state) {
     const Article *x = state;
     page_say(p,
              _("Measured in %d steps: how far apart processes 0 and 1 end in one weight, and how "
-               "many bytes process 0 took from the others:"),
+               "many bytes process 0 received from the others:"),
              MEND_STEPS);
     for (int i = 0; i < STAGES; i++) {
         const Stage *s = &x->stages[i];
@@ -91,8 +91,8 @@ static void box(Page *p, const void *state) {
     const Article *x = state;
     page_box(p,
              _("N processes train one network only if weights begin equal and every gradient is "
-               "summed over all. Here: %s taken as printed, %s in %d steps wrapped; and then N "
-               "ranks have the bits of one process with N shards."),
+               "summed over all. Here process 0 received %s as printed, and %s in %d steps with "
+               "DDP; and then N ranks have the bits of one process with N shards."),
              page_quantity(p, UNIT_BYTES, x->stages[AS_PRINTED].taken),
              page_quantity(p, UNIT_BYTES, x->stages[WRAPPED].taken), MEND_STEPS);
 }
@@ -102,8 +102,8 @@ static void box(Page *p, const void *state) {
 static void ask_bytes(Page *p, const void *state) {
     const Article *x = state;
     page_say(p,
-             _("%d processes, %d steps as printed, parameters of %s. How many bytes does process "
-               "0 take from the other processes in all?"),
+             _("%d processes, %d steps as printed, parameters of %s. How many bytes does process 0 "
+               "receive from the other processes in all?"),
              PROCESSES, STEPS, page_quantity(p, UNIT_BYTES, x->parameter_bytes));
 }
 
@@ -367,7 +367,7 @@ static const LessonStep STEPS_OF_LESSON[] = {
      .write = {show_mends}},
     {.kind = STEP_COMPARE, .question = &MEND},
     {.kind = STEP_RUN,
-     .before = {.text = N_("Now one mend on top of the other, until the equality test passes:")},
+     .before = {.text = N_("Now one fix on top of the other, until the equality test passes:")},
      .run = article_run_stages,
      .write = {show_stages}},
     {.kind = STEP_BOX, .write = {box}},

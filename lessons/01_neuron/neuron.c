@@ -277,8 +277,8 @@ static const Question STEEP = {
 static void ask_rate(Page *p, const void *state) {
     const Neuron *n = state;
     page_say(p,
-             _("x = %.1f. A step changes w and b, both. At which learning rate is the loss after "
-               "the step the same as before? To three digits."),
+             _("x = %.1f. A step changes w and b, both. At which learning rate, other than 0, is "
+               "the loss after the step the same as before? To three digits."),
              n->x);
 }
 

@@ -89,20 +89,19 @@ static void hook(Page *p, const void *state) {
 }
 
 static void idea(Page *p, const void *state) {
-    page_say(p,
-             _("Softmax makes probabilities of logits; cross-entropy is what the network pays for "
-               "the probability that it gives to the right class c:"));
+    page_say(p, _("Softmax turns logits into probabilities; cross-entropy is what the network pays "
+                  "for the probability that it gives to the right class c:"));
     page_line(p, "  p_i = exp(z_i) / (exp(z_1) + ... + exp(z_C))      L = -log p_c");
-    page_say(p,
-             _("Adding the same number to all logits changes nothing. Multiplying them makes the "
-               "largest probability larger."));
+    page_say(
+        p, _("Adding the same number to all logits changes no probability. Multiplying all by a "
+             "number above 1 makes the largest probability larger. log is the natural logarithm."));
 }
 
 static void box(Page *p, const void *state) {
     const Softmax *x = state;
     page_box(p,
-             _("dL/dz = p - y: every logit moves by how wrong its probability is. A network of %d "
-               "classes that knows nothing has a loss of ln %d = %.4f."),
+             _("dL/dz = p - y: every logit is pushed as hard as its probability is wrong. A "
+               "network of %d classes that knows nothing has a loss of ln %d = %.4f."),
              x->classes, x->classes, log(x->classes));
 }
 
@@ -188,7 +187,7 @@ static void ask_gradient(Page *p, const void *state) {
     const Softmax *x = state;
     page_say(p,
              _("p = (%.4f, %.4f, %.4f), and class %d is right. What is the derivative of the loss "
-               "by each logit? Three numbers."),
+               "with respect to each logit? Three numbers."),
              x->p[0], x->p[1], x->p[2], x->right + 1);
 }
 
@@ -239,8 +238,8 @@ static void explain_gradient(Page *p, const void *state) {
     gradient(&a, x, 1, 1);
     draw_gradient(p, x, &a);
     page_say(p,
-             _("p - y = (%.4f, %.4f, %.4f). The entries add up to 0: what one class gains the "
-               "others lose."),
+             _("The mark on a bar of p is y: 1 for the right class, else 0. p - y = (%.4f, %.4f, "
+               "%.4f). The entries add up to 0: what one class gains the others lose."),
              a.values[0], a.values[1], a.values[2]);
 }
 
@@ -321,9 +320,9 @@ static void hint_untrained_3(Page *p, const void *state) {
 static void explain_untrained(Page *p, const void *state) {
     const Softmax *x = state;
     page_say(p,
-             _("Every class gets 1/%d, so the loss is ln %d. The measured one is a little more: "
-               "logits that differ at random are wrong at random. A loss of 2.3 of ten classes is "
-               "no bad loss but that of a network that knows nothing yet."),
+             _("Every class gets 1/%d, so the loss is ln %d. The measured one is a little more, "
+               "since the random logits favour wrong classes. With ten classes a loss of ln 10 = "
+               "2.3 does not mean that something is broken: the network just knows nothing yet."),
              x->classes, x->classes);
 }
 
@@ -396,8 +395,8 @@ static const Question LARGE = {
                              N_("1000 is the value of the formula, but not what the computation "
                                 "gives: the largest float is about 3.4e38, and exp(89) is more.")}},
               {"rounding_only", .option = LARGE_ZERO,
-               .reply = {.text = N_("Rounding does lose the smaller one, but the larger is no "
-                                    "number any more, and -log(1/infinity) is infinite.")}}},
+               .reply = {.text = N_("Rounding does lose the smaller one, but the larger is "
+                                    "infinity, and -log(1/infinity) is infinite.")}}},
     .hint = {{.text = N_("How large can a float be?")},
              {.text = "  exp(88.7) = 3.3e38"},
              {.text = "  -log(1 / inf) = ?"}},

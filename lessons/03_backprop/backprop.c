@@ -29,9 +29,9 @@ static void hook(Page *p, const void *state) {
 }
 
 static void idea(Page *p, const void *state) {
-    page_say(p, _("Think of a ledger. On the way forward every operation writes down its inputs. "
-                  "On the way back it gets one number, how the loss follows its result, multiplies "
-                  "it by its own derivative, and hands it on to its inputs."));
+    page_say(p, _("Think of a ledger. In the forward pass every operation writes down its inputs. "
+                  "In the backward pass it gets one number, how the loss changes with its result, "
+                  "multiplies it by its own derivative, and hands it on to its inputs."));
     page_line(p, "  softmax, loss   dL/ds_k = p_k - y_k");
     page_line(p, "  s = W2 a        dL/da_u = sum over k of W2[k][u] dL/ds_k");
     page_line(p, _("  a = max(z, 0)   dL/dz_u = dL/da_u where z_u > 0, else 0"));
@@ -44,8 +44,8 @@ static void box(Page *p, const void *state) {
     const Backprop *b = state;
     page_box(p,
              _("One forward and one backward pass give all %d derivatives; differences took %lld "
-               "forward passes for the same (measured), and agree to %.0e. A pass backward costs "
-               "about two forward, whatever the number of weights."),
+               "forward passes for the same (measured), and agree to %.0e. A backward pass costs "
+               "about two forward passes, whatever the number of weights."),
              b->weight_count, (long long)b->forwards, b->farthest);
 }
 
@@ -116,7 +116,7 @@ static void show_run(Page *p, const void *state) {
 
 static void ask_entry(Page *p, const void *state) {
     const Backprop *b = state;
-    page_say(p, _("Sample 1 is of class %d. Known from the way forward, and of the last layer:"),
+    page_say(p, _("Sample 1 is of class %d. Known from the forward pass, and of the last layer:"),
              b->label[0] + 1);
     page_line(p, "  x = (%.1f, %.1f)    p - y = (%.3f, %.3f, %.3f)", b->x[0][0], b->x[0][1],
               b->ds[0], b->ds[1], b->ds[2]);

@@ -29,7 +29,7 @@ static void idea(Page *p, const void *state) {
     page_say(p, _("Samples are drawn at random, so the gradient of a batch is on average that of "
                   "all samples: it is unbiased. Around that average it scatters. By sigma we "
                   "mean the root of the mean squared distance from the gradient of all."));
-    page_say(p, _("The mean of B independent things scatters less than one of them: their "
+    page_say(p, _("The mean of B independent values scatters less than one of them: their "
                   "variances add up, and a mean divides the sum by B."));
     page_line(p, "  variance(g_B) = variance(g_1) / B");
 }

@@ -49,8 +49,8 @@ static void box(Page *p, const void *state) {
     const RooflineKernel *k = &x->asked[KERNEL_PRODUCT];
     page_box(p,
              _("time = max(flops / %s, bytes / %s) (%s): the ridge is at %.1f flops per byte, and "
-               "the first product, at %.1f, reaches %.0f %% of the arithmetic. Backward is not "
-               "forward: here %.2f times as many flops."),
+               "the first product, at %.1f, reaches %.0f %% of those flops per second. The "
+               "backward pass does %.2f times the flops of the forward pass here."),
              page_text(p, _("%.0f Gflop/s"), x->flops_per_s / 1e9),
              page_text(p, _("%.0f GB/s"), x->bytes_per_s / 1e9),
              x->measured ? _("measured") : _("simulated"), x->flops_per_s / x->bytes_per_s,
@@ -120,8 +120,8 @@ static const Question FLOPS = {
               {"backward_as_forward",
                as_forward,
                {.text =
-                    N_("That takes the backward pass for as much as the forward one. Each layer "
-                       "has two products on the way back: for its weights and for its input.")}},
+                    N_("That counts the backward pass as much as the forward one. Each layer has "
+                       "two products in the backward pass: for its weights and for its input.")}},
               {"every_input_gradient",
                three_times,
                {.text = N_("That is the rule of thumb, three times the forward pass. It counts the "
@@ -274,7 +274,7 @@ static const Question TIMES = {
     .truth = truth_times,
     .wrong = {{"more_flops_is_slower",
                by_flops,
-               {.text = N_("That is the order of the flops. What counts few of them may still move "
+               {.text = N_("That is the order of the flops. What does few of them may still move "
                            "many bytes, and then it waits for memory.")}},
               {"memory_bound_is_slower",
                by_missing_flops,
@@ -367,8 +367,8 @@ static const char *const CLASS[CLASS_OPTIONS] = {N_("parameters"), N_("gradients
 static void ask_memory(Page *p, const void *state) {
     const Roofline *x = state;
     page_say(p,
-             _("Of which class is most in memory in this step? %.0f weights and biases, a batch "
-               "of %d, all in float (4 bytes)."),
+             _("What takes the most memory in this step? %.0f weights and biases, a batch of %d, "
+               "all in float (4 bytes)."),
              roofline_weights(x), x->rows);
 }
 

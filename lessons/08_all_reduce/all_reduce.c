@@ -152,8 +152,9 @@ static void idea(Page *p, const void *state) {
 static void box(Page *p, const void *state) {
     const AllReduce *x = state;
     page_box(p,
-             _("Ring all-reduce: 2(N-1)/N times the buffer, less than twice, for any number of "
-               "ranks; 2(N-1) rounds, so latency grows with N. Here: %s of %s, in %.0f rounds."),
+             _("Ring all-reduce: a rank sends 2(N-1)/N times the buffer, less than twice, for any "
+               "number of ranks; 2(N-1) rounds, so latency grows with N. Here: %s sent for a "
+               "buffer of %s, in %.0f rounds."),
              page_digits(p, UNIT_BYTES, 4, x->counted), page_quantity(p, UNIT_BYTES, x->bytes),
              x->rounds);
 }
@@ -162,7 +163,8 @@ static void before_ring(Page *p, const void *state) {
     const AllReduce *x = state;
     page_say(p,
              _("Now %d threads do it, with the communicator that the trainer uses. It counts the "
-               "bytes that each rank takes from others, and every element of the sum is checked."),
+               "bytes that each rank receives from others, as many as it sends; every element of "
+               "the sum is checked."),
              x->ranks);
 }
 

@@ -436,8 +436,8 @@ static const Question FAULT = {
     .options = FAULT_TEXTS,
     .truth = truth_fault,
     .wrong = {{"rounding", .option = NO_FAULT,
-               .reply = {.text = N_("Rounding is a matter of the seventh digit, and never of whose "
-                                    "rows are seen. These numbers are far from that.")}},
+               .reply = {.text = N_("Rounding shows in the seventh digit, and does not change "
+                                    "which rows are seen. These numbers are far from that.")}},
               {"learning_rate", .option = WRONG_RATE,
                .reply = {.text = N_("One rank with the same learning rate is what the run is "
                                     "compared with: it does not have these symptoms.")}},

@@ -315,7 +315,7 @@ static void show_speed_ups(Page *p, const void *state) {
     DrawList *d = ARENA_NEW(p->arena, DrawList, 1);
     if (!d) return;
     for (int i = 0; i < COUNTS; i++)
-        bars[i] = (SceneBar){page_text(p, "%d GPU", GPUS[i]), speed_up(x, i) / GPUS[i],
+        bars[i] = (SceneBar){page_text(p, "N = %d", GPUS[i]), speed_up(x, i) / GPUS[i],
                              amdahl(x, GPUS[i]) / GPUS[i], true, TONE_COMPUTE};
     scene_bars(d, p->arena, PAGE_COLUMNS - 8, &(SceneBars){bars, COUNTS, "%.3f", 1});
     page_say(p, _("Efficiency (simulated); marked: Amdahl's law with s from 1 and 64 GPUs "

@@ -43,6 +43,9 @@ static bool read_whole(double *out, const char *text) {
 
 static bool read_bytes(double *out, const char *text) {
     int64_t bytes;
+    const char *rest;
+    double bare;
+    if (read_number(&bare, text, &rest) && *rest == '\0' && bare != floor(bare)) return false;
     if (units_parse_size(&bytes, text) != OK) return false;
     *out = (double)bytes;
     return true;
@@ -135,6 +138,10 @@ char *answer_print_value(char *out, size_t size, AnswerUnit unit, int digits, do
         {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}};
     static const Scale SECONDS[SCALES] = {
         {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}, {"ps", 1e-12}};
+    if (isinf(value)) {
+        snprintf(out, size, "%s", _("infinity"));
+        return out;
+    }
     switch (unit) {
     case UNIT_BYTES: print_scaled(out, size, BYTES, "", digits, value); break;
     case UNIT_RATE: print_scaled(out, size, BYTES, "/s", digits, value); break;
@@ -241,8 +248,7 @@ static Status read_values(Answer *out, const AnswerShape *shape, int count, char
     char *items[ANSWER_MOST + 1];
     int found = cut(items, text);
     if (found != count)
-        FAIL(ERR_USAGE, _("%d values are expected here, separated by commas; these are %d"), count,
-             found);
+        FAIL(ERR_USAGE, _("expected %d values, separated by commas; found %d"), count, found);
     for (int i = 0; i < count; i++) TRY(read_value(&out->values[i], shape->unit, items[i]));
     return OK;
 }

@@ -53,8 +53,8 @@ static const GlossaryTerm TERMS[] = {
     {N_("jitter"), N_("How much the same work varies in time.")},
     {N_("latency"), N_("How long a message of no length takes.")},
     {N_("learning rate"), N_("How far a step goes against the gradient.")},
-    {N_("logit"),
-     N_("A number that the network gives to a class, before softmax makes probabilities of them.")},
+    {N_("logit"), N_("A number that the network gives to a class; softmax turns the logits of all "
+                     "classes into probabilities.")},
     {N_("loss"), N_("How wrong the network is, as one number; training makes it smaller.")},
     {N_("loss scaling"), N_("The loss is multiplied, so that small gradients do not become 0 in "
                             "fp16; the update divides again.")},
@@ -81,8 +81,8 @@ static const GlossaryTerm TERMS[] = {
     {N_("sequence number"),
      N_("The place of a collective in the order in which a rank issues them.")},
     {N_("shard"), N_("A rank's part of a tensor or of a batch.")},
-    {N_("softmax"), N_("Makes probabilities of logits: the exponential of each, divided by the sum "
-                       "of all exponentials.")},
+    {N_("softmax"), N_("Turns logits into probabilities: the exponential of each, divided by the "
+                       "sum of all exponentials.")},
     {N_("speed-up"), N_("How many times as fast as on one device.")},
     {N_("stage"), N_("The layers of a pipeline that one rank has.")},
     {N_("step"), N_("One update of the weights, and all that leads to it.")},

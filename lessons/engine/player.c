@@ -177,7 +177,9 @@ static Status obey(Turn *t, const PlayerCommand *c) {
     switch (c->kind) {
     case COMMAND_NEXT: return next(t);
     case COMMAND_BACK: return move(t, session_back);
-    case COMMAND_GO: return go(t, (int)c->number);
+    case COMMAND_GO:
+        if (!c->has_number) return say(t, _("Which step? g 7 goes to step 7."));
+        return go(t, (int)c->number);
     case COMMAND_HINT:
         if (session_step(t->session)->kind == STEP_PREDICT)
             return write_hint(t->player, t->session);
@@ -186,8 +188,6 @@ static Status obey(Turn *t, const PlayerCommand *c) {
     case COMMAND_PLAY: return player_play(t->player, t->session);
     case COMMAND_LIST: player_list(t->player, false); return OK;
     case COMMAND_RERUN: return rerun(t, c);
-    case COMMAND_VIEW:
-        return say(t, _("The viewer is not built in; what it would show is drawn here."));
     case COMMAND_WORD: return player_explain(t->player, c->text);
     case COMMAND_QUIT: t->quit = true; return keep(t->player, t->session);
     case COMMAND_ANSWER: return answer(t, c->text);

@@ -19,14 +19,13 @@ static const struct {
     {"g", "go", COMMAND_GO, true},       {"h", "hint", COMMAND_HINT, false},
     {"s", "show", COMMAND_SHOW, false},  {"s", "skip", COMMAND_SHOW, false},
     {"p", "play", COMMAND_PLAY, false},  {"l", "list", COMMAND_LIST, false},
-    {"r", "rerun", COMMAND_RERUN, true}, {"v", "view", COMMAND_VIEW, false},
-    {"q", "quit", COMMAND_QUIT, false},
+    {"r", "rerun", COMMAND_RERUN, true}, {"q", "quit", COMMAND_QUIT, false},
 };
 enum { COMMANDS_ALL = sizeof COMMANDS / sizeof *COMMANDS };
 
 const char *player_keys(void) {
     return _("n next, b back, g 7 go to step 7, h hint, s show the answer, p play, r rerun with "
-             "another seed, l list, v viewer, ? WORD explain, q quit");
+             "another seed, l list, ? WORD explain, q quit");
 }
 
 static char *trim(char *text) {
@@ -57,7 +56,6 @@ PlayerCommand player_command(char *line) {
         if (!named) continue;
         bool number = *rest && COMMANDS[i].takes_number && read_number(&c.number, rest);
         if (*rest && !number) return c;
-        if (!*rest && COMMANDS[i].kind == COMMAND_GO) return c;
         c.kind = COMMANDS[i].kind;
         c.has_number = number;
         return c;

@@ -14,7 +14,6 @@ typedef enum {
     COMMAND_PLAY,
     COMMAND_LIST,
     COMMAND_RERUN,  // number: the seed, if has_number
-    COMMAND_VIEW,
     COMMAND_WORD,  // text: the word, or empty
     COMMAND_QUIT,
     COMMAND_ANSWER  // text: all of it

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_TEXT = 256, ROWS_OF_A_SCREEN = 22, COLUMN = 39 };
+enum { ROW_TEXT = 256, ROWS_OF_A_SCREEN = 22, COLUMN = 39, BOTH_COLUMNS = 76 };
 
 typedef struct {
     char text[ROW_TEXT];
@@ -85,7 +85,7 @@ void player_list(const Player *p, bool todo) {
     Row *rows = calloc((size_t)(p->lesson_count + p->part_count) + 1, sizeof *rows);
     if (!rows) return;  // a list is not worth a failure
     int count = make_rows(rows, p, todo, false);
-    if (count > ROWS_OF_A_SCREEN && !p->style.plain && p->style.columns >= 2 * COLUMN)
+    if (count > ROWS_OF_A_SCREEN && !p->style.plain && p->style.columns >= BOTH_COLUMNS)
         write_columns(p, rows, make_rows(rows, p, todo, true));
     else
         for (int i = 0; i < count; i++) fprintf(p->out, "%s\n", rows[i].text);

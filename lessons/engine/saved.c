@@ -149,11 +149,18 @@ void saved_find(SavedLesson *out, const Saved *s, int number) {
     }
 }
 
-static Status restore_answer(Session *session, int step, int hints, const char *text) {
+static Status restore_answer(Session *session, int step, int hints, const char *text,
+                             const char *path) {
     if (step < 0 || step >= session->lesson->step_count) return OK;  // of another version
     if (session->lesson->steps[step].kind != STEP_PREDICT) return OK;
     Given *given = &session->given[step];
-    TRY(session_read_answer(&given->answer, session, step, text));
+    Status read = session_read_answer(&given->answer, session, step, text);
+    if (read == ERR_USAGE)
+        FAIL(ERR_FORMAT,
+             _("%s: the answer at step %d of lesson %d does not read: %s; lesson reset %d forgets "
+               "it"),
+             path, step + 1, session->lesson->number, status_message(), session->lesson->number);
+    TRY(read);
     *given = (Given){GIVEN_ANSWER, given->answer, hints};
     return OK;
 }
@@ -165,7 +172,7 @@ Status saved_restore(const Saved *s, Session *session) {
         int lesson, step, hints, end = 0;
         if (sscanf(line->text, "answer %d.%d hints %d %n", &lesson, &step, &hints, &end) == 3 &&
             lesson == session->lesson->number && end)
-            TRY(restore_answer(session, step - 1, hints, line->text + end));
+            TRY(restore_answer(session, step - 1, hints, line->text + end, s->path));
         if (sscanf(line->text, "shown %d.%d hints %d", &lesson, &step, &hints) == 3 &&
             lesson == session->lesson->number && step >= 1 && step <= session->lesson->step_count)
             session->given[step - 1] = (Given){.kind = GIVEN_SHOWN, .hints = hints};

@@ -212,6 +212,8 @@ void session_compare(Page *p, const Session *s, int step) {
     if (given->kind == GIVEN_ANSWER && !verdict.right && verdict.misconception)
         saying_write(p, &verdict.misconception->reply, s->state);
     if (given->kind == GIVEN_ANSWER && !verdict.right && !verdict.misconception)
-        page_say(p, _("No misconception that this lesson knows gives that answer."));
+        page_say(
+            p,
+            _("Your answer agrees with none of these, nor with a mistake that this lesson knows."));
     saying_write(p, &q->explain, s->state);
 }

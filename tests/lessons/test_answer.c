@@ -3,6 +3,7 @@
 #include "lessons/engine/answer.h"
 #include "tests/support/testing.h"
 
+#include <math.h>
 #include <string.h>
 
 static double value_of(AnswerUnit unit, const char *text) {
@@ -50,6 +51,7 @@ START_TEST(what_is_no_answer_is_said_with_what_is_expected) {
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_NUMBER, 0}, "inf", "a number");
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_COUNT, 0}, "1.5", "a whole number");
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_BYTES, 0}, "3 ms", "an amount of data");
+    check_refused((AnswerShape){ANSWER_VALUE, UNIT_BYTES, 0}, "1.8", "an amount of data");
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_SECONDS, 0}, "3", "a time with its unit");
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_SECONDS, 0}, "3 MB", "a time with its unit");
     check_refused((AnswerShape){ANSWER_VALUE, UNIT_NUMBER, 0}, "", "a number");
@@ -119,7 +121,13 @@ START_TEST(a_unit_grows_where_rounding_reaches_the_next) {
 }
 END_TEST
 
+START_TEST(what_is_infinite_has_no_unit) {
+    ck_assert_str_eq(shown(UNIT_RATE, 3, HUGE_VAL), "infinity");
+    ck_assert_str_eq(shown(UNIT_TIMES, 3, HUGE_VAL), "infinity");
+}
+END_TEST
+
 SUITE("answer", quantities_are_read_with_their_units, characters_of_full_width_are_read,
       what_is_no_answer_is_said_with_what_is_expected,
       lists_are_cut_at_commas_or_blanks_but_not_before_units, what_is_printed_reads_back,
-      a_unit_grows_where_rounding_reaches_the_next)
+      a_unit_grows_where_rounding_reaches_the_next, what_is_infinite_has_no_unit)

@@ -133,7 +133,8 @@ START_TEST(an_answer_that_does_not_read_is_said) {
     put("tandem-lessons 1\nlesson 2 seed 1 at 4\nanswer 2.3 hints 0 apples\n");
     Saved saved = read_it();
     begin(&s, 1);
-    ck_assert_fails(saved_restore(&saved, &s), ERR_USAGE, "\"apples\" is not a number");
+    ck_assert_fails(saved_restore(&saved, &s), ERR_FORMAT, "step 3 of lesson 2 does not read");
+    ck_assert_ptr_nonnull(strstr(status_message(), "\"apples\" is not a number"));
     session_finish(&s);
     arena_finish(&arena);
 }

@@ -35,14 +35,15 @@ void scene_curve(DrawList *d, Arena *a, int columns, const SceneCurve *s) {
     double left = LABELS * DRAW_COLUMN, right = columns * DRAW_COLUMN;
     double top = DRAW_ROW, bottom = (rows - 2) * DRAW_ROW;
     draw_init(d, a, columns * DRAW_COLUMN, rows * DRAW_ROW);
-    draw_text(d, TONE_INK, ALIGN_LEFT, 0, 0, 0, "%s", s->y_name);
+    draw_text(d, TONE_INK, ALIGN_LEFT, 0, 0, 0, "%s%s", s->y_name, s->log_y ? " (log)" : "");
     draw_line(d, TONE_INK, left, top, left, bottom);
     draw_line(d, TONE_INK, left, bottom, right, bottom);
     if (!(x.high >= x.low) || !(y.high >= y.low)) return;
     draw_text(d, TONE_INK, ALIGN_RIGHT, left - DRAW_COLUMN, top, 0, "%.3g", y.high);
     draw_text(d, TONE_INK, ALIGN_RIGHT, left - DRAW_COLUMN, bottom - DRAW_ROW, 0, "%.3g", y.low);
     draw_text(d, TONE_INK, ALIGN_LEFT, left, bottom + DRAW_ROW, 0, "%.3g", x.low);
-    draw_text(d, TONE_INK, ALIGN_CENTER, (left + right) / 2, bottom + DRAW_ROW, 0, "%s", s->x_name);
+    draw_text(d, TONE_INK, ALIGN_CENTER, (left + right) / 2, bottom + DRAW_ROW, 0, "%s%s",
+              s->x_name, s->log_x ? " (log)" : "");
     draw_text(d, TONE_INK, ALIGN_RIGHT, right, bottom + DRAW_ROW, 0, "%.3g", x.high);
     for (int i = 0; i < s->count; i++) {
         const SceneSeries *one = &s->series[i];
@@ -59,7 +60,7 @@ void scene_curve(DrawList *d, Arena *a, int columns, const SceneCurve *s) {
             last_y = at_y;
         }
     }
-    double at = left + 2 * DRAW_COLUMN;
+    double at = left + 6 * DRAW_COLUMN;  // behind the name of y
     for (int i = 0; s->count > 1 && i < s->count; i++) {
         draw_box(d, s->series[i].tone, at, 0, 2 * DRAW_COLUMN, DRAW_ROW);
         draw_text(d, TONE_INK, ALIGN_LEFT, at + 3 * DRAW_COLUMN, 0, 0, "%s", s->series[i].name);
