@@ -134,7 +134,7 @@ static Status collect_separation(const Program *p, const Plan *plan, DepList *ou
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
         bool communication = work_communicates(w) && w->phase == PHASE_SYNC;
-        if (communication) TRY(dep_list_add(out, i, backward, DEP_ORDER, 0));
+        if (communication && backward != NONE) TRY(dep_list_add(out, i, backward, DEP_ORDER, 0));
         if (communication) last = i;
         if (w->phase == PHASE_UPDATE && last != NONE) TRY(dep_list_add(out, i, last, DEP_ORDER, 0));
     }

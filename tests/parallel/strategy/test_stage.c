@@ -239,6 +239,23 @@ START_TEST(no_stage_idles_while_there_are_layers_that_compute) {
 }
 END_TEST
 
+// Without overlap a stage communicates after its backward; one that only makes rows of images has
+// none, but sends the loss on.
+START_TEST(a_stage_without_a_backward_communicates_at_once) {
+    Outcome oracle, got;
+    JobOptions o = options_of("linear", NULL, 4);
+    o.spec.ranks = 2;
+    o.spec.strategy.no_overlap = true;
+    ck_assert_ok(training_run(&oracle, &o, NULL));
+    divide(&o, 2, SCHEDULE_1F1B, 0);
+    ck_assert_ok(training_run(&got, &o, NULL));
+    const char *d = outcome_result_difference(&oracle, &got);
+    ck_assert_msg(!d, "%s", d ? d : "");
+    outcome_finish(&got);
+    outcome_finish(&oracle);
+}
+END_TEST
+
 // A run that is saved by three stages, as one file or one a rank, goes on on one rank, and on other
 // stages: what is saved at the end are the bytes of a run that was not stopped.
 START_TEST(a_run_goes_on_with_other_stages) {
@@ -338,5 +355,6 @@ SUITE("stage", every_schedule_equals_accumulation, a_gpt_with_a_tied_head_does, 
       a_step_that_is_not_finite_is_skipped_by_all_stages,
       pipelines_in_two_copies_equal_data_parallel_ranks, stages_compress_and_freeze_what_is_theirs,
       stages_may_begin_anywhere, no_stage_idles_while_there_are_layers_that_compute,
-      a_run_goes_on_with_other_stages, a_cut_between_blocks_sends_what_goes_through_it,
+      a_stage_without_a_backward_communicates_at_once, a_run_goes_on_with_other_stages,
+      a_cut_between_blocks_sends_what_goes_through_it,
       micro_batches_that_are_taken_for_each_other_are_seen)
