@@ -222,6 +222,7 @@ static Status run_steps(Prediction *out, Arena *a, const Run *run, Timeline *lin
                            .ranks = run->ranks,
                            .multiplicities = fold ? fold->multiplicities : NULL,
                            .timeline_of = fold ? fold->colours : NULL,
+                           .warm_up = run->differ ? 0 : run->steps - 1,
                            .brief = run->brief});
 }
 

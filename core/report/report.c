@@ -60,7 +60,7 @@ static Status find_steps(Steps *s, Arena *a) {
     for (int i = 0; i < t->step_count; i++)
         if (t->steps[i].rows > 0) s->records[s->count++] = i;
     for (int i = 0; i < s->count; i++) s->complete[i] = is_complete(s, i);
-    s->first = s->count > 1 ? 1 : 0;
+    s->first = s->of->warm_up ? s->of->warm_up : s->count > 1;
     return OK;
 }
 

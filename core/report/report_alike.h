@@ -14,6 +14,8 @@ typedef struct {
     int ranks;                      // of the run
     const int32_t *multiplicities;  // [count] ranks of each; NULL: one
     const int32_t *timeline_of;     // [ranks] the timeline of a rank; NULL: timeline r is rank r's
+    int32_t warm_up;                // steps at the beginning that times leave out; 0: the first,
+                                    // unless it is the only one
     bool brief;                     // leave out Report.operations, one for each of a step
 } ReportTimelines;
 
