@@ -13,6 +13,13 @@ const char *sweep_part_name(const Sweep *s, int part) {
     return sweep_phrase_part(part, s->rows[0].launch_ms > 0);
 }
 
+int sweep_decimals(const Sweep *s) {
+    static const double limits[] = {10000, 1000, 100, 10, 0.01, 0.001};
+    int decimals = 0;
+    while (decimals < 6 && s->rows[0].step_ms < limits[decimals]) decimals++;
+    return decimals;
+}
+
 // The largest share of a step that a part has in any row.
 static double part_share(const Sweep *s, int part) {
     double most = 0;
@@ -33,7 +40,19 @@ static double other_ms(const Prediction *p, const ShownParts *shown) {
     return rest > 1e-9 * p->step_ms ? rest : 0;  // what is less was rounded
 }
 
-// Parts of 0.05 % of some row's step have a column of their own, launches beside work.
+int sweep_lost_part(const Sweep *s, int i) {
+    const ReportAnswers *a = s->rows[i].answers;
+    return a && sweep_efficiency(s, i) < SWEEP_WHOLE ? a->lost_to : NONE;
+}
+
+static bool is_lost_to(const Sweep *s, int part) {
+    for (int i = 0; i < s->count; i++)
+        if (sweep_lost_part(s, i) == part) return true;
+    return false;
+}
+
+// Parts of 0.05 % of some row's step, and what rows lost their efficiency to, have a column of
+// their own, launches beside work.
 static void choose_parts(const Sweep *s, ShownParts *out) {
     static const int order[REPORT_PARTS] = {TIME_COMPUTE,      REPORT_LAUNCH, TIME_CONTENDED,
                                             TIME_EXPOSED_COMM, TIME_BUBBLE,   TIME_WAITING,
@@ -41,7 +60,7 @@ static void choose_parts(const Sweep *s, ShownParts *out) {
     *out = (ShownParts){0};
     for (int k = 0; k < REPORT_PARTS; k++) {
         double share = part_share(s, order[k]);
-        if (share >= 5e-4) out->parts[out->count++] = order[k];
+        if (share >= 5e-4 || is_lost_to(s, order[k])) out->parts[out->count++] = order[k];
     }
     double least = 0.5;  // that is not printed as 0
     for (int i = 0; i < sweep_decimals(s); i++) least /= 10;

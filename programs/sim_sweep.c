@@ -161,13 +161,6 @@ static void choose_columns(const Sweep *s, int width[COLUMNS]) {
     }
 }
 
-int sweep_decimals(const Sweep *s) {
-    static const double limits[] = {10000, 1000, 100, 10, 0.01, 0.001};
-    int decimals = 0;
-    while (decimals < 6 && s->rows[0].step_ms < limits[decimals]) decimals++;
-    return decimals;
-}
-
 static void print_cells(const Sweep *s, const char *const cells[COLUMNS]) {
     int width[COLUMNS], owed = 0;
     choose_columns(s, width);
@@ -193,12 +186,17 @@ static void print_heads(const Sweep *s) {
     putchar('\n');
 }
 
-// An efficiency that is printed as less than 100 %.
 static const char *note_of(const Sweep *s, int i) {
-    const Prediction *p = &s->rows[i];
-    if (!prediction_fits(p)) return "DOES NOT FIT";
-    bool lost = p->answers && p->answers->lost_to != NONE && sweep_efficiency(s, i) < 0.995;
-    return lost ? sweep_part_name(s, p->answers->lost_to) : "";
+    int part = sweep_lost_part(s, i);
+    if (!prediction_fits(&s->rows[i])) return "DOES NOT FIT";
+    return part == NONE ? "" : sweep_part_name(s, part);
+}
+
+// What is less than 100 % is not rounded up to it.
+static void print_efficiency(char *out, size_t size, double efficiency) {
+    bool rounded = efficiency >= 0.995 && efficiency < SWEEP_WHOLE;
+    snprintf(out, size, "%.*f%%", rounded,
+             rounded ? fmin(99.9, 100 * efficiency) : 100 * efficiency);
 }
 
 static void print_rate(char *out, size_t size, double per_s) {
@@ -217,7 +215,7 @@ static void print_row(const Sweep *s, int i) {
     print_rate(text[SAMPLES], CELL, sweep_samples_per_s(p));
     print_rate(text[TOKENS], CELL, p->answers ? p->answers->tokens_per_s : (double)NAN);
     snprintf(text[SPEED_UP], CELL, "%.2fx", sweep_speed_up(s, i));
-    snprintf(text[EFFICIENCY], CELL, "%.0f%%", 100 * sweep_efficiency(s, i));
+    print_efficiency(text[EFFICIENCY], CELL, sweep_efficiency(s, i));
     snprintf(text[UTILISATION], CELL, "%.1f%%", p->answers ? 100 * p->answers->mfu : (double)NAN);
     snprintf(text[MEMORY_USE], CELL, "%s", units_print_size(memory, p->memory_bytes));
     snprintf(text[NOTE], CELL, "%s", note_of(s, i));

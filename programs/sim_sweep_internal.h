@@ -13,6 +13,11 @@ double sweep_samples_per_s(const Prediction *p);
 double sweep_speed_up(const Sweep *s, int i);
 double sweep_efficiency(const Sweep *s, int i);
 
+// An efficiency below this is not that of steps of equal length; and the part of the step that it
+// was lost to, or NONE.
+#define SWEEP_WHOLE (1 - 1e-6)
+int sweep_lost_part(const Sweep *s, int i);
+
 // Decimals for all times, so that the first row's step shows four digits or more.
 int sweep_decimals(const Sweep *s);
 
