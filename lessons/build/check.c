@@ -100,7 +100,7 @@ Status exercise_near(BuildCheck *c, const char *name, const float *got, const fl
     for (int64_t i = 0; i < count; i++) {
         double want = (double)expected[i];
         if (fabs((double)got[i] - want) <= tolerance * (1 + fabs(want))) continue;
-        return exercise_fail(c, _("%s[%lld] is %.7g; it should be %.7g"), name, (long long)i,
+        return exercise_fail(c, _("%s[%lld] is %.9g; it should be %.9g"), name, (long long)i,
                              (double)got[i], want);
     }
     return OK;

@@ -87,6 +87,15 @@ static const struct {
      "s|ring->send(ring->network, next, values + from, .*|"
      "ring->send(ring->network, next, values, elements);|",
      "the message from rank"},
+    {4, "tree", "s|left.e. + right.e.|right[e]|", "parts["},
+    {4, "tree", "s|(width + 1) / 2|width / 2|", "parts["},  // the last row is forgotten
+    {4, "tree",
+     "s|for (int width.*|for (int r = 1; r < ranks; r++) for (int e = 0; e < elements; "
+     "e++) parts[e] += parts[r * elements + e]; for (int width = 1; width > 1;)|",
+     "ranks: 8"},  // rank after rank: another order
+    {5, "buckets", "s|int i = count - 1; i >= 0; i--|int i = 0; i < count; i++|", "bucket_of["},
+    {5, "buckets", "s|bucket == 0 ? first_cap : cap|cap|", "bucket_of["},
+    {5, "buckets", "s|bucket + (filled > 0)|bucket|", "buckets are returned"},
     {9, "one_forward_one_backward", "s|first = stages - 1 - stage|first = micro_batches|",
      "micro-batches at once"},  // GPipe
     {9, "one_forward_one_backward", "s|stages - 1 - stage|0|", "a step takes"},
