@@ -370,7 +370,7 @@ static void before_network(Page *p, const void *state) {
 static void show_network(Page *p, const void *state) {
     const Descent *d = state;
     page_line(p, _("  largest curvature           %8.4f  (measured)"), d->network_curvature);
-    page_line(p, _("  2 / that                    %8.4f  (theory)"), 2 / d->network_curvature);
+    page_line(p, _("  2 / largest curvature       %8.4f  (theory)"), 2 / d->network_curvature);
     page_line(p, _("  limit, by bisection         %8.4f  (measured)"), d->network_limit);
     page_say(p, _("For the bisection two trainers begin a ten-thousandth apart in that direction: "
                   "below the limit a step brings them nearer to each other, above it apart."));

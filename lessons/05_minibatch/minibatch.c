@@ -358,7 +358,7 @@ static const Question STEPS_QUESTION = {
     .wrong = {{"epoch_is_learning", .option = STEPS_SAME_EPOCHS,
                .reply = {.text = N_("That takes an epoch for a fixed amount of learning. Weights "
                                     "change once a step, by the rate times the gradient: a mean "
-                                    "over more samples is no longer for that.")}},
+                                    "over more samples does not make it longer.")}},
               {"bigger_is_better", .option = STEPS_FEWER,
                .reply = {.text =
                              N_("The better gradient points more exactly to where the small one "

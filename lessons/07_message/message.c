@@ -196,8 +196,8 @@ static void show_sizes(Page *p, const void *state) {
 static void ask_half(Page *p, const void *state) {
     const Message *x = state;
     page_say(p,
-             _("alpha = %s and 1/beta = %s. How many bytes has the message whose latency and bytes "
-               "take equally long?"),
+             _("alpha = %s and 1/beta = %s. How many bytes does a message have whose bytes take as "
+               "long as its latency?"),
              page_digits(p, UNIT_SECONDS, 4, x->alpha_s),
              page_digits(p, UNIT_RATE, 4, x->bytes_per_s));
 }
@@ -240,8 +240,8 @@ static void explain_half(Page *p, const void *state) {
            most = x->alpha_high_s * x->high_bytes_per_s;
     page_say(p,
              _("Theory is alpha / beta of the line; at the ends of both intervals it is %s and %s. "
-               "Beside it stands the size that takes twice the time of 8 bytes, read off the times "
-               "themselves (%s): on a real host caches bend the line there."),
+               "The other value is the size that takes twice the time of 8 bytes, read off the "
+               "times themselves (%s): on a real host caches bend the line there."),
              page_quantity(p, UNIT_BYTES, least), page_quantity(p, UNIT_BYTES, most), how(x));
 }
 

@@ -425,8 +425,8 @@ static void show_host(Page *p, const void *state) {
              x->host_simulated ? _("The trainer's step on 4 cores (simulated):")
                                : _("The trainer's step on this host's cores (measured):"));
     for (int i = 0; i < HOST_RUNS; i++)
-        page_line(p, _("  %2d ranks %9.3f ms, of which %.3f ms wait for a core%s"),
-                  x->host_ranks[i], x->host_ms[i], x->contended_ms[i],
+        page_line(p, _("  N = %2d %9.3f ms, of which %.3f ms wait for a core%s"), x->host_ranks[i],
+                  x->host_ms[i], x->contended_ms[i],
                   i == HOST_RUNS - 1 ? _("  (oversubscribed)") : "");
 }
 

@@ -31,10 +31,14 @@ static const GlossaryTerm TERMS[] = {
     {N_("chunk"), N_("One of the parts into which a collective cuts a buffer.")},
     {N_("collective"),
      N_("An operation in which all ranks of a group take part, in the same order.")},
+    {N_("condition number"),
+     N_("The largest curvature of the loss divided by the smallest: the larger, the more steps "
+        "descent takes.")},
     {N_("critical path"), N_("The chain of operations of a step of which each waits for the one "
                              "before it. The step is as long as it.")},
     {N_("cross-entropy"), N_("The loss of a classification: minus the logarithm of the probability "
                              "that the network gives to the right class.")},
+    {N_("curvature"), N_("How fast the slope of the loss changes in a direction.")},
     {N_("data parallelism"),
      N_("Every rank has all weights and a part of the batch; gradients are averaged.")},
     {N_("distillation"),
@@ -50,9 +54,10 @@ static const GlossaryTerm TERMS[] = {
     {N_("fp16"), N_("A number of two bytes with 11 bits of precision and a small range: small "
                     "gradients become 0.")},
     {N_("gradient"), N_("How fast the loss changes with each weight: the derivative.")},
+    {N_("intensity"), N_("How many flops an operation does for each byte that it moves.")},
     {N_("jitter"), N_("How much the same work varies in time.")},
     {N_("latency"), N_("How long a message of no length takes.")},
-    {N_("learning rate"), N_("How far a step goes against the gradient.")},
+    {N_("learning rate"), N_("The factor by which a gradient is multiplied to make a step.")},
     {N_("logit"), N_("A number that the network gives to a class; softmax turns the logits of all "
                      "classes into probabilities.")},
     {N_("loss"), N_("How wrong the network is, as one number; training makes it smaller.")},
@@ -74,10 +79,14 @@ static const GlossaryTerm TERMS[] = {
      N_("The backward pass computes activations again instead of keeping them.")},
     {N_("reduce-scatter"),
      N_("An operation between ranks: vectors are summed, and each rank gets a part of the sum.")},
+    {N_("relu"), N_("max(z, 0): what a unit gives out, 0 where its sum z is below 0.")},
     {N_("replica"), N_("A whole copy of the weights on a rank.")},
+    {N_("ridge"), N_("The intensity from which on arithmetic, not memory, decides how long an "
+                     "operation takes.")},
     {N_("ring"),
      N_("An order of ranks in which each sends to the next, and the last to the first.")},
     {N_("roofline"), N_("Work takes as long as its arithmetic or its bytes, whichever is longer.")},
+    {N_("sampler"), N_("What says which samples a rank takes, and in which order.")},
     {N_("sequence number"),
      N_("The place of a collective in the order in which a rank issues them.")},
     {N_("shard"), N_("A rank's part of a tensor or of a batch.")},

@@ -159,13 +159,16 @@ int session_questions(const Lesson *lesson) {
 static const char *answer_text(Page *p, const Session *s, int step, const Answer *a) {
     const Question *q = s->lesson->steps[step].question;
     char text[ANSWER_TEXT];
-    bool alone = q->shape.form == ANSWER_VALUE || a->count < 2;
     if (q->shape.form == ANSWER_CHOICE)
         return page_text(p, "%s) %s", session_print_answer(text, s, step, a),
                          question_option(p, q, s->state, (int)a->values[0]));
-    if (alone && q->shape.form != ANSWER_ORDER)
-        return page_digits(p, q->shape.unit, 6, a->values[0]);
-    return page_text(p, "%s", session_print_answer(text, s, step, a));
+    if (q->shape.form == ANSWER_ORDER)
+        return page_text(p, "%s", session_print_answer(text, s, step, a));
+    const char *list = "";
+    for (int i = 0; i < a->count; i++)
+        list = page_text(p, "%s%s%s", list, i ? ", " : "",
+                         page_digits(p, q->shape.unit, 6, a->values[i]));
+    return list;
 }
 
 static const char *source_name(AnswerSource from) {
