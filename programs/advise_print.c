@@ -457,7 +457,8 @@ Status advise_print_end(const AdvisePrint *p, Status status) {
     int simulated = 0;
     for (int k = 0; k < p->count; k++) simulated += p->searches[k].simulated;
     if (status == ERR_INTERRUPTED)
-        FAIL(status, "interrupted after %d simulations; the best of these is printed", simulated);
+        FAIL(status, "interrupted after %d simulation%s%s", simulated, simulated == 1 ? "" : "s",
+             advise_print_best(p).of ? "; the best of these is printed" : "");
     TRY(status);
     if (advise_print_best(p).of) return OK;
     char all[UNITS_TEXT], least[UNITS_TEXT];

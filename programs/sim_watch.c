@@ -49,6 +49,7 @@ bool sim_watch_interrupted(void) { return atomic_load(&interrupts) > 0; }
 
 void sim_watch_share(SimWatch *w, double share) {
     int64_t now_ns = clock_ns();
+    if (share > 0) atomic_store(&nothing_done, false);
     if (now_ns - w->start_ns > PATIENCE_NS)
         progress_update(&w->progress, (int64_t)(share * THOUSAND), now_ns, "");
 }
@@ -102,6 +103,7 @@ void sim_watch_start(SimWatch *w, Log *log, bool quiet, const int64_t *sizes, in
     w->progress.tenth = log_progress;
     w->progress.context = log;
     log->progress = &w->progress;
+    atomic_store(&nothing_done, !count);
     catch_signals();
     w->threaded = count && !w->progress.quiet && !pthread_create(&w->thread, NULL, follow_plan, w);
 }

@@ -27,6 +27,19 @@ START_TEST(a_plan_that_is_made_is_shown_and_can_be_interrupted) {
 }
 END_TEST
 
+// Both threads of a sweep are at their first plan, which they do not leave on the way.
+START_TEST(so_can_the_plans_of_a_sweep) {
+    Command c = {0};
+    command_start_on_terminal(&c, LARGE " --threads 2 --sweep zero=no,1");
+    command_wait_for(&c, " 0 %", 60);
+    ck_assert_int_eq(kill(c.pid, SIGINT), 0);
+    command_wait(&c, 60);
+    ck_assert_int_eq(c.status, 130);
+    ck_assert_ptr_nonnull(strstr(c.out, "sim: interrupted before anything was simulated"));
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(quiet_shows_no_plan) {
     Command c = {0};
     command_start_on_terminal(&c, LARGE " --quiet");
@@ -40,4 +53,4 @@ START_TEST(quiet_shows_no_plan) {
 END_TEST
 
 SUITE_SECONDS("sim_interrupt", 120, a_plan_that_is_made_is_shown_and_can_be_interrupted,
-              quiet_shows_no_plan)
+              so_can_the_plans_of_a_sweep, quiet_shows_no_plan)
