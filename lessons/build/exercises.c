@@ -3,8 +3,14 @@
 #include "lessons/build/exercises.h"
 
 static const Exercise *const all[] = {
-    &exercise_softmax, &exercise_ring_all_reduce,          &exercise_tree,
-    &exercise_buckets, &exercise_one_forward_one_backward, &exercise_alpha_beta,
+    &exercise_softmax,
+    &exercise_mlp,
+    &exercise_ring_all_reduce,
+    &exercise_tree,
+    &exercise_buckets,
+    &exercise_linear_split,
+    &exercise_one_forward_one_backward,
+    &exercise_alpha_beta,
 };
 
 const Exercise *const *exercises_all(int *count) {

@@ -75,10 +75,13 @@ static const struct {
     int number;
     const char *name, *edit, *says;
 } MISTAKES[] = {
-    {1, "softmax", "s| / (float)rows;|;|", "dlogits[0] is"},                       // no mean
-    {1, "softmax", "s|z.c. - max|z[c]|", "logits up to 1000"},                     // overflows
-    {1, "softmax", "s|(c == labels.r.)|0|", "dlogits["},                           // no label
-    {1, "softmax", "s|c < classes|c <= classes|", "it touches"},                   // one too far
+    {1, "softmax", "s| / (float)rows;|;|", "dlogits[0] is"},      // no mean
+    {1, "softmax", "s|z.c. - max|z[c]|", "logits up to 1000"},    // overflows
+    {1, "softmax", "s|(c == labels.r.)|0|", "dlogits["},          // no label
+    {1, "softmax", "s|c < classes|c <= classes|", "it touches"},  // one too far
+    {2, "mlp", "s|hidden.r . width + h. > 0 ? sum : 0|sum|", "dhidden["},
+    {2, "mlp", "s|weights(dweight1, dbias1, dhidden, x|weights(dweight1, dbias1, hidden, x|",
+     "dweight1["},
     {3, "ring_all_reduce", "s|values.to + i.|values[from + i]|", "it should be"},  // a chunk off
     {3, "ring_all_reduce", "s|2 . (ranks - 1)|ranks - 1|", "it should be"},        // no second half
     {3, "ring_all_reduce", "s|+ 1) % ranks;|+ 2) % ranks;|", "not the next on the ring"},
@@ -96,6 +99,8 @@ static const struct {
     {5, "buckets", "s|int i = count - 1; i >= 0; i--|int i = 0; i < count; i++|", "bucket_of["},
     {5, "buckets", "s|bucket == 0 ? first_cap : cap|cap|", "bucket_of["},
     {5, "buckets", "s|bucket + (filled > 0)|bucket|", "buckets are returned"},
+    {8, "linear_split", "s|rank == 0 ? bias2.o. : 0|bias2[o]|", "sum over the ranks of y["},
+    {8, "linear_split", "s|sum > 0 ? sum : 0|sum|", "sum over the ranks of y["},
     {9, "one_forward_one_backward", "s|first = stages - 1 - stage|first = micro_batches|",
      "micro-batches at once"},  // GPipe
     {9, "one_forward_one_backward", "s|stages - 1 - stage|0|", "a step takes"},
