@@ -173,7 +173,7 @@ static const Question LAYER = {
 
 static void ask_exposed(Page *p, const void *state) {
     const Overlap *x = state;
-    page_say(p, _("Buckets, in ms since the step began (simulated); the first has the loss:"));
+    page_say(p, _("Buckets, in ms since the step began (simulated); bucket 0 is the loss:"));
     for (int i = 0; i < x->bucket_count; i++)
         page_line(p, _("  bucket %d ready at %.3f, takes %.3f"), i, 1e3 * x->buckets[i].ready_s,
                   1e3 * x->buckets[i].takes_s);
@@ -276,9 +276,10 @@ static void show_caps(Page *p, const void *state) {
     page_say(p, _("A step, in ms:"));
     for (int i = 0; i < OVERLAP_CAPS; i++) {
         const char *measured = x->measured_step_s[i] > 0
-                                   ? page_text(p, _("measured %.3f"), 1e3 * x->measured_step_s[i])
+                                   ? page_text(p, _("   measured %.3f"),
+                                               1e3 * x->measured_step_s[i])
                                    : "";
-        page_line(p, _("  cap %6d KiB   simulated %.3f   %s"), overlap_cap_kib[i],
+        page_line(p, _("  cap %6d KiB   simulated %.3f%s"), overlap_cap_kib[i],
                   1e3 * x->step_s[i], measured);
     }
 }
@@ -312,6 +313,8 @@ static const Question CAP = {
 static void show_step(Page *p, const void *state) {
     const Overlap *x = state;
     draw_step(p, x);
+    page_say(p, _("Backward by layers, communication by buckets; each bucket is drawn denser where "
+                  "it is exposed."));
     if (x->measured_exposed_s[0] > 0)
         page_say(p, _("Drawn as simulated; the trainer ran it on described devices, with all times "
                       "20 times as long on this host's clock, and divided again."));

@@ -282,7 +282,7 @@ static void ask_jitter(Page *p, const void *state) {
     page_say(p,
              _("Now all ranks are alike, but each computation takes %s and a random time more, "
                "exponential with a mean of %s. %d ranks meet in an all-reduce after each. How long "
-               "is a step in the mean?"),
+               "is a step on average?"),
              page_quantity(p, UNIT_SECONDS, x->least_s),
              page_quantity(p, UNIT_SECONDS, x->jitter_s), x->ranks);
 }
@@ -325,7 +325,7 @@ static void show_jitter(Page *p, const void *state) {
     page_line(p, _("  90 %%   %8.3f ms"), 1e3 * s.p90);
     page_line(p, _("  most   %8.3f ms"), 1e3 * most);
     page_line(p, _("  expected maximum of %d of them: %.3f ms"), x->ranks, 1e3 * expected_most(x));
-    page_line(p, _("  a step, in the mean:           %.3f ms"), 1e3 * x->step_s);
+    page_line(p, _("  a step, on average:            %.3f ms"), 1e3 * x->step_s);
 }
 
 static void explain_jitter(Page *p, const void *state) {
@@ -334,9 +334,9 @@ static void explain_jitter(Page *p, const void *state) {
     Spread s = spread(x, &least, &most);
     page_say(
         p,
-        _("One computation takes %s in the mean, a step %s (%s): each step waits for its "
+        _("One computation takes %s on average, a step %s (%s): each step waits for its "
           "slowest. The maximum of %d draws from the times that came out is expected to be %s. "
-          "With twice as many ranks the law adds %.2f times the mean jitter."),
+          "With twice as many ranks, theory adds %.2f times the mean jitter."),
         page_quantity(p, UNIT_SECONDS, s.mean), page_quantity(p, UNIT_SECONDS, x->step_s), how(x),
         x->ranks, page_quantity(p, UNIT_SECONDS, expected_most(x)),
         harmonic(2 * x->ranks) - harmonic(x->ranks));
@@ -349,7 +349,7 @@ static const Question JITTER = {
     .truth = truth_jitter,
     .wrong = {{"average_rank_sets_the_pace",
                average_sets_the_pace,
-               {.text = N_("That is one rank in the mean. A step is not over when the average rank "
+               {.text = N_("That is one rank on average. A step is not over when the average rank "
                            "is: it waits for the slowest, another one each time.")}},
               {"jitter_averages_out",
                averages_out,

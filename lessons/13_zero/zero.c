@@ -84,11 +84,11 @@ static void hook(Page *p, const void *state) {
 static void idea(Page *p, const void *state) {
     const Zero *x = state;
     page_say(p,
-             _("ZeRO gives each rank the care of 1/%d of the weights, and stage by stage takes "
-               "away what others look after. What a rank keeps:"),
+             _("ZeRO makes each rank responsible for 1/%d of the weights, and stage by stage takes "
+               "away what other ranks are responsible for. What a rank keeps:"),
              x->ranks);
     draw_board(p, x);
-    page_say(p, _("Gradients go to the rank that looks after them (reduce-scatter), it updates its "
+    page_say(p, _("Gradients go to the rank responsible for them (reduce-scatter), it updates its "
                   "share, and the new weights go to everybody (all-gather)."));
 }
 

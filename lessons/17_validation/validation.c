@@ -100,7 +100,7 @@ static void box(Page *p, const void *state) {
     const Validation *x = state;
     const ValidationRun *worst = &x->held[validation_worst(x)];
     page_box(p,
-             _("Fitted within %.1f %%, predicted within %.1f %% in the mean and %.1f %% at worst "
+             _("Fitted within %.1f %%, predicted within %.1f %% on average and %.1f %% at worst "
                "(%s). An error belongs to a kind of run; say which were held out, how many, how "
                "often each was run, and the worst."),
              100 * x->fit_error, 100 * validation_mape(x), 100 * fabs(validation_error(worst)),
@@ -192,8 +192,8 @@ static const char *option_worst(Page *p, const void *state, int which) {
 static void ask_worst(Page *p, const void *state) {
     const Validation *x = state;
     page_say(p,
-             _("The line takes the rows of one rank, and ranks for independent. Where will its "
-               "error be largest? There are %d cores."),
+             _("The line knows only the rows of one rank and takes ranks to be independent. Where "
+               "will its error be largest? There are %d cores."),
              x->cores);
 }
 

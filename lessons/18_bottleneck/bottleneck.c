@@ -13,10 +13,10 @@
 static void hook(Page *p, const void *state) {
     page_say(p,
              _("Two runs on %d ranks. One learns something else than a single process does. The "
-               "other one is right, but slow. Each has one fault, drawn from the twelve of a zoo."),
+               "other one is right, but slow. Each has one fault, drawn from twelve."),
              FAULT_RANKS);
-    page_say(p, _("What is wrong with each? What would mending the second gain, before it is "
-                  "mended? And what gains nothing?"));
+    page_say(p, _("What is wrong with each? How much would fixing the second gain, before it "
+                  "is fixed? And what gains nothing?"));
 }
 
 static void idea(Page *p, const void *state) {
@@ -78,16 +78,16 @@ static void before_mend(Page *p, const void *state) {
 static void show_mended(Page *p, const void *state) {
     const Bottleneck *x = state;
     page_line(p, _("  with the fault  %8.3f ms simulated"), x->seen.step_ms);
-    page_line(p, _("  mended          %8.3f ms simulated"), x->healthy.step_ms);
+    page_line(p, _("  fixed           %8.3f ms simulated"), x->healthy.step_ms);
     if (!x->executed) return;
     page_line(p, _("  with the fault  %8.3f ms measured"), x->slowed.step_ms);
-    page_line(p, _("  mended          %8.3f ms measured"), x->mended.step_ms);
+    page_line(p, _("  fixed           %8.3f ms measured"), x->mended.step_ms);
 }
 
 static void box(Page *p, const void *state) {
     const Bottleneck *x = state;
     page_box(p,
-             _("gain <= time on the critical path. Here mending the fault makes a step of %.3f ms "
+             _("gain <= time on the critical path. Here fixing the fault makes a step of %.3f ms "
                "one of %.3f ms (%s); devices twice as fast beside the path gain %s (simulated)."),
              x->seen.step_ms, x->healthy.step_ms, page_quantity(p, UNIT_SHARE, bottleneck_gain(x)),
              page_quantity(p, UNIT_SHARE, bottleneck_spare_gain(x)));
@@ -98,7 +98,7 @@ static void box(Page *p, const void *state) {
 static void ask_gain(Page *p, const void *state) {
     const Bottleneck *x = state;
     page_say(p,
-             _("The slow step takes %.3f ms. The fault is mended: %s. By what share of it does the "
+             _("The slow step takes %.3f ms. The fault is fixed: %s. By what share of it does the "
                "step get shorter? (Within 2 %% of the step.)"),
              x->seen.step_ms, fault_fix(x->slow.kind));
 }
@@ -129,7 +129,7 @@ static void reply_whole(Page *p, const void *state) {
 static void reply_one_of_ranks(Page *p, const void *state) {
     page_say(p,
              _("The gain is not divided by %d: a synchronous step is as long as its slowest part, "
-               "not as long as the mean of its ranks. When that part is mended all go on sooner."),
+               "not as long as the mean of its ranks. When that part is fixed all go on sooner."),
              FAULT_RANKS);
 }
 
@@ -248,7 +248,7 @@ const Lesson bottleneck_lesson = {
     .number = 18,
     .name = "bottleneck",
     .title = N_("Find the bottleneck"),
-    .objective = N_("Read what a run shows, name the fault, predict what mending it gains, and see "
+    .objective = N_("Read what a run shows, name the fault, predict what fixing it gains, and see "
                     "what gains nothing."),
     .minutes = 15,
     .injects = true,

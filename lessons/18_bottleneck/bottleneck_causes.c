@@ -20,7 +20,7 @@ void bottleneck_show_numbers(Page *p, const void *state) {
              FAULT_RANKS, FAULT_RANKS);
     if (n->first_update == 0 && n->refused) page_line(p, "%s", _("  no step was done"));
     if (n->first_update > 0 || !n->refused) {
-        add_number(p, _("length of the first update, one process: 1"), n->first_update);
+        add_number(p, _("length of the first update (one process: 1)"), n->first_update);
         add_number(p, _("distance between both first updates"), n->apart);
         add_number(p, _("largest difference between ranks' weights"), n->ranks_apart);
         add_number(p, _("share of epoch 2 in the order of epoch 1"), n->repeated);
@@ -90,7 +90,7 @@ static void hint_wrong_3(Page *p, const void *state) {
 
 static void explain_wrong(Page *p, const void *state) {
     const Bottleneck *x = state;
-    page_say(p, _("The fault: %s. What mends it: %s."), fault_title(x->wrong.kind),
+    page_say(p, _("The fault: %s. What fixes it: %s."), fault_title(x->wrong.kind),
              fault_fix(x->wrong.kind));
     page_say(p, _("A run of several ranks that equals one process to the last bit has none of "
                   "these faults: comparing the two after a step finds all of them."));
@@ -203,7 +203,7 @@ static void hint_cause_3(Page *p, const void *state) {
 
 static void explain_cause(Page *p, const void *state) {
     const Bottleneck *x = state;
-    page_say(p, _("The fault: %s. What mends it: %s."), fault_title(x->slow.kind),
+    page_say(p, _("The fault: %s. What fixes it: %s."), fault_title(x->slow.kind),
              fault_fix(x->slow.kind));
     if (x->slow.kind == FAULT_SLOW_RANK)
         page_say(p,

@@ -296,7 +296,7 @@ static const Question AGAIN = {
 static void ask_interval(Page *p, const void *state) {
     const Failures *x = state;
     page_say(p,
-             _("A run fails once in %s (%.1f hours) in the mean (M). Training stops for %s to save "
+             _("A run fails once in %s (%.1f hours) on average (M). Training stops for %s to save "
                "a checkpoint "
                "(C), and a restart takes %s. After how much training should it save, so that most "
                "of the time is progress? (Within 10 %%.)"),
@@ -323,7 +323,7 @@ static void ten_times_c(Answer *out, const void *state) {
 }
 
 static void reply_half(Page *p, const void *state) {
-    page_say(p, _("A failure then loses a quarter of M in the mean: the lost work grows with the "
+    page_say(p, _("A failure then loses a quarter of M on average: the lost work grows with the "
                   "interval, and only the cost of saving shrinks."));
 }
 static void reply_ten(Page *p, const void *state) {

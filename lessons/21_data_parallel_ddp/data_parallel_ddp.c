@@ -131,7 +131,7 @@ static void show_both(Page *p, const void *state) {
     page_line(p, _("  DataParallel   %8.3f ms a step (%s)   loss %.6f"), x->data_parallel.step_ms,
               source(&x->data_parallel), x->data_parallel.loss[STEPS - 1]);
     page_say(p, _("Threads that share memory are the best case of DataParallel: sending costs "
-                  "little there. Of so small a step a busy host says little."));
+                  "little there. A busy host says little about so small a step."));
 }
 
 static void before_predictions(Page *p, const void *state) {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { DEVICES = 8, BATCH = 64, SHOWN = 3, ADVISED = 4 };
+enum { DEVICES = 8, BATCH = 64, SHOWN = 3, ADVISED = 16 };
 enum { BYTES_OF_A_PARAMETER = 16 };  // f32: weight, gradient, two moments of Adam
 
 // What is tried by hand.

@@ -148,7 +148,8 @@ static const Question TARGET = {
               {"logits_are_multiplied",
                multiplied,
                {.text = N_("That is with logits multiplied by T, which makes the largest "
-                           "probability larger still. Heat makes things more alike.")}},
+                           "probability larger still. A higher temperature makes them more "
+                           "alike.")}},
               {"all_become_equal",
                all_alike,
                {.text = N_("So it is when T has no limit. At a finite T the order of the classes "

@@ -123,12 +123,13 @@ typedef struct {
 } Scale;
 enum { SCALES = 5 };
 
-// With the largest unit that leaves at least 1 before the point once it is rounded.
+// With the largest unit that leaves at least 1 before the point once it is rounded; nothing is 0 of
+// the plain unit.
 static void print_scaled(char *out, size_t size, const Scale scales[SCALES], const char *behind,
                          int digits, double value) {
     double rounded = fabs(value) * (1 + 0.5 * pow(10, -digits));
     int k = 0;
-    while (k < SCALES - 1 && rounded < scales[k].size) k++;
+    while (k < SCALES - 1 && (value == 0 ? scales[k].size != 1 : rounded < scales[k].size)) k++;
     print_number(out, size, digits, value / scales[k].size);
     text_append(out, size, " %s%s", scales[k].name, behind);
 }

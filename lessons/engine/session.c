@@ -156,19 +156,28 @@ int session_questions(const Lesson *lesson) {
 
 // --- comparing
 
-static const char *answer_text(Page *p, const Session *s, int step, const Answer *a) {
+// Significant digits of a quantity: four, or so many that a difference of one tolerance shows.
+static int digits_of(const Truth *t, double value) {
+    enum { FEWEST = 4, MOST = 9 };
+    double tolerance = t->relative * fabs(value) + t->absolute;
+    if (value == 0) return FEWEST;
+    if (tolerance == 0) return MOST;
+    return (int)fmin(fmax(1 + ceil(log10(fabs(value) / tolerance)), FEWEST), MOST);
+}
+
+static const char *answer_text(Page *p, const Session *s, int step, const Truth *t,
+                               const Answer *a) {
     const Question *q = s->lesson->steps[step].question;
     char text[ANSWER_TEXT];
+    const char *values = "";
     if (q->shape.form == ANSWER_CHOICE)
         return page_text(p, "%s) %s", session_print_answer(text, s, step, a),
                          question_option(p, q, s->state, (int)a->values[0]));
-    if (q->shape.form == ANSWER_ORDER)
-        return page_text(p, "%s", session_print_answer(text, s, step, a));
-    const char *list = "";
+    if (has_places(q)) return page_text(p, "%s", session_print_answer(text, s, step, a));
     for (int i = 0; i < a->count; i++)
-        list = page_text(p, "%s%s%s", list, i ? ", " : "",
-                         page_digits(p, q->shape.unit, 6, a->values[i]));
-    return list;
+        values = page_text(p, "%s%s%s", values, i ? ", " : "",
+                           page_digits(p, q->shape.unit, digits_of(t, a->values[i]), a->values[i]));
+    return values;
 }
 
 static const char *source_name(AnswerSource from) {
@@ -206,11 +215,12 @@ void session_compare(Page *p, const Session *s, int step) {
     q->truth(&truth, s->state);
     if (given->kind == GIVEN_ANSWER) {
         question_judge(&verdict, q, s->state, &given->answer);
-        write_value(p, _("your answer"), answer_text(p, s, step, &given->answer));
+        write_value(p, _("your answer"), answer_text(p, s, step, &truth, &given->answer));
     }
     for (int i = 0; i < FROM_COUNT; i++)
         if (truth.known[i])
-            write_value(p, source_name((AnswerSource)i), answer_text(p, s, step, &truth.from[i]));
+            write_value(p, source_name((AnswerSource)i),
+                        answer_text(p, s, step, &truth, &truth.from[i]));
     if (given->kind == GIVEN_ANSWER && verdict.right) page_say(p, "%s", agreement(verdict.matched));
     if (given->kind == GIVEN_ANSWER && !verdict.right && verdict.misconception)
         saying_write(p, &verdict.misconception->reply, s->state);

@@ -114,7 +114,8 @@ static const char *shown(AnswerUnit unit, int digits, double value) {
 START_TEST(a_unit_grows_where_rounding_reaches_the_next) {
     ck_assert_str_eq(shown(UNIT_BYTES, 3, 999600), "1 MB");
     ck_assert_str_eq(shown(UNIT_BYTES, 3, 999400), "999 kB");
-    ck_assert_str_eq(shown(UNIT_SECONDS, 3, 0), "0 ps");
+    ck_assert_str_eq(shown(UNIT_SECONDS, 3, 0), "0 s");
+    ck_assert_str_eq(shown(UNIT_BYTES, 3, 0), "0 B");
     ck_assert_str_eq(shown(UNIT_NUMBER, 3, 0.00123456), "0.00123");
     ck_assert_str_eq(shown(UNIT_NUMBER, 3, 1234567), "1234567");
     ck_assert_str_eq(shown(UNIT_NUMBER, 3, 1e-7), "1.00e-07");

@@ -45,7 +45,7 @@ void scene_timeline(DrawList *d, Arena *a, int columns, const SceneTimeline *s) 
         const SceneSpan *span = &s->spans[i];
         double x = left + (span->start - begin) * scale, w = (span->end - span->start) * scale;
         draw_box(d, span->tone, x, span->row * DRAW_ROW, w, DRAW_ROW);
-        if (span->label)
+        if (span->label && w > 0)
             draw_text(d, TONE_INK, ALIGN_CENTER, x + w / 2, span->row * DRAW_ROW, w, "%s",
                       span->label);
     }
