@@ -227,7 +227,7 @@ START_TEST(a_lesson_is_in_chinese_where_that_is_asked_for) {
         command_run(&c, "printf '\\n\\n? 梯度\\n5 个\\n' | env -u LANG -u LC_ALL LANGUAGE=zh_CN "
                         "lesson 8 --seed 5 --state s"),
         0);
-    has(c.out, "亲手做 all-reduce  3/11");
+    has(c.out, "亲手做全归约  3/11");
     has(c.out, "梯度：损失随每个权重变化的快慢");
     has(c.out, "“5 个”不是数据量");
     has(c.err, "进度已保存");
