@@ -235,6 +235,8 @@ static Status act(Program *p) {
     if (word && strcmp(word, "list") == 0) return list(p);
     if (word && strcmp(word, "reset") == 0) return reset(p, more);
     if (word && strcmp(word, "build") == 0) return build(p, more);
+    if (word && strcmp(word, "report") == 0 && p->o->json)
+        FAIL(ERR_USAGE, "lesson report is Markdown; lesson list --json has what was done");
     if (word && strcmp(word, "report") == 0) return course_report(&p->course, &p->saved);
     if (more) FAIL(ERR_USAGE, "%s: one lesson at a time", more);
     if (word && strcmp(word, "next") == 0) {

@@ -31,6 +31,7 @@ void translate_begin(const char *folder) {
     if (!folder && beside_program(beside, sizeof beside)) folder = beside;
     bindtextdomain(TRANSLATE_DOMAIN, folder ? folder : TANDEM_LOCALEDIR);
     bind_textdomain_codeset(TRANSLATE_DOMAIN, "UTF-8");
+    bindtextdomain("libc", "/nonexistent");  // names of signals stand in messages that are English
 }
 
 static bool has_texts(const char *language) {

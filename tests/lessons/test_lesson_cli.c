@@ -101,6 +101,9 @@ START_TEST(a_report_has_predictions_beside_results) {
     lacks(c.out, "depends on who is added first");
     has(c.out, "1 predictions right, 1 wrong, 0 shown; 0 hints.");
     command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "lesson report --json --state s"), 2);
+    has(c.err, "lesson report is Markdown");
+    command_finish(&c);
 }
 END_TEST
 
