@@ -8,6 +8,7 @@ static const Exercise *const all[] = {
     &exercise_ring_all_reduce,
     &exercise_tree,
     &exercise_buckets,
+    &exercise_overlap,
     &exercise_zero_step,
     &exercise_linear_split,
     &exercise_one_forward_one_backward,

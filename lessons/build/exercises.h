@@ -10,6 +10,7 @@ extern const Exercise exercise_mlp;                       // 2
 extern const Exercise exercise_ring_all_reduce;           // 3
 extern const Exercise exercise_tree;                      // 4
 extern const Exercise exercise_buckets;                   // 5
+extern const Exercise exercise_overlap;                   // 6
 extern const Exercise exercise_zero_step;                 // 7
 extern const Exercise exercise_linear_split;              // 8
 extern const Exercise exercise_one_forward_one_backward;  // 9

@@ -99,6 +99,13 @@ static const struct {
     {5, "buckets", "s|int i = count - 1; i >= 0; i--|int i = 0; i < count; i++|", "bucket_of["},
     {5, "buckets", "s|bucket == 0 ? first_cap : cap|cap|", "bucket_of["},
     {5, "buckets", "s|bucket + (filled > 0)|bucket|", "buckets are returned"},
+    {6, "overlap", "s|link > now ? link : now|now|", "is on the link from"},
+    {6, "overlap", "s|link > now ? link : now|link|", "its last gradient is there at"},
+    {6, "overlap", "s|missing += j < i|missing += j > i|", "its last gradient is there at"},
+    {6, "overlap",
+     "s|link = 0;|link = 0; for (int i = 0; i < layers; i++) link += backward_us[i];|",
+     "the least is"},  // nothing beside the backward
+    {6, "overlap", "s|return link - now|return link|", "us are returned"},
     {7, "zero_step", "s|exp_avg.i.|exp_avg[first + i]|g", "it touches exp_avg["},
     {7, "zero_step", "s|(count + group->ranks - 1)|count|", "its shard has"},
     {7, "zero_step", "s|count - first < part ? count - first : part|part|", "it touches"},
