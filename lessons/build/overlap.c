@@ -10,6 +10,9 @@
 
 enum { MOST_LAYERS = 16 };
 
+// Bucket 0 is ready first, as DDP fills buckets; it is ready last; or any layer is in any bucket.
+typedef enum { FIRST_READY_FIRST, LAST_READY_FIRST, MIXED } Numbering;
+
 typedef double OverlapSchedule(double *start_us, const double *backward_us, const int *bucket_of,
                                const long *bytes, int layers, int buckets, int ranks,
                                double alpha_us, double bytes_per_us);
@@ -24,16 +27,16 @@ typedef struct {
     double backward_end_us, exposed_us;  // exposed: as little as can be
 } Case;
 
-static void draw(Case *k, BuildCheck *c, bool mixed) {
+static void draw(Case *k, BuildCheck *c, Numbering numbering) {
     k->link.latency_ps = INT64_C(1000000) * exercise_draw(c, 1, 20);
     k->link.bytes_per_s = INT64_C(1000000) * 100 * exercise_draw(c, 2, 60);
     for (int i = 0; i < k->layers; i++) {
         k->backward_us[i] = exercise_draw(c, 20, 900);
         k->bytes[i] = 4L * k->ranks * exercise_draw(c, 16, 8000);
-        // From the last layer on, as DDP fills buckets; or any layer in any.
-        k->bucket_of[i] = (k->layers - 1 - i) * k->buckets / k->layers;
+        int from_last = (k->layers - 1 - i) * k->buckets / k->layers;
+        k->bucket_of[i] = numbering == LAST_READY_FIRST ? k->buckets - 1 - from_last : from_last;
     }
-    for (int i = k->layers - 1; mixed && i > 0; i--) {
+    for (int i = k->layers - 1; numbering == MIXED && i > 0; i--) {
         int other = exercise_draw(c, 0, i), bucket = k->bucket_of[i];
         k->bucket_of[i] = k->bucket_of[other];
         k->bucket_of[other] = bucket;
@@ -94,11 +97,11 @@ static Status judge(double *exposed_us, const Case *k, BuildCheck *c, const doub
     return OK;
 }
 
-static Status one_case(BuildCheck *c, int layers, int buckets, bool mixed, bool last) {
+static Status one_case(BuildCheck *c, int layers, int buckets, Numbering numbering, bool last) {
     Case k = {.layers = layers, .buckets = buckets, .ranks = exercise_draw(c, 2, 8)};
     double exposed_us = 0;
     exercise_case(c, _("layers: %d, buckets: %d, ranks: %d"), layers, buckets, k.ranks);
-    draw(&k, c, mixed);
+    draw(&k, c, numbering);
     TRY(solve(&k));
     double *start_us = exercise_output(c, "start_us", buckets, sizeof *start_us);
     const double *backward_us =
@@ -121,12 +124,13 @@ static Status one_case(BuildCheck *c, int layers, int buckets, bool mixed, bool 
 }
 
 static Status check_overlap(BuildCheck *c) {
-    TRY(one_case(c, exercise_draw(c, 1, 4), 1, false, false));
-    TRY(one_case(c, 4, 4, false, false));
+    TRY(one_case(c, exercise_draw(c, 1, 4), 1, FIRST_READY_FIRST, false));
+    TRY(one_case(c, 4, 4, FIRST_READY_FIRST, false));
+    TRY(one_case(c, exercise_draw(c, 4, 8), 4, LAST_READY_FIRST, false));
     for (int i = 0; i < 3; i++) {
         int buckets = exercise_draw(c, 2, 8);
-        TRY(one_case(c, exercise_draw(c, buckets, MOST_LAYERS), buckets, false, false));
-        TRY(one_case(c, exercise_draw(c, buckets, MOST_LAYERS), buckets, true, i == 2));
+        TRY(one_case(c, exercise_draw(c, buckets, MOST_LAYERS), buckets, FIRST_READY_FIRST, false));
+        TRY(one_case(c, exercise_draw(c, buckets, MOST_LAYERS), buckets, MIXED, i == 2));
     }
     return OK;
 }

@@ -105,6 +105,10 @@ static const struct {
     {6, "overlap",
      "s|link = 0;|link = 0; for (int i = 0; i < layers; i++) link += backward_us[i];|",
      "the least is"},  // nothing beside the backward
+    {6, "overlap",
+     "s|now += .*|now += backward_us[i]; double at = now; for (int j = i - 1; j >= 0; j--) { "
+     "at += backward_us[j]; if (bucket_of[j] < bucket \\&\\& at > link) link = at; }|",
+     "the least is"},  // in the order of the numbers
     {6, "overlap", "s|return link - now|return link|", "us are returned"},
     {7, "zero_step", "s|exp_avg.i.|exp_avg[first + i]|g", "it touches exp_avg["},
     {7, "zero_step", "s|(count + group->ranks - 1)|count|", "its shard has"},
