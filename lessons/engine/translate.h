@@ -8,8 +8,14 @@
 #include <stdbool.h>
 
 #define TRANSLATE_DOMAIN "tandem-lesson"
-#define _(text) dgettext(TRANSLATE_DOMAIN, text)
+#define _(text) translated(text)
 #define N_(text) text  // in a table; translated where it is shown
+
+// dgettext() is never NULL, but compilers that look for NULL (-fsanitize=undefined) do not know.
+__attribute__((format_arg(1))) static inline const char *translated(const char *text) {
+    const char *found = dgettext(TRANSLATE_DOMAIN, text);
+    return found ? found : text;
+}
 
 // Take the language from the environment (LANGUAGE, LC_ALL, LC_MESSAGES, LANG), also where no
 // locale is set but LANGUAGE is, with text as UTF-8. Numbers stay as C writes them. Translations
