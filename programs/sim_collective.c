@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "core/base/printable.h"
 #include "core/base/units.h"
+#include "core/cli/terminal.h"
 #include "programs/sim_figures.h"
 
 #include <math.h>
@@ -12,25 +13,6 @@
 #include <string.h>
 
 enum { FLOAT_BYTES = 4 };
-
-// One table: a collective on so many devices.
-typedef struct {
-    const Machine *machine;
-    CollectiveKind kind;
-    int32_t ranks, nodes;
-    const NcclTable *measured;  // NULL: none
-    NcclAlgorithm algorithm;
-    NcclProtocol protocol;
-    double errors, worst;  // sums over rows: absolute, and that which is furthest off
-    int64_t worst_bytes;
-} Sheet;
-
-typedef struct {
-    int64_t bytes;
-    NcclPrice price;
-    double us, algbw, busbw;                    // us and GB/s
-    double measured_us, measured_busbw, error;  // NaN where nothing was measured
-} SheetRow;
 
 static const CollectiveKind kinds[] = {COLLECTIVE_COUNT,      COLLECTIVE_ALL_REDUCE,
                                        COLLECTIVE_ALL_GATHER, COLLECTIVE_REDUCE_SCATTER,
@@ -66,7 +48,7 @@ Status sim_collective_check(const Sim *s) {
         if (sim_given(s, others[i]))
             FAIL(ERR_USAGE, "%s is of NCCL's model by itself, without a job; leave out --%s", what,
                  others[i]);
-    for (int i = 0; i < o->gpus.count; i++) TRY(check_ranks(o->gpus.items[i]));
+    if (o->gpus.count == 1) TRY(check_ranks(o->gpus.items[0]));
     if (o->plot && o->fit) FAIL(ERR_USAGE, "--fit has no figure; leave out --plot");
     if (o->plot && o->gpus.count != 1)
         FAIL(ERR_USAGE, "--plot draws a collective on one number of devices; give --gpus one");
@@ -78,7 +60,9 @@ Status sim_collective_check(const Sim *s) {
 
 static Status fill_row(SheetRow *r, Sheet *s, int64_t bytes, int64_t measured_ps) {
     const NcclCall call = {s->kind, bytes, s->ranks, s->nodes, s->algorithm, s->protocol};
+    bool whole = s->kind == COLLECTIVE_ALL_REDUCE || s->kind == COLLECTIVE_BROADCAST;
     *r = (SheetRow){.bytes = bytes,
+                    .count = bytes / FLOAT_BYTES / (whole ? 1 : s->ranks),
                     .measured_us = (double)NAN,
                     .measured_busbw = (double)NAN,
                     .error = (double)NAN};
@@ -99,73 +83,35 @@ static Status fill_row(SheetRow *r, Sheet *s, int64_t bytes, int64_t measured_ps
     return OK;
 }
 
-// Elements as nccl-tests counts them: what one rank brings to an all-gather, gets of a
-// reduce-scatter, or sends to each other of an all-to-all, whose size is that of all ranks.
-static int64_t element_count(const Sheet *s, int64_t bytes) {
-    bool whole = s->kind == COLLECTIVE_ALL_REDUCE || s->kind == COLLECTIVE_BROADCAST;
-    return bytes / FLOAT_BYTES / (whole ? 1 : s->ranks);
-}
-
-static void print_title(const Sheet *s) {
-    printf("%s on %d device%s of %s, %d node%s: NCCL's model  [simulated]\n",
-           collective_name(s->kind), s->ranks, s->ranks == 1 ? "" : "s", s->machine->name, s->nodes,
-           s->nodes == 1 ? "" : "s");
-    if (s->measured)
-        puts("       size      algorithm  proto    time us   busbw   measured   busbw   error");
-    else
-        puts("       size       count   type     algorithm protocol    time us   algbw   busbw");
-}
-
-static void print_row(const Sheet *s, const SheetRow *r) {
-    int decimals = r->us < 1e5 ? 2 : 1;
-    if (s->measured)
-        printf("%11lld  %13s %6s %10.*f %7.2f %10.*f %7.2f %+6.1f%%\n", (long long)r->bytes,
-               nccl_algorithm_name(r->price.algorithm), nccl_protocol_name(r->price.protocol),
-               decimals, r->us, r->busbw, decimals, r->measured_us, r->measured_busbw,
-               100 * r->error);
-    else
-        printf("%11lld %11lld  float %13s %8s %10.*f %7.2f %7.2f\n", (long long)r->bytes,
-               (long long)element_count(s, r->bytes), nccl_algorithm_name(r->price.algorithm),
-               nccl_protocol_name(r->price.protocol), decimals, r->us, r->algbw, r->busbw);
-}
-
-static void print_end(const Sheet *s) {
-    char size[UNITS_TEXT];
-    if (!s->measured) {
-        puts("time: of one call; algbw: bytes / time, busbw: what a link carries of it, GB/s");
-        return;
-    }
-    int rows = s->measured->count;
-    printf("%d row%s: mean error %.1f %%, at most %+.1f %% at %s\n", rows, rows == 1 ? "" : "s",
-           100 * s->errors / rows, 100 * s->worst, units_print_size(size, s->worst_bytes));
+// Every row; where several numbers of devices are asked for, one that does not suit the options
+// leaves its reason instead.
+static Status fill_sheet(Sheet *s, Arena *a, const IntList *sizes, bool several) {
+    const NcclTable *measured = s->measured;
+    s->row_count = measured ? measured->count : sizes->count;
+    s->rows = ARENA_NEW(a, SheetRow, s->row_count + 1);
+    if (!s->rows) FAIL(ERR_MEMORY, "out of memory for %d rows", s->row_count);
+    Status status = check_ranks(s->ranks);
+    for (int i = 0; i < s->row_count && status == OK; i++)
+        status = fill_row(&s->rows[i], s, measured ? measured->rows[i].bytes : sizes->items[i],
+                          measured ? measured->rows[i].time_ps : 0);
+    if (status != ERR_USAGE || !several) return status;
+    s->row_count = 0;
+    s->refused = arena_string(a, status_message());
+    if (!s->refused) FAIL(ERR_MEMORY, "out of memory for a table");
+    return OK;
 }
 
 static json_t *row_json(const Sheet *s, const SheetRow *r) {
     json_t *j = json_pack("{s:I, s:I, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "bytes",
-                          (json_int_t)r->bytes, "count", (json_int_t)element_count(s, r->bytes),
-                          "type", "float", "algorithm", nccl_algorithm_name(r->price.algorithm),
-                          "protocol", nccl_protocol_name(r->price.protocol), "channels",
-                          r->price.channels, "time_us", json_number(r->us), "algbw_gb_per_s",
-                          json_number(r->algbw), "busbw_gb_per_s", json_number(r->busbw));
+                          (json_int_t)r->bytes, "count", (json_int_t)r->count, "type", "float",
+                          "algorithm", nccl_algorithm_name(r->price.algorithm), "protocol",
+                          nccl_protocol_name(r->price.protocol), "channels", r->price.channels,
+                          "time_us", json_number(r->us), "algbw_gb_per_s", json_number(r->algbw),
+                          "busbw_gb_per_s", json_number(r->busbw));
     if (!j || !s->measured) return j;
     json_object_set_new(j, "measured_us", json_number(r->measured_us));
     json_object_set_new(j, "error", json_number(r->error));
     return j;
-}
-
-// Rows as JSON, or printed as they come.
-static Status make_rows(Sheet *s, const IntList *sizes, json_t *rows) {
-    int count = s->measured ? s->measured->count : sizes->count;
-    for (int i = 0; i < count; i++) {
-        SheetRow r;
-        int64_t bytes = s->measured ? s->measured->rows[i].bytes : sizes->items[i];
-        TRY(fill_row(&r, s, bytes, s->measured ? s->measured->rows[i].time_ps : 0));
-        if (!rows)
-            print_row(s, &r);
-        else if (json_array_append_new(rows, row_json(s, &r)))
-            FAIL(ERR_MEMORY, "out of memory for a row");
-    }
-    return OK;
 }
 
 static json_t *sheet_json(const Sheet *s, json_t *rows) {
@@ -174,24 +120,18 @@ static json_t *sheet_json(const Sheet *s, json_t *rows) {
                           s->ranks, "nodes", s->nodes, "rows", rows);
     if (j && s->measured)
         json_object_set_new(j, "mean_error", json_number(s->errors / s->measured->count));
+    if (j && s->refused) json_object_set_new(j, "refused", json_text(s->refused));
     return j;
 }
 
-static Status add_json(json_t *all, Sheet *s, const IntList *sizes) {
+static Status add_json(json_t *all, const Sheet *s) {
     json_t *rows = json_array();
-    if (!rows) FAIL(ERR_MEMORY, "out of memory for a table");
-    Status status = make_rows(s, sizes, rows);
-    json_t *sheet = status == OK ? sheet_json(s, rows) : NULL;
+    bool lost = !rows;
+    for (int i = 0; i < s->row_count && !lost; i++)
+        lost = json_array_append_new(rows, row_json(s, &s->rows[i])) != 0;
+    lost = lost || json_array_append_new(all, sheet_json(s, rows)) != 0;
     json_decref(rows);
-    TRY(status);
-    if (json_array_append_new(all, sheet)) FAIL(ERR_MEMORY, "out of memory for a table");
-    return OK;
-}
-
-static Status print_sheet(Sheet *s, const IntList *sizes) {
-    print_title(s);
-    TRY(make_rows(s, sizes, NULL));
-    print_end(s);
+    if (lost) FAIL(ERR_MEMORY, "out of memory for a table");
     return OK;
 }
 
@@ -205,7 +145,6 @@ static Status place_table(Sheet *sheet, const Sim *s, const NcclTable *t) {
              s->o->compare);
     sheet->measured = t;
     sheet->ranks = gpus ? (int32_t)s->o->gpus.items[0] : t->ranks;
-    TRY(check_ranks(sheet->ranks));
     if (t->nodes && t->ranks == sheet->ranks) sheet->nodes = t->nodes;
     return OK;
 }
@@ -232,21 +171,33 @@ static Status plot(const Sim *s, const Sheet *sheet, const IntList *sizes) {
     return sim_collective_plot(s, &p);
 }
 
-// Every sheet, printed as it is made, or added to `all`.
+// Every sheet, printed as it is made, or added to `all`. What suits none of several is an error.
 static Status make_sheets(Sim *s, const IntList *sizes, const NcclTable *measured, json_t *all) {
     const SimOptions *o = s->o;
-    const int per_node = s->machine.devices_per_node;
-    for (int i = 0; i < (measured ? 1 : o->gpus.count); i++) {
-        Sheet sheet = {.machine = &s->machine,
-                       .kind = sim_collective_kind(o),
-                       .ranks = (int32_t)o->gpus.items[i],
-                       .algorithm = (NcclAlgorithm)o->nccl_algorithm,
-                       .protocol = (NcclProtocol)o->nccl_protocol};
-        if (measured) TRY(place_table(&sheet, s, measured));
-        if (!sheet.nodes) sheet.nodes = (sheet.ranks + per_node - 1) / per_node;
+    const int per_node = s->machine.devices_per_node, count = measured ? 1 : o->gpus.count;
+    Sheet *sheets = ARENA_NEW(s->arena, Sheet, count + 1);
+    int refused = 0;
+    if (!sheets) FAIL(ERR_MEMORY, "out of memory for %d tables", count);
+    for (int i = 0; i < count; i++) {
+        Sheet *sheet = &sheets[i];
+        *sheet = (Sheet){.machine = &s->machine,
+                         .kind = sim_collective_kind(o),
+                         .ranks = (int32_t)o->gpus.items[i],
+                         .algorithm = (NcclAlgorithm)o->nccl_algorithm,
+                         .protocol = (NcclProtocol)o->nccl_protocol};
+        if (measured) TRY(place_table(sheet, s, measured));
+        if (!sheet->nodes) sheet->nodes = (sheet->ranks + per_node - 1) / per_node;
+        TRY(fill_sheet(sheet, s->arena, sizes, count > 1));
+        refused += sheet->refused != NULL;
+    }
+    if (refused == count) FAIL(ERR_USAGE, "%s", sheets[count - 1].refused);
+    for (int i = 0; i < count; i++) {
         if (i && !all) putchar('\n');
-        TRY(all ? add_json(all, &sheet, sizes) : print_sheet(&sheet, sizes));
-        if (o->plot) TRY(plot(s, &sheet, sizes));
+        if (all)
+            TRY(add_json(all, &sheets[i]));
+        else
+            sim_collective_table(&sheets[i], terminal_width(stdout));
+        if (o->plot) TRY(plot(s, &sheets[i], sizes));
     }
     return OK;
 }

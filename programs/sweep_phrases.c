@@ -7,6 +7,7 @@
 #include "core/report/report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void sweep_phrase(SweepPhrases *p, const char *fmt, ...) {
     char text[512];
@@ -23,6 +24,32 @@ void sweep_phrase(SweepPhrases *p, const char *fmt, ...) {
     }
     p->column += printf("%*s", gap, "") + text_width(text);
     fputs(text, stdout);
+}
+
+void sweep_print_words(int width, int at, const char *text) {
+    char words[STATUS_TEXT + 64];
+    int column = at;
+    char *end;
+    snprintf(words, sizeof words, "%s", text);
+    printable_make(words);
+    for (char *word = strtok_r(words, " ", &end); word; word = strtok_r(NULL, " ", &end)) {
+        bool first = column == at;
+        if (!first && column + 1 + text_width(word) > width) {
+            printf("\n%*s", at, "");
+            column = at;
+            first = true;
+        }
+        printf("%s%s", first ? "" : " ", word);
+        column += !first + text_width(word);
+    }
+    putchar('\n');
+}
+
+void sweep_print_not_for(int width, int at, int64_t ranks, bool devices, const char *why) {
+    char text[STATUS_TEXT + 64];
+    snprintf(text, sizeof text, "not for %lld %s%s: %s", (long long)ranks,
+             devices ? "device" : "rank", ranks == 1 ? "" : "s", why);
+    sweep_print_words(width, at, text);
 }
 
 const char *sweep_phrase_part(int part, bool launches) {

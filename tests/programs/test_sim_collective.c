@@ -126,6 +126,54 @@ START_TEST(a_platform_is_fitted_to_a_table_and_written) {
 }
 END_TEST
 
+// 1 TiB has 13 digits, its floats 12, and a million devices take 15 s for it.
+START_TEST(the_largest_sizes_fit_80_columns) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 1000000 --sizes "
+                                     "8,1GiB,1TiB > t && awk 'length > 80 {exit 1}' t && cat t"),
+                     0);
+    expect(&c, "\n1099511627776 274877906944 float ");
+    expect(&c, "\n            8            2 float ");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "printf 'bytes,time\n1099511627776,15443111\n' | sim "
+                                     "--collective all_reduce --compare - --gpus 1000000 > t && "
+                                     "awk 'length > 80 {exit 1}' t && cat t"),
+                     0);
+    expect(&c, "\n1099511627776 ");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "COLUMNS=40 sim --collective all_reduce --sizes 8,1TiB > t && "
+                                     "awk 'length > 40 && /^ *[0-9]/ {exit 1}' t && cat t"),
+                     0);
+    expect(&c, "   busbw\n");
+    command_finish(&c);
+}
+END_TEST
+
+// NVLS is for three ranks and more of a node; one device exchanges with nobody.
+START_TEST(numbers_of_devices_that_do_not_suit_say_so_between_the_others) {
+    Command c = {0};
+    const char *nvls = "sim --collective all_reduce --platform dgx-h100 --nccl-algo nvls ";
+    ck_assert_int_eq(command_run(&c, "%s --sizes 1MiB --gpus 1,2,8", nvls), 0);
+    expect(&c, "  not for 1 device: one device has nobody to exchange with");
+    expect(&c, "all_reduce on 2 devices of dgx-h100, 1 node: NCCL's model  [simulated]\n"
+               "  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
+               "  --nccl-algo or --nccl-proto out\n\nall_reduce on 8 devices");
+    expect(&c, "    1048576      262144  float          NVLS ");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s --sizes 1MiB --gpus 2,8 --json", nvls), 0);
+    expect(&c, "\"rows\": [],\n    \"refused\": \"all_reduce over 2 ranks on 1 node: no NVLS");
+    expect(&c, "\"algorithm\": \"NVLS\"");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s --gpus 1,2", nvls), 2);
+    ck_assert_str_eq(c.out, "");
+    ck_assert_ptr_nonnull(strstr(c.err, "sim: all_reduce over 2 ranks on 1 node: no NVLS here"));
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s --gpus 2", nvls), 2);
+    ck_assert_str_eq(c.out, "");
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(what_does_not_go_together_is_refused) {
     static const struct {
         const char *line, *why;
@@ -142,7 +190,7 @@ START_TEST(what_does_not_go_together_is_refused) {
          "does not say how many devices"},
         {"sim --collective all_reduce --compare nowhere.txt", "nowhere.txt"},
         {"sim --collective all_reduce --gpus 1", "give --gpus 2 or more"},
-        {"sim --collective all_gather --gpus 1,2 --json", "give --gpus 2 or more"},
+        {"sim --collective all_gather --gpus 1 --json", "give --gpus 2 or more"},
         {"printf 'bytes,time,gpus\\n8,70,1\\n' | sim --collective all_reduce --compare -",
          "give --gpus 2 or more"},
         {"printf '# size count type time\\n8 2 float 55.6\\n' > t && sim --gpus 8 --compare t",
@@ -199,5 +247,7 @@ END_TEST
 SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
       a_count_is_of_one_ranks_part_where_ranks_have_parts, json_has_the_same_and_the_channels,
       a_measured_table_is_set_beside_it, a_platform_is_fitted_to_a_table_and_written,
+      the_largest_sizes_fit_80_columns,
+      numbers_of_devices_that_do_not_suit_say_so_between_the_others,
       what_does_not_go_together_is_refused,
       a_figure_has_the_times_of_the_table_and_of_every_algorithm)
