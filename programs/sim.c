@@ -26,6 +26,7 @@
 #include "sim/answers.h"
 #include "sim/fit.h"
 #include "sim/ledger.h"
+#include "sim/points.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -59,11 +60,33 @@ static Status print_plan(const Sim *s) {
     return status;
 }
 
-static Status print_memories(const Sim *s) {
+// Of several rows one that the options do not suit is left out and says so; any other error, and
+// that of the number which --gpus N names, ends all.
+static bool may_refuse(const Sim *s, int i, Status status) {
+    bool named = s->o->gpus.count == 1 && i == s->sizes.count - 1;
+    return s->sizes.count > 1 && !named && point_is_refused(status);
+}
+
+static Status print_memory_of(const Sim *s, int ranks) {
+    SimJob job;
+    TRY(sim_request_job(&job, s, ranks));
+    return s->o->json ? print_memory_json(&job, s->arena) : print_memory(&job, s->arena);
+}
+
+// Of several numbers of ranks, one that the options do not suit says so.
+static Status print_memories(Sim *s) {
+    Status status = OK;
+    int done = 0;
     for (int i = 0; i < s->sizes.count; i++) {
-        SimJob job;
-        TRY(sim_request_job(&job, s, (int)s->sizes.items[i]));
-        TRY(s->o->json ? print_memory_json(&job, s->arena) : print_memory(&job, s->arena));
+        const long long ranks = s->sizes.items[i];
+        status = print_memory_of(s, (int)ranks);
+        done += status == OK;
+        bool last = i == s->sizes.count - 1;
+        if (status != OK && (!may_refuse(s, i, status) || (last && !done))) return status;
+        if (status != OK)
+            log_say(s->log, LOG_NOTE, "not for %lld %s%s: %s", ranks,
+                    s->setting.devices ? "device" : "rank", ranks == 1 ? "" : "s",
+                    status_message());
     }
     return OK;
 }
@@ -92,41 +115,95 @@ static Status keep(Sim *s, const Prediction *p) {
     return ledger_status(s, ledger_append(s->o->predictions, p, s->machine.name, s->argc, s->argv));
 }
 
-static Status predict_row(Sim *s, int i) {
-    Prediction *p = &s->rows[i];
+static Status refuse(Sim *s, int i) {
+    s->refused[i] = arena_string(s->arena, status_message());
+    if (!s->refused[i]) FAIL(ERR_MEMORY, "out of memory");
+    return OK;
+}
+
+static Status make_row_job(Sim *s, SimJob *out, int i) {
+    TRY(sim_request_job(out, s, (int)s->sizes.items[i]));
+    return predict_check_place(&s->setting, (int)s->sizes.items[i]);
+}
+
+// Jobs are made before, the largest first, so that what is too small for one is refused before
+// anything is simulated. What suits no row is an error.
+static Status make_jobs(Sim *s, Sweep *shown) {
+    int count = s->sizes.count, first = count;
+    Status refused = OK;
+    for (int i = count - 1; i >= 0; i--) {
+        Status status = make_row_job(s, &s->asked[first - 1], i);
+        if (status == OK) {
+            first--;
+            continue;
+        }
+        if (!may_refuse(s, i, status)) return status;
+        TRY(refuse(s, i));
+        if (!refused) refused = status;
+    }
+    if (first == count) FAIL(refused, "%s", s->refused[count - 1]);
+    shown->asked = &s->asked[first];
+    shown->size_count = count - first;
+    return OK;
+}
+
+static Status predict_row(Sim *s, const SimJob *job, int i) {
+    Prediction *p = &s->rows[s->done];
     sim_watch_row(&s->watch, s->sizes.items[i]);
-    TRY(predict_job(p, s->arena, &s->jobs[i], &s->setting));
+    TRY(predict_job(p, s->arena, job, &s->setting));
     p->report.run.argc = s->argc;
     p->report.run.argv = s->argv;
     TRY(sim_failures_add(s, p));
+    s->jobs[s->done++] = *job;
     answers_relate(p, &s->rows[0]);
     return keep(s, p);
 }
 
-// Row by row, each shown when it is there. Jobs are made before, the largest first, so that what is
-// too small for one is refused before anything is simulated.
-static Status predict_all(Sim *s, Sweep *shown) {
-    Status status = OK;
-    for (int i = s->sizes.count - 1; i >= 0; i--) {
-        TRY(sim_request_job(&s->jobs[i], s, (int)s->sizes.items[i]));
-        TRY(predict_check_place(&s->setting, (int)s->sizes.items[i]));
+// In the table, or beside what programs read.
+static void show_refused(const Sim *s, const Sweep *shown, int i) {
+    const long long ranks = s->sizes.items[i];
+    if (!s->o->json && sweep_refused(shown, ranks, s->refused[i])) return;
+    log_say(s->log, LOG_NOTE, "not for %lld %s%s: %s", ranks,
+            s->setting.devices ? "device" : "rank", ranks == 1 ? "" : "s", s->refused[i]);
+}
+
+// The size that has ended; those that were refused before the first that was not, with that.
+static void show_row(Sim *s, Sweep *shown, int i) {
+    if (!s->done) return;
+    if (!shown->count && !s->o->json) sweep_begin(shown);
+    if (!shown->count)
+        for (int k = 0; k < i; k++) show_refused(s, shown, k);
+    if (s->refused[i]) {
+        show_refused(s, shown, i);
+        return;
     }
+    const JobSpec *job = &s->jobs[s->done - 1].spec;
+    shown->count = s->done;
+    if (!s->o->json) sweep_row(shown);
+    log_keep(s->log, LOG_NOTE, "%d rank%s, batch %lld: %.6g ms a step", job->ranks,
+             job->ranks == 1 ? "" : "s", (long long)job->batch, s->rows[s->done - 1].step_ms);
+}
+
+// Row by row, each shown when it is there.
+static Status predict_all(Sim *s, Sweep *shown) {
+    TRY(make_jobs(s, shown));
+    const SimJob *next = shown->asked;
+    Status status = OK, refused = OK;
     s->setting.watch = &s->watch.simulation;
     s->setting.unkept = !keeps(s);
     s->setting.brief = !shows_operations(s->o);
     sim_watch_start(&s->watch, s->log, s->o->quiet, s->sizes.items, s->sizes.count);
     for (int i = 0; i < s->sizes.count && status == OK; i++) {
-        status = predict_row(s, i);
+        if (!s->refused[i]) status = predict_row(s, next++, i);
         sim_watch_clear(&s->watch);
-        if (status != OK) break;
-        shown->count = s->done = i + 1;
-        if (i == 0 && !s->o->json) sweep_begin(shown);
-        if (!s->o->json) sweep_row(shown);
-        log_keep(s->log, LOG_NOTE, "%d rank%s, batch %lld: %.6g ms a step", s->jobs[i].spec.ranks,
-                 s->jobs[i].spec.ranks == 1 ? "" : "s", (long long)s->jobs[i].spec.batch,
-                 s->rows[i].step_ms);
+        if (may_refuse(s, i, status)) {
+            refused = status;
+            status = refuse(s, i);
+        }
+        if (status == OK) show_row(s, shown, i);
     }
     sim_watch_end(&s->watch);
+    if (status == OK && !s->done) FAIL(refused, "%s", s->refused[s->sizes.count - 1]);
     return status;
 }
 
@@ -181,8 +258,9 @@ static Status show(Sim *s, const Prediction *rows, int count) {
 static Sweep make_sweep(const Sim *s) {
     return (Sweep){.options = s->o,
                    .setting = &s->setting,
-                   .jobs = s->jobs,
+                   .asked = s->jobs,
                    .size_count = s->sizes.count,
+                   .jobs = s->jobs,
                    .rows = s->rows,
                    .strong = s->strong,
                    .width = terminal_width(stdout)};
@@ -237,7 +315,9 @@ static Status predict(Sim *s) {
 static Status simulate(Sim *s) {
     s->rows = ARENA_NEW(s->arena, Prediction, s->sizes.count + 1);
     s->jobs = ARENA_NEW(s->arena, SimJob, s->sizes.count + 1);
-    if (!s->rows || !s->jobs) FAIL(ERR_MEMORY, "out of memory");
+    s->asked = ARENA_NEW(s->arena, SimJob, s->sizes.count + 1);
+    s->refused = ARENA_NEW(s->arena, const char *, s->sizes.count + 1);
+    if (!s->rows || !s->jobs || !s->asked || !s->refused) FAIL(ERR_MEMORY, "out of memory");
     s->replay = sim_request_is_replay(s);
     Status status = s->replay ? replay(s) : predict(s);
     if (!s->done) return status;

@@ -67,8 +67,8 @@ static void widen(Place places[COLUMNS], const Sheet *s) {
     }
 }
 
-// Where lines are short, first gaps and heads get smaller; then columns go, those first that others
-// tell, too.
+// Where lines are short, first gaps and heads get smaller; then columns go, first those that
+// others tell, too.
 static void choose_places(Place places[COLUMNS], const Sheet *s, int width) {
     static const Place
         plain[COLUMNS] = {[SIZE] = {"size", 0, 11},        [COUNT] = {"count", 1, 11},

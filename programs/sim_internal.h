@@ -33,8 +33,10 @@ typedef struct {
     bool replay, strong;
     const Report *measured;  // to compare with
     int measured_count;
-    SimJob *jobs;      // one a size
-    Prediction *rows;  // one a size, the first `done` are there
+    SimJob *asked;         // of all sizes that can be made
+    const char **refused;  // one a size: why there is no row; NULL: none is known
+    SimJob *jobs;          // one a row
+    Prediction *rows;      // the first `done` are there
     int done;
     SimWhatIf *changes;  // in the arena
     int change_count;

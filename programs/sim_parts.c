@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Where the steps of a sweep go: a table whose columns depend on all rows. Read it from its end.
+// Tables below that of the steps: where these go, with columns that depend on all rows, operations,
+// and links. Read sweep_print_parts() first.
 #include "core/base/table.h"
+#include "core/base/units.h"
 #include "programs/sim_sweep_internal.h"
 #include "sim/answers.h"
 
@@ -146,5 +148,52 @@ Status sweep_print_operations(const Sweep *s, Arena *a) {
     }
     printf("\na step of %d rank%s, operation by operation\n", r->run.ranks,
            r->run.ranks == 1 ? "" : "s");
+    return table_print(stdout, &table, TABLE_TEXT);
+}
+
+// A wire from a device or a switch of its node (topology_ends()) to another.
+static void cell_wire(Table *t, const LinkUse *u) {
+    bool from = u->busiest >= 0, to = u->to >= 0;
+    if (from && to) {
+        table_cell(t, "device %d to %d", u->busiest, u->to);
+        return;
+    }
+    table_cell(t, "%s %d to %s %d", from ? "device" : "switch", from ? u->busiest : -1 - u->busiest,
+               to ? "device" : "switch", to ? u->to : -1 - u->to);
+}
+
+// -v: of the last row, where messages go one by one.
+Status sweep_print_links(const Sweep *s, Arena *a) {
+    static const char *const kinds[LINK_KINDS] = {
+        "device to switch", "switch to device", "rail, sending", "rail, receiving", "wire",
+        "between switches"};
+    const LinkUses *uses = &s->rows[s->count - 1].links;
+    if (!s->options->verbose || !uses->known) return OK;
+    const TableColumn columns[] = {
+        {"links", false}, {"busiest", true}, {"a step", true}, {"busy", true}, {"mean", true}};
+    Table table;
+    char size[UNITS_TEXT];
+    int shown = 0;
+    table_init(&table, a, columns, 5);
+    for (int k = 0; k < LINK_KINDS; k++) {
+        const LinkUse *u = &uses->of[k];
+        if (!u->bytes) continue;
+        shown++;
+        bool trunk = k == LINK_TRUNK;
+        bool torus = trunk && s->setting->machine->fabric.kind == FABRIC_TORUS;
+        bool adapters = s->setting->machine->node.adapter_count > 0;
+        table_cell(&table, "%s", torus ? "between nodes" : kinds[k]);
+        if (trunk)
+            table_cell(&table, "%s %d to %d", torus ? "node" : "switch", u->busiest, u->to);
+        else if (k == LINK_WIRE)
+            cell_wire(&table, u);
+        else
+            table_cell(&table, "%s %d", adapters ? "adapter" : "device", u->busiest);
+        table_cell(&table, "%s", units_print_size(size, u->bytes));
+        table_cell(&table, "%.1f%%", 100 * u->busy);
+        table_cell(&table, "%.1f%%", 100 * u->mean);
+    }
+    if (!shown) return OK;
+    puts("\nhow much of the time the links carry, last row: the busiest, and the mean of all");
     return table_print(stdout, &table, TABLE_TEXT);
 }

@@ -39,15 +39,15 @@ static void phrase_degrees(SweepPhrases *p, const JobSpec *s) {
 static const char *algorithm_of(const Sweep *s) {
     const SimSetting *set = s->setting;
     if (sim_setting_is_priced(set)) return "NCCL";
-    int ranks = s->jobs[s->size_count - 1].spec.ranks;
+    int ranks = s->asked[s->size_count - 1].spec.ranks;
     int per_node = set->machine->devices_per_node;
     if (set->levels && ranks > per_node)
         return ranks % per_node ? "hierarchical where nodes are full" : "hierarchical";
-    return algorithm_name(s->jobs[s->size_count - 1].spec.strategy.algorithm);
+    return algorithm_name(s->asked[s->size_count - 1].spec.strategy.algorithm);
 }
 
 static void print_job(const Sweep *s) {
-    const SimJob *job = &s->jobs[s->size_count - 1];
+    const SimJob *job = &s->asked[s->size_count - 1];
     const char *thing = s->setting->devices ? "device" : "rank";
     const int data = job_spec_data_ranks(&job->spec);
     const long long each = job->spec.batch / data;
@@ -86,7 +86,7 @@ static void phrase_link(SweepPhrases *p, const char *what, const LinkModel *l, i
 static void print_machine(const Sweep *s) {
     const SimSetting *set = s->setting;
     const Machine *m = set->machine;
-    const SimJob *job = &s->jobs[s->size_count - 1];
+    const SimJob *job = &s->asked[s->size_count - 1];
     SweepPhrases p = {s->width, 0};
     if (!set->devices)
         sweep_phrase(&p, "%s: %d core%s", m->name, m->host.cores, m->host.cores == 1 ? "" : "s");
@@ -139,8 +139,8 @@ static void choose_columns(const Sweep *s, int width[COLUMNS]) {
     const int dispensable_count = s->tokens ? 6 : 5;
     int64_t ranks = 0, batch = 0;
     for (int i = 0; i < s->size_count; i++) {
-        if (s->jobs[i].spec.ranks > ranks) ranks = s->jobs[i].spec.ranks;
-        if (s->jobs[i].spec.batch > batch) batch = s->jobs[i].spec.batch;
+        if (s->asked[i].spec.ranks > ranks) ranks = s->asked[i].spec.ranks;
+        if (s->asked[i].spec.batch > batch) batch = s->asked[i].spec.batch;
     }
     bool several = s->size_count > 1;
     const int wanted[COLUMNS] = {larger(s->setting->devices ? 4 : 5, digits(ranks)),
@@ -402,53 +402,6 @@ static void print_simulated(const Sweep *s) {
                p->not_folded ? p->not_folded : "");
 }
 
-// A wire from a device or a switch of its node (topology_ends()) to another.
-static void cell_wire(Table *t, const LinkUse *u) {
-    bool from = u->busiest >= 0, to = u->to >= 0;
-    if (from && to) {
-        table_cell(t, "device %d to %d", u->busiest, u->to);
-        return;
-    }
-    table_cell(t, "%s %d to %s %d", from ? "device" : "switch", from ? u->busiest : -1 - u->busiest,
-               to ? "device" : "switch", to ? u->to : -1 - u->to);
-}
-
-// -v: of the last row, where messages go one by one.
-static Status print_links(const Sweep *s, Arena *a) {
-    static const char *const kinds[LINK_KINDS] = {
-        "device to switch", "switch to device", "rail, sending", "rail, receiving", "wire",
-        "between switches"};
-    const LinkUses *uses = &s->rows[s->count - 1].links;
-    if (!s->options->verbose || !uses->known) return OK;
-    const TableColumn columns[] = {
-        {"links", false}, {"busiest", true}, {"a step", true}, {"busy", true}, {"mean", true}};
-    Table table;
-    char size[UNITS_TEXT];
-    int shown = 0;
-    table_init(&table, a, columns, 5);
-    for (int k = 0; k < LINK_KINDS; k++) {
-        const LinkUse *u = &uses->of[k];
-        if (!u->bytes) continue;
-        shown++;
-        bool trunk = k == LINK_TRUNK;
-        bool torus = trunk && s->setting->machine->fabric.kind == FABRIC_TORUS;
-        bool adapters = s->setting->machine->node.adapter_count > 0;
-        table_cell(&table, "%s", torus ? "between nodes" : kinds[k]);
-        if (trunk)
-            table_cell(&table, "%s %d to %d", torus ? "node" : "switch", u->busiest, u->to);
-        else if (k == LINK_WIRE)
-            cell_wire(&table, u);
-        else
-            table_cell(&table, "%s %d", adapters ? "adapter" : "device", u->busiest);
-        table_cell(&table, "%s", units_print_size(size, u->bytes));
-        table_cell(&table, "%.1f%%", 100 * u->busy);
-        table_cell(&table, "%.1f%%", 100 * u->mean);
-    }
-    if (!shown) return OK;
-    puts("\nhow much of the time the links carry, last row: the busiest, and the mean of all");
-    return table_print(stdout, &table, TABLE_TEXT);
-}
-
 // --- all of it
 
 void sweep_begin(const Sweep *s) {
@@ -471,6 +424,15 @@ void sweep_row(const Sweep *s) {
     fflush(stdout);  // seen now, also in a pipe; errors show at the end
 }
 
+bool sweep_refused(const Sweep *s, int64_t ranks, const char *why) {
+    int width[COLUMNS];
+    if (!is_table(s)) return false;
+    choose_columns(s, width);
+    printf("%*lld  ", width[RANKS], (long long)ranks);
+    sweep_print_not_for(s->width, width[RANKS] + 2, ranks, s->setting->devices, why);
+    return true;
+}
+
 Status sweep_end(const Sweep *s, Arena *a) {
     if (!is_table(s) || !s->count) return OK;
     if (s->size_count > 1)
@@ -491,6 +453,6 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_zero(s);
     print_steps(s);
     print_simulated(s);
-    TRY(print_links(s, a));
+    TRY(sweep_print_links(s, a));
     return s->options->verbose ? sweep_print_operations(s, a) : OK;
 }

@@ -11,8 +11,9 @@
 typedef struct {
     const SimOptions *options;
     const SimSetting *setting;
-    const SimJob *jobs;      // one a size, as simulated
-    int size_count;          // rows that are asked for
+    const SimJob *asked;     // one a size
+    int size_count;          // rows that are asked for, and that the options suit
+    const SimJob *jobs;      // one a row, as simulated
     const Prediction *rows;  // the first `count` are there
     int count;
     bool tokens;  // the model is one of language
@@ -25,6 +26,9 @@ void sweep_begin(const Sweep *s);
 
 // The row that came last, rows[count - 1].
 void sweep_row(const Sweep *s);
+
+// Instead of a row, why there is none; false where programs read the rows.
+bool sweep_refused(const Sweep *s, int64_t ranks, const char *why);
 
 // After the last row, which may be before all were made: where the steps go, and where the numbers
 // come from. The arena is for scratch. ERR_MEMORY.

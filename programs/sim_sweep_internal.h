@@ -31,6 +31,9 @@ bool sweep_communicates(const Sweep *s);
 Status sweep_print_parts(const Sweep *s, Arena *a) MUST_USE;
 Status sweep_print_operations(const Sweep *s, Arena *a) MUST_USE;
 
+// -v: the links, of the last row, where messages go one by one. ERR_MEMORY.
+Status sweep_print_links(const Sweep *s, Arena *a) MUST_USE;
+
 // --csv and --plain: what comes first, and row i.
 void sweep_print_csv_heads(void);
 void sweep_print_csv_row(const Sweep *s, int i);

@@ -32,6 +32,8 @@ typedef struct {
 
 bool point_fits(const Point *p) { return !p->device_bytes || p->memory_bytes <= p->device_bytes; }
 
+bool point_is_refused(Status s) { return s == ERR_USAGE || s == ERR_SHAPE || s == ERR_PLAN; }
+
 // --- one point
 
 static bool go_on(void *context, double share) {
@@ -78,7 +80,7 @@ static Status make_point(PointPool *pool, Point *out, int i) {
     *out = (Point){.state = POINT_DONE};
     Status s = make_numbers(pool, out, &a, i);
     arena_finish(&a);
-    if (s != ERR_USAGE && s != ERR_PLAN && s != ERR_SHAPE) return s;
+    if (!point_is_refused(s)) return s;
     *out = (Point){.state = POINT_REFUSED};
     snprintf(out->why, sizeof out->why, "%s", status_message());
     return OK;

@@ -26,6 +26,9 @@ typedef struct {
 // Does its memory fit the device? True when that is not known.
 bool point_fits(const Point *p);
 
+// Is it an error of this point alone, such as options that do not suit its number of ranks?
+bool point_is_refused(Status s);
+
 // The numbers of a prediction; it is done.
 void point_take(Point *out, const Prediction *p);
 
@@ -38,8 +41,8 @@ typedef struct {
 // Where points come from and who follows them.
 typedef struct {
     void *context;
-    // What point i simulates; called from several threads at once. ERR_USAGE, ERR_SHAPE and
-    // ERR_PLAN refuse this point, any other error all.
+    // What point i simulates; called from several threads at once. What
+    // point_is_refused() names refuses this point, any other error all.
     Status (*make)(void *context, PointInput *out, Arena *a, int i);
     // From the thread that called: the first `ended` points have ended, and of all `all_ended`.
     // NULL: nobody follows.

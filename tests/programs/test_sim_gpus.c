@@ -80,6 +80,64 @@ START_TEST(devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train) {
 }
 END_TEST
 
-SUITE_SECONDS("sim_gpus", 60, devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
+// A row of its own in the table, and beside what programs read; the first row that is there is the
+// base of the others.
+START_TEST(numbers_that_options_do_not_suit_say_so_between_the_others) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,2,3,4 --tp 2 --model gpt"), 0);
+    expect(&c, "\n   1  not for 1 device: --tp 2 needs 2 ranks, and there is 1; give 2 or more\n"
+               "   2     64 ");
+    expect(&c, "\n   3  not for 3 devices: 3 ranks are not a multiple of --tp 2; give 2 or 4\n"
+               "   4    128 ");
+    expect(&c, "speed-up and efficiency against 2 devices;");
+    ck_assert_str_eq(c.err, "");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --tp 2 --model gpt --csv | wc -l"), 0);
+    expect(&c, "2\n");
+    ck_assert_str_eq(c.err, "not for 1 device: --tp 2 needs 2 ranks, and there is 1; give 2 or "
+                            "more\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,4 --tp 2 --model gpt --json | head -c 1"), 0);
+    ck_assert_str_eq(c.out, "[");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --tp 2 --model gpt --print-memory"), 0);
+    expect(&c, "2 ranks: tensor 2");
+    ck_assert_ptr_nonnull(strstr(c.err, "not for 1 device: "));
+    command_finish(&c);
+}
+END_TEST
+
+// NVLS is for three ranks and more; which a step finds when it communicates.
+START_TEST(so_do_those_for_which_an_algorithm_does_not_exist) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c, "sim --gpus 2,4,8 --nccl-algo nvls --platform dgx-h100"), 0);
+    expect(&c, "lost to\n"
+               "   2  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
+               "      --nccl-algo or --nccl-proto out\n   4    256 ");
+    expect(&c, "   8    512 ");
+    expect(&c, "\n   4  0.");  // where a step goes: of the rows that are there
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8 --nccl-algo nvls --platform dgx-h100"), 0);
+    expect(&c, "\n   2  not for 2 devices: ");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(what_suits_none_or_not_the_number_that_is_named_is_an_error) {
+    static const char *const lines[] = {"--gpus 2,4 --nccl-algo nvls", "--gpus 1,2 --tp 4",
+                                        "--gpus 6 --tp 4", "--gpus 8 --platform laptop",
+                                        "--gpus 2 --point --nccl-algo nvls --platform dgx-h100"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Command c = {0};
+        ck_assert_int_eq(command_run(&c, "sim %s", lines[i]), 2);
+        command_refused(&c, "sim", PARTS(""));
+    }
+}
+END_TEST
+
+SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_the_others,
+              so_do_those_for_which_an_algorithm_does_not_exist,
+              what_suits_none_or_not_the_number_that_is_named_is_an_error,
+              devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
               a_step_of_tiny_operations_is_bound_by_the_host,
               launches_are_an_option_of_platforms_that_say_what_they_take)
