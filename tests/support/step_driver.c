@@ -22,8 +22,10 @@ static void read_values(double *to, const void *from, int64_t n, Dtype dtype) {
 static void write_value(void *to, int64_t i, double value, Dtype dtype) {
     if (dtype == DTYPE_F64)
         ((double *)to)[i] = value;
-    else
+    else if (dtype == DTYPE_F32)
         ((float *)to)[i] = (float)value;
+    else
+        ((uint8_t *)to)[i] = (uint8_t)value;
 }
 
 static int64_t row_labels(const StepOptions *o) { return o->row_labels ? o->row_labels : 1; }
@@ -44,16 +46,21 @@ static void load(void *context, const LoadCall *call) {
            (size_t)(call->rows * row_labels(o)) * sizeof(int32_t));
 }
 
+static void look_at(const StepDriver *d, const Watched *w) {
+    void *data = executor_data(&d->executors[0], w->tensor);
+    Dtype dtype = (Dtype)d->program.tensors[w->tensor].dtype;
+    read_values(w->values, data, w->elements, dtype);
+    if (!w->correct) return;
+    w->correct(w->context, w->values);
+    for (int64_t i = 0; i < w->elements; i++) write_value(data, i, w->values[i], dtype);
+}
+
 static Status after(void *context, int rank, int plan, int op) {
     StepDriver *d = context;
     const Plan *p = &d->program.plans[plan];
     for (int i = 0; rank == 0 && i < p->ops[op].outputs; i++)
-        for (int k = 0; k < d->watched_count; k++) {
-            const Watched *w = &d->watched[k];
-            if (op_outputs(p, &p->ops[op])[i] == w->tensor)
-                read_values(w->values, executor_data(&d->executors[0], w->tensor), w->elements,
-                            (Dtype)d->program.tensors[w->tensor].dtype);
-        }
+        for (int k = 0; k < d->watched_count; k++)
+            if (op_outputs(p, &p->ops[op])[i] == d->watched[k].tensor) look_at(d, &d->watched[k]);
     return OK;
 }
 
@@ -81,7 +88,9 @@ static void build_program(StepDriver *d) {
                                : ddp_apply(&d->program, &strategy));
     ck_assert_ok(plan_check(&set));
     ck_assert_ok(device_find(&device, o->device));
-    ck_assert_ok(program_lower(&d->program, device->traits));
+    DeviceTraits traits = *device->traits;
+    if (o->unfused) traits.fusions = 0;
+    ck_assert_ok(program_lower(&d->program, &traits));
 }
 
 static void create_world(StepDriver *d) {
@@ -233,11 +242,16 @@ void step_driver_get_parameters(const StepDriver *d, int rank, double *values) {
 }
 
 const double *step_driver_watch(StepDriver *d, const char *tensor) {
+    return step_driver_correct(d, tensor, NULL, NULL);
+}
+
+const double *step_driver_correct(StepDriver *d, const char *tensor,
+                                  void (*correct)(void *context, double *values), void *context) {
     int t = program_find_tensor(&d->program, tensor);
     ck_assert_msg(t != NONE, "no tensor %s", tensor);
     ck_assert_int_lt(d->watched_count, STEP_WATCHED);
     int64_t elements = tensor_elements(&d->program.tensors[t]);
     double *values = ARENA_NEW(&d->arena, double, elements);
-    d->watched[d->watched_count++] = (Watched){t, elements, values};
+    d->watched[d->watched_count++] = (Watched){t, elements, values, correct, context};
     return values;
 }

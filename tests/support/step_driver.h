@@ -24,6 +24,7 @@ typedef struct {
     double learning_rate, label_smoothing;
     Optimizer optimizer;
     StrategyOptions strategy;  // local_shards is set here
+    bool unfused;              // every operation by itself: all tensors can be watched
 } StepOptions;
 
 // What rank 0's piece of a tensor held when it was last written, as doubles: also of a tensor whose
@@ -32,6 +33,8 @@ typedef struct {
     int tensor;
     int64_t elements;
     double *values;
+    void (*correct)(void *context, double *values);  // or NULL
+    void *context;
 } Watched;
 
 typedef struct {
@@ -58,6 +61,10 @@ void step_driver_set_parameters(StepDriver *d, const double *values);
 void step_driver_get_parameters(const StepDriver *d, int rank, double *values);
 
 const double *step_driver_watch(StepDriver *d, const char *tensor);
+
+// Watch it, and let `correct` change what rank 0 goes on with, whenever it has been written.
+const double *step_driver_correct(StepDriver *d, const char *tensor,
+                                  void (*correct)(void *context, double *values), void *context);
 
 // One step of all ranks; returns rank 0's loss.
 double step_driver_run(StepDriver *d);

@@ -5,10 +5,18 @@
 // 1e-12 max(1, |b|) for losses, logits and weights, and |a - b| <= 1e-12 max|g| for gradients, the
 // maximum over a parameter's own gradient. In f32 losses, logits and weights keep to |a - b| <=
 // 1e-5 + 1.3e-6 |b| (what torch.testing allows) and gradients to 5e-6 max|g| (docs/contract.md,
-// 7), or to PyTorch's own largest distance between f32 and f64 where that is more.
+// 7), or to PyTorch's own largest distance between those of f32 and f64 where that is more.
+//
+// A run in f32 on one rank keeps these bounds, that of gradients in every step, to one of ours in
+// f64 that makes the same choices in ReLU and max pooling (tests/support/choices.h), and to
+// PyTorch's if its choices are those of f64. In "adamw", step 3, the two largest of a window of
+// conv1 are 2.1e-8 apart (image 12 of the batch, channel 18): which one f32 takes depends on how
+// the BLAS of this processor adds. After the other one 292 of 27,100 weights end beyond the bound
+// from PyTorch's, by up to 0.066 of the learning rate; so do 1,110 in "adam" after one of conv2 in
+// step 9 (image 42, channel 18), by up to 0.093: PyTorch's own distance between f32 and f64 there.
 #include "core/base/file.h"
 #include "core/base/json.h"
-#include "tests/support/step_driver.h"
+#include "tests/support/choices.h"
 #include "tests/support/testing.h"
 
 #include <math.h>
@@ -93,12 +101,12 @@ END_TEST
 // --- cases
 
 typedef struct {
-    const char *name, *device;
+    const char *name, *device, *peer;  // peer: whose numbers it is compared with
     StepOptions options;
     double losses[STEPS];
-    double norms[STEPS];                 // of the gradients; where they are clipped
-    double distance, gradient_distance;  // PyTorch's largest, between f32 and f64
-    const char *weights, *weights_f32;   // files; f32 only of several processes, else NULL
+    double norms[STEPS];                // of the gradients; where they are clipped
+    double gradient_distance;           // PyTorch's largest, between f32 and f64
+    const char *weights, *weights_f32;  // files; f32 only of several processes, else NULL
 } Case;
 
 static const char cases_file[] = "tests/data/parity/cases.json";
@@ -154,8 +162,7 @@ static StepOptions read_options(const json_t *root, const char *name) {
 }
 
 static Case read_case(const json_t *root, const char *name) {
-    Case c = {.name = name, .options = read_options(root, name)};
-    c.distance = real_of(root, name, "f32_f64_distance");
+    Case c = {.name = name, .peer = "PyTorch", .options = read_options(root, name)};
     ck_assert_ok(
         json_get_real(&c.gradient_distance, root, cases_file, "gradient_f32_f64_distance"));
     ck_assert_ok(json_get_string(&c.weights, root, cases_file, "cases.%s.weights_f64", name));
@@ -176,17 +183,9 @@ typedef struct {
     double absolute, relative, least;
 } Bound;
 
-static Bound bound_of(const Case *c, double distance) {
+static Bound bound_of(const Case *c) {
     double f64 = c->options.optimizer.kind == OPTIMIZER_ADAMW ? 1e-11 : 1e-12;
-    return c->options.dtype == DTYPE_F64 ? (Bound){0, f64, f64} : (Bound){1e-5, 1.3e-6, distance};
-}
-
-// Adam divides a gradient by its own size: of one that is hardly more than its rounding, in f32 a
-// share of the rate is left to chance in each step. PyTorch's own weights are 0.093 of a rate apart
-// between f32 and f64 (case "adam"), ours up to 0.066 on a processor without AVX-512 ("adamw").
-static Bound bound_of_weights(const Case *c) {
-    bool adam = c->options.optimizer.kind != OPTIMIZER_SGD;
-    return bound_of(c, adam ? fmax(c->distance, 0.1 * c->options.learning_rate) : c->distance);
+    return c->options.dtype == DTYPE_F64 ? (Bound){0, f64, f64} : (Bound){1e-5, 1.3e-6, 0};
 }
 
 static double largest(const double *x, int64_t count) {
@@ -202,10 +201,9 @@ static double compare(const char *what, const Case *c, const double *got, const 
     for (int64_t i = 0; i < count; i++) {
         double off = fabs(got[i] - want[i]);
         double most = fmax(bound.least, bound.absolute + bound.relative * fabs(want[i]));
-        ck_assert_msg(off <= most,
-                      "%s on %s in %s, %s[%d]: %.17g, PyTorch has %.17g, off by %g > %g", c->name,
-                      c->device, dtype_name(c->options.dtype), what, (int)i, got[i], want[i], off,
-                      most);
+        ck_assert_msg(off <= most, "%s on %s in %s, %s[%d]: %.17g, %s has %.17g, off by %g > %g",
+                      c->name, c->device, dtype_name(c->options.dtype), what, (int)i, got[i],
+                      c->peer, want[i], off, most);
         worst = fmax(worst, off);
     }
     return worst;
@@ -225,18 +223,24 @@ static void watch_gradients(StepDriver *d, const double *gradients[TENSORS]) {
 }
 
 // The worst distance as a part of max|g|.
-static double compare_gradients(const Case *c, const double *const gradients[TENSORS]) {
-    const double *want = read_numbers("net_g1.f8", PARAMETERS, 8);
+static double compare_gradients(const Case *c, const double *const gradients[TENSORS],
+                                const double *const wanted[TENSORS]) {
     double worst = 0;
-    for (int k = 0; k < TENSORS; want += parameter_sizes[k++]) {
-        double most = largest(want, parameter_sizes[k]);
+    for (int k = 0; k < TENSORS; k++) {
+        double most = largest(wanted[k], parameter_sizes[k]);
         Bound b = c->options.dtype == DTYPE_F64
                       ? (Bound){.least = 1e-12 * most}
                       : (Bound){.least = fmax(5e-6 * most, c->gradient_distance)};
-        double off = compare(parameters[k], c, gradients[k], want, parameter_sizes[k], b);
+        double off = compare(parameters[k], c, gradients[k], wanted[k], parameter_sizes[k], b);
         worst = fmax(worst, off / most);
     }
     return worst;
+}
+
+static double compare_first_gradients(const Case *c, const double *const gradients[TENSORS]) {
+    const double *want = read_numbers("net_g1.f8", PARAMETERS, 8), *wanted[TENSORS];
+    for (int k = 0; k < TENSORS; want += parameter_sizes[k++]) wanted[k] = want;
+    return compare_gradients(c, gradients, wanted);
 }
 
 // --- runs
@@ -253,6 +257,34 @@ static void start(StepDriver *d, const Case *c) {
     step_driver_set_parameters(d, w0);
 }
 
+typedef struct {
+    StepDriver driver;
+    const double *gradients[TENSORS], *norm;  // of the last step; norm: NULL where none is clipped
+    double losses[STEPS], norms[STEPS];
+} Run;
+
+static Run *begin_run(const Case *c) {
+    Run *r = ARENA_NEW(&arena, Run, 1);
+    start(&r->driver, c);
+    watch_gradients(&r->driver, r->gradients);
+    if (c->options.optimizer.clip > 0) r->norm = step_driver_watch(&r->driver, "gradients.norm");
+    return r;
+}
+
+static void run_step(Run *r, int i) {
+    r->losses[i] = step_driver_run(&r->driver);
+    if (r->norm) r->norms[i] = *r->norm;
+}
+
+// Of rank 0.
+static const double *weights_of(const Run *r) {
+    double *weights = ARENA_NEW(&arena, double, PARAMETERS);
+    step_driver_get_parameters(&r->driver, 0, weights);
+    return weights;
+}
+
+// --- one run beside PyTorch's, or ours
+
 static const double *read_wide(const char *name) {
     const float *narrow = read_numbers(name, PARAMETERS, 4);
     double *wide = ARENA_NEW(&arena, double, PARAMETERS);
@@ -260,59 +292,107 @@ static const double *read_wide(const char *name) {
     return wide;
 }
 
-static double compare_weights(const Case *c, const StepDriver *d) {
-    Dtype dtype = c->options.dtype;
-    Bound bound = bound_of_weights(c);
-    double *got = ARENA_NEW(&arena, double, PARAMETERS),
-           *other = ARENA_NEW(&arena, double, PARAMETERS);
-    step_driver_get_parameters(d, 0, got);
-    for (int r = 1; r < c->options.ranks; r++) {
-        step_driver_get_parameters(d, r, other);
-        ck_assert_mem_eq(got, other, PARAMETERS * sizeof *got);  // ranks agree in every bit
+static void check_that_ranks_agree(const Run *r, const double *weights) {
+    double *other = ARENA_NEW(&arena, double, PARAMETERS);
+    for (int rank = 1; rank < r->driver.options.ranks; rank++) {
+        step_driver_get_parameters(&r->driver, rank, other);
+        ck_assert_mem_eq(weights, other, PARAMETERS * sizeof *other);  // in every bit
     }
-    if (dtype == DTYPE_F32 && c->weights_f32)
-        compare("weights (f32)", c, got, read_wide(c->weights_f32), PARAMETERS, bound);
-    return compare("weights", c, got, read_numbers(c->weights, PARAMETERS, 8), PARAMETERS, bound);
+}
+
+static void compare_run(const Case *c, const Run *r, const double *losses, const double *norms,
+                        const double *weights, double gradient) {
+    const double *got = weights_of(r);
+    if (r->norm) compare("norm", c, r->norms, norms, STEPS, bound_of(c));
+    double loss = compare("loss", c, r->losses, losses, STEPS, bound_of(c));
+    double weight = compare("weights", c, got, weights, PARAMETERS, bound_of(c));
+    fprintf(stderr,
+            "# %s on %s in %s: off by %.2g in a loss, %.2g max|g| in a gradient, %.2g in a weight "
+            "of %s\n",
+            c->name, c->device, dtype_name(c->options.dtype), loss, gradient, weight, c->peer);
+}
+
+static void compare_with_pytorch(const Case *c, const Run *r, double gradient) {
+    const double *got = weights_of(r);
+    check_that_ranks_agree(r, got);
+    if (c->options.dtype == DTYPE_F32 && c->weights_f32)
+        compare("weights (f32)", c, got, read_wide(c->weights_f32), PARAMETERS, bound_of(c));
+    compare_run(c, r, c->losses, c->norms, read_numbers(c->weights, PARAMETERS, 8), gradient);
 }
 
 static void run_case(Case *c, const char *device, Dtype dtype) {
-    StepDriver d;
-    const double *gradients[TENSORS];
-    double losses[STEPS], norms[STEPS], gradient = 0;
+    double gradient = 0;
     c->device = c->options.device = device;
     c->options.dtype = dtype;
-    start(&d, c);
-    watch_gradients(&d, gradients);
-    const double *norm =
-        c->options.optimizer.clip > 0 ? step_driver_watch(&d, "gradients.norm") : NULL;
+    Run *r = begin_run(c);
     for (int i = 0; i < STEPS; i++) {
-        losses[i] = step_driver_run(&d);
-        if (norm) norms[i] = *norm;
-        if (i == 0) gradient = compare_gradients(c, gradients);
+        run_step(r, i);
+        if (i == 0) gradient = compare_first_gradients(c, r->gradients);
     }
-    if (norm) compare("norm", c, norms, c->norms, STEPS, bound_of(c, 0));
-    double loss = compare("loss", c, losses, c->losses, STEPS, bound_of(c, 0));
-    double weight = compare_weights(c, &d);
-    fprintf(
-        stderr,
-        "# %s on %s in %s: off by %.2g in a loss, %.2g max|g| in a gradient, %.2g in a weight\n",
-        c->name, device, dtype_name(dtype), loss, gradient, weight);
-    step_driver_finish(&d);
+    compare_with_pytorch(c, r, gradient);
+    step_driver_finish(&r->driver);
 }
+
+// --- f32 beside f64 with the same choices
 
 static bool is_built(const char *device) {
     const Device *found;
     return device_find(&found, device) == OK;
 }
 
+static Run *begin_run_with_choices_of(Run *f32, const Case *c, Choices *choices) {
+    Case wide = *c;
+    wide.options.dtype = DTYPE_F64;
+    wide.options.unfused = true;
+    wide.options.device = is_built("cpu") ? "cpu" : "reference";
+    Run *f64 = begin_run(&wide);
+    *choices = (Choices){.tie = 1e-5};
+    choices_follow(choices, &f64->driver, &f32->driver, "conv1.y", "pool1.y", "pool1.index");
+    choices_follow(choices, &f64->driver, &f32->driver, "conv2.y", "pool2.y", "pool2.index");
+    choices_follow(choices, &f64->driver, &f32->driver, "fc1.y", "relu3.y", NULL);
+    return f64;
+}
+
+static void run_beside_f64(const Case *pytorch, const char *device) {
+    Case c = *pytorch, same = c;
+    Choices choices;
+    double first = 0, worst = 0;
+    c.device = c.options.device = device;
+    c.options.dtype = DTYPE_F32;
+    same = c;
+    same.peer = "f64 that makes its choices";
+    Run *f32 = begin_run(&c), *f64 = begin_run_with_choices_of(f32, &c, &choices);
+    for (int i = 0; i < STEPS; i++) {
+        run_step(f32, i);
+        run_step(f64, i);
+        if (i == 0) first = compare_first_gradients(&c, f32->gradients);
+        worst = fmax(worst, compare_gradients(&same, f32->gradients, f64->gradients));
+    }
+    compare_run(&same, f32, f64->losses, f64->norms, weights_of(f64), worst);
+    if (choices.different)
+        fprintf(stderr, "# %d choices were another's in f64, which was better by %.2g at most\n",
+                choices.different, choices.widest);
+    else
+        compare_with_pytorch(&c, f32, first);
+    step_driver_finish(&f32->driver);
+    step_driver_finish(&f64->driver);
+}
+
+static void follow_pytorch(const char *name, const char *device) {
+    json_t *cases = read_cases();
+    Case c = read_case(cases, name);
+    run_case(&c, device, DTYPE_F64);
+    if (c.options.ranks == 1 && c.options.micro_batches == 1)
+        run_beside_f64(&c, device);
+    else
+        run_case(&c, device, DTYPE_F32);
+    json_decref(cases);
+}
+
 #define FOLLOWS_PYTORCH(test, name, device)                  \
     START_TEST(test) {                                       \
         if (!is_built(device)) SKIP("no %s device", device); \
-        json_t *cases = read_cases();                        \
-        Case c = read_case(cases, name);                     \
-        run_case(&c, device, DTYPE_F64);                     \
-        run_case(&c, device, DTYPE_F32);                     \
-        json_decref(cases);                                  \
+        follow_pytorch(name, device);                        \
     }                                                        \
     END_TEST
 
@@ -348,7 +428,7 @@ static void check_logits(const Case *plain, const char *device, Dtype dtype) {
     const double *logits = step_driver_watch(&d, "fc2.y");
     step_driver_run(&d);
     double worst = compare("logits", &c, logits, read_numbers("net_logits0.f8", BATCH * CLASSES, 8),
-                           BATCH * CLASSES, bound_of(&c, 0));
+                           BATCH * CLASSES, bound_of(&c));
     fprintf(stderr, "# logits on %s in %s: off by %.2g\n", device, dtype_name(dtype), worst);
     step_driver_finish(&d);
 }
