@@ -135,13 +135,15 @@ START_TEST(half_the_bytes_train_to_nearly_the_same_loss) {
     JobOptions o = training_options();
     o.steps = 60;
     o.spec.ranks = 2;
-    o.spec.learning_rate = 0.01;  // so small that rounding errors do not grow
+    // At 0.05 this training is unstable: 13 runs in f64 without compression, whose rates are 0.01 %
+    // apart, end with losses up to 21 % apart. At 0.01 it is 0.05 %, and two bytes change 0.04 %.
+    o.spec.learning_rate = 0.01;
     ck_assert_ok(training_run(&none, &o, NULL));
     for (int form = COMPRESS_BF16; form <= COMPRESS_FP16; form++) {
         o.spec.strategy.compress.word = form;
         ck_assert_ok(training_run(&half, &o, NULL));
         ck_assert_int_eq(2 * bytes_sent(&half.job), bytes_sent(&none.job));
-        ck_assert_close(last_loss(&half), last_loss(&none), 0.02 * last_loss(&none));
+        ck_assert_close(last_loss(&half), last_loss(&none), 0.002 * last_loss(&none));
         ck_assert_ptr_nonnull(outcome_result_difference(&none, &half));
         outcome_finish(&half);
     }
