@@ -2,7 +2,9 @@
 // Ten steps of BERT with AdamW, ignored labels and label smoothing beside PyTorch's numbers, which
 // tests/data/parity_bert/README.md describes. In f64 losses, logits and weights within 1e-11
 // max(1, |b|) and gradients within 1e-12 of the largest of all; in f32 twice as far off as
-// PyTorch's own f32 is.
+// PyTorch's own f32 is, and weights within 1e-5 + 1.3e-6 |b|. But the loss does not depend on the
+// bias of keys (docs/contract.md, 7): its gradient is rounding, in f32 of up to 7e-8, which is more
+// than eps, so that Adam may move it by the learning rate in each step.
 #include "core/base/file.h"
 #include "tests/support/step_driver.h"
 #include "tests/support/testing.h"
@@ -23,6 +25,8 @@ enum {
     EVERY = 29,
     SOME = (PARAMETERS + EVERY - 1) / EVERY
 };
+
+static const double RATE = 1e-3;
 
 static Arena arena;
 
@@ -83,6 +87,7 @@ typedef struct {
     StepDriver d;
     const double *gradient[TENSORS], *logits;
     int64_t count[TENSORS];  // elements of each
+    bool idle[TENSORS];      // the loss does not depend on it
     double losses[STEPS];
 } Run;
 
@@ -97,6 +102,7 @@ static void fill(Run *r, double *weights, uint64_t *state) {
         char gradient[128];
         snprintf(gradient, sizeof gradient, "%s.grad%s", name, k ? "" : ".sum");
         r->count[k] = tensor_elements(tensor);
+        r->idle[k] = strstr(name, "key.bias") != NULL;
         r->gradient[k] = step_driver_watch(&r->d, gradient);
         for (int64_t i = 0; i < r->count[k]; i++)
             *weights++ = (double)(float)initial(name, symmetric(state));
@@ -121,7 +127,7 @@ static Run *start(const char *device, Dtype dtype, int ranks, int micro_batches)
         .tokens = tokens,
         .labels = labels,
         .row_labels = LENGTH,
-        .learning_rate = 1e-3,
+        .learning_rate = RATE,
         .label_smoothing = 0.1,
         .optimizer = {.kind = OPTIMIZER_ADAMW,
                       .beta1 = 0.9,
@@ -141,14 +147,12 @@ static Run *start(const char *device, Dtype dtype, int ranks, int micro_batches)
 
 // --- comparison
 
-static void compare(const char *what, Dtype dtype, const double *got, int step, const double *want,
-                    int64_t count, double apart) {
-    for (int64_t i = 0; i < count; i++) {
-        double off = fabs(got[i * step] - want[i]);
-        double most = dtype == DTYPE_F64 ? 1e-11 * fmax(1, fabs(want[i])) : apart;
-        ck_assert_msg(off <= most, "%s, %s[%d]: %.17g, PyTorch has %.17g, off by %g > %g",
-                      dtype_name(dtype), what, (int)i * step, got[i * step], want[i], off, most);
-    }
+// `apart`: how far it may be off in f32; i is for the message.
+static void compare(const char *what, int64_t i, Dtype dtype, double got, double want,
+                    double apart) {
+    double off = fabs(got - want), most = dtype == DTYPE_F64 ? 1e-11 * fmax(1, fabs(want)) : apart;
+    ck_assert_msg(off <= most, "%s, %s[%d]: %.17g, PyTorch has %.17g, off by %g > %g",
+                  dtype_name(dtype), what, (int)i, got, want, off, most);
 }
 
 // Elements at every 29th place of all gradients, one tensor after the other.
@@ -166,6 +170,20 @@ static void compare_gradients(const Run *r, Dtype dtype, const double *want) {
         }
 }
 
+static double weight_bound(bool idle, double want) {
+    return idle ? STEPS * RATE : 1e-5 + 1.3e-6 * fabs(want);
+}
+
+// As the gradients.
+static void compare_weights(const Run *r, Dtype dtype, const double *weights, const double *want) {
+    int64_t place = 0;
+    for (int k = 0; k < TENSORS; k++)
+        for (int64_t i = 0; i < r->count[k]; i++, place++)
+            if (place % EVERY == 0)
+                compare("weights", place, dtype, weights[place], want[place / EVERY],
+                        weight_bound(r->idle[k], want[place / EVERY]));
+}
+
 static void check(const char *device, Dtype dtype, int ranks, int micro_batches, int steps) {
     const Numbers *n = read_numbers();
     Run *r = start(device, dtype, ranks, micro_batches);
@@ -174,13 +192,13 @@ static void check(const char *device, Dtype dtype, int ranks, int micro_batches,
         r->losses[i] = step_driver_run(&r->d);
         if (i) continue;
         compare_gradients(r, dtype, n->gradients);
-        if (r->logits)
-            compare("logits", dtype, r->logits, 1, n->logits, LENGTH * VOCABULARY, 1.1e-6);
+        for (int k = 0; r->logits && k < LENGTH * VOCABULARY; k++)
+            compare("logits", k, dtype, r->logits[k], n->logits[k], 1.1e-6);
     }
-    compare("loss", dtype, r->losses, 1, n->losses, steps, 8e-7);
+    for (int i = 0; i < steps; i++) compare("loss", i, dtype, r->losses[i], n->losses[i], 8e-7);
     for (int k = 0; k < ranks && steps == STEPS; k++) {
         step_driver_get_parameters(&r->d, k, weights);
-        compare("weights", dtype, weights, EVERY, n->weights, SOME, 1.3e-5);
+        compare_weights(r, dtype, weights, n->weights);
     }
     step_driver_finish(&r->d);
     arena_finish(&arena);
