@@ -132,6 +132,12 @@ static const char *common_ranks(const Sheet *s) {
     return s->shown ? items[0].ranks : NULL;
 }
 
+static bool any_loses(const Sheet *s) {
+    for (int i = 0; i < s->shown; i++)
+        if (s->critical->items[i].gain_ps < 0) return true;
+    return false;
+}
+
 Status sim_critical_print(const Sim *s) {
     const ReportCritical *c = s->rows[0].critical;
     TableColumn columns[] = {{c->by_kind ? "kind of work" : "operation", false},
@@ -154,6 +160,8 @@ Status sim_critical_print(const Sim *s) {
     printf("\nthe critical path of a step, %.*f ms; gain: a step simulated again with the\n"
            "%s free is so much shorter; then critical: what grew most on its path\n",
            sheet.decimals, ms(c->step_ps), c->by_kind ? "item" : "operation");
+    if (any_loses(&sheet))
+        puts("a gain below 0: what comes sooner then shares links with what is urgent");
     if (sheet.ranks) printf("ranks of all that is shown: %s\n", sheet.ranks);
     return table_print(stdout, &table, TABLE_TEXT);
 }

@@ -110,12 +110,16 @@ double answers_part_ms(const Prediction *p, int part) {
     return p->report.breakdown_ms[part] - (part == TIME_COMPUTE ? p->launch_ms : 0);
 }
 
+double answers_share(const Prediction *p, const Prediction *base) {
+    const RunInfo *run = &p->report.run, *first = &base->report.run;
+    return (double)run->batch / (double)first->batch * first->ranks / run->ranks;
+}
+
 void answers_relate(Prediction *p, const Prediction *base) {
     ReportAnswers *out = p->answers;
     if (!out) return;
     const RunInfo *run = &p->report.run, *first = &base->report.run;
-    double rows = (double)run->batch / (double)first->batch;
-    double share = rows * first->ranks / run->ranks;  // of a part's time, if nothing were lost
+    double rows = (double)run->batch / (double)first->batch, share = answers_share(p, base);
     out->speed_up = rows * base->step_ms / p->step_ms;
     out->efficiency = out->speed_up * first->ranks / run->ranks;
     out->lost_to = NONE;

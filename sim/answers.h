@@ -20,8 +20,12 @@ Status answers_make(Prediction *p, Arena *a, const AnswersOf *of) MUST_USE;
 // Of a part of a step, REPORT_LAUNCH or a TimeCategory: computation without launches.
 double answers_part_ms(const Prediction *p, int part);
 
-// Fill in speed-up and efficiency against `base`, and what of the step grew: each part against what
-// it would take if the base's time for it were divided evenly over the ranks and the batch.
+// What part of the base's time this run would take if that were divided evenly over its ranks and
+// its batch: 1 in weak scaling.
+double answers_share(const Prediction *p, const Prediction *base);
+
+// Fill in speed-up and efficiency against `base`, and what of the step grew: each part against its
+// share of the base's time.
 void answers_relate(Prediction *p, const Prediction *base);
 
 #endif

@@ -44,6 +44,21 @@ START_TEST(a_little_that_is_lost_is_not_rounded_away) {
 }
 END_TEST
 
+// 12 devices are a node and a half, around which a ring goes over one rail; 24 are three nodes,
+// with a ring for each of the eight devices. So the first row is the slow one.
+START_TEST(an_efficiency_above_100_percent_has_a_reason) {
+    ck_assert_int_eq(command_run(&it, "sim --model mlp --gpus 12,24 --network alpha-beta "
+                                      "--hierarchical"),
+                     0);
+    shows("above 100%: with 24 devices exposed is ");
+    shows(" ms less than in proportion to the\nfirst row\n");
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 8"), 0);
+    ck_assert_ptr_null(strstr(it.out, "above 100%"));
+    command_finish(&it);
+}
+END_TEST
+
 static double figure_of(const char *name) {
     double value;
     const char *at = strstr(it.out, name);
@@ -124,6 +139,7 @@ START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
 END_TEST
 
 SUITE("sim_answers", a_little_that_is_lost_is_not_rounded_away,
+      an_efficiency_above_100_percent_has_a_reason,
       the_parts_of_a_step_sum_to_it_before_ranks_are_in_step, a_replay_needs_no_model,
       a_row_says_how_well_devices_are_used_and_what_it_lost,
       a_step_that_does_not_fit_would_with_the_options_that_are_named)

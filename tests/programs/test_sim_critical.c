@@ -74,6 +74,21 @@ START_TEST(as_json_items_sum_to_the_step) {
 }
 END_TEST
 
+// Layers are gathered sooner when what comes before them is free, and share links with others.
+START_TEST(a_gain_below_0_is_explained) {
+    ck_assert_int_eq(command_run(&it, "sim --gpus 4 --point --model mlp --zero 3 --batch 32 "
+                                      "--recompute selective --platform pcie-8 --critical-path"),
+                     0);
+    shows("\na gain below 0: what comes sooner then shares links with what is urgent\n");
+    const char *row = strstr(it.out, "logits.forward");
+    ck_assert_msg(row && strstr(row, "  -0.00"), "no gain below 0: %s", it.out);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --gpus 4 --point --critical-path"), 0);
+    ck_assert_ptr_null(strstr(it.out, "below 0"));
+    command_finish(&it);
+}
+END_TEST
+
 static void refuses(const char *line, const char *why) {
     ck_assert_int_eq(command_run(&it, "sim --critical-path %s", line), 2);
     ck_assert_msg(strstr(it.err, why) != NULL, "\"%s\" lacks \"%s\"", it.err, why);
@@ -92,4 +107,4 @@ START_TEST(what_has_no_critical_path_is_refused) {
 END_TEST
 
 SUITE("sim_critical", a_bill_says_what_a_step_is_made_of, as_json_items_sum_to_the_step,
-      what_has_no_critical_path_is_refused)
+      a_gain_below_0_is_explained, what_has_no_critical_path_is_refused)
