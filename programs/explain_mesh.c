@@ -379,10 +379,11 @@ static void say_recompute(const Planned *all, const JobSpec *s) {
     print_wrapped(words, 2);
 }
 
-// A part of the title behind what ends the one before it, on a line of its own where it must be.
+// A part of the title behind what ends the one before it, on a line of its own where it and what
+// may end it do not fit.
 static void print_part(int *column, const char *end, const char *part) {
     enum { WIDTH = 80 };
-    bool breaks = *column && *column + text_width(end) + 1 + text_width(part) > WIDTH;
+    bool breaks = *column && *column + text_width(end) + 2 + text_width(part) > WIDTH;
     printf("%s%s%s", end, breaks ? "\n  " : *end ? " " : "", part);
     *column = (breaks ? 2 : *column + text_width(end) + (*end != 0)) + text_width(part);
 }
@@ -391,9 +392,10 @@ static void print_title(const Planned *all, const JobSpec *s, const Mesh *m) {
     enum { PART = 256 };
     char text[PART] = "";
     int column = 0;
-    text_append(text, PART, "%s, %s, batch %lld, %d rank%s", s->model, dtype_name(s->dtype),
+    print_part(&column, "", s->model);
+    text_append(text, PART, "%s, batch %lld, %d rank%s", dtype_name(s->dtype),
                 (long long)s->batch, s->ranks, s->ranks == 1 ? "" : "s");
-    print_part(&column, "", text);
+    print_part(&column, ",", text);
     *text = 0;
     for (int place = 0; place < MESH_AXES; place++) {
         MeshAxis a = mesh_at(m, place);

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool is_shown(const Mesh *m, MeshAxis a) { return a == MESH_DATA || mesh_size(m, a) > 1; }
 
@@ -63,6 +64,13 @@ static Status print_ranks(const Mesh *m) {
     return s;
 }
 
+// The first and the last layer of a stage, the last on a line of its own where it must be.
+static void print_range(const char *from, const char *to) {
+    enum { INDENT = 8 + 9 + 9 + 3, WIDTH = 80 };
+    bool breaks = INDENT + strlen(from) + strlen(" .. ") + strlen(to) > WIDTH;
+    printf("   %s%s%*s.. %s\n", from, breaks ? "\n" : "", breaks ? INDENT : 1, "", to);
+}
+
 // A line for each stage of a pipeline: the layers that it has, as --stages takes them.
 static Status print_stages(const JobSpec *job, int ranks) {
     Arena a = {0};
@@ -75,9 +83,11 @@ static Status print_stages(const JobSpec *job, int ranks) {
         char layers[32];
         for (end = first + 1; end < m.layer_count && stage[end] == stage[first];) end++;
         snprintf(layers, sizeof layers, "%d:%d", first, end);
-        printf("%8d%9d%9s   %s", stage[first], stage[first] % ranks, layers, m.layers[first].name);
-        if (end > first + 1) printf(" .. %s", m.layers[end - 1].name);
-        printf("\n");
+        printf("%8d%9d%9s", stage[first], stage[first] % ranks, layers);
+        if (end > first + 1)
+            print_range(m.layers[first].name, m.layers[end - 1].name);
+        else
+            printf("   %s\n", m.layers[first].name);
     }
     arena_finish(&a);
     return s;

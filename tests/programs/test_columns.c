@@ -70,6 +70,9 @@ END_TEST
 
 START_TEST(what_is_said_of_a_plan_fits) {
     FIT("sim " BIG " --explain", "sim " BIG " --print-memory", "sim " BIG " --print-mesh",
+        "sim --gpus 12 --model llama:layers=4,hidden=128,heads=4,kv_heads=2 --pp 6 --print-mesh",
+        "sim --gpus 8 --model gpt:layers=4,hidden=128,heads=4,seq=64 --pp 2 --batch 512 --explain",
+        "sim --gpus 8 --model gpt:layers=8,hidden=1024,heads=16,seq=512,vocabulary=50304 --explain",
         "sim --model gpt --gpus 64 --tp 4 --pp 4 --cp 2 --sequence-parallel --explain",
         "sim --model mixtral --gpus 64 --tp 2 --pp 2 --ep 4 --explain",
         "train --model gpt:layers=12,hidden=1024,heads=16,seq=512 --data text --ranks 64 --tp 4 "
