@@ -10,7 +10,7 @@
 
 // --- numbers of the platform
 
-// Times `up` / `down`, both in thousandths.
+// Times `up` / `down`, both in billionths.
 typedef struct {
     int64_t up, down;
 } Factor;
@@ -70,27 +70,34 @@ static const struct {
                {"memory", scale_memory},
                {"launch", scale_launch}};
 
-// "x2", "/1.5".
+// "x2", "/1.5". In decimals: strtod() would take " 2" and "0x10", too.
 static bool read_factor(Factor *out, const char *text) {
     char *end;
     if (*text != 'x' && *text != '/') return false;
+    if (text[1 + strspn(text + 1, "0123456789.e-")]) return false;
     double value = strtod(text + 1, &end);
     if (*end || end == text + 1 || !(value >= 1e-3 && value <= 1e3)) return false;
-    int64_t thousandths = (int64_t)llround(value * 1000);
-    *out = *text == 'x' ? (Factor){thousandths, 1000} : (Factor){1000, thousandths};
+    const int64_t one = 1000000000, given = llround(value * 1e9);
+    *out = *text == 'x' ? (Factor){given, one} : (Factor){one, given};
     return true;
 }
 
+// Its place in the table above; NONE: it is no number of the platform.
+static int find_number(const char *key) {
+    for (int i = 0; i < (int)(sizeof numbers / sizeof *numbers); i++)
+        if (!strcmp(numbers[i].key, key)) return i;
+    return NONE;
+}
+
 static Status scale_number(SimChange *c, const char *option, const SimValue *v, Factor f) {
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (!strcmp(numbers[i].key, v->key)) {
-            if (c) numbers[i].scale(&c->sim.machine, &c->sim.setting.link, f);
-            return OK;
-        }
-    FAIL(ERR_USAGE,
-         "%s %s=%s: a factor changes bandwidth, latency, flops, memory or launch; an option "
-         "takes a value, such as dtype=bf16",
-         option, v->key, v->value);
+    int number = find_number(v->key);
+    if (number == NONE)
+        FAIL(ERR_USAGE,
+             "%s %s=%s: a factor changes bandwidth, latency, flops, memory or launch; an option "
+             "takes a value, such as dtype=bf16",
+             option, v->key, v->value);
+    if (c) numbers[number].scale(&c->sim.machine, &c->sim.setting.link, f);
+    return OK;
 }
 
 // --- options
@@ -111,6 +118,10 @@ const Option *sim_change_option(const char *key) {
 // The word that a command line would have for it, "--no-overlap" for overlap=no; NULL where it
 // needs none, as for overlap=yes.
 static Status make_word(char **word, Arena *a, const Sim *s, const char *what, const SimValue *v) {
+    if (find_number(v->key) != NONE && !sim_change_option(v->key))
+        FAIL(ERR_USAGE,
+             "%s %s=%s: give a factor, xN or /N with N from 0.001 to 1000, such as %s=x2", what,
+             v->key, v->value, v->key);
     size_t size = strlen(v->key) + strlen(v->value) + sizeof "--no-=";
     char *name = arena_push(a, size);
     *word = arena_push(a, size);

@@ -39,9 +39,9 @@ static Status check_device(const RunInfo *m, const RunInfo *s) {
 static Status check_size(const RunInfo *m, const RunInfo *s) {
     if (m->ranks == s->ranks && m->batch == s->batch) return OK;
     FAIL(ERR_USAGE,
-         "the report is of %d ranks with batch %lld, simulated are %d with %lld; give --%s %d "
+         "the report is of %d rank%s with batch %lld, simulated are %d with %lld; give --%s %d "
          "--batch %lld",
-         m->ranks, (long long)m->batch, s->ranks, (long long)s->batch,
+         m->ranks, m->ranks == 1 ? "" : "s", (long long)m->batch, s->ranks, (long long)s->batch,
          device_traits_platform(s->device) ? "gpus" : "ranks", m->ranks, (long long)m->batch);
 }
 

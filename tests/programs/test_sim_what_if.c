@@ -77,6 +77,17 @@ START_TEST(factors_change_what_they_name) {
 }
 END_TEST
 
+// 0.0015 was 0.002 once: factors were rounded to thousandths. Nearly all of such a step is work.
+START_TEST(small_factors_are_not_rounded) {
+    double step[COLUMNS];
+    ck_assert_int_eq(
+        command_run(&it, "sim --gpus 1 --point --what-if flops=x0.0015,flops=x0.003"), 0);
+    ck_assert_int_eq(read_row(step, "step"), 3);
+    ck_assert_double_eq_tol(step[1] / step[2], 2, 0.01);
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(differences_of_parts_sum_to_that_of_the_step) {
     static const char *const parts[] = {"work",   "launch",  "contended", "exposed",
                                         "bubble", "waiting", "host",      "idle"};
@@ -109,8 +120,11 @@ START_TEST(what_cannot_be_changed_is_refused) {
     refuses("--gpus 8 --what-if flops=x2", "--what-if is of one number of devices");
     refuses("--ranks 2 --what-if flops=x2", "give --gpus N --point");
     refuses("--gpus 8 --point --what-if flops", "expected KEY=VALUE");
-    refuses("--gpus 8 --point --what-if flops=2", "or a factor, such as bandwidth=x2");
-    refuses("--gpus 8 --point --what-if flops=x0", "or a factor, such as bandwidth=x2");
+    refuses("--gpus 8 --point --what-if flops=2", "give a factor, xN or /N");
+    refuses("--gpus 8 --point --what-if flops=x0", "with N from 0.001 to 1000");
+    refuses("--gpus 8 --point --what-if flops=x0x10", "such as flops=x2");
+    refuses("--gpus 8 --point --what-if launch=x0", "platform, eager, ahead, graph");
+    refuses("--gpus 8 --point --what-if 'flops=x 2'", "such as flops=x2");
     refuses("--gpus 8 --point --what-if speed=x2", "a factor changes bandwidth, latency");
     refuses("--gpus 8 --point --what-if json=yes", "expected an option of the job");
     refuses("--gpus 8 --point --what-if dtype=f8", "\"f8\" is not one of");
@@ -141,5 +155,6 @@ START_TEST(programs_read_the_columns_as_points) {
 END_TEST
 
 SUITE("sim_what_if", programs_read_the_columns_as_points, a_column_is_what_the_changed_line_gives,
-      factors_change_what_they_name, differences_of_parts_sum_to_that_of_the_step,
+      factors_change_what_they_name, small_factors_are_not_rounded,
+      differences_of_parts_sum_to_that_of_the_step,
       what_cannot_be_changed_is_refused)
