@@ -180,17 +180,37 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
         }
 }
 
-Status costs_from_roofline(Costs *c, const DeviceModel *d) {
-    for (int k = 0; k < c->program->plan_count; k++)
-        for (int i = 0; i < c->program->plans[k].op_count; i++) {
-            const Op *op = &c->program->plans[k].ops[i];
-            const Work *w = op_work(c->program, op);
-            if (c->ops[k][i].known || op_communicates(c->program, op)) continue;
-            if (!device_model_knows(d, w)) return device_model_check(d, c->program);
-            c->ops[k][i] = (OpCost){device_model_ps(d, c->program, &c->program->plans[k], op),
-                                    SOURCE_ROOFLINE, true};
+// priced: per work the last operation that does it and has its roofline, or NONE. Another of
+// operands of the same shapes takes as long.
+static Status price_plan(Costs *c, const DeviceModel *d, int k, int32_t *priced) {
+    const Plan *plan = &c->program->plans[k];
+    for (int i = 0; i < plan->op_count; i++) {
+        const Op *op = &plan->ops[i];
+        const Work *w = op_work(c->program, op);
+        if (c->ops[k][i].known || work_communicates(w)) continue;
+        int before = priced[op->work];
+        if (before != NONE && op_same_shapes(c->program, plan, &plan->ops[before], op)) {
+            c->ops[k][i] = c->ops[k][before];
+            continue;
         }
+        if (!device_model_knows(d, w)) return device_model_check(d, c->program);
+        c->ops[k][i] = (OpCost){device_model_ps(d, c->program, plan, op), SOURCE_ROOFLINE, true};
+        priced[op->work] = i;
+    }
     return OK;
+}
+
+Status costs_from_roofline(Costs *c, const DeviceModel *d) {
+    const Program *p = c->program;
+    int32_t *priced = malloc(((size_t)p->work_count + 1) * sizeof *priced);
+    if (!priced) FAIL(ERR_MEMORY, "out of memory for the costs of %d works", p->work_count);
+    Status s = OK;
+    for (int k = 0; k < p->plan_count && s == OK; k++) {
+        for (int w = 0; w < p->work_count; w++) priced[w] = NONE;
+        s = price_plan(c, d, k, priced);
+    }
+    free(priced);
+    return s;
 }
 
 void costs_of_network(Costs *c) {

@@ -12,6 +12,19 @@
 #include "sim/nccl_model.h"
 #include "sim/topology.h"
 
+// What was asked before: micro-batches ask the same again and again. An answer is where the
+// question's hash says, until another takes its place.
+enum { PRICED_KNOWN = 64 };
+typedef struct {
+    NcclCall call;  // its ranks 0: no question yet
+    NcclPrice price;
+} KnownPrice;
+typedef struct {
+    const Program *program;  // NULL: no question yet
+    int group, rank;
+    GroupSpread spread;
+} KnownSpread;
+
 typedef struct {
     Network *network;  // borrowed, like the others
     const Topology *topology;
@@ -23,6 +36,8 @@ typedef struct {
     int64_t bytes;
     int32_t *seen, *members;  // owned: per node, the last count that met it, and of how many
     int32_t counts;
+    KnownPrice prices[PRICED_KNOWN], messages[PRICED_KNOWN];
+    KnownSpread spreads[PRICED_KNOWN];
 } PricedNetwork;
 
 // ERR_USAGE where nodes share a rail, or ports do not describe the network (topology_is_ports()):

@@ -9,6 +9,7 @@
 #include "core/plan/group.h"
 #include "core/plan/order.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PLACE "plan %s: %s: "
@@ -257,8 +258,9 @@ static bool same_operands(const Program *p, const Plan *plan, int before, const 
     return same_extents(p, plan, a, op);
 }
 
-static Status check_plan(const ProgramSet *set, int class, const Program *p, const Plan *plan,
-                         const uint8_t *ready, Arena *scratch) {
+static Status check_plan(const ProgramSet *set, int class, const Program *p, int k,
+                         const uint8_t *ready, Arena *scratch, ClassSends *sends) {
+    const Plan *plan = &p->plans[k];
     uint8_t *written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
     int32_t *writer = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     int32_t *op_at = ARENA_NEW(scratch, int32_t, plan->op_count + 1);
@@ -274,7 +276,11 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
     for (int w = 0; w < p->work_count; w++) checked[w] = NONE;
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        if (!same_operands(p, plan, checked[op->work], op)) TRY(check_operands(p, plan, op));
+        const Op *like = NULL;
+        if (same_operands(p, plan, checked[op->work], op))
+            like = &plan->ops[checked[op->work]];
+        else
+            TRY(check_operands(p, plan, op));
         checked[op->work] = i;
         TRY(check_reads(p, plan, op, written, ready, reads_inputs(set, class, p, op)));
         TRY(check_extents(p, plan, op, written, ready));
@@ -282,7 +288,8 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
         TRY(check_pool_index(p, plan, op, writer));
         TRY(check_recompute(p, plan, i, &makers));
         makers_add(&makers, p, plan, i);
-        TRY(check_placements(p, plan, op, &state));
+        TRY(check_placements(p, plan, op, like, &state));
+        if (work_is_send(op_work(p, op))) TRY(check_note_send(p, k, op, &state, sends));
         for (int o = 0; o < op->outputs; o++) {
             int root = program_root(p, op_outputs(plan, op)[o]);
             written[root] = 1;
@@ -293,7 +300,8 @@ static Status check_plan(const ProgramSet *set, int class, const Program *p, con
 }
 
 // Class `class` of a set, or with set NULL a program by itself.
-static Status check_program(const ProgramSet *set, int class, const Program *p, Arena *scratch) {
+static Status check_program(const ProgramSet *set, int class, const Program *p, Arena *scratch,
+                            ClassSends *sends) {
     TRY(check_views(p));
     TRY(check_communication_lanes(p));
     TRY(check_pieces(p));
@@ -301,31 +309,52 @@ static Status check_program(const ProgramSet *set, int class, const Program *p, 
     const uint8_t *ready = find_ready(p, scratch);
     if (!ready) FAIL(ERR_MEMORY, "out of memory for checking a program");
     for (int k = 0; k < p->plan_count; k++)
-        TRY(check_plan(set, class, p, &p->plans[k], ready, scratch));
+        TRY(check_plan(set, class, p, k, ready, scratch, sends));
     return OK;
 }
 
-static Status check_in_arena(const ProgramSet *set, int class, const Program *p) {
+static Status check_in_arena(const ProgramSet *set, int class, const Program *p,
+                             ClassSends *sends) {
     Arena scratch = {0};
-    Status s = check_program(set, class, p, &scratch);
+    Status s = check_program(set, class, p, &scratch, sends);
     arena_finish(&scratch);
     return s;
 }
 
-Status program_check(const Program *p) { return check_in_arena(NULL, 0, p); }
+Status program_check(const Program *p) {
+    ClassSends sends = {0};
+    Status s = check_in_arena(NULL, 0, p, &sends);
+    arena_finish(&sends.arena);
+    return s;
+}
+
+typedef struct {
+    const ProgramSet *set;
+    ClassSends *sends;  // [class]
+} Checking;
 
 // What is wrong with one of several programs is told with the name of its class.
 static Status check_class_program(void *context, int class) {
-    const ProgramSet *set = context;
-    Status s = check_in_arena(set, class, &set->programs[class]);
-    const char *name = program_set_name(set, class);
+    const Checking *c = context;
+    Status s = check_in_arena(c->set, class, &c->set->programs[class], &c->sends[class]);
+    const char *name = program_set_name(c->set, class);
     if (s == ERR_PLAN && *name) FAIL(s, "class %s: %s", name, status_message());
     return s;
 }
 
+static Status check_all(Checking *c) {
+    TRY(team_each(c->set->count, check_class_program, c));
+    for (int k = 0; k < c->set->programs[0].plan_count; k++)
+        TRY(check_ranks(c->set, k, c->sends));
+    return OK;
+}
+
 Status plan_check(const ProgramSet *set) {
     TRY(check_set(set));
-    TRY(team_each(set->count, check_class_program, (void *)set));
-    for (int k = 0; k < set->programs[0].plan_count; k++) TRY(check_ranks(set, k));
-    return OK;
+    Checking c = {set, calloc((size_t)set->count, sizeof *c.sends)};
+    if (!c.sends) FAIL(ERR_MEMORY, "out of memory for checking %d programs", set->count);
+    Status s = check_all(&c);
+    for (int i = 0; i < set->count; i++) arena_finish(&c.sends[i].arena);
+    free(c.sends);
+    return s;
 }

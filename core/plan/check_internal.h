@@ -47,26 +47,42 @@ Status check_pool_index(const Program *p, const Plan *plan, const Op *op,
 // extent lie as the rows that it counts (check_pieces.c)?
 Status check_pieces(const Program *p) MUST_USE;
 
+// What the rules said of the operation that did some work last: how its operands lay before, and
+// its outputs afterwards. [operand * AXES + axis], in the arena; NULL: they were not asked yet.
+typedef struct {
+    Placement *before, *after;
+} PlacementJudged;
+
 // How the tensors of a plan lie, after the operations that were checked so far.
 typedef struct {
-    Placement *now;    // [tensor * AXES + axis]
-    int32_t *holder;   // [root]: the name that its memory was written under last, or NONE
-    uint8_t *written;  // [tensor]: has it a value of its own, under this name?
+    Placement *now;           // [tensor * AXES + axis]
+    int32_t *holder;          // [root]: the name that its memory was written under last, or NONE
+    uint8_t *written;         // [tensor]: has it a value of its own, under this name?
+    PlacementJudged *judged;  // [work]
+    Arena *arena;             // of these
 } PlacementState;
 
 // Before the first operation: as declared.
 Status placement_state_init(PlacementState *s, const Program *p, Arena *scratch) MUST_USE;
 
-// Do the placements of an operation type-check?
-Status check_placements(const Program *p, const Plan *plan, const Op *op,
+// Do the placements of an operation type-check? `like`: the operation that did the same work last,
+// if check_operands() says the same of both, else NULL.
+Status check_placements(const Program *p, const Plan *plan, const Op *op, const Op *like,
                         PlacementState *s) MUST_USE;
 
 // Behind the last operation: is what outlives the plan as it is declared?
 Status check_placements_left(const Program *p, const Plan *plan, const PlacementState *s) MUST_USE;
 
-// How what a plan sends lies when it is sent: per operation NULL, or of a send [input * AXES +
-// axis], in the arena. The plan must have passed the checks above.
-Status placements_of_sends(const Program *p, const Plan *plan, Arena *a, Placement ***out) MUST_USE;
+// How what a class of ranks sends lies when it is sent. Per plan and operation NULL, or of a send
+// [input * AXES + axis]; a plan that sends nothing has no table.
+typedef struct {
+    Arena arena;
+    Placement **of[PLANS];
+} ClassSends;
+
+// A send that passed the checks above is noted, as its operands lie now.
+Status check_note_send(const Program *p, int k, const Op *op, const PlacementState *s,
+                       ClassSends *out) MUST_USE;
 
 // Is a tensor's value there in the next plan: parameters and what goes with them?
 static inline bool outlives_plan(const Program *p, int tensor) {
@@ -76,7 +92,8 @@ static inline bool outlives_plan(const Program *p, int tensor) {
 // Is every rank in one class, and are the tables that all programs share alike (check_set.c)?
 Status check_set(const ProgramSet *set) MUST_USE;
 
-// Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.
-Status check_ranks(const ProgramSet *set, int k) MUST_USE;
+// Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock. sends:
+// [class].
+Status check_ranks(const ProgramSet *set, int k, const ClassSends *sends) MUST_USE;
 
 #endif

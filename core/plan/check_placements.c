@@ -19,7 +19,10 @@ Status placement_state_init(PlacementState *s, const Program *p, Arena *scratch)
     s->now = ARENA_NEW(scratch, Placement, (p->tensor_count + 1) * AXES);
     s->holder = ARENA_NEW(scratch, int32_t, p->tensor_count + 1);
     s->written = ARENA_NEW(scratch, uint8_t, p->tensor_count + 1);
-    if (!s->now || !s->holder || !s->written) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    s->judged = ARENA_NEW(scratch, PlacementJudged, p->work_count + 1);
+    s->arena = scratch;
+    if (!s->now || !s->holder || !s->written || !s->judged)
+        FAIL(ERR_MEMORY, "out of memory for checking a plan");
     for (int t = 0; t < p->tensor_count; t++) {
         memcpy(&s->now[t * AXES], p->tensors[t].placement, sizeof p->tensors[t].placement);
         s->holder[t] = NONE;
@@ -210,20 +213,83 @@ static Status check_guard_placement(const Along *a) {
 }
 
 // Along an axis of one rank every placement is the same thing.
-Status check_placements(const Program *p, const Plan *plan, const Op *op, PlacementState *s) {
-    if (op_kind(p, op) == KIND_FUSED) {
-        for (int i = 0; i < op->member_count; i++)
-            TRY(check_placements(p, plan, &plan->members[op->member_first + i], s));
-        return OK;
-    }
-    TRY(read_names(p, plan, op, s));
-    if (op->guard != NONE) TRY(read_name(p, plan, op, op->guard, s));
+static Status judge(const Program *p, const Plan *plan, const Op *op, PlacementState *s) {
     for (int axis = 0; axis < p->axis_count; axis++) {
         Along a = {.p = p, .plan = plan, .op = op, .axis = axis, .state = s->now};
         if (p->axes[axis].size < 2) continue;
         TRY(placement_judge(&a));
         TRY(check_guard_placement(&a));
     }
+    return OK;
+}
+
+// --- what repeats
+
+// Does the answer follow from the operation alone? Rules of chunks look for the collective that
+// these travel in, and a guard lies in its own way.
+static bool stands_alone(const Program *p, const Op *op) {
+    Kind kind = op_kind(p, op);
+    return op->guard == NONE && kind != KIND_TO_CHUNKS && kind != KIND_FROM_CHUNKS;
+}
+
+// Is an output of both the same input, if it is one?
+static bool same_in_place(const Plan *plan, const Op *a, const Op *b) {
+    for (int o = 0; o < a->outputs; o++)
+        for (int i = 0; i < a->inputs; i++)
+            if ((op_outputs(plan, a)[o] == op_inputs(plan, a)[i]) !=
+                (op_outputs(plan, b)[o] == op_inputs(plan, b)[i]))
+                return false;
+    return true;
+}
+
+// Do operands lie as those of the operation before did, so that a rule, which knows only these,
+// their tensors and the work, says the same?
+static bool lie_as_before(const Program *p, const Plan *plan, const Op *op,
+                          const PlacementState *s) {
+    const Placement *before = s->judged[op->work].before;
+    size_t bytes = (size_t)p->axis_count * sizeof *before;
+    for (int k = 0; k < op->outputs + op->inputs && before; k++)
+        if (memcmp(&before[k * AXES], &s->now[op_outputs(plan, op)[k] * AXES], bytes) != 0)
+            return false;
+    return before != NULL;
+}
+
+static void take_operands(Placement *out, const Plan *plan, const Op *op, int count,
+                          const PlacementState *s) {
+    for (int k = 0; k < count; k++)
+        memcpy(&out[k * AXES], &s->now[op_outputs(plan, op)[k] * AXES], AXES * sizeof *out);
+}
+
+static Status judge_and_remember(const Program *p, const Plan *plan, const Op *op,
+                                 PlacementState *s) {
+    PlacementJudged *j = &s->judged[op->work];
+    int operands = op->outputs + op->inputs;
+    j->before = ARENA_NEW(s->arena, Placement, operands * AXES + 1);
+    j->after = ARENA_NEW(s->arena, Placement, op->outputs * AXES + 1);
+    if (!j->before || !j->after) FAIL(ERR_MEMORY, "out of memory for checking a plan");
+    take_operands(j->before, plan, op, operands, s);
+    TRY(judge(p, plan, op, s));
+    take_operands(j->after, plan, op, op->outputs, s);
+    return OK;
+}
+
+Status check_placements(const Program *p, const Plan *plan, const Op *op, const Op *like,
+                        PlacementState *s) {
+    if (op_kind(p, op) == KIND_FUSED) {
+        for (int i = 0; i < op->member_count; i++)
+            TRY(check_placements(p, plan, &plan->members[op->member_first + i], NULL, s));
+        return OK;
+    }
+    TRY(read_names(p, plan, op, s));
+    if (op->guard != NONE) TRY(read_name(p, plan, op, op->guard, s));
+    if (!stands_alone(p, op))
+        TRY(judge(p, plan, op, s));
+    else if (!like || !same_in_place(plan, like, op) || !lie_as_before(p, plan, op, s))
+        TRY(judge_and_remember(p, plan, op, s));
+    else
+        for (int o = 0; o < op->outputs; o++)
+            memcpy(&s->now[op_outputs(plan, op)[o] * AXES], &s->judged[op->work].after[o * AXES],
+                   AXES * sizeof *s->now);
     write_names(p, plan, op, s);
     return OK;
 }
@@ -262,24 +328,14 @@ Status check_placements_left(const Program *p, const Plan *plan, const Placement
 
 // --- what is sent
 
-static Status record_send(const Program *p, const Plan *plan, const Op *op, const PlacementState *s,
-                          Arena *a, Placement **out) {
-    *out = ARENA_NEW(a, Placement, op->inputs * AXES + 1);
-    if (!*out) FAIL(ERR_MEMORY, "out of memory for checking %s", op_name(p, op));
+Status check_note_send(const Program *p, int k, const Op *op, const PlacementState *s,
+                       ClassSends *out) {
+    const Plan *plan = &p->plans[k];
+    if (!out->of[k]) out->of[k] = ARENA_NEW(&out->arena, Placement *, plan->op_count + 1);
+    Placement *how = ARENA_NEW(&out->arena, Placement, op->inputs * AXES + 1);
+    if (!out->of[k] || !how) FAIL(ERR_MEMORY, "out of memory for checking %s", op_name(p, op));
     for (int i = 0; i < op->inputs; i++)
-        memcpy(&(*out)[i * AXES], &s->now[op_inputs(plan, op)[i] * AXES], AXES * sizeof **out);
-    return OK;
-}
-
-Status placements_of_sends(const Program *p, const Plan *plan, Arena *a, Placement ***out) {
-    PlacementState s;
-    *out = ARENA_NEW(a, Placement *, plan->op_count + 1);
-    if (!*out) FAIL(ERR_MEMORY, "out of memory for checking a plan");
-    TRY(placement_state_init(&s, p, a));
-    for (int i = 0; i < plan->op_count; i++) {
-        const Op *op = &plan->ops[i];
-        TRY(check_placements(p, plan, op, &s));
-        if (work_is_send(op_work(p, op))) TRY(record_send(p, plan, op, &s, a, &(*out)[i]));
-    }
+        memcpy(&how[i * AXES], &s->now[op_inputs(plan, op)[i] * AXES], AXES * sizeof *how);
+    out->of[k][op - plan->ops] = how;
     return OK;
 }

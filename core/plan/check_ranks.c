@@ -14,7 +14,6 @@
 // walk that comes to its end proves the whole one. One that does not proves nothing: then all ranks
 // are walked, for the verdict and for the message.
 #include "core/base/arena.h"
-#include "core/base/team.h"
 #include "core/base/text.h"
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
@@ -41,7 +40,8 @@ typedef struct {
 
 typedef struct {
     const LaneOrder *orders;  // per class
-    Placement ***sent;        // per class and operation (placements_of_sends())
+    const ClassSends *sends;  // per class
+    int plan;
     const Program *whole;     // of the whole mesh: the walked programs lack axes
     Walker *walkers;
     int32_t *queue;  // ranks that may go on, in a circle
@@ -137,7 +137,7 @@ static Status check_type(const Walk *walk, int sending, int lane, int receiving,
     const Program *p = sender->order->program, *q = receiver->order->program;
     const Op *send = leader(sender, lane), *receive = leader(receiver, receiver_lane);
     int class = (int)(sender->order - walk->orders), group = op_work(p, send)->group;
-    const Placement *how = walk->sent[class][sender->at[lane]];
+    const Placement *how = walk->sends[class].of[walk->plan][sender->at[lane]];
     char sent[PLACEMENT_TEXT], got[PLACEMENT_TEXT];
     for (int i = 0; i < send->inputs && i < receive->outputs; i++) {
         int x = op_inputs(sender->order->plan, send)[i];
@@ -404,56 +404,22 @@ static Status walk_init(Walk *walk, Arena *a, const View *v, const ProgramSet *s
     return OK;
 }
 
-static bool sends(const Program *p, const Plan *plan) {
-    for (int i = 0; i < plan->op_count; i++)
-        if (work_is_send(op_work(p, &plan->ops[i]))) return true;
-    return false;
-}
-
-// Classes are looked at side by side, each with an arena of its own.
-typedef struct {
-    const ProgramSet *set;
-    Arena *arenas;  // [class]
-    Placement ***sent;
-    int plan;
-} Sends;
-
-static Status record_sends_of(void *context, int c) {
-    const Sends *s = context;
-    const Program *p = &s->set->programs[c];
-    const Plan *plan = &p->plans[s->plan];
-    return sends(p, plan) ? placements_of_sends(p, plan, &s->arenas[c], &s->sent[c]) : OK;
-}
-
-static Status record_sends(Sends *s, Arena *a) {
-    s->sent = ARENA_NEW(a, Placement **, s->set->count);
-    s->arenas = ARENA_NEW(a, Arena, s->set->count);
-    if (!s->sent || !s->arenas) FAIL(ERR_MEMORY, "out of memory for checking programs");
-    return team_each(s->set->count, record_sends_of, s);
-}
-
-static void sends_finish(Sends *s) {
-    for (int c = 0; s->arenas && c < s->set->count; c++) arena_finish(&s->arenas[c]);
-}
-
-static Status walk_view(Arena *a, const Sends *s, uint32_t kept) {
-    View view = {.count = s->set->count};
-    Walk walk = {.whole = &s->set->programs[0], .sent = s->sent};
-    TRY(view_init(&view, a, s->set, s->plan, kept));
+static Status walk_view(Arena *a, const ProgramSet *set, int k, const ClassSends *sends,
+                        uint32_t kept) {
+    View view = {.count = set->count};
+    Walk walk = {.whole = &set->programs[0], .sends = sends, .plan = k};
+    TRY(view_init(&view, a, set, k, kept));
     walk.orders = view.orders;
-    TRY(walk_init(&walk, a, &view, s->set));
+    TRY(walk_init(&walk, a, &view, set));
     return walk_through(&walk);
 }
 
-Status check_ranks(const ProgramSet *set, int k) {
+Status check_ranks(const ProgramSet *set, int k, const ClassSends *sends) {
     Arena scratch = {0};
     uint32_t kept = 0;
     for (int c = 0; c < set->count; c++) kept |= kept_axes(set, c, k);
-    Sends sends = {.set = set, .plan = k};
-    Status s = record_sends(&sends, &scratch);
-    if (s == OK) s = walk_view(&scratch, &sends, kept);
-    if (s == ERR_PLAN && kept != UINT32_MAX) s = walk_view(&scratch, &sends, UINT32_MAX);
-    sends_finish(&sends);
+    Status s = walk_view(&scratch, set, k, sends, kept);
+    if (s == ERR_PLAN && kept != UINT32_MAX) s = walk_view(&scratch, set, k, sends, UINT32_MAX);
     arena_finish(&scratch);
     return s;
 }

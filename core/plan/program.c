@@ -82,6 +82,18 @@ int program_root(const Program *p, int tensor) {
     return tensor;
 }
 
+bool op_same_shapes(const Program *p, const Plan *plan, const Op *a, const Op *b) {
+    if (a->outputs != b->outputs || a->inputs != b->inputs || a->member_count || b->member_count)
+        return false;
+    for (int k = 0; k < a->outputs + a->inputs; k++) {
+        const Tensor *t = &p->tensors[op_outputs(plan, a)[k]];
+        const Tensor *u = &p->tensors[op_outputs(plan, b)[k]];
+        if (t->dtype != u->dtype || t->dims != u->dims || memcmp(t->shape, u->shape, sizeof t->shape))
+            return false;
+    }
+    return true;
+}
+
 int64_t work_attr(const Program *p, const Work *w, int i) { return p->attrs[w->attr_first + i]; }
 
 double work_real(const Program *p, const Work *w, int i) {

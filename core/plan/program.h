@@ -219,6 +219,10 @@ static inline bool op_communicates(const Program *p, const Op *op) {
     return work_communicates(op_work(p, op));
 }
 
+// Have two operations of a plan operands of the same types and shapes, one after the other, and no
+// members? Then what follows from these and the work is the same for both.
+bool op_same_shapes(const Program *p, const Plan *plan, const Op *a, const Op *b);
+
 static inline bool work_is_send(const Work *w) { return w->kind == KIND_SEND; }
 static inline bool work_is_message(const Work *w) {
     return w->kind == KIND_SEND || w->kind == KIND_RECEIVE;

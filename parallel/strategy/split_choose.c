@@ -20,7 +20,9 @@ typedef struct {
     int forward_count, touched_count;
     SplitState state, trial;  // equal but for touched tensors
     int32_t *uses;            // [logical tensor] operations of a pass that read it
-    Placement *tried;         // [logical tensor] parameters as this trial places them
+    Placement *tried;         // [logical tensor] parameters as this trial places them,
+    int32_t *differ;          // those of them that do not lie as the split has them so far
+    int differ_count;
     int rows;                 // products of the trial that are cut by their inputs
     int reached;              // the operation at which the trial ended
     const Op *uneven;         // of the trial: its heads cannot be shared, or NULL
@@ -48,8 +50,24 @@ static bool is_free(const Chooser *c, const Op *op, Placement how) {
 }
 
 static void place(Chooser *c, SplitState *s, int tensor, Placement how) {
-    c->tried[logical_of(c, tensor)] = how;
+    int l = logical_of(c, tensor);
+    bool known = !placement_equal(c->tried[l], c->x->parameter[l]);
+    if (!known && !placement_equal(c->tried[l], how)) c->differ[c->differ_count++] = l;
+    c->tried[l] = how;
     *split_now(c->x, s, tensor) = how;
+}
+
+// A trial is given up, or what it places is so from now on. Few parameters differ: a table of all,
+// copied for each operation, would take time with the square of the number of layers.
+static void forget_tried(Chooser *c) {
+    for (int i = 0; i < c->differ_count; i++)
+        c->tried[c->differ[i]] = c->x->parameter[c->differ[i]];
+    c->differ_count = 0;
+}
+static void keep_tried(Chooser *c) {
+    for (int i = 0; i < c->differ_count; i++)
+        c->x->parameter[c->differ[i]] = c->tried[c->differ[i]];
+    c->differ_count = 0;
 }
 
 // Outputs that are parts of a sum or maximum are reduced.
@@ -131,7 +149,7 @@ static void begin_trial(Chooser *c) {
 static Status try_cut(Chooser *c, int first, bool alone, Placement how) {
     Split *x = c->x;
     begin_trial(c);
-    memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
+    forget_tried(c);
     c->rows = 0;
     c->uneven = NULL;
     int input = op_inputs(c->plan, forward_op(c, first))[0];
@@ -162,7 +180,7 @@ static void place_all(Chooser *c, const Op *op, Placement how) {
     const int32_t *in = op_inputs(c->plan, op);
     bool bias = split_has_bias(c->x, op) && how.dim == PAIR_OUTPUTS;
     for (int k = 1; k < (bias ? 3 : 2); k++) {
-        c->x->parameter[logical_of(c, in[k])] = how;
+        c->tried[logical_of(c, in[k])] = c->x->parameter[logical_of(c, in[k])] = how;
         *split_now(c->x, &c->state, in[k]) = how;
     }
 }
@@ -180,7 +198,7 @@ static Status choose_at(Chooser *c, int f) {
         }
         if (tried != OK) continue;
         if (c->uneven) return split_check_heads(x, c->plan, c->uneven, &c->trial);
-        memcpy(x->parameter, c->tried, (size_t)x->from->logical_count * sizeof *c->tried);
+        keep_tried(c);
         for (int i = 0; i < c->touched_count; i++) {
             int32_t t = c->touched[i];
             if (x->parameter[logical_of(c, t)].place != PLACE_REPLICATE)
@@ -210,12 +228,11 @@ static void choose_asked(Chooser *c, const Op *op, bool read) {
 // The next operation with the parameters as they are placed now.
 static Status follow_on(Chooser *c, const Op *op) {
     Split *x = c->x;
-    size_t bytes = (size_t)x->from->logical_count * sizeof *c->tried;
-    memcpy(c->tried, x->parameter, bytes);
     if (follow(c, op, &c->state) == OK) {
-        memcpy(x->parameter, c->tried, bytes);
+        keep_tried(c);
         return OK;
     }
+    forget_tried(c);
     bool sum = split_has_bias(x, op) &&
                placement_is_cut(*split_now(x, &c->state, op_inputs(c->plan, op)[1]), PAIR_INPUTS);
     if (sum)  // its bias, which the rule would refuse, will be added after it
@@ -232,10 +249,10 @@ static Status choose(Chooser *c) {
         const Op *op = forward_op(c, f);
         bool product = split_multiplies(op_kind(x->from, op)),
              read = split_read_names(x, c->plan, op, &c->state) == OK;
-        memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
         if (product && read && !reads_cut(c, op, &c->state) &&
             is_free(c, op, of_weight(c, op, cuts[0])))
             TRY(choose_at(c, f));
+        forget_tried(c);
         if (product) choose_asked(c, op, read);
         TRY(follow_on(c, op));
         split_state_write(x, c->plan, op, &c->state);
@@ -280,7 +297,9 @@ static Status init(Chooser *c, Split *x, Arena *a) {
     *c = (Chooser){.x = x, .plan = &x->from->plans[step]};
     c->uses = ARENA_NEW(a, int32_t, logicals);
     c->tried = ARENA_NEW(a, Placement, logicals);
-    if (!c->uses || !c->tried) FAIL(ERR_MEMORY, "out of memory to place %d tensors", logicals);
+    c->differ = ARENA_NEW(a, int32_t, logicals);
+    if (!c->uses || !c->tried || !c->differ)
+        FAIL(ERR_MEMORY, "out of memory to place %d tensors", logicals);
     TRY(find_forward(c, a));
     TRY(split_state_init(x, &c->state, a));
     TRY(split_state_init(x, &c->trial, a));
@@ -290,6 +309,7 @@ static Status init(Chooser *c, Split *x, Arena *a) {
         if (role_persists((Role)x->from->tensors[t].role))
             *split_now(x, &c->state, t) = x->parameter[logical_of(c, t)];
     split_state_copy(x, &c->trial, &c->state);
+    memcpy(c->tried, x->parameter, (size_t)x->from->logical_count * sizeof *c->tried);
     count_uses(c);
     return OK;
 }

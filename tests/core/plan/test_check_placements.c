@@ -432,9 +432,52 @@ START_TEST(a_root_has_the_whole_of_what_is_scattered_and_gathered) {
 }
 END_TEST
 
+// A second piece of the same logical tensor, as of another micro-batch.
+static void make_twin(Program *p, const char *name, const char *of) {
+    const Tensor *t = &p->tensors[program_find_tensor(p, of)];
+    TensorSpec spec = {.name = name,
+                       .logical = t->logical,
+                       .micro_batch = 1,
+                       .dtype = (Dtype)t->dtype,
+                       .role = (Role)t->role};
+    memcpy(spec.placement, t->placement, sizeof spec.placement);
+    ck_assert_ok(program_add_tensor(p, &spec, NULL));
+}
+
+static void make_activation(Program *p, Plan *plan, const char *y, const char *x, bool reduced) {
+    if (reduced) make_op(p, plan, (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2}, x, x);
+    make_op(p, plan, (OpSpec){.name = "act", .kind = KIND_RELU}, y, x);
+}
+
+// Micro-batches do the same work on tensors that are declared alike; whether the sum was reduced
+// is to be asked of each.
+START_TEST(the_same_work_is_judged_anew_where_its_operands_lie_otherwise) {
+    for (int reduced = 0; reduced < 4; reduced++) {
+        Program p = {0};
+        Plan *plan = make_program(&p, 2);
+        make_tensor(&p, "x", ROLE_PARAMETER, PLACEMENT_SUM, SHAPE(4), DTYPE_F32);
+        make_tensor(&p, "y", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+        make_twin(&p, "x2", "x");
+        make_twin(&p, "y2", "y");
+        make_activation(&p, plan, "y", "x", true);
+        make_activation(&p, plan, "y2", "x2", reduced & 1);
+        make_activation(&p, plan, "y2", "x2", reduced & 2);
+        ck_assert_int_eq(plan->ops[1].work, plan->ops[plan->op_count - 1].work);
+        if (reduced == 1)
+            ck_assert_ok(check_one(&p));
+        else if (reduced == 3)
+            ck_assert_fails(check_one(&p), ERR_PLAN, "count it once per rank");
+        else
+            ck_assert_fails(check_one(&p), ERR_PLAN, "act: x2 is P+ along data: not a linear");
+        program_finish(&p);
+    }
+}
+END_TEST
+
 SUITE("check_placements", a_bias_may_not_be_added_to_a_partial_sum,
       a_nonlinear_function_of_a_partial_sum_is_refused,
       a_linear_function_of_a_partial_sum_is_a_partial_sum,
       computations_are_judged_by_how_their_operands_lie,
       communications_are_judged_by_what_they_make_of_placements,
-      a_root_has_the_whole_of_what_is_scattered_and_gathered)
+      a_root_has_the_whole_of_what_is_scattered_and_gathered,
+      the_same_work_is_judged_anew_where_its_operands_lie_otherwise)
