@@ -78,8 +78,18 @@ typedef struct {
 // an algorithm or protocol that the platform does not have, or nodes without constants for them.
 Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) MUST_USE;
 
+// The same, of few calls again and again, by the same constants: micro-batches ask alike. A price
+// is kept in the place that its call says until another takes that; zeroed at first.
+enum { NCCL_KNOWN = 64 };
+typedef struct {
+    NcclCall calls[NCCL_KNOWN];
+    NcclPrice prices[NCCL_KNOWN];
+} NcclMemo;
+Status nccl_price_again(NcclPrice *out, NcclMemo *m, const NcclConstants *c,
+                        const NcclCall *call) MUST_USE;
+
 // A message between two ranks, on one node or not.
-Status nccl_price_message(NcclPrice *out, const NcclConstants *c, int64_t bytes,
+Status nccl_price_message(NcclPrice *out, NcclMemo *m, const NcclConstants *c, int64_t bytes,
                           bool across) MUST_USE;
 
 // Bus bandwidth as nccl-tests defines it: bytes per second times this, in 1/1000000.

@@ -3,7 +3,6 @@
 #include "sim/priced.h"
 
 #include "core/base/array.h"
-#include "core/base/hash.h"
 #include "core/plan/group.h"
 
 #include <stdlib.h>
@@ -65,8 +64,8 @@ static GroupSpread find_spread(PricedNetwork *p, const Program *program, int gro
 }
 
 GroupSpread priced_spread(PricedNetwork *p, const Program *program, int group, int rank) {
-    uint64_t hash = hash_u64(hash_u64(HASH_START, (uint64_t)rank), (uint64_t)group);
-    KnownSpread *k = &p->spreads[hash % PRICED_KNOWN];
+    uint64_t asked = ((uint64_t)rank << 8 | (uint64_t)group) * UINT64_C(0x9e3779b97f4a7c15);
+    KnownSpread *k = &p->spreads[asked >> 58];  // one of PRICED_KNOWN
     if (k->program != program || k->group != group || k->rank != rank)
         *k = (KnownSpread){program, group, rank, find_spread(p, program, group, rank)};
     return k->spread;
@@ -78,39 +77,6 @@ static void dilate(NcclPrice *price, int64_t thousandths) {
     __int128 rate = (__int128)price->bytes_per_s * 1000 / thousandths;
     price->latency_ps = latency > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)latency;
     price->bytes_per_s = rate < 1 ? 1 : rate > INT64_MAX ? INT64_MAX : (int64_t)rate;
-}
-
-static bool same_call(const NcclCall *a, const NcclCall *b) {
-    return a->bytes == b->bytes && a->ranks == b->ranks && a->nodes == b->nodes &&
-           a->kind == b->kind;  // algorithm and protocol are those of the whole simulation
-}
-
-static KnownPrice *place_of(KnownPrice known[PRICED_KNOWN], const NcclCall *call) {
-    uint64_t hash = hash_u64(hash_u64(HASH_START, (uint64_t)call->bytes), (uint64_t)call->ranks);
-    return &known[hash_u64(hash_u64(hash, (uint64_t)call->nodes), call->kind) % PRICED_KNOWN];
-}
-
-static Status price_call(PricedNetwork *p, NcclPrice *out, const NcclCall *call) {
-    KnownPrice *k = place_of(p->prices, call);
-    if (!same_call(&k->call, call)) {
-        TRY(nccl_price(out, p->pricing->constants, call));
-        dilate(out, p->pricing->dilation);
-        *k = (KnownPrice){*call, *out};
-    }
-    *out = k->price;
-    return OK;
-}
-
-static Status price_message(PricedNetwork *p, NcclPrice *out, int64_t bytes, bool across) {
-    const NcclCall call = {.bytes = bytes, .ranks = 2, .nodes = across ? 2 : 1};
-    KnownPrice *k = place_of(p->messages, &call);
-    if (!same_call(&k->call, &call)) {
-        TRY(nccl_price_message(out, p->pricing->constants, bytes, across));
-        dilate(out, p->pricing->dilation);
-        *k = (KnownPrice){call, *out};
-    }
-    *out = k->price;
-    return OK;
 }
 
 // What takes so long and no links: no bytes flow at the end of it.
@@ -134,7 +100,8 @@ Status priced_begin(PricedNetwork *p, const Collective *what, int64_t element_by
                            .nodes = spread->nodes,
                            .algorithm = p->pricing->algorithm,
                            .protocol = p->pricing->protocol};
-    TRY(price_call(p, &p->price, &call));
+    TRY(nccl_price_again(&p->price, &p->known, p->pricing->constants, &call));
+    dilate(&p->price, p->pricing->dilation);
     p->bytes = call.bytes;
     return OK;
 }
@@ -168,7 +135,8 @@ Status priced_message(PricedNetwork *p, int source, int destination, bool across
         return network_start_wide(p->network, NULL, 0, 0, 1, ps, done);
     }
     int32_t first = across ? p->topology->first_rail : p->topology->first_link;
-    TRY(price_message(p, &price, bytes, across));
+    TRY(nccl_price_message(&price, &p->known, p->pricing->constants, bytes, across));
+    dilate(&price, p->pricing->dilation);
     const NetworkUse uses[] = {{first + 2 * source, NETWORK_WEIGHT},
                                {first + 2 * destination + 1, NETWORK_WEIGHT}};
     return network_start_wide(p->network, uses, 2, bytes, price.bytes_per_s, price.latency_ps,

@@ -12,13 +12,8 @@
 #include "sim/nccl_model.h"
 #include "sim/topology.h"
 
-// What was asked before: micro-batches ask the same again and again. An answer is where the
-// question's hash says, until another takes its place.
+// How a group is spread; it is asked again and again.
 enum { PRICED_KNOWN = 64 };
-typedef struct {
-    NcclCall call;  // its ranks 0: no question yet
-    NcclPrice price;
-} KnownPrice;
 typedef struct {
     const Program *program;  // NULL: no question yet
     int group, rank;
@@ -36,8 +31,8 @@ typedef struct {
     int64_t bytes;
     int32_t *seen, *members;  // owned: per node, the last count that met it, and of how many
     int32_t counts;
-    KnownPrice prices[PRICED_KNOWN], messages[PRICED_KNOWN];
-    KnownSpread spreads[PRICED_KNOWN];
+    NcclMemo known;
+    KnownSpread spreads[PRICED_KNOWN];  // a group's is where its numbers say
 } PricedNetwork;
 
 // ERR_USAGE where nodes share a rail, or ports do not describe the network (topology_is_ports()):

@@ -31,6 +31,11 @@ void rank_progress_begin(RankProgress *r);                      // a step: nothi
 bool rank_progress_may_start(const RankProgress *r, int lane);  // the operation that leads it
 void rank_progress_finish(RankProgress *r, int op);
 
+// Is it known to wait for an operation of another lane than the one whose operation ended now?
+static inline bool rank_progress_waits_elsewhere(const RankProgress *r, int lane, int ended) {
+    return r->waits[lane].behind != NONE && r->waits[lane].behind_lane != ended;
+}
+
 // The leaders of compute and host lanes that may start: the first of them in plan order, or NONE.
 int rank_progress_ready_work(const RankProgress *r);
 

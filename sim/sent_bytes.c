@@ -36,9 +36,10 @@ typedef struct {
     const int16_t *classes;  // [rank]
     Known *known;
     const NcclPricing *pricing;  // without constants: message by message
-    Spans *spans;                // [span_count] of groups whose members were counted
-    bool levels;                 // those over nodes go in levels (sim/levels.h)
-    int32_t *seen, seens;        // [node] the last group that met it, and with how many members
+    NcclMemo prices;
+    Spans *spans;          // [span_count] of groups whose members were counted
+    bool levels;           // those over nodes go in levels (sim/levels.h)
+    int32_t *seen, seens;  // [node] the last group that met it, and with how many members
     int32_t *counts;
     int known_count, span_count, per_node, devices;
     int64_t messages;
@@ -194,7 +195,7 @@ static Status add_priced(SentBytes *out, Counting *c, int class, const Work *w) 
                                .nodes = s->nodes[i],
                                .algorithm = c->pricing->algorithm,
                                .protocol = c->pricing->protocol};
-        TRY(nccl_price(&price, c->pricing->constants, &call));
+        TRY(nccl_price_again(&price, &c->prices, c->pricing->constants, &call));
         add_price(out, &price, bytes * s->members[i] / all * c->ranks[class] / c->devices);
     }
     return OK;

@@ -29,7 +29,7 @@ static void record(DeviceSimulation *s, int rank, int op, const DeviceActivity *
                                                   .source = cost->source});
 }
 
-static Status advance(DeviceSimulation *s, int rank);
+static Status advance(DeviceSimulation *s, int rank, int ended);
 
 Status device_end_operation(DeviceSimulation *s, int rank, int lane, int64_t arrival_ps) {
     DeviceRank *r = &s->ranks[rank];
@@ -37,7 +37,7 @@ Status device_end_operation(DeviceSimulation *s, int rank, int lane, int64_t arr
     record(s, rank, op, &r->lanes[lane], arrival_ps);
     r->lanes[lane] = (DeviceActivity){0};
     rank_progress_finish(&r->progress, op);
-    return advance(s, rank);
+    return advance(s, rank, lane);
 }
 
 // --- a rank
@@ -68,8 +68,9 @@ static Status be_issued(DeviceSimulation *s, int rank, int lane) {
     return start(s, rank, s->ranks[rank].progress.at[lane], lane);
 }
 
-// Start what may start; with nothing left the step ends, and the next one begins.
-static Status advance(DeviceSimulation *s, int rank) {
+// Start what may start now that the operation of one lane, `ended`, has ended; with nothing left
+// the step ends, and the next one begins.
+static Status advance(DeviceSimulation *s, int rank, int ended) {
     DeviceRank *r = &s->ranks[rank];
     while (!r->progress.left) {
         timeline_end_step(s->timelines[rank], s->engine.now_ps);
@@ -81,8 +82,10 @@ static Status advance(DeviceSimulation *s, int rank) {
     }
     for (int lane = 0; lane < s->lanes; lane++) {
         int op = r->progress.at[lane];
-        if (op != NONE && !r->lanes[lane].busy && rank_progress_may_start(&r->progress, lane))
-            TRY(become_ready(s, rank, op, lane));
+        if (op == NONE || r->lanes[lane].busy ||
+            rank_progress_waits_elsewhere(&r->progress, lane, ended))
+            continue;
+        if (rank_progress_may_start(&r->progress, lane)) TRY(become_ready(s, rank, op, lane));
     }
     return OK;
 }
@@ -185,7 +188,7 @@ static Status run(DeviceSimulation *s, Arena *a, const TopologyOptions *topology
         FAIL(ERR_USAGE, "%d ranks need a device each, and the machine has %d", s->o->ranks,
              topology->nodes * topology->devices_per_node);
     TRY(init(s, a, topology));
-    for (int r = 0; r < s->count; r++) TRY(advance(s, r));
+    for (int r = 0; r < s->count; r++) TRY(advance(s, r, 0));
     TRY(engine_run(&s->engine));
     for (int r = 0; r < s->count; r++)
         if (!s->ranks[r].ended) return deadlock(s, a);

@@ -171,8 +171,6 @@ Status program_add_logical(Program *p, const LogicalSpec *spec, int *out) {
 Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     if (spec->logical < 0 || spec->logical >= p->logical_count)
         FAIL(ERR_PLAN, "tensor %s: no logical tensor %d", spec->name, spec->logical);
-    if (program_find_tensor(p, spec->name) != NONE)
-        FAIL(ERR_PLAN, "tensor %s is there twice", spec->name);
     const Logical *l = &p->logicals[spec->logical];
     Tensor t = {.offset = NONE,
                 .logical = spec->logical,
@@ -209,8 +207,10 @@ Status program_add_tensor(Program *p, const TensorSpec *spec, int *out) {
     if (t.bytes > BUILD_BYTES_MAX - p->tensor_bytes)
         FAIL(ERR_SHAPE, "tensor %s: the tensors of a program have more than %lld bytes", spec->name,
              (long long)BUILD_BYTES_MAX);
-    p->tensor_bytes += t.bytes;
     TRY(program_add_name(p, spec->name, &t.name));
+    if (program_named(p, t.name)->tensor != NONE)
+        FAIL(ERR_PLAN, "tensor %s is there twice", spec->name);
+    p->tensor_bytes += t.bytes;
     TRY(ARRAY_RESERVE(p->tensors, p->tensor_capacity, p->tensor_count + 1));
     program_named(p, t.name)->tensor = p->tensor_count;
     if (out) *out = p->tensor_count;

@@ -344,8 +344,7 @@ static Status check_class_program(void *context, int class) {
 
 static Status check_all(Checking *c) {
     TRY(team_each(c->set->count, check_class_program, c));
-    for (int k = 0; k < c->set->programs[0].plan_count; k++)
-        TRY(check_ranks(c->set, k, c->sends));
+    for (int k = 0; k < c->set->programs[0].plan_count; k++) TRY(check_ranks(c->set, k, c->sends));
     return OK;
 }
 

@@ -92,8 +92,7 @@ static inline bool outlives_plan(const Program *p, int tensor) {
 // Is every rank in one class, and are the tables that all programs share alike (check_set.c)?
 Status check_set(const ProgramSet *set) MUST_USE;
 
-// Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock. sends:
-// [class].
-Status check_ranks(const ProgramSet *set, int k, const ClassSends *sends) MUST_USE;
+// Execute plan `k` of every rank without cost: matching collectives, pairs, no deadlock.
+Status check_ranks(const ProgramSet *set, int k, const ClassSends *sends_of_class) MUST_USE;
 
 #endif

@@ -42,7 +42,7 @@ typedef struct {
     const LaneOrder *orders;  // per class
     const ClassSends *sends;  // per class
     int plan;
-    const Program *whole;     // of the whole mesh: the walked programs lack axes
+    const Program *whole;  // of the whole mesh: the walked programs lack axes
     Walker *walkers;
     int32_t *queue;  // ranks that may go on, in a circle
     int ranks, queue_first, queue_count;

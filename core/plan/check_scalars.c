@@ -2,6 +2,7 @@
 // What a program and the run that executes it write for each other: scalars that the run fills in
 // before each turn, results that it reads afterwards, and when it executes which plan.
 #include "core/base/arena.h"
+#include "core/base/team.h"
 #include "core/plan/check_internal.h"
 
 // --- what each tensor states
@@ -350,14 +351,21 @@ static Status check_program(const Program *p, bool results, uint16_t axes) {
     return s;
 }
 
+typedef struct {
+    const ProgramSet *set;
+    bool results;
+    uint16_t axes;
+} Running;
+
+static Status check_class(void *context, int c) {
+    const Running *r = context;
+    Status s = check_program(&r->set->programs[c], r->results, r->axes);
+    if (s != OK && r->set->count > 1)
+        FAIL(s, "class %s: %s", program_set_name(r->set, c), status_message());
+    return s;
+}
+
 Status plan_check_run(const ProgramSet *set) {
-    const bool results = has_results(set);
-    const uint16_t axes = cut_axes(set);
-    for (int c = 0; c < set->count; c++) {
-        Status s = check_program(&set->programs[c], results, axes);
-        if (s != OK && set->count > 1)
-            FAIL(s, "class %s: %s", program_set_name(set, c), status_message());
-        TRY(s);
-    }
-    return OK;
+    Running r = {set, has_results(set), cut_axes(set)};
+    return team_each(set->count, check_class, &r);
 }

@@ -88,8 +88,8 @@ bool op_same_shapes(const Program *p, const Plan *plan, const Op *a, const Op *b
     for (int k = 0; k < a->outputs + a->inputs; k++) {
         const Tensor *t = &p->tensors[op_outputs(plan, a)[k]];
         const Tensor *u = &p->tensors[op_outputs(plan, b)[k]];
-        if (t->dtype != u->dtype || t->dims != u->dims || memcmp(t->shape, u->shape, sizeof t->shape))
-            return false;
+        bool alike = t->dtype == u->dtype && t->dims == u->dims;
+        if (!alike || memcmp(t->shape, u->shape, sizeof t->shape) != 0) return false;
     }
     return true;
 }

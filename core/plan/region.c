@@ -39,6 +39,7 @@ typedef struct {
 struct Region {
     const Lives *l;
     SizeClass classes[SIZE_CLASSES];
+    uint64_t used;    // bit c: class c has a shelf
     Height *heights;  // owned; node i has the nodes 2i and 2i + 1 below it
     int times;        // at the bottom of the tree, a power of two
     bool loads;
@@ -77,6 +78,7 @@ static void raise_node(Height *h, int64_t to) {
 }
 
 static void hand_down(Height *h, int node) {
+    if (!h[node].raise) return;
     raise_node(&h[2 * node], h[node].raise);
     raise_node(&h[2 * node + 1], h[node].raise);
     h[node].raise = 0;
@@ -107,7 +109,7 @@ static void add_block(Height *h, int node, int from, int to, const Block *b) {
 
 static int64_t height(Height *h, int node, int from, int to, int32_t first, int32_t last) {
     if (last < from || to < first) return 0;
-    if (first <= from && to <= last) return h[node].high;
+    if ((first <= from && to <= last) || h[node].low == h[node].high) return h[node].high;
     int middle = from + (to - from) / 2;
     hand_down(h, node);
     int64_t left = height(h, 2 * node, from, middle, first, last),
@@ -203,8 +205,11 @@ static int64_t first_free(const Region *r, int tensor, int64_t offset, int64_t b
     bool moved = true;
     while (moved) {
         moved = false;
-        for (int c = SIZE_CLASSES - 1; c >= 0; c--)
+        for (uint64_t left = r->used; left;) {
+            int c = SIZE_CLASSES - 1 - __builtin_clzll(left);
+            left ^= UINT64_C(1) << c;
             moved |= pass_class(r, &r->classes[c], &at[c], tensor, &offset, bytes);
+        }
     }
     return offset;
 }
@@ -217,6 +222,7 @@ static Status put_on_shelf(Region *r, const Stay *stay, int64_t offset, int64_t 
         memmove(&c->shelves[at + 1], &c->shelves[at], (size_t)(c->count - at) * sizeof(Shelf));
         c->shelves[at] = (Shelf){.offset = offset, .bytes = bytes};
         c->count++;
+        r->used |= UINT64_C(1) << (c - r->classes);
         if (bytes > c->most) c->most = bytes;
     }
     Shelf *s = &c->shelves[at];

@@ -7,7 +7,6 @@
 #include "core/plan/build_internal.h"
 #include "core/plan/repeat_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { NAME = 320 };
@@ -37,6 +36,16 @@ static int32_t place_of(const RepeatTable *t, int32_t one, int32_t two, int m) {
     return one == two ? t->place[two] : copy_place(t, two, m);
 }
 
+// A number, written without an end; how many digits.
+static int write_number(char *out, int number) {
+    char digits[12];
+    int count = 0;
+    do digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    for (int i = 0; i < count; i++) out[i] = digits[count - 1 - i];
+    return count;
+}
+
 // The name of micro-batch 2 with another number.
 static Status renumber(Program *p, int32_t one, int32_t two, int m, int32_t *out) {
     const char *a = program_name(p, one), *b = program_name(p, two);
@@ -46,7 +55,7 @@ static Status renumber(Program *p, int32_t one, int32_t two, int m, int32_t *out
         if (*a == *b)
             name[length++] = *a;
         else
-            length += snprintf(name + length, 12, "%d", m);
+            length += write_number(name + length, m);
     }
     name[length] = 0;
     return program_add_name(p, name, out);

@@ -23,9 +23,9 @@ typedef struct {
     Placement *tried;         // [logical tensor] parameters as this trial places them,
     int32_t *differ;          // those of them that do not lie as the split has them so far
     int differ_count;
-    int rows;                 // products of the trial that are cut by their inputs
-    int reached;              // the operation at which the trial ended
-    const Op *uneven;         // of the trial: its heads cannot be shared, or NULL
+    int rows;          // products of the trial that are cut by their inputs
+    int reached;       // the operation at which the trial ended
+    const Op *uneven;  // of the trial: its heads cannot be shared, or NULL
 } Chooser;
 
 static int logical_of(const Chooser *c, int tensor) { return c->x->from->tensors[tensor].logical; }

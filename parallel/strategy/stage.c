@@ -8,8 +8,6 @@
 #include "parallel/strategy/stage_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 PipelineShape stage_shape(const StrategyOptions *o, int ranks, int micro_batches) {
     bool interleaves = o->schedule.word == SCHEDULE_INTERLEAVED;
@@ -19,48 +17,13 @@ PipelineShape stage_shape(const StrategyOptions *o, int ranks, int micro_batches
 
 // --- what all classes have in common
 
-// A layer by where its name lies in the program.
-typedef struct {
-    int32_t name;
-    int layer;
-} NamedLayer;
-
-static int by_name(const void *left, const void *right) {
-    const NamedLayer *a = left, *b = right;
-    if (a->name != b->name) return a->name < b->name ? -1 : 1;
-    return (a->layer > b->layer) - (a->layer < b->layer);
-}
-
-static int same_name(const void *key, const void *item) {
-    const int32_t name = *(const int32_t *)key, other = ((const NamedLayer *)item)->name;
-    return (name > other) - (name < other);
-}
-
-// Of work that no layer of the model has, such as the loss: the number of layers.
-static Status find_work_layers(Stages *s) {
-    const Program *p = s->from;
-    int n = s->m->layer_count;
-    NamedLayer *layers = ARENA_NEW(&s->arena, NamedLayer, n + 1);
-    if (!layers) FAIL(ERR_MEMORY, "out of memory for %d layers", n);
-    for (int i = 0; i < n; i++)
-        layers[i] = (NamedLayer){program_find_name(p, s->m->layers[i].name), i};
-    qsort(layers, (size_t)n, sizeof *layers, by_name);
-    for (int w = 0; w < p->work_count; w++) {
-        const NamedLayer *of =
-            bsearch(&p->works[w].layer, layers, (size_t)n, sizeof *layers, same_name);
-        s->work_layer[w] = p->works[w].layer == NONE ? NONE : of ? of->layer : n;
-    }
-    return OK;
-}
-
 static Status find_layers(Stages *s) {
     const Program *p = s->from;
     int n = s->m->layer_count;
     s->layer_stage = ARENA_NEW(&s->arena, int, n + 1);
-    s->work_layer = ARENA_NEW(&s->arena, int, p->work_count + 1);
-    if (!s->layer_stage || !s->work_layer) FAIL(ERR_MEMORY, "out of memory for %d layers", n);
+    if (!s->layer_stage) FAIL(ERR_MEMORY, "out of memory for %d layers", n);
     TRY(stage_assign(s->layer_stage, &s->arena, p, s->m, s->options->stages, &s->schedule.shape));
-    return find_work_layers(s);
+    return stage_find_work_layers(&s->work_layer, &s->arena, p, s->m);
 }
 
 static Status find_losses(Stages *s, StagePlan *plan, int k) {
@@ -102,8 +65,11 @@ static Status find_plans(Stages *s) {
     s->writers = ARENA_NEW(&s->arena, uint64_t, p->tensor_count + 1);
     s->reduced = ARENA_NEW(&s->arena, uint16_t, p->tensor_count + 1);
     s->everywhere = ARENA_NEW(&s->arena, uint8_t, p->tensor_count + 1);
-    if (!s->holders || !s->writers || !s->reduced || !s->everywhere)
+    s->lasting = ARENA_NEW(&s->arena, int32_t, p->tensor_count + 1);
+    if (!s->holders || !s->writers || !s->reduced || !s->everywhere || !s->lasting)
         FAIL(ERR_MEMORY, "out of memory for %d tensors", p->tensor_count);
+    for (int t = 0; t < p->tensor_count; t++)
+        if (role_persists((Role)p->tensors[t].role)) s->lasting[s->lasting_count++] = t;
     for (int k = p->plan_count - 1; k >= 0; k--) {
         TRY(stage_plan_init(s, k));
         TRY(find_losses(s, &s->plans[k], k));

@@ -41,4 +41,8 @@ PipelineShape stage_shape(const StrategyOptions *options, int ranks, int micro_b
 Status stage_assign(int *out, Arena *a, const Program *p, const Model *m, const char *given,
                     const PipelineShape *shape) MUST_USE;
 
+// The layer of each work of a program, by its index; of that which no layer of the model has, such
+// as the loss, the number of layers; or NONE. In the arena.
+Status stage_find_work_layers(int **out, Arena *a, const Program *p, const Model *m) MUST_USE;
+
 #endif

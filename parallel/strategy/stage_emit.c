@@ -253,10 +253,18 @@ static Status begin_plan(StageClass *c, int k) {
     return program_copy_plan(&c->copy, k);
 }
 
+// Most strategies that join the gradients of a step derive its data dependencies in the end, and
+// ask for none before; some add dependencies of their own where there is none yet.
+static bool is_derived_later(const StageClass *c) {
+    const StrategyOptions *o = c->s->options;
+    return c->copy.out->when == WHEN_EACH_STEP && !o->zero && !o->no_overlap;
+}
+
 static Status end_plan(StageClass *c) {
     Status s = plan_add_deps(c->copy.out, &c->deps);
     dep_list_finish(&c->deps);
-    return s == OK ? plan_derive_deps(c->copy.to, c->copy.out) : s;
+    if (s != OK || is_derived_later(c)) return s;
+    return plan_derive_deps(c->copy.to, c->copy.out);
 }
 
 static Status emit_step(StageClass *c) {
@@ -318,11 +326,11 @@ static Status add_lanes(StageClass *c) {
 
 // What lasts, in the order of the table: parameters come first, wherever they are used.
 static Status add_lasting(StageClass *c) {
-    const Program *from = c->s->from;
+    const Stages *s = c->s;
     int32_t own;
-    for (int t = 0; t < from->tensor_count; t++)
-        if (role_persists((Role)from->tensors[t].role) && c->s->holders[t] >> c->rank & 1)
-            TRY(program_copy_tensor(&c->copy, t, &own));
+    for (int i = 0; i < s->lasting_count; i++)
+        if (s->holders[s->lasting[i]] >> c->rank & 1)
+            TRY(program_copy_tensor(&c->copy, s->lasting[i], &own));
     return OK;
 }
 

@@ -62,9 +62,10 @@ typedef struct {
     uint64_t *writers;    // [tensor] those that compute it; others receive it
     uint16_t *reduced;    // [tensor] axes along which its writers reduce it in place
     uint8_t *everywhere;  // [tensor] is it computed alike by all?
+    int32_t *lasting;     // tensors that outlive a step, in the order of the table
     StagePlan plans[PLANS];
     StageTied *tied;  // in the arena
-    int tied_count;
+    int tied_count, lasting_count;
     StageTied choices;  // of experts: the table of local shard 0, or NONE
 } Stages;
 
@@ -102,9 +103,9 @@ typedef struct {
     int32_t *sent;  // [stage * units + unit] the first of what a forward sent, or NONE
     int32_t *sent_count;
     int32_t last_sent[2][2], last_count[2][2];  // [forward] what the last two of these sent
-    int32_t *waits;            // what the next operation that computes must wait for
-    int wait_count, tasks[2];  // tasks: [forward] how many there were
-    bool *counted;             // [tensor of `from`] a table of choices that is begun
+    int32_t *waits;             // what the next operation that computes must wait for
+    int wait_count, tasks[2];   // tasks: [forward] how many there were
+    bool *counted;              // [tensor of `from`] a table of choices that is begun
     StageJoint *tied, choices;  // tied: [tied of `s`]
 } StageClass;
 

@@ -20,12 +20,42 @@ typedef struct {
     bool busy;        // no stage may be without arithmetic
 } Cuts;
 
-static int layer_of(const Cuts *c, const Program *p, const Op *op) {
-    const Work *w = op_work(p, op);
-    for (int i = 0; w->layer != NONE && i < c->m->layer_count; i++)
-        if (!strcmp(c->m->layers[i].name, program_name(p, w->layer))) return i;
-    return NONE;
+// --- the layers of works
+
+// A layer by where its name lies in the program.
+typedef struct {
+    int32_t name;
+    int layer;
+} NamedLayer;
+
+static int by_name(const void *left, const void *right) {
+    const NamedLayer *a = left, *b = right;
+    if (a->name != b->name) return a->name < b->name ? -1 : 1;
+    return (a->layer > b->layer) - (a->layer < b->layer);
 }
+
+static int same_name(const void *key, const void *item) {
+    const int32_t name = *(const int32_t *)key, other = ((const NamedLayer *)item)->name;
+    return (name > other) - (name < other);
+}
+
+Status stage_find_work_layers(int **out, Arena *a, const Program *p, const Model *m) {
+    int n = m->layer_count;
+    NamedLayer *layers = ARENA_NEW(a, NamedLayer, n + 1);
+    *out = ARENA_NEW(a, int, p->work_count + 1);
+    if (!layers || !*out) FAIL(ERR_MEMORY, "out of memory for %d layers", n);
+    for (int i = 0; i < n; i++)
+        layers[i] = (NamedLayer){program_find_name(p, m->layers[i].name), i};
+    qsort(layers, (size_t)n, sizeof *layers, by_name);
+    for (int w = 0; w < p->work_count; w++) {
+        const NamedLayer *of =
+            bsearch(&p->works[w].layer, layers, (size_t)n, sizeof *layers, same_name);
+        (*out)[w] = p->works[w].layer == NONE ? NONE : of ? of->layer : n;
+    }
+    return OK;
+}
+
+// --- what a cut costs
 
 // Who wrote a tensor of the first micro-batch, and on the way back? It has been sent as far as the
 // layers low to high.
@@ -59,6 +89,8 @@ static int layer_of_sum(const Writers *w, const Program *p, const Plan *plan, co
 }
 
 static Status measure_ops(Cuts *c, Arena *a, const Program *p, const Plan *plan) {
+    int *work_layer;
+    TRY(stage_find_work_layers(&work_layer, a, p, c->m));
     Writers w = {ARENA_NEW(a, int, p->tensor_count + 1), ARENA_NEW(a, int, p->tensor_count + 1),
                  ARENA_NEW(a, int, p->tensor_count + 1),
                  ARENA_NEW(a, uint8_t, p->tensor_count + 1)};
@@ -68,9 +100,9 @@ static Status measure_ops(Cuts *c, Arena *a, const Program *p, const Plan *plan)
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         Phase phase = (Phase)op_work(p, op)->phase;
-        int layer =
-            op->shard || op->micro_batch || phase == PHASE_UPDATE ? NONE : layer_of(c, p, op);
-        if (layer == NONE) continue;
+        int layer = work_layer[op->work];
+        if (op->shard || op->micro_batch || phase == PHASE_UPDATE) continue;
+        if (layer == NONE || layer == c->n) continue;
         if (stage_sums_uses(p, op)) layer = layer_of_sum(&w, p, plan, op, layer);
         for (int k = 0; k < op->inputs; k++)
             note_read(c, p, &w, program_root(p, op_inputs(plan, op)[k]), layer);

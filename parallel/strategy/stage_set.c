@@ -40,13 +40,19 @@ static void entry_name(char out[NAME], const Union *u, const Entry *e) {
              e->renamed ? "." : "", name);
 }
 
+// Has a program this name for a logical tensor in that place, and for none before it?
+static bool is_at(const Program *p, int i, const char *name) {
+    return i < p->logical_count && !strcmp(program_name(p, p->logicals[i].name), name) &&
+           program_named(p, p->logicals[i].name)->logical == i;
+}
+
 // Logical i of a class: the first class has them all under their names.
 static void add_logical(Union *u, int class, int i) {
     const Program *p = &u->set->programs[class], *first = &u->set->programs[0];
     const Logical *l = &p->logicals[i];
     const char *name = program_name(p, l->name);
-    bool taken = false;
-    int known = class ? program_find_logical(first, name) : NONE;
+    bool taken = false, at_once = class && is_at(first, i, name);  // as most are
+    int known = !class ? NONE : at_once ? i : program_find_logical(first, name);
     if (known != NONE && same(&first->logicals[known], l)) {
         u->place[class][i] = known;
         return;
@@ -80,25 +86,37 @@ static Status collect(Union *u) {
     return OK;
 }
 
+// Which name an entry has in a class: that of the class's own logical tensor, if it is one and not
+// renamed, or one that is added.
+static Status find_names(Union *u, int class, int32_t *names) {
+    Program *p = &u->set->programs[class];
+    for (int i = 0; i < u->count; i++) names[i] = NONE;
+    for (int i = 0; i < p->logical_count; i++)
+        if (!u->all[u->place[class][i]].renamed) names[u->place[class][i]] = p->logicals[i].name;
+    for (int i = 0; i < u->count; i++) {
+        char name[NAME];
+        if (names[i] != NONE) continue;
+        entry_name(name, u, &u->all[i]);
+        TRY(program_add_name(p, name, &names[i]));
+    }
+    return OK;
+}
+
 // A class's table becomes that of all.
 static Status replace_logicals(Union *u, int class) {
     Program *p = &u->set->programs[class];
-    Entry *own = ARENA_NEW(&u->arena, Entry, u->count + 1);
-    if (!own) FAIL(ERR_MEMORY, "out of memory for %d logical tensors", u->count);
-    memcpy(own, u->all, (size_t)u->count * sizeof *own);
-    for (int i = 0; i < u->count; i++) {
-        char name[NAME];
-        entry_name(name, u, &u->all[i]);
-        TRY(program_add_name(p, name, &own[i].l.name));
-    }
+    int32_t *names = ARENA_NEW(&u->arena, int32_t, u->count + 1);
+    if (!names) FAIL(ERR_MEMORY, "out of memory for %d logical tensors", u->count);
+    TRY(find_names(u, class, names));
     TRY(ARRAY_RESERVE(p->logicals, p->logical_capacity, u->count));
     for (int i = 0; i < p->logical_count; i++)
         program_named(p, p->logicals[i].name)->logical = NONE;
     for (int t = 0; t < p->tensor_count; t++)
         p->tensors[t].logical = u->place[class][p->tensors[t].logical];
     for (int i = 0; i < u->count; i++) {
-        p->logicals[i] = own[i].l;
-        program_named(p, own[i].l.name)->logical = i;
+        p->logicals[i] = u->all[i].l;
+        p->logicals[i].name = names[i];
+        program_named(p, names[i])->logical = i;
     }
     p->logical_count = u->count;
     return OK;

@@ -185,13 +185,13 @@ END_TEST
 START_TEST(sends_cost_a_send_and_the_busier_way) {
     const NcclConstants c = unfitted("dgx-a100");
     NcclPrice p;
-    ck_assert_ok(nccl_price_message(&p, &c, 1 << 24, false));
+    ck_assert_ok(nccl_price_message(&p, &(NcclMemo){0}, &c, 1 << 24, false));
     is(&p, NCCL_P2P, NCCL_SIMPLE, PS_PER_US / 10 * 118, INT64_C(240000000000));
     ck_assert(p.port_weight == NCCL_WEIGHT && p.rail_weight == 0);
-    ck_assert_ok(nccl_price_message(&p, &c, 1 << 24, true));
+    ck_assert_ok(nccl_price_message(&p, &(NcclMemo){0}, &c, 1 << 24, true));
     is(&p, NCCL_P2P, NCCL_SIMPLE, PS_PER_US / 10 * 224, INT64_C(24000000000));
     ck_assert(p.port_weight == 0 && p.rail_weight == NCCL_WEIGHT);
-    ck_assert_ok(nccl_price_message(&p, &c, 4, false));
+    ck_assert_ok(nccl_price_message(&p, &(NcclMemo){0}, &c, 4, false));
     is(&p, NCCL_P2P, NCCL_LL, PS_PER_US / 10 * 72, INT64_C(120000000000));
     p = price_of(&c, COLLECTIVE_ALL_TO_ALL, 1 << 24, 16, 2);
     is(&p, NCCL_P2P, NCCL_SIMPLE, PS_PER_US / 10 * 280, INT64_C(48000000000));

@@ -193,7 +193,7 @@ START_TEST(messages_between_stages_take_the_price_of_a_send) {
                                      .pricing = {.constants = &machine.collectives}};
     const SimulateOptions o = {.costs = s->cost_of, .ranks = 2};
     ck_assert_ok(simulate_devices(s->line_of, &o, &network));
-    ck_assert_ok(nccl_price_message(&price, &machine.collectives, 16, false));
+    ck_assert_ok(nccl_price_message(&price, &(NcclMemo){0}, &machine.collectives, 16, false));
     ck_assert_int_eq(price.latency_ps, 7200000);
     ck_assert_int_eq(s->lines[0].steps[0].end_ps, 2 * (TF + TB) + 2 * price.time_ps);
     pipeline_destroy(s);

@@ -445,7 +445,8 @@ static void make_twin(Program *p, const char *name, const char *of) {
 }
 
 static void make_activation(Program *p, Plan *plan, const char *y, const char *x, bool reduced) {
-    if (reduced) make_op(p, plan, (OpSpec){.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2}, x, x);
+    const OpSpec sum = {.name = "sum", .kind = KIND_ALL_REDUCE, .lane = 2};
+    if (reduced) make_op(p, plan, sum, x, x);
     make_op(p, plan, (OpSpec){.name = "act", .kind = KIND_RELU}, y, x);
 }
 
