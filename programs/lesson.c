@@ -198,11 +198,31 @@ static Status reset(Program *p, const char *word) {
     if (!word && !p->o->all)
         FAIL(ERR_USAGE, "reset which lesson? lesson reset 8, or lesson reset --all");
     if (word) TRY(course_find(&p->course, &lesson, word));
-    if (!sure(p, lesson ? _(lesson->title) : _("all lessons"))) {
+    if (!sure(p, lesson ? _(lesson->title) : _("all lessons and exercises"))) {
         log_say(p->log, LOG_NOTE, "%s", _("nothing was changed"));
         return OK;
     }
-    return saved_forget(&p->saved, lesson ? lesson->number : -1);
+    TRY(saved_forget(&p->saved, lesson ? lesson->number : -1));
+    return lesson ? OK : lesson_build_forget(&(LessonBuild){p->o, p->log, &p->saved, &interrupted});
+}
+
+// What was found is said, and where it is kept.
+static Status read_saved(Program *p) {
+    const char *path, *kept;
+    TRY(saved_path(&path, p->arena, p->o->state));
+    TRY(saved_read(&p->saved, p->arena, path));
+    bool cut = p->saved.cut;
+    TRY(saved_mend(&p->saved, &kept));
+    if (kept)
+        log_say(
+            p->log, LOG_NOTE,
+            _("%s, where your place is kept, is cut off: what it still says counts; the file as "
+              "it was found is kept as %s"),
+            path, kept);
+    else if (cut)
+        log_say(p->log, LOG_NOTE, _("%s, where your place is kept, is empty: lessons begin anew"),
+                path);
+    return OK;
 }
 
 // "dev check", and which lesson.
@@ -225,13 +245,11 @@ static Status act(Program *p) {
                        : by_name                   ? p->called
                                                    : NULL;
     const char *more = p->line->argument_count > 1 ? p->line->arguments[1] : NULL;
-    const char *path;
     const Lesson *lesson = NULL;
     if (word && strcmp(word, "verify") == 0) return course_verify(&p->course, more);
     if (word && strcmp(word, "bench") == 0) return course_bench(&p->course);
     if (word && strcmp(word, "dev") == 0) return develop(p, more);
-    TRY(saved_path(&path, p->arena, p->o->state));
-    TRY(saved_read(&p->saved, p->arena, path));
+    TRY(read_saved(p));
     if (word && strcmp(word, "list") == 0) return list(p);
     if (word && strcmp(word, "reset") == 0) return reset(p, more);
     if (word && strcmp(word, "build") == 0) return build(p, more);

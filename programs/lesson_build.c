@@ -48,6 +48,18 @@ static Status reset(const LessonBuild *b, const Exercise *e, const char *path) {
     return saved_keep_build(b->saved, e->number, SAVED_BUILD_NEW);
 }
 
+Status lesson_build_forget(const LessonBuild *b) {
+    int count;
+    const Exercise *const *all = exercises_all(&count);
+    for (int i = 0; i < count; i++) {
+        char path[BUILD_PATH];
+        exercise_path(path, b->o->work, all[i]);
+        if (exercise_exists(path) || saved_build(b->saved, all[i]->number) != SAVED_BUILD_NEW)
+            TRY(reset(b, all[i], path));
+    }
+    return OK;
+}
+
 static Status show_solution(const LessonBuild *b, const Exercise *e) {
     SavedBuild state = saved_build(b->saved, e->number);
     if (state < SAVED_BUILD_ASKED) {

@@ -20,4 +20,8 @@ typedef struct {
 // ERR_FAILED and what lessons/build/build.h says.
 Status lesson_build(const LessonBuild *b, const char *word, const char *more) MUST_USE;
 
+// All exercises begin anew. Files that are there are kept under other
+// names, which are said. ERR_IO, ERR_MEMORY.
+Status lesson_build_forget(const LessonBuild *b) MUST_USE;
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The file is kept as its lines: what a session says replaces the lines of its lesson, all others
-// stay in their places.
+// stay in their places. The header is written anew and the line `end` left out, which is the last.
 #include "lessons/engine/saved.h"
 
 #include "core/base/file.h"
@@ -18,6 +18,7 @@ struct SavedLine {
 };
 
 #define HEADER "tandem-lessons"
+#define END "end"
 
 // --- the file
 
@@ -51,7 +52,7 @@ static Status add(Saved *s, const char *text) {
     return OK;
 }
 
-static Status check_header(const char *line, const char *path) {
+static Status check_header(int *out, const char *line, const char *path) {
     int version = 0, end = 0;
     if (sscanf(line, HEADER " %d%n", &version, &end) != 1 || line[end])
         FAIL(ERR_FORMAT,
@@ -63,22 +64,44 @@ static Status check_header(const char *line, const char *path) {
              _("%s: a newer Tandem wrote this (version %d, known here: %d); it stays as "
                "it is: give another file with --state FILE"),
              path, version, SAVED_VERSION);
+    *out = version;
     return OK;
 }
 
 enum { SAVED_MOST_BYTES = 1 << 20 };
 
+// The first version had no last line: there a header alone, or a line without its end, is cut off.
+static Status read_lines(Saved *s, char *text, size_t length) {
+    bool whole_line = length && text[length - 1] == '\n' && !memchr(text, '\0', length);
+    bool ended = false;
+    int version = 0, lines = 0;
+    char *rest;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (!version) {
+            TRY(check_header(&version, line, s->path));
+            continue;
+        }
+        lines++;
+        if (strcmp(line, END) == 0)
+            ended = true;
+        else if (whole_line || *rest)
+            TRY(add(s, line));
+    }
+    s->cut = version > 1 ? !ended : !whole_line || !lines;
+    return OK;
+}
+
 Status saved_read(Saved *out, Arena *a, const char *path) {
-    char *text, *rest;
+    char *text;
     size_t length;
     *out = (Saved){.arena = a, .path = path};
     if (!path || access(path, F_OK) != 0) return OK;
     TRY(file_read_most(&text, &length, a, SAVED_MOST_BYTES, path));
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        if (!out->first) TRY(check_header(line, path));
-        TRY(add(out, line));
-    }
-    return OK;
+    out->found = ARENA_NEW(a, char, length + 1);
+    if (!out->found) FAIL(ERR_MEMORY, "out of memory for the state of lessons");
+    memcpy(out->found, text, length);
+    out->found_bytes = length;
+    return read_lines(out, text, length);
 }
 
 static Status write_all(const Saved *s) {
@@ -88,9 +111,37 @@ static Status write_all(const Saved *s) {
     file_folder(folder, s->path);
     TRY(file_make_directory(folder));
     TRY(file_create(&file, s->path));
+    fprintf(file.stream, HEADER " %d\n", SAVED_VERSION);
     for (const SavedLine *line = s->first; line; line = line->next)
         fprintf(file.stream, "%s\n", line->text);
+    fprintf(file.stream, END "\n");
     return file_commit(&file);
+}
+
+// A name beside the file that nothing has.
+static Status free_name(const char **out, const Saved *s) {
+    char path[4096];
+    int number = 0;
+    do {
+        snprintf(path, sizeof path, number ? "%s.damaged.%d" : "%s.damaged", s->path, number);
+    } while (access(path, F_OK) == 0 && ++number);
+    *out = arena_string(s->arena, path);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for a path");
+    return OK;
+}
+
+Status saved_mend(Saved *s, const char **kept) {
+    OutputFile file;
+    *kept = NULL;
+    if (!s->cut) return OK;
+    if (s->found_bytes) {
+        TRY(free_name(kept, s));
+        TRY(file_create(&file, *kept));
+        fwrite(s->found, 1, s->found_bytes, file.stream);
+        TRY(file_commit(&file));
+    }
+    s->cut = false;
+    return write_all(s);
 }
 
 // --- what lines say
@@ -229,7 +280,6 @@ Status saved_keep(Saved *s, const Session *session) {
     int number = session->lesson->number;
     saved_find(&known, s, number);
     remove_lines(s, number, true);
-    if (!s->first) TRY(add_text(s, HEADER " %d", SAVED_VERSION));
     TRY(add_session(s, session));
     if (known.kind == SAVED_DONE || !session_step(session))
         TRY(add_text(s, "done %d seed %llu", number, (unsigned long long)session->run.seed));
@@ -239,7 +289,7 @@ Status saved_keep(Saved *s, const Session *session) {
 Status saved_forget(Saved *s, int number) {
     bool current = number < 0 || saved_current(s) == number;
     remove_lines(s, number, current);
-    return s->first ? write_all(s) : OK;
+    return s->found ? write_all(s) : OK;
 }
 
 // --- exercises
@@ -264,7 +314,6 @@ Status saved_keep_build(Saved *s, int number, SavedBuild state) {
     char text[32];
     snprintf(text, sizeof text, "build %d %s", number, BUILD_WORDS[state]);
     while (line && lesson_of(line->text, "build") != number) line = line->next;
-    if (!s->first) TRY(add_text(s, HEADER " %d", SAVED_VERSION));
     if (!line) {
         TRY(add_text(s, "%s", text));
     } else {

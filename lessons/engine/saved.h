@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: MIT
 // Where a learner stands, as a text file that people can read and change:
 //
-//     tandem-lessons 1
+//     tandem-lessons 2
 //     current 8
 //     lesson 8 seed 17 at 4
 //     answer 8.3 hints 1 149 MB
 //     shown 8.5 hints 3
 //     done 2 seed 5
 //     build 3 done
+//     end
 //
-// Lines that are not known, of a later version or of a person, stay as they are.
+// Lines that are not known, of a later version or of a person, stay as they are. The last line
+// tells a whole file from one that was cut off; files of version 1 have none.
 #ifndef LESSONS_ENGINE_SAVED_H
 #define LESSONS_ENGINE_SAVED_H
 
 #include "core/base/arena.h"
 #include "lessons/engine/session.h"
 
-enum { SAVED_VERSION = 1 };
+enum { SAVED_VERSION = 2 };
 
 typedef struct SavedLine SavedLine;
 typedef struct {
-    Arena *arena;      // borrowed
-    const char *path;  // borrowed; NULL: nothing is kept
-    SavedLine *first, *last;
+    Arena *arena;             // borrowed
+    const char *path;         // borrowed; NULL: nothing is kept
+    SavedLine *first, *last;  // between header and end
+    char *found;              // what the file held, in the arena; NULL: there was none
+    size_t found_bytes;
+    bool cut;  // it was cut off, or is empty: what is there counts
 } Saved;
 
 // The file's place: `given`, or $XDG_STATE_HOME/tandem/lessons, ~/.local/state/tandem/lessons where
@@ -32,6 +37,10 @@ Status saved_path(const char **out, Arena *a, const char *given) MUST_USE;
 // A file that is missing is empty. ERR_INPUT; ERR_FORMAT for another header: one of a later version
 // is neither read nor written over, and the message says what to do.
 Status saved_read(Saved *out, Arena *a, const char *path) MUST_USE;
+
+// Where it was cut off: write whole what is there, after a copy of what was found was made beside
+// it. `kept`: its path, in the arena; NULL: there was nothing to copy. ERR_IO, ERR_MEMORY.
+Status saved_mend(Saved *s, const char **kept) MUST_USE;
 
 // What it says of a lesson.
 typedef enum { SAVED_NEW, SAVED_BEGUN, SAVED_DONE } SavedKind;

@@ -7,13 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void has(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in:\n%s", part, text);
-}
-static void lacks(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
-}
-
 // The official solution of exercise %d becomes the learner's file, edited by sed; two arguments.
 #define SOLVE                                                          \
     "mkdir -p exercises && { lesson build %d --solution --state s || " \
@@ -42,9 +35,9 @@ static void try_solution(int i) {
                      0);
     char done[64];
     snprintf(done, sizeof done, "build %d done\n", e->number);
-    has(c.out, "cases pass.\n");
-    has(c.out, "our solver:");
-    has(c.out, done);
+    test_has(c.out, "cases pass.\n");
+    test_has(c.out, "our solver:");
+    test_has(c.out, done);
     command_finish(&c);
 }
 START_TEST(each_official_solution_passes_with_several_seeds) {
@@ -58,11 +51,11 @@ static void try_stub(int i) {
     char again[32];
     ck_assert_int_eq(command_run(&c, "lesson build %s --seed 3 --state s", e->name), 1);
     snprintf(again, sizeof again, "Exercise %d, seed 3: ", e->number);
-    has(c.out, again);
-    has(c.out, "then this one does not:\n  ");
-    has(c.err, "is new: fill it");
-    lacks(c.err, "warning:");
-    lacks(c.out, "crashed");
+    test_has(c.out, again);
+    test_has(c.out, "then this one does not:\n  ");
+    test_has(c.err, "is new: fill it");
+    test_lacks(c.err, "warning:");
+    test_lacks(c.out, "crashed");
     command_finish(&c);
 }
 START_TEST(each_stub_compiles_without_a_warning_and_fails_with_numbers) {
@@ -136,8 +129,8 @@ static void try_mistake(int i) {
     ck_assert_int_eq(command_run(&c, SOLVE "lesson build %d --seed 5 --state s", number, number,
                                  MISTAKES[i].edit, number, name, number),
                      1);
-    has(c.out, MISTAKES[i].says);
-    has(c.err, "--seed 5 tries the same cases again");
+    test_has(c.out, MISTAKES[i].says);
+    test_has(c.err, "--seed 5 tries the same cases again");
     command_finish(&c);
 }
 START_TEST(a_mistake_is_named_with_the_case_and_its_numbers) {
@@ -168,8 +161,8 @@ static void try_end(int i) {
                                  "status=$?; cmp kept exercises/01_softmax.c && exit $status",
                                  ENDS[i].file),
                      1);
-    has(c.out, ENDS[i].says);
-    has(c.err, "exercises/01_softmax.c is there and stays as it is");
+    test_has(c.out, ENDS[i].says);
+    test_has(c.err, "exercises/01_softmax.c is there and stays as it is");
     command_finish(&c);
 }
 START_TEST(a_file_that_ends_its_process_is_reported_and_nothing_is_lost) {
@@ -182,13 +175,13 @@ START_TEST(what_cannot_be_compiled_is_said) {
     ck_assert_int_eq(command_run(&c, "mkdir exercises && echo 'int x' > exercises/01_softmax.c && "
                                      "lesson build 1 --state s"),
                      1);
-    has(c.err, "error:");
-    has(c.err, "lesson: exercises/01_softmax.c does not compile");
+    test_has(c.err, "error:");
+    test_has(c.err, "lesson: exercises/01_softmax.c does not compile");
     command_finish(&c);
     ck_assert_int_ne(command_run(&c, "program=$(command -v lesson); PATH=/nonexistent; "
                                      "$program build 1 --state s"),
                      0);
-    has(c.err, "there is no C compiler");
+    test_has(c.err, "there is no C compiler");
     command_finish(&c);
 }
 END_TEST
@@ -196,8 +189,8 @@ END_TEST
 START_TEST(a_solution_is_kept_back_until_it_passed_or_was_asked_for_twice) {
     Command c;
     ck_assert_int_eq(command_run(&c, "lesson build 1 --solution --state s"), 1);
-    has(c.err, "is shown when you ask once more");
-    lacks(c.out, "softmax_backward");
+    test_has(c.err, "is shown when you ask once more");
+    test_lacks(c.out, "softmax_backward");
     command_finish(&c);
 }
 END_TEST
@@ -209,7 +202,23 @@ START_TEST(reset_keeps_the_file_under_another_name) {
                                      "lesson build 1 reset --state s && cat s exercises/*.c.1 && "
                                      "! ls exercises/01_softmax.c"),
                      0);
-    has(c.out, "tandem-lessons 1\nbuild 1 new\nlater 7\nmine\n");
+    test_has(c.out, "tandem-lessons 2\nbuild 1 new\nlater 7\nend\nmine\n");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(resetting_all_resets_exercises_and_says_where_their_files_are) {
+    Command c;
+    ck_assert_int_eq(command_run(&c,
+                                 "mkdir exercises && echo mine > exercises/01_softmax.c && "
+                                 "printf 'tandem-lessons 1\\nbuild 1 done\\nbuild 3 done\\n' >s "
+                                 "&& echo no | lesson reset --all --state s && cat exercises/* "
+                                 "&& echo yes | lesson reset --all --state s && cat s && "
+                                 "cat exercises/01_softmax.c.1 && ls exercises"),
+                     0);
+    test_has(c.out, "Forget what was done of all lessons and exercises? Type yes: mine\n");
+    test_has(c.err, "exercises/01_softmax.c is kept as exercises/01_softmax.c.1\n");
+    test_has(c.out, "build 1 new\nbuild 3 new\nend\nmine\n01_softmax.c.1\n");
     command_finish(&c);
 }
 END_TEST
@@ -237,4 +246,6 @@ SUITE_SECONDS("lesson_build", 300, a_file_that_changes_is_tested_again,
               a_solution_is_kept_back_until_it_passed_or_was_asked_for_twice,
               each_official_solution_passes_with_several_seeds,
               each_stub_compiles_without_a_warning_and_fails_with_numbers,
-              reset_keeps_the_file_under_another_name, what_cannot_be_compiled_is_said)
+              reset_keeps_the_file_under_another_name,
+              resetting_all_resets_exercises_and_says_where_their_files_are,
+              what_cannot_be_compiled_is_said)

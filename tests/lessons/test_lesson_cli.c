@@ -8,17 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void has(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in:\n%s", part, text);
-}
-static void lacks(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
-}
-
 START_TEST(every_lesson_is_proved_and_keeps_the_rules) {
     Command c;
     ck_assert_int_eq(command_run(&c, "lesson verify --all"), 0);
-    has(c.out, " 8 all_reduce               ok");
+    test_has(c.out, " 8 all_reduce               ok");
     command_finish(&c);
 }
 END_TEST
@@ -27,9 +20,9 @@ START_TEST(a_wrong_answer_gets_the_reply_to_its_misconception) {
     Command c;
     ck_assert_int_eq(
         command_run(&c, "lesson 8 --seed 5 --auto wrong:whole_buffer_to_everyone --state s"), 0);
-    has(c.out, "> 17.304 MB\n");
-    has(c.out, "That is the whole buffer to each of the 6 others.");
-    has(c.out, "theory       4.944 MB\nmeasured     4.944 MB\n");
+    test_has(c.out, "> 17.304 MB\n");
+    test_has(c.out, "That is the whole buffer to each of the 6 others.");
+    test_has(c.out, "theory       4.944 MB\nmeasured     4.944 MB\n");
     ck_assert(!command_wrote(&c, "s"));  // nobody's place was changed
     command_finish(&c);
 }
@@ -41,9 +34,9 @@ START_TEST(a_lesson_is_left_and_taken_up_where_it_was) {
                                  "printf '\\n\\n4.94MB\\n' | lesson 8 --seed 5 --state s && "
                                  "printf '12\\nq\\n' | lesson --state s && lesson list --state s"),
                      0);
-    has(c.err, "the input ended at step 4 of 11; your place is kept");
-    has(c.out, "All-reduce by hand  5/11");
-    has(c.out, ">. 8 All-reduce by hand");  // 24 rows do not hold all: two columns
+    test_has(c.err, "the input ended at step 4 of 11; your place is kept");
+    test_has(c.out, "All-reduce by hand  5/11");
+    test_has(c.out, ">. 8 All-reduce by hand");  // 24 rows do not hold all: two columns
     command_finish(&c);
 }
 END_TEST
@@ -54,18 +47,18 @@ START_TEST(keys_work_at_every_prompt) {
                                      "\\np\\nl\\ng\\ng 9\\ns\\nskip\\nback\\nq\\n' | "
                                      "lesson 8 --seed 5 --state s"),
                      0);
-    has(c.out, "Hint 1 of 3:");
-    has(c.out, "Hint 3 of 3:\n  2 * 6 * 2.884 MB / 7");
-    has(c.out, "ring: An order of ranks");
-    has(c.out, "do you mean ring?");
-    has(c.out, "\"foo\" is not an amount of data, such as 150 MB");
-    has(c.out, "An answer comes first");
-    has(c.out, "g 7 goes to step 7");
-    has(c.out, "  11 DDP: overlap and buckets");
-    has(c.out, "Making it fast");
-    has(c.out, "This lesson has nothing to play with.");
-    has(c.out, "Step 3 must be done before what follows it.");
-    has(c.out, "All-reduce by hand  5/11");
+    test_has(c.out, "Hint 1 of 3:");
+    test_has(c.out, "Hint 3 of 3:\n  2 * 6 * 2.884 MB / 7");
+    test_has(c.out, "ring: An order of ranks");
+    test_has(c.out, "do you mean ring?");
+    test_has(c.out, "\"foo\" is not an amount of data, such as 150 MB");
+    test_has(c.out, "An answer comes first");
+    test_has(c.out, "g 7 goes to step 7");
+    test_has(c.out, "  11 DDP: overlap and buckets");
+    test_has(c.out, "Making it fast");
+    test_has(c.out, "This lesson has nothing to play with.");
+    test_has(c.out, "Step 3 must be done before what follows it.");
+    test_has(c.out, "All-reduce by hand  5/11");
     command_finish(&c);
 }
 END_TEST
@@ -73,8 +66,8 @@ END_TEST
 START_TEST(a_question_cannot_be_skipped_where_that_is_not_allowed) {
     Command c;
     ck_assert_int_eq(command_run(&c, "printf '\\n\\ns\\n' | lesson 8 --no-skip --state s"), 0);
-    has(c.out, "Questions cannot be skipped here.");
-    lacks(c.out, "4/11");
+    test_has(c.out, "Questions cannot be skipped here.");
+    test_lacks(c.out, "4/11");
     command_finish(&c);
 }
 END_TEST
@@ -83,8 +76,8 @@ START_TEST(what_authors_must_keep_is_kept_in_both_languages) {
     Command c;
     if (!test_build("po/zh_CN/LC_MESSAGES/tandem-lesson.mo")) SKIP("msgfmt is not installed");
     ck_assert_int_eq(command_run(&c, "lesson dev check"), 0);
-    has(c.out, "en\n");
-    has(c.out, "zh_CN\n");
+    test_has(c.out, "en\n");
+    test_has(c.out, "zh_CN\n");
     command_finish(&c);
 }
 END_TEST
@@ -95,14 +88,14 @@ START_TEST(a_report_has_predictions_beside_results) {
     ck_assert_int_eq(command_run(&c, "printf '\n\n4.94MB\n6\n\n\n\n1\nq\n' | lesson 8 --seed "
                                      "5 --state s > t && lesson report --state s"),
                      0);
-    has(c.out, "## 8 All-reduce by hand\n\nSeed 5.");
-    has(c.out, "| 4.94 MB | 4.944 MB |  | 4.944 MB | right | 0 |");
-    has(c.out, "| 6 | 12 |  | 12 | one_trip | 0 |");
-    lacks(c.out, "depends on who is added first");
-    has(c.out, "1 predictions right, 1 wrong, 0 shown; 0 hints.");
+    test_has(c.out, "## 8 All-reduce by hand\n\nSeed 5.");
+    test_has(c.out, "| 4.94 MB | 4.944 MB |  | 4.944 MB | right | 0 |");
+    test_has(c.out, "| 6 | 12 |  | 12 | one_trip | 0 |");
+    test_lacks(c.out, "depends on who is added first");
+    test_has(c.out, "1 predictions right, 1 wrong, 0 shown; 0 hints.");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "lesson report --json --state s"), 2);
-    has(c.err, "lesson report is Markdown");
+    test_has(c.err, "lesson report is Markdown");
     command_finish(&c);
 }
 END_TEST
@@ -111,8 +104,8 @@ START_TEST(a_teacher_chooses_lessons) {
     Command c;
     ck_assert_int_eq(command_run(&c, "lesson list --only 8 --state s && lesson verify --only 2,8"),
                      0);
-    has(c.out, "Talking\n   8  All-reduce by hand\n 2 softmax");
-    lacks(c.out, "Softmax and cross-entropy");
+    test_has(c.out, "Talking\n   8  All-reduce by hand\n 2 softmax");
+    test_lacks(c.out, "Softmax and cross-entropy");
     command_finish(&c);
 }
 END_TEST
@@ -158,7 +151,7 @@ START_TEST(a_signal_ends_it_and_keeps_the_place) {
     kill(c.pid, SIGINT);
     command_wait(&c, 20);
     ck_assert_int_eq(c.status, 130);
-    has(c.out, "interrupted at step 2 of 11; your place is kept");
+    test_has(c.out, "interrupted at step 2 of 11; your place is kept");
     ck_assert(command_wrote(&c, "s"));
     command_finish(&c);
 }
@@ -193,7 +186,30 @@ START_TEST(a_state_of_a_newer_version_is_left_as_it_is) {
     Command c;
     ck_assert_int_eq(command_run(&c, "echo 'tandem-lessons 9' > s; lesson 8 --state s </dev/null"),
                      2);
-    has(c.err, "a newer Tandem wrote this (version 9, known here: 1); it stays as it is");
+    test_has(c.err, "a newer Tandem wrote this (version 9, known here: 2); it stays as it is");
+    command_finish(&c);
+}
+END_TEST
+
+START_TEST(a_state_that_was_cut_off_is_said_and_kept) {
+    Command c;
+    ck_assert_int_eq(command_run(&c, "echo q | lesson 8 --seed 5 --state s >log && head -n 3 s >t "
+                                     "&& cp t s && lesson list --state s && cmp t s.damaged && "
+                                     "lesson list --state s >log && ls"),
+                     0);
+    test_has(c.err, "s, where your place is kept, is cut off: what it still says counts; the file "
+                    "as it was found is kept as s.damaged\n");
+    ck_assert_ptr_null(strstr(strstr(c.err, "cut off") + 1, "cut off"));  // said once
+    test_has(c.out, ">. 8 All-reduce by hand");
+    test_lacks(c.out, "s.damaged.1");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c,
+                                 "echo tandem-lessons 1 >s; touch e; lesson list --state s >log && "
+                                 "lesson list --state e >log && cat s.damaged"),
+                     0);
+    test_has(c.err, "is kept as s.damaged\n");
+    test_has(c.err, "e, where your place is kept, is empty: lessons begin anew\n");
+    ck_assert_str_eq(c.out, "tandem-lessons 1\n");
     command_finish(&c);
 }
 END_TEST
@@ -206,8 +222,8 @@ START_TEST(what_was_done_is_forgotten_when_one_is_sure) {
                     "&& grep -c 'lesson 8' s && echo yes | lesson reset 8 --state s; "
                     "grep -c 'lesson 8' s"),
         1);
-    has(c.out, "Forget what was done of All-reduce by hand? Type yes: 1\n");
-    has(c.err, "nothing was changed");
+    test_has(c.out, "Forget what was done of All-reduce by hand? Type yes: 1\n");
+    test_has(c.err, "nothing was changed");
     command_finish(&c);
 }
 END_TEST
@@ -217,7 +233,7 @@ START_TEST(a_lesson_is_a_program_of_its_own_too) {
     ck_assert_int_eq(command_run(&c, "$(dirname $(command -v lesson))/lessons/02_softmax "
                                      "--no-input --seed 1 --state s"),
                      0);
-    has(c.out, "Lesson 2, about 10 minutes, seed 1");
+    test_has(c.out, "Lesson 2, about 10 minutes, seed 1");
     command_finish(&c);
 }
 END_TEST
@@ -230,10 +246,10 @@ START_TEST(a_lesson_is_in_chinese_where_that_is_asked_for) {
         command_run(&c, "printf '\\n\\n? 梯度\\n5 个\\n' | env -u LANG -u LC_ALL LANGUAGE=zh_CN "
                         "lesson 8 --seed 5 --state s"),
         0);
-    has(c.out, "亲手做全归约  3/11");
-    has(c.out, "梯度：损失随每个权重变化的快慢");
-    has(c.out, "“5 个”不是数据量");
-    has(c.err, "进度已保存");
+    test_has(c.out, "亲手做全归约  3/11");
+    test_has(c.out, "梯度：损失随每个权重变化的快慢");
+    test_has(c.out, "“5 个”不是数据量");
+    test_has(c.err, "进度已保存");
     command_finish(&c);
 }
 END_TEST
@@ -242,8 +258,8 @@ SUITE("lesson_cli", a_lesson_is_a_program_of_its_own_too,
       a_lesson_is_in_chinese_where_that_is_asked_for, a_lesson_is_left_and_taken_up_where_it_was,
       a_question_cannot_be_skipped_where_that_is_not_allowed,
       a_report_has_predictions_beside_results, a_signal_ends_it_and_keeps_the_place,
-      a_state_of_a_newer_version_is_left_as_it_is, a_teacher_chooses_lessons,
-      a_wrong_answer_gets_the_reply_to_its_misconception,
+      a_state_of_a_newer_version_is_left_as_it_is, a_state_that_was_cut_off_is_said_and_kept,
+      a_teacher_chooses_lessons, a_wrong_answer_gets_the_reply_to_its_misconception,
       every_lesson_is_proved_and_keeps_the_rules, json_has_an_object_a_step,
       keys_work_at_every_prompt, mistakes_on_the_command_line_are_refused,
       the_same_seed_gives_the_same_text, what_authors_must_keep_is_kept_in_both_languages,

@@ -51,8 +51,8 @@ START_TEST(a_session_is_put_back_as_it_was) {
     session_answer(&s, GIVEN_SHOWN, NULL);
     s.at = 5;
     ck_assert_ok(saved_keep(&saved, &s));
-    ck_assert_str_eq(in_file(), "tandem-lessons 1\ncurrent 2\nlesson 2 seed 7 at 6\n"
-                                "answer 2.3 hints 2 0.5\nshown 2.5 hints 0\n");
+    ck_assert_str_eq(in_file(), "tandem-lessons 2\ncurrent 2\nlesson 2 seed 7 at 6\n"
+                                "answer 2.3 hints 2 0.5\nshown 2.5 hints 0\nend\n");
     Saved read = read_it();
     SavedLesson known;
     saved_find(&known, &read, 2);
@@ -79,8 +79,8 @@ START_TEST(lines_that_are_not_known_stay_in_their_places) {
     begin(&s, 9);
     s.at = 1;
     ck_assert_ok(saved_keep(&saved, &s));
-    ck_assert_str_eq(in_file(), "tandem-lessons 1\n# mine\nlesson 8 seed 3 at 2\nbadge 8 gold\n"
-                                "current 2\nlesson 2 seed 9 at 2\n");
+    ck_assert_str_eq(in_file(), "tandem-lessons 2\n# mine\nlesson 8 seed 3 at 2\nbadge 8 gold\n"
+                                "current 2\nlesson 2 seed 9 at 2\nend\n");
     session_finish(&s);
     arena_finish(&arena);
 }
@@ -109,20 +109,75 @@ START_TEST(one_lesson_is_forgotten_or_all) {
         "lesson 8 seed 3 at 2\ndone 8 seed 3\nnote x\n");
     Saved saved = read_it();
     ck_assert_ok(saved_forget(&saved, 2));
-    ck_assert_str_eq(in_file(), "tandem-lessons 1\nlesson 8 seed 3 at 2\ndone 8 seed 3\nnote x\n");
+    ck_assert_str_eq(in_file(),
+                     "tandem-lessons 2\nlesson 8 seed 3 at 2\ndone 8 seed 3\nnote x\nend\n");
     ck_assert_ok(saved_forget(&saved, -1));
-    ck_assert_str_eq(in_file(), "tandem-lessons 1\nnote x\n");
+    ck_assert_str_eq(in_file(), "tandem-lessons 2\nnote x\nend\n");
     arena_finish(&arena);
 }
 END_TEST
 
 START_TEST(a_file_of_a_newer_version_or_another_kind_is_refused_and_left_alone) {
     Saved s;
-    put("tandem-lessons 2\nlesson 2 seed 1 at 4\n");
+    put("tandem-lessons 3\nlesson 2 seed 1 at 4\n");
     ck_assert_fails(saved_read(&s, &arena, path), ERR_FORMAT, "a newer Tandem wrote this");
-    ck_assert_str_eq(in_file(), "tandem-lessons 2\nlesson 2 seed 1 at 4\n");
+    ck_assert_str_eq(in_file(), "tandem-lessons 3\nlesson 2 seed 1 at 4\n");
     put("my notes\n");
     ck_assert_fails(saved_read(&s, &arena, path), ERR_FORMAT, "this is no state of lessons");
+    arena_finish(&arena);
+}
+END_TEST
+
+// Cut at every byte: the lines that are whole count, which are the fewer the earlier it is cut, and
+// what was found is kept. Only without its last newline the file says all.
+START_TEST(a_file_that_is_cut_off_anywhere_is_noticed_mended_and_kept) {
+    static const char whole[] = "tandem-lessons 2\nlesson 2 seed 1 at 4\ndone 8 seed 3\nend\n";
+    const int header = (int)sizeof "tandem-lessons 2" - 1, last = (int)sizeof whole - 2;
+    for (int length = 0; length < last; length++) {
+        char cut[sizeof whole] = "";
+        const char *kept;
+        SavedLesson begun, done;
+        Saved s;
+        memcpy(cut, whole, (size_t)length);
+        put(cut);
+        if (length && length < header) {
+            ck_assert_fails(saved_read(&s, &arena, path), ERR_FORMAT, "this is no state");
+            continue;
+        }
+        s = read_it();
+        ck_assert_msg(s.cut, "not noticed after %d bytes", length);
+        saved_find(&begun, &s, 2);
+        saved_find(&done, &s, 8);
+        ck_assert_int_eq(begun.kind == SAVED_BEGUN, length > 37);  // 17 and 21 bytes
+        ck_assert_int_eq(done.kind == SAVED_DONE, length > 51);    // 14 more
+        ck_assert_ok(saved_mend(&s, &kept));
+        ck_assert_int_eq(kept != NULL, length > 0);
+        s = read_it();
+        ck_assert(!s.cut);
+        saved_find(&begun, &s, 2);
+        ck_assert_int_eq(begun.kind == SAVED_BEGUN, length > 37);
+        if (!kept) continue;
+        snprintf(path, sizeof path, "%s", kept);
+        ck_assert_str_eq(in_file(), cut);
+    }
+    put(whole);
+    ck_assert(!read_it().cut);
+    arena_finish(&arena);
+}
+END_TEST
+
+// Of the first version, which had no last line.
+START_TEST(an_older_file_is_cut_off_behind_its_header_or_within_a_line) {
+    static const struct {
+        const char *text;
+        bool cut;
+    } cases[] = {{"tandem-lessons 1\n", true},
+                 {"tandem-lessons 1\nlesson 2 seed 1 at 4\nlesson 3 se", true},
+                 {"tandem-lessons 1\nlesson 2 seed 1 at 4\n", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(cases[i].text);
+        ck_assert_int_eq(read_it().cut, cases[i].cut);
+    }
     arena_finish(&arena);
 }
 END_TEST
@@ -143,4 +198,6 @@ END_TEST
 SUITE("saved", a_session_is_put_back_as_it_was, lines_that_are_not_known_stay_in_their_places,
       what_is_done_stays_done_when_it_is_begun_again, one_lesson_is_forgotten_or_all,
       a_file_of_a_newer_version_or_another_kind_is_refused_and_left_alone,
+      a_file_that_is_cut_off_anywhere_is_noticed_mended_and_kept,
+      an_older_file_is_cut_off_behind_its_header_or_within_a_line,
       an_answer_that_does_not_read_is_said)

@@ -63,6 +63,14 @@ const char *test_directory(void) {
     return name;
 }
 
+void test_has(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in:\n%s", part, text);
+}
+
+void test_lacks(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
+}
+
 int test_shell(char *out, size_t size, const char *fmt, ...) {
     char command[8192], line[8192 + PATH_MAX];
     va_list args;

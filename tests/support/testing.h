@@ -34,6 +34,10 @@ const char *test_directory(void);
 // killed); what it printed, both streams, goes to out[size], cut to fit and terminated.
 int test_shell(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+// A text contains that part, or does not.
+void test_has(const char *text, const char *part);
+void test_lacks(const char *text, const char *part);
+
 #define ck_assert_ok(call) ck_assert_msg((call) == OK, "%s: %s", #call, status_message())
 #define ck_assert_fails(call, status, part)                                                    \
     do {                                                                                       \

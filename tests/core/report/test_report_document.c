@@ -13,14 +13,6 @@ static int count(const char *text, const char *part) {
     return found;
 }
 
-static void has(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is missing in\n%s", part, text);
-}
-
-static void lacks(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" stands in\n%s", part, text);
-}
-
 // What report_print() shows.
 static char *printed(const Report *r) {
     static char *text;
@@ -66,11 +58,12 @@ START_TEST(a_simulation_shows_nothing_that_it_does_not_have) {
                                        "cores",    "median", "timed", "steps:", "p10",
                                        "network",  "rank ",  "ranks", "Spans c"};
     for (int i = 0; i < 2; i++) {
-        has(texts[i], "Simulating net on 8 GPUs");
-        has(texts[i], "dgx-a100: A100");
-        for (size_t k = 0; k < sizeof none / sizeof *none; k++) lacks(texts[i], none[k]);
+        test_has(texts[i], "Simulating net on 8 GPUs");
+        test_has(texts[i], "dgx-a100: A100");
+        for (size_t k = 0; k < sizeof none / sizeof *none; k++) test_lacks(texts[i], none[k]);
     }
-    has(texts[0], "|  | simulated |\n|---|---:|\n| samples/s | 4000 |\n| step, ms | 128.0 |\n");
+    test_has(texts[0],
+             "|  | simulated |\n|---|---:|\n| samples/s | 4000 |\n| step, ms | 128.0 |\n");
     arena_finish(&a);
 }
 END_TEST
@@ -91,17 +84,17 @@ START_TEST(a_simulation_shows_what_it_answers) {
     answers.memory_bytes[MEMORY_ACTIVATIONS] = 1000;
     rows[1].device_bytes = 600;
     const char *md = report_text(&a, &rows[1], "s.md");
-    has(md, "| tokens/s | 64000 |\n| model flops utilisation | 25.00 % |\n"
-            "| hardware flops utilisation | 50.00 % |\n");
-    has(md, "A step does not fit: 1000B of 600B on stage1. With --zero 1 it would.");
+    test_has(md, "| tokens/s | 64000 |\n| model flops utilisation | 25.00 % |\n"
+                 "| hardware flops utilisation | 50.00 % |\n");
+    test_has(md, "A step does not fit: 1000B of 600B on stage1. With --zero 1 it would.");
     rows[1].device_bytes = 1000;
-    lacks(report_text(&a, &rows[1], "s.md"), "does not fit");
+    test_lacks(report_text(&a, &rows[1], "s.md"), "does not fit");
     const Report *const reports[] = {&rows[0], &rows[1]};
     md = reports_text(&a, reports, 2, "sweep.md");
-    has(md, "| MFU | lost to |\n");
-    has(md, "| 25.00 % | exposed\\_comm |\n");
+    test_has(md, "| MFU | lost to |\n");
+    test_has(md, "| 25.00 % | exposed\\_comm |\n");
     rows[0].answers = NULL;
-    lacks(reports_text(&a, reports, 2, "sweep.md"), "MFU");
+    test_lacks(reports_text(&a, reports, 2, "sweep.md"), "MFU");
     arena_finish(&a);
 }
 END_TEST
@@ -128,9 +121,9 @@ START_TEST(steps_that_differ_say_why) {
         r.run.strategy = strategy;
         r.run.strategy_count = cases[i].jitter ? 2 : 1;
         const char *md = report_text(&a, &r, "s.md");
-        has(md, cases[i].text);
-        has(md, "\nFurther out: p5 101 ms, p95 102 ms, p99 103 ms.\n");
-        has(md, "| tokens/s | 64000 | – | – | – |\n");
+        test_has(md, cases[i].text);
+        test_has(md, "\nFurther out: p5 101 ms, p95 102 ms, p99 103 ms.\n");
+        test_has(md, "| tokens/s | 64000 | – | – | – |\n");
     }
     arena_finish(&a);
 }
@@ -156,15 +149,15 @@ START_TEST(failures_have_a_section) {
                                      .step_ms = 138.4,
                                      .failures = 20000};
     simulate(&r, &a, 100, 4000);
-    lacks(report_text(&a, &r, "s.md"), "Failures");
+    test_lacks(report_text(&a, &r, "s.md"), "Failures");
     r.failures = &failures;
     const char *md = report_text(&a, &r, "s.md");
-    has(md, "## Failures and checkpoints");
-    has(md, "1000 h of one GPU, 10 h of the run");
-    has(md, "best 35 minutes (1050 steps); Young 34.63, Daly 33.97");
-    has(md, "92.50 % of the time, +- 0.12 (by Daly's formula 92.61 %)");
-    has(md, "saving 3.00 %, work done again 4.00 %, restarts 0.50 %");
-    has(md, "| a step, with failures | 138.4 ms |");
+    test_has(md, "## Failures and checkpoints");
+    test_has(md, "1000 h of one GPU, 10 h of the run");
+    test_has(md, "best 35 minutes (1050 steps); Young 34.63, Daly 33.97");
+    test_has(md, "92.50 % of the time, +- 0.12 (by Daly's formula 92.61 %)");
+    test_has(md, "saving 3.00 %, work done again 4.00 %, restarts 0.50 %");
+    test_has(md, "| a step, with failures | 138.4 ms |");
     arena_finish(&a);
 }
 END_TEST
@@ -178,26 +171,28 @@ START_TEST(a_sweep_is_one_document_with_every_size_and_a_figure_of_scaling) {
     for (int i = 0; i < 3; i++) rows[i].breakdown_ms[TIME_IDLE] = 0;
     const Report *const reports[] = {&rows[0], &rows[1], &rows[2]};
     const char *md = reports_text(&a, reports, 3, "sweep.md");
-    has(md, "# Simulating net on 1 to 4 GPUs\n");
+    test_has(md, "# Simulating net on 1 to 4 GPUs\n");
     // 1800 of 1000 is 1.8, 90 % of 2; 3000 is 3, 75 % of 4. Bubbles take no time and no column.
-    has(md, "| GPUs | batch | step, ms | samples/s | speed-up | efficiency | compute | contended | "
+    test_has(
+        md, "| GPUs | batch | step, ms | samples/s | speed-up | efficiency | compute | contended | "
             "exposed\\_comm | waiting | host |\n");
-    has(md, "| 1 | 64 | 64.00 | 1000 | 1.00x | 100.00 % | 2.0000 |");
-    has(md, "| 2 | 128 | 71.11 | 1800 | 1.80x | 90.00 % | 2.0000 |");
-    has(md, "| 4 | 256 | 85.33 | 3000 | 3.00x | 75.00 % | 2.0000 |");
-    has(md, "Weak scaling: the batch grows with the size.");
-    has(md, "## In detail: 4 GPUs\n");
+    test_has(md, "| 1 | 64 | 64.00 | 1000 | 1.00x | 100.00 % | 2.0000 |");
+    test_has(md, "| 2 | 128 | 71.11 | 1800 | 1.80x | 90.00 % | 2.0000 |");
+    test_has(md, "| 4 | 256 | 85.33 | 3000 | 3.00x | 75.00 % | 2.0000 |");
+    test_has(md, "Weak scaling: the batch grows with the size.");
+    test_has(md, "## In detail: 4 GPUs\n");
     const char *html = reports_text(&a, reports, 3, "sweep.html");
     ck_assert_int_eq(count(html, "aria-label=\"Speed-up against the number of ranks\""), 1);
     ck_assert_int_eq(count(html, "<circle"), 3);
-    has(html, ">1.80x</text>");
-    has(html, ">GPUs (log scale)</text>");
+    test_has(html, ">1.80x</text>");
+    test_has(html, ">GPUs (log scale)</text>");
     // Up to 4 GPUs of the ideal: log 3 / log 4 of the height is 0.79, from y = 30 + 180 up.
-    has(html, "<circle cx=\"560.0\" cy=\"67.4\"");
+    test_has(html, "<circle cx=\"560.0\" cy=\"67.4\"");
     for (int i = 0; i < 3; i++) rows[i].run.batch = 256;
-    has(reports_text(&a, reports, 3, "sweep.md"), "Strong scaling: every size has the same global");
+    test_has(reports_text(&a, reports, 3, "sweep.md"),
+             "Strong scaling: every size has the same global");
     rows[1].run.batch = 255;
-    lacks(reports_text(&a, reports, 3, "sweep.md"), " scaling: ");
+    test_lacks(reports_text(&a, reports, 3, "sweep.md"), " scaling: ");
     arena_finish(&a);
 }
 END_TEST
@@ -225,18 +220,18 @@ START_TEST(one_step_has_no_statistics) {
     make(&r, &a);
     r.steps = r.loss_count = 2;  // the first warms up
     const char *text = printed(&r), *md;
-    has(text, "  samples/s  1333 (1 step)\n");
-    has(text, "  step       5.000 ms (1 step), of which\n");
-    lacks(text, "8 of 10");
-    lacks(text, "median");
+    test_has(text, "  samples/s  1333 (1 step)\n");
+    test_has(text, "  step       5.000 ms (1 step), of which\n");
+    test_lacks(text, "8 of 10");
+    test_lacks(text, "median");
     md = report_text(&a, &r, "one.md");
-    has(md, "|  | 1 step |\n|---|---:|\n| samples/s | 1333 |\n");
-    has(md, "Times of 1 step; the first of the run, which warms up, is left out.");
-    lacks(md, "p10");
+    test_has(md, "|  | 1 step |\n|---|---:|\n| samples/s | 1333 |\n");
+    test_has(md, "Times of 1 step; the first of the run, which warms up, is left out.");
+    test_lacks(md, "p10");
     r.steps = r.loss_count = 1;
     r.warm_up_steps = 0;
-    has(printed(&r), "(1 step)");
-    has(report_text(&a, &r, "one.md"), "Times of 1 step.\n");
+    test_has(printed(&r), "(1 step)");
+    test_has(report_text(&a, &r, "one.md"), "Times of 1 step.\n");
     arena_finish(&a);
 }
 END_TEST
@@ -247,9 +242,10 @@ START_TEST(tables_and_figures_scroll_by_themselves) {
     Report r;
     make(&r, &a);
     const char *html = report_text(&a, &r, "w.html");
-    has(html, "th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; "
-              "white-space: nowrap }");
-    has(html, ".wide { overflow-x: auto }");
+    test_has(html,
+             "th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; "
+             "white-space: nowrap }");
+    test_has(html, ".wide { overflow-x: auto }");
     ck_assert_int_eq(count(html, "<table"), count(html, "<div class=\"wide\"><table"));
     ck_assert_int_eq(count(html, "<svg"), count(html, "<div class=\"wide\">\n<svg"));
     ck_assert_int_eq(count(html, "<div"), count(html, "</div>"));
@@ -262,13 +258,13 @@ START_TEST(a_document_says_how_weights_were_updated_and_who_disturbed) {
     Report r;
     make(&r, &a);
     r.run.disturbed = (HostUse){.cores = 2, .threads = 2, .seconds = 3, .others_cores = 0.63};
-    has(report_text(&a, &r, "o.md"), "| optimizer | name=sgd lr=0.05 |\n");
-    has(report_text(&a, &r, "o.md"), "| disturbed | others used 63 % of a core |\n");
-    has(report_text(&a, &r, "o.html"), "<td>optimizer</td><td>name=sgd lr=0.05</td>");
+    test_has(report_text(&a, &r, "o.md"), "| optimizer | name=sgd lr=0.05 |\n");
+    test_has(report_text(&a, &r, "o.md"), "| disturbed | others used 63 % of a core |\n");
+    test_has(report_text(&a, &r, "o.html"), "<td>optimizer</td><td>name=sgd lr=0.05</td>");
     r.run.disturbed.others_cores = 0;
     r.run.optimizer_count = 0;
-    lacks(report_text(&a, &r, "o.md"), "disturbed");
-    lacks(report_text(&a, &r, "o.md"), "optimizer");
+    test_lacks(report_text(&a, &r, "o.md"), "disturbed");
+    test_lacks(report_text(&a, &r, "o.md"), "optimizer");
     arena_finish(&a);
 }
 END_TEST
@@ -282,7 +278,7 @@ START_TEST(neighbours_that_use_as_much_memory_share_a_row) {
     ck_assert_int_eq(count(md, "| 0 to 62 | 100B |"), 1);
     ck_assert_int_eq(count(md, "| 63 | 101B |"), 1);
     for (int i = 0; i < 64; i++) ((MemoryUse *)r.memory)[i].planned[0] = i;
-    has(report_text(&a, &r, "m.md"), "48 more GPUs are in the .json report.");
+    test_has(report_text(&a, &r, "m.md"), "48 more GPUs are in the .json report.");
     arena_finish(&a);
 }
 END_TEST
@@ -291,11 +287,12 @@ START_TEST(evaluations_count_epochs_from_1_everywhere) {
     Arena a = {0};
     Report r;
     make(&r, &a);
-    has(report_text(&a, &r, "e.md"),
+    test_has(
+        report_text(&a, &r, "e.md"),
         "| epoch | after step | held-out loss | accuracy | samples |\n|---|---:|---:|---:|---:|\n"
         "| 1 | 2 | 1.7500 | 50.00 % | 100 |\n| 2 | 4 | 0.1000 | 93.75 % | 100 |\n");
-    has(report_text(&a, &r, "e.json"), "\"epoch\": 1,\n      \"step\": 2,");
-    has(printed(&r), "93.75 % of 100 held-out samples after step 4\n");
+    test_has(report_text(&a, &r, "e.json"), "\"epoch\": 1,\n      \"step\": 2,");
+    test_has(printed(&r), "93.75 % of 100 held-out samples after step 4\n");
     arena_finish(&a);
 }
 END_TEST
