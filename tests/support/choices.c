@@ -5,31 +5,35 @@
 
 #include <math.h>
 
-// Element i of the window of y[k].
-static double candidate(const ChoiceLayer *l, int64_t k, int64_t i) {
-    int64_t row = k / l->OW * l->stride + i / l->stride;  // planes are rows one below the other
-    return l->x[row * l->W + k % l->OW * l->stride + i % l->stride];
+// The first element of the window of y[k]: planes are rows, one below the other.
+static const double *window_of(const ChoiceLayer *l, int64_t k) {
+    return &l->x[k / l->OW * l->stride * l->W + k % l->OW * l->stride];
 }
 
 // f64's own best, ReLU's 0 being one of the candidates.
-static double best(const ChoiceLayer *l, int64_t k) {
+static double best_of(const ChoiceLayer *l, const double *window) {
     double most = 0;
-    for (int64_t i = 0; i < l->stride * l->stride; i++) most = fmax(most, candidate(l, k, i));
+    for (int64_t i = 0; i < l->stride; i++)
+        for (int64_t j = 0; j < l->stride; j++) most = fmax(most, window[i * l->W + j]);
     return most;
+}
+
+static double chosen_of(const ChoiceLayer *l, const double *window, int64_t k) {
+    int64_t i = l->index ? (int64_t)l->index[k] : 0;
+    return l->y[k] > 0 ? window[i / l->stride * l->W + i % l->stride] : 0;
 }
 
 static void choose_values(void *context, double *y) {
     const ChoiceLayer *l = context;
     for (int64_t k = 0; k < l->count; k++) {
-        bool open = l->y[k] > 0;
-        double chosen = open ? candidate(l, k, l->index ? (int64_t)l->index[k] : 0) : 0;
-        double gap = best(l, k) - chosen;
-        ck_assert_msg(gap <= l->all->tie,
-                      "%s[%d]: f32 chose %.17g, of which f64 has %.17g, and %.17g is its best",
-                      l->name, (int)k, l->y[k], chosen, best(l, k));
+        const double *window = window_of(l, k);
+        double chosen = chosen_of(l, window, k), best = best_of(l, window), gap = best - chosen;
+        if (!(gap <= l->all->tie))
+            ck_abort_msg("%s[%d]: f32 chose %.17g, of which f64 has %.17g, and %.17g is its best",
+                         l->name, (int)k, l->y[k], chosen, best);
         l->all->different += gap > 0;
         l->all->widest = fmax(l->all->widest, gap);
-        y[k] = open && chosen <= 0 ? l->y[k] : chosen;  // above 0, so that its gradient passes
+        y[k] = l->y[k] > 0 && chosen <= 0 ? l->y[k] : chosen;  // above 0: its gradient passes
     }
 }
 
