@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A communication is over when its last share is done. Who did that ends first, right after its
 // share, and was late for it by the time since it could begin; the others are late by the time
-// since then. A thread that was busy could not begin, nor see anything, before it had ended what it
+// since then. Who has no share, as all but the root of a gather, only sees the end. A thread that
+// was busy could not begin, nor see anything, before it had ended what it
 // did. Read step_delays_read() first.
 #include "sim/step_delays.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     int32_t key[KEYS];
     int32_t rank, op;
     bool receives;
+    bool shares;  // it has a share of the communication, and so may be who ends it
 } Part;
 
 typedef struct {
@@ -59,7 +61,11 @@ static Status add_parts(Reader *r, Arena *a, int rank) {
     for (int i = 0; i < plan->op_count; i++) {
         const Work *w = op_work(p, &plan->ops[i]);
         if (!work_communicates(w)) continue;
-        Part part = {.rank = rank, .op = i, .receives = work_is_message(w) && !work_is_send(w)};
+        const int64_t shares = members_shares(p, w, rank);
+        Part part = {.rank = rank,
+                     .op = i,
+                     .receives = work_is_message(w) && !work_is_send(w),
+                     .shares = shares > 0};
         int lane = plan->ops[i].lane;
         if (work_is_message(w)) {
             int peer = members_peer(p, w, rank), from = part.receives ? peer : rank;
@@ -69,7 +75,7 @@ static Status add_parts(Reader *r, Arena *a, int rank) {
             for (int k = 0; k < KEYS; k++) part.key[k] = key[k];
         } else {
             ++begun[lane];
-            if (members_shares(p, w, rank) != 1) continue;
+            if (shares > 1) continue;
             part.key[1] = group_member(p, w->group, rank, 0);
             part.key[2] = lane;
             part.key[3] = begun[lane];
@@ -108,6 +114,12 @@ static void be_late(const Reader *r, int64_t *ps, int64_t from, int64_t to) {
     if (late > 0) *ps += late;
 }
 
+// Who did the last share: of a message the receiver.
+static bool is_before(const Reader *r, const Part *p, const Part *first) {
+    if (p->key[0]) return p->receives;
+    return p->shares && (!first->shares || end_of(r, p) < end_of(r, first));
+}
+
 static void find_delays(const Reader *r, const Part *parts, int count, int step) {
     const Part *first = &parts[0];
     int row = r->d->rows[step];
@@ -116,9 +128,9 @@ static void find_delays(const Reader *r, const Part *parts, int count, int step)
         bool sent = parts[i].key[0] && !parts[i].receives;  // the message is there after its share
         int64_t share = sent ? step_costs_of_span(span_of(r, &parts[i]), true) : 0;
         arrival = later(arrival, start_of(r, &parts[i]) + share);
-        if (parts[i].key[0] ? parts[i].receives : end_of(r, &parts[i]) < end_of(r, first))
-            first = &parts[i];
+        if (is_before(r, &parts[i], first)) first = &parts[i];
     }
+    if (!first->shares) return;
     int64_t done = end_of(r, first);
     int64_t share_at = done - step_costs_of_span(span_of(r, first), true);
     const StepCosts *c = &r->d->costs[first->rank].steps;

@@ -161,9 +161,12 @@ static void read_delays(Costs *costs, Arena *a, const Trace traces[2], int64_t p
 // Rank 1 comes last, at 200, does its share at once and more behind it. Rank 0, which waits, does
 // its share from 270 to 300: it was late by 70, of which 7 are seen in every run. Then all is done;
 // rank 1 has had nothing to do since 250, but sees it at 340. Rank 1's clock began 5 later.
-START_TEST(threads_that_go_on_late_are_found) {
+static void find_late(Kind kind) {
     Setup s;
     setup(&s, 2);
+    Work *bucket = &s.p.works[s.plan->ops[BUCKET].work];
+    bucket->kind = kind;
+    if (kind == KIND_REDUCE) bucket->peer = 0;
     for (int r = 0; r < 2; r++) timeline_begin_step(&s.lines[r], 0, 0, 0);
     span(&s.lines[0], WORK, 0, 100, 0, 100);
     span(&s.lines[0], BUCKET, 100, 300, 100, 30);
@@ -186,6 +189,12 @@ START_TEST(threads_that_go_on_late_are_found) {
     ck_assert_int_eq(s.costs[0].steps.gap_ps[BUCKET], 0);
     finish(&s);
 }
+
+START_TEST(threads_that_go_on_late_are_found) { find_late(KIND_ALL_REDUCE); }
+END_TEST
+
+// Rank 0 is the root of a reduction: it adds, and rank 1 has no share.
+START_TEST(so_is_one_without_a_share_of_a_collective) { find_late(KIND_REDUCE); }
 END_TEST
 
 // The message is there at 110, when the sender's share of it is done; the receiver takes it from
@@ -302,5 +311,6 @@ END_TEST
 
 SUITE("step_costs", time_between_operations_is_the_executors_but_for_shares,
       a_rank_that_comes_last_begins_with_its_share, a_simulated_run_is_read_and_replayed_exactly,
-      threads_that_go_on_late_are_found, the_ends_of_a_message_are_late_for_each_other,
+      threads_that_go_on_late_are_found, so_is_one_without_a_share_of_a_collective,
+      the_ends_of_a_message_are_late_for_each_other,
       what_is_seen_late_makes_a_step_longer, ranks_that_fall_out_of_step_wait_for_each_other)
