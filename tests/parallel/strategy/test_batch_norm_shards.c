@@ -313,7 +313,9 @@ START_TEST(a_model_without_batch_normalisation_is_not_synchronised) {
 }
 END_TEST
 
-// A narrow ResNet-8 on two ranks: 1,700 digits, three times.
+// A narrow ResNet-8 on two ranks: 1,700 digits, three times. The rate falls to 0: at a constant one
+// accuracy still jumps from epoch to epoch, and ended between 0.65 and 0.94 with six orders of
+// addition, where it ends at 0.89 to 0.91 now.
 START_TEST(a_small_resnet_learns) {
     JobOptions o = training_options();
     Outcome run;
@@ -323,13 +325,14 @@ START_TEST(a_small_resnet_learns) {
     o.spec.ranks = 2;
     o.spec.batch = 32;
     o.spec.learning_rate = 0.05;
+    o.spec.schedule = RATE_COSINE;
     o.spec.optimizer.momentum = 0.9;
     o.data = "digits:count=2000";
     o.steps = 160;
     ck_assert_ok(training_run(&run, &o, NULL));
     const RankResult *result = &run.training.shared->results[0];
     double accuracy = result->evaluations[result->evaluation_count - 1].accuracy;
-    ck_assert_msg(accuracy > 0.7, "accuracy %g", accuracy);
+    ck_assert_msg(accuracy > 0.8, "accuracy %g", accuracy);
     outcome_finish(&run);
 }
 END_TEST
