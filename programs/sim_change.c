@@ -122,7 +122,7 @@ static Status make_word(char **word, Arena *a, const Sim *s, const char *what, c
         FAIL(ERR_USAGE,
              "%s %s=%s: give a factor, xN or /N with N from 0.001 to 1000, such as %s=x2", what,
              v->key, v->value, v->key);
-    size_t size = strlen(v->key) + strlen(v->value) + sizeof "--no-=";
+    size_t size = strlen(v->key) + 2 * strlen(v->value) + sizeof "--no-=,";
     char *name = arena_push(a, size);
     *word = arena_push(a, size);
     if (!name || !*word) FAIL(ERR_MEMORY, "out of memory");
@@ -144,6 +144,8 @@ static Status make_word(char **word, Arena *a, const Sim *s, const char *what, c
         *word = NULL;
     else if (flag && (off || on))
         snprintf(*word, size, "--%s", off ? name : v->key);
+    else if (option->kind == OPTION_PAIR && !strchr(v->value, ','))  // both are that
+        snprintf(*word, size, "--%s=%s,%s", v->key, v->value, v->value);
     else
         snprintf(*word, size, "--%s=%s", v->key, v->value);
     return OK;

@@ -27,9 +27,9 @@ Status sim_critical_request(Sim *s) {
              "--report; leave out --%s",
              o->csv ? "csv" : "plain");
     if (!s->setting.devices || sim_request_is_replay(s))
-        FAIL(ERR_USAGE, "--critical-path is of simulated devices; give --gpus N --point");
+        FAIL(ERR_USAGE, "--critical-path is of simulated devices; give --gpus N");
     if (s->sizes.count != 1)
-        FAIL(ERR_USAGE, "--critical-path is of one number of devices; add --point");
+        FAIL(ERR_USAGE, "--critical-path is of one number of devices; give --gpus one");
     s->setting.critical = o->verbose ? &verbose : &usual;
     return OK;
 }

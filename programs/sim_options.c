@@ -238,13 +238,13 @@ static const OptionDetail details[] = {
      .text = "The chain of operations from the step's end back to its beginning, each of which "
              "started when the one before it ended; their times sum to the step. A gain is found "
              "by simulating again with the item free on all ranks that have it; -v: of 100 items. "
-             "For one number of devices (--point). docs/formats.md, \"Reports\".",
+             "For the number of devices of --gpus alone. docs/formats.md, \"Reports\".",
      .others = "critical bottleneck"},
     {.topic = "what-if",
      .text = "A column for each change: a factor, xN or /N, of bandwidth and latency (of links and "
              "collectives), flops, memory (its bandwidth) or launch; or any option of the job or "
              "the machine, overlap=no. Below each stands by how many ms of what the step differs. "
-             "For one number of devices (--point).",
+             "For the number of devices of --gpus alone.",
      .others = "whatif scenario"},
     {.topic = "sweep",
      .text =

@@ -188,7 +188,8 @@ static int64_t least_ranks(const JobSpec *job) {
 static IntList sweep_of(const Sim *s) {
     const SimOptions *o = s->o;
     IntList list = o->gpus.count ? o->gpus : o->ranks;
-    if (o->gpus.count != 1 || o->point || s->job.spec.plan_file) return list;
+    bool alone = o->point || o->what_if || o->critical_path;  // these are of one number
+    if (o->gpus.count != 1 || alone || s->job.spec.plan_file) return list;
     int64_t most = o->gpus.items[0];
     list.count = 0;
     for (int64_t n = least_ranks(&s->job.spec); n < most; n *= 2) list.items[list.count++] = n;

@@ -59,7 +59,7 @@ Status sim_what_if_request(Sim *s) {
     if (o->json && o->critical_path)
         FAIL(ERR_USAGE, "--what-if and --critical-path each have a --json of their own; give one");
     if (!sim_given(s, "gpus") || s->sizes.count != 1)
-        FAIL(ERR_USAGE, "--what-if is of one number of devices; give --gpus N --point");
+        FAIL(ERR_USAGE, "--what-if is of one number of devices; give --gpus one");
     if (o->explain || o->print_mesh || o->print_plan || o->print_memory)
         FAIL(ERR_USAGE, "--what-if is of a simulated step: give it without what prints a plan, a "
                         "mesh or memory");

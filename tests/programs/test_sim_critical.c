@@ -95,9 +95,20 @@ static void refuses(const char *line, const char *why) {
     command_finish(&it);
 }
 
+START_TEST(one_number_of_devices_is_taken_alone) {
+    static char alone[16384];
+    ck_assert_int_eq(command_run(&it, "sim --critical-path --gpus 8 --point"), 0);
+    snprintf(alone, sizeof alone, "%s", it.out);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "sim --critical-path --gpus 8"), 0);
+    ck_assert_str_eq(it.out, alone);
+    command_finish(&it);
+}
+END_TEST
+
 START_TEST(what_has_no_critical_path_is_refused) {
-    refuses("--gpus 8", "--critical-path is of one number of devices; add --point");
-    refuses("--ranks 2", "--critical-path is of simulated devices; give --gpus N --point");
+    refuses("--gpus 4,8", "--critical-path is of one number of devices; give --gpus one");
+    refuses("--ranks 2", "--critical-path is of simulated devices; give --gpus N");
     refuses("--gpus 8 --point --csv", "leave out --csv");
     refuses("--gpus 8 --point --link 1GB/s,5us", "needs communication by NCCL's model");
     refuses("--gpus 8 --point --network flow", "needs communication by NCCL's model");
@@ -107,4 +118,5 @@ START_TEST(what_has_no_critical_path_is_refused) {
 END_TEST
 
 SUITE("sim_critical", a_bill_says_what_a_step_is_made_of, as_json_items_sum_to_the_step,
-      a_gain_below_0_is_explained, what_has_no_critical_path_is_refused)
+      a_gain_below_0_is_explained, one_number_of_devices_is_taken_alone,
+      what_has_no_critical_path_is_refused)

@@ -110,6 +110,28 @@ START_TEST(differences_of_parts_sum_to_that_of_the_step) {
 }
 END_TEST
 
+// What the words print, but for the title of the column.
+static void table_of(char *out, size_t size, const char *words) {
+    ck_assert_int_eq(command_run(&it, "sim --model mlp %s", words), 0);
+    const char *table = strstr(it.out, "\nstep ");
+    ck_assert_ptr_nonnull(table);
+    size_t length = 0;
+    for (; *table && length + 1 < size; table++)
+        if (*table != ' ') out[length++] = *table;
+    out[length] = '\0';
+    command_finish(&it);
+}
+
+START_TEST(one_number_stands_for_a_pair_and_devices_are_taken_alone) {
+    static char pair[2048], one[2048];
+    table_of(pair, sizeof pair, "--gpus 8 --point --what-if bucket-kib=16,16");
+    table_of(one, sizeof one, "--gpus 8 --what-if bucket-kib=16");
+    ck_assert_str_eq(one, pair);
+    table_of(one, sizeof one, "--gpus 8 --what-if bucket-kib=1024");
+    ck_assert_str_ne(one, pair);
+}
+END_TEST
+
 static void refuses(const char *line, const char *why) {
     ck_assert_int_eq(command_run(&it, "sim %s", line), 2);
     ck_assert_msg(strstr(it.err, why) != NULL, "\"%s\" lacks \"%s\"", it.err, why);
@@ -117,8 +139,9 @@ static void refuses(const char *line, const char *why) {
 }
 
 START_TEST(what_cannot_be_changed_is_refused) {
-    refuses("--gpus 8 --what-if flops=x2", "--what-if is of one number of devices");
-    refuses("--ranks 2 --what-if flops=x2", "give --gpus N --point");
+    refuses("--gpus 4,8 --what-if flops=x2", "--what-if is of one number of devices");
+    refuses("--ranks 2 --what-if flops=x2", "give --gpus one");
+    refuses("--gpus 8 --what-if bucket-kib=x", "--bucket-kib");
     refuses("--gpus 8 --point --what-if flops", "expected KEY=VALUE");
     refuses("--gpus 8 --point --what-if flops=2", "give a factor, xN or /N");
     refuses("--gpus 8 --point --what-if flops=x0", "with N from 0.001 to 1000");
@@ -157,4 +180,4 @@ END_TEST
 SUITE("sim_what_if", programs_read_the_columns_as_points, a_column_is_what_the_changed_line_gives,
       factors_change_what_they_name, small_factors_are_not_rounded,
       differences_of_parts_sum_to_that_of_the_step,
-      what_cannot_be_changed_is_refused)
+      one_number_stands_for_a_pair_and_devices_are_taken_alone, what_cannot_be_changed_is_refused)
