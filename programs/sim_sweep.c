@@ -325,8 +325,10 @@ static void print_use(const Sweep *s) {
 }
 
 static void print_slowed(const DeviceModel *d) {
-    if (!d->slowed_permille[SLOWED_PRODUCTS]) return;
-    printf("beside collectives products take %.2f times as long, other work %.2f times\n",
+    if (!d->slowed_permille[SLOWED_PRODUCTS])
+        puts("beside collectives work takes as long as alone (1.00): no factor is known");
+    else
+        printf("beside collectives products take %.2f times as long, other work %.2f times\n",
            d->slowed_permille[SLOWED_PRODUCTS] / 1000.0, d->slowed_permille[SLOWED_OTHER] / 1000.0);
 }
 
