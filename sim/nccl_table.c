@@ -15,7 +15,7 @@ enum { WORDS_MOST = 64, HOSTS_MOST = 4096 };
 
 // Where in a row the figures stand, -1: nowhere; and what a time of 1 is.
 typedef struct {
-    int size, time, ranks, nodes;
+    int size, time, ranks, nodes, library;
     int64_t unit_ps;
     bool is_csv;
 } Heads;
@@ -27,6 +27,7 @@ typedef struct {
     int line, capacity;
     NcclTableRow *rows;  // owned
     Heads heads;
+    const char *library;            // that the first row is of; rows of others are passed over
     const char *hosts[HOSTS_MOST];  // that lines of ranks name
     int host_count, rank_lines;
 } Reader;
@@ -59,11 +60,12 @@ static int64_t unit_of(const char *word) {
 }
 
 static bool take_heads(Heads *out, char *words[], int count, bool is_csv) {
-    Heads h = {-1, -1, -1, -1, PS_PER_US, is_csv};
+    Heads h = {-1, -1, -1, -1, -1, PS_PER_US, is_csv};
     for (int i = 0; i < count; i++) {
         if (h.size < 0 && (begins(words[i], "size") || begins(words[i], "bytes"))) h.size = i;
         if (h.ranks < 0 && (begins(words[i], "gpus") || begins(words[i], "ranks"))) h.ranks = i;
         if (h.nodes < 0 && begins(words[i], "nodes")) h.nodes = i;
+        if (h.library < 0 && begins(words[i], "library")) h.library = i;
         if (h.time < 0 && begins(words[i], "time")) {
             h.time = i;
             if (is_csv) h.unit_ps = unit_of(words[i] + strlen("time"));
@@ -109,9 +111,18 @@ static Status take_group(int32_t *known, const Reader *r, char *words[], int cou
     return OK;
 }
 
+// bench/collectives has a row of each library for a size.
+static bool is_of_another_library(Reader *r, char *words[], int count) {
+    int at = r->heads.library;
+    if (at < 0 || at >= count) return false;
+    if (!r->library) r->library = words[at];
+    return strcmp(r->library, words[at]);
+}
+
 static Status take_row(Reader *r, char *words[], int count) {
     const Heads *h = &r->heads;
     double bytes = 0, time = 0;
+    if (is_of_another_library(r, words, count)) return OK;
     if (h->is_csv && h->time < count && !*words[h->time]) return OK;  // not measured
     TRY(take_number(&bytes, r, words, count, h->size, "size"));
     TRY(take_number(&time, r, words, count, h->time, "time"));

@@ -72,6 +72,24 @@ START_TEST(other_columns_are_found_by_their_heads) {
 }
 END_TEST
 
+// As bench/collectives prints them: the first row says whose are read.
+START_TEST(of_several_libraries_the_first_is_read) {
+    NcclTable t;
+    ck_assert_ok(parse(
+        &t, "# mpich: not installed\n\n# all_reduce, 2 ranks, 1 rounds\n"
+            "#     size     count  type redop library             time range  algbw  busbw\n"
+            "         8         2 float   sum tandem-direct       0.38   0 %   0.02   0.02\n"
+            "         8         2 float   sum open-mpi            0.27   0 %   0.03   0.03\n"
+            "        64        16 float   sum tandem-direct       0.43   0 %   0.15   0.15\n"
+            "        64        16 float   sum open-mpi            0.28   0 %   0.23   0.23\n"));
+    ck_assert_int_eq(t.count, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(t.rows[i].bytes, i ? 64 : 8);
+        ck_assert_int_eq(t.rows[i].time_ps, (i ? 430 : 380) * PS_PER_NS);
+    }
+}
+END_TEST
+
 START_TEST(what_is_no_table_is_refused_with_its_line) {
     NcclTable t;
     ck_assert_fails(parse(&t, ""), ERR_FORMAT, "t.txt: no line of heads");
@@ -106,5 +124,5 @@ START_TEST(a_table_that_is_cut_off_is_read_or_refused) {
 END_TEST
 
 SUITE("nccl_table", what_nccl_tests_prints_is_read_with_its_ranks_and_hosts,
-      other_columns_are_found_by_their_heads, what_is_no_table_is_refused_with_its_line,
-      a_table_that_is_cut_off_is_read_or_refused)
+      other_columns_are_found_by_their_heads, of_several_libraries_the_first_is_read,
+      what_is_no_table_is_refused_with_its_line, a_table_that_is_cut_off_is_read_or_refused)
