@@ -3,7 +3,7 @@ LONGEST = 0
 do for [i = 1:|ROW|] { if (strlen(ROW[i]) > LONGEST) { LONGEST = strlen(ROW[i]) } }
 if (!DUMB) {
     LEFT = (40.0 + 7.2 * LONGEST + (YLABEL eq "" ? 0 : 24)) / WIDTH
-    TOP = 1 - 36.0 / HEIGHT
+    TOP = 1 - (strlen(TITLE) > 60 ? 46.0 : 36.0) / HEIGHT
     set tmargin at screen TOP
     set lmargin at screen LEFT
     set rmargin at screen 1 - 130.0 / WIDTH

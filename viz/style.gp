@@ -102,8 +102,16 @@ if (!DUMB) {
     set key at graph 0, graph 1.012 left bottom horizontal Left reverse samplen 3 width 1 maxrows 1
 }
 
+# A long title is smaller, and goes on in a second line from the blank nearest its middle.
+near_middle(s, d) = d > 99 || d > strlen(s) / 2 ? 0 : \
+    s[strlen(s) / 2 - d:strlen(s) / 2 - d] eq " " ? strlen(s) / 2 - d : \
+    s[strlen(s) / 2 + d:strlen(s) / 2 + d] eq " " ? strlen(s) / 2 + d : near_middle(s, d + 1)
+broken(s, at) = at > 1 ? s[1:at - 1]."\n".s[at + 1:strlen(s)] : s
+in_lines(s) = strlen(s) > 60 ? broken(s, near_middle(s, 0)) : s
+
 # `eval SHOW_NAMES` writes TITLE, XLABEL and YLABEL of the panel that begins at LEFT.
 SHOW_NAMES = DUMB ? "set title MODEL.': '.YLABEL; set xlabel XLABEL" : \
-    "set label 90 TITLE at graph 0.5, screen 1 - 18.0 / HEIGHT center font ',14';".\
+    "set label 90 in_lines(TITLE) at graph 0.5, screen 1 - 18.0 / HEIGHT center ".\
+    "font (strlen(TITLE) > 60 ? ',12' : ',14');".\
     "set label 91 XLABEL at graph 0.5, screen BOTTOM - 46.0 / HEIGHT center;".\
     "set label 92 YLABEL at screen LEFT - 54.0 / WIDTH, graph 0.5 center rotate by 90"

@@ -102,6 +102,18 @@ START_TEST(figures_of_devices_say_gpus_and_have_no_bars) {
 }
 END_TEST
 
+START_TEST(a_long_title_goes_on_in_a_second_line) {
+    NEEDS_GNUPLOT();
+    figure_case_init(&it, true);
+    for (int ranks = 1; ranks <= 2; ranks++)
+        figure_case_simulate(&it, ranks, 1000 * ranks)->run.model =
+            "gpt:layers=24,hidden=2048,heads=16,seq=1024,vocabulary=51200";
+    ck_assert_ok(figures_scaling(&it.options, &it.notes));
+    ck_assert_int_eq(count("throughput.svg", ",vocabulary=51200,</text>"), 1);
+    figure_case_finish(&it);
+}
+END_TEST
+
 START_TEST(one_measured_step_has_no_bar) {
     NEEDS_GNUPLOT();
     figure_case_init(&it, true);
@@ -325,7 +337,7 @@ START_TEST(nothing_in_a_name_is_executed) {
     draw_all();
     ck_assert_ok(figures_learning(&it.options, &it.notes));
     ck_assert_ptr_null(figure_case_file(&it, "evil"));
-    ck_assert_int_ge(count("throughput.svg", "it's '' ''''; $(touch evil) \\ {x_y}, weak"), 1);
+    ck_assert_int_ge(count("throughput.svg", "; $(touch evil) \\ {x_y}, weak"), 1);
     figure_case_finish(&it);
 }
 END_TEST
@@ -405,7 +417,8 @@ START_TEST(measured_simulated_and_ideal_differ_in_dash_and_point) {
 END_TEST
 
 SUITE("figures_draw", throughput_shows_every_run_and_a_median_for_each_size,
-      figures_of_devices_say_gpus_and_have_no_bars, one_measured_step_has_no_bar,
+      figures_of_devices_say_gpus_and_have_no_bars, a_long_title_goes_on_in_a_second_line,
+      one_measured_step_has_no_bar,
       a_breakdown_shows_no_exponents, a_breakdown_has_hatched_bars_beside_filled_ones,
       parity_marks_what_is_held_out_and_writes_signed_errors,
       learning_has_four_panels_of_the_same_runs, scripts_run_by_themselves_in_every_terminal,
