@@ -237,6 +237,42 @@ START_TEST(ranks_that_share_experts_are_one) {
 }
 END_TEST
 
+START_TEST(stages_and_tensor_ranks_that_share_experts_are_one) {
+    SimJob pipe = mesh_job("mixtral:layers=2,hidden=16", (Mesh){.pipe = 2, .data = 8});
+    pipe.spec.strategy.experts = 4;
+    ck_assert_int_eq(check_folded(&pipe, 8), 2);
+    SimJob tensor = mesh_job("mixtral:layers=2,hidden=16", (Mesh){.data = 16, .tensor = 2});
+    tensor.spec.strategy.experts = 4;
+    ck_assert_int_eq(check_folded(&tensor, 8), 1);
+    arena_finish(&arena);
+}
+END_TEST
+
+// ZeRO beside each other axis; all 64 ranks.
+START_TEST(ranks_that_share_weights_in_a_mesh_are_one) {
+    for (int zero = 1; zero <= 3; zero++) {
+        SimJob tensor = mesh_job(SMALL_GPT, (Mesh){.data = 16, .tensor = 4});
+        tensor.spec.strategy.zero = zero;
+        tensor.spec.strategy.sequence_parallel = true;
+        ck_assert_int_eq(check_folded(&tensor, 8), 1);
+        SimJob context = mesh_job(SMALL_GPT, (Mesh){.data = 32, .context = 2});
+        context.spec.strategy.zero = zero;
+        ck_assert_int_eq(check_folded(&context, 8), 1);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+START_TEST(ranks_that_compress_gradients_are_one) {
+    for (int k = 1; k <= COMPRESS_TOPK; k++) {
+        SimJob job = mesh_job("mlp:hidden=16,layers=2", (Mesh){.data = 64});
+        job.spec.strategy.compress = (OptionForm){k, 0};
+        ck_assert_int_eq(check_folded(&job, 8), 1);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 // 12 ranks on nodes of 8: the tensor groups of two lie in a node, but data groups have four members
 // on the first node and two on the second.
 START_TEST(a_node_that_is_not_full_is_unlike_the_others) {
@@ -402,5 +438,7 @@ SUITE("fold", a_prediction_is_the_same_with_all_ranks_simulated,
       groups_that_lie_on_nodes_in_other_ways_are_unlike, who_has_messages_with_others_is_unlike,
       data_parallel_ranks_are_one, one_device_of_data_parallel_is_unlike_the_others,
       tensor_and_context_parallel_ranks_are_one, ranks_of_a_stage_are_one,
-      ranks_that_share_experts_are_one, a_node_that_is_not_full_is_unlike_the_others,
+      ranks_that_share_experts_are_one, stages_and_tensor_ranks_that_share_experts_are_one,
+      ranks_that_share_weights_in_a_mesh_are_one, ranks_that_compress_gradients_are_one,
+      a_node_that_is_not_full_is_unlike_the_others,
       who_has_other_costs_is_unlike_and_so_is_who_waits_for_it)
