@@ -12,6 +12,7 @@
 #include "core/base/table.h"
 #include "core/cli/option.h"
 #include "core/plan/check.h"
+#include "core/plan/moved.h"
 #include "core/plan_text/plan_text.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/run/job.h"
@@ -248,12 +249,13 @@ static Status print(Bench *b, Arena *a) {
     table_init(&t, a, columns, sizeof columns / sizeof *columns);
     for (int op = 0; op < plan->op_count; op++) {
         if (!is_timed(b, op)) continue;
-        const Work *w = op_work(&b->set.programs[0], &plan->ops[op]);
-        sum +=
-            add_row(&t, b, op_name(&b->set.programs[0], &plan->ops[op]),
-                    &b->op_ns[op * b->options->rounds], w->flops, w->read_bytes + w->write_bytes);
-        flops += w->flops;
-        bytes += w->read_bytes + w->write_bytes;
+        const Program *p = &b->set.programs[0];
+        const int64_t done = op_work(p, &plan->ops[op])->flops,
+                      moved = moved_bytes(p, plan, &plan->ops[op]);
+        sum += add_row(&t, b, op_name(p, &plan->ops[op]), &b->op_ns[op * b->options->rounds], done,
+                       moved);
+        flops += done;
+        bytes += moved;
     }
     double step = add_row(&t, b, "whole step", b->step_ns, flops, bytes);
     TRY(table_print(stdout, &t, b->options->form ? TABLE_CSV : TABLE_TEXT));

@@ -181,7 +181,7 @@ void costs_co_run(Costs *c, const HostModel *h, const Calibration *m, bool overs
 }
 
 // priced: per work the last operation that does it and has its roofline, or NONE. Another of
-// operands of the same shapes takes as long.
+// operands of the same shapes, which adds to them or does not as that, takes as long.
 static Status price_plan(Costs *c, const DeviceModel *d, int k, int32_t *priced) {
     const Plan *plan = &c->program->plans[k];
     for (int i = 0; i < plan->op_count; i++) {
@@ -189,7 +189,8 @@ static Status price_plan(Costs *c, const DeviceModel *d, int k, int32_t *priced)
         const Work *w = op_work(c->program, op);
         if (c->ops[k][i].known || work_communicates(w)) continue;
         int before = priced[op->work];
-        if (before != NONE && op_same_shapes(c->program, plan, &plan->ops[before], op)) {
+        if (before != NONE && plan->ops[before].flags == op->flags &&
+            op_same_shapes(c->program, plan, &plan->ops[before], op)) {
             c->ops[k][i] = c->ops[k][before];
             continue;
         }

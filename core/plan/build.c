@@ -7,6 +7,7 @@
 #include "core/base/hash.h"
 #include "core/plan/build_internal.h"
 #include "core/plan/flops.h"
+#include "core/plan/moved.h"
 #include "core/plan/piece.h"
 
 #include <stdlib.h>
@@ -365,11 +366,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->attr_count = kind_attribute_count(spec->kind);
     TRY(flops_of_spec(p, spec, &w->flops));
     if (spec->flops) w->flops = spec->flops;
-    for (int i = 0; i < spec->input_count; i++) w->read_bytes += p->tensors[spec->inputs[i]].bytes;
-    for (int i = 0; i < spec->output_count; i++)
-        w->write_bytes += p->tensors[spec->outputs[i]].bytes;
-    if (spec->kind == KIND_FEED_ERROR) w->read_bytes = w->write_bytes;  // of all errors one row
-    if (spec->kind == KIND_KEEP_ERROR) w->write_bytes = w->read_bytes;
+    moved_count(p, spec, &w->read_bytes, &w->write_bytes);
     // What one member contributes; an all-gather's contribution is its input, a receive has none.
     if (communication)
         w->payload_bytes = (spec->input_count ? w->read_bytes : w->write_bytes) / w->parts;

@@ -6,6 +6,7 @@
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/base/units.h"
+#include "core/plan/moved.h"
 
 #include <errno.h>
 #include <string.h>
@@ -90,7 +91,7 @@ static void fill_row(const Printer *w, int i, Row *row) {
     print_shape(w, op, row->text[SHAPE]);
     snprintf(row->text[BYTES], CELL, "%s",
              units_print_size(text, communicates ? work->payload_bytes
-                                                 : work->read_bytes + work->write_bytes));
+                                                 : moved_bytes(w->p, w->plan, op)));
     snprintf(row->text[FLOPS], CELL, "%s", work->flops ? units_print_count(text, work->flops) : "");
     print_waits(w, op, row->text[WAITS]);
 }

@@ -4,6 +4,7 @@
 #include "core/platform/device_model.h"
 
 #include "core/base/units.h"
+#include "core/plan/moved.h"
 
 static int64_t sum(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
 
@@ -15,14 +16,19 @@ static int64_t moving_ps(const DeviceModel *d, int64_t bytes, int32_t share_perm
     return all > INT64_MAX ? INT64_MAX : (int64_t)all;
 }
 
-static int64_t longer_ps(const DeviceModel *d, const Work *w, int64_t arithmetic_ps) {
-    int64_t memory_ps =
-        moving_ps(d, w->read_bytes + w->write_bytes, d->kernels.kind_permille[work_kind(w)]);
+static int64_t longer_ps(const DeviceModel *d, const Work *w, int64_t bytes,
+                         int64_t arithmetic_ps) {
+    int64_t memory_ps = moving_ps(d, bytes, d->kernels.kind_permille[work_kind(w)]);
     return sum(arithmetic_ps > memory_ps ? arithmetic_ps : memory_ps, device_gap_ps(d));
 }
 
+static int64_t roofline_ps(const DeviceModel *d, const Work *w, int64_t bytes) {
+    return longer_ps(d, w, bytes,
+                     units_ps_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille));
+}
+
 int64_t device_model_work_ps(const DeviceModel *d, const Work *w) {
-    return longer_ps(d, w, units_ps_at(w->flops, d->flops_per_s[w->dtype], d->flops_permille));
+    return roofline_ps(d, w, w->read_bytes + w->write_bytes);
 }
 
 int64_t device_model_ps(const DeviceModel *d, const Program *p, const Plan *plan, const Op *op) {
@@ -30,8 +36,8 @@ int64_t device_model_ps(const DeviceModel *d, const Program *p, const Plan *plan
     int64_t ps;
     int32_t share;
     if (!kernel_model_arithmetic_ps(&ps, &d->kernels, p, plan, op, d->flops_per_s[w->dtype]))
-        return device_model_work_ps(d, w);
-    ps = longer_ps(d, w, ps);
+        return roofline_ps(d, w, moved_bytes(p, plan, op));
+    ps = longer_ps(d, w, moved_bytes(p, plan, op), ps);
     int64_t bytes = kernel_model_bias_bytes(&share, &d->kernels, p, plan, op);
     return bytes ? sum(ps, sum(moving_ps(d, bytes, share), device_gap_ps(d))) : ps;
 }

@@ -4,6 +4,7 @@
 #include "lessons/06_device/roofline.h"
 
 #include "core/plan/flops.h"
+#include "core/plan/moved.h"
 #include "core/platform/device_model.h"
 #include "lessons/engine/trial.h"
 #include "parallel/calibrate/calibrate.h"
@@ -72,7 +73,7 @@ static Status read_plan(Roofline *x, Arena *a, const Job *job, const DeviceModel
         RooflineKernel *k = &x->kernels[x->kernel_count++];
         *k = (RooflineKernel){.name = strcpy(name, op_name(p, op)),
                               .flops = flops,
-                              .bytes = w->read_bytes + w->write_bytes,
+                              .bytes = moved_bytes(p, plan, op),
                               .modelled_s = (double)device_model_ps(laptop, p, plan, op) * 1e-12};
         if (is_asked(k->name, &which)) x->asked[which] = *k;
     }

@@ -89,7 +89,7 @@ typedef struct {
     const char *stuck;  // why no step ends; NULL: they do
     double step_ms, compute_ms, exposed_ms, waiting_ms, bubble_ms, comm_ms;  // mean over ranks
     double payload_bytes;  // that a rank communicates in a step
-    double update_gap_ms;  // from the end of the backward to the last update's start
+    double update_gap_ms;  // that updates waited after the end of the backward
     int collectives;       // of a rank in a step
     bool measured;         // by the trainer, on a device that is described; else simulated
     const ReportCritical *critical;  // of a simulation without a pipeline; NULL: not made

@@ -18,17 +18,20 @@ static void take_breakdown(FaultTimes *out, const double ms[TIME_COUNT]) {
 
 // Collectives of a step on a rank, and of a run what all of them took from the last arrival on.
 static void take_operations(FaultTimes *out, const Report *r) {
-    double backward_end_ms = 0, update_start_ms = 0;
+    double backward_end_ms = 0, update_end_ms = 0, updates_ms = 0;
     for (int i = 0; i < r->operation_count; i++) {
         const OperationTimes *o = &r->operations[i];
         if (strcmp(o->phase, "backward") == 0)
             backward_end_ms = fmax(backward_end_ms, o->start_ms + o->duration_ms.mean);
-        if (strcmp(o->phase, "update") == 0) update_start_ms = fmax(update_start_ms, o->start_ms);
+        if (strcmp(o->phase, "update") == 0) {
+            update_end_ms = fmax(update_end_ms, o->start_ms + o->duration_ms.mean);
+            updates_ms += o->duration_ms.mean;
+        }
         if (strcmp(o->kind, "all_reduce") != 0) continue;
         out->collectives++;
         if (out->measured) out->comm_ms += o->duration_ms.mean - o->wait_ms;
     }
-    out->update_gap_ms = update_start_ms - backward_end_ms;
+    out->update_gap_ms = fmax(0, update_end_ms - backward_end_ms - updates_ms);
     out->payload_bytes = (double)r->comm_bytes[0];
 }
 
