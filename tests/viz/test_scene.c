@@ -105,6 +105,24 @@ START_TEST(a_curve_lies_between_its_axes) {
 }
 END_TEST
 
+// Two that fall and rise: each has its own mark, at its end, too, and in what names it.
+START_TEST(curves_have_marks_that_need_no_colour) {
+    static const double X[] = {0, 1}, FALLING[] = {1, 0}, RISING[] = {0, 1};
+    const SceneSeries lines[] = {{"a", X, FALLING, 2, TONE_COMPUTE},
+                                 {"b", X, RISING, 2, TONE_EXPOSED}};
+    DrawList d;
+    scene_curve(&d, &arena, 44, &(SceneCurve){lines, 2, "step", "loss", false, false, 7});
+    ck_assert_str_eq(drawn(&d, true, false), "loss           o- a                    x- b\n"
+                                             "       1 |******o                  *x******x\n"
+                                             "         |       *******o***x*******\n"
+                                             "         |       ***x***********o***\n"
+                                             "       0 |**x****                  *****o**o\n"
+                                             "         -----------------------------------\n"
+                                             "         0               step              1\n");
+    arena_finish(&arena);
+}
+END_TEST
+
 START_TEST(colours_end_where_they_began_and_widths_stay) {
     static const SceneBar BARS[] = {{"环", 1, 0, false, TONE_COMPUTE}};
     DrawList d;
@@ -134,4 +152,5 @@ END_TEST
 SUITE("scene", bars_are_as_long_as_their_values, bars_of_negative_values_go_to_the_left,
       a_schedule_is_a_grid_of_numbered_cells, a_timeline_has_an_axis_with_its_unit,
       a_board_marks_what_moves_and_what_is_done, a_curve_lies_between_its_axes,
-      colours_end_where_they_began_and_widths_stay, svg_has_the_same_things_and_escapes_text)
+      curves_have_marks_that_need_no_colour, colours_end_where_they_began_and_widths_stay,
+      svg_has_the_same_things_and_escapes_text)

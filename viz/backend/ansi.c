@@ -98,7 +98,7 @@ static void write(const Grid *g, const DrawItem *t) {
     double start = t->x / DRAW_COLUMN;
     if (t->align == ALIGN_CENTER) start -= width / 2.0;
     if (t->align == ALIGN_RIGHT) start -= width;
-    int column = (int)floor(start + 0.5), row = (int)floor(t->y / DRAW_ROW);
+    int column = (int)floor(start + 0.5), row = (int)floor(t->y / DRAW_ROW + 0.5);
     if (column + width > g->columns) column = g->columns - width;
     for (const char *c = t->text; *c; c += bytes) {
         int wide = text_character_width(c, &bytes);
