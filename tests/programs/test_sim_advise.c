@@ -148,7 +148,8 @@ START_TEST(an_interrupt_ends_it_wherever_it_is) {
     for (int after = 1; after < 60 && !told; after *= 2) {
         const char *job = "--model llama-3-405b --gpus 1024 --batch 1024 --dtype bf16";
         int ended = command_run(
-            &it, "timeout -s INT -k 10 --preserve-status %d sim --advise %s", after, job);
+            &it, "timeout --foreground -s INT -k 10 --preserve-status %d sim --advise %s", after,
+            job);
         ck_assert_msg(ended == 130, "after %d s: exit status %d, %s", after, ended, it.err);
         told += strstr(it.err, "sim: interrupted ") != NULL;
         ck_assert_int_eq(strstr(it.out, "the best so far") != NULL,
