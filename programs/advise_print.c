@@ -303,9 +303,10 @@ static void print_best(const AdvisePrint *print, AdviseChoice best, int width) {
 }
 
 static const char *const fates[ADVISE_FATES] = {
-    "cannot be faster than the best, by a lower bound of their step",
+    "no faster than the best, by a lower bound of their step",
     "simulated, and fit",
-    "slower, as plans with fewer blocks and micro-batches show (~)",
+    "planned with fewer blocks and micro-batches alone (~)",
+    "not planned, after so many with lower bounds that were no better",
     NULL,  // degrees do not divide the devices
     "batch does not divide into data-parallel ranks and micro-batches",
     "micro-batches do not suit the pipeline",
@@ -334,9 +335,10 @@ static const char *example(const AdvisePrint *p, int fate) {
 }
 
 static void print_counts(const AdvisePrint *p, int width) {
-    static const int order[ADVISE_FATES] = {
-        ADVISE_SIMULATED, ADVISE_SHORT,   ADVISE_OPEN,  ADVISE_MEMORY, ADVISE_LEAST,
-        ADVISE_MODEL,     ADVISE_DEVICES, ADVISE_BATCH, ADVISE_STAGES, ADVISE_REFUSED};
+    static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_SHORT,   ADVISE_OPEN,
+                                            ADVISE_PASSED_BY, ADVISE_MEMORY,  ADVISE_LEAST,
+                                            ADVISE_MODEL,     ADVISE_DEVICES, ADVISE_BATCH,
+                                            ADVISE_STAGES,    ADVISE_REFUSED};
     printf("\n%d combinations\n", advise_print_combinations(p));
     for (int k = 0; k < ADVISE_FATES; k++) {
         int f = order[k], count = advise_print_fates(p, f);
@@ -421,9 +423,9 @@ static json_t *choice_json(const AdvisePrint *p, AdviseChoice c) {
 }
 
 static Status print_json(const AdvisePrint *p, Arena *a) {
-    static const char *const keys[ADVISE_FATES] = {
-        "open",   "simulated", "short", "devices", "batch",
-        "stages", "options",   "least", "model",   "memory"};
+    static const char *const keys[ADVISE_FATES] = {"open",    "simulated", "short",  "passed_by",
+                                                   "devices", "batch",     "stages", "options",
+                                                   "least",   "model",     "memory"};
     Ranking order;
     TRY(sort(&order, p, a));
     json_t *rows = json_array(), *counts = json_object();
@@ -431,9 +433,9 @@ static Status print_json(const AdvisePrint *p, Arena *a) {
         json_array_append_new(rows, choice_json(p, order.choices[i]));
     for (int f = 0; f < ADVISE_FATES; f++)
         json_object_set_new(counts, keys[f], json_integer(advise_print_fates(p, f)));
-    json_t *all = json_pack("{s:s, s:b, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "partial",
-                            p->partial, "combinations", advise_print_combinations(p), "counts",
-                            counts, "best", rows);
+    json_t *all =
+        json_pack("{s:s, s:b, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "partial", p->partial,
+                  "combinations", advise_print_combinations(p), "counts", counts, "best", rows);
     if (!all) FAIL(ERR_MEMORY, "out of memory for advice");
     json_write(stdout, all);
     json_decref(all);

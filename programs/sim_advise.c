@@ -23,6 +23,7 @@ static Status search(Advice *out, Sim *s, const SimChange *line, AdviseGuard *gu
                            .setting = &line->sim.setting,
                            .memory_bytes = line->sim.machine.device.memory_bytes,
                            .threads = sim_grid_threads(s),
+                           .most = ADVISE_MOST,
                            .fixed = fixed,
                            .lock = &guard->lock,
                            .context = &s->watch,

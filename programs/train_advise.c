@@ -93,6 +93,7 @@ static Status search(Asked *a, int ranks) {
                            .setting = &setting,
                            .memory_bytes = a->memory_bytes / ranks,
                            .threads = a->machine.host.cores,
+                           .most = ADVISE_MOST,
                            .fixed = a->fixed,
                            .lock = &a->guard.lock,
                            .progress = follow,

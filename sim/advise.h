@@ -6,10 +6,11 @@
 // fit by the closed form, are rejected at once. The others get a lower bound of their step: what
 // their ranks compute for a micro-batch, which few short plans tell, times the passes and the
 // bubble of their schedule. In the order of the bounds each is planned with fewer blocks and
-// micro-batches (sim/advise_short.h), until the bound is above the best; then those whose short
-// plans are within ADVISE_SHORT_ERROR of the best are simulated as they are. What is advised was so
-// simulated, and no other combination that fits can be faster, as far as the bounds hold:
-// tests/sim/test_advise_bound.c draws combinations at random for that.
+// micro-batches (sim/advise_short.h), until the bound is above the best or ADVISE_PATIENCE in a row
+// were no better; what likely does not fit comes last. Then those whose short plans are within
+// ADVISE_SHORT_ERROR of the best are simulated as they are. What is advised was so simulated. How
+// far bounds and short plans hold is asked of combinations drawn at random
+// (tests/sim/test_advise_bound.c).
 #ifndef SIM_ADVISE_H
 #define SIM_ADVISE_H
 
@@ -31,9 +32,10 @@ typedef enum {
 } AdviseOption;
 
 typedef enum {
-    ADVISE_OPEN,       // by its bound no faster than what was simulated
+    ADVISE_OPEN,       // by its bound no faster than what was planned
     ADVISE_SIMULATED,  // and fits
-    ADVISE_SHORT,      // by short plans no faster
+    ADVISE_SHORT,      // planned with fewer blocks and micro-batches alone
+    ADVISE_PASSED_BY,  // its bound is better, but ADVISE_PATIENCE before it were no better
     ADVISE_DEVICES,    // the degrees do not divide the devices
     ADVISE_BATCH,      // the batch does not divide into data-parallel ranks and micro-batches
     ADVISE_STAGES,     // micro-batches do not suit the stages of the pipeline
@@ -44,7 +46,7 @@ typedef enum {
     ADVISE_FATES
 } AdviseFate;
 
-enum { ADVISE_VALUES = 12 };
+enum { ADVISE_VALUES = 12, ADVISE_PATIENCE = 96, ADVISE_MOST = 16 };
 
 // What may be chosen. An option with one value is fixed.
 typedef struct {
@@ -56,8 +58,9 @@ typedef struct {
     uint8_t at[ADVISE_OPTIONS];  // which value of each
     uint8_t fate;                // an AdviseFate
     int point;                   // that was simulated, or NONE
+    bool large;                  // likely does not fit
     int64_t least_bytes;         // of weights and states on a device
-    double bound_ms;      // its step takes no less
+    double bound_ms;             // its step takes no less
 } AdviseCandidate;
 
 typedef struct {
@@ -79,7 +82,7 @@ typedef struct {
 // How far a search is.
 typedef struct {
     const char *what;
-    int done, all;  // 0: not known
+    int done, all;   // 0: not known
     double best_ms;  // NaN: nothing was simulated
 } AdviseProgress;
 
@@ -89,15 +92,15 @@ typedef struct {
     const SimSetting *setting;  // on devices
     int64_t memory_bytes;       // that a rank may take; 0: not known
     int threads;
-    int most;                 // so many are simulated as they are; 0: as many as it takes
-    const bool *fixed;        // [ADVISE_OPTIONS]: stays as the job has it
-    pthread_mutex_t *lock;    // held where *out changes; NULL: nobody looks meanwhile
+    int most;               // so many are simulated as they are; 0: as many as it takes
+    const bool *fixed;      // [ADVISE_OPTIONS]: stays as the job has it
+    pthread_mutex_t *lock;  // held where *out changes; NULL: nobody looks meanwhile
     void (*progress)(void *context, const AdviseProgress *p);  // NULL: nobody follows
     void *context;
 } AdviseAsk;
 
 // Short plans are as far from the long ones at most, in time and memory.
-#define ADVISE_SHORT_ERROR 0.005
+#define ADVISE_SHORT_ERROR 0.01
 
 // ERR_USAGE when no combination is possible.
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) MUST_USE;

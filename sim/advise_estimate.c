@@ -62,17 +62,26 @@ static double own_parameters(const EstimateModel *m, const JobSpec *s) {
 double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s) {
     double own = own_parameters(m, s), ranks = job_spec_data_ranks(s);
     int zero = s->strategy.zero;
-    return own *
-           ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
-            GRADIENT_BYTES / (zero >= 2 ? ranks : 1) + m->state_bytes / (zero >= 1 ? ranks : 1));
+    bool sums = s->micro_batches > 1;  // gradients are whole until those of all are added
+    return own * ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
+                  GRADIENT_BYTES / (zero >= 2 && !sums ? ranks : 1) +
+                  m->state_bytes / (zero >= 1 ? ranks : 1));
+}
+
+// What the first stage keeps of the passes that have not come back to it.
+static double held_bytes(const JobSpec *s, double kept) {
+    double stages = mesh_size(&s->mesh, MESH_PIPE);
+    return kept * (s->micro_batches < stages ? s->micro_batches : stages) / stages;
 }
 
 // Stages are not quite equal, nor do all schedules hold as many at the moment of the peak.
 double estimate_model_least_kept(const EstimateModel *m, const JobSpec *s, double kept) {
     const double equal = 0.7;
-    double stages = mesh_size(&s->mesh, MESH_PIPE);
-    double held = s->micro_batches < stages ? s->micro_batches : stages;
-    return estimate_model_least_bytes(m, s) + equal * kept * held / stages;
+    return estimate_model_least_bytes(m, s) + equal * held_bytes(s, kept);
+}
+
+double estimate_model_kept(const EstimateModel *m, const JobSpec *s, double kept) {
+    return estimate_model_least_bytes(m, s) + held_bytes(s, kept);
 }
 
 // --- time

@@ -35,6 +35,9 @@ double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s);
 // where the whole model keeps `kept` bytes of one.
 double estimate_model_least_kept(const EstimateModel *m, const JobSpec *s, double kept);
 
+// About what it is: not a bound, but good for an order.
+double estimate_model_kept(const EstimateModel *m, const JobSpec *s, double kept);
+
 // A step of a job whose tensor and context parallel ranks take `pass` for the whole model, forward
 // and backward of a micro-batch: all passes, and the bubble of the pipeline's schedule. As `pass`.
 double estimate_model_least_step(const JobSpec *s, double pass);

@@ -120,6 +120,7 @@ static Status find_bounds(Search *search) {
         it->bound_ms = estimate_model_least_step(&s, passes[of[c]].step_ms);
         double kept = (double)passes[of[c]].memory_bytes;
         it->least_bytes = (int64_t)estimate_model_least_kept(&search->model, &s, kept);
+        it->large = estimate_model_kept(&search->model, &s, kept) > (double)v->memory_bytes;
         if (v->memory_bytes && it->least_bytes > v->memory_bytes) it->fate = ADVISE_LEAST;
     }
     return OK;
@@ -201,12 +202,14 @@ static Status simulate(Search *search, const int *round, int count, bool whole) 
 // --- which
 
 typedef struct {
+    bool large;
     double bound;
     int candidate;
 } Ranked;
 
 static int compare_orders(const void *left, const void *right) {
     const Ranked *a = left, *b = right;
+    if (a->large != b->large) return a->large ? 1 : -1;
     if (a->bound != b->bound) return a->bound < b->bound ? -1 : 1;
     return (a->candidate > b->candidate) - (a->candidate < b->candidate);
 }
@@ -222,17 +225,24 @@ static double shortest(const Advice *v) {
     return ms;
 }
 
+// In their order, without those whose bound is above the shortest. When ADVISE_PATIENCE in a row
+// were no better, the others are passed by.
 static Status price(Search *search, const Ranked *order, int count) {
     Advice *v = search->out;
-    for (int at = 0; at < count;) {
+    double best = HUGE_VAL;
+    int at = 0, in_vain = 0;
+    while (at < count && in_vain < ADVISE_PATIENCE) {
         int round[PRICED_AT_ONCE], taken = 0;
-        double limit = shortest(v) * (1 + ADVISE_RING_ERROR);
-        while (at < count && taken < PRICED_AT_ONCE && order[at].bound < limit)
-            round[taken++] = order[at++].candidate;
-        if (!taken) return OK;
+        for (; at < count && taken < PRICED_AT_ONCE; at++)
+            if (order[at].bound < best * (1 + ADVISE_RING_ERROR))
+                round[taken++] = order[at].candidate;
         show(search, "short plans", at, count);
         TRY(simulate(search, round, taken, false));
+        in_vain = shortest(v) < best || best == HUGE_VAL ? 0 : in_vain + taken;
+        best = shortest(v);
     }
+    for (; at < count; at++)
+        if (order[at].bound < best) v->candidates[order[at].candidate].fate = ADVISE_PASSED_BY;
     return OK;
 }
 
@@ -243,7 +253,7 @@ static Status price_by_bound(Search *search) {
     if (!order) FAIL(ERR_MEMORY, "out of memory for an order");
     for (int c = 0; c < v->count; c++)
         if (v->candidates[c].fate == ADVISE_OPEN)
-            order[count++] = (Ranked){v->candidates[c].bound_ms, c};
+            order[count++] = (Ranked){v->candidates[c].large, v->candidates[c].bound_ms, c};
     qsort(order, (size_t)count, sizeof *order, compare_orders);
     return price(search, order, count);
 }
@@ -258,13 +268,11 @@ static Status simulate_contenders(Search *search) {
         double limit = HUGE_VAL;
         if (v->best != NONE) limit = v->points[v->candidates[v->best].point].step_ms;
         for (int i = 0; i < v->point_count; i++)
-            if (v->candidates[v->of_point[i]].fate == ADVISE_SHORT)
-                order[count++] = (Ranked){least_ms(v, i), v->of_point[i]};
+            if (v->candidates[v->of_point[i]].fate == ADVISE_SHORT && least_ms(v, i) < limit)
+                order[count++] = (Ranked){false, v->points[i].step_ms, v->of_point[i]};
         qsort(order, (size_t)count, sizeof *order, compare_orders);
-        while (taken < count && taken < SIMULATED_AT_ONCE && order[taken].bound < limit) {
+        for (; taken < count && taken < SIMULATED_AT_ONCE; taken++)
             round[taken] = order[taken].candidate;
-            taken++;
-        }
         if (search->ask->most && taken > search->ask->most - v->simulated)
             taken = search->ask->most - v->simulated;
         if (taken <= 0) return OK;
@@ -294,7 +302,9 @@ static Status price_neighbours(Search *search) {
     for (int c = 0; c < v->count; c++) {
         bool near =
             advise_differs_only(v, v->best, c, &option) && is_next_value(v, v->best, c, option);
-        if (v->candidates[c].fate != ADVISE_OPEN || (c != plain && !near)) continue;
+        bool open =
+            v->candidates[c].fate == ADVISE_OPEN || v->candidates[c].fate == ADVISE_PASSED_BY;
+        if (!open || (c != plain && !near)) continue;
         round[count++] = c;
         if (count < PRICED_AT_ONCE) continue;
         TRY(simulate(search, round, count, false));

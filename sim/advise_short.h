@@ -20,7 +20,7 @@ typedef struct {
     const SimJob *job;
     const SimSetting *setting;
     ShortBlocks blocks;
-    int stages, *ends;           // layers before the end of each stage, in the arena
+    int stages, *ends;                 // layers before the end of each stage, in the arena
     int least_left, micro_batches[2];  // blocks of the smallest stage in the whole plan
 } ShortPlan;
 
