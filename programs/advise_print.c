@@ -48,20 +48,16 @@ static void insert(Ranking *o, AdviseChoice c) {
     o->choices[at] = c;
 }
 
-static bool is_ranked(const Advice *v, int candidate) {
-    int fate = v->candidates[candidate].fate;
-    return fate == ADVISE_SIMULATED || fate == ADVISE_SHORT;
-}
-
 static Status sort(Ranking *out, const AdvisePrint *p, Arena *a) {
     int all = 1;
-    for (int k = 0; k < p->count; k++) all += p->searches[k].point_count;
+    for (int k = 0; k < p->count; k++) all += p->searches[k].simulated;
     *out = (Ranking){.choices = ARENA_NEW(a, AdviseChoice, all)};
     if (!out->choices) FAIL(ERR_MEMORY, "out of memory for %d choices", all);
     for (int k = 0; k < p->count; k++) {
         const Advice *v = &p->searches[k];
-        for (int i = 0; i < v->point_count; i++)
-            if (is_ranked(v, v->of_point[i])) insert(out, (AdviseChoice){v, v->of_point[i]});
+        for (int i = 0; i < v->simulated; i++)
+            if (v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED)
+                insert(out, (AdviseChoice){v, v->of_point[i]});
     }
     return OK;
 }
@@ -168,7 +164,7 @@ static bool is_repeated(const Ranking *order, int row) {
 static void fill_row(Table *t, const AdvisePrint *print, AdviseChoice c) {
     const Point *p = point_of(c);
     char text[VALUE];
-    table_cell(t, "%s%.5g", p->estimated_plan ? "~" : "", p->step_ms);
+    table_cell(t, "%.5g", p->step_ms);
     if (print->devices) table_cell(t, "%.1f%%", 100 * p->mfu);
     table_cell(t, "%s", units_print_size(text, p->memory_bytes));
     if (!print->devices)
@@ -224,15 +220,10 @@ static void fill_beside(Table *t, const AdvisePrint *print, AdviseChoice best, A
     const Point *from = point_of(best), *p = point_of(c);
     char memory[UNITS_TEXT];
     double by_ms;
-    bool too_large = c.of->candidates[c.candidate].fate == ADVISE_MEMORY;
-    if (too_large)
-        table_cell(t, "%s", "");
-    else
-        table_cell(t, "%s%+.1f%%", p->estimated_plan ? "~" : "",
-                   100 * (p->step_ms / from->step_ms - 1));
+    table_cell(t, "%+.1f%%", 100 * (p->step_ms / from->step_ms - 1));
     table_cell(t, "%s", units_print_size(memory, p->memory_bytes));
     int part = grown_part(from, p, &by_ms);
-    if (too_large)
+    if (c.of->candidates[c.candidate].fate == ADVISE_MEMORY)
         table_cell(t, "does not fit");
     else if (part == NONE)
         table_cell(t, "%s", "");
@@ -268,7 +259,8 @@ static Status print_neighbours(const AdvisePrint *p, AdviseChoice best, Arena *a
     for (int o = 0; o < ADVISE_OPTIONS; o++)
         for (int c = 0; c < v->count; c++) {
             AdviseOption differs;
-            if (!is_ranked(v, c) && v->candidates[c].fate != ADVISE_MEMORY) continue;
+            int fate = v->candidates[c].fate;
+            if (fate != ADVISE_SIMULATED && fate != ADVISE_MEMORY) continue;
             if (advise_differs_only(v, best.candidate, c, &differs) && (int)differs == o)
                 fill_neighbour(&table, p, best, (AdviseChoice){v, c}, differs);
         }
@@ -303,26 +295,24 @@ static void print_best(const AdvisePrint *print, AdviseChoice best, int width) {
 }
 
 static const char *const fates[ADVISE_FATES] = {
-    "no faster than the best, by a lower bound of their step",
+    "estimated to be slower",
     "simulated, and fit",
-    "planned with fewer blocks and micro-batches alone (~)",
-    "not planned, after so many with lower bounds that were no better",
     NULL,  // degrees do not divide the devices
     "batch does not divide into data-parallel ranks and micro-batches",
     "micro-batches do not suit the pipeline",
     "options exclude each other",
-    "weights, states and what stays of a pass are larger than the memory",
+    "weights and states alone are larger than the memory",
     "model does not divide so",
-    "do not fit the memory, as planned",
+    "simulated, and do not fit the memory",
 };
 
-int advise_print_combinations(const AdvisePrint *p) {
+static int combinations(const AdvisePrint *p) {
     int all = 0;
     for (int k = 0; k < p->count; k++) all += p->searches[k].count;
     return all;
 }
 
-int advise_print_fates(const AdvisePrint *p, int fate) {
+static int with_fate(const AdvisePrint *p, int fate) {
     int all = 0;
     for (int k = 0; k < p->count; k++) all += p->searches[k].fates[fate];
     return all;
@@ -335,13 +325,12 @@ static const char *example(const AdvisePrint *p, int fate) {
 }
 
 static void print_counts(const AdvisePrint *p, int width) {
-    static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_SHORT,   ADVISE_OPEN,
-                                            ADVISE_PASSED_BY, ADVISE_MEMORY,  ADVISE_LEAST,
-                                            ADVISE_MODEL,     ADVISE_DEVICES, ADVISE_BATCH,
-                                            ADVISE_STAGES,    ADVISE_REFUSED};
-    printf("\n%d combinations\n", advise_print_combinations(p));
+    static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_MEMORY, ADVISE_OPEN,
+                                            ADVISE_LEAST,     ADVISE_MODEL,  ADVISE_DEVICES,
+                                            ADVISE_BATCH,     ADVISE_STAGES, ADVISE_REFUSED};
+    printf("\n%d combinations\n", combinations(p));
     for (int k = 0; k < ADVISE_FATES; k++) {
-        int f = order[k], count = advise_print_fates(p, f);
+        int f = order[k], count = with_fate(p, f);
         const char *why = example(p, f);
         if (!count) continue;
         printf("%8d  ", count);
@@ -368,7 +357,7 @@ static void print_title(const AdvisePrint *p, int width) {
     if (p->memory_bytes) sweep_phrase(&line, "of %s", units_print_size(memory, p->memory_bytes));
     sweep_phrase(&line, "batch %lld in all", (long long)job->batch);
     sweep_phrase(&line, "%s", dtype_name(job->dtype));
-    sweep_phrase(&line, p->partial ? "[simulated; interrupted: the best so far]" : "[simulated]");
+    sweep_phrase(&line, "[simulated]");
     putchar('\n');
 }
 
@@ -416,26 +405,23 @@ static json_t *line_json(const AdvisePrint *p, AdviseChoice c) {
 }
 
 static json_t *choice_json(const AdvisePrint *p, AdviseChoice c) {
-    return json_pack("{s:o, s:o, s:o, s:b, s:o}", "line", line_json(p, c), "options",
-                     options_json(c), "bound_ms",
-                     json_number(c.of->candidates[c.candidate].bound_ms), "short",
-                     point_of(c)->estimated_plan, "step", point_json(point_of(c)));
+    return json_pack("{s:o, s:o, s:o, s:o}", "line", line_json(p, c), "options", options_json(c),
+                     "estimate_ms", json_number(c.of->candidates[c.candidate].estimate_ms), "step",
+                     point_json(point_of(c)));
 }
 
 static Status print_json(const AdvisePrint *p, Arena *a) {
-    static const char *const keys[ADVISE_FATES] = {"open",    "simulated", "short",  "passed_by",
-                                                   "devices", "batch",     "stages", "options",
-                                                   "least",   "model",     "memory"};
+    static const char *const keys[ADVISE_FATES] = {
+        "open", "simulated", "devices", "batch", "stages", "options", "least", "model", "memory"};
     Ranking order;
     TRY(sort(&order, p, a));
     json_t *rows = json_array(), *counts = json_object();
     for (int i = 0; i < order.count; i++)
         json_array_append_new(rows, choice_json(p, order.choices[i]));
     for (int f = 0; f < ADVISE_FATES; f++)
-        json_object_set_new(counts, keys[f], json_integer(advise_print_fates(p, f)));
-    json_t *all =
-        json_pack("{s:s, s:b, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "partial", p->partial,
-                  "combinations", advise_print_combinations(p), "counts", counts, "best", rows);
+        json_object_set_new(counts, keys[f], json_integer(with_fate(p, f)));
+    json_t *all = json_pack("{s:s, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "combinations",
+                            combinations(p), "counts", counts, "best", rows);
     if (!all) FAIL(ERR_MEMORY, "out of memory for advice");
     json_write(stdout, all);
     json_decref(all);
@@ -445,6 +431,53 @@ static Status print_json(const AdvisePrint *p, Arena *a) {
 // --- all of it
 
 Status advise_print(const AdvisePrint *p, Arena *a, bool json) {
-    for (int k = 0; k < p->count; k++) advise_count_fates(&p->searches[k]);
     return json ? print_json(p, a) : print_text(p, a);
+}
+
+// What a choice needs: as planned, else its weights and states.
+static int64_t bytes_of(AdviseChoice c) {
+    const AdviseCandidate *it = &c.of->candidates[c.candidate];
+    return it->point == NONE ? it->least_bytes : point_of(c)->memory_bytes;
+}
+
+// Of those that do not fit the smallest; planned ones, where there are any.
+static AdviseChoice find_nearest(const AdvisePrint *p) {
+    AdviseChoice best = {NULL, NONE};
+    AdviseFate fate = with_fate(p, ADVISE_MEMORY) ? ADVISE_MEMORY : ADVISE_LEAST;
+    for (int k = 0; k < p->count; k++)
+        for (int i = 0; i < p->searches[k].count; i++) {
+            const AdviseChoice c = {&p->searches[k], i};
+            if (p->searches[k].candidates[i].fate != fate) continue;
+            if (!best.of || bytes_of(c) < bytes_of(best)) best = c;
+        }
+    return best;
+}
+
+Status advise_print_end(const AdvisePrint *p, Status status) {
+    int simulated = 0;
+    for (int k = 0; k < p->count; k++) simulated += p->searches[k].simulated;
+    if (status == ERR_INTERRUPTED)
+        FAIL(status, "interrupted after %d simulation%s%s", simulated, simulated == 1 ? "" : "s",
+             advise_print_best(p).of ? "; the best of these is printed" : "");
+    TRY(status);
+    if (advise_print_best(p).of) return OK;
+    char all[UNITS_TEXT], least[UNITS_TEXT];
+    const AdviseChoice nearest = find_nearest(p);
+    units_print_size(all, p->memory_bytes);
+    if (!nearest.of)
+        FAIL(ERR_USAGE,
+             "none of %d combinations is possible (see above); give other degrees, devices or a "
+             "--batch that more numbers divide",
+             combinations(p));
+    units_print_size(least, bytes_of(nearest));
+    if (!simulated)
+        FAIL(ERR_USAGE,
+             "none of %d combinations fits: weights and states take %s of %s at least; give more "
+             "devices, a larger --memory, or a smaller --batch",
+             combinations(p), least, all);
+    FAIL(
+        ERR_USAGE,
+        "none of %d combinations that were simulated fits: the smallest takes %s of %s; give more "
+        "devices, a larger --memory or a smaller --batch, or fix options, such as --recompute full",
+        simulated, least, all);
 }

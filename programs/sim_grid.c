@@ -21,10 +21,8 @@ int sim_grid_threads(const Sim *s) {
     return cores < 1 ? 1 : cores;
 }
 
-// Predictions of a grid are kept nowhere, which may be said. Runs of --compare are drawn in the
-// figures of a sweep.
-static bool goes_with(const Sim *s, const char *name, const char *other) {
-    if (!strcmp(other, "predictions")) return !strcmp(s->o->predictions, "none");
+// Runs of --compare are drawn in the figures of a sweep.
+static bool draws_runs(const Sim *s, const char *name, const char *other) {
     return s->o->plot && !strcmp(name, "sweep") && !strcmp(other, "compare");
 }
 
@@ -34,7 +32,7 @@ Status sim_grid_check_alone(const Sim *s, const char *name) {
         "print-plan",  "print-memory", "explain", "plain",         "preview", "report",
         "predictions", "sensitivity",  "advise",  "print-mesh"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(name, others[i]) && sim_given(s, others[i]) && !goes_with(s, name, others[i]))
+        if (strcmp(name, others[i]) && sim_given(s, others[i]) && !draws_runs(s, name, others[i]))
             FAIL(ERR_USAGE, "--%s simulates devices and prints a table of its own; leave out --%s",
                  name, others[i]);
     if (s->o->json && s->o->csv)
@@ -216,7 +214,7 @@ Status sim_grid_print(Sim *s) {
     TRY(read_tokens(&g));
     g.points = ARENA_NEW(s->arena, Point, g.count);
     if (!g.points) FAIL(ERR_MEMORY, "out of memory for %d points", g.count);
-    const PointWork work = {.context = &g, .make = make, .follow = follow, .go_on = go_on};
+    const PointWork work = {&g, make, follow, go_on};
     sim_watch_start(&s->watch, s->log, s->o->quiet, NULL, 0);
     if (!s->o->json) grid_print_heads(&g);
     Status status = spread_run(&s->spread, g.points, g.count, sim_grid_threads(s), &work);

@@ -88,7 +88,7 @@ static void sort(Effects *t) {
 static Status simulate(Effects *t, Sim *s) {
     const LinkModel *link = &t->line->sim.setting.link;
     PlatformNumber numbers[PLATFORM_NUMBERS];
-    const PointWork work = {.context = t, .make = make, .follow = follow, .go_on = go_on};
+    const PointWork work = {t, make, follow, go_on};
     t->watch = &s->watch;
     t->count = platform_numbers_list(numbers, &t->line->sim.machine, link, t->line->job.spec.dtype);
     for (int i = 0; i < t->count; i++) t->effects[i].number = numbers[i];

@@ -107,9 +107,7 @@ Status spread_run(const MpiProcesses *s, Point *points, int count, int threads,
     Point *part = calloc((size_t)dealt(s, 0, count) + 1, sizeof *part);
     if (!part) FAIL(ERR_MEMORY, "out of memory for %d points", own);
     memset(points, 0, (size_t)count * sizeof *points);
-    const PointWork own_work = {
-        .context = &deal, .make = make, .follow = follow, .go_on = go_on};
-    Status status = points_run(part, own, threads, &own_work);
+    Status status = points_run(part, own, threads, &(PointWork){&deal, make, follow, go_on});
     if (s->rank)
         send(part, own, status);
     else

@@ -14,8 +14,7 @@ typedef enum {
     TRAIN_TRAINS,
     TRAIN_GENERATES,
     TRAIN_DRAWS,
-    TRAIN_CALIBRATES,
-    TRAIN_ADVISES
+    TRAIN_CALIBRATES
 } TrainPhase;
 void train_interrupt_phase(TrainPhase p);
 

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: MIT
-// Candidates, and which of them need no plan to be refused. Read advise_find() at the end; the
-// search for the best is in advise_search.c.
+// Read advise_find() at the end: list, reject, estimate, simulate the best, then its neighbours.
+#include "sim/advise.h"
+
+#include "core/base/team.h"
 #include "parallel/strategy/pipeline_schedule.h"
-#include "sim/advise_internal.h"
+#include "sim/advise_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MICRO_BATCHES_MOST = 64, SCHEDULE_UNIT = 8 };
+enum { FIRST = 16, OF_A_MESH = 2, MICRO_BATCHES_MOST = 64, SCHEDULE_UNIT = 8 };
+
+typedef struct {
+    Advice *out;
+    const AdviseAsk *ask;
+    EstimateModel model;
+    AdvisePiece *pieces;  // in the arena, as piece_of() has them
+    int first;            // point of the round that is simulated
+} Search;
+
+typedef struct {
+    Search *search;
+    uint32_t recomputes;
+} Planning;
 
 // --- candidates
 
@@ -107,8 +122,44 @@ static void add_choices(AdviseSpace *s, const Search *search) {
     if (!fixed[ADVISE_BUCKET]) add_value(s, ADVISE_BUCKET, 4);
 }
 
-void advise_note_why(Advice *v, AdviseFate fate, const char *why) {
+static void note_why(Advice *v, AdviseFate fate, const char *why) {
     if (!*v->why[fate]) snprintf(v->why[fate], STATUS_TEXT, "%s", why);
+}
+
+// --- ways to cut the model
+
+// With experts that ranks along context share, or without.
+static AdvisePiece *piece_of(const Search *search, const AdviseCandidate *c, const JobSpec *s) {
+    Mesh mesh;
+    const int *counts = search->out->space.counts;
+    int i = c->at[ADVISE_TENSOR] * counts[ADVISE_CONTEXT] + c->at[ADVISE_CONTEXT];
+    bool wide = job_spec_mesh(&mesh, s) == OK && mesh.wide_experts;
+    return &search->pieces[2 * (i * counts[ADVISE_EXPERT] + c->at[ADVISE_EXPERT]) + wide];
+}
+
+// In the order of piece_of().
+static Status plan_piece(void *context, int i) {
+    const Planning *p = context;
+    const AdviseSpace *s = &p->search->out->space;
+    int experts = s->counts[ADVISE_EXPERT], contexts = s->counts[ADVISE_CONTEXT], at = i / 2;
+    const AdviseCut cut = {.tensor = s->values[ADVISE_TENSOR][at / experts / contexts],
+                           .context = s->values[ADVISE_CONTEXT][at / experts % contexts],
+                           .experts = s->values[ADVISE_EXPERT][at % experts],
+                           .wide = i % 2};
+    AdvisePiece *piece = &p->search->pieces[i];
+    return piece->wanted ? advise_piece_plan(piece, p->search->ask->job, &cut, p->recomputes) : OK;
+}
+
+static Status plan_pieces(Search *search, int count) {
+    const AdviseSpace *s = &search->out->space;
+    Planning planning = {.search = search};
+    for (int r = 0; r < s->counts[ADVISE_RECOMPUTE]; r++)
+        planning.recomputes |= UINT32_C(1) << s->values[ADVISE_RECOMPUTE][r];
+    TRY(team_each(count, plan_piece, &planning));
+    for (int i = 0; i < count; i++)
+        if (search->pieces[i].wanted && !search->pieces[i].divides)
+            note_why(search->out, ADVISE_MODEL, search->pieces[i].why);
+    return OK;
 }
 
 // --- what becomes of a candidate
@@ -134,9 +185,19 @@ static AdviseFate check_divisions(const JobSpec *s) {
 static void judge(Search *search, AdviseCandidate *c, const JobSpec *s) {
     c->point = NONE;
     c->fate = (uint8_t)check_divisions(s);
-    if (c->fate == ADVISE_REFUSED) advise_note_why(search->out, ADVISE_REFUSED, status_message());
-    if (c->fate != ADVISE_OPEN) return;
+    if (c->fate == ADVISE_REFUSED) note_why(search->out, ADVISE_REFUSED, status_message());
+    if (c->fate == ADVISE_OPEN) piece_of(search, c, s)->wanted = true;
+}
+
+static void estimate(Search *search, AdviseCandidate *c, const JobSpec *s) {
+    const AdvisePiece *piece = piece_of(search, c, s);
+    if (!piece->divides) {
+        c->fate = ADVISE_MODEL;
+        return;
+    }
     c->least_bytes = (int64_t)estimate_model_least_bytes(&search->model, s);
+    c->likely_bytes = advise_piece_bytes(piece, &search->model, s);
+    c->estimate_ms = estimate_model_step_ms(&search->model, s);
     if (search->out->memory_bytes && c->least_bytes > search->out->memory_bytes)
         c->fate = ADVISE_LEAST;
 }
@@ -158,9 +219,11 @@ static Status list(Search *search, Arena *a) {
     JobSpec s;
     add_own(&v->space, &search->ask->job->spec);
     add_choices(&v->space, search);
+    int pieces = 2 * counts[ADVISE_TENSOR] * counts[ADVISE_CONTEXT] * counts[ADVISE_EXPERT];
     for (int o = 0; o < ADVISE_OPTIONS; o++) all *= counts[o];
     v->candidates = ARENA_NEW(a, AdviseCandidate, all);
-    if (!v->candidates)
+    search->pieces = ARENA_NEW(a, AdvisePiece, pieces);
+    if (!v->candidates || !search->pieces)
         FAIL(ERR_MEMORY, "out of memory for %lld candidates", (long long)all);
     do {
         v->candidates[v->count] = next;
@@ -168,30 +231,219 @@ static Status list(Search *search, Arena *a) {
         if (job_spec_model_ranks(&s) > s.ranks || is_twin(&s, &next)) continue;
         judge(search, &v->candidates[v->count++], &s);
     } while (advance(next.at, &v->space));
+    TRY(plan_pieces(search, pieces));
+    for (int c = 0; c < v->count; c++) {
+        if (v->candidates[c].fate != ADVISE_OPEN) continue;
+        advise_job(&s, v, c);
+        estimate(search, &v->candidates[c], &s);
+    }
     return OK;
 }
 
-void advise_count_fates(Advice *v) {
-    memset(v->fates, 0, sizeof v->fates);
+// --- simulating
+
+static Status make(void *context, PointInput *out, Arena *a, int i) {
+    const Search *search = context;
+    SimJob *job = ARENA_NEW(a, SimJob, 1);
+    if (!job) FAIL(ERR_MEMORY, "out of memory");
+    *job = *search->ask->job;
+    advise_job(&job->spec, search->out, search->out->of_point[search->first + i]);
+    out->job = job;
+    out->setting = *search->ask->setting;
+    return OK;
+}
+
+static void follow(void *context, int ended, int all_ended) {
+    const Search *search = context;
+    const PointWork *f = search->ask->follower;
+    if (f && f->follow) f->follow(f->context, search->first + ended, search->first + all_ended);
+}
+
+static bool go_on(void *context) {
+    const Search *search = context;
+    const PointWork *f = search->ask->follower;
+    return !f || !f->go_on || f->go_on(f->context);
+}
+
+static bool better(const Point *p, const Point *than) { return p->step_ms < than->step_ms; }
+
+static bool fits(const Advice *v, const Point *p) {
+    return !v->memory_bytes || p->memory_bytes <= v->memory_bytes;
+}
+
+static bool same_value(const AdviseCandidate *a, const AdviseCandidate *b, AdviseOption option) {
+    return a->at[option] == b->at[option];
+}
+
+static bool is_pipeline(const Advice *v, const AdviseCandidate *c) {
+    return v->space.values[ADVISE_PIPE][c->at[ADVISE_PIPE]] > 1;
+}
+
+// One took so many times what was expected: others that are cut and scheduled alike will, too.
+static void learn_memory(Advice *v, const AdviseCandidate *of, double times) {
+    if (!(times > 1)) return;
+    for (int i = 0; i < v->count; i++) {
+        AdviseCandidate *c = &v->candidates[i];
+        if (c->fate == ADVISE_OPEN && same_value(c, of, ADVISE_TENSOR) &&
+            same_value(c, of, ADVISE_CONTEXT) && same_value(c, of, ADVISE_EXPERT) &&
+            same_value(c, of, ADVISE_SCHEDULE) && is_pipeline(v, c) == is_pipeline(v, of))
+            c->likely_bytes *= times;
+    }
+}
+
+static void take_point(Advice *v, int i) {
+    AdviseCandidate *c = &v->candidates[v->of_point[i]];
+    const Point *p = &v->points[i];
+    c->point = i;
+    if (p->state != POINT_REFUSED) learn_memory(v, c, (double)p->memory_bytes / c->likely_bytes);
+    c->fate = p->state == POINT_REFUSED ? ADVISE_MODEL
+              : fits(v, p)              ? ADVISE_SIMULATED
+                                        : ADVISE_MEMORY;
+    if (c->fate == ADVISE_MODEL) note_why(v, ADVISE_MODEL, p->why);
+    if (c->fate != ADVISE_SIMULATED) return;
+    if (v->best == NONE || better(p, &v->points[v->candidates[v->best].point]))
+        v->best = v->of_point[i];
+}
+
+// Simulate the points from `first` on, in their order whatever the threads do.
+static Status simulate(Search *search, int count) {
+    Advice *v = search->out;
+    const PointWork work = {search, make, follow, go_on};
+    search->first = v->simulated;
+    Status status = points_run(&v->points[v->simulated], count, search->ask->threads, &work);
+    int last = v->simulated + count;
+    for (int i = v->simulated; i < last; i++) {
+        if (v->points[i].state == POINT_OPEN) continue;
+        int kept = v->simulated++;
+        v->points[kept] = v->points[i];
+        v->of_point[kept] = v->of_point[i];
+        take_point(v, kept);
+    }
+    return status;
+}
+
+// --- which
+
+// Are enough of its mesh chosen, or one that is estimated to be as fast?
+static bool is_crowded(const Advice *v, int first, int count, int candidate) {
+    const AdviseCandidate *c = &v->candidates[candidate];
+    int same = 0;
+    for (int i = first; i < first + count; i++) {
+        const AdviseCandidate *other = &v->candidates[v->of_point[i]];
+        if (!same_value(c, other, ADVISE_TENSOR) || !same_value(c, other, ADVISE_CONTEXT) ||
+            !same_value(c, other, ADVISE_PIPE) || !same_value(c, other, ADVISE_EXPERT))
+            continue;
+        if (++same == OF_A_MESH || other->estimate_ms == c->estimate_ms) return true;
+    }
+    return false;
+}
+
+static bool is_chosen(const Advice *v, int first, int count, int candidate) {
+    for (int i = first; i < first + count; i++)
+        if (v->of_point[i] == candidate) return true;
+    return false;
+}
+
+static bool may_fit(const Advice *v, const AdviseCandidate *c) {
+    return !v->memory_bytes || c->likely_bytes <= (double)v->memory_bytes;
+}
+
+// Is it more promising? What may fit is, and of that what is estimated to be faster; of the rest
+// what needs less memory.
+static bool is_before(const Advice *v, const AdviseCandidate *c, const AdviseCandidate *than) {
+    bool fit = may_fit(v, c);
+    if (fit != may_fit(v, than)) return fit;
+    return fit ? c->estimate_ms < than->estimate_ms : c->likely_bytes < than->likely_bytes;
+}
+
+// The most promising open candidate, the first of equal ones.
+static int next_best(const Advice *v, int first, int count) {
+    int best = NONE;
+    for (int c = 0; c < v->count; c++) {
+        const AdviseCandidate *next = &v->candidates[c];
+        if (next->fate != ADVISE_OPEN || is_chosen(v, first, count, c)) continue;
+        if (next->at[ADVISE_BUCKET]) continue;  // of which no estimate knows
+        if (best != NONE && !is_before(v, next, &v->candidates[best])) continue;
+        if (!is_crowded(v, first, count, c)) best = c;
+    }
+    return best;
+}
+
+// The job as it is, whatever its estimate, since no advice may be slower; then the best estimates.
+static int choose_estimated(Advice *v, int most) {
+    int count = 0, next, plain = advise_plain(v);
+    if (most && plain != NONE && v->candidates[plain].fate == ADVISE_OPEN)
+        v->of_point[v->simulated + count++] = plain;
+    while (count < most && (next = next_best(v, v->simulated, count)) != NONE)
+        v->of_point[v->simulated + count++] = next;
+    return count;
+}
+
+static bool is_next_value(const Advice *v, int a, int b, AdviseOption option) {
+    if (option == ADVISE_ZERO || option == ADVISE_RECOMPUTE || option == ADVISE_SCHEDULE)
+        return true;
+    int one = v->space.values[option][v->candidates[a].at[option]];
+    int other = v->space.values[option][v->candidates[b].at[option]];
+    for (int i = 0; i < v->space.counts[option]; i++) {
+        int between = v->space.values[option][i];
+        if ((between > one && between < other) || (between < one && between > other)) return false;
+    }
+    return true;
+}
+
+// What differs from the best by one option, one value on where values are numbers.
+static int choose_neighbours(Advice *v, int most) {
+    int count = 0;
+    AdviseOption option;
+    for (int c = 0; c < v->count && count < most; c++)
+        if (v->candidates[c].fate == ADVISE_OPEN && advise_differs_only(v, v->best, c, &option) &&
+            is_next_value(v, v->best, c, option))
+            v->of_point[v->simulated + count++] = c;
+    return count;
+}
+
+static int count_fitting(const Advice *v) {
+    int count = 0;
+    for (int i = 0; i < v->simulated; i++)
+        count += v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED;
+    return count;
+}
+
+// Two rounds of estimated candidates do, unless memory is so scarce that few of them fit.
+static Status search_all(Search *search, int most) {
+    Advice *v = search->out;
+    int improved = NONE;  // the best when its neighbours were simulated
+    for (int estimated = 0; v->simulated < most;) {
+        int left = most - v->simulated, count = 0;
+        bool around = v->best != NONE && v->best != improved;
+        if (around) {
+            improved = v->best;
+            count = choose_neighbours(v, left);
+        } else if (estimated < 2 || count_fitting(v) < FIRST) {
+            count = choose_estimated(v, (int)least(left, FIRST));
+            estimated++;
+            if (!count) return OK;
+        } else
+            return OK;
+        if (count) TRY(simulate(search, count));
+    }
+    return OK;
+}
+
+static void count_fates(Advice *v) {
     for (int c = 0; c < v->count; c++) v->fates[v->candidates[c].fate]++;
 }
 
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) {
-    Search search = {.out = out, .ask = ask, .arena = a};
-    advise_hold(&search);
+    Search search = {.out = out, .ask = ask};
+    int most = ask->most ? ask->most : ADVISE_MOST;
     *out = (Advice){.job = ask->job->spec, .memory_bytes = ask->memory_bytes, .best = NONE};
-    advise_let_go(&search);
     TRY(estimate_model_read(&search.model, a, &ask->job->spec, ask->setting));
-    TRY(short_blocks_read(&search.blocks, a, &ask->job->spec));
-    if (!ask->setting->devices) search.blocks.count = 0;
     TRY(list(&search, a));
-    out->points = ARENA_NEW(a, Point, out->count);
-    out->of_point = ARENA_NEW(a, int, out->count);
-    if (!out->points || !out->of_point) FAIL(ERR_MEMORY, "out of memory for %d points", out->count);
-    advise_hold(&search);
-    out->listed = true;
-    advise_let_go(&search);
-    Status status = advise_search(&search);
-    if (status == OK) advise_count_fates(out);
+    out->points = ARENA_NEW(a, Point, most);
+    out->of_point = ARENA_NEW(a, int, most);
+    if (!out->points || !out->of_point) FAIL(ERR_MEMORY, "out of memory for %d points", most);
+    Status status = search_all(&search, most);
+    count_fates(out);
     return status;
 }

@@ -3,20 +3,15 @@
 // micro-batches, recomputation and bucket size, with the global batch as it is.
 //
 // All combinations are listed. Those that do not divide, and those whose weights and states cannot
-// fit by the closed form, are rejected at once. The others get a lower bound of their step: what
-// their ranks compute for a micro-batch, which few short plans tell, times the passes and the
-// bubble of their schedule. In the order of the bounds each is planned with fewer blocks and
-// micro-batches (sim/advise_short.h), until the bound is above the best or ADVISE_PATIENCE in a row
-// were no better; what likely does not fit comes last. Then those whose short plans are within
-// ADVISE_SHORT_ERROR of the best are simulated as they are. What is advised was so simulated. How
-// far bounds and short plans hold is asked of combinations drawn at random
-// (tests/sim/test_advise_bound.c).
+// fit by the closed form, are rejected at once; the others get estimates of their step and of their
+// memory. Then simulating begins: the job as it is and the fastest of those that are likely to fit,
+// of each mesh a few, and after them what differs from the best one by one option, until none of
+// these is better or enough are simulated. Where one takes more memory than was expected, so is
+// expected of others like it. An estimate decides what is simulated, never which is better.
 #ifndef SIM_ADVISE_H
 #define SIM_ADVISE_H
 
 #include "sim/points.h"
-
-#include <pthread.h>
 
 typedef enum {
     ADVISE_TENSOR,
@@ -32,21 +27,19 @@ typedef enum {
 } AdviseOption;
 
 typedef enum {
-    ADVISE_OPEN,       // by its bound no faster than what was planned
+    ADVISE_OPEN,       // estimated to be slower than what was simulated
     ADVISE_SIMULATED,  // and fits
-    ADVISE_SHORT,      // planned with fewer blocks and micro-batches alone
-    ADVISE_PASSED_BY,  // its bound is better, but ADVISE_PATIENCE before it were no better
     ADVISE_DEVICES,    // the degrees do not divide the devices
     ADVISE_BATCH,      // the batch does not divide into data-parallel ranks and micro-batches
     ADVISE_STAGES,     // micro-batches do not suit the stages of the pipeline
     ADVISE_REFUSED,    // job_spec_check() says so
     ADVISE_LEAST,      // weights and states alone are larger than the memory, by the closed form
     ADVISE_MODEL,      // the model cannot be divided so
-    ADVISE_MEMORY,     // does not fit, as planned, maybe shorter
+    ADVISE_MEMORY,     // does not fit, as planned
     ADVISE_FATES
 } AdviseFate;
 
-enum { ADVISE_VALUES = 12, ADVISE_PATIENCE = 96, ADVISE_MOST = 16 };
+enum { ADVISE_VALUES = 12 };
 
 // What may be chosen. An option with one value is fixed.
 typedef struct {
@@ -58,9 +51,8 @@ typedef struct {
     uint8_t at[ADVISE_OPTIONS];  // which value of each
     uint8_t fate;                // an AdviseFate
     int point;                   // that was simulated, or NONE
-    bool large;                  // likely does not fit
     int64_t least_bytes;         // of weights and states on a device
-    double bound_ms;             // its step takes no less
+    double estimate_ms, likely_bytes;  // about: of its step, and on the device that needs most
 } AdviseCandidate;
 
 typedef struct {
@@ -69,22 +61,13 @@ typedef struct {
     AdviseSpace space;
     AdviseCandidate *candidates;  // in the arena
     int count;
-    Point *points;  // in the arena; of those that were planned
+    Point *points;  // in the arena; of those that were simulated
     int *of_point;  // the candidate of each
-    int point_count;
-    int simulated;  // as they are; some may not fit
+    int simulated;  // points; some may not fit
     int best;       // candidate; NONE: none fits
-    bool listed;    // candidates and points are there
     int fates[ADVISE_FATES];
     char why[ADVISE_FATES][STATUS_TEXT];  // an example of those that were refused with words
 } Advice;
-
-// How far a search is.
-typedef struct {
-    const char *what;
-    int done, all;   // 0: not known
-    double best_ms;  // NaN: nothing was simulated
-} AdviseProgress;
 
 // What is asked. Borrowed.
 typedef struct {
@@ -92,21 +75,14 @@ typedef struct {
     const SimSetting *setting;  // on devices
     int64_t memory_bytes;       // that a rank may take; 0: not known
     int threads;
-    int most;               // so many are simulated as they are; 0: as many as it takes
-    const bool *fixed;      // [ADVISE_OPTIONS]: stays as the job has it
-    pthread_mutex_t *lock;  // held where *out changes; NULL: nobody looks meanwhile
-    void (*progress)(void *context, const AdviseProgress *p);  // NULL: nobody follows
-    void *context;
+    int most;                   // so many are simulated; 0: ADVISE_MOST
+    const bool *fixed;          // [ADVISE_OPTIONS]: stays as the job has it
+    const PointWork *follower;  // its follow() and go_on(), counted in points; NULL: none
 } AdviseAsk;
+enum { ADVISE_MOST = 48 };
 
-// Short plans are as far from the long ones at most, in time and memory.
-#define ADVISE_SHORT_ERROR 0.01
-
-// ERR_USAGE when no combination is possible.
+// ERR_USAGE when no combination is possible; ERR_INTERRUPTED with what was simulated kept.
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) MUST_USE;
-
-// Advice.fates, of what is known until now; a search that has ended has done it.
-void advise_count_fates(Advice *v);
 
 // The option's name on a command line; its value in a candidate; the candidate's job.
 const char *advise_option_name(AdviseOption option);

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT
-// Closed forms for a job that is divided: what its weights and states take at least, and how long a
-// step takes at least. Both are bounds: what they exclude need not be planned.
+// Closed forms for a job that is divided: what its weights and states take at least, and about how
+// long a step takes. Good for an order in which to simulate, not for an answer.
 #ifndef SIM_ADVISE_ESTIMATE_H
 #define SIM_ADVISE_ESTIMATE_H
 
 #include "sim/predict.h"
 
-// Where sequences are cut, blocks wait for each other's keys and values: few blocks in a row show
-// what many take but for this share.
-#define ADVISE_RING_ERROR 0.08
-
 // What the forms need of a model and a machine.
 typedef struct {
     double parameters;         // elements, of all layers,
     double expert_parameters;  // of these in layers of experts
+    double sample_flops;       // that a training step needs for a sample
+    double width;              // elements that one sample's blocks hand on
     int blocks;                // of layers, such as a transformer's
     int experts;               // of a layer; 0: none
     int layers;
     bool tokens;
     double state_bytes;    // of the optimiser, for each element
     double passes_bytes;   // of an element in the passes' type, 0: the parameters themselves
+    double element_bytes;  // of activations
+    double flops_per_s;    // that products may reach
+    double link_bytes_per_s, rail_bytes_per_s;
+    bool all_rails;  // a collective over nodes sends by those of all its members
+    double layer_s;  // that a layer takes at least in a pass: launches
     int devices_per_node;
 } EstimateModel;
 
@@ -31,15 +34,8 @@ Status estimate_model_read(EstimateModel *out, Arena *a, const JobSpec *s,
 // Weights, gradients and states of a device, at least: all divided evenly, no working set.
 double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s);
 
-// The same with what the first stage keeps of the micro-batches that have not come back to it,
-// where the whole model keeps `kept` bytes of one.
-double estimate_model_least_kept(const EstimateModel *m, const JobSpec *s, double kept);
-
-// About what it is: not a bound, but good for an order.
-double estimate_model_kept(const EstimateModel *m, const JobSpec *s, double kept);
-
-// A step of a job whose tensor and context parallel ranks take `pass` for the whole model, forward
-// and backward of a micro-batch: all passes, and the bubble of the pipeline's schedule. As `pass`.
-double estimate_model_least_step(const JobSpec *s, double pass);
+// A step, in milliseconds: arithmetic with what is computed again, launches, the bubble, and the
+// communication of each axis that the passes do not hide.
+double estimate_model_step_ms(const EstimateModel *m, const JobSpec *s);
 
 #endif

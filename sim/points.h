@@ -21,7 +21,6 @@ typedef struct {
     int64_t class_bytes[MEMORY_COUNT];   // the same by class
     int data_ranks;                      // that hold other samples
     int operations, estimated;  // of all classes of ranks: that compute; without a measured cost
-    bool estimated_plan;        // the numbers are those of shorter plans, extended
 } Point;
 
 // Does its memory fit the device? True when that is not known.
@@ -45,8 +44,6 @@ typedef struct {
     // What point i simulates; called from several threads at once. What
     // point_is_refused() names refuses this point, any other error all.
     Status (*make)(void *context, PointInput *out, Arena *a, int i);
-    // In its place: all of point i, with that watch for what is simulated. NULL: make() is called.
-    Status (*measure)(void *context, Point *out, Arena *a, int i, const SimulateWatch *watch);
     // From the thread that called: the first `ended` points have ended, and of all `all_ended`.
     // NULL: nobody follows.
     void (*follow)(void *context, int ended, int all_ended);

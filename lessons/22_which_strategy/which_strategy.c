@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { DEVICES = 8, BATCH = 64, SHOWN = 3 };
+enum { DEVICES = 8, BATCH = 64, SHOWN = 3, ADVISED = 16 };
 enum { BYTES_OF_A_PARAMETER = 16 };  // f32: weight, gradient, two moments of Adam
 
 // What is tried by hand.
@@ -108,12 +108,11 @@ static const char *options_of(const LessonRun *run, const Advice *v, int candida
 
 // The fastest that fit, of those that were simulated.
 static void keep_best(const LessonRun *run, Choice *x, const Advice *v) {
-    bool *taken = ARENA_NEW(run->arena, bool, v->point_count);
-    for (x->shown = 0; taken && x->shown < SHOWN; x->shown++) {
+    bool taken[ADVISE_MOST] = {false};
+    for (x->shown = 0; x->shown < SHOWN; x->shown++) {
         int best = NONE;
-        for (int i = 0; i < v->point_count; i++) {
-            int fate = v->candidates[v->of_point[i]].fate;
-            bool fits = fate == ADVISE_SIMULATED || fate == ADVISE_SHORT;
+        for (int i = 0; i < v->simulated; i++) {
+            bool fits = v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED;
             if (taken[i] || !fits) continue;
             if (best == NONE || v->points[i].step_ms < v->points[best].step_ms) best = i;
         }
@@ -141,8 +140,9 @@ static Status run_advice(const LessonRun *run, void *state) {
                                  .setting = &setting,
                                  .memory_bytes = (int64_t)x->memory,
                                  .threads = 2,
+                                 .most = ADVISED,
                                  .fixed = fixed}));
-    x->tried = v.point_count;
+    x->tried = v.simulated;
     x->combinations = v.count;
     keep_best(run, x, &v);
     x->advised_them = true;

@@ -56,12 +56,12 @@ START_TEST(the_best_is_the_best_of_all) {
     for (int m = 0; m < 2; m++) {
         SimJob job = job_of(models[m], 4, 64);
         double best = HUGE_VAL;
-        find(&job, fixed, 2, 0);
+        find(&job, fixed, 2, 40);
         ck_assert_int_ne(advice.best, NONE);
         for (int c = 0; c < advice.count; c++) best = fmin(best, step_alone(&job, c));
         const Point *p = &advice.points[advice.candidates[advice.best].point];
         ck_assert_double_eq(p->step_ms, step_alone(&job, advice.best));
-        ck_assert_msg(p->step_ms == best, "%s: %.9g ms, but there is one of %.9g ms",
+        ck_assert_msg(p->step_ms <= 1.01 * best, "%s: %.9g ms, but there is one of %.9g ms",
                       models[m], p->step_ms, best);
     }
     arena_finish(&arena);
@@ -122,7 +122,7 @@ START_TEST(what_fits_scarce_memory_is_found) {
         find(&job, cases[i].fixed, 1, 0);
         ck_assert_msg(advice.best != NONE, "%s: none of %d fits", cases[i].model, advice.simulated);
         double step = advice.points[advice.candidates[advice.best].point].step_ms;
-        ck_assert_msg(step == best, "%s: %.9g ms, but one that fits takes %.9g ms",
+        ck_assert_msg(step <= 1.1 * best, "%s: %.9g ms, but one that fits takes %.9g ms",
                       cases[i].model, step, best);
         arena_finish(&arena);
     }
@@ -160,6 +160,7 @@ START_TEST(each_combination_has_one_fate_and_fixed_options_stay) {
     int all = 0;
     for (int f = 0; f < ADVISE_FATES; f++) all += advice.fates[f];
     ck_assert_int_eq(all, advice.count);
+    ck_assert_int_le(advice.simulated, 12);
     ck_assert_int_gt(advice.fates[ADVISE_DEVICES], 0);  // 2 x 4 does not divide 12
     ck_assert_int_gt(advice.fates[ADVISE_BATCH], 0);    // nor 6 x 4 micro-batches 60
     ck_assert_int_gt(advice.fates[ADVISE_STAGES], 0);
@@ -188,24 +189,20 @@ END_TEST
 
 START_TEST(threads_change_nothing) {
     static const bool fixed[ADVISE_OPTIONS] = {[ADVISE_RECOMPUTE] = true};
-    enum { MOST = 4096 };
-    static int before[MOST];
-    int best = NONE, planned = 0, simulated = 0;
+    enum { MOST = 24 };
+    int before[MOST], best = NONE, simulated = 0;
     set_up();
     SimJob job = job_of("mlp", 8, 64);
     for (int threads = 1; threads <= 4; threads += 3) {
-        find(&job, fixed, threads, 0);
-        ck_assert_int_lt(advice.point_count, MOST);
+        find(&job, fixed, threads, MOST);
         if (threads > 1) {
             ck_assert_int_eq(advice.best, best);
             ck_assert_int_eq(advice.simulated, simulated);
-            ck_assert_int_eq(advice.point_count, planned);
-            ck_assert_mem_eq(advice.of_point, before, (size_t)planned * sizeof *before);
+            ck_assert_mem_eq(advice.of_point, before, (size_t)simulated * sizeof *before);
         }
         best = advice.best;
         simulated = advice.simulated;
-        planned = advice.point_count;
-        memcpy(before, advice.of_point, (size_t)planned * sizeof *before);
+        memcpy(before, advice.of_point, (size_t)simulated * sizeof *before);
     }
     arena_finish(&arena);
 }
@@ -239,7 +236,80 @@ START_TEST(the_closed_form_is_no_more_than_the_plan) {
 }
 END_TEST
 
+static double estimate_of(const SimJob *job) {
+    EstimateModel m;
+    ck_assert_ok(estimate_model_read(&m, &arena, &job->spec, &setting));
+    return estimate_model_step_ms(&m, &job->spec);
+}
+
+static double step_of(const SimJob *job) {
+    Prediction p;
+    ck_assert_ok(predict_job(&p, &arena, job, &setting));
+    return p.step_ms;
+}
+
+// From the fastest on. Gradients of 16 data parallel ranks go over all rails of two nodes, of 8 in
+// each stage within one.
+START_TEST(plans_over_nodes_are_estimated_in_the_order_of_their_steps) {
+    static const struct {
+        int pipe, tensor, micro_batches;
+    } plans[] = {{1, 1, 1}, {1, 2, 1}, {2, 1, 4}, {4, 1, 8}, {4, 1, 4}};
+    double estimate = 0, step = 0;
+    set_up();
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        SimJob job = job_of("gpt2", 16, 128);
+        double before = estimate, step_before = step;
+        job.spec.dtype = DTYPE_BF16;
+        job.spec.mesh = (Mesh){.pipe = plans[i].pipe, .tensor = plans[i].tensor};
+        job.spec.micro_batches = plans[i].micro_batches;
+        estimate = estimate_of(&job);
+        step = step_of(&job);
+        ck_assert_msg(estimate > before && step > step_before, "plan %zu: %g ms after %g ms", i,
+                      estimate, before);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
+// Message by message a ring crosses between nodes by one rail; of NCCL's each has its own.
+START_TEST(an_estimate_knows_how_many_rails_a_collective_has) {
+    SimJob job = job_of("mlp:hidden=4096", 16, 64);
+    set_up();
+    job.spec.strategy.algorithm = ALGORITHM_RING;
+    double all = estimate_of(&job), all_step = step_of(&job);
+    setting.network = SIM_NETWORK_FLOW;
+    double one = estimate_of(&job), one_step = step_of(&job);
+    ck_assert_msg(one > 2 * all && one_step > 2 * all_step, "%g and %g ms, not %g and %g", one, all,
+                  one_step, all_step);
+    job.spec.ranks = 8;
+    job.spec.batch = 32;
+    one = estimate_of(&job);
+    setting.network = SIM_NETWORK_AUTO;
+    ck_assert_double_eq(estimate_of(&job), one);  // in one node there is no rail
+    arena_finish(&arena);
+}
+END_TEST
+
+// The one that is simulated, though others are estimated to be faster.
+START_TEST(the_job_as_it_is_is_simulated_first) {
+    static const bool fixed[ADVISE_OPTIONS] = {[ADVISE_RECOMPUTE] = true};
+    set_up();
+    SimJob job = job_of("mlp", 16, 64);
+    find(&job, fixed, 1, 1);
+    int plain = advise_plain(&advice), faster = 0;
+    ck_assert_int_eq(plain, advice.best);
+    ck_assert_double_eq(advice.points[0].step_ms, step_of(&job));
+    for (int c = 0; c < advice.count; c++)
+        faster += advice.candidates[c].fate == ADVISE_OPEN &&
+                  advice.candidates[c].estimate_ms < advice.candidates[plain].estimate_ms;
+    ck_assert_int_gt(faster, 0);
+    arena_finish(&arena);
+}
+END_TEST
+
 SUITE("advise", the_best_is_the_best_of_all, what_fits_scarce_memory_is_found,
       what_does_not_fit_is_not_advised, each_combination_has_one_fate_and_fixed_options_stay,
       what_the_model_cannot_be_divided_by_is_not_simulated, threads_change_nothing,
-      the_closed_form_is_no_more_than_the_plan)
+      the_closed_form_is_no_more_than_the_plan,
+      plans_over_nodes_are_estimated_in_the_order_of_their_steps,
+      an_estimate_knows_how_many_rails_a_collective_has, the_job_as_it_is_is_simulated_first)

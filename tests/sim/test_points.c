@@ -57,7 +57,7 @@ static bool go_on(void *context) {
 }
 
 static Status run(Script *s, int threads) {
-    const PointWork work = {.context = s, .make = make, .follow = follow, .go_on = go_on};
+    const PointWork work = {s, make, follow, go_on};
     if (!machine.name) ck_assert_ok(machine_read(&machine, &arena, "dgx-a100"));
     return points_run(points, COUNT, threads, &work);
 }
