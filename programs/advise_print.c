@@ -306,13 +306,13 @@ static const char *const fates[ADVISE_FATES] = {
     "simulated, and do not fit the memory",
 };
 
-static int combinations(const AdvisePrint *p) {
+int advise_print_combinations(const AdvisePrint *p) {
     int all = 0;
     for (int k = 0; k < p->count; k++) all += p->searches[k].count;
     return all;
 }
 
-static int with_fate(const AdvisePrint *p, int fate) {
+int advise_print_fates(const AdvisePrint *p, int fate) {
     int all = 0;
     for (int k = 0; k < p->count; k++) all += p->searches[k].fates[fate];
     return all;
@@ -328,9 +328,9 @@ static void print_counts(const AdvisePrint *p, int width) {
     static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_MEMORY, ADVISE_OPEN,
                                             ADVISE_LEAST,     ADVISE_MODEL,  ADVISE_DEVICES,
                                             ADVISE_BATCH,     ADVISE_STAGES, ADVISE_REFUSED};
-    printf("\n%d combinations\n", combinations(p));
+    printf("\n%d combinations\n", advise_print_combinations(p));
     for (int k = 0; k < ADVISE_FATES; k++) {
-        int f = order[k], count = with_fate(p, f);
+        int f = order[k], count = advise_print_fates(p, f);
         const char *why = example(p, f);
         if (!count) continue;
         printf("%8d  ", count);
@@ -357,7 +357,7 @@ static void print_title(const AdvisePrint *p, int width) {
     if (p->memory_bytes) sweep_phrase(&line, "of %s", units_print_size(memory, p->memory_bytes));
     sweep_phrase(&line, "batch %lld in all", (long long)job->batch);
     sweep_phrase(&line, "%s", dtype_name(job->dtype));
-    sweep_phrase(&line, "[simulated]");
+    sweep_phrase(&line, p->partial ? "[simulated; interrupted: the best so far]" : "[simulated]");
     putchar('\n');
 }
 
@@ -419,9 +419,10 @@ static Status print_json(const AdvisePrint *p, Arena *a) {
     for (int i = 0; i < order.count; i++)
         json_array_append_new(rows, choice_json(p, order.choices[i]));
     for (int f = 0; f < ADVISE_FATES; f++)
-        json_object_set_new(counts, keys[f], json_integer(with_fate(p, f)));
-    json_t *all = json_pack("{s:s, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "combinations",
-                            combinations(p), "counts", counts, "best", rows);
+        json_object_set_new(counts, keys[f], json_integer(advise_print_fates(p, f)));
+    json_t *all =
+        json_pack("{s:s, s:b, s:i, s:o, s:o}", "schema", ADVICE_SCHEMA, "partial", p->partial,
+                  "combinations", advise_print_combinations(p), "counts", counts, "best", rows);
     if (!all) FAIL(ERR_MEMORY, "out of memory for advice");
     json_write(stdout, all);
     json_decref(all);
@@ -431,53 +432,6 @@ static Status print_json(const AdvisePrint *p, Arena *a) {
 // --- all of it
 
 Status advise_print(const AdvisePrint *p, Arena *a, bool json) {
+    for (int k = 0; k < p->count; k++) advise_count_fates(&p->searches[k]);
     return json ? print_json(p, a) : print_text(p, a);
-}
-
-// What a choice needs: as planned, else its weights and states.
-static int64_t bytes_of(AdviseChoice c) {
-    const AdviseCandidate *it = &c.of->candidates[c.candidate];
-    return it->point == NONE ? it->least_bytes : point_of(c)->memory_bytes;
-}
-
-// Of those that do not fit the smallest; planned ones, where there are any.
-static AdviseChoice find_nearest(const AdvisePrint *p) {
-    AdviseChoice best = {NULL, NONE};
-    AdviseFate fate = with_fate(p, ADVISE_MEMORY) ? ADVISE_MEMORY : ADVISE_LEAST;
-    for (int k = 0; k < p->count; k++)
-        for (int i = 0; i < p->searches[k].count; i++) {
-            const AdviseChoice c = {&p->searches[k], i};
-            if (p->searches[k].candidates[i].fate != fate) continue;
-            if (!best.of || bytes_of(c) < bytes_of(best)) best = c;
-        }
-    return best;
-}
-
-Status advise_print_end(const AdvisePrint *p, Status status) {
-    int simulated = 0;
-    for (int k = 0; k < p->count; k++) simulated += p->searches[k].simulated;
-    if (status == ERR_INTERRUPTED)
-        FAIL(status, "interrupted after %d simulation%s%s", simulated, simulated == 1 ? "" : "s",
-             advise_print_best(p).of ? "; the best of these is printed" : "");
-    TRY(status);
-    if (advise_print_best(p).of) return OK;
-    char all[UNITS_TEXT], least[UNITS_TEXT];
-    const AdviseChoice nearest = find_nearest(p);
-    units_print_size(all, p->memory_bytes);
-    if (!nearest.of)
-        FAIL(ERR_USAGE,
-             "none of %d combinations is possible (see above); give other degrees, devices or a "
-             "--batch that more numbers divide",
-             combinations(p));
-    units_print_size(least, bytes_of(nearest));
-    if (!simulated)
-        FAIL(ERR_USAGE,
-             "none of %d combinations fits: weights and states take %s of %s at least; give more "
-             "devices, a larger --memory, or a smaller --batch",
-             combinations(p), least, all);
-    FAIL(
-        ERR_USAGE,
-        "none of %d combinations that were simulated fits: the smallest takes %s of %s; give more "
-        "devices, a larger --memory or a smaller --batch, or fix options, such as --recompute full",
-        simulated, least, all);
 }

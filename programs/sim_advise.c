@@ -3,26 +3,20 @@
 #include "programs/sim_advise.h"
 
 #include "core/base/units.h"
-#include "programs/advise_print.h"
+#include "programs/advise_guard.h"
 #include "programs/sim_advise_internal.h"
 #include "programs/sim_figures.h"
 #include "programs/sim_grid.h"
 
-static void follow(void *context, int ended, int all_ended) {
-    SimWatch *watch = context;
-    (void)ended;
-    sim_watch_share(watch, (double)all_ended / ADVISE_MOST);
-}
-
-static bool go_on(void *context) {
-    (void)context;
-    return !sim_watch_interrupted();
+static void progress(void *context, const AdviseProgress *p) {
+    char note[128];
+    advise_print_progress(note, sizeof note, p);
+    sim_watch_note(context, note);
 }
 
 // An option of the line is not chosen; --dp, which fixes the product of the others, is refused.
-static Status search(Advice *out, Sim *s, const SimChange *line) {
+static Status search(Advice *out, Sim *s, const SimChange *line, AdviseGuard *guard) {
     bool fixed[ADVISE_OPTIONS];
-    const PointWork follower = {&s->watch, NULL, follow, go_on};
     for (int o = 0; o < ADVISE_OPTIONS; o++)
         fixed[o] = sim_given(s, advise_option_name((AdviseOption)o));
     const AdviseAsk ask = {.job = &line->job,
@@ -30,9 +24,14 @@ static Status search(Advice *out, Sim *s, const SimChange *line) {
                            .memory_bytes = line->sim.machine.device.memory_bytes,
                            .threads = sim_grid_threads(s),
                            .fixed = fixed,
-                           .follower = &follower};
+                           .lock = &guard->lock,
+                           .context = &s->watch,
+                           .progress = progress};
     sim_watch_start(&s->watch, s->log, s->o->quiet, NULL, 0);
+    sim_watch_keeps(&s->watch);
+    TRY(advise_guard_start(guard));
     Status status = advise_find(out, s->arena, &ask);
+    advise_guard_end(guard);
     sim_watch_end(&s->watch);
     return status;
 }
@@ -69,14 +68,15 @@ Status sim_advise_print(Sim *s) {
     const SimChangeAsk ask = {NULL, 0, true, "--advise"};
     TRY(sim_change_make(line, s->arena, s, &ask));
     if (s->o->memory) line->sim.machine.device.memory_bytes = s->o->memory;
-    Status status = search(found, s, line);
-    if (status != OK && status != ERR_INTERRUPTED) return status;
-    const AdvisePrint print = {.searches = found,
+    AdvisePrint print = {.searches = found,
                                .count = 1,
                                .machine = line->sim.machine.name,
                                .devices = true,
-                               .memory_bytes = found->memory_bytes};
+                               .memory_bytes = line->sim.machine.device.memory_bytes};
+    AdviseGuard guard = {
+        .print = &print, .json = s->o->json, .log = s->log, .interrupted = sim_watch_interrupted};
+    TRY(search(found, s, line, &guard));
     TRY(advise_print(&print, s->arena, s->o->json));
     TRY(sim_advise_plot(s, line, found));
-    return advise_print_end(&print, status);
+    return advise_print_end(&print);
 }

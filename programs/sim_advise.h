@@ -5,8 +5,8 @@
 
 #include "programs/sim_internal.h"
 
-// Search and print. ERR_USAGE, where nothing fits, too, with the closest; ERR_INTERRUPTED when the
-// best of what was simulated is printed.
+// Search and print. ERR_USAGE, where nothing fits, too, with the closest. After Ctrl-C the program
+// ends here (programs/advise_guard.h).
 Status sim_advise_print(Sim *s) MUST_USE;
 
 #endif

@@ -21,8 +21,10 @@ int sim_grid_threads(const Sim *s) {
     return cores < 1 ? 1 : cores;
 }
 
-// Runs of --compare are drawn in the figures of a sweep.
-static bool draws_runs(const Sim *s, const char *name, const char *other) {
+// Predictions of a grid are kept nowhere, which may be said. Runs of --compare are drawn in the
+// figures of a sweep.
+static bool goes_with(const Sim *s, const char *name, const char *other) {
+    if (!strcmp(other, "predictions")) return !strcmp(s->o->predictions, "none");
     return s->o->plot && !strcmp(name, "sweep") && !strcmp(other, "compare");
 }
 
@@ -32,7 +34,7 @@ Status sim_grid_check_alone(const Sim *s, const char *name) {
         "print-plan",  "print-memory", "explain", "plain",         "preview", "report",
         "predictions", "sensitivity",  "advise",  "print-mesh"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(name, others[i]) && sim_given(s, others[i]) && !draws_runs(s, name, others[i]))
+        if (strcmp(name, others[i]) && sim_given(s, others[i]) && !goes_with(s, name, others[i]))
             FAIL(ERR_USAGE, "--%s simulates devices and prints a table of its own; leave out --%s",
                  name, others[i]);
     if (s->o->json && s->o->csv)

@@ -54,6 +54,17 @@ void sim_watch_share(SimWatch *w, double share) {
         progress_update(&w->progress, (int64_t)(share * THOUSAND), now_ns, "");
 }
 
+void sim_watch_note(SimWatch *w, const char *note) {
+    int64_t now_ns = clock_ns();
+    w->progress.total = 0;
+    if (now_ns - w->start_ns > PATIENCE_NS) progress_update(&w->progress, 0, now_ns, note);
+}
+
+void sim_watch_keeps(SimWatch *w) {
+    (void)w;
+    atomic_store(&nothing_done, false);
+}
+
 static bool go_on(void *context, double share) {
     SimWatch *w = context;
     pthread_mutex_lock(&w->lock);

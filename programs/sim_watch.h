@@ -32,6 +32,10 @@ void sim_watch_start(SimWatch *w, Log *log, bool quiet, const int64_t *sizes, in
 
 void sim_watch_row(SimWatch *w,
                    int64_t ranks);  // the row of this size begins; the one before ended
+// Of work without sizes: what it does now; and from now on Ctrl-C does not end the program at once,
+// whoever asks sim_watch_interrupted() does.
+void sim_watch_note(SimWatch *w, const char *note);
+void sim_watch_keeps(SimWatch *w);
 void sim_watch_share(SimWatch *w, double share);  // of work without sizes: so much is done
 void sim_watch_clear(SimWatch *w);                // before a row is printed
 bool sim_watch_interrupted(void);

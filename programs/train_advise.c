@@ -8,7 +8,7 @@
 #include "core/base/host.h"
 #include "core/cli/progress.h"
 #include "parallel/calibrate/calibrate.h"
-#include "programs/advise_print.h"
+#include "programs/advise_guard.h"
 #include "programs/train_interrupt.h"
 #include "programs/train_prepare.h"
 
@@ -26,7 +26,8 @@ typedef struct {
     int64_t memory_bytes;  // of the host
     bool fixed[ADVISE_OPTIONS];
     Advice searches[SEARCHES];
-    int count;
+    AdvisePrint print;
+    AdviseGuard guard;
     Progress progress;
 } Asked;
 
@@ -76,21 +77,16 @@ static Status measure(Asked *a) {
 
 // --- the searches
 
-static void follow(void *context, int ended, int all_ended) {
+static void follow(void *context, const AdviseProgress *p) {
     Asked *a = context;
-    (void)ended;
-    progress_update(&a->progress, (int64_t)a->count * ADVISE_MOST + all_ended, clock_ns(), "");
-}
-
-static bool go_on(void *context) {
-    (void)context;
-    return !train_interrupt_now();
+    char note[128];
+    advise_print_progress(note, sizeof note, p);
+    progress_update(&a->progress, 0, clock_ns(), note);
 }
 
 static Status search(Asked *a, int ranks) {
     SimJob job = {.spec = a->options->spec};
     const SimSetting setting = {.machine = &a->machine, .unkept = true};
-    const PointWork follower = {a, NULL, follow, go_on};
     job.spec.ranks = ranks;
     if (ranks % job_spec_model_ranks(&job.spec)) return OK;
     const AdviseAsk ask = {.job = &job,
@@ -98,25 +94,35 @@ static Status search(Asked *a, int ranks) {
                            .memory_bytes = a->memory_bytes / ranks,
                            .threads = a->machine.host.cores,
                            .fixed = a->fixed,
-                           .follower = &follower};
-    Status s = advise_find(&a->searches[a->count], a->arena, &ask);
-    if (s == OK || s == ERR_INTERRUPTED) a->count++;
-    return s;
+                           .lock = &a->guard.lock,
+                           .progress = follow,
+                           .context = a};
+    pthread_mutex_lock(&a->guard.lock);
+    Advice *out = &a->searches[a->print.count++];
+    pthread_mutex_unlock(&a->guard.lock);
+    return advise_find(out, a->arena, &ask);
 }
 
 // One rank, two, four and so on, and one for each core; or as many as --ranks says.
 static Status search_all(Asked *a) {
-    int cores = a->machine.host.cores, all = 1;
+    int cores = a->machine.host.cores;
     if (option_given(a->line, "ranks")) return search(a, a->options->spec.ranks);
-    for (int n = 1; n < cores; n *= 2) all++;
-    a->progress.total = (int64_t)all * ADVISE_MOST;
-    for (int n = 1; n < cores && a->count < SEARCHES - 1; n *= 2) TRY(search(a, n));
+    for (int n = 1; n < cores && a->print.count < SEARCHES - 1; n *= 2) TRY(search(a, n));
     return search(a, cores);
 }
 
-static Status search_shown(Asked *a) {
-    progress_init(&a->progress, stderr, "advise", NULL, ADVISE_MOST, a->o->quiet, clock_ns());
+static Status search_shown(Asked *a, Log *l) {
+    progress_init(&a->progress, stderr, "advise", NULL, 0, a->o->quiet, clock_ns());
+    l->progress = &a->progress;
+    a->guard = (AdviseGuard){.print = &a->print,
+                             .json = a->o->json,
+                             .log = l,
+                             .interrupted = train_interrupt_now};
+    train_interrupt_phase(TRAIN_ADVISES);
+    TRY(advise_guard_start(&a->guard));
     Status s = search_all(a);
+    advise_guard_end(&a->guard);
+    l->progress = NULL;
     progress_clear(&a->progress);
     return s;
 }
@@ -144,22 +150,26 @@ static bool is_kept(const char *word, bool *value_follows) {
     return strncmp(word, "--ranks=", strlen("--ranks=")) != 0;
 }
 
-static Status print(Asked *a, Status found) {
+static Status prepare_print(Asked *a) {
     const RunInfo *run = &a->options->info;
     const char **words = ARENA_NEW(a->arena, const char *, run->argc + 1);
     if (!words) FAIL(ERR_MEMORY, "out of memory");
-    AdvisePrint p = {.searches = a->searches,
-                     .count = a->count,
-                     .machine = a->machine.name,
-                     .memory_bytes = a->memory_bytes,
-                     .words = words};
+    a->print = (AdvisePrint){.searches = a->searches,
+                             .machine = a->machine.name,
+                             .memory_bytes = a->memory_bytes,
+                             .words = words};
     for (int i = 0; i < run->argc; i++) {
         bool value_follows = false;
-        if (i == 0 || is_kept(run->argv[i], &value_follows)) words[p.word_count++] = run->argv[i];
+        if (i == 0 || is_kept(run->argv[i], &value_follows))
+            words[a->print.word_count++] = run->argv[i];
         i += value_follows;
     }
-    TRY(advise_print(&p, a->arena, a->o->json));
-    return advise_print_end(&p, found);
+    return OK;
+}
+
+static Status print(const Asked *a) {
+    TRY(advise_print(&a->print, a->arena, a->o->json));
+    return advise_print_end(&a->print);
 }
 
 // --- all of it
@@ -179,8 +189,9 @@ Status train_advise(const TrainOptions *o, const JobOptions *options, const Opti
     log_say(l, LOG_DETAIL, "measuring what operations cost on this host");
     Status s = check_ranks(a);
     if (s == OK) s = measure(a);
-    if (s == OK) s = search_shown(a);
-    if ((s == OK || s == ERR_INTERRUPTED) && a->count) s = print(a, s);
+    if (s == OK) s = prepare_print(a);
+    if (s == OK) s = search_shown(a, l);
+    if (s == OK) s = print(a);
     arena_finish(&arena);
     free(a);
     return s;

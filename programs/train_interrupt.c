@@ -19,7 +19,8 @@ static const char *const answers[] = {
     [TRAIN_TRAINS] = "stopping after this step; Ctrl-C again stops at once\n",
     [TRAIN_GENERATES] = "stopping after this token; Ctrl-C again stops at once\n",
     [TRAIN_DRAWS] = "stopping the drawing; Ctrl-C again stops at once\n",
-    [TRAIN_CALIBRATES] = "stopping the calibration; Ctrl-C again stops at once\n"};
+    [TRAIN_CALIBRATES] = "stopping the calibration; Ctrl-C again stops at once\n",
+    [TRAIN_ADVISES] = NULL};
 
 // The progress line, and the terminal's ^C, leave a line open. Nobody may be there to be told.
 static void answer(const char *text) {

@@ -14,7 +14,8 @@ typedef enum {
     TRAIN_TRAINS,
     TRAIN_GENERATES,
     TRAIN_DRAWS,
-    TRAIN_CALIBRATES
+    TRAIN_CALIBRATES,
+    TRAIN_ADVISES
 } TrainPhase;
 void train_interrupt_phase(TrainPhase p);
 

@@ -6,6 +6,7 @@
 #include "parallel/strategy/pipeline_schedule.h"
 #include "sim/advise_memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,16 +254,13 @@ static Status make(void *context, PointInput *out, Arena *a, int i) {
     return OK;
 }
 
-static void follow(void *context, int ended, int all_ended) {
-    const Search *search = context;
-    const PointWork *f = search->ask->follower;
-    if (f && f->follow) f->follow(f->context, search->first + ended, search->first + all_ended);
+// Whoever reads *out meanwhile waits.
+static void hold(const Search *search) {
+    if (search->ask->lock) pthread_mutex_lock(search->ask->lock);
 }
 
-static bool go_on(void *context) {
-    const Search *search = context;
-    const PointWork *f = search->ask->follower;
-    return !f || !f->go_on || f->go_on(f->context);
+static void let_go(const Search *search) {
+    if (search->ask->lock) pthread_mutex_unlock(search->ask->lock);
 }
 
 static bool better(const Point *p, const Point *than) { return p->step_ms < than->step_ms; }
@@ -305,21 +303,23 @@ static void take_point(Advice *v, int i) {
         v->best = v->of_point[i];
 }
 
-// Simulate the points from `first` on, in their order whatever the threads do.
+// From the thread that called points_run(): in their order, whatever the threads do.
+static void follow(void *context, int ended, int all_ended) {
+    Search *search = context;
+    Advice *v = search->out;
+    hold(search);
+    while (v->simulated < search->first + ended) take_point(v, v->simulated++);
+    double best = v->best == NONE ? (double)NAN : v->points[v->candidates[v->best].point].step_ms;
+    const AdviseProgress p = {"simulations", search->first + all_ended, 0, best};
+    if (search->ask->progress) search->ask->progress(search->ask->context, &p);
+    let_go(search);
+}
+
 static Status simulate(Search *search, int count) {
     Advice *v = search->out;
-    const PointWork work = {search, make, follow, go_on};
+    const PointWork work = {search, make, follow, NULL};
     search->first = v->simulated;
-    Status status = points_run(&v->points[v->simulated], count, search->ask->threads, &work);
-    int last = v->simulated + count;
-    for (int i = v->simulated; i < last; i++) {
-        if (v->points[i].state == POINT_OPEN) continue;
-        int kept = v->simulated++;
-        v->points[kept] = v->points[i];
-        v->of_point[kept] = v->of_point[i];
-        take_point(v, kept);
-    }
-    return status;
+    return points_run(&v->points[v->simulated], count, search->ask->threads, &work);
 }
 
 // --- which
@@ -430,20 +430,26 @@ static Status search_all(Search *search, int most) {
     return OK;
 }
 
-static void count_fates(Advice *v) {
+void advise_count_fates(Advice *v) {
+    memset(v->fates, 0, sizeof v->fates);
     for (int c = 0; c < v->count; c++) v->fates[v->candidates[c].fate]++;
 }
 
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) {
     Search search = {.out = out, .ask = ask};
     int most = ask->most ? ask->most : ADVISE_MOST;
+    hold(&search);
     *out = (Advice){.job = ask->job->spec, .memory_bytes = ask->memory_bytes, .best = NONE};
+    let_go(&search);
     TRY(estimate_model_read(&search.model, a, &ask->job->spec, ask->setting));
     TRY(list(&search, a));
     out->points = ARENA_NEW(a, Point, most);
     out->of_point = ARENA_NEW(a, int, most);
     if (!out->points || !out->of_point) FAIL(ERR_MEMORY, "out of memory for %d points", most);
+    hold(&search);
+    out->listed = true;
+    let_go(&search);
     Status status = search_all(&search, most);
-    count_fates(out);
+    advise_count_fates(out);
     return status;
 }

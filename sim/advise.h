@@ -13,6 +13,8 @@
 
 #include "sim/points.h"
 
+#include <pthread.h>
+
 typedef enum {
     ADVISE_TENSOR,
     ADVISE_CONTEXT,
@@ -61,6 +63,7 @@ typedef struct {
     AdviseSpace space;
     AdviseCandidate *candidates;  // in the arena
     int count;
+    bool listed;    // the candidates, and points are there
     Point *points;  // in the arena; of those that were simulated
     int *of_point;  // the candidate of each
     int simulated;  // points; some may not fit
@@ -69,20 +72,32 @@ typedef struct {
     char why[ADVISE_FATES][STATUS_TEXT];  // an example of those that were refused with words
 } Advice;
 
+// How far a search is.
+typedef struct {
+    const char *what;
+    int done, all;   // 0: not known
+    double best_ms;  // NaN: nothing that fits was simulated
+} AdviseProgress;
+
 // What is asked. Borrowed.
 typedef struct {
     const SimJob *job;          // its devices, batch, and all that is not chosen
     const SimSetting *setting;  // on devices
     int64_t memory_bytes;       // that a rank may take; 0: not known
     int threads;
-    int most;                   // so many are simulated; 0: ADVISE_MOST
-    const bool *fixed;          // [ADVISE_OPTIONS]: stays as the job has it
-    const PointWork *follower;  // its follow() and go_on(), counted in points; NULL: none
+    int most;               // so many are simulated; 0: ADVISE_MOST
+    const bool *fixed;      // [ADVISE_OPTIONS]: stays as the job has it
+    pthread_mutex_t *lock;  // held where *out changes and progress() runs; NULL: nobody looks
+    void (*progress)(void *context, const AdviseProgress *p);  // NULL: nobody follows
+    void *context;
 } AdviseAsk;
 enum { ADVISE_MOST = 48 };
 
-// ERR_USAGE when no combination is possible; ERR_INTERRUPTED with what was simulated kept.
+// Fails as predict_job() does, but for errors of one candidate alone.
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) MUST_USE;
+
+// Advice.fates, of what is known until now; a search that has ended has done it.
+void advise_count_fates(Advice *v);
 
 // The option's name on a command line; its value in a candidate; the candidate's job.
 const char *advise_option_name(AdviseOption option);

@@ -141,8 +141,51 @@ START_TEST(the_map_has_the_best_of_each_pair_of_degrees) {
 }
 END_TEST
 
+// Wherever it is: while the first plans are made, each of which takes seconds, and later, when
+// there is something to print. On a busy machine a signal may come before the program looks out
+// for it, which its status says as well.
+static bool is_told(const char *job, const char *what) {
+    bool told = false;
+    for (int after = 1; after < 60 && !told; after *= 2) {
+        int ended = command_run(
+            &it, "timeout --foreground -s INT -k 10 --preserve-status %d sim --advise %s", after,
+            job);
+        ck_assert_msg(ended == 130, "after %d s: exit status %d, %s", after, ended, it.err);
+        told = strstr(it.err, what) != NULL;
+        ck_assert_int_eq(strstr(it.out, "the best so far") != NULL,
+                         strstr(it.err, "the best of these is printed") != NULL);
+        ck_assert_int_eq(strstr(it.out, "\nbest: ") != NULL, strstr(it.out, "so far") != NULL);
+        command_finish(&it);
+    }
+    return told;
+}
+
+START_TEST(an_interrupt_does_not_wait_for_plans) {
+    ck_assert(is_told("--model llama-3-405b --gpus 1024 --batch 1024 --dtype bf16",
+                      "sim: interrupted before anything was simulated"));
+}
+END_TEST
+
+START_TEST(an_interrupt_prints_the_best_so_far) {
+    ck_assert(is_told("--model llama-3-8b --gpus 64 --batch 1024 --dtype bf16",
+                      "; the best of these is printed"));
+}
+END_TEST
+
+START_TEST(predictions_may_be_kept_nowhere) {
+    const char *line = "sim --model linear --gpus 2 --predictions none";
+    ck_assert_int_eq(command_run(&it, "%s --advise", line), 0);
+    command_finish(&it);
+    ck_assert_int_eq(command_run(&it, "%s --sweep batch=64,128", line), 0);
+    command_finish(&it);
+    refuses("--advise --gpus 2 --predictions p.jsonl", "leave out --predictions");
+}
+END_TEST
+
 SUITE("sim_advise", the_advised_line_gives_the_promised_step,
       the_line_as_it_is_stands_beside_the_best, options_of_the_line_stay,
       buckets_are_tried_where_they_have_an_effect, every_way_to_recompute_stays_and_is_named,
       a_memory_in_which_nothing_fits_is_an_error_with_counts,
-      what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees)
+      what_it_cannot_be_asked_with_is_refused, the_map_has_the_best_of_each_pair_of_degrees,
+      an_interrupt_does_not_wait_for_plans, an_interrupt_prints_the_best_so_far,
+      predictions_may_be_kept_nowhere)
