@@ -30,6 +30,23 @@ START_TEST(a_collective_has_the_columns_of_nccl_tests) {
 }
 END_TEST
 
+// Four servers of one device: 26.8 us and 8 B at 1.45 GB/s; 36.6 us and 64 KiB at 4 GB/s; 129.36 us
+// and 1 GiB at 8 GB/s, which is a bus of 12.
+START_TEST(servers_on_ethernet_have_prices) {
+    Command c = {0};
+    const char *on = "--gpus 4 --platform ethernet-cluster";
+    ck_assert_int_eq(command_run(&c, "sim --collective all_reduce %s --sizes 8,64KiB,1GiB", on), 0);
+    expect(&c, "all_reduce on 4 devices of ethernet-cluster, 4 nodes: NCCL's model");
+    expect(&c, "  Tree       LL      26.81    0.00    0.00\n");
+    expect(&c, "  Ring       LL      52.98    1.24    1.86\n");
+    expect(&c, "  Ring   Simple   134347.1    7.99   11.99\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim %s --network nccl", on), 0);
+    expect(&c, "network: NCCL's own model");
+    command_finish(&c);
+}
+END_TEST
+
 // As nccl-tests prints 8 GPUs: all_gather_perf "65536 2048 float", all_reduce_perf "65536 16384".
 START_TEST(a_count_is_of_one_ranks_part_where_ranks_have_parts) {
     static const struct {
@@ -244,7 +261,7 @@ START_TEST(a_figure_has_the_times_of_the_table_and_of_every_algorithm) {
 }
 END_TEST
 
-SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests,
+SUITE("sim_collective", a_collective_has_the_columns_of_nccl_tests, servers_on_ethernet_have_prices,
       a_count_is_of_one_ranks_part_where_ranks_have_parts, json_has_the_same_and_the_channels,
       a_measured_table_is_set_beside_it, a_platform_is_fitted_to_a_table_and_written,
       the_largest_sizes_fit_80_columns,

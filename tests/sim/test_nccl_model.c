@@ -143,14 +143,36 @@ START_TEST(gathering_over_nodes_of_one_device_takes_pat) {
 }
 END_TEST
 
+// Servers of one device on Ethernet: one channel of 12 GB/s, and every hop one over the network.
+START_TEST(one_device_a_node_goes_by_its_adapter_alone) {
+    const NcclConstants c = constants_of("ethernet-cluster");
+    // 6.8 + 2 * 2 * 5.0 us; 0.92 * 12 GB/s by 3.8, and each byte twice.
+    NcclPrice p = price_of(&c, COLLECTIVE_ALL_REDUCE, 8, 4, 4);
+    is(&p, NCCL_TREE, NCCL_LL, PS_PER_US / 10 * 268, INT64_C(1452631578));
+    ck_assert(p.channels == 1 && p.port_weight == 0 && p.rail_weight == 1536);  // 6/4 of 1024
+    // 6.6 + 6 * 5.0 us; half the bus, of which an array gets 4/6.
+    p = price_of(&c, COLLECTIVE_ALL_REDUCE, 65536, 4, 4);
+    is(&p, NCCL_RING, NCCL_LL, PS_PER_US / 10 * 366, INT64_C(4000000000));
+    // 1.4 (8.4 + 6 * 14) us.
+    p = price_of(&c, COLLECTIVE_ALL_REDUCE, 1 << 30, 4, 4);
+    is(&p, NCCL_RING, NCCL_SIMPLE, PS_PER_US / 100 * 12936, INT64_C(8000000000));
+    NcclCall call = {COLLECTIVE_ALL_REDUCE, 1 << 20, 4, 4, 0, NCCL_LL128};
+    ck_assert_fails(nccl_price(&p, &c, &call), ERR_USAGE, "LL128");
+    // 8.4 + 2 * 14 us. Measured between two such servers over TCP (nccl-tests, issue 82): 38 to 46.
+    call = (NcclCall){COLLECTIVE_BROADCAST, 8, 2, 2, NCCL_RING, NCCL_SIMPLE};
+    ck_assert_ok(nccl_price(&p, &c, &call));
+    is(&p, NCCL_RING, NCCL_SIMPLE, PS_PER_US / 10 * 364, INT64_C(12000000000));
+}
+END_TEST
+
 START_TEST(the_fastest_is_taken) {
-    const char *const machines[] = {"dgx-a100", "dgx-h100", "dgx-v100"};
-    for (int m = 0; m < 3; m++) {
+    const char *const machines[] = {"dgx-a100", "dgx-h100", "dgx-v100", "ethernet-cluster"};
+    for (int m = 0; m < 4; m++) {
         const NcclConstants c = constants_of(machines[m]);
-        for (int nodes = 1; nodes <= 64; nodes *= 4)
+        for (int nodes = c.devices > 1 ? 1 : 4; nodes <= 64; nodes *= 4)
             for (int64_t bytes = 8; bytes <= INT64_C(1) << 34; bytes *= 8)
                 for (int k = 0; k < COLLECTIVE_COUNT; k++) {
-                    NcclCall call = {(CollectiveKind)k, bytes, 8 * nodes, nodes, 0, 0};
+                    NcclCall call = {(CollectiveKind)k, bytes, c.devices * nodes, nodes, 0, 0};
                     NcclPrice best, p;
                     ck_assert_ok(nccl_price(&best, &c, &call));
                     ck_assert_int_gt(best.time_ps, best.latency_ps);
@@ -313,8 +335,8 @@ SUITE("nccl_model", a_large_all_reduce_is_a_ring_with_the_bandwidth_of_the_bus,
       a_small_all_reduce_over_nodes_is_a_tree,
       a_ring_over_nodes_pays_for_the_network_and_the_plateau,
       switches_that_add_are_used_where_the_platform_has_them,
-      gathering_over_nodes_of_one_device_takes_pat, the_fastest_is_taken,
-      more_bytes_or_more_ranks_are_not_faster_by_a_ring, sends_cost_a_send_and_the_busier_way,
-      an_algorithm_that_the_platform_lacks_is_refused, bus_bandwidth_is_that_of_nccl_tests,
-      measured_tables_are_met_within_a_factor_of_two, the_section_of_a_machine_file_is_checked,
-      smaller_groups_may_have_fewer_channels)
+      gathering_over_nodes_of_one_device_takes_pat, one_device_a_node_goes_by_its_adapter_alone,
+      the_fastest_is_taken, more_bytes_or_more_ranks_are_not_faster_by_a_ring,
+      sends_cost_a_send_and_the_busier_way, an_algorithm_that_the_platform_lacks_is_refused,
+      bus_bandwidth_is_that_of_nccl_tests, measured_tables_are_met_within_a_factor_of_two,
+      the_section_of_a_machine_file_is_checked, smaller_groups_may_have_fewer_channels)
