@@ -2,6 +2,8 @@
 // A collective is so many equal rounds; path_time() and round_time() have the formula of one.
 #include "sim/closed_form.h"
 
+#include "parallel/collective/walk.h"
+
 #include "core/base/units.h"
 #include "sim/levels.h"
 #include "sim/network.h"
@@ -53,16 +55,6 @@ static Status ring_round_time(int64_t *ps, const ClosedForm *f, int64_t bytes,
     return OK;
 }
 
-// Of the largest chunk; of what is passed on whole, of a piece.
-static int64_t chunk_bytes(const Collective *c, int64_t element_bytes) {
-    int64_t chunks = c->kind == COLLECTIVE_ALL_TO_ALL || !collective_is_piecewise(c)
-                         ? c->ranks
-                         : collective_chunks(c);
-    int64_t unit = collective_is_piecewise(c) || !c->unit ? 1 : c->unit;
-    int64_t units = (c->elements + unit - 1) / unit, largest = (units + chunks - 1) / chunks * unit;
-    return (largest < c->elements ? largest : c->elements) * element_bytes;
-}
-
 static Status rounds_time(int64_t *ps, int64_t rounds) {
     __int128 all = (__int128)*ps * rounds;
     if (all > INT64_MAX) FAIL(ERR_FAILED, "simulated time ends after 106 days");
@@ -90,7 +82,7 @@ static Status pipeline_time(int64_t *ps, const ClosedForm *f, const Collective *
 
 static Status flat_time(int64_t *ps, const ClosedForm *f, const Collective *c,
                         int64_t element_bytes, const GroupSpread *spread) {
-    int64_t bytes = chunk_bytes(c, element_bytes);
+    int64_t bytes = collective_largest_chunk(c) * element_bytes;
     *ps = 0;
     if (c->ranks < 2) return OK;
     if (c->algorithm == ALGORITHM_CHAIN)

@@ -347,6 +347,24 @@ static Status share_work(Program *p, Work *w, const OpSpec *spec, int *out) {
     return OK;
 }
 
+// Does it cut, or put together, several tensors at once, each by itself?
+static bool is_of_several(const OpSpec *spec) {
+    int parts = spec->parts ? spec->parts : 1;
+    return kind_cuts(spec->kind) && spec->output_count > 1 &&
+           spec->input_count == parts * spec->output_count;
+}
+
+// Its attributes are the elements of each whole tensor. They are left behind the attributes of the
+// program, where share_work() wants them, and are of nobody until it counts them.
+static Status take_sizes(Program *p, OpSpec *spec) {
+    const int32_t *whole = spec->kind == KIND_ALL_GATHER ? spec->outputs : spec->inputs;
+    TRY(ARRAY_RESERVE(p->attrs, p->attr_capacity, p->attr_count + spec->output_count));
+    spec->attrs = &p->attrs[p->attr_count];
+    for (int i = 0; i < spec->output_count; i++)
+        p->attrs[p->attr_count + i] = tensor_elements(&p->tensors[whole[i]]);
+    return OK;
+}
+
 static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     memset(w, 0, sizeof *w);  // padding too: works are compared as bytes
     w->layer = NONE;
@@ -363,7 +381,7 @@ static Status fill_work(Program *p, const OpSpec *spec, Work *w) {
     w->order = (uint8_t)spec->order;
     w->reduce = (uint8_t)spec->reduce;
     w->parts = (uint16_t)(spec->parts ? spec->parts : 1);
-    w->attr_count = kind_attribute_count(spec->kind);
+    w->attr_count = is_of_several(spec) ? spec->output_count : kind_attribute_count(spec->kind);
     TRY(flops_of_spec(p, spec, &w->flops));
     if (spec->flops) w->flops = spec->flops;
     moved_count(p, spec, &w->read_bytes, &w->write_bytes);
@@ -428,6 +446,7 @@ Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) {
     OpSpec given = *spec;
     if (!spec->attrs) given.attrs = zeros;
     TRY(check_spec(p, spec));
+    if (is_of_several(spec)) TRY(take_sizes(p, &given));
     Work w;
     TRY(fill_work(p, &given, &w));
     int work;

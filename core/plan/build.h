@@ -92,8 +92,8 @@ typedef struct {
 } OpSpec;
 int64_t build_attr_real(double value);
 
-// Append the operation to a plan; bytes, payload and cost key are computed from the operands. Work
-// that an operation of the program already does is shared.
+// Append the operation to a plan; bytes, payload, cost key and the sizes of what is cut follow from
+// the operands. Work that an operation of the program already does is shared.
 Status plan_add_op(Program *p, Plan *plan, const OpSpec *spec, int *out) MUST_USE;
 
 // Ask that `op` start only after `after` has ended; distance 0: in this step, 1: in the one before.

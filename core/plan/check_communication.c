@@ -5,6 +5,7 @@
 #include "core/plan/check_internal.h"
 #include "core/plan/group.h"
 #include "core/plan/piece.h"
+#include "core/plan/share.h"
 
 #include <stdlib.h>
 
@@ -73,6 +74,41 @@ static Status check_parts(const Program *p, const Plan *plan, const Op *op) {
     return OK;
 }
 
+// --- shares
+
+// One tensor of what is cut, or put together. A share has room for the largest of them; how much of
+// it is in use follows from the position.
+static Status check_shares(const Program *p, const Plan *plan, const Op *op, int64_t in,
+                           int64_t out) {
+    const Work *w = op_work(p, op);
+    bool gathers = w->kind == KIND_ALL_GATHER;
+    int64_t size = group_size(p, w->group), want;
+    const Shares cut = {.elements = gathers ? out : in, .unit = w->unit, .count = (int)size};
+    int64_t room = share_capacity(cut);
+    if (gathers ? in == room : out == room) return OK;
+    if (!gathers)
+        want = room;
+    else if (__builtin_mul_overflow(in, size, &want) || want == out)
+        want = NONE;
+    REFUSE("%s of %lld elements in %d part%s over %lld ranks writes %lld, not %lld",
+           kind_name(work_kind(w)), (long long)(in * w->parts), w->parts, w->parts == 1 ? "" : "s",
+           (long long)size, (long long)want, (long long)out);
+}
+
+// Each output is of one input of every part.
+static Status check_cut(const Program *p, const Plan *plan, const Op *op) {
+    const Work *w = op_work(p, op);
+    const int32_t *in = op_inputs(plan, op), *out = op_outputs(plan, op);
+    if (op->inputs != op->outputs * w->parts)
+        REFUSE("%s of %d inputs in %d part%s has %d outputs, not one for each input of a part",
+               kind_name(work_kind(w)), op->inputs, w->parts, w->parts == 1 ? "" : "s",
+               op->outputs);
+    for (int i = 0; i < op->inputs; i++)
+        TRY(check_shares(p, plan, op, tensor_elements(&p->tensors[in[i]]),
+                         tensor_elements(&p->tensors[out[i % op->outputs]])));
+    return OK;
+}
+
 // --- operands apart from each other
 
 // An operand by its memory; place: outputs, then inputs.
@@ -101,9 +137,10 @@ static bool may_share(const Program *p, const Plan *plan, const Op *op, int outp
     if (w->kind == KIND_ALL_REDUCE || w->kind == KIND_BROADCAST || w->kind == KIND_REDUCE)
         return input == output && tensor_elements(in) == tensor_elements(out);
     bool single = op->inputs == 1 && op->outputs == 1;
+    bool pair = op->inputs == op->outputs && output == input;
     int x = op_inputs(plan, op)[input], y = op_outputs(plan, op)[output];
-    if (w->kind == KIND_ALL_GATHER && single && is_own_share(p, x, y)) return true;
-    if (w->kind == KIND_REDUCE_SCATTER && single && is_own_share(p, y, x)) return true;
+    if (w->kind == KIND_ALL_GATHER && pair && is_own_share(p, x, y)) return true;
+    if (w->kind == KIND_REDUCE_SCATTER && pair && is_own_share(p, y, x)) return true;
     return w->kind != KIND_ALL_TO_ALL && group_size(p, w->group) == 1 && single;
 }
 
@@ -141,5 +178,6 @@ Status check_communication(const Program *p, const Plan *plan, const Op *op) {
     TRY(check_sides(p, plan, op));
     TRY(check_peer(p, plan, op));
     TRY(check_parts(p, plan, op));
+    if (kind_cuts(op_kind(p, op))) TRY(check_cut(p, plan, op));
     return check_apart(p, plan, op);
 }

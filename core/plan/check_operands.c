@@ -369,7 +369,8 @@ static Status check_lane_group(const Match *m) {
          program_name(m->p, m->p->groups[m->work->group].name));
 }
 
-// All tensors of a communication have its type, and what is written is as large as what is read.
+// All tensors of a communication have its type, and what is written is as large as what is read; of
+// shares check_communication() sees to that.
 static Status check_payload(const Match *m) {
     const Op *op = m->op;
     int64_t in = 0, out = 0;
@@ -378,18 +379,12 @@ static Status check_payload(const Match *m) {
         if (t->dtype != m->work->dtype) return mismatch(m, t, dtype_name((Dtype)m->work->dtype));
         *(i < op->outputs ? &out : &in) += tensor_elements(t);
     }
+    if (kind_cuts(work_kind(m->work))) return OK;
     int64_t size = m->p->groups[m->work->group].size, want = in;
     if (m->work->kind == KIND_ALL_REDUCE || m->work->kind == KIND_REDUCE)
         want = in / m->work->parts;
-    // A share has room for the largest of them; how much of it is in use follows from the position.
-    const Shares cut = {.elements = out, .unit = m->work->unit, .count = (int)size};
-    const Shares cuts = {.elements = in / m->work->parts, .unit = cut.unit, .count = cut.count};
-    if (m->work->kind == KIND_ALL_GATHER && __builtin_mul_overflow(in, size, &want)) want = NONE;
-    if (m->work->kind == KIND_ALL_GATHER && in == share_capacity(cut))
-        want = out;
-    else if (m->work->kind == KIND_ALL_GATHER && want == out)
-        want = NONE;
-    if (m->work->kind == KIND_REDUCE_SCATTER) want = share_capacity(cuts);
+    const Shares cuts = {
+        .elements = in / m->work->parts, .unit = m->work->unit, .count = (int)size};
     if (m->work->kind == KIND_ALL_TO_ALL) want = share_capacity(cuts) * size;
     // The root alone has the whole, of equal pieces; the others may bring it, too.
     bool scatters = m->work->kind == KIND_SCATTER, gathers = m->work->kind == KIND_GATHER;

@@ -89,8 +89,17 @@ static int partner(const Walk *walk, int rank, const Work *work) {
     return group_peer(program_at(walk, rank), work->group, rank, work->peer);
 }
 
+// Are they of as many tensors that are cut, of equal sizes?
+static bool same_sizes(const Program *p, const Work *a, const Program *q, const Work *b) {
+    if (a->attr_count != b->attr_count) return false;
+    for (int i = 0; i < a->attr_count; i++)
+        if (work_attr(p, a, i) != work_attr(q, b, i)) return false;
+    return true;
+}
+
 // The first fact in which the collectives of two members differ, as plan files name it, or NULL.
-static const char *collective_difference(const Work *a, const Work *b) {
+static const char *collective_difference(const Program *p, const Work *a, const Program *q,
+                                         const Work *b) {
     return a->kind != b->kind                     ? "kind"
            : a->payload_bytes != b->payload_bytes ? "bytes"
            : a->dtype != b->dtype                 ? "dtype="
@@ -100,6 +109,7 @@ static const char *collective_difference(const Work *a, const Work *b) {
            : a->order != b->order                 ? "order="
            : a->peer != b->peer                   ? "peer="
            : a->parts != b->parts                 ? "parts="
+           : !same_sizes(p, a, q, b)              ? "the sizes of their tensors"
                                                   : NULL;
 }
 
@@ -195,7 +205,7 @@ static Status check_meeting(const Walk *walk, int rank, const Work *mine, const 
     const Walker *w = &walk->walkers[m->rank];
     const Program *p = w->order->program;
     const Work *first = op_work(p, &w->order->plan->ops[m->op]);
-    const char *difference = collective_difference(first, mine);
+    const char *difference = collective_difference(p, first, program_at(walk, rank), mine);
     if (!difference) return OK;
     FAIL(ERR_PLAN,
          "plan %s: rank %d issues %s %s (%s, %lld bytes) where rank %d issues %s %s (%s, "

@@ -72,6 +72,7 @@ bool kind_loads(Kind k) { return k == KIND_LOAD || k == KIND_LOAD_X || k == KIND
 bool kind_reduces(Kind k) {
     return k == KIND_ALL_REDUCE || k == KIND_REDUCE_SCATTER || k == KIND_REDUCE;
 }
+bool kind_cuts(Kind k) { return k == KIND_REDUCE_SCATTER || k == KIND_ALL_GATHER; }
 const char *kind_operands(Kind k) { return kinds[k].operands; }
 const char *dtype_name(Dtype d) { return dtypes[d]; }
 int64_t dtype_bytes(Dtype d) { return dtype_sizes[d]; }

@@ -247,8 +247,8 @@ typedef enum { CLASS_COMPUTE, CLASS_COMMUNICATION, CLASS_HOST } WorkClass;
       "scale(1):f64 good(1):i64 <- finite(1):f64")                                                \
     X(FUSED, "fused", COMPUTE, nothing, none, "fusion", "")                                       \
     X(ALL_REDUCE, "all_reduce", COMMUNICATION, all_reduce, none, "", "y... <- x...")              \
-    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y <- x")        \
-    X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, none, "", "y <- x")                    \
+    X(REDUCE_SCATTER, "reduce_scatter", COMMUNICATION, reduce_scatter, none, "", "y... <- x...")  \
+    X(ALL_GATHER, "all_gather", COMMUNICATION, all_gather, none, "", "y... <- x...")              \
     X(BROADCAST, "broadcast", COMMUNICATION, broadcast, none, "", "x... <- x...")                 \
     X(REDUCE, "reduce", COMMUNICATION, reduce, none, "", "y... <- x...")                          \
     X(SCATTER, "scatter", COMMUNICATION, scatter, none, "", "y <- x...")                          \
@@ -452,6 +452,7 @@ WorkClass kind_class(Kind k);
 bool kind_communicates(Kind k);  // its class is CLASS_COMMUNICATION
 bool kind_loads(Kind k);         // it brings rows of the data
 bool kind_reduces(Kind k);       // a collective that adds up what its members bring
+bool kind_cuts(Kind k);          // a reduce_scatter, all_gather: output i is of each part's input i
 const char *kind_operands(Kind k);
 
 // The type of an operand: of one word of kind_operands(), "lse(B,T,heads):wide"; of the i-th of an

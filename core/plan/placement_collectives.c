@@ -145,19 +145,33 @@ static Status check_span_all(const Along *a) {
     return along_refuse_input(a, 0, "the group reaches some of the ranks that hold it only");
 }
 
+static Status gather_one(const Along *a, int i) {
+    Placement x = along_input(a, i);
+    if (placement_is_partial(x))
+        return along_refuse_input(a, i, "a part of a sum is no piece of it; reduce it first");
+    if (!is_shard(x) && !own(x))
+        return along_refuse_input(a, i, "an all_gather puts shards together");
+    const char *fault =
+        is_shard(x) ? chunk_fault(a, operand(a, a->op->outputs + i), operand(a, i)) : NULL;
+    if (fault) return along_refuse_input(a, i, fault);
+    return along_write(a, i, PLACEMENT_REPLICATED);
+}
+
 // Shard to whole. What is each member's own becomes a list of all members' values.
 Status placement_rule_all_gather(const Along *a) {
     if (span_of(a) == SPAN_NONE) return pass(a);
-    Placement x = along_input(a, 0);
     TRY(check_span_all(a));
-    if (placement_is_partial(x))
-        return along_refuse_input(a, 0, "a part of a sum is no piece of it; reduce it first");
-    if (!is_shard(x) && !own(x))
-        return along_refuse_input(a, 0, "an all_gather puts shards together");
-    const char *fault =
-        is_shard(x) ? chunk_fault(a, operand(a, a->op->outputs), operand(a, 0)) : NULL;
-    if (fault) return along_refuse_input(a, 0, fault);
-    return along_write(a, 0, PLACEMENT_REPLICATED);
+    for (int i = 0; i < a->op->inputs && i < a->op->outputs; i++) TRY(gather_one(a, i));
+    return OK;
+}
+
+static Status scatter_one(const Along *a, int o) {
+    Placement declared = operand(a, o)->placement[a->axis];
+    if (!is_shard(declared))
+        return along_refuse_output(a, o, "every rank gets a shard of the result, so it is S");
+    const char *fault = chunk_fault(a, operand(a, o), operand(a, a->op->outputs + o));
+    if (fault) return along_refuse_output(a, o, fault);
+    return along_write(a, o, declared);
 }
 
 // Partial to shard.
@@ -165,12 +179,8 @@ Status placement_rule_reduce_scatter(const Along *a) {
     if (span_of(a) == SPAN_NONE) return pass(a);
     TRY(check_span_all(a));
     TRY(check_parts(a));
-    Placement declared = operand(a, 0)->placement[a->axis];
-    if (!is_shard(declared))
-        return along_refuse_output(a, 0, "every rank gets a shard of the result, so it is S");
-    const char *fault = chunk_fault(a, operand(a, 0), operand(a, 1));
-    if (fault) return along_refuse_output(a, 0, fault);
-    return along_write(a, 0, declared);
+    for (int o = 0; o < a->op->outputs && o < a->op->inputs; o++) TRY(scatter_one(a, o));
+    return OK;
 }
 
 // Shard to shard of another dimension: dimension `from` comes together, `to` is cut. Chunks are

@@ -85,7 +85,9 @@ typedef struct {
     int32_t name, layer;  // layer: name of the layer it belongs to, or NONE
     int32_t group, peer;  // of a communication. peer: root's position in the group; of a send or
                           // receive, the distance along the group (+1: the next member)
-    int32_t attr_first, attr_count;                         // program.attrs
+    // program.attrs: of the kind; of several tensors that are cut (kind_cuts()), the elements that
+    // each has as a whole
+    int32_t attr_first, attr_count;
     int64_t flops, read_bytes, write_bytes, payload_bytes;  // at full extent
     int64_t work_bytes;    // that the schedule of a communication works in; see program_lower()
     int64_t unit;          // of a collective: shares begin at multiples of so many elements; 0: 1

@@ -16,6 +16,7 @@ static uint64_t collective_hash(const Program *p, int plan, const Op *op) {
         (uint64_t)w->unit};
     uint64_t hash = HASH_START;
     for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) hash = hash_u64(hash, facts[f]);
+    for (int i = 0; i < w->attr_count; i++) hash = hash_u64(hash, (uint64_t)work_attr(p, w, i));
     return hash;
 }
 

@@ -210,7 +210,7 @@ static void print_tensors(const Printer *w) {
 
 static void print_attributes(const Printer *w, const Work *work) {
     Kind k = work_kind(work);
-    for (int i = 0, printed = 0; i < work->attr_count; i++) {
+    for (int i = 0, printed = 0; i < kind_attribute_count(k); i++) {
         int length, real;
         const char *name = kind_attribute(k, i, &length, &real);
         if (kind_attribute_is_optional(k, i) && !work_attr(w->p, work, i)) continue;

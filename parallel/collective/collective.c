@@ -27,23 +27,48 @@ static Shares chunks_of(const Collective *c) {
     return (Shares){.elements = c->elements, .count = (int)collective_chunks(c)};
 }
 
+// Where share i begins, share after share; of several arrays as many elements of each come before
+// it as in that array alone.
+static int64_t shares_begin(Shares s, const int64_t *sizes, int count, int64_t i) {
+    int64_t begin = 0;
+    if (!count) return share_begin(s, i);
+    for (int k = 0; k < count; k++) {
+        s.elements = sizes[k];
+        begin += share_begin(s, i);
+    }
+    return begin;
+}
+
+static int64_t share_of(const Collective *c, int64_t i) {
+    return shares_begin(shares_of(c), c->sizes, c->size_count, i + 1) -
+           shares_begin(shares_of(c), c->sizes, c->size_count, i);
+}
+
 void collective_chunk(const Collective *c, int64_t chunk, int64_t *begin, int64_t *count) {
     Shares s = chunks_of(c);
     if (c->kind == COLLECTIVE_ALL_TO_ALL) chunk %= c->ranks;
-    *begin = share_begin(s, chunk);
-    *count = share_begin(s, chunk + 1) - *begin;
+    *begin = shares_begin(s, c->sizes, c->size_count, chunk);
+    *count = shares_begin(s, c->sizes, c->size_count, chunk + 1) - *begin;
 }
 
 CollectiveSizes collective_sizes(const Collective *c) {
-    return (CollectiveSizes){share_sizes(chunks_of(c)), c->kind == COLLECTIVE_ALL_TO_ALL};
+    return (CollectiveSizes){share_sizes(chunks_of(c)), c->sizes, c->size_count,
+                             c->kind == COLLECTIVE_ALL_TO_ALL};
 }
 
 int64_t collective_size(const CollectiveSizes *s, int64_t chunk) {
+    if (s->size_count)
+        return shares_begin(s->shares.of, s->sizes, s->size_count, chunk + 1) -
+               shares_begin(s->shares.of, s->sizes, s->size_count, chunk);
     return share_size(&s->shares, s->per_member ? chunk % s->shares.of.count : chunk);
 }
 
-static int64_t share_of(const Collective *c, int rank) {
-    return share_elements(shares_of(c), rank);
+int64_t collective_largest_chunk(const Collective *c) {
+    int64_t largest = 0;
+    if (!c->size_count) return share_capacity(chunks_of(c));
+    for (int i = 0; i < c->ranks; i++)
+        if (share_of(c, i) > largest) largest = share_of(c, i);
+    return largest;
 }
 
 int64_t collective_input_place(const Collective *c, int64_t chunk) {
@@ -96,7 +121,7 @@ typedef struct {
 static Extremes find_extremes(const Collective *c) {
     int64_t n = c->elements, P = c->ranks;
     Extremes out = {(n + P - 1) / P, n / P, 2 * (n / P) + 2 * (n % P) / P};
-    if (c->unit <= 1) return out;
+    if (c->unit <= 1 && !c->size_count) return out;
     out = (Extremes){0, n, n};
     for (int i = 0; i < c->ranks; i++) {
         int64_t own = share_of(c, i), pair = own + share_of(c, (i + 1) % c->ranks);

@@ -39,6 +39,8 @@ typedef struct {
     int ranks, root;  // root: of what goes from one member to all, or from all to one
     int64_t elements;
     int64_t unit;  // where there is one chunk a member: chunks begin at multiples of it; 0 means 1
+    const int64_t *sizes;  // of several arrays that are cut each by itself, borrowed: a chunk has
+    int size_count;        // a member's shares of all, one behind the other. count 0: of one array
 } Collective;
 
 // One step: in `round`, `destination` takes chunk `chunk` from the input or the result of `source`
@@ -101,8 +103,7 @@ static inline bool collective_pushes(const Collective *c) {
     return c->kind == COLLECTIVE_ALL_REDUCE && c->algorithm == ALGORITHM_DIRECT;
 }
 
-// Bytes that the busiest member receives, and all members together, for
-// elements of `element_bytes`.
+// Bytes that the busiest member receives, and all members together; of `element_bytes` an element.
 int64_t collective_bytes_per_rank(const Collective *c, int64_t element_bytes);
 int64_t collective_bytes_total(const Collective *c, int64_t element_bytes);
 
@@ -113,8 +114,7 @@ double collective_bytes_sent(const Collective *c, int member, int64_t element_by
 // member that brings several inputs adds these first.
 bool collective_in_rank_order(const Collective *c);
 
-// All steps in the order of round, destination and application, in the arena: for
-// checking and drawing.
+// All steps in the order of round, destination and application, in the arena: to check and draw.
 Status collective_list(const Collective *c, CollectiveStep **out, int64_t *count,
                        Arena *a) MUST_USE;
 

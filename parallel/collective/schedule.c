@@ -227,6 +227,12 @@ Status collective_validate(const Collective *c) {
     if (c->unit < 0)
         FAIL(ERR_USAGE, "%s: a unit of %lld elements", collective_name(c->kind),
              (long long)c->unit);
+    int64_t sum = 0;
+    for (int i = 0; i < c->size_count; i++) sum += c->sizes[i];
+    bool cut = c->kind == COLLECTIVE_REDUCE_SCATTER || c->kind == COLLECTIVE_ALL_GATHER;
+    if (c->size_count && (!cut || sum != c->elements))
+        FAIL(ERR_USAGE, "%s: %d arrays of %lld elements together, %lld in all",
+             collective_name(c->kind), c->size_count, (long long)sum, (long long)c->elements);
     if (c->root < 0 || c->root >= c->ranks)
         FAIL(ERR_USAGE, "%s: root %d is not one of %d ranks", collective_name(c->kind), c->root,
              c->ranks);

@@ -14,10 +14,13 @@ int collective_first_step(const Collective *c, int64_t round, int rank, Collecti
 // The elements of chunks: the divisions that all chunks of a collective share, done once.
 typedef struct {
     ShareSizes shares;
+    const int64_t *sizes;  // of several arrays (Collective.sizes)
+    int size_count;
     bool per_member;  // chunk i is the share of member i mod ranks
 } CollectiveSizes;
 
 CollectiveSizes collective_sizes(const Collective *c);
 int64_t collective_size(const CollectiveSizes *s, int64_t chunk);
+int64_t collective_largest_chunk(const Collective *c);  // its elements
 
 #endif

@@ -59,7 +59,9 @@ Collective call_collective(const CommCall *call, int members) {
                                     : call->kind == COLLECTIVE_GATHER ? input * members
                                     : in                              ? input
                                                                       : output,
-                        .unit = call->unit};
+                        .unit = call->unit,
+                        .sizes = call->sizes,
+                        .size_count = call->size_count};
 }
 
 // Members may have room for different numbers of pieces.
@@ -73,6 +75,7 @@ uint64_t call_signature(const CommCall *call, const CommGroup *g) {
     uint64_t hash = HASH_START;
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) hash = hash_u64(hash, facts[i]);
     for (int m = 0; m < g->count; m++) hash = hash_u64(hash, (uint64_t)g->ranks[m]);
+    for (int i = 0; i < call->size_count; i++) hash = hash_u64(hash, (uint64_t)call->sizes[i]);
     return hash;
 }
 
@@ -90,7 +93,7 @@ Status call_disagree(Comm *c, const CommRequest *r, int position, const Publishe
     const char *rule = "members must issue the same collectives in the same order";
     published_text(ours, sizeof ours, world_published(c->world, c->rank, r->call->handle));
     published_text(other, sizeof other, theirs);
-    if (!strcmp(ours, other)) rule = "they differ in the members of their group";
+    if (!strcmp(ours, other)) rule = "they differ in members of the group or sizes of arrays";
     snprintf(text, sizeof text, "%s: rank %d brings %s, rank %d brings %s; %s",
              call_text(name, r->call), c->rank, ours, r->group->ranks[position], other, rule);
     world_fail(c->world, ERR_PLAN, c->rank, c->rank, text);

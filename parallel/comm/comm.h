@@ -68,6 +68,8 @@ typedef struct {
     int root;      // position in the group; of a point-to-point, the peer's position
     int tag;       // of a point-to-point: messages of one sender, receiver and tag arrive in order
     int64_t unit;  // of elements, where shares are cut (Collective.unit); of counts. 0: 1
+    const int64_t *sizes;  // of several arrays that are cut (Collective.sizes); borrowed; or NULL
+    int size_count;
     int parts, input_count, output_count;  // counts of segments: of one part, of the result
     const CommSegment *input, *output;
     const CommSegment

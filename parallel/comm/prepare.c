@@ -79,11 +79,17 @@ static bool may_share(const CommCall *call, const Collective *what, int position
     bool whole = call->kind == COLLECTIVE_ALL_REDUCE || call->kind == COLLECTIVE_BROADCAST ||
                  call->kind == COLLECTIVE_REDUCE;
     if (whole) return in == out && i->offset == o->offset && i->elements == o->elements;
-    if (call->input_count != 1 || call->output_count != 1 || in || out) return false;
+    bool gathers = call->kind == COLLECTIVE_ALL_GATHER;
+    if (!gathers && call->kind != COLLECTIVE_REDUCE_SCATTER) return false;
+    if (in >= call->input_count) return false;  // of the first part
     int64_t begin, count, bytes = dtype_bytes(call->dtype);
     collective_chunk(what, position, &begin, &count);
-    if (call->kind == COLLECTIVE_ALL_GATHER) return i->offset == o->offset + begin * bytes;
-    return call->kind == COLLECTIVE_REDUCE_SCATTER && o->offset == i->offset + begin * bytes;
+    // The elements before each, of the whole and of the share.
+    int64_t before_i = call_segments_elements(call->input, in),
+            before_o = call_segments_elements(call->output, out);
+    int64_t ahead = gathers ? begin + before_i - before_o : begin + before_o - before_i;
+    const CommSegment *share = gathers ? i : o, *of = gathers ? o : i;
+    return share->offset == of->offset + ahead * bytes;
 }
 
 static Status check_pair(const CommCall *call, const Collective *what, int position,

@@ -117,7 +117,9 @@ static void perform_plainly(const Party parties[], const Collective *c) {
                                                                   : COLLECTIVE_ALL_GATHER,
                          .ranks = c->ranks,
                          .elements = c->elements,
-                         .unit = c->unit};
+                         .unit = c->unit,
+                         .sizes = c->sizes,
+                         .size_count = c->size_count};
     for (int m = 0; m < c->ranks; m++) {
         const Party *own = &parties[m], *root = &parties[c->root];
         int64_t begin, count;

@@ -2,6 +2,7 @@
 // Binding communication: from an operation of the plan to a call on segments of this rank's shared
 // pool, which the communicator publishes to the peers.
 #include "core/plan/group.h"
+#include "core/plan/share.h"
 #include "parallel/run/executor_internal.h"
 #include "parallel/strategy/collective_work.h"
 
@@ -24,6 +25,45 @@ static void trim(CommSegment *s, int count, int64_t elements) {
         if (s[i].elements > elements) s[i].elements = elements;
         elements -= s[i].elements;
     }
+}
+
+// Whole tensors that are cut each by itself: member by member, what each has of every tensor.
+static Status bind_cut(const Executor *e, Arena *a, const Collective *what, int64_t element_bytes,
+                       const int32_t *tensors, int count, CommSegment **out) {
+    CommSegment *s = *out = ARENA_NEW(a, CommSegment, (int64_t)what->ranks * count + 1);
+    if (!s) FAIL(ERR_MEMORY, "out of memory for binding a communication");
+    for (int first = 0; first < count; first += what->size_count)  // part after part
+        for (int m = 0; m < what->ranks; m++)
+            for (int i = 0; i < what->size_count; i++) {
+                const Shares cut = {what->sizes[i], what->unit, what->ranks};
+                *s++ = (CommSegment){executor_offset(e, tensors[first + i]) +
+                                         share_begin(cut, m) * element_bytes,
+                                     share_elements(cut, m)};
+            }
+    return OK;
+}
+
+// A collective of several tensors that are cut: both sides.
+static Status bind_several(const Executor *e, Arena *a, const Plan *plan, const Op *op,
+                           const Collective *what, int position, CommCall *call) {
+    const Work *w = op_work(e->program, op);
+    bool gathers = w->kind == KIND_ALL_GATHER;
+    CommSegment *shares, *wholes;
+    TRY(bind_segments(e, a, gathers ? op_inputs(plan, op) : op_outputs(plan, op), op->outputs,
+                      &shares));
+    TRY(bind_cut(e, a, what, dtype_bytes((Dtype)w->dtype),
+                 gathers ? op_outputs(plan, op) : op_inputs(plan, op),
+                 gathers ? op->outputs : op->inputs, &wholes));
+    for (int i = 0; i < op->outputs; i++)
+        shares[i].elements =
+            share_elements((Shares){what->sizes[i], what->unit, what->ranks}, position);
+    call->sizes = what->sizes;
+    call->size_count = what->size_count;
+    call->input = gathers ? shares : wholes;
+    call->output = gathers ? wholes : shares;
+    call->input_count = gathers ? op->outputs : what->ranks * op->outputs;
+    call->output_count = gathers ? what->ranks * op->outputs : op->outputs;
+    return OK;
 }
 
 // What a schedule keeps partial sums in: the first bytes of its lane's scratch.
@@ -102,7 +142,9 @@ Status executor_bind_comm(Executor *e, Arena *a, const Plan *plan, const Op *op,
                        .input = input,
                        .output = output,
                        .name = op_name(p, op)};
-    if (w->kind == KIND_ALL_TO_ALL_V) {
+    if (what.size_count) {
+        TRY(bind_several(e, a, plan, op, &what, position, call));
+    } else if (w->kind == KIND_ALL_TO_ALL_V) {
         set_pieces(call);
     } else if (work_is_message(w)) {
         set_message(p, w, what.ranks, position, call);
@@ -124,6 +166,11 @@ CommRoom executor_room(const Program *p) {
             if (!op_communicates(p, op)) continue;
             room.calls++;
             room.segments += op->outputs + op->inputs + COMM_OWN_SEGMENTS;
+            // Whole tensors that are cut each by itself have a segment a member.
+            const Work *w = op_work(p, op);
+            if (kind_cuts(work_kind(w)) && w->attr_count)
+                room.segments += (w->kind == KIND_ALL_GATHER ? op->outputs : op->inputs) *
+                                 (group_size(p, w->group) - 1);
         }
     return room;
 }

@@ -13,12 +13,15 @@ static const CollectiveKind kinds[KIND_COUNT] = {
 Collective collective_work_collective(const Program *p, const Work *w) {
     int64_t bytes = w->kind == KIND_ALL_GATHER ? w->write_bytes : w->payload_bytes;
     if (w->kind == KIND_SCATTER || w->kind == KIND_GATHER) bytes *= p->groups[w->group].size;
+    const bool several = kind_cuts(work_kind(w)) && w->attr_count;
     return (Collective){.kind = kinds[w->kind],
                         .algorithm = (Algorithm)w->algorithm,
                         .ranks = p->groups[w->group].size,
                         .root = w->peer,
                         .elements = bytes / dtype_bytes((Dtype)w->dtype),
-                        .unit = w->unit};
+                        .unit = w->unit,
+                        .sizes = several ? &p->attrs[w->attr_first] : NULL,
+                        .size_count = several ? w->attr_count : 0};
 }
 
 Status collective_work_lower(ProgramSet *s, const DeviceTraits *traits) {

@@ -346,7 +346,7 @@ static Status repeat(Recomputation *r, int i, int before) {
     }
     for (int k = 0; k < op.inputs; k++)
         TRY(find_again(r, op_inputs(r->plan, &op)[k], &operands[op.outputs + k]));
-    for (int k = 0; k < w.attr_count; k++) attrs[k] = work_attr(r->p, &w, k);
+    for (int k = 0; k < kind_attribute_count(work_kind(&w)); k++) attrs[k] = work_attr(r->p, &w, k);
     name_again(r, &w, name);
     snprintf(layer, sizeof layer, "%s", program_name(r->p, w.layer));
     TRY(ARRAY_RESERVE(r->after, r->capacity, r->added + 1));

@@ -33,14 +33,19 @@ static bool reduces(const Case *t) {
 }
 
 // Member r's share of n elements is [begin[r], begin[r + 1]): whole units; the array's last one may
-// be cut off.
+// be cut off. Of several arrays it has a share of each, one behind the other.
 static void cut_shares(Case *t) {
-    int64_t unit = t->unit ? t->unit : 1, units = (t->elements + unit - 1) / unit;
-    for (int r = 0; r <= t->ranks; r++) {
-        int64_t at = r * units / t->ranks * unit;
-        t->begin[r] = at < t->elements ? at : t->elements;
+    const int64_t *sizes = t->size_count ? t->sizes : &t->elements;
+    memset(t->begin, 0, sizeof t->begin);
+    for (int i = 0; i < (t->size_count ? t->size_count : 1); i++) {
+        int64_t unit = t->unit ? t->unit : 1, units = (sizes[i] + unit - 1) / unit;
+        for (int r = 0; r <= t->ranks; r++) {
+            int64_t at = r * units / t->ranks * unit;
+            t->begin[r] += at < sizes[i] ? at : sizes[i];
+        }
     }
 }
+
 static int64_t share(const Case *t, int r) { return t->begin[r + 1] - t->begin[r]; }
 
 static int64_t input_elements(const Case *t, int r) {
@@ -183,6 +188,18 @@ static bool expected(const Case *t, int r, int64_t e, Value *v) {
     }
 }
 
+// Arrays of any size, even of none, together as large as the one.
+static void draw_arrays(Case *t, uint32_t h) {
+    int64_t left = t->elements;
+    bool cut = t->kind == COLLECTIVE_REDUCE_SCATTER || t->kind == COLLECTIVE_ALL_GATHER;
+    t->size_count = cut && h & 1 ? 2 + (int)(h >> 1 & 3) % (CASE_ARRAYS - 1) : 0;
+    for (int i = 0; i < t->size_count; i++) {
+        bool last = i == t->size_count - 1;
+        t->sizes[i] = last ? left : (int64_t)case_hash(h, (uint32_t)i, 0, 3) % (left + 1);
+        left -= t->sizes[i];
+    }
+}
+
 void case_draw_sized(Case *t, int kind, int64_t elements, int ranks, uint32_t salt) {
     static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64,  DTYPE_I32, DTYPE_I64,
                                    DTYPE_F16, DTYPE_BF16, DTYPE_U8};
@@ -205,6 +222,7 @@ void case_draw_sized(Case *t, int kind, int64_t elements, int ranks, uint32_t sa
                t->kind == COLLECTIVE_REDUCE;
     t->in_place = may && h >> 17 & 1;
     if (t->kind == COLLECTIVE_BARRIER) t->elements = 0;
+    draw_arrays(t, h >> 25);
     if (t->kind != COLLECTIVE_SCATTER && t->kind != COLLECTIVE_GATHER) return;
     t->elements -= t->elements % ranks;  // of equal pieces
     t->unit = 0;
@@ -283,6 +301,8 @@ void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
                          .lane = t->lane,
                          .root = t->root,
                          .unit = t->unit,
+                         .sizes = x->t.sizes,
+                         .size_count = t->size_count,
                          .parts = t->parts,
                          .input_count = x->t.segments,
                          .output_count = x->t.segments,
@@ -302,14 +322,13 @@ void part_prepare(Part *x, const Case *drawn, int rank, char *pool) {
 
 static void describe(char *out, size_t size, const Part *x, const char *what, int64_t where) {
     const Case *t = &x->t;
-    snprintf(
-        out, size,
-        "%s %s, member %d of %d, root %d, %d parts of %lld %s in %d segments, unit %lld%s%s: %s at "
-        "%lld",
-        collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
-        t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments, (long long)t->unit,
-        t->in_place ? ", in place" : "", t->reduce == REDUCE_MAX ? ", maximum" : "", what,
-        (long long)where);
+    snprintf(out, size,
+             "%s %s, member %d of %d, root %d, %d parts of %lld %s in %d segments, unit %lld, "
+             "%d arrays%s%s: %s at %lld",
+             collective_name(t->kind), algorithm_name(t->algorithm), x->rank, t->ranks, t->root,
+             t->parts, (long long)t->elements, dtype_name(t->dtype), t->segments,
+             (long long)t->unit, t->size_count, t->in_place ? ", in place" : "",
+             t->reduce == REDUCE_MAX ? ", maximum" : "", what, (long long)where);
 }
 
 // |ring - fold| <= 2(P-1) 2^-24 sum |g|: docs/contract.md, 4; 2^-53 for f64.

@@ -11,6 +11,7 @@ enum {
     CASE_PARTS = 3,
     CASE_SEGMENTS = 3,
     CASE_LANES = 4,
+    CASE_ARRAYS = 4,   // that are cut at once
     CASE_KINDS = 16,   // collectives with an algorithm
     CASE_MANY = 20011  // elements: three pieces of a pipeline
 };
@@ -34,6 +35,8 @@ typedef struct {
     bool in_place;
     int64_t elements, base;  // base: where the layout begins in the pool
     int64_t unit;
+    int64_t sizes[CASE_ARRAYS];  // of arrays that are cut each by itself; size_count 0: of one
+    int size_count;
     uint32_t seed;
     // Set by part_prepare(): where shares begin, and which values each member brings.
     int64_t begin[CASE_RANKS + 1];

@@ -210,6 +210,25 @@ START_TEST(what_members_issue_differently_is_named) {
 }
 END_TEST
 
+// Both gather 48 bytes, of tensors of 8 and 4 elements, but one in the other order.
+START_TEST(members_gather_tensors_of_equal_sizes) {
+    Program p[2] = {0};
+    for (int c = 0; c < 2; c++) {
+        Plan *plan = make_mesh(&p[c], 2, 1);
+        make_tensor(&p[c], "four", ROLE_PARAMETER, PLACEMENT_SHARD(0), SHAPE(4), DTYPE_F32);
+        make_tensor(&p[c], "two", ROLE_PARAMETER, PLACEMENT_SHARD(0), SHAPE(2), DTYPE_F32);
+        make_tensor(&p[c], "all_four", ROLE_BUFFER, PLACEMENT_REPLICATED, SHAPE(8), DTYPE_F32);
+        make_tensor(&p[c], "all_two", ROLE_BUFFER, PLACEMENT_REPLICATED, SHAPE(4), DTYPE_F32);
+        make_op(&p[c], plan, (OpSpec){.name = "join", .kind = KIND_ALL_GATHER, .lane = DATA},
+                c ? "all_two all_four" : "all_four all_two", c ? "two four" : "four two");
+        ck_assert_ok(check_each(p, (uint8_t[]){(uint8_t)c, (uint8_t)c}));
+    }
+    ck_assert_fails(check_each(p, (uint8_t[]){0, 1}), ERR_PLAN,
+                    "they differ in the sizes of their tensors");
+    for (int c = 0; c < 2; c++) program_finish(&p[c]);
+}
+END_TEST
+
 // Two groups with the same members carry messages of their own.
 START_TEST(a_message_is_received_in_the_group_in_which_it_is_sent) {
     for (int same = 0; same < 2; same++) {
@@ -318,5 +337,6 @@ SUITE("check_ranks", ranks_that_do_the_same_are_checked_as_one,
       a_message_that_goes_the_wrong_way_is_no_exchange,
       only_members_communicate_in_a_group_at_positions, a_lane_carries_one_group_on_all_ranks,
       members_of_a_reduction_fold_as_many_parts, what_members_issue_differently_is_named,
+      members_gather_tensors_of_equal_sizes,
       a_message_is_received_in_the_group_in_which_it_is_sent, a_message_has_one_type_at_both_ends,
       leaving_ranks_out_changes_no_verdict)

@@ -57,5 +57,37 @@ static void check_sizes(const Collective *c) {
 START_TEST(sizes_of_chunks_are_as_they_are_cut) { for_each_collective(check_sizes); }
 END_TEST
 
-SUITE("walk", how_many_steps_and_the_first_of_them_come_together,
-      sizes_of_chunks_are_as_they_are_cut)
+// 10 elements in units of 4 are 4, 4 and 2, and 3 elements are one unit, which the last member has.
+START_TEST(a_chunk_of_several_arrays_has_a_share_of_each) {
+    const int64_t sizes[] = {10, 3}, begins[] = {0, 4, 8, 13};
+    Collective c = {.kind = COLLECTIVE_REDUCE_SCATTER,
+                    .algorithm = ALGORITHM_RING,
+                    .ranks = 3,
+                    .elements = 13,
+                    .unit = 4,
+                    .sizes = sizes,
+                    .size_count = 2};
+    CollectiveSizes walked = collective_sizes(&c);
+    ck_assert_int_eq(collective_validate(&c), OK);
+    for (int i = 0; i < 3; i++) {
+        int64_t begin, count;
+        collective_chunk(&c, i, &begin, &count);
+        ck_assert_int_eq(begin, begins[i]);
+        ck_assert_int_eq(begin + count, begins[i + 1]);
+        ck_assert_int_eq(collective_size(&walked, i), count);
+        ck_assert_int_eq(collective_result_elements(&c, i), count);
+        ck_assert_int_eq(collective_input_place(&c, i), begin);
+    }
+    ck_assert_int_eq(collective_largest_chunk(&c), 5);
+    ck_assert_int_eq(collective_bytes_per_rank(&c, 4), (13 - 4) * 4);
+    ck_assert_int_eq(collective_bytes_total(&c, 4), 2 * 13 * 4);
+    c.elements = 12;
+    ck_assert_int_eq(collective_validate(&c), ERR_USAGE);
+    c.elements = 13;
+    c.kind = COLLECTIVE_ALL_REDUCE;
+    ck_assert_int_eq(collective_validate(&c), ERR_USAGE);
+}
+END_TEST
+
+SUITE("walk", a_chunk_of_several_arrays_has_a_share_of_each,
+      how_many_steps_and_the_first_of_them_come_together, sizes_of_chunks_are_as_they_are_cut)

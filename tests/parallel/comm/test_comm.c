@@ -141,7 +141,10 @@ static void lanes_body(Comm *c, void *context, char *failure) {
             Case t;
             case_draw(&t, (int)(case_hash((uint32_t)round, (uint32_t)l, 0, 5) % CASES), c->ranks,
                       9);
-            if (t.elements == CASE_MANY) t.elements = 2000;
+            if (t.elements == CASE_MANY) {  // one array, as sizes would add up to more
+                t.elements = 2000;
+                t.size_count = 0;
+            }
             t.lane = l;
             t.base = base;
             part_prepare(&x[l], &t, c->rank, c->pool);

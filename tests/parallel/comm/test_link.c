@@ -99,7 +99,8 @@ static void check_case(const Sweep *s, int i) {
     Case t;
     int64_t start_ns[JOB_RANKS], end_ns[JOB_RANKS], last_ns = 0;
     case_draw(&t, i, s->ranks, 7);
-    Collective c = {t.kind, t.algorithm, s->ranks, t.root, t.elements, t.unit};
+    Collective c = {t.kind,     t.algorithm, s->ranks, t.root,
+                    t.elements, t.unit,      t.sizes,  t.size_count};
     for (int r = 0; r < s->ranks; r++) {
         start_ns[r] = drawn_start_ns(s, i, r);
         if (start_ns[r] > last_ns) last_ns = start_ns[r];
