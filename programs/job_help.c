@@ -104,8 +104,8 @@ const OptionDetail job_details[] = {
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
      "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own. sim "
      "--gpus has 1024,25600 unless told otherwise or recorded: 1 MiB and 25 MiB, as PyTorch's "
-     "DDP.\nWith --zero nothing is joined: when a bucket closes its gradients leave one by one, "
-     "and with 2 and 3 large buckets cost memory.",
+     "DDP.\nWith --zero a bucket is a reduce-scatter, with 1 and 2 a gather of parameters, too: on "
+     "many ranks large ones save many latencies, but with 2 and 3 they cost memory.",
      "bucket-cap-mb bucket-size"},
     {"compress",
      "bf16 and fp16: each shard's gradients are rounded before they are sent, added up in f32, "
@@ -219,9 +219,8 @@ const OptionDetail job_details[] = {
      "parameters too (3), and compute the same bits. Gradients are reduce-scattered; parameters "
      "are "
      "gathered after the update (1, 2), or per layer before its forward and again before its "
-     "backward (3).\nEvery tensor is a collective of its own. DeepSpeed, FSDP and Megatron-LM join "
-     "tensors in one buffer, and pay fewer latencies on many ranks. With --accumulate whole "
-     "gradients stay until the last micro-batch.",
+     "backward (3). See --bucket-kib.\nWith --accumulate whole gradients stay until the last "
+     "micro-batch.",
      "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy "
      "zero-optimization use-distributed-optimizer data-parallel-shard-degree"},
     {"prefetch",

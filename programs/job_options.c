@@ -37,11 +37,9 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
     if (option_given(line, "on-nan") && job->on_nan == ON_NAN_STOP && dynamic)
         FAIL(ERR_USAGE, "--loss-scale dynamic finds its size by steps that it skips; leave out "
                         "--on-nan stop");
-    if (option_given(line, "bucket-kib") && job->strategy.zero && job->strategy.no_overlap)
-        FAIL(ERR_USAGE,
-             "--bucket-kib says when gradients of --zero %d leave; with --no-overlap all do after "
-             "the backward pass: leave one of the two out",
-             job->strategy.zero);
+    if (option_given(line, "prefetch") && job->strategy.zero != 3 && !job->plan_file)
+        FAIL(ERR_USAGE, "--prefetch belongs to --zero 3, which alone gathers layers ahead; give "
+                        "that, or leave --prefetch out");
     if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");
     return OK;

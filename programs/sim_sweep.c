@@ -362,9 +362,8 @@ static void print_network(const Sweep *s) {
 }
 
 static void print_zero(const Sweep *s) {
-    if (!s->jobs[s->count - 1].spec.strategy.zero || !sweep_communicates(s)) return;
-    puts("ZeRO: every tensor is a collective of its own and pays its latency; --bucket-kib\n"
-         "says when gradients may leave, and joins none (--help zero)");
+    if (s->jobs[s->count - 1].spec.strategy.zero != 3 || !sweep_communicates(s)) return;
+    puts("ZeRO 3: each parameter is gathered by itself and pays its latency (--help zero)");
 }
 
 // Of the last row, where steps differ.

@@ -119,8 +119,6 @@ static void explain_buckets(Log *l, const Job *job) {
     }
     if (count && job->options.spec.strategy.no_overlap)
         text_append(line, LINE, "; after the backward pass");
-    if (count && job->options.spec.strategy.zero)
-        text_append(line, LINE, "; with --zero each tensor by itself");
     if (count) log_say(l, LOG_DETAIL, "  buckets  %s", line);
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];

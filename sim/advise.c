@@ -169,8 +169,7 @@ static Status plan_pieces(Search *search, int count) {
 static bool is_twin(const JobSpec *s, const AdviseCandidate *c) {
     bool alone = s->ranks % job_spec_model_ranks(s) == 0 && job_spec_data_ranks(s) < 2;
     if (mesh_size(&s->mesh, MESH_PIPE) < 2 && c->at[ADVISE_SCHEDULE]) return true;
-    bool at_the_end = s->strategy.zero && s->strategy.no_overlap;  // whatever the buckets
-    return (alone && c->at[ADVISE_ZERO]) || ((alone || at_the_end) && c->at[ADVISE_BUCKET]);
+    return alone && (c->at[ADVISE_ZERO] || c->at[ADVISE_BUCKET]);
 }
 
 static AdviseFate check_divisions(const JobSpec *s) {

@@ -114,7 +114,7 @@ Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 // in the buckets of DDP, and every rank updates its shards alone.
 //
 // 1: optimiser state is sharded. A gradient is reduced in place into this rank's share of it; the
-//    shares of a parameter are gathered in place behind its update.
+//    shares of parameters are gathered in place behind their updates, in buckets as large.
 // 2: gradients are sharded, too. Of whole ones there are two buckets' at most: a backward operation
 //    waits until the bucket before the last is reduced.
 // 3: parameters are sharded, too. Each layer gathers its own into a buffer before its forward and

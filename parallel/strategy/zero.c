@@ -8,28 +8,22 @@
 
 // --- gradients
 
-static Status add_reduce_scatter(Zero *z, Plan *plan, const Gradient *g, int after) {
-    Join *j = &z->join;
-    int32_t shard;
-    char name[256];
-    TRY(zero_shard_of(z, g->part[0], &shard));
-    snprintf(name, sizeof name, "reduce_scatter.%s", tensor_name(j->p, g->part[0]));
-    return join_add(j, plan,
-                    &(OpSpec){.name = name,
-                              .kind = KIND_REDUCE_SCATTER,
-                              .phase = PHASE_SYNC,
-                              .dtype = (Dtype)j->p->tensors[shard].dtype,
-                              .lane = zero_lane(z, shard, false),
-                              .group = zero_group(z, shard),
-                              .algorithm = j->options->algorithm,
-                              .order = algorithm_order(j->options->algorithm),
-                              .parts = j->options->local_shards,
-                              .unit = ZERO_BLOCK,
-                              .outputs = &shard,
-                              .inputs = g->part,
-                              .output_count = 1,
-                              .input_count = j->options->local_shards},
-                    after);
+static Status add_reduce_scatter(Zero *z, Plan *plan, const Gradient *g, int count, int number,
+                                 int after) {
+    ZeroPair *pairs = ARENA_NEW(&z->join.arena, ZeroPair, count + 1);
+    char name[32];
+    if (!pairs) FAIL(ERR_MEMORY, "out of memory for a bucket of %d gradients", count);
+    for (int i = 0; i < count; i++) {
+        TRY(zero_shard_of(z, g[i].part[0], &pairs[i].share));
+        pairs[i].whole = g[i].part;
+    }
+    snprintf(name, sizeof name, "bucket%d", number);
+    return zero_add_collectives(z, plan,
+                                &(ZeroCut){.kind = KIND_REDUCE_SCATTER,
+                                           .phase = PHASE_SYNC,
+                                           .name = name,
+                                           .parts = z->join.options->local_shards},
+                                pairs, count, after);
 }
 
 // The operation that writes each tensor first, or NONE.
@@ -66,7 +60,7 @@ static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *
     Join *j = &z->join;
     Gradient *g;
     int32_t *writer;
-    int count;
+    int count, buckets = 0;
     Bucket b[3];  // this, the last, the one before
     bool bounded = z->stage > 1 && !j->options->no_overlap;
     TRY(gradients_find(j->p, plan, ROLE_GRADIENT, j->options->local_shards, &j->arena, &g, &count));
@@ -82,10 +76,9 @@ static Status reduce_gradients(Zero *z, Plan *plan, int last_backward, DepList *
             b[1] = b[0];
             b[0] = (Bucket){trigger, {NONE, NONE}};
         }
-        for (int i = first; i < end; i++) {
-            TRY(add_reduce_scatter(z, plan, &g[i], trigger));
-            b[0].last[join_is_of_experts(j, &g[i])] = plan->op_count - 1;
-        }
+        int added = plan->op_count;
+        TRY(add_reduce_scatter(z, plan, &g[first], end - first, buckets++, trigger));
+        for (int i = added; i < plan->op_count; i++) b[0].last[plan->ops[i].lane != j->lane] = i;
         if (bounded && b[2].trigger != NONE)
             TRY(wait_for_bucket(z, &g[first], end - first, writer, &b[2], deps));
     }
@@ -105,39 +98,47 @@ static int last_update(const Program *p, const Plan *plan) {
     return last;
 }
 
-// What every rank has updated its share of becomes whole, in place.
-static Status add_gather(Zero *z, Plan *plan, int share, int after) {
-    Join *j = &z->join;
-    int32_t whole = j->p->tensors[share].alias, input = share;
-    char name[256];
-    snprintf(name, sizeof name, "all_gather.%s", tensor_name(j->p, whole));
-    return join_add(j, plan,
-                    &(OpSpec){.name = name,
-                              .kind = KIND_ALL_GATHER,
-                              .phase = PHASE_UPDATE,
-                              .dtype = (Dtype)j->p->tensors[whole].dtype,
-                              .lane = zero_lane(z, share, true),
-                              .group = zero_group(z, share),
-                              .algorithm = j->options->algorithm,
-                              .order = algorithm_order(j->options->algorithm),
-                              .unit = ZERO_BLOCK,
-                              .outputs = &whole,
-                              .inputs = &input,
-                              .output_count = 1,
-                              .input_count = 1},
-                    after);
-}
+// A share that an operation has updated, of a parameter that is to be whole.
+typedef struct {
+    int32_t share, whole;
+    int updated;  // the operation
+} Updated;
 
-static Status gather_updated(Zero *z, Plan *plan) {
+static Status find_updated(Zero *z, const Plan *plan, Updated **out, int *count) {
     const Program *p = z->join.p;
-    int count = plan->op_count, last = last_update(p, plan);
-    for (int i = 0; i < count; i++) {
+    *count = 0;
+    *out = ARENA_NEW(&z->join.arena, Updated, plan->operand_count + 1);
+    if (!*out) FAIL(ERR_MEMORY, "out of memory for the gathering of parameters");
+    for (int i = 0; i < plan->op_count; i++) {
         if (!is_update(p, &plan->ops[i])) continue;
         for (int o = 0; o < plan->ops[i].outputs; o++) {
             int t = op_outputs(plan, &plan->ops[i])[o];
             if (p->tensors[t].role == ROLE_PARAMETER && p->tensors[t].alias != NONE)
-                TRY(add_gather(z, plan, t, z->join.options->no_overlap ? last : i));
+                (*out)[(*count)++] = (Updated){t, p->tensors[t].alias, i};
         }
+    }
+    return OK;
+}
+
+// What every rank has updated its share of becomes whole, in place, in buckets as gradients have.
+static Status gather_updated(Zero *z, Plan *plan) {
+    const StrategyOptions *options = z->join.options;
+    Updated *u;
+    int count, buckets = 0, last = last_update(z->join.p, plan);
+    TRY(find_updated(z, plan, &u, &count));
+    ZeroPair *pairs = ARENA_NEW(&z->join.arena, ZeroPair, count + 1);
+    if (!pairs) FAIL(ERR_MEMORY, "out of memory for the gathering of parameters");
+    for (int i = 0; i < count; i++) pairs[i] = (ZeroPair){u[i].share, &u[i].whole};
+    for (int first = 0, end; first < count; first = end) {
+        int64_t bytes = 0, cap = options->bucket_bytes[first > 0];
+        char name[32];
+        for (end = first; end < count && (end == first || bytes < cap); end++)
+            bytes += z->join.p->tensors[u[end].whole].bytes;
+        snprintf(name, sizeof name, "bucket%d", buckets++);
+        TRY(zero_add_collectives(
+            z, plan,
+            &(ZeroCut){.kind = KIND_ALL_GATHER, .phase = PHASE_UPDATE, .name = name, .parts = 1},
+            &pairs[first], end - first, options->no_overlap ? last : u[end - 1].updated));
     }
     return OK;
 }

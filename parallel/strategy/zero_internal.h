@@ -27,6 +27,23 @@ int zero_lane(const Zero *z, int tensor, bool gathers);
 // which is cut then. ERR_PLAN, ERR_MEMORY.
 Status zero_shard_of(Zero *z, int tensor, int32_t *out) MUST_USE;
 
+// What goes together in one collective: a rank's share of a tensor, and the whole, of which there
+// is one for each part.
+typedef struct {
+    int32_t share;
+    const int32_t *whole;  // [parts]
+} ZeroPair;
+typedef struct {
+    Kind kind;  // reduce_scatter or all_gather
+    Phase phase;
+    const char *name;  // what is behind the kind's: "bucket0"
+    int parts, shard, micro_batch;
+} ZeroCut;
+
+// Add it behind operation `after`, one collective for each group of ranks and type.
+Status zero_add_collectives(Zero *z, Plan *plan, const ZeroCut *c, const ZeroPair *pairs, int count,
+                            int after) MUST_USE;
+
 // The same operation on shards, in the place of operation i.
 Status zero_shard_op(Zero *z, Plan *plan, int i) MUST_USE;
 

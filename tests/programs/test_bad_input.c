@@ -106,8 +106,9 @@ START_TEST(contradictions_are_refused) {
     refused(2, PARTS("--batch 64 is not 2 ranks times --batch-per-rank 16"),
             "--ranks 2 --batch 64 --batch-per-rank 16");
     refused(2, PARTS("is not two numbers: give FIRST,CAP"), "--bucket-kib 4");
-    refused(2, PARTS("--bucket-kib says when gradients of --zero 2 leave", "--no-overlap"),
-            "--ranks 2 --zero 2 --no-overlap --bucket-kib 4,32");
+    refused(2, PARTS("--prefetch belongs to --zero 3", "leave --prefetch out"),
+            "--ranks 2 --zero 2 --prefetch 2");
+    refused(2, PARTS("--prefetch belongs to --zero 3"), "--ranks 2 --prefetch 2");
     refused(2, PARTS("--nesterov needs a --momentum above 0"), "--nesterov --momentum 0");
     refused(2, PARTS("--record-steps", "--record DIR"), "--record-steps 0:1");
     refused(2, PARTS("--record-steps", "5:1"), "--record x --record-steps 5:1");

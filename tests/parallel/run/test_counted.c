@@ -15,6 +15,7 @@ static void run(Outcome *o, int ranks, int stage, CommKind kind) {
     JobOptions options = training_options();
     options.spec.ranks = ranks;
     options.spec.strategy.zero = stage;
+    options.spec.strategy.bucket_bytes[0] = options.spec.strategy.bucket_bytes[1] = 0;
     options.steps = STEPS;
     options.comm = kind;
     ck_assert_ok(training_run(o, &options, NULL));

@@ -9,6 +9,7 @@
 #include "tests/support/testing.h"
 
 #include <stdio.h>
+#include <string.h>
 
 // Three square layers of 256, without biases: 16 blocks each, which 2, 4, 8 and 16 ranks divide.
 enum { WIDTH = 256, LAYERS = 3, LAYER = WIDTH * WIDTH * (int)sizeof(float), PSI = LAYERS * LAYER };
@@ -184,6 +185,31 @@ START_TEST(ranks_send_what_the_closed_forms_say) {
 }
 END_TEST
 
+static int count_ops(const Program *p, Kind kind, Phase phase) {
+    const Plan *step = &p->plans[program_find_when(p, WHEN_EACH_STEP, 0)];
+    int count = 0;
+    for (int i = 0; i < step->op_count; i++)
+        count += op_kind(p, &step->ops[i]) == kind && op_work(p, &step->ops[i])->phase == phase;
+    return count;
+}
+
+// The first bucket closes with one layer, the second with both others.
+START_TEST(each_bucket_is_reduced_and_gathered_at_once) {
+    static const int64_t caps[][2] = {{0, 0}, {LAYER, 2 * LAYER}, {INT64_MAX, INT64_MAX}};
+    for (int k = 0; k < 9; k++) {
+        JobSpec job = square_job(4, 1 + k / 3);
+        int stage = job.strategy.zero, buckets = LAYERS - k % 3;
+        Lowered l;
+        memcpy(job.strategy.bucket_bytes, caps[k % 3], sizeof caps[0]);
+        lower_job(&l, &job);
+        ck_assert_int_eq(count_ops(l.p, KIND_REDUCE_SCATTER, PHASE_SYNC), buckets);
+        ck_assert_int_eq(count_ops(l.p, KIND_ALL_GATHER, PHASE_UPDATE), stage < 3 ? buckets : 0);
+        ck_assert_double_eq_tol(footprint_planned(l.p, NONE).sent, sent_by_hand(4, stage, 1), 1e-6);
+        finish(&l);
+    }
+}
+END_TEST
+
 // A block of 8 bytes each, of three gradients of 16 blocks: each rank folds its slice of what all
 // others send, and sends the sum to all others.
 START_TEST(the_norm_sends_a_sum_for_each_block) {
@@ -260,6 +286,7 @@ END_TEST
 
 SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
       the_closed_forms_are_those_of_the_paper, ranks_send_what_the_closed_forms_say,
+      each_bucket_is_reduced_and_gathered_at_once,
       the_norm_sends_a_sum_for_each_block, statistics_are_counted_apart,
       rows_that_travel_are_counted_apart, with_micro_batches_whole_gradients_stay,
       copies_in_bf16_are_sharded_and_gathered_in_its_bytes)

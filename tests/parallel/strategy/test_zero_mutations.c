@@ -21,6 +21,7 @@ typedef struct {
     const char *refused;  // what plan_check() says of the edited program
     bool hidden;          // in lockstep ranks run on until they need a peer, which hides this race
     bool clips;  // by the norm of all gradients; then with the communicator of that number alone
+    bool joined;  // all tensors in one bucket, not each in its own
 } Mutation;
 
 static const char *name_at(const Executor *e, int plan, int op) {
@@ -49,28 +50,28 @@ static void edit(void *context, Job *job) {
     if (m->refused) ck_assert_fails(plan_check(&job->set), ERR_PLAN, m->refused);
 }
 
-static JobOptions options(int stage, bool clips) {
+static JobOptions options(const Mutation *m, int stage) {
     static char model[4096];
     JobOptions o = training_options();
     snprintf(model, sizeof model, "%s", test_source("tests/data/zero.model"));
     o.spec.model = model;
     o.spec.batch = 31;
     o.spec.optimizer.momentum = 0.9;
-    o.spec.optimizer.clip = clips ? 0.5 : 0;
+    o.spec.optimizer.clip = m->clips ? 0.5 : 0;
     o.data = "digits:count=100";
     o.steps = 4;
     o.spec.strategy.zero = stage;
-    o.spec.strategy.bucket_bytes[0] = o.spec.strategy.bucket_bytes[1] = 0;
+    o.spec.strategy.bucket_bytes[0] = o.spec.strategy.bucket_bytes[1] = m->joined ? INT64_MAX : 0;
     return o;
 }
 
 static void check_seen(const Mutation *m) {
     Outcome oracle, good, bad;
     const TrainingProbe mutated = {.context = (void *)m, .edit = edit, .before = run_late};
-    JobOptions o = options(0, m->clips);
+    JobOptions o = options(m, 0);
     o.spec.shards = 3;
     ck_assert_ok(training_run(&oracle, &o, NULL));
-    o = options(m->stage, m->clips);
+    o = options(m, m->stage);
     o.spec.ranks = 3;
     for (int comm = COMM_SERIAL; comm < COMM_KINDS; comm++) {
         o.comm = (CommKind)comm;
@@ -93,7 +94,7 @@ static void check_seen(const Mutation *m) {
 // The edited program is refused; it is not run.
 static void check_refused(const Mutation *m) {
     Job job;
-    JobOptions o = options(m->stage, m->clips);
+    JobOptions o = options(m, m->stage);
     o.spec.ranks = 3;
     ck_assert_ok(job_create(&job, &o));
     edit((void *)m, &job);
@@ -112,6 +113,19 @@ static int find_op(const Program *p, const Plan *plan, const char *name) {
 
 static int op_of(Job *job, const char *name) {
     return find_op(&job->set.programs[0], step_of(job), name);
+}
+
+// The collective of a kind that a tensor, cut or whole, is in.
+static int collective_of(Job *job, Kind kind, const char *tensor) {
+    const Program *p = &job->set.programs[0];
+    const Plan *step = step_of(job);
+    for (int i = 0; i < step->op_count; i++) {
+        const Op *op = &step->ops[i];
+        for (int k = 0; k < op->outputs + op->inputs; k++)
+            if (op_kind(p, op) == kind && !strcmp(tensor_name(p, op_outputs(step, op)[k]), tensor))
+                return i;
+    }
+    ck_abort_msg("no %s of %s", kind_name(kind), tensor);
 }
 
 // Remove what an operation waits for in its own step and the one before, or that one only.
@@ -186,14 +200,16 @@ static void read_stale(Job *job) {
 START_TEST(a_stale_buffer_is_seen) { check_seen(&(Mutation){.stage = 3, .edit = read_stale}); }
 END_TEST
 
-static void skip(Job *job, const char *name) {
+static void skip(Job *job, int op) {
     uint8_t keep[512];
     memset(keep, 1, sizeof keep);
-    keep[op_of(job, name)] = 0;
+    keep[op] = 0;
     ck_assert_ok(plan_select(step_of(job), NULL, keep));
 }
 
-static void skip_reduction(Job *job) { skip(job, "reduce_scatter.c.weight.grad"); }
+static void skip_reduction(Job *job) {
+    skip(job, collective_of(job, KIND_REDUCE_SCATTER, "c.weight.grad"));
+}
 START_TEST(a_reduction_left_out_is_refused) {
     check_refused(&(Mutation){.stage = 1, .edit = skip_reduction, .refused = "is P+ along data"});
     for (int stage = 2; stage <= 3; stage++)
@@ -202,7 +218,7 @@ START_TEST(a_reduction_left_out_is_refused) {
 }
 END_TEST
 
-static void skip_gather(Job *job) { skip(job, "all_gather.c.weight"); }
+static void skip_gather(Job *job) { skip(job, collective_of(job, KIND_ALL_GATHER, "c.weight")); }
 START_TEST(updated_shares_that_are_not_gathered_are_refused) {
     for (int stage = 1; stage <= 2; stage++)
         check_refused(&(Mutation){.stage = stage,
@@ -214,7 +230,8 @@ END_TEST
 static void double_unit(Job *job) {
     Program *p = &job->set.programs[0];
     Plan *step = step_of(job);
-    p->works[step->ops[op_of(job, "reduce_scatter.b.weight.grad")].work].unit = 2 * BLOCK;
+    int op = collective_of(job, KIND_REDUCE_SCATTER, "b.weight.grad");
+    p->works[step->ops[op].work].unit = 2 * BLOCK;
 }
 START_TEST(shares_that_are_cut_otherwise_are_refused) {
     for (int stage = 1; stage <= 3; stage++)
@@ -222,7 +239,7 @@ START_TEST(shares_that_are_cut_otherwise_are_refused) {
 }
 END_TEST
 
-static void skip_sums(Job *job) { skip(job, "all_reduce.gradients.squares"); }
+static void skip_sums(Job *job) { skip(job, op_of(job, "all_reduce.gradients.squares")); }
 START_TEST(sums_of_squares_that_are_not_joined_are_refused) {
     for (int stage = 1; stage <= 3; stage++)
         check_refused(&(Mutation){.stage = stage,
@@ -248,6 +265,24 @@ END_TEST
 
 // --- what a rank does
 
+// In a bucket of all tensors the first two have each other's sum.
+static void swap_sums(Job *job) {
+    Plan *step = step_of(job);
+    const Op *op = &step->ops[collective_of(job, KIND_REDUCE_SCATTER, "c.bias.grad")];
+    int32_t *shares = step->operands + op->operand_first, swapped = shares[0];
+    ck_assert_int_eq(op->outputs, 9);  // two of the tied weight
+    shares[0] = shares[1];
+    shares[1] = swapped;
+}
+START_TEST(sums_of_a_bucket_that_are_swapped_are_refused) {
+    for (int stage = 1; stage <= 3; stage++)
+        check_refused(&(Mutation){.stage = stage,
+                                  .joined = true,
+                                  .edit = swap_sums,
+                                  .refused = "reduce_scatter of 10 elements"});
+}
+END_TEST
+
 // Rank 1 has its second block in the place of the first.
 static void shift_block(Executor *e, int plan, int op) {
     if (e->rank != 1 || !is_step(e, plan) || strcmp(name_at(e, plan, op), "sgd.a.weight")) return;
@@ -258,7 +293,8 @@ static void shift_block(Executor *e, int plan, int op) {
 }
 START_TEST(a_shard_that_is_off_by_one_block_is_seen) {
     for (int stage = 1; stage <= 3; stage++)
-        check_seen(&(Mutation){.stage = stage, .before = shift_block});
+        for (int joined = 0; joined < 2; joined++)
+            check_seen(&(Mutation){.stage = stage, .before = shift_block, .joined = joined});
 }
 END_TEST
 
@@ -298,6 +334,7 @@ SUITE("zero_mutations", an_update_that_does_not_wait_for_its_shard_is_seen,
       a_stale_buffer_is_seen, a_reduction_left_out_is_refused,
       updated_shares_that_are_not_gathered_are_refused, shares_that_are_cut_otherwise_are_refused,
       sums_of_squares_that_are_not_joined_are_refused,
+      sums_of_a_bucket_that_are_swapped_are_refused,
       a_norm_that_does_not_wait_for_all_ranks_is_seen, a_norm_of_the_own_shard_is_seen,
 
       a_shard_that_is_off_by_one_block_is_seen, gradients_that_are_averaged_once_more_are_seen)
