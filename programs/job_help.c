@@ -215,18 +215,15 @@ const OptionDetail job_details[] = {
      "sync-batch-norm syncbatchnorm syncbn sync-bn convert-sync-batchnorm"},
     {"zero",
      "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
-     "(2), "
-     "parameters too (3), and compute the same bits. Gradients are reduce-scattered; parameters "
-     "are "
-     "gathered after the update (1, 2), or per layer before its forward and again before its "
-     "backward (3). See --bucket-kib.\nWith --accumulate whole gradients stay until the last "
-     "micro-batch.",
+     "(2), parameters too (3), and compute the same bits. Gradients are reduce-scattered; "
+     "parameters are gathered after the update (1, 2), or of each block, or layer outside of "
+     "blocks, before its forward and again before its backward (3). See --bucket-kib.\nWith "
+     "--accumulate whole gradients stay until the last micro-batch.",
      "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy "
      "zero-optimization use-distributed-optimizer data-parallel-shard-degree"},
     {"prefetch",
-     "With N, N layers' parameters are gathered while another layer computes, and N + 1 layers' "
-     "are "
-     "in memory. 0: a layer waits for its own.",
+     "With N, the parameters of N blocks, or layers outside of blocks, are gathered while another "
+     "one computes, and those of N + 1 are in memory. 0: a block waits for its own.",
      "forward-prefetch backward-prefetch stage3-prefetch-bucket-size"},
     {"recompute",
      "full: of each block of the model file only what enters it is kept from the forward, and the "

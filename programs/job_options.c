@@ -38,7 +38,7 @@ static Status check_used(const JobSpec *job, const OptionLine *line) {
         FAIL(ERR_USAGE, "--loss-scale dynamic finds its size by steps that it skips; leave out "
                         "--on-nan stop");
     if (option_given(line, "prefetch") && job->strategy.zero != 3 && !job->plan_file)
-        FAIL(ERR_USAGE, "--prefetch belongs to --zero 3, which alone gathers layers ahead; give "
+        FAIL(ERR_USAGE, "--prefetch belongs to --zero 3, which alone gathers ahead; give "
                         "that, or leave --prefetch out");
     if (job->optimizer.nesterov && job->optimizer.momentum == 0)
         FAIL(ERR_USAGE, "--nesterov needs a --momentum above 0");

@@ -361,11 +361,6 @@ static void print_network(const Sweep *s) {
          "messages take longer on real devices (docs/validation.md)");
 }
 
-static void print_zero(const Sweep *s) {
-    if (s->jobs[s->count - 1].spec.strategy.zero != 3 || !sweep_communicates(s)) return;
-    puts("ZeRO 3: each parameter is gathered by itself and pays its latency (--help zero)");
-}
-
 // Of the last row, where steps differ.
 static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
@@ -451,7 +446,6 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_memory(s);
     print_sources(s);
     print_network(s);
-    print_zero(s);
     print_steps(s);
     print_simulated(s);
     TRY(sweep_print_links(s, a));

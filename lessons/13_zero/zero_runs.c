@@ -56,13 +56,14 @@ static int last_reader(const Plan *plan, int tensor) {
 static void find_gathers(Zero *x, const Program *p, const Plan *plan) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
-        int tensor = op_outputs(plan, op)[0];
-        if (op_kind(p, op) != KIND_ALL_GATHER || x->gather_count == ZERO_GATHERS) continue;
-        if (p->tensors[tensor].dims < 2) continue;
-        int layer = layer_of(x, tensor_name(p, op_inputs(plan, op)[0]));
-        if (layer == ZERO_LAYERS) continue;
-        x->gathers[x->gather_count++] = (ZeroGather){layer, i, last_reader(plan, tensor),
-                                                     op_work(p, op)->phase == PHASE_BACKWARD};
+        for (int o = 0; op_kind(p, op) == KIND_ALL_GATHER && o < op->outputs; o++) {
+            int tensor = op_outputs(plan, op)[o];
+            if (p->tensors[tensor].dims < 2 || x->gather_count == ZERO_GATHERS) continue;
+            int layer = layer_of(x, tensor_name(p, op_inputs(plan, op)[o]));
+            if (layer == ZERO_LAYERS) continue;
+            x->gathers[x->gather_count++] = (ZeroGather){layer, i, last_reader(plan, tensor),
+                                                         op_work(p, op)->phase == PHASE_BACKWARD};
+        }
     }
 }
 

@@ -29,8 +29,9 @@
 // the E, those of N C are meant, nobody sums over C, and their norm under ZeRO is of N C ranks.
 //
 // Beside them a plan has a working set: in stage 2 and 3 the whole gradients of two buckets, in
-// stage 3 the gathered parameters of `prefetch` + 1 layers; shards are whole blocks; a backward
-// gathers only what it reads; and a parameter that several layers use has a gradient for each.
+// stage 3 the gathered parameters of `prefetch` + 1 blocks of the model, or layers outside of
+// them; shards are whole blocks of elements; a backward gathers only what it reads; and a parameter
+// that several layers use has a gradient for each.
 #ifndef PARALLEL_STRATEGY_FOOTPRINT_H
 #define PARALLEL_STRATEGY_FOOTPRINT_H
 

@@ -77,7 +77,7 @@
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_BETWEEN_RANKS | JOB_IN_STRATEGY | \
          JOB_OF_BUCKETS, \
      .value = "N", .initial = "1", .min = 0, .max = 4096, \
-     .help = "of --zero 3: layers whose parameters are gathered ahead"}, \
+     .help = "of --zero 3: blocks whose parameters are gathered ahead"}, \
     {.name = "recompute", .kind = OPTION_CHOICE, JOB_AT(T, strategy.recompute), \
      .marks = JOB_OPTION | JOB_STATED_BY_PLAN | JOB_IN_STRATEGY, \
      .value = "none|selective|full|attention|gathers|block", .initial = "none", \

@@ -67,10 +67,11 @@ static Status make_whole(Program *out, const Model *m, const StepSpec *spec,
     return strategy->sync_batch_norm ? sync_batch_norm_apply(out, strategy) : OK;
 }
 
-static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOptions *strategy) {
+static Status join_gradients(Program *p, const Model *m, const StepSpec *spec,
+                             const StrategyOptions *strategy) {
     bool over = cuts(spec) && join_over_context(strategy);
     if (cuts(spec) && !over) TRY(context_join(p, strategy));
-    if (strategy->zero) return zero_apply(p, strategy);
+    if (strategy->zero) return zero_apply(p, m, strategy);
     bool alone = mesh_size(&spec->mesh, MESH_DATA) == 1 && !over;
     return alone ? shards_apply(p, strategy) : ddp_apply(p, strategy);
 }
@@ -79,7 +80,7 @@ static Status join_gradients(Program *p, const StepSpec *spec, const StrategyOpt
 static Status join(Program *p, const Model *m, const StepSpec *spec,
                    const StrategyOptions *strategy) {
     TRY(recompute_apply(p, m, strategy->recompute));
-    TRY(join_gradients(p, spec, strategy));
+    TRY(join_gradients(p, m, spec, strategy));
     if (cuts(spec) && !join_over_context(strategy)) TRY(split_broadcast(p, MESH_CONTEXT));
     return splits(spec) ? split_broadcast(p, MESH_TENSOR) : OK;
 }

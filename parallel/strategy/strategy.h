@@ -39,7 +39,7 @@ typedef struct {
     bool sequence_parallel;   // tensor-parallel ranks divide positions outside of products
     bool sync_batch_norm;     // statistics of batch normalisation are those of all shards
     int zero;                 // stage of ZeRO, 1 to 3; 0: DDP
-    int prefetch;             // ZeRO-3: layers gathered ahead of the one that computes
+    int prefetch;             // ZeRO-3: blocks gathered ahead of the one that computes
     Recompute recompute;      // activations of the forward
     int experts;              // ranks that share the experts of a layer; 0, 1: each has all
     ContextKind context;      // attention of sequences that are cut
@@ -117,13 +117,14 @@ Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 //    shares of parameters are gathered in place behind their updates, in buckets as large.
 // 2: gradients are sharded, too. Of whole ones there are two buckets' at most: a backward operation
 //    waits until the bucket before the last is reduced.
-// 3: parameters are sharded, too. Each layer gathers its own into a buffer before its forward and
-//    again before its backward, `prefetch` layers ahead of the one that computes.
+// 3: parameters are sharded, too. Each block of the model, or layer outside of blocks, gathers its
+//    own into buffers before its forward and again before its backward, `prefetch` blocks ahead of
+//    the one that computes.
 //
 // Where the plan computes the norm of all gradients, the sums of squares of all blocks are joined
 // by one all-reduce. With several local shards or micro-batches, whole gradients stay until the
 // last one has been added: sums are left folds (docs/contract.md, 3). ERR_PLAN when there is one
 // rank along "data".
-Status zero_apply(Program *p, const StrategyOptions *options) MUST_USE;
+Status zero_apply(Program *p, const Model *m, const StrategyOptions *options) MUST_USE;
 
 #endif

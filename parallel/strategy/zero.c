@@ -210,8 +210,8 @@ static Status shard_the_rest(Zero *z) {
     return OK;
 }
 
-static Status init(Zero *z, Program *p, const StrategyOptions *options) {
-    *z = (Zero){.stage = options->zero, .tensors = p->tensor_count};
+static Status init(Zero *z, Program *p, const Model *m, const StrategyOptions *options) {
+    *z = (Zero){.model = m, .stage = options->zero, .tensors = p->tensor_count};
     TRY(join_init(&z->join, p, options));
     z->gather_lane = z->join.lane;
     z->holders_gather_lane = z->join.holders_lane;
@@ -226,12 +226,12 @@ static Status init(Zero *z, Program *p, const StrategyOptions *options) {
     return OK;
 }
 
-Status zero_apply(Program *p, const StrategyOptions *options) {
+Status zero_apply(Program *p, const Model *m, const StrategyOptions *options) {
     int step = program_find_when(p, WHEN_EACH_STEP, 0),
         evaluate = program_find_when(p, WHEN_EACH_EPOCH, 0);
     if (step == NONE) FAIL(ERR_PLAN, "the program has no plan for each step");
     Zero z;
-    Status s = init(&z, p, options);
+    Status s = init(&z, p, m, options);
     if (s == OK) s = transform(&z, &p->plans[step], change_step);
     if (s == OK && evaluate != NONE && z.stage == 3)
         s = transform(&z, &p->plans[evaluate], zero_add_gathers);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// ZeRO-3: each layer gathers its parameters into buffers of its own before its forward and again
-// before its backward, of every micro-batch. One such need is a use. Buffers of two uses share
-// memory where the first is surely read before the second is filled: the dependencies that are
-// collected here make it sure, and program_lower() finds the places.
+// ZeRO-3: each unit, a block of the model or a layer outside of blocks, gathers its parameters into
+// buffers of its own before its forward and again before its backward, of every micro-batch. One
+// such need is a use. Buffers of two uses share memory where the first is surely read before the
+// second is filled: the dependencies that are collected here make it sure, and program_lower()
+// finds the places.
 #include "core/base/array.h"
 #include "core/plan/build.h"
 #include "core/plan/mesh.h"
@@ -12,14 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-// What one layer gathers in one pass over one micro-batch.
+// What one unit gathers in one pass over one micro-batch.
 typedef struct {
-    int first_op, last_op;      // that read its buffers
-    int first_buffer, buffers;  // in Gathers.buffers
+    int first_op, last_op;  // that read its buffers
+    int first, last;        // of its buffers, a chain in the order of their first readers
 } Use;
 
 typedef struct {
     int32_t tensor, whole;  // the buffer, and the parameter that fills it
+    int next;               // buffer of the same use, or NONE
 } Buffer;
 
 typedef struct {
@@ -27,16 +29,53 @@ typedef struct {
     Plan *plan;
     Use *uses;  // in the arena, as all arrays; in the order of their first operations
     Buffer *buffers;
-    int32_t *last;  // [1 + name] of a layer: the last of its uses, or NONE
+    int32_t *unit;    // [slot of a layer] that of the first layer of its unit
+    int32_t *common;  // [slot of a first layer] the length of what all names of the unit begin with
+    int32_t *open;    // [slot of a first layer][phase] the last use of the unit, or NONE
     int use_count, buffer_count;
     int converted;  // the last operation that writes a copy of a parameter, or NONE
     bool several;   // shards or micro-batches
 } Gathers;
 
+// --- units
+
+static int slot_of(int layer) { return layer == NONE ? 0 : 1 + layer / NAME_ALIGN; }
+static const char *first_layer(const Gathers *g, int slot) {
+    return program_name(g->z->join.p, slot ? (slot - 1) * NAME_ALIGN : NONE);
+}
+
+// Of "h.0.ln_1" and "h.0.mlp.fc": that of "h.0".
+static int common_length(const char *a, int length, const char *b) {
+    int n = 0;
+    while (n < length && b[n] == a[n]) n++;
+    if (n == length && (b[n] == '.' || !b[n])) return n;
+    while (n > 0 && a[--n] != '.') {}
+    return n;
+}
+
+// Layers of one block that follow each other are a unit, as FSDP wraps them; so is any other layer.
+static void find_units(Gathers *g, int slots) {
+    const Model *m = g->z->model;
+    int first = NONE, block = NONE;
+    for (int s = 0; s < slots; s++) g->unit[s] = s;
+    for (int i = 0; i < m->layer_count; i++) {
+        const Layer *l = &m->layers[i];
+        int name = program_find_name(g->z->join.p, l->name);
+        if (!l->used || name == NONE) continue;
+        if (l->block == NONE || l->block != block) {
+            first = slot_of(name);
+            g->common[first] = (int32_t)strlen(l->name);
+        }
+        block = l->block;
+        g->unit[slot_of(name)] = first;
+        g->common[first] = common_length(first_layer(g, first), g->common[first], l->name);
+    }
+}
+
 static Status gathers_init(Gathers *g, Zero *z, Plan *plan) {
     const Program *p = z->join.p;
     Arena *a = &z->join.arena;
-    int reads = 0;
+    int reads = 0, slots = slot_of(p->name_bytes);
     *g = (Gathers){.z = z, .plan = plan, .converted = NONE};
     for (int i = 0; i < plan->op_count; i++) {
         reads += plan->ops[i].inputs;
@@ -44,12 +83,17 @@ static Status gathers_init(Gathers *g, Zero *z, Plan *plan) {
     }
     g->uses = ARENA_NEW(a, Use, reads + 1);
     g->buffers = ARENA_NEW(a, Buffer, reads + 1);
-    g->last = ARENA_NEW(a, int32_t, p->name_bytes + 1);
-    if (!g->uses || !g->buffers || !g->last)
+    g->unit = ARENA_NEW(a, int32_t, slots);
+    g->common = ARENA_NEW(a, int32_t, slots);
+    g->open = ARENA_NEW(a, int32_t, (int64_t)slots * PHASE_COUNT);
+    if (!g->uses || !g->buffers || !g->unit || !g->common || !g->open)
         FAIL(ERR_MEMORY, "out of memory for the gathering of parameters");
-    for (int i = 0; i <= p->name_bytes; i++) g->last[i] = NONE;
+    for (int i = 0; i < slots * PHASE_COUNT; i++) g->open[i] = NONE;
+    find_units(g, slots);
     return OK;
 }
+
+// --- uses
 
 // Its name: "fc1.weight.forward/0.1"; where another layer has that already, as with tied
 // parameters, "fc1.weight.head.forward/0.1".
@@ -85,44 +129,35 @@ static Status add_buffer(Gathers *g, Use *u, int whole, const Op *op) {
     TRY(piece_capacity(p, &piece, spec.shape, &dims));
     TRY(program_add_tensor(p, &spec, &b->tensor));
     b->whole = shard;
-    g->buffer_count++;
-    u->buffers++;
+    b->next = NONE;
+    *(u->first == NONE ? &u->first : &g->buffers[u->last].next) = g->buffer_count;
+    u->last = g->buffer_count++;
     return OK;
 }
 
-static bool same_pass(const Gathers *g, int a, int b) {
-    const Op *x = &g->plan->ops[a], *y = &g->plan->ops[b];
-    return op_work(g->z->join.p, x)->phase == op_work(g->z->join.p, y)->phase &&
-           x->shard == y->shard && x->micro_batch == y->micro_batch;
+static bool same_pass(const Op *a, const Op *b) {
+    return a->shard == b->shard && a->micro_batch == b->micro_batch;
 }
 
-static const Buffer *find_buffer(const Gathers *g, const Use *u, int whole) {
-    for (const Buffer *b = &g->buffers[u->first_buffer];
-         b < &g->buffers[u->first_buffer + u->buffers]; b++)
-        if (b->whole == whole) return b;
-    return NULL;
-}
-
-// The buffer from which operation i reads a parameter. A use that is not the newest gets no more
-// buffers: then its layer begins another one.
+// The buffer from which operation i reads a parameter. Where a phase comes back to a unit, between
+// operations of another, it is the same use: a recomputation and its backward may alternate.
 static Status buffer_of(Gathers *g, int i, int whole, int32_t *out) {
     const Op *op = &g->plan->ops[i];
-    int32_t *last = &g->last[1 + op_work(g->z->join.p, op)->layer];
-    Use *u = *last == NONE ? NULL : &g->uses[*last];
-    const Buffer *b;
-    if (u && !same_pass(g, u->first_op, i)) u = NULL;
-    b = u ? find_buffer(g, u, whole) : NULL;
-    if (!b && (!u || *last != g->use_count - 1)) {
-        *last = g->use_count++;
-        u = &g->uses[*last];
-        *u = (Use){.first_op = i, .first_buffer = g->buffer_count};
+    const Work *w = op_work(g->z->join.p, op);
+    int32_t *open = &g->open[g->unit[slot_of(w->layer)] * PHASE_COUNT + w->phase];
+    if (*open == NONE || !same_pass(&g->plan->ops[g->uses[*open].first_op], op)) {
+        *open = g->use_count++;
+        g->uses[*open] = (Use){.first_op = i, .first = NONE, .last = NONE};
     }
+    Use *u = &g->uses[*open];
+    int b = u->first;
+    while (b != NONE && g->buffers[b].whole != whole) b = g->buffers[b].next;
     u->last_op = i;
-    if (!b) {
-        b = &g->buffers[g->buffer_count];
+    if (b == NONE) {
+        b = g->buffer_count;
         TRY(add_buffer(g, u, whole, op));
     }
-    *out = b->tensor;
+    *out = g->buffers[b].tensor;
     return OK;
 }
 
@@ -167,48 +202,46 @@ static int gathered_after(const Gathers *g, int use) {
     return at;
 }
 
-static Status add_gather(Gathers *g, const Buffer *b, Phase phase, int after) {
-    const Zero *z = g->z;
-    const Program *p = z->join.p;
-    char name[320];
-    snprintf(name, sizeof name, "all_gather.%s", tensor_name(p, b->tensor));
-    return join_add(&g->z->join, g->plan,
-                    &(OpSpec){.name = name,
-                              .kind = KIND_ALL_GATHER,
-                              .phase = phase,
-                              .dtype = (Dtype)p->tensors[b->tensor].dtype,
-                              .lane = zero_lane(z, b->whole, true),
-                              .group = zero_group(z, b->whole),
-                              .algorithm = z->join.options->algorithm,
-                              .order = algorithm_order(z->join.options->algorithm),
-                              .unit = ZERO_BLOCK,
-                              .outputs = &b->tensor,
-                              .inputs = &b->whole,
-                              .output_count = 1,
-                              .input_count = 1,
-                              .shard = p->tensors[b->tensor].shard,
-                              .micro_batch = p->tensors[b->tensor].micro_batch},
-                    after);
+// "h.0.forward/0.1"
+static void name_use(const Gathers *g, const Op *op, char *out, size_t size) {
+    const Program *p = g->z->join.p;
+    const Work *w = op_work(p, op);
+    int slot = g->unit[slot_of(w->layer)], length = g->common[slot];
+    const char *name = slot ? first_layer(g, slot) : op_name(p, op);
+    char pass[32] = "";
+    if (g->several) snprintf(pass, sizeof pass, "/%d.%d", op->shard, op->micro_batch);
+    snprintf(out, size, "%.*s.%s%s", length ? length : (int)strlen(name), name,
+             phase_name((Phase)w->phase), pass);
 }
 
-// The others of its lane wait for the first of a use.
-static bool is_first_of_lane(const Gathers *g, const Use *u, int buffer) {
-    const Buffer *of = &g->buffers[u->first_buffer];
-    for (int b = 0; b < buffer; b++)
-        if (zero_group(g->z, of[b].whole) == zero_group(g->z, of[buffer].whole)) return false;
-    return true;
+static Status add_use(Gathers *g, const Use *u, ZeroPair *pairs, int after, DepList *deps) {
+    const Op *op = &g->plan->ops[u->first_op];
+    char name[256];
+    ZeroCut cut = {.kind = KIND_ALL_GATHER,
+                   .phase = (Phase)op_work(g->z->join.p, op)->phase,
+                   .name = name,
+                   .parts = 1,
+                   .shard = op->shard,
+                   .micro_batch = op->micro_batch};
+    int count = 0, added = g->plan->op_count;
+    name_use(g, op, name, sizeof name);
+    for (int b = u->first; b != NONE; b = g->buffers[b].next)
+        pairs[count++] = (ZeroPair){g->buffers[b].whole, &g->buffers[b].tensor};
+    TRY(zero_add_collectives(g->z, g->plan, &cut, pairs, count, after));
+    for (int i = added; after != NONE && i < g->plan->op_count; i++)
+        TRY(dep_list_add(deps, i, after, DEP_ORDER, 0));
+    return OK;
 }
 
+// In the order of the uses. None waits for an operation behind its own first one, so that nothing
+// waits in a circle.
 static Status add_gathers(Gathers *g, DepList *deps) {
-    for (int k = 0; k < g->use_count; k++) {
-        const Use *u = &g->uses[k];
-        int after = gathered_after(g, k);
-        const Phase phase = (Phase)op_work(g->z->join.p, &g->plan->ops[u->first_op])->phase;
-        for (int b = 0; b < u->buffers; b++) {
-            if (after != NONE && is_first_of_lane(g, u, b))
-                TRY(dep_list_add(deps, g->plan->op_count, after, DEP_ORDER, 0));
-            TRY(add_gather(g, &g->buffers[u->first_buffer + b], phase, after));
-        }
+    ZeroPair *pairs = ARENA_NEW(&g->z->join.arena, ZeroPair, g->buffer_count + 1);
+    if (!pairs) FAIL(ERR_MEMORY, "out of memory for the gathering of parameters");
+    for (int k = 0, after = NONE; k < g->use_count; k++) {
+        int free = gathered_after(g, k);
+        if (free > after) after = free;
+        TRY(add_use(g, &g->uses[k], pairs, after, deps));
     }
     return OK;
 }

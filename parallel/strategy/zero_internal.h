@@ -9,6 +9,7 @@ enum { ZERO_BLOCK = 4096 };  // elements; what clipping sums apart (docs/contrac
 
 typedef struct {
     Join join;
+    const Model *model;
     int stage;
     int gather_lane, holders_gather_lane;  // of parameters; of experts' among those with the same
     int32_t *shard;  // [tensor] its flat shard: another tensor, or itself; NONE: not yet asked for
@@ -52,9 +53,10 @@ Status zero_shard_updates(Zero *z, Plan *plan) MUST_USE;
 
 // Let every operation of the plan, but the updates, read buffers instead of parameters (stage 3);
 // of parameters that have copies in another type each rank converts its shard, and copies are
-// gathered. Add what gathers them, and collect in `deps` what keeps them few: what a layer needs is
-// gathered when of all that layers before it needed only the last `prefetch` may still be read;
-// without overlap, when everything before it is computed.
+// gathered. Add what gathers them, and collect in `deps` what keeps them few: what a unit needs, a
+// block of the model or a layer outside of blocks, is gathered at once, when of all that units
+// before it needed only the last `prefetch` may still be read; without overlap, when everything
+// before it is computed.
 Status zero_add_gathers(Zero *z, Plan *plan, DepList *deps) MUST_USE;
 
 #endif

@@ -18,10 +18,6 @@ START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
     expect(&c, "106KiB");
     expect(&c, "link 300GB/s, 600ns  rail 25GB/s, 2.7us");
     expect(&c, "network: NCCL's own model, the fastest of its algorithms");
-    ck_assert_ptr_null(strstr(c.out, "ZeRO"));
-    command_finish(&c);
-    ck_assert_int_eq(command_run(&c, "sim --gpus 16 --zero 3"), 0);
-    expect(&c, "\nZeRO 3: each parameter is gathered by itself and pays its latency");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network flow"), 0);
     expect(&c, "f32  direct  [simulated]");

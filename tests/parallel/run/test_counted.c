@@ -45,9 +45,9 @@ static void check(int ranks, int stage, CommKind kind) {
     double planned = footprint_planned(p, NONE).sent, closed = footprint_closed(&m, stage).sent;
     ck_assert_close((double)(all - loss), STEPS * ranks * planned, 0.01);
     if (stage < 3) ck_assert_close((double)(all - loss), STEPS * ranks * closed, 0.01);
-    // ZeRO-3 gathers every parameter forward, and backward what gradients of inputs read: of two
-    // layers the weights.
-    const int64_t gathers = stage == 3 ? TENSORS + LAYERS - 1 : -1;
+    // ZeRO-3 gathers every layer forward, and backward what gradients of inputs read: the weights
+    // of two layers.
+    const int64_t gathers = stage == 3 ? LAYERS + LAYERS - 1 : -1;
     if (stage == 3) {
         ck_assert_int_eq(total(&o, COLLECTIVE_ALL_GATHER).calls, STEPS * ranks * gathers);
         ck_assert_int_eq(total(&o, COLLECTIVE_REDUCE_SCATTER).calls, STEPS * ranks * TENSORS);

@@ -151,7 +151,8 @@ START_TEST(an_update_that_does_not_wait_for_its_shard_is_seen) {
 END_TEST
 
 static void use_without_waiting(Job *job) {
-    drop_deps(step_of(job), op_of(job, "b.forward"), op_of(job, "all_gather.a.weight.b.forward"));
+    drop_deps(step_of(job), op_of(job, "b.forward"),
+              collective_of(job, KIND_ALL_GATHER, "a.weight.b.forward"));
 }
 START_TEST(a_layer_that_does_not_wait_for_its_parameters_is_seen) {
     check_seen(&(Mutation){.stage = 3, .edit = use_without_waiting});
@@ -172,7 +173,7 @@ END_TEST
 
 static void gather_after_use(Job *job) {
     Plan *step = step_of(job);
-    int order[512], gather = op_of(job, "all_gather.logits.weight.forward"),
+    int order[512], gather = collective_of(job, KIND_ALL_GATHER, "logits.weight.forward"),
                     use = op_of(job, "logits.forward"), n = 0;
     uint8_t keep[512];
     memset(keep, 1, sizeof keep);
