@@ -343,8 +343,9 @@ static bool is_chosen(const Advice *v, int first, int count, int candidate) {
     return false;
 }
 
+// An estimate of memory may be a little too high.
 static bool may_fit(const Advice *v, const AdviseCandidate *c) {
-    return !v->memory_bytes || c->likely_bytes <= (double)v->memory_bytes;
+    return !v->memory_bytes || c->likely_bytes <= 1.05 * (double)v->memory_bytes;
 }
 
 // Is it more promising? What may fit is, and of that what is estimated to be faster; of the rest
