@@ -116,7 +116,7 @@ static Status end_at_its_price(DeviceSimulation *s, int32_t i, int rank, const W
     const GroupSpread spread = priced_spread(&s->priced, p, w->group, s->ranks[rank].number);
     TRY(priced_begin(&s->priced, &what, dtype_bytes((Dtype)w->dtype), &spread));
     for (int k = 0; k < c->left; k++)
-        TRY(priced_add_member(&s->priced, s->ranks[c->ranks[k]].number));
+        TRY(priced_add_member(&s->priced, c->ranks[k]));
     for (int k = 0; k < c->left && !s->priced.closed.model; k++)
         TRY(device_communicates(s, c->ranks[k], 1));
     return priced_start(&s->priced, (Event){s->actor, DEVICE_ALL_END, i, 0});
@@ -188,10 +188,10 @@ static Path path_between(const DeviceSimulation *s, int rank, int peer, bool to)
 
 static Status start_priced_message(DeviceSimulation *s, int rank, int peer, const Work *w,
                                    Event event) {
-    int here = s->ranks[rank].number, there = device_rank_of(s, peer)->number;
-    bool sends = work_is_send(w), across = !topology_within(&s->topology, here, peer);
-    if (here == peer) return engine_push(&s->engine, NULL, 0, event);
-    return priced_message(&s->priced, sends ? here : there, sends ? there : here, across,
+    int number = s->ranks[rank].number, other = fold_index(s->o->fold, peer);
+    bool sends = work_is_send(w), across = !topology_within(&s->topology, number, peer);
+    if (number == peer) return engine_push(&s->engine, NULL, 0, event);
+    return priced_message(&s->priced, sends ? rank : other, sends ? other : rank, across,
                           w->payload_bytes, event);
 }
 

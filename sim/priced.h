@@ -45,7 +45,8 @@ void priced_finish(PricedNetwork *p);
 GroupSpread priced_spread(PricedNetwork *p, const Program *program, int group, int rank);
 
 // All members of a collective have come: it begins, takes the links of one member after the other
-// (or of those that stand for all), and then its price, until `done` is delivered.
+// (or of those that stand for all), and then its price, until `done` is delivered. Devices here
+// and below are those with links (TopologyOptions).
 Status priced_begin(PricedNetwork *p, const Collective *what, int64_t element_bytes,
                     const GroupSpread *spread) MUST_USE;
 Status priced_add_member(PricedNetwork *p, int device) MUST_USE;

@@ -161,12 +161,16 @@ static Status init(DeviceSimulation *s, Arena *a, const TopologyOptions *topolog
     TRY(engine_init(&s->engine));
     TRY(engine_add_actor(&s->engine, &s->actor, s, handle, NULL));
     engine_watch(&s->engine, s, watch);
+    s->by_price = topology && (topology->pricing.constants || topology->closed.model);
     TRY(network_init(&s->network, &s->engine));
-    if (topology) TRY(topology_init(&s->topology, &s->network, topology));
+    if (topology) {
+        TopologyOptions place = *topology;
+        if (s->by_price) place.ports = s->count;
+        TRY(topology_init(&s->topology, &s->network, &place));
+    }
     TRY(transfers_init(&s->transfers, &s->engine, &s->network, &s->topology));
     if (topology && topology->levels)
         TRY(leveled_transfers_init(&s->levels, &s->engine, &s->transfers, &s->topology));
-    s->by_price = topology && (topology->pricing.constants || topology->closed.model);
     if (s->by_price) TRY(priced_init(&s->priced, &s->network, &s->topology, topology));
     s->lanes = s->o->costs[0]->program->lane_count;
     int slots = s->count * s->lanes;

@@ -57,7 +57,8 @@ Status topology_init(Topology *t, Network *n, const TopologyOptions *o) {
     if (o->fabric) t->fabric = *o->fabric;
     TRY(check(t, o));
     n->store_and_forward = o->store_and_forward;
-    int devices = topology_devices(t), rails = o->shared_rail ? o->nodes : devices;
+    int devices = o->ports ? o->ports : topology_devices(t);
+    int rails = o->shared_rail ? o->nodes : devices;
     bool torus = t->fabric.kind == FABRIC_TORUS;
     if (t->node.devices)
         TRY(topology_add_wires(t, n, &o->link));

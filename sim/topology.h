@@ -37,6 +37,7 @@ typedef struct {
     const NodeMesh *mesh;   // borrowed, like the next two; NULL: none, but a switch,
     const NodeGraph *node;  // instead of a mesh, with adapters as rails; NULL: none
     const Fabric *fabric;   // NULL: a network that never fills
+    int32_t ports;  // devices that have links, where some stand for others (sim/fold.h); 0: all
 } TopologyOptions;
 
 typedef struct {

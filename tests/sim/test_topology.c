@@ -391,7 +391,25 @@ START_TEST(prices_know_no_network_but_ports) {
 }
 END_TEST
 
-SUITE("topology", paths_lead_from_every_device_to_every_other_and_leave_no_link_unused,
+// Up and down, and a rail up and down, for each of three ports; and for all sixteen devices.
+START_TEST(devices_that_others_stand_for_have_no_links) {
+    for (int ports = 0; ports <= 3; ports += 3) {
+        TopologyCase w;
+        topology_case_init(&w, &(TopologyOptions){.nodes = 4,
+                                                  .devices_per_node = 4,
+                                                  .link = {MB, 0},
+                                                  .rail = {MB, 0},
+                                                  .ports = ports});
+        ck_assert_int_eq(w.network.link_count, 4 * (ports ? ports : 16));
+        ck_assert_int_eq(topology_devices(&w.topology), 16);
+        ck_assert(!topology_within(&w.topology, 3, 4));
+        topology_case_finish(&w);
+    }
+}
+END_TEST
+
+SUITE("topology", devices_that_others_stand_for_have_no_links,
+      paths_lead_from_every_device_to_every_other_and_leave_no_link_unused,
       routes_are_those_of_the_books, wires_of_a_node_lead_over_the_lowest_neighbour,
       halves_exchange_at_the_bisection_bandwidth, an_all_to_all_takes_what_its_fullest_link_carries,
       an_all_to_all_over_the_cube_mesh_waits_for_its_single_wires,
