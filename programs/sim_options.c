@@ -33,9 +33,9 @@ static const Option options[] = {
      .value = "FILE.xml",
      .help = "nodes wired as NCCL found one, in what NCCL_TOPO_DUMP_FILE made it write"},
     {.name = "launch", .kind = OPTION_CHOICE, AT(launch), .marks = SIM_PLACE,
-     .value = "platform|eager|ahead|graph", .initial = "platform",
+     .value = "platform|eager|ahead|wait|graph", .initial = "platform",
      .help = "how hosts launch: as the platform does, an operation at a time, so and on into "
-             "the next step, a step at once"},
+             "the next step or waiting for each message, a step at once"},
     {.name = "network", .kind = OPTION_CHOICE, AT(network), .marks = SIM_PLACE,
      .value = SIM_NETWORK_WORDS, .initial = "auto",
      .help = "communication of devices: by NCCL's model, or message by message"},
@@ -170,9 +170,10 @@ static const OptionDetail details[] = {
          "A GPU starts an operation when it can and its host has launched it, in the plan's "
          "order. eager: each launch takes the host the time that the platform says, and a step "
          "begins when the one before has ended, whose loss is read then. ahead: the loss is not "
-         "read, and hosts go on to the next step while GPUs are at this one. graph: a "
-         "step is launched at once, as a CUDA graph is replayed. What a GPU waits for launches "
-         "is host in the table of a step."},
+         "read, and hosts go on to the next step while GPUs are at this one. wait: as eager, and "
+         "behind a stage's receive of a pipeline a host launches nothing until the message has "
+         "come, as Megatron-LM's hosts do. graph: a step is launched at once, as a CUDA graph is "
+         "replayed. What a GPU waits for launches is host in the table of a step."},
     {.topic = "network",
      .text = "nccl: each collective takes what NCCL's own tuning model says of the platform, for "
              "the algorithm and protocol that NCCL would choose. flow: the messages of the "

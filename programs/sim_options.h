@@ -13,6 +13,7 @@ typedef enum {
     SIM_LAUNCH_PLATFORM,
     SIM_LAUNCH_EAGER,
     SIM_LAUNCH_AHEAD,
+    SIM_LAUNCH_WAIT,
     SIM_LAUNCH_GRAPH
 } SimLaunch;
 

@@ -239,6 +239,7 @@ static Status choose_launch(Sim *s) {
              s->machine.name);
     d->graph = o->launch == SIM_LAUNCH_GRAPH;
     d->ahead = o->launch == SIM_LAUNCH_AHEAD;
+    d->waits = o->launch == SIM_LAUNCH_WAIT;
     return OK;
 }
 

@@ -245,6 +245,7 @@ Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) {
     for (int i = 0; i < count; i++)
         c->issued_ps[i] = clamp((__int128)d->issue_ps * (d->graph ? 1 : i + 1));
     c->issued = count;
+    c->waits = d->waits;
     int64_t lead = d->ahead ? lead_ps(c, plan) : 0;
     for (int i = 0; i < count; i++)
         c->issued_ps[i] = c->issued_ps[i] > lead ? c->issued_ps[i] - lead : 0;

@@ -28,6 +28,8 @@ typedef struct {
     int64_t *issued_ps;    // of the plan that is simulated, per operation: when the host has issued
                            // it, after the step began. In the arena; NULL: the host keeps up
     int issued;            // operations in issued_ps
+    bool waits;            // with issued_ps: the host issues nothing behind a receive of the plan
+                           // until its message has come, so much later all that follows
     const bool *free_ops;  // of that plan, per operation: a communication that takes no time on
                            // the network, if one of its members has it so; NULL: none
 } Costs;
@@ -103,7 +105,8 @@ void costs_of_network(Costs *c);
 
 // The host issues the operations of the plan in its order, from the beginning of the step on: each
 // takes the device's issue_ps, or with `graph` one launch is all of them. With `ahead` it has begun
-// before: other costs must be known. In the arena. ERR_MEMORY.
+// before: other costs must be known. With `waits` it stops at each receive. In the arena; if that
+// has no room, ERR_MEMORY.
 Status costs_issue(Costs *c, Arena *a, int plan, const DeviceModel *d) MUST_USE;
 
 // All costs times so many thousandths, rounded down; when operations are issued, too.

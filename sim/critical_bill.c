@@ -150,8 +150,9 @@ static Status free_class(Costs *out, Arena *a, const Billing *b, int class, cons
     }
     out->ops[plan] = ops;
     out->free_ops = free_ops;
-    if (item->host) out->issued_ps = NULL;
-    if (item->host) out->issued = 0;
+    if (!item->host || !from->issued) return OK;
+    out->issued_ps = ARENA_NEW(a, int64_t, count + 1);  // at once; but a host may still wait
+    if (!out->issued_ps) FAIL(ERR_MEMORY, "out of memory for costs");
     return OK;
 }
 

@@ -229,6 +229,14 @@ static Status find_cause(At *out, Walk *w, At at, int64_t start_ps) {
          fold_rank(w->o->fold, at.rank), op_name(c->program, op), (long long)start_ps);
 }
 
+// The message that the host waited for last before it issued `at`. False: for none in the step.
+static bool find_message(At *out, const Walk *w, At at) {
+    if (!w->o->costs[fold_rank(w->o->fold, at.rank)]->waits) return false;
+    for (*out = at; out->op > 0;)
+        if (work_at(w, (At){at.rank, --out->op})->kind == KIND_RECEIVE) return true;
+    return false;
+}
+
 // Each operation is on the path at most once, at an earlier place in the order of causes.
 static Status walk(Walk *w, At at) {
     const Span *span;
@@ -240,11 +248,15 @@ static Status walk(Walk *w, At at) {
         TRY(add(w, at, start_ps, end_ps));
         if (start_ps <= w->start_ps) return OK;
         TRY(span_at(&span, w, cause));
-        if (span->issue_ps > 0)
+        bool issued = span->issue_ps > 0;
+        if (!issued) {
+            TRY(find_cause(&at, w, cause, start_ps));
+        } else if (!find_message(&at, w, cause)) {
             return add(w, (At){cause.rank, NONE}, last_step(w, cause.rank)->start_ps, start_ps);
-        TRY(find_cause(&at, w, cause, start_ps));
+        }
         TRY(span_at(&span, w, at));
-        end_ps = start_ps;
+        end_ps = issued ? span->end_ps : start_ps;
+        if (issued) TRY(add(w, (At){cause.rank, NONE}, end_ps, start_ps));
     }
     return OK;
 }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shared by the files that simulate ranks with devices. sim/simulate_devices.c: ranks and lanes;
 // sim/device_exchange.c: collectives, messages; sim/device_contention.c: what computes meanwhile.
-//
 // Where ranks are folded (sim/fold.h), one of each colour is simulated: `rank` is the index of a
-// simulated rank everywhere, ranks[rank].number its number in the run, and a member or a peer is
-// found by its colour.
+// simulated rank, ranks[rank].number its number in the run; members and peers are found by colour.
 #ifndef SIM_DEVICE_INTERNAL_H
 #define SIM_DEVICE_INTERNAL_H
 
@@ -18,7 +16,8 @@
 // What a lane is doing.
 typedef struct {
     bool busy;
-    bool issued;  // by the host; until then the operation waits, ready on the device
+    bool issued;  // by the host; until then the operation waits, ready on the device,
+    bool held;    // and behind a message that the host waits for
     int64_t ready_ps, start_ps;
     EventId ends;               // of work; 0: it does not compute
     int64_t left_ps, since_ps;  // what was left of the work then, at full speed
@@ -38,6 +37,8 @@ typedef struct {
     int step;
     int communicating;  // collectives under way, by their price
     int64_t begin_ps;   // of the step
+    int received;       // where hosts wait: the plan's first receive that has not ended
+    int64_t late_ps;    // so much later than without messages the host issues
     bool ended;
 } DeviceRank;
 

@@ -115,6 +115,7 @@ static uint64_t mix_costs(uint64_t hash, const Costs *c, int plan) {
         hash = hash_u64(hash, (uint64_t)c->ops[plan][i].ps);
     for (int i = 0; i < SLOWED_KINDS; i++) hash = hash_u64(hash, (uint64_t)c->slowed_permille[i]);
     for (int i = 0; i < c->issued; i++) hash = hash_u64(hash, (uint64_t)c->issued_ps[i]);
+    if (c->waits) hash = hash_u64(hash, c->waits);
     const StepCosts *each = &c->steps;
     for (int k = 0; k < each->count; k++) {
         hash = hash_u64(hash, (uint64_t)each->turn_ps[k]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Ranks with a device of their own. Every lane works by itself: an operation starts when those it
-// depends on and the one before it on its lane have ended, and the host has issued it. A
+// depends on and the one before it on its lane have ended, and the host has issued it, which may
+// wait for each message that comes before it goes on in the plan. A
 // collective has a price from its last member's arrival on, or its messages travel over the network
 // by its schedule, each member from its arrival on, and for a member it ends when it has ended its
 // own last round; a message between two ranks leaves when both have come to it.
@@ -31,12 +32,15 @@ static void record(DeviceSimulation *s, int rank, int op, const DeviceActivity *
 
 static Status advance(DeviceSimulation *s, int rank, int ended);
 
+static Status go_on(DeviceSimulation *s, int rank);
+
 Status device_end_operation(DeviceSimulation *s, int rank, int lane, int64_t arrival_ps) {
     DeviceRank *r = &s->ranks[rank];
     int op = r->progress.at[lane];
     record(s, rank, op, &r->lanes[lane], arrival_ps);
     r->lanes[lane] = (DeviceActivity){0};
     rank_progress_finish(&r->progress, op);
+    if (r->costs->waits && op == r->received) TRY(go_on(s, rank));
     return advance(s, rank, lane);
 }
 
@@ -53,15 +57,50 @@ static Status start(DeviceSimulation *s, int rank, int op, int lane) {
     return device_begin_work(s, rank, op, lane);
 }
 
-// Everything that the operation waits for has ended. It starts as soon as the host has issued it.
+// The operation starts as soon as the host has issued it.
+static Status issue(DeviceSimulation *s, int rank, int op, int lane) {
+    const DeviceRank *r = &s->ranks[rank];
+    int64_t since_ps = s->engine.now_ps - r->begin_ps;
+    const int64_t *issued = r->costs->issued_ps;
+    if (!issued || issued[op] + r->late_ps <= since_ps) return start(s, rank, op, lane);
+    return engine_push(&s->engine, NULL, issued[op] + r->late_ps - since_ps,
+                       (Event){s->actor, DEVICE_ISSUED, rank, lane});
+}
+
+// Everything that the operation waits for on its device has ended.
 static Status become_ready(DeviceSimulation *s, int rank, int op, int lane) {
     const DeviceRank *r = &s->ranks[rank];
-    int64_t now = s->engine.now_ps;
-    r->lanes[lane] = (DeviceActivity){.busy = true, .ready_ps = now};
-    const int64_t *issued = s->ranks[rank].costs->issued_ps;
-    if (!issued || issued[op] <= now - r->begin_ps) return start(s, rank, op, lane);
-    return engine_push(&s->engine, NULL, issued[op] - (now - r->begin_ps),
-                       (Event){s->actor, DEVICE_ISSUED, rank, lane});
+    bool held = r->costs->waits && op > r->received;
+    r->lanes[lane] = (DeviceActivity){.busy = true, .held = held, .ready_ps = s->engine.now_ps};
+    return held ? OK : issue(s, rank, op, lane);
+}
+
+static int find_receive(const DeviceSimulation *s, int rank, int from) {
+    int count = device_order(s, rank)->plan->op_count;
+    while (from < count && device_work(s, rank, from)->kind != KIND_RECEIVE) from++;
+    return from;
+}
+
+// The message that the host waited for has come: it issues what follows, up to the next one.
+static Status go_on(DeviceSimulation *s, int rank) {
+    DeviceRank *r = &s->ranks[rank];
+    r->late_ps = s->engine.now_ps - r->begin_ps - r->costs->issued_ps[r->received];
+    r->received = find_receive(s, rank, r->received + 1);
+    for (int lane = 0; lane < s->lanes; lane++) {
+        int op = r->progress.at[lane];
+        if (!r->lanes[lane].held || op > r->received) continue;
+        r->lanes[lane].held = false;
+        TRY(issue(s, rank, op, lane));
+    }
+    return OK;
+}
+
+static void begin_step(DeviceSimulation *s, int rank) {
+    DeviceRank *r = &s->ranks[rank];
+    r->begin_ps = s->engine.now_ps;
+    timeline_begin_step(s->timelines[rank], s->o->plan, r->step, r->begin_ps);
+    r->late_ps = 0;
+    if (r->costs->waits) r->received = find_receive(s, rank, 0);
 }
 
 static Status be_issued(DeviceSimulation *s, int rank, int lane) {
@@ -76,8 +115,7 @@ static Status advance(DeviceSimulation *s, int rank, int ended) {
         timeline_end_step(s->timelines[rank], s->engine.now_ps);
         r->ended = ++r->step >= (s->o->steps ? s->o->steps : 1);
         if (r->ended) return OK;
-        r->begin_ps = s->engine.now_ps;
-        timeline_begin_step(s->timelines[rank], s->o->plan, r->step, r->begin_ps);
+        begin_step(s, rank);
         rank_progress_begin(&r->progress);
     }
     for (int lane = 0; lane < s->lanes; lane++) {
@@ -136,7 +174,7 @@ static Status init_rank(DeviceSimulation *s, Arena *a, int rank) {
     TRY(message_peers_init(&r->peers, a, order->program, order->plan, r->number));
     if (!r->lanes || !r->begun)
         FAIL(ERR_MEMORY, "out of memory for simulating %d ranks", s->o->ranks);
-    timeline_begin_step(s->timelines[rank], s->o->plan, 0, 0);
+    begin_step(s, rank);
     return OK;
 }
 

@@ -36,6 +36,7 @@ typedef struct {
     int64_t launch_ps;                        // from one operation's end to the next one's start
     int64_t issue_ps;                         // the host takes so long for a launch; 0: it keeps up
     bool ahead;                               // with issue_ps: it goes on into the next step
+    bool waits;                               // with issue_ps: for each message that comes
     bool graph;                               // with issue_ps: a step is launched as one,
     int64_t graph_gap_ps;                     // and this stands for launch_ps; 0: that does
     int32_t flops_permille, memory_permille;  // share of the peaks that kernels reach,

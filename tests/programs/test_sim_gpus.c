@@ -45,6 +45,17 @@ START_TEST(a_step_of_tiny_operations_is_bound_by_the_host) {
 }
 END_TEST
 
+// A stage whose host waits for each message issues nothing meanwhile; one rank has no messages.
+START_TEST(hosts_that_wait_for_messages_are_late_in_pipelines) {
+#define STAGES TINY " --point --pp 4 --batch 64 --accumulate 8"
+    ck_assert(figure(STAGES " --launch wait", "ranks.8.step_ms") >
+              1.1 * figure(STAGES, "ranks.8.step_ms"));
+    ck_assert(figure(STAGES " --launch wait", "ranks.8.host_ms") >
+              figure(STAGES, "ranks.8.host_ms"));
+    ck_assert(figure(TINY " --launch wait", "ranks.1.step_ms") == figure(TINY, "ranks.1.step_ms"));
+}
+END_TEST
+
 START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
     Command c = {0};
     refuse("sim --ranks 2 --launch graph", "--launch is how GPUs are launched; give --gpus");
@@ -140,4 +151,5 @@ SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_th
               what_suits_none_or_not_the_number_that_is_named_is_an_error,
               devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
               a_step_of_tiny_operations_is_bound_by_the_host,
+              hosts_that_wait_for_messages_are_late_in_pipelines,
               launches_are_an_option_of_platforms_that_say_what_they_take)

@@ -71,13 +71,14 @@ static void set_cost(Setup *s, int rank, int op, int64_t ps) {
 }
 
 static void give_costs(Setup *s, Rng *rng) {
-    bool launched = rng_below(rng, 2);
+    bool launched = rng_below(rng, 2), waits = rng_below(rng, 2);
     for (int r = 0; r < s->ranks; r++) {
         int64_t issued = 0;
         for (int op = 0; op < s->plan->op_count; op++)
             if (!is_message(s, op, false)) set_cost(s, r, op, rng_below(rng, 3000));
         if (!launched) continue;
         s->costs[r].issued = s->plan->op_count;
+        s->costs[r].waits = waits;
         s->costs[r].issued_ps = ARENA_NEW(&s->arena, int64_t, OPS_MOST);
         for (int op = 0; op < s->plan->op_count; op++)
             s->costs[r].issued_ps[op] = issued += rng_below(rng, 1500);
@@ -137,8 +138,8 @@ static int64_t gain_without(Setup *s, int rank, int op, int64_t end) {
 }
 
 static int64_t gain_without_host(Setup *s, int rank, int64_t end) {
-    int64_t *issued = s->costs[rank].issued_ps;
-    s->costs[rank].issued_ps = NULL;
+    int64_t *issued = s->costs[rank].issued_ps, at_once[OPS_MOST] = {0};
+    if (issued) s->costs[rank].issued_ps = at_once;
     int64_t gain = end - last_end(s);
     s->costs[rank].issued_ps = issued;
     return gain;

@@ -235,6 +235,47 @@ START_TEST(a_device_waits_until_its_host_has_issued) {
 }
 END_TEST
 
+// The host takes 1000 ps an operation: `work` (500) starts at 1000, `give` is issued at 2000,
+// `take` at 3000; its message (64,020) then leaves. `more` (100) needs it not. A host that goes on
+// issues it at 4000, one that waits for the message 1000 ps after that has come, in every step.
+START_TEST(a_host_may_wait_for_each_message) {
+    for (int waits = 0; waits < 2; waits++) {
+        Setup s;
+        setup(&s, 2);
+        s.steps = 2;
+        int group = program_find_group(&s.p, "data");
+        ck_assert_ok(program_add_lane(&s.p, "back", LANE_COMMUNICATION, group, NULL));
+        make_tensor(&s.p, "m", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(16), DTYPE_F32);
+        make_op(&s.p, s.plan, (OpSpec){.name = "work", .kind = KIND_FOLD}, "g", "w");
+        make_op(&s.p, s.plan, (OpSpec){.name = "give", .kind = KIND_SEND, .lane = 2, .peer = 1},
+                "", "g");
+        make_op(&s.p, s.plan,
+                (OpSpec){.name = "take", .kind = KIND_RECEIVE, .lane = 3, .peer = -1}, "h", "");
+        make_op(&s.p, s.plan, (OpSpec){.name = "more", .kind = KIND_FOLD}, "m", "w");
+        prepare_devices(&s);
+        const DeviceModel host = {.issue_ps = 1000, .waits = waits};
+        for (int r = 0; r < 2; r++) {
+            cost(&s, r, 0, 500), cost(&s, r, 3, 100);
+            ck_assert_ok(costs_issue(&s.costs[r], &s.arena, 0, &host));
+        }
+        ck_assert_ok(simulate(&s));
+        const int64_t came = 3000 + 20 + 64000, more = waits ? came + 1000 : 4000;
+        const int64_t step = waits ? more + 100 : came;
+        for (int k = 0; k < 2; k++) {
+            const StepRecord *record = &s.lines[1].steps[k];
+            ck_assert_int_eq(record->end_ps, (k + 1) * step);
+            for (int i = 0; i < 4; i++) {
+                const Span *span = &s.lines[1].spans[record->span_first + i];
+                if (span->op == 2) ck_assert_int_eq(span->end_ps, k * step + came);
+                if (span->op == 3) ck_assert_int_eq(span->start_ps, k * step + more);
+                if (span->op == 3) ck_assert_int_eq(span->issue_ps, more - 1500);
+            }
+        }
+        finish(&s);
+    }
+}
+END_TEST
+
 // Nobody receives what is sent.
 START_TEST(a_deadlock_says_who_waits_for_whom) {
     Setup s;
@@ -271,4 +312,5 @@ SUITE("simulate_devices", all_reduces_on_two_lanes_share_the_links,
       a_message_leaves_when_both_ends_have_come,
       without_a_network_communication_takes_what_was_recorded,
       steps_follow_each_other_and_take_the_same, a_deadlock_says_who_waits_for_whom,
-      a_device_waits_until_its_host_has_issued, too_few_devices_are_an_error)
+      a_device_waits_until_its_host_has_issued, a_host_may_wait_for_each_message,
+      too_few_devices_are_an_error)
