@@ -181,8 +181,9 @@ static const OptionDetail details[] = {
              "one after another, each whole. alpha-beta, loggp: a formula for each collective, as "
              "if it were alone; loggp needs `loggp` in the machine file. auto: nccl where the "
              "platform has a section "
-             "`collectives`, but flow with --link, with --all-reduce, and for ranks that were "
-             "recorded on a described device.",
+             "`collectives`, but flow with --link, with --all-reduce, for a plan or a recording of "
+             "another schedule than direct, and for ranks that were recorded on a described "
+             "device.",
      .others = "nccl"},
     {.topic = "hierarchical",
      .text = "An all-reduce is a reduce-scatter in each node, an all-reduce of each share among "

@@ -166,6 +166,15 @@ static Status take_plan(Sim *s, SimOptions *o) {
     return OK;
 }
 
+// Whoever chose another schedule than the default, when a plan was printed or a run recorded, has
+// named it as --all-reduce does here.
+static void follow_schedule(Sim *s) {
+    bool nccl = s->o->nccl_algorithm || s->o->nccl_protocol;
+    if (s->setting.network == SIM_NETWORK_AUTO && !nccl &&
+        s->job.spec.strategy.algorithm != ALGORITHM_DIRECT)
+        s->setting.network = SIM_NETWORK_FLOW;
+}
+
 bool sim_request_is_replay(const Sim *s) {
     const OptionLine *l = s->line;
     if (!s->recorded) return false;
@@ -332,6 +341,7 @@ Status sim_request_read(Sim *s, SimOptions *o) {
     TRY(sim_request_reports(s));
     TRY(make_job(s));
     TRY(take_plan(s, o));
+    follow_schedule(s);
     choose_sizes(s);
     return check_compared(s);
 }

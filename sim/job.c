@@ -99,6 +99,7 @@ static Status take_plan(SimJob *job, Arena *a, ProgramSet *set, const SimJobGive
     int shards = plan.local_shards * plan.data_ranks;
     s->ranks = plan.ranks;
     s->mesh.data = plan.data_ranks;
+    s->strategy.algorithm = plan.algorithm;
     if (!given->shards) s->shards = shards == plan.data_ranks ? 0 : shards;
     if (!given->micro_batches) s->micro_batches = plan.micro_batches;
     if (!given->batch) s->batch = plan.rows * plan.micro_batches * shards;

@@ -26,8 +26,8 @@ typedef struct {
     bool batch, shards, micro_batches, dtype;
 } SimJobGiven;
 
-// Take ranks, and what is not given, from the plan that the job's file holds. ERR_USAGE,
-// ERR_INPUT, ERR_FORMAT.
+// Take ranks, the algorithm of collectives, and what is not given, from the plan that the job's
+// file holds. ERR_USAGE, ERR_INPUT, ERR_FORMAT.
 Status sim_job_take_plan(SimJob *job, Arena *a, const SimJobGiven *given) MUST_USE;
 
 // The same on other ranks, with as many shards: with the batch per rank kept (weak scaling), or the

@@ -29,10 +29,12 @@ static bool counts_rows(const Program *p, int tensor) {
     return tensor != NONE && p->tensors[tensor].source == SCALAR_ROWS;
 }
 
-// Rows in use of what the training step reads and writes.
+// Rows in use of what the training step reads and writes, and how its collectives go.
 static Status take_step(PlanJob *out, const Program *p, const Plan *plan, const char *source) {
     for (int i = 0; i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
+        Algorithm algorithm = (Algorithm)op_work(p, op)->algorithm;
+        if (algorithm != ALGORITHM_DIRECT) out->algorithm = algorithm;
         for (int o = 0; o < op->outputs + op->inputs; o++) {
             const Tensor *t = &p->tensors[op_outputs(plan, op)[o]];
             if (!counts_rows(p, t->extent)) continue;

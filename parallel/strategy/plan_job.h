@@ -11,6 +11,7 @@ typedef struct {
     int local_shards, micro_batches;  // of a rank; of a shard
     int64_t rows;                     // room of the largest micro-batch
     Dtype dtype;                      // of the parameters, or of their copies
+    Algorithm algorithm;              // of its collectives; where they differ, not the direct one
 } PlanJob;
 
 // Read a plan that is not lowered; `source` is the file's name in messages. ERR_USAGE when it has

@@ -27,10 +27,10 @@ START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
     expect(&c, "network: links that carry whole messages one after another");
     command_finish(&c);
     // A ring of 16 on one switch: every link carries 30/16 of 106 KiB a step.
-    ck_assert_int_eq(
-        command_run(&c, "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring "
-                        "--bucket-kib 4,32 -v"),
-        0);
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring "
+                                 "--bucket-kib 4,32 -v"),
+                     0);
     expect(&c, "device to switch  device ");
     expect(&c, "199KiB  45.6%  45.6%");
     command_finish(&c);
@@ -101,6 +101,29 @@ START_TEST(networks_that_contradict_each_other_are_refused) {
         ck_assert_msg(strstr(c.err, lines[i].why) != NULL, "%s: %s", lines[i].line, c.err);
         command_finish(&c);
     }
+}
+END_TEST
+
+// The file says how its all-reduces go; a plan for which nothing was chosen says direct, too.
+START_TEST(a_plan_or_a_recording_of_a_named_schedule_is_followed) {
+    Command c = {0};
+    ck_assert_int_eq(
+        command_run(&c, "job='--gpus 4 --batch 64 --predictions none'; row() { grep '^ *4 '; }; "
+                        "for a in ring chain; do "
+                        "sim $job --all-reduce $a --print-plan file > p && "
+                        "sim --plan p --predictions none | row > plan && "
+                        "sim $job --all-reduce $a --point | row | cmp - plan || exit 1; "
+                        "sim --plan p --network nccl | row | cmp -s - plan && exit 2; done; "
+                        "sim $job --all-reduce direct --print-plan file > p && sim --plan p"),
+        0);
+    expect(&c, "network: NCCL's own model");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "train -q --ranks 2 --all-reduce ring --data digits:count=300 "
+                                     "--steps 2 --trace t && sim --trace t --gpus 2"),
+                     0);
+    expect(&c, "  ring  [simulated]\n");
+    expect(&c, "network: links only");
+    command_finish(&c);
 }
 END_TEST
 
@@ -249,7 +272,8 @@ START_TEST(formulas_say_what_they_are_and_what_they_do_not_know) {
 END_TEST
 
 SUITE("sim_network", communication_is_shown_that_overlaps_and_the_slower_link,
-      communication_costs_what_the_options_say, a_machine_file_brings_its_own_network,
+      communication_costs_what_the_options_say,
+      a_plan_or_a_recording_of_a_named_schedule_is_followed, a_machine_file_brings_its_own_network,
       jitter_and_stragglers_are_told, networks_that_contradict_each_other_are_refused,
       nodes_are_wired_as_nccls_topology_says, formulas_and_levels_are_what_the_messages_take,
       formulas_say_what_they_are_and_what_they_do_not_know)
