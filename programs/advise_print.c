@@ -7,6 +7,7 @@
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/cli/terminal.h"
+#include "parallel/strategy/bucket_sizes.h"
 #include "parallel/strategy/pipeline_schedule.h"
 #include "programs/point_json.h"
 #include "programs/sweep_phrases.h"
@@ -81,6 +82,7 @@ static void print_value(char out[VALUE], AdviseChoice c, AdviseOption o) {
     case ADVISE_RECOMPUTE: snprintf(out, VALUE, "%s", recompute_words[value]); break;
     case ADVISE_SCHEDULE: print_schedule(out, value); break;
     case ADVISE_BUCKET:
+        bucket_sizes_settle(&s.strategy, job_spec_data_ranks(&s));
         snprintf(out, VALUE, "%lld,%lld", (long long)s.strategy.bucket_bytes[0] / 1024,
                  (long long)s.strategy.bucket_bytes[1] / 1024);
         break;

@@ -104,8 +104,9 @@ const OptionDetail job_details[] = {
      "A bucket closes when it has passed its limit: FIRST for the first, CAP for all others. Small "
      "buckets start early, large ones cost fewer meetings. 0 gives every gradient its own. sim "
      "--gpus has 1024,25600 unless told otherwise or recorded: 1 MiB and 25 MiB, as PyTorch's "
-     "DDP.\nWith --zero a bucket is a reduce-scatter, with 1 and 2 a gather of parameters, too: on "
-     "many ranks large ones save many latencies, but with 2 and 3 they cost memory.",
+     "DDP, and with --zero at least 1 MiB a data-parallel rank.\nWith --zero a bucket is a "
+     "reduce-scatter, with 1 and 2 a gather of parameters, too: on many ranks large ones save many "
+     "latencies, but with 2 and 3 they cost memory.",
      "bucket-cap-mb bucket-size"},
     {"compress",
      "bf16 and fp16: each shard's gradients are rounded before they are sent, added up in f32, "

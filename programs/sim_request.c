@@ -3,6 +3,7 @@
 // Read sim_request_read() first, at the end.
 #include "core/base/printable.h"
 #include "core/platform/device_traits.h"
+#include "parallel/strategy/bucket_sizes.h"
 #include "programs/sim_internal.h"
 #include "programs/sim_noise.h"
 #include "sim/nccl_table.h"
@@ -120,13 +121,6 @@ static Status check_recorded_link(const Sim *s) {
         s->o->trace, link);
 }
 
-// The first bucket and the others as PyTorch's DDP has them (docs/decisions.md).
-static void take_device_buckets(Sim *s) {
-    static const int64_t bytes[2] = {INT64_C(1) << 20, INT64_C(25) << 20};
-    if (s->setting.devices && !sim_given(s, "bucket-kib"))
-        memcpy(s->job.spec.strategy.bucket_bytes, bytes, sizeof bytes);
-}
-
 // Options that were given change the recorded job; without a recording all of them make it.
 static Status make_job(Sim *s) {
     const size_t size = strlen(s->platform) + sizeof "timed:";
@@ -138,7 +132,8 @@ static Status make_job(Sim *s) {
     if (s->setting.devices && !sim_given(s, "batch"))  // so much for each
         s->job.spec.batch *= job_spec_data_ranks(&s->job.spec);
     job_options_take_micro_batches(&s->job.spec, s->line);
-    take_device_buckets(s);
+    if (s->setting.devices && !sim_given(s, "bucket-kib"))
+        bucket_sizes_of_devices(&s->job.spec.strategy);
     s->job.spec.device = s->setting.devices ? device : device_traits_default_for(s->o->job.dtype);
     if (!s->recorded) return OK;
     const Recording *r = &s->recording;

@@ -4,6 +4,7 @@
 #include "core/base/printable.h"
 #include "core/base/table.h"
 #include "core/base/text.h"
+#include "parallel/strategy/bucket_sizes.h"
 #include "programs/sim_print.h"
 #include "programs/sim_sweep_internal.h"
 
@@ -361,6 +362,18 @@ static void print_network(const Sweep *s) {
          "messages take longer on real devices (docs/validation.md)");
 }
 
+// Where they grow with the ranks.
+static void print_buckets(const Sweep *s) {
+    const JobSpec *job = &s->jobs[s->count - 1].spec;
+    StrategyOptions settled = job->strategy;
+    char bytes[UNITS_TEXT], each[UNITS_TEXT];
+    bucket_sizes_settle(&settled, job_spec_data_ranks(job));
+    if (settled.bucket_bytes[1] == job->strategy.bucket_bytes[1]) return;
+    printf("ZeRO: buckets of %s, last row, %s for each data-parallel rank (--bucket-kib)\n",
+           units_print_size(bytes, settled.bucket_bytes[1]),
+           units_print_size(each, job->strategy.bucket_rank_bytes));
+}
+
 // Of the last row, where steps differ.
 static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
@@ -446,6 +459,7 @@ Status sweep_end(const Sweep *s, Arena *a) {
     print_memory(s);
     print_sources(s);
     print_network(s);
+    print_buckets(s);
     print_steps(s);
     print_simulated(s);
     TRY(sweep_print_links(s, a));

@@ -54,6 +54,7 @@ void advise_job(JobSpec *s, const Advice *v, int candidate) {
     s->micro_batches = advise_value(v, candidate, ADVISE_MICRO_BATCHES);
     for (int k = 0; k < 2; k++)
         s->strategy.bucket_bytes[k] *= advise_value(v, candidate, ADVISE_BUCKET);
+    s->strategy.bucket_rank_bytes *= advise_value(v, candidate, ADVISE_BUCKET);
 }
 
 // Each option's first value is the job's own, and the first combination has all of them.

@@ -6,6 +6,7 @@
 #include "core/cli/option_value.h"
 #include "core/nn/freeze.h"
 #include "core/platform/device_traits.h"
+#include "parallel/strategy/bucket_sizes.h"
 #include "parallel/strategy/job_rows.h"
 #include "parallel/strategy/strategy_internal.h"
 
@@ -251,8 +252,10 @@ static Status make_step(StepSpec *step, const JobSpec *s) {
 
 Status job_spec_programs(ProgramSet *out, const JobSpec *s, const Model *model) {
     StepSpec step;
+    StrategyOptions strategy = s->strategy;
+    bucket_sizes_settle(&strategy, job_spec_data_ranks(s));
     TRY(make_step(&step, s));
-    return strategy_programs(out, model, &step, &s->strategy);
+    return strategy_programs(out, model, &step, &strategy);
 }
 
 Status job_spec_stages(int **out, Arena *a, const JobSpec *s, const Model *model) {
@@ -366,7 +369,9 @@ Status job_spec_describe(RunInfo *out, Arena *a, const JobSpec *s, const RunSett
                                                      : sharded[s->strategy.zero];
     TRY(add(strategy, &out->strategy_count, a, "name", name));
     TRY(add(strategy, &out->strategy_count, a, "dp", dp));
-    TRY(add_options(strategy, &out->strategy_count, a, s, JOB_IN_STRATEGY));
+    JobSpec settled = *s;
+    bucket_sizes_settle(&settled.strategy, job_spec_data_ranks(s));
+    TRY(add_options(strategy, &out->strategy_count, a, &settled, JOB_IN_STRATEGY));
     TRY(add_options(optimizer, &out->optimizer_count, a, s, JOB_IN_OPTIMIZER));
     for (int i = 0; i < count; i++)
         TRY(add(strategy, &out->strategy_count, a, more[i].key, more[i].value));

@@ -32,6 +32,7 @@ typedef enum { CONTEXT_RING, CONTEXT_ALL_TO_ALL } ContextKind;
 typedef struct {
     int local_shards;         // shards that each rank computes, one after the other
     int64_t bucket_bytes[2];  // caps: of the first gradient bucket, of the others
+    int64_t bucket_rank_bytes;  // ZeRO: those have at least so many for each rank (bucket_sizes.h)
     bool no_overlap;          // communicate only when the whole backward is done
     Algorithm algorithm;      // of the gradients' all-reduce
     OptionForm compress;      // of the gradients' all-reduce: a Compress
@@ -123,8 +124,7 @@ Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 //
 // Where the plan computes the norm of all gradients, the sums of squares of all blocks are joined
 // by one all-reduce. With several local shards or micro-batches, whole gradients stay until the
-// last one has been added: sums are left folds (docs/contract.md, 3). ERR_PLAN when there is one
-// rank along "data".
+// last one is added: sums are left folds (docs/contract.md, 3). ERR_PLAN: one rank along "data".
 Status zero_apply(Program *p, const Model *m, const StrategyOptions *options) MUST_USE;
 
 #endif

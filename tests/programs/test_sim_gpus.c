@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What GPUs cost, as sim tells it: launches by the host.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/command.h"
@@ -72,22 +73,58 @@ START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
 }
 END_TEST
 
-// 1 MiB, then 25 MiB, as PyTorch's DDP; of train small ones, for its small networks.
+// 1 MiB, then 25 MiB, as PyTorch's DDP, and with ZeRO 1 MiB a rank; those of train are small.
 START_TEST(devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train) {
     static const struct {
-        const char *options;
-        bool same;  // as 1024,25600
-    } lines[] = {{"--gpus 4", true}, {"--gpus 4 --bucket-kib 4,32", false}, {"--ranks 4", false}};
-    for (int i = 0; i < 3; i++) {
+        const char *options, *buckets;
+        bool same;
+    } lines[] = {{"--gpus 4", "1024,25600", true},
+                 {"--gpus 4 --bucket-kib 4,32", "1024,25600", false},
+                 {"--ranks 4", "1024,25600", false},
+                 {"--gpus 64", "1024,25600", true},
+                 {"--gpus 8 --zero 1", "1024,25600", true},
+                 {"--gpus 64 --zero 2", "1024,65536", true},
+                 {"--gpus 64 --zero 2", "1024,25600", false},
+                 {"--gpus 64 --zero 2 --bucket-kib 1024,25600", "1024,25600", true}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         Command c = {0};
         ck_assert_int_eq(command_run(&c,
-                                     "J='--model vgg16 --batch 8 --print-plan file' && "
-                                     "sim $J %s > a && sim $J %s --bucket-kib 1024,25600 > b && "
+                                     "J='--model vgg16 --batch 64 --print-plan file' && "
+                                     "sim $J %s > a && sim $J %s --bucket-kib %s > b && "
                                      "cmp -s a b",
-                                     lines[i].options, lines[i].options),
+                                     lines[i].options, lines[i].options, lines[i].buckets),
                          lines[i].same ? 0 : 1);
         command_finish(&c);
     }
+}
+END_TEST
+
+static double step_ms(const char *options) {
+    Command c = {0};
+    ck_assert_int_eq(command_run(&c,
+                                 "sim --model gpt2-xl:seq=64 --gpus 1024 --batch 1024 --csv %s | "
+                                 "tail -n 1 | cut -d , -f 4",
+                                 options),
+                     0);
+    double ms = atof(c.out);
+    command_finish(&c);
+    return ms;
+}
+
+// 141 ms, not 783: a step of a reduce-scatter of 25 MiB among 1,024 is hardly more than a latency.
+START_TEST(buckets_of_zero_grow_with_the_ranks) {
+    Command c = {0};
+    ck_assert_double_gt(step_ms("--zero 1"), 0);
+    ck_assert_double_gt(step_ms("--zero 1 --bucket-kib 1024,25600"), 3 * step_ms("--zero 1"));
+    ck_assert_int_eq(command_run(&c, "sim --gpus 8,64 --zero 1"), 0);
+    expect(&c, "\nZeRO: buckets of 64MiB, last row, 1MiB for each data-parallel rank "
+               "(--bucket-kib)\n");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "sim --gpus 64 && sim --gpus 8 --zero 1 && "
+                                     "sim --gpus 64 --zero 1 --bucket-kib 4,32"),
+                     0);
+    ck_assert_ptr_null(strstr(c.out, "for each data-parallel rank"));
+    command_finish(&c);
 }
 END_TEST
 
@@ -150,6 +187,7 @@ SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_th
               so_do_those_for_which_an_algorithm_does_not_exist,
               what_suits_none_or_not_the_number_that_is_named_is_an_error,
               devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
+              buckets_of_zero_grow_with_the_ranks,
               a_step_of_tiny_operations_is_bound_by_the_host,
               hosts_that_wait_for_messages_are_late_in_pipelines,
               launches_are_an_option_of_platforms_that_say_what_they_take)
